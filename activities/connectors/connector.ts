@@ -1,0 +1,75 @@
+import type { Artifact } from '../../pipelines/artifact.js';
+import type { MillraceError } from '../../pipelines/errors.js';
+import type { Json, JsonObject } from '../../pipelines/json.js';
+import type { StageKindName } from '../../pipelines/stages/index.js';
+
+/**
+ * The port that every model server is spoken to through. A connector knows one protocol; `connect` gives a *backend*, the
+ * client of one endpoint. Backends never retry: the stage's policy owns retries.
+ */
+export interface Connector {
+  readonly name: string;
+  /** The stage kinds it can serve. */
+  readonly kinds: ReadonlySet<StageKindName>;
+  /** Opens a client; lazily, so that an endpoint that is down does not stop a worker from starting. */
+  connect(endpoint: string): Backend;
+}
+
+export interface Backend {
+  readonly endpoint: string;
+  /**
+   * One call of a model. Throws a `MillraceError` whose code says what the policy may do; every error of the server is
+   * mapped by the connector, `classify` in its folder. Ends within a second of `context.signal`'s abort.
+   */
+  invoke(call: Call, context: CallContext): Promise<Reply>;
+  /** Canary: the smallest real call of the model. Servers report ready while each call fails, so readiness is not asked. */
+  probe(model: string, kind: StageKindName, signal: AbortSignal): Promise<void>;
+  /** Repairs a model that is ready but fails. Absent where the server offers no means. */
+  heal?(model: string, signal: AbortSignal): Promise<void>;
+  /** Identifies what the model computes: changes when its weights do. Part of cache keys. */
+  fingerprint(model: string, signal: AbortSignal): Promise<string>;
+  close(): void;
+}
+
+export interface Call {
+  readonly kind: StageKindName;
+  /** The model's name at the server. */
+  readonly model: string;
+  readonly with: JsonObject;
+  readonly input: JsonObject;
+}
+
+export interface Reply {
+  readonly output: JsonObject;
+  readonly usage?: Usage;
+}
+
+/** What a call consumed, for metrics. */
+export interface Usage {
+  readonly inputTokens?: number;
+  readonly outputTokens?: number;
+  /** Seconds of audio recognised or synthesised. */
+  readonly audioSeconds?: number;
+}
+
+export interface CallContext {
+  readonly signal: AbortSignal;
+  readonly audio: AudioPort;
+  /** Progress that survives this attempt: the next one finds the last value in `resumeFrom`. */
+  checkpoint(progress: Json): void;
+  readonly resumeFrom?: Json;
+}
+
+/** Media as samples, so that no connector knows files or formats. */
+export interface AudioPort {
+  /** Mono samples in [-1, 1] at `sampleRate` Hz, resampled and mixed down as needed, in chunks of bounded size. */
+  read(artifact: Artifact, format: { readonly sampleRate: number }): AsyncIterable<Float32Array>;
+  /** Stores 16-bit mono samples as WAV. */
+  write(samples: Int16Array, format: { readonly sampleRate: number }): Promise<Artifact>;
+}
+
+/** Turns anything a connector caught into the one error that the rest of Millrace knows. */
+export type Classify = (
+  error: unknown,
+  about: { endpoint: string; model: string; signal: AbortSignal },
+) => MillraceError;

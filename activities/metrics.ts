@@ -1,0 +1,65 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+/** Bounds in seconds from a cache lookup (1 ms) to a long transcription (5 min), about three per decade. */
+const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
+
+/** What the worker measures, in Prometheus' units. */
+export function createMetrics(registry = new Registry()) {
+  const registers = [registry];
+  return {
+    registry,
+    stageSeconds: new Histogram({
+      name: 'millrace_stage_seconds',
+      help: 'Time that an attempt of a stage ran',
+      labelNames: ['pipeline', 'stage', 'kind', 'model', 'outcome'] as const,
+      buckets: SECONDS,
+      registers,
+    }),
+    stageQueueSeconds: new Histogram({
+      name: 'millrace_stage_queue_seconds',
+      help: 'Time that an attempt of a stage waited before it ran',
+      labelNames: ['pipeline', 'stage'] as const,
+      buckets: SECONDS,
+      registers,
+    }),
+    backendCalls: new Counter({
+      name: 'millrace_backend_calls_total',
+      help: 'Calls of model servers by result code (ok or an error code)',
+      labelNames: ['connector', 'model', 'endpoint', 'code'] as const,
+      registers,
+    }),
+    usage: new Counter({
+      name: 'millrace_usage_total',
+      help: 'What calls consumed: input_tokens, output_tokens, audio_seconds',
+      labelNames: ['model', 'unit'] as const,
+      registers,
+    }),
+    cacheLookups: new Counter({
+      name: 'millrace_cache_lookups_total',
+      help: 'Semantic cache lookups by outcome: hit, miss, shared, bypass',
+      labelNames: ['pipeline', 'stage', 'outcome'] as const,
+      registers,
+    }),
+    cacheSeconds: new Histogram({
+      name: 'millrace_cache_lookup_seconds',
+      help: 'Time of a semantic cache lookup, its embedding included',
+      labelNames: ['pipeline', 'stage'] as const,
+      buckets: SECONDS,
+      registers,
+    }),
+    heals: new Counter({
+      name: 'millrace_heals_total',
+      help: 'Models repaired (ok) or not (failed) after a canary found them dead',
+      labelNames: ['connector', 'model', 'endpoint', 'outcome'] as const,
+      registers,
+    }),
+    poolOutstanding: new Gauge({
+      name: 'millrace_pool_outstanding',
+      help: 'Calls in flight at an endpoint',
+      labelNames: ['model', 'endpoint'] as const,
+      registers,
+    }),
+  };
+}
+
+export type Metrics = ReturnType<typeof createMetrics>;

@@ -1,0 +1,39 @@
+/**
+ * Media by reference: what travels on edges and through Temporal's history instead of bytes.
+ * The address names the tenant, so that one tenant's reference is of no use to another.
+ */
+export interface Artifact {
+  /** `artifact://<tenant>/<sha256>` */
+  readonly uri: string;
+  /** Hex sha256 of the bytes: address and integrity check in one. */
+  readonly sha256: string;
+  /** IANA media type, e.g. `audio/wav`. */
+  readonly mime: string;
+  readonly bytes: number;
+  /** Play time in milliseconds (audio). */
+  readonly durationMs?: number;
+  /** Samples per second and channel (audio). */
+  readonly sampleRate?: number;
+  /** Channel count (audio). */
+  readonly channels?: number;
+}
+
+const URI = /^artifact:\/\/([a-z0-9][a-z0-9._-]{0,62})\/([0-9a-f]{64})$/;
+
+export const artifactUri = (tenant: string, sha256: string): string => `artifact://${tenant}/${sha256}`;
+
+export function parseArtifactUri(uri: string): { tenant: string; sha256: string } | undefined {
+  const [, tenant, sha256] = URI.exec(uri) ?? [];
+  return tenant !== undefined && sha256 !== undefined ? { tenant, sha256 } : undefined;
+}
+
+export function isArtifact(value: unknown): value is Artifact {
+  if (typeof value !== 'object' || value === null) return false;
+  const { uri, sha256, mime, bytes } = value as Partial<Artifact>;
+  return (
+    typeof uri === 'string' &&
+    parseArtifactUri(uri)?.sha256 === sha256 &&
+    typeof mime === 'string' &&
+    typeof bytes === 'number'
+  );
+}

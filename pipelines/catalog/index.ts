@@ -1,0 +1,5 @@
+import type { Pipeline } from '../definition/index.js';
+import { voiceAssistant } from './voice-assistant.js';
+
+/** The pipelines that Millrace ships. */
+export const pipelines: readonly Pipeline[] = [voiceAssistant];

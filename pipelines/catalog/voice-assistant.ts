@@ -1,0 +1,23 @@
+import { z } from 'zod';
+import { audio, chat, pipeline, semantic, synthesize, transcribe } from '../index.js';
+
+/** A spoken question, answered out loud. */
+export const voiceAssistant = pipeline(
+  'voice-assistant',
+  {
+    description: 'A spoken question, answered out loud',
+    input: z.object({ speech: audio() }),
+    deadline: '5m',
+  },
+  ({ input, stage }) => {
+    const heard = stage('transcribe', transcribe({ model: 'whisper' }), { audio: input.speech });
+    const answer = stage(
+      'answer',
+      chat({ model: 'assistant', system: 'Answer in one short sentence.', maxTokens: 64 }),
+      { prompt: heard.text },
+      { cache: semantic({ key: heard.text, ttl: '1d' }) },
+    );
+    const spoken = stage('speak', synthesize({ model: 'tts' }), { text: answer.text });
+    return { transcript: heard.text, reply: answer.text, speech: spoken.audio };
+  },
+);

@@ -1,0 +1,43 @@
+import { type Duration, durationMs } from '../duration.js';
+import { MillraceError } from '../errors.js';
+import type { CachePlan } from '../plan/plan.js';
+import { type Assignable, toBinding } from './reference.js';
+
+export interface SemanticCache {
+  readonly key: Assignable<string>;
+  readonly ttl: Duration;
+  readonly minSimilarity: number;
+  readonly embedder: string;
+}
+
+/**
+ * Serves a stage's answer to an earlier request whose `key` means the same. Answers are kept apart by tenant, pipeline,
+ * stage, model, options and all inputs but the key. A hit needs the similarity and the lexical guards (negation,
+ * numbers, names). When the cache cannot be reached the stage runs as if it had none.
+ *
+ * @param options.key the text whose meaning is compared
+ * @param options.ttl how long an answer may be served; default one day
+ * @param options.minSimilarity least cosine similarity; default 0.9, chosen for MiniLM so that the guards see few doubtful pairs
+ * @param options.embedder pool that embeds the key; default `minilm`
+ */
+export const semantic = (options: {
+  key: Assignable<string>;
+  ttl?: Duration;
+  minSimilarity?: number;
+  embedder?: string;
+}): SemanticCache => ({ ttl: '1d', minSimilarity: 0.9, embedder: 'minilm', ...options });
+
+export function resolveCache(cache: SemanticCache, where: string): CachePlan {
+  if (!(cache.minSimilarity > 0 && cache.minSimilarity <= 1)) {
+    const message = `must be above 0 and at most 1, not ${cache.minSimilarity}`;
+    const field = `${where}.minSimilarity`;
+    throw new MillraceError('INVALID_PIPELINE', `${field} ${message}`, { fields: [{ field, message }] });
+  }
+  return {
+    kind: 'semantic',
+    key: toBinding(cache.key, `${where}.key`),
+    ttlMs: durationMs(cache.ttl, `${where}.ttl`),
+    minSimilarity: cache.minSimilarity,
+    embedder: cache.embedder,
+  };
+}

@@ -1,0 +1,102 @@
+/**
+ * The one error table. A code is stable: it is the `type` of Temporal's `ApplicationFailure`, the `code` of an HTTP
+ * problem body (RFC 9457) and the `code` field of log lines.
+ *
+ * `retry` says who acts on it:
+ * - `never`  the same call would fail again (bad input, a bug); the stage fails at once
+ * - `retry`  the stage's own retry policy calls again after its backoff
+ * - `heal`   as `retry`, and the pool first repairs the endpoint (for Triton: unload and load the model)
+ */
+export type RetryClass = 'never' | 'retry' | 'heal';
+
+export interface ErrorRow {
+  /** HTTP status of the problem body when this error ends a request. */
+  readonly status: number;
+  readonly retry: RetryClass;
+  /** One sentence for a person; details of the one case go in the error's message. */
+  readonly title: string;
+}
+
+export const ERRORS = {
+  // At the door: what the caller sent.
+  INVALID_INPUT: { status: 422, retry: 'never', title: 'The input does not fit the pipeline’s schema.' },
+  INVALID_JSON: { status: 400, retry: 'never', title: 'The body is not valid JSON.' },
+  EMPTY_BODY: { status: 400, retry: 'never', title: 'The request has no body.' },
+  INVALID_MULTIPART: { status: 400, retry: 'never', title: 'The multipart body cannot be read.' },
+  INVALID_HEADER: { status: 400, retry: 'never', title: 'A request header is malformed.' },
+  UNSUPPORTED_CONTENT_TYPE: { status: 415, retry: 'never', title: 'This content type is not accepted here.' },
+  BODY_TOO_LARGE: { status: 413, retry: 'never', title: 'The body or a media file is above the limit.' },
+  INVALID_MEDIA: { status: 422, retry: 'never', title: 'The media file cannot be used.' },
+  IDEMPOTENCY_KEY_REUSED: {
+    status: 422,
+    retry: 'never',
+    title: 'This Idempotency-Key was used before with another request.',
+  },
+  PIPELINE_NOT_FOUND: { status: 404, retry: 'never', title: 'No pipeline has this name.' },
+  RUN_NOT_FOUND: { status: 404, retry: 'never', title: 'No run has this id.' },
+  ARTIFACT_NOT_FOUND: { status: 404, retry: 'never', title: 'No artifact has this name or address.' },
+  ROUTE_NOT_FOUND: { status: 404, retry: 'never', title: 'No route has this method and path.' },
+  // While a pipeline is written or loaded.
+  INVALID_PIPELINE: { status: 500, retry: 'never', title: 'The pipeline definition is not valid.' },
+  INVALID_SETTING: { status: 500, retry: 'never', title: 'A setting is not valid.' },
+  UNKNOWN_PLAN_VERSION: { status: 500, retry: 'never', title: 'The plan was made by another release of Millrace.' },
+  MODEL_NOT_CONFIGURED: { status: 500, retry: 'never', title: 'No pool serves a model that the pipeline names.' },
+  // While a stage runs: what a model server did.
+  BACKEND_UNAVAILABLE: { status: 503, retry: 'retry', title: 'The model server cannot be reached.' },
+  BACKEND_OVERLOADED: { status: 503, retry: 'retry', title: 'The model server has no room for the call.' },
+  BACKEND_TIMEOUT: { status: 504, retry: 'retry', title: 'The model server did not answer in time.' },
+  BACKEND_BROKEN: { status: 502, retry: 'heal', title: 'The model server is up but the model behind it is broken.' },
+  BACKEND_ERROR: { status: 502, retry: 'retry', title: 'The model server failed.' },
+  BACKEND_REJECTED: { status: 502, retry: 'never', title: 'The model server does not accept the call.' },
+  BACKEND_UNAUTHORIZED: { status: 502, retry: 'never', title: 'The model server refuses the credentials.' },
+  MODEL_NOT_FOUND: { status: 502, retry: 'retry', title: 'The model server does not have the model.' },
+  INVALID_OUTPUT: { status: 502, retry: 'retry', title: 'The model server’s answer does not fit the stage’s schema.' },
+  CODE_FAILED: { status: 500, retry: 'retry', title: 'The function of a code stage threw an error.' },
+  CODE_NOT_FOUND: { status: 500, retry: 'never', title: 'This worker does not have the function of a code stage.' },
+  ARTIFACT_CORRUPT: { status: 500, retry: 'never', title: 'An artifact’s bytes do not match its sha256.' },
+  STORE_UNAVAILABLE: { status: 503, retry: 'retry', title: 'The artifact store cannot be read or written.' },
+  // How a run ends.
+  STAGE_TIMEOUT: { status: 504, retry: 'retry', title: 'A stage did not finish within its timeout.' },
+  DEADLINE_EXCEEDED: { status: 504, retry: 'never', title: 'The run did not finish within the pipeline’s deadline.' },
+  RUN_CANCELLED: { status: 409, retry: 'never', title: 'The run was cancelled.' },
+  RUN_FAILED: { status: 500, retry: 'never', title: 'The run failed.' },
+  ORCHESTRATOR_UNAVAILABLE: { status: 503, retry: 'retry', title: 'Temporal cannot be reached.' },
+  INTERNAL: { status: 500, retry: 'never', title: 'An error inside Millrace.' },
+} as const satisfies Record<string, ErrorRow>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+export interface FieldError {
+  /** Path of the offending field as the caller wrote it: `speech`, `options.language`, or a header's name. */
+  readonly field: string;
+  readonly message: string;
+}
+
+/** What an error carries besides its code; all of it survives Temporal's failure encoding. */
+export interface ErrorDetails {
+  readonly fields?: readonly FieldError[];
+  readonly stage?: string;
+  readonly endpoint?: string;
+  /** The server asked to wait this long before the next call, in milliseconds (`retry-after`). */
+  readonly retryAfterMs?: number;
+}
+
+/** The only error class that Millrace throws on purpose. */
+export class MillraceError extends Error {
+  override readonly name = 'MillraceError';
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    readonly details: ErrorDetails = {},
+    options?: { cause?: unknown },
+  ) {
+    super(message, options);
+  }
+}
+
+export const isErrorCode = (code: unknown): code is ErrorCode => typeof code === 'string' && code in ERRORS;
+
+export const errorRow = (code: ErrorCode): ErrorRow => ERRORS[code];
+
+/** A message safe to show for whatever was thrown. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,0 +1,3 @@
+export * from './binding.js';
+export * from './plan.js';
+export * from './run.js';

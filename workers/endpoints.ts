@@ -1,0 +1,33 @@
+import type { Settings } from './settings.js';
+
+/**
+ * Where each server is: the user's own if a setting names it, else the embedded stack's port on loopback.
+ * Nothing here says whether a server is up.
+ */
+export interface Endpoints {
+  /** host:port of Temporal's gRPC frontend. */
+  readonly temporal: string;
+  /** Base URL of the Temporal UI, without a trailing slash. */
+  readonly temporalUi: string;
+  /** redis:// or rediss:// URL. */
+  readonly redis: string;
+  /** host:port of each Triton gRPC endpoint; never empty. */
+  readonly triton: readonly string[];
+  /** Base URL, ending in /v1, of each OpenAI-compatible server; never empty. */
+  readonly llm: readonly string[];
+}
+
+/** The address that embedded servers bind: they have no authentication, so they never leave the machine. */
+export const LOOPBACK = '127.0.0.1';
+
+export function endpointsOf(settings: Settings): Endpoints {
+  return {
+    temporal: settings.TEMPORAL_ADDRESS ?? `${LOOPBACK}:${settings.MILLRACE_TEMPORAL_PORT}`,
+    temporalUi: withoutSlash(settings.TEMPORAL_UI_URL ?? `http://${LOOPBACK}:${settings.MILLRACE_TEMPORAL_UI_PORT}`),
+    redis: settings.REDIS_URL ?? `redis://${LOOPBACK}:${settings.MILLRACE_REDIS_PORT}`,
+    triton: settings.TRITON_URL ?? [`${LOOPBACK}:${settings.MILLRACE_TRITON_GRPC_PORT}`],
+    llm: (settings.LLM_BASE_URL ?? [`http://${LOOPBACK}:${settings.MILLRACE_LLM_PORT}/v1`]).map(withoutSlash),
+  };
+}
+
+const withoutSlash = (url: string): string => url.replace(/\/+$/, '');

@@ -1,0 +1,129 @@
+import path from 'node:path';
+import { z } from 'zod';
+import { MillraceError } from '../pipelines/errors.js';
+
+/**
+ * Every setting of every Millrace process: name, meaning, default and the default's reason, once.
+ * This file is the only reader of the environment.
+ */
+const BASE_PORT = 7400;
+
+const port = (about: string, fallback: number) =>
+  z.coerce.number().int().min(1).max(65_535).default(fallback).describe(about);
+const ms = (about: string, fallback: number) => z.coerce.number().int().positive().default(fallback).describe(about);
+const bytes = (about: string, fallback: number) => z.coerce.number().int().positive().default(fallback).describe(about);
+const list = (about: string) =>
+  z
+    .string()
+    .transform((text) =>
+      text
+        .split(',')
+        .map((s) => s.trim())
+        .filter(Boolean),
+    )
+    .pipe(z.array(z.string()).min(1))
+    .optional()
+    .describe(about);
+
+export function settingsSchema(basePort: number) {
+  return z.object({
+    // Where things live.
+    MILLRACE_HOME: z
+      .string()
+      .default('.millrace')
+      .describe('Folder of the embedded stack: Python venv, databases, logs, artifacts, state.'),
+    MILLRACE_LOG_LEVEL: z
+      .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
+      .default('info')
+      .describe('Least level of log lines.'),
+    MILLRACE_PIPELINES: z
+      .string()
+      .optional()
+      .describe('Module that exports your pipelines; default: the catalogue shipped with Millrace.'),
+    MILLRACE_MODELS: z
+      .string()
+      .optional()
+      .describe(
+        'JSON file that maps model names to pools of endpoints; default: the embedded models on the servers below.',
+      ),
+    // Your own servers. Unset = the embedded stack's.
+    TEMPORAL_ADDRESS: z.string().optional().describe('host:port of your Temporal server.'),
+    TEMPORAL_NAMESPACE: z.string().default('default').describe('Temporal namespace.'),
+    TEMPORAL_UI_URL: z.url().optional().describe('Base URL of the Temporal UI, for links to runs.'),
+    REDIS_URL: z.string().optional().describe('URL of your Redis (8 or later for the semantic cache).'),
+    TRITON_URL: list('host:port of your Triton gRPC endpoints, separated by commas.'),
+    LLM_BASE_URL: list('Base URLs (ending in /v1) of your OpenAI-compatible servers, separated by commas.'),
+    LLM_MODEL: z.string().default('assistant').describe('Model name to send to the LLM server.'),
+    LLM_API_KEY: z
+      .string()
+      .default('none')
+      .describe('Bearer token for the LLM server; llama.cpp and vLLM need none by default.'),
+    // Ports of what Millrace starts, all from one base so that two stacks need one setting to live side by side.
+    MILLRACE_PORT_BASE: port('First of the ports below; they follow in order.', BASE_PORT),
+    MILLRACE_GATEWAY_PORT: port('HTTP trigger.', basePort),
+    MILLRACE_WORKER_METRICS_PORT: port('Prometheus metrics of the worker.', basePort + 1),
+    MILLRACE_TEMPORAL_PORT: port('Embedded Temporal, gRPC.', basePort + 2),
+    MILLRACE_TEMPORAL_UI_PORT: port('Embedded Temporal UI.', basePort + 3),
+    MILLRACE_REDIS_PORT: port('Embedded Redis.', basePort + 4),
+    MILLRACE_TRITON_HTTP_PORT: port('Embedded Triton, HTTP.', basePort + 5),
+    MILLRACE_TRITON_GRPC_PORT: port('Embedded Triton, gRPC.', basePort + 6),
+    MILLRACE_TRITON_METRICS_PORT: port('Embedded Triton, metrics.', basePort + 7),
+    MILLRACE_LLM_PORT: port('Embedded LLM server.', basePort + 8),
+    MILLRACE_GATEWAY_HOST: z
+      .string()
+      .default('127.0.0.1')
+      .describe('Address the gateway binds. Loopback: there is no authentication yet.'),
+    // The embedded stack.
+    MILLRACE_PYTHON: z
+      .string()
+      .optional()
+      .describe('Python 3.10–3.12 for the embedded servers; default: the first fit on PATH, else uv.'),
+    MILLRACE_LLM_GGUF: z
+      .string()
+      .optional()
+      .describe('GGUF file for the embedded LLM server; default: SmolLM2-135M-Instruct.'),
+    // Limits of the gateway.
+    MILLRACE_MAX_AUDIO_BYTES: bytes(
+      'Largest media file accepted: 64 MiB is an hour of 16-bit mono at 8 kHz.',
+      64 * 1024 * 1024,
+    ),
+    MILLRACE_MAX_JSON_BYTES: bytes('Largest JSON body accepted; base64 media in it counts.', 8 * 1024 * 1024),
+    MILLRACE_MAX_WAIT_MS: ms(
+      'Longest `Prefer: wait`: below the 60 s after which proxies commonly cut a silent connection.',
+      55_000,
+    ),
+    MILLRACE_UPLOAD_TIMEOUT_MS: ms('Longest time to receive one request.', 120_000),
+    // The worker.
+    MILLRACE_MAX_ACTIVITIES: z.coerce
+      .number()
+      .int()
+      .positive()
+      .default(32)
+      .describe(
+        'Stages running at once in a worker: Triton’s Python backend stalls above 32 calls in flight per model.',
+      ),
+    MILLRACE_SHUTDOWN_GRACE_MS: ms('Time that running stages get to end when a worker is stopped.', 10_000),
+    MILLRACE_CANARY_INTERVAL_MS: ms(
+      'Time between two canary calls to a model: a dead one is found within it when no traffic finds it first.',
+      15_000,
+    ),
+    MILLRACE_REDIS_TIMEOUT_MS: ms(
+      'Longest wait for one Redis answer before the lookup counts as a miss: far above a healthy answer (< 1 ms), far below an LLM call.',
+      250,
+    ),
+  });
+}
+
+export type Settings = z.output<ReturnType<typeof settingsSchema>>;
+
+/** Reads and checks the settings. `home` comes back absolute. Throws `INVALID_SETTING` naming every bad variable. */
+export function readSettings(env: Readonly<Record<string, string | undefined>> = process.env): Settings {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
+  const base = Number(given.MILLRACE_PORT_BASE ?? BASE_PORT);
+  const parsed = settingsSchema(Number.isInteger(base) ? base : BASE_PORT).safeParse(given);
+  if (!parsed.success) {
+    const fields = parsed.error.issues.map((issue) => ({ field: issue.path.join('.'), message: issue.message }));
+    throw new MillraceError('INVALID_SETTING', fields.map((f) => `${f.field}: ${f.message}`).join('; '), { fields });
+  }
+  return { ...parsed.data, MILLRACE_HOME: path.resolve(parsed.data.MILLRACE_HOME) };
+}
