@@ -61,16 +61,22 @@ export const ERRORS = {
   RUN_CANCELLED: { status: 409, retry: 'never', title: 'The run was cancelled.' },
   RUN_FAILED: { status: 500, retry: 'never', title: 'The run failed.' },
   ORCHESTRATOR_UNAVAILABLE: { status: 503, retry: 'retry', title: 'Temporal cannot be reached.' },
+  // The embedded stack: what `millrace up` can run into.
+  STACK_UNSUPPORTED: { status: 500, retry: 'never', title: 'The embedded stack cannot run on this machine.' },
+  STACK_INSTALL_FAILED: { status: 500, retry: 'never', title: 'A part of the embedded stack could not be installed.' },
+  STACK_PORT_IN_USE: { status: 500, retry: 'never', title: 'Another process holds a port of the embedded stack.' },
+  STACK_START_FAILED: { status: 500, retry: 'never', title: 'A part of the embedded stack does not start.' },
+  STACK_SETTINGS_CHANGED: { status: 409, retry: 'never', title: 'The embedded stack runs with other settings.' },
   INTERNAL: { status: 500, retry: 'never', title: 'An error inside Millrace.' },
 } as const satisfies Record<string, ErrorRow>;
 
 export type ErrorCode = keyof typeof ERRORS;
 
-export interface FieldError {
+export type FieldError = {
   /** Path of the offending field as the caller wrote it: `speech`, `options.language`, or a header's name. */
   readonly field: string;
   readonly message: string;
-}
+};
 
 /** What an error carries besides its code; all of it survives Temporal's failure encoding. */
 export interface ErrorDetails {

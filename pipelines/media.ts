@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import type { Artifact } from './artifact.js';
-import { isArtifact } from './artifact.js';
+import { type Artifact, isArtifact } from './artifact.js';
 
 declare const FORMAT: unique symbol;
 
@@ -8,7 +7,9 @@ declare const FORMAT: unique symbol;
  * Audio on an edge, by reference. `Rate` is its sample rate in Hz where the type knows it: two known, different rates on
  * one edge are a compile error; an unknown one is resampled where it is consumed.
  */
-export type Audio<Rate extends number | 'any' = 'any'> = Artifact & { readonly [FORMAT]?: (rate: Rate) => void };
+export type Audio<Rate extends number | 'any' = 'any'> = Rate extends number
+  ? Artifact & { readonly [FORMAT]?: Rate }
+  : Artifact;
 
 /** Schema of an audio value. At the HTTP door the caller may send the file itself; inside a run it is an artifact. */
 export const audio = <const Rate extends number | 'any' = 'any'>(

@@ -49,6 +49,10 @@ export function settingsSchema(basePort: number) {
     // Your own servers. Unset = the embedded stack's.
     TEMPORAL_ADDRESS: z.string().optional().describe('host:port of your Temporal server.'),
     TEMPORAL_NAMESPACE: z.string().default('default').describe('Temporal namespace.'),
+    MILLRACE_TASK_QUEUE: z
+      .string()
+      .default('millrace')
+      .describe('Temporal task queue; another name keeps two deployments in one namespace apart.'),
     TEMPORAL_UI_URL: z.url().optional().describe('Base URL of the Temporal UI, for links to runs.'),
     REDIS_URL: z.string().optional().describe('URL of your Redis (8 or later for the semantic cache).'),
     TRITON_URL: list('host:port of your Triton gRPC endpoints, separated by commas.'),
@@ -82,6 +86,16 @@ export function settingsSchema(basePort: number) {
       .string()
       .optional()
       .describe('GGUF file for the embedded LLM server; default: SmolLM2-135M-Instruct.'),
+    MILLRACE_LLM_CONTEXT: z.coerce
+      .number()
+      .int()
+      .min(512)
+      .default(4096)
+      .describe('Tokens of context for each of the 4 requests that the embedded LLM server decodes at once.'),
+    MILLRACE_LLM_CHAT_TEMPLATE: z
+      .string()
+      .optional()
+      .describe('Jinja chat template for the embedded LLM server; default: the one inside the weights.'),
     // Limits of the gateway.
     MILLRACE_MAX_AUDIO_BYTES: bytes(
       'Largest media file accepted: 64 MiB is an hour of 16-bit mono at 8 kHz.',

@@ -6,7 +6,7 @@ import { type Binding, sourcesOf } from '../plan/binding.js';
 import { seal } from '../plan/hash.js';
 import { PLAN_VERSION, type Plan, type StagePlan } from '../plan/plan.js';
 import { STAGE_KINDS } from '../stages/index.js';
-import type { CodeFunction, StageUse } from '../stages/kind.js';
+import type { CodeStage, StageUse } from '../stages/kind.js';
 import { resolveCache, type SemanticCache } from './cache.js';
 import { type PolicyOptions, resolvePolicy } from './policy.js';
 import { type Bind, type Bound, jsonSchema, type Ref, reference, schemaOf, toBinding } from './reference.js';
@@ -39,8 +39,8 @@ export interface Pipeline<I = unknown, O = unknown> {
   readonly input: z.ZodType<I>;
   readonly inputSchema: Json;
   readonly outputSchema: Json;
-  /** Fields of the input that take a media file. */
-  readonly code: ReadonlyMap<string, CodeFunction<never, unknown>>;
+  /** The `code` stages' functions by name. */
+  readonly code: ReadonlyMap<string, CodeStage>;
   /** Only a type: the output of a run. */
   readonly types?: { readonly output: O };
 }
@@ -59,7 +59,7 @@ export function pipeline<Shape extends z.ZodRawShape, B>(
   checkName(name, 'pipeline name');
   const input = z.strictObject(options.input.shape);
   const stages: StagePlan[] = [];
-  const code = new Map<string, CodeFunction<never, unknown>>();
+  const code = new Map<string, CodeStage>();
 
   const result = trace({
     input: reference('input', input) as Ref<z.output<z.ZodObject<Shape>>>,
@@ -69,7 +69,7 @@ export function pipeline<Shape extends z.ZodRawShape, B>(
       if (stages.some((stage) => stage.id === id)) throw invalid(id, 'is defined twice');
       if (!Object.hasOwn(STAGE_KINDS, use.kind)) throw invalid(id, `has the unknown stage kind "${use.kind}"`);
       const kind = STAGE_KINDS[use.kind as keyof typeof STAGE_KINDS];
-      if (use.run !== undefined) code.set(use.model, use.run);
+      if (use.run !== undefined) code.set(use.model, use as unknown as CodeStage);
       stages.push({
         id,
         kind: use.kind,

@@ -1,7 +1,8 @@
 import { z } from 'zod';
+import type { Artifact } from '../artifact.js';
 import { MillraceError } from '../errors.js';
 import { isJsonObject, type Json } from '../json.js';
-import { type Audio, mediaOf } from '../media.js';
+import { mediaOf } from '../media.js';
 import type { Binding } from '../plan/binding.js';
 
 declare const TYPE: unique symbol;
@@ -11,7 +12,7 @@ interface Typed<T> {
 
 /** A value that exists only while a run executes. Reading a field of it gives a reference to that field. */
 export type Ref<T> = Typed<T> &
-  (T extends readonly unknown[] | Audio<never>
+  (T extends readonly unknown[] | Artifact
     ? unknown
     : T extends object
       ? { readonly [K in keyof T]-?: Ref<Exclude<T[K], undefined>> }
@@ -28,7 +29,7 @@ export type Bind<T> =
   | Assignable<T>
   | (T extends readonly (infer Item)[]
       ? readonly Bind<Item>[]
-      : T extends Audio<never>
+      : T extends Artifact
         ? never
         : T extends object
           ? { readonly [K in keyof T]: Bind<T[K]> }

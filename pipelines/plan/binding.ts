@@ -35,6 +35,14 @@ export function resolve(binding: Binding, scope: ReadonlyMap<string, Json>): Jso
   return resolved satisfies JsonObject;
 }
 
+/** The binding with `hidden` replaced by null wherever it stands in it. */
+export function mask(binding: Binding, hidden: Binding): Binding {
+  if (JSON.stringify(binding) === JSON.stringify(hidden)) return null;
+  if (Array.isArray(binding)) return binding.map((item) => mask(item, hidden));
+  if (!isJsonObject(binding)) return binding;
+  return Object.fromEntries(Object.entries(binding).map(([key, value]) => [key, mask(value, hidden)]));
+}
+
 /** A field that is absent (an optional input) reads as null. */
 function lookUp(path: string, scope: ReadonlyMap<string, Json>): Json {
   const [source = '', ...fields] = path.split('.');

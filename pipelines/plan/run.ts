@@ -1,4 +1,4 @@
-import type { JsonObject } from '../json.js';
+import type { Json, JsonObject } from '../json.js';
 import type { CachePlan, Plan } from './plan.js';
 
 /** Where a stage runs: decided before the run starts and snapshotted into it with the plan. */
@@ -29,8 +29,8 @@ export interface StageCall {
   readonly model: string;
   readonly with: JsonObject;
   readonly attempts: number;
-  /** The semantic cache to ask first, its key resolved. */
-  readonly cache?: Omit<CachePlan, 'key'> & { readonly key: string };
+  /** The semantic cache to ask first, its key resolved; `context` is the input without the key. */
+  readonly cache?: Omit<CachePlan, 'key'> & { readonly key: string; readonly context: Json };
 }
 
 /**
@@ -83,5 +83,3 @@ export const SEARCH_ATTRIBUTES = {
 
 /** Query that returns the live `StageRecord[]`. */
 export const STAGES_QUERY = 'stages';
-/** Task queue of workflows and of stages that no placement sends elsewhere. */
-export const TASK_QUEUE = 'millrace';

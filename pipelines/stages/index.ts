@@ -1,3 +1,4 @@
+import { approveKind } from './approve.js';
 import { chatKind } from './chat.js';
 import { codeKind } from './code.js';
 import { embedKind } from './embed.js';
@@ -12,10 +13,12 @@ export const STAGE_KINDS = {
   chat: chatKind,
   synthesize: synthesizeKind,
   code: codeKind,
+  approve: approveKind,
 } as const satisfies Record<string, StageKind>;
 
 export type StageKindName = keyof typeof STAGE_KINDS;
 
+export { approve } from './approve.js';
 export * from './chat.js';
 export { code } from './code.js';
 export * from './embed.js';

@@ -18,6 +18,13 @@ export interface StageUse<I, O> {
   readonly run?: CodeFunction<I, O>;
 }
 
+/** What the worker keeps of a `code` stage. */
+export interface CodeStage {
+  readonly input: z.ZodType;
+  readonly output: z.ZodType;
+  readonly run: (input: unknown, context: { readonly signal: AbortSignal }) => unknown;
+}
+
 export type CodeFunction<I, O> = (input: I, context: { readonly signal: AbortSignal }) => O | Promise<O>;
 
 /** A row of the table of stage kinds. */

@@ -1,0 +1,31 @@
+import { z } from 'zod';
+import { type Duration, durationMs } from '../duration.js';
+import type { StageKind, StageUse } from './kind.js';
+
+const input = z.object({
+  /** What the person decides on. */
+  subject: z.string(),
+});
+const output = z.object({
+  approved: z.boolean(),
+  /** Who decided: the name that came with the signal, `person`, or `timeout`. */
+  by: z.string(),
+});
+
+/**
+ * Waits for a person. The decision is the Temporal signal `approve/<stage>` with `{ "approved": true, "by": "ada" }`;
+ * after `timeout` the run goes on with `otherwise`. The wait is durable and holds no worker.
+ */
+export const approve = (options: {
+  timeout: Duration;
+  /** The decision when nobody decides. Default `false`. */
+  otherwise?: boolean;
+}): StageUse<z.output<typeof input>, z.output<typeof output>> => ({
+  kind: 'approve',
+  model: 'person',
+  with: { timeoutMs: durationMs(options.timeout, 'approve.timeout'), otherwise: options.otherwise ?? false },
+  input,
+  output,
+});
+
+export const approveKind: StageKind = { input, output };

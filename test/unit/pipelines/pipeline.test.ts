@@ -1,0 +1,168 @@
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { voiceAssistant } from '../../../pipelines/catalog/voice-assistant.js';
+import { code, MillraceError, type Pipeline, pipeline, semantic, text } from '../../../pipelines/index.js';
+import { seal } from '../../../pipelines/plan/hash.js';
+
+const upper = code(
+  'upper',
+  { input: z.object({ text: z.string() }), output: z.object({ text: z.string() }) },
+  ({ text }) => ({
+    text: text.toUpperCase(),
+  }),
+);
+
+const define = (stageId = 'upper') =>
+  pipeline('shout', { input: z.object({ name: z.string(), loud: z.boolean().default(true) }) }, ({ input, stage }) => {
+    const shouted = stage(stageId, upper, { text: text`Hello ${input.name}!` });
+    return { greeting: shouted.text, nested: { loud: input.loud }, version: 1 };
+  });
+
+function failure(define: () => Pipeline): MillraceError {
+  try {
+    define();
+  } catch (error) {
+    expect(error).toBeInstanceOf(MillraceError);
+    return error as MillraceError;
+  }
+  throw new Error('the definition was accepted');
+}
+
+describe('pipeline', () => {
+  it('compiles the traced function to plain JSON', () => {
+    const { plan } = define();
+    expect(JSON.parse(JSON.stringify(plan))).toEqual(plan);
+    expect(plan.stages[0]).toMatchObject({
+      id: 'upper',
+      kind: 'code',
+      model: 'upper',
+      input: { text: { $text: ['Hello ', { $ref: 'input.name' }, '!'] } },
+    });
+    expect(plan.output).toEqual({
+      greeting: { $ref: 'upper.text' },
+      nested: { loud: { $ref: 'input.loud' } },
+      version: 1,
+    });
+  });
+
+  it('gives equal definitions one version and different ones another', () => {
+    expect(define().plan.version).toBe(define().plan.version);
+    expect(define('other').plan.version).not.toBe(define().plan.version);
+    expect(define().plan.version).toMatch(/^[0-9a-f]{12}$/);
+  });
+
+  it('hashes the meaning, not the order in which keys were written', () => {
+    const { version, ...body } = define().plan;
+    const reordered = Object.fromEntries(Object.entries(body).reverse()) as unknown as typeof body;
+    expect(seal(reordered).version).toBe(version);
+  });
+
+  it('resolves every default into the plan', () => {
+    const { plan } = voiceAssistant;
+    for (const stage of plan.stages) {
+      expect(stage.policy.retry).toEqual({ attempts: 6, initialMs: 200, factor: 2.5, maxMs: 10_000 });
+      expect(stage.policy.execution).toBe('queued');
+    }
+    expect(plan.stages[0]?.policy.timeout).toEqual({ attemptMs: 600_000, totalMs: 1_800_000 });
+    expect(plan.stages[1]?.cache).toMatchObject({
+      kind: 'semantic',
+      key: { $ref: 'transcribe.text' },
+      ttlMs: 86_400_000,
+      embedder: 'minilm',
+    });
+  });
+
+  it('exports JSON Schemas of input and output', () => {
+    expect(define().inputSchema).toEqual({
+      type: 'object',
+      properties: { name: { type: 'string' }, loud: { type: 'boolean', default: true } },
+      required: ['name'],
+      additionalProperties: false,
+    });
+    expect(voiceAssistant.outputSchema).toMatchObject({
+      properties: { transcript: { type: 'string' }, speech: { media: 'audio' } },
+      required: ['transcript', 'reply', 'speech'],
+    });
+  });
+
+  it('keeps a literal that looks like a binding as a value', () => {
+    const { plan } = pipeline('literal', { input: z.object({}) }, () => ({ price: { $ref: 'not a reference' } }));
+    expect(plan.output).toEqual({ price: { $const: { $ref: 'not a reference' } } });
+  });
+
+  it.each<[string, string, () => Pipeline]>([
+    ['a pipeline name with capitals', 'Voice', () => pipeline('Voice', { input: z.object({}) }, () => ({}))],
+    [
+      'a stage id used twice',
+      'a',
+      () =>
+        pipeline('p', { input: z.object({}) }, ({ stage }) => {
+          stage('a', upper, { text: 'x' });
+          return { text: stage('a', upper, { text: 'y' }).text };
+        }),
+    ],
+    [
+      'the stage id "input"',
+      'input',
+      () =>
+        pipeline('p', { input: z.object({}) }, ({ stage }) => ({ text: stage('input', upper, { text: 'x' }).text })),
+    ],
+    [
+      'no attempts at all',
+      'a.retry.attempts',
+      () =>
+        pipeline('p', { input: z.object({}) }, ({ stage }) => ({
+          text: stage('a', upper, { text: 'x' }, { retry: { attempts: 0 } }).text,
+        })),
+    ],
+    [
+      'half an attempt',
+      'a.retry.attempts',
+      () =>
+        pipeline('p', { input: z.object({}) }, ({ stage }) => ({
+          text: stage('a', upper, { text: 'x' }, { retry: { attempts: 1.5 } }).text,
+        })),
+    ],
+    [
+      'an attempt longer than the total',
+      'a.timeout.attempt',
+      () =>
+        pipeline('p', { input: z.object({}) }, ({ stage }) => ({
+          text: stage('a', upper, { text: 'x' }, { timeout: { attempt: '2m', total: '1m' } }).text,
+        })),
+    ],
+    [
+      'a similarity above 1',
+      'a.cache.minSimilarity',
+      () =>
+        pipeline('p', { input: z.object({ q: z.string() }) }, ({ input, stage }) => ({
+          text: stage('a', upper, { text: input.q }, { cache: semantic({ key: input.q, minSimilarity: 2 }) }).text,
+        })),
+    ],
+    [
+      'a deadline that is no duration',
+      'deadline',
+      () => pipeline('p', { input: z.object({}), deadline: 'soon' as '1s' }, () => ({})),
+    ],
+    [
+      'a field that the output does not have',
+      'a.txt',
+      () =>
+        pipeline('p', { input: z.object({}) }, ({ stage }) => ({
+          text: (stage('a', upper, { text: 'x' }) as unknown as { txt: string }).txt,
+        })),
+    ],
+    [
+      'a function where a value belongs',
+      'a.input',
+      () =>
+        pipeline('p', { input: z.object({}) }, ({ stage }) => ({
+          text: stage('a', upper, { text: (() => 'x') as unknown as string }).text,
+        })),
+    ],
+  ])('refuses %s, naming the field', (_, field, definition) => {
+    const error = failure(definition);
+    expect(error.code).toBe('INVALID_PIPELINE');
+    expect(error.details.fields?.[0]?.field).toBe(field);
+  });
+});

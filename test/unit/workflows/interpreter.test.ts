@@ -1,0 +1,196 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { approve, code, MillraceError, pipeline, semantic, text } from '../../../pipelines/index.js';
+import type { StageCall, StageRecord } from '../../../pipelines/plan/index.js';
+import { Mailbox, runInProcess } from '../../../workers/in-process-host.js';
+import { CodeRunner, contextOf } from '../../support/in-process.js';
+
+const one = z.object({ n: z.number() });
+const add = code('add', { input: one, output: one }, ({ n }) => ({ n: n + 1 }));
+const fast = { retry: { attempts: 3, backoff: { initial: 1 } } } as const;
+
+describe('interpret', () => {
+  it('runs stages in the order of their data', async () => {
+    const chain = pipeline('chain', { input: one }, ({ input, stage }) => {
+      const a = stage('a', add, { n: input.n });
+      const b = stage('b', add, { n: a.n });
+      return { n: stage('c', add, { n: b.n }).n };
+    });
+    const runner = new CodeRunner(chain);
+    const { output, stages } = await runInProcess({ n: 1 }, contextOf(chain), { runner, run: 'r' });
+    expect(output).toEqual({ n: 4 });
+    expect(runner.events).toEqual(['a starts', 'a ends', 'b starts', 'b ends', 'c starts', 'c ends']);
+    expect(stages.map(({ stage, status }) => [stage, status])).toEqual([
+      ['a', 'done'],
+      ['b', 'done'],
+      ['c', 'done'],
+    ]);
+  });
+
+  it('runs independent stages in parallel', async () => {
+    let together = 0;
+    let most = 0;
+    const slow = code('slow', { input: one, output: one }, async (input) => {
+      most = Math.max(most, ++together);
+      await sleep(20);
+      together--;
+      return input;
+    });
+    const fan = pipeline('fan', { input: one }, ({ input, stage }) => {
+      const parts = ['a', 'b', 'c'].map((id) => stage(id, slow, { n: input.n }));
+      return { parts: parts.map((part) => part.n) };
+    });
+    const { output } = await runInProcess({ n: 7 }, contextOf(fan), { runner: new CodeRunner(fan), run: 'r' });
+    expect(output).toEqual({ parts: [7, 7, 7] });
+    expect(most).toBe(3);
+  });
+
+  it('makes at most the policy’s attempts and reports the last error with the stage table', async () => {
+    const broken = code('broken', { input: one, output: one }, () => {
+      throw new MillraceError('BACKEND_UNAVAILABLE', 'nobody there');
+    });
+    const failing = pipeline('failing', { input: one }, ({ input, stage }) => ({
+      n: stage('a', broken, { n: input.n }, fast).n,
+    }));
+    const runner = new CodeRunner(failing);
+    await expect(runInProcess({ n: 1 }, contextOf(failing), { runner, run: 'r' })).rejects.toMatchObject({
+      code: 'BACKEND_UNAVAILABLE',
+      message: 'stage "a": nobody there',
+      details: { stage: 'a', stages: [{ stage: 'a', status: 'failed', error: { code: 'BACKEND_UNAVAILABLE' } }] },
+    });
+    expect(runner.events.filter((event) => event === 'a starts')).toHaveLength(3);
+  });
+
+  it('never repeats a stage whose error says that a repeat would fail again', async () => {
+    const refused = code('refused', { input: one, output: one }, () => {
+      throw new MillraceError('BACKEND_REJECTED', 'too long');
+    });
+    const failing = pipeline('failing', { input: one }, ({ input, stage }) => ({
+      n: stage('a', refused, { n: input.n }, fast).n,
+    }));
+    const runner = new CodeRunner(failing);
+    await expect(runInProcess({ n: 1 }, contextOf(failing), { runner, run: 'r' })).rejects.toMatchObject({
+      code: 'BACKEND_REJECTED',
+    });
+    expect(runner.events).toEqual(['a starts', 'a fails']);
+  });
+
+  it('cancels the other stages when one fails for good', async () => {
+    const hang = code('hang', { input: one, output: one }, async (input, { signal }) => {
+      await sleep(60_000, undefined, { signal });
+      return input;
+    });
+    const refused = code('refused', { input: one, output: one }, async () => {
+      await sleep(5);
+      throw new MillraceError('BACKEND_REJECTED', 'no');
+    });
+    const both = pipeline('both', { input: one }, ({ input, stage }) => ({
+      a: stage('a', hang, { n: input.n }).n,
+      b: stage('b', refused, { n: input.n }).n,
+    }));
+    const runner = new CodeRunner(both);
+    await expect(runInProcess({ n: 1 }, contextOf(both), { runner, run: 'r' })).rejects.toMatchObject({
+      code: 'BACKEND_REJECTED',
+    });
+    await sleep(5);
+    expect(runner.events).toContain('a aborted');
+  });
+
+  it('ends a run at its deadline and aborts what runs', async () => {
+    const hang = code('hang', { input: one, output: one }, async (input, { signal }) => {
+      await sleep(60_000, undefined, { signal });
+      return input;
+    });
+    const late = pipeline('late', { input: one, deadline: '30ms' }, ({ input, stage }) => ({
+      n: stage('a', hang, { n: input.n }).n,
+    }));
+    const runner = new CodeRunner(late);
+    await expect(runInProcess({ n: 1 }, contextOf(late), { runner, run: 'r' })).rejects.toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+    });
+    await sleep(5);
+    expect(runner.events).toEqual(['a starts', 'a aborted']);
+  });
+
+  it('ends an attempt at its timeout and tries again', async () => {
+    let calls = 0;
+    const second = code('second', { input: one, output: one }, async (input, { signal }) => {
+      if (++calls === 1) await sleep(60_000, undefined, { signal });
+      return input;
+    });
+    const retried = pipeline('retried', { input: one }, ({ input, stage }) => ({
+      n: stage('a', second, { n: input.n }, { ...fast, timeout: { attempt: '30ms' } }).n,
+    }));
+    const { stages } = await runInProcess({ n: 1 }, contextOf(retried), { runner: new CodeRunner(retried), run: 'r' });
+    expect(stages[0]).toMatchObject({ status: 'done', attempt: 2 });
+  });
+
+  it('refuses a plan of another version', async () => {
+    const chain = pipeline('chain', { input: one }, ({ input }) => ({ n: input.n }));
+    const context = { ...contextOf(chain), plan: { ...chain.plan, planVersion: 99 } };
+    await expect(runInProcess({ n: 1 }, context, { runner: new CodeRunner(chain), run: 'r' })).rejects.toMatchObject({
+      code: 'UNKNOWN_PLAN_VERSION',
+    });
+  });
+
+  it('reads templates, nested fields and absent ones', async () => {
+    const shape = z.object({ person: z.object({ name: z.string(), title: z.string().optional() }) });
+    const greet = pipeline('greet', { input: shape }, ({ input }) => ({
+      greeting: text`Dear ${input.person.name}`,
+      title: input.person.title,
+    }));
+    const run = await runInProcess({ person: { name: 'Ada' } }, contextOf(greet), {
+      runner: new CodeRunner(greet),
+      run: 'r',
+    });
+    expect(run.output).toEqual({ greeting: 'Dear Ada', title: null });
+  });
+
+  it('hands a cached stage its key, and the rest of its input as context', async () => {
+    const ask = code('ask', { input: z.object({ q: z.string(), who: z.string() }), output: one }, () => ({ n: 1 }));
+    const cached = pipeline('cached', { input: z.object({ q: z.string(), who: z.string() }) }, ({ input, stage }) => ({
+      n: stage('a', ask, { q: input.q, who: input.who }, { cache: semantic({ key: input.q }) }).n,
+    }));
+    const calls: StageCall[] = [];
+    const inner = new CodeRunner(cached);
+    const runner: Pick<CodeRunner, 'run'> = {
+      run(input, call, attempt) {
+        calls.push(call);
+        return inner.run(input, call, attempt);
+      },
+    };
+    await runInProcess({ q: 'why?', who: 'ada' }, contextOf(cached), { runner, run: 'r' });
+    expect(calls[0]?.cache).toMatchObject({ key: 'why?', context: { q: null, who: 'ada' } });
+  });
+
+  describe('approve', () => {
+    const gated = (timeout: '1h' | '20ms') =>
+      pipeline('gated', { input: one }, ({ stage }) => {
+        const decision = stage('sign-off', approve({ timeout, otherwise: false }), { subject: 'a refund' });
+        return { approved: decision.approved, by: decision.by };
+      });
+
+    it('waits for the signal and ignores what is no decision', async () => {
+      const mailbox = new Mailbox();
+      const waiting = gated('1h');
+      const reports: StageRecord[][] = [];
+      const run = runInProcess({ n: 1 }, contextOf(waiting), {
+        runner: new CodeRunner(waiting),
+        run: 'r',
+        mailbox,
+        onReport: (stages) => reports.push([...stages]),
+      });
+      mailbox.send('approve/sign-off', 'yes please');
+      mailbox.send('approve/sign-off', { approved: true, by: 'ada' });
+      await expect(run).resolves.toMatchObject({ output: { approved: true, by: 'ada' } });
+      expect(reports.map((stages) => stages[0]?.status)).toEqual(['running', 'done']);
+    });
+
+    it('takes the default when the time is over', async () => {
+      const waiting = gated('20ms');
+      const run = await runInProcess({ n: 1 }, contextOf(waiting), { runner: new CodeRunner(waiting), run: 'r' });
+      expect(run.output).toEqual({ approved: false, by: 'timeout' });
+    });
+  });
+});

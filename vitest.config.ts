@@ -1,0 +1,25 @@
+import { defineConfig } from 'vitest/config';
+
+/** Real servers answer within seconds; a loaded two-core machine makes that many of them. */
+const SLOW_MS = 120_000;
+
+const slow = { testTimeout: SLOW_MS, hookTimeout: SLOW_MS, fileParallelism: false };
+
+// biome-ignore lint/style/noDefaultExport: vitest takes the default export
+export default defineConfig({
+  test: {
+    reporters: ['default', './test/support/closing-line.ts'],
+    projects: [
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
+      { test: { name: 'replay', include: ['test/replay/**/*.test.ts'], ...slow } },
+      {
+        test: {
+          name: 'integration',
+          include: ['test/contract/**/*.test.ts', 'test/integration/**/*.test.ts'],
+          globalSetup: ['test/support/embedded-stack.ts'],
+          ...slow,
+        },
+      },
+    ],
+  },
+});

@@ -1,0 +1,13 @@
+import { type Logger, pino } from 'pino';
+import type { Settings } from './settings.js';
+
+/** JSON lines on stdout; `process` tells the worker's lines from the gateway's. */
+export const createLogger = (settings: Pick<Settings, 'MILLRACE_LOG_LEVEL'>, process: string): Logger =>
+  pino({
+    level: settings.MILLRACE_LOG_LEVEL,
+    base: { process },
+    messageKey: 'message',
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (level) => ({ level }) },
+    redact: ['req.headers.authorization', 'headers.authorization', 'apiKey'],
+  });

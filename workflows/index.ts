@@ -1,0 +1,60 @@
+import { defineSearchAttributeKey } from '@temporalio/common';
+import { ApplicationFailure, defineQuery, setHandler, upsertSearchAttributes } from '@temporalio/workflow';
+import type { JsonObject } from '../pipelines/json.js';
+import {
+  type RunContext,
+  type RunResult,
+  SEARCH_ATTRIBUTES,
+  STAGES_QUERY,
+  type StageRecord,
+} from '../pipelines/plan/index.js';
+import { interpret, StageError } from './interpreter/index.js';
+import { TemporalHost } from './temporal-host.js';
+
+const stagesQuery = defineQuery<readonly StageRecord[]>(STAGES_QUERY);
+const cacheHit = defineSearchAttributeKey(SEARCH_ATTRIBUTES.cacheHit, 'BOOL');
+
+/**
+ * The one workflow: it serves every workflow type, so that a run is typed by its pipeline's name, and interprets the plan
+ * that came with the run. A failure carries a code of the error table as its type and the stage table in its details.
+ */
+// biome-ignore lint/style/noDefaultExport: Temporal takes the default export as the workflow of every type
+export default async function run(input: JsonObject, context: RunContext): Promise<RunResult> {
+  try {
+    const host = new TemporalHost(context.placement);
+    setHandler(stagesQuery, () => host.stages);
+    const result = await interpret(input, context, host);
+    const cached = result.stages.filter((stage) => stage.cache !== undefined && stage.cache !== 'off');
+    if (cached.length > 0) {
+      const hit = cached.some((stage) => stage.cache === 'hit' || stage.cache === 'shared');
+      upsertSearchAttributes([{ key: cacheHit, value: hit }]);
+    }
+    return result;
+  } catch (error) {
+    throw asFailure(error);
+  }
+}
+
+/**
+ * Temporal retries a workflow task for ever on a plain error; a failure that is thrown ends the run. What is neither a
+ * stage's failure nor Temporal's own (a cancellation) is a bug and fails the run as INTERNAL.
+ */
+function asFailure(error: unknown): unknown {
+  if (error instanceof StageError) {
+    return ApplicationFailure.create({
+      type: error.code,
+      message: error.message,
+      nonRetryable: true,
+      details: [error.details],
+    });
+  }
+  if (error instanceof Error && 'failure' in error) return error;
+  if (error instanceof Error && error.name.endsWith('Failure')) return error;
+  if (error instanceof Error && error.name === 'DeterminismViolationError') return error;
+  return ApplicationFailure.create({
+    type: 'INTERNAL',
+    message: error instanceof Error ? error.message : String(error),
+    nonRetryable: true,
+    ...(error instanceof Error && { cause: error }),
+  });
+}

@@ -1,0 +1,28 @@
+import { isJsonObject, type JsonObject } from '../../pipelines/json.js';
+import type { StageOutcome, StagePlan } from '../../pipelines/plan/index.js';
+import type { Host } from './host.js';
+
+type ControlStage = (stage: StagePlan, input: JsonObject, host: Host) => Promise<StageOutcome>;
+
+/** Stage kinds that the interpreter itself carries out: they wait and decide, and call no server. */
+export const CONTROL_STAGES: Readonly<Record<string, ControlStage>> = { approve };
+
+/** Waits for a person's decision, sent as the signal `approve/<stage>`, or takes the default when the time is over. */
+async function approve(stage: StagePlan, _input: JsonObject, host: Host): Promise<StageOutcome> {
+  const { timeoutMs, otherwise } = stage.with as { timeoutMs: number; otherwise: boolean };
+  const output = await host.race<JsonObject>([
+    (inner) => decision(`approve/${stage.id}`, inner),
+    (inner) => inner.wait(timeoutMs).then(() => ({ approved: otherwise, by: 'timeout' })),
+  ]);
+  return { output, endpoint: '', device: '', attempt: 1, cache: 'off', queueMs: 0, runMs: 0 };
+}
+
+async function decision(name: string, host: Host): Promise<JsonObject> {
+  for (;;) {
+    const message = await host.signal(name);
+    // Anything else is a mistake of the sender and decides nothing.
+    if (isJsonObject(message) && typeof message.approved === 'boolean') {
+      return { approved: message.approved, by: typeof message.by === 'string' ? message.by : 'person' };
+    }
+  }
+}
