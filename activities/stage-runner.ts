@@ -3,7 +3,6 @@ import type { Json, JsonObject } from '../pipelines/json.js';
 import type { CacheOutcome, StageCall, StageOutcome } from '../pipelines/plan/index.js';
 import { STAGE_KINDS, type StageKindName } from '../pipelines/stages/index.js';
 import type { CodeStage } from '../pipelines/stages/kind.js';
-import type { ArtifactStore } from './artifacts/store.js';
 import type { SemanticCache } from './cache/index.js';
 import type { AudioPort, Reply } from './connectors/connector.js';
 import type { Logger } from './logger.js';
@@ -26,7 +25,6 @@ export interface Attempt {
 export interface StageRunnerParts {
   readonly pools: Pools;
   readonly cache: SemanticCache;
-  readonly artifacts: ArtifactStore;
   readonly audioOf: (tenant: string) => AudioPort;
   readonly code: ReadonlyMap<string, CodeStage>;
   readonly metrics: Metrics;

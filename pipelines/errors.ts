@@ -36,6 +36,11 @@ export const ERRORS = {
   RUN_NOT_FOUND: { status: 404, retry: 'never', title: 'No run has this id.' },
   ARTIFACT_NOT_FOUND: { status: 404, retry: 'never', title: 'No artifact has this name or address.' },
   ROUTE_NOT_FOUND: { status: 404, retry: 'never', title: 'No route has this method and path.' },
+  METHOD_NOT_ALLOWED: { status: 405, retry: 'never', title: 'This path does not take this method.' },
+  RANGE_NOT_SATISFIABLE: { status: 416, retry: 'never', title: 'The artifact has no bytes in the requested range.' },
+  REQUEST_TIMEOUT: { status: 408, retry: 'never', title: 'The request did not arrive in time.' },
+  // Only ever seen in logs: nobody is left to answer. The status is nginx's for the same case.
+  REQUEST_ABORTED: { status: 499, retry: 'never', title: 'The client left before its request had arrived.' },
   // While a pipeline is written or loaded.
   INVALID_PIPELINE: { status: 500, retry: 'never', title: 'The pipeline definition is not valid.' },
   INVALID_SETTING: { status: 500, retry: 'never', title: 'A setting is not valid.' },
@@ -67,6 +72,7 @@ export const ERRORS = {
   STACK_PORT_IN_USE: { status: 500, retry: 'never', title: 'Another process holds a port of the embedded stack.' },
   STACK_START_FAILED: { status: 500, retry: 'never', title: 'A part of the embedded stack does not start.' },
   STACK_SETTINGS_CHANGED: { status: 409, retry: 'never', title: 'The embedded stack runs with other settings.' },
+  GATEWAY_UNAVAILABLE: { status: 503, retry: 'retry', title: 'The gateway cannot be reached.' },
   INTERNAL: { status: 500, retry: 'never', title: 'An error inside Millrace.' },
 } as const satisfies Record<string, ErrorRow>;
 

@@ -30,4 +30,8 @@ export function endpointsOf(settings: Settings): Endpoints {
   };
 }
 
+/** Where the command line finds the gateway. */
+export const gatewayUrl = (settings: Settings): string =>
+  settings.MILLRACE_GATEWAY_URL ?? `http://${LOOPBACK}:${settings.MILLRACE_GATEWAY_PORT}`;
+
 const withoutSlash = (url: string): string => url.replace(/\/+$/, '');

@@ -25,7 +25,7 @@ const list = (about: string) =>
     .optional()
     .describe(about);
 
-export function settingsSchema(basePort: number) {
+export function settingsSchema(basePort = BASE_PORT) {
   return z.object({
     // Where things live.
     MILLRACE_HOME: z
@@ -62,6 +62,7 @@ export function settingsSchema(basePort: number) {
       .string()
       .default('none')
       .describe('Bearer token for the LLM server; llama.cpp and vLLM need none by default.'),
+    MILLRACE_GATEWAY_URL: z.url().optional().describe('Base URL of a gateway elsewhere, for the command line.'),
     // Ports of what Millrace starts, all from one base so that two stacks need one setting to live side by side.
     MILLRACE_PORT_BASE: port('First of the ports below; they follow in order.', BASE_PORT),
     MILLRACE_GATEWAY_PORT: port('HTTP trigger.', basePort),

@@ -63,13 +63,7 @@ export function wavOf(data: Buffer, options: WavOptions = {}): Buffer {
   }
   const dataChunk = riffChunk('data', data);
   dataChunk.writeUInt32LE(options.dataSize ?? data.length, 4);
-  const body = Buffer.concat([
-    Buffer.from('WAVE', 'latin1'),
-    riffChunk('fmt ', fmt),
-    ...before,
-    dataChunk,
-    ...after,
-  ]);
+  const body = Buffer.concat([Buffer.from('WAVE', 'latin1'), riffChunk('fmt ', fmt), ...before, dataChunk, ...after]);
   const file = riffChunk(options.riff ?? 'RIFF', body);
   file.writeUInt32LE(options.riffSize ?? body.length, 4);
   return file;

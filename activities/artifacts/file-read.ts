@@ -1,0 +1,43 @@
+import { createHash } from 'node:crypto';
+import { open } from 'node:fs/promises';
+import { MillraceError } from '../../pipelines/errors.js';
+import { fileError } from './file-write.js';
+
+const CHUNK_BYTES = 64 * 1024;
+
+/**
+ * Streams a file out, all or a range (`end` inclusive, cut at the end of the file). A whole read is checked against the
+ * sha256 in the address *before* its last chunk is given, so that who streams it on can still break off.
+ */
+export async function* readBytes(
+  file: string,
+  uri: string,
+  range?: { readonly start: number; readonly end: number },
+): AsyncGenerator<Uint8Array, void> {
+  const handle = await open(file, 'r').catch((error: unknown) => {
+    throw fileError('read', error, uri);
+  });
+  const hash = range === undefined ? createHash('sha256') : undefined;
+  const stop = range === undefined ? Number.POSITIVE_INFINITY : range.end + 1;
+  let at = range?.start ?? 0;
+  let held: Uint8Array | undefined;
+  try {
+    while (at < stop) {
+      const buffer = Buffer.allocUnsafe(Math.min(CHUNK_BYTES, stop - at));
+      const { bytesRead } = await handle.read(buffer, 0, buffer.length, at).catch((error: unknown) => {
+        throw fileError('read', error);
+      });
+      if (bytesRead === 0) break;
+      if (held !== undefined) yield held;
+      held = buffer.subarray(0, bytesRead);
+      hash?.update(held);
+      at += bytesRead;
+    }
+    if (hash !== undefined && !uri.endsWith(hash.digest('hex'))) {
+      throw new MillraceError('ARTIFACT_CORRUPT', `the bytes of ${uri} do not match its sha256`);
+    }
+    if (held !== undefined) yield held;
+  } finally {
+    await handle.close();
+  }
+}

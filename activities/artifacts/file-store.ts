@@ -1,0 +1,127 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { type Artifact, artifactUri, isArtifact, parseArtifactUri } from '../../pipelines/artifact.js';
+import { MillraceError } from '../../pipelines/errors.js';
+import { readBytes } from './file-read.js';
+import { fileError, publish, readText, receive } from './file-write.js';
+import type { ArtifactStore, Inspector } from './store.js';
+import { isTenant } from './tenant.js';
+
+export interface FileStoreOptions {
+  /** Largest artifact in bytes; a put above it throws `BODY_TOO_LARGE`. Default: no limit. */
+  readonly maxBytes?: number;
+}
+
+/** Where puts in progress live; no tenant can have this name. On the store's own file system, so that a rename is atomic. */
+const INCOMING = '.incoming';
+/** A put that lasts longer than any upload timeout: a day-old file there belongs to a process that died. */
+const STALE_MS = 24 * 3_600_000;
+
+/**
+ * The artifact store on a file system: `<root>/<tenant>/<sha256, first two digits>/<sha256>` holds the bytes and
+ * `<sha256>.json` beside it what is known of them. Files appear whole, by rename after fsync, the metadata first: a crash
+ * leaves files in `.incoming` only, and they are removed when the store is opened a day later. Equal content of one tenant
+ * is one file, however many puts of it run at once.
+ *
+ * Throws `STORE_UNAVAILABLE` when the root cannot be made.
+ */
+export async function openFileStore(root: string, { maxBytes }: FileStoreOptions = {}): Promise<ArtifactStore> {
+  const incoming = path.join(root, INCOMING);
+  try {
+    await mkdir(incoming, { recursive: true });
+    await sweep(incoming);
+  } catch (error) {
+    throw fileError('open', error);
+  }
+  return new FileStore(root, incoming, maxBytes ?? Number.POSITIVE_INFINITY);
+}
+
+class FileStore implements ArtifactStore {
+  constructor(
+    readonly root: string,
+    readonly incoming: string,
+    readonly maxBytes: number,
+  ) {}
+
+  async put(tenant: string, bytes: AsyncIterable<Uint8Array>, inspector: Inspector): Promise<Artifact> {
+    if (!isTenant(tenant)) {
+      const message = 'not a tenant name: lower-case letters, digits, dots, dashes and underscores, 63 at most';
+      throw new MillraceError('INVALID_INPUT', `"${tenant}" is ${message}`, { fields: [{ field: 'tenant', message }] });
+    }
+    const temporary = path.join(this.incoming, randomUUID());
+    try {
+      const { sha256, size } = await receive(temporary, bytes, inspector, this.maxBytes);
+      const artifact: Artifact = { uri: artifactUri(tenant, sha256), sha256, bytes: size, ...inspector.end() };
+      const target = this.#file(tenant, sha256);
+      await publish(temporary, target, `${JSON.stringify(artifact)}\n`);
+      return artifact;
+    } finally {
+      // Gone already unless the put failed; what cannot be removed now is swept later.
+      await Promise.allSettled([rm(temporary, { force: true }), rm(`${temporary}.json`, { force: true })]);
+    }
+  }
+
+  async stat(uri: string): Promise<Artifact> {
+    const file = this.#locate(uri);
+    let size: number;
+    try {
+      size = (await stat(file)).size;
+    } catch (error) {
+      throw fileError('read', error, uri);
+    }
+    const artifact = parseSidecar(await readText(`${file}.json`));
+    if (artifact === undefined || artifact.uri !== uri) {
+      throw new MillraceError(
+        'ARTIFACT_CORRUPT',
+        `the metadata of ${uri} is missing or damaged; storing it again repairs it`,
+      );
+    }
+    if (artifact.bytes !== size) {
+      throw new MillraceError('ARTIFACT_CORRUPT', `${uri} has ${size} bytes, not ${artifact.bytes}`);
+    }
+    return artifact;
+  }
+
+  read(uri: string, range?: { readonly start: number; readonly end: number }): AsyncIterable<Uint8Array> {
+    return readBytes(this.#locate(uri), uri, range);
+  }
+
+  async check(): Promise<void> {
+    const probe = path.join(this.incoming, `check-${randomUUID()}`);
+    try {
+      await writeFile(probe, 'check');
+      await rm(probe);
+    } catch (error) {
+      throw fileError('write', error);
+    }
+  }
+
+  #locate(uri: string): string {
+    const address = parseArtifactUri(uri);
+    if (address === undefined) throw new MillraceError('ARTIFACT_NOT_FOUND', `"${uri}" is not an artifact's address`);
+    return this.#file(address.tenant, address.sha256);
+  }
+
+  #file(tenant: string, sha256: string): string {
+    return path.join(this.root, tenant, sha256.slice(0, 2), sha256);
+  }
+}
+
+function parseSidecar(text: string | undefined): Artifact | undefined {
+  try {
+    const value: unknown = text === undefined ? undefined : JSON.parse(text);
+    return isArtifact(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function sweep(incoming: string): Promise<void> {
+  const before = Date.now() - STALE_MS;
+  for (const name of await readdir(incoming)) {
+    const file = path.join(incoming, name);
+    const found = await stat(file).catch(() => undefined); // another process may have finished with it
+    if (found !== undefined && found.mtimeMs < before) await rm(file, { force: true });
+  }
+}

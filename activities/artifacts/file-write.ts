@@ -1,0 +1,100 @@
+import { createHash } from 'node:crypto';
+import { type FileHandle, mkdir, open, readFile, rename } from 'node:fs/promises';
+import path from 'node:path';
+import { MillraceError } from '../../pipelines/errors.js';
+import type { Inspector } from './store.js';
+
+/**
+ * Streams bytes into a new file and on to the disk. Errors of `bytes` and of the inspector come out as they are, those of
+ * the file system as `STORE_UNAVAILABLE`; above `maxBytes` it throws `BODY_TOO_LARGE`. The caller removes the file.
+ */
+export async function receive(
+  file: string,
+  bytes: AsyncIterable<Uint8Array>,
+  inspector: Inspector,
+  maxBytes: number,
+): Promise<{ readonly sha256: string; readonly size: number }> {
+  const hash = createHash('sha256');
+  let size = 0;
+  const handle = await onDisk(() => open(file, 'wx'));
+  try {
+    for await (const chunk of bytes) {
+      size += chunk.length;
+      if (size > maxBytes) {
+        throw new MillraceError('BODY_TOO_LARGE', `the file is above the limit of ${maxBytes} bytes`);
+      }
+      inspector.push(chunk);
+      hash.update(chunk);
+      await onDisk(() => writeAll(handle, chunk));
+    }
+    await onDisk(() => handle.sync());
+  } finally {
+    await handle.close();
+  }
+  return { sha256: hash.digest('hex'), size };
+}
+
+/** Moves a received file to its place, its metadata before it: whoever sees the bytes sees what they are. */
+export async function publish(temporary: string, target: string, sidecar: string): Promise<void> {
+  const folder = path.dirname(target);
+  const temporarySidecar = `${temporary}.json`;
+  await onDisk(async () => {
+    await mkdir(folder, { recursive: true });
+    const handle = await open(temporarySidecar, 'wx');
+    try {
+      await handle.writeFile(sidecar);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporarySidecar, `${target}.json`);
+    await rename(temporary, target);
+    await syncFolder(folder);
+  });
+}
+
+/** The text of a file, or undefined where there is none. */
+export async function readText(file: string): Promise<string | undefined> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw fileError('read', error);
+  }
+}
+
+/** `ARTIFACT_NOT_FOUND` for a missing file that was asked for by address, else `STORE_UNAVAILABLE`. Names no path. */
+export function fileError(doing: 'open' | 'read' | 'write', error: unknown, uri?: string): MillraceError {
+  if (error instanceof MillraceError) return error;
+  const code = codeOf(error);
+  if (uri !== undefined && (code === 'ENOENT' || code === 'ENOTDIR')) {
+    return new MillraceError('ARTIFACT_NOT_FOUND', `no artifact at ${uri}`, {}, { cause: error });
+  }
+  const message = `cannot ${doing} the artifact store (${code ?? 'unknown error'})`;
+  return new MillraceError('STORE_UNAVAILABLE', message, {}, { cause: error });
+}
+
+const codeOf = (error: unknown): string | undefined =>
+  error instanceof Error ? (error as NodeJS.ErrnoException).code : undefined;
+
+async function onDisk<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw fileError('write', error);
+  }
+}
+
+async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length; ) at += (await handle.write(bytes, at)).bytesWritten;
+}
+
+/** Makes a folder's entries durable, which a file's own fsync does not (fsync(2)). */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}

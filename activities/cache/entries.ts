@@ -1,0 +1,97 @@
+import type { Redis } from 'ioredis';
+import { isJsonObject, type JsonObject } from '../../pipelines/json.js';
+import type { CachePlaces } from './cache-key.js';
+
+/** A stored answer. */
+export interface Entry {
+  /** The key text it was given for, as it was asked. */
+  readonly text: string;
+  readonly output: JsonObject;
+}
+
+/** Larger answers are not kept: the cache is for answers a person hears or reads, and must not crowd Redis out. */
+const MAX_ENTRY_CHARS = 256 * 1024;
+
+/**
+ * The lease says who asks the model for a text; it lives only as long as its owner renews it. Each script is one atomic
+ * step, so that no answer falls between looking and leaping.
+ */
+const CLAIM = `
+local entry = redis.call('GET', KEYS[1])
+if entry then return entry end
+if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
+return 0`;
+const RENEW = `
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return 0`;
+const RELEASE = `
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0`;
+const STORE = `
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
+return 1`;
+
+/** Answers and leases in Redis. Every call throws when Redis does not answer. */
+export class Entries {
+  readonly #redis: Redis;
+
+  constructor(redis: Redis) {
+    this.#redis = redis;
+  }
+
+  /** The answer to exactly this text, and whether somebody is asking for it now. */
+  async peek(at: CachePlaces): Promise<{ entry: Entry | undefined; leased: boolean }> {
+    const [entry, lease] = await this.#redis.mget(at.entry, at.lease);
+    return { entry: parse(entry), leased: lease !== null && lease !== undefined };
+  }
+
+  /** The answers of several texts of a partition, `undefined` for what has expired. */
+  async read(at: CachePlaces, ids: readonly string[]): Promise<(Entry | undefined)[]> {
+    if (ids.length === 0) return [];
+    return (await this.#redis.mget(...ids.map((id) => at.entryOf(id)))).map(parse);
+  }
+
+  /** The answer if it has come, else the lease if it is free. */
+  async claim(at: CachePlaces, owner: string, leaseMs: number): Promise<Entry | 'mine' | 'taken'> {
+    const reply = await this.#redis.eval(CLAIM, 2, at.entry, at.lease, owner, leaseMs);
+    if (reply === 1) return 'mine';
+    if (reply === 0) return 'taken';
+    const entry = parse(reply);
+    if (entry) return entry;
+    // Not written by this format: whoever finds it clears the way.
+    await this.#redis.del(at.entry);
+    return 'taken';
+  }
+
+  /** False when the lease has passed to somebody else. */
+  async renew(at: CachePlaces, owner: string, leaseMs: number): Promise<boolean> {
+    return (await this.#redis.eval(RENEW, 1, at.lease, owner, leaseMs)) === 1;
+  }
+
+  async release(at: CachePlaces, owner: string): Promise<void> {
+    await this.#redis.eval(RELEASE, 1, at.lease, owner);
+  }
+
+  /** Keeps an answer and frees its lease in one step. False when the answer is too large to keep. */
+  async store(at: CachePlaces, owner: string, entry: Entry, ttlMs: number): Promise<boolean> {
+    const value = JSON.stringify(entry);
+    if (value.length > MAX_ENTRY_CHARS) {
+      await this.release(at, owner);
+      return false;
+    }
+    await this.#redis.eval(STORE, 2, at.entry, at.lease, owner, value, ttlMs);
+    return true;
+  }
+}
+
+function parse(value: unknown): Entry | undefined {
+  if (typeof value !== 'string') return undefined;
+  try {
+    const entry: unknown = JSON.parse(value);
+    if (!isJsonObject(entry) || typeof entry.text !== 'string' || !isJsonObject(entry.output)) return undefined;
+    return { text: entry.text, output: entry.output };
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,203 @@
+import { randomUUID } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import { messageOf } from '../../pipelines/errors.js';
+import type { JsonObject } from '../../pipelines/json.js';
+import type { CacheOutcome } from '../../pipelines/plan/run.js';
+import type { Logger } from '../logger.js';
+import type { Metrics } from '../metrics.js';
+import { pause } from './abortable.js';
+import { type CachePlaces, type CacheRequest, placesOf } from './cache-key.js';
+import type { Embedder } from './embedder.js';
+import { Entries } from './entries.js';
+import { Fingerprints } from './fingerprints.js';
+import { keepLease } from './lease.js';
+import { RationedWarnings } from './rationed-warnings.js';
+import { RedisVectorSet } from './redis-vector-set.js';
+import { SimilarTexts, type Vector, vectorOf } from './similar-texts.js';
+
+/** All in milliseconds. */
+export interface CacheTimeouts {
+  /** Longest wait for an embedding or an embedder's fingerprint. Default 2 s: 7 ms is usual, a cold model takes longer. */
+  readonly embedMs: number;
+  /** Life of a lease without renewal: how long a worker that died keeps others waiting. Default 3 s. */
+  readonly leaseMs: number;
+  /** Longest wait for somebody else's answer to the same text. Default 30 s: half of a stage's default attempt. */
+  readonly waitMs: number;
+}
+
+const TIMEOUTS: CacheTimeouts = { embedMs: 2_000, leaseMs: 3_000, waitMs: 30_000 };
+
+/** Waits between two looks for somebody else's answer: short next to a model call, rare enough for 1000 waiters. */
+const LOOK_FIRST_MS = 15;
+const LOOK_MAX_MS = 100;
+
+export interface SemanticCacheParts {
+  readonly redis: Redis;
+  /** May throw when there is no such pool; the stage then runs without a cache. */
+  readonly embedderFor: (name: string) => Embedder;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  readonly timeouts?: Partial<CacheTimeouts>;
+}
+
+export interface Cached {
+  readonly output: JsonObject;
+  readonly outcome: CacheOutcome;
+}
+
+type Ask = () => Promise<JsonObject>;
+
+/** What a lookup decided. `lead` asks and keeps the answer, for itself and for those who wait. */
+type Decision =
+  | { readonly do: 'serve'; readonly output: JsonObject; readonly outcome: 'hit' | 'shared' }
+  | { readonly do: 'lead'; readonly at: CachePlaces; readonly owner: string; readonly vector: Vector }
+  | { readonly do: 'bypass' };
+
+/**
+ * Serves an earlier answer to a text that means the same: the same text, or one that is near in the embedder's space and
+ * that no lexical guard tells apart. Texts that are asked at the same time, on any worker, are asked once.
+ *
+ * It fails open: when Redis or the embedder does not answer, the model is asked as if there were no cache.
+ */
+export class SemanticCache {
+  readonly #entries: Entries;
+  readonly #similar: SimilarTexts;
+  readonly #fingerprints: Fingerprints;
+  readonly #metrics: Metrics;
+  readonly #warnings: RationedWarnings;
+  readonly #timeouts: CacheTimeouts;
+
+  constructor({ redis, embedderFor, metrics, logger, timeouts }: SemanticCacheParts) {
+    this.#timeouts = { ...TIMEOUTS, ...timeouts };
+    this.#entries = new Entries(redis);
+    this.#similar = new SimilarTexts(new RedisVectorSet(redis), this.#entries);
+    this.#fingerprints = new Fingerprints(embedderFor, this.#timeouts.embedMs);
+    this.#metrics = metrics;
+    this.#warnings = new RationedWarnings(logger);
+  }
+
+  /** What is in use, for the start-up log. Never throws; answers within Redis' command timeout. */
+  async describe(): Promise<string> {
+    return this.#similar.describe();
+  }
+
+  /**
+   * The answer to `request.key`, from the cache or from `ask`, which is called at most once. Its errors pass unchanged.
+   * Throws the signal's reason when that aborts during the lookup.
+   */
+  async through(request: CacheRequest, ask: Ask, signal: AbortSignal): Promise<Cached> {
+    signal.throwIfAborted();
+    // Silence means nothing, so nothing means the same.
+    if (request.key.trim() === '') return { output: await ask(), outcome: 'off' };
+    const decision = await this.#decide(request, signal);
+    let outcome: CacheOutcome = decision.do === 'serve' ? decision.outcome : decision.do === 'lead' ? 'miss' : 'bypass';
+    try {
+      if (decision.do === 'serve') return { output: decision.output, outcome };
+      if (decision.do === 'bypass') return { output: await ask(), outcome };
+      const output = await this.#lead(decision, ask);
+      if (!(await this.#keep(request, decision, output, signal))) outcome = 'bypass';
+      return { output, outcome };
+    } finally {
+      this.#metrics.cacheLookups.inc({ pipeline: request.pipeline, stage: request.stage, outcome });
+    }
+  }
+
+  async #decide(request: CacheRequest, signal: AbortSignal): Promise<Decision> {
+    const end = this.#metrics.cacheSeconds.startTimer({ pipeline: request.pipeline, stage: request.stage });
+    let looked = false;
+    // The wait for somebody else's model call is not part of what a lookup costs.
+    const lookedUp = () => {
+      if (!looked) end();
+      looked = true;
+    };
+    try {
+      return await this.#lookUp(request, signal, lookedUp);
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#warnings.warn('lookup', aboutOf(request, error), 'semantic cache bypassed');
+      return { do: 'bypass' };
+    } finally {
+      lookedUp();
+    }
+  }
+
+  async #lookUp(request: CacheRequest, signal: AbortSignal, lookedUp: () => void): Promise<Decision> {
+    const { embedder, fingerprint } = await this.#fingerprints.of(request.embedder, signal);
+    const at = placesOf(request, fingerprint);
+    const vector = vectorOf(embedder, request.key, this.#timeouts.embedMs);
+    const { entry, leased } = await this.#entries.peek(at);
+    signal.throwIfAborted();
+    if (entry) return { do: 'serve', output: entry.output, outcome: 'hit' };
+    // Somebody asks this very text already: waiting needs no embedding.
+    if (!leased) {
+      const similar = await this.#similar.find(at, request, vector, signal);
+      if (similar) return { do: 'serve', output: similar.output, outcome: 'hit' };
+    }
+    lookedUp();
+    return this.#claimOrWait(at, vector, signal);
+  }
+
+  /** Until the answer comes, or the lease is free because its owner failed or died, or patience ends. */
+  async #claimOrWait(at: CachePlaces, vector: Vector, signal: AbortSignal): Promise<Decision> {
+    const owner = randomUUID();
+    const until = performance.now() + this.#timeouts.waitMs;
+    for (let wait = LOOK_FIRST_MS; ; wait = Math.min(wait * 1.5, LOOK_MAX_MS)) {
+      const claim = await this.#entries.claim(at, owner, this.#timeouts.leaseMs);
+      if (claim === 'mine' || (claim === 'taken' && performance.now() >= until)) {
+        return { do: 'lead', at, owner, vector };
+      }
+      if (claim !== 'taken') return { do: 'serve', output: claim.output, outcome: 'shared' };
+      await pause(wait, signal);
+    }
+  }
+
+  async #lead({ at, owner }: { at: CachePlaces; owner: string }, ask: Ask): Promise<JsonObject> {
+    const stop = keepLease(this.#entries, at, owner, this.#timeouts.leaseMs);
+    try {
+      return await ask();
+    } catch (error) {
+      // Those who wait go on at once instead of when the lease expires.
+      await this.#entries.release(at, owner).catch(() => undefined);
+      throw error;
+    } finally {
+      stop();
+    }
+  }
+
+  /** False when the cache could not be reached. */
+  async #keep(
+    request: CacheRequest,
+    { at, owner, vector }: { at: CachePlaces; owner: string; vector: Vector },
+    output: JsonObject,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    try {
+      if (!worthKeeping(output)) {
+        await this.#entries.release(at, owner);
+        return true;
+      }
+      const stored = await this.#entries.store(at, owner, { text: request.key, output }, request.ttlMs);
+      if (stored) await this.#similar.add(at, request, vector, signal);
+      return true;
+    } catch (error) {
+      if (!signal.aborted)
+        this.#warnings.warn('store', aboutOf(request, error), 'answer not kept in the semantic cache');
+      return false;
+    }
+  }
+}
+
+const aboutOf = ({ pipeline, stage, embedder }: CacheRequest, error: unknown) => ({
+  pipeline,
+  stage,
+  embedder,
+  error: messageOf(error),
+});
+
+/** An answer without any text, number or reference in it is a failure that did not say so. */
+function worthKeeping(output: JsonObject): boolean {
+  if (typeof output.text === 'string' && output.text.trim() === '') return false;
+  return Object.values(output).some((value) =>
+    typeof value === 'string' ? value.trim() !== '' : value !== null && JSON.stringify(value).length > 2,
+  );
+}

@@ -1,0 +1,15 @@
+import type { Connector } from './connector.js';
+import { openAiConnector } from './openai/index.js';
+import { tritonConnector } from './triton/index.js';
+
+export interface ConnectorOptions {
+  readonly openai: { readonly apiKey: string };
+}
+
+/** Every connector by name. A new one is a folder beside these and a line here. */
+export function createConnectors({ openai }: ConnectorOptions): ReadonlyMap<string, Connector> {
+  const connectors = [tritonConnector(), openAiConnector(openai)];
+  return new Map(connectors.map((connector) => [connector.name, connector]));
+}
+
+export type * from './connector.js';

@@ -1,0 +1,97 @@
+import { OpenAI } from 'openai';
+import { MillraceError } from '../../../pipelines/errors.js';
+import type { StageKindName } from '../../../pipelines/stages/index.js';
+import type { Backend, Call, CallContext, Classify, Reply } from '../connector.js';
+import { chat } from './chat.js';
+import { classifier } from './classify.js';
+import { embed } from './embed.js';
+import { fingerprint, requireModel } from './models.js';
+
+type Invoke = (client: OpenAI, call: Call, signal: AbortSignal) => Promise<Reply>;
+
+export const KINDS: ReadonlyMap<StageKindName, Invoke> = new Map([
+  ['chat', chat],
+  ['embed', embed],
+]);
+
+/** Canary inputs: the shortest prompt, one token of reply. */
+const CANARY = {
+  with: { maxTokens: 1, temperature: 0 },
+  input: { prompt: 'ok', text: 'ok' },
+};
+
+/** The longest time that a timer can hold: the client insists on a limit, but the caller's signal is the only one. */
+const NO_TIMEOUT_MS = 2 ** 31 - 1;
+
+export interface OpenAiOptions {
+  /** Bearer token. Never part of an error or a log line. */
+  readonly apiKey: string;
+}
+
+/** One server that speaks OpenAI's HTTP API. */
+export class OpenAiBackend implements Backend {
+  readonly endpoint: string;
+  readonly #client: OpenAI;
+  readonly #classify: Classify;
+  /** Models that the server is known to have. */
+  readonly #present = new Set<string>();
+
+  constructor(endpoint: string, { apiKey }: OpenAiOptions) {
+    this.endpoint = endpoint;
+    this.#classify = classifier(apiKey);
+    this.#client = new OpenAI({
+      baseURL: endpoint,
+      apiKey,
+      maxRetries: 0,
+      timeout: NO_TIMEOUT_MS,
+      logLevel: 'off',
+      // What is not given is read from the environment.
+      adminAPIKey: null,
+      organization: null,
+      project: null,
+      webhookSecret: null,
+    });
+  }
+
+  invoke(call: Call, { signal }: Pick<CallContext, 'signal'>): Promise<Reply> {
+    return this.#mapped(call.model, signal, async () => {
+      const invoke = KINDS.get(call.kind);
+      if (!invoke) {
+        const known = [...KINDS.keys()].join(', ');
+        throw new MillraceError(
+          'BACKEND_REJECTED',
+          `openai does not serve the stage kind "${call.kind}" (it serves: ${known})`,
+        );
+      }
+      if (!this.#present.has(call.model)) {
+        await requireModel(this.#client, call.model, signal);
+        this.#present.add(call.model);
+      }
+      return invoke(this.#client, call, signal);
+    });
+  }
+
+  async probe(model: string, kind: StageKindName, signal: AbortSignal): Promise<void> {
+    await this.invoke({ kind, model, ...CANARY }, { signal });
+  }
+
+  fingerprint(model: string, signal: AbortSignal): Promise<string> {
+    return this.#mapped(model, signal, () => fingerprint(this.#client, model, signal));
+  }
+
+  /** Nothing to close: connections belong to Node's fetch and end when idle. */
+  close(): void {}
+
+  async #mapped<T>(model: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    try {
+      signal.throwIfAborted();
+      return await work();
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      const mapped = this.#classify(error, { endpoint: this.endpoint, model, signal });
+      // The server may be another one when it comes back.
+      if (mapped.code === 'BACKEND_UNAVAILABLE') this.#present.clear();
+      throw mapped;
+    }
+  }
+}

@@ -1,0 +1,87 @@
+import { APIConnectionError, APIConnectionTimeoutError, APIError, APIUserAbortError } from 'openai';
+import { type ErrorCode, type ErrorDetails, MillraceError, messageOf } from '../../../pipelines/errors.js';
+import type { Classify } from '../connector.js';
+import { retryAfterMs } from './retry-after.js';
+
+/**
+ * What a failed call of an OpenAI-compatible server means. The bodies differ from server to server, so the HTTP status
+ * decides and the text only where one status covers several cases (texts of llama.cpp, vLLM, Ollama and OpenAI).
+ *
+ * Some servers put the API key that they refuse into their answer, so the key is cut out of the message, and the error
+ * that holds the answer is not kept as the cause.
+ */
+export const classifier =
+  (apiKey: string): Classify =>
+  (error, { endpoint, model }) => {
+    if (error instanceof MillraceError) return error;
+    const text = withoutSecret(describe(error), apiKey);
+    const details: ErrorDetails = { endpoint, ...waitOf(error) };
+    return new MillraceError(codeOf(error, text), `${model} at ${endpoint}: ${shorten(text)}`, details);
+  };
+
+function codeOf(error: unknown, text: string): ErrorCode {
+  if (error instanceof APIConnectionTimeoutError) return 'BACKEND_TIMEOUT';
+  if (error instanceof APIUserAbortError) return 'BACKEND_ERROR';
+  if (error instanceof APIConnectionError) return /TIMEOUT/.test(text) ? 'BACKEND_TIMEOUT' : 'BACKEND_UNAVAILABLE';
+  if (error instanceof APIError && typeof error.status === 'number') return codeOfStatus(error.status, error, text);
+  // Raised while the body was read: fetch's TypeError when the connection breaks, JSON.parse's when it is no JSON.
+  if (error instanceof SyntaxError) return 'INVALID_OUTPUT';
+  if (error instanceof TypeError && /terminated|fetch failed/.test(error.message)) return 'BACKEND_UNAVAILABLE';
+  return 'INTERNAL';
+}
+
+function codeOfStatus(status: number, error: APIError, text: string): ErrorCode {
+  switch (status) {
+    case 401:
+    case 403:
+      return 'BACKEND_UNAUTHORIZED';
+    case 404:
+      // The same status says that the server has no such route: an embedding asked of a chat server.
+      return /model/i.test(text) ? 'MODEL_NOT_FOUND' : 'BACKEND_REJECTED';
+    case 408:
+    case 504:
+      return 'BACKEND_TIMEOUT';
+    case 429:
+      // An account without credit is no rate limit: waiting does not help.
+      return error.code === 'insufficient_quota' ? 'BACKEND_REJECTED' : 'BACKEND_OVERLOADED';
+    case 501:
+      return 'BACKEND_REJECTED';
+    case 502:
+      return 'BACKEND_UNAVAILABLE';
+    case 503:
+      // "Loading model" (llama.cpp), or a proxy without a server behind it; else a server that sheds load.
+      return /overload|capacity|busy|too many|rate/i.test(text) ? 'BACKEND_OVERLOADED' : 'BACKEND_UNAVAILABLE';
+    case 529:
+      return 'BACKEND_OVERLOADED';
+    default:
+      return status >= 400 && status < 500 ? 'BACKEND_REJECTED' : 'BACKEND_ERROR';
+  }
+}
+
+/** Messages of errors that only wrap another one: the client's and fetch's. */
+const WRAPPERS = new Set(['Connection error.', 'fetch failed']);
+
+/** The message, or what it wraps: `connect ECONNREFUSED 127.0.0.1:7408`. */
+function describe(error: unknown): string {
+  const parts: string[] = [];
+  for (let at = error; at instanceof Error && parts.length < 4; at = at.cause) {
+    const { code } = at as { code?: unknown };
+    parts.push(typeof code === 'string' && !at.message.includes(code) ? `${at.message} (${code})` : at.message);
+  }
+  const telling = parts.filter((part) => !WRAPPERS.has(part));
+  return (telling.length > 0 ? telling : [messageOf(error)]).join(': ');
+}
+
+/** Keys shorter than this are placeholders ("none") whose letters turn up in any text. */
+const SHORTEST_SECRET = 8;
+const withoutSecret = (text: string, secret: string): string =>
+  secret.length < SHORTEST_SECRET ? text : text.replaceAll(secret, '***');
+
+/** Servers answer with whole pages; the start names the cause. */
+const LONGEST_TEXT = 500;
+const shorten = (text: string): string => (text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text);
+
+function waitOf(error: unknown): { retryAfterMs?: number } {
+  const ms = error instanceof APIError && error.headers ? retryAfterMs(error.headers, Date.now()) : undefined;
+  return ms === undefined ? {} : { retryAfterMs: ms };
+}

@@ -1,0 +1,56 @@
+import { createHash } from 'node:crypto';
+import { APIError, type OpenAI } from 'openai';
+import { MillraceError } from '../../../pipelines/errors.js';
+import { canonicalJson, type Json } from '../../../pipelines/json.js';
+
+/** What `/v1/models` says of a model beyond OpenAI's fields: llama.cpp's `meta` and `aliases`, vLLM's `root`. */
+interface Listed {
+  readonly id: string;
+  readonly owned_by?: string;
+  readonly aliases?: readonly string[];
+  readonly root?: string;
+  readonly meta?: Readonly<Record<string, unknown>>;
+}
+
+/** The server's list of models; undefined where it offers none (404 and the like). */
+async function list(client: OpenAI, signal: AbortSignal): Promise<readonly Listed[] | undefined> {
+  try {
+    const { data } = await client.models.list({ signal });
+    return Array.isArray(data) ? (data as readonly Listed[]) : undefined;
+  } catch (error) {
+    if (error instanceof APIError && [404, 405, 501].includes(error.status ?? 0)) return undefined;
+    throw error;
+  }
+}
+
+const named = (models: readonly Listed[], model: string): Listed | undefined =>
+  models.find(({ id, aliases }) => id === model || aliases?.includes(model));
+
+/**
+ * llama.cpp answers with the model it has whatever name it is asked for: a wrong name must not go unnoticed. Throws
+ * `MODEL_NOT_FOUND`. Other servers say so themselves, and some serve names that they do not list.
+ */
+export async function requireModel(client: OpenAI, model: string, signal: AbortSignal): Promise<void> {
+  const models = (await list(client, signal)) ?? [];
+  const indifferent = models.length > 0 && models.every(({ owned_by }) => owned_by === 'llamacpp');
+  if (indifferent && !named(models, model)) {
+    throw new MillraceError(
+      'MODEL_NOT_FOUND',
+      `the server has ${models.map(({ id }) => id).join(', ')}, not "${model}"`,
+    );
+  }
+}
+
+/**
+ * Hash of what the server tells of the model: its name, what it was made of (`root`) and the numbers of its weights
+ * (`meta`: parameters, bytes, vocabulary, quantization). The protocol has no hash of weights, so a model retrained under the same name and
+ * shape is not noticed. The name alone where the server tells nothing.
+ */
+export async function fingerprint(client: OpenAI, model: string, signal: AbortSignal): Promise<string> {
+  const listed = named((await list(client, signal)) ?? [], model);
+  if (!listed) return model;
+  const { id, root = null, meta = {} } = listed;
+  const { n_ctx: _, ...weights } = meta; // how the server was started, not what the model is
+  const told = { id, root, meta: weights } as Json;
+  return createHash('sha256').update(canonicalJson(told)).digest('hex').slice(0, 16);
+}

@@ -1,0 +1,56 @@
+import { MillraceError } from '../../../pipelines/errors.js';
+import type { StageKindName } from '../../../pipelines/stages/index.js';
+import type { Backend, Call, CallContext, Reply } from '../connector.js';
+import { classify } from './classify.js';
+import { TritonClient } from './client.js';
+import { heal } from './heal.js';
+import { MODEL_KINDS, type ModelKind } from './kinds.js';
+
+/** One Triton server. */
+export class TritonBackend implements Backend {
+  readonly endpoint: string;
+  readonly #client: TritonClient;
+
+  constructor(endpoint: string) {
+    this.endpoint = endpoint;
+    this.#client = new TritonClient(endpoint);
+  }
+
+  invoke(call: Call, context: CallContext): Promise<Reply> {
+    return this.#mapped(call.model, context.signal, () =>
+      modelKind(call.kind).invoke(call, { ...context, client: this.#client }),
+    );
+  }
+
+  async probe(model: string, kind: StageKindName, signal: AbortSignal): Promise<void> {
+    await this.#mapped(model, signal, () => this.#client.infer(model, modelKind(kind).canary(), signal));
+  }
+
+  heal(model: string, signal: AbortSignal): Promise<void> {
+    return this.#mapped(model, signal, () => heal(this.#client, model, signal));
+  }
+
+  fingerprint(model: string, signal: AbortSignal): Promise<string> {
+    return this.#mapped(model, signal, () => this.#client.fingerprint(model, signal));
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  async #mapped<T>(model: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      throw classify(error, { endpoint: this.endpoint, model, signal });
+    }
+  }
+}
+
+function modelKind(kind: StageKindName): ModelKind {
+  const found = MODEL_KINDS.get(kind);
+  if (found) return found;
+  const known = [...MODEL_KINDS.keys()].join(', ');
+  throw new MillraceError('BACKEND_REJECTED', `triton does not serve the stage kind "${kind}" (it serves: ${known})`);
+}

@@ -1,0 +1,55 @@
+import { status } from '@grpc/grpc-js';
+import { type ErrorCode, MillraceError, messageOf } from '../../../pipelines/errors.js';
+import type { Classify } from '../connector.js';
+
+/**
+ * What a failed gRPC call means (codes: https://grpc.github.io/grpc/core/md_doc_statuscodes.html). Triton's texts decide
+ * where one code covers several cases; they are those of Triton 2.51.
+ */
+export const classify: Classify = (error, { endpoint, model }) => {
+  if (error instanceof MillraceError) return error;
+  const { code, details } = error as { code?: unknown; details?: unknown };
+  const text = shorten(typeof details === 'string' && details !== '' ? details : messageOf(error));
+  return new MillraceError(codeOf(code, text), `${model} at ${endpoint}: ${text}`, { endpoint }, { cause: error });
+};
+
+function codeOf(code: unknown, text: string): ErrorCode {
+  if (typeof code !== 'number') return 'INTERNAL'; // not gRPC's: a bug of ours
+  switch (code) {
+    case status.UNAVAILABLE:
+      // A queue policy's limits: no room, or waited too long.
+      if (/maximum queue size|request timeout expired/i.test(text)) return 'BACKEND_OVERLOADED';
+      // Between an unload and the end of the load that follows.
+      if (/unknown model|no available versions|not ready|unload/i.test(text)) return 'MODEL_NOT_FOUND';
+      return 'BACKEND_UNAVAILABLE';
+    case status.INTERNAL:
+      // grpc-js's own words for a connection that broke in mid-answer and for an answer that is not protobuf.
+      if (/RST_STREAM/.test(text)) return 'BACKEND_UNAVAILABLE';
+      if (/parsing error/i.test(text)) return 'INVALID_OUTPUT';
+      // An exception in a Python model's `execute`: the call failed, the model lives.
+      if (/failed to process the request/i.test(text)) return 'BACKEND_ERROR';
+      // "Stub process '…' is not healthy": the Python process behind a model that still says READY is gone.
+      return 'BACKEND_BROKEN';
+    case status.NOT_FOUND:
+      return 'MODEL_NOT_FOUND';
+    case status.INVALID_ARGUMENT:
+    case status.OUT_OF_RANGE:
+    case status.FAILED_PRECONDITION:
+    case status.UNIMPLEMENTED:
+      return 'BACKEND_REJECTED';
+    case status.DEADLINE_EXCEEDED:
+      return 'BACKEND_TIMEOUT';
+    case status.RESOURCE_EXHAUSTED:
+      // A message above our own limit fails the same way again; a server short of memory or slots does not.
+      return /message larger than|size larger than/i.test(text) ? 'BACKEND_REJECTED' : 'BACKEND_OVERLOADED';
+    case status.UNAUTHENTICATED:
+    case status.PERMISSION_DENIED:
+      return 'BACKEND_UNAUTHORIZED';
+    default:
+      return 'BACKEND_ERROR';
+  }
+}
+
+/** Servers put whole tracebacks into an error's text; its start names the cause. */
+const LONGEST_TEXT = 500;
+const shorten = (text: string): string => (text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text);

@@ -1,0 +1,18 @@
+import { unitVector } from '../unit-vector.js';
+import type { ModelKind } from './kinds.js';
+import { outputOf } from './outputs.js';
+import { readFp32, textTensor } from './tensors.js';
+
+/**
+ * Embedding of one text; Triton's dynamic batching joins those that arrive together.
+ *
+ *     TEXT       BYTES  [1, 1]           UTF-8
+ *     EMBEDDING  FP32   [1, dimensions]
+ */
+export const embed: ModelKind = {
+  async invoke({ model, input }, { client, signal }) {
+    const outputs = await client.infer(model, [textTensor('TEXT', [1, 1], input.text as string)], signal);
+    return { output: { embedding: unitVector(readFp32(outputOf(outputs, 'EMBEDDING'))) } };
+  },
+  canary: () => [textTensor('TEXT', [1, 1], 'ok')],
+};

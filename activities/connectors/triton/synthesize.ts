@@ -1,0 +1,61 @@
+import type { Artifact } from '../../../pipelines/artifact.js';
+import { MillraceError } from '../../../pipelines/errors.js';
+import type { JsonObject } from '../../../pipelines/json.js';
+import type { ModelKind } from './kinds.js';
+import { outputOf } from './outputs.js';
+import { speakable } from './speakable.js';
+import { readInt16, readInt32, textTensor } from './tensors.js';
+
+/**
+ * Speech synthesis.
+ *
+ *     TEXT         BYTES  [1, 1]        UTF-8
+ *     AUDIO        INT16  [1, samples]  mono
+ *     SAMPLE_RATE  INT32  [1, 1]        Hz
+ *
+ * Long text is spoken in calls of a few sentences, so that a cancelled run leaves the server at most one of them to finish
+ * and no answer nears the message limit. Text without a word in it is `INVALID_INPUT`: there is nothing to say.
+ */
+export const synthesize: ModelKind = {
+  async invoke({ model, input }, { client, signal, audio }) {
+    const passages = speakable(input.text as string);
+    if (passages.length === 0) {
+      throw new MillraceError('INVALID_INPUT', 'there is nothing to say: the text is empty', {
+        fields: [{ field: 'text', message: 'empty' }],
+      });
+    }
+    const spoken: Int16Array[] = [];
+    let rate: number | undefined;
+    for (const passage of passages) {
+      const outputs = await client.infer(model, [textTensor('TEXT', [1, 1], passage)], signal);
+      const [sampleRate = 0] = readInt32(outputOf(outputs, 'SAMPLE_RATE'));
+      if (sampleRate <= 0 || (rate !== undefined && sampleRate !== rate)) {
+        throw new MillraceError(
+          'INVALID_OUTPUT',
+          `output tensor SAMPLE_RATE: ${sampleRate} Hz after ${rate ?? 'none'}`,
+        );
+      }
+      rate = sampleRate;
+      spoken.push(readInt16(outputOf(outputs, 'AUDIO')));
+    }
+    const samples = concat(spoken);
+    if (rate === undefined || samples.length === 0) {
+      throw new MillraceError('INVALID_OUTPUT', 'output tensor AUDIO: no samples');
+    }
+    const artifact = await audio.write(samples, { sampleRate: rate });
+    return { output: { audio: jsonOf(artifact) }, usage: { audioSeconds: samples.length / rate } };
+  },
+  canary: () => [textTensor('TEXT', [1, 1], 'ok')],
+};
+
+function concat(parts: readonly Int16Array[]): Int16Array {
+  const whole = new Int16Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+const jsonOf = (artifact: Artifact): JsonObject => ({ ...artifact }) as JsonObject;

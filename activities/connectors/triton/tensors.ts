@@ -1,0 +1,113 @@
+import { MillraceError } from '../../../pipelines/errors.js';
+import type { TensorHeader } from './protocol.js';
+
+/**
+ * Tensors as KServe v2 puts them on the wire in `raw_input_contents` and `raw_output_contents`: row-major, little-endian;
+ * an element of BYTES is a u32 length and that many bytes.
+ * Readers throw `INVALID_OUTPUT` when the bytes are not what the header says.
+ */
+export interface Tensor extends TensorHeader {
+  readonly raw: Buffer;
+}
+
+/** Bytes of an element. */
+const WIDTH = { INT16: 2, INT32: 4, FP32: 4 } as const;
+const LENGTH_PREFIX = 4;
+
+/** BYTES tensor of UTF-8 texts. */
+export function textTensor(name: string, shape: readonly number[], ...texts: string[]): Tensor {
+  const elements = texts.map((text) => Buffer.from(text, 'utf8'));
+  const raw = Buffer.alloc(elements.reduce((sum, element) => sum + LENGTH_PREFIX + element.length, 0));
+  let at = 0;
+  for (const element of elements) {
+    at = raw.writeUInt32LE(element.length, at);
+    at += element.copy(raw, at);
+  }
+  return { name, datatype: 'BYTES', shape, raw };
+}
+
+/** FP32 tensor. */
+export function fp32Tensor(name: string, shape: readonly number[], values: Float32Array): Tensor {
+  const raw = Buffer.alloc(values.length * WIDTH.FP32);
+  const view = viewOf(raw);
+  values.forEach((value, i) => {
+    view.setFloat32(i * WIDTH.FP32, value, true);
+  });
+  return { name, datatype: 'FP32', shape, raw };
+}
+
+/** The texts of a BYTES tensor. */
+export function readTexts(tensor: Tensor): string[] {
+  expectDatatype(tensor, 'BYTES');
+  const { raw } = tensor;
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  const texts: string[] = [];
+  for (let at = 0; at < raw.length; ) {
+    const start = at + LENGTH_PREFIX;
+    const end = start <= raw.length ? start + raw.readUInt32LE(at) : Number.POSITIVE_INFINITY;
+    if (end > raw.length) throw invalid(tensor, `element ${texts.length} reaches behind the ${raw.length} bytes sent`);
+    try {
+      texts.push(decoder.decode(raw.subarray(start, end)));
+    } catch {
+      throw invalid(tensor, `element ${texts.length} is not UTF-8`);
+    }
+    at = end;
+  }
+  if (texts.length !== sizeOf(tensor)) throw invalid(tensor, `${texts.length} elements for shape [${tensor.shape}]`);
+  return texts;
+}
+
+/** The only text of a BYTES tensor of one element. */
+export function readText(tensor: Tensor): string {
+  const [text, ...more] = readTexts(tensor);
+  if (text === undefined || more.length > 0) throw invalid(tensor, `shape [${tensor.shape}] instead of one element`);
+  return text;
+}
+
+/** The values of an FP32 tensor, all finite. */
+export function readFp32(tensor: Tensor): Float32Array {
+  const view = numeric(tensor, 'FP32');
+  const values = new Float32Array(tensor.raw.length / WIDTH.FP32);
+  for (let i = 0; i < values.length; i++) {
+    const value = view.getFloat32(i * WIDTH.FP32, true);
+    if (!Number.isFinite(value)) throw invalid(tensor, `element ${i} is ${value}`);
+    values[i] = value;
+  }
+  return values;
+}
+
+/** The values of an INT16 tensor. */
+export function readInt16(tensor: Tensor): Int16Array {
+  const view = numeric(tensor, 'INT16');
+  const values = new Int16Array(tensor.raw.length / WIDTH.INT16);
+  for (let i = 0; i < values.length; i++) values[i] = view.getInt16(i * WIDTH.INT16, true);
+  return values;
+}
+
+/** The values of an INT32 tensor. */
+export function readInt32(tensor: Tensor): Int32Array {
+  const view = numeric(tensor, 'INT32');
+  const values = new Int32Array(tensor.raw.length / WIDTH.INT32);
+  for (let i = 0; i < values.length; i++) values[i] = view.getInt32(i * WIDTH.INT32, true);
+  return values;
+}
+
+function numeric(tensor: Tensor, datatype: keyof typeof WIDTH): DataView {
+  expectDatatype(tensor, datatype);
+  const bytes = sizeOf(tensor) * WIDTH[datatype];
+  if (tensor.raw.length !== bytes) {
+    throw invalid(tensor, `${tensor.raw.length} bytes for shape [${tensor.shape}], which takes ${bytes}`);
+  }
+  return viewOf(tensor.raw);
+}
+
+function expectDatatype(tensor: Tensor, datatype: string): void {
+  if (tensor.datatype !== datatype) throw invalid(tensor, `${tensor.datatype} instead of ${datatype}`);
+}
+
+const sizeOf = ({ shape }: Tensor): number => shape.reduce((product, length) => product * length, 1);
+
+const viewOf = (raw: Buffer): DataView => new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
+
+const invalid = ({ name }: Tensor, problem: string): MillraceError =>
+  new MillraceError('INVALID_OUTPUT', `output tensor ${name}: ${problem}`);

@@ -1,0 +1,48 @@
+import libsamplerate from '@alexanderolsen/libsamplerate-js';
+import { clamp } from './samples.js';
+
+/** Changes the sample rate of one mono stream. Output is aligned with input: no delay, `round(n × to / from)` samples. */
+export interface Resampler {
+  /** Takes the next samples, at most a second of them, and gives what is ready. */
+  push(samples: Float32Array): Float32Array;
+  /** Gives the tail. */
+  end(): Float32Array;
+  /** Frees the converter; must be called once. */
+  close(): void;
+}
+
+/**
+ * libsamplerate's `SRC_SINC_MEDIUM_QUALITY`: 121 dB signal to noise and 90 % of the bandwidth, at a third of the time of the
+ * best converter (13 ms for a second of 48 kHz, measured). Speech recognisers hear no difference.
+ */
+const QUALITY = libsamplerate.ConverterType.SRC_SINC_MEDIUM_QUALITY;
+
+export async function createResampler(fromHz: number, toHz: number): Promise<Resampler> {
+  if (fromHz === toHz) return { push: (samples) => samples, end: () => new Float32Array(), close: () => {} };
+  const converter = await libsamplerate.create(1, fromHz, toHz, { converterType: QUALITY });
+  let taken = 0;
+  let given = 0;
+  const convert = (samples: Float32Array): Float32Array => {
+    const converted = converter.full(samples);
+    given += converted.length;
+    return clamp(converted);
+  };
+  return {
+    push(samples) {
+      taken += samples.length;
+      return samples.length === 0 ? samples : convert(samples);
+    },
+    // The binding has no end-of-input flag. Silence pushes the samples out that the filter still holds; what it adds is cut.
+    end() {
+      const due = Math.round((taken * toHz) / fromHz) - given;
+      const tail = new Float32Array(Math.max(0, due));
+      for (let filled = 0; filled < tail.length; ) {
+        const part = convert(new Float32Array(Math.ceil(fromHz / 10))).subarray(0, tail.length - filled);
+        tail.set(part, filled);
+        filled += part.length;
+      }
+      return tail;
+    },
+    close: () => converter.destroy(),
+  };
+}

@@ -1,0 +1,92 @@
+import { type ErrorCode, MillraceError, messageOf } from '../../pipelines/errors.js';
+import type { StageKindName } from '../../pipelines/stages/index.js';
+import type { Logger } from '../logger.js';
+import type { Metrics } from '../metrics.js';
+import type { Endpoint } from './endpoint.js';
+
+/** Longest canary: a model that is only busy answers within it, and no answer is no proof of a broken one. */
+export const PROBE_TIMEOUT_MS = 10_000;
+/** Longest repair: loading large weights onto a GPU takes a minute. */
+const HEAL_TIMEOUT_MS = 120_000;
+/** After a repair that did not help, the next one waits this long, twice as long each time: a reload costs the others on the device. */
+const PAUSE_MS = { first: 10_000, longest: 300_000 };
+
+export interface HealerParts {
+  /** The model's name in metrics and logs. */
+  readonly name: string;
+  readonly connector: string;
+  readonly model: string;
+  readonly kind: StageKindName;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  /** Aborted when the pool closes. */
+  readonly closing: AbortSignal;
+  /** Called when an endpoint's state has changed. */
+  readonly changed: () => void;
+}
+
+/** Repairs models at their endpoints: canary, repair, canary; at most one at a time per endpoint, in the background. */
+export class Healer {
+  readonly #parts: HealerParts;
+  readonly #pauses = new Map<Endpoint, { until: number; ms: number }>();
+
+  constructor(parts: HealerParts) {
+    this.#parts = parts;
+  }
+
+  /** The smallest real call. Throws what the backend throws. */
+  probe(endpoint: Endpoint): Promise<void> {
+    const { model, kind, closing } = this.#parts;
+    const signal = AbortSignal.any([closing, AbortSignal.timeout(PROBE_TIMEOUT_MS)]);
+    return endpoint.backend.probe(model, kind, signal);
+  }
+
+  /**
+   * Starts a repair unless one is under way, the backend cannot, or the last one failed a short time ago. It asks the
+   * model first, for another worker may have repaired it, and goes on only if the answer is one of `codes`.
+   */
+  start(endpoint: Endpoint, codes: readonly ErrorCode[] = ['BACKEND_BROKEN']): void {
+    const paused = (this.#pauses.get(endpoint)?.until ?? 0) > performance.now();
+    if (endpoint.backend.heal === undefined || endpoint.healing || paused || this.#parts.closing.aborted) return;
+    endpoint.healing = true;
+    void this.#run(endpoint, codes).finally(() => {
+      endpoint.healing = false;
+      this.#parts.changed();
+    });
+  }
+
+  /** Never rejects. */
+  async #run(endpoint: Endpoint, codes: readonly ErrorCode[]): Promise<void> {
+    const { name, connector, model, metrics, logger, closing } = this.#parts;
+    const found = await this.#failure(endpoint);
+    if (found === undefined || !codes.includes(found)) return;
+    const fields = { model: name, connector, endpoint: endpoint.url };
+    const started = performance.now();
+    logger.warn({ ...fields, code: found }, 'model is broken, repairing it');
+    try {
+      await endpoint.backend.heal?.(model, AbortSignal.any([closing, AbortSignal.timeout(HEAL_TIMEOUT_MS)]));
+      await this.probe(endpoint);
+      endpoint.succeeded();
+      this.#pauses.delete(endpoint);
+      metrics.heals.inc({ connector, model: name, endpoint: endpoint.url, outcome: 'ok' });
+      logger.info({ ...fields, ms: Math.round(performance.now() - started) }, 'model repaired');
+    } catch (error) {
+      if (closing.aborted) return;
+      const ms = Math.min((this.#pauses.get(endpoint)?.ms ?? PAUSE_MS.first / 2) * 2, PAUSE_MS.longest);
+      this.#pauses.set(endpoint, { until: performance.now() + ms, ms });
+      metrics.heals.inc({ connector, model: name, endpoint: endpoint.url, outcome: 'failed' });
+      logger.error({ ...fields, error: messageOf(error), nextInMs: ms }, 'model could not be repaired');
+    }
+  }
+
+  /** Code of the error that a canary meets; undefined when it succeeds or does not answer in time. */
+  async #failure(endpoint: Endpoint): Promise<ErrorCode | undefined> {
+    try {
+      await this.probe(endpoint);
+      endpoint.succeeded();
+      return undefined;
+    } catch (error) {
+      return error instanceof MillraceError ? error.code : undefined;
+    }
+  }
+}

@@ -1,0 +1,53 @@
+import { z } from 'zod';
+import { MillraceError } from '../../pipelines/errors.js';
+import { STAGE_KINDS, type StageKindName } from '../../pipelines/stages/index.js';
+
+/**
+ * Calls in flight per model and endpoint. Above it Triton's Python backend stalls for seconds; what waits here instead can
+ * still be cancelled, and still goes to whichever endpoint is free first.
+ */
+const DEFAULT_CONCURRENCY = 32;
+/** Far above any server's batch; a larger number is a typing error. */
+const MOST_CONCURRENCY = 4_096;
+
+const kinds = (Object.keys(STAGE_KINDS) as StageKindName[]).filter((kind) => kind !== 'code');
+
+const endpoint = z.strictObject({
+  /** Address in the connector's form: `host:port` for triton, a base URL ending in `/v1` for openai. */
+  url: z.string().min(1),
+  /** Label of the device behind it: `cpu0`, `gpu1`. */
+  device: z.string().min(1),
+  /** Most calls in flight at once. */
+  concurrency: z.int().min(1).max(MOST_CONCURRENCY).default(DEFAULT_CONCURRENCY),
+});
+
+const modelsSchema = z.record(
+  z.string().min(1),
+  z.strictObject({
+    /** Name of the connector that speaks the servers' protocol. */
+    connector: z.string().min(1),
+    /** The model's name at the servers. */
+    model: z.string().min(1),
+    /** What the model does; its canary is a call of this kind. */
+    kind: z.enum(kinds),
+    endpoints: z
+      .array(endpoint)
+      .min(1)
+      .refine((all) => new Set(all.map(({ url }) => url)).size === all.length, 'two endpoints have one url'),
+  }),
+);
+
+/** The models file: pools by the name that pipelines use. */
+export type ModelsConfig = z.output<typeof modelsSchema>;
+export type PoolConfig = ModelsConfig[string];
+export type EndpointConfig = PoolConfig['endpoints'][number];
+
+/** Checks a models file. Throws `INVALID_SETTING` naming every bad path; `source` is the file's name for the message. */
+export function parseModels(value: unknown, source: string): ModelsConfig {
+  const parsed = modelsSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const fields = parsed.error.issues.map(({ path, message }) => ({ field: path.join('.') || '(root)', message }));
+  throw new MillraceError('INVALID_SETTING', `${source}: ${fields.map((f) => `${f.field}: ${f.message}`).join('; ')}`, {
+    fields,
+  });
+}

@@ -1,0 +1,65 @@
+import { type ErrorCode, MillraceError, messageOf } from '../../pipelines/errors.js';
+import type { Logger } from '../logger.js';
+import type { Endpoint } from './endpoint.js';
+import type { Healer } from './healer.js';
+
+export interface MonitorParts {
+  readonly name: string;
+  readonly healer: Healer;
+  readonly intervalMs: number;
+  readonly logger: Logger;
+  readonly closing: AbortSignal;
+}
+
+/**
+ * Canary of one endpoint of a pool, so that a dead model is repaired before a caller meets it. It stays silent while real
+ * calls succeed, and changes nothing at a server that is down: that is for whoever supervises the server.
+ */
+export class Monitor {
+  readonly #endpoint: Endpoint;
+  readonly #parts: MonitorParts;
+  #lastCode: ErrorCode | undefined;
+
+  constructor(endpoint: Endpoint, parts: MonitorParts) {
+    this.#endpoint = endpoint;
+    this.#parts = parts;
+    this.#schedule();
+  }
+
+  /** Between 75 and 125 % of the interval, so that workers and models started together do not call together. */
+  #schedule(): void {
+    const { intervalMs, closing } = this.#parts;
+    const timer = setTimeout(
+      () => {
+        if (!closing.aborted) void this.#look().finally(() => this.#schedule());
+      },
+      intervalMs * (0.75 + Math.random() / 2),
+    );
+    timer.unref();
+  }
+
+  /** Never rejects. */
+  async #look(): Promise<void> {
+    const endpoint = this.#endpoint;
+    const { name, healer, intervalMs, logger } = this.#parts;
+    if (endpoint.healing || performance.now() - endpoint.succeededAt < intervalMs) return;
+    const before = this.#lastCode;
+    try {
+      await healer.probe(endpoint);
+      this.#lastCode = undefined;
+      endpoint.succeeded();
+    } catch (error) {
+      endpoint.failed(error);
+      this.#lastCode = error instanceof MillraceError ? error.code : undefined;
+      logger.warn(
+        { model: name, endpoint: endpoint.url, code: this.#lastCode, error: messageOf(error) },
+        'canary failed',
+      );
+      if (this.#lastCode === 'BACKEND_BROKEN') healer.start(endpoint);
+      // Twice in a row: someone unloaded the model and did not load it again, such as a worker that died in a repair.
+      if (this.#lastCode === 'MODEL_NOT_FOUND' && before === 'MODEL_NOT_FOUND') {
+        healer.start(endpoint, ['BACKEND_BROKEN', 'MODEL_NOT_FOUND']);
+      }
+    }
+  }
+}

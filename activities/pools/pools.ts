@@ -1,0 +1,69 @@
+import { MillraceError } from '../../pipelines/errors.js';
+import type { Backend, Connector } from '../connectors/connector.js';
+import type { Logger } from '../logger.js';
+import type { Metrics } from '../metrics.js';
+import type { ModelsConfig } from './models.js';
+import { Pool } from './pool.js';
+
+export interface PoolsParts {
+  readonly models: ModelsConfig;
+  readonly connectors: ReadonlyMap<string, Connector>;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  readonly canaryIntervalMs: number;
+}
+
+/** The pools of a worker by the name that pipelines use. Pools of one server share its client. */
+export class Pools {
+  readonly #pools: ReadonlyMap<string, Pool>;
+  readonly #backends = new Map<string, Backend>();
+
+  /** Opens no connection. Throws `INVALID_SETTING` for a pool whose connector does not exist or cannot serve its kind. */
+  constructor({ models, connectors, ...parts }: PoolsParts) {
+    this.#pools = new Map(
+      Object.entries(models).map(([name, config]) => {
+        const connector = connectors.get(config.connector);
+        if (!connector) {
+          invalid(
+            `${name}.connector`,
+            `no connector "${config.connector}" (known: ${[...connectors.keys()].join(', ')})`,
+          );
+        }
+        if (!connector.kinds.has(config.kind)) {
+          invalid(`${name}.kind`, `${connector.name} serves ${[...connector.kinds].join(', ')}, not ${config.kind}`);
+        }
+        return [name, new Pool(name, config, { ...parts, backendOf: (url) => this.#backend(connector, url) })];
+      }),
+    );
+  }
+
+  /** Throws `MODEL_NOT_CONFIGURED`. */
+  get(name: string): Pool {
+    const pool = this.#pools.get(name);
+    if (pool) return pool;
+    const known = [...this.#pools.keys()].join(', ') || 'none';
+    throw new MillraceError('MODEL_NOT_CONFIGURED', `no pool serves a model "${name}" (configured: ${known})`);
+  }
+
+  /** How a placement names the pool. Throws `MODEL_NOT_CONFIGURED`. */
+  describe(name: string): { readonly connector: string; readonly device: string } {
+    return this.get(name).description;
+  }
+
+  /** Ends canaries and repairs and closes every client; calls still in flight fail. */
+  close(): void {
+    for (const pool of this.#pools.values()) pool.close();
+    for (const backend of this.#backends.values()) backend.close();
+  }
+
+  #backend(connector: Connector, url: string): Backend {
+    const key = `${connector.name} ${url}`;
+    const backend = this.#backends.get(key) ?? connector.connect(url);
+    this.#backends.set(key, backend);
+    return backend;
+  }
+}
+
+function invalid(field: string, message: string): never {
+  throw new MillraceError('INVALID_SETTING', `models: ${field}: ${message}`, { fields: [{ field, message }] });
+}

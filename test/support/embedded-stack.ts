@@ -1,0 +1,27 @@
+import { gatewayUrl } from '../../workers/endpoints.js';
+import { down, NODE_PARTS, SERVER_PARTS, up } from '../../workers/stack/index.js';
+import { testSettings } from './settings.js';
+
+/**
+ * Starts the real servers, a worker and the gateway for the integration tests and stops them afterwards. Needs the build
+ * (`dist/`), which `npm test` makes first: workers and gateway run from it as they do for users.
+ */
+export async function setup(): Promise<void> {
+  const settings = testSettings();
+  const tell = (line: string) => process.stderr.write(`${line}\n`);
+  tell('integration tests: starting Temporal, Redis, Triton, an LLM server, a worker and the gateway');
+  const endpoints = await up({
+    settings,
+    parts: [...SERVER_PARTS, ...NODE_PARTS],
+    onProgress: ({ part, state, detail, ms }) => tell(`  ${(ms / 1000).toFixed(1)} s  ${part} ${state} ${detail}`),
+  });
+  process.env.TEST_TEMPORAL_ADDRESS = endpoints.temporal;
+  process.env.TEST_REDIS_URL = endpoints.redis;
+  process.env.TEST_TRITON_URL = endpoints.triton[0];
+  process.env.TEST_LLM_BASE_URL = endpoints.llm[0];
+  process.env.TEST_GATEWAY_URL = gatewayUrl(settings);
+}
+
+export async function teardown(): Promise<void> {
+  await down(testSettings());
+}

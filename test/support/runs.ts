@@ -1,0 +1,101 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Client, Connection, WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import type { Pipeline } from '../../pipelines/index.js';
+import type { JsonObject } from '../../pipelines/json.js';
+import type { RunResult, StageRecord } from '../../pipelines/plan/index.js';
+import { place } from '../../placement/place.js';
+
+/** Where the embedded stack of the tests put a server. */
+export function address(
+  name: 'TEMPORAL_ADDRESS' | 'REDIS_URL' | 'TRITON_URL' | 'LLM_BASE_URL' | 'GATEWAY_URL',
+): string {
+  const value = process.env[`TEST_${name}`];
+  if (value === undefined)
+    throw new Error(`TEST_${name} is not set: integration tests run in the project "integration"`);
+  return value;
+}
+
+export const connect = async (): Promise<Client> =>
+  new Client({ connection: await Connection.connect({ address: address('TEMPORAL_ADDRESS') }) });
+
+const CONNECTORS: Readonly<Record<string, string>> = {
+  whisper: 'triton',
+  minilm: 'triton',
+  tts: 'triton',
+  assistant: 'openai',
+};
+
+/** Starts a run as the gateway does, on a task queue of the test's own. */
+export async function start(
+  client: Client,
+  { name, plan }: Pipeline,
+  input: JsonObject,
+  queue: string,
+  tenant = 'default',
+) {
+  const placement = place(plan, (model) => ({ connector: CONNECTORS[model] ?? model, devices: ['cpu0'] }), queue);
+  return client.workflow.start(name, {
+    taskQueue: queue,
+    workflowId: `${name}-${randomUUID()}`,
+    args: [input, { plan, placement, tenant }],
+  });
+}
+
+export const resultOf = (handle: WorkflowHandle): Promise<RunResult> => handle.result() as Promise<RunResult>;
+
+/** The failure that ended a run: its code, its stage and its table. */
+export async function failureOf(
+  handle: WorkflowHandle,
+): Promise<{ code: string; message: string; stage?: string; stages: readonly StageRecord[] }> {
+  try {
+    await handle.result();
+  } catch (error) {
+    if (error instanceof WorkflowFailedError && error.cause instanceof ApplicationFailure) {
+      const [details = {}] = error.cause.details ?? [];
+      return {
+        code: error.cause.type ?? '',
+        message: error.cause.message,
+        ...(details as { stage?: string; stages: StageRecord[] }),
+      };
+    }
+    throw error;
+  }
+  throw new Error('the run succeeded');
+}
+
+/** A file of this test for code stages to record their calls in. */
+export class CallLog {
+  readonly file = path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), 'calls.log');
+
+  lines(): string[] {
+    try {
+      return readFileSync(this.file, 'utf8').trimEnd().split('\n');
+    } catch {
+      return [];
+    }
+  }
+
+  count(line: string): number {
+    return this.lines().filter((each) => each === line).length;
+  }
+}
+
+/** The pipelines of test/fixtures/pipelines.mjs, as the worker sees them. */
+export const fixtures = (await import('../fixtures/pipelines.mjs' as string)) as Record<
+  'voiceAssistant' | 'threeSteps' | 'threeInlineSteps' | 'gated' | 'flakyRun' | 'ask' | 'askCached',
+  Pipeline
+>;
+
+/** Looks again and again until it holds. */
+export async function until(what: string, holds: () => boolean | Promise<boolean>, ms = 30_000): Promise<void> {
+  const end = Date.now() + ms;
+  while (Date.now() < end) {
+    if (await holds()) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`not within ${ms} ms: ${what}`);
+}

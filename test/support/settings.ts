@@ -1,0 +1,17 @@
+import { readSettings, type Settings } from '../../workers/settings.js';
+
+/** Ports of the stack that tests start: apart from those of a demo that may be up. */
+const TEST_PORT_BASE = 7500;
+
+/** The environment of every process that tests start. */
+export const testEnvironment = (more: Readonly<Record<string, string>> = {}): Record<string, string> => ({
+  MILLRACE_HOME: '.millrace/test',
+  MILLRACE_VENV: '.millrace/venv',
+  MILLRACE_PORT_BASE: String(TEST_PORT_BASE),
+  MILLRACE_PIPELINES: 'test/fixtures/pipelines.mjs',
+  MILLRACE_CANARY_INTERVAL_MS: '2000',
+  ...more,
+});
+
+export const testSettings = (more: Readonly<Record<string, string>> = {}): Settings =>
+  readSettings(testEnvironment(more));

@@ -1,0 +1,72 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createWriteStream, mkdirSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { testEnvironment } from './settings.js';
+
+const CLI = 'dist/workers/cli/main.js';
+const START_MS = 30_000;
+
+/** A worker of the build in a process of its own, to be killed. */
+export class WorkerProcess {
+  readonly #child: ChildProcess;
+  readonly metricsUrl: string;
+
+  private constructor(child: ChildProcess, port: number) {
+    this.#child = child;
+    this.metricsUrl = `http://127.0.0.1:${port}/metrics`;
+  }
+
+  /** Resolves when the worker takes work. */
+  static async start(taskQueue: string, more: Readonly<Record<string, string>> = {}): Promise<WorkerProcess> {
+    const port = await freePort();
+    const env = testEnvironment({
+      MILLRACE_TASK_QUEUE: taskQueue,
+      MILLRACE_WORKER_METRICS_PORT: String(port),
+      ...more,
+    });
+    const child = spawn(process.execPath, [CLI, 'worker'], {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    mkdirSync('.millrace/test/logs', { recursive: true });
+    const log = createWriteStream(`.millrace/test/logs/worker-${taskQueue}-${child.pid}.log`);
+    child.stdout?.pipe(log);
+    child.stderr?.pipe(log);
+    const until = Date.now() + START_MS;
+    while (Date.now() < until && child.exitCode === null) {
+      const answer = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined);
+      if (answer?.ok) return new WorkerProcess(child, port);
+      await sleep(50);
+    }
+    child.kill('SIGKILL');
+    throw new Error(`the worker did not start: see ${String(log.path)}`);
+  }
+
+  /** SIGKILL by default: no time to say anything to anybody. */
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const ended = once(this.#child, 'exit');
+    this.#child.kill(signal);
+    await ended;
+  }
+
+  /** Sum of a metric's samples whose labels include the given text. */
+  async metric(name: string, labels = ''): Promise<number> {
+    const text = await (await fetch(this.metricsUrl)).text();
+    const lines = text.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
+    return lines
+      .filter((line) => line.includes(labels))
+      .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
+  }
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}

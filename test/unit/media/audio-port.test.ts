@@ -1,0 +1,44 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type ArtifactStore, openFileStore } from '../../../activities/artifacts/index.js';
+import { createAudioPort } from '../../../activities/media/index.js';
+import { collect } from '../../support/wav-samples.js';
+
+let root: string;
+let store: ArtifactStore;
+beforeAll(async () => {
+  root = await mkdtemp(path.join(tmpdir(), 'millrace-audio-'));
+  store = await openFileStore(root);
+});
+afterAll(() => rm(root, { recursive: true }));
+
+test('samples are stored as WAV and read at another rate', async () => {
+  const port = createAudioPort(store, 'acme');
+  const samples = Int16Array.from({ length: 24_000 }, (_, i) => 10_000 * Math.sin(i / 10));
+  const artifact = await port.write(samples, { sampleRate: 24_000 });
+  expect(artifact).toMatchObject({
+    mime: 'audio/wav',
+    bytes: 48_044,
+    durationMs: 1000,
+    sampleRate: 24_000,
+    channels: 1,
+  });
+  const read = await collect(port.read(artifact, { sampleRate: 16_000 }));
+  expect(read.length).toBe(16_000);
+  expect(Math.max(...read)).toBeCloseTo(10_000 / 32_768, 2);
+});
+
+test('another tenant cannot read it', async () => {
+  const artifact = await createAudioPort(store, 'acme').write(Int16Array.of(1, 2), { sampleRate: 8000 });
+  expect(() => createAudioPort(store, 'rival').read(artifact, { sampleRate: 8000 })).toThrow(
+    expect.objectContaining({ code: 'ARTIFACT_NOT_FOUND' }),
+  );
+});
+
+test('no samples make no artifact', async () => {
+  await expect(createAudioPort(store, 'acme').write(new Int16Array(), { sampleRate: 8000 })).rejects.toMatchObject({
+    code: 'INVALID_MEDIA',
+  });
+});

@@ -1,0 +1,109 @@
+import { describe, expect, test } from 'vitest';
+import { decodeWav } from '../../../activities/media/pcm.js';
+import type { SampleEncoding } from '../../../activities/media/wav-format.js';
+import { writeWav } from '../../../activities/media/write-wav.js';
+import { collect, pieces, type WavOptions, wavFile, wavOf } from '../../support/wav-samples.js';
+
+const decode = (file: Buffer, sampleRate: number, piece = 4097) =>
+  collect(decodeWav(pieces(file, piece), { sampleRate }));
+
+/** Root mean square of what differs from a sine, away from the ends where the filter has no neighbours. */
+function errorOf(samples: Float32Array, sampleRate: number, { hz = 440, amplitude = 0.5 }: WavOptions): number {
+  const edge = 200;
+  let sum = 0;
+  for (let i = edge; i < samples.length - edge; i++) {
+    const expected = amplitude * Math.sin((2 * Math.PI * hz * i) / sampleRate);
+    sum += ((samples[i] ?? 0) - expected) ** 2;
+  }
+  return Math.sqrt(sum / (samples.length - 2 * edge));
+}
+
+const precision: Record<SampleEncoding, number> = { u8: 5e-3, s16: 3e-5, s24: 1e-6, s32: 1e-6, f32: 1e-6, f64: 1e-6 };
+
+describe('decoding keeps frequency, level and phase', () => {
+  test.each(Object.keys(precision) as SampleEncoding[])('%s at the same rate', async (encoding) => {
+    const options = { encoding, channels: 2, sampleRate: 16_000, seconds: 0.5 };
+    const samples = await decode(wavFile(options), 16_000);
+    expect(samples.length).toBe(8000);
+    expect(errorOf(samples, 16_000, options)).toBeLessThan(precision[encoding]);
+  });
+
+  test.each([
+    { sampleRate: 48_000, encoding: 's24', channels: 2, hz: 1000 },
+    { sampleRate: 44_100, encoding: 's16', channels: 1, hz: 3000 },
+    { sampleRate: 22_050, encoding: 'f32', channels: 1, hz: 440 },
+    { sampleRate: 8000, encoding: 's16', channels: 2, hz: 440 },
+    { sampleRate: 192_000, encoding: 's32', channels: 1, hz: 5000 },
+  ] as const)('$sampleRate Hz, $encoding, $channels channels to 16 kHz', async (options) => {
+    const samples = await decode(wavFile({ ...options, seconds: 1.25 }), 16_000);
+    expect(samples.length).toBe(20_000);
+    expect(errorOf(samples, 16_000, options)).toBeLessThan(1e-4);
+  });
+
+  test('what is above half the target rate is removed, not folded back', async () => {
+    const samples = await decode(wavFile({ sampleRate: 48_000, hz: 12_000, seconds: 0.5 }), 16_000);
+    expect(errorOf(samples, 16_000, { amplitude: 0 })).toBeLessThan(1e-4);
+  });
+
+  test('the result does not depend on the pieces', async () => {
+    const file = wavFile({ sampleRate: 44_100, encoding: 's24', channels: 2, seconds: 0.3 });
+    const whole = await decode(file, 16_000, file.length);
+    for (const piece of [1, 7, 1000, 65_536]) {
+      const samples = await decode(file, 16_000, piece);
+      expect(samples.length).toBe(whole.length);
+      for (let i = 0; i < whole.length; i++) expect(Math.abs((samples[i] ?? 9) - (whole[i] ?? 0))).toBeLessThan(1e-6);
+    }
+  });
+});
+
+test('one frame is enough', async () => {
+  expect((await decode(wavFile({ sampleRate: 48_000, seconds: 1 / 48_000 }), 48_000)).length).toBe(1);
+  expect((await decode(wavFile({ sampleRate: 8000, seconds: 1 / 8000 }), 16_000)).length).toBe(2);
+});
+
+test('channels are averaged', async () => {
+  const data = Buffer.alloc(8);
+  for (const [i, value] of [0x4000, -0x4000, 0x4000, 0x2000].entries()) data.writeInt16LE(value, i * 2);
+  expect([...(await decode(wavOf(data, { channels: 2 }), 16_000))]).toEqual([0, 0.375]);
+});
+
+test('float samples beyond full scale are clipped, and NaN is silence', async () => {
+  const data = Buffer.alloc(16);
+  for (const [i, value] of [2.5, -3, Number.NaN, 0.25].entries()) data.writeFloatLE(value, i * 4);
+  expect([...(await decode(wavOf(data, { encoding: 'f32' }), 16_000))]).toEqual([1, -1, 0, 0.25]);
+});
+
+test('chunks are at most a second, even from one huge piece', async () => {
+  const file = wavFile({ sampleRate: 8000, seconds: 5.5 });
+  for await (const chunk of decodeWav(pieces(file, file.length), { sampleRate: 16_000 })) {
+    expect(chunk.length).toBeLessThanOrEqual(16_000);
+  }
+});
+
+test('a truncated file fails at its end, another format at its start', async () => {
+  await expect(decode(wavFile().subarray(0, -10), 16_000)).rejects.toMatchObject({ code: 'INVALID_MEDIA' });
+  await expect(decode(Buffer.from('OggS and more bytes'), 16_000)).rejects.toMatchObject({ code: 'INVALID_MEDIA' });
+});
+
+test('four minutes stream through in bounded memory', async () => {
+  const header = wavOf(Buffer.alloc(0), { sampleRate: 24_000, dataSize: 0xffffffff });
+  const block = Buffer.alloc(48_000);
+  async function* stream() {
+    yield header;
+    for (let i = 0; i < 240; i++) yield block;
+  }
+  let samples = 0;
+  const before = process.memoryUsage();
+  for await (const chunk of decodeWav(stream(), { sampleRate: 16_000 })) samples += chunk.length;
+  const after = process.memoryUsage();
+  expect(samples).toBe(3_840_000); // 15 MB as floats
+  expect(after.heapUsed + after.external - before.heapUsed - before.external).toBeLessThan(60e6);
+}, 30_000);
+
+test('what is written can be read', async () => {
+  const written = Int16Array.from({ length: 70_000 }, (_, i) => ((i * 7919) % 65_536) - 32_768);
+  const file = Buffer.concat([...writeWav(written, { sampleRate: 24_000 })]);
+  expect(file.length).toBe(44 + 140_000);
+  const read = await decode(file, 24_000);
+  expect(Int16Array.from(read, (value) => value * 32_768)).toEqual(written);
+});

@@ -1,0 +1,106 @@
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { MillraceError } from '../../pipelines/errors.js';
+import type { StageRecord } from '../../pipelines/plan/index.js';
+import { gatewayUrl } from '../endpoints.js';
+import type { Settings } from '../settings.js';
+import { down, up } from '../stack/index.js';
+import { GatewayClient, type RunDocument } from './client.js';
+import { bold, dim, green, note, print } from './output.js';
+import { readable } from './run.js';
+import { changes, saveMedia, stageTable } from './run-view.js';
+import { ALL_PARTS, progressLine } from './stack.js';
+
+interface DemoOptions {
+  readonly audio?: string;
+  readonly keep?: boolean;
+  readonly json?: boolean;
+}
+
+const PIPELINE = 'voice-assistant';
+const shipped = (name: string) => fileURLToPath(new URL(`../../../deploy/local/audio/${name}`, import.meta.url));
+
+/** `millrace demo`: the whole of Millrace once, on real servers, on this machine. */
+export async function demo(settings: Settings, options: DemoOptions): Promise<void> {
+  const question = options.audio === undefined ? shipped('question.wav') : await readable(options.audio);
+  // With a question of one's own there is no other wording of it at hand, so it is asked again as it is.
+  const again = options.audio === undefined ? shipped('question-reworded.wav') : question;
+  try {
+    note(bold('Starting Temporal, Redis, Triton, an LLM server, a worker and the gateway'));
+    await up({ settings, parts: ALL_PARTS, onProgress: (progress) => note(progressLine(progress)) });
+    // A tenant of its own: an answer kept by an earlier demo would make the first question a hit.
+    const client = new GatewayClient(gatewayUrl(settings), `demo-${Date.now()}`);
+    const folder = path.join(settings.MILLRACE_HOME, 'demo');
+    await mkdir(folder, { recursive: true });
+
+    note(bold(`\nAsking ${path.relative(process.cwd(), question)}`));
+    const first = await ask(client, question);
+    const { speech = '' } = await saveMedia(client, first, folder);
+    show(first, speech);
+
+    note(bold(options.audio === undefined ? '\nAsking the same in other words' : '\nAsking the same again'));
+    const second = await ask(client, again);
+    show(second, (await saveMedia(client, second, folder)).speech ?? '');
+    const { cache = 'off' } = answerOf(second);
+    print(
+      cache === 'hit'
+        ? green('The semantic cache knew the answer: the LLM was not asked.')
+        : `The semantic cache did not take the two for the same question (${cache}), so the LLM was asked.`,
+    );
+    if (options.keep) note(`\nAll is still up. Temporal UI: ${first.links.ui}\nStop it with: npx millrace down`);
+    if (options.json) {
+      print(
+        JSON.stringify({
+          transcript: first.output?.transcript,
+          reply: first.output?.reply,
+          replyWav: speech,
+          stages: rows(first),
+          second: { transcript: second.output?.transcript, reply: second.output?.reply, cache, stages: rows(second) },
+          runUrl: first.links.ui,
+        }),
+      );
+    }
+  } finally {
+    if (!options.keep) {
+      note(dim('\nStopping everything'));
+      await down(settings);
+    }
+  }
+}
+
+async function ask(client: GatewayClient, audio: string): Promise<RunDocument> {
+  const { id } = await client.start(PIPELINE, {}, { speech: audio });
+  const news = changes();
+  const run = await client.watch(id, ({ stages = [] }) => {
+    for (const line of news(stages)) note(`  ${line}`);
+  });
+  if (run.status === 'succeeded') return run;
+  throw new MillraceError(
+    'RUN_FAILED',
+    `run ${id} ${run.status}: ${run.error?.code ?? ''} ${run.error?.message ?? ''}`,
+  );
+}
+
+function show(run: RunDocument, wav: string): void {
+  print(`\n${stageTable(run.stages ?? [])}\n`);
+  print(`${bold('transcript')}   ${String(run.output?.transcript)}`);
+  print(`${bold('reply')}        ${String(run.output?.reply)}`);
+  print(`${bold('reply WAV')}    ${wav}`);
+  print(`${bold('Temporal UI')}  ${run.links.ui}\n`);
+}
+
+const answerOf = (run: RunDocument): Partial<StageRecord> => run.stages?.find(({ stage }) => stage === 'answer') ?? {};
+
+const rows = (run: RunDocument) =>
+  run.stages?.map(({ stage, connector, model, device, endpoint, attempt, cache, queueMs, runMs }) => ({
+    stage,
+    connector,
+    model,
+    device,
+    endpoint,
+    attempt,
+    cache,
+    queueMs,
+    runMs,
+  }));

@@ -1,0 +1,129 @@
+#!/usr/bin/env node
+import { Command, InvalidArgumentError } from 'commander';
+import { MillraceError, messageOf } from '../../pipelines/errors.js';
+import { readSettings } from '../settings.js';
+import { GatewayError } from './client.js';
+import { demo } from './demo.js';
+import { EXIT, note } from './output.js';
+import { listPipelines, runPipeline } from './run.js';
+import { down, status, up } from './stack.js';
+
+const HELP = `
+Start here:
+  millrace up                                start Temporal, Redis, Triton, an LLM server, a worker and the gateway
+  millrace run voice-assistant --audio q.wav ask a question out loud
+  millrace status                            what runs where, and where its log is
+  millrace down                              stop everything
+
+Your own servers: set TEMPORAL_ADDRESS, REDIS_URL, TRITON_URL or LLM_BASE_URL and "up" leaves that part to you.
+Your own pipelines: set MILLRACE_PIPELINES to a module that exports them.
+Every setting is an environment variable; "millrace settings" lists them with their defaults.
+
+Exit codes: ${EXIT.ok} done · ${EXIT.failed} the run or command failed · ${EXIT.usage} wrong usage or input · ${EXIT.unavailable} a needed server cannot be reached or started`;
+
+function program(): Command {
+  const cli = new Command('millrace')
+    .description('Runs inference pipelines that must not lose work.')
+    .showHelpAfterError('(millrace --help shows what there is)')
+    .addHelpText('after', HELP)
+    .exitOverride((error) => {
+      throw error.exitCode === 0 ? error : Object.assign(error, { exitCode: EXIT.usage });
+    });
+  cli
+    .command('up')
+    .description('start the embedded stack, or what is missing of it; safe to repeat')
+    .option('--servers-only', 'only Temporal, Redis, Triton and the LLM server: no worker, no gateway')
+    .action(async (options: { serversOnly?: boolean }) => up(readSettings(), options));
+  cli
+    .command('down')
+    .description('stop all that "up" started')
+    .action(async () => down(readSettings()));
+  cli
+    .command('status')
+    .description(`show the parts, their pids, addresses and logs; exit ${EXIT.unavailable} unless all are ready`)
+    .option('--json', 'as one JSON object')
+    .action((options: { json?: boolean }) => status(readSettings(), options));
+  cli
+    .command('worker')
+    .description('run a worker in the foreground: workflows and stages')
+    .action(async () => (await import('../worker.js')).runWorker(readSettings()));
+  cli
+    .command('gateway')
+    .description('run the HTTP trigger in the foreground')
+    .action(async () => (await import('../gateway.js')).runGateway(readSettings()));
+  cli
+    .command('run')
+    .description('start a run through the gateway, watch it and print its result')
+    .argument('<pipeline>', 'a name that "millrace pipelines" lists')
+    .option('--input <json>', 'the input’s fields as a JSON object', asObject, {})
+    .option('--audio <file>', 'a WAV file for the pipeline’s audio field')
+    .option('--out <folder>', 'folder for media in the output', '.')
+    .option('--tenant <name>', 'the tenant to run as')
+    .option('--json', 'print the run as one JSON object')
+    .action(async (name: string, options: Parameters<typeof runPipeline>[2]) =>
+      runPipeline(readSettings(), name, options),
+    );
+  cli
+    .command('pipelines')
+    .description('list the pipelines that the gateway serves')
+    .option('--json', 'with their JSON Schemas')
+    .action(async (options: { json?: boolean }) => listPipelines(readSettings(), options));
+  cli
+    .command('settings')
+    .description('list every setting with its default and its reason')
+    .action(async () => (await import('./settings.js')).listSettings());
+  cli
+    .command('demo')
+    .description('set everything up, ask a spoken question twice and show what happened')
+    .option('--audio <file>', 'your own question (WAV) in place of the shipped one')
+    .option('--keep', 'leave the stack running')
+    .option('--json', 'end with one line of JSON')
+    .action(async (options: Parameters<typeof demo>[1]) => demo(readSettings(), options));
+  return cli;
+}
+
+function asObject(text: string): object {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  } catch {
+    // falls through to the one message
+  }
+  throw new InvalidArgumentError('It must be a JSON object, e.g. --input \'{"question":"Why?"}\'.');
+}
+
+/** Codes that say: a server is missing, not: the request is wrong. */
+const UNAVAILABLE = new Set([
+  'GATEWAY_UNAVAILABLE',
+  'ORCHESTRATOR_UNAVAILABLE',
+  'STACK_START_FAILED',
+  'STACK_PORT_IN_USE',
+  'STACK_UNSUPPORTED',
+]);
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof MillraceError) {
+    if (UNAVAILABLE.has(error.code)) return EXIT.unavailable;
+    return error.code.startsWith('INVALID_') ? EXIT.usage : EXIT.failed;
+  }
+  if (error instanceof GatewayError) return error.status >= 500 ? EXIT.failed : EXIT.usage;
+  return EXIT.failed;
+}
+
+try {
+  await program().parseAsync();
+} catch (error) {
+  const { exitCode } = error as { exitCode?: unknown };
+  if (typeof exitCode === 'number') {
+    // commander has printed its message
+    process.exitCode = exitCode;
+  } else {
+    const code =
+      error instanceof MillraceError ? error.code : error instanceof GatewayError ? error.problem.code : undefined;
+    note(`millrace: ${code ? `${code}: ` : ''}${messageOf(error)}`);
+    if (error instanceof GatewayError)
+      for (const { field, message } of error.problem.errors ?? []) note(`  ${field}: ${message}`);
+    if (code === undefined && error instanceof Error && error.stack) note(error.stack);
+    process.exitCode = exitCodeOf(error);
+  }
+}

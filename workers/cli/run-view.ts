@@ -1,0 +1,65 @@
+import path from 'node:path';
+import { isArtifact } from '../../pipelines/artifact.js';
+import type { StageRecord } from '../../pipelines/plan/index.js';
+import type { GatewayClient, RunDocument } from './client.js';
+import { table } from './output.js';
+
+const HEADINGS = [
+  'stage',
+  'connector',
+  'model',
+  'endpoint',
+  'device',
+  'attempt',
+  'cache',
+  'queue ms',
+  'run ms',
+  'status',
+];
+
+/** The stage table of a run. */
+export const stageTable = (stages: readonly StageRecord[]): string =>
+  table(
+    HEADINGS,
+    stages.map((row) => [
+      row.stage,
+      row.connector,
+      row.model,
+      row.endpoint ?? '',
+      row.device,
+      row.attempt ?? '',
+      row.cache ?? '',
+      row.queueMs ?? '',
+      row.runMs ?? '',
+      row.error ? `${row.status} ${row.error.code}` : row.status,
+    ]),
+  );
+
+/** Saves every media field of a run's output in `folder` and returns where, by field. */
+export async function saveMedia(
+  client: GatewayClient,
+  run: RunDocument,
+  folder: string,
+): Promise<Record<string, string>> {
+  const saved: Record<string, string> = {};
+  for (const [name, value] of Object.entries(run.output ?? {})) {
+    if (!isArtifact(value)) continue;
+    const file = path.join(folder, `${run.id}-${name}${value.mime === 'audio/wav' ? '.wav' : ''}`);
+    await client.download(run.id, name, file);
+    saved[name] = file;
+  }
+  return saved;
+}
+
+/** A line for each stage whose state has changed since the last call. */
+export function changes(): (stages: readonly StageRecord[]) => string[] {
+  const seen = new Map<string, string>();
+  return (stages) =>
+    stages.flatMap((row) => {
+      const state = row.error ? `failed: ${row.error.code}` : row.status;
+      if (seen.get(row.stage) === state || state === 'waiting') return [];
+      seen.set(row.stage, state);
+      const took = row.runMs === undefined ? '' : ` in ${row.runMs} ms${row.cache === 'hit' ? ' (cache hit)' : ''}`;
+      return [`${row.stage.padEnd(12)} ${row.connector} · ${row.model} @${row.device}  ${state}${took}`];
+    });
+}

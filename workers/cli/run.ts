@@ -1,0 +1,82 @@
+import { access, mkdir } from 'node:fs/promises';
+import { MillraceError } from '../../pipelines/errors.js';
+import { isJsonObject, type JsonObject } from '../../pipelines/json.js';
+import { gatewayUrl } from '../endpoints.js';
+import type { Settings } from '../settings.js';
+import { GatewayClient, type PipelineDocument, type RunDocument } from './client.js';
+import { bold, EXIT, note, print, red, table } from './output.js';
+import { changes, saveMedia, stageTable } from './run-view.js';
+
+interface RunOptions {
+  readonly input: JsonObject;
+  readonly audio?: string;
+  readonly out: string;
+  readonly tenant?: string;
+  readonly json?: boolean;
+}
+
+/** `millrace run`: exit 0 when the run succeeded, 1 when it failed. */
+export async function runPipeline(settings: Settings, name: string, options: RunOptions): Promise<void> {
+  const client = new GatewayClient(gatewayUrl(settings), options.tenant);
+  const media =
+    options.audio === undefined ? {} : { [audioField(await find(client, name))]: await readable(options.audio) };
+  const started = await client.start(name, options.input, media);
+  note(`run ${started.id}\n${started.links.ui}`);
+  const news = changes();
+  const run = await client.watch(started.id, ({ stages = [] }) => {
+    for (const line of news(stages)) note(line);
+  });
+  await mkdir(options.out, { recursive: true });
+  const files = await saveMedia(client, run, options.out);
+  if (options.json) print(JSON.stringify({ ...run, files }));
+  else show(run, files);
+  process.exitCode = run.status === 'succeeded' ? EXIT.ok : EXIT.failed;
+}
+
+/** `millrace pipelines` */
+export async function listPipelines(settings: Settings, options: { json?: boolean }): Promise<void> {
+  const pipelines = await new GatewayClient(gatewayUrl(settings)).pipelines();
+  if (options.json) return print(JSON.stringify(pipelines));
+  const rows = pipelines.map(({ name, version, description, input }) => [
+    name,
+    version,
+    Object.keys(properties(input)).join(', '),
+    description,
+  ]);
+  print(table(['pipeline', 'version', 'input', 'description'], rows));
+}
+
+function show(run: RunDocument, files: Readonly<Record<string, string>>): void {
+  if (run.stages) print(stageTable(run.stages));
+  for (const [name, value] of Object.entries(run.output ?? {})) {
+    print(`${bold(name)}: ${files[name] ?? (typeof value === 'string' ? value : JSON.stringify(value))}`);
+  }
+  if (run.error) print(red(`${run.error.code}: ${run.error.message}`));
+}
+
+async function find(client: GatewayClient, name: string): Promise<PipelineDocument> {
+  const found = (await client.pipelines()).find((pipeline) => pipeline.name === name);
+  if (found) return found;
+  throw new MillraceError('INVALID_INPUT', `no pipeline is named "${name}"; "millrace pipelines" lists them`);
+}
+
+/** The one field of a pipeline's input that takes audio. */
+export function audioField(pipeline: Pick<PipelineDocument, 'name' | 'input'>): string {
+  const fields = Object.entries(properties(pipeline.input)).filter(
+    ([, schema]) => isJsonObject(schema) && schema.media === 'audio',
+  );
+  const [field] = fields[0] ?? [];
+  if (field !== undefined && fields.length === 1) return field;
+  throw new MillraceError('INVALID_INPUT', `--audio: pipeline "${pipeline.name}" has ${fields.length} audio fields`);
+}
+
+const properties = (schema: JsonObject): JsonObject =>
+  isJsonObject(schema.properties ?? null) ? (schema.properties as JsonObject) : {};
+
+/** Throws `INVALID_INPUT` unless the file can be read. */
+export async function readable(file: string): Promise<string> {
+  await access(file).catch(() => {
+    throw new MillraceError('INVALID_INPUT', `--audio: cannot read ${file}`);
+  });
+  return file;
+}

@@ -1,0 +1,84 @@
+import path from 'node:path';
+import type { Logger } from 'pino';
+import { openFileStore } from '../activities/artifacts/index.js';
+import { connected, createRedis, type Embedder, SemanticCache } from '../activities/cache/index.js';
+import { createConnectors } from '../activities/connectors/index.js';
+import { createAudioPort } from '../activities/media/index.js';
+import { createMetrics, type Metrics } from '../activities/metrics.js';
+import { Pools } from '../activities/pools/index.js';
+import { StageRunner } from '../activities/stage-runner.js';
+import type { Pipeline } from '../pipelines/index.js';
+import { endpointsOf } from './endpoints.js';
+import { loadModels } from './models.js';
+import { codeStages, loadPipelines } from './pipelines.js';
+import type { Settings } from './settings.js';
+
+/** All that runs stages, put together from the settings. */
+export interface Stages {
+  readonly runner: StageRunner;
+  readonly metrics: Metrics;
+  readonly pipelines: readonly Pipeline[];
+  close(): Promise<void>;
+}
+
+/** Where artifacts are kept; worker and gateway share it. */
+export const artifactsFolder = (settings: Settings): string => path.join(settings.MILLRACE_HOME, 'artifacts');
+
+export async function composeStages(settings: Settings, logger: Logger): Promise<Stages> {
+  const metrics = createMetrics();
+  const pipelines = await loadPipelines(settings.MILLRACE_PIPELINES);
+  const pools = new Pools({
+    models: await loadModels(settings),
+    connectors: createConnectors({ openai: { apiKey: settings.LLM_API_KEY } }),
+    metrics,
+    logger,
+    canaryIntervalMs: settings.MILLRACE_CANARY_INTERVAL_MS,
+  });
+  const redis = createRedis({
+    url: endpointsOf(settings).redis,
+    timeoutMs: settings.MILLRACE_REDIS_TIMEOUT_MS,
+    logger,
+  });
+  const cache = new SemanticCache({ redis, embedderFor: (name) => embedderOf(pools, name), metrics, logger });
+  const artifacts = await openFileStore(artifactsFolder(settings));
+  const runner = new StageRunner({
+    pools,
+    cache,
+    audioOf: (tenant) => createAudioPort(artifacts, tenant),
+    code: codeStages(pipelines),
+    metrics,
+    logger,
+  });
+  await connected(redis, settings.MILLRACE_REDIS_TIMEOUT_MS);
+  logger.info({ cache: await cache.describe() }, 'semantic cache');
+  return {
+    runner,
+    metrics,
+    pipelines,
+    async close() {
+      pools.close();
+      redis.disconnect();
+    },
+  };
+}
+
+/** A pool of an `embed` model as the semantic cache wants it. */
+function embedderOf(pools: Pools, name: string): Embedder {
+  const pool = pools.get(name);
+  const context = { audio: { read: noAudio, write: noAudio }, checkpoint: () => undefined };
+  return {
+    fingerprint: (signal) => pool.identity(signal),
+    async embed(text, signal) {
+      const { output } = await pool.use(
+        (backend, { model }) =>
+          backend.invoke({ kind: 'embed', model, with: {}, input: { text } }, { ...context, signal }),
+        signal,
+      );
+      return Float32Array.from(output.embedding as readonly number[]);
+    },
+  };
+}
+
+function noAudio(): never {
+  throw new Error('an embedding has no audio');
+}

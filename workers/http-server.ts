@@ -1,0 +1,23 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Registry } from 'prom-client';
+import { LOOPBACK } from './endpoints.js';
+
+/** The worker's own small server: `/metrics` (Prometheus), `/healthz` (alive) and `/readyz` (takes work). */
+export async function serveMetrics(port: number, registry: Registry, ready: () => boolean): Promise<Server> {
+  const server = createServer((request, response) => {
+    const answer = (status: number, body: string, type = 'text/plain; charset=utf-8') =>
+      response.writeHead(status, { 'content-type': type }).end(body);
+    if (request.url === '/healthz') return answer(200, 'ok\n');
+    if (request.url === '/readyz') return ready() ? answer(200, 'ready\n') : answer(503, 'not ready\n');
+    if (request.url !== '/metrics') return answer(404, 'not found\n');
+    registry.metrics().then(
+      (text) => answer(200, text, registry.contentType),
+      () => answer(500, 'metrics cannot be read\n'),
+    );
+  });
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, LOOPBACK, resolve));
+  return server;
+}
+
+export const portOf = (server: Server): number => (server.address() as AddressInfo).port;

@@ -1,0 +1,43 @@
+import { readFile } from 'node:fs/promises';
+import { type ModelsConfig, parseModels } from '../activities/pools/index.js';
+import { MillraceError, messageOf } from '../pipelines/errors.js';
+import type { PoolDescription } from '../placement/place.js';
+import { endpointsOf } from './endpoints.js';
+import type { Settings } from './settings.js';
+
+/**
+ * Which pool serves each model that a pipeline names: the file of `MILLRACE_MODELS`, or the models of the embedded stack
+ * on the Triton and LLM servers of the settings.
+ */
+export async function loadModels(settings: Settings): Promise<ModelsConfig> {
+  if (settings.MILLRACE_MODELS === undefined) return parseModels(embeddedModels(settings), 'the embedded models');
+  try {
+    return parseModels(JSON.parse(await readFile(settings.MILLRACE_MODELS, 'utf8')), settings.MILLRACE_MODELS);
+  } catch (error) {
+    if (error instanceof MillraceError) throw error;
+    const message = `cannot read ${settings.MILLRACE_MODELS}: ${messageOf(error)}`;
+    throw new MillraceError('INVALID_SETTING', `MILLRACE_MODELS: ${message}`, {
+      fields: [{ field: 'MILLRACE_MODELS', message }],
+    });
+  }
+}
+
+/** What a placement needs of the pools. */
+export const poolDescriptions =
+  (models: ModelsConfig) =>
+  (name: string): PoolDescription | undefined => {
+    const pool = models[name];
+    return pool && { connector: pool.connector, devices: [...new Set(pool.endpoints.map(({ device }) => device))] };
+  };
+
+function embeddedModels(settings: Settings): unknown {
+  const { triton, llm } = endpointsOf(settings);
+  const on = (urls: readonly string[]) => urls.map((url, i) => ({ url, device: `cpu${i}` }));
+  const onTriton = (model: string, kind: string) => ({ connector: 'triton', model, kind, endpoints: on(triton) });
+  return {
+    whisper: onTriton('whisper', 'transcribe'),
+    minilm: onTriton('minilm', 'embed'),
+    tts: onTriton('tts', 'synthesize'),
+    assistant: { connector: 'openai', model: settings.LLM_MODEL, kind: 'chat', endpoints: on(llm) },
+  };
+}

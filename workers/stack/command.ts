@@ -1,0 +1,53 @@
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+
+export interface CommandResult {
+  /** Exit status; null when it could not be started or a signal ended it. */
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CommandOptions {
+  readonly env?: NodeJS.ProcessEnv;
+  /** Killed after this long. */
+  readonly timeoutMs: number;
+  /** Called for each line of stdout as it comes. */
+  readonly onLine?: (line: string) => void;
+}
+
+/** Runs a program to its end without a shell. Never throws: a program that is not there is a result like another. */
+export function runCommand(command: string, args: readonly string[], options: CommandOptions): Promise<CommandResult> {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: options.env ?? process.env,
+      timeout: options.timeoutMs,
+      killSignal: 'SIGKILL',
+    });
+    let stdout = '';
+    let stderr = '';
+    let partial = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text;
+      const lines = (partial + text).split('\n');
+      partial = lines.pop() ?? '';
+      for (const line of lines) options.onLine?.(line);
+    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+    });
+    child.once('error', (error) => resolve({ code: null, stdout, stderr: `${stderr}${error.message}` }));
+    child.once('close', (code) => resolve({ code, stdout, stderr }));
+  });
+}
+
+/** Every file of this name in the folders of PATH, in their order. */
+export function onPath(name: string, searchPath: string | undefined): string[] {
+  const folders = (searchPath ?? '').split(path.delimiter).filter(Boolean);
+  return [...new Set(folders.map((folder) => path.join(folder, name)))].filter((file) => existsSync(file));
+}
+
+/** The last lines of a text, for an error message. */
+export const lastLines = (text: string, count: number): string => text.trimEnd().split('\n').slice(-count).join('\n');

@@ -1,0 +1,65 @@
+import { linkSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import { identify, isAlive, type ProcessIdentity } from './process-identity.js';
+import { readJson, runFolder, writeJson } from './stack-state.js';
+
+const owner = z.object({ pid: z.number(), startTicks: z.number(), program: z.string(), command: z.string() });
+
+/**
+ * Runs `work` while no other process does so for this home: two `up` at once would install into the same venv and
+ * start everything twice. The lock of a process that has died is taken over.
+ */
+export async function withLock<T>(home: string, onWait: (pid: number) => void, work: () => Promise<T>): Promise<T> {
+  mkdirSync(runFolder(home), { recursive: true });
+  const file = path.join(runFolder(home), 'lock.json');
+  let told = false;
+  while (!tryLock(file)) {
+    const holder = readOwner(file);
+    if (holder && isAlive(holder)) {
+      if (!told) onWait(holder.pid);
+      told = true;
+      await sleep(100);
+    } else if (holder) {
+      takeAside(file, holder);
+    }
+  }
+  try {
+    return await work();
+  } finally {
+    rmSync(file, { force: true });
+  }
+}
+
+/** The owner is written first and then linked into place: a lock is never seen without one. */
+function tryLock(file: string): boolean {
+  const draft = `${file}.${process.pid}`;
+  writeJson(draft, identify(process.pid));
+  try {
+    linkSync(draft, file);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    rmSync(draft, { force: true });
+  }
+}
+
+function readOwner(file: string): ProcessIdentity | undefined {
+  const parsed = owner.safeParse(readJson(file));
+  return parsed.success ? parsed.data : undefined;
+}
+
+/** Removes a dead owner's lock; puts it back when another process was quicker and the lock is already a living one's. */
+function takeAside(file: string, dead: ProcessIdentity): void {
+  const aside = `${file}.dead.${process.pid}`;
+  try {
+    renameSync(file, aside);
+    if (readOwner(aside)?.pid !== dead.pid) linkSync(aside, file);
+  } catch {
+    // Another process has removed it.
+  } finally {
+    rmSync(aside, { force: true });
+  }
+}

@@ -1,0 +1,70 @@
+import { createHash } from 'node:crypto';
+import type { Settings } from '../settings.js';
+import type { PartName } from './part-spec.js';
+
+type SettingName = keyof Settings;
+
+/** The settings that show in a part's command line; the worker and the gateway read all of them. */
+const USED: Record<'temporal' | 'redis' | 'triton' | 'llm', readonly SettingName[]> = {
+  temporal: ['TEMPORAL_ADDRESS', 'TEMPORAL_NAMESPACE', 'MILLRACE_TEMPORAL_PORT', 'MILLRACE_TEMPORAL_UI_PORT'],
+  redis: ['REDIS_URL', 'MILLRACE_REDIS_PORT'],
+  triton: [
+    'TRITON_URL',
+    'MILLRACE_TRITON_HTTP_PORT',
+    'MILLRACE_TRITON_GRPC_PORT',
+    'MILLRACE_TRITON_METRICS_PORT',
+    'MILLRACE_PYTHON',
+  ],
+  llm: [
+    'LLM_BASE_URL',
+    'LLM_MODEL',
+    'MILLRACE_LLM_PORT',
+    'MILLRACE_LLM_GGUF',
+    'MILLRACE_LLM_CONTEXT',
+    'MILLRACE_LLM_CHAT_TEMPLATE',
+    'MILLRACE_PYTHON',
+  ],
+};
+
+/** The setting that names the user's own server in place of a part. */
+const OWN_SERVER: Partial<Record<PartName, SettingName>> = {
+  temporal: 'TEMPORAL_ADDRESS',
+  redis: 'REDIS_URL',
+  triton: 'TRITON_URL',
+  llm: 'LLM_BASE_URL',
+};
+
+/** Whether the user has named a server of their own for this part, so that it is not started. */
+export function isExternal(part: PartName, settings: Settings): boolean {
+  const name = OWN_SERVER[part];
+  return name !== undefined && settings[name] !== undefined;
+}
+
+/** Hashes of all settings: they say which one has changed without keeping a key or a password on disk. */
+export function settingHashes(settings: Settings): Record<string, string> {
+  const hash = (value: unknown) => createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16);
+  const given = Object.entries(settings).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(given.map(([name, value]) => [name, hash(value)]));
+}
+
+/** Names of the settings that differ between two sets of hashes and matter to one of these parts. */
+export function changedSettings(
+  parts: readonly PartName[],
+  before: Readonly<Record<string, string>>,
+  now: Readonly<Record<string, string>>,
+): string[] {
+  const names = new Set<string>();
+  for (const part of parts) {
+    const used = part === 'worker' || part === 'gateway' ? [...Object.keys(before), ...Object.keys(now)] : USED[part];
+    for (const name of used) if (before[name] !== now[name]) names.add(name);
+  }
+  return [...names].sort();
+}
+
+/** The settings as the environment of a process that will read them again. */
+export function settingsAsEnvironment(settings: Settings): Record<string, string> {
+  const given = Object.entries(settings).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(
+    given.map(([name, value]) => [name, Array.isArray(value) ? value.join(',') : String(value)]),
+  );
+}

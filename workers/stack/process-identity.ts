@@ -1,0 +1,80 @@
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+
+/**
+ * What tells a process from a later one that got the same pid: the time it was started, and its program.
+ * Written to disk, so that a later `up` can end what a killed supervisor left behind, and nothing else.
+ */
+export interface ProcessIdentity {
+  readonly pid: number;
+  /** Field 22 of /proc/<pid>/stat: clock ticks between the machine's boot and the process's start. */
+  readonly startTicks: number;
+  /** The program's file. Not the command line: a server may rewrite that (Redis does, and its environment with it). */
+  readonly program: string;
+  /** Arguments joined by spaces, for people. */
+  readonly command: string;
+}
+
+/** Every part's environment holds this variable with the stack's home: the mark by which strays are found. */
+export const STACK_MARK = 'MILLRACE_STACK_HOME';
+
+/** The process that has this pid now, or undefined when there is none (a zombie counts as none). */
+export function identify(pid: number): ProcessIdentity | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // The name (field 2) is in parentheses and may hold spaces and parentheses of its own.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const [state, ...rest] = fields;
+    if (state === 'Z' || state === 'X') return undefined;
+    const startTicks = Number(rest[18]);
+    if (!Number.isInteger(startTicks)) return undefined;
+    const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').join(' ').trim();
+    const program = readlinkSync(`/proc/${pid}/exe`).replace(/ \(deleted\)$/, '');
+    return { pid, startTicks, program, command };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether the very process that was identified earlier still runs. */
+export function isAlive(identity: ProcessIdentity): boolean {
+  const now = identify(identity.pid);
+  return now !== undefined && now.startTicks === identity.startTicks && now.program === identity.program;
+}
+
+/** Sends a signal to a process group; false when it has no member left. */
+export function signalGroup(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    process.kill(-pid, signal);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Sends a signal to one process; false when it is gone. */
+export function signalProcess(pid: number, signal: NodeJS.Signals): boolean {
+  try {
+    process.kill(pid, signal);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Processes whose environment carries the mark of this home. They may outlive their parent and its process group. */
+export function markedProcesses(home: string): ProcessIdentity[] {
+  const wanted = `${STACK_MARK}=${home}`;
+  const found: ProcessIdentity[] = [];
+  for (const entry of readdirSync('/proc')) {
+    const pid = Number(entry);
+    if (!Number.isInteger(pid) || pid === process.pid) continue;
+    try {
+      if (!readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(wanted)) continue;
+    } catch {
+      continue; // gone, or another user's
+    }
+    const identity = identify(pid);
+    if (identity) found.push(identity);
+  }
+  return found;
+}

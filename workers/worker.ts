@@ -1,0 +1,73 @@
+import {
+  DefaultLogger,
+  type LogEntry,
+  NativeConnection,
+  type NativeConnectionOptions,
+  Runtime,
+  Worker,
+} from '@temporalio/worker';
+import type { Logger } from 'pino';
+import { createActivities } from '../activities/activity.js';
+import { MillraceError, messageOf } from '../pipelines/errors.js';
+import { workflowSource } from './bundle.js';
+import { composeStages } from './compose.js';
+import { endpointsOf } from './endpoints.js';
+import { serveMetrics } from './http-server.js';
+import { createLogger } from './logger.js';
+import { ensureSearchAttributes } from './search-attributes.js';
+import type { Settings } from './settings.js';
+
+/** `millrace worker`: runs workflows and stages until SIGTERM or SIGINT, then lets running stages end. */
+export async function runWorker(settings: Settings): Promise<void> {
+  const logger = createLogger(settings, 'worker');
+  Runtime.install({ logger: temporalLogger(logger) });
+  const stages = await composeStages(settings, logger);
+  const { temporal } = endpointsOf(settings);
+  const connection = await connect({ address: temporal });
+  await ensureSearchAttributes(connection, settings.TEMPORAL_NAMESPACE);
+  const worker = await Worker.create({
+    connection,
+    namespace: settings.TEMPORAL_NAMESPACE,
+    taskQueue: settings.MILLRACE_TASK_QUEUE,
+    ...workflowSource(),
+    activities: createActivities(stages.runner),
+    maxConcurrentActivityTaskExecutions: settings.MILLRACE_MAX_ACTIVITIES,
+    maxConcurrentLocalActivityExecutions: settings.MILLRACE_MAX_ACTIVITIES,
+    shutdownGraceTime: settings.MILLRACE_SHUTDOWN_GRACE_MS,
+    // Any error that escapes the workflow ends the run; Temporal's default is to retry its task for ever.
+    workflowFailureErrorTypes: { '*': ['Error'] },
+  });
+  const ready = () => worker.getState() === 'RUNNING';
+  const server = await serveMetrics(settings.MILLRACE_WORKER_METRICS_PORT, stages.metrics.registry, ready);
+  logger.info(
+    { temporal, taskQueue: settings.MILLRACE_TASK_QUEUE, pipelines: stages.pipelines.map(({ name }) => name) },
+    'worker starts',
+  );
+  try {
+    await worker.run();
+  } finally {
+    server.close();
+    await connection.close();
+    await stages.close();
+    logger.info({}, 'worker ended');
+  }
+}
+
+async function connect(options: NativeConnectionOptions): Promise<NativeConnection> {
+  try {
+    return await NativeConnection.connect(options);
+  } catch (error) {
+    throw new MillraceError(
+      'ORCHESTRATOR_UNAVAILABLE',
+      `no Temporal server answers at ${options.address}: ${messageOf(error)}`,
+    );
+  }
+}
+
+/** Temporal's own lines in the worker's log, in the same form. */
+function temporalLogger(logger: Logger): DefaultLogger {
+  const levels = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
+  return new DefaultLogger('INFO', ({ level, message, meta }: LogEntry) =>
+    logger[levels[level]]({ ...meta, from: 'temporal' }, message),
+  );
+}
