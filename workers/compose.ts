@@ -27,6 +27,7 @@ export const artifactsFolder = (settings: Settings): string => path.join(setting
 export async function composeStages(settings: Settings, logger: Logger): Promise<Stages> {
   const metrics = createMetrics();
   const pipelines = await loadPipelines(settings.MILLRACE_PIPELINES);
+  const code = codeStages(pipelines);
   const pools = new Pools({
     models: await loadModels(settings),
     connectors: createConnectors({ openai: { apiKey: settings.LLM_API_KEY } }),
@@ -45,7 +46,7 @@ export async function composeStages(settings: Settings, logger: Logger): Promise
     pools,
     cache,
     audioOf: (tenant) => createAudioPort(artifacts, tenant),
-    code: codeStages(pipelines),
+    code,
     metrics,
     logger,
   });

@@ -32,6 +32,12 @@ export function settingsSchema(basePort = BASE_PORT) {
       .string()
       .default('.millrace')
       .describe('Folder of the embedded stack: Python venv, databases, logs, artifacts, state.'),
+    MILLRACE_VENV: z
+      .string()
+      .optional()
+      .describe(
+        'Folder of the embedded servers’ Python packages; default: venv in MILLRACE_HOME. Several homes may share one.',
+      ),
     MILLRACE_LOG_LEVEL: z
       .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
       .default('info')
@@ -129,9 +135,9 @@ export function settingsSchema(basePort = BASE_PORT) {
   });
 }
 
-export type Settings = z.output<ReturnType<typeof settingsSchema>>;
+export type Settings = z.output<ReturnType<typeof settingsSchema>> & { readonly MILLRACE_VENV: string };
 
-/** Reads and checks the settings. `home` comes back absolute. Throws `INVALID_SETTING` naming every bad variable. */
+/** Reads and checks the settings. Folders come back absolute. Throws `INVALID_SETTING` naming every bad variable. */
 export function readSettings(env: Readonly<Record<string, string | undefined>> = process.env): Settings {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
   const base = Number(given.MILLRACE_PORT_BASE ?? BASE_PORT);
@@ -140,5 +146,10 @@ export function readSettings(env: Readonly<Record<string, string | undefined>> =
     const fields = parsed.error.issues.map((issue) => ({ field: issue.path.join('.'), message: issue.message }));
     throw new MillraceError('INVALID_SETTING', fields.map((f) => `${f.field}: ${f.message}`).join('; '), { fields });
   }
-  return { ...parsed.data, MILLRACE_HOME: path.resolve(parsed.data.MILLRACE_HOME) };
+  const home = path.resolve(parsed.data.MILLRACE_HOME);
+  return {
+    ...parsed.data,
+    MILLRACE_HOME: home,
+    MILLRACE_VENV: path.resolve(parsed.data.MILLRACE_VENV ?? path.join(home, 'venv')),
+  };
 }

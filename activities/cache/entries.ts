@@ -7,6 +7,11 @@ export interface Entry {
   /** The key text it was given for, as it was asked. */
   readonly text: string;
   readonly output: JsonObject;
+  /**
+   * Copied from the answer to another text that means the same, so that this one is found without an embedding. Texts are
+   * compared with the one the model was asked, never with a copy's: meanings would drift from copy to copy.
+   */
+  readonly copy?: true;
 }
 
 /** Larger answers are not kept: the cache is for answers a person hears or reads, and must not crowd Redis out. */
@@ -31,6 +36,11 @@ const STORE = `
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
 return 1`;
+const COPY = `
+local left = redis.call('PTTL', KEYS[3])
+if left > 0 then redis.call('SET', KEYS[1], ARGV[2], 'PX', left) end
+if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
+return left`;
 
 /** Answers and leases in Redis. Every call throws when Redis does not answer. */
 export class Entries {
@@ -38,12 +48,6 @@ export class Entries {
 
   constructor(redis: Redis) {
     this.#redis = redis;
-  }
-
-  /** The answer to exactly this text, and whether somebody is asking for it now. */
-  async peek(at: CachePlaces): Promise<{ entry: Entry | undefined; leased: boolean }> {
-    const [entry, lease] = await this.#redis.mget(at.entry, at.lease);
-    return { entry: parse(entry), leased: lease !== null && lease !== undefined };
   }
 
   /** The answers of several texts of a partition, `undefined` for what has expired. */
@@ -83,6 +87,12 @@ export class Entries {
     await this.#redis.eval(STORE, 2, at.entry, at.lease, owner, value, ttlMs);
     return true;
   }
+
+  /** Serves the answer of the text `source` under this text too, for what is left of its time, and frees the lease. */
+  async copy(at: CachePlaces, owner: string, entry: Entry, source: string): Promise<void> {
+    const value = JSON.stringify({ ...entry, copy: true });
+    await this.#redis.eval(COPY, 3, at.entry, at.lease, at.entryOf(source), owner, value);
+  }
 }
 
 function parse(value: unknown): Entry | undefined {
@@ -90,7 +100,7 @@ function parse(value: unknown): Entry | undefined {
   try {
     const entry: unknown = JSON.parse(value);
     if (!isJsonObject(entry) || typeof entry.text !== 'string' || !isJsonObject(entry.output)) return undefined;
-    return { text: entry.text, output: entry.output };
+    return { text: entry.text, output: entry.output, ...(entry.copy === true && { copy: true }) };
   } catch {
     return undefined;
   }

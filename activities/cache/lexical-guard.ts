@@ -2,11 +2,14 @@ import { normaliseText } from './cache-key.js';
 import { type Item, isName, isPlural } from './lexical/item.js';
 import { type Meaning, meaningOf } from './lexical/meaning.js';
 import type { Tense } from './lexical/settle.js';
-import { tokensOf } from './lexical/tokens.js';
-import { NEGATIONS, PRONOUNS, TIME_WORDS, UNITS } from './lexical/words.js';
+import { type Token, tokensOf } from './lexical/tokens.js';
+import { ENGLISH, NEGATIONS, PRONOUNS, TIME_WORDS, UNITS } from './lexical/words.js';
 
-/** Longer texts differ unless they are the same text. Questions have about ten words; this bounds the work. */
-const MAX_CHARS = 1_024;
+/**
+ * Longer texts differ unless they are the same text. Embedders cut a text off (MiniLM at 256 tokens, some 1000
+ * characters), and the longer two texts are the less one word moves their vectors.
+ */
+export const MAX_CHARS = 512;
 const MAX_TOKENS = 128;
 
 /**
@@ -21,8 +24,8 @@ const MAX_TOKENS = 128;
  *
  * So negations, names, units, antonyms, times and who does what to whom need no lists of pairs to tell them apart.
  *
- * English. In other languages the words must be the same and in order, but for capital letters at the start, which
- * is safe and seldom hits. Pure and deterministic; the verdict does not depend on the order of the two texts. Takes
+ * The rules are for English. A text without any common English word must have the same words in the same order, which is
+ * safe and seldom hits. Pure and deterministic; the verdict does not depend on the order of the two texts. Takes
  * some 20 µs for two questions and is bounded on texts of any length.
  */
 export function differs(a: string, b: string): string | undefined {
@@ -31,14 +34,19 @@ export function differs(a: string, b: string): string | undefined {
   if (normaliseText(a) === normaliseText(b)) return undefined;
   const [left, right] = [tokensOf(a, MAX_TOKENS), tokensOf(b, MAX_TOKENS)];
   if (left.length > MAX_TOKENS || right.length > MAX_TOKENS) return 'length: too long to compare';
-  return differ(meaningOf(left), meaningOf(right));
+  if (isEnglish(left) && isEnglish(right)) return differ(meaningOf(left), meaningOf(right));
+  const same = left.length === right.length && left.every(({ word }, i) => word === right[i]?.word);
+  return same ? undefined : 'language: not seen to be English, and not the same words';
 }
+
+const isEnglish = (tokens: readonly Token[]): boolean => tokens.some(({ word }) => ENGLISH.has(word));
 
 function differ(a: Meaning, b: Meaning): string | undefined {
   if (a.items.length + a.numbers.length === 0 || b.items.length + b.numbers.length === 0)
     return 'words: nothing to compare';
   if (a.numbers.join(' ') !== b.numbers.join(' ')) return `numbers: ${a.numbers} / ${b.numbers}`;
-  const word = oneSided(a, b) ?? oneSided(b, a);
+  const words = [...oneSided(a, b), ...oneSided(b, a)];
+  const word = words.find((item) => kindOf(item) === 'negation') ?? words[0];
   if (word) return `${kindOf(word)}: ${word.word}`;
   if (!sameFocus(a, b)) return `focus: ${a.focus} / ${b.focus}`;
   if (!sameTense(a.tense, b.tense)) return `tense: ${a.tense} / ${b.tense}`;
@@ -52,10 +60,10 @@ function differ(a: Meaning, b: Meaning): string | undefined {
   return undefined;
 }
 
-/** An item of `a` without counterpart in `b`. */
-function oneSided(a: Meaning, b: Meaning): Item | undefined {
+/** The items of `a` without counterpart in `b`. */
+function oneSided(a: Meaning, b: Meaning): Item[] {
   const free = [...b.items];
-  return a.items.find((item) => {
+  return a.items.filter((item) => {
     const at = free.findIndex((other) => same(a, item, b, other));
     if (at >= 0) free.splice(at, 1);
     return at < 0;
@@ -72,11 +80,11 @@ function same(a: Meaning, item: Item, b: Meaning, other: Item): boolean {
 const isPastOf = (a: Meaning, item: Item, b: Meaning, other: Item): boolean =>
   a.did && !b.did && !b.passive && b.tense === 'past' && other.pastOf.includes(item.group);
 
-/** A bare phrase (`capital of France`) asks what it is. */
+/** A bare phrase (`capital of France`) asks what it is, but one word may be anything. */
 function sameFocus(a: Meaning, b: Meaning): boolean {
   if (a.focus === b.focus) return true;
   const pair = [a.focus, b.focus];
-  return pair.includes('what') && pair.includes('none');
+  return pair.includes('what') && pair.includes('none') && a.items.some(({ word }) => word === 'of');
 }
 
 /** Where no verb sets a time the present is meant. */

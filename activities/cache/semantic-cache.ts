@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { messageOf } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
@@ -8,9 +7,9 @@ import type { Metrics } from '../metrics.js';
 import { pause } from './abortable.js';
 import { type CachePlaces, type CacheRequest, placesOf } from './cache-key.js';
 import type { Embedder } from './embedder.js';
-import { Entries } from './entries.js';
+import { Entries, type Entry } from './entries.js';
 import { Fingerprints } from './fingerprints.js';
-import { keepLease } from './lease.js';
+import { Lease } from './lease.js';
 import { RationedWarnings } from './rationed-warnings.js';
 import { RedisVectorSet } from './redis-vector-set.js';
 import { SimilarTexts, type Vector, vectorOf } from './similar-texts.js';
@@ -50,7 +49,7 @@ type Ask = () => Promise<JsonObject>;
 /** What a lookup decided. `lead` asks and keeps the answer, for itself and for those who wait. */
 type Decision =
   | { readonly do: 'serve'; readonly output: JsonObject; readonly outcome: 'hit' | 'shared' }
-  | { readonly do: 'lead'; readonly at: CachePlaces; readonly owner: string; readonly vector: Vector }
+  | { readonly do: 'lead'; readonly at: CachePlaces; readonly lease: Lease; readonly vector: Vector }
   | { readonly do: 'bypass' };
 
 /**
@@ -90,16 +89,30 @@ export class SemanticCache {
     // Silence means nothing, so nothing means the same.
     if (request.key.trim() === '') return { output: await ask(), outcome: 'off' };
     const decision = await this.#decide(request, signal);
-    let outcome: CacheOutcome = decision.do === 'serve' ? decision.outcome : decision.do === 'lead' ? 'miss' : 'bypass';
-    try {
-      if (decision.do === 'serve') return { output: decision.output, outcome };
-      if (decision.do === 'bypass') return { output: await ask(), outcome };
-      const output = await this.#lead(decision, ask);
-      if (!(await this.#keep(request, decision, output, signal))) outcome = 'bypass';
-      return { output, outcome };
-    } finally {
-      this.#metrics.cacheLookups.inc({ pipeline: request.pipeline, stage: request.stage, outcome });
+    if (decision.do === 'serve') return this.#counted(request, decision.output, decision.outcome);
+    if (decision.do === 'bypass') {
+      this.#count(request, 'bypass');
+      return { output: await ask(), outcome: 'bypass' };
     }
+    let output: JsonObject;
+    try {
+      output = await ask();
+    } catch (error) {
+      await decision.lease.giveUp();
+      this.#count(request, 'miss');
+      throw error;
+    }
+    const kept = await this.#keep(request, decision, output, signal);
+    return this.#counted(request, output, kept ? 'miss' : 'bypass');
+  }
+
+  #counted(request: CacheRequest, output: JsonObject, outcome: CacheOutcome): Cached {
+    this.#count(request, outcome);
+    return { output, outcome };
+  }
+
+  #count({ pipeline, stage }: CacheRequest, outcome: CacheOutcome): void {
+    this.#metrics.cacheLookups.inc({ pipeline, stage, outcome });
   }
 
   async #decide(request: CacheRequest, signal: AbortSignal): Promise<Decision> {
@@ -125,58 +138,53 @@ export class SemanticCache {
     const { embedder, fingerprint } = await this.#fingerprints.of(request.embedder, signal);
     const at = placesOf(request, fingerprint);
     const vector = vectorOf(embedder, request.key, this.#timeouts.embedMs);
-    const { entry, leased } = await this.#entries.peek(at);
-    signal.throwIfAborted();
-    if (entry) return { do: 'serve', output: entry.output, outcome: 'hit' };
-    // Somebody asks this very text already: waiting needs no embedding.
-    if (!leased) {
-      const similar = await this.#similar.find(at, request, vector, signal);
-      if (similar) return { do: 'serve', output: similar.output, outcome: 'hit' };
+    const lease = new Lease(this.#entries, at, this.#timeouts.leaseMs);
+    const claim = await this.#entries.claim(at, lease.owner, this.#timeouts.leaseMs);
+    if (claim === 'taken') lookedUp();
+    const found = claim === 'taken' ? await this.#wait(at, lease, signal) : claim;
+    if (found === 'impatient') return { do: 'lead', at, lease, vector };
+    if (found !== 'mine') {
+      return { do: 'serve', output: found.output, outcome: claim === 'taken' ? 'shared' : 'hit' };
     }
-    lookedUp();
-    return this.#claimOrWait(at, vector, signal);
+    lease.hold();
+    try {
+      signal.throwIfAborted();
+      const similar = await this.#similar.find(at, request, vector, signal);
+      if (!similar) return { do: 'lead', at, lease, vector };
+      lease.end();
+      await this.#entries.copy(at, lease.owner, { text: request.key, output: similar.entry.output }, similar.id);
+      return { do: 'serve', output: similar.entry.output, outcome: 'hit' };
+    } catch (error) {
+      await lease.giveUp();
+      throw error;
+    }
   }
 
   /** Until the answer comes, or the lease is free because its owner failed or died, or patience ends. */
-  async #claimOrWait(at: CachePlaces, vector: Vector, signal: AbortSignal): Promise<Decision> {
-    const owner = randomUUID();
+  async #wait(at: CachePlaces, lease: Lease, signal: AbortSignal): Promise<Entry | 'mine' | 'impatient'> {
     const until = performance.now() + this.#timeouts.waitMs;
-    for (let wait = LOOK_FIRST_MS; ; wait = Math.min(wait * 1.5, LOOK_MAX_MS)) {
-      const claim = await this.#entries.claim(at, owner, this.#timeouts.leaseMs);
-      if (claim === 'mine' || (claim === 'taken' && performance.now() >= until)) {
-        return { do: 'lead', at, owner, vector };
-      }
-      if (claim !== 'taken') return { do: 'serve', output: claim.output, outcome: 'shared' };
+    for (let wait = LOOK_FIRST_MS; performance.now() < until; wait = Math.min(wait * 1.5, LOOK_MAX_MS)) {
       await pause(wait, signal);
+      const claim = await this.#entries.claim(at, lease.owner, this.#timeouts.leaseMs);
+      if (claim !== 'taken') return claim;
     }
-  }
-
-  async #lead({ at, owner }: { at: CachePlaces; owner: string }, ask: Ask): Promise<JsonObject> {
-    const stop = keepLease(this.#entries, at, owner, this.#timeouts.leaseMs);
-    try {
-      return await ask();
-    } catch (error) {
-      // Those who wait go on at once instead of when the lease expires.
-      await this.#entries.release(at, owner).catch(() => undefined);
-      throw error;
-    } finally {
-      stop();
-    }
+    return 'impatient';
   }
 
   /** False when the cache could not be reached. */
   async #keep(
     request: CacheRequest,
-    { at, owner, vector }: { at: CachePlaces; owner: string; vector: Vector },
+    { at, lease, vector }: { at: CachePlaces; lease: Lease; vector: Vector },
     output: JsonObject,
     signal: AbortSignal,
   ): Promise<boolean> {
+    lease.end();
     try {
       if (!worthKeeping(output)) {
-        await this.#entries.release(at, owner);
+        await this.#entries.release(at, lease.owner);
         return true;
       }
-      const stored = await this.#entries.store(at, owner, { text: request.key, output }, request.ttlMs);
+      const stored = await this.#entries.store(at, lease.owner, { text: request.key, output }, request.ttlMs);
       if (stored) await this.#similar.add(at, request, vector, signal);
       return true;
     } catch (error) {

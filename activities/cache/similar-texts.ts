@@ -2,7 +2,7 @@ import { within } from './abortable.js';
 import type { CachePlaces, CacheRequest } from './cache-key.js';
 import type { Embedder } from './embedder.js';
 import type { Entries, Entry } from './entries.js';
-import { differs } from './lexical-guard.js';
+import { differs, MAX_CHARS } from './lexical-guard.js';
 import type { VectorIndex } from './vector-index.js';
 
 /** Neighbours looked at. The nearest may be a near miss (`of Spain`) with the true match behind it. */
@@ -10,12 +10,6 @@ const NEIGHBOURS = 10;
 
 /** Expired elements found by chance at each insert: five for one added keep the expired below a fifth of a set. */
 const SAMPLE = 5;
-
-/**
- * Longer texts are matched exactly only. Embedders cut a text off (MiniLM at 256 tokens, some 1000 characters), and the
- * longer the texts the less one changed word moves their vectors.
- */
-export const MAX_SEMANTIC_CHARS = 512;
 
 /** The embedding of a lookup's text, asked for when first needed. */
 export type Vector = (signal: AbortSignal) => Promise<Float32Array>;
@@ -26,6 +20,11 @@ export function vectorOf(embedder: Embedder, text: string, timeoutMs: number): V
     vector ??= within(timeoutMs, 'an embedding', signal, (own) => embedder.embed(text, own));
     return vector;
   };
+}
+
+interface Similar {
+  readonly id: string;
+  readonly entry: Entry;
 }
 
 /** Finds answers to texts that mean the same, and forgets vectors whose answer has expired. */
@@ -44,7 +43,12 @@ export class SimilarTexts {
   }
 
   /** The nearest answer that is near enough and that no guard refuses. */
-  async find(at: CachePlaces, request: CacheRequest, vector: Vector, signal: AbortSignal): Promise<Entry | undefined> {
+  async find(
+    at: CachePlaces,
+    request: CacheRequest,
+    vector: Vector,
+    signal: AbortSignal,
+  ): Promise<Similar | undefined> {
     if (!(await this.#usable(request.key))) return undefined;
     const neighbours = await this.#index.search(at.vectors, await vector(signal), NEIGHBOURS);
     const near = neighbours.filter(({ similarity }) => similarity >= request.minSimilarity).map(({ id }) => id);
@@ -54,7 +58,12 @@ export class SimilarTexts {
       near.filter((_, i) => !entries[i]),
     );
     signal.throwIfAborted();
-    return entries.find((entry) => entry && differs(entry.text, request.key) === undefined);
+    for (const [i, entry] of entries.entries()) {
+      const id = near[i];
+      if (!entry || entry.copy || id === undefined) continue;
+      if (differs(entry.text, request.key) === undefined) return { id, entry };
+    }
+    return undefined;
   }
 
   async add(at: CachePlaces, request: CacheRequest, vector: Vector, signal: AbortSignal): Promise<void> {
@@ -69,6 +78,6 @@ export class SimilarTexts {
   }
 
   async #usable(text: string): Promise<boolean> {
-    return text.length <= MAX_SEMANTIC_CHARS && (await this.#index.available());
+    return text.length <= MAX_CHARS && (await this.#index.available());
   }
 }

@@ -4,8 +4,8 @@ import type { Logger } from '../logger.js';
 import type { Metrics } from '../metrics.js';
 import type { Endpoint } from './endpoint.js';
 
-/** Longest canary: a model that is only busy answers within it, and no answer is no proof of a broken one. */
-export const PROBE_TIMEOUT_MS = 10_000;
+/** Longest canary: a model that is only busy answers within it, as a rule. */
+const PROBE_TIMEOUT_MS = 10_000;
 /** Longest repair: loading large weights onto a GPU takes a minute. */
 const HEAL_TIMEOUT_MS = 120_000;
 /** After a repair that did not help, the next one waits this long, twice as long each time: a reload costs the others on the device. */
@@ -42,8 +42,8 @@ export class Healer {
   }
 
   /**
-   * Starts a repair unless one is under way, the backend cannot, or the last one failed a short time ago. It asks the
-   * model first, for another worker may have repaired it, and goes on only if the answer is one of `codes`.
+   * Starts a repair unless one is under way, the backend cannot, or the last one failed a short time ago. A canary goes
+   * first, for another worker may have repaired the model: only if it meets one of `codes`, or no answer, there is a repair.
    */
   start(endpoint: Endpoint, codes: readonly ErrorCode[] = ['BACKEND_BROKEN']): void {
     const paused = (this.#pauses.get(endpoint)?.until ?? 0) > performance.now();
@@ -58,10 +58,11 @@ export class Healer {
   /** Never rejects. */
   async #run(endpoint: Endpoint, codes: readonly ErrorCode[]): Promise<void> {
     const { name, connector, model, metrics, logger, closing } = this.#parts;
-    const found = await this.#failure(endpoint);
-    if (found === undefined || !codes.includes(found)) return;
-    const fields = { model: name, connector, endpoint: endpoint.url };
     const started = performance.now();
+    const found = await this.#failure(endpoint);
+    if (found === undefined || closing.aborted) return;
+    if (found === 'no answer' ? endpoint.succeededAt > started : !codes.includes(found)) return;
+    const fields = { model: name, connector, endpoint: endpoint.url };
     logger.warn({ ...fields, code: found }, 'model is broken, repairing it');
     try {
       await endpoint.backend.heal?.(model, AbortSignal.any([closing, AbortSignal.timeout(HEAL_TIMEOUT_MS)]));
@@ -79,14 +80,17 @@ export class Healer {
     }
   }
 
-  /** Code of the error that a canary meets; undefined when it succeeds or does not answer in time. */
-  async #failure(endpoint: Endpoint): Promise<ErrorCode | undefined> {
+  /**
+   * Code of the error that a canary meets; undefined when it succeeds. No answer proves nothing by itself: a dead process
+   * fails the calls that wait for it one a second, and a live one may be busy; but then calls succeed.
+   */
+  async #failure(endpoint: Endpoint): Promise<ErrorCode | 'no answer' | undefined> {
     try {
       await this.probe(endpoint);
       endpoint.succeeded();
       return undefined;
     } catch (error) {
-      return error instanceof MillraceError ? error.code : undefined;
+      return error instanceof MillraceError ? error.code : 'no answer';
     }
   }
 }

@@ -86,7 +86,15 @@ export class CallLog {
 
 /** The pipelines of test/fixtures/pipelines.mjs, as the worker sees them. */
 export const fixtures = (await import('../fixtures/pipelines.mjs' as string)) as Record<
-  'voiceAssistant' | 'threeSteps' | 'threeInlineSteps' | 'gated' | 'flakyRun' | 'ask' | 'askCached',
+  | 'voiceAssistant'
+  | 'threeSteps'
+  | 'threeInlineSteps'
+  | 'gated'
+  | 'flakyRun'
+  | 'ask'
+  | 'askCached'
+  | 'askPatiently'
+  | 'slowAssistant',
   Pipeline
 >;
 

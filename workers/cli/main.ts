@@ -124,6 +124,7 @@ try {
     if (error instanceof GatewayError)
       for (const { field, message } of error.problem.errors ?? []) note(`  ${field}: ${message}`);
     if (code === undefined && error instanceof Error && error.stack) note(error.stack);
-    process.exitCode = exitCodeOf(error);
+    // Whatever was opened before the error must not keep the process alive.
+    process.exit(exitCodeOf(error));
   }
 }

@@ -59,7 +59,11 @@ export function changes(): (stages: readonly StageRecord[]) => string[] {
       const state = row.error ? `failed: ${row.error.code}` : row.status;
       if (seen.get(row.stage) === state || state === 'waiting') return [];
       seen.set(row.stage, state);
-      const took = row.runMs === undefined ? '' : ` in ${row.runMs} ms${row.cache === 'hit' ? ' (cache hit)' : ''}`;
-      return [`${row.stage.padEnd(12)} ${row.connector} · ${row.model} @${row.device}  ${state}${took}`];
+      const took = row.runMs === undefined ? '' : ` in ${row.runMs} ms`;
+      const by =
+        row.cache === 'hit' || row.cache === 'shared'
+          ? `cache ${row.cache}`
+          : `${row.connector} · ${row.model} @${row.device}`;
+      return [`${row.stage.padEnd(12)} ${by}  ${state}${took}`];
     });
 }

@@ -7,13 +7,15 @@ import { readJson, runFolder, writeJson } from './stack-state.js';
 
 const owner = z.object({ pid: z.number(), startTicks: z.number(), program: z.string(), command: z.string() });
 
-/**
- * Runs `work` while no other process does so for this home: two `up` at once would install into the same venv and
- * start everything twice. The lock of a process that has died is taken over.
- */
-export async function withLock<T>(home: string, onWait: (pid: number) => void, work: () => Promise<T>): Promise<T> {
-  mkdirSync(runFolder(home), { recursive: true });
-  const file = path.join(runFolder(home), 'lock.json');
+/** The lock of a home: two `up` at once would start everything twice. */
+export const homeLock = (home: string): string => path.join(runFolder(home), 'lock.json');
+
+/** The lock of a venv, which several homes may share. Beside the folder, because that is removed when it is made anew. */
+export const venvLock = (folder: string): string => `${folder}.lock.json`;
+
+/** Runs `work` while no other process does so under this lock file. The lock of a process that has died is taken over. */
+export async function withLock<T>(file: string, onWait: (pid: number) => void, work: () => Promise<T>): Promise<T> {
+  mkdirSync(path.dirname(file), { recursive: true });
   let told = false;
   while (!tryLock(file)) {
     const holder = readOwner(file);

@@ -46,17 +46,3 @@ export interface PartSpec {
 }
 
 export type PartState = 'waiting' | 'starting' | 'ready' | 'backoff' | 'stopping' | 'stopped' | 'external';
-
-export interface LastExit {
-  /** Exit status; null when a signal ended it. */
-  readonly code: number | null;
-  readonly signal: string | null;
-  /** Why the supervisor ended it itself, if it did. */
-  readonly reason?: string;
-  /** ISO time. */
-  readonly at: string;
-  readonly uptimeMs: number;
-}
-
-export const isPartName = (name: string): name is PartName =>
-  ([...SERVER_PARTS, ...NODE_PARTS] as readonly string[]).includes(name);

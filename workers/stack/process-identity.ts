@@ -17,6 +17,9 @@ export interface ProcessIdentity {
 /** Every part's environment holds this variable with the stack's home: the mark by which strays are found. */
 export const STACK_MARK = 'MILLRACE_STACK_HOME';
 
+/** An installer's environment holds this variable with the venv's folder. */
+export const INSTALL_MARK = 'MILLRACE_INSTALLS_INTO';
+
 /** The process that has this pid now, or undefined when there is none (a zombie counts as none). */
 export function identify(pid: number): ProcessIdentity | undefined {
   try {
@@ -61,9 +64,9 @@ export function signalProcess(pid: number, signal: NodeJS.Signals): boolean {
   }
 }
 
-/** Processes whose environment carries the mark of this home. They may outlive their parent and its process group. */
-export function markedProcesses(home: string): ProcessIdentity[] {
-  const wanted = `${STACK_MARK}=${home}`;
+/** Processes whose environment carries this mark. They may outlive their parent and its process group. */
+export function markedProcesses(folder: string, mark = STACK_MARK): ProcessIdentity[] {
+  const wanted = `${mark}=${folder}`;
   const found: ProcessIdentity[] = [];
   for (const entry of readdirSync('/proc')) {
     const pid = Number(entry);

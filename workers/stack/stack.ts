@@ -9,7 +9,7 @@ import type { Settings } from '../settings.js';
 import { addressOf } from './addresses.js';
 import { awaitReady } from './await-ready.js';
 import { endLeftovers } from './leftovers.js';
-import { withLock } from './lock.js';
+import { homeLock, withLock } from './lock.js';
 import { CLI_MAIN, RECIPE, SUPERVISOR_MAIN } from './package-root.js';
 import { changedSettings, isExternal, settingHashes, settingsAsEnvironment } from './part-settings.js';
 import { NODE_PARTS, type PartName, type PartSpec, SERVER_PARTS } from './part-spec.js';
@@ -42,7 +42,7 @@ export async function up({ settings, parts = SERVER_PARTS, onProgress }: UpOptio
   const home = settings.MILLRACE_HOME;
   const wanted = parts.filter((part) => !isExternal(part, settings));
   const onWait = (pid: number) => tell('stack', 'waiting', `for process ${pid}, which is at it too`);
-  await withLock(home, onWait, async () => {
+  await withLock(homeLock(home), onWait, async () => {
     const running = await runningStack(home, tell);
     const present = running?.parts.map(({ name }) => name) ?? [];
     if (running) requireSameSettings(settings, present);
@@ -67,7 +67,7 @@ export async function down(settings: Settings): Promise<boolean> {
   const home = settings.MILLRACE_HOME;
   if (!existsSync(home)) return false;
   return withLock(
-    home,
+    homeLock(home),
     () => undefined,
     () => stopSupervisor(home),
   );
@@ -151,12 +151,13 @@ async function programsFor(
   };
   const programs = await preparePrograms(missing, {
     home: settings.MILLRACE_HOME,
+    venv: settings.MILLRACE_VENV,
     recipe: RECIPE,
     explicitPython: settings.MILLRACE_PYTHON,
     env: process.env,
     onStep,
   });
-  if (installs) tell('packages', 'installed', path.join(settings.MILLRACE_HOME, 'venv'));
+  if (installs) tell('packages', 'installed', settings.MILLRACE_VENV);
   return programs;
 }
 

@@ -6,6 +6,8 @@ import { z } from 'zod';
 import { MillraceError } from '../../pipelines/errors.js';
 import { lastLines, runCommand } from './command.js';
 import { examine, findPython, type Python, type PythonSource } from './find-python.js';
+import { venvLock, withLock } from './lock.js';
+import { INSTALL_MARK, markedProcesses, signalProcess } from './process-identity.js';
 import { readJson, writeJson } from './stack-state.js';
 import { readManifest, verifyWeights } from './weights.js';
 
@@ -41,14 +43,21 @@ const INSTALL_TIMEOUT_MS = 30 * 60_000;
 const STEP_MS = 3_000;
 const UV_PYTHON = '3.11';
 
-/** The venv, made now if it is not there yet. The caller holds the home's lock. */
+/** The venv, made now if it is not there yet. Several processes may ask at once: one makes it. */
 export async function ensureVenv(options: VenvOptions): Promise<Venv> {
   const recipe = recipeHash(options.recipe);
   const ready = readVenv(options, recipe);
   if (ready) return ready;
+  const onWait = (pid: number) => options.onStep(`waiting for process ${pid}, which installs them`);
+  return withLock(venvLock(options.folder), onWait, async () => readVenv(options, recipe) ?? makeVenv(options, recipe));
+}
+
+async function makeVenv(options: VenvOptions, recipe: string): Promise<Venv> {
+  // An installer whose `up` was killed may still write into the folder.
+  for (const { pid } of markedProcesses(options.folder, INSTALL_MARK)) signalProcess(pid, 'SIGKILL');
   const source = await findPython({ explicit: options.explicitPython, searchPath: options.env.PATH });
   await rm(options.folder, { recursive: true, force: true });
-  const env = installEnvironment(options.env);
+  const env = installEnvironment(options);
   await create(source, options, env);
   const executable = path.join(options.folder, 'bin', 'python');
   const examined = await examine(executable, { venvs: false });
@@ -113,10 +122,10 @@ async function install(
 }
 
 /** The user's own environment (proxies, mirrors), without what would send the packages elsewhere. */
-function installEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+function installEnvironment({ env, folder }: VenvOptions): NodeJS.ProcessEnv {
   const diverting = ['PYTHONHOME', 'PYTHONPATH', 'PIP_TARGET', 'PIP_PREFIX', 'PIP_USER', 'PIP_REQUIRE_VIRTUALENV'];
   const kept = Object.fromEntries(Object.entries(env).filter(([name]) => !diverting.includes(name)));
-  return { ...kept, PIP_NO_INPUT: '1', PIP_DISABLE_PIP_VERSION_CHECK: '1' };
+  return { ...kept, [INSTALL_MARK]: folder, PIP_NO_INPUT: '1', PIP_DISABLE_PIP_VERSION_CHECK: '1' };
 }
 
 function recipeHash(folder: string): string {

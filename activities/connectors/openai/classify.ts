@@ -1,5 +1,6 @@
 import { APIConnectionError, APIConnectionTimeoutError, APIError, APIUserAbortError } from 'openai';
 import { type ErrorCode, type ErrorDetails, MillraceError, messageOf } from '../../../pipelines/errors.js';
+import { atEndpoint } from '../at-endpoint.js';
 import type { Classify } from '../connector.js';
 import { retryAfterMs } from './retry-after.js';
 
@@ -13,7 +14,7 @@ import { retryAfterMs } from './retry-after.js';
 export const classifier =
   (apiKey: string): Classify =>
   (error, { endpoint, model }) => {
-    if (error instanceof MillraceError) return error;
+    if (error instanceof MillraceError) return atEndpoint(error, { endpoint, model });
     const text = withoutSecret(describe(error), apiKey);
     const details: ErrorDetails = { endpoint, ...waitOf(error) };
     return new MillraceError(codeOf(error, text), `${model} at ${endpoint}: ${shorten(text)}`, details);

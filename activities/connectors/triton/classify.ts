@@ -1,5 +1,6 @@
 import { status } from '@grpc/grpc-js';
 import { type ErrorCode, MillraceError, messageOf } from '../../../pipelines/errors.js';
+import { atEndpoint } from '../at-endpoint.js';
 import type { Classify } from '../connector.js';
 
 /**
@@ -7,7 +8,7 @@ import type { Classify } from '../connector.js';
  * where one code covers several cases; they are those of Triton 2.51.
  */
 export const classify: Classify = (error, { endpoint, model }) => {
-  if (error instanceof MillraceError) return error;
+  if (error instanceof MillraceError) return atEndpoint(error, { endpoint, model });
   const { code, details } = error as { code?: unknown; details?: unknown };
   const text = shorten(typeof details === 'string' && details !== '' ? details : messageOf(error));
   return new MillraceError(codeOf(code, text), `${model} at ${endpoint}: ${text}`, { endpoint }, { cause: error });

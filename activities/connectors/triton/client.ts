@@ -17,7 +17,10 @@ const CHANNEL: ChannelOptions = {
   'grpc.dns_min_time_between_resolutions_ms': 1_000,
   // A call is sent once: the stage's policy owns retries.
   'grpc.enable_retries': 0,
-  // No keepalive pings: Triton allows one in five minutes and closes the connection, calls included, of who sends more.
+  // Notices a machine that vanished without a word. No more often: Triton allows one ping in five minutes and closes the
+  // connection, calls included, of who sends more.
+  'grpc.keepalive_time_ms': 310_000,
+  'grpc.keepalive_timeout_ms': 10_000,
 };
 
 /** A gRPC client of one Triton endpoint. Errors are grpc-js's `ServiceError`, or the reason of the signal that aborted. */

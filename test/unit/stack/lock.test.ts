@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { withLock } from '../../../workers/stack/lock.js';
+import { homeLock, withLock } from '../../../workers/stack/lock.js';
 import { runFolder, writeJson } from '../../../workers/stack/stack-state.js';
 
 let home: string;
@@ -23,8 +23,8 @@ describe('the lock of a home', () => {
       throw new Error(name);
     };
     const note = (pid: number) => waited.push(pid);
-    const first = withLock(home, note, job('a'));
-    const second = withLock(home, note, job('b'));
+    const first = withLock(homeLock(home), note, job('a'));
+    const second = withLock(homeLock(home), note, job('b'));
     await expect(first).rejects.toThrow('a');
     await expect(second).rejects.toThrow('b');
     expect(events).toEqual(['a in', 'a out', 'b in', 'b out']);
@@ -34,7 +34,7 @@ describe('the lock of a home', () => {
 
   it('is taken over from a process that has died', async () => {
     const dead = { pid: process.pid, startTicks: 1, program: process.execPath, command: 'an earlier one of this pid' };
-    writeJson(path.join(runFolder(home), 'lock.json'), dead);
+    writeJson(homeLock(home), dead);
     const waited: number[] = [];
     expect(
       await withLock(

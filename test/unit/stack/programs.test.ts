@@ -23,6 +23,7 @@ describe('programs of the embedded servers', () => {
     const steps: string[] = [];
     const found = await preparePrograms(['temporal', 'redis', 'worker'], {
       home: root,
+      venv: path.join(root, 'venv'),
       recipe: root,
       env: { PATH: `${root}/old:${root}/new:${process.env.PATH}` },
       onStep: (step) => steps.push(step),

@@ -1,8 +1,11 @@
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { INSTALL_MARK } from '../../../workers/stack/process-identity.js';
 import { ensureVenv } from '../../../workers/stack/venv.js';
 import { fakePython } from './fake-programs.js';
 
@@ -47,6 +50,21 @@ describe('the venv', () => {
     expect(readFileSync(`${first.packages}/pack/model.bin`, 'utf8')).toBe(WEIGHT);
     expect(await ensure()).toEqual(first);
     expect(calls()).toEqual(['venv', 'pip']);
+  });
+
+  it('is made once when two ask at once', async () => {
+    const [one, other] = await Promise.all([ensure(), ensure()]);
+    expect(one).toEqual(other);
+    expect(calls()).toEqual(['venv', 'pip']);
+  });
+
+  it('ends an installer that a killed process left at work in it', async () => {
+    const env = { ...process.env, [INSTALL_MARK]: `${root}/venv` };
+    const stray = spawn('sleep', ['60'], { stdio: 'ignore', env });
+    const ended = once(stray, 'exit');
+    await once(stray, 'spawn');
+    await ensure();
+    expect(await ended).toEqual([null, 'SIGKILL']);
   });
 
   it('is made anew when it was left half-made', async () => {

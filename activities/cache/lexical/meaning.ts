@@ -1,0 +1,146 @@
+import { isParticiple } from './inflection.js';
+import { type Item, itemOf } from './item.js';
+import { ordinalOf, readNumber, romanValue } from './numbers.js';
+import { openingOf } from './opening.js';
+import { settle, type Tense } from './settle.js';
+import { POSSESSIVE, type Token } from './tokens.js';
+import { ARTICLES, BE, DO, HAVE, MODALS, PARTICLES, PER_UNITS, PHRASAL, PHRASE_ENDS } from './words.js';
+
+/** What a question asks, in a form in which two that ask the same are equal. */
+export interface Meaning {
+  /** See `Opening.focus`; measures asked for in two ways (`how tall`, `the height of`) have one name. */
+  readonly focus: string;
+  readonly tense: Tense;
+  /** Whether it asks about one or several, as far as `is` and `are` tell. */
+  readonly count: 'one' | 'many' | undefined;
+  /** Numbers in order of appearance, years among them. */
+  readonly numbers: readonly string[];
+  /** Everything else that carries meaning, in order. A number stands in it as `#`, a year does not. */
+  readonly items: readonly Item[];
+  /** Something is done to the subject (`was killed`). */
+  readonly passive: boolean;
+  /** Has `did`, so that a base form in it is a past one. */
+  readonly did: boolean;
+  /** Has capital letters, so that small ones tell something. */
+  readonly cased: boolean;
+}
+
+export function meaningOf(tokens: readonly Token[]): Meaning {
+  const opening = openingOf(tokens);
+  const { rest, numbers } = withoutNumbers(opening.rest);
+  const words = rest.map(({ word }) => word);
+  const items = withParticles(withOwners(rest).filter(({ word }) => word !== '')).map(itemOf);
+  const passive = words.some((word) => BE.has(word)) && items.some(({ word }) => isParticiple(word));
+  return {
+    numbers,
+    passive,
+    did: words.includes('did'),
+    cased: tokens.some(({ letters }) => letters !== 'plain'),
+    count: countOf(words),
+    ...settle(
+      opening.focus,
+      tenseOf(words, items),
+      items,
+      words.some((word) => DO.has(word)),
+    ),
+  };
+}
+
+const YEAR = /^(?:1\d|20)\d\d$/;
+const BEFORE_YEAR = new Set(['in', 'of', 'on', 'during', 'for']);
+
+function withoutNumbers(tokens: readonly Token[]): { rest: Token[]; numbers: string[] } {
+  const words = tokens.map(({ word }) => word);
+  const rest: Token[] = [];
+  const numbers: string[] = [];
+  for (let at = 0; at < tokens.length; ) {
+    const token = tokens[at] as Token;
+    const previous = rest.at(-1);
+    const roman = previous?.letters === 'capital' ? romanValue(token.word) : undefined;
+    const read = roman !== undefined ? { digits: String(roman), length: 1 } : readNumber(words, at);
+    if (!read) {
+      rest.push({ ...token, word: ordinalOf(token.word) ?? token.word });
+      at += 1;
+      continue;
+    }
+    numbers.push(read.digits);
+    at += read.length;
+    // A year may stand anywhere: `the 1998 World Cup`, `the World Cup in 1998`.
+    if (!YEAR.test(read.digits)) rest.push({ word: '#', letters: 'plain' });
+    else if (BEFORE_YEAR.has(previous?.word ?? '')) rest.pop();
+  }
+  return { rest, numbers };
+}
+
+/** Words that hold a sentence together and are told by focus, tense and count instead. */
+function isScaffold(words: readonly string[], at: number): boolean {
+  const word = words[at] as string;
+  const [previous = '', next = '', afterNext = ''] = [words[at - 1], words[at + 1], words[at + 2]];
+  if (ARTICLES.has(word) || BE.has(word)) return true;
+  // `What does a bank do?`: the second one is the verb itself, as is one at the end.
+  if (DO.has(word)) return at < words.length - 1 && words.findIndex((other) => DO.has(other)) === at;
+  if (HAVE.has(word)) return isParticiple(next) || (next === 'not' && isParticiple(afterNext));
+  if (word === 'will' || word === 'shall') return true;
+  if (word === 'going') return BE.has(previous) && next === 'to';
+  if (word === 'to') return previous === 'going' && BE.has(words[at - 2] ?? '');
+  if (word === 'there') return BE.has(previous) || BE.has(next);
+  // `Is it safe to`, `how far is it from`, `what time it is`: this `it` stands for nothing said before.
+  if (word === 'it')
+    return (BE.has(previous) && opensClause(words, at + 1)) || (BE.has(next) && at + 2 === words.length);
+  return false;
+}
+
+const opensClause = (words: readonly string[], at: number): boolean =>
+  words[at] === 'from' || words.slice(at, at + 3).includes('to') || words[at] === undefined;
+
+/** `France's capital` as `the capital of France`, scaffold left out. Both readings then run in one order. */
+function withOwners(tokens: readonly Token[]): Token[] {
+  const words = tokens.map(({ word }) => word);
+  const out: Token[] = [];
+  let phrase = 0; // where the noun phrase that is being read starts in `out`
+  for (let at = 0; at < tokens.length; at += 1) {
+    const token = tokens[at] as Token;
+    if (token.word === POSSESSIVE) {
+      const owner = out.splice(phrase);
+      let end = at + 1;
+      while (end < tokens.length && !endsPhrase(words[end] as string)) end += 1;
+      out.push(...tokens.slice(at + 1, end), { word: 'of', letters: 'plain' }, ...owner);
+      at = end - 1;
+      phrase = out.length;
+      continue;
+    }
+    const per = PER_UNITS.has(words[at + 1] ?? '') && ['a', 'an', 'each', 'every', 'per'].includes(token.word);
+    if (per) out.push({ word: 'per', letters: 'plain' });
+    else if (!isScaffold(words, at)) out.push(token.word === 'in' ? { ...token, word: 'of' } : token);
+    if (endsPhrase(token.word)) phrase = out.length;
+  }
+  return out;
+}
+
+const endsPhrase = (word: string): boolean => PHRASE_ENDS.has(word) || word === POSSESSIVE;
+
+/** `turn the lights on` as `turn on the lights`. */
+function withParticles(tokens: readonly Token[]): readonly Token[] {
+  const last = tokens.at(-1);
+  const verb = tokens.findIndex(({ word }) => PHRASAL.has(word));
+  if (!last || verb < 0 || verb >= tokens.length - 2 || !PARTICLES.has(last.word)) return tokens;
+  return [...tokens.slice(0, verb + 1), last, ...tokens.slice(verb + 1, -1)];
+}
+
+/** By the first verb that tells; a past form tells where no helping verb stands. */
+function tenseOf(words: readonly string[], items: readonly Item[]): Tense {
+  if (words.some((word, at) => BE.has(word) && words[at + 1] === 'going' && words[at + 2] === 'to')) return 'future';
+  for (const word of words) {
+    if (word === 'was' || word === 'were' || word === 'did' || word === 'had') return 'past';
+    if (BE.has(word) || DO.has(word) || HAVE.has(word)) return 'present';
+    if (word === 'will' || word === 'shall') return 'future';
+    if (MODALS.has(word)) return 'open';
+  }
+  return items.some(({ pastOf }) => pastOf.length > 0) ? 'past' : 'open';
+}
+
+function countOf(words: readonly string[]): Meaning['count'] {
+  const be = words.find((word) => BE.has(word));
+  if (be === 'is' || be === 'was') return 'one';
+  return be === 'are' || be === 'were' ? 'many' : undefined;
+}

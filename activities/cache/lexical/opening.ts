@@ -1,0 +1,155 @@
+import { POSSESSIVE, type Token } from './tokens.js';
+import {
+  ALIASES,
+  BE,
+  DO,
+  FILLERS,
+  FRAMES,
+  HAVE,
+  IMPLIED_NOUNS,
+  MODALS,
+  PREPOSITIONS,
+  SOFT,
+  TELLING,
+  WH,
+} from './words.js';
+
+/** How a question begins: what it asks for, and the words left when that is said. */
+export interface Opening {
+  /**
+   * `what`, `who`, `when`, `where`, `why`, `whose`, `how` (in what way), `how:<adjective>`, `whether` (yes or no), `about`,
+   * `tell` (a joke), or `none` (a command, a statement, a bare phrase).
+   */
+  readonly focus: string;
+  readonly rest: readonly Token[];
+}
+
+export function openingOf(tokens: readonly Token[]): Opening {
+  const { told, rest } = withoutFrames(withAliases(tokens.filter(({ word }) => !SOFT.has(word))));
+  const [first, second] = [rest[0]?.word ?? '', rest[1]?.word ?? ''];
+  if (told && (first === 'if' || first === 'whether')) return { focus: 'whether', rest: rest.slice(1) };
+  if (told && first === 'about') return { focus: 'about', rest: rest.slice(1) };
+  if (WH.has(first)) return whOpening(rest);
+  // `At what temperature does it boil` is `what temperature does it boil at`.
+  if (PREPOSITIONS.has(first) && WH.has(second)) return whOpening([...rest.slice(1), rest[0] as Token]);
+  if (told) return { focus: isDefinite(rest) || told === 'explain' ? 'what' : 'tell', rest };
+  const asks = BE.has(first) || DO.has(first) || HAVE.has(first) || MODALS.has(first);
+  return { focus: asks ? 'whether' : 'none', rest };
+}
+
+function withAliases(tokens: readonly Token[]): Token[] {
+  const out: Token[] = [];
+  for (let at = 0; at < tokens.length; ) {
+    const alias = ALIASES.get(tokens[at]?.word ?? '')?.find(({ from }) => startsWith(tokens, from, at));
+    if (alias) {
+      at += alias.from.length;
+      // A country keeps the capital letters of its long name.
+      const letters = alias.to.length === 1 ? (tokens[at - 1]?.letters ?? 'plain') : 'plain';
+      out.push(...alias.to.map((word) => ({ word, letters })));
+    } else {
+      const token = tokens[at] as Token;
+      // In capitals it is the country; in small letters nobody can tell.
+      out.push(token.word === 'us' && token.letters === 'upper' ? { ...token, word: 'usa' } : token);
+      at += 1;
+    }
+  }
+  return out;
+}
+
+type Told = 'explain' | 'tell' | undefined;
+
+/** `Tell me the capital` asks what it is; `tell me a joke` does not. */
+const isDefinite = (tokens: readonly Token[]): boolean =>
+  tokens[0]?.word === 'the' || tokens.slice(0, 4).some(({ word }) => word === POSSESSIVE);
+
+function withoutFrames(tokens: readonly Token[]): { told: Told; rest: readonly Token[] } {
+  let rest = tokens;
+  let told: Told;
+  for (;;) {
+    const filler = rest.length > 1 && FILLERS.has(rest[0]?.word ?? '');
+    const frame = FRAMES.find((words) => startsWith(rest, words, 0));
+    const telling = TELLING.find((words) => startsWith(rest, words, 0) && isTelling(words, rest));
+    if (filler) {
+      rest = rest.slice(1);
+    } else if (telling && rest.length > telling.length) {
+      rest = rest.slice(telling.length);
+      told = telling[0] === 'explain' || telling[0] === 'define' ? 'explain' : 'tell';
+    } else if (frame && (isKnowing(frame) || TELLING.some((words) => startsWith(rest, words, frame.length)))) {
+      rest = rest.slice(frame.length);
+      if (isKnowing(frame)) told ??= 'tell';
+    } else {
+      return { told, rest };
+    }
+  }
+}
+
+/** `Name the capital of France`, not `name the dog Rex`. */
+const isTelling = (telling: readonly string[], tokens: readonly Token[]): boolean =>
+  telling[0] !== 'name' || tokens.some(({ word }) => word === 'of' || word === 'in');
+
+/** Frames such as `do you know`, as against `can you`, which is courtesy only before a verb of telling. */
+const isKnowing = (frame: readonly string[]): boolean => !['you', 'please'].includes(frame.at(-1) ?? '');
+
+function whOpening(tokens: readonly Token[]): Opening {
+  const words = tokens.map(({ word }) => word);
+  const [wh = '', next = '', third = ''] = words;
+  if (wh === 'how') return howOpening(tokens, words);
+  if (wh === 'who' || wh === 'whom') return { focus: 'who', rest: tokens.slice(1) };
+  if (wh !== 'what' && wh !== 'which') return { focus: wh, rest: tokens.slice(1) };
+  if (next === 'year')
+    return {
+      focus: 'when',
+      rest: tokens.slice(2).filter((token, i, all) => !(i === all.length - 1 && token.word === 'in')),
+    };
+  if (next === 'time')
+    return {
+      focus: 'time',
+      rest: tokens.slice(2).filter((token, i, all) => !(i === all.length - 1 && token.word === 'at')),
+    };
+  if (next === 'team' || next === 'person') return { focus: 'who', rest: tokens.slice(2) };
+  const way = /^(?:what is|which is) (?:the|a) (?:(?:best|right|proper|correct|good) )?way to /.exec(
+    `${words.slice(0, 7).join(' ')} `,
+  )?.[0];
+  if (way !== undefined) return { focus: 'how', rest: tokens.slice(way.trim().split(' ').length) };
+  const head = Object.hasOwn(IMPLIED_NOUNS, next) ? IMPLIED_NOUNS[next] : undefined;
+  if (head !== undefined && BE.has(third) && words.includes(head)) return { focus: 'what', rest: tokens.slice(2) };
+  return { focus: 'what', rest: tokens.slice(1) };
+}
+
+/** `How many legs does a spider have` is `how many legs are in a spider`. */
+function withHolder(tokens: readonly Token[]): readonly Token[] {
+  const helper = tokens.findIndex(({ word }) => DO.has(word));
+  if (helper < 1 || helper >= tokens.length - 2 || tokens.at(-1)?.word !== 'have') return tokens;
+  return [...tokens.slice(0, helper), { word: 'in', letters: 'plain' }, ...tokens.slice(helper, -1)];
+}
+
+const HELPERS = new Set([...DO, 'can', 'could', 'should', 'would']);
+const ANYONE = new Set(['i', 'you', 'we', 'one']);
+const DEGREES = new Set(
+  'many much old tall high far deep heavy fast big large wide long often soon well hot cold late early'.split(' '),
+);
+
+function howOpening(tokens: readonly Token[], words: readonly string[]): Opening {
+  const [, next = '', third = ''] = words;
+  if (DEGREES.has(next)) {
+    const focus = `how:${next}`;
+    if (next === 'many') return { focus, rest: withHolder(tokens.slice(2)) };
+    if (next !== 'long') return { focus, rest: tokens.slice(2) };
+    // How long something takes, whoever does it.
+    const taking = /^how long (?:does|will|would) it take (?:(?:me|you|us) )?to /.exec(
+      `${words.slice(0, 7).join(' ')} `,
+    )?.[0];
+    if (taking !== undefined) return { focus, rest: tokens.slice(taking.trim().split(' ').length) };
+    const acting = (third === 'do' || third === 'should') && ANYONE.has(words[3] ?? '');
+    return { focus, rest: tokens.slice(acting ? 4 : 2) };
+  }
+  if (next === 'to') return { focus: 'how', rest: tokens.slice(2) };
+  // In `how do I`, `how can you` anyone is meant.
+  if (HELPERS.has(next) && ANYONE.has(third) && next !== 'did') return { focus: 'how', rest: tokens.slice(3) };
+  if (BE.has(next)) return { focus: 'how is', rest: tokens.slice(1) };
+  return { focus: 'how', rest: tokens.slice(1) };
+}
+
+function startsWith(tokens: readonly Token[], words: readonly string[], at: number): boolean {
+  return words.every((word, i) => tokens[at + i]?.word === word);
+}

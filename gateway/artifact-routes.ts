@@ -1,0 +1,80 @@
+import { Readable } from 'node:stream';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Artifact } from '../pipelines/artifact.js';
+import { MillraceError } from '../pipelines/errors.js';
+import { parseRange } from './byte-range.js';
+import { tenantOf } from './caller.js';
+import type { GatewayDeps } from './deps.js';
+import { artifactNamed } from './run-document.js';
+import { readRun } from './run-read.js';
+
+type Named = { Params: { id: string; name: string } };
+
+const EXTENSIONS: Readonly<Record<string, string>> = { 'audio/wav': '.wav' };
+
+/**
+ * `GET` and `HEAD /v1/runs/{id}/artifacts/{name}`: the bytes of a media field of a run's output, or of its input by the
+ * name `input.<field>`. One range, `If-Range` and `If-None-Match` are understood (RFC 9110 §13, §14): an artifact's sha256
+ * is its entity tag, so what a client has seen once it may keep for ever.
+ */
+export async function artifactRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
+  app.route<Named>({
+    method: ['GET', 'HEAD'],
+    url: '/v1/runs/:id/artifacts/:name',
+    handler: async (request, reply) => {
+      const { id, name } = request.params;
+      const tenant = tenantOf(request.headers);
+      Object.assign(request.notes, { tenant, runId: id });
+      const run = await readRun(deps, id, tenant);
+      const artifact = artifactNamed(name, run);
+      if (artifact === undefined) throw noArtifact(name, run.document.status === 'running');
+      const { mime, bytes } = await deps.artifacts.stat(artifact.uri);
+      return await send(request, reply, deps, { ...artifact, mime, bytes }, fileName(name, mime));
+    },
+  });
+}
+
+async function send(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  deps: GatewayDeps,
+  { uri, sha256, mime, bytes }: Artifact,
+  file: string,
+): Promise<FastifyReply> {
+  const tag = `"${sha256}"`;
+  reply.headers({
+    etag: tag,
+    'accept-ranges': 'bytes',
+    'cache-control': 'private, max-age=31536000, immutable',
+    'content-disposition': `inline; filename="${file}"`,
+    'x-content-type-options': 'nosniff',
+  });
+  if (matches(request.headers['if-none-match'], tag)) return reply.code(304).send();
+  const range = rangeOf(request, reply, tag, bytes);
+  reply.type(mime).header('content-length', range ? range.end - range.start + 1 : bytes);
+  if (range) reply.code(206).header('content-range', `bytes ${range.start}-${range.end}/${bytes}`);
+  if (request.method === 'HEAD') return reply.send();
+  return reply.send(Readable.from(deps.artifacts.read(uri, range), { objectMode: false }));
+}
+
+function rangeOf(request: FastifyRequest, reply: FastifyReply, tag: string, bytes: number) {
+  const condition = request.headers['if-range'];
+  if (request.method !== 'GET' || (condition !== undefined && condition !== tag)) return undefined;
+  try {
+    return parseRange(request.headers.range, bytes);
+  } catch (error) {
+    reply.header('content-range', `bytes */${bytes}`);
+    throw error;
+  }
+}
+
+/** Weak comparison with each tag of the list. */
+const matches = (header: string | undefined, tag: string): boolean =>
+  header?.split(',').some((entry) => entry.trim() === '*' || entry.trim().replace(/^W\//, '') === tag) ?? false;
+
+const fileName = (name: string, mime: string): string => `${name.replace(/[^\w.-]/g, '_')}${EXTENSIONS[mime] ?? ''}`;
+
+function noArtifact(name: string, running: boolean): MillraceError {
+  const message = `the run has no artifact "${name}"${running ? ' yet: it is still running' : ''}`;
+  return new MillraceError('ARTIFACT_NOT_FOUND', message, { fields: [{ field: 'name', message }] });
+}

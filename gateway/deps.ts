@@ -1,0 +1,41 @@
+import type { Client } from '@temporalio/client';
+import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
+import type { ArtifactStore } from '../activities/artifacts/index.js';
+import type { Pipeline } from '../pipelines/definition/index.js';
+import type { Placement, Plan } from '../pipelines/plan/index.js';
+
+/** All that the gateway needs from outside; whoever composes it owns and closes these. */
+export interface GatewayDeps {
+  readonly pipelines: readonly Pipeline[];
+  /** Where a run's stages will run. Throws `MODEL_NOT_CONFIGURED`. */
+  placementOf(plan: Plan): Placement;
+  readonly temporal: Client;
+  /** Task queue of the workflows. */
+  readonly taskQueue: string;
+  readonly artifacts: ArtifactStore;
+  readonly readiness: Readonly<Record<string, ReadinessCheck>>;
+  readonly limits: GatewayLimits;
+  /** The page of a run in the Temporal UI. `runId` is Temporal's: one execution of the workflow. */
+  uiUrl(workflowId: string, runId: string): string;
+  readonly logger: Logger;
+  readonly registry: Registry;
+}
+
+export interface ReadinessCheck {
+  /** Whether the gateway is of no use without it. Otherwise its failure makes the gateway `degraded`. */
+  readonly critical: boolean;
+  /** Throws when the part cannot be used. */
+  check(): Promise<void>;
+}
+
+export interface GatewayLimits {
+  /** Largest media file. */
+  readonly maxAudioBytes: number;
+  /** Largest JSON body, and largest text part of a multipart body. */
+  readonly maxJsonBytes: number;
+  /** Longest `Prefer: wait`. */
+  readonly maxWaitMs: number;
+  /** Longest time to receive one request. */
+  readonly uploadTimeoutMs: number;
+}

@@ -1,0 +1,102 @@
+import { randomUUID } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import { MillraceError } from '../pipelines/errors.js';
+import { artifactRoutes } from './artifact-routes.js';
+import type { GatewayDeps } from './deps.js';
+import { operationsRoutes } from './operations-routes.js';
+import { pipelineRoutes } from './pipeline-routes.js';
+import { asMillraceError, PROBLEM_TYPE, problemOf } from './problem.js';
+import { observeRequests } from './request-log.js';
+import { runRoutes } from './run-routes.js';
+import { swallowRest } from './upload.js';
+
+/** The longest run id (pipeline name, dash, UUID) is 100 characters, which is also the router's default limit. */
+const MOST_PARAMETER_CHARACTERS = 256;
+/** Headers of an answer that is not sent after all. */
+const OF_THE_BODY = ['etag', 'accept-ranges', 'content-disposition', 'content-length', 'cache-control'];
+
+/**
+ * The HTTP trigger: starts runs, shows them, serves their media. Every error is a problem body (RFC 9457) with a code of the
+ * error table. There is no authentication yet, see `tenantOf`.
+ */
+export async function createGateway(deps: GatewayDeps): Promise<FastifyInstance> {
+  const app = fastify({
+    loggerInstance: deps.logger as FastifyBaseLogger,
+    disableRequestLogging: true,
+    genReqId: () => randomUUID(),
+    requestTimeout: deps.limits.uploadTimeoutMs,
+    routerOptions: { maxParamLength: MOST_PARAMETER_CHARACTERS },
+    exposeHeadRoutes: false,
+    frameworkErrors: (error, request, reply) => {
+      request.notes ??= {}; // no hook has run
+      sendProblem(asMillraceError(error), request, reply);
+    },
+    clientErrorHandler: (error, socket) => answerBrokenRequest(error, socket),
+  });
+  observeRequests(app, deps.registry);
+  app.setErrorHandler((error, request, reply) => sendProblem(asMillraceError(error), request, reply));
+  refuseUnknownRoutes(app);
+  for (const routes of [runRoutes, artifactRoutes, pipelineRoutes, operationsRoutes]) {
+    await app.register(async (scope) => routes(scope, deps));
+  }
+  return app;
+}
+
+function sendProblem(error: MillraceError, request: FastifyRequest, reply: FastifyReply): void {
+  const problem = problemOf(error, request);
+  Object.assign(request.notes, { code: error.code, error });
+  for (const header of OF_THE_BODY) reply.removeHeader(header);
+  swallowRest(request.raw);
+  reply.code(problem.status).type(PROBLEM_TYPE).send(problem);
+}
+
+/** Before a body is read: 405 with `Allow` where the path has routes of other methods, else 404. */
+function refuseUnknownRoutes(app: FastifyInstance): void {
+  const methods = new Map<string, Set<string>>();
+  app.addHook('onRoute', ({ url, method }) => {
+    const known = methods.get(url) ?? new Set();
+    for (const each of [method].flat()) known.add(each);
+    methods.set(url, known);
+  });
+  app.addHook('onRequest', async (request, reply) => {
+    if (!request.is404) return;
+    const path = request.url.split('?', 1)[0] as string;
+    const allowed = [...methods].find(([pattern]) => matches(pattern, path))?.[1];
+    if (allowed === undefined) throw new MillraceError('ROUTE_NOT_FOUND', `there is nothing at ${path}`);
+    const allow = [...allowed].join(', ');
+    reply.header('allow', allow);
+    const message = `${path} takes ${allow}, not ${request.method}`;
+    throw new MillraceError('METHOD_NOT_ALLOWED', message, { fields: [{ field: 'method', message }] });
+  });
+}
+
+/** Whether a path is of a route's pattern, whose parameters are whole segments. */
+function matches(pattern: string, path: string): boolean {
+  const wanted = pattern.split('/');
+  const given = path.split('/');
+  return (
+    wanted.length === given.length &&
+    wanted.every((part, i) => (part.startsWith(':') ? given[i] !== '' : part === given[i]))
+  );
+}
+
+/** A request that the HTTP parser could not read, or that did not arrive in time: there is no request object to answer. */
+function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const late = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
+  const problem = problemOf(
+    late
+      ? new MillraceError('REQUEST_TIMEOUT', 'the request did not arrive in time')
+      : new MillraceError('INVALID_HEADER', 'the request is not valid HTTP/1.1'),
+    { url: '', id: randomUUID() },
+  );
+  const body = JSON.stringify(problem);
+  socket.end(
+    `HTTP/1.1 ${problem.status} ${late ? 'Request Timeout' : 'Bad Request'}\r\nContent-Type: ${PROBLEM_TYPE}\r\n` +
+      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+  );
+}

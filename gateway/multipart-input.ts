@@ -1,0 +1,157 @@
+import type { Multipart, MultipartFile } from '@fastify/multipart';
+import type { FastifyRequest } from 'fastify';
+import { MillraceError, messageOf } from '../pipelines/errors.js';
+import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
+import type { GatewayLimits } from './deps.js';
+import { type InputForm, invalidInput } from './input-form.js';
+import type { MediaIntake } from './media-intake.js';
+import { emptyBody, type Upload } from './upload.js';
+
+type FileStream = MultipartFile['file'];
+
+/** The part that holds the fields that are no files, as one JSON object. */
+const INPUT_PART = 'input';
+/** Far above any pipeline's number of fields. */
+const MOST_PARTS = 100;
+
+/**
+ * Reads a multipart body (RFC 7578), in any order of parts: files by the name of their field (a single file may have any
+ * name where the input has one media field), other fields as a JSON object in the part `input` or as parts of their own.
+ * Files go to the store as they arrive.
+ */
+export async function readMultipart(
+  request: FastifyRequest,
+  form: InputForm,
+  intake: MediaIntake,
+  upload: Upload,
+  limits: GatewayLimits,
+): Promise<JsonObject> {
+  const given = new Map<string, Json>();
+  const add = (field: string, value: Json) => {
+    if (given.has(field)) throw invalidInput([{ field, message: 'is given twice' }]);
+    given.set(field, value);
+  };
+  let parts = 0;
+  for await (const part of partsOf(request, upload, limits)) {
+    parts++;
+    const isInput = part.fieldname === INPUT_PART && !form.fields.has(INPUT_PART);
+    if (part.type === 'file' && !isInput) {
+      const field = mediaFieldOf(part.fieldname, form);
+      if (given.has(field)) throw invalidInput([{ field, message: 'is given twice' }]);
+      add(field, (await intake.fromFile(field, fileBytes(part.file), upload)) as unknown as Json);
+      continue;
+    }
+    const value =
+      part.type === 'file' ? await readText(part.file, upload, limits.maxJsonBytes) : fieldValue(part, limits);
+    if (isInput) {
+      for (const [field, inner] of Object.entries(parseInput(value))) {
+        add(field, form.media.has(field) ? ((await intake.fromJson(field, inner)) as unknown as Json) : inner);
+      }
+    } else if (form.media.has(part.fieldname)) {
+      const reference = typeof value === 'string' ? { uri: value.trim() } : value;
+      add(part.fieldname, (await intake.fromJson(part.fieldname, reference)) as unknown as Json);
+    } else add(part.fieldname, typeof value === 'string' ? form.fromText(part.fieldname, value) : value);
+  }
+  if (parts === 0) throw emptyBody();
+  return Object.fromEntries(given);
+}
+
+/** The parts as they arrive. What the parser throws is `INVALID_MULTIPART`. */
+async function* partsOf(
+  request: FastifyRequest,
+  upload: Upload,
+  limits: GatewayLimits,
+): AsyncGenerator<Multipart, void> {
+  const options = {
+    limits: {
+      fileSize: Number.POSITIVE_INFINITY, // the intake has its own limit, which names the field
+      fieldSize: limits.maxJsonBytes,
+      parts: MOST_PARTS,
+    },
+    // As by default, and media that a client sends without a file name.
+    isPartAFile: (_: string | undefined, type: string | undefined, file: string | undefined) =>
+      file !== undefined || type === 'application/octet-stream' || type?.startsWith('audio/') === true,
+  };
+  let iterator: AsyncIterator<Multipart>;
+  try {
+    iterator = request.parts(options);
+  } catch (error) {
+    throw invalidMultipart(error);
+  }
+  for (;;) {
+    const next = await upload.arrival(iterator.next().catch(rethrow));
+    if (next.done) return;
+    yield next.value;
+  }
+}
+
+async function* fileBytes(file: FileStream): AsyncGenerator<Uint8Array, void> {
+  const iterator = file[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const next = (await iterator.next().catch(rethrow)) as IteratorResult<Uint8Array>;
+      if (next.done) return;
+      yield next.value;
+    }
+  } finally {
+    file.destroy();
+  }
+}
+
+async function readText(file: FileStream, upload: Upload, maxBytes: number): Promise<string> {
+  const parts: Uint8Array[] = [];
+  for await (const part of upload.file(fileBytes(file), maxBytes)) parts.push(part);
+  return Buffer.concat(parts).toString('utf8');
+}
+
+function mediaFieldOf(name: string, form: InputForm): string {
+  if (form.media.has(name)) return name;
+  const [only] = form.media;
+  if (only !== undefined && form.media.size === 1 && !form.fields.has(name)) return only;
+  const known = [...form.media].join(', ') || 'none';
+  const message = form.fields.has(name) ? 'takes no file' : `unknown field; the pipeline’s media fields are: ${known}`;
+  throw invalidInput([{ field: name || 'body', message }]);
+}
+
+function fieldValue(part: Exclude<Multipart, { type: 'file' }>, limits: GatewayLimits): Json {
+  if (part.valueTruncated || part.fieldnameTruncated) {
+    const message = `is above the limit of ${limits.maxJsonBytes} bytes`;
+    throw new MillraceError('BODY_TOO_LARGE', `${part.fieldname} ${message}`, {
+      fields: [{ field: part.fieldname, message }],
+    });
+  }
+  return part.value as Json;
+}
+
+/** The parser reads a part of type application/json itself; other clients send it as text. */
+function parseInput(value: Json): JsonObject {
+  const parsed = typeof value === 'string' ? parseJson(value, INPUT_PART) : value;
+  if (isJsonObject(parsed)) return parsed;
+  throw invalidInput([{ field: INPUT_PART, message: 'must be a JSON object' }]);
+}
+
+export function parseJson(text: string, field: string): Json {
+  try {
+    return JSON.parse(text) as Json;
+  } catch (error) {
+    const message = messageOf(error);
+    throw new MillraceError('INVALID_JSON', `${field}: ${message}`, { fields: [{ field, message }] });
+  }
+}
+
+const rethrow = (error: unknown): never => {
+  throw error instanceof MillraceError ? error : invalidMultipart(error);
+};
+
+/** Limits and JSON parts have codes of their own; everything else means that the body breaks RFC 7578. */
+function invalidMultipart(error: unknown): MillraceError {
+  const code = (error as { code?: string }).code ?? '';
+  const fields = [{ field: 'body', message: messageOf(error) }];
+  if (/_LIMIT$/.test(code)) {
+    return new MillraceError('BODY_TOO_LARGE', `the body has more than ${MOST_PARTS} parts`, { fields });
+  }
+  if (code === 'FST_INVALID_JSON_FIELD_ERROR') {
+    return new MillraceError('INVALID_JSON', 'a part of type application/json is not JSON', { fields });
+  }
+  return new MillraceError('INVALID_MULTIPART', `the multipart body cannot be read: ${messageOf(error)}`, { fields });
+}

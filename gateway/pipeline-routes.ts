@@ -1,0 +1,22 @@
+import type { FastifyInstance } from 'fastify';
+import type { Pipeline } from '../pipelines/definition/index.js';
+import type { GatewayDeps } from './deps.js';
+import { pipelineNotFound } from './run-routes.js';
+
+/** `GET /v1/pipelines` and `/v1/pipelines/{name}`: what can be run, with JSON Schemas (2020-12) of input and output. */
+export async function pipelineRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
+  app.get('/v1/pipelines', async () => ({ pipelines: deps.pipelines.map(describe) }));
+  app.get<{ Params: { name: string } }>('/v1/pipelines/:name', async (request) => {
+    const pipeline = deps.pipelines.find(({ name }) => name === request.params.name);
+    if (pipeline === undefined) throw pipelineNotFound(request.params.name);
+    return describe(pipeline);
+  });
+}
+
+const describe = ({ name, description, plan, inputSchema, outputSchema }: Pipeline) => ({
+  name,
+  version: plan.version,
+  description,
+  input: inputSchema,
+  output: outputSchema,
+});

@@ -1,0 +1,54 @@
+import { MillraceError } from '../pipelines/errors.js';
+
+/** What the caller prefers (RFC 7240). */
+export interface Preference {
+  /** How long the answer may wait for the run to end. 0: answer 202 at once. */
+  readonly waitMs: number;
+  /** Value of `Preference-Applied`, when there was a preference to apply. */
+  readonly applied?: string;
+}
+
+/** A day: whoever asks for more has mistaken the unit. What is merely above the gateway's own limit is cut to it. */
+const LONGEST_WAIT_S = 86_400;
+
+const TOKEN = /[!#$%&'*+.^_`|~0-9A-Za-z-]+/;
+const QUOTED = /"(?:[^"\\]|\\.)*"/;
+const VALUE = `(?:\\s*=\\s*(${TOKEN.source}|${QUOTED.source})?)?`;
+/** `token [ "=" word ] *( ";" parameter )`, one preference of the list. */
+const PREFERENCE = new RegExp(`^\\s*(${TOKEN.source})${VALUE}(?:\\s*;\\s*(?:${TOKEN.source}${VALUE})?)*\\s*$`);
+
+/**
+ * Reads `Prefer`. `wait=<seconds>` and `respond-async` are applied, others ignored, as RFC 7240 §2 wants; of a preference
+ * given twice the first counts. Throws `INVALID_HEADER` for a header that is no list of preferences, and for a `wait` that
+ * is no whole number of seconds from 0 to a day: to wait as if nothing had been said would hide the caller's mistake.
+ */
+export function parsePrefer(header: string | undefined, maxWaitMs: number): Preference {
+  if (header === undefined) return { waitMs: 0 };
+  const given = new Map<string, string>();
+  for (const part of splitList(header)) {
+    const [, name, value = ''] = PREFERENCE.exec(part) ?? [];
+    if (name === undefined) throw invalid(`"${part.trim()}" is not a preference such as "wait=30"`);
+    const key = name.toLowerCase();
+    if (!given.has(key)) given.set(key, unquote(value));
+  }
+  const wait = given.get('wait');
+  const applied = given.has('respond-async') ? ['respond-async'] : [];
+  if (wait === undefined) return { waitMs: 0, ...(applied.length > 0 && { applied: applied.join(', ') }) };
+  const seconds = /^\d{1,9}$/.test(wait) ? Number(wait) : Number.NaN;
+  if (!(seconds <= LONGEST_WAIT_S)) {
+    throw invalid(`wait must be a whole number of seconds from 0 to ${LONGEST_WAIT_S}, not "${wait}"`);
+  }
+  const granted = Math.min(seconds, Math.floor(maxWaitMs / 1000));
+  return { waitMs: granted * 1000, applied: [...applied, `wait=${granted}`].join(', ') };
+}
+
+/** The elements of a comma-separated list (RFC 9110 §5.6.1); empty ones do not count. */
+function splitList(header: string): string[] {
+  const parts = header.match(/(?:"(?:[^"\\]|\\.)*"|[^,])+/g) ?? [];
+  return parts.filter((part) => part.trim() !== '');
+}
+
+const unquote = (value: string): string => (value.startsWith('"') ? value.slice(1, -1).replace(/\\(.)/g, '$1') : value);
+
+const invalid = (message: string) =>
+  new MillraceError('INVALID_HEADER', `Prefer: ${message}`, { fields: [{ field: 'Prefer', message }] });

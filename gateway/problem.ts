@@ -1,0 +1,81 @@
+import { type ErrorCode, errorRow, type FieldError, MillraceError } from '../pipelines/errors.js';
+import type { RunDocument } from './run-document.js';
+
+/** Body of every answer that is no success: `application/problem+json` (RFC 9457). */
+export interface Problem {
+  /** `urn:millrace:error:<code>` */
+  readonly type: string;
+  /** One sentence, the same for every occurrence of the code. */
+  readonly title: string;
+  readonly status: number;
+  /** What happened this time. */
+  readonly detail: string;
+  /** A code of the error table; clients decide on it. */
+  readonly code: ErrorCode;
+  /** Path of the request. */
+  readonly instance: string;
+  /** Finds the request in the gateway's log. */
+  readonly requestId: string;
+  /** The offending fields or headers. */
+  readonly errors?: readonly FieldError[];
+  /** The run that failed, when the caller waited for one. */
+  readonly run?: RunDocument;
+}
+
+export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
+
+/** A waited-for run that failed: the answer has its error's status and carries the run. */
+export class RunFailedError extends MillraceError {
+  constructor(
+    code: ErrorCode,
+    message: string,
+    readonly run: RunDocument,
+  ) {
+    super(code, message, { fields: run.error?.fields ?? [] });
+  }
+}
+
+/** The problem body of an error. What is no `MillraceError` or `INTERNAL` stays in the log: it may name paths or hosts. */
+export function problemOf(error: MillraceError, request: { readonly url: string; readonly id: string }): Problem {
+  const { code } = error;
+  const { status, title } = errorRow(code);
+  const detail = code === 'INTERNAL' ? 'The cause is in the gateway’s log under this request id.' : error.message;
+  const errors = error.details.fields ?? [];
+  return {
+    type: `urn:millrace:error:${code}`,
+    title,
+    status,
+    detail,
+    code,
+    instance: request.url.split('?', 1)[0] as string,
+    requestId: request.id,
+    ...(errors.length > 0 && { errors }),
+    ...(error instanceof RunFailedError && { run: error.run }),
+  };
+}
+
+/** Fastify's own errors, and what to tell the caller. `field` is what they are about. */
+const OF_FASTIFY: Readonly<Record<string, { code: ErrorCode; field: string; message: string }>> = {
+  FST_ERR_CTP_EMPTY_JSON_BODY: { code: 'EMPTY_BODY', field: 'body', message: 'the request has no body' },
+  FST_ERR_CTP_BODY_TOO_LARGE: { code: 'BODY_TOO_LARGE', field: 'body', message: 'the JSON body is above the limit' },
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: {
+    code: 'INVALID_HEADER',
+    field: 'Content-Length',
+    message: 'the body has another length than Content-Length says',
+  },
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: {
+    code: 'UNSUPPORTED_CONTENT_TYPE',
+    field: 'Content-Type',
+    message: 'send multipart/form-data, application/json or audio/wav (curl: -H "Content-Type: audio/wav")',
+  },
+  FST_ERR_BAD_URL: { code: 'ROUTE_NOT_FOUND', field: 'path', message: 'the path cannot be decoded' },
+};
+
+/** Whatever was thrown while a request was served, as an error of the table. */
+export function asMillraceError(error: unknown): MillraceError {
+  if (error instanceof MillraceError) return error;
+  const known = OF_FASTIFY[(error as { code?: string } | null)?.code ?? ''];
+  if (known === undefined) return new MillraceError('INTERNAL', 'an error inside the gateway', {}, { cause: error });
+  const { code, field, message } = known;
+  return new MillraceError(code, message, { fields: [{ field, message }] }, { cause: error });
+}

@@ -1,0 +1,63 @@
+import type { FastifyRequest } from 'fastify';
+import type { ArtifactStore } from '../activities/artifacts/index.js';
+import { MillraceError } from '../pipelines/errors.js';
+import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
+import type { GatewayLimits } from './deps.js';
+import { type InputForm, invalidInput } from './input-form.js';
+import { MediaIntake } from './media-intake.js';
+import { readMultipart } from './multipart-input.js';
+import { emptyBody, swallowRest, Upload } from './upload.js';
+
+/** A body that was left unread for `readInput` to stream: the content type parsers' way to say so. */
+export const STREAMED = Symbol('millrace.streamed-body');
+
+/**
+ * Reads a run's input from a request's body, whatever form it has: multipart, JSON, or a bare media file for an input with
+ * one media field. Media goes to the store as it arrives and comes back as artifacts; then the whole input is checked.
+ * What was stored for an input that is refused in the end stays in the store, unreferenced, like any artifact past its runs.
+ */
+export async function readInput(
+  request: FastifyRequest,
+  form: InputForm,
+  tenant: string,
+  store: ArtifactStore,
+  limits: GatewayLimits,
+): Promise<JsonObject> {
+  const upload = new Upload(request.raw, limits.uploadTimeoutMs);
+  const intake = new MediaIntake(store, tenant, limits.maxAudioBytes);
+  try {
+    const given = request.isMultipart()
+      ? await readMultipart(request, form, intake, upload, limits)
+      : request.body === STREAMED
+        ? await readFile(form, intake, upload)
+        : await readObject(request.body as Json | undefined, form, intake);
+    return form.parse(given);
+  } catch (error) {
+    swallowRest(request.raw);
+    throw error;
+  } finally {
+    upload.end();
+  }
+}
+
+async function readFile(form: InputForm, intake: MediaIntake, upload: Upload): Promise<JsonObject> {
+  const [field] = form.media;
+  if (field === undefined || form.media.size > 1) {
+    const count = form.media.size === 0 ? 'no media field' : `${form.media.size} media fields`;
+    const message = `the pipeline’s input has ${count}, so a bare file cannot be its body; send multipart/form-data`;
+    throw new MillraceError('UNSUPPORTED_CONTENT_TYPE', message, { fields: [{ field: 'Content-Type', message }] });
+  }
+  return { [field]: (await intake.fromBody(field, upload)) as unknown as Json };
+}
+
+async function readObject(body: Json | undefined, form: InputForm, intake: MediaIntake): Promise<JsonObject> {
+  if (body === undefined) throw emptyBody();
+  if (!isJsonObject(body)) throw invalidInput([{ field: 'body', message: 'must be a JSON object' }]);
+  const unknown = Object.keys(body).filter((field) => !form.fields.has(field));
+  if (unknown.length > 0) throw invalidInput(unknown.map((field) => ({ field, message: 'unknown field' })));
+  const given: [string, Json][] = [];
+  for (const [field, value] of Object.entries(body)) {
+    given.push([field, form.media.has(field) ? ((await intake.fromJson(field, value)) as unknown as Json) : value]);
+  }
+  return Object.fromEntries(given);
+}

@@ -1,0 +1,133 @@
+import type { Client, WorkflowExecutionDescription, WorkflowHandle } from '@temporalio/client';
+import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
+import { STAGES_QUERY, type StageRecord } from '../pipelines/plan/index.js';
+import type { GatewayDeps } from './deps.js';
+import { fromTemporal, runNotFound, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
+import { type RunDocument, runPath, withHrefs } from './run-document.js';
+import { outcomeOf, type RunOutcome } from './run-outcome.js';
+import { asRunMemo, type RunMemo, type StartedRun } from './run-start.js';
+
+/** Longest wait for a worker to tell the stage table; without one the run is shown without. */
+const QUERY_MS = 1_000;
+
+/** Every id that the gateway gives; others are not worth a question to Temporal. */
+const RUN_ID = /^[a-z][a-z0-9-]{1,127}$/;
+
+/** A run with its input and output as the workflow has them: artifacts without links. */
+export interface RunRecord {
+  readonly document: RunDocument;
+  readonly input?: JsonObject;
+  readonly output?: JsonObject;
+}
+
+/** Reads a run of a tenant. Throws `RUN_NOT_FOUND`, also for another tenant's. */
+export async function readRun(deps: GatewayDeps, id: string, tenant: string): Promise<RunRecord> {
+  if (!RUN_ID.test(id)) throw runNotFound(id);
+  const { temporal } = deps;
+  const handle = temporal.workflow.getHandle(id);
+  try {
+    return await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, async () => {
+      const description = await handle.describe();
+      const memo = asRunMemo(description.memo);
+      if (memo === undefined || memo.tenant !== tenant) throw runNotFound(id);
+      const running = description.status.name === 'RUNNING' || description.status.name === 'CONTINUED_AS_NEW';
+      const [input, outcome, stages] = await Promise.all([
+        inputOf(temporal, id, description.runId),
+        running ? undefined : outcomeOf(handle),
+        running ? liveStages(temporal, handle) : undefined,
+      ]);
+      const seen = running ? { status: 'running' as const, ...(stages && { stages }) } : outcome;
+      return record(deps, { id, memo, description, input, seen });
+    });
+  } catch (error) {
+    throw fromTemporal(error, id);
+  }
+}
+
+/**
+ * Waits up to `waitMs` for a run that has just been started. Undefined when it has not ended by then, when `gone` is
+ * aborted, or when Temporal stops answering: the run goes on and has an id to ask for.
+ */
+export async function waitForRun(
+  deps: GatewayDeps,
+  id: string,
+  waitMs: number,
+  gone: AbortSignal,
+): Promise<RunOutcome | undefined> {
+  if (waitMs === 0) return undefined;
+  const signal = AbortSignal.any([AbortSignal.timeout(waitMs), gone]);
+  try {
+    return await deps.temporal.withAbortSignal(signal, () => outcomeOf(deps.temporal.workflow.getHandle(id)));
+  } catch (error) {
+    deps.logger.warn({ runId: id, err: error }, 'waiting for a run broke off');
+    return undefined;
+  }
+}
+
+/** What is known of a run without asking Temporal for it. */
+export function documentOfStarted(
+  deps: GatewayDeps,
+  { id, executionId, memo }: StartedRun,
+  input: JsonObject,
+): RunDocument {
+  return {
+    ...identityOf(id, memo),
+    status: 'running',
+    createdAt: memo.createdAt,
+    input: withHrefs(input, id, 'input'),
+    links: { self: runPath(id), ui: deps.uiUrl(id, executionId ?? '') },
+  };
+}
+
+const identityOf = (id: string, { pipeline, version, tenant }: RunMemo) => ({ id, pipeline, version, tenant });
+
+interface Seen {
+  readonly id: string;
+  readonly memo: RunMemo;
+  readonly description: WorkflowExecutionDescription;
+  readonly input: JsonObject | undefined;
+  readonly seen: RunOutcome | { readonly status: 'running'; readonly stages?: readonly StageRecord[] } | undefined;
+}
+
+function record(deps: GatewayDeps, { id, memo, description, input, seen }: Seen): RunRecord {
+  const output = seen && 'output' in seen ? seen.output : undefined;
+  const error = seen && 'error' in seen ? seen.error : undefined;
+  const document: RunDocument = {
+    ...identityOf(id, memo),
+    status: seen?.status ?? 'running',
+    createdAt: memo.createdAt,
+    ...(description.closeTime && { endedAt: description.closeTime.toISOString() }),
+    ...(input && { input: withHrefs(input, id, 'input') }),
+    ...(output && { output: withHrefs(output, id, 'output') }),
+    ...(seen?.stages && { stages: seen.stages }),
+    ...(error && { error }),
+    links: { self: runPath(id), ui: deps.uiUrl(id, description.runId) },
+  };
+  return { document, ...(input && { input }), ...(output && { output }) };
+}
+
+/** Asks the workflow itself, which takes a worker. */
+async function liveStages(temporal: Client, handle: WorkflowHandle): Promise<readonly StageRecord[] | undefined> {
+  try {
+    return await temporal.withDeadline(Date.now() + QUERY_MS, () => handle.query<readonly StageRecord[]>(STAGES_QUERY));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The run's input: the first argument in the first event of its history. */
+async function inputOf(temporal: Client, workflowId: string, runId: string): Promise<JsonObject | undefined> {
+  const { history } = await temporal.workflow.workflowService.getWorkflowExecutionHistory({
+    namespace: temporal.options.namespace,
+    execution: { workflowId, runId },
+    maximumPageSize: 1,
+  });
+  const payload = history?.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads?.[0];
+  if (!payload) return undefined;
+  const { payloadConverter, payloadCodecs } = temporal.options.loadedDataConverter;
+  let payloads = [payload];
+  for (const codec of [...payloadCodecs].reverse()) payloads = await codec.decode(payloads);
+  const [decoded] = payloads;
+  const input = decoded && payloadConverter.fromPayload<Json>(decoded);
+  return isJsonObject(input as Json) ? (input as JsonObject) : undefined;
+}

@@ -1,0 +1,127 @@
+import { createHash, randomUUID } from 'node:crypto';
+import {
+  defineSearchAttributeKey,
+  SearchAttributeType,
+  WorkflowExecutionAlreadyStartedError,
+} from '@temporalio/common';
+import type { Pipeline } from '../pipelines/definition/index.js';
+import { MillraceError } from '../pipelines/errors.js';
+import type { JsonObject } from '../pipelines/json.js';
+import { jsonHash } from '../pipelines/plan/hash.js';
+import { type RunContext, SEARCH_ATTRIBUTES } from '../pipelines/plan/index.js';
+import type { GatewayDeps } from './deps.js';
+import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
+
+/** What the gateway keeps with a run to answer for it later; Temporal shows it beside the run. */
+export interface RunMemo {
+  readonly tenant: string;
+  readonly pipeline: string;
+  readonly version: string;
+  /** ISO 8601, UTC. */
+  readonly createdAt: string;
+  /** Hash of what was asked for: an idempotency key stands for one of it. */
+  readonly fingerprint: string;
+}
+
+export interface StartedRun {
+  readonly id: string;
+  /** Temporal's id of the execution; unknown of a run that was there before. */
+  readonly executionId?: string;
+  readonly memo: RunMemo;
+  /** The run had been started before, under the same idempotency key. */
+  readonly replayed: boolean;
+}
+
+export interface RunRequest {
+  readonly pipeline: Pipeline;
+  readonly tenant: string;
+  readonly input: JsonObject;
+  readonly idempotencyKey?: string | undefined;
+}
+
+/**
+ * Time beyond the plan's deadline after which Temporal itself ends the run. The workflow keeps its own deadline, but that
+ * takes a worker; without one a run would stay open for ever.
+ */
+const BACKSTOP_MS = 30_000;
+
+const searchKey = (name: string) => defineSearchAttributeKey(name, SearchAttributeType.KEYWORD);
+const PIPELINE = searchKey(SEARCH_ATTRIBUTES.pipeline);
+const VERSION = searchKey(SEARCH_ATTRIBUTES.version);
+const TENANT = searchKey(SEARCH_ATTRIBUTES.tenant);
+
+/**
+ * Starts a run as a Temporal workflow typed by the pipeline's name. With an idempotency key the workflow's id is derived
+ * from it, so that Temporal itself keeps a second one from starting, for as long as it retains the first.
+ * Throws `IDEMPOTENCY_KEY_REUSED` and `ORCHESTRATOR_UNAVAILABLE`.
+ */
+export async function startRun(deps: GatewayDeps, request: RunRequest): Promise<StartedRun> {
+  const { pipeline, tenant, input } = request;
+  const { plan } = pipeline;
+  const id = runId(request);
+  const context: RunContext = { plan, placement: deps.placementOf(plan), tenant };
+  const memo: RunMemo = {
+    tenant,
+    pipeline: plan.name,
+    version: plan.version,
+    createdAt: new Date().toISOString(),
+    fingerprint: jsonHash({ pipeline: plan.name, input }),
+  };
+  try {
+    const handle = await deps.temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
+      deps.temporal.workflow.start(plan.name, {
+        workflowId: id,
+        taskQueue: deps.taskQueue,
+        args: [input, context],
+        workflowIdReusePolicy: 'REJECT_DUPLICATE',
+        workflowRunTimeout: plan.deadlineMs + BACKSTOP_MS,
+        memo: { ...memo },
+        typedSearchAttributes: [
+          { key: PIPELINE, value: plan.name },
+          { key: VERSION, value: plan.version },
+          { key: TENANT, value: tenant },
+        ],
+        staticSummary: `${plan.name} · ${plan.version}`,
+      }),
+    );
+    return { id, executionId: handle.firstExecutionRunId, memo, replayed: false };
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw fromTemporal(error, id);
+    return { id, memo: await sameRun(deps, id, memo), replayed: true };
+  }
+}
+
+function runId({ pipeline, tenant, idempotencyKey }: RunRequest): string {
+  if (idempotencyKey === undefined) return `${pipeline.name}-${randomUUID()}`;
+  const hash = createHash('sha256')
+    .update(JSON.stringify([tenant, pipeline.name, idempotencyKey]))
+    .digest('hex');
+  return `${pipeline.name}-${hash.slice(0, 32)}`;
+}
+
+/** The memo of the run that holds the id already, which must have been asked for the same. */
+async function sameRun(deps: GatewayDeps, id: string, wanted: RunMemo): Promise<RunMemo> {
+  const memo = await memoOf(deps, id);
+  if (memo?.fingerprint === wanted.fingerprint && memo.tenant === wanted.tenant) return memo;
+  const message = 'was used before with another input';
+  throw new MillraceError('IDEMPOTENCY_KEY_REUSED', `Idempotency-Key ${message}`, {
+    fields: [{ field: 'Idempotency-Key', message }],
+  });
+}
+
+async function memoOf(deps: GatewayDeps, id: string): Promise<RunMemo | undefined> {
+  try {
+    const description = await deps.temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
+      deps.temporal.workflow.getHandle(id).describe(),
+    );
+    return asRunMemo(description.memo);
+  } catch (error) {
+    throw fromTemporal(error, id);
+  }
+}
+
+/** A workflow's memo as the gateway wrote it, or undefined for a workflow that is no run. */
+export function asRunMemo(memo: Record<string, unknown> | undefined): RunMemo | undefined {
+  const names = ['tenant', 'pipeline', 'version', 'createdAt', 'fingerprint'] as const;
+  return names.every((name) => typeof memo?.[name] === 'string') ? (memo as unknown as RunMemo) : undefined;
+}

@@ -1,0 +1,100 @@
+import type { IncomingMessage } from 'node:http';
+import { MillraceError } from '../pipelines/errors.js';
+
+/** How long a connection stays open to swallow a refused body, so that the client gets to read the refusal. */
+const LINGER_MS = 10_000;
+
+/**
+ * The receiving of one request's body: ends with `REQUEST_TIMEOUT` when it takes too long and with `REQUEST_ABORTED` when
+ * the client leaves, whichever part of it is being waited for.
+ */
+export class Upload {
+  readonly #broken: Promise<never>;
+  readonly #request: IncomingMessage;
+  #stop: () => void = () => {};
+
+  constructor(request: IncomingMessage, timeoutMs: number) {
+    this.#request = request;
+    this.#broken = new Promise((_, reject) => {
+      const timer = setTimeout(() => {
+        reject(new MillraceError('REQUEST_TIMEOUT', `the request did not arrive within ${timeoutMs} ms`));
+      }, timeoutMs);
+      const left = () => {
+        if (!request.complete) reject(aborted());
+      };
+      request.once('close', left);
+      this.#stop = () => {
+        clearTimeout(timer);
+        request.off('close', left);
+      };
+    });
+    this.#broken.catch(() => {}); // only of interest to who waits
+  }
+
+  /** Waits for something that depends on the body's bytes. What fails because the client left says so. */
+  async arrival<T>(promise: Promise<T>): Promise<T> {
+    try {
+      return await Promise.race([promise, this.#broken]);
+    } catch (error) {
+      throw this.#request.destroyed && !this.#request.complete ? aborted() : error;
+    }
+  }
+
+  /** The bytes of one file, at most `maxBytes` of them; above it, `BODY_TOO_LARGE`. */
+  async *file(bytes: AsyncIterable<Uint8Array>, maxBytes: number): AsyncGenerator<Uint8Array, void> {
+    const iterator = bytes[Symbol.asyncIterator]();
+    let size = 0;
+    try {
+      for (;;) {
+        const next = await this.arrival(iterator.next());
+        if (next.done) return;
+        size += next.value.length;
+        if (size > maxBytes) throw tooLarge(maxBytes);
+        yield next.value;
+      }
+    } finally {
+      // Not awaited: the source may be waiting for bytes that never come.
+      iterator.return?.().then(undefined, () => {});
+    }
+  }
+
+  /**
+   * The body itself as a file; `EMPTY_BODY` where there is none. Unlike the stream's own iterator it leaves the connection
+   * open for the answer.
+   */
+  async *body(maxBytes: number): AsyncGenerator<Uint8Array, void> {
+    let empty = true;
+    for await (const chunk of this.file(this.#request.iterator({ destroyOnReturn: false }), maxBytes)) {
+      empty = false;
+      yield chunk;
+    }
+    if (empty) throw emptyBody();
+  }
+
+  /** Must be called when the body has arrived or been refused. */
+  end(): void {
+    this.#stop();
+  }
+}
+
+const aborted = () => new MillraceError('REQUEST_ABORTED', 'the client left before the body had arrived');
+
+export const emptyBody = (): MillraceError =>
+  new MillraceError('EMPTY_BODY', 'the request has no body', { fields: [{ field: 'body', message: 'is empty' }] });
+
+export const tooLarge = (maxBytes: number): MillraceError =>
+  new MillraceError('BODY_TOO_LARGE', `the file is above the limit of ${maxBytes} bytes`);
+
+/**
+ * Takes what is left of a refused body from the connection, for a while. Closing at once would reset the connection and the
+ * client, still sending, would never see the answer (RFC 9112 §9.6).
+ */
+export function swallowRest(request: IncomingMessage): void {
+  if (request.complete || request.destroyed) return;
+  request.unpipe();
+  request.resume();
+  const timer = setTimeout(() => {
+    if (!request.complete) request.destroy();
+  }, LINGER_MS);
+  request.once('close', () => clearTimeout(timer)).once('end', () => clearTimeout(timer));
+}

@@ -1,0 +1,166 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import type { Client } from '@temporalio/client';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { StageRecord } from '../../pipelines/plan/index.js';
+import { NODE_PARTS, type PartName, SERVER_PARTS, status, up } from '../../workers/stack/index.js';
+import { connect, failureOf, fixtures, resultOf, start, until } from '../support/runs.js';
+import { testSettings } from '../support/settings.js';
+import { openSpeech, type Speech } from '../support/speech.js';
+import { inferences, modelReady } from '../support/triton.js';
+
+const settings = testSettings();
+const QUEUE = settings.MILLRACE_TASK_QUEUE;
+const part = (name: PartName) => {
+  const found = status(settings).parts.find((each) => each.name === name);
+  if (found?.pid === undefined) throw new Error(`${name} does not run`);
+  return { pid: found.pid, restarts: found.restarts };
+};
+const kill = (pid: number) => process.kill(pid, 'SIGKILL');
+const allUp = () => up({ settings, parts: [...SERVER_PARTS, ...NODE_PARTS] });
+const workerMetric = async (line: RegExp): Promise<number> => {
+  const text = await (await fetch(`http://127.0.0.1:${settings.MILLRACE_WORKER_METRICS_PORT}/metrics`)).text();
+  return text
+    .split('\n')
+    .filter((each) => line.test(each))
+    .reduce((sum, each) => sum + Number(each.slice(each.lastIndexOf(' '))), 0);
+};
+
+/** The process of Triton's Python backend that serves a model. */
+function stubOf(model: string): number {
+  for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+    try {
+      const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+      if (
+        command.includes('triton_python_backend_stub') &&
+        command.includes(`/${model}/1/model.py`) &&
+        isOurs(Number(pid))
+      )
+        return Number(pid);
+    } catch {
+      // the process has ended meanwhile
+    }
+  }
+  throw new Error(`no stub of ${model}`);
+}
+
+/** Whether a process descends from the Triton of these tests. */
+function isOurs(pid: number): boolean {
+  for (let each = pid; each > 1; ) {
+    if (each === part('triton').pid) return true;
+    each = Number(/^PPid:\s+(\d+)$/m.exec(readFileSync(`/proc/${each}/status`, 'utf8'))?.[1] ?? 0);
+  }
+  return false;
+}
+
+describe('a server killed with SIGKILL', () => {
+  let client: Client;
+  let speech: Speech;
+  beforeAll(async () => {
+    [client, speech] = await Promise.all([connect(), openSpeech()]);
+  });
+  afterAll(async () => {
+    await allUp();
+    speech.close();
+    await client.connection.close();
+  });
+  const rows = (handle: { query: <T>(name: string) => Promise<T> }) => handle.query<readonly StageRecord[]>('stages');
+
+  it('Triton, during transcribe: it is restarted and the run completes without repeating what had ended', async () => {
+    const audio = await speech.speak(
+      Array.from({ length: 12 }, () => 'This sentence makes the recording long enough to be interrupted.').join(' '),
+    );
+    const before = part('triton');
+    const run = await start(client, fixtures.voiceAssistant, { speech: { ...audio } }, QUEUE, 'triton-killed');
+    await until('transcribe runs', async () => (await rows(run))[0]?.status === 'running');
+    kill(before.pid);
+    const { stages } = await resultOf(run);
+    expect(stages.map(({ stage, status }) => [stage, status])).toEqual([
+      ['transcribe', 'done'],
+      ['answer', 'done'],
+      ['speak', 'done'],
+    ]);
+    expect(stages[0]?.attempt).toBeGreaterThan(1);
+    expect(part('triton').restarts).toBe(before.restarts + 1);
+    await allUp();
+  });
+
+  it('Triton, after transcribe: its own statistics show that the finished stage is not run again', async () => {
+    const audio = await speech.speak('How many legs does a spider have?');
+    const run = await start(client, fixtures.slowAssistant, { speech: { ...audio } }, QUEUE, 'triton-killed');
+    await until('transcribe has ended', async () => (await rows(run))[0]?.status === 'done');
+    kill(part('triton').pid);
+    const { stages } = await resultOf(run);
+    expect(stages.find(({ stage }) => stage === 'speak')?.status).toBe('done');
+    // A new Triton counts from nothing (its canaries aside, which are told apart by their rows).
+    expect(stages.find(({ stage }) => stage === 'transcribe')?.attempt).toBe(1);
+    expect(await inferences('tts')).toBeGreaterThan(0);
+    await allUp();
+  });
+
+  it('a model’s Python stub: ready but failing, found by canary without traffic and healed', async () => {
+    const heals = await workerMetric(/^millrace_heals_total\{.*model="tts".*outcome="ok"/);
+    kill(stubOf('tts'));
+    expect(await modelReady('tts')).toBe(true);
+    await until(
+      'the model is healed',
+      async () => (await workerMetric(/^millrace_heals_total\{.*model="tts".*outcome="ok"/)) > heals,
+    );
+    await expect(speech.speak('It speaks again.')).resolves.toMatchObject({ mime: 'audio/wav' });
+  });
+
+  it('a model’s Python stub, in a run: the run heals it and completes', async () => {
+    const audio = await speech.speak('What colour is the sky?');
+    kill(stubOf('whisper'));
+    const run = await start(client, fixtures.voiceAssistant, { speech: { ...audio } }, QUEUE, 'stub-killed');
+    expect((await resultOf(run)).stages.every(({ status }) => status === 'done')).toBe(true);
+  });
+
+  it('the LLM server: a run within its policy waits for the restart and completes', async () => {
+    const before = part('llm');
+    kill(before.pid);
+    const run = await start(client, fixtures.askPatiently, { question: 'What is water?' }, QUEUE);
+    const { stages } = await resultOf(run);
+    expect(stages[0]).toMatchObject({ stage: 'answer', status: 'done' });
+    expect(stages[0]?.attempt).toBeGreaterThan(1);
+    await allUp();
+  });
+
+  it('the LLM server: a run whose policy ends before the restart fails with a stable code', async () => {
+    kill(part('llm').pid);
+    const run = await start(client, fixtures.ask, { question: 'What is water?' }, QUEUE);
+    expect(await failureOf(run)).toMatchObject({ code: 'BACKEND_UNAVAILABLE', stage: 'answer' });
+    await allUp();
+  });
+
+  it('Redis: runs complete past the cache, and hits return when it is back', async () => {
+    const ask = async () =>
+      (
+        await resultOf(
+          await start(
+            client,
+            fixtures.askCached,
+            { question: 'What is the boiling point of water?' },
+            QUEUE,
+            'redis-killed',
+          ),
+        )
+      ).stages[0]?.cache;
+    expect(await ask()).toBe('miss');
+    expect(await ask()).toBe('hit');
+    // Killed as often as the supervisor restarts it, so that the run meets no Redis.
+    const killing = setInterval(() => {
+      try {
+        kill(part('redis').pid);
+      } catch {
+        // between two starts
+      }
+    }, 20);
+    try {
+      expect(await ask()).toBe('bypass');
+    } finally {
+      clearInterval(killing);
+    }
+    await allUp();
+    await until('the cache keeps answers again', async () => (await ask()) === 'hit');
+  });
+});

@@ -1,0 +1,274 @@
+import { randomUUID } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { connected, createRedis, type Embedder } from '../../activities/cache/index.js';
+import { model, NEVER, openCache, recordingLogger, request, type TestCache } from '../support/caches.js';
+import { openEmbedder } from '../support/embedder.js';
+import { type OwnRedis, ownRedis } from '../support/own-redis.js';
+import {
+  HELD_OUT_NEAR_MISSES,
+  HELD_OUT_PARAPHRASES,
+  NEAR_MISSES,
+  PARAPHRASES,
+  type QuestionPair,
+} from '../support/question-pairs.js';
+import { address } from '../support/runs.js';
+
+const TIMEOUT_MS = 250;
+const CAPITAL = 'What is the capital of France?';
+const SAME = 'Which city is the capital of France?';
+
+const open = (url: string): Redis => createRedis({ url, timeoutMs: TIMEOUT_MS, logger: recordingLogger().logger });
+const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+/** A tenant that no other test has used. */
+const tenant = () => `t-${randomUUID()}`;
+
+let redis: Redis;
+let embedder: Embedder & { close(): void };
+let test: TestCache;
+
+beforeAll(async () => {
+  redis = open(address('REDIS_URL'));
+  expect(await connected(redis, 5_000)).toBe(true);
+  embedder = openEmbedder();
+  test = openCache(redis, embedder);
+});
+
+afterAll(() => {
+  redis.disconnect();
+  embedder.close();
+});
+
+/** Asks through the cache with a model that answers `text`. */
+const through = (key: string, text: string, more: Parameters<typeof request>[1] = {}, cache = test.cache) =>
+  cache.through(request(key, more), model(text).ask, NEVER);
+
+describe('semantic cache on real Redis and MiniLM', () => {
+  it('says what it matches with', async () => {
+    expect(await test.cache.describe()).toMatch(/^Redis [\d.]+ vector sets$/);
+  });
+
+  it('serves the same text and the same question in other words', async () => {
+    const own = { tenant: tenant() };
+    expect(await through(CAPITAL, 'Paris', own)).toEqual({ output: { text: 'Paris' }, outcome: 'miss' });
+    for (const key of [CAPITAL, 'what is the capital of France?', SAME, 'Tell me the capital of France.']) {
+      expect(await through(key, 'other', own), key).toEqual({ output: { text: 'Paris' }, outcome: 'hit' });
+    }
+    expect((await test.metrics.cacheSeconds.get()).values.length).toBeGreaterThan(0);
+  });
+
+  it('forgets an answer when its time is up', async () => {
+    const own = { tenant: tenant(), ttlMs: 300 };
+    await through(CAPITAL, 'old', own);
+    expect((await through(SAME, 'other', own)).output).toEqual({ text: 'old' });
+    await sleep(400);
+    expect(await through(SAME, 'new', own)).toEqual({ output: { text: 'new' }, outcome: 'miss' });
+  });
+
+  it('keeps tenants, pipelines, stages, kinds, models, contexts and embedders apart', async () => {
+    const own = { tenant: tenant() };
+    await through(CAPITAL, 'mine', own);
+    const apart: Parameters<typeof request>[1][] = [
+      { tenant: tenant() },
+      { ...own, pipeline: 'other' },
+      { ...own, stage: 'other' },
+      { ...own, kind: 'code' },
+      { ...own, model: 'other' },
+      { ...own, context: { history: ['We speak of wine.'] } },
+      { ...own, embedder: 'other' },
+      { ...own, ttlMs: 30_000 },
+    ];
+    for (const other of apart) {
+      expect(await through(CAPITAL, 'theirs', other), JSON.stringify(other)).toMatchObject({ outcome: 'miss' });
+      expect(await through(SAME, 'not asked', other)).toEqual({ output: { text: 'theirs' }, outcome: 'hit' });
+    }
+    const retrained = openCache(redis, { ...embedder, fingerprint: async () => 'other weights' });
+    expect(await through(CAPITAL, 'x', own, retrained.cache)).toMatchObject({ outcome: 'miss' });
+  });
+
+  it('puts no user text into key names', async () => {
+    const own = { tenant: tenant(), context: { secret: 'xyzzy' } };
+    await through('Who is Zebediah?', 'a name', own);
+    const keys = await redis.keys(`*${own.tenant}*`);
+    expect(keys.length).toBeGreaterThan(0);
+    expect(keys.join(' ')).not.toMatch(/zebediah|xyzzy/i);
+  });
+
+  it('forgets vectors whose answers have expired', async () => {
+    const own = { tenant: tenant(), ttlMs: 2_000 };
+    for (let i = 0; i < 8; i += 1) await through(`Who is number ${i}?`, `${i}`, own);
+    const [vectors = ''] = await redis.keys(`*${own.tenant}*:vectors`);
+    expect(await redis.call('VCARD', vectors)).toBe(8);
+    expect(await redis.pttl(vectors)).toBeGreaterThan(1_000);
+    const entries = await redis.keys(`*${own.tenant}*:entry:*`);
+    await redis.del(...entries);
+    await through('Who is number 9?', '9', own);
+    expect(await redis.call('VCARD', vectors)).toBeLessThanOrEqual(4);
+    expect(await through('Tell me who is number 9', 'other', own)).toMatchObject({ outcome: 'hit' });
+  });
+});
+
+describe('questions asked at the same time', () => {
+  it('asks once for 20 on two workers', async () => {
+    const own = { tenant: tenant() };
+    const { ask, calls } = model('Paris', 300);
+    const second = openCache(open(address('REDIS_URL')), embedder);
+    await sleep(100);
+    const caches = [test.cache, second.cache];
+    const results = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => caches[i % 2]?.through(request(CAPITAL, own), ask, NEVER)),
+    );
+    expect(calls()).toBe(1);
+    expect(results.map((result) => result?.outcome).sort()).toEqual(['miss', ...Array(19).fill('shared')]);
+    expect(new Set(results.map((result) => result?.output.text))).toEqual(new Set(['Paris']));
+  });
+
+  it('hands over at once when the first one fails, whose error passes unchanged', async () => {
+    const own = { tenant: tenant() };
+    const failure = new Error('model down');
+    const first = test.cache.through(
+      request(CAPITAL, own),
+      async () => {
+        await sleep(200);
+        throw failure;
+      },
+      NEVER,
+    );
+    const rejected = expect(first).rejects.toBe(failure);
+    await sleep(100);
+    const started = performance.now();
+    const others = await Promise.all([1, 2, 3].map(() => through(CAPITAL, 'Paris', own)));
+    expect(others.map(({ outcome }) => outcome).sort()).toEqual(['miss', 'shared', 'shared']);
+    expect(performance.now() - started).toBeLessThan(1_500);
+    await rejected;
+  });
+
+  it('hands over when the lease of a dead worker expires', async () => {
+    const own = { tenant: tenant() };
+    const dying = openCache(open(address('REDIS_URL')), embedder);
+    await sleep(100);
+    // A worker that dies: its connection is gone, it neither renews nor releases.
+    const connection = open(address('REDIS_URL'));
+    await connected(connection, 5_000);
+    const dead = openCache(connection, embedder, { leaseMs: 1_000 });
+    const hanging = dead.cache.through(request(CAPITAL, own), () => new Promise(() => undefined), NEVER);
+    hanging.catch(() => undefined);
+    await sleep(300);
+    connection.disconnect();
+    const started = performance.now();
+    expect(await through(CAPITAL, 'Paris', own, dying.cache)).toMatchObject({ outcome: 'miss' });
+    expect(performance.now() - started).toBeLessThan(2_500);
+  });
+
+  it('keeps the lease of a slow model', async () => {
+    const own = { tenant: tenant() };
+    const { cache } = openCache(redis, embedder, { leaseMs: 300 });
+    const { ask, calls } = model('slow', 1_200);
+    const results = await Promise.all([0, 1, 2].map(() => cache.through(request(CAPITAL, own), ask, NEVER)));
+    expect(calls()).toBe(1);
+    expect(results).toHaveLength(3);
+  });
+
+  it('ends a wait on abort, and after its limit asks by itself', async () => {
+    const own = { tenant: tenant() };
+    const { cache } = openCache(redis, embedder, { waitMs: 300 });
+    const slow = cache.through(request(CAPITAL, own), model('slow', 1_000).ask, NEVER);
+    await sleep(150);
+    const abort = new AbortController();
+    const reason = new Error('cancelled');
+    const waiting = cache.through(request(CAPITAL, own), model('never').ask, abort.signal);
+    setTimeout(() => abort.abort(reason), 50);
+    await expect(waiting).rejects.toBe(reason);
+    expect(await through(CAPITAL, 'own', own, cache)).toEqual({ output: { text: 'own' }, outcome: 'miss' });
+    await slow;
+  });
+
+  it('keeps nothing empty', async () => {
+    const own = { tenant: tenant() };
+    expect(await through(CAPITAL, '  ', own)).toMatchObject({ outcome: 'miss' });
+    expect(await through(CAPITAL, 'Paris', own)).toEqual({ output: { text: 'Paris' }, outcome: 'miss' });
+  });
+});
+
+describe('Redis fails', () => {
+  let server: OwnRedis;
+  let connection: Redis;
+  const rejections: unknown[] = [];
+  const onRejection = (reason: unknown) => rejections.push(reason);
+
+  beforeAll(async () => {
+    process.on('unhandledRejection', onRejection);
+    server = await ownRedis(address('REDIS_URL'));
+    await server.start();
+    connection = open(server.url);
+    await connected(connection, 5_000);
+  });
+
+  afterAll(async () => {
+    process.off('unhandledRejection', onRejection);
+    connection.disconnect();
+    await server.kill();
+  });
+
+  it('stalled: bypasses within the timeout, and hits return when it goes on', async () => {
+    const { cache, warnings } = openCache(connection, embedder);
+    await through(CAPITAL, 'Paris', {}, cache);
+    server.stall();
+    const { ask, calls } = model('from the model');
+    const started = performance.now();
+    const results = await Promise.all([1, 2, 3].map(() => cache.through(request(CAPITAL), ask, NEVER)));
+    expect(performance.now() - started).toBeLessThan(TIMEOUT_MS + 500);
+    expect(results).toEqual(Array(3).fill({ output: { text: 'from the model' }, outcome: 'bypass' }));
+    expect(calls()).toBe(3);
+    expect(warnings).toHaveLength(1);
+    server.resume();
+    await expect.poll(async () => (await through(CAPITAL, 'x', {}, cache)).outcome, { timeout: 2_000 }).toBe('hit');
+  });
+
+  it('killed in mid-call: the answer comes all the same, and hits return within seconds of a restart', async () => {
+    const { cache } = openCache(connection, embedder);
+    const slow = cache.through(request('Who wrote Faust?'), model('Goethe', 400).ask, NEVER);
+    const waiting = through('Who wrote Faust?', 'Goethe himself', {}, cache);
+    await sleep(150);
+    await server.kill();
+    expect(await slow).toEqual({ output: { text: 'Goethe' }, outcome: 'bypass' });
+    expect(await waiting).toEqual({ output: { text: 'Goethe himself' }, outcome: 'bypass' });
+    const started = performance.now();
+    expect(await through(CAPITAL, 'down', {}, cache)).toMatchObject({ outcome: 'bypass' });
+    expect(performance.now() - started).toBeLessThan(TIMEOUT_MS + 250);
+    await server.start();
+    const back = performance.now();
+    await expect.poll(async () => (await through(SAME, 'Paris', {}, cache)).outcome, { timeout: 5_000 }).toBe('hit');
+    expect(performance.now() - back).toBeLessThan(2_500);
+    expect(rejections).toEqual([]);
+  });
+});
+
+describe('question pairs with real embeddings', () => {
+  /** Outcome of the second question of each pair, asked after the first alone in a tenant of their own. */
+  async function outcomes(pairs: readonly QuestionPair[]): Promise<[pair: QuestionPair, outcome: string][]> {
+    const found: [QuestionPair, string][] = [];
+    for (const pair of pairs) {
+      const own = { tenant: tenant() };
+      await through(pair[0], 'first', own);
+      found.push([pair, (await through(pair[1], 'second', own)).outcome]);
+    }
+    return found;
+  }
+  const hits = (found: [QuestionPair, string][]) =>
+    found.filter(([, outcome]) => outcome === 'hit').map(([pair]) => pair);
+
+  it('never serves a near miss', async () => {
+    expect(hits(await outcomes(NEAR_MISSES))).toEqual([]);
+    expect(hits(await outcomes(HELD_OUT_NEAR_MISSES))).toEqual([]);
+  });
+
+  it('serves at least half of the paraphrases', async () => {
+    const sets = { 'written with the guards': PARAPHRASES, 'held out': HELD_OUT_PARAPHRASES };
+    for (const [name, pairs] of Object.entries(sets)) {
+      const hit = hits(await outcomes(pairs)).length;
+      process.stderr.write(`paraphrases ${name}: ${hit} hits of ${pairs.length}\n`);
+      expect(hit / pairs.length).toBeGreaterThanOrEqual(0.4);
+    }
+  });
+});

@@ -1,0 +1,63 @@
+import type { Redis } from 'ioredis';
+import { type CacheRequest, type CacheTimeouts, type Embedder, SemanticCache } from '../../activities/cache/index.js';
+import type { Logger } from '../../activities/logger.js';
+import { createMetrics, type Metrics } from '../../activities/metrics.js';
+import type { JsonObject } from '../../pipelines/json.js';
+
+export interface Warning {
+  readonly message: string;
+  readonly fields: object;
+}
+
+/** A logger that keeps warnings. */
+export function recordingLogger(): { logger: Logger; warnings: Warning[] } {
+  const warnings: Warning[] = [];
+  const ignore = () => undefined;
+  const logger = { debug: ignore, info: ignore, error: ignore };
+  return { warnings, logger: { ...logger, warn: (fields, message) => warnings.push({ fields, message }) } };
+}
+
+export interface TestCache {
+  readonly cache: SemanticCache;
+  readonly warnings: readonly Warning[];
+  readonly metrics: Metrics;
+}
+
+export function openCache(redis: Redis, embedder: Embedder, timeouts: Partial<CacheTimeouts> = {}): TestCache {
+  const { logger, warnings } = recordingLogger();
+  const metrics = createMetrics();
+  return {
+    cache: new SemanticCache({ redis, embedderFor: () => embedder, metrics, logger, timeouts }),
+    warnings,
+    metrics,
+  };
+}
+
+export const request = (key: string, more: Partial<CacheRequest> = {}): CacheRequest => ({
+  tenant: 'acme',
+  pipeline: 'test',
+  stage: 'answer',
+  kind: 'chat',
+  model: 'assistant',
+  context: {},
+  key,
+  ttlMs: 60_000,
+  minSimilarity: 0.85,
+  embedder: 'minilm',
+  ...more,
+});
+
+/** A model that takes `ms`, answers `text` and counts its calls. */
+export function model(text: string, ms = 0): { ask: () => Promise<JsonObject>; calls: () => number } {
+  let calls = 0;
+  return {
+    calls: () => calls,
+    ask: async () => {
+      calls += 1;
+      if (ms > 0) await new Promise((resolve) => setTimeout(resolve, ms));
+      return { text };
+    },
+  };
+}
+
+export const NEVER: AbortSignal = new AbortController().signal;

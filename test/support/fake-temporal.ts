@@ -1,0 +1,149 @@
+import { type Client, WorkflowFailedError } from '@temporalio/client';
+import {
+  ApplicationFailure,
+  CancelledFailure,
+  defaultPayloadConverter,
+  RetryState,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
+} from '@temporalio/common';
+import type { JsonObject } from '../../pipelines/json.js';
+import type { RunContext, RunResult, StageRecord } from '../../pipelines/plan/index.js';
+
+interface FakeRun {
+  readonly type: string;
+  readonly options: { workflowId: string; memo: Record<string, unknown>; args: [JsonObject, RunContext] } & JsonObject;
+  readonly started: Date;
+  status: 'RUNNING' | 'COMPLETED' | 'FAILED' | 'CANCELED';
+  readonly ended: Promise<RunResult>;
+  end: (result: RunResult | Error) => void;
+}
+
+/**
+ * Temporal's client as the gateway uses it, in memory, with runs that end when the test says so. Stands in where Temporal
+ * itself cannot be brought into the state that a test is about; the integration tests use the real one.
+ */
+export class FakeTemporal {
+  readonly runs = new Map<string, FakeRun>();
+  /** Thrown by every call while set. */
+  outage: Error | undefined;
+  stages: readonly StageRecord[] | undefined;
+  /** Called for each run that starts. */
+  onStart: (run: FakeRun) => void = () => {};
+
+  readonly client = this.#client() as unknown as Client;
+
+  only(): FakeRun {
+    const [run] = this.runs.values();
+    if (run === undefined || this.runs.size > 1) throw new Error(`${this.runs.size} runs were started, not one`);
+    return run;
+  }
+
+  #client() {
+    const call = <T>(work: () => T): T => {
+      if (this.outage) throw this.outage;
+      return work();
+    };
+    const options = {
+      namespace: 'default',
+      loadedDataConverter: { payloadConverter: defaultPayloadConverter, payloadCodecs: [] },
+    };
+    let abort: AbortSignal | undefined;
+    return {
+      options,
+      withDeadline: async <T>(_: number, work: () => Promise<T>) => await work(),
+      withAbortSignal: async <T>(signal: AbortSignal, work: () => Promise<T>) => {
+        abort = signal;
+        return await work();
+      },
+      workflow: {
+        start: async (type: string, options: FakeRun['options']) => call(() => this.#start(type, options)),
+        getHandle: (id: string) => ({
+          describe: async () => call(() => this.#describe(id)),
+          result: async () => {
+            const signal = abort;
+            abort = undefined;
+            const { ended } = call(() => this.#run(id));
+            return await (signal ? Promise.race([ended, cancelled(signal)]) : ended);
+          },
+          query: async () => {
+            if (this.stages === undefined) throw new Error('no worker');
+            return this.stages;
+          },
+        }),
+        workflowService: {
+          getWorkflowExecutionHistory: async ({ execution }: { execution: { workflowId: string } }) =>
+            call(() => {
+              const [input] = this.#run(execution.workflowId).options.args;
+              const payloads = [defaultPayloadConverter.toPayload(input)];
+              return { history: { events: [{ workflowExecutionStartedEventAttributes: { input: { payloads } } }] } };
+            }),
+        },
+      },
+    };
+  }
+
+  #run(id: string): FakeRun {
+    const run = this.runs.get(id);
+    if (run === undefined) throw new WorkflowNotFoundError('not found', id, undefined);
+    return run;
+  }
+
+  #start(type: string, options: FakeRun['options']) {
+    if (this.runs.has(options.workflowId)) {
+      throw new WorkflowExecutionAlreadyStartedError('already started', options.workflowId, type);
+    }
+    const deferred: { resolve: (result: RunResult) => void; reject: (error: Error) => void } = {
+      resolve: () => {},
+      reject: () => {},
+    };
+    const ended = new Promise<RunResult>((resolve, reject) => Object.assign(deferred, { resolve, reject }));
+    ended.catch(() => {});
+    const run: FakeRun = {
+      type,
+      options,
+      started: new Date(),
+      status: 'RUNNING',
+      ended,
+      end: (result) => {
+        if (!(result instanceof Error)) {
+          run.status = 'COMPLETED';
+          deferred.resolve(result);
+          return;
+        }
+        run.status = result instanceof CancelledFailure ? 'CANCELED' : 'FAILED';
+        deferred.reject(new WorkflowFailedError('failed', result, RetryState.NON_RETRYABLE_FAILURE));
+      },
+    };
+    this.runs.set(options.workflowId, run);
+    this.onStart(run);
+    return { firstExecutionRunId: 'execution-1' };
+  }
+
+  #describe(id: string) {
+    const { type, status, started, options } = this.#run(id);
+    return {
+      type,
+      runId: 'execution-1',
+      status: { name: status },
+      startTime: started,
+      ...(status !== 'RUNNING' && { closeTime: new Date() }),
+      memo: JSON.parse(JSON.stringify(options.memo)) as Record<string, unknown>,
+    };
+  }
+}
+
+/** How the workflow fails: the code as the type, the stage table in the details. */
+export const failure = (code: string, message: string, details: JsonObject): Error =>
+  ApplicationFailure.create({ type: code, message, nonRetryable: true, details: [details] });
+
+export const grpcError = (code: number, details: string): Error =>
+  Object.assign(new Error(details), { code, details, metadata: {} });
+
+function cancelled(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const abort = () => reject(grpcError(1, 'cancelled'));
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort, { once: true });
+  });
+}

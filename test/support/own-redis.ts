@@ -1,0 +1,56 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { Redis } from 'ioredis';
+
+/** A Redis that a test may stall and kill; the server of the tests' own stack is left alone. */
+export interface OwnRedis {
+  readonly url: string;
+  start(): Promise<void>;
+  /** SIGSTOP: connections stay open and nothing answers. */
+  stall(): void;
+  resume(): void;
+  /** SIGKILL. */
+  kill(): Promise<void>;
+}
+
+/** @param url a running Redis, whose executable is used */
+export async function ownRedis(url: string): Promise<OwnRedis> {
+  const running = new Redis(url);
+  const executable = /^executable:(.+?)\r?$/m.exec(await running.info('server'))?.[1];
+  running.disconnect();
+  if (executable === undefined) throw new Error(`the Redis at ${url} does not say where its executable is`);
+  const port = await freePort();
+  let child: ChildProcess | undefined;
+  const signal = (name: NodeJS.Signals) => {
+    if (child?.pid !== undefined) process.kill(child.pid, name);
+  };
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    async start() {
+      const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
+      child = spawn(executable, args, { stdio: ['ignore', 'pipe', 'ignore'] });
+      for await (const chunk of child.stdout ?? []) {
+        if (String(chunk).includes('Ready to accept connections')) break;
+      }
+    },
+    stall: () => signal('SIGSTOP'),
+    resume: () => signal('SIGCONT'),
+    async kill() {
+      if (!child || child.exitCode !== null || child.signalCode !== null) return;
+      const exit = once(child, 'exit');
+      signal('SIGKILL');
+      await exit;
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (typeof address !== 'object' || address === null) throw new Error('no free port');
+  return address.port;
+}

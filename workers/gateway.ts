@@ -1,0 +1,61 @@
+import { once } from 'node:events';
+import { Client, Connection } from '@temporalio/client';
+import { Registry } from 'prom-client';
+import { openFileStore } from '../activities/artifacts/index.js';
+import { createRedis } from '../activities/cache/index.js';
+import { createGateway } from '../gateway/index.js';
+import { place } from '../placement/place.js';
+import { artifactsFolder } from './compose.js';
+import { endpointsOf, isLoopback } from './endpoints.js';
+import { createLogger } from './logger.js';
+import { loadModels, poolDescriptions } from './models.js';
+import { loadPipelines } from './pipelines.js';
+import type { Settings } from './settings.js';
+
+/** `millrace gateway`: serves the HTTP trigger until SIGTERM or SIGINT, then lets requests in progress end. */
+export async function runGateway(settings: Settings): Promise<void> {
+  const logger = createLogger(settings, 'gateway');
+  const { temporal, temporalUi, redis: redisUrl } = endpointsOf(settings);
+  const namespace = settings.TEMPORAL_NAMESPACE;
+  const pipelines = await loadPipelines(settings.MILLRACE_PIPELINES);
+  const poolOf = poolDescriptions(await loadModels(settings));
+  // A pipeline whose model nobody serves is a mistake of the deployment: say so now, not at its first run.
+  for (const { plan } of pipelines) place(plan, poolOf, settings.MILLRACE_TASK_QUEUE);
+  const artifacts = await openFileStore(artifactsFolder(settings), { maxBytes: settings.MILLRACE_MAX_AUDIO_BYTES });
+  // Lazy: the gateway answers "not ready" while Temporal is away, instead of not answering.
+  const connection = Connection.lazy({ address: temporal });
+  const redis = createRedis({ url: redisUrl, timeoutMs: settings.MILLRACE_REDIS_TIMEOUT_MS, logger });
+  const app = await createGateway({
+    pipelines,
+    placementOf: (plan) => place(plan, poolOf, settings.MILLRACE_TASK_QUEUE),
+    temporal: new Client({ connection, namespace }),
+    taskQueue: settings.MILLRACE_TASK_QUEUE,
+    artifacts,
+    readiness: {
+      temporal: { critical: true, check: async () => void (await connection.workflowService.getSystemInfo({})) },
+      artifacts: { critical: true, check: () => artifacts.check() },
+      redis: { critical: false, check: async () => void (await redis.ping()) },
+    },
+    limits: {
+      maxAudioBytes: settings.MILLRACE_MAX_AUDIO_BYTES,
+      maxJsonBytes: settings.MILLRACE_MAX_JSON_BYTES,
+      maxWaitMs: settings.MILLRACE_MAX_WAIT_MS,
+      uploadTimeoutMs: settings.MILLRACE_UPLOAD_TIMEOUT_MS,
+    },
+    uiUrl: (workflowId, runId) =>
+      `${temporalUi}/namespaces/${namespace}/workflows/${encodeURIComponent(workflowId)}/${runId}/timeline`,
+    logger,
+    registry: new Registry(),
+  });
+  const host = settings.MILLRACE_GATEWAY_HOST;
+  if (!isLoopback(host))
+    logger.warn({ host }, 'the gateway has no authentication and is bound to an address that others can reach');
+  try {
+    await app.listen({ host, port: settings.MILLRACE_GATEWAY_PORT });
+    await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
+  } finally {
+    await app.close();
+    redis.disconnect();
+    await connection.close();
+  }
+}
