@@ -1,6 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { type FastifyBaseLogger, type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
+import {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  fastify,
+  LogController,
+} from 'fastify';
 import { MillraceError } from '../pipelines/errors.js';
 import { artifactRoutes } from './artifact-routes.js';
 import type { GatewayDeps } from './deps.js';
@@ -23,7 +30,7 @@ const OF_THE_BODY = ['etag', 'accept-ranges', 'content-disposition', 'content-le
 export async function createGateway(deps: GatewayDeps): Promise<FastifyInstance> {
   const app = fastify({
     loggerInstance: deps.logger as FastifyBaseLogger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }), // `observeRequests` writes one line instead
     genReqId: () => randomUUID(),
     requestTimeout: deps.limits.uploadTimeoutMs,
     routerOptions: { maxParamLength: MOST_PARAMETER_CHARACTERS },

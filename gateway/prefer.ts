@@ -11,11 +11,11 @@ export interface Preference {
 /** A day: whoever asks for more has mistaken the unit. What is merely above the gateway's own limit is cut to it. */
 const LONGEST_WAIT_S = 86_400;
 
-const TOKEN = /[!#$%&'*+.^_`|~0-9A-Za-z-]+/;
-const QUOTED = /"(?:[^"\\]|\\.)*"/;
-const VALUE = `(?:\\s*=\\s*(${TOKEN.source}|${QUOTED.source})?)?`;
-/** `token [ "=" word ] *( ";" parameter )`, one preference of the list. */
-const PREFERENCE = new RegExp(`^\\s*(${TOKEN.source})${VALUE}(?:\\s*;\\s*(?:${TOKEN.source}${VALUE})?)*\\s*$`);
+/** Sticky, and each unambiguous, so that a hostile header costs one pass. */
+const SPACE = /[ \t]*/y;
+const SEPARATORS = /[ \t,]*/y;
+const TOKEN = /[!#$%&'*+.^_`|~0-9A-Za-z-]+/y;
+const QUOTED = /"(?:[^"\\]|\\.)*"/y;
 
 /**
  * Reads `Prefer`. `wait=<seconds>` and `respond-async` are applied, others ignored, as RFC 7240 §2 wants; of a preference
@@ -25,12 +25,7 @@ const PREFERENCE = new RegExp(`^\\s*(${TOKEN.source})${VALUE}(?:\\s*;\\s*(?:${TO
 export function parsePrefer(header: string | undefined, maxWaitMs: number): Preference {
   if (header === undefined) return { waitMs: 0 };
   const given = new Map<string, string>();
-  for (const part of splitList(header)) {
-    const [, name, value = ''] = PREFERENCE.exec(part) ?? [];
-    if (name === undefined) throw invalid(`"${part.trim()}" is not a preference such as "wait=30"`);
-    const key = name.toLowerCase();
-    if (!given.has(key)) given.set(key, unquote(value));
-  }
+  for (const { name, value } of preferences(header)) if (!given.has(name)) given.set(name, value);
   const wait = given.get('wait');
   const applied = given.has('respond-async') ? ['respond-async'] : [];
   if (wait === undefined) return { waitMs: 0, ...(applied.length > 0 && { applied: applied.join(', ') }) };
@@ -42,10 +37,36 @@ export function parsePrefer(header: string | undefined, maxWaitMs: number): Pref
   return { waitMs: granted * 1000, applied: [...applied, `wait=${granted}`].join(', ') };
 }
 
-/** The elements of a comma-separated list (RFC 9110 §5.6.1); empty ones do not count. */
-function splitList(header: string): string[] {
-  const parts = header.match(/(?:"(?:[^"\\]|\\.)*"|[^,])+/g) ?? [];
-  return parts.filter((part) => part.trim() !== '');
+/** `#( token [ "=" word ] *( ";" [ parameter ] ) )`: a comma-separated list (RFC 9110 §5.6.1); names in lower case. */
+function* preferences(header: string): Generator<{ name: string; value: string }, void> {
+  let at = 0;
+  const take = (pattern: RegExp): string => {
+    pattern.lastIndex = at;
+    const [text = ''] = pattern.exec(header) ?? [];
+    at += text.length;
+    return text;
+  };
+  const value = (): string => {
+    take(SPACE);
+    if (header[at] !== '=') return '';
+    at++;
+    take(SPACE);
+    const word = take(TOKEN) || unquote(take(QUOTED));
+    take(SPACE);
+    return word;
+  };
+  for (take(SEPARATORS); at < header.length; take(SEPARATORS)) {
+    const start = at;
+    const preference = { name: take(TOKEN).toLowerCase(), value: value() };
+    while (preference.name !== '' && header[at] === ';') {
+      at++;
+      take(SPACE);
+      if (take(TOKEN) !== '') value();
+    }
+    const whole = preference.name !== '' && (at === header.length || header[at] === ',');
+    if (!whole) throw invalid(`"${header.slice(start, start + 40)}" is not a preference such as "wait=30"`);
+    yield preference;
+  }
 }
 
 const unquote = (value: string): string => (value.startsWith('"') ? value.slice(1, -1).replace(/\\(.)/g, '$1') : value);

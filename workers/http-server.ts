@@ -1,5 +1,4 @@
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
 import { LOOPBACK } from './endpoints.js';
 
@@ -19,5 +18,3 @@ export async function serveMetrics(port: number, registry: Registry, ready: () =
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, LOOPBACK, resolve));
   return server;
 }
-
-export const portOf = (server: Server): number => (server.address() as AddressInfo).port;

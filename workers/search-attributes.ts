@@ -1,5 +1,4 @@
 import type { Connection } from '@temporalio/client';
-import type { temporal } from '@temporalio/proto';
 import type { NativeConnection } from '@temporalio/worker';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { SEARCH_ATTRIBUTES } from '../pipelines/plan/index.js';
@@ -14,7 +13,11 @@ const WANTED: Readonly<Record<string, number>> = {
   [SEARCH_ATTRIBUTES.cacheHit]: INDEXED_VALUE.bool,
 };
 
-type Operator = Pick<temporal.api.operatorservice.v1.OperatorService, 'listSearchAttributes' | 'addSearchAttributes'>;
+/** The two calls of Temporal's operator service that are used here. */
+interface Operator {
+  listSearchAttributes(request: { namespace: string }): Promise<{ customAttributes?: object | null }>;
+  addSearchAttributes(request: { namespace: string; searchAttributes: Record<string, number> }): Promise<unknown>;
+}
 
 /**
  * Registers the search attributes that runs carry where they are missing: a workflow task that sets an unknown one is
@@ -24,7 +27,7 @@ export async function ensureSearchAttributes(
   connection: Connection | NativeConnection,
   namespace: string,
 ): Promise<void> {
-  const operator = connection.operatorService as Operator;
+  const operator = connection.operatorService as unknown as Operator;
   try {
     const { customAttributes } = await operator.listSearchAttributes({ namespace });
     const missing = Object.entries(WANTED).filter(([name]) => !Object.hasOwn(customAttributes ?? {}, name));

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { CachePlaces } from './cache-key.js';
-import type { Entries } from './entries.js';
+import type { Entries, Entry } from './entries.js';
 
 /**
  * The right to ask the model for a text, held until `end`. It is renewed three times in its life, so that two lost
@@ -20,8 +20,14 @@ export class Lease {
     this.#leaseMs = leaseMs;
   }
 
-  /** Renews from now on. */
-  hold(): void {
+  /** The answer if it has come, else the lease if it is free. Renews it from then on. */
+  async claim(): Promise<Entry | 'mine' | 'taken'> {
+    const claim = await this.#entries.claim(this.#at, this.owner, this.#leaseMs);
+    if (claim === 'mine') this.#hold();
+    return claim;
+  }
+
+  #hold(): void {
     this.#timer = setInterval(() => {
       this.#entries.renew(this.#at, this.owner, this.#leaseMs).then(
         (mine) => {
@@ -38,9 +44,9 @@ export class Lease {
     clearInterval(this.#timer);
   }
 
-  /** Lets those who wait go on at once instead of when the lease expires. Never throws. */
-  async giveUp(): Promise<void> {
+  /** Lets those who wait go on at once instead of when the lease expires. Nobody waits for it and it never throws. */
+  giveUp(): void {
     this.end();
-    await this.#entries.release(this.#at, this.owner).catch(() => undefined);
+    this.#entries.release(this.#at, this.owner).catch(() => undefined);
   }
 }

@@ -24,7 +24,7 @@ const MAX_TOKENS = 128;
  *
  * So negations, names, units, antonyms, times and who does what to whom need no lists of pairs to tell them apart.
  *
- * The rules are for English. A text without any common English word must have the same words in the same order, which is
+ * The rules are for English. A text without any common English word, or with quotes, must have the same words in the same order, which is
  * safe and seldom hits. Pure and deterministic; the verdict does not depend on the order of the two texts. Takes
  * some 20 µs for two questions and is bounded on texts of any length.
  */
@@ -34,10 +34,14 @@ export function differs(a: string, b: string): string | undefined {
   if (normaliseText(a) === normaliseText(b)) return undefined;
   const [left, right] = [tokensOf(a, MAX_TOKENS), tokensOf(b, MAX_TOKENS)];
   if (left.length > MAX_TOKENS || right.length > MAX_TOKENS) return 'length: too long to compare';
-  if (isEnglish(left) && isEnglish(right)) return differ(meaningOf(left), meaningOf(right));
+  const free = isEnglish(left) && isEnglish(right) && !QUOTES.test(a) && !QUOTES.test(b);
+  if (free) return differ(meaningOf(left), meaningOf(right));
   const same = left.length === right.length && left.every(({ word }, i) => word === right[i]?.word);
-  return same ? undefined : 'language: not seen to be English, and not the same words';
+  return same ? undefined : 'language: not plain English, and not the same words';
 }
+
+/** In quotes a word stands for itself: `what does "the" mean`. */
+const QUOTES = /["“”„«»`]|(?:^|\s)['‘]|['’](?:\s|$)/;
 
 const isEnglish = (tokens: readonly Token[]): boolean => tokens.some(({ word }) => ENGLISH.has(word));
 
@@ -51,12 +55,14 @@ function differ(a: Meaning, b: Meaning): string | undefined {
   if (!sameFocus(a, b)) return `focus: ${a.focus} / ${b.focus}`;
   if (!sameTense(a.tense, b.tense)) return `tense: ${a.tense} / ${b.tense}`;
   if (a.passive !== b.passive) return 'voice: active / passive';
-  if (!sameCount(a, b)) return 'count: one / several';
   for (const [i, item] of a.items.entries()) {
     const other = b.items[i];
     if (!other || !same(a, item, b, other)) return `order: ${item.word}`;
     if (capitalsDiffer(a, item, b, other)) return `capitals: ${item.word}`;
   }
+  if (!sameCount(a, b)) return 'count: one / several';
+  // `What is time?`, `what is the time?`
+  if (a.items.length === 1 && !a.focus.includes(':') && a.definite !== b.definite) return 'article: the / none';
   return undefined;
 }
 

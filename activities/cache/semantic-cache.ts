@@ -7,12 +7,12 @@ import type { Metrics } from '../metrics.js';
 import { pause } from './abortable.js';
 import { type CachePlaces, type CacheRequest, placesOf } from './cache-key.js';
 import type { Embedder } from './embedder.js';
+import { EmbedderFailure, Embedders, type Vector } from './embedders.js';
 import { Entries, type Entry } from './entries.js';
-import { Fingerprints } from './fingerprints.js';
 import { Lease } from './lease.js';
 import { RationedWarnings } from './rationed-warnings.js';
 import { RedisVectorSet } from './redis-vector-set.js';
-import { SimilarTexts, type Vector, vectorOf } from './similar-texts.js';
+import { SimilarTexts } from './similar-texts.js';
 
 /** All in milliseconds. */
 export interface CacheTimeouts {
@@ -61,7 +61,7 @@ type Decision =
 export class SemanticCache {
   readonly #entries: Entries;
   readonly #similar: SimilarTexts;
-  readonly #fingerprints: Fingerprints;
+  readonly #embedders: Embedders;
   readonly #metrics: Metrics;
   readonly #warnings: RationedWarnings;
   readonly #timeouts: CacheTimeouts;
@@ -70,7 +70,7 @@ export class SemanticCache {
     this.#timeouts = { ...TIMEOUTS, ...timeouts };
     this.#entries = new Entries(redis);
     this.#similar = new SimilarTexts(new RedisVectorSet(redis), this.#entries);
-    this.#fingerprints = new Fingerprints(embedderFor, this.#timeouts.embedMs);
+    this.#embedders = new Embedders(embedderFor, this.#timeouts.embedMs);
     this.#metrics = metrics;
     this.#warnings = new RationedWarnings(logger);
   }
@@ -98,7 +98,7 @@ export class SemanticCache {
     try {
       output = await ask();
     } catch (error) {
-      await decision.lease.giveUp();
+      decision.lease.giveUp();
       this.#count(request, 'miss');
       throw error;
     }
@@ -127,7 +127,8 @@ export class SemanticCache {
       return await this.#lookUp(request, signal, lookedUp);
     } catch (error) {
       signal.throwIfAborted();
-      this.#warnings.warn('lookup', aboutOf(request, error), 'semantic cache bypassed');
+      const kind = error instanceof EmbedderFailure ? 'embedder' : 'lookup';
+      this.#warnings.warn(kind, aboutOf(request, error), 'semantic cache bypassed');
       return { do: 'bypass' };
     } finally {
       lookedUp();
@@ -135,37 +136,38 @@ export class SemanticCache {
   }
 
   async #lookUp(request: CacheRequest, signal: AbortSignal, lookedUp: () => void): Promise<Decision> {
-    const { embedder, fingerprint } = await this.#fingerprints.of(request.embedder, signal);
-    const at = placesOf(request, fingerprint);
-    const vector = vectorOf(embedder, request.key, this.#timeouts.embedMs);
+    const at = placesOf(request, await this.#embedders.fingerprint(request.embedder, signal));
+    const vector = this.#embedders.vectorOf(request.embedder, request.key);
     const lease = new Lease(this.#entries, at, this.#timeouts.leaseMs);
-    const claim = await this.#entries.claim(at, lease.owner, this.#timeouts.leaseMs);
-    if (claim === 'taken') lookedUp();
-    const found = claim === 'taken' ? await this.#wait(at, lease, signal) : claim;
-    if (found === 'impatient') return { do: 'lead', at, lease, vector };
-    if (found !== 'mine') {
-      return { do: 'serve', output: found.output, outcome: claim === 'taken' ? 'shared' : 'hit' };
-    }
-    lease.hold();
     try {
+      const claim = await lease.claim();
+      if (claim === 'taken') lookedUp();
+      const found = claim === 'taken' ? await this.#wait(lease, signal) : claim;
+      if (found === 'impatient') return { do: 'lead', at, lease, vector };
+      if (found !== 'mine') {
+        return { do: 'serve', output: found.output, outcome: claim === 'taken' ? 'shared' : 'hit' };
+      }
       signal.throwIfAborted();
       const similar = await this.#similar.find(at, request, vector, signal);
       if (!similar) return { do: 'lead', at, lease, vector };
+      const { output } = similar.entry;
       lease.end();
-      await this.#entries.copy(at, lease.owner, { text: request.key, output: similar.entry.output }, similar.id);
-      return { do: 'serve', output: similar.entry.output, outcome: 'hit' };
+      // Without the copy the answer is as good.
+      await this.#entries.copy(at, lease.owner, { text: request.key, output }, similar.id).catch(() => lease.giveUp());
+      return { do: 'serve', output, outcome: 'hit' };
     } catch (error) {
-      await lease.giveUp();
+      // Redis may have given the lease without our having heard of it.
+      lease.giveUp();
       throw error;
     }
   }
 
   /** Until the answer comes, or the lease is free because its owner failed or died, or patience ends. */
-  async #wait(at: CachePlaces, lease: Lease, signal: AbortSignal): Promise<Entry | 'mine' | 'impatient'> {
+  async #wait(lease: Lease, signal: AbortSignal): Promise<Entry | 'mine' | 'impatient'> {
     const until = performance.now() + this.#timeouts.waitMs;
     for (let wait = LOOK_FIRST_MS; performance.now() < until; wait = Math.min(wait * 1.5, LOOK_MAX_MS)) {
       await pause(wait, signal);
-      const claim = await this.#entries.claim(at, lease.owner, this.#timeouts.leaseMs);
+      const claim = await lease.claim();
       if (claim !== 'taken') return claim;
     }
     return 'impatient';
@@ -205,7 +207,8 @@ const aboutOf = ({ pipeline, stage, embedder }: CacheRequest, error: unknown) =>
 /** An answer without any text, number or reference in it is a failure that did not say so. */
 function worthKeeping(output: JsonObject): boolean {
   if (typeof output.text === 'string' && output.text.trim() === '') return false;
-  return Object.values(output).some((value) =>
-    typeof value === 'string' ? value.trim() !== '' : value !== null && JSON.stringify(value).length > 2,
-  );
+  return Object.values(output).some((value) => {
+    if (typeof value === 'string') return value.trim() !== '';
+    return typeof value === 'object' ? value !== null && Object.keys(value).length > 0 : true;
+  });
 }

@@ -1,6 +1,5 @@
-import { within } from './abortable.js';
 import type { CachePlaces, CacheRequest } from './cache-key.js';
-import type { Embedder } from './embedder.js';
+import type { Vector } from './embedders.js';
 import type { Entries, Entry } from './entries.js';
 import { differs, MAX_CHARS } from './lexical-guard.js';
 import type { VectorIndex } from './vector-index.js';
@@ -10,17 +9,6 @@ const NEIGHBOURS = 10;
 
 /** Expired elements found by chance at each insert: five for one added keep the expired below a fifth of a set. */
 const SAMPLE = 5;
-
-/** The embedding of a lookup's text, asked for when first needed. */
-export type Vector = (signal: AbortSignal) => Promise<Float32Array>;
-
-export function vectorOf(embedder: Embedder, text: string, timeoutMs: number): Vector {
-  let vector: Promise<Float32Array> | undefined;
-  return (signal) => {
-    vector ??= within(timeoutMs, 'an embedding', signal, (own) => embedder.embed(text, own));
-    return vector;
-  };
-}
 
 interface Similar {
   readonly id: string;

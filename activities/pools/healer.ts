@@ -3,6 +3,7 @@ import type { StageKindName } from '../../pipelines/stages/index.js';
 import type { Logger } from '../logger.js';
 import type { Metrics } from '../metrics.js';
 import type { Endpoint } from './endpoint.js';
+import { limited } from './limited.js';
 
 /** Longest canary: a model that is only busy answers within it, as a rule. */
 const PROBE_TIMEOUT_MS = 10_000;
@@ -37,8 +38,7 @@ export class Healer {
   /** The smallest real call. Throws what the backend throws. */
   probe(endpoint: Endpoint): Promise<void> {
     const { model, kind, closing } = this.#parts;
-    const signal = AbortSignal.any([closing, AbortSignal.timeout(PROBE_TIMEOUT_MS)]);
-    return endpoint.backend.probe(model, kind, signal);
+    return limited(PROBE_TIMEOUT_MS, closing, (signal) => endpoint.backend.probe(model, kind, signal));
   }
 
   /**
@@ -65,7 +65,7 @@ export class Healer {
     const fields = { model: name, connector, endpoint: endpoint.url };
     logger.warn({ ...fields, code: found }, 'model is broken, repairing it');
     try {
-      await endpoint.backend.heal?.(model, AbortSignal.any([closing, AbortSignal.timeout(HEAL_TIMEOUT_MS)]));
+      await limited(HEAL_TIMEOUT_MS, closing, async (signal) => endpoint.backend.heal?.(model, signal));
       await this.probe(endpoint);
       endpoint.succeeded();
       this.#pauses.delete(endpoint);

@@ -4,6 +4,7 @@ import type { Logger } from '../logger.js';
 import type { Metrics } from '../metrics.js';
 import { Endpoint } from './endpoint.js';
 import { Healer } from './healer.js';
+import { limited } from './limited.js';
 import type { PoolConfig } from './models.js';
 import { Monitor } from './monitor.js';
 import { Turns } from './turns.js';
@@ -97,8 +98,8 @@ export class Pool {
     let failure: unknown;
     for (const { backend } of this.#endpoints) {
       try {
-        const limited = AbortSignal.any([signal, AbortSignal.timeout(IDENTITY_TIMEOUT_MS)]);
-        const value = `${connector}/${model}@${await backend.fingerprint(model, limited)}`;
+        const print = await limited(IDENTITY_TIMEOUT_MS, signal, (own) => backend.fingerprint(model, own));
+        const value = `${connector}/${model}@${print}`;
         this.#identity = { value, until: performance.now() + IDENTITY_MS };
         return value;
       } catch (error) {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connected, createRedis, type Embedder } from '../../activities/cache/index.js';
-import { model, NEVER, openCache, recordingLogger, request, type TestCache } from '../support/caches.js';
+import { model, never, openCache, recordingLogger, request, type TestCache } from '../support/caches.js';
 import { openEmbedder } from '../support/embedder.js';
 import { type OwnRedis, ownRedis } from '../support/own-redis.js';
 import {
@@ -41,7 +41,7 @@ afterAll(() => {
 
 /** Asks through the cache with a model that answers `text`. */
 const through = (key: string, text: string, more: Parameters<typeof request>[1] = {}, cache = test.cache) =>
-  cache.through(request(key, more), model(text).ask, NEVER);
+  cache.through(request(key, more), model(text).ask, never());
 
 describe('semantic cache on real Redis and MiniLM', () => {
   it('says what it matches with', async () => {
@@ -116,7 +116,7 @@ describe('questions asked at the same time', () => {
     await sleep(100);
     const caches = [test.cache, second.cache];
     const results = await Promise.all(
-      Array.from({ length: 20 }, (_, i) => caches[i % 2]?.through(request(CAPITAL, own), ask, NEVER)),
+      Array.from({ length: 20 }, (_, i) => caches[i % 2]?.through(request(CAPITAL, own), ask, never())),
     );
     expect(calls()).toBe(1);
     expect(results.map((result) => result?.outcome).sort()).toEqual(['miss', ...Array(19).fill('shared')]);
@@ -132,7 +132,7 @@ describe('questions asked at the same time', () => {
         await sleep(200);
         throw failure;
       },
-      NEVER,
+      never(),
     );
     const rejected = expect(first).rejects.toBe(failure);
     await sleep(100);
@@ -151,7 +151,7 @@ describe('questions asked at the same time', () => {
     const connection = open(address('REDIS_URL'));
     await connected(connection, 5_000);
     const dead = openCache(connection, embedder, { leaseMs: 1_000 });
-    const hanging = dead.cache.through(request(CAPITAL, own), () => new Promise(() => undefined), NEVER);
+    const hanging = dead.cache.through(request(CAPITAL, own), () => new Promise(() => undefined), never());
     hanging.catch(() => undefined);
     await sleep(300);
     connection.disconnect();
@@ -164,7 +164,7 @@ describe('questions asked at the same time', () => {
     const own = { tenant: tenant() };
     const { cache } = openCache(redis, embedder, { leaseMs: 300 });
     const { ask, calls } = model('slow', 1_200);
-    const results = await Promise.all([0, 1, 2].map(() => cache.through(request(CAPITAL, own), ask, NEVER)));
+    const results = await Promise.all([0, 1, 2].map(() => cache.through(request(CAPITAL, own), ask, never())));
     expect(calls()).toBe(1);
     expect(results).toHaveLength(3);
   });
@@ -172,7 +172,7 @@ describe('questions asked at the same time', () => {
   it('ends a wait on abort, and after its limit asks by itself', async () => {
     const own = { tenant: tenant() };
     const { cache } = openCache(redis, embedder, { waitMs: 300 });
-    const slow = cache.through(request(CAPITAL, own), model('slow', 1_000).ask, NEVER);
+    const slow = cache.through(request(CAPITAL, own), model('slow', 1_000).ask, never());
     await sleep(150);
     const abort = new AbortController();
     const reason = new Error('cancelled');
@@ -216,7 +216,7 @@ describe('Redis fails', () => {
     server.stall();
     const { ask, calls } = model('from the model');
     const started = performance.now();
-    const results = await Promise.all([1, 2, 3].map(() => cache.through(request(CAPITAL), ask, NEVER)));
+    const results = await Promise.all([1, 2, 3].map(() => cache.through(request(CAPITAL), ask, never())));
     expect(performance.now() - started).toBeLessThan(TIMEOUT_MS + 500);
     expect(results).toEqual(Array(3).fill({ output: { text: 'from the model' }, outcome: 'bypass' }));
     expect(calls()).toBe(3);
@@ -227,7 +227,7 @@ describe('Redis fails', () => {
 
   it('killed in mid-call: the answer comes all the same, and hits return within seconds of a restart', async () => {
     const { cache } = openCache(connection, embedder);
-    const slow = cache.through(request('Who wrote Faust?'), model('Goethe', 400).ask, NEVER);
+    const slow = cache.through(request('Who wrote Faust?'), model('Goethe', 400).ask, never());
     const waiting = through('Who wrote Faust?', 'Goethe himself', {}, cache);
     await sleep(150);
     await server.kill();
@@ -241,6 +241,27 @@ describe('Redis fails', () => {
     await expect.poll(async () => (await through(SAME, 'Paris', {}, cache)).outcome, { timeout: 5_000 }).toBe('hit');
     expect(performance.now() - back).toBeLessThan(2_500);
     expect(rejections).toEqual([]);
+  });
+});
+
+describe('a Redis without vector sets', () => {
+  it('says so and matches exact text only', async () => {
+    const server = await ownRedis(address('REDIS_URL'));
+    await server.start();
+    const admin = open(server.url);
+    await connected(admin, 5_000);
+    // To a user without the commands it is as if they were not there.
+    await admin.call('ACL', 'SETUSER', 'plain', 'on', '>secret', '~*', '+@all', '-vadd', '-vsim', '-vcard');
+    const connection = open(server.url.replace('//', '//plain:secret@'));
+    await connected(connection, 5_000);
+    const { cache } = openCache(connection, embedder);
+    expect(await cache.describe()).toMatch(/^semantic matching off: this Redis has no vector sets \(Redis [\d.]+\)/);
+    expect(await through(CAPITAL, 'Paris', {}, cache)).toMatchObject({ outcome: 'miss' });
+    expect(await through(CAPITAL, 'other', {}, cache)).toEqual({ output: { text: 'Paris' }, outcome: 'hit' });
+    expect(await through(SAME, 'asked', {}, cache)).toEqual({ output: { text: 'asked' }, outcome: 'miss' });
+    admin.disconnect();
+    connection.disconnect();
+    await server.kill();
   });
 });
 

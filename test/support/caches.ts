@@ -60,4 +60,5 @@ export function model(text: string, ms = 0): { ask: () => Promise<JsonObject>; c
   };
 }
 
-export const NEVER: AbortSignal = new AbortController().signal;
+/** A signal that does not abort. */
+export const never = (): AbortSignal => new AbortController().signal;

@@ -5,6 +5,8 @@ import { z } from 'zod';
 import { identify, isAlive, type ProcessIdentity } from './process-identity.js';
 import { readJson, runFolder, writeJson } from './stack-state.js';
 
+const POLL_MS = 100;
+
 const owner = z.object({ pid: z.number(), startTicks: z.number(), program: z.string(), command: z.string() });
 
 /** The lock of a home: two `up` at once would start everything twice. */
@@ -22,8 +24,8 @@ export async function withLock<T>(file: string, onWait: (pid: number) => void, w
     if (holder && isAlive(holder)) {
       if (!told) onWait(holder.pid);
       told = true;
-      await sleep(100);
-    } else if (holder) {
+      await sleep(POLL_MS);
+    } else {
       takeAside(file, holder);
     }
   }
@@ -41,8 +43,9 @@ function tryLock(file: string): boolean {
   try {
     linkSync(draft, file);
     return true;
-  } catch {
-    return false;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
   } finally {
     rmSync(draft, { force: true });
   }
@@ -53,12 +56,12 @@ function readOwner(file: string): ProcessIdentity | undefined {
   return parsed.success ? parsed.data : undefined;
 }
 
-/** Removes a dead owner's lock; puts it back when another process was quicker and the lock is already a living one's. */
-function takeAside(file: string, dead: ProcessIdentity): void {
+/** Removes a lock without a living owner; puts it back when another process was quicker and it is a living one's by now. */
+function takeAside(file: string, dead: ProcessIdentity | undefined): void {
   const aside = `${file}.dead.${process.pid}`;
   try {
     renameSync(file, aside);
-    if (readOwner(aside)?.pid !== dead.pid) linkSync(aside, file);
+    if (readOwner(aside)?.pid !== dead?.pid) linkSync(aside, file);
   } catch {
     // Another process has removed it.
   } finally {

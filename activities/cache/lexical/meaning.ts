@@ -21,6 +21,8 @@ export interface Meaning {
   readonly passive: boolean;
   /** Has `did`, so that a base form in it is a past one. */
   readonly did: boolean;
+  /** Has `the`. */
+  readonly definite: boolean;
   /** Has capital letters, so that small ones tell something. */
   readonly cased: boolean;
 }
@@ -29,20 +31,19 @@ export function meaningOf(tokens: readonly Token[]): Meaning {
   const opening = openingOf(tokens);
   const { rest, numbers } = withoutNumbers(opening.rest);
   const words = rest.map(({ word }) => word);
-  const items = withParticles(withOwners(rest).filter(({ word }) => word !== '')).map(itemOf);
-  const passive = words.some((word) => BE.has(word)) && items.some(({ word }) => isParticiple(word));
+  const read = withParticles(withOwners(rest)).map(itemOf);
+  const hasDo = words.some((word) => DO.has(word));
+  const { focus, tense, items } = settle(opening.focus, tenseOf(words, read), read, hasDo);
   return {
-    numbers,
-    passive,
-    did: words.includes('did'),
-    cased: tokens.some(({ letters }) => letters !== 'plain'),
+    focus,
+    tense,
     count: countOf(words),
-    ...settle(
-      opening.focus,
-      tenseOf(words, items),
-      items,
-      words.some((word) => DO.has(word)),
-    ),
+    numbers,
+    items,
+    passive: words.some((word) => BE.has(word)) && items.some(({ word }) => isParticiple(word)),
+    did: words.includes('did'),
+    definite: words.includes('the'),
+    cased: tokens.some(({ letters }) => letters !== 'plain'),
   };
 }
 
@@ -76,19 +77,20 @@ function withoutNumbers(tokens: readonly Token[]): { rest: Token[]; numbers: str
 function isScaffold(words: readonly string[], at: number): boolean {
   const word = words[at] as string;
   const [previous = '', next = '', afterNext = ''] = [words[at - 1], words[at + 1], words[at + 2]];
+  if (word === 'am' && previous === '#') return false; // five in the morning
   if (ARTICLES.has(word) || BE.has(word)) return true;
-  // `What does a bank do?`: the second one is the verb itself, as is one at the end.
-  if (DO.has(word)) return at < words.length - 1 && words.findIndex((other) => DO.has(other)) === at;
+  // `What does a bank do?`, `who is will smith?`: a verb helps only where no other does, and never at the end.
+  const helps = at < words.length - 1 && !words.slice(0, at).some(isHelper);
+  if (DO.has(word) || word === 'will' || word === 'shall') return helps;
   if (HAVE.has(word)) return isParticiple(next) || (next === 'not' && isParticiple(afterNext));
-  if (word === 'will' || word === 'shall') return true;
-  if (word === 'going') return BE.has(previous) && next === 'to';
-  if (word === 'to') return previous === 'going' && BE.has(words[at - 2] ?? '');
   if (word === 'there') return BE.has(previous) || BE.has(next);
   // `Is it safe to`, `how far is it from`, `what time it is`: this `it` stands for nothing said before.
   if (word === 'it')
     return (BE.has(previous) && opensClause(words, at + 1)) || (BE.has(next) && at + 2 === words.length);
   return false;
 }
+
+const isHelper = (word: string): boolean => BE.has(word) || DO.has(word) || HAVE.has(word) || MODALS.has(word);
 
 const opensClause = (words: readonly string[], at: number): boolean =>
   words[at] === 'from' || words.slice(at, at + 3).includes('to') || words[at] === undefined;
@@ -129,7 +131,6 @@ function withParticles(tokens: readonly Token[]): readonly Token[] {
 
 /** By the first verb that tells; a past form tells where no helping verb stands. */
 function tenseOf(words: readonly string[], items: readonly Item[]): Tense {
-  if (words.some((word, at) => BE.has(word) && words[at + 1] === 'going' && words[at + 2] === 'to')) return 'future';
   for (const word of words) {
     if (word === 'was' || word === 'were' || word === 'did' || word === 'had') return 'past';
     if (BE.has(word) || DO.has(word) || HAVE.has(word)) return 'present';

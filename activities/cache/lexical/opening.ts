@@ -5,9 +5,11 @@ import {
   DO,
   FILLERS,
   FRAMES,
+  GREETINGS,
   HAVE,
   IMPLIED_NOUNS,
   MODALS,
+  PHRASE_ENDS,
   PREPOSITIONS,
   SOFT,
   TELLING,
@@ -48,8 +50,7 @@ function withAliases(tokens: readonly Token[]): Token[] {
       out.push(...alias.to.map((word) => ({ word, letters })));
     } else {
       const token = tokens[at] as Token;
-      // In capitals it is the country; in small letters nobody can tell.
-      out.push(token.word === 'us' && token.letters === 'upper' ? { ...token, word: 'usa' } : token);
+      out.push(token.letters === 'upper' ? { ...token, word: acronymOf(token.word) } : token);
       at += 1;
     }
   }
@@ -62,11 +63,15 @@ type Told = 'explain' | 'tell' | undefined;
 const isDefinite = (tokens: readonly Token[]): boolean =>
   tokens[0]?.word === 'the' || tokens.slice(0, 4).some(({ word }) => word === POSSESSIVE);
 
+/** `US`, `IT`, `WHO` are names where `us`, `it`, `who` are not. */
+const acronymOf = (word: string): string => (word === 'us' ? 'usa' : PHRASE_ENDS.has(word) ? word.toUpperCase() : word);
+
 function withoutFrames(tokens: readonly Token[]): { told: Told; rest: readonly Token[] } {
   let rest = tokens;
   let told: Told;
   for (;;) {
-    const filler = rest.length > 1 && FILLERS.has(rest[0]?.word ?? '');
+    const [first = '', second = ''] = [rest[0]?.word, rest[1]?.word];
+    const filler = rest.length > 1 && (GREETINGS.has(first) || (FILLERS.has(first) && PHRASE_ENDS.has(second)));
     const frame = FRAMES.find((words) => startsWith(rest, words, 0));
     const telling = TELLING.find((words) => startsWith(rest, words, 0) && isTelling(words, rest));
     if (filler) {
@@ -96,7 +101,7 @@ function whOpening(tokens: readonly Token[]): Opening {
   if (wh === 'how') return howOpening(tokens, words);
   if (wh === 'who' || wh === 'whom') return { focus: 'who', rest: tokens.slice(1) };
   if (wh !== 'what' && wh !== 'which') return { focus: wh, rest: tokens.slice(1) };
-  if (next === 'year')
+  if (next === 'year' && ['did', 'was', 'were'].includes(third))
     return {
       focus: 'when',
       rest: tokens.slice(2).filter((token, i, all) => !(i === all.length - 1 && token.word === 'in')),
@@ -106,7 +111,8 @@ function whOpening(tokens: readonly Token[]): Opening {
       focus: 'time',
       rest: tokens.slice(2).filter((token, i, all) => !(i === all.length - 1 && token.word === 'at')),
     };
-  if (next === 'team' || next === 'person') return { focus: 'who', rest: tokens.slice(2) };
+  if (next === 'person' || (next === 'team' && ['won', 'wins'].includes(third)))
+    return { focus: 'who', rest: tokens.slice(2) };
   const way = /^(?:what is|which is) (?:the|a) (?:(?:best|right|proper|correct|good) )?way to /.exec(
     `${words.slice(0, 7).join(' ')} `,
   )?.[0];

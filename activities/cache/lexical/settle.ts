@@ -19,9 +19,9 @@ export function settle(focus: string, tense: Tense, items: readonly Item[], hasD
   if (adjective !== undefined && Object.hasOwn(MEASURES, adjective)) {
     return { focus: `measure:${MEASURES[adjective]}`, tense, items };
   }
-  // `How much does it cost`, `what does it cost`.
+  // `How much does it cost`, `what does it cost`; not `what is the opportunity cost`.
   const cost = items.findIndex(({ word }) => word === 'cost' || word === 'costs');
-  if ((focus === 'how:much' || focus === 'what') && cost > 0 && items[cost - 1]?.word !== 'of') {
+  if ((focus === 'how:much' || focus === 'what') && hasDo && cost > 0) {
     return { focus: 'measure:price', tense, items: items.toSpliced(cost, 1) };
   }
   if (focus === 'what' && first && MEASURE_NOUNS.has(first.word)) {

@@ -37,7 +37,9 @@ export const WH = set('what which who whom whose when where why how');
 /** Words of a question that say how it is put, not what it asks. Dropped wherever they stand. */
 export const SOFT = set('please kindly');
 /** Said before the question proper. */
-export const FILLERS = set('hey hi hello ok okay so um uh well please and excuse');
+export const GREETINGS = set('hey hi hello ok okay um uh');
+/** The same, where a question follows: `well water` is no filler. */
+export const FILLERS = set('so well and');
 
 /** Openings that ask for an answer without being part of the question; longest first where one begins another. */
 export const FRAMES: readonly (readonly string[])[] = [
@@ -76,9 +78,9 @@ const SYNONYMS: ReadonlyMap<string, string> = new Map(
    |begin start commence|buy purchase|fix repair mend|car automobile|film movie|doctor physician|child kid|picture photo photograph
    |cellphone smartphone|tv television telly|airplane aeroplane plane|bike bicycle|holiday vacation|journey trip|symptom sign
    |medicine medication|illness disease sickness|shop store|job occupation|wage salary|happen occur|delete erase
-   |need require|advantage benefit|disadvantage drawback|reply respond|kilogram kg kilo|gram g|milligram mg|lb lbs
-   |ounce oz|kilometre kilometer km|metre meter m|centimetre centimeter cm|millimetre millimeter mm|mile mi|litre liter l
-   |millilitre milliliter ml|hour hr hrs h|minute mins|celsius centigrade|colour color|centre center|theatre theater|favourite favorite
+   |need require|advantage benefit|disadvantage drawback|reply respond|kilogram kg kilo|milligram mg|lb lbs
+   |ounce oz|kilometre kilometer km|metre meter|centimetre centimeter cm|millimetre millimeter mm|mile mi|litre liter
+   |millilitre milliliter ml|hour hr hrs|minute mins|celsius centigrade|colour color|centre center|theatre theater|favourite favorite
    |usa america|uk britain|switch turn|mum mom mother|dad father|grandma grandmother|grandpa grandfather|photosynthesise photosynthesize
    |aluminium aluminum|grey gray|autumn fall|underground subway metro|petrol gasoline|biscuit cookie|error mistake
    |maximum max|assist help|kind type sort|telephone phone`
@@ -119,6 +121,8 @@ export const ALIASES: ReadonlyMap<string, readonly Alias[]> = byFirstWord([
   ['the uk', 'uk'],
   ['mobile phone', 'cellphone'],
   ['cell phone', 'cellphone'],
+  ['a few', 'several'],
+  ['a little', 'somewhat'],
   ['on earth', 'in world'],
   ['on the planet', 'in world'],
   ['take place', 'happen'],

@@ -6,13 +6,15 @@ const LONGEST_MS = 3_600_000;
  * (RFC 9110, 10.2.3). `now`: ms since the epoch.
  */
 export function retryAfterMs(headers: { get(name: string): string | null }, now: number): number | undefined {
-  const ms = headers.get('retry-after-ms')?.trim();
-  const after = headers.get('retry-after')?.trim();
-  for (const wait of [
-    ms ? Number(ms) : undefined,
-    after ? (/^[\d.]+$/.test(after) ? Number(after) * 1_000 : Date.parse(after) - now) : undefined,
-  ]) {
-    if (wait !== undefined && Number.isFinite(wait)) return Math.min(Math.max(0, Math.round(wait)), LONGEST_MS);
-  }
-  return undefined;
+  const wait = number(headers.get('retry-after-ms'), 1) ?? after(headers.get('retry-after')?.trim() ?? '', now);
+  return wait === undefined ? undefined : Math.min(Math.max(0, Math.round(wait)), LONGEST_MS);
 }
+
+function after(value: string, now: number): number | undefined {
+  if (!value.endsWith('GMT')) return number(value, 1_000);
+  const date = Date.parse(value);
+  return Number.isNaN(date) ? undefined : date - now;
+}
+
+const number = (value: string | null, unitMs: number): number | undefined =>
+  value !== null && /^\d+(\.\d+)?$/.test(value) ? Number(value) * unitMs : undefined;

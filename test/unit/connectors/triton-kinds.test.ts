@@ -3,7 +3,13 @@ import type { TritonClient } from '../../../activities/connectors/triton/client.
 import { embed } from '../../../activities/connectors/triton/embed.js';
 import type { ModelKind } from '../../../activities/connectors/triton/kinds.js';
 import { synthesize } from '../../../activities/connectors/triton/synthesize.js';
-import { fp32Tensor, readFp32, readText, type Tensor, textTensor } from '../../../activities/connectors/triton/tensors.js';
+import {
+  fp32Tensor,
+  readFp32,
+  readText,
+  type Tensor,
+  textTensor,
+} from '../../../activities/connectors/triton/tensors.js';
 import { transcribe } from '../../../activities/connectors/triton/transcribe.js';
 import type { Artifact } from '../../../pipelines/artifact.js';
 import type { Json, JsonObject } from '../../../pipelines/json.js';
@@ -150,8 +156,8 @@ describe('synthesize', () => {
   });
 
   it('refuses a voice that changes its rate in mid-text', async () => {
-    let rate = 8_000;
-    const model = () => voice((rate += 8_000), 10)();
+    const rates = [16_000, 24_000];
+    const model = () => voice(rates.shift() ?? 0, 10)();
     await expect(run(synthesize, { text: 'x '.repeat(400) }, model)).rejects.toMatchObject({ code: 'INVALID_OUTPUT' });
   });
 });

@@ -26,6 +26,11 @@ async function cut(samples: Float32Array, size = 4_096): Promise<Float32Array[]>
 
 const seconds = (parts: Float32Array[]): number[] => parts.map(({ length }) => length / SECOND);
 
+/** Whether two lists of windows hold the same samples. */
+const same = (a: Float32Array[], b: Float32Array[]): boolean => bytes(a).equals(bytes(b)); // vitest's comparison takes seconds for a million samples
+const bytes = (parts: Float32Array[]): Buffer =>
+  Buffer.concat(parts.map((part) => Buffer.from(part.buffer, part.byteOffset, part.byteLength)));
+
 describe('windows of audio', () => {
   it('gives none for no audio', async () => {
     expect(await cut(new Float32Array(0))).toEqual([]);
@@ -57,7 +62,7 @@ describe('windows of audio', () => {
         expect(part).toBeLessThanOrEqual(30);
         expect(part).toBeGreaterThanOrEqual(0.5);
       }
-      expect(Buffer.concat(parts.map((part) => Buffer.from(part.buffer)))).toEqual(Buffer.from(samples.buffer));
+      expect(same(parts, [samples])).toBe(true);
     },
   );
 
@@ -72,7 +77,8 @@ describe('windows of audio', () => {
     const [first, ...rest] = await cut(samples);
     const resumed: Float32Array[] = [];
     for await (const window of windows(skip(chunked(samples, 5_000), first?.length ?? 0))) resumed.push(window.slice());
-    expect(resumed).toEqual(rest);
+    expect(seconds(resumed)).toEqual(seconds(rest));
+    expect(same(resumed, rest)).toBe(true);
   });
 
   it('skips everything when resumed behind the end', async () => {

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { RunDocument } from '../../../gateway/index.js';
+import type { Json } from '../../../pipelines/json.js';
 import { type TestGateway, testGateway } from '../../support/test-gateway.js';
 import { wavFile } from '../../support/wav-samples.js';
 
@@ -9,7 +10,7 @@ const wav = wavFile({ seconds: 3 });
 beforeEach(async () => {
   gateway = await testGateway();
   gateway.temporal.onStart = (started) => {
-    const { speech } = started.options.args[0] as Record<string, never>;
+    const speech = started.options.args[0].speech as Json;
     started.end({ output: { heard: speech, parts: [speech], text: 'x' }, stages: [] });
   };
   const response = await gateway.app.inject({
@@ -26,6 +27,7 @@ const get = (name: string, headers: Record<string, string> = {}, method: 'GET' |
   gateway.app.inject({ method, url: `/v1/runs/${run.id}/artifacts/${name}`, headers });
 
 test('media of a run is served, whole', async () => {
+  const { sha256 } = (run as unknown as { output: { heard: { sha256: string } } }).output.heard;
   expect(run.output).toMatchObject({
     heard: { mime: 'audio/wav', href: `/v1/runs/${run.id}/artifacts/heard` },
     parts: [{ href: `/v1/runs/${run.id}/artifacts/parts.0` }],
@@ -39,7 +41,7 @@ test('media of a run is served, whole', async () => {
       'content-length': String(wav.length),
       'accept-ranges': 'bytes',
       'content-disposition': `inline; filename="${name}.wav"`,
-      etag: `"${(run.output?.heard as { sha256: string }).sha256}"`,
+      etag: `"${sha256}"`,
     });
   }
 });

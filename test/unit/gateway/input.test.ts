@@ -355,7 +355,7 @@ describe('an input is refused', () => {
 
 test('another tenant’s artifact does not exist', async () => {
   const first = await json({ speech: { base64: wav.toString('base64') } }, 'listen', { 'millrace-tenant': 'acme' });
-  const { uri } = inputOf(first)?.speech as { uri: string };
+  const { uri } = (first.json() as { input: { speech: { uri: string } } }).input.speech;
   expect((await json({ speech: { uri } })).json()).toMatchObject(refusal(404, 'ARTIFACT_NOT_FOUND', 'speech'));
   expect((await json({ speech: { uri } }, 'listen', { 'millrace-tenant': 'acme' })).statusCode).toBe(202);
 });

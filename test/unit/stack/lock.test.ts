@@ -38,11 +38,21 @@ describe('the lock of a home', () => {
     const waited: number[] = [];
     expect(
       await withLock(
-        home,
+        homeLock(home),
         (pid) => waited.push(pid),
         async () => 'done',
       ),
     ).toBe('done');
     expect(waited).toEqual([]);
+  });
+
+  it('is taken over when it cannot be understood, as one of another release', async () => {
+    writeJson(homeLock(home), { process: 1 });
+    const done = withLock(
+      homeLock(home),
+      () => undefined,
+      async () => 'done',
+    );
+    expect(await done).toBe('done');
   });
 });

@@ -1,0 +1,60 @@
+import { messageOf } from '../../pipelines/errors.js';
+import { within } from './abortable.js';
+import type { Embedder } from './embedder.js';
+
+/**
+ * How long a fingerprint is believed. It changes when an embedder's weights do, which is a deployment; within this time
+ * of one, vectors of old and new weights may meet in one set. They are then as good as unrelated, so that costs hits,
+ * not correctness.
+ */
+const BELIEVED_MS = 10_000;
+
+/** An embedder did not answer, or there is none of this name. */
+export class EmbedderFailure extends Error {
+  constructor(name: string, cause: unknown) {
+    super(`embedder ${name}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** The embedding of a lookup's text, asked for when first needed. */
+export type Vector = (signal: AbortSignal) => Promise<Float32Array>;
+
+/** Embedders by name. Every call ends within a time and throws an `EmbedderFailure`, or the signal's reason. */
+export class Embedders {
+  readonly #embedderFor: (name: string) => Embedder;
+  readonly #timeoutMs: number;
+  readonly #known = new Map<string, { readonly fingerprint: string; readonly until: number }>();
+
+  constructor(embedderFor: (name: string) => Embedder, timeoutMs: number) {
+    this.#embedderFor = embedderFor;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  async fingerprint(name: string, signal: AbortSignal): Promise<string> {
+    const known = this.#known.get(name);
+    if (known && performance.now() < known.until) return known.fingerprint;
+    const fingerprint = await this.#ask(name, signal, (embedder, own) => embedder.fingerprint(own));
+    this.#known.set(name, { fingerprint, until: performance.now() + BELIEVED_MS });
+    return fingerprint;
+  }
+
+  vectorOf(name: string, text: string): Vector {
+    let vector: Promise<Float32Array> | undefined;
+    return (signal) => {
+      vector ??= this.#ask(name, signal, (embedder, own) => embedder.embed(text, own));
+      return vector;
+    };
+  }
+
+  async #ask<T>(
+    name: string,
+    signal: AbortSignal,
+    call: (embedder: Embedder, signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    try {
+      return await within(this.#timeoutMs, 'its answer', signal, async (own) => call(this.#embedderFor(name), own));
+    } catch (error) {
+      throw signal.aborted ? signal.reason : new EmbedderFailure(name, error);
+    }
+  }
+}

@@ -1,0 +1,155 @@
+import { once } from 'node:events';
+import { type ClientRequest, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, expect, test } from 'vitest';
+import { type TestGateway, testGateway } from '../../support/test-gateway.js';
+import { wavFile, wavOf } from '../../support/wav-samples.js';
+
+let gateway: TestGateway;
+afterEach(() => gateway.close());
+
+async function serve(...options: Parameters<typeof testGateway>): Promise<number> {
+  gateway = await testGateway(...options);
+  await gateway.app.listen({ port: 0, host: '127.0.0.1' });
+  return (gateway.app.server.address() as AddressInfo).port;
+}
+
+const RUNS = '/v1/pipelines/listen/runs';
+const wav = wavFile({ seconds: 3 });
+
+/** Sends a head and some bytes of a body, and leaves the rest to the test. */
+function begin(port: number, bytes: Buffer, headers: Record<string, string>, path = RUNS): ClientRequest {
+  const sent = request({ port, host: '127.0.0.1', path, method: 'POST', headers });
+  sent.on('error', () => {});
+  sent.write(bytes);
+  return sent;
+}
+
+async function answer(sent: ClientRequest): Promise<{ status: number; body: Record<string, unknown> }> {
+  const [response] = await once(sent, 'response');
+  const parts: Buffer[] = [];
+  for await (const part of response) parts.push(part as Buffer);
+  return { status: response.statusCode, body: JSON.parse(Buffer.concat(parts).toString()) };
+}
+
+async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (const end = Date.now() + 3_000; !(await condition()); await sleep(10)) {
+    if (Date.now() > end) throw new Error('did not come true within 3 s');
+  }
+}
+
+const healthy = async (port: number) => {
+  const response = await fetch(`http://127.0.0.1:${port}${RUNS}`, {
+    method: 'POST',
+    headers: { 'content-type': 'audio/wav' },
+    body: wav,
+  });
+  expect(response.status).toBe(202);
+};
+
+const form = (part: Buffer) =>
+  Buffer.concat([Buffer.from('--b\r\nContent-Disposition: form-data; name="speech"; filename="a.wav"\r\n\r\n'), part]);
+
+test.each([
+  ['a bare file', { 'content-type': 'audio/wav' }, wav.subarray(0, 20_000)],
+  ['a form', { 'content-type': 'multipart/form-data; boundary=b' }, form(wav.subarray(0, 20_000))],
+])('a client that leaves in the middle of %s leaves nothing behind', async (_, headers, bytes) => {
+  const port = await serve();
+  const sent = begin(port, bytes, headers);
+  await until(async () => (await gateway.incoming()).length === 1);
+  sent.destroy();
+  await until(async () => (await gateway.incoming()).length === 0);
+  await until(() => gateway.lines.length === 1);
+  expect(gateway.lines[0]).toMatchObject({ status: 499, code: 'REQUEST_ABORTED' });
+  expect(gateway.temporal.runs.size).toBe(0);
+  await healthy(port);
+});
+
+test.each([
+  ['a bare file', { 'content-type': 'audio/wav' }, wav.subarray(0, 20_000)],
+  ['a file of a form', { 'content-type': 'multipart/form-data; boundary=b' }, form(wav.subarray(0, 20_000))],
+  ['a form before its first part', { 'content-type': 'multipart/form-data; boundary=b' }, Buffer.from('--b\r\n')],
+])('%s that stops arriving is given up', async (_, headers, bytes) => {
+  const port = await serve({ uploadTimeoutMs: 300 });
+  const { status, body } = await answer(begin(port, bytes, headers));
+  expect(status).toBe(408);
+  expect(body).toMatchObject({ code: 'REQUEST_TIMEOUT' });
+  await until(async () => (await gateway.incoming()).length === 0);
+  await healthy(port);
+});
+
+test('a file above the limit is refused while it is being sent, and the client sees why', async () => {
+  const port = await serve();
+  const header = wavOf(Buffer.alloc(0), { dataSize: 0xffffffff });
+  const sent = begin(port, header, { 'content-type': 'audio/wav', 'transfer-encoding': 'chunked' });
+  const answered = answer(sent);
+  for (let i = 0; i < 300 && !sent.destroyed; i++) sent.write(Buffer.alloc(10_000)); // 3 MB; the limit is 200 kB
+  const { status, body } = await answered;
+  sent.destroy();
+  expect(status).toBe(413);
+  expect(body).toMatchObject({ code: 'BODY_TOO_LARGE', errors: [{ field: 'speech' }] });
+  await until(async () => (await gateway.incoming()).length === 0);
+  await healthy(port);
+});
+
+test.each([
+  ['an unknown pipeline', '/v1/pipelines/nope/runs', 404],
+  ['an unknown path', '/v1/nope', 404],
+  ['an announced length above the limit', RUNS, 413],
+])('a large body for %s is refused unread, and the client sees why', async (_, path, expected) => {
+  const port = await serve();
+  const response = await fetch(`http://127.0.0.1:${port}${path}`, {
+    method: 'POST',
+    headers: { 'content-type': 'audio/wav' },
+    body: Buffer.alloc(5_000_000),
+  });
+  expect(response.status).toBe(expected);
+  await healthy(port);
+});
+
+test('40 MB stream through in bounded memory', async () => {
+  const port = await serve({ maxAudioBytes: 64 * 1024 * 1024 });
+  global.gc?.();
+  const before = process.memoryUsage.rss();
+  const header = wavOf(Buffer.alloc(0), { sampleRate: 48_000, dataSize: 40_000_000 });
+  const sent = begin(port, header, { 'content-type': 'audio/wav' });
+  const answered = answer(sent);
+  let most = 0;
+  for (let i = 0; i < 400; i++) {
+    if (!sent.write(Buffer.alloc(100_000))) await once(sent, 'drain');
+    most = Math.max(most, process.memoryUsage.rss());
+  }
+  sent.end();
+  expect((await answered).body).toMatchObject({ input: { speech: { bytes: 40_000_044, sampleRate: 48_000 } } });
+  expect(most - before).toBeLessThan(60e6); // client and server share this process
+}, 20_000);
+
+test.each([
+  ['no HTTP', 'hello\r\n\r\n'],
+  ['a header too large', `GET /healthz HTTP/1.1\r\nhost: x\r\nx: ${'a'.repeat(20_000)}\r\n\r\n`],
+])('%s gets a problem body', async (_, bytes) => {
+  const port = await serve();
+  const socket = connect(port, '127.0.0.1');
+  socket.write(bytes);
+  let text = '';
+  for await (const part of socket) text += String(part);
+  expect(text).toMatch(/^HTTP\/1\.1 400 Bad Request\r\nContent-Type: application\/problem\+json/);
+  expect(text).toContain('"code":"INVALID_HEADER"');
+  await healthy(port);
+});
+
+test('a client that leaves while it waits does not end its run', async () => {
+  const port = await serve({ maxWaitMs: 10_000 });
+  const sent = begin(port, wav, {
+    'content-type': 'audio/wav',
+    prefer: 'wait=10',
+    'content-length': String(wav.length),
+  });
+  await until(() => gateway.temporal.runs.size === 1);
+  sent.destroy();
+  await until(() => gateway.lines.length > 0);
+  expect(gateway.lines.at(-1)).toMatchObject({ status: 499, runId: gateway.temporal.only().options.workflowId });
+  expect(gateway.temporal.only().status).toBe('RUNNING');
+});
