@@ -30,7 +30,8 @@ const OF_THE_BODY = ['etag', 'accept-ranges', 'content-disposition', 'content-le
 export async function createGateway(deps: GatewayDeps): Promise<FastifyInstance> {
   const app = fastify({
     loggerInstance: deps.logger as FastifyBaseLogger,
-    logController: new LogController({ disableRequestLogging: true }), // `observeRequests` writes one line instead
+    // `observeRequests` writes one line a request instead.
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     genReqId: () => randomUUID(),
     requestTimeout: deps.limits.uploadTimeoutMs,
     routerOptions: { maxParamLength: MOST_PARAMETER_CHARACTERS },

@@ -1,6 +1,9 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Histogram, type Registry } from 'prom-client';
 
+/** nginx's status, in logs only, for a client that did not wait for its answer. */
+const CLIENT_LEFT = 499;
+
 /** What is known of a request besides HTTP, for its log line. */
 export interface RequestNotes {
   tenant?: string;
@@ -33,15 +36,15 @@ export function observeRequests(app: FastifyInstance, registry: Registry): void 
     request.notes = {};
     reply.header('x-request-id', request.id);
     let seen = false;
-    const end = () => {
+    const end = (status: number) => {
       if (seen) return;
       seen = true;
-      // A connection that closes before the answer was written never gave the client this status.
-      const status = reply.raw.writableFinished ? reply.statusCode : 499;
       seconds.observe({ route: routeOf(request), method: request.method, status }, reply.elapsedTime / 1000);
       log(request, status, reply.elapsedTime);
     };
-    reply.raw.once('finish', end).once('close', end);
+    reply.raw.once('finish', () => end(reply.statusCode));
+    // Closed before the answer was written: the client never saw its status.
+    reply.raw.once('close', () => end(reply.raw.writableEnded ? reply.statusCode : CLIENT_LEFT));
     done();
   });
 }
@@ -51,9 +54,9 @@ const routeOf = (request: FastifyRequest): string =>
   request.is404 ? 'unmatched' : (request.routeOptions.url ?? 'unmatched');
 
 function log(request: FastifyRequest, status: number, elapsedMs: number): void {
-  const { tenant, runId, code, error } = request.notes;
+  const { tenant, runId, error } = request.notes;
+  const code = status === CLIENT_LEFT ? 'REQUEST_ABORTED' : request.notes.code;
   const fields = {
-    requestId: request.id,
     method: request.method,
     path: request.url.split('?', 1)[0],
     status,

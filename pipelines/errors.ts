@@ -40,7 +40,7 @@ export const ERRORS = {
   RANGE_NOT_SATISFIABLE: { status: 416, retry: 'never', title: 'The artifact has no bytes in the requested range.' },
   REQUEST_TIMEOUT: { status: 408, retry: 'never', title: 'The request did not arrive in time.' },
   // Only ever seen in logs: nobody is left to answer. The status is nginx's for the same case.
-  REQUEST_ABORTED: { status: 499, retry: 'never', title: 'The client left before its request had arrived.' },
+  REQUEST_ABORTED: { status: 499, retry: 'never', title: 'The client left before it was answered.' },
   // While a pipeline is written or loaded.
   INVALID_PIPELINE: { status: 500, retry: 'never', title: 'The pipeline definition is not valid.' },
   INVALID_SETTING: { status: 500, retry: 'never', title: 'A setting is not valid.' },

@@ -45,8 +45,8 @@ export class TemporalHost implements Host {
     }
   }
 
-  async wait(ms: number): Promise<void> {
-    await sleep(ms);
+  async wait(ms: number, what: string): Promise<void> {
+    await sleep(ms, { summary: what });
   }
 
   async signal(name: string): Promise<Json> {

@@ -23,6 +23,8 @@ export class Endpoint {
   usedAt = Number.NEGATIVE_INFINITY;
   /** When a call last succeeded. */
   succeededAt = Number.NEGATIVE_INFINITY;
+  /** When a canary last found the model working, or working again. */
+  verifiedAt = Number.NEGATIVE_INFINITY;
   #coolUntil = 0;
   #coolMs = 0;
   #healingSince: number | undefined;
@@ -58,6 +60,11 @@ export class Endpoint {
     this.succeededAt = performance.now();
     this.#coolUntil = 0;
     this.#coolMs = 0;
+  }
+
+  verified(): void {
+    this.verifiedAt = performance.now();
+    this.succeeded();
   }
 
   /** Keeps traffic away for a while if the error says that others would do better. */

@@ -67,7 +67,7 @@ export class Healer {
     try {
       await limited(HEAL_TIMEOUT_MS, closing, async (signal) => endpoint.backend.heal?.(model, signal));
       await this.probe(endpoint);
-      endpoint.succeeded();
+      endpoint.verified();
       this.#pauses.delete(endpoint);
       metrics.heals.inc({ connector, model: name, endpoint: endpoint.url, outcome: 'ok' });
       logger.info({ ...fields, ms: Math.round(performance.now() - started) }, 'model repaired');
@@ -87,7 +87,7 @@ export class Healer {
   async #failure(endpoint: Endpoint): Promise<ErrorCode | 'no answer' | undefined> {
     try {
       await this.probe(endpoint);
-      endpoint.succeeded();
+      endpoint.verified();
       return undefined;
     } catch (error) {
       return error instanceof MillraceError ? error.code : 'no answer';

@@ -47,7 +47,7 @@ export class Monitor {
     try {
       await healer.probe(endpoint);
       this.#lastCode = undefined;
-      endpoint.succeeded();
+      endpoint.verified();
     } catch (error) {
       endpoint.failed(error);
       this.#lastCode = error instanceof MillraceError ? error.code : undefined;

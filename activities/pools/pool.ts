@@ -58,12 +58,6 @@ export class Pool {
     }
   }
 
-  /** The connector's name, and the labels of the devices joined by `,`. */
-  get description(): { readonly connector: string; readonly device: string } {
-    const devices = new Set(this.#endpoints.map(({ device }) => device));
-    return { connector: this.#config.connector, device: [...devices].join(',') };
-  }
-
   /**
    * One call: waits for room, then runs `work` with the backend of the endpoint chosen, once. Throws what `work` throws, or
    * the signal's reason if it aborts while waiting.
@@ -72,6 +66,7 @@ export class Pool {
     const endpoint = await this.#turns.acquire(signal);
     const { url, device } = endpoint;
     this.#gauge(endpoint);
+    const startedAt = performance.now();
     let code = 'ok';
     try {
       const result = await work(endpoint.backend, { model: this.#config.model, url, device });
@@ -79,7 +74,7 @@ export class Pool {
       return result;
     } catch (error) {
       code = signal.aborted ? 'aborted' : error instanceof MillraceError ? error.code : 'INTERNAL';
-      if (!signal.aborted) this.#failed(endpoint, error);
+      if (!signal.aborted) this.#failed(endpoint, error, startedAt);
       throw error;
     } finally {
       this.#metrics.backendCalls.inc({ connector: this.#config.connector, model: this.#name, endpoint: url, code });
@@ -118,8 +113,10 @@ export class Pool {
     this.#closing.abort(new Error(`pool ${this.#name} is closed`));
   }
 
-  #failed(endpoint: Endpoint, error: unknown): void {
+  #failed(endpoint: Endpoint, error: unknown, startedAt: number): void {
     endpoint.failed(error);
+    // Calls that waited for a dead process fail one by one, long after the model was repaired: that is old news.
+    if (startedAt < endpoint.verifiedAt) return;
     if (error instanceof MillraceError && errorRow(error.code).retry === 'heal') this.#healer.start(endpoint);
   }
 

@@ -45,11 +45,6 @@ export class Pools {
     throw new MillraceError('MODEL_NOT_CONFIGURED', `no pool serves a model "${name}" (configured: ${known})`);
   }
 
-  /** How a placement names the pool. Throws `MODEL_NOT_CONFIGURED`. */
-  describe(name: string): { readonly connector: string; readonly device: string } {
-    return this.get(name).description;
-  }
-
   /** Ends canaries and repairs and closes every client; calls still in flight fail. */
   close(): void {
     for (const pool of this.#pools.values()) pool.close();

@@ -17,10 +17,6 @@ export class Turns {
     this.#endpoints = endpoints;
   }
 
-  get waiting(): number {
-    return this.#waiting.length;
-  }
-
   /** A place at an endpoint, to be given back with `release`. Rejects with the signal's reason when it aborts. */
   acquire(signal: AbortSignal): Promise<Endpoint> {
     return new Promise((resolve, reject) => {

@@ -18,7 +18,12 @@ const TIMEOUT_MS = 250;
 const CAPITAL = 'What is the capital of France?';
 const SAME = 'Which city is the capital of France?';
 
-const open = (url: string): Redis => createRedis({ url, timeoutMs: TIMEOUT_MS, logger: recordingLogger().logger });
+const opened: Redis[] = [];
+function open(url: string): Redis {
+  const connection = createRedis({ url, timeoutMs: TIMEOUT_MS, logger: recordingLogger().logger });
+  opened.push(connection);
+  return connection;
+}
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 /** A tenant that no other test has used. */
 const tenant = () => `t-${randomUUID()}`;
@@ -35,7 +40,7 @@ beforeAll(async () => {
 });
 
 afterAll(() => {
-  redis.disconnect();
+  for (const connection of opened) connection.disconnect();
   embedder.close();
 });
 
@@ -103,7 +108,7 @@ describe('semantic cache on real Redis and MiniLM', () => {
     const entries = await redis.keys(`*${own.tenant}*:entry:*`);
     await redis.del(...entries);
     await through('Who is number 9?', '9', own);
-    expect(await redis.call('VCARD', vectors)).toBeLessThanOrEqual(4);
+    expect(await redis.call('VCARD', vectors)).toBeLessThanOrEqual(5);
     expect(await through('Tell me who is number 9', 'other', own)).toMatchObject({ outcome: 'hit' });
   });
 });
@@ -145,8 +150,6 @@ describe('questions asked at the same time', () => {
 
   it('hands over when the lease of a dead worker expires', async () => {
     const own = { tenant: tenant() };
-    const dying = openCache(open(address('REDIS_URL')), embedder);
-    await sleep(100);
     // A worker that dies: its connection is gone, it neither renews nor releases.
     const connection = open(address('REDIS_URL'));
     await connected(connection, 5_000);
@@ -156,7 +159,7 @@ describe('questions asked at the same time', () => {
     await sleep(300);
     connection.disconnect();
     const started = performance.now();
-    expect(await through(CAPITAL, 'Paris', own, dying.cache)).toMatchObject({ outcome: 'miss' });
+    expect(await through(CAPITAL, 'Paris', own)).toMatchObject({ outcome: 'miss' });
     expect(performance.now() - started).toBeLessThan(2_500);
   });
 
@@ -206,7 +209,6 @@ describe('Redis fails', () => {
 
   afterAll(async () => {
     process.off('unhandledRejection', onRejection);
-    connection.disconnect();
     await server.kill();
   });
 
@@ -217,7 +219,7 @@ describe('Redis fails', () => {
     const { ask, calls } = model('from the model');
     const started = performance.now();
     const results = await Promise.all([1, 2, 3].map(() => cache.through(request(CAPITAL), ask, never())));
-    expect(performance.now() - started).toBeLessThan(TIMEOUT_MS + 500);
+    expect(performance.now() - started).toBeLessThan(TIMEOUT_MS + 1_000);
     expect(results).toEqual(Array(3).fill({ output: { text: 'from the model' }, outcome: 'bypass' }));
     expect(calls()).toBe(3);
     expect(warnings).toHaveLength(1);
@@ -235,7 +237,7 @@ describe('Redis fails', () => {
     expect(await waiting).toEqual({ output: { text: 'Goethe himself' }, outcome: 'bypass' });
     const started = performance.now();
     expect(await through(CAPITAL, 'down', {}, cache)).toMatchObject({ outcome: 'bypass' });
-    expect(performance.now() - started).toBeLessThan(TIMEOUT_MS + 250);
+    expect(performance.now() - started).toBeLessThan(TIMEOUT_MS + 1_000);
     await server.start();
     const back = performance.now();
     await expect.poll(async () => (await through(SAME, 'Paris', {}, cache)).outcome, { timeout: 5_000 }).toBe('hit');
@@ -259,8 +261,6 @@ describe('a Redis without vector sets', () => {
     expect(await through(CAPITAL, 'Paris', {}, cache)).toMatchObject({ outcome: 'miss' });
     expect(await through(CAPITAL, 'other', {}, cache)).toEqual({ output: { text: 'Paris' }, outcome: 'hit' });
     expect(await through(SAME, 'asked', {}, cache)).toEqual({ output: { text: 'asked' }, outcome: 'miss' });
-    admin.disconnect();
-    connection.disconnect();
     await server.kill();
   });
 });
@@ -289,7 +289,7 @@ describe('question pairs with real embeddings', () => {
     for (const [name, pairs] of Object.entries(sets)) {
       const hit = hits(await outcomes(pairs)).length;
       process.stderr.write(`paraphrases ${name}: ${hit} hits of ${pairs.length}\n`);
-      expect(hit / pairs.length).toBeGreaterThanOrEqual(0.4);
+      expect(hit / pairs.length).toBeGreaterThanOrEqual(0.5);
     }
   });
 });

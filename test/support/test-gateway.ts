@@ -45,7 +45,7 @@ export interface TestGateway {
   readonly app: FastifyInstance;
   readonly temporal: FakeTemporal;
   readonly deps: GatewayDeps;
-  /** Log lines, parsed. */
+  /** Log lines of requests, parsed. */
   readonly lines: Record<string, unknown>[];
   /** Files of puts in progress. */
   incoming(): Promise<string[]>;
@@ -60,6 +60,10 @@ export async function testGateway(
   const root = await mkdtemp(path.join(tmpdir(), 'millrace-gateway-'));
   const temporal = new FakeTemporal();
   const lines: Record<string, unknown>[] = [];
+  const keep = (text: string) => {
+    const line = JSON.parse(text) as Record<string, unknown>;
+    if ('method' in line) lines.push(line);
+  };
   const deps: GatewayDeps = {
     pipelines: [listen, compare, greet],
     placementOf: () => ({ echo: { connector: 'code', device: 'cpu0', queue: 'millrace' } }),
@@ -69,7 +73,7 @@ export async function testGateway(
     readiness: {},
     limits: { maxAudioBytes: 200_000, maxJsonBytes: 100_000, maxWaitMs: 2_000, uploadTimeoutMs: 5_000, ...limits },
     uiUrl: (workflowId, runId) => `http://ui.test/workflows/${workflowId}/${runId}`,
-    logger: pino({ level: 'info' }, { write: (line: string) => lines.push(JSON.parse(line)) }),
+    logger: pino({ level: 'info' }, { write: keep }),
     registry: new Registry(),
     ...change,
   };

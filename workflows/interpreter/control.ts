@@ -12,7 +12,8 @@ async function approve(stage: StagePlan, _input: JsonObject, host: Host): Promis
   const { timeoutMs, otherwise } = stage.with as { timeoutMs: number; otherwise: boolean };
   const output = await host.race<JsonObject>([
     (inner) => decision(`approve/${stage.id}`, inner),
-    (inner) => inner.wait(timeoutMs).then(() => ({ approved: otherwise, by: 'timeout' })),
+    (inner) =>
+      inner.wait(timeoutMs, `${stage.id}: approval timeout`).then(() => ({ approved: otherwise, by: 'timeout' })),
   ]);
   return { output, endpoint: '', device: '', attempt: 1, cache: 'off', queueMs: 0, runMs: 0 };
 }

@@ -26,7 +26,7 @@ export async function interpret(input: JsonObject, context: RunContext, host: Ho
   try {
     const output = await host.race([
       (inner) => runStages(input, context, inner, table),
-      (inner) => inner.wait(plan.deadlineMs).then(() => expired(plan)),
+      (inner) => inner.wait(plan.deadlineMs, 'deadline').then(() => expired(plan)),
     ]);
     return { output, stages: table.rows };
   } catch (error) {

@@ -39,28 +39,16 @@ export class StageTable {
   }
 }
 
-const COLUMNS = [
-  'stage',
-  'connector',
-  'model',
-  'endpoint / device',
-  'status',
-  'attempt',
-  'cache',
-  'queue ms',
-  'run ms',
-];
+const COLUMNS = ['stage', 'served by', 'status', 'attempt', 'cache', 'queue ms', 'run ms'];
 
-/** The table in markdown, as the Temporal UI shows it under the run's details. */
+/** The table in markdown, as the Temporal UI shows it under the run's details; few columns, for its pane is narrow. */
 export function stageTableMarkdown(rows: readonly StageRecord[]): string {
   const line = (cells: readonly (string | number)[]) =>
     `| ${cells.map((cell) => String(cell).replaceAll('|', '\\|')).join(' | ')} |`;
   const body = rows.map((row) =>
     line([
       row.stage,
-      row.connector,
-      row.model,
-      [row.endpoint, row.device].filter(Boolean).join(' @'),
+      row.cache === 'hit' || row.cache === 'shared' ? 'cache' : `${row.connector} · ${row.model} @${row.device}`,
       row.error ? `${row.status}: ${row.error.code}` : row.status,
       row.attempt ?? '',
       row.cache ?? '',

@@ -27,9 +27,8 @@ const VALUES = new Map<string, number>([
 ]);
 
 /** The value of a number word below 100, of a scale (`hundred`), or of nothing. */
-export const wordValue = (word: string): number | undefined => VALUES.get(word);
-export const scaleValue = (word: string): number | undefined =>
-  Object.hasOwn(SCALES, word) ? SCALES[word] : undefined;
+const wordValue = (word: string): number | undefined => VALUES.get(word);
+const scaleValue = (word: string): number | undefined => (Object.hasOwn(SCALES, word) ? SCALES[word] : undefined);
 export const romanValue = (word: string): number | undefined => (Object.hasOwn(ROMAN, word) ? ROMAN[word] : undefined);
 
 /** `first`, `1st` and `21st` as `1.`, `21.`; undefined for all else. */
@@ -44,7 +43,7 @@ export function ordinalOf(word: string): string | undefined {
  * Digits in one form: `1,000` and `1000.0` are 1000. What can be read in two ways (`3,5`, `007`, `1.2.3`) stays as it
  * is written, so that it equals itself only.
  */
-export function digitsOf(word: string): string | undefined {
+function digitsOf(word: string): string | undefined {
   if (!/^\d/.test(word) || !/^\d+(?:[.,/]\d+)*$/.test(word)) return undefined;
   const joined = /^\d{1,3}(?:,\d{3})+(?:\.\d+)?$/.test(word) ? word.replaceAll(',', '') : word;
   return /^(?:0|[1-9]\d{0,14})(?:\.\d{1,9})?$/.test(joined) ? String(Number(joined)) : joined;

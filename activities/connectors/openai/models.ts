@@ -9,8 +9,10 @@ interface Listed {
   readonly owned_by?: string;
   readonly aliases?: readonly string[];
   readonly root?: string;
-  readonly meta?: Readonly<Record<string, unknown>>;
+  readonly meta?: Readonly<Record<string, unknown>> | null;
 }
+
+const LLAMA_CPP = 'llamacpp';
 
 /** The server's list of models; undefined where it offers none (404 and the like). */
 async function list(client: OpenAI, signal: AbortSignal): Promise<readonly Listed[] | undefined> {
@@ -24,7 +26,7 @@ async function list(client: OpenAI, signal: AbortSignal): Promise<readonly Liste
 }
 
 const named = (models: readonly Listed[], model: string): Listed | undefined =>
-  models.find(({ id, aliases }) => id === model || aliases?.includes(model));
+  models.find(({ id, aliases }) => id === model || (Array.isArray(aliases) && aliases.includes(model)));
 
 /**
  * llama.cpp answers with the model it has whatever name it is asked for: a wrong name must not go unnoticed. Throws
@@ -32,7 +34,7 @@ const named = (models: readonly Listed[], model: string): Listed | undefined =>
  */
 export async function requireModel(client: OpenAI, model: string, signal: AbortSignal): Promise<void> {
   const models = (await list(client, signal)) ?? [];
-  const indifferent = models.length > 0 && models.every(({ owned_by }) => owned_by === 'llamacpp');
+  const indifferent = models.length > 0 && models.every(({ owned_by }) => owned_by === LLAMA_CPP);
   if (indifferent && !named(models, model)) {
     throw new MillraceError(
       'MODEL_NOT_FOUND',
@@ -49,8 +51,10 @@ export async function requireModel(client: OpenAI, model: string, signal: AbortS
 export async function fingerprint(client: OpenAI, model: string, signal: AbortSignal): Promise<string> {
   const listed = named((await list(client, signal)) ?? [], model);
   if (!listed) return model;
-  const { id, root = null, meta = {} } = listed;
-  const { n_ctx: _, ...weights } = meta; // how the server was started, not what the model is
+  const { id, owned_by, root = null, meta } = listed;
+  if (owned_by === LLAMA_CPP && !meta)
+    throw new MillraceError('BACKEND_UNAVAILABLE', 'the server is loading the model');
+  const { n_ctx: _, ...weights } = meta ?? {}; // how the server was started, not what the model is
   const told = { id, root, meta: weights } as Json;
   return createHash('sha256').update(canonicalJson(told)).digest('hex').slice(0, 16);
 }

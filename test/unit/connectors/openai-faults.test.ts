@@ -226,6 +226,11 @@ describe('what a simulated server says of its models', () => {
     expect(await told({ size: 3, n_params: 2, n_ctx: 4_096 })).not.toBe(first);
   });
 
+  it('is that llama.cpp is still loading, for a time', async () => {
+    models = { status: 200, body: { data: [{ id: 'm', owned_by: 'llamacpp', meta: null }] } };
+    expect((await failure(fingerprint())).code).toBe('BACKEND_UNAVAILABLE');
+  });
+
   it('a model that a vLLM does not list is asked for all the same', async () => {
     models = { status: 200, body: { data: [{ id: 'other', owned_by: 'vllm' }] } };
     json(200, OK);

@@ -73,7 +73,9 @@ test.each([
   ['a form before its first part', { 'content-type': 'multipart/form-data; boundary=b' }, Buffer.from('--b\r\n')],
 ])('%s that stops arriving is given up', async (_, headers, bytes) => {
   const port = await serve({ uploadTimeoutMs: 300 });
-  const { status, body } = await answer(begin(port, bytes, headers));
+  const sent = begin(port, bytes, headers);
+  const { status, body } = await answer(sent);
+  sent.destroy();
   expect(status).toBe(408);
   expect(body).toMatchObject({ code: 'REQUEST_TIMEOUT' });
   await until(async () => (await gateway.incoming()).length === 0);

@@ -88,6 +88,21 @@ describe('a broken model met by calls', () => {
     expect(fake.log).toEqual(['invoke', 'probe']);
   });
 
+  it('is not asked again for each call that began before the repair and fails after it', async () => {
+    const { pool, backend } = fakePools(['a']);
+    const old = openCall();
+    const late = pool.use(old.work, patient()).catch(() => undefined);
+    await vi.advanceTimersByTimeAsync(1);
+    backend('a').failing = 'BACKEND_BROKEN';
+    await call(pool);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(backend('a').log).toEqual(['invoke', 'probe', 'heal', 'probe']);
+    old.end(new MillraceError('BACKEND_BROKEN', 'the old process is dead'));
+    await late;
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(backend('a').log).toHaveLength(4);
+  });
+
   it('does not keep calls waiting for a repair without end', async () => {
     const { pool, backend } = fakePools(['a']);
     backend('a').failing = 'BACKEND_BROKEN';

@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest';
+import { openAiConnector } from '../../activities/connectors/openai/index.js';
+import { connectorContract, invoke, noAudio } from './connector-contract.js';
+
+const endpoint = process.env.TEST_LLM_BASE_URL ?? '';
+const connector = openAiConnector({ apiKey: 'none' });
+const chat = (prompt: string, maxTokens: number) => ({
+  model: 'assistant',
+  with: { system: 'Answer in one short sentence.', maxTokens, temperature: 0 },
+  input: { prompt },
+});
+
+connectorContract({
+  connector,
+  endpoint,
+  deadEndpoint: 'http://127.0.0.1:9/v1',
+  audio: noAudio,
+  calls: {
+    chat: {
+      call: chat('What is the capital of France?', 32),
+      check({ output, usage }) {
+        expect(output.text).toContain('Paris');
+        expect(usage?.inputTokens).toBeGreaterThan(10);
+        expect(usage?.outputTokens).toBeGreaterThan(2);
+        expect(usage?.outputTokens).toBeLessThanOrEqual(32);
+      },
+    },
+  },
+  longCall: { kind: 'chat', ...chat('Count from one to one thousand.', 2_000) },
+  // More tokens than the context holds.
+  badCall: { kind: 'chat', ...chat('hello '.repeat(9_000), 1) },
+});
+
+describe('openai: what only this server shows', () => {
+  const backend = connector.connect(endpoint);
+
+  it('stops at the most tokens asked for', async () => {
+    const { usage } = await invoke(backend, { kind: 'chat', ...chat('Count from one to one thousand.', 5) });
+    expect(usage?.outputTokens).toBe(5);
+  });
+
+  it('gives the same answer to the same question at temperature 0', async () => {
+    const call = { kind: 'chat' as const, ...chat('Name a colour.', 12) };
+    expect((await invoke(backend, call)).output).toEqual((await invoke(backend, call)).output);
+  });
+
+  it('refuses to embed at a chat server', async () => {
+    const call = { kind: 'embed' as const, model: 'assistant', with: {}, input: { text: 'x' } };
+    await expect(invoke(backend, call)).rejects.toMatchObject({ code: 'BACKEND_REJECTED' });
+  });
+
+  it('stops the server’s work when calls are cancelled', async () => {
+    const controller = new AbortController();
+    const calls = Array.from({ length: 4 }, () =>
+      backend
+        .invoke(
+          { kind: 'chat', ...chat('Count from one to one thousand.', 2_000) },
+          { signal: controller.signal, audio: noAudio, checkpoint: () => undefined },
+        )
+        .catch(() => undefined),
+    );
+    await expect.poll(processing, { timeout: 10_000 }).toBe(4);
+    controller.abort();
+    await Promise.all(calls);
+    await expect.poll(processing, { timeout: 10_000 }).toBe(0);
+  });
+});
+
+/** Requests that llama.cpp works on, by its own count; minutes of work, were they not stopped. */
+async function processing(): Promise<number> {
+  const metrics = await (await fetch(new URL('/metrics', endpoint))).text();
+  return Number(/^llamacpp:requests_processing (\d+)/m.exec(metrics)?.[1]);
+}
