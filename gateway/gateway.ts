@@ -20,6 +20,8 @@ import { swallowRest } from './upload.js';
 
 /** The longest run id (pipeline name, dash, UUID) is 100 characters, which is also the router's default limit. */
 const MOST_PARAMETER_CHARACTERS = 256;
+/** The HTTP parser's own timeout comes behind that of `Upload`, whose answer is the better one, and its lingering. */
+const PARSER_GRACE_MS = 15_000;
 /** Headers of an answer that is not sent after all. */
 const OF_THE_BODY = ['etag', 'accept-ranges', 'content-disposition', 'content-length', 'cache-control'];
 
@@ -33,7 +35,7 @@ export async function createGateway(deps: GatewayDeps): Promise<FastifyInstance>
     // `observeRequests` writes one line a request instead.
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     genReqId: () => randomUUID(),
-    requestTimeout: deps.limits.uploadTimeoutMs,
+    requestTimeout: deps.limits.uploadTimeoutMs + PARSER_GRACE_MS,
     routerOptions: { maxParamLength: MOST_PARAMETER_CHARACTERS },
     exposeHeadRoutes: false,
     frameworkErrors: (error, request, reply) => {

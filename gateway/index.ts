@@ -1,5 +1,5 @@
 /** The HTTP trigger. */
-export type { GatewayDeps, GatewayLimits, ReadinessCheck } from './deps.js';
+export type { GatewayDeps, GatewayLimits } from './deps.js';
 export { createGateway } from './gateway.js';
 export type { Problem } from './problem.js';
-export type { RunDocument, RunError, RunStatus } from './run-document.js';
+export type { RunDocument } from './run-document.js';

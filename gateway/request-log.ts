@@ -4,6 +4,9 @@ import { Histogram, type Registry } from 'prom-client';
 /** nginx's status, in logs only, for a client that did not wait for its answer. */
 const CLIENT_LEFT = 499;
 
+/** Asked every few seconds by machines: of no interest at level `info` while they succeed. */
+const PROBES: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics']);
+
 /** What is known of a request besides HTTP, for its log line. */
 export interface RequestNotes {
   tenant?: string;
@@ -67,5 +70,5 @@ function log(request: FastifyRequest, status: number, elapsedMs: number): void {
     ...(status >= 500 && error !== undefined && { err: error }),
   };
   if (status >= 500) request.log.error(fields, 'request failed');
-  else request.log.info(fields, 'request');
+  else request.log[PROBES.has(routeOf(request)) ? 'debug' : 'info'](fields, 'request');
 }

@@ -1,4 +1,4 @@
 /** Media by address: the port and its drivers. */
-export { type FileStoreOptions, openFileStore } from './file-store.js';
-export type { ArtifactInfo, ArtifactStore, Inspector } from './store.js';
+export { openFileStore } from './file-store.js';
+export type { ArtifactStore, Inspector } from './store.js';
 export { isTenant } from './tenant.js';

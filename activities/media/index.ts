@@ -1,5 +1,3 @@
 /** Media as bytes and as samples: the only place that knows file formats. */
 export { createAudioPort } from './audio-port.js';
-export { decodeWav } from './pcm.js';
 export { WavInspector } from './wav-inspector.js';
-export { writeWav } from './write-wav.js';
