@@ -145,7 +145,7 @@ export class StageRunner {
     return {
       output: check(code.output.safeParse(output), 'INVALID_OUTPUT', call.stage) as JsonObject,
       endpoint: 'worker',
-      device: '',
+      device: 'worker',
     };
   }
 }

@@ -9,35 +9,44 @@ const LINGER_MS = 10_000;
  * the client leaves, whichever part of it is being waited for.
  */
 export class Upload {
-  readonly #broken: Promise<never>;
   readonly #request: IncomingMessage;
-  #stop: () => void = () => {};
+  readonly #stop: () => void;
+  /** Those who wait for bytes. A promise to race with would keep every chunk that ever won alive. */
+  readonly #waiting = new Set<(error: MillraceError) => void>();
+  #broken: MillraceError | undefined;
 
   constructor(request: IncomingMessage, timeoutMs: number) {
     this.#request = request;
-    this.#broken = new Promise((_, reject) => {
-      const timer = setTimeout(() => {
-        reject(new MillraceError('REQUEST_TIMEOUT', `the request did not arrive within ${timeoutMs} ms`));
-      }, timeoutMs);
-      const left = () => {
-        if (!request.complete) reject(aborted());
-      };
-      request.once('close', left);
-      this.#stop = () => {
-        clearTimeout(timer);
-        request.off('close', left);
-      };
-    });
-    this.#broken.catch(() => {}); // only of interest to who waits
+    const fail = (error: MillraceError) => {
+      this.#broken ??= error;
+      for (const reject of this.#waiting) reject(this.#broken);
+    };
+    const late = () => fail(new MillraceError('REQUEST_TIMEOUT', `the request did not arrive within ${timeoutMs} ms`));
+    const left = () => {
+      if (!request.complete) fail(aborted());
+    };
+    const timer = setTimeout(late, timeoutMs);
+    request.once('close', left);
+    this.#stop = () => {
+      clearTimeout(timer);
+      request.off('close', left);
+    };
   }
 
   /** Waits for something that depends on the body's bytes. What fails because the client left says so. */
-  async arrival<T>(promise: Promise<T>): Promise<T> {
-    try {
-      return await Promise.race([promise, this.#broken]);
-    } catch (error) {
-      throw this.#request.destroyed && !this.#request.complete ? aborted() : error;
-    }
+  arrival<T>(promise: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const refuse = (error: unknown) => {
+        this.#waiting.delete(refuse);
+        reject(this.#request.destroyed && !this.#request.complete ? aborted() : error);
+      };
+      this.#waiting.add(refuse);
+      promise.then((value) => {
+        this.#waiting.delete(refuse);
+        resolve(value);
+      }, refuse);
+      if (this.#broken) refuse(this.#broken);
+    });
   }
 
   /** The bytes of one file, at most `maxBytes` of them; above it, `BODY_TOO_LARGE`. */

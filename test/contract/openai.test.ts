@@ -10,6 +10,14 @@ const chat = (prompt: string, maxTokens: number) => ({
   input: { prompt },
 });
 
+/** Fills all of its 2,000 tokens, which takes ten seconds on an idle machine; most prompts end this model's talk early. */
+const STORY = {
+  kind: 'chat' as const,
+  model: 'assistant',
+  with: { maxTokens: 2_000, temperature: 0 },
+  input: { prompt: 'Write a very long story about a river.' },
+};
+
 connectorContract({
   connector,
   endpoint,
@@ -26,7 +34,7 @@ connectorContract({
       },
     },
   },
-  longCall: { kind: 'chat', ...chat('Count from one to one thousand.', 2_000) },
+  longCall: STORY,
   // More tokens than the context holds.
   badCall: { kind: 'chat', ...chat('hello '.repeat(9_000), 1) },
 });
@@ -35,7 +43,7 @@ describe('openai: what only this server shows', () => {
   const backend = connector.connect(endpoint);
 
   it('stops at the most tokens asked for', async () => {
-    const { usage } = await invoke(backend, { kind: 'chat', ...chat('Count from one to one thousand.', 5) });
+    const { usage } = await invoke(backend, { ...STORY, with: { maxTokens: 5, temperature: 0 } });
     expect(usage?.outputTokens).toBe(5);
   });
 
@@ -53,10 +61,7 @@ describe('openai: what only this server shows', () => {
     const controller = new AbortController();
     const calls = Array.from({ length: 4 }, () =>
       backend
-        .invoke(
-          { kind: 'chat', ...chat('Count from one to one thousand.', 2_000) },
-          { signal: controller.signal, audio: noAudio, checkpoint: () => undefined },
-        )
+        .invoke(STORY, { signal: controller.signal, audio: noAudio, checkpoint: () => undefined })
         .catch(() => undefined),
     );
     await expect.poll(processing, { timeout: 10_000 }).toBe(4);

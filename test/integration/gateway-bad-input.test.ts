@@ -1,5 +1,6 @@
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { address } from '../support/runs.js';
+import { testSettings } from '../support/settings.js';
 import { wavFile } from '../support/wav-samples.js';
 
 /**
@@ -66,7 +67,7 @@ describe('media', () => {
   });
 
   it('a WAV above the limit', async () => {
-    const big = new Uint8Array(65 * 1024 * 1024);
+    const big = new Uint8Array(testSettings().MILLRACE_MAX_AUDIO_BYTES + 1);
     big.set(wavFile({ seconds: 0, dataSize: big.length - 44 }));
     const refused = { status: 413, code: 'BODY_TOO_LARGE', field: 'speech' };
     expect(await post(big, audio)).toEqual(refused);

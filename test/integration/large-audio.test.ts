@@ -1,0 +1,98 @@
+import { readFileSync } from 'node:fs';
+import type { Client } from '@temporalio/client';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { GatewayClient, type RunDocument } from '../../workers/cli/client.js';
+import { status } from '../../workers/stack/index.js';
+import { address, connect } from '../support/runs.js';
+import { testSettings } from '../support/settings.js';
+import { openSpeech, type Speech } from '../support/speech.js';
+
+const MB = 1_000_000;
+/** 48 kHz, stereo, 24 bit: bytes a second. */
+const FORMAT = { rate: 48_000, channels: 2, bytes: 3 };
+
+/** A WAV in the large format: the speech, then silence up to the wanted size. */
+async function largeWav(speech: Speech, text: string, bytes: number): Promise<Buffer> {
+  const wav = Buffer.alloc(bytes);
+  const { rate, channels, bytes: depth } = FORMAT;
+  wav.write('RIFF', 0);
+  wav.writeUInt32LE(bytes - 8, 4);
+  wav.write('WAVEfmt ', 8);
+  wav.writeUInt32LE(16, 16);
+  wav.writeUInt16LE(1, 20);
+  wav.writeUInt16LE(channels, 22);
+  wav.writeUInt32LE(rate, 24);
+  wav.writeUInt32LE(rate * channels * depth, 28);
+  wav.writeUInt16LE(channels * depth, 32);
+  wav.writeUInt16LE(depth * 8, 34);
+  wav.write('data', 36);
+  wav.writeUInt32LE(bytes - 44, 40);
+  let at = 44;
+  for await (const chunk of speech.audio.read(await speech.speak(text), { sampleRate: rate })) {
+    for (const sample of chunk)
+      for (let channel = 0; channel < channels; channel++)
+        at = wav.writeIntLE(Math.round(sample * 0x7fffff), at, depth);
+  }
+  return wav;
+}
+
+/** Peak of the resident memory since the last call, in bytes (Linux: VmHWM, reset by writing to clear_refs). */
+function peak(pid: number): number {
+  const kilobytes = Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
+  return kilobytes * 1024;
+}
+
+let speech: Speech;
+let client: Client;
+beforeAll(async () => {
+  [speech, client] = await Promise.all([openSpeech(), connect()]);
+});
+afterAll(async () => {
+  speech.close();
+  await client.connection.close();
+});
+
+const pidOf = (name: 'gateway' | 'worker') => status(testSettings()).parts.find((part) => part.name === name)?.pid ?? 0;
+
+async function send(pipeline: string, bytes: number): Promise<RunDocument> {
+  const form = new FormData();
+  form.set('speech', new Blob([await largeWav(speech, 'What is the largest ocean in the world?', bytes)]), 'large.wav');
+  const response = await fetch(`${address('GATEWAY_URL')}/v1/pipelines/${pipeline}/runs`, {
+    method: 'POST',
+    body: form,
+  });
+  const { id } = (await response.json()) as { id: string };
+  return new GatewayClient(address('GATEWAY_URL')).watch(id);
+}
+
+/**
+ * What the peak of a process's memory grows by from an ordinary file to one so large that it would show through any noise
+ * of the garbage collector if it were held whole. The ordinary one is sent twice first: that is what a run takes at all.
+ */
+async function growth(pid: number, pipeline: string, large: number): Promise<{ runs: RunDocument[]; bytes: number }> {
+  const runs = [await send(pipeline, 20 * MB), await send(pipeline, 20 * MB)];
+  const before = peak(pid);
+  runs.push(await send(pipeline, large));
+  const bytes = peak(pid) - before;
+  process.stdout.write(
+    `  ${(large / MB).toFixed(0)} MB: peak memory ${(before / MB).toFixed(0)} MB + ${(bytes / MB).toFixed(0)} MB\n`,
+  );
+  return { runs, bytes };
+}
+
+it('keeps media out of the history and out of the worker’s memory', async () => {
+  const { runs, bytes } = await growth(pidOf('worker'), 'voice-assistant', 150 * MB);
+  for (const run of runs) {
+    expect(run).toMatchObject({ status: 'succeeded' });
+    expect(String(run.output?.transcript)).toContain('largest ocean');
+    const { raw } = await client.workflow.getHandle(run.id).describe();
+    expect(Number(raw.workflowExecutionInfo?.historySizeBytes)).toBeLessThan(100_000);
+  }
+  expect(bytes).toBeLessThan(75 * MB);
+});
+
+it('streams an upload through the gateway’s memory', async () => {
+  const { runs, bytes } = await growth(pidOf('gateway'), 'pass-through', 150 * MB);
+  expect(runs.map(({ status }) => status)).toEqual(['succeeded', 'succeeded', 'succeeded']);
+  expect(bytes).toBeLessThan(75 * MB);
+});
