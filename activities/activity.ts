@@ -57,7 +57,8 @@ function asFailure(error: unknown, call: StageCall): ApplicationFailure {
     message: known.message,
     nonRetryable: errorRow(known.code).retry === 'never',
     details: [{ ...known.details, stage: call.stage }],
-    ...(retryAfterMs !== undefined && { nextRetryDelay: retryAfterMs }),
+    // 0 would end the backoff where the server only has no opinion.
+    ...(retryAfterMs !== undefined && retryAfterMs > 0 && { nextRetryDelay: retryAfterMs }),
     ...(known.cause instanceof Error && { cause: known.cause }),
   });
 }

@@ -1,4 +1,5 @@
 import type { Client, WorkflowExecutionDescription, WorkflowHandle } from '@temporalio/client';
+import { limited } from '../activities/limited.js';
 import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
 import { STAGES_QUERY, type StageRecord } from '../pipelines/plan/index.js';
 import type { GatewayDeps } from './deps.js';
@@ -55,9 +56,11 @@ export async function waitForRun(
   gone: AbortSignal,
 ): Promise<RunOutcome | undefined> {
   if (waitMs === 0) return undefined;
-  const signal = AbortSignal.any([AbortSignal.timeout(waitMs), gone]);
+  const { temporal } = deps;
   try {
-    return await deps.temporal.withAbortSignal(signal, () => outcomeOf(deps.temporal.workflow.getHandle(id)));
+    return await limited(waitMs, gone, (signal) =>
+      temporal.withAbortSignal(signal, () => outcomeOf(temporal.workflow.getHandle(id))),
+    );
   } catch (error) {
     deps.logger.warn({ runId: id, err: error }, 'waiting for a run broke off');
     return undefined;

@@ -39,14 +39,15 @@ export class InProcessHost implements Host {
 
   async runStage(stage: StagePlan, input: JsonObject, call: StageCall): Promise<StageOutcome> {
     const { retry, timeout } = stage.policy;
-    const total = AbortSignal.timeout(timeout.totalMs);
     const end = performance.now() + timeout.totalMs;
     let resumeFrom: Json = null;
     for (let attempt = 1; ; attempt++) {
-      const expiry = AbortSignal.timeout(timeout.attemptMs);
+      const expiry = new AbortController();
+      const limit = Math.min(timeout.attemptMs, end - performance.now());
+      const expiring = setTimeout(() => expiry.abort(new Error('the attempt is over')), limit);
       try {
         return await this.#runner.run(input, call, {
-          signal: AbortSignal.any([this.#signal, total, expiry]),
+          signal: AbortSignal.any([this.#signal, expiry.signal]),
           attempt,
           queueMs: 0,
           run: this.#run,
@@ -57,18 +58,24 @@ export class InProcessHost implements Host {
         } satisfies Attempt);
       } catch (error) {
         this.#signal.throwIfAborted();
-        const failure = asFailure(error, stage, total.aborted || expiry.aborted);
-        const pause =
-          failure.details.retryAfterMs ?? Math.min(retry.initialMs * retry.factor ** (attempt - 1), retry.maxMs);
-        if (errorRow(failure.code).retry === 'never' || attempt >= retry.attempts || performance.now() + pause > end) {
+        const failure = asFailure(error, stage, expiry.signal.aborted);
+        const backoff = Math.min(retry.initialMs * retry.factor ** (attempt - 1), retry.maxMs);
+        const pause = failure.details.retryAfterMs || backoff;
+        if (errorRow(failure.code).retry === 'never' || attempt >= retry.attempts || performance.now() + pause >= end) {
           throw new StageError(failure.code, `stage "${stage.id}": ${failure.message}`, {
             ...failure.details,
             stage: stage.id,
           } as JsonObject);
         }
         await this.wait(pause);
+      } finally {
+        clearTimeout(expiring);
       }
     }
+  }
+
+  now(): number {
+    return performance.now();
   }
 
   async wait(ms: number): Promise<void> {

@@ -45,6 +45,10 @@ export class TemporalHost implements Host {
     }
   }
 
+  now(): number {
+    return Date.now();
+  }
+
   async wait(ms: number, what: string): Promise<void> {
     await sleep(ms, { summary: what });
   }

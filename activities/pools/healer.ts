@@ -1,9 +1,9 @@
 import { type ErrorCode, MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { StageKindName } from '../../pipelines/stages/index.js';
+import { limited } from '../limited.js';
 import type { Logger } from '../logger.js';
 import type { Metrics } from '../metrics.js';
 import type { Endpoint } from './endpoint.js';
-import { limited } from './limited.js';
 
 /** Longest canary: a model that is only busy answers within it, as a rule. */
 const PROBE_TIMEOUT_MS = 10_000;

@@ -1,10 +1,10 @@
 import { errorRow, MillraceError } from '../../pipelines/errors.js';
 import type { Backend } from '../connectors/connector.js';
+import { limited } from '../limited.js';
 import type { Logger } from '../logger.js';
 import type { Metrics } from '../metrics.js';
 import { Endpoint } from './endpoint.js';
 import { Healer } from './healer.js';
-import { limited } from './limited.js';
 import type { PoolConfig } from './models.js';
 import { Monitor } from './monitor.js';
 import { Turns } from './turns.js';

@@ -14,7 +14,8 @@ const output = z.object({
 
 /**
  * Waits for a person. The decision is the Temporal signal `approve/<stage>` with `{ "approved": true, "by": "ada" }`;
- * after `timeout` the run goes on with `otherwise`. The wait is durable and holds no worker.
+ * after `timeout` the run goes on with `otherwise`. The wait is durable and holds no worker. The pipeline's deadline goes
+ * on meanwhile: state one that is longer.
  */
 export const approve = (options: {
   timeout: Duration;
@@ -28,4 +29,9 @@ export const approve = (options: {
   output,
 });
 
-export const approveKind: StageKind = { input, output };
+export const approveKind: StageKind = {
+  input,
+  output,
+  // Its own `timeout` bounds the wait, and the pipeline's deadline.
+  policy: { timeout: { attempt: '365d', total: '365d' } },
+};

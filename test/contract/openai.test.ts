@@ -67,7 +67,8 @@ describe('openai: what only this server shows', () => {
     await expect.poll(processing, { timeout: 10_000 }).toBe(4);
     controller.abort();
     await Promise.all(calls);
-    await expect.poll(processing, { timeout: 10_000 }).toBe(0);
+    // Seldom: llama.cpp looks for closed connections when it has sent no answer for a second, to this question either.
+    await expect.poll(processing, { timeout: 20_000, interval: 2_500 }).toBe(0);
   });
 });
 

@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonObject } from '../../pipelines/json.js';
 import type { StageOutcome, StagePlan } from '../../pipelines/plan/index.js';
-import type { Host } from './host.js';
+import { type Host, StageError } from './host.js';
 
 type ControlStage = (stage: StagePlan, input: JsonObject, host: Host) => Promise<StageOutcome>;
 
@@ -10,10 +10,15 @@ export const CONTROL_STAGES: Readonly<Record<string, ControlStage>> = { approve 
 /** Waits for a person's decision, sent as the signal `approve/<stage>`, or takes the default when the time is over. */
 async function approve(stage: StagePlan, _input: JsonObject, host: Host): Promise<StageOutcome> {
   const { timeoutMs, otherwise } = stage.with as { timeoutMs: number; otherwise: boolean };
+  // Less than the stage's own time may be left of the run's deadline: then nobody's decision is nobody's default.
+  const limit = Math.min(timeoutMs, stage.policy.timeout.totalMs);
   const output = await host.race<JsonObject>([
     (inner) => decision(`approve/${stage.id}`, inner),
-    (inner) =>
-      inner.wait(timeoutMs, `${stage.id}: approval timeout`).then(() => ({ approved: otherwise, by: 'timeout' })),
+    async (inner) => {
+      await inner.wait(limit, `${stage.id}: approval timeout`);
+      if (limit === timeoutMs) return { approved: otherwise, by: 'timeout' };
+      throw new StageError('STAGE_TIMEOUT', `stage "${stage.id}": nobody decided in time`, { stage: stage.id });
+    },
   ]);
   return { output, endpoint: '', device: '', attempt: 1, cache: 'off', queueMs: 0, runMs: 0 };
 }

@@ -8,6 +8,8 @@ import type { StageCall, StageOutcome, StagePlan, StageRecord } from '../../pipe
 export interface Host {
   /** Runs a stage to its end under its policy. Rejects with a `StageError`, or with a cancellation. */
   runStage(stage: StagePlan, input: JsonObject, call: StageCall): Promise<StageOutcome>;
+  /** The run's clock, in milliseconds; the same when a run is replayed. */
+  now(): number;
   /** Resolves after `ms` milliseconds. `what` is what people see while it lasts. */
   wait(ms: number, what: string): Promise<void>;
   /** Resolves with the next message sent to the run under `name`, one sent before the call included. */

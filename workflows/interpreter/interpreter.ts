@@ -12,6 +12,7 @@ import {
   sourcesOf,
 } from '../../pipelines/plan/index.js';
 import { CONTROL_STAGES } from './control.js';
+import { Deadline } from './deadline.js';
 import { type Host, StageError } from './host.js';
 import { StageTable } from './stage-table.js';
 
@@ -23,11 +24,10 @@ export async function interpret(input: JsonObject, context: RunContext, host: Ho
   const { plan } = context;
   checkPlan(plan);
   const table = new StageTable(context, (stages) => host.report(stages));
+  const deadline = new Deadline(plan, host);
   try {
-    const output = await host.race([
-      (inner) => runStages(input, context, inner, table),
-      (inner) => inner.wait(plan.deadlineMs, 'deadline').then(() => expired(plan)),
-    ]);
+    // A race of one: when a stage fails, those beside it are cancelled.
+    const output = await host.race([(inner) => runStages(input, context, inner, table, deadline)]);
     return { output, stages: table.rows };
   } catch (error) {
     if (error instanceof StageError) {
@@ -37,7 +37,13 @@ export async function interpret(input: JsonObject, context: RunContext, host: Ho
   }
 }
 
-async function runStages(input: JsonObject, context: RunContext, host: Host, table: StageTable): Promise<JsonObject> {
+async function runStages(
+  input: JsonObject,
+  context: RunContext,
+  host: Host,
+  table: StageTable,
+  deadline: Deadline,
+): Promise<JsonObject> {
   const scope = new Map<string, Json>([['input', input]]);
   const ended = new Map<string, Promise<void>>([['input', Promise.resolve()]]);
   // A stage reads only stages defined before it, so the promises that it waits for exist already.
@@ -47,7 +53,7 @@ async function runStages(input: JsonObject, context: RunContext, host: Host, tab
     ended.set(
       stage.id,
       ready.then(async () => {
-        const outcome = await runStage(stage, scope, context, host, table);
+        const outcome = await runStage(stage, scope, context, host, table, deadline);
         scope.set(stage.id, outcome.output);
       }),
     );
@@ -62,15 +68,16 @@ async function runStage(
   context: RunContext,
   host: Host,
   table: StageTable,
+  deadline: Deadline,
 ): Promise<StageOutcome> {
   const input = resolve(stage.input, scope);
   if (!isJsonObject(input)) throw new StageError('INTERNAL', `the input of stage "${stage.id}" is not an object`);
   table.start(stage.id);
   try {
     const control = CONTROL_STAGES[stage.kind];
-    const outcome = control
-      ? await control(stage, input, host)
-      : await host.runStage(stage, input, callOf(stage, scope, context));
+    const outcome = await deadline.within(stage, (limited) =>
+      control ? control(limited, input, host) : host.runStage(limited, input, callOf(stage, scope, context)),
+    );
     table.finish(stage.id, outcome);
     return outcome;
   } catch (error) {
@@ -106,8 +113,4 @@ function checkPlan(plan: Plan): void {
     'UNKNOWN_PLAN_VERSION',
     `this worker reads plan version ${PLAN_VERSION}, the run has ${plan.planVersion}; start a worker of the release that made it`,
   );
-}
-
-function expired(plan: Plan): never {
-  throw new StageError('DEADLINE_EXCEEDED', `the run took longer than its deadline of ${plan.deadlineMs} ms`);
 }

@@ -166,7 +166,7 @@ describe('interpret', () => {
 
   describe('approve', () => {
     const gated = (timeout: '1h' | '20ms') =>
-      pipeline('gated', { input: one }, ({ stage }) => {
+      pipeline('gated', { input: one, deadline: '2h' }, ({ stage }) => {
         const decision = stage('sign-off', approve({ timeout, otherwise: false }), { subject: 'a refund' });
         return { approved: decision.approved, by: decision.by };
       });
@@ -185,6 +185,18 @@ describe('interpret', () => {
       mailbox.send('approve/sign-off', { approved: true, by: 'ada' });
       await expect(run).resolves.toMatchObject({ output: { approved: true, by: 'ada' } });
       expect(reports.map((stages) => stages[0]?.status)).toEqual(['running', 'done']);
+    });
+
+    it('fails at the deadline when that comes before its own timeout', async () => {
+      const hasty = pipeline('hasty', { input: one, deadline: '20ms' }, ({ stage }) => ({
+        approved: stage('sign-off', approve({ timeout: '1h' }), { subject: 'a refund' }).approved,
+      }));
+      await expect(
+        runInProcess({ n: 1 }, contextOf(hasty), { runner: new CodeRunner(hasty), run: 'r' }),
+      ).rejects.toMatchObject({
+        code: 'DEADLINE_EXCEEDED',
+        details: { stage: 'sign-off' },
+      });
     });
 
     it('takes the default when the time is over', async () => {
