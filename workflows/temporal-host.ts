@@ -61,10 +61,17 @@ export class TemporalHost implements Host {
 
   race<T>(contenders: readonly ((host: Host) => Promise<T>)[]): Promise<T> {
     return CancellationScope.cancellable(async () => {
+      let done = 0;
+      const running = contenders.map(async (contender) => {
+        const result = await contender(this);
+        done++;
+        return result;
+      });
       try {
-        return await Promise.race(contenders.map((contender) => contender(this)));
+        return await Promise.race(running);
       } finally {
-        CancellationScope.current().cancel();
+        // Cancelling makes a failure with a stack trace, milliseconds of work: only where something is left to cancel.
+        if (done < contenders.length) CancellationScope.current().cancel();
       }
     });
   }

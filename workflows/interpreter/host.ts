@@ -15,8 +15,8 @@ export interface Host {
   /** Resolves with the next message sent to the run under `name`, one sent before the call included. */
   signal(name: string): Promise<Json>;
   /**
-   * Starts all contenders, settles as the first that settles does, and cancels whatever the others and the first itself
-   * have left running. Each contender gets a host of its own to work through.
+   * Starts all contenders and settles as the first that settles does; what the others, or one that failed, have left
+   * running is cancelled. Each contender gets a host of its own to work through.
    */
   race<T>(contenders: readonly ((host: Host) => Promise<T>)[]): Promise<T>;
   /** Takes the stage table after each change. */
