@@ -36,13 +36,10 @@ export class TemporalHost implements Host {
     return this.#stages;
   }
 
-  async runStage(stage: StagePlan, input: JsonObject, call: StageCall): Promise<StageOutcome> {
-    const run = this.#activityOf(stage);
-    try {
-      return await run(input, call);
-    } catch (error) {
+  runStage(stage: StagePlan, input: JsonObject, call: StageCall): Promise<StageOutcome> {
+    return this.#activityOf(stage)(input, call).catch((error: unknown) => {
       throw isCancellation(error) ? error : stageError(stage, error);
-    }
+    });
   }
 
   now(): number {
@@ -61,17 +58,17 @@ export class TemporalHost implements Host {
 
   race<T>(contenders: readonly ((host: Host) => Promise<T>)[]): Promise<T> {
     return CancellationScope.cancellable(async () => {
-      let done = 0;
-      const running = contenders.map(async (contender) => {
-        const result = await contender(this);
-        done++;
-        return result;
-      });
+      const scope = CancellationScope.current();
       try {
-        return await Promise.race(running);
-      } finally {
-        // Cancelling makes a failure with a stack trace, milliseconds of work: only where something is left to cancel.
-        if (done < contenders.length) CancellationScope.current().cancel();
+        const [only, ...others] = contenders;
+        // Alone, it has left nothing running when it succeeds, and cancelling has its price: a failure with a stack trace.
+        if (only && others.length === 0) return await only(this);
+        const result = await Promise.race(contenders.map((contender) => contender(this)));
+        scope.cancel();
+        return result;
+      } catch (error) {
+        scope.cancel();
+        throw error;
       }
     });
   }

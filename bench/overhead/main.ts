@@ -33,6 +33,8 @@ const { values: options } = parseArgs({
 });
 const ROUNDS = Number(options.rounds);
 const WARM_UP = 20;
+/** A run that cannot end must not hold the bench up for ever. */
+const RUN_TIMEOUT_MS = 60_000;
 const RUNS_A_ROUND = { 1: 20, 16: 64 } as const;
 
 type Start = () => Promise<unknown>;
@@ -104,12 +106,22 @@ async function main(): Promise<void> {
   const pipelineRun = ({ name, plan }: Pipeline): Start => {
     const context: RunContext = { plan, placement: place(plan, () => undefined, 'ours'), tenant: 'bench' };
     return () =>
-      client.workflow.execute(name, { taskQueue: 'ours', workflowId: workflowId(), args: [{ n: 1 }, context] });
+      client.workflow.execute(name, {
+        taskQueue: 'ours',
+        workflowId: workflowId(),
+        workflowRunTimeout: RUN_TIMEOUT_MS,
+        args: [{ n: 1 }, context],
+      });
   };
   const handRun =
     (name: string): Start =>
     () =>
-      client.workflow.execute(name, { taskQueue: 'theirs', workflowId: workflowId(), args: [{ n: 1 }] });
+      client.workflow.execute(name, {
+        taskQueue: 'theirs',
+        workflowId: workflowId(),
+        workflowRunTimeout: RUN_TIMEOUT_MS,
+        args: [{ n: 1 }],
+      });
   const contests = {
     queued: [pipelineRun(fourEmptyQueued as Pipeline), handRun('handWrittenQueued')],
     inline: [pipelineRun(fourEmptyInline as Pipeline), handRun('handWrittenInline')],

@@ -16,23 +16,24 @@ export class Deadline {
     this.#end = host.now() + plan.deadlineMs;
   }
 
-  /** Runs a stage within what is left. Rejects with `DEADLINE_EXCEEDED` when that, not the stage's own limit, ended it. */
-  async within<T>(stage: StagePlan, run: (limited: StagePlan) => Promise<T>): Promise<T> {
+  /** The stage with no more time than is left; the same object when it needs no more. Throws `DEADLINE_EXCEEDED`. */
+  limit(stage: StagePlan): StagePlan {
     const left = this.#end - this.#host.now();
-    if (left <= 0) throw this.#exceeded();
+    if (left <= 0) throw this.#exceeded(stage.id);
     const { timeout } = stage.policy;
-    if (left >= timeout.totalMs) return run(stage);
+    if (left >= timeout.totalMs) return stage;
     const limits = { attemptMs: Math.min(timeout.attemptMs, left), totalMs: left };
-    try {
-      return await run({ ...stage, policy: { ...stage.policy, timeout: limits } });
-    } catch (error) {
-      throw error instanceof StageError && error.code === 'STAGE_TIMEOUT' ? this.#exceeded(stage.id) : error;
-    }
+    return { ...stage, policy: { ...stage.policy, timeout: limits } };
   }
 
-  #exceeded(stage?: string): StageError {
+  /** Why a limited stage has failed: `DEADLINE_EXCEEDED` when the limit ended it. */
+  reason(stage: StagePlan, error: unknown): unknown {
+    return error instanceof StageError && error.code === 'STAGE_TIMEOUT' ? this.#exceeded(stage.id) : error;
+  }
+
+  #exceeded(stage: string): StageError {
     const { deadlineMs } = this.#plan;
     const message = `the run took longer than its deadline of ${deadlineMs} ms`;
-    return new StageError('DEADLINE_EXCEEDED', message, stage === undefined ? {} : { stage });
+    return new StageError('DEADLINE_EXCEEDED', message, { stage });
   }
 }

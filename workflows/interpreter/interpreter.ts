@@ -7,7 +7,6 @@ import {
   type RunResult,
   resolve,
   type StageCall,
-  type StageOutcome,
   type StagePlan,
   sourcesOf,
 } from '../../pipelines/plan/index.js';
@@ -27,7 +26,10 @@ export async function interpret(input: JsonObject, context: RunContext, host: Ho
   const deadline = new Deadline(plan, host);
   try {
     // A race of one: when a stage fails, those beside it are cancelled.
-    const output = await host.race([(inner) => runStages(input, context, inner, table, deadline)]);
+    const scope = new Map<string, Json>([['input', input]]);
+    const output = await host.race([
+      (inner) => runStages({ context, host: inner, table, deadline, scope, ended: new Map() }),
+    ]);
     return { output, stages: table.rows };
   } catch (error) {
     if (error instanceof StageError) {
@@ -37,52 +39,48 @@ export async function interpret(input: JsonObject, context: RunContext, host: Ho
   }
 }
 
-async function runStages(
-  input: JsonObject,
-  context: RunContext,
-  host: Host,
-  table: StageTable,
-  deadline: Deadline,
-): Promise<JsonObject> {
-  const scope = new Map<string, Json>([['input', input]]);
-  const ended = new Map<string, Promise<void>>([['input', Promise.resolve()]]);
-  // A stage reads only stages defined before it, so the promises that it waits for exist already.
-  for (const stage of context.plan.stages) {
-    const sources = new Set([...sourcesOf(stage.input), ...sourcesOf(stage.cache?.key ?? null)]);
-    const ready = Promise.all([...sources].map((source) => ended.get(source)));
-    ended.set(
-      stage.id,
-      ready.then(async () => {
-        const outcome = await runStage(stage, scope, context, host, table, deadline);
-        scope.set(stage.id, outcome.output);
-      }),
-    );
-  }
+/** What the stages of one run share. */
+interface Progress {
+  readonly context: RunContext;
+  readonly host: Host;
+  readonly table: StageTable;
+  readonly deadline: Deadline;
+  /** The run's input and the outputs of the stages that have ended. */
+  readonly scope: Map<string, Json>;
+  readonly ended: Map<string, Promise<void>>;
+}
+
+async function runStages(progress: Progress): Promise<JsonObject> {
+  const { context, ended, scope } = progress;
+  for (const stage of context.plan.stages) ended.set(stage.id, runStage(stage, progress));
   await Promise.all(ended.values());
   return resolve(context.plan.output, scope) as JsonObject;
 }
 
-async function runStage(
-  stage: StagePlan,
-  scope: ReadonlyMap<string, Json>,
-  context: RunContext,
-  host: Host,
-  table: StageTable,
-  deadline: Deadline,
-): Promise<StageOutcome> {
+/**
+ * Waits for the stages that it reads, which are defined before it, then runs. One function with few awaits: Temporal's
+ * sandbox takes a stack trace of every promise that a workflow makes, and they are most of what a run costs in a worker.
+ */
+async function runStage(stage: StagePlan, { context, host, table, deadline, scope, ended }: Progress): Promise<void> {
+  for (const source of sourcesOf([stage.input, stage.cache?.key ?? null])) {
+    const earlier = ended.get(source);
+    if (earlier) await earlier;
+  }
   const input = resolve(stage.input, scope);
   if (!isJsonObject(input)) throw new StageError('INTERNAL', `the input of stage "${stage.id}" is not an object`);
   table.start(stage.id);
+  const limited = deadline.limit(stage);
   try {
     const control = CONTROL_STAGES[stage.kind];
-    const outcome = await deadline.within(stage, (limited) =>
-      control ? control(limited, input, host) : host.runStage(limited, input, callOf(stage, scope, context)),
-    );
+    const outcome = await (control
+      ? control(limited, input, host)
+      : host.runStage(limited, input, callOf(stage, scope, context)));
     table.finish(stage.id, outcome);
-    return outcome;
+    scope.set(stage.id, outcome.output);
   } catch (error) {
-    if (error instanceof StageError) table.fail(stage.id, error);
-    throw error;
+    const failure = limited === stage ? error : deadline.reason(stage, error);
+    if (failure instanceof StageError) table.fail(stage.id, failure);
+    throw failure;
   }
 }
 
