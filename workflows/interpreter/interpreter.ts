@@ -64,7 +64,7 @@ async function runStages(progress: Progress): Promise<JsonObject> {
 async function runStage(stage: StagePlan, { context, host, table, deadline, scope, ended }: Progress): Promise<void> {
   for (const source of sourcesOf([stage.input, stage.cache?.key ?? null])) {
     const earlier = ended.get(source);
-    if (earlier) await earlier;
+    if (earlier !== undefined) await earlier;
   }
   const input = resolve(stage.input, scope);
   if (!isJsonObject(input)) throw new StageError('INTERNAL', `the input of stage "${stage.id}" is not an object`);
