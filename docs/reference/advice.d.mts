@@ -1,0 +1,1 @@
+export const ADVICE: Readonly<Record<string, string>>;

@@ -1,0 +1,10 @@
+import type { z } from 'zod';
+import type { ErrorRow } from '../../pipelines/errors.js';
+import type { Plan } from '../../pipelines/index.js';
+
+export function renderErrors(
+  errors: Readonly<Record<string, ErrorRow>>,
+  advice: Readonly<Record<string, string>>,
+): string;
+export function renderSettings(settingsSchema: (basePort?: number) => z.ZodObject): string;
+export function withPlan(page: string, plan: Plan): string;

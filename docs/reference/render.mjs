@@ -1,0 +1,101 @@
+import { z } from 'zod';
+
+/** The reference pages that are made from the sources. Pure: text in, text out; `generate.mjs` writes, a unit test compares. */
+
+/** A markdown table with its columns aligned, as the formatter of the gate wants it. */
+function table(head, rows) {
+  const cells = [head, ...rows].map((row) => row.map((cell) => String(cell).replaceAll('|', '\\|')));
+  const widths = head.map((_, i) => Math.max(3, ...cells.map((row) => [...row[i]].length)));
+  const line = (row) => `| ${row.map((cell, i) => cell + ' '.repeat(widths[i] - [...cell].length)).join(' | ')} |`;
+  const [first, ...rest] = cells;
+  return [line(first), line(widths.map((width) => '-'.repeat(width))), ...rest.map(line)].join('\n');
+}
+const GENERATED = '<!-- Made by docs/reference/generate.mjs. Do not edit by hand. -->';
+
+/** `errors.md`. Throws when a code has no advice or an advice no code. */
+export function renderErrors(errors, advice) {
+  const without = Object.keys(errors).filter((code) => !Object.hasOwn(advice, code));
+  const stray = Object.keys(advice).filter((code) => !Object.hasOwn(errors, code));
+  if (without.length + stray.length > 0) {
+    throw new Error(
+      `codes without advice: ${without.join(', ') || 'none'}; advice without code: ${stray.join(', ') || 'none'}`,
+    );
+  }
+  const rows = Object.entries(errors).map(([code, { status, retry, title }]) => [
+    `\`${code}\``,
+    status,
+    retry,
+    title,
+    advice[code],
+  ]);
+  return `${GENERATED}
+
+# Errors
+
+Every error has a code of this table. The code is the \`code\` of an HTTP problem body, the \`type\` of Temporal’s
+\`ApplicationFailure\` and the \`code\` field of log lines. Codes are stable; clients decide on them, not on messages.
+The table is \`pipelines/errors.ts\`.
+
+- **HTTP**: the status of the answer when this error ends a request. A run that failed is shown with status 200 by
+  \`GET /v1/runs/{id}\`; the code is then in the document’s \`error\`.
+- **retry**: what a stage’s policy does with it. \`never\`: the stage fails at once. \`retry\`: it is tried again after its
+  backoff, up to its attempts. \`heal\`: as \`retry\`, and the pool repairs the endpoint, where the server offers a means.
+  Outside a stage, \`retry\` means that the caller may try again.
+- A stage that has used up its attempts fails with the code of its last error.
+
+${table(['code', 'HTTP', 'retry', 'title', 'what to do'], rows)}
+`;
+}
+
+/** `settings.md`, from the settings schema as a function of the first port. */
+export function renderSettings(settingsSchema) {
+  const schema = settingsSchema();
+  const defaults = schema.parse({});
+  const base = defaults.MILLRACE_PORT_BASE;
+  const moved = settingsSchema(base + 1000).parse({});
+  const rows = Object.entries(schema.shape).map(([name, field]) => {
+    const value = defaults[name];
+    const follows = typeof value === 'number' && moved[name] !== value;
+    const fallback = value === undefined ? 'unset' : `\`${value}\`${follows ? ` (base + ${value - base})` : ''}`;
+    return [`\`${name}\``, fallback, valuesOf(field), field.description ?? ''];
+  });
+  return `${GENERATED}
+
+# Settings
+
+Every setting is an environment variable. An empty one counts as unset. A value that does not fit ends the process with
+\`INVALID_SETTING\`, which names every bad variable. \`millrace settings\` prints this list. The schema is
+\`workers/settings.ts\`.
+
+${table(['setting', 'default', 'value', 'meaning'], rows)}
+`;
+}
+
+/** What a setting takes, in words. */
+function valuesOf(field) {
+  const {
+    type,
+    enum: choices,
+    format,
+    minimum,
+    exclusiveMinimum,
+    maximum,
+  } = z.toJSONSchema(field, {
+    io: 'output',
+    unrepresentable: 'any',
+  });
+  if (choices !== undefined) return choices.map((choice) => `\`${choice}\``).join(', ');
+  if (type === 'array') return 'list';
+  if (type !== 'integer') return format === 'uri' ? 'URL' : 'text';
+  const least = exclusiveMinimum === undefined ? minimum : exclusiveMinimum + 1;
+  const bounded = maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER;
+  return bounded ? `${least} to ${maximum}` : `whole number, ${least} or more`;
+}
+
+const PLAN_BLOCK = /(<!-- plan of voice-assistant -->\n```json\n)[\s\S]*?(\n```)/;
+
+/** `plan.md` with its example replaced by this plan. */
+export function withPlan(page, plan) {
+  if (!PLAN_BLOCK.test(page)) throw new Error('plan.md has no block marked as the plan of voice-assistant');
+  return page.replace(PLAN_BLOCK, (_, start, end) => `${start}${JSON.stringify(plan, null, 2)}${end}`);
+}
