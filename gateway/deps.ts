@@ -16,8 +16,8 @@ export interface GatewayDeps {
   readonly artifacts: ArtifactStore;
   readonly readiness: Readonly<Record<string, ReadinessCheck>>;
   readonly limits: GatewayLimits;
-  /** The page of a run in the Temporal UI. `runId` is Temporal's: one execution of the workflow. */
-  uiUrl(workflowId: string, runId: string): string;
+  /** The page of a run in the Temporal UI. `runId` is Temporal's, one execution of the workflow; without it, the latest. */
+  uiUrl(workflowId: string, runId?: string): string;
   readonly logger: Logger;
   readonly registry: Registry;
 }

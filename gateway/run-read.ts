@@ -78,7 +78,7 @@ export function documentOfStarted(
     status: 'running',
     createdAt: memo.createdAt,
     input: withHrefs(input, id, 'input'),
-    links: { self: runPath(id), ui: deps.uiUrl(id, executionId ?? '') },
+    links: { self: runPath(id), ui: deps.uiUrl(id, executionId) },
   };
 }
 

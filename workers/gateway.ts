@@ -42,8 +42,10 @@ export async function runGateway(settings: Settings): Promise<void> {
       maxWaitMs: settings.MILLRACE_MAX_WAIT_MS,
       uploadTimeoutMs: settings.MILLRACE_UPLOAD_TIMEOUT_MS,
     },
-    uiUrl: (workflowId, runId) =>
-      `${temporalUi}/namespaces/${namespace}/workflows/${encodeURIComponent(workflowId)}/${runId}/timeline`,
+    uiUrl(workflowId, runId) {
+      const run = `${temporalUi}/namespaces/${namespace}/workflows/${encodeURIComponent(workflowId)}`;
+      return runId === undefined ? run : `${run}/${runId}/timeline`;
+    },
     logger,
     registry: new Registry(),
   });

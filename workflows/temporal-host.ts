@@ -96,7 +96,7 @@ export class TemporalHost implements Host {
         maximumAttempts: policy.retry.attempts,
         initialInterval: policy.retry.initialMs,
         backoffCoefficient: policy.retry.factor,
-        maximumInterval: Math.max(policy.retry.maxMs, policy.retry.initialMs),
+        maximumInterval: policy.retry.maxMs,
       },
       summary: `${placed.connector} · ${model} @${placed.device}`,
     };

@@ -4,7 +4,7 @@ import { jsonHash, sha256Hex } from '../../pipelines/plan/hash.js';
 /** Raised when the meaning of what is stored changes; older entries then expire unread. */
 const FORMAT = 1;
 
-/** What a lookup is about. Everything but `key`, `minSimilarity` and `ask` itself tells partitions apart. */
+/** What a lookup is about. Everything but `key` and `minSimilarity` tells partitions apart. */
 export interface CacheRequest {
   readonly tenant: string;
   readonly pipeline: string;

@@ -10,7 +10,7 @@ const DEFAULT_CONCURRENCY = 32;
 /** Far above any server's batch; a larger number is a typing error. */
 const MOST_CONCURRENCY = 4_096;
 
-const kinds = (Object.keys(STAGE_KINDS) as StageKindName[]).filter((kind) => kind !== 'code');
+const kinds = (Object.keys(STAGE_KINDS) as StageKindName[]).filter((kind) => kind !== 'code' && kind !== 'approve');
 
 const endpoint = z.strictObject({
   /** Address in the connector's form: `host:port` for triton, a base URL ending in `/v1` for openai. */

@@ -18,6 +18,7 @@ const SOURCES = [
   'activities',
   'gateway',
   'workers',
+  'bench',
   'tsconfig.json',
   'tsconfig.build.json',
 ];

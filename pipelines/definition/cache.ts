@@ -1,7 +1,7 @@
 import { type Duration, durationMs } from '../duration.js';
 import { MillraceError } from '../errors.js';
 import type { CachePlan } from '../plan/plan.js';
-import { type Assignable, toBinding } from './reference.js';
+import { type Assignable, type Owner, toBinding } from './reference.js';
 
 export interface SemanticCache {
   readonly key: Assignable<string>;
@@ -12,7 +12,7 @@ export interface SemanticCache {
 
 /**
  * Serves a stage's answer to an earlier request whose `key` means the same. Answers are kept apart by tenant, pipeline,
- * stage, model, options and all inputs but the key. A hit needs the similarity and the lexical guards (negation,
+ * stage, kind, model, options, all inputs but the key, time to live and embedder. A hit needs the similarity and the lexical guards (negation,
  * numbers, names). When the cache cannot be reached the stage runs as if it had none.
  *
  * @param options.key the text whose meaning is compared
@@ -29,7 +29,7 @@ export const semantic = (options: {
   embedder?: string;
 }): SemanticCache => ({ ttl: '1d', minSimilarity: 0.85, embedder: 'minilm', ...options });
 
-export function resolveCache(cache: SemanticCache, where: string): CachePlan {
+export function resolveCache(cache: SemanticCache, where: string, owner: Owner): CachePlan {
   if (!(cache.minSimilarity > 0 && cache.minSimilarity <= 1)) {
     const message = `must be above 0 and at most 1, not ${cache.minSimilarity}`;
     const field = `${where}.minSimilarity`;
@@ -37,7 +37,7 @@ export function resolveCache(cache: SemanticCache, where: string): CachePlan {
   }
   return {
     kind: 'semantic',
-    key: toBinding(cache.key, `${where}.key`),
+    key: toBinding(cache.key, `${where}.key`, owner),
     ttlMs: durationMs(cache.ttl, `${where}.ttl`),
     minSimilarity: cache.minSimilarity,
     embedder: cache.embedder,

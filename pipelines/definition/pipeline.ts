@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { type Duration, durationMs } from '../duration.js';
 import { MillraceError } from '../errors.js';
-import type { Json } from '../json.js';
-import { type Binding, sourcesOf } from '../plan/binding.js';
+import type { Json, JsonObject } from '../json.js';
+import type { Binding } from '../plan/binding.js';
 import { seal } from '../plan/hash.js';
 import { PLAN_VERSION, type Plan, type StagePlan } from '../plan/plan.js';
 import { STAGE_KINDS } from '../stages/index.js';
-import type { CodeStage, StageUse } from '../stages/kind.js';
+import type { CodeStage, StageKind, StageUse } from '../stages/kind.js';
 import { resolveCache, type SemanticCache } from './cache.js';
 import { type PolicyOptions, resolvePolicy } from './policy.js';
 import { type Bind, type Bound, jsonSchema, type Ref, reference, schemaOf, toBinding } from './reference.js';
@@ -60,37 +60,42 @@ export function pipeline<Shape extends z.ZodRawShape, B>(
   const input = z.strictObject(options.input.shape);
   const stages: StagePlan[] = [];
   const code = new Map<string, CodeStage>();
+  const owner = {};
+  const deadlineMs = durationMs(options.deadline ?? '5m', 'deadline');
 
   const result = trace({
-    input: reference('input', input) as Ref<z.output<z.ZodObject<Shape>>>,
+    input: reference('input', input, owner) as Ref<z.output<z.ZodObject<Shape>>>,
     stage(id, use, bound, { cache, ...policy } = {}) {
       checkName(id, 'stage id');
       if (id === 'input') throw invalid(id, 'is the name of the run’s input; choose another stage id');
       if (stages.some((stage) => stage.id === id)) throw invalid(id, 'is defined twice');
       if (!Object.hasOwn(STAGE_KINDS, use.kind)) throw invalid(id, `has the unknown stage kind "${use.kind}"`);
-      const kind = STAGE_KINDS[use.kind as keyof typeof STAGE_KINDS];
-      if (use.run !== undefined) code.set(use.model, use as unknown as CodeStage);
+      const kind: StageKind = STAGE_KINDS[use.kind as keyof typeof STAGE_KINDS];
+      if (kind.control) checkControl(id, use.with, { cache, ...policy }, deadlineMs);
+      if (use.run !== undefined) {
+        const same = code.get(use.model);
+        if (same && same.run !== use.run) throw invalid(id, `uses another function named "${use.model}"`);
+        code.set(use.model, use as unknown as CodeStage);
+      }
       stages.push({
         id,
         kind: use.kind,
         model: use.model,
         with: use.with,
-        input: toBinding(bound, `${id}.input`),
+        input: toBinding(bound, `${id}.input`, owner),
         policy: resolvePolicy(policy, kind.policy ?? {}, id),
-        ...(cache !== undefined && { cache: resolveCache(cache, `${id}.cache`) }),
+        ...(cache !== undefined && { cache: resolveCache(cache, `${id}.cache`, owner) }),
       });
-      return reference(id, use.output);
+      return reference(id, use.output, owner);
     },
   });
 
-  const output = toBinding(result, 'output');
+  const output = toBinding(result, 'output', owner);
   checkOutput(output);
-  const known = new Set(['input', ...stages.map((stage) => stage.id)]);
-  for (const source of sourcesOf(output)) if (!known.has(source)) throw invalid(source, 'belongs to another pipeline');
   const plan = seal({
     planVersion: PLAN_VERSION,
     name,
-    deadlineMs: durationMs(options.deadline ?? '5m', 'deadline'),
+    deadlineMs,
     stages,
     output,
   });
@@ -107,6 +112,18 @@ export function pipeline<Shape extends z.ZodRawShape, B>(
 
 function checkName(name: string, what: string): void {
   if (!NAME.test(name)) throw invalid(name, `is not a ${what}: lower-case letters, digits and dashes, a letter first`);
+}
+
+/** A stage that the interpreter carries out itself has nothing to retry or to keep, and must fit into the run. */
+function checkControl(id: string, { timeoutMs }: JsonObject, options: object, deadlineMs: number): void {
+  const [given] = Object.entries(options).filter(([, value]) => value !== undefined);
+  if (given) throw invalid(`${id}.${given[0]}`, 'has no meaning for a stage that calls no server; leave it out');
+  if (Number(timeoutMs) > deadlineMs) {
+    throw invalid(
+      `${id}.timeout`,
+      `is ${Number(timeoutMs)} ms, longer than the pipeline’s deadline of ${deadlineMs} ms`,
+    );
+  }
 }
 
 function checkOutput(output: Binding): void {

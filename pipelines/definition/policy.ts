@@ -50,12 +50,17 @@ export function resolvePolicy(options: PolicyOptions, kind: PolicyOptions, where
   const totalMs = time('timeout.total', (o) => o.timeout?.total, Math.max(fallback.timeout.totalMs, attemptMs));
   if (attemptMs > totalMs)
     fail(`${where}.timeout.attempt`, `${attemptMs} ms is longer than timeout.total, ${totalMs} ms`);
+  const initialMs = time('retry.backoff.initial', (o) => o.retry?.backoff?.initial, fallback.retry.initialMs);
+  const maxMs = time('retry.backoff.max', (o) => o.retry?.backoff?.max, Math.max(fallback.retry.maxMs, initialMs));
+  if (initialMs > maxMs) {
+    fail(`${where}.retry.backoff.initial`, `${initialMs} ms is longer than retry.backoff.max, ${maxMs} ms`);
+  }
   return {
     retry: {
       attempts,
-      initialMs: time('retry.backoff.initial', (o) => o.retry?.backoff?.initial, fallback.retry.initialMs),
+      initialMs,
       factor: number('retry.backoff.factor', (o) => o.retry?.backoff?.factor, fallback.retry.factor, 1, 10),
-      maxMs: time('retry.backoff.max', (o) => o.retry?.backoff?.max, fallback.retry.maxMs),
+      maxMs,
     },
     timeout: { attemptMs, totalMs },
     execution: options.execution ?? kind.execution ?? fallback.execution,

@@ -3,7 +3,7 @@ import type { Artifact } from '../artifact.js';
 import { MillraceError } from '../errors.js';
 import { isJsonObject, type Json } from '../json.js';
 import { mediaOf } from '../media.js';
-import type { Binding } from '../plan/binding.js';
+import { type Binding, sourcesOf } from '../plan/binding.js';
 
 declare const TYPE: unique symbol;
 interface Typed<T> {
@@ -42,20 +42,24 @@ const TARGET = Symbol('millrace.reference');
 interface Target {
   readonly path: string;
   readonly schema: z.ZodType;
+  readonly owner: Owner;
 }
+
+/** The pipeline that a reference belongs to; nothing but an identity. */
+export type Owner = object;
 
 const targetOf = (value: unknown): Target | undefined =>
   typeof value === 'object' && value !== null ? (value as { [TARGET]?: Target })[TARGET] : undefined;
 
 /** A reference to `path`, whose fields are those of `schema`. */
-export function reference<T>(path: string, schema: z.ZodType<T>): Ref<T> {
-  const target: Target = { path, schema };
+export function reference<T>(path: string, schema: z.ZodType<T>, owner: Owner): Ref<T> {
+  const target: Target = { path, schema, owner };
   return new Proxy(Object.freeze({}), {
     get: (_, key) => (key === TARGET ? target : typeof key === 'string' ? field(target, key) : undefined),
   }) as Ref<T>;
 }
 
-function field({ path, schema }: Target, key: string): unknown {
+function field({ path, schema, owner }: Target, key: string): unknown {
   if (key === 'then' || key === 'toJSON') return undefined; // probed by `await` and JSON.stringify, never fields
   const shape =
     mediaOf(schema) === undefined && schema instanceof z.ZodObject ? (schema.shape as Record<string, z.ZodType>) : {};
@@ -66,26 +70,35 @@ function field({ path, schema }: Target, key: string): unknown {
       fields: [{ field: `${path}.${key}`, message: 'unknown field' }],
     });
   }
-  return reference(`${path}.${key}`, inner);
+  return reference(`${path}.${key}`, inner, owner);
 }
 
-/** The plan's form of what the author wrote. */
-export function toBinding(value: unknown, where: string): Binding {
+/** The plan's form of what the author wrote. Throws `INVALID_PIPELINE` for what no plan can hold. */
+export function toBinding(value: unknown, where: string, owner: Owner): Binding {
+  const bind = (inner: unknown) => toBinding(inner, where, owner);
   const target = targetOf(value);
-  if (target !== undefined) return { $ref: target.path };
-  if (value instanceof Template) return { $text: value.parts.map((part) => toBinding(part, where)) };
+  if (target !== undefined) {
+    if (target.owner !== owner) throw unusable(where, `${target.path} belongs to another pipeline`);
+    return { $ref: target.path };
+  }
+  if (value instanceof Template) return { $text: value.parts.map(bind) };
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
   if (typeof value === 'number' && Number.isFinite(value)) return value;
-  if (Array.isArray(value)) return value.map((item) => toBinding(item, where));
+  if (Array.isArray(value)) return value.map(bind);
   if (isJsonObject(value as Json)) {
     const entries = Object.entries(value as object).filter(([, inner]) => inner !== undefined);
-    if (entries.some(([key]) => key.startsWith('$'))) return { $const: value as Json };
-    return Object.fromEntries(entries.map(([key, inner]) => [key, toBinding(inner, where)]));
+    const reserved = entries.find(([key]) => key.startsWith('$'));
+    if (reserved === undefined) return Object.fromEntries(entries.map(([key, inner]) => [key, bind(inner)]));
+    if (entries.some(([, inner]) => sourcesOf(bind(inner)).length > 0)) {
+      throw unusable(where, `an object with the key "${reserved[0]}" is taken as it is and cannot hold references`);
+    }
+    return { $const: value as Json };
   }
-  throw new MillraceError('INVALID_PIPELINE', `${where}: a ${typeof value} cannot be part of a plan`, {
-    fields: [{ field: where, message: 'not JSON, a reference or a template' }],
-  });
+  throw unusable(where, `a ${typeof value} cannot be part of a plan`);
 }
+
+const unusable = (where: string, message: string) =>
+  new MillraceError('INVALID_PIPELINE', `${where}: ${message}`, { fields: [{ field: where, message }] });
 
 /** JSON Schema of the value that a binding gives. */
 export function schemaOf(value: unknown): Json {

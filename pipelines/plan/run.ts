@@ -58,7 +58,8 @@ export interface StageRecord {
   readonly connector: string;
   readonly model: string;
   readonly device: string;
-  readonly status: 'waiting' | 'running' | 'done' | 'failed';
+  /** `cancelled`: it ran when another stage's failure, or the deadline, ended the run. */
+  readonly status: 'waiting' | 'running' | 'done' | 'failed' | 'cancelled';
   readonly endpoint?: string;
   readonly attempt?: number;
   readonly cache?: CacheOutcome;

@@ -31,6 +31,8 @@ export type CodeFunction<I, O> = (input: I, context: { readonly signal: AbortSig
 export interface StageKind {
   readonly input: z.ZodType;
   readonly output: z.ZodType;
+  /** Carried out by the interpreter itself: it takes no policy and no cache. */
+  readonly control?: true;
   /** Defaults of the kind where they differ from the general ones, with the reason beside them. */
   readonly policy?: PolicyOptions;
 }

@@ -8,14 +8,14 @@ type ControlStage = (stage: StagePlan, input: JsonObject, host: Host) => Promise
 export const CONTROL_STAGES: Readonly<Record<string, ControlStage>> = { approve };
 
 /** Waits for a person's decision, sent as the signal `approve/<stage>`, or takes the default when the time is over. */
-async function approve(stage: StagePlan, _input: JsonObject, host: Host): Promise<StageOutcome> {
+async function approve(stage: StagePlan, { subject }: JsonObject, host: Host): Promise<StageOutcome> {
   const { timeoutMs, otherwise } = stage.with as { timeoutMs: number; otherwise: boolean };
   // Less than the stage's own time may be left of the run's deadline: then nobody's decision is nobody's default.
   const limit = Math.min(timeoutMs, stage.policy.timeout.totalMs);
   const output = await host.race<JsonObject>([
     (inner) => decision(`approve/${stage.id}`, inner),
     async (inner) => {
-      await inner.wait(limit, `${stage.id}: approval timeout`);
+      await inner.wait(limit, `approve ${String(subject)}`);
       if (limit === timeoutMs) return { approved: otherwise, by: 'timeout' };
       throw new StageError('STAGE_TIMEOUT', `stage "${stage.id}": nobody decided in time`, { stage: stage.id });
     },

@@ -1,6 +1,9 @@
 import type { Plan, StagePlan } from '../../pipelines/plan/index.js';
 import { type Host, StageError } from './host.js';
 
+/** A stage's timeout is counted from a moment that lies this much, at most, beside the interpreter's clock. */
+const CLOCK_SLACK_MS = 50;
+
 /**
  * The run's deadline, kept by giving each stage no more time than is left: a stage's own timeout ends it, so that no run
  * pays for a timer of its own.
@@ -26,9 +29,10 @@ export class Deadline {
     return { ...stage, policy: { ...stage.policy, timeout: limits } };
   }
 
-  /** Why a limited stage has failed: `DEADLINE_EXCEEDED` when the limit ended it. */
+  /** Why a limited stage has failed: `DEADLINE_EXCEEDED` when it timed out and nothing is left. */
   reason(stage: StagePlan, error: unknown): unknown {
-    return error instanceof StageError && error.code === 'STAGE_TIMEOUT' ? this.#exceeded(stage.id) : error;
+    const over = this.#end - this.#host.now() <= CLOCK_SLACK_MS;
+    return over && error instanceof StageError && error.code === 'STAGE_TIMEOUT' ? this.#exceeded(stage.id) : error;
   }
 
   #exceeded(stage: string): StageError {

@@ -32,6 +32,7 @@ export async function interpret(input: JsonObject, context: RunContext, host: Ho
     ]);
     return { output, stages: table.rows };
   } catch (error) {
+    table.close();
     if (error instanceof StageError) {
       throw new StageError(error.code, error.message, { ...error.details, stages: table.rows as unknown as Json });
     }

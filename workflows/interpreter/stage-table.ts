@@ -32,6 +32,11 @@ export class StageTable {
     this.#change(stage, { status: 'failed', error: { code, message } });
   }
 
+  /** The run is over: nothing runs any more. */
+  close(): void {
+    for (const { stage, status } of this.rows) if (status === 'running') this.#change(stage, { status: 'cancelled' });
+  }
+
   #change(stage: string, change: Partial<StageRecord>): void {
     const row = this.#rows.get(stage);
     if (row) this.#rows.set(stage, { ...row, ...change });

@@ -1,7 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { voiceAssistant } from '../../../pipelines/catalog/voice-assistant.js';
-import { code, MillraceError, type Pipeline, pipeline, semantic, text } from '../../../pipelines/index.js';
+import {
+  type Assignable,
+  approve,
+  code,
+  MillraceError,
+  type Pipeline,
+  pipeline,
+  semantic,
+  text,
+} from '../../../pipelines/index.js';
 import { seal } from '../../../pipelines/plan/hash.js';
 
 const upper = code(
@@ -159,6 +168,59 @@ describe('pipeline', () => {
         pipeline('p', { input: z.object({}) }, ({ stage }) => ({
           text: stage('a', upper, { text: (() => 'x') as unknown as string }).text,
         })),
+    ],
+    [
+      'a reference into another pipeline',
+      'a.input',
+      () => {
+        let foreign: Assignable<string> | undefined;
+        pipeline('other', { input: z.object({ q: z.string() }) }, ({ input }) => {
+          foreign = input.q;
+          return {};
+        });
+        return pipeline('p', { input: z.object({}) }, ({ stage }) => ({
+          text: stage('a', upper, { text: foreign as Assignable<string> }).text,
+        }));
+      },
+    ],
+    [
+      'a reference inside a literal that is taken as it is',
+      'output',
+      () =>
+        pipeline('p', { input: z.object({ q: z.string() }) }, ({ input }) => ({ schema: { $id: 'x', q: input.q } })),
+    ],
+    [
+      'a first wait longer than the longest',
+      'a.retry.backoff.initial',
+      () =>
+        pipeline('p', { input: z.object({}) }, ({ stage }) => ({
+          text: stage('a', upper, { text: 'x' }, { retry: { backoff: { initial: '2s', max: '1s' } } }).text,
+        })),
+    ],
+    [
+      'an approval that outlasts the deadline',
+      'a.timeout',
+      () =>
+        pipeline('p', { input: z.object({}), deadline: '1m' }, ({ stage }) => ({
+          ok: stage('a', approve({ timeout: '1h' }), { subject: 'x' }).approved,
+        })),
+    ],
+    [
+      'a policy for a stage that calls no server',
+      'a.retry',
+      () =>
+        pipeline('p', { input: z.object({}) }, ({ stage }) => ({
+          ok: stage('a', approve({ timeout: '1m' }), { subject: 'x' }, { retry: { attempts: 2 } }).approved,
+        })),
+    ],
+    [
+      'two functions of one name',
+      'b',
+      () =>
+        pipeline('p', { input: z.object({}) }, ({ stage }) => {
+          const other = code('upper', { input: upper.input, output: upper.output }, (input) => input);
+          return { text: stage('b', other, { text: stage('a', upper, { text: 'x' }).text }).text };
+        }),
     ],
   ])('refuses %s, naming the field', (_, field, definition) => {
     const error = failure(definition);

@@ -92,6 +92,12 @@ describe('interpret', () => {
     const runner = new CodeRunner(both);
     await expect(runInProcess({ n: 1 }, contextOf(both), { runner, run: 'r' })).rejects.toMatchObject({
       code: 'BACKEND_REJECTED',
+      details: {
+        stages: [
+          { stage: 'a', status: 'cancelled' },
+          { stage: 'b', status: 'failed' },
+        ],
+      },
     });
     await sleep(5);
     expect(runner.events).toContain('a aborted');
@@ -111,6 +117,19 @@ describe('interpret', () => {
     });
     await sleep(5);
     expect(runner.events).toEqual(['a starts', 'a aborted']);
+  });
+
+  it('tells a stage’s own timeout from the deadline, however little is left of it', async () => {
+    const hang = code('hang', { input: one, output: one }, async (input, { signal }) => {
+      await sleep(60_000, undefined, { signal });
+      return input;
+    });
+    const slow = pipeline('slow', { input: one, deadline: '1m' }, ({ input, stage }) => ({
+      n: stage('a', hang, { n: input.n }, { retry: { attempts: 1 }, timeout: { attempt: '30ms', total: '2m' } }).n,
+    }));
+    await expect(
+      runInProcess({ n: 1 }, contextOf(slow), { runner: new CodeRunner(slow), run: 'r' }),
+    ).rejects.toMatchObject({ code: 'STAGE_TIMEOUT' });
   });
 
   it('ends an attempt at its timeout and tries again', async () => {
@@ -188,9 +207,14 @@ describe('interpret', () => {
     });
 
     it('fails at the deadline when that comes before its own timeout', async () => {
-      const hasty = pipeline('hasty', { input: one, deadline: '20ms' }, ({ stage }) => ({
-        approved: stage('sign-off', approve({ timeout: '1h' }), { subject: 'a refund' }).approved,
-      }));
+      const slow = code('slow', { input: one, output: one }, async (input) => {
+        await sleep(100);
+        return input;
+      });
+      const hasty = pipeline('hasty', { input: one, deadline: '300ms' }, ({ input, stage }) => {
+        const { n } = stage('a', slow, { n: input.n });
+        return { approved: stage('sign-off', approve({ timeout: '300ms' }), { subject: text`refund ${n}` }).approved };
+      });
       await expect(
         runInProcess({ n: 1 }, contextOf(hasty), { runner: new CodeRunner(hasty), run: 'r' }),
       ).rejects.toMatchObject({
