@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { chmod, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 
@@ -17,4 +17,8 @@ export async function writeBundle(): Promise<void> {
   await writeFile(BUNDLE_PATH, code);
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) await writeBundle();
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await writeBundle();
+  // npm makes a package's commands executable when it installs them, which in a clone is before they are built.
+  await chmod(new URL('./cli/main.js', import.meta.url), 0o755);
+}

@@ -1,0 +1,69 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { testEnvironment } from '../support/settings.js';
+
+const CLI = path.resolve('dist/workers/cli/main.js');
+const QUESTION = 'deploy/local/audio/question.wav';
+
+/** Runs the built command as a shell would. */
+function millrace(args: readonly string[], more: Readonly<Record<string, string>> = {}) {
+  return new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
+    execFile(CLI, args, { env: { ...process.env, ...testEnvironment(more) } }, (error, stdout, stderr) =>
+      resolve({ code: error ? Number(error.code) : 0, stdout, stderr }),
+    );
+  });
+}
+
+describe('millrace', () => {
+  it('run: asks out loud, prints the result and saves the reply', async () => {
+    const out = mkdtempSync(path.join(tmpdir(), 'millrace-'));
+    const { code, stdout } = await millrace(['run', 'voice-assistant', '--audio', QUESTION, '--out', out]);
+    expect(code).toBe(0);
+    expect(stdout).toContain('transcript: What is the capital of France?');
+    expect(readdirSync(out)).toEqual([expect.stringMatching(/^voice-assistant-.*-speech\.wav$/)]);
+  });
+
+  it('run --json: one object on stdout and nothing else', async () => {
+    const out = mkdtempSync(path.join(tmpdir(), 'millrace-'));
+    const { code, stdout } = await millrace(['run', 'voice-assistant', '--audio', QUESTION, '--out', out, '--json']);
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ pipeline: 'voice-assistant', status: 'succeeded' });
+  });
+
+  it('pipelines and status: what there is', async () => {
+    expect((await millrace(['pipelines'])).stdout).toMatch(/^voice-assistant\s+[0-9a-f]{12}\s+speech/m);
+    const { code, stdout } = await millrace(['status', '--json']);
+    expect({ code, ready: JSON.parse(stdout).ready }).toEqual({ code: 0, ready: true });
+  });
+
+  it('up: safe to repeat', async () => {
+    expect((await millrace(['up'])).code).toBe(0);
+  });
+
+  const notAudio = path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), 'notes.wav');
+  writeFileSync(notAudio, 'no audio at all');
+  it.each<[string, readonly string[], number, string]>([
+    ['an unknown command', ['fly'], 2, "unknown command 'fly'"],
+    ['an unknown option', ['up', '--fast'], 2, "unknown option '--fast'"],
+    ['input that is not JSON', ['run', 'voice-assistant', '--input', '{bad'], 2, 'must be a JSON object'],
+    ['an unknown pipeline', ['run', 'nope', '--audio', QUESTION], 2, 'no pipeline is named "nope"'],
+    ['a file that is not there', ['run', 'voice-assistant', '--audio', 'none.wav'], 2, 'cannot read none.wav'],
+    ['a file that is no audio', ['run', 'voice-assistant', '--audio', notAudio], 2, 'INVALID_MEDIA'],
+    ['no audio where it is needed', ['run', 'voice-assistant'], 2, 'speech'],
+    ['an unknown field', ['run', 'voice-assistant', '--audio', QUESTION, '--input', '{"x":1}'], 2, 'x: unknown field'],
+  ])('refuses %s, saying why', async (_, args, code, message) => {
+    const refused = await millrace(args);
+    expect(refused.stderr).toContain(message);
+    expect(refused.code).toBe(code);
+  });
+
+  it('says that a setting is wrong, or that nothing answers, by exit code', async () => {
+    const wrong = await millrace(['status'], { MILLRACE_GATEWAY_PORT: 'x' });
+    expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining('MILLRACE_GATEWAY_PORT') });
+    const nobody = await millrace(['pipelines'], { MILLRACE_GATEWAY_URL: 'http://127.0.0.1:9' });
+    expect(nobody).toMatchObject({ code: 3, stderr: expect.stringContaining('GATEWAY_UNAVAILABLE') });
+  });
+});
