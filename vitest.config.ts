@@ -8,6 +8,8 @@ const slow = { testTimeout: SLOW_MS, hookTimeout: SLOW_MS, fileParallelism: fals
 // biome-ignore lint/style/noDefaultExport: vitest takes the default export
 export default defineConfig({
   test: {
+    // The stack is stopped part by part, each with the time that it needs to end well.
+    teardownTimeout: 60_000,
     reporters: ['default', './test/support/closing-line.ts'],
     projects: [
       { test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },

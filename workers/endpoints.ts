@@ -30,9 +30,6 @@ export function endpointsOf(settings: Settings): Endpoints {
   };
 }
 
-/** Whether only this machine reaches an address. */
-export const isLoopback = (host: string): boolean => /^(127\.|::1$|localhost$)/.test(host);
-
 /** Where the command line finds the gateway. */
 export const gatewayUrl = (settings: Settings): string =>
   settings.MILLRACE_GATEWAY_URL ?? `http://${LOOPBACK}:${settings.MILLRACE_GATEWAY_PORT}`;

@@ -3,10 +3,11 @@ import { Client, Connection } from '@temporalio/client';
 import { Registry } from 'prom-client';
 import { openFileStore } from '../activities/artifacts/index.js';
 import { createRedis } from '../activities/cache/index.js';
+import { isLoopback } from '../activities/loopback.js';
 import { createGateway } from '../gateway/index.js';
 import { place } from '../placement/place.js';
 import { artifactsFolder } from './compose.js';
-import { endpointsOf, isLoopback } from './endpoints.js';
+import { endpointsOf } from './endpoints.js';
 import { createLogger } from './logger.js';
 import { loadModels, poolDescriptions } from './models.js';
 import { loadPipelines } from './pipelines.js';
@@ -23,7 +24,10 @@ export async function runGateway(settings: Settings): Promise<void> {
   for (const { plan } of pipelines) place(plan, poolOf, settings.MILLRACE_TASK_QUEUE);
   const artifacts = await openFileStore(artifactsFolder(settings), { maxBytes: settings.MILLRACE_MAX_AUDIO_BYTES });
   // Lazy: the gateway answers "not ready" while Temporal is away, instead of not answering.
-  const connection = Connection.lazy({ address: temporal });
+  const connection = Connection.lazy({
+    address: temporal,
+    ...(isLoopback(temporal) && { channelArgs: { 'grpc.enable_http_proxy': 0 } }),
+  });
   const redis = createRedis({ url: redisUrl, timeoutMs: settings.MILLRACE_REDIS_TIMEOUT_MS, logger });
   const app = await createGateway({
     pipelines,

@@ -26,7 +26,7 @@ const SOURCES = [
 function main([command, ...args]) {
   checkNode();
   const lock = hashOf(['package-lock.json']);
-  step('npm packages', 'node_modules/.millrace', lock, () => npm('ci', '--no-audit', '--no-fund'));
+  step('npm packages', 'node_modules/.millrace', lock, () => npm('ci', '--include=dev', '--no-audit', '--no-fund'));
   step('build', 'dist/.millrace', hashOf([...SOURCES, 'package-lock.json']), () => npm('run', '--silent', 'build'));
   if (command === 'demo') return run('dist/workers/cli/main.js', 'demo', ...args);
   if (command === 'run') return run(...args);

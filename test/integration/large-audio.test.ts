@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import type { Client } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { GatewayClient, type RunDocument } from '../../workers/cli/client.js';
@@ -36,7 +36,10 @@ async function largeWav(speech: Speech, text: string, bytes: number): Promise<Bu
   return wav;
 }
 
-/** Peak of the resident memory since the last call, in bytes (Linux: VmHWM, reset by writing to clear_refs). */
+/** Forgets the peak of a process's memory (Linux: proc(5), clear_refs). */
+const resetPeak = (pid: number) => writeFileSync(`/proc/${pid}/clear_refs`, '5');
+
+/** Peak of the resident memory since it was forgotten, in bytes. */
 function peak(pid: number): number {
   const kilobytes = Number(/^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]);
   return kilobytes * 1024;
@@ -70,8 +73,10 @@ async function send(pipeline: string, bytes: number): Promise<RunDocument> {
  * of the garbage collector if it were held whole. The ordinary one is sent twice first: that is what a run takes at all.
  */
 async function growth(pid: number, pipeline: string, large: number): Promise<{ runs: RunDocument[]; bytes: number }> {
+  resetPeak(pid);
   const runs = [await send(pipeline, 20 * MB), await send(pipeline, 20 * MB)];
   const before = peak(pid);
+  resetPeak(pid);
   runs.push(await send(pipeline, large));
   const bytes = peak(pid) - before;
   process.stdout.write(

@@ -10,6 +10,8 @@ export async function setup(): Promise<void> {
   const settings = testSettings();
   const tell = (line: string) => process.stderr.write(`${line}\n`);
   tell('integration tests: starting Temporal, Redis, Triton, an LLM server, a worker and the gateway');
+  // What an interrupted run has left up would run yesterday's build.
+  await down(settings);
   const endpoints = await up({
     settings,
     parts: [...SERVER_PARTS, ...NODE_PARTS],

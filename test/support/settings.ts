@@ -1,13 +1,21 @@
 import { readSettings, type Settings } from '../../workers/settings.js';
 
 /** Ports of the stack that tests start: apart from those of a demo that may be up. */
-const TEST_PORT_BASE = 7500;
+const TEST_PORT_BASE = process.env.MILLRACE_TEST_PORT_BASE ?? '7500';
+
+/** Servers of the developer's own must not take part: an empty setting counts as none. */
+const OWN = Object.fromEntries(
+  ['TEMPORAL_ADDRESS', 'TEMPORAL_UI_URL', 'REDIS_URL', 'TRITON_URL', 'LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL']
+    .concat(['MILLRACE_MODELS', 'MILLRACE_GATEWAY_URL', 'MILLRACE_LLM_GGUF', 'MILLRACE_LOG_LEVEL'])
+    .map((name) => [name, '']),
+);
 
 /** The environment of every process that tests start. */
 export const testEnvironment = (more: Readonly<Record<string, string>> = {}): Record<string, string> => ({
+  ...OWN,
   MILLRACE_HOME: '.millrace/test',
   MILLRACE_VENV: '.millrace/venv',
-  MILLRACE_PORT_BASE: String(TEST_PORT_BASE),
+  MILLRACE_PORT_BASE: TEST_PORT_BASE,
   MILLRACE_PIPELINES: 'test/fixtures/pipelines.mjs',
   // Canaries count in Triton's statistics, which tests compare: the test of canaries starts a worker of its own.
   MILLRACE_CANARY_INTERVAL_MS: '3600000',

@@ -5,9 +5,9 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { StageRecord } from '../../pipelines/plan/index.js';
 import { gatewayUrl } from '../endpoints.js';
 import type { Settings } from '../settings.js';
-import { down, up } from '../stack/index.js';
+import { down, status, up } from '../stack/index.js';
 import { GatewayClient, type RunDocument } from './client.js';
-import { bold, dim, green, note, print } from './output.js';
+import { bold, dim, EXIT, green, note, print } from './output.js';
 import { readable } from './run.js';
 import { changes, saveMedia, stageTable } from './run-view.js';
 import { ALL_PARTS, progressLine } from './stack.js';
@@ -26,6 +26,15 @@ export async function demo(settings: Settings, options: DemoOptions): Promise<vo
   const question = options.audio === undefined ? shipped('question.wav') : await readable(options.audio);
   // With a question of one's own there is no other wording of it at hand, so it is asked again as it is.
   const again = options.audio === undefined ? shipped('question-reworded.wav') : question;
+  const keep = options.keep === true || status(settings).up;
+  const stop = async () => {
+    if (keep) return;
+    note(dim('\nStopping everything'));
+    await down(settings);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => void stop().finally(() => process.exit(EXIT.failed)));
+  }
   try {
     note(bold('Starting Temporal, Redis, Triton, an LLM server, a worker and the gateway'));
     await up({ settings, parts: ALL_PARTS, onProgress: (progress) => note(progressLine(progress)) });
@@ -48,7 +57,7 @@ export async function demo(settings: Settings, options: DemoOptions): Promise<vo
         ? green('The semantic cache knew the answer: the LLM was not asked.')
         : `The semantic cache did not take the two for the same question (${cache}), so the LLM was asked.`,
     );
-    if (options.keep) note(`\nAll is still up. Temporal UI: ${first.links.ui}\nStop it with: npx millrace down`);
+    if (keep) note(`\nAll is still up. Temporal UI: ${first.links.ui}\nStop it with: npx millrace down`);
     if (options.json) {
       print(
         JSON.stringify({
@@ -62,10 +71,7 @@ export async function demo(settings: Settings, options: DemoOptions): Promise<vo
       );
     }
   } finally {
-    if (!options.keep) {
-      note(dim('\nStopping everything'));
-      await down(settings);
-    }
+    await stop();
   }
 }
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Settings } from '../settings.js';
+import { type Settings, settingsSchema } from '../settings.js';
 import type { PartName } from './part-spec.js';
 
 type SettingName = keyof Settings;
@@ -63,8 +63,11 @@ export function changedSettings(
 
 /** The settings as the environment of a process that will read them again. */
 export function settingsAsEnvironment(settings: Settings): Record<string, string> {
-  const given = Object.entries(settings).filter(([, value]) => value !== undefined);
+  // An empty one counts as none, and hides what the process's own environment says.
   return Object.fromEntries(
-    given.map(([name, value]) => [name, Array.isArray(value) ? value.join(',') : String(value)]),
+    Object.keys(settingsSchema().shape).map((name) => {
+      const value = settings[name as keyof Settings];
+      return [name, Array.isArray(value) ? value.join(',') : String(value ?? '')];
+    }),
   );
 }

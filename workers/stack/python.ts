@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { chmod, copyFile, cp, mkdir, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { MillraceError } from '../../pipelines/errors.js';
 import { onPath, runCommand } from './command.js';
@@ -101,10 +103,11 @@ async function layOutTriton(venv: Venv, { home, recipe, env }: ProgramOptions): 
   await symlink(stub, path.join(backend, path.basename(stub)));
   await chmod(server, 0o755);
   await chmod(stub, 0o755);
+  const plain = await withoutSpecials(path.join(home, 'triton'));
   return {
     server,
-    models,
-    backends,
+    models: path.join(plain, 'models'),
+    backends: path.join(plain, 'backends'),
     caches: path.join(wheel, 'caches'),
     env: {
       LD_LIBRARY_PATH: [path.join(venv.packages, 'nvidia_pytriton.libs'), venv.python.libraryFolder].join(':'),
@@ -114,6 +117,21 @@ async function layOutTriton(venv: Venv, { home, recipe, env }: ProgramOptions): 
       CUDA_VISIBLE_DEVICES: '',
     },
   };
+}
+
+/**
+ * Triton hands the paths of its stubs and models to a shell without quoting them, so a folder with a space or another
+ * character that a shell reads gets a plain name in the system's temporary folder.
+ */
+async function withoutSpecials(folder: string): Promise<string> {
+  if (/^[\w./-]+$/.test(folder)) return folder;
+  const alias = path.join(
+    tmpdir(),
+    `millrace-triton-${createHash('sha256').update(folder).digest('hex').slice(0, 16)}`,
+  );
+  await rm(alias, { force: true });
+  await symlink(folder, alias);
+  return alias;
 }
 
 async function fitOnPath(

@@ -34,7 +34,8 @@ export class Supervisor {
 
   async stop(): Promise<void> {
     for (const names of STOP_ORDER) {
-      await Promise.all(names.map((name) => this.parts.get(name)?.stop()));
+      // One that cannot be stopped well must not keep the others from it.
+      await Promise.allSettled(names.map((name) => this.parts.get(name)?.stop()));
     }
   }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type ChannelOptions, Client, credentials } from '@grpc/grpc-js';
 import { canonicalJson } from '../../../pipelines/json.js';
+import { isLoopback } from '../../loopback.js';
 import { inferenceService, type Methods, type ModelConfig, type ModelIndex, type ModelStatistics } from './protocol.js';
 import type { Tensor } from './tensors.js';
 
@@ -33,7 +34,7 @@ export class TritonClient {
     this.#client = new Client(
       address.replace(/^grpcs?:\/\//, ''),
       tls ? credentials.createSsl() : credentials.createInsecure(),
-      CHANNEL,
+      { ...CHANNEL, ...(isLoopback(address) && { 'grpc.enable_http_proxy': 0 }) },
     );
   }
 
