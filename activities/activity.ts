@@ -37,7 +37,8 @@ export function createActivities(runner: StageRunner): { default: StageActivity 
         });
       } catch (error) {
         if (context.cancellationSignal.aborted) throw new CancelledFailure('the stage was cancelled');
-        throw asFailure(error, call);
+        // Many a library throws an error of its own where the signal says why.
+        throw asFailure(expiry.signal.aborted ? expiry.signal.reason : error, call);
       } finally {
         clearInterval(beating);
         clearTimeout(expiring);

@@ -82,7 +82,9 @@ export class StageRunner {
 
   async #throughCache(input: JsonObject, call: StageCall, attempt: Attempt): Promise<Served & { cache: CacheOutcome }> {
     if (!call.cache) return { ...(await this.#serve(input, call, attempt)), cache: 'off' };
-    const { pools, cache } = this.#parts;
+    const { cache } = this.#parts;
+    const model = await this.#identity(call, attempt);
+    if (model === undefined) return { ...(await this.#serve(input, call, attempt)), cache: 'bypass' };
     let served: Served | undefined;
     const { output, outcome } = await cache.through(
       {
@@ -90,7 +92,7 @@ export class StageRunner {
         pipeline: call.pipeline,
         stage: call.stage,
         kind: call.kind,
-        model: call.kind === 'code' ? call.model : await pools.get(call.model).identity(attempt.signal),
+        model,
         context: { with: call.with, input: call.cache.context },
         key: call.cache.key,
         ttlMs: call.cache.ttlMs,
@@ -104,6 +106,22 @@ export class StageRunner {
       attempt.signal,
     );
     return { endpoint: served?.endpoint ?? 'cache', device: served?.device ?? '', output, cache: outcome };
+  }
+
+  /** What the answer comes from, for the cache's key; undefined when the server does not say, which ends no run. */
+  async #identity({ kind, model, stage }: StageCall, { signal, run }: Attempt): Promise<string | undefined> {
+    if (kind === 'code') return model;
+    const pool = this.#parts.pools.get(model);
+    try {
+      return await pool.identity(signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#parts.logger.warn(
+        { run, stage, model, error: messageOf(error) },
+        'no cache for this call: its model is unknown',
+      );
+      return undefined;
+    }
   }
 
   async #serve(input: JsonObject, call: StageCall, attempt: Attempt): Promise<Served> {

@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Artifact } from '../pipelines/artifact.js';
+import { type Artifact, parseArtifactUri } from '../pipelines/artifact.js';
 import { MillraceError } from '../pipelines/errors.js';
 import { parseRange } from './byte-range.js';
-import { tenantOf } from './caller.js';
+import { TENANT_HEADER, tenantOf } from './caller.js';
 import type { GatewayDeps } from './deps.js';
 import { artifactNamed } from './run-document.js';
 import { readRun } from './run-read.js';
@@ -27,7 +27,9 @@ export async function artifactRoutes(app: FastifyInstance, deps: GatewayDeps): P
       Object.assign(request.notes, { tenant, runId: id });
       const run = await readRun(deps, id, tenant);
       const artifact = artifactNamed(name, run);
-      if (artifact === undefined) throw noArtifact(name, run.document.status === 'running');
+      // What a run holds is only what it was given: an address in it may be another tenant's.
+      if (artifact === undefined || parseArtifactUri(artifact.uri)?.tenant !== tenant)
+        throw noArtifact(name, run.document.status === 'running');
       const { mime, bytes } = await deps.artifacts.stat(artifact.uri);
       return await send(request, reply, deps, { ...artifact, mime, bytes }, fileName(name, mime));
     },
@@ -46,6 +48,7 @@ async function send(
     etag: tag,
     'accept-ranges': 'bytes',
     'cache-control': 'private, max-age=31536000, immutable',
+    vary: TENANT_HEADER,
     'content-disposition': `inline; filename="${file}"`,
     'x-content-type-options': 'nosniff',
   });

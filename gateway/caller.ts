@@ -6,6 +6,8 @@ const DEFAULT_TENANT = 'default';
 /** Visible ASCII; long enough for a UUID with a prefix, or a hash. */
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 
+export const TENANT_HEADER = 'millrace-tenant';
+
 /**
  * The tenant that a request says it acts for, by header `Millrace-Tenant`.
  *
@@ -13,7 +15,7 @@ const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
  * put a proxy that authenticates and sets this header in front of it before you open it to others.
  */
 export function tenantOf(headers: IncomingHttpHeaders): string {
-  const tenant = headers['millrace-tenant'] ?? DEFAULT_TENANT;
+  const tenant = headers[TENANT_HEADER] ?? DEFAULT_TENANT;
   if (typeof tenant === 'string' && isTenant(tenant)) return tenant;
   const message = 'must be 1 to 63 lower-case letters, digits, dots, dashes and underscores, a letter or digit first';
   throw invalidHeader('Millrace-Tenant', message);

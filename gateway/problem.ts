@@ -68,6 +68,7 @@ const OF_FASTIFY: Readonly<Record<string, { code: ErrorCode; field: string; mess
     field: 'Content-Type',
     message: 'send multipart/form-data, application/json or audio/wav (curl: -H "Content-Type: audio/wav")',
   },
+  FST_ERR_MAX_PARAM_LENGTH: { code: 'ROUTE_NOT_FOUND', field: 'path', message: 'a part of the path is too long' },
   FST_ERR_BAD_URL: { code: 'ROUTE_NOT_FOUND', field: 'path', message: 'the path cannot be decoded' },
 };
 

@@ -111,6 +111,7 @@ function failed(run: RunDocument): RunFailedError {
 /** Aborted when the client leaves before its answer. The run goes on. */
 function leaving(reply: FastifyReply): AbortSignal {
   const controller = new AbortController();
+  if (reply.raw.destroyed) controller.abort();
   reply.raw.once('close', () => controller.abort());
   return controller.signal;
 }

@@ -17,6 +17,9 @@ import { createLogger } from './logger.js';
 import { ensureSearchAttributes } from './search-attributes.js';
 import type { Settings } from './settings.js';
 
+/** Just below the activities' beat of a second, so that each beat is sent. */
+const HEARTBEAT_THROTTLE_MS = 900;
+
 /** `millrace worker`: runs workflows and stages until SIGTERM or SIGINT, then lets running stages end. */
 export async function runWorker(settings: Settings): Promise<void> {
   const logger = createLogger(settings, 'worker');
@@ -33,6 +36,8 @@ export async function runWorker(settings: Settings): Promise<void> {
     activities: createActivities(stages.runner),
     maxConcurrentActivityTaskExecutions: settings.MILLRACE_MAX_ACTIVITIES,
     maxConcurrentLocalActivityExecutions: settings.MILLRACE_MAX_ACTIVITIES,
+    // Temporal's own throttle would send every beat but the first at 0.8 of the heartbeat timeout, and cancellation with it.
+    maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
     shutdownGraceTime: settings.MILLRACE_SHUTDOWN_GRACE_MS,
     // Any error that escapes the workflow ends the run; Temporal's default is to retry its task for ever.
     workflowFailureErrorTypes: { '*': ['Error'] },

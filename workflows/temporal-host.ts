@@ -112,12 +112,16 @@ export class TemporalHost implements Host {
   }
 }
 
+/** Temporal reports by a type of its own that a worker was stopped in the middle of a stage. */
+const codeOf = ({ type }: ApplicationFailure): string =>
+  type === 'WorkerShutdown' ? 'STAGE_TIMEOUT' : (type ?? 'INTERNAL');
+
 /** The stage's last failure as the error table's code. */
 function stageError({ id, policy }: StagePlan, error: unknown): StageError {
   const cause = error instanceof ActivityFailure ? error.cause : error;
   if (cause instanceof ApplicationFailure) {
     const details = (cause.details?.[0] ?? {}) as JsonObject;
-    return new StageError(cause.type ?? 'INTERNAL', `stage "${id}": ${cause.message}`, { ...details, stage: id });
+    return new StageError(codeOf(cause), `stage "${id}": ${cause.message}`, { ...details, stage: id });
   }
   if (cause instanceof TimeoutFailure) {
     const { attemptMs, totalMs } = policy.timeout;

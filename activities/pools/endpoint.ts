@@ -77,6 +77,8 @@ export class Endpoint {
   #coolingFor(code: ErrorCode, retryAfterMs = OVERLOAD_COOL_MS): number {
     switch (code) {
       case 'BACKEND_UNAVAILABLE':
+      case 'BACKEND_TIMEOUT':
+      case 'STAGE_TIMEOUT':
       case 'MODEL_NOT_FOUND':
         // Calls that fail together are one failure.
         if (this.#coolUntil <= performance.now()) {

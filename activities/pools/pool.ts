@@ -74,7 +74,9 @@ export class Pool {
       return result;
     } catch (error) {
       code = signal.aborted ? 'aborted' : error instanceof MillraceError ? error.code : 'INTERNAL';
+      // An attempt that ran out of time says something of the endpoint; one that was cancelled does not.
       if (!signal.aborted) this.#failed(endpoint, error, startedAt);
+      else if (signal.reason instanceof MillraceError) endpoint.failed(signal.reason);
       throw error;
     } finally {
       this.#metrics.backendCalls.inc({ connector: this.#config.connector, model: this.#name, endpoint: url, code });

@@ -28,7 +28,6 @@ export interface StageCall {
   readonly kind: string;
   readonly model: string;
   readonly with: JsonObject;
-  readonly attempts: number;
   /** The semantic cache to ask first, its key resolved; `context` is the input without the key. */
   readonly cache?: Omit<CachePlan, 'key'> & { readonly key: string; readonly context: Json };
 }

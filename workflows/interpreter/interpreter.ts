@@ -86,7 +86,7 @@ async function runStage(stage: StagePlan, { context, host, table, deadline, scop
 }
 
 function callOf(stage: StagePlan, scope: ReadonlyMap<string, Json>, { plan, tenant }: RunContext): StageCall {
-  const { id, kind, model, cache, policy } = stage;
+  const { id, kind, model, cache } = stage;
   return {
     pipeline: plan.name,
     version: plan.version,
@@ -95,7 +95,6 @@ function callOf(stage: StagePlan, scope: ReadonlyMap<string, Json>, { plan, tena
     kind,
     model,
     with: stage.with,
-    attempts: policy.retry.attempts,
     ...(cache && {
       cache: {
         ...cache,

@@ -28,12 +28,18 @@ async function list(client: OpenAI, signal: AbortSignal): Promise<readonly Liste
 const named = (models: readonly Listed[], model: string): Listed | undefined =>
   models.find(({ id, aliases }) => id === model || (Array.isArray(aliases) && aliases.includes(model)));
 
+/** A server that answers but will not list its models has them all the same; what is wrong with it the call will say. */
+function unlisted(error: unknown): undefined {
+  if (error instanceof APIError && error.status !== undefined) return undefined;
+  throw error;
+}
+
 /**
  * llama.cpp answers with the model it has whatever name it is asked for: a wrong name must not go unnoticed. Throws
  * `MODEL_NOT_FOUND`. Other servers say so themselves, and some serve names that they do not list.
  */
 export async function requireModel(client: OpenAI, model: string, signal: AbortSignal): Promise<void> {
-  const models = (await list(client, signal)) ?? [];
+  const models = (await list(client, signal).catch(unlisted)) ?? [];
   const indifferent = models.length > 0 && models.every(({ owned_by }) => owned_by === LLAMA_CPP);
   if (indifferent && !named(models, model)) {
     throw new MillraceError(

@@ -13,7 +13,7 @@ const call = (pool: Pool): Promise<unknown> =>
     );
 
 beforeEach(() => {
-  vi.useFakeTimers();
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
   vi.spyOn(Math, 'random').mockReturnValue(0.5); // canaries come exactly once an interval
 });
 afterEach(() => {

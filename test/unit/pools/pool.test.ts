@@ -31,7 +31,7 @@ const fail = (pool: Pool, code: ErrorCode, details = {}): Promise<Place> =>
 const where = async (pool: Pool): Promise<string> => pool.use(async (_, { url }) => url, patient());
 
 beforeEach(() => {
-  vi.useFakeTimers();
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
 });
 afterEach(() => {
   vi.useRealTimers();
