@@ -32,6 +32,7 @@ export async function readMultipart(
     given.set(field, value);
   };
   let parts = 0;
+  let textBytes = 0;
   for await (const part of partsOf(request, upload, limits)) {
     parts++;
     const isInput = part.fieldname === INPUT_PART && !form.fields.has(INPUT_PART);
@@ -43,6 +44,9 @@ export async function readMultipart(
     }
     const value =
       part.type === 'file' ? await readText(part.file, upload, limits.maxJsonBytes) : fieldValue(part, limits);
+    // Each part has its limit; together they must not exceed what one body of JSON may be.
+    textBytes += Buffer.byteLength(typeof value === 'string' ? value : JSON.stringify(value));
+    if (textBytes > limits.maxJsonBytes) throw textTooLarge(limits.maxJsonBytes);
     if (isInput) {
       for (const [field, inner] of Object.entries(parseInput(value))) {
         add(field, form.media.has(field) ? ((await intake.fromJson(field, inner)) as unknown as Json) : inner);
@@ -54,6 +58,11 @@ export async function readMultipart(
   }
   if (parts === 0) throw emptyBody();
   return Object.fromEntries(given);
+}
+
+function textTooLarge(maxBytes: number): MillraceError {
+  const message = `its parts that are no files are above the limit of ${maxBytes} bytes together`;
+  return new MillraceError('BODY_TOO_LARGE', `the body: ${message}`, { fields: [{ field: 'body', message }] });
 }
 
 /** The parts as they arrive. What the parser throws is `INVALID_MULTIPART`. */

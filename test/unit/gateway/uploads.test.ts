@@ -82,6 +82,22 @@ test.each([
   await healthy(port);
 });
 
+test('the text parts of a form are bounded together, however many there are', async () => {
+  const port = await serve();
+  const sent = begin(port, Buffer.alloc(0), {
+    'content-type': 'multipart/form-data; boundary=b',
+    'transfer-encoding': 'chunked',
+  });
+  const answered = answer(sent);
+  const value = 'x'.repeat(gateway.deps.limits.maxJsonBytes / 2);
+  for (let i = 0; i < 4; i++) sent.write(`--b\r\ncontent-disposition: form-data; name="f${i}"\r\n\r\n${value}\r\n`);
+  const { status, body } = await answered;
+  sent.destroy();
+  expect(status).toBe(413);
+  expect(body).toMatchObject({ code: 'BODY_TOO_LARGE', errors: [{ field: 'body' }] });
+  await healthy(port);
+});
+
 test('a file above the limit is refused while it is being sent, and the client sees why', async () => {
   const port = await serve();
   const header = wavOf(Buffer.alloc(0), { dataSize: 0xffffffff });
