@@ -26,8 +26,6 @@ const tensor = message({
 const PROTOCOL = {
   GRPCInferenceService: {
     methods: {
-      ServerReady: unary('ServerReadyRequest', 'ServerReadyResponse'),
-      ModelReady: unary('ModelReadyRequest', 'ModelReadyResponse'),
       ModelMetadata: unary('ModelMetadataRequest', 'ModelMetadataResponse'),
       ModelInfer: unary('ModelInferRequest', 'ModelInferResponse'),
       ModelConfig: unary('ModelConfigRequest', 'ModelConfigResponse'),
@@ -37,10 +35,6 @@ const PROTOCOL = {
       RepositoryModelUnload: unary('RepositoryModelUnloadRequest', 'RepositoryModelUnloadResponse'),
     },
   },
-  ServerReadyRequest: message({}),
-  ServerReadyResponse: message({ ready: one('bool', 1) }),
-  ModelReadyRequest: message({ name: one('string', 1), version: one('string', 2) }),
-  ModelReadyResponse: message({ ready: one('bool', 1) }),
   ModelMetadataRequest: message({ name: one('string', 1), version: one('string', 2) }),
   ModelMetadataResponse: message({
     name: one('string', 1),
