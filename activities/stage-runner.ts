@@ -84,7 +84,10 @@ export class StageRunner {
     if (!call.cache) return { ...(await this.#serve(input, call, attempt)), cache: 'off' };
     const { cache } = this.#parts;
     const model = await this.#identity(call, attempt);
-    if (model === undefined) return { ...(await this.#serve(input, call, attempt)), cache: 'bypass' };
+    if (model === undefined) {
+      this.#parts.metrics.cacheLookups.inc({ pipeline: call.pipeline, stage: call.stage, outcome: 'bypass' });
+      return { ...(await this.#serve(input, call, attempt)), cache: 'bypass' };
+    }
     let served: Served | undefined;
     const { output, outcome } = await cache.through(
       {
