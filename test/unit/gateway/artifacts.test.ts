@@ -46,6 +46,24 @@ test('media of a run is served, whole', async () => {
   }
 });
 
+test('of another tenant is not served, even when a run holds its address', async () => {
+  const { speech } = (run as unknown as { input: { speech: { sha256: string; uri: string } } }).input;
+  gateway.temporal.onStart = (started) => started.end({ output: { heard: speech as unknown as Json }, stages: [] });
+  const other = await gateway.app.inject({
+    method: 'POST',
+    url: '/v1/pipelines/listen/runs',
+    headers: { 'content-type': 'audio/wav', prefer: 'wait=1', 'millrace-tenant': 'acme' },
+    payload: wavFile({ seconds: 1 }),
+  });
+  const { id } = other.json() as RunDocument;
+  const stolen = await gateway.app.inject({
+    method: 'GET',
+    url: `/v1/runs/${id}/artifacts/heard`,
+    headers: { 'millrace-tenant': 'acme' },
+  });
+  expect(stolen.json()).toMatchObject({ status: 404, code: 'ARTIFACT_NOT_FOUND' });
+});
+
 test('in ranges', async () => {
   const response = await get('heard', { range: 'bytes=44-1043' });
   expect(response.statusCode).toBe(206);

@@ -149,5 +149,7 @@ test('unknown routes and methods', async () => {
   expect((await send('GET', '/v1/pipelines/listen/runs')).headers.allow).toBe('POST');
   expect((await send('PUT', '/v1/runs/a/artifacts/b')).headers.allow).toBe('GET, HEAD');
   expect((await send('GET', '/v1/runs/%E0%A4%A')).json()).toMatchObject({ status: 404, code: 'ROUTE_NOT_FOUND' });
+  const long = `/v1/runs/${'a'.repeat(300)}`;
+  expect((await send('GET', long)).json()).toMatchObject({ status: 404, code: 'ROUTE_NOT_FOUND' });
   expect((await send('POST', '/')).statusCode).toBe(404);
 });

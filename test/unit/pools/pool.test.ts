@@ -116,6 +116,20 @@ describe('a pool', () => {
     expect((await metrics.poolOutstanding.get()).values.map(({ value }) => value)).toEqual([0]);
   });
 
+  it('stays away from an endpoint at which an attempt ran out of time, and not from one whose call was cancelled', async () => {
+    const expire = (reason: Error) => {
+      const { pool } = fakePools(['a', 'b'], { canaryIntervalMs: 600_000 });
+      const attempt = new AbortController();
+      const hung = pool.use(async (_, { url }) => {
+        attempt.abort(reason);
+        throw new Error(`gave up ${url}`);
+      }, attempt.signal);
+      return hung.catch(async () => new Set([await where(pool), await where(pool), await where(pool)]));
+    };
+    expect((await expire(new MillraceError('STAGE_TIMEOUT', 'too long'))).size).toBe(1);
+    expect((await expire(new Error('cancelled'))).size).toBe(2);
+  });
+
   it('stays away from an endpoint that cannot be reached, longer each time, while others are up', async () => {
     const { pool } = fakePools(['a', 'b'], { canaryIntervalMs: 600_000 });
     /** Calls of which those at `a` fail, until it gets one. */
