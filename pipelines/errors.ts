@@ -46,10 +46,17 @@ export const ERRORS = {
   INVALID_SETTING: { status: 500, retry: 'never', title: 'A setting is not valid.' },
   UNKNOWN_PLAN_VERSION: { status: 500, retry: 'never', title: 'The plan was made by another release of Millrace.' },
   MODEL_NOT_CONFIGURED: { status: 500, retry: 'never', title: 'No pool serves a model that the pipeline names.' },
+  CAPABILITY_MISSING: { status: 500, retry: 'never', title: 'A pool cannot do what a stage needs of it.' },
   // While a stage runs: what a model server did.
   BACKEND_UNAVAILABLE: { status: 503, retry: 'retry', title: 'The model server cannot be reached.' },
   BACKEND_OVERLOADED: { status: 503, retry: 'retry', title: 'The model server has no room for the call.' },
   BACKEND_TIMEOUT: { status: 504, retry: 'retry', title: 'The model server did not answer in time.' },
+  FIRST_CHUNK_TIMEOUT: { status: 504, retry: 'retry', title: 'The model server gave nothing useful in time.' },
+  IDLE_TIMEOUT: { status: 504, retry: 'retry', title: 'The model server fell silent in the middle of its answer.' },
+  QUEUE_TIMEOUT: { status: 503, retry: 'retry', title: 'No model server took the call within the stage’s queue time.' },
+  RATE_LIMITED: { status: 429, retry: 'retry', title: 'The rate limit of the pool or of the tenant is used up.' },
+  NOT_CACHED: { status: 503, retry: 'never', title: 'There was time for a cached answer only, and there is none.' },
+  CONVERSION_UNAVAILABLE: { status: 422, retry: 'never', title: 'This worker cannot convert the media.' },
   BACKEND_BROKEN: { status: 502, retry: 'heal', title: 'The model server is up but the model behind it is broken.' },
   BACKEND_ERROR: { status: 502, retry: 'retry', title: 'The model server failed.' },
   BACKEND_REJECTED: { status: 502, retry: 'never', title: 'The model server does not accept the call.' },
@@ -59,7 +66,16 @@ export const ERRORS = {
   CODE_FAILED: { status: 500, retry: 'retry', title: 'The function of a code stage threw an error.' },
   CODE_NOT_FOUND: { status: 500, retry: 'never', title: 'This worker does not have the function of a code stage.' },
   ARTIFACT_CORRUPT: { status: 500, retry: 'never', title: 'An artifact’s bytes do not match its sha256.' },
-  STORE_UNAVAILABLE: { status: 503, retry: 'retry', title: 'The artifact store cannot be read or written.' },
+  STORE_UNAVAILABLE: {
+    status: 503,
+    retry: 'retry',
+    title: 'The artifact store or the vector index cannot be read or written.',
+  },
+  INDEX_NOT_FOUND: { status: 404, retry: 'never', title: 'The tenant has no vector index of this name.' },
+  INDEX_MISMATCH: { status: 500, retry: 'never', title: 'The vector index was made with another embedder.' },
+  INDEX_UNSUPPORTED: { status: 500, retry: 'never', title: 'This Redis has no vector sets.' },
+  LIMIT_REACHED: { status: 502, retry: 'never', title: 'A loop did not reach its goal within its limit.' },
+  JOURNAL_UNAVAILABLE: { status: 503, retry: 'never', title: 'The journal of a segment cannot be written.' },
   // How a run ends.
   STAGE_TIMEOUT: { status: 504, retry: 'retry', title: 'A stage did not finish within its timeout.' },
   DEADLINE_EXCEEDED: { status: 504, retry: 'never', title: 'The run did not finish within the pipeline’s deadline.' },
@@ -88,6 +104,8 @@ export type FieldError = {
 export interface ErrorDetails {
   readonly fields?: readonly FieldError[];
   readonly stage?: string;
+  /** The pipeline whose definition is wrong. */
+  readonly pipeline?: string;
   readonly endpoint?: string;
   /** The server asked to wait this long before the next call, in milliseconds (`retry-after`). */
   readonly retryAfterMs?: number;

@@ -2,15 +2,36 @@
 export * from './artifact.js';
 export * from './definition/index.js';
 export * from './errors.js';
-export { type Audio, audio } from './media.js';
+export {
+  type Audio,
+  type AudioFormat,
+  audio,
+  type Dtype,
+  type Image,
+  image,
+  json,
+  type Stream,
+  type Tensor,
+  tensor,
+} from './media.js';
 export type { Plan, StagePlan, StageRecord } from './plan/index.js';
 export {
   approve,
+  type ChatTool,
   type CodeFunction,
   chat,
+  classify,
   code,
   embed,
+  http,
+  infer,
+  type Passage,
+  rerank,
+  retrieve,
+  type ScoredPassage,
   type StageUse,
+  split,
   synthesize,
   transcribe,
+  upsert,
 } from './stages/index.js';

@@ -2,26 +2,131 @@ import { z } from 'zod';
 import { type Artifact, isArtifact } from './artifact.js';
 
 declare const FORMAT: unique symbol;
+declare const STREAM: unique symbol;
 
 /**
- * Audio on an edge, by reference. `Rate` is its sample rate in Hz where the type knows it: two known, different rates on
- * one edge are a compile error; an unknown one is resampled where it is consumed.
+ * What is known of audio before it exists: sample rate in Hz, channel count, and encoding of the file. Two known, different
+ * values on one edge are a compile error; what only the data knows is converted where it is consumed.
  */
-export type Audio<Rate extends number | 'any' = 'any'> = Rate extends number
-  ? Artifact & { readonly [FORMAT]?: Rate }
-  : Artifact;
+export interface AudioFormat {
+  readonly rate?: number;
+  readonly channels?: number;
+  readonly encoding?: AudioEncoding;
+}
+/** `wav` holds PCM; the others need ffmpeg where they are decoded. */
+export type AudioEncoding = 'wav' | 'mp3' | 'flac' | 'ogg' | 'webm' | 'mp4';
+
+// biome-ignore lint/suspicious/noExplicitAny: what is unknown fits whatever it meets, both ways
+type Known<Format, Key extends keyof AudioFormat> = Format extends { readonly [K in Key]: infer Value } ? Value : any;
+
+/** Audio on an edge, by reference. */
+export type Audio<Format extends AudioFormat = AudioFormat> = Artifact & {
+  readonly [FORMAT]?: {
+    readonly rate: Known<Format, 'rate'>;
+    readonly channels: Known<Format, 'channels'>;
+    readonly encoding: Known<Format, 'encoding'>;
+  };
+};
 
 /** Schema of an audio value. At the HTTP door the caller may send the file itself; inside a run it is an artifact. */
-export const audio = <const Rate extends number | 'any' = 'any'>(
-  format: { rate?: Rate } = {},
-): z.ZodType<Audio<Rate>> =>
+export const audio = <const Format extends AudioFormat = AudioFormat>(format?: Format): z.ZodType<Audio<Format>> =>
   z
-    .custom<Audio<Rate>>((value) => isArtifact(value) && value.mime.startsWith('audio/'), 'not an audio artifact')
+    .custom<Audio<Format>>((value) => isArtifact(value) && value.mime.startsWith('audio/'), 'not an audio artifact')
     .meta({ media: 'audio', description: 'Audio by reference', ...format });
 
+/** An image on an edge, by reference. */
+export type Image = Artifact & { readonly [FORMAT]?: 'image' };
+
+/** Schema of an image: PNG, JPEG, WebP or GIF. */
+export const image = (): z.ZodType<Image> =>
+  z
+    .custom<Image>((value) => isArtifact(value) && value.mime.startsWith('image/'), 'not an image artifact')
+    .meta({ media: 'image', description: 'An image by reference' });
+
+/** Tensor element types of the KServe v2 protocol. */
+export const DTYPES = [
+  'BOOL',
+  'UINT8',
+  'UINT16',
+  'UINT32',
+  'UINT64',
+  'INT8',
+  'INT16',
+  'INT32',
+  'INT64',
+  'FP16',
+  'FP32',
+  'FP64',
+  'BYTES',
+] as const;
+export type Dtype = (typeof DTYPES)[number];
+
+/**
+ * A small tensor by value, row-major. `BOOL` elements are booleans, `BYTES` texts (UTF-8), all others numbers; 64-bit
+ * integers beyond 2^53 are decimal texts.
+ */
+export interface Tensor<D extends Dtype = Dtype, Shape extends readonly number[] = readonly number[]> {
+  readonly dtype: D;
+  readonly shape: readonly number[];
+  readonly data: readonly (number | string | boolean)[];
+  /** Only a type: what is known of the shape, -1 for a dimension that varies. */
+  readonly [FORMAT]?: Shape;
+}
+
+/** Schema of a tensor. `shape`: its dimensions, -1 for one that varies. Its elements are checked against both. */
+export const tensor = <const D extends Dtype, const Shape extends readonly number[]>(format: {
+  dtype: D;
+  shape: Shape;
+}): z.ZodType<Tensor<D, Shape>> =>
+  z
+    .custom<Tensor<D, Shape>>((value) => fits(value, format), `not a ${format.dtype} tensor of shape [${format.shape}]`)
+    .meta({ tensor: { dtype: format.dtype, shape: [...format.shape] }, description: `A ${format.dtype} tensor` });
+
+/** Schema of any JSON that fits `schema`: the schema itself, named for the edge that it describes. */
+export const json = <T>(schema: z.ZodType<T>): z.ZodType<T> => schema;
+
+/**
+ * A stream's values as they are collected: a list. A stage that can take pieces as they come accepts the stream where it
+ * accepts the whole.
+ */
+export type Stream<T> = readonly T[] & { readonly [STREAM]?: true };
+
+/** Schema of a stream that derives from the text in the field `from`. */
+export const stream = (of: 'sentences' | 'tokens', from: string): z.ZodType<Stream<string>> =>
+  z.array(z.string()).meta({ derived: { of, from } }) as unknown as z.ZodType<Stream<string>>;
+
+export type MediaKind = 'audio' | 'image';
+
 /** The kind of media that a schema asks for, when it asks for media. */
-export function mediaOf(schema: z.ZodType): 'audio' | undefined {
-  const inner =
-    schema instanceof z.ZodOptional || schema instanceof z.ZodDefault ? (schema.unwrap() as z.ZodType) : schema;
-  return inner.meta()?.media === 'audio' ? 'audio' : undefined;
+export function mediaOf(schema: z.ZodType): MediaKind | undefined {
+  const media = bare(schema).meta()?.media;
+  return media === 'audio' || media === 'image' ? media : undefined;
+}
+
+/** The schema without what makes it optional. */
+export function bare(schema: z.ZodType): z.ZodType {
+  const wrapped = schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodNullable;
+  return wrapped ? bare(schema.unwrap() as z.ZodType) : schema;
+}
+
+/** The largest tensor by value: media and embeddings of whole documents belong into artifacts. */
+const MOST_ELEMENTS = 100_000;
+
+function fits(value: unknown, format: { dtype: Dtype; shape: readonly number[] }): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { dtype, shape, data } = value as Partial<Tensor>;
+  if (dtype !== format.dtype || !Array.isArray(shape) || !Array.isArray(data)) return false;
+  if (shape.length !== format.shape.length || data.length > MOST_ELEMENTS) return false;
+  if (!shape.every((size, i) => Number.isInteger(size) && size >= 0 && [-1, size].includes(format.shape[i] as number)))
+    return false;
+  if (data.length !== shape.reduce((product: number, size: number) => product * size, 1)) return false;
+  return data.every((element) => isElement(element, dtype));
+}
+
+function isElement(element: unknown, dtype: Dtype): boolean {
+  if (dtype === 'BOOL') return typeof element === 'boolean';
+  if (dtype === 'BYTES') return typeof element === 'string';
+  if (dtype.endsWith('INT64') && typeof element === 'string') return /^-?\d+$/.test(element);
+  if (typeof element !== 'number' || !Number.isFinite(element)) return false;
+  return dtype.startsWith('FP') || Number.isInteger(element);
 }

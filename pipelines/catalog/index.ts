@@ -1,7 +1,18 @@
 import type { Pipeline } from '../definition/index.js';
+import { assistant } from './assistant.js';
+import { meetingMinutes } from './meeting-minutes.js';
+import { moderatedChat } from './moderated-chat.js';
+import { ingest, ragAnswer } from './rag-answer.js';
 import { voiceAssistant } from './voice-assistant.js';
 
-export { voiceAssistant };
+export { assistant, ingest, meetingMinutes, moderatedChat, ragAnswer, voiceAssistant };
 
 /** The pipelines that Millrace ships. */
-export const pipelines: readonly Pipeline[] = [voiceAssistant];
+export const pipelines: readonly Pipeline[] = [
+  voiceAssistant,
+  assistant,
+  meetingMinutes,
+  moderatedChat,
+  ragAnswer,
+  ingest,
+];

@@ -1,7 +1,10 @@
+import { z } from 'zod';
 import { type Duration, durationMs } from '../duration.js';
-import { MillraceError } from '../errors.js';
 import type { CachePlan } from '../plan/plan.js';
-import { type Assignable, type Owner, toBinding } from './reference.js';
+import { misfit } from './fits.js';
+import { invalid } from './invalid.js';
+import { type Assignable, toBinding } from './reference.js';
+import type { GraphScope } from './scope.js';
 
 export interface SemanticCache {
   readonly key: Assignable<string>;
@@ -29,15 +32,18 @@ export const semantic = (options: {
   embedder?: string;
 }): SemanticCache => ({ ttl: '1d', minSimilarity: 0.85, embedder: 'minilm', ...options });
 
-export function resolveCache(cache: SemanticCache, where: string, owner: Owner): CachePlan {
+export function resolveCache(cache: SemanticCache, where: string, scope: GraphScope): CachePlan {
   if (!(cache.minSimilarity > 0 && cache.minSimilarity <= 1)) {
-    const message = `must be above 0 and at most 1, not ${cache.minSimilarity}`;
-    const field = `${where}.minSimilarity`;
-    throw new MillraceError('INVALID_PIPELINE', `${field} ${message}`, { fields: [{ field, message }] });
+    throw invalid(`${where}.minSimilarity`, `must be above 0 and at most 1, not ${cache.minSimilarity}`);
   }
+  if (typeof cache.embedder !== 'string' || cache.embedder === '')
+    throw invalid(`${where}.embedder`, 'must name a pool');
+  if (cache.key === undefined) throw invalid(`${where}.key`, 'is missing: the text whose meaning is compared');
+  const wrong = misfit(cache.key, z.string());
+  if (wrong) throw invalid(`${where}.key`, `${wrong.why}: the meaning of texts is compared`);
   return {
     kind: 'semantic',
-    key: toBinding(cache.key, `${where}.key`, owner),
+    key: toBinding(cache.key, `${where}.key`, scope),
     ttlMs: durationMs(cache.ttl, `${where}.ttl`),
     minSimilarity: cache.minSimilarity,
     embedder: cache.embedder,

@@ -1,72 +1,175 @@
 import { type Duration, durationMs } from '../duration.js';
-import { MillraceError } from '../errors.js';
-import type { StagePolicy } from '../plan/plan.js';
+import { ERRORS, type ErrorCode } from '../errors.js';
+import { type HedgePolicy, PRIORITIES, type Priority, type StagePolicy } from '../plan/plan.js';
+import { invalid } from './invalid.js';
 
 /** A stage's policy as the author writes it; what is left out comes from the stage kind, then from `DEFAULT_POLICY`. */
 export interface PolicyOptions {
   readonly retry?: {
     readonly attempts?: number;
-    readonly backoff?: { readonly initial?: Duration; readonly factor?: number; readonly max?: Duration };
+    readonly backoff?: {
+      readonly initial?: Duration;
+      readonly factor?: number;
+      readonly max?: Duration;
+      /** Share of each wait that is random, 0 to 1. */
+      readonly jitter?: number;
+    };
+    /** Only these codes are tried again. */
+    readonly on?: readonly ErrorCode[];
   };
-  readonly timeout?: { readonly attempt?: Duration; readonly total?: Duration };
+  readonly timeout?: {
+    readonly attempt?: Duration;
+    readonly total?: Duration;
+    /** Longest wait for a place at a model server. */
+    readonly queue?: Duration;
+    /** Longest silence before the first text or audio. Needs a server that streams. */
+    readonly firstChunk?: Duration;
+    /** Longest silence after it. */
+    readonly idle?: Duration;
+  };
   readonly execution?: 'queued' | 'inline';
+  readonly priority?: Priority;
+  /** A second call when the first is late: after a time, or after a percentile of the pool's recent latencies. */
+  readonly hedge?: { readonly after: Duration } | { readonly percentile: number };
 }
 
 /**
  * The general defaults. Six attempts with these waits (0.2, 0.5, 1.25, 3.1, 7.8 s: 12.9 s together) outlast the restart of
- * a model server that takes about ten seconds to load its models.
+ * a model server that takes about ten seconds to load its models. A fifth of each wait is random, so that calls that failed
+ * together do not come back together.
  */
 export const DEFAULT_POLICY: StagePolicy = {
-  retry: { attempts: 6, initialMs: 200, factor: 2.5, maxMs: 10_000 },
+  retry: { attempts: 6, initialMs: 200, factor: 2.5, maxMs: 10_000, jitter: 0.2 },
   timeout: { attemptMs: 60_000, totalMs: 300_000 },
   execution: 'queued',
 };
 
 /** Most attempts an author may ask for: beyond it a retry policy hides an outage instead of bridging it. */
 const MAX_ATTEMPTS = 100;
+/** A hedge below the median doubles the load; above the 99.9th percentile no window of samples knows it. */
+const PERCENTILE = { least: 50, most: 99.9 };
 
 export function resolvePolicy(options: PolicyOptions, kind: PolicyOptions, where: string): StagePolicy {
-  const fallback = DEFAULT_POLICY;
-  const time = (field: string, pick: (from: PolicyOptions) => Duration | undefined, otherwise: number) => {
-    const given = pick(options) ?? pick(kind);
-    return given === undefined ? otherwise : durationMs(given, `${where}.${field}`);
-  };
-  const number = (
-    field: string,
-    pick: (from: PolicyOptions) => number | undefined,
-    otherwise: number,
-    least: number,
-    most: number,
-  ) => {
-    const given = pick(options) ?? pick(kind) ?? otherwise;
-    if (!Number.isFinite(given) || given < least || given > most) {
-      fail(`${where}.${field}`, `must be between ${least} and ${most}, not ${given}`);
-    }
-    return given;
-  };
-  const attempts = number('retry.attempts', (o) => o.retry?.attempts, fallback.retry.attempts, 1, MAX_ATTEMPTS);
-  if (!Number.isInteger(attempts)) fail(`${where}.retry.attempts`, `must be a whole number, not ${attempts}`);
-  const attemptMs = time('timeout.attempt', (o) => o.timeout?.attempt, fallback.timeout.attemptMs);
-  const totalMs = time('timeout.total', (o) => o.timeout?.total, Math.max(fallback.timeout.totalMs, attemptMs));
-  if (attemptMs > totalMs)
-    fail(`${where}.timeout.attempt`, `${attemptMs} ms is longer than timeout.total, ${totalMs} ms`);
-  const initialMs = time('retry.backoff.initial', (o) => o.retry?.backoff?.initial, fallback.retry.initialMs);
-  const maxMs = time('retry.backoff.max', (o) => o.retry?.backoff?.max, Math.max(fallback.retry.maxMs, initialMs));
-  if (initialMs > maxMs) {
-    fail(`${where}.retry.backoff.initial`, `${initialMs} ms is longer than retry.backoff.max, ${maxMs} ms`);
+  checkKeys(options, where);
+  const reader = new Reader(options, kind, where);
+  const { retry, timeout, execution } = DEFAULT_POLICY;
+  const attempts = reader.number('retry.attempts', (o) => o.retry?.attempts, retry.attempts, 1, MAX_ATTEMPTS);
+  if (!Number.isInteger(attempts)) throw invalid(`${where}.retry.attempts`, `must be a whole number, not ${attempts}`);
+  const attemptMs = reader.time('timeout.attempt', (o) => o.timeout?.attempt) ?? timeout.attemptMs;
+  const totalMs = reader.time('timeout.total', (o) => o.timeout?.total) ?? Math.max(timeout.totalMs, attemptMs);
+  const queueMs = reader.time('timeout.queue', (o) => o.timeout?.queue);
+  const firstChunkMs = reader.time('timeout.firstChunk', (o) => o.timeout?.firstChunk);
+  const idleMs = reader.time('timeout.idle', (o) => o.timeout?.idle);
+  const initialMs = reader.time('retry.backoff.initial', (o) => o.retry?.backoff?.initial) ?? retry.initialMs;
+  const maxMs = reader.time('retry.backoff.max', (o) => o.retry?.backoff?.max) ?? Math.max(retry.maxMs, initialMs);
+  reader.order('timeout.attempt', attemptMs, 'timeout.total', totalMs);
+  reader.order('timeout.queue', queueMs, 'timeout.total', totalMs);
+  reader.order('timeout.firstChunk', firstChunkMs, 'timeout.attempt', attemptMs);
+  reader.order('timeout.idle', idleMs, 'timeout.attempt', attemptMs);
+  reader.order('retry.backoff.initial', initialMs, 'retry.backoff.max', maxMs);
+  const on = options.retry?.on ?? kind.retry?.on;
+  if (on !== undefined) checkCodes(on, where);
+  const hedge = options.hedge ?? kind.hedge;
+  const priority = options.priority ?? kind.priority;
+  if (priority !== undefined && !PRIORITIES.includes(priority)) {
+    throw invalid(`${where}.priority`, `must be one of ${PRIORITIES.join(', ')}, not "${priority}"`);
+  }
+  const chosen = options.execution ?? kind.execution ?? execution;
+  if (chosen !== 'queued' && chosen !== 'inline') {
+    throw invalid(`${where}.execution`, `must be "queued" or "inline", not "${chosen}"`);
   }
   return {
     retry: {
       attempts,
       initialMs,
-      factor: number('retry.backoff.factor', (o) => o.retry?.backoff?.factor, fallback.retry.factor, 1, 10),
+      factor: reader.number('retry.backoff.factor', (o) => o.retry?.backoff?.factor, retry.factor, 1, 10),
       maxMs,
+      jitter: reader.number('retry.backoff.jitter', (o) => o.retry?.backoff?.jitter, retry.jitter as number, 0, 1),
+      ...(on !== undefined && { on }),
     },
-    timeout: { attemptMs, totalMs },
-    execution: options.execution ?? kind.execution ?? fallback.execution,
+    timeout: {
+      attemptMs,
+      totalMs,
+      ...(queueMs !== undefined && { queueMs }),
+      ...(firstChunkMs !== undefined && { firstChunkMs }),
+      ...(idleMs !== undefined && { idleMs }),
+    },
+    execution: chosen,
+    ...(priority !== undefined && { priority }),
+    ...(hedge !== undefined && { hedge: resolveHedge(hedge, attemptMs, reader) }),
   };
 }
 
-function fail(field: string, message: string): never {
-  throw new MillraceError('INVALID_PIPELINE', `${field} ${message}`, { fields: [{ field, message }] });
+function resolveHedge(hedge: NonNullable<PolicyOptions['hedge']>, attemptMs: number, reader: Reader): HedgePolicy {
+  const given = Object.keys(hedge).sort().join(', ');
+  if (given === 'percentile') {
+    const { least, most } = PERCENTILE;
+    const percentile = (hedge as { percentile: number }).percentile;
+    return { percentile: reader.number('hedge.percentile', () => percentile, percentile, least, most) };
+  }
+  if (given !== 'after') throw invalid(`${reader.where}.hedge`, `takes "after" or "percentile", not "${given}"`);
+  const afterMs = durationMs((hedge as { after: Duration }).after, `${reader.where}.hedge.after`);
+  reader.order('hedge.after', afterMs, 'timeout.attempt', attemptMs);
+  return { afterMs };
+}
+
+function checkCodes(on: readonly string[], where: string): void {
+  if (on.length === 0) throw invalid(`${where}.retry.on`, 'is empty: nothing would be tried again; say attempts: 1');
+  for (const code of on) {
+    if (!Object.hasOwn(ERRORS, code)) throw invalid(`${where}.retry.on`, `"${code}" is not a code of the error table`);
+    if (ERRORS[code as ErrorCode].retry === 'never') {
+      throw invalid(`${where}.retry.on`, `"${code}" would fail the same way again and is never tried again`);
+    }
+  }
+}
+
+const KEYS: Readonly<Record<'retry' | 'retry.backoff' | 'timeout', readonly string[]>> = {
+  retry: ['attempts', 'backoff', 'on'],
+  'retry.backoff': ['initial', 'factor', 'max', 'jitter'],
+  timeout: ['attempt', 'total', 'queue', 'firstChunk', 'idle'],
+};
+
+/** What a JavaScript author misspells would be lost in silence. */
+function checkKeys({ retry, timeout }: PolicyOptions, where: string): void {
+  for (const [field, given] of [
+    ['retry', retry],
+    ['retry.backoff', retry?.backoff],
+    ['timeout', timeout],
+  ] as const) {
+    if (given === undefined) continue;
+    const known = KEYS[field];
+    if (typeof given !== 'object' || given === null) {
+      throw invalid(`${where}.${field}`, `must be an object with ${known.join(', ')}`);
+    }
+    const unknown = Object.keys(given).find((key) => !known.includes(key));
+    if (unknown !== undefined) {
+      throw invalid(`${where}.${field}.${unknown}`, `is not an option; there are ${known.join(', ')}`);
+    }
+  }
+}
+
+type Pick<T> = (from: PolicyOptions) => T | undefined;
+
+class Reader {
+  constructor(
+    readonly options: PolicyOptions,
+    readonly kind: PolicyOptions,
+    readonly where: string,
+  ) {}
+
+  time(field: string, pick: Pick<Duration>): number | undefined {
+    const given = pick(this.options) ?? pick(this.kind);
+    return given === undefined ? undefined : durationMs(given, `${this.where}.${field}`);
+  }
+
+  number(field: string, pick: Pick<number>, otherwise: number, least: number, most: number): number {
+    const given = pick(this.options) ?? pick(this.kind) ?? otherwise;
+    if (Number.isFinite(given) && given >= least && given <= most) return given;
+    throw invalid(`${this.where}.${field}`, `must be between ${least} and ${most}, not ${given}`);
+  }
+
+  order(field: string, ms: number | undefined, limitField: string, limitMs: number): void {
+    if (ms === undefined || ms <= limitMs) return;
+    throw invalid(`${this.where}.${field}`, `${ms} ms is longer than ${limitField}, ${limitMs} ms`);
+  }
 }

@@ -1,22 +1,30 @@
 import { z } from 'zod';
 import type { Artifact } from '../artifact.js';
-import { MillraceError } from '../errors.js';
 import { isJsonObject, type Json } from '../json.js';
-import { mediaOf } from '../media.js';
+import type { Tensor } from '../media.js';
 import { type Binding, sourcesOf } from '../plan/binding.js';
+import type { Operator } from '../plan/expression.js';
+import { invalid } from './invalid.js';
+import { derivation, fieldOf, fieldsOf, jsonSchema } from './schema.js';
+import type { GraphScope } from './scope.js';
 
 declare const TYPE: unique symbol;
 interface Typed<T> {
   readonly [TYPE]: (value: T) => T;
 }
 
-/** A value that exists only while a run executes. Reading a field of it gives a reference to that field. */
-export type Ref<T> = Typed<T> &
-  (T extends readonly unknown[] | Artifact
-    ? unknown
-    : T extends object
-      ? { readonly [K in keyof T]-?: Ref<Exclude<T[K], undefined>> }
-      : unknown);
+/**
+ * A value that exists only while a run executes. Reading a field of it gives a reference to that field; what may be absent
+ * or null stays so in its fields, and `either` gives it a value.
+ */
+export type Ref<T> = Typed<T> & Fields<NonNullable<T>, Extract<T, null | undefined> extends never ? never : null>;
+
+/** Of a union only the fields that all its members have. */
+type Fields<T, Absent> = [T] extends [readonly unknown[] | Artifact | Tensor]
+  ? unknown
+  : [T] extends [object]
+    ? { readonly [K in keyof T]-?: Ref<T[K] | Absent> }
+    : unknown;
 
 /** What a reference of type `T` can be used as: itself, where its type fits. */
 export interface Assignable<T> {
@@ -39,101 +47,149 @@ export type Bind<T> =
 export type Bound<B> = B extends Typed<infer T> ? T : B extends object ? { [K in keyof B]: Bound<B[K]> } : B;
 
 const TARGET = Symbol('millrace.reference');
-interface Target {
-  readonly path: string;
-  readonly schema: z.ZodType;
-  readonly owner: Owner;
-}
 
-/** The pipeline that a reference belongs to; nothing but an identity. */
-export type Owner = object;
+/** What stands behind a reference: a value of the run's scope, or an expression over others. */
+type Target = { readonly schema: z.ZodType } & (
+  | { readonly path: string; readonly scope: GraphScope }
+  | { readonly op: Operator; readonly of: readonly unknown[] }
+);
 
 const targetOf = (value: unknown): Target | undefined =>
   typeof value === 'object' && value !== null ? (value as { [TARGET]?: Target })[TARGET] : undefined;
 
-/** A reference to `path`, whose fields are those of `schema`. */
-export function reference<T>(path: string, schema: z.ZodType<T>, owner: Owner): Ref<T> {
-  const target: Target = { path, schema, owner };
-  return new Proxy(Object.freeze({}), {
-    get: (_, key) => (key === TARGET ? target : typeof key === 'string' ? field(target, key) : undefined),
-  }) as Ref<T>;
-}
+export const isReference = (value: unknown): boolean => targetOf(value) !== undefined || value instanceof Template;
 
-function field({ path, schema, owner }: Target, key: string): unknown {
-  if (key === 'then' || key === 'toJSON') return undefined; // probed by `await` and JSON.stringify, never fields
-  const shape =
-    mediaOf(schema) === undefined && schema instanceof z.ZodObject ? (schema.shape as Record<string, z.ZodType>) : {};
-  const inner = Object.hasOwn(shape, key) ? shape[key] : undefined;
-  if (inner === undefined) {
-    const known = Object.keys(shape).join(', ') || 'none';
-    throw new MillraceError('INVALID_PIPELINE', `${path} has no field "${key}" (its fields: ${known})`, {
-      fields: [{ field: `${path}.${key}`, message: 'unknown field' }],
-    });
+/** A reference to `path`, whose fields are those of `schema`. */
+export const reference = <T>(path: string, schema: z.ZodType<T>, scope: GraphScope): Ref<T> =>
+  proxy({ path, schema, scope });
+
+/** The value of an operator, as a reference. */
+export const expression = <T>(op: Operator, of: readonly unknown[], schema: z.ZodType): Ref<T> =>
+  proxy({ op, of, schema });
+
+const proxy = <T>(target: Target): Ref<T> =>
+  new Proxy(
+    {},
+    {
+      get: (self, key) => {
+        if (key === TARGET) return target;
+        if (key === Symbol.toPrimitive) throw noValue(target, 'join texts with text`…`, compare with eq(), lt(), …');
+        if (key === Symbol.iterator) throw noValue(target, 'go over a list with each()');
+        // What `await` and JSON.stringify probe, never fields.
+        if (typeof key !== 'string' || key === 'then' || key === 'toJSON') return undefined;
+        return field(target, key, self);
+      },
+      set: (_, key) => {
+        throw noValue(target, `"${String(key)}" cannot be set; make an object of references`);
+      },
+      // `{ ...input }`: its fields, each a reference.
+      ownKeys: () => {
+        const keys = fieldsOf(target.schema);
+        if (keys.length > 0) return keys;
+        throw noValue(target, 'it has no fields that are known, so it cannot be spread');
+      },
+      getOwnPropertyDescriptor: () => ({ enumerable: true, configurable: true }),
+    },
+  ) as Ref<T>;
+
+const nameOf = (target: Target): string => ('path' in target ? target.path : target.op);
+const noValue = (target: Target, instead: string) =>
+  invalid(nameOf(target), `is a reference: there is no value before a run; ${instead}`);
+
+/** What authors reach for that values have and references do not. */
+const INSTEAD: Readonly<Record<string, string>> = {
+  map: 'each()',
+  forEach: 'each()',
+  length: 'size()',
+  includes: 'contains()',
+  at: 'at()',
+  join: 'join()',
+  concat: 'text`…`',
+  toString: 'text`…`',
+  valueOf: 'eq(), lt() and the other operators',
+};
+
+function field(target: Target, key: string, self: unknown): unknown {
+  const name = nameOf(target);
+  const schema = fieldOf(target.schema, key);
+  if (schema === undefined) {
+    const known = fieldsOf(target.schema).join(', ') || 'none';
+    const instead = Object.hasOwn(INSTEAD, key) ? `; use ${INSTEAD[key]}` : '';
+    throw invalid(`${name}.${key}`, `unknown field: ${name} has no field "${key}" (its fields: ${known})${instead}`);
   }
-  return reference(`${path}.${key}`, inner, owner);
+  if (key.includes('.')) {
+    throw invalid(`${name}.${key}`, 'cannot be read: a path is written with dots, so no field’s name may hold one');
+  }
+  const derived = derivation(schema);
+  if (derived !== undefined) return expression(derived.of, [field(target, derived.from, self)], schema);
+  if ('path' in target) return reference(`${target.path}.${key}`, schema, target.scope);
+  return expression('get', [proxy(target), key], schema);
 }
 
 /** The plan's form of what the author wrote. Throws `INVALID_PIPELINE` for what no plan can hold. */
-export function toBinding(value: unknown, where: string, owner: Owner): Binding {
-  const bind = (inner: unknown) => toBinding(inner, where, owner);
+export function toBinding(value: unknown, where: string, scope: GraphScope): Binding {
+  const bind = (inner: unknown) => toBinding(inner, where, scope);
   const target = targetOf(value);
   if (target !== undefined) {
-    if (target.owner !== owner) throw unusable(where, `${target.path} belongs to another pipeline`);
+    if ('op' in target) return { $op: target.op, of: target.of.map(bind) };
+    const reason = scope.whyNot(target.scope);
+    if (reason !== undefined) throw invalid(where, `cannot read ${target.path}: ${reason}`);
     return { $ref: target.path };
   }
   if (value instanceof Template) return { $text: value.parts.map(bind) };
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
   if (typeof value === 'number' && Number.isFinite(value)) return value;
   if (Array.isArray(value)) return value.map(bind);
-  if (isJsonObject(value as Json)) {
+  if (isPlain(value)) {
     const entries = Object.entries(value as object).filter(([, inner]) => inner !== undefined);
     const reserved = entries.find(([key]) => key.startsWith('$'));
     if (reserved === undefined) return Object.fromEntries(entries.map(([key, inner]) => [key, bind(inner)]));
     if (entries.some(([, inner]) => sourcesOf(bind(inner)).length > 0)) {
-      throw unusable(where, `an object with the key "${reserved[0]}" is taken as it is and cannot hold references`);
+      throw invalid(where, `an object with the key "${reserved[0]}" is taken as it is and cannot hold references`);
     }
     return { $const: value as Json };
   }
-  throw unusable(where, `a ${typeof value} cannot be part of a plan`);
+  throw invalid(where, `is ${describe(value)}, which cannot be part of a plan; a plan is JSON`);
 }
 
-const unusable = (where: string, message: string) =>
-  new MillraceError('INVALID_PIPELINE', `${where}: ${message}`, { fields: [{ field: where, message }] });
+/** Not a Date, Map or other instance: JSON has no form that gives it back. */
+const isPlain = (value: unknown): value is object =>
+  isJsonObject(value) && [Object.prototype, null].includes(Object.getPrototypeOf(value) as object | null);
+
+function describe(value: unknown): string {
+  if (value === undefined) return 'undefined';
+  if (typeof value === 'object') return `a ${value?.constructor.name}`;
+  return typeof value === 'number' ? `${value}` : `a ${typeof value}`;
+}
+
+/** The zod schema of the value that a binding gives; constants as their types. */
+export function schemaOf(value: unknown): z.ZodType {
+  const target = targetOf(value);
+  if (target !== undefined) return target.schema;
+  if (value instanceof Template || typeof value === 'string') return z.string();
+  if (typeof value === 'number') return z.number();
+  if (typeof value === 'boolean') return z.boolean();
+  if (Array.isArray(value)) return z.tuple(value.map(schemaOf) as [z.ZodType]);
+  if (isJsonObject(value)) {
+    return z.object(Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, schemaOf(inner)])));
+  }
+  return z.null();
+}
 
 /** JSON Schema of the value that a binding gives. */
-export function schemaOf(value: unknown): Json {
-  const target = targetOf(value);
-  if (target !== undefined) return jsonSchema(target.schema);
-  if (value instanceof Template) return { type: 'string' };
-  if (Array.isArray(value)) return { type: 'array', prefixItems: value.map(schemaOf) };
-  if (isJsonObject(value as Json)) {
-    const fields = value as Record<string, unknown>;
-    return {
-      type: 'object',
-      properties: Object.fromEntries(Object.entries(fields).map(([key, inner]) => [key, schemaOf(inner)])),
-      required: Object.keys(fields),
-    };
-  }
-  return { const: value as Json };
-}
-
-/** JSON Schema (2020-12) of what a caller sends (`input`) for, or reads from, a zod schema. */
-export const jsonSchema = (schema: z.ZodType, io: 'input' | 'output' = 'output'): Json => {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
-  return rest as Json;
-};
+export const outputSchemaOf = (value: unknown): Json => jsonSchema(schemaOf(value));
 
 class Template {
   constructor(readonly parts: readonly unknown[]) {}
 }
 
-/** Text with references in it: `` text`Translate ${heard.text}` ``. */
+/** Text with references in it: `` text`Translate ${heard.text}` ``. What is absent is an empty text. */
 export function text(
   strings: TemplateStringsArray,
-  ...values: Assignable<string | number | boolean>[]
-): Assignable<string> {
+  ...values: Assignable<string | number | boolean | null | undefined>[]
+): Ref<string> {
   const parts = strings
     .flatMap((part, i) => (i < values.length ? [part, values[i]] : [part]))
     .filter((part) => part !== '');
-  return new Template(parts) as unknown as Assignable<string>;
+  return new Template(parts) as unknown as Ref<string>;
 }

@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from '../json.js';
-import type { CachePlan, Plan } from './plan.js';
+import type { Binding } from './binding.js';
+import type { CachePlan, HedgePolicy, Plan, Priority, RetryPolicy, Step } from './plan.js';
 
 /** Where a stage runs: decided before the run starts and snapshotted into it with the plan. */
 export interface StagePlacement {
@@ -10,6 +11,10 @@ export interface StagePlacement {
   readonly queue: string;
 }
 
+/**
+ * By stage id; the n-th alternative of a stage (its fallbacks, then what it degrades to, from 1) as `<stage>~<n>`; a stage
+ * of a child run as `<step>/<stage>`.
+ */
 export type Placement = Readonly<Record<string, StagePlacement>>;
 
 /** Second argument of the workflow; the first is the pipeline's input. */
@@ -17,6 +22,28 @@ export interface RunContext {
   readonly plan: Plan;
   readonly placement: Placement;
   readonly tenant: string;
+  /** Absent: `default`. */
+  readonly priority?: Priority;
+  /** Fields of the output that the caller wants; stages that only others need are skipped. Absent: all. */
+  readonly outputs?: readonly string[];
+  /**
+   * Where somebody waits for the result. A run that is one segment is answered there as soon as its last stage is in the
+   * journal; Temporal records the end behind it.
+   */
+  readonly answerTo?: string;
+  /** What the run had done when its history was continued in a new one. */
+  readonly carried?: Carried;
+}
+
+/** State that a run carries into its next history (continue-as-new). */
+export interface Carried {
+  /** When the run started, on the run's clock. */
+  readonly startedAt: number;
+  /** What has ended: steps' values, and of loops that have not ended their items' values and their state. */
+  readonly done: Json;
+  /** Signals not yet taken. */
+  readonly messages: Readonly<Record<string, readonly Json[]>>;
+  readonly rows: readonly StageRecord[];
 }
 
 /** Second argument of a stage's activity; the first is the stage's resolved input. */
@@ -25,11 +52,25 @@ export interface StageCall {
   readonly version: string;
   readonly tenant: string;
   readonly stage: string;
+  /** The stage with the items and rounds around it: `chunks[3]/transcribe`. Absent where it is the stage's id. */
+  readonly path?: string;
   readonly kind: string;
   readonly model: string;
   readonly with: JsonObject;
   /** The semantic cache to ask first, its key resolved; `context` is the input without the key. */
-  readonly cache?: Omit<CachePlan, 'key'> & { readonly key: string; readonly context: Json };
+  readonly cache?: Omit<CachePlan, 'key'> & {
+    readonly key: string;
+    readonly context: Json;
+    /** Only an earlier answer will do: without one the stage fails with `NOT_CACHED`. */
+    readonly only?: true;
+  };
+  /** Absent in calls of plan version 1. */
+  readonly retry?: RetryPolicy;
+  readonly queueMs?: number;
+  readonly firstChunkMs?: number;
+  readonly idleMs?: number;
+  readonly hedge?: HedgePolicy;
+  readonly priority?: Priority;
 }
 
 /**
@@ -48,6 +89,10 @@ export interface StageOutcome {
   /** From the time this attempt could start to the time it did, in milliseconds. */
   readonly queueMs: number;
   readonly runMs: number;
+  /** What was done to media on the way in: `audio: 44100 Hz stereo resampled to 16000 Hz mono`. */
+  readonly conversions?: readonly string[];
+  /** The second call of a hedge answered first. */
+  readonly hedged?: true;
 }
 
 /** A row of a run's stage table. */
@@ -57,13 +102,22 @@ export interface StageRecord {
   readonly connector: string;
   readonly model: string;
   readonly device: string;
-  /** `cancelled`: it ran when another stage's failure, or the deadline, ended the run. */
-  readonly status: 'waiting' | 'running' | 'done' | 'failed' | 'cancelled';
+  /**
+   * `cancelled`: it ran when another stage's failure, a race or the deadline ended it. `skipped`: its branch was not taken,
+   * nobody wanted its output, or it was left out for want of time.
+   */
+  readonly status: 'waiting' | 'running' | 'done' | 'failed' | 'cancelled' | 'skipped';
+  /** How often it has ended and how often it has started, where that is not once. */
+  readonly count?: { readonly done: number; readonly started: number };
   readonly endpoint?: string;
   readonly attempt?: number;
   readonly cache?: CacheOutcome;
   readonly queueMs?: number;
   readonly runMs?: number;
+  readonly conversions?: readonly string[];
+  readonly hedged?: true;
+  /** Why another than the planned model served it: the code that the one before failed with, or `degraded`. */
+  readonly instead?: string;
   readonly error?: { readonly code: string; readonly message: string };
 }
 
@@ -71,6 +125,41 @@ export interface StageRecord {
 export interface RunResult {
   readonly output: JsonObject;
   readonly stages: readonly StageRecord[];
+}
+
+/** Inline steps that run as one unit, with all that they need. */
+export interface Segment {
+  /** Identifies it in the run: the path of its first step. */
+  readonly path: string;
+  /** What stands before the ids of its steps in their paths: `chunks[3]/`. */
+  readonly prefix: string;
+  readonly steps: readonly Step[];
+  /** The values that its steps read from before. */
+  readonly scope: JsonObject;
+  /** The run's, with the plan's stages left out. */
+  readonly context: RunContext;
+  /** Milliseconds that are left of the run's deadline when it starts. */
+  readonly leftMs: number;
+  /** Milliseconds that its stages leave for those after them, by id. */
+  readonly reserved: Readonly<Record<string, number>>;
+  /** It is the whole run, and somebody waits for the result. */
+  readonly answer?: { readonly to: string; readonly output: Binding };
+}
+
+/** Second argument of a segment's activity; the first is the segment's scope. */
+export interface SegmentCall {
+  readonly segment: Omit<Segment, 'scope'>;
+}
+
+/** How far a segment came. With neither `failure` nor `interrupted` all its steps have ended. */
+export interface SegmentOutcome {
+  /** What has ended, in `Memo`'s form. */
+  readonly done: Json;
+  /** The rows of its stages. */
+  readonly rows: readonly StageRecord[];
+  /** The journal could not be written: what has not ended is run step by step. */
+  readonly interrupted?: true;
+  readonly failure?: { readonly code: string; readonly message: string; readonly details: JsonObject };
 }
 
 /** Names of Temporal search attributes that a run carries. */

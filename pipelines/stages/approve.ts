@@ -32,7 +32,7 @@ export const approve = (options: {
 export const approveKind: StageKind = {
   input,
   output,
-  control: true,
+  servedBy: 'interpreter',
   // Its own `timeout` bounds the wait, and the pipeline's deadline.
   policy: { timeout: { attempt: '365d', total: '365d' } },
 };

@@ -1,15 +1,54 @@
 import { z } from 'zod';
+import type { JsonObject } from '../json.js';
+import { type Image, image, type Stream, stream } from '../media.js';
 import type { StageKind, StageUse } from './kind.js';
 
-const input = z.object({ prompt: z.string() });
-const output = z.object({
-  text: z.string(),
+const message = z.object({ role: z.enum(['user', 'assistant', 'system']), content: z.string() });
+
+const input = z.object({
+  prompt: z.string(),
+  /** The turns before the prompt, oldest first. */
+  history: z.array(message).optional(),
+  /** For models that see. */
+  images: z.array(image()).optional(),
 });
 
-export type ChatInput = z.output<typeof input>;
-export type ChatOutput = z.output<typeof output>;
+const toolCall = z.object({ id: z.string(), name: z.string(), arguments: z.looseObject({}) });
 
-export interface ChatOptions {
+const output = z.object({
+  text: z.string(),
+  /** Why the reply ended: `stop`, `length` (cut at `maxTokens`) or `tools`. */
+  finish: z.enum(['stop', 'length', 'tools']).default('stop'),
+  /** The reply read as JSON, where `output` asks for it. */
+  data: z.json().optional(),
+  /** The tools that the model wants called, where `tools` offers some. */
+  toolCalls: z.array(toolCall).optional(),
+});
+
+export interface ChatInput {
+  prompt: string;
+  history?: { role: 'user' | 'assistant' | 'system'; content: string }[] | undefined;
+  images?: Image[] | undefined;
+}
+
+export interface ChatOutput<Data = never> {
+  text: string;
+  finish: 'stop' | 'length' | 'tools';
+  /** The reply's sentences and text deltas as they come. */
+  sentences: Stream<string>;
+  tokens: Stream<string>;
+  data: Data;
+  toolCalls: { id: string; name: string; arguments: Record<string, unknown> }[];
+}
+
+/** A tool that the model may ask for: its name, what it does, and the schema of its arguments. */
+export interface ChatTool {
+  readonly name: string;
+  readonly description: string;
+  readonly input: z.ZodObject;
+}
+
+export interface ChatOptions<Data = never> {
   readonly model: string;
   /** System message. */
   readonly system?: string;
@@ -17,6 +56,12 @@ export interface ChatOptions {
   readonly maxTokens?: number;
   /** Sampling temperature. Default 0: the same question gets the same answer, which a cache assumes. */
   readonly temperature?: number;
+  /** Texts at which the reply ends. */
+  readonly stop?: readonly string[];
+  /** Binds the reply to a JSON schema; `data` is then of its type. Needs a server with structured output. */
+  readonly output?: z.ZodType<Data>;
+  /** Tools on offer; calls come back in `toolCalls`. Needs a server with tool calling. */
+  readonly tools?: readonly ChatTool[];
 }
 
 /**
@@ -27,17 +72,33 @@ export interface ChatOptions {
  * answer.text;
  * ```
  */
-export const chat = ({
-  model,
-  system,
-  maxTokens = 256,
-  temperature = 0,
-}: ChatOptions): StageUse<ChatInput, ChatOutput> => ({
-  kind: 'chat',
-  model,
-  with: { ...(system !== undefined && { system }), maxTokens, temperature },
-  input,
-  output,
-});
+export const chat = <Data = never>(options: ChatOptions<Data>): StageUse<ChatInput, ChatOutput<Data>> => {
+  const { model, system, maxTokens = 256, temperature = 0, stop, output: schema, tools } = options;
+  return {
+    kind: 'chat',
+    model,
+    with: {
+      ...(system !== undefined && { system }),
+      maxTokens,
+      temperature,
+      ...(stop !== undefined && { stop }),
+      ...(schema !== undefined && { schema: jsonSchemaOf(schema) }),
+      ...(tools !== undefined && {
+        tools: tools.map(({ name, description, input }) => ({ name, description, schema: jsonSchemaOf(input) })),
+      }),
+    },
+    input: input as unknown as z.ZodType<ChatInput>,
+    output: output.extend({
+      data: schema ?? z.undefined(),
+      sentences: stream('sentences', 'text'),
+      tokens: stream('tokens', 'text'),
+    }) as unknown as z.ZodType<ChatOutput<Data>>,
+  };
+};
 
-export const chatKind: StageKind = { input, output };
+function jsonSchemaOf(schema: z.ZodType): JsonObject {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: 'input' });
+  return rest as JsonObject;
+}
+
+export const chatKind: StageKind = { input, output, servedBy: 'pool' };

@@ -16,4 +16,8 @@ export const code = <I, O>(
   run: CodeFunction<I, O>,
 ): StageUse<I, O> => ({ kind: 'code', model: name, with: {}, ...schemas, run });
 
-export const codeKind: StageKind = { input: z.looseObject({}), output: z.looseObject({}) };
+export const codeKind: StageKind = {
+  input: z.looseObject({}),
+  output: z.looseObject({}),
+  servedBy: 'worker',
+};

@@ -19,4 +19,4 @@ export const embed = (options: { model: string }): StageUse<EmbedInput, EmbedOut
   output,
 });
 
-export const embedKind: StageKind = { input, output };
+export const embedKind: StageKind = { input, output, servedBy: 'pool' };

@@ -1,17 +1,32 @@
 import { approveKind } from './approve.js';
 import { chatKind } from './chat.js';
+import { classifyKind } from './classify.js';
 import { codeKind } from './code.js';
 import { embedKind } from './embed.js';
+import { httpKind } from './http.js';
+import { inferKind } from './infer.js';
 import type { StageKind } from './kind.js';
+import { rerankKind, retrieveKind, upsertKind } from './retrieve.js';
+import { splitKind } from './split.js';
 import { synthesizeKind } from './synthesize.js';
 import { transcribeKind } from './transcribe.js';
 
-/** Every stage kind. A new one is a file beside these and a row here; a connector then offers it under the same name. */
+/**
+ * Every stage kind. A new one is a file beside these and a row here; a connector then offers it under the same name, or
+ * the worker has a function for it.
+ */
 export const STAGE_KINDS = {
   transcribe: transcribeKind,
   embed: embedKind,
   chat: chatKind,
   synthesize: synthesizeKind,
+  classify: classifyKind,
+  infer: inferKind,
+  rerank: rerankKind,
+  http: httpKind,
+  retrieve: retrieveKind,
+  upsert: upsertKind,
+  split: splitKind,
   code: codeKind,
   approve: approveKind,
 } as const satisfies Record<string, StageKind>;
@@ -20,8 +35,13 @@ export type StageKindName = keyof typeof STAGE_KINDS;
 
 export { approve } from './approve.js';
 export * from './chat.js';
+export { type ClassifyOutput, classify } from './classify.js';
 export { code } from './code.js';
 export * from './embed.js';
+export { type HttpInput, type HttpOutput, http } from './http.js';
+export { infer } from './infer.js';
 export type { CodeFunction, StageKind, StageUse } from './kind.js';
+export { type Passage, rerank, retrieve, type ScoredPassage, upsert } from './retrieve.js';
+export { type SplitOutput, split } from './split.js';
 export * from './synthesize.js';
 export * from './transcribe.js';

@@ -9,7 +9,7 @@ import type { JsonObject } from '../json.js';
 export interface StageUse<I, O> {
   /** Key of `STAGE_KINDS`. */
   readonly kind: string;
-  /** Name of the pool that serves it, or of the function of a `code` stage. */
+  /** Name of the pool that serves it, of the index, or of the function of a `code` stage. */
   readonly model: string;
   readonly with: JsonObject;
   readonly input: z.ZodType<I>;
@@ -22,17 +22,30 @@ export interface StageUse<I, O> {
 export interface CodeStage {
   readonly input: z.ZodType;
   readonly output: z.ZodType;
-  readonly run: (input: unknown, context: { readonly signal: AbortSignal }) => unknown;
+  readonly run: (input: unknown, context: CodeContext) => unknown;
 }
 
-export type CodeFunction<I, O> = (input: I, context: { readonly signal: AbortSignal }) => O | Promise<O>;
+export type CodeFunction<I, O> = (input: I, context: CodeContext) => O | Promise<O>;
+
+export interface CodeContext {
+  /** Aborts when the attempt ends early: a timeout, a cancelled run, a lost race. */
+  readonly signal: AbortSignal;
+  /** The same in every attempt of this stage of this run: a service that is told it can drop a repeat. */
+  readonly idempotencyKey: string;
+}
 
 /** A row of the table of stage kinds. */
 export interface StageKind {
   readonly input: z.ZodType;
+  /** What the server's answer must fit; fields that derive from others are not in it. */
   readonly output: z.ZodType;
-  /** Carried out by the interpreter itself: it takes no policy and no cache. */
-  readonly control?: true;
+  /**
+   * Who carries it out: a `pool` of model servers through a connector, the `worker` itself, or the `interpreter`, in which
+   * case it takes no policy and no cache.
+   */
+  readonly servedBy: 'pool' | 'worker' | 'interpreter';
+  /** The pools, besides the stage's own, that a stage of this kind needs, by the name of the option that names them. */
+  readonly alsoNeeds?: readonly string[];
   /** Defaults of the kind where they differ from the general ones, with the reason beside them. */
   readonly policy?: PolicyOptions;
 }

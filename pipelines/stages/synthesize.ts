@@ -1,23 +1,28 @@
 import { z } from 'zod';
-import { audio } from '../media.js';
+import { type Audio, audio, type Stream } from '../media.js';
 import type { StageKind, StageUse } from './kind.js';
 
-const input = z.object({ text: z.string() });
+const input = z.object({ text: z.union([z.string(), z.array(z.string())]) });
 const output = z.object({
   /** 16-bit mono WAV at the voice's own rate (24 kHz for the embedded one). */
-  audio: audio(),
+  audio: audio({ channels: 1, encoding: 'wav' }),
 });
 
-export type SynthesizeInput = z.output<typeof input>;
-export type SynthesizeOutput = z.output<typeof output>;
+/** A text, or the stream of its sentences. */
+export interface SynthesizeInput {
+  text: string | Stream<string>;
+}
+export interface SynthesizeOutput {
+  audio: Audio<{ channels: 1; encoding: 'wav' }>;
+}
 
 /** Speech synthesis: text to audio. */
 export const synthesize = (options: { model: string }): StageUse<SynthesizeInput, SynthesizeOutput> => ({
   kind: 'synthesize',
   model: options.model,
   with: {},
-  input,
+  input: input as unknown as z.ZodType<SynthesizeInput>,
   output,
 });
 
-export const synthesizeKind: StageKind = { input, output };
+export const synthesizeKind: StageKind = { input, output, servedBy: 'pool' };

@@ -28,6 +28,7 @@ export const transcribe = (options: { model: string }): StageUse<TranscribeInput
 });
 
 export const transcribeKind: StageKind = {
+  servedBy: 'pool',
   input,
   output,
   // An hour of audio is legitimate; a dead server is noticed by the heartbeat, not by this limit.

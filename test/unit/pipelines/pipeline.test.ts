@@ -12,6 +12,7 @@ import {
   text,
 } from '../../../pipelines/index.js';
 import { seal } from '../../../pipelines/plan/hash.js';
+import { isStage } from '../../../pipelines/plan/index.js';
 
 const upper = code(
   'upper',
@@ -68,12 +69,13 @@ describe('pipeline', () => {
 
   it('resolves every default into the plan', () => {
     const { plan } = voiceAssistant;
-    for (const stage of plan.stages) {
-      expect(stage.policy.retry).toEqual({ attempts: 6, initialMs: 200, factor: 2.5, maxMs: 10_000 });
+    for (const stage of plan.stages.filter(isStage)) {
+      expect(stage.policy.retry).toEqual({ attempts: 6, initialMs: 200, factor: 2.5, maxMs: 10_000, jitter: 0.2 });
       expect(stage.policy.execution).toBe('queued');
     }
-    expect(plan.stages[0]?.policy.timeout).toEqual({ attemptMs: 600_000, totalMs: 1_800_000 });
-    expect(plan.stages[1]?.cache).toMatchObject({
+    const [first, second] = plan.stages.filter(isStage);
+    expect(first?.policy.timeout).toEqual({ attemptMs: 600_000, totalMs: 1_800_000 });
+    expect(second?.cache).toMatchObject({
       kind: 'semantic',
       key: { $ref: 'transcribe.text' },
       ttlMs: 86_400_000,

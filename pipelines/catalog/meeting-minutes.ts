@@ -1,0 +1,44 @@
+import { z } from 'zod';
+import { audio, chat, join, pipeline, split, text, transcribe } from '../index.js';
+
+/** A long recording: cut into parts, each heard and summarised beside the others, and the notes made into minutes. */
+export const meetingMinutes = pipeline(
+  'meeting-minutes',
+  {
+    description: 'A long recording to a transcript and minutes',
+    input: z.object({ recording: audio() }),
+    deadline: '2h',
+  },
+  ({ input, stage, each }) => {
+    const { parts } = stage('split', split({ longest: '30s' }), { audio: input.recording });
+    const notes = each(
+      'parts',
+      parts,
+      (part) => {
+        const heard = stage('transcribe', transcribe({ model: 'whisper' }), { audio: part.audio });
+        const note = stage(
+          'note',
+          chat({ model: 'assistant', system: 'Summarise what was said in one short sentence.', maxTokens: 48 }),
+          { prompt: heard.text },
+        );
+        return { startMs: part.startMs, transcript: heard.text, note: note.text };
+      },
+      { concurrency: 4 },
+    );
+    const transcript = join(
+      each('transcripts', notes, (part) => part.transcript),
+      ' ',
+    );
+    const minutes = stage(
+      'minutes',
+      chat({ model: 'assistant', system: 'Write the minutes of a meeting from these notes.', maxTokens: 192 }),
+      {
+        prompt: text`- ${join(
+          each('lines', notes, (part) => part.note),
+          '\n- ',
+        )}`,
+      },
+    );
+    return { transcript, notes, minutes: minutes.text };
+  },
+);

@@ -1,0 +1,202 @@
+import { z } from 'zod';
+import { isJsonObject } from '../json.js';
+import { bare, mediaOf } from '../media.js';
+import { isReference, schemaOf } from './reference.js';
+import { itemOf, mayBeAbsent } from './schema.js';
+
+/** Where a value cannot be what is needed, and why: `path` is `.field` below the value, or nothing. */
+export interface Misfit {
+  readonly path: string;
+  readonly why: string;
+}
+
+/**
+ * Why what the author bound can never be what `want` takes; undefined when it may. The compiler says the same to typed
+ * authors; this is for JavaScript, casts and constants that break a schema's rules. What cannot be known is let through.
+ *
+ * @param absentToo a value that may be null or absent is taken for the one that it is otherwise
+ */
+export function misfit(value: unknown, want: z.ZodType, absentToo = false): Misfit | undefined {
+  if (isReference(value)) return between(schemaOf(value), want, absentToo);
+  if (!holdsReference(value)) return constant(value, want);
+  const inner = bare(want);
+  if (Array.isArray(value)) {
+    if (!overlap(['list'], inner)) return { path: '', why: `is a list where ${namesOf(inner)} is needed` };
+    const item = inner instanceof z.ZodArray ? (inner.element as z.ZodType) : undefined;
+    return item && first(value, (each, i) => within(misfit(each, item, absentToo), `[${i}]`));
+  }
+  if (!overlap(['object', 'tensor'], inner)) {
+    return { path: '', why: `is an object where ${namesOf(inner)} is needed` };
+  }
+  if (inner instanceof z.ZodRecord) {
+    const of = inner.valueType as z.ZodType;
+    return first(Object.entries(value as object), ([key, each]) => within(misfit(each, of, absentToo), `.${key}`));
+  }
+  if (!(inner instanceof z.ZodObject)) return undefined;
+  const shape = inner.shape as Readonly<Record<string, z.ZodType>>;
+  const given = Object.entries(value as object).filter(([, each]) => each !== undefined);
+  const unknown = given.find(([key]) => !Object.hasOwn(shape, key));
+  if (unknown && inner.def.catchall === undefined) return noField(unknown[0], shape);
+  return (
+    missing(shape, (key) => given.some(([name]) => name === key)) ??
+    first(given, ([key, each]) => within(shape[key] && misfit(each, shape[key], absentToo), `.${key}`))
+  );
+}
+
+/** Why a value of one schema can never be one of another. */
+function between(have: z.ZodType, want: z.ZodType, absentToo: boolean): Misfit | undefined {
+  const [given, taken] = [bare(have), bare(want)];
+  if (!overlap(basesOf(given), want)) {
+    return { path: '', why: `is ${namesOf(given)} where ${namesOf(taken)} is needed` };
+  }
+  if (!absentToo && mayBeAbsent(have) && !takesAbsent(want)) {
+    return {
+      path: '',
+      why: 'may be absent; give it a value with either(), or say present() where it is known to be there',
+    };
+  }
+  const format = formatMisfit(given, taken);
+  if (format !== undefined) return { path: '', why: format };
+  const items = [itemOf(given), taken instanceof z.ZodArray ? (taken.element as z.ZodType) : undefined] as const;
+  if (items[0] && items[1]) return within(between(items[0], items[1], absentToo), '[]');
+  if (!(given instanceof z.ZodObject && taken instanceof z.ZodObject)) return undefined;
+  const [from, to] = [given.shape, taken.shape] as Readonly<Record<string, z.ZodType>>[] as [Shape, Shape];
+  return (
+    missing(to, (key) => Object.hasOwn(from, key)) ??
+    first(Object.keys(to), (key) => {
+      const [a, b] = [from[key], to[key]];
+      return a && b && within(between(a, b, absentToo), `.${key}`);
+    })
+  );
+}
+
+type Shape = Readonly<Record<string, z.ZodType>>;
+
+/** A constant is simply tried. */
+function constant(value: unknown, want: z.ZodType): Misfit | undefined {
+  try {
+    const { error } = want.safeParse(value);
+    const [issue] = error?.issues ?? [];
+    if (!issue) return undefined;
+    if (issue.code === 'unrecognized_keys') return { path: `.${issue.keys[0]}`, why: 'is not one of its fields' };
+    const path = issue.path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('');
+    return { path, why: `does not fit: ${issue.message}` };
+  } catch {
+    // A schema with asynchronous rules is checked when the run comes to it.
+    return undefined;
+  }
+}
+
+const BASES = {
+  string: 'text',
+  template_literal: 'text',
+  number: 'number',
+  int: 'number',
+  boolean: 'boolean',
+  array: 'list',
+  tuple: 'list',
+  object: 'object',
+  record: 'object',
+  null: 'nothing',
+  undefined: 'nothing',
+  void: 'nothing',
+} as const;
+type Base = (typeof BASES)[keyof typeof BASES] | 'audio' | 'image' | 'tensor' | 'any';
+
+/** What a schema's values are, as far as it can be told without one. */
+function basesOf(schema: z.ZodType): readonly Base[] {
+  const media = mediaOf(schema);
+  const meta = bare(schema).meta();
+  const empty: readonly Base[] = mayBeAbsent(schema) ? ['nothing'] : [];
+  if (media !== undefined) return [media, ...empty];
+  if (meta?.tensor !== undefined) return ['tensor', ...empty];
+  const inner = bare(schema);
+  if (inner instanceof z.ZodUnion) return [...(inner.options as z.ZodType[]).flatMap(basesOf), ...empty];
+  if (inner instanceof z.ZodLiteral) return [...[...inner.values].map(baseOfValue), ...empty];
+  if (inner instanceof z.ZodEnum) return [...inner.options.map(baseOfValue), ...empty];
+  const base = (BASES as Readonly<Record<string, Base>>)[inner.def.type] ?? 'any';
+  return [base, ...empty];
+}
+
+/** Whether a schema says nothing against a value that is not there. */
+const takesAbsent = (schema: z.ZodType): boolean =>
+  schema.isOptional() || schema.isNullable() || basesOf(schema).includes('any');
+
+const baseOfValue = (value: unknown): Base =>
+  (BASES as Readonly<Record<string, Base>>)[value === null ? 'null' : typeof value] ?? 'any';
+
+function overlap(given: readonly Base[], want: z.ZodType): boolean {
+  const taken = basesOf(want);
+  // A tensor and media are objects to whoever declares them loosely.
+  const wide = (base: Base): boolean => base === 'tensor' || base === 'audio' || base === 'image';
+  const meets = (a: Base, b: Base) =>
+    a === b || a === 'any' || b === 'any' || (a === 'object' && b === 'tensor') || (wide(a) && b === 'object');
+  return given.some((a) => taken.some((b) => meets(a, b)));
+}
+
+/** Two formats that are known and differ: audio, tensors, sets of labels. */
+function formatMisfit(given: z.ZodType, taken: z.ZodType): string | undefined {
+  const [from, to] = [given.meta() ?? {}, taken.meta() ?? {}];
+  if (from.media === 'audio' && to.media === 'audio') {
+    const key = (['rate', 'channels', 'encoding'] as const).find(
+      (each) => from[each] !== undefined && to[each] !== undefined && from[each] !== to[each],
+    );
+    return key && `is audio of ${key} ${String(from[key])} where ${key} ${String(to[key])} is needed`;
+  }
+  if (from.tensor && to.tensor) {
+    const [a, b] = [from.tensor, to.tensor] as { dtype: string; shape: readonly number[] }[];
+    if (!a || !b) return undefined;
+    const same =
+      a.shape.length === b.shape.length &&
+      a.shape.every((size, i) => size === -1 || b.shape[i] === -1 || size === b.shape[i]);
+    if (a.dtype === b.dtype && same) return undefined;
+    return `is a ${a.dtype} tensor [${a.shape}] where ${b.dtype} [${b.shape}] is needed`;
+  }
+  if (given instanceof z.ZodEnum && taken instanceof z.ZodEnum) {
+    const stray = given.options.find((label) => !taken.options.includes(label));
+    return stray === undefined ? undefined : `may be "${stray}", which is not one of ${taken.options.join(', ')}`;
+  }
+  return undefined;
+}
+
+const ARTICLES: Readonly<Record<Base, string>> = {
+  text: 'text',
+  number: 'a number',
+  boolean: 'a boolean',
+  list: 'a list',
+  object: 'an object',
+  audio: 'audio',
+  image: 'an image',
+  tensor: 'a tensor',
+  nothing: 'null',
+  any: 'any value',
+};
+const namesOf = (schema: z.ZodType): string => [...new Set(basesOf(schema).map((base) => ARTICLES[base]))].join(' or ');
+
+const noField = (key: string, shape: Shape): Misfit => ({
+  path: `.${key}`,
+  why: `is not one of its fields: ${Object.keys(shape).join(', ') || 'none'}`,
+});
+
+function missing(shape: Shape, has: (key: string) => boolean): Misfit | undefined {
+  const key = Object.keys(shape).find((name) => !has(name) && !takesAbsent(shape[name] as z.ZodType));
+  if (key === undefined) return undefined;
+  return { path: `.${key}`, why: `is missing: it is ${namesOf(shape[key] as z.ZodType)}` };
+}
+
+function holdsReference(value: unknown): boolean {
+  if (isReference(value)) return true;
+  if (Array.isArray(value)) return value.some(holdsReference);
+  return isJsonObject(value) && Object.values(value).some(holdsReference);
+}
+
+const within = (found: Misfit | undefined, path: string): Misfit | undefined =>
+  found && { ...found, path: `${path}${found.path}` };
+
+function first<T>(all: readonly T[], find: (item: T, i: number) => Misfit | undefined): Misfit | undefined {
+  for (const [i, item] of all.entries()) {
+    const found = find(item, i);
+    if (found) return found;
+  }
+  return undefined;
+}

@@ -1,0 +1,65 @@
+import { z } from 'zod';
+import { canonicalJson, type Json, type JsonObject } from '../json.js';
+import type { StageUse } from '../stages/kind.js';
+import { invalid } from './invalid.js';
+
+const NAME_OF_TOOL = /^[A-Za-z0-9_-]{1,64}$/;
+const count = z.int('must be a whole number').min(1, 'must be 1 or more');
+const tool = z.looseObject({ name: z.string().regex(NAME_OF_TOOL, 'must be a name of letters, digits, _ and -') });
+/** Where formats are null, a schema was given that is no `tensor()`. */
+const tensors = z.record(z.string(), z.looseObject({ dtype: z.string() }, 'must be described with tensor()'));
+
+const unique = (message: string) => (all: readonly unknown[]) => new Set(all).size === all.length || message;
+
+/** What the options of a kind must be, where no type says it: they reach the plan as the author wrote them. */
+const OPTIONS: Readonly<Record<string, z.ZodType>> = {
+  chat: z.looseObject({
+    maxTokens: count,
+    temperature: z.number('must be a number').min(0, 'must be 0 or more').max(2, 'must be 2 or less'),
+    stop: z.array(z.string().min(1, 'must not be empty')).optional(),
+    tools: z.array(tool).min(1, 'is empty; leave it out').optional(),
+  }),
+  classify: z.looseObject({
+    labels: z.array(z.string().min(1, 'must not be empty')).min(2, 'needs two labels or more'),
+  }),
+  infer: z.looseObject({ inputs: tensors, outputs: tensors }),
+  rerank: z.looseObject({ top: count.optional() }),
+  retrieve: z.looseObject({
+    k: count,
+    minScore: z.number().min(-1, 'must be -1 or more').max(1, 'must be 1 or less').optional(),
+    embedder: z.string().min(1, 'must name a pool'),
+  }),
+  upsert: z.looseObject({ embedder: z.string().min(1, 'must name a pool') }),
+  http: z.looseObject({ path: z.string().startsWith('/', 'must begin with "/": it is below the pool’s base URL') }),
+};
+
+/** Lists in which nothing may stand twice, by kind. */
+const DISTINCT: Readonly<Record<string, (options: JsonObject) => readonly [string, readonly unknown[]]>> = {
+  classify: ({ labels }) => ['labels', labels as readonly string[]],
+  chat: ({ tools }) => ['tools', ((tools ?? []) as unknown as readonly { name: string }[]).map(({ name }) => name)],
+};
+
+/** Checks what a stage kind was given. Throws `INVALID_PIPELINE` naming the stage and the option. */
+export function checkUse(id: string, { kind, model, with: options }: StageUse<never, never>): void {
+  if (typeof model !== 'string' || model.trim() === '') throw invalid(`${id}.model`, 'must name what serves the stage');
+  const [issue] = OPTIONS[kind]?.safeParse(options).error?.issues ?? [];
+  if (issue) throw invalid([id, ...issue.path].join('.'), issue.message);
+  const [name, all] = DISTINCT[kind]?.(options) ?? ['', []];
+  const twice = unique('has the same name twice')(all);
+  if (typeof twice === 'string') throw invalid(`${id}.${name}`, twice);
+}
+
+/** What the alternatives of a stage must have in common with it, by kind: its readers count on it. */
+const SHARED: Readonly<Record<string, readonly string[]>> = {
+  chat: ['schema'],
+  classify: ['labels'],
+  infer: ['inputs', 'outputs'],
+};
+
+/** The option in which an alternative would change a stage's output; undefined when it can stand in. */
+export const notShared = (kind: string, own: JsonObject, other: JsonObject): string | undefined =>
+  (SHARED[kind] ?? []).find((option) => option in own && setOf(own[option]) !== setOf(other[option]));
+
+/** Labels stand in the order of each model's scores: the set of them is what counts. */
+const setOf = (value: Json | undefined): string | undefined =>
+  value === undefined ? undefined : canonicalJson(Array.isArray(value) ? [...value].sort() : value);

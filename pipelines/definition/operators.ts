@@ -1,0 +1,68 @@
+import { z } from 'zod';
+import { type Assignable, expression, type Ref, schemaOf } from './reference.js';
+import { itemOf, union } from './schema.js';
+
+/** A value or a reference to one. */
+export type Value<T> = T | Assignable<T>;
+
+type Scalar = string | number | boolean | null | undefined;
+type Truth = Value<boolean | null | undefined>;
+
+const truth = (
+  op: 'eq' | 'ne' | 'lt' | 'lte' | 'gt' | 'gte' | 'and' | 'or' | 'not' | 'has' | 'contains',
+  of: unknown[],
+) => expression<boolean>(op, of, z.boolean());
+
+/** Whether two values are the same. */
+export const eq = <T extends Scalar>(a: Value<T>, b: Value<T>): Ref<boolean> => truth('eq', [a, b]);
+export const ne = <T extends Scalar>(a: Value<T>, b: Value<T>): Ref<boolean> => truth('ne', [a, b]);
+
+type Ordered<T> = Value<T | null | undefined>;
+/** Order of two numbers, or of two texts by code unit; false when one of them is absent. */
+export const lt = <T extends number | string>(a: Ordered<T>, b: Ordered<T>): Ref<boolean> => truth('lt', [a, b]);
+export const lte = <T extends number | string>(a: Ordered<T>, b: Ordered<T>): Ref<boolean> => truth('lte', [a, b]);
+export const gt = <T extends number | string>(a: Ordered<T>, b: Ordered<T>): Ref<boolean> => truth('gt', [a, b]);
+export const gte = <T extends number | string>(a: Ordered<T>, b: Ordered<T>): Ref<boolean> => truth('gte', [a, b]);
+
+/** An absent value counts as false. */
+export const and = (...all: Truth[]): Ref<boolean> => truth('and', all);
+export const or = (...all: Truth[]): Ref<boolean> => truth('or', all);
+export const not = (a: Truth): Ref<boolean> => truth('not', [a]);
+
+/** Whether an optional value is there. */
+export const has = (a: Assignable<unknown>): Ref<boolean> => truth('has', [a]);
+
+/** Whether a text holds a text, or a list a value. */
+export function contains(text: Value<string | null | undefined>, part: Value<string>): Ref<boolean>;
+export function contains<T>(list: Value<readonly T[] | null | undefined>, item: Value<T>): Ref<boolean>;
+export function contains(a: unknown, b: unknown): Ref<boolean> {
+  return truth('contains', [a, b]);
+}
+
+/** Length of a text in UTF-16 code units, or of a list; 0 for what is absent. */
+export const size = (a: Value<string | readonly unknown[] | null | undefined>): Ref<number> =>
+  expression('size', [a], z.number());
+
+/** The first of two that is there. */
+export const either = <A, B>(a: Assignable<A>, b: Value<B>): Ref<NonNullable<A> | B> =>
+  expression('either', [a, b], union([bareOf(schemaOf(a)), schemaOf(b)]));
+
+/**
+ * A value that is known to be there, as inside a branch whose condition has said so. Where it is not, the stage that reads
+ * it fails with `INVALID_INPUT`.
+ */
+export const present = <T>(a: Assignable<T>): Ref<NonNullable<T>> => expression('either', [a], bareOf(schemaOf(a)));
+
+/** An item of a list by its index, from the end where negative; null when there is none. */
+export const at = <T>(list: Assignable<readonly T[]>, index: Value<number>): Ref<T | null> =>
+  expression('at', [list, index], (itemOf(schemaOf(list)) ?? z.unknown()).nullable());
+
+/** The texts of a list in one, absent ones left out. */
+export const join = (
+  list: Assignable<readonly (string | number | boolean | null)[]>,
+  separator: Value<string>,
+): Ref<string> => expression('join', [list, separator], z.string());
+
+/** The schema of a value that is known to be there. */
+const bareOf = (schema: z.ZodType): z.ZodType =>
+  schema instanceof z.ZodOptional || schema instanceof z.ZodNullable ? bareOf(schema.unwrap() as z.ZodType) : schema;

@@ -1,0 +1,246 @@
+import { z } from 'zod';
+import type { Binding } from '../plan/binding.js';
+import type { Graph, StagePlan, Step } from '../plan/plan.js';
+import { prefixed } from '../plan/prefix.js';
+import { STAGE_KINDS } from '../stages/index.js';
+import type { CodeStage, StageKind, StageUse } from '../stages/kind.js';
+import { CONTROL, type EachOptions, type RepeatOptions } from './control.js';
+import { misfit } from './fits.js';
+import { fillDefaults } from './input-defaults.js';
+import { invalid } from './invalid.js';
+import { checkUse } from './kind-options.js';
+import type { Pipeline } from './pipeline.js';
+import { reference, schemaOf, toBinding } from './reference.js';
+import { itemOf, union } from './schema.js';
+import { GraphScope } from './scope.js';
+import { resolveOptions, type StageOptions } from './stage-options.js';
+
+const NAME = /^[a-z][a-z0-9-]{0,62}$/;
+const NAME_RULE = 'lower-case letters, digits and dashes, a letter first, 63 at most';
+
+export function checkName(name: string, what: string): void {
+  if (!NAME.test(name)) throw invalid(String(name), `is not a ${what}: ${NAME_RULE}`);
+}
+
+/** What a condition may be: where it is absent it does not hold. */
+const TRUTH = z.boolean().nullish();
+
+type AnyUse = StageUse<never, never>;
+
+/** Records what the author's function does as the graphs of a plan. */
+export class Tracer {
+  readonly code = new Map<string, CodeStage>();
+  /** What the author said of each stage, for those who explain the plan. */
+  readonly authored = new Map<string, StageOptions>();
+  readonly #deadlineMs: number;
+  readonly #ids = new Set<string>();
+  #scope: GraphScope;
+
+  constructor(name: string, deadlineMs: number) {
+    this.#scope = new GraphScope(name);
+    this.#deadlineMs = deadlineMs;
+  }
+
+  get scope(): GraphScope {
+    return this.#scope;
+  }
+
+  stage(id: string, use: AnyUse, bound: unknown, options: StageOptions = {}): unknown {
+    this.#claim(id);
+    if (typeof use?.kind !== 'string') throw invalid(id, 'needs a stage kind with its options, e.g. chat({ model })');
+    if (!Object.hasOwn(STAGE_KINDS, use.kind)) throw invalid(id, `has the unknown stage kind "${use.kind}"`);
+    checkUse(id, use);
+    const kind: StageKind = STAGE_KINDS[use.kind as keyof typeof STAGE_KINDS];
+    if (kind.servedBy === 'interpreter') this.#checkControl(id, use, options);
+    const uses = [use, ...(options.fallback ?? []), ...(options.degrade ?? []).map(({ to }) => to)];
+    for (const each of uses) if (typeof each === 'object') this.#keepCode(id, each);
+    const step: StagePlan = {
+      id,
+      kind: use.kind,
+      model: use.model,
+      with: use.with,
+      input: toBinding(bound, `${id}.input`, this.#scope),
+      ...resolveOptions(id, use, options, this.#scope, this.#deadlineMs),
+    };
+    checkFit(`${id}.input`, bound, use.input);
+    this.authored.set(id, options as StageOptions);
+    this.#scope.steps.push(step);
+    return reference(id, options.optional ? (use.output as z.ZodType).nullable() : use.output, this.#scope);
+  }
+
+  when(id: string, condition: unknown, then: () => unknown, otherwise?: () => unknown): unknown {
+    this.#claim(id);
+    const test = toBinding(condition, `${id}.condition`, this.#scope);
+    checkFit(`${id}.condition`, condition, TRUTH);
+    checkBody(id, then);
+    const taken = this.#graph(id, then);
+    const other = otherwise && this.#graph(id, otherwise);
+    this.#scope.steps.push({
+      id,
+      kind: 'when',
+      condition: test,
+      body: taken.graph,
+      ...(other && { otherwise: other.graph }),
+    });
+    return reference(id, union([taken.schema, other ? other.schema : z.null()]), this.#scope);
+  }
+
+  each(id: string, over: unknown, body: (item: never, index: never) => unknown, options: EachOptions = {}): unknown {
+    this.#claim(id);
+    checkOptions(id, options, ['concurrency', 'onFailure']);
+    checkBody(id, body);
+    const { concurrency = CONTROL.concurrency, onFailure = 'fail' } = options;
+    checkCount(`${id}.concurrency`, concurrency, CONTROL.mostConcurrency);
+    if (!['fail', 'null', 'drop'].includes(onFailure)) {
+      throw invalid(`${id}.onFailure`, `must be "fail", "null" or "drop", not "${onFailure}"`);
+    }
+    const list = toBinding(over, `${id}.over`, this.#scope);
+    const item = itemOf(schemaOf(over));
+    if (item === undefined) throw invalid(`${id}.over`, 'is not a list');
+    const { graph, schema } = this.#graph(id, (inner) =>
+      body(reference(`${id}/item`, item, inner) as never, reference(`${id}/index`, z.int(), inner) as never),
+    );
+    this.#scope.steps.push({ id, kind: 'each', over: list, concurrency, onFailure, body: graph });
+    return reference(id, z.array(onFailure === 'null' ? schema.nullable() : schema), this.#scope);
+  }
+
+  repeat(
+    id: string,
+    start: unknown,
+    body: (state: never, round: never) => unknown,
+    options: RepeatOptions<never>,
+  ): unknown {
+    this.#claim(id);
+    checkOptions(id, options, ['until', 'atMost', 'onLimit']);
+    checkBody(id, body);
+    const { until, atMost, onLimit = 'accept' } = options;
+    if (typeof until !== 'function') throw invalid(`${id}.until`, 'must be a function of the state');
+    checkCount(`${id}.atMost`, atMost, CONTROL.mostRounds);
+    if (onLimit !== 'accept' && onLimit !== 'fail') {
+      throw invalid(`${id}.onLimit`, `must be "accept" or "fail", not "${onLimit}"`);
+    }
+    const first = toBinding(start, `${id}.start`, this.#scope);
+    const state = schemaOf(start);
+    const { graph } = this.#graph(id, (inner) => {
+      const next = body(
+        reference(`${id}/state`, state, inner) as never,
+        reference(`${id}/round`, z.int(), inner) as never,
+      );
+      checkSynchronous(id, next);
+      checkFit(`${id}.body`, next, state, true);
+      return next;
+    });
+    const test = new GraphScope(id, this.#scope);
+    const holds = until(reference(`${id}/state`, state, test) as never);
+    checkFit(`${id}.until`, holds, TRUTH);
+    const condition = toBinding(holds, `${id}.until`, test);
+    this.#scope.steps.push({ id, kind: 'repeat', start: first, until: condition, atMost, onLimit, body: graph });
+    return reference(id, state, this.#scope);
+  }
+
+  race(id: string, contenders: Readonly<Record<string, () => unknown>>): unknown {
+    this.#claim(id);
+    const names = Object.keys(contenders ?? {});
+    if (names.length < 2) throw invalid(id, 'needs two contenders or more');
+    for (const [name, body] of Object.entries(contenders)) {
+      if (!NAME.test(name)) throw invalid(`${id}.${name}`, `is not a contender’s name: ${NAME_RULE}`);
+      checkBody(id, body);
+    }
+    const traced = Object.entries(contenders).map(([name, body]) => [name, this.#graph(id, body)] as const);
+    const graphs = Object.fromEntries(traced.map(([name, { graph }]) => [name, graph]));
+    this.#scope.steps.push({ id, kind: 'race', contenders: graphs });
+    const value = union(traced.map(([, { schema }]) => schema));
+    return reference(id, z.object({ winner: z.enum(names), value }), this.#scope);
+  }
+
+  run(id: string, other: Pipeline, input: unknown, options: { as?: 'inline' | 'child' } = {}): unknown {
+    this.#claim(id);
+    checkOptions(id, options, ['as']);
+    const { as = 'inline' } = options;
+    if (other?.plan === undefined) throw invalid(id, 'needs a pipeline: what pipeline() returns');
+    if (as !== 'inline' && as !== 'child') throw invalid(`${id}.as`, `must be "inline" or "child", not "${as}"`);
+    const binding = toBinding(input, `${id}.input`, this.#scope);
+    for (const [name, stage] of other.code) this.#keep(id, name, stage);
+    for (const [stage, given] of other.authored) this.authored.set(`${id}/${stage}`, given);
+    const plan = as === 'inline' ? { ...other.plan, ...prefixed(other.plan, id) } : other.plan;
+    if (plan.deadlineMs > this.#deadlineMs && as === 'child') {
+      throw invalid(
+        id,
+        `runs up to ${plan.deadlineMs} ms, longer than the pipeline’s deadline, ${this.#deadlineMs} ms`,
+      );
+    }
+    const filled = fillDefaults(binding, other.input, id);
+    checkFit(`${id}.input`, input, other.input);
+    this.#scope.steps.push({ id, kind: 'pipeline', input: filled, run: as, plan });
+    return reference(id, other.output, this.#scope);
+  }
+
+  /** What `body` adds and returns, as a graph inside the current one. */
+  #graph(id: string, body: (scope: GraphScope) => unknown): { graph: Graph; schema: z.ZodType } {
+    const outer = this.#scope;
+    const inner = new GraphScope(id, outer);
+    this.#scope = inner;
+    try {
+      const result = body(inner);
+      checkSynchronous(id, result);
+      const output: Binding = toBinding(result ?? null, `${id}.output`, inner);
+      return { graph: { stages: inner.steps as readonly Step[], output }, schema: schemaOf(result ?? null) };
+    } finally {
+      this.#scope = outer;
+    }
+  }
+
+  #claim(id: string): void {
+    checkName(id, 'stage id');
+    if (id === 'input') throw invalid(id, 'is the name of the run’s input; choose another stage id');
+    if (this.#ids.has(id)) throw invalid(id, 'is defined twice');
+    this.#ids.add(id);
+  }
+
+  #keepCode(id: string, use: AnyUse): void {
+    if (use.run !== undefined) this.#keep(id, use.model, use as unknown as CodeStage);
+  }
+
+  #keep(id: string, name: string, stage: CodeStage): void {
+    const same = this.code.get(name);
+    if (same && same.run !== stage.run) throw invalid(id, `uses another function named "${name}"`);
+    this.code.set(name, stage);
+  }
+
+  /** A stage that the interpreter carries out itself has nothing to retry or to keep, and must fit into the run. */
+  #checkControl(id: string, use: AnyUse, options: StageOptions): void {
+    const [given] = Object.entries(options).filter(([, value]) => value !== undefined);
+    if (given) throw invalid(`${id}.${given[0]}`, 'has no meaning for a stage that calls no server; leave it out');
+    const { timeoutMs } = use.with;
+    if (Number(timeoutMs) > this.#deadlineMs) {
+      const limit = `the pipeline’s deadline of ${this.#deadlineMs} ms`;
+      throw invalid(`${id}.timeout`, `is ${Number(timeoutMs)} ms, longer than ${limit}`);
+    }
+  }
+}
+
+/** A function that is traced must not wait: it has references, not values. */
+export function checkSynchronous(id: string, result: unknown): void {
+  if (result instanceof Promise) throw invalid(id, 'is traced with an async function; it must not be async');
+}
+
+function checkFit(where: string, value: unknown, want: z.ZodType, mayBeAbsent = false): void {
+  const wrong = misfit(value, want, mayBeAbsent);
+  if (wrong) throw invalid(`${where}${wrong.path}`, wrong.why);
+}
+
+function checkBody(id: string, body: unknown): void {
+  if (typeof body !== 'function') throw invalid(id, 'needs a function that adds its stages and returns their value');
+}
+
+/** What a JavaScript author misspells would be lost in silence. */
+function checkOptions(id: string, options: object, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null) throw invalid(id, `needs the options ${known.join(', ')}`);
+  const unknown = Object.keys(options).find((key) => !known.includes(key));
+  if (unknown !== undefined) throw invalid(`${id}.${unknown}`, `is not an option; there are ${known.join(', ')}`);
+}
+
+function checkCount(field: string, value: number, most: number): void {
+  if (Number.isInteger(value) && value >= 1 && value <= most) return;
+  throw invalid(field, `must be a whole number between 1 and ${most}, not ${value}`);
+}

@@ -1,0 +1,61 @@
+import type { Json, JsonObject } from '../json.js';
+import type { Candidate, Explained, ExplainedStage, Valued } from './explain.js';
+import { spell } from './spell.js';
+
+/** An explanation for a terminal: plain text, one paragraph for each stage. */
+export function explanationText(explained: Explained): string {
+  const { pipeline, version, planVersion, deadlineMs, reservedMs, worstCalls, segments, output } = explained;
+  const head = [
+    `pipeline ${pipeline}, version ${version}, plan format ${planVersion}`,
+    `  deadline     ${spell(deadlineMs)}${reservedMs > 0 ? `, of which the stages in sequence reserve ${spell(reservedMs)}` : ''}`,
+    `  model calls  ${worstCalls} at most; stages in loops count once`,
+    ...segments.map(
+      (stages, i) => `  segment ${i + 1}    ${stages.join(', ')}: together in the worker, with a journal`,
+    ),
+  ];
+  const foot = [
+    'output',
+    ...Object.entries(output).map(([field, reads]) => `  ${field}  from ${reads.join(', ') || 'a constant'}`),
+  ];
+  return [head, ...explained.stages.map(stageText), foot].map((lines) => lines.join('\n')).join('\n\n');
+}
+
+function stageText(stage: ExplainedStage): string[] {
+  const { id, kind, within, reads, candidates, policy, cache, leavesMs, reserveMs, segment, worst } = stage;
+  const once = within.some((step) => /^(each|repeat) /.test(step)) ? ' for each item or round' : '';
+  const widest = Math.max(...policy.map(({ option }) => option.length), 0);
+  const values = policy.map((each) => `    ${each.option.padEnd(widest)}  ${valueText(each).padEnd(12)}  ${each.from}`);
+  return [
+    `stage ${id} (${kind})${within.length > 0 ? `, within ${within.join(' › ')}` : ''}`,
+    `  reads        ${reads.join(', ') || 'nothing'}`,
+    ...candidates.map(candidateText),
+    ...(policy.length > 0 ? ['  policy', ...values] : []),
+    `  cache        ${cache ? cacheText(cache) : 'none'}`,
+    ...(segment === undefined ? [] : [`  segment      ${segment}`]),
+    ...(reserveMs === undefined ? [] : [`  reserve      ${spell(reserveMs)}`]),
+    ...(leavesMs > 0 ? [`  leaves       ${spell(leavesMs)} of the deadline for the stages after it`] : []),
+    `  worst case   ${worst.calls} ${worst.calls === 1 ? 'call' : 'calls'}, ${spell(worst.ms)}${once}`,
+  ];
+}
+
+function candidateText({ role, kind, model, with: options, placed }: Candidate): string {
+  const label = role === 'first' ? 'served by' : role;
+  if (kind === 'skip') return `  ${label.padEnd(12)} nothing: its output is null`;
+  const where = placed === undefined ? 'no pool serves it' : `${placed.connector} @${placed.device}`;
+  const given = Object.keys(options).length > 0 ? ` ${JSON.stringify(options)}` : '';
+  return `  ${label.padEnd(12)} ${model} (${where})${given}`;
+}
+
+const TIMES = /^(timeout\.|retry\.backoff\.(initial|max))/;
+function valueText({ option, value }: Valued): string {
+  if (typeof value === 'number') return TIMES.test(option) ? spell(value) : String(value);
+  if (option === 'hedge') return hedgeText(value as JsonObject);
+  return Array.isArray(value) ? value.join(', ') : String(value);
+}
+
+const hedgeText = ({ afterMs, percentile }: JsonObject): string =>
+  typeof afterMs === 'number' ? `after ${spell(afterMs)}` : `after the ${String(percentile)}th percentile`;
+
+const cacheText = ({ ttlMs, minSimilarity, embedder }: JsonObject): string =>
+  `semantic, for ${spell(Number(ttlMs))}, similarity ${number(minSimilarity)} by ${String(embedder)}; a hit calls no model`;
+const number = (value: Json | undefined): string => String(value);

@@ -1,0 +1,208 @@
+import type { PolicyOptions } from '../definition/policy.js';
+import { DEFAULT_POLICY } from '../definition/policy.js';
+import type { StageOptions } from '../definition/stage-options.js';
+import type { Json, JsonObject } from '../json.js';
+import { type Alternative, type Graph, isStage, type Plan, type StagePlan, type Step } from '../plan/index.js';
+import { reservedAfter, reserveOf } from '../plan/reserve.js';
+import { STAGE_KINDS, type StageKindName } from '../stages/index.js';
+import type { StageKind } from '../stages/kind.js';
+import { lanesOf, type Segments } from './mermaid.js';
+import { readFieldsOf } from './reads.js';
+import { type Inspected, longestMs } from './warnings.js';
+
+/** Where something runs; undefined where no pool serves it. */
+export interface PlacedBy {
+  readonly connector: string;
+  readonly device: string;
+}
+
+/** A value of a stage's policy and who chose it. */
+export interface Valued {
+  readonly option: string;
+  /** Times in milliseconds. */
+  readonly value: Json;
+  readonly from:
+    | 'author'
+    | 'kind default'
+    | 'general default'
+    | 'follows timeout.attempt'
+    | 'follows retry.backoff.initial';
+}
+
+/** Something that may serve a stage, in the order in which it is tried. */
+export interface Candidate {
+  readonly role: string;
+  readonly kind: string;
+  readonly model: string;
+  readonly with: JsonObject;
+  readonly placed?: PlacedBy | undefined;
+}
+
+export interface ExplainedStage {
+  readonly id: string;
+  readonly kind: string;
+  /** The steps around it, outer first: `each parts`. */
+  readonly within: readonly string[];
+  readonly reads: readonly string[];
+  readonly candidates: readonly Candidate[];
+  readonly policy: readonly Valued[];
+  readonly cache?: JsonObject;
+  /** What it leaves for the stages after it, of the deadline, in milliseconds. */
+  readonly leavesMs: number;
+  readonly reserveMs?: number;
+  /** Number of the inline segment that it is in, from 1. */
+  readonly segment?: number;
+  /** Once through all loops around it; of a loop for each item or round. */
+  readonly worst: { readonly calls: number; readonly ms: number };
+}
+
+export interface Explained {
+  readonly pipeline: string;
+  readonly version: string;
+  readonly planVersion: number;
+  readonly deadlineMs: number;
+  /** The longest chain of reserves, in milliseconds. */
+  readonly reservedMs: number;
+  /** Most calls of model servers in a run whose loops have one item and one round. */
+  readonly worstCalls: number;
+  readonly stages: readonly ExplainedStage[];
+  /** The stages of each inline segment. */
+  readonly segments: readonly (readonly string[])[];
+  readonly output: Readonly<Record<string, readonly string[]>>;
+}
+
+type PlacedOf = (stage: StagePlan, by: Alternative) => PlacedBy | undefined;
+
+/** A plan stage by stage, with everything that was left out of its definition. */
+export function explain({ plan, authored }: Inspected, segments: Segments, placedOf: PlacedOf): Explained {
+  const stages: ExplainedStage[] = [];
+  const inSegments: string[][] = [];
+  const reserved = reservedAfter(plan);
+  const walk = (graph: Graph, within: readonly string[], around: number | undefined) => {
+    for (const group of segments.groupsOf(graph)) {
+      const own = around ?? (group.some(segments.isInline) ? inSegments.push([]) : undefined);
+      for (const step of group) {
+        if (isStage(step)) {
+          if (own !== undefined) inSegments[own - 1]?.push(step.id);
+          stages.push(stageOf(step, plan, authored?.get(step.id), within, reserved.get(step.id) ?? 0, own, placedOf));
+        }
+        for (const [label, inner] of lanesOf(step)) walk(inner, [...within, nameOf(step, label)], own);
+      }
+    }
+  };
+  walk(plan, [], undefined);
+  return {
+    pipeline: plan.name,
+    version: plan.version,
+    planVersion: plan.planVersion,
+    deadlineMs: plan.deadlineMs,
+    reservedMs: reserveOf(plan),
+    worstCalls: stages.reduce((sum, { worst }) => sum + worst.calls, 0),
+    stages,
+    segments: inSegments,
+    output: Object.fromEntries(
+      Object.entries(plan.output as object).map(([field, binding]) => [field, pathsOf(binding as Json)]),
+    ),
+  };
+}
+
+const nameOf = ({ kind, id }: Step, label: string): string => [kind, id, label].filter(Boolean).join(' ');
+const pathsOf = (of: Step | Json): string[] =>
+  readFieldsOf(of).map(({ source, field }) => (field === '' ? source : `${source}.${field}`));
+
+function stageOf(
+  stage: StagePlan,
+  plan: Plan,
+  authored: StageOptions | undefined,
+  within: readonly string[],
+  leavesMs: number,
+  segment: number | undefined,
+  placedOf: PlacedOf,
+): ExplainedStage {
+  const candidates = candidatesOf(stage).map((each) => ({ ...each, placed: placedOf(stage, each) }));
+  const kind: StageKind = STAGE_KINDS[stage.kind as StageKindName];
+  return {
+    id: stage.id,
+    kind: stage.kind,
+    within,
+    reads: pathsOf(stage),
+    candidates,
+    policy: kind?.servedBy === 'interpreter' ? [] : policyOf(stage, authored ?? {}, kind?.policy ?? {}),
+    ...(stage.cache && { cache: stage.cache as unknown as JsonObject }),
+    leavesMs,
+    ...(stage.reserveMs !== undefined && { reserveMs: stage.reserveMs }),
+    ...(segment !== undefined && { segment }),
+    worst: worstOf(stage, plan, kind, leavesMs),
+  };
+}
+
+function candidatesOf({ kind, model, with: options, fallback = [], degrade = [] }: StagePlan): Candidate[] {
+  const named = (role: string, to: Alternative): Candidate => ({ role, kind: to.kind, model: to.model, with: to.with });
+  const own: Candidate = { role: 'first', kind, model, with: options };
+  const nothing = (role: string): Candidate => ({ role, kind: 'skip', model: '', with: {} });
+  return [
+    own,
+    ...fallback.map((to, i) => (to === 'skip' ? nothing(`fallback ${i + 1}`) : named(`fallback ${i + 1}`, to))),
+    ...degrade.map(({ belowMs, to }) => {
+      const role = `with less than ${belowMs} ms left`;
+      if (to === 'skip') return nothing(role);
+      return to === 'cached' ? { ...own, role: `${role}, cached only` } : named(role, to);
+    }),
+  ];
+}
+
+/** The largest number of calls and the longest time, over all ladders that the interpreter may climb down. */
+function worstOf(stage: StagePlan, plan: Plan, kind: StageKind | undefined, leavesMs: number) {
+  const left = Math.max(0, plan.deadlineMs - leavesMs);
+  if (kind?.servedBy === 'interpreter') return { calls: 0, ms: Math.min(left, Number(stage.with.timeoutMs ?? left)) };
+  const fallbacks = (stage.fallback ?? []).filter((to) => to !== 'skip').length;
+  const rungs = (stage.degrade ?? []).filter(({ to }) => typeof to === 'object').length;
+  const candidates = Math.max(1, rungs) + fallbacks;
+  const { retry, hedge, timeout } = stage.policy;
+  const each = kind?.servedBy === 'pool' ? retry.attempts * (hedge ? 2 : 1) : 0;
+  return { calls: candidates * each, ms: Math.min(left, candidates * Math.min(timeout.totalMs, longestMs(stage))) };
+}
+
+type Read = (options: PolicyOptions) => unknown;
+
+/** Every value of a policy, by the name under which an author gives it. */
+function policyOf({ policy }: StagePlan, authored: StageOptions, kind: PolicyOptions): Valued[] {
+  const { retry, timeout, execution, priority, hedge } = policy;
+  const of = (option: string, value: Json | undefined, read: Read, otherwise?: Valued['from']): Valued[] => {
+    if (value === undefined) return [];
+    const from =
+      read(authored) !== undefined
+        ? 'author'
+        : read(kind) !== undefined
+          ? 'kind default'
+          : (otherwise ?? 'general default');
+    return [{ option, value, from }];
+  };
+  const grown = (value: number, usual: number, from: Valued['from']) => (value === usual ? undefined : from);
+  return [
+    ...of('retry.attempts', retry.attempts, (o) => o.retry?.attempts),
+    ...of('retry.backoff.initial', retry.initialMs, (o) => o.retry?.backoff?.initial),
+    ...of('retry.backoff.factor', retry.factor, (o) => o.retry?.backoff?.factor),
+    ...of(
+      'retry.backoff.max',
+      retry.maxMs,
+      (o) => o.retry?.backoff?.max,
+      grown(retry.maxMs, DEFAULT_POLICY.retry.maxMs, 'follows retry.backoff.initial'),
+    ),
+    ...of('retry.backoff.jitter', retry.jitter, (o) => o.retry?.backoff?.jitter),
+    ...of('retry.on', retry.on, (o) => o.retry?.on),
+    ...of('timeout.attempt', timeout.attemptMs, (o) => o.timeout?.attempt),
+    ...of(
+      'timeout.total',
+      timeout.totalMs,
+      (o) => o.timeout?.total,
+      grown(timeout.totalMs, DEFAULT_POLICY.timeout.totalMs, 'follows timeout.attempt'),
+    ),
+    ...of('timeout.queue', timeout.queueMs, (o) => o.timeout?.queue),
+    ...of('timeout.firstChunk', timeout.firstChunkMs, (o) => o.timeout?.firstChunk),
+    ...of('timeout.idle', timeout.idleMs, (o) => o.timeout?.idle),
+    ...of('execution', execution, (o) => o.execution),
+    ...of('priority', priority, (o) => o.priority),
+    ...of('hedge', hedge && { ...hedge }, (o) => o.hedge),
+  ];
+}

@@ -1,0 +1,172 @@
+import { type Graph, graphsOf, isStage, type Plan, type Step } from '../plan/index.js';
+import { type FieldRead, readFieldsOf } from './reads.js';
+
+/** Groups a graph's steps into what runs together: the interpreter's segments. */
+export type GroupsOf = (graph: Graph) => readonly (readonly Step[])[];
+export type IsInline = (step: Step) => boolean;
+
+/** How a plan is divided for execution; the interpreter knows. */
+export interface Segments {
+  readonly groupsOf: GroupsOf;
+  readonly isInline: IsInline;
+}
+
+/** What a step with graphs defines inside them, as nodes of their own. */
+const DEFINES: Readonly<Record<string, readonly string[]>> = {
+  each: ['item', 'index'],
+  repeat: ['state', 'round'],
+  pipeline: ['input'],
+};
+/** The definition into which the value that the step itself reads goes. */
+const ENTRY: Readonly<Record<string, string>> = { each: 'item', repeat: 'state', pipeline: 'input' };
+
+/**
+ * A plan as a Mermaid flowchart: stages with what serves them, control flow and inline segments as subgraphs, edges
+ * labelled by the field that is read.
+ */
+export function mermaid(plan: Plan, { groupsOf, isInline }: Segments): string {
+  const ids = new Ids();
+  const lines: string[] = ['flowchart LR'];
+  const edges: string[] = [];
+  const read = new Set<string>();
+  collect(plan, read);
+  let segments = 0;
+
+  const graph = (inner: Graph, indent: string): void => {
+    for (const group of groupsOf(inner)) {
+      const inline = group.some(isInline);
+      if (inline) lines.push(`${indent}subgraph segment${++segments} ["inline segment"]`);
+      for (const step of group) node(step, inline ? `${indent}  ` : indent);
+      if (inline) lines.push(`${indent}end`);
+    }
+  };
+  const node = (step: Step, indent: string): void => {
+    const id = ids.of(step.id);
+    if (isStage(step)) {
+      lines.push(`${indent}${id}["${stageLabel(step)}"]`);
+    } else if (step.kind === 'pipeline' && step.run === 'child') {
+      lines.push(`${indent}${id}[["${quote(step.id)}<br/>child run · ${quote(step.plan.name)}"]]`);
+    } else {
+      lines.push(`${indent}subgraph ${id} ["${quote(titleOf(step))}"]`);
+      for (const name of DEFINES[step.kind] ?? []) {
+        const defined = `${step.id}/${name}`;
+        if (read.has(defined) || ENTRY[step.kind] === name) lines.push(`${indent}  ${ids.of(defined)}(["${name}"])`);
+      }
+      for (const [label, inner] of lanesOf(step)) {
+        const lane = label === '' ? '' : `${id}_${label.replace(/[^a-z0-9]/g, '_')}`;
+        if (lane !== '') lines.push(`${indent}  subgraph ${lane} ["${quote(label)}"]`);
+        graph(inner, lane === '' ? `${indent}  ` : `${indent}    `);
+        if (inner.stages.length === 0) {
+          const value = `${lane || id}_value`;
+          lines.push(`${indent}  ${value}["${quote(valueLabel(inner))}"]`);
+          for (const each of readFieldsOf(inner.output)) edges.push(edge(ids, { ...each, field: '' }, value));
+        }
+        if (lane !== '') lines.push(`${indent}  end`);
+      }
+      lines.push(`${indent}end`);
+    }
+    const entry = ENTRY[step.kind];
+    const own = !isStage(step) && !(step.kind === 'pipeline' && step.run === 'child') && entry !== undefined;
+    for (const each of readFieldsOf(step)) {
+      if (each.source.startsWith(`${step.id}/`)) continue;
+      edges.push(edge(ids, each, own ? ids.of(`${step.id}/${entry}`) : id));
+    }
+  };
+
+  lines.push(`  ${ids.of('input')}(["input"])`);
+  graph(plan, '  ');
+  lines.push(`  ${ids.of('output')}(["output"])`);
+  for (const [field, binding] of Object.entries(plan.output as object)) {
+    for (const each of readFieldsOf(binding)) edges.push(edge(ids, { ...each, field }, ids.of('output')));
+  }
+  return `${[...lines, ...[...new Set(edges)].map((line) => `  ${line}`)].join('\n')}\n`;
+}
+
+function edge(ids: Ids, { source, field }: FieldRead, to: string): string {
+  return field === '' ? `${ids.of(source)} --> ${to}` : `${ids.of(source)} -- "${quote(field)}" --> ${to}`;
+}
+
+function collect(graph: Graph, read: Set<string>): void {
+  for (const { source } of readFieldsOf(graph.output)) read.add(source);
+  for (const step of graph.stages) {
+    for (const { source } of readFieldsOf(step)) read.add(source);
+    for (const inner of graphsOf(step)) collect(inner, read);
+  }
+}
+
+/** The graphs of a step with their names. */
+export function lanesOf(step: Step): readonly (readonly [label: string, graph: Graph])[] {
+  if (isStage(step)) return [];
+  switch (step.kind) {
+    case 'when':
+      return step.otherwise
+        ? [
+            ['then', step.body],
+            ['otherwise', step.otherwise],
+          ]
+        : [['then', step.body]];
+    case 'race':
+      return Object.entries(step.contenders);
+    case 'pipeline':
+      return step.run === 'inline' ? [['', step.plan]] : [];
+    default:
+      return [['', step.body]];
+  }
+}
+
+/** What a step with graphs is, in words. */
+export function titleOf(step: Step): string {
+  if (isStage(step)) return step.id;
+  switch (step.kind) {
+    case 'each':
+      return `each · ${step.id} · ${step.concurrency} at once`;
+    case 'repeat':
+      return `repeat · ${step.id} · at most ${step.atMost}`;
+    case 'pipeline':
+      return `run · ${step.id} · ${step.plan.name}`;
+    default:
+      return `${step.kind} · ${step.id}`;
+  }
+}
+
+/** Who serves a stage, in words. */
+export const servedLine = ({ kind, model }: { kind: string; model: string }): string => `${kind} · ${model}`;
+
+/** What a graph without steps gives. */
+export function valueLabel({ output }: Graph): string {
+  const reads = readFieldsOf(output).map(({ source, field }) => {
+    const name = source.slice(source.lastIndexOf('/') + 1);
+    return field === '' ? name : `${name}.${field}`;
+  });
+  return reads.length > 0 ? reads.join(', ') : 'a constant';
+}
+
+function stageLabel(step: Extract<Step, { policy: unknown }>): string {
+  const more = [
+    ...(step.cache ? ['cache'] : []),
+    ...(step.fallback?.length ? [`${step.fallback.length} to fall back on`] : []),
+    ...(step.policy.hedge ? ['hedged'] : []),
+  ];
+  return [step.id, servedLine(step), ...(more.length > 0 ? [more.join(' · ')] : [])].map(quote).join('<br/>');
+}
+
+/** Mermaid reads `#` as the start of a character's number. */
+const quote = (text: string): string =>
+  text.replaceAll('#', '#35;').replaceAll('"', '#quot;').replaceAll('<', '#lt;').replaceAll('>', '#gt;');
+
+/** Ids of nodes: Mermaid takes few characters, and some words mean something to it. */
+class Ids {
+  readonly #ids = new Map<string, string>();
+  readonly #taken = new Set<string>();
+
+  of(name: string): string {
+    const before = this.#ids.get(name);
+    if (before !== undefined) return before;
+    const plain = `s_${name.replace(/[^a-z0-9]/g, '_')}`;
+    let id = plain;
+    for (let n = 2; this.#taken.has(id); n++) id = `${plain}_${n}`;
+    this.#taken.add(id);
+    this.#ids.set(name, id);
+    return id;
+  }
+}

@@ -1,0 +1,150 @@
+import { z } from 'zod';
+import { ERRORS, type ErrorCode } from '../errors.js';
+import type { JsonObject } from '../json.js';
+import { STAGE_KINDS } from '../stages/index.js';
+import { PLAN_VERSION } from './plan.js';
+
+/**
+ * The plan as a zod schema: it checks plans that come as files, and its JSON Schema is the one that is published. A type
+ * test keeps it in step with `plan.ts`. Not for the sandbox, so no part of this folder's face.
+ */
+
+const ms = (about: string) =>
+  z
+    .int()
+    .min(1)
+    .meta({ description: `${about}, in milliseconds` });
+const id = z.string().regex(/^[a-z][a-z0-9-]{0,62}(\/[a-z][a-z0-9-]{0,62})*$/);
+const model = z.string().min(1);
+const options = z.record(z.string(), z.json()) as unknown as z.ZodType<JsonObject>;
+
+/** Any JSON; `$ref`, `$text`, `$op` and `$const` mean something in it. */
+const binding = z.json().meta({ id: 'Binding', description: 'Where a value comes from: see plan.md, Bindings' });
+
+const alternative = z
+  .strictObject({ kind: z.enum(Object.keys(STAGE_KINDS)), model, with: options })
+  .meta({ id: 'Alternative', description: 'What serves a stage' });
+
+const codes = Object.keys(ERRORS) as ErrorCode[];
+const retry = z.strictObject({
+  attempts: z.int().min(1).max(100),
+  initialMs: ms('First wait'),
+  factor: z.number().min(1).max(10),
+  maxMs: ms('Longest wait'),
+  jitter: z.number().min(0).max(1).optional(),
+  on: z.array(z.enum(codes)).min(1).optional(),
+});
+const policy = z
+  .strictObject({
+    retry,
+    timeout: z.strictObject({
+      attemptMs: ms('One attempt'),
+      totalMs: ms('All attempts'),
+      queueMs: ms('Wait for a model server').optional(),
+      firstChunkMs: ms('Silence before the first chunk').optional(),
+      idleMs: ms('Silence between two chunks').optional(),
+    }),
+    execution: z.enum(['queued', 'inline']),
+    priority: z.enum(['interactive', 'default', 'batch']).optional(),
+    hedge: z
+      .union([
+        z.strictObject({ afterMs: ms('How late') }),
+        z.strictObject({ percentile: z.number().min(50).max(99.9) }),
+      ])
+      .optional(),
+  })
+  .meta({ id: 'StagePolicy' });
+
+const cache = z.strictObject({
+  kind: z.literal('semantic'),
+  key: binding,
+  ttlMs: ms('How long an answer may be served'),
+  minSimilarity: z.number().gt(0).max(1),
+  embedder: model,
+});
+
+const stage = z
+  .strictObject({
+    id,
+    ...alternative.shape,
+    input: binding,
+    policy,
+    cache: cache.optional(),
+    fallback: z
+      .array(z.union([alternative, z.literal('skip')]))
+      .min(1)
+      .optional(),
+    degrade: z
+      .array(
+        z.strictObject({
+          belowMs: ms('Time left'),
+          to: z.union([alternative, z.literal('cached'), z.literal('skip')]),
+        }),
+      )
+      .min(1)
+      .optional(),
+    reserveMs: ms('What the stages before leave for it').optional(),
+  })
+  .meta({ id: 'Stage' });
+
+const graph = z
+  .strictObject({
+    get stages(): z.ZodArray<typeof step> {
+      return z.array(step);
+    },
+    output: binding,
+  })
+  .meta({ id: 'Graph', description: 'Steps in an order in which each reads only those before it' });
+
+const when = z
+  .strictObject({ id, kind: z.literal('when'), condition: binding, body: graph, otherwise: graph.optional() })
+  .meta({ id: 'When' });
+const each = z
+  .strictObject({
+    id,
+    kind: z.literal('each'),
+    over: binding,
+    concurrency: z.int().min(1).max(256),
+    onFailure: z.enum(['fail', 'null', 'drop']),
+    body: graph,
+  })
+  .meta({ id: 'Each' });
+const repeat = z
+  .strictObject({
+    id,
+    kind: z.literal('repeat'),
+    start: binding,
+    until: binding,
+    atMost: z.int().min(1).max(10_000),
+    onLimit: z.enum(['accept', 'fail']),
+    body: graph,
+  })
+  .meta({ id: 'Repeat' });
+const race = z
+  .strictObject({ id, kind: z.literal('race'), contenders: z.record(z.string(), graph) })
+  .meta({ id: 'Race' });
+
+const planShape = {
+  planVersion: z.literal(PLAN_VERSION),
+  name: z.string().regex(/^[a-z][a-z0-9-]{0,62}$/),
+  version: z.string().regex(/^[0-9a-f]{12}$/),
+  deadlineMs: ms('The whole run'),
+};
+const subPipeline = z
+  .strictObject({
+    id,
+    kind: z.literal('pipeline'),
+    input: binding,
+    run: z.enum(['inline', 'child']),
+    get plan(): typeof planSchema {
+      return planSchema;
+    },
+  })
+  .meta({ id: 'SubPipeline' });
+
+const step = z.union([stage, when, each, repeat, race, subPipeline]).meta({ id: 'Step' });
+
+export const planSchema = z.strictObject({ ...planShape, ...graph.shape }).meta({ id: 'Plan' });
+
+/** JSON Schema (2020-12) of plans of this format. */
+export const planJsonSchema = (): JsonObject => z.toJSONSchema(planSchema) as unknown as JsonObject;

@@ -1,0 +1,44 @@
+import { z } from 'zod';
+import type { StageKind, StageUse } from './kind.js';
+
+const scalar = z.union([z.string(), z.number(), z.boolean()]);
+const input = z.object({
+  /** Values for the `{name}` parts of the path. */
+  path: z.record(z.string(), scalar).optional(),
+  query: z.record(z.string(), scalar).optional(),
+  /** Sent as JSON. */
+  body: z.json().optional(),
+});
+const output = z.object({ status: z.int(), body: z.json() });
+
+export interface HttpInput {
+  path?: Record<string, string | number | boolean> | undefined;
+  query?: Record<string, string | number | boolean> | undefined;
+  body?: unknown;
+}
+export interface HttpOutput<Body> {
+  status: number;
+  body: Body;
+}
+
+/**
+ * A call of a JSON API whose base URL is a pool's endpoint. A status from 400 is an error: 429 and 5xx are tried again. A
+ * call that is not idempotent needs `retry: { attempts: 1 }`; every attempt of a stage sends the same `Idempotency-Key`.
+ */
+export const http = <Body>(options: {
+  /** Name of the pool. */
+  service: string;
+  method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** Below the base URL, e.g. `/v1/forecast/{city}`. */
+  path: string;
+  /** Schema of the answer's body. */
+  output: z.ZodType<Body>;
+}): StageUse<HttpInput, HttpOutput<Body>> => ({
+  kind: 'http',
+  model: options.service,
+  with: { method: options.method ?? 'GET', path: options.path },
+  input: input as unknown as z.ZodType<HttpInput>,
+  output: z.object({ status: z.int(), body: options.output }) as unknown as z.ZodType<HttpOutput<Body>>,
+});
+
+export const httpKind: StageKind = { input, output, servedBy: 'pool' };

@@ -1,0 +1,29 @@
+import { z } from 'zod';
+import { type Duration, durationMs } from '../duration.js';
+import { type Audio, audio } from '../media.js';
+import type { StageKind, StageUse } from './kind.js';
+
+const input = z.object({ audio: audio() });
+const output = z.object({
+  parts: z.array(z.object({ audio: audio({ encoding: 'wav', channels: 1 }), startMs: z.number() })),
+});
+
+export interface SplitOutput {
+  parts: { audio: Audio<{ encoding: 'wav'; channels: 1 }>; startMs: number }[];
+}
+
+/** Long audio in parts of at most `longest`, cut where it is quietest, in order and without overlap. */
+export const split = (
+  options: {
+    /** Default 30 s: what Whisper hears at once. */
+    longest?: Duration;
+  } = {},
+): StageUse<{ audio: Audio }, SplitOutput> => ({
+  kind: 'split',
+  model: 'audio',
+  with: { longestMs: durationMs(options.longest ?? '30s', 'split.longest') },
+  input,
+  output: output as unknown as z.ZodType<SplitOutput>,
+});
+
+export const splitKind: StageKind = { input, output, servedBy: 'worker' };
