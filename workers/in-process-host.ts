@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Attempt, StageRunner } from '../activities/stage-runner.js';
-import { errorRow, MillraceError, messageOf } from '../pipelines/errors.js';
+import { MillraceError, messageOf } from '../pipelines/errors.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
 import type {
   RunContext,
@@ -9,48 +9,86 @@ import type {
   StageOutcome,
   StagePlan,
   StageRecord,
+  SubPipelinePlan,
 } from '../pipelines/plan/index.js';
+import { mayRetry, nextDelayMs } from '../pipelines/retry.js';
 import { type Host, interpret, StageError } from '../workflows/interpreter/index.js';
+import { Mailbox } from './mailbox.js';
+
+/** Keeps the record of a segment's stages, so that it can go on after a crash. */
+export interface Journal {
+  /** How a call has ended before; undefined when it has not. */
+  ended(call: StageCall): Ended | undefined;
+  /** The number of the attempt that now begins. Rejects with `JOURNAL_UNAVAILABLE`. */
+  begin(call: StageCall): Promise<number>;
+  end(call: StageCall, ended: Ended): Promise<void>;
+}
+
+export type Ended =
+  | { readonly outcome: StageOutcome }
+  | { readonly failure: { readonly code: string; readonly message: string; readonly details: JsonObject } };
+
+export interface InProcessOptions {
+  readonly runner: Pick<StageRunner, 'run'>;
+  readonly run: string;
+  readonly signal?: AbortSignal;
+  readonly mailbox?: Mailbox;
+  readonly journal?: Journal;
+  readonly onReport?: (stages: readonly StageRecord[]) => void;
+}
 
 /**
- * The interpreter's host inside one process: no Temporal, so a run ends with its process. Policies mean the same as under
- * Temporal: attempts, backoff, attempt and total timeout, cancellation.
+ * The interpreter's host inside one process: no Temporal, so a run ends with its process, unless a journal keeps what its
+ * stages gave. Policies mean the same as under Temporal: attempts, backoff, attempt and total timeout, cancellation.
  */
 export class InProcessHost implements Host {
-  readonly #runner: Pick<StageRunner, 'run'>;
-  readonly #run: string;
+  readonly #options: InProcessOptions;
   readonly #signal: AbortSignal;
   readonly #mailbox: Mailbox;
-  readonly #onReport: (stages: readonly StageRecord[]) => void;
 
-  constructor(options: {
-    runner: Pick<StageRunner, 'run'>;
-    run: string;
-    signal?: AbortSignal;
-    mailbox?: Mailbox;
-    onReport?: (stages: readonly StageRecord[]) => void;
-  }) {
-    this.#runner = options.runner;
-    this.#run = options.run;
+  constructor(options: InProcessOptions) {
+    this.#options = options;
     this.#signal = options.signal ?? new AbortController().signal;
     this.#mailbox = options.mailbox ?? new Mailbox();
-    this.#onReport = options.onReport ?? (() => undefined);
   }
 
   async runStage(stage: StagePlan, input: JsonObject, call: StageCall): Promise<StageOutcome> {
+    const { journal } = this.#options;
+    const before = journal?.ended(call);
+    if (before && 'outcome' in before) return before.outcome;
+    if (before) throw new StageError(before.failure.code, before.failure.message, before.failure.details);
+    try {
+      const outcome = await this.#attempts(stage, input, call);
+      await journal?.end(call, { outcome });
+      return outcome;
+    } catch (error) {
+      if (error instanceof StageError && error.code !== 'JOURNAL_UNAVAILABLE') {
+        const { code, message, details } = error;
+        await journal?.end(call, { failure: { code, message, details } });
+      }
+      throw error;
+    }
+  }
+
+  async #attempts(stage: StagePlan, input: JsonObject, call: StageCall): Promise<StageOutcome> {
     const { retry, timeout } = stage.policy;
     const end = performance.now() + timeout.totalMs;
     let resumeFrom: Json = null;
-    for (let attempt = 1; ; attempt++) {
+    for (let count = 1; ; count++) {
+      this.#signal.throwIfAborted();
+      const attempt = (await this.#options.journal?.begin(call)) ?? count;
+      if (attempt > retry.attempts) {
+        throw stageError(stage, new MillraceError('STAGE_TIMEOUT', 'its worker stopped in the last attempt'));
+      }
       const expiry = new AbortController();
       const limit = Math.min(timeout.attemptMs, end - performance.now());
       const expiring = setTimeout(() => expiry.abort(new Error('the attempt is over')), limit);
       try {
-        return await this.#runner.run(input, call, {
+        return await this.#options.runner.run(input, call, {
           signal: AbortSignal.any([this.#signal, expiry.signal]),
           attempt,
           queueMs: 0,
-          run: this.#run,
+          run: this.#options.run,
           resumeFrom,
           checkpoint: (progress) => {
             resumeFrom = progress;
@@ -59,18 +97,27 @@ export class InProcessHost implements Host {
       } catch (error) {
         this.#signal.throwIfAborted();
         const failure = asFailure(error, stage, expiry.signal.aborted);
-        const backoff = Math.min(retry.initialMs * retry.factor ** (attempt - 1), retry.maxMs);
-        const pause = failure.details.retryAfterMs || backoff;
-        if (errorRow(failure.code).retry === 'never' || attempt >= retry.attempts || performance.now() + pause >= end) {
-          throw new StageError(failure.code, `stage "${stage.id}": ${failure.message}`, {
-            ...failure.details,
-            stage: stage.id,
-          } as JsonObject);
+        const pause = nextDelayMs(retry, attempt, failure.details.retryAfterMs, Math.random());
+        if (!mayRetry(retry, failure.code) || attempt >= retry.attempts || performance.now() + pause >= end) {
+          throw stageError(stage, failure);
         }
         await this.wait(pause);
       } finally {
         clearTimeout(expiring);
       }
+    }
+  }
+
+  /** Its stages are not this run's, so no journal of this run knows them. */
+  async runChild(step: SubPipelinePlan, input: JsonObject, context: RunContext, path: string): Promise<JsonObject> {
+    const { runner, run } = this.#options;
+    try {
+      const child = new InProcessHost({ runner, run: `${run}/${path}`, signal: this.#signal, mailbox: this.#mailbox });
+      return ((await interpret(input, context, child)) as RunResult).output;
+    } catch (error) {
+      if (!(error instanceof StageError)) throw error;
+      const { stages: _, ...details } = error.details;
+      throw new StageError(error.code, `run "${step.id}": ${error.message}`, { ...details, stage: step.id });
     }
   }
 
@@ -88,13 +135,8 @@ export class InProcessHost implements Host {
 
   async race<T>(contenders: readonly ((host: Host) => Promise<T>)[]): Promise<T> {
     const scope = new AbortController();
-    const host = new InProcessHost({
-      runner: this.#runner,
-      run: this.#run,
-      signal: AbortSignal.any([this.#signal, scope.signal]),
-      mailbox: this.#mailbox,
-      onReport: this.#onReport,
-    });
+    const signal = AbortSignal.any([this.#signal, scope.signal]);
+    const host = new InProcessHost({ ...this.#options, signal, mailbox: this.#mailbox });
     try {
       return await Promise.race(contenders.map((contender) => contender(host)));
     } finally {
@@ -102,47 +144,25 @@ export class InProcessHost implements Host {
     }
   }
 
+  /** There is no history that could be full. */
+  full(): boolean {
+    return false;
+  }
+
   report(stages: readonly StageRecord[]): void {
-    this.#onReport(stages);
-  }
-}
-
-/** Messages sent to a run, by name, kept until they are taken. */
-export class Mailbox {
-  readonly #kept = new Map<string, Json[]>();
-  readonly #takers = new Map<string, ((message: Json) => void)[]>();
-
-  send(name: string, message: Json): void {
-    const taker = this.#takers.get(name)?.shift();
-    if (taker) taker(message);
-    else this.#kept.set(name, [...(this.#kept.get(name) ?? []), message]);
-  }
-
-  take(name: string, signal: AbortSignal): Promise<Json> {
-    const kept = this.#kept.get(name) ?? [];
-    if (kept.length > 0) return Promise.resolve(kept.shift() as Json);
-    return new Promise((resolve, reject) => {
-      const takers = this.#takers.get(name) ?? [];
-      this.#takers.set(name, takers);
-      takers.push(resolve);
-      signal.addEventListener(
-        'abort',
-        () => {
-          takers.splice(takers.indexOf(resolve), 1);
-          reject(signal.reason);
-        },
-        { once: true },
-      );
-    });
+    this.#options.onReport?.(stages);
   }
 }
 
 /** Runs a pipeline in this process. Rejects with a `StageError`. */
-export const runInProcess = (
+export const runInProcess = async (
   input: JsonObject,
   context: RunContext,
-  options: ConstructorParameters<typeof InProcessHost>[0],
-): Promise<RunResult> => interpret(input, context, new InProcessHost(options));
+  options: InProcessOptions,
+): Promise<RunResult> => (await interpret(input, context, new InProcessHost(options))) as RunResult;
+
+const stageError = ({ id }: StagePlan, { code, message, details }: MillraceError): StageError =>
+  new StageError(code, `stage "${id}": ${message}`, { ...details, stage: id } as JsonObject);
 
 function asFailure(error: unknown, stage: StagePlan, timedOut: boolean): MillraceError {
   if (timedOut) {

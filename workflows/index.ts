@@ -1,5 +1,12 @@
 import { defineSearchAttributeKey } from '@temporalio/common';
-import { ApplicationFailure, defineQuery, setHandler, upsertSearchAttributes } from '@temporalio/workflow';
+import {
+  ApplicationFailure,
+  ContinueAsNew,
+  continueAsNew,
+  defineQuery,
+  setHandler,
+  upsertSearchAttributes,
+} from '@temporalio/workflow';
 import type { JsonObject } from '../pipelines/json.js';
 import {
   type RunContext,
@@ -20,10 +27,17 @@ const cacheHit = defineSearchAttributeKey(SEARCH_ATTRIBUTES.cacheHit, 'BOOL');
  */
 // biome-ignore lint/style/noDefaultExport: Temporal takes the default export as the workflow of every type
 export default async function run(input: JsonObject, context: RunContext): Promise<RunResult> {
+  let host: TemporalHost | undefined;
   try {
-    const host = new TemporalHost(context.placement);
-    setHandler(stagesQuery, () => host.stages);
-    const result = await interpret(input, context, host);
+    const own = new TemporalHost(context);
+    host = own;
+    setHandler(stagesQuery, () => own.stages);
+    const result = await interpret(input, context, own);
+    if (own.busy) await own.settled();
+    if ('carried' in result) {
+      const carried = { ...result.carried, messages: own.messages };
+      return await continueAsNew<typeof run>(input, { ...context, carried });
+    }
     const cached = result.stages.filter((stage) => stage.cache !== undefined && stage.cache !== 'off');
     if (cached.length > 0) {
       const hit = cached.some((stage) => stage.cache === 'hit' || stage.cache === 'shared');
@@ -31,13 +45,14 @@ export default async function run(input: JsonObject, context: RunContext): Promi
     }
     return result;
   } catch (error) {
+    if (host?.busy) await host.settled();
     throw asFailure(error);
   }
 }
 
 /**
  * Temporal retries a workflow task for ever on a plain error; a failure that is thrown ends the run. What is neither a
- * stage's failure nor Temporal's own (a cancellation) is a bug and fails the run as INTERNAL.
+ * stage's failure nor Temporal's own (a cancellation, a new history) is a bug and fails the run as INTERNAL.
  */
 function asFailure(error: unknown): unknown {
   if (error instanceof StageError) {
@@ -48,6 +63,7 @@ function asFailure(error: unknown): unknown {
       details: [error.details],
     });
   }
+  if (error instanceof ContinueAsNew) return error;
   if (error instanceof Error && 'failure' in error) return error;
   if (error instanceof Error && error.name.endsWith('Failure')) return error;
   if (error instanceof Error && error.name === 'DeterminismViolationError') return error;

@@ -1,32 +1,55 @@
+import { defineSearchAttributeKey, TypedSearchAttributes } from '@temporalio/common';
 import {
-  ActivityFailure,
-  ApplicationFailure,
   CancellationScope,
   condition,
+  executeChild,
   isCancellation,
+  ParentClosePolicy,
   proxyActivities,
   proxyLocalActivities,
   setCurrentDetails,
   setDefaultSignalHandler,
   sleep,
-  TimeoutFailure,
+  workflowInfo,
 } from '@temporalio/workflow';
 import type { StageActivity } from '../activities/activity.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
-import type { Placement, StageCall, StageOutcome, StagePlan, StageRecord } from '../pipelines/plan/index.js';
-import { type Host, StageError, stageTableMarkdown } from './interpreter/index.js';
+import {
+  PRIORITY_KEYS,
+  type RunContext,
+  type RunResult,
+  SEARCH_ATTRIBUTES,
+  type Segment,
+  type SegmentCall,
+  type SegmentOutcome,
+  type StageCall,
+  type StageOutcome,
+  type StagePlacement,
+  type StagePlan,
+  type StageRecord,
+  type SubPipelinePlan,
+} from '../pipelines/plan/index.js';
+import { childError, stageError } from './failures.js';
+import { type Host, stageTableMarkdown } from './interpreter/index.js';
+import { SegmentTurns } from './segment-turns.js';
 
 /** A worker that is gone or stuck is noticed within this time; activities beat five times as often. */
 const HEARTBEAT_TIMEOUT_MS = 5_000;
 
+type SegmentActivity = (scope: JsonObject, call: SegmentCall) => Promise<SegmentOutcome>;
+
+const pipelineKey = defineSearchAttributeKey(SEARCH_ATTRIBUTES.pipeline, 'KEYWORD');
+const versionKey = defineSearchAttributeKey(SEARCH_ATTRIBUTES.version, 'KEYWORD');
+const tenantKey = defineSearchAttributeKey(SEARCH_ATTRIBUTES.tenant, 'KEYWORD');
+
 /** The interpreter's host inside a Temporal workflow: stages are activities, waits are durable timers. */
 export class TemporalHost implements Host {
-  readonly #placement: Placement;
   readonly #messages = new Map<string, Json[]>();
+  readonly #turns = new SegmentTurns();
   #stages: readonly StageRecord[] = [];
 
-  constructor(placement: Placement) {
-    this.#placement = placement;
+  constructor({ carried }: RunContext) {
+    for (const [name, messages] of Object.entries(carried?.messages ?? {})) this.#messages.set(name, [...messages]);
     setDefaultSignalHandler((name, ...args) => {
       this.#inbox(name).push((args[0] ?? null) as Json);
     });
@@ -36,10 +59,66 @@ export class TemporalHost implements Host {
     return this.#stages;
   }
 
-  runStage(stage: StagePlan, input: JsonObject, call: StageCall): Promise<StageOutcome> {
-    return this.#activityOf(stage)(input, call).catch((error: unknown) => {
+  /** What has been sent and nobody has taken. */
+  get messages(): Readonly<Record<string, readonly Json[]>> {
+    return Object.fromEntries([...this.#messages].filter(([, inbox]) => inbox.length > 0));
+  }
+
+  runStage(stage: StagePlan, input: JsonObject, call: StageCall, placed: StagePlacement): Promise<StageOutcome> {
+    return activityOf(
+      stage,
+      call,
+      placed,
+    )(input, call).catch((error: unknown) => {
       throw isCancellation(error) ? error : stageError(stage, error);
     });
+  }
+
+  /** A local activity, named by its stages. A crash of the worker runs it again, and its journal says where to go on. */
+  runSegment(segment: Segment): Promise<SegmentOutcome> {
+    const stages = segment.steps.map(({ id }) => id).join(', ');
+    const activities = proxyLocalActivities<Record<string, SegmentActivity>>({
+      startToCloseTimeout: Math.max(1, segment.leftMs),
+      retry: { maximumAttempts: 1 },
+      summary: `segment · ${stages}`,
+    });
+    const activity = activities[stages] as SegmentActivity;
+    const { scope, ...rest } = segment;
+    return this.#turns
+      .take(segment.path, () => activity(scope, { segment: rest }))
+      .catch((error: unknown) => {
+        throw isCancellation(error) ? error : stageError({ id: segment.path }, error);
+      });
+  }
+
+  /** Something of the run is under way in its worker: it must not end before `settled`. */
+  get busy(): boolean {
+    return this.#turns.running > 0;
+  }
+
+  settled(): Promise<void> {
+    return this.#turns.settled();
+  }
+
+  async runChild(step: SubPipelinePlan, input: JsonObject, context: RunContext, path: string): Promise<JsonObject> {
+    const { plan, tenant } = context;
+    const { workflowId } = workflowInfo();
+    try {
+      const result = (await executeChild(plan.name, {
+        workflowId: `${workflowId}/${path}`,
+        args: [input, context],
+        parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+        staticSummary: `${path} of ${workflowId}`,
+        typedSearchAttributes: new TypedSearchAttributes([
+          { key: pipelineKey, value: plan.name },
+          { key: versionKey, value: plan.version },
+          { key: tenantKey, value: tenant },
+        ]),
+      })) as RunResult;
+      return result.output;
+    } catch (error) {
+      throw isCancellation(error) ? error : childError(step.id, error);
+    }
   }
 
   now(): number {
@@ -50,10 +129,10 @@ export class TemporalHost implements Host {
     await sleep(ms, { summary: what });
   }
 
-  async signal(name: string): Promise<Json> {
+  async signal(name: string, giveUp: () => boolean): Promise<Json | undefined> {
     const inbox = this.#inbox(name);
-    await condition(() => inbox.length > 0);
-    return inbox.shift() as Json;
+    await condition(() => inbox.length > 0 || giveUp());
+    return inbox.shift();
   }
 
   race<T>(contenders: readonly ((host: Host) => Promise<T>)[]): Promise<T> {
@@ -73,6 +152,10 @@ export class TemporalHost implements Host {
     });
   }
 
+  full(): boolean {
+    return workflowInfo().continueAsNewSuggested;
+  }
+
   report(stages: readonly StageRecord[]): void {
     this.#stages = stages;
     setCurrentDetails(stageTableMarkdown(stages));
@@ -83,55 +166,32 @@ export class TemporalHost implements Host {
     this.#messages.set(name, inbox);
     return inbox;
   }
-
-  /** The activity is typed by the stage's name; its summary says what serves it and where. */
-  #activityOf(stage: StagePlan): StageActivity {
-    const { policy, id, model } = stage;
-    const placed = this.#placement[id];
-    if (!placed) throw new StageError('INTERNAL', `the placement has no row for stage "${id}"`);
-    const options = {
-      startToCloseTimeout: policy.timeout.attemptMs,
-      scheduleToCloseTimeout: policy.timeout.totalMs,
-      retry: {
-        maximumAttempts: policy.retry.attempts,
-        initialInterval: policy.retry.initialMs,
-        backoffCoefficient: policy.retry.factor,
-        maximumInterval: policy.retry.maxMs,
-      },
-      summary: `${placed.connector} · ${model} @${placed.device}`,
-    };
-    const activities =
-      policy.execution === 'inline'
-        ? proxyLocalActivities<Record<string, StageActivity>>(options)
-        : proxyActivities<Record<string, StageActivity>>({
-            ...options,
-            taskQueue: placed.queue,
-            heartbeatTimeout: HEARTBEAT_TIMEOUT_MS,
-          });
-    return activities[id] as StageActivity;
-  }
 }
 
-/** Temporal reports by a type of its own that a worker was stopped in the middle of a stage. */
-const codeOf = ({ type }: ApplicationFailure): string =>
-  type === 'WorkerShutdown' ? 'STAGE_TIMEOUT' : (type ?? 'INTERNAL');
-
-/** The stage's last failure as the error table's code. */
-function stageError({ id, policy }: StagePlan, error: unknown): StageError {
-  const cause = error instanceof ActivityFailure ? error.cause : error;
-  if (cause instanceof ApplicationFailure) {
-    const details = (cause.details?.[0] ?? {}) as JsonObject;
-    return new StageError(codeOf(cause), `stage "${id}": ${cause.message}`, { ...details, stage: id });
-  }
-  if (cause instanceof TimeoutFailure) {
-    const { attemptMs, totalMs } = policy.timeout;
-    const why =
-      cause.timeoutType === 'HEARTBEAT'
-        ? 'its worker stopped answering'
-        : `limits: ${attemptMs} ms an attempt, ${totalMs} ms in all`;
-    return new StageError('STAGE_TIMEOUT', `stage "${id}" timed out (${cause.timeoutType}; ${why})`, { stage: id });
-  }
-  return new StageError('INTERNAL', `stage "${id}": ${error instanceof Error ? error.message : String(error)}`, {
-    stage: id,
-  });
+/** The activity is typed by the stage's name; its summary says what serves it and where. */
+function activityOf(stage: StagePlan, { path, priority }: StageCall, placed: StagePlacement): StageActivity {
+  const { policy, id, model } = stage;
+  const { retry, timeout } = policy;
+  const options = {
+    startToCloseTimeout: timeout.attemptMs,
+    scheduleToCloseTimeout: timeout.totalMs,
+    retry: {
+      maximumAttempts: retry.attempts,
+      initialInterval: retry.initialMs,
+      backoffCoefficient: retry.factor,
+      maximumInterval: retry.maxMs,
+    },
+    summary: `${path !== undefined && path !== id ? `${path} · ` : ''}${placed.connector} · ${model} @${placed.device}`,
+  };
+  const activities =
+    policy.execution === 'inline'
+      ? proxyLocalActivities<Record<string, StageActivity>>(options)
+      : proxyActivities<Record<string, StageActivity>>({
+          ...options,
+          taskQueue: placed.queue,
+          heartbeatTimeout: HEARTBEAT_TIMEOUT_MS,
+          ...(timeout.queueMs !== undefined && { scheduleToStartTimeout: timeout.queueMs }),
+          ...(priority !== undefined && { priority: { priorityKey: PRIORITY_KEYS[priority] } }),
+        });
+  return activities[id] as StageActivity;
 }

@@ -1,34 +1,126 @@
-import { isJsonObject, type JsonObject } from '../../pipelines/json.js';
-import type { StageOutcome, StagePlan } from '../../pipelines/plan/index.js';
-import { type Host, StageError } from './host.js';
+import { isJsonObject, type Json } from '../../pipelines/json.js';
+import {
+  allSteps,
+  type EachPlan,
+  type Graph,
+  type Placement,
+  type RacePlan,
+  type RepeatPlan,
+  type RunContext,
+  resolve,
+  type Scope,
+  type Step,
+  type SubPipelinePlan,
+  type WhenPlan,
+} from '../../pipelines/plan/index.js';
+import { each } from './each.js';
+import { StageError } from './host.js';
+import { GraphValues } from './scope.js';
+import { type At, type Run, STOPPED, type Stopped } from './state.js';
+import { graphValue, isFailure, stops } from './value.js';
 
-type ControlStage = (stage: StagePlan, input: JsonObject, host: Host) => Promise<StageOutcome>;
+export type ControlStep = (run: Run, step: Step, scope: Scope, at: At) => Promise<Json | Stopped>;
 
-/** Stage kinds that the interpreter itself carries out: they wait and decide, and call no server. */
-export const CONTROL_STAGES: Readonly<Record<string, ControlStage>> = { approve };
+/** The steps that are control flow, by kind: each resolves with its value. */
+export const CONTROL_STEPS: Readonly<Record<string, ControlStep>> = {
+  when: (run, step, scope, at) => when(run, step as WhenPlan, scope, at),
+  each: (run, step, scope, at) => each(run, step as EachPlan, scope, at),
+  repeat: (run, step, scope, at) => repeat(run, step as RepeatPlan, scope, at),
+  race: (run, step, scope, at) => race(run, step as RacePlan, scope, at),
+  pipeline: (run, step, scope, at) => pipeline(run, step as SubPipelinePlan, scope, at),
+};
 
-/** Waits for a person's decision, sent as the signal `approve/<stage>`, or takes the default when the time is over. */
-async function approve(stage: StagePlan, { subject }: JsonObject, host: Host): Promise<StageOutcome> {
-  const { timeoutMs, otherwise } = stage.with as { timeoutMs: number; otherwise: boolean };
-  // Less than the stage's own time may be left of the run's deadline: then nobody's decision is nobody's default.
-  const limit = Math.min(timeoutMs, stage.policy.timeout.totalMs);
-  const output = await host.race<JsonObject>([
-    (inner) => decision(`approve/${stage.id}`, inner),
-    async (inner) => {
-      await inner.wait(limit, `approve ${String(subject)}`);
-      if (limit === timeoutMs) return { approved: otherwise, by: 'timeout' };
-      throw new StageError('STAGE_TIMEOUT', `stage "${stage.id}": nobody decided in time`, { stage: stage.id });
-    },
-  ]);
-  return { output, endpoint: '', device: '', attempt: 1, cache: 'off', queueMs: 0, runMs: 0 };
+async function when(run: Run, step: WhenPlan, scope: Scope, at: At): Promise<Json | Stopped> {
+  const holds = resolve(step.condition, scope) === true;
+  const [taken, other] = holds ? [step.body, step.otherwise] : [step.otherwise, step.body];
+  if (other) skip(run, other);
+  return taken ? graphValue(run, taken, scope, {}, at) : null;
 }
 
-async function decision(name: string, host: Host): Promise<JsonObject> {
+async function repeat(run: Run, step: RepeatPlan, scope: Scope, at: At): Promise<Json | Stopped> {
+  const { id, atMost, body } = step;
+  const reached = at.memo.below('state');
+  let { state, round } = (reached.value ?? { state: resolve(step.start, scope), round: 0 }) as {
+    state: Json;
+    round: number;
+  };
   for (;;) {
-    const message = await host.signal(name);
-    // Anything else is a mistake of the sender and decides nothing.
-    if (isJsonObject(message) && typeof message.approved === 'boolean') {
-      return { approved: message.approved, by: typeof message.by === 'string' ? message.by : 'person' };
-    }
+    if (stops(run, at)) return STOPPED;
+    round += 1;
+    const name = `${id}[${round}]`;
+    const own = { [`${id}/state`]: state, [`${id}/round`]: round };
+    const value = await graphValue(run, body, scope, own, {
+      ...at,
+      prefix: `${at.prefix}${name}/`,
+      memo: at.memo.below(name),
+    });
+    if (value === STOPPED) return STOPPED;
+    state = value;
+    at.memo.drop(name);
+    reached.end({ state, round });
+    if (resolve(step.until, new GraphValues({ [`${id}/state`]: state }, scope)) === true) return state;
+    if (round >= atMost) break;
   }
+  if (step.onLimit === 'accept') return state;
+  throw new StageError('LIMIT_REACHED', `"${id}" has not reached its condition in ${atMost} rounds`, { stage: id });
+}
+
+/** The first contender that succeeds; the last failure when none does. */
+async function race(run: Run, step: RacePlan, scope: Scope, at: At): Promise<Json | Stopped> {
+  const contenders = Object.entries(step.contenders);
+  let left = contenders.length;
+  return at.host.race<Json | Stopped>(
+    contenders.map(([winner, graph]) => async (host) => {
+      try {
+        // A race is short: its loops do not stop for a new history.
+        const inner: At = { ...at, host, memo: at.memo.below(winner), mayStop: false };
+        const value = await host.race([(own) => graphValue(run, graph, scope, {}, { ...inner, host: own })]);
+        return value === STOPPED ? STOPPED : { winner, value };
+      } catch (error) {
+        left -= 1;
+        if (!isFailure(error) || left === 0) throw error;
+        return new Promise<never>(() => undefined);
+      }
+    }),
+  );
+}
+
+async function pipeline(run: Run, step: SubPipelinePlan, scope: Scope, at: At): Promise<Json | Stopped> {
+  const { id, plan } = step;
+  const input = resolve(step.input, scope);
+  if (!isJsonObject(input))
+    throw new StageError('INVALID_INPUT', `the input of "${id}" is not an object`, { stage: id });
+  if (step.run === 'inline') return graphValue(run, plan, undefined, { [`${id}/input`]: input }, at);
+  const { table, deadline, context } = run;
+  table.start(id);
+  const started = at.host.now();
+  try {
+    const deadlineMs = Math.min(plan.deadlineMs, deadline.shareOf(id));
+    if (deadlineMs <= 0) throw deadline.exceeded(id);
+    const child: RunContext = {
+      plan: { ...plan, deadlineMs },
+      placement: placementOf(context.placement, id),
+      tenant: context.tenant,
+      ...(context.priority && { priority: context.priority }),
+    };
+    const output = await at.host.runChild(step, input, child, `${at.prefix}${id}`);
+    const runMs = Math.round(at.host.now() - started);
+    table.finish(id, { output, endpoint: '', device: '', attempt: 1, cache: 'off', queueMs: 0, runMs });
+    return output;
+  } catch (error) {
+    if (error instanceof StageError) table.fail(id, error);
+    else table.cancel(id);
+    throw error;
+  }
+}
+
+const placementOf = (placement: Placement, id: string): Placement =>
+  Object.fromEntries(
+    Object.entries(placement).flatMap(([key, placed]) =>
+      key.startsWith(`${id}/`) ? [[key.slice(id.length + 1), placed] as const] : [],
+    ),
+  );
+
+function skip(run: Run, graph: Graph): void {
+  for (const { id } of allSteps(graph)) run.table.skip(id);
 }

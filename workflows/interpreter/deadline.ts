@@ -1,43 +1,61 @@
-import type { Plan, StagePlan } from '../../pipelines/plan/index.js';
-import { type Host, StageError } from './host.js';
+import type { StagePlan } from '../../pipelines/plan/index.js';
+import { StageError } from './host.js';
 
-/** A stage's timeout is counted from a moment that lies this much, at most, beside the interpreter's clock. */
+/** The run's clock may lag by this when a timeout arrives. */
 const CLOCK_SLACK_MS = 50;
 
-/**
- * The run's deadline, kept by giving each stage no more time than is left: a stage's own timeout ends it, so that no run
- * pays for a timer of its own.
- */
+/** What is left of the run's time, and what of that a stage may use. */
 export class Deadline {
-  readonly #plan: Plan;
-  readonly #host: Host;
   readonly #end: number;
+  readonly #deadlineMs: number;
+  readonly #now: () => number;
+  readonly #reserved: ReadonlyMap<string, number>;
 
-  constructor(plan: Plan, host: Host) {
-    this.#plan = plan;
-    this.#host = host;
-    this.#end = host.now() + plan.deadlineMs;
+  /** @param reserved milliseconds that each step leaves for those after it, by id */
+  constructor(end: number, deadlineMs: number, now: () => number, reserved: ReadonlyMap<string, number>) {
+    this.#end = end;
+    this.#deadlineMs = deadlineMs;
+    this.#now = now;
+    this.#reserved = reserved;
   }
 
-  /** The stage with no more time than is left; the same object when it needs no more. Throws `DEADLINE_EXCEEDED`. */
+  get leftMs(): number {
+    return this.#end - this.#now();
+  }
+
+  /** Milliseconds that a stage may use: what is left, less what the stages after it need. */
+  shareOf(step: string): number {
+    return this.leftMs - (this.#reserved.get(step) ?? 0);
+  }
+
+  /**
+   * The stage with timeouts that end with its share; the same object when it needs no more. Throws `DEADLINE_EXCEEDED`
+   * when there is nothing left for it.
+   */
   limit(stage: StagePlan): StagePlan {
-    const left = this.#end - this.#host.now();
-    if (left <= 0) throw this.#exceeded(stage.id);
+    const share = this.shareOf(stage.id);
+    if (share <= 0) throw this.#exceeded(stage.id);
     const { timeout } = stage.policy;
-    if (left >= timeout.totalMs) return stage;
-    const limits = { attemptMs: Math.min(timeout.attemptMs, left), totalMs: left };
+    if (share >= timeout.totalMs) return stage;
+    const limits = { ...timeout, attemptMs: Math.min(timeout.attemptMs, share), totalMs: share };
     return { ...stage, policy: { ...stage.policy, timeout: limits } };
   }
 
-  /** Why a limited stage has failed: `DEADLINE_EXCEEDED` when it timed out and nothing is left. */
-  reason(stage: StagePlan, error: unknown): unknown {
-    const over = this.#end - this.#host.now() <= CLOCK_SLACK_MS;
-    return over && error instanceof StageError && error.code === 'STAGE_TIMEOUT' ? this.#exceeded(stage.id) : error;
+  /** Whether a failure is the run's deadline and not the stage's own timeout. */
+  isOver(error: StageError): boolean {
+    return error.code === 'STAGE_TIMEOUT' && this.leftMs <= CLOCK_SLACK_MS;
+  }
+
+  exceeded(stage: string): StageError {
+    return this.#exceeded(stage);
   }
 
   #exceeded(stage: string): StageError {
-    const { deadlineMs } = this.#plan;
-    const message = `the run took longer than its deadline of ${deadlineMs} ms`;
+    const left = Math.max(0, Math.round(this.leftMs));
+    const message =
+      left > CLOCK_SLACK_MS
+        ? `the ${left} ms left of the deadline of ${this.#deadlineMs} ms are reserved for the stages after "${stage}"`
+        : `the run took longer than its deadline of ${this.#deadlineMs} ms`;
     return new StageError('DEADLINE_EXCEEDED', message, { stage });
   }
 }

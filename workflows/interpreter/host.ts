@@ -1,5 +1,15 @@
 import type { Json, JsonObject } from '../../pipelines/json.js';
-import type { StageCall, StageOutcome, StagePlan, StageRecord } from '../../pipelines/plan/index.js';
+import type {
+  RunContext,
+  Segment,
+  SegmentOutcome,
+  StageCall,
+  StageOutcome,
+  StagePlacement,
+  StagePlan,
+  StageRecord,
+  SubPipelinePlan,
+} from '../../pipelines/plan/index.js';
 
 /**
  * What the interpreter needs from the place it runs in. The Temporal workflow is one host, an in-process host the other;
@@ -7,18 +17,30 @@ import type { StageCall, StageOutcome, StagePlan, StageRecord } from '../../pipe
  */
 export interface Host {
   /** Runs a stage to its end under its policy. Rejects with a `StageError`, or with a cancellation. */
-  runStage(stage: StagePlan, input: JsonObject, call: StageCall): Promise<StageOutcome>;
+  runStage(stage: StagePlan, input: JsonObject, call: StageCall, placed: StagePlacement): Promise<StageOutcome>;
+  /**
+   * Runs inline steps together, near the interpreter, with a record of each that has ended. Absent where `runStage` is as
+   * near.
+   */
+  runSegment?(segment: Segment): Promise<SegmentOutcome>;
+  /** Runs another pipeline as a run of its own and gives its output. Rejects with a `StageError`. */
+  runChild(step: SubPipelinePlan, input: JsonObject, context: RunContext, path: string): Promise<JsonObject>;
   /** The run's clock, in milliseconds; the same when a run is replayed. */
   now(): number;
   /** Resolves after `ms` milliseconds. `what` is what people see while it lasts. */
   wait(ms: number, what: string): Promise<void>;
-  /** Resolves with the next message sent to the run under `name`, one sent before the call included. */
-  signal(name: string): Promise<Json>;
+  /**
+   * Resolves with the next message sent to the run under `name`, one sent before the call included; with undefined as soon
+   * as `giveUp` holds.
+   */
+  signal(name: string, giveUp: () => boolean): Promise<Json | undefined>;
   /**
    * Starts all contenders and settles as the first that settles does; what the others, or one that failed, have left
    * running is cancelled. Each contender gets a host of its own to work through.
    */
   race<T>(contenders: readonly ((host: Host) => Promise<T>)[]): Promise<T>;
+  /** Whether the run should go on in a new history: loops then stop between two rounds or items. */
+  full(): boolean;
   /** Takes the stage table after each change. */
   report(stages: readonly StageRecord[]): void;
 }

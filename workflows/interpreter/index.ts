@@ -1,3 +1,4 @@
 export { type Host, StageError } from './host.js';
-export { interpret } from './interpreter.js';
+export { type Continued, interpret } from './interpreter.js';
+export { answerOf, interpretSegment } from './run-segment.js';
 export { stageTableMarkdown } from './stage-table.js';

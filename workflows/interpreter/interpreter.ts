@@ -1,38 +1,61 @@
-import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
+import type { Json, JsonObject } from '../../pipelines/json.js';
 import {
-  mask,
-  PLAN_VERSION,
+  type Carried,
   type Plan,
+  READABLE_PLAN_VERSIONS,
   type RunContext,
   type RunResult,
   resolve,
-  type StageCall,
-  type StagePlan,
-  sourcesOf,
 } from '../../pipelines/plan/index.js';
-import { CONTROL_STAGES } from './control.js';
 import { Deadline } from './deadline.js';
 import { type Host, StageError } from './host.js';
+import { Memo } from './memo.js';
+import { reservedAfter } from './reserve.js';
+import { runGraph, runStep } from './run.js';
 import { StageTable } from './stage-table.js';
+import { type Run, STOPPED } from './state.js';
+import { wanted } from './wanted.js';
+
+/** A run that goes on in a new history. */
+export interface Continued {
+  readonly carried: Omit<Carried, 'messages'>;
+}
 
 /**
- * Runs a plan: each stage as soon as every stage it reads has ended, independent stages in parallel, the whole within the
- * plan's deadline. The first stage that fails for good ends the run and cancels the others.
+ * Runs a plan: each step as soon as every step it reads has ended, independent steps in parallel, the whole within the
+ * plan's deadline. The first stage that fails for good, and has nobody to go on without it, ends the run and cancels the
+ * others.
  */
-export async function interpret(input: JsonObject, context: RunContext, host: Host): Promise<RunResult> {
-  const { plan } = context;
+export async function interpret(input: JsonObject, context: RunContext, host: Host): Promise<RunResult | Continued> {
+  const { plan, placement, carried, outputs } = context;
   checkPlan(plan);
-  const table = new StageTable(context, (stages) => host.report(stages));
-  const deadline = new Deadline(plan, host);
+  const table = new StageTable(plan, placement, (stages) => host.report(stages));
+  if (carried) table.take(carried.rows);
+  const startedAt = carried?.startedAt ?? host.now();
+  const memo = Memo.from(carried?.done);
+  const { output, steps } = wanted(plan, outputs);
+  const stages = plan.stages.filter(({ id }) => steps.has(id));
+  const graph = outputs === undefined ? plan : { stages, output };
+  const run: Run = {
+    context,
+    table,
+    deadline: new Deadline(startedAt + plan.deadlineMs, plan.deadlineMs, () => host.now(), reservedAfter(plan)),
+    segments: plan.planVersion > 1,
+    ...(context.answerTo !== undefined && { answer: { to: context.answerTo, graph } }),
+    continuing: false,
+    graph: runGraph,
+    step: runStep,
+  };
   try {
     // A race of one: when a stage fails, those beside it are cancelled.
-    const scope = new Map<string, Json>([['input', input]]);
-    const output = await host.race([
-      (inner) => runStages({ context, host: inner, table, deadline, scope, ended: new Map() }),
+    const scope = await host.race([
+      (inner) => runGraph(run, graph, undefined, { input }, { host: inner, prefix: '', memo, mayStop: true }),
     ]);
-    return { output, stages: table.rows };
+    if (scope === STOPPED) return { carried: { startedAt, done: memo.toJson(), rows: table.rows } };
+    table.close('done');
+    return { output: resolve(output, scope) as JsonObject, stages: table.rows };
   } catch (error) {
-    table.close();
+    table.close('failed');
     if (error instanceof StageError) {
       throw new StageError(error.code, error.message, { ...error.details, stages: table.rows as unknown as Json });
     }
@@ -40,75 +63,10 @@ export async function interpret(input: JsonObject, context: RunContext, host: Ho
   }
 }
 
-/** What the stages of one run share. */
-interface Progress {
-  readonly context: RunContext;
-  readonly host: Host;
-  readonly table: StageTable;
-  readonly deadline: Deadline;
-  /** The run's input and the outputs of the stages that have ended. */
-  readonly scope: Map<string, Json>;
-  readonly ended: Map<string, Promise<void>>;
-}
-
-async function runStages(progress: Progress): Promise<JsonObject> {
-  const { context, ended, scope } = progress;
-  for (const stage of context.plan.stages) ended.set(stage.id, runStage(stage, progress));
-  await Promise.all(ended.values());
-  return resolve(context.plan.output, scope) as JsonObject;
-}
-
-/**
- * Waits for the stages that it reads, which are defined before it, then runs. One function with few awaits: Temporal's
- * sandbox takes a stack trace of every promise that a workflow makes, and they are most of what a run costs in a worker.
- */
-async function runStage(stage: StagePlan, { context, host, table, deadline, scope, ended }: Progress): Promise<void> {
-  for (const source of sourcesOf([stage.input, stage.cache?.key ?? null])) {
-    const earlier = ended.get(source);
-    if (earlier !== undefined) await earlier;
-  }
-  const input = resolve(stage.input, scope);
-  if (!isJsonObject(input)) throw new StageError('INTERNAL', `the input of stage "${stage.id}" is not an object`);
-  table.start(stage.id);
-  const limited = deadline.limit(stage);
-  try {
-    const control = CONTROL_STAGES[stage.kind];
-    const outcome = await (control
-      ? control(limited, input, host)
-      : host.runStage(limited, input, callOf(stage, scope, context)));
-    table.finish(stage.id, outcome);
-    scope.set(stage.id, outcome.output);
-  } catch (error) {
-    const failure = limited === stage ? error : deadline.reason(stage, error);
-    if (failure instanceof StageError) table.fail(stage.id, failure);
-    throw failure;
-  }
-}
-
-function callOf(stage: StagePlan, scope: ReadonlyMap<string, Json>, { plan, tenant }: RunContext): StageCall {
-  const { id, kind, model, cache } = stage;
-  return {
-    pipeline: plan.name,
-    version: plan.version,
-    tenant,
-    stage: id,
-    kind,
-    model,
-    with: stage.with,
-    ...(cache && {
-      cache: {
-        ...cache,
-        key: String(resolve(cache.key, scope) ?? ''),
-        context: resolve(mask(stage.input, cache.key), scope),
-      },
-    }),
-  };
-}
-
-function checkPlan(plan: Plan): void {
-  if (plan.planVersion === PLAN_VERSION) return;
+function checkPlan({ planVersion }: Plan): void {
+  if (READABLE_PLAN_VERSIONS.includes(planVersion)) return;
   throw new StageError(
     'UNKNOWN_PLAN_VERSION',
-    `this worker reads plan version ${PLAN_VERSION}, the run has ${plan.planVersion}; start a worker of the release that made it`,
+    `this worker reads plan versions ${READABLE_PLAN_VERSIONS.join(' and ')}, the run has ${planVersion}; start a worker of the release that made it`,
   );
 }

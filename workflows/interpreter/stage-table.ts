@@ -1,47 +1,122 @@
-import type { RunContext, StageOutcome, StageRecord } from '../../pipelines/plan/index.js';
+import {
+  allSteps,
+  type Graph,
+  isStage,
+  type Placement,
+  type StageOutcome,
+  type StageRecord,
+} from '../../pipelines/plan/index.js';
 import type { StageError } from './host.js';
 
 /** The stages of a run and how far each is; the source of the live table, of the result and of failure details. */
 export class StageTable {
-  readonly #rows: Map<string, StageRecord>;
+  readonly #rows = new Map<string, StageRecord>();
+  readonly #held = new Map<string, number>();
   readonly #onChange: (rows: readonly StageRecord[]) => void;
 
-  constructor({ plan, placement }: RunContext, onChange: (rows: readonly StageRecord[]) => void) {
-    this.#rows = new Map(
-      plan.stages.map(({ id, kind, model }) => {
-        const { connector = '', device = '' } = placement[id] ?? {};
-        return [id, { stage: id, kind, connector, model, device, status: 'waiting' }];
-      }),
-    );
+  constructor(graph: Graph, placement: Placement, onChange: (rows: readonly StageRecord[]) => void) {
+    for (const step of allSteps(graph)) {
+      const { id, kind } = step;
+      const { connector = '', device = '' } = placement[id] ?? {};
+      if (isStage(step))
+        this.#rows.set(id, { stage: id, kind, connector, model: step.model, device, status: 'waiting' });
+      else if (step.kind === 'pipeline' && step.run === 'child') {
+        const child = { connector: 'workflow', model: step.plan.name, device: '', status: 'waiting' } as const;
+        this.#rows.set(id, { stage: id, kind, ...child });
+      }
+    }
     this.#onChange = onChange;
   }
 
   get rows(): readonly StageRecord[] {
-    return [...this.#rows.values()];
+    return [...this.#rows.values()].map((row) =>
+      row.status === 'waiting' && this.#held.has(row.stage) ? { ...row, status: 'running' } : row,
+    );
   }
 
-  start(stage: string): void {
-    this.#change(stage, { status: 'running' });
+  /** Stages are in the hands of a segment (1), or no longer (-1): until their rows come they run, as far as anyone can see. */
+  hold(stages: readonly string[], by: 1 | -1): void {
+    for (const stage of stages) {
+      const held = (this.#held.get(stage) ?? 0) + by;
+      if (held > 0) this.#held.set(stage, held);
+      else this.#held.delete(stage);
+    }
+    if (by > 0) this.#onChange(this.rows);
+  }
+
+  /** Takes over rows that another table has kept. */
+  take(rows: readonly StageRecord[]): void {
+    if (rows.length === 0) return;
+    for (const row of rows) {
+      const before = this.#rows.get(row.stage);
+      const count = before && added(before, row);
+      this.#rows.set(row.stage, count ? { ...row, count } : row);
+    }
+    this.#onChange(this.rows);
+  }
+
+  start(stage: string, by: Partial<StageRecord> = {}): void {
+    const row = this.#rows.get(stage);
+    if (!row) return;
+    const { error: _, ...rest } = row;
+    const started = row.count ? row.count.started + 1 : row.status === 'waiting' || row.status === 'skipped' ? 1 : 2;
+    const done = row.count?.done ?? (row.status === 'done' ? 1 : 0);
+    this.#rows.set(stage, { ...rest, ...by, status: 'running', ...(started > 1 && { count: { done, started } }) });
+    this.#onChange(this.rows);
+  }
+
+  /** The same start again, served by another. */
+  instead(stage: string, by: Partial<StageRecord>): void {
+    const { error: _, ...row } = this.#rows.get(stage) ?? {};
+    this.#rows.set(stage, { ...(row as StageRecord), ...by, status: 'running' });
+    this.#onChange(this.rows);
   }
 
   finish(stage: string, { output: _, ...rest }: StageOutcome): void {
-    this.#change(stage, { status: 'done', ...rest });
+    const count = this.#rows.get(stage)?.count;
+    const counted = count && { ...count, done: count.done + 1 };
+    const status = counted && counted.done < counted.started ? 'running' : 'done';
+    this.#change(stage, { status, ...rest, ...(counted && { count: counted }) });
   }
 
   fail(stage: string, { code, message }: StageError): void {
     this.#change(stage, { status: 'failed', error: { code, message } });
   }
 
-  /** The run is over: nothing runs any more. */
-  close(): void {
-    for (const { stage, status } of this.rows) if (status === 'running') this.#change(stage, { status: 'cancelled' });
+  cancel(stage: string): void {
+    if (this.#rows.get(stage)?.status === 'running') this.#change(stage, { status: 'cancelled' });
+  }
+
+  skip(stage: string, instead?: string): void {
+    const row = this.#rows.get(stage);
+    if (row?.status === 'waiting' || instead !== undefined) {
+      this.#change(stage, { status: 'skipped', ...(instead !== undefined && { instead }) });
+    }
+  }
+
+  /** The run is over: nothing runs any more, and what has not run will not. */
+  close(ended: 'done' | 'failed'): void {
+    for (const { stage, status } of this.rows) {
+      if (status === 'running') this.#change(stage, { status: 'cancelled' });
+      else if (status === 'waiting' && ended === 'done') this.#change(stage, { status: 'skipped' });
+    }
   }
 
   #change(stage: string, change: Partial<StageRecord>): void {
     const row = this.#rows.get(stage);
-    if (row) this.#rows.set(stage, { ...row, ...change });
+    if (!row) return;
+    this.#rows.set(stage, { ...row, ...change });
     this.#onChange(this.rows);
   }
+}
+
+const startsOf = ({ count, status }: StageRecord): number =>
+  count?.started ?? (status === 'waiting' || status === 'skipped' ? 0 : 1);
+const endsOf = ({ count, status }: StageRecord): number => count?.done ?? (status === 'done' ? 1 : 0);
+
+function added(a: StageRecord, b: StageRecord): { done: number; started: number } | undefined {
+  const started = startsOf(a) + startsOf(b);
+  return started > 1 ? { started, done: endsOf(a) + endsOf(b) } : undefined;
 }
 
 const COLUMNS = ['stage', 'served by', 'status', 'attempt', 'cache', 'queue ms', 'run ms'];
@@ -53,8 +128,12 @@ export function stageTableMarkdown(rows: readonly StageRecord[]): string {
   const body = rows.map((row) =>
     line([
       row.stage,
-      row.cache === 'hit' || row.cache === 'shared' ? 'cache' : `${row.connector} · ${row.model} @${row.device}`,
-      row.error ? `${row.status}: ${row.error.code}` : row.status,
+      row.cache === 'hit' || row.cache === 'shared' ? 'cache' : servedBy(row),
+      row.error
+        ? `${row.status}: ${row.error.code}`
+        : row.count
+          ? `${row.status} ${row.count.done}/${row.count.started}`
+          : row.status,
       row.attempt ?? '',
       row.cache ?? '',
       row.queueMs ?? '',
@@ -63,3 +142,6 @@ export function stageTableMarkdown(rows: readonly StageRecord[]): string {
   );
   return [line(COLUMNS), line(COLUMNS.map(() => '---')), ...body].join('\n');
 }
+
+const servedBy = ({ connector, model, device, instead }: StageRecord): string =>
+  `${connector} · ${model}${device ? ` @${device}` : ''}${instead ? ` (after ${instead})` : ''}`;

@@ -1,0 +1,1 @@
+export { type Answer, Answers, publishAnswer } from './answers.js';

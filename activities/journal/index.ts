@@ -1,0 +1,1 @@
+export { SegmentJournal } from './redis-journal.js';

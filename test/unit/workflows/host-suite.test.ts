@@ -1,0 +1,49 @@
+import type { Json } from '../../../pipelines/json.js';
+import type { StageRecord } from '../../../pipelines/plan/index.js';
+import { runInProcess } from '../../../workers/in-process-host.js';
+import { Mailbox } from '../../../workers/mailbox.js';
+import { StageError } from '../../../workflows/interpreter/index.js';
+import { hostSuite, type SuiteHost } from '../../contract/host-suite.js';
+import { CodeRunner, contextOf } from '../../support/in-process.js';
+
+const inProcess: SuiteHost = {
+  async run(pipeline, input, { context, act } = {}) {
+    const runner = new CodeRunner(pipeline);
+    const mailbox = new Mailbox();
+    const cancel = new AbortController();
+    let rows: readonly StageRecord[] = [];
+    const run = {
+      send: async (name: string, message: Json) => mailbox.send(name, message),
+      cancel: async () => cancel.abort(),
+      rows: async () => rows,
+    };
+    const acting = act?.(run);
+    try {
+      const result = await runInProcess(
+        input,
+        { ...contextOf(pipeline), ...context },
+        {
+          runner,
+          run: 'r',
+          mailbox,
+          signal: cancel.signal,
+          onReport: (stages) => {
+            rows = stages;
+          },
+        },
+      );
+      return { ...result, events: runner.events };
+    } catch (error) {
+      if (error instanceof StageError) {
+        const { code, message, details } = error;
+        return { code, message, stages: (details.stages ?? []) as unknown as StageRecord[], events: runner.events };
+      }
+      if (cancel.signal.aborted) return { code: 'RUN_CANCELLED', stages: rows, events: runner.events };
+      throw error;
+    } finally {
+      await acting;
+    }
+  },
+};
+
+hostSuite('in one process', () => inProcess);

@@ -1,0 +1,107 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Json } from '../../../pipelines/json.js';
+import type { RunContext, RunResult, StageRecord } from '../../../pipelines/plan/index.js';
+import { InProcessHost } from '../../../workers/in-process-host.js';
+import { type Host, interpret, interpretSegment, StageError } from '../../../workflows/interpreter/index.js';
+import { contextOfRun, differences, type Seen } from '../../support/random-plans/check.js';
+import { chosen } from '../../support/random-plans/chooser.js';
+import { planOf, type RandomRun } from '../../support/random-plans/plan-of.js';
+import { ScriptedRunner } from '../../support/random-plans/script.js';
+import { evaluate } from '../../support/reference-evaluator.js';
+
+/** The issue asks for a thousand plans; each takes some milliseconds. */
+const RUNS = Number(process.env.MILLRACE_PROPERTY_RUNS ?? 1_000);
+const SEED = Number(process.env.MILLRACE_PROPERTY_SEED ?? 1);
+const LIMIT_MS = 120_000;
+
+const copy = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
+
+/** Runs a plan on a host; `again` turns a run that stops for a new history into the context of the next. */
+async function runOn(
+  host: (runner: ScriptedRunner) => Host,
+  random: RandomRun,
+  again?: (carried: Json) => void,
+): Promise<Seen> {
+  const runner = new ScriptedRunner();
+  let context: RunContext = contextOfRun(random, 'test');
+  let stages: readonly StageRecord[] = [];
+  try {
+    for (;;) {
+      const result = await interpret(random.input, context, host(runner));
+      if (!('carried' in result)) {
+        const { output, stages } = result as RunResult;
+        return { output, stages, calls: runner.callsOf('r') };
+      }
+      again?.(result.carried as unknown as Json);
+      // Through JSON, as a history would carry it.
+      context = copy({ ...context, carried: { ...result.carried, messages: {} } });
+    }
+  } catch (error) {
+    if (!(error instanceof StageError)) throw error;
+    stages = (error.details.stages ?? []) as unknown as readonly StageRecord[];
+    return { code: error.code, message: error.message, stages, calls: runner.callsOf('r') };
+  }
+}
+
+const holds = (seen: (random: RandomRun) => Promise<Seen>) =>
+  fc.assert(
+    fc.asyncProperty(chosen(planOf), async (random) => {
+      expect(differences(evaluate(random), await seen(random))).toEqual([]);
+    }),
+    { numRuns: RUNS, seed: SEED, interruptAfterTimeLimit: LIMIT_MS - 10_000, markInterruptAsFailure: true },
+  );
+
+const inProcess = (runner: ScriptedRunner): Host => new InProcessHost({ runner, run: 'r' });
+
+/** The host with some of its methods replaced, in races too. */
+const changed = (host: Host, change: (inner: Host) => Partial<Host>): Host => ({
+  runStage: (...args) => host.runStage(...args),
+  runChild: (...args) => host.runChild(...args),
+  now: () => host.now(),
+  wait: (...args) => host.wait(...args),
+  signal: (...args) => host.signal(...args),
+  race: (contenders) => host.race(contenders.map((contender) => (inner) => contender(changed(inner, change)))),
+  full: () => host.full(),
+  report: (stages) => host.report(stages),
+  ...change(host),
+});
+
+describe('a random plan means what the reference says', () => {
+  it('in one process', () => holds((random) => runOn(inProcess, random)), LIMIT_MS);
+
+  it(
+    'with its inline steps in segments',
+    () =>
+      holds((random) =>
+        runOn(
+          (runner) =>
+            changed(inProcess(runner), (inner) => ({
+              runSegment: async (segment) => copy(await interpretSegment(copy(segment), inner)),
+            })),
+          random,
+        ),
+      ),
+    LIMIT_MS,
+  );
+
+  it(
+    'over several histories',
+    () =>
+      holds((random) => {
+        let histories = 1;
+        return runOn(
+          (runner) => {
+            // Enough looks for the loops around one another to start; more each time, so that the run goes on.
+            let looks = 4 * histories;
+            return changed(inProcess(runner), () => ({ full: () => looks-- <= 0 }));
+          },
+          random,
+          () => {
+            histories += 1;
+          },
+        );
+      }),
+    LIMIT_MS,
+  );
+});

@@ -1,0 +1,15 @@
+import { createActivities } from '../activities/activity.js';
+import type { JsonObject } from '../pipelines/json.js';
+import type { SegmentCall, StageCall } from '../pipelines/plan/index.js';
+import type { Stages } from './compose.js';
+import { createSegmentActivity } from './segment-runner.js';
+
+/** The activities of a worker: one function serves the type of every stage and of every segment. */
+export function workerActivities({ runner, redis }: Pick<Stages, 'runner' | 'redis'>) {
+  const stage = createActivities(runner).default;
+  const segment = createSegmentActivity(runner, redis);
+  return {
+    default: (input: JsonObject, call: StageCall | SegmentCall) =>
+      'segment' in call ? segment(input, call) : stage(input, call),
+  };
+}

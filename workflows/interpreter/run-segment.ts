@@ -1,0 +1,49 @@
+import type { Json, JsonObject } from '../../pipelines/json.js';
+import { type Graph, type RunResult, resolve, type Segment, type SegmentOutcome } from '../../pipelines/plan/index.js';
+import { Deadline } from './deadline.js';
+import { type Host, StageError } from './host.js';
+import { Memo } from './memo.js';
+import { runGraph, runStep } from './run.js';
+import { GraphValues } from './scope.js';
+import { StageTable } from './stage-table.js';
+import type { Run } from './state.js';
+
+/** Runs a segment to its end, in the process that keeps its journal. */
+export async function interpretSegment(segment: Segment, host: Host): Promise<SegmentOutcome> {
+  const { context, steps, prefix, scope, leftMs, reserved } = segment;
+  const graph: Graph = { stages: steps, output: null };
+  const table = new StageTable(graph, context.placement, () => undefined);
+  const memo = new Memo();
+  const deadline = new Deadline(
+    host.now() + leftMs,
+    context.plan.deadlineMs,
+    () => host.now(),
+    new Map(Object.entries(reserved)),
+  );
+  const run: Run = { context, table, deadline, segments: false, continuing: false, graph: runGraph, step: runStep };
+  try {
+    // A race of one: when a step fails, those beside it are cancelled.
+    await host.race([
+      (inner) => runGraph(run, graph, new GraphValues(scope), {}, { host: inner, prefix, memo, mayStop: false }),
+    ]);
+    table.close('done');
+    return { done: memo.toJson(), rows: table.rows };
+  } catch (error) {
+    if (!(error instanceof StageError)) throw error;
+    const { code, message, details } = error;
+    if (code === 'JOURNAL_UNAVAILABLE') return { done: memo.toJson(), rows: ended(table), interrupted: true };
+    table.close('failed');
+    return { done: memo.toJson(), rows: table.rows, failure: { code, message, details } };
+  }
+}
+
+/** Without the rows of stages that will run again. */
+const ended = (table: StageTable) => table.rows.filter(({ status }) => status === 'done');
+
+/** The run's result, where a segment is the whole run and has succeeded. */
+export function answerOf({ answer, steps, scope }: Segment, { done, rows }: SegmentOutcome): RunResult {
+  const memo = Memo.from(done);
+  const values = Object.fromEntries(steps.map(({ id }) => [id, memo.below(id).value ?? null]));
+  const output = resolve(answer?.output ?? null, new GraphValues({ ...scope, ...values } as Record<string, Json>));
+  return { output: output as JsonObject, stages: rows };
+}

@@ -1,0 +1,64 @@
+import { type Graph, graphsOf, isStage, readsOf, type Step } from '../../pipelines/plan/index.js';
+
+/** Kinds that the interpreter waits for itself: no segment can hold a wait for a person. */
+const WAITS: ReadonlySet<string> = new Set(['approve']);
+
+/** Whether a step can run inside a segment: it and all within it are inline. */
+export function isInline(step: Step): boolean {
+  if (isStage(step)) return step.policy.execution === 'inline' && !WAITS.has(step.kind);
+  if (step.kind === 'pipeline' && step.run === 'child') return false;
+  const inner = graphsOf(step).flatMap(({ stages }) => stages);
+  return inner.length > 0 && inner.every(isInline);
+}
+
+/**
+ * Groups a graph's steps: each inline step joins the segment of the steps it reads, as far as nothing waits longer for it.
+ * A step joins when all that it reads from outside the segment is known when the segment starts, and when no step of the
+ * segment is read by one that is not inline: that one waits for the whole segment.
+ */
+export function groupsOf(graph: Graph): readonly (readonly Step[])[] {
+  const before = known.get(graph);
+  if (before) return before;
+  const groups = group(graph.stages);
+  known.set(graph, groups);
+  return groups;
+}
+
+const known = new WeakMap<Graph, readonly (readonly Step[])[]>();
+
+function group(steps: readonly Step[]): readonly (readonly Step[])[] {
+  const groups: Step[][] = [];
+  const groupOf = new Map<string, { members: Step[]; entry: Set<string>; closed: boolean }>();
+  const ids = new Set(steps.map(({ id }) => id));
+  for (const step of steps) {
+    const reads = readsOf(step).filter((source) => ids.has(source));
+    if (isInline(step)) {
+      const readElsewhere = steps.some((other) => !isInline(other) && readsOf(other).includes(step.id));
+      const joined = reads
+        .map((source) => groupOf.get(source))
+        .find((group) => {
+          if (!group || group.closed) return false;
+          const members = new Set(group.members.map(({ id }) => id));
+          const fits = reads.every((source) => members.has(source) || group.entry.has(source));
+          // The reader outside must not wait for a member that the step itself does not need.
+          return fits && (!readElsewhere || covers(step, group.members));
+        });
+      const group = joined ?? { members: [], entry: new Set(reads), closed: false };
+      if (!joined) groups.push(group.members);
+      group.members.push(step);
+      group.closed ||= readElsewhere;
+      groupOf.set(step.id, group);
+    } else groups.push([step]);
+  }
+  return groups;
+}
+
+/** Whether a step needs every one of `members`, directly or through others of them. */
+function covers(step: Step, members: readonly Step[]): boolean {
+  const needed = new Set(readsOf(step));
+  for (const member of [...members].reverse()) {
+    if (!needed.has(member.id)) return false;
+    for (const source of readsOf(member)) needed.add(source);
+  }
+  return true;
+}

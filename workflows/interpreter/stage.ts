@@ -1,0 +1,135 @@
+import { isJsonObject, type Json } from '../../pipelines/json.js';
+import {
+  type Alternative,
+  mask,
+  resolve,
+  type Scope,
+  type StageCall,
+  type StagePlacement,
+  type StagePlan,
+  type Step,
+} from '../../pipelines/plan/index.js';
+import { approve } from './approve.js';
+import { StageError } from './host.js';
+import type { At, Run, Stopped } from './state.js';
+
+/** One way to serve a stage: itself, one of its alternatives, or nothing. */
+interface Candidate extends Alternative {
+  /** Its row of the placement. */
+  readonly placed: string;
+  readonly cachedOnly?: true;
+}
+
+/** Failures that no other server would help: of the request, of the run, of Millrace itself. */
+const BEYOND_HELP: ReadonlySet<string> = new Set([
+  'INVALID_INPUT',
+  'DEADLINE_EXCEEDED',
+  'RUN_CANCELLED',
+  'UNKNOWN_PLAN_VERSION',
+]);
+/** Failures that are no failure of the stage. */
+const NOT_ITS_OWN: ReadonlySet<string> = new Set(['JOURNAL_UNAVAILABLE']);
+
+/** Runs a stage: its candidates in turn until one succeeds. Its value is null where it is optional and left out. */
+export async function runStage(run: Run, step: Step, scope: Scope, at: At): Promise<Json | Stopped> {
+  const stage = step as StagePlan;
+  const { table, deadline, context } = run;
+  const input = resolve(stage.input, scope);
+  if (!isJsonObject(input)) {
+    throw new StageError('INVALID_INPUT', `stage "${stage.id}": its input is not an object`, { stage: stage.id });
+  }
+  if (stage.kind === 'approve') return approve(run, stage, input, at);
+  const candidates = candidatesOf(stage, deadline.shareOf(stage.id));
+  let instead: string | undefined = candidates.degraded ? 'degraded' : undefined;
+  for (const [i, candidate] of candidates.all.entries()) {
+    if (candidate === 'skip') {
+      table.skip(stage.id, instead ?? 'degraded');
+      return null;
+    }
+    const placed = context.placement[candidate.placed];
+    if (!placed)
+      throw new StageError('INTERNAL', `the placement has no row "${candidate.placed}"`, { stage: stage.id });
+    if (i === 0 && instead === undefined) table.start(stage.id);
+    else table[i === 0 ? 'start' : 'instead'](stage.id, changeOf(candidate, placed, instead));
+    try {
+      const { kind, model, with: options } = candidate;
+      const planned = candidate.placed === stage.id ? stage : { ...stage, kind, model, with: options };
+      const limited = deadline.limit(planned);
+      const outcome = await at.host.runStage(limited, input, callOf(run, limited, candidate, scope, at), placed);
+      table.finish(stage.id, outcome);
+      return outcome.output;
+    } catch (error) {
+      if (!(error instanceof StageError)) {
+        table.cancel(stage.id);
+        throw error;
+      }
+      const failure = deadline.isOver(error) ? deadline.exceeded(stage.id) : error;
+      table.fail(stage.id, failure);
+      const next = candidates.all[i + 1];
+      if (next === undefined || NOT_ITS_OWN.has(failure.code) || deadline.leftMs <= 0) throw failure;
+      if (next !== 'skip' && BEYOND_HELP.has(failure.code)) {
+        if (candidates.all.at(-1) !== 'skip') throw failure;
+        table.skip(stage.id, failure.code);
+        return null;
+      }
+      instead = failure.code;
+    }
+  }
+  throw new StageError('INTERNAL', `stage "${stage.id}" has no candidate`, { stage: stage.id });
+}
+
+/** What serves the stage with `share` milliseconds for it: the tightest rung that holds and those below it, or itself; then its fallbacks. */
+function candidatesOf(stage: StagePlan, share: number): { all: readonly (Candidate | 'skip')[]; degraded: boolean } {
+  const { fallback = [], degrade = [] } = stage;
+  const own: Candidate = { kind: stage.kind, model: stage.model, with: stage.with, placed: stage.id };
+  if (fallback.length === 0 && degrade.length === 0) return { all: [own], degraded: false };
+  let number = 0;
+  const numbered = (to: Alternative): Candidate => ({ ...to, placed: `${stage.id}~${++number}` });
+  const fallbacks = fallback.map((to) => (to === 'skip' ? to : numbered(to)));
+  const rungs = degrade.map(({ belowMs, to }) => {
+    const candidate: Candidate | 'skip' =
+      to === 'skip' ? to : to === 'cached' ? { ...own, cachedOnly: true } : numbered(to);
+    return { belowMs, candidate };
+  });
+  const holding = rungs.findLastIndex(({ belowMs }) => share < belowMs);
+  const first = holding < 0 ? [own] : rungs.slice(holding).map(({ candidate }) => candidate);
+  return { all: [...first, ...fallbacks], degraded: holding >= 0 };
+}
+
+const changeOf = ({ model }: Candidate, { connector, device }: StagePlacement, instead: string | undefined) => ({
+  model,
+  connector,
+  device,
+  ...(instead !== undefined && { instead }),
+});
+
+function callOf(run: Run, stage: StagePlan, { cachedOnly }: Candidate, scope: Scope, at: At): StageCall {
+  const { plan, tenant } = run.context;
+  const { id, kind, model, cache, policy } = stage;
+  const { retry, timeout, hedge } = policy;
+  const priority = policy.priority ?? run.context.priority;
+  return {
+    pipeline: plan.name,
+    version: plan.version,
+    tenant,
+    stage: id,
+    ...(at.prefix !== '' && { path: `${at.prefix}${id}` }),
+    kind,
+    model,
+    with: stage.with,
+    ...(cache && {
+      cache: {
+        ...cache,
+        key: String(resolve(cache.key, scope) ?? ''),
+        context: resolve(mask(stage.input, cache.key), scope),
+        ...(cachedOnly && { only: true as const }),
+      },
+    }),
+    ...(plan.planVersion > 1 && { retry }),
+    ...(timeout.queueMs !== undefined && { queueMs: timeout.queueMs }),
+    ...(timeout.firstChunkMs !== undefined && { firstChunkMs: timeout.firstChunkMs }),
+    ...(timeout.idleMs !== undefined && { idleMs: timeout.idleMs }),
+    ...(hedge && { hedge }),
+    ...(priority !== undefined && { priority }),
+  };
+}

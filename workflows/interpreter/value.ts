@@ -1,0 +1,27 @@
+import type { Json } from '../../pipelines/json.js';
+import { type Graph, resolve, type Scope } from '../../pipelines/plan/index.js';
+import { StageError } from './host.js';
+import { type At, type Run, STOPPED, type Stopped } from './state.js';
+
+/** The value of a graph. */
+export async function graphValue(
+  run: Run,
+  graph: Graph,
+  around: Scope | undefined,
+  own: Readonly<Record<string, Json>>,
+  at: At,
+): Promise<Json | Stopped> {
+  const scope = await run.graph(run, graph, around, own, at);
+  return scope === STOPPED ? STOPPED : resolve(graph.output, scope);
+}
+
+/** Whether a loop has to stop here for a new history. */
+export function stops(run: Run, at: At): boolean {
+  if (!at.mayStop) return false;
+  run.continuing ||= at.host.full();
+  return run.continuing;
+}
+
+/** A failure that control flow may deal with: not a cancellation, nor the loss of the journal, which concerns all. */
+export const isFailure = (error: unknown): error is StageError =>
+  error instanceof StageError && error.code !== 'JOURNAL_UNAVAILABLE';

@@ -1,0 +1,25 @@
+import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
+import { type Plan, readsOf, sourcesOf } from '../../pipelines/plan/index.js';
+import { StageError } from './host.js';
+
+/** The output's binding and the steps that it takes. */
+export interface Wanted {
+  readonly output: Json;
+  readonly steps: ReadonlySet<string>;
+}
+
+/** Which steps a run takes when only some fields of the output are asked for: those that these fields read, and so on. */
+export function wanted(plan: Plan, outputs: readonly string[] | undefined): Wanted {
+  if (outputs === undefined) return { output: plan.output, steps: new Set(plan.stages.map(({ id }) => id)) };
+  const fields: JsonObject = isJsonObject(plan.output) ? plan.output : {};
+  const unknown = outputs.find((field) => !Object.hasOwn(fields, field));
+  if (unknown !== undefined || outputs.length === 0) {
+    const known = Object.keys(fields).join(', ');
+    throw new StageError('INVALID_INPUT', `the output has no field "${unknown ?? ''}" (its fields: ${known})`);
+  }
+  const output = Object.fromEntries(outputs.map((field) => [field, fields[field] as Json]));
+  const steps = new Set(sourcesOf(output));
+  for (const step of [...plan.stages].reverse())
+    if (steps.has(step.id)) for (const source of readsOf(step)) steps.add(source);
+  return { output, steps };
+}
