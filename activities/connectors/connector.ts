@@ -11,9 +11,14 @@ export interface Connector {
   readonly name: string;
   /** The stage kinds it can serve. */
   readonly kinds: ReadonlySet<StageKindName>;
+  /** What it can do beyond a plain call; a stage that needs more is refused before anything runs. */
+  readonly capabilities: ReadonlySet<Capability>;
   /** Opens a client; lazily, so that an endpoint that is down does not stop a worker from starting. */
   connect(endpoint: string): Backend;
 }
+
+/** `stream`: chunks arrive before the end. `tools`: tool calls. `structured-output`: a JSON schema binds the answer. */
+export type Capability = 'stream' | 'tools' | 'structured-output';
 
 export interface Backend {
   readonly endpoint: string;
@@ -55,9 +60,22 @@ export interface Usage {
 export interface CallContext {
   readonly signal: AbortSignal;
   readonly audio: AudioPort;
+  /**
+   * A useful piece of the answer has arrived: a text delta, or the number of audio samples. Stages' first-chunk and idle
+   * timeouts, and live streams, are made of these calls; a connector that cannot stream makes none. An empty text is
+   * progress that is no part of the answer's text: reasoning, or a tool call's arguments.
+   */
+  emit(chunk: string | number): void;
+  /** The whole of a small artifact, e.g. an image; the caller has looked at its size. Absent where the host has no media. */
+  bytes?(artifact: Artifact): Promise<Uint8Array>;
   /** Progress that survives this attempt: the next one finds the last value in `resumeFrom`. */
   checkpoint(progress: Json): void;
   readonly resumeFrom?: Json;
+  /**
+   * The same for every attempt of a stage in a run, and no other's: a server that knows it does the work once. Printable
+   * ASCII.
+   */
+  readonly idempotencyKey?: string;
 }
 
 /** Media as samples, so that no connector knows files or formats. */

@@ -1,4 +1,6 @@
 import type { Connector } from './connector.js';
+import { httpConnector } from './http/index.js';
+import { oipRestConnector } from './oip-rest/index.js';
 import { openAiConnector } from './openai/index.js';
 import { tritonConnector } from './triton/index.js';
 
@@ -8,7 +10,7 @@ export interface ConnectorOptions {
 
 /** Every connector by name. A new one is a folder beside these and a line here. */
 export function createConnectors({ openai }: ConnectorOptions): ReadonlyMap<string, Connector> {
-  const connectors = [tritonConnector(), openAiConnector(openai)];
+  const connectors = [tritonConnector(), oipRestConnector(), openAiConnector(openai), httpConnector()];
   return new Map(connectors.map((connector) => [connector.name, connector]));
 }
 

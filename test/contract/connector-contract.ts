@@ -1,5 +1,12 @@
 import { afterAll, describe, expect, it } from 'vitest';
-import type { Backend, Call, CallContext, Connector, Reply } from '../../activities/connectors/connector.js';
+import type {
+  Backend,
+  Call,
+  CallContext,
+  Capability,
+  Connector,
+  Reply,
+} from '../../activities/connectors/connector.js';
 import { type ErrorCode, MillraceError } from '../../pipelines/errors.js';
 import { STAGE_KINDS, type StageKindName } from '../../pipelines/stages/index.js';
 
@@ -10,16 +17,31 @@ export interface Contract {
   readonly endpoint: string;
   /** An address of the connector's form where nothing listens. */
   readonly deadEndpoint: string;
-  /** For every stage kind that the server can serve: a call and what must come back. */
+  /** For every stage kind that the server can serve: a call and what must come back, at the end and by way of `emit`. */
   readonly calls: Partial<
-    Record<StageKindName, { call: Omit<Call, 'kind'>; check(reply: Reply): void | Promise<void> }>
+    Record<
+      StageKindName,
+      { call: Omit<Call, 'kind'>; check(reply: Reply, chunks: readonly (string | number)[]): void | Promise<void> }
+    >
   >;
+  /**
+   * For the stage kinds of the connector that this server does not have: a call, and the code that refuses it. Given, it
+   * and `calls` together must have every kind of the connector.
+   */
+  readonly refused?: Partial<Record<StageKindName, { call: Omit<Call, 'kind'>; code: ErrorCode }>>;
+  /** For what the connector can do beyond a plain call: a call that needs it, and what must come back. */
+  readonly beyond?: Partial<Record<Capability, { call: Call; check(reply: Reply): void | Promise<void> }>>;
   /** A call that takes the server well over a second. */
   readonly longCall: Call;
   /** A call that the server refuses. */
   readonly badCall: Call;
   /** Makes a context's media; connectors without media get none. */
   readonly audio: CallContext['audio'];
+  readonly bytes?: CallContext['bytes'];
+  /** What a call of a model that does not exist is. Default `MODEL_NOT_FOUND`; null where the protocol names no model. */
+  readonly unknownModel?: ErrorCode | null;
+  /** The calls that the server works on, by its own count. */
+  readonly working?: () => Promise<number>;
 }
 
 /** Far above what a call takes on a loaded machine, far below a test's limit. */
@@ -31,13 +53,30 @@ export function connectorContract({
   endpoint,
   deadEndpoint,
   calls,
+  refused,
+  beyond = {},
   longCall,
   badCall,
   audio,
+  bytes,
+  unknownModel = 'MODEL_NOT_FOUND',
+  working,
 }: Contract): void {
   const backend = connector.connect(endpoint);
   const limit = () => AbortSignal.timeout(LIMIT_MS);
-  const context = (signal = limit()): CallContext => ({ signal, audio, checkpoint: () => undefined });
+  const context = (signal = limit(), emit: CallContext['emit'] = () => undefined): CallContext => ({
+    signal,
+    audio,
+    ...(bytes && { bytes }),
+    checkpoint: () => undefined,
+    emit,
+  });
+  const lacking = Object.entries(refused ?? {}) as [
+    StageKindName,
+    NonNullable<NonNullable<typeof refused>[StageKindName]>,
+  ][];
+  const able = Object.entries(beyond) as [Capability, NonNullable<(typeof beyond)[Capability]>][];
+  const streams = connector.capabilities.has('stream');
   const served = Object.entries(calls) as [StageKindName, NonNullable<(typeof calls)[StageKindName]>][];
   const [[someKind, some] = fail('a contract needs a call')] = served;
 
@@ -46,7 +85,22 @@ export function connectorContract({
   describe(`${connector.name}: capabilities`, () => {
     it('names stage kinds that exist, all of those tried here among them', () => {
       for (const kind of connector.kinds) expect(Object.keys(STAGE_KINDS)).toContain(kind);
-      for (const [kind] of served) expect(connector.kinds).toContain(kind);
+      for (const [kind] of [...served, ...lacking]) expect(connector.kinds).toContain(kind);
+    });
+
+    it.runIf(refused)('has every stage kind of the connector tried here', () => {
+      const tried = [...served, ...lacking].map(([kind]) => kind);
+      expect([...connector.kinds].filter((kind) => !tried.includes(kind))).toEqual([]);
+    });
+
+    it.each(able)('%s: does what it says', async (capability, { call, check }) => {
+      expect(connector.capabilities).toContain(capability);
+      await check(await backend.invoke(call, context()));
+    });
+
+    it.each(lacking)('%s: what this server does not have is refused, not tried again', async (kind, { call, code }) => {
+      await expectCode(backend.invoke({ ...call, kind }, context()), code, endpoint);
+      await expectCode(backend.probe(call.model, kind, limit()), code, endpoint);
     });
 
     it('refuses a stage kind that it does not serve', async () => {
@@ -58,10 +112,17 @@ export function connectorContract({
 
   describe.each(served)(`${connector.name}: %s`, (kind, { call, check }) => {
     it('answers in the form of the stage kind', async () => {
-      const reply = await backend.invoke({ ...call, kind }, context());
+      const chunks: (string | number)[] = [];
+      const emit = (chunk: string | number) => void chunks.push(chunk);
+      const reply = await backend.invoke({ ...call, kind }, context(limit(), emit));
       expect(STAGE_KINDS[kind].output.safeParse(reply.output).error).toBeUndefined();
       expect(JSON.parse(JSON.stringify(reply.output))).toEqual(reply.output);
-      await check(reply);
+      await check(reply, chunks);
+      if (!streams) expect(chunks).toEqual([]);
+      if (streams && kind === 'chat') {
+        expect(chunks.length).toBeGreaterThan(1);
+        expect(chunks.join('')).toBe(reply.output.text);
+      }
     });
 
     it('answers a canary', async () => {
@@ -87,7 +148,9 @@ export function connectorContract({
     it('ends a running call within a second, with the caller’s reason', async () => {
       const controller = new AbortController();
       const reason = new Error('the run was cancelled');
-      const call = backend.invoke(longCall, context(controller.signal));
+      let chunks = 0;
+      const emit = () => void chunks++;
+      const call = backend.invoke(longCall, context(controller.signal, emit));
       let abortedAt = 0;
       setTimeout(() => {
         abortedAt = performance.now();
@@ -95,6 +158,23 @@ export function connectorContract({
       }, 300);
       await expect(call).rejects.toBe(reason);
       expect(abortedAt).toBeGreaterThan(0);
+      expect(performance.now() - abortedAt).toBeLessThan(1_000);
+      const atTheEnd = chunks;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      expect(chunks, 'nothing comes after the end').toBe(atTheEnd);
+    });
+
+    // On a loaded machine the server itself may be late to notice or to tell: the best of three tries counts.
+    it.runIf(working)('frees the server within a second, by its own count', { retry: 2 }, async () => {
+      const count = working ?? (() => fail('runs only where the server counts'));
+      const before = await count();
+      const controller = new AbortController();
+      const call = backend.invoke(longCall, context(controller.signal)).catch(() => undefined);
+      await expect.poll(count, { timeout: 10_000, interval: 20 }).toBe(before + 1);
+      controller.abort(new Error('the run was cancelled'));
+      const abortedAt = performance.now();
+      await call;
+      await expect.poll(count, { timeout: 10_000, interval: 20 }).toBe(before);
       expect(performance.now() - abortedAt).toBeLessThan(1_000);
     });
 
@@ -104,10 +184,11 @@ export function connectorContract({
   });
 
   describe(`${connector.name}: errors`, () => {
-    it('an unknown model is MODEL_NOT_FOUND', async () => {
+    it.runIf(unknownModel !== null)(`an unknown model is ${unknownModel}`, async () => {
+      const code = unknownModel ?? fail('runs only where models have names');
       const call = { ...some.call, kind: someKind, model: 'no-such-model' };
-      await expectCode(backend.invoke(call, context()), 'MODEL_NOT_FOUND', endpoint);
-      await expectCode(backend.probe('no-such-model', someKind, limit()), 'MODEL_NOT_FOUND', endpoint);
+      await expectCode(backend.invoke(call, context()), code, endpoint);
+      await expectCode(backend.probe('no-such-model', someKind, limit()), code, endpoint);
     });
 
     it('a call that the server refuses is BACKEND_REJECTED', async () => {
@@ -149,5 +230,10 @@ export const noAudio: CallContext['audio'] = {
 };
 
 /** A backend's reply to one call, for tests beside the shared ones. */
-export const invoke = (backend: Backend, call: Call, audio = noAudio): Promise<Reply> =>
-  backend.invoke(call, { signal: AbortSignal.timeout(LIMIT_MS), audio, checkpoint: () => undefined });
+export const invoke = (
+  backend: Backend,
+  call: Call,
+  audio = noAudio,
+  emit: CallContext['emit'] = () => undefined,
+): Promise<Reply> =>
+  backend.invoke(call, { signal: AbortSignal.timeout(LIMIT_MS), audio, checkpoint: () => undefined, emit });

@@ -51,8 +51,9 @@ connectorContract({
   calls: {
     transcribe: {
       call: { model: 'whisper', with: {}, input: { audio: { ...spoken } } },
-      check({ output, usage }) {
+      check({ output, usage }, chunks) {
         expect(output.text).toBe(SENTENCE);
+        expect(chunks).toEqual([SENTENCE]);
         expect(usage?.audioSeconds).toBeGreaterThan(1);
       },
     },
@@ -66,14 +67,58 @@ connectorContract({
     },
     synthesize: {
       call: { model: 'tts', with: {}, input: { text: SENTENCE } },
-      check({ output, usage }) {
+      check({ output, usage }, chunks) {
         const { samples, sampleRate } = stored.get(artifactOf(output).uri) ?? { samples: [], sampleRate: 0 };
         expect(sampleRate).toBe(24_000);
         expect(Math.max(...samples)).toBeGreaterThan(3_000);
         expect(usage?.audioSeconds).toBeCloseTo(samples.length / 24_000);
+        expect(chunks).toEqual([samples.length]);
+      },
+    },
+    classify: {
+      call: { model: 'moderation', with: { labels: ['safe', 'unsafe'] }, input: { text: 'I will kill you tonight.' } },
+      check({ output }) {
+        expect(output.label).toBe('unsafe');
+        const { safe = 0, unsafe = 0 } = output.scores as Record<string, number>;
+        expect(safe + unsafe).toBeCloseTo(1, 5);
+        expect(output.score).toBe(unsafe);
+      },
+    },
+    rerank: {
+      call: {
+        model: 'rerank',
+        with: { top: 2 },
+        input: {
+          query: 'Does the hotel allow dogs?',
+          passages: [
+            { id: 'walks', text: 'A young dog should not run beside a bicycle.' },
+            { id: 'bread', text: 'Heat the oven to 230 degrees.' },
+            { id: 'pets', text: 'Check-in is from three. Pets are welcome for a fee of fifteen euros a night.' },
+          ],
+        },
+      },
+      check({ output }) {
+        const [first, second] = output.passages as { id: string; score: number }[];
+        expect(first?.id).toBe('pets');
+        expect(second?.id).toBe('walks');
+        expect(first?.score).toBeGreaterThan(second?.score ?? 1);
+      },
+    },
+    infer: {
+      call: {
+        model: 'echo',
+        with: {
+          inputs: { TEXT: { dtype: 'BYTES', shape: [-1, 1] } },
+          outputs: { OUT: { dtype: 'BYTES', shape: [-1, 1] } },
+        },
+        input: { TEXT: { dtype: 'BYTES', shape: [2, 1], data: ['Grüße', ''] } },
+      },
+      check({ output }) {
+        expect(output).toEqual({ OUT: { dtype: 'BYTES', shape: [2, 1], data: ['Grüße', ''] } });
       },
     },
   },
+  refused: {},
   longCall: { kind: 'synthesize', model: 'tts', with: {}, input: { text: long } },
   badCall: { kind: 'embed', model: 'whisper', with: {}, input: { text: 'whisper takes AUDIO' } },
 });
@@ -85,7 +130,7 @@ describe('triton: what only its models show', () => {
     const client = new TritonClient(endpoint);
     const successes = async () => {
       const [statistics] = await client.statistics('minilm', limit());
-      return statistics?.inference_stats?.success?.count ?? 0;
+      return statistics?.succeeded ?? 0;
     };
     const before = await successes();
     await invoke(backend, { kind: 'embed', model: 'minilm', with: {}, input: { text: 'once' } });
@@ -133,7 +178,12 @@ describe('triton: what only its models show', () => {
     const input = { audio: { ...(await speak(text)) } };
     const checkpoints: { sample: number; text: string }[] = [];
     const call = { kind: 'transcribe' as const, model: 'whisper', with: {}, input };
-    const context = { signal: limit(), audio, checkpoint: (progress: unknown) => checkpoints.push(progress as never) };
+    const context = {
+      signal: limit(),
+      audio,
+      emit: () => undefined,
+      checkpoint: (progress: unknown) => checkpoints.push(progress as never),
+    };
     const whole = await backend.invoke(call, context);
     const heard = words(whole.output.text as string);
     expect(words(text).filter((word) => !heard.includes(word)).length).toBeLessThan(5);

@@ -8,7 +8,7 @@ export function openEmbedder(): Embedder & { close(): void } {
   const noAudio = () => {
     throw new Error('an embedding has no audio');
   };
-  const context = { audio: { read: noAudio, write: noAudio }, checkpoint: () => undefined };
+  const context = { audio: { read: noAudio, write: noAudio }, checkpoint: () => undefined, emit: () => undefined };
   return {
     fingerprint: (signal) => triton.fingerprint('minilm', signal),
     async embed(text, signal) {

@@ -7,7 +7,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { Pipeline } from '../../pipelines/index.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { RunResult, StageRecord } from '../../pipelines/plan/index.js';
-import { place } from '../../placement/place.js';
+import { type PoolDescription, place } from '../../placement/place.js';
 
 /** Where the embedded stack of the tests put a server. */
 export function address(
@@ -22,12 +22,21 @@ export function address(
 export const connect = async (): Promise<Client> =>
   new Client({ connection: await Connection.connect({ address: address('TEMPORAL_ADDRESS') }) });
 
-const CONNECTORS: Readonly<Record<string, string>> = {
-  whisper: 'triton',
-  minilm: 'triton',
-  tts: 'triton',
-  assistant: 'openai',
+const POOLS: Readonly<Record<string, readonly [connector: string, kind: string]>> = {
+  whisper: ['triton', 'transcribe'],
+  minilm: ['triton', 'embed'],
+  tts: ['triton', 'synthesize'],
+  moderation: ['triton', 'classify'],
+  rerank: ['triton', 'rerank'],
+  assistant: ['openai', 'chat'],
 };
+
+/** The pools of the embedded stack. */
+export function poolOf(model: string): PoolDescription | undefined {
+  const [connector, kind] = POOLS[model] ?? [];
+  if (connector === undefined || kind === undefined) return undefined;
+  return { connector, kind, devices: ['cpu0'], capabilities: new Set(['stream', 'tools', 'structured-output']) };
+}
 
 /** Starts a run as the gateway does, on a task queue of the test's own. */
 export async function start(
@@ -37,7 +46,7 @@ export async function start(
   queue: string,
   tenant = 'default',
 ) {
-  const placement = place(plan, (model) => ({ connector: CONNECTORS[model] ?? model, devices: ['cpu0'] }), queue);
+  const placement = place(plan, poolOf, queue);
   return client.workflow.start(name, {
     taskQueue: queue,
     workflowId: `${name}-${randomUUID()}`,

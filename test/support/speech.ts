@@ -13,7 +13,12 @@ export async function openSpeech(tenant = 'default') {
   const store = await openFileStore(artifactsFolder(testSettings()));
   const audio = createAudioPort(store, tenant);
   const triton = tritonConnector().connect(address('TRITON_URL'));
-  const context = () => ({ audio, signal: AbortSignal.timeout(LIMIT_MS), checkpoint: () => undefined });
+  const context = () => ({
+    audio,
+    signal: AbortSignal.timeout(LIMIT_MS),
+    checkpoint: () => undefined,
+    emit: () => undefined,
+  });
   return {
     store,
     audio,

@@ -1,6 +1,8 @@
 import { testSettings } from './settings.js';
 
-const base = () => `http://127.0.0.1:${testSettings().MILLRACE_TRITON_HTTP_PORT}/v2/models`;
+/** Base URL of the tests' Triton over HTTP. */
+export const tritonHttp = (): string => `http://127.0.0.1:${testSettings().MILLRACE_TRITON_HTTP_PORT}`;
+const base = () => `${tritonHttp()}/v2/models`;
 
 /** What Triton says of a model, which is not whether it works. */
 export const modelReady = async (model: string): Promise<boolean> => (await fetch(`${base()}/${model}/ready`)).ok;

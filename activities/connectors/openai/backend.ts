@@ -2,23 +2,11 @@ import { OpenAI } from 'openai';
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { StageKindName } from '../../../pipelines/stages/index.js';
 import type { Backend, Call, CallContext, Classify, Reply } from '../connector.js';
-import { chat } from './chat.js';
 import { classifier } from './classify.js';
-import { embed } from './embed.js';
+import { uniformErrors } from './error-bodies.js';
+import type { ServedKind } from './kind.js';
+import { KINDS } from './kinds.js';
 import { fingerprint, requireModel } from './models.js';
-
-type Invoke = (client: OpenAI, call: Call, signal: AbortSignal) => Promise<Reply>;
-
-export const KINDS: ReadonlyMap<StageKindName, Invoke> = new Map([
-  ['chat', chat],
-  ['embed', embed],
-]);
-
-/** Canary inputs: the shortest prompt, one token of reply. */
-const CANARY = {
-  with: { maxTokens: 1, temperature: 0 },
-  input: { prompt: 'ok', text: 'ok' },
-};
 
 /** The longest time that a timer can hold: the client insists on a limit, but the caller's signal is the only one. */
 const NO_TIMEOUT_MS = 2 ** 31 - 1;
@@ -45,6 +33,7 @@ export class OpenAiBackend implements Backend {
       maxRetries: 0,
       timeout: NO_TIMEOUT_MS,
       logLevel: 'off',
+      fetch: uniformErrors,
       // What is not given is read from the environment.
       adminAPIKey: null,
       organization: null,
@@ -53,26 +42,18 @@ export class OpenAiBackend implements Backend {
     });
   }
 
-  invoke(call: Call, { signal }: Pick<CallContext, 'signal'>): Promise<Reply> {
-    return this.#mapped(call.model, signal, async () => {
-      const invoke = KINDS.get(call.kind);
-      if (!invoke) {
-        const known = [...KINDS.keys()].join(', ');
-        throw new MillraceError(
-          'BACKEND_REJECTED',
-          `openai does not serve the stage kind "${call.kind}" (it serves: ${known})`,
-        );
-      }
-      if (!this.#present.has(call.model)) {
-        await requireModel(this.#client, call.model, signal);
-        this.#present.add(call.model);
-      }
-      return invoke(this.#client, call, signal);
+  invoke(call: Call, context: CallContext): Promise<Reply> {
+    return this.#mapped(call.model, context.signal, async () => {
+      const served = await this.#ready(call.kind, call.model, context.signal);
+      return served.invoke(call, { ...context, client: this.#client });
     });
   }
 
-  async probe(model: string, kind: StageKindName, signal: AbortSignal): Promise<void> {
-    await this.invoke({ kind, model, ...CANARY }, { signal });
+  probe(model: string, kind: StageKindName, signal: AbortSignal): Promise<void> {
+    return this.#mapped(model, signal, async () => {
+      const served = await this.#ready(kind, model, signal);
+      await served.probe(model, this.#client, signal);
+    });
   }
 
   fingerprint(model: string, signal: AbortSignal): Promise<string> {
@@ -81,6 +62,22 @@ export class OpenAiBackend implements Backend {
 
   /** Nothing to close: connections belong to Node's fetch and end when idle. */
   close(): void {}
+
+  async #ready(kind: StageKindName, model: string, signal: AbortSignal): Promise<ServedKind> {
+    const served = KINDS.get(kind);
+    if (!served) {
+      const known = [...KINDS.keys()].join(', ');
+      throw new MillraceError(
+        'BACKEND_REJECTED',
+        `openai does not serve the stage kind "${kind}" (it serves: ${known})`,
+      );
+    }
+    if (!this.#present.has(model)) {
+      await requireModel(this.#client, model, signal);
+      this.#present.add(model);
+    }
+    return served;
+  }
 
   async #mapped<T>(model: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     try {

@@ -1,43 +1,97 @@
 import type { OpenAI } from 'openai';
 import { MillraceError } from '../../../pipelines/errors.js';
-import type { Call, Reply } from '../connector.js';
+import type { JsonObject } from '../../../pipelines/json.js';
+import { type Completion, complete, type Question, tokenLimit } from './completion.js';
+import type { ServedKind } from './kind.js';
+import { messagesOf } from './messages.js';
+import { boundTo, closed, readStructured } from './structured.js';
+import { readToolCalls, toolCallsInText } from './tool-calls.js';
 
-/** `POST /v1/chat/completions`, not streamed: one system and one user message to one reply. */
-export async function chat(client: OpenAI, call: Call, signal: AbortSignal): Promise<Reply> {
-  const { system, maxTokens, temperature } = call.with;
-  const completion = await client.chat.completions.create(
-    {
-      model: call.model,
-      messages: [
-        ...(typeof system === 'string' ? [{ role: 'system' as const, content: system }] : []),
-        { role: 'user', content: call.input.prompt as string },
-      ],
-      // The older name of `max_completion_tokens`: the one that every compatible server knows.
-      ...(typeof maxTokens === 'number' && { max_tokens: maxTokens }),
-      ...(typeof temperature === 'number' && { temperature }),
-    },
-    { signal },
-  );
-  return { output: { text: textOf(completion) }, usage: usageOf(completion.usage) };
+/** Options of `chat`, as the plan holds them. */
+interface ChatWith {
+  readonly system?: string;
+  readonly maxTokens?: number;
+  readonly temperature?: number;
+  readonly stop?: readonly string[];
+  readonly schema?: JsonObject;
+  readonly tools?: readonly { readonly name: string; readonly description: string; readonly schema: JsonObject }[];
 }
 
-/** Not every server fills the fields that OpenAI's types promise. */
-type Loose<T> = { readonly [K in keyof T]?: T[K] | null };
+/** One turn of an LLM by `POST /v1/chat/completions`. */
+export const chat: ServedKind = {
+  async invoke({ model, with: options, input }, context) {
+    const wanted: ChatWith = options;
+    const question: Question = {
+      model,
+      messages: await messagesOf(wanted.system, input, context),
+      ...parametersOf(wanted, context.client),
+    };
+    const completion = await complete(context.client, question, context);
+    return { output: outputOf(completion, wanted), usage: completion.usage };
+  },
+  /** The shortest prompt, one token of reply; of a model that thinks first it is none of the answer's. */
+  async probe(model, client, signal) {
+    const messages = [{ role: 'user' as const, content: 'ok' }];
+    await complete(client, { model, messages, ...tokenLimit(client, 1) }, { signal, emit: () => undefined });
+  },
+};
 
-function textOf({ choices }: Loose<OpenAI.ChatCompletion>): string {
-  const choice: Loose<OpenAI.ChatCompletion.Choice> | undefined = choices?.[0];
-  const message: Loose<OpenAI.ChatCompletionMessage> | undefined = choice?.message ?? undefined;
-  if (message?.refusal) throw new MillraceError('BACKEND_REJECTED', `the model refuses: ${message.refusal}`);
-  if (typeof message?.content === 'string') return message.content;
-  throw new MillraceError(
-    'INVALID_OUTPUT',
-    choice
-      ? `the completion has no text (finish_reason ${choice.finish_reason ?? 'missing'})`
-      : 'the completion has no choice',
-  );
+function parametersOf({ maxTokens, temperature, stop, schema, tools }: ChatWith, client: OpenAI) {
+  return {
+    ...(maxTokens !== undefined && tokenLimit(client, maxTokens)),
+    ...(temperature !== undefined && { temperature }),
+    ...(stop !== undefined && { stop: [...stop] }),
+    ...(schema !== undefined && boundTo(schema)),
+    // Some servers refuse an empty list.
+    ...(tools !== undefined && tools.length > 0 && { tools: tools.map(toolOf) }),
+  };
 }
 
-const usageOf = (usage: OpenAI.CompletionUsage | undefined) => ({
-  ...(typeof usage?.prompt_tokens === 'number' && { inputTokens: usage.prompt_tokens }),
-  ...(typeof usage?.completion_tokens === 'number' && { outputTokens: usage.completion_tokens }),
+/** `strict` is what binds the arguments to the schema on vLLM, not `tool_choice`. */
+const toolOf = ({ name, description, schema }: NonNullable<ChatWith['tools']>[number]) => ({
+  type: 'function' as const,
+  function: { name, description, strict: true, parameters: closed(schema) as Record<string, unknown> },
 });
+
+/** The stage's output. Throws for a reply that is none. */
+export function outputOf(completion: Completion, { schema, tools = [] }: ChatWith): JsonObject {
+  const { text, finish, refusal } = completion;
+  refuse(completion);
+  const offered = new Set(tools.map(({ name }) => name));
+  // Whatever `finish_reason` says: some servers say "stop" beside a call, and some "tool_calls" beside none.
+  if (completion.toolCalls.length > 0) {
+    return { text, finish: 'tools', toolCalls: readToolCalls(completion.toolCalls, offered, finish) };
+  }
+  const inText = offered.size > 0 ? toolCallsInText(text, offered) : undefined;
+  if (inText) return { text: '', finish: 'tools', toolCalls: inText };
+  if (refusal) throw new MillraceError('BACKEND_REJECTED', `the model refuses: ${refusal}`);
+  const end = {
+    text,
+    finish: finish === 'length' ? 'length' : 'stop',
+    ...(offered.size > 0 && { toolCalls: [] }),
+  };
+  return schema ? { ...end, data: readStructured(text, schema, finish) } : end;
+}
+
+/** Endings that are no reply. */
+function refuse({ finish, text, toolCalls, reasoned }: Completion): void {
+  const nothing = text === '' && toolCalls.length === 0;
+  switch (finish) {
+    case 'content_filter':
+      throw new MillraceError('BACKEND_REJECTED', 'the server’s content filter withholds the reply');
+    case 'abort': // vLLM, when it stops in the middle
+    case 'error': // OpenRouter, when the server behind it fails
+      throw new MillraceError('BACKEND_UNAVAILABLE', `the server gave the reply up (finish_reason ${finish})`);
+    case 'tool_calls':
+      if (nothing) throw new MillraceError('INVALID_OUTPUT', 'the reply has neither text nor tool calls');
+      return;
+    case 'length':
+      if (!nothing) return;
+      throw new MillraceError(
+        'INVALID_OUTPUT',
+        reasoned
+          ? 'the reply has no text: all of its tokens went into reasoning; allow more'
+          : 'the reply has no text within its most tokens',
+      );
+  }
+}

@@ -2,7 +2,7 @@ import { APIConnectionError, APIConnectionTimeoutError, APIError, APIUserAbortEr
 import { type ErrorCode, type ErrorDetails, MillraceError, messageOf } from '../../../pipelines/errors.js';
 import { atEndpoint } from '../at-endpoint.js';
 import type { Classify } from '../connector.js';
-import { retryAfterMs } from './retry-after.js';
+import { retryAfterMs } from '../retry-after.js';
 
 /**
  * What a failed call of an OpenAI-compatible server means. The bodies differ from server to server, so the HTTP status
@@ -24,15 +24,39 @@ function codeOf(error: unknown, text: string): ErrorCode {
   if (error instanceof APIConnectionTimeoutError) return 'BACKEND_TIMEOUT';
   if (error instanceof APIUserAbortError) return 'BACKEND_ERROR';
   if (error instanceof APIConnectionError) return /TIMEOUT/.test(text) ? 'BACKEND_TIMEOUT' : 'BACKEND_UNAVAILABLE';
-  if (error instanceof APIError && typeof error.status === 'number') return codeOfStatus(error.status, error, text);
+  if (error instanceof APIError) {
+    const status = error.status ?? statusIn(error);
+    return status === undefined ? codeOfType(error, text) : codeOfStatus(status, error, text);
+  }
   // Raised while the body was read: fetch's TypeError when the connection breaks, JSON.parse's when it is no JSON.
   if (error instanceof SyntaxError) return 'INVALID_OUTPUT';
-  if (error instanceof TypeError && /terminated|fetch failed/.test(error.message)) return 'BACKEND_UNAVAILABLE';
+  if (error instanceof TypeError && /terminated|fetch failed/.test(error.message)) {
+    return /TIMEOUT/.test(text) ? 'BACKEND_TIMEOUT' : 'BACKEND_UNAVAILABLE';
+  }
   return 'INTERNAL';
 }
 
+/** An error in the middle of a stream has no status: it came with 200. vLLM and llama.cpp say in `code` what it would be. */
+function statusIn({ code }: APIError): number | undefined {
+  const status = Number(code ?? Number.NaN);
+  return status >= 400 && status < 600 ? status : undefined;
+}
+
+/** OpenAI and Ollama tell the type at best. */
+function codeOfType(error: APIError, text: string): ErrorCode {
+  const type = `${error.type ?? ''} ${error.code ?? ''}`;
+  if (/insufficient_quota|invalid_request|BadRequest/i.test(type)) return 'BACKEND_REJECTED';
+  return /rate_limit|overloaded/i.test(type) || SHEDS_LOAD.test(text) ? 'BACKEND_OVERLOADED' : 'BACKEND_ERROR';
+}
+
+const SHEDS_LOAD = /overload|capacity|busy|too many|rate limit/i;
+/** vLLM, llama.cpp and OpenAI say it with 404; DeepSeek and LiteLLM with 400. */
+const NO_SUCH_MODEL = /model\b.*\b(not exist|not found)|invalid model name/i;
+
 function codeOfStatus(status: number, error: APIError, text: string): ErrorCode {
   switch (status) {
+    case 400:
+      return error.code === 'model_not_found' || NO_SUCH_MODEL.test(text) ? 'MODEL_NOT_FOUND' : 'BACKEND_REJECTED';
     case 401:
     case 403:
       return 'BACKEND_UNAUTHORIZED';
@@ -45,13 +69,16 @@ function codeOfStatus(status: number, error: APIError, text: string): ErrorCode 
     case 429:
       // An account without credit is no rate limit: waiting does not help.
       return error.code === 'insufficient_quota' ? 'BACKEND_REJECTED' : 'BACKEND_OVERLOADED';
+    case 500:
+      // llama.cpp, asked to look at an image by a model that cannot see: no server error, whatever the status says.
+      return /not supported|does not support/i.test(text) ? 'BACKEND_REJECTED' : 'BACKEND_ERROR';
     case 501:
       return 'BACKEND_REJECTED';
     case 502:
       return 'BACKEND_UNAVAILABLE';
     case 503:
       // "Loading model" (llama.cpp), or a proxy without a server behind it; else a server that sheds load.
-      return /overload|capacity|busy|too many|rate/i.test(text) ? 'BACKEND_OVERLOADED' : 'BACKEND_UNAVAILABLE';
+      return SHEDS_LOAD.test(text) ? 'BACKEND_OVERLOADED' : 'BACKEND_UNAVAILABLE';
     case 529:
       return 'BACKEND_OVERLOADED';
     default:

@@ -4,7 +4,8 @@ import type { Backend, Call, CallContext, Reply } from '../connector.js';
 import { classify } from './classify.js';
 import { TritonClient } from './client.js';
 import { heal } from './heal.js';
-import { MODEL_KINDS, type ModelKind } from './kinds.js';
+import { MODEL_KINDS } from './kinds.js';
+import type { ModelKind } from './model-kind.js';
 
 /** One Triton server. */
 export class TritonBackend implements Backend {
@@ -23,7 +24,7 @@ export class TritonBackend implements Backend {
   }
 
   async probe(model: string, kind: StageKindName, signal: AbortSignal): Promise<void> {
-    await this.#mapped(model, signal, () => this.#client.infer(model, modelKind(kind).canary(), signal));
+    await this.#mapped(model, signal, async () => modelKind(kind).probe(model, this.#client, signal));
   }
 
   heal(model: string, signal: AbortSignal): Promise<void> {

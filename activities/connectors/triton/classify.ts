@@ -14,6 +14,26 @@ export const classify: Classify = (error, { endpoint, model }) => {
   return new MillraceError(codeOf(code, text), `${model} at ${endpoint}: ${text}`, { endpoint }, { cause: error });
 };
 
+/**
+ * An error in the middle of a stream has only a text: the header `triton_grpc_error`, which would give it a code, lets
+ * Triton 2.51 crash when the model sends anything afterwards. The code is the one that a plain call fails with for the same
+ * reason; what a model says in its own words is UNKNOWN, as an exception in it is.
+ */
+export function streamError(text: string): Error & { code: status; details: string } {
+  const [, code = status.UNKNOWN] = STREAM_TEXTS.find(([pattern]) => pattern.test(text)) ?? [];
+  return Object.assign(new Error(text), { code, details: text });
+}
+
+const STREAM_TEXTS: readonly (readonly [RegExp, status])[] = [
+  [/not healthy/i, status.INTERNAL],
+  [/maximum queue size|request timeout expired|unknown model|not ready|unload/i, status.UNAVAILABLE],
+  // The server's own checks of a request, before the model sees it.
+  [
+    /(inference|unexpected|missing|duplicate).* (input|output|shape|datatype)|expected \d+ inputs/i,
+    status.INVALID_ARGUMENT,
+  ],
+];
+
 function codeOf(code: unknown, text: string): ErrorCode {
   if (typeof code !== 'number') return 'INTERNAL'; // not gRPC's: a bug of ours
   switch (code) {

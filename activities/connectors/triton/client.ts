@@ -1,8 +1,20 @@
 import { createHash } from 'node:crypto';
-import { type ChannelOptions, Client, credentials } from '@grpc/grpc-js';
+import { type ChannelOptions, Client, credentials, status } from '@grpc/grpc-js';
 import { canonicalJson } from '../../../pipelines/json.js';
 import { isLoopback } from '../../loopback.js';
-import { inferenceService, type Methods, type ModelConfig, type ModelIndex, type ModelStatistics } from './protocol.js';
+import { streamError } from './classify.js';
+import { tensorsOf } from './contents.js';
+import type {
+  InferRequest,
+  Methods,
+  ModelConfig,
+  ModelIndex,
+  Parameters,
+  StreamResponse,
+  TensorHeader,
+} from './messages.js';
+import { inferenceService } from './protocol.js';
+import { type ModelStatistics, statisticsOf } from './statistics.js';
 import type { Tensor } from './tensors.js';
 
 const MEBIBYTE = 1024 * 1024;
@@ -24,9 +36,34 @@ const CHANNEL: ChannelOptions = {
   'grpc.keepalive_timeout_ms': 10_000,
 };
 
+/** The outputs of one response by name. `raw` of each is its bytes, still to be read. */
+export type Outputs = ReadonlyMap<string, Tensor>;
+
+export interface InferOptions {
+  /** The outputs wanted. Default: all. */
+  readonly outputs?: readonly string[];
+  /** Request parameters, e.g. `sequence_id`. */
+  readonly parameters?: Parameters;
+}
+
+/** How a model takes requests. */
+export interface Traits {
+  /** A request has any number of responses, on a stream. */
+  readonly decoupled: boolean;
+  /** Requests belong to sequences and carry a `sequence_id`. */
+  readonly sequential: boolean;
+}
+
+/** The files of a model, by path in its folder (`1/model.py`), and its `ModelConfig` as protobuf's JSON. */
+export interface ModelFiles {
+  readonly config: string;
+  readonly files: Readonly<Record<string, Buffer>>;
+}
+
 /** A gRPC client of one Triton endpoint. Errors are grpc-js's `ServiceError`, or the reason of the signal that aborted. */
 export class TritonClient {
   readonly #client: Client;
+  readonly #traits = new Map<string, Traits>();
 
   /** `address`: `host:port`, or `grpcs://host:port` for TLS with the system's certificate authorities. */
   constructor(address: string) {
@@ -38,24 +75,56 @@ export class TritonClient {
     );
   }
 
-  /** Runs a model once. `raw` of every output is its bytes, still to be read. */
-  async infer(model: string, inputs: readonly Tensor[], signal: AbortSignal): Promise<ReadonlyMap<string, Tensor>> {
-    const { outputs, raw_output_contents } = await this.#call(
-      'ModelInfer',
-      {
-        model_name: model,
-        inputs: inputs.map(({ name, datatype, shape }) => ({ name, datatype, shape })),
-        raw_input_contents: inputs.map(({ raw }) => raw),
-      },
-      signal,
-    );
-    return new Map(
-      outputs.map((header, i) => [header.name, { ...header, raw: raw_output_contents[i] ?? Buffer.alloc(0) }]),
-    );
+  /** Runs a model that has one response. */
+  async infer(
+    model: string,
+    inputs: readonly Tensor[],
+    signal: AbortSignal,
+    options: InferOptions = {},
+  ): Promise<Outputs> {
+    return tensorsOf(await this.#call('ModelInfer', requestOf(model, inputs, options), signal));
   }
 
+  /**
+   * Runs any model: its responses as they come, one unless it is decoupled. Leaving the loop early cancels the rest. The
+   * server is asked once what a model is; after a failure it is asked again, for the model may be another one now.
+   */
+  async *responses(
+    model: string,
+    inputs: readonly Tensor[],
+    signal: AbortSignal,
+    options: InferOptions = {},
+  ): AsyncGenerator<Outputs, void> {
+    try {
+      if ((await this.traits(model, signal)).decoupled) yield* this.#stream(requestOf(model, inputs, options), signal);
+      else yield await this.infer(model, inputs, signal, options);
+    } catch (error) {
+      this.#traits.delete(model);
+      throw error;
+    }
+  }
+
+  /** Undefined where the server does not have this extension of Triton's; MLServer does not. */
   async config(model: string, signal: AbortSignal): Promise<ModelConfig | undefined> {
-    return (await this.#call('ModelConfig', { name: model }, signal)).config ?? undefined;
+    try {
+      return (await this.#call('ModelConfig', { name: model }, signal)).config ?? undefined;
+    } catch (error) {
+      if ((error as { code?: unknown }).code === status.UNIMPLEMENTED) return undefined;
+      throw error;
+    }
+  }
+
+  /** Asked of the server once. Where it does not tell, models are plain. */
+  async traits(model: string, signal: AbortSignal): Promise<Traits> {
+    const known = this.#traits.get(model);
+    if (known) return known;
+    const config = await this.config(model, signal);
+    const traits = {
+      decoupled: config?.model_transaction_policy?.decoupled ?? false,
+      sequential: Boolean(config?.sequence_batching),
+    };
+    this.#traits.set(model, traits);
+    return traits;
   }
 
   /**
@@ -76,9 +145,19 @@ export class TritonClient {
     return (await this.#call('RepositoryIndex', {}, signal)).models;
   }
 
-  /** Returns when the model is loaded. Needs `--model-control-mode=explicit`. */
-  async load(model: string, signal: AbortSignal): Promise<void> {
-    await this.#call('RepositoryModelLoad', { model_name: model }, signal);
+  /** Inputs of a model as it describes them: a batch dimension comes first where it has one, -1 is any size. */
+  async inputs(model: string, signal: AbortSignal): Promise<readonly TensorHeader[]> {
+    const { inputs } = await this.#call('ModelMetadata', { name: model }, signal);
+    return inputs.map(({ name, datatype, shape }) => ({ name, datatype, shape: shape.map(Number) }));
+  }
+
+  /**
+   * Returns when the model is loaded, from the repository or from the files given. Needs `--model-control-mode=explicit`.
+   */
+  async load(model: string, signal: AbortSignal, from?: ModelFiles): Promise<void> {
+    const files = Object.entries(from?.files ?? {}).map(([name, bytes]) => [`file:${name}`, { bytes_param: bytes }]);
+    const parameters = from && { config: { string_param: from.config }, ...Object.fromEntries(files) };
+    await this.#call('RepositoryModelLoad', { model_name: model, ...(parameters && { parameters }) }, signal);
   }
 
   /** Returns when unloading has begun: calls in flight end first. Needs `--model-control-mode=explicit`. */
@@ -86,12 +165,41 @@ export class TritonClient {
     await this.#call('RepositoryModelUnload', { model_name: model }, signal);
   }
 
+  /** What each loaded version has done. A call counts a moment after it was answered. */
   async statistics(model: string, signal: AbortSignal): Promise<readonly ModelStatistics[]> {
-    return (await this.#call('ModelStatistics', { name: model }, signal)).model_stats;
+    return (await this.#call('ModelStatistics', { name: model }, signal)).model_stats.map(statisticsOf);
   }
 
   close(): void {
     this.#client.close();
+  }
+
+  /** One request on a stream of its own, so that cancelling the stream cancels this request and no other. */
+  async *#stream(request: InferRequest, signal: AbortSignal): AsyncGenerator<Outputs, void> {
+    signal.throwIfAborted();
+    const { path, requestSerialize, responseDeserialize } = methodOf('ModelStreamInfer');
+    const call = this.#client.makeBidiStreamRequest<object, StreamResponse>(
+      path,
+      requestSerialize,
+      responseDeserialize as (bytes: Buffer) => StreamResponse,
+    );
+    const cancel = () => call.cancel();
+    signal.addEventListener('abort', cancel, { once: true });
+    // A cancelled call reports its end when nobody reads it any more.
+    call.on('error', () => undefined);
+    try {
+      // The end is announced: by a response that is empty unless the model's last one is it.
+      const parameters = { ...request.parameters, triton_enable_empty_final_response: { bool_param: true } };
+      call.write({ ...request, parameters });
+      for await (const { error_message, infer_response: response } of call as AsyncIterable<StreamResponse>) {
+        if (error_message !== '' || !response) throw streamError(error_message);
+        if (response.outputs.length > 0) yield tensorsOf(response);
+        if (response.parameters.triton_final_response?.bool_param) call.end();
+      }
+    } finally {
+      signal.removeEventListener('abort', cancel);
+      call.cancel();
+    }
   }
 
   /** The only deadline of a call is the signal's abort, which cancels it at the server. */
@@ -100,9 +208,7 @@ export class TritonClient {
     request: Methods[M]['request'],
     signal: AbortSignal,
   ): Promise<Methods[M]['response']> {
-    const { path, requestSerialize, responseDeserialize } = inferenceService[
-      method
-    ] as (typeof inferenceService)[string];
+    const { path, requestSerialize, responseDeserialize } = methodOf(method);
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
       const cancel = () => {
@@ -124,3 +230,18 @@ export class TritonClient {
     });
   }
 }
+
+const methodOf = (name: keyof Methods | 'ModelStreamInfer') =>
+  inferenceService[name] as (typeof inferenceService)[string];
+
+const requestOf = (
+  model: string,
+  inputs: readonly Tensor[],
+  { outputs = [], parameters = {} }: InferOptions,
+): InferRequest => ({
+  model_name: model,
+  parameters,
+  inputs: inputs.map(({ name, datatype, shape }) => ({ name, datatype, shape })),
+  outputs: outputs.map((name) => ({ name })),
+  raw_input_contents: inputs.map(({ raw }) => raw),
+});

@@ -1,5 +1,5 @@
 import { unitVector } from '../unit-vector.js';
-import type { ModelKind } from './kinds.js';
+import { type ModelKind, probeWith } from './model-kind.js';
 import { outputOf } from './outputs.js';
 import { readFp32, textTensor } from './tensors.js';
 
@@ -14,5 +14,5 @@ export const embed: ModelKind = {
     const outputs = await client.infer(model, [textTensor('TEXT', [1, 1], input.text as string)], signal);
     return { output: { embedding: unitVector(readFp32(outputOf(outputs, 'EMBEDDING'))) } };
   },
-  canary: () => [textTensor('TEXT', [1, 1], 'ok')],
+  probe: probeWith(() => [textTensor('TEXT', [1, 1], 'ok')]),
 };

@@ -6,10 +6,12 @@ export { TritonClient } from './client.js';
 
 /**
  * NVIDIA Triton and other servers of the KServe v2 gRPC protocol. An endpoint is `host:port`, or `grpcs://host:port` for
- * TLS. Tensor names and shapes are those of the file of each stage kind; models have a batch dimension.
+ * TLS. Tensor names and shapes are those of the file of each stage kind; models have a batch dimension. An `infer` stage
+ * states its own.
  */
 export const tritonConnector = (): Connector => ({
   name: 'triton',
   kinds: new Set(MODEL_KINDS.keys()),
+  capabilities: new Set(['stream']),
   connect: (endpoint) => new TritonBackend(endpoint),
 });

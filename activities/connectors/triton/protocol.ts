@@ -16,11 +16,10 @@ const many = (type: string, id: number) => ({ rule: 'repeated', type, id });
 const map = (type: string, id: number) => ({ keyType: 'string', type, id });
 const message = (fields: Record<string, ReturnType<typeof one | typeof many | typeof map>>) => ({ fields });
 const unary = (request: string, response: string) => ({ requestType: request, responseType: response, comment: '' });
-
-const tensor = message({
-  name: one('string', 1),
-  datatype: one('string', 2),
-  shape: many('int64', 3),
+const stream = (request: string, response: string) => ({
+  ...unary(request, response),
+  requestStream: true,
+  responseStream: true,
 });
 
 const PROTOCOL = {
@@ -28,6 +27,7 @@ const PROTOCOL = {
     methods: {
       ModelMetadata: unary('ModelMetadataRequest', 'ModelMetadataResponse'),
       ModelInfer: unary('ModelInferRequest', 'ModelInferResponse'),
+      ModelStreamInfer: stream('ModelInferRequest', 'ModelStreamInferResponse'),
       ModelConfig: unary('ModelConfigRequest', 'ModelConfigResponse'),
       ModelStatistics: unary('ModelStatisticsRequest', 'ModelStatisticsResponse'),
       RepositoryIndex: unary('RepositoryIndexRequest', 'RepositoryIndexResponse'),
@@ -44,20 +44,49 @@ const PROTOCOL = {
     outputs: many('Tensor', 5),
   }),
   /** `ModelMetadataResponse.TensorMetadata`, `ModelInferRequest.InferInputTensor` and `ModelInferResponse.InferOutputTensor`. */
-  Tensor: tensor,
+  Tensor: message({
+    name: one('string', 1),
+    datatype: one('string', 2),
+    shape: many('int64', 3),
+    contents: one('InferTensorContents', 5),
+  }),
+  InferTensorContents: message({
+    bool_contents: many('bool', 1),
+    int_contents: many('int32', 2),
+    int64_contents: many('int64', 3),
+    uint_contents: many('uint32', 4),
+    uint64_contents: many('uint64', 5),
+    fp32_contents: many('float', 6),
+    fp64_contents: many('double', 7),
+    bytes_contents: many('bytes', 8),
+  }),
+  InferParameter: {
+    oneofs: { choice: { oneof: ['bool_param', 'int64_param', 'string_param', 'double_param'] } },
+    ...message({
+      bool_param: one('bool', 1),
+      int64_param: one('int64', 2),
+      string_param: one('string', 3),
+      double_param: one('double', 4),
+    }),
+  },
+  /** `ModelInferRequest.InferRequestedOutputTensor`. */
+  RequestedOutput: message({ name: one('string', 1) }),
   ModelInferRequest: message({
     model_name: one('string', 1),
-    model_version: one('string', 2),
-    id: one('string', 3),
+    parameters: map('InferParameter', 4),
     inputs: many('Tensor', 5),
+    outputs: many('RequestedOutput', 6),
     raw_input_contents: many('bytes', 7),
   }),
   ModelInferResponse: message({
     model_name: one('string', 1),
-    model_version: one('string', 2),
-    id: one('string', 3),
+    parameters: map('InferParameter', 4),
     outputs: many('Tensor', 5),
     raw_output_contents: many('bytes', 6),
+  }),
+  ModelStreamInferResponse: message({
+    error_message: one('string', 1),
+    infer_response: one('ModelInferResponse', 2),
   }),
   ModelConfigRequest: message({ name: one('string', 1), version: one('string', 2) }),
   ModelConfigResponse: message({ config: one('ModelConfig', 1) }),
@@ -66,9 +95,14 @@ const PROTOCOL = {
     platform: one('string', 2),
     max_batch_size: one('int32', 4),
     default_model_filename: one('string', 8),
+    sequence_batching: one('Empty', 13),
     parameters: map('ModelParameter', 14),
     backend: one('string', 17),
+    model_transaction_policy: one('ModelTransactionPolicy', 19),
   }),
+  ModelTransactionPolicy: message({ decoupled: one('bool', 1) }),
+  /** A message of which only whether it is there matters. */
+  Empty: message({}),
   ModelParameter: message({ string_value: one('string', 1) }),
   ModelStatisticsRequest: message({ name: one('string', 1), version: one('string', 2) }),
   ModelStatisticsResponse: message({ model_stats: many('ModelStatistics', 1) }),
@@ -80,7 +114,7 @@ const PROTOCOL = {
     inference_stats: one('InferStatistics', 6),
   }),
   InferStatistics: message({ success: one('StatisticDuration', 1), fail: one('StatisticDuration', 2) }),
-  StatisticDuration: message({ count: one('uint64', 1), ns: one('uint64', 2) }),
+  StatisticDuration: message({ count: one('uint64', 1) }),
   RepositoryIndexRequest: message({ repository_name: one('string', 1), ready: one('bool', 2) }),
   RepositoryIndexResponse: message({ models: many('ModelIndex', 1) }),
   ModelIndex: message({
@@ -89,72 +123,23 @@ const PROTOCOL = {
     state: one('string', 3),
     reason: one('string', 4),
   }),
-  RepositoryModelLoadRequest: message({ repository_name: one('string', 1), model_name: one('string', 2) }),
+  RepositoryModelLoadRequest: message({
+    repository_name: one('string', 1),
+    model_name: one('string', 2),
+    parameters: map('ModelRepositoryParameter', 3),
+  }),
+  ModelRepositoryParameter: {
+    oneofs: { choice: { oneof: ['string_param', 'bytes_param'] } },
+    ...message({ string_param: one('string', 3), bytes_param: one('bytes', 4) }),
+  },
   RepositoryModelLoadResponse: message({}),
   RepositoryModelUnloadRequest: message({ repository_name: one('string', 1), model_name: one('string', 2) }),
   RepositoryModelUnloadResponse: message({}),
 };
 
-/** Name, element type and shape of a tensor; its bytes travel beside it, in `raw_*_contents` at the same index. */
-export interface TensorHeader {
-  readonly name: string;
-  readonly datatype: string;
-  readonly shape: readonly number[];
-}
-
-/** Requests and answers of the methods used, as they come out of the decoder. */
-export interface Methods {
-  ServerReady: { request: object; response: { ready: boolean } };
-  ModelReady: { request: { name: string }; response: { ready: boolean } };
-  ModelMetadata: {
-    request: { name: string };
-    response: { versions: string[]; platform: string; inputs: TensorHeader[]; outputs: TensorHeader[] };
-  };
-  ModelInfer: {
-    request: { model_name: string; id?: string; inputs: TensorHeader[]; raw_input_contents: Buffer[] };
-    response: { outputs: TensorHeader[]; raw_output_contents: Buffer[] };
-  };
-  ModelConfig: { request: { name: string }; response: { config: ModelConfig | null } };
-  ModelStatistics: { request: { name: string }; response: { model_stats: ModelStatistics[] } };
-  RepositoryIndex: { request: object; response: { models: ModelIndex[] } };
-  RepositoryModelLoad: { request: { model_name: string }; response: object };
-  RepositoryModelUnload: { request: { model_name: string }; response: object };
-}
-
-export interface ModelConfig {
-  readonly name: string;
-  readonly platform: string;
-  readonly backend: string;
-  readonly max_batch_size: number;
-  readonly default_model_filename: string;
-  readonly parameters: Readonly<Record<string, { readonly string_value: string }>>;
-}
-
-/** A model in the repository. `state` is READY, LOADING, UNLOADING, UNAVAILABLE, or empty when it was never loaded. */
-export interface ModelIndex {
-  readonly name: string;
-  readonly version: string;
-  readonly state: string;
-  readonly reason: string;
-}
-
-/** Counts since the model was loaded. `inference_count` counts batch elements, `execution_count` batches, `success` requests. */
-export interface ModelStatistics {
-  readonly name: string;
-  readonly version: string;
-  readonly inference_count: number;
-  readonly execution_count: number;
-  readonly inference_stats: { readonly success: Count | null; readonly fail: Count | null } | null;
-}
-
-interface Count {
-  readonly count: number;
-  readonly ns: number;
-}
-
 /** The service, ready for `makeGenericClientConstructor`. */
 export const inferenceService = fromJSON(
   { nested: { inference: { nested: PROTOCOL } } },
-  // `defaults`: absent means zero in proto3. `longs: Number`: shapes and counts stay below 2^53.
-  { keepCase: true, longs: Number, enums: String, defaults: true },
+  // `defaults`: absent means zero in proto3. `longs: String`: elements and parameters may lie beyond 2^53.
+  { keepCase: true, longs: String, enums: String, defaults: true, oneofs: false },
 )['inference.GRPCInferenceService'] as ServiceDefinition;

@@ -1,7 +1,7 @@
 import type { Artifact } from '../../../pipelines/artifact.js';
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { JsonObject } from '../../../pipelines/json.js';
-import type { ModelKind } from './kinds.js';
+import { type ModelKind, probeWith } from './model-kind.js';
 import { outputOf } from './outputs.js';
 import { speakable } from './speakable.js';
 import { readInt16, readInt32, textTensor } from './tensors.js';
@@ -14,11 +14,13 @@ import { readInt16, readInt32, textTensor } from './tensors.js';
  *     SAMPLE_RATE  INT32  [1, 1]        Hz
  *
  * Long text is spoken in calls of a few sentences, so that a cancelled run leaves the server at most one of them to finish
- * and no answer nears the message limit. Text without a word in it is `INVALID_INPUT`: there is nothing to say.
+ * and no answer nears the message limit; the samples of each are emitted as it arrives. Text without a word in it is `INVALID_INPUT`: there is nothing to say.
  */
 export const synthesize: ModelKind = {
-  async invoke({ model, input }, { client, signal, audio }) {
-    const passages = speakable(input.text as string);
+  async invoke({ model, input }, { client, signal, audio, emit }) {
+    const passages = speakable(
+      typeof input.text === 'string' ? input.text : (input.text as readonly string[]).join(' '),
+    );
     if (passages.length === 0) {
       throw new MillraceError('INVALID_INPUT', 'there is nothing to say: the text is empty', {
         fields: [{ field: 'text', message: 'empty' }],
@@ -26,8 +28,8 @@ export const synthesize: ModelKind = {
     }
     const spoken: Int16Array[] = [];
     let rate: number | undefined;
-    for (const passage of passages) {
-      const outputs = await client.infer(model, [textTensor('TEXT', [1, 1], passage)], signal);
+    for (const words of passages) {
+      const outputs = await client.infer(model, [textTensor('TEXT', [1, 1], words)], signal);
       const [sampleRate = 0] = readInt32(outputOf(outputs, 'SAMPLE_RATE'));
       if (sampleRate <= 0 || (rate !== undefined && sampleRate !== rate)) {
         throw new MillraceError(
@@ -36,7 +38,9 @@ export const synthesize: ModelKind = {
         );
       }
       rate = sampleRate;
-      spoken.push(readInt16(outputOf(outputs, 'AUDIO')));
+      const passage = readInt16(outputOf(outputs, 'AUDIO'));
+      spoken.push(passage);
+      emit(passage.length);
     }
     const samples = concat(spoken);
     if (rate === undefined || samples.length === 0) {
@@ -45,7 +49,7 @@ export const synthesize: ModelKind = {
     const artifact = await audio.write(samples, { sampleRate: rate });
     return { output: { audio: jsonOf(artifact) }, usage: { audioSeconds: samples.length / rate } };
   },
-  canary: () => [textTensor('TEXT', [1, 1], 'ok')],
+  probe: probeWith(() => [textTensor('TEXT', [1, 1], 'ok')]),
 };
 
 function concat(parts: readonly Int16Array[]): Int16Array {

@@ -1,5 +1,5 @@
 import { MillraceError } from '../../../pipelines/errors.js';
-import type { TensorHeader } from './protocol.js';
+import type { TensorHeader } from './messages.js';
 
 /**
  * Tensors as KServe v2 puts them on the wire in `raw_input_contents` and `raw_output_contents`: row-major, little-endian;
@@ -15,13 +15,21 @@ const WIDTH = { INT16: 2, INT32: 4, FP32: 4 } as const;
 const LENGTH_PREFIX = 4;
 
 /** BYTES tensor of UTF-8 texts. */
-export function textTensor(name: string, shape: readonly number[], ...texts: string[]): Tensor {
-  const elements = texts.map((text) => Buffer.from(text, 'utf8'));
+export const textTensor = (name: string, shape: readonly number[], ...texts: string[]): Tensor =>
+  bytesTensor(
+    name,
+    shape,
+    texts.map((text) => Buffer.from(text, 'utf8')),
+  );
+
+/** BYTES tensor. */
+export function bytesTensor(name: string, shape: readonly number[], elements: readonly Uint8Array[]): Tensor {
   const raw = Buffer.alloc(elements.reduce((sum, element) => sum + LENGTH_PREFIX + element.length, 0));
   let at = 0;
   for (const element of elements) {
     at = raw.writeUInt32LE(element.length, at);
-    at += element.copy(raw, at);
+    raw.set(element, at);
+    at += element.length;
   }
   return { name, datatype: 'BYTES', shape, raw };
 }
@@ -53,7 +61,8 @@ export function readTexts(tensor: Tensor): string[] {
     }
     at = end;
   }
-  if (texts.length !== sizeOf(tensor)) throw invalid(tensor, `${texts.length} elements for shape [${tensor.shape}]`);
+  if (texts.length !== sizeOf(tensor.shape))
+    throw invalid(tensor, `${texts.length} elements for shape [${tensor.shape}]`);
   return texts;
 }
 
@@ -94,7 +103,7 @@ export function readInt32(tensor: Tensor): Int32Array {
 
 function numeric(tensor: Tensor, datatype: keyof typeof WIDTH): DataView {
   expectDatatype(tensor, datatype);
-  const bytes = sizeOf(tensor) * WIDTH[datatype];
+  const bytes = sizeOf(tensor.shape) * WIDTH[datatype];
   if (tensor.raw.length !== bytes) {
     throw invalid(tensor, `${tensor.raw.length} bytes for shape [${tensor.shape}], which takes ${bytes}`);
   }
@@ -105,9 +114,11 @@ function expectDatatype(tensor: Tensor, datatype: string): void {
   if (tensor.datatype !== datatype) throw invalid(tensor, `${tensor.datatype} instead of ${datatype}`);
 }
 
-const sizeOf = ({ shape }: Tensor): number => shape.reduce((product, length) => product * length, 1);
+/** How many elements a shape has. */
+export const sizeOf = (shape: readonly number[]): number => shape.reduce((product, length) => product * length, 1);
 
-const viewOf = (raw: Buffer): DataView => new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
+export const viewOf = (raw: Buffer): DataView => new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
 
-const invalid = ({ name }: Tensor, problem: string): MillraceError =>
+/** What is wrong with a model's answer. */
+export const invalid = ({ name }: { readonly name: string }, problem: string): MillraceError =>
   new MillraceError('INVALID_OUTPUT', `output tensor ${name}: ${problem}`);

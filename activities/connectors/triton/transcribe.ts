@@ -1,6 +1,6 @@
 import type { Artifact } from '../../../pipelines/artifact.js';
 import type { Json } from '../../../pipelines/json.js';
-import type { ModelKind } from './kinds.js';
+import { type ModelKind, probeWith } from './model-kind.js';
 import { outputOf } from './outputs.js';
 import { fp32Tensor, readText, type Tensor } from './tensors.js';
 import { SAMPLE_RATE, skip, windows } from './windows.js';
@@ -11,23 +11,27 @@ import { SAMPLE_RATE, skip, windows } from './windows.js';
  *     AUDIO  FP32   [1, samples]  mono at 16 kHz in [-1, 1]
  *     TEXT   BYTES  [1, 1]        UTF-8
  *
- * Audio is sent in windows of at most 30 s and their texts are joined. Progress is checkpointed behind every window.
+ * Audio is sent in windows of at most 30 s and their texts are joined. Progress is checkpointed behind every
+ * window, and its text emitted, with the space before it; empty for a window without speech.
  */
 export const transcribe: ModelKind = {
-  async invoke({ model, input }, { client, signal, audio, checkpoint, resumeFrom }) {
+  async invoke({ model, input }, { client, signal, audio, emit, checkpoint, resumeFrom }) {
     const start = progressOf(resumeFrom);
     let { sample, text } = start;
     const samples = abortable(audio.read(input.audio as unknown as Artifact, { sampleRate: SAMPLE_RATE }), signal);
     for await (const window of windows(skip(samples, sample))) {
       const outputs = await client.infer(model, [audioTensor(window)], signal);
-      text = [text, readText(outputOf(outputs, 'TEXT')).trim()].filter((part) => part !== '').join(' ');
+      const heard = readText(outputOf(outputs, 'TEXT')).trim();
+      const delta = text !== '' && heard !== '' ? ` ${heard}` : heard;
+      text += delta;
       sample += window.length;
+      emit(delta);
       checkpoint({ sample, text });
     }
     return { output: { text }, usage: { audioSeconds: (sample - start.sample) / SAMPLE_RATE } };
   },
   /** A tenth of a second of silence. */
-  canary: () => [audioTensor(new Float32Array(SAMPLE_RATE / 10))],
+  probe: probeWith(() => [audioTensor(new Float32Array(SAMPLE_RATE / 10))]),
 };
 
 const audioTensor = (samples: Float32Array): Tensor => fp32Tensor('AUDIO', [1, samples.length], samples);

@@ -1,161 +1,190 @@
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { ServerResponse } from 'node:http';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Backend } from '../../../activities/connectors/connector.js';
-import { openAiConnector } from '../../../activities/connectors/openai/index.js';
-import { type ErrorCode, MillraceError } from '../../../pipelines/errors.js';
+import type { ErrorCode } from '../../../pipelines/errors.js';
+import { API_KEY, chunk, failure, fixture, invoke, SimulatedServer } from './openai-server.js';
 
-/*
- * Faults that no real server of the embedded stack can be made to show, from a small HTTP server in their place.
- * Everything else is in test/contract/openai.test.ts, against the real one.
- */
-
-const API_KEY = 'sk-very-secret-key';
-const OK = { choices: [{ message: { content: 'Paris.' }, finish_reason: 'stop' }] };
-
-let server: Server;
+let server: SimulatedServer;
 let backend: Backend;
-let requests: { url: string; body: Record<string, unknown>; headers: IncomingMessage['headers'] }[];
-let answer: (response: ServerResponse) => void;
-let models: { status: number; body: unknown };
-
-const json = (status: number, body: unknown, headers: Record<string, string> = {}) => {
-  answer = (response) =>
-    response.writeHead(status, { 'content-type': 'application/json', ...headers }).end(JSON.stringify(body));
-};
-
-const listen: RequestListener = async (request, response) => {
-  const chunks: Buffer[] = [];
-  for await (const chunk of request) chunks.push(chunk);
-  const body = JSON.parse(Buffer.concat(chunks).toString() || '{}');
-  if (request.url === '/v1/models') {
-    response.writeHead(models.status, { 'content-type': 'application/json' }).end(JSON.stringify(models.body));
-    return;
-  }
-  requests.push({ url: request.url ?? '', body, headers: request.headers });
-  answer(response);
-};
 
 beforeEach(async () => {
-  requests = [];
-  models = { status: 404, body: {} };
-  server = createServer((request, response) => void listen(request, response));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  backend = openAiConnector({ apiKey: API_KEY }).connect(
-    `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
-  );
+  server = await SimulatedServer.start();
+  backend = server.connect();
 });
+afterEach(() => server.stop());
 
-afterEach(async () => {
-  server.closeAllConnections();
-  await new Promise((resolve) => server.close(resolve));
-});
+const chat = (signal?: AbortSignal) => invoke(backend, { kind: 'chat' }, signal && { signal });
+const OK = { choices: [{ message: { content: 'Paris.' }, finish_reason: 'stop' }] };
 
-const invoke = (kind: 'chat' | 'embed' | 'transcribe', signal = AbortSignal.timeout(5_000)) =>
-  backend.invoke(
-    {
-      kind,
-      model: 'm',
-      with: kind === 'chat' ? { system: 'Be brief.', maxTokens: 8, temperature: 0.5 } : {},
-      input: { prompt: 'Capital of France?', text: 'France' },
+interface ErrorBody {
+  readonly server: string;
+  readonly what: string;
+  readonly status: number;
+  readonly body: unknown;
+  readonly code: ErrorCode;
+}
+const recorded = fixture<ErrorBody[]>('error-bodies.recorded');
+const handwritten = fixture<ErrorBody[]>('error-bodies.handwritten');
+const STATUS: ErrorBody[] = [408, 422, 529, 500, 501, 502, 503, 504].map((status, i) => ({
+  server: 'any',
+  what: 'no body',
+  status,
+  body: {},
+  code: (
+    [
+      'BACKEND_TIMEOUT',
+      'BACKEND_REJECTED',
+      'BACKEND_OVERLOADED',
+      'BACKEND_ERROR',
+      'BACKEND_REJECTED',
+      'BACKEND_UNAVAILABLE',
+      'BACKEND_UNAVAILABLE',
+      'BACKEND_TIMEOUT',
+    ] as const
+  )[i] as ErrorCode,
+}));
+
+describe('what an error’s status and body mean', () => {
+  it.each([...recorded, ...handwritten, ...STATUS])(
+    '$status of $server ($what) is $code, after one call',
+    async ({ status, body, code }) => {
+      server.json(status, body);
+      const error = await failure(chat());
+      expect(error.code, error.message).toBe(code);
+      expect(error.details.endpoint).toBe(backend.endpoint);
+      expect(server.received).toHaveLength(1);
     },
-    { signal, checkpoint: () => undefined, audio: { read: unused, write: unused } },
   );
 
-function unused(): never {
-  throw new Error('no audio here');
-}
-
-async function failure(promise: Promise<unknown>): Promise<MillraceError> {
-  const error = await promise.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  if (!(error instanceof MillraceError)) throw new Error(`expected a MillraceError, got ${String(error)}`);
-  return error;
-}
-
-describe('chat, with a simulated server', () => {
-  it('sends what the stage says, once, and returns the reply with its usage', async () => {
-    json(200, { ...OK, usage: { prompt_tokens: 9, completion_tokens: 2, total_tokens: 11 } });
-    expect(await invoke('chat')).toEqual({ output: { text: 'Paris.' }, usage: { inputTokens: 9, outputTokens: 2 } });
-    expect(requests).toHaveLength(1);
-    expect(requests[0]).toMatchObject({
-      url: '/v1/chat/completions',
-      headers: { authorization: `Bearer ${API_KEY}` },
-      body: {
-        model: 'm',
-        messages: [
-          { role: 'system', content: 'Be brief.' },
-          { role: 'user', content: 'Capital of France?' },
-        ],
-        max_tokens: 8,
-        temperature: 0.5,
-      },
-    });
-  });
-
-  it.each<[number, unknown, ErrorCode]>([
-    [400, { error: { message: 'maximum context length exceeded' } }, 'BACKEND_REJECTED'],
-    [401, { error: { message: 'bad key' } }, 'BACKEND_UNAUTHORIZED'],
-    [403, { error: { message: 'no access' } }, 'BACKEND_UNAUTHORIZED'],
-    [404, { error: { message: 'The model `m` does not exist.', type: 'NotFoundError' } }, 'MODEL_NOT_FOUND'],
-    [404, { detail: 'Not Found' }, 'BACKEND_REJECTED'],
-    [408, {}, 'BACKEND_TIMEOUT'],
-    [413, {}, 'BACKEND_REJECTED'],
-    [422, {}, 'BACKEND_REJECTED'],
-    [429, { error: { message: 'Rate limit reached' } }, 'BACKEND_OVERLOADED'],
-    [429, { error: { message: 'Quota', code: 'insufficient_quota' } }, 'BACKEND_REJECTED'],
-    [500, { error: { message: 'CUDA out of memory' } }, 'BACKEND_ERROR'],
-    [501, { error: { message: 'not supported' } }, 'BACKEND_REJECTED'],
-    [502, '<html>Bad Gateway</html>', 'BACKEND_UNAVAILABLE'],
-    [503, { error: { message: 'Loading model', type: 'unavailable_error' } }, 'BACKEND_UNAVAILABLE'],
-    [503, { error: { message: 'The engine is currently overloaded' } }, 'BACKEND_OVERLOADED'],
-    [504, '', 'BACKEND_TIMEOUT'],
-    [529, {}, 'BACKEND_OVERLOADED'],
-  ])('a simulated %i %j is %s, after one call', async (status, body, code) => {
-    json(status, body);
-    const error = await failure(invoke('chat'));
-    expect(error.code).toBe(code);
-    expect(error.details.endpoint).toBe(backend.endpoint);
-    expect(requests).toHaveLength(1);
+  it.each([
+    [{ error: { message: 'told by OpenAI' } }, 'told by OpenAI'],
+    [{ object: 'error', message: 'told by vLLM' }, 'told by vLLM'],
+    [{ detail: 'told by FastAPI' }, 'told by FastAPI'],
+    [{ error: 'told by Ollama' }, 'told by Ollama'],
+    [{ detail: [{ loc: ['body', 'input'], msg: 'field required' }] }, 'field required'],
+    [{ strange: 'told by nobody' }, 'told by nobody'],
+  ])('%j tells what the matter is', async (body, told) => {
+    server.json(400, body);
+    expect((await failure(chat())).message).toContain(told);
   });
 
   it.each([
-    ['seconds', '7', 7_000],
-    ['an HTTP date', new Date(Date.now() + 60_000).toUTCString(), 59_500],
-  ])('a simulated 429 says how long to wait in %s', async (_, header, ms) => {
-    json(429, { error: { message: 'slow down' } }, { 'retry-after': header });
-    const { retryAfterMs = 0 } = (await failure(invoke('chat'))).details;
-    expect(Math.abs(retryAfterMs - ms)).toBeLessThan(1_500);
+    ['seconds', () => '60'],
+    ['an HTTP date', () => new Date(Date.now() + 60_000).toUTCString()],
+  ])('a simulated 429 says how long to wait in %s', async (_, header) => {
+    server.json(429, { error: { message: 'slow down' } }, { 'retry-after': header() });
+    const { retryAfterMs = 0 } = (await failure(chat())).details;
+    // A date has whole seconds, and the call takes its time.
+    expect(retryAfterMs).toBeGreaterThan(55_000);
+    expect(retryAfterMs).toBeLessThanOrEqual(60_000);
   });
 
-  it.each<[string, unknown]>([
-    ['no choices', { choices: [] }],
-    ['no list of choices', {}],
-    ['no message', { choices: [{}] }],
-    ['null for text', { choices: [{ message: { content: null }, finish_reason: 'length' }] }],
-    ['a text that is no object', 'ok'],
-  ])('a simulated answer with %s is INVALID_OUTPUT', async (_, body) => {
-    json(200, body);
-    expect((await failure(invoke('chat'))).code).toBe('INVALID_OUTPUT');
+  it('keeps the API key out of an error that a simulated server puts it in', async () => {
+    server.json(401, { error: { message: `${'x'.repeat(490)} Incorrect API key provided: ${API_KEY}` } });
+    const error = await failure(chat());
+    const told = [error.message, error.stack, JSON.stringify(error), String(error.cause)].join();
+    expect(told).not.toContain('sk-very');
+  });
+});
+
+describe('a stream that goes wrong', () => {
+  it.each(fixture<{ server: string; event: object; code: ErrorCode }[]>('stream-errors.handwritten'))(
+    'an error of $server in its middle is $code: $event',
+    async ({ event, code }) => {
+      server.events([chunk({ content: 'Par' }), event, chunk({ content: 'is' }, 'stop')]);
+      const error = await failure(chat());
+      expect(error.code, error.message).toBe(code);
+      expect(error.details.endpoint).toBe(backend.endpoint);
+      expect(server.received).toHaveLength(1);
+    },
+  );
+
+  it.each([
+    ['with a last line', true],
+    ['without', false],
+  ])('ends before the reply does, %s: BACKEND_UNAVAILABLE', async (_, done) => {
+    server.events([chunk({ content: 'Par' })], done);
+    const error = await failure(chat());
+    expect(error).toMatchObject({ code: 'BACKEND_UNAVAILABLE', message: expect.stringContaining('3 characters') });
   });
 
-  it('a simulated refusal is BACKEND_REJECTED', async () => {
-    json(200, { choices: [{ message: { content: null, refusal: 'I cannot.' }, finish_reason: 'stop' }] });
-    expect(await failure(invoke('chat'))).toMatchObject({ code: 'BACKEND_REJECTED' });
+  it('breaks off in the middle of an event: BACKEND_UNAVAILABLE', async () => {
+    server.answer = (response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.write(`data: ${JSON.stringify(chunk({ content: 'Par' }))}\n\ndata: {"choi`, () => response.destroy());
+    };
+    expect((await failure(chat())).code).toBe('BACKEND_UNAVAILABLE');
   });
 
-  it('a simulated answer that is not JSON is INVALID_OUTPUT', async () => {
-    answer = (response) => response.writeHead(200, { 'content-type': 'application/json' }).end('{"choices":');
-    expect((await failure(invoke('chat'))).code).toBe('INVALID_OUTPUT');
+  it('has an event that is no JSON: INVALID_OUTPUT', async () => {
+    server.answer = (response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).end('data: {"choices":\n\n');
+    };
+    expect((await failure(chat())).code).toBe('INVALID_OUTPUT');
   });
 
-  it('a simulated empty reply is a reply', async () => {
-    json(200, { choices: [{ message: { content: '' }, finish_reason: 'stop' }] });
-    expect((await invoke('chat')).output).toEqual({ text: '' });
+  it('is a page and no stream: INVALID_OUTPUT', async () => {
+    server.answer = (response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<html>Log in</html>');
+    expect(await failure(chat())).toMatchObject({
+      code: 'INVALID_OUTPUT',
+      message: expect.stringContaining('text/html'),
+    });
   });
 
+  it.each([
+    ['abort', 'BACKEND_UNAVAILABLE'],
+    ['error', 'BACKEND_UNAVAILABLE'],
+    ['content_filter', 'BACKEND_REJECTED'],
+  ])('ends with finish_reason %s: %s', async (finish, code) => {
+    server.events([chunk({ content: 'Par' }), chunk({}, finish)]);
+    expect((await failure(chat())).code).toBe(code);
+  });
+
+  it('says when all tokens went into reasoning', async () => {
+    server.events([chunk({ reasoning_content: 'Well, …' }), chunk({}, 'length')]);
+    expect(await failure(chat())).toMatchObject({
+      code: 'INVALID_OUTPUT',
+      message: expect.stringContaining('reasoning'),
+    });
+  });
+});
+
+describe('an answer that is no stream', () => {
+  it('is read like one', async () => {
+    server.json(200, { ...OK, usage: { prompt_tokens: 9, completion_tokens: 2, total_tokens: 11 } });
+    const { output, usage, chunks } = await chat();
+    expect(output).toEqual({ text: 'Paris.', finish: 'stop' });
+    expect(usage).toEqual({ inputTokens: 9, outputTokens: 2 });
+    expect(chunks).toEqual(['Paris.']);
+  });
+
+  it.each<[string, unknown, ErrorCode]>([
+    ['no choices', { choices: [] }, 'INVALID_OUTPUT'],
+    ['no list of choices', {}, 'INVALID_OUTPUT'],
+    ['no message', { choices: [{}] }, 'INVALID_OUTPUT'],
+    ['null for a message', { choices: [{ message: null }] }, 'INVALID_OUTPUT'],
+    ['no text', { choices: [{ message: { content: null }, finish_reason: 'length' }] }, 'INVALID_OUTPUT'],
+    ['a text in place of it', 'ok', 'INVALID_OUTPUT'],
+    ['null in place of it', null, 'INVALID_OUTPUT'],
+    ['an error, all the same', { error: { message: 'overloaded', code: 529 } }, 'BACKEND_OVERLOADED'],
+    ['a refusal', { choices: [{ message: { content: null, refusal: 'I cannot.' } }] }, 'BACKEND_REJECTED'],
+  ])('with %s: %j is %s', async (_, body, code) => {
+    server.json(200, body);
+    expect((await failure(chat())).code).toBe(code);
+  });
+
+  it('that is cut is INVALID_OUTPUT', async () => {
+    server.answer = (response) => response.writeHead(200, { 'content-type': 'application/json' }).end('{"choices":');
+    expect((await failure(chat())).code).toBe('INVALID_OUTPUT');
+  });
+
+  it('that is empty is a reply', async () => {
+    server.json(200, { choices: [{ message: { content: '' }, finish_reason: 'stop' }] });
+    expect((await chat()).output).toEqual({ text: '', finish: 'stop' });
+  });
+});
+
+describe('a connection', () => {
   it.each<[string, (response: ServerResponse) => void]>([
     ['before an answer', (response) => response.destroy()],
     [
@@ -165,46 +194,49 @@ describe('chat, with a simulated server', () => {
         response.write('{"choices":', () => response.destroy());
       },
     ],
-  ])('a connection that a simulated server breaks %s is BACKEND_UNAVAILABLE', async (_, breaks) => {
-    answer = breaks;
-    expect((await failure(invoke('chat'))).code).toBe('BACKEND_UNAVAILABLE');
-    expect(requests).toHaveLength(1);
+  ])('that a simulated server breaks %s is BACKEND_UNAVAILABLE', async (_, breaks) => {
+    server.answer = breaks;
+    expect((await failure(chat())).code).toBe('BACKEND_UNAVAILABLE');
+    expect(server.received).toHaveLength(1);
   });
 
   it('ends with the caller’s reason when a simulated server does not answer', async () => {
-    answer = () => undefined;
+    server.answer = () => undefined;
     const reason = new Error('the run was cancelled');
     const controller = new AbortController();
     setTimeout(() => controller.abort(reason), 50);
-    await expect(invoke('chat', controller.signal)).rejects.toBe(reason);
+    await expect(chat(controller.signal)).rejects.toBe(reason);
   });
 
-  it('keeps the API key out of an error that a simulated server puts it in', async () => {
-    json(401, { error: { message: `${'x'.repeat(490)} Incorrect API key provided: ${API_KEY}` } });
-    const error = await failure(invoke('chat'));
-    const told = [error.message, error.stack, JSON.stringify(error), String(error.cause)].join();
-    expect(told).not.toContain('sk-very');
+  it('is not used again behind a stream: llama.cpp says that it keeps it, and closes it', async () => {
+    server.events([chunk({ content: 'Paris.' }, 'stop')]);
+    await chat();
+    await chat();
+    const [first, second] = server.received;
+    expect(first?.headers.connection).toBe('close');
+    expect(first?.port).not.toBe(second?.port);
   });
 
-  it('does not serve another stage kind', async () => {
-    expect(await failure(invoke('transcribe'))).toMatchObject({ code: 'BACKEND_REJECTED' });
+  it('is closed at once by an abort in the middle of a stream', async () => {
+    server.answer = (response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.write(`data: ${JSON.stringify(chunk({ content: 'Par' }))}\n\n`);
+    };
+    const reason = new Error('the run was cancelled');
+    const controller = new AbortController();
+    const call = invoke(backend, { kind: 'chat' }, { signal: controller.signal, emit: () => controller.abort(reason) });
+    await expect(call).rejects.toBe(reason);
+    await vi.waitFor(() => expect(server.abandoned).toBe(1), 1_000);
   });
-});
 
-describe('embed, with a simulated server', () => {
-  it('returns a vector of length 1', async () => {
-    json(200, { data: [{ embedding: [3, 4], index: 0 }], usage: { prompt_tokens: 1, total_tokens: 1 } });
-    expect(await invoke('embed')).toEqual({ output: { embedding: [0.6, 0.8] }, usage: { inputTokens: 1 } });
-    expect(requests[0]?.body).toEqual({ model: 'm', input: 'France', encoding_format: 'float' });
+  it('is closed when a stream has an error, not left to go on', async () => {
+    server.answer = (response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      response.write('data: {"error":{"message":"failed"}}\n\n');
+    };
+    await failure(chat());
+    await vi.waitFor(() => expect(server.abandoned).toBe(1), 1_000);
   });
-
-  it.each([{}, { data: [] }, { data: [{ embedding: 'AAAA' }] }, { data: [{ embedding: [0, 0] }] }])(
-    'a simulated answer %j is INVALID_OUTPUT',
-    async (body) => {
-      json(200, body);
-      expect((await failure(invoke('embed'))).code).toBe('INVALID_OUTPUT');
-    },
-  );
 });
 
 describe('what a simulated server says of its models', () => {
@@ -212,13 +244,13 @@ describe('what a simulated server says of its models', () => {
 
   it('is the name where it says nothing', async () => {
     expect(await fingerprint()).toBe('m');
-    models = { status: 200, body: { data: [{ id: 'other' }] } };
+    server.models = { status: 200, body: { data: [{ id: 'other' }] } };
     expect(await fingerprint()).toBe('m');
   });
 
   it('changes with the weights, not with how the server was started', async () => {
     const told = async (meta: object) => {
-      models = { status: 200, body: { data: [{ id: 'm', meta }] } };
+      server.models = { status: 200, body: { data: [{ id: 'm', meta }] } };
       return fingerprint();
     };
     const first = await told({ size: 1, n_params: 2, n_ctx: 4_096 });
@@ -227,19 +259,26 @@ describe('what a simulated server says of its models', () => {
   });
 
   it('is that llama.cpp is still loading, for a time', async () => {
-    models = { status: 200, body: { data: [{ id: 'm', owned_by: 'llamacpp', meta: null }] } };
+    server.models = { status: 200, body: { data: [{ id: 'm', owned_by: 'llamacpp', meta: null }] } };
     expect((await failure(fingerprint())).code).toBe('BACKEND_UNAVAILABLE');
   });
 
   it('a model that a vLLM does not list is asked for all the same', async () => {
-    models = { status: 200, body: { data: [{ id: 'other', owned_by: 'vllm' }] } };
-    json(200, OK);
-    expect((await invoke('chat')).output).toEqual({ text: 'Paris.' });
+    server.models = { status: 200, body: { data: [{ id: 'other', owned_by: 'vllm' }] } };
+    server.json(200, OK);
+    expect((await chat()).output.text).toBe('Paris.');
+  });
+
+  it('a model that llama.cpp does not list is MODEL_NOT_FOUND, unasked', async () => {
+    server.models = { status: 200, body: { data: [{ id: 'other', owned_by: 'llamacpp' }] } };
+    server.json(200, OK);
+    expect((await failure(chat())).code).toBe('MODEL_NOT_FOUND');
+    expect(server.received).toHaveLength(0);
   });
 
   it('an alias of llama.cpp is its name too', async () => {
-    models = { status: 200, body: { data: [{ id: 'file.gguf', aliases: ['m'], owned_by: 'llamacpp' }] } };
-    json(200, OK);
-    expect((await invoke('chat')).output).toEqual({ text: 'Paris.' });
+    server.models = { status: 200, body: { data: [{ id: 'file.gguf', aliases: ['m'], owned_by: 'llamacpp' }] } };
+    server.json(200, OK);
+    expect((await chat()).output.text).toBe('Paris.');
   });
 });

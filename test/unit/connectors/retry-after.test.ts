@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { retryAfterMs } from '../../../activities/connectors/openai/retry-after.js';
+import { retryAfterMs } from '../../../activities/connectors/retry-after.js';
 
 const now = Date.parse('2026-11-24T12:00:00Z');
 

@@ -1,9 +1,18 @@
-import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js';
+import {
+  Server,
+  ServerCredentials,
+  type ServerDuplexStream,
+  type ServerUnaryCall,
+  type sendUnaryData,
+  status,
+} from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { fromWire } from '../../../activities/connectors/triton/any-tensor.js';
 import { TritonClient } from '../../../activities/connectors/triton/client.js';
 import { heal } from '../../../activities/connectors/triton/heal.js';
 import { inferenceService } from '../../../activities/connectors/triton/protocol.js';
-import { textTensor } from '../../../activities/connectors/triton/tensors.js';
+import { type Tensor, textTensor } from '../../../activities/connectors/triton/tensors.js';
+import { probeWithZeros } from '../../../activities/connectors/triton/zeros.js';
 
 /* A gRPC server in Triton's place, for what a real one shows seldom or at great length. */
 
@@ -13,6 +22,8 @@ let server: Server;
 let address = '127.0.0.1:0';
 let client: TritonClient;
 let handlers: Record<string, Handler>;
+/** Answers a request on a stream. */
+let onStream: (request: Record<string, unknown>, call: ServerDuplexStream<unknown, object>) => void;
 let calls: string[];
 
 async function listen(): Promise<void> {
@@ -28,10 +39,14 @@ async function listen(): Promise<void> {
           (error: Error) => done(error),
         );
     };
-  server.addService(
-    inferenceService,
-    Object.fromEntries(Object.keys(inferenceService).map((method) => [method, handle(method)])),
-  );
+  server.addService(inferenceService, {
+    ...Object.fromEntries(Object.keys(inferenceService).map((method) => [method, handle(method)])),
+    ModelStreamInfer(call: ServerDuplexStream<Record<string, unknown>, object>) {
+      calls.push('ModelStreamInfer');
+      call.on('data', (request) => onStream(request, call));
+      call.on('end', () => call.end());
+    },
+  });
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) =>
       error ? reject(error) : resolve(bound),
@@ -111,6 +126,240 @@ describe('a call', () => {
       );
     await expect.poll(works, { timeout: 2_000, interval: 20 }).toBe(true);
     expect(performance.now() - back).toBeLessThan(2_000);
+  });
+});
+
+describe('an answer in typed elements', () => {
+  const typed = (datatype: string, contents: object, shape = [2]) => {
+    handlers.ModelInfer = () => ({ outputs: [{ name: 'OUT', datatype, shape, contents }] });
+    return client.infer('m', inputs, limit()).then((outputs) => fromWire(outputs.get('OUT') as Tensor).data);
+  };
+
+  it.each<[string, object, unknown[]]>([
+    ['BOOL', { bool_contents: [true, false] }, [true, false]],
+    ['INT8', { int_contents: [-128, 127] }, [-128, 127]],
+    ['INT16', { int_contents: [-2, 1] }, [-2, 1]],
+    ['INT32', { int_contents: [-(2 ** 31), 1] }, [-(2 ** 31), 1]],
+    ['INT64', { int64_contents: ['-9223372036854775808', '7'] }, ['-9223372036854775808', 7]],
+    ['UINT8', { uint_contents: [0, 255] }, [0, 255]],
+    ['UINT16', { uint_contents: [0, 65_535] }, [0, 65_535]],
+    ['UINT32', { uint_contents: [0, 2 ** 32 - 1] }, [0, 2 ** 32 - 1]],
+    ['UINT64', { uint64_contents: ['18446744073709551615', '7'] }, ['18446744073709551615', 7]],
+    ['FP32', { fp32_contents: [0.5, -1] }, [0.5, -1]],
+    ['FP64', { fp64_contents: [0.1, -1] }, [0.1, -1]],
+    ['BYTES', { bytes_contents: [Buffer.from('é'), Buffer.alloc(0)] }, ['é', '']],
+  ])('is read as one in bytes: %s', async (datatype, contents, expected) => {
+    expect(await typed(datatype, contents)).toEqual(expected);
+  });
+
+  it.each<[string, string, object, RegExp]>([
+    ['an integer too large', 'INT8', { int_contents: [1, 128] }, /OUT: element 1, 128, is not INT8/],
+    ['NaN', 'FP32', { fp32_contents: [1, Number.NaN] }, /OUT: element 1 is NaN/],
+    ['too few elements', 'FP64', { fp64_contents: [1] }, /OUT: 8 bytes for shape \[2\]/],
+    ['the wrong field', 'FP64', { fp32_contents: [1, 2] }, /OUT: 0 bytes for shape \[2\]/],
+    ['halves, which have no field', 'FP16', { fp32_contents: [1, 2] }, /OUT: 0 bytes/],
+  ])('is refused with %s', async (_, datatype, contents, message) => {
+    await expect(typed(datatype, contents)).rejects.toMatchObject({
+      code: 'INVALID_OUTPUT',
+      message: expect.stringMatching(message),
+    });
+  });
+});
+
+describe('the responses of a model', () => {
+  const response = (value: number, parameters = {}) => ({
+    infer_response: {
+      parameters,
+      outputs: [{ name: 'OUT', datatype: 'UINT8', shape: [1] }],
+      raw_output_contents: [Buffer.of(value)],
+    },
+  });
+  const LAST = { triton_final_response: { bool_param: true } };
+  const decoupled = () => {
+    handlers.ModelConfig = () => ({ config: { model_transaction_policy: { decoupled: true } } });
+  };
+  const collect = async (signal = limit(), options = {}) => {
+    const values: unknown[] = [];
+    for await (const outputs of client.responses('m', inputs, signal, options)) {
+      values.push(outputs.get('OUT')?.raw[0]);
+    }
+    return values;
+  };
+
+  it('are one of a plain model, whose configuration is asked for once', async () => {
+    handlers.ModelInfer = () => response(7).infer_response;
+    expect(await collect()).toEqual([7]);
+    expect(await collect()).toEqual([7]);
+    expect(calls).toEqual(['ModelConfig', 'ModelInfer', 'ModelInfer']);
+  });
+
+  it('are one where the server does not tell what a model is', async () => {
+    handlers.ModelConfig = () => Promise.reject(Object.assign(new Error('no'), { code: status.UNIMPLEMENTED }));
+    handlers.ModelInfer = () => response(7).infer_response;
+    expect(await collect()).toEqual([7]);
+  });
+
+  it('are those of the stream of a decoupled model, up to the empty one that ends it', async () => {
+    decoupled();
+    let request: Record<string, unknown> = {};
+    onStream = (given, call) => {
+      request = given;
+      call.write(response(1));
+      call.write(response(2));
+      call.write({ infer_response: { parameters: LAST } });
+    };
+    const options = { outputs: ['OUT'], parameters: { sequence_id: { int64_param: 5 } } };
+    expect(await collect(limit(), options)).toEqual([1, 2]);
+    expect(request).toMatchObject({
+      model_name: 'm',
+      outputs: [{ name: 'OUT' }],
+      parameters: { sequence_id: { int64_param: '5' }, triton_enable_empty_final_response: { bool_param: true } },
+    });
+    expect(calls).toEqual(['ModelConfig', 'ModelStreamInfer']);
+  });
+
+  it('may end with one that is not empty', async () => {
+    decoupled();
+    onStream = (_, call) => void call.write(response(3, LAST));
+    expect(await collect()).toEqual([3]);
+  });
+
+  it.each([
+    ["Stub process 'm_0_0' is not healthy.", status.INTERNAL],
+    ['Exceeds maximum queue size', status.UNAVAILABLE],
+    ["[request id: <id_unknown>] unexpected shape for input 'X' for model 'm'", status.INVALID_ARGUMENT],
+    ['the model has its own words', status.UNKNOWN],
+  ])('end with an error in mid-stream: %s', async (error_message, code) => {
+    decoupled();
+    onStream = (_, call) => {
+      call.write(response(1));
+      call.write({ error_message });
+    };
+    await expect(collect()).rejects.toMatchObject({ code, details: error_message });
+  });
+
+  it('end with the stream when it breaks, and the model is asked again what it is', async () => {
+    decoupled();
+    onStream = (_, call) => void call.emit('error', Object.assign(new Error('gone'), { code: status.UNAVAILABLE }));
+    await expect(collect()).rejects.toMatchObject({ code: status.UNAVAILABLE });
+    handlers.ModelConfig = () => ({});
+    handlers.ModelInfer = () => response(7).infer_response;
+    expect(await collect()).toEqual([7]);
+  });
+
+  /** Streams for ever; resolves when the server hears that the call is cancelled. */
+  const endless = () =>
+    new Promise<number>((resolve) => {
+      onStream = (_, call) => {
+        const timer = setInterval(() => call.write(response(1)), 5);
+        call.on('cancelled', () => {
+          clearInterval(timer);
+          resolve(performance.now());
+        });
+      };
+    });
+
+  it('are cancelled at the server when the signal aborts', async () => {
+    decoupled();
+    const cancelled = endless();
+    const controller = new AbortController();
+    const call = collect(controller.signal);
+    await expect.poll(() => calls).toContain('ModelStreamInfer');
+    const aborted = performance.now();
+    controller.abort();
+    await expect(call).rejects.toMatchObject({ code: status.CANCELLED });
+    expect((await cancelled) - aborted).toBeLessThan(500);
+  });
+
+  it('are cancelled at the server when the reader has enough', async () => {
+    decoupled();
+    const cancelled = endless();
+    for await (const _ of client.responses('m', inputs, limit())) break;
+    await cancelled;
+  });
+
+  it('do not begin when the signal has aborted', async () => {
+    decoupled();
+    await client.traits('m', limit());
+    const reason = new Error('too late');
+    await expect(collect(AbortSignal.abort(reason))).rejects.toBe(reason);
+    expect(calls).not.toContain('ModelStreamInfer');
+  });
+});
+
+describe('statistics', () => {
+  it('are numbers', async () => {
+    handlers.ModelStatistics = () => ({
+      model_stats: [
+        {
+          name: 'm',
+          version: '1',
+          inference_count: '12',
+          execution_count: 3,
+          inference_stats: { success: { count: 5 }, fail: { count: 1 } },
+        },
+        { name: 'm', version: '2' },
+      ],
+    });
+    expect(await client.statistics('m', limit())).toEqual([
+      { name: 'm', version: '1', inferences: 12, executions: 3, succeeded: 5, failed: 1 },
+      { name: 'm', version: '2', inferences: 0, executions: 0, succeeded: 0, failed: 0 },
+    ]);
+  });
+});
+
+describe('a probe with zeros', () => {
+  const probe = () => probeWithZeros('m', client, limit());
+
+  it('sends the smallest tensors that the model describes', async () => {
+    handlers.ModelMetadata = () => ({
+      inputs: [
+        { name: 'X', datatype: 'FP32', shape: [-1, 3] },
+        { name: 'T', datatype: 'BYTES', shape: ['1', '-1'] },
+        { name: 'F', datatype: 'BOOL', shape: [] },
+      ],
+    });
+    let request: Record<string, unknown> = {};
+    handlers.ModelInfer = (given) => {
+      request = given;
+      return {};
+    };
+    await probe();
+    expect(request).toMatchObject({
+      inputs: [{ shape: ['1', '3'] }, { shape: ['1', '1'] }, { shape: [] }],
+      raw_input_contents: [Buffer.alloc(12), Buffer.alloc(4), Buffer.alloc(1)],
+      parameters: {},
+    });
+  });
+
+  it('is a sequence of its own where the model wants one', async () => {
+    handlers.ModelConfig = () => ({ config: { sequence_batching: {} } });
+    const ids: unknown[] = [];
+    handlers.ModelInfer = ({ parameters }) => {
+      expect(parameters).toMatchObject({ sequence_start: { bool_param: true }, sequence_end: { bool_param: true } });
+      ids.push((parameters as { sequence_id: { int64_param: string } }).sequence_id.int64_param);
+      return {};
+    };
+    await probe();
+    await probe();
+    expect(new Set(ids).size).toBe(2);
+  });
+
+  it.each([
+    ['refuses them', status.INVALID_ARGUMENT, 'I do not like zeros'],
+    ['fails on them', status.INTERNAL, 'Failed to process the request(s): ZeroDivisionError'],
+  ])('finds a model alive that %s', async (_, code, text) => {
+    handlers.ModelInfer = () => Promise.reject(Object.assign(new Error(text), { code }));
+    await probe();
+  });
+
+  it.each([
+    ['is dead', status.INTERNAL, "Stub process 'm_0_0' is not healthy."],
+    ['is not loaded', status.NOT_FOUND, 'unknown model'],
+    ['has no room', status.UNAVAILABLE, 'Exceeds maximum queue size'],
+  ])('fails when the model %s', async (_, code, text) => {
+    handlers.ModelInfer = () => Promise.reject(Object.assign(new Error(text), { code }));
+    await expect(probe()).rejects.toMatchObject({ code });
   });
 });
 

@@ -22,6 +22,17 @@ describe('the protocol in memory', () => {
     expect(bytes.toString('hex')).toBe('0a016d2a0f0a0154120542595445531a0301ac023a0107');
   });
 
+  it('encodes a parameter by its type, and one that is false as false', () => {
+    const { requestSerialize, requestDeserialize } = method('ModelInfer');
+    const parameters = {
+      a: { bool_param: false },
+      b: { int64_param: '-9223372036854775808' },
+      c: { string_param: '' },
+      d: { double_param: 0.5 },
+    };
+    expect(requestDeserialize(requestSerialize({ model_name: 'm', parameters }))).toMatchObject({ parameters });
+  });
+
   it('decodes maps as objects and skips fields that it does not know', () => {
     // Made with tritonclient 2.73.0: ModelConfigResponse with backend, max_batch_size, dynamic_batching and a parameter.
     const answer = Buffer.from('0a1a20045a0310d00f72080a016b12030a01768a0106707974686f6e', 'hex');

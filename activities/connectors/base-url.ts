@@ -1,0 +1,27 @@
+import { MillraceError, messageOf } from '../../pipelines/errors.js';
+
+/**
+ * An endpoint as a base URL, without a `/` at its end. Throws `INVALID_SETTING` for what is none: paths are put behind it,
+ * so it has no query, and no credentials, which would end up in logs.
+ */
+export function baseUrl(endpoint: string, connector: string): string {
+  const url = parsed(endpoint, connector);
+  if (url.protocol !== 'http:' && url.protocol !== 'https:')
+    throw invalid(connector, `${url.protocol} is not http(s):`);
+  if (url.username !== '' || url.password !== '') throw invalid(connector, `the URL of ${url.host} holds credentials`);
+  if (url.search !== '' || url.hash !== '') throw invalid(connector, `${endpoint} has a query or a fragment`);
+  return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
+}
+
+function parsed(endpoint: string, connector: string): URL {
+  try {
+    return new URL(endpoint);
+  } catch (error) {
+    throw invalid(connector, `${endpoint} is not a URL: ${messageOf(error)}`);
+  }
+}
+
+function invalid(connector: string, problem: string): MillraceError {
+  const message = `an endpoint of ${connector} is a base URL: ${problem}`;
+  return new MillraceError('INVALID_SETTING', `models: ${message}`, { fields: [{ field: 'url', message }] });
+}

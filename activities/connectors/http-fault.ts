@@ -1,0 +1,96 @@
+import { type ErrorCode, MillraceError, messageOf } from '../../pipelines/errors.js';
+import { atEndpoint } from './at-endpoint.js';
+import type { Classify } from './connector.js';
+import type { Answer } from './exchange.js';
+import { retryAfterMs } from './retry-after.js';
+
+/** An answer whose status says that the call failed. */
+export class HttpFault extends Error {
+  override readonly name = 'HttpFault';
+  readonly status: number;
+  /** What the server says of it; may be empty. */
+  readonly detail: string;
+  /** The server asks to wait this long, in milliseconds. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor({ status, headers }: Pick<Answer, 'status' | 'headers'>, detail: string) {
+    super(detail === '' ? `HTTP ${status}` : `HTTP ${status}: ${detail}`);
+    this.status = status;
+    this.detail = detail;
+    this.retryAfterMs = retryAfterMs(headers, Date.now());
+  }
+}
+
+/** A `classify` for what `exchange` and its callers throw; `codeOf` reads the answers. */
+export const classifier =
+  (codeOf: (fault: HttpFault) => ErrorCode): Classify =>
+  (error, { endpoint, model }) => {
+    if (error instanceof MillraceError) return atEndpoint(error, { endpoint, model });
+    const answered = error instanceof HttpFault;
+    const wait = answered ? error.retryAfterMs : undefined;
+    return new MillraceError(
+      answered ? codeOf(error) : codeOfFetch(error),
+      `${model} at ${endpoint}: ${answered ? error.message : shortened(describeFetch(error))}`,
+      { endpoint, ...(wait !== undefined && { retryAfterMs: wait }) },
+      { cause: error },
+    );
+  };
+
+/** What an HTTP status from 300 means of the call, where the server's words do not say more. */
+export function codeOfStatus({ status, detail, retryAfterMs }: HttpFault): ErrorCode {
+  switch (status) {
+    case 401:
+    case 403:
+      return 'BACKEND_UNAUTHORIZED';
+    case 408:
+    case 504:
+      return 'BACKEND_TIMEOUT';
+    case 429:
+    case 529:
+      return 'BACKEND_OVERLOADED';
+    case 501:
+    case 505:
+      return 'BACKEND_REJECTED';
+    case 502:
+      return 'BACKEND_UNAVAILABLE';
+    case 503: {
+      // A server that sheds load, and says until when or why; else one that starts, or a proxy without a server behind it.
+      const shedding = retryAfterMs !== undefined || /overload|capacity|busy|too many|queue|rate limit/i.test(detail);
+      return shedding ? 'BACKEND_OVERLOADED' : 'BACKEND_UNAVAILABLE';
+    }
+    default:
+      return status >= 500 ? 'BACKEND_ERROR' : 'BACKEND_REJECTED';
+  }
+}
+
+/** What an error means that `fetch` threw: no answer, or only a part of one. */
+function codeOfFetch(error: unknown): ErrorCode {
+  const text = describeFetch(error);
+  // undici's and the system's names of their limits: UND_ERR_HEADERS_TIMEOUT (300 s), UND_ERR_CONNECT_TIMEOUT, ETIMEDOUT.
+  if (/TIMEOUT|ETIMEDOUT/.test(text)) return 'BACKEND_TIMEOUT';
+  if (error instanceof TypeError && /^(fetch failed|terminated)$/.test(error.message)) return 'BACKEND_UNAVAILABLE';
+  return 'INTERNAL';
+}
+
+/** Messages of errors that only wrap the one that says what happened. */
+const WRAPPERS: ReadonlySet<string> = new Set(['fetch failed', 'terminated']);
+/** More than any chain of causes has. */
+const DEEPEST_CAUSE = 4;
+
+/** The message, or those of its causes: `connect ECONNREFUSED 127.0.0.1:7408`. */
+function describeFetch(error: unknown): string {
+  const parts: string[] = [];
+  for (let at = error, depth = 0; at instanceof Error && depth < DEEPEST_CAUSE; at = at.cause, depth++) {
+    const { code } = at as { code?: unknown };
+    const named = typeof code !== 'string' || at.message.includes(code);
+    // An AggregateError, of all addresses of a host, has no words of its own.
+    const message = named ? at.message : at.message === '' ? String(code) : `${at.message} (${code})`;
+    if (!WRAPPERS.has(message)) parts.push(message.trim());
+  }
+  return parts.length > 0 ? parts.join(': ') : messageOf(error);
+}
+
+/** Servers answer with whole pages; the start names the cause. Characters. */
+const LONGEST_DETAIL = 500;
+export const shortened = (text: string): string =>
+  text.length > LONGEST_DETAIL ? `${text.slice(0, LONGEST_DETAIL)}…` : text;

@@ -1,0 +1,23 @@
+import { MillraceError } from '../../../pipelines/errors.js';
+import type { Json } from '../../../pipelines/json.js';
+import { type Answer, textOf } from '../exchange.js';
+
+/**
+ * The body of a successful answer: JSON as such, `text/*` as a text, an empty body as null. Throws `INVALID_OUTPUT` for
+ * anything else. Numbers are JavaScript's: an integer beyond 2^53 loses digits.
+ */
+export function readBody(answer: Answer): Json {
+  if (answer.body.length === 0) return null;
+  const type = (answer.headers.get('content-type') ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
+  if (type.startsWith('text/')) return textOf(answer);
+  // A server that states no type is taken at its word if it is JSON.
+  if (type !== '' && !/^application\/([\w.-]+\+)?json$/.test(type)) {
+    throw new MillraceError('INVALID_OUTPUT', `the answer is ${type}, not JSON`);
+  }
+  try {
+    return JSON.parse(textOf(answer)) as Json;
+  } catch (error) {
+    if (error instanceof MillraceError) throw error;
+    throw new MillraceError('INVALID_OUTPUT', 'the answer is not valid JSON', {}, { cause: error });
+  }
+}

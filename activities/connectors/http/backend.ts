@@ -1,0 +1,81 @@
+import { MillraceError } from '../../../pipelines/errors.js';
+import type { JsonObject } from '../../../pipelines/json.js';
+import type { StageKindName } from '../../../pipelines/stages/index.js';
+import { baseUrl } from '../base-url.js';
+import type { Backend, Call, CallContext, Reply } from '../connector.js';
+import { exchange, type Transport } from '../exchange.js';
+import { readBody } from './answer.js';
+import { classify } from './classify.js';
+import { request } from './request.js';
+import { type Scalars, targetUrl } from './target.js';
+
+type Context = Pick<CallContext, 'signal' | 'idempotencyKey'>;
+
+/** One API by its base URL. */
+export class HttpBackend implements Backend {
+  readonly endpoint: string;
+  readonly #base: string;
+  readonly #transport: Transport;
+
+  constructor(endpoint: string, transport: Transport) {
+    this.endpoint = endpoint;
+    this.#base = baseUrl(endpoint, 'http');
+    this.#transport = transport;
+  }
+
+  invoke(call: Call, { signal, idempotencyKey }: Context): Promise<Reply> {
+    return this.#mapped(call.model, signal, async () => {
+      if (call.kind !== 'http') {
+        throw new MillraceError(
+          'BACKEND_REJECTED',
+          `http does not serve the stage kind "${call.kind}" (it serves: http)`,
+        );
+      }
+      const { method, path } = call.with as { method: string; path: string };
+      const { path: values, query, body } = call.input as { path?: Scalars; query?: Scalars; body?: JsonObject };
+      if (method === 'GET' && body !== undefined) {
+        const message = 'a GET has no body';
+        throw new MillraceError('INVALID_INPUT', message, { fields: [{ field: 'body', message }] });
+      }
+      const headers = {
+        accept: 'application/json',
+        ...(body !== undefined && { 'content-type': 'application/json' }),
+        ...(idempotencyKey !== undefined && { 'idempotency-key': idempotencyKey }),
+      };
+      const url = targetUrl(this.#base, path, values, query);
+      const sent = { url, method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) };
+      const answer = await request(this.#transport, sent, signal);
+      return { output: { status: answer.status, body: readBody(answer) } };
+    });
+  }
+
+  /** `HEAD` of the base URL. Nothing is known of the API's paths, so any answer counts, an error too. */
+  probe(model: string, _kind: StageKindName, signal: AbortSignal): Promise<void> {
+    return this.#mapped(model, signal, () => this.#answers(signal));
+  }
+
+  /** The service's name, if the service answers: an API does not say what it computes, or when that changes. */
+  fingerprint(model: string, signal: AbortSignal): Promise<string> {
+    return this.#mapped(model, signal, async () => {
+      await this.#answers(signal);
+      return model;
+    });
+  }
+
+  /** Nothing to close: connections belong to the transport and end when idle. */
+  close(): void {}
+
+  async #answers(signal: AbortSignal): Promise<void> {
+    await exchange(this.#transport, { url: `${this.#base}/`, method: 'HEAD' }, signal);
+  }
+
+  async #mapped<T>(model: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    try {
+      signal.throwIfAborted();
+      return await work();
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      throw classify(error, { endpoint: this.endpoint, model, signal });
+    }
+  }
+}

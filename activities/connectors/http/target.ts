@@ -1,0 +1,25 @@
+import { MillraceError } from '../../../pipelines/errors.js';
+
+export type Scalars = Readonly<Record<string, string | number | boolean>>;
+
+/**
+ * The URL of a call: `template` below the base, its `{name}` parts filled with percent-encoded values, then the query.
+ * Throws `INVALID_INPUT` naming a part that has no value. A value stays in its place: it can neither add a `/` nor climb
+ * with `..`.
+ */
+export function targetUrl(base: string, template: string, values: Scalars = {}, query: Scalars = {}): string {
+  const path = template.replace(/\{([^{}]*)\}/g, (_, name: string) => {
+    const value = Object.hasOwn(values, name) ? String(values[name]) : '';
+    if (value === '') throw badPart(name, `the path ${template} needs a value for {${name}}`);
+    // A segment of dots alone means "here" or "above", encoded or not.
+    if (/^\.{1,2}$/.test(value)) throw badPart(name, `"${value}" cannot stand in a path`);
+    return encodeURIComponent(value);
+  });
+  const url = new URL(`${base}${path.startsWith('/') ? '' : '/'}${path}`);
+  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, String(value));
+  url.hash = '';
+  return url.href;
+}
+
+const badPart = (name: string, message: string): MillraceError =>
+  new MillraceError('INVALID_INPUT', message, { fields: [{ field: `path.${name}`, message }] });

@@ -1,0 +1,65 @@
+import { MillraceError } from '../../../pipelines/errors.js';
+import type { StageKindName } from '../../../pipelines/stages/index.js';
+import { baseUrl } from '../base-url.js';
+import type { Backend, Call, CallContext, Reply } from '../connector.js';
+import type { Transport } from '../exchange.js';
+import { classify } from './classify.js';
+import { OipRestClient } from './client.js';
+import { hasNoRepository, heal } from './heal.js';
+import { MODEL_KINDS } from './kinds.js';
+import type { ModelKind } from './model-kind.js';
+
+/** One server of the protocol. */
+export class OipRestBackend implements Backend {
+  readonly endpoint: string;
+  /** Gone once the server has shown that it has no repository API. */
+  heal?: (model: string, signal: AbortSignal) => Promise<void>;
+  readonly #client: OipRestClient;
+
+  constructor(endpoint: string, transport: Transport) {
+    this.endpoint = endpoint;
+    this.#client = new OipRestClient(baseUrl(endpoint, 'oip-rest'), transport);
+    this.heal = (model, signal) => this.#mapped(model, signal, () => this.#heal(model, signal));
+  }
+
+  invoke(call: Call, { signal }: Pick<CallContext, 'signal'>): Promise<Reply> {
+    return this.#mapped(call.model, signal, () => modelKind(call.kind).invoke(call, this.#client, { signal }));
+  }
+
+  probe(model: string, kind: StageKindName, signal: AbortSignal): Promise<void> {
+    return this.#mapped(model, signal, () => modelKind(kind).probe(model, this.#client, signal));
+  }
+
+  fingerprint(model: string, signal: AbortSignal): Promise<string> {
+    return this.#mapped(model, signal, () => this.#client.fingerprint(model, signal));
+  }
+
+  /** Nothing to close: connections belong to the transport and end when idle. */
+  close(): void {}
+
+  async #heal(model: string, signal: AbortSignal): Promise<void> {
+    try {
+      await heal(this.#client, model, signal);
+    } catch (error) {
+      if (hasNoRepository(error)) delete this.heal;
+      throw error;
+    }
+  }
+
+  async #mapped<T>(model: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    try {
+      signal.throwIfAborted();
+      return await work();
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      throw classify(error, { endpoint: this.endpoint, model, signal });
+    }
+  }
+}
+
+function modelKind(kind: StageKindName): ModelKind {
+  const found = MODEL_KINDS.get(kind);
+  if (found) return found;
+  const known = [...MODEL_KINDS.keys()].join(', ');
+  throw new MillraceError('BACKEND_REJECTED', `oip-rest does not serve the stage kind "${kind}" (it serves: ${known})`);
+}

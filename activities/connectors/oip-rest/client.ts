@@ -1,0 +1,126 @@
+import { createHash } from 'node:crypto';
+import { MillraceError } from '../../../pipelines/errors.js';
+import { canonicalJson, isJsonObject, type Json, type JsonObject } from '../../../pipelines/json.js';
+import { type Answer, type Exchange, exchange, type Transport, textOf } from '../exchange.js';
+import { HttpFault, shortened } from '../http-fault.js';
+import { type InferRequest, type Outputs, readResponse, requestJson } from './wire.js';
+
+/** What a server says of a tensor of a model. */
+export interface DescribedTensor {
+  readonly name: string;
+  readonly datatype: string;
+  /** -1 for a dimension that varies. */
+  readonly shape: readonly number[];
+}
+
+/** The REST API of one server. Errors are `HttpFault`, `MillraceError`, or what the transport throws. */
+export class OipRestClient {
+  readonly #base: string;
+  readonly #transport: Transport;
+
+  /** `base`: without the `/v2` that all paths begin with. */
+  constructor(base: string, transport: Transport) {
+    this.#base = base.replace(/\/+$/, '');
+    this.#transport = transport;
+  }
+
+  /** Runs a model once. What the outputs hold is still to be checked. */
+  async infer(model: string, request: InferRequest, signal: AbortSignal): Promise<Outputs> {
+    const path = `/v2/models/${encodeURIComponent(model)}/infer`;
+    return readResponse(textOf(await this.#call({ method: 'POST', path, body: requestJson(request) }, signal)));
+  }
+
+  /** The inputs that the model says it has; none where the server does not know, as MLServer often does not. */
+  async inputs(model: string, signal: AbortSignal): Promise<readonly DescribedTensor[]> {
+    const { inputs } = await this.#metadata(model, signal);
+    return Array.isArray(inputs) ? inputs.filter(isDescribed) : [];
+  }
+
+  /** Returns if the model is ready to be asked; throws what the server answers if it is not. */
+  async ready(model: string, signal: AbortSignal): Promise<void> {
+    await this.#call({ method: 'GET', path: `/v2/models/${encodeURIComponent(model)}/ready` }, signal);
+  }
+
+  /** Hash of the model's metadata: name, versions, platform, tensors. New weights under an old version do not change it. */
+  async fingerprint(model: string, signal: AbortSignal): Promise<string> {
+    const metadata = await this.#metadata(model, signal);
+    const versions = Array.isArray(metadata.versions) ? [...metadata.versions].sort() : null;
+    return createHash('sha256')
+      .update(canonicalJson({ ...metadata, versions }))
+      .digest('hex')
+      .slice(0, 16);
+  }
+
+  /** Returns when the model is loaded, or loaded again. An extension of the protocol. */
+  async load(model: string, signal: AbortSignal): Promise<void> {
+    await this.#control(model, 'load', signal);
+  }
+
+  /** Returns when unloading has begun. An extension of the protocol. */
+  async unload(model: string, signal: AbortSignal): Promise<void> {
+    await this.#control(model, 'unload', signal);
+  }
+
+  /** The model's state in the server's repository: READY, UNLOADING, …; undefined where none is given. */
+  async state(model: string, signal: AbortSignal): Promise<string | undefined> {
+    const index = jsonOf(await this.#call({ method: 'POST', path: '/v2/repository/index', body: '{}' }, signal));
+    const states = Array.isArray(index) ? index.filter(isJsonObject).filter(({ name }) => name === model) : [];
+    // A version that was never loaded has no state.
+    const state = states.find((version) => version.state && version.state !== 'UNAVAILABLE')?.state ?? states[0]?.state;
+    return typeof state === 'string' ? state : undefined;
+  }
+
+  #control(model: string, what: 'load' | 'unload', signal: AbortSignal): Promise<Answer> {
+    const path = `/v2/repository/models/${encodeURIComponent(model)}/${what}`;
+    return this.#call({ method: 'POST', path, body: '{}' }, signal);
+  }
+
+  async #metadata(model: string, signal: AbortSignal): Promise<JsonObject> {
+    const path = `/v2/models/${encodeURIComponent(model)}`;
+    const metadata = jsonOf(await this.#call({ method: 'GET', path }, signal));
+    if (isJsonObject(metadata)) return metadata;
+    throw new MillraceError('INVALID_OUTPUT', 'the model’s metadata is not an object');
+  }
+
+  async #call({ path, ...request }: { path: string } & Omit<Exchange, 'url'>, signal: AbortSignal): Promise<Answer> {
+    const headers = {
+      accept: 'application/json',
+      ...(request.body !== undefined && { 'content-type': 'application/json' }),
+    };
+    const answer = await exchange(this.#transport, { url: this.#base + path, ...request, headers }, signal);
+    if (answer.status >= 200 && answer.status < 300) return answer;
+    throw new HttpFault(answer, shortened(reasonOf(answer.body.toString('utf8'))));
+  }
+}
+
+function jsonOf(answer: Answer): Json {
+  try {
+    return JSON.parse(textOf(answer)) as Json;
+  } catch (error) {
+    if (error instanceof MillraceError) throw error;
+    throw new MillraceError('INVALID_OUTPUT', 'the answer is not JSON', {}, { cause: error });
+  }
+}
+
+/**
+ * What an error's body says: `{"error": …}` of the protocol (Triton, MLServer, KServe), `{"detail": …}` of FastAPI below
+ * them, or text; of a Python traceback its last line.
+ */
+function reasonOf(body: string): string {
+  let reason: unknown = body;
+  try {
+    const parsed: unknown = JSON.parse(body);
+    if (isJsonObject(parsed)) reason = parsed.error ?? parsed.detail ?? body;
+  } catch {
+    // Not JSON: the text itself.
+  }
+  const text = (typeof reason === 'string' ? reason : JSON.stringify(reason)).trim();
+  return text.startsWith('Traceback ') ? (text.split('\n').at(-1) ?? text) : text;
+}
+
+const isDescribed = (value: unknown): value is DescribedTensor =>
+  isJsonObject(value as Json) &&
+  typeof (value as DescribedTensor).name === 'string' &&
+  typeof (value as DescribedTensor).datatype === 'string' &&
+  Array.isArray((value as DescribedTensor).shape) &&
+  (value as DescribedTensor).shape.every((size) => Number.isSafeInteger(size) && size >= -1);

@@ -1,0 +1,61 @@
+/*
+ * JSON whose integers keep every digit. `JSON.parse` rounds what lies beyond 2^53, and `JSON.stringify` writes a decimal
+ * text as a string, where the protocol has a number. (`JSON.rawJSON` and a reviver's source text are not in Node 20.)
+ */
+
+/** An integer of 16 digits or more where a value stands; also in a string, which costs a scan and does no harm. */
+const LONG_INTEGER = /[[,:\s]-?\d{16,}[\],}\s]/;
+/** A number's text, from its first character on. */
+const NUMBER = /-?\d+(\.\d+)?([eE][+-]?\d+)?/y;
+const INTEGER = /^-?\d+$/;
+
+/** As `JSON.parse`, but an integer that a number cannot hold exactly is its decimal text. Throws `SyntaxError`. */
+export function parseExactly(text: string): unknown {
+  return JSON.parse(LONG_INTEGER.test(text) ? withLongIntegersQuoted(text) : text);
+}
+
+function withLongIntegersQuoted(text: string): string {
+  const pieces: string[] = [];
+  let copied = 0;
+  for (let at = 0; at < text.length; ) {
+    const character = text.charCodeAt(at);
+    if (character === QUOTE) {
+      at = endOfString(text, at);
+    } else if (character === MINUS || (character >= ZERO && character <= NINE)) {
+      NUMBER.lastIndex = at;
+      const [number] = NUMBER.exec(text) ?? [];
+      if (number === undefined) {
+        at += 1; // no JSON: the parser will say so
+        continue;
+      }
+      if (INTEGER.test(number) && !Number.isSafeInteger(Number(number))) {
+        pieces.push(text.slice(copied, at), `"${number}"`);
+        copied = at + number.length;
+      }
+      at += number.length;
+    } else {
+      at += 1;
+    }
+  }
+  return pieces.join('') + text.slice(copied);
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const MINUS = 0x2d;
+const ZERO = 0x30;
+const NINE = 0x39;
+
+/** Where the string that begins at `start` has ended; the text's end if it does not. */
+function endOfString(text: string, start: number): number {
+  for (let at = start + 1; at < text.length; at++) {
+    const character = text.charCodeAt(at);
+    if (character === QUOTE) return at + 1;
+    if (character === BACKSLASH) at += 1;
+  }
+  return text.length;
+}
+
+/** An array of numbers and of integers' decimal texts, all written as numbers. */
+export const numbersJson = (values: readonly (number | string)[]): string =>
+  `[${values.map((value) => (typeof value === 'string' ? String(BigInt(value)) : JSON.stringify(value))).join(',')}]`;

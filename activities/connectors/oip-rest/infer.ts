@@ -1,0 +1,67 @@
+import type { JsonObject } from '../../../pipelines/json.js';
+import { DTYPES, type Dtype, type Tensor } from '../../../pipelines/media.js';
+import { checkTensors, type TensorFormats } from '../tensor-format.js';
+import { classify } from './classify.js';
+import type { ModelKind } from './model-kind.js';
+
+/** `with` of an `infer` stage. */
+interface InferWith {
+  readonly inputs: TensorFormats;
+  readonly outputs: TensorFormats;
+  readonly parameters?: JsonObject;
+}
+
+/**
+ * Any model, by tensors: those of `with.inputs` go in, those of `with.outputs` are asked for, each of the form stated.
+ * `with.parameters` are the protocol's request parameters. What JSON cannot carry is in `wire.ts`.
+ */
+export const infer: ModelKind = {
+  async invoke({ model, with: options, input }, client, { signal }) {
+    const { inputs, outputs, parameters } = options as unknown as InferWith;
+    const request = {
+      inputs: checkTensors(input, inputs, 'INVALID_INPUT'),
+      outputs: Object.keys(outputs),
+      ...(parameters && { parameters }),
+    };
+    const given = await client.infer(model, request, signal);
+    return { output: checkTensors(given, outputs, 'INVALID_OUTPUT') as unknown as JsonObject };
+  },
+
+  /**
+   * A call with zeros (false, empty texts) in the smallest shape that the model says it takes; readiness alone where it
+   * says nothing of its inputs, or they are large. The model may not like zeros: only a live one can refuse them or fail
+   * over them.
+   */
+  async probe(model, client, signal) {
+    const described = await client.inputs(model, signal);
+    const smallest = described.map(({ shape, ...tensor }) => ({
+      ...tensor,
+      shape: shape.map((size) => (size === -1 ? 1 : size)),
+    }));
+    const elements = smallest.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+    if (described.length === 0 || elements > MOST_ZEROS) return client.ready(model, signal);
+    const inputs = smallest.flatMap(({ name, datatype, shape }) =>
+      isDtype(datatype) ? [[name, zeros(datatype, shape)]] : [],
+    );
+    try {
+      await client.infer(model, { inputs: Object.fromEntries(inputs) }, signal);
+    } catch (error) {
+      if (signal.aborted || !ALIVE.has(classify(error, { endpoint: '', model, signal }).code)) throw error;
+    }
+  },
+};
+
+/** Codes of an error that only a live model can give: it did look at what it was sent. */
+const ALIVE: ReadonlySet<string> = new Set(['BACKEND_REJECTED', 'BACKEND_ERROR', 'INVALID_OUTPUT']);
+
+/** An image of 224 × 224 pixels in three colours: 300 kB. A canary of more would cost the server more than it tells. */
+const MOST_ZEROS = 150_528;
+
+const isDtype = (datatype: string): datatype is Dtype => (DTYPES as readonly string[]).includes(datatype);
+
+const sizeOf = (shape: readonly number[]): number => shape.reduce((product, length) => product * length, 1);
+
+function zeros(dtype: Dtype, shape: readonly number[]): Tensor {
+  const zero = dtype === 'BYTES' ? '' : dtype === 'BOOL' ? false : 0;
+  return { dtype, shape, data: new Array<typeof zero>(sizeOf(shape)).fill(zero) };
+}

@@ -1,0 +1,48 @@
+import type { JsonObject } from '../../../pipelines/json.js';
+import { chat, outputOf } from './chat.js';
+import { complete, tokenLimit } from './completion.js';
+import type { ServedKind } from './kind.js';
+import { boundTo } from './structured.js';
+
+/** A label in JSON takes a few tokens, and then the schema ends the reply; the rest is for models that think first. */
+const MOST_TOKENS = 1_024;
+
+/**
+ * Classification of one text by an LLM whose reply a schema binds to one of the labels. An LLM says which label, not how
+ * sure it is: the label's score is 1, the others' are 0.
+ */
+export const classification: ServedKind = {
+  async invoke({ model, with: options, input }, { client, signal, emit }) {
+    const labels = options.labels as readonly string[];
+    const schema = schemaOf(labels);
+    const completion = await complete(
+      client,
+      {
+        model,
+        messages: [
+          { role: 'system', content: `Classify the text that the user gives as one of: ${labels.join(', ')}.` },
+          { role: 'user', content: input.text as string },
+        ],
+        temperature: 0,
+        ...tokenLimit(client, MOST_TOKENS),
+        ...boundTo(schema),
+      },
+      // The pieces are of the JSON around the label: no text of an answer.
+      { signal, emit: () => emit('') },
+    );
+    const { data } = outputOf(completion, { schema });
+    const { label } = data as { readonly label: string };
+    return {
+      output: { label, score: 1, scores: Object.fromEntries(labels.map((each) => [each, each === label ? 1 : 0])) },
+      usage: completion.usage,
+    };
+  },
+  probe: chat.probe,
+};
+
+const schemaOf = (labels: readonly string[]): JsonObject => ({
+  type: 'object',
+  properties: { label: { type: 'string', enum: labels } },
+  required: ['label'],
+  additionalProperties: false,
+});

@@ -1,0 +1,162 @@
+import { APIError, type OpenAI } from 'openai';
+import { MillraceError } from '../../../pipelines/errors.js';
+import { isJsonObject } from '../../../pipelines/json.js';
+import type { CallContext, Usage } from '../connector.js';
+import { type ToolCall, ToolCalls, type ToolDelta } from './tool-calls.js';
+
+/** Everything of a request but how its answer travels. */
+export type Question = Omit<OpenAI.ChatCompletionCreateParamsStreaming, 'stream' | 'stream_options'>;
+
+/** A reply as the server gave it. */
+export interface Completion {
+  readonly text: string;
+  readonly toolCalls: readonly ToolCall[];
+  readonly refusal: string;
+  /** `finish_reason`; undefined where a server that does not stream leaves it out. */
+  readonly finish: string | undefined;
+  /** Whether the model thought before it spoke (`reasoning`, `reasoning_content`). */
+  readonly reasoned: boolean;
+  readonly usage: Usage;
+}
+
+/**
+ * `POST /v1/chat/completions`, always streamed: a server notices that nobody listens any more when it sends the next token,
+ * so that a cancelled call frees its slot at once. A server that answers with one JSON body all the same is understood.
+ */
+export async function complete(
+  client: OpenAI,
+  question: Question,
+  { signal, emit }: Pick<CallContext, 'signal' | 'emit'>,
+): Promise<Completion> {
+  const { data: chunks, response } = await client.chat.completions
+    .create({ ...question, stream: true, stream_options: { include_usage: true } }, { signal, headers: ONE_CALL })
+    .withResponse();
+  const collected = new Collected(emit);
+  const type = response.headers.get('content-type') ?? '';
+  if (type.includes('json')) {
+    collected.addWhole(await response.json(), response.headers);
+    return collected.reply();
+  }
+  for await (const chunk of chunks) collected.add(chunk);
+  // An abort ends the loop without an error: what has arrived by then is no answer.
+  signal.throwIfAborted();
+  return collected.streamed(type);
+}
+
+/**
+ * llama.cpp promises to keep the connection of a stream and closes it behind the last event: one call in twenty that comes
+ * next, sent into the closing connection, failed. No stream's connection is used again.
+ */
+const ONE_CALL = { connection: 'close' };
+
+/** What arrives, with the fields that servers leave out, set to null or call by another name. */
+interface Chunk {
+  readonly choices?: readonly Choice[] | null;
+  readonly usage?: Counts | null;
+}
+interface Choice {
+  readonly index?: number;
+  readonly delta?: Delta | null;
+  readonly message?: Delta | null;
+  readonly finish_reason?: string | null;
+}
+interface Delta {
+  readonly content?: string | null;
+  readonly refusal?: string | null;
+  /** vLLM, and OpenRouter. */
+  readonly reasoning?: string | null;
+  /** llama.cpp, older vLLM, and DeepSeek. */
+  readonly reasoning_content?: string | null;
+  readonly tool_calls?: readonly ToolDelta[] | null;
+}
+interface Counts {
+  readonly prompt_tokens?: number | null;
+  readonly completion_tokens?: number | null;
+}
+
+/** Puts a reply together from its chunks. */
+class Collected {
+  readonly #emit: CallContext['emit'];
+  readonly #toolCalls = new ToolCalls();
+  #text = '';
+  #refusal = '';
+  #finish: string | undefined;
+  #reasoned = false;
+  #usage: Usage = {};
+  #chunks = 0;
+
+  constructor(emit: CallContext['emit']) {
+    this.#emit = emit;
+  }
+
+  /** The last chunk has the usage and no choice; some servers send usage with every chunk, the last one counts. */
+  add({ choices, usage }: Chunk): void {
+    this.#chunks += 1;
+    if (usage) this.#usage = usageOf(usage);
+    const choice = Array.isArray(choices) ? choices.find(({ index = 0 }: Choice) => index === 0) : undefined;
+    if (choice) this.#addChoice(choice);
+  }
+
+  addWhole(body: unknown, headers: Headers): void {
+    const { error, ...chunk } = (isJsonObject(body) ? body : {}) as Chunk & { readonly error?: unknown };
+    if (error) throw new APIError(undefined, Object(error), undefined, headers);
+    const [choice] = chunk.choices ?? [];
+    if (typeof (choice?.message ?? undefined) !== 'object') {
+      throw new MillraceError('INVALID_OUTPUT', `the completion has no ${choice ? 'message' : 'choice'}`);
+    }
+    this.add(chunk);
+  }
+
+  streamed(type: string): Completion {
+    if (this.#finish !== undefined) return this.reply();
+    if (this.#chunks === 0 && !type.includes('event-stream')) {
+      throw new MillraceError('INVALID_OUTPUT', `the answer is ${type || 'of no type'}, neither events nor JSON`);
+    }
+    throw new MillraceError('BACKEND_UNAVAILABLE', `the stream broke off after ${this.#text.length} characters`);
+  }
+
+  reply(): Completion {
+    return {
+      text: this.#text,
+      toolCalls: this.#toolCalls.all,
+      refusal: this.#refusal,
+      finish: this.#finish,
+      reasoned: this.#reasoned,
+      usage: this.#usage,
+    };
+  }
+
+  #addChoice({ delta, message, finish_reason }: Choice): void {
+    const { content, refusal, reasoning, reasoning_content, tool_calls } = delta ?? message ?? {};
+    if (finish_reason) this.#finish = finish_reason;
+    if (refusal) this.#refusal += refusal;
+    if (reasoning || reasoning_content) {
+      this.#reasoned = true;
+      this.#emit('');
+    }
+    if (tool_calls && tool_calls.length > 0) {
+      for (const each of tool_calls) this.#toolCalls.add(each);
+      this.#emit('');
+    }
+    if (typeof content === 'string' && content !== '') {
+      this.#text += content;
+      this.#emit(content);
+    }
+  }
+}
+
+const usageOf = ({ prompt_tokens, completion_tokens }: Counts): Usage => ({
+  ...(typeof prompt_tokens === 'number' && { inputTokens: prompt_tokens }),
+  ...(typeof completion_tokens === 'number' && { outputTokens: completion_tokens }),
+});
+
+/**
+ * The limit of a reply under the name that the server takes. OpenAI's own reasoning models know only the newer one; every
+ * other server knows the older, and many only that.
+ */
+export function tokenLimit(client: OpenAI, tokens: number): { max_completion_tokens: number } | { max_tokens: number } {
+  const { hostname } = new URL(client.baseURL);
+  return hostname === 'api.openai.com' || hostname.endsWith('.openai.azure.com')
+    ? { max_completion_tokens: tokens }
+    : { max_tokens: tokens };
+}

@@ -1,0 +1,58 @@
+import type { OpenAI } from 'openai';
+import { MillraceError } from '../../../pipelines/errors.js';
+import type { JsonObject } from '../../../pipelines/json.js';
+import type { Reply } from '../connector.js';
+import type { ServedKind } from './kind.js';
+
+type Passage = JsonObject & { readonly text: string };
+
+/**
+ * `POST /v1/rerank`, which OpenAI does not have: Jina's and Cohere's call, also of vLLM and llama.cpp. Scores are of the
+ * model's own scale; of equals the order is the server's.
+ */
+export const rerank: ServedKind = {
+  async invoke({ model, with: options, input }, { client, signal }) {
+    const passages = input.passages as readonly Passage[];
+    const top = Math.min((options.top as number | undefined) ?? passages.length, passages.length);
+    // Servers refuse an empty list.
+    if (top === 0) return { output: { passages: [] } };
+    return ranked(client, { model, query: input.query as string, passages, top }, signal);
+  },
+  async probe(model, client, signal) {
+    await ranked(client, { model, query: 'ok', passages: [{ text: 'ok' }], top: 1 }, signal);
+  },
+};
+
+interface Question {
+  readonly model: string;
+  readonly query: string;
+  readonly passages: readonly Passage[];
+  /** How many come back. */
+  readonly top: number;
+}
+
+interface Answer {
+  readonly results?: readonly { readonly index?: unknown; readonly relevance_score?: unknown }[] | null;
+  readonly usage?: { readonly prompt_tokens?: number; readonly total_tokens?: number } | null;
+}
+
+async function ranked(client: OpenAI, { model, query, passages, top }: Question, signal: AbortSignal): Promise<Reply> {
+  const body = { model, query, documents: passages.map(({ text }) => text), top_n: top };
+  const { results, usage } = await client.post<Answer>('/rerank', { body, signal });
+  if (!Array.isArray(results)) throw new MillraceError('INVALID_OUTPUT', 'the answer has no results');
+  const scored = new Map<number, number>();
+  for (const { index, relevance_score: score } of results.map(Object) as NonNullable<Answer['results']>) {
+    const known = typeof index === 'number' && passages[index] !== undefined && !scored.has(index);
+    if (!known || typeof score !== 'number') {
+      throw new MillraceError('INVALID_OUTPUT', `a result with index ${index} and score ${score}`);
+    }
+    scored.set(index, score);
+  }
+  if (scored.size < top) throw new MillraceError('INVALID_OUTPUT', `${scored.size} results instead of ${top}`);
+  const best = [...scored].sort(([, a], [, b]) => b - a).slice(0, top);
+  const tokens = usage?.prompt_tokens ?? usage?.total_tokens;
+  return {
+    output: { passages: best.map(([index, score]) => ({ ...passages[index], score })) as readonly JsonObject[] },
+    usage: { ...(typeof tokens === 'number' && { inputTokens: tokens }) },
+  };
+}

@@ -1,0 +1,81 @@
+import { z } from 'zod';
+import { MillraceError, messageOf } from '../../../pipelines/errors.js';
+import { isJsonObject, type Json, type JsonObject } from '../../../pipelines/json.js';
+
+/**
+ * The schema with every object closed to further properties, as `strict: true` wants it at OpenAI and vLLM. An object that
+ * says itself what else it takes is left, and so are the parts of `allOf`, which close each other's properties out.
+ * OpenAI's own server also wants every property required, and says so.
+ */
+export function closed(schema: Json): Json {
+  if (Array.isArray(schema)) return schema.map(closed);
+  if (!isJsonObject(schema)) return schema;
+  const copy: Record<string, Json> = {};
+  for (const [key, value] of Object.entries(schema)) {
+    if (OF_SCHEMAS.has(key) && isJsonObject(value)) {
+      copy[key] = Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, closed(inner)]));
+    } else copy[key] = IS_SCHEMA.has(key) ? closed(value) : value;
+  }
+  const open = schema.properties !== undefined && schema.additionalProperties === undefined && !schema.allOf;
+  return open ? { ...copy, additionalProperties: false } : copy;
+}
+
+/** Keywords whose value is a schema or a list of schemas; those whose value has schemas by name. */
+const IS_SCHEMA: ReadonlySet<string> = new Set(['items', 'prefixItems', 'anyOf', 'oneOf', 'additionalProperties']);
+const OF_SCHEMAS: ReadonlySet<string> = new Set(['properties', '$defs', 'definitions']);
+
+/** `response_format` that binds a reply to a schema. The name is for the server's log. */
+export const boundTo = (schema: JsonObject) => ({
+  response_format: {
+    type: 'json_schema' as const,
+    json_schema: { name: 'reply', strict: true, schema: closed(schema) as Record<string, unknown> },
+  },
+});
+
+/**
+ * A reply's text as the JSON that the schema asks for, its defaults filled in. Servers that do not bind the reply exist, so
+ * it is checked: `INVALID_OUTPUT`.
+ */
+export function readStructured(text: string, schema: JsonObject, finish: string | undefined): Json {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    const why = finish === 'length' ? 'was cut at the most tokens of the reply' : 'is not JSON';
+    throw new MillraceError('INVALID_OUTPUT', `the reply ${why}, but a schema binds it: ${start(text)}`);
+  }
+  const { data, error } = compiled(schema).safeParse(value);
+  if (!error) return data as Json;
+  const fields = error.issues.map(({ path, message }) => ({ field: path.join('.'), message }));
+  const told = fields.map(({ field, message }) => (field ? `${field}: ${message}` : message)).join('; ');
+  throw new MillraceError('INVALID_OUTPUT', `the reply does not fit its schema: ${told}`, { fields });
+}
+
+/** As many schemas as a worker's pipelines have; one takes a millisecond to compile, as long as a small reply to check. */
+const MOST_COMPILED = 256;
+const known = new Map<string, z.ZodType>();
+
+function compiled(schema: JsonObject): z.ZodType {
+  const text = JSON.stringify(schema);
+  const earlier = known.get(text);
+  if (earlier) return earlier;
+  const [oldest] = known.keys();
+  if (known.size >= MOST_COMPILED && oldest !== undefined) known.delete(oldest);
+  const fresh = compile(schema);
+  known.set(text, fresh);
+  return fresh;
+}
+
+function compile(schema: JsonObject): z.ZodType {
+  try {
+    // A registry of its own, which goes with the schema: the global one keeps whatever has an `id` for ever.
+    return z.fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0], { registry: z.registry() });
+  } catch (error) {
+    throw new MillraceError('INVALID_PIPELINE', `the schema of a reply cannot be read: ${messageOf(error)}`);
+  }
+}
+
+/** Enough to see what the model wrote. */
+const LONGEST_START = 80;
+const start = (text: string): string =>
+  JSON.stringify(text.length > LONGEST_START ? `${text.slice(0, LONGEST_START)}…` : text);

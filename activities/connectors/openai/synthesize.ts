@@ -1,0 +1,64 @@
+import type { OpenAI } from 'openai';
+import { MillraceError } from '../../../pipelines/errors.js';
+import type { JsonObject } from '../../../pipelines/json.js';
+import { speakable } from '../triton/speakable.js';
+import type { ServedKind } from './kind.js';
+import { readSpeech, type Speech } from './speech.js';
+
+/**
+ * Speech synthesis by `POST /v1/audio/speech`. Long text is spoken in calls of a few sentences, so that a cancelled run
+ * leaves the server at most one of them to finish, and none nears the 4,096 characters that OpenAI takes. Text without a
+ * word in it is `INVALID_INPUT`. OpenAI itself wants a `voice`; other servers have one of their own.
+ */
+export const synthesize: ServedKind = {
+  async invoke({ model, with: { voice }, input }, { client, signal, audio, emit }) {
+    const passages = speakable(
+      typeof input.text === 'string' ? input.text : (input.text as readonly string[]).join(' '),
+    );
+    if (passages.length === 0) {
+      throw new MillraceError('INVALID_INPUT', 'there is nothing to say: the text is empty', {
+        fields: [{ field: 'text', message: 'empty' }],
+      });
+    }
+    const spoken: Speech[] = [];
+    for (const text of passages) {
+      const next = await speak(client, { model, text, voice }, signal, emit);
+      const rate = spoken[0]?.sampleRate ?? next.sampleRate;
+      if (next.sampleRate !== rate) {
+        throw new MillraceError('INVALID_OUTPUT', `speech at ${next.sampleRate} Hz after ${rate} Hz`);
+      }
+      spoken.push(next);
+    }
+    const { samples, sampleRate } = joined(spoken);
+    const artifact = await audio.write(samples, { sampleRate });
+    return {
+      output: { audio: { ...artifact } as JsonObject },
+      usage: { audioSeconds: samples.length / sampleRate },
+    };
+  },
+  async probe(model, client, signal) {
+    await speak(client, { model, text: 'ok', voice: undefined }, signal, () => undefined);
+  },
+};
+
+async function speak(
+  client: OpenAI,
+  { model, text, voice }: { readonly model: string; readonly text: string; readonly voice: unknown },
+  signal: AbortSignal,
+  emit: (samples: number) => void,
+): Promise<Speech> {
+  const body = { model, input: text, response_format: 'wav' as const, ...(typeof voice === 'string' && { voice }) };
+  // The client's type wants a voice, which servers with only one do not.
+  const response = await client.audio.speech.create(body as OpenAI.Audio.SpeechCreateParams, { signal });
+  return readSpeech(response, emit);
+}
+
+function joined(spoken: readonly Speech[]): Speech {
+  const samples = new Int16Array(spoken.reduce((sum, each) => sum + each.samples.length, 0));
+  let at = 0;
+  for (const each of spoken) {
+    samples.set(each.samples, at);
+    at += each.samples.length;
+  }
+  return { samples, sampleRate: spoken[0]?.sampleRate ?? 0 };
+}

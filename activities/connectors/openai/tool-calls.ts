@@ -1,0 +1,124 @@
+import { randomUUID } from 'node:crypto';
+import { MillraceError } from '../../../pipelines/errors.js';
+import { isJsonObject, type JsonObject } from '../../../pipelines/json.js';
+
+/** A part of a tool call, or all of it. */
+export interface ToolDelta {
+  readonly index?: number | null;
+  readonly id?: string | null;
+  readonly function?: {
+    readonly name?: string | null;
+    /** A text; an object from servers that forget to make one of it. */
+    readonly arguments?: string | object | null;
+  } | null;
+}
+
+/** A tool call as the model wrote it. */
+export interface ToolCall {
+  readonly id: string;
+  readonly name: string;
+  /** JSON, unless it was cut. */
+  readonly arguments: string;
+}
+
+/** A tool call as a chat stage returns it. */
+export type ReadToolCall = { readonly id: string; readonly name: string; readonly arguments: JsonObject };
+
+/**
+ * Puts tool calls together from their deltas. The first delta of a call has its name, and some of its arguments, all or
+ * none. Deltas of one call share an index; servers without one send whole calls, or number all of them 0 with other ids.
+ */
+export class ToolCalls {
+  readonly #calls: { index: number | undefined; id: string; name: string; arguments: string }[] = [];
+
+  get all(): readonly ToolCall[] {
+    return this.#calls.map(({ id, name, arguments: text }) => ({ id, name, arguments: text }));
+  }
+
+  add({ index, id, function: part }: ToolDelta): void {
+    const at = index ?? undefined;
+    const begun = this.#begun(at, id ?? '', part?.name ?? '');
+    const call = begun ?? { index: at, id: '', name: '', arguments: '' };
+    if (!begun) this.#calls.push(call);
+    call.id ||= id ?? '';
+    call.name ||= part?.name ?? '';
+    const text = part?.arguments ?? '';
+    call.arguments += typeof text === 'string' ? text : JSON.stringify(text);
+  }
+
+  #begun(index: number | undefined, id: string, name: string) {
+    const last = this.#calls.at(-1);
+    if (index === undefined) return name === '' ? last : undefined;
+    const same = this.#calls.filter((call) => call.index === index).at(-1);
+    return same && id !== '' && same.id !== '' && id !== same.id ? undefined : same;
+  }
+}
+
+/**
+ * The calls with their arguments read. Throws `INVALID_OUTPUT` for a tool that is not on offer, and for arguments that are
+ * no JSON object, be it that they were cut. Whether they fit the tool's schema is not looked at: what was called says so.
+ */
+export function readToolCalls(
+  calls: readonly ToolCall[],
+  offered: ReadonlySet<string>,
+  finish: string | undefined,
+): ReadToolCall[] {
+  return calls.map(({ id, name, arguments: text }) => {
+    if (!offered.has(name)) {
+      throw new MillraceError('INVALID_OUTPUT', `the model calls the tool "${name}", which is not on offer`);
+    }
+    const read = readArguments(text, finish);
+    if (!read) {
+      const cut = finish === 'length' ? 'were cut at the most tokens of the reply' : 'are not a JSON object';
+      throw new MillraceError('INVALID_OUTPUT', `the arguments of the tool call "${name}" ${cut}`);
+    }
+    return { id: id || newId(), name, arguments: read };
+  });
+}
+
+function readArguments(text: string, finish: string | undefined): JsonObject | undefined {
+  // A tool without parameters is called with no text at all by some servers.
+  if (text.trim() === '') return finish === 'length' ? undefined : {};
+  const read = parsed(text);
+  return isJsonObject(read) ? read : undefined;
+}
+
+/**
+ * Tool calls that stand in the reply's text, as models write them where the server does not know their template: one JSON
+ * object with `name` and `arguments` (or `parameters`), or a list of such, in a code block or not. Undefined unless the whole text is that, and
+ * names only tools on offer: any other JSON is an answer.
+ */
+export function toolCallsInText(text: string, offered: ReadonlySet<string>): ReadToolCall[] | undefined {
+  const [, fenced = text] = FENCE.exec(text) ?? [];
+  if (!/^\s*[{[]/.test(fenced)) return undefined;
+  const read = parsed(fenced);
+  const items: readonly unknown[] = Array.isArray(read) ? read : [read];
+  const calls = items.map((item) => callIn(item, offered));
+  return calls.length > 0 && calls.every((call) => call !== undefined) ? calls : undefined;
+}
+
+/** A whole text that is one code block. */
+const FENCE = /^\s*```(?:json)?\s*\n([\s\S]*?)\n?```\s*$/;
+
+/** What else may stand beside a name in a tool call. */
+const CALL_FIELDS: ReadonlySet<string> = new Set(['id', 'type', 'name', 'arguments', 'parameters']);
+
+function callIn(item: unknown, offered: ReadonlySet<string>): ReadToolCall | undefined {
+  if (!isJsonObject(item) || !Object.keys(item).every((key) => CALL_FIELDS.has(key))) return undefined;
+  const { id, name } = item;
+  const given = item.arguments ?? item.parameters;
+  const read = typeof given === 'string' ? parsed(given) : given;
+  if (typeof name !== 'string' || !offered.has(name) || !isJsonObject(read)) return undefined;
+  return { id: typeof id === 'string' && id !== '' ? id : newId(), name, arguments: read };
+}
+
+/** Some servers give their calls no id; a conversation needs one to say what a result belongs to. */
+const newId = (): string => `call_${randomUUID()}`;
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

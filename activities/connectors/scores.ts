@@ -1,0 +1,29 @@
+import { MillraceError } from '../../pipelines/errors.js';
+import type { JsonObject } from '../../pipelines/json.js';
+
+/** The output of a `classify` stage: the label with the highest score, of equals the first. `scores`: in the labels' order. */
+export function labelled(scores: readonly number[], labels: readonly string[]): JsonObject {
+  expectCount(scores, labels.length, `labels (${labels.join(', ')})`);
+  const best = scores.reduce((at, score, i) => (score > (scores[at] ?? Number.NaN) ? i : at), 0);
+  return {
+    label: labels[best] ?? '',
+    score: scores[best] ?? 0,
+    scores: Object.fromEntries(labels.map((label, i) => [label, scores[i] ?? 0])),
+  };
+}
+
+/** The output of a `rerank` stage: the passages with their scores, highest first, of equals in the order given. */
+export function ranked(
+  scores: readonly number[],
+  passages: readonly JsonObject[],
+  top: number = passages.length,
+): JsonObject {
+  expectCount(scores, passages.length, 'passages');
+  const scored = passages.map((passage, i) => ({ ...passage, score: scores[i] ?? 0 }));
+  return { passages: scored.sort((a, b) => b.score - a.score).slice(0, top) };
+}
+
+function expectCount(scores: readonly number[], count: number, of: string): void {
+  if (scores.length === count) return;
+  throw new MillraceError('INVALID_OUTPUT', `output tensor SCORES: ${scores.length} scores for ${count} ${of}`);
+}

@@ -1,0 +1,63 @@
+import { MillraceError } from '../../../pipelines/errors.js';
+import { DTYPES, type Dtype } from '../../../pipelines/media.js';
+import { CODECS, type Element } from './elements.js';
+import { bytesTensor, invalid, readTexts, sizeOf, type Tensor, viewOf } from './tensors.js';
+
+/** A tensor in JSON, as `infer` stages take and give it: row-major. */
+export interface AnyTensor {
+  readonly dtype: Dtype;
+  readonly shape: readonly number[];
+  readonly data: readonly Element[];
+}
+
+export const isDtype = (datatype: string): datatype is Dtype => (DTYPES as readonly string[]).includes(datatype);
+
+/** The tensor on the wire. Throws `INVALID_INPUT`, naming tensor and element, for what the type cannot hold. */
+export function toWire(name: string, { dtype, shape, data }: AnyTensor): Tensor {
+  const size = sizeOf(shape);
+  if (data.length !== size) throw badInput(name, `${data.length} elements for shape [${shape}], which takes ${size}`);
+  if (dtype === 'BYTES') {
+    const odd = data.findIndex((element) => typeof element !== 'string');
+    if (odd !== -1) throw badInput(name, `element ${odd}, ${JSON.stringify(data[odd])}, is not a text`);
+    return bytesTensor(
+      name,
+      shape,
+      data.map((text) => Buffer.from(text as string, 'utf8')),
+    );
+  }
+  const { width, accepts, write } = CODECS[dtype];
+  const raw = Buffer.alloc(size * width);
+  const view = viewOf(raw);
+  data.forEach((element, i) => {
+    if (!accepts(element)) throw badInput(name, `element ${i}, ${JSON.stringify(element)}, is not ${a(dtype)}`);
+    write(view, i * width, element);
+  });
+  return { name, datatype: dtype, shape, raw };
+}
+
+/** The tensor in JSON. Throws `INVALID_OUTPUT`, naming tensor and element, for what JSON cannot hold. */
+export function fromWire(tensor: Tensor): AnyTensor {
+  const { datatype, shape, raw } = tensor;
+  if (!isDtype(datatype)) throw invalid(tensor, `elements of type ${datatype} cannot be read`);
+  if (datatype === 'BYTES') return { dtype: datatype, shape, data: readTexts(tensor) };
+  const { width, read } = CODECS[datatype];
+  const size = sizeOf(shape);
+  if (raw.length !== size * width) {
+    throw invalid(tensor, `${raw.length} bytes for shape [${shape}], which takes ${size * width}`);
+  }
+  const view = viewOf(raw);
+  const data = Array.from({ length: size }, (_, i) => {
+    const element = read(view, i * width);
+    if (typeof element === 'number' && !Number.isFinite(element)) {
+      throw invalid(tensor, `element ${i} is ${element}, which JSON cannot hold`);
+    }
+    return element;
+  });
+  return { dtype: datatype, shape, data };
+}
+
+/** What is wrong with an input of a stage, by the tensor's name. */
+export const badInput = (name: string, message: string): MillraceError =>
+  new MillraceError('INVALID_INPUT', `input tensor ${name}: ${message}`, { fields: [{ field: name, message }] });
+
+const a = (dtype: Dtype): string => (/^(INT|UINT|FP)/.test(dtype) ? `${dtype} number` : dtype);

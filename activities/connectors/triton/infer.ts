@@ -1,0 +1,58 @@
+import type { JsonObject } from '../../../pipelines/json.js';
+import { type AnyTensor, fromWire } from './any-tensor.js';
+import { checkOutput, type Formats, inputTensors } from './formats.js';
+import { joined } from './join.js';
+import type { ModelKind } from './model-kind.js';
+import { outputOf } from './outputs.js';
+import { parametersOf } from './parameters.js';
+import { invalid, sizeOf } from './tensors.js';
+import { probeWithZeros } from './zeros.js';
+
+/**
+ * Most elements of all outputs together, the bound that a stage's tensor schema has too: they pass by value through the
+ * run's history. A decoupled model that goes on beyond it is cancelled.
+ */
+const MOST_ELEMENTS = 100_000;
+
+/**
+ * Any model, by tensors: those of `with.inputs` go in, those of `with.outputs` are asked for, each of the form stated.
+ * The responses of a decoupled model are joined along the first dimension that its output's format leaves open. Each
+ * response is emitted as the number of its elements.
+ *
+ * `with.parameters` are the protocol's request parameters. To a model with sequence batching `sequence_id` (an integer
+ * above 0, or a text where the model's correlation ids are texts), `sequence_start` and `sequence_end` belong in them.
+ */
+export const infer: ModelKind = {
+  async invoke({ model, with: options, input }, { client, signal, emit }) {
+    const { inputs, outputs, parameters } = options as unknown as InferWith;
+    const sent = inputTensors(input, inputs);
+    const asked = { outputs: Object.keys(outputs), parameters: parametersOf(parameters) };
+    const parts = new Map<string, [AnyTensor, ...AnyTensor[]]>();
+    let elements = 0;
+    for await (const response of client.responses(model, sent, signal, asked)) {
+      const before = elements;
+      for (const [name, format] of Object.entries(outputs)) {
+        const wire = response.get(name);
+        if (!wire) continue;
+        elements += sizeOf(wire.shape);
+        if (elements > MOST_ELEMENTS) throw invalid(wire, `more than ${MOST_ELEMENTS} elements by value`);
+        const tensor = fromWire(wire);
+        checkOutput(name, format, tensor);
+        const earlier = parts.get(name);
+        if (earlier) earlier.push(tensor);
+        else parts.set(name, [tensor]);
+      }
+      emit(elements - before);
+    }
+    const whole = Object.entries(outputs).map(([name, format]) => [name, joined(name, outputOf(parts, name), format)]);
+    return { output: Object.fromEntries(whole) as JsonObject };
+  },
+  probe: probeWithZeros,
+};
+
+/** `with` of an `infer` stage. */
+interface InferWith {
+  readonly inputs: Formats;
+  readonly outputs: Formats;
+  readonly parameters?: Readonly<Record<string, string | number | boolean>>;
+}

@@ -1,0 +1,15 @@
+import type { Parameters } from './messages.js';
+
+/**
+ * Request parameters in the protocol's types: a boolean, a text, an integer (int64) or a fraction (double). JSON does not
+ * tell 1 from 1.0, so a whole number is always an integer.
+ */
+export function parametersOf(given: Readonly<Record<string, string | number | boolean>> = {}): Parameters {
+  return Object.fromEntries(
+    Object.entries(given).map(([name, value]) => {
+      if (typeof value === 'boolean') return [name, { bool_param: value }];
+      if (typeof value === 'string') return [name, { string_param: value }];
+      return [name, Number.isSafeInteger(value) ? { int64_param: value } : { double_param: value }];
+    }),
+  );
+}

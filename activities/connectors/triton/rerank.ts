@@ -1,0 +1,45 @@
+import { MillraceError } from '../../../pipelines/errors.js';
+import type { JsonObject } from '../../../pipelines/json.js';
+import { type ModelKind, probeWith } from './model-kind.js';
+import { outputOf } from './outputs.js';
+import { readFp32, textTensor } from './tensors.js';
+
+/**
+ * Passages by how well they answer a query, best first, of equals in the order given; the first `with.top` of them. All
+ * are scored in one call, so that a score may depend on the others; no passages, no call.
+ *
+ *     QUERY     BYTES  [1, 1]         UTF-8
+ *     PASSAGES  BYTES  [1, passages]  UTF-8
+ *     SCORES    FP32   [1, passages]  higher is better, of any scale
+ */
+export const rerank: ModelKind = {
+  async invoke({ model, with: options, input }, { client, signal }) {
+    const passages = input.passages as readonly (JsonObject & { readonly text: string })[];
+    if (passages.length === 0) return { output: { passages: [] } };
+    const outputs = await client.infer(
+      model,
+      inputsOf(
+        input.query as string,
+        passages.map(({ text }) => text),
+      ),
+      signal,
+    );
+    const scores = readFp32(outputOf(outputs, 'SCORES'));
+    if (scores.length !== passages.length) {
+      throw new MillraceError(
+        'INVALID_OUTPUT',
+        `output tensor SCORES: ${scores.length} scores for ${passages.length} passages`,
+      );
+    }
+    const ranked = passages
+      .map((passage, i) => ({ ...passage, score: scores[i] ?? 0 }))
+      .sort((a, b) => b.score - a.score);
+    return { output: { passages: ranked.slice(0, (options.top as number | undefined) ?? ranked.length) } };
+  },
+  probe: probeWith(() => inputsOf('ok', ['ok'])),
+};
+
+const inputsOf = (query: string, passages: readonly string[]) => [
+  textTensor('QUERY', [1, 1], query),
+  textTensor('PASSAGES', [1, passages.length], ...passages),
+];

@@ -1,0 +1,26 @@
+import type { Int64, StatisticsMessage } from './messages.js';
+
+/** What a version of a model has done since it was loaded, by the server's own count. */
+export interface ModelStatistics {
+  readonly name: string;
+  readonly version: string;
+  /** Batch elements. */
+  readonly inferences: number;
+  /** Batches. */
+  readonly executions: number;
+  /** Requests answered; of a decoupled model also those that were cancelled. */
+  readonly succeeded: number;
+  readonly failed: number;
+}
+
+export const statisticsOf = (message: StatisticsMessage): ModelStatistics => ({
+  name: message.name,
+  version: message.version,
+  inferences: numberOf(message.inference_count),
+  executions: numberOf(message.execution_count),
+  succeeded: numberOf(message.inference_stats?.success?.count),
+  failed: numberOf(message.inference_stats?.fail?.count),
+});
+
+/** Counts stay below 2^53. */
+const numberOf = (count: Int64 = 0): number => Number(count);

@@ -1,0 +1,43 @@
+import { type ErrorCode, MillraceError } from '../../../pipelines/errors.js';
+import type { Dtype } from '../../../pipelines/media.js';
+import { isDtype, toWire } from './any-tensor.js';
+import { classify } from './classify.js';
+import type { TritonClient } from './client.js';
+import type { Element } from './elements.js';
+import { sizeOf } from './tensors.js';
+
+/** Codes of an error that only a live model can give: it did look at what it was sent. */
+const ALIVE: ReadonlySet<ErrorCode> = new Set(['BACKEND_REJECTED', 'BACKEND_ERROR', 'INVALID_OUTPUT']);
+
+/** Ids of a probe's sequences lie in the upper half of 32 bits, random so that two workers do not share one. */
+const sequenceId = (): number => 2 ** 31 + Math.floor(Math.random() * 2 ** 31);
+
+/**
+ * A call of a model of which nothing is known but what it says of itself: zeros (false, empty texts) in the smallest shape
+ * that it takes, to the first response. The model may not like them: an error of its own proves it alive as well.
+ */
+export async function probeWithZeros(model: string, client: TritonClient, signal: AbortSignal): Promise<void> {
+  const inputs = (await client.inputs(model, signal)).flatMap(({ name, datatype, shape }) => {
+    const smallest = shape.map((size) => (size === -1 ? 1 : size));
+    return isDtype(datatype) ? [toWire(name, zeros(datatype, smallest))] : [];
+  });
+  const { sequential } = await client.traits(model, signal);
+  const parameters = {
+    sequence_id: { int64_param: sequenceId() },
+    sequence_start: { bool_param: true },
+    sequence_end: { bool_param: true },
+  };
+  try {
+    for await (const _ of client.responses(model, inputs, signal, sequential ? { parameters } : {})) return;
+  } catch (error) {
+    if (signal.aborted) throw error;
+    const mapped = error instanceof MillraceError ? error : classify(error, { endpoint: '', model, signal });
+    if (!ALIVE.has(mapped.code)) throw error;
+  }
+}
+
+const zeros = (dtype: Dtype, shape: readonly number[]) => ({
+  dtype,
+  shape,
+  data: new Array<Element>(sizeOf(shape)).fill(dtype === 'BYTES' ? '' : dtype === 'BOOL' ? false : 0),
+});

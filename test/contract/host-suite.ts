@@ -1,0 +1,333 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { approve, code, eq, gt, gte, MillraceError, type Pipeline, pipeline, text } from '../../pipelines/index.js';
+import type { Json, JsonObject } from '../../pipelines/json.js';
+import type { RunContext, StageRecord } from '../../pipelines/plan/index.js';
+
+/** A run that a host has under way. */
+export interface SuiteRun {
+  send(name: string, message: Json): Promise<void>;
+  cancel(): Promise<void>;
+  rows(): Promise<readonly StageRecord[]>;
+}
+
+/** How a run has ended; `code` is that of its failure, `RUN_CANCELLED` where it was cancelled. */
+export interface SuiteEnd {
+  readonly output?: JsonObject;
+  readonly code?: string;
+  readonly message?: string;
+  readonly stages: readonly StageRecord[];
+  /** `<stage> starts`, `<stage> ends`, `<stage> fails`, `<stage> aborted`, in order. */
+  readonly events: readonly string[];
+}
+
+/** A host of the interpreter, as the suite needs it. */
+export interface SuiteHost {
+  run(
+    pipeline: Pipeline,
+    input: JsonObject,
+    more?: { readonly context?: Partial<RunContext>; readonly act?: (run: SuiteRun) => Promise<void> },
+  ): Promise<SuiteEnd>;
+}
+
+const one = z.object({ n: z.number() });
+const list = z.object({ items: z.array(z.number()) });
+const add = code('add', { input: one, output: one }, ({ n }) => ({ n: n + 1 }));
+const odd = code('odd', { input: one, output: one }, ({ n }) => {
+  if (n % 2 === 1) throw new MillraceError('BACKEND_REJECTED', `${n} is odd`);
+  return { n };
+});
+const slow = code('slow', { input: one, output: one }, async (input, { signal }) => {
+  await sleep(60_000, undefined, { signal });
+  return input;
+});
+const down = code('down', { input: one, output: one }, () => {
+  throw new MillraceError('BACKEND_UNAVAILABLE', 'down');
+});
+const wrong = code('wrong', { input: one, output: one }, () => {
+  throw new MillraceError('BACKEND_REJECTED', 'wrong');
+});
+const quick = { retry: { attempts: 3, backoff: { initial: '5ms', max: '5ms' } } } as const;
+const once = { retry: { attempts: 1 } } as const;
+const any = (made: unknown) => made as Pipeline;
+
+const inner = pipeline('inner', { input: one, deadline: '1m' }, ({ input, stage }) => ({
+  n: stage('add', add, { n: input.n }).n,
+}));
+
+const flow = any(
+  pipeline('flow', { input: list }, ({ input, stage, when, each, repeat, race, run }) => {
+    const all = each('all', input.items, (n) => stage('one', add, { n }).n, { concurrency: 2 });
+    const last = repeat('count', { n: 0 }, (state) => ({ n: stage('more', add, { n: state.n }).n }), {
+      until: (state) => gte(state.n, 3),
+      atMost: 9,
+    });
+    const chosen = when(
+      'big',
+      gt(last.n, 2),
+      () => ({ size: text`big ${last.n}` }),
+      () => ({ size: text`small ${stage('never', add, { n: 0 }).n}` }),
+    );
+    const first = race('first', {
+      good: () => stage('good', add, { n: 1 }).n,
+      bad: () => stage('bad', wrong, { n: 1 }, once).n,
+    });
+    const sub = run('sub', inner, { n: 10 });
+    const child = run('child', inner, { n: 20 }, { as: 'child' });
+    return { all, size: chosen.size, winner: first.winner, sub: sub.n, child: child.n };
+  }),
+);
+
+/** The whole suite of stages of one kind of execution: queued stages, and inline ones in segments. */
+const single = (name: string, use: ReturnType<typeof code<{ n: number }, { n: number }>>, options: object) =>
+  any(
+    pipeline(name, { input: one, ...('deadline' in options && { deadline: options.deadline as string }) }, (t) => {
+      const { deadline: _, ...policy } = options as { deadline?: string };
+      return { n: t.stage('a', use, { n: t.input.n }, policy as never).n };
+    }),
+  );
+
+/** What every host of the interpreter has to do, and all do alike. */
+export function hostSuite(name: string, host: () => SuiteHost): void {
+  const countOf = ({ events }: SuiteEnd, event: string) => events.filter((each) => each === event).length;
+  const rowsOf = ({ stages }: SuiteEnd) => Object.fromEntries(stages.map((row) => [row.stage, row]));
+
+  describe(`${name}: control flow`, () => {
+    it('runs each, repeat, when, race, an inline and a child pipeline', async () => {
+      const end = await host().run(flow, { items: [1, 2, 3] });
+      expect(end.output).toEqual({ all: [2, 3, 4], size: 'big 3', winner: 'good', sub: 11, child: 21 });
+      const rows = rowsOf(end);
+      expect(rows.one).toMatchObject({ status: 'done', count: { done: 3, started: 3 } });
+      expect(rows.more).toMatchObject({ status: 'done', count: { done: 3, started: 3 } });
+      expect(rows.never?.status).toBe('skipped');
+      expect(rows['sub/add']?.status).toBe('done');
+      expect(rows.child?.status).toBe('done');
+    });
+
+    it.each(['queued', 'inline'] as const)('cancels the loser of a race (%s)', async (execution) => {
+      const raced = any(
+        pipeline(`raced-${execution}`, { input: one }, ({ input, stage, race }) => {
+          const first = race('first', {
+            quick: () => stage('quick', add, { n: input.n }, { execution }).n,
+            late: () => stage('late', slow, { n: input.n }, { execution }).n,
+          });
+          return { winner: first.winner, n: first.value, after: stage('after', add, { n: first.value }, { execution }).n };
+        }),
+      );
+      const end = await host().run(raced, { n: 1 });
+      expect(end.output).toEqual({ winner: 'quick', n: 2, after: 3 });
+      expect(rowsOf(end).late?.status).toBe('cancelled');
+      await sleep(1_500);
+      expect(end.events).toContain('late aborted');
+    });
+
+    it.each([
+      ['null', [2, null, 4]],
+      ['drop', [2, 4]],
+    ] as const)('goes on without a failed item: %s', async (onFailure, all) => {
+      const mapped = any(
+        pipeline(`mapped-${onFailure}`, { input: list }, ({ input, stage, each }) => ({
+          all: each('all', input.items, (n) => stage('odd', odd, { n }, once).n, { onFailure }),
+        })),
+      );
+      expect((await host().run(mapped, { items: [2, 3, 4] })).output).toEqual({ all });
+    });
+
+    it('fails with a failed item', async () => {
+      const mapped = any(
+        pipeline('mapped-fail', { input: list }, ({ input, stage, each }) => ({
+          all: each('all', input.items, (n) => stage('odd', odd, { n }, once).n),
+        })),
+      );
+      const end = await host().run(mapped, { items: [2, 3, 4] });
+      expect(end).toMatchObject({ code: 'BACKEND_REJECTED', message: 'stage "odd": 3 is odd' });
+    });
+
+    it('fails when a loop does not reach its goal', async () => {
+      const counted = any(
+        pipeline('counted', { input: one }, ({ input, stage, repeat }) => ({
+          n: repeat('count', { n: input.n }, (state) => ({ n: stage('add', add, { n: state.n }).n }), {
+            until: (state) => eq(state.n, 99),
+            atMost: 3,
+            onLimit: 'fail',
+          }).n,
+        })),
+      );
+      const end = await host().run(counted, { n: 1 });
+      expect(end.code).toBe('LIMIT_REACHED');
+      expect(countOf(end, 'add ends')).toBe(3);
+    });
+  });
+
+  describe.each(['queued', 'inline'] as const)(`${name}: policies, %s`, (execution) => {
+    it('tries again what may be tried again, as often as the policy says', async () => {
+      let calls = 0;
+      const flaky = code('flaky', { input: one, output: one }, (input) => {
+        calls += 1;
+        if (calls < 3) throw new MillraceError('BACKEND_UNAVAILABLE', `call ${calls}`);
+        return input;
+      });
+      const end = await host().run(single(`flaky-${execution}`, flaky, { ...quick, execution }), { n: 1 });
+      expect(end.output).toEqual({ n: 1 });
+      expect(end.stages).toMatchObject([{ status: 'done', attempt: 3 }]);
+      expect(calls).toBe(3);
+      const lost = await host().run(single(`down-${execution}`, down, { ...quick, execution }), { n: 1 });
+      expect(lost).toMatchObject({ code: 'BACKEND_UNAVAILABLE', message: 'stage "a": down' });
+      expect(countOf(lost, 'a starts')).toBe(3);
+    });
+
+    it('never tries again what cannot succeed, nor what `on` leaves out', async () => {
+      const end = await host().run(single(`wrong-${execution}`, wrong, { ...quick, execution }), { n: 1 });
+      expect(end.code).toBe('BACKEND_REJECTED');
+      expect(countOf(end, 'a starts')).toBe(1);
+      const retry = { ...quick.retry, on: ['BACKEND_OVERLOADED'] };
+      const other = await host().run(single(`on-${execution}`, down, { retry, execution }), { n: 1 });
+      expect(other.code).toBe('BACKEND_UNAVAILABLE');
+      expect(countOf(other, 'a starts')).toBe(1);
+    });
+
+    it('ends an attempt, and the stage, when its time is over', async () => {
+      const timeout = { attempt: '300ms', total: '20s' };
+      const retry = { attempts: 2, backoff: { initial: '5ms' } };
+      const end = await host().run(single(`late-${execution}`, slow, { timeout, retry, execution }), { n: 1 });
+      expect(end.code).toBe('STAGE_TIMEOUT');
+      expect(countOf(end, 'a starts')).toBe(2);
+      expect(end.stages).toMatchObject([{ status: 'failed', error: { code: 'STAGE_TIMEOUT' } }]);
+    });
+
+    it('ends a run at its deadline', async () => {
+      const began = performance.now();
+      const end = await host().run(single(`deadline-${execution}`, slow, { deadline: '700ms', execution }), { n: 1 });
+      expect(end.code).toBe('DEADLINE_EXCEEDED');
+      expect(performance.now() - began).toBeLessThan(5_000);
+    });
+
+    it('takes the fallback, and goes on without an optional stage', async () => {
+      const helped = single(`fallback-${execution}`, down, { ...once, execution, fallback: [add] });
+      const end = await host().run(helped, { n: 1 });
+      expect(end.output).toEqual({ n: 2 });
+      expect(end.stages).toMatchObject([{ status: 'done', model: 'add', instead: 'BACKEND_UNAVAILABLE' }]);
+      const optional = single(`optional-${execution}`, down, { ...once, execution, optional: true });
+      const without = await host().run(optional, { n: 1 });
+      expect(without.output).toEqual({ n: null });
+      expect(without.stages).toMatchObject([{ status: 'skipped', instead: 'BACKEND_UNAVAILABLE' }]);
+    });
+
+    it('degrades when little time is left', async () => {
+      const degrade = [{ below: '20s', to: add }];
+      const end = await host().run(single(`hurried-${execution}`, slow, { deadline: '19s', degrade, execution }), { n: 1 });
+      expect(end.output).toEqual({ n: 2 });
+      expect(end.stages).toMatchObject([{ instead: 'degraded', model: 'add' }]);
+    });
+
+    it('runs only what the wanted outputs need', async () => {
+      const partial = any(
+        pipeline(`partial-${execution}`, { input: one }, ({ input, stage }) => {
+          const a = stage('a', add, { n: input.n }, { execution });
+          return { first: a.n, second: stage('b', add, { n: a.n }, { execution }).n };
+        }),
+      );
+      const end = await host().run(partial, { n: 1 }, { context: { outputs: ['first'] } });
+      expect(end.output).toEqual({ first: 2 });
+      expect(rowsOf(end).b?.status).toBe('skipped');
+      const none = await host().run(partial, { n: 1 }, { context: { outputs: ['third'] } });
+      expect(none.code).toBe('INVALID_INPUT');
+    });
+
+    it('cancels what runs beside a stage that fails', async () => {
+      const beside = any(
+        pipeline(`beside-${execution}`, { input: one }, ({ input, stage }) => ({
+          a: stage('a', slow, { n: input.n }, { execution }).n,
+          b: stage('b', wrong, { n: input.n }, { ...once, execution }).n,
+        })),
+      );
+      const end = await host().run(beside, { n: 1 });
+      expect(end.code).toBe('BACKEND_REJECTED');
+      expect(rowsOf(end)).toMatchObject({ a: { status: 'cancelled' }, b: { status: 'failed' } });
+      await sleep(1_500);
+      expect(end.events).toContain('a aborted');
+    });
+  });
+
+  describe(`${name}: people and cancellation`, () => {
+    const asked = any(
+      pipeline('asked', { input: one, deadline: '1h' }, ({ input, stage }) => {
+        const decision = stage('sign-off', approve({ timeout: '30m' }), { subject: 'it' });
+        return { by: decision.by, approved: decision.approved, n: stage('a', add, { n: input.n }).n };
+      }),
+    );
+
+    it('waits for a person, and takes no message that decides nothing', async () => {
+      const end = await host().run(
+        asked,
+        { n: 1 },
+        {
+          act: async (run) => {
+            await run.send('approve/sign-off', { approved: 'yes' });
+            await run.send('approve/sign-off', { approved: true, by: 'ada' });
+          },
+        },
+      );
+      expect(end.output).toEqual({ by: 'ada', approved: true, n: 2 });
+    });
+
+    it('decides for a person who does not', async () => {
+      const late = any(
+        pipeline('asked-late', { input: one }, ({ stage }) => {
+          const decision = stage('sign-off', approve({ timeout: '300ms', otherwise: true }), { subject: 'it' });
+          return { by: decision.by, approved: decision.approved };
+        }),
+      );
+      expect((await host().run(late, { n: 1 })).output).toEqual({ by: 'timeout', approved: true });
+    });
+
+    it('ends a run that is cancelled and aborts its stage', async () => {
+      const end = await host().run(
+        single('cancelled-queued', slow, {}),
+        { n: 1 },
+        {
+          act: async (run) => {
+            while ((await run.rows())[0]?.status !== 'running') await sleep(20);
+            await sleep(300);
+            await run.cancel();
+          },
+        },
+      );
+      expect(end.code).toBe('RUN_CANCELLED');
+      await sleep(1_500);
+      expect(end.events).toEqual(['a starts', 'a aborted']);
+    });
+  });
+
+  describe(`${name}: plans that no definition gives`, () => {
+    const { plan } = single('broken', add, {});
+    const broken = (change: (plan: JsonObject) => JsonObject): Partial<RunContext> => ({
+      plan: change(plan as unknown as JsonObject) as unknown as RunContext['plan'],
+    });
+    const [stage] = plan.stages as unknown as readonly JsonObject[];
+    const cases: readonly (readonly [string, Partial<RunContext>])[] = [
+      ['steps that are no list', broken((own) => ({ ...own, stages: 7 }))],
+      ['no steps', broken(({ stages: _, ...own }) => own)],
+      ['a step that is nothing', broken((own) => ({ ...own, stages: [null] }))],
+      ['control flow of an unknown kind', broken((own) => ({ ...own, stages: [{ id: 'a', kind: 'until', body: {} }] }))],
+      ['a stage of no placement', { placement: {} }],
+      ['a loop without a body', broken((own) => ({ ...own, stages: [{ id: 'a', kind: 'each', over: [1], concurrency: 1 }] }))],
+      ['a loop without room', broken((own) => ({ ...own, stages: [{ id: 'l', kind: 'each', over: [1], concurrency: 0, onFailure: 'fail', body: { stages: [], output: 1 } }] }))],
+      ['a race of nobody', broken((own) => ({ ...own, stages: [{ id: 'r', kind: 'race', contenders: {} }] }))],
+      ['a step that was before', broken((own) => ({ ...own, stages: [stage as JsonObject, stage as JsonObject] }))],
+      ['a step that nobody has', broken((own) => ({ ...own, output: { n: { $ref: 'nobody.n' } } }))],
+      ['a step that reads a later one', broken((own) => ({ ...own, stages: [{ ...stage, input: { n: { $ref: 'b.n' } } }, { ...stage, id: 'b' }] }))],
+      ['an unknown operator', broken((own) => ({ ...own, output: { n: { $op: 'guess', of: [1] } } }))],
+    ];
+    it.each(cases)('fails a run with %s', async (_, context) => {
+      const end = await host().run(single('broken', add, {}), { n: 1 }, { context });
+      expect(end.code).toBe('INVALID_PIPELINE');
+    });
+
+    it('fails a run of an unknown plan version', async () => {
+      const context = broken((own) => ({ ...own, planVersion: 99 }));
+      expect((await host().run(single('broken', add, {}), { n: 1 }, { context })).code).toBe('UNKNOWN_PLAN_VERSION');
+    });
+  });
+}

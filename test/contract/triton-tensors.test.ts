@@ -1,0 +1,240 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { Call } from '../../activities/connectors/connector.js';
+import { TritonClient, tritonConnector } from '../../activities/connectors/triton/index.js';
+import { type Dtype, tensor } from '../../pipelines/media.js';
+import { infer } from '../../pipelines/stages/index.js';
+import { address } from '../support/runs.js';
+import { loadTestModel } from '../support/triton-models.js';
+import { invoke, noAudio } from './connector-contract.js';
+
+/* What `infer` is for, on a real Triton with the models of test/fixtures/triton-models. */
+
+const endpoint = address('TRITON_URL');
+const client = new TritonClient(endpoint);
+const backend = tritonConnector().connect(endpoint);
+const limit = () => AbortSignal.timeout(60_000);
+const MODELS = ['every-type', 'countdown', 'accumulator'] as const;
+
+beforeAll(async () => {
+  for (const model of MODELS) await loadTestModel(client, model);
+});
+afterAll(async () => {
+  for (const model of MODELS) await client.unload(model, limit());
+  backend.close();
+  client.close();
+});
+
+type Data = (number | string | boolean)[];
+const value = (dtype: Dtype, shape: number[], data: Data) => ({ dtype, shape, data });
+const call = (use: { model: string; with: Call['with'] }, input: Call['input']): Call => ({
+  kind: 'infer',
+  model: use.model,
+  with: use.with,
+  input,
+});
+
+describe('every element type', () => {
+  /** Values and what numpy in the model must see of them. */
+  const SAMPLES: [Dtype, Data, string][] = [
+    ['BOOL', [true, false, true], '[[True, False, True]]'],
+    ['UINT8', [0, 1, 255], '[[0, 1, 255]]'],
+    ['UINT16', [0, 1, 65_535], '[[0, 1, 65535]]'],
+    ['UINT32', [0, 1, 4_294_967_295], '[[0, 1, 4294967295]]'],
+    ['UINT64', [0, '9007199254740993', '18446744073709551615'], '[[0, 9007199254740993, 18446744073709551615]]'],
+    ['INT8', [-128, 0, 127], '[[-128, 0, 127]]'],
+    ['INT16', [-32_768, 0, 32_767], '[[-32768, 0, 32767]]'],
+    ['INT32', [-2_147_483_648, 0, 2_147_483_647], '[[-2147483648, 0, 2147483647]]'],
+    ['INT64', ['-9223372036854775808', -1, '9223372036854775807'], '[[-9223372036854775808, -1, 9223372036854775807]]'],
+    ['FP16', [65_504, 2 ** -24, -0.25], '[[65504.0, 5.960464477539063e-08, -0.25]]'],
+    ['FP32', [3.4028234663852886e38, 2 ** -149, -0.25], '[[3.4028234663852886e+38, 1.401298464324817e-45, -0.25]]'],
+    ['FP64', [1.7976931348623157e308, 5e-324, 0.1], '[[1.7976931348623157e+308, 5e-324, 0.1]]'],
+    ['BYTES', ['', 'ab', 'é'], String.raw`[[b'', b'ab', b'\xc3\xa9']]`],
+  ];
+
+  it.each(SAMPLES)('%s comes back as it was, and is what the model sees', async (dtype, data, seen) => {
+    const use = infer({
+      model: 'every-type',
+      inputs: { [dtype]: tensor({ dtype, shape: [1, -1] }) },
+      outputs: { [`${dtype}_OUT`]: tensor({ dtype, shape: [-1, -1] }), SEEN: tensor({ dtype: 'BYTES', shape: [2] }) },
+    });
+    const sent = value(dtype, [1, 3], data);
+    const { output } = await invoke(backend, call(use, { [dtype]: sent }));
+    expect(output[`${dtype}_OUT`]).toEqual(sent);
+    const [, shown = ''] = (output.SEEN as unknown as { data: string[] }).data;
+    expect(JSON.parse(shown)).toEqual({ [dtype]: seen });
+  });
+
+  it('all go in one request, with its parameters', async () => {
+    const use = infer({
+      model: 'every-type',
+      inputs: Object.fromEntries(SAMPLES.map(([dtype]) => [dtype, tensor({ dtype, shape: [1, 3] })])),
+      outputs: {
+        ...Object.fromEntries(SAMPLES.map(([dtype]) => [`${dtype}_OUT`, tensor({ dtype, shape: [1, 3] })])),
+        SEEN: tensor({ dtype: 'BYTES', shape: [2] }),
+      },
+      parameters: { flag: true, count: -3, share: 0.5, name: 'é' },
+    });
+    const input = Object.fromEntries(SAMPLES.map(([dtype, data]) => [dtype, value(dtype, [1, 3], data)]));
+    const { SEEN, ...echoed } = (await invoke(backend, call(use, input))).output;
+    expect(echoed).toEqual(Object.fromEntries(Object.entries(input).map(([name, sent]) => [`${name}_OUT`, sent])));
+    const [parameters = ''] = (SEEN as unknown as { data: string[] }).data;
+    expect(JSON.parse(parameters)).toEqual({ flag: true, count: -3, share: 0.5, name: 'é' });
+  });
+
+  it('may be a tensor without elements', async () => {
+    const use = infer({
+      model: 'every-type',
+      inputs: { FP32: tensor({ dtype: 'FP32', shape: [1, -1] }) },
+      outputs: { FP32_OUT: tensor({ dtype: 'FP32', shape: [1, -1] }) },
+    });
+    const { output } = await invoke(backend, call(use, { FP32: value('FP32', [1, 0], []) }));
+    expect(output.FP32_OUT).toEqual(value('FP32', [1, 0], []));
+  });
+
+  it('names the tensor when the model answers in another form than the stage says', async () => {
+    const use = infer({
+      model: 'every-type',
+      inputs: { INT8: tensor({ dtype: 'INT8', shape: [1, 2] }) },
+      outputs: { INT8_OUT: tensor({ dtype: 'INT8', shape: [1, 3] }) },
+    });
+    await expect(invoke(backend, call(use, { INT8: value('INT8', [1, 2], [1, 2]) }))).rejects.toMatchObject({
+      code: 'INVALID_OUTPUT',
+      message: expect.stringContaining('output tensor INT8_OUT: shape [1,2] instead of [1,3]'),
+      details: { endpoint },
+    });
+  });
+
+  it('refuses an input that the model does not have', async () => {
+    const use = infer({
+      model: 'every-type',
+      inputs: { NOPE: tensor({ dtype: 'INT8', shape: [1, 1] }) },
+      outputs: { INT8_OUT: tensor({ dtype: 'INT8', shape: [1, 1] }) },
+    });
+    await expect(invoke(backend, call(use, { NOPE: value('INT8', [1, 1], [1]) }))).rejects.toMatchObject({
+      code: 'BACKEND_REJECTED',
+      message: expect.stringContaining('NOPE'),
+    });
+  });
+});
+
+describe('a decoupled model', () => {
+  const countdown = infer({
+    model: 'countdown',
+    inputs: { COUNT: tensor({ dtype: 'INT32', shape: [1] }), DELAY_MS: tensor({ dtype: 'INT32', shape: [1] }) },
+    outputs: { LEFT: tensor({ dtype: 'INT32', shape: [1, -1] }), WORD: tensor({ dtype: 'BYTES', shape: [-1] }) },
+  });
+  const count = (from: number, delayMs = 0) =>
+    call(countdown, { COUNT: value('INT32', [1], [from]), DELAY_MS: value('INT32', [1], [delayMs]) });
+  /** Starts a call; `arrivals` are the times of its responses. */
+  const start = (request: Call, signal = limit()) => {
+    const arrivals: number[] = [];
+    const emitted: unknown[] = [];
+    const reply = backend.invoke(request, {
+      signal,
+      audio: noAudio,
+      checkpoint: () => undefined,
+      emit: (chunk) => {
+        arrivals.push(performance.now());
+        emitted.push(chunk);
+      },
+    });
+    return { reply, arrivals, emitted };
+  };
+  /** How many requests the model has seen cancelled, as it says itself. */
+  const cancelled = async () => {
+    const { output } = await invoke(backend, count(1));
+    return (output.LEFT as unknown as { data: number[] }).data[1] ?? 0;
+  };
+
+  it('gives its responses as they come, and all of them in the end', async () => {
+    const { reply, arrivals, emitted } = start(count(3, 200));
+    const { LEFT, WORD } = (await reply).output as Record<string, { shape: number[]; data: unknown[] }>;
+    expect(WORD).toEqual(value('BYTES', [3], ['left 2', 'left 1', 'left 0']));
+    expect(LEFT?.shape).toEqual([1, 6]);
+    expect(LEFT?.data.filter((_, i) => i % 2 === 0)).toEqual([2, 1, 0]);
+    expect(emitted).toEqual([3, 3, 3]);
+    expect((arrivals[2] ?? 0) - (arrivals[0] ?? 0)).toBeGreaterThan(300);
+  });
+
+  it('stops within a second of the call’s end by its signal', async () => {
+    const before = await cancelled();
+    const controller = new AbortController();
+    const reason = new Error('the run was cancelled');
+    // A minute of counting: only cancellation ends it in time for the next call, for the model takes one at a time.
+    const { reply, arrivals } = start(count(600, 100), controller.signal);
+    await vi.waitFor(() => expect(arrivals.length).toBeGreaterThan(2), 10_000);
+    const abortedAt = performance.now();
+    controller.abort(reason);
+    await expect(reply).rejects.toBe(reason);
+    expect(await cancelled()).toBe(before + 1);
+    expect(performance.now() - abortedAt).toBeLessThan(1_000);
+  });
+
+  it('stops within a second when it gives more than a stage can take', async () => {
+    const before = await cancelled();
+    const strict = infer({
+      model: 'countdown',
+      inputs: { COUNT: tensor({ dtype: 'INT32', shape: [1] }), DELAY_MS: tensor({ dtype: 'INT32', shape: [1] }) },
+      outputs: { LEFT: tensor({ dtype: 'INT32', shape: [1, 9] }) },
+    });
+    const { reply } = start({ ...count(600, 100), with: strict.with });
+    await expect(reply).rejects.toMatchObject({ code: 'INVALID_OUTPUT' });
+    const failedAt = performance.now();
+    expect(await cancelled()).toBe(before + 1);
+    expect(performance.now() - failedAt).toBeLessThan(1_000);
+  });
+
+  it('may fail in the middle, and answers afterwards', async () => {
+    const { reply, arrivals } = start(count(-3, 10));
+    await expect(reply).rejects.toMatchObject({
+      code: 'BACKEND_ERROR',
+      message: expect.stringContaining('countdown: told to fail'),
+      details: { endpoint },
+    });
+    expect(arrivals).toHaveLength(1);
+    expect((await start(count(2)).reply).output.WORD).toEqual(value('BYTES', [2], ['left 1', 'left 0']));
+  });
+});
+
+describe('a model with sequences', () => {
+  const add = (number: number | string, parameters: Record<string, string | number | boolean>) => {
+    const use = infer({
+      model: 'accumulator',
+      inputs: { VALUE: tensor({ dtype: 'INT64', shape: [1, 1] }) },
+      outputs: { SUM: tensor({ dtype: 'INT64', shape: [1, 1] }) },
+      parameters,
+    });
+    return invoke(backend, call(use, { VALUE: value('INT64', [1, 1], [number]) })).then(
+      ({ output }) => (output.SUM as unknown as { data: unknown[] }).data[0],
+    );
+  };
+
+  it('keeps them apart by their ids', async () => {
+    expect(await add(1, { sequence_id: 7, sequence_start: true })).toBe(1);
+    expect(await add(100, { sequence_id: 8, sequence_start: true })).toBe(100);
+    expect(await add('9007199254740992', { sequence_id: 7 })).toBe('9007199254740993');
+    expect(await add(1, { sequence_id: 8, sequence_end: true })).toBe(101);
+    expect(await add(-3, { sequence_id: 7, sequence_end: true })).toBe(9007199254740990);
+  });
+
+  it('refuses a request that belongs to none', async () => {
+    await expect(add(1, {})).rejects.toMatchObject({ code: 'BACKEND_REJECTED' });
+    await expect(add(1, { sequence_id: 99 })).rejects.toMatchObject({ code: 'BACKEND_REJECTED' });
+  });
+});
+
+describe('canaries and counts', () => {
+  it.each([...MODELS, 'echo', 'minilm', 'whisper'])('reach %s, of which they know nothing', async (model) => {
+    const before = (await client.statistics(model, limit()))[0];
+    await backend.probe(model, 'infer', limit());
+    const calls = async () => {
+      const after = (await client.statistics(model, limit()))[0];
+      return (after?.succeeded ?? 0) + (after?.failed ?? 0) - (before?.succeeded ?? 0) - (before?.failed ?? 0);
+    };
+    await vi.waitFor(async () => expect(await calls()).toBe(1), 5_000);
+  });
+
+  it('need the model to be there', async () => {
+    await expect(backend.probe('no-such-model', 'infer', limit())).rejects.toMatchObject({ code: 'MODEL_NOT_FOUND' });
+  });
+});

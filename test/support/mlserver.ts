@@ -1,0 +1,117 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { MillraceError, messageOf } from '../../pipelines/errors.js';
+import { ensureVenv, type Venv } from '../../workers/stack/venv.js';
+import { testSettings } from './settings.js';
+
+/** MLServer (https://github.com/SeldonIO/MLServer) with the models of test/fixtures/mlserver/runtimes.py. */
+export interface MlServer {
+  /** Base URL of its REST API, without `/v2`. */
+  readonly rest: string;
+  /** `host:port` of its gRPC API. */
+  readonly grpc: string;
+  stop(): Promise<void>;
+}
+
+/** Apart from the ports of the embedded stacks. */
+const FIRST_PORT = 7610;
+const LAST_PORT = 7690;
+/** 1 s on an idle machine. */
+const READY_MS = 60_000;
+/** It ends its calls first. */
+const STOP_MS = 5_000;
+
+const FIXTURES = fileURLToPath(new URL('../fixtures/mlserver', import.meta.url));
+
+/**
+ * Installs it, once, beside the embedded servers' venv (326 MB; 24 s from a warm cache), and starts it. Where it cannot be
+ * installed the answer is why, in words.
+ */
+export async function startMlServer(): Promise<MlServer | string> {
+  let venv: Venv;
+  try {
+    venv = await ensureVenv({
+      folder: path.resolve('.millrace/mlserver-venv'),
+      recipe: FIXTURES,
+      explicitPython: testSettings().MILLRACE_PYTHON,
+      env: process.env,
+      onStep: (detail) => process.stderr.write(`MLServer: ${detail}\n`),
+    });
+  } catch (error) {
+    if (error instanceof MillraceError && /^STACK_(UNSUPPORTED|INSTALL_FAILED)$/.test(error.code))
+      return messageOf(error);
+    throw error;
+  }
+  const [http, grpc, metrics] = await freePorts(3);
+  const server = spawn(path.join(venv.folder, 'bin', 'mlserver'), ['start', path.join(FIXTURES, 'models')], {
+    // It writes its metrics' files where it stands.
+    cwd: mkdtempSync(path.join(tmpdir(), 'millrace-mlserver-')),
+    env: {
+      PATH: process.env.PATH,
+      HOME: process.env.HOME,
+      PYTHONPATH: FIXTURES,
+      PYTHONDONTWRITEBYTECODE: '1',
+      MLSERVER_HOST: '127.0.0.1',
+      MLSERVER_HTTP_PORT: String(http),
+      MLSERVER_GRPC_PORT: String(grpc),
+      MLSERVER_METRICS_PORT: String(metrics),
+      // Models run in the server's process: fewer processes to start, and to be left over.
+      MLSERVER_PARALLEL_WORKERS: '0',
+      // As in production: an exception is answered with one line, not with a traceback.
+      MLSERVER_DEBUG: 'false',
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  return ready(server, { rest: `http://127.0.0.1:${http}`, grpc: `127.0.0.1:${grpc}` });
+}
+
+async function ready(server: ChildProcess, addresses: { rest: string; grpc: string }): Promise<MlServer> {
+  let output = '';
+  const keep = (text: Buffer) => {
+    output = (output + text).slice(-4_000);
+  };
+  server.stdout?.on('data', keep);
+  server.stderr?.on('data', keep);
+  const kill = () => server.kill('SIGKILL');
+  process.once('exit', kill);
+  const stop = async () => {
+    process.off('exit', kill);
+    if (server.exitCode !== null || server.signalCode !== null) return;
+    const exit = once(server, 'exit');
+    server.kill('SIGTERM');
+    await Promise.race([exit, sleep(STOP_MS, undefined, { ref: false })]);
+    server.kill('SIGKILL');
+    await exit;
+  };
+  const end = performance.now() + READY_MS;
+  while (performance.now() < end && server.exitCode === null) {
+    const answer = await fetch(`${addresses.rest}/v2/health/ready`).catch(() => undefined);
+    if (answer?.ok) return { ...addresses, stop };
+    await sleep(100);
+  }
+  await stop();
+  throw new Error(`MLServer does not start:\n${output}`);
+}
+
+/** Ports that nothing listens on now. */
+async function freePorts(count: number): Promise<number[]> {
+  const free: number[] = [];
+  for (let port = FIRST_PORT; port <= LAST_PORT && free.length < count; port++) {
+    const probe = createServer();
+    const listening = await new Promise<boolean>((resolve) => {
+      probe.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true));
+    });
+    if (!listening) continue;
+    probe.close();
+    await once(probe, 'close');
+    free.push(port);
+  }
+  if (free.length < count) throw new Error(`no ${count} ports are free from ${FIRST_PORT} to ${LAST_PORT}`);
+  return free;
+}

@@ -1,0 +1,77 @@
+import { fileURLToPath } from 'node:url';
+import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import type { Redis } from 'ioredis';
+import { pino } from 'pino';
+import { createRedis } from '../../activities/cache/index.js';
+import type { StageRunner } from '../../activities/stage-runner.js';
+import { workerActivities } from '../../workers/activities.js';
+import { segmentSinks } from '../../workers/running-segments.js';
+import { address } from './runs.js';
+
+/** Bundled from the sources, so that a test sees what stands there and not what was last built; once for each test file. */
+let bundled: Promise<{ code: string }> | undefined;
+export function workflowBundle(): Promise<{ code: string }> {
+  bundled ??= bundleWorkflowCode({
+    workflowsPath: fileURLToPath(new URL('../../workflows/index.ts', import.meta.url)),
+    logger: new DefaultLogger('ERROR'),
+  });
+  return bundled;
+}
+
+/** A loaded machine may keep Redis waiting; a journal that is given up would change what a test looks at. */
+const REDIS_TIMEOUT_MS = 5_000;
+
+let quiet = false;
+
+export interface TestWorkerOptions {
+  readonly queue: string;
+  readonly runner: Pick<StageRunner, 'run'>;
+  /** For the journals of segments; the stack's own by default. */
+  readonly redis?: Redis;
+}
+
+/** A worker in the test's own process whose stages are run by `runner`. */
+export class TestWorker {
+  readonly #worker: Worker;
+  readonly #running: Promise<void>;
+  readonly #connection: NativeConnection;
+  readonly #redis: Redis;
+
+  private constructor(worker: Worker, connection: NativeConnection, redis: Redis) {
+    this.#worker = worker;
+    this.#running = worker.run();
+    this.#connection = connection;
+    this.#redis = redis;
+  }
+
+  static async start({ queue, runner, redis }: TestWorkerOptions): Promise<TestWorker> {
+    if (!quiet) Runtime.install({ logger: new DefaultLogger('ERROR') });
+    quiet = true;
+    const own = redis ?? testRedis();
+    const connection = await NativeConnection.connect({ address: address('TEMPORAL_ADDRESS') });
+    const worker = await Worker.create({
+      connection,
+      taskQueue: queue,
+      workflowBundle: await workflowBundle(),
+      activities: workerActivities({ runner: runner as StageRunner, redis: own }),
+      sinks: segmentSinks,
+      maxConcurrentActivityTaskExecutions: 64,
+      maxConcurrentLocalActivityExecutions: 64,
+      // As `workers/worker.ts` has it.
+      maxHeartbeatThrottleInterval: 900,
+      shutdownGraceTime: 0,
+      workflowFailureErrorTypes: { '*': ['Error'] },
+    });
+    return new TestWorker(worker, connection, own);
+  }
+
+  async stop(): Promise<void> {
+    this.#worker.shutdown();
+    await this.#running;
+    await this.#connection.close();
+    this.#redis.disconnect();
+  }
+}
+
+export const testRedis = (url = address('REDIS_URL'), timeoutMs = REDIS_TIMEOUT_MS): Redis =>
+  createRedis({ url, timeoutMs, logger: pino({ level: 'silent' }) });

@@ -1,0 +1,27 @@
+/** Vectors of length 1 in directions that a seed decides. */
+export function randomVectors(count: number, dimensions: number, seed: number): Float32Array[] {
+  const random = mulberry32(seed);
+  return Array.from({ length: count }, () => {
+    const values = Array.from({ length: dimensions }, () => random() - 0.5);
+    const length = Math.hypot(...values);
+    return Float32Array.from(values, (value) => value / length);
+  });
+}
+
+/** Positions of the vectors by their cosine with `query`, nearest first: the exact search. */
+export function byCosine(vectors: readonly Float32Array[], query: Float32Array): number[] {
+  const cosines = vectors.map((vector) => vector.reduce((sum, value, i) => sum + value * (query[i] ?? 0), 0));
+  return [...cosines.keys()].sort((a, b) => (cosines[b] ?? 0) - (cosines[a] ?? 0));
+}
+
+/** A small random generator of known quality: numbers in [0, 1). */
+function mulberry32(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
