@@ -3,6 +3,7 @@ import { CancelledFailure } from '@temporalio/common';
 import { errorRow, MillraceError, messageOf } from '../pipelines/errors.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
 import type { StageCall, StageOutcome } from '../pipelines/plan/index.js';
+import { mayRetry, nextDelayMs } from '../pipelines/retry.js';
 import type { StageRunner } from './stage-runner.js';
 
 export type StageActivity = (input: JsonObject, call: StageCall) => Promise<StageOutcome>;
@@ -21,7 +22,8 @@ export function createActivities(runner: StageRunner): { default: StageActivity 
       const beating = info.isLocal ? undefined : setInterval(beat, HEARTBEAT_INTERVAL_MS);
       // Temporal tells a worker of a timed-out attempt late (with a beat) or never; the call must not outlive it.
       const expiry = new AbortController();
-      const expiring = setTimeout(() => expiry.abort(expired(info.startToCloseTimeoutMs)), info.startToCloseTimeoutMs);
+      const expire = () => expiry.abort(expired(info.startToCloseTimeoutMs));
+      const expiring = setTimeout(expire, info.startToCloseTimeoutMs - leadMs(info.startToCloseTimeoutMs, call));
       const signal = AbortSignal.any([context.cancellationSignal, expiry.signal]);
       try {
         return await runner.run(input, call, {
@@ -38,7 +40,7 @@ export function createActivities(runner: StageRunner): { default: StageActivity 
       } catch (error) {
         if (context.cancellationSignal.aborted) throw new CancelledFailure('the stage was cancelled');
         // Many a library throws an error of its own where the signal says why.
-        throw asFailure(expiry.signal.aborted ? expiry.signal.reason : error, call);
+        throw asFailure(expiry.signal.aborted ? expiry.signal.reason : error, call, info.attempt);
       } finally {
         clearInterval(beating);
         clearTimeout(expiring);
@@ -49,17 +51,33 @@ export function createActivities(runner: StageRunner): { default: StageActivity 
 
 const expired = (ms: number) => new MillraceError('STAGE_TIMEOUT', `the attempt took longer than ${ms} ms`);
 
-function asFailure(error: unknown, call: StageCall): ApplicationFailure {
+/**
+ * How long before Temporal's own timeout an attempt expires: a call takes up to a second to end, but most end within some
+ * milliseconds. Temporal's knows no codes, and would try again what `retry.on` rules out.
+ */
+const LEAD = { ms: 250, share: 0.1 };
+const leadMs = (timeoutMs: number, { retry }: StageCall): number =>
+  retry?.on === undefined ? 0 : Math.min(LEAD.ms, timeoutMs * LEAD.share);
+
+function asFailure(error: unknown, call: StageCall, attempt: number): ApplicationFailure {
   const known =
     error instanceof MillraceError ? error : new MillraceError('INTERNAL', messageOf(error), {}, { cause: error });
-  const { retryAfterMs } = known.details;
   return ApplicationFailure.create({
     type: known.code,
     message: known.message,
-    nonRetryable: errorRow(known.code).retry === 'never',
     details: [{ ...known.details, stage: call.stage }],
-    // 0 would end the backoff where the server only has no opinion.
-    ...(retryAfterMs !== undefined && retryAfterMs > 0 && { nextRetryDelay: retryAfterMs }),
+    ...retryOf(known, call, attempt),
     ...(known.cause instanceof Error && { cause: known.cause }),
   });
+}
+
+/** What Temporal is told of the next attempt. How many there are, and by when, it knows from the activity's options. */
+function retryOf({ code, details: { retryAfterMs } }: MillraceError, { retry }: StageCall, attempt: number) {
+  if (retry === undefined) {
+    // Plan version 1: the backoff is Temporal's. 0 would end it where the server only has no opinion.
+    const asked = retryAfterMs !== undefined && retryAfterMs > 0;
+    return { nonRetryable: errorRow(code).retry === 'never', ...(asked && { nextRetryDelay: retryAfterMs }) };
+  }
+  if (!mayRetry(retry, code)) return { nonRetryable: true };
+  return { nonRetryable: false, nextRetryDelay: nextDelayMs(retry, attempt, retryAfterMs, Math.random()) };
 }

@@ -1,21 +1,32 @@
 /**
- * Runs `work` with a signal that aborts as `signal` does, or after `ms`. Not `AbortSignal.any` with `AbortSignal.timeout`:
- * Node 20 forgets such a timeout at the next garbage collection, and the work never ends.
+ * A controller that aborts as `signal` does, until `release`. Not `AbortSignal.any`: Node 20 forgets a timeout that only
+ * such a signal knows at the next garbage collection, and what waits for it never ends.
  */
-export async function limited<T>(
-  ms: number,
-  signal: AbortSignal,
-  work: (signal: AbortSignal) => Promise<T>,
-): Promise<T> {
-  signal.throwIfAborted();
+export function follower(signal: AbortSignal): { readonly own: AbortController; release(): void } {
   const own = new AbortController();
   const forward = () => own.abort(signal.reason);
-  const timer = setTimeout(() => own.abort(new DOMException(`no answer within ${ms} ms`, 'TimeoutError')), ms);
-  signal.addEventListener('abort', forward, { once: true });
-  try {
-    return await work(own.signal);
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener('abort', forward);
-  }
+  if (signal.aborted) forward();
+  else signal.addEventListener('abort', forward, { once: true });
+  return { own, release: () => signal.removeEventListener('abort', forward) };
+}
+
+/**
+ * The result of `work`, which gets a signal that aborts as `signal` does or after `ms`. Rejects as soon as that signal
+ * aborts, with its reason or a `TimeoutError`, even if the work pays no attention to it.
+ */
+export function limited<T>(ms: number, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason);
+    const { own, release } = follower(signal);
+    const expire = () => own.abort(new DOMException(`no answer within ${ms} ms`, 'TimeoutError'));
+    const timer = setTimeout(expire, ms);
+    own.signal.addEventListener('abort', () => reject(own.signal.reason), { once: true });
+    Promise.resolve()
+      .then(() => work(own.signal))
+      .then(resolve, reject)
+      .finally(() => {
+        clearTimeout(timer);
+        release();
+      });
+  });
 }

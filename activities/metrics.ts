@@ -53,6 +53,12 @@ export function createMetrics(registry = new Registry()) {
       labelNames: ['connector', 'model', 'endpoint', 'outcome'] as const,
       registers,
     }),
+    hedges: new Counter({
+      name: 'millrace_hedges_total',
+      help: 'Calls that were late for their hedge: the second won, lost or failed, or was withheld for want of budget or room',
+      labelNames: ['model', 'outcome'] as const,
+      registers,
+    }),
     poolOutstanding: new Gauge({
       name: 'millrace_pool_outstanding',
       help: 'Calls in flight at an endpoint',

@@ -1,5 +1,5 @@
 import { messageOf } from '../../pipelines/errors.js';
-import { within } from './abortable.js';
+import { limited } from '../limited.js';
 import type { Embedder } from './embedder.js';
 
 /**
@@ -52,7 +52,7 @@ export class Embedders {
     call: (embedder: Embedder, signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     try {
-      return await within(this.#timeoutMs, 'its answer', signal, async (own) => call(this.#embedderFor(name), own));
+      return await limited(this.#timeoutMs, signal, async (own) => call(this.#embedderFor(name), own));
     } catch (error) {
       throw signal.aborted ? signal.reason : new EmbedderFailure(name, error);
     }

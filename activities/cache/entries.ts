@@ -68,6 +68,10 @@ export class Entries {
     return 'taken';
   }
 
+  async drop(at: CachePlaces): Promise<void> {
+    await this.#redis.del(at.entry);
+  }
+
   /** False when the lease has passed to somebody else. */
   async renew(at: CachePlaces, owner: string, leaseMs: number): Promise<boolean> {
     return (await this.#redis.eval(RENEW, 1, at.lease, owner, leaseMs)) === 1;

@@ -4,12 +4,12 @@ import type { JsonObject } from '../../pipelines/json.js';
 import type { CacheOutcome } from '../../pipelines/plan/run.js';
 import type { Logger } from '../logger.js';
 import type { Metrics } from '../metrics.js';
-import { pause } from './abortable.js';
 import { type CachePlaces, type CacheRequest, placesOf } from './cache-key.js';
 import type { Embedder } from './embedder.js';
 import { EmbedderFailure, Embedders, type Vector } from './embedders.js';
 import { Entries, type Entry } from './entries.js';
 import { Lease } from './lease.js';
+import { pause } from './pause.js';
 import { RationedWarnings } from './rationed-warnings.js';
 import { RedisVectorSet } from './redis-vector-set.js';
 import { SimilarTexts } from './similar-texts.js';
@@ -45,6 +45,10 @@ export interface Cached {
 }
 
 type Ask = () => Promise<JsonObject>;
+
+/** Whether an earlier answer may still be served: schemas change, and what is stored outlives them. */
+type Valid = (output: JsonObject) => boolean;
+const anything: Valid = () => true;
 
 /** What a lookup decided. `lead` asks and keeps the answer, for itself and for those who wait. */
 type Decision =
@@ -82,13 +86,14 @@ export class SemanticCache {
 
   /**
    * The answer to `request.key`, from the cache or from `ask`, which is called at most once. Its errors pass unchanged.
-   * Throws the signal's reason when that aborts during the lookup.
+   * Throws the signal's reason when that aborts during the lookup. What is not `valid` is as good as absent, and is
+   * overwritten.
    */
-  async through(request: CacheRequest, ask: Ask, signal: AbortSignal): Promise<Cached> {
+  async through(request: CacheRequest, ask: Ask, signal: AbortSignal, valid: Valid = anything): Promise<Cached> {
     signal.throwIfAborted();
     // Silence means nothing, so nothing means the same.
     if (request.key.trim() === '') return { output: await ask(), outcome: 'off' };
-    const decision = await this.#decide(request, signal);
+    const decision = await this.#decide(request, signal, valid);
     if (decision.do === 'serve') return this.#counted(request, decision.output, decision.outcome);
     if (decision.do === 'bypass') {
       this.#count(request, 'bypass');
@@ -106,6 +111,25 @@ export class SemanticCache {
     return this.#counted(request, output, kept ? 'miss' : 'bypass');
   }
 
+  /** An earlier answer, if there is one: asks no model, and waits for nobody who does. Never throws but at an abort. */
+  async earlier(request: CacheRequest, signal: AbortSignal, valid: Valid = anything): Promise<JsonObject | undefined> {
+    signal.throwIfAborted();
+    try {
+      const at = placesOf(request, await this.#embedders.fingerprint(request.embedder, signal));
+      const [same] = await this.#entries.read(at, [at.id]);
+      const vector = this.#embedders.vectorOf(request.embedder, request.key);
+      const found =
+        same && valid(same.output) ? same : (await this.#similar.find(at, request, vector, signal, valid))?.entry;
+      this.#count(request, found ? 'hit' : 'miss');
+      return found?.output;
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#bypassed(request, error);
+      this.#count(request, 'bypass');
+      return undefined;
+    }
+  }
+
   #counted(request: CacheRequest, output: JsonObject, outcome: CacheOutcome): Cached {
     this.#count(request, outcome);
     return { output, outcome };
@@ -115,7 +139,7 @@ export class SemanticCache {
     this.#metrics.cacheLookups.inc({ pipeline, stage, outcome });
   }
 
-  async #decide(request: CacheRequest, signal: AbortSignal): Promise<Decision> {
+  async #decide(request: CacheRequest, signal: AbortSignal, valid: Valid): Promise<Decision> {
     const end = this.#metrics.cacheSeconds.startTimer({ pipeline: request.pipeline, stage: request.stage });
     let looked = false;
     // The wait for somebody else's model call is not part of what a lookup costs.
@@ -124,31 +148,35 @@ export class SemanticCache {
       looked = true;
     };
     try {
-      return await this.#lookUp(request, signal, lookedUp);
+      return await this.#lookUp(request, signal, valid, lookedUp);
     } catch (error) {
       signal.throwIfAborted();
-      const kind = error instanceof EmbedderFailure ? 'embedder' : 'lookup';
-      this.#warnings.warn(kind, aboutOf(request, error), 'semantic cache bypassed');
+      this.#bypassed(request, error);
       return { do: 'bypass' };
     } finally {
       lookedUp();
     }
   }
 
-  async #lookUp(request: CacheRequest, signal: AbortSignal, lookedUp: () => void): Promise<Decision> {
+  #bypassed(request: CacheRequest, error: unknown): void {
+    const kind = error instanceof EmbedderFailure ? 'embedder' : 'lookup';
+    this.#warnings.warn(kind, aboutOf(request, error), 'semantic cache bypassed');
+  }
+
+  async #lookUp(request: CacheRequest, signal: AbortSignal, valid: Valid, lookedUp: () => void): Promise<Decision> {
     const at = placesOf(request, await this.#embedders.fingerprint(request.embedder, signal));
     const vector = this.#embedders.vectorOf(request.embedder, request.key);
     const lease = new Lease(this.#entries, at, this.#timeouts.leaseMs);
     try {
-      const claim = await lease.claim();
+      const claim = await this.#claim(lease, at, valid);
       if (claim === 'taken') lookedUp();
-      const found = claim === 'taken' ? await this.#wait(lease, signal) : claim;
+      const found = claim === 'taken' ? await this.#wait(lease, at, signal, valid) : claim;
       if (found === 'impatient') return { do: 'lead', at, lease, vector };
       if (found !== 'mine') {
         return { do: 'serve', output: found.output, outcome: claim === 'taken' ? 'shared' : 'hit' };
       }
       signal.throwIfAborted();
-      const similar = await this.#similar.find(at, request, vector, signal);
+      const similar = await this.#similar.find(at, request, vector, signal, valid);
       if (!similar) return { do: 'lead', at, lease, vector };
       const { output } = similar.entry;
       lease.end();
@@ -162,12 +190,22 @@ export class SemanticCache {
     }
   }
 
+  /** As the lease's own; an answer that is not valid is dropped first. */
+  async #claim(lease: Lease, at: CachePlaces, valid: Valid): Promise<Entry | 'mine' | 'taken'> {
+    const claim = await lease.claim();
+    if (typeof claim === 'string' || valid(claim.output)) return claim;
+    await this.#entries.drop(at);
+    const second = await lease.claim();
+    // Somebody of another release writes what this one cannot read: then each asks for itself.
+    return typeof second === 'string' || valid(second.output) ? second : 'taken';
+  }
+
   /** Until the answer comes, or the lease is free because its owner failed or died, or patience ends. */
-  async #wait(lease: Lease, signal: AbortSignal): Promise<Entry | 'mine' | 'impatient'> {
+  async #wait(lease: Lease, at: CachePlaces, signal: AbortSignal, valid: Valid): Promise<Entry | 'mine' | 'impatient'> {
     const until = performance.now() + this.#timeouts.waitMs;
     for (let wait = LOOK_FIRST_MS; performance.now() < until; wait = Math.min(wait * 1.5, LOOK_MAX_MS)) {
       await pause(wait, signal);
-      const claim = await lease.claim();
+      const claim = await this.#claim(lease, at, valid);
       if (claim !== 'taken') return claim;
     }
     return 'impatient';

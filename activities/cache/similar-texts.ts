@@ -1,3 +1,4 @@
+import type { JsonObject } from '../../pipelines/json.js';
 import type { CachePlaces, CacheRequest } from './cache-key.js';
 import type { Vector } from './embedders.js';
 import type { Entries, Entry } from './entries.js';
@@ -30,12 +31,13 @@ export class SimilarTexts {
     return this.#index.describe();
   }
 
-  /** The nearest answer that is near enough and that no guard refuses. */
+  /** The nearest answer that is near enough, `valid`, and that no guard refuses. */
   async find(
     at: CachePlaces,
     request: CacheRequest,
     vector: Vector,
     signal: AbortSignal,
+    valid: (output: JsonObject) => boolean,
   ): Promise<Similar | undefined> {
     if (!(await this.#usable(request.key))) return undefined;
     const neighbours = await this.#index.search(at.vectors, await vector(signal), NEIGHBOURS);
@@ -48,7 +50,7 @@ export class SimilarTexts {
     signal.throwIfAborted();
     for (const [i, entry] of entries.entries()) {
       const id = near[i];
-      if (!entry || entry.copy || id === undefined) continue;
+      if (!entry || entry.copy || id === undefined || !valid(entry.output)) continue;
       if (differs(entry.text, request.key) === undefined) return { id, entry };
     }
     return undefined;

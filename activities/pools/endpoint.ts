@@ -1,15 +1,17 @@
-import { type ErrorCode, MillraceError } from '../../pipelines/errors.js';
+import { MillraceError } from '../../pipelines/errors.js';
 import type { Backend } from '../connectors/connector.js';
+import { Breaker } from './breaker.js';
 import type { EndpointConfig } from './models.js';
 
-/** First and longest time that traffic stays away from an endpoint that cannot be reached; doubled at every failure. */
-const COOL_MS = { first: 1_000, longest: 8_000 };
-/** The same for one that is full: it may have room as soon as one call ends. */
-const OVERLOAD_COOL_MS = 250;
+/** How long traffic stays away from an endpoint that is full: it may have room as soon as one call ends. */
+const SHED_MS = 250;
 /** Longest time to believe a server's `retry-after`: the pool's other endpoints may be full meanwhile. */
 const LONGEST_RETRY_AFTER_MS = 30_000;
 /** Longest time that calls wait for a repair; then they try, and fail into their own retries. */
 const LONGEST_HEAL_WAIT_MS = 15_000;
+
+/** Whether calls should go to an endpoint: `avoided` only where there is no other, `healing` not even then. */
+export type Availability = 'up' | 'avoided' | 'healing';
 
 /** One endpoint of a pool: its client and what is known of its state. Times are those of `performance.now()`. */
 export class Endpoint {
@@ -25,8 +27,8 @@ export class Endpoint {
   succeededAt = Number.NEGATIVE_INFINITY;
   /** When a canary last found the model working, or working again. */
   verifiedAt = Number.NEGATIVE_INFINITY;
-  #coolUntil = 0;
-  #coolMs = 0;
+  readonly #breaker = new Breaker();
+  #shedUntil = 0;
   #healingSince: number | undefined;
 
   constructor({ url, device, concurrency }: EndpointConfig, backend: Backend) {
@@ -48,18 +50,39 @@ export class Endpoint {
     this.#healingSince = yes ? performance.now() : undefined;
   }
 
-  /** When this endpoint should be used again, if it should not now: `cooling` only if there are others. */
-  blockedUntil(): { readonly reason: 'cooling' | 'healing'; readonly time: number } | undefined {
+  get availability(): Availability {
     const now = performance.now();
-    const healed = this.#healingSince === undefined ? 0 : this.#healingSince + LONGEST_HEAL_WAIT_MS;
-    if (healed > now) return { reason: 'healing', time: healed };
-    return this.#coolUntil > now ? { reason: 'cooling', time: this.#coolUntil } : undefined;
+    if (this.#healWaitEnds > now) return 'healing';
+    if (this.#shedUntil > now || this.#breaker.state === 'open' || this.#breaker.probing) return 'avoided';
+    return 'up';
+  }
+
+  /** When its availability changes by itself; undefined when only a call's end can change it. */
+  get changesAt(): number | undefined {
+    const now = performance.now();
+    const times = [this.#healWaitEnds, this.#shedUntil, this.#breaker.openUntil].filter((time) => time > now);
+    return times.length > 0 ? Math.min(...times) : undefined;
+  }
+
+  get #healWaitEnds(): number {
+    return this.#healingSince === undefined ? 0 : this.#healingSince + LONGEST_HEAL_WAIT_MS;
+  }
+
+  /** A call is sent here. Gives what must be called, once, when it has ended. */
+  enter(): () => void {
+    this.outstanding += 1;
+    this.usedAt = performance.now();
+    const probe = this.#breaker.startProbe();
+    return () => {
+      this.outstanding -= 1;
+      if (probe) this.#breaker.endProbe();
+    };
   }
 
   succeeded(): void {
     this.succeededAt = performance.now();
-    this.#coolUntil = 0;
-    this.#coolMs = 0;
+    this.#shedUntil = 0;
+    this.#breaker.succeeded();
   }
 
   verified(): void {
@@ -70,25 +93,20 @@ export class Endpoint {
   /** Keeps traffic away for a while if the error says that others would do better. */
   failed(error: unknown): void {
     if (!(error instanceof MillraceError)) return;
-    const ms = this.#coolingFor(error.code, error.details.retryAfterMs);
-    if (ms > 0) this.#coolUntil = Math.max(this.#coolUntil, performance.now() + ms);
-  }
-
-  #coolingFor(code: ErrorCode, retryAfterMs = OVERLOAD_COOL_MS): number {
-    switch (code) {
+    switch (error.code) {
       case 'BACKEND_UNAVAILABLE':
       case 'BACKEND_TIMEOUT':
+      case 'FIRST_CHUNK_TIMEOUT':
+      case 'IDLE_TIMEOUT':
       case 'STAGE_TIMEOUT':
       case 'MODEL_NOT_FOUND':
-        // Calls that fail together are one failure.
-        if (this.#coolUntil <= performance.now()) {
-          this.#coolMs = Math.min(Math.max(COOL_MS.first, this.#coolMs * 2), COOL_MS.longest);
-        }
-        return this.#coolMs;
-      case 'BACKEND_OVERLOADED':
-        return Math.min(retryAfterMs, LONGEST_RETRY_AFTER_MS);
-      default:
-        return 0;
+        this.#breaker.failed();
+        break;
+      case 'BACKEND_OVERLOADED': {
+        // It works: no breaker, only less traffic.
+        const ms = Math.min(error.details.retryAfterMs ?? SHED_MS, LONGEST_RETRY_AFTER_MS);
+        this.#shedUntil = Math.max(this.#shedUntil, performance.now() + ms);
+      }
     }
   }
 }

@@ -1,3 +1,3 @@
 export { type ModelsConfig, parseModels } from './models.js';
-export type { Place, Pool } from './pool.js';
+export type { Place, Pool, UseOptions } from './pool.js';
 export { Pools } from './pools.js';

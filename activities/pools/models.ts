@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { MillraceError } from '../../pipelines/errors.js';
 import { STAGE_KINDS, type StageKindName } from '../../pipelines/stages/index.js';
+import { rateLimitSchema } from './rate-limit.js';
 
 /**
  * Calls in flight per model and endpoint. Above it Triton's Python backend stalls for seconds; what waits here instead can
@@ -10,7 +11,7 @@ const DEFAULT_CONCURRENCY = 32;
 /** Far above any server's batch; a larger number is a typing error. */
 const MOST_CONCURRENCY = 4_096;
 
-const kinds = (Object.keys(STAGE_KINDS) as StageKindName[]).filter((kind) => kind !== 'code' && kind !== 'approve');
+const kinds = (Object.keys(STAGE_KINDS) as StageKindName[]).filter((kind) => STAGE_KINDS[kind].servedBy === 'pool');
 
 const endpoint = z.strictObject({
   /** Address in the connector's form: `host:port` for triton, a base URL ending in `/v1` for openai. */
@@ -34,6 +35,8 @@ const modelsSchema = z.record(
       .array(endpoint)
       .min(1)
       .refine((all) => new Set(all.map(({ url }) => url)).size === all.length, 'two endpoints have one url'),
+    /** Most calls per second over all workers, and of each tenant. Absent: no limit, and no cost. */
+    rateLimit: rateLimitSchema.optional(),
   }),
 );
 

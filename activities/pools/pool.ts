@@ -1,13 +1,19 @@
+import type { Redis } from 'ioredis';
 import { errorRow, MillraceError } from '../../pipelines/errors.js';
+import type { HedgePolicy } from '../../pipelines/plan/index.js';
 import type { Backend } from '../connectors/connector.js';
 import { limited } from '../limited.js';
 import type { Logger } from '../logger.js';
 import type { Metrics } from '../metrics.js';
 import { Endpoint } from './endpoint.js';
 import { Healer } from './healer.js';
+import { hedged } from './hedge.js';
+import { HedgeBudget } from './hedge-budget.js';
+import { Latencies } from './latencies.js';
 import type { PoolConfig } from './models.js';
 import { Monitor } from './monitor.js';
-import { Turns } from './turns.js';
+import { RateLimit } from './rate-limit.js';
+import { type Turn, type TurnRequest, Turns } from './turns.js';
 
 /** Where a call goes. */
 export interface Place {
@@ -15,6 +21,17 @@ export interface Place {
   readonly model: string;
   readonly url: string;
   readonly device: string;
+  /** It is the second call of a hedge. */
+  readonly hedge?: true;
+}
+
+/** One call. It ends within a second of its signal's abort. */
+export type Work<T> = (backend: Backend, at: Place, signal: AbortSignal) => Promise<T>;
+
+export interface UseOptions extends TurnRequest {
+  /** Whose rate limit counts. Default `default`. */
+  readonly tenant?: string | undefined;
+  readonly hedge?: HedgePolicy | undefined;
 }
 
 export interface PoolParts {
@@ -23,6 +40,8 @@ export interface PoolParts {
   /** Time between two canaries of an endpoint that sees no traffic. */
   readonly canaryIntervalMs: number;
   readonly backendOf: (url: string) => Backend;
+  /** Counts rate limits over all workers; absent: each worker counts its own calls. */
+  readonly redis?: Redis | undefined;
 }
 
 /** How long a fingerprint is believed: it changes when weights do, which is a deployment. */
@@ -39,12 +58,16 @@ export class Pool {
   readonly #turns: Turns;
   readonly #healer: Healer;
   readonly #closing = new AbortController();
+  readonly #rateLimit: RateLimit | undefined;
+  readonly #latencies = new Latencies();
+  readonly #hedgeBudget = new HedgeBudget();
   #identity: { readonly value: string; readonly until: number } | undefined;
 
-  constructor(name: string, config: PoolConfig, { metrics, logger, canaryIntervalMs, backendOf }: PoolParts) {
+  constructor(name: string, config: PoolConfig, { metrics, logger, canaryIntervalMs, backendOf, redis }: PoolParts) {
     this.#name = name;
     this.#config = config;
     this.#metrics = metrics;
+    this.#rateLimit = config.rateLimit && new RateLimit(name, config.rateLimit, redis);
     this.#endpoints = config.endpoints.map((endpoint) => new Endpoint(endpoint, backendOf(endpoint.url)));
     this.#turns = new Turns(this.#endpoints);
     const { connector, model, kind } = config;
@@ -59,30 +82,31 @@ export class Pool {
   }
 
   /**
-   * One call: waits for room, then runs `work` with the backend of the endpoint chosen, once. Throws what `work` throws, or
-   * the signal's reason if it aborts while waiting.
+   * One call: waits for room, then runs `work` with the backend of the endpoint chosen; once, and with `hedge` at most
+   * twice. Throws what `work` throws, the signal's reason if it aborts while waiting, `QUEUE_TIMEOUT` when it waits longer
+   * than `queueMs`, and at once `RATE_LIMITED`.
    */
-  async use<T>(work: (backend: Backend, at: Place) => Promise<T>, signal: AbortSignal): Promise<T> {
-    const endpoint = await this.#turns.acquire(signal);
-    const { url, device } = endpoint;
-    this.#gauge(endpoint);
+  async use<T>(work: Work<T>, options: UseOptions): Promise<T> {
+    const { signal, tenant = 'default', hedge } = options;
+    signal.throwIfAborted();
+    if (this.#rateLimit) await this.#rateLimit.take(tenant);
+    const turn = await this.#turns.acquire(options);
+    this.#hedgeBudget.called();
     const startedAt = performance.now();
-    let code = 'ok';
-    try {
-      const result = await work(endpoint.backend, { model: this.#config.model, url, device });
-      endpoint.succeeded();
-      return result;
-    } catch (error) {
-      code = signal.aborted ? 'aborted' : error instanceof MillraceError ? error.code : 'INTERNAL';
-      // An attempt that ran out of time says something of the endpoint; one that was cancelled does not.
-      if (!signal.aborted) this.#failed(endpoint, error, startedAt);
-      else if (signal.reason instanceof MillraceError) endpoint.failed(signal.reason);
-      throw error;
-    } finally {
-      this.#metrics.backendCalls.inc({ connector: this.#config.connector, model: this.#name, endpoint: url, code });
-      this.#turns.release(endpoint);
-      this.#gauge(endpoint);
-    }
+    const afterMs = hedge && this.#hedgeAfter(hedge);
+    const result = await (afterMs === undefined
+      ? this.#call(turn, work, signal)
+      : hedged({
+          afterMs,
+          signal,
+          first: (own) => this.#call(turn, work, own),
+          second: () => this.#second(turn.endpoint, work, tenant),
+          ended: (outcome) => this.#metrics.hedges.inc({ model: this.#name, outcome }),
+        }));
+    // Of a hedge that its second call won: the least that the first would have taken. The second's own time would make
+    // what is late look like what is usual, and the next hedges earlier and earlier.
+    this.#latencies.add(performance.now() - startedAt);
+    return result;
   }
 
   /**
@@ -113,6 +137,54 @@ export class Pool {
   /** Ends canaries and repairs. Calls in flight go on. */
   close(): void {
     this.#closing.abort(new Error(`pool ${this.#name} is closed`));
+  }
+
+  /** When a call is late, in milliseconds; undefined while too few calls have succeeded to tell. */
+  #hedgeAfter({ afterMs, percentile }: HedgePolicy): number | undefined {
+    return percentile === undefined ? afterMs : this.#latencies.percentile(percentile);
+  }
+
+  /** The second call of a hedge, if there is a free place, no call waits for it and the budget allows it. */
+  #second<T>(late: Endpoint, work: Work<T>, tenant: string): ((signal: AbortSignal) => Promise<T>) | undefined {
+    const turn = this.#turns.spare(late);
+    if (turn === undefined) return undefined;
+    if (!this.#hedgeBudget.take()) {
+      this.#turns.release(turn);
+      return undefined;
+    }
+    return async (signal) => {
+      try {
+        await this.#rateLimit?.take(tenant);
+      } catch (error) {
+        this.#turns.release(turn);
+        throw error;
+      }
+      return this.#call(turn, work, signal, true);
+    };
+  }
+
+  async #call<T>(turn: Turn, work: Work<T>, signal: AbortSignal, isHedge = false): Promise<T> {
+    const { endpoint } = turn;
+    const { url, device } = endpoint;
+    const { connector, model } = this.#config;
+    this.#gauge(endpoint);
+    const startedAt = performance.now();
+    let code = 'ok';
+    try {
+      const result = await work(endpoint.backend, { model, url, device, ...(isHedge && { hedge: true }) }, signal);
+      endpoint.succeeded();
+      return result;
+    } catch (error) {
+      code = signal.aborted ? 'aborted' : error instanceof MillraceError ? error.code : 'INTERNAL';
+      // An attempt that ran out of time says something of the endpoint; one that was cancelled does not.
+      if (!signal.aborted) this.#failed(endpoint, error, startedAt);
+      else if (signal.reason instanceof MillraceError) endpoint.failed(signal.reason);
+      throw error;
+    } finally {
+      this.#metrics.backendCalls.inc({ connector, model: this.#name, endpoint: url, code });
+      this.#turns.release(turn);
+      this.#gauge(endpoint);
+    }
   }
 
   #failed(endpoint: Endpoint, error: unknown, startedAt: number): void {

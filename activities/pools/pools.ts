@@ -1,3 +1,4 @@
+import type { Redis } from 'ioredis';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Backend, Connector } from '../connectors/connector.js';
 import type { Logger } from '../logger.js';
@@ -11,6 +12,8 @@ export interface PoolsParts {
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly canaryIntervalMs: number;
+  /** Counts the rate limits of pools over all workers; absent: each worker counts its own calls. */
+  readonly redis?: Redis;
 }
 
 /** The pools of a worker by the name that pipelines use. Pools of one server share its client. */

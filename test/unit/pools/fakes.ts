@@ -1,6 +1,7 @@
 import type { Backend, Connector } from '../../../activities/connectors/connector.js';
 import { createMetrics, type Metrics } from '../../../activities/metrics.js';
 import { Pools, parseModels } from '../../../activities/pools/index.js';
+import type { RateLimitConfig } from '../../../activities/pools/rate-limit.js';
 import { type ErrorCode, MillraceError } from '../../../pipelines/errors.js';
 
 /** A model server whose calls fail while `failing` says so; calls stay open until `finish` unless `instant`. */
@@ -58,12 +59,22 @@ export class FakeBackend implements Backend {
 
 const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
+interface FakePoolOptions {
+  readonly concurrency?: number;
+  readonly canaryIntervalMs?: number;
+  readonly rateLimit?: RateLimitConfig;
+}
+
 /** Pools of fake servers; one pool, `m`, over the given urls. */
-export function fakePools(urls: string[], { concurrency = 32, canaryIntervalMs = 15_000 } = {}) {
+export function fakePools(
+  urls: string[],
+  { concurrency = 32, canaryIntervalMs = 15_000, rateLimit }: FakePoolOptions = {},
+) {
   const backends = new Map<string, FakeBackend>();
   const connector: Connector = {
     name: 'fake',
     kinds: new Set(['embed']),
+    capabilities: new Set<never>(),
     connect: (url) => {
       const backend = new FakeBackend(url);
       backends.set(url, backend);
@@ -73,7 +84,7 @@ export function fakePools(urls: string[], { concurrency = 32, canaryIntervalMs =
   const endpoints = urls.map((url) => ({ url, device: `gpu-${url}`, concurrency }));
   const metrics: Metrics = createMetrics();
   const pools = new Pools({
-    models: parseModels({ m: { connector: 'fake', model: 'real-m', kind: 'embed', endpoints } }, 'test'),
+    models: parseModels({ m: { connector: 'fake', model: 'real-m', kind: 'embed', endpoints, rateLimit } }, 'test'),
     connectors: new Map([['fake', connector]]),
     metrics,
     logger: quiet,
@@ -102,7 +113,7 @@ export const settle = async (): Promise<void> => {
 };
 
 /** Values of a counter, by their labels joined with spaces. */
-export async function counts(counter: Metrics['heals'] | Metrics['backendCalls']): Promise<Record<string, number>> {
+export async function counts(counter: Metrics['heals' | 'backendCalls' | 'hedges']): Promise<Record<string, number>> {
   const { values } = await counter.get();
   return Object.fromEntries(values.map(({ labels, value }) => [Object.values(labels).join(' '), value]));
 }

@@ -3,7 +3,7 @@ import type { Pool } from '../../../activities/pools/index.js';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { counts, type FakeBackend, fakePools, openCall } from './fakes.js';
 
-const patient = () => new AbortController().signal;
+const patient = () => ({ signal: new AbortController().signal });
 const call = (pool: Pool): Promise<unknown> =>
   pool
     .use((backend) => (backend as FakeBackend).invoke(), patient())

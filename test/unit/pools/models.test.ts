@@ -59,7 +59,10 @@ describe('pools', () => {
   it('need a connector that serves the kind', () => {
     const models = parseModels({ whisper: model }, 'test');
     const connectors = new Map([
-      ['triton', { name: 'triton', kinds: new Set(['embed'] as const), connect: () => never() }],
+      [
+        'triton',
+        { name: 'triton', kinds: new Set(['embed'] as const), capabilities: new Set<never>(), connect: () => never() },
+      ],
     ]);
     expect(() => new Pools({ ...parts, connectors, models })).toThrow(
       /whisper\.kind: triton serves embed, not transcribe/,

@@ -3,7 +3,7 @@ import type { Place, Pool } from '../../../activities/pools/index.js';
 import { type ErrorCode, MillraceError } from '../../../pipelines/errors.js';
 import { counts, fakePools, openCall, settle } from './fakes.js';
 
-const patient = () => new AbortController().signal;
+const patient = () => ({ signal: new AbortController().signal });
 
 /** Urls of the endpoints that a number of calls, all left open, were sent to. */
 async function spread(pool: Pool, calls: number): Promise<string[]> {
@@ -85,7 +85,7 @@ describe('a pool', () => {
     const first = openCall();
     void pool.use(first.work, patient());
     const controller = new AbortController();
-    const second = pool.use(async () => 'second', controller.signal);
+    const second = pool.use(async () => 'second', { signal: controller.signal });
     const third = pool.use(async () => 'third', patient());
     const reason = new Error('cancelled');
     controller.abort(reason);
@@ -97,7 +97,7 @@ describe('a pool', () => {
   it('does not start a call that is aborted already', async () => {
     const { pool } = fakePools(['a']);
     const work = vi.fn(async () => undefined);
-    await expect(pool.use(work, AbortSignal.abort(new Error('late')))).rejects.toThrow('late');
+    await expect(pool.use(work, { signal: AbortSignal.abort(new Error('late')) })).rejects.toThrow('late');
     expect(work).not.toHaveBeenCalled();
     expect(await where(pool)).toBe('a');
   });
@@ -120,10 +120,13 @@ describe('a pool', () => {
     const expire = (reason: Error) => {
       const { pool } = fakePools(['a', 'b'], { canaryIntervalMs: 600_000 });
       const attempt = new AbortController();
-      const hung = pool.use(async (_, { url }) => {
-        attempt.abort(reason);
-        throw new Error(`gave up ${url}`);
-      }, attempt.signal);
+      const hung = pool.use(
+        async (_, { url }) => {
+          attempt.abort(reason);
+          throw new Error(`gave up ${url}`);
+        },
+        { signal: attempt.signal },
+      );
       return hung.catch(async () => new Set([await where(pool), await where(pool), await where(pool)]));
     };
     expect((await expire(new MillraceError('STAGE_TIMEOUT', 'too long'))).size).toBe(1);
@@ -211,27 +214,27 @@ describe('a pool', () => {
 describe('the identity of a pool', () => {
   it('is asked for rarely and changes with the weights', async () => {
     const { pool, backend } = fakePools(['a']);
-    expect(await pool.identity(patient())).toBe('fake/real-m@weights-1');
+    expect(await pool.identity(patient().signal)).toBe('fake/real-m@weights-1');
     backend('a').print = 'weights-2';
-    expect(await pool.identity(patient())).toBe('fake/real-m@weights-1');
+    expect(await pool.identity(patient().signal)).toBe('fake/real-m@weights-1');
     await vi.advanceTimersByTimeAsync(10_001);
-    expect(await pool.identity(patient())).toBe('fake/real-m@weights-2');
+    expect(await pool.identity(patient().signal)).toBe('fake/real-m@weights-2');
   });
 
   it('comes from an endpoint that is up', async () => {
     const { pool, backend } = fakePools(['a', 'b']);
     backend('a').failing = 'BACKEND_UNAVAILABLE';
-    expect(await pool.identity(patient())).toBe('fake/real-m@weights-1');
+    expect(await pool.identity(patient().signal)).toBe('fake/real-m@weights-1');
   });
 
   it('outlives its servers, once known', async () => {
     const { pool, backend } = fakePools(['a']);
     backend('a').failing = 'BACKEND_UNAVAILABLE';
-    await expect(pool.identity(patient())).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE' });
+    await expect(pool.identity(patient().signal)).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE' });
     backend('a').failing = undefined;
-    await pool.identity(patient());
+    await pool.identity(patient().signal);
     backend('a').failing = 'BACKEND_UNAVAILABLE';
     await vi.advanceTimersByTimeAsync(60_000);
-    expect(await pool.identity(patient())).toBe('fake/real-m@weights-1');
+    expect(await pool.identity(patient().signal)).toBe('fake/real-m@weights-1');
   });
 });

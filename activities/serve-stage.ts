@@ -1,0 +1,198 @@
+import type { z } from 'zod';
+import type { Artifact } from '../pipelines/artifact.js';
+import { isErrorCode, MillraceError, messageOf } from '../pipelines/errors.js';
+import type { Json, JsonObject } from '../pipelines/json.js';
+import { jsonHash } from '../pipelines/plan/hash.js';
+import type { StageCall } from '../pipelines/plan/index.js';
+import { STAGE_KINDS, type StageKindName } from '../pipelines/stages/index.js';
+import type { CodeStage, StageKind } from '../pipelines/stages/kind.js';
+import { watched } from './chunk-watch.js';
+import type { AudioPort, Reply } from './connectors/connector.js';
+import type { Metrics } from './metrics.js';
+import type { Pools } from './pools/index.js';
+import type { WorkerKind } from './worker-kind.js';
+
+/** One attempt of a stage, as its host knows it. */
+export interface Attempt {
+  readonly signal: AbortSignal;
+  /** 1 for the first. */
+  readonly attempt: number;
+  /** From the time this attempt could start to the time it did, in milliseconds. */
+  readonly queueMs: number;
+  /** The run's id, for log lines and idempotency keys. */
+  readonly run: string;
+  /** What an earlier attempt handed to `checkpoint` last; null if nothing. */
+  readonly resumeFrom: Json;
+  checkpoint(progress: Json): void;
+}
+
+export interface ServingParts {
+  readonly pools: Pools;
+  /** Audio of a tenant; `onConversion` is told in words what was done to it on the way in. */
+  readonly audioOf: (tenant: string, onConversion: (what: string) => void, signal: AbortSignal) => AudioPort;
+  /** Bytes of a tenant's artifacts: images. */
+  readonly bytesOf: (tenant: string) => (artifact: Artifact) => Promise<Uint8Array>;
+  /** The input with its media in the formats that a schema declares. */
+  readonly conform: Conform;
+  readonly code: ReadonlyMap<string, CodeStage>;
+  /** What carries out the kinds that are served by the worker, by kind. */
+  readonly workerKinds: ReadonlyMap<string, WorkerKind>;
+  readonly metrics: Metrics;
+}
+
+export type Conform = (
+  schema: z.ZodType,
+  input: JsonObject,
+  about: {
+    readonly tenant: string;
+    readonly signal: AbortSignal;
+    readonly onConversion: (what: string) => void;
+  },
+) => Promise<JsonObject>;
+
+/** An answer and where it came from. */
+export interface Served {
+  readonly output: JsonObject;
+  readonly endpoint: string;
+  readonly device: string;
+  readonly conversions?: readonly string[];
+  readonly hedged?: true;
+}
+
+const IN_WORKER = { endpoint: 'worker', device: 'worker' } as const;
+
+/** Carries out a stage where its kind says: by a function of the worker, or by a model server of its pool. */
+export async function serveStage(
+  parts: ServingParts,
+  input: JsonObject,
+  call: StageCall,
+  attempt: Attempt,
+): Promise<Served> {
+  const kind = kindOf(call);
+  const conversions = new Set<string>();
+  const onConversion = (what: string) => void conversions.add(what);
+  if (call.kind === 'code') {
+    const output = await runCode(parts, input, call, attempt, onConversion);
+    return { output, ...IN_WORKER, ...(conversions.size > 0 && { conversions: [...conversions] }) };
+  }
+  const checked = check(kind.input.safeParse(input), 'INVALID_INPUT', call.stage);
+  const audio = parts.audioOf(call.tenant, onConversion, attempt.signal);
+  const served =
+    kind.servedBy === 'worker'
+      ? await runInWorker(parts.workerKinds, checked, call, { signal: attempt.signal, audio })
+      : await askPool(parts, checked, call, attempt, audio);
+  const output = check(kind.output.safeParse(served.output), 'INVALID_OUTPUT', call.stage);
+  return { ...served, output, ...(conversions.size > 0 && { conversions: [...conversions] }) };
+}
+
+export function kindOf(call: StageCall): StageKind {
+  if (Object.hasOwn(STAGE_KINDS, call.kind)) return STAGE_KINDS[call.kind as StageKindName];
+  throw new MillraceError('UNKNOWN_PLAN_VERSION', `this worker does not know the stage kind "${call.kind}"`);
+}
+
+async function askPool(
+  { pools, metrics, bytesOf }: ServingParts,
+  input: JsonObject,
+  call: StageCall,
+  attempt: Attempt,
+  audio: AudioPort,
+): Promise<Served> {
+  const { signal, queueMs, resumeFrom } = attempt;
+  const context = {
+    audio,
+    bytes: bytesOf(call.tenant),
+    checkpoint: attempt.checkpoint,
+    idempotencyKey: idempotencyKeyOf(call, attempt),
+    ...(resumeFrom !== null && { resumeFrom }),
+  };
+  const { reply, at } = await pools.get(call.model).use(
+    async (backend, at, own) => {
+      const request = { kind: call.kind as StageKindName, model: at.model, with: call.with, input };
+      const reply = await watched(call, own, (signal, emit) => backend.invoke(request, { ...context, signal, emit }));
+      return { reply, at };
+    },
+    {
+      signal,
+      tenant: call.tenant,
+      priority: call.priority,
+      hedge: call.hedge,
+      affinity: affinityOf(call, input),
+      // What the attempt waited in Temporal's queue is part of the stage's queue time.
+      queueMs: call.queueMs === undefined ? undefined : Math.max(0, call.queueMs - queueMs),
+    },
+  );
+  count(metrics, call.model, reply);
+  return { output: reply.output, endpoint: at.url, device: at.device, ...(at.hedge && { hedged: true }) };
+}
+
+/**
+ * Key of what the prompts of a conversation begin with: the system message, the tools and the first turn. A server that has
+ * computed it keeps it for the next call. Undefined for a prompt that shares its beginning with no other.
+ */
+function affinityOf({ kind, with: options }: StageCall, { history }: JsonObject): string | undefined {
+  if (kind !== 'chat') return undefined;
+  const { system = null, tools = null } = options;
+  const first = (Array.isArray(history) ? history[0] : undefined) ?? null;
+  if (system === null && tools === null && first === null) return undefined;
+  return jsonHash({ system, tools, first });
+}
+
+async function runInWorker(
+  kinds: ServingParts['workerKinds'],
+  input: JsonObject,
+  { kind, model, with: options, tenant }: StageCall,
+  context: Parameters<WorkerKind>[1],
+): Promise<Served> {
+  const run = kinds.get(kind);
+  if (!run) throw new MillraceError('MODEL_NOT_CONFIGURED', `this worker cannot carry out ${kind} stages`);
+  return { output: await run({ model, with: options, input, tenant }, context), ...IN_WORKER };
+}
+
+/** The same in every attempt of a stage of a run: what a service needs to drop the one that it has already carried out. */
+const idempotencyKeyOf = ({ path, stage }: StageCall, { run }: Attempt): string => `${run}/${path ?? stage}`;
+
+async function runCode(
+  { code: functions, conform }: ServingParts,
+  input: JsonObject,
+  call: StageCall,
+  attempt: Attempt,
+  onConversion: (what: string) => void,
+): Promise<JsonObject> {
+  const { signal } = attempt;
+  const code = functions.get(call.model);
+  if (!code) throw new MillraceError('CODE_NOT_FOUND', `this worker has no code function "${call.model}"`);
+  const conformed = await conform(code.input, input, { tenant: call.tenant, signal, onConversion });
+  const checked = check(code.input.safeParse(conformed), 'INVALID_INPUT', call.stage);
+  let output: unknown;
+  try {
+    output = await code.run(checked, { signal, idempotencyKey: idempotencyKeyOf(call, attempt) });
+  } catch (error) {
+    if (signal.aborted || error instanceof MillraceError) throw error;
+    // A function may throw any error whose `code` is one of the table's to say whether a retry makes sense.
+    const own = (error as { code?: unknown } | null)?.code;
+    throw new MillraceError(isErrorCode(own) ? own : 'CODE_FAILED', messageOf(error), {}, { cause: error });
+  }
+  return check(code.output.safeParse(output), 'INVALID_OUTPUT', call.stage);
+}
+
+/** The value as its schema makes it: with its defaults, without what it does not name. */
+function check(
+  parsed: z.ZodSafeParseResult<unknown>,
+  code: 'INVALID_INPUT' | 'INVALID_OUTPUT',
+  stage: string,
+): JsonObject {
+  if (parsed.success) return parsed.data as JsonObject;
+  const fields = parsed.error.issues.map(({ path, message }) => ({ field: path.join('.'), message }));
+  throw new MillraceError(code, fields.map((f) => `${f.field}: ${f.message}`).join('; '), { fields, stage });
+}
+
+function count(metrics: Metrics, model: string, { usage = {} }: Reply): void {
+  const { inputTokens, outputTokens, audioSeconds } = usage;
+  for (const [unit, amount] of Object.entries({
+    input_tokens: inputTokens,
+    output_tokens: outputTokens,
+    audio_seconds: audioSeconds,
+  })) {
+    if (amount !== undefined) metrics.usage.inc({ model, unit }, amount);
+  }
+}

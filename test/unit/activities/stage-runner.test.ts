@@ -1,0 +1,266 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { z } from 'zod';
+import type { SemanticCache } from '../../../activities/cache/index.js';
+import type { Backend, Call, CallContext, Connector } from '../../../activities/connectors/connector.js';
+import { createMetrics } from '../../../activities/metrics.js';
+import { Pools, parseModels } from '../../../activities/pools/index.js';
+import { type Attempt, StageRunner, type StageRunnerParts } from '../../../activities/stage-runner.js';
+import { MillraceError } from '../../../pipelines/errors.js';
+import type { JsonObject } from '../../../pipelines/json.js';
+import type { StageCall } from '../../../pipelines/plan/index.js';
+import { recordingLogger } from '../../support/caches.js';
+
+type Invoke = (call: Call, context: CallContext, endpoint: string) => Promise<JsonObject>;
+
+/** A runner over one pool `assistant` of two endpoints of one place each, whose calls `invoke` answers. */
+function runnerOf(invoke: Invoke, more: Partial<StageRunnerParts> = {}) {
+  const calls: { call: Call; context: CallContext; endpoint: string }[] = [];
+  const connector: Connector = {
+    name: 'fake',
+    kinds: new Set(['chat']),
+    capabilities: new Set<never>(),
+    connect: (endpoint): Backend => ({
+      endpoint,
+      invoke: async (call, context) => {
+        calls.push({ call, context, endpoint });
+        return { output: await invoke(call, context, endpoint), usage: { outputTokens: 3 } };
+      },
+      probe: async () => undefined,
+      fingerprint: async () => 'weights',
+      close: () => undefined,
+    }),
+  };
+  const endpoints = ['a', 'b'].map((url) => ({ url, device: `gpu-${url}`, concurrency: 1 }));
+  const metrics = createMetrics();
+  const { logger } = recordingLogger();
+  const pools = new Pools({
+    models: parseModels({ assistant: { connector: 'fake', model: 'm', kind: 'chat', endpoints } }, 'test'),
+    connectors: new Map([['fake', connector]]),
+    metrics,
+    logger,
+    canaryIntervalMs: 60_000,
+  });
+  const audio = { read: () => never(), write: () => never() };
+  const runner = new StageRunner({
+    pools,
+    cache: {} as SemanticCache,
+    audioOf: () => audio,
+    bytesOf: () => never,
+    conform: async (_, input) => input,
+    code: new Map(),
+    workerKinds: new Map(),
+    metrics,
+    logger,
+    ...more,
+  });
+  return { runner, calls, metrics };
+}
+
+const stage: StageCall = {
+  pipeline: 'p',
+  version: 'v',
+  tenant: 'acme',
+  stage: 'answer',
+  kind: 'chat',
+  model: 'assistant',
+  with: {},
+};
+const attempt = (more: Partial<Attempt> = {}): Attempt => ({
+  signal: new AbortController().signal,
+  attempt: 1,
+  queueMs: 0,
+  run: 'run-1',
+  resumeFrom: null,
+  checkpoint: () => undefined,
+  ...more,
+});
+const prompt = { prompt: 'Hello?' };
+const reply = async () => ({ text: 'Hello.' });
+/** Answers when its signal aborts, never otherwise. */
+const silence: Invoke = (_, { signal }) =>
+  new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+
+beforeEach(() => {
+  vi.useFakeTimers();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe('a stage of a pool', () => {
+  it('is one call, and its answer what the kind’s schema makes of it', async () => {
+    const { runner, calls, metrics } = runnerOf(async () => ({ text: 'Hello.', more: 'nobody asked' }));
+    expect(await runner.run(prompt, stage, attempt({ queueMs: 7.4 }))).toEqual({
+      output: { text: 'Hello.', finish: 'stop' },
+      endpoint: 'a',
+      device: 'gpu-a',
+      attempt: 1,
+      cache: 'off',
+      queueMs: 7,
+      runMs: 0,
+    });
+    expect(calls.map(({ call }) => call)).toEqual([{ kind: 'chat', model: 'm', with: {}, input: prompt }]);
+    expect((await metrics.usage.get()).values).toMatchObject([{ labels: { unit: 'output_tokens' }, value: 3 }]);
+  });
+
+  it.each([
+    ['input', { prompt: 1 }, reply, 'INVALID_INPUT'],
+    ['answer', prompt, async () => ({ text: null }), 'INVALID_OUTPUT'],
+  ] as const)('refuses an %s that does not fit', async (_, input, invoke, code) => {
+    const { runner } = runnerOf(invoke);
+    await expect(runner.run(input, stage, attempt())).rejects.toMatchObject({ code, details: { stage: 'answer' } });
+  });
+
+  it('has one idempotency key for all its attempts, told apart by its place in the run', async () => {
+    const { runner, calls } = runnerOf(reply);
+    await runner.run(prompt, stage, attempt());
+    await runner.run(prompt, stage, attempt({ attempt: 2 }));
+    await runner.run(prompt, { ...stage, path: 'items[3]/answer' }, attempt());
+    expect(calls.map(({ context }) => (context as { idempotencyKey?: string }).idempotencyKey)).toEqual([
+      'run-1/answer',
+      'run-1/answer',
+      'run-1/items[3]/answer',
+    ]);
+  });
+
+  it('says what was done to its media, once each', async () => {
+    const { runner } = runnerOf(reply, {
+      audioOf: (tenant, onConversion) => {
+        for (const what of ['resampled', 'mixed down', 'resampled']) onConversion(`${tenant}: ${what}`);
+        return { read: () => never(), write: () => never() };
+      },
+    });
+    expect((await runner.run(prompt, stage, attempt())).conversions).toEqual(['acme: resampled', 'acme: mixed down']);
+  });
+
+  it('is hedged, and says when the second call won', async () => {
+    const { runner, calls } = runnerOf((call, context, endpoint) =>
+      endpoint === 'a' ? silence(call, context, endpoint) : reply(),
+    );
+    const outcome = runner.run(prompt, { ...stage, hedge: { afterMs: 100 } }, attempt());
+    await vi.advanceTimersByTimeAsync(100);
+    expect(await outcome).toMatchObject({ endpoint: 'b', device: 'gpu-b', hedged: true });
+    expect(calls.map(({ context }) => context.signal.aborted)).toEqual([true, false]);
+  });
+
+  it.each([
+    ['FIRST_CHUNK_TIMEOUT', { firstChunkMs: 300 }, 300],
+    ['IDLE_TIMEOUT', { firstChunkMs: 300, idleMs: 200 }, 450],
+  ] as const)('ends with %s when the server is silent', async (code, limits, afterMs) => {
+    const { runner, calls } = runnerOf(async (...args) => {
+      const [, { emit }] = args;
+      setTimeout(() => emit(code === 'IDLE_TIMEOUT' ? 'Hel' : ''), 250);
+      return silence(...args);
+    });
+    const failing = expect(runner.run(prompt, { ...stage, ...limits }, attempt())).rejects.toMatchObject({ code });
+    await vi.advanceTimersByTimeAsync(afterMs - 1);
+    expect(calls[0]?.context.signal.aborted).toBe(false);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(calls[0]?.context.signal.aborted).toBe(true);
+    await failing;
+  });
+
+  it('waits no longer for a place than its queue time has left', async () => {
+    const { runner } = runnerOf(silence);
+    for (let i = 0; i < 2; i++) void runner.run(prompt, stage, attempt()).catch(() => undefined);
+    await vi.advanceTimersByTimeAsync(0);
+    const call = { ...stage, queueMs: 1_000 };
+    const fresh = vi.fn();
+    const late = vi.fn();
+    runner.run(prompt, call, attempt({ queueMs: 0 })).catch(fresh);
+    runner.run(prompt, call, attempt({ queueMs: 700 })).catch(late);
+    await vi.advanceTimersByTimeAsync(301);
+    expect(late).toHaveBeenCalledWith(expect.objectContaining({ code: 'QUEUE_TIMEOUT' }));
+    expect(fresh).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(700);
+    expect(fresh).toHaveBeenCalledWith(expect.objectContaining({ code: 'QUEUE_TIMEOUT' }));
+  });
+
+  it('goes where prompts that begin as its own went before', async () => {
+    const { runner, calls } = runnerOf(reply);
+    const turn = (system: string, history: { role: string; content: string }[]) =>
+      runner.run({ prompt: 'And?', history }, { ...stage, with: { system } }, attempt());
+    const first = (topic: number) => ({ role: 'user', content: `topic ${topic}` });
+    for (let topic = 0; topic < 8; topic++) {
+      await turn('Be brief.', [first(topic)]);
+      await turn('Be brief.', [first(topic), { role: 'assistant', content: 'Yes.' }]);
+      await turn('Be brief.', [
+        first(topic),
+        { role: 'assistant', content: 'Yes.' },
+        { role: 'user', content: 'Why?' },
+      ]);
+    }
+    const places = calls.map(({ endpoint }) => endpoint);
+    const conversations = Array.from({ length: 8 }, (_, i) => new Set(places.slice(3 * i, 3 * i + 3)));
+    expect(conversations.map(({ size }) => size)).toEqual(Array(8).fill(1));
+    expect(new Set(places)).toEqual(new Set(['a', 'b']));
+  });
+});
+
+describe('a stage of the worker', () => {
+  const retrieve: StageCall = { ...stage, kind: 'retrieve', model: 'manual', with: { limit: 2 } };
+
+  it('is carried out by the worker’s own function of its kind', async () => {
+    const kind = vi.fn(async () => ({ passages: [] }));
+    const { runner } = runnerOf(reply, { workerKinds: new Map([['retrieve', kind]]) });
+    expect(await runner.run({ query: 'valve' }, retrieve, attempt())).toMatchObject({
+      output: { passages: [] },
+      endpoint: 'worker',
+      device: 'worker',
+    });
+    expect(kind).toHaveBeenCalledWith(
+      { model: 'manual', with: { limit: 2 }, input: { query: 'valve' }, tenant: 'acme' },
+      { signal: expect.any(AbortSignal), audio: expect.anything() },
+    );
+  });
+
+  it('is checked on the way in and out', async () => {
+    const { runner } = runnerOf(reply, { workerKinds: new Map([['retrieve', async () => ({ passages: 'none' })]]) });
+    await expect(runner.run({}, retrieve, attempt())).rejects.toMatchObject({ code: 'INVALID_INPUT' });
+    await expect(runner.run({ query: 'valve' }, retrieve, attempt())).rejects.toMatchObject({ code: 'INVALID_OUTPUT' });
+  });
+
+  it('fails where the worker has none', async () => {
+    const { runner } = runnerOf(reply);
+    await expect(runner.run({ query: 'valve' }, retrieve, attempt())).rejects.toMatchObject({
+      code: 'MODEL_NOT_CONFIGURED',
+    });
+  });
+
+  it('of an unknown kind is not known to this release', async () => {
+    const { runner } = runnerOf(reply);
+    await expect(runner.run({}, { ...stage, kind: 'toString' }, attempt())).rejects.toMatchObject({
+      code: 'UNKNOWN_PLAN_VERSION',
+    });
+  });
+});
+
+describe('a code stage', () => {
+  const call: StageCall = { ...stage, kind: 'code', model: 'shout' };
+  const run = (shout: (input: unknown) => unknown) =>
+    runnerOf(reply, {
+      code: new Map([
+        ['shout', { input: z.object({ text: z.string() }), output: z.object({ text: z.string() }), run: shout }],
+      ]),
+    }).runner.run({ text: 'hi' }, call, attempt());
+
+  it('gives what its function gives', async () => {
+    expect((await run(() => ({ text: 'HI', extra: 1 }))).output).toEqual({ text: 'HI' });
+  });
+
+  it.each([
+    ['CODE_FAILED', new Error('a bug')],
+    ['BACKEND_OVERLOADED', Object.assign(new Error('busy'), { code: 'BACKEND_OVERLOADED' })],
+    ['RATE_LIMITED', new MillraceError('RATE_LIMITED', 'slow down')],
+  ])('fails with %s as its function says', async (code, error) => {
+    await expect(
+      run(() => {
+        throw error;
+      }),
+    ).rejects.toMatchObject({ code });
+  });
+});
+
+function never(): never {
+  throw new Error('not to be called');
+}
