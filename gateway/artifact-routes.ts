@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { extensionOf } from '../activities/media/index.js';
 import { type Artifact, parseArtifactUri } from '../pipelines/artifact.js';
 import { MillraceError } from '../pipelines/errors.js';
 import { parseRange } from './byte-range.js';
@@ -9,8 +10,6 @@ import { artifactNamed } from './run-document.js';
 import { readRun } from './run-read.js';
 
 type Named = { Params: { id: string; name: string } };
-
-const EXTENSIONS: Readonly<Record<string, string>> = { 'audio/wav': '.wav' };
 
 /**
  * `GET` and `HEAD /v1/runs/{id}/artifacts/{name}`: the bytes of a media field of a run's output, or of its input by the
@@ -75,7 +74,7 @@ function rangeOf(request: FastifyRequest, reply: FastifyReply, tag: string, byte
 const matches = (header: string | undefined, tag: string): boolean =>
   header?.split(',').some((entry) => entry.trim() === '*' || entry.trim().replace(/^W\//, '') === tag) ?? false;
 
-const fileName = (name: string, mime: string): string => `${name.replace(/[^\w.-]/g, '_')}${EXTENSIONS[mime] ?? ''}`;
+const fileName = (name: string, mime: string): string => `${name.replace(/[^\w.-]/g, '_')}${extensionOf(mime)}`;
 
 function noArtifact(name: string, running: boolean): MillraceError {
   const message = `the run has no artifact "${name}"${running ? ' yet: it is still running' : ''}`;

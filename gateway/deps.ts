@@ -1,6 +1,7 @@
 import type { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
+import type { Answers } from '../activities/answers/index.js';
 import type { ArtifactStore } from '../activities/artifacts/index.js';
 import type { Pipeline } from '../pipelines/definition/index.js';
 import type { Placement, Plan } from '../pipelines/plan/index.js';
@@ -14,6 +15,8 @@ export interface GatewayDeps {
   /** Task queue of the workflows. */
   readonly taskQueue: string;
   readonly artifacts: ArtifactStore;
+  /** The shortcut for results of which somebody waits; absent, they come from Temporal. */
+  readonly answers?: Pick<Answers, 'channel' | 'expect'>;
   readonly readiness: Readonly<Record<string, ReadinessCheck>>;
   readonly limits: GatewayLimits;
   /** The page of a run in the Temporal UI. `runId` is Temporal's, one execution of the workflow; without it, the latest. */

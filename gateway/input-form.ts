@@ -1,34 +1,58 @@
 import { z } from 'zod';
+import { mapMedia, mediaPlaces, schemasAt, type TakeMedia } from '../activities/media/index.js';
 import type { Pipeline } from '../pipelines/definition/index.js';
 import { type FieldError, MillraceError } from '../pipelines/errors.js';
-import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
-import { mediaOf } from '../pipelines/media.js';
+import type { Json, JsonObject } from '../pipelines/json.js';
+import { type MediaKind, mediaOf } from '../pipelines/media.js';
 
-/** What a pipeline's input asks for, field by field. */
+/** Far above any pipeline's number of fields; also the most items that a form can give to a list. */
+export const MOST_PARTS = 100;
+
+/** What a pipeline's input asks for. A path is field names and indices joined by dots: `speaker.voice`, `clips.0`. */
 export interface InputForm {
   readonly fields: ReadonlySet<string>;
-  /** Those that take a media file. */
+  /** Paths of the media, `*` for any index: `speech`, `speaker.voice`, `clips.*`. */
   readonly media: ReadonlySet<string>;
+  /** Most files that one form can bring. */
+  readonly mostFiles: number;
+  /** Whether the input has a place at a path. */
+  has(path: string): boolean;
+  /** The kind of media that a path asks for, if it asks for media. */
+  kindAt(path: string): MediaKind | undefined;
+  /** Whether a path is that of a list. */
+  isList(path: string): boolean;
   /** Reads a field that came as text (a multipart part): as it is for a string field, else as JSON. */
-  fromText(field: string, text: string): Json;
+  fromText(path: string, text: string): Json;
+  /** Replaces the media in the value at a path by what `take` gives for it. */
+  withMedia(path: string, value: Json, take: TakeMedia): Promise<Json>;
   /** Checks a whole input, media being artifacts by now. Throws `INVALID_INPUT` naming every bad field. */
   parse(given: JsonObject): JsonObject;
 }
 
-export function inputForm(pipeline: Pipeline): InputForm {
-  const shape = pipeline.input instanceof z.ZodObject ? (pipeline.input.shape as Record<string, z.ZodType>) : {};
-  const media = Object.keys(shape).filter((field) => mediaOf(shape[field] as z.ZodType) !== undefined);
-  const schema = isJsonObject(pipeline.inputSchema) ? pipeline.inputSchema.properties : undefined;
+export function inputForm({ input }: Pipeline): InputForm {
+  const shape = input instanceof z.ZodObject ? (input.shape as Record<string, z.ZodType>) : {};
+  const media = new Set(mediaPlaces(input).map(({ path }) => path));
+  const at = (path: string) => schemasAt(input, path.split('.'));
   return {
     fields: new Set(Object.keys(shape)),
-    media: new Set(media),
-    fromText(field, text) {
-      const property = isJsonObject(schema ?? null) ? (schema as JsonObject)[field] : undefined;
-      const type = isJsonObject(property ?? null) ? (property as JsonObject).type : undefined;
+    media,
+    mostFiles: [...media].some((path) => path.split('.').includes('*')) ? MOST_PARTS : media.size,
+    has: (path) => at(path).length > 0,
+    kindAt: (path) => at(path).map(mediaOf).find(Boolean),
+    isList: (path) => at(path).some((schema) => schema instanceof z.ZodArray || schema instanceof z.ZodTuple),
+    fromText(path, text) {
+      const [only, ...others] = at(path);
+      if (only === undefined || others.length > 0) return text;
+      const { type } = z.toJSONSchema(only, { io: 'input', unrepresentable: 'any' });
       return type === 'string' || type === undefined ? text : parseOrKeep(text);
     },
+    withMedia(path, value, take) {
+      const [only, ...others] = Object.hasOwn(shape, path) ? [shape[path] as z.ZodType] : at(path);
+      if (only === undefined) return Promise.resolve(value);
+      return mapMedia(others.length === 0 ? only : z.union([only, ...others]), value, take, path);
+    },
     parse(given) {
-      const parsed = pipeline.input.safeParse(given);
+      const parsed = input.safeParse(given);
       if (parsed.success) return parsed.data as JsonObject;
       throw invalidInput(parsed.error.issues.flatMap((issue) => fieldErrors(issue, given)));
     },

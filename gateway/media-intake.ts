@@ -1,8 +1,9 @@
 import type { ArtifactStore } from '../activities/artifacts/index.js';
-import { WavInspector } from '../activities/media/index.js';
+import { inspectorOf } from '../activities/media/index.js';
 import { type Artifact, parseArtifactUri } from '../pipelines/artifact.js';
 import { type ErrorCode, MillraceError } from '../pipelines/errors.js';
 import { isJsonObject, type Json } from '../pipelines/json.js';
+import type { MediaKind } from '../pipelines/media.js';
 import { invalidInput } from './input-form.js';
 import { tooLarge, type Upload } from './upload.js';
 
@@ -10,12 +11,19 @@ const FORMS = 'a file, an artifact object, {"uri": "artifact://…"} or {"base64
 const BASE64 = /^[A-Za-z0-9+/_-]*={0,2}$/;
 /** Characters decoded at a time; a multiple of 4, so that no piece ends inside a group. */
 const BASE64_STEP = 64 * 1024;
+/** Media of one input: each costs a look at the store, and 8 MiB of JSON have room for 80,000 addresses. */
+const MOST_MEDIA = 1_000;
 
 /** What is about the file and not about the request, so that the field has to be named. */
 const OF_A_FIELD: ReadonlySet<ErrorCode> = new Set(['INVALID_MEDIA', 'BODY_TOO_LARGE', 'ARTIFACT_NOT_FOUND']);
 
-/** Turns what a caller sent for a media field into an artifact of the caller's tenant. Errors name the field. */
+/**
+ * Turns what a caller sent for the media of one input into artifacts of the caller's tenant. The bytes decide what they are;
+ * they must be of the kind that the field asks for. Errors name the field.
+ */
 export class MediaIntake {
+  #taken = 0;
+
   constructor(
     readonly store: ArtifactStore,
     readonly tenant: string,
@@ -23,42 +31,54 @@ export class MediaIntake {
   ) {}
 
   /** Streams a file into the store. */
-  fromFile(field: string, bytes: AsyncIterable<Uint8Array>, upload: Upload): Promise<Artifact> {
-    return about(field, () => this.store.put(this.tenant, upload.file(bytes, this.maxBytes), new WavInspector()));
+  fromFile(field: string, bytes: AsyncIterable<Uint8Array>, upload: Upload, kind: MediaKind): Promise<Artifact> {
+    return this.#put(field, kind, () => upload.file(bytes, this.maxBytes));
   }
 
   /** Streams the request's body into the store. */
-  fromBody(field: string, upload: Upload): Promise<Artifact> {
-    return about(field, () => this.store.put(this.tenant, upload.body(this.maxBytes), new WavInspector()));
+  fromBody(field: string, upload: Upload, kind: MediaKind): Promise<Artifact> {
+    return this.#put(field, kind, () => upload.body(this.maxBytes));
   }
 
   /** Reads the JSON forms of a media field. Of an artifact object only the address is believed. */
-  async fromJson(field: string, value: Json): Promise<Artifact> {
+  async fromJson(field: string, value: Json, kind: MediaKind): Promise<Artifact> {
     if (isJsonObject(value) && typeof value.base64 === 'string')
-      return this.#fromBase64(field, value.base64, value.mime);
+      return this.#fromBase64(field, value.base64, value.mime, kind);
     const uri = isJsonObject(value) ? value.uri : undefined;
     if (typeof uri !== 'string') throw invalidInput([{ field, message: `must be ${FORMS}` }]);
     if (parseArtifactUri(uri) === undefined) {
       throw invalidInput([{ field: `${field}.uri`, message: 'is not an address: artifact://<tenant>/<sha256>' }]);
     }
+    this.#count(field);
     return about(field, async () => {
       if (parseArtifactUri(uri)?.tenant === this.tenant) return await this.store.stat(uri);
       throw new MillraceError('ARTIFACT_NOT_FOUND', `no artifact at ${uri}`); // another tenant's does not exist
     });
   }
 
-  async #fromBase64(field: string, text: string, mime: Json | undefined): Promise<Artifact> {
-    if (mime !== undefined && !(typeof mime === 'string' && mime.startsWith('audio/'))) {
-      throw invalidInput([{ field: `${field}.mime`, message: 'must be an audio type such as audio/wav' }]);
+  async #fromBase64(field: string, text: string, mime: Json | undefined, kind: MediaKind): Promise<Artifact> {
+    if (mime !== undefined && !(typeof mime === 'string' && mime.startsWith(`${kind}/`))) {
+      const example = kind === 'audio' ? 'an audio type such as audio/wav' : 'an image type such as image/png';
+      throw invalidInput([{ field: `${field}.mime`, message: `must be ${example}` }]);
     }
     const base64 = text.replace(/\s+/g, '');
     if (!BASE64.test(base64) || base64.replace(/=+$/, '').length % 4 === 1) {
       throw invalidInput([{ field: `${field}.base64`, message: 'is not base64 (RFC 4648)' }]);
     }
-    return about(field, async () => {
+    return await this.#put(field, kind, () => {
       if ((base64.length * 3) / 4 - 2 > this.maxBytes) throw tooLarge(this.maxBytes);
-      return await this.store.put(this.tenant, decodeBase64(base64), new WavInspector());
+      return decodeBase64(base64);
     });
+  }
+
+  async #put(field: string, kind: MediaKind, bytes: () => AsyncIterable<Uint8Array>): Promise<Artifact> {
+    this.#count(field);
+    return await about(field, async () => await this.store.put(this.tenant, bytes(), inspectorOf(kind)));
+  }
+
+  #count(field: string): void {
+    if (++this.#taken > MOST_MEDIA)
+      throw invalidInput([{ field, message: `is one too many: an input has at most ${MOST_MEDIA} media` }]);
   }
 }
 

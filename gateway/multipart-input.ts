@@ -1,9 +1,13 @@
 import type { Multipart, MultipartFile } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
+import type { TakeMedia } from '../activities/media/index.js';
+import type { Artifact } from '../pipelines/artifact.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
+import type { MediaKind } from '../pipelines/media.js';
 import type { GatewayLimits } from './deps.js';
-import { type InputForm, invalidInput } from './input-form.js';
+import { type InputForm, invalidInput, MOST_PARTS } from './input-form.js';
+import { InputParts } from './input-parts.js';
 import type { MediaIntake } from './media-intake.js';
 import { emptyBody, type Upload } from './upload.js';
 
@@ -11,11 +15,9 @@ type FileStream = MultipartFile['file'];
 
 /** The part that holds the fields that are no files, as one JSON object. */
 const INPUT_PART = 'input';
-/** Far above any pipeline's number of fields. */
-const MOST_PARTS = 100;
 
 /**
- * Reads a multipart body (RFC 7578), in any order of parts: files by the name of their field (a single file may have any
+ * Reads a multipart body (RFC 7578), in any order of parts: files by the path of their field (a single file may have any
  * name where the input has one media field), other fields as a JSON object in the part `input` or as parts of their own.
  * Files go to the store as they arrive.
  */
@@ -26,20 +28,17 @@ export async function readMultipart(
   upload: Upload,
   limits: GatewayLimits,
 ): Promise<JsonObject> {
-  const given = new Map<string, Json>();
-  const add = (field: string, value: Json) => {
-    if (given.has(field)) throw invalidInput([{ field, message: 'is given twice' }]);
-    given.set(field, value);
-  };
+  const given = new InputParts(form);
+  const take: TakeMedia = async (value, { path, kind }) => asJson(await intake.fromJson(path, value, kind));
   let parts = 0;
   let textBytes = 0;
   for await (const part of partsOf(request, upload, limits)) {
     parts++;
     const isInput = part.fieldname === INPUT_PART && !form.fields.has(INPUT_PART);
     if (part.type === 'file' && !isInput) {
-      const field = mediaFieldOf(part.fieldname, form);
-      if (given.has(field)) throw invalidInput([{ field, message: 'is given twice' }]);
-      add(field, (await intake.fromFile(field, fileBytes(part.file), upload)) as unknown as Json);
+      const { path, kind } = filePlace(part.fieldname, form, given);
+      given.expectFree(path);
+      given.add(path, asJson(await intake.fromFile(path, fileBytes(part.file), upload, kind)));
       continue;
     }
     const value =
@@ -48,17 +47,23 @@ export async function readMultipart(
     textBytes += Buffer.byteLength(typeof value === 'string' ? value : JSON.stringify(value));
     if (textBytes > limits.maxJsonBytes) throw textTooLarge(limits.maxJsonBytes);
     if (isInput) {
-      for (const [field, inner] of Object.entries(parseInput(value))) {
-        add(field, form.media.has(field) ? ((await intake.fromJson(field, inner)) as unknown as Json) : inner);
-      }
-    } else if (form.media.has(part.fieldname)) {
-      const reference = typeof value === 'string' ? { uri: value.trim() } : value;
-      add(part.fieldname, (await intake.fromJson(part.fieldname, reference)) as unknown as Json);
-    } else add(part.fieldname, typeof value === 'string' ? form.fromText(part.fieldname, value) : value);
+      for (const [field, inner] of Object.entries(parseInput(value)))
+        given.add(field, await form.withMedia(field, inner, take));
+    } else given.add(part.fieldname, await readPart(part.fieldname, value, form, intake, take));
   }
   if (parts === 0) throw emptyBody();
-  return Object.fromEntries(given);
+  return given.whole();
 }
+
+/** A part that is no file: a reference to media, or the value of a field. */
+async function readPart(path: string, value: Json, form: InputForm, intake: MediaIntake, take: TakeMedia) {
+  const kind = form.kindAt(path);
+  if (kind !== undefined)
+    return asJson(await intake.fromJson(path, typeof value === 'string' ? { uri: value.trim() } : value, kind));
+  return await form.withMedia(path, typeof value === 'string' ? form.fromText(path, value) : value, take);
+}
+
+const asJson = (artifact: Artifact): Json => ({ ...artifact }) as unknown as Json;
 
 function textTooLarge(maxBytes: number): MillraceError {
   const message = `its parts that are no files are above the limit of ${maxBytes} bytes together`;
@@ -79,7 +84,7 @@ async function* partsOf(
     },
     // As by default, and media that a client sends without a file name.
     isPartAFile: (_: string | undefined, type: string | undefined, file: string | undefined) =>
-      file !== undefined || type === 'application/octet-stream' || type?.startsWith('audio/') === true,
+      file !== undefined || type === 'application/octet-stream' || /^(audio|image)\//.test(type ?? ''),
   };
   let iterator: AsyncIterator<Multipart>;
   try {
@@ -113,12 +118,15 @@ async function readText(file: FileStream, upload: Upload, maxBytes: number): Pro
   return Buffer.concat(parts).toString('utf8');
 }
 
-function mediaFieldOf(name: string, form: InputForm): string {
-  if (form.media.has(name)) return name;
-  const [only] = form.media;
-  if (only !== undefined && form.media.size === 1 && !form.fields.has(name)) return only;
+/** Where a file goes: to the path that its part is named after, or to the only media that the input has. */
+function filePlace(name: string, form: InputForm, given: InputParts): { path: string; kind: MediaKind } {
+  const [only = ''] = form.media.size === 1 && !form.has(name) ? form.media : [name];
+  const list = form.isList(only) ? only : /^(.+)\.\*$/.exec(only)?.[1];
+  const path = list !== undefined && form.isList(list) ? given.nextOf(list) : only;
+  const kind = form.kindAt(path);
+  if (kind !== undefined && !path.includes('*')) return { path, kind };
   const known = [...form.media].join(', ') || 'none';
-  const message = form.fields.has(name) ? 'takes no file' : `unknown field; the pipeline’s media fields are: ${known}`;
+  const message = form.has(name) ? 'takes no file' : `unknown field; the pipeline’s media fields are: ${known}`;
   throw invalidInput([{ field: name || 'body', message }]);
 }
 

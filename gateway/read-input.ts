@@ -1,9 +1,12 @@
 import type { FastifyRequest } from 'fastify';
 import type { ArtifactStore } from '../activities/artifacts/index.js';
+import type { TakeMedia } from '../activities/media/index.js';
+import type { Artifact } from '../pipelines/artifact.js';
 import { MillraceError } from '../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
 import type { GatewayLimits } from './deps.js';
 import { type InputForm, invalidInput } from './input-form.js';
+import { InputParts } from './input-parts.js';
 import { MediaIntake } from './media-intake.js';
 import { readMultipart } from './multipart-input.js';
 import { emptyBody, swallowRest, Upload } from './upload.js';
@@ -41,13 +44,16 @@ export async function readInput(
 }
 
 async function readFile(form: InputForm, intake: MediaIntake, upload: Upload): Promise<JsonObject> {
-  const [field] = form.media;
-  if (field === undefined || form.media.size > 1) {
+  const [place] = form.media;
+  if (place === undefined || form.media.size > 1) {
     const count = form.media.size === 0 ? 'no media field' : `${form.media.size} media fields`;
     const message = `the pipeline’s input has ${count}, so a bare file cannot be its body; send multipart/form-data`;
     throw new MillraceError('UNSUPPORTED_CONTENT_TYPE', message, { fields: [{ field: 'Content-Type', message }] });
   }
-  return { [field]: (await intake.fromBody(field, upload)) as unknown as Json };
+  const path = place.replaceAll('*', '0'); // of a list, its one item
+  const given = new InputParts(form);
+  given.add(path, asJson(await intake.fromBody(path, upload, form.kindAt(path) ?? 'audio')));
+  return given.whole();
 }
 
 async function readObject(body: Json | undefined, form: InputForm, intake: MediaIntake): Promise<JsonObject> {
@@ -57,7 +63,10 @@ async function readObject(body: Json | undefined, form: InputForm, intake: Media
   if (unknown.length > 0) throw invalidInput(unknown.map((field) => ({ field, message: 'unknown field' })));
   const given: [string, Json][] = [];
   for (const [field, value] of Object.entries(body)) {
-    given.push([field, form.media.has(field) ? ((await intake.fromJson(field, value)) as unknown as Json) : value]);
+    const take: TakeMedia = async (media, { path, kind }) => asJson(await intake.fromJson(path, media, kind));
+    given.push([field, await form.withMedia(field, value, take)]);
   }
   return Object.fromEntries(given);
 }
+
+const asJson = (artifact: Artifact): Json => ({ ...artifact }) as unknown as Json;

@@ -1,7 +1,7 @@
 import type { Client, WorkflowExecutionDescription, WorkflowHandle } from '@temporalio/client';
 import { limited } from '../activities/limited.js';
 import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
-import { STAGES_QUERY, type StageRecord } from '../pipelines/plan/index.js';
+import { type RunResult, STAGES_QUERY, type StageRecord } from '../pipelines/plan/index.js';
 import type { GatewayDeps } from './deps.js';
 import { fromTemporal, runNotFound, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 import { type RunDocument, runPath, withHrefs } from './run-document.js';
@@ -81,6 +81,20 @@ export function documentOfStarted(
     links: { self: runPath(id), ui: deps.uiUrl(id, executionId) },
   };
 }
+
+/** A run whose result has come ahead of Temporal's record of it. */
+export const documentOfAnswered = (
+  deps: GatewayDeps,
+  run: StartedRun,
+  input: JsonObject,
+  { output, stages }: RunResult,
+): RunDocument => ({
+  ...documentOfStarted(deps, run, input),
+  status: 'succeeded',
+  endedAt: new Date().toISOString(),
+  output: withHrefs(output, run.id, 'output'),
+  stages,
+});
 
 const identityOf = (id: string, { pipeline, version, tenant }: RunMemo) => ({ id, pipeline, version, tenant });
 

@@ -10,8 +10,9 @@ import { type Preference, parsePrefer } from './prefer.js';
 import { RunFailedError } from './problem.js';
 import { readInput, STREAMED } from './read-input.js';
 import { type RunDocument, runPath } from './run-document.js';
-import { documentOfStarted, readRun, waitForRun } from './run-read.js';
-import { type StartedRun, startRun } from './run-start.js';
+import { type RunOptions, runOptionsOf } from './run-options.js';
+import { documentOfAnswered, documentOfStarted, readRun, waitForRun } from './run-read.js';
+import { runId, type StartedRun, startRun } from './run-start.js';
 import { emptyBody } from './upload.js';
 
 /** What is known of a request for a run before its body is read. */
@@ -21,7 +22,11 @@ interface Order {
   readonly tenant: string;
   readonly preference: Preference;
   readonly idempotencyKey: string | undefined;
+  readonly options: RunOptions;
 }
+
+/** Content types of a body that is a media file itself. */
+const A_FILE = /^((audio|image)\/|application\/octet-stream)/;
 
 type NamedPipeline = { Params: { name: string } };
 
@@ -40,7 +45,7 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
       done(error as Error);
     }
   });
-  app.addContentTypeParser(/^(audio\/|application\/octet-stream)/, (_request, _body, done) => done(null, STREAMED));
+  app.addContentTypeParser(A_FILE, (_request, _body, done) => done(null, STREAMED));
 
   app.post<NamedPipeline>('/v1/pipelines/:name/runs', {
     bodyLimit: deps.limits.maxJsonBytes,
@@ -52,17 +57,30 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
       const tenant = tenantOf(headers);
       request.notes.tenant = tenant;
       const preference = parsePrefer(headers.prefer as string | undefined, deps.limits.maxWaitMs);
-      orders.set(request, { ...found, tenant, preference, idempotencyKey: idempotencyKeyOf(headers) });
+      const options = runOptionsOf(request.query, found.pipeline.plan);
+      orders.set(request, { ...found, tenant, preference, idempotencyKey: idempotencyKeyOf(headers), options });
       refuseTooLong(request, found.form, deps.limits);
     },
     handler: async (request, reply) => {
-      const { pipeline, form, tenant, preference, idempotencyKey } = orders.get(request) as Order;
+      const { pipeline, form, tenant, preference, idempotencyKey, options } = orders.get(request) as Order;
       const input = await readInput(request, form, tenant, deps.artifacts, deps.limits);
-      const run = await startRun(deps, { pipeline, tenant, input, idempotencyKey });
+      const id = runId({ pipeline, tenant, idempotencyKey });
+      const answered = new AbortController();
+      const waits = preference.waitMs > 0 ? deps.answers : undefined;
+      // Before the run starts: it may be answered before Temporal has told us that it has started.
+      const early = waits ? [waits.expect(id, answered.signal)] : [];
+      const order = { id, pipeline, tenant, input, idempotencyKey, options, answerTo: waits?.channel };
+      const run = await startRun(deps, order).catch((error: unknown) => {
+        answered.abort();
+        throw error;
+      });
       request.notes.runId = run.id;
       if (run.replayed) reply.header('idempotency-replayed', 'true');
       if (preference.applied !== undefined) reply.header('preference-applied', preference.applied);
-      const document = await settle(deps, run, input, preference.waitMs, leaving(reply));
+      const waiting = AbortSignal.any([leaving(reply), answered.signal]);
+      const ended = settle(deps, run, input, preference.waitMs, waiting);
+      const documents = early.map(async (answer) => documentOfAnswered(deps, run, input, await answer));
+      const document = await Promise.race([ended, ...documents]).finally(() => answered.abort());
       if (document.status === 'running')
         return await reply.code(202).header('location', runPath(run.id)).send(document);
       if (document.status === 'succeeded') return document;
@@ -127,9 +145,9 @@ function refuseTooLong(request: FastifyRequest, form: InputForm, limits: Gateway
   }
   const length = Number(request.headers['content-length'] ?? 0);
   if (!Number.isFinite(length)) throw invalidHeader('Content-Length', 'must be a number of bytes');
-  const isFile = /^(audio\/|application\/octet-stream)/.test(request.headers['content-type'] ?? '');
+  const isFile = A_FILE.test(request.headers['content-type'] ?? '');
   const [field] = form.media;
-  const most = isFile ? limits.maxAudioBytes : form.media.size * limits.maxAudioBytes + limits.maxJsonBytes;
+  const most = isFile ? limits.maxAudioBytes : form.mostFiles * limits.maxAudioBytes + limits.maxJsonBytes;
   if (length <= most) return;
   const message = `the body has ${length} bytes; the limit is ${isFile ? `${most} bytes for a file` : most}`;
   const named = form.media.size === 1 && field !== undefined ? field : 'body';

@@ -8,9 +8,10 @@ import type { Pipeline } from '../pipelines/definition/index.js';
 import { MillraceError } from '../pipelines/errors.js';
 import type { JsonObject } from '../pipelines/json.js';
 import { jsonHash } from '../pipelines/plan/hash.js';
-import { type RunContext, SEARCH_ATTRIBUTES } from '../pipelines/plan/index.js';
+import { PRIORITY_KEYS, type RunContext, SEARCH_ATTRIBUTES } from '../pipelines/plan/index.js';
 import type { GatewayDeps } from './deps.js';
 import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
+import type { RunOptions } from './run-options.js';
 
 /** What the gateway keeps with a run to answer for it later; Temporal shows it beside the run. */
 export interface RunMemo {
@@ -33,10 +34,14 @@ export interface StartedRun {
 }
 
 export interface RunRequest {
+  readonly id: string;
   readonly pipeline: Pipeline;
   readonly tenant: string;
   readonly input: JsonObject;
   readonly idempotencyKey?: string | undefined;
+  readonly options?: RunOptions;
+  /** Where the caller waits for the result. */
+  readonly answerTo?: string | undefined;
 }
 
 /**
@@ -56,16 +61,21 @@ const TENANT = searchKey(SEARCH_ATTRIBUTES.tenant);
  * Throws `IDEMPOTENCY_KEY_REUSED` and `ORCHESTRATOR_UNAVAILABLE`.
  */
 export async function startRun(deps: GatewayDeps, request: RunRequest): Promise<StartedRun> {
-  const { pipeline, tenant, input } = request;
+  const { id, pipeline, tenant, input, options = {}, answerTo } = request;
   const { plan } = pipeline;
-  const id = runId(request);
-  const context: RunContext = { plan, placement: deps.placementOf(plan), tenant };
+  const context: RunContext = {
+    plan,
+    placement: deps.placementOf(plan),
+    tenant,
+    ...options,
+    ...(answerTo !== undefined && { answerTo }),
+  };
   const memo: RunMemo = {
     tenant,
     pipeline: plan.name,
     version: plan.version,
     createdAt: new Date().toISOString(),
-    fingerprint: jsonHash({ pipeline: plan.name, input }),
+    fingerprint: jsonHash({ pipeline: plan.name, input, ...options } as JsonObject),
   };
   try {
     const handle = await deps.temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
@@ -75,6 +85,7 @@ export async function startRun(deps: GatewayDeps, request: RunRequest): Promise<
         args: [input, context],
         workflowIdReusePolicy: 'REJECT_DUPLICATE',
         workflowRunTimeout: plan.deadlineMs + BACKSTOP_MS,
+        ...(options.priority && { priority: { priorityKey: PRIORITY_KEYS[options.priority] } }),
         memo: { ...memo },
         typedSearchAttributes: [
           { key: PIPELINE, value: plan.name },
@@ -91,7 +102,8 @@ export async function startRun(deps: GatewayDeps, request: RunRequest): Promise<
   }
 }
 
-function runId({ pipeline, tenant, idempotencyKey }: RunRequest): string {
+/** The id of a run that is going to be started. */
+export function runId({ pipeline, tenant, idempotencyKey }: Omit<RunRequest, 'id' | 'input'>): string {
   if (idempotencyKey === undefined) return `${pipeline.name}-${randomUUID()}`;
   const hash = createHash('sha256')
     .update(JSON.stringify([tenant, pipeline.name, idempotencyKey]))

@@ -1,21 +1,40 @@
-import { parseArtifactUri } from '../../pipelines/artifact.js';
-import { MillraceError } from '../../pipelines/errors.js';
 import type { ArtifactStore } from '../artifacts/store.js';
 import type { AudioPort } from '../connectors/connector.js';
+import { describeConversion, describeDamage, type OnConversion } from './conversion.js';
+import { inspectorOf } from './inspectors.js';
+import { openAudio } from './open-audio.js';
+import { refuseForeign } from './ownership.js';
 import { decodeWav } from './pcm.js';
-import { WavInspector } from './wav-inspector.js';
 import { writeWav } from './write-wav.js';
 
+export interface AudioPortOptions {
+  /** Called once for each read that resamples, mixes down or decodes, and again for a damaged file. */
+  readonly onConversion?: OnConversion | undefined;
+  /** The ffmpeg program, for what is no WAV. Default: `ffmpeg` on PATH. */
+  readonly ffmpeg?: string | undefined;
+  /** Ends what decodes. A read that is left ends it too. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export const DEFAULT_FFMPEG = 'ffmpeg';
+
 /** Audio of one tenant's artifacts as samples. Another tenant's address is `ARTIFACT_NOT_FOUND`, as if it did not exist. */
-export function createAudioPort(store: ArtifactStore, tenant: string): AudioPort {
+export function createAudioPort(store: ArtifactStore, tenant: string, options: AudioPortOptions = {}): AudioPort {
+  const { onConversion, ffmpeg = DEFAULT_FFMPEG, signal } = options;
   return {
-    read(artifact, format) {
-      if (parseArtifactUri(artifact.uri)?.tenant !== tenant) {
-        throw new MillraceError('ARTIFACT_NOT_FOUND', `no artifact at ${artifact.uri}`);
-      }
-      return decodeWav(store.read(artifact.uri), format);
+    read(artifact, { sampleRate }) {
+      refuseForeign(artifact, tenant);
+      const { bytes, decoded } = openAudio(store, artifact, {
+        program: ffmpeg,
+        signal,
+        onDamage: (text) => onConversion?.(describeDamage(text)),
+      });
+      return decodeWav(bytes, { sampleRate }, (found) => {
+        const text = describeConversion(found, { sampleRate, channels: 1 }, decoded);
+        if (text !== undefined) onConversion?.(text);
+      });
     },
-    write: (samples, format) => store.put(tenant, asStream(writeWav(samples, format)), new WavInspector()),
+    write: (samples, format) => store.put(tenant, asStream(writeWav(samples, format)), inspectorOf('audio')),
   };
 }
 

@@ -1,3 +1,9 @@
 /** Media as bytes and as samples: the only place that knows file formats. */
 export { createAudioPort } from './audio-port.js';
-export { WavInspector } from './wav-inspector.js';
+export { createBytesPort } from './bytes-port.js';
+export { conformInput } from './conform-input.js';
+export { convertAudio } from './convert-audio.js';
+export { extensionOf } from './encodings.js';
+export { inspectorOf } from './inspectors.js';
+export { mapMedia, mediaPlaces, schemasAt, type TakeMedia } from './media-walk.js';
+export { createSplit } from './split.js';

@@ -1,35 +1,60 @@
 import { createResampler, type Resampler } from './resample.js';
-import { toMono } from './samples.js';
+import { toChannels } from './samples.js';
 import { WavReader } from './wav.js';
 import type { WavFormat } from './wav-format.js';
+
+/** What is wanted of a file's samples. */
+export interface PcmFormat {
+  /** Hz; absent: the file's own. */
+  readonly sampleRate?: number | undefined;
+  /** Absent: the file's own. */
+  readonly channels?: number | undefined;
+}
 
 /**
  * Decodes a WAV file as it streams in: mono samples in [-1, 1] at `sampleRate` Hz, in chunks of at most a second (at most
  * 750 KiB), in bounded memory. Throws `INVALID_MEDIA` for what `WavReader` refuses, a truncated file only at its end.
+ * `onFormat` is told the file's format before the first chunk.
  */
 export async function* decodeWav(
   bytes: AsyncIterable<Uint8Array>,
   { sampleRate }: { readonly sampleRate: number },
+  onFormat?: (format: WavFormat) => void,
 ): AsyncGenerator<Float32Array, void> {
+  for await (const [mono] of decodeChannels(bytes, { sampleRate, channels: 1 }, onFormat)) yield mono as Float32Array;
+}
+
+/** As `decodeWav`, with the samples of every channel that is wanted; all channels of a chunk have as many. */
+export async function* decodeChannels(
+  bytes: AsyncIterable<Uint8Array>,
+  wanted: PcmFormat,
+  onFormat?: (format: WavFormat) => void,
+): AsyncGenerator<Float32Array[], void> {
   const reader = new WavReader();
   const frames = new FrameSplitter();
-  let resampler: Resampler | undefined;
+  let resamplers: Resampler[] | undefined;
   try {
     for await (const chunk of bytes) {
       for (const samples of reader.push(chunk)) {
         const format = reader.format as WavFormat; // known before the first sample
-        resampler ??= await createResampler(format.sampleRate, sampleRate);
+        const channels = wanted.channels ?? format.channels;
+        if (resamplers === undefined) {
+          onFormat?.(format);
+          resamplers = [];
+          while (resamplers.length < channels)
+            resamplers.push(await createResampler(format.sampleRate, wanted.sampleRate ?? format.sampleRate));
+        }
         for (const block of frames.push(samples, format)) {
-          const converted = resampler.push(toMono(block, format));
-          if (converted.length > 0) yield converted;
+          const converted = toChannels(block, format, channels).map((one, i) => resamplers?.[i]?.push(one) ?? one);
+          if (converted[0] !== undefined && converted[0].length > 0) yield converted;
         }
       }
     }
     reader.end();
-    const tail = resampler?.end();
-    if (tail !== undefined && tail.length > 0) yield tail;
+    const tails = resamplers?.map((resampler) => resampler.end()) ?? [];
+    if (tails[0] !== undefined && tails[0].length > 0) yield tails;
   } finally {
-    resampler?.close();
+    for (const resampler of resamplers ?? []) resampler.close();
   }
 }
 

@@ -12,17 +12,33 @@ const SAMPLE: Readonly<Record<SampleEncoding, { readonly bytes: number; readonly
   f64: { bytes: 8, read: (view, at) => view.getFloat64(at, true) },
 };
 
-/** Decodes whole frames to one channel: the mean of all, which cannot clip. Values are kept in [-1, 1]; NaN is silence. */
-export function toMono(frames: Uint8Array, { encoding, channels, frameBytes }: WavFormat): Float32Array {
+/**
+ * Decodes whole frames to `wanted` channels: those of the file where there are as many, else the mean of all, which cannot
+ * clip, on each. Values are kept in [-1, 1]; NaN is silence.
+ */
+export function toChannels(frames: Uint8Array, format: WavFormat, wanted: number): Float32Array[] {
+  if (wanted !== format.channels || wanted === 1) {
+    const mono = toMono(frames, format);
+    return Array.from({ length: wanted }, () => mono);
+  }
+  return Array.from({ length: wanted }, (_, channel) => mix(frames, format, channel, channel + 1));
+}
+
+/** Decodes whole frames to one channel, the mean of all. */
+export const toMono = (frames: Uint8Array, format: WavFormat): Float32Array => mix(frames, format, 0, format.channels);
+
+/** The mean of the channels from `first` to before `last`. */
+function mix(frames: Uint8Array, format: WavFormat, first: number, last: number): Float32Array {
+  const { encoding, frameBytes } = format;
   const view = new DataView(frames.buffer, frames.byteOffset, frames.byteLength);
   const { bytes, read } = SAMPLE[encoding];
-  const mono = new Float32Array(Math.floor(frames.length / frameBytes));
-  for (let frame = 0, at = 0; frame < mono.length; frame++) {
+  const mixed = new Float32Array(Math.floor(frames.length / frameBytes));
+  for (let frame = 0; frame < mixed.length; frame++) {
     let sum = 0;
-    for (let channel = 0; channel < channels; channel++, at += bytes) sum += read(view, at);
-    mono[frame] = sum / channels;
+    for (let channel = first; channel < last; channel++) sum += read(view, frame * frameBytes + channel * bytes);
+    mixed[frame] = sum / (last - first);
   }
-  return clamp(mono);
+  return clamp(mixed);
 }
 
 /** Keeps samples in [-1, 1], in place. */
@@ -34,4 +50,11 @@ export function clamp(samples: Float32Array): Float32Array {
     else if (Number.isNaN(value)) samples[i] = 0;
   }
   return samples;
+}
+
+/** Samples as 16-bit PCM. The inverse of how such PCM is read: what came from it comes back bit by bit. */
+export function toInt16(samples: Float32Array): Int16Array {
+  const pcm = new Int16Array(samples.length);
+  for (let i = 0; i < pcm.length; i++) pcm[i] = Math.min(0x7fff, Math.round((samples[i] as number) * 0x8000));
+  return pcm;
 }

@@ -5,7 +5,7 @@ export function* writeWav(
   samples: Int16Array,
   { sampleRate }: { readonly sampleRate: number },
 ): Generator<Uint8Array, void> {
-  yield wavHeader(samples.length * 2, sampleRate);
+  yield wavHeader({ sampleRate, channels: 1, frames: samples.length });
   // 32 Ki samples a piece keep the store's writes small; Node runs on little-endian machines only, so views are the bytes.
   const step = 32 * 1024;
   for (let at = 0; at < samples.length; at += step) {
@@ -14,17 +14,25 @@ export function* writeWav(
   }
 }
 
-function wavHeader(dataBytes: number, sampleRate: number): Uint8Array {
+/** The header of a 16-bit PCM WAV file of `frames` samples of each channel. */
+export function wavHeader(format: {
+  readonly sampleRate: number;
+  readonly channels: number;
+  readonly frames: number;
+}): Uint8Array {
+  const { sampleRate, channels, frames } = format;
+  const frameBytes = channels * 2;
+  const dataBytes = frames * frameBytes;
   const header = Buffer.alloc(HEADER_BYTES);
   header.write('RIFF', 0, 'latin1');
   header.writeUInt32LE(HEADER_BYTES - 8 + dataBytes, 4);
   header.write('WAVEfmt ', 8, 'latin1');
   header.writeUInt32LE(16, 16);
   header.writeUInt16LE(1, 20); // PCM
-  header.writeUInt16LE(1, 22); // channels
+  header.writeUInt16LE(channels, 22);
   header.writeUInt32LE(sampleRate, 24);
-  header.writeUInt32LE(sampleRate * 2, 28);
-  header.writeUInt16LE(2, 32);
+  header.writeUInt32LE(sampleRate * frameBytes, 28);
+  header.writeUInt16LE(frameBytes, 32);
   header.writeUInt16LE(16, 34);
   header.write('data', 36, 'latin1');
   header.writeUInt32LE(dataBytes, 40);

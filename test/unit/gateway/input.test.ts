@@ -143,10 +143,11 @@ describe('an input is refused', () => {
   });
 
   test.each([
-    ['not audio', Buffer.from('this is not audio at all'), /not WAV audio: it is plain text/],
+    ['not audio', Buffer.from('this is not audio at all'), /not WAV, MP3, .* audio: it is plain text/],
     ['truncated', wav.subarray(0, -10), /truncated/],
     ['zero length', wavFile({ seconds: 0 }), /length is zero/],
-    ['MP3', Buffer.from('ID3\x04\0\0\0\0\0\0\0\0'), /looks like MP3/],
+    ['AIFF', Buffer.from('FORM\0\0\0\0AIFFCOMM'), /looks like AIFF/],
+    ['a cut MP3', Buffer.from('ID3\x04\0\0\0\0\0\0\0\0'), /mp3 file is truncated/],
   ])('media: %s', async (_, file, message) => {
     const ways = [
       await post({ headers: { 'content-type': 'audio/wav' }, payload: file }),

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type ArtifactStore, openFileStore } from '../../../activities/artifacts/index.js';
-import { createAudioPort } from '../../../activities/media/index.js';
-import { collect } from '../../support/wav-samples.js';
+import { createAudioPort, inspectorOf } from '../../../activities/media/index.js';
+import { collect, pieces, type WavOptions, wavFile } from '../../support/wav-samples.js';
 
 let root: string;
 let store: ArtifactStore;
@@ -28,6 +28,23 @@ test('samples are stored as WAV and read at another rate', async () => {
   const read = await collect(port.read(artifact, { sampleRate: 16_000 }));
   expect(read.length).toBe(16_000);
   expect(Math.max(...read)).toBeCloseTo(10_000 / 32_768, 2);
+});
+
+test('a read that converts says so once, one that does not says nothing', async () => {
+  const texts: string[] = [];
+  const port = createAudioPort(store, 'acme', { onConversion: (text) => texts.push(text) });
+  const put = (options: WavOptions) => store.put('acme', pieces(wavFile(options), 999), inspectorOf('audio'));
+  const read = async (options: WavOptions) => collect(port.read(await put(options), { sampleRate: 16_000 }));
+  await read({ sampleRate: 16_000, encoding: 's24' });
+  expect(texts).toEqual([]);
+  await read({ sampleRate: 44_100, channels: 2, seconds: 3 });
+  await read({ sampleRate: 16_000, channels: 6 });
+  await read({ sampleRate: 8000, channels: 1 });
+  expect(texts).toEqual([
+    '44100 Hz stereo → 16000 Hz mono',
+    '16000 Hz 6 channels → 16000 Hz mono',
+    '8000 Hz mono → 16000 Hz mono',
+  ]);
 });
 
 test('another tenant cannot read it', async () => {

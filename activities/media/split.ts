@@ -1,0 +1,94 @@
+import type { Artifact } from '../../pipelines/artifact.js';
+import { MillraceError } from '../../pipelines/errors.js';
+import type { Json, JsonObject } from '../../pipelines/json.js';
+import type { ArtifactStore } from '../artifacts/store.js';
+import type { WorkerKind } from '../worker-kind.js';
+import { DEFAULT_FFMPEG } from './audio-port.js';
+import { openAudio } from './open-audio.js';
+import { refuseForeign } from './ownership.js';
+import { quietestCut } from './quietest-cut.js';
+import { toInt16 } from './samples.js';
+import { WavReader } from './wav.js';
+import { invalidMedia } from './wav-format.js';
+
+export interface SplitOptions {
+  readonly store: ArtifactStore;
+  /** The ffmpeg program, for what is no WAV. Default: `ffmpeg` on PATH. */
+  readonly ffmpeg?: string | undefined;
+}
+
+/** Shortest and longest `longest`, in milliseconds: a second has room to look for silence, ten minutes at 48 kHz are 58 MB. */
+const LONGEST = { least: 1_000, most: 600_000 };
+/** An entry of the output has about 330 bytes, and Temporal takes results up to 2 MB. */
+const MOST_PARTS = 4_000;
+
+/**
+ * Long audio in parts of at most `with.longestMs`, each but the last cut at the quietest place of its last fifth. Parts are
+ * 16-bit mono WAV at the source's rate; one after the other they are the whole, sample by sample. `startMs` is where a part
+ * starts in the source, in milliseconds, as exact as the rate allows. One part at a time is in memory.
+ */
+export const createSplit =
+  ({ store, ffmpeg = DEFAULT_FFMPEG }: SplitOptions): WorkerKind =>
+  async ({ with: options, input, tenant }, { audio, signal }) => {
+    const longestMs = longestOf(options);
+    const source = input.audio as unknown as Artifact;
+    refuseForeign(source, tenant);
+    const sampleRate = source.sampleRate ?? (await rateOf(store, source, ffmpeg, signal));
+    const parts: Json[] = [];
+    let start = 0;
+    const most = Math.floor((longestMs * sampleRate) / 1_000);
+    for await (const samples of partsOf(audio.read(source, { sampleRate }), most, sampleRate)) {
+      signal.throwIfAborted();
+      if (parts.length === MOST_PARTS)
+        throw invalidOptions(`makes more than ${MOST_PARTS} parts of this audio; make it longer`);
+      const part = await audio.write(samples, { sampleRate });
+      parts.push({ audio: { ...part } as unknown as JsonObject, startMs: (start * 1_000) / sampleRate });
+      start += samples.length;
+    }
+    return { parts };
+  };
+
+/** Each part is valid until the next one is asked for. */
+async function* partsOf(
+  chunks: AsyncIterable<Float32Array>,
+  most: number,
+  sampleRate: number,
+): AsyncGenerator<Int16Array, void> {
+  const held = new Int16Array(most);
+  let filled = 0;
+  for await (const chunk of chunks) {
+    const samples = toInt16(chunk);
+    for (let at = 0; at < samples.length; ) {
+      if (filled === most) {
+        // More follows, so the part has to end somewhere before.
+        const cut = quietestCut(held, sampleRate);
+        yield held.subarray(0, cut);
+        held.copyWithin(0, cut);
+        filled -= cut;
+      }
+      const taken = samples.subarray(at, at + most - filled);
+      held.set(taken, filled);
+      filled += taken.length;
+      at += taken.length;
+    }
+  }
+  if (filled > 0) yield held.subarray(0, filled);
+}
+
+/** The rate of audio whose artifact does not say: the header of what it decodes to. */
+async function rateOf(store: ArtifactStore, source: Artifact, program: string, signal: AbortSignal): Promise<number> {
+  const reader = new WavReader();
+  for await (const chunk of openAudio(store, source, { program, signal }).bytes) {
+    for (const _samples of reader.push(chunk)) if (reader.format) return reader.format.sampleRate;
+  }
+  throw invalidMedia('the file holds no audio: its length is zero');
+}
+
+function longestOf({ longestMs }: JsonObject): number {
+  if (typeof longestMs === 'number' && longestMs >= LONGEST.least && longestMs <= LONGEST.most) return longestMs;
+  throw invalidOptions(`must be between ${LONGEST.least / 1_000} and ${LONGEST.most / 1_000} seconds`);
+}
+
+function invalidOptions(message: string): MillraceError {
+  return new MillraceError('INVALID_INPUT', `split: longest ${message}`, { fields: [{ field: 'longest', message }] });
+}

@@ -1,0 +1,113 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { indexFirst } from '../../../activities/media/mp4-order.js';
+import { wavFile } from '../../support/wav-samples.js';
+import { encoded, skipWithoutFfmpeg } from './ffmpeg-files.js';
+
+/** The file as `indexFirst` gives it, and how much of it was read. */
+async function ordered(file: Buffer) {
+  let read = 0;
+  async function* range({ start, end }: { start: number; end: number }) {
+    for (let at = start; at <= end; at += 1000) {
+      const piece = file.subarray(at, Math.min(at + 1000, end + 1));
+      read += piece.length;
+      yield piece;
+    }
+  }
+  const parts: Uint8Array[] = [];
+  for await (const part of indexFirst(range, file.length)) parts.push(part);
+  return { file: Buffer.concat(parts), read };
+}
+
+const box = (type: string, ...content: Buffer[]) => {
+  const body = Buffer.concat(content);
+  const header = Buffer.alloc(8);
+  header.writeUInt32BE(body.length + 8);
+  header.write(type, 4, 'latin1');
+  return Buffer.concat([header, body]);
+};
+const offsets = (type: 'stco' | 'co64', ...values: number[]) => {
+  const width = type === 'stco' ? 4 : 8;
+  const table = Buffer.alloc(8 + values.length * width);
+  table.writeUInt32BE(values.length, 4);
+  for (const [i, value] of values.entries()) {
+    if (width === 4) table.writeUInt32BE(value, 8 + i * 4);
+    else table.writeBigUInt64BE(BigInt(value), 8 + i * 8);
+  }
+  return box(type, table);
+};
+const index = (...tables: Buffer[]) =>
+  box(
+    'moov',
+    box('mvhd', Buffer.alloc(4)),
+    ...tables.map((table) => box('trak', box('mdia', box('minf', box('stbl', table))))),
+  );
+
+const start = box('ftyp', Buffer.from('M4A \0\0\0\0'));
+const media = box('mdat', Buffer.from('the sounds of one file'));
+
+test('an index behind the media is moved before it, and every offset still finds its bytes', async () => {
+  const at = start.length + 8;
+  const file = Buffer.concat([
+    start,
+    media,
+    index(offsets('stco', at, at + 4), offsets('co64', at + 11)),
+    box('free', Buffer.alloc(9)),
+  ]);
+  const { file: moved } = await ordered(file);
+  expect(moved.length).toBe(file.length);
+  expect(moved.indexOf('moov')).toBeLessThan(moved.indexOf('mdat'));
+  const small = moved.indexOf('stco') + 12;
+  const large = moved.indexOf('co64') + 12;
+  const found = [moved.readUInt32BE(small), moved.readUInt32BE(small + 4), Number(moved.readBigUInt64BE(large))];
+  expect(found.map((offset) => moved.toString('latin1', offset, offset + 3))).toEqual(['the', 'sou', 'of ']);
+});
+
+test.each([
+  ['an index before the media', Buffer.concat([start, index(offsets('stco', 5)), media])],
+  ['fragments', Buffer.concat([start, index(), box('moof', Buffer.alloc(4)), media])],
+  ['no media at all', Buffer.concat([start, index()])],
+])('%s streams as it is', async (_, file) => {
+  const result = await ordered(file);
+  expect(result.file.equals(file)).toBe(true);
+});
+
+describe('is refused:', () => {
+  const size = (file: Buffer, value: number) => {
+    file.writeUInt32BE(value, start.length);
+    return file;
+  };
+  test.each([
+    ['nothing behind the media', Buffer.concat([start, media]), /no index/],
+    ['a file cut in its media', Buffer.concat([start, media]).subarray(0, 30), /"mdat" box reaches beyond its end/],
+    ['a box of no size', size(Buffer.concat([start, media, index()]), 3), /"mdat" box/],
+    ['boxes without end', Buffer.concat([start, ...Array(2000).fill(box('free')), index()]), /no index/],
+    [
+      'a table longer than its box',
+      Buffer.concat([start, media, index(box('stco', Buffer.from('00000000ffffffff', 'hex')))]),
+      /table of offsets is longer/,
+    ],
+    [
+      'a box in the index longer than the index',
+      Buffer.concat([start, media, box('moov', Buffer.from('7fffffff7472616b', 'hex'))]),
+      /"trak" box/,
+    ],
+  ])('%s', async (_, file, message) => {
+    await expect(ordered(file)).rejects.toMatchObject({
+      code: 'INVALID_MEDIA',
+      message: expect.stringMatching(message),
+    });
+  });
+});
+
+describe('by ffmpeg', () => {
+  beforeEach(skipWithoutFfmpeg);
+
+  test('a real one is read once', async () => {
+    const file = encoded(wavFile({ sampleRate: 44_100, seconds: 20 }), 'mp4');
+    const { file: moved, read } = await ordered(file);
+    expect(file.indexOf('mdat')).toBeLessThan(file.indexOf('moov'));
+    expect(moved.indexOf('moov')).toBeLessThan(moved.indexOf('mdat'));
+    expect(moved.length).toBe(file.length);
+    expect(read - file.length).toBeLessThan(200); // headers of boxes, twice
+  });
+});
