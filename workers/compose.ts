@@ -1,15 +1,25 @@
 import path from 'node:path';
+import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { openFileStore } from '../activities/artifacts/index.js';
 import { connected, createRedis, type Embedder, SemanticCache } from '../activities/cache/index.js';
 import { createConnectors } from '../activities/connectors/index.js';
-import { createAudioPort } from '../activities/media/index.js';
+import {
+  conformInput,
+  convertAudio,
+  createAudioPort,
+  createBytesPort,
+  createSplit,
+} from '../activities/media/index.js';
 import { createMetrics, type Metrics } from '../activities/metrics.js';
 import { Pools } from '../activities/pools/index.js';
 import { StageRunner } from '../activities/stage-runner.js';
+import { indexKinds } from '../activities/vector-index/index.js';
 import type { Pipeline } from '../pipelines/index.js';
+import type { JsonObject } from '../pipelines/json.js';
 import { endpointsOf } from './endpoints.js';
 import { loadModels } from './models.js';
+import { openPassageIndex } from './passage-index.js';
 import { codeStages, loadPipelines } from './pipelines.js';
 import type { Settings } from './settings.js';
 
@@ -18,6 +28,8 @@ export interface Stages {
   readonly runner: StageRunner;
   readonly metrics: Metrics;
   readonly pipelines: readonly Pipeline[];
+  /** For the journals of segments. */
+  readonly redis: Redis;
   close(): Promise<void>;
 }
 
@@ -28,25 +40,38 @@ export async function composeStages(settings: Settings, logger: Logger): Promise
   const metrics = createMetrics();
   const pipelines = await loadPipelines(settings.MILLRACE_PIPELINES);
   const code = codeStages(pipelines);
+  const redis = createRedis({
+    url: endpointsOf(settings).redis,
+    timeoutMs: settings.MILLRACE_REDIS_TIMEOUT_MS,
+    logger,
+  });
   const pools = new Pools({
     models: await loadModels(settings),
     connectors: createConnectors({ openai: { apiKey: settings.LLM_API_KEY } }),
     metrics,
     logger,
     canaryIntervalMs: settings.MILLRACE_CANARY_INTERVAL_MS,
-  });
-  const redis = createRedis({
-    url: endpointsOf(settings).redis,
-    timeoutMs: settings.MILLRACE_REDIS_TIMEOUT_MS,
-    logger,
+    redis,
   });
   const cache = new SemanticCache({ redis, embedderFor: (name) => embedderOf(pools, name), metrics, logger });
+  const passages = openPassageIndex(settings, (name) => embedderOf(pools, name), logger);
   const artifacts = await openFileStore(artifactsFolder(settings));
+  const ffmpeg = settings.MILLRACE_FFMPEG;
   const runner = new StageRunner({
     pools,
     cache,
-    audioOf: (tenant) => createAudioPort(artifacts, tenant),
+    audioOf: (tenant, onConversion, signal) => createAudioPort(artifacts, tenant, { onConversion, ffmpeg, signal }),
+    bytesOf: (tenant) => createBytesPort(artifacts, tenant),
+    conform: async (schema, input, { tenant, signal, onConversion }) =>
+      (await conformInput(schema, input, (artifact, format, at) =>
+        convertAudio(artifacts, tenant, artifact, format, {
+          ffmpeg,
+          signal,
+          onConversion: (text) => onConversion(`${at}: ${text}`),
+        }),
+      )) as JsonObject,
     code,
+    workerKinds: new Map([...indexKinds(passages.index), ['split', createSplit({ store: artifacts, ffmpeg })]]),
     metrics,
     logger,
   });
@@ -56,24 +81,26 @@ export async function composeStages(settings: Settings, logger: Logger): Promise
     runner,
     metrics,
     pipelines,
+    redis,
     async close() {
       pools.close();
       redis.disconnect();
+      passages.redis.disconnect();
     },
   };
 }
 
-/** A pool of an `embed` model as the semantic cache wants it. */
-function embedderOf(pools: Pools, name: string): Embedder {
+/** A pool of an `embed` model as the semantic cache and the vector index want it. */
+export function embedderOf(pools: Pools, name: string): Embedder {
   const pool = pools.get(name);
-  const context = { audio: { read: noAudio, write: noAudio }, checkpoint: () => undefined };
+  const context = { audio: { read: noAudio, write: noAudio }, checkpoint: () => undefined, emit: () => undefined };
   return {
     fingerprint: (signal) => pool.identity(signal),
     async embed(text, signal) {
       const { output } = await pool.use(
-        (backend, { model }) =>
-          backend.invoke({ kind: 'embed', model, with: {}, input: { text } }, { ...context, signal }),
-        signal,
+        (backend, { model }, own) =>
+          backend.invoke({ kind: 'embed', model, with: {}, input: { text } }, { ...context, signal: own }),
+        { signal },
       );
       return Float32Array.from(output.embedding as readonly number[]);
     },

@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import { Client, Connection } from '@temporalio/client';
 import { Registry } from 'prom-client';
+import { Answers } from '../activities/answers/index.js';
 import { openFileStore } from '../activities/artifacts/index.js';
 import { createRedis } from '../activities/cache/index.js';
+import { createConnectors } from '../activities/connectors/index.js';
 import { isLoopback } from '../activities/loopback.js';
 import { createGateway } from '../gateway/index.js';
 import { place } from '../placement/place.js';
@@ -19,7 +21,10 @@ export async function runGateway(settings: Settings): Promise<void> {
   const { temporal, temporalUi, redis: redisUrl } = endpointsOf(settings);
   const namespace = settings.TEMPORAL_NAMESPACE;
   const pipelines = await loadPipelines(settings.MILLRACE_PIPELINES);
-  const poolOf = poolDescriptions(await loadModels(settings));
+  const poolOf = poolDescriptions(
+    await loadModels(settings),
+    createConnectors({ openai: { apiKey: settings.LLM_API_KEY } }),
+  );
   // A pipeline whose model nobody serves is a mistake of the deployment: say so now, not at its first run.
   for (const { plan } of pipelines) place(plan, poolOf, settings.MILLRACE_TASK_QUEUE);
   const artifacts = await openFileStore(artifactsFolder(settings), { maxBytes: settings.MILLRACE_MAX_AUDIO_BYTES });
@@ -29,12 +34,14 @@ export async function runGateway(settings: Settings): Promise<void> {
     ...(isLoopback(temporal) && { channelArgs: { 'grpc.enable_http_proxy': 0 } }),
   });
   const redis = createRedis({ url: redisUrl, timeoutMs: settings.MILLRACE_REDIS_TIMEOUT_MS, logger });
+  const subscriber = createRedis({ url: redisUrl, timeoutMs: settings.MILLRACE_REDIS_TIMEOUT_MS, logger });
   const app = await createGateway({
     pipelines,
     placementOf: (plan) => place(plan, poolOf, settings.MILLRACE_TASK_QUEUE),
     temporal: new Client({ connection, namespace }),
     taskQueue: settings.MILLRACE_TASK_QUEUE,
     artifacts,
+    answers: new Answers(subscriber, logger),
     readiness: {
       temporal: { critical: true, check: async () => void (await connection.workflowService.getSystemInfo({})) },
       artifacts: { critical: true, check: () => artifacts.check() },
@@ -62,6 +69,7 @@ export async function runGateway(settings: Settings): Promise<void> {
   } finally {
     await app.close();
     redis.disconnect();
+    subscriber.disconnect();
     await connection.close();
   }
 }

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import type { Connector } from '../activities/connectors/index.js';
 import { type ModelsConfig, parseModels } from '../activities/pools/index.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
 import type { PoolDescription } from '../placement/place.js';
@@ -24,10 +25,13 @@ export async function loadModels(settings: Settings): Promise<ModelsConfig> {
 
 /** What a placement needs of the pools. */
 export const poolDescriptions =
-  (models: ModelsConfig) =>
+  (models: ModelsConfig, connectors: ReadonlyMap<string, Connector>) =>
   (name: string): PoolDescription | undefined => {
     const pool = models[name];
-    return pool && { connector: pool.connector, devices: [...new Set(pool.endpoints.map(({ device }) => device))] };
+    if (!pool) return undefined;
+    const { connector, kind, endpoints } = pool;
+    const devices = [...new Set(endpoints.map(({ device }) => device))];
+    return { connector, kind, devices, capabilities: connectors.get(connector)?.capabilities ?? new Set() };
   };
 
 function embeddedModels(settings: Settings): unknown {
@@ -38,6 +42,8 @@ function embeddedModels(settings: Settings): unknown {
     whisper: onTriton('whisper', 'transcribe'),
     minilm: onTriton('minilm', 'embed'),
     tts: onTriton('tts', 'synthesize'),
+    moderation: onTriton('moderation', 'classify'),
+    rerank: onTriton('rerank', 'rerank'),
     assistant: { connector: 'openai', model: settings.LLM_MODEL, kind: 'chat', endpoints: on(llm) },
   };
 }

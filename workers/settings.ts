@@ -1,6 +1,7 @@
 import path from 'node:path';
 import { z } from 'zod';
 import { MillraceError } from '../pipelines/errors.js';
+import { INSTALL_MARK, STACK_MARK } from './stack/process-identity.js';
 
 /**
  * Every setting of every Millrace process: name, meaning, default and the default's reason, once.
@@ -132,6 +133,14 @@ export function settingsSchema(basePort = BASE_PORT) {
       'Longest wait for one Redis answer before the lookup counts as a miss: far above a healthy answer (< 1 ms), far below an LLM call.',
       250,
     ),
+    MILLRACE_FFMPEG: z
+      .string()
+      .default('ffmpeg')
+      .describe('ffmpeg, which decodes audio that is no WAV: a path, or a name on PATH. WAV needs none.'),
+    MILLRACE_INDEX_TIMEOUT_MS: ms(
+      'Longest wait for one Redis answer about a vector index, which nothing can stand in for: far above a batch of writes (10 ms), and a cancelled stage still ends within it.',
+      1_000,
+    ),
   });
 }
 
@@ -153,3 +162,22 @@ export function readSettings(env: Readonly<Record<string, string | undefined>> =
     MILLRACE_VENV: path.resolve(parsed.data.MILLRACE_VENV ?? path.join(home, 'venv')),
   };
 }
+
+/**
+ * Variables whose name begins with `MILLRACE_` and is no setting's. `meant` is the setting of that name without the
+ * beginning, if there is one.
+ */
+export function unknownSettings(
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): readonly { readonly name: string; readonly meant?: string }[] {
+  const known = new Set(Object.keys(settingsSchema().shape));
+  return Object.keys(env)
+    .filter((name) => name.startsWith('MILLRACE_') && !known.has(name) && !OF_MILLRACE_ITSELF.has(name))
+    .map((name) => {
+      const meant = name.slice('MILLRACE_'.length);
+      return known.has(meant) ? { name, meant } : { name };
+    });
+}
+
+/** What Millrace puts into the environment of the processes that it starts. */
+const OF_MILLRACE_ITSELF: ReadonlySet<string> = new Set([STACK_MARK, INSTALL_MARK]);

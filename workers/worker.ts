@@ -7,8 +7,8 @@ import {
   Worker,
 } from '@temporalio/worker';
 import type { Logger } from 'pino';
-import { createActivities } from '../activities/activity.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
+import { workerActivities } from './activities.js';
 import { workflowSource } from './bundle.js';
 import { composeStages } from './compose.js';
 import { endpointsOf } from './endpoints.js';
@@ -33,7 +33,7 @@ export async function runWorker(settings: Settings): Promise<void> {
     namespace: settings.TEMPORAL_NAMESPACE,
     taskQueue: settings.MILLRACE_TASK_QUEUE,
     ...workflowSource(),
-    activities: createActivities(stages.runner),
+    activities: workerActivities(stages),
     maxConcurrentActivityTaskExecutions: settings.MILLRACE_MAX_ACTIVITIES,
     maxConcurrentLocalActivityExecutions: settings.MILLRACE_MAX_ACTIVITIES,
     // Temporal's own throttle would send every beat but the first at 0.8 of the heartbeat timeout, and cancellation with it.

@@ -59,7 +59,13 @@ export class GatewayClient {
   }
 
   /** Starts a run; media fields are files on this machine. */
-  async start(pipeline: string, input: JsonObject, media: Readonly<Record<string, string>> = {}): Promise<RunDocument> {
+  async start(
+    pipeline: string,
+    input: JsonObject,
+    media: Readonly<Record<string, string>> = {},
+    { outputs, priority }: { readonly outputs?: string; readonly priority?: string } = {},
+  ): Promise<RunDocument> {
+    const query = new URLSearchParams({ ...(outputs && { outputs }), ...(priority && { priority }) });
     const init: RequestInit = { method: 'POST' };
     if (Object.keys(media).length === 0) {
       init.body = JSON.stringify(input);
@@ -70,9 +76,8 @@ export class GatewayClient {
       for (const [field, file] of Object.entries(media)) form.set(field, await openAsBlob(file), path.basename(file));
       init.body = form;
     }
-    return (await this.#json(
-      await this.#fetch(`/v1/pipelines/${encodeURIComponent(pipeline)}/runs`, init),
-    )) as RunDocument;
+    const route = `/v1/pipelines/${encodeURIComponent(pipeline)}/runs${query.size > 0 ? `?${query}` : ''}`;
+    return (await this.#json(await this.#fetch(route, init))) as RunDocument;
   }
 
   async run(id: string): Promise<RunDocument> {

@@ -4,9 +4,13 @@ import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import { readSettings } from '../settings.js';
 import { GatewayError } from './client.js';
 import { demo } from './demo.js';
+import type { ExplainOptions } from './explain.js';
+import type { GraphOptions } from './graph.js';
+import type { IndexOptions, SearchOptions } from './index-command.js';
 import { EXIT, note } from './output.js';
 import { listPipelines, runPipeline } from './run.js';
 import { down, status, up } from './stack.js';
+import type { ValidateOptions } from './validate.js';
 
 const HELP = `
 Start here:
@@ -59,6 +63,8 @@ function program(): Command {
     .option('--audio <file>', 'a WAV file for the pipeline’s audio field')
     .option('--out <folder>', 'folder for media in the output', '.')
     .option('--tenant <name>', 'the tenant to run as')
+    .option('--outputs <fields>', 'only these fields of the output, with commas; what only others need does not run')
+    .option('--priority <priority>', 'interactive, default or batch')
     .option('--json', 'print the run as one JSON object')
     .action(async (name: string, options: Parameters<typeof runPipeline>[2]) =>
       runPipeline(readSettings(), name, options),
@@ -79,7 +85,79 @@ function program(): Command {
     .option('--keep', 'leave the stack running')
     .option('--json', 'end with one line of JSON')
     .action(async (options: Parameters<typeof demo>[1]) => demo(readSettings(), options));
+  cli
+    .command('doctor')
+    .description(`check settings, servers and models; exit ${EXIT.unavailable} when a server cannot be reached`)
+    .option('--json', 'as one JSON object')
+    .action(async (options: { json?: boolean }) => (await import('./doctor/index.js')).doctor(options));
+  cli
+    .command('validate')
+    .description(`check pipelines without a server; exit ${EXIT.failed} when one is wrong`)
+    .argument('[module]', 'module that exports them; default: MILLRACE_PIPELINES, else the catalogue')
+    .option('--plan <file>', 'a plan as JSON in place of a module')
+    .option('--json', 'as one JSON object')
+    .action(async (module: string | undefined, options: ValidateOptions) =>
+      (await import('./validate.js')).validate(readSettings(), module, options),
+    );
+  cli
+    .command('graph')
+    .description('draw a pipeline')
+    .argument('<pipeline>', 'its name')
+    .option('--module <file>', 'module that exports it; default: MILLRACE_PIPELINES, else the catalogue')
+    .option('--format <format>', 'mermaid or svg', 'mermaid')
+    .option('--out <file>', 'write it there')
+    .action(async (name: string, options: GraphOptions) =>
+      (await import('./graph.js')).graph(readSettings(), name, options),
+    );
+  cli
+    .command('explain')
+    .description('say what serves each stage of a pipeline, and where every value of its policy comes from')
+    .argument('<pipeline>', 'its name')
+    .option('--module <file>', 'module that exports it; default: MILLRACE_PIPELINES, else the catalogue')
+    .option('--json', 'as one JSON object')
+    .action(async (name: string, options: ExplainOptions) =>
+      (await import('./explain.js')).explainPipeline(readSettings(), name, options),
+    );
+  indexCommands(cli.command('index').description('fill and search a vector index'));
   return cli;
+}
+
+function indexCommands(index: Command): void {
+  index
+    .command('put')
+    .description('put passages into an index; one with the same id is replaced')
+    .argument('<index>', 'name of the index; made if there is none')
+    .argument('<file>', 'JSON Lines: {"id"?, "text", "metadata"?}, one passage a line')
+    .option('--tenant <name>', 'whose index it is', 'default')
+    .option('--embedder <model>', 'the pool that embeds', 'minilm')
+    .option('--json', 'print one JSON object')
+    .action(async (name: string, file: string, options: IndexOptions) =>
+      (await import('./index-command.js')).putPassages(readSettings(), name, file, options),
+    );
+  index
+    .command('search')
+    .description('the passages of an index that are nearest in meaning to a query')
+    .argument('<index>', 'name of the index')
+    .argument('<query>', 'what to look for')
+    .option('--k <number>', 'most passages, up to 1000', asCount, 4)
+    .option('--min-score <number>', 'least cosine similarity, from -1 to 1', asCosine)
+    .option('--tenant <name>', 'whose index it is', 'default')
+    .option('--embedder <model>', 'the pool that embeds; the one that the index was made with', 'minilm')
+    .option('--json', 'print one JSON object')
+    .action(async (name: string, query: string, options: SearchOptions) =>
+      (await import('./index-command.js')).searchPassages(readSettings(), name, query, options),
+    );
+}
+
+function asCount(text: string): number {
+  if (/^[1-9]\d{0,3}$/.test(text) && Number(text) <= 1_000) return Number(text);
+  throw new InvalidArgumentError('It must be a whole number from 1 to 1000.');
+}
+
+function asCosine(text: string): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  if (value >= -1 && value <= 1) return value;
+  throw new InvalidArgumentError('It must be a number from -1 to 1.');
 }
 
 function asObject(text: string): object {
@@ -99,6 +177,8 @@ const UNAVAILABLE = new Set([
   'STACK_START_FAILED',
   'STACK_PORT_IN_USE',
   'STACK_UNSUPPORTED',
+  'STORE_UNAVAILABLE',
+  'BACKEND_UNAVAILABLE',
 ]);
 
 function exitCodeOf(error: unknown): number {

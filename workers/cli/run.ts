@@ -12,6 +12,8 @@ interface RunOptions {
   readonly audio?: string;
   readonly out: string;
   readonly tenant?: string;
+  readonly outputs?: string;
+  readonly priority?: string;
   readonly json?: boolean;
 }
 
@@ -20,7 +22,7 @@ export async function runPipeline(settings: Settings, name: string, options: Run
   const client = new GatewayClient(gatewayUrl(settings), options.tenant);
   const media =
     options.audio === undefined ? {} : { [audioField(await find(client, name))]: await readable(options.audio) };
-  const started = await client.start(name, options.input, media);
+  const started = await client.start(name, options.input, media, options);
   note(`run ${started.id}\n${started.links.ui}`);
   const news = changes();
   const run = await client.watch(started.id, ({ stages = [] }) => {

@@ -19,7 +19,7 @@ const ATTRIBUTE_TYPES = {
   [SEARCH_ATTRIBUTES.cacheHit]: 'Bool',
 };
 
-const TRITON_MODELS = ['whisper', 'minilm', 'tts', 'echo'];
+const TRITON_MODELS = ['whisper', 'minilm', 'tts', 'moderation', 'rerank', 'echo'];
 
 /** Wall time of a start on a loaded 2-core machine, tenfold. */
 const SERVER_START_MS = 60_000;

@@ -1,0 +1,43 @@
+import { MillraceError, messageOf } from '../../pipelines/errors.js';
+
+/** An answer of Redis that says the command is not there or not allowed, as against no answer. */
+const isRefusal = (error: unknown): boolean =>
+  error instanceof Error && error.name === 'ReplyError' && /^(ERR unknown command|NOPERM)/i.test(error.message);
+
+/**
+ * What a failed Redis command means for an index. An index is no cache: nothing can be served without it, so an absent
+ * Redis is `STORE_UNAVAILABLE`, for the stage's policy to try again, and one without vector sets `INDEX_UNSUPPORTED`.
+ *
+ * @param server the server in words, `Redis 7.4.1`
+ */
+export function indexFailure(thrown: unknown, server: string): MillraceError {
+  if (thrown instanceof MillraceError) return thrown;
+  // A transaction that was refused says so (EXECABORT) and has the reason beside it.
+  const error = (thrown as { previousErrors?: readonly unknown[] }).previousErrors?.[0] ?? thrown;
+  if (isRefusal(error)) {
+    return new MillraceError(
+      'INDEX_UNSUPPORTED',
+      `a vector index needs the vector sets of Redis 8 or later (VADD, VSIM), which ${server} lacks or forbids: ${messageOf(error)}`,
+      {},
+      { cause: error },
+    );
+  }
+  return new MillraceError(
+    'STORE_UNAVAILABLE',
+    `the Redis of the vector index failed: ${told(messageOf(error))}`,
+    {},
+    { cause: error },
+  );
+}
+
+/** What the client says while there is no connection means little to who does not know the client. */
+const told = (message: string): string =>
+  /enableOfflineQueue|Connection is closed|max retries per request/i.test(message) ? 'it cannot be reached' : message;
+
+/** The server's name and version out of `INFO server`. */
+export function serverName(info: string): string {
+  const field = (name: string) => new RegExp(`^${name}:(.+?)\\r?$`, 'm').exec(info)?.[1];
+  const valkey = field('valkey_version');
+  if (valkey !== undefined) return `Valkey ${valkey}`;
+  return `Redis ${field('redis_version') ?? 'of unknown version'}`;
+}

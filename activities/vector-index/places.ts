@@ -1,0 +1,49 @@
+import { sha256Hex } from '../../pipelines/plan/hash.js';
+
+/** Raised when the meaning of what is stored changes; an index of another format is then not found. */
+const FORMAT = 1;
+
+/** An index as its user names it. */
+export interface IndexName {
+  readonly tenant: string;
+  readonly index: string;
+}
+
+/** Redis keys of one index. */
+export interface IndexPlaces {
+  /** Hash: what the index was made with. */
+  readonly meta: string;
+  /** Keys of what one embedder made. */
+  of(fingerprint: string): PassagePlaces;
+}
+
+export interface PassagePlaces {
+  /** Vector set: passages' ids. */
+  readonly vectors: string;
+  /** Hash: id to the passage's JSON. */
+  readonly passages: string;
+}
+
+/**
+ * The tenant and the index stand in the key in clear, so that no hash collision joins two of them and an operator can find
+ * or delete what is theirs. The braces make the index one slot of a Redis Cluster, which a transaction needs. Vectors and
+ * passages have the embedder's fingerprint in their key: those of two embedders never meet, whatever else goes wrong.
+ */
+export function placesOf({ tenant, index }: IndexName): IndexPlaces {
+  const prefix = `millrace:index:{${segment(tenant)}:${segment(index)}}:${FORMAT}`;
+  return {
+    meta: `${prefix}:meta`,
+    of(fingerprint) {
+      const print = sha256Hex(fingerprint).slice(0, FINGERPRINT_DIGITS);
+      return { vectors: `${prefix}:vectors:${print}`, passages: `${prefix}:passages:${print}` };
+    },
+  };
+}
+
+/** 64 bits tell apart as many embedders as one index will ever see; the meta hash holds the whole fingerprint. */
+const FINGERPRINT_DIGITS = 16;
+
+const PLAIN = /^[a-z0-9][a-z0-9._-]{0,62}$/;
+
+/** `~` never starts a plain name, so a hashed one cannot be mistaken for it. */
+const segment = (name: string): string => (PLAIN.test(name) ? name : `~${sha256Hex(name)}`);

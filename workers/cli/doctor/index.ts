@@ -1,0 +1,29 @@
+import { bold, EXIT, green, print, red, table } from '../output.js';
+import { examine } from './examine.js';
+import type { Finding, FindingId } from './finding.js';
+
+/** Failures that say: a needed server cannot be reached, not: something is wrong. */
+const UNAVAILABLE: ReadonlySet<FindingId> = new Set(['temporal.reachable', 'redis.reachable', 'pool.reachable']);
+
+/** `millrace doctor`: exit 0 when nothing failed, 3 when a server cannot be reached, else 1. */
+export async function doctor(options: { json?: boolean }, env = process.env): Promise<void> {
+  const findings = await examine(env);
+  const failed = findings.filter(({ state }) => state === 'fail');
+  if (options.json) print(JSON.stringify({ ok: failed.length === 0, findings }));
+  else show(findings);
+  process.exitCode = exitCodeOf(failed);
+}
+
+export function exitCodeOf(failed: readonly Finding[]): number {
+  if (failed.length === 0) return EXIT.ok;
+  return failed.some(({ id }) => UNAVAILABLE.has(id)) ? EXIT.unavailable : EXIT.failed;
+}
+
+function show(findings: readonly Finding[]): void {
+  const rows = findings.map(({ id, about, state, detail, remedy = '' }) => [id, about, state, detail, remedy]);
+  print(table(['check', 'of', 'state', 'detail', 'what to do'], rows));
+  const count = (wanted: Finding['state']) => findings.filter(({ state }) => state === wanted).length;
+  const [failures, warnings] = [count('fail'), count('warn')];
+  const verdict = `${failures} failed, ${warnings} warned, ${count('ok')} ok`;
+  print(`\n${failures > 0 ? red(verdict) : warnings > 0 ? bold(verdict) : green(verdict)}`);
+}

@@ -1,0 +1,119 @@
+import { Connection } from '@temporalio/client';
+import { isLoopback } from '../../../activities/loopback.js';
+import { SEARCH_ATTRIBUTES } from '../../../pipelines/plan/index.js';
+import { endpointsOf } from '../../endpoints.js';
+import type { Settings } from '../../settings.js';
+import { type Check, type Finding, fail, pass, told } from './finding.js';
+import { CALL_MS } from './limits.js';
+
+/** Longest wait for the first answer: it takes milliseconds, with a TLS handshake over an ocean less than a second. */
+const CONNECT_MS = 3_000;
+
+/**
+ * A worker polls again within 60 s, Temporal's longest poll; one that did not within this time is gone, though Temporal
+ * lists it for five minutes.
+ */
+const POLLED_MS = 90_000;
+
+/** Values of temporal.api.enums.v1.TaskQueueType. */
+const QUEUE_TYPES = { workflows: 1, stages: 2 } as const;
+
+/** gRPC's status for what is not there. */
+const NOT_FOUND = 5;
+
+export function temporalCheck(settings: Settings): Check {
+  const { temporal: address } = endpointsOf(settings);
+  const remedy =
+    settings.TEMPORAL_ADDRESS === undefined
+      ? 'start it with "millrace up", or set TEMPORAL_ADDRESS to your own'
+      : 'start it, or correct TEMPORAL_ADDRESS';
+  return {
+    id: 'temporal.reachable',
+    about: address,
+    remedy,
+    async run(signal) {
+      const connection = Connection.lazy({
+        address,
+        // The default tries an absent server again and again for longer than a check may take.
+        interceptors: [],
+        ...(isLoopback(address) && { channelArgs: { 'grpc.enable_http_proxy': 0 } }),
+      });
+      const close = () => void connection.close();
+      signal.addEventListener('abort', close, { once: true });
+      try {
+        return await connection.withDeadline(Date.now() + CALL_MS, () => look(connection, address, settings));
+      } finally {
+        signal.removeEventListener('abort', close);
+        await connection.close();
+      }
+    },
+  };
+}
+
+async function look(connection: Connection, address: string, settings: Settings): Promise<Finding[]> {
+  const namespace = settings.TEMPORAL_NAMESPACE;
+  const started = performance.now();
+  const { serverVersion } = await connection.withDeadline(Date.now() + CONNECT_MS, () =>
+    connection.workflowService.getSystemInfo({}),
+  );
+  const ms = performance.now() - started;
+  const reachable = pass('temporal.reachable', address, `Temporal ${serverVersion ?? 'of unknown version'}`, ms);
+  const found = await namespaceFinding(connection, namespace);
+  if (found.state === 'fail') return [reachable, found];
+  return [
+    reachable,
+    found,
+    await attributesFinding(connection, namespace),
+    await workerFinding(connection, namespace, settings.MILLRACE_TASK_QUEUE),
+  ];
+}
+
+async function namespaceFinding(connection: Connection, namespace: string): Promise<Finding> {
+  try {
+    await connection.workflowService.describeNamespace({ namespace });
+    return pass('temporal.namespace', namespace, 'there');
+  } catch (error) {
+    const missing = (error as { code?: unknown }).code === NOT_FOUND;
+    const detail = missing ? 'Temporal has no namespace of this name' : told(error);
+    const remedy = missing
+      ? `make it with "temporal operator namespace create --namespace ${namespace}", or correct TEMPORAL_NAMESPACE`
+      : 'look at the rights of this client in Temporal';
+    return fail('temporal.namespace', namespace, detail, remedy);
+  }
+}
+
+async function attributesFinding(connection: Connection, namespace: string): Promise<Finding> {
+  const wanted: readonly string[] = Object.values(SEARCH_ATTRIBUTES);
+  const remedy =
+    'start a worker once, which adds them; at Temporal Cloud add them by hand (Keyword; MillraceCacheHit: Bool)';
+  try {
+    const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
+    const missing = wanted.filter((name) => !Object.hasOwn(customAttributes ?? {}, name));
+    if (missing.length === 0) return pass('temporal.attributes', namespace, wanted.join(', '));
+    return fail('temporal.attributes', namespace, `missing: ${missing.join(', ')}`, remedy);
+  } catch (error) {
+    return fail('temporal.attributes', namespace, told(error), remedy);
+  }
+}
+
+async function workerFinding(connection: Connection, namespace: string, queue: string): Promise<Finding> {
+  const remedy =
+    'start a worker with "millrace up" or "millrace worker"; MILLRACE_TASK_QUEUE must be the same everywhere';
+  const workers = new Set<string>();
+  for (const [what, taskQueueType] of Object.entries(QUEUE_TYPES)) {
+    const { pollers } = await connection.workflowService.describeTaskQueue({
+      namespace,
+      taskQueue: { name: queue },
+      taskQueueType,
+    });
+    const alive = (pollers ?? []).filter(
+      ({ lastAccessTime }) => Date.now() - Number(lastAccessTime?.seconds ?? 0) * 1_000 < POLLED_MS,
+    );
+    if (alive.length === 0) {
+      const detail = `no worker takes ${what} of the task queue "${queue}": runs wait and do nothing`;
+      return fail('temporal.worker', queue, detail, remedy);
+    }
+    for (const { identity } of alive) workers.add(identity ?? 'a worker without a name');
+  }
+  return pass('temporal.worker', queue, `${workers.size} of them: ${[...workers].join(', ')}`);
+}

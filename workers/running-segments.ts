@@ -1,0 +1,52 @@
+import type { InjectedSinks } from '@temporalio/worker';
+import { follower } from '../activities/limited.js';
+import type { SegmentSinks } from '../workflows/segment-turns.js';
+
+/** How long a segment that was given up before it began is remembered, in milliseconds: far above any wait for a slot. */
+const REMEMBERED_MS = 60_000;
+
+const running = new Map<string, AbortController>();
+const abandoned = new Set<string>();
+
+const keyOf = (workflowId: string, runId: string, path: string): string => `${workflowId}:${runId}:${path}`;
+
+interface Begun {
+  readonly signal: AbortSignal;
+  end(): void;
+}
+
+/** A segment begins: a signal that aborts as `cancelled` does, and when the segment's workflow gives it up, until `end`. */
+export function beginSegment(workflowId: string, runId: string, path: string, cancelled: AbortSignal): Begun {
+  const key = keyOf(workflowId, runId, path);
+  const { own, release } = follower(cancelled);
+  if (abandoned.delete(key)) own.abort(givenUp());
+  running.set(key, own);
+  const end = () => {
+    release();
+    if (running.get(key) === own) running.delete(key);
+  };
+  return { signal: own.signal, end };
+}
+
+const givenUp = () => new Error('the run went on without the segment');
+
+/**
+ * What a worker gives its workflows: the end of a segment that nobody waits for any more. A local activity runs in the
+ * process of its workflow, so this reaches it at once, and without Temporal's own cancellation, which loses the workflow
+ * task when the activity has just ended.
+ */
+export const segmentSinks: InjectedSinks<SegmentSinks> = {
+  segments: {
+    abandon: {
+      fn({ workflowId, runId }, path) {
+        const key = keyOf(workflowId, runId, path);
+        const found = running.get(key);
+        if (found) return found.abort(givenUp());
+        abandoned.add(key);
+        setTimeout(() => abandoned.delete(key), REMEMBERED_MS).unref();
+      },
+      // A worker that takes over runs again what had not ended: then it begins with its end.
+      callDuringReplay: true,
+    },
+  },
+};
