@@ -1,26 +1,46 @@
-import { proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
+import { ActivityFailure, isCancellation, proxyActivities } from '@temporalio/workflow';
 
-/** The four empty activities as anybody would write them. */
-export interface EmptyActivities {
-  first(input: { n: number }): Promise<{ n: number }>;
-  second(input: { n: number }): Promise<{ n: number }>;
-  third(input: { n: number }): Promise<{ n: number }>;
-  fourth(input: { n: number }): Promise<{ n: number }>;
+interface N {
+  n: number;
 }
 
-/** The same policy as the pipeline's stages have. */
+/** The empty activities as anybody would write them. */
+export type Activities = Record<
+  'first' | 'second' | 'third' | 'fourth' | 'one' | 'two' | 'three' | 'four' | 'five' | 'six' | 'spare',
+  (input: N) => Promise<N>
+>;
+
+/** The same policy as the pipelines' stages have. */
 const options = {
   startToCloseTimeout: 60_000,
   scheduleToCloseTimeout: 300_000,
+  heartbeatTimeout: 5_000,
   retry: { maximumAttempts: 6, initialInterval: 200, backoffCoefficient: 2.5, maximumInterval: 10_000 },
 };
-const queued = proxyActivities<EmptyActivities>({ ...options, heartbeatTimeout: 5_000 });
-const inline = proxyLocalActivities<EmptyActivities>(options);
+const plain = proxyActivities<Activities>(options);
+const guarded = proxyActivities<Activities>({
+  ...options,
+  startToCloseTimeout: 30_000,
+  scheduleToCloseTimeout: 120_000,
+  retry: { ...options.retry, maximumAttempts: 4 },
+});
 
-export async function handWrittenQueued(input: { n: number }): Promise<{ n: number }> {
-  return queued.fourth(await queued.third(await queued.second(await queued.first(input))));
+export async function handWrittenQueued(input: N): Promise<N> {
+  return plain.fourth(await plain.third(await plain.second(await plain.first(input))));
 }
 
-export async function handWrittenInline(input: { n: number }): Promise<{ n: number }> {
-  return inline.fourth(await inline.third(await inline.second(await inline.first(input))));
+/** With a fallback: what every stage of the pipeline does when its own model has failed for good. */
+async function orSpare(name: keyof Activities, input: N): Promise<N> {
+  try {
+    return await guarded[name](input);
+  } catch (error) {
+    if (isCancellation(error) || !(error instanceof ActivityFailure)) throw error;
+    return guarded.spare(input);
+  }
+}
+
+export async function handWrittenGuarded(input: N): Promise<N> {
+  let last = input;
+  for (const name of ['one', 'two', 'three', 'four', 'five', 'six'] as const) last = await orSpare(name, last);
+  return last;
 }

@@ -1,33 +1,26 @@
 /**
- * What Millrace adds to Temporal: the same four empty stages as a pipeline and as a hand-written workflow with four
- * activities, run in turn against one server from one process. Prints medians, their ratios and the machine's load.
+ * What Millrace adds to Temporal, and what a segment saves: empty stages as a pipeline and as a workflow written by hand, run
+ * in turn against one server, each worker in a process of its own so that its CPU time can be told. Prints medians, their
+ * ratios and the machine's load.
  *
  *   npm run bench:overhead [-- --json] [--rounds N]
+ *
+ * `queued`   four queued stages against four activities
+ * `guarded`  six queued stages with retry, timeouts and fallback against the same written by hand
+ * `segment`  four inline stages against four queued activities
  */
 import { loadavg } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Client, Connection } from '@temporalio/client';
-import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
-import { pino } from 'pino';
-import { createActivities } from '../../activities/activity.js';
 import type { Pipeline } from '../../pipelines/index.js';
 import type { RunContext } from '../../pipelines/plan/index.js';
 import { place } from '../../placement/place.js';
-import { workflowSource } from '../../workers/bundle.js';
-import { composeStages } from '../../workers/compose.js';
-import { readSettings } from '../../workers/settings.js';
 import { down, up } from '../../workers/stack/index.js';
-import type { EmptyActivities } from './hand-written.js';
-import { fourEmptyInline, fourEmptyQueued } from './pipelines.js';
+import { type Contender, compare, type Figures, measure, RUNS_A_ROUND, round } from './contest.js';
+import { fourEmptyInline, fourEmptyQueued, sixGuarded } from './pipelines.js';
+import { settings } from './settings.js';
+import { Side } from './side.js';
 
-/** The bench's own stack, apart from a demo's and the tests'. */
-const settings = readSettings({
-  MILLRACE_HOME: '.millrace/bench',
-  MILLRACE_VENV: '.millrace/venv',
-  MILLRACE_PORT_BASE: '7550',
-  MILLRACE_PIPELINES: fileURLToPath(new URL('./pipelines.js', import.meta.url)),
-});
 const { values: options } = parseArgs({
   options: { json: { type: 'boolean' }, rounds: { type: 'string', default: '6' } },
 });
@@ -35,111 +28,45 @@ const ROUNDS = Number(options.rounds);
 const WARM_UP = 20;
 /** A run that cannot end must not hold the bench up for ever. */
 const RUN_TIMEOUT_MS = 60_000;
-const RUNS_A_ROUND = { 1: 20, 16: 64 } as const;
-
-type Start = () => Promise<unknown>;
-interface Figures {
-  millraceMs: number;
-  handWrittenMs: number;
-  ratio: number;
-}
 
 const note = (text: string) => void process.stderr.write(`${text}\n`);
-const median = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
-const round = (value: number, digits: number) => Number(value.toFixed(digits));
-
-/** Latency of each of `count` runs, `inFlight` at a time. */
-async function measure(start: Start, count: number, inFlight: number): Promise<number[]> {
-  const taken: number[] = [];
-  let left = count;
-  const lane = async () => {
-    while (left-- > 0) {
-      const began = performance.now();
-      await start();
-      taken.push(performance.now() - began);
-    }
-  };
-  await Promise.all(Array.from({ length: inFlight }, lane));
-  return taken;
-}
-
-/** The two in turn, round by round, so that drift of the machine's speed meets both. */
-async function compare(millrace: Start, handWritten: Start, inFlight: 1 | 16): Promise<Figures> {
-  const ours: number[] = [];
-  const theirs: number[] = [];
-  for (let i = 0; i < ROUNDS; i++) {
-    const turns: [Start, number[]][] = [
-      [millrace, ours],
-      [handWritten, theirs],
-    ];
-    for (const [start, into] of i % 2 === 0 ? turns : turns.reverse())
-      into.push(...(await measure(start, RUNS_A_ROUND[inFlight], inFlight)));
-  }
-  const figures = { millraceMs: round(median(ours), 1), handWrittenMs: round(median(theirs), 1) };
-  return { ...figures, ratio: round(median(ours) / median(theirs), 3) };
-}
 
 async function main(): Promise<void> {
-  Runtime.install({ logger: new DefaultLogger('ERROR') });
   note('starting Temporal and Redis');
-  const endpoints = await up({ settings, parts: ['temporal', 'redis'] });
-  // Log lines are made as in production and thrown away.
-  const stages = await composeStages(settings, pino({ level: 'info' }, pino.destination('/dev/null')));
-  const connection = await NativeConnection.connect({ address: endpoints.temporal });
-  const common = { connection, maxConcurrentActivityTaskExecutions: 32, maxConcurrentLocalActivityExecutions: 32 };
-  const ours = await Worker.create({
-    ...common,
-    ...workflowSource(),
-    taskQueue: 'ours',
-    activities: createActivities(stages.runner),
-  });
-  const same = async (input: { n: number }) => input;
-  const activities: EmptyActivities = { first: same, second: same, third: same, fourth: same };
-  const workflowsPath = fileURLToPath(new URL('./hand-written.js', import.meta.url));
-  const theirs = await Worker.create({ ...common, workflowsPath, taskQueue: 'theirs', activities });
-  const running = [ours.run(), theirs.run()];
-  const client = new Client({ connection: await Connection.connect({ address: endpoints.temporal }) });
+  const { temporal } = await up({ settings, parts: ['temporal', 'redis'] });
+  const [ours, theirs] = await Promise.all([Side.start('ours', temporal), Side.start('theirs', temporal)]);
+  const client = new Client({ connection: await Connection.connect({ address: temporal }) });
 
   let serial = 0;
-  const workflowId = () => `bench-${process.pid}-${serial++}`;
-  const pipelineRun = ({ name, plan }: Pipeline): Start => {
+  const execute = (type: string, taskQueue: string, args: unknown[]) =>
+    client.workflow.execute(type, {
+      taskQueue,
+      workflowId: `bench-${process.pid}-${serial++}`,
+      workflowRunTimeout: RUN_TIMEOUT_MS,
+      args,
+    });
+  const pipelineRun = ({ name, plan }: Pipeline): Contender => {
     const context: RunContext = { plan, placement: place(plan, () => undefined, 'ours'), tenant: 'bench' };
-    return () =>
-      client.workflow.execute(name, {
-        taskQueue: 'ours',
-        workflowId: workflowId(),
-        workflowRunTimeout: RUN_TIMEOUT_MS,
-        args: [{ n: 1 }, context],
-      });
+    return { start: () => execute(name, 'ours', [{ n: 1 }, context]), side: ours };
   };
-  const handRun =
-    (name: string): Start =>
-    () =>
-      client.workflow.execute(name, {
-        taskQueue: 'theirs',
-        workflowId: workflowId(),
-        workflowRunTimeout: RUN_TIMEOUT_MS,
-        args: [{ n: 1 }],
-      });
+  const handRun = (type: string): Contender => ({ start: () => execute(type, 'theirs', [{ n: 1 }]), side: theirs });
   const contests = {
     queued: [pipelineRun(fourEmptyQueued as Pipeline), handRun('handWrittenQueued')],
-    inline: [pipelineRun(fourEmptyInline as Pipeline), handRun('handWrittenInline')],
+    guarded: [pipelineRun(sixGuarded as Pipeline), handRun('handWrittenGuarded')],
+    segment: [pipelineRun(fourEmptyInline as Pipeline), handRun('handWrittenQueued')],
   } as const;
 
   const results: Record<string, Record<string, Figures>> = {};
-  for (const [execution, [millrace, handWritten]] of Object.entries(contests)) {
-    for (const start of [millrace, handWritten]) await measure(start, WARM_UP, 4);
-    results[execution] = {};
+  for (const [name, [millrace, handWritten]] of Object.entries(contests)) {
+    for (const { start } of [millrace, handWritten]) await measure(start, WARM_UP, 4);
+    results[name] = {};
     for (const inFlight of [1, 16] as const) {
-      note(`${execution}, ${inFlight} in flight`);
-      results[execution][`c${inFlight}`] = await compare(millrace, handWritten, inFlight);
+      note(`${name}, ${inFlight} in flight`);
+      results[name][`c${inFlight}`] = await compare(millrace, handWritten, inFlight, ROUNDS);
     }
   }
-  ours.shutdown();
-  theirs.shutdown();
-  await Promise.all(running);
-  await stages.close();
+  await client.connection.close();
+  await Promise.all([ours.stop(), theirs.stop()]);
   report(results);
 }
 
@@ -149,20 +76,26 @@ function report(results: Readonly<Record<string, Readonly<Record<string, Figures
     process.stdout.write(`${JSON.stringify({ ...results, rounds: ROUNDS, runs: RUNS_A_ROUND, load })}\n`);
     return;
   }
-  process.stdout.write('execution  in flight  Millrace ms  hand-written ms  ratio of medians\n');
-  for (const [execution, figures] of Object.entries(results)) {
-    for (const [inFlight, { millraceMs, handWrittenMs, ratio }] of Object.entries(figures)) {
-      const cells = [
-        execution.padEnd(9),
-        inFlight.slice(1).padStart(9),
-        String(millraceMs).padStart(11),
-        String(handWrittenMs).padStart(15),
-        String(ratio).padStart(16),
-      ];
-      process.stdout.write(`${cells.join('  ')}\n`);
+  const line = (cells: readonly (string | number)[]) =>
+    `${cells.map((cell, i) => (i === 0 ? String(cell).padEnd(9) : String(cell).padStart(12))).join(' ')}\n`;
+  process.stdout.write('medians, Millrace / written by hand\n');
+  process.stdout.write(line(['', 'in flight', 'ms', 'ratio', 'runs/s', 'ratio', 'CPU ms']));
+  for (const [name, figures] of Object.entries(results)) {
+    for (const [inFlight, f] of Object.entries(figures)) {
+      process.stdout.write(
+        line([
+          name,
+          inFlight.slice(1),
+          `${f.millraceMs}/${f.handWrittenMs}`,
+          f.ratio,
+          `${f.millraceRunsPerS}/${f.handWrittenRunsPerS}`,
+          f.throughputRatio,
+          `${f.millraceCpuMs}/${f.handWrittenCpuMs}`,
+        ]),
+      );
     }
   }
-  process.stdout.write(`medians of ${ROUNDS} interleaved rounds; load average ${load.join(', ')}\n`);
+  process.stdout.write(`${ROUNDS} interleaved rounds; load average ${load.join(', ')}\n`);
 }
 
 try {

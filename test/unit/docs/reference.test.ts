@@ -7,6 +7,7 @@ import { renderErrors, renderSettings, withPlan } from '../../../docs/reference/
 import { voiceAssistant } from '../../../pipelines/catalog/index.js';
 import { ERRORS } from '../../../pipelines/errors.js';
 import type { Json } from '../../../pipelines/json.js';
+import { isStage } from '../../../pipelines/plan/index.js';
 import { settingsSchema } from '../../../workers/settings.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
@@ -48,7 +49,7 @@ describe('the reference', () => {
   it('names every field of the plan', () => {
     const [text] = page('plan.md').split('<!-- plan of voice-assistant -->');
     const { planVersion, name, deadlineMs, version, output: _, stages } = voiceAssistant.plan;
-    const named = stages.map(({ with: options, input: __, ...stage }) => ({ ...stage, with: options }));
+    const named = stages.filter(isStage).map(({ with: options, input: __, ...stage }) => ({ ...stage, with: options }));
     for (const key of keysOf({ planVersion, name, deadlineMs, version, stages: named } as unknown as Json)) {
       if (!key.startsWith('$')) expect(text).toMatch(new RegExp(`\`(\\w+\\.)?${key}(\\.\\w+)?\``));
     }

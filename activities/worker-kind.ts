@@ -1,0 +1,19 @@
+import type { JsonObject } from '../pipelines/json.js';
+import type { AudioPort } from './connectors/connector.js';
+
+/** A stage kind that the worker itself carries out: no model server, no pool. Throws a `MillraceError`. */
+export type WorkerKind = (request: WorkerRequest, context: WorkerContext) => Promise<JsonObject>;
+
+export interface WorkerRequest {
+  /** What the stage names in place of a pool: of `retrieve` and `upsert` the index. */
+  readonly model: string;
+  readonly with: JsonObject;
+  /** Checked against the kind's schema. */
+  readonly input: JsonObject;
+  readonly tenant: string;
+}
+
+export interface WorkerContext {
+  readonly signal: AbortSignal;
+  readonly audio: AudioPort;
+}

@@ -1,0 +1,125 @@
+/**
+ * The time from a caller's question to its answer, for a run of four empty inline stages (one segment), on the paths that
+ * Temporal offers and on Millrace's own:
+ *
+ * `result`  start the workflow and wait for its result (Temporal's long poll)
+ * `eager`   the same from the worker's own process, its first task handed over with the start
+ * `update`  update-with-start whose update returns the result
+ * `answer`  start the workflow; the segment's process sends the result once the journal has it, before Temporal does
+ *
+ *   npm run bench:interactive [-- --json] [--rounds N]
+ */
+import { randomUUID } from 'node:crypto';
+import { loadavg } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { Client, Connection, WithStartWorkflowOperation } from '@temporalio/client';
+import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { pino } from 'pino';
+import { Answers } from '../../activities/answers/index.js';
+import { createRedis } from '../../activities/cache/index.js';
+import type { RunContext } from '../../pipelines/plan/index.js';
+import { place } from '../../placement/place.js';
+import { workerActivities } from '../../workers/activities.js';
+import { workflowSource } from '../../workers/bundle.js';
+import { composeStages } from '../../workers/compose.js';
+import { down, up } from '../../workers/stack/index.js';
+import { median, round } from '../overhead/contest.js';
+import { fourEmptyInline } from '../overhead/pipelines.js';
+import { settings } from '../overhead/settings.js';
+
+const { values: options } = parseArgs({
+  options: { json: { type: 'boolean' }, rounds: { type: 'string', default: '6' } },
+});
+const ROUNDS = Number(options.rounds);
+const WARM_UP = 20;
+const RUNS_A_ROUND = 20;
+/** A run that cannot end must not hold the bench up for ever. */
+const RUN_TIMEOUT_MS = 60_000;
+
+async function main(): Promise<Record<string, { medianMs: number }>> {
+  Runtime.install({ logger: new DefaultLogger('ERROR') });
+  const { temporal, redis: url } = await up({ settings, parts: ['temporal', 'redis'] });
+  const logger = pino({ level: 'info' }, pino.destination('/dev/null'));
+  const stages = await composeStages(settings, logger);
+  const connection = await NativeConnection.connect({ address: temporal });
+  const activities = workerActivities(stages);
+  const workers = await Promise.all([
+    Worker.create({ connection, taskQueue: 'plain', ...workflowSource(), activities }),
+    Worker.create({
+      connection,
+      taskQueue: 'updates',
+      workflowsPath: fileURLToPath(new URL('./update-workflow.js', import.meta.url)),
+      activities,
+    }),
+  ]);
+  const running = workers.map((worker) => worker.run());
+  const client = new Client({ connection: await Connection.connect({ address: temporal }) });
+  const near = new Client({ connection });
+  const subscriber = createRedis({ url, timeoutMs: settings.MILLRACE_REDIS_TIMEOUT_MS, logger });
+  const answers = new Answers(subscriber, logger);
+
+  const { name, plan } = fourEmptyInline;
+  const context = (queue: string): RunContext => ({
+    plan,
+    placement: place(plan, () => undefined, queue),
+    tenant: 'b',
+  });
+  const order = (queue: string, extra: Partial<RunContext> = {}) => ({
+    taskQueue: queue,
+    workflowId: `bench-${randomUUID()}`,
+    workflowRunTimeout: RUN_TIMEOUT_MS,
+    args: [{ n: 1 }, { ...context(queue), ...extra }] as [object, RunContext],
+  });
+  const paths: Record<string, () => Promise<unknown>> = {
+    result: () => client.workflow.execute(name, order('plain')),
+    eager: () => near.workflow.execute(name, { ...order('plain'), requestEagerStart: true }),
+    update: () => {
+      const startWorkflowOperation = new WithStartWorkflowOperation('answering', {
+        ...order('updates'),
+        workflowIdConflictPolicy: 'FAIL',
+      });
+      return client.workflow.executeUpdateWithStart('answer', { startWorkflowOperation });
+    },
+    answer: async () => {
+      const wanted = order('plain', { answerTo: answers.channel as string });
+      const answer = answers.expect(wanted.workflowId, new AbortController().signal);
+      await client.workflow.start(name, wanted);
+      return answer;
+    },
+  };
+
+  const taken = Object.fromEntries(Object.keys(paths).map((path) => [path, [] as number[]]));
+  for (const ask of Object.values(paths)) for (let i = 0; i < WARM_UP; i++) await ask();
+  for (let i = 0; i < ROUNDS; i++) {
+    const turns = Object.entries(paths);
+    for (const [path, ask] of i % 2 === 0 ? turns : turns.reverse()) {
+      for (let n = 0; n < RUNS_A_ROUND; n++) {
+        const began = performance.now();
+        await ask();
+        taken[path]?.push(performance.now() - began);
+      }
+    }
+  }
+  for (const worker of workers) worker.shutdown();
+  await Promise.all(running);
+  subscriber.disconnect();
+  await stages.close();
+  return Object.fromEntries(Object.entries(taken).map(([path, ms]) => [path, { medianMs: round(median(ms), 1) }]));
+}
+
+try {
+  const results = await main();
+  const load = loadavg().map((value) => round(value, 2));
+  if (options.json) process.stdout.write(`${JSON.stringify({ ...results, rounds: ROUNDS, load })}\n`);
+  else {
+    for (const [path, { medianMs }] of Object.entries(results))
+      process.stdout.write(`${path.padEnd(8)} ${medianMs} ms\n`);
+    process.stdout.write(
+      `medians of ${ROUNDS} interleaved rounds of ${RUNS_A_ROUND}; load average ${load.join(', ')}\n`,
+    );
+  }
+} finally {
+  await down(settings);
+}
+process.exit();

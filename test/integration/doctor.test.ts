@@ -1,0 +1,136 @@
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { carryOut, examine } from '../../workers/cli/doctor/examine.js';
+import type { Finding, FindingId } from '../../workers/cli/doctor/finding.js';
+import { redisCheck } from '../../workers/cli/doctor/redis-check.js';
+import { readSettings } from '../../workers/settings.js';
+import { freePort } from '../support/free-port.js';
+import { type OwnRedis, ownRedis } from '../support/own-redis.js';
+import { address } from '../support/runs.js';
+import { testEnvironment } from '../support/settings.js';
+
+const MAIN = fileURLToPath(new URL('../../dist/workers/cli/main.js', import.meta.url));
+
+const failed = (findings: readonly Finding[]) => findings.filter(({ state }) => state === 'fail');
+
+describe('doctor on the stack', () => {
+  it('finds nothing wrong', async () => {
+    const findings = await examine(testEnvironment());
+    expect(failed(findings)).toEqual([]);
+    const ids = new Set(findings.map(({ id }) => id));
+    const wanted: FindingId[] = ['settings.valid', 'temporal.worker', 'redis.vectors', 'redis.eviction', 'pool.canary'];
+    for (const id of wanted) expect(ids).toContain(id);
+    // Without ffmpeg the stack works, for WAV.
+    expect(findings.filter(({ state, id }) => state === 'warn' && id !== 'media.ffmpeg')).toEqual([]);
+    const canaries = findings.filter(({ id }) => id === 'pool.canary');
+    for (const { ms } of canaries) expect(ms).toBeGreaterThanOrEqual(0);
+  });
+
+  it('names a dead LLM server and what to do, and ends with 3', async () => {
+    const dead = `http://127.0.0.1:${await freePort()}/v1`;
+    const env = { ...process.env, ...testEnvironment({ LLM_BASE_URL: dead }), NO_COLOR: '1' };
+    const run = promisify(execFile)(process.execPath, [MAIN, 'doctor', '--json'], { env });
+    const { code, stdout } = (await run.catch((error) => error)) as { code: number; stdout: string };
+    const report = JSON.parse(stdout) as { ok: boolean; findings: Finding[] };
+    expect(report.ok).toBe(false);
+    expect(failed(report.findings)).toEqual([
+      {
+        id: 'pool.reachable',
+        about: `assistant at ${dead}`,
+        state: 'fail',
+        detail: expect.stringContaining('ECONNREFUSED'),
+        remedy: 'start the server, or correct LLM_BASE_URL',
+      },
+    ]);
+    expect(code).toBe(3);
+  });
+
+  it('prints a table', async () => {
+    const env = { ...process.env, ...testEnvironment(), NO_COLOR: '1' };
+    const { stdout } = await promisify(execFile)(process.execPath, [MAIN, 'doctor'], { env });
+    expect(stdout).toMatch(/^check +of +state +detail/);
+    expect(stdout).toMatch(/^pool\.canary +minilm at \S+ +ok /m);
+    expect(stdout.trimEnd()).toMatch(/\n0 failed, \d warned, \d+ ok$/);
+  });
+
+  it('names a namespace, a worker and a model that are not there', async () => {
+    const lost = failed(await examine(testEnvironment({ MILLRACE_TASK_QUEUE: 'nobody', LLM_MODEL: 'gpt' })));
+    expect(lost.map(({ id, about }) => [id, about.split(' ')[0]])).toEqual([
+      ['temporal.worker', 'nobody'],
+      ['pool.model', 'assistant'],
+    ]);
+    const [namespace] = failed(await examine(testEnvironment({ TEMPORAL_NAMESPACE: 'nowhere' })));
+    expect(namespace).toMatchObject({ id: 'temporal.namespace', about: 'nowhere' });
+    expect(namespace?.remedy).toContain('namespace create --namespace nowhere');
+  });
+});
+
+describe('doctor on a Redis that could harm', () => {
+  let server: OwnRedis;
+  let admin: Redis;
+
+  beforeAll(async () => {
+    server = await ownRedis(address('REDIS_URL'));
+    await server.start();
+    admin = new Redis(server.url);
+  });
+
+  afterAll(async () => {
+    admin.disconnect();
+    await server.kill();
+  });
+
+  const look = async (url = server.url) => {
+    const findings = await carryOut([redisCheck(readSettings({ REDIS_URL: url }))]);
+    return (id: FindingId) => findings.find((finding) => finding.id === id);
+  };
+
+  it('warns of what may evict journals and indexes', async () => {
+    expect((await look())('redis.eviction')).toMatchObject({
+      state: 'ok',
+      detail: expect.stringContaining('no memory limit'),
+    });
+    await admin.config('SET', 'maxmemory', '64mb');
+    const states: Record<string, string | undefined> = {};
+    for (const policy of ['allkeys-lru', 'allkeys-random', 'noeviction', 'volatile-lru', 'volatile-ttl']) {
+      await admin.config('SET', 'maxmemory-policy', policy);
+      states[policy] = (await look())('redis.eviction')?.state;
+    }
+    expect(states).toEqual({
+      'allkeys-lru': 'warn',
+      'allkeys-random': 'warn',
+      noeviction: 'warn',
+      'volatile-lru': 'ok',
+      'volatile-ttl': 'ok',
+    });
+  });
+
+  it('warns of full memory, of no file to start from, and of missing vector sets', async () => {
+    // A server without data uses 0.7 MiB.
+    await admin.set('filler', 'x'.repeat(2 ** 20));
+    await admin.config('SET', 'maxmemory-policy', 'noeviction');
+    await admin.config('SET', 'maxmemory', '1mb');
+    const found = await look();
+    expect(found('redis.memory')?.state).toBe('warn');
+    expect(found('redis.persistence')?.state).toBe('warn');
+    await admin.config('SET', 'maxmemory', '0');
+    expect((await look())('redis.memory')?.state).toBe('ok');
+    await admin.call('ACL', 'SETUSER', 'plain', 'on', '>hidden-word', '~*', '+@all', '-vcard');
+    const plain = await look(server.url.replace('//', '//plain:hidden-word@'));
+    expect(plain('redis.vectors')).toMatchObject({ state: 'warn', remedy: expect.stringContaining('Redis 8') });
+    expect(JSON.stringify(plain('redis.reachable'))).not.toContain('hidden-word');
+  });
+
+  it('refuses a replica and a wrong password', async () => {
+    expect((await look(server.url.replace('//', '//plain:wrong-word@')))('redis.reachable')).toMatchObject({
+      state: 'fail',
+      detail: expect.stringContaining('WRONGPASS'),
+    });
+    await admin.replicaof('127.0.0.1', String(await freePort()));
+    expect((await look())('redis.writable')?.state).toBe('fail');
+    await admin.replicaof('NO', 'ONE');
+  });
+});

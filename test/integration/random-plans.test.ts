@@ -1,0 +1,101 @@
+import { randomUUID } from 'node:crypto';
+import { type Client, WorkflowFailedError } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
+import { Worker } from '@temporalio/worker';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { RunResult, StageRecord } from '../../pipelines/plan/index.js';
+import { segmentSinks } from '../../workers/running-segments.js';
+import { contextOfRun, differences, type Seen } from '../support/random-plans/check.js';
+import { chosen } from '../support/random-plans/chooser.js';
+import { planOf, type RandomRun } from '../support/random-plans/plan-of.js';
+import { ScriptedRunner } from '../support/random-plans/script.js';
+import { evaluate } from '../support/reference-evaluator.js';
+import { connect } from '../support/runs.js';
+import { TestWorker, workflowBundle } from '../support/test-worker.js';
+
+/** A thousand take some minutes: in every test run fewer, all with MILLRACE_PROPERTY_RUNS=1000. */
+const RUNS = Number(process.env.MILLRACE_PROPERTY_RUNS ?? 150);
+const SEED = Number(process.env.MILLRACE_PROPERTY_SEED ?? 1);
+const IN_FLIGHT = 8;
+/** A run that hangs is told from one that waits for its turn on a loaded machine. */
+const RUN_TIMEOUT_MS = 60_000;
+const LIMIT_MS = 60_000 + RUNS * 1_000;
+const QUEUE = `random-plans-${randomUUID()}`;
+
+describe('random plans on Temporal', () => {
+  const runner = new ScriptedRunner();
+  const histories: { workflowId: string; history: unknown }[] = [];
+  let client: Client;
+  let worker: TestWorker;
+
+  beforeAll(async () => {
+    [client, worker] = await Promise.all([connect(), TestWorker.start({ queue: QUEUE, runner })]);
+  });
+  afterAll(async () => {
+    await worker.stop();
+    await client.connection.close();
+  });
+
+  async function runOn(random: RandomRun): Promise<Seen> {
+    const workflowId = `random-${randomUUID()}`;
+    const handle = await client.workflow.start('random', {
+      taskQueue: QUEUE,
+      workflowId,
+      workflowRunTimeout: RUN_TIMEOUT_MS,
+      args: [random.input, contextOfRun(random, QUEUE)],
+    });
+    try {
+      const { output, stages } = (await handle.result()) as RunResult;
+      return { output, stages, calls: runner.callsOf(workflowId) };
+    } catch (error) {
+      const failure = error instanceof WorkflowFailedError ? error.cause : undefined;
+      if (!(failure instanceof ApplicationFailure)) throw error;
+      const { stages = [] } = (failure.details?.[0] ?? {}) as { stages?: readonly StageRecord[] };
+      return { code: failure.type ?? '', message: failure.message, stages, calls: runner.callsOf(workflowId) };
+    } finally {
+      histories.push({ workflowId, history: await handle.fetchHistory() });
+    }
+  }
+
+  it(
+    `${RUNS} plans give what the reference says (seed ${SEED})`,
+    async () => {
+      const plans = fc.sample(chosen(planOf), { seed: SEED, numRuns: RUNS });
+      const wrong: string[] = [];
+      const lane = async () => {
+        for (let random = plans.pop(); random !== undefined; random = plans.pop()) {
+          const index = plans.length;
+          const found = differences(
+            evaluate(random),
+            await runOn(random).catch((error: unknown) => ({ code: String(error), stages: [], calls: new Map() })),
+          );
+          if (found.length > 0)
+            wrong.push(`plan ${index} of seed ${SEED}: ${found.join('; ')}\n${JSON.stringify(random)}`);
+        }
+      };
+      await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
+      expect(wrong).toEqual([]);
+    },
+    LIMIT_MS,
+  );
+
+  it(
+    'and every history of theirs replays without a difference',
+    async () => {
+      const failed: string[] = [];
+      let replayed = 0;
+      const all = histories as Parameters<typeof Worker.runReplayHistories>[1];
+      for await (const { workflowId, error } of Worker.runReplayHistories(
+        { workflowBundle: await workflowBundle(), sinks: segmentSinks },
+        all,
+      )) {
+        replayed += 1;
+        if (error) failed.push(`${workflowId}: ${error.message}`);
+      }
+      expect(failed).toEqual([]);
+      expect(replayed).toBe(RUNS);
+    },
+    LIMIT_MS,
+  );
+});

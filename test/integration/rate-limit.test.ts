@@ -1,0 +1,81 @@
+import { randomUUID } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { connected, createRedis } from '../../activities/cache/index.js';
+import { RateLimit, type RateLimitConfig } from '../../activities/pools/rate-limit.js';
+import { recordingLogger } from '../support/caches.js';
+import { freePort } from '../support/free-port.js';
+import { address } from '../support/runs.js';
+
+const open = (url: string) => createRedis({ url, timeoutMs: 250, logger: recordingLogger().logger });
+/** How many of `count` calls at once are let through, each tried at one of the limits in turn. */
+async function passed(limits: readonly RateLimit[], count: number, tenant = 'acme'): Promise<number> {
+  const tries = Array.from({ length: count }, (_, i) => limits[i % limits.length]?.take(tenant));
+  return (await Promise.allSettled(tries)).filter(({ status }) => status === 'fulfilled').length;
+}
+
+describe('rate limits of several workers on real Redis', () => {
+  const connections: Redis[] = [];
+  const workers = (config: RateLimitConfig, name = `test-${randomUUID()}`) =>
+    connections.map((redis) => new RateLimit(name, config, redis));
+
+  beforeAll(async () => {
+    connections.push(open(address('REDIS_URL')), open(address('REDIS_URL')));
+    expect(await Promise.all(connections.map((redis) => connected(redis, 5_000)))).toEqual([true, true]);
+  });
+  afterAll(() => {
+    for (const connection of connections) connection.disconnect();
+  });
+
+  it('are one limit', async () => {
+    const limits = workers({ perSecond: 1, burst: 10 });
+    expect(await passed(limits, 40)).toBe(10);
+    await expect(limits[1]?.take('acme')).rejects.toMatchObject({
+      code: 'RATE_LIMITED',
+      details: { retryAfterMs: expect.any(Number) },
+    });
+  });
+
+  it('are one limit for each tenant', async () => {
+    const limits = workers({ perSecond: 100, perTenant: { perSecond: 1, burst: 5 } });
+    expect(await passed(limits, 20, 'acme')).toBe(5);
+    expect(await passed(limits, 20, 'umbrella')).toBe(5);
+  });
+
+  it('give tokens again when the time that they name is over', async () => {
+    const limits = workers({ perSecond: 1, burst: 2 });
+    expect(await passed(limits, 10)).toBe(2);
+    const { details } = await (limits[0] as RateLimit).take('acme').then(
+      () => ({ details: { retryAfterMs: 0 } }),
+      (error: { details: { retryAfterMs: number } }) => error,
+    );
+    expect(details.retryAfterMs).toBeGreaterThan(0);
+    expect(details.retryAfterMs).toBeLessThanOrEqual(2_000);
+    await new Promise((resolve) => setTimeout(resolve, details.retryAfterMs + 50));
+    expect(await passed(limits, 10)).toBe(2);
+  });
+
+  it('leave nothing behind in Redis', async () => {
+    const name = `test-${randomUUID()}`;
+    await passed(workers({ perSecond: 1, perTenant: { perSecond: 1 } }, name), 4);
+    const redis = connections[0] as Redis;
+    const keys = await redis.keys(`millrace:rate:${name}:*`);
+    expect(keys.toSorted()).toEqual([`millrace:rate:${name}:pool:all`, `millrace:rate:${name}:tenant:acme`]);
+    for (const key of keys) expect(await redis.pttl(key)).toBeGreaterThan(0);
+  });
+});
+
+describe('a rate limit without Redis', () => {
+  it('holds in each worker', async () => {
+    const redis = open(`redis://127.0.0.1:${await freePort()}`);
+    try {
+      const limits = [0, 1].map(() => new RateLimit(`test-${randomUUID()}`, { perSecond: 1, burst: 5 }, redis));
+      const started = performance.now();
+      expect(await passed(limits.slice(0, 1), 20)).toBe(5);
+      expect(await passed(limits.slice(1), 20)).toBe(5);
+      expect(performance.now() - started).toBeLessThan(200);
+    } finally {
+      redis.disconnect();
+    }
+  });
+});

@@ -1,0 +1,327 @@
+import { randomUUID } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { connected, createRedis, type Embedder } from '../../activities/cache/index.js';
+import { indexKinds, PassageIndex } from '../../activities/vector-index/index.js';
+import { placesOf } from '../../activities/vector-index/places.js';
+import type { WorkerContext } from '../../activities/worker-kind.js';
+import type { MillraceError } from '../../pipelines/errors.js';
+import type { Passage } from '../../pipelines/stages/index.js';
+import { never, recordingLogger } from '../support/caches.js';
+import { openEmbedder } from '../support/embedder.js';
+import { ownRedis } from '../support/own-redis.js';
+import { address } from '../support/runs.js';
+import { byCosine, randomVectors } from '../support/vectors.js';
+
+const TIMEOUT_MS = 1_000;
+const DOCS: readonly Passage[] = [
+  { id: 'paris', text: 'Paris is the capital of France.', metadata: { page: 3, checked: true, by: 'ada' } },
+  { id: 'bread', text: 'Bread is made from flour, water, salt and yeast.' },
+  { id: 'moon', text: 'The Moon goes around the Earth once in 27 days.' },
+];
+
+const opened: Redis[] = [];
+async function open(url: string): Promise<Redis> {
+  const redis = createRedis({ url, timeoutMs: TIMEOUT_MS, logger: recordingLogger().logger });
+  opened.push(redis);
+  expect(await connected(redis, 5_000)).toBe(true);
+  return redis;
+}
+/** A tenant that no other test has used. */
+const tenants: string[] = [];
+const tenant = () => {
+  const name = `t-${randomUUID()}`;
+  tenants.push(name);
+  return name;
+};
+const failureOf = (work: Promise<unknown>): Promise<MillraceError> =>
+  work.then(
+    () => expect.unreachable('it succeeded'),
+    (error) => error,
+  );
+
+let redis: Redis;
+let minilm: Embedder & { close(): void };
+let index: PassageIndex;
+
+const indexOf = (embedder: Embedder, on = redis) => new PassageIndex({ redis: on, embedderFor: () => embedder });
+const put = (own: string, passages: readonly Passage[] = DOCS, into = index) =>
+  into.upsert({ tenant: own, index: 'docs', embedder: 'minilm', passages }, never());
+const search = (own: string, query: string, more: { k?: number; minScore?: number } = {}, from = index) =>
+  from.search({ tenant: own, index: 'docs', embedder: 'minilm', query, k: 2, ...more }, never());
+
+beforeAll(async () => {
+  redis = await open(address('REDIS_URL'));
+  minilm = openEmbedder();
+  index = indexOf(minilm);
+});
+
+afterAll(async () => {
+  for (const name of tenants) {
+    const keys = await redis.keys(`millrace:index:{${name}:*`);
+    if (keys.length > 0) await redis.del(...keys);
+  }
+  for (const connection of opened) connection.disconnect();
+  minilm.close();
+});
+
+describe('a vector index on real Redis and MiniLM', () => {
+  it('finds what is nearest in meaning, with its metadata and its cosine', async () => {
+    const own = tenant();
+    expect(await put(own)).toBe(3);
+    const found = await search(own, 'Which city is the French capital?');
+    expect(found.map(({ id }) => id)).toEqual(['paris', expect.any(String)]);
+    expect(found[0]).toMatchObject(DOCS[0] as Passage);
+    const [a, b] = await Promise.all(
+      ['Which city is the French capital?', DOCS[0]?.text ?? ''].map((text) => minilm.embed(text, never())),
+    );
+    const cosine = (a as Float32Array).reduce((sum, value, i) => sum + value * (b?.[i] ?? 0), 0);
+    // Eight bits a dimension.
+    expect(found[0]?.score).toBeCloseTo(cosine, 2);
+    expect((await search(own, DOCS[2]?.text ?? ''))[0]?.score).toBeCloseTo(1, 2);
+  });
+
+  it('keeps to `k` and `minScore`', async () => {
+    const own = tenant();
+    await put(own);
+    expect(await search(own, 'capital of France', { k: 1 })).toHaveLength(1);
+    expect(await search(own, 'capital of France', { k: 50 })).toHaveLength(3);
+    expect((await search(own, 'capital of France', { k: 50, minScore: 0.5 })).map(({ id }) => id)).toEqual(['paris']);
+    expect(await search(own, 'capital of France', { minScore: 1 })).toEqual([]);
+  });
+
+  it('replaces a passage of the same id, its text, metadata and vector', async () => {
+    const own = tenant();
+    await put(own);
+    expect(await put(own, [{ id: 'paris', text: 'Cats sleep for sixteen hours a day.' }])).toBe(1);
+    expect(await search(own, 'How long do cats sleep?', { k: 1 })).toEqual([
+      { id: 'paris', text: 'Cats sleep for sixteen hours a day.', score: expect.any(Number) },
+    ]);
+    expect(await search(own, 'capital of France', { k: 9, minScore: 0.5 })).toEqual([]);
+    expect(await search(own, 'anything', { k: 9 })).toHaveLength(3);
+  });
+
+  it('takes the later of two passages with one id', async () => {
+    const own = tenant();
+    const twice = ['Paris is in France.', 'Rome is in Italy.'].map((text) => ({ id: 'same', text }));
+    expect(await put(own, twice)).toBe(1);
+    expect((await search(own, 'Rome')).map(({ text }) => text)).toEqual(['Rome is in Italy.']);
+  });
+
+  it('takes any string for an id', async () => {
+    const own = tenant();
+    const ids = ['', ' ', 'a:b}{', 'naïve/…\n\u0000', '__proto__', 'EF'];
+    await put(
+      own,
+      ids.map((id, i) => ({ id, text: `Passage number ${i}.` })),
+    );
+    expect((await search(own, 'Passage', { k: 9 })).map(({ id }) => id).sort()).toEqual([...ids].sort());
+  });
+
+  it('keeps tenants and indexes apart', async () => {
+    const [mine, theirs] = [tenant(), tenant()];
+    await put(mine);
+    expect(await failureOf(search(theirs, 'capital'))).toMatchObject({ code: 'INDEX_NOT_FOUND' });
+    await put(theirs, [{ id: 'paris', text: 'Paris is a hero of the Iliad.' }]);
+    expect(await search(theirs, 'Paris', { k: 9 })).toHaveLength(1);
+    expect((await search(mine, 'capital of France', { k: 1 }))[0]?.text).toBe(DOCS[0]?.text);
+    // Names that would be one key if they were joined without care.
+    const joined = [
+      { tenant: `${mine}:a`, index: 'b' },
+      { tenant: mine, index: 'a:b' },
+    ];
+    for (const name of joined) {
+      await index.upsert({ ...name, embedder: 'minilm', passages: [{ id: '1', text: name.index }] }, never());
+      const found = await index.search({ ...name, embedder: 'minilm', query: 'x', k: 9 }, never());
+      expect(found.map(({ text }) => text)).toEqual([name.index]);
+    }
+    // The one whose tenant is no plain name, which stands in the keys as a hash.
+    await redis.del(...(await redis.keys(placesOf({ tenant: `${mine}:a`, index: 'b' }).meta.replace('meta', '*'))));
+  });
+
+  it('serves the stage kinds', async () => {
+    const own = tenant();
+    const kinds = indexKinds(index);
+    const context = { signal: never() } as WorkerContext;
+    const request = { tenant: own, model: 'docs' };
+    const upsert = { ...request, with: { embedder: 'minilm' }, input: { passages: DOCS as never } };
+    expect(await kinds.get('upsert')?.(upsert, context)).toEqual({ count: 3 });
+    const retrieve = { ...request, with: { k: 1, embedder: 'minilm' }, input: { query: 'baking' } };
+    expect(await kinds.get('retrieve')?.(retrieve, context)).toMatchObject({ passages: [{ id: 'bread' }] });
+    const wrong = kinds.get('retrieve')?.({ ...retrieve, with: { k: 0, embedder: 'minilm' } }, context);
+    expect(await failureOf(wrong as Promise<unknown>)).toMatchObject({
+      code: 'INVALID_PIPELINE',
+      details: { fields: [{ field: 'k' }] },
+    });
+  });
+});
+
+describe('an index that another embedder made', () => {
+  it('is refused, by search and by upsert, and left as it was', async () => {
+    const own = tenant();
+    await put(own);
+    let asked = 0;
+    const retrained = indexOf({
+      fingerprint: async () => 'other weights',
+      embed: async (text, signal) => {
+        asked += 1;
+        return minilm.embed(text, signal);
+      },
+    });
+    for (const failure of [
+      await failureOf(search(own, 'capital', {}, retrained)),
+      await failureOf(put(own, [{ id: 'paris', text: 'x' }], retrained)),
+    ]) {
+      expect(failure).toMatchObject({ code: 'INDEX_MISMATCH' });
+      expect(failure.message).toContain(await minilm.fingerprint(never()));
+      expect(failure.message).toMatch(/"docs".*384 dimensions.*other weights/);
+    }
+    expect(asked, 'nothing is embedded in vain').toBe(0);
+    expect((await search(own, 'capital of France', { k: 1 }))[0]?.text).toBe(DOCS[0]?.text);
+  });
+
+  it('is refused where only the length of the vectors tells', async () => {
+    const own = tenant();
+    await put(own);
+    const short = indexOf({
+      fingerprint: (signal) => minilm.fingerprint(signal),
+      embed: async () => new Float32Array([1, 0, 0]),
+    });
+    for (const work of [search(own, 'capital', {}, short), put(own, DOCS, short)]) {
+      const failure = await failureOf(work);
+      expect(failure).toMatchObject({ code: 'INDEX_MISMATCH' });
+      expect(failure.message).toMatch(/384 dimensions.*3 dimensions/);
+    }
+  });
+
+  it('has one maker when two begin at once', async () => {
+    const own = tenant();
+    const [vector = new Float32Array()] = randomVectors(1, 8, 1);
+    const makers = Array.from({ length: 6 }, (_, i) =>
+      indexOf({ fingerprint: async () => `weights ${i}`, embed: async () => vector }),
+    );
+    const results = await Promise.allSettled(makers.map((maker) => put(own, DOCS, maker)));
+    const failures = results.filter((result) => result.status === 'rejected');
+    expect(failures).toHaveLength(5);
+    for (const { reason } of failures) expect(reason).toMatchObject({ code: 'INDEX_MISMATCH' });
+  });
+});
+
+describe('1000 passages', () => {
+  it('are found as an exact search finds them, to 95 % and more', async () => {
+    const own = tenant();
+    const vectors = randomVectors(1_000, 384, 7);
+    const queries = randomVectors(50, 384, 8);
+    const known = new Map([...vectors.entries()].map(([i, vector]) => [`passage ${i}`, vector]));
+    for (const [i, vector] of queries.entries()) known.set(`query ${i}`, vector);
+    const scripted = indexOf({
+      fingerprint: async () => 'random',
+      embed: async (text) => known.get(text) ?? expect.unreachable(text),
+    });
+    const passages = vectors.map((_, i) => ({ id: `${i}`, text: `passage ${i}` }));
+    expect(await put(own, passages, scripted)).toBe(1_000);
+    let right = 0;
+    for (const [i, query] of queries.entries()) {
+      const exact = new Set(byCosine(vectors, query).slice(0, 10).map(String));
+      const found = await search(own, `query ${i}`, { k: 10 }, scripted);
+      expect(found).toHaveLength(10);
+      expect(found.map(({ score }) => score)).toEqual(found.map(({ score }) => score).sort((a, b) => b - a));
+      right += found.filter(({ id }) => exact.has(id)).length;
+    }
+    process.stderr.write(`vector index: recall at 10 of 1000 is ${right / 500}\n`);
+    expect(right / 500).toBeGreaterThanOrEqual(0.95);
+  });
+});
+
+describe('the embedder fails or is slow', () => {
+  it('passes its error on, stops asking and leaves the rest to the next try', async () => {
+    const own = tenant();
+    const failure = new Error('no room');
+    let asked = 0;
+    const flaky = indexOf({
+      fingerprint: async () => 'flaky',
+      embed: async () => {
+        asked += 1;
+        if (asked > 40) throw failure;
+        return new Float32Array([1, 0]);
+      },
+    });
+    const many = Array.from({ length: 200 }, (_, i) => ({ id: `${i}`, text: `${i}` }));
+    await expect(put(own, many, flaky)).rejects.toBe(failure);
+    expect(asked).toBeLessThanOrEqual(48);
+    expect(
+      await search(
+        own,
+        'x',
+        { k: 1 },
+        indexOf({ fingerprint: async () => 'flaky', embed: async () => new Float32Array([1, 0]) }),
+      ),
+    ).toHaveLength(1);
+  });
+
+  it('asks for eight embeddings at once and no more', async () => {
+    let now = 0;
+    let most = 0;
+    const counting = indexOf({
+      fingerprint: async () => 'counting',
+      embed: async () => {
+        now += 1;
+        most = Math.max(most, now);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+        now -= 1;
+        return new Float32Array([1, 0]);
+      },
+    });
+    await put(
+      tenant(),
+      Array.from({ length: 64 }, (_, i) => ({ id: `${i}`, text: `${i}` })),
+      counting,
+    );
+    expect(most).toBe(8);
+  });
+
+  it('ends with the signal’s reason', async () => {
+    const abort = new AbortController();
+    const reason = new Error('cancelled');
+    const hanging = indexOf({
+      fingerprint: async () => 'hanging',
+      embed: (_, signal) =>
+        new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true })),
+    });
+    const passages = [...DOCS];
+    const upsert = hanging.upsert({ tenant: tenant(), index: 'docs', embedder: 'x', passages }, abort.signal);
+    setTimeout(() => abort.abort(reason), 50);
+    await expect(upsert).rejects.toBe(reason);
+  });
+});
+
+describe('Redis fails', () => {
+  it('away: STORE_UNAVAILABLE within the timeout, for the policy to try again', async () => {
+    const server = await ownRedis(address('REDIS_URL'));
+    await server.start();
+    const own = tenant();
+    const far = indexOf(minilm, await open(server.url));
+    await put(own, DOCS, far);
+    server.stall();
+    const started = performance.now();
+    expect(await failureOf(search(own, 'capital', {}, far))).toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    expect(performance.now() - started).toBeLessThan(TIMEOUT_MS + 500);
+    server.resume();
+    await expect.poll(() => search(own, 'capital', {}, far).catch(() => []), { timeout: 5_000 }).toHaveLength(2);
+    await server.kill();
+    expect(await failureOf(put(own, DOCS, far))).toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  });
+
+  it('without vector sets: says which Redis is needed', async () => {
+    const server = await ownRedis(address('REDIS_URL'));
+    await server.start();
+    const admin = await open(server.url);
+    // To a user without the commands it is as if they were not there.
+    await admin.call('ACL', 'SETUSER', 'plain', 'on', '>secret', '~*', '+@all', '-vadd', '-vsim');
+    const plain = indexOf(minilm, await open(server.url.replace('//', '//plain:secret@')));
+    const failure = await failureOf(put(tenant(), DOCS, plain));
+    expect(failure).toMatchObject({ code: 'INDEX_UNSUPPORTED' });
+    expect(failure.message).toMatch(/Redis 8 or later.*Redis [\d.]+/);
+    await server.kill();
+  });
+});

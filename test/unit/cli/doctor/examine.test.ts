@@ -1,0 +1,123 @@
+import { once } from 'node:events';
+import { createServer, type Socket } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { carryOut } from '../../../../workers/cli/doctor/examine.js';
+import { type Check, FINDINGS, type Finding, fail, pass, warn } from '../../../../workers/cli/doctor/finding.js';
+import { exitCodeOf } from '../../../../workers/cli/doctor/index.js';
+import { redactor } from '../../../../workers/cli/doctor/redact.js';
+import { redisCheck } from '../../../../workers/cli/doctor/redis-check.js';
+import { temporalCheck } from '../../../../workers/cli/doctor/temporal-check.js';
+import { readSettings } from '../../../../workers/settings.js';
+import { freePort } from '../../../support/free-port.js';
+
+const check = (run: Check['run']): Check => ({ id: 'redis.reachable', about: 'it', remedy: 'mend it', run });
+
+describe('checks', () => {
+  it('are carried out at the same time, and told in order', async () => {
+    const started = performance.now();
+    const slow = (detail: string, ms: number) =>
+      check(async () => {
+        await new Promise((resolve) => setTimeout(resolve, ms));
+        return [pass('redis.reachable', 'it', detail)];
+      });
+    const findings = await carryOut([slow('a', 300), slow('b', 200), slow('c', 250)]);
+    expect(performance.now() - started).toBeLessThan(600);
+    expect(findings.map(({ detail }) => detail)).toEqual(['a', 'b', 'c']);
+  });
+
+  it('that throw, or never end, are failed findings', async () => {
+    const started = performance.now();
+    const findings = await carryOut(
+      [
+        check(async () => {
+          throw new Error('no');
+        }),
+        check(() => new Promise(() => undefined)),
+      ],
+      200,
+    );
+    expect(performance.now() - started).toBeLessThan(1_000);
+    expect(findings).toEqual([
+      { id: 'redis.reachable', about: 'it', state: 'fail', detail: 'no', remedy: 'mend it' },
+      expect.objectContaining({ state: 'fail', detail: 'no answer within 200 ms' }),
+    ]);
+  });
+});
+
+describe('exit codes', () => {
+  it('are 0 without a failure, 3 when a server is away, else 1', () => {
+    const away = fail('pool.reachable', 'x', '', '');
+    const wrong = fail('temporal.namespace', 'x', '', '');
+    const failed = (...findings: Finding[]) => exitCodeOf(findings.filter(({ state }) => state === 'fail'));
+    expect(failed(pass('clock.skew', 'x', ''), warn('media.ffmpeg', 'x', '', ''))).toBe(0);
+    expect(failed(wrong)).toBe(1);
+    expect(failed(wrong, away)).toBe(3);
+  });
+
+  it('have ids of one form', () => {
+    for (const id of Object.keys(FINDINGS)) expect(id).toMatch(/^[a-z]+\.[a-z]+$/);
+  });
+});
+
+describe('a server that is not there', () => {
+  it('refuses: its address and what to do', async () => {
+    const port = await freePort();
+    const settings = readSettings({
+      TEMPORAL_ADDRESS: `127.0.0.1:${port}`,
+      REDIS_URL: `redis://:hidden-word@127.0.0.1:${port}`,
+    });
+    const findings = await carryOut([temporalCheck(settings), redisCheck(settings)]);
+    expect(findings).toEqual([
+      expect.objectContaining({ id: 'temporal.reachable', state: 'fail', about: `127.0.0.1:${port}` }),
+      expect.objectContaining({ id: 'redis.reachable', state: 'fail', about: `redis://127.0.0.1:${port}` }),
+    ]);
+    for (const { detail } of findings) expect(detail).toContain('ECONNREFUSED');
+    expect(findings.map(({ remedy }) => remedy)).toEqual([
+      'start it, or correct TEMPORAL_ADDRESS',
+      'start it, or correct REDIS_URL',
+    ]);
+  });
+
+  it('of the embedded stack: the command that starts it', async () => {
+    const base = String(await freePort());
+    const settings = readSettings({ MILLRACE_TEMPORAL_PORT: base, MILLRACE_REDIS_PORT: base });
+    const findings = await carryOut([temporalCheck(settings), redisCheck(settings)]);
+    for (const { remedy } of findings) expect(remedy).toContain('millrace up');
+  });
+
+  it('accepts and says nothing: ended in time', async () => {
+    const sockets = new Set<Socket>();
+    const silent = createServer((socket) => {
+      sockets.add(socket.resume().on('error', () => undefined));
+      socket.on('close', () => sockets.delete(socket));
+    }).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const { port } = silent.address() as { port: number };
+    const settings = readSettings({ TEMPORAL_ADDRESS: `127.0.0.1:${port}`, REDIS_URL: `redis://127.0.0.1:${port}` });
+    const started = performance.now();
+    expect(await carryOut([redisCheck(settings)], 400)).toMatchObject([{ id: 'redis.reachable', state: 'fail' }]);
+    await expect.poll(() => sockets.size, { message: 'it closes its connection' }).toBe(0);
+    expect(await carryOut([temporalCheck(settings)], 400)).toMatchObject([{ id: 'temporal.reachable', state: 'fail' }]);
+    expect(performance.now() - started).toBeLessThan(2_500);
+    for (const socket of sockets) socket.destroy();
+    silent.close();
+  });
+});
+
+describe('secrets', () => {
+  it('are taken out of every text', () => {
+    const redact = redactor(
+      readSettings({
+        LLM_API_KEY: 'sk-abcdef123',
+        REDIS_URL: 'rediss://user:p%40ssword@cache:6379',
+        LLM_BASE_URL: 'https://me:letmein99@llm/v1',
+      }),
+    );
+    expect(redact('bad key sk-abcdef123 at https://me:letmein99@llm/v1')).toBe('bad key *** at https://***@llm/v1');
+    expect(redact('WRONGPASS p@ssword p%40ssword letmein99')).toBe('WRONGPASS *** *** ***');
+  });
+
+  it('that are placeholders stay', () => {
+    expect(redactor(readSettings({}))('none of it')).toBe('none of it');
+  });
+});

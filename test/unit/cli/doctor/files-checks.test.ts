@@ -1,0 +1,67 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { clockFinding } from '../../../../workers/cli/doctor/clock.js';
+import { carryOut } from '../../../../workers/cli/doctor/examine.js';
+import { artifactsCheck, ffmpegCheck } from '../../../../workers/cli/doctor/files-checks.js';
+import { readSettings } from '../../../../workers/settings.js';
+
+const folder = () => mkdtempSync(path.join(tmpdir(), 'millrace-'));
+const artifacts = (home: string) => carryOut([artifactsCheck(readSettings({ MILLRACE_HOME: home }))]);
+
+describe('the folder of artifacts', () => {
+  it('is there or can be made', async () => {
+    const home = folder();
+    const [writable, space] = await artifacts(path.join(home, 'a', 'b'));
+    expect(writable).toMatchObject({ id: 'artifacts.writable', state: 'ok', detail: expect.stringContaining(home) });
+    expect(space).toMatchObject({ id: 'artifacts.space', detail: expect.stringMatching(/^[\d.]+ GiB free$/) });
+  });
+
+  it('cannot be made where a file is', async () => {
+    const file = path.join(folder(), 'file');
+    writeFileSync(file, '');
+    expect(await artifacts(file)).toEqual([
+      expect.objectContaining({
+        id: 'artifacts.writable',
+        state: 'fail',
+        remedy: expect.stringContaining('MILLRACE_HOME'),
+      }),
+    ]);
+  });
+
+  it('has no room in a file system of size zero', async () => {
+    const [, space] = await artifacts('/proc/millrace');
+    expect(space).toMatchObject({ id: 'artifacts.space', state: 'fail' });
+  });
+});
+
+describe('ffmpeg', () => {
+  const look = (program: string) => carryOut([ffmpegCheck(readSettings({ MILLRACE_FFMPEG: program }))]);
+
+  it('that is missing is a warning', async () => {
+    const [finding] = await look(path.join(folder(), 'ffmpeg'));
+    expect(finding).toMatchObject({ id: 'media.ffmpeg', state: 'warn', detail: expect.stringContaining('WAV') });
+  });
+
+  it('tells its version', async () => {
+    const program = path.join(folder(), 'ffmpeg');
+    writeFileSync(program, '#!/bin/sh\necho "ffmpeg version 7.1 Copyright"\n', { mode: 0o755 });
+    expect(await look(program)).toMatchObject([{ state: 'ok', detail: 'ffmpeg version 7.1' }]);
+  });
+});
+
+describe('clocks', () => {
+  const at = (ms: number) => ({
+    time: async () => [String(Math.floor(ms / 1_000)), String((ms % 1_000) * 1_000)] as unknown as [number, number],
+  });
+
+  it('of the same time are ok, apart by seconds a warning that says which way', async () => {
+    expect((await clockFinding(at(Date.now()), 'x')).state).toBe('ok');
+    expect(await clockFinding(at(Date.now() + 5_000), 'x')).toMatchObject({
+      state: 'warn',
+      detail: expect.stringContaining('this machine is behind'),
+    });
+    expect((await clockFinding(at(Date.now() - 5_000), 'x')).detail).toContain('ahead');
+  });
+});

@@ -1,0 +1,109 @@
+import { once } from 'node:events';
+import { createServer, type RequestListener } from 'node:http';
+import { afterEach, describe, expect, it } from 'vitest';
+import { createConnectors } from '../../../../activities/connectors/index.js';
+import { parseModels } from '../../../../activities/pools/index.js';
+import { carryOut } from '../../../../workers/cli/doctor/examine.js';
+import { poolChecks } from '../../../../workers/cli/doctor/pools-check.js';
+import { readSettings } from '../../../../workers/settings.js';
+import { freePort } from '../../../support/free-port.js';
+
+const opened: { close(): unknown }[] = [];
+afterEach(() => {
+  for (const server of opened.splice(0)) server.close();
+});
+
+/** An OpenAI-compatible server that lists one model and answers every chat. */
+async function llm({ root = 'weights', chat }: { root?: string; chat?: RequestListener } = {}): Promise<string> {
+  const server = createServer((request, response) => {
+    response.setHeader('content-type', 'application/json');
+    if (request.url === '/v1/models') response.end(JSON.stringify({ data: [{ id: 'assistant', root }] }));
+    else if (chat) chat(request, response);
+    else response.end(JSON.stringify({ choices: [{ message: { content: 'ok' }, finish_reason: 'stop' }] }));
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  opened.push({
+    close() {
+      server.close();
+      server.closeAllConnections();
+    },
+  });
+  return `http://127.0.0.1:${(server.address() as { port: number }).port}/v1`;
+}
+
+const refusal =
+  (status: number, message: string): RequestListener =>
+  (_, response) => {
+    response.writeHead(status).end(JSON.stringify({ error: { message } }));
+  };
+
+const settings = readSettings({ LLM_BASE_URL: 'http://127.0.0.1:1/v1', LLM_API_KEY: 'sk-secret-word' });
+
+function look(urls: readonly string[], more: object = {}) {
+  const endpoints = urls.map((url, i) => ({ url, device: `gpu${i}` }));
+  const pool = { connector: 'openai', model: 'assistant', kind: 'chat', endpoints, ...more };
+  const connectors = createConnectors({ openai: { apiKey: settings.LLM_API_KEY } });
+  return carryOut(poolChecks(settings, parseModels({ assistant: pool }, 'test'), connectors));
+}
+
+describe('an endpoint', () => {
+  it('that works: reachable, its version, the time of a call', async () => {
+    const url = await llm();
+    const findings = await look([url]);
+    expect(findings.map(({ id, state, about }) => [id, state, about])).toEqual(
+      ['pool.reachable', 'pool.model', 'pool.canary'].map((id) => [id, 'ok', `assistant at ${url}`]),
+    );
+    expect(findings[0]?.detail).toBe('openai, on gpu0');
+    expect(findings[1]?.detail).toMatch(/^"assistant", version [0-9a-f]{16}$/);
+    expect(findings[2]?.ms).toBeGreaterThanOrEqual(0);
+  });
+
+  it('that is dead beside one that lives: named, with what to do', async () => {
+    const dead = `http://127.0.0.1:${await freePort()}/v1`;
+    const findings = await look([dead, await llm()]);
+    const failed = findings.filter(({ state }) => state === 'fail');
+    expect(failed).toEqual([
+      {
+        id: 'pool.reachable',
+        about: `assistant at ${dead}`,
+        state: 'fail',
+        detail: expect.stringMatching(/^BACKEND_UNAVAILABLE: .*ECONNREFUSED/),
+        remedy: 'start the server, or correct LLM_BASE_URL',
+      },
+    ]);
+    expect(findings.filter(({ state }) => state === 'ok')).toHaveLength(4);
+  });
+
+  it.each([
+    [404, 'The model `assistant` does not exist.', 'pool.model', 'correct LLM_MODEL'],
+    [401, 'Incorrect API key: sk-secret-word', 'pool.canary', 'correct LLM_API_KEY'],
+    [400, 'bad request', 'pool.canary', 'a chat stage sends'],
+    [429, 'slow down', 'pool.canary', 'add an endpoint'],
+    [500, 'out of memory', 'pool.canary', 'log'],
+  ])('that answers %i %s', async (status, message, id, remedy) => {
+    const findings = await look([await llm({ chat: refusal(status, message) })]);
+    expect(findings.map(({ id, state }) => [id, state])).toEqual([
+      ['pool.reachable', 'ok'],
+      [id, 'fail'],
+    ]);
+    expect(findings[1]?.remedy).toContain(remedy);
+    expect(JSON.stringify(findings)).not.toContain('sk-secret-word');
+  });
+
+  it('of another version than its neighbour is a warning', async () => {
+    const findings = await look([await llm({ root: 'old' }), await llm({ root: 'new' })]);
+    expect(findings.at(-1)).toMatchObject({ id: 'pool.agreement', state: 'warn', about: 'assistant' });
+    expect((await look([await llm(), await llm()])).at(-1)).toMatchObject({ id: 'pool.agreement', state: 'ok' });
+  });
+});
+
+describe('a pool', () => {
+  it('that no connector can serve is a mistake in the models file', async () => {
+    expect(await look(['x'], { connector: 'nobody' })).toMatchObject([
+      { id: 'settings.models', state: 'fail', about: 'assistant', detail: expect.stringContaining('known: triton') },
+    ]);
+    expect(await look(['x'], { kind: 'synthesize', connector: 'http' })).toMatchObject([
+      { id: 'settings.models', state: 'fail', detail: expect.stringContaining('not synthesize') },
+    ]);
+  });
+});

@@ -1,0 +1,74 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { carryOut, examine } from '../../../../workers/cli/doctor/examine.js';
+import { checkSettings, filesCheck, gatewayCheck } from '../../../../workers/cli/doctor/settings-checks.js';
+import { readSettings } from '../../../../workers/settings.js';
+
+describe('settings', () => {
+  it('are counted, and the given ones named without their values', () => {
+    const { settings, findings } = checkSettings({ LLM_API_KEY: 'sk-very-secret', LLM_MODEL: '', PATH: '/bin' });
+    expect(settings?.LLM_API_KEY).toBe('sk-very-secret');
+    expect(findings).toEqual([{ id: 'settings.valid', about: 'environment', state: 'ok', detail: expect.any(String) }]);
+    expect(findings[0]?.detail).toMatch(/^\d\d settings, given: LLM_API_KEY$/);
+  });
+
+  it('are all named where they are wrong, and nothing else is looked at', async () => {
+    const findings = await examine({ MILLRACE_GATEWAY_PORT: '99999', MILLRACE_MAX_WAIT_MS: 'long' });
+    expect(findings.map(({ id, about, state }) => [id, about, state])).toEqual([
+      ['settings.valid', 'MILLRACE_GATEWAY_PORT', 'fail'],
+      ['settings.valid', 'MILLRACE_MAX_WAIT_MS', 'fail'],
+    ]);
+    for (const { remedy } of findings) expect(remedy).toContain('millrace settings');
+  });
+
+  it('that do not exist are told, with what was likely meant', () => {
+    const { findings } = checkSettings({
+      MILLRACE_REDIS_URL: 'redis://x',
+      MILLRACE_PORTBASE: '1',
+      MILLRACE_STACK_HOME: '/x',
+    });
+    const unknown = findings.filter(({ id }) => id === 'settings.known');
+    expect(unknown.map(({ about, state, remedy }) => [about, state, remedy])).toEqual([
+      ['MILLRACE_REDIS_URL', 'warn', 'did you mean REDIS_URL?'],
+      ['MILLRACE_PORTBASE', 'warn', expect.stringContaining('millrace settings')],
+    ]);
+  });
+
+  it('that name a file are read', async () => {
+    const there = path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), 'weights.gguf');
+    writeFileSync(there, '');
+    const settings = readSettings({
+      MILLRACE_LLM_GGUF: there,
+      MILLRACE_LLM_CHAT_TEMPLATE: `${there}.jinja`,
+      MILLRACE_PYTHON: 'python3.11',
+    });
+    const findings = await carryOut([filesCheck(settings)]);
+    expect(Object.fromEntries(findings.map(({ about, state }) => [about, state]))).toEqual({
+      MILLRACE_LLM_GGUF: 'ok',
+      MILLRACE_LLM_CHAT_TEMPLATE: 'fail',
+      MILLRACE_PYTHON: 'ok',
+    });
+  });
+
+  it('that open the gateway to others are warned of', async () => {
+    const stateAt = async (host: string) =>
+      (await carryOut([gatewayCheck(readSettings({ MILLRACE_GATEWAY_HOST: host }))]))[0]?.state;
+    expect(await stateAt('127.0.0.1')).toBe('ok');
+    expect(await stateAt('0.0.0.0')).toBe('warn');
+  });
+
+  it('that name a models file which is none are a finding', async () => {
+    const file = path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), 'models.json');
+    writeFileSync(file, '{"a": {"connector": "triton"}}');
+    const port = '127.0.0.1:1';
+    const findings = await examine({
+      MILLRACE_MODELS: file,
+      TEMPORAL_ADDRESS: port,
+      REDIS_URL: `redis://${port}`,
+    });
+    expect(findings.find(({ id }) => id === 'settings.models')).toMatchObject({ state: 'fail', about: file });
+    expect(findings.some(({ id }) => id.startsWith('pool.'))).toBe(false);
+  });
+});
