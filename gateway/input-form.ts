@@ -54,7 +54,7 @@ export function inputForm({ input }: Pipeline): InputForm {
     parse(given) {
       const parsed = input.safeParse(given);
       if (parsed.success) return parsed.data as JsonObject;
-      throw invalidInput(parsed.error.issues.flatMap((issue) => fieldErrors(issue, given)));
+      throw invalidInput(parsed.error.issues.flatMap((issue) => fieldErrors(issue, given, shape)));
     },
   };
 }
@@ -68,13 +68,19 @@ function parseOrKeep(text: string): Json {
   }
 }
 
-function fieldErrors(issue: z.core.$ZodIssue, given: JsonObject): FieldError[] {
+function fieldErrors(
+  issue: z.core.$ZodIssue,
+  given: JsonObject,
+  shape: Readonly<Record<string, z.ZodType>>,
+): FieldError[] {
   const path = issue.path.map(String);
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({ field: [...path, key].join('.'), message: 'unknown field' }));
   }
   const [top] = path;
-  const missing = path.length === 1 && top !== undefined && given[top] === undefined;
+  // A refinement of the whole may name a field that may well be absent.
+  const missing =
+    path.length === 1 && top !== undefined && given[top] === undefined && !shape[top]?.isOptional();
   return [{ field: path.join('.') || 'body', message: missing ? 'is required' : issue.message }];
 }
 

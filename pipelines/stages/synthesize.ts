@@ -17,10 +17,14 @@ export interface SynthesizeOutput {
 }
 
 /** Speech synthesis: text to audio. */
-export const synthesize = (options: { model: string }): StageUse<SynthesizeInput, SynthesizeOutput> => ({
+export const synthesize = (options: {
+  model: string;
+  /** The voice’s name at the server, where one model has several. */
+  voice?: string;
+}): StageUse<SynthesizeInput, SynthesizeOutput> => ({
   kind: 'synthesize',
   model: options.model,
-  with: {},
+  with: { ...(options.voice !== undefined && { voice: options.voice }) },
   input: input as unknown as z.ZodType<SynthesizeInput>,
   output,
 });

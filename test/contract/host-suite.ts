@@ -112,7 +112,11 @@ export function hostSuite(name: string, host: () => SuiteHost): void {
             quick: () => stage('quick', add, { n: input.n }, { execution }).n,
             late: () => stage('late', slow, { n: input.n }, { execution }).n,
           });
-          return { winner: first.winner, n: first.value, after: stage('after', add, { n: first.value }, { execution }).n };
+          return {
+            winner: first.winner,
+            n: first.value,
+            after: stage('after', add, { n: first.value }, { execution }).n,
+          };
         }),
       );
       const end = await host().run(raced, { n: 1 });
@@ -215,8 +219,11 @@ export function hostSuite(name: string, host: () => SuiteHost): void {
     });
 
     it('degrades when little time is left', async () => {
-      const degrade = [{ below: '20s', to: add }];
-      const end = await host().run(single(`hurried-${execution}`, slow, { deadline: '19s', degrade, execution }), { n: 1 });
+      const degrade = [{ below: '19.999s', to: add }];
+      // The run's first millisecond is over before the stage starts.
+      const end = await host().run(single(`hurried-${execution}`, slow, { deadline: '20s', degrade, execution }), {
+        n: 1,
+      });
       expect(end.output).toEqual({ n: 2 });
       expect(end.stages).toMatchObject([{ instead: 'degraded', model: 'add' }]);
     });
@@ -310,14 +317,37 @@ export function hostSuite(name: string, host: () => SuiteHost): void {
       ['steps that are no list', broken((own) => ({ ...own, stages: 7 }))],
       ['no steps', broken(({ stages: _, ...own }) => own)],
       ['a step that is nothing', broken((own) => ({ ...own, stages: [null] }))],
-      ['control flow of an unknown kind', broken((own) => ({ ...own, stages: [{ id: 'a', kind: 'until', body: {} }] }))],
+      [
+        'control flow of an unknown kind',
+        broken((own) => ({ ...own, stages: [{ id: 'a', kind: 'until', body: {} }] })),
+      ],
       ['a stage of no placement', { placement: {} }],
-      ['a loop without a body', broken((own) => ({ ...own, stages: [{ id: 'a', kind: 'each', over: [1], concurrency: 1 }] }))],
-      ['a loop without room', broken((own) => ({ ...own, stages: [{ id: 'l', kind: 'each', over: [1], concurrency: 0, onFailure: 'fail', body: { stages: [], output: 1 } }] }))],
+      [
+        'a loop without a body',
+        broken((own) => ({ ...own, stages: [{ id: 'a', kind: 'each', over: [1], concurrency: 1 }] })),
+      ],
+      [
+        'a loop without room',
+        broken((own) => ({
+          ...own,
+          stages: [
+            { id: 'l', kind: 'each', over: [1], concurrency: 0, onFailure: 'fail', body: { stages: [], output: 1 } },
+          ],
+        })),
+      ],
       ['a race of nobody', broken((own) => ({ ...own, stages: [{ id: 'r', kind: 'race', contenders: {} }] }))],
       ['a step that was before', broken((own) => ({ ...own, stages: [stage as JsonObject, stage as JsonObject] }))],
       ['a step that nobody has', broken((own) => ({ ...own, output: { n: { $ref: 'nobody.n' } } }))],
-      ['a step that reads a later one', broken((own) => ({ ...own, stages: [{ ...stage, input: { n: { $ref: 'b.n' } } }, { ...stage, id: 'b' }] }))],
+      [
+        'a step that reads a later one',
+        broken((own) => ({
+          ...own,
+          stages: [
+            { ...stage, input: { n: { $ref: 'b.n' } } },
+            { ...stage, id: 'b' },
+          ],
+        })),
+      ],
       ['an unknown operator', broken((own) => ({ ...own, output: { n: { $op: 'guess', of: [1] } } }))],
     ];
     it.each(cases)('fails a run with %s', async (_, context) => {

@@ -1,12 +1,6 @@
 import type { Json, JsonObject } from '../../pipelines/json.js';
-import {
-  type Carried,
-  type Plan,
-  READABLE_PLAN_VERSIONS,
-  type RunContext,
-  type RunResult,
-  resolve,
-} from '../../pipelines/plan/index.js';
+import { type Carried, type RunContext, type RunResult, resolve } from '../../pipelines/plan/index.js';
+import { checkPlan } from './check-plan.js';
 import { Deadline } from './deadline.js';
 import { type Host, StageError } from './host.js';
 import { Memo } from './memo.js';
@@ -28,7 +22,7 @@ export interface Continued {
  */
 export async function interpret(input: JsonObject, context: RunContext, host: Host): Promise<RunResult | Continued> {
   const { plan, placement, carried, outputs } = context;
-  checkPlan(plan);
+  checkPlan(context);
   const table = new StageTable(plan, placement, (stages) => host.report(stages));
   if (carried) table.take(carried.rows);
   const startedAt = carried?.startedAt ?? host.now();
@@ -61,12 +55,4 @@ export async function interpret(input: JsonObject, context: RunContext, host: Ho
     }
     throw error;
   }
-}
-
-function checkPlan({ planVersion }: Plan): void {
-  if (READABLE_PLAN_VERSIONS.includes(planVersion)) return;
-  throw new StageError(
-    'UNKNOWN_PLAN_VERSION',
-    `this worker reads plan versions ${READABLE_PLAN_VERSIONS.join(' and ')}, the run has ${planVersion}; start a worker of the release that made it`,
-  );
 }

@@ -1,7 +1,7 @@
 import type { OpenAI } from 'openai';
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { JsonObject } from '../../../pipelines/json.js';
-import { speakable } from '../triton/speakable.js';
+import { speakable } from '../speakable.js';
 import type { ServedKind } from './kind.js';
 import { readSpeech, type Speech } from './speech.js';
 

@@ -3,7 +3,7 @@ import type { Artifact } from '../../../pipelines/artifact.js';
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { Json } from '../../../pipelines/json.js';
 import { writeWav } from '../../media/write-wav.js';
-import { SAMPLE_RATE, skip, windows } from '../triton/windows.js';
+import { SAMPLE_RATE, skip, windows } from '../speech-windows.js';
 import type { ServedKind } from './kind.js';
 
 /** 10 minutes in windows of 30 s: 19 MB as WAV, below the 25 MB that OpenAI and vLLM take in one file. */

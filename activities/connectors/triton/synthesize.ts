@@ -1,9 +1,9 @@
 import type { Artifact } from '../../../pipelines/artifact.js';
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { JsonObject } from '../../../pipelines/json.js';
+import { speakable } from '../speakable.js';
 import { type ModelKind, probeWith } from './model-kind.js';
 import { outputOf } from './outputs.js';
-import { speakable } from './speakable.js';
 import { readInt16, readInt32, textTensor } from './tensors.js';
 
 /**

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { SAMPLE_RATE, skip, windows } from '../../../activities/connectors/triton/windows.js';
+import { SAMPLE_RATE, skip, windows } from '../../../activities/connectors/speech-windows.js';
 
 const SECOND = SAMPLE_RATE;
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { speakable } from '../../../activities/connectors/triton/speakable.js';
+import { speakable } from '../../../activities/connectors/speakable.js';
 
 const words = (text: string): string => text.replace(/\s+/g, '');
 

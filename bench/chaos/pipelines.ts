@@ -1,0 +1,78 @@
+import { appendFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import { audio, chat, code, pipeline, synthesize, text, transcribe } from '../../pipelines/index.js';
+import { textMark } from './run-mark.js';
+import type { Start } from './verdict.js';
+
+/** Time that each code stage takes, in milliseconds: long enough for a worker to be killed in the middle of one. */
+const CODE_MS = 150;
+/** Longest piece of a reply that is spoken, in characters: a second or two of speech. */
+const SPOKEN = 40;
+
+const shape = { run: z.number(), log: z.string() };
+const textOnly = z.object({ text: z.string() });
+
+/** Records that a stage starts, in a file that outlives its worker, and takes its time. */
+async function work(start: Omit<Start, 'at'>, log: string, signal: AbortSignal): Promise<void> {
+  appendFileSync(log, `${JSON.stringify({ ...start, at: Date.now() } satisfies Start)}\n`);
+  await sleep(CODE_MS, undefined, { signal });
+}
+
+const prepare = code(
+  'prepare',
+  { input: z.object({ ...shape, speech: audio() }), output: z.object({ mark: z.string(), speech: audio() }) },
+  async ({ run, log, speech }, { signal }) => {
+    await work({ run, stage: 'prepare' }, log, signal);
+    return { mark: textMark(run), speech };
+  },
+);
+
+const edit = code(
+  'edit',
+  { input: z.object({ ...shape, text: z.string() }), output: textOnly },
+  async ({ run, log, text: reply }, { signal }) => {
+    await work({ run, stage: 'edit' }, log, signal);
+    return { text: `${textMark(run)}, ${reply.replace(/[^\w ]+/g, ' ').slice(0, SPOKEN)}` };
+  },
+);
+
+const archive = code(
+  'archive',
+  { input: z.object({ ...shape, text: z.string() }), output: textOnly },
+  async ({ run, log, text: address }, { signal }) => {
+    await work({ run, stage: 'archive' }, log, signal);
+    return { text: address };
+  },
+);
+
+/**
+ * Outlasts the restart of any server on a busy machine: twenty attempts with these waits take about fifty seconds when each
+ * is refused at once. An attempt that gets no answer is given up after ten seconds, several times what a call takes.
+ */
+const policy = {
+  retry: { attempts: 20, backoff: { initial: '200ms', factor: 2, max: '3s' } },
+  timeout: { attempt: '10s', total: '2m30s' },
+} as const;
+const inline = { ...policy, execution: 'inline' } as const;
+
+/** Each reads the one before: three are activities of their own, the three in the middle of it are one segment. */
+export const sixStages = pipeline(
+  'chaos-six-stages',
+  { input: z.object({ ...shape, speech: audio() }), deadline: '3m' },
+  ({ input, stage }) => {
+    const { run, log } = input;
+    const prepared = stage('prepare', prepare, { run, log, speech: input.speech }, policy);
+    const heard = stage('transcribe', transcribe({ model: 'whisper' }), { audio: prepared.speech }, policy);
+    const answer = stage(
+      'answer',
+      chat({ model: 'assistant', system: 'Answer in one short sentence.', maxTokens: 12 }),
+      { prompt: text`${prepared.mark}: ${heard.text}` },
+      inline,
+    );
+    const edited = stage('edit', edit, { run, log, text: answer.text }, inline);
+    const spoken = stage('speak', synthesize({ model: 'tts' }), { text: edited.text }, inline);
+    const archived = stage('archive', archive, { run, log, text: spoken.audio.uri }, policy);
+    return { heard: heard.text, text: edited.text, speech: spoken.audio, archived: archived.text };
+  },
+);

@@ -1,0 +1,34 @@
+/**
+ * The number of a run inside what it sends to the servers, so that a proxy can tell whose call passes without knowing the
+ * protocols' messages: in words in a text, and as the first samples of a recording.
+ */
+const PATTERN = /\brun (\d{4})\b/;
+
+export const textMark = (run: number): string => `run ${String(run).padStart(4, '0')}`;
+
+/** A step that speech does not make; 16-bit samples this small cannot be heard. */
+const MAGIC = [3, -5, 7, -11] as const;
+
+/** Six samples of 16 bits, at the rate that the recogniser wants: a resampler would change them. */
+export const audioMark = (run: number): Int16Array => Int16Array.from([...MAGIC, run & 0xff, run >> 8]);
+
+/** How the recogniser's client sends samples: 32-bit floats in [-1, 1], little-endian. */
+const SAMPLE_BYTES = 4;
+const FULL_SCALE = 0x8000;
+const MAGIC_BYTES = Buffer.from(Float32Array.from(MAGIC, (sample) => sample / FULL_SCALE).buffer);
+
+/** The number of the run that these bytes are of; undefined where there is no mark. */
+export function runOf(bytes: Buffer): number | undefined {
+  const at = bytes.indexOf(MAGIC_BYTES);
+  const low = at + MAGIC_BYTES.length;
+  if (at >= 0 && low + 2 * SAMPLE_BYTES <= bytes.length) {
+    const sample = (offset: number) => Math.round(bytes.readFloatLE(offset) * FULL_SCALE);
+    return sample(low) + sample(low + SAMPLE_BYTES) * 0x100;
+  }
+  const found = PATTERN.exec(bytes.toString('latin1'));
+  return found ? Number(found[1]) : undefined;
+}
+
+/** Which stage a call is of: in this suite each model serves one. */
+export const stageOf = (bytes: Buffer): 'transcribe' | 'speak' =>
+  bytes.includes(MAGIC_BYTES) ? 'transcribe' : 'speak';

@@ -1,0 +1,28 @@
+/** Random numbers that a seed repeats: mulberry32, whose period of 2³² is far above what a suite draws. */
+export class Seeded {
+  #state: number;
+
+  /** @param purpose keeps the numbers of one use apart from another's, so that more of one do not change the other */
+  constructor(seed: number, purpose: string) {
+    this.#state = seed >>> 0;
+    for (const char of purpose) this.#state = (Math.imul(this.#state ^ (char.codePointAt(0) ?? 0), 0x01000193) + 1) >>> 0;
+  }
+
+  /** At least 0, below 1. */
+  next(): number {
+    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
+    let t = this.#state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  }
+
+  between(least: number, most: number): number {
+    return least + this.next() * (most - least);
+  }
+
+  shuffled<T>(items: readonly T[]): T[] {
+    const keyed = items.map((item) => ({ item, key: this.next() }));
+    return keyed.sort((a, b) => a.key - b.key).map(({ item }) => item);
+  }
+}

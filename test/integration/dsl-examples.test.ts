@@ -1,0 +1,103 @@
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createConnectors } from '../../activities/connectors/index.js';
+import type { Json, JsonObject } from '../../pipelines/json.js';
+import { allSteps, isStage } from '../../pipelines/plan/index.js';
+import { place } from '../../placement/place.js';
+import { composeStages, type Stages } from '../../workers/compose.js';
+import { runInProcess } from '../../workers/in-process-host.js';
+import { createLogger } from '../../workers/logger.js';
+import { loadModels, poolDescriptions } from '../../workers/models.js';
+import { asModule, examples, valuesOf } from '../support/dsl-examples.js';
+import { address } from '../support/runs.js';
+import { testSettings } from '../support/settings.js';
+
+/** What the expectations of blocks that call models are made of: no test knows what a model will say. */
+const SHAPES = {
+  text: expect.any(String) as unknown,
+  number: expect.any(Number) as unknown,
+  boolean: expect.any(Boolean) as unknown,
+  list: expect.any(Array) as unknown,
+  audio: expect.objectContaining({ mime: 'audio/wav', durationMs: expect.any(Number) as unknown }) as unknown,
+};
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+mkdirSync(path.join(ROOT, '.millrace'), { recursive: true });
+const folder = mkdtempSync(path.join(ROOT, '.millrace', 'dsl-'));
+const tenant = `dsl-${randomUUID()}`;
+
+/** The embedded models, and the two pools that only the page's examples have. */
+async function withExamplePools(): Promise<string> {
+  const url = address('LLM_BASE_URL');
+  const settings = testSettings({ MILLRACE_PIPELINES: '', ...servers() });
+  const models = {
+    ...(await loadModels(settings)),
+    'llm-api': { connector: 'http', kind: 'http', model: 'api', endpoints: [{ url, device: 'cpu0' }] },
+    'minilm-tensors': {
+      connector: 'triton',
+      kind: 'infer',
+      model: 'minilm',
+      endpoints: [{ url: address('TRITON_URL'), device: 'cpu0' }],
+    },
+  };
+  const file = path.join(folder, 'models.json');
+  writeFileSync(file, JSON.stringify(models));
+  return file;
+}
+
+const servers = () => ({
+  REDIS_URL: address('REDIS_URL'),
+  TRITON_URL: address('TRITON_URL'),
+  LLM_BASE_URL: address('LLM_BASE_URL'),
+});
+
+const ALL = examples();
+const opened: Stages[] = [];
+let modelsFile = '';
+
+beforeAll(async () => {
+  modelsFile = await withExamplePools();
+});
+afterAll(async () => {
+  for (const stages of opened) await stages.close();
+  rmSync(folder, { recursive: true, force: true });
+  const redis = new Redis(address('REDIS_URL'));
+  const keys = await redis.keys(`millrace:*${tenant}*`);
+  if (keys.length > 0) await redis.del(...keys);
+  redis.disconnect();
+});
+
+it.each(ALL.map((example, i) => [example.name, example, i] as const))(
+  '%s, on the real servers',
+  async (_, example, i) => {
+    const module = path.join(folder, `example-${i}.ts`);
+    writeFileSync(module, asModule(example));
+    const settings = testSettings({
+      MILLRACE_LOG_LEVEL: 'silent',
+      MILLRACE_PIPELINES: module,
+      MILLRACE_MODELS: modelsFile,
+      ...servers(),
+    });
+    const stages = await composeStages(settings, createLogger(settings, 'test'));
+    opened.push(stages);
+    const [pipeline] = stages.pipelines;
+    if (!pipeline) throw new Error('the block exports no pipeline');
+    // Those of functions alone are run by the unit test.
+    if ([...allSteps(pipeline.plan)].filter(isStage).every(({ kind }) => kind === 'code' || kind === 'approve')) return;
+    const connectors = createConnectors({ openai: { apiKey: 'none' } });
+    const placement = place(pipeline.plan, poolDescriptions(await loadModels(settings), connectors), 'test');
+    for (const { call, expected } of example.runs) {
+      const [input] = valuesOf(call) as [JsonObject];
+      const context = { plan: pipeline.plan, placement, tenant };
+      const { output } = await runInProcess(pipeline.input.parse(input) as JsonObject, context, {
+        runner: stages.runner,
+        run: randomUUID(),
+      });
+      expect(JSON.parse(JSON.stringify(output)) as Json).toEqual(valuesOf(expected, SHAPES)[0]);
+    }
+  },
+);

@@ -1,0 +1,48 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+/** A block of docs/reference/dsl.md: a module, the signals that its run gets, and its runs. */
+export interface Example {
+  /** The headings above it and its number among them: `Control flow / when 1`. */
+  readonly name: string;
+  /** The heading right above it. */
+  readonly heading: string;
+  readonly source: string;
+  readonly signals: readonly string[];
+  readonly runs: readonly { readonly call: string; readonly expected: string }[];
+}
+
+const PAGE = fileURLToPath(new URL('../../docs/reference/dsl.md', import.meta.url));
+
+/** Every block of TypeScript on the page. */
+export function examples(page = readFileSync(PAGE, 'utf8')): Example[] {
+  const found: Example[] = [];
+  let heading = '';
+  for (const [, title, source] of page.matchAll(/^#+ (.+)$|```ts\n([\s\S]*?)\n```/gm)) {
+    if (title !== undefined) heading = title;
+    if (source === undefined) continue;
+    const number = found.filter((each) => each.heading === heading).length + 1;
+    found.push({
+      name: `${heading} ${number}`,
+      heading,
+      source,
+      signals: [...source.matchAll(/^\/\/ signal(\(.*\))$/gm)].map(([, args = '']) => args),
+      runs: [...source.matchAll(/^\/\/ run(\(.*\)) → (.*)$/gm)].map(([, call = '', expected = '']) => ({
+        call,
+        expected,
+      })),
+    });
+  }
+  return found;
+}
+
+/** The values of a call's arguments, or of an expectation, in which `names` stand for values. */
+export function valuesOf(text: string, names: Readonly<Record<string, unknown>> = {}): unknown[] {
+  const list = text.startsWith('(') ? `[${text.slice(1, -1)}]` : `[${text}]`;
+  return new Function(...Object.keys(names), `return ${list}`)(...Object.values(names)) as unknown[];
+}
+
+const FACE = fileURLToPath(new URL('../../pipelines/index.ts', import.meta.url));
+
+/** The block as a file of this repository would be: it imports the sources in place of the package. */
+export const asModule = ({ source }: Example, face = FACE): string => source.replaceAll("'millrace'", `'${face}'`);

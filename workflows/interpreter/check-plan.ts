@@ -1,0 +1,93 @@
+import { isJsonObject, type Json } from '../../pipelines/json.js';
+import {
+  type Graph,
+  graphsOf,
+  isStage,
+  OPERATORS,
+  READABLE_PLAN_VERSIONS,
+  type RunContext,
+  readsOf,
+  readsOfGraph,
+  type Step,
+} from '../../pipelines/plan/index.js';
+import { CONTROL_STEPS } from './control.js';
+import { StageError } from './host.js';
+
+/**
+ * Refuses what the interpreter could not run to an end: a plan of another release, and one that no definition gives. Whoever
+ * starts runs without this package would otherwise see them hang, or fail in the middle.
+ */
+export function checkPlan({ plan, placement }: RunContext): void {
+  const { planVersion } = plan;
+  if (!READABLE_PLAN_VERSIONS.includes(planVersion)) {
+    throw new StageError(
+      'UNKNOWN_PLAN_VERSION',
+      `this worker reads plan versions ${READABLE_PLAN_VERSIONS.join(' and ')}, the run has ${planVersion}; start a worker of the release that made it`,
+    );
+  }
+  if (!Number.isFinite(plan.deadlineMs)) throw invalid('it has no deadline');
+  checkGraph(plan, new Set(['input']), { placement, ids: new Set() });
+}
+
+interface Checked {
+  readonly placement: RunContext['placement'];
+  /** Of the whole plan. */
+  readonly ids: Set<string>;
+}
+
+/** @param around what steps of the graph may read besides those before them */
+function checkGraph(graph: Graph, around: ReadonlySet<string>, checked: Checked): void {
+  if (!isJsonObject(graph) || !Array.isArray(graph.stages)) throw invalid('a graph in it has no list of steps');
+  const visible = new Set(around);
+  for (const step of graph.stages) {
+    if (!isJsonObject(step) || typeof step.id !== 'string') throw invalid('a step in it has no id');
+    const { id } = step as Step;
+    if (checked.ids.has(id)) throw invalid('another step has the same id', id);
+    checked.ids.add(id);
+    checkStep(step as Step, visible, checked);
+    visible.add(id);
+  }
+  const unknown = readsOfGraph({ stages: [], output: graph.output }).find((source) => !visible.has(source));
+  if (unknown !== undefined) throw invalid(`an output reads "${unknown}", which is no step before it`);
+  checkOperators(graph.output);
+}
+
+function checkStep(step: Step, visible: ReadonlySet<string>, checked: Checked): void {
+  const { id } = step;
+  if (isStage(step)) {
+    if (step.kind !== 'approve' && !checked.placement[id]) throw invalid('the placement has no row for it', id);
+    checkOperators([step.input, step.cache?.key ?? null], id);
+  } else {
+    checkControl(step);
+    const own = new Set(step.kind === 'pipeline' ? [`${id}/input`] : visible);
+    for (const name of ['item', 'index', 'state', 'round']) own.add(`${id}/${name}`);
+    for (const graph of graphsOf(step)) checkGraph(graph, own, checked);
+  }
+  const unknown = readsOf(step).find((source) => !visible.has(source));
+  if (unknown !== undefined) throw invalid(`it reads "${unknown}", which is no step before it`, id);
+}
+
+function checkControl(step: Exclude<Step, { policy: unknown }>): void {
+  const { id, kind } = step;
+  if (!Object.hasOwn(CONTROL_STEPS, kind)) throw invalid(`no step is of the kind "${kind}"`, id);
+  if (step.kind === 'each' && !(step.concurrency >= 1)) throw invalid('it has no room for an item', id);
+  if (step.kind === 'repeat' && !(step.atMost >= 1)) throw invalid('it has no round', id);
+  if (step.kind === 'race' && Object.keys(step.contenders ?? {}).length === 0) throw invalid('it has no contender', id);
+  for (const key of ['condition', 'over', 'start', 'until', 'input'])
+    if (key in step) checkOperators((step as unknown as Record<string, Json>)[key] as Json, id);
+}
+
+function checkOperators(binding: Json, step?: string): void {
+  if (Array.isArray(binding)) for (const item of binding) checkOperators(item as Json, step);
+  if (!isJsonObject(binding) || '$const' in binding) return;
+  const { $op } = binding;
+  if (typeof $op === 'string' && !OPERATORS.has($op)) throw invalid(`no operator is called "${$op}"`, step);
+  for (const value of Object.values(binding)) checkOperators(value, step);
+}
+
+const invalid = (message: string, stage?: string): StageError =>
+  new StageError(
+    'INVALID_PIPELINE',
+    `the run's plan cannot be run${stage === undefined ? '' : `, step "${stage}"`}: ${message}`,
+    stage === undefined ? {} : { stage },
+  );
