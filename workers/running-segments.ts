@@ -12,6 +12,8 @@ const keyOf = (workflowId: string, runId: string, path: string): string => `${wo
 
 interface Begun {
   readonly signal: AbortSignal;
+  /** Aborts the signal: the run is to end. */
+  abort(): void;
   end(): void;
 }
 
@@ -25,7 +27,7 @@ export function beginSegment(workflowId: string, runId: string, path: string, ca
     release();
     if (running.get(key) === own) running.delete(key);
   };
-  return { signal: own.signal, end };
+  return { signal: own.signal, abort: () => own.abort(new Error('the run is to end')), end };
 }
 
 const givenUp = () => new Error('the run went on without the segment');

@@ -10,6 +10,7 @@ import { jsonHash } from '../pipelines/plan/hash.js';
 import type { SegmentCall, SegmentOutcome, StageCall } from '../pipelines/plan/index.js';
 import { answerOf, interpretSegment, StageError } from '../workflows/interpreter/index.js';
 import { type Ended, InProcessHost, type Journal } from './in-process-host.js';
+import { watchRun } from './run-watch.js';
 import { beginSegment } from './running-segments.js';
 
 /** The record outlives the segment by this: a worker that takes over late still finds it. */
@@ -21,9 +22,14 @@ const KEPT_AFTER_MS = 600_000;
  */
 export function createSegmentActivity(runner: Pick<StageRunner, 'run'>, redis: Redis) {
   return async (scope: JsonObject, { segment }: SegmentCall): Promise<SegmentOutcome> => {
-    const { cancellationSignal, info } = Context.current();
+    const { cancellationSignal, info, client } = Context.current();
     const { workflowId = '', runId = '' } = info.workflowExecution ?? {};
-    const { signal, end } = beginSegment(workflowId, runId, segment.path, cancellationSignal);
+    const { signal, abort, end } = beginSegment(workflowId, runId, segment.path, cancellationSignal);
+    let ending: true | undefined;
+    const watch = watchRun(client, workflowId, runId, () => {
+      ending = true;
+      abort();
+    });
     try {
       const ttlMs = Math.ceil(segment.leftMs) + KEPT_AFTER_MS;
       const journal = journalOf(await SegmentJournal.open(redis, `${workflowId}:${runId}`, segment.path, ttlMs));
@@ -36,12 +42,14 @@ export function createSegmentActivity(runner: Pick<StageRunner, 'run'>, redis: R
       return outcome;
     } catch (error) {
       if (cancellationSignal.aborted) throw new CancelledFailure('the segment was cancelled');
+      if (ending) return { done: {}, rows: [], ending };
       // Nobody looks at what an abandoned segment gives; one without a journal has not begun.
       if (signal.aborted || (error instanceof MillraceError && error.code === 'JOURNAL_UNAVAILABLE')) {
         return { done: {}, rows: [], interrupted: true };
       }
       throw error;
     } finally {
+      watch.stop();
       end();
     }
   };

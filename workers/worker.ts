@@ -14,11 +14,12 @@ import { composeStages } from './compose.js';
 import { endpointsOf } from './endpoints.js';
 import { serveMetrics } from './http-server.js';
 import { createLogger } from './logger.js';
+import { segmentSinks } from './running-segments.js';
 import { ensureSearchAttributes } from './search-attributes.js';
 import type { Settings } from './settings.js';
 
-/** Just below the activities' beat of a second, so that each beat is sent. */
-const HEARTBEAT_THROTTLE_MS = 900;
+/** Just below the activities' beat of half a second, so that each beat is sent. */
+const HEARTBEAT_THROTTLE_MS = 450;
 
 /** `millrace worker`: runs workflows and stages until SIGTERM or SIGINT, then lets running stages end. */
 export async function runWorker(settings: Settings): Promise<void> {
@@ -34,6 +35,7 @@ export async function runWorker(settings: Settings): Promise<void> {
     taskQueue: settings.MILLRACE_TASK_QUEUE,
     ...workflowSource(),
     activities: workerActivities(stages),
+    sinks: segmentSinks,
     maxConcurrentActivityTaskExecutions: settings.MILLRACE_MAX_ACTIVITIES,
     maxConcurrentLocalActivityExecutions: settings.MILLRACE_MAX_ACTIVITIES,
     // Temporal's own throttle would send every beat but the first at 0.8 of the heartbeat timeout, and cancellation with it.

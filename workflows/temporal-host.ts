@@ -33,8 +33,11 @@ import { childError, stageError } from './failures.js';
 import { type Host, stageTableMarkdown } from './interpreter/index.js';
 import { SegmentTurns } from './segment-turns.js';
 
-/** A worker that is gone or stuck is noticed within this time; activities beat five times as often. */
+/** A worker that is gone or stuck is noticed within this time; activities beat ten times as often. */
 const HEARTBEAT_TIMEOUT_MS = 5_000;
+
+/** A segment ends by itself at the run's deadline, with a code; a call takes up to a second to end. Temporal's timeout knows neither. */
+const SEGMENT_GRACE_MS = 2_000;
 
 type SegmentActivity = (scope: JsonObject, call: SegmentCall) => Promise<SegmentOutcome>;
 
@@ -78,7 +81,7 @@ export class TemporalHost implements Host {
   runSegment(segment: Segment): Promise<SegmentOutcome> {
     const stages = segment.steps.map(({ id }) => id).join(', ');
     const activities = proxyLocalActivities<Record<string, SegmentActivity>>({
-      startToCloseTimeout: Math.max(1, segment.leftMs),
+      startToCloseTimeout: Math.max(0, segment.leftMs) + SEGMENT_GRACE_MS,
       retry: { maximumAttempts: 1 },
       summary: `segment · ${stages}`,
     });
@@ -86,9 +89,13 @@ export class TemporalHost implements Host {
     const { scope, ...rest } = segment;
     return this.#turns
       .take(segment.path, () => activity(scope, { segment: rest }))
-      .catch((error: unknown) => {
-        throw isCancellation(error) ? error : stageError({ id: segment.path }, error);
-      });
+      .then(
+        // The cancellation is on its way: nothing else may begin before it is here.
+        (outcome) => (outcome.ending ? CancellationScope.current().cancelRequested : outcome),
+        (error: unknown) => {
+          throw isCancellation(error) ? error : stageError({ id: segment.path }, error);
+        },
+      );
   }
 
   /** Something of the run is under way in its worker: it must not end before `settled`. */

@@ -1,10 +1,13 @@
+import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
 
 /**
- * The record of one segment in Redis: a hash with a field for each call that has ended and a counter for each that has
- * begun. A write is acknowledged before the next step starts, so a worker that takes over knows all that has ended.
+ * The record of one segment in Redis: a hash with a field for each call that has ended, a counter for each that has begun,
+ * and its owner, who opened it last. A write is acknowledged before the next step starts, so a worker that takes over knows
+ * all that has ended; and from then on the one before it writes nothing and begins nothing: a worker that only lost sight of
+ * Temporal, or stood still, would repeat what the new one has done.
  *
  * What it survives is the death of the worker. A Redis that loses its memory loses the record, and a worker that takes
  * over then runs the segment from its start.
@@ -12,28 +15,33 @@ import type { Json } from '../../pipelines/json.js';
 export class SegmentJournal {
   readonly #redis: Redis;
   readonly #key: string;
+  readonly #owner: string;
   readonly #ttlMs: number;
   readonly #ended: Map<string, Json>;
   #lost = false;
 
-  private constructor(redis: Redis, key: string, ttlMs: number, ended: Map<string, Json>) {
+  private constructor(redis: Redis, key: string, owner: string, ttlMs: number, ended: Map<string, Json>) {
     this.#redis = redis;
     this.#key = key;
+    this.#owner = owner;
     this.#ttlMs = ttlMs;
     this.#ended = ended;
   }
 
   /**
-   * Reads what an earlier worker has recorded. Rejects with `JOURNAL_UNAVAILABLE`.
-   * @param ttlMs how long the record is kept after the last write, in milliseconds
+   * Takes the record over and reads what an earlier worker has left in it. Rejects with `JOURNAL_UNAVAILABLE`.
+   * @param ttlMs how long the record is kept after the last attempt has begun, in milliseconds
    */
   static async open(redis: Redis, run: string, path: string, ttlMs: number): Promise<SegmentJournal> {
     const key = `millrace:journal:${run}:${path}`;
-    const fields = await reached(() => redis.hgetall(key));
+    const owner = randomUUID();
+    const fields = (await reached(() => redis.eval(TAKE, 1, key, owner, ttlMs))) as string[];
     const ended = new Map<string, Json>();
-    for (const [field, value] of Object.entries(fields))
-      if (!field.startsWith(BEGUN)) ended.set(field, JSON.parse(value));
-    return new SegmentJournal(redis, key, ttlMs, ended);
+    for (let i = 0; i < fields.length; i += 2) {
+      const [field, value] = fields.slice(i, i + 2) as [string, string];
+      if (field !== OWNER && !field.startsWith(BEGUN)) ended.set(field, JSON.parse(value));
+    }
+    return new SegmentJournal(redis, key, owner, ttlMs, ended);
   }
 
   ended(call: string): Json | undefined {
@@ -43,16 +51,9 @@ export class SegmentJournal {
   /** Counts an attempt that begins; its number, from 1, over all workers. Rejects with `JOURNAL_UNAVAILABLE`. */
   async begin(call: string): Promise<number> {
     if (this.#lost) throw new MillraceError('JOURNAL_UNAVAILABLE', 'the journal has a gap');
-    const count = await reached(async () => {
-      const replies = await this.#redis
-        .pipeline()
-        .hincrby(this.#key, `${BEGUN}${call}`, 1)
-        .pexpire(this.#key, this.#ttlMs)
-        .exec();
-      const [error, value] = replies?.[0] ?? [new Error('no answer')];
-      if (error) throw error;
-      return value;
-    });
+    const field = `${BEGUN}${call}`;
+    const count = await reached(() => this.#redis.eval(COUNT, 1, this.#key, this.#owner, field, this.#ttlMs));
+    if (count === null) throw new MillraceError('JOURNAL_UNAVAILABLE', 'another worker has taken the journal over');
     return Number(count);
   }
 
@@ -60,15 +61,30 @@ export class SegmentJournal {
   async end(call: string, ended: Json): Promise<void> {
     this.#ended.set(call, ended);
     try {
-      await this.#redis.hset(this.#key, call, JSON.stringify(ended));
+      const kept = await this.#redis.eval(KEEP, 1, this.#key, this.#owner, call, JSON.stringify(ended));
+      if (kept === null) this.#lost = true;
     } catch {
       this.#lost = true;
     }
   }
 }
 
+/** The field that names who may write. No call has this name: they begin with a stage's id. */
+const OWNER = '@owner';
 /** Before the name of a call, its count of attempts. */
 const BEGUN = '#';
+
+/** Each is one step for Redis: nobody takes the record over between the look at its owner and the write. */
+const TAKE = `redis.call('hset', KEYS[1], '${OWNER}', ARGV[1])
+redis.call('pexpire', KEYS[1], ARGV[2])
+return redis.call('hgetall', KEYS[1])`;
+const UNLESS_TAKEN = `if redis.call('hget', KEYS[1], '${OWNER}') ~= ARGV[1] then return false end`;
+const COUNT = `${UNLESS_TAKEN}
+redis.call('pexpire', KEYS[1], ARGV[3])
+return redis.call('hincrby', KEYS[1], ARGV[2], 1)`;
+const KEEP = `${UNLESS_TAKEN}
+redis.call('hset', KEYS[1], ARGV[2], ARGV[3])
+return 1`;
 
 async function reached<T>(work: () => Promise<T>): Promise<T> {
   try {

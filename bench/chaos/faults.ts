@@ -1,4 +1,4 @@
-import { Seeded } from './seeded.js';
+import type { Seeded } from './seeded.js';
 
 /**
  * What happens to a call. `refuse`: the connection is reset before the whole request has passed; `cut`: in the middle of the
@@ -7,10 +7,10 @@ import { Seeded } from './seeded.js';
 export type Fault = { readonly kind: 'refuse' | 'cut' } | { readonly kind: 'stall'; readonly ms: number };
 
 /** Shares of the kinds; a stall costs its calls seconds, so there are fewer of them. */
-const REFUSED = 0.4;
-const CUT = 0.4;
-/** Below and above the ten seconds after which an attempt of the suite's stages is given up. */
-const STALL_MS = { least: 2_000, most: 12_000 };
+const REFUSED = 0.45;
+const CUT = 0.45;
+/** Below and above the twenty seconds after which an attempt of the suite's stages is given up. */
+const STALL_MS = { least: 2_000, most: 24_000 };
 
 /**
  * Which calls are struck, by a seed. A fault strikes all calls that share its connection, so what is kept is the share of
@@ -31,11 +31,14 @@ export class Faults {
     this.#threshold = this.#draw();
   }
 
-  /** A call has come; the fault that it is to have, if any. */
-  next(): Fault | undefined {
+  /**
+   * A call has come; the fault that it is to have, if any.
+   * @param open calls that share its connection, itself included: a fault waits until that many are owed
+   */
+  next(open: number): Fault | undefined {
     this.seen += 1;
     this.#owed += this.#rate;
-    if (this.#rate === 0 || this.#owed < this.#threshold) return undefined;
+    if (this.#rate === 0 || this.#owed < this.#threshold * open) return undefined;
     this.#threshold = this.#draw();
     const kind = this.#random.next();
     if (kind < REFUSED) return { kind: 'refuse' };
@@ -49,7 +52,7 @@ export class Faults {
     this.#owed -= calls;
   }
 
-  /** On average one call is owed when a fault strikes. */
+  /** On average as many calls are owed as a fault strikes. */
   #draw(): number {
     return this.#random.between(0.2, 1.8);
   }

@@ -88,7 +88,8 @@ export class Http2Follower implements Follower {
     const answered: number[] = [];
     for (const { type, flags, stream } of this.#server.push(chunk)) {
       if (this.#open.has(stream)) answered.push(stream);
-      const last = type === FRAME.reset || ((flags & END_STREAM) !== 0 && (type === FRAME.data || type === FRAME.headers));
+      const last =
+        type === FRAME.reset || ((flags & END_STREAM) !== 0 && (type === FRAME.data || type === FRAME.headers));
       if (last) this.#end(stream);
     }
     return answered;

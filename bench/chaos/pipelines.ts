@@ -11,7 +11,6 @@ const CODE_MS = 150;
 const SPOKEN = 40;
 
 const shape = { run: z.number(), log: z.string() };
-const textOnly = z.object({ text: z.string() });
 
 /** Records that a stage starts, in a file that outlives its worker, and takes its time. */
 async function work(start: Omit<Start, 'at'>, log: string, signal: AbortSignal): Promise<void> {
@@ -30,7 +29,7 @@ const prepare = code(
 
 const edit = code(
   'edit',
-  { input: z.object({ ...shape, text: z.string() }), output: textOnly },
+  { input: z.object({ ...shape, text: z.string() }), output: z.object({ text: z.string() }) },
   async ({ run, log, text: reply }, { signal }) => {
     await work({ run, stage: 'edit' }, log, signal);
     return { text: `${textMark(run)}, ${reply.replace(/[^\w ]+/g, ' ').slice(0, SPOKEN)}` };
@@ -39,20 +38,21 @@ const edit = code(
 
 const archive = code(
   'archive',
-  { input: z.object({ ...shape, text: z.string() }), output: textOnly },
-  async ({ run, log, text: address }, { signal }) => {
+  { input: z.object({ ...shape, speech: audio() }), output: z.object({ speech: audio() }) },
+  async ({ run, log, speech }, { signal }) => {
     await work({ run, stage: 'archive' }, log, signal);
-    return { text: address };
+    return { speech };
   },
 );
 
 /**
  * Outlasts the restart of any server on a busy machine: twenty attempts with these waits take about fifty seconds when each
- * is refused at once. An attempt that gets no answer is given up after ten seconds, several times what a call takes.
+ * is refused at once. An attempt that gets no answer is given up after twenty seconds, several times what a call takes
+ * while ten runs share two cores.
  */
 const policy = {
   retry: { attempts: 20, backoff: { initial: '200ms', factor: 2, max: '3s' } },
-  timeout: { attempt: '10s', total: '2m30s' },
+  timeout: { attempt: '20s', total: '150s' },
 } as const;
 const inline = { ...policy, execution: 'inline' } as const;
 
@@ -72,7 +72,7 @@ export const sixStages = pipeline(
     );
     const edited = stage('edit', edit, { run, log, text: answer.text }, inline);
     const spoken = stage('speak', synthesize({ model: 'tts' }), { text: edited.text }, inline);
-    const archived = stage('archive', archive, { run, log, text: spoken.audio.uri }, policy);
-    return { heard: heard.text, text: edited.text, speech: spoken.audio, archived: archived.text };
+    const archived = stage('archive', archive, { run, log, speech: spoken.audio }, policy);
+    return { heard: heard.text, text: edited.text, spoken: spoken.audio, archived: archived.speech };
   },
 );

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, connect, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { Faults } from './faults.js';
 import { type Follower, Http1Follower, Http2Follower } from './followers.js';
 import type { Start } from './verdict.js';
@@ -12,13 +12,13 @@ export interface ProxyOptions {
   /** The server's port. */
   readonly target: number;
   readonly protocol: 'http1' | 'http2';
-  readonly faults: Faults;
+  readonly faults: Pick<Faults, 'next' | 'strike'>;
   /** A call of a run has passed, or was struck as it came. */
   readonly onCall: (start: Start) => void;
 }
 
 /** A TCP proxy in front of one server: bytes pass as they are, until a fault strikes a call. */
-export class Proxy {
+export class FaultyProxy {
   readonly #server: Server;
   readonly #connections = new Set<Socket>();
 
@@ -33,8 +33,8 @@ export class Proxy {
     });
   }
 
-  static async open(options: ProxyOptions): Promise<Proxy> {
-    const proxy = new Proxy(options);
+  static async open(options: ProxyOptions): Promise<FaultyProxy> {
+    const proxy = new FaultyProxy(options);
     proxy.#server.listen(options.port, HOST);
     await once(proxy.#server, 'listening');
     return proxy;
@@ -69,7 +69,7 @@ function join(client: Socket, server: Socket, { protocol, faults, onCall }: Prox
   client.on('data', (chunk: Buffer) => {
     for (const { id, run, stage } of follower.request(chunk)) {
       if (run !== undefined && stage !== undefined) onCall({ run, stage, at: Date.now() });
-      const fault = faults.next();
+      const fault = faults.next(follower.open);
       if (stalled) faults.strike(1);
       else if (fault?.kind === 'cut') marked.add(id);
       else if (fault?.kind === 'stall') stall(fault.ms);

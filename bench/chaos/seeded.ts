@@ -5,7 +5,8 @@ export class Seeded {
   /** @param purpose keeps the numbers of one use apart from another's, so that more of one do not change the other */
   constructor(seed: number, purpose: string) {
     this.#state = seed >>> 0;
-    for (const char of purpose) this.#state = (Math.imul(this.#state ^ (char.codePointAt(0) ?? 0), 0x01000193) + 1) >>> 0;
+    for (const char of purpose)
+      this.#state = (Math.imul(this.#state ^ (char.codePointAt(0) ?? 0), 0x01000193) + 1) >>> 0;
   }
 
   /** At least 0, below 1. */

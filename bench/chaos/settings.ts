@@ -9,7 +9,15 @@ export const PROXY_PORTS = { triton: PORT_BASE + 10, llm: PORT_BASE + 11 } as co
 export const METRICS_PORTS = { 'worker-a': PORT_BASE + 12, 'worker-b': PORT_BASE + 13 } as const;
 
 /** Servers of the developer's own must not be killed: an empty setting counts as none. */
-const OWN = ['TEMPORAL_ADDRESS', 'TEMPORAL_UI_URL', 'REDIS_URL', 'TRITON_URL', 'LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL']
+const OWN = [
+  'TEMPORAL_ADDRESS',
+  'TEMPORAL_UI_URL',
+  'REDIS_URL',
+  'TRITON_URL',
+  'LLM_BASE_URL',
+  'LLM_API_KEY',
+  'LLM_MODEL',
+]
   .concat(['MILLRACE_MODELS', 'MILLRACE_LLM_GGUF', 'MILLRACE_LLM_CHAT_TEMPLATE', 'MILLRACE_LOG_LEVEL'])
   .map((name) => [name, '']);
 

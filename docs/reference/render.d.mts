@@ -7,4 +7,6 @@ export function renderErrors(
   advice: Readonly<Record<string, string>>,
 ): string;
 export function renderSettings(settingsSchema: (basePort?: number) => z.ZodObject): string;
+export function withWarnings(page: string, warnings: Readonly<Record<string, string>>): string;
+export function renderJson(value: unknown): string;
 export function withPlan(page: string, plan: Plan): string;

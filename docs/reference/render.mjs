@@ -92,6 +92,28 @@ function valuesOf(field) {
   return bounded ? `${least} to ${maximum}` : `whole number, ${least} or more`;
 }
 
+const WARNINGS_TABLE = /(<!-- warnings -->\n\n)(?:\|.*\n)+/;
+
+/** `dsl.md` with its table of warnings replaced by this one: what to change, by code. */
+export function withWarnings(page, warnings) {
+  if (!WARNINGS_TABLE.test(page)) throw new Error('dsl.md has no table marked as warnings');
+  const rows = Object.entries(warnings).map(([code, remedy]) => [`\`${code}\``, remedy]);
+  return page.replace(WARNINGS_TABLE, (_, mark) => `${mark}${table(['warning', 'what to change'], rows)}\n`);
+}
+
+/** Longest line that the formatter of the gate leaves on one line. */
+const LINE_WIDTH = 120;
+
+/** A JSON file as the formatter of the gate writes it: a list of scalars on one line where it fits. */
+export const renderJson = (value) =>
+  `${JSON.stringify(value, null, 2).replace(
+    /^( *)(.*)\[\n([^[\]{}]*?)\n *\](,?)$/gm,
+    (whole, indent, start, items, comma) => {
+      const line = `${indent}${start}[${items.replace(/\n\s*/g, ' ').trim()}]${comma}`;
+      return line.length <= LINE_WIDTH ? line : whole;
+    },
+  )}\n`;
+
 const PLAN_BLOCK = /(<!-- plan of voice-assistant -->\n```json\n)[\s\S]*?(\n```)/;
 
 /** `plan.md` with its example replaced by this plan. */

@@ -36,7 +36,8 @@ export function misfit(value: unknown, want: z.ZodType, absentToo = false): Misf
   const shape = inner.shape as Readonly<Record<string, z.ZodType>>;
   const given = Object.entries(value as object).filter(([, each]) => each !== undefined);
   const unknown = given.find(([key]) => !Object.hasOwn(shape, key));
-  if (unknown && inner.def.catchall === undefined) return noField(unknown[0], shape);
+  if (unknown && (inner.def.catchall === undefined || inner.def.catchall instanceof z.ZodNever))
+    return noField(unknown[0], shape);
   return (
     missing(shape, (key) => given.some(([name]) => name === key)) ??
     first(given, ([key, each]) => within(shape[key] && misfit(each, shape[key], absentToo), `.${key}`))

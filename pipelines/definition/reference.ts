@@ -5,7 +5,7 @@ import type { Tensor } from '../media.js';
 import { type Binding, sourcesOf } from '../plan/binding.js';
 import type { Operator } from '../plan/expression.js';
 import { invalid } from './invalid.js';
-import { derivation, fieldOf, fieldsOf, jsonSchema } from './schema.js';
+import { derivation, fieldOf, fieldsOf } from './schema.js';
 import type { GraphScope } from './scope.js';
 
 declare const TYPE: unique symbol;
@@ -175,9 +175,6 @@ export function schemaOf(value: unknown): z.ZodType {
   }
   return z.null();
 }
-
-/** JSON Schema of the value that a binding gives. */
-export const outputSchemaOf = (value: unknown): Json => jsonSchema(schemaOf(value));
 
 class Template {
   constructor(readonly parts: readonly unknown[]) {}

@@ -4,11 +4,15 @@ import { spell } from './spell.js';
 
 /** An explanation for a terminal: plain text, one paragraph for each stage. */
 export function explanationText(explained: Explained): string {
-  const { pipeline, version, planVersion, deadlineMs, reservedMs, worstCalls, segments, output } = explained;
+  const { pipeline, version, planVersion, deadlineMs, reservedMs, worstCalls, children, segments, output } = explained;
   const head = [
     `pipeline ${pipeline}, version ${version}, plan format ${planVersion}`,
     `  deadline     ${spell(deadlineMs)}${reservedMs > 0 ? `, of which the stages in sequence reserve ${spell(reservedMs)}` : ''}`,
     `  model calls  ${worstCalls} at most; stages in loops count once`,
+    ...children.map(
+      ({ id, pipeline, deadlineMs }) =>
+        `  child run    ${id}: pipeline ${pipeline}, deadline ${spell(deadlineMs)}, explained on its own`,
+    ),
     ...segments.map(
       (stages, i) => `  segment ${i + 1}    ${stages.join(', ')}: together in the worker, with a journal`,
     ),

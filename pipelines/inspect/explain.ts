@@ -6,8 +6,8 @@ import { type Alternative, type Graph, isStage, type Plan, type StagePlan, type 
 import { reservedAfter, reserveOf } from '../plan/reserve.js';
 import { STAGE_KINDS, type StageKindName } from '../stages/index.js';
 import type { StageKind } from '../stages/kind.js';
-import { lanesOf, type Segments } from './mermaid.js';
 import { readFieldsOf } from './reads.js';
+import { lanesOf, type Segments } from './steps.js';
 import { type Inspected, longestMs } from './warnings.js';
 
 /** Where something runs; undefined where no pool serves it. */
@@ -66,6 +66,8 @@ export interface Explained {
   /** Most calls of model servers in a run whose loops have one item and one round. */
   readonly worstCalls: number;
   readonly stages: readonly ExplainedStage[];
+  /** Runs of their own, each with a plan that is explained under its own name. */
+  readonly children: readonly { readonly id: string; readonly pipeline: string; readonly deadlineMs: number }[];
   /** The stages of each inline segment. */
   readonly segments: readonly (readonly string[])[];
   readonly output: Readonly<Record<string, readonly string[]>>;
@@ -77,6 +79,7 @@ type PlacedOf = (stage: StagePlan, by: Alternative) => PlacedBy | undefined;
 export function explain({ plan, authored }: Inspected, segments: Segments, placedOf: PlacedOf): Explained {
   const stages: ExplainedStage[] = [];
   const inSegments: string[][] = [];
+  const children: Explained['children'][number][] = [];
   const reserved = reservedAfter(plan);
   const walk = (graph: Graph, within: readonly string[], around: number | undefined) => {
     for (const group of segments.groupsOf(graph)) {
@@ -85,6 +88,9 @@ export function explain({ plan, authored }: Inspected, segments: Segments, place
         if (isStage(step)) {
           if (own !== undefined) inSegments[own - 1]?.push(step.id);
           stages.push(stageOf(step, plan, authored?.get(step.id), within, reserved.get(step.id) ?? 0, own, placedOf));
+        }
+        if (!isStage(step) && step.kind === 'pipeline' && step.run === 'child') {
+          children.push({ id: step.id, pipeline: step.plan.name, deadlineMs: step.plan.deadlineMs });
         }
         for (const [label, inner] of lanesOf(step)) walk(inner, [...within, nameOf(step, label)], own);
       }
@@ -99,6 +105,7 @@ export function explain({ plan, authored }: Inspected, segments: Segments, place
     reservedMs: reserveOf(plan),
     worstCalls: stages.reduce((sum, { worst }) => sum + worst.calls, 0),
     stages,
+    children,
     segments: inSegments,
     output: Object.fromEntries(
       Object.entries(plan.output as object).map(([field, binding]) => [field, pathsOf(binding as Json)]),

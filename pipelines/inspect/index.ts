@@ -1,7 +1,8 @@
-export { type Explained, type ExplainedStage, explain, type PlacedBy, type Valued } from './explain.js';
+export { explain } from './explain.js';
 export { explanationText } from './explain-text.js';
 export { type Finding, findingLine, stageOf, WARNINGS, type WarningCode } from './finding.js';
-export { mermaid, type Segments } from './mermaid.js';
+export { mermaid } from './mermaid.js';
 export { planFindings } from './plan-findings.js';
+export type { Segments } from './steps.js';
 export { svg } from './svg.js';
 export { type Inspected, warningsOf } from './warnings.js';

@@ -1,22 +1,7 @@
 import { type Graph, graphsOf, isStage, type Plan, type Step } from '../plan/index.js';
 import { type FieldRead, readFieldsOf } from './reads.js';
+import { DEFINES, lanesOf, type Segments, servedLine, titleOf, valueLabel } from './steps.js';
 
-/** Groups a graph's steps into what runs together: the interpreter's segments. */
-export type GroupsOf = (graph: Graph) => readonly (readonly Step[])[];
-export type IsInline = (step: Step) => boolean;
-
-/** How a plan is divided for execution; the interpreter knows. */
-export interface Segments {
-  readonly groupsOf: GroupsOf;
-  readonly isInline: IsInline;
-}
-
-/** What a step with graphs defines inside them, as nodes of their own. */
-const DEFINES: Readonly<Record<string, readonly string[]>> = {
-  each: ['item', 'index'],
-  repeat: ['state', 'round'],
-  pipeline: ['input'],
-};
 /** The definition into which the value that the step itself reads goes. */
 const ENTRY: Readonly<Record<string, string>> = { each: 'item', repeat: 'state', pipeline: 'input' };
 
@@ -92,53 +77,6 @@ function collect(graph: Graph, read: Set<string>): void {
     for (const { source } of readFieldsOf(step)) read.add(source);
     for (const inner of graphsOf(step)) collect(inner, read);
   }
-}
-
-/** The graphs of a step with their names. */
-export function lanesOf(step: Step): readonly (readonly [label: string, graph: Graph])[] {
-  if (isStage(step)) return [];
-  switch (step.kind) {
-    case 'when':
-      return step.otherwise
-        ? [
-            ['then', step.body],
-            ['otherwise', step.otherwise],
-          ]
-        : [['then', step.body]];
-    case 'race':
-      return Object.entries(step.contenders);
-    case 'pipeline':
-      return step.run === 'inline' ? [['', step.plan]] : [];
-    default:
-      return [['', step.body]];
-  }
-}
-
-/** What a step with graphs is, in words. */
-export function titleOf(step: Step): string {
-  if (isStage(step)) return step.id;
-  switch (step.kind) {
-    case 'each':
-      return `each · ${step.id} · ${step.concurrency} at once`;
-    case 'repeat':
-      return `repeat · ${step.id} · at most ${step.atMost}`;
-    case 'pipeline':
-      return `run · ${step.id} · ${step.plan.name}`;
-    default:
-      return `${step.kind} · ${step.id}`;
-  }
-}
-
-/** Who serves a stage, in words. */
-export const servedLine = ({ kind, model }: { kind: string; model: string }): string => `${kind} · ${model}`;
-
-/** What a graph without steps gives. */
-export function valueLabel({ output }: Graph): string {
-  const reads = readFieldsOf(output).map(({ source, field }) => {
-    const name = source.slice(source.lastIndexOf('/') + 1);
-    return field === '' ? name : `${name}.${field}`;
-  });
-  return reads.length > 0 ? reads.join(', ') : 'a constant';
 }
 
 function stageLabel(step: Extract<Step, { policy: unknown }>): string {

@@ -16,7 +16,8 @@ export function planFindings(value: unknown): readonly Finding[] {
     found.push({ level: 'error', pipeline: name, stage, code: 'INVALID_PIPELINE', message, remedy });
   const parsed = planSchema.safeParse(value);
   for (const issue of parsed.error?.issues ?? []) {
-    const { path, message } = deepest(issue);
+    const { path, message: rule } = deepest(issue);
+    const message = valueAt(value, path) === undefined ? 'is missing' : rule;
     add(stepAt(value, path), `${path.join('.') || 'plan'}: ${message}`, 'see docs/reference/plan.schema.json');
   }
   if (!parsed.success) return found;
@@ -93,6 +94,9 @@ const depth = (issues: readonly Issue[]): number =>
   issues.some(({ path }) => path[0] === 'kind')
     ? -1
     : Math.max(...issues.map((issue) => deepest(issue).path.length), 0) - issues.length / 100;
+
+const valueAt = (value: unknown, path: readonly PropertyKey[]): unknown =>
+  path.reduce((at, key) => (at as Readonly<Record<PropertyKey, unknown>> | null | undefined)?.[key], value);
 
 /** The id of the innermost step on a path. */
 function stepAt(value: unknown, path: readonly PropertyKey[]): string {

@@ -1,7 +1,7 @@
 import { type Graph, isStage, type Plan, readsOf, type Step } from '../plan/index.js';
 import { type Layout, type Link, layered, type Point, type Sized } from './layout.js';
-import { lanesOf, type Segments, servedLine, titleOf, valueLabel } from './mermaid.js';
 import { readFieldsOf } from './reads.js';
+import { DEFINES, lanesOf, type Segments, servedLine, titleOf, valueLabel } from './steps.js';
 
 /** Sizes in px, of a system sans-serif face: widths are a little above the mean so that no text leaves its box. */
 const TEXT = { size: 13, width: 7.6 } as const;
@@ -147,12 +147,6 @@ const ALONE: Segments = { groupsOf: ({ stages }) => stages.map((step) => [step])
 const segmentPicture = (stages: readonly Step[]): Picture =>
   framed('segment', 'inline segment', graphPicture({ stages, output: null }, ALONE), 'mark');
 
-const DEFINED: Readonly<Record<string, readonly string[]>> = {
-  each: ['item', 'index'],
-  repeat: ['state', 'round'],
-  pipeline: ['input'],
-};
-
 function stepPicture(step: Step, segments: Segments): Picture {
   if (isStage(step)) return stagePicture(step);
   const lanes = lanesOf(step);
@@ -161,7 +155,7 @@ function stepPicture(step: Step, segments: Segments): Picture {
     const used = new Set(
       [...graph.stages.flatMap(deepReads), ...readFieldsOf(graph.output)].map(({ source }) => source),
     );
-    const defined = (DEFINED[step.kind] ?? []).map((each) => `${step.id}/${each}`).filter((each) => used.has(each));
+    const defined = (DEFINES[step.kind] ?? []).map((each) => `${step.id}/${each}`).filter((each) => used.has(each));
     const inner =
       graph.stages.length > 0 ? graphPicture(graph, segments, { defined }) : box('end', [shortened(valueLabel(graph))]);
     return name === '' ? inner : framed('lane', name, inner, 'small');

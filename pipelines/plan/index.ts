@@ -1,5 +1,5 @@
 export * from './binding.js';
-export { OPERATORS, type Operator } from './expression.js';
+export { OPERATORS } from './expression.js';
 export * from './plan.js';
 export { readsOf, readsOfGraph } from './reads.js';
 export * from './run.js';

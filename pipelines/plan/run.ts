@@ -151,7 +151,7 @@ export interface SegmentCall {
   readonly segment: Omit<Segment, 'scope'>;
 }
 
-/** How far a segment came. With neither `failure` nor `interrupted` all its steps have ended. */
+/** How far a segment came. With none of the flags and no `failure` all its steps have ended. */
 export interface SegmentOutcome {
   /** What has ended, in `Memo`'s form. */
   readonly done: Json;
@@ -159,6 +159,8 @@ export interface SegmentOutcome {
   readonly rows: readonly StageRecord[];
   /** The journal could not be written: what has not ended is run step by step. */
   readonly interrupted?: true;
+  /** The run has been cancelled, which its workflow learns next. */
+  readonly ending?: true;
   readonly failure?: { readonly code: string; readonly message: string; readonly details: JsonObject };
 }
 

@@ -13,7 +13,7 @@ import type { CodeFunction, StageKind, StageUse } from './kind.js';
 export const code = <I, O>(
   name: string,
   schemas: { input: z.ZodType<I>; output: z.ZodType<O> },
-  run: CodeFunction<I, O>,
+  run: CodeFunction<NoInfer<I>, NoInfer<O>>,
 ): StageUse<I, O> => ({ kind: 'code', model: name, with: {}, ...schemas, run });
 
 export const codeKind: StageKind = {

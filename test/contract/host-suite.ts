@@ -1,7 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { approve, code, eq, gt, gte, MillraceError, type Pipeline, pipeline, text } from '../../pipelines/index.js';
+import type { Duration } from '../../pipelines/duration.js';
+import {
+  approve,
+  code,
+  eq,
+  gt,
+  gte,
+  MillraceError,
+  type Pipeline,
+  pipeline,
+  type StageOptions,
+  type StageUse,
+  text,
+} from '../../pipelines/index.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import type { RunContext, StageRecord } from '../../pipelines/plan/index.js';
 
@@ -32,6 +45,7 @@ export interface SuiteHost {
 }
 
 const one = z.object({ n: z.number() });
+type N = z.output<typeof one>;
 const list = z.object({ items: z.array(z.number()) });
 const add = code('add', { input: one, output: one }, ({ n }) => ({ n: n + 1 }));
 const odd = code('odd', { input: one, output: one }, ({ n }) => {
@@ -40,6 +54,10 @@ const odd = code('odd', { input: one, output: one }, ({ n }) => {
 });
 const slow = code('slow', { input: one, output: one }, async (input, { signal }) => {
   await sleep(60_000, undefined, { signal });
+  return input;
+});
+const pause = code('pause', { input: one, output: one }, async (input) => {
+  await sleep(200);
   return input;
 });
 const down = code('down', { input: one, output: one }, () => {
@@ -79,13 +97,10 @@ const flow = any(
   }),
 );
 
-/** The whole suite of stages of one kind of execution: queued stages, and inline ones in segments. */
-const single = (name: string, use: ReturnType<typeof code<{ n: number }, { n: number }>>, options: object) =>
+/** A pipeline of the one stage `a`; `options` are its policy, and the pipeline's deadline. */
+const single = (name: string, use: StageUse<N, N>, options: StageOptions<N, N>, deadline: Duration = '1m') =>
   any(
-    pipeline(name, { input: one, ...('deadline' in options && { deadline: options.deadline as string }) }, (t) => {
-      const { deadline: _, ...policy } = options as { deadline?: string };
-      return { n: t.stage('a', use, { n: t.input.n }, policy as never).n };
-    }),
+    pipeline(name, { input: one, deadline }, ({ input, stage }) => ({ n: stage('a', use, { n: input.n }, options).n })),
   );
 
 /** What every host of the interpreter has to do, and all do alike. */
@@ -185,15 +200,15 @@ export function hostSuite(name: string, host: () => SuiteHost): void {
       const end = await host().run(single(`wrong-${execution}`, wrong, { ...quick, execution }), { n: 1 });
       expect(end.code).toBe('BACKEND_REJECTED');
       expect(countOf(end, 'a starts')).toBe(1);
-      const retry = { ...quick.retry, on: ['BACKEND_OVERLOADED'] };
+      const retry = { ...quick.retry, on: ['BACKEND_OVERLOADED'] } as const;
       const other = await host().run(single(`on-${execution}`, down, { retry, execution }), { n: 1 });
       expect(other.code).toBe('BACKEND_UNAVAILABLE');
       expect(countOf(other, 'a starts')).toBe(1);
     });
 
     it('ends an attempt, and the stage, when its time is over', async () => {
-      const timeout = { attempt: '300ms', total: '20s' };
-      const retry = { attempts: 2, backoff: { initial: '5ms' } };
+      const timeout = { attempt: '300ms', total: '20s' } as const;
+      const retry = { attempts: 2, backoff: { initial: '5ms' } } as const;
       const end = await host().run(single(`late-${execution}`, slow, { timeout, retry, execution }), { n: 1 });
       expect(end.code).toBe('STAGE_TIMEOUT');
       expect(countOf(end, 'a starts')).toBe(2);
@@ -202,7 +217,7 @@ export function hostSuite(name: string, host: () => SuiteHost): void {
 
     it('ends a run at its deadline', async () => {
       const began = performance.now();
-      const end = await host().run(single(`deadline-${execution}`, slow, { deadline: '700ms', execution }), { n: 1 });
+      const end = await host().run(single(`deadline-${execution}`, slow, { execution }, '700ms'), { n: 1 });
       expect(end.code).toBe('DEADLINE_EXCEEDED');
       expect(performance.now() - began).toBeLessThan(5_000);
     });
@@ -219,13 +234,16 @@ export function hostSuite(name: string, host: () => SuiteHost): void {
     });
 
     it('degrades when little time is left', async () => {
-      const degrade = [{ below: '19.999s', to: add }];
-      // The run's first millisecond is over before the stage starts.
-      const end = await host().run(single(`hurried-${execution}`, slow, { deadline: '20s', degrade, execution }), {
-        n: 1,
-      });
+      const hurried = any(
+        pipeline(`hurried-${execution}`, { input: one, deadline: '20s' }, ({ input, stage }) => {
+          const a = stage('a', pause, { n: input.n }, { execution });
+          const degrade = [{ below: '19.9s', to: add }] as const;
+          return { n: stage('b', slow, { n: a.n }, { degrade, execution }).n };
+        }),
+      );
+      const end = await host().run(hurried, { n: 1 });
       expect(end.output).toEqual({ n: 2 });
-      expect(end.stages).toMatchObject([{ instead: 'degraded', model: 'add' }]);
+      expect(end.stages).toMatchObject([{}, { instead: 'degraded', model: 'add' }]);
     });
 
     it('runs only what the wanted outputs need', async () => {

@@ -1,9 +1,11 @@
 // Records one history of each feature of the interpreter for the replay tests. Run it when a feature is added, never to
 // make a failing replay pass: an old history that no longer replays is a broken promise to runs in flight.
 //   node test/replay/record.mjs <name of a new folder in test/replay/histories>
+import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { Client, Connection } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { place } from '../../dist/placement/place.js';
@@ -20,6 +22,8 @@ const settings = readSettings({
   MILLRACE_PIPELINES: 'test/fixtures/pipelines.mjs',
 });
 const folder = path.join('test/replay/histories', release);
+/** Its worker has no Redis. */
+const WITHOUT_REDIS = 'without-redis';
 const log = () => path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), 'calls.log');
 
 const FEATURES = {
@@ -36,6 +40,37 @@ const FEATURES = {
   deadline: [fixtures.tooLate, () => ({ log: log(), ms: 60_000 })],
   cancelled: [fixtures.gated, () => ({ log: log() }), (run) => run.cancel()],
   'cached-answer': [fixtures.askCached, () => ({ question: 'What is the capital of France?' })],
+  when: [fixtures.branching, () => ({ n: 3 })],
+  each: [fixtures.overItems, () => ({ items: [1, 2, 3] })],
+  repeat: [fixtures.untilThree, () => ({ n: 0 })],
+  race: [fixtures.racedQueued, () => ({ n: 1 })],
+  'race-of-segments': [fixtures.racedMixed, () => ({ n: 1 })],
+  'sub-pipelines': [fixtures.nested, () => ({ n: 1 })],
+  'optional-fallback-degrade': [fixtures.forgiving, () => ({ n: 1 })],
+  segment: [fixtures.fourInlineSteps, () => ({ log: log(), ms: 1 })],
+  'segment-that-fails': [fixtures.failingSegment, () => ({ n: 1 })],
+  'segment-without-redis': [
+    fixtures.fourInlineSteps,
+    () => ({ log: log(), ms: 1 }),
+    undefined,
+    { queue: WITHOUT_REDIS },
+  ],
+  'outputs-and-priority': [
+    fixtures.twoOutputs,
+    () => ({ n: 1 }),
+    undefined,
+    { context: { outputs: ['second'], priority: 'batch' } },
+  ],
+  'new-history': [fixtures.heavyLoop, () => ({ n: 0 })],
+};
+
+/** Longer histories are kept compressed, in characters. */
+const COMPRESSED_FROM = 200_000;
+
+const POOLS = { assistant: ['openai', 'chat'], minilm: ['triton', 'embed'] };
+const poolOf = (model) => {
+  const [connector, kind] = POOLS[model];
+  return { connector, kind, devices: ['cpu0'], capabilities: new Set(['stream']) };
 };
 
 /** Without what belongs to the machine that recorded it. */
@@ -44,30 +79,70 @@ function portable(history) {
   return `${JSON.stringify(JSON.parse(historyToJSON(history)), strip, 1)}\n`;
 }
 
+/** A worker beside the stack's own, whose Redis is a port where nothing listens. */
+async function workerWithoutRedis(temporal) {
+  const env = {
+    ...process.env,
+    MILLRACE_HOME: settings.MILLRACE_HOME,
+    MILLRACE_VENV: settings.MILLRACE_VENV,
+    MILLRACE_PORT_BASE: '7580',
+    MILLRACE_PIPELINES: 'test/fixtures/pipelines.mjs',
+    MILLRACE_TASK_QUEUE: WITHOUT_REDIS,
+    MILLRACE_WORKER_METRICS_PORT: '7599',
+    TEMPORAL_ADDRESS: temporal,
+    REDIS_URL: 'redis://127.0.0.1:1',
+  };
+  const child = spawn(process.execPath, ['dist/workers/cli/main.js', 'worker'], { env, stdio: 'ignore' });
+  while (child.exitCode === null && !(await fetch('http://127.0.0.1:7599/readyz').catch(() => undefined))?.ok)
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  return child;
+}
+
+/** The histories of one run: more than one where it was continued. */
+async function historiesOf(client, { workflowId, firstExecutionRunId }) {
+  const histories = [];
+  let runId = firstExecutionRunId;
+  while (runId) {
+    histories.push(await client.workflow.getHandle(workflowId, runId).fetchHistory());
+    runId = histories.at(-1).events.at(-1).workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId;
+  }
+  return histories;
+}
+
+let child;
 try {
   const { temporal } = await up({ settings, parts: ['temporal', 'redis', 'triton', 'llm', 'worker'] });
-  const client = new Client({ connection: await Connection.connect({ address: temporal }) });
+  // A page of the long history is above gRPC's default of 4 MiB.
+  const channelArgs = { 'grpc.max_receive_message_length': 64 * 1024 * 1024 };
+  const client = new Client({ connection: await Connection.connect({ address: temporal, channelArgs }) });
   mkdirSync(folder, { recursive: true });
-  for (const [feature, [{ name, plan }, input, act]] of Object.entries(FEATURES)) {
-    const placement = place(
-      plan,
-      (model) => ({ connector: model === 'assistant' ? 'openai' : 'triton', devices: ['cpu0'] }),
-      'millrace',
-    );
+  child = await workerWithoutRedis(temporal);
+  for (const [feature, [{ name, plan }, input, act, more = {}]] of Object.entries(FEATURES)) {
+    const { queue = 'millrace', context = {} } = more;
     const run = await client.workflow.start(name, {
-      taskQueue: 'millrace',
+      taskQueue: queue,
       workflowId: `${feature}-${Date.now()}`,
-      args: [input(), { plan, placement, tenant: 'default' }],
+      args: [input(), { plan, placement: place(plan, poolOf, queue), tenant: 'default', ...context }],
     });
     if (act) {
       await new Promise((resolve) => setTimeout(resolve, 1_000));
       await act(run);
     }
-    await run.result().catch(() => undefined);
-    writeFileSync(path.join(folder, `${feature}.json`), portable(await run.fetchHistory()));
-    process.stdout.write(`${feature}\n`);
+    const end = await run.result().then(
+      () => 'done',
+      (error) => error.cause?.type ?? error.cause?.message ?? error.message,
+    );
+    const histories = await historiesOf(client, run);
+    for (const [i, history] of histories.entries()) {
+      const text = portable(history);
+      const file = path.join(folder, `${feature}${i === 0 ? '' : `-${i + 1}`}.json`);
+      if (text.length > COMPRESSED_FROM) writeFileSync(`${file}.gz`, gzipSync(text, { level: 9 }));
+      else writeFileSync(file, text);
+    }
+    process.stdout.write(`${feature}: ${end}\n`);
   }
   await client.connection.close();
 } finally {
+  child?.kill();
   await down(settings);
 }

@@ -1,12 +1,20 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { gunzipSync } from 'node:zlib';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { segmentSinks } from '../../workers/running-segments.js';
 
 const HISTORIES = fileURLToPath(new URL('./histories', import.meta.url));
 const BUNDLE = fileURLToPath(new URL('../../dist/workflow-bundle.js', import.meta.url));
-const recorded = readdirSync(HISTORIES, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.json'));
+const recorded = readdirSync(HISTORIES, { recursive: true, encoding: 'utf8' }).filter((file) =>
+  /\.json(\.gz)?$/.test(file),
+);
+
+interface Recorded {
+  readonly events: readonly { readonly workflowExecutionStartedEventAttributes?: { readonly workflowId?: string } }[];
+}
 
 /** Runs of earlier releases must go on under this one: each committed history replays without a difference. */
 describe('the interpreter replays', () => {
@@ -14,11 +22,17 @@ describe('the interpreter replays', () => {
     expect(existsSync(BUNDLE), 'the build is missing: npm run build').toBe(true);
     Runtime.install({ logger: new DefaultLogger('ERROR') });
   });
-  const options = { workflowBundle: { codePath: BUNDLE } };
-  const read = (file: string): unknown => JSON.parse(readFileSync(path.join(HISTORIES, file), 'utf8'));
+  const options = { workflowBundle: { codePath: BUNDLE }, sinks: segmentSinks };
+  const read = (file: string): Recorded => {
+    const bytes = readFileSync(path.join(HISTORIES, file));
+    return JSON.parse((file.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString());
+  };
 
   it.each(recorded)('%s', async (file) => {
-    await Worker.runReplayHistory(options, read(file));
+    const history = read(file);
+    // A child run's id is made of its parent's.
+    const { workflowId } = history.events[0]?.workflowExecutionStartedEventAttributes ?? {};
+    await Worker.runReplayHistory(options, history, workflowId);
   });
 
   it('and notices a history that it did not make', async () => {

@@ -103,7 +103,8 @@ export const fixtures = (await import('../fixtures/pipelines.mjs' as string)) as
   | 'ask'
   | 'askCached'
   | 'askPatiently'
-  | 'slowAssistant',
+  | 'slowAssistant'
+  | 'fourInlineSteps',
   Pipeline
 >;
 

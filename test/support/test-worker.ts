@@ -58,7 +58,7 @@ export class TestWorker {
       maxConcurrentActivityTaskExecutions: 64,
       maxConcurrentLocalActivityExecutions: 64,
       // As `workers/worker.ts` has it.
-      maxHeartbeatThrottleInterval: 900,
+      maxHeartbeatThrottleInterval: 450,
       shutdownGraceTime: 0,
       workflowFailureErrorTypes: { '*': ['Error'] },
     });

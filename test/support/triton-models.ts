@@ -7,8 +7,8 @@ const FOLDER = fileURLToPath(new URL('../fixtures/triton-models/', import.meta.u
 /** A Python model is loaded in a second; a loaded machine takes many of them. */
 const LOAD_MS = 60_000;
 
-/** Models that show what the embedded ones do not: every element type, many responses, sequences. */
-export type TestModel = 'every-type' | 'countdown' | 'accumulator';
+/** Models that show what the embedded ones do not: every element type, many responses, sequences, a call that is late. */
+export type TestModel = 'every-type' | 'countdown' | 'accumulator' | 'overtaking';
 
 /** Loads a model of test/fixtures/triton-models over the wire, so that it need not lie in the server's repository. */
 export async function loadTestModel(client: TritonClient, name: TestModel): Promise<void> {

@@ -1,5 +1,20 @@
 import { z } from 'zod';
-import { audio, chat, code, pipeline, semantic, synthesize, transcribe } from '../../pipelines/index.js';
+import {
+  at,
+  audio,
+  chat,
+  classify,
+  code,
+  eq,
+  image,
+  infer,
+  lt,
+  pipeline,
+  semantic,
+  synthesize,
+  tensor,
+  transcribe,
+} from '../../pipelines/index.js';
 
 /** Each line is a mistake that an author makes; the compiler must refuse it. The function is never called. */
 export function mistakes() {
@@ -27,5 +42,108 @@ export function mistakes() {
     // @ts-expect-error a cache's key is text
     stage('h', chat({ model: 'x' }), { prompt: heard.text }, { cache: semantic({ key: input.n }) });
     return { text: heard.text };
+  });
+}
+
+const one = z.object({ n: z.number() });
+const add = code('add', { input: one, output: one }, ({ n }) => ({ n: n + 1 }));
+const inner = pipeline('inner', { input: z.object({ q: z.string(), k: z.number().default(3) }) }, ({ input }) => ({
+  q: input.q,
+}));
+
+/** Mistakes with what may be absent, and with control flow. */
+export function mistakesOfFlow() {
+  const input = z.object({ n: z.number(), hint: z.string().optional(), list: z.array(z.string()) });
+  pipeline('wrong', { input }, ({ input, stage, when, each, repeat, race, run }) => {
+    const ask = chat({ model: 'x' });
+    // @ts-expect-error it may be absent
+    stage('a', ask, { prompt: input.hint });
+    const optional = stage('b', add, { n: 1 }, { optional: true });
+    // @ts-expect-error an optional stage's output may be null
+    stage('c', add, { n: optional.n });
+    const maybe = when('w', eq(input.n, 1), () => ({ n: input.n }));
+    // @ts-expect-error a branch without otherwise may be null
+    stage('d', add, { n: maybe.n });
+    const either = when(
+      'w2',
+      eq(input.n, 1),
+      () => ({ n: input.n }),
+      () => ({ m: input.n }),
+    );
+    // @ts-expect-error only one of the branches has it
+    either.m;
+    // @ts-expect-error a condition is no text
+    when('w3', input.hint, () => 1);
+    // @ts-expect-error a number is no list
+    each('e', input.n, () => 1);
+    // @ts-expect-error an item is text
+    each('e2', input.list, (item) => stage('f', add, { n: item }).n);
+    const some = each('e4', input.list, () => input.n, { onFailure: 'null' });
+    // @ts-expect-error an item that has failed is null in the list
+    each('e3', some, (n) => stage('g', add, { n }).n);
+    // @ts-expect-error an item by its index may not be there
+    stage('h', ask, { prompt: at(input.list, 0) });
+    // @ts-expect-error the state's type does not change
+    repeat('r', { n: input.n }, () => ({ n: 'text' }), { until: (state) => eq(state.n, 1), atMost: 3 });
+    // @ts-expect-error a repeat is bounded
+    repeat('r2', { n: input.n }, (state) => ({ n: state.n }), { until: (state) => eq(state.n, 1) });
+    const first = race('race', { left: () => input.n, right: () => 'text' });
+    // @ts-expect-error the value is a number or text
+    stage('i', add, { n: first.value });
+    // @ts-expect-error a contender's name is text
+    stage('i2', add, { n: first.winner });
+    // @ts-expect-error the pipeline's input is missing
+    run('s', inner, {});
+    // @ts-expect-error the pipeline's input is text
+    run('s2', inner, { q: input.n });
+    // @ts-expect-error the pipeline's output has no such field
+    run('s3', inner, { q: 'x' }).k;
+    // @ts-expect-error texts and numbers have no order
+    lt(input.n, 'x');
+    return {};
+  });
+}
+
+/** Mistakes with kinds, formats and policies. */
+export function mistakesOfKinds() {
+  pipeline('wrong', { input: z.object({ q: z.string(), picture: image() }) }, ({ input, stage }) => {
+    const ask = chat({ model: 'x' });
+    const typed = chat({ model: 'x', output: z.object({ city: z.string() }) });
+    // @ts-expect-error the schema of the reply has no such field
+    stage('a', typed, { prompt: input.q }).data.town;
+    // @ts-expect-error without a schema there is no data
+    stage('b', ask, { prompt: input.q }).data.city;
+    const found = stage('c', classify({ model: 'x', labels: ['safe', 'unsafe'] }), { text: input.q });
+    // @ts-expect-error no label is named so
+    found.scores.harmless;
+    // @ts-expect-error an image is not audio
+    stage('d', transcribe({ model: 'x' }), { audio: input.picture });
+    const scorer = infer({
+      model: 'x',
+      inputs: { X: tensor({ dtype: 'FP32', shape: [1, 4] }) },
+      outputs: { Y: tensor({ dtype: 'INT64', shape: [1] }) },
+    });
+    const scored = stage('e', scorer, { X: { dtype: 'FP32', shape: [1, 4], data: [1, 2, 3, 4] } });
+    // @ts-expect-error the model has no such output
+    scored.Z;
+    // @ts-expect-error INT64 is not FP32
+    stage('f', scorer, { X: scored.Y });
+    // @ts-expect-error a fallback is of the same kind
+    stage('g', ask, { prompt: input.q }, { fallback: [transcribe({ model: 'x' })] });
+    const other = chat({ model: 'y', output: z.object({ town: z.string() }) });
+    // @ts-expect-error a fallback with another schema gives other data
+    stage('h', typed, { prompt: input.q }, { fallback: [other] });
+    // @ts-expect-error a misspelt option
+    stage('i', ask, { prompt: input.q }, { retries: 3 });
+    // @ts-expect-error no code of the error table
+    stage('j', ask, { prompt: input.q }, { retry: { on: ['TEAPOT'] } });
+    // @ts-expect-error no time
+    stage('k', ask, { prompt: input.q }, { timeout: { attempt: 'soon' } });
+    // @ts-expect-error a hedge is after a time or a percentile
+    stage('l', ask, { prompt: input.q }, { hedge: {} });
+    const mp3 = code('mp3', { input: z.object({ audio: audio({ encoding: 'mp3' }) }), output: one }, () => ({ n: 1 }));
+    // @ts-expect-error WAV into an input of MP3
+    stage('m', mp3, { audio: stage('n', synthesize({ model: 'tts' }), { text: input.q }).audio });
+    return {};
   });
 }

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import { mermaid, type Segments, svg } from '../../pipelines/inspect/index.js';
-import { groupsOf, isInline } from '../../workflows/interpreter/segments.js';
+import { groupsOf, isInline } from '../../workflows/interpreter/index.js';
 import type { Settings } from '../settings.js';
 import { findPipeline } from './find-pipeline.js';
 import { note, print } from './output.js';

@@ -37,14 +37,14 @@ interface Checked {
 
 /** @param around what steps of the graph may read besides those before them */
 function checkGraph(graph: Graph, around: ReadonlySet<string>, checked: Checked): void {
-  if (!isJsonObject(graph) || !Array.isArray(graph.stages)) throw invalid('a graph in it has no list of steps');
+  if (!isObject(graph) || !Array.isArray(graph.stages)) throw invalid('a graph in it has no list of steps');
   const visible = new Set(around);
-  for (const step of graph.stages) {
-    if (!isJsonObject(step) || typeof step.id !== 'string') throw invalid('a step in it has no id');
-    const { id } = step as Step;
+  for (const step of graph.stages as readonly Step[]) {
+    if (!isObject(step) || typeof step.id !== 'string') throw invalid('a step in it has no id');
+    const { id } = step;
     if (checked.ids.has(id)) throw invalid('another step has the same id', id);
     checked.ids.add(id);
-    checkStep(step as Step, visible, checked);
+    checkStep(step, visible, checked);
     visible.add(id);
   }
   const unknown = readsOfGraph({ stages: [], output: graph.output }).find((source) => !visible.has(source));
@@ -84,6 +84,9 @@ function checkOperators(binding: Json, step?: string): void {
   if (typeof $op === 'string' && !OPERATORS.has($op)) throw invalid(`no operator is called "${$op}"`, step);
   for (const value of Object.values(binding)) checkOperators(value, step);
 }
+
+/** The type says what a definition gives; a plan that comes with a run may be anything. */
+const isObject = (value: unknown): boolean => isJsonObject(value);
 
 const invalid = (message: string, stage?: string): StageError =>
   new StageError(

@@ -1,10 +1,11 @@
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { type Carried, type RunContext, type RunResult, resolve } from '../../pipelines/plan/index.js';
+import { reservedAfter } from '../../pipelines/plan/reserve.js';
 import { checkPlan } from './check-plan.js';
 import { Deadline } from './deadline.js';
 import { type Host, StageError } from './host.js';
 import { Memo } from './memo.js';
-import { reservedAfter } from './reserve.js';
+
 import { runGraph, runStep } from './run.js';
 import { StageTable } from './stage-table.js';
 import { type Run, STOPPED } from './state.js';

@@ -3,11 +3,14 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { ADVICE } from '../../../docs/reference/advice.mjs';
-import { renderErrors, renderSettings, withPlan } from '../../../docs/reference/render.mjs';
+import { renderErrors, renderJson, renderSettings, withPlan, withWarnings } from '../../../docs/reference/render.mjs';
 import { voiceAssistant } from '../../../pipelines/catalog/index.js';
 import { ERRORS } from '../../../pipelines/errors.js';
+import { WARNINGS } from '../../../pipelines/inspect/index.js';
 import type { Json } from '../../../pipelines/json.js';
-import { isStage } from '../../../pipelines/plan/index.js';
+import { isStage, OPERATORS } from '../../../pipelines/plan/index.js';
+import { planJsonSchema } from '../../../pipelines/plan/plan-schema.js';
+import { STAGE_KINDS } from '../../../pipelines/stages/index.js';
 import { settingsSchema } from '../../../workers/settings.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
@@ -53,6 +56,25 @@ describe('the reference', () => {
     for (const key of keysOf({ planVersion, name, deadlineMs, version, stages: named } as unknown as Json)) {
       if (!key.startsWith('$')) expect(text).toMatch(new RegExp(`\`(\\w+\\.)?${key}(\\.\\w+)?\``));
     }
+  });
+
+  it('names every field, operator and kind that the schema of plans has', () => {
+    const [text = ''] = page('plan.md').split('<!-- plan of voice-assistant -->');
+    const schema = planJsonSchema() as { $defs: Record<string, { properties?: object }>; properties: object };
+    const definitions = [schema, ...Object.values(schema.$defs)];
+    const fields = new Set(definitions.flatMap(({ properties }) => Object.keys(properties ?? {})));
+    expect(fields.size).toBeGreaterThan(20);
+    for (const name of [...fields, ...OPERATORS, ...Object.keys(STAGE_KINDS)]) {
+      expect(text, name).toMatch(new RegExp(`\`[^\`]*\\b${name}\\b[^\`]*\``));
+    }
+  });
+
+  it('publishes the schema of plans as it is', () => {
+    expect(page('plan.schema.json'), STALE).toBe(renderJson(planJsonSchema()));
+  });
+
+  it('lists the warnings of `millrace validate` as they are', () => {
+    expect(page('dsl.md'), STALE).toBe(withWarnings(page('dsl.md'), WARNINGS));
   });
 
   it('names every route of the gateway', () => {

@@ -67,6 +67,7 @@ describe('an explanation', () => {
       'fallback 1   small (no pool serves it)',
       'semantic, for 1h, similarity 0.85 by minilm; a hit calls no model',
       'worst case   8 calls, 10m',
+      'child run    child: pipeline inner, deadline 1m, explained on its own',
     ]) {
       expect(text).toContain(line);
     }

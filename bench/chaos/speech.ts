@@ -1,0 +1,25 @@
+import { createReadStream } from 'node:fs';
+import path from 'node:path';
+import { openFileStore } from '../../activities/artifacts/index.js';
+import { createAudioPort, inspectorOf } from '../../activities/media/index.js';
+import type { Artifact } from '../../pipelines/artifact.js';
+import { artifactsFolder } from '../../workers/compose.js';
+import { RECIPE } from '../../workers/stack/package-root.js';
+import { audioMark } from './run-mark.js';
+import { settings } from './settings.js';
+
+/** What the recogniser wants: the samples of a file at this rate reach it unchanged, and with them the run's mark. */
+const SAMPLE_RATE = 16_000;
+const QUESTION = path.join(RECIPE, 'audio', 'question.wav');
+
+/** Two seconds of speech in the store that the workers read, a recording for each run: its number is in it. */
+export async function openSpeech(tenant: string): Promise<(run: number) => Promise<Artifact>> {
+  const store = await openFileStore(artifactsFolder(settings));
+  const port = createAudioPort(store, tenant);
+  const question = await store.put(tenant, createReadStream(QUESTION), inspectorOf('audio'));
+  const samples: number[] = [];
+  for await (const chunk of port.read(question, { sampleRate: SAMPLE_RATE })) {
+    for (const sample of chunk) samples.push(Math.round(sample * 0x7fff));
+  }
+  return (run) => port.write(Int16Array.from([...audioMark(run), ...samples]), { sampleRate: SAMPLE_RATE });
+}

@@ -1,0 +1,63 @@
+import { type Graph, isStage, type Step } from '../plan/index.js';
+import { readFieldsOf } from './reads.js';
+
+/** How a plan is divided for execution; the interpreter knows. */
+export interface Segments {
+  /** A graph's steps by what runs together. */
+  readonly groupsOf: (graph: Graph) => readonly (readonly Step[])[];
+  /** Whether a step runs in a segment. */
+  readonly isInline: (step: Step) => boolean;
+}
+
+/** What a step with graphs defines inside them, as nodes of their own. */
+export const DEFINES: Readonly<Record<string, readonly string[]>> = {
+  each: ['item', 'index'],
+  repeat: ['state', 'round'],
+  pipeline: ['input'],
+};
+/** The graphs of a step with their names. */
+export function lanesOf(step: Step): readonly (readonly [label: string, graph: Graph])[] {
+  if (isStage(step)) return [];
+  switch (step.kind) {
+    case 'when':
+      return step.otherwise
+        ? [
+            ['then', step.body],
+            ['otherwise', step.otherwise],
+          ]
+        : [['then', step.body]];
+    case 'race':
+      return Object.entries(step.contenders);
+    case 'pipeline':
+      return step.run === 'inline' ? [['', step.plan]] : [];
+    default:
+      return [['', step.body]];
+  }
+}
+
+/** What a step with graphs is, in words. */
+export function titleOf(step: Step): string {
+  if (isStage(step)) return step.id;
+  switch (step.kind) {
+    case 'each':
+      return `each · ${step.id} · ${step.concurrency} at once`;
+    case 'repeat':
+      return `repeat · ${step.id} · at most ${step.atMost}`;
+    case 'pipeline':
+      return `run · ${step.id} · ${step.plan.name}`;
+    default:
+      return `${step.kind} · ${step.id}`;
+  }
+}
+
+/** Who serves a stage, in words. */
+export const servedLine = ({ kind, model }: { kind: string; model: string }): string => `${kind} · ${model}`;
+
+/** What a graph without steps gives. */
+export function valueLabel({ output }: Graph): string {
+  const reads = readFieldsOf(output).map(({ source, field }) => {
+    const name = source.slice(source.lastIndexOf('/') + 1);
+    return field === '' ? name : `${name}.${field}`;
+  });
+  return reads.length > 0 ? reads.join(', ') : 'a constant';
+}

@@ -1,0 +1,62 @@
+import { randomUUID } from 'node:crypto';
+import { type Client, WorkflowFailedError } from '@temporalio/client';
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { afterAll, beforeAll } from 'vitest';
+import type { RunContext, RunResult, StageRecord } from '../../pipelines/plan/index.js';
+import { CodeRunner, contextOf } from '../support/in-process.js';
+import { connect } from '../support/runs.js';
+import { TestWorker } from '../support/test-worker.js';
+import { hostSuite, type SuiteHost, type SuiteRun } from './host-suite.js';
+
+const QUEUE = `host-suite-${randomUUID()}`;
+/** Each run's stages keep their own record. A child run's id begins with its parent's. */
+const runners = new Map<string, CodeRunner>();
+
+let client: Client;
+let worker: TestWorker;
+
+beforeAll(async () => {
+  const runner: Pick<CodeRunner, 'run'> = {
+    run(input, call, attempt) {
+      const own = runners.get(attempt.run.split('/', 1)[0] as string);
+      if (!own) throw new Error(`no run "${attempt.run}"`);
+      return own.run(input, call, attempt);
+    },
+  };
+  [client, worker] = await Promise.all([connect(), TestWorker.start({ queue: QUEUE, runner })]);
+});
+afterAll(async () => {
+  await worker.stop();
+  await client.connection.close();
+});
+
+const temporal: SuiteHost = {
+  async run(pipeline, input, { context, act } = {}) {
+    const workflowId = randomUUID();
+    const runner = new CodeRunner(pipeline);
+    runners.set(workflowId, runner);
+    const handle = await client.workflow.start(pipeline.name, {
+      taskQueue: QUEUE,
+      workflowId,
+      args: [input, { ...contextOf(pipeline, QUEUE), ...context } satisfies RunContext],
+    });
+    const run: SuiteRun = {
+      send: (name, message) => handle.signal(name, message),
+      cancel: async () => void (await handle.cancel()),
+      rows: () => handle.query<readonly StageRecord[]>('stages'),
+    };
+    await act?.(run);
+    const { events } = runner;
+    try {
+      return { ...((await handle.result()) as RunResult), events };
+    } catch (error) {
+      const cause = error instanceof WorkflowFailedError ? error.cause : undefined;
+      if (cause instanceof CancelledFailure) return { code: 'RUN_CANCELLED', stages: await run.rows(), events };
+      if (!(cause instanceof ApplicationFailure)) throw error;
+      const { stages = [] } = (cause.details?.[0] ?? {}) as { stages?: readonly StageRecord[] };
+      return { code: cause.type ?? '', message: cause.message, stages, events };
+    }
+  },
+};
+
+hostSuite('on Temporal', () => temporal);

@@ -1,0 +1,145 @@
+import { z } from 'zod';
+import { eq, pipeline } from '../../../../pipelines/index.js';
+import { type Case, define, refuses } from './refusal.js';
+
+const CONTROL: readonly Case[] = [
+  ['a deadline that is no time', 'deadline', /duration/, () => define(() => ({}), { deadline: 'soon' })],
+  ['a deadline of nothing', 'deadline', /duration/, () => define(() => ({}), { deadline: 0 })],
+  [
+    'a condition that is text',
+    'w.condition',
+    /text where a boolean/,
+    () => define(({ input, when }) => ({ x: when('w', input.q, () => 1) })),
+  ],
+  [
+    'a branch that is no function',
+    'w',
+    /needs a function/,
+    () => define(({ input, when }) => ({ x: when('w', eq(input.q, ''), 'x') })),
+  ],
+  [
+    'an async branch',
+    'w',
+    /must not be async/,
+    () => define(({ input, when }) => ({ x: when('w', eq(input.q, ''), async () => 1) })),
+  ],
+  [
+    'a loop over text',
+    'e.over',
+    /is not a list/,
+    () => define(({ input, each }) => ({ x: each('e', input.q, () => 1) })),
+  ],
+  [
+    'a loop without a width',
+    'e.concurrency',
+    /between 1 and 256/,
+    () => define(({ input, each }) => ({ x: each('e', input.words, () => 1, { concurrency: 0 }) })),
+  ],
+  [
+    'a misspelt option of a loop',
+    'e.paralel',
+    /there are concurrency/,
+    () => define(({ input, each }) => ({ x: each('e', input.words, () => 1, { paralel: 2 }) })),
+  ],
+  [
+    'an unknown way to fail',
+    'e.onFailure',
+    /"fail", "null" or "drop"/,
+    () => define(({ input, each }) => ({ x: each('e', input.words, () => 1, { onFailure: 'skip' }) })),
+  ],
+  [
+    'a repeat without a bound',
+    'r.atMost',
+    /between 1 and 10000/,
+    () => define(({ repeat }) => ({ x: repeat('r', { n: 1 }, (s: unknown) => s, { until: () => true }) })),
+  ],
+  [
+    'a repeat without an end',
+    'r.until',
+    /a function of the state/,
+    () => define(({ repeat }) => ({ x: repeat('r', { n: 1 }, (s: unknown) => s, { atMost: 3 }) })),
+  ],
+  [
+    'a repeat without options',
+    'r',
+    /until, atMost/,
+    () => define(({ repeat }) => ({ x: repeat('r', { n: 1 }, (s: unknown) => s) })),
+  ],
+  [
+    'a repeat whose state loses a field',
+    'r.body.m',
+    /not one of its fields: n/,
+    () =>
+      define(({ input, repeat }) => ({
+        x: repeat('r', { n: 1 }, () => ({ m: input.n }), { until: () => true, atMost: 3 }),
+      })),
+  ],
+  [
+    'a repeat whose state changes its type',
+    'r.body.n',
+    /text where a number/,
+    () =>
+      define(({ input, repeat }) => ({
+        x: repeat('r', { n: 1 }, () => ({ n: input.q }), { until: () => true, atMost: 3 }),
+      })),
+  ],
+  [
+    'an end that is text',
+    'r.until',
+    /text where a boolean/,
+    () =>
+      define(({ input, repeat }) => ({
+        x: repeat('r', { n: 1 }, (s: unknown) => s, { until: () => input.q, atMost: 3 }),
+      })),
+  ],
+  [
+    'an unknown way to reach the bound',
+    'r.onLimit',
+    /"accept" or "fail"/,
+    () =>
+      define(({ repeat }) => ({
+        x: repeat('r', { n: 1 }, (s: unknown) => s, { until: () => true, atMost: 3, onLimit: 'stop' }),
+      })),
+  ],
+  ['a race of one', 'r', /two contenders/, () => define(({ race }) => ({ x: race('r', { only: () => 1 }) }))],
+  [
+    'a contender’s name with capitals',
+    'r.Fast',
+    /lower-case/,
+    () => define(({ race }) => ({ x: race('r', { Fast: () => 1, slow: () => 2 }) })),
+  ],
+  ['a step that is no pipeline', 's', /pipeline\(\)/, () => define(({ run }) => ({ x: run('s', {}, {}) }))],
+];
+
+const inner = (options: object = {}) =>
+  pipeline('inner', { input: z.object({ q: z.string() }), ...options }, ({ input }) => ({ q: input.q }));
+const SUB: readonly Case[] = [
+  [
+    'an input that the pipeline does not have',
+    's.input.r',
+    /not a field/,
+    () => define(({ input, run }) => ({ x: run('s', inner(), { q: input.q, r: 1 }) })),
+  ],
+  ['an input that is missing', 's.input.q', /missing/, () => define(({ run }) => ({ x: run('s', inner(), {}) }))],
+  [
+    'an input of another type',
+    's.input.q',
+    /a number where text/,
+    () => define(({ input, run }) => ({ x: run('s', inner(), { q: input.n }) })),
+  ],
+  [
+    'an unknown way to run',
+    's.as',
+    /"inline" or "child"/,
+    () => define(({ input, run }) => ({ x: run('s', inner(), { q: input.q }, { as: 'fork' }) })),
+  ],
+  [
+    'a child that may outlive the run',
+    's',
+    /deadline/,
+    () => define(({ input, run }) => ({ x: run('s', inner({ deadline: '2h' }), { q: input.q }, { as: 'child' }) })),
+  ],
+];
+
+refuses('control flow', CONTROL);
+refuses('pipelines as steps', SUB);

@@ -1,0 +1,187 @@
+import { z } from 'zod';
+import { chat, classify, embed, infer, semantic, tensor } from '../../../../pipelines/index.js';
+import { type Anything, ask, type Case, define, one, PROMPT, policy, refuses, TEXT, upper } from './refusal.js';
+
+const POLICIES: readonly Case[] = [
+  ['a misspelt option', 'a.retries', /there are cache/, () => policy({ retries: 3 })],
+  ['a misspelt part of retry', 'a.retry.attempt', /there are attempts/, () => policy({ retry: { attempt: 3 } })],
+  ['a misspelt part of backoff', 'a.retry.backoff.jiter', /jitter/, () => policy({ retry: { backoff: { jiter: 0 } } })],
+  [
+    'a misspelt part of timeout',
+    'a.timeout.attempts',
+    /there are attempt/,
+    () => policy({ timeout: { attempts: '5s' } }),
+  ],
+  ['a timeout that is no object', 'a.timeout', /an object with attempt/, () => policy({ timeout: '5s' })],
+  ['no attempts', 'a.retry.attempts', /between 1 and 100/, () => policy({ retry: { attempts: 0 } })],
+  ['half an attempt', 'a.retry.attempts', /whole number/, () => policy({ retry: { attempts: 1.5 } })],
+  [
+    'waits that shrink',
+    'a.retry.backoff.factor',
+    /between 1 and 10/,
+    () => policy({ retry: { backoff: { factor: 0.5 } } }),
+  ],
+  [
+    'more jitter than wait',
+    'a.retry.backoff.jitter',
+    /between 0 and 1/,
+    () => policy({ retry: { backoff: { jitter: 2 } } }),
+  ],
+  [
+    'a first wait longer than the longest',
+    'a.retry.backoff.initial',
+    /longer than/,
+    () => policy({ retry: { backoff: { initial: '2s', max: '1s' } } }),
+  ],
+  ['a retry of nothing', 'a.retry.on', /attempts: 1/, () => policy({ retry: { on: [] } })],
+  ['a retry of an unknown code', 'a.retry.on', /error table/, () => policy({ retry: { on: ['TEAPOT'] } })],
+  [
+    'a retry of what never helps',
+    'a.retry.on',
+    /never tried again/,
+    () => policy({ retry: { on: ['INVALID_INPUT'] } }),
+  ],
+  ['a time that is none', 'a.timeout.attempt', /duration/, () => policy({ timeout: { attempt: 'soon' } })],
+  [
+    'an attempt longer than the total',
+    'a.timeout.attempt',
+    /timeout\.total/,
+    () => policy({ timeout: { attempt: '2m', total: '1m' } }),
+  ],
+  [
+    'a queue time longer than the total',
+    'a.timeout.queue',
+    /timeout\.total/,
+    () => policy({ timeout: { queue: '2m', total: '1m' } }),
+  ],
+  [
+    'a first chunk after the attempt’s end',
+    'a.timeout.firstChunk',
+    /timeout\.attempt/,
+    () => policy({ timeout: { firstChunk: '2m' } }),
+  ],
+  [
+    'a silence longer than the attempt',
+    'a.timeout.idle',
+    /timeout\.attempt/,
+    () => policy({ timeout: { idle: '2m' } }),
+  ],
+  ['a total longer than the deadline', 'a.timeout.total', /deadline/, () => policy({ timeout: { total: '1h' } })],
+  [
+    'a first chunk of a function',
+    'a.timeout.firstChunk',
+    /no pool/,
+    () => one(upper, TEXT, { timeout: { firstChunk: '1s' } }),
+  ],
+  ['a hedge of a function', 'a.hedge', /no pool/, () => one(upper, TEXT, { hedge: { after: '1s' } })],
+  ['a hedge with neither', 'a.hedge', /"after" or "percentile"/, () => policy({ hedge: {} })],
+  ['a hedge with both', 'a.hedge', /"after" or "percentile"/, () => policy({ hedge: { after: '1s', percentile: 95 } })],
+  ['a hedge below the median', 'a.hedge.percentile', /between 50/, () => policy({ hedge: { percentile: 10 } })],
+  ['a hedge after the attempt’s end', 'a.hedge.after', /timeout\.attempt/, () => policy({ hedge: { after: '2m' } })],
+  ['an unknown priority', 'a.priority', /interactive, default, batch/, () => policy({ priority: 'urgent' })],
+  ['an unknown execution', 'a.execution', /"queued" or "inline"/, () => policy({ execution: 'fast' })],
+  ['a cache without a key', 'a.cache.key', /missing/, () => policy({ cache: semantic({} as Anything) })],
+  [
+    'a cache’s key that is a number',
+    'a.cache.key',
+    /texts/,
+    () => define(({ input, stage }) => stage('a', ask, PROMPT, { cache: semantic({ key: input.n }) })),
+  ],
+  [
+    'a similarity of 0',
+    'a.cache.minSimilarity',
+    /above 0/,
+    () => policy({ cache: semantic({ key: 'x' as Anything, minSimilarity: 0 }) }),
+  ],
+  [
+    'a cache that keeps nothing',
+    'a.cache.ttl',
+    /duration/,
+    () => policy({ cache: semantic({ key: 'x' as Anything, ttl: '0s' }) }),
+  ],
+  [
+    'a cache without an embedder',
+    'a.cache.embedder',
+    /name a pool/,
+    () => policy({ cache: semantic({ key: 'x' as Anything, embedder: '' }) }),
+  ],
+  [
+    'a fallback of another kind',
+    'a.fallback',
+    /embed stage where chat/,
+    () => policy({ fallback: [embed({ model: 'minilm' })] }),
+  ],
+  [
+    'a fallback without the schema',
+    'a.fallback',
+    /without the schema/,
+    () => one(chat({ model: 'x', output: z.object({ n: z.number() }) }), PROMPT, { fallback: [ask] }),
+  ],
+  [
+    'a fallback with another schema',
+    'a.fallback',
+    /another schema/,
+    () =>
+      one(chat({ model: 'x', output: z.object({ n: z.number() }) }), PROMPT, {
+        fallback: [chat({ model: 'y', output: z.object({ m: z.number() }) })],
+      }),
+  ],
+  [
+    'a fallback with other labels',
+    'a.fallback',
+    /another labels/,
+    () =>
+      one(classify({ model: 'x', labels: ['a', 'b'] }), TEXT, {
+        fallback: [classify({ model: 'y', labels: ['a', 'c'] })],
+      }),
+  ],
+  [
+    'a fallback with other tensors',
+    'a.fallback',
+    /another outputs/,
+    () =>
+      one(
+        infer({ model: 'x', inputs: {}, outputs: { Y: tensor({ dtype: 'FP32', shape: [1] }) } }),
+        {},
+        {
+          fallback: [infer({ model: 'y', inputs: {}, outputs: { Y: tensor({ dtype: 'FP32', shape: [2] }) } })],
+        },
+      ),
+  ],
+  ['a rung that always holds', 'a.degrade', /always hold/, () => policy({ degrade: [{ below: '1h', to: ask }] })],
+  [
+    'two rungs at one height',
+    'a.degrade',
+    /two rungs/,
+    () => policy({ degrade: ['10s', '10s'].map((below) => ({ below, to: ask })) }),
+  ],
+  [
+    'a cached rung without a cache',
+    'a.degrade',
+    /needs a cache/,
+    () => policy({ degrade: [{ below: '10s', to: 'cached' }] }),
+  ],
+  [
+    'a skipped rung of a needed stage',
+    'a.degrade',
+    /optional: true/,
+    () => policy({ degrade: [{ below: '10s', to: 'skip' }] }),
+  ],
+  ['a rung that is none', 'a.degrade', /no rung/, () => policy({ degrade: [{ below: '10s', to: 'cache' }] })],
+  ['a reserve beyond the deadline', 'a.reserve', /deadline/, () => policy({ reserve: '1h' })],
+  [
+    'reserves that are together beyond the deadline',
+    'b.reserve',
+    /240000 ms together/,
+    () =>
+      define(
+        ({ stage }) => {
+          const a = stage('a', upper, TEXT, { reserve: '90s' });
+          return { x: stage('b', upper, { text: a.text }, { reserve: '150s' }) };
+        },
+        { deadline: '3m' },
+      ),
+  ],
+];
+
+refuses('policies', POLICIES);

@@ -1,0 +1,115 @@
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import {
+  chat,
+  type Pipeline,
+  pipeline,
+  type Ref,
+  retrieve,
+  semantic,
+  synthesize,
+} from '../../../../pipelines/index.js';
+import { type PoolDescription, place } from '../../../../placement/place.js';
+import { type Anything, ask, define, one, PROMPT, refusal, TEXT } from './refusal.js';
+
+/** What the pools of the tests can do. */
+const POOLS: Readonly<Record<string, PoolDescription>> = {
+  whisper: { connector: 'triton', kind: 'transcribe', devices: ['cpu0'], capabilities: new Set(['stream']) },
+  minilm: { connector: 'triton', kind: 'embed', devices: ['cpu0'], capabilities: new Set(['stream']) },
+  assistant: { connector: 'plain', kind: 'chat', devices: ['cpu0'], capabilities: new Set() },
+};
+const known = (
+  use: Anything,
+  input: unknown,
+  options?: Anything,
+): readonly ['MODEL_NOT_CONFIGURED' | 'CAPABILITY_MISSING', Pipeline] => [
+  'MODEL_NOT_CONFIGURED',
+  one(use, input, options),
+];
+const lacking = (
+  use: Anything,
+  options?: Anything,
+): readonly ['MODEL_NOT_CONFIGURED' | 'CAPABILITY_MISSING', Pipeline] => [
+  'CAPABILITY_MISSING',
+  one(use, PROMPT, options),
+];
+
+type Misplaced = readonly [
+  string,
+  string,
+  RegExp,
+  () => readonly ['MODEL_NOT_CONFIGURED' | 'CAPABILITY_MISSING', Pipeline],
+];
+const MISPLACED: readonly Misplaced[] = [
+  ['a model without a pool', 'a.model', /no pool serves the model "gpt"/, () => known(chat({ model: 'gpt' }), PROMPT)],
+  [
+    'a pool of another kind',
+    'a.model',
+    /serves transcribe stages, not chat/,
+    () => known(chat({ model: 'whisper' }), PROMPT),
+  ],
+  [
+    'a fallback without a pool',
+    'a.fallback',
+    /"gpt"/,
+    () => known(ask, PROMPT, { fallback: [chat({ model: 'gpt' })] }),
+  ],
+  [
+    'a rung without a pool',
+    'a.fallback',
+    /"gpt"/,
+    () => known(ask, PROMPT, { degrade: [{ below: '9s', to: chat({ model: 'gpt' }) }] }),
+  ],
+  [
+    'a cache’s embedder without a pool',
+    'a.cache.embedder',
+    /"bge"/,
+    () => known(ask, PROMPT, { cache: semantic({ key: 'x' as unknown as Ref<string>, embedder: 'bge' }) }),
+  ],
+  [
+    'an index’s embedder without a pool',
+    'a.embedder',
+    /"bge"/,
+    () => known(retrieve({ index: 'i', embedder: 'bge' }), { query: 'x' }),
+  ],
+  ['speech without a pool', 'a.model', /"tts"/, () => known(synthesize({ model: 'tts' }), TEXT)],
+  [
+    'a child’s model without a pool',
+    'a.model',
+    /"gpt"/,
+    () => {
+      const child = pipeline('child', { input: z.object({}) }, ({ stage }) => ({
+        x: stage('a', chat({ model: 'gpt' }), PROMPT).text,
+      }));
+      return ['MODEL_NOT_CONFIGURED', define(({ run }) => ({ x: run('s', child, {}, { as: 'child' }) }))];
+    },
+  ],
+  [
+    'structured output that the server does not have',
+    'a.model',
+    /structured-output/,
+    () => lacking(chat({ model: 'assistant', output: z.object({}) })),
+  ],
+  [
+    'tools that the server does not have',
+    'a.model',
+    /tools/,
+    () => lacking(chat({ model: 'assistant', tools: [{ name: 't', description: '', input: z.object({}) }] })),
+  ],
+  [
+    'a first chunk of a server that does not stream',
+    'a.model',
+    /stream/,
+    () => lacking(ask, { timeout: { firstChunk: '5s' } }),
+  ],
+];
+
+describe('a definition that the servers cannot carry out', () => {
+  it.each(MISPLACED)('%s', (_, field, says, make) => {
+    const [expected, { plan }] = make();
+    const { code, message, details } = refusal(() => place(plan, (model) => POOLS[model], 'queue'));
+    expect(code).toBe(expected);
+    expect(details.fields?.[0]?.field).toBe(field);
+    expect(message).toMatch(says);
+  });
+});
