@@ -79,8 +79,7 @@ function fieldErrors(
   }
   const [top] = path;
   // A refinement of the whole may name a field that may well be absent.
-  const missing =
-    path.length === 1 && top !== undefined && given[top] === undefined && !shape[top]?.isOptional();
+  const missing = path.length === 1 && top !== undefined && given[top] === undefined && !shape[top]?.isOptional();
   return [{ field: path.join('.') || 'body', message: missing ? 'is required' : issue.message }];
 }
 

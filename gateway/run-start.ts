@@ -8,7 +8,12 @@ import type { Pipeline } from '../pipelines/definition/index.js';
 import { MillraceError } from '../pipelines/errors.js';
 import type { JsonObject } from '../pipelines/json.js';
 import { jsonHash } from '../pipelines/plan/hash.js';
-import { PRIORITY_KEYS, type RunContext, SEARCH_ATTRIBUTES } from '../pipelines/plan/index.js';
+import {
+  PRIORITY_KEYS,
+  type RunContext,
+  SEARCH_ATTRIBUTES,
+  WORKFLOW_TASK_TIMEOUT_MS,
+} from '../pipelines/plan/index.js';
 import type { GatewayDeps } from './deps.js';
 import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 import type { RunOptions } from './run-options.js';
@@ -85,6 +90,7 @@ export async function startRun(deps: GatewayDeps, request: RunRequest): Promise<
         args: [input, context],
         workflowIdReusePolicy: 'REJECT_DUPLICATE',
         workflowRunTimeout: plan.deadlineMs + BACKSTOP_MS,
+        workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT_MS,
         ...(options.priority && { priority: { priorityKey: PRIORITY_KEYS[options.priority] } }),
         memo: { ...memo },
         typedSearchAttributes: [

@@ -28,6 +28,7 @@ import {
   type StagePlan,
   type StageRecord,
   type SubPipelinePlan,
+  WORKFLOW_TASK_TIMEOUT_MS,
 } from '../pipelines/plan/index.js';
 import { childError, stageError } from './failures.js';
 import { type Host, stageTableMarkdown } from './interpreter/index.js';
@@ -115,6 +116,7 @@ export class TemporalHost implements Host {
         workflowId: `${workflowId}/${path}`,
         args: [input, context],
         parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+        workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT_MS,
         staticSummary: `${path} of ${workflowId}`,
         typedSearchAttributes: new TypedSearchAttributes([
           { key: pipelineKey, value: plan.name },

@@ -47,7 +47,7 @@ if (!CALM && options.faults !== 'all') throw new Error('--faults is "all" or "no
 /** Share of the backends' calls that a fault strikes. */
 const FAULT_RATE = 0.05;
 /** Enough to have runs in every stage at each kill; more would only wait for two cores. */
-const IN_FLIGHT = 10;
+const IN_FLIGHT = 12;
 /** A kill for about this many runs: between two of them most of what was killed has come back. */
 const RUNS_A_KILL = 13;
 const LOOK_MS = 50;
@@ -131,6 +131,7 @@ async function main(): Promise<number> {
   };
   await Promise.all([killer.run(() => started), ...Array.from({ length: Math.min(IN_FLIGHT, RUNS) }, lane)]);
   const wallMs = Date.now() - began;
+  for (const { died } of workers) if (died !== undefined) throw new Error(died);
 
   const starts = [...seen, ...startsIn(log)];
   let repeatedStages = 0;
@@ -164,6 +165,7 @@ async function main(): Promise<number> {
     kills: killer.done,
     faults,
     attempts: attempts.counts,
+    startsAgain: starts.length - new Set(starts.map(({ run, stage }) => `${run} ${stage}`)).size,
     codes: codes.counts,
     latencies: ended.flatMap((outcome) => (outcome.kind === 'succeeded' ? [outcome.ms] : [])),
     wallMs,

@@ -5,24 +5,27 @@ import { audio, chat, code, pipeline, synthesize, text, transcribe } from '../..
 import { textMark } from './run-mark.js';
 import type { Start } from './verdict.js';
 
-/** Time that each code stage takes, in milliseconds: long enough for a worker to be killed in the middle of one. */
-const CODE_MS = 150;
+/**
+ * Time that the code stages take, in milliseconds. The one in the middle of the segment takes longer, so that a killed worker
+ * has segments in it whose first stage is in the journal: a wait costs nothing, however many runs share the processor.
+ */
+const CODE_MS = { prepare: 150, edit: 2_500, archive: 150 } as const;
 /** Longest piece of a reply that is spoken, in characters: a second or two of speech. */
 const SPOKEN = 40;
 
 const shape = { run: z.number(), log: z.string() };
 
 /** Records that a stage starts, in a file that outlives its worker, and takes its time. */
-async function work(start: Omit<Start, 'at'>, log: string, signal: AbortSignal): Promise<void> {
-  appendFileSync(log, `${JSON.stringify({ ...start, at: Date.now() } satisfies Start)}\n`);
-  await sleep(CODE_MS, undefined, { signal });
+async function work(run: number, stage: keyof typeof CODE_MS, log: string, signal: AbortSignal): Promise<void> {
+  appendFileSync(log, `${JSON.stringify({ run, stage, at: Date.now() } satisfies Start)}\n`);
+  await sleep(CODE_MS[stage], undefined, { signal });
 }
 
 const prepare = code(
   'prepare',
   { input: z.object({ ...shape, speech: audio() }), output: z.object({ mark: z.string(), speech: audio() }) },
   async ({ run, log, speech }, { signal }) => {
-    await work({ run, stage: 'prepare' }, log, signal);
+    await work(run, 'prepare', log, signal);
     return { mark: textMark(run), speech };
   },
 );
@@ -31,7 +34,7 @@ const edit = code(
   'edit',
   { input: z.object({ ...shape, text: z.string() }), output: z.object({ text: z.string() }) },
   async ({ run, log, text: reply }, { signal }) => {
-    await work({ run, stage: 'edit' }, log, signal);
+    await work(run, 'edit', log, signal);
     return { text: `${textMark(run)}, ${reply.replace(/[^\w ]+/g, ' ').slice(0, SPOKEN)}` };
   },
 );
@@ -40,7 +43,7 @@ const archive = code(
   'archive',
   { input: z.object({ ...shape, speech: audio() }), output: z.object({ speech: audio() }) },
   async ({ run, log, speech }, { signal }) => {
-    await work({ run, stage: 'archive' }, log, signal);
+    await work(run, 'archive', log, signal);
     return { speech };
   },
 );

@@ -22,6 +22,8 @@ export interface Details {
   readonly faults: Readonly<Record<string, Faults>>;
   /** Failed attempts of stages by code, as the workers logged them. */
   readonly attempts: ReadonlyMap<string, number>;
+  /** Starts of stages that were not their first: calls that failed or whose worker was killed. */
+  readonly startsAgain: number;
   readonly codes: ReadonlyMap<string, number>;
   /** Times of the runs that succeeded, in milliseconds. */
   readonly latencies: readonly number[];
@@ -36,7 +38,10 @@ const counted = (counts: ReadonlyMap<string, number>): string =>
     .join(', ') || 'none';
 
 /** The table for people. */
-export function table(totals: Totals, { seed, kills, faults, attempts, codes, latencies, wallMs }: Details): string {
+export function table(
+  totals: Totals,
+  { seed, kills, faults, attempts, startsAgain, codes, latencies, wallMs }: Details,
+): string {
   const sorted = latencies.toSorted((a, b) => a - b);
   const at = (share: number) => seconds(sorted[Math.floor(sorted.length * share)] ?? Number.NaN);
   const killed = new Map(VICTIMS.map((victim) => [victim, kills.filter((kill) => kill.victim === victim).length]));
@@ -51,6 +56,7 @@ export function table(totals: Totals, { seed, kills, faults, attempts, codes, la
     ['killed', counted(killed)],
     ...shares,
     ['failed attempts', counted(attempts)],
+    ['stages started again', `${startsAgain} times`],
     ['seed', String(seed)],
     ['wall time', seconds(wallMs)],
     [

@@ -27,6 +27,8 @@ export const environment: Readonly<Record<string, string>> = {
   MILLRACE_HOME: '.millrace/chaos',
   MILLRACE_VENV: '.millrace/venv',
   MILLRACE_PORT_BASE: String(PORT_BASE),
+  // Temporal keeps its database: what an earlier suite has left open is not this one's.
+  MILLRACE_TASK_QUEUE: `chaos-${Date.now().toString(36)}`,
   MILLRACE_PIPELINES: fileURLToPath(new URL('./pipelines.js', import.meta.url)),
 };
 

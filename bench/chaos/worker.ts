@@ -21,6 +21,8 @@ export class ChaosWorker {
   readonly #onFailedAttempt: OnFailedAttempt;
   #child: ChildProcess | undefined;
   #ready = false;
+  #killing = false;
+  #died: string | undefined;
 
   constructor(name: keyof typeof METRICS_PORTS, onFailedAttempt: OnFailedAttempt) {
     this.name = name;
@@ -29,6 +31,11 @@ export class ChaosWorker {
 
   get ready(): boolean {
     return this.#ready;
+  }
+
+  /** How it ended without being killed; a worker that dies by itself is a bug, whatever becomes of the runs. */
+  get died(): string | undefined {
+    return this.#died;
   }
 
   /** Resolves when the worker takes work. */
@@ -47,6 +54,11 @@ export class ChaosWorker {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child = child;
+    this.#killing = false;
+    child.once('exit', (code, signal) => {
+      this.#ready = false;
+      if (!this.#killing) this.#died = `${this.name} ended by itself (${signal ?? code}): see ${this.#logFile}`;
+    });
     this.#follow(child);
     const until = Date.now() + START_MS;
     while (Date.now() < until && child.exitCode === null && child.signalCode === null) {
@@ -62,6 +74,7 @@ export class ChaosWorker {
   async kill(): Promise<void> {
     const child = this.#child;
     this.#ready = false;
+    this.#killing = true;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const ended = once(child, 'exit');
     child.kill('SIGKILL');

@@ -23,6 +23,7 @@ import { place } from '../../placement/place.js';
 import { workerActivities } from '../../workers/activities.js';
 import { workflowSource } from '../../workers/bundle.js';
 import { composeStages } from '../../workers/compose.js';
+import { segmentSinks } from '../../workers/running-segments.js';
 import { down, up } from '../../workers/stack/index.js';
 import { median, round } from '../overhead/contest.js';
 import { fourEmptyInline } from '../overhead/pipelines.js';
@@ -45,12 +46,13 @@ async function main(): Promise<Record<string, { medianMs: number }>> {
   const connection = await NativeConnection.connect({ address: temporal });
   const activities = workerActivities(stages);
   const workers = await Promise.all([
-    Worker.create({ connection, taskQueue: 'plain', ...workflowSource(), activities }),
+    Worker.create({ connection, taskQueue: 'plain', ...workflowSource(), activities, sinks: segmentSinks }),
     Worker.create({
       connection,
       taskQueue: 'updates',
       workflowsPath: fileURLToPath(new URL('./update-workflow.js', import.meta.url)),
       activities,
+      sinks: segmentSinks,
     }),
   ]);
   const running = workers.map((worker) => worker.run());

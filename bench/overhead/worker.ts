@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { workerActivities } from '../../workers/activities.js';
 import { workflowSource } from '../../workers/bundle.js';
 import { composeStages } from '../../workers/compose.js';
+import { segmentSinks } from '../../workers/running-segments.js';
 import type { Activities } from './hand-written.js';
 import { settings } from './settings.js';
 
@@ -20,7 +21,7 @@ const common = {
 async function ours(): Promise<Worker> {
   // Log lines are made as in production and thrown away.
   const stages = await composeStages(settings, pino({ level: 'info' }, pino.destination('/dev/null')));
-  return Worker.create({ ...common, ...workflowSource(), activities: workerActivities(stages) });
+  return Worker.create({ ...common, ...workflowSource(), activities: workerActivities(stages), sinks: segmentSinks });
 }
 
 async function theirs(): Promise<Worker> {

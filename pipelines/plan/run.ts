@@ -164,6 +164,12 @@ export interface SegmentOutcome {
   readonly failure?: { readonly code: string; readonly message: string; readonly details: JsonObject };
 }
 
+/**
+ * Timeout of a run's workflow tasks, in milliseconds; Temporal's default is 10 s. When a worker dies another one goes on with
+ * its segments after this time. A running segment keeps its task open, and what happens beside it is seen at 0.8 of it.
+ */
+export const WORKFLOW_TASK_TIMEOUT_MS = 3_000;
+
 /** Names of Temporal search attributes that a run carries. */
 export const SEARCH_ATTRIBUTES = {
   pipeline: 'MillracePipeline',

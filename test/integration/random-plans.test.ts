@@ -20,6 +20,11 @@ const SEED = Number(process.env.MILLRACE_PROPERTY_SEED ?? 1);
 const IN_FLIGHT = 8;
 /** A run that hangs is told from one that waits for its turn on a loaded machine. */
 const RUN_TIMEOUT_MS = 60_000;
+/**
+ * A segment holds its workflow's task open, and what a queued stage beside it gives is seen when the task is renewed, at 0.8
+ * of this. With Temporal's 10 seconds a plan that races the two in nested loops takes minutes.
+ */
+const TASK_TIMEOUT_MS = 3_000;
 const LIMIT_MS = 60_000 + RUNS * 1_000;
 const QUEUE = `random-plans-${randomUUID()}`;
 
@@ -43,6 +48,7 @@ describe('random plans on Temporal', () => {
       taskQueue: QUEUE,
       workflowId,
       workflowRunTimeout: RUN_TIMEOUT_MS,
+      workflowTaskTimeout: TASK_TIMEOUT_MS,
       args: [random.input, contextOfRun(random, QUEUE)],
     });
     try {

@@ -15,6 +15,8 @@ export interface WatchedServer {
 export interface Watch {
   /** Whether the server has ended this many calls, and works on none. */
   hasEnded(calls: number): Promise<boolean>;
+  /** Steps of work that it has done since it was started: between two of them it may notice that nobody listens. */
+  steps(): Promise<number>;
 }
 
 /** Triton counts a request of a Python model when its work has ended, by itself or by cancellation. */
@@ -29,7 +31,8 @@ export async function watchedTriton(models: readonly TestModel[]): Promise<Watch
   return {
     async watch() {
       const before = await ended();
-      return { hasEnded: async (calls) => (await ended()) === before + calls };
+      // It does not count the steps of a Python model, which takes little time for each.
+      return { hasEnded: async (calls) => (await ended()) === before + calls, steps: async () => 0 };
     },
     async close() {
       for (const model of models) await client.unload(model, AbortSignal.timeout(ASK_MS));
@@ -41,10 +44,10 @@ export async function watchedTriton(models: readonly TestModel[]): Promise<Watch
 /** llama.cpp's server counts the requests that it decodes now; those that have ended are not told apart. */
 export function watchedLlm(): WatchedServer {
   const url = address('LLM_BASE_URL').replace(/\/v1$/, '/metrics');
-  const decoding = async () => {
+  const counted = async (name: string) => {
     const text = await (await fetch(url, { signal: AbortSignal.timeout(ASK_MS) })).text();
-    const [, count] = /^llamacpp:requests_processing (\d+)/m.exec(text) ?? [];
-    if (count === undefined) throw new Error(`${url} has no count of requests in work`);
+    const [, count] = new RegExp(`^llamacpp:${name} (\\d+)`, 'm').exec(text) ?? [];
+    if (count === undefined) throw new Error(`${url} does not tell ${name}`);
     return Number(count);
   };
   return {
@@ -52,10 +55,11 @@ export function watchedLlm(): WatchedServer {
       let worked = false;
       return {
         async hasEnded() {
-          const now = await decoding();
+          const now = await counted('requests_processing');
           worked ||= now > 0;
           return worked && now === 0;
         },
+        steps: () => counted('n_decode_total'),
       };
     },
     async close() {},

@@ -1,0 +1,80 @@
+import { randomUUID } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
+import { Answers } from '../../activities/answers/index.js';
+import { openFileStore } from '../../activities/artifacts/index.js';
+import { createConnectors } from '../../activities/connectors/index.js';
+import { createGateway, type Problem, type RunDocument } from '../../gateway/index.js';
+import type { Pipeline } from '../../pipelines/index.js';
+import { place } from '../../placement/place.js';
+import { artifactsFolder, composeStages } from '../../workers/compose.js';
+import { createLogger } from '../../workers/logger.js';
+import { loadModels, poolDescriptions } from '../../workers/models.js';
+import { address, connect } from './runs.js';
+import { testSettings } from './settings.js';
+import { TestWorker, testRedis } from './test-worker.js';
+
+const MEBIBYTE = 1024 * 1024;
+
+/** A gateway and a worker of the sources, in the test's own process, on the stack's real servers. */
+export interface ServedPipelines {
+  post(pipeline: string, body: Body, headers?: Record<string, string>): Promise<Response>;
+  /** Sends JSON and waits for the result. */
+  run(pipeline: string, input: object, headers?: Record<string, string>): Promise<RunDocument>;
+  get(id: string): Promise<RunDocument>;
+  close(): Promise<void>;
+}
+type Body = NonNullable<RequestInit['body']>;
+
+/** @param answersRedis where the gateway waits for results, which is where the worker sends them; the stack's by default */
+export async function servePipelines(
+  pipelines: readonly Pipeline<never>[],
+  { answersRedis = address('REDIS_URL') }: { answersRedis?: string } = {},
+): Promise<ServedPipelines> {
+  const queue = `served-${randomUUID()}`;
+  const settings = testSettings({ MILLRACE_PIPELINES: '', MILLRACE_LOG_LEVEL: 'silent' });
+  const logger = pino({ level: 'silent' });
+  const stages = await composeStages(settings, createLogger(settings, 'test'));
+  const poolOf = poolDescriptions(await loadModels(settings), createConnectors({ openai: { apiKey: 'none' } }));
+  const [client, worker] = await Promise.all([
+    connect(),
+    TestWorker.start({ queue, runner: stages.runner, redis: testRedis(answersRedis) }),
+  ]);
+  const subscriber = testRedis(answersRedis);
+  const app = await createGateway({
+    pipelines,
+    placementOf: (plan) => place(plan, poolOf, queue),
+    temporal: client,
+    taskQueue: queue,
+    artifacts: await openFileStore(artifactsFolder(settings)),
+    answers: new Answers(subscriber, logger),
+    readiness: {},
+    limits: { maxAudioBytes: 64 * MEBIBYTE, maxJsonBytes: MEBIBYTE, maxWaitMs: 100_000, uploadTimeoutMs: 30_000 },
+    uiUrl: (id) => `http://127.0.0.1:${settings.MILLRACE_TEMPORAL_UI_PORT}/namespaces/default/workflows/${id}`,
+    logger,
+    registry: new Registry(),
+  });
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  const base = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`;
+  const post: ServedPipelines['post'] = (pipeline, body, headers = {}) =>
+    fetch(`${base}/v1/pipelines/${pipeline}`.replace(/(\?|$)/, '/runs$1'), { method: 'POST', body, headers });
+  return {
+    post,
+    async run(pipeline, input, headers = {}) {
+      const all = { 'content-type': 'application/json', prefer: 'wait=90', ...headers };
+      const response = await post(pipeline, JSON.stringify(input), all);
+      if (response.status === 200) return (await response.json()) as RunDocument;
+      const { code, detail } = (await response.json()) as Problem;
+      throw new Error(`${response.status}: ${code}: ${detail}`);
+    },
+    get: async (id) => (await (await fetch(`${base}/v1/runs/${id}`)).json()) as RunDocument,
+    async close() {
+      await app.close();
+      subscriber.disconnect();
+      await worker.stop();
+      await stages.close();
+      await client.connection.close();
+    },
+  };
+}
