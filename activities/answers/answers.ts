@@ -22,7 +22,7 @@ export async function publishAnswer(redis: Redis, to: string, answer: Answer): P
 export class Answers {
   readonly #redis: Redis;
   readonly #channel = `millrace:answers:${randomUUID()}`;
-  readonly #waiting = new Map<string, (result: RunResult) => void>();
+  readonly #waiting = new Map<string, Set<(result: RunResult) => void>>();
 
   /** @param redis a connection for this purpose alone: a subscriber can send no other command */
   constructor(redis: Redis, logger: Logger) {
@@ -42,15 +42,21 @@ export class Answers {
   /** Resolves with the result of a run if it is sent here; stays open otherwise. Call it before the run starts. */
   expect(run: string, signal: AbortSignal): Promise<RunResult> {
     return new Promise((resolve) => {
-      this.#waiting.set(run, resolve);
-      signal.addEventListener('abort', () => this.#waiting.delete(run), { once: true });
+      // Callers with one idempotency key wait for one run.
+      const all = this.#waiting.get(run) ?? new Set();
+      this.#waiting.set(run, all.add(resolve));
+      const leave = () => {
+        all.delete(resolve);
+        if (all.size === 0 && this.#waiting.get(run) === all) this.#waiting.delete(run);
+      };
+      signal.addEventListener('abort', leave, { once: true });
     });
   }
 
   #arrived(text: string, logger: Logger): void {
     try {
       const { run, result } = JSON.parse(text) as Answer;
-      this.#waiting.get(run)?.(result);
+      for (const resolve of this.#waiting.get(run) ?? []) resolve(result);
       this.#waiting.delete(run);
     } catch (error) {
       logger.warn({ err: error }, 'an answer cannot be read');

@@ -1,1 +1,1 @@
-export { type Answer, Answers, publishAnswer } from './answers.js';
+export { Answers, publishAnswer } from './answers.js';

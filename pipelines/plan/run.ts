@@ -143,7 +143,12 @@ export interface Segment {
   /** Milliseconds that its stages leave for those after them, by id. */
   readonly reserved: Readonly<Record<string, number>>;
   /** It is the whole run, and somebody waits for the result. */
-  readonly answer?: { readonly to: string; readonly output: Binding };
+  readonly answer?: {
+    readonly to: string;
+    readonly output: Binding;
+    /** The run's stage table, where it has stages that nobody wants. */
+    readonly table?: readonly StageRecord[];
+  };
 }
 
 /** Second argument of a segment's activity; the first is the segment's scope. */

@@ -23,6 +23,8 @@ export interface ServedPipelines {
   /** Sends JSON and waits for the result. */
   run(pipeline: string, input: object, headers?: Record<string, string>): Promise<RunDocument>;
   get(id: string): Promise<RunDocument>;
+  /** The runs whose results came to their callers from the worker, ahead of Temporal; once for each caller. */
+  readonly early: readonly string[];
   close(): Promise<void>;
 }
 type Body = NonNullable<RequestInit['body']>;
@@ -42,13 +44,25 @@ export async function servePipelines(
     TestWorker.start({ queue, runner: stages.runner, redis: testRedis(answersRedis) }),
   ]);
   const subscriber = testRedis(answersRedis);
+  const answers = new Answers(subscriber, logger);
+  const early: string[] = [];
+  const expecting: Answers['expect'] = async (run, signal) => {
+    const result = await answers.expect(run, signal);
+    early.push(run);
+    return result;
+  };
   const app = await createGateway({
     pipelines,
     placementOf: (plan) => place(plan, poolOf, queue),
     temporal: client,
     taskQueue: queue,
     artifacts: await openFileStore(artifactsFolder(settings)),
-    answers: new Answers(subscriber, logger),
+    answers: {
+      get channel() {
+        return answers.channel;
+      },
+      expect: expecting,
+    },
     readiness: {},
     limits: { maxAudioBytes: 64 * MEBIBYTE, maxJsonBytes: MEBIBYTE, maxWaitMs: 100_000, uploadTimeoutMs: 30_000 },
     uiUrl: (id) => `http://127.0.0.1:${settings.MILLRACE_TEMPORAL_UI_PORT}/namespaces/default/workflows/${id}`,
@@ -69,6 +83,7 @@ export async function servePipelines(
       throw new Error(`${response.status}: ${code}: ${detail}`);
     },
     get: async (id) => (await (await fetch(`${base}/v1/runs/${id}`)).json()) as RunDocument,
+    early,
     async close() {
       await app.close();
       subscriber.disconnect();

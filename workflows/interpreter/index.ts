@@ -1,5 +1,5 @@
 export { type Host, StageError } from './host.js';
-export { type Continued, interpret } from './interpreter.js';
+export { interpret } from './interpreter.js';
 export { answerOf, interpretSegment } from './run-segment.js';
 export { groupsOf, isInline } from './segments.js';
 export { stageTableMarkdown } from './stage-table.js';

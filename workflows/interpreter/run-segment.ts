@@ -40,10 +40,12 @@ export async function interpretSegment(segment: Segment, host: Host): Promise<Se
 /** Without the rows of stages that will run again. */
 const ended = (table: StageTable) => table.rows.filter(({ status }) => status === 'done');
 
-/** The run's result, where a segment is the whole run and has succeeded. */
+/** The run's result, where a segment is the whole run and has succeeded; what it has not run, nobody wanted. */
 export function answerOf({ answer, steps, scope }: Segment, { done, rows }: SegmentOutcome): RunResult {
   const memo = Memo.from(done);
   const values = Object.fromEntries(steps.map(({ id }) => [id, memo.below(id).value ?? null]));
   const output = resolve(answer?.output ?? null, new GraphValues({ ...scope, ...values } as Record<string, Json>));
-  return { output: output as JsonObject, stages: rows };
+  const ran = new Map(rows.map((row) => [row.stage, row]));
+  const stages = answer?.table?.map((row) => ran.get(row.stage) ?? { ...row, status: 'skipped' as const });
+  return { output: output as JsonObject, stages: stages ?? rows };
 }

@@ -25,7 +25,11 @@ export async function runSegment(
 ): Promise<boolean> {
   const answer =
     run.answer?.graph === graph && steps.length === graph.stages.length
-      ? { to: run.answer.to, output: graph.output }
+      ? {
+          to: run.answer.to,
+          output: graph.output,
+          ...(run.context.outputs && { table: run.table.rows }),
+        }
       : undefined;
   const reads = readsOfAll(steps, answer?.output);
   for (const source of reads) {

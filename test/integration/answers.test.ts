@@ -1,0 +1,121 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import type { RunDocument } from '../../gateway/index.js';
+import { chat, embed, type Pipeline, pipeline } from '../../pipelines/index.js';
+import { type OwnRedis, ownRedis } from '../support/own-redis.js';
+import { address, until } from '../support/runs.js';
+import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';
+
+/**
+ * The shortcut for results of which somebody waits: a run that is one segment is answered by its worker, ahead of Temporal's
+ * record, and by Temporal where the shortcut fails.
+ */
+const inline = { execution: 'inline', retry: { attempts: 2 } } as const;
+
+/** A run that is one segment. */
+const ask = pipeline('ask-inline', { input: z.object({ question: z.string() }) }, ({ input, stage }) => {
+  const asked = stage('embed', embed({ model: 'minilm' }), { text: input.question }, inline);
+  const answer = stage(
+    'answer',
+    chat({ model: 'assistant', system: 'Answer in one short sentence.', maxTokens: 48 }),
+    { prompt: input.question },
+    inline,
+  );
+  return { reply: answer.text, vector: asked.embedding };
+});
+
+const json = { 'content-type': 'application/json' };
+const question = 'What is the capital of France?';
+
+/** The run as Temporal has it. */
+async function recorded(served: ServedPipelines, id: string): Promise<RunDocument> {
+  let run = await served.get(id);
+  await until('Temporal has recorded the end', async () => {
+    run = await served.get(id);
+    return run.status !== 'running';
+  });
+  return run;
+}
+
+describe('a waiting caller of a pipeline that is one segment', () => {
+  let served: ServedPipelines;
+  beforeAll(async () => {
+    served = await servePipelines([ask] as unknown as Pipeline<never>[]);
+  });
+  afterAll(() => served.close());
+
+  it('gets the result that Temporal has recorded right after', async () => {
+    const answered = await served.run('ask-inline', { question });
+    expect(answered.output).toMatchObject({ reply: expect.stringContaining('Paris') });
+    expect(answered.stages?.map(({ stage, status }) => [stage, status])).toEqual([
+      ['embed', 'done'],
+      ['answer', 'done'],
+    ]);
+    expect(served.early).toContain(answered.id);
+    const { status, output, stages } = await recorded(served, answered.id);
+    expect({ status, output, stages }).toEqual({
+      status: 'succeeded',
+      output: answered.output,
+      stages: answered.stages,
+    });
+  });
+
+  it('gets the fields that it asked for, and the same table as Temporal', async () => {
+    const answered = await served.run('ask-inline?outputs=reply', { question });
+    expect(Object.keys(answered.output ?? {})).toEqual(['reply']);
+    const { output, stages } = await recorded(served, answered.id);
+    expect({ output: answered.output, stages: answered.stages }).toEqual({ output, stages });
+    expect(stages?.map(({ stage, status }) => [stage, status])).toEqual([
+      ['embed', 'skipped'],
+      ['answer', 'done'],
+    ]);
+  });
+
+  it('shares it with another under the same idempotency key', async () => {
+    const headers = { 'idempotency-key': randomUUID() };
+    const [one, two] = await Promise.all([
+      served.run('ask-inline', { question }, headers),
+      served.run('ask-inline', { question }, headers),
+    ]);
+    expect(one.id).toBe(two.id);
+    for (const run of [one, two]) {
+      expect(run).toMatchObject({ status: 'succeeded', output: { reply: expect.stringContaining('Paris') } });
+    }
+    expect(one.output).toEqual(two.output);
+    expect(served.early.filter((id) => id === one.id)).toHaveLength(2);
+  });
+
+  it('is told of a failure', async () => {
+    const response = await served.post('ask-inline', JSON.stringify({ question: 'Why? '.repeat(9_000) }), {
+      ...json,
+      prefer: 'wait=60',
+    });
+    expect(response.status).toBe(502);
+    expect(await response.json()).toMatchObject({ code: 'BACKEND_REJECTED', run: { status: 'failed' } });
+  });
+});
+
+describe('without Redis', () => {
+  let redis: OwnRedis;
+  let served: ServedPipelines;
+  beforeAll(async () => {
+    redis = await ownRedis(address('REDIS_URL'));
+    await redis.start();
+    served = await servePipelines([ask] as unknown as Pipeline<never>[], { answersRedis: redis.url });
+  });
+  afterAll(async () => {
+    await served.close();
+    await redis.kill();
+  });
+
+  it('the result comes from Temporal, whether Redis goes during a run or before', async () => {
+    const running = served.run('ask-inline', { question });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await redis.kill();
+    expect((await running).output).toMatchObject({ reply: expect.stringContaining('Paris') });
+    const next = await served.run('ask-inline', { question });
+    expect(next.output).toMatchObject({ reply: expect.stringContaining('Paris') });
+    expect(served.early).toEqual([]);
+  });
+});
