@@ -62,7 +62,8 @@ export async function waitForRun(
       temporal.withAbortSignal(signal, () => outcomeOf(temporal.workflow.getHandle(id))),
     );
   } catch (error) {
-    deps.logger.warn({ runId: id, err: error }, 'waiting for a run broke off');
+    const expected = gone.aborted || (error as { name?: unknown } | null)?.name === 'TimeoutError';
+    if (!expected) deps.logger.warn({ runId: id, err: error }, 'waiting for a run broke off');
     return undefined;
   }
 }

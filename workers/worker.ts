@@ -21,6 +21,12 @@ import type { Settings } from './settings.js';
 /** Just below the activities' beat of half a second, so that each beat is sent. */
 const HEARTBEAT_THROTTLE_MS = 450;
 
+/**
+ * Workflow tasks at once. A segment keeps its run's task open, waiting or running; with Temporal's default of 40 as many long
+ * ones would leave no task to any other run of the worker.
+ */
+const WORKFLOW_TASKS = 256;
+
 /** `millrace worker`: runs workflows and stages until SIGTERM or SIGINT, then lets running stages end. */
 export async function runWorker(settings: Settings): Promise<void> {
   const logger = createLogger(settings, 'worker');
@@ -36,6 +42,8 @@ export async function runWorker(settings: Settings): Promise<void> {
     ...workflowSource(),
     activities: workerActivities(stages),
     sinks: segmentSinks,
+    maxConcurrentWorkflowTaskExecutions: WORKFLOW_TASKS,
+    maxCachedWorkflows: 2 * WORKFLOW_TASKS,
     maxConcurrentActivityTaskExecutions: settings.MILLRACE_MAX_ACTIVITIES,
     maxConcurrentLocalActivityExecutions: settings.MILLRACE_MAX_ACTIVITIES,
     // Temporal's own throttle would send every beat but the first at 0.8 of the heartbeat timeout, and cancellation with it.

@@ -1,4 +1,10 @@
-import { ActivityFailure, ApplicationFailure, ChildWorkflowFailure, TimeoutFailure } from '@temporalio/common';
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  CancelledFailure,
+  ChildWorkflowFailure,
+  TimeoutFailure,
+} from '@temporalio/common';
 import type { JsonObject } from '../pipelines/json.js';
 import type { StagePlan } from '../pipelines/plan/index.js';
 import { StageError } from './interpreter/index.js';
@@ -36,6 +42,9 @@ export function childError(step: string, error: unknown): StageError {
     // Its table is in its own history.
     const { stages: _, ...details } = (cause.details?.[0] ?? {}) as JsonObject;
     return new StageError(codeOf(cause), `run "${step}": ${cause.message}`, { ...details, stage: step, run });
+  }
+  if (cause instanceof CancelledFailure) {
+    return new StageError('CHILD_CANCELLED', `run "${step}": it was cancelled`, { stage: step, run });
   }
   return new StageError('RUN_FAILED', `run "${step}": ${error instanceof Error ? error.message : String(error)}`, {
     stage: step,

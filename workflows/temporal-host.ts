@@ -80,7 +80,7 @@ export class TemporalHost implements Host {
 
   /** A local activity, named by its stages. A crash of the worker runs it again, and its journal says where to go on. */
   runSegment(segment: Segment): Promise<SegmentOutcome> {
-    const stages = segment.steps.map(({ id }) => id).join(', ');
+    const stages = short(segment.steps.map(({ id }) => id).join(', '));
     const activities = proxyLocalActivities<Record<string, SegmentActivity>>({
       startToCloseTimeout: Math.max(0, segment.leftMs) + SEGMENT_GRACE_MS,
       retry: { maximumAttempts: 1 },
@@ -126,7 +126,10 @@ export class TemporalHost implements Host {
       })) as RunResult;
       return result.output;
     } catch (error) {
-      throw isCancellation(error) ? error : childError(step.id, error);
+      // Somebody may have cancelled the child alone: that is its failure, not this run's cancellation.
+      throw isCancellation(error) && CancellationScope.current().consideredCancelled
+        ? error
+        : childError(step.id, error);
     }
   }
 
@@ -176,6 +179,10 @@ export class TemporalHost implements Host {
     return inbox;
   }
 }
+
+/** Names and summaries end up in metrics and in the UI's lists. */
+const LONGEST_NAME = 200;
+const short = (text: string): string => (text.length > LONGEST_NAME ? `${text.slice(0, LONGEST_NAME - 1)}…` : text);
 
 /** The activity is typed by the stage's name; its summary says what serves it and where. */
 function activityOf(stage: StagePlan, { path, priority }: StageCall, placed: StagePlacement): StageActivity {

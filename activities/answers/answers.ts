@@ -20,23 +20,29 @@ export async function publishAnswer(redis: Redis, to: string, answer: Answer): P
 
 /** The answers that one process waits for, on one Redis channel of its own. */
 export class Answers {
-  readonly #redis: Redis;
   readonly #channel = `millrace:answers:${randomUUID()}`;
+  #subscribed = false;
   readonly #waiting = new Map<string, Set<(result: RunResult) => void>>();
 
   /** @param redis a connection for this purpose alone: a subscriber can send no other command */
   constructor(redis: Redis, logger: Logger) {
-    this.#redis = redis;
     redis.on('message', (_channel: string, text: string) => this.#arrived(text, logger));
-    // ioredis subscribes again by itself after a reconnection.
-    const subscribe = () => redis.subscribe(this.#channel).catch(() => undefined);
+    const subscribe = async () => {
+      this.#subscribed = await redis.subscribe(this.#channel).then(
+        () => true,
+        () => false,
+      );
+    };
     if (redis.status === 'ready') void subscribe();
-    else redis.once('ready', () => void subscribe());
+    redis.on('ready', () => void subscribe());
+    redis.on('close', () => {
+      this.#subscribed = false;
+    });
   }
 
   /** Where answers have to be sent to; undefined while none could arrive. */
   get channel(): string | undefined {
-    return this.#redis.status === 'ready' ? this.#channel : undefined;
+    return this.#subscribed ? this.#channel : undefined;
   }
 
   /** Resolves with the result of a run if it is sent here; stays open otherwise. Call it before the run starts. */

@@ -54,6 +54,7 @@ export const ADVICE = {
   STAGE_TIMEOUT: 'Give the stage more time (`timeout.attempt`, `timeout.total`), or look why it or its worker hangs.',
   DEADLINE_EXCEEDED: 'Give the pipeline a longer `deadline`, or look in the stage table where the time went.',
   RUN_CANCELLED: 'Nothing: somebody cancelled the run in Temporal.',
+  CHILD_CANCELLED: 'Nothing: somebody cancelled the child run in Temporal; the error names it.',
   RUN_FAILED: 'Open the run in the Temporal UI (`links.ui`): it was ended from outside or failed without a known code.',
   ORCHESTRATOR_UNAVAILABLE:
     'Send again with the same `Idempotency-Key`; if it lasts, check Temporal and `TEMPORAL_ADDRESS`.',

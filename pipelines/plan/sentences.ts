@@ -1,9 +1,28 @@
-/** After the end of a sentence with its closing quotes and brackets, or at a line's end. */
-const END = /(?<=[.!?…。！？]["”’)\]]*)\s+|\s*\n\s*/u;
+const ENDS: ReadonlySet<string> = new Set(['.', '!', '?', '…', '。', '！', '？']);
+const CLOSERS: ReadonlySet<string> = new Set(['"', '”', '’', ')', ']']);
 
-/** The sentences of a text, trimmed, in order; none for a text without a word. */
-export const sentences = (text: string): string[] =>
-  text
-    .split(END)
-    .map((sentence) => sentence.trim())
-    .filter((sentence) => sentence !== '');
+/**
+ * The sentences of a text, trimmed, in order; none for a text without a word. One ends at white space after `.`, `!`, `?` or
+ * `…` and what closes it, and at a line's end. A single pass: a model's degenerate reply must not cost more than a long one.
+ */
+export function sentences(text: string): string[] {
+  const found: string[] = [];
+  let start = 0;
+  let ended = false;
+  const cut = (end: number): void => {
+    const sentence = text.slice(start, end).trim();
+    if (sentence !== '') found.push(sentence);
+    start = end;
+    ended = false;
+  };
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at] as string;
+    if (char === '\n' || (ended && isSpace(char))) cut(at);
+    else if (ENDS.has(char)) ended = true;
+    else if (!CLOSERS.has(char)) ended = false;
+  }
+  cut(text.length);
+  return found;
+}
+
+const isSpace = (char: string): boolean => char.trim() === '';

@@ -15,14 +15,12 @@ const inline = { execution: 'inline', retry: { attempts: 2 } } as const;
 
 /** A run that is one segment. */
 const ask = pipeline('ask-inline', { input: z.object({ question: z.string() }) }, ({ input, stage }) => {
-  const asked = stage('embed', embed({ model: 'minilm' }), { text: input.question }, inline);
-  const answer = stage(
-    'answer',
-    chat({ model: 'assistant', system: 'Answer in one short sentence.', maxTokens: 48 }),
-    { prompt: input.question },
-    inline,
-  );
-  return { reply: answer.text, vector: asked.embedding };
+  const options = { model: 'assistant', system: 'Answer in one short sentence.', maxTokens: 48 };
+  const answer = stage('answer', chat(options), { prompt: input.question }, inline);
+  return {
+    reply: answer.text,
+    vector: stage('embed', embed({ model: 'minilm' }), { text: answer.text }, inline).embedding,
+  };
 });
 
 const json = { 'content-type': 'application/json' };
@@ -49,8 +47,8 @@ describe('a waiting caller of a pipeline that is one segment', () => {
     const answered = await served.run('ask-inline', { question });
     expect(answered.output).toMatchObject({ reply: expect.stringContaining('Paris') });
     expect(answered.stages?.map(({ stage, status }) => [stage, status])).toEqual([
-      ['embed', 'done'],
       ['answer', 'done'],
+      ['embed', 'done'],
     ]);
     expect(served.early).toContain(answered.id);
     const { status, output, stages } = await recorded(served, answered.id);
@@ -64,11 +62,12 @@ describe('a waiting caller of a pipeline that is one segment', () => {
   it('gets the fields that it asked for, and the same table as Temporal', async () => {
     const answered = await served.run('ask-inline?outputs=reply', { question });
     expect(Object.keys(answered.output ?? {})).toEqual(['reply']);
+    expect(served.early).toContain(answered.id);
     const { output, stages } = await recorded(served, answered.id);
     expect({ output: answered.output, stages: answered.stages }).toEqual({ output, stages });
     expect(stages?.map(({ stage, status }) => [stage, status])).toEqual([
-      ['embed', 'skipped'],
       ['answer', 'done'],
+      ['embed', 'skipped'],
     ]);
   });
 

@@ -120,6 +120,14 @@ const CAUSES: Readonly<Record<string, Cause>> = {
       return now;
     },
   },
+  'the client’s termination': {
+    define: alone,
+    async happen(run) {
+      const now = Date.now();
+      await run.handle.terminate('the test has seen enough');
+      return now;
+    },
+  },
   'the deadline': {
     define: (name, busy, options) =>
       pipeline(name, { input, deadline: DEADLINE.text }, (trace) => ({

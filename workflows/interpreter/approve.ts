@@ -4,7 +4,7 @@ import { type Host, StageError } from './host.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
 
 /** Waits for a person's decision, sent as the signal `approve/<path>`, or takes the default when the time is over. */
-export async function approve(run: Run, stage: StagePlan, { subject }: JsonObject, at: At): Promise<Json | Stopped> {
+export async function approve(run: Run, stage: StagePlan, at: At): Promise<Json | Stopped> {
   const { timeoutMs, otherwise } = stage.with as { timeoutMs: number; otherwise: boolean };
   const { table, deadline } = run;
   const since = at.memo.below('since');
@@ -20,7 +20,7 @@ export async function approve(run: Run, stage: StagePlan, { subject }: JsonObjec
     const output = await at.host.race<JsonObject | undefined>([
       (inner) => decision(`approve/${at.prefix}${stage.id}`, inner, () => run.continuing && at.mayStop),
       async (inner) => {
-        await inner.wait(limit, `approve ${String(subject)}`);
+        await inner.wait(limit, `approve ${stage.id}`);
         if (limit === left) return { approved: otherwise, by: 'timeout' };
         throw new StageError('STAGE_TIMEOUT', `stage "${stage.id}": nobody decided in time`, { stage: stage.id });
       },

@@ -34,7 +34,7 @@ export async function interpret(input: JsonObject, context: RunContext, host: Ho
   const run: Run = {
     context,
     table,
-    deadline: new Deadline(startedAt + plan.deadlineMs, plan.deadlineMs, () => host.now(), reservedAfter(plan)),
+    deadline: new Deadline(startedAt + plan.deadlineMs, plan.deadlineMs, () => host.now(), reservedAfter(graph)),
     segments: plan.planVersion > 1,
     ...(context.answerTo !== undefined && { answer: { to: context.answerTo, graph } }),
     continuing: false,

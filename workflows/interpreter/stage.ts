@@ -36,9 +36,17 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
   const { table, deadline, context } = run;
   const input = resolve(stage.input, scope);
   if (!isJsonObject(input)) {
-    throw new StageError('INVALID_INPUT', `stage "${stage.id}": its input is not an object`, { stage: stage.id });
+    const failure = new StageError('INVALID_INPUT', `stage "${stage.id}": its input is not an object`, {
+      stage: stage.id,
+    });
+    if (stage.fallback?.at(-1) !== 'skip') {
+      table.fail(stage.id, failure);
+      throw failure;
+    }
+    table.skip(stage.id, failure.code);
+    return null;
   }
-  if (stage.kind === 'approve') return approve(run, stage, input, at);
+  if (stage.kind === 'approve') return approve(run, stage, at);
   const candidates = candidatesOf(stage, deadline.shareOf(stage.id));
   let instead: string | undefined = candidates.degraded ? 'degraded' : undefined;
   for (const [i, candidate] of candidates.all.entries()) {

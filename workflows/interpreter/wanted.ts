@@ -8,7 +8,10 @@ export interface Wanted {
   readonly steps: ReadonlySet<string>;
 }
 
-/** Which steps a run takes when only some fields of the output are asked for: those that these fields read, and so on. */
+/**
+ * Which steps a run takes when only some fields of the output are asked for: those that these fields read, and so on, and
+ * those that no field reads: what they do, such as a write, is not for the caller to leave out.
+ */
 export function wanted(plan: Plan, outputs: readonly string[] | undefined): Wanted {
   if (outputs === undefined) return { output: plan.output, steps: new Set(plan.stages.map(({ id }) => id)) };
   const fields: JsonObject = isJsonObject(plan.output) ? plan.output : {};
@@ -18,8 +21,15 @@ export function wanted(plan: Plan, outputs: readonly string[] | undefined): Want
     throw new StageError('INVALID_INPUT', `the output has no field "${unknown ?? ''}" (its fields: ${known})`);
   }
   const output = Object.fromEntries(outputs.map((field) => [field, fields[field] as Json]));
-  const steps = new Set(sourcesOf(output));
-  for (const step of [...plan.stages].reverse())
+  const forAll = needed(plan, new Set(sourcesOf(plan.output)));
+  const forNone = plan.stages.filter(({ id }) => !forAll.has(id)).map(({ id }) => id);
+  return { output, steps: needed(plan, new Set([...sourcesOf(output), ...forNone])) };
+}
+
+/** The steps and all that they read, directly or through others. */
+function needed({ stages }: Plan, steps: Set<string>): ReadonlySet<string> {
+  for (const step of [...stages].reverse()) {
     if (steps.has(step.id)) for (const source of readsOf(step)) steps.add(source);
-  return { output, steps };
+  }
+  return steps;
 }
