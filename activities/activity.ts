@@ -1,5 +1,6 @@
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import { CancelledFailure } from '@temporalio/common';
+import { LONGEST_TIMER_MS } from '../pipelines/duration.js';
 import { errorRow, MillraceError, messageOf } from '../pipelines/errors.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
 import type { StageCall, StageOutcome } from '../pipelines/plan/index.js';
@@ -23,7 +24,8 @@ export function createActivities(runner: StageRunner): { default: StageActivity 
       // Temporal tells a worker of a timed-out attempt late (with a beat) or never; the call must not outlive it.
       const expiry = new AbortController();
       const expire = () => expiry.abort(expired(info.startToCloseTimeoutMs));
-      const expiring = setTimeout(expire, info.startToCloseTimeoutMs - leadMs(info.startToCloseTimeoutMs, call));
+      const limitMs = info.startToCloseTimeoutMs - leadMs(info.startToCloseTimeoutMs, call);
+      const expiring = setTimeout(expire, Math.min(limitMs, LONGEST_TIMER_MS));
       const signal = AbortSignal.any([context.cancellationSignal, expiry.signal]);
       try {
         return await runner.run(input, call, {

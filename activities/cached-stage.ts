@@ -8,7 +8,7 @@ import type { CacheRequest, SemanticCache } from './cache/index.js';
 import type { Logger } from './logger.js';
 import type { Metrics } from './metrics.js';
 import type { Pools } from './pools/index.js';
-import { type Attempt, kindOf, type Served } from './serve-stage.js';
+import { type Attempt, kindOf, queueLeft, type Served } from './serve-stage.js';
 
 export interface CachingParts {
   readonly pools: Pools;
@@ -38,7 +38,7 @@ export async function throughCache(
     if (only) throw notCached(call);
     return { ...(await serve()), cache: 'bypass' };
   }
-  const request = requestOf(call, call.cache, model);
+  const request = requestOf(call, call.cache, model, queueLeft(call, attempt));
   const schema = outputSchema(parts.code, call);
   const valid = (output: JsonObject) => schema.safeParse(output).success;
   if (only) {
@@ -66,7 +66,12 @@ const fromCache = ({ kind }: StageCall, schema: z.ZodType, stored: JsonObject, c
 const notCached = ({ stage }: StageCall) =>
   new MillraceError('NOT_CACHED', `no earlier answer to the text of the stage "${stage}"`);
 
-const requestOf = (call: StageCall, cache: NonNullable<StageCall['cache']>, model: string): CacheRequest => ({
+const requestOf = (
+  call: StageCall,
+  cache: NonNullable<StageCall['cache']>,
+  model: string,
+  queueMs: number | undefined,
+): CacheRequest => ({
   tenant: call.tenant,
   pipeline: call.pipeline,
   stage: call.stage,
@@ -77,6 +82,8 @@ const requestOf = (call: StageCall, cache: NonNullable<StageCall['cache']>, mode
   ttlMs: cache.ttlMs,
   minSimilarity: cache.minSimilarity,
   embedder: cache.embedder,
+  priority: call.priority,
+  queueMs,
 });
 
 /** What the answer comes from, for the cache's key; undefined when the server does not say, which ends no run. */

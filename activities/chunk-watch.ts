@@ -7,6 +7,8 @@ export interface ChunkLimits {
   readonly firstChunkMs?: number | undefined;
   /** Between two chunks, and from the last one to the end. */
   readonly idleMs?: number | undefined;
+  /** An empty chunk may be all that comes: of a reply that is tool calls, no part is text. */
+  readonly emptyCounts?: boolean | undefined;
 }
 
 /** Told of each text delta and number of audio samples that arrives. */
@@ -14,10 +16,13 @@ type Emit = (chunk: string | number) => void;
 
 /**
  * Makes a model call and aborts it when it is silent for too long; `FIRST_CHUNK_TIMEOUT` or `IDLE_TIMEOUT` is thrown when
- * it has ended. An empty chunk is none.
+ * it has ended.
+ *
+ * An empty chunk (reasoning, a tool call's arguments, a window of silence) is a sign of life: it ends no wait for the first
+ * useful one, unless `emptyCounts`, but after that one it is as good as any.
  */
 export async function watched<T>(
-  { firstChunkMs, idleMs }: ChunkLimits,
+  { firstChunkMs, idleMs, emptyCounts = false }: ChunkLimits,
   signal: AbortSignal,
   call: (signal: AbortSignal, emit: Emit) => Promise<T>,
 ): Promise<T> {
@@ -27,9 +32,10 @@ export async function watched<T>(
   let timer = firstChunkMs === undefined ? undefined : setTimeout(giveUp, firstChunkMs, noChunk(firstChunkMs));
   let idling = false;
   const emit: Emit = (chunk) => {
-    if (chunk === '' || chunk === 0 || own.signal.aborted) return;
+    if (own.signal.aborted) return;
     // A model sends thousands of deltas: one timer is moved along instead of a new one made for each.
     if (idling) return void timer?.refresh();
+    if (!emptyCounts && (chunk === '' || chunk === 0)) return;
     idling = true;
     clearTimeout(timer);
     timer = idleMs === undefined ? undefined : setTimeout(giveUp, idleMs, fellSilent(idleMs));

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { Artifact } from '../pipelines/artifact.js';
 import { isErrorCode, MillraceError, messageOf } from '../pipelines/errors.js';
+import { invalidFields } from '../pipelines/invalid-fields.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
 import { jsonHash } from '../pipelines/plan/hash.js';
 import type { StageCall } from '../pipelines/plan/index.js';
@@ -75,13 +76,13 @@ export async function serveStage(
     const output = await runCode(parts, input, call, attempt, onConversion);
     return { output, ...IN_WORKER, ...(conversions.size > 0 && { conversions: [...conversions] }) };
   }
-  const checked = check(kind.input.safeParse(input), 'INVALID_INPUT', call.stage);
-  const audio = parts.audioOf(call.tenant, onConversion, attempt.signal);
+  const checked = check(kind.input, input, 'INVALID_INPUT', call.stage);
+  const audioFor = (signal: AbortSignal) => parts.audioOf(call.tenant, onConversion, signal);
   const served =
     kind.servedBy === 'worker'
-      ? await runInWorker(parts.workerKinds, checked, call, { signal: attempt.signal, audio })
-      : await askPool(parts, checked, call, attempt, audio);
-  const output = check(kind.output.safeParse(served.output), 'INVALID_OUTPUT', call.stage);
+      ? await runInWorker(parts.workerKinds, checked, call, { signal: attempt.signal, audio: audioFor(attempt.signal) })
+      : await askPool(parts, checked, call, attempt, audioFor);
+  const output = check(kind.output, served.output, 'INVALID_OUTPUT', call.stage);
   return { ...served, output, ...(conversions.size > 0 && { conversions: [...conversions] }) };
 }
 
@@ -95,11 +96,10 @@ async function askPool(
   input: JsonObject,
   call: StageCall,
   attempt: Attempt,
-  audio: AudioPort,
+  audioFor: (signal: AbortSignal) => AudioPort,
 ): Promise<Served> {
-  const { signal, queueMs, resumeFrom } = attempt;
+  const { signal, resumeFrom } = attempt;
   const context = {
-    audio,
     bytes: bytesOf(call.tenant),
     checkpoint: attempt.checkpoint,
     idempotencyKey: idempotencyKeyOf(call, attempt),
@@ -108,7 +108,10 @@ async function askPool(
   const { reply, at } = await pools.get(call.model).use(
     async (backend, at, own) => {
       const request = { kind: call.kind as StageKindName, model: at.model, with: call.with, input };
-      const reply = await watched(call, own, (signal, emit) => backend.invoke(request, { ...context, signal, emit }));
+      // The audio of a call ends with it: of a hedge's loser, and of one that fell silent, not only with the attempt.
+      const reply = await watched({ ...call, emptyCounts: offersTools(call) }, own, (signal, emit) =>
+        backend.invoke(request, { ...context, audio: audioFor(signal), signal, emit }),
+      );
       return { reply, at };
     },
     {
@@ -117,13 +120,18 @@ async function askPool(
       priority: call.priority,
       hedge: call.hedge,
       affinity: affinityOf(call, input),
-      // What the attempt waited in Temporal's queue is part of the stage's queue time.
-      queueMs: call.queueMs === undefined ? undefined : Math.max(0, call.queueMs - queueMs),
+      queueMs: queueLeft(call, attempt),
     },
   );
   count(metrics, call.model, reply);
   return { output: reply.output, endpoint: at.url, device: at.device, ...(at.hedge && { hedged: true }) };
 }
+
+/** What a stage's queue time has left, in milliseconds: what the attempt waited in Temporal's queue is part of it. */
+export const queueLeft = ({ queueMs }: StageCall, attempt: Attempt): number | undefined =>
+  queueMs === undefined ? undefined : Math.max(0, queueMs - attempt.queueMs);
+
+const offersTools = ({ with: { tools } }: StageCall): boolean => Array.isArray(tools) && tools.length > 0;
 
 /**
  * Key of what the prompts of a conversation begin with: the system message, the tools and the first turn. A server that has
@@ -140,12 +148,15 @@ function affinityOf({ kind, with: options }: StageCall, { history }: JsonObject)
 async function runInWorker(
   kinds: ServingParts['workerKinds'],
   input: JsonObject,
-  { kind, model, with: options, tenant }: StageCall,
+  { kind, model, with: options, tenant, priority }: StageCall,
   context: Parameters<WorkerKind>[1],
 ): Promise<Served> {
   const run = kinds.get(kind);
   if (!run) throw new MillraceError('MODEL_NOT_CONFIGURED', `this worker cannot carry out ${kind} stages`);
-  return { output: await run({ model, with: options, input, tenant }, context), ...IN_WORKER };
+  return {
+    output: await run({ model, with: options, input, tenant, ...(priority && { priority }) }, context),
+    ...IN_WORKER,
+  };
 }
 
 /** The same in every attempt of a stage of a run: what a service needs to drop the one that it has already carried out. */
@@ -162,28 +173,52 @@ async function runCode(
   const code = functions.get(call.model);
   if (!code) throw new MillraceError('CODE_NOT_FOUND', `this worker has no code function "${call.model}"`);
   const conformed = await conform(code.input, input, { tenant: call.tenant, signal, onConversion });
-  const checked = check(code.input.safeParse(conformed), 'INVALID_INPUT', call.stage);
+  const checked = check(code.input, conformed, 'INVALID_INPUT', call.stage);
   let output: unknown;
   try {
-    output = await code.run(checked, { signal, idempotencyKey: idempotencyKeyOf(call, attempt) });
+    output = await untilAbort(signal, async () =>
+      code.run(checked, { signal, idempotencyKey: idempotencyKeyOf(call, attempt) }),
+    );
   } catch (error) {
     if (signal.aborted || error instanceof MillraceError) throw error;
     // A function may throw any error whose `code` is one of the table's to say whether a retry makes sense.
     const own = (error as { code?: unknown } | null)?.code;
     throw new MillraceError(isErrorCode(own) ? own : 'CODE_FAILED', messageOf(error), {}, { cause: error });
   }
-  return check(code.output.safeParse(output), 'INVALID_OUTPUT', call.stage);
+  return check(code.output, output, 'INVALID_OUTPUT', call.stage);
+}
+
+/**
+ * What `work` gives, or the signal's reason as soon as it aborts: a function that pays no attention to its signal must not
+ * hold a slot of the worker for ever. What it gives or throws later goes unheard.
+ */
+function untilAbort<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason);
+    const leave = () => reject(signal.reason);
+    signal.addEventListener('abort', leave, { once: true });
+    work()
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener('abort', leave));
+  });
 }
 
 /** The value as its schema makes it: with its defaults, without what it does not name. */
-function check(
-  parsed: z.ZodSafeParseResult<unknown>,
-  code: 'INVALID_INPUT' | 'INVALID_OUTPUT',
-  stage: string,
-): JsonObject {
+function check(schema: z.ZodType, value: unknown, code: 'INVALID_INPUT' | 'INVALID_OUTPUT', stage: string): JsonObject {
+  let parsed: z.ZodSafeParseResult<unknown>;
+  try {
+    parsed = schema.safeParse(value);
+  } catch (error) {
+    // A recursive schema on JSON of some thousand levels: the stack overflows.
+    if (!(error instanceof RangeError)) throw error;
+    throw invalidFields(code, [{ field: 'body', message: 'is nested too deeply' }], { stage });
+  }
   if (parsed.success) return parsed.data as JsonObject;
-  const fields = parsed.error.issues.map(({ path, message }) => ({ field: path.join('.'), message }));
-  throw new MillraceError(code, fields.map((f) => `${f.field}: ${f.message}`).join('; '), { fields, stage });
+  throw invalidFields(
+    code,
+    parsed.error.issues.map(({ path, message }) => ({ field: path.join('.'), message })),
+    { stage },
+  );
 }
 
 function count(metrics: Metrics, model: string, { usage = {} }: Reply): void {

@@ -1,4 +1,5 @@
 import type { JsonObject } from '../pipelines/json.js';
+import type { Priority } from '../pipelines/plan/index.js';
 import type { AudioPort } from './connectors/connector.js';
 
 /** A stage kind that the worker itself carries out: no model server, no pool. Throws a `MillraceError`. */
@@ -11,6 +12,8 @@ export interface WorkerRequest {
   /** Checked against the kind's schema. */
   readonly input: JsonObject;
   readonly tenant: string;
+  /** Of the calls that it makes of pools. Absent: `default`. */
+  readonly priority?: Priority;
 }
 
 export interface WorkerContext {

@@ -1,9 +1,11 @@
 import { z } from 'zod';
 import { mapMedia, mediaPlaces, schemasAt, type TakeMedia } from '../activities/media/index.js';
 import type { Pipeline } from '../pipelines/definition/index.js';
-import { type FieldError, MillraceError } from '../pipelines/errors.js';
+import type { FieldError, MillraceError } from '../pipelines/errors.js';
+import { invalidFields } from '../pipelines/invalid-fields.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
 import { type MediaKind, mediaOf } from '../pipelines/media.js';
+import { expectModest } from './input-size.js';
 
 /** Far above any pipeline's number of fields; also the most items that a form can give to a list. */
 export const MOST_PARTS = 100;
@@ -23,9 +25,9 @@ export interface InputForm {
   isList(path: string): boolean;
   /** Reads a field that came as text (a multipart part): as it is for a string field, else as JSON. */
   fromText(path: string, text: string): Json;
-  /** Replaces the media in the value at a path by what `take` gives for it. */
+  /** Replaces the media in the value at a path by what `take` gives for it. Throws `INVALID_INPUT` for one too large. */
   withMedia(path: string, value: Json, take: TakeMedia): Promise<Json>;
-  /** Checks a whole input, media being artifacts by now. Throws `INVALID_INPUT` naming every bad field. */
+  /** Checks a whole input, media being artifacts by now. Throws `INVALID_INPUT` naming the bad fields. */
   parse(given: JsonObject): JsonObject;
 }
 
@@ -46,12 +48,15 @@ export function inputForm({ input }: Pipeline): InputForm {
       const { type } = z.toJSONSchema(only, { io: 'input', unrepresentable: 'any' });
       return type === 'string' || type === undefined ? text : parseOrKeep(text);
     },
-    withMedia(path, value, take) {
+    async withMedia(path, value, take) {
+      expectModest(value, path);
       const [only, ...others] = Object.hasOwn(shape, path) ? [shape[path] as z.ZodType] : at(path);
-      if (only === undefined) return Promise.resolve(value);
+      if (only === undefined) return value;
       return mapMedia(others.length === 0 ? only : z.union([only, ...others]), value, take, path);
     },
     parse(given) {
+      for (const [field, value] of Object.entries(given)) expectModest(value, field);
+      expectModest(given, 'body');
       const parsed = input.safeParse(given);
       if (parsed.success) return parsed.data as JsonObject;
       throw invalidInput(parsed.error.issues.flatMap((issue) => fieldErrors(issue, given, shape)));
@@ -84,7 +89,5 @@ function fieldErrors(
 }
 
 export function invalidInput(fields: readonly FieldError[]): MillraceError {
-  return new MillraceError('INVALID_INPUT', fields.map(({ field, message }) => `${field}: ${message}`).join('; '), {
-    fields,
-  });
+  return invalidFields('INVALID_INPUT', fields);
 }

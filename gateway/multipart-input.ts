@@ -8,6 +8,7 @@ import type { MediaKind } from '../pipelines/media.js';
 import type { GatewayLimits } from './deps.js';
 import { type InputForm, invalidInput, MOST_PARTS } from './input-form.js';
 import { InputParts } from './input-parts.js';
+import { expectModest } from './input-size.js';
 import type { MediaIntake } from './media-intake.js';
 import { emptyBody, type Upload } from './upload.js';
 
@@ -43,6 +44,8 @@ export async function readMultipart(
     }
     const value =
       part.type === 'file' ? await readText(part.file, upload, limits.maxJsonBytes) : fieldValue(part, limits);
+    // The parser reads JSON of any depth; writing it again, as the next line does, would overflow the stack.
+    if (typeof value !== 'string') expectModest(value, part.fieldname);
     // Each part has its limit; together they must not exceed what one body of JSON may be.
     textBytes += Buffer.byteLength(typeof value === 'string' ? value : JSON.stringify(value));
     if (textBytes > limits.maxJsonBytes) throw textTooLarge(limits.maxJsonBytes);

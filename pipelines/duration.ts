@@ -5,6 +5,22 @@ export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`;
 
 const UNITS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
+/**
+ * Longest time of a timer of Node's in milliseconds, 24.8 days (2^31 - 1): one that is set for longer fires at once. It
+ * bounds every duration that a process waits out by itself; deadlines, totals and times to live are kept by Temporal and
+ * Redis, and may be longer.
+ */
+export const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** As `durationMs`, for a time that becomes a timer of a process: throws also when it is longer than 24.8 days. */
+export function timerMs(duration: Duration, field: string): number {
+  const ms = durationMs(duration, field);
+  if (ms <= LONGEST_TIMER_MS) return ms;
+  throw new MillraceError('INVALID_PIPELINE', `${field}: "${duration}" is longer than 24 days, as a process can wait`, {
+    fields: [{ field, message: 'longer than 24 days' }],
+  });
+}
+
 /** Milliseconds of a duration. Throws `INVALID_PIPELINE` naming `field` when it is not a positive length of time. */
 export function durationMs(duration: Duration, field: string): number {
   const [, amount, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(String(duration)) ?? [];

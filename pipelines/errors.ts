@@ -76,6 +76,7 @@ export const ERRORS = {
   INDEX_UNSUPPORTED: { status: 500, retry: 'never', title: 'This Redis has no vector sets.' },
   LIMIT_REACHED: { status: 502, retry: 'never', title: 'A loop did not reach its goal within its limit.' },
   JOURNAL_UNAVAILABLE: { status: 503, retry: 'never', title: 'The journal of a segment cannot be written.' },
+  RESULT_TOO_LARGE: { status: 500, retry: 'never', title: 'A result is too large to be kept in the run’s history.' },
   // How a run ends.
   STAGE_TIMEOUT: { status: 504, retry: 'retry', title: 'A stage did not finish within its timeout.' },
   DEADLINE_EXCEEDED: { status: 504, retry: 'never', title: 'The run did not finish within the pipeline’s deadline.' },

@@ -96,11 +96,11 @@ export function embedderOf(pools: Pools, name: string): Embedder {
   const context = { audio: { read: noAudio, write: noAudio }, checkpoint: () => undefined, emit: () => undefined };
   return {
     fingerprint: (signal) => pool.identity(signal),
-    async embed(text, signal) {
+    async embed(text, signal, { tenant, priority, queueMs }) {
       const { output } = await pool.use(
         (backend, { model }, own) =>
           backend.invoke({ kind: 'embed', model, with: {}, input: { text } }, { ...context, signal: own }),
-        { signal },
+        { signal, tenant, priority, queueMs },
       );
       return Float32Array.from(output.embedding as readonly number[]);
     },

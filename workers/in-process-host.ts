@@ -1,5 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { follower } from '../activities/limited.js';
 import type { Attempt, StageRunner } from '../activities/stage-runner.js';
+import { LONGEST_TIMER_MS } from '../pipelines/duration.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
 import type {
@@ -45,9 +47,12 @@ export class InProcessHost implements Host {
   readonly #options: InProcessOptions;
   readonly #signal: AbortSignal;
   readonly #mailbox: Mailbox;
+  readonly #underWay: CallsUnderWay;
 
-  constructor(options: InProcessOptions) {
+  /** @param underWay shared by the hosts of a run's races */
+  constructor(options: InProcessOptions, underWay = new CallsUnderWay()) {
     this.#options = options;
+    this.#underWay = underWay;
     this.#signal = options.signal ?? new AbortController().signal;
     this.#mailbox = options.mailbox ?? new Mailbox();
   }
@@ -67,6 +72,8 @@ export class InProcessHost implements Host {
         await journal?.end(call, { failure: { code, message, details } });
       }
       throw error;
+    } finally {
+      this.#underWay.left(call);
     }
   }
 
@@ -76,35 +83,45 @@ export class InProcessHost implements Host {
     let resumeFrom: Json = null;
     for (let count = 1; ; count++) {
       this.#signal.throwIfAborted();
-      const attempt = (await this.#options.journal?.begin(call)) ?? count;
+      const attempt = await this.#begin(call, count);
+      this.#signal.throwIfAborted();
       if (attempt > retry.attempts) {
         throw stageError(stage, new MillraceError('STAGE_TIMEOUT', 'its worker stopped in the last attempt'));
       }
-      const expiry = new AbortController();
-      const limit = Math.min(timeout.attemptMs, end - performance.now());
-      const expiring = setTimeout(() => expiry.abort(new Error('the attempt is over')), limit);
+      this.#underWay.begun(call);
       try {
-        return await this.#options.runner.run(input, call, {
-          signal: AbortSignal.any([this.#signal, expiry.signal]),
-          attempt,
-          queueMs: 0,
-          run: this.#options.run,
-          resumeFrom,
-          checkpoint: (progress) => {
-            resumeFrom = progress;
-          },
-        } satisfies Attempt);
+        return await withinAttempt(stage, end - performance.now(), this.#signal, (signal) =>
+          this.#options.runner.run(input, call, {
+            signal,
+            attempt,
+            queueMs: 0,
+            run: this.#options.run,
+            resumeFrom,
+            checkpoint: (progress) => {
+              resumeFrom = progress;
+            },
+          } satisfies Attempt),
+        );
       } catch (error) {
         this.#signal.throwIfAborted();
-        const failure = asFailure(error, stage, expiry.signal.aborted);
+        const failure = error instanceof MillraceError ? error : new MillraceError('INTERNAL', messageOf(error));
         const pause = nextDelayMs(retry, attempt, failure.details.retryAfterMs, Math.random());
         if (!mayRetry(retry, failure.code) || attempt >= retry.attempts || performance.now() + pause >= end) {
           throw stageError(stage, failure);
         }
+        this.#underWay.left(call);
         await this.wait(pause);
-      } finally {
-        clearTimeout(expiring);
       }
+    }
+  }
+
+  /** Where the journal is lost, what is under way ends before anybody hears of it: its outcome counts, and is paid for. */
+  async #begin(call: StageCall, count: number): Promise<number> {
+    try {
+      return (await this.#options.journal?.begin(call)) ?? count;
+    } catch (error) {
+      await this.#underWay.none();
+      throw error;
     }
   }
 
@@ -126,7 +143,11 @@ export class InProcessHost implements Host {
   }
 
   async wait(ms: number): Promise<void> {
-    await sleep(ms, undefined, { signal: this.#signal });
+    let left = ms;
+    do {
+      await sleep(Math.min(left, LONGEST_TIMER_MS), undefined, { signal: this.#signal });
+      left -= LONGEST_TIMER_MS;
+    } while (left > 0);
   }
 
   signal(name: string): Promise<Json> {
@@ -134,13 +155,14 @@ export class InProcessHost implements Host {
   }
 
   async race<T>(contenders: readonly ((host: Host) => Promise<T>)[]): Promise<T> {
-    const scope = new AbortController();
-    const signal = AbortSignal.any([this.#signal, scope.signal]);
-    const host = new InProcessHost({ ...this.#options, signal, mailbox: this.#mailbox });
+    const { own, release } = follower(this.#signal);
+    const options = { ...this.#options, signal: own.signal, mailbox: this.#mailbox };
+    const host = new InProcessHost(options, this.#underWay);
     try {
       return await Promise.race(contenders.map((contender) => contender(host)));
     } finally {
-      scope.abort();
+      release();
+      own.abort();
     }
   }
 
@@ -164,10 +186,52 @@ export const runInProcess = async (
 const stageError = ({ id }: StagePlan, { code, message, details }: MillraceError): StageError =>
   new StageError(code, `stage "${id}": ${message}`, { ...details, stage: id } as JsonObject);
 
-function asFailure(error: unknown, stage: StagePlan, timedOut: boolean): MillraceError {
-  if (timedOut) {
-    const { attemptMs, totalMs } = stage.policy.timeout;
-    return new MillraceError('STAGE_TIMEOUT', `timed out (limits: ${attemptMs} ms an attempt, ${totalMs} ms in all)`);
+/**
+ * The result of an attempt that has `leftMs` of its stage's time. Rejects as soon as `signal` aborts or the time is over,
+ * even if the work pays no attention to its own signal: no model server may hold a run beyond its deadline. That signal
+ * aborts with `STAGE_TIMEOUT` when the time is over, so that a pool tells a server that hangs from a caller who has left.
+ */
+async function withinAttempt<T>(
+  { policy: { timeout } }: StagePlan,
+  leftMs: number,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const { attemptMs, totalMs } = timeout;
+  const { own, release } = follower(signal);
+  const limits = `limits: ${attemptMs} ms an attempt, ${totalMs} ms in all`;
+  const expire = () => own.abort(new MillraceError('STAGE_TIMEOUT', `timed out (${limits})`));
+  const expiring = setTimeout(expire, Math.min(attemptMs, Math.max(0, leftMs), LONGEST_TIMER_MS));
+  try {
+    return await new Promise<T>((resolve, reject) => {
+      own.signal.addEventListener('abort', () => reject(own.signal.reason), { once: true });
+      work(own.signal).then(resolve, reject);
+    });
+  } finally {
+    clearTimeout(expiring);
+    release();
   }
-  return error instanceof MillraceError ? error : new MillraceError('INTERNAL', messageOf(error));
+}
+
+/** Calls that have begun and whose outcome is not yet in the journal. */
+class CallsUnderWay {
+  readonly #calls = new Set<StageCall>();
+  #waiting: (() => void)[] = [];
+
+  begun(call: StageCall): void {
+    this.#calls.add(call);
+  }
+
+  left(call: StageCall): void {
+    this.#calls.delete(call);
+    if (this.#calls.size > 0) return;
+    for (const go of this.#waiting) go();
+    this.#waiting = [];
+  }
+
+  /** None is under way any more, and the interpreter has what they gave: it takes it in the same turn of the event loop. */
+  async none(): Promise<void> {
+    if (this.#calls.size > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    await nextTurn();
+  }
 }

@@ -2,8 +2,12 @@ import type { InjectedSinks } from '@temporalio/worker';
 import { follower } from '../activities/limited.js';
 import type { SegmentSinks } from '../workflows/segment-turns.js';
 
-/** How long a segment that was given up before it began is remembered, in milliseconds: far above any wait for a slot. */
-const REMEMBERED_MS = 60_000;
+/**
+ * Most segments that were given up before they began and are remembered; the oldest go first. At most some hundred wait for a
+ * slot at once, each a part of a workflow task. The others are those that a replay gives up again, which never begin: only
+ * for their sake is there a limit, of some megabytes.
+ */
+const MOST_ABANDONED = 20_000;
 
 const running = new Map<string, AbortController>();
 const abandoned = new Set<string>();
@@ -22,6 +26,8 @@ export function beginSegment(workflowId: string, runId: string, path: string, ca
   const key = keyOf(workflowId, runId, path);
   const { own, release } = follower(cancelled);
   if (abandoned.delete(key)) own.abort(givenUp());
+  // The same segment again in this process: its workflow has lost sight of the first, whose calls are not to go on beside it.
+  running.get(key)?.abort(new Error('the segment has begun again'));
   running.set(key, own);
   const end = () => {
     release();
@@ -45,7 +51,8 @@ export const segmentSinks: InjectedSinks<SegmentSinks> = {
         const found = running.get(key);
         if (found) return found.abort(givenUp());
         abandoned.add(key);
-        setTimeout(() => abandoned.delete(key), REMEMBERED_MS).unref();
+        const [oldest] = abandoned;
+        if (abandoned.size > MOST_ABANDONED && oldest !== undefined) abandoned.delete(oldest);
       },
       // A worker that takes over runs again what had not ended: then it begins with its end.
       callDuringReplay: true,

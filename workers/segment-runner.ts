@@ -7,14 +7,33 @@ import type { StageRunner } from '../activities/stage-runner.js';
 import { MillraceError } from '../pipelines/errors.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
 import { jsonHash } from '../pipelines/plan/hash.js';
-import type { SegmentCall, SegmentOutcome, StageCall } from '../pipelines/plan/index.js';
+import {
+  callName,
+  type SegmentCall,
+  type SegmentOutcome,
+  type StageCall,
+  type TriedCall,
+} from '../pipelines/plan/index.js';
 import { answerOf, interpretSegment, StageError } from '../workflows/interpreter/index.js';
 import { type Ended, InProcessHost, type Journal } from './in-process-host.js';
 import { watchRun } from './run-watch.js';
 import { beginSegment } from './running-segments.js';
 
-/** The record outlives the segment by this: a worker that takes over late still finds it. */
+/** The record outlives the segment's deadline by this, in milliseconds: a worker that takes over late still finds it. */
 const KEPT_AFTER_MS = 600_000;
+
+/**
+ * How long the record of a segment that has ended is kept, in milliseconds. Temporal has its outcome within some
+ * milliseconds; a worker that dies before is followed by another after the workflow task's timeout, 3 s, or once somebody
+ * has started it. At a hundred runs a second this leaves 12 000 records in Redis' memory.
+ */
+const KEPT_ENDED_MS = 120_000;
+
+/**
+ * Most bytes of an outcome as JSON. Temporal refuses payloads above 2 MB, and its SDK would then retry the workflow task for
+ * ever; the rest is for what Temporal puts around it.
+ */
+const MOST_BYTES = 1_500_000;
 
 /**
  * The activity of a segment: the interpreter runs its steps in this process and the journal records each that ends. Without
@@ -25,17 +44,24 @@ export function createSegmentActivity(runner: Pick<StageRunner, 'run'>, redis: R
     const { cancellationSignal, info, client } = Context.current();
     const { workflowId = '', runId = '' } = info.workflowExecution ?? {};
     const { signal, abort, end } = beginSegment(workflowId, runId, segment.path, cancellationSignal);
+    // The workflow's clock stood still while the segment waited for a slot.
+    const waitedMs = Math.max(0, Date.now() - info.currentAttemptScheduledTimestampMs);
+    const leftMs = segment.leftMs - waitedMs;
     let ending: true | undefined;
     const watch = watchRun(client, workflowId, runId, () => {
       ending = true;
       abort();
     });
     try {
-      const ttlMs = Math.ceil(segment.leftMs) + KEPT_AFTER_MS;
-      const journal = journalOf(await SegmentJournal.open(redis, `${workflowId}:${runId}`, segment.path, ttlMs));
+      const ttlMs = Math.ceil(Math.max(0, leftMs)) + KEPT_AFTER_MS;
+      const record = await SegmentJournal.open(redis, `${workflowId}:${runId}`, segment.path, ttlMs);
+      const journal = new NamedCalls(record);
       const host = new InProcessHost({ runner, run: workflowId, signal, journal });
-      const whole = { ...segment, scope };
-      const outcome = await interpretSegment(whole, host);
+      const whole = { ...segment, leftMs, scope };
+      const ended = await interpretSegment(whole, host);
+      const outcome = boundedOutcome(ended.interrupted ? { ...ended, tried: journal.tried() } : ended);
+      // Nobody waits for this: it is one way to Redis more.
+      void record.keepFor(KEPT_ENDED_MS);
       if (segment.answer && !outcome.failure && !outcome.interrupted) {
         await publishAnswer(redis, segment.answer.to, { run: workflowId, result: answerOf(whole, outcome) });
       }
@@ -55,17 +81,61 @@ export function createSegmentActivity(runner: Pick<StageRunner, 'run'>, redis: R
   };
 }
 
-function journalOf(journal: SegmentJournal): Journal {
-  return {
-    ended: (call) => journal.ended(nameOf(call)) as Ended | undefined,
-    begin: (call) => orStageError(journal.begin(nameOf(call))),
-    end: (call, ended) => journal.end(nameOf(call), ended as unknown as Json),
-  };
+/** The journal with a call's name for each call, and what it knows of the calls that this worker has come to. */
+class NamedCalls implements Journal {
+  readonly #record: SegmentJournal;
+  readonly #calls = new Map<string, string>();
+
+  constructor(record: SegmentJournal) {
+    this.#record = record;
+  }
+
+  ended(call: StageCall): Ended | undefined {
+    const name = nameOf(call);
+    this.#calls.set(callName(call), name);
+    return this.#record.ended(name) as Ended | undefined;
+  }
+
+  begin(call: StageCall): Promise<number> {
+    return orStageError(this.#record.begin(nameOf(call)));
+  }
+
+  end(call: StageCall, ended: Ended): Promise<void> {
+    return this.#record.end(nameOf(call), ended as unknown as Json);
+  }
+
+  /** What calls have had that have not succeeded. */
+  tried(): Record<string, TriedCall> {
+    const tried: Record<string, TriedCall> = {};
+    for (const [call, name] of this.#calls) {
+      const begun = this.#record.begun(name);
+      const ended = this.#record.ended(name) as Ended | undefined;
+      if (begun > 0 && !(ended && 'outcome' in ended)) tried[call] = { begun, ...ended };
+    }
+    return tried;
+  }
 }
 
-/** A stage and what serves it: its alternatives are calls of their own. */
+/** A stage and what serves it, short enough for a field of Redis. */
 const nameOf = ({ path, stage, kind, model, with: options, cache }: StageCall): string =>
   `${path ?? stage} ${jsonHash([kind, model, options, cache?.only ?? false]).slice(0, 8)}`;
+
+/** The outcome; where the run's history could not hold it, a failure that names the stage with the largest part of it. */
+export function boundedOutcome(outcome: SegmentOutcome): SegmentOutcome {
+  const bytes = bytesOf(outcome);
+  if (bytes <= MOST_BYTES) return outcome;
+  const { below = {} } = outcome.done as { below?: Record<string, Json> };
+  const sizes = Object.entries(below).map(([id, value]) => [id, bytesOf(value)] as const);
+  const [stage] = sizes.reduce((most, next) => (next[1] > most[1] ? next : most), ['', 0] as const);
+  const code = 'RESULT_TOO_LARGE';
+  const message = `stage "${stage}": the results of its segment have ${bytes} bytes, more than ${MOST_BYTES}`;
+  const rows = outcome.rows.map((row) =>
+    row.stage === stage ? { ...row, status: 'failed' as const, error: { code, message } } : row,
+  );
+  return { done: {}, rows, failure: { code, message, details: { stage } } };
+}
+
+const bytesOf = (value: unknown): number => Buffer.byteLength(JSON.stringify(value));
 
 async function orStageError<T>(work: Promise<T>): Promise<T> {
   try {

@@ -1,10 +1,11 @@
 import type { Json } from '../../pipelines/json.js';
 import { jsonHash, sha256Hex } from '../../pipelines/plan/hash.js';
+import type { Priority } from '../../pipelines/plan/index.js';
 
 /** Raised when the meaning of what is stored changes; older entries then expire unread. */
 const FORMAT = 1;
 
-/** What a lookup is about. Everything but `key` and `minSimilarity` tells partitions apart. */
+/** What a lookup is about. Everything but `key`, `minSimilarity`, `priority` and `queueMs` tells partitions apart. */
 export interface CacheRequest {
   readonly tenant: string;
   readonly pipeline: string;
@@ -22,6 +23,10 @@ export interface CacheRequest {
   readonly minSimilarity: number;
   /** Name of the embedder. */
   readonly embedder: string;
+  /** Of the call of the embedder. Absent: `default`. */
+  readonly priority?: Priority | undefined;
+  /** Longest wait for a place at the embedder, in milliseconds, within the lookup's own time. */
+  readonly queueMs?: number | undefined;
 }
 
 /** Redis keys of one lookup. They hold hashes only: what users say never stands in a key's name. */

@@ -1,6 +1,6 @@
 import { messageOf } from '../../pipelines/errors.js';
 import { limited } from '../limited.js';
-import type { Embedder } from './embedder.js';
+import type { EmbedCaller, Embedder } from './embedder.js';
 
 /**
  * How long a fingerprint is believed. It changes when an embedder's weights do, which is a deployment; within this time
@@ -38,10 +38,10 @@ export class Embedders {
     return fingerprint;
   }
 
-  vectorOf(name: string, text: string): Vector {
+  vectorOf(name: string, text: string, caller: EmbedCaller): Vector {
     let vector: Promise<Float32Array> | undefined;
     return (signal) => {
-      vector ??= this.#ask(name, signal, (embedder, own) => embedder.embed(text, own));
+      vector ??= this.#ask(name, signal, (embedder, own) => embedder.embed(text, own, caller));
       return vector;
     };
   }

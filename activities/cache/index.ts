@@ -1,4 +1,4 @@
 export type { CacheRequest } from './cache-key.js';
-export type { Embedder } from './embedder.js';
+export type { EmbedCaller, Embedder } from './embedder.js';
 export { connected, createRedis } from './redis-client.js';
 export { type CacheTimeouts, SemanticCache } from './semantic-cache.js';

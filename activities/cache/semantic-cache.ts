@@ -117,7 +117,7 @@ export class SemanticCache {
     try {
       const at = placesOf(request, await this.#embedders.fingerprint(request.embedder, signal));
       const [same] = await this.#entries.read(at, [at.id]);
-      const vector = this.#embedders.vectorOf(request.embedder, request.key);
+      const vector = this.#embedders.vectorOf(request.embedder, request.key, request);
       const found =
         same && valid(same.output) ? same : (await this.#similar.find(at, request, vector, signal, valid))?.entry;
       this.#count(request, found ? 'hit' : 'miss');
@@ -165,7 +165,7 @@ export class SemanticCache {
 
   async #lookUp(request: CacheRequest, signal: AbortSignal, valid: Valid, lookedUp: () => void): Promise<Decision> {
     const at = placesOf(request, await this.#embedders.fingerprint(request.embedder, signal));
-    const vector = this.#embedders.vectorOf(request.embedder, request.key);
+    const vector = this.#embedders.vectorOf(request.embedder, request.key, request);
     const lease = new Lease(this.#entries, at, this.#timeouts.leaseMs);
     try {
       const claim = await this.#claim(lease, at, valid);

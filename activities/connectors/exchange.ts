@@ -19,7 +19,7 @@ export interface Answer {
 
 const MEBIBYTE = 1024 * 1024;
 /** The limit that the gRPC connector has: a wild answer cannot fill the memory. */
-const LONGEST_BODY = 64 * MEBIBYTE;
+export const LONGEST_BODY = 64 * MEBIBYTE;
 
 /**
  * One request and its whole answer; a redirect is an answer like another. Throws what the transport throws, the signal's
@@ -61,7 +61,8 @@ async function bodyOf({ body, headers }: Response, signal: AbortSignal): Promise
   }
 }
 
-const tooLong = (): MillraceError =>
+/** Of a body above `LONGEST_BODY`. */
+export const tooLong = (): MillraceError =>
   new MillraceError('BACKEND_REJECTED', `the answer is longer than ${LONGEST_BODY / MEBIBYTE} MiB`);
 
 /** The body as text. Throws `INVALID_OUTPUT` if it is not of its charset. */

@@ -108,3 +108,9 @@ const ACCEPTS: Readonly<Record<Dtype, (element: unknown) => boolean>> = {
   FP64: float(Number.POSITIVE_INFINITY),
   BYTES: (element) => typeof element === 'string',
 };
+
+/**
+ * The most elements of a canary of zeros: an image of 224 × 224 pixels in three colours, 300 kB as JSON. One of more would cost
+ * the server more than it tells.
+ */
+export const MOST_ZEROS = 150_528;

@@ -17,15 +17,15 @@ export class SegmentJournal {
   readonly #key: string;
   readonly #owner: string;
   readonly #ttlMs: number;
-  readonly #ended: Map<string, Json>;
+  readonly #ended = new Map<string, Json>();
+  readonly #begun = new Map<string, number>();
   #lost = false;
 
-  private constructor(redis: Redis, key: string, owner: string, ttlMs: number, ended: Map<string, Json>) {
+  private constructor(redis: Redis, key: string, owner: string, ttlMs: number) {
     this.#redis = redis;
     this.#key = key;
     this.#owner = owner;
     this.#ttlMs = ttlMs;
-    this.#ended = ended;
   }
 
   /**
@@ -36,25 +36,40 @@ export class SegmentJournal {
     const key = `millrace:journal:${run}:${path}`;
     const owner = randomUUID();
     const fields = (await reached(() => redis.eval(TAKE, 1, key, owner, ttlMs))) as string[];
-    const ended = new Map<string, Json>();
+    const journal = new SegmentJournal(redis, key, owner, ttlMs);
     for (let i = 0; i < fields.length; i += 2) {
       const [field, value] = fields.slice(i, i + 2) as [string, string];
-      if (field !== OWNER && !field.startsWith(BEGUN)) ended.set(field, JSON.parse(value));
+      if (field.startsWith(BEGUN)) journal.#begun.set(field.slice(BEGUN.length), Number(value));
+      else if (field !== OWNER) journal.#ended.set(field, JSON.parse(value));
     }
-    return new SegmentJournal(redis, key, owner, ttlMs, ended);
+    return journal;
   }
 
   ended(call: string): Json | undefined {
     return this.#ended.get(call);
   }
 
-  /** Counts an attempt that begins; its number, from 1, over all workers. Rejects with `JOURNAL_UNAVAILABLE`. */
+  /** How many attempts of a call have begun, over all workers, as far as this one knows. */
+  begun(call: string): number {
+    return this.#begun.get(call) ?? 0;
+  }
+
+  /**
+   * Counts an attempt that begins; its number, from 1, over all workers. Rejects with `JOURNAL_UNAVAILABLE`, and from then on
+   * always: the segment ends, and nothing of it may begin while it does.
+   */
   async begin(call: string): Promise<number> {
     if (this.#lost) throw new MillraceError('JOURNAL_UNAVAILABLE', 'the journal has a gap');
     const field = `${BEGUN}${call}`;
-    const count = await reached(() => this.#redis.eval(COUNT, 1, this.#key, this.#owner, field, this.#ttlMs));
-    if (count === null) throw new MillraceError('JOURNAL_UNAVAILABLE', 'another worker has taken the journal over');
-    return Number(count);
+    try {
+      const count = await reached(() => this.#redis.eval(COUNT, 1, this.#key, this.#owner, field, this.#ttlMs));
+      if (count === null) throw new MillraceError('JOURNAL_UNAVAILABLE', 'another worker has taken the journal over');
+      this.#begun.set(call, Number(count));
+      return Number(count);
+    } catch (error) {
+      this.#lost = true;
+      throw error;
+    }
   }
 
   /** Records how a call has ended. Where it cannot be written the result still counts, and no call begins after it. */
@@ -66,6 +81,14 @@ export class SegmentJournal {
     } catch {
       this.#lost = true;
     }
+  }
+
+  /**
+   * The segment has ended: the record is kept for `ms` milliseconds more, unless another worker has taken it over. Where this
+   * cannot be written it goes when it would have gone anyway.
+   */
+  async keepFor(ms: number): Promise<void> {
+    await this.#redis.eval(KEEP_FOR, 1, this.#key, this.#owner, ms).catch(() => undefined);
   }
 }
 
@@ -84,6 +107,9 @@ redis.call('pexpire', KEYS[1], ARGV[3])
 return redis.call('hincrby', KEYS[1], ARGV[2], 1)`;
 const KEEP = `${UNLESS_TAKEN}
 redis.call('hset', KEYS[1], ARGV[2], ARGV[3])
+return 1`;
+const KEEP_FOR = `${UNLESS_TAKEN}
+redis.call('pexpire', KEYS[1], ARGV[2])
 return 1`;
 
 async function reached<T>(work: () => Promise<T>): Promise<T> {

@@ -1,7 +1,7 @@
 import type { AudioEncoding } from '../../pipelines/media.js';
 import type { ArtifactInfo } from '../artifacts/store.js';
 import { ENCODINGS } from './encodings.js';
-import { invalidMedia } from './wav-format.js';
+import { invalidMedia, isSampleRate, MOST_CHANNELS } from './wav-format.js';
 
 /** Sample rates of MPEG-1 audio in Hz by their index; MPEG-2 has half of each, MPEG-2.5 a quarter. */
 const MPEG_RATES = [44_100, 48_000, 32_000];
@@ -12,19 +12,30 @@ const OGG_PACKET = 28;
 
 /**
  * What the first bytes of a file that is no WAV say of it. Duration, rate and channel count are given where they stand at a
- * fixed place in the head, as with FLAC; the others would take a decoder.
+ * fixed place in the head, as with FLAC; the others would take a decoder. Throws `INVALID_MEDIA` for what no such file has.
  */
 export function infoOfHead(encoding: Exclude<AudioEncoding, 'wav'>, head: Uint8Array): ArtifactInfo {
-  const { mime } = ENCODINGS[encoding];
+  const info = { mime: ENCODINGS[encoding].mime, ...detailsOf(encoding, head) };
+  const { sampleRate, channels } = info;
+  if (sampleRate !== undefined && !isSampleRate(sampleRate))
+    throw invalidMedia(`the ${encoding} file’s head gives a sample rate of ${sampleRate} Hz, which is not supported`);
+  if (channels !== undefined && (channels < 1 || channels > MOST_CHANNELS))
+    throw invalidMedia(`the ${encoding} file’s head gives ${channels} channels; 1 to ${MOST_CHANNELS} are supported`);
+  return info;
+}
+
+type Details = Omit<ArtifactInfo, 'mime'>;
+
+function detailsOf(encoding: Exclude<AudioEncoding, 'wav'>, head: Uint8Array): Details {
   const view = new DataView(head.buffer, head.byteOffset, head.byteLength);
-  if (encoding === 'flac') return { mime, ...flacInfo(view) };
-  if (encoding === 'ogg') return { mime, ...oggInfo(view, Buffer.from(head).toString('latin1')) };
-  if (encoding === 'mp3' && head[0] === 0xff) return { mime, ...mpegInfo(view) };
-  return { mime };
+  if (encoding === 'flac') return flacInfo(view);
+  if (encoding === 'ogg') return oggInfo(view, Buffer.from(head).toString('latin1'));
+  if (encoding === 'mp3' && head[0] === 0xff) return mpegInfo(view);
+  return {};
 }
 
 /** STREAMINFO, which must come first (RFC 9639 §8.2). */
-function flacInfo(view: DataView): Omit<ArtifactInfo, 'mime'> {
+function flacInfo(view: DataView): Details {
   const packed = view.getUint32(18);
   const sampleRate = packed >>> 12;
   const frames = (view.getUint8(21) & 0x0f) * 2 ** 32 + view.getUint32(22);
@@ -37,7 +48,7 @@ function flacInfo(view: DataView): Omit<ArtifactInfo, 'mime'> {
   };
 }
 
-function oggInfo(view: DataView, text: string): Omit<ArtifactInfo, 'mime'> {
+function oggInfo(view: DataView, text: string): Details {
   if (text.startsWith('OpusHead', OGG_PACKET))
     return { sampleRate: OPUS_RATE, channels: view.getUint8(OGG_PACKET + 9) };
   if (text.startsWith('\x01vorbis', OGG_PACKET))
@@ -45,7 +56,7 @@ function oggInfo(view: DataView, text: string): Omit<ArtifactInfo, 'mime'> {
   return {};
 }
 
-function mpegInfo(view: DataView): Omit<ArtifactInfo, 'mime'> {
+function mpegInfo(view: DataView): Details {
   const version = (view.getUint8(1) >> 3) & 3; // 3: MPEG-1, 2: MPEG-2, 0: MPEG-2.5
   const rate = MPEG_RATES[(view.getUint8(2) >> 2) & 3] as number; // the sniffer has refused the fourth
   const mono = view.getUint8(3) >> 6 === 3;

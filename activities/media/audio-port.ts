@@ -12,7 +12,7 @@ export interface AudioPortOptions {
   readonly onConversion?: OnConversion | undefined;
   /** The ffmpeg program, for what is no WAV. Default: `ffmpeg` on PATH. */
   readonly ffmpeg?: string | undefined;
-  /** Ends what decodes. A read that is left ends it too. */
+  /** Ends reading and decoding. A read that is left ends them too. */
   readonly signal?: AbortSignal | undefined;
 }
 

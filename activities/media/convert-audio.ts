@@ -8,7 +8,7 @@ import { encodingOf } from './encodings.js';
 import { inspectorOf } from './inspectors.js';
 import { openAudio } from './open-audio.js';
 import { refuseForeign } from './ownership.js';
-import { decodeChannels } from './pcm.js';
+import { decodeChannels, refuseEndless } from './pcm.js';
 import { toInt16 } from './samples.js';
 import { WavReader } from './wav.js';
 import { invalidMedia, type WavFormat } from './wav-format.js';
@@ -53,7 +53,13 @@ export async function convertAudio(
 
 async function measure(bytes: AsyncIterable<Uint8Array>): Promise<{ found: WavFormat; frames: number }> {
   const reader = new WavReader();
-  for await (const chunk of bytes) for (const _samples of reader.push(chunk)); // only the count matters
+  let received = 0;
+  for await (const chunk of bytes) {
+    for (const samples of reader.push(chunk)) {
+      received += samples.length;
+      refuseEndless(received, reader.format as WavFormat); // known before the first sample
+    }
+  }
   const { format, frames } = reader.end();
   return { found: format, frames };
 }

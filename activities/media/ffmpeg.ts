@@ -15,8 +15,10 @@ export interface FfmpegOptions {
   readonly onDamage?: ((text: string) => void) | undefined;
 }
 
-/** The input comes from a store and the output is being waited for: a program silent for this long hangs. */
+/** The output is being waited for: a program silent for this long hangs, or the store that its input comes from. */
 const SILENCE_MS = 30_000;
+/** A source is told to end and then waited for; one that is stuck in a read does not hear it. */
+const SOURCE_END_MS = 500;
 /** Enough for the first complaint, which names the cause; those that follow from it do not matter. */
 const COMPLAINT_CHARACTERS = 300;
 /** Complaints of a file whose rest cannot be reached; ffmpeg itself is content with what came before it. */
@@ -27,8 +29,9 @@ const LACKING = /unknown input format|decoder .*not found|unknown decoder/i;
 /**
  * Decodes the first audio track of a file by ffmpeg, as both stream by: a WAV of 32-bit float at the file's own rate and
  * channels, its size left open. The program gets pipes only, no file and no network, and is gone when the generator has
- * ended, however it ends. Throws `CONVERSION_UNAVAILABLE` without ffmpeg, `INVALID_MEDIA` for what it cannot decode, and
- * whatever `bytes` throws. Damage that players pass over, such as a broken frame, is told to `onDamage`.
+ * ended, however it ends. Throws `CONVERSION_UNAVAILABLE` without ffmpeg, `INVALID_MEDIA` for what it cannot decode,
+ * `STORE_UNAVAILABLE` when `bytes` gives nothing for half a minute, and whatever `bytes` throws. Damage that players
+ * pass over, such as a broken frame, is told to `onDamage`.
  */
 export async function* decodeByFfmpeg(
   bytes: AsyncIterable<Uint8Array>,
@@ -47,14 +50,22 @@ export async function* decodeByFfmpeg(
   };
   signal?.addEventListener('abort', kill, { once: true });
   try {
-    const silent = yield* output(child.stdout, kill);
+    let starved = false;
+    const silent = yield* output(child.stdout, () => {
+      starved = feeding.reading;
+      kill();
+    });
     const end = await ended;
     signal?.throwIfAborted();
-    if (silent) throw invalidMedia(`ffmpeg made nothing of the ${encoding} file for ${SILENCE_MS / 1_000} s`);
+    const seconds = SILENCE_MS / 1_000;
+    if (starved) {
+      throw new MillraceError('STORE_UNAVAILABLE', `the store gave nothing of the ${encoding} file for ${seconds} s`);
+    }
+    if (silent) throw invalidMedia(`ffmpeg made nothing of the ${encoding} file for ${seconds} s`);
     if (end instanceof Error) throw unavailable(encoding, `"${program}" cannot be started here (${codeOf(end)})`);
     // A source that failed looks to ffmpeg like a file that ends early.
-    const { failed } = await feeding;
-    if (failed !== undefined) throw failed.error;
+    await feeding.end();
+    if (feeding.failed !== undefined) throw feeding.failed.error;
     const text = complaint();
     if (end === 0 && CUT_SHORT.test(text)) throw invalidMedia(`the ${encoding} file is cut short: ${text}`);
     if (end === 0) {
@@ -66,7 +77,7 @@ export async function* decodeByFfmpeg(
   } finally {
     signal?.removeEventListener('abort', kill);
     kill();
-    await Promise.all([ended, feeding]);
+    await Promise.all([ended, feeding.end()]);
   }
 }
 
@@ -106,21 +117,49 @@ async function* output(stdout: Readable, kill: () => void): AsyncGenerator<Uint8
   }
 }
 
-/** Hands over the bytes. Never rejects: an error of the source comes back, one of the pipe is the program's own affair. */
-async function feed(
-  bytes: AsyncIterable<Uint8Array>,
-  stdin: Writable,
-): Promise<{ readonly failed?: { readonly error: unknown } }> {
-  let failed: { readonly error: unknown } | undefined;
+interface Feeding {
+  /** Whether the next bytes of the source are being waited for: the program has been given all there is. */
+  readonly reading: boolean;
+  /** What the source threw. An error of the pipe is the program's own affair. */
+  readonly failed: { readonly error: unknown } | undefined;
+  /** Resolves when the source has ended, or has had its time to. */
+  end(): Promise<void>;
+}
+
+/** Hands over the bytes. */
+function feed(bytes: AsyncIterable<Uint8Array>, stdin: Writable): Feeding {
+  let reading = false;
+  let failed: Feeding['failed'];
   const source = async function* () {
+    reading = true;
     try {
-      yield* bytes;
+      for await (const chunk of bytes) {
+        reading = false;
+        yield chunk;
+        reading = true;
+      }
     } catch (error) {
       failed = { error };
+    } finally {
+      reading = false;
     }
   };
-  await pipeline(Readable.from(source()), stdin).catch(() => undefined);
-  return failed === undefined ? {} : { failed };
+  const done = pipeline(Readable.from(source()), stdin).catch(() => undefined);
+  return {
+    get reading() {
+      return reading;
+    },
+    get failed() {
+      return failed;
+    },
+    async end() {
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, SOURCE_END_MS);
+      });
+      await Promise.race([done, late]).finally(() => clearTimeout(timer));
+    },
+  };
 }
 
 /** Keeps the start of what the program complains of, on one line, without the addresses of its objects. */

@@ -19,6 +19,9 @@ const MOST_BOXES = 1_000;
 /** Boxes that hold the tables of chunk offsets, from the outside inwards (ISO/IEC 14496-12 §6.2.3). */
 const CONTAINERS: ReadonlySet<string> = new Set(['moov', 'trak', 'mdia', 'minf', 'stbl']);
 
+/** A table of offsets lies five boxes deep; a broken index may nest them until the stack overflows. */
+const DEEPEST_BOX = 8;
+
 /**
  * An MP4 file in an order in which it can be decoded from a pipe: the index (`moov`) before the media (`mdat`). Phones and
  * recorders write it behind, because they know it last. The index is moved forward and the offsets in it corrected; a file
@@ -70,12 +73,13 @@ function boxAt(bytes: Buffer, offset: number, start: number, limit: number): Box
   return { type, start, end };
 }
 
-/** Changes every chunk offset in the boxes of `moov[from, to)`, in place. */
-function shiftOffsets(moov: Buffer, from: number, to: number, shift: (offset: number) => number): void {
+/** Changes every chunk offset in the boxes of `moov[from, to)`, which lie `depth` boxes deep, in place. */
+function shiftOffsets(moov: Buffer, from: number, to: number, shift: (offset: number) => number, depth = 0): void {
+  if (depth > DEEPEST_BOX) throw invalidMedia('the MP4 file is broken: its index has boxes in boxes without end');
   for (let at = from; at + 8 <= to; ) {
     const box = boxAt(moov, at, at, to);
     const body = at + (moov.readUInt32BE(at) === 1 ? HEADER_BYTES : 8);
-    if (CONTAINERS.has(box.type)) shiftOffsets(moov, body, box.end, shift);
+    if (CONTAINERS.has(box.type)) shiftOffsets(moov, body, box.end, shift, depth + 1);
     else if (box.type === 'stco') shiftTable(moov, body, box.end, 4, shift);
     else if (box.type === 'co64') shiftTable(moov, body, box.end, 8, shift);
     at = box.end;

@@ -1,5 +1,6 @@
 import type { Artifact } from '../../pipelines/artifact.js';
 import type { ArtifactStore } from '../artifacts/store.js';
+import { abortable } from './abortable.js';
 import { encodingOf } from './encodings.js';
 import { decodeByFfmpeg, type FfmpegOptions } from './ffmpeg.js';
 import { indexFirst } from './mp4-order.js';
@@ -12,11 +13,14 @@ export interface OpenAudio {
   readonly decoded?: string;
 }
 
-/** Opens audio of any encoding that the store takes. The bytes throw `CONVERSION_UNAVAILABLE` where ffmpeg is needed and absent. */
+/**
+ * Opens audio of any encoding that the store takes. The bytes throw `CONVERSION_UNAVAILABLE` where ffmpeg is needed and absent,
+ * and the signal's reason when it aborts.
+ */
 export function openAudio(store: ArtifactStore, { uri, mime, bytes }: Artifact, ffmpeg: FfmpegOptions): OpenAudio {
   const encoding = encodingOf(mime);
   if (encoding === undefined) throw invalidMedia(`${uri} is ${mime}, which is not audio that Millrace reads`);
-  if (encoding === 'wav') return { bytes: store.read(uri) };
+  if (encoding === 'wav') return { bytes: abortable(store.read(uri), ffmpeg.signal) };
   // Ranges are not checked against the sha256 as a whole read is; an index has to be found first.
   const file = encoding === 'mp4' ? indexFirst((range) => store.read(uri, range), bytes) : store.read(uri);
   return { bytes: decodeByFfmpeg(file, encoding, ffmpeg), decoded: encoding };

@@ -1,7 +1,7 @@
 import { createResampler, type Resampler } from './resample.js';
 import { toChannels } from './samples.js';
 import { WavReader } from './wav.js';
-import type { WavFormat } from './wav-format.js';
+import { invalidMedia, type WavFormat } from './wav-format.js';
 
 /** What is wanted of a file's samples. */
 export interface PcmFormat {
@@ -12,8 +12,20 @@ export interface PcmFormat {
 }
 
 /**
+ * The longest audio that is decoded, in seconds: 12 hours, a long day in court. Silence packs so well that a file below any
+ * limit of bytes may hold weeks.
+ */
+const MOST_SECONDS = 12 * 3_600;
+
+/** Refuses audio that has more than `MOST_SECONDS` so far. */
+export function refuseEndless(bytes: number, { frameBytes, sampleRate }: WavFormat): void {
+  if (bytes > MOST_SECONDS * sampleRate * frameBytes)
+    throw invalidMedia(`the audio is longer than ${MOST_SECONDS / 3_600} hours`);
+}
+
+/**
  * Decodes a WAV file as it streams in: mono samples in [-1, 1] at `sampleRate` Hz, in chunks of at most a second (at most
- * 750 KiB), in bounded memory. Throws `INVALID_MEDIA` for what `WavReader` refuses, a truncated file only at its end.
+ * 750 KiB), in bounded memory. Throws `INVALID_MEDIA` for what `WavReader` refuses, a truncated file only at its end, and beyond 12 hours.
  * `onFormat` is told the file's format before the first chunk.
  */
 export async function* decodeWav(
@@ -33,10 +45,13 @@ export async function* decodeChannels(
   const reader = new WavReader();
   const frames = new FrameSplitter();
   let resamplers: Resampler[] | undefined;
+  let received = 0;
   try {
     for await (const chunk of bytes) {
       for (const samples of reader.push(chunk)) {
         const format = reader.format as WavFormat; // known before the first sample
+        received += samples.length;
+        refuseEndless(received, format);
         const channels = wanted.channels ?? format.channels;
         if (resamplers === undefined) {
           onFormat?.(format);

@@ -9,7 +9,7 @@ import { refuseForeign } from './ownership.js';
 import { quietestCut } from './quietest-cut.js';
 import { toInt16 } from './samples.js';
 import { WavReader } from './wav.js';
-import { invalidMedia } from './wav-format.js';
+import { invalidMedia, isSampleRate } from './wav-format.js';
 
 export interface SplitOptions {
   readonly store: ArtifactStore;
@@ -34,6 +34,7 @@ export const createSplit =
     const source = input.audio as unknown as Artifact;
     refuseForeign(source, tenant);
     const sampleRate = source.sampleRate ?? (await rateOf(store, source, ffmpeg, signal));
+    if (!isSampleRate(sampleRate)) throw invalidMedia(`a sample rate of ${sampleRate} Hz is not supported`);
     const parts: Json[] = [];
     let start = 0;
     const most = Math.floor((longestMs * sampleRate) / 1_000);
@@ -54,9 +55,11 @@ async function* partsOf(
   most: number,
   sampleRate: number,
 ): AsyncGenerator<Int16Array, void> {
-  const held = new Int16Array(most);
+  // What the caller says of the rate decides the size, so nothing is held before there is audio.
+  let held: Int16Array | undefined;
   let filled = 0;
   for await (const chunk of chunks) {
+    held ??= new Int16Array(most);
     const samples = toInt16(chunk);
     for (let at = 0; at < samples.length; ) {
       if (filled === most) {
@@ -72,7 +75,7 @@ async function* partsOf(
       at += taken.length;
     }
   }
-  if (filled > 0) yield held.subarray(0, filled);
+  if (held !== undefined && filled > 0) yield held.subarray(0, filled);
 }
 
 /** The rate of audio whose artifact does not say: the header of what it decodes to. */

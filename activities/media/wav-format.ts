@@ -15,7 +15,9 @@ export interface WavFormat {
 /** Recorders and codecs in use lie between; what is outside is a broken header. */
 const RATE = { least: 1_000, most: 192_000 };
 /** 7.1 surround. */
-const MOST_CHANNELS = 8;
+export const MOST_CHANNELS = 8;
+
+export const isSampleRate = (hz: number): boolean => hz >= RATE.least && hz <= RATE.most;
 
 const PCM = 1;
 const FLOAT = 3;
@@ -64,7 +66,7 @@ export function parseFmt(body: Uint8Array): WavFormat {
   if (channels < 1 || channels > MOST_CHANNELS) {
     throw invalidMedia(`the WAV header gives ${channels} channels; 1 to ${MOST_CHANNELS} are supported`);
   }
-  if (sampleRate < RATE.least || sampleRate > RATE.most) {
+  if (!isSampleRate(sampleRate)) {
     throw invalidMedia(
       `the WAV header gives a sample rate of ${sampleRate} Hz; ${RATE.least} to ${RATE.most} Hz are supported`,
     );

@@ -9,6 +9,8 @@ export interface MonitorParts {
   readonly intervalMs: number;
   readonly logger: Logger;
   readonly closing: AbortSignal;
+  /** Called when an endpoint's state may have changed. */
+  readonly changed: () => void;
 }
 
 /**
@@ -41,15 +43,19 @@ export class Monitor {
   /** Never rejects. */
   async #look(): Promise<void> {
     const endpoint = this.#endpoint;
-    const { name, healer, intervalMs, logger } = this.#parts;
+    const { name, healer, intervalMs, logger, changed } = this.#parts;
+    // A server that turned out to offer no repair takes its backend's `heal` away.
+    if (endpoint.backend.heal === undefined) return;
     if (endpoint.healing || performance.now() - endpoint.succeededAt < intervalMs) return;
     const before = this.#lastCode;
     try {
       await healer.probe(endpoint);
       this.#lastCode = undefined;
       endpoint.verified();
+      changed();
     } catch (error) {
       endpoint.failed(error);
+      changed();
       this.#lastCode = error instanceof MillraceError ? error.code : undefined;
       logger.warn(
         { model: name, endpoint: endpoint.url, code: this.#lastCode, error: messageOf(error) },

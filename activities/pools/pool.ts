@@ -77,20 +77,20 @@ export class Pool {
     for (const endpoint of this.#endpoints) {
       // Where nothing can be repaired a canary would only cost: at some servers, money.
       if (endpoint.backend.heal === undefined) continue;
-      new Monitor(endpoint, { name, healer: this.#healer, intervalMs: canaryIntervalMs, logger, closing });
+      new Monitor(endpoint, { name, healer: this.#healer, intervalMs: canaryIntervalMs, logger, closing, changed });
     }
   }
 
   /**
    * One call: waits for room, then runs `work` with the backend of the endpoint chosen; once, and with `hedge` at most
    * twice. Throws what `work` throws, the signal's reason if it aborts while waiting, `QUEUE_TIMEOUT` when it waits longer
-   * than `queueMs`, and at once `RATE_LIMITED`.
+   * than `queueMs`, and `RATE_LIMITED` when it has a place and its rate is used up: a call that gets none costs no token.
    */
   async use<T>(work: Work<T>, options: UseOptions): Promise<T> {
     const { signal, tenant = 'default', hedge } = options;
     signal.throwIfAborted();
-    if (this.#rateLimit) await this.#rateLimit.take(tenant);
     const turn = await this.#turns.acquire(options);
+    await this.#admit(turn, tenant);
     this.#hedgeBudget.called();
     const startedAt = performance.now();
     const afterMs = hedge && this.#hedgeAfter(hedge);
@@ -153,14 +153,19 @@ export class Pool {
       return undefined;
     }
     return async (signal) => {
-      try {
-        await this.#rateLimit?.take(tenant);
-      } catch (error) {
-        this.#turns.release(turn);
-        throw error;
-      }
+      await this.#admit(turn, tenant);
       return this.#call(turn, work, signal, true);
     };
+  }
+
+  /** Takes the rate limit's tokens for a call that has its place, which it gives back when there are none. */
+  async #admit(turn: Turn, tenant: string): Promise<void> {
+    try {
+      await this.#rateLimit?.take(tenant);
+    } catch (error) {
+      this.#turns.release(turn);
+      throw error;
+    }
   }
 
   async #call<T>(turn: Turn, work: Work<T>, signal: AbortSignal, isHedge = false): Promise<T> {

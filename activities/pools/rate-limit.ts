@@ -21,10 +21,16 @@ export const rateLimitSchema = z.strictObject({ ...rate, perTenant: z.strictObje
 export type RateLimitConfig = z.output<typeof rateLimitSchema>;
 type Rate = Pick<RateLimitConfig, 'perSecond' | 'burst'>;
 
+/**
+ * Longest window in seconds, a day: counts in a process are dropped by a timer, and one above 24.8 days fires at once,
+ * which would be no limit. A burst of more than a day's calls is one of a day's calls.
+ */
+const LONGEST_WINDOW_S = 86_400;
+
 /** `burst` calls in the longest whole number of seconds in which the rate gives no more than that. */
 export function windowOf({ perSecond, burst }: Rate): { readonly points: number; readonly duration: number } {
   const atOnce = burst ?? Math.max(1, Math.floor(perSecond));
-  const duration = Math.max(1, Math.floor(atOnce / perSecond));
+  const duration = Math.min(Math.max(1, Math.floor(atOnce / perSecond)), LONGEST_WINDOW_S);
   const points = Math.min(atOnce, Math.floor(perSecond * duration));
   // Below one call in that window: one call in the seconds that it takes.
   return points > 0 ? { points, duration } : { points: 1, duration: Math.ceil(1 / perSecond) };
@@ -32,7 +38,7 @@ export function windowOf({ perSecond, burst }: Rate): { readonly points: number;
 
 /**
  * Limits the calls of a pool over all workers that share a Redis, by counting them in fixed windows; while Redis is away
- * each worker holds itself to the limit. A call that is refused fails at once: nothing waits in a worker's slot.
+ * each worker holds itself to the limit. A call that is refused fails at once: nothing waits for tokens.
  */
 export class RateLimit {
   readonly #pool: Counter;

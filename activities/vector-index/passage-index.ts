@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Passage, ScoredPassage } from '../../pipelines/stages/index.js';
-import type { Embedder } from '../cache/index.js';
+import type { EmbedCaller, Embedder } from '../cache/index.js';
 import { bounded } from './bounded.js';
 import { type IndexName, placesOf } from './places.js';
 import { type IndexMeta, RedisPassages } from './redis-passages.js';
@@ -19,7 +19,7 @@ export interface PassageIndexParts {
   readonly embedderFor: (name: string) => Embedder;
 }
 
-export interface Query extends IndexName {
+export interface Query extends IndexName, EmbedCaller {
   readonly query: string;
   /** Most passages. */
   readonly k: number;
@@ -29,7 +29,7 @@ export interface Query extends IndexName {
   readonly embedder: string;
 }
 
-export interface Upsert extends IndexName {
+export interface Upsert extends IndexName, EmbedCaller {
   readonly passages: readonly Passage[];
   readonly embedder: string;
 }
@@ -63,7 +63,7 @@ export class PassageIndex {
       );
     }
     requireSame(meta, { embedder: name, fingerprint }, request);
-    const vector = await embedder.embed(query, signal);
+    const vector = await embedder.embed(query, signal, request);
     requireSame(meta, { embedder: name, fingerprint, dimensions: vector.length }, request);
     signal.throwIfAborted();
     const at = places.of(fingerprint);
@@ -95,7 +95,7 @@ export class PassageIndex {
       const batch = passages.slice(from, from + WRITES_AT_ONCE);
       const entries = await bounded(batch, EMBEDDINGS_AT_ONCE, signal, async (passage, own) => ({
         passage,
-        vector: await embedder.embed(passage.text, own),
+        vector: await embedder.embed(passage.text, own, request),
       }));
       signal.throwIfAborted();
       for (const dimensions of new Set(entries.map(({ vector }) => vector.length))) {

@@ -37,9 +37,9 @@ export function indexKinds(index: PassageIndex): ReadonlyMap<string, WorkerKind>
 }
 
 /** Whose index it is, and the stage's options. Throws `INVALID_PIPELINE`: options come from the definition. */
-function of<T extends object>({ model, tenant, with: given }: WorkerRequest, options: z.ZodType<T>) {
+function of<T extends object>({ model, tenant, priority, with: given }: WorkerRequest, options: z.ZodType<T>) {
   const parsed = options.safeParse(given);
-  if (parsed.success) return { ...parsed.data, tenant, index: model };
+  if (parsed.success) return { ...parsed.data, tenant, priority, index: model };
   const fields = parsed.error.issues.map(({ path, message }) => ({ field: path.join('.'), message }));
   throw new MillraceError('INVALID_PIPELINE', fields.map((f) => `${f.field}: ${f.message}`).join('; '), { fields });
 }

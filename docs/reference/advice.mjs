@@ -51,6 +51,7 @@ export const ADVICE = {
   CONVERSION_UNAVAILABLE: 'Install ffmpeg where the worker runs (`MILLRACE_FFMPEG`), or send WAV.',
   LIMIT_REACHED: "Give `repeat` more rounds, a condition that can be reached, or `onLimit: 'accept'`.",
   JOURNAL_UNAVAILABLE: 'Nothing: the stages run on their queues. Check Redis if inline stages have become slow.',
+  RESULT_TOO_LARGE: 'Return less from the stage, or put large data into an artifact.',
   STAGE_TIMEOUT: 'Give the stage more time (`timeout.attempt`, `timeout.total`), or look why it or its worker hangs.',
   DEADLINE_EXCEEDED: 'Give the pipeline a longer `deadline`, or look in the stage table where the time went.',
   RUN_CANCELLED: 'Nothing: somebody cancelled the run in Temporal.',

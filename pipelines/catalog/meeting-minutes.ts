@@ -18,8 +18,9 @@ export const meetingMinutes = pipeline(
         const heard = stage('transcribe', transcribe({ model: 'whisper' }), { audio: part.audio });
         const note = stage(
           'note',
-          chat({ model: 'assistant', system: 'Summarise what was said in one short sentence.', maxTokens: 48 }),
-          { prompt: heard.text },
+          chat({ model: 'assistant', system: 'You summarise meetings.', maxTokens: 48 }),
+          // A small model forgets what the system message asks of a long text: the task stands beside it.
+          { prompt: text`Summarise in one short sentence what was said in this part of a meeting:\n\n"${heard.text}"` },
         );
         return { startMs: part.startMs, transcript: heard.text, note: note.text };
       },

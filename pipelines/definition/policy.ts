@@ -1,4 +1,4 @@
-import { type Duration, durationMs } from '../duration.js';
+import { type Duration, durationMs, timerMs } from '../duration.js';
 import { ERRORS, type ErrorCode } from '../errors.js';
 import { type HedgePolicy, PRIORITIES, type Priority, type StagePolicy } from '../plan/plan.js';
 import { invalid } from './invalid.js';
@@ -56,7 +56,8 @@ export function resolvePolicy(options: PolicyOptions, kind: PolicyOptions, where
   const attempts = reader.number('retry.attempts', (o) => o.retry?.attempts, retry.attempts, 1, MAX_ATTEMPTS);
   if (!Number.isInteger(attempts)) throw invalid(`${where}.retry.attempts`, `must be a whole number, not ${attempts}`);
   const attemptMs = reader.time('timeout.attempt', (o) => o.timeout?.attempt) ?? timeout.attemptMs;
-  const totalMs = reader.time('timeout.total', (o) => o.timeout?.total) ?? Math.max(timeout.totalMs, attemptMs);
+  const totalMs =
+    reader.time('timeout.total', (o) => o.timeout?.total, durationMs) ?? Math.max(timeout.totalMs, attemptMs);
   const queueMs = reader.time('timeout.queue', (o) => o.timeout?.queue);
   const firstChunkMs = reader.time('timeout.firstChunk', (o) => o.timeout?.firstChunk);
   const idleMs = reader.time('timeout.idle', (o) => o.timeout?.idle);
@@ -108,7 +109,7 @@ function resolveHedge(hedge: NonNullable<PolicyOptions['hedge']>, attemptMs: num
     return { percentile: reader.number('hedge.percentile', () => percentile, percentile, least, most) };
   }
   if (given !== 'after') throw invalid(`${reader.where}.hedge`, `takes "after" or "percentile", not "${given}"`);
-  const afterMs = durationMs((hedge as { after: Duration }).after, `${reader.where}.hedge.after`);
+  const afterMs = timerMs((hedge as { after: Duration }).after, `${reader.where}.hedge.after`);
   reader.order('hedge.after', afterMs, 'timeout.attempt', attemptMs);
   return { afterMs };
 }
@@ -157,9 +158,12 @@ class Reader {
     readonly where: string,
   ) {}
 
-  time(field: string, pick: Pick<Duration>): number | undefined {
-    const given = pick(this.options) ?? pick(this.kind);
-    return given === undefined ? undefined : durationMs(given, `${this.where}.${field}`);
+  /** The author's time as `read` takes it; a kind's own may be longer, for the kind knows what waits it out. */
+  time(field: string, pick: Pick<Duration>, read = timerMs): number | undefined {
+    const given = pick(this.options);
+    if (given !== undefined) return read(given, `${this.where}.${field}`);
+    const usual = pick(this.kind);
+    return usual === undefined ? undefined : durationMs(usual, `${this.where}.${field}`);
   }
 
   number(field: string, pick: Pick<number>, otherwise: number, least: number, most: number): number {

@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from '../json.js';
+import { canonicalJson, type Json, type JsonObject } from '../json.js';
 import type { Binding } from './binding.js';
 import type { CachePlan, HedgePolicy, Plan, Priority, RetryPolicy, Step } from './plan.js';
 
@@ -73,6 +73,10 @@ export interface StageCall {
   readonly priority?: Priority;
 }
 
+/** Tells a run's calls apart: where the stage stands and what serves it, for its alternatives are calls of their own. */
+export const callName = ({ path, stage, kind, model, with: options, cache }: StageCall): string =>
+  `${path ?? stage} ${canonicalJson([kind, model, options, cache?.only ?? false])}`;
+
 /**
  * What the cache did for a stage: `off` it has none, `hit` an earlier answer was served, `miss` the model was asked and its
  * answer kept, `shared` an identical request in flight gave its answer, `bypass` the cache could not be reached.
@@ -136,6 +140,8 @@ export interface Segment {
   readonly steps: readonly Step[];
   /** The values that its steps read from before. */
   readonly scope: JsonObject;
+  /** Its steps whose values are read outside it; of the others it only says that they have ended. Absent: all. */
+  readonly wanted?: readonly string[];
   /** The run's, with the plan's stages left out. */
   readonly context: RunContext;
   /** Milliseconds that are left of the run's deadline when it starts. */
@@ -158,15 +164,23 @@ export interface SegmentCall {
 
 /** How far a segment came. With none of the flags and no `failure` all its steps have ended. */
 export interface SegmentOutcome {
-  /** What has ended, in `Memo`'s form. */
+  /** What has ended, in `Memo`'s form. Empty with a `failure`: nothing goes on from there. */
   readonly done: Json;
   /** The rows of its stages. */
   readonly rows: readonly StageRecord[];
   /** The journal could not be written: what has not ended is run step by step. */
   readonly interrupted?: true;
+  /** Where it is interrupted, what calls have had that have not succeeded, by `callName`: it counts on their queues too. */
+  readonly tried?: Readonly<Record<string, TriedCall>>;
   /** The run has been cancelled, which its workflow learns next. */
   readonly ending?: true;
   readonly failure?: { readonly code: string; readonly message: string; readonly details: JsonObject };
+}
+
+/** A call's attempts, and how it has failed for good if it has. */
+export interface TriedCall {
+  readonly begun: number;
+  readonly failure?: SegmentOutcome['failure'];
 }
 
 /**

@@ -73,7 +73,9 @@ describe('a vector index on real Redis and MiniLM', () => {
     expect(found.map(({ id }) => id)).toEqual(['paris', expect.any(String)]);
     expect(found[0]).toMatchObject(DOCS[0] as Passage);
     const [a, b] = await Promise.all(
-      ['Which city is the French capital?', DOCS[0]?.text ?? ''].map((text) => minilm.embed(text, never())),
+      ['Which city is the French capital?', DOCS[0]?.text ?? ''].map((text) =>
+        minilm.embed(text, never(), { tenant: 'acme' }),
+      ),
     );
     const cosine = (a as Float32Array).reduce((sum, value, i) => sum + value * (b?.[i] ?? 0), 0);
     // Eight bits a dimension.
@@ -165,7 +167,7 @@ describe('an index that another embedder made', () => {
       fingerprint: async () => 'other weights',
       embed: async (text, signal) => {
         asked += 1;
-        return minilm.embed(text, signal);
+        return minilm.embed(text, signal, { tenant: 'acme' });
       },
     });
     for (const failure of [

@@ -30,11 +30,24 @@ export function evaluate({ plan, input, outputs }: RandomRun): Expected {
   return { end, calls: book.calls, ends: book.ends };
 }
 
-/** Only the output's wanted fields and the steps that they need. */
+/** The steps that a value needs, and `always`, and what these need, in their order. */
+function chain(stages: readonly Step[], value: Json, always: readonly Step[]): Step[] {
+  const found: Step[] = [];
+  for (const step of [...stages].reverse()) {
+    if (always.includes(step) || reads([value, found as unknown as Json], step.id)) found.unshift(step);
+  }
+  return found;
+}
+
+/** Only the output's wanted fields and the steps that they need, and what no field of the whole output needs. */
 function narrowed({ stages, output }: Graph, outputs: readonly string[]): Graph {
   const kept = Object.fromEntries(outputs.map((field) => [field, (output as JsonObject)[field] as Json]));
-  const needed: Step[] = [];
-  for (const step of [...stages].reverse()) if (reads([kept, needed], step.id)) needed.unshift(step);
+  const useful = chain(stages, output, []);
+  const needed = chain(
+    stages,
+    kept,
+    stages.filter((step) => !useful.includes(step)),
+  );
   return { stages: needed, output: kept };
 }
 

@@ -4,6 +4,7 @@ import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { Answers } from '../../activities/answers/index.js';
 import { openFileStore } from '../../activities/artifacts/index.js';
+import { connected } from '../../activities/cache/index.js';
 import { createConnectors } from '../../activities/connectors/index.js';
 import { createGateway, type Problem, type RunDocument } from '../../gateway/index.js';
 import type { Pipeline } from '../../pipelines/index.js';
@@ -16,6 +17,8 @@ import { testSettings } from './settings.js';
 import { TestWorker, testRedis } from './test-worker.js';
 
 const MEBIBYTE = 1024 * 1024;
+/** A loaded machine may take long to connect. */
+const CONNECT_MS = 10_000;
 
 /** A gateway and a worker of the sources, in the test's own process, on the stack's real servers. */
 export interface ServedPipelines {
@@ -39,11 +42,13 @@ export async function servePipelines(
   const logger = pino({ level: 'silent' });
   const stages = await composeStages(settings, createLogger(settings, 'test'));
   const poolOf = poolDescriptions(await loadModels(settings), createConnectors({ openai: { apiKey: 'none' } }));
+  const [journals, subscriber] = [testRedis(answersRedis), testRedis(answersRedis)];
+  // A first run without them would take the long way.
+  for (const redis of [journals, subscriber]) await connected(redis, CONNECT_MS);
   const [client, worker] = await Promise.all([
     connect(),
-    TestWorker.start({ queue, runner: stages.runner, redis: testRedis(answersRedis) }),
+    TestWorker.start({ queue, runner: stages.runner, redis: journals }),
   ]);
-  const subscriber = testRedis(answersRedis);
   const answers = new Answers(subscriber, logger);
   const early: string[] = [];
   const expecting: Answers['expect'] = async (run, signal) => {

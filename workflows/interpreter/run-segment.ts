@@ -10,7 +10,7 @@ import type { Run } from './state.js';
 
 /** Runs a segment to its end, in the process that keeps its journal. */
 export async function interpretSegment(segment: Segment, host: Host): Promise<SegmentOutcome> {
-  const { context, steps, prefix, scope, leftMs, reserved } = segment;
+  const { context, steps, prefix, scope, leftMs, reserved, wanted } = segment;
   const graph: Graph = { stages: steps, output: null };
   const table = new StageTable(graph, context.placement, () => undefined);
   const memo = new Memo();
@@ -27,13 +27,14 @@ export async function interpretSegment(segment: Segment, host: Host): Promise<Se
       (inner) => runGraph(run, graph, new GraphValues(scope), {}, { host: inner, prefix, memo, mayStop: false }),
     ]);
     table.close('done');
+    for (const { id } of steps) if (wanted?.includes(id) === false) memo.below(id).end(null);
     return { done: memo.toJson(), rows: table.rows };
   } catch (error) {
     if (!(error instanceof StageError)) throw error;
     const { code, message, details } = error;
     if (code === 'JOURNAL_UNAVAILABLE') return { done: memo.toJson(), rows: ended(table), interrupted: true };
     table.close('failed');
-    return { done: memo.toJson(), rows: table.rows, failure: { code, message, details } };
+    return { done: {}, rows: table.rows, failure: { code, message, details } };
   }
 }
 

@@ -1,15 +1,17 @@
 import {
   allSteps,
   type Binding,
+  callName,
   type Graph,
   graphsOf,
   isStage,
   readsOf,
   type Segment,
+  type SegmentOutcome,
   type Step,
   sourcesOf,
 } from '../../pipelines/plan/index.js';
-import { StageError } from './host.js';
+import { type Host, StageError } from './host.js';
 import { Memo } from './memo.js';
 import type { GraphValues } from './scope.js';
 import type { At, Run } from './state.js';
@@ -38,20 +40,29 @@ export async function runSegment(
   }
   const [first] = steps as [Step];
   const todo = steps.filter(({ id }) => at.memo.below(id).value === undefined);
-  if (todo.length > 0 && at.host.runSegment) {
+  let { host } = at;
+  if (todo.length > 0 && host.runSegment) {
     const stages = [...allSteps({ stages: todo, output: null })].map(({ id }) => id);
+    let outcome: SegmentOutcome | undefined;
     run.table.hold(stages, 1);
-    const outcome = await at.host.runSegment({
-      path: `${at.prefix}${first.id}`,
-      prefix: at.prefix,
-      steps: todo,
-      scope: Object.fromEntries(reads.map((source) => [source, scope.get(source) ?? null])),
-      context: contextOf(run, todo),
-      leftMs: run.deadline.leftMs,
-      reserved: Object.fromEntries(todo.flatMap(({ id }) => reservedOf(run, id))),
-      ...(answer && todo.length === steps.length && { answer }),
-    });
-    run.table.hold(stages, -1);
+    try {
+      outcome = await host.runSegment({
+        path: `${at.prefix}${first.id}`,
+        prefix: at.prefix,
+        steps: todo,
+        scope: scopeOf(todo, steps, reads, scope, at),
+        wanted: readOutside(graph, steps),
+        context: contextOf(run, todo),
+        leftMs: run.deadline.leftMs,
+        reserved: Object.fromEntries(stages.flatMap((id) => reservedOf(run, id))),
+        ...(answer && todo.length === steps.length && { answer }),
+      });
+    } catch (error) {
+      throw error instanceof StageError && run.deadline.isOver(error) ? run.deadline.exceeded(first.id) : error;
+    } finally {
+      run.table.hold(stages, -1);
+      if (outcome === undefined) cancelRows(run, new Set(stages));
+    }
     const done = Memo.from(outcome.done);
     for (const { id } of todo) at.memo.take(id, done.below(id));
     run.table.take(outcome.rows);
@@ -59,9 +70,10 @@ export async function runSegment(
       const { code, message, details } = outcome.failure;
       throw new StageError(code, message, details);
     }
+    if (outcome.tried) host = afterTries(host, outcome.tried);
   }
   const alone = new Map<string, Promise<boolean>>();
-  for (const step of steps) alone.set(step.id, run.step(run, queued(step), scope, alone, at));
+  for (const step of steps) alone.set(step.id, run.step(run, queued(step), scope, alone, { ...at, host }));
   return (await Promise.all(alone.values())).every(Boolean);
 }
 
@@ -69,6 +81,67 @@ function readsOfAll(steps: readonly Step[], output: Binding = null): string[] {
   const reads = new Set([...steps.flatMap(readsOf), ...sourcesOf(output)]);
   for (const { id } of steps) reads.delete(id);
   return [...reads];
+}
+
+/** The values that the steps read from before; in a new history those of the segment that had ended are such as well. */
+function scopeOf(
+  todo: readonly Step[],
+  steps: readonly Step[],
+  reads: readonly string[],
+  scope: GraphValues,
+  { memo }: At,
+): Segment['scope'] {
+  const values = Object.fromEntries(reads.map((source) => [source, scope.get(source) ?? null]));
+  if (todo.length < steps.length)
+    for (const { id } of steps) {
+      const { value } = memo.below(id);
+      if (value !== undefined) values[id] = value;
+    }
+  return values;
+}
+
+/** Those of the segment's steps whose values are read outside it. */
+function readOutside(graph: Graph, steps: readonly Step[]): string[] {
+  const own = new Set(steps);
+  const others = graph.stages.filter((step) => !own.has(step)).flatMap(readsOf);
+  const read = new Set([...others, ...sourcesOf(graph.output)]);
+  return steps.map(({ id }) => id).filter((id) => read.has(id));
+}
+
+/** Rows that do not come any more: what no other segment holds ran, as far as anyone could see, until it was ended. */
+function cancelRows({ table }: Run, stages: ReadonlySet<string>): void {
+  const gone = table.rows.filter(({ stage, status }) => status === 'waiting' && stages.has(stage));
+  table.take(gone.map((row) => ({ ...row, status: 'cancelled' })));
+}
+
+/**
+ * The host for what a segment leaves undone. A stage has the attempts that it had not begun there, and what has failed there
+ * for good is not called again.
+ */
+function afterTries(host: Host, tried: NonNullable<SegmentOutcome['tried']>): Host {
+  return {
+    runStage(stage, input, call, placed) {
+      const before = tried[callName(call)];
+      if (!before) return host.runStage(stage, input, call, placed);
+      const { begun, failure } = before;
+      if (failure) throw new StageError(failure.code, failure.message, failure.details);
+      const { retry } = stage.policy;
+      const left = { ...retry, attempts: retry.attempts - begun };
+      if (left.attempts <= 0) {
+        const message = `stage "${stage.id}": its worker or the journal was lost in the last attempt`;
+        throw new StageError('STAGE_TIMEOUT', message, { stage: stage.id });
+      }
+      const policy = { ...stage.policy, retry: left };
+      return host.runStage({ ...stage, policy }, input, { ...call, ...(call.retry && { retry: left }) }, placed);
+    },
+    runChild: (...args) => host.runChild(...args),
+    now: () => host.now(),
+    wait: (...args) => host.wait(...args),
+    signal: (...args) => host.signal(...args),
+    race: (contenders) => host.race(contenders.map((contender) => (inner) => contender(afterTries(inner, tried)))),
+    full: () => host.full(),
+    report: (stages) => host.report(stages),
+  };
 }
 
 /** The run's context with what the segment needs of it. */

@@ -121,10 +121,13 @@ function added(a: StageRecord, b: StageRecord): { done: number; started: number 
 
 const COLUMNS = ['stage', 'served by', 'status', 'attempt', 'cache', 'queue ms', 'run ms'];
 
+/** The Temporal UI puts the columns of a table edge to edge; no-break spaces it keeps. */
+const GAP = '\u00a0\u00a0';
+
 /** The table in markdown, as the Temporal UI shows it under the run's details; few columns, for its pane is narrow. */
 export function stageTableMarkdown(rows: readonly StageRecord[]): string {
   const line = (cells: readonly (string | number)[]) =>
-    `| ${cells.map((cell) => String(cell).replaceAll('|', '\\|')).join(' | ')} |`;
+    `| ${cells.map((cell) => String(cell).replaceAll('|', '\\|') + GAP).join(' | ')} |`;
   const body = rows.map((row) =>
     line([
       row.stage,
@@ -140,7 +143,7 @@ export function stageTableMarkdown(rows: readonly StageRecord[]): string {
       row.runMs ?? '',
     ]),
   );
-  return [line(COLUMNS), line(COLUMNS.map(() => '---')), ...body].join('\n');
+  return [line(COLUMNS), `|${COLUMNS.map(() => ' --- |').join('')}`, ...body].join('\n');
 }
 
 const servedBy = ({ connector, model, device, instead }: StageRecord): string =>

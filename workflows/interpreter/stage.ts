@@ -36,14 +36,9 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
   const { table, deadline, context } = run;
   const input = resolve(stage.input, scope);
   if (!isJsonObject(input)) {
-    const failure = new StageError('INVALID_INPUT', `stage "${stage.id}": its input is not an object`, {
-      stage: stage.id,
-    });
-    if (stage.fallback?.at(-1) !== 'skip') {
-      table.fail(stage.id, failure);
-      throw failure;
-    }
-    table.skip(stage.id, failure.code);
+    const message = `stage "${stage.id}": its input is not an object`;
+    if (stage.fallback?.at(-1) !== 'skip') throw new StageError('INVALID_INPUT', message, { stage: stage.id });
+    table.skip(stage.id, 'INVALID_INPUT');
     return null;
   }
   if (stage.kind === 'approve') return approve(run, stage, at);

@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../../pipelines/json.js';
 import { DTYPES, type Dtype, type Tensor } from '../../../pipelines/media.js';
-import { checkTensors, type TensorFormats } from '../tensor-format.js';
+import { checkTensors, MOST_ZEROS, type TensorFormats } from '../tensor-format.js';
 import { classify } from './classify.js';
 import type { ModelKind } from './model-kind.js';
 
@@ -53,9 +53,6 @@ export const infer: ModelKind = {
 
 /** Codes of an error that only a live model can give: it did look at what it was sent. */
 const ALIVE: ReadonlySet<string> = new Set(['BACKEND_REJECTED', 'BACKEND_ERROR', 'INVALID_OUTPUT']);
-
-/** An image of 224 × 224 pixels in three colours: 300 kB. A canary of more would cost the server more than it tells. */
-const MOST_ZEROS = 150_528;
 
 const isDtype = (datatype: string): datatype is Dtype => (DTYPES as readonly string[]).includes(datatype);
 

@@ -3,7 +3,7 @@ import { MillraceError } from '../../../pipelines/errors.js';
 import type { StageKindName } from '../../../pipelines/stages/index.js';
 import type { Backend, Call, CallContext, Classify, Reply } from '../connector.js';
 import { classifier } from './classify.js';
-import { uniformErrors } from './error-bodies.js';
+import { boundedFetch } from './error-bodies.js';
 import type { ServedKind } from './kind.js';
 import { KINDS } from './kinds.js';
 import { fingerprint, requireModel } from './models.js';
@@ -33,7 +33,7 @@ export class OpenAiBackend implements Backend {
       maxRetries: 0,
       timeout: NO_TIMEOUT_MS,
       logLevel: 'off',
-      fetch: uniformErrors,
+      fetch: boundedFetch,
       // What is not given is read from the environment.
       adminAPIKey: null,
       organization: null,

@@ -14,11 +14,19 @@ import { retryAfterMs } from '../retry-after.js';
 export const classifier =
   (apiKey: string): Classify =>
   (error, { endpoint, model }) => {
-    if (error instanceof MillraceError) return atEndpoint(error, { endpoint, model });
-    const text = withoutSecret(describe(error), apiKey);
+    const own = ownOf(error);
+    if (own) return atEndpoint(own, { endpoint, model });
+    // Cut before anything looks for words in it: an answer may have 64 MiB. The key first, for half of it tells too much.
+    const text = shorten(withoutSecret(describe(error), apiKey));
     const details: ErrorDetails = { endpoint, ...waitOf(error) };
-    return new MillraceError(codeOf(error, text), `${model} at ${endpoint}: ${shorten(text)}`, details);
+    return new MillraceError(codeOf(error, text), `${model} at ${endpoint}: ${text}`, details);
   };
+
+/** What was thrown on purpose, be it inside `fetch`, whose errors the client wraps. */
+function ownOf(error: unknown): MillraceError | undefined {
+  const thrown = error instanceof APIConnectionError ? error.cause : error;
+  return thrown instanceof MillraceError ? thrown : undefined;
+}
 
 function codeOf(error: unknown, text: string): ErrorCode {
   if (error instanceof APIConnectionTimeoutError) return 'BACKEND_TIMEOUT';
@@ -82,7 +90,8 @@ function codeOfStatus(status: number, error: APIError, text: string): ErrorCode 
     case 529:
       return 'BACKEND_OVERLOADED';
     default:
-      return status >= 400 && status < 500 ? 'BACKEND_REJECTED' : 'BACKEND_ERROR';
+      // A redirect, too: it is not followed, and the next call would be sent the same way.
+      return status >= 300 && status < 500 ? 'BACKEND_REJECTED' : 'BACKEND_ERROR';
   }
 }
 

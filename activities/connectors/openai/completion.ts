@@ -90,17 +90,20 @@ class Collected {
   }
 
   /** The last chunk has the usage and no choice; some servers send usage with every chunk, the last one counts. */
-  add({ choices, usage }: Chunk): void {
+  add(chunk: Chunk): void {
     this.#chunks += 1;
+    const { choices, usage } = requireObject(chunk, 'chunk');
     if (usage) this.#usage = usageOf(usage);
-    const choice = Array.isArray(choices) ? choices.find(({ index = 0 }: Choice) => index === 0) : undefined;
+    const choice = Array.isArray(choices)
+      ? choices.map((each: Choice) => requireObject(each, 'choice')).find(({ index = 0 }) => index === 0)
+      : undefined;
     if (choice) this.#addChoice(choice);
   }
 
   addWhole(body: unknown, headers: Headers): void {
     const { error, ...chunk } = (isJsonObject(body) ? body : {}) as Chunk & { readonly error?: unknown };
     if (error) throw new APIError(undefined, Object(error), undefined, headers);
-    const [choice] = chunk.choices ?? [];
+    const [choice] = Array.isArray(chunk.choices) ? (chunk.choices as (Choice | null)[]) : [];
     if (typeof (choice?.message ?? undefined) !== 'object') {
       throw new MillraceError('INVALID_OUTPUT', `the completion has no ${choice ? 'message' : 'choice'}`);
     }
@@ -135,7 +138,7 @@ class Collected {
       this.#emit('');
     }
     if (tool_calls && tool_calls.length > 0) {
-      for (const each of tool_calls) this.#toolCalls.add(each);
+      for (const each of tool_calls) this.#toolCalls.add(requireObject(each, 'tool call'));
       this.#emit('');
     }
     if (typeof content === 'string' && content !== '') {
@@ -143,6 +146,12 @@ class Collected {
       this.#emit(content);
     }
   }
+}
+
+/** Servers are not taken at their word: a list of an answer may hold null. Throws `INVALID_OUTPUT`. */
+function requireObject<T extends object>(value: T, what: string): T {
+  if (isJsonObject(value)) return value;
+  throw new MillraceError('INVALID_OUTPUT', `a ${what} of the answer is ${JSON.stringify(value)}, not an object`);
 }
 
 const usageOf = ({ prompt_tokens, completion_tokens }: Counts): Usage => ({

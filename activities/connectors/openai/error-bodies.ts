@@ -1,17 +1,56 @@
 import { isJsonObject } from '../../../pipelines/json.js';
+import { LONGEST_BODY, tooLong } from '../exchange.js';
 
 /**
- * `fetch`, with the bodies of failed calls in OpenAI's form, `{ "error": { "message": … } }`, which is all that the client
- * reads. Older vLLM puts the fields at the top (`{ "object": "error", "message": … }`), FastAPI says `{ "detail": … }`,
- * Ollama `{ "error": "…" }`.
+ * `fetch` of a model server. An answer above 64 MiB breaks off with `BACKEND_REJECTED`. A redirect is not followed: the call
+ * carries an API key and a body that are meant for the endpoint alone. The bodies of failed calls come in OpenAI's form,
+ * `{ "error": { "message": … } }`, which is all that the client reads: older vLLM puts the fields at the top
+ * (`{ "object": "error", "message": … }`), FastAPI says `{ "detail": … }`, Ollama `{ "error": "…" }`.
  */
-export const uniformErrors: typeof fetch = async (input, init) => {
-  const response = await fetch(input, init);
+export const boundedFetch: typeof fetch = async (input, init) => {
+  const answer = await fetch(input, { ...init, redirect: 'manual' });
+  if (answer.status >= 300 && answer.status < 400) return redirected(answer);
+  const response = bounded(answer);
   if (response.ok || !response.headers.get('content-type')?.includes('json')) return response;
   const text = await response.text();
   const { status, statusText, headers } = response;
   return new Response(uniform(text) || null, { status, statusText, headers: withoutLength(headers) });
 };
+
+/** The answer, which fails when its body gets longer than any that is of use: it must not fill the memory. */
+function bounded(response: Response): Response {
+  if (response.body === null) return response;
+  let length = 0;
+  const counted = response.body.pipeThrough(
+    new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, controller) {
+        length += chunk.byteLength;
+        if (length > LONGEST_BODY) throw tooLong();
+        controller.enqueue(chunk);
+      },
+    }),
+  );
+  const { status, statusText, headers } = response;
+  return new Response(counted, { status, statusText, headers });
+}
+
+/** A redirect as an error that says so. Only the origin is told: a path may hold what is nobody's business. */
+async function redirected(response: Response): Promise<Response> {
+  await response.body?.cancel();
+  const { status, statusText, url, headers } = response;
+  const message = `it redirects to ${originOf(headers.get('location') ?? '', url)}, which is not followed`;
+  // The standard forbids a body with 304.
+  const body = status === 304 ? null : JSON.stringify({ error: { message } });
+  return new Response(body, { status, statusText, headers: { 'content-type': 'application/json' } });
+}
+
+function originOf(location: string, base: string): string {
+  try {
+    return new URL(location, base).origin;
+  } catch {
+    return 'what is not a URL';
+  }
+}
 
 function uniform(text: string): string {
   const body = parsed(text);

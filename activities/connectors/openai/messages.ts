@@ -13,7 +13,7 @@ interface Turn {
 export async function messagesOf(
   system: string | undefined,
   input: JsonObject,
-  context: Pick<CallContext, 'bytes'>,
+  context: Pick<CallContext, 'bytes' | 'signal'>,
 ): Promise<OpenAI.ChatCompletionMessageParam[]> {
   const {
     prompt,
@@ -24,7 +24,7 @@ export async function messagesOf(
     readonly history?: readonly Turn[];
     readonly images?: readonly Artifact[];
   };
-  const pictures = await Promise.all(images.map((image) => pictureOf(image, context)));
+  const pictures = await picturesOf(images, context);
   return [
     ...(system === undefined ? [] : [{ role: 'system' as const, content: system }]),
     ...history.map(({ role, content }) => ({ role, content })),
@@ -33,22 +33,53 @@ export async function messagesOf(
   ];
 }
 
-/** OpenAI's and vLLM's documented limit of an image; base64 adds a third to it. */
-const MOST_IMAGE_BYTES = 20 * 1024 * 1024;
+type Picture = OpenAI.ChatCompletionContentPartImage;
 
-/** The image by value: a server cannot reach the artifact store. */
-async function pictureOf(
-  image: Artifact,
-  { bytes }: Pick<CallContext, 'bytes'>,
-): Promise<OpenAI.ChatCompletionContentPartImage> {
-  if (image.bytes > MOST_IMAGE_BYTES) {
-    throw new MillraceError(
-      'INVALID_INPUT',
-      `an image of ${image.bytes} bytes; model servers take ${MOST_IMAGE_BYTES} at most`,
-      { fields: [{ field: 'images', message: `more than ${MOST_IMAGE_BYTES} bytes` }] },
-    );
+const MEBIBYTE = 1024 * 1024;
+/** OpenAI's and vLLM's documented limit of an image; base64 adds a third to it. */
+const MOST_IMAGE_BYTES = 20 * MEBIBYTE;
+/** All images of a call, each as often as it is named: OpenAI takes requests of 50 MB, and a worker holds several at once. */
+const MOST_BYTES = 50 * MEBIBYTE;
+/** Beyond what any vision model takes in one prompt; keeps a list of many small images from being read one by one. */
+const MOST_IMAGES = 100;
+
+/**
+ * The images by value: a server cannot reach the artifact store. They are read one after the other, one that is named twice
+ * once. What the input says of their sizes is looked at before anything is read, what they turn out to have as they are.
+ */
+async function picturesOf(
+  images: readonly Artifact[],
+  { bytes: read, signal }: Pick<CallContext, 'bytes' | 'signal'>,
+): Promise<Picture[]> {
+  if (images.length > MOST_IMAGES) throw refused(`${images.length} images; at most ${MOST_IMAGES} go into one call`);
+  const largest = Math.max(0, ...images.map(({ bytes }) => bytes));
+  if (largest > MOST_IMAGE_BYTES) {
+    throw refused(`an image of ${largest} bytes; model servers take ${MOST_IMAGE_BYTES} at most`);
   }
-  if (!bytes) throw new MillraceError('INTERNAL', 'this host gives its connectors no way to read an image');
-  const data = Buffer.from(await bytes(image)).toString('base64');
-  return { type: 'image_url', image_url: { url: `data:${image.mime};base64,${data}` } };
+  refuseMore(images.reduce((sum, { bytes }) => sum + bytes, 0));
+  const known = new Map<string, { readonly picture: Picture; readonly bytes: number }>();
+  const pictures: Picture[] = [];
+  let sum = 0;
+  for (const image of images) {
+    if (!read) throw new MillraceError('INTERNAL', 'this host gives its connectors no way to read an image');
+    const found = known.get(image.uri) ?? pictureOf(image, await read(image));
+    signal.throwIfAborted();
+    known.set(image.uri, found);
+    sum += found.bytes;
+    refuseMore(sum);
+    pictures.push(found.picture);
+  }
+  return pictures;
 }
+
+function pictureOf({ mime }: Artifact, bytes: Uint8Array): { readonly picture: Picture; readonly bytes: number } {
+  const data = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
+  return { picture: { type: 'image_url', image_url: { url: `data:${mime};base64,${data}` } }, bytes: bytes.length };
+}
+
+function refuseMore(bytes: number): void {
+  if (bytes > MOST_BYTES) throw refused(`images of ${bytes} bytes in all; at most ${MOST_BYTES} go into one call`);
+}
+
+const refused = (message: string): MillraceError =>
+  new MillraceError('INVALID_INPUT', message, { fields: [{ field: 'images', message }] });

@@ -1,7 +1,7 @@
 import { MillraceError } from '../../../pipelines/errors.js';
 import { toMono } from '../../media/samples.js';
 import { WavReader } from '../../media/wav.js';
-import type { WavFormat } from '../../media/wav-format.js';
+import { isSampleRate, type WavFormat } from '../../media/wav-format.js';
 
 /** Mono, 16 bits a sample; the rate in Hz. */
 export interface Speech {
@@ -9,8 +9,8 @@ export interface Speech {
   readonly sampleRate: number;
 }
 
-/** Half an hour at 24 kHz: a hundred times what a call asks for. A server that sends without end must not fill the memory. */
-const MOST_BYTES = 1_800 * 24_000 * 2;
+/** Twenty minutes at 24 kHz, below what an answer may have: a hundred times what a call asks for. */
+const MOST_BYTES = 1_200 * 24_000 * 2;
 
 /** OpenAI's `pcm`: 16-bit little-endian mono, without a header. */
 const PCM: WavFormat = { encoding: 's16', sampleRate: 24_000, channels: 1, frameBytes: 2 };
@@ -64,9 +64,11 @@ class SpeechReader {
 
   end(): Speech {
     const format = this.#isWav ? readable(() => this.#wav.end().format) : PCM;
+    const sampleRate = this.#rate ?? format.sampleRate;
+    if (!isSampleRate(sampleRate)) throw new MillraceError('INVALID_OUTPUT', `speech at ${sampleRate} Hz`);
     if (this.#told === 0) throw new MillraceError('INVALID_OUTPUT', 'the speech has no samples');
     const mono = toMono(Buffer.concat(this.#held), format);
-    return { samples: Int16Array.from(mono, to16Bits), sampleRate: this.#rate ?? format.sampleRate };
+    return { samples: Int16Array.from(mono, to16Bits), sampleRate };
   }
 
   get #format(): WavFormat | undefined {

@@ -24,13 +24,19 @@ export function closed(schema: Json): Json {
 const IS_SCHEMA: ReadonlySet<string> = new Set(['items', 'prefixItems', 'anyOf', 'oneOf', 'additionalProperties']);
 const OF_SCHEMAS: ReadonlySet<string> = new Set(['properties', '$defs', 'definitions']);
 
-/** `response_format` that binds a reply to a schema. The name is for the server's log. */
-export const boundTo = (schema: JsonObject) => ({
-  response_format: {
-    type: 'json_schema' as const,
-    json_schema: { name: 'reply', strict: true, schema: closed(schema) as Record<string, unknown> },
-  },
-});
+/**
+ * `response_format` that binds a reply to a schema. The name is for the server's log. Throws `INVALID_PIPELINE` for a schema
+ * that no reply could be checked against: before the call, which costs money.
+ */
+export function boundTo(schema: JsonObject) {
+  compiled(schema);
+  return {
+    response_format: {
+      type: 'json_schema' as const,
+      json_schema: { name: 'reply', strict: true, schema: closed(schema) as Record<string, unknown> },
+    },
+  };
+}
 
 /**
  * A reply's text as the JSON that the schema asks for, its defaults filled in. Servers that do not bind the reply exist, so

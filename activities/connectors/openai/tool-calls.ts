@@ -89,7 +89,7 @@ function readArguments(text: string, finish: string | undefined): JsonObject | u
  * names only tools on offer: any other JSON is an answer.
  */
 export function toolCallsInText(text: string, offered: ReadonlySet<string>): ReadToolCall[] | undefined {
-  const [, fenced = text] = FENCE.exec(text) ?? [];
+  const fenced = withoutFence(text);
   if (!/^\s*[{[]/.test(fenced)) return undefined;
   const read = parsed(fenced);
   const items: readonly unknown[] = Array.isArray(read) ? read : [read];
@@ -97,8 +97,16 @@ export function toolCallsInText(text: string, offered: ReadonlySet<string>): Rea
   return calls.length > 0 && calls.every((call) => call !== undefined) ? calls : undefined;
 }
 
-/** A whole text that is one code block. */
-const FENCE = /^\s*```(?:json)?\s*\n([\s\S]*?)\n?```\s*$/;
+const FENCE = '```';
+
+/** What stands in a code block, if the whole text is one of JSON or of no language; else the text. */
+function withoutFence(text: string): string {
+  const block = text.trim();
+  const lineEnd = block.indexOf('\n');
+  if (lineEnd < 0 || !block.startsWith(FENCE) || !block.endsWith(FENCE)) return text;
+  const language = block.slice(FENCE.length, lineEnd).trim();
+  return language === '' || language === 'json' ? block.slice(lineEnd + 1, -FENCE.length) : text;
+}
 
 /** What else may stand beside a name in a tool call. */
 const CALL_FIELDS: ReadonlySet<string> = new Set(['id', 'type', 'name', 'arguments', 'parameters']);

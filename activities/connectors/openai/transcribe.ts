@@ -2,6 +2,7 @@ import { type OpenAI, toFile } from 'openai';
 import type { Artifact } from '../../../pipelines/artifact.js';
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { Json } from '../../../pipelines/json.js';
+import { abortable } from '../../media/abortable.js';
 import { writeWav } from '../../media/write-wav.js';
 import { SAMPLE_RATE, skip, windows } from '../speech-windows.js';
 import type { ServedKind } from './kind.js';
@@ -17,7 +18,7 @@ export const transcribe: ServedKind = {
   async invoke({ model, input }, { client, signal, audio, emit, checkpoint, resumeFrom }) {
     const start = progressOf(resumeFrom);
     let { sample, text } = start;
-    const samples = audio.read(input.audio as unknown as Artifact, { sampleRate: SAMPLE_RATE });
+    const samples = abortable(audio.read(input.audio as unknown as Artifact, { sampleRate: SAMPLE_RATE }), signal);
     for await (const part of parts(windows(skip(samples, sample)))) {
       signal.throwIfAborted();
       const heard = await hear(client, model, part, signal);

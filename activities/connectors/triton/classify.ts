@@ -20,12 +20,19 @@ export const classify: Classify = (error, { endpoint, model }) => {
  * reason; what a model says in its own words is UNKNOWN, as an exception in it is.
  */
 export function streamError(text: string): Error & { code: status; details: string } {
-  const [, code = status.UNKNOWN] = STREAM_TEXTS.find(([pattern]) => pattern.test(text)) ?? [];
+  const start = shorten(text);
+  const [, code = status.UNKNOWN] = STREAM_TEXTS.find(([pattern]) => pattern.test(start)) ?? [];
   return Object.assign(new Error(text), { code, details: text });
 }
 
+/**
+ * Texts that say that what computes is gone for every input: "Stub process '…' is not healthy" (the Python process behind a
+ * model that still says READY), or a CUDA context that fails from then on. Memory that one input is too large for is not.
+ */
+const BROKEN = /stub process\b.*\bis (not |un)healthy|CUDA error(?!: out of memory)/i;
+
 const STREAM_TEXTS: readonly (readonly [RegExp, status])[] = [
-  [/not healthy/i, status.INTERNAL],
+  [BROKEN, status.INTERNAL],
   [/maximum queue size|request timeout expired|unknown model|not ready|unload/i, status.UNAVAILABLE],
   // The server's own checks of a request, before the model sees it.
   [
@@ -47,10 +54,9 @@ function codeOf(code: unknown, text: string): ErrorCode {
       // grpc-js's own words for a connection that broke in mid-answer and for an answer that is not protobuf.
       if (/RST_STREAM/.test(text)) return 'BACKEND_UNAVAILABLE';
       if (/parsing error/i.test(text)) return 'INVALID_OUTPUT';
-      // An exception in a Python model's `execute`: the call failed, the model lives.
-      if (/failed to process the request/i.test(text)) return 'BACKEND_ERROR';
-      // "Stub process '…' is not healthy": the Python process behind a model that still says READY is gone.
-      return 'BACKEND_BROKEN';
+      // An exception in a Python model's `execute`, and what ONNX Runtime, PyTorch and TensorRT say of one input, are INTERNAL
+      // too: the call failed, the model lives. Unloading it would fail the calls of others.
+      return BROKEN.test(text) ? 'BACKEND_BROKEN' : 'BACKEND_ERROR';
     case status.NOT_FOUND:
       return 'MODEL_NOT_FOUND';
     case status.INVALID_ARGUMENT:

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type ChannelOptions, Client, credentials, status } from '@grpc/grpc-js';
+import { MillraceError } from '../../../pipelines/errors.js';
 import { canonicalJson } from '../../../pipelines/json.js';
 import { isLoopback } from '../../loopback.js';
 import { streamError } from './classify.js';
@@ -60,7 +61,7 @@ export interface ModelFiles {
   readonly files: Readonly<Record<string, Buffer>>;
 }
 
-/** A gRPC client of one Triton endpoint. Errors are grpc-js's `ServiceError`, or the reason of the signal that aborted. */
+/** A gRPC client of one Triton endpoint. Errors are grpc-js's `ServiceError`, `MillraceError`, or the signal's reason. */
 export class TritonClient {
   readonly #client: Client;
   readonly #traits = new Map<string, Traits>();
@@ -99,7 +100,8 @@ export class TritonClient {
       if ((await this.traits(model, signal)).decoupled) yield* this.#stream(requestOf(model, inputs, options), signal);
       else yield await this.infer(model, inputs, signal, options);
     } catch (error) {
-      this.#traits.delete(model);
+      // An abort says nothing of the model.
+      if (!signal.aborted) this.#traits.delete(model);
       throw error;
     }
   }
@@ -143,6 +145,12 @@ export class TritonClient {
   /** Every version of every model in the repository, loaded or not. */
   async index(signal: AbortSignal): Promise<readonly ModelIndex[]> {
     return (await this.#call('RepositoryIndex', {}, signal)).models;
+  }
+
+  /** Returns if the server says that the model is ready; throws `MODEL_NOT_FOUND` if it is not. */
+  async ready(model: string, signal: AbortSignal): Promise<void> {
+    const { ready } = await this.#call('ModelReady', { name: model }, signal);
+    if (!ready) throw new MillraceError('MODEL_NOT_FOUND', 'the model is not ready');
   }
 
   /** Inputs of a model as it describes them: a batch dimension comes first where it has one, -1 is any size. */
@@ -191,11 +199,17 @@ export class TritonClient {
       // The end is announced: by a response that is empty unless the model's last one is it.
       const parameters = { ...request.parameters, triton_enable_empty_final_response: { bool_param: true } };
       call.write({ ...request, parameters });
+      let whole = false;
       for await (const { error_message, infer_response: response } of call as AsyncIterable<StreamResponse>) {
         if (error_message !== '' || !response) throw streamError(error_message);
         if (response.outputs.length > 0) yield tensorsOf(response);
-        if (response.parameters.triton_final_response?.bool_param) call.end();
+        if (response.parameters.triton_final_response?.bool_param) {
+          whole = true;
+          call.end();
+        }
       }
+      // A server that shuts down, or a proxy, ends a stream in the middle without an error.
+      if (!whole) throw new MillraceError('BACKEND_UNAVAILABLE', 'the stream ended before the last response');
     } finally {
       signal.removeEventListener('abort', cancel);
       call.cancel();

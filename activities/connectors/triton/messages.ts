@@ -84,6 +84,7 @@ export interface Methods {
     request: { name: string };
     response: { versions: string[]; platform: string; inputs: TensorMessage[]; outputs: TensorMessage[] };
   };
+  ModelReady: { request: { name: string }; response: { ready: boolean } };
   ModelInfer: { request: InferRequest; response: InferResponse };
   ModelConfig: { request: { name: string }; response: { config: ModelConfig | null } };
   ModelStatistics: { request: { name: string }; response: { model_stats: StatisticsMessage[] } };

@@ -25,6 +25,7 @@ const stream = (request: string, response: string) => ({
 const PROTOCOL = {
   GRPCInferenceService: {
     methods: {
+      ModelReady: unary('ModelReadyRequest', 'ModelReadyResponse'),
       ModelMetadata: unary('ModelMetadataRequest', 'ModelMetadataResponse'),
       ModelInfer: unary('ModelInferRequest', 'ModelInferResponse'),
       ModelStreamInfer: stream('ModelInferRequest', 'ModelStreamInferResponse'),
@@ -35,6 +36,8 @@ const PROTOCOL = {
       RepositoryModelUnload: unary('RepositoryModelUnloadRequest', 'RepositoryModelUnloadResponse'),
     },
   },
+  ModelReadyRequest: message({ name: one('string', 1), version: one('string', 2) }),
+  ModelReadyResponse: message({ ready: one('bool', 1) }),
   ModelMetadataRequest: message({ name: one('string', 1), version: one('string', 2) }),
   ModelMetadataResponse: message({
     name: one('string', 1),

@@ -1,6 +1,7 @@
 import type { Artifact } from '../../../pipelines/artifact.js';
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { JsonObject } from '../../../pipelines/json.js';
+import { isSampleRate } from '../../media/wav-format.js';
 import { speakable } from '../speakable.js';
 import { type ModelKind, probeWith } from './model-kind.js';
 import { outputOf } from './outputs.js';
@@ -31,7 +32,7 @@ export const synthesize: ModelKind = {
     for (const words of passages) {
       const outputs = await client.infer(model, [textTensor('TEXT', [1, 1], words)], signal);
       const [sampleRate = 0] = readInt32(outputOf(outputs, 'SAMPLE_RATE'));
-      if (sampleRate <= 0 || (rate !== undefined && sampleRate !== rate)) {
+      if (!isSampleRate(sampleRate) || (rate !== undefined && sampleRate !== rate)) {
         throw new MillraceError(
           'INVALID_OUTPUT',
           `output tensor SAMPLE_RATE: ${sampleRate} Hz after ${rate ?? 'none'}`,

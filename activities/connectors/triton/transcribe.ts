@@ -1,5 +1,6 @@
 import type { Artifact } from '../../../pipelines/artifact.js';
 import type { Json } from '../../../pipelines/json.js';
+import { abortable } from '../../media/abortable.js';
 import { SAMPLE_RATE, skip, windows } from '../speech-windows.js';
 import { type ModelKind, probeWith } from './model-kind.js';
 import { outputOf } from './outputs.js';
@@ -47,11 +48,4 @@ function progressOf(resumeFrom: Json | undefined): Progress {
   return Number.isSafeInteger(sample) && typeof text === 'string'
     ? { sample: sample as number, text }
     : { sample: 0, text: '' };
-}
-
-async function* abortable<T>(items: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T, void> {
-  for await (const item of items) {
-    signal.throwIfAborted();
-    yield item;
-  }
 }

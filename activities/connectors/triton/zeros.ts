@@ -1,5 +1,6 @@
 import { type ErrorCode, MillraceError } from '../../../pipelines/errors.js';
 import type { Dtype } from '../../../pipelines/media.js';
+import { MOST_ZEROS } from '../tensor-format.js';
 import { isDtype, toWire } from './any-tensor.js';
 import { classify } from './classify.js';
 import type { TritonClient } from './client.js';
@@ -14,13 +15,18 @@ const sequenceId = (): number => 2 ** 31 + Math.floor(Math.random() * 2 ** 31);
 
 /**
  * A call of a model of which nothing is known but what it says of itself: zeros (false, empty texts) in the smallest shape
- * that it takes, to the first response. The model may not like them: an error of its own proves it alive as well.
+ * that it takes, to the first response; readiness alone where those are large. The model may not like them: an error of its
+ * own proves it alive as well.
  */
 export async function probeWithZeros(model: string, client: TritonClient, signal: AbortSignal): Promise<void> {
-  const inputs = (await client.inputs(model, signal)).flatMap(({ name, datatype, shape }) => {
-    const smallest = shape.map((size) => (size === -1 ? 1 : size));
-    return isDtype(datatype) ? [toWire(name, zeros(datatype, smallest))] : [];
-  });
+  const described = (await client.inputs(model, signal)).map(({ shape, ...tensor }) => ({
+    ...tensor,
+    shape: shape.map((size) => (size === -1 ? 1 : size)),
+  }));
+  if (described.reduce((sum, { shape }) => sum + sizeOf(shape), 0) > MOST_ZEROS) return client.ready(model, signal);
+  const inputs = described.flatMap(({ name, datatype, shape }) =>
+    isDtype(datatype) ? [toWire(name, zeros(datatype, shape))] : [],
+  );
   const { sequential } = await client.traits(model, signal);
   const parameters = {
     sequence_id: { int64_param: sequenceId() },

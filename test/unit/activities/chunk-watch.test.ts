@@ -74,6 +74,31 @@ describe('a watched call', () => {
     expect(await code).toBe('IDLE_TIMEOUT');
   });
 
+  it.each(['', 0])('lives on by empty chunks (%j) once the first has come', async (empty) => {
+    const { code, ended, emit } = call({ firstChunkMs: 500, idleMs: 100 });
+    emit('a');
+    for (let i = 0; i < 20; i++) {
+      await vi.advanceTimersByTimeAsync(90);
+      emit(empty);
+    }
+    await vi.advanceTimersByTimeAsync(99);
+    expect(ended()).toBeUndefined();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await code).toBe('IDLE_TIMEOUT');
+  });
+
+  it('has its first chunk in an empty one where a reply may be of tool calls alone', async () => {
+    const { code, ended, emit, answer } = call({ firstChunkMs: 500, idleMs: 100, emptyCounts: true });
+    await vi.advanceTimersByTimeAsync(400);
+    for (let i = 0; i < 5; i++) {
+      emit('');
+      await vi.advanceTimersByTimeAsync(90);
+    }
+    expect(ended()).toBeUndefined();
+    answer('done');
+    expect(await code).toBe('done');
+  });
+
   it('ends as its caller says, for the call’s own reason', async () => {
     const controller = new AbortController();
     const { code } = call({ firstChunkMs: 500 }, controller.signal);

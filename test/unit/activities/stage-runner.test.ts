@@ -6,7 +6,7 @@ import { createMetrics } from '../../../activities/metrics.js';
 import { Pools, parseModels } from '../../../activities/pools/index.js';
 import { type Attempt, StageRunner, type StageRunnerParts } from '../../../activities/stage-runner.js';
 import { MillraceError } from '../../../pipelines/errors.js';
-import type { JsonObject } from '../../../pipelines/json.js';
+import type { Json, JsonObject } from '../../../pipelines/json.js';
 import type { StageCall } from '../../../pipelines/plan/index.js';
 import { recordingLogger } from '../../support/caches.js';
 
@@ -131,6 +131,40 @@ describe('a stage of a pool', () => {
       },
     });
     expect((await runner.run(prompt, stage, attempt())).conversions).toEqual(['acme: resampled', 'acme: mixed down']);
+  });
+
+  it('reads its audio until its own call ends, not its attempt', async () => {
+    const signals: AbortSignal[] = [];
+    const { runner, calls } = runnerOf((...args) => (args[2] === 'a' ? silence(...args) : reply()), {
+      audioOf: (_tenant, _onConversion, signal) => {
+        signals.push(signal);
+        return { read: () => never(), write: () => never() };
+      },
+    });
+    const outcome = runner.run(prompt, { ...stage, hedge: { afterMs: 100 } }, attempt());
+    await vi.advanceTimersByTimeAsync(100);
+    await outcome;
+    expect(signals).toEqual(calls.map(({ context }) => context.signal));
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, false]);
+  });
+
+  it('may answer with tool calls alone, of which no part is text', async () => {
+    const { runner } = runnerOf(async (_, { emit, signal }) => {
+      for (let i = 0; i < 5; i++) {
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        signal.throwIfAborted();
+        emit('');
+      }
+      return { text: '', finish: 'tools', toolCalls: [] };
+    });
+    const run = (tools: JsonObject[]) =>
+      runner.run(prompt, { ...stage, with: { tools }, firstChunkMs: 300, idleMs: 300 }, attempt()).then(
+        ({ output }) => output.finish,
+        ({ code }: MillraceError) => code,
+      );
+    const [offered, none] = [run([{ name: 'look', description: '', schema: {} }]), run([])];
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(await Promise.all([offered, none])).toEqual(['tools', 'FIRST_CHUNK_TIMEOUT']);
   });
 
   it('is hedged, and says when the second call won', async () => {
@@ -258,6 +292,58 @@ describe('a code stage', () => {
         throw error;
       }),
     ).rejects.toMatchObject({ code });
+  });
+});
+
+describe('a code stage that hears no signal', () => {
+  it('ends with its attempt, and what its function does later goes unheard', async () => {
+    let fail: (error: Error) => void = () => undefined;
+    const deaf = () =>
+      new Promise<JsonObject>((_, reject) => {
+        fail = reject;
+      });
+    const anything = z.record(z.string(), z.json());
+    const { runner } = runnerOf(reply, {
+      code: new Map([['deaf', { input: anything, output: anything, run: deaf }]]),
+    });
+    const controller = new AbortController();
+    const running = runner.run({}, { ...stage, kind: 'code', model: 'deaf' }, attempt({ signal: controller.signal }));
+    const reason = new MillraceError('STAGE_TIMEOUT', 'late');
+    const ended = expect(running).rejects.toBe(reason);
+    await vi.advanceTimersByTimeAsync(0);
+    controller.abort(reason);
+    await ended;
+    fail(new Error('nobody listens')); // as an unhandled rejection it would fail this file
+    await vi.advanceTimersByTimeAsync(10);
+  });
+});
+
+describe('a value that does not fit', () => {
+  const call: StageCall = { ...stage, kind: 'code', model: 'list' };
+  const run = (input: JsonObject, output: JsonObject) =>
+    runnerOf(reply, {
+      code: new Map([
+        [
+          'list',
+          { input: z.record(z.string(), z.json()), output: z.object({ n: z.array(z.string()) }), run: () => output },
+        ],
+      ]),
+    }).runner.run(input, call, attempt());
+
+  it('makes a failure of bounded size', async () => {
+    const error = (await run({}, { n: Array(50_000).fill(1) }).catch((thrown: unknown) => thrown)) as MillraceError;
+    expect(error).toMatchObject({ code: 'INVALID_OUTPUT', details: { stage: 'answer' } });
+    expect(error.details.fields).toHaveLength(20);
+    expect(error.message).toMatch(/; and 49980 more$/);
+  });
+
+  it('may be nested more deeply than a check can follow', async () => {
+    const deep = JSON.parse('['.repeat(100_000) + ']'.repeat(100_000)) as Json;
+    await expect(run({ deep }, { n: [] })).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      message: 'body: is nested too deeply',
+      details: { stage: 'answer' },
+    });
   });
 });
 

@@ -14,7 +14,7 @@ describe('the URL of a call', () => {
     ['/{a}{b}', { a: 'x', b: true }, {}, '/xtrue'],
     ['/{a}', { a: '{b}', b: 'no' }, {}, '/%7Bb%7D'],
     ['/search', {}, { q: 'a&b=c', page: 2, exact: false }, '/search?q=a%26b%3Dc&page=2&exact=false'],
-    ['/search?lang=en&q=x', {}, { q: 'é' }, '/search?lang=en&q=%C3%A9'],
+    ['/search?lang=en', {}, { q: 'é' }, '/search?lang=en&q=%C3%A9'],
     ['//other.example/x', {}, {}, '//other.example/x'],
     ['/x', { unused: 1 }, {}, '/x'],
   ])('%s', (template, values, query, expected) => {
@@ -28,9 +28,21 @@ describe('the URL of a call', () => {
     ['/{toString}', {}, 'path.toString', 'the path /{toString} needs a value for {toString}'],
     ['/a/{up}/b', { up: '..' }, 'path.up', '".." cannot stand in a path'],
     ['/a/{here}', { here: '.' }, 'path.here', '"." cannot stand in a path'],
+    ['/a/{half}', { half: '\ud83d' }, 'path.half', 'the value of {half} is not Unicode text'],
   ])('refuses %s with %j', (template, values, field, message) => {
     expect(() => targetUrl(BASE, template, values)).toThrow(
       expect.objectContaining({ code: 'INVALID_INPUT', message, details: { fields: [{ field, message }] } }),
+    );
+  });
+
+  it('refuses a query field that the template has set', () => {
+    const message = 'the path /search?scope=own&q=x sets "scope" itself';
+    expect(() => targetUrl(BASE, '/search?scope=own&q=x', {}, { page: 1, scope: 'all' })).toThrow(
+      expect.objectContaining({
+        code: 'INVALID_INPUT',
+        message,
+        details: { fields: [{ field: 'query.scope', message }] },
+      }),
     );
   });
 });

@@ -1,5 +1,5 @@
 import { OpenAI } from 'openai';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import type { Backend } from '../../../activities/connectors/connector.js';
 import { tokenLimit } from '../../../activities/connectors/openai/completion.js';
@@ -156,6 +156,46 @@ describe('images', () => {
     const read = () => Promise.reject(new Error('was read'));
     expect((await failure(see(20 * 1024 * 1024 + 1, read))).code).toBe('INVALID_INPUT');
     expect(server.received).toHaveLength(0);
+  });
+
+  const seeAll = (images: object[], read: () => Promise<Uint8Array>) =>
+    invoke(backend, { kind: 'chat', input: { prompt: 'Compare.', images } as JsonObject }, { bytes: read });
+  const numbered = (bytes: number) => (_: unknown, i: number) => ({
+    ...image(bytes),
+    uri: `artifact://t/${String(i).padStart(64, '0')}`,
+  });
+
+  it.each([
+    ['of more than 50 MiB in all', Array.from({ length: 3 }, numbered(20 * 1024 * 1024))],
+    ['of more than 50 MiB in all, though they are the same', Array(3).fill(image(20 * 1024 * 1024))],
+    ['more than a hundred', Array.from({ length: 101 }, numbered(1))],
+  ])('%s are not read, nor sent', async (_, images) => {
+    const read = vi.fn(() => Promise.reject(new Error('was read')));
+    const refused = await failure(seeAll(images, read));
+    expect(refused).toMatchObject({ code: 'INVALID_INPUT', details: { fields: [{ field: 'images' }] } });
+    expect(read).not.toHaveBeenCalled();
+  });
+
+  it('whose sizes are not what the input says are read no further than that', async () => {
+    const read = vi.fn(async () => new Uint8Array(20 * 1024 * 1024));
+    expect((await failure(seeAll(Array.from({ length: 50 }, numbered(1)), read))).code).toBe('INVALID_INPUT');
+    expect(read).toHaveBeenCalledTimes(3);
+  });
+
+  it('are read one at a time, one that is named twice once', async () => {
+    server.events([chunk({ content: 'The same.' }, 'stop')]);
+    let reading = 0;
+    const read = vi.fn(async () => {
+      reading += 1;
+      expect(reading).toBe(1);
+      await new Promise((resolve) => setImmediate(resolve));
+      reading -= 1;
+      return Uint8Array.of(1);
+    });
+    const images = Array.from({ length: 3 }, numbered(1));
+    await seeAll([...images, ...images], read);
+    expect(read).toHaveBeenCalledTimes(3);
+    expect(sent().messages[0].content).toHaveLength(7);
   });
 
   it('need a host that can read them', async () => {
@@ -316,4 +356,11 @@ describe('a canary', () => {
     server.json(500, {});
     expect((await failure(backend.probe('m', 'chat', AbortSignal.timeout(5_000)))).code).toBe('BACKEND_ERROR');
   });
+});
+
+it('a schema that cannot be read costs no call', async () => {
+  server.events([chunk({ content: '{}' }, 'stop')]);
+  const schema = { type: 'object', properties: { a: { type: 'no such type' } } };
+  expect((await failure(chat({ schema }))).code).toBe('INVALID_PIPELINE');
+  expect(server.received).toHaveLength(0);
 });

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Backend } from '../../../activities/connectors/connector.js';
@@ -281,4 +282,73 @@ describe('what a simulated server says of its models', () => {
     server.json(200, OK);
     expect((await chat()).output.text).toBe('Paris.');
   });
+});
+
+describe('an answer with null where an object belongs is INVALID_OUTPUT:', () => {
+  const calls = { tool_calls: [null] };
+  it.each([[{ choices: [null] }], [{ choices: {} }], [{ choices: [{ message: calls, finish_reason: 'tool_calls' }] }]])(
+    '%j',
+    async (body) => {
+      server.json(200, body);
+      expect((await failure(chat())).code).toBe('INVALID_OUTPUT');
+    },
+  );
+  it.each([[{ choices: [null] }], [null], [chunk(calls, 'tool_calls')]])('an event %j', async (event) => {
+    server.events([event]);
+    expect((await failure(chat())).code).toBe('INVALID_OUTPUT');
+  });
+});
+
+describe('a redirect', () => {
+  it.each([301, 302, 303, 307, 308])('%i is not followed: neither key nor prompt go elsewhere', async (status) => {
+    const other = await SimulatedServer.start();
+    other.json(200, OK);
+    server.json(status, {}, { location: `${other.endpoint}/chat/completions` });
+    const error = await failure(chat());
+    expect(error).toMatchObject({ code: 'BACKEND_REJECTED', details: { endpoint: backend.endpoint } });
+    expect(error.message).toContain(`it redirects to ${new URL(other.endpoint).origin}, which is not followed`);
+    expect(other.received).toHaveLength(0);
+    await other.stop();
+  });
+
+  it('to nowhere is one', async () => {
+    server.json(307, {}, { location: 'http://' });
+    expect((await failure(chat())).message).toContain('what is not a URL');
+  });
+});
+
+describe('an answer without end breaks off', () => {
+  /** Sends `piece` until the client has enough. */
+  const endless = (status: number, type: string, piece: string) => {
+    server.answer = async (response) => {
+      response.writeHead(status, { 'content-type': type });
+      const closed = once(response, 'close');
+      while (!response.destroyed) {
+        if (response.write(piece.repeat(1 + 2 ** 20 / piece.length))) await new Promise(setImmediate);
+        else await Promise.race([once(response, 'drain'), closed]);
+      }
+    };
+  };
+  it.each([
+    ['a stream', 200, 'text/event-stream', `data: ${JSON.stringify(chunk({ role: 'x'.repeat(100_000) }))}\n\n`],
+    ['a body', 200, 'application/json', ' '],
+    ['an error', 500, 'application/json', ' '],
+  ])(
+    'above 64 MiB: %s',
+    async (_, status, type, piece) => {
+      endless(status, type, piece);
+      const error = await failure(chat(AbortSignal.timeout(30_000)));
+      expect(error).toMatchObject({ code: 'BACKEND_REJECTED', details: { endpoint: backend.endpoint } });
+      expect(error.message).toContain('longer than 64 MiB');
+      await expect.poll(() => server.abandoned).toBe(1);
+    },
+    40_000,
+  );
+});
+
+it('a page as an error is not searched to its end', async () => {
+  server.json(400, { error: { message: 'model '.repeat(100_000) } });
+  const started = performance.now();
+  expect((await failure(chat())).code).toBe('BACKEND_REJECTED');
+  expect(performance.now() - started).toBeLessThan(2_000);
 });

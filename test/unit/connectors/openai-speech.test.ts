@@ -101,6 +101,25 @@ describe('transcribe', () => {
     expect(resumed.usage?.audioSeconds).toBe(700 - (lengths[0] as number) / 16_000);
   }, 30_000);
 
+  it('reads no further when it is aborted', async () => {
+    const stop = new AbortController();
+    let read = 0;
+    const audio: AudioPort = {
+      async *read(_, { sampleRate }) {
+        for (; read < 1_000; read++) {
+          if (read === 3) stop.abort(new Error('stop'));
+          yield new Float32Array(sampleRate);
+        }
+      },
+      write: unused,
+    };
+    await expect(
+      invoke(backend, { kind: 'transcribe', input: { audio: ARTIFACT } }, { audio, signal: stop.signal }),
+    ).rejects.toThrow('stop');
+    expect(read).toBe(3);
+    expect(server.received).toHaveLength(0);
+  });
+
   it('of no audio asks nobody', async () => {
     expect((await transcribe(audioOf(0))).output).toEqual({ text: '' });
     expect(server.received).toHaveLength(0);
@@ -190,6 +209,8 @@ describe('synthesize', () => {
     ['a header alone', wav().subarray(0, 44), 'audio/wav'],
     ['a truncated WAV', wav().subarray(0, 5_000), 'audio/wav'],
     ['JSON', Buffer.from('{"url":"…"}'), 'application/json'],
+    ['PCM of no rate', PCM, 'audio/pcm; rate=0'],
+    ['PCM of a rate beyond any', PCM, 'audio/pcm; rate=99999999999999999999'],
   ])('%s is INVALID_OUTPUT', async (_, bytes, type) => {
     server.answer = send(bytes, type);
     const error = await failure(synthesize());

@@ -90,7 +90,16 @@ describe('calls in text', () => {
     ['an empty list', '[]'],
     ['cut JSON', '{"name": "weather", "argum'],
     ['a list of numbers', '[1, 2]'],
+    ['a fence alone', '```'],
+    ['a block without its end', '```json\n{"name": "weather", "arguments": {}}'],
+    ['a block of another language', '```python\n{"name": "weather", "arguments": {}}\n```'],
   ])('%s is none', (_, text) => expect(found(text)).toBeUndefined());
+
+  it('are looked for in time that grows with the text, not faster', () => {
+    const started = performance.now();
+    expect(found(`\`\`\`\n${'\n'.repeat(200_000)}x`)).toBeUndefined();
+    expect(performance.now() - started).toBeLessThan(500);
+  });
 
   it('keep an id that they have', () => {
     expect(toolCallsInText('{"id": "x", "name": "time", "arguments": {}}', OFFERED)?.[0]?.id).toBe('x');

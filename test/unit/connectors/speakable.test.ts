@@ -34,6 +34,18 @@ describe('passages to speak', () => {
   });
 
   it.each([
+    ['spaces', ' '.repeat(200_000)],
+    ['line breaks', '\n'.repeat(200_000)],
+    ['quotes', '"'.repeat(200_000)],
+    ['quotes and spaces', '"" '.repeat(70_000)],
+  ])('takes no time that grows with the square of the text: %s', (_, many) => {
+    const started = performance.now();
+    speakable(`a${many}b`);
+    // Some 30 ms; the square took more than ten seconds.
+    expect(performance.now() - started).toBeLessThan(1_000);
+  });
+
+  it.each([
     'No end of sentence '.repeat(200),
     'Dr. Who? Yes! '.repeat(200),
     'x'.repeat(5_000),

@@ -247,6 +247,28 @@ describe('the responses of a model', () => {
     expect(await collect()).toEqual([7]);
   });
 
+  it('are not whole when the stream ends without saying so', async () => {
+    decoupled();
+    onStream = (_, call) => {
+      call.write(response(1));
+      call.end();
+    };
+    await expect(collect()).rejects.toMatchObject({ code: 'BACKEND_UNAVAILABLE' });
+  });
+
+  it('aborted, leave what is known of the model', async () => {
+    decoupled();
+    onStream = () => undefined;
+    const controller = new AbortController();
+    const call = collect(controller.signal);
+    await expect.poll(() => calls).toContain('ModelStreamInfer');
+    controller.abort();
+    await expect(call).rejects.toBeDefined();
+    onStream = (_, stream) => void stream.write(response(3, LAST));
+    expect(await collect()).toEqual([3]);
+    expect(calls.filter((method) => method === 'ModelConfig')).toHaveLength(1);
+  });
+
   /** Streams for ever; resolves when the server hears that the call is cancelled. */
   const endless = () =>
     new Promise<number>((resolve) => {
@@ -330,6 +352,20 @@ describe('a probe with zeros', () => {
       raw_input_contents: [Buffer.alloc(12), Buffer.alloc(4), Buffer.alloc(1)],
       parameters: {},
     });
+  });
+
+  it.each([
+    [true, undefined],
+    [false, 'MODEL_NOT_FOUND'],
+  ])('asks for readiness alone where the smallest tensors are large: %s', async (ready, code) => {
+    handlers.ModelMetadata = () => ({ inputs: [{ name: 'X', datatype: 'FP32', shape: [-1, 100_000, 100_000] }] });
+    handlers.ModelReady = () => ({ ready });
+    const found = await probe().then(
+      () => undefined,
+      (error: { code: string }) => error.code,
+    );
+    expect(found).toBe(code);
+    expect(calls).toEqual(['ModelMetadata', 'ModelReady']);
   });
 
   it('is a sequence of its own where the model wants one', async () => {

@@ -179,6 +179,7 @@ describe('synthesize', () => {
 
   it.each([
     ['no rate', voice(0, 10)],
+    ['a rate beyond any', voice(192_001, 10)],
     ['no samples', voice(24_000, 0)],
   ])('refuses an answer with %s', async (_, model) => {
     await expect(run(synthesize, { text: 'hi' }, model)).rejects.toMatchObject({ code: 'INVALID_OUTPUT' });

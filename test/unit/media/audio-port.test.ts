@@ -59,3 +59,18 @@ test('no samples make no artifact', async () => {
     code: 'INVALID_MEDIA',
   });
 });
+
+test('an abort ends a read of WAV, with its reason', async () => {
+  const artifact = await createAudioPort(store, 'acme').write(new Int16Array(1_000_000), { sampleRate: 8000 });
+  const stop = new AbortController();
+  const chunks = createAudioPort(store, 'acme', { signal: stop.signal }).read(artifact, { sampleRate: 8000 });
+  let read = 0;
+  const reading = (async () => {
+    for await (const chunk of chunks) {
+      read += chunk.length;
+      stop.abort(new Error('cancelled'));
+    }
+  })();
+  await expect(reading).rejects.toThrow('cancelled');
+  expect(read).toBeLessThan(100_000);
+});

@@ -20,6 +20,9 @@ afterAll(() => rm(root, { recursive: true }));
 const put = (file: Buffer) => store.put('acme', pieces(file, 10_000), inspectorOf('audio'));
 const stereo = wavFile({ sampleRate: 44_100, channels: 2, seconds: 2, hz: 440, amplitude: 0.5 });
 
+/** Up to STREAMINFO's rate and channels: 44.1 kHz stereo. */
+const FLAC_HEAD = Buffer.from('fLaC\0\0\0\x22\x10\0\x10\0\0\0\0\0\0\0\x0a\xc4\x42\xf0', 'latin1');
+
 /** Processes of ffmpeg that this process has. */
 const children = (): string[] =>
   execFileSync('ps', ['--ppid', String(process.pid), '-o', 'comm=,stat='])
@@ -76,7 +79,7 @@ describe('ffmpeg', () => {
       return Buffer.from((await collect(port.read(await put(file), { sampleRate: 44_100 }))).buffer);
     };
     expect((await from('mp4')).equals(await from('mp4, index first'))).toBe(true);
-  });
+  }, 20_000);
 
   test('FLAC is read bit by bit', async () => {
     const wav = wavFile({ encoding: 's24', seconds: 0.5 });
@@ -86,7 +89,7 @@ describe('ffmpeg', () => {
   });
 
   test('what is no audio inside is INVALID_MEDIA, with the reason', async () => {
-    const noise = Buffer.concat([Buffer.from('fLaC\0\0\0\x22\x10\0\x10\0', 'latin1'), Buffer.alloc(5000, 0x5a)]);
+    const noise = Buffer.concat([FLAC_HEAD, Buffer.alloc(5000, 0x5a)]);
     const reading = collect(createAudioPort(store, 'acme').read(await put(noise), { sampleRate: 16_000 }));
     await expect(reading).rejects.toMatchObject({
       code: 'INVALID_MEDIA',
@@ -206,7 +209,7 @@ test('without ffmpeg: CONVERSION_UNAVAILABLE, saying what to do; WAV needs none'
   process.env.PATH = root;
   try {
     const port = createAudioPort(store, 'acme');
-    const flac = Buffer.concat([Buffer.from('fLaC\0\0\0\x22\x10\0\x10\0', 'latin1'), Buffer.alloc(500_000, 0x5a)]);
+    const flac = Buffer.concat([FLAC_HEAD, Buffer.alloc(500_000, 0x5a)]);
     await expect(collect(port.read(await put(flac), { sampleRate: 16_000 }))).rejects.toMatchObject({
       code: 'CONVERSION_UNAVAILABLE',
       message: expect.stringMatching(/ENOENT.*install ffmpeg.*MILLRACE_FFMPEG.*send WAV/),
@@ -265,5 +268,33 @@ describe('a program that hangs', () => {
     expect(vi.getTimerCount()).toBe(1);
     await vi.advanceTimersByTimeAsync(1_000);
     await refused;
+  });
+
+  test('for want of input is not the file’s fault, and the source is not waited for', async () => {
+    const program = await hanging();
+    async function* stuck() {
+      yield mp3;
+      await new Promise(() => undefined);
+    }
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    const refused = expect(decodeByFfmpeg(stuck(), 'mp3', { program }).next()).rejects.toMatchObject({
+      code: 'STORE_UNAVAILABLE',
+    });
+    await vi.advanceTimersByTimeAsync(30_000);
+    vi.useRealTimers();
+    await refused;
+  });
+
+  test('in a read that never ends is ended by an abort', async () => {
+    const stop = new AbortController();
+    async function* stuck() {
+      yield mp3;
+      await new Promise(() => undefined);
+    }
+    const next = decodeByFfmpeg(stuck(), 'mp3', { program: await hanging(), signal: stop.signal }).next();
+    setTimeout(() => stop.abort(new Error('cancelled')), 100);
+    const started = performance.now();
+    await expect(next).rejects.toThrow('cancelled');
+    expect(performance.now() - started).toBeLessThan(1500);
   });
 });

@@ -59,6 +59,13 @@ describe('audio', () => {
     ['RF64', head('RF64\0\0\0\0WAVE'), /RF64/],
     ['a cut MP3', Buffer.from('ID3\x04\0\0\0'), /mp3 file is truncated: it ends after 7 bytes/],
     ['a cut WAV', wavFile().subarray(0, 3), /WAV file is truncated/],
+    [
+      'FLAC of a rate beyond any',
+      head(`fLaC\0\0\0\x22${'\0'.repeat(10)}\xff\xff\xf2\xf0`),
+      /sample rate of 1048575 Hz/,
+    ],
+    ['Opus of no channels', head(`OggS${'\0'.repeat(24)}OpusHead\x01\0`), /0 channels/],
+    ['Vorbis of a rate of zero', head(`OggS${'\0'.repeat(24)}\x01vorbis\0\0\0\0\x02\0\0\0\0`), /sample rate of 0 Hz/],
     ['FLAC without STREAMINFO', head('fLaC\x04\0\0\x22'), /no STREAMINFO/],
   ])('%s is refused', (_, file, message) => {
     expect(() => inspect('audio', file)).toThrow(refused(message));

@@ -87,6 +87,15 @@ describe('is refused:', () => {
       /table of offsets is longer/,
     ],
     [
+      'boxes in boxes without end',
+      Buffer.concat([
+        start,
+        media,
+        Array.from({ length: 5_000 }).reduce((inner: Buffer) => box('moov', inner), index()),
+      ]),
+      /boxes in boxes/,
+    ],
+    [
       'a box in the index longer than the index',
       Buffer.concat([start, media, box('moov', Buffer.from('7fffffff7472616b', 'hex'))]),
       /"trak" box/,

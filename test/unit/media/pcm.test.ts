@@ -107,3 +107,20 @@ test('what is written can be read', async () => {
   const read = await decode(file, 24_000);
   expect(Int16Array.from(read, (value) => value * 32_768)).toEqual(written);
 });
+
+test('audio of more than twelve hours is refused, and not decoded to its end', async () => {
+  const hour = Buffer.alloc(3_600_000, 128);
+  let hours = 0;
+  async function* endless() {
+    yield wavOf(hour, { encoding: 'u8', sampleRate: 1000, dataSize: 0xffffffff, riffSize: 0xffffffff });
+    for (hours = 1; hours < 100; hours++) yield hour;
+  }
+  const decoding = (async () => {
+    for await (const _ of decodeWav(endless(), { sampleRate: 1000 }));
+  })();
+  await expect(decoding).rejects.toMatchObject({
+    code: 'INVALID_MEDIA',
+    message: 'the audio is longer than 12 hours',
+  });
+  expect(hours).toBe(12);
+});

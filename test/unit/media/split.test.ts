@@ -145,3 +145,13 @@ test('the cut is in the last fifth, in the middle of the quietest 20 ms, the las
   expect(quietestCut(new Int16Array(10_000), 10_000)).toBe(9900);
   expect(quietestCut(Int16Array.of(1, 2, 3), 10_000)).toBe(3);
 });
+
+test('a rate that the caller made up is INVALID_MEDIA', async () => {
+  const artifact = await store.put('acme', pieces(wavFile(), 1000), inspectorOf('audio'));
+  const { signal } = new AbortController();
+  const input = { audio: { ...artifact, sampleRate: 1e12 } as unknown as Json };
+  const request = { model: 'audio', with: { longestMs: 600_000 }, input, tenant: 'acme' };
+  await expect(
+    createSplit({ store })(request, { audio: createAudioPort(store, 'acme'), signal }),
+  ).rejects.toMatchObject({ code: 'INVALID_MEDIA' });
+});

@@ -194,6 +194,33 @@ describe('canaries', () => {
     expect(backend('a').log).toEqual(['probe', 'probe', 'probe', 'heal', 'probe']);
   });
 
+  it('are not sent any more where the server turned out to offer no repair', async () => {
+    const { backend } = fakePools(['a'], interval);
+    Object.assign(backend('a'), { heal: undefined });
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(backend('a').log).toEqual([]);
+  });
+
+  it('let those go on who wait for what a canary found out', async () => {
+    const { pool, backend } = fakePools(['a', 'b'], { ...interval, concurrency: 1 });
+    const open = openCall();
+    const shed = new MillraceError('BACKEND_OVERLOADED', 'full', { retryAfterMs: 20_000 });
+    const full = (url: string) => async (_: unknown, at: { url: string }) => {
+      expect(at.url).toBe(url);
+      throw shed;
+    };
+    await pool.use(full('a'), patient()).catch(() => undefined);
+    void pool.use(open.work, patient()); // the one place of b
+    const waiting = vi.fn();
+    void call(pool).then(waiting);
+    await vi.advanceTimersByTimeAsync(500);
+    expect(waiting).not.toHaveBeenCalled();
+    await vi.advanceTimersByTimeAsync(600);
+    expect(backend('a').log).toContain('probe');
+    expect(waiting).toHaveBeenCalledWith('ok');
+    open.end();
+  });
+
   it('end with the pools', async () => {
     const { pools, backend } = fakePools(['a'], interval);
     pools.close();

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { parseModels } from '../../../activities/pools/models.js';
 import { RateLimit, windowOf } from '../../../activities/pools/rate-limit.js';
 import { MillraceError } from '../../../pipelines/errors.js';
-import { fakePools } from './fakes.js';
+import { fakePools, openCall } from './fakes.js';
 
 /** Codes of `count` calls made at once. */
 const take = async (limit: RateLimit, count: number, tenant = 'acme') => {
@@ -40,6 +40,12 @@ describe('a rate', () => {
     ],
   ])('of %j is %j', (rate, window) => {
     expect(windowOf(rate)).toEqual(window);
+  });
+
+  it('has no window that a timer cannot keep', () => {
+    const { points, duration } = windowOf({ perSecond: 1 / 3_600, burst: 100_000 });
+    expect(duration * 1_000).toBeLessThan(2 ** 31);
+    expect(points / duration).toBeLessThanOrEqual(1 / 3_600);
   });
 
   it.each([0.1, 0.7, 1, 1.9, 2.5, 7, 33.3, 1_000])('of %d a second is never exceeded', (perSecond) => {
@@ -82,13 +88,31 @@ describe('a rate limit in one process', () => {
 });
 
 describe('a pool with a rate limit', () => {
-  it('refuses a call at once, before it waits for a place', async () => {
-    const { pool, backend } = fakePools(['a'], { concurrency: 1, rateLimit: { perSecond: 1 } });
-    const signal = new AbortController().signal;
-    const open = pool.use(() => new Promise<void>(() => undefined), { signal });
-    open.catch(() => undefined);
-    await expect(pool.use(async () => undefined, { signal })).rejects.toMatchObject({ code: 'RATE_LIMITED' });
+  const signal = new AbortController().signal;
+
+  it('refuses a call that has its place, and takes the place back', async () => {
+    const { pool, backend } = fakePools(['a'], { concurrency: 1, rateLimit: { perSecond: 0.9 } });
+    await pool.use(async () => undefined, { signal });
+    for (let i = 0; i < 2; i++) {
+      await expect(pool.use(async () => undefined, { signal, queueMs: 50 })).rejects.toMatchObject({
+        code: 'RATE_LIMITED',
+      });
+    }
     expect(backend('a').log).toEqual([]);
+  });
+
+  it('takes no token for a call that gets no place', async () => {
+    const { pool } = fakePools(['a'], { concurrency: 1, rateLimit: { perSecond: 0.2, burst: 2 } });
+    const open = openCall();
+    const running = pool.use(open.work, { signal });
+    for (let i = 0; i < 3; i++) {
+      await expect(pool.use(async () => undefined, { signal, queueMs: 5 })).rejects.toMatchObject({
+        code: 'QUEUE_TIMEOUT',
+      });
+    }
+    open.end();
+    await running;
+    expect(await pool.use(async () => 'served', { signal })).toBe('served');
   });
 });
 

@@ -4,7 +4,7 @@ import { loadModels } from '../../models.js';
 import type { Settings } from '../../settings.js';
 import { artifactsCheck, ffmpegCheck } from './files-checks.js';
 import { type Check, type Finding, fail, told } from './finding.js';
-import { CHECK_MS } from './limits.js';
+import { CHECK_MS, FILE_MS } from './limits.js';
 import { pipelinesCheck } from './pipelines-check.js';
 import { poolChecks } from './pools-check.js';
 import { redactor } from './redact.js';
@@ -13,8 +13,8 @@ import { checkSettings, filesCheck, gatewayCheck } from './settings-checks.js';
 import { temporalCheck } from './temporal-check.js';
 
 /**
- * Looks at everything that Millrace needs, all at the same time, and returns within the time of one check. Never throws;
- * no finding has a secret of the settings in it.
+ * Looks at everything that Millrace needs: reads the models file, then carries out all checks at the same time, so that it
+ * returns within the time of one check and of a file. Never throws; no finding has a secret of the settings in it.
  *
  * @param env the environment that the settings are read from
  */
@@ -39,11 +39,11 @@ export async function examine(env: Readonly<Record<string, string | undefined>>)
   }));
 }
 
-/** What needs the models file; without it, the reason. */
+/** What needs the models file; without it, or when it cannot be read in time, the reason. */
 async function modelChecks(settings: Settings): Promise<readonly Check[]> {
   const connectors = createConnectors({ openai: { apiKey: settings.LLM_API_KEY } });
   try {
-    const models = await loadModels(settings);
+    const models = await limited(FILE_MS, new AbortController().signal, () => loadModels(settings));
     return [pipelinesCheck(settings, models, connectors), ...poolChecks(settings, models, connectors)];
   } catch (error) {
     const remedy = 'correct the file; nothing starts without it';

@@ -55,7 +55,7 @@ export function ffmpegCheck({ MILLRACE_FFMPEG: program }: Settings): Check {
     remedy,
     async run(signal) {
       try {
-        const { stdout } = await promisify(execFile)(program, ['-version'], { signal });
+        const { stdout } = await answerOf(program, '-version', signal);
         return [pass('media.ffmpeg', program, /^ffmpeg version \S+/.exec(stdout)?.[0] ?? 'of unknown version')];
       } catch (error) {
         const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
@@ -64,4 +64,17 @@ export function ffmpegCheck({ MILLRACE_FFMPEG: program }: Settings): Check {
       }
     },
   };
+}
+
+/** What a program prints. Killed when the signal aborts: one that hangs may ignore SIGTERM, all that `execFile` would send. */
+async function answerOf(program: string, argument: string, signal: AbortSignal): Promise<{ readonly stdout: string }> {
+  signal.throwIfAborted();
+  const running = promisify(execFile)(program, [argument]);
+  const kill = () => void running.child.kill('SIGKILL');
+  signal.addEventListener('abort', kill, { once: true });
+  try {
+    return await running;
+  } finally {
+    signal.removeEventListener('abort', kill);
+  }
 }

@@ -11,7 +11,8 @@ export async function doctor(options: { json?: boolean }, env = process.env): Pr
   const failed = findings.filter(({ state }) => state === 'fail');
   if (options.json) print(JSON.stringify({ ok: failed.length === 0, findings }));
   else show(findings);
-  process.exitCode = exitCodeOf(failed);
+  // Behind all output; not left to the event loop, which the connections of a check that hears no signal would keep alive.
+  process.stdout.write('', () => process.exit(exitCodeOf(failed)));
 }
 
 export function exitCodeOf(failed: readonly Finding[]): number {

@@ -31,8 +31,16 @@ export function poolChecks(
     async run(signal) {
       const connector = connectors.get(pool.connector);
       if (!connector?.kinds.has(pool.kind)) return [unserved(name, pool, connector, connectors)];
-      const looks = pool.endpoints.map(async ({ url }) => {
-        const backend = connector.connect(url);
+      const looks = pool.endpoints.map(async ({ url }): Promise<Look> => {
+        let backend: Backend;
+        try {
+          backend = connector.connect(url);
+        } catch (error) {
+          // Opening a client calls nobody: what fails is the address as it is written.
+          return {
+            findings: [fail('settings.models', `${name} at ${url}`, told(error), addressRemedy(settings, pool))],
+          };
+        }
         try {
           return await look(backend, { name, pool, settings }, signal);
         } finally {
@@ -121,12 +129,19 @@ function remedyOf(code: ErrorCode, pool: PoolConfig, settings: Settings): string
   }
 }
 
+const addressRemedy = (settings: Settings, { connector }: PoolConfig): string =>
+  `correct ${settings.MILLRACE_MODELS ?? addressSetting(settings, connector)[0]}; nothing starts without it`;
+
+const addressSetting = (settings: Settings, connector: string) =>
+  connector === 'triton'
+    ? (['TRITON_URL', settings.TRITON_URL] as const)
+    : (['LLM_BASE_URL', settings.LLM_BASE_URL] as const);
+
 /** The setting that holds the addresses of the endpoints, or the command that starts them. */
 function whereToLook(settings: Settings, connector: string): string {
   if (settings.MILLRACE_MODELS !== undefined)
     return `start the server, or correct its url in ${settings.MILLRACE_MODELS}`;
-  const [setting, given] =
-    connector === 'triton' ? ['TRITON_URL', settings.TRITON_URL] : ['LLM_BASE_URL', settings.LLM_BASE_URL];
+  const [setting, given] = addressSetting(settings, connector);
   return given === undefined
     ? `start the embedded one with "millrace up", or set ${setting} to your own`
     : `start the server, or correct ${setting}`;

@@ -1,7 +1,7 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { clockFinding } from '../../../../workers/cli/doctor/clock.js';
 import { carryOut } from '../../../../workers/cli/doctor/examine.js';
 import { artifactsCheck, ffmpegCheck } from '../../../../workers/cli/doctor/files-checks.js';
@@ -42,6 +42,23 @@ describe('ffmpeg', () => {
   it('that is missing is a warning', async () => {
     const [finding] = await look(path.join(folder(), 'ffmpeg'));
     expect(finding).toMatchObject({ id: 'media.ffmpeg', state: 'warn', detail: expect.stringContaining('WAV') });
+  });
+
+  it('that hangs and ignores every request to end is ended', async () => {
+    const program = path.join(folder(), 'ffmpeg');
+    const pidFile = `${program}.pid`;
+    writeFileSync(program, `#!/bin/sh\ntrap '' TERM\necho $$ > ${pidFile}\nwhile :; do sleep 0.1; done\n`, {
+      mode: 0o755,
+    });
+    const check = ffmpegCheck(readSettings({ MILLRACE_FFMPEG: program }));
+    await carryOut([check], 500);
+    const pid = Number(readFileSync(pidFile, 'utf8'));
+    try {
+      await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow('ESRCH'), 2_000);
+    } catch (error) {
+      process.kill(pid, 'SIGKILL');
+      throw error;
+    }
   });
 
   it('tells its version', async () => {

@@ -90,6 +90,16 @@ describe('an endpoint', () => {
     expect(JSON.stringify(findings)).not.toContain('sk-secret-word');
   });
 
+  it('whose address is none is a mistake in the settings, and hides no other endpoint', async () => {
+    const dead = `http://127.0.0.1:${await freePort()}`;
+    const findings = await look(['not an address', dead], { connector: 'oip-rest', kind: 'embed' });
+    expect(findings.map(({ id, about, state }) => [id, about, state])).toEqual([
+      ['settings.models', 'assistant at not an address', 'fail'],
+      ['pool.reachable', `assistant at ${dead}`, 'fail'],
+    ]);
+    expect(findings[0]?.detail).toContain('INVALID_SETTING');
+  });
+
   it('of another version than its neighbour is a warning', async () => {
     const findings = await look([await llm({ root: 'old' }), await llm({ root: 'new' })]);
     expect(findings.at(-1)).toMatchObject({ id: 'pool.agreement', state: 'warn', about: 'assistant' });
