@@ -88,7 +88,6 @@ export class InProcessHost implements Host {
       if (attempt > retry.attempts) {
         throw stageError(stage, new MillraceError('STAGE_TIMEOUT', 'its worker stopped in the last attempt'));
       }
-      this.#underWay.begun(call);
       try {
         return await withinAttempt(stage, end - performance.now(), this.#signal, (signal) =>
           this.#options.runner.run(input, call, {
@@ -117,9 +116,11 @@ export class InProcessHost implements Host {
 
   /** Where the journal is lost, what is under way ends before anybody hears of it: its outcome counts, and is paid for. */
   async #begin(call: StageCall, count: number): Promise<number> {
+    this.#underWay.begun(call);
     try {
       return (await this.#options.journal?.begin(call)) ?? count;
     } catch (error) {
+      this.#underWay.left(call);
       await this.#underWay.none();
       throw error;
     }
@@ -213,7 +214,7 @@ async function withinAttempt<T>(
   }
 }
 
-/** Calls that have begun and whose outcome is not yet in the journal. */
+/** Calls that begin, or have begun and whose outcome is not yet in the journal. */
 class CallsUnderWay {
   readonly #calls = new Set<StageCall>();
   #waiting: (() => void)[] = [];

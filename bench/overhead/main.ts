@@ -3,7 +3,7 @@
  * in turn against one server, each worker in a process of its own so that its CPU time can be told. Prints medians, their
  * ratios and the machine's load.
  *
- *   npm run bench:overhead [-- --json] [--rounds N]
+ *   npm run bench:overhead [-- --json] [--rounds N] [--only segment]
  *
  * `queued`   four queued stages against four activities
  * `guarded`  six queued stages with retry, timeouts and fallback against the same written by hand
@@ -22,7 +22,7 @@ import { settings } from './settings.js';
 import { Side } from './side.js';
 
 const { values: options } = parseArgs({
-  options: { json: { type: 'boolean' }, rounds: { type: 'string', default: '6' } },
+  options: { json: { type: 'boolean' }, rounds: { type: 'string', default: '6' }, only: { type: 'string' } },
 });
 const ROUNDS = Number(options.rounds);
 const WARM_UP = 20;
@@ -58,6 +58,7 @@ async function main(): Promise<void> {
 
   const results: Record<string, Record<string, Figures>> = {};
   for (const [name, [millrace, handWritten]] of Object.entries(contests)) {
+    if (options.only !== undefined && options.only !== name) continue;
     for (const { start } of [millrace, handWritten]) await measure(start, WARM_UP, 4);
     results[name] = {};
     for (const inFlight of [1, 16] as const) {

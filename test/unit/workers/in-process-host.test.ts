@@ -15,6 +15,8 @@ const OUTCOME: StageOutcome = {
   runMs: 0,
 };
 
+const PLACED = { connector: 'code', device: '', queue: 'test' };
+
 const stageOf = (attemptMs: number, attempts = 1): StagePlan => ({
   id: 'a',
   kind: 'code',
@@ -131,15 +133,17 @@ describe('when the journal is lost', () => {
     );
     const race = host.race([
       async (inner) => {
-        await inner.runStage(stageOf(60_000), {}, callOf('first'));
+        await inner.runStage(stageOf(60_000), {}, callOf('first'), PLACED);
         events.push('first ended');
         return deaf();
       },
       (inner) =>
-        inner.race([(innermost) => innermost.runStage(stageOf(60_000), {}, callOf('second'))]).catch((error) => {
-          events.push('second is lost');
-          throw error;
-        }),
+        inner
+          .race([(innermost) => innermost.runStage(stageOf(60_000), {}, callOf('second'), PLACED)])
+          .catch((error) => {
+            events.push('second is lost');
+            throw error;
+          }),
     ]);
     await expect(race).rejects.toMatchObject({ code: 'JOURNAL_UNAVAILABLE' });
     expect(events).toEqual(['first ended', 'second is lost']);

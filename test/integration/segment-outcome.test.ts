@@ -1,0 +1,140 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { asyncLocalStorage, type Context } from '@temporalio/activity';
+import type { Client } from '@temporalio/client';
+import type { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { connected } from '../../activities/cache/index.js';
+import { code, MillraceError, type Pipeline, pipeline } from '../../pipelines/index.js';
+import type { RunResult, SegmentOutcome } from '../../pipelines/plan/index.js';
+import { place } from '../../placement/place.js';
+import { createSegmentActivity } from '../../workers/segment-runner.js';
+import { CodeRunner, contextOf } from '../support/in-process.js';
+import { type OwnRedis, ownRedis } from '../support/own-redis.js';
+import { address, connect, failureOf, poolOf, until } from '../support/runs.js';
+import { TestWorker, testRedis } from '../support/test-worker.js';
+
+const one = z.object({ n: z.number() });
+const inline = { execution: 'inline' } as const;
+let client: Client;
+let redis: Redis;
+beforeAll(async () => {
+  client = await connect();
+  redis = testRedis();
+  await connected(redis, 5_000);
+});
+afterAll(async () => {
+  redis.disconnect();
+  await client.connection.close();
+});
+
+describe('a segment in its worker', () => {
+  const add = code('add', { input: one, output: one }, ({ n }) => ({ n: n + 1 }));
+  const single = pipeline('single', { input: one }, ({ input, stage }) => ({
+    n: stage('a', add, { n: input.n }, inline).n,
+  })) as unknown as Pipeline;
+  const run = (workflowId: string, waitedMs: number): Promise<SegmentOutcome> => {
+    const context = {
+      info: {
+        workflowExecution: { workflowId, runId: 'r' },
+        currentAttemptScheduledTimestampMs: Date.now() - waitedMs,
+      },
+      cancellationSignal: new AbortController().signal,
+      client,
+    } as unknown as Context;
+    const segment = {
+      path: 'a',
+      prefix: '',
+      steps: single.plan.stages,
+      context: contextOf(single),
+      leftMs: 10_000,
+      reserved: {},
+    };
+    const activity = createSegmentActivity(new CodeRunner(single), redis);
+    return asyncLocalStorage.run(context, () => activity({ input: { n: 0 } }, { segment }));
+  };
+
+  it('has no more of the deadline than it has left when it begins', async () => {
+    expect((await run(`segment-${randomUUID()}`, 9_000)).failure).toBeUndefined();
+    expect((await run(`segment-${randomUUID()}`, 11_000)).failure).toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+  });
+
+  it('leaves its record for two minutes when it has ended', async () => {
+    const id = `segment-${randomUUID()}`;
+    await run(id, 0);
+    const left = () => redis.pttl(`millrace:journal:${id}:r:a`);
+    await until('the record is kept for less', async () => (await left()) <= 120_000);
+    expect(await left()).toBeGreaterThan(60_000);
+  });
+});
+
+describe('a segment of a run', () => {
+  const big = code('big', { input: one, output: z.object({ text: z.string(), n: z.number() }) }, ({ n }) => ({
+    text: 'x'.repeat(2_500_000),
+    n,
+  }));
+  const length = code('length', { input: z.object({ text: z.string() }), output: one }, ({ text }) => ({
+    n: text.length,
+  }));
+  let calls = 0;
+  const flaky = code('flaky', { input: one, output: one }, async () => {
+    calls += 1;
+    await sleep(150);
+    throw new MillraceError('BACKEND_UNAVAILABLE', 'nobody there');
+  });
+  const of = pipeline('segment-outcomes', { input: one, deadline: '30s' }, ({ input, stage }) => {
+    const kept = stage('big', big, { n: input.n }, inline).text;
+    return { n: stage('length', length, { text: kept }, inline).n };
+  }) as unknown as Pipeline;
+  const returned = pipeline('segment-too-large', { input: one, deadline: '30s' }, ({ input, stage }) => ({
+    text: stage('big', big, { n: input.n }, inline).text,
+  })) as unknown as Pipeline;
+  const failing = pipeline('segment-lost', { input: one, deadline: '30s' }, ({ input, stage }) => ({
+    n: stage('flaky', flaky, { n: input.n }, { ...inline, retry: { attempts: 4, backoff: { initial: 100 } } }).n,
+  })) as unknown as Pipeline;
+
+  const queue = `segment-outcome-${randomUUID()}`;
+  let own: OwnRedis;
+  let worker: TestWorker;
+  beforeAll(async () => {
+    own = await ownRedis(address('REDIS_URL'));
+    await own.start();
+    const runners = new Map(
+      [of, returned, failing].flatMap((each) => [...each.code.keys()].map((name) => [name, new CodeRunner(each)])),
+    );
+    const runner: Pick<CodeRunner, 'run'> = {
+      run: (input, call, attempt) => (runners.get(call.model) as CodeRunner).run(input, call, attempt),
+    };
+    worker = await TestWorker.start({ queue, runner: runner as CodeRunner, redis: testRedis(own.url, 250) });
+  });
+  afterAll(async () => {
+    await worker.stop();
+    await own.kill();
+  });
+  const start = ({ name, plan }: Pipeline) =>
+    client.workflow.start(name, {
+      taskQueue: queue,
+      workflowId: `${name}-${randomUUID()}`,
+      args: [{ n: 0 }, { plan, placement: place(plan, poolOf, queue), tenant: 'default' }],
+    });
+
+  it('may pass more from step to step than a history can hold', async () => {
+    expect(((await (await start(of)).result()) as RunResult).output).toEqual({ n: 2_500_000 });
+  });
+
+  it('fails when it would return more', async () => {
+    expect(await failureOf(await start(returned))).toMatchObject({
+      code: 'RESULT_TOO_LARGE',
+      stages: [{ stage: 'big', status: 'failed' }],
+    });
+  });
+
+  it('whose journal is lost has no more attempts for it', async () => {
+    const handle = await start(failing);
+    await until('the second attempt', () => calls === 2);
+    await own.kill();
+    expect(await failureOf(handle)).toMatchObject({ code: 'BACKEND_UNAVAILABLE' });
+    expect(calls).toBe(4);
+  });
+});

@@ -1,0 +1,200 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { code, eq, MillraceError, type Pipeline, pipeline } from '../../../pipelines/index.js';
+import type { JsonObject } from '../../../pipelines/json.js';
+import {
+  callName,
+  type RunResult,
+  type Segment,
+  type SegmentOutcome,
+  type StageRecord,
+} from '../../../pipelines/plan/index.js';
+import { InProcessHost, type Journal } from '../../../workers/in-process-host.js';
+import { type Host, interpret, interpretSegment, StageError } from '../../../workflows/interpreter/index.js';
+import { CodeRunner, contextOf } from '../../support/in-process.js';
+
+const one = z.object({ n: z.number() });
+const add = code('add', { input: one, output: one }, ({ n }) => ({ n: n + 1 }));
+const inline = { execution: 'inline' } as const;
+
+/** A host that hands segments to `segment`, in races too. */
+const handing = (host: Host, segment: (segment: Segment, host: Host) => Promise<SegmentOutcome>): Host => ({
+  runStage: (...args) => host.runStage(...args),
+  runSegment: (given) => segment(given, host),
+  runChild: (...args) => host.runChild(...args),
+  now: () => host.now(),
+  wait: (...args) => host.wait(...args),
+  signal: (...args) => host.signal(...args),
+  race: (contenders) => host.race(contenders.map((contender) => (inner) => contender(handing(inner, segment)))),
+  full: () => host.full(),
+  report: (stages) => host.report(stages),
+});
+
+function run(
+  of: Pipeline,
+  input: JsonObject,
+  segment: (segment: Segment, host: Host) => Promise<SegmentOutcome>,
+  onReport?: (stages: readonly StageRecord[]) => void,
+) {
+  const runner = new CodeRunner(of);
+  const host = handing(new InProcessHost({ runner, run: 'r', ...(onReport && { onReport }) }), segment);
+  return { runner, result: interpret(input, contextOf(of), host) as Promise<RunResult> };
+}
+
+describe('a segment', () => {
+  it('gives the values that are read outside it, and of the others that they have ended', async () => {
+    const chain = pipeline('chain', { input: one }, ({ input, stage }) => {
+      const a = stage('a', add, { n: input.n }, inline);
+      const b = stage('b', add, { n: a.n }, inline);
+      const c = stage('c', add, { n: b.n }, inline);
+      const queued = stage('queued', add, { n: c.n });
+      return { b: b.n, queued: queued.n };
+    }) as unknown as Pipeline;
+    const seen: [Segment, SegmentOutcome][] = [];
+    const { result } = run(chain, { n: 0 }, async (segment, host) => {
+      const outcome = await interpretSegment(segment, host);
+      seen.push([segment, outcome]);
+      return outcome;
+    });
+    expect((await result).output).toEqual({ b: 2, queued: 4 });
+    expect(seen.map(([{ wanted }]) => wanted)).toEqual([['b', 'c']]);
+    expect(seen[0]?.[1].done).toEqual({
+      below: { a: { value: null }, b: { value: { n: 2 } }, c: { value: { n: 3 } } },
+    });
+  });
+
+  it('knows what the stages inside its control flow leave to those after them', async () => {
+    const reserving = pipeline('reserving', { input: one, deadline: '1m' }, ({ input, stage, when }) => {
+      const branch = when(
+        'branch',
+        eq(input.n, 0),
+        () => stage('inner', add, { n: input.n }, inline).n,
+        () => 0,
+      );
+      return { n: stage('last', add, { n: branch }, { reserve: '20s' }).n };
+    }) as unknown as Pipeline;
+    let reserved: Segment['reserved'] = {};
+    await run(reserving, { n: 0 }, (segment, host) => {
+      reserved = segment.reserved;
+      return interpretSegment(segment, host);
+    }).result;
+    expect(Math.round(reserved.inner ?? 0)).toBe(20_000);
+  });
+
+  it('that is ended by the run’s deadline fails with the deadline, and its stages do not run for ever', async () => {
+    const late = pipeline('late', { input: one, deadline: '30ms' }, ({ input, stage }) => {
+      const a = stage('a', add, { n: input.n }, inline);
+      return { n: stage('b', add, { n: a.n }, inline).n };
+    }) as unknown as Pipeline;
+    const reports: (readonly StageRecord[])[] = [];
+    const { result } = run(
+      late,
+      { n: 0 },
+      async () => {
+        await sleep(40);
+        throw new StageError('STAGE_TIMEOUT', 'stage "a" timed out (START_TO_CLOSE; undefined)', { stage: 'a' });
+      },
+      (stages) => reports.push(stages),
+    );
+    await expect(result).rejects.toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+      message: 'the run took longer than its deadline of 30 ms',
+    });
+    expect(reports[0]?.map(({ status }) => status)).toEqual(['running', 'running']);
+    expect(reports.at(-1)?.map(({ status }) => status)).toEqual(['cancelled', 'cancelled']);
+  });
+});
+
+describe('a segment that is interrupted', () => {
+  const broken = code('broken', { input: one, output: one }, () => {
+    throw new MillraceError('BACKEND_UNAVAILABLE', 'nobody there');
+  });
+  const options = { ...inline, retry: { attempts: 3, backoff: { initial: 1 } } } as const;
+  const single = (fallback: boolean) =>
+    pipeline('single', { input: one }, ({ input, stage }) => ({
+      n: stage('a', broken, { n: input.n }, { ...options, ...(fallback && { fallback: [add] }) }).n,
+    })) as unknown as Pipeline;
+
+  const nameIn = (of: Pipeline, model = 'broken') =>
+    callName({ ...of.plan, pipeline: '', tenant: '', stage: 'a', kind: 'code', model, with: {} });
+  const interrupted = (tried?: SegmentOutcome['tried']): SegmentOutcome => ({
+    done: {},
+    rows: [],
+    interrupted: true,
+    ...(tried && { tried }),
+  });
+
+  it.each([
+    [0, 3],
+    [2, 1],
+    [3, 0],
+  ])('having begun %i attempts of a stage leaves it %i', async (begun, left) => {
+    const of = single(false);
+    const { runner, result } = run(of, { n: 0 }, async () => interrupted({ [nameIn(of)]: { begun } }));
+    await expect(result).rejects.toMatchObject({ code: left === 0 ? 'STAGE_TIMEOUT' : 'BACKEND_UNAVAILABLE' });
+    expect(runner.events.filter((event) => event === 'a starts')).toHaveLength(left);
+  });
+
+  it('does not call again what has failed for good, and goes on with the fallback', async () => {
+    const of = single(true);
+    const failure = { code: 'BACKEND_UNAVAILABLE', message: 'nobody there', details: {} };
+    const { runner, result } = run(of, { n: 0 }, async () => interrupted({ [nameIn(of)]: { begun: 1, failure } }));
+    const { output, stages } = await result;
+    expect(output).toEqual({ n: 1 });
+    expect(stages).toMatchObject([{ status: 'done', instead: 'BACKEND_UNAVAILABLE' }]);
+    expect(runner.events).toEqual(['a starts', 'a ends']);
+  });
+
+  it('keeps the policies of the stages in its loops', async () => {
+    const of = pipeline('loop', { input: z.object({ items: z.array(z.number()) }) }, ({ input, stage, each }) => ({
+      all: each('items', input.items, (n) => stage('a', broken, { n }, options).n, { onFailure: 'null' }),
+    })) as unknown as Pipeline;
+    const first = nameIn(of).replace(/^a /, 'items[0]/a ');
+    const { runner, result } = run(of, { items: [1, 2] }, async () => interrupted({ [first]: { begun: 2 } }));
+    expect((await result).output).toEqual({ all: [null, null] });
+    expect(runner.events.filter((event) => event === 'a starts')).toHaveLength(1 + 3);
+  });
+
+  it('gives what was under way when its journal was lost', async () => {
+    const slow = code('slow', { input: one, output: one }, async ({ n }) => {
+      await sleep(30);
+      return { n: n + 1 };
+    });
+    const two = pipeline('two', { input: one }, ({ input, stage }) => {
+      const a = stage('a', slow, { n: input.n }, inline);
+      const b = stage('b', add, { n: input.n }, inline);
+      const c = stage('c', add, { n: b.n }, inline);
+      const both = stage('both', add, { n: a.n }, inline);
+      return { c: c.n, both: both.n };
+    }) as unknown as Pipeline;
+    const runner = new CodeRunner(two);
+    const lost = new Set(['c', 'both']);
+    const journal: Journal = {
+      ended: () => undefined,
+      begin: async ({ stage }) => {
+        if (lost.has(stage)) throw new StageError('JOURNAL_UNAVAILABLE', 'away');
+        return 1;
+      },
+      end: async () => undefined,
+    };
+    const context = contextOf(two);
+    const outcome = await interpretSegment(
+      {
+        path: 'a',
+        prefix: '',
+        steps: two.plan.stages,
+        scope: { input: { n: 0 } },
+        context,
+        leftMs: 60_000,
+        reserved: {},
+      },
+      new InProcessHost({ runner, run: 'r', journal }),
+    );
+    expect(outcome).toMatchObject({
+      interrupted: true,
+      done: { below: { a: { value: { n: 1 } }, b: { value: { n: 1 } } } },
+    });
+    expect(runner.events).not.toContain('a aborted');
+  });
+});
