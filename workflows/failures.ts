@@ -27,7 +27,11 @@ export function stageError({ id, policy }: Pick<StagePlan, 'id'> & Partial<Stage
     }
     const limits = policy && `limits: ${policy.timeout.attemptMs} ms an attempt, ${policy.timeout.totalMs} ms in all`;
     const why = cause.timeoutType === 'HEARTBEAT' ? 'its worker stopped answering' : limits;
-    return new StageError('STAGE_TIMEOUT', `stage "${id}" timed out (${[cause.timeoutType, why].filter(Boolean).join('; ')})`, { stage: id });
+    return new StageError(
+      'STAGE_TIMEOUT',
+      `stage "${id}" timed out (${[cause.timeoutType, why].filter(Boolean).join('; ')})`,
+      { stage: id },
+    );
   }
   return new StageError('INTERNAL', `stage "${id}": ${error instanceof Error ? error.message : String(error)}`, {
     stage: id,
