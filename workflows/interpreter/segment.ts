@@ -1,3 +1,4 @@
+import type { Json } from '../../pipelines/json.js';
 import {
   allSteps,
   type Binding,
@@ -71,6 +72,11 @@ export async function runSegment(
       throw new StageError(code, message, details);
     }
     if (outcome.tried) host = afterTries(host, outcome.tried);
+  }
+  const values = steps.map(({ id }) => [id, at.memo.below(id).value] as const);
+  if (values.every((entry): entry is [string, Json] => entry[1] !== undefined)) {
+    for (const [id, value] of values) scope.set(id, value);
+    return true;
   }
   const alone = new Map<string, Promise<boolean>>();
   for (const step of steps) alone.set(step.id, run.step(run, queued(step), scope, alone, { ...at, host }));
