@@ -141,9 +141,9 @@ describe('openai: what only this server shows', () => {
     });
   });
 
-  it('a schema that the server cannot read is BACKEND_REJECTED', async () => {
+  it('a schema that cannot be read is refused before the call is paid for', async () => {
     const call = { ...BOUND, with: { maxTokens: 5, schema: { type: 'bogus' } } };
-    await expect(invoke(backend, call)).rejects.toMatchObject({ code: 'BACKEND_REJECTED' });
+    await expect(invoke(backend, call)).rejects.toMatchObject({ code: 'INVALID_PIPELINE' });
   });
 
   it('ends a reply at a stop text', async () => {
