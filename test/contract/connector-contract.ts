@@ -88,10 +88,12 @@ export function connectorContract({
       for (const [kind] of [...served, ...lacking]) expect(connector.kinds).toContain(kind);
     });
 
-    it.runIf(refused)('has every stage kind of the connector tried here', () => {
-      const tried = [...served, ...lacking].map(([kind]) => kind);
-      expect([...connector.kinds].filter((kind) => !tried.includes(kind))).toEqual([]);
-    });
+    if (refused) {
+      it('has every stage kind of the connector tried here', () => {
+        const tried = [...served, ...lacking].map(([kind]) => kind);
+        expect([...connector.kinds].filter((kind) => !tried.includes(kind))).toEqual([]);
+      });
+    }
 
     it.each(able)('%s: does what it says', async (capability, { call, check }) => {
       expect(connector.capabilities).toContain(capability);
@@ -164,19 +166,20 @@ export function connectorContract({
       expect(chunks, 'nothing comes after the end').toBe(atTheEnd);
     });
 
-    // On a loaded machine the server itself may be late to notice or to tell: the best of three tries counts.
-    it.runIf(working)('frees the server within a second, by its own count', { retry: 2 }, async () => {
-      const count = working ?? (() => fail('runs only where the server counts'));
-      const before = await count();
-      const controller = new AbortController();
-      const call = backend.invoke(longCall, context(controller.signal)).catch(() => undefined);
-      await expect.poll(count, { timeout: 10_000, interval: 20 }).toBe(before + 1);
-      controller.abort(new Error('the run was cancelled'));
-      const abortedAt = performance.now();
-      await call;
-      await expect.poll(count, { timeout: 10_000, interval: 20 }).toBe(before);
-      expect(performance.now() - abortedAt).toBeLessThan(1_000);
-    });
+    if (working) {
+      // On a loaded machine the server itself may be late to notice or to tell: the best of three tries counts.
+      it('frees the server within a second, by its own count', { retry: 2 }, async () => {
+        const before = await working();
+        const controller = new AbortController();
+        const call = backend.invoke(longCall, context(controller.signal)).catch(() => undefined);
+        await expect.poll(working, { timeout: 10_000, interval: 20 }).toBe(before + 1);
+        controller.abort(new Error('the run was cancelled'));
+        const abortedAt = performance.now();
+        await call;
+        await expect.poll(working, { timeout: 10_000, interval: 20 }).toBe(before);
+        expect(performance.now() - abortedAt).toBeLessThan(1_000);
+      });
+    }
 
     it('leaves the client usable', async () => {
       await backend.probe(some.call.model, someKind, limit());
@@ -184,12 +187,13 @@ export function connectorContract({
   });
 
   describe(`${connector.name}: errors`, () => {
-    it.runIf(unknownModel !== null)(`an unknown model is ${unknownModel}`, async () => {
-      const code = unknownModel ?? fail('runs only where models have names');
-      const call = { ...some.call, kind: someKind, model: 'no-such-model' };
-      await expectCode(backend.invoke(call, context()), code, endpoint);
-      await expectCode(backend.probe('no-such-model', someKind, limit()), code, endpoint);
-    });
+    if (unknownModel !== null) {
+      it(`an unknown model is ${unknownModel}`, async () => {
+        const call = { ...some.call, kind: someKind, model: 'no-such-model' };
+        await expectCode(backend.invoke(call, context()), unknownModel, endpoint);
+        await expectCode(backend.probe('no-such-model', someKind, limit()), unknownModel, endpoint);
+      });
+    }
 
     it('a call that the server refuses is BACKEND_REJECTED', async () => {
       await expectCode(backend.invoke(badCall, context()), 'BACKEND_REJECTED', endpoint);
