@@ -4,6 +4,7 @@ import type { StageKindName } from '../../../pipelines/stages/index.js';
 import { baseUrl } from '../base-url.js';
 import type { Backend, Call, CallContext, Reply } from '../connector.js';
 import { exchange, type Transport } from '../exchange.js';
+import { mapped } from '../mapped.js';
 import { readBody } from './answer.js';
 import { classify } from './classify.js';
 import { request } from './request.js';
@@ -69,13 +70,7 @@ export class HttpBackend implements Backend {
     await exchange(this.#transport, { url: `${this.#base}/`, method: 'HEAD' }, signal);
   }
 
-  async #mapped<T>(model: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    try {
-      signal.throwIfAborted();
-      return await work();
-    } catch (error) {
-      if (signal.aborted) throw signal.reason;
-      throw classify(error, { endpoint: this.endpoint, model, signal });
-    }
+  #mapped<T>(model: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    return mapped(classify, { endpoint: this.endpoint, model, signal }, work);
   }
 }

@@ -1,8 +1,8 @@
-import { MillraceError } from '../../../pipelines/errors.js';
 import type { StageKindName } from '../../../pipelines/stages/index.js';
 import { baseUrl } from '../base-url.js';
 import type { Backend, Call, CallContext, Reply } from '../connector.js';
 import type { Transport } from '../exchange.js';
+import { kindIn, mapped } from '../mapped.js';
 import { classify } from './classify.js';
 import { OipRestClient } from './client.js';
 import { hasNoRepository, heal } from './heal.js';
@@ -46,20 +46,9 @@ export class OipRestBackend implements Backend {
     }
   }
 
-  async #mapped<T>(model: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    try {
-      signal.throwIfAborted();
-      return await work();
-    } catch (error) {
-      if (signal.aborted) throw signal.reason;
-      throw classify(error, { endpoint: this.endpoint, model, signal });
-    }
+  #mapped<T>(model: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    return mapped(classify, { endpoint: this.endpoint, model, signal }, work);
   }
 }
 
-function modelKind(kind: StageKindName): ModelKind {
-  const found = MODEL_KINDS.get(kind);
-  if (found) return found;
-  const known = [...MODEL_KINDS.keys()].join(', ');
-  throw new MillraceError('BACKEND_REJECTED', `oip-rest does not serve the stage kind "${kind}" (it serves: ${known})`);
-}
+const modelKind = (kind: StageKindName): ModelKind => kindIn(MODEL_KINDS, kind, 'oip-rest');

@@ -2,6 +2,7 @@ import { OpenAI } from 'openai';
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { StageKindName } from '../../../pipelines/stages/index.js';
 import type { Backend, Call, CallContext, Classify, Reply } from '../connector.js';
+import { kindIn, mapped } from '../mapped.js';
 import { classifier } from './classify.js';
 import { boundedFetch } from './error-bodies.js';
 import type { ServedKind } from './kind.js';
@@ -64,14 +65,7 @@ export class OpenAiBackend implements Backend {
   close(): void {}
 
   async #ready(kind: StageKindName, model: string, signal: AbortSignal): Promise<ServedKind> {
-    const served = KINDS.get(kind);
-    if (!served) {
-      const known = [...KINDS.keys()].join(', ');
-      throw new MillraceError(
-        'BACKEND_REJECTED',
-        `openai does not serve the stage kind "${kind}" (it serves: ${known})`,
-      );
-    }
+    const served = kindIn(KINDS, kind, 'openai');
     if (!this.#present.has(model)) {
       await requireModel(this.#client, model, signal);
       this.#present.add(model);
@@ -81,14 +75,11 @@ export class OpenAiBackend implements Backend {
 
   async #mapped<T>(model: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     try {
-      signal.throwIfAborted();
-      return await work();
+      return await mapped(this.#classify, { endpoint: this.endpoint, model, signal }, work);
     } catch (error) {
-      if (signal.aborted) throw signal.reason;
-      const mapped = this.#classify(error, { endpoint: this.endpoint, model, signal });
       // The server may be another one when it comes back.
-      if (mapped.code === 'BACKEND_UNAVAILABLE') this.#present.clear();
-      throw mapped;
+      if (error instanceof MillraceError && error.code === 'BACKEND_UNAVAILABLE') this.#present.clear();
+      throw error;
     }
   }
 }

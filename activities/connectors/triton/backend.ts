@@ -1,6 +1,6 @@
-import { MillraceError } from '../../../pipelines/errors.js';
 import type { StageKindName } from '../../../pipelines/stages/index.js';
 import type { Backend, Call, CallContext, Reply } from '../connector.js';
+import { kindIn, mapped } from '../mapped.js';
 import { classify } from './classify.js';
 import { TritonClient } from './client.js';
 import { heal } from './heal.js';
@@ -39,19 +39,9 @@ export class TritonBackend implements Backend {
     this.#client.close();
   }
 
-  async #mapped<T>(model: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    try {
-      return await work();
-    } catch (error) {
-      if (signal.aborted) throw signal.reason;
-      throw classify(error, { endpoint: this.endpoint, model, signal });
-    }
+  #mapped<T>(model: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    return mapped(classify, { endpoint: this.endpoint, model, signal }, work);
   }
 }
 
-function modelKind(kind: StageKindName): ModelKind {
-  const found = MODEL_KINDS.get(kind);
-  if (found) return found;
-  const known = [...MODEL_KINDS.keys()].join(', ');
-  throw new MillraceError('BACKEND_REJECTED', `triton does not serve the stage kind "${kind}" (it serves: ${known})`);
-}
+const modelKind = (kind: StageKindName): ModelKind => kindIn(MODEL_KINDS, kind, 'triton');
