@@ -22,8 +22,11 @@ export class SegmentTurns {
     return this.#running;
   }
 
-  /** The result of `work`; a cancellation when the scope around the call is cancelled first. */
-  async take<T>(path: string, work: () => Promise<T>): Promise<T> {
+  /**
+   * The result of `work`; a cancellation when the scope around the call is cancelled first.
+   * @param waits whether something of the run waits for a signal
+   */
+  async take<T>(path: string, work: () => Promise<T>, waits: () => boolean): Promise<T> {
     const turn = {};
     let gone = false;
     const arrive = () => {
@@ -35,9 +38,11 @@ export class SegmentTurns {
     result.then(arrive, arrive);
     try {
       await condition(() => this.#arrived[0] === turn);
-      // What was waiting for a signal in the same task goes first: a second look comes after it.
-      let looks = 0;
-      await condition(() => looks++ > 0);
+      if (waits()) {
+        // What was waiting for a signal in the same task goes first: a second look comes after it.
+        let looks = 0;
+        await condition(() => looks++ > 0);
+      }
     } catch (error) {
       segments.abandon(path);
       throw error;

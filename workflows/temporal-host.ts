@@ -51,6 +51,8 @@ export class TemporalHost implements Host {
   readonly #messages = new Map<string, Json[]>();
   readonly #turns = new SegmentTurns();
   #stages: readonly StageRecord[] = [];
+  /** How many wait for a signal. */
+  #waiting = 0;
 
   constructor({ carried }: RunContext) {
     for (const [name, messages] of Object.entries(carried?.messages ?? {})) this.#messages.set(name, [...messages]);
@@ -89,7 +91,11 @@ export class TemporalHost implements Host {
     const activity = activities[stages] as SegmentActivity;
     const { scope, ...rest } = segment;
     return this.#turns
-      .take(segment.path, () => activity(scope, { segment: rest }))
+      .take(
+        segment.path,
+        () => activity(scope, { segment: rest }),
+        () => this.#waiting > 0,
+      )
       .then(
         // The cancellation is on its way: nothing else may begin before it is here.
         (outcome) => (outcome.ending ? CancellationScope.current().cancelRequested : outcome),
@@ -143,7 +149,12 @@ export class TemporalHost implements Host {
 
   async signal(name: string, giveUp: () => boolean): Promise<Json | undefined> {
     const inbox = this.#inbox(name);
-    await condition(() => inbox.length > 0 || giveUp());
+    this.#waiting += 1;
+    try {
+      await condition(() => inbox.length > 0 || giveUp());
+    } finally {
+      this.#waiting -= 1;
+    }
     return inbox.shift();
   }
 

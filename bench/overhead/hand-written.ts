@@ -1,4 +1,4 @@
-import { ActivityFailure, isCancellation, proxyActivities } from '@temporalio/workflow';
+import { ActivityFailure, isCancellation, proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
 
 interface N {
   n: number;
@@ -27,6 +27,13 @@ const guarded = proxyActivities<Activities>({
 
 export async function handWrittenQueued(input: N): Promise<N> {
   return plain.fourth(await plain.third(await plain.second(await plain.first(input))));
+}
+
+const local = proxyLocalActivities<Activities>({ startToCloseTimeout: 60_000, retry: { maximumAttempts: 1 } });
+
+/** The least that a run with one step in its worker can cost: no stages, no journal. */
+export async function handWrittenLocal(input: N): Promise<N> {
+  return local.first(input);
 }
 
 /** With a fallback: what every stage of the pipeline does when its own model has failed for good. */

@@ -8,6 +8,7 @@
  * `queued`   four queued stages against four activities
  * `guarded`  six queued stages with retry, timeouts and fallback against the same written by hand
  * `segment`  four inline stages against four queued activities
+ * `local`    one local activity written by hand against four queued activities: what no segment can exceed on this machine
  */
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -54,6 +55,7 @@ async function main(): Promise<void> {
     queued: [pipelineRun(fourEmptyQueued as Pipeline), handRun('handWrittenQueued')],
     guarded: [pipelineRun(sixGuarded as Pipeline), handRun('handWrittenGuarded')],
     segment: [pipelineRun(fourEmptyInline as Pipeline), handRun('handWrittenQueued')],
+    local: [handRun('handWrittenLocal'), handRun('handWrittenQueued')],
   } as const;
 
   const results: Record<string, Record<string, Figures>> = {};

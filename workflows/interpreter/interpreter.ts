@@ -7,6 +7,7 @@ import { type Host, StageError } from './host.js';
 import { Memo } from './memo.js';
 
 import { runGraph, runStep } from './run.js';
+import { isOneSegment } from './segments.js';
 import { StageTable } from './stage-table.js';
 import { type Run, STOPPED } from './state.js';
 import { wanted } from './wanted.js';
@@ -42,10 +43,10 @@ export async function interpret(input: JsonObject, context: RunContext, host: Ho
     step: runStep,
   };
   try {
-    // A race of one: when a stage fails, those beside it are cancelled.
-    const scope = await host.race([
-      (inner) => runGraph(run, graph, undefined, { input }, { host: inner, prefix: '', memo, mayStop: true }),
-    ]);
+    const go = (inner: Host) =>
+      runGraph(run, graph, undefined, { input }, { host: inner, prefix: '', memo, mayStop: true });
+    // A race of one: when a stage fails, those beside it are cancelled. A segment that is the whole run has none beside it.
+    const scope = await (run.segments && host.runSegment && isOneSegment(graph) ? go(host) : host.race([go]));
     if (scope === STOPPED) return { carried: { startedAt, done: memo.toJson(), rows: table.rows } };
     table.close('done');
     return { output: resolve(output, scope) as JsonObject, stages: table.rows };

@@ -26,7 +26,9 @@ export const runGraph: RunGraph = async (run, graph, around, own, at) => {
   } else {
     for (const step of graph.stages) ended.set(step.id, runStep(run, step, scope, ended, at));
   }
-  const all = await Promise.all(ended.values());
+  const ends = new Set(ended.values());
+  const [only] = ends;
+  const all = ends.size === 1 ? [await only] : await Promise.all(ends);
   return all.every(Boolean) ? scope : STOPPED;
 };
 

@@ -78,9 +78,13 @@ export async function runSegment(
     for (const [id, value] of values) scope.set(id, value);
     return true;
   }
-  const alone = new Map<string, Promise<boolean>>();
-  for (const step of steps) alone.set(step.id, run.step(run, queued(step), scope, alone, { ...at, host }));
-  return (await Promise.all(alone.values())).every(Boolean);
+  return host.race([
+    async (inner) => {
+      const alone = new Map<string, Promise<boolean>>();
+      for (const step of steps) alone.set(step.id, run.step(run, queued(step), scope, alone, { ...at, host: inner }));
+      return (await Promise.all(alone.values())).every(Boolean);
+    },
+  ]);
 }
 
 function readsOfAll(steps: readonly Step[], output: Binding = null): string[] {

@@ -24,6 +24,12 @@ export function groupsOf(graph: Graph): readonly (readonly Step[])[] {
   return groups;
 }
 
+/** Whether a graph as a whole is one segment. */
+export function isOneSegment(graph: Graph): boolean {
+  const [first, ...others] = groupsOf(graph);
+  return first !== undefined && others.length === 0 && first.every(isInline);
+}
+
 const known = new WeakMap<Graph, readonly (readonly Step[])[]>();
 
 function group(steps: readonly Step[]): readonly (readonly Step[])[] {
