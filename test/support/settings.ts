@@ -10,9 +10,28 @@ const OWN = Object.fromEntries(
     .map((name) => [name, '']),
 );
 
+/**
+ * First port of a stack that is up already (`millrace up`): the tests then start a worker and a gateway of their own on its
+ * servers. It saves the minute that servers take to start; tests that kill servers need those of their own.
+ */
+const SERVERS_AT = process.env.MILLRACE_TEST_SERVERS;
+
+function serversAt(base: number): Record<string, string> {
+  const at = (offset: number) => `127.0.0.1:${base + offset}`;
+  return {
+    TEMPORAL_ADDRESS: at(2),
+    TEMPORAL_UI_URL: `http://${at(3)}`,
+    REDIS_URL: `redis://${at(4)}`,
+    TRITON_URL: at(6),
+    LLM_BASE_URL: `http://${at(8)}/v1`,
+    MILLRACE_TASK_QUEUE: `test-${TEST_PORT_BASE}`,
+  };
+}
+
 /** The environment of every process that tests start. */
 export const testEnvironment = (more: Readonly<Record<string, string>> = {}): Record<string, string> => ({
   ...OWN,
+  ...(SERVERS_AT && serversAt(Number(SERVERS_AT))),
   MILLRACE_HOME: '.millrace/test',
   MILLRACE_VENV: '.millrace/venv',
   MILLRACE_PORT_BASE: TEST_PORT_BASE,
