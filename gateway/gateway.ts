@@ -9,14 +9,14 @@ import {
   LogController,
 } from 'fastify';
 import { MillraceError } from '../pipelines/errors.js';
-import { artifactRoutes } from './artifact-routes.js';
+import { artifactRoutes } from './artifacts/artifact-routes.js';
 import type { GatewayDeps } from './deps.js';
+import { asMillraceError, PROBLEM_TYPE, problemOf } from './http/problem.js';
+import { observeRequests } from './http/request-log.js';
+import { swallowRest } from './input/upload.js';
 import { operationsRoutes } from './operations-routes.js';
 import { pipelineRoutes } from './pipeline-routes.js';
-import { asMillraceError, PROBLEM_TYPE, problemOf } from './problem.js';
-import { observeRequests } from './request-log.js';
-import { runRoutes } from './run-routes.js';
-import { swallowRest } from './upload.js';
+import { runRoutes } from './runs/run-routes.js';
 
 /** The longest run id (pipeline name, dash, UUID) is 100 characters, which is also the router's default limit. */
 const MOST_PARAMETER_CHARACTERS = 256;

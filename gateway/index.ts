@@ -1,5 +1,5 @@
 /** The HTTP trigger. */
 export type { GatewayDeps, GatewayLimits } from './deps.js';
 export { createGateway } from './gateway.js';
-export type { Problem } from './problem.js';
-export type { RunDocument } from './run-document.js';
+export type { Problem } from './http/problem.js';
+export type { RunDocument } from './runs/run-document.js';

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { Pipeline } from '../pipelines/definition/index.js';
 import type { GatewayDeps } from './deps.js';
-import { pipelineNotFound } from './run-routes.js';
+import { pipelineNotFound } from './runs/run-routes.js';
 
 /** `GET /v1/pipelines` and `/v1/pipelines/{name}`: what can be run, with JSON Schemas (2020-12) of input and output. */
 export async function pipelineRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parseRange } from '../../../gateway/byte-range.js';
+import { parseRange } from '../../../gateway/artifacts/byte-range.js';
 
 test.each([
   ['bytes=0-0', { start: 0, end: 0 }],

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { parsePrefer } from '../../../gateway/prefer.js';
+import { parsePrefer } from '../../../gateway/runs/prefer.js';
 
 const parse = (header: string | undefined) => parsePrefer(header, 55_500);
 

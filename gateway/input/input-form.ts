@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { mapMedia, mediaPlaces, schemasAt, type TakeMedia } from '../activities/media/index.js';
-import type { Pipeline } from '../pipelines/definition/index.js';
-import type { FieldError, MillraceError } from '../pipelines/errors.js';
-import { invalidFields } from '../pipelines/invalid-fields.js';
-import type { Json, JsonObject } from '../pipelines/json.js';
-import { type MediaKind, mediaOf } from '../pipelines/media.js';
+import { mapMedia, mediaPlaces, schemasAt, type TakeMedia } from '../../activities/media/index.js';
+import type { Pipeline } from '../../pipelines/definition/index.js';
+import type { FieldError, MillraceError } from '../../pipelines/errors.js';
+import { invalidFields } from '../../pipelines/invalid-fields.js';
+import type { Json, JsonObject } from '../../pipelines/json.js';
+import { type MediaKind, mediaOf } from '../../pipelines/media.js';
 import { expectModest } from './input-size.js';
 
 /** Far above any pipeline's number of fields; also the most items that a form can give to a list. */

@@ -1,6 +1,6 @@
 import { isGrpcCancelledError, isGrpcDeadlineError, isGrpcServiceError } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
-import { MillraceError, messageOf } from '../pipelines/errors.js';
+import { MillraceError, messageOf } from '../../pipelines/errors.js';
 
 /** Longest wait for one answer of Temporal: far above a healthy one (5 ms), far below a caller's patience. */
 export const TEMPORAL_DEADLINE_MS = 5_000;

@@ -1,8 +1,8 @@
 import { isGrpcCancelledError, WorkflowFailedError, type WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure, TerminatedFailure, TimeoutFailure } from '@temporalio/common';
-import { type FieldError, isErrorCode } from '../pipelines/errors.js';
-import type { JsonObject } from '../pipelines/json.js';
-import type { RunResult, StageRecord } from '../pipelines/plan/index.js';
+import { type FieldError, isErrorCode } from '../../pipelines/errors.js';
+import type { JsonObject } from '../../pipelines/json.js';
+import type { RunResult, StageRecord } from '../../pipelines/plan/index.js';
 import type { RunError, RunStatus } from './run-document.js';
 
 /** How a run ended. */

@@ -1,6 +1,6 @@
-import { MillraceError } from '../pipelines/errors.js';
-import { isJsonObject } from '../pipelines/json.js';
-import { type Plan, PRIORITIES, type Priority } from '../pipelines/plan/index.js';
+import { MillraceError } from '../../pipelines/errors.js';
+import { isJsonObject } from '../../pipelines/json.js';
+import { type Plan, PRIORITIES, type Priority } from '../../pipelines/plan/index.js';
 
 /** What the query of a request says of its run. */
 export interface RunOptions {

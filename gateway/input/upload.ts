@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { MillraceError } from '../pipelines/errors.js';
+import { MillraceError } from '../../pipelines/errors.js';
 
 /** How long a connection stays open to swallow a refused body, so that the client gets to read the refusal. */
 const LINGER_MS = 10_000;

@@ -1,10 +1,10 @@
 import type { FastifyRequest } from 'fastify';
-import type { ArtifactStore } from '../activities/artifacts/index.js';
-import type { TakeMedia } from '../activities/media/index.js';
-import type { Artifact } from '../pipelines/artifact.js';
-import { MillraceError } from '../pipelines/errors.js';
-import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
-import type { GatewayLimits } from './deps.js';
+import type { ArtifactStore } from '../../activities/artifacts/index.js';
+import type { TakeMedia } from '../../activities/media/index.js';
+import type { Artifact } from '../../pipelines/artifact.js';
+import { MillraceError } from '../../pipelines/errors.js';
+import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
+import type { GatewayLimits } from '../deps.js';
 import { type InputForm, invalidInput } from './input-form.js';
 import { InputParts } from './input-parts.js';
 import { MediaIntake } from './media-intake.js';

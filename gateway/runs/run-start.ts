@@ -4,17 +4,17 @@ import {
   SearchAttributeType,
   WorkflowExecutionAlreadyStartedError,
 } from '@temporalio/common';
-import type { Pipeline } from '../pipelines/definition/index.js';
-import { MillraceError } from '../pipelines/errors.js';
-import type { JsonObject } from '../pipelines/json.js';
-import { jsonHash } from '../pipelines/plan/hash.js';
+import type { Pipeline } from '../../pipelines/definition/index.js';
+import { MillraceError } from '../../pipelines/errors.js';
+import type { JsonObject } from '../../pipelines/json.js';
+import { jsonHash } from '../../pipelines/plan/hash.js';
 import {
   PRIORITY_KEYS,
   type RunContext,
   SEARCH_ATTRIBUTES,
   WORKFLOW_TASK_TIMEOUT_MS,
-} from '../pipelines/plan/index.js';
-import type { GatewayDeps } from './deps.js';
+} from '../../pipelines/plan/index.js';
+import type { GatewayDeps } from '../deps.js';
 import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 import type { RunOptions } from './run-options.js';
 

@@ -1,11 +1,11 @@
 import type { Multipart, MultipartFile } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
-import type { TakeMedia } from '../activities/media/index.js';
-import type { Artifact } from '../pipelines/artifact.js';
-import { MillraceError, messageOf } from '../pipelines/errors.js';
-import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
-import type { MediaKind } from '../pipelines/media.js';
-import type { GatewayLimits } from './deps.js';
+import type { TakeMedia } from '../../activities/media/index.js';
+import type { Artifact } from '../../pipelines/artifact.js';
+import { MillraceError, messageOf } from '../../pipelines/errors.js';
+import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
+import type { MediaKind } from '../../pipelines/media.js';
+import type { GatewayLimits } from '../deps.js';
 import { type InputForm, invalidInput, MOST_PARTS } from './input-form.js';
 import { InputParts } from './input-parts.js';
 import { expectModest } from './input-size.js';

@@ -1,5 +1,5 @@
-import { invalidFields } from '../pipelines/invalid-fields.js';
-import type { Json } from '../pipelines/json.js';
+import { invalidFields } from '../../pipelines/invalid-fields.js';
+import type { Json } from '../../pipelines/json.js';
 
 /**
  * Most values in an input: items of lists and fields of objects, at every depth. A schema's check of a wrong item costs

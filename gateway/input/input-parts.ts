@@ -1,4 +1,4 @@
-import type { Json, JsonObject } from '../pipelines/json.js';
+import type { Json, JsonObject } from '../../pipelines/json.js';
 import { type InputForm, invalidInput, MOST_PARTS } from './input-form.js';
 
 type Container = Record<string, Json>;

@@ -1,8 +1,8 @@
 import type { Client, WorkflowExecutionDescription, WorkflowHandle } from '@temporalio/client';
-import { limited } from '../activities/limited.js';
-import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
-import { type RunResult, STAGES_QUERY, type StageRecord } from '../pipelines/plan/index.js';
-import type { GatewayDeps } from './deps.js';
+import { limited } from '../../activities/limited.js';
+import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
+import { type RunResult, STAGES_QUERY, type StageRecord } from '../../pipelines/plan/index.js';
+import type { GatewayDeps } from '../deps.js';
 import { fromTemporal, runNotFound, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 import { type RunDocument, runPath, withHrefs } from './run-document.js';
 import { outcomeOf, type RunOutcome } from './run-outcome.js';

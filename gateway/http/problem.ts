@@ -1,5 +1,5 @@
-import { type ErrorCode, errorRow, type FieldError, MillraceError } from '../pipelines/errors.js';
-import type { RunDocument } from './run-document.js';
+import { type ErrorCode, errorRow, type FieldError, MillraceError } from '../../pipelines/errors.js';
+import type { RunDocument } from '../runs/run-document.js';
 
 /** Body of every answer that is no success: `application/problem+json` (RFC 9457). */
 export interface Problem {

@@ -1,4 +1,4 @@
-import { MillraceError } from '../pipelines/errors.js';
+import { MillraceError } from '../../pipelines/errors.js';
 
 /** What the caller prefers (RFC 7240). */
 export interface Preference {

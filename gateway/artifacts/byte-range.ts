@@ -1,4 +1,4 @@
-import { MillraceError } from '../pipelines/errors.js';
+import { MillraceError } from '../../pipelines/errors.js';
 
 /** Both ends are inclusive. */
 export interface ByteRange {

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { isTenant } from '../activities/artifacts/index.js';
-import { MillraceError } from '../pipelines/errors.js';
+import { isTenant } from '../../activities/artifacts/index.js';
+import { MillraceError } from '../../pipelines/errors.js';
 
 const DEFAULT_TENANT = 'default';
 /** Visible ASCII; long enough for a UUID with a prefix, or a hash. */

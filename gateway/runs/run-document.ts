@@ -1,7 +1,7 @@
-import { type Artifact, isArtifact } from '../pipelines/artifact.js';
-import type { FieldError } from '../pipelines/errors.js';
-import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
-import type { StageRecord } from '../pipelines/plan/index.js';
+import { type Artifact, isArtifact } from '../../pipelines/artifact.js';
+import type { FieldError } from '../../pipelines/errors.js';
+import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
+import type { StageRecord } from '../../pipelines/plan/index.js';
 
 export type RunStatus = 'running' | 'succeeded' | 'failed' | 'cancelled';
 

@@ -1,19 +1,19 @@
 import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Pipeline } from '../pipelines/definition/index.js';
-import { isErrorCode, MillraceError } from '../pipelines/errors.js';
-import { idempotencyKeyOf, invalidHeader, tenantOf } from './caller.js';
-import type { GatewayDeps, GatewayLimits } from './deps.js';
-import { type InputForm, inputForm } from './input-form.js';
-import { parseJson } from './multipart-input.js';
+import type { Pipeline } from '../../pipelines/definition/index.js';
+import { isErrorCode, MillraceError } from '../../pipelines/errors.js';
+import { idempotencyKeyOf, invalidHeader, tenantOf } from '../access/caller.js';
+import type { GatewayDeps, GatewayLimits } from '../deps.js';
+import { RunFailedError } from '../http/problem.js';
+import { type InputForm, inputForm } from '../input/input-form.js';
+import { parseJson } from '../input/multipart-input.js';
+import { readInput, STREAMED } from '../input/read-input.js';
+import { emptyBody } from '../input/upload.js';
 import { type Preference, parsePrefer } from './prefer.js';
-import { RunFailedError } from './problem.js';
-import { readInput, STREAMED } from './read-input.js';
 import { type RunDocument, runPath } from './run-document.js';
 import { type RunOptions, runOptionsOf } from './run-options.js';
 import { documentOfAnswered, documentOfStarted, readRun, waitForRun } from './run-read.js';
 import { runId, type StartedRun, startRun } from './run-start.js';
-import { emptyBody } from './upload.js';
 
 /** What is known of a request for a run before its body is read. */
 interface Order {

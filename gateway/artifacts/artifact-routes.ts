@@ -1,13 +1,13 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { extensionOf } from '../activities/media/index.js';
-import { type Artifact, parseArtifactUri } from '../pipelines/artifact.js';
-import { MillraceError } from '../pipelines/errors.js';
+import { extensionOf } from '../../activities/media/index.js';
+import { type Artifact, parseArtifactUri } from '../../pipelines/artifact.js';
+import { MillraceError } from '../../pipelines/errors.js';
+import { TENANT_HEADER, tenantOf } from '../access/caller.js';
+import type { GatewayDeps } from '../deps.js';
+import { artifactNamed } from '../runs/run-document.js';
+import { readRun } from '../runs/run-read.js';
 import { parseRange } from './byte-range.js';
-import { TENANT_HEADER, tenantOf } from './caller.js';
-import type { GatewayDeps } from './deps.js';
-import { artifactNamed } from './run-document.js';
-import { readRun } from './run-read.js';
 
 type Named = { Params: { id: string; name: string } };
 
