@@ -62,12 +62,16 @@ export interface Served {
 
 const IN_WORKER = { endpoint: 'worker', device: 'worker' } as const;
 
+/** Told of each part of the reply's text as it comes. */
+type OnText = (delta: string) => void;
+
 /** Carries out a stage where its kind says: by a function of the worker, or by a model server of its pool. */
 export async function serveStage(
   parts: ServingParts,
   input: JsonObject,
   call: StageCall,
   attempt: Attempt,
+  onText: OnText = () => undefined,
 ): Promise<Served> {
   const kind = kindOf(call);
   const conversions = new Set<string>();
@@ -81,7 +85,7 @@ export async function serveStage(
   const served =
     kind.servedBy === 'worker'
       ? await runInWorker(parts.workerKinds, checked, call, { signal: attempt.signal, audio: audioFor(attempt.signal) })
-      : await askPool(parts, checked, call, attempt, audioFor);
+      : await askPool(parts, checked, call, attempt, audioFor, onText);
   const output = check(kind.output, served.output, 'INVALID_OUTPUT', call.stage);
   return { ...served, output, ...(conversions.size > 0 && { conversions: [...conversions] }) };
 }
@@ -97,6 +101,7 @@ async function askPool(
   call: StageCall,
   attempt: Attempt,
   audioFor: (signal: AbortSignal) => AudioPort,
+  onText: OnText,
 ): Promise<Served> {
   const { signal, resumeFrom } = attempt;
   const context = {
@@ -110,7 +115,16 @@ async function askPool(
       const request = { kind: call.kind as StageKindName, model: at.model, with: call.with, input };
       // The audio of a call ends with it: of a hedge's loser, and of one that fell silent, not only with the attempt.
       const reply = await watched({ ...call, emptyCounts: offersTools(call) }, own, (signal, emit) =>
-        backend.invoke(request, { ...context, audio: audioFor(signal), signal, emit }),
+        backend.invoke(request, {
+          ...context,
+          audio: audioFor(signal),
+          signal,
+          emit(chunk) {
+            emit(chunk);
+            // Of a hedge's two calls nobody knows yet whose text counts.
+            if (typeof chunk === 'string' && !call.hedge) onText(chunk);
+          },
+        }),
       );
       return { reply, at };
     },

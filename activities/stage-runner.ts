@@ -2,11 +2,12 @@ import { MillraceError, messageOf } from '../pipelines/errors.js';
 import type { JsonObject } from '../pipelines/json.js';
 import type { StageCall, StageOutcome } from '../pipelines/plan/index.js';
 import { type CachingParts, throughCache } from './cached-stage.js';
+import type { RunEventLog } from './run-events/index.js';
 import { type Attempt, type ServingParts, serveStage } from './serve-stage.js';
 
 export type { Attempt } from './serve-stage.js';
 
-export type StageRunnerParts = ServingParts & CachingParts;
+export type StageRunnerParts = ServingParts & CachingParts & { readonly events: Pick<RunEventLog, 'attempt'> };
 
 /** Runs one attempt of a stage: cache, model call, check of the answer. Every host of the interpreter runs stages through it. */
 export class StageRunner {
@@ -18,7 +19,7 @@ export class StageRunner {
 
   /** Throws a `MillraceError`, or whatever aborted `attempt.signal`. */
   async run(input: JsonObject, call: StageCall, attempt: Attempt): Promise<StageOutcome> {
-    const { metrics, logger } = this.#parts;
+    const { metrics, logger, events } = this.#parts;
     const started = performance.now();
     const fields = {
       run: attempt.run,
@@ -36,10 +37,13 @@ export class StageRunner {
       return Math.round(runMs);
     };
     const queueMs = Math.round(attempt.queueMs);
+    const told = events.attempt(attempt.run, call, attempt.attempt);
     try {
-      const serve = () => serveStage(this.#parts, input, call, attempt);
+      const serve = () => serveStage(this.#parts, input, call, attempt, told?.delta);
       const served = await throughCache(this.#parts, call, attempt, serve);
       const runMs = measure('ok');
+      if (told && !told.told && typeof served.output.text === 'string') told.delta(served.output.text);
+      await told?.finished(served.cache, runMs);
       const { endpoint, cache, conversions, hedged } = served;
       logger.info({ ...fields, endpoint, cache, queueMs, runMs, conversions, hedged }, 'stage done');
       return { ...served, attempt: attempt.attempt, queueMs, runMs };
@@ -47,7 +51,15 @@ export class StageRunner {
       const code = error instanceof MillraceError ? error.code : attempt.signal.aborted ? 'aborted' : 'INTERNAL';
       const runMs = measure(code);
       logger.warn({ ...fields, code, error: messageOf(error), runMs }, 'stage attempt failed');
+      await told?.failed(...toldOf(error, attempt.signal));
       throw error;
     }
   }
+}
+
+/** What whoever watches the run is told of a failure; the message of an unexpected one may name paths or hosts. */
+function toldOf(error: unknown, signal: AbortSignal): [code: string, message: string] {
+  const known = [signal.aborted ? signal.reason : undefined, error].find((each) => each instanceof MillraceError);
+  if (known) return [known.code, known.message];
+  return signal.aborted ? ['RUN_CANCELLED', 'the stage was ended'] : ['INTERNAL', 'an error inside the worker'];
 }

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { Answers } from '../activities/answers/index.js';
 import type { ArtifactStore } from '../activities/artifacts/index.js';
+import type { RunEventReader } from '../activities/run-events/index.js';
 import type { Pipeline } from '../pipelines/definition/index.js';
 import type { Placement, Plan } from '../pipelines/plan/index.js';
 
@@ -17,6 +18,8 @@ export interface GatewayDeps {
   readonly artifacts: ArtifactStore;
   /** The shortcut for results of which somebody waits; absent, they come from Temporal. */
   readonly answers?: Pick<Answers, 'channel' | 'expect'>;
+  /** What running stages tell. */
+  readonly events: Pick<RunEventReader, 'follow'>;
   readonly readiness: Readonly<Record<string, ReadinessCheck>>;
   readonly limits: GatewayLimits;
   /** The page of a run in the Temporal UI. `runId` is Temporal's, one execution of the workflow; without it, the latest. */

@@ -16,6 +16,8 @@ import { observeRequests } from './http/request-log.js';
 import { swallowRest } from './input/upload.js';
 import { operationsRoutes } from './operations-routes.js';
 import { pipelineRoutes } from './pipeline-routes.js';
+import { controlRoutes } from './runs/control-routes.js';
+import { eventRoutes } from './runs/event-routes.js';
 import { runRoutes } from './runs/run-routes.js';
 
 /** The longest run id (pipeline name, dash, UUID) is 100 characters, which is also the router's default limit. */
@@ -47,7 +49,7 @@ export async function createGateway(deps: GatewayDeps): Promise<FastifyInstance>
   observeRequests(app, deps.registry);
   app.setErrorHandler((error, request, reply) => sendProblem(asMillraceError(error), request, reply));
   refuseUnknownRoutes(app);
-  for (const routes of [runRoutes, artifactRoutes, pipelineRoutes, operationsRoutes]) {
+  for (const routes of [runRoutes, eventRoutes, controlRoutes, artifactRoutes, pipelineRoutes, operationsRoutes]) {
     await app.register(async (scope) => routes(scope, deps));
   }
   return app;

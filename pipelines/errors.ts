@@ -81,6 +81,8 @@ export const ERRORS = {
   STAGE_TIMEOUT: { status: 504, retry: 'retry', title: 'A stage did not finish within its timeout.' },
   DEADLINE_EXCEEDED: { status: 504, retry: 'never', title: 'The run did not finish within the pipeline’s deadline.' },
   RUN_CANCELLED: { status: 409, retry: 'never', title: 'The run was cancelled.' },
+  RUN_ENDED: { status: 409, retry: 'never', title: 'The run has ended.' },
+  NOT_WAITING: { status: 409, retry: 'never', title: 'The run does not wait for this decision.' },
   CHILD_CANCELLED: { status: 409, retry: 'never', title: 'A child run was cancelled by itself.' },
   RUN_FAILED: { status: 500, retry: 'never', title: 'The run failed.' },
   ORCHESTRATOR_UNAVAILABLE: { status: 503, retry: 'retry', title: 'Temporal cannot be reached.' },

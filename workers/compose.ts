@@ -13,6 +13,7 @@ import {
 } from '../activities/media/index.js';
 import { createMetrics, type Metrics } from '../activities/metrics.js';
 import { Pools } from '../activities/pools/index.js';
+import { RunEventLog } from '../activities/run-events/index.js';
 import { StageRunner } from '../activities/stage-runner.js';
 import { indexKinds } from '../activities/vector-index/index.js';
 import type { Pipeline } from '../pipelines/index.js';
@@ -71,6 +72,7 @@ export async function composeStages(settings: Settings, logger: Logger): Promise
         }),
       )) as JsonObject,
     code,
+    events: new RunEventLog(redis),
     workerKinds: new Map([...indexKinds(passages.index), ['split', createSplit({ store: artifacts, ffmpeg })]]),
     metrics,
     logger,

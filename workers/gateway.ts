@@ -6,6 +6,7 @@ import { openFileStore } from '../activities/artifacts/index.js';
 import { createRedis } from '../activities/cache/index.js';
 import { createConnectors } from '../activities/connectors/index.js';
 import { isLoopback } from '../activities/loopback.js';
+import { RunEventReader } from '../activities/run-events/index.js';
 import { createGateway } from '../gateway/index.js';
 import { place } from '../placement/place.js';
 import { artifactsFolder } from './compose.js';
@@ -35,6 +36,12 @@ export async function runGateway(settings: Settings): Promise<void> {
   });
   const redis = createRedis({ url: redisUrl, timeoutMs: settings.MILLRACE_REDIS_TIMEOUT_MS, logger });
   const subscriber = createRedis({ url: redisUrl, timeoutMs: settings.MILLRACE_REDIS_TIMEOUT_MS, logger });
+  const blocking = createRedis({
+    url: redisUrl,
+    timeoutMs: RunEventReader.BLOCK_MS + settings.MILLRACE_REDIS_TIMEOUT_MS,
+    logger,
+  });
+  const events = new RunEventReader(redis, blocking);
   const app = await createGateway({
     pipelines,
     placementOf: (plan) => place(plan, poolOf, settings.MILLRACE_TASK_QUEUE),
@@ -42,6 +49,7 @@ export async function runGateway(settings: Settings): Promise<void> {
     taskQueue: settings.MILLRACE_TASK_QUEUE,
     artifacts,
     answers: new Answers(subscriber, logger),
+    events,
     readiness: {
       temporal: { critical: true, check: async () => void (await connection.workflowService.getSystemInfo({})) },
       artifacts: { critical: true, check: () => artifacts.check() },
@@ -67,7 +75,9 @@ export async function runGateway(settings: Settings): Promise<void> {
     await app.listen({ host, port: settings.MILLRACE_GATEWAY_PORT });
     await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
   } finally {
+    events.close();
     await app.close();
+    blocking.disconnect();
     redis.disconnect();
     subscriber.disconnect();
     await connection.close();

@@ -14,11 +14,13 @@ import {
   SEARCH_ATTRIBUTES,
   STAGES_QUERY,
   type StageRecord,
+  WAITING_QUERY,
 } from '../pipelines/plan/index.js';
 import { interpret, StageError } from './interpreter/index.js';
 import { TemporalHost } from './temporal-host.js';
 
 const stagesQuery = defineQuery<readonly StageRecord[]>(STAGES_QUERY);
+const waitingQuery = defineQuery<readonly string[]>(WAITING_QUERY);
 const cacheHit = defineSearchAttributeKey(SEARCH_ATTRIBUTES.cacheHit, 'BOOL');
 
 /**
@@ -32,6 +34,7 @@ export default async function run(input: JsonObject, context: RunContext): Promi
     const own = new TemporalHost(context);
     host = own;
     setHandler(stagesQuery, () => own.stages);
+    setHandler(waitingQuery, () => own.waiting);
     const result = await interpret(input, context, own);
     if (own.busy) await own.settled();
     if ('carried' in result) {

@@ -15,6 +15,7 @@ import {
 import type { StageActivity } from '../activities/activity.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
 import {
+  APPROVE_SIGNAL,
   PRIORITY_KEYS,
   type RunContext,
   type RunResult,
@@ -51,8 +52,8 @@ export class TemporalHost implements Host {
   readonly #messages = new Map<string, Json[]>();
   readonly #turns = new SegmentTurns();
   #stages: readonly StageRecord[] = [];
-  /** How many wait for a signal. */
-  #waiting = 0;
+  /** The signals that are waited for. */
+  readonly #waiting: string[] = [];
 
   constructor({ carried }: RunContext) {
     for (const [name, messages] of Object.entries(carried?.messages ?? {})) this.#messages.set(name, [...messages]);
@@ -63,6 +64,12 @@ export class TemporalHost implements Host {
 
   get stages(): readonly StageRecord[] {
     return this.#stages;
+  }
+
+  /** Paths of the stages that wait for a person. */
+  get waiting(): readonly string[] {
+    const approvals = this.#waiting.filter((name) => name.startsWith(APPROVE_SIGNAL));
+    return approvals.map((name) => name.slice(APPROVE_SIGNAL.length));
   }
 
   /** What has been sent and nobody has taken. */
@@ -94,7 +101,7 @@ export class TemporalHost implements Host {
       .take(
         segment.path,
         () => activity(scope, { segment: rest }),
-        () => this.#waiting > 0,
+        () => this.#waiting.length > 0,
       )
       .then(
         // The cancellation is on its way: nothing else may begin before it is here.
@@ -149,11 +156,11 @@ export class TemporalHost implements Host {
 
   async signal(name: string, giveUp: () => boolean): Promise<Json | undefined> {
     const inbox = this.#inbox(name);
-    this.#waiting += 1;
+    this.#waiting.push(name);
     try {
       await condition(() => inbox.length > 0 || giveUp());
     } finally {
-      this.#waiting -= 1;
+      this.#waiting.splice(this.#waiting.indexOf(name), 1);
     }
     return inbox.shift();
   }

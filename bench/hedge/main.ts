@@ -68,6 +68,7 @@ function openRunner(urls: readonly string[]): { readonly runner: StageRunner; cl
     throw new Error('a chat without cache needs none');
   };
   const runner = new StageRunner({
+    events: { attempt: () => undefined },
     pools,
     cache: { through: unused, earlier: unused } as unknown as SemanticCache,
     audioOf: () => ({ read: unused, write: unused }),

@@ -54,7 +54,9 @@ export const ADVICE = {
   RESULT_TOO_LARGE: 'Return less from the stage, or put large data into an artifact.',
   STAGE_TIMEOUT: 'Give the stage more time (`timeout.attempt`, `timeout.total`), or look why it or its worker hangs.',
   DEADLINE_EXCEEDED: 'Give the pipeline a longer `deadline`, or look in the stage table where the time went.',
-  RUN_CANCELLED: 'Nothing: somebody cancelled the run in Temporal.',
+  RUN_CANCELLED: 'Nothing: somebody cancelled the run.',
+  RUN_ENDED: 'Nothing: the run is over; `GET /v1/runs/{id}` shows how it ended.',
+  NOT_WAITING: 'Name a stage that waits; the message lists them. What is decided already stays so.',
   CHILD_CANCELLED: 'Nothing: somebody cancelled the child run in Temporal; the error names it.',
   RUN_FAILED: 'Open the run in the Temporal UI (`links.ui`): it was ended from outside or failed without a known code.',
   ORCHESTRATOR_UNAVAILABLE:

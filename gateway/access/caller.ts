@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import type { FastifyRequest } from 'fastify';
 import { isTenant } from '../../activities/artifacts/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
 
@@ -14,11 +15,24 @@ export const TENANT_HEADER = 'millrace-tenant';
  * There is **no authentication yet**: whoever reaches the gateway can name any tenant. It binds to loopback by default;
  * put a proxy that authenticates and sets this header in front of it before you open it to others.
  */
-export function tenantOf(headers: IncomingHttpHeaders): string {
+function tenantOf(headers: IncomingHttpHeaders): string {
   const tenant = headers[TENANT_HEADER] ?? DEFAULT_TENANT;
   if (typeof tenant === 'string' && isTenant(tenant)) return tenant;
   const message = 'must be 1 to 63 lower-case letters, digits, dots, dashes and underscores, a letter or digit first';
   throw invalidHeader('Millrace-Tenant', message);
+}
+
+/** Who makes a request. */
+export interface Caller {
+  /** Whose runs, artifacts and cache entries the request is about. */
+  readonly tenant: string;
+}
+
+/** Who makes a request; noted for its log line. Throws `INVALID_HEADER`. */
+export function callerOf(request: FastifyRequest): Caller {
+  const tenant = tenantOf(request.headers);
+  request.notes.tenant = tenant;
+  return { tenant };
 }
 
 /** The key under which the caller may send this request again (draft-ietf-httpapi-idempotency-key-header). */

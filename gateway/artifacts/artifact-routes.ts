@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { extensionOf } from '../../activities/media/index.js';
 import { type Artifact, parseArtifactUri } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
-import { TENANT_HEADER, tenantOf } from '../access/caller.js';
+import { callerOf, TENANT_HEADER } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { artifactNamed } from '../runs/run-document.js';
 import { readRun } from '../runs/run-read.js';
@@ -22,8 +22,8 @@ export async function artifactRoutes(app: FastifyInstance, deps: GatewayDeps): P
     url: '/v1/runs/:id/artifacts/:name',
     handler: async (request, reply) => {
       const { id, name } = request.params;
-      const tenant = tenantOf(request.headers);
-      Object.assign(request.notes, { tenant, runId: id });
+      request.notes.runId = id;
+      const { tenant } = callerOf(request);
       const run = await readRun(deps, id, tenant);
       const artifact = artifactNamed(name, run);
       // What a run holds is only what it was given: an address in it may be another tenant's.

@@ -6,6 +6,7 @@ import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import type { MediaKind } from '../../pipelines/media.js';
 import type { GatewayLimits } from '../deps.js';
+import { parseJson } from '../http/json-body.js';
 import { type InputForm, invalidInput, MOST_PARTS } from './input-form.js';
 import { InputParts } from './input-parts.js';
 import { expectModest } from './input-size.js';
@@ -148,15 +149,6 @@ function parseInput(value: Json): JsonObject {
   const parsed = typeof value === 'string' ? parseJson(value, INPUT_PART) : value;
   if (isJsonObject(parsed)) return parsed;
   throw invalidInput([{ field: INPUT_PART, message: 'must be a JSON object' }]);
-}
-
-export function parseJson(text: string, field: string): Json {
-  try {
-    return JSON.parse(text) as Json;
-  } catch (error) {
-    const message = messageOf(error);
-    throw new MillraceError('INVALID_JSON', `${field}: ${message}`, { fields: [{ field, message }] });
-  }
 }
 
 const rethrow = (error: unknown): never => {

@@ -1,22 +1,22 @@
 import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Pipeline } from '../../pipelines/definition/index.js';
-import { isErrorCode, MillraceError } from '../../pipelines/errors.js';
-import { idempotencyKeyOf, invalidHeader, tenantOf } from '../access/caller.js';
+import { MillraceError } from '../../pipelines/errors.js';
+import { callerOf, idempotencyKeyOf, invalidHeader } from '../access/caller.js';
 import type { GatewayDeps, GatewayLimits } from '../deps.js';
-import { RunFailedError } from '../http/problem.js';
+import { takeJson } from '../http/json-body.js';
 import { type InputForm, inputForm } from '../input/input-form.js';
-import { parseJson } from '../input/multipart-input.js';
 import { readInput, STREAMED } from '../input/read-input.js';
-import { emptyBody } from '../input/upload.js';
+import { sendEvents } from './event-routes.js';
+import { failureOf, launch, launchFollowed } from './launch.js';
 import { type Preference, parsePrefer } from './prefer.js';
-import { type RunDocument, runPath } from './run-document.js';
+import { runPath } from './run-document.js';
 import { type RunOptions, runOptionsOf } from './run-options.js';
-import { documentOfAnswered, documentOfStarted, readRun, waitForRun } from './run-read.js';
-import { runId, type StartedRun, startRun } from './run-start.js';
+import { readRun } from './run-read.js';
+import type { StartedRun } from './run-start.js';
 
 /** What is known of a request for a run before its body is read. */
-interface Order {
+interface Asked {
   readonly pipeline: Pipeline;
   readonly form: InputForm;
   readonly tenant: string;
@@ -33,18 +33,10 @@ type NamedPipeline = { Params: { name: string } };
 /** `POST /v1/pipelines/{name}/runs` and `GET /v1/runs/{id}`. */
 export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
   const forms = new Map(deps.pipelines.map((pipeline) => [pipeline.name, { pipeline, form: inputForm(pipeline) }]));
-  const orders = new WeakMap<FastifyRequest, Order>();
+  const orders = new WeakMap<FastifyRequest, Asked>();
 
-  app.removeAllContentTypeParsers();
+  takeJson(app);
   await app.register(multipart);
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_, body, done) => {
-    try {
-      if (body === '') throw emptyBody();
-      done(null, parseJson(body as string, 'body'));
-    } catch (error) {
-      done(error as Error);
-    }
-  });
   app.addContentTypeParser(A_FILE, (_request, _body, done) => done(null, STREAMED));
 
   app.post<NamedPipeline>('/v1/pipelines/:name/runs', {
@@ -54,44 +46,40 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
       const found = forms.get(request.params.name);
       if (found === undefined) throw pipelineNotFound(request.params.name);
       const { headers } = request;
-      const tenant = tenantOf(headers);
-      request.notes.tenant = tenant;
+      const { tenant } = callerOf(request);
       const preference = parsePrefer(headers.prefer as string | undefined, deps.limits.maxWaitMs);
       const options = runOptionsOf(request.query, found.pipeline.plan);
       orders.set(request, { ...found, tenant, preference, idempotencyKey: idempotencyKeyOf(headers), options });
       refuseTooLong(request, found.form, deps.limits);
     },
     handler: async (request, reply) => {
-      const { pipeline, form, tenant, preference, idempotencyKey, options } = orders.get(request) as Order;
+      const { pipeline, form, tenant, preference, idempotencyKey, options } = orders.get(request) as Asked;
       const input = await readInput(request, form, tenant, deps.artifacts, deps.limits);
-      const id = runId({ pipeline, tenant, idempotencyKey });
-      const answered = new AbortController();
-      const waits = preference.waitMs > 0 ? deps.answers : undefined;
-      // Before the run starts: it may be answered before Temporal has told us that it has started.
-      const early = waits ? [waits.expect(id, answered.signal)] : [];
-      const order = { id, pipeline, tenant, input, idempotencyKey, options, answerTo: waits?.channel };
-      const run = await startRun(deps, order).catch((error: unknown) => {
-        answered.abort();
-        throw error;
+      const order = { pipeline, tenant, input, idempotencyKey, options };
+      if (wantsEvents(request)) {
+        const gone = new AbortController();
+        const { run, events } = await launchFollowed(deps, order, gone.signal);
+        note(request, reply, run);
+        reply.header('location', runPath(run.id));
+        await sendEvents(reply, events, gone);
+        return reply;
+      }
+      const { run, document } = await launch(deps, order, {
+        waitMs: preference.waitMs,
+        gone: leaving(reply),
+        started: (run) => note(request, reply, run),
       });
-      request.notes.runId = run.id;
-      if (run.replayed) reply.header('idempotency-replayed', 'true');
       if (preference.applied !== undefined) reply.header('preference-applied', preference.applied);
-      const waiting = AbortSignal.any([leaving(reply), answered.signal]);
-      const ended = settle(deps, run, input, preference.waitMs, waiting);
-      const documents = early.map(async (answer) => documentOfAnswered(deps, run, input, await answer));
-      const document = await Promise.race([ended, ...documents]).finally(() => answered.abort());
       if (document.status === 'running')
         return await reply.code(202).header('location', runPath(run.id)).send(document);
       if (document.status === 'succeeded') return document;
-      throw failed(document);
+      throw failureOf(document);
     },
   });
 
   app.get<{ Params: { id: string } }>('/v1/runs/:id', async (request) => {
     request.notes.runId = request.params.id;
-    const tenant = tenantOf(request.headers);
-    request.notes.tenant = tenant;
+    const { tenant } = callerOf(request);
     return (await readRun(deps, request.params.id, tenant)).document;
   });
 }
@@ -101,29 +89,12 @@ export const pipelineNotFound = (name: string): MillraceError => {
   return new MillraceError('PIPELINE_NOT_FOUND', message, { fields: [{ field: 'pipeline', message }] });
 };
 
-/** The run as it is when it has ended or the wait is over. */
-async function settle(
-  deps: GatewayDeps,
-  run: StartedRun,
-  input: RunDocument['input'] & object,
-  waitMs: number,
-  gone: AbortSignal,
-): Promise<RunDocument> {
-  const ended = await waitForRun(deps, run.id, waitMs, gone);
-  if (!run.replayed && (waitMs === 0 || gone.aborted)) return documentOfStarted(deps, run, input);
-  try {
-    return (await readRun(deps, run.id, run.memo.tenant)).document;
-  } catch (error) {
-    // The run exists: its id must reach the caller, whatever Temporal does now.
-    deps.logger.warn({ runId: run.id, err: error }, 'a started run cannot be read');
-    const document = documentOfStarted(deps, run, input);
-    return ended ? { ...document, ...ended } : document;
-  }
-}
+/** A caller that asks for events gets the run as it goes (`text/event-stream`); one that takes anything gets a document. */
+const wantsEvents = ({ headers: { accept = '' } }: FastifyRequest): boolean => /\btext\/event-stream\b/.test(accept);
 
-function failed(run: RunDocument): RunFailedError {
-  const code = isErrorCode(run.error?.code) ? run.error.code : 'RUN_FAILED';
-  return new RunFailedError(code, run.error?.message ?? 'the run failed', run);
+function note(request: FastifyRequest, reply: FastifyReply, { id, replayed }: StartedRun): void {
+  request.notes.runId = id;
+  if (replayed) reply.header('idempotency-replayed', 'true');
 }
 
 /** Aborted when the client leaves before its answer. The run goes on. */

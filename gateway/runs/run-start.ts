@@ -44,7 +44,9 @@ export interface RunRequest {
   readonly tenant: string;
   readonly input: JsonObject;
   readonly idempotencyKey?: string | undefined;
-  readonly options?: RunOptions;
+  readonly options?: RunOptions | undefined;
+  /** Whether somebody may watch the run. */
+  readonly events?: boolean;
   /** Where the caller waits for the result. */
   readonly answerTo?: string | undefined;
 }
@@ -66,13 +68,14 @@ const TENANT = searchKey(SEARCH_ATTRIBUTES.tenant);
  * Throws `IDEMPOTENCY_KEY_REUSED` and `ORCHESTRATOR_UNAVAILABLE`.
  */
 export async function startRun(deps: GatewayDeps, request: RunRequest): Promise<StartedRun> {
-  const { id, pipeline, tenant, input, options = {}, answerTo } = request;
+  const { id, pipeline, tenant, input, options = {}, events, answerTo } = request;
   const { plan } = pipeline;
   const context: RunContext = {
     plan,
     placement: deps.placementOf(plan),
     tenant,
     ...options,
+    ...(events && { events }),
     ...(answerTo !== undefined && { answerTo }),
   };
   const memo: RunMemo = {

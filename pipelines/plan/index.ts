@@ -3,3 +3,4 @@ export { OPERATORS } from './expression.js';
 export * from './plan.js';
 export { readsOf, readsOfGraph } from './reads.js';
 export * from './run.js';
+export * from './run-events.js';

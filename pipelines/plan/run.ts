@@ -31,6 +31,8 @@ export interface RunContext {
    * journal; Temporal records the end behind it.
    */
   readonly answerTo?: string;
+  /** Somebody may watch the run: its stages tell what they do (`RunEvent`). */
+  readonly events?: true;
   /** What the run had done when its history was continued in a new one. */
   readonly carried?: Carried;
 }
@@ -71,6 +73,8 @@ export interface StageCall {
   readonly idleMs?: number;
   readonly hedge?: HedgePolicy;
   readonly priority?: Priority;
+  /** The stage tells what it does. */
+  readonly events?: true;
 }
 
 /** Tells a run's calls apart: where the stage stands and what serves it, for its alternatives are calls of their own. */
@@ -199,3 +203,9 @@ export const SEARCH_ATTRIBUTES = {
 
 /** Query that returns the live `StageRecord[]`. */
 export const STAGES_QUERY = 'stages';
+
+/** Query that returns the paths of the stages that wait for a person's decision, as `string[]`. */
+export const WAITING_QUERY = 'waiting';
+
+/** The signal that decides what the stage at `path` waits for: `{ "approved": true, "by": "ada" }`. */
+export const APPROVE_SIGNAL = 'approve/';

@@ -6,6 +6,7 @@ import { Answers } from '../../activities/answers/index.js';
 import { openFileStore } from '../../activities/artifacts/index.js';
 import { connected } from '../../activities/cache/index.js';
 import { createConnectors } from '../../activities/connectors/index.js';
+import { RunEventReader } from '../../activities/run-events/index.js';
 import { createGateway, type Problem, type RunDocument } from '../../gateway/index.js';
 import type { Pipeline } from '../../pipelines/index.js';
 import { place } from '../../placement/place.js';
@@ -19,6 +20,8 @@ import { TestWorker, testRedis } from './test-worker.js';
 const MEBIBYTE = 1024 * 1024;
 /** A loaded machine may take long to connect. */
 const CONNECT_MS = 10_000;
+/** What a blocking read may take beyond the time that it blocks. */
+const SLACK_MS = 1_000;
 
 /** A gateway and a worker of the sources, in the test's own process, on the stack's real servers. */
 export interface ServedPipelines {
@@ -26,6 +29,8 @@ export interface ServedPipelines {
   /** Sends JSON and waits for the result. */
   run(pipeline: string, input: object, headers?: Record<string, string>): Promise<RunDocument>;
   get(id: string): Promise<RunDocument>;
+  /** Base URL of the gateway. */
+  readonly url: string;
   /** The runs whose results came to their callers from the worker, ahead of Temporal; once for each caller. */
   readonly early: readonly string[];
   close(): Promise<void>;
@@ -50,6 +55,8 @@ export async function servePipelines(
     TestWorker.start({ queue, runner: stages.runner, redis: journals }),
   ]);
   const answers = new Answers(subscriber, logger);
+  const [reading, blocking] = [testRedis(answersRedis), testRedis(answersRedis, RunEventReader.BLOCK_MS + SLACK_MS)];
+  const events = new RunEventReader(reading, blocking);
   const early: string[] = [];
   const expecting: Answers['expect'] = async (run, signal) => {
     const result = await answers.expect(run, signal);
@@ -68,6 +75,7 @@ export async function servePipelines(
       },
       expect: expecting,
     },
+    events,
     readiness: {},
     limits: { maxAudioBytes: 64 * MEBIBYTE, maxJsonBytes: MEBIBYTE, maxWaitMs: 100_000, uploadTimeoutMs: 30_000 },
     uiUrl: (id) => `http://127.0.0.1:${settings.MILLRACE_TEMPORAL_UI_PORT}/namespaces/default/workflows/${id}`,
@@ -87,11 +95,13 @@ export async function servePipelines(
       const { code, detail } = (await response.json()) as Problem;
       throw new Error(`${response.status}: ${code}: ${detail}`);
     },
+    url: base,
     get: async (id) => (await (await fetch(`${base}/v1/runs/${id}`)).json()) as RunDocument,
     early,
     async close() {
+      events.close();
       await app.close();
-      subscriber.disconnect();
+      for (const redis of [subscriber, reading, blocking]) redis.disconnect();
       await worker.stop();
       await stages.close();
       await client.connection.close();

@@ -70,6 +70,9 @@ export async function testGateway(
     temporal: temporal.client,
     taskQueue: 'millrace',
     artifacts: await openFileStore(root),
+    events: {
+      async *follow() {},
+    },
     readiness: {},
     limits: { maxAudioBytes: 200_000, maxJsonBytes: 100_000, maxWaitMs: 2_000, uploadTimeoutMs: 5_000, ...limits },
     uiUrl: (workflowId, runId) => `http://ui.test/workflows/${workflowId}/${runId}`,

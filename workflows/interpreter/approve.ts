@@ -1,5 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
-import type { StagePlan } from '../../pipelines/plan/index.js';
+import { APPROVE_SIGNAL, type StagePlan } from '../../pipelines/plan/index.js';
 import { type Host, StageError } from './host.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
 
@@ -18,7 +18,7 @@ export async function approve(run: Run, stage: StagePlan, at: At): Promise<Json 
     // Less than the stage's own time may be left of the run's deadline: then nobody's decision is nobody's default.
     const limit = Math.min(left, deadline.limit(stage).policy.timeout.totalMs);
     const output = await at.host.race<JsonObject | undefined>([
-      (inner) => decision(`approve/${at.prefix}${stage.id}`, inner, () => run.continuing && at.mayStop),
+      (inner) => decision(`${APPROVE_SIGNAL}${at.prefix}${stage.id}`, inner, () => run.continuing && at.mayStop),
       async (inner) => {
         await inner.wait(limit, `approve ${stage.id}`);
         if (limit === left) return { approved: otherwise, by: 'timeout' };

@@ -134,5 +134,6 @@ function callOf(run: Run, stage: StagePlan, { cachedOnly }: Candidate, scope: Sc
     ...(timeout.idleMs !== undefined && { idleMs: timeout.idleMs }),
     ...(hedge && { hedge }),
     ...(priority !== undefined && { priority }),
+    ...(run.context.events && { events: true as const }),
   };
 }

@@ -42,6 +42,7 @@ function runnerOf(invoke: Invoke, more: Partial<StageRunnerParts> = {}) {
   });
   const audio = { read: () => never(), write: () => never() };
   const runner = new StageRunner({
+    events: { attempt: () => undefined },
     pools,
     cache: {} as SemanticCache,
     audioOf: () => audio,

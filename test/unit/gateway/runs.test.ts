@@ -55,7 +55,7 @@ describe('a run is started', () => {
       speech: expect.objectContaining({ mime: 'audio/wav', bytes: wav.length, durationMs: 100, sampleRate: 16_000 }),
       language: 'en',
     });
-    expect(context).toEqual({ plan: listen.plan, placement: expect.any(Object), tenant: 'default' });
+    expect(context).toEqual({ events: true, plan: listen.plan, placement: expect.any(Object), tenant: 'default' });
     expect(run).toEqual({
       id: run.id,
       pipeline: 'listen',

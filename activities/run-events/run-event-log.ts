@@ -1,0 +1,61 @@
+import type { Redis } from 'ioredis';
+import type { RunEvent, StageCall } from '../../pipelines/plan/index.js';
+import { fieldsOf, streamOf } from './stream.js';
+
+/**
+ * Most events of a run that are kept, the newest: 20 000 tokens are an hour of speech. Redis drops whole nodes of a stream,
+ * so there may be some hundred more.
+ */
+const MOST_EVENTS = 20_000;
+
+/** How long a run's events are kept after the last that begins or ends a stage, in milliseconds: a client may have lost its network. */
+const KEPT_MS = 3_600_000;
+
+/**
+ * Writes what stages do into their run's stream in Redis, in order. Nobody waits for it but at a stage's end: where Redis is
+ * away the events are lost and the run goes on; its result is Temporal's.
+ */
+export class RunEventLog {
+  readonly #redis: Redis;
+
+  constructor(redis: Redis) {
+    this.#redis = redis;
+  }
+
+  /** What one attempt tells; undefined where nobody may be watching. */
+  attempt(run: string, call: StageCall, attempt: number): AttemptEvents | undefined {
+    if (!call.events) return undefined;
+    const { stage, path = stage, kind, model } = call;
+    const of = { stage, path, attempt };
+    let text = false;
+    void this.#add(run, { type: 'stage.started', ...of, kind, model }, true);
+    return {
+      get told() {
+        return text;
+      },
+      delta: (delta) => {
+        if (delta === '') return;
+        text = true;
+        void this.#add(run, { type: 'stage.delta', ...of, text: delta }, false);
+      },
+      finished: (cache, runMs) => this.#add(run, { type: 'stage.finished', ...of, cache, runMs }, true),
+      failed: (code, message) => this.#add(run, { type: 'stage.failed', ...of, code, message }, true),
+    };
+  }
+
+  async #add(run: string, event: RunEvent, keep: boolean): Promise<void> {
+    const key = streamOf(run);
+    const adding = this.#redis.xadd(key, 'MAXLEN', '~', MOST_EVENTS, '*', ...fieldsOf(event));
+    const both = keep ? Promise.all([adding, this.#redis.pexpire(key, KEPT_MS)]) : adding;
+    await both.catch(() => undefined);
+  }
+}
+
+export interface AttemptEvents {
+  /** Whether any text has been told. */
+  readonly told: boolean;
+  delta(text: string): void;
+  /** Resolves when Redis has all of the attempt's events, or cannot be reached. */
+  finished(cache: string, runMs: number): Promise<void>;
+  failed(code: string, message: string): Promise<void>;
+}

@@ -1,0 +1,35 @@
+import type { FastifyInstance } from 'fastify';
+import { MillraceError, messageOf } from '../../pipelines/errors.js';
+import type { Json } from '../../pipelines/json.js';
+import { emptyBody } from '../input/upload.js';
+
+/**
+ * The routes of this scope take JSON and nothing else.
+ * @param mayBeEmpty a request without a body has the value `{}`
+ */
+export function takeJson(app: FastifyInstance, { mayBeEmpty = false } = {}): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_, body, done) => {
+    try {
+      done(null, jsonOf(body as string, mayBeEmpty));
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+}
+
+function jsonOf(text: string, mayBeEmpty: boolean): Json {
+  if (text !== '') return parseJson(text, 'body');
+  if (mayBeEmpty) return {};
+  throw emptyBody();
+}
+
+/** Throws `INVALID_JSON` naming `field`. */
+export function parseJson(text: string, field: string): Json {
+  try {
+    return JSON.parse(text) as Json;
+  } catch (error) {
+    const message = messageOf(error);
+    throw new MillraceError('INVALID_JSON', `${field}: ${message}`, { fields: [{ field, message }] });
+  }
+}

@@ -1,0 +1,91 @@
+import type { FastifyInstance } from 'fastify';
+import { MillraceError } from '../../pipelines/errors.js';
+import { isJsonObject, type Json } from '../../pipelines/json.js';
+import { APPROVE_SIGNAL, WAITING_QUERY } from '../../pipelines/plan/index.js';
+import { callerOf } from '../access/caller.js';
+import type { GatewayDeps } from '../deps.js';
+import { takeJson } from '../http/json-body.js';
+import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
+import { readRun } from './run-read.js';
+
+type OfRun = { Params: { id: string } };
+
+/** A decision's body has two short fields. */
+const MOST_BYTES = 16_384;
+/** Longest name of who decided: it is kept in the run's history. */
+const LONGEST_NAME = 200;
+
+/** `POST /v1/runs/{id}/cancel`, `/approve` and `/reject`. */
+export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
+  takeJson(app, { mayBeEmpty: true });
+
+  app.post<OfRun>('/v1/runs/:id/cancel', { bodyLimit: MOST_BYTES }, async (request, reply) => {
+    const { id } = request.params;
+    request.notes.runId = id;
+    const { tenant } = callerOf(request);
+    await stillRuns(deps, id, tenant);
+    await ask(deps, id, () => deps.temporal.workflow.getHandle(id).cancel());
+    return await reply.code(202).send((await readRun(deps, id, tenant)).document);
+  });
+
+  for (const [name, approved] of [
+    ['approve', true],
+    ['reject', false],
+  ] as const) {
+    app.post<OfRun>(`/v1/runs/:id/${name}`, { bodyLimit: MOST_BYTES }, async (request, reply) => {
+      const { id } = request.params;
+      request.notes.runId = id;
+      const { tenant } = callerOf(request);
+      const { stage, by } = decisionOf(request.body as Json);
+      await stillRuns(deps, id, tenant);
+      const handle = deps.temporal.workflow.getHandle(id);
+      const waiting = await ask(deps, id, () => handle.query<readonly string[]>(WAITING_QUERY));
+      const path = theOne(waiting, stage);
+      await ask(deps, id, () =>
+        handle.signal(`${APPROVE_SIGNAL}${path}`, { approved, ...(by !== undefined && { by }) }),
+      );
+      return await reply.code(202).send((await readRun(deps, id, tenant)).document);
+    });
+  }
+}
+
+async function stillRuns(deps: GatewayDeps, id: string, tenant: string): Promise<void> {
+  const { status } = (await readRun(deps, id, tenant)).document;
+  if (status !== 'running') throw new MillraceError('RUN_ENDED', `the run has ended: ${status}`);
+}
+
+function decisionOf(body: Json): { stage?: string; by?: string } {
+  if (!isJsonObject(body)) throw invalid('body', 'must be a JSON object');
+  const unknown = Object.keys(body).find((name) => name !== 'stage' && name !== 'by');
+  if (unknown !== undefined) throw invalid(unknown, 'is not a field; there are stage and by');
+  for (const name of ['stage', 'by'] as const) {
+    const value = body[name];
+    if (value === undefined) continue;
+    if (typeof value !== 'string' || value === '' || value.length > LONGEST_NAME)
+      throw invalid(name, `must be a text of 1 to ${LONGEST_NAME} characters`);
+  }
+  return body as { stage?: string; by?: string };
+}
+
+/** The path of the stage that is decided on: the one named, or the only one that waits. */
+function theOne(waiting: readonly string[], stage: string | undefined): string {
+  const [only, ...others] = waiting;
+  if (stage !== undefined && waiting.includes(stage)) return stage;
+  if (stage === undefined && only !== undefined && others.length === 0) return only;
+  if (stage === undefined && only !== undefined)
+    throw invalid('stage', `must say which of these is meant: ${waiting.join(', ')}`);
+  const others_ = waiting.length > 0 ? `; what waits is ${waiting.join(', ')}` : '';
+  const what = stage === undefined ? 'no stage of the run waits' : `stage "${stage}" does not wait`;
+  throw new MillraceError('NOT_WAITING', `${what} for a decision${others_}`);
+}
+
+const invalid = (field: string, message: string) =>
+  new MillraceError('INVALID_INPUT', `${field}: ${message}`, { fields: [{ field, message }] });
+
+async function ask<T>({ temporal }: GatewayDeps, id: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, work);
+  } catch (error) {
+    throw fromTemporal(error, id);
+  }
+}

@@ -1,0 +1,73 @@
+import { RunEventReader } from '../../activities/run-events/index.js';
+import type { RunEvent } from '../../pipelines/plan/index.js';
+import type { GatewayDeps } from '../deps.js';
+import type { RunDocument } from './run-document.js';
+import { readRun, waitForRun } from './run-read.js';
+import type { StartedRun } from './run-start.js';
+
+/** Position behind a run's last event. */
+export const END = 'end';
+
+/** An event of a run with its position; the last one is the run itself when it has ended. */
+export type Followed =
+  | { readonly id: string; readonly event: RunEvent }
+  | { readonly id: typeof END; readonly document: RunDocument };
+
+export interface FollowedRun {
+  readonly run: StartedRun;
+  readonly events: AsyncGenerator<Followed>;
+}
+
+export const isPosition = (text: string): boolean => text === END || RunEventReader.isPosition(text);
+
+/** Longest that a run is followed at one go, in milliseconds. Whoever wants more asks again, from where it was. */
+const FOLLOW_MS = 24 * 3_600_000;
+
+interface FollowOptions {
+  /** Position after which to begin; from the run's first event where absent. */
+  readonly after?: string | undefined;
+  /** Aborts when nobody listens any more. */
+  readonly gone: AbortSignal;
+  /** The run's document, should it come from elsewhere before Temporal has it. */
+  readonly answered?: Promise<RunDocument> | undefined;
+}
+
+/**
+ * The events of a run behind a position, then its document when it has ended. It ends without the document when `gone`
+ * aborts or Temporal is lost for too long.
+ */
+export async function* followRun(
+  deps: GatewayDeps,
+  { id, tenant }: { readonly id: string; readonly tenant: string },
+  { after, gone, answered }: FollowOptions,
+): AsyncGenerator<Followed> {
+  if (after === END) return;
+  const over = new AbortController();
+  const stop = () => over.abort();
+  gone.addEventListener('abort', stop, { once: true });
+  const ended = endOf(deps, id, tenant, over.signal, answered).finally(stop);
+  ended.catch(() => undefined);
+  try {
+    yield* deps.events.follow(id, after, over.signal);
+    if (gone.aborted) return;
+    const document = await ended;
+    if (document) yield { id: END, document };
+  } finally {
+    gone.removeEventListener('abort', stop);
+    stop();
+  }
+}
+
+async function endOf(
+  deps: GatewayDeps,
+  id: string,
+  tenant: string,
+  signal: AbortSignal,
+  answered: Promise<RunDocument> | undefined,
+): Promise<RunDocument | undefined> {
+  const recorded = async () => {
+    const outcome = await waitForRun(deps, id, FOLLOW_MS, signal);
+    return outcome && (await readRun(deps, id, tenant)).document;
+  };
+  return await Promise.race([recorded(), ...(answered !== undefined ? [answered] : [])]);
+}

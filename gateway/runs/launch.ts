@@ -1,0 +1,109 @@
+import type { Pipeline } from '../../pipelines/definition/index.js';
+import { isErrorCode } from '../../pipelines/errors.js';
+import type { JsonObject } from '../../pipelines/json.js';
+import type { GatewayDeps } from '../deps.js';
+import { RunFailedError } from '../http/problem.js';
+import { type FollowedRun, followRun } from './follow.js';
+import type { RunDocument } from './run-document.js';
+import type { RunOptions } from './run-options.js';
+import { documentOfAnswered, documentOfStarted, readRun, waitForRun } from './run-read.js';
+import { runId, type StartedRun, startRun } from './run-start.js';
+
+/** A run that is wanted: what every door asks for, in its own protocol. */
+export interface Order {
+  readonly pipeline: Pipeline;
+  readonly tenant: string;
+  /** As the pipeline's schema makes it. */
+  readonly input: JsonObject;
+  readonly idempotencyKey?: string | undefined;
+  readonly options?: RunOptions | undefined;
+}
+
+export interface Launched {
+  readonly run: StartedRun;
+  /** The run as it is when it has ended or the wait is over. */
+  readonly document: RunDocument;
+}
+
+export interface Wait {
+  /** Longest wait, in milliseconds; the run goes on after it. */
+  readonly waitMs: number;
+  /** Aborts when the caller has left; the run goes on. */
+  readonly gone: AbortSignal;
+  /** Called as soon as the run has started. */
+  readonly started?: (run: StartedRun) => void;
+}
+
+/** Starts a run and waits for its end. */
+export async function launch(deps: GatewayDeps, order: Order, { waitMs, gone, started }: Wait): Promise<Launched> {
+  const { run, answered, close } = await start(deps, order, { answer: waitMs > 0, events: waitMs === 0 });
+  started?.(run);
+  const waiting = AbortSignal.any([gone, close.signal]);
+  const documents = answered !== undefined ? [answered] : [];
+  const document = await Promise.race([settle(deps, run, order.input, waitMs, waiting), ...documents]).finally(() =>
+    close.abort(),
+  );
+  return { run, document };
+}
+
+/** Starts a run and follows it: its events as they come, and its document when it has ended. */
+export async function launchFollowed(deps: GatewayDeps, order: Order, gone: AbortSignal): Promise<FollowedRun> {
+  const { run, answered, close } = await start(deps, order, { answer: true, events: true });
+  gone.addEventListener('abort', () => close.abort(), { once: true });
+  return { run, events: followRun(deps, { id: run.id, tenant: order.tenant }, { gone, answered }) };
+}
+
+interface Started {
+  readonly run: StartedRun;
+  /** Resolves when the result comes ahead of Temporal's record of it; stays open otherwise. */
+  readonly answered?: Promise<RunDocument>;
+  /** To be aborted when nobody waits any more. */
+  readonly close: AbortController;
+}
+
+async function start(
+  deps: GatewayDeps,
+  { pipeline, tenant, input, idempotencyKey, options }: Order,
+  wanted: { answer: boolean; events: boolean },
+): Promise<Started> {
+  const id = runId({ pipeline, tenant, idempotencyKey });
+  const close = new AbortController();
+  const answers = wanted.answer ? deps.answers : undefined;
+  // Before the run starts: it may be answered before Temporal has told us that it has started.
+  const answer = answers?.expect(id, close.signal);
+  try {
+    const request = { id, pipeline, tenant, input, idempotencyKey, options, events: wanted.events };
+    const run = await startRun(deps, { ...request, answerTo: answers?.channel });
+    const answered = answer?.then((result) => documentOfAnswered(deps, run, input, result));
+    return { run, close, ...(answered !== undefined && { answered }) };
+  } catch (error) {
+    close.abort();
+    throw error;
+  }
+}
+
+/** The run as it is when it has ended or the wait is over. */
+async function settle(
+  deps: GatewayDeps,
+  run: StartedRun,
+  input: JsonObject,
+  waitMs: number,
+  gone: AbortSignal,
+): Promise<RunDocument> {
+  const ended = await waitForRun(deps, run.id, waitMs, gone);
+  if (!run.replayed && (waitMs === 0 || gone.aborted)) return documentOfStarted(deps, run, input);
+  try {
+    return (await readRun(deps, run.id, run.memo.tenant)).document;
+  } catch (error) {
+    // The run exists: its id must reach the caller, whatever Temporal does now.
+    deps.logger.warn({ runId: run.id, err: error }, 'a started run cannot be read');
+    const document = documentOfStarted(deps, run, input);
+    return ended ? { ...document, ...ended } : document;
+  }
+}
+
+/** The error of a run that has not succeeded, with its own code and status. */
+export function failureOf(run: RunDocument): RunFailedError {
+  const code = isErrorCode(run.error?.code) ? run.error.code : 'RUN_FAILED';
+  return new RunFailedError(code, run.error?.message ?? 'the run failed', run);
+}

@@ -1,0 +1,41 @@
+/**
+ * What can be seen of a run while it runs. `stage` is the stage's id, `path` where the stage stands in the run
+ * (`chunks[3]/transcribe`, `answer/turn-2`).
+ *
+ * A stage that is tried again starts again, with the next attempt: the text of the attempt before does not count.
+ */
+export type RunEvent = StageStarted | StageDelta | StageFinished | StageFailed;
+
+interface OfStage {
+  readonly stage: string;
+  readonly path: string;
+  /** From 1. */
+  readonly attempt: number;
+}
+
+export interface StageStarted extends OfStage {
+  readonly type: 'stage.started';
+  readonly kind: string;
+  readonly model: string;
+}
+
+/** More of the stage's text: tokens of a reply, words of a window of speech. */
+export interface StageDelta extends OfStage {
+  readonly type: 'stage.delta';
+  readonly text: string;
+}
+
+export interface StageFinished extends OfStage {
+  readonly type: 'stage.finished';
+  readonly cache: string;
+  /** Milliseconds of this attempt. */
+  readonly runMs: number;
+}
+
+/** An attempt has failed; another may follow. */
+export interface StageFailed extends OfStage {
+  readonly type: 'stage.failed';
+  /** A code of the error table. */
+  readonly code: string;
+  readonly message: string;
+}
