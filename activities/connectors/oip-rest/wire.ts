@@ -1,7 +1,7 @@
 import { MillraceError } from '../../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../../pipelines/json.js';
 import type { Tensor } from '../../../pipelines/media.js';
-import { numbersJson, parseExactly } from './exact-json.js';
+import { numbersJson, parseExactly } from '../../open-inference/index.js';
 
 /*
  * Inference requests and responses as JSON: https://github.com/kserve/open-inference-protocol,

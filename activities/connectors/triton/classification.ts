@@ -1,7 +1,7 @@
 import { MillraceError } from '../../../pipelines/errors.js';
+import { readFp32, textTensor } from '../../open-inference/index.js';
 import { type ModelKind, probeWith } from './model-kind.js';
 import { outputOf } from './outputs.js';
-import { readFp32, textTensor } from './tensors.js';
 
 /**
  * Classification of one text. The model's scores come in the order of `with.labels`; the label is that of the highest

@@ -3,8 +3,6 @@ import { type ChannelOptions, Client, credentials, status } from '@grpc/grpc-js'
 import { MillraceError } from '../../../pipelines/errors.js';
 import { canonicalJson } from '../../../pipelines/json.js';
 import { isLoopback } from '../../loopback.js';
-import { streamError } from './classify.js';
-import { tensorsOf } from './contents.js';
 import type {
   InferRequest,
   Methods,
@@ -12,11 +10,12 @@ import type {
   ModelIndex,
   Parameters,
   StreamResponse,
+  Tensor,
   TensorHeader,
-} from './messages.js';
-import { inferenceService } from './protocol.js';
+} from '../../open-inference/index.js';
+import { inferenceService, tensorsOf } from '../../open-inference/index.js';
+import { streamError } from './classify.js';
 import { type ModelStatistics, statisticsOf } from './statistics.js';
-import type { Tensor } from './tensors.js';
 
 const MEBIBYTE = 1024 * 1024;
 

@@ -1,7 +1,7 @@
+import { readFp32, textTensor } from '../../open-inference/index.js';
 import { unitVector } from '../unit-vector.js';
 import { type ModelKind, probeWith } from './model-kind.js';
 import { outputOf } from './outputs.js';
-import { readFp32, textTensor } from './tensors.js';
 
 /**
  * Embedding of one text; Triton's dynamic batching joins those that arrive together.

@@ -1,11 +1,9 @@
 import type { JsonObject } from '../../../pipelines/json.js';
-import { type AnyTensor, fromWire } from './any-tensor.js';
+import { type AnyTensor, fromWire, invalid, parametersOf, sizeOf } from '../../open-inference/index.js';
 import { checkOutput, type Formats, inputTensors } from './formats.js';
 import { joined } from './join.js';
 import type { ModelKind } from './model-kind.js';
 import { outputOf } from './outputs.js';
-import { parametersOf } from './parameters.js';
-import { invalid, sizeOf } from './tensors.js';
 import { probeWithZeros } from './zeros.js';
 
 /**

@@ -1,6 +1,6 @@
-import type { AnyTensor } from './any-tensor.js';
+import type { AnyTensor } from '../../open-inference/index.js';
+import { invalid, sizeOf } from '../../open-inference/index.js';
 import type { Format } from './formats.js';
-import { invalid, sizeOf } from './tensors.js';
 
 /**
  * The responses of a decoupled model to one request as one tensor: joined along the first dimension that varies, which is

@@ -1,6 +1,6 @@
+import type { Tensor } from '../../open-inference/index.js';
 import type { Call, CallContext, Reply } from '../connector.js';
 import type { TritonClient } from './client.js';
-import type { Tensor } from './tensors.js';
 
 /** How one stage kind is spoken to a Triton model: which tensors go in, which come out. */
 export interface ModelKind {

@@ -1,8 +1,8 @@
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { JsonObject } from '../../../pipelines/json.js';
+import { readFp32, textTensor } from '../../open-inference/index.js';
 import { type ModelKind, probeWith } from './model-kind.js';
 import { outputOf } from './outputs.js';
-import { readFp32, textTensor } from './tensors.js';
 
 /**
  * Passages by how well they answer a query, best first, of equals in the order given; the first `with.top` of them. All

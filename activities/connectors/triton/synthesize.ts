@@ -2,10 +2,10 @@ import type { Artifact } from '../../../pipelines/artifact.js';
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { JsonObject } from '../../../pipelines/json.js';
 import { isSampleRate } from '../../media/wav-format.js';
+import { readInt16, readInt32, textTensor } from '../../open-inference/index.js';
 import { speakable } from '../speakable.js';
 import { type ModelKind, probeWith } from './model-kind.js';
 import { outputOf } from './outputs.js';
-import { readInt16, readInt32, textTensor } from './tensors.js';
 
 /**
  * Speech synthesis.

@@ -1,11 +1,10 @@
 import { type ErrorCode, MillraceError } from '../../../pipelines/errors.js';
 import type { Dtype } from '../../../pipelines/media.js';
+import type { Element } from '../../open-inference/index.js';
+import { isDtype, sizeOf, toWire } from '../../open-inference/index.js';
 import { MOST_ZEROS } from '../tensor-format.js';
-import { isDtype, toWire } from './any-tensor.js';
 import { classify } from './classify.js';
 import type { TritonClient } from './client.js';
-import type { Element } from './elements.js';
-import { sizeOf } from './tensors.js';
 
 /** Codes of an error that only a live model can give: it did look at what it was sent. */
 const ALIVE: ReadonlySet<ErrorCode> = new Set(['BACKEND_REJECTED', 'BACKEND_ERROR', 'INVALID_OUTPUT']);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { numbersJson, parseExactly } from '../../../activities/connectors/oip-rest/exact-json.js';
 import { readResponse, requestJson } from '../../../activities/connectors/oip-rest/wire.js';
+import { numbersJson, parseExactly } from '../../../activities/open-inference/exact-json.js';
 import { DTYPES, type Tensor } from '../../../pipelines/media.js';
 
 describe('integers in JSON', () => {

@@ -7,12 +7,12 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { fromWire } from '../../../activities/connectors/triton/any-tensor.js';
 import { TritonClient } from '../../../activities/connectors/triton/client.js';
 import { heal } from '../../../activities/connectors/triton/heal.js';
-import { inferenceService } from '../../../activities/connectors/triton/protocol.js';
-import { type Tensor, textTensor } from '../../../activities/connectors/triton/tensors.js';
 import { probeWithZeros } from '../../../activities/connectors/triton/zeros.js';
+import { fromWire } from '../../../activities/open-inference/any-tensor.js';
+import { inferenceService } from '../../../activities/open-inference/protocol.js';
+import { type Tensor, textTensor } from '../../../activities/open-inference/tensors.js';
 
 /* A gRPC server in Triton's place, for what a real one shows seldom or at great length. */
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { toWire } from '../../../activities/connectors/triton/any-tensor.js';
 import type { InferOptions, TritonClient } from '../../../activities/connectors/triton/client.js';
-import type { Element } from '../../../activities/connectors/triton/elements.js';
 import { infer } from '../../../activities/connectors/triton/infer.js';
-import type { Tensor } from '../../../activities/connectors/triton/tensors.js';
+import { toWire } from '../../../activities/open-inference/any-tensor.js';
+import type { Element } from '../../../activities/open-inference/elements.js';
+import type { Tensor } from '../../../activities/open-inference/tensors.js';
 import type { JsonObject } from '../../../pipelines/json.js';
 import { type Dtype, tensor } from '../../../pipelines/media.js';
 import { infer as stage } from '../../../pipelines/stages/index.js';

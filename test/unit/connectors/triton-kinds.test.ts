@@ -5,6 +5,7 @@ import { embed } from '../../../activities/connectors/triton/embed.js';
 import type { ModelKind } from '../../../activities/connectors/triton/model-kind.js';
 import { rerank } from '../../../activities/connectors/triton/rerank.js';
 import { synthesize } from '../../../activities/connectors/triton/synthesize.js';
+import { transcribe } from '../../../activities/connectors/triton/transcribe.js';
 import {
   fp32Tensor,
   readFp32,
@@ -12,8 +13,7 @@ import {
   readTexts,
   type Tensor,
   textTensor,
-} from '../../../activities/connectors/triton/tensors.js';
-import { transcribe } from '../../../activities/connectors/triton/transcribe.js';
+} from '../../../activities/open-inference/tensors.js';
 import type { Artifact } from '../../../pipelines/artifact.js';
 import type { Json, JsonObject } from '../../../pipelines/json.js';
 

@@ -1,4 +1,4 @@
-import type { Dtype } from '../../../pipelines/media.js';
+import type { Dtype } from '../../pipelines/media.js';
 import { isDtype } from './any-tensor.js';
 import { CODECS } from './elements.js';
 import { CONTENTS_OF, type InferResponse, type TensorMessage } from './messages.js';

@@ -1,5 +1,5 @@
-import { MillraceError } from '../../../pipelines/errors.js';
-import { DTYPES, type Dtype } from '../../../pipelines/media.js';
+import { MillraceError } from '../../pipelines/errors.js';
+import { DTYPES, type Dtype } from '../../pipelines/media.js';
 import { CODECS, type Element } from './elements.js';
 import { bytesTensor, invalid, readTexts, sizeOf, type Tensor, viewOf } from './tensors.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { inferenceService } from '../../../activities/connectors/triton/protocol.js';
+import { inferenceService } from '../../../activities/open-inference/protocol.js';
 
 const method = (name: string) => {
   const found = inferenceService[name];

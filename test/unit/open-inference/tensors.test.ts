@@ -8,7 +8,7 @@ import {
   readTexts,
   type Tensor,
   textTensor,
-} from '../../../activities/connectors/triton/tensors.js';
+} from '../../../activities/open-inference/tensors.js';
 
 const tensor = (datatype: string, shape: number[], bytes: readonly number[]): Tensor => ({
   name: 'OUT',

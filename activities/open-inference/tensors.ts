@@ -1,4 +1,4 @@
-import { MillraceError } from '../../../pipelines/errors.js';
+import { MillraceError } from '../../pipelines/errors.js';
 import type { TensorHeader } from './messages.js';
 
 /**

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { type AnyTensor, fromWire, toWire } from '../../../activities/connectors/triton/any-tensor.js';
-import type { Element } from '../../../activities/connectors/triton/elements.js';
-import { halfBits, halfValue } from '../../../activities/connectors/triton/half.js';
+import { type AnyTensor, fromWire, toWire } from '../../../activities/open-inference/any-tensor.js';
+import type { Element } from '../../../activities/open-inference/elements.js';
+import { halfBits, halfValue } from '../../../activities/open-inference/half.js';
 import { DTYPES, type Dtype } from '../../../pipelines/media.js';
 
 /** Numbers in [0, 1), the same in every run (mulberry32). */

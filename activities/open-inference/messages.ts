@@ -1,4 +1,4 @@
-import type { Dtype } from '../../../pipelines/media.js';
+import type { Dtype } from '../../pipelines/media.js';
 
 /*
  * The messages of `protocol.ts` as they come out of the decoder. Numbers of 64 bits are decimal texts there: `Int64`.

@@ -1,4 +1,4 @@
-import type { Dtype } from '../../../pipelines/media.js';
+import type { Dtype } from '../../pipelines/media.js';
 import { halfBits, halfValue } from './half.js';
 
 /** An element of a tensor in JSON: a boolean, a BYTES text, a number, or a decimal text for a 64-bit integer beyond 2^53. */
