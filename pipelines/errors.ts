@@ -92,6 +92,19 @@ export const ERRORS = {
   STACK_PORT_IN_USE: { status: 500, retry: 'never', title: 'Another process holds a port of the embedded stack.' },
   STACK_START_FAILED: { status: 500, retry: 'never', title: 'A part of the embedded stack does not start.' },
   STACK_SETTINGS_CHANGED: { status: 409, retry: 'never', title: 'The embedded stack runs with other settings.' },
+  // While a placement is planned: what `millrace plan` was given.
+  INVALID_INVENTORY: { status: 422, retry: 'never', title: 'The inventory of devices is not valid.' },
+  INVALID_PROFILE: { status: 422, retry: 'never', title: 'A stage profile is not valid.' },
+  INVALID_TRACE: { status: 422, retry: 'never', title: 'The trace of arrivals is not valid.' },
+  INVALID_PLACEMENT: { status: 422, retry: 'never', title: 'The placement is not valid.' },
+  PROFILE_MISSING: { status: 422, retry: 'never', title: 'No profile says what a model of the pipeline costs.' },
+  MODEL_FITS_NOWHERE: { status: 422, retry: 'never', title: 'No device of the inventory has room for a model.' },
+  SLO_UNREACHABLE: { status: 422, retry: 'never', title: 'No placement can be as fast as the objective asks.' },
+  PLACEMENT_INFEASIBLE: {
+    status: 422,
+    retry: 'never',
+    title: 'The devices of the inventory cannot hold the load within the objective.',
+  },
   GATEWAY_UNAVAILABLE: { status: 503, retry: 'retry', title: 'The gateway cannot be reached.' },
   INTERNAL: { status: 500, retry: 'never', title: 'An error inside Millrace.' },
 } as const satisfies Record<string, ErrorRow>;

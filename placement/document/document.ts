@@ -1,0 +1,28 @@
+import { MillraceError } from '../../pipelines/errors.js';
+import type { Json } from '../../pipelines/json.js';
+import { jsonHash } from '../../pipelines/plan/hash.js';
+import { readLocated } from '../source/index.js';
+import { type PlacementDocument, placementSchema } from './schema.js';
+
+/** Completes a placement with its version: what is carried out counts, predictions and reasons do not. */
+export function sealPlacement(body: Omit<PlacementDocument, 'version'>): PlacementDocument {
+  return { ...body, version: versionOf(body) };
+}
+
+function versionOf({ pools, stages }: Pick<PlacementDocument, 'pools' | 'stages'>): string {
+  const carriedOut = pools.map(({ reason: _, ...pool }) => pool);
+  return jsonHash({ pools: carriedOut, stages } as unknown as Json).slice(0, 12);
+}
+
+/** A `placement.json`. Throws `INVALID_PLACEMENT` naming the lines that are wrong, or a version that is not its hash. */
+export function readPlacement(text: string, file = 'placement.json'): PlacementDocument {
+  const { value, at } = readLocated(text, file, placementSchema, 'INVALID_PLACEMENT');
+  if (versionOf(value) === value.version) return value;
+  const field = at(['version']);
+  const message = `the placement’s hash is ${versionOf(value)}, not ${value.version}: plan again, or correct the version`;
+  throw new MillraceError('INVALID_PLACEMENT', `${field}: ${message}`, { fields: [{ field, message }] });
+}
+
+/** Task queues: of any replica of a pool, and of one device. */
+export const poolQueue = (model: string): string => `pool.${model}`;
+export const deviceQueue = (device: string): string => `device.${device.replace('/', '.')}`;

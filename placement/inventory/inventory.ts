@@ -1,0 +1,61 @@
+/** Something that models run on: a GPU, a part of one, or a CPU. */
+export interface Device {
+  /** `gpu1/0`; a MIG part is `gpu1/0.2`. */
+  readonly id: string;
+  readonly node: string;
+  /** What profiles name: `a100`; a share is a kind of its own, `a100:mig2` or `a100:mps4`. */
+  readonly kind: string;
+  readonly memoryBytes: number;
+  /** Of this device or part: the parts of one GPU share its price evenly. */
+  readonly pricePerHour: number;
+  /** Calls that run at once without slowing each other. */
+  readonly concurrency: number;
+}
+
+export type LinkType = 'nvlink' | 'pcie' | 'network';
+
+export interface Link {
+  readonly name: string;
+  readonly type: LinkType;
+  /** Ids of all devices that it joins, those of nodes and links in it included. */
+  readonly devices: ReadonlySet<string>;
+  readonly bytesPerMs: number;
+  readonly latencyMs: number;
+}
+
+/** A model server that runs already. */
+export interface RunningEndpoint {
+  readonly url: string;
+  readonly connector: string;
+  readonly device: string;
+  readonly models: readonly string[];
+}
+
+export interface Inventory {
+  readonly currency: string;
+  readonly devices: readonly Device[];
+  readonly links: readonly Link[];
+  readonly endpoints: readonly RunningEndpoint[];
+}
+
+/** Where data goes from one device to another: `latencyMs + bytes / bytesPerMs`. */
+export type Route = Pick<Link, 'type' | 'bytesPerMs' | 'latencyMs'>;
+
+/**
+ * Where the file names no link. Within a node: PCIe 3.0 x16, the slowest that GPUs still have. Between nodes: 10 Gbit/s
+ * and the round trip of a data centre.
+ */
+export const UNNAMED_ROUTES = {
+  node: { type: 'pcie', bytesPerMs: 12e6, latencyMs: 0.02 },
+  network: { type: 'network', bytesPerMs: 1.25e6, latencyMs: 0.2 },
+} as const satisfies Record<string, Route>;
+
+/** The fastest link that joins both devices; undefined on one and the same device, where nothing moves. */
+export function routeBetween({ links }: Inventory, a: Device, b: Device): Route | undefined {
+  if (a.id === b.id) return undefined;
+  let best: Route | undefined;
+  for (const link of links) {
+    if (link.devices.has(a.id) && link.devices.has(b.id) && !(best && best.bytesPerMs >= link.bytesPerMs)) best = link;
+  }
+  return best ?? (a.node === b.node ? UNNAMED_ROUTES.node : UNNAMED_ROUTES.network);
+}

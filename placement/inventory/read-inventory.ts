@@ -1,0 +1,114 @@
+import type { FieldError } from '../../pipelines/errors.js';
+import { invalidFields } from '../../pipelines/invalid-fields.js';
+import { type Located, nearest, type Path, readLocated } from '../source/index.js';
+import type { Device, Inventory, Link } from './inventory.js';
+import { type InventoryFile, inventorySchema } from './schema.js';
+
+/**
+ * The inventory that a `cluster.yaml` describes. Throws `INVALID_INVENTORY` naming every wrong line and what to change:
+ * amounts below nothing, unknown devices, names given twice, links that contain themselves.
+ */
+export function readInventory(text: string, file = 'cluster.yaml'): Inventory {
+  const source = readLocated(text, file, inventorySchema, 'INVALID_INVENTORY');
+  const mistakes: FieldError[] = [];
+  const wrong = (path: Path, message: string) => mistakes.push({ field: source.at(path), message });
+  unique(source, wrong);
+  const devices = devicesOf(source.value);
+  const links = linksOf(source.value, devices, wrong);
+  const ids = devices.map(({ id }) => id);
+  for (const [i, { device }] of source.value.endpoints.entries()) {
+    if (!ids.includes(device))
+      wrong(['endpoints', i, 'device'], `there is no device "${device}"${nearest(device, ids)}`);
+  }
+  if (mistakes.length > 0) throw invalidFields('INVALID_INVENTORY', mistakes);
+  return { currency: source.value.currency, devices, links, endpoints: source.value.endpoints };
+}
+
+type Wrong = (path: Path, message: string) => void;
+
+function unique({ value }: Located<InventoryFile>, wrong: Wrong): void {
+  const seen = new Set<string>();
+  const check = (name: string, path: Path, what: string) => {
+    if (seen.has(name)) wrong(path, `"${name}" is taken by another ${what}: give it a name of its own`);
+    seen.add(name);
+  };
+  for (const [i, { name }] of value.nodes.entries()) check(name, ['nodes', i, 'name'], 'node');
+  for (const [i, { name }] of value.links.entries()) check(name, ['links', i, 'name'], 'node or link');
+  const kinds = new Map<string, number>();
+  for (const [i, { devices }] of value.nodes.entries()) {
+    for (const [j, { kind, memory }] of devices.entries()) {
+      const before = kinds.get(kind) ?? memory;
+      if (before !== memory) {
+        wrong(['nodes', i, 'devices', j, 'memory'], `a "${kind}" elsewhere has ${before} bytes: give it another kind`);
+      }
+      kinds.set(kind, before);
+    }
+  }
+}
+
+function devicesOf({ nodes }: InventoryFile): Device[] {
+  const devices: Device[] = [];
+  for (const { name: node, devices: rows } of nodes) {
+    let index = 0;
+    for (const { kind, count, memory, pricePerHour, concurrency, share } of rows) {
+      for (let i = 0; i < count; i += 1, index += 1) {
+        const whole: Device = { id: `${node}/${index}`, node, kind, memoryBytes: memory, pricePerHour, concurrency };
+        if (share === undefined) devices.push(whole);
+        else if (share.mode === 'mps') {
+          devices.push({ ...whole, kind: `${kind}:mps${share.parts}`, concurrency: share.parts });
+        } else {
+          const part = {
+            ...whole,
+            kind: `${kind}:mig${share.parts}`,
+            memoryBytes: Math.floor(memory / share.parts),
+            pricePerHour: pricePerHour / share.parts,
+          };
+          for (let p = 0; p < share.parts; p += 1) devices.push({ ...part, id: `${whole.id}.${p}` });
+        }
+      }
+    }
+  }
+  return devices;
+}
+
+/** Links with the devices they join, and a mistake for each name that is unknown and each link that contains itself. */
+function linksOf({ links, nodes }: InventoryFile, devices: readonly Device[], wrong: Wrong): Link[] {
+  const within = new Map<string, readonly string[]>();
+  for (const { id } of devices) {
+    within.set(id, [id]);
+    const whole = id.replace(/\.\d+$/, '');
+    if (whole !== id) within.set(whole, [...(within.get(whole) ?? []), id]);
+  }
+  for (const { name } of nodes)
+    within.set(
+      name,
+      devices.flatMap(({ node, id }) => (node === name ? [id] : [])),
+    );
+  const known = [...within.keys(), ...links.map(({ name }) => name)];
+  const indexOf = new Map(links.map(({ name }, i) => [name, i]));
+  const membersOf = (name: string, around: readonly string[]): readonly string[] => {
+    const index = indexOf.get(name);
+    const link = index === undefined ? undefined : links[index];
+    if (link === undefined || index === undefined) return within.get(name) ?? [];
+    return link.joins.flatMap((inner, j) => {
+      const path = [...around, name];
+      if (!path.includes(inner)) return membersOf(inner, path);
+      // Told once, at the link that closes the circle as it is written.
+      if (path[0] === inner)
+        wrong(
+          ['links', index, 'joins', j],
+          `the link "${inner}" contains itself (${[...path, inner].join(' > ')}): remove "${inner}" here`,
+        );
+      return [];
+    });
+  };
+  return links.map(({ name, type, joins, bandwidth, latency }, i) => {
+    for (const [j, joined] of joins.entries()) {
+      if (!known.includes(joined)) {
+        wrong(['links', i, 'joins', j], `there is no device, node or link "${joined}"${nearest(joined, known)}`);
+      }
+    }
+    const joined = new Set(membersOf(name, []));
+    return { name, type, devices: joined, bytesPerMs: bandwidth, latencyMs: latency };
+  });
+}

@@ -1,0 +1,60 @@
+import { z } from 'zod';
+import { bandwidth, latency, memory } from '../source/index.js';
+
+/** `cluster.yaml` as it is written; `readInventory` makes devices of it. See docs/reference/placement.md. */
+
+const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
+const name = (what: string) =>
+  z.string({ error: `give ${what} a name` }).regex(NAME, `${what}: lower-case letters, digits and "-", at most 63`);
+
+const share = z.strictObject({
+  /** `mig`: each part is a device of its own. `mps`: one device that runs `parts` calls at once. */
+  mode: z.enum(['mig', 'mps'], { error: 'must be "mig" or "mps"' }),
+  parts: z.int({ error: 'give a whole number of parts' }).min(2, 'at least 2 parts').max(48, 'at most 48 parts'),
+});
+
+const device = z.strictObject({
+  kind: name('a device kind'),
+  count: z.int().min(1, 'at least one device').max(1024, 'at most 1024 a line').default(1),
+  memory,
+  /** Of one device, in the file's currency. */
+  pricePerHour: z.number({ error: 'give a price per hour, e.g. 2.40' }).min(0, 'a price is not negative').default(0),
+  /** Calls that run at once without slowing each other: the cores of a CPU. */
+  concurrency: z.int().min(1, 'at least one call at once').max(1024).default(1),
+  share: share.optional(),
+});
+
+const link = z.strictObject({
+  name: name('a link'),
+  type: z.enum(['nvlink', 'pcie', 'network'], { error: 'must be "nvlink", "pcie" or "network"' }),
+  /** Devices (`gpu1/0`), nodes (`gpu1`, with all their devices) and other links. */
+  joins: z.array(z.string(), { error: 'list what it joins, e.g. [gpu1/0, gpu1/1]' }).min(1, 'it joins nothing'),
+  bandwidth,
+  latency,
+});
+
+const endpoint = z.strictObject({
+  url: z.string().min(1),
+  connector: z.string().min(1),
+  device: z.string({ error: 'name the device that it runs on, e.g. gpu1/0' }),
+  /** The models that it serves, by the names of their pools. */
+  models: z.array(z.string().min(1)).default([]),
+});
+
+export const inventorySchema = z.strictObject({
+  format: z.literal(1, { error: 'must be 1, the format of this release' }),
+  currency: z.string().min(1).max(8).default('EUR'),
+  nodes: z
+    .array(
+      z.strictObject({
+        name: name('a node'),
+        devices: z.array(device, { error: 'list the node’s devices' }).min(1, 'a node without devices: remove it'),
+      }),
+      { error: 'list the nodes' },
+    )
+    .min(1, 'no nodes: list at least one'),
+  links: z.array(link).default([]),
+  endpoints: z.array(endpoint).default([]),
+});
+
+export type InventoryFile = z.output<typeof inventorySchema>;

@@ -1,0 +1,111 @@
+import type { FieldError } from '../../pipelines/errors.js';
+import { invalidFields } from '../../pipelines/invalid-fields.js';
+import { type Located, type Path, readLocated } from '../source/index.js';
+import { type Profile, profileSchema } from './schema.js';
+
+/** A profile and where it was read, so that a later objection can name the line. */
+export type ReadProfile = Located<Profile>;
+
+/** One profile of a JSON file. Throws `INVALID_PROFILE` naming every wrong line and what to change. */
+export function readProfile(text: string, file: string): ReadProfile {
+  const source = readLocated(text, file, profileSchema, 'INVALID_PROFILE');
+  const mistakes: FieldError[] = [];
+  const wrong = (path: Path, message: string) => mistakes.push({ field: source.at(path), message });
+  const profile = source.value;
+  if (profile.batching === 'dynamic') checkDynamic(profile, wrong);
+  else
+    checkRows(
+      profile.decode.map(({ batch }) => `batch ${batch}`),
+      'decode',
+      wrong,
+    );
+  if (profile.batching === 'continuous' && !profile.decode.some(({ batch }) => batch === 1)) {
+    wrong(['decode'], 'a row for batch 1 is missing: measure one sequence alone');
+  }
+  if (mistakes.length > 0) throw invalidFields('INVALID_PROFILE', mistakes);
+  return source;
+}
+
+type Wrong = (path: Path, message: string) => void;
+
+function checkDynamic({ latency, size }: Profile & { batching: 'dynamic' }, wrong: Wrong): void {
+  checkRows(
+    latency.map((row) => `batch ${row.batch}${row.size === undefined ? '' : `, size ${row.size}`}`),
+    'latency',
+    wrong,
+  );
+  const sizes = (of: number) => latency.flatMap((row) => (row.batch === of ? [row.size] : [])).sort();
+  const batches = [...new Set(latency.map(({ batch }) => batch))];
+  if (!batches.includes(1)) wrong(['latency'], 'rows for batch 1 are missing: measure one request alone');
+  for (const [i, row] of latency.entries()) {
+    if (size && row.size === undefined) wrong(['latency', i], `give its "size", in ${size.variable}`);
+    if (!size && row.size !== undefined) wrong(['latency', i, 'size'], 'the profile has no "size.variable": add it');
+  }
+  for (const batch of batches) {
+    if (String(sizes(batch)) !== String(sizes(batches[0] ?? batch))) {
+      const first = latency.findIndex((row) => row.batch === batch);
+      wrong(['latency', first], `batch ${batch} has other sizes than batch ${batches[0]}: measure the same ones`);
+    }
+  }
+}
+
+function checkRows(keys: readonly string[], field: string, wrong: Wrong): void {
+  for (const [i, key] of keys.entries()) {
+    if (keys.indexOf(key) < i) wrong([field, i], `a second row for ${key}: keep one`);
+  }
+}
+
+/**
+ * The profiles of a folder. Throws `INVALID_PROFILE` when there are none, and when two describe the same model, stage,
+ * variant and device kind.
+ */
+export function readProfiles(
+  files: readonly { readonly file: string; readonly text: string }[],
+): readonly ReadProfile[] {
+  const read: ReadProfile[] = [];
+  const mistakes: FieldError[] = [];
+  for (const { file, text } of files) {
+    try {
+      read.push(readProfile(text, file));
+    } catch (error) {
+      mistakes.push(...fieldsOf(error));
+    }
+  }
+  if (files.length === 0)
+    mistakes.push({ field: 'profiles', message: 'the folder has no *.json: profile a pipeline first' });
+  const seen = new Map<string, ReadProfile>();
+  for (const profile of read) {
+    const { model, stage, variant, deviceKind } = profile.value;
+    const key = JSON.stringify([model, stage, variant, deviceKind]);
+    const before = seen.get(key);
+    if (before) {
+      const message = `${before.file} describes the same: ${model}, ${variant}, ${deviceKind}; remove one or name another variant`;
+      mistakes.push({ field: profile.at(['variant']), message });
+    }
+    seen.set(key, profile);
+  }
+  if (mistakes.length > 0) throw invalidFields('INVALID_PROFILE', mistakes);
+  return read;
+}
+
+function fieldsOf(error: unknown): readonly FieldError[] {
+  const { fields } = (error as { details?: { fields?: readonly FieldError[] } }).details ?? {};
+  if (fields === undefined) throw error;
+  return fields;
+}
+
+/** Devices that one replica takes. */
+export const devicesPerReplica = ({ parallel }: Profile): number => parallel.tensor * parallel.pipeline;
+
+/** Most requests that a replica serves at once: the largest batch that was measured. */
+export const largestBatch = (profile: Profile): number =>
+  Math.max(...(profile.batching === 'dynamic' ? profile.latency : profile.decode).map(({ batch }) => batch));
+
+/** Bytes on each of a replica's devices when `batch` requests are in it. */
+export function memoryPerDevice(profile: Profile, batch: number): number {
+  const whole =
+    profile.batching === 'dynamic'
+      ? profile.memory.weights + batch * profile.memory.perRequest
+      : profile.memory.weights + batch * profile.memory.perToken * (profile.size.typicalIn + profile.size.typicalOut);
+  return Math.ceil(whole / devicesPerReplica(profile));
+}

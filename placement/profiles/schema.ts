@@ -1,0 +1,99 @@
+import { z } from 'zod';
+import { memory, memoryOrNone } from '../source/index.js';
+
+/** A profile as `millrace profile` writes it; see docs/reference/placement.md. */
+
+const ms = (what: string) =>
+  z.number({ error: `give ${what} in milliseconds` }).positive(`${what}: give a time above 0 ms`);
+const column = z
+  .string({ error: 'name the column of the trace that holds the size, e.g. audio_s' })
+  .regex(/^[a-z][a-z0-9_]*$/, 'lower-case letters, digits and "_"');
+
+/** Percentiles of what was measured in one cell of the table. */
+const measured = {
+  p50Ms: ms('the median'),
+  p95Ms: ms('the 95th percentile'),
+  p99Ms: ms('the 99th percentile'),
+  /** Absent: what a distribution with these percentiles has that is symmetric below its 95th. */
+  meanMs: ms('the mean').optional(),
+};
+const rising = { error: 'percentiles must not fall: p50Ms <= p95Ms <= p99Ms' };
+const rises = (row: { p50Ms: number; p95Ms: number; p99Ms: number }) =>
+  row.p50Ms <= row.p95Ms && row.p95Ms <= row.p99Ms;
+const batch = z.int({ error: 'give a whole number' }).min(1, 'at least 1').max(4096, 'at most 4096');
+
+const common = {
+  format: z.literal(1, { error: 'must be 1, the format of this release' }),
+  /** The pool that serves the stage: its `model` in the plan. */
+  model: z.string({ error: 'name the model, as the pipeline’s stage does' }).min(1),
+  /** Only for this stage; absent: for every stage of the model. */
+  stage: z.string().min(1).optional(),
+  /** Precision, engine, degree of parallelism: what tells this way of serving the model from others. */
+  variant: z.string().min(1).default('default'),
+  /** As the inventory names it. */
+  deviceKind: z.string({ error: 'name the device kind, as the inventory does' }).min(1),
+  /** Of the answers, from 0 to 1, on a scale that the models’ users agree on. */
+  quality: z.number().min(0, 'from 0 to 1').max(1, 'from 0 to 1').default(1),
+  /** Devices that one replica takes: tensor x pipeline. */
+  parallel: z
+    .strictObject({ tensor: z.int().min(1).default(1), pipeline: z.int().min(1).default(1) })
+    .default({ tensor: 1, pipeline: 1 }),
+  /** What was measured: a profile is stale when one of them has changed. */
+  fingerprint: z.strictObject({ model: z.string(), server: z.string(), device: z.string() }).optional(),
+  measuredAt: z.iso.datetime({ offset: true, error: 'give an ISO 8601 time' }).optional(),
+  /** Of a call, outside the device: protocol, copies, scheduling. It takes time and keeps no device busy. */
+  overheadMs: z.number().min(0, 'not negative').default(0),
+};
+
+const dynamic = z.strictObject({
+  ...common,
+  /** As Triton batches: what waits is taken together. */
+  batching: z.literal('dynamic'),
+  memory: z.strictObject({ weights: memory, perRequest: memoryOrNone.default(0) }),
+  /** Sizes of batch that the server forms early; empty: any. */
+  preferredBatchSizes: z.array(batch).default([]),
+  /** What the time of a call depends on besides the batch; absent: nothing. A batch takes as long as its largest member. */
+  size: z
+    .strictObject({ variable: column, typical: z.number({ error: 'give a typical size' }).positive('above 0') })
+    .optional(),
+  latency: z
+    .array(
+      z.strictObject({ batch, size: z.number().positive('above 0').optional(), ...measured }).refine(rises, rising),
+      {
+        error: 'list the measured rows',
+      },
+    )
+    .min(1, 'no rows: measure at least batch 1'),
+});
+
+const continuous = z.strictObject({
+  ...common,
+  /** As vLLM batches: a request joins what runs. */
+  batching: z.literal('continuous'),
+  /** `perToken`: of the key-value cache, for each token in or out of a sequence. */
+  memory: z.strictObject({ weights: memory, perToken: memoryOrNone.default(0) }),
+  size: z
+    .strictObject({
+      in: column,
+      out: column,
+      typicalIn: z.number().positive('above 0'),
+      typicalOut: z.number().positive('above 0'),
+    })
+    .default({ in: 'tokens_in', out: 'tokens_out', typicalIn: 256, typicalOut: 64 }),
+  /** Time to the first token of a prompt that runs alone. */
+  prefill: z
+    .array(z.strictObject({ tokens: z.number().positive('above 0'), ...measured }).refine(rises, rising))
+    .min(1, 'no rows: measure at least one prompt'),
+  /** Time of a token of each sequence, by the number of sequences that run at once. */
+  decode: z.array(z.strictObject({ batch, ...measured }).refine(rises, rising)).min(1, 'no rows: measure batch 1'),
+});
+
+export const profileSchema = z.discriminatedUnion('batching', [dynamic, continuous], {
+  error: 'batching must be "dynamic" (as Triton does it) or "continuous" (as vLLM does it)',
+});
+
+export type Profile = z.output<typeof profileSchema>;
+export type DynamicProfile = z.output<typeof dynamic>;
+export type ContinuousProfile = z.output<typeof continuous>;
+/** As it is written in a file. */
+export type ProfileFile = z.input<typeof profileSchema>;

@@ -1,0 +1,76 @@
+import { isMap, isPair, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import type { z } from 'zod';
+import type { ErrorCode, FieldError } from '../../pipelines/errors.js';
+import { invalidFields } from '../../pipelines/invalid-fields.js';
+
+export type Path = readonly (string | number)[];
+
+/** A value that was read from a file, and where in the file each part of it stands. */
+export interface Located<T> {
+  readonly value: T;
+  /** The file's name, as it was given. */
+  readonly file: string;
+  /** `cluster.yaml:12 nodes[0].devices[1].memory`; the line of the nearest part around it that is written. */
+  at(path: Path): string;
+}
+
+/**
+ * Reads YAML, or JSON, which is YAML too, and checks it against a schema. Every mistake is named with its line: a failure
+ * with `code` has fields such as `cluster.yaml:12 nodes[0].devices[1].memory`.
+ */
+export function readLocated<S extends z.ZodType>(
+  text: string,
+  file: string,
+  schema: S,
+  code: ErrorCode,
+): Located<z.output<S>> {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+  if (document.errors.length > 0) {
+    throw invalidFields(
+      code,
+      document.errors.map(({ pos, message }) => ({ field: `${file}:${lines.linePos(pos[0]).line}`, message })),
+    );
+  }
+  const at = (path: Path): string => {
+    const line = lines.linePos(offsetOf(document.contents, path)).line;
+    return `${file}:${line}${path.length > 0 ? ` ${spellPath(path)}` : ''}`;
+  };
+  const { success, data, error } = schema.safeParse(document.toJS());
+  if (!success)
+    throw invalidFields(
+      code,
+      error.issues.flatMap((issue) => mistakesOf(issue, at)),
+    );
+  return { value: data, file, at };
+}
+
+function mistakesOf(issue: z.core.$ZodIssue, at: (path: Path) => string): FieldError[] {
+  const path = issue.path.map((part) => (typeof part === 'symbol' ? String(part) : part));
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({ field: at([...path, key]), message: 'no such field: remove or correct it' }));
+  }
+  // Of a union the schema says itself what is wanted; zod's own message names no alternative.
+  return [{ field: at(path), message: issue.message }];
+}
+
+const spellPath = (path: Path): string =>
+  path.map((part, i) => (typeof part === 'number' ? `[${part}]` : i === 0 ? part : `.${part}`)).join('');
+
+/** Where the last part of the path that exists begins: the key where it is a member, so that the line is the member's own. */
+function offsetOf(root: Node | null, path: Path): number {
+  let node: unknown = root;
+  let offset = root?.range?.[0] ?? 0;
+  for (const part of path) {
+    if (isMap(node)) {
+      const pair = node.items.find(({ key }) => String(key) === String(part));
+      if (!isPair(pair)) return offset;
+      offset = (pair.key as Node).range?.[0] ?? offset;
+      node = pair.value;
+    } else if (isSeq(node) && typeof part === 'number' && part < node.items.length) {
+      node = node.items[part];
+      offset = (node as Node | null)?.range?.[0] ?? offset;
+    } else return offset;
+  }
+  return offset;
+}

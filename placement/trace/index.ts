@@ -1,0 +1,1 @@
+export { readTrace, type Trace } from './read-trace.js';

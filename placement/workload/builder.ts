@@ -1,0 +1,69 @@
+import { STAGE_KINDS, type StageKindName } from '../../pipelines/stages/index.js';
+import type { StageKind } from '../../pipelines/stages/kind.js';
+import { type PipelineShape, type StageShape, UNSTATED } from './shape.js';
+
+/** What is known of a stage when it is added. */
+export interface AddedStage {
+  readonly id: string;
+  readonly kind: string;
+  readonly model: string;
+  /** Sources that it waits for: ids of stages or of steps around stages. */
+  readonly after: readonly string[];
+  /** Pools of embedders that it asks first: of its cache, of its index. */
+  readonly embedders: readonly string[];
+  readonly attempts?: number;
+}
+
+/**
+ * Collects stages in the order in which they may run. Stages that the worker carries out are not placed: what waits for
+ * one waits for what it waits for.
+ */
+export class ShapeBuilder {
+  readonly #stages: StageShape[] = [];
+  readonly #assumptions: string[] = [];
+  /** The stages that have to end before a source has its value. */
+  readonly #endsOf = new Map<string, readonly number[]>();
+
+  assume(assumption: string): void {
+    this.#assumptions.push(assumption);
+  }
+
+  endsOf(sources: readonly string[]): readonly number[] {
+    return [...new Set(sources.flatMap((source) => this.#endsOf.get(source) ?? []))].sort((a, b) => a - b);
+  }
+
+  /** Says that a source has its value when these stages have ended. */
+  define(source: string, ends: readonly number[]): void {
+    this.#endsOf.set(source, ends);
+  }
+
+  /** All stages added since, as the ends of a step around them. */
+  since(count: number): readonly number[] {
+    return this.#stages.slice(count).map((_, i) => count + i);
+  }
+
+  get count(): number {
+    return this.#stages.length;
+  }
+
+  add({ id, kind, model, after, embedders, attempts }: AddedStage): void {
+    let waits = this.endsOf(after);
+    for (const embedder of embedders) {
+      // What a cache or an index asks first is a call of a pool like any other.
+      waits = [this.#push({ ...UNSTATED, id: `${id}.embed`, model: embedder, after: waits })];
+    }
+    const known: StageKind | undefined = STAGE_KINDS[kind as StageKindName];
+    if (known?.servedBy === 'pool' && kind !== 'http') {
+      waits = [this.#push({ ...UNSTATED, id, model, after: waits, ...(attempts !== undefined && { attempts }) })];
+    } else this.assume(`${id} (${kind}) runs outside the devices and takes no time`);
+    this.define(id, waits);
+  }
+
+  #push(stage: StageShape): number {
+    return this.#stages.push(stage) - 1;
+  }
+
+  build(name: string): PipelineShape {
+    return { name, stages: this.#stages, assumptions: this.#assumptions };
+  }
+}

@@ -1,0 +1,59 @@
+import { z } from 'zod';
+import { ShapeBuilder } from './builder.js';
+import type { PipelineShape } from './shape.js';
+
+/** What is read of `millrace explain --json`; everything else in it is left alone. */
+export const explainedSchema = z.object({
+  pipeline: z.string(),
+  stages: z
+    .array(
+      z.object({
+        id: z.string(),
+        kind: z.string(),
+        within: z.array(z.string()).default([]),
+        reads: z.array(z.string()).default([]),
+        candidates: z
+          .array(z.object({ model: z.string(), with: z.record(z.string(), z.json()).default({}) }))
+          .min(1, 'a stage without candidates: nothing serves it'),
+        cache: z.object({ embedder: z.string() }).optional(),
+      }),
+    )
+    .min(1, 'no stages'),
+});
+
+/**
+ * What placing needs of an explained pipeline. It does not say what the steps around stages read, so a stage in one waits
+ * for all stages before that step.
+ */
+export function shapeOfExplained({ pipeline, stages }: z.output<typeof explainedSchema>): PipelineShape {
+  const builder = new ShapeBuilder();
+  const outside = new Map<string, readonly string[]>();
+  const inside = new Map<string, string[]>();
+  const ids = stages.map(({ id }) => id);
+  for (const [i, { id, kind, within, reads, candidates, cache }] of stages.entries()) {
+    const after = new Set(reads.map((path) => path.split('.', 1)[0] as string));
+    // A step without stages, such as an `each` that only reshapes, is not told of: what reads it waits for all before.
+    const known = (source: string) =>
+      source === 'input' || source.includes('/') || ids.includes(source) || inside.has(source);
+    if (![...after].every(known)) for (const before of ids.slice(0, i)) after.add(before);
+    for (const around of within) {
+      // `when allowed then` and `when allowed otherwise` are one step.
+      const step = around.split(' ')[1] ?? around;
+      if (!outside.has(step)) outside.set(step, ids.slice(0, i));
+      for (const before of outside.get(step) ?? []) after.add(before);
+      inside.set(step, [...(inside.get(step) ?? []), id]);
+    }
+    const [first] = candidates;
+    const embedder = first?.with.embedder;
+    builder.add({
+      id,
+      kind,
+      model: first?.model ?? '',
+      after: [...after],
+      embedders: [...(cache ? [cache.embedder] : []), ...(typeof embedder === 'string' ? [embedder] : [])],
+    });
+    for (const [step, members] of inside) builder.define(step, builder.endsOf(members));
+  }
+  for (const step of inside.keys()) builder.assume(`${step}: its stages run once in every run`);
+  return builder.build(pipeline);
+}

@@ -1,0 +1,3 @@
+export { withAssumptions } from './assume.js';
+export { readPipelineShape, shapeOf } from './read-pipeline.js';
+export type { PipelineShape, StageFigures, StageShape } from './shape.js';

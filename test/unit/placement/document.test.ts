@@ -1,0 +1,35 @@
+import { describe, expect, it } from 'vitest';
+import { deviceQueue, poolQueue, readPlacement, sealPlacement } from '../../../placement/document/index.js';
+import { examples } from './reference-examples.js';
+import { refusal } from './refusal.js';
+
+const EXAMPLE = examples('json')[3] ?? '';
+
+describe('a placement', () => {
+  it('is read as the reference shows it, and its version is the hash of what is carried out', () => {
+    const { version, ...body } = readPlacement(EXAMPLE);
+    expect(sealPlacement(body).version).toBe(version);
+    const [pool] = body.pools;
+    if (!pool) expect.fail('the example has a pool');
+    expect(sealPlacement({ ...body, costPerHour: 9, pools: [{ ...pool, reason: 'another' }] }).version).toBe(version);
+    expect(sealPlacement({ ...body, pools: [{ ...pool, maxBatch: 4 }] }).version).not.toBe(version);
+  });
+
+  it('is refused when it was changed, or is none', () => {
+    expect(refusal(() => readPlacement(EXAMPLE.replace('"maxBatch": 8', '"maxBatch": 7')))).toMatchObject({
+      code: 'INVALID_PLACEMENT',
+      fields: [expect.stringMatching(/^placement.json:3 version: the placement’s hash is [0-9a-f]{12}, not/)],
+    });
+    expect(refusal(() => readPlacement(EXAMPLE.replace('"costPerHour": 2.4', '"costPerHour": -1'))).fields[0]).toMatch(
+      /^placement.json:8 costPerHour/,
+    );
+  });
+
+  it('names task queues by pool and by device', () => {
+    expect([poolQueue('whisper'), deviceQueue('gpu1/0'), deviceQueue('gpu1/2.1')]).toEqual([
+      'pool.whisper',
+      'device.gpu1.0',
+      'device.gpu1.2.1',
+    ]);
+  });
+});

@@ -1,0 +1,93 @@
+import { describe, expect, it } from 'vitest';
+import { readInventory, routeBetween } from '../../../placement/inventory/index.js';
+import { examples } from './reference-examples.js';
+import { refusal } from './refusal.js';
+
+const [EXAMPLE = ''] = examples('yaml');
+const refused = (change: (text: string) => string) => refusal(() => readInventory(change(EXAMPLE)));
+
+describe('an inventory', () => {
+  it('is read as the reference shows it', () => {
+    const { devices, currency, endpoints } = readInventory(EXAMPLE);
+    expect(devices.map(({ id, kind, pricePerHour, concurrency }) => [id, kind, pricePerHour, concurrency])).toEqual([
+      ['gpu1/0', 'a100', 2.4, 1],
+      ['gpu1/1', 'a100', 2.4, 1],
+      ['gpu1/2.0', 'l4:mig2', 0.35, 1],
+      ['gpu1/2.1', 'l4:mig2', 0.35, 1],
+      ['gpu2/0', 'a10:mps4', 0.9, 4],
+      ['cpu1/0', 'xeon', 0.3, 8],
+    ]);
+    expect(devices.map(({ memoryBytes }) => memoryBytes / 2 ** 30)).toEqual([80, 80, 12, 12, 24, 64]);
+    expect(currency).toBe('EUR');
+    expect(endpoints).toEqual([{ url: 'gpu2:8001', connector: 'triton', device: 'gpu2/0', models: ['whisper'] }]);
+  });
+
+  it('takes the fastest link that joins two devices, links in links included', () => {
+    const inventory = readInventory(EXAMPLE);
+    const device = (id: string) => inventory.devices.find((each) => each.id === id) ?? expect.fail(id);
+    const route = (a: string, b: string) => routeBetween(inventory, device(a), device(b));
+    expect(route('gpu1/0', 'gpu1/1')).toMatchObject({ type: 'nvlink', bytesPerMs: 300e6, latencyMs: 0.005 });
+    expect(route('gpu1/0', 'gpu1/2.1')).toMatchObject({ type: 'pcie', bytesPerMs: 25e6 });
+    expect(route('gpu1/2.0', 'gpu1/2.1')).toMatchObject({ type: 'pcie' });
+    expect(route('gpu1/0', 'cpu1/0')).toMatchObject({ type: 'network', bytesPerMs: 25 * 125e3, latencyMs: 0.1 });
+    expect(route('gpu1/0', 'gpu1/0')).toBeUndefined();
+    const bare = readInventory(EXAMPLE.replace(/links:[\s\S]*?endpoints/, 'endpoints'));
+    expect(routeBetween(bare, device('gpu1/0'), device('gpu1/1'))?.type).toBe('pcie');
+    expect(routeBetween(bare, device('gpu1/0'), device('gpu2/0'))?.type).toBe('network');
+  });
+
+  it('names the line of an amount that cannot be', () => {
+    expect(refused((text) => text.replace('80GiB', '-80GiB'))).toEqual({
+      code: 'INVALID_INVENTORY',
+      fields: [
+        'cluster.yaml:7 nodes[0].devices[0].memory: -80GiB is negative: give an amount of memory such as "80GiB" ' +
+          '(units: B, kB, MB, GB, TB, KiB, MiB, GiB, TiB)',
+      ],
+    });
+    expect(refused((text) => text.replace('80GiB', '0GiB')).fields[0]).toMatch(/:7 .*0GiB is nothing/);
+    expect(refused((text) => text.replace('80GiB', 'plenty')).fields[0]).toMatch(/:7 .*"plenty" is not an amount/);
+    expect(refused((text) => text.replace('2.40', '-2.40')).fields[0]).toMatch(/:7 .*pricePerHour: a price is not/);
+    expect(refused((text) => text.replace('5us', '-5us')).fields[0]).toMatch(
+      /:16 links\[0\].latency: -5us is negative/,
+    );
+  });
+
+  it('names the line of a device that is not there', () => {
+    expect(refused((text) => text.replace('joins: [gpu1/0,', 'joins: [gpu1/7,'))).toEqual({
+      code: 'INVALID_INVENTORY',
+      fields: ['cluster.yaml:16 links[0].joins[0]: there is no device, node or link "gpu1/7" (did you mean "gpu1/0"?)'],
+    });
+    expect(refused((text) => text.replace('device: gpu2/0', 'device: gpu9/0')).fields).toEqual([
+      'cluster.yaml:20 endpoints[0].device: there is no device "gpu9/0" (did you mean "gpu1/0"?)',
+    ]);
+  });
+
+  it('refuses a link that contains itself, at once or by way of another', () => {
+    expect(refused((text) => text.replace('[bridge, gpu1/2]', '[bus, gpu1/2]'))).toEqual({
+      code: 'INVALID_INVENTORY',
+      fields: ['cluster.yaml:17 links[1].joins[0]: the link "bus" contains itself (bus > bus): remove "bus" here'],
+    });
+    expect(refused((text) => text.replace('[gpu1/0, gpu1/1]', '[gpu1/0, bus]')).fields).toEqual([
+      'cluster.yaml:17 links[1].joins[0]: the link "bridge" contains itself (bridge > bus > bridge): remove "bridge" here',
+      'cluster.yaml:16 links[0].joins[1]: the link "bus" contains itself (bus > bridge > bus): remove "bus" here',
+    ]);
+  });
+
+  it('refuses what it does not know, what is twice, and what is no YAML', () => {
+    expect(refused((text) => text.replace('currency', 'curency')).fields).toEqual([
+      'cluster.yaml:3 curency: no such field: remove or correct it',
+    ]);
+    expect(refused((text) => text.replace('name: gpu2', 'name: gpu1')).fields[0]).toMatch(
+      /:9 nodes\[1\].name: "gpu1" is/,
+    );
+    expect(refused((text) => text.replace('kind: a10,', 'kind: a100,')).fields[0]).toMatch(
+      /:11 .*memory: a "a100" else/,
+    );
+    expect(refused((text) => text.replace('format: 1', 'format: 2')).fields).toEqual([
+      'cluster.yaml:2 format: must be 1, the format of this release',
+    ]);
+    expect(refused((text) => text.replace('nodes:', 'nodes: ]')).fields[0]).toMatch(/^cluster.yaml:4: /);
+    expect(refused(() => '').code).toBe('INVALID_INVENTORY');
+    expect(refused(() => 'format: 1\nnodes: []').fields).toEqual(['cluster.yaml:2 nodes: no nodes: list at least one']);
+  });
+});

@@ -1,0 +1,104 @@
+import { describe, expect, it } from 'vitest';
+import {
+  assistant,
+  meetingMinutes,
+  moderatedChat,
+  ragAnswer,
+  voiceAssistant,
+} from '../../../pipelines/catalog/index.js';
+import { explain } from '../../../pipelines/inspect/index.js';
+import { type PipelineShape, readPipelineShape, shapeOf, withAssumptions } from '../../../placement/workload/index.js';
+import { SEGMENTS } from '../../../workers/cli/graph.js';
+import { examples } from './reference-examples.js';
+import { refusal } from './refusal.js';
+
+const edges = ({ stages }: PipelineShape) =>
+  stages.map(({ id, model, after }) => `${after.map((i) => stages[i]?.id).join('+') || '-'} > ${id} (${model})`);
+const SHORT = examples('json')[2] ?? '';
+
+describe('the shape of a pipeline', () => {
+  it('is read in the short form of the reference', () => {
+    const shape = readPipelineShape(SHORT, 'p.json');
+    expect(edges(shape)).toEqual([
+      '- > transcribe (whisper)',
+      'transcribe > answer (assistant)',
+      'answer > speak (tts)',
+    ]);
+    expect(shape.stages[1]).toMatchObject({ cacheHitRate: 0.3, cacheHitMs: 4, calls: 1, share: 1, attempts: 3 });
+  });
+
+  it('is that of a plan: data flow, the cache’s embedder, attempts', () => {
+    expect(edges(readPipelineShape(JSON.stringify(voiceAssistant.plan), 'p.json'))).toEqual([
+      '- > transcribe (whisper)',
+      'transcribe > answer.embed (minilm)',
+      'answer.embed > answer (assistant)',
+      'answer > speak (tts)',
+    ]);
+    expect(shapeOf(voiceAssistant.plan).stages.map(({ attempts }) => attempts)).toEqual(
+      expect.arrayContaining([
+        voiceAssistant.plan.stages.flatMap((s) => ('policy' in s ? [s.policy.retry.attempts] : []))[0],
+      ]),
+    );
+  });
+
+  it('says what branches and loops were taken as', () => {
+    expect(edges(shapeOf(moderatedChat.plan))).toEqual(['- > moderate (moderation)', 'moderate > answer (assistant)']);
+    expect(shapeOf(moderatedChat.plan).assumptions.join()).toMatch(/when .*: every branch counts as taken/);
+    expect(shapeOf(meetingMinutes.plan).assumptions.join()).toMatch(/each .*: one item a run/);
+  });
+
+  it.each([voiceAssistant, assistant, meetingMinutes, moderatedChat, ragAnswer].map((p) => [p.name, p] as const))(
+    'of %s is the same from its plan and from what explain prints',
+    (_, pipeline) => {
+      const explained = readPipelineShape(JSON.stringify(explain(pipeline, SEGMENTS, () => undefined)), 'e.json');
+      const planned = shapeOf(pipeline.plan);
+      const parts = ({ stages }: PipelineShape) => stages.map(({ id, model }) => `${id} ${model}`);
+      expect(parts(explained)).toEqual(parts(planned));
+      // Around steps explain does not say what is read: more may wait, never less.
+      for (const [i, { after }] of planned.stages.entries()) {
+        const reach = (shape: PipelineShape, from: number): Set<number> =>
+          new Set((shape.stages[from]?.after ?? []).flatMap((j) => [j, ...reach(shape, j)]));
+        for (const before of after) expect(reach(explained, i), `${i}`).toContain(before);
+      }
+    },
+  );
+
+  it('takes stated figures', () => {
+    const shapes = [readPipelineShape(SHORT, 'p.json')];
+    const [changed] = withAssumptions(shapes, ['answer.calls=4', 'voice-assistant:speak.share=0.5']);
+    expect(changed?.stages.map(({ calls, share }) => [calls, share])).toEqual([
+      [1, 1],
+      [4, 1],
+      [1, 0.5],
+    ]);
+    const refused = (stated: string) => refusal(() => withAssumptions(shapes, [stated])).fields[0];
+    expect(refused('answr.calls=4')).toMatch(/no stage "answr" \(did you mean "answer"/);
+    expect(refused('answer.calls=0')).toMatch(/at least 1/);
+    expect(refused('answer.color=1')).toMatch(/figures are calls/);
+  });
+
+  it.each([
+    [
+      'a stage that is not there',
+      SHORT.replace('["transcribe"]', '["transcrib"]'),
+      /^p.json:6 stages\[1\].after\[0\]: there is no stage "transcrib" \(did you mean "transcribe"\?\)/,
+    ],
+    [
+      'a circle',
+      SHORT.replace('"model": "whisper"', '"model": "whisper", "after": ["speak"]'),
+      /^p.json:5 stages\[0\].after: stages wait for each other/,
+    ],
+    [
+      'a stage twice',
+      SHORT.replace('"id": "speak"', '"id": "answer"'),
+      /^p.json:7 stages\[2\].id: a second stage "answer"/,
+    ],
+    ['a share above 1', SHORT.replace('0.3', '30'), /^p.json:6 stages\[1\].cacheHitRate: from 0 to 1/],
+    ['a plan that was changed', JSON.stringify({ ...voiceAssistant.plan, deadlineMs: 7 }), /the plan’s hash is/],
+    ['no JSON', '{"a', /^p.json:1/],
+  ])('is refused with %s', (_, text, message) => {
+    const { code, fields } = refusal(() => readPipelineShape(text, 'p.json'));
+    expect(code).toBe('INVALID_PIPELINE');
+    expect(fields[0]).toMatch(message);
+  });
+});
