@@ -6,9 +6,12 @@ import type { ArtifactStore } from '../activities/artifacts/index.js';
 import type { RunEventReader } from '../activities/run-events/index.js';
 import type { Pipeline } from '../pipelines/definition/index.js';
 import type { Placement, Plan } from '../pipelines/plan/index.js';
+import type { Authenticator } from './access/authenticator.js';
 
 /** All that the gateway needs from outside; whoever composes it owns and closes these. */
 export interface GatewayDeps {
+  /** Who callers are. Absent: whoever reaches the gateway from this machine. */
+  readonly authenticator?: Authenticator;
   readonly pipelines: readonly Pipeline[];
   /** Where a run's stages will run. Throws `MODEL_NOT_CONFIGURED`. */
   placementOf(plan: Plan): Placement;

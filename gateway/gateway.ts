@@ -9,9 +9,11 @@ import {
   LogController,
 } from 'fastify';
 import { MillraceError } from '../pipelines/errors.js';
+import { authenticateRequests } from './access/authenticate-requests.js';
+import { Authenticator } from './access/authenticator.js';
 import { artifactRoutes } from './artifacts/artifact-routes.js';
 import type { GatewayDeps } from './deps.js';
-import { asMillraceError, PROBLEM_TYPE, problemOf } from './http/problem.js';
+import { asMillraceError, headersOf, PROBLEM_TYPE, problemOf } from './http/problem.js';
 import { observeRequests } from './http/request-log.js';
 import { swallowRest } from './input/upload.js';
 import { operationsRoutes } from './operations-routes.js';
@@ -29,7 +31,7 @@ const OF_THE_BODY = ['etag', 'accept-ranges', 'content-disposition', 'content-le
 
 /**
  * The HTTP trigger: starts runs, shows them, serves their media. Every error is a problem body (RFC 9457) with a code of the
- * error table. There is no authentication yet, see `tenantOf`.
+ * error table.
  */
 export async function createGateway(deps: GatewayDeps): Promise<FastifyInstance> {
   const app = fastify({
@@ -48,6 +50,7 @@ export async function createGateway(deps: GatewayDeps): Promise<FastifyInstance>
   });
   observeRequests(app, deps.registry);
   app.setErrorHandler((error, request, reply) => sendProblem(asMillraceError(error), request, reply));
+  authenticateRequests(app, deps.authenticator ?? new Authenticator({ by: 'loopback' }, deps.logger));
   refuseUnknownRoutes(app);
   for (const routes of [runRoutes, eventRoutes, controlRoutes, artifactRoutes, pipelineRoutes, operationsRoutes]) {
     await app.register(async (scope) => routes(scope, deps));
@@ -60,7 +63,7 @@ function sendProblem(error: MillraceError, request: FastifyRequest, reply: Fasti
   Object.assign(request.notes, { code: error.code, error });
   for (const header of OF_THE_BODY) reply.removeHeader(header);
   swallowRest(request.raw);
-  reply.code(problem.status).type(PROBLEM_TYPE).send(problem);
+  reply.code(problem.status).headers(headersOf(error)).type(PROBLEM_TYPE).send(problem);
 }
 
 /** Before a body is read: 405 with `Allow` where the path has routes of other methods, else 404. */

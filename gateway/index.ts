@@ -1,4 +1,5 @@
 /** The HTTP trigger. */
+export * from './access/index.js';
 export type { GatewayDeps, GatewayLimits } from './deps.js';
 export { createGateway } from './gateway.js';
 export type { Problem } from './http/problem.js';

@@ -1,9 +1,13 @@
 import type { FastifyInstance } from 'fastify';
 import { MillraceError } from '../pipelines/errors.js';
+import { callerOf } from './access/caller.js';
 import type { GatewayDeps, ReadinessCheck } from './deps.js';
 
 /** Longest time that a part may take to say that it works: a probe of Kubernetes waits a second by default, people set 5. */
 const CHECK_MS = 2_000;
+
+/** Probes have no key. */
+const OPEN = { config: { open: true } };
 
 interface CheckResult {
   readonly status: 'ok' | 'failed';
@@ -17,9 +21,9 @@ interface CheckResult {
  * `degraded` when only something that runs can do without is down, else 503 `unavailable`), `/metrics` (Prometheus).
  */
 export async function operationsRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
-  app.get('/healthz', async () => ({ status: 'ok' }));
+  app.get('/healthz', OPEN, async () => ({ status: 'ok' }));
 
-  app.get('/readyz', async (_, reply) => {
+  app.get('/readyz', OPEN, async (_, reply) => {
     const entries = Object.entries(deps.readiness).map(async ([name, part]) => [name, await run(part)] as const);
     const checks = Object.fromEntries(await Promise.all(entries));
     const failed = Object.values(checks).filter(({ status }) => status === 'failed');
@@ -28,7 +32,8 @@ export async function operationsRoutes(app: FastifyInstance, deps: GatewayDeps):
     return { status: unavailable ? 'unavailable' : failed.length > 0 ? 'degraded' : 'ready', checks };
   });
 
-  app.get('/metrics', async (_, reply) => {
+  app.get('/metrics', async (request, reply) => {
+    callerOf(request, 'metrics');
     reply.type(deps.registry.contentType);
     return await deps.registry.metrics();
   });

@@ -25,6 +25,8 @@ export const ERRORS = {
   INVALID_MULTIPART: { status: 400, retry: 'never', title: 'The multipart body cannot be read.' },
   INVALID_HEADER: { status: 400, retry: 'never', title: 'A request header is malformed.' },
   UNSUPPORTED_CONTENT_TYPE: { status: 415, retry: 'never', title: 'This content type is not accepted here.' },
+  UNAUTHENTICATED: { status: 401, retry: 'never', title: 'The request shows no valid key.' },
+  FORBIDDEN: { status: 403, retry: 'never', title: 'The caller is known and may not do this.' },
   BODY_TOO_LARGE: { status: 413, retry: 'never', title: 'The body or a media file is above the limit.' },
   INVALID_MEDIA: { status: 422, retry: 'never', title: 'The media file cannot be used.' },
   IDEMPOTENCY_KEY_REUSED: {
@@ -54,7 +56,7 @@ export const ERRORS = {
   FIRST_CHUNK_TIMEOUT: { status: 504, retry: 'retry', title: 'The model server gave nothing useful in time.' },
   IDLE_TIMEOUT: { status: 504, retry: 'retry', title: 'The model server fell silent in the middle of its answer.' },
   QUEUE_TIMEOUT: { status: 503, retry: 'retry', title: 'No model server took the call within the stage’s queue time.' },
-  RATE_LIMITED: { status: 429, retry: 'retry', title: 'The rate limit of the pool or of the tenant is used up.' },
+  RATE_LIMITED: { status: 429, retry: 'retry', title: 'The rate limit of a pool, a tenant or an address is used up.' },
   NOT_CACHED: { status: 503, retry: 'never', title: 'There was time for a cached answer only, and there is none.' },
   CONVERSION_UNAVAILABLE: { status: 422, retry: 'never', title: 'This worker cannot convert the media.' },
   BACKEND_BROKEN: { status: 502, retry: 'heal', title: 'The model server is up but the model behind it is broken.' },

@@ -11,6 +11,7 @@ import { createGateway } from '../gateway/index.js';
 import { place } from '../placement/place.js';
 import { artifactsFolder } from './compose.js';
 import { endpointsOf } from './endpoints.js';
+import { openAccess } from './keys/index.js';
 import { createLogger } from './logger.js';
 import { loadModels, poolDescriptions } from './models.js';
 import { loadPipelines } from './pipelines.js';
@@ -42,7 +43,9 @@ export async function runGateway(settings: Settings): Promise<void> {
     logger,
   });
   const events = new RunEventReader(redis, blocking);
+  const access = openAccess(settings, logger);
   const app = await createGateway({
+    authenticator: access.authenticator,
     pipelines,
     placementOf: (plan) => place(plan, poolOf, settings.MILLRACE_TASK_QUEUE),
     temporal: new Client({ connection, namespace }),
@@ -68,13 +71,11 @@ export async function runGateway(settings: Settings): Promise<void> {
     logger,
     registry: new Registry(),
   });
-  const host = settings.MILLRACE_GATEWAY_HOST;
-  if (!isLoopback(host))
-    logger.warn({ host }, 'the gateway has no authentication and is bound to an address that others can reach');
   try {
-    await app.listen({ host, port: settings.MILLRACE_GATEWAY_PORT });
+    await app.listen({ host: settings.MILLRACE_GATEWAY_HOST, port: settings.MILLRACE_GATEWAY_PORT });
     await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
   } finally {
+    access.close();
     events.close();
     await app.close();
     blocking.disconnect();

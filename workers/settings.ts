@@ -84,7 +84,20 @@ export function settingsSchema(basePort = BASE_PORT) {
     MILLRACE_GATEWAY_HOST: z
       .string()
       .default('127.0.0.1')
-      .describe('Address the gateway binds. Loopback: there is no authentication yet.'),
+      .describe('Address the gateway binds. One that others can reach needs keys, or a proxy that authenticates.'),
+    MILLRACE_KEYS: z
+      .string()
+      .optional()
+      .describe(
+        'JSON file of API keys that "millrace keys" keeps; a change is noticed within a second. Every request then needs a key. Unset: the gateway serves this machine only.',
+      ),
+    MILLRACE_PROXY_AUTHENTICATES: z
+      .enum(['no', 'yes'])
+      .default('no')
+      .describe(
+        'Whether a proxy in front knows the callers and sets `Millrace-Tenant`: the gateway then needs no keys, whatever it binds.',
+      ),
+    MILLRACE_API_KEY: z.string().optional().describe('Key that the command line shows to the gateway.'),
     // The embedded stack.
     MILLRACE_PYTHON: z
       .string()

@@ -1,7 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyRequest } from 'fastify';
 import { isTenant } from '../../activities/artifacts/index.js';
+import type { Pipeline } from '../../pipelines/definition/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
+import type { ApiKey, Permission } from './api-key.js';
 
 const DEFAULT_TENANT = 'default';
 /** Visible ASCII; long enough for a UUID with a prefix, or a hash. */
@@ -9,31 +11,54 @@ const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 
 export const TENANT_HEADER = 'millrace-tenant';
 
-/**
- * The tenant that a request says it acts for, by header `Millrace-Tenant`.
- *
- * There is **no authentication yet**: whoever reaches the gateway can name any tenant. It binds to loopback by default;
- * put a proxy that authenticates and sets this header in front of it before you open it to others.
- */
-function tenantOf(headers: IncomingHttpHeaders): string {
-  const tenant = headers[TENANT_HEADER] ?? DEFAULT_TENANT;
-  if (typeof tenant === 'string' && isTenant(tenant)) return tenant;
-  const message = 'must be 1 to 63 lower-case letters, digits, dots, dashes and underscores, a letter or digit first';
-  throw invalidHeader('Millrace-Tenant', message);
-}
+/** Headers of HTTP, or metadata of gRPC: names in lower case. */
+export type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
 
 /** Who makes a request. */
 export interface Caller {
   /** Whose runs, artifacts and cache entries the request is about. */
   readonly tenant: string;
+  /** What the caller has shown; absent where callers need none. */
+  readonly key?: ApiKey;
 }
 
-/** Who makes a request; noted for its log line. Throws `INVALID_HEADER`. */
-export function callerOf(request: FastifyRequest): Caller {
-  const tenant = tenantOf(request.headers);
-  request.notes.tenant = tenant;
-  return { tenant };
+/**
+ * Who makes a request, as the hook of `authenticateRequests` has found out; noted for its log line. Throws `FORBIDDEN`
+ * when the caller's key does not allow what the route does.
+ * @param permission what the route does; by its method where not said
+ */
+export function callerOf(request: FastifyRequest, permission: Permission = usualOf(request.method)): Caller {
+  const { caller } = request;
+  // Every route but those marked `open` has been through the hook, and they have no caller.
+  if (caller === undefined) throw new MillraceError('INTERNAL', 'the route is open: it has no caller');
+  requirePermission(caller, permission);
+  return caller;
 }
+
+/** Throws `FORBIDDEN` when the caller's key does not allow it. */
+export function requirePermission({ key }: Caller, permission: Permission): void {
+  if (key === undefined || key.permissions.includes(permission)) return;
+  const message = `the key ${key.id} has not the permission "${permission}"; it has ${key.permissions.join(', ')}`;
+  throw new MillraceError('FORBIDDEN', message, { fields: [{ field: 'Authorization', message }] });
+}
+
+/** Whether the caller may know of a pipeline and of its runs. What it may not use does not exist for it. */
+export const mayUse = ({ key }: Caller, { name }: Pick<Pipeline, 'name'>): boolean =>
+  key?.pipelines === undefined || key.pipelines.includes(name);
+
+const usualOf = (method: string): Permission => (method === 'GET' || method === 'HEAD' ? 'read' : 'run');
+
+/** The tenant that `Millrace-Tenant` names, if the header is there. Throws `INVALID_HEADER`. */
+export function namedTenant(headers: Headers): string | undefined {
+  const tenant = headers[TENANT_HEADER];
+  if (tenant === undefined) return undefined;
+  if (typeof tenant === 'string' && isTenant(tenant)) return tenant;
+  const message = 'must be 1 to 63 lower-case letters, digits, dots, dashes and underscores, a letter or digit first';
+  throw invalidHeader('Millrace-Tenant', message);
+}
+
+/** The caller where nobody has to show a key: whoever it says it is. */
+export const statedCaller = (headers: Headers): Caller => ({ tenant: namedTenant(headers) ?? DEFAULT_TENANT });
 
 /** The key under which the caller may send this request again (draft-ietf-httpapi-idempotency-key-header). */
 export function idempotencyKeyOf(headers: IncomingHttpHeaders): string | undefined {

@@ -23,11 +23,11 @@ export async function artifactRoutes(app: FastifyInstance, deps: GatewayDeps): P
     handler: async (request, reply) => {
       const { id, name } = request.params;
       request.notes.runId = id;
-      const { tenant } = callerOf(request);
-      const run = await readRun(deps, id, tenant);
+      const caller = callerOf(request);
+      const run = await readRun(deps, id, caller);
       const artifact = artifactNamed(name, run);
       // What a run holds is only what it was given: an address in it may be another tenant's.
-      if (artifact === undefined || parseArtifactUri(artifact.uri)?.tenant !== tenant)
+      if (artifact === undefined || parseArtifactUri(artifact.uri)?.tenant !== caller.tenant)
         throw noArtifact(name, run.document.status === 'running');
       const { mime, bytes } = await deps.artifacts.stat(artifact.uri);
       return await send(request, reply, deps, { ...artifact, mime, bytes }, fileName(name, mime));
@@ -47,7 +47,7 @@ async function send(
     etag: tag,
     'accept-ranges': 'bytes',
     'cache-control': 'private, max-age=31536000, immutable',
-    vary: TENANT_HEADER,
+    vary: `${TENANT_HEADER}, authorization, x-api-key`,
     'content-disposition': `inline; filename="${file}"`,
     'x-content-type-options': 'nosniff',
   });

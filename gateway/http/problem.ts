@@ -54,6 +54,13 @@ export function problemOf(error: MillraceError, request: { readonly url: string;
   };
 }
 
+/** What HTTP says of an error beside its body: every door sends these. */
+export const headersOf = ({ code, details }: MillraceError): Record<string, string> => ({
+  ...(code === 'UNAUTHENTICATED' && { 'www-authenticate': 'Bearer realm="millrace"' }),
+  // Whole seconds (RFC 9110 §10.2.3), never too few.
+  ...(details.retryAfterMs !== undefined && { 'retry-after': String(Math.ceil(details.retryAfterMs / 1000)) }),
+});
+
 /** Fastify's own errors, and what to tell the caller. `field` is what they are about. */
 const OF_FASTIFY: Readonly<Record<string, { code: ErrorCode; field: string; message: string }>> = {
   FST_ERR_CTP_EMPTY_JSON_BODY: { code: 'EMPTY_BODY', field: 'body', message: 'the request has no body' },

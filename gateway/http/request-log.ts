@@ -10,10 +10,14 @@ const PROBES: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics'])
 /** What is known of a request besides HTTP, for its log line. */
 export interface RequestNotes {
   tenant?: string;
+  /** Id of the caller's key. */
+  key?: string;
   runId?: string;
   /** Code of the error that the request ended with. */
   code?: string;
   error?: unknown;
+  /** Whether the request is one of a flood, of no interest at level `info`. */
+  quiet?: boolean;
 }
 
 declare module 'fastify' {
@@ -57,7 +61,7 @@ const routeOf = (request: FastifyRequest): string =>
   request.is404 ? 'unmatched' : (request.routeOptions.url ?? 'unmatched');
 
 function log(request: FastifyRequest, status: number, elapsedMs: number): void {
-  const { tenant, runId, error } = request.notes;
+  const { tenant, key, runId, error, quiet } = request.notes;
   const code = status === CLIENT_LEFT ? 'REQUEST_ABORTED' : request.notes.code;
   const fields = {
     method: request.method,
@@ -65,10 +69,11 @@ function log(request: FastifyRequest, status: number, elapsedMs: number): void {
     status,
     ms: Math.round(elapsedMs),
     ...(tenant !== undefined && { tenant }),
+    ...(key !== undefined && { key }),
     ...(runId !== undefined && { runId }),
     ...(code !== undefined && { code }),
     ...(status >= 500 && error !== undefined && { err: error }),
   };
   if (status >= 500) request.log.error(fields, 'request failed');
-  else request.log[PROBES.has(routeOf(request)) ? 'debug' : 'info'](fields, 'request');
+  else request.log[quiet || PROBES.has(routeOf(request)) ? 'debug' : 'info'](fields, 'request');
 }

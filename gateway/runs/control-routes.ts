@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { MillraceError } from '../../pipelines/errors.js';
 import { isJsonObject, type Json } from '../../pipelines/json.js';
 import { APPROVE_SIGNAL, WAITING_QUERY } from '../../pipelines/plan/index.js';
-import { callerOf } from '../access/caller.js';
+import { type Caller, callerOf } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
 import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
@@ -22,10 +22,10 @@ export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Pr
   app.post<OfRun>('/v1/runs/:id/cancel', { bodyLimit: MOST_BYTES }, async (request, reply) => {
     const { id } = request.params;
     request.notes.runId = id;
-    const { tenant } = callerOf(request);
-    await stillRuns(deps, id, tenant);
+    const caller = callerOf(request);
+    await stillRuns(deps, id, caller);
     await ask(deps, id, () => deps.temporal.workflow.getHandle(id).cancel());
-    return await reply.code(202).send((await readRun(deps, id, tenant)).document);
+    return await reply.code(202).send((await readRun(deps, id, caller)).document);
   });
 
   for (const [name, approved] of [
@@ -35,22 +35,22 @@ export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Pr
     app.post<OfRun>(`/v1/runs/:id/${name}`, { bodyLimit: MOST_BYTES }, async (request, reply) => {
       const { id } = request.params;
       request.notes.runId = id;
-      const { tenant } = callerOf(request);
+      const caller = callerOf(request, 'approve');
       const { stage, by } = decisionOf(request.body as Json);
-      await stillRuns(deps, id, tenant);
+      await stillRuns(deps, id, caller);
       const handle = deps.temporal.workflow.getHandle(id);
       const waiting = await ask(deps, id, () => handle.query<readonly string[]>(WAITING_QUERY));
       const path = theOne(waiting, stage);
       await ask(deps, id, () =>
         handle.signal(`${APPROVE_SIGNAL}${path}`, { approved, ...(by !== undefined && { by }) }),
       );
-      return await reply.code(202).send((await readRun(deps, id, tenant)).document);
+      return await reply.code(202).send((await readRun(deps, id, caller)).document);
     });
   }
 }
 
-async function stillRuns(deps: GatewayDeps, id: string, tenant: string): Promise<void> {
-  const { status } = (await readRun(deps, id, tenant)).document;
+async function stillRuns(deps: GatewayDeps, id: string, caller: Caller): Promise<void> {
+  const { status } = (await readRun(deps, id, caller)).document;
   if (status !== 'running') throw new MillraceError('RUN_ENDED', `the run has ended: ${status}`);
 }
 

@@ -15,12 +15,12 @@ export async function eventRoutes(app: FastifyInstance, deps: GatewayDeps): Prom
   app.get<{ Params: { id: string } }>('/v1/runs/:id/events', async (request, reply) => {
     const { id } = request.params;
     request.notes.runId = id;
-    const { tenant } = callerOf(request);
+    const caller = callerOf(request);
     const after = positionOf(request.headers['last-event-id']);
-    await readRun(deps, id, tenant);
+    await readRun(deps, id, caller);
     if (after === END) return await reply.code(204).send();
     const gone = new AbortController();
-    await sendEvents(reply, followRun(deps, { id, tenant }, { after, gone: gone.signal }), gone);
+    await sendEvents(reply, followRun(deps, { id, caller }, { after, gone: gone.signal }), gone);
     return reply;
   });
 }

@@ -1,5 +1,6 @@
 import { RunEventReader } from '../../activities/run-events/index.js';
 import type { RunEvent } from '../../pipelines/plan/index.js';
+import type { Caller } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import type { RunDocument } from './run-document.js';
 import { readRun, waitForRun } from './run-read.js';
@@ -38,14 +39,14 @@ interface FollowOptions {
  */
 export async function* followRun(
   deps: GatewayDeps,
-  { id, tenant }: { readonly id: string; readonly tenant: string },
+  { id, caller }: { readonly id: string; readonly caller: Caller },
   { after, gone, answered }: FollowOptions,
 ): AsyncGenerator<Followed> {
   if (after === END) return;
   const over = new AbortController();
   const stop = () => over.abort();
   gone.addEventListener('abort', stop, { once: true });
-  const ended = endOf(deps, id, tenant, over.signal, answered).finally(stop);
+  const ended = endOf(deps, id, caller, over.signal, answered).finally(stop);
   ended.catch(() => undefined);
   try {
     yield* deps.events.follow(id, after, over.signal);
@@ -61,13 +62,13 @@ export async function* followRun(
 async function endOf(
   deps: GatewayDeps,
   id: string,
-  tenant: string,
+  caller: Caller,
   signal: AbortSignal,
   answered: Promise<RunDocument> | undefined,
 ): Promise<RunDocument | undefined> {
   const recorded = async () => {
     const outcome = await waitForRun(deps, id, FOLLOW_MS, signal);
-    return outcome && (await readRun(deps, id, tenant)).document;
+    return outcome && (await readRun(deps, id, caller)).document;
   };
   return await Promise.race([recorded(), ...(answered !== undefined ? [answered] : [])]);
 }

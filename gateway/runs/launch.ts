@@ -1,6 +1,7 @@
 import type { Pipeline } from '../../pipelines/definition/index.js';
 import { isErrorCode } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
+import type { Caller } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { RunFailedError } from '../http/problem.js';
 import { type FollowedRun, followRun } from './follow.js';
@@ -12,7 +13,7 @@ import { runId, type StartedRun, startRun } from './run-start.js';
 /** A run that is wanted: what every door asks for, in its own protocol. */
 export interface Order {
   readonly pipeline: Pipeline;
-  readonly tenant: string;
+  readonly caller: Caller;
   /** As the pipeline's schema makes it. */
   readonly input: JsonObject;
   readonly idempotencyKey?: string | undefined;
@@ -40,7 +41,7 @@ export async function launch(deps: GatewayDeps, order: Order, { waitMs, gone, st
   started?.(run);
   const waiting = AbortSignal.any([gone, close.signal]);
   const documents = answered !== undefined ? [answered] : [];
-  const document = await Promise.race([settle(deps, run, order.input, waitMs, waiting), ...documents]).finally(() =>
+  const document = await Promise.race([settle(deps, run, order, waitMs, waiting), ...documents]).finally(() =>
     close.abort(),
   );
   return { run, document };
@@ -50,7 +51,7 @@ export async function launch(deps: GatewayDeps, order: Order, { waitMs, gone, st
 export async function launchFollowed(deps: GatewayDeps, order: Order, gone: AbortSignal): Promise<FollowedRun> {
   const { run, answered, close } = await start(deps, order, { answer: true, events: true });
   gone.addEventListener('abort', () => close.abort(), { once: true });
-  return { run, events: followRun(deps, { id: run.id, tenant: order.tenant }, { gone, answered }) };
+  return { run, events: followRun(deps, { id: run.id, caller: order.caller }, { gone, answered }) };
 }
 
 interface Started {
@@ -63,7 +64,7 @@ interface Started {
 
 async function start(
   deps: GatewayDeps,
-  { pipeline, tenant, input, idempotencyKey, options }: Order,
+  { pipeline, caller: { tenant }, input, idempotencyKey, options }: Order,
   wanted: { answer: boolean; events: boolean },
 ): Promise<Started> {
   const id = runId({ pipeline, tenant, idempotencyKey });
@@ -86,14 +87,14 @@ async function start(
 async function settle(
   deps: GatewayDeps,
   run: StartedRun,
-  input: JsonObject,
+  { caller, input }: Order,
   waitMs: number,
   gone: AbortSignal,
 ): Promise<RunDocument> {
   const ended = await waitForRun(deps, run.id, waitMs, gone);
   if (!run.replayed && (waitMs === 0 || gone.aborted)) return documentOfStarted(deps, run, input);
   try {
-    return (await readRun(deps, run.id, run.memo.tenant)).document;
+    return (await readRun(deps, run.id, caller)).document;
   } catch (error) {
     // The run exists: its id must reach the caller, whatever Temporal does now.
     deps.logger.warn({ runId: run.id, err: error }, 'a started run cannot be read');

@@ -2,6 +2,7 @@ import type { Client, WorkflowExecutionDescription, WorkflowHandle } from '@temp
 import { limited } from '../../activities/limited.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import { type RunResult, STAGES_QUERY, type StageRecord } from '../../pipelines/plan/index.js';
+import { type Caller, mayUse } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { fromTemporal, runNotFound, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 import { type RunDocument, runPath, withHrefs } from './run-document.js';
@@ -21,8 +22,8 @@ export interface RunRecord {
   readonly output?: JsonObject;
 }
 
-/** Reads a run of a tenant. Throws `RUN_NOT_FOUND`, also for another tenant's. */
-export async function readRun(deps: GatewayDeps, id: string, tenant: string): Promise<RunRecord> {
+/** Reads a run. Throws `RUN_NOT_FOUND`, also for another tenant's and for a pipeline that the caller may not use. */
+export async function readRun(deps: GatewayDeps, id: string, caller: Caller): Promise<RunRecord> {
   if (!RUN_ID.test(id)) throw runNotFound(id);
   const { temporal } = deps;
   const handle = temporal.workflow.getHandle(id);
@@ -30,7 +31,8 @@ export async function readRun(deps: GatewayDeps, id: string, tenant: string): Pr
     return await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, async () => {
       const description = await handle.describe();
       const memo = asRunMemo(description.memo);
-      if (memo === undefined || memo.tenant !== tenant) throw runNotFound(id);
+      if (memo === undefined || memo.tenant !== caller.tenant) throw runNotFound(id);
+      if (!mayUse(caller, { name: memo.pipeline })) throw runNotFound(id);
       const running = description.status.name === 'RUNNING' || description.status.name === 'CONTINUED_AS_NEW';
       const [input, outcome, stages] = await Promise.all([
         inputOf(temporal, id, description.runId),

@@ -2,7 +2,7 @@ import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Pipeline } from '../../pipelines/definition/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
-import { callerOf, idempotencyKeyOf, invalidHeader } from '../access/caller.js';
+import { type Caller, callerOf, idempotencyKeyOf, invalidHeader, mayUse } from '../access/caller.js';
 import type { GatewayDeps, GatewayLimits } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
 import { type InputForm, inputForm } from '../input/input-form.js';
@@ -19,7 +19,7 @@ import type { StartedRun } from './run-start.js';
 interface Asked {
   readonly pipeline: Pipeline;
   readonly form: InputForm;
-  readonly tenant: string;
+  readonly caller: Caller;
   readonly preference: Preference;
   readonly idempotencyKey: string | undefined;
   readonly options: RunOptions;
@@ -44,18 +44,18 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
     // Everything that can be refused without the body is refused before it is read.
     onRequest: async (request) => {
       const found = forms.get(request.params.name);
-      if (found === undefined) throw pipelineNotFound(request.params.name);
+      const caller = callerOf(request);
+      if (found === undefined || !mayUse(caller, found.pipeline)) throw pipelineNotFound(request.params.name);
       const { headers } = request;
-      const { tenant } = callerOf(request);
       const preference = parsePrefer(headers.prefer as string | undefined, deps.limits.maxWaitMs);
       const options = runOptionsOf(request.query, found.pipeline.plan);
-      orders.set(request, { ...found, tenant, preference, idempotencyKey: idempotencyKeyOf(headers), options });
+      orders.set(request, { ...found, caller, preference, idempotencyKey: idempotencyKeyOf(headers), options });
       refuseTooLong(request, found.form, deps.limits);
     },
     handler: async (request, reply) => {
-      const { pipeline, form, tenant, preference, idempotencyKey, options } = orders.get(request) as Asked;
-      const input = await readInput(request, form, tenant, deps.artifacts, deps.limits);
-      const order = { pipeline, tenant, input, idempotencyKey, options };
+      const { pipeline, form, caller, preference, idempotencyKey, options } = orders.get(request) as Asked;
+      const input = await readInput(request, form, caller.tenant, deps.artifacts, deps.limits);
+      const order = { pipeline, caller, input, idempotencyKey, options };
       if (wantsEvents(request)) {
         const gone = new AbortController();
         const { run, events } = await launchFollowed(deps, order, gone.signal);
@@ -79,8 +79,7 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
 
   app.get<{ Params: { id: string } }>('/v1/runs/:id', async (request) => {
     request.notes.runId = request.params.id;
-    const { tenant } = callerOf(request);
-    return (await readRun(deps, request.params.id, tenant)).document;
+    return (await readRun(deps, request.params.id, callerOf(request))).document;
   });
 }
 

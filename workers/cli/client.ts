@@ -48,9 +48,12 @@ export class GatewayClient {
   readonly #base: string;
   readonly #headers: Record<string, string>;
 
-  constructor(base: string, tenant?: string) {
+  constructor(base: string, { tenant, key }: { tenant?: string | undefined; key?: string | undefined } = {}) {
     this.#base = base;
-    this.#headers = tenant === undefined ? {} : { 'millrace-tenant': tenant };
+    this.#headers = {
+      ...(tenant !== undefined && { 'millrace-tenant': tenant }),
+      ...(key !== undefined && { authorization: `Bearer ${key}` }),
+    };
   }
 
   async pipelines(): Promise<readonly PipelineDocument[]> {

@@ -39,7 +39,7 @@ export async function demo(settings: Settings, options: DemoOptions): Promise<vo
     note(bold('Starting Temporal, Redis, Triton, an LLM server, a worker and the gateway'));
     await up({ settings, parts: ALL_PARTS, onProgress: (progress) => note(progressLine(progress)) });
     // A tenant of its own: an answer kept by an earlier demo would make the first question a hit.
-    const client = new GatewayClient(gatewayUrl(settings), `demo-${Date.now()}`);
+    const client = new GatewayClient(gatewayUrl(settings), { tenant: `demo-${Date.now()}` });
     const folder = path.join(settings.MILLRACE_HOME, 'demo');
     await mkdir(folder, { recursive: true });
 

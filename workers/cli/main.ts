@@ -7,6 +7,7 @@ import { demo } from './demo.js';
 import type { ExplainOptions } from './explain.js';
 import type { GraphOptions } from './graph.js';
 import type { IndexOptions, SearchOptions } from './index-command.js';
+import type { CreateKeyOptions } from './keys.js';
 import { EXIT, note } from './output.js';
 import { listPipelines, runPipeline } from './run.js';
 import { down, status, up } from './stack.js';
@@ -118,8 +119,35 @@ function program(): Command {
     .action(async (name: string, options: ExplainOptions) =>
       (await import('./explain.js')).explainPipeline(readSettings(), name, options),
     );
+  keyCommands(cli.command('keys').description('API keys of the gateway, in the file that MILLRACE_KEYS names'));
   indexCommands(cli.command('index').description('fill and search a vector index'));
   return cli;
+}
+
+function keyCommands(keys: Command): void {
+  keys
+    .command('create')
+    .description('make a key and print it, once')
+    .requiredOption('--tenant <name>', 'whose key it is')
+    .option('--name <text>', 'who or what uses it', '')
+    .option('--pipelines <names>', 'only these, with commas; default: all', asList)
+    .option('--permissions <names>', 'run, read, approve, metrics, with commas', asList, ['run', 'read'])
+    .option('--expires <time>', 'after this time, such as 90d; default: never')
+    .option('--json', 'print the key and its id as one JSON object')
+    .action(async (options: CreateKeyOptions) => (await import('./keys.js')).createKey(readSettings(), options));
+  keys
+    .command('list')
+    .description('show the keys, which are not in the file themselves, and what each may do')
+    .option('--json', 'as one JSON array')
+    .action(async (options: { json?: boolean }) => (await import('./keys.js')).listKeys(readSettings(), options));
+  keys
+    .command('revoke')
+    .description('end a key')
+    .argument('<key>', 'its id, as "millrace keys list" shows it')
+    .option('--after <time>', 'not at once but after this time, such as 1d')
+    .action(async (id: string, options: { after?: string }) =>
+      (await import('./keys.js')).revokeKey(readSettings(), id, options),
+    );
 }
 
 function indexCommands(index: Command): void {
@@ -158,6 +186,15 @@ function asCosine(text: string): number {
   const value = text.trim() === '' ? Number.NaN : Number(text);
   if (value >= -1 && value <= 1) return value;
   throw new InvalidArgumentError('It must be a number from -1 to 1.');
+}
+
+function asList(text: string): readonly string[] {
+  const names = text
+    .split(',')
+    .map((name) => name.trim())
+    .filter(Boolean);
+  if (names.length > 0) return names;
+  throw new InvalidArgumentError('It must name at least one.');
 }
 
 function asObject(text: string): object {

@@ -19,7 +19,7 @@ interface RunOptions {
 
 /** `millrace run`: exit 0 when the run succeeded, 1 when it failed. */
 export async function runPipeline(settings: Settings, name: string, options: RunOptions): Promise<void> {
-  const client = new GatewayClient(gatewayUrl(settings), options.tenant);
+  const client = new GatewayClient(gatewayUrl(settings), { tenant: options.tenant, key: settings.MILLRACE_API_KEY });
   const media =
     options.audio === undefined ? {} : { [audioField(await find(client, name))]: await readable(options.audio) };
   const started = await client.start(name, options.input, media, options);
@@ -37,7 +37,7 @@ export async function runPipeline(settings: Settings, name: string, options: Run
 
 /** `millrace pipelines` */
 export async function listPipelines(settings: Settings, options: { json?: boolean }): Promise<void> {
-  const pipelines = await new GatewayClient(gatewayUrl(settings)).pipelines();
+  const pipelines = await new GatewayClient(gatewayUrl(settings), { key: settings.MILLRACE_API_KEY }).pipelines();
   if (options.json) return print(JSON.stringify(pipelines));
   const rows = pipelines.map(({ name, version, description, input }) => [
     name,

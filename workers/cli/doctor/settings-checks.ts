@@ -1,7 +1,9 @@
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
-import { isLoopback } from '../../../activities/loopback.js';
+import { isLoopbackName } from '../../../activities/loopback.js';
+import { isActive } from '../../../gateway/index.js';
 import { MillraceError } from '../../../pipelines/errors.js';
+import { readKeys } from '../../keys/index.js';
 import { readSettings, type Settings, settingsSchema, unknownSettings } from '../../settings.js';
 import { type Check, type Finding, fail, pass, told, warn } from './finding.js';
 
@@ -64,9 +66,16 @@ export const gatewayCheck = (settings: Settings): Check => ({
   remedy: SEE,
   async run() {
     const host = settings.MILLRACE_GATEWAY_HOST;
-    if (isLoopback(host)) return [pass('settings.gateway', 'MILLRACE_GATEWAY_HOST', `${host}: this machine only`)];
-    const remedy = 'bind 127.0.0.1 and put a proxy with authentication before it';
-    const detail = `${host} can be reached by others, and the gateway has no authentication`;
-    return [warn('settings.gateway', 'MILLRACE_GATEWAY_HOST', detail, remedy)];
+    const about = 'MILLRACE_GATEWAY_HOST';
+    if (settings.MILLRACE_KEYS !== undefined) {
+      const active = readKeys(settings.MILLRACE_KEYS).filter((key) => isActive(key, Date.now())).length;
+      if (active > 0) return [pass('settings.gateway', about, `${host}, for the holders of ${active} keys`)];
+      return [warn('settings.gateway', about, 'no key is active: every request is refused', 'millrace keys create')];
+    }
+    if (isLoopbackName(host)) return [pass('settings.gateway', about, `${host}: this machine only`)];
+    if (settings.MILLRACE_PROXY_AUTHENTICATES === 'yes')
+      return [pass('settings.gateway', about, `${host}, behind a proxy that authenticates`)];
+    const remedy = 'make keys (millrace keys create) and set MILLRACE_KEYS; the gateway does not start without';
+    return [fail('settings.gateway', about, `${host} can be reached by others, and there are no keys`, remedy)];
   },
 });

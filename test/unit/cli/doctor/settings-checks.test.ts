@@ -2,6 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { issueKey } from '../../../../gateway/index.js';
 import { carryOut, examine } from '../../../../workers/cli/doctor/examine.js';
 import { checkSettings, filesCheck, gatewayCheck } from '../../../../workers/cli/doctor/settings-checks.js';
 import { readSettings } from '../../../../workers/settings.js';
@@ -52,11 +53,20 @@ describe('settings', () => {
     });
   });
 
-  it('that open the gateway to others are warned of', async () => {
-    const stateAt = async (host: string) =>
-      (await carryOut([gatewayCheck(readSettings({ MILLRACE_GATEWAY_HOST: host }))]))[0]?.state;
+  it('that open the gateway to others are a finding, unless keys or a proxy guard it', async () => {
+    const stateAt = async (host: string, more: Record<string, string> = {}) =>
+      (await carryOut([gatewayCheck(readSettings({ MILLRACE_GATEWAY_HOST: host, ...more }))]))[0]?.state;
     expect(await stateAt('127.0.0.1')).toBe('ok');
-    expect(await stateAt('0.0.0.0')).toBe('warn');
+    expect(await stateAt('0.0.0.0')).toBe('fail');
+    expect(await stateAt('0.0.0.0', { MILLRACE_PROXY_AUTHENTICATES: 'yes' })).toBe('ok');
+    const file = path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), 'keys.json');
+    writeFileSync(file, JSON.stringify({ keys: [] }));
+    expect(await stateAt('0.0.0.0', { MILLRACE_KEYS: file })).toBe('warn');
+    const { key } = issueKey({ name: '', tenant: 'acme', permissions: ['run'] });
+    writeFileSync(file, JSON.stringify({ keys: [key] }));
+    expect(await stateAt('0.0.0.0', { MILLRACE_KEYS: file })).toBe('ok');
+    writeFileSync(file, '{');
+    expect(await stateAt('0.0.0.0', { MILLRACE_KEYS: file })).toBe('fail');
   });
 
   it('that name a models file which is none are a finding', async () => {

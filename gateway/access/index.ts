@@ -1,0 +1,3 @@
+/** Who makes a request and what it may do. */
+export { type ApiKey, apiKeySchema, isActive, issueKey, type KeyRing, keyRing, PERMISSIONS } from './api-key.js';
+export { type Access, Authenticator } from './authenticator.js';

@@ -1,0 +1,74 @@
+import { mkdtempSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { pino } from 'pino';
+import { expect, test } from 'vitest';
+import { issueKey } from '../../../../gateway/index.js';
+import { changeKeys, openAccess, readKeys } from '../../../../workers/keys/index.js';
+import { WatchedKeys } from '../../../../workers/keys/watched-keys.js';
+
+const newFile = () => path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), 'keys.json');
+const issue = () => issueKey({ name: '', tenant: 'acme', permissions: ['read'] });
+const logger = pino({ level: 'silent' });
+
+test('keys are kept as hashes, for their owner’s eyes, and writers do not overwrite each other', async () => {
+  const file = newFile();
+  const issued = Array.from({ length: 8 }, issue);
+  await Promise.all(issued.map(({ key }) => changeKeys(file, (keys) => [...keys, key], { create: true })));
+  expect(
+    readKeys(file)
+      .map(({ id }) => id)
+      .sort(),
+  ).toEqual(issued.map(({ key }) => key.id).sort());
+  const text = readFileSync(file, 'utf8');
+  for (const { secret } of issued) expect(text).not.toContain(secret);
+  expect(statSync(file).mode & 0o077).toBe(0);
+});
+
+test.each([
+  ['a missing file', undefined],
+  ['no JSON, which is not quoted', '{"keys": [{"sha256": millrace_secret'],
+  ['another shape', '{"keys": [{"id": "a"}]}'],
+  ['an unknown field', '{"keys": [], "more": 1}'],
+])('%s is refused', (_, text) => {
+  const file = newFile();
+  if (text !== undefined) writeFileSync(file, text);
+  const read = () => readKeys(file);
+  expect(read).toThrow(expect.objectContaining({ code: 'INVALID_SETTING' }));
+  expect(read).not.toThrow(/millrace_secret/);
+});
+
+test('the same id twice is refused', () => {
+  const file = newFile();
+  const { key } = issue();
+  writeFileSync(file, JSON.stringify({ keys: [key, key] }));
+  expect(() => readKeys(file)).toThrow(/keys\.1\.id: .* is there twice/);
+});
+
+test('a gateway takes up a new key and drops a revoked one within seconds, and bears with a broken file', async () => {
+  const file = newFile();
+  const [first, second] = [issue(), issue()];
+  await changeKeys(file, () => [first.key], { create: true });
+  const keys = new WatchedKeys(file, logger);
+  try {
+    expect(keys.find(first.secret)?.id).toBe(first.key.id);
+    const revokedAt = new Date().toISOString();
+    await changeKeys(file, () => [{ ...first.key, revokedAt }, second.key], { create: false });
+    await expect.poll(() => keys.find(second.secret)?.id, { timeout: 5_000 }).toBe(second.key.id);
+    expect(keys.find(first.secret)).toBeUndefined();
+    writeFileSync(file, 'broken');
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    expect(keys.find(second.secret)?.id).toBe(second.key.id);
+  } finally {
+    keys.close();
+  }
+});
+
+test('a gateway that others can reach needs keys or a proxy', () => {
+  const open = (MILLRACE_GATEWAY_HOST: string, MILLRACE_PROXY_AUTHENTICATES: 'yes' | 'no' = 'no') =>
+    openAccess({ MILLRACE_GATEWAY_HOST, MILLRACE_PROXY_AUTHENTICATES, MILLRACE_KEYS: undefined }, logger);
+  for (const host of ['0.0.0.0', '::', '10.0.0.1', 'gateway.example', '127.example'])
+    expect(() => open(host)).toThrow(expect.objectContaining({ code: 'INVALID_SETTING' }));
+  for (const host of ['127.0.0.1', '::1', 'localhost']) open(host);
+  open('0.0.0.0', 'yes');
+});

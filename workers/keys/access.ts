@@ -1,0 +1,32 @@
+import type { Logger } from '../../activities/logger.js';
+import { isLoopbackName } from '../../activities/loopback.js';
+import { type Access, Authenticator } from '../../gateway/index.js';
+import { MillraceError } from '../../pipelines/errors.js';
+import type { Settings } from '../settings.js';
+import { WatchedKeys } from './watched-keys.js';
+
+type Given = Pick<Settings, 'MILLRACE_KEYS' | 'MILLRACE_PROXY_AUTHENTICATES' | 'MILLRACE_GATEWAY_HOST'>;
+
+/** How the gateway knows its callers. Throws `INVALID_SETTING` when others could reach it and nobody would be asked. */
+export function openAccess(settings: Given, logger: Logger): { authenticator: Authenticator; close(): void } {
+  const access = accessOf(settings, logger);
+  return {
+    authenticator: new Authenticator(access, logger),
+    close: () => {
+      if (access.by === 'key') access.keys.close();
+    },
+  };
+}
+
+function accessOf(settings: Given, logger: Logger): Exclude<Access, { by: 'key' }> | { by: 'key'; keys: WatchedKeys } {
+  const { MILLRACE_KEYS: file, MILLRACE_GATEWAY_HOST: host } = settings;
+  if (file !== undefined) return { by: 'key', keys: new WatchedKeys(file, logger) };
+  if (settings.MILLRACE_PROXY_AUTHENTICATES === 'yes') return { by: 'proxy' };
+  if (isLoopbackName(host)) return { by: 'loopback' };
+  const message =
+    `${host} can be reached by others, and nobody would be asked for a key. Make keys (millrace keys create) and set ` +
+    'MILLRACE_KEYS, or set MILLRACE_PROXY_AUTHENTICATES=yes where a proxy in front authenticates';
+  throw new MillraceError('INVALID_SETTING', `MILLRACE_GATEWAY_HOST: ${message}`, {
+    fields: [{ field: 'MILLRACE_GATEWAY_HOST', message }],
+  });
+}

@@ -1,0 +1,65 @@
+import { readFileSync } from 'node:fs';
+import { z } from 'zod';
+import { type ApiKey, apiKeySchema } from '../../gateway/index.js';
+import { MillraceError, messageOf } from '../../pipelines/errors.js';
+import { withLock } from '../stack/lock.js';
+import { writeJson } from '../stack/stack-state.js';
+
+const fileSchema = z.strictObject({
+  keys: z.array(apiKeySchema).superRefine((keys, context) => {
+    const seen = new Set<string>();
+    for (const [i, { id }] of keys.entries()) {
+      if (seen.has(id)) context.addIssue({ code: 'custom', path: [i, 'id'], message: `"${id}" is there twice` });
+      seen.add(id);
+    }
+  }),
+});
+
+/** The keys of a file. Throws `INVALID_SETTING` when it cannot be read or is no file of keys. */
+export function readKeys(file: string): readonly ApiKey[] {
+  const parsed = fileSchema.safeParse(jsonOf(file));
+  if (parsed.success) return parsed.data.keys;
+  const [issue] = parsed.error.issues;
+  throw invalid(file, `${issue?.path.join('.')}: ${issue?.message}`);
+}
+
+/** Changes the keys of a file, which is made where there is none; readers see it before or after. */
+export async function changeKeys(
+  file: string,
+  change: (keys: readonly ApiKey[]) => readonly ApiKey[],
+  { create }: { create: boolean },
+): Promise<void> {
+  await withLock(
+    `${file}.lock.json`,
+    () => undefined,
+    async () => {
+      const keys = create && isAbsent(file) ? [] : readKeys(file);
+      writeJson(file, { keys: change(keys) });
+    },
+  );
+}
+
+function jsonOf(file: string): unknown {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8'));
+  } catch (error) {
+    // What JSON.parse says would quote the file, and somebody may have put a key itself into it.
+    throw invalid(file, error instanceof SyntaxError ? 'is not JSON' : messageOf(error));
+  }
+}
+
+function isAbsent(file: string): boolean {
+  try {
+    readFileSync(file);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT';
+  }
+}
+
+function invalid(file: string, why: string): MillraceError {
+  const message = `${file}: ${why}`;
+  return new MillraceError('INVALID_SETTING', `MILLRACE_KEYS: ${message}`, {
+    fields: [{ field: 'MILLRACE_KEYS', message }],
+  });
+}
