@@ -4,7 +4,7 @@ import { isErrorCode, MillraceError, messageOf } from '../pipelines/errors.js';
 import { invalidFields } from '../pipelines/invalid-fields.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
 import { jsonHash } from '../pipelines/plan/hash.js';
-import type { StageCall } from '../pipelines/plan/index.js';
+import type { StageCall, TokenUsage } from '../pipelines/plan/index.js';
 import { STAGE_KINDS, type StageKindName } from '../pipelines/stages/index.js';
 import type { CodeStage, StageKind } from '../pipelines/stages/kind.js';
 import { watched } from './chunk-watch.js';
@@ -58,6 +58,7 @@ export interface Served {
   readonly device: string;
   readonly conversions?: readonly string[];
   readonly hedged?: true;
+  readonly usage?: TokenUsage;
 }
 
 const IN_WORKER = { endpoint: 'worker', device: 'worker' } as const;
@@ -138,7 +139,14 @@ async function askPool(
     },
   );
   count(metrics, call.model, reply);
-  return { output: reply.output, endpoint: at.url, device: at.device, ...(at.hedge && { hedged: true }) };
+  const usage = tokensOf(reply);
+  return {
+    output: reply.output,
+    endpoint: at.url,
+    device: at.device,
+    ...(at.hedge && { hedged: true }),
+    ...(usage && { usage }),
+  };
 }
 
 /** What a stage's queue time has left, in milliseconds: what the attempt waited in Temporal's queue is part of it. */
@@ -191,7 +199,7 @@ async function runCode(
   let output: unknown;
   try {
     output = await untilAbort(signal, async () =>
-      code.run(checked, { signal, idempotencyKey: idempotencyKeyOf(call, attempt) }),
+      code.run(checked, { signal, idempotencyKey: idempotencyKeyOf(call, attempt), tenant: call.tenant }),
     );
   } catch (error) {
     if (signal.aborted || error instanceof MillraceError) throw error;
@@ -233,6 +241,12 @@ function check(schema: z.ZodType, value: unknown, code: 'INVALID_INPUT' | 'INVAL
     parsed.error.issues.map(({ path, message }) => ({ field: path.join('.'), message })),
     { stage },
   );
+}
+
+function tokensOf({ usage = {} }: Reply): TokenUsage | undefined {
+  const { inputTokens, outputTokens } = usage;
+  if (inputTokens === undefined && outputTokens === undefined) return undefined;
+  return { ...(inputTokens !== undefined && { inputTokens }), ...(outputTokens !== undefined && { outputTokens }) };
 }
 
 function count(metrics: Metrics, model: string, { usage = {} }: Reply): void {

@@ -77,6 +77,11 @@ export const ERRORS = {
   INDEX_MISMATCH: { status: 500, retry: 'never', title: 'The vector index was made with another embedder.' },
   INDEX_UNSUPPORTED: { status: 500, retry: 'never', title: 'This Redis has no vector sets.' },
   LIMIT_REACHED: { status: 502, retry: 'never', title: 'A loop did not reach its goal within its limit.' },
+  INVALID_TOOL_CALL: {
+    status: 502,
+    retry: 'never',
+    title: 'The model called a tool wrongly, and again after it was told.',
+  },
   JOURNAL_UNAVAILABLE: { status: 503, retry: 'never', title: 'The journal of a segment cannot be written.' },
   RESULT_TOO_LARGE: { status: 500, retry: 'never', title: 'A result is too large to be kept in the run’s history.' },
   // How a run ends.

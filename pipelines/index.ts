@@ -16,8 +16,16 @@ export {
 } from './media.js';
 export type { Plan, StagePlan, StageRecord } from './plan/index.js';
 export {
+  type AgentBudget,
+  type AgentInput,
+  type AgentOptions,
+  type AgentOutput,
+  type AgentToolCall,
+  agent,
   approve,
   type ChatInput,
+  type ChatMessage,
+  type ChatOptions,
   type ChatOutput,
   type ChatTool,
   type ClassifyOutput,
@@ -41,3 +49,4 @@ export {
   transcribe,
   upsert,
 } from './stages/index.js';
+export { type Tool, type ToolOptions, type ToolPolicy, tool } from './tools/index.js';

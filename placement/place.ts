@@ -1,13 +1,18 @@
 import { type ErrorCode, MillraceError } from '../pipelines/errors.js';
 import {
+  type AgentPlan,
   type Alternative,
+  agentOf,
   allSteps,
   isStage,
   type Placement,
   type Plan,
   type StagePlacement,
   type StagePlan,
+  toolRow,
 } from '../pipelines/plan/index.js';
+import { STAGE_KINDS } from '../pipelines/stages/index.js';
+import type { StageKind } from '../pipelines/stages/kind.js';
 
 /** What placing needs to know of a pool. */
 export interface PoolDescription {
@@ -28,8 +33,12 @@ const LOCAL_KINDS: Readonly<Record<string, Omit<StagePlacement, 'queue'>>> = {
   approve: { connector: 'workflow', device: 'person' },
 };
 
-/** What an option of a stage asks of the server. */
+/** What an option of a stage asks of the server; an empty list asks for nothing. */
 const NEEDS: Readonly<Record<string, string>> = { schema: 'structured-output', tools: 'tools' };
+const asksFor = (option: string, { with: options }: Alternative): boolean => {
+  const value = options[option];
+  return Array.isArray(value) ? value.length > 0 : value !== undefined;
+};
 
 /** What a stage's timeouts ask of the server: only a stream has a first chunk. */
 const streams = ({ policy: { timeout } }: StagePlan): boolean =>
@@ -38,6 +47,9 @@ const streams = ({ policy: { timeout } }: StagePlan): boolean =>
 /** Everything that may serve a stage besides what is planned, in the order in which a placement numbers it. */
 export const alternativesOf = ({ fallback = [], degrade = [] }: StagePlan): readonly Alternative[] =>
   [...fallback, ...degrade.map(({ to }) => to)].filter((to): to is Alternative => typeof to === 'object');
+
+const kindOf = ({ kind }: Alternative): Partial<StageKind> =>
+  Object.hasOwn(STAGE_KINDS, kind) ? STAGE_KINDS[kind as keyof typeof STAGE_KINDS] : {};
 
 type PoolOf = (model: string) => PoolDescription | undefined;
 
@@ -55,12 +67,36 @@ export function place(plan: Plan, poolOf: PoolOf, queue: string): Placement {
     }
     if (!isStage(step)) continue;
     if (step.cache) describe(plan, poolOf, step.cache.embedder, `${step.id}.cache.embedder`, 'embed');
-    placement[step.id] = { ...placeOne(plan, step, step, poolOf, `${step.id}.model`), queue };
-    for (const [i, alternative] of alternativesOf(step).entries()) {
-      placement[`${step.id}~${i + 1}`] = { ...placeOne(plan, step, alternative, poolOf, `${step.id}.fallback`), queue };
+    const each = [step, ...alternativesOf(step)];
+    for (const [i, by] of each.entries()) {
+      const field = `${step.id}.${i === 0 ? 'model' : 'fallback'}`;
+      const row = i === 0 ? step.id : `${step.id}~${i}`;
+      placement[row] = { ...placeOne(plan, step, by, poolOf, field), queue };
+      if (by.kind === 'agent') Object.assign(placement, placeTools(plan, step, agentOf(by), row, { poolOf, queue }));
     }
   }
   return placement;
+}
+
+/** The rows of an agent's tools: of each that is a call, and of all stages of one that is a pipeline. */
+function placeTools(
+  plan: Plan,
+  stage: StagePlan,
+  { tools }: AgentPlan,
+  row: string,
+  { poolOf, queue }: { readonly poolOf: PoolOf; readonly queue: string },
+): Placement {
+  const rows: Record<string, StagePlacement> = {};
+  for (const tool of tools) {
+    const own = toolRow(row, tool.name);
+    if (tool.by === 'pipeline') {
+      for (const [id, placed] of Object.entries(place(tool.plan, poolOf, queue))) rows[`${own}/${id}`] = placed;
+    } else {
+      const called: StagePlan = { ...stage, kind: tool.kind, model: tool.model, with: tool.with, policy: tool.policy };
+      rows[own] = { ...placeOne(plan, called, called, poolOf, `${stage.id}.tools.${tool.name}`), queue };
+    }
+  }
+  return rows;
 }
 
 function placeOne(plan: Plan, stage: StagePlan, by: Alternative, poolOf: PoolOf, field: string) {
@@ -68,8 +104,10 @@ function placeOne(plan: Plan, stage: StagePlan, by: Alternative, poolOf: PoolOf,
   if (typeof embedder === 'string') describe(plan, poolOf, embedder, `${stage.id}.embedder`, 'embed');
   const local = LOCAL_KINDS[by.kind];
   if (local) return local;
-  const { connector, devices, capabilities } = describe(plan, poolOf, by.model, field, by.kind);
-  const needed = Object.entries(NEEDS).flatMap(([option, capability]) => (option in by.with ? [capability] : []));
+  // An agent's calls are of a kind of their own.
+  const { calls = by.kind } = kindOf(by);
+  const { connector, devices, capabilities } = describe(plan, poolOf, by.model, field, calls);
+  const needed = Object.entries(NEEDS).flatMap(([option, capability]) => (asksFor(option, by) ? [capability] : []));
   if (streams(stage)) needed.push('stream');
   const missing = needed.find((capability) => !capabilities.has(capability));
   if (missing !== undefined) {

@@ -32,7 +32,7 @@ import {
   WORKFLOW_TASK_TIMEOUT_MS,
 } from '../pipelines/plan/index.js';
 import { childError, stageError } from './failures.js';
-import { type Host, stageTableMarkdown } from './interpreter/index.js';
+import { type Host, type Shown, stageTableMarkdown } from './interpreter/index.js';
 import { SegmentTurns } from './segment-turns.js';
 
 /** A worker that is gone or stuck is noticed within this time; activities beat ten times as often. */
@@ -77,11 +77,18 @@ export class TemporalHost implements Host {
     return Object.fromEntries([...this.#messages].filter(([, inbox]) => inbox.length > 0));
   }
 
-  runStage(stage: StagePlan, input: JsonObject, call: StageCall, placed: StagePlacement): Promise<StageOutcome> {
+  runStage(
+    stage: StagePlan,
+    input: JsonObject,
+    call: StageCall,
+    placed: StagePlacement,
+    shown?: Shown,
+  ): Promise<StageOutcome> {
     return activityOf(
       stage,
       call,
       placed,
+      shown,
     )(input, call).catch((error: unknown) => {
       throw isCancellation(error) ? error : stageError(stage, error);
     });
@@ -203,7 +210,12 @@ const LONGEST_NAME = 200;
 const short = (text: string): string => (text.length > LONGEST_NAME ? `${text.slice(0, LONGEST_NAME - 1)}…` : text);
 
 /** The activity is typed by the stage's name; its summary says what serves it and where. */
-function activityOf(stage: StagePlan, { path, priority }: StageCall, placed: StagePlacement): StageActivity {
+function activityOf(
+  stage: StagePlan,
+  { path, priority }: StageCall,
+  placed: StagePlacement,
+  shown?: Shown,
+): StageActivity {
   const { policy, id, model } = stage;
   const { retry, timeout } = policy;
   const options = {
@@ -215,7 +227,9 @@ function activityOf(stage: StagePlan, { path, priority }: StageCall, placed: Sta
       backoffCoefficient: retry.factor,
       maximumInterval: retry.maxMs,
     },
-    summary: `${path !== undefined && path !== id ? `${path} · ` : ''}${placed.connector} · ${model} @${placed.device}`,
+    summary: shown
+      ? short(shown.summary)
+      : `${path !== undefined && path !== id ? `${path} · ` : ''}${placed.connector} · ${model} @${placed.device}`,
   };
   const activities =
     policy.execution === 'inline'
@@ -227,5 +241,5 @@ function activityOf(stage: StagePlan, { path, priority }: StageCall, placed: Sta
           ...(timeout.queueMs !== undefined && { scheduleToStartTimeout: timeout.queueMs }),
           ...(priority !== undefined && { priority: { priorityKey: PRIORITY_KEYS[priority] } }),
         });
-  return activities[id] as StageActivity;
+  return activities[shown?.type ?? id] as StageActivity;
 }

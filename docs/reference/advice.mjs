@@ -51,7 +51,10 @@ export const ADVICE = {
   RATE_LIMITED: 'Send less, or raise the limit that the message names: `rateLimit` of the pool in the models file.',
   NOT_CACHED: 'Give the run a longer deadline, or the stage a rung below `cached`.',
   CONVERSION_UNAVAILABLE: 'Install ffmpeg where the worker runs (`MILLRACE_FFMPEG`), or send WAV.',
-  LIMIT_REACHED: "Give `repeat` more rounds, a condition that can be reached, or `onLimit: 'accept'`.",
+  LIMIT_REACHED:
+    "Give `repeat` more rounds, or the agent more turns or budget; or a condition that can be reached; or `onLimit: 'accept'` (`'answer'` of an agent).",
+  INVALID_TOOL_CALL:
+    'Describe the tool and its arguments better, offer fewer tools, or use a larger model; the message says what was wrong.',
   JOURNAL_UNAVAILABLE: 'Nothing: the stages run on their queues. Check Redis if inline stages have become slow.',
   RESULT_TOO_LARGE: 'Return less from the stage, or put large data into an artifact.',
   STAGE_TIMEOUT: 'Give the stage more time (`timeout.attempt`, `timeout.total`), or look why it or its worker hangs.',

@@ -9,6 +9,21 @@ const tool = z.looseObject({ name: z.string().regex(NAME_OF_TOOL, 'must be a nam
 /** Where formats are null, a schema was given that is no `tensor()`. */
 const tensors = z.record(z.string(), z.looseObject({ dtype: z.string() }, 'must be described with tensor()'));
 
+/** An agent that needs more turns is a program, not a stage. */
+const MOST_TURNS = 1_000;
+const price = z.number('must be a number').min(0, 'must be 0 or more');
+const budget = z
+  .looseObject({
+    tokens: count.optional(),
+    ms: count.optional(),
+    cost: z.number('must be a number').gt(0, 'must be above 0').optional(),
+    price: z.strictObject({ input: price, output: price }).optional(),
+  })
+  .refine(({ cost, price }) => cost === undefined || price !== undefined, {
+    path: ['cost'],
+    message: 'needs `price`: what a million tokens cost',
+  });
+
 const unique = (message: string) => (all: readonly unknown[]) => new Set(all).size === all.length || message;
 
 /** What the options of a kind must be, where no type says it: they reach the plan as the author wrote them. */
@@ -18,6 +33,14 @@ const OPTIONS: Readonly<Record<string, z.ZodType>> = {
     temperature: z.number('must be a number').min(0, 'must be 0 or more').max(2, 'must be 2 or less'),
     stop: z.array(z.string().min(1, 'must not be empty')).optional(),
     tools: z.array(tool).min(1, 'is empty; leave it out').optional(),
+  }),
+  agent: z.looseObject({
+    maxTokens: count,
+    temperature: z.number('must be a number').min(0, 'must be 0 or more').max(2, 'must be 2 or less'),
+    tools: z.array(tool),
+    maxTurns: count.max(MOST_TURNS, `must be ${MOST_TURNS} or less`),
+    onLimit: z.enum(['answer', 'fail'], 'must be "answer" or "fail"'),
+    budget: budget.optional(),
   }),
   classify: z.looseObject({
     labels: z.array(z.string().min(1, 'must not be empty')).min(2, 'needs two labels or more'),
@@ -36,8 +59,12 @@ const OPTIONS: Readonly<Record<string, z.ZodType>> = {
 /** Lists in which nothing may stand twice, by kind. */
 const DISTINCT: Readonly<Record<string, (options: JsonObject) => readonly [string, readonly unknown[]]>> = {
   classify: ({ labels }) => ['labels', labels as readonly string[]],
-  chat: ({ tools }) => ['tools', ((tools ?? []) as unknown as readonly { name: string }[]).map(({ name }) => name)],
+  chat: (options) => ['tools', namesOf(options)],
+  agent: (options) => ['tools', namesOf(options)],
 };
+
+const namesOf = ({ tools }: JsonObject): readonly string[] =>
+  ((tools ?? []) as unknown as readonly { name: string }[]).map(({ name }) => name);
 
 /** Checks what a stage kind was given. Throws `INVALID_PIPELINE` naming the stage and the option. */
 export function checkUse(id: string, { kind, model, with: options }: StageUse<never, never>): void {
@@ -52,6 +79,7 @@ export function checkUse(id: string, { kind, model, with: options }: StageUse<ne
 /** What the alternatives of a stage must have in common with it, by kind: its readers count on it. */
 const SHARED: Readonly<Record<string, readonly string[]>> = {
   chat: ['schema'],
+  agent: ['schema'],
   classify: ['labels'],
   infer: ['inputs', 'outputs'],
 };

@@ -65,8 +65,13 @@ export function resolveOptions(
   const kind: StageKind = STAGE_KINDS[use.kind as keyof typeof STAGE_KINDS];
   const { cache, fallback = [], degrade = [], optional = false, reserve, ...policy } = options;
   const pointless =
-    kind.servedBy === 'pool' ? undefined : ONLY_OF_POOLS.find(([, given]) => given(policy) !== undefined);
+    kind.servedBy === 'pool' || kind.calls ? undefined : ONLY_OF_POOLS.find(([, given]) => given(policy) !== undefined);
   if (pointless) throw invalid(`${id}.${pointless[0]}`, 'has no meaning for a stage that no pool of servers serves');
+  if (kind.calls && cache !== undefined)
+    throw invalid(`${id}.cache`, 'has no meaning for a stage that acts: leave it out');
+  if (kind.calls && policy.execution === 'inline') {
+    throw invalid(`${id}.execution`, 'cannot be "inline": every call of it is an activity of its own');
+  }
   for (const [field, value] of [
     ['timeout.attempt', policy.timeout?.attempt],
     ['timeout.total', policy.timeout?.total],

@@ -1,9 +1,11 @@
 import { z } from 'zod';
+import { agentOf } from '../plan/agent.js';
 import type { Binding } from '../plan/binding.js';
 import type { Graph, StagePlan, Step } from '../plan/plan.js';
 import { prefixed } from '../plan/prefix.js';
 import { STAGE_KINDS } from '../stages/index.js';
 import type { CodeStage, StageKind, StageUse } from '../stages/kind.js';
+import { checkTools } from './agent-tools.js';
 import { CONTROL, type EachOptions, type RepeatOptions } from './control.js';
 import { misfit } from './fits.js';
 import { fillDefaults } from './input-defaults.js';
@@ -51,9 +53,13 @@ export class Tracer {
     if (!Object.hasOwn(STAGE_KINDS, use.kind)) throw invalid(id, `has the unknown stage kind "${use.kind}"`);
     checkUse(id, use);
     const kind: StageKind = STAGE_KINDS[use.kind as keyof typeof STAGE_KINDS];
-    if (kind.servedBy === 'interpreter') this.#checkControl(id, use, options);
+    if (kind.servedBy === 'interpreter' && !kind.calls) this.#checkControl(id, use, options);
     const uses = [use, ...(options.fallback ?? []), ...(options.degrade ?? []).map(({ to }) => to)];
-    for (const each of uses) if (typeof each === 'object') this.#keepCode(id, each);
+    for (const each of uses) {
+      if (typeof each !== 'object') continue;
+      this.#keepCode(id, each);
+      if (each.kind === 'agent') checkTools(id, agentOf(each), this.#deadlineMs);
+    }
     const step: StagePlan = {
       id,
       kind: use.kind,
@@ -199,6 +205,7 @@ export class Tracer {
 
   #keepCode(id: string, use: AnyUse): void {
     if (use.run !== undefined) this.#keep(id, use.model, use as unknown as CodeStage);
+    for (const [name, stage] of use.functions ?? []) this.#keep(id, name, stage);
   }
 
   #keep(id: string, name: string, stage: CodeStage): void {

@@ -1,3 +1,4 @@
+export * from './agent.js';
 export * from './binding.js';
 export { OPERATORS } from './expression.js';
 export * from './plan.js';

@@ -101,7 +101,12 @@ export interface StageOutcome {
   readonly conversions?: readonly string[];
   /** The second call of a hedge answered first. */
   readonly hedged?: true;
+  /** What the call used, where the server says. */
+  readonly usage?: TokenUsage;
 }
+
+/** Tokens of model calls. */
+export type TokenUsage = { readonly inputTokens?: number; readonly outputTokens?: number };
 
 /** A row of a run's stage table. */
 export interface StageRecord {
@@ -124,6 +129,9 @@ export interface StageRecord {
   readonly runMs?: number;
   readonly conversions?: readonly string[];
   readonly hedged?: true;
+  readonly usage?: TokenUsage;
+  /** What an agent does now: its turn, the tools it calls, the person it waits for. */
+  readonly doing?: string;
   /** Why another than the planned model served it: the code that the one before failed with, or `degraded`. */
   readonly instead?: string;
   readonly error?: { readonly code: string; readonly message: string };

@@ -1,19 +1,32 @@
 import { z } from 'zod';
-import type { JsonObject } from '../json.js';
 import { type Image, image, type Stream, stream } from '../media.js';
+import { jsonSchemaOf } from './json-schema.js';
 import type { StageKind, StageUse } from './kind.js';
 
-const message = z.object({ role: z.enum(['user', 'assistant', 'system']), content: z.string() });
+const toolCall = z.object({ id: z.string(), name: z.string(), arguments: z.looseObject({}) });
+
+/** A message of a conversation. */
+export const chatMessage = z.object({
+  role: z.enum(['user', 'assistant', 'system', 'tool']),
+  content: z.string(),
+  /** Of the assistant: the tools that it wanted called. */
+  toolCalls: z.array(toolCall).optional(),
+  /** Of a tool: the call whose result it is. */
+  toolCallId: z.string().optional(),
+});
 
 const input = z.object({
   prompt: z.string(),
   /** The turns before the prompt, oldest first. */
-  history: z.array(message).optional(),
+  history: z.array(chatMessage).optional(),
   /** For models that see. */
   images: z.array(image()).optional(),
 });
 
-const toolCall = z.object({ id: z.string(), name: z.string(), arguments: z.looseObject({}) });
+/** A call within a conversation may have no prompt: it goes on behind the results of tools. */
+const anyInput = input
+  .extend({ prompt: z.string().optional() })
+  .refine(({ prompt, history = [] }) => prompt !== undefined || history.length > 0, 'has neither prompt nor history');
 
 const output = z.object({
   text: z.string(),
@@ -22,12 +35,21 @@ const output = z.object({
   /** The reply read as JSON, where `output` asks for it. */
   data: z.json().optional(),
   /** The tools that the model wants called, where `tools` offers some. */
-  toolCalls: z.array(toolCall).optional(),
+  toolCalls: z.array(toolCall.extend({ wrong: z.string().optional() })).optional(),
 });
+
+export interface ChatMessage {
+  role: 'user' | 'assistant' | 'system' | 'tool';
+  content: string;
+  /** Of the assistant: the tools that it wanted called. */
+  toolCalls?: { id: string; name: string; arguments: Record<string, unknown> }[] | undefined;
+  /** Of a tool: the call whose result it is. */
+  toolCallId?: string | undefined;
+}
 
 export interface ChatInput {
   prompt: string;
-  history?: { role: 'user' | 'assistant' | 'system'; content: string }[] | undefined;
+  history?: ChatMessage[] | undefined;
   images?: Image[] | undefined;
 }
 
@@ -82,9 +104,13 @@ export const chat = <Data = never>(options: ChatOptions<Data>): StageUse<ChatInp
       maxTokens,
       temperature,
       ...(stop !== undefined && { stop }),
-      ...(schema !== undefined && { schema: jsonSchemaOf(schema) }),
+      ...(schema !== undefined && { schema: jsonSchemaOf(schema, 'chat.output') }),
       ...(tools !== undefined && {
-        tools: tools.map(({ name, description, input }) => ({ name, description, schema: jsonSchemaOf(input) })),
+        tools: tools.map(({ name, description, input }) => ({
+          name,
+          description,
+          schema: jsonSchemaOf(input, `${name}.input`),
+        })),
       }),
     },
     input: input as unknown as z.ZodType<ChatInput>,
@@ -96,9 +122,4 @@ export const chat = <Data = never>(options: ChatOptions<Data>): StageUse<ChatInp
   };
 };
 
-function jsonSchemaOf(schema: z.ZodType): JsonObject {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: 'input' });
-  return rest as JsonObject;
-}
-
-export const chatKind: StageKind = { input, output, servedBy: 'pool' };
+export const chatKind: StageKind = { input: anyInput, output, servedBy: 'pool' };

@@ -1,3 +1,4 @@
+import { agentKind } from './agent.js';
 import { approveKind } from './approve.js';
 import { chatKind } from './chat.js';
 import { classifyKind } from './classify.js';
@@ -29,12 +30,21 @@ export const STAGE_KINDS = {
   split: splitKind,
   code: codeKind,
   approve: approveKind,
+  agent: agentKind,
 } as const satisfies Record<string, StageKind>;
 
 export type StageKindName = keyof typeof STAGE_KINDS;
 
+export {
+  type AgentBudget,
+  type AgentInput,
+  type AgentOptions,
+  type AgentOutput,
+  type AgentToolCall,
+  agent,
+} from './agent.js';
 export { approve } from './approve.js';
-export * from './chat.js';
+export { type ChatInput, type ChatMessage, type ChatOptions, type ChatOutput, type ChatTool, chat } from './chat.js';
 export { type ClassifyOutput, classify } from './classify.js';
 export { code } from './code.js';
 export * from './embed.js';

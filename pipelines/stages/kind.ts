@@ -16,6 +16,8 @@ export interface StageUse<I, O> {
   readonly output: z.ZodType<O>;
   /** The function of a `code` stage; it stays in the worker, the plan holds its name. */
   readonly run?: CodeFunction<I, O>;
+  /** Other functions that stay in the worker, by name: those of an agent's tools. */
+  readonly functions?: readonly (readonly [name: string, stage: CodeStage])[];
 }
 
 /** What the worker keeps of a `code` stage. */
@@ -32,6 +34,8 @@ export interface CodeContext {
   readonly signal: AbortSignal;
   /** The same in every attempt of this stage of this run: a service that is told it can drop a repeat. */
   readonly idempotencyKey: string;
+  /** Whose run it is. */
+  readonly tenant: string;
 }
 
 /** A row of the table of stage kinds. */
@@ -44,6 +48,11 @@ export interface StageKind {
    * case it takes no policy and no cache.
    */
   readonly servedBy: 'pool' | 'worker' | 'interpreter';
+  /**
+   * Of what the interpreter carries out by calls of pools: the kind of these calls. The stage's policy is then that of each
+   * call.
+   */
+  readonly calls?: 'chat';
   /** The pools, besides the stage's own, that a stage of this kind needs, by the name of the option that names them. */
   readonly alsoNeeds?: readonly string[];
   /** Defaults of the kind where they differ from the general ones, with the reason beside them. */

@@ -6,6 +6,7 @@ import type { RunContext, RunResult, StageRecord } from '../../pipelines/plan/in
 import { CodeRunner, contextOf } from '../support/in-process.js';
 import { connect } from '../support/runs.js';
 import { TestWorker } from '../support/test-worker.js';
+import { agentSuite } from './agent-suite.js';
 import { hostSuite, type SuiteHost, type SuiteRun } from './host-suite.js';
 
 const QUEUE = `host-suite-${randomUUID()}`;
@@ -60,3 +61,4 @@ const temporal: SuiteHost = {
 };
 
 hostSuite('on Temporal', () => temporal);
+agentSuite('on Temporal', () => temporal);

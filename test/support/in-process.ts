@@ -3,14 +3,18 @@ import type { Pipeline } from '../../pipelines/definition/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import {
+  agentOf,
   allSteps,
   type Graph,
   isStage,
   type RunContext,
   type StageCall,
   type StageOutcome,
+  type ToolPlan,
+  toolRow,
 } from '../../pipelines/plan/index.js';
 import { alternativesOf } from '../../placement/place.js';
+import { askScript } from './scripted-model.js';
 
 /** A run's second argument for a pipeline of `code` stages. */
 export const contextOf = ({ plan }: Pipeline, queue = 'test'): RunContext => ({
@@ -19,12 +23,24 @@ export const contextOf = ({ plan }: Pipeline, queue = 'test'): RunContext => ({
   placement: Object.fromEntries(rowsOf(plan).map((id) => [id, { connector: 'code', device: 'worker', queue }])),
 });
 
+const ENDED = { cache: 'off', queueMs: 0, runMs: 0 } as const;
+
 /** Every row that a placement of the plan has. */
 const rowsOf = (graph: Graph): string[] =>
   [...allSteps(graph)].flatMap((step) => {
-    if (isStage(step)) return [step.id, ...alternativesOf(step).map((_, i) => `${step.id}~${i + 1}`)];
+    if (isStage(step)) {
+      return [step, ...alternativesOf(step)].flatMap((by, i) => {
+        const row = i === 0 ? step.id : `${step.id}~${i}`;
+        return [row, ...(by.kind === 'agent' ? agentOf(by).tools.flatMap((tool) => rowsOfTool(tool, row)) : [])];
+      });
+    }
     return step.kind === 'pipeline' && step.run === 'child' ? rowsOf(step.plan).map((id) => `${step.id}/${id}`) : [];
   });
+
+const rowsOfTool = (tool: ToolPlan, row: string): string[] => {
+  const own = toolRow(row, tool.name);
+  return tool.by === 'pipeline' ? rowsOf(tool.plan).map((id) => `${own}/${id}`) : [own];
+};
 
 /** Runs `code` stages and keeps the order in which they started and ended. */
 export class CodeRunner {
@@ -36,15 +52,21 @@ export class CodeRunner {
   }
 
   async run(input: JsonObject, call: StageCall, { attempt, signal }: Attempt): Promise<StageOutcome> {
+    if (call.kind === 'chat')
+      return { ...(await askScript(call, input)), endpoint: 'script', device: '', ...ENDED, attempt };
     const code = this.#pipeline.code.get(call.model);
     if (!code) throw new MillraceError('CODE_NOT_FOUND', call.model);
-    this.events.push(`${call.stage} starts`);
+    const { path = call.stage, tenant } = call;
+    const name = path.includes('/turn-') ? path : call.stage;
+    this.events.push(`${name} starts`);
     try {
-      const output = (await code.run(input, { signal, idempotencyKey: call.stage })) as JsonObject;
-      this.events.push(`${call.stage} ends`);
-      return { output, endpoint: 'worker', device: '', attempt, cache: 'off', queueMs: 0, runMs: 0 };
+      const checked = code.input.safeParse(input);
+      if (!checked.success) throw new MillraceError('INVALID_INPUT', checked.error.issues[0]?.message ?? '');
+      const output = (await code.run(checked.data, { signal, idempotencyKey: path, tenant })) as JsonObject;
+      this.events.push(`${name} ends`);
+      return { output, endpoint: 'worker', device: '', attempt, ...ENDED };
     } catch (error) {
-      this.events.push(`${call.stage} ${signal.aborted ? 'aborted' : 'fails'}`);
+      this.events.push(`${name} ${signal.aborted ? 'aborted' : 'fails'}`);
       throw error;
     }
   }

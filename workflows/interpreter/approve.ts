@@ -7,24 +7,11 @@ import { type At, type Run, STOPPED, type Stopped } from './state.js';
 export async function approve(run: Run, stage: StagePlan, at: At): Promise<Json | Stopped> {
   const { timeoutMs, otherwise } = stage.with as { timeoutMs: number; otherwise: boolean };
   const { table, deadline } = run;
-  const since = at.memo.below('since');
-  if (since.value === undefined) {
-    since.end(at.host.now());
-    table.start(stage.id);
-  }
+  if (at.memo.below('since').value === undefined) table.start(stage.id);
   try {
-    const waited = at.host.now() - Number(since.value);
-    const left = Math.max(1, timeoutMs - waited);
-    // Less than the stage's own time may be left of the run's deadline: then nobody's decision is nobody's default.
-    const limit = Math.min(left, deadline.limit(stage).policy.timeout.totalMs);
-    const output = await at.host.race<JsonObject | undefined>([
-      (inner) => decision(`${APPROVE_SIGNAL}${at.prefix}${stage.id}`, inner, () => run.continuing && at.mayStop),
-      async (inner) => {
-        await inner.wait(limit, `approve ${stage.id}`);
-        if (limit === left) return { approved: otherwise, by: 'timeout' };
-        throw new StageError('STAGE_TIMEOUT', `stage "${stage.id}": nobody decided in time`, { stage: stage.id });
-      },
-    ]);
+    const limitMs = deadline.limit(stage).policy.timeout.totalMs;
+    const path = `${at.prefix}${stage.id}`;
+    const output = await decide(run, at, { timeoutMs, otherwise, stage: stage.id, path, limitMs });
     if (output === undefined) return STOPPED;
     table.finish(stage.id, { output, endpoint: '', device: '', attempt: 1, cache: 'off', queueMs: 0, runMs: 0 });
     return output;
@@ -34,6 +21,35 @@ export async function approve(run: Run, stage: StagePlan, at: At): Promise<Json 
     if (failure instanceof StageError) table.fail(stage.id, failure);
     throw failure;
   }
+}
+
+/** What a person is to decide on. */
+export interface Asked {
+  readonly stage: string;
+  /** The decision is the signal `approve/<path>`. */
+  readonly path: string;
+  readonly timeoutMs: number;
+  /** The decision when nobody decides within `timeoutMs`. */
+  readonly otherwise: boolean;
+  /** Less may be left of the run's deadline: then nobody's decision is nobody's default, but `STAGE_TIMEOUT`. */
+  readonly limitMs: number;
+}
+
+/** The decision; undefined where the run stops for a new history. `at.memo` keeps since when it is waited for. */
+export function decide(run: Run, at: At, asked: Asked): Promise<JsonObject | undefined> {
+  const { stage, path, timeoutMs, otherwise, limitMs } = asked;
+  const since = at.memo.below('since');
+  if (since.value === undefined) since.end(at.host.now());
+  const left = Math.max(1, timeoutMs - (at.host.now() - Number(since.value)));
+  const limit = Math.min(left, limitMs);
+  return at.host.race<JsonObject | undefined>([
+    (inner) => decision(`${APPROVE_SIGNAL}${path}`, inner, () => run.continuing && at.mayStop),
+    async (inner) => {
+      await inner.wait(limit, `approve ${path}`);
+      if (limit === left) return { approved: otherwise, by: 'timeout' };
+      throw new StageError('STAGE_TIMEOUT', `stage "${stage}": nobody decided in time`, { stage });
+    },
+  ]);
 }
 
 async function decision(name: string, host: Host, giveUp: () => boolean): Promise<JsonObject | undefined> {

@@ -1,5 +1,7 @@
 import { isJsonObject, type Json } from '../../pipelines/json.js';
 import {
+  type Alternative,
+  agentOf,
   type Graph,
   graphsOf,
   isStage,
@@ -8,7 +10,10 @@ import {
   type RunContext,
   readsOf,
   readsOfGraph,
+  type StagePlan,
   type Step,
+  type ToolPlan,
+  toolRow,
 } from '../../pipelines/plan/index.js';
 import { CONTROL_STEPS } from './control.js';
 import { StageError } from './host.js';
@@ -57,6 +62,7 @@ function checkStep(step: Step, visible: ReadonlySet<string>, checked: Checked): 
   if (isStage(step)) {
     if (step.kind !== 'approve' && !checked.placement[id]) throw invalid('the placement has no row for it', id);
     checkOperators([step.input, step.cache?.key ?? null], id);
+    checkAgents(step, checked.placement);
   } else {
     checkControl(step);
     const own = new Set(step.kind === 'pipeline' ? [`${id}/input`] : visible);
@@ -65,6 +71,24 @@ function checkStep(step: Step, visible: ReadonlySet<string>, checked: Checked): 
   }
   const unknown = readsOf(step).find((source) => !visible.has(source));
   if (unknown !== undefined) throw invalid(`it reads "${unknown}", which is no step before it`, id);
+}
+
+/** An agent, and those that may stand in for it, with a row for each tool that is a call. */
+function checkAgents(step: StagePlan, placement: RunContext['placement']): void {
+  const alternatives = [...(step.fallback ?? []), ...(step.degrade ?? []).map(({ to }) => to)];
+  const all: readonly Alternative[] = [step, ...alternatives.filter((to) => typeof to === 'object')];
+  for (const [i, by] of all.entries()) {
+    if (by.kind !== 'agent') continue;
+    const { tools, maxTurns } = agentOf(by);
+    if (!Array.isArray(tools) || !(maxTurns >= 1)) throw invalid('its agent has no list of tools or no turn', step.id);
+    const row = i === 0 ? step.id : `${step.id}~${i}`;
+    for (const tool of tools as readonly ToolPlan[]) {
+      if (!isObject(tool) || (tool.by !== 'stage' && tool.by !== 'pipeline'))
+        throw invalid('a tool of it is none', step.id);
+      const placed = tool.by === 'pipeline' || placement[toolRow(row, tool.name)];
+      if (!placed) throw invalid(`the placement has no row for its tool "${tool.name}"`, step.id);
+    }
+  }
 }
 
 function checkControl(step: Exclude<Step, { policy: unknown }>): void {

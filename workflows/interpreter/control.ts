@@ -114,7 +114,8 @@ async function pipeline(run: Run, step: SubPipelinePlan, scope: Scope, at: At): 
   }
 }
 
-const placementOf = (placement: Placement, id: string): Placement =>
+/** The rows of a child run: those of `id`, by the names that they have in it. */
+export const placementOf = (placement: Placement, id: string): Placement =>
   Object.fromEntries(
     Object.entries(placement).flatMap(([key, placed]) =>
       key.startsWith(`${id}/`) ? [[key.slice(id.length + 1), placed] as const] : [],

@@ -17,7 +17,13 @@ import type {
  */
 export interface Host {
   /** Runs a stage to its end under its policy. Rejects with a `StageError`, or with a cancellation. */
-  runStage(stage: StagePlan, input: JsonObject, call: StageCall, placed: StagePlacement): Promise<StageOutcome>;
+  runStage(
+    stage: StagePlan,
+    input: JsonObject,
+    call: StageCall,
+    placed: StagePlacement,
+    shown?: Shown,
+  ): Promise<StageOutcome>;
   /**
    * Runs inline steps together, near the interpreter, with a record of each that has ended. Absent where `runStage` is as
    * near.
@@ -43,6 +49,13 @@ export interface Host {
   full(): boolean;
   /** Takes the stage table after each change. */
   report(stages: readonly StageRecord[]): void;
+}
+
+/** How people see a call that is a part of its stage, where the host can show it. */
+export interface Shown {
+  /** In place of the stage's id. */
+  readonly type: string;
+  readonly summary: string;
 }
 
 /** A stage, or the run as a whole, has failed for good. */

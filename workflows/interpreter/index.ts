@@ -1,4 +1,4 @@
-export { type Host, StageError } from './host.js';
+export { type Host, type Shown, StageError } from './host.js';
 export { interpret } from './interpreter.js';
 export { answerOf, interpretSegment } from './run-segment.js';
 export { groupsOf, isInline } from './segments.js';

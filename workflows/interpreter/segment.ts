@@ -130,9 +130,9 @@ function cancelRows({ table }: Run, stages: ReadonlySet<string>): void {
  */
 function afterTries(host: Host, tried: NonNullable<SegmentOutcome['tried']>): Host {
   return {
-    runStage(stage, input, call, placed) {
+    runStage(stage, input, call, placed, shown) {
       const before = tried[callName(call)];
-      if (!before) return host.runStage(stage, input, call, placed);
+      if (!before) return host.runStage(stage, input, call, placed, shown);
       const { begun, failure } = before;
       if (failure) throw new StageError(failure.code, failure.message, failure.details);
       const { retry } = stage.policy;
@@ -142,7 +142,7 @@ function afterTries(host: Host, tried: NonNullable<SegmentOutcome['tried']>): Ho
         throw new StageError('STAGE_TIMEOUT', message, { stage: stage.id });
       }
       const policy = { ...stage.policy, retry: left };
-      return host.runStage({ ...stage, policy }, input, { ...call, ...(call.retry && { retry: left }) }, placed);
+      return host.runStage({ ...stage, policy }, input, { ...call, ...(call.retry && { retry: left }) }, placed, shown);
     },
     runChild: (...args) => host.runChild(...args),
     now: () => host.now(),

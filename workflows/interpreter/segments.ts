@@ -1,7 +1,7 @@
 import { type Graph, graphsOf, isStage, readsOf, type Step } from '../../pipelines/plan/index.js';
 
-/** Kinds that the interpreter waits for itself: no segment can hold a wait for a person. */
-const WAITS: ReadonlySet<string> = new Set(['approve']);
+/** Kinds that the interpreter carries out itself: no segment can hold a wait for a person. */
+const WAITS: ReadonlySet<string> = new Set(['approve', 'agent']);
 
 /** Whether a step can run inside a segment: it and all within it are inline. */
 export function isInline(step: Step): boolean {

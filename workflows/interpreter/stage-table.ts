@@ -79,6 +79,11 @@ export class StageTable {
     this.#change(stage, { status, ...rest, ...(counted && { count: counted }) });
   }
 
+  /** What a stage that is made of many calls does now. */
+  doing(stage: string, doing: string): void {
+    this.#change(stage, { doing });
+  }
+
   fail(stage: string, { code, message }: StageError): void {
     this.#change(stage, { status: 'failed', error: { code, message } });
   }
@@ -105,7 +110,8 @@ export class StageTable {
   #change(stage: string, change: Partial<StageRecord>): void {
     const row = this.#rows.get(stage);
     if (!row) return;
-    this.#rows.set(stage, { ...row, ...change });
+    const { doing: _, ...rest } = row;
+    this.#rows.set(stage, { ...(change.status === undefined || change.status === 'running' ? row : rest), ...change });
     this.#onChange(this.rows);
   }
 }
@@ -134,9 +140,7 @@ export function stageTableMarkdown(rows: readonly StageRecord[]): string {
       row.cache === 'hit' || row.cache === 'shared' ? 'cache' : servedBy(row),
       row.error
         ? `${row.status}: ${row.error.code}`
-        : row.count
-          ? `${row.status} ${row.count.done}/${row.count.started}`
-          : row.status,
+        : [row.status, row.count && `${row.count.done}/${row.count.started}`, row.doing].filter(Boolean).join(' '),
       row.attempt ?? '',
       row.cache ?? '',
       row.queueMs ?? '',

@@ -9,9 +9,11 @@ import {
   type StagePlan,
   type Step,
 } from '../../pipelines/plan/index.js';
+import { runAgent } from './agent/agent.js';
 import { approve } from './approve.js';
+import { callOf } from './call.js';
 import { StageError } from './host.js';
-import type { At, Run, Stopped } from './state.js';
+import { type At, type Run, STOPPED, type Stopped } from './state.js';
 
 /** One way to serve a stage: itself, one of its alternatives, or nothing. */
 interface Candidate extends Alternative {
@@ -58,7 +60,16 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
       const { kind, model, with: options } = candidate;
       const planned = candidate.placed === stage.id ? stage : { ...stage, kind, model, with: options };
       const limited = deadline.limit(planned);
-      const outcome = await at.host.runStage(limited, input, callOf(run, limited, candidate, scope, at), placed);
+      const outcome =
+        kind === 'agent'
+          ? await runAgent(run, planned, candidate.placed, input, { ...at, memo: at.memo.below(candidate.placed) })
+          : await at.host.runStage(
+              limited,
+              input,
+              callOf(run, limited, `${at.prefix}${stage.id}`, cacheOf(limited, candidate, scope)),
+              placed,
+            );
+      if (outcome === STOPPED) return STOPPED;
       table.finish(stage.id, outcome);
       return outcome.output;
     } catch (error) {
@@ -106,34 +117,14 @@ const changeOf = ({ model }: Candidate, { connector, device }: StagePlacement, i
   ...(instead !== undefined && { instead }),
 });
 
-function callOf(run: Run, stage: StagePlan, { cachedOnly }: Candidate, scope: Scope, at: At): StageCall {
-  const { plan, tenant } = run.context;
-  const { id, kind, model, cache, policy } = stage;
-  const { retry, timeout, hedge } = policy;
-  const priority = policy.priority ?? run.context.priority;
-  return {
-    pipeline: plan.name,
-    version: plan.version,
-    tenant,
-    stage: id,
-    ...(at.prefix !== '' && { path: `${at.prefix}${id}` }),
-    kind,
-    model,
-    with: stage.with,
-    ...(cache && {
-      cache: {
-        ...cache,
-        key: String(resolve(cache.key, scope) ?? ''),
-        context: resolve(mask(stage.input, cache.key), scope),
-        ...(cachedOnly && { only: true as const }),
-      },
-    }),
-    ...(plan.planVersion > 1 && { retry }),
-    ...(timeout.queueMs !== undefined && { queueMs: timeout.queueMs }),
-    ...(timeout.firstChunkMs !== undefined && { firstChunkMs: timeout.firstChunkMs }),
-    ...(timeout.idleMs !== undefined && { idleMs: timeout.idleMs }),
-    ...(hedge && { hedge }),
-    ...(priority !== undefined && { priority }),
-    ...(run.context.events && { events: true as const }),
-  };
+/** The cache to ask first, its key resolved. */
+function cacheOf({ input, cache }: StagePlan, { cachedOnly }: Candidate, scope: Scope): StageCall['cache'] {
+  return (
+    cache && {
+      ...cache,
+      key: String(resolve(cache.key, scope) ?? ''),
+      context: resolve(mask(input, cache.key), scope),
+      ...(cachedOnly && { only: true as const }),
+    }
+  );
 }

@@ -4,8 +4,8 @@ import type { JsonObject } from '../../../pipelines/json.js';
 import { type Completion, complete, type Question, tokenLimit } from './completion.js';
 import type { ServedKind } from './kind.js';
 import { messagesOf } from './messages.js';
-import { boundTo, closed, readStructured } from './structured.js';
-import { readToolCalls, toolCallsInText } from './tool-calls.js';
+import { boundTo, closed, readStructured, structuredIfFits } from './structured.js';
+import { checkReadCalls, checkToolCalls, readToolCalls, toolCallsInText } from './tool-calls.js';
 
 /** Options of `chat`, as the plan holds them. */
 interface ChatWith {
@@ -14,6 +14,10 @@ interface ChatWith {
   readonly temperature?: number;
   readonly stop?: readonly string[];
   readonly schema?: JsonObject;
+  /** `false`: the reply is not bound to the schema; where it happens to fit, `data` is there. */
+  readonly bind?: boolean;
+  /** A tool call that is wrong comes back with what is wrong; absent: the reply fails with `INVALID_OUTPUT`. */
+  readonly wrongCalls?: 'report';
   readonly tools?: readonly { readonly name: string; readonly description: string; readonly schema: JsonObject }[];
 }
 
@@ -36,12 +40,12 @@ export const chat: ServedKind = {
   },
 };
 
-function parametersOf({ maxTokens, temperature, stop, schema, tools }: ChatWith, client: OpenAI) {
+function parametersOf({ maxTokens, temperature, stop, schema, bind, tools }: ChatWith, client: OpenAI) {
   return {
     ...(maxTokens !== undefined && tokenLimit(client, maxTokens)),
     ...(temperature !== undefined && { temperature }),
     ...(stop !== undefined && { stop: [...stop] }),
-    ...(schema !== undefined && boundTo(schema)),
+    ...(schema !== undefined && bind !== false && boundTo(schema)),
     // Some servers refuse an empty list.
     ...(tools !== undefined && tools.length > 0 && { tools: tools.map(toolOf) }),
   };
@@ -54,23 +58,30 @@ const toolOf = ({ name, description, schema }: NonNullable<ChatWith['tools']>[nu
 });
 
 /** The stage's output. Throws for a reply that is none. */
-export function outputOf(completion: Completion, { schema, tools = [] }: ChatWith): JsonObject {
+export function outputOf(completion: Completion, { schema, bind, wrongCalls, tools = [] }: ChatWith): JsonObject {
   const { text, finish, refusal } = completion;
   refuse(completion);
-  const offered = new Set(tools.map(({ name }) => name));
+  const report = wrongCalls === 'report';
+  const offered = new Map(tools.map((tool) => [tool.name, tool.schema]));
   // Whatever `finish_reason` says: some servers say "stop" beside a call, and some "tool_calls" beside none.
   if (completion.toolCalls.length > 0) {
-    return { text, finish: 'tools', toolCalls: readToolCalls(completion.toolCalls, offered, finish) };
+    const read = report ? checkToolCalls : readToolCalls;
+    return { text, finish: 'tools', toolCalls: read(completion.toolCalls, offered, finish) };
   }
   const inText = offered.size > 0 ? toolCallsInText(text, offered) : undefined;
-  if (inText) return { text: '', finish: 'tools', toolCalls: inText };
+  if (inText) {
+    return { text: '', finish: 'tools', toolCalls: report ? checkReadCalls(inText, offered) : inText };
+  }
   if (refusal) throw new MillraceError('BACKEND_REJECTED', `the model refuses: ${refusal}`);
   const end = {
     text,
     finish: finish === 'length' ? 'length' : 'stop',
     ...(offered.size > 0 && { toolCalls: [] }),
   };
-  return schema ? { ...end, data: readStructured(text, schema, finish) } : end;
+  if (!schema) return end;
+  if (bind !== false) return { ...end, data: readStructured(text, schema, finish) };
+  const data = structuredIfFits(text, schema);
+  return data === undefined ? end : { ...end, data };
 }
 
 /** Endings that are no reply. */

@@ -2,14 +2,10 @@ import type { OpenAI } from 'openai';
 import type { Artifact } from '../../../pipelines/artifact.js';
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { JsonObject } from '../../../pipelines/json.js';
+import type { AgentMessage } from '../../../pipelines/plan/index.js';
 import type { CallContext } from '../connector.js';
 
-interface Turn {
-  readonly role: 'user' | 'assistant' | 'system';
-  readonly content: string;
-}
-
-/** The conversation: system message, the turns so far, then the prompt with its images. */
+/** The conversation: system message, the turns so far, then the prompt with its images, if there is one. */
 export async function messagesOf(
   system: string | undefined,
   input: JsonObject,
@@ -20,18 +16,36 @@ export async function messagesOf(
     history = [],
     images = [],
   } = input as unknown as {
-    readonly prompt: string;
-    readonly history?: readonly Turn[];
+    readonly prompt?: string;
+    readonly history?: readonly AgentMessage[];
     readonly images?: readonly Artifact[];
   };
   const pictures = await picturesOf(images, context);
   return [
     ...(system === undefined ? [] : [{ role: 'system' as const, content: system }]),
-    ...history.map(({ role, content }) => ({ role, content })),
-    // Servers without images know no lists of parts.
-    { role: 'user', content: pictures.length === 0 ? prompt : [{ type: 'text', text: prompt }, ...pictures] },
+    ...history.map(messageOf),
+    ...(prompt === undefined ? [] : [userMessage(prompt, pictures)]),
   ];
 }
+
+// Servers without images know no lists of parts.
+const userMessage = (prompt: string, pictures: readonly Picture[]): OpenAI.ChatCompletionUserMessageParam => ({
+  role: 'user',
+  content: pictures.length === 0 ? prompt : [{ type: 'text', text: prompt }, ...pictures],
+});
+
+function messageOf({ role, content, toolCalls = [], toolCallId }: AgentMessage): OpenAI.ChatCompletionMessageParam {
+  if (role === 'tool') return { role, content, tool_call_id: toolCallId ?? '' };
+  if (role !== 'assistant' || toolCalls.length === 0) return { role, content };
+  // A message of calls alone has no content: some templates write an empty text into the prompt.
+  return { role, content: content === '' ? null : content, tool_calls: toolCalls.map(callOf) };
+}
+
+const callOf = ({ id, name, arguments: given }: NonNullable<AgentMessage['toolCalls']>[number]) => ({
+  id,
+  type: 'function' as const,
+  function: { name, arguments: JSON.stringify(given) },
+});
 
 type Picture = OpenAI.ChatCompletionContentPartImage;
 

@@ -1,6 +1,6 @@
-import { z } from 'zod';
-import { MillraceError, messageOf } from '../../../pipelines/errors.js';
+import { MillraceError } from '../../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../../pipelines/json.js';
+import { compiled, fitted } from '../../json-schema.js';
 
 /**
  * The schema with every object closed to further properties, as `strict: true` wants it at OpenAI and vLLM. An object that
@@ -50,34 +50,18 @@ export function readStructured(text: string, schema: JsonObject, finish: string 
     const why = finish === 'length' ? 'was cut at the most tokens of the reply' : 'is not JSON';
     throw new MillraceError('INVALID_OUTPUT', `the reply ${why}, but a schema binds it: ${start(text)}`);
   }
-  const { data, error } = compiled(schema).safeParse(value);
-  if (!error) return data as Json;
-  const fields = error.issues.map(({ path, message }) => ({ field: path.join('.'), message }));
-  const told = fields.map(({ field, message }) => (field ? `${field}: ${message}` : message)).join('; ');
-  throw new MillraceError('INVALID_OUTPUT', `the reply does not fit its schema: ${told}`, { fields });
+  const fit = fitted(value, schema);
+  if ('data' in fit) return fit.data;
+  throw new MillraceError('INVALID_OUTPUT', `the reply does not fit its schema: ${fit.told}`, { fields: fit.fields });
 }
 
-/** As many schemas as a worker's pipelines have; one takes a millisecond to compile, as long as a small reply to check. */
-const MOST_COMPILED = 256;
-const known = new Map<string, z.ZodType>();
-
-function compiled(schema: JsonObject): z.ZodType {
-  const text = JSON.stringify(schema);
-  const earlier = known.get(text);
-  if (earlier) return earlier;
-  const [oldest] = known.keys();
-  if (known.size >= MOST_COMPILED && oldest !== undefined) known.delete(oldest);
-  const fresh = compile(schema);
-  known.set(text, fresh);
-  return fresh;
-}
-
-function compile(schema: JsonObject): z.ZodType {
+/** The reply's text as the JSON that the schema asks for, if it happens to be that. */
+export function structuredIfFits(text: string, schema: JsonObject): Json | undefined {
   try {
-    // A registry of its own, which goes with the schema: the global one keeps whatever has an `id` for ever.
-    return z.fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0], { registry: z.registry() });
-  } catch (error) {
-    throw new MillraceError('INVALID_PIPELINE', `the schema of a reply cannot be read: ${messageOf(error)}`);
+    const fit = fitted(JSON.parse(text), schema);
+    return 'data' in fit ? fit.data : undefined;
+  } catch {
+    return undefined;
   }
 }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { isJsonObject, type JsonObject } from '../../../pipelines/json.js';
+import { fitted } from '../../json-schema.js';
 
 /** A part of a tool call, or all of it. */
 export interface ToolDelta {
@@ -22,7 +23,16 @@ export interface ToolCall {
 }
 
 /** A tool call as a chat stage returns it. */
-export type ReadToolCall = { readonly id: string; readonly name: string; readonly arguments: JsonObject };
+export type ReadToolCall = {
+  readonly id: string;
+  readonly name: string;
+  readonly arguments: JsonObject;
+  /** What is wrong with it, where such calls are reported; its arguments are then none. */
+  readonly wrong?: string;
+};
+
+/** The tools on offer: the JSON Schema of each one's arguments by its name. */
+export type OfferedTools = ReadonlyMap<string, JsonObject>;
 
 /**
  * Puts tool calls together from their deltas. The first delta of a call has its name, and some of its arguments, all or
@@ -55,12 +65,51 @@ export class ToolCalls {
 }
 
 /**
+ * The calls with their arguments read and checked against the tools' schemas, whose defaults fill them. What is wrong with a
+ * call stands in it, for the model to be told: a tool that is not on offer, arguments that were cut, that are no JSON object
+ * or do not fit.
+ */
+export function checkToolCalls(
+  calls: readonly ToolCall[],
+  offered: OfferedTools,
+  finish: string | undefined,
+): ReadToolCall[] {
+  return calls.map(({ id, name, arguments: text }) => checked(id, name, readArguments(text, finish), offered, finish));
+}
+
+/** The same for calls that stood in the reply's text. */
+export const checkReadCalls = (calls: readonly ReadToolCall[], offered: OfferedTools): ReadToolCall[] =>
+  calls.map(({ id, name, arguments: read }) => checked(id, name, read, offered, undefined));
+
+function checked(
+  id: string,
+  name: string,
+  read: JsonObject | undefined,
+  offered: OfferedTools,
+  finish: string | undefined,
+): ReadToolCall {
+  const call = { id: id || newId(), name, arguments: {} };
+  const schema = offered.get(name);
+  if (!schema) {
+    const known = [...offered.keys()].join(', ');
+    return { ...call, wrong: `there is no tool "${name}"; there are ${known}` };
+  }
+  if (!read) return { ...call, wrong: `the arguments ${whyUnread(finish)}` };
+  const fit = fitted(read, schema);
+  if ('data' in fit) return { ...call, arguments: fit.data as JsonObject };
+  return { ...call, wrong: `the arguments do not fit: ${fit.told}` };
+}
+
+const whyUnread = (finish: string | undefined): string =>
+  finish === 'length' ? 'were cut at the most tokens of the reply' : 'are not a JSON object';
+
+/**
  * The calls with their arguments read. Throws `INVALID_OUTPUT` for a tool that is not on offer, and for arguments that are
  * no JSON object, be it that they were cut. Whether they fit the tool's schema is not looked at: what was called says so.
  */
 export function readToolCalls(
   calls: readonly ToolCall[],
-  offered: ReadonlySet<string>,
+  offered: Pick<OfferedTools, 'has'>,
   finish: string | undefined,
 ): ReadToolCall[] {
   return calls.map(({ id, name, arguments: text }) => {
@@ -69,8 +118,7 @@ export function readToolCalls(
     }
     const read = readArguments(text, finish);
     if (!read) {
-      const cut = finish === 'length' ? 'were cut at the most tokens of the reply' : 'are not a JSON object';
-      throw new MillraceError('INVALID_OUTPUT', `the arguments of the tool call "${name}" ${cut}`);
+      throw new MillraceError('INVALID_OUTPUT', `the arguments of the tool call "${name}" ${whyUnread(finish)}`);
     }
     return { id: id || newId(), name, arguments: read };
   });
@@ -88,7 +136,7 @@ function readArguments(text: string, finish: string | undefined): JsonObject | u
  * object with `name` and `arguments` (or `parameters`), or a list of such, in a code block or not. Undefined unless the whole text is that, and
  * names only tools on offer: any other JSON is an answer.
  */
-export function toolCallsInText(text: string, offered: ReadonlySet<string>): ReadToolCall[] | undefined {
+export function toolCallsInText(text: string, offered: Pick<OfferedTools, 'has'>): ReadToolCall[] | undefined {
   const fenced = withoutFence(text);
   if (!/^\s*[{[]/.test(fenced)) return undefined;
   const read = parsed(fenced);
@@ -111,7 +159,7 @@ function withoutFence(text: string): string {
 /** What else may stand beside a name in a tool call. */
 const CALL_FIELDS: ReadonlySet<string> = new Set(['id', 'type', 'name', 'arguments', 'parameters']);
 
-function callIn(item: unknown, offered: ReadonlySet<string>): ReadToolCall | undefined {
+function callIn(item: unknown, offered: Pick<OfferedTools, 'has'>): ReadToolCall | undefined {
   if (!isJsonObject(item) || !Object.keys(item).every((key) => CALL_FIELDS.has(key))) return undefined;
   const { id, name } = item;
   const given = item.arguments ?? item.parameters;

@@ -3,6 +3,7 @@ import type { StageRecord } from '../../../pipelines/plan/index.js';
 import { runInProcess } from '../../../workers/in-process-host.js';
 import { Mailbox } from '../../../workers/mailbox.js';
 import { StageError } from '../../../workflows/interpreter/index.js';
+import { agentSuite } from '../../contract/agent-suite.js';
 import { hostSuite, type SuiteHost } from '../../contract/host-suite.js';
 import { CodeRunner, contextOf } from '../../support/in-process.js';
 
@@ -47,3 +48,4 @@ const inProcess: SuiteHost = {
 };
 
 hostSuite('in one process', () => inProcess);
+agentSuite('in one process', () => inProcess);

@@ -1,0 +1,19 @@
+import type { AgentPlan } from '../plan/agent.js';
+import { invalid } from './invalid.js';
+
+/** What of an agent's tools must fit into the run. Throws `INVALID_PIPELINE` naming the stage and the tool. */
+export function checkTools(id: string, { tools, maxTurns, onLimit }: AgentPlan, deadlineMs: number): void {
+  if (tools.length > 0 && maxTurns === 1 && onLimit === 'answer') {
+    throw invalid(`${id}.maxTurns`, 'is 1: the only turn is that of the answer, which has no tools');
+  }
+  for (const { name, approval, policy } of tools) {
+    const field = `${id}.tools.${name}`;
+    for (const [option, ms] of [
+      ['approval.timeout', approval?.timeoutMs ?? 0],
+      ['timeout.attempt', policy.timeout.attemptMs],
+    ] as const) {
+      if (ms <= deadlineMs) continue;
+      throw invalid(`${field}.${option}`, `is ${ms} ms, longer than the pipeline’s deadline of ${deadlineMs} ms`);
+    }
+  }
+}

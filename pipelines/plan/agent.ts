@@ -1,0 +1,90 @@
+import type { JsonObject } from '../json.js';
+import type { Alternative, Plan, StagePolicy } from './plan.js';
+
+/**
+ * What an `agent` stage holds in its `with`: everything that the interpreter needs to turn between the model and the tools.
+ * The stage's policy is that of each model call; every tool has its own.
+ */
+export interface AgentPlan {
+  /** System message. */
+  readonly instructions?: string;
+  /** Of each model call. */
+  readonly maxTokens: number;
+  readonly temperature: number;
+  readonly tools: readonly ToolPlan[];
+  /** Most model calls, that of the final answer included. */
+  readonly maxTurns: number;
+  readonly budget?: BudgetPlan;
+  /** At a limit: one last call without tools, or a failure with `LIMIT_REACHED`. */
+  readonly onLimit: 'answer' | 'fail';
+  /** JSON Schema of the final answer's `data`. */
+  readonly schema?: JsonObject;
+}
+
+/** Looked at before each model call but the first: the call that goes over it is the last but one. */
+export interface BudgetPlan {
+  /** Input and output tokens of all model calls together. */
+  readonly tokens?: number;
+  /** Time in model calls and tools; the wait for a person is not part of it. */
+  readonly ms?: number;
+  /** In the currency of `price`. */
+  readonly cost?: number;
+  readonly price?: PricePlan;
+}
+
+/** Per million tokens. */
+export interface PricePlan {
+  readonly input: number;
+  readonly output: number;
+}
+
+/** A tool: on offer to the model under its name, carried out as a call of a stage kind or as a run of its own. */
+export type ToolPlan = StageTool | PipelineTool;
+
+interface Offered {
+  readonly name: string;
+  readonly description: string;
+  /** JSON Schema of the arguments. */
+  readonly schema: JsonObject;
+  readonly policy: StagePolicy;
+  /** A person decides before each call. */
+  readonly approval?: { readonly timeoutMs: number; readonly otherwise: boolean };
+  /** What a call does that has failed for good: the model is told, or the agent fails. */
+  readonly onFailure: 'tell' | 'fail';
+}
+
+export interface StageTool extends Offered, Alternative {
+  readonly by: 'stage';
+  /** Where arguments go that are not the call's input as they are: of `http`. */
+  readonly places?: HttpPlaces;
+  /** Field of the call's output that is the result; absent: all of it. */
+  readonly result?: string;
+}
+
+/** Names of the arguments that stand in the path and in the query; `body`: the rest of them, or the one of that name. */
+export interface HttpPlaces {
+  readonly path: readonly string[];
+  readonly query: readonly string[];
+  readonly body?: { readonly rest: true } | { readonly of: string };
+}
+
+export interface PipelineTool extends Offered {
+  readonly by: 'pipeline';
+  readonly plan: Plan;
+}
+
+/** What the model is told with: one message of an agent's conversation. */
+export interface AgentMessage {
+  readonly role: 'user' | 'assistant' | 'system' | 'tool';
+  readonly content: string;
+  /** Of the assistant: the calls that it asked for. */
+  readonly toolCalls?: readonly { readonly id: string; readonly name: string; readonly arguments: JsonObject }[];
+  /** Of a tool: the call that it answers. */
+  readonly toolCallId?: string;
+}
+
+/** The agent's options, of a stage or of one of its alternatives. */
+export const agentOf = ({ with: options }: Pick<Alternative, 'with'>): AgentPlan => options as unknown as AgentPlan;
+
+/** Key of a tool's row in the placement, or of the rows of its pipeline. `placed`: the agent's own row. */
+export const toolRow = (placed: string, tool: string): string => `${placed}/${tool}`;

@@ -1,0 +1,155 @@
+import { z } from 'zod';
+import { type Duration, durationMs } from '../duration.js';
+import type { JsonObject } from '../json.js';
+import type { Stream } from '../media.js';
+import { stream } from '../media.js';
+import type { AgentPlan, BudgetPlan } from '../plan/agent.js';
+import type { Tool } from '../tools/tool.js';
+import { type ChatMessage, chatMessage } from './chat.js';
+import { jsonSchemaOf } from './json-schema.js';
+import type { CodeStage, StageKind, StageUse } from './kind.js';
+
+const input = z.object({
+  prompt: z.string(),
+  /** The conversation before the prompt, oldest first. */
+  history: z.array(chatMessage).optional(),
+});
+
+/** How a tool call has ended: `told` are a failure and a wrong call that the model was told of. */
+const ENDS = ['done', 'failed', 'refused', 'wrong'] as const;
+
+const toolCall = z.object({
+  /** The model call that asked for it, from 1. */
+  turn: z.int(),
+  name: z.string(),
+  arguments: z.looseObject({}),
+  end: z.enum(ENDS),
+  /** What the tool gave, of one that is `done`. */
+  result: z.json().optional(),
+  /** Why it is not `done`: a code of the error table, and what the model was told. */
+  code: z.string().optional(),
+  message: z.string().optional(),
+});
+
+const LIMITS = ['turns', 'tokens', 'time', 'cost'] as const;
+
+const output = z.object({
+  text: z.string(),
+  /** Why the answer ended: `stop`, or `length` where it was cut at `maxTokens`. */
+  finish: z.enum(['stop', 'length']),
+  /** Model calls. */
+  turns: z.int(),
+  toolCalls: z.array(toolCall),
+  usage: z.object({ inputTokens: z.int(), outputTokens: z.int(), cost: z.number().optional() }),
+  /** `answer`: the model had no more to ask. Else the limit that made it answer. */
+  stoppedBy: z.enum(['answer', ...LIMITS]),
+});
+
+export interface AgentInput {
+  prompt: string;
+  history?: ChatMessage[] | undefined;
+}
+
+/** A tool call that an agent has made, in the order in which the model asked for them. */
+export interface AgentToolCall {
+  turn: number;
+  name: string;
+  arguments: Record<string, unknown>;
+  end: (typeof ENDS)[number];
+  result?: unknown;
+  code?: string | undefined;
+  message?: string | undefined;
+}
+
+export interface AgentOutput<Data = never> {
+  text: string;
+  finish: 'stop' | 'length';
+  /** The answer's sentences and text deltas. */
+  sentences: Stream<string>;
+  tokens: Stream<string>;
+  /** The answer as `output` asks for it. */
+  data: Data;
+  turns: number;
+  toolCalls: AgentToolCall[];
+  usage: { inputTokens: number; outputTokens: number; cost?: number | undefined };
+  stoppedBy: 'answer' | (typeof LIMITS)[number];
+}
+
+export interface AgentBudget {
+  /** Input and output tokens of all model calls together. */
+  readonly tokens?: number;
+  /** Time in model calls and tools. The wait for a person is not part of it. */
+  readonly time?: Duration;
+  /** In the currency of `price`. */
+  readonly cost?: number;
+  /** Per million tokens. */
+  readonly price?: { readonly input: number; readonly output: number };
+}
+
+export interface AgentOptions<Data = never> {
+  /** Name of a pool that serves `chat`; with tools its server must know tool calling. */
+  readonly model: string;
+  /** System message. */
+  readonly instructions?: string;
+  readonly tools?: readonly Tool[];
+  /** Most model calls, that of the final answer included. Default 8: seven rounds of tools. */
+  readonly maxTurns?: number;
+  readonly budget?: AgentBudget;
+  /**
+   * What happens at a limit (`maxTurns`, `budget`). `answer`, the default: one last call without tools, in which the model
+   * is asked to answer with what it knows. `fail`: the stage fails with `LIMIT_REACHED`.
+   */
+  readonly onLimit?: 'answer' | 'fail';
+  /** Binds the final answer to a JSON schema; `data` is then of its type. Needs a server with structured output. */
+  readonly output?: z.ZodType<Data>;
+  /** Most tokens of each model call. Default 512: a paragraph, or several tool calls. */
+  readonly maxTokens?: number;
+  /** Sampling temperature. Default 0. */
+  readonly temperature?: number;
+}
+
+/**
+ * A model that calls tools until it can answer. Every model call and every tool call is an activity of its own; tool calls
+ * of one turn run in parallel. The stage's policy is that of each model call; every tool has its own.
+ *
+ * ```ts
+ * const answer = stage('answer', agent({ model: 'assistant', instructions: 'Be brief.', tools: [weather] }), {
+ *   prompt: input.question,
+ * });
+ * answer.text;
+ * ```
+ */
+export const agent = <Data = never>(options: AgentOptions<Data>): StageUse<AgentInput, AgentOutput<Data>> => {
+  const { model, instructions, tools = [], output: schema, budget } = options;
+  const plan: AgentPlan = {
+    ...(instructions !== undefined && { instructions }),
+    maxTokens: options.maxTokens ?? 512,
+    temperature: options.temperature ?? 0,
+    tools: tools.map(({ plan }) => plan),
+    maxTurns: options.maxTurns ?? 8,
+    onLimit: options.onLimit ?? 'answer',
+    ...(budget && { budget: budgetOf(budget) }),
+    ...(schema && { schema: jsonSchemaOf(schema, 'agent.output') }),
+  };
+  return {
+    kind: 'agent',
+    model,
+    with: plan as unknown as JsonObject,
+    input: input as unknown as z.ZodType<AgentInput>,
+    output: output.extend({
+      data: schema ?? z.undefined(),
+      sentences: stream('sentences', 'text'),
+      tokens: stream('tokens', 'text'),
+    }) as unknown as z.ZodType<AgentOutput<Data>>,
+    functions: tools.flatMap(({ functions }): (readonly [string, CodeStage])[] => [...functions]),
+  };
+};
+
+const budgetOf = ({ tokens, time, cost, price }: AgentBudget): BudgetPlan => ({
+  ...(tokens !== undefined && { tokens }),
+  ...(time !== undefined && { ms: durationMs(time, 'agent.budget.time') }),
+  ...(cost !== undefined && { cost }),
+  ...(price && { price }),
+});
+
+export const agentKind: StageKind = { input, output, servedBy: 'interpreter', calls: 'chat' };

@@ -1,0 +1,1 @@
+export { type Tool, type ToolOptions, type ToolPolicy, tool } from './tool.js';

@@ -1,0 +1,219 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { agent, MillraceError, type Pipeline, pipeline, type Tool, tool } from '../../pipelines/index.js';
+import type { AgentOptions } from '../../pipelines/stages/index.js';
+import { type Asked, type Said, scripted } from '../support/scripted-model.js';
+import type { SuiteHost } from './host-suite.js';
+
+const question = z.object({ q: z.string() });
+
+const weather = tool({
+  name: 'get_weather',
+  description: 'The weather in a city now',
+  input: z.object({ city: z.string() }),
+  run: ({ city }) => ({ city, celsius: city.length }),
+});
+const clock = tool({
+  name: 'get_time',
+  description: 'The time in a city now',
+  input: z.object({ city: z.string() }),
+  run: async ({ city }) => {
+    await sleep(20);
+    return `noon in ${city}`;
+  },
+});
+
+/** A pipeline of one agent, whose model says `turns` in order: the n-th when the conversation has n - 1 replies. */
+function agentOf(
+  name: string,
+  turns: readonly Said[] | ((asked: Asked) => Said | Promise<Said>),
+  options: Partial<AgentOptions> & { readonly tools?: readonly Tool[] } = {},
+): Pipeline {
+  const script = (asked: Asked): Said | Promise<Said> => {
+    if (typeof turns === 'function') return turns(asked);
+    return turns[asked.messages.filter(({ role }) => role === 'assistant').length] ?? { text: 'the end' };
+  };
+  const model = scripted(name, script);
+  const made = pipeline(name, { input: question, deadline: '1m' }, ({ input, stage }) => {
+    const answer = stage('answer', agent({ ...options, model }), { prompt: input.q }, { retry: { attempts: 1 } });
+    return {
+      text: answer.text,
+      turns: answer.turns,
+      toolCalls: answer.toolCalls,
+      stoppedBy: answer.stoppedBy,
+      usage: answer.usage,
+    };
+  });
+  return made as unknown as Pipeline;
+}
+
+/** What every host has to do with an agent, and all do alike. */
+export function agentSuite(name: string, host: () => SuiteHost): void {
+  describe(`${name}: agents`, () => {
+    it('answers without tools', async () => {
+      const end = await host().run(agentOf('plain', [{ text: 'Paris.' }]), { q: 'Capital of France?' });
+      expect(end.output).toMatchObject({ text: 'Paris.', turns: 1, toolCalls: [], stoppedBy: 'answer' });
+    });
+
+    it('runs the tools that the model asks for, side by side, and tells it what they gave', async () => {
+      let told: Asked | undefined;
+      const both = agentOf(
+        'both',
+        (asked) => {
+          if (asked.messages.length > 1) {
+            told = asked;
+            return { text: 'Fine, and noon.' };
+          }
+          return {
+            calls: [
+              ['get_time', { city: 'Oslo' }],
+              ['get_weather', { city: 'Oslo' }],
+            ],
+          };
+        },
+        { tools: [weather, clock], instructions: 'Be brief.' },
+      );
+      const end = await host().run(both, { q: 'Oslo?' });
+      expect(end.output).toMatchObject({
+        text: 'Fine, and noon.',
+        turns: 2,
+        toolCalls: [
+          { turn: 1, name: 'get_time', arguments: { city: 'Oslo' }, end: 'done', result: 'noon in Oslo' },
+          { turn: 1, name: 'get_weather', end: 'done', result: { city: 'Oslo', celsius: 4 } },
+        ],
+      });
+      expect(told?.tools).toEqual(['get_weather', 'get_time']);
+      expect(told?.with).toMatchObject({ system: 'Be brief.' });
+      expect(told?.messages.map(({ role, content }) => [role, content])).toEqual([
+        ['user', 'Oslo?'],
+        ['assistant', ''],
+        ['tool', 'noon in Oslo'],
+        ['tool', '{"city":"Oslo","celsius":4}'],
+      ]);
+      const [time, fine] = (told?.messages[1]?.toolCalls ?? []).map(({ id }) => id);
+      expect(told?.messages.slice(2).map(({ toolCallId }) => toolCallId)).toEqual([time, fine]);
+      expect(end.events).toEqual([
+        'answer/turn-1/get_time starts',
+        'answer/turn-1/get_weather starts',
+        'answer/turn-1/get_weather ends',
+        'answer/turn-1/get_time ends',
+      ]);
+      expect(end.stages).toMatchObject([{ stage: 'answer', kind: 'agent', status: 'done' }]);
+    });
+
+    it('tells the model once of a wrong call, be it the name or the arguments', async () => {
+      const heard: string[] = [];
+      const wrong = agentOf(
+        'wrong-once',
+        ({ messages }) => {
+          heard.push(messages.at(-1)?.content ?? '');
+          const turns: Said[] = [
+            {
+              calls: [
+                ['get_weather', { town: 'Oslo' }],
+                ['get_wether', { city: 'Oslo' }],
+              ],
+            },
+            { calls: [['get_weather', { city: 'Oslo' }]] },
+            { text: 'Fine.' },
+          ];
+          return turns[heard.length - 1] ?? {};
+        },
+        { tools: [weather] },
+      );
+      const end = await host().run(wrong, { q: 'Oslo?' });
+      expect(end.output).toMatchObject({
+        text: 'Fine.',
+        toolCalls: [{ end: 'wrong', code: 'INVALID_TOOL_CALL' }, { end: 'wrong', name: 'get_wether' }, { end: 'done' }],
+      });
+      expect(heard[1]).toContain('there is no tool "get_wether"');
+      expect(end.events).toHaveLength(2);
+    });
+
+    it('fails when the model is wrong again, and runs nothing of that turn', async () => {
+      const calls = [
+        ['get_weather', { city: 'Oslo' }],
+        ['get_weather', { town: 'Oslo' }],
+      ] as const;
+      const end = await host().run(agentOf('wrong-twice', [{ calls }, { calls }], { tools: [weather] }), { q: '?' });
+      expect(end.code).toBe('INVALID_TOOL_CALL');
+      expect(end.message).toContain('get_weather: the arguments do not fit: city');
+      expect(end.events).toHaveLength(2);
+    });
+
+    it('asks for an answer without tools in the last turn', async () => {
+      const offered: number[] = [];
+      const endless = agentOf(
+        'endless',
+        ({ tools, messages }) => {
+          offered.push(tools.length);
+          if (tools.length > 0) return { calls: [['get_weather', { city: 'Oslo' }]] };
+          return { text: `asked: ${messages.at(-1)?.content}` };
+        },
+        { tools: [weather], maxTurns: 3 },
+      );
+      const end = await host().run(endless, { q: '?' });
+      expect(offered).toEqual([1, 1, 0]);
+      expect(end.output).toMatchObject({ turns: 3, stoppedBy: 'turns' });
+      expect(end.output?.text).toMatch(/^asked: Answer now/);
+    });
+
+    it('fails at the limit where it is told to', async () => {
+      const calls = [['get_weather', { city: 'Oslo' }]] as const;
+      const turns = Array.from({ length: 9 }, () => ({ calls }));
+      const stopped = agentOf('limit-fails', turns, { tools: [weather], maxTurns: 2, onLimit: 'fail' });
+      const end = await host().run(stopped, { q: '?' });
+      expect(end).toMatchObject({ code: 'LIMIT_REACHED' });
+      expect(end.events.filter((event) => event.endsWith('ends'))).toHaveLength(2);
+    });
+
+    it.each([
+      ['tokens', { tokens: 250 }, 4],
+      ['cost', { cost: 0.0004, price: { input: 1, output: 2 } }, 5],
+    ] as const)('stops when the budget of %s is used up', async (limit, budget, turns) => {
+      const name = `budget-${limit}`;
+      const script = ({ tools }: Asked): Said => {
+        const usage = { inputTokens: 80, outputTokens: 10 };
+        return tools.length > 0 ? { calls: [['get_weather', { city: 'Oslo' }]], usage } : { text: 'Enough.', usage };
+      };
+      const end = await host().run(agentOf(name, script, { tools: [weather], budget }), { q: '?' });
+      expect(end.output).toMatchObject({ text: 'Enough.', stoppedBy: limit, turns });
+      expect(end.output?.usage).toMatchObject({ inputTokens: 80 * turns, outputTokens: 10 * turns });
+    });
+
+    it('stops when the budget of time is used up', async () => {
+      const script = async ({ tools }: Asked): Promise<Said> => {
+        await sleep(150);
+        return tools.length > 0 ? { calls: [['get_weather', { city: 'Oslo' }]] } : { text: 'Enough.' };
+      };
+      const end = await host().run(agentOf('budget-time', script, { tools: [weather], budget: { time: '140ms' } }), {
+        q: '?',
+      });
+      expect(end.output).toMatchObject({ text: 'Enough.', stoppedBy: 'time', turns: 2 });
+    });
+
+    it('tells the model of a tool that has failed, under the tool’s own policy', async () => {
+      let calls = 0;
+      const down = tool({
+        name: 'down',
+        description: 'Never works',
+        input: z.object({}),
+        retry: { attempts: 2, backoff: { initial: '5ms' } },
+        run: () => {
+          calls += 1;
+          throw new MillraceError('BACKEND_UNAVAILABLE', 'it is down');
+        },
+      });
+      const end = await host().run(
+        agentOf('tool-fails', [{ calls: [['down', {}]] }, { text: 'Sorry.' }], { tools: [down] }),
+        { q: '?' },
+      );
+      expect(end.output).toMatchObject({
+        text: 'Sorry.',
+        toolCalls: [{ end: 'failed', code: 'BACKEND_UNAVAILABLE', message: 'it is down' }],
+      });
+      expect(calls).toBe(2);
+    });
+  });
+}

@@ -1,0 +1,136 @@
+import type { Json, JsonObject } from '../../../pipelines/json.js';
+import {
+  type AgentMessage,
+  type AgentPlan,
+  agentOf,
+  type StageOutcome,
+  type StagePlan,
+} from '../../../pipelines/plan/index.js';
+import { StageError } from '../host.js';
+import { type At, type Run, STOPPED, type Stopped } from '../state.js';
+import { stops } from '../value.js';
+import { askModel, type Reply } from './ask-model.js';
+import { begin, costOf, type Limit, limitOf, type Progress, type ToolRecord, tokensOf } from './progress.js';
+import { contentOf, runTools } from './run-tools.js';
+
+/** An agent at work: one stage's, or that of one of its alternatives. */
+export interface Agent {
+  readonly run: Run;
+  /** With the policy of its model calls. */
+  readonly stage: StagePlan;
+  readonly plan: AgentPlan;
+  /** Its row of the placement. */
+  readonly row: string;
+}
+
+/** What the model is asked when it cannot call tools any more, and when its answer lacks the form that is asked for. */
+const NUDGES = {
+  limit: 'Answer now with what you know. No tool can be called any more.',
+  shaping: 'Give this answer in the form that is asked for.',
+} as const;
+
+/**
+ * Lets the model call tools until it answers. Between two turns the agent may stop for a new history; within a turn what
+ * has ended is kept in the memo.
+ */
+export async function runAgent(
+  run: Run,
+  stage: StagePlan,
+  row: string,
+  input: JsonObject,
+  at: At,
+): Promise<StageOutcome | Stopped> {
+  const plan = agentOf(stage);
+  const agent: Agent = { run, stage, plan, row };
+  const kept = at.memo.below('progress');
+  let progress = (kept.value ?? begin(stage.id, input)) as unknown as Progress;
+  for (;;) {
+    if (stops(run, at)) return STOPPED;
+    const limit = limitOf(plan, progress);
+    if (limit && plan.onLimit === 'fail') throw limitReached(stage.id, limit);
+    const turn = progress.turns + 1;
+    const name = `turn-${turn}`;
+    const inTurn: At = { ...at, memo: at.memo.below(name) };
+    run.table.doing(stage.id, `turn ${turn}`);
+    const final = limit !== undefined || progress.shaping === true || plan.tools.length === 0;
+    const nudge = limit ? NUDGES.limit : progress.shaping ? NUDGES.shaping : undefined;
+    const reply = await askModel(agent, inTurn, { turn, messages: progress.messages, final, nudge });
+    const asked = spent(progress, reply);
+    if (final || reply.toolCalls.length === 0) {
+      if (final || plan.schema === undefined || reply.data !== undefined) return outcomeOf(plan, asked, reply, limit);
+      progress = { ...asked, shaping: true, messages: [...asked.messages, { role: 'assistant', content: reply.text }] };
+    } else {
+      if (progress.wrongTurns > 0) refuseWrong(stage.id, reply);
+      const ended = await runTools(agent, inTurn, turn, reply.toolCalls);
+      if (ended === STOPPED) return STOPPED;
+      progress = told(asked, reply, ended.records, ended.ms);
+      if (progress.wrongTurns > 1)
+        throw wrongAgain(stage.id, ended.records.find(({ end }) => end === 'wrong')?.message);
+    }
+    at.memo.drop(name);
+    kept.end(progress as unknown as Json);
+  }
+}
+
+/** The progress with a model call counted. */
+function spent(progress: Progress, { usage, ms, text, toolCalls }: Reply): Progress {
+  const { inputTokens, outputTokens } = tokensOf(usage, progress.messages, [text, toolCalls as unknown as Json]);
+  return {
+    ...progress,
+    turns: progress.turns + 1,
+    inputTokens: progress.inputTokens + inputTokens,
+    outputTokens: progress.outputTokens + outputTokens,
+    ms: progress.ms + ms,
+  };
+}
+
+/** The progress with what the tools gave: what the model asked for, and an answer to each of its calls. */
+function told(progress: Progress, { text, toolCalls }: Reply, records: readonly ToolRecord[], ms: number): Progress {
+  const asked: AgentMessage = {
+    role: 'assistant',
+    content: text,
+    toolCalls: toolCalls.map(({ id, name, arguments: given }) => ({ id, name, arguments: given })),
+  };
+  const answers = records.map((record, i): AgentMessage => {
+    return { role: 'tool', content: contentOf(record), toolCallId: toolCalls[i]?.id ?? '' };
+  });
+  const wrong = records.some(({ end }) => end === 'wrong');
+  return {
+    ...progress,
+    messages: [...progress.messages, asked, ...answers],
+    calls: [...progress.calls, ...records],
+    ms: progress.ms + ms,
+    wrongTurns: wrong ? progress.wrongTurns + 1 : 0,
+  };
+}
+
+function outcomeOf(plan: AgentPlan, progress: Progress, reply: Reply, limit: Limit | undefined): StageOutcome {
+  const { turns, calls, inputTokens, outputTokens, ms } = progress;
+  const cost = costOf(plan, progress);
+  const output = {
+    text: reply.text,
+    finish: reply.finish === 'length' ? 'length' : 'stop',
+    ...(reply.data !== undefined && { data: reply.data }),
+    turns,
+    toolCalls: calls as unknown as Json,
+    usage: { inputTokens, outputTokens, ...(cost !== undefined && { cost }) },
+    stoppedBy: limit ?? 'answer',
+  };
+  const { endpoint, device } = reply;
+  const usage = { inputTokens, outputTokens };
+  return { output, endpoint, device, attempt: 1, cache: 'off', queueMs: 0, runMs: Math.round(ms), usage };
+}
+
+const limitReached = (stage: string, limit: Limit): StageError =>
+  new StageError('LIMIT_REACHED', `stage "${stage}": the agent has not answered within its limit of ${limit}`, {
+    stage,
+  });
+
+/** A model that was told what was wrong and is wrong again: nothing of its turn is carried out. */
+function refuseWrong(stage: string, { toolCalls }: Reply): void {
+  const wrong = toolCalls.find((call) => call.wrong !== undefined);
+  if (wrong) throw wrongAgain(stage, `${wrong.name}: ${wrong.wrong}`);
+}
+
+const wrongAgain = (stage: string, message: string | undefined): StageError =>
+  new StageError('INVALID_TOOL_CALL', `stage "${stage}": the model calls a tool wrongly again: ${message}`, { stage });

@@ -1,0 +1,87 @@
+import type { Json, JsonObject } from '../../../pipelines/json.js';
+import type { AgentMessage, StagePlan, TokenUsage } from '../../../pipelines/plan/index.js';
+import { callOf } from '../call.js';
+import { StageError } from '../host.js';
+import type { At } from '../state.js';
+import type { Agent } from './agent.js';
+
+/** A tool call as the model's reply has it: with what is wrong with it, if anything is. */
+export interface AskedCall {
+  readonly id: string;
+  readonly name: string;
+  readonly arguments: JsonObject;
+  readonly wrong?: string;
+}
+
+export interface Reply {
+  readonly text: string;
+  readonly finish: string;
+  readonly toolCalls: readonly AskedCall[];
+  readonly data?: Json;
+  readonly usage?: TokenUsage;
+  readonly endpoint: string;
+  readonly device: string;
+  /** On the run's clock, with what it waited and was tried again. */
+  readonly ms: number;
+}
+
+export interface Question {
+  readonly turn: number;
+  readonly messages: readonly AgentMessage[];
+  /** Without tools, and bound to the schema of the answer. */
+  readonly final: boolean;
+  /** A last message of this call alone. */
+  readonly nudge: string | undefined;
+}
+
+/** One model call of an agent: an activity of its own under the stage's policy. */
+export async function askModel(agent: Agent, at: At, question: Question): Promise<Reply> {
+  const { run, stage, row } = agent;
+  const { turn, messages, nudge } = question;
+  const kept = at.memo.below('reply');
+  if (kept.value !== undefined) return kept.value as unknown as Reply;
+  const placed = run.context.placement[row];
+  if (!placed) throw new StageError('INTERNAL', `the placement has no row "${row}"`, { stage: stage.id });
+  const called: StagePlan = { ...stage, kind: 'chat', with: optionsOf(agent, question) };
+  const limited = run.deadline.limit(called);
+  const input = { history: messages as unknown as Json, ...(nudge !== undefined && { prompt: nudge }) };
+  const started = at.host.now();
+  const outcome = await at.host.runStage(
+    limited,
+    input,
+    callOf(run, limited, `${at.prefix}${stage.id}/turn-${turn}`),
+    placed,
+    {
+      type: stage.id,
+      summary: `${at.prefix}${stage.id} · turn ${turn} · ${placed.connector} · ${stage.model} @${placed.device}`,
+    },
+  );
+  const { text, finish, data, toolCalls = [] } = outcome.output as unknown as Partial<Reply>;
+  const reply: Reply = {
+    text: text ?? '',
+    finish: finish ?? 'stop',
+    toolCalls,
+    ...(data !== undefined && { data }),
+    ...(outcome.usage && { usage: outcome.usage }),
+    endpoint: outcome.endpoint,
+    device: outcome.device,
+    ms: at.host.now() - started,
+  };
+  kept.end(reply as unknown as Json);
+  return reply;
+}
+
+function optionsOf({ plan }: Agent, { final }: Question): JsonObject {
+  const { instructions, maxTokens, temperature, schema, tools } = plan;
+  return {
+    ...(instructions !== undefined && { system: instructions }),
+    maxTokens,
+    temperature,
+    // A schema that binds every reply would leave no room for tool calls on most servers.
+    ...(schema && { schema, ...(!final && { bind: false }) }),
+    ...(!final && {
+      tools: tools.map(({ name, description, schema: takes }) => ({ name, description, schema: takes })),
+      wrongCalls: 'report',
+    }),
+  };
+}

@@ -1,0 +1,78 @@
+import type { Json, JsonObject } from '../../../pipelines/json.js';
+import type { AgentMessage, AgentPlan, TokenUsage } from '../../../pipelines/plan/index.js';
+import { StageError } from '../host.js';
+
+/** A tool call as the agent's output has it. */
+export interface ToolRecord {
+  readonly turn: number;
+  readonly name: string;
+  readonly arguments: JsonObject;
+  readonly end: 'done' | 'failed' | 'refused' | 'wrong';
+  readonly result?: Json;
+  readonly code?: string;
+  readonly message?: string;
+}
+
+/** How far an agent is, between two turns: all that it carries into a new history. */
+export interface Progress {
+  readonly messages: readonly AgentMessage[];
+  readonly turns: number;
+  /** Turns in a row with a wrong tool call. */
+  readonly wrongTurns: number;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  /** Time in model calls and tools. */
+  readonly ms: number;
+  readonly calls: readonly ToolRecord[];
+  /** The model has answered, and has yet to give its answer the form that is asked for. */
+  readonly shaping?: true;
+}
+
+/** Throws `INVALID_INPUT` for what no definition with types gives. */
+export function begin(stage: string, { prompt, history = [] }: JsonObject): Progress {
+  if (typeof prompt !== 'string')
+    throw new StageError('INVALID_INPUT', `stage "${stage}": prompt is no text`, { stage });
+  if (!Array.isArray(history)) throw new StageError('INVALID_INPUT', `stage "${stage}": history is no list`, { stage });
+  const messages: AgentMessage[] = [...(history as readonly AgentMessage[]), { role: 'user', content: prompt }];
+  return { messages, turns: 0, wrongTurns: 0, inputTokens: 0, outputTokens: 0, ms: 0, calls: [] };
+}
+
+export type Limit = 'turns' | 'tokens' | 'time' | 'cost';
+
+/** The limit that the agent has reached before its next turn. */
+export function limitOf(plan: AgentPlan, progress: Progress): Limit | undefined {
+  const { maxTurns, onLimit, budget = {} } = plan;
+  const turn = progress.turns + 1;
+  if (turn === 1) return undefined;
+  // The last turn is the answer's: it has no tools.
+  const last = onLimit === 'answer' ? turn >= maxTurns : turn > maxTurns;
+  if (last && plan.tools.length > 0 && !progress.shaping) return 'turns';
+  if (budget.tokens !== undefined && progress.inputTokens + progress.outputTokens >= budget.tokens) return 'tokens';
+  if (budget.ms !== undefined && progress.ms >= budget.ms) return 'time';
+  const cost = costOf(plan, progress);
+  return budget.cost !== undefined && cost !== undefined && cost >= budget.cost ? 'cost' : undefined;
+}
+
+const MILLION = 1_000_000;
+
+/** What the model calls have cost so far; undefined where no price is known. */
+export function costOf({ budget }: AgentPlan, { inputTokens, outputTokens }: Progress): number | undefined {
+  const price = budget?.price;
+  return price && (inputTokens * price.input + outputTokens * price.output) / MILLION;
+}
+
+/** Characters of a token, for servers that count none: English text and JSON have three to five. */
+const CHARACTERS = 4;
+
+/** The tokens of one model call, as the server counts them or as its texts' lengths say. */
+export function tokensOf(
+  usage: TokenUsage = {},
+  sent: readonly AgentMessage[],
+  got: Json,
+): { readonly inputTokens: number; readonly outputTokens: number } {
+  const estimate = (value: unknown) => Math.ceil(JSON.stringify(value).length / CHARACTERS);
+  return {
+    inputTokens: usage.inputTokens ?? estimate(sent),
+    outputTokens: usage.outputTokens ?? estimate(got),
+  };
+}

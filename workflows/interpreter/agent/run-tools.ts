@@ -1,0 +1,218 @@
+import type { Json } from '../../../pipelines/json.js';
+import {
+  APPROVE_SIGNAL,
+  type PipelineTool,
+  type RunContext,
+  type StagePlan,
+  type StageTool,
+  type ToolPlan,
+  toolRow,
+} from '../../../pipelines/plan/index.js';
+import { decide } from '../approve.js';
+import { callOf } from '../call.js';
+import { placementOf } from '../control.js';
+import { type Shown, StageError } from '../host.js';
+import { type At, STOPPED, type Stopped } from '../state.js';
+import type { Agent } from './agent.js';
+import type { AskedCall } from './ask-model.js';
+import { httpInput } from './http-input.js';
+import type { ToolRecord } from './progress.js';
+
+/** Most calls of one turn that are carried out. A model that asks for more repeats itself. */
+const MOST_CALLS = 16;
+
+/** Longest result, in characters: a fifth of a context of 64k tokens. More would leave no room for an answer. */
+const LONGEST_RESULT = 50_000;
+
+/** Failures that are nothing for the model: of the run, and of a worker that lacks what the plan needs. */
+const NOT_TOLD: ReadonlySet<string> = new Set([
+  'DEADLINE_EXCEEDED',
+  'RUN_CANCELLED',
+  'UNKNOWN_PLAN_VERSION',
+  'JOURNAL_UNAVAILABLE',
+  'CODE_NOT_FOUND',
+  'MODEL_NOT_CONFIGURED',
+  'INTERNAL',
+]);
+
+export interface EndedCalls {
+  /** In the order of the calls. */
+  readonly records: readonly ToolRecord[];
+  /** The longest of the calls, without the wait for a person. */
+  readonly ms: number;
+}
+
+/** The tool calls of a turn, all at once; `STOPPED` where one of them waits for a person and the run takes a new history. */
+export async function runTools(
+  agent: Agent,
+  at: At,
+  turn: number,
+  calls: readonly AskedCall[],
+): Promise<EndedCalls | Stopped> {
+  const seen = new Map<string, number>();
+  const named = calls.map((call) => {
+    const count = (seen.get(call.name) ?? 0) + 1;
+    seen.set(call.name, count);
+    return { call, name: count === 1 ? call.name : `${call.name}[${count}]` };
+  });
+  agent.run.table.doing(agent.stage.id, `turn ${turn}: ${calls.map(spoken).join(', ')}`);
+  const all = await Promise.all(
+    named.map(({ call, name }, i) =>
+      i < MOST_CALLS ? toolCall(agent, at, { turn, name }, call) : tooMany(turn, call),
+    ),
+  );
+  if (all.some((ended) => ended === STOPPED)) return STOPPED;
+  const ended = all as readonly EndedCall[];
+  return { records: ended.map(({ record }) => record), ms: Math.max(0, ...ended.map(({ ms }) => ms)) };
+}
+
+interface EndedCall {
+  readonly record: ToolRecord;
+  readonly ms: number;
+}
+
+/** Where a call stands: `name` tells those of one tool in one turn apart. */
+interface Place {
+  readonly turn: number;
+  readonly name: string;
+}
+
+const tooMany = (turn: number, call: AskedCall): EndedCall => {
+  const message = `at most ${MOST_CALLS} tools can be called at once`;
+  return { record: recordOf(turn, call, { end: 'wrong', code: 'INVALID_TOOL_CALL', message }), ms: 0 };
+};
+
+async function toolCall(agent: Agent, at: At, place: Place, call: AskedCall): Promise<EndedCall | Stopped> {
+  const { run, stage, plan } = agent;
+  const memo = at.memo.below(place.name);
+  if (memo.value !== undefined) return memo.value as unknown as EndedCall;
+  const tool = plan.tools.find(({ name }) => name === call.name);
+  const end = (record: Partial<ToolRecord> & Pick<ToolRecord, 'end'>, ms: number): EndedCall => {
+    const ended = { record: recordOf(place.turn, call, record), ms };
+    memo.end(ended as unknown as Json);
+    return ended;
+  };
+  if (call.wrong !== undefined || !tool) {
+    return end({ end: 'wrong', code: 'INVALID_TOOL_CALL', message: call.wrong ?? 'there is no such tool' }, 0);
+  }
+  const own: At = { ...at, memo };
+  const path = `${at.prefix}${stage.id}/turn-${place.turn}/${place.name}`;
+  if (tool.approval) {
+    const decision = await allowed(agent, own, tool.approval, path, call);
+    if (decision === STOPPED) return STOPPED;
+    if (decision !== undefined) return end({ end: 'refused', message: decision }, 0);
+  }
+  const started = at.host.now();
+  const ms = () => at.host.now() - started;
+  try {
+    const result = await carryOut(agent, own, tool, path, call);
+    const size = textOf(result).length;
+    if (size > LONGEST_RESULT) {
+      const message = `the result has ${size} characters, more than ${LONGEST_RESULT}: ask for less`;
+      throw new StageError('RESULT_TOO_LARGE', message, { stage: stage.id });
+    }
+    return end({ end: 'done', result }, ms());
+  } catch (error) {
+    if (!(error instanceof StageError)) throw error;
+    const failure = run.deadline.isOver(error) ? run.deadline.exceeded(stage.id) : error;
+    const { code, message } = failure;
+    if (NOT_TOLD.has(code) || run.deadline.leftMs <= 0) throw failure;
+    // The tool says that its arguments are no good: of that the model is told once.
+    if (code === 'INVALID_INPUT') return end({ end: 'wrong', code, message: bare(message) }, ms());
+    if (tool.onFailure === 'fail') throw failure;
+    return end({ end: 'failed', code, message: bare(message) }, ms());
+  }
+}
+
+/** Undefined where a person allows the call; else what the model is told. */
+async function allowed(
+  { run, stage }: Agent,
+  at: At,
+  approval: NonNullable<ToolPlan['approval']>,
+  path: string,
+  call: AskedCall,
+): Promise<string | undefined | Stopped> {
+  run.table.doing(stage.id, `waits for a person: ${spoken(call)}, ${APPROVE_SIGNAL}${path}`);
+  const limitMs = Math.max(1, run.deadline.shareOf(stage.id));
+  const decision = await decide(run, at, { ...approval, stage: stage.id, path, limitMs });
+  if (decision === undefined) return STOPPED;
+  run.table.doing(stage.id, spoken(call));
+  if (decision.approved === true) return undefined;
+  return decision.by === 'timeout' ? 'Nobody allowed this call in time.' : 'A person has refused this call.';
+}
+
+function carryOut(agent: Agent, at: At, tool: ToolPlan, path: string, call: AskedCall): Promise<Json> {
+  return tool.by === 'pipeline' ? runPipeline(agent, at, tool, path, call) : runCall(agent, at, tool, path, call);
+}
+
+/** An activity of its own, typed by the tool's name. */
+async function runCall(
+  { run, stage, row }: Agent,
+  at: At,
+  tool: StageTool,
+  path: string,
+  call: AskedCall,
+): Promise<Json> {
+  const placed = run.context.placement[toolRow(row, tool.name)];
+  if (!placed)
+    throw new StageError('INTERNAL', `the placement has no row for the tool "${tool.name}"`, { stage: stage.id });
+  const { kind, model, with: options, policy } = tool;
+  const { fallback: _, degrade: __, ...bareStage } = stage;
+  const called: StagePlan = run.deadline.limit({ ...bareStage, kind, model, with: options, policy });
+  const input = tool.places ? httpInput(tool.places, call.arguments) : call.arguments;
+  const shown: Shown = { type: tool.name, summary: `${spoken(call)} · ${path}` };
+  const { output } = await at.host.runStage(called, input, callOf(run, called, path), placed, shown);
+  return tool.result === undefined ? output : (output[tool.result] ?? null);
+}
+
+/** A run of its own. */
+function runPipeline(
+  { run, stage, row }: Agent,
+  at: At,
+  tool: PipelineTool,
+  path: string,
+  call: AskedCall,
+): Promise<Json> {
+  const { plan, name, policy } = tool;
+  const { placement, tenant, priority = policy.priority } = run.context;
+  const deadlineMs = Math.min(plan.deadlineMs, policy.timeout.totalMs, run.deadline.shareOf(stage.id));
+  if (deadlineMs <= 0) throw run.deadline.exceeded(stage.id);
+  const child: RunContext = {
+    plan: { ...plan, deadlineMs },
+    placement: placementOf(placement, toolRow(row, name)),
+    tenant,
+    ...(priority && { priority }),
+  };
+  const step = { id: stage.id, kind: 'pipeline', input: null, run: 'child', plan } as const;
+  return at.host.runChild(step, call.arguments, child, path);
+}
+
+function recordOf(
+  turn: number,
+  { name, arguments: given }: AskedCall,
+  end: Partial<ToolRecord> & Pick<ToolRecord, 'end'>,
+): ToolRecord {
+  return { turn, name, arguments: given, ...end };
+}
+
+/** What the model reads of a call's end. */
+export function contentOf({ end, result, code, message }: ToolRecord): string {
+  if (end === 'done') return textOf(result ?? null);
+  if (end === 'refused') return message ?? '';
+  return `Error ${code}: ${message}`;
+}
+
+const textOf = (result: Json): string => (typeof result === 'string' ? result : JSON.stringify(result));
+
+/** A failure's message without the stage's name, which means nothing to the model. */
+const bare = (message: string): string => message.replace(/^stage "[^"]*":? /, '');
+
+/** Longest arguments of a call as people see them, in characters. */
+const LONGEST_SPOKEN = 80;
+
+/** A call as people read it: `get_weather("Lisbon")`. */
+function spoken({ name, arguments: given }: AskedCall): string {
+  const values = Object.values(given);
+  const text = values.length === 0 ? '' : JSON.stringify(values.length === 1 ? values[0] : given);
+  return `${name}(${text.length > LONGEST_SPOKEN ? `${text.slice(0, LONGEST_SPOKEN - 1)}…` : text})`;
+}

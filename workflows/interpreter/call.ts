@@ -1,0 +1,28 @@
+import type { StageCall, StagePlan } from '../../pipelines/plan/index.js';
+import type { Run } from './state.js';
+
+/** What a stage's activity is told of the call that it carries out. `path`: where the call stands in the run. */
+export function callOf(run: Run, stage: StagePlan, path: string, cache?: StageCall['cache']): StageCall {
+  const { plan, tenant } = run.context;
+  const { id, kind, model, policy } = stage;
+  const { retry, timeout, hedge } = policy;
+  const priority = policy.priority ?? run.context.priority;
+  return {
+    pipeline: plan.name,
+    version: plan.version,
+    tenant,
+    stage: id,
+    ...(path !== id && { path }),
+    kind,
+    model,
+    with: stage.with,
+    ...(cache && { cache }),
+    ...(plan.planVersion > 1 && { retry }),
+    ...(timeout.queueMs !== undefined && { queueMs: timeout.queueMs }),
+    ...(timeout.firstChunkMs !== undefined && { firstChunkMs: timeout.firstChunkMs }),
+    ...(timeout.idleMs !== undefined && { idleMs: timeout.idleMs }),
+    ...(hedge && { hedge }),
+    ...(priority !== undefined && { priority }),
+    ...(run.context.events && { events: true as const }),
+  };
+}
