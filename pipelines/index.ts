@@ -49,4 +49,4 @@ export {
   transcribe,
   upsert,
 } from './stages/index.js';
-export { type Tool, type ToolOptions, type ToolPolicy, tool } from './tools/index.js';
+export * from './tools/index.js';

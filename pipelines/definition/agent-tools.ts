@@ -6,14 +6,10 @@ export function checkTools(id: string, { tools, maxTurns, onLimit }: AgentPlan, 
   if (tools.length > 0 && maxTurns === 1 && onLimit === 'answer') {
     throw invalid(`${id}.maxTurns`, 'is 1: the only turn is that of the answer, which has no tools');
   }
-  for (const { name, approval, policy } of tools) {
-    const field = `${id}.tools.${name}`;
-    for (const [option, ms] of [
-      ['approval.timeout', approval?.timeoutMs ?? 0],
-      ['timeout.attempt', policy.timeout.attemptMs],
-    ] as const) {
-      if (ms <= deadlineMs) continue;
-      throw invalid(`${field}.${option}`, `is ${ms} ms, longer than the pipeline’s deadline of ${deadlineMs} ms`);
-    }
+  for (const { name, approval } of tools) {
+    const ms = approval?.timeoutMs ?? 0;
+    if (ms <= deadlineMs) continue;
+    const message = `is ${ms} ms, longer than the pipeline’s deadline of ${deadlineMs} ms`;
+    throw invalid(`${id}.tools.${name}.approval.timeout`, message);
   }
 }

@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from '../json.js';
+import { agentOf } from '../plan/index.js';
 import type { Candidate, Explained, ExplainedStage, Valued } from './explain.js';
 import { spell } from './spell.js';
 
@@ -32,7 +33,7 @@ function stageText(stage: ExplainedStage): string[] {
   return [
     `stage ${id} (${kind})${within.length > 0 ? `, within ${within.join(' › ')}` : ''}`,
     `  reads        ${reads.join(', ') || 'nothing'}`,
-    ...candidates.map(candidateText),
+    ...candidates.flatMap((each) => [candidateText(each), ...toolTexts(each)]),
     ...(policy.length > 0 ? ['  policy', ...values] : []),
     `  cache        ${cache ? cacheText(cache) : 'none'}`,
     ...(segment === undefined ? [] : [`  segment      ${segment}`]),
@@ -46,8 +47,27 @@ function candidateText({ role, kind, model, with: options, placed }: Candidate):
   const label = role === 'first' ? 'served by' : role;
   if (kind === 'skip') return `  ${label.padEnd(12)} nothing: its output is null`;
   const where = placed === undefined ? 'no pool serves it' : `${placed.connector} @${placed.device}`;
-  const given = Object.keys(options).length > 0 ? ` ${JSON.stringify(options)}` : '';
+  const { tools, ...plain } = options;
+  const shown = kind === 'agent' ? plain : options;
+  const given = Object.keys(shown).length > 0 ? ` ${JSON.stringify(shown)}` : '';
   return `  ${label.padEnd(12)} ${model} (${where})${given}`;
+}
+
+/** The tools of an agent: what carries each out, under which policy, and who decides. */
+function toolTexts({ kind, model, with: options }: Candidate): string[] {
+  if (kind !== 'agent') return [];
+  return agentOf({ with: options }).tools.map((tool) => {
+    const { name, policy, approval, onFailure } = tool;
+    const { retry, timeout } = policy;
+    const by = tool.by === 'pipeline' ? `a run of ${tool.plan.name}` : `${tool.kind} · ${tool.model}`;
+    const attempts = `${retry.attempts} ${retry.attempts === 1 ? 'attempt' : 'attempts'} of ${spell(timeout.attemptMs)}`;
+    const asks =
+      approval && `a person decides within ${spell(approval.timeoutMs)}, else ${approval.otherwise ? 'yes' : 'no'}`;
+    const more = [asks, onFailure === 'fail' && 'its failure ends the agent']
+      .filter(Boolean)
+      .map((each) => `, ${each}`);
+    return `    tool ${name} for ${model}: ${by}, ${attempts}, ${spell(timeout.totalMs)} in all${more.join('')}`;
+  });
 }
 
 const TIMES = /^(timeout\.|retry\.backoff\.(initial|max))/;

@@ -2,7 +2,7 @@ import type { PolicyOptions } from '../definition/policy.js';
 import { DEFAULT_POLICY } from '../definition/policy.js';
 import type { StageOptions } from '../definition/stage-options.js';
 import type { Json, JsonObject } from '../json.js';
-import { type Alternative, type Graph, isStage, type Plan, type StagePlan, type Step } from '../plan/index.js';
+import { type Alternative, agentOf, type Graph, isStage, type Plan, type StagePlan, type Step } from '../plan/index.js';
 import { reservedAfter, reserveOf } from '../plan/reserve.js';
 import { STAGE_KINDS, type StageKindName } from '../stages/index.js';
 import type { StageKind } from '../stages/kind.js';
@@ -134,7 +134,7 @@ function stageOf(
     within,
     reads: pathsOf(stage),
     candidates,
-    policy: kind?.servedBy === 'interpreter' ? [] : policyOf(stage, authored ?? {}, kind?.policy ?? {}),
+    policy: kind?.servedBy === 'interpreter' && !kind.calls ? [] : policyOf(stage, authored ?? {}, kind?.policy ?? {}),
     ...(stage.cache && { cache: stage.cache as unknown as JsonObject }),
     leavesMs,
     ...(stage.reserveMs !== undefined && { reserveMs: stage.reserveMs }),
@@ -161,6 +161,7 @@ function candidatesOf({ kind, model, with: options, fallback = [], degrade = [] 
 /** The largest number of calls and the longest time, over all ladders that the interpreter may climb down. */
 function worstOf(stage: StagePlan, plan: Plan, kind: StageKind | undefined, leavesMs: number) {
   const left = Math.max(0, plan.deadlineMs - leavesMs);
+  if (stage.kind === 'agent') return worstOfAgent(stage, left);
   if (kind?.servedBy === 'interpreter') return { calls: 0, ms: Math.min(left, Number(stage.with.timeoutMs ?? left)) };
   const fallbacks = (stage.fallback ?? []).filter((to) => to !== 'skip').length;
   const rungs = (stage.degrade ?? []).filter(({ to }) => typeof to === 'object').length;
@@ -168,6 +169,15 @@ function worstOf(stage: StagePlan, plan: Plan, kind: StageKind | undefined, leav
   const { retry, hedge, timeout } = stage.policy;
   const each = kind?.servedBy === 'pool' ? retry.attempts * (hedge ? 2 : 1) : 0;
   return { calls: candidates * each, ms: Math.min(left, candidates * Math.min(timeout.totalMs, longestMs(stage))) };
+}
+
+/** Every turn of every candidate with all its attempts; how long its tools take together nobody knows. */
+function worstOfAgent({ kind, model, with: options, fallback = [], degrade = [], policy }: StagePlan, left: number) {
+  const own: Alternative = { kind, model, with: options };
+  const alternatives = [...fallback, ...degrade.map(({ to }) => to)];
+  const all = [own, ...alternatives.filter((to): to is Alternative => typeof to === 'object')];
+  const turns = all.reduce((sum, by) => sum + agentOf(by).maxTurns, 0);
+  return { calls: turns * policy.retry.attempts * (policy.hedge ? 2 : 1), ms: left };
 }
 
 type Read = (options: PolicyOptions) => unknown;

@@ -1,6 +1,6 @@
 import { type Graph, graphsOf, isStage, type Plan, type Step } from '../plan/index.js';
 import { type FieldRead, readFieldsOf } from './reads.js';
-import { DEFINES, lanesOf, type Segments, servedLine, titleOf, valueLabel } from './steps.js';
+import { DEFINES, lanesOf, type Segments, servedLine, titleOf, toolNames, valueLabel } from './steps.js';
 
 /** The definition into which the value that the step itself reads goes. */
 const ENTRY: Readonly<Record<string, string>> = { each: 'item', repeat: 'state', pipeline: 'input' };
@@ -81,6 +81,7 @@ function collect(graph: Graph, read: Set<string>): void {
 
 function stageLabel(step: Extract<Step, { policy: unknown }>): string {
   const more = [
+    ...(toolNames(step).length > 0 ? [`tools: ${toolNames(step).join(', ')}`] : []),
     ...(step.cache ? ['cache'] : []),
     ...(step.fallback?.length ? [`${step.fallback.length} to fall back on`] : []),
     ...(step.policy.hedge ? ['hedged'] : []),

@@ -1,4 +1,4 @@
-import { type Graph, isStage, type Step } from '../plan/index.js';
+import { type Alternative, agentOf, type Graph, isStage, type Step } from '../plan/index.js';
 import { readFieldsOf } from './reads.js';
 
 /** How a plan is divided for execution; the interpreter knows. */
@@ -52,6 +52,10 @@ export function titleOf(step: Step): string {
 
 /** Who serves a stage, in words. */
 export const servedLine = ({ kind, model }: { kind: string; model: string }): string => `${kind} · ${model}`;
+
+/** Names of the tools of an agent; none of any other stage. */
+export const toolNames = (by: Alternative): string[] =>
+  by.kind === 'agent' ? agentOf(by).tools.map(({ name }) => name) : [];
 
 /** What a graph without steps gives. */
 export function valueLabel({ output }: Graph): string {

@@ -1,7 +1,7 @@
 import { type Graph, isStage, type Plan, readsOf, type Step } from '../plan/index.js';
 import { type Layout, type Link, layered, type Point, type Sized } from './layout.js';
 import { readFieldsOf } from './reads.js';
-import { DEFINES, lanesOf, type Segments, servedLine, titleOf, valueLabel } from './steps.js';
+import { DEFINES, lanesOf, type Segments, servedLine, titleOf, toolNames, valueLabel } from './steps.js';
 
 /** Sizes in px, of a system sans-serif face: widths are a little above the mean so that no text leaves its box. */
 const TEXT = { size: 13, width: 7.6 } as const;
@@ -175,6 +175,7 @@ const shortened = (text: string): string => (text.length > MOST_LETTERS ? `${tex
 
 function stagePicture(step: Extract<Step, { policy: unknown }>): Picture {
   const marks = [
+    ...(toolNames(step).length > 0 ? [`tools: ${toolNames(step).join(', ')}`] : []),
     ...(step.cache ? ['cache'] : []),
     ...(step.fallback ?? []).map((to) => (to === 'skip' ? 'else nothing' : `else ${to.model}`)),
     ...(step.degrade?.length ? ['degrades'] : []),

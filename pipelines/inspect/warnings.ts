@@ -26,7 +26,7 @@ export interface Inspected {
 }
 
 /** Kinds that are there for what they do and not for what they give. */
-const DOES_WORK: ReadonlySet<string> = new Set(['code', 'http', 'upsert']);
+const DOES_WORK: ReadonlySet<string> = new Set(['code', 'http', 'upsert', 'agent']);
 /** An inline stage holds a place of the worker that runs the workflow; queued calls may take as long as they need. */
 const LONG_INLINE_MS = 60_000;
 const SAFE_METHODS: ReadonlySet<unknown> = new Set(['GET', 'PUT', 'DELETE']);

@@ -1,1 +1,4 @@
+export { httpTool } from './http-tool.js';
+export { type PipelineToolOptions, pipelineTool } from './pipeline-tool.js';
+export { stageTool } from './stage-tool.js';
 export { type Tool, type ToolOptions, type ToolPolicy, tool } from './tool.js';

@@ -6,7 +6,7 @@ import type { ToolPlan } from '../plan/agent.js';
 import { jsonSchemaOf } from '../stages/json-schema.js';
 import type { CodeContext, CodeStage } from '../stages/kind.js';
 
-/** A tool of an agent: what `tool`, `pipelineTool`, `stageTool`, `httpTool` and `openapiTool` make. */
+/** A tool of an agent: what `tool`, `stageTool`, `pipelineTool` and `httpTool` make. */
 export interface Tool {
   readonly plan: ToolPlan;
   /** Functions that the worker keeps for it, by name. */

@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import {
+  type AgentToolCall,
   type Audio,
+  agent,
   at,
   audio,
   chat,
@@ -20,10 +22,12 @@ import {
   type Stream,
   size,
   split,
+  stageTool,
   synthesize,
   type Tensor,
   tensor,
   text,
+  tool,
   transcribe,
 } from '../../pipelines/index.js';
 
@@ -173,3 +177,37 @@ same<
   InputOf<typeof whole>,
   { n: number; by?: string | undefined; hint?: string | undefined; list: string[]; speech: unknown }
 >(true);
+
+/** What an agent and its tools are to the compiler. */
+export function agents() {
+  const weather = tool({
+    name: 'get_weather',
+    description: 'The weather',
+    input: z.object({ city: z.string(), days: z.int().default(1) }),
+    output: z.object({ celsius: z.number() }),
+    run: ({ city, days }, { idempotencyKey, tenant }) => {
+      same<typeof city, string>(true);
+      same<typeof days, number>(true);
+      same<typeof idempotencyKey | typeof tenant, string>(true);
+      return { celsius: days };
+    },
+  });
+  const search = stageTool({ name: 's', description: 'x', use: retrieve({ index: 'i' }), result: 'passages' });
+  pipeline('agents', { input: z.object({ q: z.string() }) }, ({ input, stage }) => {
+    const tools = [weather, search];
+    const free = stage('free', agent({ model: 'm', tools }), { prompt: input.q });
+    is<string>()(free.text);
+    is<Stream<string>>()(free.sentences);
+    is<number>()(free.turns);
+    is<'answer' | 'turns' | 'tokens' | 'time' | 'cost'>()(free.stoppedBy);
+    is<AgentToolCall[]>()(free.toolCalls);
+    const bound = stage('bound', agent({ model: 'm', tools, output: z.object({ city: z.string() }) }), {
+      prompt: input.q,
+      history: [{ role: 'assistant', content: '', toolCalls: [{ id: '1', name: 's', arguments: {} }] }],
+    });
+    is<string>()(bound.data.city);
+    const said = stage('say', synthesize({ model: 'tts' }), { text: free.sentences });
+    is<Audio<{ encoding: 'wav'; channels: 1 }>>()(said.audio);
+    return {};
+  });
+}

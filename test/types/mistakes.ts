@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import {
+  agent,
   at,
   audio,
   chat,
@@ -11,8 +12,10 @@ import {
   lt,
   pipeline,
   semantic,
+  stageTool,
   synthesize,
   tensor,
+  tool,
   transcribe,
 } from '../../pipelines/index.js';
 
@@ -144,6 +147,36 @@ export function mistakesOfKinds() {
     const mp3 = code('mp3', { input: z.object({ audio: audio({ encoding: 'mp3' }) }), output: one }, () => ({ n: 1 }));
     // @ts-expect-error WAV into an input of MP3
     stage('m', mp3, { audio: stage('n', synthesize({ model: 'tts' }), { text: input.q }).audio });
+    return {};
+  });
+}
+
+/** Mistakes with agents and tools. */
+export function mistakesOfAgents() {
+  const of = { description: 'x', input: z.object({ city: z.string() }) };
+  // @ts-expect-error the arguments have no such field
+  tool({ ...of, name: 'a', run: ({ town }) => town });
+  // @ts-expect-error what it gives does not fit its output
+  tool({ ...of, name: 'b', output: z.object({ celsius: z.number() }), run: ({ city }) => ({ celsius: city }) });
+  // @ts-expect-error a tool says what it does
+  tool({ name: 'c', input: of.input, run: () => 1 });
+  // @ts-expect-error the output has no such field
+  stageTool({ name: 'd', description: 'x', use: classify({ model: 'm', labels: ['a', 'b'] }), result: 'lable' });
+  // @ts-expect-error arguments that the stage does not take
+  stageTool({ name: 'e', description: 'x', use: chat({ model: 'm' }), input: z.object({ promt: z.string() }) });
+  const weather = tool({ ...of, name: 'f', run: () => 1 });
+  pipeline('wrong', { input: z.object({ q: z.string() }) }, ({ input, stage }) => {
+    // @ts-expect-error no list of tools
+    stage('a', agent({ model: 'm', tools: weather }), { prompt: input.q });
+    // @ts-expect-error a misspelt option
+    stage('b', agent({ model: 'm', maxturns: 3 }), { prompt: input.q });
+    const free = stage('c', agent({ model: 'm', tools: [weather] }), { prompt: input.q });
+    // @ts-expect-error without a schema there is no data
+    free.data.city;
+    // @ts-expect-error a fallback of an agent is an agent
+    stage('d', agent({ model: 'm' }), { prompt: input.q }, { fallback: [chat({ model: 'm' })] });
+    // @ts-expect-error a tool message says what it answers in a text
+    stage('e', agent({ model: 'm' }), { prompt: input.q, history: [{ role: 'tool', content: 'x', toolCallId: 1 }] });
     return {};
   });
 }

@@ -99,6 +99,7 @@ describe('a stage of a pool', () => {
       cache: 'off',
       queueMs: 7,
       runMs: 0,
+      usage: { outputTokens: 3 },
     });
     expect(calls.map(({ call }) => call)).toEqual([{ kind: 'chat', model: 'm', with: {}, input: prompt }]);
     expect((await metrics.usage.get()).values).toMatchObject([{ labels: { unit: 'output_tokens' }, value: 3 }]);

@@ -1,0 +1,62 @@
+import type { z } from 'zod';
+import { invalid } from '../definition/invalid.js';
+import type { HttpPlaces, StageTool } from '../plan/agent.js';
+import { jsonSchemaOf } from '../stages/json-schema.js';
+import { checkKeys, offered, type Tool, type ToolOptions } from './tool.js';
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+/** Methods that do the same twice as once. The others are called once, unless `retry` says more. */
+const REPEATABLE: ReadonlySet<string> = new Set(['GET', 'PUT', 'DELETE']);
+
+/**
+ * A call of a JSON API whose base URL is a pool's endpoint. Arguments that the path names stand in it; of `GET` and `DELETE`
+ * the others are the query, of the other methods the body. The answer's body is the result; every attempt of a call sends
+ * the same `Idempotency-Key`.
+ */
+export function httpTool(
+  options: ToolOptions<z.ZodObject> & {
+    /** Name of the pool. */
+    readonly service: string;
+    /** Default `GET`. */
+    readonly method?: Method;
+    /** Below the base URL, e.g. `/v1/forecast/{city}`. */
+    readonly path: string;
+  },
+): Tool {
+  const { name, input, service, method = 'GET', path } = options;
+  checkKeys(options, ['input', 'service', 'method', 'path']);
+  const fields = Object.keys(input?.shape ?? {});
+  const inPath = namesIn(path);
+  const missing = inPath.find((each) => !fields.includes(each));
+  if (missing !== undefined) throw invalid(`${name}.path`, `names {${missing}}, which is no field of the input`);
+  const rest = fields.filter((field) => !inPath.includes(field));
+  const inQuery = method === 'GET' || method === 'DELETE';
+  const places: HttpPlaces = inQuery
+    ? { path: inPath, query: rest }
+    : { path: inPath, query: [], ...(rest.length > 0 && { body: { rest: true } }) };
+  const call = { service, method, path, places };
+  return { plan: httpPlan(options, jsonSchemaOf(input, `${name}.input`), call), functions: new Map() };
+}
+
+/** Names of the `{name}` parts of a path. */
+export const namesIn = (path: string): string[] =>
+  [...String(path).matchAll(/\{([^{}]+)\}/g)].map(([, name]) => name as string);
+
+export function httpPlan(
+  options: Parameters<typeof offered>[0],
+  schema: StageTool['schema'],
+  call: { readonly service: string; readonly method: Method; readonly path: string; readonly places: HttpPlaces },
+): StageTool {
+  const { service, method, path, places } = call;
+  const usual = REPEATABLE.has(method) ? {} : { retry: { attempts: 1 } };
+  return {
+    ...offered(options, schema, usual),
+    by: 'stage',
+    kind: 'http',
+    model: service,
+    with: { method, path },
+    places,
+    result: 'body',
+  };
+}

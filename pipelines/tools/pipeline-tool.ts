@@ -1,0 +1,42 @@
+import { z } from 'zod';
+import { invalid } from '../definition/invalid.js';
+import type { Pipeline } from '../definition/pipeline.js';
+import { durationMs } from '../duration.js';
+import { mediaOf } from '../media.js';
+import type { PipelineTool } from '../plan/agent.js';
+import { jsonSchemaOf } from '../stages/json-schema.js';
+import { checkKeys, offered, type Tool, type ToolPolicy } from './tool.js';
+
+export interface PipelineToolOptions extends Pick<ToolPolicy, 'approval' | 'onFailure' | 'priority'> {
+  /** Default: the pipeline's name. */
+  readonly name?: string;
+  /** Default: the pipeline's description. */
+  readonly description?: string;
+  /** Most of the run's time. Default: the pipeline's deadline. */
+  readonly timeout?: { readonly total: Parameters<typeof durationMs>[0] };
+}
+
+/**
+ * Another pipeline as a tool: each call is a run of its own, with a history, a stage table and a deadline. Its stages have
+ * their policies; a run that has failed is not started again.
+ */
+export function pipelineTool<I, O>(pipeline: Pipeline<I, O>, options: PipelineToolOptions = {}): Tool {
+  if (pipeline?.plan === undefined) throw invalid('pipelineTool', 'needs a pipeline: what pipeline() returns');
+  const { name = pipeline.name, description = pipeline.description, timeout, ...policy } = options;
+  checkKeys({ ...options, name }, []);
+  const input = pipeline.input as unknown as z.ZodType;
+  const media = Object.entries(input instanceof z.ZodObject ? input.shape : {}).find(([, field]) =>
+    mediaOf(field as z.ZodType),
+  );
+  if (media) throw invalid(`${name}.${media[0]}`, 'is media, which no model can write');
+  const totalMs = timeout ? durationMs(timeout.total, `${name}.timeout.total`) : pipeline.plan.deadlineMs;
+  const plan: PipelineTool = {
+    ...offered(
+      { ...policy, name, description, retry: { attempts: 1 }, timeout: { attempt: totalMs, total: totalMs } },
+      jsonSchemaOf(input, `${name}.input`),
+    ),
+    by: 'pipeline',
+    plan: pipeline.plan,
+  };
+  return { plan, functions: pipeline.code };
+}

@@ -1,0 +1,47 @@
+import type { z } from 'zod';
+import { invalid } from '../definition/invalid.js';
+import type { StageTool } from '../plan/agent.js';
+import { jsonSchemaOf } from '../stages/json-schema.js';
+import type { CodeStage, StageUse } from '../stages/kind.js';
+import { checkKeys, offered, type Tool, type ToolPolicy } from './tool.js';
+
+/** Kinds that are more than one call. */
+const NO_CALLS: ReadonlySet<string> = new Set(['agent', 'approve']);
+
+/**
+ * Any stage kind as a tool: its input are the arguments, its output is the result.
+ *
+ * ```ts
+ * const search = stageTool({
+ *   name: 'search_handbook',
+ *   description: 'Passages of the handbook that are about a question',
+ *   use: retrieve({ index: 'handbook' }),
+ * });
+ * ```
+ */
+export function stageTool<I, O>(
+  options: ToolPolicy & {
+    readonly name: string;
+    readonly description: string;
+    readonly use: StageUse<I, O>;
+    /** The arguments, where the model is to fill less than the whole input. */
+    readonly input?: z.ZodType<I>;
+    /** The field of the output that is the result. Default: all of it. */
+    readonly result?: keyof O & string;
+  },
+): Tool {
+  const { name, use, result } = options;
+  checkKeys(options, ['use', 'input', 'result']);
+  if (typeof use?.kind !== 'string') throw invalid(`${name}.use`, 'needs a stage kind with its options');
+  if (NO_CALLS.has(use.kind)) throw invalid(`${name}.use`, `"${use.kind}" is no call; put it into a pipelineTool`);
+  const { kind, model, with: own } = use;
+  const plan: StageTool = {
+    ...offered(options, jsonSchemaOf(options.input ?? use.input, `${name}.input`)),
+    by: 'stage',
+    kind,
+    model,
+    with: own,
+    ...(result !== undefined && { result }),
+  };
+  return { plan, functions: new Map(use.run ? [[model, use as unknown as CodeStage]] : []) };
+}
