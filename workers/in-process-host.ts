@@ -23,7 +23,8 @@ export interface Journal {
   ended(call: StageCall): Ended | undefined;
   /** The number of the attempt that now begins. Rejects with `JOURNAL_UNAVAILABLE`. */
   begin(call: StageCall): Promise<number>;
-  end(call: StageCall, ended: Ended): Promise<void>;
+  /** Nobody waits for it: the next call that begins does. */
+  end(call: StageCall, ended: Ended): void;
 }
 
 export type Ended =
@@ -64,12 +65,12 @@ export class InProcessHost implements Host {
     if (before) throw new StageError(before.failure.code, before.failure.message, before.failure.details);
     try {
       const outcome = await this.#attempts(stage, input, call);
-      await journal?.end(call, { outcome });
+      journal?.end(call, { outcome });
       return outcome;
     } catch (error) {
       if (error instanceof StageError && error.code !== 'JOURNAL_UNAVAILABLE') {
         const { code, message, details } = error;
-        await journal?.end(call, { failure: { code, message, details } });
+        journal?.end(call, { failure: { code, message, details } });
       }
       throw error;
     } finally {

@@ -60,9 +60,10 @@ export function createSegmentActivity(runner: Pick<StageRunner, 'run'>, redis: R
       const whole = { ...segment, leftMs, scope };
       const ended = await interpretSegment(whole, host);
       const outcome = boundedOutcome(ended.interrupted ? { ...ended, tried: journal.tried() } : ended);
+      const kept = await record.settled();
       // Nobody waits for this: it is one way to Redis more.
       void record.keepFor(KEPT_ENDED_MS);
-      if (segment.answer && !outcome.failure && !outcome.interrupted) {
+      if (segment.answer && kept && !outcome.failure && !outcome.interrupted) {
         await publishAnswer(redis, segment.answer.to, { run: workflowId, result: answerOf(whole, outcome) });
       }
       return outcome;
@@ -100,8 +101,8 @@ class NamedCalls implements Journal {
     return orStageError(this.#record.begin(nameOf(call)));
   }
 
-  end(call: StageCall, ended: Ended): Promise<void> {
-    return this.#record.end(nameOf(call), ended as unknown as Json);
+  end(call: StageCall, ended: Ended): void {
+    void this.#record.end(nameOf(call), ended as unknown as Json);
   }
 
   /** What calls have had that have not succeeded. */

@@ -19,6 +19,8 @@ export class SegmentJournal {
   readonly #ttlMs: number;
   readonly #ended = new Map<string, Json>();
   readonly #begun = new Map<string, number>();
+  /** The last write that is under way. Redis answers in order: those before it have ended with it. */
+  #writing: Promise<void> = Promise.resolve();
   #lost = false;
 
   private constructor(redis: Redis, key: string, owner: string, ttlMs: number) {
@@ -65,6 +67,8 @@ export class SegmentJournal {
       const count = await reached(() => this.#redis.eval(COUNT, 1, this.#key, this.#owner, field, this.#ttlMs));
       if (count === null) throw new MillraceError('JOURNAL_UNAVAILABLE', 'another worker has taken the journal over');
       this.#begun.set(call, Number(count));
+      // The end before this beginning has had its answer.
+      if (this.#lost) throw new MillraceError('JOURNAL_UNAVAILABLE', 'the journal has a gap');
       return Number(count);
     } catch (error) {
       this.#lost = true;
@@ -72,15 +76,29 @@ export class SegmentJournal {
     }
   }
 
-  /** Records how a call has ended. Where it cannot be written the result still counts, and no call begins after it. */
-  async end(call: string, ended: Json): Promise<void> {
+  /**
+   * Records how a call has ended. Where it cannot be written the result still counts, and no call begins after it. Nobody has
+   * to wait for it: a call that begins later does, for Redis answers in order, and `settled` does.
+   */
+  end(call: string, ended: Json): Promise<void> {
     this.#ended.set(call, ended);
+    this.#writing = this.#keep(call, ended);
+    return this.#writing;
+  }
+
+  async #keep(call: string, ended: Json): Promise<void> {
     try {
       const kept = await this.#redis.eval(KEEP, 1, this.#key, this.#owner, call, JSON.stringify(ended));
       if (kept === null) this.#lost = true;
     } catch {
       this.#lost = true;
     }
+  }
+
+  /** Resolves when every write has had its answer; whether the record has all that has ended. */
+  async settled(): Promise<boolean> {
+    await this.#writing;
+    return !this.#lost;
   }
 
   /**

@@ -13,6 +13,7 @@ let bundled: Promise<{ code: string }> | undefined;
 export function workflowBundle(): Promise<{ code: string }> {
   bundled ??= bundleWorkflowCode({
     workflowsPath: fileURLToPath(new URL('../../workflows/index.ts', import.meta.url)),
+    preloadModules: [fileURLToPath(new URL('../../workflows/preload.ts', import.meta.url))],
     logger: new DefaultLogger('ERROR'),
   });
   return bundled;
