@@ -12,8 +12,11 @@ export type StageActivity = (input: JsonObject, call: StageCall) => Promise<Stag
 /** Cancellation reaches an activity with the answer to a beat, and its call then has as long again to end within a second. */
 const HEARTBEAT_INTERVAL_MS = 500;
 
-/** The one activity: registered as `default`, it serves every activity type, so that an activity is typed by its stage's name. */
-export function createActivities(runner: StageRunner): { default: StageActivity } {
+/**
+ * The one activity: registered as `default`, it serves every activity type, so that an activity is typed by its stage's name.
+ * @param device where its stages are served, for a worker of that device's queue
+ */
+export function createActivities(runner: StageRunner, device?: string): { default: StageActivity } {
   return {
     async default(input, call) {
       const context = Context.current();
@@ -34,6 +37,7 @@ export function createActivities(runner: StageRunner): { default: StageActivity 
           queueMs: Math.max(0, Date.now() - info.currentAttemptScheduledTimestampMs),
           run: info.workflowExecution?.workflowId ?? info.activityId,
           resumeFrom: progress,
+          ...(device !== undefined && { device }),
           checkpoint(details) {
             progress = details;
             if (!info.isLocal) beat();
@@ -67,7 +71,7 @@ function asFailure(error: unknown, call: StageCall, attempt: number): Applicatio
   return ApplicationFailure.create({
     type: known.code,
     message: known.message,
-    details: [{ ...known.details, stage: call.stage }],
+    details: [{ ...known.details, stage: call.stage, attempt }],
     ...retryOf(known, call, attempt),
     ...(known.cause instanceof Error && { cause: known.cause }),
   });

@@ -27,6 +27,7 @@ import type { Settings } from './settings.js';
 /** All that runs stages, put together from the settings. */
 export interface Stages {
   readonly runner: StageRunner;
+  readonly pools: Pools;
   readonly metrics: Metrics;
   readonly pipelines: readonly Pipeline[];
   /** For the journals of segments. */
@@ -81,6 +82,7 @@ export async function composeStages(settings: Settings, logger: Logger): Promise
   logger.info({ cache: await cache.describe() }, 'semantic cache');
   return {
     runner,
+    pools,
     metrics,
     pipelines,
     redis,

@@ -137,6 +137,9 @@ export function settingsSchema(basePort = BASE_PORT) {
       .describe(
         'Stages running at once in a worker: Triton’s Python backend stalls above 32 calls in flight per model.',
       ),
+    MILLRACE_DEVICES: list(
+      'Devices whose own task queues the worker serves, by their labels in the models file, separated by commas; default: none, so that it serves the shared queue only.',
+    ),
     MILLRACE_SHUTDOWN_GRACE_MS: ms('Time that running stages get to end when a worker is stopped.', 10_000),
     MILLRACE_CANARY_INTERVAL_MS: ms(
       'Time between two canary calls to a model: a dead one is found within it when no traffic finds it first.',

@@ -11,15 +11,14 @@ import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { workerActivities } from './activities.js';
 import { workflowSource } from './bundle.js';
 import { composeStages } from './compose.js';
+import { createDeviceWorker } from './device-worker.js';
 import { endpointsOf } from './endpoints.js';
+import { HEARTBEAT_THROTTLE_MS } from './heartbeat.js';
 import { serveMetrics } from './http-server.js';
 import { createLogger } from './logger.js';
 import { segmentSinks } from './running-segments.js';
 import { ensureSearchAttributes } from './search-attributes.js';
 import type { Settings } from './settings.js';
-
-/** Just below the activities' beat of half a second, so that each beat is sent. */
-const HEARTBEAT_THROTTLE_MS = 450;
 
 /**
  * Workflow tasks at once. A segment keeps its run's task open, waiting or running; with Temporal's default of 40 as many long
@@ -46,20 +45,28 @@ export async function runWorker(settings: Settings): Promise<void> {
     maxCachedWorkflows: 2 * WORKFLOW_TASKS,
     maxConcurrentActivityTaskExecutions: settings.MILLRACE_MAX_ACTIVITIES,
     maxConcurrentLocalActivityExecutions: settings.MILLRACE_MAX_ACTIVITIES,
-    // Temporal's own throttle would send every beat but the first at 0.8 of the heartbeat timeout, and cancellation with it.
     maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
     shutdownGraceTime: settings.MILLRACE_SHUTDOWN_GRACE_MS,
     // Any error that escapes the workflow ends the run; Temporal's default is to retry its task for ever.
     workflowFailureErrorTypes: { '*': ['Error'] },
   });
   const ready = () => worker.getState() === 'RUNNING';
+  const devices = await Promise.all(
+    (settings.MILLRACE_DEVICES ?? []).map((device) => createDeviceWorker({ connection, settings, stages, device })),
+  );
   const server = await serveMetrics(settings.MILLRACE_WORKER_METRICS_PORT, stages.metrics.registry, ready);
   logger.info(
-    { temporal, taskQueue: settings.MILLRACE_TASK_QUEUE, pipelines: stages.pipelines.map(({ name }) => name) },
+    {
+      temporal,
+      taskQueue: settings.MILLRACE_TASK_QUEUE,
+      devices: settings.MILLRACE_DEVICES,
+      pipelines: stages.pipelines.map(({ name }) => name),
+    },
     'worker starts',
   );
   try {
-    await worker.run();
+    // Each ends at the process's own signals.
+    await Promise.all([worker, ...devices].map((each) => each.run()));
   } finally {
     server.close();
     await connection.close();

@@ -31,6 +31,7 @@ import {
   type SubPipelinePlan,
   WORKFLOW_TASK_TIMEOUT_MS,
 } from '../pipelines/plan/index.js';
+import { onFirstQueue } from './elsewhere.js';
 import { childError, stageError } from './failures.js';
 import { type Host, type Shown, stageTableMarkdown } from './interpreter/index.js';
 import { SegmentTurns } from './segment-turns.js';
@@ -84,12 +85,10 @@ export class TemporalHost implements Host {
     placed: StagePlacement,
     shown?: Shown,
   ): Promise<StageOutcome> {
-    return activityOf(
-      stage,
-      call,
-      placed,
-      shown,
-    )(input, call).catch((error: unknown) => {
+    const outcome = placed.elsewhere
+      ? elsewhere(stage, input, call, placed, shown)
+      : activityOf(stage, call, placed, shown)(input, call);
+    return outcome.catch((error: unknown) => {
       throw isCancellation(error) ? error : stageError(stage, error);
     });
   }
@@ -208,6 +207,27 @@ export class TemporalHost implements Host {
 /** Names and summaries end up in metrics and in the UI's lists. */
 const LONGEST_NAME = 200;
 const short = (text: string): string => (text.length > LONGEST_NAME ? `${text.slice(0, LONGEST_NAME - 1)}…` : text);
+
+/** Runs a stage on the first of its queues that has a worker; time and attempts are those of its policy in all. */
+function elsewhere(
+  stage: StagePlan,
+  input: JsonObject,
+  call: StageCall,
+  placed: StagePlacement,
+  shown?: Shown,
+): Promise<StageOutcome> {
+  const { retry, timeout } = stage.policy;
+  const startedAt = Date.now();
+  return onFirstQueue(placed, retry.attempts, ({ queue, device, patienceMs, begun }) => {
+    const totalMs = Math.max(1, timeout.totalMs - (Date.now() - startedAt));
+    const policy = {
+      ...stage.policy,
+      retry: { ...retry, attempts: retry.attempts - begun },
+      timeout: { ...timeout, totalMs, ...(patienceMs !== undefined && { queueMs: patienceMs }) },
+    };
+    return activityOf({ ...stage, policy }, call, { ...placed, queue, device }, shown)(input, call);
+  });
+}
 
 /** The activity is typed by the stage's name; its summary says what serves it and where. */
 function activityOf(

@@ -31,9 +31,21 @@ export interface Backend {
   probe(model: string, kind: StageKindName, signal: AbortSignal): Promise<void>;
   /** Repairs a model that is ready but fails. Absent where the server offers no means. */
   heal?(model: string, signal: AbortSignal): Promise<void>;
+  /** What the model has done since it was loaded, by the server's own count. Absent where the server keeps none. */
+  work?(model: string, signal: AbortSignal): Promise<ServerWork>;
   /** Identifies what the model computes: changes when its weights do. Part of cache keys. */
   fingerprint(model: string, signal: AbortSignal): Promise<string>;
   close(): void;
+}
+
+/** Totals that only grow. */
+export interface ServerWork {
+  /** Requests answered. */
+  readonly requests: number;
+  /** Milliseconds that they have waited in the server's queue, all together. */
+  readonly queueMs: number;
+  /** Milliseconds that they were computed, all together. */
+  readonly computeMs: number;
 }
 
 export interface Call {

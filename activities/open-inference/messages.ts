@@ -126,9 +126,13 @@ export interface StatisticsMessage {
   readonly version: string;
   readonly inference_count: Int64;
   readonly execution_count: Int64;
-  readonly inference_stats: { readonly success: Count | null; readonly fail: Count | null } | null;
+  readonly inference_stats: Readonly<Record<'success' | 'fail' | Duration, Count | null>> | null;
 }
 
+type Duration = 'queue' | 'compute_input' | 'compute_infer' | 'compute_output';
+
+/** How often something has happened, and the nanoseconds that it took in all. */
 interface Count {
   readonly count: Int64;
+  readonly ns: Int64;
 }

@@ -116,8 +116,15 @@ const PROTOCOL = {
     execution_count: one('uint64', 5),
     inference_stats: one('InferStatistics', 6),
   }),
-  InferStatistics: message({ success: one('StatisticDuration', 1), fail: one('StatisticDuration', 2) }),
-  StatisticDuration: message({ count: one('uint64', 1) }),
+  InferStatistics: message({
+    success: one('StatisticDuration', 1),
+    fail: one('StatisticDuration', 2),
+    queue: one('StatisticDuration', 3),
+    compute_input: one('StatisticDuration', 4),
+    compute_infer: one('StatisticDuration', 5),
+    compute_output: one('StatisticDuration', 6),
+  }),
+  StatisticDuration: message({ count: one('uint64', 1), ns: one('uint64', 2) }),
   RepositoryIndexRequest: message({ repository_name: one('string', 1), ready: one('bool', 2) }),
   RepositoryIndexResponse: message({ models: many('ModelIndex', 1) }),
   ModelIndex: message({

@@ -1,6 +1,7 @@
 import { MillraceError } from '../../pipelines/errors.js';
-import type { Backend } from '../connectors/connector.js';
+import type { Backend, ServerWork } from '../connectors/connector.js';
 import { Breaker } from './breaker.js';
+import { Congestion } from './congestion.js';
 import type { EndpointConfig } from './models.js';
 
 /** How long traffic stays away from an endpoint that is full: it may have room as soon as one call ends. */
@@ -28,6 +29,9 @@ export class Endpoint {
   /** When a canary last found the model working, or working again. */
   verifiedAt = Number.NEGATIVE_INFINITY;
   readonly #breaker = new Breaker();
+  readonly #congestion: Congestion;
+  /** Most calls in flight at once since the server was last asked for its work. */
+  #peak = 0;
   #shedUntil = 0;
   #healingSince: number | undefined;
 
@@ -36,10 +40,22 @@ export class Endpoint {
     this.url = url;
     this.device = device;
     this.concurrency = concurrency;
+    this.#congestion = new Congestion(concurrency);
   }
 
   get full(): boolean {
     return this.outstanding >= this.concurrency;
+  }
+
+  /** Calls that should be here at once now: none while it fails, fewer while calls wait in the server's own queue. */
+  get room(): number {
+    return this.availability === 'up' ? this.#congestion.limit : 0;
+  }
+
+  /** Takes what the server has done since it was last asked. */
+  worked(work: ServerWork): void {
+    this.#congestion.observe(work, this.#peak);
+    this.#peak = this.outstanding;
   }
 
   get healing(): boolean {
@@ -71,6 +87,7 @@ export class Endpoint {
   /** A call is sent here. Gives what must be called, once, when it has ended. */
   enter(): () => void {
     this.outstanding += 1;
+    this.#peak = Math.max(this.#peak, this.outstanding);
     this.usedAt = performance.now();
     const probe = this.#breaker.startProbe();
     return () => {

@@ -134,6 +134,12 @@ export class Pool {
       : new MillraceError('BACKEND_TIMEOUT', `${model}: no fingerprint within ${IDENTITY_TIMEOUT_MS} ms`);
   }
 
+  /** Its endpoints on a device, with the model's name there. */
+  on(device: string): readonly { readonly endpoint: Endpoint; readonly model: string }[] {
+    const { model } = this.#config;
+    return this.#endpoints.filter((each) => each.device === device).map((endpoint) => ({ endpoint, model }));
+  }
+
   /** Ends canaries and repairs. Calls in flight go on. */
   close(): void {
     this.#closing.abort(new Error(`pool ${this.#name} is closed`));

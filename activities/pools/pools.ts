@@ -3,6 +3,7 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { Backend, Connector } from '../connectors/connector.js';
 import type { Logger } from '../logger.js';
 import type { Metrics } from '../metrics.js';
+import { Device } from './device.js';
 import type { ModelsConfig } from './models.js';
 import { Pool } from './pool.js';
 
@@ -46,6 +47,13 @@ export class Pools {
     if (pool) return pool;
     const known = [...this.#pools.keys()].join(', ') || 'none';
     throw new MillraceError('MODEL_NOT_CONFIGURED', `no pool serves a model "${name}" (configured: ${known})`);
+  }
+
+  /** What runs on a device: the endpoints that carry its label, in whatever pools. Throws `INVALID_SETTING` without any. */
+  device(label: string): Device {
+    const endpoints = [...this.#pools.values()].flatMap((pool) => pool.on(label));
+    if (endpoints.length === 0) invalid('endpoints', `no endpoint is on the device "${label}"`);
+    return new Device(endpoints);
   }
 
   /** Ends canaries and repairs and closes every client; calls still in flight fail. */

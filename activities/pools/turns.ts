@@ -17,6 +17,8 @@ export interface TurnRequest {
   readonly priority?: Priority | undefined;
   /** Calls with the same key go to the same endpoint where that costs little. */
   readonly affinity?: string | undefined;
+  /** The device to go to where the pool has an endpoint on it. Absent: any. */
+  readonly device?: string | undefined;
   /** Longest wait in milliseconds; a place that is free is given whatever this says. */
   readonly queueMs?: number | undefined;
 }
@@ -31,6 +33,7 @@ interface Waiter {
   /** Its place in the order: arrival in ms and the head start of the classes above it. */
   readonly due: number;
   readonly affinity: string | undefined;
+  readonly device: string | undefined;
   grant(turn: Turn): void;
 }
 
@@ -49,7 +52,7 @@ export class Turns {
   }
 
   /** Rejects with the signal's reason when it aborts, with `QUEUE_TIMEOUT` after `queueMs`. */
-  acquire({ signal, priority = 'default', affinity, queueMs }: TurnRequest): Promise<Turn> {
+  acquire({ signal, priority = 'default', affinity, device, queueMs }: TurnRequest): Promise<Turn> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
       let impatience: NodeJS.Timeout | undefined;
@@ -61,6 +64,7 @@ export class Turns {
       const waiter: Waiter = {
         due: performance.now() + RANK[priority] * HEAD_START_MS,
         affinity,
+        device: this.#endpoints.some((each) => each.device === device) ? device : undefined,
         grant(turn) {
           granted = true;
           end();
@@ -98,10 +102,12 @@ export class Turns {
   /** Serves who waits, as far as there is room. Called whenever an endpoint's state has changed. */
   next(): void {
     clearTimeout(this.#wakeUp);
-    for (let waiter = this.#waiting[0]; waiter; waiter = this.#waiting[0]) {
+    for (const waiter of [...this.#waiting]) {
       const endpoint = this.#choose(waiter);
-      if (!endpoint) break;
-      this.#waiting.shift();
+      // Without a place for one that may go anywhere there is none for those behind it.
+      if (!endpoint && waiter.device === undefined) break;
+      if (!endpoint) continue;
+      this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
       waiter.grant({ endpoint, leave: endpoint.enter() });
     }
     if (this.#waiting.length === 0) return;
@@ -116,8 +122,8 @@ export class Turns {
     this.#waiting.splice(behind + 1, 0, waiter);
   }
 
-  #choose({ affinity }: Waiter): Endpoint | undefined {
-    const usable = this.#usable();
+  #choose({ affinity, device }: Waiter): Endpoint | undefined {
+    const usable = this.#usable(device);
     const free = usable.filter(({ full }) => !full);
     return affinity === undefined ? leastUsed(free) : byAffinity(affinity, usable, free);
   }
@@ -126,8 +132,9 @@ export class Turns {
     return this.#usable().filter(({ full }) => !full);
   }
 
-  #usable(): Endpoint[] {
-    const states = this.#endpoints.map((endpoint) => ({ endpoint, availability: endpoint.availability }));
+  #usable(device?: string): Endpoint[] {
+    const there = device === undefined ? this.#endpoints : this.#endpoints.filter((each) => each.device === device);
+    const states = there.map((endpoint) => ({ endpoint, availability: endpoint.availability }));
     const up = states.filter(({ availability }) => availability === 'up');
     const usable = up.length > 0 ? up : states.filter(({ availability }) => availability === 'avoided');
     return usable.map(({ endpoint }) => endpoint);

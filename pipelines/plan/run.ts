@@ -9,6 +9,13 @@ export interface StagePlacement {
   readonly device: string;
   /** Temporal task queue. */
   readonly queue: string;
+  /**
+   * Queues of the other devices that can serve it, in order. Each is taken when nobody has begun the stage on the one
+   * before within `patienceMs`, as when its device is gone; on the last it waits as long as its policy says.
+   */
+  readonly elsewhere?: readonly { readonly queue: string; readonly device: string }[];
+  /** Longest wait on a queue that is not the last, in milliseconds. */
+  readonly patienceMs?: number;
 }
 
 /**

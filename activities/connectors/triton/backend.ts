@@ -1,5 +1,5 @@
 import type { StageKindName } from '../../../pipelines/stages/index.js';
-import type { Backend, Call, CallContext, Reply } from '../connector.js';
+import type { Backend, Call, CallContext, Reply, ServerWork } from '../connector.js';
 import { kindIn, mapped } from '../mapped.js';
 import { classify } from './classify.js';
 import { TritonClient } from './client.js';
@@ -29,6 +29,14 @@ export class TritonBackend implements Backend {
 
   heal(model: string, signal: AbortSignal): Promise<void> {
     return this.#mapped(model, signal, () => heal(this.#client, model, signal));
+  }
+
+  work(model: string, signal: AbortSignal): Promise<ServerWork> {
+    return this.#mapped(model, signal, async () => {
+      const versions = await this.#client.statistics(model, signal);
+      const sum = (of: 'succeeded' | 'queueMs' | 'computeMs') => versions.reduce((total, one) => total + one[of], 0);
+      return { requests: sum('succeeded'), queueMs: sum('queueMs'), computeMs: sum('computeMs') };
+    });
   }
 
   fingerprint(model: string, signal: AbortSignal): Promise<string> {

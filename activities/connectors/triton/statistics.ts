@@ -11,6 +11,10 @@ export interface ModelStatistics {
   /** Requests answered; of a decoupled model also those that were cancelled. */
   readonly succeeded: number;
   readonly failed: number;
+  /** Milliseconds that requests have waited for an instance, all together. */
+  readonly queueMs: number;
+  /** Milliseconds that their batches took, each request of a batch counted with all of it. */
+  readonly computeMs: number;
 }
 
 export const statisticsOf = (message: StatisticsMessage): ModelStatistics => ({
@@ -20,7 +24,12 @@ export const statisticsOf = (message: StatisticsMessage): ModelStatistics => ({
   executions: numberOf(message.execution_count),
   succeeded: numberOf(message.inference_stats?.success?.count),
   failed: numberOf(message.inference_stats?.fail?.count),
+  queueMs: milliseconds(message.inference_stats?.queue?.ns),
+  computeMs: (['compute_input', 'compute_infer', 'compute_output'] as const)
+    .map((part) => milliseconds(message.inference_stats?.[part]?.ns))
+    .reduce((sum, ms) => sum + ms),
 });
 
 /** Counts stay below 2^53. */
 const numberOf = (count: Int64 = 0): number => Number(count);
+const milliseconds = (ns: Int64 = 0): number => Number(ns) / 1e6;

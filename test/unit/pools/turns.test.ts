@@ -153,3 +153,26 @@ describe('calls with an affinity', () => {
     expect(await where(pool, 'one')).toBe(home);
   });
 });
+
+describe('calls for a device', () => {
+  it('go to the endpoint on it, and wait for it while others are free', async () => {
+    const { pool } = fakePools(['a', 'b'], { concurrency: 1 });
+    const holder = openCall();
+    const holding = pool.use(holder.work, { signal, device: 'gpu-b' });
+    const served: string[] = [];
+    const ask = (name: string, device?: string) =>
+      pool.use(async (_, { url }) => void served.push(`${name} at ${url}`), { signal, device });
+    const waiting = ask('first', 'gpu-b');
+    await ask('second');
+    await settle();
+    expect(served).toEqual(['second at a']);
+    holder.end();
+    await Promise.all([holding, waiting]);
+    expect(served).toEqual(['second at a', 'first at b']);
+  });
+
+  it('go anywhere where the pool has none on it', async () => {
+    const { pool } = fakePools(['a']);
+    expect(await pool.use(async (_, { url }) => url, { signal, device: 'gpu-z' })).toBe('a');
+  });
+});

@@ -1,0 +1,61 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ServerWork } from '../connectors/connector.js';
+import { limited } from '../limited.js';
+import type { Endpoint } from './endpoint.js';
+
+/** Time between two looks at what servers have done: long enough for some batches, short next to a queue that builds up. */
+const LOOK_MS = 500;
+/** Longest wait for a server's count, which takes it a millisecond. */
+const ANSWER_MS = 2_000;
+
+interface Placed {
+  readonly endpoint: Endpoint;
+  /** The model's name at the server. */
+  readonly model: string;
+}
+
+/** A device and the endpoints on it: how many calls they should have at once, by what the servers themselves say. */
+export class Device {
+  readonly #placed: readonly Placed[];
+  readonly #before = new Map<Placed, ServerWork>();
+
+  constructor(placed: readonly Placed[]) {
+    this.#placed = placed;
+  }
+
+  /** Calls that the device should have at once now. */
+  get room(): number {
+    return this.#placed.reduce((sum, { endpoint }) => sum + endpoint.room, 0);
+  }
+
+  /** Keeps asking the servers until `signal` aborts. Never rejects. */
+  async watch(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await Promise.all(this.#placed.map((placed) => this.#look(placed, signal)));
+      await sleep(LOOK_MS, undefined, { signal, ref: false }).catch(() => undefined);
+    }
+  }
+
+  async #look(placed: Placed, signal: AbortSignal): Promise<void> {
+    const { endpoint, model } = placed;
+    try {
+      const { backend } = endpoint;
+      if (backend.work === undefined) return;
+      const now = await limited(ANSWER_MS, signal, async (own) => backend.work?.(model, own));
+      if (!now) return;
+      const before = this.#before.get(placed);
+      this.#before.set(placed, now);
+      // Fewer than before: the server has started anew.
+      if (before && now.requests >= before.requests) endpoint.worked(between(before, now));
+    } catch {
+      // What a server that does not answer can take is for its breaker to say.
+      this.#before.delete(placed);
+    }
+  }
+}
+
+const between = (before: ServerWork, now: ServerWork): ServerWork => ({
+  requests: now.requests - before.requests,
+  queueMs: now.queueMs - before.queueMs,
+  computeMs: now.computeMs - before.computeMs,
+});

@@ -1,0 +1,203 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Client } from '@temporalio/client';
+import { NativeConnection } from '@temporalio/worker';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { TritonClient } from '../../activities/connectors/triton/index.js';
+import { loadGpuLike } from '../../bench/gpu-like/index.js';
+import { MillraceError } from '../../pipelines/errors.js';
+import { code, infer, pipeline, tensor } from '../../pipelines/index.js';
+import type { JsonObject } from '../../pipelines/json.js';
+import type { Placement, RunContext } from '../../pipelines/plan/index.js';
+import { deviceQueue } from '../../placement/queues.js';
+import { composeStages, type Stages } from '../../workers/compose.js';
+import { createDeviceWorker } from '../../workers/device-worker.js';
+import { createLogger } from '../../workers/logger.js';
+import type { Settings } from '../../workers/settings.js';
+import { address, connect, failureOf, resultOf, until } from '../support/runs.js';
+import { testSettings } from '../support/settings.js';
+import { TestWorker } from '../support/test-worker.js';
+
+const QUEUE = `devices-${randomUUID()}`;
+const PATIENCE_MS = 400;
+const COST_MS = 100;
+
+const scalar = tensor({ dtype: 'FP32', shape: [1, 1] });
+const pack = code('pack', { input: z.object({ x: z.number() }), output: z.object({ X: scalar }) }, ({ x }) => ({
+  X: { dtype: 'FP32' as const, shape: [1, 1] as const, data: [x] },
+}));
+const addOne = pipeline('add-one', { input: z.object({ x: z.number() }) }, ({ input, stage }) => {
+  const x = stage('pack', pack, { x: input.x }, { execution: 'inline' });
+  const added = stage('add', infer({ model: 'adder', inputs: { X: scalar }, outputs: { Y: scalar } }), { X: x.X });
+  return { y: added.Y };
+});
+
+/** Two devices: of one Triton under two addresses. */
+function models(triton: string): string {
+  const [host = '', port = ''] = triton.split(':');
+  const file = path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), 'models.json');
+  const other = host === '127.0.0.1' ? `localhost:${port}` : triton;
+  const endpoints = [
+    { url: triton, device: 'd0', concurrency: 1 },
+    { url: other, device: 'd1', concurrency: 1 },
+  ];
+  writeFileSync(
+    file,
+    JSON.stringify({ adder: { connector: 'triton', model: 'device-test', kind: 'infer', endpoints } }),
+  );
+  return file;
+}
+
+describe('a stage that is placed on devices', () => {
+  let client: Client;
+  let triton: TritonClient;
+  let connection: NativeConnection;
+  let settings: Settings;
+  let stages: Stages;
+  let worker: TestWorker;
+
+  beforeAll(async () => {
+    triton = new TritonClient(address('TRITON_URL'));
+    const lock = path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), 'device');
+    await loadGpuLike(triton, { name: 'device-test', costMs: COST_MS, maxBatch: 4, lock });
+    settings = testSettings({
+      MILLRACE_MODELS: models(address('TRITON_URL')),
+      MILLRACE_PIPELINES: '',
+      MILLRACE_TASK_QUEUE: QUEUE,
+      MILLRACE_LOG_LEVEL: 'silent',
+    });
+    stages = await composeStages(settings, createLogger(settings, 'test'));
+    const runner = { run: stages.runner.run.bind(stages.runner) };
+    [client, worker] = await Promise.all([connect(), TestWorker.start({ queue: QUEUE, runner: withCode(runner) })]);
+    connection = await NativeConnection.connect({ address: address('TEMPORAL_ADDRESS') });
+  });
+  afterAll(async () => {
+    await worker.stop();
+    await triton.unload('device-test', AbortSignal.timeout(10_000));
+    triton.close();
+    await stages.close();
+    await connection.close();
+    await client.connection.close();
+  });
+
+  /** Serves devices while `work` lasts. */
+  async function serving<T>(devices: readonly string[], work: () => Promise<T>): Promise<T> {
+    const workers = await Promise.all(
+      devices.map((device) => createDeviceWorker({ connection, settings, stages: { ...stages }, device })),
+    );
+    const running = workers.map((each) => each.run());
+    try {
+      return await work();
+    } finally {
+      for (const each of workers) each.shutdown();
+      await Promise.all(running);
+    }
+  }
+
+  const placement: Placement = {
+    pack: { connector: 'code', device: 'worker', queue: QUEUE },
+    add: {
+      connector: 'triton',
+      device: 'd0',
+      queue: deviceQueue(QUEUE, 'd0'),
+      elsewhere: [{ queue: deviceQueue(QUEUE, 'd1'), device: 'd1' }],
+      patienceMs: PATIENCE_MS,
+    },
+  };
+  const start = (x: number, more: Partial<RunContext> = {}) =>
+    client.workflow.start(addOne.name, {
+      taskQueue: QUEUE,
+      workflowId: `${addOne.name}-${randomUUID()}`,
+      args: [{ x }, { plan: addOne.plan, placement, tenant: 'default', ...more }],
+    });
+
+  it('runs on the first device, at the endpoint that is there', async () => {
+    const { output, stages: rows } = await serving(['d0', 'd1'], async () => resultOf(await start(1)));
+    expect(output).toMatchObject({ y: { data: [2] } });
+    expect(rows.find(({ stage }) => stage === 'add')).toMatchObject({ endpoint: address('TRITON_URL'), attempt: 1 });
+  });
+
+  it('runs on the next where the first one’s worker is gone', async () => {
+    const { output, stages: rows } = await serving(['d1'], async () => resultOf(await start(2)));
+    expect(output).toMatchObject({ y: { data: [3] } });
+    const { endpoint } = rows.find(({ stage }) => stage === 'add') ?? {};
+    expect(endpoint).toContain('localhost');
+  });
+
+  it('waits in Temporal for room, where an interactive run overtakes batch', async () => {
+    const ended: string[] = [];
+    const patient: Placement = {
+      ...placement,
+      add: { connector: 'triton', device: 'd0', queue: deviceQueue(QUEUE, 'd0') },
+    };
+    await serving(['d0'], async () => {
+      const batch = await Promise.all(
+        Array.from({ length: 8 }, () => start(1, { priority: 'batch', placement: patient })),
+      );
+      await sleep(2 * COST_MS);
+      const urgent = await start(1, { priority: 'interactive', placement: patient });
+      const note = async (name: string, run: typeof urgent) => {
+        await run.result();
+        ended.push(name);
+      };
+      await Promise.all([...batch.map((run) => note('batch', run)), note('urgent', urgent)]);
+    });
+    // With four partitions of the queue the order is approximate.
+    expect(ended.indexOf('urgent')).toBeLessThan(6);
+  });
+});
+
+describe('attempts of a stage that changes its queue', () => {
+  const once = pipeline('once', { input: z.object({ x: z.number() }) }, ({ input, stage }) => {
+    const packed = stage('pack', pack, { x: input.x }, { retry: { attempts: 3, backoff: { initial: '600ms' } } });
+    return { x: packed.X };
+  });
+
+  it('are counted over all of them', async () => {
+    const calls: string[] = [];
+    const failing = (name: string) => ({
+      run: async () => {
+        calls.push(name);
+        throw new MillraceError('BACKEND_UNAVAILABLE', `${name} fails`);
+      },
+    });
+    const queues = [`${QUEUE}.a`, `${QUEUE}.b`] as const;
+    const client = await connect();
+    const [workflows, a, b] = await Promise.all([
+      TestWorker.start({ queue: `${QUEUE}.w`, runner: failing('w') }),
+      TestWorker.start({ queue: queues[0], runner: failing('a') }),
+      TestWorker.start({ queue: queues[1], runner: failing('b') }),
+    ]);
+    const row = { connector: 'code', device: 'a', queue: queues[0] };
+    const placement: Placement = {
+      pack: { ...row, elsewhere: [{ queue: queues[1], device: 'b' }], patienceMs: PATIENCE_MS },
+    };
+    const run = await client.workflow.start(once.name, {
+      taskQueue: `${QUEUE}.w`,
+      workflowId: `${once.name}-${randomUUID()}`,
+      args: [{ x: 1 }, { plan: once.plan, placement, tenant: 'default' }],
+    });
+    await until('the first attempt', () => calls.length > 0);
+    await a.stop();
+    const { code: failure } = await failureOf(run);
+    expect([failure, ...calls]).toEqual(['BACKEND_UNAVAILABLE', 'a', 'b', 'b']);
+    await Promise.all([workflows.stop(), b.stop()]);
+    await client.connection.close();
+  });
+});
+
+/** The pipeline's own code runs here: its settings name no module of pipelines. */
+function withCode(runner: Pick<Stages['runner'], 'run'>): Pick<Stages['runner'], 'run'> {
+  return {
+    run: async (input, call, attempt) => {
+      if (call.kind !== 'code') return runner.run(input, call, attempt);
+      const x = (input as { x: number }).x;
+      const output: JsonObject = { X: { dtype: 'FP32', shape: [1, 1], data: [x] } };
+      return { output, endpoint: 'worker', device: 'worker', attempt: 1, cache: 'off', queueMs: 0, runMs: 0 };
+    },
+  };
+}

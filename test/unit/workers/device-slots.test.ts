@@ -1,0 +1,38 @@
+import { describe, expect, it } from 'vitest';
+import { deviceSlots } from '../../../workers/device-worker.js';
+
+const context = {} as Parameters<ReturnType<typeof deviceSlots>['reserveSlot']>[0];
+const release = {} as Parameters<ReturnType<typeof deviceSlots>['releaseSlot']>[0];
+const never = new AbortController().signal;
+
+describe('the slots of a device', () => {
+  it('are as many as it has room for', () => {
+    const slots = deviceSlots({ room: 2 });
+    expect([1, 2, 3].map(() => slots.tryReserveSlot(context) !== null)).toEqual([true, true, false]);
+    slots.releaseSlot(release);
+    expect(slots.tryReserveSlot(context)).not.toBeNull();
+  });
+
+  it('open when there is room again', async () => {
+    const device = { room: 0 };
+    const slots = deviceSlots(device);
+    let open = false;
+    const waiting = slots.reserveSlot(context, never).then(() => {
+      open = true;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    expect(open).toBe(false);
+    device.room = 1;
+    await waiting;
+    expect(slots.tryReserveSlot(context)).toBeNull();
+  });
+
+  it('are not waited for after an abort', async () => {
+    const slots = deviceSlots({ room: 0 });
+    const gone = new AbortController();
+    const waiting = slots.reserveSlot(context, gone.signal);
+    gone.abort();
+    // Temporal logs whatever is not the signal's own reason as an error.
+    await expect(waiting).rejects.toBe(gone.signal.reason);
+  });
+});

@@ -1,0 +1,91 @@
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  defaultFailureConverter,
+  defaultPayloadConverter,
+  RetryState,
+  TimeoutFailure,
+  TimeoutType,
+} from '@temporalio/common';
+import { describe, expect, it } from 'vitest';
+import { type OnQueue, onFirstQueue } from '../../../workflows/elsewhere.js';
+
+const placed = {
+  connector: 'triton',
+  device: 'gpu0',
+  queue: 'q.gpu0',
+  elsewhere: [
+    { queue: 'q.gpu1', device: 'gpu1' },
+    { queue: 'q', device: 'any' },
+  ],
+  patienceMs: 500,
+};
+
+const failed = (cause: Error) =>
+  new ActivityFailure('Activity task failed', 'speak', '1', RetryState.TIMEOUT, 'worker', cause);
+/** As it comes from the server: with the failure before it, which the SDK leaves in its protocol form. */
+const timeout = (type: TimeoutType, before?: ApplicationFailure) =>
+  Object.assign(
+    new TimeoutFailure('activity timeout', undefined, type),
+    before && { failure: { cause: defaultFailureConverter.errorToFailure(before, defaultPayloadConverter) } },
+  );
+const notTaken = (before?: ApplicationFailure) => failed(timeout(TimeoutType.SCHEDULE_TO_START, before));
+const broken = (attempt: number) =>
+  ApplicationFailure.create({ type: 'BACKEND_UNAVAILABLE', message: 'gone', details: [{ stage: 'speak', attempt }] });
+
+/** Runs on the queues with what each of them does. */
+async function tried(outcomes: readonly (Error | string)[], attempts = 3) {
+  const seen: OnQueue[] = [];
+  const ended = await onFirstQueue(placed, attempts, async (on) => {
+    const outcome = outcomes[seen.length];
+    seen.push(on);
+    if (outcome instanceof Error) throw outcome;
+    return outcome;
+  }).then(
+    (value) => ({ value }),
+    (error: unknown) => ({ error }),
+  );
+  return { seen, ...ended };
+}
+
+describe('a stage that is placed on several devices', () => {
+  it('runs on the first, which has only so long to take it', async () => {
+    const { seen, ...ended } = await tried(['done']);
+    expect(ended).toEqual({ value: 'done' });
+    expect(seen).toEqual([{ queue: 'q.gpu0', device: 'gpu0', patienceMs: 500, begun: 0 }]);
+  });
+
+  it('goes on to the next where nobody takes it, and waits on the last as long as its policy says', async () => {
+    const { seen, ...ended } = await tried([notTaken(), notTaken(), 'done']);
+    expect(ended).toEqual({ value: 'done' });
+    expect(seen.map(({ queue, patienceMs }) => [queue, patienceMs])).toEqual([
+      ['q.gpu0', 500],
+      ['q.gpu1', 500],
+      ['q', undefined],
+    ]);
+  });
+
+  it('takes the attempts that had begun with it', async () => {
+    const { seen } = await tried([notTaken(broken(2)), 'done']);
+    expect(seen.map(({ begun }) => begun)).toEqual([0, 2]);
+  });
+
+  it('fails with what its last attempt failed with when none is left', async () => {
+    const failure = broken(3);
+    const { seen, ...ended } = await tried([notTaken(failure), 'done']);
+    expect(ended).toMatchObject({ error: { type: 'BACKEND_UNAVAILABLE', message: 'gone' } });
+    expect(seen).toHaveLength(1);
+  });
+
+  it('fails as it is for anything but a wait', async () => {
+    const failure = failed(broken(3));
+    expect(await tried([failure, 'done'])).toMatchObject({ error: failure, seen: [{ queue: 'q.gpu0' }] });
+    const slow = failed(timeout(TimeoutType.START_TO_CLOSE));
+    expect(await tried([slow, 'done'])).toMatchObject({ error: slow, seen: [{ queue: 'q.gpu0' }] });
+  });
+
+  it('fails where nobody takes it on the last', async () => {
+    const last = notTaken();
+    expect(await tried([notTaken(), notTaken(), last])).toMatchObject({ error: last });
+  });
+});

@@ -1,0 +1,53 @@
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  defaultFailureConverter,
+  defaultPayloadConverter,
+  TimeoutFailure,
+} from '@temporalio/common';
+import type { JsonObject } from '../pipelines/json.js';
+import type { StagePlacement } from '../pipelines/plan/index.js';
+
+/** How a stage is tried on one of its queues. */
+export interface OnQueue {
+  readonly queue: string;
+  readonly device: string;
+  /** Longest wait for a worker to begin, in milliseconds; undefined on the last queue, where the policy's own holds. */
+  readonly patienceMs: number | undefined;
+  /** Attempts that earlier queues have begun. */
+  readonly begun: number;
+}
+
+/**
+ * Runs a stage on the first of its queues whose worker takes it. Attempts count over all queues: one that began on a device
+ * which then went away is not given back.
+ */
+export async function onFirstQueue<T>(placed: StagePlacement, attempts: number, run: (on: OnQueue) => Promise<T>) {
+  const { queue, device, elsewhere = [], patienceMs } = placed;
+  const places = [{ queue, device }, ...elsewhere];
+  let begun = 0;
+  for (const [i, place] of places.entries()) {
+    const last = i === places.length - 1;
+    try {
+      return await run({ ...place, patienceMs: last ? undefined : patienceMs, begun });
+    } catch (error) {
+      const wait = last ? undefined : notBegun(error);
+      if (wait === undefined) throw error;
+      begun += wait.begun;
+      if (begun >= attempts) throw wait.failure ?? error;
+    }
+  }
+  throw new Error('a stage has at least one queue');
+}
+
+/** That nobody began the activity's latest attempt, with what the one before failed with. */
+function notBegun(error: unknown): { begun: number; failure?: ApplicationFailure } | undefined {
+  const cause = error instanceof ActivityFailure ? error.cause : error;
+  if (!(cause instanceof TimeoutFailure) || cause.timeoutType !== 'SCHEDULE_TO_START') return undefined;
+  // The SDK makes no `cause` of what the server sends as one.
+  const before = cause.failure?.cause;
+  const failure = before && defaultFailureConverter.failureToError(before, defaultPayloadConverter);
+  if (!(failure instanceof ApplicationFailure)) return { begun: 0 };
+  const { attempt } = (failure.details?.[0] ?? {}) as JsonObject;
+  return { begun: typeof attempt === 'number' ? attempt : 1, failure };
+}
