@@ -1,0 +1,105 @@
+import { EVENT, type Events } from './events.js';
+
+/**
+ * Devices that share themselves evenly among what runs on them: with more calls than run at once without slowing each
+ * other, each is slower by the same factor. A device has a clock of its own that goes at that rate, so that one number,
+ * the clock's reading at its end, says when a call ends whatever joins or leaves meanwhile.
+ */
+export class Devices {
+  readonly #concurrency: Float64Array;
+  readonly #clock: Float64Array;
+  readonly #readAt: Float64Array;
+  readonly #running: Int32Array;
+  readonly #stamp: Int32Array;
+  /** Replicas of each device, one after the other, and where each device's begin. */
+  readonly #replicas: Int32Array;
+  readonly #first: Int32Array;
+  readonly #deviceOf: Int32Array;
+  /** The clock's reading at which each replica's work ends; infinite while it rests. */
+  readonly ends: Float64Array;
+  /** Milliseconds that each device was busy; with some of its concurrency free, that share of them. */
+  readonly busyMs: Float64Array;
+  readonly #events: Events;
+
+  constructor(concurrency: readonly number[], deviceOf: Int32Array, events: Events) {
+    const count = concurrency.length;
+    this.#concurrency = Float64Array.from(concurrency);
+    this.#clock = new Float64Array(count);
+    this.#readAt = new Float64Array(count);
+    this.#running = new Int32Array(count);
+    this.#stamp = new Int32Array(count);
+    this.busyMs = new Float64Array(count);
+    this.ends = new Float64Array(deviceOf.length).fill(Number.POSITIVE_INFINITY);
+    this.#deviceOf = deviceOf;
+    this.#first = new Int32Array(count + 1);
+    for (const device of deviceOf) this.#first[device + 1] = (this.#first[device + 1] as number) + 1;
+    for (let d = 0; d < count; d += 1) this.#first[d + 1] = (this.#first[d + 1] as number) + (this.#first[d] as number);
+    const filled = this.#first.slice();
+    this.#replicas = new Int32Array(deviceOf.length);
+    for (const [replica, device] of deviceOf.entries()) {
+      this.#replicas[filled[device] as number] = replica;
+      filled[device] = (filled[device] as number) + 1;
+    }
+    this.#events = events;
+  }
+
+  /** Whether a replica has work under way. */
+  isRunning(replica: number): boolean {
+    return this.ends[replica] !== Number.POSITIVE_INFINITY;
+  }
+
+  /** Brings a device's clock to now, and returns its reading. */
+  read(device: number, now: number): number {
+    const running = this.#running[device] as number;
+    const passed = now - (this.#readAt[device] as number);
+    if (running > 0 && passed > 0) {
+      const room = this.#concurrency[device] as number;
+      this.#clock[device] = (this.#clock[device] as number) + (running <= room ? passed : (passed * room) / running);
+      this.busyMs[device] = (this.busyMs[device] as number) + (running < room ? (passed * running) / room : passed);
+    }
+    this.#readAt[device] = now;
+    return this.#clock[device] as number;
+  }
+
+  /** Says how much work a replica has before its next end, in milliseconds of an idle device; infinite: it rests. */
+  work(replica: number, now: number, ms: number): void {
+    const device = this.#deviceOf[replica] as number;
+    const clock = this.read(device, now);
+    const ran = this.isRunning(replica);
+    const runs = ms !== Number.POSITIVE_INFINITY;
+    this.ends[replica] = clock + ms;
+    if (ran !== runs) this.#running[device] = (this.#running[device] as number) + (runs ? 1 : -1);
+    this.#plan(device, now);
+  }
+
+  /** The next replica of a device whose work has ended by now; -1 when there is none. */
+  ended(device: number): number {
+    // Rounding must not make an end be missed.
+    const clock = (this.#clock[device] as number) * (1 + 1e-12) + 1e-9;
+    for (let i = this.#first[device] as number; i < (this.#first[device + 1] as number); i += 1) {
+      const replica = this.#replicas[i] as number;
+      if ((this.ends[replica] as number) <= clock) return replica;
+    }
+    return -1;
+  }
+
+  /** Whether an event of a device still counts. */
+  isCurrent(device: number, stamp: number): boolean {
+    return this.#stamp[device] === stamp;
+  }
+
+  #plan(device: number, now: number): void {
+    let earliest = Number.POSITIVE_INFINITY;
+    for (let i = this.#first[device] as number; i < (this.#first[device + 1] as number); i += 1) {
+      const end = this.ends[this.#replicas[i] as number] as number;
+      if (end < earliest) earliest = end;
+    }
+    const stamp = (this.#stamp[device] as number) + 1;
+    this.#stamp[device] = stamp;
+    if (earliest === Number.POSITIVE_INFINITY) return;
+    const running = this.#running[device] as number;
+    const room = this.#concurrency[device] as number;
+    const left = Math.max(0, earliest - (this.#clock[device] as number));
+    this.#events.push(now + (running <= room ? left : (left * running) / room), EVENT.device, device, stamp);
+  }
+}

@@ -1,0 +1,10 @@
+/** The least value that at least this share of the values does not exceed; NaN of none. Sorts what it is given. */
+export function percentile(sorted: Float64Array, share: number): number {
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
+}
+
+/** The values that are numbers, rising. */
+export const sortedNumbers = (values: Float64Array): Float64Array => values.filter((v) => !Number.isNaN(v)).sort();
+
+/** Of `count` runs, how many may take longer than the objective that holds for this share. */
+export const mayBeLate = (count: number, share: number): number => count - Math.max(1, Math.ceil(share * count));

@@ -1,0 +1,307 @@
+import { EVENT, Events } from './events.js';
+import type { Load } from './load.js';
+import { Queues } from './queues.js';
+import { DRAW, drawOf } from './random.js';
+import { ATTEMPT, type Calls, Servers } from './servers.js';
+import { StageTimes } from './stage-times.js';
+import type {
+  SimulatedDevices,
+  SimulatedPlacement,
+  SimulatedStage,
+  SimulationOptions,
+  SimulationResult,
+} from './system.js';
+
+/**
+ * A discrete-event model of pipelines on pools: arrivals, queues, batches, devices that are shared, transfers, caches,
+ * retries. The same load, placement and seed give the same result to the last bit. One object serves many placements of
+ * one load; nothing is allocated for an event.
+ *
+ * A request's calls are numbered: request x calls of a request + the call's place among them.
+ */
+export class Simulator {
+  readonly #load: Load;
+  readonly #stages: readonly SimulatedStage[];
+  readonly #devices: SimulatedDevices;
+  readonly #events = new Events();
+  readonly #count: number;
+  /** Calls of a request, the stage of each, and where each stage's begin. */
+  readonly #perRequest: number;
+  readonly #stageOfCall: Int32Array;
+  readonly #firstCall: Int32Array;
+  readonly #successors: readonly Int32Array[];
+  readonly #firstStages: readonly Int32Array[];
+  readonly #stagesOf: Int32Array;
+  // By request and stage.
+  readonly #waitsFor: Int32Array;
+  readonly #open: Int32Array;
+  readonly #endedAt: Float64Array;
+  readonly #endedOn: Int32Array;
+  // By call.
+  readonly #replicaOf: Int32Array;
+  readonly #tries: Uint8Array;
+  // By request.
+  readonly #left: Int32Array;
+  readonly #latency: Float64Array;
+  // Of one simulation.
+  readonly #calls: Calls;
+  #servers: Servers;
+  #seed = 1;
+  #inFlight = 0;
+  #completed = 0;
+  #failed = 0;
+  #refused = 0;
+  #lastEnd = 0;
+
+  constructor(stages: readonly SimulatedStage[], devices: SimulatedDevices, load: Load) {
+    this.#load = load;
+    this.#stages = stages;
+    this.#devices = devices;
+    const count = load.timesMs.length;
+    this.#count = count;
+    this.#firstCall = new Int32Array(stages.length);
+    let calls = 0;
+    for (const [v, stage] of stages.entries()) {
+      this.#firstCall[v] = calls;
+      calls += stage.calls;
+    }
+    this.#perRequest = calls;
+    this.#stageOfCall = Int32Array.from(stages.flatMap((stage, v) => new Array<number>(stage.calls).fill(v)));
+    this.#successors = stages.map((_, v) =>
+      Int32Array.from(stages.flatMap((stage, s) => (stage.after.includes(v) ? [s] : []))),
+    );
+    const pipelines = 1 + Math.max(...stages.map(({ pipeline }) => pipeline));
+    const own = Array.from({ length: pipelines }, (_, p) => stages.flatMap((s, v) => (s.pipeline === p ? [v] : [])));
+    this.#firstStages = own.map((list) => Int32Array.from(list.filter((v) => stages[v]?.after.length === 0)));
+    this.#stagesOf = Int32Array.from(own, (list) => list.length);
+    const items = count * stages.length;
+    this.#waitsFor = new Int32Array(items);
+    this.#open = new Int32Array(items);
+    this.#endedAt = new Float64Array(items);
+    this.#endedOn = new Int32Array(items);
+    this.#replicaOf = new Int32Array(count * calls);
+    this.#tries = new Uint8Array(count * calls);
+    this.#left = new Int32Array(count);
+    this.#latency = new Float64Array(count);
+    this.#calls = {
+      load,
+      stages: stages.length,
+      stageOf: this.#stageOfCall,
+      tries: this.#tries,
+      queues: new Queues(count * calls),
+      times: new StageTimes(stages, count),
+      events: this.#events,
+    };
+    this.#servers = this.#serversOf({ pools: [] }, 1, 1);
+  }
+
+  run(placement: SimulatedPlacement, options: SimulationOptions = {}): SimulationResult {
+    const { seed = 1, giveUp, admit = Number.POSITIVE_INFINITY, slowdown = 1, detailed = false } = options;
+    this.#reset(placement, seed, slowdown);
+    const { devices } = this.#servers;
+    const { timesMs } = this.#load;
+    const events = this.#events;
+    let arrived = 0;
+    let due = 0;
+    let late = 0;
+    let gaveUp = false;
+    for (;;) {
+      const arrival = arrived < this.#count ? (timesMs[arrived] as number) : Number.POSITIVE_INFINITY;
+      const now = Math.min(arrival, events.next);
+      if (now === Number.POSITIVE_INFINITY) break;
+      if (giveUp) {
+        while (due < arrived && (timesMs[due] as number) + giveUp.afterMs < now) {
+          const took = this.#latency[due] as number;
+          // Not ended by now is NaN, unless it has failed or was refused: of those none are left.
+          if (took > giveUp.afterMs || (Number.isNaN(took) && (this.#left[due] as number) > 0)) late += 1;
+          due += 1;
+        }
+        if (late > giveUp.late) {
+          gaveUp = true;
+          break;
+        }
+      }
+      if (arrival <= events.next) {
+        this.#arrive(arrived, now, admit);
+        arrived += 1;
+      } else this.#happen(now);
+    }
+    const spanMs = Math.max(this.#lastEnd - (timesMs[0] ?? 0), 1e-9);
+    for (const [d] of devices.busyMs.entries()) devices.read(d, this.#lastEnd);
+    return {
+      latencyMs: this.#latency,
+      completed: this.#completed,
+      failed: this.#failed,
+      refused: this.#refused,
+      gaveUp,
+      spanMs,
+      utilisation: devices.busyMs.map((busy) => busy / spanMs),
+      stages: this.#calls.times.results(spanMs, detailed),
+    };
+  }
+
+  #reset(placement: SimulatedPlacement, seed: number, slowdown: number): void {
+    this.#events.clear();
+    this.#servers = this.#serversOf(placement, seed, slowdown);
+    this.#calls.times.reset();
+    this.#tries.fill(0);
+    this.#latency.fill(Number.NaN);
+    this.#left.fill(0);
+    this.#seed = seed;
+    this.#inFlight = 0;
+    this.#completed = 0;
+    this.#failed = 0;
+    this.#refused = 0;
+    this.#lastEnd = this.#load.timesMs[0] ?? 0;
+  }
+
+  #serversOf(placement: SimulatedPlacement, seed: number, slowdown: number): Servers {
+    return new Servers(placement, this.#devices.concurrency, this.#calls, { seed, slowdown }, (replica, call, now) =>
+      this.#endOn(replica, call, now),
+    );
+  }
+
+  #arrive(request: number, now: number, admit: number): void {
+    if (this.#inFlight >= admit) {
+      this.#refused += 1;
+      return;
+    }
+    this.#inFlight += 1;
+    const pipeline = this.#load.pipelines[request] as number;
+    this.#left[request] = this.#stagesOf[pipeline] as number;
+    const first = request * this.#stages.length;
+    for (const [v, stage] of this.#stages.entries()) this.#waitsFor[first + v] = stage.after.length;
+    for (const v of this.#firstStages[pipeline] ?? []) this.#startStage(request, v, now);
+  }
+
+  #happen(now: number): void {
+    const events = this.#events;
+    events.pop();
+    const { kind, subject, stamp } = events;
+    if (kind === EVENT.device) {
+      const { devices } = this.#servers;
+      if (!devices.isCurrent(subject, stamp)) return;
+      devices.read(subject, now);
+      for (let replica = devices.ended(subject); replica >= 0; replica = devices.ended(subject)) {
+        this.#servers.endWork(replica, now);
+      }
+    } else if (kind === EVENT.timer) this.#servers.tryStart(subject, now);
+    else if (kind === EVENT.ready) this.#servers.enqueue(this.#replicaOf[subject] as number, subject, now);
+    else this.#endCall(subject, now, -1);
+  }
+
+  #startStage(request: number, v: number, now: number): void {
+    const stage = this.#stages[v] as SimulatedStage;
+    if (stage.share < 1 && drawOf(this.#seed, request * this.#stages.length + v, DRAW.branch) > stage.share) {
+      this.#endStage(request, v, now, -1);
+      return;
+    }
+    this.#open[request * this.#stages.length + v] = stage.calls;
+    const first = request * this.#perRequest + (this.#firstCall[v] as number);
+    for (let call = first; call < first + stage.calls; call += 1) {
+      if (stage.cacheHitRate > 0 && drawOf(this.#seed, call, DRAW.cache) <= stage.cacheHitRate) {
+        if (stage.cacheHitMs > 0) this.#events.push(now + stage.cacheHitMs, EVENT.answered, call);
+        else this.#endCall(call, now, -1);
+      } else this.#route(call, request, v, now, 0);
+    }
+  }
+
+  /** Sends a call to the replica with the fewest outstanding calls, of equals to the nearest. */
+  #route(call: number, request: number, v: number, now: number, waitMs: number): void {
+    const stage = this.#stages[v] as SimulatedStage;
+    const { outstanding, firstReplica } = this.#servers;
+    const last = firstReplica[stage.pool + 1] as number;
+    let best = firstReplica[stage.pool] as number;
+    let fewest = outstanding[best] as number;
+    const moves = stage.after.length > 0;
+    let travel = moves ? this.#travelMs(request, v, best, now) : 0;
+    for (let replica = best + 1; replica < last && fewest + travel > 0; replica += 1) {
+      const here = outstanding[replica] as number;
+      if (here > fewest || (here === fewest && travel === 0)) continue;
+      const way = moves ? this.#travelMs(request, v, replica, now) : 0;
+      if (here === fewest && way >= travel) continue;
+      best = replica;
+      fewest = here;
+      travel = way;
+    }
+    outstanding[best] = fewest + 1;
+    this.#replicaOf[call] = best;
+    const delay = waitMs + travel + stage.overheadMs + this.#servers.overheadMs(best, v);
+    if (delay > 0) this.#events.push(now + delay, EVENT.ready, call);
+    else this.#servers.enqueue(best, call, now);
+  }
+
+  /** How long from now until everything that a stage reads is at a replica. */
+  #travelMs(request: number, v: number, replica: number, now: number): number {
+    const { after } = this.#stages[v] as SimulatedStage;
+    const to = this.#servers.deviceOf[replica] as number;
+    let there = now;
+    for (let i = 0; i < after.length; i += 1) {
+      const before = after[i] as number;
+      const item = request * this.#stages.length + before;
+      const from = this.#endedOn[item] as number;
+      if (from < 0 || from === to) continue;
+      const bytes = this.#stages[before]?.outputBytes ?? 0;
+      const at = (this.#endedAt[item] as number) + this.#devices.transferMs(from, to, bytes);
+      if (at > there) there = at;
+    }
+    return there - now;
+  }
+
+  /** Ends a call that ran on a replica: well, or in a failure that is tried again or ends the run. */
+  #endOn(replica: number, call: number, now: number): void {
+    const device = this.#servers.deviceOf[replica] as number;
+    this.#servers.outstanding[replica] = (this.#servers.outstanding[replica] as number) - 1;
+    const v = this.#stageOfCall[call % this.#perRequest] as number;
+    this.#calls.times.served(call, v, now);
+    const { failureRate, attempts, backoffMs } = this.#stages[v] as SimulatedStage;
+    const tries = this.#tries[call] as number;
+    if (failureRate > 0 && drawOf(this.#seed, call + tries * ATTEMPT, DRAW.failure) <= failureRate) {
+      const request = (call / this.#perRequest) | 0;
+      this.#tries[call] = tries + 1;
+      if (tries + 1 < attempts) this.#route(call, request, v, now, backoffMs * 2 ** tries);
+      else this.#fail(request, now);
+    } else this.#endCall(call, now, device);
+  }
+
+  #endCall(call: number, now: number, device: number): void {
+    const request = (call / this.#perRequest) | 0;
+    const v = this.#stageOfCall[call % this.#perRequest] as number;
+    const item = request * this.#stages.length + v;
+    const open = (this.#open[item] as number) - 1;
+    this.#open[item] = open;
+    if (open === 0) this.#endStage(request, v, now, device);
+  }
+
+  #endStage(request: number, v: number, now: number, device: number): void {
+    const left = (this.#left[request] as number) - 1;
+    // Below: the run has failed, and what was under way ends for nobody.
+    if (left < 0) return;
+    const first = request * this.#stages.length;
+    this.#endedAt[first + v] = now;
+    this.#endedOn[first + v] = device;
+    this.#left[request] = left;
+    if (left === 0) {
+      this.#latency[request] = now - (this.#load.timesMs[request] as number);
+      this.#completed += 1;
+      this.#inFlight -= 1;
+      if (now > this.#lastEnd) this.#lastEnd = now;
+      return;
+    }
+    const successors = this.#successors[v] as Int32Array;
+    for (let i = 0; i < successors.length; i += 1) {
+      const next = successors[i] as number;
+      const waits = (this.#waitsFor[first + next] as number) - 1;
+      this.#waitsFor[first + next] = waits;
+      if (waits === 0) this.#startStage(request, next, now);
+    }
+  }
+
+  #fail(request: number, now: number): void {
+    if ((this.#left[request] as number) <= 0) return;
+    this.#left[request] = 0;
+    this.#failed += 1;
+    this.#inFlight -= 1;
+    if (now > this.#lastEnd) this.#lastEnd = now;
+  }
+}

@@ -1,0 +1,144 @@
+import type { ContinuousProfile, DynamicProfile, Profile } from '../profiles/index.js';
+
+/** Times of one kind of call as a quantile function of batch and size, ready for the simulator. */
+export interface Curve {
+  /** Largest batch. */
+  readonly batches: number;
+  /** Sizes that were measured, rising; one where the time does not depend on it. */
+  readonly sizes: Float64Array;
+  /** Probabilities of the knots, from 0 to 1. */
+  readonly probabilities: Float64Array;
+  /** Milliseconds at [batch - 1][size][knot]. */
+  readonly knots: Float64Array;
+}
+
+export interface DynamicTable {
+  readonly batching: 'dynamic';
+  readonly overheadMs: number;
+  readonly column?: string | undefined;
+  readonly typical: number;
+  readonly call: Curve;
+}
+
+export interface ContinuousTable {
+  readonly batching: 'continuous';
+  readonly overheadMs: number;
+  readonly columnIn: string;
+  readonly columnOut: string;
+  readonly typicalIn: number;
+  readonly typicalOut: number;
+  readonly prefill: Curve;
+  /** Mean milliseconds of a token by the number of sequences, from 1. */
+  readonly stepMs: Float64Array;
+}
+
+export type Table = DynamicTable | ContinuousTable;
+
+/** Where percentiles stand, and beyond the last the same slope again: nothing is known of it. */
+const PROBABILITIES = Float64Array.of(0, 0.5, 0.95, 0.99, 1);
+/** Nothing takes less than this share of its median: what is left of a wide distribution that is symmetric. */
+const LEAST_OF_MEDIAN = 0.2;
+
+interface Measured {
+  readonly p50Ms: number;
+  readonly p95Ms: number;
+  readonly p99Ms: number;
+  readonly meanMs?: number | undefined;
+}
+
+function knotsOf({ p50Ms, p95Ms, p99Ms, meanMs }: Measured): readonly number[] {
+  const most = p99Ms + (p99Ms - p95Ms) / 2;
+  const above = 0.45 * (p50Ms + p95Ms) + 0.04 * (p95Ms + p99Ms) + 0.01 * (p99Ms + most);
+  const least = meanMs === undefined ? p50Ms - ((p95Ms - p50Ms) * 0.5) / 0.45 : (2 * meanMs - above) / 0.5 - p50Ms;
+  return [Math.min(p50Ms, Math.max(LEAST_OF_MEDIAN * p50Ms, least)), p50Ms, p95Ms, p99Ms, most];
+}
+
+interface Row extends Measured {
+  readonly batch: number;
+  readonly size: number;
+}
+
+/** Rows in a grid of batches and sizes, interpolated between batches. */
+function curveOf(rows: readonly Row[]): Curve {
+  const sizes = [...new Set(rows.map(({ size }) => size))].sort((a, b) => a - b);
+  const measured = [...new Set(rows.map(({ batch }) => batch))].sort((a, b) => a - b);
+  const batches = measured.at(-1) ?? 1;
+  const width = PROBABILITIES.length;
+  const knots = new Float64Array(batches * sizes.length * width);
+  const at = (batch: number, size: number) => {
+    const row = rows.find((each) => each.batch === batch && each.size === size);
+    return row ? knotsOf(row) : [];
+  };
+  for (let batch = 1; batch <= batches; batch += 1) {
+    const above = measured.find((each) => each >= batch) ?? batches;
+    const below = measured.findLast((each) => each <= batch) ?? above;
+    const share = above === below ? 0 : (batch - below) / (above - below);
+    for (const [s, size] of sizes.entries()) {
+      const high = at(above, size);
+      for (const [q, low] of at(below, size).entries()) {
+        knots[((batch - 1) * sizes.length + s) * width + q] = low + share * ((high[q] ?? low) - low);
+      }
+    }
+  }
+  return { batches, sizes: Float64Array.from(sizes), probabilities: PROBABILITIES, knots };
+}
+
+const dynamicTable = ({ latency, size, overheadMs }: DynamicProfile): DynamicTable => ({
+  batching: 'dynamic',
+  overheadMs,
+  column: size?.variable,
+  typical: size?.typical ?? 1,
+  call: curveOf(latency.map((row) => ({ ...row, size: row.size ?? 1 }))),
+});
+
+function continuousTable({ prefill, decode, size, overheadMs }: ContinuousProfile): ContinuousTable {
+  const steps = curveOf(decode.map((row) => ({ ...row, size: 1 })));
+  return {
+    batching: 'continuous',
+    overheadMs,
+    columnIn: size.in,
+    columnOut: size.out,
+    typicalIn: size.typicalIn,
+    typicalOut: size.typicalOut,
+    prefill: curveOf(prefill.map(({ tokens, ...row }) => ({ ...row, batch: 1, size: tokens }))),
+    stepMs: Float64Array.from({ length: steps.batches }, (_, i) => meanAt(steps, i + 1, 1)),
+  };
+}
+
+/** What the simulator needs of a profile. */
+export const tableOf = (profile: Profile): Table =>
+  profile.batching === 'dynamic' ? dynamicTable(profile) : continuousTable(profile);
+
+/** The quantile of `draw` (from 0 to 1) of a batch whose largest member has this size, in milliseconds. */
+export function quantileAt({ sizes, probabilities, knots }: Curve, batch: number, size: number, draw: number): number {
+  let q = 1;
+  while (q < probabilities.length - 1 && draw > (probabilities[q] as number)) q += 1;
+  const from = probabilities[q - 1] as number;
+  const share = (draw - from) / ((probabilities[q] as number) - from);
+  const width = probabilities.length;
+  const last = sizes.length - 1;
+  let s = 0;
+  while (s < last && size > (sizes[s] as number)) s += 1;
+  const base = ((batch - 1) * sizes.length + s) * width + q;
+  const low = knots[base - 1] as number;
+  const here = low + share * ((knots[base] as number) - low);
+  const top = sizes[s] as number;
+  // The first size or below costs as much as the first; beyond the last it goes on in proportion.
+  if (s === 0) return size <= top || last > 0 ? here : (here * size) / top;
+  if (size >= top) return (here * size) / top;
+  const lowBefore = knots[base - 1 - width] as number;
+  const before = lowBefore + share * ((knots[base - width] as number) - lowBefore);
+  const bottom = sizes[s - 1] as number;
+  return before + ((size - bottom) / (top - bottom)) * (here - before);
+}
+
+/** The mean of a batch of this size, in milliseconds: the quantile function's integral. */
+export function meanAt(curve: Curve, batch: number, size: number): number {
+  let sum = 0;
+  for (let q = 1; q < curve.probabilities.length; q += 1) {
+    const from = curve.probabilities[q - 1] as number;
+    const to = curve.probabilities[q] as number;
+    sum += (to - from) * quantileAt(curve, batch, size, (from + to) / 2);
+  }
+  return sum;
+}
