@@ -37,12 +37,8 @@ export async function runGateway(settings: Settings): Promise<void> {
   });
   const redis = createRedis({ url: redisUrl, timeoutMs: settings.MILLRACE_REDIS_TIMEOUT_MS, logger });
   const subscriber = createRedis({ url: redisUrl, timeoutMs: settings.MILLRACE_REDIS_TIMEOUT_MS, logger });
-  const blocking = createRedis({
-    url: redisUrl,
-    timeoutMs: RunEventReader.BLOCK_MS + settings.MILLRACE_REDIS_TIMEOUT_MS,
-    logger,
-  });
-  const events = new RunEventReader(redis, blocking);
+  const listener = createRedis({ url: redisUrl, timeoutMs: settings.MILLRACE_REDIS_TIMEOUT_MS, logger });
+  const events = new RunEventReader(redis, listener);
   const access = openAccess(settings, logger);
   const app = await createGateway({
     authenticator: access.authenticator,
@@ -78,7 +74,7 @@ export async function runGateway(settings: Settings): Promise<void> {
     access.close();
     events.close();
     await app.close();
-    blocking.disconnect();
+    listener.disconnect();
     redis.disconnect();
     subscriber.disconnect();
     await connection.close();

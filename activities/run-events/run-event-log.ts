@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { RunEvent, StageCall } from '../../pipelines/plan/index.js';
-import { fieldsOf, streamOf } from './stream.js';
+import { FIELD, streamOf, textOf } from './stream.js';
 
 /**
  * Most events of a run that are kept, the newest: 20 000 tokens are an hour of speech. Redis drops whole nodes of a stream,
@@ -10,6 +10,11 @@ const MOST_EVENTS = 20_000;
 
 /** How long a run's events are kept after the last that begins or ends a stage, in milliseconds: a client may have lost its network. */
 const KEPT_MS = 3_600_000;
+
+/** Keeps an event and tells whoever listens, in one way to Redis. */
+const ADD = `local id = redis.call('xadd', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', '${FIELD}', ARGV[1])
+redis.call('publish', KEYS[1], id .. ' ' .. ARGV[1])
+if ARGV[3] ~= '0' then redis.call('pexpire', KEYS[1], ARGV[3]) end`;
 
 /**
  * Writes what stages do into their run's stream in Redis, in order. Nobody waits for it but at a stage's end: where Redis is
@@ -44,10 +49,8 @@ export class RunEventLog {
   }
 
   async #add(run: string, event: RunEvent, keep: boolean): Promise<void> {
-    const key = streamOf(run);
-    const adding = this.#redis.xadd(key, 'MAXLEN', '~', MOST_EVENTS, '*', ...fieldsOf(event));
-    const both = keep ? Promise.all([adding, this.#redis.pexpire(key, KEPT_MS)]) : adding;
-    await both.catch(() => undefined);
+    const added = this.#redis.eval(ADD, 1, streamOf(run), textOf(event), MOST_EVENTS, keep ? KEPT_MS : 0);
+    await added.catch(() => undefined);
   }
 }
 

@@ -1,6 +1,6 @@
 import type { RunEvent } from '../../pipelines/plan/index.js';
 
-/** The stream of a run's events. */
+/** The stream of a run's events, and the channel on which each is told. */
 export const streamOf = (run: string): string => `millrace:events:${run}`;
 
 /** Position before the first entry of a stream. */
@@ -10,8 +10,15 @@ export const START = '0-0';
 const ID = /^\d{1,19}-\d{1,19}$/;
 export const isPosition = (text: string): boolean => ID.test(text);
 
-/** An entry's one field. */
-const FIELD = 'e';
+/** Whether a position comes after another. */
+export function isBehind(position: string, other: string): boolean {
+  const [ms = 0n, no = 0n] = position.split('-').map(BigInt);
+  const [otherMs = 0n, otherNo = 0n] = other.split('-').map(BigInt);
+  return ms === otherMs ? no > otherNo : ms > otherMs;
+}
 
-export const fieldsOf = (event: RunEvent): [field: string, value: string] => [FIELD, JSON.stringify(event)];
-export const eventOf = (fields: readonly string[]): RunEvent => JSON.parse(fields[1] ?? 'null') as RunEvent;
+/** An entry's one field. */
+export const FIELD = 'e';
+
+export const textOf = (event: RunEvent): string => JSON.stringify(event);
+export const eventOf = (text: string | undefined): RunEvent => JSON.parse(text ?? 'null') as RunEvent;

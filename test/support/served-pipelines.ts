@@ -20,8 +20,6 @@ import { TestWorker, testRedis } from './test-worker.js';
 const MEBIBYTE = 1024 * 1024;
 /** A loaded machine may take long to connect. */
 const CONNECT_MS = 10_000;
-/** What a blocking read may take beyond the time that it blocks. */
-const SLACK_MS = 1_000;
 
 /** A gateway and a worker of the sources, in the test's own process, on the stack's real servers. */
 export interface ServedPipelines {
@@ -55,8 +53,8 @@ export async function servePipelines(
     TestWorker.start({ queue, runner: stages.runner, redis: journals }),
   ]);
   const answers = new Answers(subscriber, logger);
-  const [reading, blocking] = [testRedis(answersRedis), testRedis(answersRedis, RunEventReader.BLOCK_MS + SLACK_MS)];
-  const events = new RunEventReader(reading, blocking);
+  const [reading, listener] = [testRedis(answersRedis), testRedis(answersRedis)];
+  const events = new RunEventReader(reading, listener);
   const early: string[] = [];
   const expecting: Answers['expect'] = async (run, signal) => {
     const result = await answers.expect(run, signal);
@@ -101,7 +99,7 @@ export async function servePipelines(
     async close() {
       events.close();
       await app.close();
-      for (const redis of [subscriber, reading, blocking]) redis.disconnect();
+      for (const redis of [subscriber, reading, listener]) redis.disconnect();
       await worker.stop();
       await stages.close();
       await client.connection.close();
