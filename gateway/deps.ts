@@ -7,12 +7,15 @@ import type { RunEventReader } from '../activities/run-events/index.js';
 import type { Pipeline } from '../pipelines/definition/index.js';
 import type { Placement, Plan } from '../pipelines/plan/index.js';
 import type { Authenticator } from './access/authenticator.js';
+import type { Admission } from './admission/index.js';
 
 /** All that the gateway needs from outside; whoever composes it owns and closes these. */
 export interface GatewayDeps {
   /** Who callers are. Absent: whoever reaches the gateway from this machine. */
   readonly authenticator?: Authenticator;
   readonly pipelines: readonly Pipeline[];
+  /** Which runs may start. Absent: all. */
+  readonly admission?: Pick<Admission, 'admit'>;
   /** Where a run's stages will run. Throws `MODEL_NOT_CONFIGURED`. */
   placementOf(plan: Plan): Placement;
   readonly temporal: Client;

@@ -1,5 +1,6 @@
 /** The HTTP trigger. */
 export * from './access/index.js';
+export * from './admission/index.js';
 export type { GatewayDeps, GatewayLimits } from './deps.js';
 export { createGateway } from './gateway.js';
 export type { Problem } from './http/problem.js';

@@ -29,6 +29,7 @@ export const ERRORS = {
   FORBIDDEN: { status: 403, retry: 'never', title: 'The caller is known and may not do this.' },
   BODY_TOO_LARGE: { status: 413, retry: 'never', title: 'The body or a media file is above the limit.' },
   INVALID_MEDIA: { status: 422, retry: 'never', title: 'The media file cannot be used.' },
+  TOO_MANY_RUNS: { status: 429, retry: 'retry', title: 'The caller has as many runs going on as it may.' },
   IDEMPOTENCY_KEY_REUSED: {
     status: 422,
     retry: 'never',

@@ -7,7 +7,7 @@ import { createRedis } from '../activities/cache/index.js';
 import { createConnectors } from '../activities/connectors/index.js';
 import { isLoopback } from '../activities/loopback.js';
 import { RunEventReader } from '../activities/run-events/index.js';
-import { createGateway } from '../gateway/index.js';
+import { Admission, createGateway, RunSlots, stateOf } from '../gateway/index.js';
 import { place } from '../placement/place.js';
 import { artifactsFolder } from './compose.js';
 import { endpointsOf } from './endpoints.js';
@@ -39,12 +39,16 @@ export async function runGateway(settings: Settings): Promise<void> {
   const subscriber = createRedis({ url: redisUrl, timeoutMs: settings.MILLRACE_REDIS_TIMEOUT_MS, logger });
   const listener = createRedis({ url: redisUrl, timeoutMs: settings.MILLRACE_REDIS_TIMEOUT_MS, logger });
   const events = new RunEventReader(redis, listener);
-  const access = openAccess(settings, logger);
+  const access = openAccess(settings, logger, redis);
+  const registry = new Registry();
+  const temporalClient = new Client({ connection, namespace });
+  const slots = new RunSlots({ redis, stateOf: (id) => stateOf(temporalClient, id), logger });
   const app = await createGateway({
     authenticator: access.authenticator,
+    admission: new Admission(slots, registry),
     pipelines,
     placementOf: (plan) => place(plan, poolOf, settings.MILLRACE_TASK_QUEUE),
-    temporal: new Client({ connection, namespace }),
+    temporal: temporalClient,
     taskQueue: settings.MILLRACE_TASK_QUEUE,
     artifacts,
     answers: new Answers(subscriber, logger),
@@ -65,7 +69,7 @@ export async function runGateway(settings: Settings): Promise<void> {
       return runId === undefined ? run : `${run}/${runId}/timeline`;
     },
     logger,
-    registry: new Registry(),
+    registry,
   });
   try {
     await app.listen({ host: settings.MILLRACE_GATEWAY_HOST, port: settings.MILLRACE_GATEWAY_PORT });

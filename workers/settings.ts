@@ -127,6 +127,22 @@ export function settingsSchema(basePort = BASE_PORT) {
       'Longest `Prefer: wait`: below the 60 s after which proxies commonly cut a silent connection.',
       55_000,
     ),
+    MILLRACE_TENANT_RATE: z.coerce
+      .number()
+      .min(0)
+      .max(100_000)
+      .default(100)
+      .describe(
+        'Requests per second of a tenant that a key or a proxy names; 0: no limit. A person or a service needs less; a loop gone wrong is stopped.',
+      ),
+    MILLRACE_TENANT_RUNS: z.coerce
+      .number()
+      .int()
+      .min(0)
+      .default(1_000)
+      .describe(
+        'Runs of such a tenant that may go on at once; 0: no limit. Each is a workflow that Temporal and a worker keep.',
+      ),
     MILLRACE_UPLOAD_TIMEOUT_MS: ms('Longest time to receive one request.', 120_000),
     // The worker.
     MILLRACE_MAX_ACTIVITIES: z.coerce

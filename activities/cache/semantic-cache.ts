@@ -4,13 +4,13 @@ import type { JsonObject } from '../../pipelines/json.js';
 import type { CacheOutcome } from '../../pipelines/plan/run.js';
 import type { Logger } from '../logger.js';
 import type { Metrics } from '../metrics.js';
+import { RationedWarnings } from '../rationed-warnings.js';
 import { type CachePlaces, type CacheRequest, placesOf } from './cache-key.js';
 import type { Embedder } from './embedder.js';
 import { EmbedderFailure, Embedders, type Vector } from './embedders.js';
 import { Entries, type Entry } from './entries.js';
 import { Lease } from './lease.js';
 import { pause } from './pause.js';
-import { RationedWarnings } from './rationed-warnings.js';
 import { RedisVectorSet } from './redis-vector-set.js';
 import { SimilarTexts } from './similar-texts.js';
 

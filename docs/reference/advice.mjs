@@ -7,6 +7,7 @@ export const ADVICE = {
   INVALID_HEADER: 'Correct the header that `errors` names.',
   UNSUPPORTED_CONTENT_TYPE:
     'Send `multipart/form-data`, `application/json` or a bare `audio/*` file, without a `Content-Encoding`.',
+  TOO_MANY_RUNS: 'Wait for a run to end, or raise `MILLRACE_TENANT_RUNS` or the key’s `limits.runs`.',
   UNAUTHENTICATED: 'Send `Authorization: Bearer <key>` with a key that `millrace keys list` shows as active.',
   FORBIDDEN: 'Use a key that has the permission or tenant; without keys, ask from this machine by a name of its own.',
   BODY_TOO_LARGE: 'Send less, or raise `MILLRACE_MAX_AUDIO_BYTES` or `MILLRACE_MAX_JSON_BYTES` at the gateway.',
@@ -48,7 +49,8 @@ export const ADVICE = {
   FIRST_CHUNK_TIMEOUT: 'Look at the server’s queue and load; give `timeout.firstChunk` more time if that is normal.',
   IDLE_TIMEOUT: 'Look why the server fell silent; give `timeout.idle` more time if that is normal.',
   QUEUE_TIMEOUT: 'Add endpoints or concurrency to the pool, lower the load, or give `timeout.queue` more time.',
-  RATE_LIMITED: 'Send less, or raise the limit that the message names: `rateLimit` of the pool in the models file.',
+  RATE_LIMITED:
+    'Send less, or raise what the message names: `rateLimit` of the pool in the models file, `MILLRACE_TENANT_RATE`, the key’s `limits`.',
   NOT_CACHED: 'Give the run a longer deadline, or the stage a rung below `cached`.',
   CONVERSION_UNAVAILABLE: 'Install ffmpeg where the worker runs (`MILLRACE_FFMPEG`), or send WAV.',
   LIMIT_REACHED:

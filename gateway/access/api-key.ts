@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { isTenant } from '../../activities/artifacts/index.js';
+import { rateFields } from '../../activities/rates/index.js';
 
 /**
  * What a key may do: `run` starts and cancels, `read` looks at pipelines, runs and their media, `approve` decides what an
@@ -32,6 +33,15 @@ export const apiKeySchema = z.strictObject({
   createdAt: time,
   expiresAt: time.optional(),
   revokedAt: time.optional(),
+  /** In place of the tenant's: the key then counts for itself. */
+  limits: z
+    .strictObject({
+      /** Of requests. */
+      rate: z.strictObject(rateFields).optional(),
+      /** Most runs at once. */
+      runs: z.int().min(1).optional(),
+    })
+    .optional(),
 });
 
 export type ApiKey = z.output<typeof apiKeySchema>;

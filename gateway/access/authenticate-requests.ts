@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Authenticator } from './authenticator.js';
 import type { Caller } from './caller.js';
+import { rateHeaders } from './request-rate.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -17,10 +18,11 @@ declare module 'fastify' {
 /** Every request, also one to a route that is not there, is authenticated before anything of it is looked at. */
 export function authenticateRequests(app: FastifyInstance, authenticator: Authenticator): void {
   app.decorateRequest('caller');
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', async (request, reply) => {
     if (request.routeOptions.config.open === true) return;
     const caller = await known(authenticator, request);
     request.caller = caller;
+    if (caller.rate) reply.headers(rateHeaders(caller.rate));
     request.notes.tenant = caller.tenant;
     if (caller.key) request.notes.key = caller.key.id;
   });

@@ -1,8 +1,11 @@
 import type { Logger } from '../../activities/logger.js';
+import type { Rate } from '../../activities/rates/index.js';
+import { RationedWarnings } from '../../activities/rationed-warnings.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { KeyRing } from './api-key.js';
 import { type Caller, type Headers, namedTenant, statedCaller } from './caller.js';
 import { refuseStrangers } from './own-machine.js';
+import { RateExceededError, type RateState, type RequestRate } from './request-rate.js';
 import { WrongKeys } from './wrong-keys.js';
 
 /**
@@ -13,6 +16,15 @@ export type Access =
   | { readonly by: 'key'; readonly keys: KeyRing }
   | { readonly by: 'proxy' }
   | { readonly by: 'loopback' };
+
+/** What each tenant may do, where its key says nothing else. Who needs to show nothing has no limits: it may be anybody. */
+export interface TenantLimits {
+  /** Absent: as many requests as it likes. */
+  readonly rate?: Rate | undefined;
+  /** Runs at once. Absent: as many as it likes. */
+  readonly runs?: number | undefined;
+  readonly requests: RequestRate;
+}
 
 /** What a request shows, whichever protocol it came by. */
 export interface Shown {
@@ -25,21 +37,33 @@ export interface Shown {
 /** Longest secret that is looked at: twice what a key has. */
 const LONGEST_SECRET = 128;
 
-/** Tells who makes a request. One for all doors of a gateway. */
+/** Tells who makes a request, and holds it to its rate. One for all doors of a gateway. */
 export class Authenticator {
   readonly #access: Access;
+  readonly #limits: TenantLimits | undefined;
   readonly #wrong: WrongKeys;
+  readonly #warnings: RationedWarnings;
 
-  constructor(access: Access, logger: Logger) {
+  constructor(access: Access, logger: Logger, limits?: TenantLimits) {
     this.#access = access;
+    this.#limits = access.by === 'loopback' ? undefined : limits;
     this.#wrong = new WrongKeys(logger);
+    this.#warnings = new RationedWarnings(logger);
   }
 
   /**
-   * Throws `UNAUTHENTICATED` without a valid key, `RATE_LIMITED` after too many wrong ones, `FORBIDDEN` when
-   * `Millrace-Tenant` is not the key's or a stranger's page asks, `INVALID_HEADER`.
+   * Throws `UNAUTHENTICATED` without a valid key, `RATE_LIMITED` after too many wrong ones or when the caller's rate is used
+   * up, `FORBIDDEN` when `Millrace-Tenant` is not the key's or a stranger's page asks, `INVALID_HEADER`.
    */
-  async authenticate({ headers, address }: Shown): Promise<Caller> {
+  async authenticate(shown: Shown): Promise<Caller> {
+    const caller = await this.#identify(shown);
+    if (this.#limits === undefined) return caller;
+    const runs = this.#runsOf(caller);
+    const rate = await this.#take(caller, this.#limits);
+    return { ...caller, ...(rate && { rate }), ...(runs && { runs }) };
+  }
+
+  async #identify({ headers, address }: Shown): Promise<Caller> {
     if (this.#access.by === 'proxy') return statedCaller(headers);
     if (this.#access.by === 'loopback') {
       refuseStrangers(headers);
@@ -61,6 +85,24 @@ export class Authenticator {
     throw new MillraceError('FORBIDDEN', `Millrace-Tenant: ${message}`, {
       fields: [{ field: 'Millrace-Tenant', message }],
     });
+  }
+
+  async #take({ tenant, key }: Caller, { rate, requests }: TenantLimits): Promise<RateState | undefined> {
+    try {
+      if (key?.limits?.rate) return await requests.take('key', key.id, key.limits.rate);
+      return rate && (await requests.take('tenant', tenant, rate));
+    } catch (error) {
+      if (error instanceof RateExceededError)
+        this.#warnings.warn('rate', { tenant, ...(key && { key: key.id }) }, 'a rate is used up: requests are refused');
+      throw error;
+    }
+  }
+
+  #runsOf({ tenant, key }: Caller): Caller['runs'] {
+    const own = key?.limits?.runs;
+    if (key && own !== undefined) return { of: `key:${key.id}`, most: own };
+    const most = this.#limits?.runs;
+    return most === undefined ? undefined : { of: `tenant:${tenant}`, most };
   }
 }
 

@@ -4,6 +4,7 @@ import { isTenant } from '../../activities/artifacts/index.js';
 import type { Pipeline } from '../../pipelines/definition/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { ApiKey, Permission } from './api-key.js';
+import type { RateState } from './request-rate.js';
 
 const DEFAULT_TENANT = 'default';
 /** Visible ASCII; long enough for a UUID with a prefix, or a hash. */
@@ -20,6 +21,10 @@ export interface Caller {
   readonly tenant: string;
   /** What the caller has shown; absent where callers need none. */
   readonly key?: ApiKey;
+  /** What its rate has left after this request; absent where it has none. */
+  readonly rate?: RateState;
+  /** How many runs may go on at once, and whose they count as; absent where there is no bound. */
+  readonly runs?: { readonly of: string; readonly most: number };
 }
 
 /**

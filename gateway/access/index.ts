@@ -1,3 +1,4 @@
 /** Who makes a request and what it may do. */
 export { type ApiKey, apiKeySchema, isActive, issueKey, type KeyRing, keyRing, PERMISSIONS } from './api-key.js';
-export { type Access, Authenticator } from './authenticator.js';
+export { type Access, Authenticator, type TenantLimits } from './authenticator.js';
+export { RequestRate } from './request-rate.js';

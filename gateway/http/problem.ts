@@ -1,4 +1,5 @@
 import { type ErrorCode, errorRow, type FieldError, MillraceError } from '../../pipelines/errors.js';
+import { RateExceededError, rateHeaders } from '../access/request-rate.js';
 import type { RunDocument } from '../runs/run-document.js';
 
 /** Body of every answer that is no success: `application/problem+json` (RFC 9457). */
@@ -55,10 +56,13 @@ export function problemOf(error: MillraceError, request: { readonly url: string;
 }
 
 /** What HTTP says of an error beside its body: every door sends these. */
-export const headersOf = ({ code, details }: MillraceError): Record<string, string> => ({
-  ...(code === 'UNAUTHENTICATED' && { 'www-authenticate': 'Bearer realm="millrace"' }),
+export const headersOf = (error: MillraceError): Record<string, string> => ({
+  ...(error instanceof RateExceededError && rateHeaders(error.rate)),
+  ...(error.code === 'UNAUTHENTICATED' && { 'www-authenticate': 'Bearer realm="millrace"' }),
   // Whole seconds (RFC 9110 §10.2.3), never too few.
-  ...(details.retryAfterMs !== undefined && { 'retry-after': String(Math.ceil(details.retryAfterMs / 1000)) }),
+  ...(error.details.retryAfterMs !== undefined && {
+    'retry-after': String(Math.ceil(error.details.retryAfterMs / 1000)),
+  }),
 });
 
 /** Fastify's own errors, and what to tell the caller. `field` is what they are about. */

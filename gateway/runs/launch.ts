@@ -4,7 +4,7 @@ import type { JsonObject } from '../../pipelines/json.js';
 import type { Caller } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { RunFailedError } from '../http/problem.js';
-import { type FollowedRun, followRun } from './follow.js';
+import { type Followed, type FollowedRun, followRun } from './follow.js';
 import type { RunDocument } from './run-document.js';
 import type { RunOptions } from './run-options.js';
 import { documentOfAnswered, documentOfStarted, readRun, waitForRun } from './run-read.js';
@@ -37,21 +37,30 @@ export interface Wait {
 
 /** Starts a run and waits for its end. */
 export async function launch(deps: GatewayDeps, order: Order, { waitMs, gone, started }: Wait): Promise<Launched> {
-  const { run, answered, close } = await start(deps, order, { answer: waitMs > 0, events: waitMs === 0 });
+  const { run, answered, close, ended } = await start(deps, order, { answer: waitMs > 0, events: waitMs === 0 });
   started?.(run);
   const waiting = AbortSignal.any([gone, close.signal]);
   const documents = answered !== undefined ? [answered] : [];
   const document = await Promise.race([settle(deps, run, order, waitMs, waiting), ...documents]).finally(() =>
     close.abort(),
   );
+  if (document.status !== 'running') ended();
   return { run, document };
 }
 
 /** Starts a run and follows it: its events as they come, and its document when it has ended. */
 export async function launchFollowed(deps: GatewayDeps, order: Order, gone: AbortSignal): Promise<FollowedRun> {
-  const { run, answered, close } = await start(deps, order, { answer: true, events: true });
+  const { run, answered, close, ended } = await start(deps, order, { answer: true, events: true });
   gone.addEventListener('abort', () => close.abort(), { once: true });
-  return { run, events: followRun(deps, { id: run.id, caller: order.caller }, { gone, answered }) };
+  const events = followRun(deps, { id: run.id, caller: order.caller }, { gone, answered });
+  return { run, events: untilEnd(events, ended) };
+}
+
+async function* untilEnd(events: AsyncGenerator<Followed>, ended: () => void): AsyncGenerator<Followed> {
+  for await (const each of events) {
+    if ('document' in each) ended();
+    yield each;
+  }
 }
 
 interface Started {
@@ -60,14 +69,18 @@ interface Started {
   readonly answered?: Promise<RunDocument>;
   /** To be aborted when nobody waits any more. */
   readonly close: AbortController;
+  /** To be called when the run is known to have ended. */
+  ended(): void;
 }
 
 async function start(
   deps: GatewayDeps,
-  { pipeline, caller: { tenant }, input, idempotencyKey, options }: Order,
+  { pipeline, caller, input, idempotencyKey, options }: Order,
   wanted: { answer: boolean; events: boolean },
 ): Promise<Started> {
+  const { tenant } = caller;
   const id = runId({ pipeline, tenant, idempotencyKey });
+  const ended = (await deps.admission?.admit({ id, pipeline, caller })) ?? (() => undefined);
   const close = new AbortController();
   const answers = wanted.answer ? deps.answers : undefined;
   // Before the run starts: it may be answered before Temporal has told us that it has started.
@@ -76,7 +89,7 @@ async function start(
     const request = { id, pipeline, tenant, input, idempotencyKey, options, events: wanted.events };
     const run = await startRun(deps, { ...request, answerTo: answers?.channel });
     const answered = answer?.then((result) => documentOfAnswered(deps, run, input, result));
-    return { run, close, ...(answered !== undefined && { answered }) };
+    return { run, close, ended, ...(answered !== undefined && { answered }) };
   } catch (error) {
     close.abort();
     throw error;

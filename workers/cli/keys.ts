@@ -13,23 +13,27 @@ export interface CreateKeyOptions {
   readonly pipelines?: readonly string[];
   readonly permissions: readonly string[];
   readonly expires?: string;
+  readonly rate?: number;
+  readonly runs?: number;
   readonly json?: boolean;
 }
 
 /** `millrace keys create`: the key goes to stdout, once, and nothing else does. */
 export async function createKey(settings: Settings, options: CreateKeyOptions): Promise<void> {
-  const { tenant, name, pipelines } = options;
+  const { tenant, name, pipelines, rate, runs } = options;
   const file = fileOf(settings);
   if (!isTenant(tenant)) throw invalid('tenant', `"${tenant}" is no name of a tenant, such as "acme" or "team-1"`);
   const permissions = options.permissions.map(permissionOf);
   const expires = options.expires === undefined ? {} : { expiresAt: after(options.expires, 'expires') };
   await refuseUnknown(settings, pipelines);
+  const limits = { ...(rate && { rate: { perSecond: rate } }), ...(runs && { runs }) };
   const { secret, key } = issueKey({
     name,
     tenant,
     ...(pipelines && { pipelines: [...pipelines] }),
     permissions,
     ...expires,
+    ...((rate || runs) && { limits }),
   });
   await changeKeys(file, (keys) => [...keys, key], { create: true });
   if (options.json) print(JSON.stringify({ id: key.id, key: secret }));

@@ -132,6 +132,8 @@ function keyCommands(keys: Command): void {
     .option('--name <text>', 'who or what uses it', '')
     .option('--pipelines <names>', 'only these, with commas; default: all', asList)
     .option('--permissions <names>', 'run, read, approve, metrics, with commas', asList, ['run', 'read'])
+    .option('--rate <number>', 'requests per second of this key alone, in place of its tenant’s', asRate)
+    .option('--runs <number>', 'runs of this key alone that may go on at once', asCount)
     .option('--expires <time>', 'after this time, such as 90d; default: never')
     .option('--json', 'print the key and its id as one JSON object')
     .action(async (options: CreateKeyOptions) => (await import('./keys.js')).createKey(readSettings(), options));
@@ -180,6 +182,12 @@ function indexCommands(index: Command): void {
 function asCount(text: string): number {
   if (/^[1-9]\d{0,3}$/.test(text) && Number(text) <= 1_000) return Number(text);
   throw new InvalidArgumentError('It must be a whole number from 1 to 1000.');
+}
+
+function asRate(text: string): number {
+  const rate = Number(text);
+  if (rate > 0 && rate <= 100_000) return rate;
+  throw new InvalidArgumentError('It must be a number above 0.');
 }
 
 function asCosine(text: string): number {

@@ -1,17 +1,35 @@
+import type { Redis } from 'ioredis';
 import type { Logger } from '../../activities/logger.js';
 import { isLoopbackName } from '../../activities/loopback.js';
-import { type Access, Authenticator } from '../../gateway/index.js';
+import { type Access, Authenticator, RequestRate, type TenantLimits } from '../../gateway/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Settings } from '../settings.js';
 import { WatchedKeys } from './watched-keys.js';
 
-type Given = Pick<Settings, 'MILLRACE_KEYS' | 'MILLRACE_PROXY_AUTHENTICATES' | 'MILLRACE_GATEWAY_HOST'>;
+type Given = Pick<
+  Settings,
+  | 'MILLRACE_KEYS'
+  | 'MILLRACE_PROXY_AUTHENTICATES'
+  | 'MILLRACE_GATEWAY_HOST'
+  | 'MILLRACE_TENANT_RATE'
+  | 'MILLRACE_TENANT_RUNS'
+>;
 
 /** How the gateway knows its callers. Throws `INVALID_SETTING` when others could reach it and nobody would be asked. */
-export function openAccess(settings: Given, logger: Logger): { authenticator: Authenticator; close(): void } {
+export function openAccess(
+  settings: Given,
+  logger: Logger,
+  redis?: Redis,
+): { authenticator: Authenticator; close(): void } {
   const access = accessOf(settings, logger);
+  const { MILLRACE_TENANT_RATE: perSecond, MILLRACE_TENANT_RUNS: runs } = settings;
+  const limits: TenantLimits = {
+    ...(perSecond > 0 && { rate: { perSecond } }),
+    ...(runs > 0 && { runs }),
+    requests: new RequestRate(redis),
+  };
   return {
-    authenticator: new Authenticator(access, logger),
+    authenticator: new Authenticator(access, logger, limits),
     close: () => {
       if (access.by === 'key') access.keys.close();
     },

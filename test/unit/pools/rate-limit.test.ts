@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseModels } from '../../../activities/pools/models.js';
-import { RateLimit, windowOf } from '../../../activities/pools/rate-limit.js';
+import { RateLimit } from '../../../activities/pools/rate-limit.js';
+import { windowOf } from '../../../activities/rates/index.js';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { fakePools, openCall } from './fakes.js';
 

@@ -1,4 +1,4 @@
-import type { Logger } from '../logger.js';
+import type { Logger } from './logger.js';
 
 /** One line a kind in this time: an outage is told at once and then at a rate a person can read. */
 const EVERY_MS = 30_000;

@@ -1,0 +1,66 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { freePort } from './free-port.js';
+import { testEnvironment } from './settings.js';
+
+const CLI = 'dist/workers/cli/main.js';
+const START_MS = 30_000;
+
+/** A gateway of the build in a process of its own, before the worker of the tests' stack. */
+export class GatewayProcess {
+  readonly #child: ChildProcess;
+  readonly url: string;
+  #log = '';
+
+  private constructor(child: ChildProcess, port: number) {
+    this.#child = child;
+    this.url = `http://127.0.0.1:${port}`;
+    for (const stream of [child.stdout, child.stderr])
+      stream?.on('data', (chunk: Buffer) => {
+        this.#log += chunk.toString();
+      });
+  }
+
+  /** Resolves when it listens. Throws with its output when it ends instead. */
+  static async start(more: Readonly<Record<string, string>> = {}): Promise<GatewayProcess> {
+    const port = await freePort();
+    const child = spawn(process.execPath, [CLI, 'gateway'], {
+      env: { ...process.env, ...testEnvironment({ MILLRACE_GATEWAY_PORT: String(port), ...more }) },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const gateway = new GatewayProcess(child, port);
+    const until = Date.now() + START_MS;
+    while (Date.now() < until && child.exitCode === null) {
+      const answer = await fetch(`${gateway.url}/healthz`).catch(() => undefined);
+      if (answer?.ok) return gateway;
+      await sleep(50);
+    }
+    child.kill('SIGKILL');
+    throw new Error(`the gateway did not start:\n${gateway.#log}`);
+  }
+
+  /** All that it has written. */
+  get log(): string {
+    return this.#log;
+  }
+
+  /** Lines of its log that hold a text, parsed. */
+  lines(text: string): Record<string, unknown>[] {
+    const lines = this.#log.split('\n').filter((line) => line.startsWith('{') && line.includes(text));
+    return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  }
+
+  /** Resident memory, in bytes. */
+  async memory(): Promise<number> {
+    const text = await (await fetch(`${this.url}/metrics`)).text();
+    return Number(/^process_resident_memory_bytes (\d+)/m.exec(text)?.[1]);
+  }
+
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const ended = once(this.#child, 'exit');
+    this.#child.kill(signal);
+    await ended;
+  }
+}

@@ -1,0 +1,62 @@
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, expect, test, vi } from 'vitest';
+import { createKey, listKeys, revokeKey } from '../../../workers/cli/keys.js';
+import { readSettings } from '../../../workers/settings.js';
+
+const file = path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), 'keys.json');
+const settings = readSettings({ MILLRACE_KEYS: file });
+const plain = { tenant: 'acme', name: '', permissions: ['run', 'read'] };
+
+const out = vi.spyOn(process.stdout, 'write').mockImplementation(() => true);
+vi.spyOn(process.stderr, 'write').mockImplementation(() => true);
+afterEach(() => out.mockClear());
+const printed = () => out.mock.calls.map(([text]) => String(text)).join('');
+
+test('a key is made, listed without its hash, given a last day, and revoked', async () => {
+  await createKey(settings, { ...plain, pipelines: ['assistant'], expires: '90d', rate: 2, runs: 7 });
+  const secret = printed();
+  expect(secret).toMatch(/^millrace_[\w-]{43}\n$/);
+  expect(readFileSync(file, 'utf8')).not.toContain(secret.trim());
+  out.mockClear();
+  const listed = (): Record<string, unknown>[] => {
+    out.mockClear();
+    listKeys(settings, { json: true });
+    return JSON.parse(printed()) as Record<string, unknown>[];
+  };
+  const [key] = listed();
+  expect(key).toEqual({
+    id: expect.stringMatching(/^[0-9a-f]{10}$/),
+    name: '',
+    tenant: 'acme',
+    pipelines: ['assistant'],
+    permissions: ['run', 'read'],
+    createdAt: expect.any(String),
+    expiresAt: expect.any(String),
+    limits: { rate: { perSecond: 2 }, runs: 7 },
+    state: 'active',
+  });
+  await revokeKey(settings, String(key?.id), { after: '1h' });
+  expect(listed()[0]?.state).toBe('active');
+  expect(Date.parse(String(listed()[0]?.expiresAt)) - Date.now()).toBeLessThanOrEqual(3_600_000);
+  await revokeKey(settings, String(key?.id), {});
+  expect(listed()[0]?.state).toBe('revoked');
+});
+
+test.each([
+  ['tenant', { tenant: 'No Tenant' }],
+  ['pipelines', { pipelines: ['assistent'] }],
+  ['permissions', { permissions: ['rule'] }],
+  ['expires', { expires: 'soon' }],
+])('a wrong %s makes no key', async (field, wrong) => {
+  const before = readFileSync(file, 'utf8');
+  const refused = createKey(settings, { ...plain, ...wrong });
+  await expect(refused).rejects.toMatchObject({ code: 'INVALID_INPUT', details: { fields: [{ field }] } });
+  expect(readFileSync(file, 'utf8')).toBe(before);
+});
+
+test('there is a file to name, and a key to revoke', async () => {
+  await expect(createKey(readSettings({}), plain)).rejects.toMatchObject({ code: 'INVALID_SETTING' });
+  await expect(revokeKey(settings, 'nothing', {})).rejects.toMatchObject({ code: 'INVALID_INPUT' });
+});
