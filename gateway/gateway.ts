@@ -13,6 +13,7 @@ import { authenticateRequests } from './access/authenticate-requests.js';
 import { Authenticator } from './access/authenticator.js';
 import { artifactRoutes } from './artifacts/artifact-routes.js';
 import type { GatewayDeps } from './deps.js';
+import { endConnectionsOnClose } from './http/closing.js';
 import { asMillraceError, headersOf, PROBLEM_TYPE, problemOf } from './http/problem.js';
 import { observeRequests } from './http/request-log.js';
 import { swallowRest } from './input/upload.js';
@@ -48,6 +49,7 @@ export async function createGateway(deps: GatewayDeps): Promise<FastifyInstance>
     },
     clientErrorHandler: (error, socket) => answerBrokenRequest(error, socket),
   });
+  endConnectionsOnClose(app);
   observeRequests(app, deps.registry);
   app.setErrorHandler((error, request, reply) => sendProblem(asMillraceError(error), request, reply));
   authenticateRequests(app, deps.authenticator ?? new Authenticator({ by: 'loopback' }, deps.logger));

@@ -16,9 +16,9 @@ import { endpointsOf } from './endpoints.js';
 import { HEARTBEAT_THROTTLE_MS } from './heartbeat.js';
 import { serveMetrics } from './http-server.js';
 import { createLogger } from './logger.js';
-import { segmentSinks } from './running-segments.js';
 import { ensureSearchAttributes } from './search-attributes.js';
 import type { Settings } from './settings.js';
+import { workerSinks } from './sinks.js';
 
 /**
  * Workflow tasks at once. A segment keeps its run's task open, waiting or running; with Temporal's default of 40 as many long
@@ -40,7 +40,7 @@ export async function runWorker(settings: Settings): Promise<void> {
     taskQueue: settings.MILLRACE_TASK_QUEUE,
     ...workflowSource(),
     activities: workerActivities(stages),
-    sinks: segmentSinks,
+    sinks: workerSinks(stages.redis),
     maxConcurrentWorkflowTaskExecutions: WORKFLOW_TASKS,
     maxCachedWorkflows: 2 * WORKFLOW_TASKS,
     maxConcurrentActivityTaskExecutions: settings.MILLRACE_MAX_ACTIVITIES,

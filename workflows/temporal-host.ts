@@ -7,6 +7,8 @@ import {
   ParentClosePolicy,
   proxyActivities,
   proxyLocalActivities,
+  proxySinks,
+  type Sinks,
   setCurrentDetails,
   setDefaultSignalHandler,
   sleep,
@@ -18,6 +20,7 @@ import {
   APPROVE_SIGNAL,
   PRIORITY_KEYS,
   type RunContext,
+  type RunEvent,
   type RunResult,
   SEARCH_ATTRIBUTES,
   type Segment,
@@ -41,6 +44,13 @@ const HEARTBEAT_TIMEOUT_MS = 5_000;
 
 /** A segment ends by itself at the run's deadline, with a code; a call takes up to a second to end. Temporal's timeout knows neither. */
 const SEGMENT_GRACE_MS = 2_000;
+
+/** What a worker takes from its workflows for those who watch a run. */
+export interface EventSinks extends Sinks {
+  events: { tell(event: RunEvent): void };
+}
+
+const { events } = proxySinks<EventSinks>();
 
 type SegmentActivity = (scope: JsonObject, call: SegmentCall) => Promise<SegmentOutcome>;
 
@@ -195,6 +205,11 @@ export class TemporalHost implements Host {
   report(stages: readonly StageRecord[]): void {
     this.#stages = stages;
     setCurrentDetails(stageTableMarkdown(stages));
+  }
+
+  /** By way of the worker: the history knows nothing of it. When a worker dies it may be told twice. */
+  tell(event: RunEvent): void {
+    events.tell(event);
   }
 
   #inbox(name: string): Json[] {

@@ -33,7 +33,7 @@ export class RunEventLog {
     const { stage, path = stage, kind, model } = call;
     const of = { stage, path, attempt };
     let text = false;
-    void this.#add(run, { type: 'stage.started', ...of, kind, model }, true);
+    void this.tell(run, { type: 'stage.started', ...of, kind, model });
     return {
       get told() {
         return text;
@@ -43,9 +43,14 @@ export class RunEventLog {
         text = true;
         void this.#add(run, { type: 'stage.delta', ...of, text: delta }, false);
       },
-      finished: (cache, runMs) => this.#add(run, { type: 'stage.finished', ...of, cache, runMs }, true),
-      failed: (code, message) => this.#add(run, { type: 'stage.failed', ...of, code, message }, true),
+      finished: (cache, runMs) => this.tell(run, { type: 'stage.finished', ...of, cache, runMs }),
+      failed: (code, message) => this.tell(run, { type: 'stage.failed', ...of, code, message }),
     };
+  }
+
+  /** Adds an event that begins or ends something. Resolves when Redis has it, or cannot be reached. */
+  tell(run: string, event: RunEvent): Promise<void> {
+    return this.#add(run, event, true);
   }
 
   async #add(run: string, event: RunEvent, keep: boolean): Promise<void> {

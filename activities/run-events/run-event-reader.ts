@@ -35,7 +35,10 @@ export class RunEventReader {
 
   static readonly isPosition = isPosition;
 
-  /** The events of a run behind a position, as they come, until `signal` aborts; then those that are there already. */
+  /**
+   * The events of a run behind a position, as they come, until `signal` aborts; then those that are there already, if Redis
+   * answers at once.
+   */
   async *follow(run: string, after: string | undefined, signal: AbortSignal): AsyncGenerator<FollowedEvent> {
     const key = streamOf(run);
     const live = this.#channels.listen(key);

@@ -6,6 +6,9 @@ import type { FastifyReply } from 'fastify';
  */
 const KEEP_ALIVE_MS = 15_000;
 
+/** What is written already gets this long to reach the client when the gateway is to end, in milliseconds. */
+const LAST_BYTES_MS = 1_000;
+
 export interface ServerEvent {
   readonly id?: string;
   readonly event?: string;
@@ -25,6 +28,7 @@ export class EventStream {
   /** From here on the answer's status is 200: what fails later has to be an event. */
   constructor(reply: FastifyReply) {
     this.#reply = reply;
+    const { closing } = reply.server;
     reply.hijack();
     const { raw } = reply;
     raw.writeHead(200, {
@@ -35,13 +39,22 @@ export class EventStream {
       'x-accel-buffering': 'no',
     });
     raw.flushHeaders();
+    const close = () => {
+      this.#left.abort();
+      setTimeout(() => raw.socket?.destroy(), LAST_BYTES_MS).unref();
+    };
+    closing.addEventListener('abort', close, { once: true });
+    if (closing.aborted) close();
     if (raw.destroyed) this.#left.abort();
-    raw.once('close', () => this.#left.abort());
+    raw.once('close', () => {
+      closing.removeEventListener('abort', close);
+      this.#left.abort();
+    });
     raw.on('error', () => this.#left.abort());
     this.#keepAlive = setInterval(() => raw.write(': \n\n'), KEEP_ALIVE_MS);
   }
 
-  /** Aborts when the client has gone. */
+  /** Aborts when the client has gone, or is to go: it then comes back to another gateway. */
   get left(): AbortSignal {
     return this.#left.signal;
   }
@@ -53,13 +66,21 @@ export class EventStream {
     const lines = [...(id === undefined ? [] : [`id: ${id}`]), ...(event === undefined ? [] : [`event: ${event}`])];
     if (raw.write(`${[...lines, `data: ${data}`].join('\n')}\n\n`)) return;
     await new Promise<void>((resolve) => {
-      raw.once('drain', resolve);
-      this.#left.signal.addEventListener('abort', () => resolve(), { once: true });
+      const go = () => {
+        raw.off('drain', go);
+        this.#left.signal.removeEventListener('abort', go);
+        resolve();
+      };
+      raw.once('drain', go);
+      this.#left.signal.addEventListener('abort', go, { once: true });
     });
   }
 
   end(): void {
     clearInterval(this.#keepAlive);
-    this.#reply.raw.end();
+    const { raw, server } = this.#reply;
+    const { socket } = raw;
+    // A connection that stays open for the client's next request would hold up the gateway's end.
+    raw.end(() => server.closing.aborted && socket?.destroySoon());
   }
 }

@@ -1,3 +1,5 @@
+import type { WorkflowHandle } from '@temporalio/client';
+import { WorkflowNotFoundError } from '@temporalio/common';
 import type { FastifyInstance } from 'fastify';
 import { MillraceError } from '../../pipelines/errors.js';
 import { isJsonObject, type Json } from '../../pipelines/json.js';
@@ -6,7 +8,7 @@ import { type Caller, callerOf } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
 import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
-import { readRun } from './run-read.js';
+import { findRun, readRun } from './run-read.js';
 
 type OfRun = { Params: { id: string } };
 
@@ -24,7 +26,7 @@ export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Pr
     request.notes.runId = id;
     const caller = callerOf(request);
     await stillRuns(deps, id, caller);
-    await ask(deps, id, () => deps.temporal.workflow.getHandle(id).cancel());
+    await tell(deps, () => deps.temporal.workflow.getHandle(id).cancel());
     return await reply.code(202).send((await readRun(deps, id, caller)).document);
   });
 
@@ -36,22 +38,32 @@ export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Pr
       const { id } = request.params;
       request.notes.runId = id;
       const caller = callerOf(request, 'approve');
-      const { stage, by } = decisionOf(request.body as Json);
+      const { stage, by } = decisionOf((request.body ?? {}) as Json);
       await stillRuns(deps, id, caller);
       const handle = deps.temporal.workflow.getHandle(id);
-      const waiting = await ask(deps, id, () => handle.query<readonly string[]>(WAITING_QUERY));
-      const path = theOne(waiting, stage);
-      await ask(deps, id, () =>
-        handle.signal(`${APPROVE_SIGNAL}${path}`, { approved, ...(by !== undefined && { by }) }),
-      );
+      const path = theOne(await waitingIn(deps, handle), stage);
+      await tell(deps, () => handle.signal(`${APPROVE_SIGNAL}${path}`, { approved, ...(by !== undefined && { by }) }));
       return await reply.code(202).send((await readRun(deps, id, caller)).document);
     });
   }
 }
 
 async function stillRuns(deps: GatewayDeps, id: string, caller: Caller): Promise<void> {
-  const { status } = (await readRun(deps, id, caller)).document;
-  if (status !== 'running') throw new MillraceError('RUN_ENDED', `the run has ended: ${status}`);
+  if (!(await findRun(deps, id, caller)).running) throw hasEnded();
+}
+
+const hasEnded = () => new MillraceError('RUN_ENDED', 'the run has ended; GET it for how');
+
+/** The paths of the stages that wait for a decision: the run itself is asked, which takes a worker. */
+async function waitingIn({ temporal }: GatewayDeps, handle: WorkflowHandle): Promise<readonly string[]> {
+  try {
+    return await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
+      handle.query<readonly string[]>(WAITING_QUERY),
+    );
+  } catch (error) {
+    const message = 'no worker says what the run waits for; try again';
+    throw new MillraceError('ORCHESTRATOR_UNAVAILABLE', message, {}, { cause: error });
+  }
 }
 
 function decisionOf(body: Json): { stage?: string; by?: string } {
@@ -74,18 +86,19 @@ function theOne(waiting: readonly string[], stage: string | undefined): string {
   if (stage === undefined && only !== undefined && others.length === 0) return only;
   if (stage === undefined && only !== undefined)
     throw invalid('stage', `must say which of these is meant: ${waiting.join(', ')}`);
-  const others_ = waiting.length > 0 ? `; what waits is ${waiting.join(', ')}` : '';
+  const those = waiting.length > 0 ? `; what waits is ${waiting.join(', ')}` : '';
   const what = stage === undefined ? 'no stage of the run waits' : `stage "${stage}" does not wait`;
-  throw new MillraceError('NOT_WAITING', `${what} for a decision${others_}`);
+  throw new MillraceError('NOT_WAITING', `${what} for a decision${those}`);
 }
 
 const invalid = (field: string, message: string) =>
   new MillraceError('INVALID_INPUT', `${field}: ${message}`, { fields: [{ field, message }] });
 
-async function ask<T>({ temporal }: GatewayDeps, id: string, work: () => Promise<T>): Promise<T> {
+/** Tells a run that was there a moment ago something: Temporal takes nothing for one that has ended. */
+async function tell({ temporal }: GatewayDeps, work: () => Promise<unknown>): Promise<void> {
   try {
-    return await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, work);
+    await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, work);
   } catch (error) {
-    throw fromTemporal(error, id);
+    throw error instanceof WorkflowNotFoundError ? hasEnded() : fromTemporal(error, '');
   }
 }

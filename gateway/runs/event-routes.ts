@@ -4,11 +4,11 @@ import type { GatewayDeps } from '../deps.js';
 import { EventStream } from '../http/event-stream.js';
 import { asMillraceError, problemOf } from '../http/problem.js';
 import { END, type Followed, followRun, isPosition } from './follow.js';
-import { readRun } from './run-read.js';
+import { findRun } from './run-read.js';
 
 /**
- * `GET /v1/runs/{id}/events`: what a run does, as server-sent events: `stage.started`, `stage.delta`, `stage.finished`,
- * `stage.failed`, and at last `run`, the run's document. A client that comes back with `Last-Event-ID` gets what is behind
+ * `GET /v1/runs/{id}/events`: what a run does, as server-sent events: those of its
+ * stages (`RunEvent`), and at last `run`, the run's document. A client that comes back with `Last-Event-ID` gets what is behind
  * it; one that has seen `run` gets 204, which ends an `EventSource` for good.
  */
 export async function eventRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
@@ -17,7 +17,7 @@ export async function eventRoutes(app: FastifyInstance, deps: GatewayDeps): Prom
     request.notes.runId = id;
     const caller = callerOf(request);
     const after = positionOf(request.headers['last-event-id']);
-    await readRun(deps, id, caller);
+    await findRun(deps, id, caller);
     if (after === END) return await reply.code(204).send();
     const gone = new AbortController();
     await sendEvents(reply, followRun(deps, { id, caller }, { after, gone: gone.signal }), gone);

@@ -1,4 +1,5 @@
 import { RunEventReader } from '../../activities/run-events/index.js';
+import { MillraceError } from '../../pipelines/errors.js';
 import type { RunEvent } from '../../pipelines/plan/index.js';
 import type { Caller } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
@@ -34,15 +35,15 @@ interface FollowOptions {
 }
 
 /**
- * The events of a run behind a position, then its document when it has ended. It ends without the document when `gone`
- * aborts or Temporal is lost for too long.
+ * The events of a run behind a position, then its document when it has ended; without the document when `gone` aborts.
+ * Throws `ORCHESTRATOR_UNAVAILABLE` when Temporal cannot say whether the run has ended: whoever follows it comes back.
  */
 export async function* followRun(
   deps: GatewayDeps,
   { id, caller }: { readonly id: string; readonly caller: Caller },
   { after, gone, answered }: FollowOptions,
 ): AsyncGenerator<Followed> {
-  if (after === END) return;
+  if (after === END || gone.aborted) return;
   const over = new AbortController();
   const stop = () => over.abort();
   gone.addEventListener('abort', stop, { once: true });
@@ -68,7 +69,9 @@ async function endOf(
 ): Promise<RunDocument | undefined> {
   const recorded = async () => {
     const outcome = await waitForRun(deps, id, FOLLOW_MS, signal);
-    return outcome && (await readRun(deps, id, caller)).document;
+    if (outcome) return (await readRun(deps, id, caller)).document;
+    if (signal.aborted) return undefined;
+    throw new MillraceError('ORCHESTRATOR_UNAVAILABLE', 'Temporal does not say how the run goes on; follow it again');
   };
   return await Promise.race([recorded(), ...(answered !== undefined ? [answered] : [])]);
 }

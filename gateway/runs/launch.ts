@@ -4,7 +4,7 @@ import type { JsonObject } from '../../pipelines/json.js';
 import type { Caller } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { RunFailedError } from '../http/problem.js';
-import { type Followed, type FollowedRun, followRun } from './follow.js';
+import { type FollowedRun, followRun } from './follow.js';
 import type { RunDocument } from './run-document.js';
 import type { RunOptions } from './run-options.js';
 import { documentOfAnswered, documentOfStarted, readRun, waitForRun } from './run-read.js';
@@ -51,16 +51,21 @@ export async function launch(deps: GatewayDeps, order: Order, { waitMs, gone, st
 /** Starts a run and follows it: its events as they come, and its document when it has ended. */
 export async function launchFollowed(deps: GatewayDeps, order: Order, gone: AbortSignal): Promise<FollowedRun> {
   const { run, answered, close, ended } = await start(deps, order, { answer: true, events: true });
-  gone.addEventListener('abort', () => close.abort(), { once: true });
-  const events = followRun(deps, { id: run.id, caller: order.caller }, { gone, answered });
-  return { run, events: untilEnd(events, ended) };
-}
-
-async function* untilEnd(events: AsyncGenerator<Followed>, ended: () => void): AsyncGenerator<Followed> {
-  for await (const each of events) {
-    if ('document' in each) ended();
-    yield each;
+  const stop = () => close.abort();
+  gone.addEventListener('abort', stop, { once: true });
+  if (gone.aborted) stop();
+  async function* events(): FollowedRun['events'] {
+    try {
+      for await (const each of followRun(deps, { id: run.id, caller: order.caller }, { gone, answered })) {
+        if ('document' in each) ended();
+        yield each;
+      }
+    } finally {
+      gone.removeEventListener('abort', stop);
+      stop();
+    }
   }
+  return { run, events: events() };
 }
 
 interface Started {

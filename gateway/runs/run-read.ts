@@ -22,18 +22,37 @@ export interface RunRecord {
   readonly output?: JsonObject;
 }
 
-/** Reads a run. Throws `RUN_NOT_FOUND`, also for another tenant's and for a pipeline that the caller may not use. */
-export async function readRun(deps: GatewayDeps, id: string, caller: Caller): Promise<RunRecord> {
+/** What Temporal says of a run without asking the run itself. */
+interface FoundRun {
+  readonly description: WorkflowExecutionDescription;
+  readonly memo: RunMemo;
+  readonly running: boolean;
+}
+
+/** Finds a run. Throws `RUN_NOT_FOUND`, also for another tenant's and for a pipeline that the caller may not use. */
+export async function findRun({ temporal }: GatewayDeps, id: string, caller: Caller): Promise<FoundRun> {
   if (!RUN_ID.test(id)) throw runNotFound(id);
+  try {
+    const description = await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
+      temporal.workflow.getHandle(id).describe(),
+    );
+    const memo = asRunMemo(description.memo);
+    if (memo === undefined || memo.tenant !== caller.tenant) throw runNotFound(id);
+    if (!mayUse(caller, { name: memo.pipeline })) throw runNotFound(id);
+    const running = description.status.name === 'RUNNING' || description.status.name === 'CONTINUED_AS_NEW';
+    return { description, memo, running };
+  } catch (error) {
+    throw fromTemporal(error, id);
+  }
+}
+
+/** Reads a run. Throws as `findRun` does. */
+export async function readRun(deps: GatewayDeps, id: string, caller: Caller): Promise<RunRecord> {
   const { temporal } = deps;
+  const { description, memo, running } = await findRun(deps, id, caller);
   const handle = temporal.workflow.getHandle(id);
   try {
     return await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, async () => {
-      const description = await handle.describe();
-      const memo = asRunMemo(description.memo);
-      if (memo === undefined || memo.tenant !== caller.tenant) throw runNotFound(id);
-      if (!mayUse(caller, { name: memo.pipeline })) throw runNotFound(id);
-      const running = description.status.name === 'RUNNING' || description.status.name === 'CONTINUED_AS_NEW';
       const [input, outcome, stages] = await Promise.all([
         inputOf(temporal, id, description.runId),
         running ? undefined : outcomeOf(handle),

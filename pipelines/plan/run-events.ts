@@ -4,7 +4,7 @@
  *
  * A stage that is tried again starts again, with the next attempt: the text of the attempt before does not count.
  */
-export type RunEvent = StageStarted | StageDelta | StageFinished | StageFailed;
+export type RunEvent = StageStarted | StageDelta | StageFinished | StageFailed | StageWaiting | StageDecided;
 
 interface OfStage {
   readonly stage: string;
@@ -38,4 +38,21 @@ export interface StageFailed extends OfStage {
   /** A code of the error table. */
   readonly code: string;
   readonly message: string;
+}
+
+/** The stage waits for a person. */
+export interface StageWaiting extends OfStage {
+  readonly type: 'stage.waiting';
+  /** What the person decides on. */
+  readonly subject: string;
+  /** When the run goes on without a decision, or ends for want of one; ISO 8601, UTC. */
+  readonly until: string;
+}
+
+/** The wait is over: a person has decided, or the stage's own default holds. */
+export interface StageDecided extends OfStage {
+  readonly type: 'stage.decided';
+  readonly approved: boolean;
+  /** Who decided: a name, `person`, or `timeout`. */
+  readonly by: string;
 }

@@ -8,7 +8,7 @@ import {
   WorkflowNotFoundError,
 } from '@temporalio/common';
 import type { JsonObject } from '../../pipelines/json.js';
-import type { RunContext, RunResult, StageRecord } from '../../pipelines/plan/index.js';
+import { type RunContext, type RunResult, type StageRecord, WAITING_QUERY } from '../../pipelines/plan/index.js';
 
 interface FakeRun {
   readonly type: string;
@@ -28,6 +28,10 @@ export class FakeTemporal {
   /** Thrown by every call while set. */
   outage: Error | undefined;
   stages: readonly StageRecord[] | undefined;
+  /** What the run waits for; undefined while no worker can be asked. */
+  waiting: readonly string[] | undefined;
+  /** What has been sent to runs: `cancel`, or a signal's name with its argument. */
+  readonly sent: [what: string, argument?: unknown][] = [];
   /** Called for each run that starts. */
   onStart: (run: FakeRun) => void = () => {};
 
@@ -66,10 +70,13 @@ export class FakeTemporal {
             const { ended } = call(() => this.#run(id));
             return await (signal ? Promise.race([ended, cancelled(signal)]) : ended);
           },
-          query: async () => {
-            if (this.stages === undefined) throw new Error('no worker');
-            return this.stages;
+          query: async (name: string) => {
+            const answer = name === WAITING_QUERY ? this.waiting : this.stages;
+            if (answer === undefined) throw new Error('no worker');
+            return answer;
           },
+          cancel: async () => call(() => this.#send(id, 'cancel')),
+          signal: async (name: string, argument: unknown) => call(() => this.#send(id, name, argument)),
         }),
         workflowService: {
           getWorkflowExecutionHistory: async ({ execution }: { execution: { workflowId: string } }) =>
@@ -87,6 +94,12 @@ export class FakeTemporal {
     const run = this.runs.get(id);
     if (run === undefined) throw new WorkflowNotFoundError('not found', id, undefined);
     return run;
+  }
+
+  /** Temporal takes nothing for a run that has ended. */
+  #send(id: string, ...what: [what: string, argument?: unknown]): void {
+    if (this.#run(id).status !== 'RUNNING') throw new WorkflowNotFoundError('workflow execution ended', id, undefined);
+    this.sent.push(what);
   }
 
   #start(type: string, options: FakeRun['options']) {

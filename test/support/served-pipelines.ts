@@ -35,13 +35,16 @@ export interface ServedPipelines {
 }
 type Body = NonNullable<RequestInit['body']>;
 
-/** @param answersRedis where the gateway waits for results, which is where the worker sends them; the stack's by default */
+/**
+ * @param answersRedis where the gateway waits for results, which is where the worker sends them; the stack's by default
+ * @param more settings of the worker
+ */
 export async function servePipelines(
   pipelines: readonly Pipeline<never>[],
-  { answersRedis = address('REDIS_URL') }: { answersRedis?: string } = {},
+  { answersRedis = address('REDIS_URL'), more = {} }: { answersRedis?: string; more?: Record<string, string> } = {},
 ): Promise<ServedPipelines> {
   const queue = `served-${randomUUID()}`;
-  const settings = testSettings({ MILLRACE_PIPELINES: '', MILLRACE_LOG_LEVEL: 'silent' });
+  const settings = testSettings({ MILLRACE_PIPELINES: '', MILLRACE_LOG_LEVEL: 'silent', ...more });
   const logger = pino({ level: 'silent' });
   const stages = await composeStages(settings, createLogger(settings, 'test'));
   const poolOf = poolDescriptions(await loadModels(settings), createConnectors({ openai: { apiKey: 'none' } }));

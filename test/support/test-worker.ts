@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import { createRedis } from '../../activities/cache/index.js';
 import type { StageRunner } from '../../activities/stage-runner.js';
 import { workerActivities } from '../../workers/activities.js';
-import { segmentSinks } from '../../workers/running-segments.js';
+import { workerSinks } from '../../workers/sinks.js';
 import { address } from './runs.js';
 
 /** Bundled from the sources, so that a test sees what stands there and not what was last built; once for each test file. */
@@ -55,7 +55,7 @@ export class TestWorker {
       taskQueue: queue,
       workflowBundle: await workflowBundle(),
       activities: workerActivities({ runner: runner as StageRunner, redis: own }),
-      sinks: segmentSinks,
+      sinks: workerSinks(own),
       maxConcurrentActivityTaskExecutions: 64,
       maxConcurrentLocalActivityExecutions: 64,
       // As `workers/worker.ts` has it.

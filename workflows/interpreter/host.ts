@@ -1,6 +1,7 @@
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import type {
   RunContext,
+  RunEvent,
   Segment,
   SegmentOutcome,
   StageCall,
@@ -49,6 +50,8 @@ export interface Host {
   full(): boolean;
   /** Takes the stage table after each change. */
   report(stages: readonly StageRecord[]): void;
+  /** Takes what only the interpreter sees of a run that is watched. Absent where nobody can watch. */
+  tell?(event: RunEvent): void;
 }
 
 /** How people see a call that is a part of its stage, where the host can show it. */

@@ -43,7 +43,7 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
     table.skip(stage.id, 'INVALID_INPUT');
     return null;
   }
-  if (stage.kind === 'approve') return approve(run, stage, at);
+  if (stage.kind === 'approve') return approve(run, stage, input, at);
   const candidates = candidatesOf(stage, deadline.shareOf(stage.id));
   let instead: string | undefined = candidates.degraded ? 'degraded' : undefined;
   for (const [i, candidate] of candidates.all.entries()) {

@@ -134,10 +134,10 @@ async function allowed(
 ): Promise<string | undefined | Stopped> {
   run.table.doing(stage.id, `waits for a person: ${spoken(call)}, ${APPROVE_SIGNAL}${path}`);
   const limitMs = Math.max(1, run.deadline.shareOf(stage.id));
-  const decision = await decide(run, at, { ...approval, stage: stage.id, path, limitMs });
+  const decision = await decide(run, at, { ...approval, subject: spoken(call), stage: stage.id, path, limitMs });
   if (decision === undefined) return STOPPED;
   run.table.doing(stage.id, spoken(call));
-  if (decision.approved === true) return undefined;
+  if (decision.approved) return undefined;
   return decision.by === 'timeout' ? 'Nobody allowed this call in time.' : 'A person has refused this call.';
 }
 

@@ -1,0 +1,117 @@
+import { CancelledFailure } from '@temporalio/common';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Problem, RunDocument } from '../../../gateway/index.js';
+import { grpcError } from '../../support/fake-temporal.js';
+import { type TestGateway, testGateway } from '../../support/test-gateway.js';
+
+let gateway: TestGateway;
+let id: string;
+beforeEach(async () => {
+  gateway = await testGateway();
+  const payload = { name: 'Ada' };
+  id = (await gateway.app.inject({ method: 'POST', url: '/v1/pipelines/greet/runs', payload })).json<RunDocument>().id;
+});
+afterEach(() => gateway.close());
+
+const post = (what: string, payload?: object | string, headers: Record<string, string> = {}) =>
+  gateway.app.inject({
+    method: 'POST',
+    url: `/v1/runs/${id}/${what}`,
+    headers: { ...(payload !== undefined && { 'content-type': 'application/json' }), ...headers },
+    ...(payload !== undefined && { payload }),
+  });
+const codeOf = (response: { json<T>(): T }) => response.json<Problem>().code;
+
+describe('cancel', () => {
+  test('reaches Temporal and answers with the run', async () => {
+    const response = await post('cancel');
+    expect(response.statusCode).toBe(202);
+    expect(response.json<RunDocument>()).toMatchObject({ id, status: 'running' });
+    expect(gateway.temporal.sent).toEqual([['cancel']]);
+  });
+
+  test('of a run that has ended is RUN_ENDED', async () => {
+    gateway.temporal.only().end(new CancelledFailure('cancelled'));
+    const response = await post('cancel');
+    expect([response.statusCode, codeOf(response)]).toEqual([409, 'RUN_ENDED']);
+  });
+
+  test('of a run that ends at that moment is RUN_ENDED as well', async () => {
+    const { client } = gateway.temporal;
+    const handle = client.workflow.getHandle(id);
+    client.workflow.getHandle = (() => ({
+      ...handle,
+      async describe() {
+        const seen = await handle.describe();
+        gateway.temporal.only().end({ output: {}, stages: [] });
+        return seen;
+      },
+    })) as never;
+    expect(codeOf(await post('cancel'))).toBe('RUN_ENDED');
+  });
+
+  test('of another tenant’s run is RUN_NOT_FOUND, and does nothing', async () => {
+    for (const what of ['cancel', 'approve', 'reject']) {
+      const response = await post(what, undefined, { 'millrace-tenant': 'other' });
+      expect([response.statusCode, codeOf(response)]).toEqual([404, 'RUN_NOT_FOUND']);
+    }
+    expect(gateway.temporal.sent).toEqual([]);
+  });
+
+  test('is ORCHESTRATOR_UNAVAILABLE while Temporal is away', async () => {
+    gateway.temporal.outage = grpcError(14, 'unavailable');
+    const response = await post('cancel');
+    expect([response.statusCode, codeOf(response)]).toEqual([503, 'ORCHESTRATOR_UNAVAILABLE']);
+  });
+});
+
+describe('a decision', () => {
+  test('is for the only stage that waits', async () => {
+    gateway.temporal.waiting = ['sign-off'];
+    expect((await post('approve', { by: 'ada' })).statusCode).toBe(202);
+    expect((await post('reject')).statusCode).toBe(202);
+    expect(gateway.temporal.sent).toEqual([
+      ['approve/sign-off', { approved: true, by: 'ada' }],
+      ['approve/sign-off', { approved: false }],
+    ]);
+  });
+
+  test('names the stage where several wait', async () => {
+    gateway.temporal.waiting = ['items[0]/review', 'items[1]/review'];
+    const unnamed = await post('approve');
+    expect([unnamed.statusCode, unnamed.json<Problem>().errors?.[0]?.field]).toEqual([422, 'stage']);
+    expect(unnamed.json<Problem>().detail).toContain('items[0]/review, items[1]/review');
+    expect((await post('approve', { stage: 'items[1]/review' })).statusCode).toBe(202);
+    expect(gateway.temporal.sent).toEqual([['approve/items[1]/review', { approved: true }]]);
+  });
+
+  test('that nothing waits for is NOT_WAITING, which says what waits', async () => {
+    gateway.temporal.waiting = [];
+    expect(codeOf(await post('approve'))).toBe('NOT_WAITING');
+    gateway.temporal.waiting = ['sign-off'];
+    const response = await post('approve', { stage: 'review' });
+    expect([response.statusCode, codeOf(response)]).toEqual([409, 'NOT_WAITING']);
+    expect(response.json<Problem>().detail).toContain('what waits is sign-off');
+  });
+
+  test('waits for a worker that can be asked, but not for ever', async () => {
+    const response = await post('approve');
+    expect([response.statusCode, codeOf(response)]).toEqual([503, 'ORCHESTRATOR_UNAVAILABLE']);
+    expect(response.json<Problem>().detail).toContain('worker');
+  });
+
+  test.each<[object | string, string, string]>([
+    [{ stage: '' }, 'INVALID_INPUT', 'stage'],
+    [{ by: 'x'.repeat(201) }, 'INVALID_INPUT', 'by'],
+    [{ by: 7 }, 'INVALID_INPUT', 'by'],
+    [{ approved: true }, 'INVALID_INPUT', 'approved'],
+    [[], 'INVALID_INPUT', 'body'],
+    ['{', 'INVALID_JSON', 'body'],
+    [{ by: 'x'.repeat(20_000) }, 'BODY_TOO_LARGE', 'body'],
+  ])('%o is refused', async (payload, code, field) => {
+    gateway.temporal.waiting = ['sign-off'];
+    const problem = (await post('approve', payload)).json<Problem>();
+    expect([problem.code, problem.errors?.[0]?.field]).toEqual([code, field]);
+    expect(gateway.temporal.sent).toEqual([]);
+  });
+});
