@@ -59,6 +59,12 @@ export function createMetrics(registry = new Registry()) {
       labelNames: ['model', 'outcome'] as const,
       registers,
     }),
+    webhookAttempts: new Counter({
+      name: 'millrace_webhook_attempts_total',
+      help: 'Attempts at webhook targets by outcome: delivered, failed, refused, busy',
+      labelNames: ['outcome'] as const,
+      registers,
+    }),
     poolOutstanding: new Gauge({
       name: 'millrace_pool_outstanding',
       help: 'Calls in flight at an endpoint',

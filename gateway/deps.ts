@@ -4,6 +4,7 @@ import type { Registry } from 'prom-client';
 import type { Answers } from '../activities/answers/index.js';
 import type { ArtifactStore } from '../activities/artifacts/index.js';
 import type { RunEventReader } from '../activities/run-events/index.js';
+import type { WebhookConfig } from '../activities/webhooks/index.js';
 import type { Pipeline } from '../pipelines/definition/index.js';
 import type { Placement, Plan } from '../pipelines/plan/index.js';
 import type { Authenticator } from './access/authenticator.js';
@@ -26,6 +27,8 @@ export interface GatewayDeps {
   readonly answers?: Pick<Answers, 'channel' | 'expect'>;
   /** What running stages tell. */
   readonly events: Pick<RunEventReader, 'follow'>;
+  /** Who is told of runs' ends; absent, nobody. */
+  readonly webhooks?: WebhookConfig;
   readonly readiness: Readonly<Record<string, ReadinessCheck>>;
   readonly limits: GatewayLimits;
   /** The page of a run in the Temporal UI. `runId` is Temporal's, one execution of the workflow; without it, the latest. */

@@ -22,6 +22,7 @@ import { pipelineRoutes } from './pipeline-routes.js';
 import { controlRoutes } from './runs/control-routes.js';
 import { eventRoutes } from './runs/event-routes.js';
 import { runRoutes } from './runs/run-routes.js';
+import { replayRoutes } from './webhooks/replay-routes.js';
 
 /** The longest run id (pipeline name, dash, UUID) is 100 characters, which is also the router's default limit. */
 const MOST_PARAMETER_CHARACTERS = 256;
@@ -54,7 +55,8 @@ export async function createGateway(deps: GatewayDeps): Promise<FastifyInstance>
   app.setErrorHandler((error, request, reply) => sendProblem(asMillraceError(error), request, reply));
   authenticateRequests(app, deps.authenticator ?? new Authenticator({ by: 'loopback' }, deps.logger));
   refuseUnknownRoutes(app);
-  for (const routes of [runRoutes, eventRoutes, controlRoutes, artifactRoutes, pipelineRoutes, operationsRoutes]) {
+  const all = [runRoutes, eventRoutes, controlRoutes, replayRoutes, artifactRoutes, pipelineRoutes, operationsRoutes];
+  for (const routes of all) {
     await app.register(async (scope) => routes(scope, deps));
   }
   return app;

@@ -5,3 +5,5 @@ export type { GatewayDeps, GatewayLimits } from './deps.js';
 export { createGateway } from './gateway.js';
 export type { Problem } from './http/problem.js';
 export type { RunDocument } from './runs/run-document.js';
+export { readRun } from './runs/run-read.js';
+export { webhookEventOf } from './webhooks/event.js';

@@ -34,4 +34,12 @@ export function endpointsOf(settings: Settings): Endpoints {
 export const gatewayUrl = (settings: Settings): string =>
   settings.MILLRACE_GATEWAY_URL ?? `http://${LOOPBACK}:${settings.MILLRACE_GATEWAY_PORT}`;
 
+/** Addresses of workflows' pages in the Temporal UI; with Temporal's id of an execution its own, else the latest's. */
+export const runPages =
+  (temporalUi: string, namespace: string) =>
+  (workflowId: string, runId?: string): string => {
+    const run = `${temporalUi}/namespaces/${namespace}/workflows/${encodeURIComponent(workflowId)}`;
+    return runId === undefined ? run : `${run}/${runId}/timeline`;
+  };
+
 const withoutSlash = (url: string): string => url.replace(/\/+$/, '');

@@ -10,12 +10,13 @@ import { RunEventReader } from '../activities/run-events/index.js';
 import { Admission, createGateway, RunSlots, stateOf } from '../gateway/index.js';
 import { place } from '../placement/place.js';
 import { artifactsFolder } from './compose.js';
-import { endpointsOf } from './endpoints.js';
+import { endpointsOf, runPages } from './endpoints.js';
 import { openAccess } from './keys/index.js';
 import { createLogger } from './logger.js';
 import { loadModels, poolDescriptions } from './models.js';
 import { loadPipelines } from './pipelines.js';
 import type { Settings } from './settings.js';
+import { openWebhooks } from './webhooks.js';
 
 /** `millrace gateway`: serves the HTTP trigger until SIGTERM or SIGINT, then lets requests in progress end. */
 export async function runGateway(settings: Settings): Promise<void> {
@@ -53,6 +54,7 @@ export async function runGateway(settings: Settings): Promise<void> {
     artifacts,
     answers: new Answers(subscriber, logger),
     events,
+    webhooks: await openWebhooks(settings, logger),
     readiness: {
       temporal: { critical: true, check: async () => void (await connection.workflowService.getSystemInfo({})) },
       artifacts: { critical: true, check: () => artifacts.check() },
@@ -64,10 +66,7 @@ export async function runGateway(settings: Settings): Promise<void> {
       maxWaitMs: settings.MILLRACE_MAX_WAIT_MS,
       uploadTimeoutMs: settings.MILLRACE_UPLOAD_TIMEOUT_MS,
     },
-    uiUrl(workflowId, runId) {
-      const run = `${temporalUi}/namespaces/${namespace}/workflows/${encodeURIComponent(workflowId)}`;
-      return runId === undefined ? run : `${run}/${runId}/timeline`;
-    },
+    uiUrl: runPages(temporalUi, namespace),
     logger,
     registry,
   });

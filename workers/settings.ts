@@ -144,6 +144,17 @@ export function settingsSchema(basePort = BASE_PORT) {
         'Runs of such a tenant that may go on at once; 0: no limit. Each is a workflow that Temporal and a worker keep.',
       ),
     MILLRACE_UPLOAD_TIMEOUT_MS: ms('Longest time to receive one request.', 120_000),
+    // Webhooks: gateway and workers need the same.
+    MILLRACE_WEBHOOKS: z
+      .string()
+      .optional()
+      .describe('JSON file with each tenant’s webhook secrets and endpoints; default: none, so no webhooks.'),
+    MILLRACE_WEBHOOK_PRIVATE_TARGETS: z
+      .enum(['refuse', 'allow'])
+      .default('refuse')
+      .describe(
+        'Whether webhooks may go to plain http and to addresses that are not public: refused, so that no caller reaches your own network through Millrace.',
+      ),
     // The worker.
     MILLRACE_MAX_ACTIVITIES: z.coerce
       .number()

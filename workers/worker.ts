@@ -19,6 +19,7 @@ import { createLogger } from './logger.js';
 import { ensureSearchAttributes } from './search-attributes.js';
 import type { Settings } from './settings.js';
 import { workerSinks } from './sinks.js';
+import { createWebhookWorker } from './webhooks.js';
 
 /**
  * Workflow tasks at once. A segment keeps its run's task open, waiting or running; with Temporal's default of 40 as many long
@@ -50,6 +51,7 @@ export async function runWorker(settings: Settings): Promise<void> {
     // Any error that escapes the workflow ends the run; Temporal's default is to retry its task for ever.
     workflowFailureErrorTypes: { '*': ['Error'] },
   });
+  const webhooks = await createWebhookWorker(settings, { connection, metrics: stages.metrics, logger });
   const ready = () => worker.getState() === 'RUNNING';
   const devices = await Promise.all(
     (settings.MILLRACE_DEVICES ?? []).map((device) => createDeviceWorker({ connection, settings, stages, device })),
@@ -65,13 +67,22 @@ export async function runWorker(settings: Settings): Promise<void> {
     'worker starts',
   );
   try {
-    // Each ends at the process's own signals.
-    await Promise.all([worker, ...devices].map((each) => each.run()));
+    // A signal ends all of them, and what breaks one leaves the others of no use.
+    const all = [worker, webhooks, ...devices];
+    await Promise.all(all.map((each) => each.run().finally(() => all.forEach(stop))));
   } finally {
     server.close();
     await connection.close();
     await stages.close();
     logger.info({}, 'worker ended');
+  }
+}
+
+function stop(worker: { shutdown(): void }): void {
+  try {
+    worker.shutdown();
+  } catch {
+    // It has ended by itself.
   }
 }
 

@@ -19,13 +19,15 @@ import {
 import { interpret, StageError } from './interpreter/index.js';
 import { TemporalHost } from './temporal-host.js';
 
+export { webhookDelivery } from './webhooks/index.js';
+
 const stagesQuery = defineQuery<readonly StageRecord[]>(STAGES_QUERY);
 const waitingQuery = defineQuery<readonly string[]>(WAITING_QUERY);
 const cacheHit = defineSearchAttributeKey(SEARCH_ATTRIBUTES.cacheHit, 'BOOL');
 
 /**
- * The one workflow: it serves every workflow type, so that a run is typed by its pipeline's name, and interprets the plan
- * that came with the run. A failure carries a code of the error table as its type and the stage table in its details.
+ * The workflow of runs: it serves every workflow type that is no export's name, so that a run is typed by its pipeline's name,
+ * and interprets the plan that came with the run. A failure carries a code of the error table as its type and the stage table in its details.
  */
 // biome-ignore lint/style/noDefaultExport: Temporal takes the default export as the workflow of every type
 export default async function run(input: JsonObject, context: RunContext): Promise<RunResult> {

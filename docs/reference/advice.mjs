@@ -63,6 +63,12 @@ export const ADVICE = {
   DEADLINE_EXCEEDED: 'Give the pipeline a longer `deadline`, or look in the stage table where the time went.',
   RUN_CANCELLED: 'Nothing: somebody cancelled the run.',
   RUN_ENDED: 'Nothing: the run is over; `GET /v1/runs/{id}` shows how it ended.',
+  RUN_NOT_ENDED: 'Wait until the run has ended; its webhooks are then sent anyway.',
+  NO_WEBHOOK: 'Start the run with `?webhook=`, or configure an endpoint for the tenant (`MILLRACE_WEBHOOKS`).',
+  WEBHOOK_REFUSED:
+    'Name an https URL of a host on the public internet; `MILLRACE_WEBHOOK_PRIVATE_TARGETS=allow` permits others.',
+  WEBHOOK_UNDELIVERED:
+    'Mend the receiver that the message names, then send again: `POST /v1/runs/{id}/webhooks/replay`.',
   NOT_WAITING: 'Name a stage that waits; the message lists them. What is decided already stays so.',
   CHILD_CANCELLED: 'Nothing: somebody cancelled the child run in Temporal; the error names it.',
   RUN_FAILED: 'Open the run in the Temporal UI (`links.ui`): it was ended from outside or failed without a known code.',

@@ -7,24 +7,27 @@ export interface RunOptions {
   /** The fields of the output that are wanted; stages that only others need do not run. */
   readonly outputs?: readonly string[];
   readonly priority?: Priority;
+  /** URL that is told of the run's end. */
+  readonly webhook?: string;
 }
 
-const KNOWN: ReadonlySet<string> = new Set(['outputs', 'priority']);
+const KNOWN: ReadonlySet<string> = new Set(['outputs', 'priority', 'webhook']);
 
 /**
- * Reads `?outputs=reply,transcript&priority=interactive`. Throws `INVALID_INPUT` naming the parameter: a misspelt one would
+ * Reads `?outputs=reply,transcript&priority=interactive&webhook=https://example.com/hooks`. Throws `INVALID_INPUT` naming the parameter: a misspelt one would
  * cost a caller the stages that it meant to save.
  */
 export function runOptionsOf(query: unknown, plan: Plan): RunOptions {
   const given = isJsonObject(query) ? query : {};
   for (const [name, value] of Object.entries(given)) {
-    if (!KNOWN.has(name)) throw invalid(name, `is not a parameter; there are ${[...KNOWN].join(' and ')}`);
+    if (!KNOWN.has(name)) throw invalid(name, `is not a parameter; there are ${[...KNOWN].join(', ')}`);
     if (typeof value !== 'string') throw invalid(name, 'is given twice');
   }
-  const { outputs, priority } = given as { outputs?: string; priority?: string };
+  const { outputs, priority, webhook } = given as { outputs?: string; priority?: string; webhook?: string };
   return {
     ...(outputs !== undefined && { outputs: outputsOf(outputs, plan) }),
     ...(priority !== undefined && { priority: priorityOf(priority) }),
+    ...(webhook !== undefined && { webhook }),
   };
 }
 

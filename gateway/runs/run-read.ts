@@ -1,9 +1,11 @@
 import type { Client, WorkflowExecutionDescription, WorkflowHandle } from '@temporalio/client';
+import { WorkflowNotFoundError } from '@temporalio/common';
 import { limited } from '../../activities/limited.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
-import { type RunResult, STAGES_QUERY, type StageRecord } from '../../pipelines/plan/index.js';
+import { type RunResult, STAGES_QUERY, type StageRecord, type WebhookTarget } from '../../pipelines/plan/index.js';
 import { type Caller, mayUse } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
+import { deliveryOf } from '../webhooks/told-run.js';
 import { fromTemporal, runNotFound, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 import { type RunDocument, runPath, withHrefs } from './run-document.js';
 import { outcomeOf, type RunOutcome } from './run-outcome.js';
@@ -20,6 +22,8 @@ export interface RunRecord {
   readonly document: RunDocument;
   readonly input?: JsonObject;
   readonly output?: JsonObject;
+  /** Who is told of its end. */
+  readonly webhooks?: readonly WebhookTarget[];
 }
 
 /** What Temporal says of a run without asking the run itself. */
@@ -27,29 +31,45 @@ interface FoundRun {
   readonly description: WorkflowExecutionDescription;
   readonly memo: RunMemo;
   readonly running: boolean;
+  /** No worker has started it yet: what is described is the delivery of its end, which will. */
+  readonly accepted?: true;
 }
 
+/** What reading a run takes. */
+export type RunReading = Pick<GatewayDeps, 'temporal' | 'uiUrl' | 'webhooks'>;
+
 /** Finds a run. Throws `RUN_NOT_FOUND`, also for another tenant's and for a pipeline that the caller may not use. */
-export async function findRun({ temporal }: GatewayDeps, id: string, caller: Caller): Promise<FoundRun> {
+export async function findRun(deps: RunReading, id: string, caller: Caller): Promise<FoundRun> {
   if (!RUN_ID.test(id)) throw runNotFound(id);
   try {
-    const description = await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
-      temporal.workflow.getHandle(id).describe(),
-    );
-    const memo = asRunMemo(description.memo);
-    if (memo === undefined || memo.tenant !== caller.tenant) throw runNotFound(id);
-    if (!mayUse(caller, { name: memo.pipeline })) throw runNotFound(id);
-    const running = description.status.name === 'RUNNING' || description.status.name === 'CONTINUED_AS_NEW';
-    return { description, memo, running };
+    return await deps.temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, async () => {
+      const { description, accepted } = await described(deps, id);
+      const memo = asRunMemo(description.memo);
+      if (memo === undefined || memo.tenant !== caller.tenant) throw runNotFound(id);
+      if (!mayUse(caller, { name: memo.pipeline })) throw runNotFound(id);
+      const running = description.status.name === 'RUNNING' || description.status.name === 'CONTINUED_AS_NEW';
+      if (accepted && !running) throw runNotFound(id);
+      return { description, memo, running, ...(accepted && { accepted }) };
+    });
   } catch (error) {
     throw fromTemporal(error, id);
   }
 }
 
+async function described(deps: RunReading, id: string): Promise<Pick<FoundRun, 'description' | 'accepted'>> {
+  try {
+    return { description: await deps.temporal.workflow.getHandle(id).describe() };
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError) || !deps.webhooks) throw error;
+    return { description: await deliveryOf(deps, id), accepted: true };
+  }
+}
+
 /** Reads a run. Throws as `findRun` does. */
-export async function readRun(deps: GatewayDeps, id: string, caller: Caller): Promise<RunRecord> {
+export async function readRun(deps: RunReading, id: string, caller: Caller): Promise<RunRecord> {
   const { temporal } = deps;
-  const { description, memo, running } = await findRun(deps, id, caller);
+  const { description, memo, running, accepted } = await findRun(deps, id, caller);
+  if (accepted) return record(deps, { id, memo, description, input: undefined, seen: { status: 'running' } });
   const handle = temporal.workflow.getHandle(id);
   try {
     return await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, async () => {
@@ -128,7 +148,7 @@ interface Seen {
   readonly seen: RunOutcome | { readonly status: 'running'; readonly stages?: readonly StageRecord[] } | undefined;
 }
 
-function record(deps: GatewayDeps, { id, memo, description, input, seen }: Seen): RunRecord {
+function record(deps: RunReading, { id, memo, description, input, seen }: Seen): RunRecord {
   const output = seen && 'output' in seen ? seen.output : undefined;
   const error = seen && 'error' in seen ? seen.error : undefined;
   const document: RunDocument = {
@@ -142,7 +162,8 @@ function record(deps: GatewayDeps, { id, memo, description, input, seen }: Seen)
     ...(error && { error }),
     links: { self: runPath(id), ui: deps.uiUrl(id, description.runId) },
   };
-  return { document, ...(input && { input }), ...(output && { output }) };
+  const { webhooks } = memo;
+  return { document, ...(input && { input }), ...(output && { output }), ...(webhooks && { webhooks }) };
 }
 
 /** Asks the workflow itself, which takes a worker. */

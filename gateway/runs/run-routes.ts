@@ -7,6 +7,7 @@ import type { GatewayDeps, GatewayLimits } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
 import { type InputForm, inputForm } from '../input/input-form.js';
 import { readInput, STREAMED } from '../input/read-input.js';
+import { webhookTargets } from '../webhooks/targets.js';
 import { sendEvents } from './event-routes.js';
 import { failureOf, launch, launchFollowed } from './launch.js';
 import { type Preference, parsePrefer } from './prefer.js';
@@ -49,6 +50,8 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
       const { headers } = request;
       const preference = parsePrefer(headers.prefer as string | undefined, deps.limits.maxWaitMs);
       const options = runOptionsOf(request.query, found.pipeline.plan);
+      const { tenant } = caller;
+      await webhookTargets(deps.webhooks, { tenant, pipeline: found.pipeline.name, webhook: options.webhook });
       orders.set(request, { ...found, caller, preference, idempotencyKey: idempotencyKeyOf(headers), options });
       refuseTooLong(request, found.form, deps.limits);
     },

@@ -3,18 +3,22 @@ import {
   defineSearchAttributeKey,
   SearchAttributeType,
   WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
 } from '@temporalio/common';
 import type { Pipeline } from '../../pipelines/definition/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
-import type { JsonObject } from '../../pipelines/json.js';
+import type { Json, JsonObject } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
 import {
   PRIORITY_KEYS,
   type RunContext,
   SEARCH_ATTRIBUTES,
+  type WebhookTarget,
   WORKFLOW_TASK_TIMEOUT_MS,
 } from '../../pipelines/plan/index.js';
 import type { GatewayDeps } from '../deps.js';
+import { webhookTargets } from '../webhooks/targets.js';
+import { deliveryOf, startTold } from '../webhooks/told-run.js';
 import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 import type { RunOptions } from './run-options.js';
 
@@ -27,6 +31,8 @@ export interface RunMemo {
   readonly createdAt: string;
   /** Hash of what was asked for: an idempotency key stands for one of it. */
   readonly fingerprint: string;
+  /** Who is told of the run's end. */
+  readonly webhooks?: readonly WebhookTarget[];
 }
 
 export interface StartedRun {
@@ -70,11 +76,13 @@ const TENANT = searchKey(SEARCH_ATTRIBUTES.tenant);
 export async function startRun(deps: GatewayDeps, request: RunRequest): Promise<StartedRun> {
   const { id, pipeline, tenant, input, options = {}, events, answerTo } = request;
   const { plan } = pipeline;
+  const { webhook, ...wanted } = options;
+  const webhooks = await webhookTargets(deps.webhooks, { tenant, pipeline: plan.name, webhook });
   const context: RunContext = {
     plan,
     placement: deps.placementOf(plan),
     tenant,
-    ...options,
+    ...wanted,
     ...(events && { events }),
     ...(answerTo !== undefined && { answerTo }),
   };
@@ -84,7 +92,9 @@ export async function startRun(deps: GatewayDeps, request: RunRequest): Promise<
     version: plan.version,
     createdAt: new Date().toISOString(),
     fingerprint: jsonHash({ pipeline: plan.name, input, ...options } as JsonObject),
+    ...(webhooks.length > 0 && { webhooks }),
   };
+  if (webhooks.length > 0) return await startWithWebhooks(deps, request, context, memo);
   try {
     const handle = await deps.temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
       deps.temporal.workflow.start(plan.name, {
@@ -111,6 +121,34 @@ export async function startRun(deps: GatewayDeps, request: RunRequest): Promise<
   }
 }
 
+/** As `startRun`, by way of the delivery of the run's end. */
+async function startWithWebhooks(
+  deps: GatewayDeps,
+  { id, pipeline: { plan }, tenant, input, options }: RunRequest,
+  context: RunContext,
+  memo: RunMemo,
+): Promise<StartedRun> {
+  const run = {
+    id,
+    pipeline: plan.name,
+    version: plan.version,
+    args: [input, context as unknown as Json] as const,
+    memo: memo as unknown as JsonObject,
+    timeoutMs: plan.deadlineMs + BACKSTOP_MS,
+    ...(options?.priority && { priorityKey: PRIORITY_KEYS[options.priority] }),
+  };
+  try {
+    const seen = await startTold(deps, { tenant, targets: memo.webhooks ?? [], of: { run } });
+    const there = asRunMemo(seen?.memo);
+    // A run that was started without a webhook may hold the id.
+    if (there && there.createdAt !== memo.createdAt) return { id, memo: same(there, memo), replayed: true };
+    return { id, memo, replayed: false, ...(seen && { executionId: seen.runId }) };
+  } catch (error) {
+    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw fromTemporal(error, id);
+    return { id, memo: await sameRun(deps, id, memo), replayed: true };
+  }
+}
+
 /** The id of a run that is going to be started. */
 export function runId({ pipeline, tenant, idempotencyKey }: Omit<RunRequest, 'id' | 'input'>): string {
   if (idempotencyKey === undefined) return `${pipeline.name}-${randomUUID()}`;
@@ -122,7 +160,10 @@ export function runId({ pipeline, tenant, idempotencyKey }: Omit<RunRequest, 'id
 
 /** The memo of the run that holds the id already, which must have been asked for the same. */
 async function sameRun(deps: GatewayDeps, id: string, wanted: RunMemo): Promise<RunMemo> {
-  const memo = await memoOf(deps, id);
+  return same(await memoOf(deps, id), wanted);
+}
+
+function same(memo: RunMemo | undefined, wanted: RunMemo): RunMemo {
   if (memo?.fingerprint === wanted.fingerprint && memo.tenant === wanted.tenant) return memo;
   const message = 'was used before with another input';
   throw new MillraceError('IDEMPOTENCY_KEY_REUSED', `Idempotency-Key ${message}`, {
@@ -133,7 +174,13 @@ async function sameRun(deps: GatewayDeps, id: string, wanted: RunMemo): Promise<
 async function memoOf(deps: GatewayDeps, id: string): Promise<RunMemo | undefined> {
   try {
     const description = await deps.temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
-      deps.temporal.workflow.getHandle(id).describe(),
+      deps.temporal.workflow
+        .getHandle(id)
+        .describe()
+        .catch((error: unknown) => {
+          if (error instanceof WorkflowNotFoundError && deps.webhooks) return deliveryOf(deps, id);
+          throw error;
+        }),
     );
     return asRunMemo(description.memo);
   } catch (error) {

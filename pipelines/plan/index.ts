@@ -5,3 +5,4 @@ export * from './plan.js';
 export { readsOf, readsOfGraph } from './reads.js';
 export * from './run.js';
 export * from './run-events.js';
+export * from './webhook.js';

@@ -1,0 +1,72 @@
+import { type LookupAddress, lookup as resolve } from 'node:dns';
+import { type ClientRequestArgs, type IncomingMessage, request as requestHttp } from 'node:http';
+import { request as requestHttps } from 'node:https';
+import type { LookupFunction } from 'node:net';
+import { MillraceError } from '../../pipelines/errors.js';
+import { isPublicAddress } from './public-address.js';
+import { targetFault } from './target-url.js';
+
+export interface Answer {
+  readonly status: number;
+  /** Value of `retry-after`, if there is one. */
+  readonly retryAfter?: string;
+}
+
+/** The target is one that nothing is sent to. */
+export class RefusedTarget extends MillraceError {
+  constructor(message: string) {
+    super('WEBHOOK_REFUSED', message);
+  }
+}
+
+/**
+ * Posts a body to a URL and returns the answer's head; its body is not read, and a redirect is not followed. A name is
+ * resolved once, for this connection, and every address that it has must be public: what has been checked is what is
+ * connected to, so a name cannot change its mind in between (DNS rebinding). Throws `RefusedTarget`.
+ */
+export async function send(
+  target: string,
+  {
+    body,
+    headers,
+    allowPrivate,
+    signal,
+  }: {
+    readonly body: string;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly allowPrivate: boolean;
+    readonly signal: AbortSignal;
+  },
+): Promise<Answer> {
+  const fault = targetFault(target, allowPrivate);
+  if (fault !== undefined) throw new RefusedTarget(`the URL ${fault}`);
+  const url = new URL(target);
+  const options: ClientRequestArgs = {
+    method: 'POST',
+    // A connection of its own: one of a shared agent may have been made before the name was looked at.
+    agent: false,
+    headers: { ...headers, 'content-length': String(Buffer.byteLength(body)), connection: 'close' },
+    ...(!allowPrivate && { lookup: publicOnly }),
+    signal,
+  };
+  const response = await new Promise<IncomingMessage>((answered, failed) => {
+    const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(url, options);
+    request.once('response', answered).once('error', failed).end(body);
+  });
+  response.once('error', () => undefined).destroy();
+  const retryAfter = response.headers['retry-after'];
+  return { status: response.statusCode ?? 0, ...(retryAfter !== undefined && { retryAfter }) };
+}
+
+/** `dns.lookup` for names whose addresses are all public. An address in place of a name is never looked up: see `targetFault`. */
+const publicOnly: LookupFunction = (hostname, options, callback) => {
+  resolve(hostname, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
+    if (error) return callback(error, '', 0);
+    const [first] = addresses;
+    const hidden = addresses.find(({ address }) => !isPublicAddress(address));
+    if (hidden || !first)
+      return callback(new RefusedTarget(`${hostname} resolves to an address that is not public`), '', 0);
+    if (options.all) return callback(null, addresses);
+    callback(null, first.address, first.family);
+  });
+};

@@ -1,0 +1,112 @@
+import { ApplicationFailure, Context } from '@temporalio/activity';
+import { CancelledFailure } from '@temporalio/common';
+import { MillraceError } from '../../pipelines/errors.js';
+import type { AttemptOutcome, WebhookActivities, WebhookEvent, WebhookTarget } from '../../pipelines/plan/index.js';
+import { retryAfterMs } from '../connectors/retry-after.js';
+import { limited } from '../limited.js';
+import type { Logger } from '../logger.js';
+import type { Metrics } from '../metrics.js';
+import type { WebhookConfig } from './config.js';
+import { Crowd } from './crowd.js';
+import { RefusedTarget, send } from './send.js';
+import { signedHeaders } from './signature.js';
+
+/** Longest time of an attempt, name look-up included, in milliseconds: the least that the Standard Webhooks specification recommends. */
+const ATTEMPT_MS = 15_000;
+/** A fifth of the heartbeat timeout. */
+const BEAT_MS = 1_000;
+
+export interface WebhookDeps {
+  readonly config: WebhookConfig;
+  /** How a run of a tenant has ended. Throws `RUN_NOT_FOUND`. */
+  readonly eventOf: (tenant: string, run: string) => Promise<WebhookEvent>;
+  readonly metrics: Pick<Metrics, 'webhookAttempts'>;
+  readonly logger: Logger;
+}
+
+/** The activities of deliveries. What a target does is an outcome; only what is wrong here is thrown, and Temporal tries it again. */
+export function createWebhookActivities({ config, eventOf, metrics, logger }: WebhookDeps): WebhookActivities {
+  const crowd = new Crowd();
+  return {
+    async webhookEvent(tenant, run) {
+      try {
+        return await eventOf(tenant, run);
+      } catch (error) {
+        const final = error instanceof MillraceError && error.code === 'RUN_NOT_FOUND';
+        throw final ? ApplicationFailure.nonRetryable(error.message, error.code) : error;
+      }
+    },
+
+    async webhookAttempt(tenant, target, event) {
+      const context = Context.current();
+      const beating = setInterval(() => context.heartbeat(), BEAT_MS);
+      try {
+        const place = await placeOf(config, tenant, target);
+        const host = place.url === undefined ? '' : new URL(place.url).host;
+        const attempt = () => attemptAt(place, event, config.allowPrivate, context.cancellationSignal);
+        const outcome = (await crowd.within(tenant, host, attempt)) ?? { outcome: 'busy' as const };
+        if (context.cancellationSignal.aborted) throw new CancelledFailure('the delivery was cancelled');
+        metrics.webhookAttempts.inc({ outcome: outcome.outcome });
+        if (outcome.outcome === 'failed' || outcome.outcome === 'refused')
+          logger.warn({ event: event.id, tenant, host, ...outcome }, 'webhook not delivered');
+        return outcome;
+      } finally {
+        clearInterval(beating);
+      }
+    },
+  };
+}
+
+interface Place {
+  readonly url?: string;
+  readonly secrets: readonly string[];
+}
+
+/** Where a target is now and what signs for it: a correction of the configuration counts from the next attempt. */
+async function placeOf(config: WebhookConfig, tenant: string, target: WebhookTarget): Promise<Place> {
+  const { secrets = [], endpoints = {} } = await config.of(tenant);
+  if ('url' in target) return { url: target.url, secrets };
+  const endpoint = Object.hasOwn(endpoints, target.endpoint) ? endpoints[target.endpoint] : undefined;
+  return endpoint === undefined ? { secrets } : { url: endpoint.url, secrets: endpoint.secrets ?? secrets };
+}
+
+async function attemptAt(
+  { url, secrets }: Place,
+  event: WebhookEvent,
+  allowPrivate: boolean,
+  cancelled: AbortSignal,
+): Promise<AttemptOutcome> {
+  // A worker with another configuration than the gateway's: it may be put right before the last attempt.
+  if (url === undefined) return { outcome: 'failed', reason: 'the endpoint is not configured' };
+  if (secrets.length === 0) return { outcome: 'failed', reason: 'the tenant has no secrets configured' };
+  const { id, ...told } = event;
+  const body = JSON.stringify(told);
+  const headers = {
+    'content-type': 'application/json',
+    'user-agent': 'Millrace-Webhooks',
+    ...signedHeaders(secrets, { id, body, now: new Date() }),
+  };
+  try {
+    const answer = await limited(ATTEMPT_MS, cancelled, (signal) => send(url, { body, headers, allowPrivate, signal }));
+    return outcomeOf(answer.status, answer.retryAfter);
+  } catch (error) {
+    if (error instanceof RefusedTarget) return { outcome: 'refused', reason: error.message };
+    return { outcome: 'failed', reason: reasonOf(error) };
+  }
+}
+
+/** What the specification makes of a status: 2xx is delivered, 410 means "never again", all others may change. */
+function outcomeOf(status: number, retryAfter: string | undefined): AttemptOutcome {
+  if (status >= 200 && status < 300) return { outcome: 'delivered', status };
+  if (status === 410) return { outcome: 'refused', status, reason: 'the target is gone (410)' };
+  const asked = retryAfterMs({ get: (name) => (name === 'retry-after' ? (retryAfter ?? null) : null) }, Date.now());
+  const reason = status >= 300 && status < 400 ? `a redirect (${status}) is not followed` : `status ${status}`;
+  return { outcome: 'failed', status, reason, ...(asked !== undefined && { retryAfterMs: asked }) };
+}
+
+/** The kind of a failure: Node's messages hold addresses. */
+function reasonOf(error: unknown): string {
+  const { name, code } = error as { name?: string; code?: string };
+  if (name === 'TimeoutError') return `no answer within ${ATTEMPT_MS} ms`;
+  return code ?? 'the connection failed';
+}

@@ -1,0 +1,51 @@
+import { Context } from '@temporalio/activity';
+import { type NativeConnection, Worker } from '@temporalio/worker';
+import type { Logger } from 'pino';
+import type { Metrics } from '../activities/metrics.js';
+import { createWebhookActivities, WEBHOOK_SLOTS, WebhookConfig } from '../activities/webhooks/index.js';
+import { readRun, webhookEventOf } from '../gateway/index.js';
+import { MillraceError } from '../pipelines/errors.js';
+import { webhookQueue } from '../pipelines/plan/index.js';
+import { endpointsOf, runPages } from './endpoints.js';
+import type { Settings } from './settings.js';
+
+export const openWebhooks = (settings: Settings, logger: Logger): Promise<WebhookConfig> =>
+  WebhookConfig.open(settings.MILLRACE_WEBHOOKS, {
+    allowPrivate: settings.MILLRACE_WEBHOOK_PRIVATE_TARGETS === 'allow',
+    logger,
+  });
+
+/** A worker for the attempts at webhook targets, on a queue and with slots of its own: a target that hangs holds up no run. */
+export async function createWebhookWorker(
+  settings: Settings,
+  {
+    connection,
+    metrics,
+    logger,
+  }: { readonly connection: NativeConnection; readonly metrics: Metrics; readonly logger: Logger },
+): Promise<Worker> {
+  const namespace = settings.TEMPORAL_NAMESPACE;
+  const config = await openWebhooks(settings, logger);
+  const uiUrl = runPages(endpointsOf(settings).temporalUi, namespace);
+  const activities = createWebhookActivities({
+    config,
+    metrics,
+    logger,
+    async eventOf(tenant, run) {
+      const { document } = await readRun({ temporal: Context.current().client, uiUrl, webhooks: config }, run, {
+        tenant,
+      });
+      // Temporal's parts may differ for a moment; it asks again.
+      if (document.status === 'running') throw new MillraceError('RUN_NOT_ENDED', `run ${run} has not ended yet`);
+      return webhookEventOf(document);
+    },
+  });
+  return await Worker.create({
+    connection,
+    namespace,
+    taskQueue: webhookQueue(settings.MILLRACE_TASK_QUEUE),
+    activities,
+    maxConcurrentActivityTaskExecutions: WEBHOOK_SLOTS,
+    shutdownGraceTime: settings.MILLRACE_SHUTDOWN_GRACE_MS,
+  });
+}

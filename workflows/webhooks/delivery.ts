@@ -1,0 +1,156 @@
+import {
+  defineSearchAttributeKey,
+  TypedSearchAttributes,
+  WorkflowExecutionAlreadyStartedError,
+} from '@temporalio/common';
+import {
+  ApplicationFailure,
+  CancellationScope,
+  executeChild,
+  ParentClosePolicy,
+  proxyActivities,
+  setCurrentDetails,
+  sleep,
+} from '@temporalio/workflow';
+import {
+  type AttemptOutcome,
+  type Delivery,
+  type RunToStart,
+  SEARCH_ATTRIBUTES,
+  type WebhookActivities,
+  type WebhookEvent,
+  type WebhookOrder,
+  type WebhookTarget,
+  WORKFLOW_TASK_TIMEOUT_MS,
+} from '../../pipelines/plan/index.js';
+import { crowdedMs, SCHEDULE_MS, waitMs } from './schedule.js';
+
+/** An attempt ends by itself within 15 s (`ATTEMPT_MS`); Temporal's own timeout is for a worker that hangs. */
+const ATTEMPT_TIMEOUT_MS = 30_000;
+/** A worker that is gone is noticed within this time. */
+const HEARTBEAT_TIMEOUT_MS = 5_000;
+/** A worker's death and Temporal's absence are no attempts: they are made up for until it works. */
+const INFRASTRUCTURE_RETRY = { initialInterval: 1_000, backoffCoefficient: 2, maximumInterval: 60_000 };
+
+/**
+ * Tells every target how a run has ended. It starts the run as its child, so one start is all that can be lost or kept, and
+ * Temporal reports the child's end to it whether the run succeeded, failed, timed out, was cancelled or was terminated.
+ * Each target has its own attempts. Fails with `WEBHOOK_UNDELIVERED` when one of them could not be told.
+ */
+export async function webhookDelivery({ tenant, targets, queue, of }: WebhookOrder): Promise<readonly Delivery[]> {
+  if ('run' in of && !(await toItsEnd(of.run, tenant))) return [];
+  const event = 'event' in of ? of.event : await activities(queue, of.run.id).webhookEvent(tenant, of.run.id);
+  const rows: Delivery[] = targets.map((target) => ({ target: nameOf(target), state: 'waiting', attempts: 0 }));
+  const told = await Promise.all(
+    targets.map((target, i) =>
+      deliver(
+        (summary) => activities(queue, summary).webhookAttempt(tenant, target, event),
+        nameOf(target),
+        event,
+        (row) => {
+          rows[i] = row;
+          setCurrentDetails(table(event, rows));
+        },
+      ),
+    ),
+  );
+  const undelivered = told.filter(({ state }) => state === 'undelivered');
+  if (undelivered.length === 0) return told;
+  throw ApplicationFailure.create({
+    type: 'WEBHOOK_UNDELIVERED',
+    message: undelivered.map(({ target, reason }) => `${target}: ${reason}`).join('; '),
+    nonRetryable: true,
+    details: [told],
+  });
+}
+
+/** Starts the run and waits for its end. False where the run had been started before, without this delivery. */
+async function toItsEnd({ id, pipeline, version, args, memo, timeoutMs, priorityKey }: RunToStart, tenant: string) {
+  const key = (name: string) => defineSearchAttributeKey(name, 'KEYWORD');
+  const run = () =>
+    executeChild(pipeline, {
+      workflowId: id,
+      args: [...args],
+      workflowIdReusePolicy: 'REJECT_DUPLICATE',
+      // The run is its caller's: it outlives whoever stops the delivery.
+      parentClosePolicy: ParentClosePolicy.ABANDON,
+      workflowRunTimeout: timeoutMs,
+      workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT_MS,
+      ...(priorityKey !== undefined && { priority: { priorityKey } }),
+      memo: { ...memo },
+      typedSearchAttributes: new TypedSearchAttributes([
+        { key: key(SEARCH_ATTRIBUTES.pipeline), value: pipeline },
+        { key: key(SEARCH_ATTRIBUTES.version), value: version },
+        { key: key(SEARCH_ATTRIBUTES.tenant), value: tenant },
+      ]),
+      staticSummary: `${pipeline} · ${version}`,
+    });
+  try {
+    await CancellationScope.nonCancellable(run);
+  } catch (error) {
+    if (error instanceof WorkflowExecutionAlreadyStartedError) return false;
+    // However it ended: the event says it.
+  }
+  return true;
+}
+
+/** Makes attempts by the schedule until the target has taken the event. */
+async function deliver(
+  attempt: (summary: string) => Promise<AttemptOutcome>,
+  target: string,
+  event: WebhookEvent,
+  report: (row: Delivery) => void,
+): Promise<Delivery> {
+  let row: Delivery = { target, state: 'waiting', attempts: 0 };
+  let asked: number | undefined;
+  for (const [i, scheduledMs] of SCHEDULE_MS.entries()) {
+    const pauseMs = waitMs(scheduledMs, asked, Math.random());
+    if (pauseMs > 0) await sleep(pauseMs, { summary: `${target} · attempt ${i + 1}` });
+    const done = await withRoom(() => attempt(`${event.type} → ${target} · attempt ${i + 1}`), target);
+    const { outcome, ...seen } = done;
+    const state = outcome === 'delivered' ? outcome : outcome === 'refused' ? 'undelivered' : 'waiting';
+    row = { target, state, attempts: i + 1, ...seen };
+    report(row);
+    if (state !== 'waiting') return row;
+    asked = done.outcome === 'failed' ? done.retryAfterMs : undefined;
+  }
+  row = { ...row, state: 'undelivered' };
+  report(row);
+  return row;
+}
+
+/** A crowded target is no failed one: it costs time, not an attempt. */
+async function withRoom(attempt: () => Promise<AttemptOutcome>, target: string) {
+  for (let times = 0; ; times++) {
+    const done = await attempt();
+    if (done.outcome !== 'busy') return done;
+    await sleep(crowdedMs(times, Math.random()), { summary: `${target} · waits for room` });
+  }
+}
+
+const activities = (taskQueue: string, summary: string): WebhookActivities =>
+  proxyActivities<WebhookActivities>({
+    taskQueue,
+    startToCloseTimeout: ATTEMPT_TIMEOUT_MS,
+    heartbeatTimeout: HEARTBEAT_TIMEOUT_MS,
+    retry: INFRASTRUCTURE_RETRY,
+    summary,
+  });
+
+/** What of a target may be shown: the rest of a URL may hold a token. */
+const nameOf = (target: WebhookTarget): string => ('endpoint' in target ? target.endpoint : hostOf(target.url));
+
+const hostOf = (url: string): string => /^[a-z]+:\/\/([^/?#]+)/i.exec(url)?.[1] ?? url;
+
+function table({ id, type }: WebhookEvent, rows: readonly Delivery[]): string {
+  const cells = rows.map(({ target, state, attempts, status, reason }) =>
+    [target, state, attempts, status ?? '', (reason ?? '').replaceAll('|', '\\|')].join(' | '),
+  );
+  return [
+    `\`${type}\` · \`${id}\``,
+    '',
+    '| target | state | attempts | status | reason |',
+    '| --- | --- | --- | --- | --- |',
+    ...cells.map((row) => `| ${row} |`),
+  ].join('\n');
+}
