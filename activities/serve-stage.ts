@@ -5,7 +5,7 @@ import { invalidFields } from '../pipelines/invalid-fields.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
 import { jsonHash } from '../pipelines/plan/hash.js';
 import type { StageCall, TokenUsage } from '../pipelines/plan/index.js';
-import { STAGE_KINDS, type StageKindName } from '../pipelines/stages/index.js';
+import { CALL_KINDS, STAGE_KINDS, type StageKindName } from '../pipelines/stages/index.js';
 import type { CodeStage, StageKind } from '../pipelines/stages/kind.js';
 import { watched } from './chunk-watch.js';
 import type { AudioPort, Reply } from './connectors/connector.js';
@@ -87,7 +87,11 @@ export async function serveStage(
   const audioFor = (signal: AbortSignal) => parts.audioOf(call.tenant, onConversion, signal);
   const served =
     kind.servedBy === 'worker'
-      ? await runInWorker(parts.workerKinds, checked, call, { signal: attempt.signal, audio: audioFor(attempt.signal) })
+      ? await runInWorker(parts.workerKinds, checked, call, {
+          signal: attempt.signal,
+          audio: audioFor(attempt.signal),
+          idempotencyKey: idempotencyKeyOf(call, attempt),
+        })
       : await askPool(parts, checked, call, attempt, audioFor, onText);
   const output = check(kind.output, served.output, 'INVALID_OUTPUT', call.stage);
   return { ...served, output, ...(conversions.size > 0 && { conversions: [...conversions] }) };
@@ -95,6 +99,7 @@ export async function serveStage(
 
 export function kindOf(call: StageCall): StageKind {
   if (Object.hasOwn(STAGE_KINDS, call.kind)) return STAGE_KINDS[call.kind as StageKindName];
+  if (Object.hasOwn(CALL_KINDS, call.kind)) return CALL_KINDS[call.kind as keyof typeof CALL_KINDS];
   throw new MillraceError('UNKNOWN_PLAN_VERSION', `this worker does not know the stage kind "${call.kind}"`);
 }
 

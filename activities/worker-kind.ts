@@ -19,4 +19,6 @@ export interface WorkerRequest {
 export interface WorkerContext {
   readonly signal: AbortSignal;
   readonly audio: AudioPort;
+  /** The same in every attempt of a call of a run, and no other's. */
+  readonly idempotencyKey: string;
 }

@@ -83,6 +83,9 @@ export const ERRORS = {
     retry: 'never',
     title: 'The model called a tool wrongly, and again after it was told.',
   },
+  TOOL_FAILED: { status: 502, retry: 'never', title: 'A tool of an MCP server says that it has failed.' },
+  TOOL_SERVER_UNAVAILABLE: { status: 503, retry: 'retry', title: 'An MCP server cannot be started or reached.' },
+  TOOL_SERVER_NOT_CONFIGURED: { status: 500, retry: 'never', title: 'This worker does not know the MCP server.' },
   JOURNAL_UNAVAILABLE: { status: 503, retry: 'never', title: 'The journal of a segment cannot be written.' },
   RESULT_TOO_LARGE: { status: 500, retry: 'never', title: 'A result is too large to be kept in the run’s history.' },
   // How a run ends.

@@ -9,6 +9,7 @@ import {
   type Plan,
   type StagePlacement,
   type StagePlan,
+  serverRow,
   toolRow,
 } from '../pipelines/plan/index.js';
 import { STAGE_KINDS } from '../pipelines/stages/index.js';
@@ -25,16 +26,19 @@ export interface PoolDescription {
 }
 
 /** Kinds that no pool serves, and where they run instead. */
-const LOCAL_KINDS: Readonly<Record<string, Omit<StagePlacement, 'queue'>>> = {
+const LOCAL_KINDS = {
   code: { connector: 'code', device: 'worker' },
   split: { connector: 'media', device: 'worker' },
   retrieve: { connector: 'redis', device: 'worker' },
   upsert: { connector: 'redis', device: 'worker' },
   approve: { connector: 'workflow', device: 'person' },
-};
+  mcp: { connector: 'mcp', device: 'worker' },
+} as const satisfies Readonly<Record<string, Omit<StagePlacement, 'queue'>>>;
+const localOf = ({ kind }: Alternative): Omit<StagePlacement, 'queue'> | undefined =>
+  (LOCAL_KINDS as Readonly<Record<string, Omit<StagePlacement, 'queue'>>>)[kind];
 
 /** What an option of a stage asks of the server; an empty list asks for nothing. */
-const NEEDS: Readonly<Record<string, string>> = { schema: 'structured-output', tools: 'tools' };
+const NEEDS: Readonly<Record<string, string>> = { schema: 'structured-output', tools: 'tools', servers: 'tools' };
 const asksFor = (option: string, { with: options }: Alternative): boolean => {
   const value = options[option];
   return Array.isArray(value) ? value.length > 0 : value !== undefined;
@@ -82,7 +86,7 @@ export function place(plan: Plan, poolOf: PoolOf, queue: string): Placement {
 function placeTools(
   plan: Plan,
   stage: StagePlan,
-  { tools }: AgentPlan,
+  { tools, servers = [] }: AgentPlan,
   row: string,
   { poolOf, queue }: { readonly poolOf: PoolOf; readonly queue: string },
 ): Placement {
@@ -96,13 +100,14 @@ function placeTools(
       rows[own] = { ...placeOne(plan, called, called, poolOf, `${stage.id}.tools.${tool.name}`), queue };
     }
   }
+  for (const { server } of servers) rows[serverRow(row, server)] = { ...LOCAL_KINDS.mcp, queue };
   return rows;
 }
 
 function placeOne(plan: Plan, stage: StagePlan, by: Alternative, poolOf: PoolOf, field: string) {
   const { embedder } = by.with;
   if (typeof embedder === 'string') describe(plan, poolOf, embedder, `${stage.id}.embedder`, 'embed');
-  const local = LOCAL_KINDS[by.kind];
+  const local = localOf(by);
   if (local) return local;
   // An agent's calls are of a kind of their own.
   const { calls = by.kind } = kindOf(by);

@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { openFileStore } from '../activities/artifacts/index.js';
 import { connected, createRedis, type Embedder, SemanticCache } from '../activities/cache/index.js';
 import { createConnectors } from '../activities/connectors/index.js';
+import { McpServers, mcpKinds } from '../activities/mcp/index.js';
 import {
   conformInput,
   convertAudio,
@@ -19,6 +20,7 @@ import { indexKinds } from '../activities/vector-index/index.js';
 import type { Pipeline } from '../pipelines/index.js';
 import type { JsonObject } from '../pipelines/json.js';
 import { endpointsOf } from './endpoints.js';
+import { loadMcpServers } from './mcp-servers.js';
 import { loadModels } from './models.js';
 import { openPassageIndex } from './passage-index.js';
 import { codeStages, loadPipelines } from './pipelines.js';
@@ -57,6 +59,7 @@ export async function composeStages(settings: Settings, logger: Logger): Promise
   });
   const cache = new SemanticCache({ redis, embedderFor: (name) => embedderOf(pools, name), metrics, logger });
   const passages = openPassageIndex(settings, (name) => embedderOf(pools, name), logger);
+  const mcp = new McpServers(await loadMcpServers(settings));
   const artifacts = await openFileStore(artifactsFolder(settings));
   const ffmpeg = settings.MILLRACE_FFMPEG;
   const runner = new StageRunner({
@@ -74,7 +77,11 @@ export async function composeStages(settings: Settings, logger: Logger): Promise
       )) as JsonObject,
     code,
     events: new RunEventLog(redis),
-    workerKinds: new Map([...indexKinds(passages.index), ['split', createSplit({ store: artifacts, ffmpeg })]]),
+    workerKinds: new Map([
+      ...indexKinds(passages.index),
+      ...mcpKinds(mcp),
+      ['split', createSplit({ store: artifacts, ffmpeg })],
+    ]),
     metrics,
     logger,
   });
@@ -90,6 +97,7 @@ export async function composeStages(settings: Settings, logger: Logger): Promise
       pools.close();
       redis.disconnect();
       passages.redis.disconnect();
+      await mcp.close();
     },
   };
 }

@@ -53,6 +53,12 @@ export function settingsSchema(basePort = BASE_PORT) {
       .describe(
         'JSON file that maps model names to pools of endpoints; default: the embedded models on the servers below.',
       ),
+    MILLRACE_MCP_SERVERS: z
+      .string()
+      .optional()
+      .describe(
+        'JSON file of the MCP servers whose tools agents may call, by name: `command`, `args` and `env`, or `url` and `headers`.',
+      ),
     // Your own servers. Unset = the embedded stack's.
     TEMPORAL_ADDRESS: z.string().optional().describe('host:port of your Temporal server.'),
     TEMPORAL_NAMESPACE: z.string().default('default').describe('Temporal namespace.'),

@@ -57,6 +57,9 @@ export const ADVICE = {
     "Give `repeat` more rounds, or the agent more turns or budget; or a condition that can be reached; or `onLimit: 'accept'` (`'answer'` of an agent).",
   INVALID_TOOL_CALL:
     'Describe the tool and its arguments better, offer fewer tools, or use a larger model; the message says what was wrong.',
+  TOOL_FAILED: 'Read the message: it is the tool’s own. The agent was told, unless `onFailure` is `fail`.',
+  TOOL_SERVER_UNAVAILABLE: 'Start the server by hand with the command or URL of the file `MILLRACE_MCP_SERVERS`.',
+  TOOL_SERVER_NOT_CONFIGURED: 'Add the server to the file `MILLRACE_MCP_SERVERS` of every worker.',
   JOURNAL_UNAVAILABLE: 'Nothing: the stages run on their queues. Check Redis if inline stages have become slow.',
   RESULT_TOO_LARGE: 'Return less from the stage, or put large data into an artifact.',
   STAGE_TIMEOUT: 'Give the stage more time (`timeout.attempt`, `timeout.total`), or look why it or its worker hangs.',

@@ -2,11 +2,13 @@ import type { AgentPlan } from '../plan/agent.js';
 import { invalid } from './invalid.js';
 
 /** What of an agent's tools must fit into the run. Throws `INVALID_PIPELINE` naming the stage and the tool. */
-export function checkTools(id: string, { tools, maxTurns, onLimit }: AgentPlan, deadlineMs: number): void {
-  if (tools.length > 0 && maxTurns === 1 && onLimit === 'answer') {
+export function checkTools(id: string, plan: AgentPlan, deadlineMs: number): void {
+  const { tools, servers = [], maxTurns, onLimit } = plan;
+  if (tools.length + servers.length > 0 && maxTurns === 1 && onLimit === 'answer') {
     throw invalid(`${id}.maxTurns`, 'is 1: the only turn is that of the answer, which has no tools');
   }
-  for (const { name, approval } of tools) {
+  const named = servers.map(({ server, approval }) => ({ name: server, approval }));
+  for (const { name, approval } of [...tools, ...named]) {
     const ms = approval?.timeoutMs ?? 0;
     if (ms <= deadlineMs) continue;
     const message = `is ${ms} ms, longer than the pipeline’s deadline of ${deadlineMs} ms`;

@@ -12,6 +12,8 @@ export interface AgentPlan {
   readonly maxTokens: number;
   readonly temperature: number;
   readonly tools: readonly ToolPlan[];
+  /** Servers whose tools are on offer too: which they are is asked when the agent begins. */
+  readonly servers?: readonly ToolServerPlan[];
   /** Most model calls, that of the final answer included. */
   readonly maxTurns: number;
   readonly budget?: BudgetPlan;
@@ -73,6 +75,16 @@ export interface PipelineTool extends Offered {
   readonly plan: Plan;
 }
 
+/** The tools of an MCP server, under one policy. */
+export interface ToolServerPlan extends Pick<Offered, 'policy' | 'approval' | 'onFailure'> {
+  /** Its name in the worker's file of MCP servers. */
+  readonly server: string;
+  /** Names of the tools that are on offer; absent: all. */
+  readonly only?: readonly string[];
+  /** Stands before the tools' names. */
+  readonly prefix?: string;
+}
+
 /** What the model is told with: one message of an agent's conversation. */
 export interface AgentMessage {
   readonly role: 'user' | 'assistant' | 'system' | 'tool';
@@ -88,3 +100,6 @@ export const agentOf = ({ with: options }: Pick<Alternative, 'with'>): AgentPlan
 
 /** Key of a tool's row in the placement, or of the rows of its pipeline. `placed`: the agent's own row. */
 export const toolRow = (placed: string, tool: string): string => `${placed}/${tool}`;
+
+/** Key of the row of a server's tools. No tool's name has a colon. */
+export const serverRow = (placed: string, server: string): string => `${placed}/mcp:${server}`;

@@ -4,6 +4,7 @@ import type { JsonObject } from '../json.js';
 import type { Stream } from '../media.js';
 import { stream } from '../media.js';
 import type { AgentPlan, BudgetPlan } from '../plan/agent.js';
+import type { ToolServer } from '../tools/mcp-tools.js';
 import type { Tool } from '../tools/tool.js';
 import { type ChatMessage, chatMessage } from './chat.js';
 import { jsonSchemaOf } from './json-schema.js';
@@ -91,7 +92,7 @@ export interface AgentOptions<Data = never> {
   readonly model: string;
   /** System message. */
   readonly instructions?: string;
-  readonly tools?: readonly Tool[];
+  readonly tools?: readonly (Tool | ToolServer)[];
   /** Most model calls, that of the final answer included. Default 8: seven rounds of tools. */
   readonly maxTurns?: number;
   readonly budget?: AgentBudget;
@@ -120,12 +121,15 @@ export interface AgentOptions<Data = never> {
  * ```
  */
 export const agent = <Data = never>(options: AgentOptions<Data>): StageUse<AgentInput, AgentOutput<Data>> => {
-  const { model, instructions, tools = [], output: schema, budget } = options;
+  const { model, instructions, output: schema, budget } = options;
+  const tools = (options.tools ?? []).filter((each) => 'plan' in each);
+  const servers = (options.tools ?? []).filter((each) => 'server' in each);
   const plan: AgentPlan = {
     ...(instructions !== undefined && { instructions }),
     maxTokens: options.maxTokens ?? 512,
     temperature: options.temperature ?? 0,
     tools: tools.map(({ plan }) => plan),
+    ...(servers.length > 0 && { servers: servers.map(({ server }) => server) }),
     maxTurns: options.maxTurns ?? 8,
     onLimit: options.onLimit ?? 'answer',
     ...(budget && { budget: budgetOf(budget) }),

@@ -44,6 +44,7 @@ export {
   agent,
 } from './agent.js';
 export { approve } from './approve.js';
+export { CALL_KINDS } from './call-kinds.js';
 export { type ChatInput, type ChatMessage, type ChatOptions, type ChatOutput, type ChatTool, chat } from './chat.js';
 export { type ClassifyOutput, classify } from './classify.js';
 export { code } from './code.js';

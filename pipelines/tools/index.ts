@@ -1,4 +1,6 @@
 export { httpTool } from './http-tool.js';
+export { mcpTools, type ToolServer } from './mcp-tools.js';
+export { openapiTool } from './openapi-tool.js';
 export { type PipelineToolOptions, pipelineTool } from './pipeline-tool.js';
 export { stageTool } from './stage-tool.js';
 export { type Tool, type ToolOptions, type ToolPolicy, tool } from './tool.js';

@@ -40,7 +40,7 @@ export const TOOL_KEYS = ['name', 'description', 'retry', 'timeout', 'priority',
  * Three attempts with the general waits: a person or a voice waits for the agent, and the model can be told of a failure.
  * Half a minute is long for a function and short for a stuck one.
  */
-const DEFAULTS: PolicyOptions = { retry: { attempts: 3 }, timeout: { attempt: '30s', total: '2m' } };
+export const TOOL_DEFAULTS: PolicyOptions = { retry: { attempts: 3 }, timeout: { attempt: '30s', total: '2m' } };
 
 /**
  * Your own TypeScript as a tool. The function lives in the worker; the plan holds its name, which must be unique among the
@@ -79,7 +79,7 @@ export function tool(
   const stage: CodeStage = {
     input,
     output: z.object({ result: output }),
-    run: async (given, context) => ({ result: (await run(given as never, context)) ?? null }),
+    run: wrapped(run as CodeStage['run']),
   };
   const plan: ToolPlan = {
     ...offered(options, jsonSchemaOf(input, `${name}.input`)),
@@ -90,6 +90,17 @@ export function tool(
     result: 'result',
   };
   return { plan, functions: new Map([[name, stage]]) };
+}
+
+/** A function is known by what it is: two tools of the same one, under different policies, are no clash of names. */
+const known = new WeakMap<CodeStage['run'], CodeStage['run']>();
+
+function wrapped(run: CodeStage['run']): CodeStage['run'] {
+  const before = known.get(run);
+  if (before) return before;
+  const wrapper: CodeStage['run'] = async (given, context) => ({ result: (await run(given, context)) ?? null });
+  known.set(run, wrapper);
+  return wrapper;
 }
 
 /** What every tool's plan has. */
@@ -110,7 +121,7 @@ export function offered(
     name,
     description,
     schema,
-    policy: resolvePolicy(given, { ...DEFAULTS, ...usual }, name),
+    policy: resolvePolicy(given, { ...TOOL_DEFAULTS, ...usual }, name),
     ...(approval && {
       approval: {
         timeoutMs: durationMs(approval.timeout, `${name}.approval.timeout`),

@@ -1,7 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { agent, MillraceError, type Pipeline, pipeline, type Tool, tool } from '../../pipelines/index.js';
+import type { Duration } from '../../pipelines/duration.js';
+import {
+  agent,
+  code,
+  MillraceError,
+  type Pipeline,
+  pipeline,
+  pipelineTool,
+  stageTool,
+  type Tool,
+  tool,
+} from '../../pipelines/index.js';
 import type { AgentOptions } from '../../pipelines/stages/index.js';
 import { type Asked, type Said, scripted } from '../support/scripted-model.js';
 import type { SuiteHost } from './host-suite.js';
@@ -24,18 +35,27 @@ const clock = tool({
   },
 });
 
+const sum = code(
+  'sum',
+  { input: z.object({ n: z.number(), by: z.number() }), output: z.object({ n: z.number() }) },
+  ({ n, by }) => ({ n: n + by }),
+);
+
 /** A pipeline of one agent, whose model says `turns` in order: the n-th when the conversation has n - 1 replies. */
 function agentOf(
   name: string,
   turns: readonly Said[] | ((asked: Asked) => Said | Promise<Said>),
-  options: Partial<AgentOptions> & { readonly tools?: readonly Tool[] } = {},
+  {
+    deadline = '1m',
+    ...options
+  }: Partial<AgentOptions> & { readonly tools?: readonly Tool[]; readonly deadline?: Duration } = {},
 ): Pipeline {
   const script = (asked: Asked): Said | Promise<Said> => {
     if (typeof turns === 'function') return turns(asked);
     return turns[asked.messages.filter(({ role }) => role === 'assistant').length] ?? { text: 'the end' };
   };
   const model = scripted(name, script);
-  const made = pipeline(name, { input: question, deadline: '1m' }, ({ input, stage }) => {
+  const made = pipeline(name, { input: question, deadline }, ({ input, stage }) => {
     const answer = stage('answer', agent({ ...options, model }), { prompt: input.q }, { retry: { attempts: 1 } });
     return {
       text: answer.text,
@@ -214,6 +234,223 @@ export function agentSuite(name: string, host: () => SuiteHost): void {
         toolCalls: [{ end: 'failed', code: 'BACKEND_UNAVAILABLE', message: 'it is down' }],
       });
       expect(calls).toBe(2);
+    });
+
+    it('ends with a tool’s failure where the tool says so', async () => {
+      const vital = tool({
+        name: 'vital',
+        description: 'Must work',
+        input: z.object({}),
+        retry: { attempts: 1 },
+        onFailure: 'fail',
+        run: () => {
+          throw new MillraceError('BACKEND_REJECTED', 'no');
+        },
+      });
+      const end = await host().run(agentOf('vital-fails', [{ calls: [['vital', {}]] }], { tools: [vital] }), {
+        q: '?',
+      });
+      expect(end).toMatchObject({ code: 'BACKEND_REJECTED', message: 'stage "answer": no' });
+    });
+
+    it('takes what a function’s own schema says of the arguments for a wrong call', async () => {
+      const even = tool({
+        name: 'even',
+        description: 'Takes even numbers',
+        input: z.object({ n: z.number().refine((n) => n % 2 === 0, 'must be even') }),
+        run: ({ n }) => n,
+      });
+      const turns = [{ calls: [['even', { n: 1 }]] }, { calls: [['even', { n: 2 }]] }, { text: 'Two.' }] as const;
+      const end = await host().run(agentOf('even', turns, { tools: [even] }), { q: '?' });
+      expect(end.output).toMatchObject({
+        text: 'Two.',
+        toolCalls: [
+          { end: 'wrong', code: 'INVALID_INPUT', message: 'must be even' },
+          { end: 'done', result: 2 },
+        ],
+      });
+    });
+
+    it('runs a pipeline as a tool, with the defaults of its input', async () => {
+      const inner = pipeline(
+        'inner-tool',
+        { description: 'Adds', input: z.object({ n: z.number(), by: z.number().default(5) }), deadline: '1m' },
+        ({ input, stage }) => ({ n: stage('sum', sum, { n: input.n, by: input.by }).n }),
+      );
+      const turns = [
+        {
+          calls: [
+            ['inner-tool', { n: 2 }],
+            ['inner-tool', { n: 3 }],
+          ],
+        },
+        { text: 'Done.' },
+      ] as const;
+      const end = await host().run(agentOf('pipelined', turns, { tools: [pipelineTool(inner)] }), { q: '?' });
+      expect(end.output).toMatchObject({
+        text: 'Done.',
+        toolCalls: [
+          { name: 'inner-tool', end: 'done', result: { n: 7 } },
+          { end: 'done', result: { n: 8 } },
+        ],
+      });
+    });
+
+    it('runs a stage kind as a tool', async () => {
+      const summed = stageTool({ name: 'summed', description: 'Adds', use: sum, result: 'n' });
+      const turns = [{ calls: [['summed', { n: 2, by: 2 }]] }, { text: 'Four.' }] as const;
+      const end = await host().run(agentOf('staged', turns, { tools: [summed] }), { q: '?' });
+      expect(end.output).toMatchObject({ text: 'Four.', toolCalls: [{ end: 'done', result: 4 }] });
+    });
+  });
+
+  describe(`${name}: agents and people`, () => {
+    const turns = [
+      {
+        calls: [
+          ['pay', { order: 'A1' }],
+          ['get_weather', { city: 'Oslo' }],
+        ],
+      },
+      { text: 'Settled.' },
+    ] as const;
+    const payer = (timeout: '1h' | '200ms', otherwise: boolean) =>
+      tool({
+        name: 'pay',
+        description: 'Pays',
+        input: z.object({ order: z.string() }),
+        approval: { timeout, otherwise },
+        run: ({ order }) => `${order} is paid`,
+      });
+    const desk = (of: string, timeout: '1h' | '200ms', otherwise = false) =>
+      agentOf(of, turns, { tools: [payer(timeout, otherwise), weather], deadline: '2h' });
+
+    it.each([
+      ['allows', true, { end: 'done', result: 'A1 is paid' }],
+      ['refuses', false, { end: 'refused', message: 'A person has refused this call.' }],
+    ] as const)('waits for a person, who %s it', async (verb, approved, call) => {
+      let doing: string | undefined;
+      const end = await host().run(
+        desk(`desk-${verb}`, '1h'),
+        { q: '?' },
+        {
+          act: async (run) => {
+            while (!doing?.startsWith('waits')) {
+              [doing] = (await run.rows()).map((row) => row.doing);
+              await sleep(20);
+            }
+            await run.send('approve/answer/turn-1/pay', { approved, by: 'ada' });
+          },
+        },
+      );
+      expect(doing).toBe('waits for a person: pay("A1"), approve/answer/turn-1/pay');
+      expect(end.output).toMatchObject({ text: 'Settled.', toolCalls: [call, { name: 'get_weather', end: 'done' }] });
+      expect(end.stages[0]?.doing).toBeUndefined();
+    });
+
+    it.each([
+      [false, { end: 'refused', message: 'Nobody allowed this call in time.' }],
+      [true, { end: 'done', result: 'A1 is paid' }],
+    ] as const)('decides with %s for a person who does not', async (otherwise, call) => {
+      const end = await host().run(desk(`desk-late-${otherwise}`, '200ms', otherwise), { q: '?' });
+      expect(end.output).toMatchObject({ text: 'Settled.', toolCalls: [call, { end: 'done' }] });
+    });
+  });
+
+  describe(`${name}: an agent’s typed answer`, () => {
+    const typed = (of: string, script: (asked: Asked) => Said, more: object = {}) => {
+      const use = agent({ model: scripted(of, script), output: z.object({ city: z.string() }), ...more });
+      return pipeline(of, { input: question }, ({ input, stage }) => {
+        const { data, turns } = stage('answer', use, { prompt: input.q }, { retry: { attempts: 1 } });
+        return { city: data.city, turns };
+      }) as unknown as Pipeline;
+    };
+
+    it('is asked for once more where the free answer does not fit', async () => {
+      const asks: unknown[] = [];
+      const script = ({ messages, tools, with: { schema, bind } }: Asked): Said => {
+        asks.push([tools.length, schema !== undefined, bind ?? true, messages.at(-1)?.content]);
+        return tools.length > 0 ? { text: 'It is Oslo.' } : { text: '{"city":"Oslo"}', data: { city: 'Oslo' } };
+      };
+      const end = await host().run(typed('shaped', script, { tools: [weather] }), { q: 'Where?' });
+      expect(end.output).toEqual({ city: 'Oslo', turns: 2 });
+      expect(asks).toEqual([
+        [1, true, false, 'Where?'],
+        [0, true, true, 'Give this answer in the form that is asked for.'],
+      ]);
+    });
+
+    it('is taken as it is where it fits, and bound at once without tools', async () => {
+      const script = (): Said => ({ text: '{"city":"Oslo"}', data: { city: 'Oslo' } });
+      const fits = await host().run(typed('fits', script, { tools: [weather] }), { q: 'Where?' });
+      expect(fits.output).toEqual({ city: 'Oslo', turns: 1 });
+      const bound = await host().run(typed('bound', script), { q: 'Where?' });
+      expect(bound.output).toEqual({ city: 'Oslo', turns: 1 });
+    });
+  });
+
+  describe(`${name}: agents as stages`, () => {
+    it('fall back on another agent, which begins anew', async () => {
+      const lost = scripted('lost-model', () => {
+        throw new MillraceError('BACKEND_UNAVAILABLE', 'gone');
+      });
+      const other = scripted('other-model', ({ messages }) => ({ text: `${messages.length}` }));
+      const made = pipeline('fallback-agent', { input: question }, ({ input, stage }) => {
+        const fallback = [agent({ model: other })];
+        const options = { retry: { attempts: 1 }, fallback } as const;
+        return { text: stage('answer', agent({ model: lost }), { prompt: input.q }, options).text };
+      }) as unknown as Pipeline;
+      const end = await host().run(made, { q: '?' });
+      expect(end.output).toEqual({ text: '1' });
+      expect(end.stages).toMatchObject([{ status: 'done', model: 'other-model', instead: 'BACKEND_UNAVAILABLE' }]);
+    });
+
+    it('run in loops, each on its own path', async () => {
+      const model = scripted('looped-model', ({ messages }) =>
+        messages.length > 1
+          ? { text: messages.at(-1)?.content ?? '' }
+          : { calls: [['get_time', { city: messages[0]?.content ?? '' }]] },
+      );
+      const made = pipeline('looped', { input: z.object({ all: z.array(z.string()) }) }, ({ input, stage, each }) => ({
+        all: each('all', input.all, (q) => stage('answer', agent({ model, tools: [clock] }), { prompt: q }).text),
+      })) as unknown as Pipeline;
+      const end = await host().run(made, { all: ['Oslo', 'Rome'] });
+      expect(end.output).toEqual({ all: ['noon in Oslo', 'noon in Rome'] });
+      expect(end.events.filter((event) => event.endsWith('ends')).sort()).toEqual([
+        'all[0]/answer/turn-1/get_time ends',
+        'all[1]/answer/turn-1/get_time ends',
+      ]);
+    });
+
+    it('are left out where they are optional and fail, and end with the run', async () => {
+      const model = scripted('down-model', () => {
+        throw new MillraceError('BACKEND_UNAVAILABLE', 'gone');
+      });
+      const made = pipeline('optional-agent', { input: question }, ({ input, stage }) => ({
+        text: stage('answer', agent({ model }), { prompt: input.q }, { optional: true, retry: { attempts: 1 } }).text,
+      })) as unknown as Pipeline;
+      expect((await host().run(made, { q: '?' })).output).toEqual({ text: null });
+      const slow = tool({
+        name: 'slow',
+        description: 'Takes long',
+        input: z.object({}),
+        run: (_, { signal }) => sleep(60_000, undefined, { signal }),
+      });
+      const stuck = agentOf('stuck', [{ calls: [['slow', {}]] }], { tools: [slow] });
+      const end = await host().run(
+        stuck,
+        { q: '?' },
+        {
+          act: async (run) => {
+            while (!(await run.rows())[0]?.doing?.includes('slow')) await sleep(20);
+            await sleep(300);
+            await run.cancel();
+          },
+        },
+      );
+      expect(end.code).toBe('RUN_CANCELLED');
+      await sleep(1_500);
+      expect(end.events).toEqual(['answer/turn-1/slow starts', 'answer/turn-1/slow aborted']);
     });
   });
 }

@@ -55,9 +55,18 @@ const servers = () => ({
   LLM_BASE_URL: address('LLM_BASE_URL'),
 });
 
+/** The one MCP server that the page's examples have. */
+function withMcpServer(): string {
+  const file = path.join(folder, 'mcp-servers.json');
+  const files = { command: process.execPath, args: [path.join(ROOT, 'test/fixtures/mcp-server.mjs')] };
+  writeFileSync(file, JSON.stringify({ files }));
+  return file;
+}
+
 const ALL = examples();
 const opened: Stages[] = [];
 let modelsFile = '';
+const mcpServersFile = withMcpServer();
 
 beforeAll(async () => {
   modelsFile = await withExamplePools();
@@ -80,6 +89,7 @@ it.each(ALL.map((example, i) => [example.name, example, i] as const))(
       MILLRACE_LOG_LEVEL: 'silent',
       MILLRACE_PIPELINES: module,
       MILLRACE_MODELS: modelsFile,
+      MILLRACE_MCP_SERVERS: mcpServersFile,
       ...servers(),
     });
     const stages = await composeStages(settings, createLogger(settings, 'test'));

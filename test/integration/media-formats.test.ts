@@ -39,7 +39,7 @@ test('long speech is split in its pauses: every part is heard whole', async () =
   const input = { audio: { ...source } as unknown as Json };
   const { signal } = new AbortController();
   const request = { model: 'audio', with: { longestMs: 8_000 }, input, tenant: TENANT };
-  const { parts } = await createSplit({ store })(request, { audio, signal });
+  const { parts } = await createSplit({ store })(request, { audio, signal, idempotencyKey: 'k' });
   const texts: string[] = [];
   for (const part of parts as unknown as { audio: Artifact }[]) texts.push(await hear(part.audio));
   expect(texts.length).toBeGreaterThan(2);

@@ -29,6 +29,7 @@ const POOLS: Readonly<Record<string, readonly [connector: string, kind: string]>
   moderation: ['triton', 'classify'],
   rerank: ['triton', 'rerank'],
   assistant: ['openai', 'chat'],
+  scripted: ['openai', 'chat'],
 };
 
 /** The pools of the embedded stack. */
@@ -105,6 +106,12 @@ export const fixtures = (await import('../fixtures/pipelines.mjs' as string)) as
   | 'askPatiently'
   | 'slowAssistant'
   | 'fourInlineSteps',
+  Pipeline
+>;
+
+/** The pipelines of test/fixtures/agents.mjs, whose model is a pool `scripted`. */
+export const agents = (await import('../fixtures/agents.mjs' as string)) as Record<
+  'threeTools' | 'refundDesk' | 'hastyDesk' | 'manyTools' | 'longAgent',
   Pipeline
 >;
 

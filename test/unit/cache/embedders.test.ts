@@ -74,7 +74,7 @@ describe('who an embedding is for', () => {
     const meta = async () => ['m', 'f', '2'];
     const index = new PassageIndex({ redis: { hmget: meta } as never, embedderFor: () => embedder });
     const kinds = indexKinds(index);
-    const context = { signal: never(), audio: {} as never };
+    const context = { signal: never(), audio: {} as never, idempotencyKey: 'k' };
     const retrieve = { ...acme, model: 'docs', with: { k: 1, embedder: 'm' }, input: { query: 'x' } };
     await expect(kinds.get('retrieve')?.(retrieve, context)).rejects.toThrow('seen');
     const passages = [{ id: '1', text: 'x' }];

@@ -29,7 +29,7 @@ async function split(file: Buffer, longestMs: number, signal = new AbortControll
   const input = { audio: { ...artifact } as unknown as Json };
   const audio = createAudioPort(store, 'acme', { signal });
   const request = { model: 'audio', with: { longestMs }, input, tenant: 'acme' };
-  const output = await createSplit({ store })(request, { audio, signal });
+  const output = await createSplit({ store })(request, { audio, signal, idempotencyKey: 'k' });
   expect(splitKind.output.safeParse(output).error).toBeUndefined();
   return { artifact, parts: output.parts as unknown as Part[] };
 }
@@ -132,7 +132,7 @@ test('longest out of bounds, another tenant’s audio and an abort are refused',
   const { signal } = new AbortController();
   const request = { model: 'audio', with: { longestMs: 1000 }, input, tenant: 'acme' };
   await expect(
-    createSplit({ store })(request, { audio: createAudioPort(store, 'rival'), signal }),
+    createSplit({ store })(request, { audio: createAudioPort(store, 'rival'), signal, idempotencyKey: 'k' }),
   ).rejects.toMatchObject({ code: 'ARTIFACT_NOT_FOUND' });
   await expect(split(wavFile(), 1000, AbortSignal.abort(new Error('cancelled')))).rejects.toThrow('cancelled');
 });
@@ -152,6 +152,6 @@ test('a rate that the caller made up is INVALID_MEDIA', async () => {
   const input = { audio: { ...artifact, sampleRate: 1e12 } as unknown as Json };
   const request = { model: 'audio', with: { longestMs: 600_000 }, input, tenant: 'acme' };
   await expect(
-    createSplit({ store })(request, { audio: createAudioPort(store, 'acme'), signal }),
+    createSplit({ store })(request, { audio: createAudioPort(store, 'acme'), signal, idempotencyKey: 'k' }),
   ).rejects.toMatchObject({ code: 'INVALID_MEDIA' });
 });

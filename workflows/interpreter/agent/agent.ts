@@ -12,12 +12,14 @@ import { stops } from '../value.js';
 import { askModel, type Reply } from './ask-model.js';
 import { begin, costOf, type Limit, limitOf, type Progress, type ToolRecord, tokensOf } from './progress.js';
 import { contentOf, runTools } from './run-tools.js';
+import { toolsOfServers } from './tool-servers.js';
 
 /** An agent at work: one stage's, or that of one of its alternatives. */
 export interface Agent {
   readonly run: Run;
   /** With the policy of its model calls. */
   readonly stage: StagePlan;
+  /** With the tools of its servers among its own. */
   readonly plan: AgentPlan;
   /** Its row of the placement. */
   readonly row: string;
@@ -40,7 +42,9 @@ export async function runAgent(
   input: JsonObject,
   at: At,
 ): Promise<StageOutcome | Stopped> {
-  const plan = agentOf(stage);
+  const planned = agentOf(stage);
+  const tools = planned.servers ? await toolsOfServers({ run, stage, plan: planned, row }, at) : planned.tools;
+  const plan: AgentPlan = { ...planned, tools };
   const agent: Agent = { run, stage, plan, row };
   const kept = at.memo.below('progress');
   let progress = (kept.value ?? begin(stage.id, input)) as unknown as Progress;

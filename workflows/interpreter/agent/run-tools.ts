@@ -5,6 +5,7 @@ import {
   type RunContext,
   type StagePlan,
   type StageTool,
+  serverRow,
   type ToolPlan,
   toolRow,
 } from '../../../pipelines/plan/index.js';
@@ -32,6 +33,7 @@ const NOT_TOLD: ReadonlySet<string> = new Set([
   'JOURNAL_UNAVAILABLE',
   'CODE_NOT_FOUND',
   'MODEL_NOT_CONFIGURED',
+  'TOOL_SERVER_NOT_CONFIGURED',
   'INTERNAL',
 ]);
 
@@ -153,7 +155,8 @@ async function runCall(
   path: string,
   call: AskedCall,
 ): Promise<Json> {
-  const placed = run.context.placement[toolRow(row, tool.name)];
+  const key = tool.kind === 'mcp' ? serverRow(row, tool.model) : toolRow(row, tool.name);
+  const placed = run.context.placement[key];
   if (!placed)
     throw new StageError('INTERNAL', `the placement has no row for the tool "${tool.name}"`, { stage: stage.id });
   const { kind, model, with: options, policy } = tool;

@@ -1,0 +1,184 @@
+import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { getDefaultEnvironment, StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
+import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
+import { ErrorCode, McpError } from '@modelcontextprotocol/sdk/types.js';
+import { LONGEST_TIMER_MS } from '../../pipelines/duration.js';
+import { MillraceError, messageOf } from '../../pipelines/errors.js';
+import type { Json, JsonObject } from '../../pipelines/json.js';
+import { limited } from '../limited.js';
+import type { McpConfig, McpServerConfig } from './config.js';
+
+/** A tool as its server describes it. */
+export interface McpTool {
+  readonly name: string;
+  readonly description: string;
+  readonly schema: JsonObject;
+}
+
+/** Longest start of a server with its handshake, in milliseconds: one that npx has to fetch first takes some ten seconds. */
+const START_MS = 30_000;
+
+/** Pages of a list of tools. More is a server that turns in a circle. */
+const MOST_PAGES = 50;
+
+/** Key of the idempotency key in a call's `_meta`: a server that knows it can drop a repeat. */
+export const IDEMPOTENCY_META = 'millrace/idempotencyKey';
+
+const CLIENT = { name: 'millrace', version: '1' };
+
+/**
+ * The connections of a worker to MCP servers: each is opened with its first call, kept, and opened again after it was lost.
+ * The client never tries again; the tool's policy does.
+ */
+export class McpServers {
+  readonly #config: McpConfig;
+  readonly #clients = new Map<string, Promise<Client>>();
+  #closed = false;
+
+  constructor(config: McpConfig) {
+    this.#config = config;
+  }
+
+  /** Throws `TOOL_SERVER_NOT_CONFIGURED`, `TOOL_SERVER_UNAVAILABLE`. */
+  async list(server: string, signal: AbortSignal): Promise<readonly McpTool[]> {
+    return this.#use(server, signal, async (client) => {
+      const found: McpTool[] = [];
+      let cursor: string | undefined;
+      for (let page = 0; page < MOST_PAGES; page++) {
+        const { tools, nextCursor } = await client.listTools(
+          { ...(cursor !== undefined && { cursor }) },
+          options(signal),
+        );
+        for (const { name, description = '', inputSchema } of tools) {
+          const { $schema: _, ...schema } = inputSchema as unknown as JsonObject;
+          found.push({ name, description, schema });
+        }
+        if (nextCursor === undefined) break;
+        cursor = nextCursor;
+      }
+      return found;
+    });
+  }
+
+  /**
+   * The result of a tool: what is structured in it, else its text. Throws as `list` does, `TOOL_FAILED` where the tool says
+   * that it has failed, and `INVALID_INPUT` where the server refuses the arguments.
+   */
+  async call(
+    server: string,
+    tool: string,
+    given: JsonObject,
+    { signal, idempotencyKey }: { readonly signal: AbortSignal; readonly idempotencyKey: string },
+  ): Promise<Json> {
+    return this.#use(server, signal, async (client) => {
+      const params = { name: tool, arguments: { ...given }, _meta: { [IDEMPOTENCY_META]: idempotencyKey } };
+      const { content, structuredContent, isError } = await client.callTool(params, undefined, options(signal));
+      const text = (content as readonly Part[]).map(textOf).join('\n');
+      if (isError) throw new MillraceError('TOOL_FAILED', text || 'the tool has failed and does not say why');
+      return (structuredContent as Json | undefined) ?? text;
+    });
+  }
+
+  /** Ends the processes that it has started and the sessions that it has opened. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const clients = [...this.#clients.values()];
+    this.#clients.clear();
+    await Promise.all(clients.map((client) => client.then((open) => open.close()).catch(() => undefined)));
+  }
+
+  async #use<T>(server: string, signal: AbortSignal, work: (client: Client) => Promise<T>): Promise<T> {
+    const config = Object.hasOwn(this.#config, server) ? this.#config[server] : undefined;
+    if (!config) {
+      const known = Object.keys(this.#config).join(', ') || 'none';
+      throw new MillraceError('TOOL_SERVER_NOT_CONFIGURED', `no MCP server "${server}" (configured: ${known})`);
+    }
+    try {
+      return await work(await waitFor(this.#client(server, config), signal));
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      throw classified(server, error);
+    }
+  }
+
+  #client(server: string, config: McpServerConfig): Promise<Client> {
+    const known = this.#clients.get(server);
+    if (known) return known;
+    if (this.#closed) throw new MillraceError('TOOL_SERVER_UNAVAILABLE', 'the worker is about to end');
+    const opening = open(config, () => {
+      if (this.#clients.get(server) === opening) this.#clients.delete(server);
+    });
+    this.#clients.set(server, opening);
+    opening.catch(() => {
+      if (this.#clients.get(server) === opening) this.#clients.delete(server);
+    });
+    return opening;
+  }
+}
+
+async function open(config: McpServerConfig, lost: () => void): Promise<Client> {
+  const client = new Client(CLIENT);
+  client.onclose = lost;
+  const transport = transportOf(config);
+  const never = new AbortController().signal;
+  try {
+    await limited(START_MS, never, () => client.connect(transport));
+    return client;
+  } catch (error) {
+    await client.close().catch(() => undefined);
+    throw error;
+  }
+}
+
+function transportOf(config: McpServerConfig): Transport {
+  if ('url' in config) {
+    const { url, headers } = config;
+    // The SDK's own type of `sessionId` is looser than its interface's.
+    return new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } }) as Transport;
+  }
+  const { command, args, env, cwd } = config;
+  return new StdioClientTransport({
+    command,
+    args,
+    env: { ...getDefaultEnvironment(), ...env },
+    ...(cwd !== undefined && { cwd }),
+    stderr: 'ignore',
+  });
+}
+
+/** The tool's policy has the only limit of time; the SDK's own is a minute. */
+const options = (signal: AbortSignal) => ({ signal, timeout: LONGEST_TIMER_MS });
+
+/** The connection is everybody's: who gives up waiting leaves it to the others. */
+function waitFor<T>(shared: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason);
+    const leave = () => reject(signal.reason);
+    signal.addEventListener('abort', leave, { once: true });
+    shared.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave));
+  });
+}
+
+interface Part {
+  readonly type: string;
+  readonly text?: string;
+  readonly mimeType?: string;
+  readonly uri?: string;
+}
+
+/** A part of a result as text: a model reads no bytes. */
+const textOf = ({ type, text, mimeType, uri }: Part): string =>
+  text ?? `[${[type, mimeType, uri].filter((each) => each !== undefined).join(' ')}]`;
+
+function classified(server: string, error: unknown): MillraceError {
+  if (error instanceof MillraceError) return error;
+  const message = `MCP server "${server}": ${messageOf(error)}`;
+  if (error instanceof McpError) {
+    if (error.code === ErrorCode.InvalidParams) return new MillraceError('INVALID_INPUT', messageOf(error));
+    if (error.code !== ErrorCode.ConnectionClosed && error.code !== ErrorCode.RequestTimeout) {
+      return new MillraceError('TOOL_FAILED', message);
+    }
+  }
+  return new MillraceError('TOOL_SERVER_UNAVAILABLE', message, {}, { cause: error });
+}

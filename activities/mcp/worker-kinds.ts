@@ -1,0 +1,14 @@
+import type { Json } from '../../pipelines/json.js';
+import type { WorkerKind } from '../worker-kind.js';
+import type { McpServers } from './servers.js';
+
+/** What carries out an agent's calls of MCP servers. */
+export const mcpKinds = (servers: McpServers): readonly (readonly [kind: string, run: WorkerKind])[] => [
+  ['mcp-tools', async ({ model }, { signal }) => ({ tools: (await servers.list(model, signal)) as unknown as Json })],
+  [
+    'mcp',
+    async ({ model, with: { tool }, input }, { signal, idempotencyKey }) => ({
+      result: await servers.call(model, String(tool), input, { signal, idempotencyKey }),
+    }),
+  ],
+];

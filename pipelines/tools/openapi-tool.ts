@@ -1,0 +1,144 @@
+import { z } from 'zod';
+import { invalid } from '../definition/invalid.js';
+import { messageOf } from '../errors.js';
+import { isJsonObject, type Json, type JsonObject } from '../json.js';
+import type { HttpPlaces } from '../plan/agent.js';
+import { httpPlan, type Method } from './http-tool.js';
+import { DocumentError, dereferenced, plainSchema } from './openapi-schema.js';
+import { checkKeys, type Tool, type ToolPolicy } from './tool.js';
+
+const METHODS: readonly Method[] = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
+
+/**
+ * An operation of an OpenAPI document (3.0 or 3.1) as a tool: its parameters in the path and the query, and its JSON body,
+ * are the arguments. The document is read now, so the plan holds all that a call needs. The pool's endpoints are the servers;
+ * those of the document are not looked at.
+ *
+ * ```ts
+ * const forecast = openapiTool({ document, operation: 'getForecast', service: 'weather-api' });
+ * ```
+ */
+export function openapiTool(
+  options: ToolPolicy & {
+    /** The document as an object. */
+    readonly document: object;
+    /** Its `operationId`, or the method and the path: `GET /forecast/{city}`. */
+    readonly operation: string;
+    /** Name of the pool whose endpoints are base URLs. */
+    readonly service: string;
+    /** Default: the operation's id. */
+    readonly name?: string;
+    /** Default: its summary and description. */
+    readonly description?: string;
+  },
+): Tool {
+  const { document: given, operation, service, ...rest } = options;
+  const document = given as JsonObject;
+  checkKeys({ ...options, name: options.name ?? operation }, ['document', 'operation', 'service']);
+  try {
+    const { method, path, item, own } = found(document, operation);
+    const id = typeof own.operationId === 'string' ? own.operationId : `${method}${path}`;
+    const name = options.name ?? id.replace(/[^A-Za-z0-9_-]+/g, '_').replace(/^_+|_+$/g, '');
+    const told = [own.summary, own.description].filter((text) => typeof text === 'string').join('. ');
+    const { schema, places } = argumentsOf(document, item, own);
+    const policy = { ...rest, name, description: options.description ?? told };
+    readable(schema);
+    return { plan: httpPlan(policy, schema, { service, method, path, places }), functions: new Map() };
+  } catch (error) {
+    if (error instanceof DocumentError) throw invalid(operation, error.message);
+    throw error;
+  }
+}
+
+interface Found {
+  readonly method: Method;
+  readonly path: string;
+  readonly item: JsonObject;
+  readonly own: JsonObject;
+}
+
+function found(document: JsonObject, operation: string): Found {
+  const paths = isJsonObject(document?.paths) ? document.paths : {};
+  const ids: string[] = [];
+  for (const [path, value] of Object.entries(paths)) {
+    const item = dereferenced(document, value) ?? {};
+    for (const method of METHODS) {
+      const own = dereferenced(document, item[method.toLowerCase()]);
+      if (!own) continue;
+      if (own.operationId === operation || `${method} ${path}` === operation) return { method, path, item, own };
+      ids.push(typeof own.operationId === 'string' ? own.operationId : `${method} ${path}`);
+    }
+  }
+  throw new DocumentError(`is no operation of the document (it has: ${ids.join(', ') || 'none'})`);
+}
+
+/** The arguments as one object, and where each goes. */
+function argumentsOf(
+  document: JsonObject,
+  item: JsonObject,
+  own: JsonObject,
+): { schema: JsonObject; places: HttpPlaces } {
+  const fields: Record<string, Json> = {};
+  const required: string[] = [];
+  const placed: { path: string[]; query: string[] } = { path: [], query: [] };
+  for (const parameter of parametersOf(document, item, own)) {
+    const { name, in: place, description, schema = {} } = parameter;
+    if (typeof name !== 'string') throw new DocumentError('has a parameter of no name');
+    if (place !== 'path' && place !== 'query') {
+      if (parameter.required !== true) continue;
+      throw new DocumentError(`needs "${name}" as a ${String(place)}, which is nothing for a model`);
+    }
+    const plain = plainSchema(document, schema) as JsonObject;
+    fields[name] = { ...(typeof description === 'string' && { description }), ...plain };
+    if (parameter.required === true || place === 'path') required.push(name);
+    placed[place].push(name);
+  }
+  const body = bodyOf(document, own);
+  let places: HttpPlaces = placed;
+  if (body) {
+    const inner = isJsonObject(body.schema.properties) ? body.schema.properties : undefined;
+    const apart = inner && body.required && Object.keys(inner).every((name) => !Object.hasOwn(fields, name));
+    if (apart) {
+      Object.assign(fields, inner);
+      required.push(...((body.schema.required ?? []) as readonly string[]));
+    } else {
+      const name = Object.hasOwn(fields, 'body') ? 'json_body' : 'body';
+      fields[name] = body.schema;
+      if (body.required) required.push(name);
+      places = { ...placed, body: { of: name } };
+    }
+    if (apart) places = { ...placed, body: { rest: true } };
+  }
+  return { schema: { type: 'object', properties: fields, ...(required.length > 0 && { required }) }, places };
+}
+
+/** Of the operation and of its path; the operation's own come first. */
+function parametersOf(document: JsonObject, item: JsonObject, own: JsonObject): readonly JsonObject[] {
+  const all = [own.parameters, item.parameters].flatMap((list) =>
+    Array.isArray(list) ? (list as readonly Json[]) : [],
+  );
+  const read = all.map((each) => dereferenced(document, each)).filter((each) => each !== undefined);
+  return read.filter((each, i) => read.findIndex((other) => other.name === each.name && other.in === each.in) === i);
+}
+
+function bodyOf(document: JsonObject, own: JsonObject): { schema: JsonObject; required: boolean } | undefined {
+  const body = dereferenced(document, own.requestBody);
+  if (!body) return undefined;
+  const content = isJsonObject(body.content) ? body.content : {};
+  const [, media] = Object.entries(content).find(([type]) => /^application\/([\w.-]+\+)?json\b/.test(type)) ?? [];
+  const required = body.required === true;
+  if (!isJsonObject(media)) {
+    if (!required) return undefined;
+    throw new DocumentError(`takes ${Object.keys(content).join(', ') || 'a body of no type'}, not JSON`);
+  }
+  return { schema: plainSchema(document, media.schema ?? {}) as JsonObject, required };
+}
+
+/** The model's arguments are checked against it: one that cannot be read would fail in the middle of a run. */
+function readable(schema: JsonObject): void {
+  try {
+    z.fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0], { registry: z.registry() });
+  } catch (error) {
+    throw new DocumentError(`has a schema that cannot be read: ${messageOf(error)}`);
+  }
+}

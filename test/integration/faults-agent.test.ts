@@ -1,0 +1,101 @@
+import { randomInt } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Client, WorkflowHandle } from '@temporalio/client';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { agents, CallLog, connect, resultOf, start, until } from '../support/runs.js';
+import { ScriptedLlm } from '../support/scripted-llm.js';
+import { WorkerProcess } from '../support/worker-process.js';
+
+const TOOLS = ['first-deed', 'second-deed', 'third-deed'] as const;
+
+/**
+ * Kills, and runs in the middle of their turn at each: twenty turns in all. MILLRACE_TEST_AGENT_KILLS=20 kills once for each
+ * turn, which takes some minutes.
+ */
+const KILLS = Number(process.env.MILLRACE_TEST_AGENT_KILLS ?? 2);
+const RUNS = 20 / KILLS;
+const QUEUE = 'kill-agents';
+
+/** Asks for all three tools at once, each of which takes its time; then answers with what they gave. */
+const llm = new ScriptedLlm(({ messages }) => {
+  const { log } = JSON.parse(messages[0]?.content ?? '') as { log: string };
+  const results = messages.filter(({ role }) => role === 'tool').map(({ content }) => content);
+  if (results.length > 0) return { text: results.join(', ') };
+  return { calls: TOOLS.map((name, i) => [name, { log, ms: 100 + 700 * i }] as const) };
+});
+
+let client: Client;
+let models = '';
+beforeAll(async () => {
+  [client, models] = await Promise.all([connect(), llm.listen()]);
+});
+afterAll(async () => {
+  await Promise.all(started.map((each) => each.kill()));
+  llm.close();
+  await client.connection.close();
+});
+
+const started: WorkerProcess[] = [];
+async function worker(): Promise<WorkerProcess> {
+  const one = await WorkerProcess.start(QUEUE, {
+    MILLRACE_MODELS: models,
+    MILLRACE_PIPELINES: 'test/fixtures/agents.mjs',
+  });
+  started.push(one);
+  return one;
+}
+
+/** Types of the activities that Temporal knows to have completed. */
+async function completed(handle: WorkflowHandle): Promise<string[]> {
+  const { events = [] } = await handle.fetchHistory();
+  const types = new Map(
+    events?.map((event) => [String(event.eventId), event.activityTaskScheduledEventAttributes?.activityType?.name]),
+  );
+  return (events ?? []).flatMap(({ activityTaskCompletedEventAttributes: ended }) =>
+    ended?.scheduledEventId ? [types.get(String(ended.scheduledEventId)) ?? ''] : [],
+  );
+}
+
+it(`worker killed ${KILLS} times, ${RUNS} agents in the middle of a three-tool turn at each`, async () => {
+  let [victim, other] = await Promise.all([worker(), worker()]);
+  let repeated = 0;
+  for (let kill = 0; kill < KILLS; kill++) {
+    const logs = Array.from({ length: RUNS }, () => new CallLog());
+    const runs = await Promise.all(
+      logs.map(({ file }) => start(client, agents.threeTools, { task: JSON.stringify({ log: file }) }, QUEUE)),
+    );
+    await until('every turn is under way', () =>
+      logs.every((log) => TOOLS.every((name) => log.count(`${name} starts`) > 0)),
+    );
+    await sleep(randomInt(0, 600));
+    await victim.kill();
+    const next = worker();
+    const before = await Promise.all(runs.map(completed));
+    const startsOf = () => before.map((tools, i) => tools.map((name) => logs[i]?.count(`${name} starts`)));
+    const startsBefore = startsOf();
+    const results = await Promise.all(runs.map(resultOf));
+    // What had completed has not run again.
+    expect(startsOf()).toEqual(startsBefore);
+    for (const [i, log] of logs.entries()) {
+      const { output } = results[i] ?? {};
+      expect(output).toMatchObject({
+        text: TOOLS.map((name) => `${name} is done`).join(', '),
+        turns: 2,
+        toolCalls: TOOLS.map((name) => ({ turn: 1, name, end: 'done', result: `${name} is done` })),
+      });
+      // What may have run twice has done its deed once: the key told it.
+      const keys = TOOLS.map((name) => `did ${runs[i]?.workflowId}/answer/turn-1/${name}`);
+      expect(
+        log
+          .lines()
+          .filter((line) => line.startsWith('did '))
+          .sort(),
+      ).toEqual(keys.sort());
+      repeated += TOOLS.filter((name) => log.count(`${name} starts`) > 1).length;
+    }
+    [victim, other] = [other, await next];
+  }
+  // The kills have hit something: else the test would show nothing.
+  expect(repeated).toBeGreaterThan(0);
+  process.stdout.write(`${repeated} of ${20 * TOOLS.length} tool calls were begun again\n`);
+});

@@ -1,0 +1,76 @@
+import type { Json, JsonObject } from '../../../pipelines/json.js';
+import {
+  type StagePlan,
+  type StageTool,
+  serverRow,
+  type ToolPlan,
+  type ToolServerPlan,
+} from '../../../pipelines/plan/index.js';
+import { callOf } from '../call.js';
+import { StageError } from '../host.js';
+import type { At } from '../state.js';
+import type { Agent } from './agent.js';
+
+/**
+ * The tools of the agent's servers, asked for once: an agent keeps to the list that it began with, in a new history too.
+ * Throws `INVALID_PIPELINE` for a tool that the server does not have, and for two of one name.
+ */
+export async function toolsOfServers(agent: Agent, at: At): Promise<readonly ToolPlan[]> {
+  const { plan, stage } = agent;
+  const { servers = [], tools } = plan;
+  if (servers.length === 0) return tools;
+  const kept = at.memo.below('tools');
+  if (kept.value === undefined) {
+    const found = await Promise.all(servers.map((server) => listed(agent, at, server)));
+    kept.end(found.flat() as unknown as Json);
+  }
+  const all = [...tools, ...(kept.value as unknown as readonly StageTool[])];
+  const twice = all.find(({ name }, i) => all.findIndex((other) => other.name === name) !== i);
+  if (twice) throw wrong(stage.id, `two of its tools are named "${twice.name}"; give the tools of a server a prefix`);
+  return all;
+}
+
+interface Listed {
+  readonly name: string;
+  readonly description: string;
+  readonly schema: JsonObject;
+}
+
+async function listed({ run, stage, row }: Agent, at: At, from: ToolServerPlan): Promise<StageTool[]> {
+  const { server, only, prefix = '', policy, approval, onFailure } = from;
+  const placed = run.context.placement[serverRow(row, server)];
+  if (!placed) throw new StageError('INTERNAL', `the placement has no row for "${server}"`, { stage: stage.id });
+  const { fallback: _, degrade: __, ...bare } = stage;
+  // To ask for a list is harmless: it is tried again as the stage's own calls are.
+  const called: StagePlan = run.deadline.limit({ ...bare, kind: 'mcp-tools', model: server, with: {} });
+  const path = `${at.prefix}${stage.id}/tools/${server}`;
+  const shown = { type: stage.id, summary: `${at.prefix}${stage.id} · tools of ${server}` };
+  const { output } = await at.host.runStage(called, {}, callOf(run, called, path), placed, shown);
+  const found = output.tools as unknown as readonly Listed[];
+  const missing = only?.find((name) => !found.some((tool) => tool.name === name));
+  if (missing !== undefined) throw wrong(stage.id, `the MCP server "${server}" has no tool "${missing}"`);
+  return found
+    .filter(({ name }) => only?.includes(name) ?? true)
+    .map(({ name, description, schema }) => ({
+      name: nameOf(`${prefix}${name}`),
+      description,
+      schema,
+      policy,
+      ...(approval && { approval }),
+      onFailure,
+      by: 'stage',
+      kind: 'mcp',
+      model: server,
+      with: { tool: name },
+      result: 'result',
+    }));
+}
+
+/** Longest name of a tool that model servers take. */
+const LONGEST_NAME = 64;
+
+/** MCP allows names that model servers do not. */
+const nameOf = (name: string): string => name.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, LONGEST_NAME);
+
+const wrong = (stage: string, message: string): StageError =>
+  new StageError('INVALID_PIPELINE', `stage "${stage}": ${message}`, { stage });
