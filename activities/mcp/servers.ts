@@ -23,7 +23,7 @@ const START_MS = 30_000;
 const MOST_PAGES = 50;
 
 /** Key of the idempotency key in a call's `_meta`: a server that knows it can drop a repeat. */
-export const IDEMPOTENCY_META = 'millrace/idempotencyKey';
+const IDEMPOTENCY_META = 'millrace/idempotencyKey';
 
 const CLIENT = { name: 'millrace', version: '1' };
 
