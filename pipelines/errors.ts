@@ -30,6 +30,7 @@ export const ERRORS = {
   BODY_TOO_LARGE: { status: 413, retry: 'never', title: 'The body or a media file is above the limit.' },
   INVALID_MEDIA: { status: 422, retry: 'never', title: 'The media file cannot be used.' },
   TOO_MANY_RUNS: { status: 429, retry: 'retry', title: 'The caller has as many runs going on as it may.' },
+  OVERLOADED: { status: 503, retry: 'retry', title: 'Queues are too long for the run to end within its deadline.' },
   IDEMPOTENCY_KEY_REUSED: {
     status: 422,
     retry: 'never',

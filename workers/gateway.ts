@@ -7,7 +7,8 @@ import { createRedis } from '../activities/cache/index.js';
 import { createConnectors } from '../activities/connectors/index.js';
 import { isLoopback } from '../activities/loopback.js';
 import { RunEventReader } from '../activities/run-events/index.js';
-import { Admission, createGateway, RunSlots, stateOf } from '../gateway/index.js';
+import { Admission, Backlog, createGateway, queueStats, RunSlots, stateOf } from '../gateway/index.js';
+import type { Plan } from '../pipelines/plan/index.js';
 import { place } from '../placement/place.js';
 import { artifactsFolder } from './compose.js';
 import { endpointsOf, runPages } from './endpoints.js';
@@ -43,12 +44,23 @@ export async function runGateway(settings: Settings): Promise<void> {
   const access = openAccess(settings, logger, redis);
   const registry = new Registry();
   const temporalClient = new Client({ connection, namespace });
-  const slots = new RunSlots({ redis, stateOf: (id) => stateOf(temporalClient, id), logger });
+  const placementOf = (plan: Plan) => place(plan, poolOf, settings.MILLRACE_TASK_QUEUE);
+  const runStateOf = (id: string) => stateOf(temporalClient, id);
+  const shed = settings.MILLRACE_SHED === 'yes';
+  const admission = new Admission({
+    slots: new RunSlots({ redis, stateOf: runStateOf, logger }),
+    backlog: shed ? new Backlog((queue) => queueStats(temporalClient, queue), logger) : undefined,
+    stateOf: runStateOf,
+    placementOf,
+    taskQueue: settings.MILLRACE_TASK_QUEUE,
+    logger,
+    registry,
+  });
   const app = await createGateway({
     authenticator: access.authenticator,
-    admission: new Admission(slots, registry),
+    admission,
     pipelines,
-    placementOf: (plan) => place(plan, poolOf, settings.MILLRACE_TASK_QUEUE),
+    placementOf,
     temporal: temporalClient,
     taskQueue: settings.MILLRACE_TASK_QUEUE,
     artifacts,

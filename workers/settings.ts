@@ -149,6 +149,12 @@ export function settingsSchema(basePort = BASE_PORT) {
       .describe(
         'Runs of such a tenant that may go on at once; 0: no limit. Each is a workflow that Temporal and a worker keep.',
       ),
+    MILLRACE_SHED: z
+      .enum(['yes', 'no'])
+      .default('yes')
+      .describe(
+        'Whether runs are refused as `OVERLOADED` when Temporal’s queues would take too much of their deadline, batch first.',
+      ),
     MILLRACE_UPLOAD_TIMEOUT_MS: ms('Longest time to receive one request.', 120_000),
     // Webhooks: gateway and workers need the same.
     MILLRACE_WEBHOOKS: z

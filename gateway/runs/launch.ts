@@ -85,7 +85,8 @@ async function start(
 ): Promise<Started> {
   const { tenant } = caller;
   const id = runId({ pipeline, tenant, idempotencyKey });
-  const ended = (await deps.admission?.admit({ id, pipeline, caller })) ?? (() => undefined);
+  const applicant = { id, pipeline, caller, priority: options?.priority, repeated: idempotencyKey !== undefined };
+  const ended = (await deps.admission?.admit(applicant)) ?? (() => undefined);
   const close = new AbortController();
   const answers = wanted.answer ? deps.answers : undefined;
   // Before the run starts: it may be answered before Temporal has told us that it has started.

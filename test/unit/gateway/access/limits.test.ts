@@ -20,8 +20,13 @@ async function limitedGateway(access: Access) {
     requests: new RequestRate(),
   });
   const slots: string[] = [];
-  const admission = new Admission(
-    {
+  const admission = new Admission({
+    placementOf: () => ({}),
+    taskQueue: 'millrace',
+    stateOf: async (id) => (gateway?.temporal.runs.get(id) ? 'running' : 'absent'),
+    logger,
+    registry: new Registry(),
+    slots: {
       take: async (owner, most) => {
         const free = slots.filter((slot) => slot === owner).length < most;
         if (free) slots.push(owner);
@@ -29,8 +34,7 @@ async function limitedGateway(access: Access) {
       },
       release: (owner) => void slots.splice(slots.indexOf(owner), 1),
     },
-    new Registry(),
-  );
+  });
   gateway = await testGateway({}, { authenticator, admission });
   return { app: gateway.app, temporal: gateway.temporal, slots };
 }
