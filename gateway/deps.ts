@@ -33,6 +33,10 @@ export interface GatewayDeps {
   readonly limits: GatewayLimits;
   /** The page of a run in the Temporal UI. `runId` is Temporal's, one execution of the workflow; without it, the latest. */
   uiUrl(workflowId: string, runId?: string): string;
+  /** Where the inference protocol is served by gRPC; absent: nowhere. */
+  readonly grpc?: { readonly host: string; readonly port: number };
+  /** Millrace's own release. */
+  readonly release?: string;
   readonly logger: Logger;
   readonly registry: Registry;
 }

@@ -17,6 +17,7 @@ import { endConnectionsOnClose } from './http/closing.js';
 import { asMillraceError, headersOf, PROBLEM_TYPE, problemOf } from './http/problem.js';
 import { observeRequests } from './http/request-log.js';
 import { swallowRest } from './input/upload.js';
+import { kserveDoor } from './kserve/index.js';
 import { operationsRoutes } from './operations-routes.js';
 import { pipelineRoutes } from './pipeline-routes.js';
 import { controlRoutes } from './runs/control-routes.js';
@@ -53,12 +54,14 @@ export async function createGateway(deps: GatewayDeps): Promise<FastifyInstance>
   endConnectionsOnClose(app);
   observeRequests(app, deps.registry);
   app.setErrorHandler((error, request, reply) => sendProblem(asMillraceError(error), request, reply));
-  authenticateRequests(app, deps.authenticator ?? new Authenticator({ by: 'loopback' }, deps.logger));
+  const authenticator = deps.authenticator ?? new Authenticator({ by: 'loopback' }, deps.logger);
+  authenticateRequests(app, authenticator);
   refuseUnknownRoutes(app);
   const all = [runRoutes, eventRoutes, controlRoutes, replayRoutes, artifactRoutes, pipelineRoutes, operationsRoutes];
   for (const routes of all) {
     await app.register(async (scope) => routes(scope, deps));
   }
+  await app.register(async (scope) => kserveDoor(scope, deps, authenticator));
   return app;
 }
 

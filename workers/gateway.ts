@@ -16,6 +16,7 @@ import { openAccess } from './keys/index.js';
 import { createLogger } from './logger.js';
 import { loadModels, poolDescriptions } from './models.js';
 import { loadPipelines } from './pipelines.js';
+import { releaseOf } from './release.js';
 import type { Settings } from './settings.js';
 import { openWebhooks } from './webhooks.js';
 
@@ -79,6 +80,10 @@ export async function runGateway(settings: Settings): Promise<void> {
       uploadTimeoutMs: settings.MILLRACE_UPLOAD_TIMEOUT_MS,
     },
     uiUrl: runPages(temporalUi, namespace),
+    ...(settings.MILLRACE_KSERVE_GRPC_PORT !== 0 && {
+      grpc: { host: settings.MILLRACE_GATEWAY_HOST, port: settings.MILLRACE_KSERVE_GRPC_PORT },
+    }),
+    release: releaseOf(),
     logger,
     registry,
   });

@@ -87,6 +87,15 @@ export function settingsSchema(basePort = BASE_PORT) {
     MILLRACE_TRITON_GRPC_PORT: port('Embedded Triton, gRPC.', basePort + 6),
     MILLRACE_TRITON_METRICS_PORT: port('Embedded Triton, metrics.', basePort + 7),
     MILLRACE_LLM_PORT: port('Embedded LLM server.', basePort + 8),
+    MILLRACE_KSERVE_GRPC_PORT: z.coerce
+      .number()
+      .int()
+      .min(0)
+      .max(65_535)
+      .default(basePort + 9)
+      .describe(
+        'gRPC of the inference protocol (KServe v2), on the gateway’s address; its REST is on the gateway’s port. 0 turns gRPC off.',
+      ),
     MILLRACE_GATEWAY_HOST: z
       .string()
       .default('127.0.0.1')

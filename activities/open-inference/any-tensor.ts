@@ -1,7 +1,7 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import { DTYPES, type Dtype } from '../../pipelines/media.js';
 import { CODECS, type Element } from './elements.js';
-import { bytesTensor, invalid, readTexts, sizeOf, type Tensor, viewOf } from './tensors.js';
+import { bytesTensor, type Fault, invalid, readTexts, sizeOf, type Tensor, viewOf } from './tensors.js';
 
 /** A tensor in JSON, as `infer` stages take and give it: row-major. */
 export interface AnyTensor {
@@ -35,29 +35,31 @@ export function toWire(name: string, { dtype, shape, data }: AnyTensor): Tensor 
   return { name, datatype: dtype, shape, raw };
 }
 
-/** The tensor in JSON. Throws `INVALID_OUTPUT`, naming tensor and element, for what JSON cannot hold. */
-export function fromWire(tensor: Tensor): AnyTensor {
+/** The tensor in JSON. Throws `INVALID_OUTPUT` or the `fault`, naming tensor and element, for what JSON cannot hold. */
+export function fromWire(tensor: Tensor, fault: Fault = invalid): AnyTensor {
   const { datatype, shape, raw } = tensor;
-  if (!isDtype(datatype)) throw invalid(tensor, `elements of type ${datatype} cannot be read`);
-  if (datatype === 'BYTES') return { dtype: datatype, shape, data: readTexts(tensor) };
+  if (!isDtype(datatype)) throw fault(tensor, `elements of type ${datatype} cannot be read`);
+  if (datatype === 'BYTES') return { dtype: datatype, shape, data: readTexts(tensor, fault) };
   const { width, read } = CODECS[datatype];
   const size = sizeOf(shape);
   if (raw.length !== size * width) {
-    throw invalid(tensor, `${raw.length} bytes for shape [${shape}], which takes ${size * width}`);
+    throw fault(tensor, `${raw.length} bytes for shape [${shape}], which takes ${size * width}`);
   }
   const view = viewOf(raw);
   const data = Array.from({ length: size }, (_, i) => {
     const element = read(view, i * width);
     if (typeof element === 'number' && !Number.isFinite(element)) {
-      throw invalid(tensor, `element ${i} is ${element}, which JSON cannot hold`);
+      throw fault(tensor, `element ${i} is ${element}, which JSON cannot hold`);
     }
     return element;
   });
   return { dtype: datatype, shape, data };
 }
 
-/** What is wrong with an input of a stage, by the tensor's name. */
+/** What is wrong with an input, by the tensor's name. */
 export const badInput = (name: string, message: string): MillraceError =>
   new MillraceError('INVALID_INPUT', `input tensor ${name}: ${message}`, { fields: [{ field: name, message }] });
+
+export const invalidInput: Fault = ({ name }, problem) => badInput(name, problem);
 
 const a = (dtype: Dtype): string => (/^(INT|UINT|FP)/.test(dtype) ? `${dtype} number` : dtype);

@@ -2,26 +2,26 @@ import type { Dtype } from '../../pipelines/media.js';
 import { isDtype } from './any-tensor.js';
 import { CODECS } from './elements.js';
 import { CONTENTS_OF, type InferResponse, type TensorMessage } from './messages.js';
-import { bytesTensor, invalid, type Tensor, viewOf } from './tensors.js';
+import { bytesTensor, type Fault, invalid, type Tensor, viewOf } from './tensors.js';
+
+/** The outputs of a response by name, each as bytes. */
+export const tensorsOf = ({ outputs, raw_output_contents: raws }: InferResponse): ReadonlyMap<string, Tensor> =>
+  new Map(withBytes(outputs, raws).map((tensor) => [tensor.name, tensor]));
 
 /**
- * The outputs of a response by name, each as bytes. Servers answer in one of two forms: bytes beside the tensors, as
- * Triton does, or typed elements in them, as other servers of the protocol do; the second is turned into the first, so
- * that nothing behind this knows of it.
+ * The tensors of a message, each as bytes. They come in one of two forms: bytes beside the tensors, as Triton's and its
+ * clients' do, or typed elements in them; the second is turned into the first, so that nothing behind this knows of it.
  */
-export function tensorsOf({ outputs, raw_output_contents: raws }: InferResponse): ReadonlyMap<string, Tensor> {
-  return new Map(
-    outputs.map((message, i) => {
-      const shape = message.shape.map(Number);
-      const header = { name: message.name, datatype: message.datatype, shape };
-      return [message.name, { ...header, raw: raws.length > 0 ? (raws[i] ?? EMPTY) : rawOf(message, shape) }];
-    }),
-  );
-}
+export const withBytes = (messages: readonly TensorMessage[], raws: readonly Buffer[], fault = invalid): Tensor[] =>
+  messages.map((message, i) => {
+    const shape = message.shape.map(Number);
+    const header = { name: message.name, datatype: message.datatype, shape };
+    return { ...header, raw: raws.length > 0 ? (raws[i] ?? EMPTY) : rawOf(message, shape, fault) };
+  });
 
 const EMPTY = Buffer.alloc(0);
 
-function rawOf({ name, datatype, contents }: TensorMessage, shape: readonly number[]): Buffer {
+function rawOf({ name, datatype, contents }: TensorMessage, shape: readonly number[], fault: Fault): Buffer {
   const field = isDtype(datatype) ? CONTENTS_OF[datatype] : undefined;
   if (!contents || field === undefined) return EMPTY;
   if (field === 'bytes_contents') return bytesTensor(name, shape, contents.bytes_contents).raw;
@@ -32,7 +32,7 @@ function rawOf({ name, datatype, contents }: TensorMessage, shape: readonly numb
   elements.forEach((element, i) => {
     // Small integers come in fields of 32 bits. NaN and infinity are left to whoever reads the floats.
     if (!datatype.startsWith('FP') && !accepts(element)) {
-      throw invalid({ name }, `element ${i}, ${element}, is not ${datatype}`);
+      throw fault({ name }, `element ${i}, ${element}, is not ${datatype}`);
     }
     write(view, i * width, element);
   });

@@ -2,10 +2,10 @@
  * The KServe v2 inference protocol (Open Inference Protocol): its gRPC messages and the form of tensors on the wire. The
  * connectors of its servers speak it as clients, the gateway's door as a server.
  */
-export { type AnyTensor, badInput, fromWire, isDtype, toWire } from './any-tensor.js';
-export { tensorsOf } from './contents.js';
+export { type AnyTensor, badInput, fromWire, invalidInput, isDtype, toWire } from './any-tensor.js';
+export { tensorsOf, withBytes } from './contents.js';
 export type { Element } from './elements.js';
-export { numbersJson, parseExactly } from './exact-json.js';
+export { parseExactly } from './exact-json.js';
 export type {
   InferRequest,
   Int64,
@@ -13,15 +13,19 @@ export type {
   ModelConfig,
   ModelIndex,
   Parameters,
+  ReceivedInferRequest,
   StatisticsMessage,
   StreamResponse,
   TensorHeader,
 } from './messages.js';
-export { parametersOf } from './parameters.js';
+export { type ParameterValue, parametersOf, valuesOf } from './parameters.js';
 export { inferenceService } from './protocol.js';
+export { elementsOf, tensorJson } from './tensor-json.js';
 export {
+  bytesTensor,
   fp32Tensor,
   invalid,
+  readBytes,
   readFp32,
   readInt16,
   readInt32,

@@ -56,7 +56,8 @@ export type Parameter =
   | { readonly bool_param: boolean }
   | { readonly int64_param: Int64 }
   | { readonly string_param: string }
-  | { readonly double_param: number };
+  | { readonly double_param: number }
+  | { readonly uint64_param: Int64 };
 export type Parameters = Readonly<Record<string, Parameter>>;
 
 export interface InferRequest {
@@ -67,6 +68,20 @@ export interface InferRequest {
   readonly outputs?: readonly { readonly name: string }[];
   readonly raw_input_contents: readonly Buffer[];
 }
+/** An `InferRequest` as a server decodes it: of tensors' bytes and contents one is there. */
+export interface ReceivedInferRequest {
+  readonly model_name: string;
+  readonly model_version: string;
+  readonly id: string;
+  readonly parameters: ReceivedParameters;
+  readonly inputs: readonly (TensorMessage & { readonly parameters: ReceivedParameters })[];
+  readonly outputs: readonly { readonly name: string; readonly parameters: ReceivedParameters }[];
+  readonly raw_input_contents: readonly Buffer[];
+}
+/** Parameters as they are decoded: one field each, or none from a client that set none. */
+export type ReceivedParameters = Readonly<Record<string, Partial<Record<ParameterField, string | number | boolean>>>>;
+type ParameterField = 'bool_param' | 'int64_param' | 'string_param' | 'double_param' | 'uint64_param';
+
 export interface InferResponse {
   readonly parameters: Readonly<Record<string, Partial<Record<'bool_param', boolean>>>>;
   readonly outputs: readonly TensorMessage[];
@@ -104,6 +119,8 @@ export interface ModelConfig {
   readonly platform: string;
   readonly backend: string;
   readonly max_batch_size: number;
+  readonly input?: readonly object[];
+  readonly output?: readonly object[];
   readonly default_model_filename: string;
   /** Null unless requests of one sequence belong to one instance of the model. */
   readonly sequence_batching: object | null;

@@ -1,4 +1,4 @@
-import type { Parameters } from './messages.js';
+import type { Parameters, ReceivedParameters } from './messages.js';
 
 /**
  * Request parameters in the protocol's types: a boolean, a text, an integer (int64) or a fraction (double). JSON does not
@@ -13,3 +13,17 @@ export function parametersOf(given: Readonly<Record<string, string | number | bo
     }),
   );
 }
+
+/** A parameter's value in JSON. */
+export type ParameterValue = string | number | boolean;
+
+/** The parameters of a received message. Integers beyond 2^53 stay decimal texts. */
+export const valuesOf = (received: ReceivedParameters): Record<string, ParameterValue> =>
+  Object.fromEntries(
+    Object.entries(received).flatMap(([name, choice]) => {
+      const [[field, value] = []] = Object.entries(choice);
+      if (field === undefined || value === undefined) return [];
+      const integer = field.endsWith('int64_param') && Number.isSafeInteger(Number(value));
+      return [[name, integer ? Number(value) : value]];
+    }),
+  );

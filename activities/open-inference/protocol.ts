@@ -15,6 +15,7 @@ const one = (type: string, id: number) => ({ type, id });
 const many = (type: string, id: number) => ({ rule: 'repeated', type, id });
 const map = (type: string, id: number) => ({ keyType: 'string', type, id });
 const message = (fields: Record<string, ReturnType<typeof one | typeof many | typeof map>>) => ({ fields });
+const enumeration = (values: Record<string, number>) => ({ values });
 const unary = (request: string, response: string) => ({ requestType: request, responseType: response, comment: '' });
 const stream = (request: string, response: string) => ({
   ...unary(request, response),
@@ -25,6 +26,9 @@ const stream = (request: string, response: string) => ({
 const PROTOCOL = {
   GRPCInferenceService: {
     methods: {
+      ServerLive: unary('ServerLiveRequest', 'ServerLiveResponse'),
+      ServerReady: unary('ServerReadyRequest', 'ServerReadyResponse'),
+      ServerMetadata: unary('ServerMetadataRequest', 'ServerMetadataResponse'),
       ModelReady: unary('ModelReadyRequest', 'ModelReadyResponse'),
       ModelMetadata: unary('ModelMetadataRequest', 'ModelMetadataResponse'),
       ModelInfer: unary('ModelInferRequest', 'ModelInferResponse'),
@@ -36,6 +40,12 @@ const PROTOCOL = {
       RepositoryModelUnload: unary('RepositoryModelUnloadRequest', 'RepositoryModelUnloadResponse'),
     },
   },
+  ServerLiveRequest: message({}),
+  ServerLiveResponse: message({ live: one('bool', 1) }),
+  ServerReadyRequest: message({}),
+  ServerReadyResponse: message({ ready: one('bool', 1) }),
+  ServerMetadataRequest: message({}),
+  ServerMetadataResponse: message({ name: one('string', 1), version: one('string', 2), extensions: many('string', 3) }),
   ModelReadyRequest: message({ name: one('string', 1), version: one('string', 2) }),
   ModelReadyResponse: message({ ready: one('bool', 1) }),
   ModelMetadataRequest: message({ name: one('string', 1), version: one('string', 2) }),
@@ -43,14 +53,16 @@ const PROTOCOL = {
     name: one('string', 1),
     versions: many('string', 2),
     platform: one('string', 3),
-    inputs: many('Tensor', 4),
-    outputs: many('Tensor', 5),
+    inputs: many('TensorMetadata', 4),
+    outputs: many('TensorMetadata', 5),
   }),
-  /** `ModelMetadataResponse.TensorMetadata`, `ModelInferRequest.InferInputTensor` and `ModelInferResponse.InferOutputTensor`. */
+  TensorMetadata: message({ name: one('string', 1), datatype: one('string', 2), shape: many('int64', 3) }),
+  /** `ModelInferRequest.InferInputTensor` and `ModelInferResponse.InferOutputTensor`. */
   Tensor: message({
     name: one('string', 1),
     datatype: one('string', 2),
     shape: many('int64', 3),
+    parameters: map('InferParameter', 4),
     contents: one('InferTensorContents', 5),
   }),
   InferTensorContents: message({
@@ -64,18 +76,21 @@ const PROTOCOL = {
     bytes_contents: many('bytes', 8),
   }),
   InferParameter: {
-    oneofs: { choice: { oneof: ['bool_param', 'int64_param', 'string_param', 'double_param'] } },
+    oneofs: { choice: { oneof: ['bool_param', 'int64_param', 'string_param', 'double_param', 'uint64_param'] } },
     ...message({
       bool_param: one('bool', 1),
       int64_param: one('int64', 2),
       string_param: one('string', 3),
       double_param: one('double', 4),
+      uint64_param: one('uint64', 5),
     }),
   },
   /** `ModelInferRequest.InferRequestedOutputTensor`. */
-  RequestedOutput: message({ name: one('string', 1) }),
+  RequestedOutput: message({ name: one('string', 1), parameters: map('InferParameter', 2) }),
   ModelInferRequest: message({
     model_name: one('string', 1),
+    model_version: one('string', 2),
+    id: one('string', 3),
     parameters: map('InferParameter', 4),
     inputs: many('Tensor', 5),
     outputs: many('RequestedOutput', 6),
@@ -83,6 +98,8 @@ const PROTOCOL = {
   }),
   ModelInferResponse: message({
     model_name: one('string', 1),
+    model_version: one('string', 2),
+    id: one('string', 3),
     parameters: map('InferParameter', 4),
     outputs: many('Tensor', 5),
     raw_output_contents: many('bytes', 6),
@@ -97,11 +114,37 @@ const PROTOCOL = {
     name: one('string', 1),
     platform: one('string', 2),
     max_batch_size: one('int32', 4),
+    input: many('ModelInput', 5),
+    output: many('ModelOutput', 6),
     default_model_filename: one('string', 8),
     sequence_batching: one('Empty', 13),
     parameters: map('ModelParameter', 14),
     backend: one('string', 17),
     model_transaction_policy: one('ModelTransactionPolicy', 19),
+  }),
+  ModelInput: message({
+    name: one('string', 1),
+    data_type: one('DataType', 2),
+    dims: many('int64', 4),
+    optional: one('bool', 8),
+  }),
+  ModelOutput: message({ name: one('string', 1), data_type: one('DataType', 2), dims: many('int64', 3) }),
+  DataType: enumeration({
+    TYPE_INVALID: 0,
+    TYPE_BOOL: 1,
+    TYPE_UINT8: 2,
+    TYPE_UINT16: 3,
+    TYPE_UINT32: 4,
+    TYPE_UINT64: 5,
+    TYPE_INT8: 6,
+    TYPE_INT16: 7,
+    TYPE_INT32: 8,
+    TYPE_INT64: 9,
+    TYPE_FP16: 10,
+    TYPE_FP32: 11,
+    TYPE_FP64: 12,
+    TYPE_STRING: 13,
+    TYPE_BF16: 14,
   }),
   ModelTransactionPolicy: message({ decoupled: one('bool', 1) }),
   /** A message of which only whether it is there matters. */
@@ -112,6 +155,7 @@ const PROTOCOL = {
   ModelStatistics: message({
     name: one('string', 1),
     version: one('string', 2),
+    last_inference: one('uint64', 3),
     inference_count: one('uint64', 4),
     execution_count: one('uint64', 5),
     inference_stats: one('InferStatistics', 6),
@@ -147,7 +191,7 @@ const PROTOCOL = {
   RepositoryModelUnloadResponse: message({}),
 };
 
-/** The service, ready for `makeGenericClientConstructor`. */
+/** The service, ready for `makeGenericClientConstructor` and a server's `addService`. */
 export const inferenceService = fromJSON(
   { nested: { inference: { nested: PROTOCOL } } },
   // `defaults`: absent means zero in proto3. `longs: String`: elements and parameters may lie beyond 2^53.

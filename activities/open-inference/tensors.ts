@@ -4,7 +4,7 @@ import type { TensorHeader } from './messages.js';
 /**
  * Tensors as KServe v2 puts them on the wire in `raw_input_contents` and `raw_output_contents`: row-major, little-endian;
  * an element of BYTES is a u32 length and that many bytes.
- * Readers throw `INVALID_OUTPUT` when the bytes are not what the header says.
+ * Readers throw when the bytes are not what the header says: `INVALID_OUTPUT`, or the `fault` that they are given.
  */
 export interface Tensor extends TensorHeader {
   readonly raw: Buffer;
@@ -44,26 +44,33 @@ export function fp32Tensor(name: string, shape: readonly number[], values: Float
   return { name, datatype: 'FP32', shape, raw };
 }
 
-/** The texts of a BYTES tensor. */
-export function readTexts(tensor: Tensor): string[] {
-  expectDatatype(tensor, 'BYTES');
+/** The elements of a BYTES tensor. */
+export function readBytes(tensor: Tensor, fault = invalid): Buffer[] {
+  expectDatatype(tensor, 'BYTES', fault);
   const { raw } = tensor;
-  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-  const texts: string[] = [];
+  const elements: Buffer[] = [];
   for (let at = 0; at < raw.length; ) {
     const start = at + LENGTH_PREFIX;
     const end = start <= raw.length ? start + raw.readUInt32LE(at) : Number.POSITIVE_INFINITY;
-    if (end > raw.length) throw invalid(tensor, `element ${texts.length} reaches behind the ${raw.length} bytes sent`);
-    try {
-      texts.push(decoder.decode(raw.subarray(start, end)));
-    } catch {
-      throw invalid(tensor, `element ${texts.length} is not UTF-8`);
-    }
+    if (end > raw.length) throw fault(tensor, `element ${elements.length} reaches behind the ${raw.length} bytes sent`);
+    elements.push(raw.subarray(start, end));
     at = end;
   }
-  if (texts.length !== sizeOf(tensor.shape))
-    throw invalid(tensor, `${texts.length} elements for shape [${tensor.shape}]`);
-  return texts;
+  if (elements.length !== sizeOf(tensor.shape))
+    throw fault(tensor, `${elements.length} elements for shape [${tensor.shape}]`);
+  return elements;
+}
+
+/** The texts of a BYTES tensor. */
+export function readTexts(tensor: Tensor, fault = invalid): string[] {
+  const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  return readBytes(tensor, fault).map((element, i) => {
+    try {
+      return decoder.decode(element);
+    } catch {
+      throw fault(tensor, `element ${i} is not UTF-8`);
+    }
+  });
 }
 
 /** The only text of a BYTES tensor of one element. */
@@ -110,8 +117,8 @@ function numeric(tensor: Tensor, datatype: keyof typeof WIDTH): DataView {
   return viewOf(tensor.raw);
 }
 
-function expectDatatype(tensor: Tensor, datatype: string): void {
-  if (tensor.datatype !== datatype) throw invalid(tensor, `${tensor.datatype} instead of ${datatype}`);
+function expectDatatype(tensor: Tensor, datatype: string, fault = invalid): void {
+  if (tensor.datatype !== datatype) throw fault(tensor, `${tensor.datatype} instead of ${datatype}`);
 }
 
 /** How many elements a shape has. */
@@ -120,5 +127,8 @@ export const sizeOf = (shape: readonly number[]): number => shape.reduce((produc
 export const viewOf = (raw: Buffer): DataView => new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
 
 /** What is wrong with a model's answer. */
-export const invalid = ({ name }: { readonly name: string }, problem: string): MillraceError =>
+export const invalid: Fault = ({ name }, problem) =>
   new MillraceError('INVALID_OUTPUT', `output tensor ${name}: ${problem}`);
+
+/** The error for a tensor that is not what its header says: whose fault that is, the reader of the bytes knows. */
+export type Fault = (tensor: { readonly name: string }, problem: string) => MillraceError;

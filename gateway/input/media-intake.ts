@@ -40,6 +40,14 @@ export class MediaIntake {
     return this.#put(field, kind, () => upload.body(this.maxBytes));
   }
 
+  /** A file that has arrived already. */
+  fromBytes(field: string, bytes: Uint8Array, kind: MediaKind): Promise<Artifact> {
+    return this.#put(field, kind, () => {
+      if (bytes.length > this.maxBytes) throw tooLarge(this.maxBytes);
+      return piece(bytes);
+    });
+  }
+
   /** Reads the JSON forms of a media field. Of an artifact object only the address is believed. */
   async fromJson(field: string, value: Json, kind: MediaKind): Promise<Artifact> {
     if (isJsonObject(value) && typeof value.base64 === 'string')
@@ -80,6 +88,10 @@ export class MediaIntake {
     if (++this.#taken > MOST_MEDIA)
       throw invalidInput([{ field, message: `is one too many: an input has at most ${MOST_MEDIA} media` }]);
   }
+}
+
+async function* piece(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
+  yield bytes;
 }
 
 async function* decodeBase64(text: string): AsyncGenerator<Uint8Array, void> {

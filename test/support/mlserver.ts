@@ -30,13 +30,12 @@ const STOP_MS = 5_000;
 const FIXTURES = fileURLToPath(new URL('../fixtures/mlserver', import.meta.url));
 
 /**
- * Installs it, once, beside the embedded servers' venv (326 MB; 24 s from a warm cache), and starts it. Where it cannot be
- * installed the answer is why, in words.
+ * Installs it, once, beside the embedded servers' venv (326 MB; 24 s from a warm cache). NVIDIA's tritonclient is in it too.
+ * Where it cannot be installed the answer is why, in words.
  */
-export async function startMlServer(): Promise<MlServer | string> {
-  let venv: Venv;
+export async function mlserverVenv(): Promise<Venv | string> {
   try {
-    venv = await ensureVenv({
+    return await ensureVenv({
       folder: path.resolve('.millrace/mlserver-venv'),
       recipe: FIXTURES,
       explicitPython: testSettings().MILLRACE_PYTHON,
@@ -48,6 +47,12 @@ export async function startMlServer(): Promise<MlServer | string> {
       return messageOf(error);
     throw error;
   }
+}
+
+/** Installs and starts it, or says why it cannot be installed. */
+export async function startMlServer(): Promise<MlServer | string> {
+  const venv = await mlserverVenv();
+  if (typeof venv === 'string') return venv;
   const [http, grpc, metrics] = await freePorts(3);
   const server = spawn(path.join(venv.folder, 'bin', 'mlserver'), ['start', path.join(FIXTURES, 'models')], {
     // It writes its metrics' files where it stands.

@@ -171,11 +171,15 @@ function worker(settings: Settings): PartSpec {
 
 function gateway(settings: Settings): PartSpec {
   const port = settings.MILLRACE_GATEWAY_PORT;
+  const grpcPort = settings.MILLRACE_KSERVE_GRPC_PORT;
   const host = ['0.0.0.0', '::'].includes(settings.MILLRACE_GATEWAY_HOST) ? LOOPBACK : settings.MILLRACE_GATEWAY_HOST;
   return {
     ...shared(settings, 'gateway'),
     ...nodeProcess('gateway'),
-    ports: [{ port, setting: 'MILLRACE_GATEWAY_PORT' }],
+    ports: [
+      { port, setting: 'MILLRACE_GATEWAY_PORT' },
+      ...(grpcPort === 0 ? [] : [{ port: grpcPort, setting: 'MILLRACE_KSERVE_GRPC_PORT' }]),
+    ],
     address: `http://${host}:${port}`,
     probe: { kind: 'http', url: `http://${host}:${port}/readyz` },
   };

@@ -1,7 +1,7 @@
 import { MillraceError } from '../../../pipelines/errors.js';
-import { isJsonObject, type Json, type JsonObject } from '../../../pipelines/json.js';
+import { isJsonObject, type JsonObject } from '../../../pipelines/json.js';
 import type { Tensor } from '../../../pipelines/media.js';
-import { numbersJson, parseExactly } from '../../open-inference/index.js';
+import { elementsOf, parseExactly, tensorJson } from '../../open-inference/index.js';
 
 /*
  * Inference requests and responses as JSON: https://github.com/kserve/open-inference-protocol,
@@ -35,12 +35,6 @@ export function requestJson({ inputs, outputs, parameters }: InferRequest): stri
   return `{${members.join(',')}}`;
 }
 
-function tensorJson(name: string, { dtype, shape, data }: Tensor): string {
-  const head = JSON.stringify({ name, datatype: dtype, shape }).slice(0, -1);
-  const numeric = dtype !== 'BYTES' && dtype !== 'BOOL';
-  return `${head},"data":${numeric ? numbersJson(data as (number | string)[]) : JSON.stringify(data)}}`;
-}
-
 /** The tensors of a response, by name. Throws `INVALID_OUTPUT` for what is no response of the protocol. */
 export function readResponse(text: string): Outputs {
   let response: unknown;
@@ -57,21 +51,7 @@ export function readResponse(text: string): Outputs {
         throw new MillraceError('INVALID_OUTPUT', 'the answer has an output without a name');
       }
       const { name, datatype = null, shape = null, data = null } = output;
-      const elements = Array.isArray(data) ? flat(data) : data;
-      return [name, { dtype: datatype, shape, data: isFloat(datatype) ? unquoted(elements) : elements }];
+      return [name, { dtype: datatype, shape, data: elementsOf(data, datatype) }];
     }),
   );
 }
-
-const isFloat = (datatype: Json): boolean => typeof datatype === 'string' && datatype.startsWith('FP');
-
-/** Elements whose long integers are numbers again: a float may be written as 9007199254740993. */
-const unquoted = (elements: Json): Json =>
-  Array.isArray(elements) && elements.some(isLongInteger)
-    ? elements.map((element: Json) => (isLongInteger(element) ? Number(element) : element))
-    : elements;
-const isLongInteger = (element: Json): boolean => typeof element === 'string' && /^-?\d{16,}$/.test(element);
-
-/** Row-major order is that of depth first. */
-const flat = (data: readonly Json[]): readonly Json[] =>
-  data.some(Array.isArray) ? data.flatMap((row) => (Array.isArray(row) ? flat(row) : [row])) : data;

@@ -137,7 +137,7 @@ export class TritonClient {
     const given = config?.parameters.fingerprint?.string_value;
     if (given) return given;
     const metadata = await this.#call('ModelMetadata', { name: model }, signal);
-    const described = JSON.parse(JSON.stringify({ config, metadata }));
+    const described = JSON.parse(JSON.stringify(fingerprinted(config, metadata)));
     return createHash('sha256').update(canonicalJson(described)).digest('hex').slice(0, 16);
   }
 
@@ -242,6 +242,18 @@ export class TritonClient {
       signal.addEventListener('abort', cancel, { once: true });
     });
   }
+}
+
+/**
+ * What a fingerprint is made of, with the fields that it has always had: another fingerprint of the same model would orphan
+ * the vector indexes that it has made.
+ */
+function fingerprinted(config: ModelConfig | undefined, metadata: Methods['ModelMetadata']['response']) {
+  const { input: _, output: __, ...rest } = config ?? {};
+  const [inputs, outputs] = [metadata.inputs, metadata.outputs].map((tensors) =>
+    tensors.map((tensor) => ({ ...tensor, contents: null })),
+  );
+  return { config: config && rest, metadata: { ...metadata, inputs, outputs } };
 }
 
 const methodOf = (name: keyof Methods | 'ModelStreamInfer') =>

@@ -324,8 +324,8 @@ describe('statistics', () => {
       ],
     });
     expect(await client.statistics('m', limit())).toEqual([
-      { name: 'm', version: '1', inferences: 12, executions: 3, succeeded: 5, failed: 1 },
-      { name: 'm', version: '2', inferences: 0, executions: 0, succeeded: 0, failed: 0 },
+      { name: 'm', version: '1', inferences: 12, executions: 3, succeeded: 5, failed: 1, queueMs: 0, computeMs: 0 },
+      { name: 'm', version: '2', inferences: 0, executions: 0, succeeded: 0, failed: 0, queueMs: 0, computeMs: 0 },
     ]);
   });
 });

@@ -80,8 +80,9 @@ describe('the reference', () => {
   it('names every route of the gateway', () => {
     const sources = filesOf('gateway', '.ts').map(read).join('\n');
     const routes = [...sources.matchAll(/(?:app\.\w+(?:<[^(]*>)?\(|url: )'(\/[^']+)'/g)].map(([, url = '']) => url);
+    const pages = ['http.md', 'kserve.md'].map(page).join('\n');
     expect(routes.length).toBeGreaterThan(6);
-    for (const url of routes) expect(page('http.md')).toContain(url.replace(/:(\w+)/g, '{$1}'));
+    for (const url of routes) expect(pages).toContain(url.replace(/:(\w+)/g, '{$1}'));
   });
 });
 

@@ -132,15 +132,15 @@ test('an error inside is a problem body that tells nothing, and a log line that 
 
 test('unknown routes and methods', async () => {
   await start();
-  const unknown = await send('GET', '/v2/pipelines?key=1');
+  const unknown = await send('GET', '/v3/pipelines?key=1');
   expect(unknown.headers['content-type']).toBe('application/problem+json; charset=utf-8');
   expect(unknown.json()).toEqual({
     type: 'urn:millrace:error:ROUTE_NOT_FOUND',
     title: 'No route has this method and path.',
     status: 404,
-    detail: 'there is nothing at /v2/pipelines',
+    detail: 'there is nothing at /v3/pipelines',
     code: 'ROUTE_NOT_FOUND',
-    instance: '/v2/pipelines',
+    instance: '/v3/pipelines',
     requestId: expect.any(String),
   });
   const wrong = await send('DELETE', '/v1/runs/listen-1');

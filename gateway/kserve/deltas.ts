@@ -1,0 +1,23 @@
+import { isJsonObject } from '../../pipelines/json.js';
+import type { ServedModel } from './models.js';
+import type { ParameterValues } from './read-tensors.js';
+
+/** What stands for a stage's text in a plan's output: `answer.text`. */
+const TEXT_OF_STAGE = /^([^.]+)\.text$/;
+
+/** The outputs that are the text of one stage, by the stage's path: those whose text can be told as it comes. */
+export function deltaFields(
+  { pipeline, outputs }: ServedModel,
+  asked: ReadonlyMap<string, ParameterValues>,
+): ReadonlyMap<string, string> {
+  const bindings = isJsonObject(pipeline.plan.output) ? pipeline.plan.output : {};
+  return new Map(
+    outputs.flatMap(({ name, holds }) => {
+      const binding = bindings[name];
+      const reference = isJsonObject(binding) && typeof binding.$ref === 'string' ? binding.$ref : '';
+      const [, stage] = TEXT_OF_STAGE.exec(reference) ?? [];
+      const wanted = asked.size === 0 || asked.has(name);
+      return holds === 'text' && wanted && stage !== undefined && stage !== 'input' ? [[stage, name] as const] : [];
+    }),
+  );
+}

@@ -1,0 +1,60 @@
+import { MillraceError } from '../../pipelines/errors.js';
+import type { RunEvent } from '../../pipelines/plan/index.js';
+import { type Caller, mayUse, requirePermission } from '../access/caller.js';
+import type { GatewayDeps } from '../deps.js';
+import { asMillraceError } from '../http/problem.js';
+import { type InferAnswer, type InferCall, infer, inferFollowed } from './infer.js';
+import { Models, type ServedModel } from './models.js';
+import { Statistics } from './statistics.js';
+
+/** What both protocols of the door share: the models, and what has been done for them. */
+export class Door {
+  readonly models: Models;
+  readonly statistics = new Statistics();
+
+  constructor(readonly deps: GatewayDeps) {
+    this.models = new Models(deps.pipelines);
+  }
+
+  /** A model that the caller may know of. Throws `PIPELINE_NOT_FOUND` and `FORBIDDEN`. */
+  model(caller: Caller, name: string, version = ''): ServedModel {
+    requirePermission(caller, 'read');
+    return this.models.find(name, version, (pipeline) => mayUse(caller, pipeline));
+  }
+
+  all(caller: Caller): ServedModel[] {
+    requirePermission(caller, 'read');
+    return this.models.all((pipeline) => mayUse(caller, pipeline));
+  }
+
+  /** Runs the model and counts the request. With `onEvent` what the run does is told as it goes. */
+  async infer(call: InferCall, onEvent?: (event: RunEvent) => void): Promise<InferAnswer> {
+    const start = performance.now();
+    const { name } = call.model.pipeline;
+    try {
+      requirePermission(call.caller, 'run');
+      const answer = await (onEvent ? inferFollowed(this.deps, call, onEvent) : infer(this.deps, call));
+      this.statistics.succeeded(name, performance.now() - start, answer.document);
+      return answer;
+    } catch (error) {
+      this.statistics.failed(name, performance.now() - start);
+      throw error;
+    }
+  }
+
+  statisticsOf(models: readonly ServedModel[]) {
+    return models.map(({ pipeline }) => this.statistics.row(pipeline.name, pipeline.plan.version));
+  }
+}
+
+/** An error as the door tells it; the cause of one inside the gateway stays in its log. */
+export function told(error: unknown, requestId: string): MillraceError {
+  const known = asMillraceError(error);
+  if (known.code !== 'INTERNAL') return known;
+  return new MillraceError(
+    'INTERNAL',
+    `the cause is in the gateway’s log under the request id ${requestId}`,
+    {},
+    { cause: error },
+  );
+}

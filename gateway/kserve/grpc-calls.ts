@@ -1,0 +1,82 @@
+import { randomUUID } from 'node:crypto';
+import { Metadata, type ServerDuplexStream, type ServerUnaryCall, type StatusObject, status } from '@grpc/grpc-js';
+import type { Histogram } from 'prom-client';
+import type { MillraceError } from '../../pipelines/errors.js';
+import type { Authenticator } from '../access/authenticator.js';
+import type { Caller, Headers } from '../access/caller.js';
+import type { GatewayDeps } from '../deps.js';
+import { headersOf } from '../http/problem.js';
+import { told } from './door.js';
+import { grpcStatus } from './grpc-status.js';
+
+type AnyCall = ServerUnaryCall<unknown, unknown> | ServerDuplexStream<unknown, unknown>;
+
+/** One call while it is served, and what its log line says in the end. */
+export class GrpcCall {
+  readonly id = randomUUID();
+  /** The call's metadata; binary values are left out. */
+  readonly headers: Headers;
+  /** Aborts when the client has cancelled, has gone, or its deadline is over. */
+  readonly gone: AbortSignal;
+  runId: string | undefined;
+  readonly #call: AnyCall;
+  readonly #method: string;
+  readonly #start = performance.now();
+  #tenant: string | undefined;
+  #key: string | undefined;
+
+  constructor(call: AnyCall, method: string) {
+    this.#call = call;
+    this.#method = method;
+    const texts = Object.entries(call.metadata.getMap()).filter(([, value]) => typeof value === 'string');
+    this.headers = { ...(Object.fromEntries(texts) as Headers), ':authority': call.getHost() };
+    const gone = new AbortController();
+    if (call.cancelled) gone.abort();
+    call.on('cancelled', () => gone.abort());
+    this.gone = gone.signal;
+  }
+
+  /** Throws what the authenticator throws. */
+  async authenticate(authenticator: Authenticator): Promise<Caller> {
+    const caller = await authenticator.authenticate({
+      headers: this.headers,
+      address: addressOf(this.#call.getPeer()),
+    });
+    this.#tenant = caller.tenant;
+    this.#key = caller.key?.id;
+    return caller;
+  }
+
+  /** The status of an error: the code of the error table is in the trailing metadata `millrace-code`. */
+  statusOf(error: unknown): { known: MillraceError; status: Partial<StatusObject> } {
+    const known = told(error, this.id);
+    const metadata = new Metadata();
+    metadata.set('millrace-code', known.code);
+    for (const [name, value] of Object.entries(headersOf(known))) metadata.set(name, value);
+    return { known, status: { code: grpcStatus(known.code), details: known.message, metadata } };
+  }
+
+  /** Writes the call's log line and counts it. */
+  ended({ logger }: GatewayDeps, seconds: Histogram<'method' | 'code'>, error?: unknown, known?: MillraceError): void {
+    const ms = performance.now() - this.#start;
+    const code = known === undefined ? status.OK : grpcStatus(known.code);
+    seconds.observe({ method: this.#method, code: status[code] }, ms / 1000);
+    const fields = {
+      rpc: this.#method,
+      status: status[code],
+      ms: Math.round(ms),
+      requestId: this.id,
+      ...(this.#tenant !== undefined && { tenant: this.#tenant }),
+      ...(this.#key !== undefined && { key: this.#key }),
+      ...(this.runId !== undefined && { runId: this.runId }),
+      ...(known !== undefined && { code: known.code }),
+    };
+    // A flood must not fill the log: its beginning is in it.
+    if (known?.code === 'RATE_LIMITED') logger.debug(fields, 'call');
+    else if (code === status.INTERNAL) logger.error({ ...fields, err: error }, 'call failed');
+    else logger.info(fields, 'call');
+  }
+}
+
+/** `127.0.0.1:1234`, `[::1]:1234` without the port. */
+const addressOf = (peer: string): string => peer.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');

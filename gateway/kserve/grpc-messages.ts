@@ -1,0 +1,47 @@
+import { parametersOf, type ReceivedInferRequest, textTensor } from '../../activities/open-inference/index.js';
+import type { InferAnswer } from './infer.js';
+import type { ServedModel } from './models.js';
+
+/** Triton's parameter of a stream's responses: whether it is the last one of its request. */
+const FINAL = 'triton_final_response';
+
+const named = ({ pipeline }: ServedModel, { id }: ReceivedInferRequest) => ({
+  model_name: pipeline.name,
+  model_version: pipeline.plan.version,
+  id,
+});
+
+/** Says which request of a stream an error is about. */
+export const requestNamed = ({ model_name, model_version, id }: ReceivedInferRequest) => ({
+  model_name,
+  model_version,
+  id,
+});
+
+/** The whole answer to a request. */
+export const finalResponse = (model: ServedModel, request: ReceivedInferRequest, answer: InferAnswer) => ({
+  ...named(model, request),
+  parameters: parametersOf({ run: answer.document.id, [FINAL]: true }),
+  outputs: answer.outputs.map(({ name, datatype, shape, parameters }) => ({
+    name,
+    datatype,
+    shape,
+    parameters: parametersOf(parameters),
+  })),
+  raw_output_contents: answer.outputs.map(({ raw }) => raw),
+});
+
+/** More of an output's text, of a stage's attempt: when another attempt begins, the text of the one before does not count. */
+export function deltaResponse(
+  model: ServedModel,
+  request: ReceivedInferRequest,
+  { name, text, attempt }: { readonly name: string; readonly text: string; readonly attempt: number },
+) {
+  const { raw, ...tensor } = textTensor(name, [1], text);
+  return {
+    ...named(model, request),
+    parameters: parametersOf({ delta: true, attempt, [FINAL]: false }),
+    outputs: [tensor],
+    raw_output_contents: [raw],
+  };
+}

@@ -1,0 +1,35 @@
+import { status } from '@grpc/grpc-js';
+import { type ErrorCode, errorRow } from '../../pipelines/errors.js';
+
+/** Codes whose meaning their HTTP status does not tell. */
+const BY_CODE: Partial<Record<ErrorCode, status>> = {
+  RUN_CANCELLED: status.CANCELLED,
+  REQUEST_ABORTED: status.CANCELLED,
+  RESULT_TOO_LARGE: status.RESOURCE_EXHAUSTED,
+};
+
+const BY_STATUS: Readonly<Record<number, status>> = {
+  400: status.INVALID_ARGUMENT,
+  401: status.UNAUTHENTICATED,
+  403: status.PERMISSION_DENIED,
+  404: status.NOT_FOUND,
+  405: status.UNIMPLEMENTED,
+  408: status.DEADLINE_EXCEEDED,
+  409: status.ABORTED,
+  413: status.INVALID_ARGUMENT,
+  415: status.INVALID_ARGUMENT,
+  422: status.INVALID_ARGUMENT,
+  429: status.RESOURCE_EXHAUSTED,
+  503: status.UNAVAILABLE,
+  504: status.DEADLINE_EXCEEDED,
+};
+
+/**
+ * The gRPC status of a code of the error table. A model server's failure (502) is UNAVAILABLE where another try may help,
+ * as gRPC's clients understand it, else INTERNAL.
+ */
+export function grpcStatus(code: ErrorCode): status {
+  const row = errorRow(code);
+  const failure = row.status === 502 && row.retry !== 'never' ? status.UNAVAILABLE : status.INTERNAL;
+  return BY_CODE[code] ?? BY_STATUS[row.status] ?? failure;
+}

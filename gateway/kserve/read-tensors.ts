@@ -1,0 +1,128 @@
+import type { TakeMedia } from '../../activities/media/index.js';
+import {
+  badInput,
+  invalidInput as faultyInput,
+  fromWire,
+  type ParameterValue,
+  readBytes,
+  sizeOf,
+  type Tensor,
+} from '../../activities/open-inference/index.js';
+import type { Artifact } from '../../pipelines/artifact.js';
+import { messageOf } from '../../pipelines/errors.js';
+import type { Json, JsonObject } from '../../pipelines/json.js';
+import type { MediaKind } from '../../pipelines/media.js';
+import type { MediaIntake } from '../input/media-intake.js';
+import type { TensorField } from './fields.js';
+import type { ServedModel } from './models.js';
+import { isSamples, wavOf } from './samples.js';
+
+export type ParameterValues = Readonly<Record<string, ParameterValue>>;
+
+/** A tensor of a request, its elements as bytes. */
+export interface InputTensor extends Tensor {
+  readonly parameters: ParameterValues;
+}
+
+/** An artifact's address may stand where a file's bytes do. */
+const ADDRESS = Buffer.from('artifact://');
+
+/**
+ * The pipeline's input that a request's tensors stand for, its media in the store. Throws `INVALID_INPUT` and what a media
+ * field can throw, naming the tensor.
+ * @param parameters the request's
+ */
+export async function readTensors(
+  { pipeline, form, inputs }: ServedModel,
+  tensors: readonly InputTensor[],
+  parameters: ParameterValues,
+  intake: MediaIntake,
+): Promise<JsonObject> {
+  const given = new Map<string, Json>();
+  for (const tensor of tensors) {
+    const { name } = tensor;
+    const field = inputs.find((each) => each.name === name);
+    if (field === undefined) {
+      const known = inputs.map((each) => each.name).join(', ') || 'none';
+      throw badInput(name, `the pipeline ${pipeline.name} has no such input (it has: ${known})`);
+    }
+    if (given.has(name)) throw badInput(name, 'it is given twice');
+    if (!tensor.shape.every((size) => Number.isSafeInteger(size) && size >= 0))
+      throw badInput(name, `[${tensor.shape}] is not a shape`);
+    const value = await inputOf(field, tensor, parameters, intake);
+    if (value !== undefined) given.set(name, value);
+  }
+  const take: TakeMedia = async (media, { path, kind }) =>
+    ({ ...(await intake.fromJson(path, media, kind)) }) as unknown as Json;
+  for (const { name, holds } of inputs) {
+    const value = given.get(name);
+    if (holds === 'json' && value !== undefined) given.set(name, await form.withMedia(name, value, take));
+  }
+  return form.parse(Object.fromEntries(given));
+}
+
+/** Undefined for an empty tensor where one value may be left out. */
+async function inputOf(
+  field: TensorField,
+  tensor: InputTensor,
+  parameters: ParameterValues,
+  intake: MediaIntake,
+): Promise<Json | undefined> {
+  const { holds, list, optional } = field;
+  if (holds === 'audio' && !list && isSamples(tensor)) {
+    return asJson(await intake.fromBytes(field.name, wavOf(tensor, field.rate, parameters), holds));
+  }
+  if (tensor.datatype !== field.datatype)
+    throw badInput(field.name, `${tensor.datatype} instead of ${expected(field)}`);
+  const shape = shapeFor(field, tensor);
+  if (shape === undefined) throw badInput(field.name, `shape [${tensor.shape}] instead of [${field.shape}]`);
+  const fitting = { ...tensor, shape };
+  if (holds === 'tensor') return fromWire(fitting, faultyInput) as unknown as Json;
+  const items: Json[] =
+    holds === 'audio' || holds === 'image'
+      ? await media(field, holds, fitting, intake)
+      : elements(fitting).map((element, i) => (holds === 'json' ? parsed(field, element as string, i) : element));
+  if (list) return items;
+  if (items.length > 0 || !optional) return items[0];
+  return undefined;
+}
+
+const expected = ({ holds, datatype }: TensorField): string =>
+  holds === 'audio' ? 'BYTES (a file), FP32 or INT16 (samples)' : datatype;
+
+/**
+ * The tensor's shape as the field has it: dimensions of 1 in front, a batch of one, may be more than it asks for. Undefined
+ * where it does not fit. An optional field may also come empty, of shape [0].
+ */
+function shapeFor({ shape: wanted, optional, list }: TensorField, { shape }: Tensor): readonly number[] | undefined {
+  const extra = shape.length - wanted.length;
+  if (extra < 0 || shape.slice(0, extra).some((size) => size !== 1)) return undefined;
+  const inner = shape.slice(extra);
+  if (optional && !list && sizeOf(inner) === 0) return inner;
+  return wanted.every((size, i) => size === -1 || size === inner[i]) ? inner : undefined;
+}
+
+const elements = (tensor: Tensor): readonly (string | number | boolean)[] => fromWire(tensor, faultyInput).data;
+
+function parsed({ name }: TensorField, text: string, index: number): Json {
+  try {
+    return JSON.parse(text) as Json;
+  } catch (error) {
+    throw badInput(name, `element ${index} is not JSON: ${messageOf(error)}`);
+  }
+}
+
+async function media(field: TensorField, kind: MediaKind, tensor: Tensor, intake: MediaIntake): Promise<Json[]> {
+  const taken: Json[] = [];
+  for (const [i, bytes] of readBytes(tensor, faultyInput).entries()) {
+    const path = field.list ? `${field.name}.${i}` : field.name;
+    const isAddress = bytes.subarray(0, ADDRESS.length).equals(ADDRESS);
+    const artifact = isAddress
+      ? await intake.fromJson(path, { uri: bytes.toString('utf8') }, kind)
+      : await intake.fromBytes(path, bytes, kind);
+    taken.push(asJson(artifact));
+  }
+  return taken;
+}
+
+const asJson = (artifact: Artifact): Json => ({ ...artifact }) as unknown as Json;

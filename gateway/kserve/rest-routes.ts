@@ -1,0 +1,116 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { errorRow, MillraceError } from '../../pipelines/errors.js';
+import { callerOf, idempotencyKeyOf } from '../access/caller.js';
+import { leaving } from '../http/leaving.js';
+import { headersOf } from '../http/problem.js';
+import { emptyBody, swallowRest } from '../input/upload.js';
+import { readinessOf } from '../readiness.js';
+import { modelConfig, modelMetadata, repositoryIndex, serverMetadata } from './describe.js';
+import { type Door, told } from './door.js';
+import type { ServedModel } from './models.js';
+import { JSON_LENGTH_HEADER, readRequest, writeAnswer } from './rest-body.js';
+
+/** Probes have no key. */
+const OPEN = { config: { open: true } };
+/** What the error table calls unprocessable is a bad request in this protocol. */
+const UNPROCESSABLE = 422;
+
+type OfModel = { Params: { name: string; version?: string } };
+
+/**
+ * The inference protocol over HTTP, every pipeline being a model: `/v2`, `/v2/health/live|ready`, `/v2/models/{name}` with
+ * `/ready`, `/config`, `/stats` and `/infer`, each also under `/versions/{version}`, and `/v2/repository/index`.
+ */
+export async function restRoutes(app: FastifyInstance, door: Door, release: string): Promise<void> {
+  const { deps } = door;
+  app.removeAllContentTypeParsers();
+  // Clients of the protocol name no content type, or octets for JSON with bytes behind it.
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  app.setErrorHandler((error, request, reply) => {
+    const { code, message } = told(error, request.id);
+    Object.assign(request.notes, { code, error });
+    swallowRest(request.raw);
+    const { status } = errorRow(code);
+    const known = error instanceof MillraceError ? headersOf(error) : {};
+    reply.removeHeader('content-length').code(status === UNPROCESSABLE ? 400 : status);
+    return reply.headers(known).send({ error: message, code });
+  });
+
+  app.get('/v2', async (request) => {
+    callerOf(request);
+    return serverMetadata(release);
+  });
+  app.get('/v2/health/live', OPEN, async () => ({ live: true }));
+  app.get('/v2/health/ready', OPEN, async (_, reply) => {
+    const ready = (await readinessOf(deps)).status !== 'unavailable';
+    return await reply.code(ready ? 200 : 503).send({ ready });
+  });
+  app.post('/v2/repository/index', async (request) => repositoryIndex(door.all(callerOf(request, 'read'))));
+  app.get('/v2/models/stats', async (request) => ({ model_stats: door.statisticsOf(door.all(callerOf(request))) }));
+
+  const model = (request: FastifyRequest<OfModel>): ServedModel => {
+    const { name, version } = request.params;
+    return door.model(callerOf(request, 'read'), name, version);
+  };
+  for (const base of ['/v2/models/:name', '/v2/models/:name/versions/:version']) {
+    app.get<OfModel>(base, async (request) => modelMetadata(model(request)));
+    app.get<OfModel>(`${base}/config`, async (request) => modelConfig(model(request)));
+    app.get<OfModel>(`${base}/stats`, async (request) => ({ model_stats: door.statisticsOf([model(request)]) }));
+    app.get<OfModel>(`${base}/ready`, async (request, reply) => {
+      const { name } = model(request).pipeline;
+      const ready = (await readinessOf(deps)).status !== 'unavailable';
+      return await reply.code(ready ? 200 : 503).send({ name, ready });
+    });
+    app.post<OfModel>(
+      `${base}/infer`,
+      {
+        bodyLimit: deps.limits.maxAudioBytes + deps.limits.maxJsonBytes,
+        // What can be refused without the body is refused before it is read.
+        onRequest: async (request) => {
+          model(request);
+          refuseEncoded(request);
+        },
+      },
+      async (request, reply) => {
+        const served = model(request);
+        const caller = callerOf(request, 'run');
+        if (!Buffer.isBuffer(request.body) || request.body.length === 0) throw emptyBody();
+        const asked = readRequest(request.body, request.headers[JSON_LENGTH_HEADER] as string | undefined);
+        const { outputs, document } = await door.infer({
+          model: served,
+          caller,
+          ...asked,
+          idempotencyKey: idempotencyKeyOf(request.headers),
+          gone: leaving(reply),
+          started: ({ id, replayed }) => {
+            request.notes.runId = id;
+            if (replayed) reply.header('idempotency-replayed', 'true');
+          },
+        });
+        const { name, plan } = served.pipeline;
+        const head = {
+          model_name: name,
+          model_version: plan.version,
+          ...(asked.id !== undefined && { id: asked.id }),
+          parameters: { run: document.id },
+        };
+        const { body, jsonLength } = writeAnswer(head, outputs, asked);
+        if (jsonLength === undefined) return await reply.type('application/json').send(body);
+        return await reply.type('application/octet-stream').header(JSON_LENGTH_HEADER, jsonLength).send(body);
+      },
+    );
+  }
+  // Extensions that are not here, told in the protocol's form.
+  app.all('/v2/*', async ({ method, url }) => {
+    throw new MillraceError('ROUTE_NOT_FOUND', `${method} ${url.split('?', 1)[0]} is not served: see GET /v2`);
+  });
+}
+
+function refuseEncoded({ headers }: FastifyRequest): void {
+  const encoding = headers['content-encoding'];
+  if (encoding === undefined || encoding === 'identity') return;
+  const message = `"${encoding}" is not supported; send the body as it is`;
+  throw new MillraceError('UNSUPPORTED_CONTENT_TYPE', `Content-Encoding ${message}`, {
+    fields: [{ field: 'Content-Encoding', message }],
+  });
+}

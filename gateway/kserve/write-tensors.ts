@@ -1,0 +1,112 @@
+import type { ArtifactStore } from '../../activities/artifacts/index.js';
+import { createAudioPort } from '../../activities/media/index.js';
+import { badInput, bytesTensor, fp32Tensor, type Tensor, toWire } from '../../activities/open-inference/index.js';
+import { type Artifact, isArtifact } from '../../pipelines/artifact.js';
+import { MillraceError } from '../../pipelines/errors.js';
+import type { Json, JsonObject } from '../../pipelines/json.js';
+import type { Tensor as TensorValue } from '../../pipelines/media.js';
+import type { TensorField } from './fields.js';
+import type { ParameterValues } from './read-tensors.js';
+import { RATE } from './samples.js';
+
+/** A tensor of an answer. */
+export interface OutputTensor extends Tensor {
+  readonly parameters: ParameterValues;
+  /** Its elements are files: JSON takes them as base64 only. */
+  readonly files: boolean;
+}
+
+/** The parameter of a request that wants all audio of its answer as samples of this rate. */
+const OUTPUT_RATE = 'output_sample_rate';
+
+export interface WriteOptions {
+  readonly store: ArtifactStore;
+  readonly tenant: string;
+  /** Most bytes of the media of an answer together: it is made in memory. */
+  readonly maxBytes: number;
+  /** The request's parameters. */
+  readonly parameters: ParameterValues;
+  /** Of each output that was asked for by name. */
+  readonly asked: ReadonlyMap<string, ParameterValues>;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * A run's output as tensors: those asked for, or all. What the pipeline did not give is an empty tensor of shape [0].
+ * Throws `RESULT_TOO_LARGE`, and `INVALID_INPUT` for parameters that an output cannot follow.
+ */
+export async function writeTensors(
+  fields: readonly TensorField[],
+  output: JsonObject,
+  options: WriteOptions,
+): Promise<OutputTensor[]> {
+  const wanted = options.asked.size === 0 ? fields : fields.filter(({ name }) => options.asked.has(name));
+  const budget = { left: options.maxBytes };
+  const tensors: OutputTensor[] = [];
+  for (const field of wanted) tensors.push(await tensorOf(field, output[field.name] ?? null, budget, options));
+  return tensors;
+}
+
+type Budget = { left: number };
+
+async function tensorOf(field: TensorField, value: Json, budget: Budget, options: WriteOptions): Promise<OutputTensor> {
+  const { name, holds, datatype, list } = field;
+  const plain = (tensor: Tensor): OutputTensor => ({ ...tensor, parameters: {}, files: false });
+  if (value === null) return plain({ name, datatype, shape: [0], raw: Buffer.alloc(0) });
+  if (holds === 'tensor') return plain(toWire(name, value as unknown as TensorValue));
+  const items = list ? (value as readonly Json[]) : [value];
+  if (holds === 'audio' || holds === 'image') {
+    const rate = options.asked.get(name)?.[RATE] ?? options.parameters[OUTPUT_RATE];
+    if (holds === 'audio' && !list && rate !== undefined) return samplesOf(field, value, rate, budget, options);
+    const files: Buffer[] = [];
+    for (const item of items) files.push(await fileOf(field, item, budget, options));
+    return { ...bytesTensor(name, [files.length], files), parameters: {}, files: true };
+  }
+  const data = holds === 'json' ? items.map((item) => JSON.stringify(item)) : items;
+  return plain(toWire(name, { dtype: datatype, shape: [items.length], data: data as (string | number | boolean)[] }));
+}
+
+/** Audio as mono FP32 samples of a rate. */
+async function samplesOf(
+  { name }: TensorField,
+  value: Json,
+  rate: ParameterValues[string],
+  budget: Budget,
+  { store, tenant, signal }: WriteOptions,
+): Promise<OutputTensor> {
+  if (typeof rate !== 'number' || !Number.isInteger(rate) || rate < 1)
+    throw badInput(name, `${RATE} must be a whole number of Hz, not ${rate}`);
+  const audio = createAudioPort(store, tenant, { signal });
+  const chunks: Float32Array[] = [];
+  for await (const chunk of audio.read(artifactOf(name, value), { sampleRate: rate })) {
+    spend(name, chunk.byteLength, budget);
+    chunks.push(chunk);
+  }
+  const samples = new Float32Array(chunks.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    samples.set(chunk, at);
+    at += chunk.length;
+  }
+  return { ...fp32Tensor(name, [samples.length], samples), parameters: { [RATE]: rate }, files: false };
+}
+
+async function fileOf({ name }: TensorField, item: Json, budget: Budget, { store }: WriteOptions): Promise<Buffer> {
+  const { uri, bytes } = artifactOf(name, item);
+  spend(name, bytes, budget);
+  const parts: Uint8Array[] = [];
+  for await (const part of store.read(uri)) parts.push(part);
+  return Buffer.concat(parts);
+}
+
+function spend(name: string, bytes: number, budget: Budget): void {
+  budget.left -= bytes;
+  if (budget.left >= 0) return;
+  const message = `output tensor ${name}: with it the answer’s media are above what one message holds; GET the run’s artifacts instead`;
+  throw new MillraceError('RESULT_TOO_LARGE', message, { fields: [{ field: name, message }] });
+}
+
+function artifactOf(name: string, value: Json): Artifact {
+  if (isArtifact(value)) return value;
+  throw new MillraceError('INVALID_OUTPUT', `output tensor ${name}: the run gave no media`);
+}
