@@ -14,9 +14,9 @@ const HEARTBEAT_INTERVAL_MS = 500;
 
 /**
  * The one activity: registered as `default`, it serves every activity type, so that an activity is typed by its stage's name.
- * @param device where its stages are served, for a worker of that device's queue
+ * @param devices where its stages are served, for a worker of devices' queues
  */
-export function createActivities(runner: StageRunner, device?: string): { default: StageActivity } {
+export function createActivities(runner: StageRunner, devices?: readonly string[]): { default: StageActivity } {
   return {
     async default(input, call) {
       const context = Context.current();
@@ -37,7 +37,7 @@ export function createActivities(runner: StageRunner, device?: string): { defaul
           queueMs: Math.max(0, Date.now() - info.currentAttemptScheduledTimestampMs),
           run: info.workflowExecution?.workflowId ?? info.activityId,
           resumeFrom: progress,
-          ...(device !== undefined && { device }),
+          ...(devices && { devices }),
           checkpoint(details) {
             progress = details;
             if (!info.isLocal) beat();

@@ -22,8 +22,8 @@ export interface Attempt {
   readonly queueMs: number;
   /** The run's id, for log lines and idempotency keys. */
   readonly run: string;
-  /** The device whose queue it was taken from: it is served there. Absent: anywhere. */
-  readonly device?: string;
+  /** The devices whose queue it was taken from: it is served on one of them. Absent: anywhere. */
+  readonly devices?: readonly string[];
   /** What an earlier attempt handed to `checkpoint` last; null if nothing. */
   readonly resumeFrom: Json;
   checkpoint(progress: Json): void;
@@ -142,7 +142,7 @@ async function askPool(
       priority: call.priority,
       hedge: call.hedge,
       affinity: affinityOf(call, input),
-      device: attempt.device,
+      devices: attempt.devices,
       queueMs: queueLeft(call, attempt),
     },
   );

@@ -57,17 +57,35 @@ const kindOf = ({ kind }: Alternative): Partial<StageKind> =>
 
 type PoolOf = (model: string) => PoolDescription | undefined;
 
+/** The queues that a pool's calls go to, where a placement says so. */
+export type QueuesOf = (model: string) => (Omit<StagePlacement, 'connector'> & { readonly queue: string }) | undefined;
+
+/** What placing goes by. */
+interface Ground {
+  readonly poolOf: PoolOf;
+  /** Task queue of all that no placement sends elsewhere. */
+  readonly queue: string;
+  readonly queuesOf?: QueuesOf | undefined;
+}
+
 /**
  * Says for each stage of a plan which connector, devices and task queue it runs on. Throws `MODEL_NOT_CONFIGURED` when a
  * stage, its alternatives or its cache name a model that no pool serves, and `CAPABILITY_MISSING` when a pool cannot do
  * what the stage needs of it.
+ *
+ * @param queue the deployment's own task queue
+ * @param queuesOf where an applied placement sends the calls of a pool instead
  */
-export function place(plan: Plan, poolOf: PoolOf, queue: string): Placement {
+export function place(plan: Plan, poolOf: PoolOf, queue: string, queuesOf?: QueuesOf): Placement {
+  return placeAll(plan, { poolOf, queue, queuesOf });
+}
+
+function placeAll(plan: Plan, ground: Ground): Placement {
+  const { poolOf } = ground;
   const placement: Record<string, StagePlacement> = {};
   for (const step of allSteps(plan)) {
     if (step.kind === 'pipeline' && !isStage(step) && step.run === 'child') {
-      for (const [id, placed] of Object.entries(place(step.plan, poolOf, queue)))
-        placement[`${step.id}/${id}`] = placed;
+      for (const [id, placed] of Object.entries(placeAll(step.plan, ground))) placement[`${step.id}/${id}`] = placed;
     }
     if (!isStage(step)) continue;
     if (step.cache) describe(plan, poolOf, step.cache.embedder, `${step.id}.cache.embedder`, 'embed');
@@ -75,8 +93,8 @@ export function place(plan: Plan, poolOf: PoolOf, queue: string): Placement {
     for (const [i, by] of each.entries()) {
       const field = `${step.id}.${i === 0 ? 'model' : 'fallback'}`;
       const row = i === 0 ? step.id : `${step.id}~${i}`;
-      placement[row] = { ...placeOne(plan, step, by, poolOf, field), queue };
-      if (by.kind === 'agent') Object.assign(placement, placeTools(plan, step, agentOf(by), row, { poolOf, queue }));
+      placement[row] = placeOne(plan, step, by, ground, field);
+      if (by.kind === 'agent') Object.assign(placement, placeTools(plan, step, agentOf(by), row, ground));
     }
   }
   return placement;
@@ -88,27 +106,28 @@ function placeTools(
   stage: StagePlan,
   { tools, servers = [] }: AgentPlan,
   row: string,
-  { poolOf, queue }: { readonly poolOf: PoolOf; readonly queue: string },
+  ground: Ground,
 ): Placement {
   const rows: Record<string, StagePlacement> = {};
   for (const tool of tools) {
     const own = toolRow(row, tool.name);
     if (tool.by === 'pipeline') {
-      for (const [id, placed] of Object.entries(place(tool.plan, poolOf, queue))) rows[`${own}/${id}`] = placed;
+      for (const [id, placed] of Object.entries(placeAll(tool.plan, ground))) rows[`${own}/${id}`] = placed;
     } else {
       const called: StagePlan = { ...stage, kind: tool.kind, model: tool.model, with: tool.with, policy: tool.policy };
-      rows[own] = { ...placeOne(plan, called, called, poolOf, `${stage.id}.tools.${tool.name}`), queue };
+      rows[own] = placeOne(plan, called, called, ground, `${stage.id}.tools.${tool.name}`);
     }
   }
-  for (const { server } of servers) rows[serverRow(row, server)] = { ...LOCAL_KINDS.mcp, queue };
+  for (const { server } of servers) rows[serverRow(row, server)] = { ...LOCAL_KINDS.mcp, queue: ground.queue };
   return rows;
 }
 
-function placeOne(plan: Plan, stage: StagePlan, by: Alternative, poolOf: PoolOf, field: string) {
+function placeOne(plan: Plan, stage: StagePlan, by: Alternative, ground: Ground, field: string): StagePlacement {
+  const { poolOf, queue, queuesOf } = ground;
   const { embedder } = by.with;
   if (typeof embedder === 'string') describe(plan, poolOf, embedder, `${stage.id}.embedder`, 'embed');
   const local = localOf(by);
-  if (local) return local;
+  if (local) return { ...local, queue };
   // An agent's calls are of a kind of their own.
   const { calls = by.kind } = kindOf(by);
   const { connector, devices, capabilities } = describe(plan, poolOf, by.model, field, calls);
@@ -119,7 +138,7 @@ function placeOne(plan: Plan, stage: StagePlan, by: Alternative, poolOf: PoolOf,
     const message = `the pool "${by.model}" (${connector}) has no ${missing}`;
     throw wrong('CAPABILITY_MISSING', plan, field, message);
   }
-  return { connector, device: devices.join(',') };
+  return { connector, ...(queuesOf?.(by.model) ?? { device: devices.join(','), queue }) };
 }
 
 function describe(plan: Plan, poolOf: PoolOf, model: string, field: string, kind: string): PoolDescription {

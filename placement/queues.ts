@@ -1,5 +1,46 @@
-/**
- * Task queue of the stages that are placed on one device. It carries the deployment's own queue in its name, so that two
- * deployments in one namespace stay apart.
+import type { PlacedPool, PlacementDocument } from './document/index.js';
+import { deviceQueue as ofDevice, poolQueue as ofPool } from './document/index.js';
+import type { QueuesOf } from './place.js';
+
+/*
+ * Names of a placement's task queues in a deployment. They carry the deployment's own queue, so that two deployments in one
+ * namespace stay apart.
  */
-export const deviceQueue = (taskQueue: string, device: string): string => `${taskQueue}.device.${device}`;
+/** Queue of the calls that must run on one device. */
+export const deviceQueue = (taskQueue: string, device: string): string => `${taskQueue}.${ofDevice(device)}`;
+/** Queue of a pool's calls, which the workers of all its devices serve: whoever has room takes the next. */
+export const poolQueue = (taskQueue: string, model: string): string => `${taskQueue}.${ofPool(model)}`;
+
+/**
+ * How long a stage waits for a worker on its placed queue before any other worker may take it: four times what the planner
+ * has predicted for one stage in a hundred, so that a load within the plan never leaves it; and 2 s at least, several times
+ * the heartbeat of a worker that is only busy.
+ */
+const PATIENCE = { timesP99: 4, leastMs: 2_000 };
+
+/**
+ * The queues of an applied placement. A pool with several replicas has one queue that all their workers serve; one with a
+ * single replica has its device's. When no worker takes a stage there, the deployment's own queue does, whose workers call
+ * whatever endpoint of the pool still answers.
+ */
+export function queuesOf({ pools, stages, predicted }: PlacementDocument, taskQueue: string): QueuesOf {
+  const known = new Map(
+    pools.map((pool) => {
+      const waits = Object.entries(stages).filter(([, model]) => model === pool.model);
+      const longest = Math.max(0, ...waits.map(([stage]) => predicted.stages[stage]?.waitP99Ms ?? 0));
+      return [pool.model, queues(pool, taskQueue, longest)];
+    }),
+  );
+  return (model) => known.get(model);
+}
+
+function queues({ model, replicas }: PlacedPool, taskQueue: string, waitP99Ms: number) {
+  const devices = replicas.map(({ devices: [first = ''] }) => first);
+  const [only = '', ...others] = devices;
+  return {
+    device: devices.join(','),
+    queue: others.length > 0 ? poolQueue(taskQueue, model) : deviceQueue(taskQueue, only),
+    elsewhere: [{ queue: taskQueue, device: 'any' }],
+    patienceMs: Math.max(PATIENCE.leastMs, Math.round(PATIENCE.timesP99 * waitP99Ms)),
+  };
+}

@@ -7,8 +7,7 @@ import {
   Worker,
 } from '@temporalio/worker';
 import { createActivities } from '../activities/activity.js';
-import type { Device } from '../activities/pools/index.js';
-import { deviceQueue } from '../placement/queues.js';
+import { deviceQueue, poolQueue } from '../placement/queues.js';
 import type { Stages } from './compose.js';
 import { HEARTBEAT_THROTTLE_MS } from './heartbeat.js';
 import type { Settings } from './settings.js';
@@ -22,50 +21,65 @@ export interface DeviceWorkerOptions {
   readonly connection: NativeConnection;
   readonly settings: Settings;
   readonly stages: Pick<Stages, 'runner' | 'pools'>;
-  /** Label of the device in the models file. */
-  readonly device: string;
 }
 
 /**
- * Serves a device's own task queue. It takes a stage only when the servers on the device have room for it, so that what
- * waits does so in Temporal, where priority and fairness order it and another device can take it.
+ * Serves the devices that the settings name: the task queue of each, and those of the pools that have endpoints on them. It
+ * takes a stage only when the servers there have room for it, so that what waits does so in Temporal, where priority and
+ * fairness order it and another device can take it.
  */
-export async function createDeviceWorker({ connection, settings, stages, device }: DeviceWorkerOptions) {
-  const there = stages.pools.device(device);
-  const worker = await Worker.create({
-    connection,
-    namespace: settings.TEMPORAL_NAMESPACE,
-    taskQueue: deviceQueue(settings.MILLRACE_TASK_QUEUE, device),
-    activities: createActivities(stages.runner, device),
-    tuner: {
-      activityTaskSlotSupplier: deviceSlots(there),
-      workflowTaskSlotSupplier: NONE,
-      localActivityTaskSlotSupplier: NONE,
-      nexusTaskSlotSupplier: NONE,
-    },
-    maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
-    shutdownGraceTime: settings.MILLRACE_SHUTDOWN_GRACE_MS,
+export async function createDeviceWorkers({ connection, settings, stages }: DeviceWorkerOptions) {
+  const { TEMPORAL_NAMESPACE: namespace, MILLRACE_TASK_QUEUE: deployment, MILLRACE_DEVICES: labels = [] } = settings;
+  const devices = new Map(labels.map((label) => [label, stages.pools.device(label)]));
+  const serve = (taskQueue: string, on: readonly string[], pool?: string) =>
+    Worker.create({
+      connection,
+      namespace,
+      taskQueue,
+      activities: createActivities(stages.runner, on),
+      tuner: {
+        activityTaskSlotSupplier: slotsFor(() =>
+          on.reduce((sum, label) => sum + (devices.get(label)?.room(pool) ?? 0), 0),
+        ),
+        workflowTaskSlotSupplier: NONE,
+        localActivityTaskSlotSupplier: NONE,
+        nexusTaskSlotSupplier: NONE,
+      },
+      maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
+      shutdownGraceTime: settings.MILLRACE_SHUTDOWN_GRACE_MS,
+    });
+  const pools = new Set([...devices.values()].flatMap((device) => device.pools));
+  // A process may serve a queue once only, whatever the number of its devices.
+  const ofPools = [...pools].map((pool) => {
+    const on = [...devices].filter(([, device]) => device.pools.includes(pool)).map(([label]) => label);
+    return serve(poolQueue(deployment, pool), on, pool);
   });
+  const workers = await Promise.all([
+    ...[...devices.keys()].map((label) => serve(deviceQueue(deployment, label), [label])),
+    ...ofPools,
+  ]);
   return {
     async run(): Promise<void> {
       const ended = new AbortController();
-      const watching = there.watch(ended.signal);
+      const watching = [...devices.values()].map((device) => device.watch(ended.signal));
       try {
-        await worker.run();
+        await Promise.all(workers.map((worker) => worker.run()));
       } finally {
         ended.abort();
-        await watching;
+        await Promise.all(watching);
       }
     },
-    shutdown: () => worker.shutdown(),
+    shutdown(): void {
+      for (const worker of workers) if (worker.getState() === 'RUNNING') worker.shutdown();
+    },
   };
 }
 
-/** As many slots, polls included, as the device has room for now. */
-export function deviceSlots(device: Pick<Device, 'room'>): CustomSlotSupplier<never> {
+/** As many slots, polls included, as there is room for now. */
+export function slotsFor(room: () => number): CustomSlotSupplier<never> {
   let held = 0;
   const take = (): SlotPermit | null => {
-    if (held >= device.room) return null;
+    if (held >= room()) return null;
     held += 1;
     return {};
   };

@@ -10,6 +10,7 @@ import { RunEventReader } from '../activities/run-events/index.js';
 import { Admission, Backlog, createGateway, queueStats, RunSlots, stateOf } from '../gateway/index.js';
 import type { Plan } from '../pipelines/plan/index.js';
 import { place } from '../placement/place.js';
+import { openPlacement } from './applied-placement.js';
 import { artifactsFolder } from './compose.js';
 import { endpointsOf, runPages } from './endpoints.js';
 import { openAccess } from './keys/index.js';
@@ -32,6 +33,7 @@ export async function runGateway(settings: Settings): Promise<void> {
   );
   // A pipeline whose model nobody serves is a mistake of the deployment: say so now, not at its first run.
   for (const { plan } of pipelines) place(plan, poolOf, settings.MILLRACE_TASK_QUEUE);
+  const applied = openPlacement(settings, logger);
   const artifacts = await openFileStore(artifactsFolder(settings), { maxBytes: settings.MILLRACE_MAX_AUDIO_BYTES });
   // Lazy: the gateway answers "not ready" while Temporal is away, instead of not answering.
   const connection = Connection.lazy({
@@ -45,7 +47,7 @@ export async function runGateway(settings: Settings): Promise<void> {
   const access = openAccess(settings, logger, redis);
   const registry = new Registry();
   const temporalClient = new Client({ connection, namespace });
-  const placementOf = (plan: Plan) => place(plan, poolOf, settings.MILLRACE_TASK_QUEUE);
+  const placementOf = (plan: Plan) => place(plan, poolOf, settings.MILLRACE_TASK_QUEUE, applied.queuesOf);
   const runStateOf = (id: string) => stateOf(temporalClient, id);
   const shed = settings.MILLRACE_SHED === 'yes';
   const admission = new Admission({
@@ -92,6 +94,7 @@ export async function runGateway(settings: Settings): Promise<void> {
     await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
   } finally {
     access.close();
+    applied.close();
     events.close();
     await app.close();
     listener.disconnect();

@@ -113,6 +113,12 @@ export function settingsSchema(basePort = BASE_PORT) {
         'Whether a proxy in front knows the callers and sets `Millrace-Tenant`: the gateway then needs no keys, whatever it binds.',
       ),
     MILLRACE_API_KEY: z.string().optional().describe('Key that the command line shows to the gateway.'),
+    MILLRACE_PLACEMENT: z
+      .string()
+      .optional()
+      .describe(
+        'The placement, as `millrace plan` makes it, that new runs go by; a change is noticed within a second. Default: none, every stage goes to the shared queue.',
+      ),
     // The embedded stack.
     MILLRACE_PYTHON: z
       .string()
@@ -186,7 +192,7 @@ export function settingsSchema(basePort = BASE_PORT) {
         'Stages running at once in a worker: Triton’s Python backend stalls above 32 calls in flight per model.',
       ),
     MILLRACE_DEVICES: list(
-      'Devices whose own task queues the worker serves, by their labels in the models file, separated by commas; default: none, so that it serves the shared queue only.',
+      'Devices that the worker serves, by their labels in the models file, separated by commas: their own task queues, and those of the pools that have an endpoint there. Default: none, it serves the shared queue only.',
     ),
     MILLRACE_SHUTDOWN_GRACE_MS: ms('Time that running stages get to end when a worker is stopped.', 10_000),
     MILLRACE_CANARY_INTERVAL_MS: ms(

@@ -11,7 +11,7 @@ import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { workerActivities } from './activities.js';
 import { workflowSource } from './bundle.js';
 import { composeStages } from './compose.js';
-import { createDeviceWorker } from './device-worker.js';
+import { createDeviceWorkers } from './device-worker.js';
 import { endpointsOf } from './endpoints.js';
 import { HEARTBEAT_THROTTLE_MS } from './heartbeat.js';
 import { serveMetrics } from './http-server.js';
@@ -53,9 +53,7 @@ export async function runWorker(settings: Settings): Promise<void> {
   });
   const webhooks = await createWebhookWorker(settings, { connection, metrics: stages.metrics, logger });
   const ready = () => worker.getState() === 'RUNNING';
-  const devices = await Promise.all(
-    (settings.MILLRACE_DEVICES ?? []).map((device) => createDeviceWorker({ connection, settings, stages, device })),
-  );
+  const devices = settings.MILLRACE_DEVICES && (await createDeviceWorkers({ connection, settings, stages }));
   const server = await serveMetrics(settings.MILLRACE_WORKER_METRICS_PORT, stages.metrics.registry, ready);
   logger.info(
     {
@@ -68,7 +66,7 @@ export async function runWorker(settings: Settings): Promise<void> {
   );
   try {
     // A signal ends all of them, and what breaks one leaves the others of no use.
-    const all = [worker, webhooks, ...devices];
+    const all = [worker, webhooks, ...(devices ? [devices] : [])];
     await Promise.all(all.map((each) => each.run().finally(() => all.forEach(stop))));
   } finally {
     server.close();

@@ -16,22 +16,33 @@ interface Placed {
 
 /** A device and the endpoints on it: how many calls they should have at once, by what the servers themselves say. */
 export class Device {
-  readonly #placed: readonly Placed[];
+  readonly #placed: ReadonlyMap<string, readonly Placed[]>;
   readonly #before = new Map<Placed, ServerWork>();
 
-  constructor(placed: readonly Placed[]) {
+  /** @param placed the endpoints on the device by their pools' names */
+  constructor(placed: ReadonlyMap<string, readonly Placed[]>) {
     this.#placed = placed;
   }
 
-  /** Calls that the device should have at once now. */
-  get room(): number {
-    return this.#placed.reduce((sum, { endpoint }) => sum + endpoint.room, 0);
+  /** Names of the pools that have an endpoint here. */
+  get pools(): readonly string[] {
+    return [...this.#placed.keys()];
+  }
+
+  /** Calls that the device should have at once now: of one pool, or of all. */
+  room(pool?: string): number {
+    const placed = pool === undefined ? this.#all : (this.#placed.get(pool) ?? []);
+    return placed.reduce((sum, { endpoint }) => sum + endpoint.room, 0);
+  }
+
+  get #all(): readonly Placed[] {
+    return [...this.#placed.values()].flat();
   }
 
   /** Keeps asking the servers until `signal` aborts. Never rejects. */
   async watch(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await Promise.all(this.#placed.map((placed) => this.#look(placed, signal)));
+      await Promise.all(this.#all.map((placed) => this.#look(placed, signal)));
       await sleep(LOOK_MS, undefined, { signal, ref: false }).catch(() => undefined);
     }
   }

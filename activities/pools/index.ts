@@ -1,4 +1,3 @@
-export type { Device } from './device.js';
 export { type ModelsConfig, parseModels } from './models.js';
 export type { Place, Pool, UseOptions } from './pool.js';
 export { Pools } from './pools.js';

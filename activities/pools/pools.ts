@@ -49,11 +49,12 @@ export class Pools {
     throw new MillraceError('MODEL_NOT_CONFIGURED', `no pool serves a model "${name}" (configured: ${known})`);
   }
 
-  /** What runs on a device: the endpoints that carry its label, in whatever pools. Throws `INVALID_SETTING` without any. */
+  /** What runs on a device: the endpoints that carry its label, by their pools. Throws `INVALID_SETTING` without any. */
   device(label: string): Device {
-    const endpoints = [...this.#pools.values()].flatMap((pool) => pool.on(label));
-    if (endpoints.length === 0) invalid('endpoints', `no endpoint is on the device "${label}"`);
-    return new Device(endpoints);
+    const all = [...this.#pools].map(([name, pool]) => [name, pool.on(label)] as const);
+    const there = all.filter(([, placed]) => placed.length > 0);
+    if (there.length === 0) invalid('endpoints', `no endpoint is on the device "${label}"`);
+    return new Device(new Map(there));
   }
 
   /** Ends canaries and repairs and closes every client; calls still in flight fail. */

@@ -17,8 +17,8 @@ export interface TurnRequest {
   readonly priority?: Priority | undefined;
   /** Calls with the same key go to the same endpoint where that costs little. */
   readonly affinity?: string | undefined;
-  /** The device to go to where the pool has an endpoint on it. Absent: any. */
-  readonly device?: string | undefined;
+  /** The devices to go to, where the pool has an endpoint on one of them. Absent: any. */
+  readonly devices?: readonly string[] | undefined;
   /** Longest wait in milliseconds; a place that is free is given whatever this says. */
   readonly queueMs?: number | undefined;
 }
@@ -33,7 +33,8 @@ interface Waiter {
   /** Its place in the order: arrival in ms and the head start of the classes above it. */
   readonly due: number;
   readonly affinity: string | undefined;
-  readonly device: string | undefined;
+  /** The endpoints that it may go to. Absent: any. */
+  readonly only: readonly Endpoint[] | undefined;
   grant(turn: Turn): void;
 }
 
@@ -52,7 +53,7 @@ export class Turns {
   }
 
   /** Rejects with the signal's reason when it aborts, with `QUEUE_TIMEOUT` after `queueMs`. */
-  acquire({ signal, priority = 'default', affinity, device, queueMs }: TurnRequest): Promise<Turn> {
+  acquire({ signal, priority = 'default', affinity, devices, queueMs }: TurnRequest): Promise<Turn> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
       let impatience: NodeJS.Timeout | undefined;
@@ -64,7 +65,7 @@ export class Turns {
       const waiter: Waiter = {
         due: performance.now() + RANK[priority] * HEAD_START_MS,
         affinity,
-        device: this.#endpoints.some((each) => each.device === device) ? device : undefined,
+        only: this.#on(devices),
         grant(turn) {
           granted = true;
           end();
@@ -105,7 +106,7 @@ export class Turns {
     for (const waiter of [...this.#waiting]) {
       const endpoint = this.#choose(waiter);
       // Without a place for one that may go anywhere there is none for those behind it.
-      if (!endpoint && waiter.device === undefined) break;
+      if (!endpoint && waiter.only === undefined) break;
       if (!endpoint) continue;
       this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
       waiter.grant({ endpoint, leave: endpoint.enter() });
@@ -122,8 +123,8 @@ export class Turns {
     this.#waiting.splice(behind + 1, 0, waiter);
   }
 
-  #choose({ affinity, device }: Waiter): Endpoint | undefined {
-    const usable = this.#usable(device);
+  #choose({ affinity, only }: Waiter): Endpoint | undefined {
+    const usable = this.#usable(only);
     const free = usable.filter(({ full }) => !full);
     return affinity === undefined ? leastUsed(free) : byAffinity(affinity, usable, free);
   }
@@ -132,9 +133,13 @@ export class Turns {
     return this.#usable().filter(({ full }) => !full);
   }
 
-  #usable(device?: string): Endpoint[] {
-    const there = device === undefined ? this.#endpoints : this.#endpoints.filter((each) => each.device === device);
-    const states = there.map((endpoint) => ({ endpoint, availability: endpoint.availability }));
+  #on(devices: readonly string[] = []): readonly Endpoint[] | undefined {
+    const there = this.#endpoints.filter(({ device }) => devices.includes(device));
+    return there.length > 0 ? there : undefined;
+  }
+
+  #usable(among = this.#endpoints): Endpoint[] {
+    const states = among.map((endpoint) => ({ endpoint, availability: endpoint.availability }));
     const up = states.filter(({ availability }) => availability === 'up');
     const usable = up.length > 0 ? up : states.filter(({ availability }) => availability === 'avoided');
     return usable.map(({ endpoint }) => endpoint);

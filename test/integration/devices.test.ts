@@ -13,9 +13,9 @@ import { MillraceError } from '../../pipelines/errors.js';
 import { code, infer, pipeline, tensor } from '../../pipelines/index.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { Placement, RunContext } from '../../pipelines/plan/index.js';
-import { deviceQueue } from '../../placement/queues.js';
+import { deviceQueue, poolQueue } from '../../placement/queues.js';
 import { composeStages, type Stages } from '../../workers/compose.js';
-import { createDeviceWorker } from '../../workers/device-worker.js';
+import { createDeviceWorkers } from '../../workers/device-worker.js';
 import { createLogger } from '../../workers/logger.js';
 import type { Settings } from '../../workers/settings.js';
 import { address, connect, failureOf, resultOf, until } from '../support/runs.js';
@@ -86,15 +86,17 @@ describe('a stage that is placed on devices', () => {
 
   /** Serves devices while `work` lasts. */
   async function serving<T>(devices: readonly string[], work: () => Promise<T>): Promise<T> {
-    const workers = await Promise.all(
-      devices.map((device) => createDeviceWorker({ connection, settings, stages: { ...stages }, device })),
-    );
-    const running = workers.map((each) => each.run());
+    const workers = await createDeviceWorkers({
+      connection,
+      settings: { ...settings, MILLRACE_DEVICES: [...devices] },
+      stages,
+    });
+    const running = workers.run();
     try {
       return await work();
     } finally {
-      for (const each of workers) each.shutdown();
-      await Promise.all(running);
+      workers.shutdown();
+      await running;
     }
   }
 
@@ -126,6 +128,20 @@ describe('a stage that is placed on devices', () => {
     expect(output).toMatchObject({ y: { data: [3] } });
     const { endpoint } = rows.find(({ stage }) => stage === 'add') ?? {};
     expect(endpoint).toContain('localhost');
+  });
+
+  it('is taken by whichever device has room from its pool’s queue, and by the other when one is gone', async () => {
+    const shared: Placement = {
+      ...placement,
+      add: { connector: 'triton', device: 'd0,d1', queue: poolQueue(QUEUE, 'adder') },
+    };
+    const endpoints = async (count: number) => {
+      const runs = await Promise.all(Array.from({ length: count }, (_, i) => start(i, { placement: shared })));
+      const results = await Promise.all(runs.map(resultOf));
+      return new Set(results.map(({ stages: rows }) => rows.find(({ stage }) => stage === 'add')?.endpoint));
+    };
+    expect((await serving(['d0', 'd1'], () => endpoints(8))).size).toBe(2);
+    expect([...(await serving(['d1'], () => endpoints(3)))]).toEqual([expect.stringContaining('localhost')]);
   });
 
   it('waits in Temporal for room, where an interactive run overtakes batch', async () => {

@@ -15,14 +15,15 @@ describe('a device', () => {
   it('has room for what its endpoints may have at once, and for none of one that fails', async () => {
     const { pools, pool } = fakePools(['a', 'b'], { concurrency: 3 });
     const device = pools.device('gpu-a');
-    expect(device.room).toBe(3);
+    expect([device.room(), device.room('m'), device.room('other')]).toEqual([3, 3, 0]);
+    expect(device.pools).toEqual(['m']);
     const failure = new MillraceError('BACKEND_UNAVAILABLE', 'gone');
-    const call = pool.use(async () => Promise.reject(failure), { signal, device: 'gpu-a' });
+    const call = pool.use(async () => Promise.reject(failure), { signal, devices: ['gpu-a'] });
     await expect(call).rejects.toBe(failure);
-    expect(device.room).toBe(0);
-    expect(pools.device('gpu-b').room).toBe(3);
+    expect(device.room()).toBe(0);
+    expect(pools.device('gpu-b').room()).toBe(3);
     await vi.advanceTimersByTimeAsync(1_500);
-    expect(device.room).toBe(3);
+    expect(device.room()).toBe(3);
   });
 
   it('has less room while calls wait in its servers’ own queues', async () => {
@@ -37,7 +38,7 @@ describe('a device', () => {
     const holding = Array.from({ length: 10 }, () => pool.use(calls.work, { signal }));
     Object.assign(work, { requests: 10, queueMs: 900, computeMs: 300 });
     await vi.advanceTimersByTimeAsync(500);
-    await vi.waitFor(() => expect(device.room).toBe(8));
+    await vi.waitFor(() => expect(device.room()).toBe(8));
     calls.end();
     await Promise.all(holding);
     ended.abort();

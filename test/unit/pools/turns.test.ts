@@ -158,10 +158,13 @@ describe('calls for a device', () => {
   it('go to the endpoint on it, and wait for it while others are free', async () => {
     const { pool } = fakePools(['a', 'b'], { concurrency: 1 });
     const holder = openCall();
-    const holding = pool.use(holder.work, { signal, device: 'gpu-b' });
+    const holding = pool.use(holder.work, { signal, devices: ['gpu-b'] });
     const served: string[] = [];
     const ask = (name: string, device?: string) =>
-      pool.use(async (_, { url }) => void served.push(`${name} at ${url}`), { signal, device });
+      pool.use(async (_, { url }) => void served.push(`${name} at ${url}`), {
+        signal,
+        ...(device && { devices: [device] }),
+      });
     const waiting = ask('first', 'gpu-b');
     await ask('second');
     await settle();
@@ -173,6 +176,6 @@ describe('calls for a device', () => {
 
   it('go anywhere where the pool has none on it', async () => {
     const { pool } = fakePools(['a']);
-    expect(await pool.use(async (_, { url }) => url, { signal, device: 'gpu-z' })).toBe('a');
+    expect(await pool.use(async (_, { url }) => url, { signal, devices: ['gpu-z'] })).toBe('a');
   });
 });

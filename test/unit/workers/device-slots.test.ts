@@ -1,34 +1,34 @@
 import { describe, expect, it } from 'vitest';
-import { deviceSlots } from '../../../workers/device-worker.js';
+import { slotsFor } from '../../../workers/device-worker.js';
 
-const context = {} as Parameters<ReturnType<typeof deviceSlots>['reserveSlot']>[0];
-const release = {} as Parameters<ReturnType<typeof deviceSlots>['releaseSlot']>[0];
+const context = {} as Parameters<ReturnType<typeof slotsFor>['reserveSlot']>[0];
+const release = {} as Parameters<ReturnType<typeof slotsFor>['releaseSlot']>[0];
 const never = new AbortController().signal;
 
 describe('the slots of a device', () => {
   it('are as many as it has room for', () => {
-    const slots = deviceSlots({ room: 2 });
+    const slots = slotsFor(() => 2);
     expect([1, 2, 3].map(() => slots.tryReserveSlot(context) !== null)).toEqual([true, true, false]);
     slots.releaseSlot(release);
     expect(slots.tryReserveSlot(context)).not.toBeNull();
   });
 
   it('open when there is room again', async () => {
-    const device = { room: 0 };
-    const slots = deviceSlots(device);
+    let room = 0;
+    const slots = slotsFor(() => room);
     let open = false;
     const waiting = slots.reserveSlot(context, never).then(() => {
       open = true;
     });
     await new Promise((resolve) => setTimeout(resolve, 60));
     expect(open).toBe(false);
-    device.room = 1;
+    room = 1;
     await waiting;
     expect(slots.tryReserveSlot(context)).toBeNull();
   });
 
   it('are not waited for after an abort', async () => {
-    const slots = deviceSlots({ room: 0 });
+    const slots = slotsFor(() => 0);
     const gone = new AbortController();
     const waiting = slots.reserveSlot(context, gone.signal);
     gone.abort();

@@ -1,0 +1,109 @@
+/**
+ * Tool calling with real weights: 40 questions over three tools through an agent on Temporal. A small model that was trained
+ * to call tools (Qwen2.5-Coder-0.5B-Instruct, 4 bits) answers them on the embedded LLM server. Prints for each question what
+ * was called, and the shares of the right tool and of valid arguments in the first call.
+ *
+ *   npm run bench:agent [-- --json]
+ */
+import { loadavg } from 'node:os';
+import { parseArgs } from 'node:util';
+import { Client, Connection } from '@temporalio/client';
+import { createConnectors } from '../../activities/connectors/index.js';
+import type { RunResult } from '../../pipelines/plan/index.js';
+import { place } from '../../placement/place.js';
+import { loadModels, poolDescriptions } from '../../workers/models.js';
+import { down, up } from '../../workers/stack/index.js';
+import { threeTools } from './pipeline.js';
+import { PROMPTS, type Prompt } from './prompts.js';
+import { settingsWith } from './settings.js';
+import { toolCallingWeights } from './weights.js';
+
+const { values: options } = parseArgs({ options: { json: { type: 'boolean' } } });
+/** Requests that the embedded server decodes at once. */
+const IN_FLIGHT = 4;
+
+const note = (text: string) => void process.stderr.write(`${text}\n`);
+
+interface ToolCall {
+  readonly name: string;
+  readonly arguments: Readonly<Record<string, unknown>>;
+  readonly end: string;
+}
+interface Asked {
+  readonly prompt: Prompt;
+  readonly calls: readonly ToolCall[];
+  readonly text: string;
+  readonly ms: number;
+}
+
+async function main(): Promise<void> {
+  const settings = settingsWith(await toolCallingWeights(settingsWith(), note));
+  // What an interrupted run has left up is not what this one starts.
+  await down(settings);
+  note('starting Temporal, Redis, the LLM server and a worker');
+  try {
+    const { temporal } = await up({ settings, parts: ['temporal', 'redis', 'llm', 'worker'] });
+    const client = new Client({ connection: await Connection.connect({ address: temporal }) });
+    const poolOf = poolDescriptions(await loadModels(settings), createConnectors({ openai: { apiKey: 'none' } }));
+    const { name, plan } = threeTools;
+    const placement = place(plan, poolOf, settings.MILLRACE_TASK_QUEUE);
+    const ask = async (prompt: Prompt, i: number): Promise<Asked> => {
+      const startedAt = performance.now();
+      const { output } = (await client.workflow.execute(name, {
+        taskQueue: settings.MILLRACE_TASK_QUEUE,
+        workflowId: `${name}-${Date.now().toString(36)}-${i}`,
+        args: [{ question: prompt.question }, { plan, placement, tenant: 'bench' }],
+      })) as RunResult;
+      const { toolCalls, text } = output as unknown as { toolCalls: ToolCall[]; text: string };
+      return { prompt, calls: toolCalls, text, ms: Math.round(performance.now() - startedAt) };
+    };
+    report(await inLanes(ask));
+    await client.connection.close();
+  } finally {
+    await down(settings);
+  }
+}
+
+async function inLanes(ask: (prompt: Prompt, i: number) => Promise<Asked>): Promise<Asked[]> {
+  const asked: Asked[] = [];
+  let next = 0;
+  const lane = async () => {
+    for (let i = next++; i < PROMPTS.length; i = next++) asked[i] = await ask(PROMPTS[i] as Prompt, i);
+  };
+  await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
+  return asked;
+}
+
+/** Of the first call: `wrong` arguments never reached the tool. */
+const rightTool = ({ prompt, calls: [first] }: Asked): boolean => first?.name === prompt.tool;
+const validArguments = ({ calls: [first] }: Asked): boolean => first !== undefined && first.end !== 'wrong';
+const rightArguments = ({ prompt, calls: [first] }: Asked): boolean =>
+  Object.entries(prompt.arguments).every(([name, value]) => bare(first?.arguments[name]) === bare(value));
+const bare = (value: unknown): string => String(value ?? '').replaceAll(' ', '');
+
+function report(asked: readonly Asked[]): void {
+  const share = (holds: (one: Asked) => boolean) => asked.filter(holds).length / asked.length;
+  const ms = asked.map((one) => one.ms).toSorted((a, b) => a - b);
+  const figures = {
+    prompts: asked.length,
+    rightTool: share(rightTool),
+    validArguments: share(validArguments),
+    rightArguments: share(rightArguments),
+    medianMs: ms[Math.floor(ms.length / 2)],
+    load: loadavg().map((value) => Math.round(value * 100) / 100),
+  };
+  if (options.json) {
+    process.stdout.write(`${JSON.stringify(figures)}\n`);
+    return;
+  }
+  for (const one of asked) {
+    const marks = [rightTool(one), validArguments(one), rightArguments(one)].map((yes) => (yes ? '+' : '-')).join('');
+    const calls = one.calls
+      .map(({ name, arguments: args, end }) => `${name}(${JSON.stringify(args)}) ${end}`)
+      .join(', ');
+    process.stdout.write(`${marks}  ${one.prompt.question.padEnd(44)} ${calls}  ${JSON.stringify(one.text)}\n`);
+  }
+  process.stdout.write(`marks: right tool, valid arguments, right arguments\n${JSON.stringify(figures)}\n`);
+}
+
+await main();

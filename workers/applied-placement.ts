@@ -1,0 +1,37 @@
+import { readFileSync } from 'node:fs';
+import type { Logger } from '../activities/logger.js';
+import { MillraceError, messageOf } from '../pipelines/errors.js';
+import { readPlacement } from '../placement/document/index.js';
+import type { QueuesOf } from '../placement/place.js';
+import { queuesOf } from '../placement/queues.js';
+import type { Settings } from './settings.js';
+import { WatchedFile } from './watched-file.js';
+
+/**
+ * Where the calls of pools go by the placement that is applied now. A run takes it with it when it starts, so that another
+ * placement changes no run that is under way. Throws `INVALID_SETTING` and `INVALID_PLACEMENT`.
+ */
+export function openPlacement(
+  { MILLRACE_PLACEMENT: file, MILLRACE_TASK_QUEUE: queue }: Settings,
+  logger: Logger,
+): { queuesOf: QueuesOf; close(): void } {
+  if (file === undefined) return { queuesOf: () => undefined, close: () => undefined };
+  const watched = new WatchedFile(
+    file,
+    'placement',
+    (name) => queuesOf(readPlacement(textOf(name), name), queue),
+    logger,
+  );
+  return { queuesOf: (model) => watched.current(model), close: () => watched.close() };
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    const message = `cannot read ${file}: ${messageOf(error)}`;
+    throw new MillraceError('INVALID_SETTING', `MILLRACE_PLACEMENT: ${message}`, {
+      fields: [{ field: 'MILLRACE_PLACEMENT', message }],
+    });
+  }
+}
