@@ -18,6 +18,7 @@ import { asMillraceError, headersOf, PROBLEM_TYPE, problemOf } from './http/prob
 import { observeRequests } from './http/request-log.js';
 import { swallowRest } from './input/upload.js';
 import { kserveDoor } from './kserve/index.js';
+import { collectRoutes, openApiRoutes } from './openapi/index.js';
 import { operationsRoutes } from './operations-routes.js';
 import { pipelineRoutes } from './pipeline-routes.js';
 import { controlRoutes } from './runs/control-routes.js';
@@ -57,11 +58,13 @@ export async function createGateway(deps: GatewayDeps): Promise<FastifyInstance>
   const authenticator = deps.authenticator ?? new Authenticator({ by: 'loopback' }, deps.logger);
   authenticateRequests(app, authenticator);
   refuseUnknownRoutes(app);
+  const documented = collectRoutes(app);
   const all = [runRoutes, eventRoutes, controlRoutes, replayRoutes, artifactRoutes, pipelineRoutes, operationsRoutes];
   for (const routes of all) {
     await app.register(async (scope) => routes(scope, deps));
   }
   await app.register(async (scope) => kserveDoor(scope, deps, authenticator));
+  await app.register(async (scope) => openApiRoutes(scope, deps, documented));
   return app;
 }
 

@@ -1,3 +1,5 @@
+import { ARTIFACT_URI } from './tenant.js';
+
 /**
  * Media by reference: what travels on edges and through Temporal's history instead of bytes.
  * The address names the tenant, so that one tenant's reference is of no use to another.
@@ -18,12 +20,10 @@ export interface Artifact {
   readonly channels?: number;
 }
 
-const URI = /^artifact:\/\/([a-z0-9][a-z0-9._-]{0,62})\/([0-9a-f]{64})$/;
-
 export const artifactUri = (tenant: string, sha256: string): string => `artifact://${tenant}/${sha256}`;
 
 export function parseArtifactUri(uri: string): { tenant: string; sha256: string } | undefined {
-  const [, tenant, sha256] = URI.exec(uri) ?? [];
+  const [, tenant, sha256] = ARTIFACT_URI.exec(uri) ?? [];
   return tenant !== undefined && sha256 !== undefined ? { tenant, sha256 } : undefined;
 }
 

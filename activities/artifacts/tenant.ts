@@ -1,7 +1,3 @@
-import { artifactUri, parseArtifactUri } from '../../pipelines/artifact.js';
+import { TENANT } from '../../pipelines/tenant.js';
 
-const ANY_SHA256 = '0'.repeat(64);
-
-/** A tenant's name is what the address of an artifact can hold; in particular it is a safe folder name. */
-export const isTenant = (name: string): boolean =>
-  parseArtifactUri(artifactUri(name, ANY_SHA256))?.tenant === name && name.length <= 63;
+export const isTenant = (name: string): boolean => TENANT.test(name);

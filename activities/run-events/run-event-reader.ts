@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type { RunEvent } from '../../pipelines/plan/index.js';
 import { Channels, type Live } from './channels.js';
-import { eventOf, isBehind, isPosition, START, streamOf } from './stream.js';
+import { eventOf, isBehind, POSITION, START, streamOf } from './stream.js';
 
 /** Pause before another try when Redis does not answer, in milliseconds. */
 const PAUSE_MS = 250;
@@ -33,7 +33,8 @@ export class RunEventReader {
     this.#channels = new Channels(subscriber, PAGE);
   }
 
-  static readonly isPosition = isPosition;
+  /** What a position looks like. */
+  static readonly POSITION = POSITION;
 
   /**
    * The events of a run behind a position, as they come, until `signal` aborts; then those that are there already, if Redis

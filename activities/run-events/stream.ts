@@ -7,8 +7,7 @@ export const streamOf = (run: string): string => `millrace:events:${run}`;
 export const START = '0-0';
 
 /** Ids of Redis streams: milliseconds of its clock and a number, in decimal. */
-const ID = /^\d{1,19}-\d{1,19}$/;
-export const isPosition = (text: string): boolean => ID.test(text);
+export const POSITION = /\d{1,19}-\d{1,19}/;
 
 /** Whether a position comes after another. */
 export function isBehind(position: string, other: string): boolean {

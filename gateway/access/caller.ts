@@ -8,7 +8,7 @@ import type { RateState } from './request-rate.js';
 
 const DEFAULT_TENANT = 'default';
 /** Visible ASCII; long enough for a UUID with a prefix, or a hash. */
-const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
+export const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 
 export const TENANT_HEADER = 'millrace-tenant';
 

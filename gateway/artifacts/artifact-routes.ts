@@ -5,9 +5,41 @@ import { type Artifact, parseArtifactUri } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { callerOf, TENANT_HEADER } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
+import { OF_RUNS } from '../openapi/problems.js';
+import type { ContentDoc, RouteDoc } from '../openapi/route-doc.js';
+import { ID } from '../runs/run-docs.js';
 import { artifactNamed } from '../runs/run-document.js';
 import { readRun } from '../runs/run-read.js';
 import { parseRange } from './byte-range.js';
+
+const HEADERS = { ETag: 'The artifact’s SHA-256', 'Accept-Ranges': '`bytes`', 'Content-Disposition': 'A file name' };
+const BYTES: ContentDoc = Object.fromEntries(
+  ['audio/*', 'image/*', 'application/octet-stream'].map((type) => [
+    type,
+    { schema: { type: 'string', format: 'binary' } },
+  ]),
+);
+const DOC: RouteDoc = {
+  tag: 'artifacts',
+  operation: 'getArtifact',
+  summary: 'The bytes of a media field of a run',
+  path: { ...ID, name: { description: 'Path of the field: `speech`, `parts.0`, or `input.speech`' } },
+  headers: {
+    Range: { description: 'One range of bytes (RFC 9110 §14)', example: 'bytes=0-1023' },
+    'If-Range': { description: 'The range only where the ETag is this' },
+    'If-None-Match': { description: 'ETags that the caller has' },
+  },
+  answers: {
+    200: { description: 'All of it', content: BYTES, headers: HEADERS },
+    206: {
+      description: 'The range',
+      content: BYTES,
+      headers: { ...HEADERS, 'Content-Range': 'Which bytes of how many' },
+    },
+    304: { description: 'The caller has it', headers: HEADERS },
+  },
+  problems: [...OF_RUNS, 'ARTIFACT_NOT_FOUND', 'RANGE_NOT_SATISFIABLE', 'STORE_UNAVAILABLE', 'ARTIFACT_CORRUPT'],
+};
 
 type Named = { Params: { id: string; name: string } };
 
@@ -19,6 +51,7 @@ type Named = { Params: { id: string; name: string } };
 export async function artifactRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
   app.route<Named>({
     method: ['GET', 'HEAD'],
+    config: { doc: DOC },
     url: '/v1/runs/:id/artifacts/:name',
     handler: async (request, reply) => {
       const { id, name } = request.params;

@@ -1,19 +1,18 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { errorRow, MillraceError } from '../../pipelines/errors.js';
+import { MillraceError } from '../../pipelines/errors.js';
 import { callerOf, idempotencyKeyOf } from '../access/caller.js';
 import { leaving } from '../http/leaving.js';
 import { headersOf } from '../http/problem.js';
 import { emptyBody, swallowRest } from '../input/upload.js';
 import { readinessOf } from '../readiness.js';
 import { modelConfig, modelMetadata, repositoryIndex, serverMetadata } from './describe.js';
+import { ALL_STATISTICS, INDEX, LIVE, modelDocs, READY, SERVER, statusOf } from './docs.js';
 import { type Door, told } from './door.js';
 import type { ServedModel } from './models.js';
 import { JSON_LENGTH_HEADER, readRequest, writeAnswer } from './rest-body.js';
 
 /** Probes have no key. */
-const OPEN = { config: { open: true } };
-/** What the error table calls unprocessable is a bad request in this protocol. */
-const UNPROCESSABLE = 422;
+const open = true;
 
 type OfModel = { Params: { name: string; version?: string } };
 
@@ -30,33 +29,41 @@ export async function restRoutes(app: FastifyInstance, door: Door, release: stri
     const { code, message } = told(error, request.id);
     Object.assign(request.notes, { code, error });
     swallowRest(request.raw);
-    const { status } = errorRow(code);
     const known = error instanceof MillraceError ? headersOf(error) : {};
-    reply.removeHeader('content-length').code(status === UNPROCESSABLE ? 400 : status);
+    reply.removeHeader('content-length').code(statusOf(code));
     return reply.headers(known).send({ error: message, code });
   });
 
-  app.get('/v2', async (request) => {
+  app.get('/v2', { config: { doc: SERVER } }, async (request) => {
     callerOf(request);
     return serverMetadata(release);
   });
-  app.get('/v2/health/live', OPEN, async () => ({ live: true }));
-  app.get('/v2/health/ready', OPEN, async (_, reply) => {
+  app.get('/v2/health/live', { config: { open, doc: LIVE } }, async () => ({ live: true }));
+  app.get('/v2/health/ready', { config: { open, doc: READY } }, async (_, reply) => {
     const ready = (await readinessOf(deps)).status !== 'unavailable';
     return await reply.code(ready ? 200 : 503).send({ ready });
   });
-  app.post('/v2/repository/index', async (request) => repositoryIndex(door.all(callerOf(request, 'read'))));
-  app.get('/v2/models/stats', async (request) => ({ model_stats: door.statisticsOf(door.all(callerOf(request))) }));
+  app.post('/v2/repository/index', { config: { doc: INDEX } }, async (request) =>
+    repositoryIndex(door.all(callerOf(request, 'read'))),
+  );
+  app.get('/v2/models/stats', { config: { doc: ALL_STATISTICS } }, async (request) => ({
+    model_stats: door.statisticsOf(door.all(callerOf(request))),
+  }));
 
   const model = (request: FastifyRequest<OfModel>): ServedModel => {
     const { name, version } = request.params;
     return door.model(callerOf(request, 'read'), name, version);
   };
   for (const base of ['/v2/models/:name', '/v2/models/:name/versions/:version']) {
-    app.get<OfModel>(base, async (request) => modelMetadata(model(request)));
-    app.get<OfModel>(`${base}/config`, async (request) => modelConfig(model(request)));
-    app.get<OfModel>(`${base}/stats`, async (request) => ({ model_stats: door.statisticsOf([model(request)]) }));
-    app.get<OfModel>(`${base}/ready`, async (request, reply) => {
+    const docs = modelDocs(base.endsWith(':version'));
+    app.get<OfModel>(base, { config: { doc: docs.metadata } }, async (request) => modelMetadata(model(request)));
+    app.get<OfModel>(`${base}/config`, { config: { doc: docs.config } }, async (request) =>
+      modelConfig(model(request)),
+    );
+    app.get<OfModel>(`${base}/stats`, { config: { doc: docs.statistics } }, async (request) => ({
+      model_stats: door.statisticsOf([model(request)]),
+    }));
+    app.get<OfModel>(`${base}/ready`, { config: { doc: docs.ready } }, async (request, reply) => {
       const { name } = model(request).pipeline;
       const ready = (await readinessOf(deps)).status !== 'unavailable';
       return await reply.code(ready ? 200 : 503).send({ name, ready });
@@ -64,6 +71,7 @@ export async function restRoutes(app: FastifyInstance, door: Door, release: stri
     app.post<OfModel>(
       `${base}/infer`,
       {
+        config: { doc: docs.infer },
         bodyLimit: deps.limits.maxAudioBytes + deps.limits.maxJsonBytes,
         // What can be refused without the body is refused before it is read.
         onRequest: async (request) => {
@@ -101,7 +109,7 @@ export async function restRoutes(app: FastifyInstance, door: Door, release: stri
     );
   }
   // Extensions that are not here, told in the protocol's form.
-  app.all('/v2/*', async ({ method, url }) => {
+  app.all('/v2/*', { config: { doc: 'none' } }, async ({ method, url }) => {
     throw new MillraceError('ROUTE_NOT_FOUND', `${method} ${url.split('?', 1)[0]} is not served: see GET /v2`);
   });
 }

@@ -4,6 +4,7 @@ import type { GatewayDeps } from '../deps.js';
 import { EventStream } from '../http/event-stream.js';
 import { asMillraceError, problemOf } from '../http/problem.js';
 import { END, type Followed, followRun, isPosition } from './follow.js';
+import { FOLLOW_RUN } from './run-docs.js';
 import { findRun } from './run-read.js';
 
 /**
@@ -12,17 +13,21 @@ import { findRun } from './run-read.js';
  * it; one that has seen `run` gets 204, which ends an `EventSource` for good.
  */
 export async function eventRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
-  app.get<{ Params: { id: string } }>('/v1/runs/:id/events', async (request, reply) => {
-    const { id } = request.params;
-    request.notes.runId = id;
-    const caller = callerOf(request);
-    const after = positionOf(request.headers['last-event-id']);
-    await findRun(deps, id, caller);
-    if (after === END) return await reply.code(204).send();
-    const gone = new AbortController();
-    await sendEvents(reply, followRun(deps, { id, caller }, { after, gone: gone.signal }), gone);
-    return reply;
-  });
+  app.get<{ Params: { id: string } }>(
+    '/v1/runs/:id/events',
+    { config: { doc: FOLLOW_RUN } },
+    async (request, reply) => {
+      const { id } = request.params;
+      request.notes.runId = id;
+      const caller = callerOf(request);
+      const after = positionOf(request.headers['last-event-id']);
+      await findRun(deps, id, caller);
+      if (after === END) return await reply.code(204).send();
+      const gone = new AbortController();
+      await sendEvents(reply, followRun(deps, { id, caller }, { after, gone: gone.signal }), gone);
+      return reply;
+    },
+  );
 }
 
 /** Answers with a run's events. `gone` is aborted when the client leaves. */

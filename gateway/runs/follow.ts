@@ -20,7 +20,10 @@ export interface FollowedRun {
   readonly events: AsyncGenerator<Followed>;
 }
 
-export const isPosition = (text: string): boolean => text === END || RunEventReader.isPosition(text);
+/** What `Last-Event-ID` may be. */
+export const LAST_EVENT_ID = new RegExp(`${END}|${RunEventReader.POSITION.source}`);
+const WHOLE = new RegExp(`^(${LAST_EVENT_ID.source})$`);
+export const isPosition = (text: string): boolean => WHOLE.test(text);
 
 /** Longest that a run is followed at one go, in milliseconds. Whoever wants more asks again, from where it was. */
 const FOLLOW_MS = 24 * 3_600_000;

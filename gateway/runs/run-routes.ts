@@ -11,6 +11,7 @@ import { webhookTargets } from '../webhooks/targets.js';
 import { sendEvents } from './event-routes.js';
 import { failureOf, launch, launchFollowed } from './launch.js';
 import { type Preference, parsePrefer } from './prefer.js';
+import { GET_RUN, START_RUN } from './run-docs.js';
 import { runPath } from './run-document.js';
 import { type RunOptions, runOptionsOf } from './run-options.js';
 import { readRun } from './run-read.js';
@@ -42,6 +43,7 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
 
   app.post<NamedPipeline>('/v1/pipelines/:name/runs', {
     bodyLimit: deps.limits.maxJsonBytes,
+    config: { doc: START_RUN },
     // Everything that can be refused without the body is refused before it is read.
     onRequest: async (request) => {
       const found = forms.get(request.params.name);
@@ -80,7 +82,7 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
     },
   });
 
-  app.get<{ Params: { id: string } }>('/v1/runs/:id', async (request) => {
+  app.get<{ Params: { id: string } }>('/v1/runs/:id', { config: { doc: GET_RUN } }, async (request) => {
     request.notes.runId = request.params.id;
     return (await readRun(deps, request.params.id, callerOf(request))).document;
   });

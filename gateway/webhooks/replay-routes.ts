@@ -10,12 +10,41 @@ import {
 import { callerOf } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
+import { OF_RUNS } from '../openapi/problems.js';
+import type { RouteDoc } from '../openapi/route-doc.js';
+import { json } from '../openapi/schemas.js';
 import { fromTemporal, TEMPORAL_DEADLINE_MS } from '../runs/orchestrator.js';
+import { ID } from '../runs/run-docs.js';
 import { readRun } from '../runs/run-read.js';
 import { webhookEventOf } from './event.js';
 
 /** Nothing has to be said. */
 const MOST_BYTES = 1_024;
+
+const text = { type: 'string' };
+const REPLAY: RouteDoc = {
+  tag: 'webhooks',
+  operation: 'replayWebhooks',
+  summary: 'Tell the receivers again how the run has ended',
+  path: ID,
+  body: { required: false, content: json({ type: 'object' }) },
+  answers: {
+    202: {
+      description: 'They will be told',
+      content: json({
+        type: 'object',
+        properties: {
+          event: { ...text, description: 'Its `webhook-id`' },
+          type: text,
+          targets: { type: 'array', items: text, description: 'Names of endpoints and hosts of URLs' },
+          links: { type: 'object', properties: { ui: text }, required: ['ui'] },
+        },
+        required: ['event', 'type', 'targets', 'links'],
+      }),
+    },
+  },
+  problems: [...OF_RUNS, 'NO_WEBHOOK', 'RUN_NOT_ENDED'],
+};
 
 /**
  * `POST /v1/runs/{id}/webhooks/replay`: sends the event of a run that has ended to all its targets again, under the same
@@ -26,7 +55,7 @@ export async function replayRoutes(app: FastifyInstance, deps: GatewayDeps): Pro
 
   app.post<{ Params: { id: string } }>(
     '/v1/runs/:id/webhooks/replay',
-    { bodyLimit: MOST_BYTES },
+    { bodyLimit: MOST_BYTES, config: { doc: REPLAY } },
     async (request, reply) => {
       const { id } = request.params;
       request.notes.runId = id;

@@ -1,0 +1,129 @@
+import { type ErrorCode, errorRow } from '../../pipelines/errors.js';
+import { DTYPES } from '../../pipelines/media.js';
+import { IDEMPOTENCY_KEY } from '../access/caller.js';
+import { OF_WAITED_RUNS } from '../openapi/problems.js';
+import type { RouteDoc, Schema } from '../openapi/route-doc.js';
+import { json } from '../openapi/schemas.js';
+
+/** What the error table calls unprocessable is a bad request in this protocol. */
+const UNPROCESSABLE = 422;
+export const statusOf = (code: ErrorCode): number => {
+  const { status } = errorRow(code);
+  return status === UNPROCESSABLE ? 400 : status;
+};
+
+const text: Schema = { type: 'string' };
+const list = (items: Schema): Schema => ({ type: 'array', items });
+const object = (properties: Record<string, Schema>, required: readonly string[] = Object.keys(properties)): Schema => ({
+  type: 'object',
+  properties,
+  required: [...required],
+});
+const numbers = list({ type: 'integer' });
+const datatype: Schema = { enum: [...DTYPES] };
+const parameters: Schema = { type: 'object', description: 'Parameters of the protocol and its extensions' };
+const described = object({ name: text, datatype, shape: numbers });
+const input = object(
+  { name: text, shape: list({ type: 'integer', minimum: 0 }), datatype, data: { type: 'array' }, parameters },
+  ['name', 'shape', 'datatype'],
+);
+const ready: Schema = { type: 'boolean' };
+const statistics = object({ model_stats: list({ type: 'object' }) });
+
+const BINARY: Schema = {
+  type: 'string',
+  format: 'binary',
+  description: 'JSON, then the bytes of tensors; `inference-header-content-length` says where the JSON ends',
+};
+
+const door = (operation: string, summary: string, rest: Partial<RouteDoc>): RouteDoc => ({
+  tag: 'kserve',
+  operation,
+  summary,
+  answers: {},
+  problemStatus: statusOf,
+  problemContent: json(object({ error: text, code: text }, ['error'])),
+  ...rest,
+});
+const says = (description: string, schema: Schema): Pick<RouteDoc, 'answers'> => ({
+  answers: { 200: { description, content: json(schema) } },
+});
+const saysReady = (schema: Schema): Pick<RouteDoc, 'answers'> => ({
+  answers: {
+    200: { description: 'It is ready', content: json(schema) },
+    503: { description: 'It is not', content: json(schema) },
+  },
+});
+
+export const SERVER = door('kserveServer', 'What this server is, to clients of the KServe v2 protocol', {
+  ...says('The server', object({ name: text, version: text, extensions: list(text) })),
+});
+export const LIVE = door('kserveLive', 'Whether the server lives', says('It does', object({ live: ready })));
+export const READY = door('kserveReady', 'Whether the server can serve', saysReady(object({ ready })));
+export const INDEX = door('kserveIndex', 'The models, which are pipelines', {
+  body: { required: false, content: json({ type: 'object' }) },
+  ...says('The models', list(object({ name: text, version: text, state: text, reason: text }))),
+});
+export const ALL_STATISTICS = door(
+  'kserveAllStatistics',
+  'How often the models were called',
+  says('Counts', statistics),
+);
+
+/** The routes of a model; those of a version of it have other names. */
+export function modelDocs(ofVersion: boolean) {
+  const model = (operation: string, summary: string, rest: Partial<RouteDoc>): RouteDoc =>
+    door(`${operation}${ofVersion ? 'OfVersion' : ''}`, summary, {
+      path: {
+        name: { description: 'The pipeline’s name' },
+        ...(ofVersion && { version: { description: 'The version of its plan' } }),
+      },
+      problems: ['PIPELINE_NOT_FOUND'],
+      ...rest,
+    });
+  const tensors = list(described);
+  return {
+    metadata: model('kserveModel', 'A pipeline as a model: its fields as tensors', {
+      ...says(
+        'The model',
+        object({ name: text, versions: list(text), platform: text, inputs: tensors, outputs: tensors }),
+      ),
+    }),
+    config: model('kserveConfig', 'The model’s configuration, as Triton has it', says('It', { type: 'object' })),
+    statistics: model('kserveStatistics', 'How often the model was called', says('Counts', statistics)),
+    ready: model('kserveModelReady', 'Whether the model can serve', saysReady(object({ name: text, ready }))),
+    infer: model('kserveInfer', 'Run a pipeline as a model, and wait for its end', {
+      headers: {
+        'Idempotency-Key': {
+          description: 'The same key and input again is the same run',
+          schema: { type: 'string', pattern: IDEMPOTENCY_KEY.source },
+        },
+        'inference-header-content-length': { description: 'Bytes of the body that are JSON; absent: all' },
+      },
+      body: {
+        required: true,
+        content: {
+          ...json(
+            object({ id: text, parameters, inputs: list(input), outputs: list(object({ name: text })) }, ['inputs']),
+          ),
+          'application/octet-stream': { schema: BINARY },
+        },
+      },
+      answers: {
+        200: {
+          description: 'The run has succeeded: the fields of its output',
+          content: {
+            ...json(
+              object(
+                { id: text, model_name: text, model_version: text, parameters, outputs: list({ type: 'object' }) },
+                ['model_name', 'outputs'],
+              ),
+            ),
+            'application/octet-stream': { schema: BINARY },
+          },
+        },
+      },
+      problems: [...OF_WAITED_RUNS, 'PIPELINE_NOT_FOUND'],
+    }),
+  };
+}

@@ -1,0 +1,125 @@
+import type { FastifyInstance } from 'fastify';
+import type { Pipeline } from '../../pipelines/definition/index.js';
+import type { Json, JsonObject } from '../../pipelines/json.js';
+import { TENANT } from '../../pipelines/tenant.js';
+import { problemAnswers } from './problems.js';
+import type { AnswerDoc, ContentDoc, ParameterDoc, RouteDoc } from './route-doc.js';
+import { COMPONENTS, schemaOf } from './schemas.js';
+
+/** A route of the gateway with what it says of itself. */
+export interface DocumentedRoute {
+  readonly method: string;
+  /** As the router has it: `/v1/runs/:id`. */
+  readonly url: string;
+  readonly open: boolean;
+  readonly doc?: RouteDoc;
+}
+
+/** Keeps the routes of the interface that are added to an app and its scopes from now on. */
+export function collectRoutes(app: FastifyInstance): readonly DocumentedRoute[] {
+  const routes: DocumentedRoute[] = [];
+  app.addHook('onRoute', ({ method, url, config }) => {
+    const { open = false, doc } = config ?? {};
+    if (doc === 'none') return;
+    for (const each of [method].flat()) routes.push({ method: each, url, open, ...(doc && { doc }) });
+  });
+  return routes;
+}
+
+/** Version of the HTTP interface, which the paths begin with; a release that breaks no client does not change it. */
+const INTERFACE_VERSION = '1';
+
+const TENANT_PARAMETER: ParameterDoc = {
+  description:
+    'The tenant that the request acts for, where keys are not in use; with a key it may only name the key’s own',
+  schema: { type: 'string', pattern: TENANT.source },
+};
+
+/** The OpenAPI 3.1 document of routes, with those of each pipeline. */
+export function openApiDocument(routes: readonly DocumentedRoute[], pipelines: readonly Pipeline[]): JsonObject {
+  const paths: Record<string, Record<string, Json>> = {};
+  const add = (route: DocumentedRoute, url: string, doc: RouteDoc) => {
+    const path = url.replace(/:(\w+)/g, '{$1}');
+    paths[path] ??= {};
+    (paths[path] as Record<string, Json>)[route.method.toLowerCase()] = operation(route, doc);
+  };
+  for (const route of routes) {
+    const { doc } = route;
+    if (!doc) continue;
+    add(route, route.url, doc);
+    for (const pipeline of doc.ofPipeline ? pipelines : []) {
+      const own = doc.ofPipeline?.(pipeline);
+      if (own) add(route, own.url, own.doc);
+    }
+  }
+  const components = Object.fromEntries(Object.entries(COMPONENTS).map(([name, schema]) => [name, schemaOf(schema)]));
+  return {
+    openapi: '3.1.1',
+    jsonSchemaDialect: 'https://json-schema.org/draft/2020-12/schema',
+    info: {
+      title: 'Millrace',
+      version: INTERFACE_VERSION,
+      description: 'Runs inference pipelines that must not lose work: starts runs, shows them, serves their media.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    servers: [{ url: '/' }],
+    security: [{ key: [] }, {}],
+    tags: [...new Set(routes.flatMap(({ doc }) => (doc ? [doc.tag] : [])))].map((name) => ({ name })),
+    paths: Object.fromEntries(Object.entries(paths).sort(([a], [b]) => (a < b ? -1 : 1))),
+    components: {
+      schemas: components,
+      securitySchemes: {
+        key: { type: 'http', scheme: 'bearer', description: 'An API key; none is needed where the gateway has none' },
+      },
+    },
+  };
+}
+
+function operation({ method, open, doc: template }: DocumentedRoute, doc: RouteDoc): Json {
+  const suffix = method === 'HEAD' ? 'Head' : '';
+  const { summary, description, tag, body, path, query, headers } = doc;
+  return {
+    operationId: `${doc.operation}${suffix}`,
+    tags: [tag],
+    summary,
+    ...(description !== undefined && { description }),
+    ...(open && { security: [] }),
+    parameters: [
+      ...parameters('path', path, true),
+      ...parameters('query', query),
+      ...parameters('header', { ...headers, ...(!open && { 'Millrace-Tenant': TENANT_PARAMETER }) }),
+    ],
+    ...(body && { requestBody: { required: body.required, content: contentOf(body.content) } }),
+    responses: Object.fromEntries(
+      Object.entries({ ...problemAnswers({ ...template, ...doc }, open), ...doc.answers }).map(([status, answer]) => [
+        status,
+        answerOf(method === 'HEAD' ? withoutBody(answer) : answer),
+      ]),
+    ),
+  };
+}
+
+const parameters = (where: string, all: Readonly<Record<string, ParameterDoc>> = {}, required = false): Json[] =>
+  Object.entries(all).map(([name, doc]) => ({
+    name,
+    in: where,
+    description: doc.description,
+    ...((doc.required ?? required) && { required: true }),
+    schema: doc.schema ?? { type: 'string' },
+    ...(doc.example !== undefined && { example: doc.example }),
+  }));
+
+function answerOf({ description, content, headers = {} }: AnswerDoc): Json {
+  const all = { 'X-Request-Id': 'Finds the request in the gateway’s log', ...headers };
+  return {
+    description,
+    headers: Object.fromEntries(
+      Object.entries(all).map(([name, about]) => [name, { description: about, schema: { type: 'string' } }]),
+    ),
+    ...(content && { content: contentOf(content) }),
+  };
+}
+
+const contentOf = (content: ContentDoc): Json => content as unknown as Json;
+
+const withoutBody = ({ content: _, ...rest }: AnswerDoc): AnswerDoc => rest;

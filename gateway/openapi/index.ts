@@ -1,0 +1,2 @@
+export { collectRoutes } from './document.js';
+export { openApiRoutes } from './openapi-routes.js';

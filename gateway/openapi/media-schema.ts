@@ -1,0 +1,45 @@
+import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
+import type { Schema } from './route-doc.js';
+
+/** Of a pipeline's schema: media and tensors, which are checked by code, as what stands for them on the wire. */
+export function withMedia(schema: Json, as: (node: JsonObject, kind: 'audio' | 'image') => Schema): Schema {
+  return walk(schema, as) as Schema;
+}
+
+function walk(node: Json, as: (node: JsonObject, kind: 'audio' | 'image') => Schema): Json {
+  if (Array.isArray(node)) return node.map((item: Json) => walk(item, as));
+  if (!isJsonObject(node)) return node;
+  const { media, tensor } = node;
+  if (media === 'audio' || media === 'image') return as(node, media);
+  if (isJsonObject(tensor)) return tensorSchema(tensor);
+  return Object.fromEntries(Object.entries(node).map(([key, inner]) => [key, walk(inner, as)]));
+}
+
+function tensorSchema({ dtype = '', shape }: JsonObject): Schema {
+  const type = dtype === 'BOOL' ? 'boolean' : dtype === 'BYTES' ? 'string' : ['number', 'string'];
+  return {
+    type: 'object',
+    description: `A ${String(dtype)} tensor of shape ${JSON.stringify(shape ?? [])}, row-major; -1 for a dimension that varies`,
+    properties: {
+      dtype: { const: dtype },
+      shape: { type: 'array', items: { type: 'integer', minimum: 0 } },
+      data: { type: 'array', items: { type } },
+    },
+    required: ['dtype', 'shape', 'data'],
+  };
+}
+
+/** A field of an input in JSON. */
+export const mediaInput = (_: JsonObject, kind: 'audio' | 'image'): Schema => ({
+  $ref: `#/components/schemas/${kind === 'audio' ? 'AudioInput' : 'ImageInput'}`,
+});
+
+/** A field of an output. */
+export const mediaOutput = (): Schema => ({ $ref: '#/components/schemas/Artifact' });
+
+/** A part of a multipart body. */
+export const mediaPart = (node: JsonObject): Schema => ({
+  type: 'string',
+  format: 'binary',
+  ...(typeof node.description === 'string' && { description: 'A file' }),
+});

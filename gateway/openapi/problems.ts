@@ -1,0 +1,60 @@
+import { ERRORS, type ErrorCode, errorRow } from '../../pipelines/errors.js';
+import type { AnswerDoc, RouteDoc, Schema } from './route-doc.js';
+import { component } from './schemas.js';
+
+/** Every route that is not open to everybody: its caller is looked at first. */
+const OF_CALLERS: readonly ErrorCode[] = ['UNAUTHENTICATED', 'FORBIDDEN', 'RATE_LIMITED'];
+/** Every route: a request that is no valid HTTP, and a mistake of the gateway. */
+const OF_ALL: readonly ErrorCode[] = ['INVALID_HEADER', 'INTERNAL'];
+/** Routes that read a body. */
+export const OF_BODIES: readonly ErrorCode[] = [
+  'INVALID_JSON',
+  'BODY_TOO_LARGE',
+  'UNSUPPORTED_CONTENT_TYPE',
+  'REQUEST_TIMEOUT',
+];
+/** Routes about one run. */
+export const OF_RUNS: readonly ErrorCode[] = ['RUN_NOT_FOUND', 'ORCHESTRATOR_UNAVAILABLE'];
+
+/** Codes that no answer has: they belong to logs, to the definition of pipelines, to the command line. */
+const NEVER_OF_A_RUN: ReadonlySet<string> = new Set<ErrorCode>([
+  'REQUEST_ABORTED',
+  'INVALID_PIPELINE',
+  'INVALID_SETTING',
+  'GATEWAY_UNAVAILABLE',
+  ...(Object.keys(ERRORS).filter((code) => code.startsWith('STACK_')) as ErrorCode[]),
+  ...(['ROUTE_NOT_FOUND', 'METHOD_NOT_ALLOWED', 'RANGE_NOT_SATISFIABLE', 'RUN_NOT_FOUND', 'RUN_ENDED'] as const),
+  'NOT_WAITING',
+]);
+
+/** How a run may fail, of which the caller waits; a new code is one of them unless it is ruled out here. */
+export const OF_WAITED_RUNS = (Object.keys(ERRORS) as ErrorCode[]).filter((code) => !NEVER_OF_A_RUN.has(code));
+
+/** The codes of a route in the order of the error table. */
+export function problemsOf({ problems = [], body, path }: RouteDoc, open: boolean): readonly ErrorCode[] {
+  const all = new Set<ErrorCode>([
+    ...problems,
+    ...OF_ALL,
+    ...(open ? [] : OF_CALLERS),
+    ...(body ? OF_BODIES : []),
+    // A part of the path that cannot be decoded, or is too long.
+    ...(path ? (['ROUTE_NOT_FOUND'] as const) : []),
+  ]);
+  return (Object.keys(ERRORS) as ErrorCode[]).filter((code) => all.has(code));
+}
+
+/** The answers of a route's errors, by status. */
+export function problemAnswers(doc: RouteDoc, open: boolean): Record<number, AnswerDoc> {
+  const byStatus = new Map<number, ErrorCode[]>();
+  for (const code of problemsOf(doc, open)) {
+    const status = doc.problemStatus?.(code) ?? errorRow(code).status;
+    byStatus.set(status, [...(byStatus.get(status) ?? []), code]);
+  }
+  return Object.fromEntries([...byStatus].map(([status, codes]) => [status, answerOf(doc, codes)]));
+}
+
+function answerOf({ problemContent }: RouteDoc, codes: readonly ErrorCode[]): AnswerDoc {
+  const description = codes.map((code) => `\`${code}\`: ${errorRow(code).title}`).join('\n\n');
+  const schema: Schema = { allOf: [component('Problem'), { properties: { code: { enum: codes } } }] };
+  return { description, content: problemContent ?? { 'application/problem+json': { schema } } };
+}

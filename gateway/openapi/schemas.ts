@@ -1,0 +1,147 @@
+import { z } from 'zod';
+import { jsonSchema } from '../../pipelines/definition/schema.js';
+import { ERRORS } from '../../pipelines/errors.js';
+import { isJsonObject } from '../../pipelines/json.js';
+import type { Schema } from './route-doc.js';
+
+/** What the gateway answers with, as zod schemas; the component of the same name is made of each. */
+const time = z.iso.datetime().describe('ISO 8601, UTC');
+const anyObject = z.record(z.string(), z.unknown());
+const field = z.object({
+  field: z.string().describe('Path of the field as the caller wrote it, or a header’s name'),
+  message: z.string(),
+});
+const codes = Object.keys(ERRORS) as [string, ...string[]];
+const code = z.enum(codes).describe('A code of the error table');
+const failure = z.object({ code, message: z.string() });
+const cache = z.enum(['off', 'hit', 'miss', 'shared', 'bypass']);
+
+const artifact = z.object({
+  uri: z.string().describe('artifact://<tenant>/<sha256>'),
+  sha256: z.string().regex(/^[0-9a-f]{64}$/),
+  mime: z.string(),
+  bytes: z.int().min(0),
+  durationMs: z.number().optional(),
+  sampleRate: z.number().optional(),
+  channels: z.number().optional(),
+  href: z.string().optional().describe('Path of the bytes at this gateway'),
+});
+
+const stage = z.object({
+  stage: z.string(),
+  kind: z.string(),
+  connector: z.string(),
+  model: z.string(),
+  device: z.string(),
+  status: z.enum(['waiting', 'running', 'done', 'failed', 'cancelled', 'skipped']),
+  count: z.object({ done: z.int(), started: z.int() }).optional(),
+  endpoint: z.string().optional(),
+  attempt: z.int().min(1).optional(),
+  cache: cache.optional(),
+  queueMs: z.number().optional(),
+  runMs: z.number().optional(),
+  conversions: z.array(z.string()).optional(),
+  hedged: z.literal(true).optional(),
+  usage: z.record(z.string(), z.number()).optional().describe('Tokens'),
+  doing: z.string().optional().describe('What an agent does now'),
+  instead: z.string().optional(),
+  error: failure.optional(),
+});
+
+export const runDocument = z.object({
+  id: z.string(),
+  pipeline: z.string(),
+  version: z.string().describe('Version of the plan that the run carries'),
+  tenant: z.string(),
+  status: z.enum(['running', 'succeeded', 'failed', 'cancelled']),
+  createdAt: time,
+  endedAt: time.optional(),
+  input: anyObject.optional(),
+  output: anyObject.optional(),
+  stages: z.array(stage).optional().describe('Absent while no worker can be asked'),
+  error: failure.extend({ stage: z.string().optional(), fields: z.array(field).optional() }).optional(),
+  links: z.object({ self: z.string(), ui: z.string().describe('The run’s page in the Temporal UI') }),
+});
+
+const problem = z.object({
+  type: z.string().describe('urn:millrace:error:<code>'),
+  title: z.string().describe('One sentence, the same for every occurrence of the code'),
+  status: z.int(),
+  detail: z.string().describe('What happened this time'),
+  code,
+  instance: z.string().describe('Path of the request'),
+  requestId: z.string().describe('Finds the request in the gateway’s log'),
+  errors: z.array(field).optional().describe('The offending fields or headers'),
+  run: runDocument.optional().describe('The run that failed, when the caller waited for one'),
+});
+
+const pipelineDocument = z.object({
+  name: z.string(),
+  version: z.string(),
+  description: z.string(),
+  input: anyObject.describe('JSON Schema (2020-12)'),
+  output: anyObject.describe('JSON Schema (2020-12)'),
+});
+
+const ofStage = {
+  stage: z.string().describe('The stage’s id'),
+  path: z.string().describe('The stage with the items and rounds around it: chunks[3]/transcribe'),
+  attempt: z.int().min(1),
+};
+const runEvent = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('stage.started'), ...ofStage, kind: z.string(), model: z.string() }),
+  z.object({ type: z.literal('stage.delta'), ...ofStage, text: z.string() }),
+  z.object({ type: z.literal('stage.finished'), ...ofStage, cache, runMs: z.number() }),
+  z.object({ type: z.literal('stage.failed'), ...ofStage, code: z.string(), message: z.string() }),
+  z.object({ type: z.literal('stage.waiting'), ...ofStage, subject: z.string(), until: time }),
+  z.object({ type: z.literal('stage.decided'), ...ofStage, approved: z.boolean(), by: z.string() }),
+]);
+
+/** The JSON forms of a media field of an input. */
+const mediaForms = (kind: 'audio' | 'image') =>
+  z.union([
+    z.object({
+      base64: z.string().describe('The file (RFC 4648)'),
+      mime: z
+        .string()
+        .regex(new RegExp(`^${kind}/`))
+        .optional(),
+    }),
+    z
+      .object({ uri: z.string().regex(/^artifact:\/\//) })
+      .describe('Media of the same tenant, such as of an earlier run'),
+  ]);
+
+const check = z.object({
+  status: z.enum(['ok', 'failed']),
+  critical: z.boolean(),
+  ms: z.number(),
+  error: z.string().optional(),
+});
+
+export const COMPONENTS = {
+  Artifact: artifact,
+  AudioInput: mediaForms('audio'),
+  ImageInput: mediaForms('image'),
+  Pipeline: pipelineDocument,
+  Problem: problem,
+  Readiness: z.object({
+    status: z.enum(['ready', 'degraded', 'unavailable']),
+    checks: z.record(z.string(), check),
+  }),
+  Run: runDocument,
+  RunEvent: runEvent,
+} as const;
+
+/** The component of a name, for the schemas of routes. */
+export const component = (name: keyof typeof COMPONENTS): Schema => ({ $ref: `#/components/schemas/${name}` });
+
+/** A zod schema as OpenAPI has it; what an answer has beside the fields that are named is no mistake. */
+export const schemaOf = (schema: z.ZodType): Schema => {
+  const json = jsonSchema(schema, 'input');
+  return isJsonObject(json) ? json : {};
+};
+
+export const json = (schema: Schema, example?: Schema) => ({
+  'application/json': { schema, ...(example && { example }) },
+});

@@ -1,0 +1,47 @@
+import { z } from 'zod';
+import { MillraceError } from '../../pipelines/errors.js';
+import { invalidFields } from '../../pipelines/invalid-fields.js';
+
+/** Longest path of a stage: ids of graphs in graphs, each up to 63 characters, with their indices. */
+const LONGEST_PATH = 1_000;
+/** Longest name of who decided: it is kept in the run's history. */
+const LONGEST_NAME = 200;
+
+/** Body of `approve` and `reject`. */
+export const decision = z.strictObject({
+  stage: z
+    .string()
+    .min(1)
+    .max(LONGEST_PATH)
+    .optional()
+    .describe('Path of the stage that waits; may be left out where only one does'),
+  by: z.string().min(1).max(LONGEST_NAME).optional().describe('Who decides, for the run’s output and history'),
+});
+
+export type Decision = z.output<typeof decision>;
+
+/** Throws `INVALID_INPUT` naming the fields. */
+export function decisionOf(body: unknown): Decision {
+  const parsed = decision.safeParse(body);
+  if (parsed.success) return parsed.data;
+  const fields = parsed.error.issues.flatMap((issue) =>
+    issue.code === 'unrecognized_keys'
+      ? issue.keys.map((field) => ({ field, message: 'is not a field; there are stage and by' }))
+      : [{ field: issue.path.join('.') || 'body', message: issue.message }],
+  );
+  throw invalidFields('INVALID_INPUT', fields);
+}
+
+/** The path of the stage that is decided on: the one named, or the only one that waits. Throws `NOT_WAITING`. */
+export function theOne(waiting: readonly string[], stage: string | undefined): string {
+  const [only, ...others] = waiting;
+  if (stage !== undefined && waiting.includes(stage)) return stage;
+  if (stage === undefined && only !== undefined) {
+    if (others.length === 0) return only;
+    const message = `must say which of these is meant: ${waiting.join(', ')}`;
+    throw invalidFields('INVALID_INPUT', [{ field: 'stage', message }]);
+  }
+  const those = waiting.length > 0 ? `; what waits is ${waiting.join(', ')}` : '';
+  const what = stage === undefined ? 'no stage of the run waits' : `stage "${stage}" does not wait`;
+  throw new MillraceError('NOT_WAITING', `${what} for a decision${those}`);
+}
