@@ -104,7 +104,7 @@ export class McpServers {
 
   #client(server: string, config: McpServerConfig): Promise<Client> {
     const known = this.#clients.get(server);
-    if (known) return known;
+    if (known !== undefined) return known;
     if (this.#closed) throw new MillraceError('TOOL_SERVER_UNAVAILABLE', 'the worker is about to end');
     const opening = open(config, () => {
       if (this.#clients.get(server) === opening) this.#clients.delete(server);

@@ -3,9 +3,11 @@ import { assistant } from './assistant.js';
 import { meetingMinutes } from './meeting-minutes.js';
 import { moderatedChat } from './moderated-chat.js';
 import { ingest, ragAnswer } from './rag-answer.js';
+import { supportAgent } from './support-agent.js';
+import { voiceAgent } from './voice-agent.js';
 import { voiceAssistant } from './voice-assistant.js';
 
-export { assistant, ingest, meetingMinutes, moderatedChat, ragAnswer, voiceAssistant };
+export { assistant, ingest, meetingMinutes, moderatedChat, ragAnswer, supportAgent, voiceAgent, voiceAssistant };
 
 /** The pipelines that Millrace ships. */
 export const pipelines: readonly Pipeline[] = [
@@ -15,4 +17,6 @@ export const pipelines: readonly Pipeline[] = [
   moderatedChat,
   ragAnswer,
   ingest,
+  voiceAgent,
+  supportAgent,
 ];

@@ -47,14 +47,17 @@ export class ScriptedLlm {
     this.#script = script;
   }
 
-  /** Starts it. Gives the path of a models file whose pool `scripted` it serves. */
-  async listen(): Promise<string> {
+  /**
+   * Starts it. Gives the path of a models file whose pool `name` it serves.
+   * @param others pools besides
+   */
+  async listen(name = 'scripted', others: JsonObject = {}): Promise<string> {
     this.#server.listen(0, '127.0.0.1');
     await once(this.#server, 'listening');
     const url = `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/v1`;
     const file = path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), 'models.json');
     const pool = { connector: 'openai', kind: 'chat', model: 'scripted', endpoints: [{ url, device: 'cpu0' }] };
-    writeFileSync(file, JSON.stringify({ scripted: pool }));
+    writeFileSync(file, JSON.stringify({ [name]: pool, ...others }));
     return file;
   }
 

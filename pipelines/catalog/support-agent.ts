@@ -1,0 +1,54 @@
+import { z } from 'zod';
+import { agent, pipeline, retrieve, stageTool, tool } from '../index.js';
+
+/** The index that `ingest` fills. */
+const INDEX = 'docs';
+
+const search = stageTool({
+  name: 'search',
+  description: 'Passages of the support handbook that are about a question',
+  use: retrieve({ index: INDEX, k: 3 }),
+  result: 'passages',
+});
+
+/**
+ * Stands where your payment service is called: hand it the idempotency key, so that a call that was repeated after a crash
+ * pays once.
+ */
+const refund = tool({
+  name: 'refund',
+  description: 'Pays an order back. Call it only when the customer asks for the money of a known order.',
+  input: z.object({
+    order: z.string().describe('Number of the order'),
+    reason: z.string().describe('Why, in a few words'),
+  }),
+  // A person looks at every refund; nobody's silence pays.
+  approval: { timeout: '1h', otherwise: false },
+  run: ({ order }, { idempotencyKey }) => ({ order, status: 'refunded', reference: idempotencyKey }),
+});
+
+/** A customer's message, answered from the handbook; money goes back only when a person says so. */
+export const supportAgent = pipeline(
+  'support-agent',
+  {
+    description: 'A customer’s message, answered from your passages, with a refund that a person approves',
+    input: z.object({ message: z.string().min(1) }),
+    deadline: '2h',
+  },
+  ({ input, stage }) => {
+    const answer = stage(
+      'answer',
+      agent({
+        model: 'assistant',
+        instructions:
+          'You answer customers of a shop, in one or two sentences. Search the handbook before you state a rule. ' +
+          'Refund an order only when the customer asks for it and names the order.',
+        tools: [search, refund],
+        maxTurns: 4,
+        maxTokens: 96,
+      }),
+      { prompt: input.message },
+    );
+    return { reply: answer.text, toolCalls: answer.toolCalls };
+  },
+);
