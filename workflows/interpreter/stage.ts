@@ -22,6 +22,9 @@ interface Candidate extends Alternative {
   readonly cachedOnly?: true;
 }
 
+/** Which candidate of an agent a new history goes on with: the time left for it when it began chose the candidates. */
+type UnderWay = { readonly share: number; readonly i: number; readonly instead?: string };
+
 /** Failures that no other server would help: of the request, of the run, of Millrace itself. */
 const BEYOND_HELP: ReadonlySet<string> = new Set([
   'INVALID_INPUT',
@@ -44,9 +47,13 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
     return null;
   }
   if (stage.kind === 'approve') return approve(run, stage, input, at);
-  const candidates = candidatesOf(stage, deadline.shareOf(stage.id));
-  let instead: string | undefined = candidates.degraded ? 'degraded' : undefined;
+  const kept = stage.kind === 'agent' ? at.memo.below('under-way') : undefined;
+  const before = kept?.value as UnderWay | undefined;
+  const share = before?.share ?? deadline.shareOf(stage.id);
+  const candidates = candidatesOf(stage, share);
+  let instead = before?.instead ?? (candidates.degraded ? 'degraded' : undefined);
   for (const [i, candidate] of candidates.all.entries()) {
+    if (before && i < before.i) continue;
     if (candidate === 'skip') {
       table.skip(stage.id, instead ?? 'degraded');
       return null;
@@ -54,8 +61,11 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
     const placed = context.placement[candidate.placed];
     if (!placed)
       throw new StageError('INTERNAL', `the placement has no row "${candidate.placed}"`, { stage: stage.id });
-    if (i === 0 && instead === undefined) table.start(stage.id);
-    else table[i === 0 ? 'start' : 'instead'](stage.id, changeOf(candidate, placed, instead));
+    if (before?.i !== i) {
+      if (i === 0 && instead === undefined) table.start(stage.id);
+      else table[i === 0 ? 'start' : 'instead'](stage.id, changeOf(candidate, placed, instead));
+      kept?.end({ share, i, ...(instead !== undefined && { instead }) } satisfies UnderWay);
+    }
     try {
       const { kind, model, with: options } = candidate;
       const planned = candidate.placed === stage.id ? stage : { ...stage, kind, model, with: options };

@@ -1,0 +1,138 @@
+import type { Client } from '@temporalio/client';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { RunDocument } from '../../gateway/index.js';
+import type { RunEvent } from '../../pipelines/plan/index.js';
+import { GatewayProcess } from '../support/gateway-process.js';
+import { connect, until } from '../support/runs.js';
+import { ScriptedLlm } from '../support/scripted-llm.js';
+import { WorkerProcess } from '../support/worker-process.js';
+
+const QUEUE = 'agents';
+
+/** Asks for what the task names, then repeats what it is told. */
+const llm = new ScriptedLlm(({ messages }) => {
+  const results = messages.filter(({ role }) => role === 'tool').map(({ content }) => content);
+  if (results.length > 0) return { text: `So: ${results.join('; ')}` };
+  const task = messages[0]?.content ?? '';
+  if (task === 'count')
+    return {
+      calls: [
+        ['count', { n: 1 }],
+        ['doubled', { n: 2 }],
+      ],
+    };
+  return { calls: [['refund', { order: task }]] };
+});
+
+let client: Client;
+let settings: Record<string, string>;
+let [gateway, worker]: [GatewayProcess | undefined, WorkerProcess | undefined] = [undefined, undefined];
+const startBoth = async () => {
+  [gateway, worker] = await Promise.all([GatewayProcess.start(settings), WorkerProcess.start(QUEUE, settings)]);
+};
+const killBoth = () => Promise.all([gateway?.stop('SIGKILL'), worker?.kill()]);
+const at = (path: string) => `${gateway?.url}${path}`;
+
+beforeAll(async () => {
+  client = await connect();
+  const models = await llm.listen();
+  settings = {
+    MILLRACE_MODELS: models,
+    MILLRACE_PIPELINES: 'test/fixtures/agents.mjs',
+    MILLRACE_TASK_QUEUE: QUEUE,
+  };
+  await startBoth();
+});
+afterAll(async () => {
+  await killBoth();
+  llm.close();
+  await client.connection.close();
+});
+
+async function begin(pipeline: string, task: string): Promise<string> {
+  const body = JSON.stringify({ task });
+  const headers = { 'content-type': 'application/json' };
+  const answer = await fetch(at(`/v1/pipelines/${pipeline}/runs`), { method: 'POST', headers, body });
+  const { id } = (await answer.json()) as RunDocument;
+  return id;
+}
+const read = async (id: string) => (await (await fetch(at(`/v1/runs/${id}`))).json()) as RunDocument;
+const waits = (id: string) =>
+  until('the agent waits', async () => (await read(id)).stages?.[0]?.doing?.startsWith('waits') ?? false);
+async function ended(id: string): Promise<RunDocument> {
+  await until('the run has ended', async () => (await read(id)).status !== 'running', 60_000);
+  return read(id);
+}
+
+describe('an approval of a tool call', () => {
+  it('waits across the death of worker and gateway, then goes on', async () => {
+    const id = await begin('refund-desk', 'A1');
+    await waits(id);
+    await killBoth();
+    await startBoth();
+    const path = 'answer/turn-1/refund';
+    const decided = await fetch(at(`/v1/runs/${id}/approve`), {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ stage: path, by: 'ada' }),
+    });
+    expect(decided.status).toBe(202);
+    const { output } = await ended(id);
+    expect(output).toMatchObject({
+      text: 'So: A1 is paid back',
+      toolCalls: [{ name: 'refund', arguments: { order: 'A1' }, end: 'done', result: 'A1 is paid back' }],
+    });
+  });
+
+  it('takes its default when its time is over, though no worker was there', async () => {
+    const id = await begin('hasty-desk', 'A2');
+    await waits(id);
+    await killBoth();
+    await startBoth();
+    const { output } = await ended(id);
+    expect(output).toMatchObject({
+      text: 'So: Nobody allowed this call in time.',
+      toolCalls: [{ end: 'refused', message: 'Nobody allowed this call in time.' }],
+    });
+  });
+});
+
+describe('what can be seen of an agent', () => {
+  it('are its turns and tool calls, in the run’s events and in Temporal', async () => {
+    const id = await begin('many-tools', 'count');
+    const { output } = await ended(id);
+    expect(output).toMatchObject({ text: 'So: 2; {"n":3}', turns: 2 });
+    const answer = await fetch(at(`/v1/runs/${id}/events`), { headers: { accept: 'text/event-stream' } });
+    const lines = (await answer.text()).split('\n').filter((line) => line.startsWith('data: '));
+    const events = lines.map((line) => JSON.parse(line.slice('data: '.length)) as RunEvent);
+    const seen = events.filter(({ type }) => type === 'stage.started' || type === 'stage.finished');
+    const pathsOf = (type: RunEvent['type']) =>
+      seen
+        .filter((event) => event.type === type)
+        .map(({ path }) => path)
+        .sort();
+    const paths = ['answer/turn-1', 'answer/turn-1/count', 'answer/turn-2'];
+    expect(pathsOf('stage.started')).toEqual(paths);
+    expect(pathsOf('stage.finished')).toEqual(paths);
+    const told = events.flatMap((event) => (event.type === 'stage.delta' ? [event] : []));
+    expect(
+      told
+        .filter(({ path }) => path === 'answer/turn-2')
+        .map(({ text }) => text)
+        .join(''),
+    ).toBe('So: 2; {"n":3}');
+
+    const { events: history } = await client.workflow.getHandle(id).fetchHistory();
+    const activities = (history ?? []).flatMap(({ activityTaskScheduledEventAttributes: scheduled, userMetadata }) => {
+      const summary = userMetadata?.summary?.data;
+      return scheduled ? [`${scheduled.activityType?.name}: ${summary ? Buffer.from(summary).toString() : ''}`] : [];
+    });
+    expect(activities).toEqual([
+      'answer: "answer · turn 1 · openai · scripted @cpu0"',
+      'count: "count(1) · answer/turn-1/count"',
+      'answer: "answer · turn 2 · openai · scripted @cpu0"',
+    ]);
+    const child = await client.workflow.getHandle(`${id}/answer/turn-1/doubled`).describe();
+    expect(child).toMatchObject({ type: 'doubled', status: { name: 'COMPLETED' } });
+  });
+});

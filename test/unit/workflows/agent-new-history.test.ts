@@ -1,0 +1,144 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { agent, code, gte, MillraceError, type Pipeline, pipeline, tool } from '../../../pipelines/index.js';
+import type { Json } from '../../../pipelines/json.js';
+import type { RunContext } from '../../../pipelines/plan/index.js';
+import { InProcessHost } from '../../../workers/in-process-host.js';
+import { Mailbox } from '../../../workers/mailbox.js';
+import { interpret } from '../../../workflows/interpreter/index.js';
+import { CodeRunner, contextOf } from '../../support/in-process.js';
+import { scripted } from '../../support/scripted-model.js';
+
+/** A host whose history is full after some looks. */
+class FullHost extends InProcessHost {
+  looks = 0;
+  override full(): boolean {
+    return --this.looks < 0;
+  }
+  override race<T>(contenders: Parameters<InProcessHost['race']>[0]): Promise<T> {
+    return Promise.race(contenders.map((contender) => contender(this))) as Promise<T>;
+  }
+}
+
+/** One whose waits for a signal look again whether to give up, as those of a workflow do; its timers never end. */
+class GivingUpHost extends FullHost {
+  readonly #mailbox: Mailbox;
+  constructor(options: ConstructorParameters<typeof InProcessHost>[0] & { readonly mailbox: Mailbox }) {
+    super(options);
+    this.#mailbox = options.mailbox;
+  }
+  override async signal(name: string, giveUp?: () => boolean): Promise<Json> {
+    for (;;) {
+      const gone = AbortSignal.timeout(20);
+      const message = await this.#mailbox.take(name, gone).catch(() => undefined);
+      if (message !== undefined) return message;
+      if (giveUp?.()) return undefined as unknown as Json;
+    }
+  }
+  override wait(): Promise<void> {
+    return new Promise(() => undefined);
+  }
+}
+
+const one = z.object({ n: z.number() });
+const more = code('more', { input: one, output: one }, async ({ n }) => {
+  await sleep(50);
+  return { n: n + 1 };
+});
+const next = tool({ name: 'next', description: 'Counts', input: z.object({ n: z.number() }), run: ({ n }) => n + 1 });
+const asked: number[] = [];
+const counter = scripted('counter', ({ messages }) => {
+  asked.push(messages.length);
+  const n = Number(messages.at(-1)?.content ?? 0);
+  return n >= 5 ? { text: `${n}` } : { calls: [['next', { n: Number.isNaN(n) ? 0 : n }]] };
+});
+const lost = scripted('lost', () => {
+  throw new MillraceError('BACKEND_UNAVAILABLE', 'gone');
+});
+const counting = (name: string, model: string, fallback: readonly string[] = []) =>
+  pipeline(name, { input: z.object({}), deadline: '10m' }, ({ stage }) => {
+    const use = (of: string) => agent({ model: of, tools: [next] });
+    const options = { retry: { attempts: 1 }, fallback: fallback.map(use) } as const;
+    const { text, turns, toolCalls } = stage('answer', use(model), { prompt: 'Count.' }, options);
+    return { text, turns, toolCalls };
+  }) as unknown as Pipeline;
+
+/** Runs to the end in as many histories as it takes, each of `looks` looks; how many it were. */
+async function inHistories(made: Pipeline, looks: number, host: FullHost) {
+  let context: RunContext = contextOf(made);
+  for (let histories = 1; ; histories++) {
+    host.looks = looks;
+    const ended = await interpret({}, context, host);
+    if (!('carried' in ended)) return { histories, output: ended.output };
+    // As it is in the input of the next history.
+    const carried = JSON.parse(JSON.stringify({ ...ended.carried, messages: {} })) as RunContext['carried'];
+    context = { ...contextOf(made), ...(carried && { carried }) };
+  }
+}
+
+describe('an agent that goes on in a new history', () => {
+  it('asks nothing twice', async () => {
+    asked.length = 0;
+    const made = counting('counting', counter);
+    const runner = new CodeRunner(made);
+    const { histories, output } = await inHistories(made, 2, new FullHost({ runner, run: 'r' }));
+    expect(histories).toBe(3);
+    expect(output).toMatchObject({ text: '5', turns: 6 });
+    expect((output.toolCalls as Json[]).length).toBe(5);
+    expect(asked).toEqual([1, 3, 5, 7, 9, 11]);
+    expect(runner.events.filter((event) => event.endsWith('starts'))).toHaveLength(5);
+  });
+
+  it('does not go back to what it has fallen back from', async () => {
+    asked.length = 0;
+    const made = counting('counting-after-loss', lost, [counter]);
+    const { output } = await inHistories(made, 2, new FullHost({ runner: new CodeRunner(made), run: 'r' }));
+    expect(output).toMatchObject({ text: '5', turns: 6 });
+    expect(asked).toEqual([1, 3, 5, 7, 9, 11]);
+  });
+
+  it('keeps what has ended of a turn in which a person is waited for', async () => {
+    const pay = tool({
+      name: 'pay',
+      description: 'Pays',
+      input: z.object({}),
+      approval: { timeout: '5m' },
+      run: () => 'paid',
+    });
+    let asks = 0;
+    const model = scripted('payer', ({ messages }) => {
+      asks += 1;
+      return messages.length > 1
+        ? { text: 'Done.' }
+        : {
+            calls: [
+              ['next', { n: 1 }],
+              ['pay', {}],
+            ],
+          };
+    });
+    const made = pipeline('paying', { input: z.object({}), deadline: '10m' }, ({ stage, repeat }) => {
+      // A loop beside it notices that the history is full.
+      const loop = repeat('loop', { n: 0 }, (state) => ({ n: stage('one', more, { n: state.n }).n }), {
+        until: (state) => gte(state.n, 3),
+        atMost: 9,
+      });
+      return { text: stage('answer', agent({ model, tools: [next, pay] }), { prompt: 'Pay.' }).text, n: loop.n };
+    }) as unknown as Pipeline;
+    const runner = new CodeRunner(made);
+    const mailbox = new Mailbox();
+    const host = new GivingUpHost({ runner, run: 'r', mailbox });
+    host.looks = 2;
+    const first = await interpret({}, contextOf(made), host);
+    if (!('carried' in first)) throw new Error('it did not stop');
+    expect(runner.events.filter((event) => event.includes('next') && event.endsWith('ends'))).toHaveLength(1);
+    mailbox.send('approve/answer/turn-1/pay', { approved: true });
+    host.looks = 99;
+    const carried = JSON.parse(JSON.stringify({ ...first.carried, messages: {} })) as RunContext['carried'];
+    const second = await interpret({}, { ...contextOf(made), ...(carried && { carried }) }, host);
+    expect(second).toMatchObject({ output: { text: 'Done.', n: 3 } });
+    expect(asks).toBe(2);
+    expect(runner.events.filter((event) => event.includes('next') && event.endsWith('starts'))).toHaveLength(1);
+  });
+});
