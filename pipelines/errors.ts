@@ -73,7 +73,7 @@ export const ERRORS = {
   STORE_UNAVAILABLE: {
     status: 503,
     retry: 'retry',
-    title: 'The artifact store or the vector index cannot be read or written.',
+    title: 'The artifact store, the vector index or the sessions cannot be read or written.',
   },
   INDEX_NOT_FOUND: { status: 404, retry: 'never', title: 'The tenant has no vector index of this name.' },
   INDEX_MISMATCH: { status: 500, retry: 'never', title: 'The vector index was made with another embedder.' },

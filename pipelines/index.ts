@@ -20,6 +20,7 @@ export {
   type AgentInput,
   type AgentOptions,
   type AgentOutput,
+  type AgentSession,
   type AgentToolCall,
   agent,
   approve,

@@ -10,6 +10,7 @@ import {
   type StagePlacement,
   type StagePlan,
   serverRow,
+  sessionRow,
   toolRow,
 } from '../pipelines/plan/index.js';
 import { STAGE_KINDS } from '../pipelines/stages/index.js';
@@ -33,6 +34,7 @@ const LOCAL_KINDS = {
   upsert: { connector: 'redis', device: 'worker' },
   approve: { connector: 'workflow', device: 'person' },
   mcp: { connector: 'mcp', device: 'worker' },
+  session: { connector: 'redis', device: 'worker' },
 } as const satisfies Readonly<Record<string, Omit<StagePlacement, 'queue'>>>;
 const localOf = ({ kind }: Alternative): Omit<StagePlacement, 'queue'> | undefined =>
   (LOCAL_KINDS as Readonly<Record<string, Omit<StagePlacement, 'queue'>>>)[kind];
@@ -104,7 +106,7 @@ function placeAll(plan: Plan, ground: Ground): Placement {
 function placeTools(
   plan: Plan,
   stage: StagePlan,
-  { tools, servers = [] }: AgentPlan,
+  { tools, servers = [], session }: AgentPlan,
   row: string,
   ground: Ground,
 ): Placement {
@@ -118,6 +120,7 @@ function placeTools(
       rows[own] = placeOne(plan, called, called, ground, `${stage.id}.tools.${tool.name}`);
     }
   }
+  if (session) rows[sessionRow(row)] = { ...LOCAL_KINDS.session, queue: ground.queue };
   for (const { server } of servers) rows[serverRow(row, server)] = { ...LOCAL_KINDS.mcp, queue: ground.queue };
   return rows;
 }

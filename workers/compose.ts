@@ -15,6 +15,7 @@ import {
 import { createMetrics, type Metrics } from '../activities/metrics.js';
 import { Pools } from '../activities/pools/index.js';
 import { RunEventLog } from '../activities/run-events/index.js';
+import { SessionStore, sessionKind } from '../activities/sessions/index.js';
 import { StageRunner } from '../activities/stage-runner.js';
 import { indexKinds } from '../activities/vector-index/index.js';
 import type { Pipeline } from '../pipelines/index.js';
@@ -80,6 +81,7 @@ export async function composeStages(settings: Settings, logger: Logger): Promise
     workerKinds: new Map([
       ...indexKinds(passages.index),
       ...mcpKinds(mcp),
+      ['session', sessionKind(new SessionStore(passages.redis))],
       ['split', createSplit({ store: artifacts, ffmpeg })],
     ]),
     metrics,

@@ -41,6 +41,7 @@ const OPTIONS: Readonly<Record<string, z.ZodType>> = {
     maxTurns: count.max(MOST_TURNS, `must be ${MOST_TURNS} or less`),
     onLimit: z.enum(['answer', 'fail'], 'must be "answer" or "fail"'),
     budget: budget.optional(),
+    session: z.looseObject({ summarizeOver: count }).optional(),
   }),
   classify: z.looseObject({
     labels: z.array(z.string().min(1, 'must not be empty')).min(2, 'needs two labels or more'),

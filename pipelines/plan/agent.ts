@@ -21,6 +21,15 @@ export interface AgentPlan {
   readonly onLimit: 'answer' | 'fail';
   /** JSON Schema of the final answer's `data`. */
   readonly schema?: JsonObject;
+  /** The conversation goes on from run to run, where the input names a session. */
+  readonly session?: SessionPlan;
+}
+
+export interface SessionPlan {
+  /** How long a session is kept after its last run, in milliseconds. */
+  readonly ttlMs: number;
+  /** Tokens of a run's last model call above which what came before the run becomes a summary. */
+  readonly summarizeOver: number;
 }
 
 /** Looked at before each model call but the first: the call that goes over it is the last but one. */
@@ -100,6 +109,9 @@ export const agentOf = ({ with: options }: Pick<Alternative, 'with'>): AgentPlan
 
 /** Key of a tool's row in the placement, or of the rows of its pipeline. `placed`: the agent's own row. */
 export const toolRow = (placed: string, tool: string): string => `${placed}/${tool}`;
+
+/** Key of the row of the session. */
+export const sessionRow = (placed: string): string => `${placed}/session:`;
 
 /** Key of the row of a server's tools. No tool's name has a colon. */
 export const serverRow = (placed: string, server: string): string => `${placed}/mcp:${server}`;

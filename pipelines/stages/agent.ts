@@ -16,6 +16,9 @@ const input = z.object({
   history: z.array(chatMessage).optional(),
 });
 
+/** Of an agent with sessions. A longer id is no name but a text. */
+const sessionInput = input.extend({ session: z.string().min(1).max(200).nullish() });
+
 /** How a tool call has ended: `told` are a failure and a wrong call that the model was told of. */
 const ENDS = ['done', 'failed', 'refused', 'wrong'] as const;
 
@@ -49,6 +52,8 @@ const output = z.object({
 export interface AgentInput {
   prompt: string;
   history?: ChatMessage[] | undefined;
+  /** Name of the conversation that this is a part of, where the agent has `session`. It belongs to the tenant. */
+  session?: string | null | undefined;
 }
 
 /** A tool call that an agent has made, in the order in which the model asked for them. */
@@ -87,6 +92,16 @@ export interface AgentBudget {
   readonly price?: { readonly input: number; readonly output: number };
 }
 
+export interface AgentSession {
+  /** How long a session is kept after its last run. Default `'7d'`. */
+  readonly keep?: Duration;
+  /**
+   * Above this number of tokens in a run's last model call, what came before the run becomes a summary, which the model
+   * writes. Default 3,000: it leaves room in a context of 4,096.
+   */
+  readonly summarizeOver?: number;
+}
+
 export interface AgentOptions<Data = never> {
   /** Name of a pool that serves `chat`; with tools its server must know tool calling. */
   readonly model: string;
@@ -103,6 +118,8 @@ export interface AgentOptions<Data = never> {
   readonly onLimit?: 'answer' | 'fail';
   /** Binds the final answer to a JSON schema; `data` is then of its type. Needs a server with structured output. */
   readonly output?: z.ZodType<Data>;
+  /** The conversation goes on from run to run, by the name in the input's `session`. */
+  readonly session?: AgentSession;
   /** Most tokens of each model call. Default 512: a paragraph, or several tool calls. */
   readonly maxTokens?: number;
   /** Sampling temperature. Default 0. */
@@ -121,7 +138,7 @@ export interface AgentOptions<Data = never> {
  * ```
  */
 export const agent = <Data = never>(options: AgentOptions<Data>): StageUse<AgentInput, AgentOutput<Data>> => {
-  const { model, instructions, output: schema, budget } = options;
+  const { model, instructions, output: schema, budget, session } = options;
   const tools = (options.tools ?? []).filter((each) => 'plan' in each);
   const servers = (options.tools ?? []).filter((each) => 'server' in each);
   const plan: AgentPlan = {
@@ -134,12 +151,18 @@ export const agent = <Data = never>(options: AgentOptions<Data>): StageUse<Agent
     onLimit: options.onLimit ?? 'answer',
     ...(budget && { budget: budgetOf(budget) }),
     ...(schema && { schema: jsonSchemaOf(schema, 'agent.output') }),
+    ...(session && {
+      session: {
+        ttlMs: durationMs(session.keep ?? '7d', 'agent.session.keep'),
+        summarizeOver: session.summarizeOver ?? 3_000,
+      },
+    }),
   };
   return {
     kind: 'agent',
     model,
     with: plan as unknown as JsonObject,
-    input: input as unknown as z.ZodType<AgentInput>,
+    input: (session ? sessionInput : input) as unknown as z.ZodType<AgentInput>,
     output: output.extend({
       data: schema ?? z.undefined(),
       sentences: stream('sentences', 'text'),
@@ -156,4 +179,4 @@ const budgetOf = ({ tokens, time, cost, price }: AgentBudget): BudgetPlan => ({
   ...(price && { price }),
 });
 
-export const agentKind: StageKind = { input, output, servedBy: 'interpreter', calls: 'chat' };
+export const agentKind: StageKind = { input: sessionInput, output, servedBy: 'interpreter', calls: 'chat' };

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { chatMessage } from './chat.js';
 import type { StageKind } from './kind.js';
 
 const anything = z.looseObject({});
@@ -13,6 +14,12 @@ export const CALL_KINDS = {
     output: z.object({
       tools: z.array(z.object({ name: z.string(), description: z.string(), schema: z.record(z.string(), z.json()) })),
     }),
+    servedBy: 'worker',
+  },
+  /** Reads a conversation; with `part` it adds to it. */
+  session: {
+    input: z.object({ session: z.string(), part: z.json().optional() }),
+    output: z.object({ summary: z.string().optional(), messages: z.array(chatMessage), parts: z.int() }),
     servedBy: 'worker',
   },
 } as const satisfies Record<string, StageKind>;

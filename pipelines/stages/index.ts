@@ -40,6 +40,7 @@ export {
   type AgentInput,
   type AgentOptions,
   type AgentOutput,
+  type AgentSession,
   type AgentToolCall,
   agent,
 } from './agent.js';

@@ -12,6 +12,7 @@ import { stops } from '../value.js';
 import { askModel, type Reply } from './ask-model.js';
 import { begin, costOf, type Limit, limitOf, type Progress, type ToolRecord, tokensOf } from './progress.js';
 import { contentOf, runTools } from './run-tools.js';
+import { closeSession, type OpenSession, openSession } from './session.js';
 import { toolsOfServers } from './tool-servers.js';
 
 /** An agent at work: one stage's, or that of one of its alternatives. */
@@ -47,7 +48,8 @@ export async function runAgent(
   const plan: AgentPlan = { ...planned, tools };
   const agent: Agent = { run, stage, plan, row };
   const kept = at.memo.below('progress');
-  let progress = (kept.value ?? begin(stage.id, input)) as unknown as Progress;
+  const session = planned.session ? await openSession(agent, at, input) : undefined;
+  let progress = (kept.value ?? begin(stage.id, input, session?.messages)) as unknown as Progress;
   for (;;) {
     if (stops(run, at)) return STOPPED;
     const limit = limitOf(plan, progress);
@@ -58,10 +60,19 @@ export async function runAgent(
     run.table.doing(stage.id, `turn ${turn}`);
     const final = limit !== undefined || progress.shaping === true || plan.tools.length === 0;
     const nudge = limit ? NUDGES.limit : progress.shaping ? NUDGES.shaping : undefined;
-    const reply = await askModel(agent, inTurn, { turn, messages: progress.messages, final, nudge });
+    const reply = await askModel(agent, inTurn, {
+      turn,
+      messages: progress.messages,
+      final,
+      nudge,
+      summary: session?.summary,
+    });
     const asked = spent(progress, reply);
     if (final || reply.toolCalls.length === 0) {
-      if (final || plan.schema === undefined || reply.data !== undefined) return outcomeOf(plan, asked, reply, limit);
+      if (final || plan.schema === undefined || reply.data !== undefined) {
+        const whole = session ? await keep(agent, at, { session, input }, asked, reply) : asked;
+        return outcomeOf(plan, whole, reply, limit);
+      }
       progress = { ...asked, shaping: true, messages: [...asked.messages, { role: 'assistant', content: reply.text }] };
     } else {
       if (progress.wrongTurns > 0) refuseWrong(stage.id, reply);
@@ -74,6 +85,26 @@ export async function runAgent(
     at.memo.drop(name);
     kept.end(progress as unknown as Json);
   }
+}
+
+/** The progress when the session has this run's part: with a model call more where that made a summary. */
+async function keep(
+  agent: Agent,
+  at: At,
+  { session, input }: { readonly session: OpenSession; readonly input: JsonObject },
+  progress: Progress,
+  reply: Reply,
+): Promise<Progress> {
+  const messages: AgentMessage[] = [...progress.messages, { role: 'assistant', content: reply.text }];
+  // What the caller gave as history is the caller's.
+  const before = session.messages.length + (Array.isArray(input.history) ? input.history.length : 0);
+  const { inputTokens, outputTokens } = tokensOf(reply.usage, progress.messages, reply.text);
+  const summary = await closeSession(agent, at, session, {
+    added: messages.slice(before),
+    tokens: inputTokens + outputTokens,
+    turns: progress.turns,
+  });
+  return summary ? { ...spent(progress, summary), turns: progress.turns } : progress;
 }
 
 /** The progress with a model call counted. */

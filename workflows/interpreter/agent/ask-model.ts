@@ -32,12 +32,16 @@ export interface Question {
   readonly final: boolean;
   /** A last message of this call alone. */
   readonly nudge: string | undefined;
+  /** What the conversation was before these messages, in short. */
+  readonly summary?: string | undefined;
+  /** Of a call that is no turn of the agent's: its name, in place of `turn-<n>`. It is not bound to the answer's schema. */
+  readonly name?: string;
 }
 
 /** One model call of an agent: an activity of its own under the stage's policy. */
 export async function askModel(agent: Agent, at: At, question: Question): Promise<Reply> {
   const { run, stage, row } = agent;
-  const { turn, messages, nudge } = question;
+  const { turn, messages, nudge, name = `turn-${turn}` } = question;
   const kept = at.memo.below('reply');
   if (kept.value !== undefined) return kept.value as unknown as Reply;
   const placed = run.context.placement[row];
@@ -49,11 +53,11 @@ export async function askModel(agent: Agent, at: At, question: Question): Promis
   const outcome = await at.host.runStage(
     limited,
     input,
-    callOf(run, limited, `${at.prefix}${stage.id}/turn-${turn}`),
+    callOf(run, limited, `${at.prefix}${stage.id}/${name}`),
     placed,
     {
       type: stage.id,
-      summary: `${at.prefix}${stage.id} · turn ${turn} · ${placed.connector} · ${stage.model} @${placed.device}`,
+      summary: `${at.prefix}${stage.id} · ${question.name ?? `turn ${turn}`} · ${placed.connector} · ${stage.model} @${placed.device}`,
     },
   );
   const { text, finish, data, toolCalls = [] } = outcome.output as unknown as Partial<Reply>;
@@ -71,14 +75,16 @@ export async function askModel(agent: Agent, at: At, question: Question): Promis
   return reply;
 }
 
-function optionsOf({ plan }: Agent, { final }: Question): JsonObject {
+function optionsOf({ plan }: Agent, { final, summary, name }: Question): JsonObject {
   const { instructions, maxTokens, temperature, schema, tools } = plan;
+  const short = summary === undefined ? undefined : `The conversation so far, in short: ${summary}`;
+  const system = [instructions, short].filter((text) => text !== undefined).join('\n\n');
   return {
-    ...(instructions !== undefined && { system: instructions }),
+    ...(system !== '' && { system }),
     maxTokens,
     temperature,
     // A schema that binds every reply would leave no room for tool calls on most servers.
-    ...(schema && { schema, ...(!final && { bind: false }) }),
+    ...(schema && name === undefined && { schema, ...(!final && { bind: false }) }),
     ...(!final && {
       tools: tools.map(({ name, description, schema: takes }) => ({ name, description, schema: takes })),
       wrongCalls: 'report',

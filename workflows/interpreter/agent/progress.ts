@@ -29,11 +29,19 @@ export interface Progress {
 }
 
 /** Throws `INVALID_INPUT` for what no definition with types gives. */
-export function begin(stage: string, { prompt, history = [] }: JsonObject): Progress {
+export function begin(
+  stage: string,
+  { prompt, history = [] }: JsonObject,
+  before: readonly AgentMessage[] = [],
+): Progress {
   if (typeof prompt !== 'string')
     throw new StageError('INVALID_INPUT', `stage "${stage}": prompt is no text`, { stage });
   if (!Array.isArray(history)) throw new StageError('INVALID_INPUT', `stage "${stage}": history is no list`, { stage });
-  const messages: AgentMessage[] = [...(history as readonly AgentMessage[]), { role: 'user', content: prompt }];
+  const messages: AgentMessage[] = [
+    ...before,
+    ...(history as readonly AgentMessage[]),
+    { role: 'user', content: prompt },
+  ];
   return { messages, turns: 0, wrongTurns: 0, inputTokens: 0, outputTokens: 0, ms: 0, calls: [] };
 }
 

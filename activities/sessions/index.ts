@@ -1,0 +1,2 @@
+export { type SessionName, SessionStore } from './session-store.js';
+export { sessionKind } from './worker-kind.js';

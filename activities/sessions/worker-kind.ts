@@ -1,0 +1,13 @@
+import type { Json, JsonObject } from '../../pipelines/json.js';
+import type { WorkerKind } from '../worker-kind.js';
+import type { SessionPart, SessionStore } from './session-store.js';
+
+/** What carries out an agent's reads and writes of its session. */
+export const sessionKind =
+  (store: SessionStore): WorkerKind =>
+  async ({ with: options, input, tenant }, { idempotencyKey }) => {
+    const { session, part } = input as unknown as { session: string; part?: Pick<SessionPart, 'messages' | 'summary'> };
+    if (!part) return (await store.load({ tenant, session })) as unknown as Json as JsonObject;
+    await store.add({ tenant, session }, { ...part, ttlMs: Number(options.ttlMs), key: idempotencyKey });
+    return { messages: [], parts: 0 };
+  };

@@ -1,0 +1,194 @@
+import { randomUUID } from 'node:crypto';
+import type { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { connected } from '../../activities/cache/index.js';
+import { SessionStore, sessionKind } from '../../activities/sessions/index.js';
+import { agent, type Pipeline, pipeline, tool } from '../../pipelines/index.js';
+import type { JsonObject } from '../../pipelines/json.js';
+import type { AgentMessage, RunContext, StageCall } from '../../pipelines/plan/index.js';
+import { place } from '../../placement/place.js';
+import { runInProcess } from '../../workers/in-process-host.js';
+import { poolOf } from '../support/runs.js';
+import { type Asked, askScript, type Said, scripted } from '../support/scripted-model.js';
+import { testRedis } from '../support/test-worker.js';
+
+const DAY_MS = 86_400_000;
+const tenant = `sessions-${randomUUID()}`;
+let redis: Redis;
+let store: SessionStore;
+
+beforeAll(async () => {
+  redis = testRedis();
+  await connected(redis, 10_000);
+  store = new SessionStore(redis);
+});
+afterAll(async () => {
+  const keys = await redis.keys(`millrace:session:*${tenant}*`);
+  if (keys.length > 0) await redis.del(...keys);
+  redis.disconnect();
+});
+
+const name = () => ({ tenant, session: randomUUID() });
+const said = (content: string): AgentMessage => ({ role: 'user', content });
+const part = (key: string) => ({ key, messages: [said(key)], ttlMs: DAY_MS });
+const textsOf = ({ messages }: { messages: readonly AgentMessage[] }) => messages.map(({ content }) => content);
+
+describe('a session in Redis', () => {
+  it('is empty at first, then has its parts in order, each once', async () => {
+    const of = name();
+    expect(await store.load(of)).toEqual({ messages: [], parts: 0 });
+    for (const key of ['a', 'b', 'b', 'a']) await store.add(of, part(key));
+    expect(await store.load(of)).toEqual({ messages: [said('a'), said('b')], parts: 2 });
+  });
+
+  it('loses nothing of runs that write at once, and a summary drops only what its writer has read', async () => {
+    const of = name();
+    await store.add(of, part('a'));
+    await store.add(of, part('b'));
+    const { parts } = await store.load(of);
+    await Promise.all(['c', 'd', 'e'].map((key) => store.add(of, part(key))));
+    await store.add(of, { ...part('f'), summary: { text: 'a and b', upTo: parts } });
+    const read = await store.load(of);
+    expect({ ...read, messages: textsOf(read).sort() }).toEqual({
+      summary: 'a and b',
+      messages: ['c', 'd', 'e', 'f'],
+      parts: 6,
+    });
+    // The summary of one who had read less comes late.
+    await store.add(of, { ...part('g'), summary: { text: 'a', upTo: 1 } });
+    expect((await store.load(of)).summary).toBe('a and b');
+  });
+
+  it('is forgotten after its time, which each run begins anew', async () => {
+    const of = name();
+    await store.add(of, { ...part('a'), ttlMs: 300 });
+    const [key = ''] = await redis.keys(`millrace:session:*${of.session}*:parts`);
+    expect(await redis.pttl(key)).toBeGreaterThan(0);
+    await store.add(of, part('b'));
+    expect(await redis.pttl(key)).toBeGreaterThan(DAY_MS - 60_000);
+    const gone = name();
+    await store.add(gone, { ...part('a'), ttlMs: 50 });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(await store.load(gone)).toEqual({ messages: [], parts: 0 });
+  });
+
+  it('belongs to its tenant', async () => {
+    const of = name();
+    await store.add(of, part('a'));
+    expect(await store.load({ ...of, tenant: 'another' })).toEqual({ messages: [], parts: 0 });
+  });
+
+  it('cannot be had without Redis', async () => {
+    const lost = testRedis('redis://127.0.0.1:1', 500);
+    await expect(new SessionStore(lost).load(name())).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+    lost.disconnect();
+  });
+});
+
+describe('an agent with sessions', () => {
+  const weather = tool({
+    name: 'get_weather',
+    description: 'The weather',
+    input: z.object({ city: z.string() }),
+    run: ({ city }) => `sun in ${city}`,
+  });
+  const heard: Asked[] = [];
+  const made = (of: string, script: (asked: Asked) => Said, summarizeOver: number) => {
+    const model = scripted(of, (asked) => {
+      heard.push(asked);
+      return script(asked);
+    });
+    const use = agent({ model, instructions: 'Be kind.', tools: [weather], session: { keep: '1d', summarizeOver } });
+    const input = z.object({ q: z.string(), session: z.string().optional() });
+    return pipeline(of, { input }, ({ input: given, stage }) => {
+      const { text, turns, usage } = stage('answer', use, { prompt: given.q, session: given.session });
+      return { text, turns, usage };
+    }) as unknown as Pipeline;
+  };
+  async function run(of: Pipeline, input: JsonObject, id = randomUUID()): Promise<JsonObject> {
+    const kind = sessionKind(store);
+    const runner = {
+      async run(given: JsonObject, call: StageCall, { signal, attempt }: { signal: AbortSignal; attempt: number }) {
+        const { model, with: options, kind: what, path = '' } = call;
+        const context = { signal, audio: {} as never, idempotencyKey: `${id}/${path}` };
+        const ended =
+          what === 'session'
+            ? { output: await kind({ model, with: options, input: given, tenant }, context) }
+            : what === 'chat'
+              ? await askScript(call, given)
+              : { output: { result: `sun in ${String(given.city)}` } };
+        return { ...ended, endpoint: '', device: '', attempt, cache: 'off', queueMs: 0, runMs: 0 } as const;
+      },
+    };
+    const placement = place(of.plan, () => poolOf('assistant'), 'test');
+    const context: RunContext = { plan: of.plan, tenant, placement };
+    return (await runInProcess(input, context, { runner, run: id })).output;
+  }
+  const conversation = ({ messages }: Asked) => messages.map(({ role, content }) => `${role}: ${content}`);
+
+  it('goes on where the last run ended, its tool calls included', async () => {
+    heard.length = 0;
+    const talk = made(
+      'talk',
+      ({ messages, tools }) => {
+        const last = messages.at(-1)?.content ?? '';
+        if (last === 'Weather in Oslo?' && tools.length > 0) return { calls: [['get_weather', { city: 'Oslo' }]] };
+        return { text: `re: ${last}` };
+      },
+      100_000,
+    );
+    const session = randomUUID();
+    expect(await run(talk, { q: 'Weather in Oslo?', session })).toMatchObject({ text: 're: sun in Oslo' });
+    expect(await run(talk, { q: 'And now?', session })).toMatchObject({ text: 're: And now?', turns: 1 });
+    expect(conversation(heard.at(-1) as Asked)).toEqual([
+      'user: Weather in Oslo?',
+      'assistant: ',
+      'tool: sun in Oslo',
+      'assistant: re: sun in Oslo',
+      'user: And now?',
+    ]);
+    await run(talk, { q: 'Who are you?', session: randomUUID() });
+    expect(conversation(heard.at(-1) as Asked)).toEqual(['user: Who are you?']);
+    await run(talk, { q: 'Alone?' });
+    expect(conversation(heard.at(-1) as Asked)).toEqual(['user: Alone?']);
+  });
+
+  it('makes a summary when the conversation is long, and tells it in the system message', async () => {
+    heard.length = 0;
+    const long = made(
+      'long',
+      ({ messages }) => {
+        const usage = { inputTokens: 40 * messages.length, outputTokens: 10 };
+        const last = messages.at(-1)?.content ?? '';
+        return last.startsWith('Sum up') ? { text: 'They greeted.', usage } : { text: `re: ${last}`, usage };
+      },
+      100,
+    );
+    const session = randomUUID();
+    await run(long, { q: 'one', session });
+    const second = await run(long, { q: 'two', session });
+    // The last model call had 3 messages: 130 tokens. The summary's own tokens are counted; it is no turn.
+    expect(second).toMatchObject({ turns: 1, usage: { inputTokens: 120 + 120, outputTokens: 20 } });
+    expect(conversation(heard.at(-1) as Asked).slice(0, 2)).toEqual(['user: one', 'assistant: re: one']);
+    await run(long, { q: 'three', session });
+    const third = heard.find(({ messages }) => messages.at(-1)?.content === 'three') as Asked;
+    expect(conversation(third)).toEqual(['user: two', 'assistant: re: two', 'user: three']);
+    expect(third.with.system).toBe('Be kind.\n\nThe conversation so far, in short: They greeted.');
+  });
+
+  it('keeps all where the summary fails, and answers all the same', async () => {
+    const stubborn = made(
+      'stubborn',
+      ({ messages }) => {
+        if (messages.at(-1)?.content.startsWith('Sum up')) return { text: ' ' };
+        return { text: 'Yes.', usage: { inputTokens: 1_000, outputTokens: 1 } };
+      },
+      100,
+    );
+    const session = randomUUID();
+    for (const q of ['one', 'two', 'three'])
+      expect(await run(stubborn, { q, session })).toMatchObject({ text: 'Yes.' });
+    expect(textsOf(await store.load({ tenant, session }))).toEqual(['one', 'Yes.', 'two', 'Yes.', 'three', 'Yes.']);
+  });
+});

@@ -1,0 +1,82 @@
+import type { Json, JsonObject } from '../../../pipelines/json.js';
+import { type AgentMessage, type StagePlan, sessionRow } from '../../../pipelines/plan/index.js';
+import { callOf } from '../call.js';
+import { StageError } from '../host.js';
+import type { At } from '../state.js';
+import type { Agent } from './agent.js';
+import { askModel, type Reply } from './ask-model.js';
+
+/** A conversation that goes on from run to run. */
+export interface OpenSession {
+  readonly id: string;
+  /** What was said before, in short: it stands in the system message. */
+  readonly summary?: string;
+  readonly messages: readonly AgentMessage[];
+  readonly parts: number;
+}
+
+/** The session that the agent's input names, read once; undefined where it names none. */
+export async function openSession(agent: Agent, at: At, input: JsonObject): Promise<OpenSession | undefined> {
+  const { session: id } = input;
+  if (!agent.plan.session || typeof id !== 'string') return undefined;
+  const kept = at.memo.below('session');
+  if (kept.value === undefined) {
+    const read = await call(agent, at, 'load', { session: id });
+    kept.end({ id, ...read });
+  }
+  return kept.value as unknown as OpenSession;
+}
+
+/** What the model is asked when a session has become long. */
+const SUMMARIZE =
+  'Sum up this conversation so far in one paragraph, for yourself to go on with later: who the user is, names, numbers, what was decided and done, what is open. Nothing else.';
+
+/**
+ * Writes what this run has added to the session. Where the conversation has become longer than the session says, what was
+ * there before becomes a summary, which the model writes; without one all is kept as it is, and the next run tries again.
+ */
+export async function closeSession(
+  agent: Agent,
+  at: At,
+  session: OpenSession,
+  {
+    added,
+    tokens,
+    turns,
+  }: { readonly added: readonly AgentMessage[]; readonly tokens: number; readonly turns: number },
+): Promise<Reply | undefined> {
+  const long = session.messages.length > 0 && tokens > (agent.plan.session?.summarizeOver ?? Number.POSITIVE_INFINITY);
+  const reply = long ? await summarized(agent, at, session, turns) : undefined;
+  const summary = reply && { text: reply.text, upTo: session.parts };
+  const part = { messages: added, ...(summary && { summary }) };
+  await call(agent, at, 'save', { session: session.id, part: part as unknown as Json });
+  return reply;
+}
+
+async function summarized(agent: Agent, at: At, { messages }: OpenSession, turns: number): Promise<Reply | undefined> {
+  const question = { turn: turns + 1, messages, final: true, nudge: SUMMARIZE, name: 'summary' } as const;
+  try {
+    const reply = await askModel(agent, { ...at, memo: at.memo.below('summary') }, question);
+    return reply.text.trim() === '' ? undefined : reply;
+  } catch (error) {
+    if (error instanceof StageError && error.code !== 'JOURNAL_UNAVAILABLE') return undefined;
+    throw error;
+  }
+}
+
+/** An activity of its own. A write has the same key in every attempt, and is made once. */
+async function call(
+  { run, stage, plan, row }: Agent,
+  at: At,
+  what: 'load' | 'save',
+  input: JsonObject,
+): Promise<JsonObject> {
+  const placed = run.context.placement[sessionRow(row)];
+  if (!placed) throw new StageError('INTERNAL', 'the placement has no row for the session', { stage: stage.id });
+  const { fallback: _, degrade: __, ...bare } = stage;
+  const options = { ttlMs: plan.session?.ttlMs ?? 0 };
+  const called: StagePlan = run.deadline.limit({ ...bare, kind: 'session', model: 'session', with: options });
+  const path = `${at.prefix}${stage.id}/session/${what}`;
+  const shown = { type: stage.id, summary: `${at.prefix}${stage.id} · ${what} the session` };
+  return (await at.host.runStage(called, input, callOf(run, called, path), placed, shown)).output;
+}
