@@ -1,6 +1,7 @@
 import type { Dtype } from '../../pipelines/media.js';
+import type { RunDocument } from '../runs/run-document.js';
 import type { TensorField } from './fields.js';
-import type { ServedModel } from './models.js';
+import { MODEL_VERSION, type ServedModel } from './models.js';
 
 /*
  * What the door says of itself and its models, in the form that gRPC's messages and the bodies of REST share
@@ -18,7 +19,7 @@ export const serverMetadata = (version: string) => ({
 
 export const modelMetadata = ({ pipeline, inputs, outputs }: ServedModel) => ({
   name: pipeline.name,
-  versions: [pipeline.plan.version],
+  versions: [MODEL_VERSION],
   platform: PLATFORM,
   inputs: inputs.map(tensorMetadata),
   outputs: outputs.map(tensorMetadata),
@@ -35,6 +36,7 @@ export const modelConfig = ({ pipeline, inputs, outputs }: ServedModel) => ({
   input: inputs.map((field) => ({ ...tensorConfig(field), optional: field.optional })),
   output: outputs.map(tensorConfig),
   model_transaction_policy: { decoupled: false },
+  parameters: { plan: { string_value: pipeline.plan.version } },
 });
 
 const tensorConfig = ({ name, datatype, shape }: TensorField) => ({
@@ -46,4 +48,10 @@ const tensorConfig = ({ name, datatype, shape }: TensorField) => ({
 const dataType = (datatype: Dtype): string => `TYPE_${datatype === 'BYTES' ? 'STRING' : datatype}`;
 
 export const repositoryIndex = (models: readonly ServedModel[]) =>
-  models.map(({ pipeline }) => ({ name: pipeline.name, version: pipeline.plan.version, state: 'READY', reason: '' }));
+  models.map(({ pipeline }) => ({ name: pipeline.name, version: MODEL_VERSION, state: 'READY', reason: '' }));
+
+/** Triton's parameter of a response: whether it is the last one of its request. Its perf_analyzer counts no others. */
+export const FINAL = 'triton_final_response';
+
+/** The parameters of a whole answer: the run, for `/v1/runs/{id}`, and the version of its plan. */
+export const answerParameters = ({ id, version }: RunDocument) => ({ run: id, plan: version, [FINAL]: true });

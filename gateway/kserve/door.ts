@@ -4,7 +4,7 @@ import { type Caller, mayUse, requirePermission } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { asMillraceError } from '../http/problem.js';
 import { type InferAnswer, type InferCall, infer, inferFollowed } from './infer.js';
-import { Models, type ServedModel } from './models.js';
+import { MODEL_VERSION, Models, type ServedModel } from './models.js';
 import { Statistics } from './statistics.js';
 
 /** What both protocols of the door share: the models, and what has been done for them. */
@@ -43,7 +43,7 @@ export class Door {
   }
 
   statisticsOf(models: readonly ServedModel[]) {
-    return models.map(({ pipeline }) => this.statistics.row(pipeline.name, pipeline.plan.version));
+    return models.map(({ pipeline }) => this.statistics.row(pipeline.name, MODEL_VERSION));
   }
 }
 

@@ -1,13 +1,11 @@
 import { parametersOf, type ReceivedInferRequest, textTensor } from '../../activities/open-inference/index.js';
+import { answerParameters, FINAL } from './describe.js';
 import type { InferAnswer } from './infer.js';
-import type { ServedModel } from './models.js';
-
-/** Triton's parameter of a stream's responses: whether it is the last one of its request. */
-const FINAL = 'triton_final_response';
+import { MODEL_VERSION, type ServedModel } from './models.js';
 
 const named = ({ pipeline }: ServedModel, { id }: ReceivedInferRequest) => ({
   model_name: pipeline.name,
-  model_version: pipeline.plan.version,
+  model_version: MODEL_VERSION,
   id,
 });
 
@@ -21,7 +19,7 @@ export const requestNamed = ({ model_name, model_version, id }: ReceivedInferReq
 /** The whole answer to a request. */
 export const finalResponse = (model: ServedModel, request: ReceivedInferRequest, answer: InferAnswer) => ({
   ...named(model, request),
-  parameters: parametersOf({ run: answer.document.id, [FINAL]: true }),
+  parameters: parametersOf(answerParameters(answer.document)),
   outputs: answer.outputs.map(({ name, datatype, shape, parameters }) => ({
     name,
     datatype,

@@ -3,7 +3,10 @@ import { MillraceError } from '../../pipelines/errors.js';
 import { type InputForm, inputForm } from '../input/input-form.js';
 import { type TensorField, tensorFields } from './fields.js';
 
-/** A pipeline as a model of the protocol. Its version is the plan's. */
+/** The version of every model: clients of Triton read versions as numbers, and one plan of a pipeline is served at a time. */
+export const MODEL_VERSION = '1';
+
+/** A pipeline as a model of the protocol. */
 export interface ServedModel {
   readonly pipeline: Pipeline;
   readonly form: InputForm;
@@ -36,14 +39,15 @@ export class Models {
 
   /**
    * Throws `PIPELINE_NOT_FOUND`, also for a version that is not the one served.
-   * @param version empty for whichever is served
+   * @param version empty for whichever is served; a plan's version makes sure of that plan
    */
   find(name: string, version: string, mayUse: (pipeline: Pipeline) => boolean): ServedModel {
     const model = this.#models.get(name);
     if (model === undefined || !mayUse(model.pipeline)) throw notFound('model', `no pipeline is named "${name}"`);
-    const served = model.pipeline.plan.version;
-    if (version === '' || version === served) return model;
-    throw notFound('version', `the pipeline "${name}" is served in version ${served}, not "${version}"`);
+    const plan = model.pipeline.plan.version;
+    if (version === '' || version === MODEL_VERSION || version === plan) return model;
+    const message = `the pipeline "${name}" is served in version ${MODEL_VERSION}, of the plan ${plan}, not "${version}"`;
+    throw notFound('version', message);
   }
 }
 

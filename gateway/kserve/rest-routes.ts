@@ -5,10 +5,10 @@ import { leaving } from '../http/leaving.js';
 import { headersOf } from '../http/problem.js';
 import { emptyBody, swallowRest } from '../input/upload.js';
 import { readinessOf } from '../readiness.js';
-import { modelConfig, modelMetadata, repositoryIndex, serverMetadata } from './describe.js';
+import { answerParameters, modelConfig, modelMetadata, repositoryIndex, serverMetadata } from './describe.js';
 import { ALL_STATISTICS, INDEX, LIVE, modelDocs, READY, SERVER, statusOf } from './docs.js';
 import { type Door, told } from './door.js';
-import type { ServedModel } from './models.js';
+import { MODEL_VERSION, type ServedModel } from './models.js';
 import { JSON_LENGTH_HEADER, readRequest, writeAnswer } from './rest-body.js';
 
 /** Probes have no key. */
@@ -95,12 +95,12 @@ export async function restRoutes(app: FastifyInstance, door: Door, release: stri
             if (replayed) reply.header('idempotency-replayed', 'true');
           },
         });
-        const { name, plan } = served.pipeline;
+        const { name } = served.pipeline;
         const head = {
           model_name: name,
-          model_version: plan.version,
+          model_version: MODEL_VERSION,
           ...(asked.id !== undefined && { id: asked.id }),
-          parameters: { run: document.id },
+          parameters: answerParameters(document),
         };
         const { body, jsonLength } = writeAnswer(head, outputs, asked);
         if (jsonLength === undefined) return await reply.type('application/json').send(body);

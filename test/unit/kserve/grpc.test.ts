@@ -61,7 +61,7 @@ describe('what is there', () => {
     expect(await call('ModelReady', { name: 'speaks', version: speaks.plan.version })).toEqual({ ready: true });
     expect(await call('ModelMetadata', { name: 'speaks' })).toEqual({
       name: 'speaks',
-      versions: [speaks.plan.version],
+      versions: ['1'],
       platform: 'millrace_pipeline',
       inputs: [{ name: 'text', datatype: 'BYTES', shape: ['1'] }],
       outputs: [

@@ -39,7 +39,7 @@ describe('what is there', () => {
     expect((await get('/v2/health/ready')).json()).toEqual({ ready: true });
     expect((await get('/v2/models/speaks')).json()).toEqual({
       name: 'speaks',
-      versions: [speaks.plan.version],
+      versions: ['1'],
       platform: 'millrace_pipeline',
       inputs: [{ name: 'text', datatype: 'BYTES', shape: [1] }],
       outputs: [
@@ -71,7 +71,7 @@ describe('what is there', () => {
 
   test.each([
     ['/v2/models/nobody', 404, 'no pipeline is named "nobody"'],
-    ['/v2/models/speaks/versions/7', 404, `in version ${speaks.plan.version}, not "7"`],
+    ['/v2/models/speaks/versions/7', 404, `in version 1, of the plan ${speaks.plan.version}, not "7"`],
     ['/v2/systemsharedmemory/status', 404, 'GET /v2/systemsharedmemory/status is not served'],
   ])('%s is refused in the protocol’s form', async (url, status, message) => {
     const response = await get(url);
@@ -122,7 +122,11 @@ describe('infer', () => {
       matrix: { dtype: 'FP32', shape: [1, 2], data: [1, 2] },
     });
     expect(response.json<Answered>().id).toBe('a-7');
-    expect(response.json<JsonObject>().parameters).toEqual({ run: expect.stringMatching(/^every-form-/) });
+    expect(response.json<JsonObject>().parameters).toEqual({
+      run: expect.stringMatching(/^every-form-/),
+      plan: everyForm.plan.version,
+      triton_final_response: true,
+    });
     const given = outputs(response);
     expect(given.sound).toEqual({
       ...{ name: 'sound', datatype: 'BYTES', shape: [1], parameters: file },
