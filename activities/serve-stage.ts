@@ -122,7 +122,7 @@ async function askPool(
     async (backend, at, own) => {
       const request = { kind: call.kind as StageKindName, model: at.model, with: call.with, input };
       // The audio of a call ends with it: of a hedge's loser, and of one that fell silent, not only with the attempt.
-      const reply = await watched({ ...call, emptyCounts: offersTools(call) }, own, (signal, emit) =>
+      const reply = await watched({ ...call, emptyCounts: offersTools(call, input) }, own, (signal, emit) =>
         backend.invoke(request, {
           ...context,
           audio: audioFor(signal),
@@ -161,15 +161,17 @@ async function askPool(
 export const queueLeft = ({ queueMs }: StageCall, attempt: Attempt): number | undefined =>
   queueMs === undefined ? undefined : Math.max(0, queueMs - attempt.queueMs);
 
-const offersTools = ({ with: { tools } }: StageCall): boolean => Array.isArray(tools) && tools.length > 0;
+const offersTools = ({ with: options }: StageCall, { tools = options.tools }: JsonObject): boolean =>
+  Array.isArray(tools) && tools.length > 0;
 
 /**
  * Key of what the prompts of a conversation begin with: the system message, the tools and the first turn. A server that has
  * computed it keeps it for the next call. Undefined for a prompt that shares its beginning with no other.
  */
-function affinityOf({ kind, with: options }: StageCall, { history }: JsonObject): string | undefined {
+function affinityOf({ kind, with: options }: StageCall, { history, ...given }: JsonObject): string | undefined {
   if (kind !== 'chat') return undefined;
-  const { system = null, tools = null } = options;
+  const { system = null } = options;
+  const tools = given.tools ?? options.tools ?? null;
   const first = (Array.isArray(history) ? history[0] : undefined) ?? null;
   if (system === null && tools === null && first === null) return undefined;
   return jsonHash({ system, tools, first });

@@ -1,23 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
-import {
-  type FastifyBaseLogger,
-  type FastifyInstance,
-  type FastifyReply,
-  type FastifyRequest,
-  fastify,
-  LogController,
-} from 'fastify';
+import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from 'fastify';
 import { MillraceError } from '../pipelines/errors.js';
 import { authenticateRequests } from './access/authenticate-requests.js';
 import { Authenticator } from './access/authenticator.js';
 import { artifactRoutes } from './artifacts/artifact-routes.js';
 import type { GatewayDeps } from './deps.js';
 import { endConnectionsOnClose } from './http/closing.js';
-import { asMillraceError, headersOf, PROBLEM_TYPE, problemOf } from './http/problem.js';
+import { type ErrorShape, sendError } from './http/error-shape.js';
+import { asMillraceError, PROBLEM_TYPE, problemOf } from './http/problem.js';
 import { observeRequests } from './http/request-log.js';
-import { swallowRest } from './input/upload.js';
 import { kserveDoor } from './kserve/index.js';
+import { openAiErrors } from './openai/error-body.js';
+import { openAiRoutes } from './openai/openai-routes.js';
 import { collectRoutes, openApiRoutes } from './openapi/index.js';
 import { operationsRoutes } from './operations-routes.js';
 import { pipelineRoutes } from './pipeline-routes.js';
@@ -30,8 +25,19 @@ import { replayRoutes } from './webhooks/replay-routes.js';
 const MOST_PARAMETER_CHARACTERS = 256;
 /** The HTTP parser's own timeout comes behind that of `Upload`, whose answer is the better one, and its lingering. */
 const PARSER_GRACE_MS = 15_000;
-/** Headers of an answer that is not sent after all. */
-const OF_THE_BODY = ['etag', 'accept-ranges', 'content-disposition', 'content-length', 'cache-control'];
+/** The paths whose errors are no problem bodies. */
+const ERROR_SHAPES: readonly ErrorShape[] = [openAiErrors];
+/** Every door registers its routes here. */
+const ROUTES = [
+  runRoutes,
+  eventRoutes,
+  controlRoutes,
+  replayRoutes,
+  artifactRoutes,
+  pipelineRoutes,
+  operationsRoutes,
+  openAiRoutes,
+] as const;
 
 /**
  * The HTTP trigger: starts runs, shows them, serves their media. Every error is a problem body (RFC 9457) with a code of the
@@ -48,32 +54,23 @@ export async function createGateway(deps: GatewayDeps): Promise<FastifyInstance>
     exposeHeadRoutes: false,
     frameworkErrors: (error, request, reply) => {
       request.notes ??= {}; // no hook has run
-      sendProblem(asMillraceError(error), request, reply);
+      sendError(ERROR_SHAPES, asMillraceError(error), request, reply);
     },
     clientErrorHandler: (error, socket) => answerBrokenRequest(error, socket),
   });
   endConnectionsOnClose(app);
   observeRequests(app, deps.registry);
-  app.setErrorHandler((error, request, reply) => sendProblem(asMillraceError(error), request, reply));
+  app.setErrorHandler((error, request, reply) => sendError(ERROR_SHAPES, asMillraceError(error), request, reply));
   const authenticator = deps.authenticator ?? new Authenticator({ by: 'loopback' }, deps.logger);
   authenticateRequests(app, authenticator);
   refuseUnknownRoutes(app);
   const documented = collectRoutes(app);
-  const all = [runRoutes, eventRoutes, controlRoutes, replayRoutes, artifactRoutes, pipelineRoutes, operationsRoutes];
-  for (const routes of all) {
+  for (const routes of ROUTES) {
     await app.register(async (scope) => routes(scope, deps));
   }
   await app.register(async (scope) => kserveDoor(scope, deps, authenticator));
   await app.register(async (scope) => openApiRoutes(scope, deps, documented));
   return app;
-}
-
-function sendProblem(error: MillraceError, request: FastifyRequest, reply: FastifyReply): void {
-  const problem = problemOf(error, request);
-  Object.assign(request.notes, { code: error.code, error });
-  for (const header of OF_THE_BODY) reply.removeHeader(header);
-  swallowRest(request.raw);
-  reply.code(problem.status).headers(headersOf(error)).type(PROBLEM_TYPE).send(problem);
 }
 
 /** Before a body is read: 405 with `Allow` where the path has routes of other methods, else 404. */

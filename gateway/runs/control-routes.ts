@@ -6,6 +6,7 @@ import { APPROVE_SIGNAL, WAITING_QUERY } from '../../pipelines/plan/index.js';
 import { type Caller, callerOf } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
+import { cancelRun, hasEnded } from './cancel-run.js';
 import { decisionOf, theOne } from './decision.js';
 import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 import { CANCEL_RUN, decideDoc } from './run-docs.js';
@@ -28,7 +29,7 @@ export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Pr
       request.notes.runId = id;
       const caller = callerOf(request);
       await stillRuns(deps, id, caller);
-      await tell(deps, () => deps.temporal.workflow.getHandle(id).cancel());
+      await cancelRun(deps, id);
       return await reply.code(202).send((await readRun(deps, id, caller)).document);
     },
   );
@@ -54,8 +55,6 @@ export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Pr
 async function stillRuns(deps: GatewayDeps, id: string, caller: Caller): Promise<void> {
   if (!(await findRun(deps, id, caller)).running) throw hasEnded();
 }
-
-const hasEnded = () => new MillraceError('RUN_ENDED', 'the run has ended; GET it for how');
 
 /** The paths of the stages that wait for a decision: the run itself is asked, which takes a worker. */
 async function waitingIn({ temporal }: GatewayDeps, handle: WorkflowHandle): Promise<readonly string[]> {

@@ -5,6 +5,7 @@ import { MillraceError } from '../../pipelines/errors.js';
 import { type Caller, callerOf, idempotencyKeyOf, invalidHeader, mayUse } from '../access/caller.js';
 import type { GatewayDeps, GatewayLimits } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
+import { leaving } from '../http/leaving.js';
 import { type InputForm, inputForm } from '../input/input-form.js';
 import { readInput, STREAMED } from '../input/read-input.js';
 import { webhookTargets } from '../webhooks/targets.js';
@@ -99,14 +100,6 @@ const wantsEvents = ({ headers: { accept = '' } }: FastifyRequest): boolean => /
 function note(request: FastifyRequest, reply: FastifyReply, { id, replayed }: StartedRun): void {
   request.notes.runId = id;
   if (replayed) reply.header('idempotency-replayed', 'true');
-}
-
-/** Aborted when the client leaves before its answer. The run goes on. */
-function leaving(reply: FastifyReply): AbortSignal {
-  const controller = new AbortController();
-  if (reply.raw.destroyed) controller.abort();
-  reply.raw.once('close', () => controller.abort());
-  return controller.signal;
 }
 
 /** Refuses a body by its announced length; what announces none is counted as it arrives. */

@@ -1,5 +1,6 @@
 import type { Pipeline } from '../definition/index.js';
 import { assistant } from './assistant.js';
+import { chatModel } from './chat.js';
 import { meetingMinutes } from './meeting-minutes.js';
 import { moderatedChat } from './moderated-chat.js';
 import { ingest, ragAnswer } from './rag-answer.js';
@@ -7,7 +8,17 @@ import { supportAgent } from './support-agent.js';
 import { voiceAgent } from './voice-agent.js';
 import { voiceAssistant } from './voice-assistant.js';
 
-export { assistant, ingest, meetingMinutes, moderatedChat, ragAnswer, supportAgent, voiceAgent, voiceAssistant };
+export {
+  assistant,
+  chatModel,
+  ingest,
+  meetingMinutes,
+  moderatedChat,
+  ragAnswer,
+  supportAgent,
+  voiceAgent,
+  voiceAssistant,
+};
 
 /** The pipelines that Millrace ships. */
 export const pipelines: readonly Pipeline[] = [
@@ -19,4 +30,5 @@ export const pipelines: readonly Pipeline[] = [
   ingest,
   voiceAgent,
   supportAgent,
+  chatModel,
 ];

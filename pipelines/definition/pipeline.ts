@@ -9,6 +9,7 @@ import { reserveOf } from '../plan/reserve.js';
 import type { CodeStage, StageUse } from '../stages/kind.js';
 import type { Control } from './control.js';
 import { invalid } from './invalid.js';
+import { type ModelFaces, modelFaces, type OpenAiOption } from './openai.js';
 import { type Bind, type Bound, type Ref, reference, schemaOf, toBinding } from './reference.js';
 import { jsonSchema } from './schema.js';
 import type { StageOptions } from './stage-options.js';
@@ -33,6 +34,8 @@ export interface PipelineOptions<Shape extends z.ZodRawShape> {
   readonly description?: string;
   /** The whole run must end within this time. Default 5 minutes: longer work should say so. */
   readonly deadline?: Duration;
+  /** What the pipeline is to OpenAI's clients, where its fields' names do not say it; `false`: nothing. */
+  readonly openai?: OpenAiOption;
 }
 
 /** A pipeline definition. `I` is the type of what a caller sends, `O` of a run's output. */
@@ -46,6 +49,8 @@ export interface Pipeline<I = unknown, O = unknown> {
   readonly output: z.ZodType<O>;
   readonly inputSchema: Json;
   readonly outputSchema: Json;
+  /** The kinds of model that it is to OpenAI's clients. */
+  readonly openai: ModelFaces;
   /** The `code` stages' functions by name. */
   readonly code: ReadonlyMap<string, CodeStage>;
   /** The options that the author gave to each stage, by its id in the plan; no part of the plan, whose defaults are resolved. */
@@ -75,6 +80,8 @@ export function pipeline<Shape extends z.ZodRawShape, B>(
   }
 }
 
+const OPTIONS: readonly string[] = ['input', 'description', 'deadline', 'openai'];
+
 function define<Shape extends z.ZodRawShape, B>(
   name: string,
   options: PipelineOptions<Shape>,
@@ -85,8 +92,8 @@ function define<Shape extends z.ZodRawShape, B>(
   if (!(options?.input instanceof z.ZodObject)) {
     throw invalid('input', 'must be a z.object({ … }): what a caller sends is an object of fields');
   }
-  const unknown = Object.keys(options).find((key) => !['input', 'description', 'deadline'].includes(key));
-  if (unknown !== undefined) throw invalid(unknown, 'is not an option; there are input, description, deadline');
+  const unknown = Object.keys(options).find((key) => !OPTIONS.includes(key));
+  if (unknown !== undefined) throw invalid(unknown, `is not an option; there are ${OPTIONS.join(', ')}`);
   if (typeof trace !== 'function') throw invalid(name, 'needs a function that defines its stages');
   const input = options.input.strict();
   const deadlineMs = durationMs(options.deadline ?? '5m', 'deadline');
@@ -124,6 +131,7 @@ function define<Shape extends z.ZodRawShape, B>(
     output: schema as z.ZodType<Bound<B>>,
     inputSchema: jsonSchema(input, 'input'),
     outputSchema: jsonSchema(schema),
+    openai: modelFaces(input, schema, options.openai),
     code: tracer.code,
     authored: tracer.authored,
   };

@@ -136,6 +136,7 @@ export interface StageRecord {
   readonly runMs?: number;
   readonly conversions?: readonly string[];
   readonly hedged?: true;
+  /** Tokens of all calls that have succeeded, where the servers say. */
   readonly usage?: TokenUsage;
   /** What an agent does now: its turn, the tools it calls, the person it waits for. */
   readonly doing?: string;

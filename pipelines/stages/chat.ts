@@ -15,18 +15,68 @@ export const chatMessage = z.object({
   toolCallId: z.string().optional(),
 });
 
+const penalty = z.number().min(-2).max(2);
+
+/** What may be said for each call; what is absent is as the definition has it, or as the server does by itself. */
+const parameters = {
+  /** Sampling temperature. */
+  temperature: z.number().min(0).max(2).optional(),
+  /** Only the likeliest tokens that have this probability together are drawn from. */
+  topP: z.number().gt(0).max(1).optional(),
+  maxTokens: z.int().min(1).optional(),
+  /** Texts at which the reply ends. */
+  stop: z.array(z.string().min(1)).max(16).optional(),
+  seed: z.int().optional(),
+  presencePenalty: penalty.optional(),
+  frequencyPenalty: penalty.optional(),
+  /** Tools on offer, in place of the definition's; `schema` is the JSON Schema of the arguments, `strict` binds them to it. */
+  tools: z
+    .array(
+      z.object({
+        name: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'must be a name of letters, digits, _ and -'),
+        description: z.string().default(''),
+        schema: z.looseObject({}),
+        strict: z.boolean().optional(),
+      }),
+    )
+    .max(128)
+    .refine((tools) => new Set(tools.map(({ name }) => name)).size === tools.length, 'has the same name twice')
+    .optional(),
+  toolChoice: z.union([z.enum(['auto', 'none', 'required']), z.strictObject({ name: z.string() })]).optional(),
+  parallelToolCalls: z.boolean().optional(),
+  /** `json`: the reply is a JSON object. A schema: it fits this JSON Schema, to which `strict` binds it. */
+  output: z
+    .union([z.literal('json'), z.strictObject({ schema: z.looseObject({}), strict: z.boolean().optional() })])
+    .optional(),
+};
+
 const input = z.object({
   prompt: z.string(),
   /** The turns before the prompt, oldest first. */
   history: z.array(chatMessage).optional(),
   /** For models that see. */
   images: z.array(image()).optional(),
+  ...parameters,
 });
 
-/** A call within a conversation may have no prompt: it goes on behind the results of tools. */
-const anyInput = input
-  .extend({ prompt: z.string().optional() })
-  .refine(({ prompt, history = [] }) => prompt !== undefined || history.length > 0, 'has neither prompt nor history');
+/**
+ * A conversation that may end with something else than a prompt, such as a tool's result. As the input of a pipeline it takes
+ * all that `converse` does: `stage('answer', converse({ model: 'assistant' }), input)`.
+ */
+export const chatInput = z
+  .object({
+    ...input.shape,
+    prompt: z.string().optional(),
+    history: z.array(chatMessage).default([]),
+  })
+  .refine(({ prompt, history }) => prompt !== undefined || history.length > 0, {
+    path: ['prompt'],
+    message: 'is needed where there is no history',
+  })
+  .refine(({ prompt, images = [] }) => prompt !== undefined || images.length === 0, {
+    path: ['images'],
+    message: 'belong to a prompt',
+  });
 
 const output = z.object({
   text: z.string(),
@@ -47,9 +97,19 @@ export interface ChatMessage {
   toolCallId?: string | undefined;
 }
 
-export interface ChatInput {
+/** What may be said for each call, over what the definition says. */
+export type ChatParameters = Pick<z.output<typeof chatInput>, keyof typeof parameters>;
+
+export interface ChatInput extends ChatParameters {
   prompt: string;
   history?: ChatMessage[] | undefined;
+  images?: Image[] | undefined;
+}
+
+/** A prompt behind a history, or a history that ends with what is to be answered. */
+export interface ConversationInput extends ChatParameters {
+  prompt?: string | undefined;
+  history: ChatMessage[];
   images?: Image[] | undefined;
 }
 
@@ -122,4 +182,10 @@ export const chat = <Data = never>(options: ChatOptions<Data>): StageUse<ChatInp
   };
 };
 
-export const chatKind: StageKind = { input: anyInput, output, servedBy: 'pool' };
+/** As `chat`, of a whole conversation: the prompt may be absent where the history ends with what is to be answered. */
+export const converse = <Data = never>(options: ChatOptions<Data>): StageUse<ConversationInput, ChatOutput<Data>> => {
+  const { kind, model, with: own, output } = chat(options);
+  return { kind, model, with: own, input: chatInput as unknown as z.ZodType<ConversationInput>, output };
+};
+
+export const chatKind: StageKind = { input: chatInput, output, servedBy: 'pool' };

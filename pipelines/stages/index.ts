@@ -46,7 +46,18 @@ export {
 } from './agent.js';
 export { approve } from './approve.js';
 export { CALL_KINDS } from './call-kinds.js';
-export { type ChatInput, type ChatMessage, type ChatOptions, type ChatOutput, type ChatTool, chat } from './chat.js';
+export {
+  type ChatInput,
+  type ChatMessage,
+  type ChatOptions,
+  type ChatOutput,
+  type ChatParameters,
+  type ChatTool,
+  type ConversationInput,
+  chat,
+  chatInput,
+  converse,
+} from './chat.js';
 export { type ClassifyOutput, classify } from './classify.js';
 export { code } from './code.js';
 export * from './embed.js';

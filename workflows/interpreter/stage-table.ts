@@ -5,6 +5,7 @@ import {
   type Placement,
   type StageOutcome,
   type StageRecord,
+  type TokenUsage,
 } from '../../pipelines/plan/index.js';
 import type { StageError } from './host.js';
 
@@ -50,7 +51,8 @@ export class StageTable {
     for (const row of rows) {
       const before = this.#rows.get(row.stage);
       const count = before && added(before, row);
-      this.#rows.set(row.stage, count ? { ...row, count } : row);
+      const usage = together(before?.usage, row.usage);
+      this.#rows.set(row.stage, { ...row, ...(count && { count }), ...(usage && { usage }) });
     }
     this.#onChange(this.rows);
   }
@@ -73,10 +75,12 @@ export class StageTable {
   }
 
   finish(stage: string, { output: _, ...rest }: StageOutcome): void {
-    const count = this.#rows.get(stage)?.count;
+    const before = this.#rows.get(stage);
+    const count = before?.count;
+    const usage = together(before?.usage, rest.usage);
     const counted = count && { ...count, done: count.done + 1 };
     const status = counted && counted.done < counted.started ? 'running' : 'done';
-    this.#change(stage, { status, ...rest, ...(counted && { count: counted }) });
+    this.#change(stage, { status, ...rest, ...(usage && { usage }), ...(counted && { count: counted }) });
   }
 
   /** What a stage that is made of many calls does now. */
@@ -123,6 +127,14 @@ const endsOf = ({ count, status }: StageRecord): number => count?.done ?? (statu
 function added(a: StageRecord, b: StageRecord): { done: number; started: number } | undefined {
   const started = startsOf(a) + startsOf(b);
   return started > 1 ? { started, done: endsOf(a) + endsOf(b) } : undefined;
+}
+
+/** What two sets of calls have used; a server that tells nothing adds nothing. */
+function together(a: TokenUsage | undefined, b: TokenUsage | undefined): TokenUsage | undefined {
+  if (a === undefined || b === undefined) return a ?? b;
+  const sum = (key: keyof TokenUsage) =>
+    a[key] === undefined && b[key] === undefined ? {} : { [key]: (a[key] ?? 0) + (b[key] ?? 0) };
+  return { ...sum('inputTokens'), ...sum('outputTokens') };
 }
 
 const COLUMNS = ['stage', 'served by', 'status', 'attempt', 'cache', 'queue ms', 'run ms'];

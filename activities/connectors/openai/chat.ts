@@ -1,30 +1,28 @@
 import type { OpenAI } from 'openai';
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { JsonObject } from '../../../pipelines/json.js';
+import type { ChatParameters } from '../../../pipelines/stages/index.js';
 import { type Completion, complete, type Question, tokenLimit } from './completion.js';
 import type { ServedKind } from './kind.js';
 import { messagesOf } from './messages.js';
 import { boundTo, closed, readStructured, structuredIfFits } from './structured.js';
 import { checkReadCalls, checkToolCalls, readToolCalls, toolCallsInText } from './tool-calls.js';
 
-/** Options of `chat`, as the plan holds them. */
-interface ChatWith {
+/** What a call of `chat` is made with: the definition's options, and what was said for this call. */
+interface ChatWith extends ChatParameters {
   readonly system?: string;
-  readonly maxTokens?: number;
-  readonly temperature?: number;
-  readonly stop?: readonly string[];
   readonly schema?: JsonObject;
   /** `false`: the reply is not bound to the schema; where it happens to fit, `data` is there. */
   readonly bind?: boolean;
   /** A tool call that is wrong comes back with what is wrong; absent: the reply fails with `INVALID_OUTPUT`. */
   readonly wrongCalls?: 'report';
-  readonly tools?: readonly { readonly name: string; readonly description: string; readonly schema: JsonObject }[];
 }
+type OfferedTool = NonNullable<ChatParameters['tools']>[number];
 
 /** One turn of an LLM by `POST /v1/chat/completions`. */
 export const chat: ServedKind = {
   async invoke({ model, with: options, input }, context) {
-    const wanted: ChatWith = options;
+    const wanted = wantedOf(options, input);
     const question: Question = {
       model,
       messages: await messagesOf(wanted.system, input, context),
@@ -40,29 +38,64 @@ export const chat: ServedKind = {
   },
 };
 
-function parametersOf({ maxTokens, temperature, stop, schema, bind, tools }: ChatWith, client: OpenAI) {
+/** A call's own parameters come before the definition's. Throws `INVALID_INPUT` where both say what the reply must be. */
+function wantedOf(options: JsonObject, { prompt: _, history: __, images: ___, ...given }: JsonObject): ChatWith {
+  if (options.schema === undefined || given.output === undefined) return { ...options, ...given };
+  const message = 'the definition binds the reply to a schema already';
+  throw new MillraceError('INVALID_INPUT', `output: ${message}`, { fields: [{ field: 'output', message }] });
+}
+
+function parametersOf(wanted: ChatWith, client: OpenAI) {
+  const { maxTokens, temperature, topP, stop, seed, presencePenalty, frequencyPenalty, schema, bind, output } = wanted;
   return {
     ...(maxTokens !== undefined && tokenLimit(client, maxTokens)),
     ...(temperature !== undefined && { temperature }),
+    ...(topP !== undefined && { top_p: topP }),
     ...(stop !== undefined && { stop: [...stop] }),
+    ...(seed !== undefined && { seed }),
+    ...(presencePenalty !== undefined && { presence_penalty: presencePenalty }),
+    ...(frequencyPenalty !== undefined && { frequency_penalty: frequencyPenalty }),
     ...(schema !== undefined && bind !== false && boundTo(schema)),
-    // Some servers refuse an empty list.
-    ...(tools !== undefined && tools.length > 0 && { tools: tools.map(toolOf) }),
+    ...(output === 'json' && { response_format: { type: 'json_object' as const } }),
+    ...(typeof output === 'object' && boundTo(output.schema as JsonObject, output.strict ?? false)),
+    ...toolsOf(wanted),
   };
 }
 
-/** `strict` is what binds the arguments to the schema on vLLM, not `tool_choice`. */
-const toolOf = ({ name, description, schema }: NonNullable<ChatWith['tools']>[number]) => ({
+function toolsOf({ tools = [], toolChoice, parallelToolCalls }: ChatWith) {
+  // Some servers refuse an empty list, and some call tools that they are told not to choose.
+  if (tools.length === 0 || toolChoice === 'none') return {};
+  return {
+    tools: tools.map(toolOf),
+    ...(toolChoice !== undefined && { tool_choice: choiceOf(toolChoice) }),
+    ...(parallelToolCalls !== undefined && { parallel_tool_calls: parallelToolCalls }),
+  };
+}
+
+const choiceOf = (choice: Exclude<NonNullable<ChatParameters['toolChoice']>, 'none'>) =>
+  typeof choice === 'string' ? choice : { type: 'function' as const, function: { name: choice.name } };
+
+/**
+ * `strict` is what binds the arguments to the schema on vLLM, not `tool_choice`. A definition's own tools are bound; of those
+ * on offer in one call the caller says it, for OpenAI's own server takes few schemas then.
+ */
+const toolOf = ({ name, description, schema, strict = true }: OfferedTool) => ({
   type: 'function' as const,
-  function: { name, description, strict: true, parameters: closed(schema) as Record<string, unknown> },
+  function: {
+    name,
+    description,
+    strict,
+    parameters: (strict ? closed(schema as JsonObject) : schema) as Record<string, unknown>,
+  },
 });
 
 /** The stage's output. Throws for a reply that is none. */
-export function outputOf(completion: Completion, { schema, bind, wrongCalls, tools = [] }: ChatWith): JsonObject {
+export function outputOf(completion: Completion, wanted: ChatWith): JsonObject {
   const { text, finish, refusal } = completion;
+  const { schema, bind, output, wrongCalls, tools = [], toolChoice } = wanted;
   refuse(completion);
   const report = wrongCalls === 'report';
-  const offered = new Map(tools.map((tool) => [tool.name, tool.schema]));
+  const offered = new Map(toolChoice === 'none' ? [] : tools.map(({ name, schema }) => [name, schema as JsonObject]));
   // Whatever `finish_reason` says: some servers say "stop" beside a call, and some "tool_calls" beside none.
   if (completion.toolCalls.length > 0) {
     const read = report ? checkToolCalls : readToolCalls;
@@ -73,16 +106,26 @@ export function outputOf(completion: Completion, { schema, bind, wrongCalls, too
     return { text: '', finish: 'tools', toolCalls: report ? checkReadCalls(inText, offered) : inText };
   }
   if (refusal) throw new MillraceError('BACKEND_REJECTED', `the model refuses: ${refusal}`);
+  // llama.cpp does not enforce the choice.
+  if (offered.size > 0 && toolChoice !== undefined && toolChoice !== 'auto') {
+    throw new MillraceError('INVALID_OUTPUT', 'the model calls no tool, though it has to');
+  }
   const end = {
     text,
     finish: finish === 'length' ? 'length' : 'stop',
-    ...(offered.size > 0 && { toolCalls: [] }),
+    ...(tools.length > 0 && { toolCalls: [] }),
   };
-  if (!schema) return end;
-  if (bind !== false) return { ...end, data: readStructured(text, schema, finish) };
-  const data = structuredIfFits(text, schema);
-  return data === undefined ? end : { ...end, data };
+  if (schema && bind !== false) return { ...end, data: readStructured(text, schema, finish) };
+  if (schema) {
+    const data = structuredIfFits(text, schema);
+    return data === undefined ? end : { ...end, data };
+  }
+  // Whoever said it for this call is told that the reply is cut, and gets what there is.
+  if (output === undefined || finish === 'length') return end;
+  return { ...end, data: readStructured(text, output === 'json' ? ANY_OBJECT : (output.schema as JsonObject), finish) };
 }
+
+const ANY_OBJECT: JsonObject = { type: 'object', additionalProperties: true };
 
 /** Endings that are no reply. */
 function refuse({ finish, text, toolCalls, reasoned }: Completion): void {

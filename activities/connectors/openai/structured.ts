@@ -28,13 +28,11 @@ const OF_SCHEMAS: ReadonlySet<string> = new Set(['properties', '$defs', 'definit
  * `response_format` that binds a reply to a schema. The name is for the server's log. Throws `INVALID_PIPELINE` for a schema
  * that no reply could be checked against: before the call, which costs money.
  */
-export function boundTo(schema: JsonObject) {
+export function boundTo(schema: JsonObject, strict = true) {
   compiled(schema);
+  const asked = (strict ? closed(schema) : schema) as Record<string, unknown>;
   return {
-    response_format: {
-      type: 'json_schema' as const,
-      json_schema: { name: 'reply', strict: true, schema: closed(schema) as Record<string, unknown> },
-    },
+    response_format: { type: 'json_schema' as const, json_schema: { name: 'reply', strict, schema: asked } },
   };
 }
 

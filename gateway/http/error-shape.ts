@@ -1,0 +1,52 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { MillraceError } from '../../pipelines/errors.js';
+import { swallowRest } from '../input/upload.js';
+import { headersOf, PROBLEM_TYPE, problemOf } from './problem.js';
+
+/** An error as the clients of one protocol read it. */
+export interface ErrorAnswer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: object;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** How the errors of some paths are told. */
+export interface ErrorShape {
+  /** Whether a path, without its query, is one of them. */
+  speaks(path: string): boolean;
+  answer(error: MillraceError, request: FastifyRequest): ErrorAnswer;
+}
+
+/** Headers of an answer that is not sent after all. */
+const OF_THE_BODY = ['etag', 'accept-ranges', 'content-disposition', 'content-length', 'cache-control'];
+
+/** Answers a request with an error, in the shape of its path or else as a problem (RFC 9457). */
+export function sendError(
+  shapes: readonly ErrorShape[],
+  error: MillraceError,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): void {
+  const path = request.url.split('?', 1)[0] as string;
+  const { status, type, body, headers } = (shapes.find((shape) => shape.speaks(path)) ?? PROBLEMS).answer(
+    error,
+    request,
+  );
+  Object.assign(request.notes, { code: error.code, error });
+  for (const header of OF_THE_BODY) reply.removeHeader(header);
+  swallowRest(request.raw);
+  reply
+    .code(status)
+    .headers({ ...headersOf(error), ...headers })
+    .type(type)
+    .send(body);
+}
+
+const PROBLEMS: ErrorShape = {
+  speaks: () => true,
+  answer(error, request) {
+    const body = problemOf(error, request);
+    return { status: body.status, type: PROBLEM_TYPE, body };
+  },
+};

@@ -1,0 +1,36 @@
+import type { z } from 'zod';
+import { invalidFields } from '../../pipelines/invalid-fields.js';
+import { isJsonObject, type Json } from '../../pipelines/json.js';
+import { expectModest } from '../input/input-size.js';
+import { invalidParam } from './error-body.js';
+
+interface Passed {
+  /** Parameters that no pipeline takes, with the values that change nothing. */
+  readonly neutral?: Readonly<Record<string, (value: Json) => boolean>>;
+  /** Parameters that change no answer. */
+  readonly harmless?: readonly string[];
+}
+
+/** A body that fits its schema. Throws `INVALID_INPUT` naming the parameter: `messages[2].content`. */
+export function checked<Shape extends z.ZodRawShape>(
+  schema: z.ZodObject<Shape>,
+  body: Json,
+  { neutral = {}, harmless = [] }: Passed,
+): z.output<z.ZodObject<Shape>> {
+  if (!isJsonObject(body)) throw invalidParam('body', 'must be a JSON object');
+  expectModest(body, 'body');
+  for (const [name, value] of Object.entries(body)) {
+    if (Object.hasOwn(schema.shape, name) || harmless.includes(name) || value === null) continue;
+    if (!Object.hasOwn(neutral, name)) throw invalidParam(name, 'is not a parameter that is known here');
+    if (!neutral[name]?.(value)) throw invalidParam(name, 'is not supported with this value; leave it out');
+  }
+  const { data, error } = schema.safeParse(body);
+  if (!error) return data;
+  throw invalidFields(
+    'INVALID_INPUT',
+    error.issues.map(({ path, message }) => ({ field: paramAt(path) || 'body', message })),
+  );
+}
+
+const paramAt = (path: readonly PropertyKey[]): string =>
+  path.map((key, i) => (typeof key === 'number' ? `[${key}]` : `${i > 0 ? '.' : ''}${String(key)}`)).join('');

@@ -1,0 +1,252 @@
+import { z } from 'zod';
+import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
+import type { ChatMessage } from '../../pipelines/stages/index.js';
+import { checked } from './body.js';
+import type { Conversation, Parameter, Turn } from './conversation.js';
+import { invalidParam } from './error-body.js';
+
+const textPart = z.object({ type: z.literal('text'), text: z.string() });
+const imagePart = z.object({
+  type: z.literal('image_url'),
+  image_url: z.object({ url: z.string(), detail: z.enum(['auto', 'low', 'high']).optional() }),
+});
+const refusalPart = z.object({ type: z.literal('refusal'), refusal: z.string() });
+const texts = z.union([z.string(), z.array(textPart)]);
+const nothing = z.null().optional();
+
+/** A name of a speaker changes the answer, and no stage takes it. */
+const message = z.discriminatedUnion('role', [
+  z.object({ role: z.enum(['system', 'developer']), content: texts, name: nothing }),
+  z.object({
+    role: z.literal('user'),
+    content: z.union([z.string(), z.array(z.discriminatedUnion('type', [textPart, imagePart]))]),
+    name: nothing,
+  }),
+  z.object({
+    role: z.literal('assistant'),
+    content: z.union([z.string(), z.array(z.discriminatedUnion('type', [textPart, refusalPart]))]).nullish(),
+    tool_calls: z
+      .array(
+        z.object({
+          id: z.string(),
+          type: z.literal('function'),
+          function: z.object({ name: z.string(), arguments: z.string() }),
+        }),
+      )
+      .nullish(),
+    refusal: z.string().nullish(),
+    name: nothing,
+    audio: nothing,
+    function_call: nothing,
+  }),
+  z.object({ role: z.literal('tool'), content: texts, tool_call_id: z.string() }),
+]);
+
+const schemaFormat = z.object({
+  type: z.literal('json_schema'),
+  json_schema: z.object({
+    name: z.string().optional(),
+    description: z.string().nullish(),
+    schema: z.looseObject({}),
+    strict: z.boolean().nullish(),
+  }),
+});
+
+const chatBody = z.object({
+  model: z.string(),
+  messages: z.array(message).min(1),
+  stream: z.boolean().nullish(),
+  stream_options: z
+    .object({ include_usage: z.boolean().nullish(), include_obfuscation: z.boolean().nullish() })
+    .nullish(),
+  temperature: z.number().min(0).max(2).nullish(),
+  top_p: z.number().min(0).max(1).nullish(),
+  max_tokens: z.int().min(1).nullish(),
+  max_completion_tokens: z.int().min(1).nullish(),
+  stop: z.union([z.string(), z.array(z.string()).max(16)]).nullish(),
+  seed: z.int().nullish(),
+  presence_penalty: z.number().min(-2).max(2).nullish(),
+  frequency_penalty: z.number().min(-2).max(2).nullish(),
+  reasoning_effort: z.string().nullish(),
+  verbosity: z.string().nullish(),
+  tools: z
+    .array(
+      z.object({
+        type: z.literal('function', 'must be "function": no other tool is offered to a pipeline'),
+        function: z.object({
+          name: z.string(),
+          description: z.string().nullish(),
+          parameters: z.looseObject({}).nullish(),
+          strict: z.boolean().nullish(),
+        }),
+      }),
+    )
+    .nullish(),
+  tool_choice: z
+    .union([
+      z.enum(['auto', 'none', 'required']),
+      z.object({ type: z.literal('function'), function: z.object({ name: z.string() }) }),
+    ])
+    .nullish(),
+  parallel_tool_calls: z.boolean().nullish(),
+  response_format: z
+    .discriminatedUnion('type', [
+      z.object({ type: z.literal('text') }),
+      z.object({ type: z.literal('json_object') }),
+      schemaFormat,
+    ])
+    .nullish(),
+});
+
+/** Parameters that no pipeline takes, with the values that change nothing. */
+const NEUTRAL: Readonly<Record<string, (value: Json) => boolean>> = {
+  n: (value) => value === 1,
+  logprobs: (value) => value === false,
+  top_logprobs: (value) => value === 0,
+  logit_bias: (value) => isJsonObject(value) && Object.keys(value).length === 0,
+  modalities: (value) => Array.isArray(value) && value.every((each) => each === 'text'),
+  functions: (value) => Array.isArray(value) && value.length === 0,
+};
+
+/** Parameters that are for the caller's own books, or that make no other answer. */
+const HARMLESS: readonly string[] = [
+  'user',
+  'safety_identifier',
+  'metadata',
+  'store',
+  'service_tier',
+  'prompt_cache_key',
+  'prompt_cache_retention',
+  'prediction',
+];
+
+export interface ChatRequest {
+  readonly model: string;
+  readonly stream: boolean;
+  /** The last chunk of the stream tells the tokens. */
+  readonly includeUsage: boolean;
+  readonly conversation: Conversation;
+}
+
+/** Reads the body of `POST /v1/chat/completions`. Throws `INVALID_INPUT` naming the parameter. */
+export function readChatRequest(given: Json): ChatRequest {
+  const request = checked(chatBody, given, { neutral: NEUTRAL, harmless: HARMLESS });
+  const { model, stream, stream_options, messages } = request;
+  if (stream_options && !stream) throw invalidParam('stream_options', 'is only for a request with "stream": true');
+  return {
+    model,
+    stream: stream ?? false,
+    includeUsage: stream_options?.include_usage ?? false,
+    conversation: {
+      turns: messages.map((each, i) => turnOf(each, `messages[${i}]`)),
+      parameters: parametersOf(request),
+    },
+  };
+}
+
+function turnOf(given: z.output<typeof message>, param: string): Turn {
+  switch (given.role) {
+    case 'tool':
+      return { param, message: { role: 'tool', content: textOf(given.content), toolCallId: given.tool_call_id } };
+    case 'assistant': {
+      const calls = (given.tool_calls ?? []).map(({ id, function: { name, arguments: text } }, i) => ({
+        id,
+        name,
+        arguments: argumentsOf(text, `${param}.tool_calls[${i}].function.arguments`),
+      }));
+      const content = textOf(given.content ?? '') || (given.refusal ?? '');
+      return { param, message: { role: 'assistant', content, ...(calls.length > 0 && { toolCalls: calls }) } };
+    }
+    case 'user': {
+      const parts = typeof given.content === 'string' ? [] : given.content;
+      const images = parts.flatMap((part) => (part.type === 'image_url' ? [part.image_url.url] : []));
+      return { param, message: { role: 'user', content: textOf(given.content) }, ...(images.length > 0 && { images }) };
+    }
+    default:
+      return { param, message: { role: 'system', content: textOf(given.content) } };
+  }
+}
+
+type Content = string | readonly { readonly type: string; readonly text?: string; readonly refusal?: string }[];
+
+const textOf = (content: Content): ChatMessage['content'] =>
+  typeof content === 'string' ? content : content.map(({ text, refusal }) => text ?? refusal ?? '').join('');
+
+/** The arguments of a call that the caller hands back, as they were given to it. */
+export function argumentsOf(text: string, param: string): JsonObject {
+  try {
+    const read: unknown = JSON.parse(text === '' ? '{}' : text);
+    if (isJsonObject(read)) return read;
+  } catch {
+    // said below
+  }
+  throw invalidParam(param, 'is not a JSON object');
+}
+
+function parametersOf(request: z.output<typeof chatBody>): Parameter[] {
+  const { tools, tool_choice, response_format, stop } = request;
+  if (request.max_tokens && request.max_completion_tokens)
+    throw invalidParam('max_tokens', 'is the older name of max_completion_tokens; give one of them');
+  const given: (Omit<Parameter, 'value'> & { readonly value: unknown })[] = [
+    ...(['temperature', 'seed', 'max_tokens', 'reasoning_effort', 'verbosity'] as const).map((name) => ({
+      param: name,
+      name,
+      value: request[name],
+    })),
+    { param: 'max_completion_tokens', name: 'max_tokens', value: request.max_completion_tokens },
+    { param: 'top_p', name: 'top_p', value: request.top_p, neutral: request.top_p === 1 },
+    ...(['presence_penalty', 'frequency_penalty'] as const).map((name) => ({
+      param: name,
+      name,
+      value: request[name],
+      neutral: request[name] === 0,
+    })),
+    { param: 'stop', name: 'stop', value: typeof stop === 'string' ? [stop] : stop, neutral: stop?.length === 0 },
+    {
+      param: 'tools',
+      name: 'tools',
+      value: tools?.map(({ function: tool }) => toolOf(tool)),
+      neutral: tools?.length === 0,
+    },
+    {
+      param: 'tool_choice',
+      name: 'tool_choice',
+      value: typeof tool_choice === 'object' && tool_choice ? { name: tool_choice.function.name } : tool_choice,
+      neutral: tool_choice === 'auto' || tool_choice === 'none',
+    },
+    {
+      param: 'parallel_tool_calls',
+      name: 'parallel_tool_calls',
+      value: request.parallel_tool_calls,
+      neutral: request.parallel_tool_calls === true || !tools?.length,
+    },
+    {
+      param: 'response_format',
+      name: 'response_format',
+      value: formatOf(response_format),
+    },
+  ];
+  return given.filter(({ value }) => value !== undefined && value !== null) as Parameter[];
+}
+
+interface GivenTool {
+  readonly name: string;
+  readonly description?: string | null | undefined;
+  readonly parameters?: object | null | undefined;
+  readonly strict?: boolean | null | undefined;
+}
+
+/** A tool as a chat stage takes it. */
+export const toolOf = ({ name, description, parameters, strict }: GivenTool) => ({
+  name,
+  description: description ?? '',
+  schema: parameters ?? { type: 'object', properties: {} },
+  strict: strict ?? false,
+});
+
+function formatOf(format: z.output<typeof chatBody>['response_format']) {
+  if (format?.type === 'json_object') return 'json';
+  if (format?.type !== 'json_schema') return undefined;
+  const { schema, strict } = format.json_schema;
+  return { schema, strict: strict ?? false };
+}

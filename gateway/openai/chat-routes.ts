@@ -1,0 +1,47 @@
+import type { FastifyInstance } from 'fastify';
+import type { Json } from '../../pipelines/json.js';
+import { callerOf, idempotencyKeyOf } from '../access/caller.js';
+import type { GatewayDeps } from '../deps.js';
+import type { ServerEvent } from '../http/event-stream.js';
+import { takeJson } from '../http/json-body.js';
+import { ANSWER_FIELDS, answerOf, ChunkWriter, completionOf } from './chat-reply.js';
+import { readChatRequest } from './chat-request.js';
+import { inputOf } from './conversation.js';
+import { COMPLETE_CHAT } from './docs.js';
+import { errorBody } from './error-body.js';
+import { sendAsEvents } from './event-answer.js';
+import { runStreamed, runToEnd, type StreamedRun } from './model-run.js';
+import { type Model, type Models, onlyOutputs } from './models.js';
+
+/** `POST /v1/chat/completions`, as a whole or as server-sent events. */
+export function chatRoutes(app: FastifyInstance, deps: GatewayDeps, models: Models): void {
+  takeJson(app);
+  const options = { bodyLimit: deps.limits.maxJsonBytes, config: { doc: COMPLETE_CHAT } };
+  app.post('/v1/chat/completions', options, async (request, reply) => {
+    const caller = callerOf(request);
+    const idempotencyKey = idempotencyKeyOf(request.headers);
+    const asked = readChatRequest(request.body as Json);
+    const model = models.get('chat', asked.model, caller);
+    const input = await inputOf(model, asked.conversation, deps, caller.tenant);
+    const options = onlyOutputs(model, [model.face.output, ...ANSWER_FIELDS]);
+    const order = { pipeline: model.pipeline, caller, input, idempotencyKey, options };
+    const exchange = { deps, request, reply };
+    if (!asked.stream) {
+      const document = await runToEnd(exchange, order);
+      const { id: run, createdAt } = document;
+      return completionOf({ run, createdAt, model }, answerOf(document, model));
+    }
+    const events = chunks(await runStreamed(exchange, order, model), model, asked.includeUsage);
+    await sendAsEvents(reply, events, (error) => ({ data: JSON.stringify(errorBody(error, request)) }));
+    return reply;
+  });
+}
+
+async function* chunks({ run, pieces }: StreamedRun, model: Model, includeUsage: boolean): AsyncGenerator<ServerEvent> {
+  const writer = new ChunkWriter({ run: run.id, createdAt: run.memo.createdAt, model }, includeUsage);
+  for await (const piece of pieces) {
+    if ('text' in piece) yield { data: JSON.stringify(writer.text(piece.text)) };
+    else for (const chunk of writer.end(answerOf(piece.document, model))) yield { data: JSON.stringify(chunk) };
+  }
+  yield { data: '[DONE]' };
+}

@@ -1,0 +1,124 @@
+import type { TakeMedia } from '../../activities/media/index.js';
+import { OPENAI_PARAMETERS } from '../../pipelines/definition/index.js';
+import { MillraceError } from '../../pipelines/errors.js';
+import type { Json, JsonObject } from '../../pipelines/json.js';
+import type { ChatMessage } from '../../pipelines/stages/index.js';
+import type { GatewayDeps } from '../deps.js';
+import { MediaIntake } from '../input/media-intake.js';
+import { invalidParam } from './error-body.js';
+import type { Model } from './models.js';
+
+/** A message, and what the caller calls it: `messages[2]`. */
+export interface Turn {
+  readonly message: ChatMessage;
+  readonly param: string;
+  /** Data URLs of what it shows. */
+  readonly images?: readonly string[];
+}
+
+/** A parameter that changes the answer. */
+export interface Parameter {
+  /** As the caller calls it: `max_completion_tokens`. */
+  readonly param: string;
+  /** Key of `OPENAI_PARAMETERS.chat`. */
+  readonly name: string;
+  /** As the input field takes it. */
+  readonly value: Json;
+  /** It says what is so anyway: a pipeline that does not take it may pass over it. */
+  readonly neutral?: boolean;
+}
+
+/** What is asked of a model, whichever of OpenAI's two APIs it came by. */
+export interface Conversation {
+  readonly turns: readonly Turn[];
+  readonly parameters: readonly Parameter[];
+}
+
+/**
+ * A conversation as the input of a pipeline: all messages where it takes `messages`, the last of them where it takes one
+ * text, those before it as `history` where it takes that, images as `images`. Whatever it has no field for is refused, if it
+ * is not one that its author lets go: no answer comes from less than what was asked.
+ */
+export async function inputOf(model: Model, conversation: Conversation, deps: GatewayDeps, tenant: string) {
+  const given = { ...messagesFor(model, conversation.turns), ...parametersFor(model, conversation.parameters) };
+  const images = await imagesFor(model, conversation.turns, deps, tenant);
+  return parse(model, { ...given, ...images }, conversation);
+}
+
+function messagesFor({ face, form, pipeline: { name } }: Model, turns: readonly Turn[]): JsonObject {
+  if (face.list) return { [face.input]: asJson(turns) };
+  const takesHistory = form.fields.has('history');
+  const last = turns.at(-1);
+  if (takesHistory && last?.message.role !== 'user' && face.optional) return { history: asJson(turns) };
+  if (last === undefined || last.message.role !== 'user')
+    throw invalidParam(last?.param ?? 'messages', `the last message must be the user’s: "${name}" takes one text`);
+  const before = turns.slice(0, -1);
+  const kept = before.filter(({ message, param }) => {
+    const what = message.role === 'system' ? 'system' : 'history';
+    if (face.ignore.has(what)) return false;
+    if (takesHistory) return true;
+    const takes = what === 'system' ? 'no system messages' : 'no earlier turns';
+    throw invalidParam(param, `"${name}" takes ${takes}: the last message of the user is all that it is given`);
+  });
+  return { [face.input]: last.message.content, ...(kept.length > 0 && { history: asJson(kept) }) };
+}
+
+const asJson = (turns: readonly Turn[]): Json => turns.map(({ message }) => message as unknown as JsonObject);
+
+function parametersFor({ face, form, pipeline: { name } }: Model, parameters: readonly Parameter[]): JsonObject {
+  const given = parameters.flatMap(({ param, name: parameter, value, neutral }): [string, Json][] => {
+    const field = OPENAI_PARAMETERS.chat[parameter] ?? parameter;
+    if (form.fields.has(field)) return [[field, value]];
+    if (neutral || face.ignore.has(parameter)) return [];
+    throw invalidParam(param, `"${name}" does not take it; leave it out`);
+  });
+  return Object.fromEntries(given);
+}
+
+const DATA_URL = /^data:(image\/[\w.+-]+);base64,/;
+
+async function imagesFor(
+  { form, pipeline: { name } }: Model,
+  turns: readonly Turn[],
+  deps: GatewayDeps,
+  tenant: string,
+): Promise<JsonObject> {
+  const showing = turns.filter(({ images = [] }) => images.length > 0);
+  if (showing.length === 0) return {};
+  const [first] = showing;
+  if (!form.has('images.0') || form.kindAt('images.0') !== 'image')
+    throw invalidParam(first?.param ?? 'messages', `"${name}" takes no images`);
+  const last = turns.at(-1);
+  const stray = showing.find((turn) => turn !== last);
+  if (stray !== undefined) throw invalidParam(stray.param, 'images are taken with the last message only');
+  const values = (last?.images ?? []).map((url) => {
+    const [prefix, mime] = DATA_URL.exec(url) ?? [];
+    if (prefix === undefined || mime === undefined)
+      throw invalidParam(
+        last?.param ?? 'messages',
+        'an image must be a data URL in base64: other addresses are not fetched',
+      );
+    return { base64: url.slice(prefix.length), mime };
+  });
+  const intake = new MediaIntake(deps.artifacts, tenant, deps.limits.maxAudioBytes);
+  const take: TakeMedia = async (value, { path, kind }) =>
+    ({ ...(await intake.fromJson(path, value, kind)) }) as unknown as Json;
+  return { images: await form.withMedia('images', values, take) };
+}
+
+/** Checks the input. What is wrong with it is told by the parameter that it came by. */
+function parse({ form, face }: Model, input: JsonObject, { parameters }: Conversation): JsonObject {
+  try {
+    return form.parse(input);
+  } catch (error) {
+    if (!(error instanceof MillraceError) || error.code !== 'INVALID_INPUT') throw error;
+    const paramOf = (field: string): string => {
+      const [top = ''] = field.split('.', 1);
+      const found = parameters.find(({ name }) => (OPENAI_PARAMETERS.chat[name] ?? name) === top);
+      if (found !== undefined) return found.param;
+      return [face.input, 'history', 'images'].includes(top) ? 'messages' : field;
+    };
+    const [first] = error.details.fields ?? [];
+    throw invalidParam(paramOf(first?.field ?? 'body'), first?.message ?? error.message);
+  }
+}

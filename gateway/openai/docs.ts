@@ -1,0 +1,89 @@
+import type { ErrorCode } from '../../pipelines/errors.js';
+import { IDEMPOTENCY_KEY } from '../access/caller.js';
+import { OF_WAITED_RUNS } from '../openapi/problems.js';
+import type { ContentDoc, RouteDoc, Schema } from '../openapi/route-doc.js';
+import { json } from '../openapi/schemas.js';
+import { statusOf } from './error-body.js';
+
+const text: Schema = { type: 'string' };
+const object = (properties: Record<string, Schema>, required = Object.keys(properties)): Schema => ({
+  type: 'object',
+  properties,
+  required,
+});
+
+const error = object({
+  error: object({ message: text, type: text, param: { type: ['string', 'null'] }, code: text }),
+});
+
+const model = object({
+  id: text,
+  object: { const: 'model' },
+  created: { type: 'integer', description: 'Seconds since 1970' },
+  owned_by: text,
+  version: text,
+  description: text,
+  endpoints: { type: 'array', items: text },
+});
+
+const door = (operation: string, summary: string, rest: Partial<RouteDoc>): RouteDoc => ({
+  tag: 'openai',
+  operation,
+  summary,
+  answers: {},
+  problemStatus: statusOf,
+  problemContent: json(error),
+  ...rest,
+});
+
+export const LIST_MODELS = door('listModels', 'The pipelines that are models to OpenAI’s clients', {
+  answers: {
+    200: {
+      description: 'The models',
+      content: json(object({ object: { const: 'list' }, data: { type: 'array', items: model } })),
+    },
+  },
+});
+
+export const GET_MODEL = door('getModel', 'One of the models', {
+  path: { id: { description: 'The pipeline’s name' } },
+  answers: { 200: { description: 'The model', content: json(model) } },
+  problems: ['PIPELINE_NOT_FOUND'],
+});
+
+const events = (description: string): ContentDoc => ({
+  'text/event-stream': { schema: { type: 'string', description } },
+});
+
+/** A request that is a run, whose end its caller waits for. */
+const asked = (operation: string, summary: string, body: ContentDoc, answer: ContentDoc): RouteDoc =>
+  door(operation, summary, {
+    headers: {
+      'Idempotency-Key': {
+        description: 'The same key and request again is the same run, which then goes on when the client leaves',
+        schema: { type: 'string', pattern: IDEMPOTENCY_KEY.source },
+      },
+    },
+    body: { required: true, content: body },
+    answers: { 200: { description: 'The answer', content: answer, headers: { 'millrace-run': 'The run’s id' } } },
+    problems: ASKED,
+  });
+
+const ASKED: readonly ErrorCode[] = [...OF_WAITED_RUNS, 'PIPELINE_NOT_FOUND'];
+
+export const COMPLETE_CHAT = asked(
+  'createChatCompletion',
+  'A conversation answered by a pipeline, as OpenAI’s chat completions',
+  json(
+    object(
+      { model: text, messages: { type: 'array', items: { type: 'object' }, minItems: 1 }, stream: { type: 'boolean' } },
+      ['model', 'messages'],
+    ),
+  ),
+  {
+    ...json(
+      object({ id: text, object: { const: 'chat.completion' }, choices: { type: 'array', items: { type: 'object' } } }),
+    ),
+    ...events('With `"stream": true`: chunks as `data`, then `[DONE]`'),
+  },
+);

@@ -1,0 +1,141 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { MillraceError } from '../../pipelines/errors.js';
+import { isJsonObject } from '../../pipelines/json.js';
+import type { GatewayDeps } from '../deps.js';
+import { leaving } from '../http/leaving.js';
+import { cancelRun } from '../runs/cancel-run.js';
+import type { Followed } from '../runs/follow.js';
+import { failureOf, launch, launchFollowed, type Order } from '../runs/launch.js';
+import type { RunDocument } from '../runs/run-document.js';
+import type { StartedRun } from '../runs/run-start.js';
+import type { Model } from './models.js';
+
+/** A run waits for its end no longer than its deadline and what it takes to say so, in milliseconds. */
+const GRACE_MS = 5_000;
+
+interface Exchange {
+  readonly deps: GatewayDeps;
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+}
+
+/**
+ * Runs a pipeline and waits for its end. Throws the run's error. A client that leaves ends the run, for it has no other way
+ * to its result; one that has given an idempotency key means to come back.
+ */
+export async function runToEnd({ deps, request, reply }: Exchange, order: Order): Promise<RunDocument> {
+  const gone = leaving(reply);
+  const waitMs = order.pipeline.plan.deadlineMs + GRACE_MS;
+  const { run, document } = await launch(deps, order, { waitMs, gone, started: (run) => note(request, reply, run) });
+  if (document.status === 'succeeded') return document;
+  if (document.status !== 'running') throw failureOf(document);
+  await abandon(deps, order, run);
+  if (gone.aborted) throw new MillraceError('REQUEST_ABORTED', 'the client left before the run had ended');
+  throw new MillraceError('DEADLINE_EXCEEDED', 'the run has not ended within its deadline');
+}
+
+/** More of an answer's text, or the run that has ended well. */
+export type Piece = { readonly text: string } | { readonly document: RunDocument };
+
+export interface StreamedRun {
+  readonly run: StartedRun;
+  readonly pieces: AsyncGenerator<Piece>;
+}
+
+/** The same with the answer's text as it comes. Whoever stops taking pieces before the document ends the run. */
+export async function runStreamed(
+  { deps, request, reply }: Exchange,
+  order: Order,
+  model: Model,
+): Promise<StreamedRun> {
+  const gone = leaving(reply);
+  const { run, events } = await launchFollowed(deps, order, gone);
+  note(request, reply, run);
+  return { run, pieces: piecesOf(deps, order, run, events, model) };
+}
+
+async function* piecesOf(
+  deps: GatewayDeps,
+  order: Order,
+  run: StartedRun,
+  events: AsyncGenerator<Followed>,
+  { face, textStages }: Model,
+): AsyncGenerator<Piece> {
+  const told = new ToldText();
+  let ended = false;
+  try {
+    for await (const each of events) {
+      if ('document' in each) {
+        ended = true;
+        const { document } = each;
+        if (document.status !== 'succeeded') throw failureOf(document);
+        const text = document.output?.[face.output];
+        const rest = told.end(typeof text === 'string' ? text : '');
+        if (rest !== '') yield { text: rest };
+        yield { document };
+        return;
+      }
+      const { event } = each;
+      if (!textStages.has(event.stage)) continue;
+      if (event.type === 'stage.started') told.begin();
+      if (event.type !== 'stage.delta') continue;
+      const text = told.add(event.text);
+      if (text !== '') yield { text };
+    }
+    throw new MillraceError('ORCHESTRATOR_UNAVAILABLE', 'the end of the run cannot be learned from Temporal');
+  } finally {
+    if (!ended) await abandon(deps, order, run);
+  }
+}
+
+/**
+ * What a client has been told of a text. A stage that is tried again begins it again: what is told already is not told
+ * twice, and a text that goes on in another way cannot be told.
+ */
+export class ToldText {
+  #told = '';
+  #now = '';
+
+  begin(): void {
+    this.#now = '';
+  }
+
+  /** What of a delta is new. Throws `BACKEND_ERROR` for a text that is another one. */
+  add(delta: string): string {
+    this.#now += delta;
+    if (this.#told.startsWith(this.#now)) return '';
+    return this.end(this.#now);
+  }
+
+  /** What the whole text has beyond what is told. */
+  end(whole: string): string {
+    if (!whole.startsWith(this.#told)) {
+      const message = `an attempt failed after ${this.#told.length} characters, and the next one gave another text`;
+      throw new MillraceError('BACKEND_ERROR', message);
+    }
+    const rest = whole.slice(this.#told.length);
+    this.#told = whole;
+    return rest;
+  }
+}
+
+async function abandon(deps: GatewayDeps, { idempotencyKey }: Order, { id }: StartedRun): Promise<void> {
+  if (idempotencyKey !== undefined) return;
+  await cancelRun(deps, id).catch((error: unknown) => {
+    deps.logger.warn({ runId: id, err: error }, 'a run that nobody waits for cannot be cancelled');
+  });
+}
+
+function note(request: FastifyRequest, reply: FastifyReply, { id, replayed }: StartedRun): void {
+  request.notes.runId = id;
+  reply.header('millrace-run', id);
+  if (replayed) reply.header('idempotency-replayed', 'true');
+}
+
+/** Tokens of all model calls of a run; undefined where no server has told. */
+export function usageOf({ stages = [] }: RunDocument): { input: number; output: number } | undefined {
+  const told = stages.flatMap(({ usage }) => (isJsonObject(usage) ? [usage] : []));
+  if (told.length === 0) return undefined;
+  const sum = (key: 'inputTokens' | 'outputTokens') => told.reduce((total, usage) => total + (usage[key] ?? 0), 0);
+  return { input: sum('inputTokens'), output: sum('outputTokens') };
+}

@@ -1,0 +1,32 @@
+import type { FastifyInstance } from 'fastify';
+import { callerOf } from '../access/caller.js';
+import type { GatewayDeps } from '../deps.js';
+import { chatRoutes } from './chat-routes.js';
+import { GET_MODEL, LIST_MODELS } from './docs.js';
+import { Models } from './models.js';
+
+const ROUTES = [chatRoutes] as const;
+
+/**
+ * The door for OpenAI's clients (https://platform.openai.com/docs/api-reference): a pipeline is a model. Errors are in
+ * OpenAI's shape, see `openAiErrors`.
+ */
+export async function openAiRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
+  const models = new Models(deps.pipelines);
+
+  app.get('/v1/models', { config: { doc: LIST_MODELS } }, async (request) => {
+    return { object: 'list', data: models.list(callerOf(request)) };
+  });
+
+  app.get<{ Params: { id: string } }>('/v1/models/:id', { config: { doc: GET_MODEL } }, async (request) => {
+    return models.describe(request.params.id, callerOf(request));
+  });
+
+  for (const routes of ROUTES) {
+    // Each in a scope of its own: they take bodies of different types.
+    app.register((scope, _, done) => {
+      routes(scope, deps, models);
+      done();
+    });
+  }
+}

@@ -1,0 +1,157 @@
+import { z } from 'zod';
+import { bare, mediaOf } from '../media.js';
+import { invalid } from './invalid.js';
+import { isOpenAiParameter } from './openai-parameters.js';
+
+/**
+ * What a pipeline is to clients that speak OpenAI's protocol, by the endpoints that it is a model of. Where the option is
+ * left out, the names and types of its fields say it; `false` keeps it from them.
+ */
+export type OpenAiOption = false | { readonly [Kind in ModelKind]?: FaceOption };
+
+/** The fields that count, where their names do not say it, and what a request may say though the pipeline does not take it. */
+export interface FaceOption {
+  /** The input field that takes the request's text or audio. */
+  readonly input?: string;
+  /** The output field that is the answer. */
+  readonly output?: string;
+  /**
+   * Parameters of a request that are dropped in silence instead of refused: `temperature`, `voice`, …; of a conversation also
+   * `system` (its system messages) and `history` (all turns but the last).
+   */
+  readonly ignore?: readonly string[];
+}
+
+/** `chat`: chat completions and responses. The others are the endpoints of these names. */
+export const MODEL_KINDS = ['chat', 'embeddings', 'transcription', 'speech'] as const;
+export type ModelKind = (typeof MODEL_KINDS)[number];
+
+/** What a request of one kind is made of in a pipeline. */
+export interface ModelFace {
+  readonly input: string;
+  /** The input is a list: of messages for `chat`, of texts for `embeddings`. */
+  readonly list: boolean;
+  /** The input may be left out. */
+  readonly optional: boolean;
+  readonly output: string;
+  readonly ignore: ReadonlySet<string>;
+}
+export type ModelFaces = Readonly<Partial<Record<ModelKind, ModelFace>>>;
+
+type Fields = Readonly<Record<string, z.ZodType>>;
+type Test = (schema: z.ZodType) => boolean;
+
+const isText: Test = (schema) => bare(schema) instanceof z.ZodString;
+const isAudio: Test = (schema) => mediaOf(schema) === 'audio';
+const isListOf =
+  (test: Test): Test =>
+  (schema) => {
+    const inner = bare(schema);
+    return inner instanceof z.ZodArray && test(inner.element as z.ZodType);
+  };
+const isMessage: Test = (schema) => {
+  const inner = bare(schema);
+  return inner instanceof z.ZodObject && ['role', 'content'].every((key) => Object.hasOwn(inner.shape, key));
+};
+const isVector: Test = isListOf((schema) => bare(schema) instanceof z.ZodNumber);
+
+interface Convention {
+  /** In order of precedence, with what may stand there. */
+  readonly input: Readonly<Record<string, Test>>;
+  readonly output: Readonly<Record<string, Test>>;
+}
+
+const named = (names: readonly string[], test: Test) => Object.fromEntries(names.map((name) => [name, test]));
+
+const CONVENTIONS: Readonly<Record<ModelKind, Convention>> = {
+  chat: {
+    input: { messages: isListOf(isMessage), ...named(['prompt', 'question', 'message', 'text'], isText) },
+    output: named(['text', 'reply', 'answer'], isText),
+  },
+  embeddings: {
+    input: { texts: isListOf(isText), text: isText },
+    output: { embeddings: isListOf(isVector), embedding: isVector },
+  },
+  transcription: {
+    input: named(['audio', 'speech', 'file'], isAudio),
+    output: named(['text', 'transcript'], isText),
+  },
+  speech: {
+    input: named(['text', 'input'], isText),
+    output: named(['audio', 'speech'], isAudio),
+  },
+};
+
+/**
+ * The kinds of model that a pipeline is, by its fields or by what its author says. Throws `INVALID_PIPELINE` where the author
+ * says what the fields cannot be.
+ */
+export function modelFaces(input: z.ZodObject, output: z.ZodType, option: OpenAiOption | undefined): ModelFaces {
+  if (option === false) return {};
+  const shapes = { input: input.shape as Fields, output: (bare(output) as z.ZodObject).shape as Fields };
+  if (option === undefined) {
+    const found = MODEL_KINDS.map((kind) => [kind, conventional(kind, shapes)] as const);
+    return Object.fromEntries(found.filter(([, face]) => face !== undefined));
+  }
+  if (typeof option !== 'object' || option === null) throw invalid('openai', 'must be false or an object');
+  const unknown = Object.keys(option).find((kind) => !(MODEL_KINDS as readonly string[]).includes(kind));
+  if (unknown !== undefined) throw invalid(`openai.${unknown}`, `is no kind; there are ${MODEL_KINDS.join(', ')}`);
+  const said = Object.entries(option) as [ModelKind, FaceOption][];
+  return Object.fromEntries(said.map(([kind, face]) => [kind, declared(kind, shapes, face)]));
+}
+
+interface Shapes {
+  readonly input: Fields;
+  readonly output: Fields;
+}
+
+function conventional(kind: ModelKind, shapes: Shapes): ModelFace | undefined {
+  const [input, output] = [find(kind, 'input', shapes), find(kind, 'output', shapes)];
+  if (input === undefined || output === undefined || needsMore(kind, shapes, input) !== undefined) return undefined;
+  // A text that is answered in text and out loud is a conversation, not a text that is spoken.
+  if (kind === 'speech' && find('chat', 'output', shapes) !== undefined) return undefined;
+  return face(shapes, input, output, []);
+}
+
+function declared(kind: ModelKind, shapes: Shapes, option: FaceOption): ModelFace {
+  const where = `openai.${kind}`;
+  const unknown = Object.keys(option).find((key) => !['input', 'output', 'ignore'].includes(key));
+  if (unknown !== undefined) throw invalid(`${where}.${unknown}`, 'is not an option; there are input, output, ignore');
+  const field = (side: 'input' | 'output'): string => {
+    const name = option[side] ?? find(kind, side, shapes);
+    const known = Object.keys(CONVENTIONS[kind][side]).join(', ');
+    if (name === undefined) throw invalid(`${where}.${side}`, `must name the field: none is called ${known}`);
+    const schema = Object.hasOwn(shapes[side], name) ? shapes[side][name] : undefined;
+    if (schema === undefined) throw invalid(`${where}.${side}`, `the pipeline’s ${side} has no field "${name}"`);
+    if (!Object.values(CONVENTIONS[kind][side]).some((test) => test(schema)))
+      throw invalid(`${where}.${side}`, `"${name}" has another type than ${known} have by convention`);
+    return name;
+  };
+  const [input, output] = [field('input'), field('output')];
+  const missing = needsMore(kind, shapes, input);
+  if (missing !== undefined)
+    throw invalid(where, `no request brings the input’s field "${missing}"; give it a default or make it optional`);
+  const ignore = option.ignore ?? [];
+  const stray = ignore.find((name) => !isOpenAiParameter(kind, name));
+  if (stray !== undefined) throw invalid(`${where}.ignore`, `"${stray}" is no parameter of a request`);
+  return face(shapes, input, output, ignore);
+}
+
+function face(shapes: Shapes, input: string, output: string, ignore: readonly string[]): ModelFace {
+  const schema = shapes.input[input] as z.ZodType;
+  const list = bare(schema) instanceof z.ZodArray;
+  return { input, list, optional: schema.isOptional(), output, ignore: new Set(ignore) };
+}
+
+function find(kind: ModelKind, side: 'input' | 'output', shapes: Shapes): string | undefined {
+  const fields = shapes[side];
+  return Object.entries(CONVENTIONS[kind][side]).find(
+    ([name, test]) => Object.hasOwn(fields, name) && test(fields[name] as z.ZodType),
+  )?.[0];
+}
+
+/** A field that has to be given and that not every request of the kind gives. A voice is given by all. */
+const needsMore = (kind: ModelKind, { input }: Shapes, taken: string): string | undefined =>
+  Object.entries(input).find(
+    ([name, schema]) => name !== taken && !schema.isOptional() && !(kind === 'speech' && name === 'voice'),
+  )?.[0];
