@@ -13,8 +13,8 @@ export interface GpuLike {
   readonly maxBatch: number;
   /** Longest that a batch waits to be full, in milliseconds. Default 0. */
   readonly queueDelayMs?: number;
-  /** File that stands for the device: models with the same one take turns. */
-  readonly lock: string;
+  /** Files that stand for the devices of its instances, one each: models with the same one take turns. */
+  readonly devices: readonly string[];
 }
 
 /** A Python model is loaded in a second; a loaded machine takes many of them. */
@@ -28,9 +28,13 @@ export async function loadGpuLike(client: TritonClient, model: GpuLike): Promise
     max_batch_size: model.maxBatch,
     input: [{ name: 'X', data_type: 'TYPE_FP32', dims: [1] }],
     output: [{ name: 'Y', data_type: 'TYPE_FP32', dims: [1] }],
-    instance_group: [{ count: 1, kind: 'KIND_CPU' }],
+    instance_group: [{ count: model.devices.length, kind: 'KIND_CPU' }],
     dynamic_batching: { max_queue_delay_microseconds: 1_000 * (model.queueDelayMs ?? 0) },
-    parameters: { cost_ms: text(model.costMs), per_item_ms: text(model.perItemMs ?? 0), lock: text(model.lock) },
+    parameters: {
+      cost_ms: text(model.costMs),
+      per_item_ms: text(model.perItemMs ?? 0),
+      devices: text(model.devices.join(',')),
+    },
   };
   const code = await readFile(path.join(PACKAGE_ROOT, 'bench/gpu-like/model.py'));
   await client.load(model.name, AbortSignal.timeout(LOAD_MS), {

@@ -5,9 +5,9 @@ out  Y  FP32 [-1, 1]  X + 1
 
 It sleeps instead of computing, so that three "devices" work at once on a machine with two cores. Parameters of the model:
 
-cost_ms   milliseconds of a batch
-per_item_ms   milliseconds of each item of a batch besides
-lock      file that stands for the device: who holds it computes
+cost_ms      milliseconds of a batch
+per_item_ms  milliseconds of each item of a batch besides
+devices      files that stand for the devices of its instances, separated by commas: who holds one computes
 """
 import fcntl
 import json
@@ -21,7 +21,10 @@ class TritonPythonModel:
         parameters = json.loads(args["model_config"])["parameters"]
         self.cost = float(parameters["cost_ms"]["string_value"]) / 1_000
         self.per_item = float(parameters["per_item_ms"]["string_value"]) / 1_000
-        self.lock = open(parameters["lock"]["string_value"], "w")
+        devices = parameters["devices"]["string_value"].split(",")
+        # "<model>_<group>_<index>" as the server names the instances of a group
+        instance = int(args["model_instance_name"].rsplit("_", 1)[1])
+        self.lock = open(devices[instance % len(devices)], "w")
 
     def execute(self, requests):
         inputs = [pb.get_input_tensor_by_name(request, "X").as_numpy() for request in requests]

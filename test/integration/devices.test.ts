@@ -63,7 +63,7 @@ describe('a stage that is placed on devices', () => {
   beforeAll(async () => {
     triton = new TritonClient(address('TRITON_URL'));
     const lock = path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), 'device');
-    await loadGpuLike(triton, { name: 'device-test', costMs: COST_MS, maxBatch: 4, lock });
+    await loadGpuLike(triton, { name: 'device-test', costMs: COST_MS, maxBatch: 4, devices: [lock] });
     settings = testSettings({
       MILLRACE_MODELS: models(address('TRITON_URL')),
       MILLRACE_PIPELINES: '',
