@@ -1,2 +1,2 @@
-export { type SessionName, SessionStore } from './session-store.js';
+export { SessionStore } from './session-store.js';
 export { sessionKind } from './worker-kind.js';

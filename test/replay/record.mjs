@@ -1,6 +1,7 @@
 // Records one history of each feature of the interpreter for the replay tests. Run it when a feature is added, never to
 // make a failing replay pass: an old history that no longer replays is a broken promise to runs in flight.
-//   node test/replay/record.mjs <name of a new folder in test/replay/histories>
+//   node test/replay/record.mjs <name of a folder in test/replay/histories> [feature ...]
+// Without features all are recorded. MILLRACE_TEST_SERVERS=<first port> takes the servers of a stack that is up.
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -11,19 +12,25 @@ import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { place } from '../../dist/placement/place.js';
 import { readSettings } from '../../dist/workers/settings.js';
 import { down, up } from '../../dist/workers/stack/index.js';
+import * as agents from '../fixtures/agents.mjs';
 import * as fixtures from '../fixtures/pipelines.mjs';
+import { scriptedLlm } from './scripted-llm.mjs';
 
-const [release] = process.argv.slice(2);
+const [release, ...only] = process.argv.slice(2);
 if (release === undefined) throw new Error('name the folder for the histories, such as 0.1.0');
-const settings = readSettings({
+const BASE = {
   MILLRACE_HOME: '.millrace/record',
   MILLRACE_VENV: '.millrace/venv',
   MILLRACE_PORT_BASE: '7580',
   MILLRACE_PIPELINES: 'test/fixtures/pipelines.mjs',
-});
+  ...serversAt(Number(process.env.MILLRACE_TEST_SERVERS ?? 0)),
+};
+const settings = readSettings(BASE);
 const folder = path.join('test/replay/histories', release);
 /** Its worker has no Redis. */
 const WITHOUT_REDIS = 'without-redis';
+/** Its worker has the pipelines with agents, whose model is scripted, and an MCP server. */
+const AGENTS = { queue: `recorded-agents-${process.pid}` };
 const log = () => path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), 'calls.log');
 
 const FEATURES = {
@@ -62,15 +69,40 @@ const FEATURES = {
     { context: { outputs: ['second'], priority: 'batch' } },
   ],
   'new-history': [fixtures.heavyLoop, () => ({ n: 0 })],
+  agent: [agents.manyTools, () => ({ task: 'all' }), undefined, AGENTS],
+  'agent-approval': [
+    agents.refundDesk,
+    () => ({ task: 'refund' }),
+    (run) => run.signal('approve/answer/turn-1/refund', { approved: true, by: 'ada' }),
+    AGENTS,
+  ],
+  'agent-approval-by-default': [agents.hastyDesk, () => ({ task: 'refund' }), undefined, AGENTS],
+  'agent-session': [agents.rememberingAgent, () => ({ task: 'sum', session: 'recorded' }), undefined, AGENTS],
+  'agent-session-summary': [agents.rememberingAgent, () => ({ task: 'sum', session: 'recorded' }), undefined, AGENTS],
+  'agent-new-history': [agents.longAgent, () => ({ task: 'long' }), undefined, AGENTS],
 };
+
+/** The servers of a stack that is up; none for 0. */
+function serversAt(first) {
+  if (first === 0) return {};
+  const at = (offset) => `127.0.0.1:${first + offset}`;
+  return {
+    TEMPORAL_ADDRESS: at(2),
+    REDIS_URL: `redis://${at(4)}`,
+    TRITON_URL: at(6),
+    LLM_BASE_URL: `http://${at(8)}/v1`,
+    // Not that of the stack's own worker.
+    MILLRACE_TASK_QUEUE: `recorded-${process.pid}`,
+  };
+}
 
 /** Longer histories are kept compressed, in characters. */
 const COMPRESSED_FROM = 200_000;
 
-const POOLS = { assistant: ['openai', 'chat'], minilm: ['triton', 'embed'] };
+const POOLS = { assistant: ['openai', 'chat'], scripted: ['openai', 'chat'], minilm: ['triton', 'embed'] };
 const poolOf = (model) => {
   const [connector, kind] = POOLS[model];
-  return { connector, kind, devices: ['cpu0'], capabilities: new Set(['stream']) };
+  return { connector, kind, devices: ['cpu0'], capabilities: new Set(['stream', 'tools', 'structured-output']) };
 };
 
 /** Without what belongs to the machine that recorded it. */
@@ -79,23 +111,35 @@ function portable(history) {
   return `${JSON.stringify(JSON.parse(historyToJSON(history)), strip, 1)}\n`;
 }
 
-/** A worker beside the stack's own, whose Redis is a port where nothing listens. */
-async function workerWithoutRedis(temporal) {
+/** A worker beside the stack's own, on a queue of its own. */
+async function workerOn(queue, port, more) {
   const env = {
     ...process.env,
-    MILLRACE_HOME: settings.MILLRACE_HOME,
-    MILLRACE_VENV: settings.MILLRACE_VENV,
-    MILLRACE_PORT_BASE: '7580',
-    MILLRACE_PIPELINES: 'test/fixtures/pipelines.mjs',
-    MILLRACE_TASK_QUEUE: WITHOUT_REDIS,
-    MILLRACE_WORKER_METRICS_PORT: '7599',
-    TEMPORAL_ADDRESS: temporal,
-    REDIS_URL: 'redis://127.0.0.1:1',
+    ...BASE,
+    MILLRACE_TASK_QUEUE: queue,
+    MILLRACE_WORKER_METRICS_PORT: String(port),
+    ...more,
   };
   const child = spawn(process.execPath, ['dist/workers/cli/main.js', 'worker'], { env, stdio: 'ignore' });
-  while (child.exitCode === null && !(await fetch('http://127.0.0.1:7599/readyz').catch(() => undefined))?.ok)
+  while (child.exitCode === null && !(await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined))?.ok)
     await new Promise((resolve) => setTimeout(resolve, 100));
   return child;
+}
+
+/** Files of the settings of the worker with agents. */
+function agentSettings(url) {
+  const home = mkdtempSync(path.join(tmpdir(), 'millrace-'));
+  const file = (name, value) => {
+    writeFileSync(path.join(home, name), JSON.stringify(value));
+    return path.join(home, name);
+  };
+  const pool = { connector: 'openai', kind: 'chat', model: 'scripted', endpoints: [{ url, device: 'cpu0' }] };
+  const server = { command: process.execPath, args: ['test/fixtures/mcp-server.mjs'] };
+  return {
+    MILLRACE_PIPELINES: 'test/fixtures/agents.mjs',
+    MILLRACE_MODELS: file('models.json', { scripted: pool }),
+    MILLRACE_MCP_SERVERS: file('mcp.json', { files: server }),
+  };
 }
 
 /** The histories of one run: more than one where it was continued. */
@@ -109,16 +153,21 @@ async function historiesOf(client, { workflowId, firstExecutionRunId }) {
   return histories;
 }
 
-let child;
+const children = [];
+const llm = await scriptedLlm();
 try {
   const { temporal } = await up({ settings, parts: ['temporal', 'redis', 'triton', 'llm', 'worker'] });
   // A page of the long history is above gRPC's default of 4 MiB.
   const channelArgs = { 'grpc.max_receive_message_length': 64 * 1024 * 1024 };
   const client = new Client({ connection: await Connection.connect({ address: temporal, channelArgs }) });
   mkdirSync(folder, { recursive: true });
-  child = await workerWithoutRedis(temporal);
+  // Whatever redis the others have, it has none.
+  const env = { TEMPORAL_ADDRESS: temporal };
+  children.push(await workerOn(WITHOUT_REDIS, 7599, { ...env, REDIS_URL: 'redis://127.0.0.1:1' }));
+  children.push(await workerOn(AGENTS.queue, 7598, { ...env, ...agentSettings(llm.url) }));
   for (const [feature, [{ name, plan }, input, act, more = {}]] of Object.entries(FEATURES)) {
-    const { queue = 'millrace', context = {} } = more;
+    if (only.length > 0 && !only.includes(feature)) continue;
+    const { queue = settings.MILLRACE_TASK_QUEUE, context = {} } = more;
     const run = await client.workflow.start(name, {
       taskQueue: queue,
       workflowId: `${feature}-${Date.now()}`,
@@ -143,6 +192,7 @@ try {
   }
   await client.connection.close();
 } finally {
-  child?.kill();
+  for (const child of children) child.kill();
+  llm.close();
   await down(settings);
 }
