@@ -27,7 +27,7 @@ export type ReadToolCall = {
   readonly id: string;
   readonly name: string;
   readonly arguments: JsonObject;
-  /** What is wrong with it, where such calls are reported; its arguments are then none. */
+  /** What is wrong with it, where such calls are reported; its arguments are then as the model wrote them, if they can be read. */
   readonly wrong?: string;
 };
 
@@ -88,7 +88,7 @@ function checked(
   offered: OfferedTools,
   finish: string | undefined,
 ): ReadToolCall {
-  const call = { id: id || newId(), name, arguments: {} };
+  const call = { id: id || newId(), name, arguments: read ?? {} };
   const schema = offered.get(name);
   if (!schema) {
     const known = [...offered.keys()].join(', ');
