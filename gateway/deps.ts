@@ -9,6 +9,7 @@ import type { Pipeline } from '../pipelines/definition/index.js';
 import type { Placement, Plan } from '../pipelines/plan/index.js';
 import type { Authenticator } from './access/authenticator.js';
 import type { Admission } from './admission/index.js';
+import type { FastPath } from './runs/guarded-start.js';
 
 /** All that the gateway needs from outside; whoever composes it owns and closes these. */
 export interface GatewayDeps {
@@ -24,7 +25,9 @@ export interface GatewayDeps {
   readonly taskQueue: string;
   readonly artifacts: ArtifactStore;
   /** The shortcut for results of which somebody waits; absent, they come from Temporal. */
-  readonly answers?: Pick<Answers, 'channel' | 'expect'>;
+  readonly answers?: Pick<Answers, 'channel' | 'expect' | 'outcome'>;
+  /** Absent: every run goes through Temporal. */
+  readonly fast?: FastPath | undefined;
   /** What running stages tell. */
   readonly events: Pick<RunEventReader, 'follow'>;
   /** Who is told of runs' ends; absent, nobody. */

@@ -4,6 +4,7 @@ export * from './admission/index.js';
 export type { GatewayDeps, GatewayLimits } from './deps.js';
 export { createGateway } from './gateway.js';
 export type { Problem } from './http/problem.js';
+export type { FastPath } from './runs/guarded-start.js';
 export type { RunDocument } from './runs/run-document.js';
 export { readRun } from './runs/run-read.js';
 export { webhookEventOf } from './webhooks/event.js';

@@ -13,6 +13,7 @@ import { place } from '../placement/place.js';
 import { openPlacement } from './applied-placement.js';
 import { artifactsFolder } from './compose.js';
 import { endpointsOf, runPages } from './endpoints.js';
+import { createFastPath } from './fast-path.js';
 import { openAccess } from './keys/index.js';
 import { createLogger } from './logger.js';
 import { loadModels, poolDescriptions } from './models.js';
@@ -70,6 +71,7 @@ export async function runGateway(settings: Settings): Promise<void> {
     answers: new Answers(subscriber, logger),
     events,
     webhooks: await openWebhooks(settings, logger),
+    ...(settings.MILLRACE_FAST_PATH === 'on' && { fast: createFastPath(redis, settings.MILLRACE_TASK_QUEUE) }),
     readiness: {
       temporal: { critical: true, check: async () => void (await connection.workflowService.getSystemInfo({})) },
       artifacts: { critical: true, check: () => artifacts.check() },

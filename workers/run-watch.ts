@@ -22,7 +22,12 @@ const watches = new WeakMap<Client, Map<string, Watch>>();
  * workflow open, and what happens to the run in the meantime reaches the workflow with the next task: when the activity has
  * ended, or after 8 seconds. Temporal itself knows at once. A segment shorter than a look costs none.
  */
-export function watchRun(client: Client, workflowId: string, runId: string, ending: () => void): { stop(): void } {
+export function watchRun(
+  client: Client,
+  workflowId: string,
+  runId: string | undefined,
+  ending: () => void,
+): { stop(): void } {
   const runs = watches.get(client) ?? new Map<string, Watch>();
   watches.set(client, runs);
   const key = `${workflowId}:${runId}`;
@@ -41,7 +46,7 @@ export function watchRun(client: Client, workflowId: string, runId: string, endi
   };
 }
 
-function begin(client: Client, workflowId: string, runId: string, over: () => void): Watch {
+function begin(client: Client, workflowId: string, runId: string | undefined, over: () => void): Watch {
   const handle = client.workflow.getHandle(workflowId, runId);
   const watch: Watch = { told: new Set(), timer: undefined };
   const next = () => {

@@ -1,33 +1,41 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
 import { CancelledFailure } from '@temporalio/common';
 import type { Redis } from 'ioredis';
 import { publishAnswer } from '../activities/answers/index.js';
-import { SegmentJournal } from '../activities/journal/index.js';
+import { HeldError, KEPT_ENDED_MS, SegmentJournal, WHOLE_RUN } from '../activities/journal/index.js';
 import type { StageRunner } from '../activities/stage-runner.js';
 import { MillraceError } from '../pipelines/errors.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
 import { jsonHash } from '../pipelines/plan/hash.js';
 import {
   callName,
+  type Segment,
   type SegmentCall,
   type SegmentOutcome,
   type StageCall,
   type TriedCall,
+  WORKFLOW_TASK_TIMEOUT_MS,
 } from '../pipelines/plan/index.js';
 import { answerOf, interpretSegment, StageError } from '../workflows/interpreter/index.js';
-import { type Ended, InProcessHost, type Journal } from './in-process-host.js';
+import { type Ended, InProcessHost, type InProcessOptions, type Journal } from './in-process-host.js';
 import { watchRun } from './run-watch.js';
 import { beginSegment } from './running-segments.js';
 
 /** The record outlives the segment's deadline by this, in milliseconds: a worker that takes over late still finds it. */
 const KEPT_AFTER_MS = 600_000;
 
+/** How long the record of a segment is kept that has this time to run, in milliseconds. */
+export const journalTtlMs = (leftMs: number): number => Math.ceil(Math.max(0, leftMs)) + KEPT_AFTER_MS;
+
 /**
- * How long the record of a segment that has ended is kept, in milliseconds. Temporal has its outcome within some
- * milliseconds; a worker that dies before is followed by another after the workflow task's timeout, 3 s, or once somebody
- * has started it. At a hundred runs a second this leaves 12 000 records in Redis' memory.
+ * How long a fast host holds a record without renewing its lease, in milliseconds. As for a worker that dies in a segment of
+ * Temporal's own: 3 s.
  */
-const KEPT_ENDED_MS = 120_000;
+export const LEASE_MS = WORKFLOW_TASK_TIMEOUT_MS;
+
+/** How often a guardian looks whether a fast host still holds the record, in milliseconds. */
+const LOOK_MS = 100;
 
 /**
  * Most bytes of an outcome as JSON. Temporal refuses payloads above 2 MB, and its SDK would then retry the workflow task for
@@ -53,13 +61,15 @@ export function createSegmentActivity(runner: Pick<StageRunner, 'run'>, redis: R
       abort();
     });
     try {
-      const ttlMs = Math.ceil(Math.max(0, leftMs)) + KEPT_AFTER_MS;
-      const record = await SegmentJournal.open(redis, `${workflowId}:${runId}`, segment.path, ttlMs);
-      const journal = new NamedCalls(record);
-      const host = new InProcessHost({ runner, run: workflowId, signal, journal });
+      const ttlMs = journalTtlMs(leftMs);
+      const open = (run: string, path: string) => SegmentJournal.open(redis, `${workflowId}:${run}`, path, ttlMs);
+      const { guarded } = segment;
+      const record =
+        guarded === undefined
+          ? await open(runId, segment.path)
+          : await takeOver(signal, () => open(guarded, WHOLE_RUN));
       const whole = { ...segment, leftMs, scope };
-      const ended = await interpretSegment(whole, host);
-      const outcome = boundedOutcome(ended.interrupted ? { ...ended, tried: journal.tried() } : ended);
+      const outcome = await runJournalled(whole, record, { runner, run: workflowId, signal });
       const kept = await record.settled();
       // Nobody waits for this: it is one way to Redis more.
       void record.keepFor(KEPT_ENDED_MS);
@@ -80,6 +90,35 @@ export function createSegmentActivity(runner: Pick<StageRunner, 'run'>, redis: R
       end();
     }
   };
+}
+
+/** Runs a segment's steps in this process, each recorded; the last of the record may still be on its way. */
+export async function runJournalled(
+  segment: Segment,
+  record: SegmentJournal,
+  options: Pick<InProcessOptions, 'runner' | 'run' | 'signal'>,
+): Promise<SegmentOutcome> {
+  const journal = new NamedCalls(record);
+  const ended = await interpretSegment(segment, new InProcessHost({ ...options, journal }));
+  return boundedOutcome(ended.interrupted ? { ...ended, tried: journal.tried() } : ended);
+}
+
+/**
+ * Opens a record as soon as no fast host holds it. Where Redis cannot be reached this goes on for the time of a lease: the
+ * fast host, which cannot renew it either, has ended its calls by then. Rejects with `JOURNAL_UNAVAILABLE`.
+ */
+async function takeOver(signal: AbortSignal, open: () => Promise<SegmentJournal>): Promise<SegmentJournal> {
+  const givenUp = performance.now() + LEASE_MS;
+  for (;;) {
+    let pause = LOOK_MS;
+    try {
+      return await open();
+    } catch (error) {
+      if (error instanceof HeldError) pause = Math.min(pause, error.leftMs);
+      else if (performance.now() >= givenUp) throw error;
+    }
+    await sleep(pause, undefined, { signal });
+  }
 }
 
 /** The journal with a call's name for each call, and what it knows of the calls that this worker has come to. */

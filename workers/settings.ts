@@ -194,6 +194,12 @@ export function settingsSchema(basePort = BASE_PORT) {
     MILLRACE_DEVICES: list(
       'Devices that the worker serves, by their labels in the models file, separated by commas: their own task queues, and those of the pools that have an endpoint there. Default: none, it serves the shared queue only.',
     ),
+    MILLRACE_FAST_PATH: z
+      .enum(['on', 'off'])
+      .default('on')
+      .describe(
+        'Whether interactive runs of which somebody waits, and that are one segment, go past Temporal to a worker, the workflow as their guardian. The gateway hands them out, the worker takes them.',
+      ),
     MILLRACE_SHUTDOWN_GRACE_MS: ms('Time that running stages get to end when a worker is stopped.', 10_000),
     MILLRACE_CANARY_INTERVAL_MS: ms(
       'Time between two canary calls to a model: a dead one is found within it when no traffic finds it first.',

@@ -13,6 +13,7 @@ import { workflowSource } from './bundle.js';
 import { composeStages } from './compose.js';
 import { createDeviceWorkers } from './device-worker.js';
 import { endpointsOf } from './endpoints.js';
+import { createFastWorker } from './fast-worker.js';
 import { HEARTBEAT_THROTTLE_MS } from './heartbeat.js';
 import { serveMetrics } from './http-server.js';
 import { createLogger } from './logger.js';
@@ -54,6 +55,7 @@ export async function runWorker(settings: Settings): Promise<void> {
   const webhooks = await createWebhookWorker(settings, { connection, metrics: stages.metrics, logger });
   const ready = () => worker.getState() === 'RUNNING';
   const devices = settings.MILLRACE_DEVICES && (await createDeviceWorkers({ connection, settings, stages }));
+  const fast = createFastWorker({ settings, stages, connection, logger });
   const server = await serveMetrics(settings.MILLRACE_WORKER_METRICS_PORT, stages.metrics.registry, ready);
   logger.info(
     {
@@ -69,6 +71,7 @@ export async function runWorker(settings: Settings): Promise<void> {
     const all = [worker, webhooks, ...(devices ? [devices] : [])];
     await Promise.all(all.map((each) => each.run().finally(() => all.forEach(stop))));
   } finally {
+    await fast?.stop();
     server.close();
     await connection.close();
     await stages.close();

@@ -1,13 +1,16 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
-import type { RunResult } from '../../pipelines/plan/index.js';
+import type { RunResult, SegmentOutcome } from '../../pipelines/plan/index.js';
 import type { Logger } from '../logger.js';
 
 /** A run's result on its way to who waits for it. */
 export interface Answer {
   /** The run's id. */
   readonly run: string;
-  readonly result: RunResult;
+  /** Absent: a fast host has failed. */
+  readonly result?: RunResult;
+  /** From a fast host, for the run's guardian; null where it has not run, so that the guardian has to. */
+  readonly outcome?: SegmentOutcome | null;
 }
 
 /**
@@ -22,7 +25,8 @@ export async function publishAnswer(redis: Redis, to: string, answer: Answer): P
 export class Answers {
   readonly #channel = `millrace:answers:${randomUUID()}`;
   #subscribed = false;
-  readonly #waiting = new Map<string, Set<(result: RunResult) => void>>();
+  readonly #results = new Waiting<RunResult>();
+  readonly #outcomes = new Waiting<SegmentOutcome | null>();
 
   /** @param redis a connection for this purpose alone: a subscriber can send no other command */
   constructor(redis: Redis, logger: Logger) {
@@ -47,25 +51,44 @@ export class Answers {
 
   /** Resolves with the result of a run if it is sent here; stays open otherwise. Call it before the run starts. */
   expect(run: string, signal: AbortSignal): Promise<RunResult> {
+    return this.#results.expect(run, signal);
+  }
+
+  /** Resolves with what a fast host has done of a run, null where it has not run it; stays open otherwise. */
+  outcome(run: string, signal: AbortSignal): Promise<SegmentOutcome | null> {
+    return this.#outcomes.expect(run, signal);
+  }
+
+  #arrived(text: string, logger: Logger): void {
+    try {
+      const { run, result, outcome } = JSON.parse(text) as Answer;
+      if (result) this.#results.arrived(run, result);
+      if (outcome !== undefined) this.#outcomes.arrived(run, outcome);
+    } catch (error) {
+      logger.warn({ err: error }, 'an answer cannot be read');
+    }
+  }
+}
+
+/** Who waits for a value, by run. */
+class Waiting<T> {
+  readonly #runs = new Map<string, Set<(value: T) => void>>();
+
+  expect(run: string, signal: AbortSignal): Promise<T> {
     return new Promise((resolve) => {
       // Callers with one idempotency key wait for one run.
-      const all = this.#waiting.get(run) ?? new Set();
-      this.#waiting.set(run, all.add(resolve));
+      const all = this.#runs.get(run) ?? new Set();
+      this.#runs.set(run, all.add(resolve));
       const leave = () => {
         all.delete(resolve);
-        if (all.size === 0 && this.#waiting.get(run) === all) this.#waiting.delete(run);
+        if (all.size === 0 && this.#runs.get(run) === all) this.#runs.delete(run);
       };
       signal.addEventListener('abort', leave, { once: true });
     });
   }
 
-  #arrived(text: string, logger: Logger): void {
-    try {
-      const { run, result } = JSON.parse(text) as Answer;
-      for (const resolve of this.#waiting.get(run) ?? []) resolve(result);
-      this.#waiting.delete(run);
-    } catch (error) {
-      logger.warn({ err: error }, 'an answer cannot be read');
-    }
+  arrived(run: string, value: T): void {
+    for (const resolve of this.#runs.get(run) ?? []) resolve(value);
+    this.#runs.delete(run);
   }
 }

@@ -1,1 +1,1 @@
-export { Answers, publishAnswer } from './answers.js';
+export { type Answer, Answers, publishAnswer } from './answers.js';

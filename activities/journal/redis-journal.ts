@@ -35,16 +35,43 @@ export class SegmentJournal {
    * @param ttlMs how long the record is kept after the last attempt has begun, in milliseconds
    */
   static async open(redis: Redis, run: string, path: string, ttlMs: number): Promise<SegmentJournal> {
-    const key = `millrace:journal:${run}:${path}`;
+    const key = journalKey(run, path);
     const owner = randomUUID();
-    const fields = (await reached(() => redis.eval(TAKE, 1, key, owner, ttlMs))) as string[];
+    const taken = await reached(() => redis.eval(TAKE, 1, key, owner, ttlMs));
+    if (!Array.isArray(taken)) throw new HeldError(Number(taken));
     const journal = new SegmentJournal(redis, key, owner, ttlMs);
+    const fields = taken as string[];
     for (let i = 0; i < fields.length; i += 2) {
       const [field, value] = fields.slice(i, i + 2) as [string, string];
       if (field.startsWith(BEGUN)) journal.#begun.set(field.slice(BEGUN.length), Number(value));
-      else if (field !== OWNER) journal.#ended.set(field, JSON.parse(value));
+      else if (!field.startsWith('@')) journal.#ended.set(field, JSON.parse(value));
     }
     return journal;
+  }
+
+  /**
+   * Begins a record that nobody has begun, under a lease: until it has run out, nobody takes the record over. Where it cannot
+   * be begun, no call begins under it; nobody waits for this.
+   */
+  static begin(redis: Redis, run: string, path: string, ttlMs: number, leaseMs: number): SegmentJournal {
+    const journal = new SegmentJournal(redis, journalKey(run, path), randomUUID(), ttlMs);
+    const beginning = redis.eval(BEGIN, 1, journal.#key, journal.#owner, ttlMs, leaseMs);
+    beginning.catch(() => undefined);
+    return journal;
+  }
+
+  /** Whether the lease holds for `leaseMs` more; false when the record is another's or gone. Rejects with `JOURNAL_UNAVAILABLE`. */
+  async renew(leaseMs: number): Promise<boolean> {
+    return (await reached(() => this.#redis.eval(RENEW, 1, this.#key, this.#owner, leaseMs))) !== null;
+  }
+
+  /**
+   * Ends the lease, if the record is still this one's; then it tells `message` on `channel`, which is after all that this
+   * journal has written. Where it cannot be written the lease runs out.
+   */
+  async release(told?: { readonly channel: string; readonly message: string }): Promise<void> {
+    const { channel = '', message = '' } = told ?? {};
+    await this.#redis.eval(RELEASE, 1, this.#key, this.#owner, channel, message).catch(() => undefined);
   }
 
   ended(call: string): Json | undefined {
@@ -110,16 +137,67 @@ export class SegmentJournal {
   }
 }
 
-/** The field that names who may write. No call has this name: they begin with a stage's id. */
+/** A guarded run has its outcome in Temporal: its record need not be kept for long. */
+export async function releaseRecord(redis: Redis, run: string, guarded: string): Promise<void> {
+  await redis.pexpire(journalKey(`${run}:${guarded}`, WHOLE_RUN), KEPT_ENDED_MS);
+}
+
+/** Takes the record from the fast host that has it: nothing more begins, and what runs is ended. */
+export async function revokeRecord(redis: Redis, run: string, guarded: string): Promise<void> {
+  await redis.del(journalKey(`${run}:${guarded}`, WHOLE_RUN));
+}
+
+/** Another holds the record under a lease, which runs out in `leftMs` milliseconds if it is not renewed. */
+export class HeldError extends Error {
+  constructor(readonly leftMs: number) {
+    super(`another worker holds the journal for ${leftMs} ms`);
+  }
+}
+
+/**
+ * How long the record of a segment that has ended is kept, in milliseconds. Temporal has its outcome within some
+ * milliseconds; a worker that dies before is followed by another after the workflow task's timeout, 3 s, or once somebody
+ * has started it. At a hundred runs a second this leaves 12 000 records in Redis' memory.
+ */
+export const KEPT_ENDED_MS = 120_000;
+
+/** The path of a segment that a fast host runs: it is all of its run. */
+export const WHOLE_RUN = 'run';
+
+const journalKey = (run: string, path: string): string => `millrace:journal:${run}:${path}`;
+
+/** The field that names who may write, and the one with the end of its lease on Redis' clock. No call's name begins so. */
 const OWNER = '@owner';
+const LEASE = '@lease';
 /** Before the name of a call, its count of attempts. */
 const BEGUN = '#';
 
 /** Each is one step for Redis: nobody takes the record over between the look at its owner and the write. */
-const TAKE = `redis.call('hset', KEYS[1], '${OWNER}', ARGV[1])
+const NOW = `local t = redis.call('time')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)`;
+const TAKE = `local lease = redis.call('hget', KEYS[1], '${LEASE}')
+if lease then
+  ${NOW}
+  if tonumber(lease) > now then return tonumber(lease) - now end
+  redis.call('hdel', KEYS[1], '${LEASE}')
+end
+redis.call('hset', KEYS[1], '${OWNER}', ARGV[1])
 redis.call('pexpire', KEYS[1], ARGV[2])
 return redis.call('hgetall', KEYS[1])`;
 const UNLESS_TAKEN = `if redis.call('hget', KEYS[1], '${OWNER}') ~= ARGV[1] then return false end`;
+const BEGIN = `if redis.call('exists', KEYS[1]) == 1 then return false end
+${NOW}
+redis.call('hset', KEYS[1], '${OWNER}', ARGV[1], '${LEASE}', now + ARGV[3])
+redis.call('pexpire', KEYS[1], ARGV[2])
+return 1`;
+const RENEW = `${UNLESS_TAKEN}
+${NOW}
+redis.call('hset', KEYS[1], '${LEASE}', now + ARGV[2])
+return 1`;
+const RELEASE = `${UNLESS_TAKEN}
+redis.call('hdel', KEYS[1], '${LEASE}')
+if ARGV[2] ~= '' then redis.call('publish', ARGV[2], ARGV[3]) end
+return 1`;
 const COUNT = `${UNLESS_TAKEN}
 redis.call('pexpire', KEYS[1], ARGV[3])
 return redis.call('hincrby', KEYS[1], ARGV[2], 1)`;

@@ -6,6 +6,10 @@
  * `eager`   the same from the worker's own process, its first task handed over with the start
  * `update`  update-with-start whose update returns the result
  * `answer`  start the workflow; the segment's process sends the result once the journal has it, before Temporal does
+ * `guarded` start the workflow with a delay as guardian, then hand the run to a worker past Temporal, which sends the result
+ *           once the journal has it; the guardian is told behind it
+ *
+ * A question is asked when Temporal has the end of the run before, so that none pays for what another has left behind.
  *
  *   npm run bench:interactive [-- --json] [--rounds N]
  */
@@ -18,11 +22,17 @@ import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/wo
 import { pino } from 'pino';
 import { Answers } from '../../activities/answers/index.js';
 import { createRedis } from '../../activities/cache/index.js';
+import { FastJobQueue } from '../../activities/fast-jobs/index.js';
+import type { GatewayDeps } from '../../gateway/index.js';
+import { startGuarded } from '../../gateway/runs/guarded-start.js';
+import type { Pipeline } from '../../pipelines/index.js';
 import type { RunContext } from '../../pipelines/plan/index.js';
 import { place } from '../../placement/place.js';
 import { workerActivities } from '../../workers/activities.js';
 import { workflowSource } from '../../workers/bundle.js';
 import { composeStages } from '../../workers/compose.js';
+import { createFastPath } from '../../workers/fast-path.js';
+import { serveFastJobs } from '../../workers/fast-worker.js';
 import { segmentSinks } from '../../workers/running-segments.js';
 import { down, up } from '../../workers/stack/index.js';
 import { median, round } from '../overhead/contest.js';
@@ -61,7 +71,20 @@ async function main(): Promise<Record<string, { medianMs: number }>> {
   const subscriber = createRedis({ url, timeoutMs: settings.MILLRACE_REDIS_TIMEOUT_MS, logger });
   const answers = new Answers(subscriber, logger);
 
+  const redis = createRedis({ url, timeoutMs: settings.MILLRACE_REDIS_TIMEOUT_MS, logger });
+  const blocking = createRedis({ url, timeoutMs: 2 * FastJobQueue.WAIT_MS, logger });
+  const parts = { runner: stages.runner, redis: stages.redis, client: near, logger };
+  const fastWorker = serveFastJobs(new FastJobQueue(blocking, 'plain'), { parts, most: 32, graceMs: 0 });
+  const fast = createFastPath(redis, 'plain');
+
   const { name, plan } = fourEmptyInline;
+  const deps = {
+    temporal: client,
+    taskQueue: 'plain',
+    placementOf: () => place(plan, () => undefined, 'plain'),
+    answers,
+    logger,
+  } as Partial<GatewayDeps> as GatewayDeps;
   const context = (queue: string): RunContext => ({
     plan,
     placement: place(plan, () => undefined, queue),
@@ -73,6 +96,9 @@ async function main(): Promise<Record<string, { medianMs: number }>> {
     workflowRunTimeout: RUN_TIMEOUT_MS,
     args: [{ n: 1 }, { ...context(queue), ...extra }] as [object, RunContext],
   });
+  /** Runs whose callers have been answered and that Temporal may not have ended. */
+  const open: string[] = [];
+  const ended = () => Promise.all(open.splice(0).map((id) => client.workflow.getHandle(id).result()));
   const paths: Record<string, () => Promise<unknown>> = {
     result: () => client.workflow.execute(name, order('plain')),
     eager: () => near.workflow.execute(name, { ...order('plain'), requestEagerStart: true }),
@@ -87,12 +113,23 @@ async function main(): Promise<Record<string, { medianMs: number }>> {
       const wanted = order('plain', { answerTo: answers.channel as string });
       const answer = answers.expect(wanted.workflowId, new AbortController().signal);
       await client.workflow.start(name, wanted);
-      return answer;
+      await answer;
+      open.push(wanted.workflowId);
+    },
+    guarded: async () => {
+      const id = `bench-${randomUUID()}`;
+      const answer = answers.expect(id, new AbortController().signal);
+      const request = { id, pipeline: fourEmptyInline as Pipeline, tenant: 'b', input: { n: 1 } };
+      const interactive = { options: { priority: 'interactive' }, answerTo: answers.channel } as const;
+      await startGuarded(deps, fast, { ...request, ...interactive });
+      await answer;
+      open.push(id);
     },
   };
 
   const taken = Object.fromEntries(Object.keys(paths).map((path) => [path, [] as number[]]));
   for (const ask of Object.values(paths)) for (let i = 0; i < WARM_UP; i++) await ask();
+  await ended();
   for (let i = 0; i < ROUNDS; i++) {
     const turns = Object.entries(paths);
     for (const [path, ask] of i % 2 === 0 ? turns : turns.reverse()) {
@@ -100,12 +137,15 @@ async function main(): Promise<Record<string, { medianMs: number }>> {
         const began = performance.now();
         await ask();
         taken[path]?.push(performance.now() - began);
+        await ended();
       }
     }
   }
+  await fastWorker.stop();
   for (const worker of workers) worker.shutdown();
   await Promise.all(running);
   subscriber.disconnect();
+  redis.disconnect();
   await stages.close();
   return Object.fromEntries(Object.entries(taken).map(([path, ms]) => [path, { medianMs: round(median(ms), 1) }]));
 }

@@ -3,6 +3,7 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { RunEvent } from '../../pipelines/plan/index.js';
 import type { Caller } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
+import { quietFor } from './guarded-start.js';
 import type { RunDocument } from './run-document.js';
 import { readRun, waitForRun } from './run-read.js';
 import type { StartedRun } from './run-start.js';
@@ -35,6 +36,8 @@ interface FollowOptions {
   readonly gone: AbortSignal;
   /** The run's document, should it come from elsewhere before Temporal has it. */
   readonly answered?: Promise<RunDocument> | undefined;
+  /** A fast host runs it: its end comes from there first. */
+  readonly guarded?: boolean;
 }
 
 /**
@@ -44,13 +47,13 @@ interface FollowOptions {
 export async function* followRun(
   deps: GatewayDeps,
   { id, caller }: { readonly id: string; readonly caller: Caller },
-  { after, gone, answered }: FollowOptions,
+  { after, gone, answered, guarded }: FollowOptions,
 ): AsyncGenerator<Followed> {
   if (after === END || gone.aborted) return;
   const over = new AbortController();
   const stop = () => over.abort();
   gone.addEventListener('abort', stop, { once: true });
-  const ended = endOf(deps, id, caller, over.signal, answered).finally(stop);
+  const ended = endOf(deps, { id, caller, signal: over.signal, answered, guarded }).finally(stop);
   ended.catch(() => undefined);
   try {
     yield* deps.events.follow(id, after, over.signal);
@@ -63,15 +66,21 @@ export async function* followRun(
   }
 }
 
+interface Ending {
+  readonly id: string;
+  readonly caller: Caller;
+  readonly signal: AbortSignal;
+  readonly answered: Promise<RunDocument> | undefined;
+  readonly guarded: boolean | undefined;
+}
+
 async function endOf(
   deps: GatewayDeps,
-  id: string,
-  caller: Caller,
-  signal: AbortSignal,
-  answered: Promise<RunDocument> | undefined,
+  { id, caller, signal, answered, guarded }: Ending,
 ): Promise<RunDocument | undefined> {
   const recorded = async () => {
-    const outcome = await waitForRun(deps, id, FOLLOW_MS, signal);
+    const left = guarded ? await quietFor(FOLLOW_MS, signal) : FOLLOW_MS;
+    const outcome = await waitForRun(deps, id, left, signal);
     if (outcome) return (await readRun(deps, id, caller)).document;
     if (signal.aborted) return undefined;
     throw new MillraceError('ORCHESTRATOR_UNAVAILABLE', 'Temporal does not say how the run goes on; follow it again');

@@ -5,6 +5,7 @@ import type { Caller } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { RunFailedError } from '../http/problem.js';
 import { type FollowedRun, followRun } from './follow.js';
+import { fastPathFor, quietFor, startGuarded } from './guarded-start.js';
 import type { RunDocument } from './run-document.js';
 import type { RunOptions } from './run-options.js';
 import { documentOfAnswered, documentOfStarted, readRun, waitForRun } from './run-read.js';
@@ -37,26 +38,30 @@ export interface Wait {
 
 /** Starts a run and waits for its end. */
 export async function launch(deps: GatewayDeps, order: Order, { waitMs, gone, started }: Wait): Promise<Launched> {
-  const { run, answered, close, ended } = await start(deps, order, { answer: waitMs > 0, events: waitMs === 0 });
+  const { run, answered, guarded, close, ended } = await start(deps, order, {
+    answer: waitMs > 0,
+    events: waitMs === 0,
+  });
   started?.(run);
   const waiting = AbortSignal.any([gone, close.signal]);
   const documents = answered !== undefined ? [answered] : [];
-  const document = await Promise.race([settle(deps, run, order, waitMs, waiting), ...documents]).finally(() =>
-    close.abort(),
-  );
+  const left = guarded ? quietFor(waitMs, waiting) : Promise.resolve(waitMs);
+  const settled = left.then((ms) => settle(deps, run, order, ms, waiting));
+  const document = await Promise.race([settled, ...documents]).finally(() => close.abort());
   if (document.status !== 'running') ended();
   return { run, document };
 }
 
 /** Starts a run and follows it: its events as they come, and its document when it has ended. */
 export async function launchFollowed(deps: GatewayDeps, order: Order, gone: AbortSignal): Promise<FollowedRun> {
-  const { run, answered, close, ended } = await start(deps, order, { answer: true, events: true });
+  const { run, answered, guarded, close, ended } = await start(deps, order, { answer: true, events: true });
   const stop = () => close.abort();
   gone.addEventListener('abort', stop, { once: true });
   if (gone.aborted) stop();
   async function* events(): FollowedRun['events'] {
     try {
-      for await (const each of followRun(deps, { id: run.id, caller: order.caller }, { gone, answered })) {
+      const of = { id: run.id, caller: order.caller };
+      for await (const each of followRun(deps, of, { gone, answered, guarded })) {
         if ('document' in each) ended();
         yield each;
       }
@@ -72,6 +77,8 @@ interface Started {
   readonly run: StartedRun;
   /** Resolves when the result comes ahead of Temporal's record of it; stays open otherwise. */
   readonly answered?: Promise<RunDocument>;
+  /** A fast host runs it: its end comes from there first. */
+  readonly guarded: boolean;
   /** To be aborted when nobody waits any more. */
   readonly close: AbortController;
   /** To be called when the run is known to have ended. */
@@ -93,9 +100,12 @@ async function start(
   const answer = answers?.expect(id, close.signal);
   try {
     const request = { id, pipeline, tenant, input, idempotencyKey, options, events: wanted.events };
-    const run = await startRun(deps, { ...request, answerTo: answers?.channel });
+    const asked = { ...request, answerTo: answers?.channel };
+    const fast = await fastPathFor(deps, asked);
+    const run = await (fast ? startGuarded(deps, fast, asked) : startRun(deps, asked));
     const answered = answer?.then((result) => documentOfAnswered(deps, run, input, result));
-    return { run, close, ended, ...(answered !== undefined && { answered }) };
+    const guarded = fast !== undefined && !run.replayed;
+    return { run, guarded, close, ended, ...(answered !== undefined && { answered }) };
   } catch (error) {
     close.abort();
     throw error;

@@ -76,7 +76,8 @@ export async function readRun(deps: RunReading, id: string, caller: Caller): Pro
       const [input, outcome, stages] = await Promise.all([
         inputOf(temporal, id, description.runId),
         running ? undefined : outcomeOf(handle),
-        running ? liveStages(temporal, handle) : undefined,
+        // Before its first task no worker can tell: a guardian waits for its fast host.
+        running && !isDelayed(description) ? liveStages(temporal, handle) : undefined,
       ]);
       const seen = running ? { status: 'running' as const, ...(stages && { stages }) } : outcome;
       return record(deps, { id, memo, description, input, seen });
@@ -165,6 +166,9 @@ function record(deps: RunReading, { id, memo, description, input, seen }: Seen):
   const { webhooks } = memo;
   return { document, ...(input && { input }), ...(output && { output }), ...(webhooks && { webhooks }) };
 }
+
+const isDelayed = ({ executionTime }: WorkflowExecutionDescription): boolean =>
+  (executionTime?.getTime() ?? 0) > Date.now();
 
 /** Asks the workflow itself, which takes a worker. */
 async function liveStages(temporal: Client, handle: WorkflowHandle): Promise<readonly StageRecord[] | undefined> {

@@ -10,9 +10,12 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
 import {
+  GUARDIAN_DELAY_MS,
+  OUTCOME_SIGNAL,
   PRIORITY_KEYS,
   type RunContext,
   SEARCH_ATTRIBUTES,
+  type SegmentOutcome,
   type WebhookTarget,
   WORKFLOW_TASK_TIMEOUT_MS,
 } from '../../pipelines/plan/index.js';
@@ -55,6 +58,8 @@ export interface RunRequest {
   readonly events?: boolean;
   /** Where the caller waits for the result. */
   readonly answerTo?: string | undefined;
+  /** Name of the journal under which a fast host runs it. */
+  readonly guarded?: string;
 }
 
 /**
@@ -70,48 +75,22 @@ const TENANT = searchKey(SEARCH_ATTRIBUTES.tenant);
 
 /**
  * Starts a run as a Temporal workflow typed by the pipeline's name. With an idempotency key the workflow's id is derived
- * from it, so that Temporal itself keeps a second one from starting, for as long as it retains the first.
+ * from it, so that Temporal itself keeps a second one from starting, for as long as it retains the first. The workflow of a
+ * guarded run starts with a delay.
  * Throws `IDEMPOTENCY_KEY_REUSED` and `ORCHESTRATOR_UNAVAILABLE`.
  */
 export async function startRun(deps: GatewayDeps, request: RunRequest): Promise<StartedRun> {
-  const { id, pipeline, tenant, input, options = {}, events, answerTo } = request;
-  const { plan } = pipeline;
-  const { webhook, ...wanted } = options;
-  const webhooks = await webhookTargets(deps.webhooks, { tenant, pipeline: plan.name, webhook });
-  const context: RunContext = {
-    plan,
-    placement: deps.placementOf(plan),
-    tenant,
-    ...wanted,
-    ...(events && { events }),
-    ...(answerTo !== undefined && { answerTo }),
-  };
-  const memo: RunMemo = {
-    tenant,
-    pipeline: plan.name,
-    version: plan.version,
-    createdAt: new Date().toISOString(),
-    fingerprint: jsonHash({ pipeline: plan.name, input, ...options } as JsonObject),
-    ...(webhooks.length > 0 && { webhooks }),
-  };
-  if (webhooks.length > 0) return await startWithWebhooks(deps, request, context, memo);
+  const { id, pipeline, tenant, options, guarded } = request;
+  const told = { tenant, pipeline: pipeline.plan.name, webhook: options?.webhook };
+  const webhooks = await webhookTargets(deps.webhooks, told);
+  const { memo, ...rest } = optionsOf(deps, request);
+  if (webhooks.length > 0) return await startWithWebhooks(deps, request, { ...memo, webhooks });
   try {
     const handle = await deps.temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
-      deps.temporal.workflow.start(plan.name, {
-        workflowId: id,
-        taskQueue: deps.taskQueue,
-        args: [input, context],
-        workflowIdReusePolicy: 'REJECT_DUPLICATE',
-        workflowRunTimeout: plan.deadlineMs + BACKSTOP_MS,
-        workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT_MS,
-        ...(options.priority && { priority: { priorityKey: PRIORITY_KEYS[options.priority] } }),
+      deps.temporal.workflow.start(pipeline.plan.name, {
+        ...rest,
         memo: { ...memo },
-        typedSearchAttributes: [
-          { key: PIPELINE, value: plan.name },
-          { key: VERSION, value: plan.version },
-          { key: TENANT, value: tenant },
-        ],
-        staticSummary: `${plan.name} · ${plan.version}`,
+        ...(guarded !== undefined && { startDelay: GUARDIAN_DELAY_MS }),
       }),
     );
     return { id, executionId: handle.firstExecutionRunId, memo, replayed: false };
@@ -122,12 +101,10 @@ export async function startRun(deps: GatewayDeps, request: RunRequest): Promise<
 }
 
 /** As `startRun`, by way of the delivery of the run's end. */
-async function startWithWebhooks(
-  deps: GatewayDeps,
-  { id, pipeline: { plan }, tenant, input, options }: RunRequest,
-  context: RunContext,
-  memo: RunMemo,
-): Promise<StartedRun> {
+async function startWithWebhooks(deps: GatewayDeps, request: RunRequest, memo: RunMemo): Promise<StartedRun> {
+  const { id, pipeline, tenant, input, options } = request;
+  const { plan } = pipeline;
+  const context = contextOf(deps, request);
   const run = {
     id,
     pipeline: plan.name,
@@ -147,6 +124,64 @@ async function startWithWebhooks(
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw fromTemporal(error, id);
     return { id, memo: await sameRun(deps, id, memo), replayed: true };
   }
+}
+
+/**
+ * Ends a guardian's delay with the outcome of its run; with null it runs the segment itself. A plain signal would wait for the
+ * delay to end: one that may start the workflow does not. The run is there, so this starts none.
+ */
+export async function tellGuardian(
+  deps: GatewayDeps,
+  request: RunRequest,
+  outcome: SegmentOutcome | null,
+): Promise<void> {
+  const { memo, ...options } = optionsOf(deps, request);
+  const signal = { signal: OUTCOME_SIGNAL, signalArgs: [outcome] };
+  await deps.temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
+    deps.temporal.workflow.signalWithStart(request.pipeline.plan.name, { ...options, memo: { ...memo }, ...signal }),
+  );
+}
+
+export function contextOf(deps: GatewayDeps, request: RunRequest): RunContext {
+  const { pipeline, tenant, options = {}, events, answerTo, guarded } = request;
+  const { webhook: _, ...wanted } = options;
+  return {
+    plan: pipeline.plan,
+    placement: deps.placementOf(pipeline.plan),
+    tenant,
+    ...wanted,
+    ...(events && { events }),
+    ...(answerTo !== undefined && { answerTo }),
+    ...(guarded !== undefined && { guarded }),
+  };
+}
+
+function optionsOf(deps: GatewayDeps, request: RunRequest) {
+  const { id, pipeline, tenant, input, options = {} } = request;
+  const { plan } = pipeline;
+  const memo: RunMemo = {
+    tenant,
+    pipeline: plan.name,
+    version: plan.version,
+    createdAt: new Date().toISOString(),
+    fingerprint: jsonHash({ pipeline: plan.name, input, ...options } as JsonObject),
+  };
+  return {
+    memo,
+    workflowId: id,
+    taskQueue: deps.taskQueue,
+    args: [input, contextOf(deps, request)] as [JsonObject, RunContext],
+    workflowIdReusePolicy: 'REJECT_DUPLICATE' as const,
+    workflowRunTimeout: plan.deadlineMs + BACKSTOP_MS,
+    workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT_MS,
+    ...(options.priority && { priority: { priorityKey: PRIORITY_KEYS[options.priority] } }),
+    typedSearchAttributes: [
+      { key: PIPELINE, value: plan.name },
+      { key: VERSION, value: plan.version },
+      { key: TENANT, value: tenant },
+    ],
+    staticSummary: `${plan.name} · ${plan.version}`,
+  };
 }
 
 /** The id of a run that is going to be started. */

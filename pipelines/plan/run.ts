@@ -40,6 +40,11 @@ export interface RunContext {
   readonly answerTo?: string;
   /** Somebody may watch the run: its stages tell what they do (`RunEvent`). */
   readonly events?: true;
+  /**
+   * The run is one segment that a fast host runs outside Temporal, under a journal of this name. The workflow is its
+   * guardian: it ends with the outcome that it is told, and takes the segment over when the fast host is gone.
+   */
+  readonly guarded?: string;
   /** What the run had done when its history was continued in a new one. */
   readonly carried?: Carried;
 }
@@ -168,6 +173,8 @@ export interface Segment {
   readonly leftMs: number;
   /** Milliseconds that its stages leave for those after them, by id. */
   readonly reserved: Readonly<Record<string, number>>;
+  /** A fast host runs it, under a journal of this name. */
+  readonly guarded?: string;
   /** It is the whole run, and somebody waits for the result. */
   readonly answer?: {
     readonly to: string;
@@ -208,6 +215,15 @@ export interface TriedCall {
  * its segments after this time. A running segment keeps its task open, and what happens beside it is seen at 0.8 of it.
  */
 export const WORKFLOW_TASK_TIMEOUT_MS = 3_000;
+
+/**
+ * How long a guardian's start is delayed, in milliseconds: when its fast host dies at once, the run goes on after this. The
+ * same as for a worker that dies in a segment.
+ */
+export const GUARDIAN_DELAY_MS = 3_000;
+
+/** The signal that tells a guardian the `SegmentOutcome` of its run; null: nobody runs it, it is to begin at once. */
+export const OUTCOME_SIGNAL = '@outcome';
 
 /** Names of Temporal search attributes that a run carries. */
 export const SEARCH_ATTRIBUTES = {

@@ -11,6 +11,7 @@ import { createGateway, type Problem, type RunDocument } from '../../gateway/ind
 import type { Pipeline } from '../../pipelines/index.js';
 import { place } from '../../placement/place.js';
 import { artifactsFolder, composeStages } from '../../workers/compose.js';
+import { createFastPath } from '../../workers/fast-path.js';
 import { createLogger } from '../../workers/logger.js';
 import { loadModels, poolDescriptions } from '../../workers/models.js';
 import { address, connect } from './runs.js';
@@ -37,11 +38,16 @@ type Body = NonNullable<RequestInit['body']>;
 
 /**
  * @param answersRedis where the gateway waits for results, which is where the worker sends them; the stack's by default
+ * @param fast whether interactive runs go past Temporal
  * @param more settings of the worker
  */
 export async function servePipelines(
   pipelines: readonly Pipeline<never>[],
-  { answersRedis = address('REDIS_URL'), more = {} }: { answersRedis?: string; more?: Record<string, string> } = {},
+  {
+    answersRedis = address('REDIS_URL'),
+    fast = false,
+    more = {},
+  }: { answersRedis?: string; fast?: boolean; more?: Record<string, string> } = {},
 ): Promise<ServedPipelines> {
   const queue = `served-${randomUUID()}`;
   const settings = testSettings({ MILLRACE_PIPELINES: '', MILLRACE_LOG_LEVEL: 'silent', ...more });
@@ -53,12 +59,13 @@ export async function servePipelines(
   for (const redis of [journals, subscriber]) await connected(redis, CONNECT_MS);
   const [client, worker] = await Promise.all([
     connect(),
-    TestWorker.start({ queue, runner: stages.runner, redis: journals }),
+    TestWorker.start({ queue, runner: stages.runner, redis: journals, ...(fast && { fast: answersRedis }) }),
   ]);
   const answers = new Answers(subscriber, logger);
   const [reading, listener] = [testRedis(answersRedis), testRedis(answersRedis)];
   const events = new RunEventReader(reading, listener);
   const early: string[] = [];
+  const fastPath = createFastPath(reading, queue);
   const expecting: Answers['expect'] = async (run, signal) => {
     const result = await answers.expect(run, signal);
     early.push(run);
@@ -75,7 +82,9 @@ export async function servePipelines(
         return answers.channel;
       },
       expect: expecting,
+      outcome: (run, signal) => answers.outcome(run, signal),
     },
+    ...(fast && { fast: fastPath }),
     events,
     readiness: {},
     limits: { maxAudioBytes: 64 * MEBIBYTE, maxJsonBytes: MEBIBYTE, maxWaitMs: 100_000, uploadTimeoutMs: 30_000 },

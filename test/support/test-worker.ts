@@ -1,10 +1,13 @@
 import { fileURLToPath } from 'node:url';
+import { Client } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import type { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { createRedis } from '../../activities/cache/index.js';
+import { FastJobQueue } from '../../activities/fast-jobs/index.js';
 import type { StageRunner } from '../../activities/stage-runner.js';
 import { workerActivities } from '../../workers/activities.js';
+import { type FastWorker, serveFastJobs } from '../../workers/fast-worker.js';
 import { workerSinks } from '../../workers/sinks.js';
 import { address } from './runs.js';
 
@@ -29,6 +32,8 @@ export interface TestWorkerOptions {
   readonly runner: Pick<StageRunner, 'run'>;
   /** For the journals of segments; the stack's own by default. */
   readonly redis?: Redis;
+  /** URL of the Redis whose fast jobs it takes; none by default. */
+  readonly fast?: string;
 }
 
 /** A worker in the test's own process whose stages are run by `runner`. */
@@ -37,15 +42,17 @@ export class TestWorker {
   readonly #running: Promise<void>;
   readonly #connection: NativeConnection;
   readonly #redis: Redis;
+  readonly #fast: FastWorker | undefined;
 
-  private constructor(worker: Worker, connection: NativeConnection, redis: Redis) {
+  private constructor(worker: Worker, connection: NativeConnection, redis: Redis, fast: FastWorker | undefined) {
     this.#worker = worker;
     this.#running = worker.run();
     this.#connection = connection;
     this.#redis = redis;
+    this.#fast = fast;
   }
 
-  static async start({ queue, runner, redis }: TestWorkerOptions): Promise<TestWorker> {
+  static async start({ queue, runner, redis, fast }: TestWorkerOptions): Promise<TestWorker> {
     if (!quiet) Runtime.install({ logger: new DefaultLogger('ERROR') });
     quiet = true;
     const own = redis ?? testRedis();
@@ -63,10 +70,15 @@ export class TestWorker {
       shutdownGraceTime: 0,
       workflowFailureErrorTypes: { '*': ['Error'] },
     });
-    return new TestWorker(worker, connection, own);
+    const client = new Client({ connection });
+    const parts = { runner, redis: own, client, logger: pino({ level: 'silent' }) };
+    const jobs = fast === undefined ? undefined : new FastJobQueue(testRedis(fast), queue);
+    const served = jobs && serveFastJobs(jobs, { parts, most: 64, graceMs: 0 });
+    return new TestWorker(worker, connection, own, served);
   }
 
   async stop(): Promise<void> {
+    await this.#fast?.stop();
     this.#worker.shutdown();
     await this.#running;
     await this.#connection.close();

@@ -1,5 +1,6 @@
 export { type Host, type Shown, StageError } from './host.js';
 export { interpret } from './interpreter.js';
 export { answerOf, interpretSegment } from './run-segment.js';
-export { groupsOf, isInline } from './segments.js';
+export { groupsOf, isInline, isOneSegment } from './segments.js';
 export { stageTableMarkdown } from './stage-table.js';
+export { wanted } from './wanted.js';

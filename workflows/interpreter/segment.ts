@@ -57,6 +57,7 @@ export async function runSegment(
         leftMs: run.deadline.leftMs,
         reserved: Object.fromEntries(stages.flatMap((id) => reservedOf(run, id))),
         ...(answer && todo.length === steps.length && { answer }),
+        ...(answer && run.context.guarded !== undefined && { guarded: run.context.guarded }),
       });
     } catch (error) {
       throw error instanceof StageError && run.deadline.isOver(error) ? run.deadline.exceeded(first.id) : error;

@@ -1,0 +1,1 @@
+export { type FastJob, FastJobQueue, FastJobs } from './fast-jobs.js';

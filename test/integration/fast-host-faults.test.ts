@@ -1,0 +1,231 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Client } from '@temporalio/client';
+import type { Redis } from 'ioredis';
+import { pino } from 'pino';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { Answers } from '../../activities/answers/index.js';
+import { connected } from '../../activities/cache/index.js';
+import type { GatewayDeps } from '../../gateway/index.js';
+import { startGuarded } from '../../gateway/runs/guarded-start.js';
+import { code, type Pipeline, pipeline } from '../../pipelines/index.js';
+import type { JsonObject } from '../../pipelines/json.js';
+import type { RunResult } from '../../pipelines/plan/index.js';
+import { place } from '../../placement/place.js';
+import { createFastPath } from '../../workers/fast-path.js';
+import { CodeRunner } from '../support/in-process.js';
+import { type OwnRedis, ownRedis } from '../support/own-redis.js';
+import { address, CallLog, connect, fixtures, poolOf, until } from '../support/runs.js';
+import { TestWorker, testRedis } from '../support/test-worker.js';
+import { WorkerProcess } from '../support/worker-process.js';
+
+/** What happens to a guarded run when its fast host dies, is away, or loses Redis, and when the run is cancelled. */
+const STEPS = ['first', 'second', 'third', 'fourth'] as const;
+
+let client: Client;
+beforeAll(async () => {
+  client = await connect();
+});
+afterAll(() => client.connection.close());
+
+/** The part of a gateway that starts guarded runs. */
+async function starter(queue: string, url = address('REDIS_URL')) {
+  const [redis, subscriber] = [testRedis(url), testRedis(url)];
+  for (const each of [redis, subscriber]) await connected(each, 10_000);
+  const logger = pino({ level: 'silent' });
+  const answers = new Answers(subscriber, logger);
+  await until('answers can arrive', () => answers.channel !== undefined);
+  const fast = createFastPath(redis, queue);
+  const deps = {
+    temporal: client,
+    taskQueue: queue,
+    placementOf: (plan) => place(plan, poolOf, queue),
+    answers,
+    logger,
+    fast,
+  } as Partial<GatewayDeps> as GatewayDeps;
+  return {
+    redis,
+    async start(pipeline: Pipeline, input: JsonObject) {
+      const id = `${pipeline.name}-${randomUUID()}`;
+      const answer = answers.expect(id, new AbortController().signal);
+      await startGuarded(deps, fast, {
+        id,
+        pipeline,
+        tenant: 'default',
+        input,
+        options: { priority: 'interactive' },
+        answerTo: answers.channel,
+      });
+      return { id, answer, handle: client.workflow.getHandle(id) };
+    },
+    close() {
+      redis.disconnect();
+      subscriber.disconnect();
+    },
+  };
+}
+type Starter = Awaited<ReturnType<typeof starter>>;
+type Run = Awaited<ReturnType<Starter['start']>>;
+
+/** Types of the activities that a run had on queues. */
+const queued = async ({ handle }: Run) =>
+  ((await handle.fetchHistory()).events ?? []).flatMap(
+    ({ activityTaskScheduledEventAttributes: scheduled }) => scheduled?.activityType?.name ?? [],
+  );
+
+/** Whether a fast host holds a run's journal. */
+async function leased(redis: Redis, { id }: Run): Promise<boolean> {
+  const [key] = await redis.keys(`millrace:journal:${id}:*`);
+  return key !== undefined && (await redis.hexists(key, '@lease')) === 1;
+}
+
+/** The steps that a run's journal has. */
+async function recorded(redis: Redis, { id }: Run): Promise<string[]> {
+  const [key] = await redis.keys(`millrace:journal:${id}:*`);
+  const fields = key === undefined ? [] : await redis.hkeys(key);
+  return STEPS.filter((step) => fields.some((field) => field.startsWith(`${step} `)));
+}
+
+describe('when the fast host is killed', () => {
+  const STEP_MS = 200;
+  const queue = `fast-kills-${randomUUID()}`;
+  let gateway: Starter;
+  let worker: WorkerProcess;
+  beforeAll(async () => {
+    gateway = await starter(queue);
+    worker = await WorkerProcess.start(queue);
+  });
+  afterAll(async () => {
+    await worker.kill();
+    gateway.close();
+  });
+
+  // Started one after another, so that the kill finds them at twenty points between the start and the end of a segment.
+  it('at twenty points at once, every run ends, and nothing that was recorded is repeated', async () => {
+    const runs: { run: Run; log: CallLog }[] = [];
+    for (let i = 0; i < 20; i++) {
+      const log = new CallLog();
+      runs.push({ log, run: await gateway.start(fixtures.fourInlineSteps, { log: log.file, ms: STEP_MS }) });
+      await sleep((STEPS.length * STEP_MS) / 20);
+    }
+    await worker.kill();
+    const held = await Promise.all(runs.map(({ run }) => leased(gateway.redis, run)));
+    expect(held.filter(Boolean).length, 'runs in the hands of a fast host').toBeGreaterThan(2);
+    const before = await Promise.all(runs.map(({ run }) => recorded(gateway.redis, run)));
+    expect(new Set(before.map((steps) => steps.length)).size, 'the kill meets different points').toBeGreaterThan(2);
+    worker = await WorkerProcess.start(queue);
+    await Promise.all(
+      runs.map(async ({ run, log }, i) => {
+        expect(((await run.handle.result()) as RunResult).output).toEqual({ last: 'fourth' });
+        for (const step of STEPS) {
+          const starts = log.count(`${step} starts`);
+          if (before[i]?.includes(step)) expect(starts, `${step} was in the record`).toBe(1);
+          else expect(starts, step).toBeLessThanOrEqual(2);
+          expect(starts, step).toBeGreaterThan(0);
+        }
+      }),
+    );
+  });
+});
+
+const one = z.object({ n: z.number() });
+
+/** Four steps in this process, each of `ms`. */
+function four(name: string, ms: number) {
+  const wait = code('wait', { input: one, output: one }, async ({ n }, { signal }) => {
+    await sleep(ms, undefined, { signal });
+    return { n: n + 1 };
+  });
+  return pipeline(name, { input: one }, ({ input, stage }) => {
+    let { n } = input;
+    for (const step of STEPS) n = stage(step, wait, { n }, { execution: 'inline', retry: { attempts: 2 } }).n;
+    return { n };
+  }) as unknown as Pipeline;
+}
+const everyStepOnce = STEPS.flatMap((step) => [`${step} starts`, `${step} ends`]);
+
+describe('when no fast host takes the run', () => {
+  const queue = `fast-none-${randomUUID()}`;
+  const steps = four('four-untaken', 1);
+  const runner = new CodeRunner(steps);
+  let gateway: Starter;
+  let worker: TestWorker;
+  beforeAll(async () => {
+    gateway = await starter(queue);
+    worker = await TestWorker.start({ queue, runner });
+  });
+  afterAll(async () => {
+    await worker.stop();
+    gateway.close();
+  });
+
+  it('its guardian runs it at once, and its caller is answered', async () => {
+    const run = await gateway.start(steps, { n: 0 });
+    expect((await run.answer).output).toEqual({ n: 4 });
+    expect(((await run.handle.result()) as RunResult).output).toEqual({ n: 4 });
+    const { events } = await run.handle.fetchHistory();
+    const at = (index: number) => Number(events?.at(index)?.eventTime?.seconds);
+    expect(at(-1) - at(0), 'seconds from its start to its end').toBeLessThan(3);
+    expect(runner.events).toEqual(everyStepOnce);
+    expect(await gateway.redis.llen(`millrace:fast:${queue}`)).toBe(0);
+  });
+});
+
+describe('when the fast host loses Redis', () => {
+  const queue = `fast-redis-${randomUUID()}`;
+  const steps = four('four-without', 300);
+  const runner = new CodeRunner(steps);
+  let own: OwnRedis;
+  let gateway: Starter;
+  let worker: TestWorker;
+  beforeAll(async () => {
+    own = await ownRedis(address('REDIS_URL'));
+    await own.start();
+    gateway = await starter(queue, own.url);
+    // The timeout of a worker's own connection.
+    worker = await TestWorker.start({ queue, runner, redis: testRedis(own.url, 250), fast: own.url });
+  });
+  afterAll(async () => {
+    await worker.stop();
+    gateway.close();
+    await own.kill();
+  });
+
+  it('what it has done goes to the guardian by Temporal, which does the rest and repeats nothing', async () => {
+    const run = await gateway.start(steps, { n: 0 });
+    await until('the second step runs', () => runner.events.includes('second starts'));
+    await own.kill();
+    expect(((await run.handle.result()) as RunResult).output).toEqual({ n: 4 });
+    expect(await queued(run)).toEqual(['third', 'fourth']);
+    expect(runner.events).toEqual(everyStepOnce);
+  });
+});
+
+describe('when the run is cancelled', () => {
+  const queue = `fast-cancel-${randomUUID()}`;
+  const steps = four('four-cancelled', 20_000);
+  const runner = new CodeRunner(steps);
+  let gateway: Starter;
+  let worker: TestWorker;
+  beforeAll(async () => {
+    gateway = await starter(queue);
+    worker = await TestWorker.start({ queue, runner, fast: address('REDIS_URL') });
+  });
+  afterAll(async () => {
+    await worker.stop();
+    gateway.close();
+  });
+
+  it('the fast host ends its call within a second, and Temporal has the run as cancelled', async () => {
+    const run = await gateway.start(steps, { n: 0 });
+    await until('the first step runs', () => runner.events.includes('first starts'));
+    const began = performance.now();
+    await run.handle.cancel();
+    await until('the call has ended', () => runner.events.includes('first aborted'));
+    expect(performance.now() - began).toBeLessThan(1_000);
+    await until('the run has ended', async () => (await run.handle.describe()).status.name === 'CANCELLED');
+    expect(runner.events).toEqual(['first starts', 'first aborted']);
+  });
+});

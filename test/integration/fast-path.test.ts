@@ -1,0 +1,116 @@
+import { randomUUID } from 'node:crypto';
+import type { Client } from '@temporalio/client';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import type { RunDocument } from '../../gateway/index.js';
+import { chat, embed, type Pipeline, pipeline } from '../../pipelines/index.js';
+import { connect, until } from '../support/runs.js';
+import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';
+
+/** Runs that go past Temporal, on real servers: what their callers see, and what Temporal has of them. */
+const inline = { execution: 'inline', retry: { attempts: 2 } } as const;
+
+const ask = pipeline('ask-fast', { input: z.object({ question: z.string() }) }, ({ input, stage }) => {
+  const options = { model: 'assistant', system: 'Answer in one short sentence.', maxTokens: 48 };
+  const answer = stage('answer', chat(options), { prompt: input.question }, inline);
+  return {
+    reply: answer.text,
+    vector: stage('embed', embed({ model: 'minilm' }), { text: answer.text }, inline).embedding,
+  };
+});
+
+const question = 'What is the capital of France?';
+const fast = 'ask-fast?priority=interactive';
+const json = { 'content-type': 'application/json' };
+
+let client: Client;
+beforeAll(async () => {
+  client = await connect();
+});
+afterAll(() => client.connection.close());
+
+/** The run as Temporal has it when it has ended. */
+async function recorded(served: ServedPipelines, id: string): Promise<RunDocument> {
+  let run = await served.get(id);
+  await until('Temporal has recorded the end', async () => {
+    run = await served.get(id);
+    return run.status !== 'running';
+  });
+  return run;
+}
+
+/** What Temporal's history has of a run. */
+async function history(id: string) {
+  const { events = [] } = await client.workflow.getHandle(id).fetchHistory();
+  return {
+    markers: events?.filter((event) => event.markerRecordedEventAttributes).length,
+    activities: events?.filter((event) => event.activityTaskScheduledEventAttributes).length,
+    signals: events?.filter((event) => event.workflowExecutionSignaledEventAttributes).length,
+  };
+}
+
+describe('an interactive run of one segment', () => {
+  let served: ServedPipelines;
+  beforeAll(async () => {
+    served = await servePipelines([ask] as unknown as Pipeline<never>[], { fast: true });
+  });
+  afterAll(() => served.close());
+
+  it('is answered by its fast host, and Temporal has the same result without running anything', async () => {
+    const answered = await served.run(fast, { question });
+    expect(answered.output).toMatchObject({ reply: expect.stringContaining('Paris') });
+    expect(served.early).toContain(answered.id);
+    const began = Date.now();
+    const { status, output, stages } = await recorded(served, answered.id);
+    // Long before the guardian's delay.
+    expect(Date.now() - began).toBeLessThan(2_000);
+    expect({ status, output, stages }).toEqual({
+      status: 'succeeded',
+      output: answered.output,
+      stages: answered.stages,
+    });
+    expect(await history(answered.id)).toEqual({ markers: 0, activities: 0, signals: 1 });
+  });
+
+  it('gives the fields that were asked for, and the same table as Temporal', async () => {
+    const answered = await served.run(`${fast}&outputs=reply`, { question });
+    expect(Object.keys(answered.output ?? {})).toEqual(['reply']);
+    const { output, stages } = await recorded(served, answered.id);
+    expect({ output: answered.output, stages: answered.stages }).toEqual({ output, stages });
+    expect(stages?.map(({ stage, status }) => [stage, status])).toEqual([
+      ['answer', 'done'],
+      ['embed', 'skipped'],
+    ]);
+    expect(await history(answered.id)).toMatchObject({ markers: 0, signals: 1 });
+  });
+
+  it('is one run under one idempotency key', async () => {
+    const headers = { 'idempotency-key': randomUUID() };
+    const runs = await Promise.all([1, 2].map(() => served.run(fast, { question }, headers)));
+    const [one, two] = runs as [RunDocument, RunDocument];
+    expect(one.id).toBe(two.id);
+    expect(one.output).toEqual(two.output);
+    await recorded(served, one.id);
+    const again = await served.run(fast, { question }, headers);
+    expect(again).toMatchObject({ id: one.id, status: 'succeeded', output: one.output });
+    expect(await history(one.id)).toEqual({ markers: 0, activities: 0, signals: 1 });
+  });
+
+  it('fails with its code, in Temporal too', async () => {
+    const response = await served.post(fast, JSON.stringify({ question: 'Why? '.repeat(9_000) }), {
+      ...json,
+      prefer: 'wait=60',
+    });
+    expect(response.status).toBe(502);
+    const { code, run } = (await response.json()) as { code: string; run: RunDocument };
+    expect(code).toBe('BACKEND_REJECTED');
+    expect(await history(run.id)).toMatchObject({ markers: 0, signals: 1 });
+  });
+
+  it('tells its events as they come', async () => {
+    const response = await served.post(fast, JSON.stringify({ question }), { ...json, accept: 'text/event-stream' });
+    const events = await response.text();
+    expect(events).toContain('stage.delta');
+    expect(events).toMatch(/"status":"succeeded"/);
+  });
+});
