@@ -3,7 +3,7 @@
  * `npm run verify` checks the sources, where type imports count, and the build, where only what runs is left.
  */
 const no = (name, comment, from, to) => ({ name, comment, severity: 'error', from: { path: from }, to: { path: to } });
-const houses = '(pipelines|placement|workflows|activities|gateway|workers)';
+const houses = '(client|pipelines|placement|workflows|activities|gateway|workers)';
 const source = (folder) => `^${folder}/`;
 const built = (folder) => `^dist/${folder}/`;
 
@@ -20,6 +20,24 @@ module.exports = {
       'The domain does no I/O and knows no Temporal.',
       source('pipelines'),
       '(^|node_modules/)(@temporalio|ioredis|openai|@grpc|fastify|pino)|^(node:)?(fs|net|http|https|child_process|worker_threads)(/|$)',
+    ),
+    no(
+      'client-knows-types',
+      'The client knows the domain, by its types alone: it runs in browsers.',
+      source('client'),
+      source('(placement|workflows|activities|gateway|workers|deploy)'),
+    ),
+    no(
+      'client-runs-alone',
+      'Nothing but the client’s own files is loaded with it, and nothing of Node.',
+      built('client'),
+      `${built('(pipelines|placement|workflows|activities|gateway|workers)')}|node_modules|^(node:)?(fs|net|http|https|stream|path|crypto|timers|util|events|buffer)(/|$)`,
+    ),
+    no(
+      'only-processes-are-clients',
+      'The client is for those outside, and for the command line.',
+      source('(pipelines|placement|workflows|activities|gateway)'),
+      source('client'),
     ),
     no(
       'placement-on-pipelines',

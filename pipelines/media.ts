@@ -29,7 +29,9 @@ export type Audio<Format extends AudioFormat = AudioFormat> = Artifact & {
 };
 
 /** Schema of an audio value. At the HTTP door the caller may send the file itself; inside a run it is an artifact. */
-export const audio = <const Format extends AudioFormat = AudioFormat>(format?: Format): z.ZodType<Audio<Format>> =>
+export const audio = <const Format extends AudioFormat = AudioFormat>(
+  format?: Format,
+): z.ZodType<Audio<Format>, Audio<Format>> =>
   z
     .custom<Audio<Format>>((value) => isArtifact(value) && value.mime.startsWith('audio/'), 'not an audio artifact')
     .meta({ media: 'audio', description: 'Audio by reference', ...format });
@@ -38,7 +40,7 @@ export const audio = <const Format extends AudioFormat = AudioFormat>(format?: F
 export type Image = Artifact & { readonly [FORMAT]?: 'image' };
 
 /** Schema of an image: PNG, JPEG, WebP or GIF. */
-export const image = (): z.ZodType<Image> =>
+export const image = (): z.ZodType<Image, Image> =>
   z
     .custom<Image>((value) => isArtifact(value) && value.mime.startsWith('image/'), 'not an image artifact')
     .meta({ media: 'image', description: 'An image by reference' });

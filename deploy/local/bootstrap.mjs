@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const NODE_WANTED = [20, 3];
 const SOURCES = [
+  'client',
   'pipelines',
   'placement',
   'workflows',

@@ -1,27 +1,8 @@
-import { type ErrorCode, errorRow, type FieldError, MillraceError } from '../../pipelines/errors.js';
+import { type ErrorCode, errorRow, MillraceError } from '../../pipelines/errors.js';
+import type { Problem, RunDocument } from '../../pipelines/run-document.js';
 import { RateExceededError, rateHeaders } from '../access/request-rate.js';
-import type { RunDocument } from '../runs/run-document.js';
 
-/** Body of every answer that is no success: `application/problem+json` (RFC 9457). */
-export interface Problem {
-  /** `urn:millrace:error:<code>` */
-  readonly type: string;
-  /** One sentence, the same for every occurrence of the code. */
-  readonly title: string;
-  readonly status: number;
-  /** What happened this time. */
-  readonly detail: string;
-  /** A code of the error table; clients decide on it. */
-  readonly code: ErrorCode;
-  /** Path of the request. */
-  readonly instance: string;
-  /** Finds the request in the gateway's log. */
-  readonly requestId: string;
-  /** The offending fields or headers. */
-  readonly errors?: readonly FieldError[];
-  /** The run that failed, when the caller waited for one. */
-  readonly run?: RunDocument;
-}
+export type { Problem } from '../../pipelines/run-document.js';
 
 export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
 

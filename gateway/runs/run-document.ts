@@ -1,42 +1,7 @@
 import { type Artifact, isArtifact } from '../../pipelines/artifact.js';
-import type { FieldError } from '../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
-import type { StageRecord } from '../../pipelines/plan/index.js';
 
-export type RunStatus = 'running' | 'succeeded' | 'failed' | 'cancelled';
-
-/** A run as its caller sees it. */
-export interface RunDocument {
-  readonly id: string;
-  readonly pipeline: string;
-  /** Version of the plan that the run carries. */
-  readonly version: string;
-  readonly tenant: string;
-  readonly status: RunStatus;
-  /** ISO 8601, UTC. */
-  readonly createdAt: string;
-  readonly endedAt?: string;
-  /** What the run was given; media as artifacts, each with the `href` of its bytes. */
-  readonly input?: JsonObject;
-  /** What the pipeline returned, when it succeeded; media as in `input`. */
-  readonly output?: JsonObject;
-  /** Absent while no worker can be asked. */
-  readonly stages?: readonly StageRecord[];
-  readonly error?: RunError;
-  readonly links: {
-    readonly self: string;
-    /** The run's page in the Temporal UI. */
-    readonly ui: string;
-  };
-}
-
-export interface RunError {
-  /** A code of the error table. */
-  readonly code: string;
-  readonly message: string;
-  readonly stage?: string;
-  readonly fields?: readonly FieldError[];
-}
+export type { RunDocument, RunError, RunStatus } from '../../pipelines/run-document.js';
 
 /** Prefix of the names of a run's input media; names without it are those of the output. */
 const INPUT_PREFIX = 'input.';

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import type { Client } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { GatewayClient, type RunDocument } from '../../workers/cli/client.js';
+import { MillraceClient, type RunDocument } from '../../client/index.js';
 import { status } from '../../workers/stack/index.js';
 import { address, connect } from '../support/runs.js';
 import { testSettings } from '../support/settings.js';
@@ -65,7 +65,7 @@ async function send(pipeline: string, bytes: number): Promise<RunDocument> {
     body: form,
   });
   const { id } = (await response.json()) as { id: string };
-  return new GatewayClient(address('GATEWAY_URL')).watch(id);
+  return new MillraceClient({ baseUrl: address('GATEWAY_URL') }).wait(id);
 }
 
 /**

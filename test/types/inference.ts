@@ -175,7 +175,7 @@ same<OutputOf<typeof whole>, { n: number; maybe: number | null; words: string[];
 // What a caller sends: defaults may be left out, and media is the door's business.
 same<
   InputOf<typeof whole>,
-  { n: number; by?: string | undefined; hint?: string | undefined; list: string[]; speech: unknown }
+  { n: number; by?: string | undefined; hint?: string | undefined; list: string[]; speech: Audio }
 >(true);
 
 /** What an agent and its tools are to the compiler. */

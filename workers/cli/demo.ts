@@ -1,15 +1,16 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { MillraceClient, type RunDocument } from '../../client/index.js';
+import { voiceAssistant } from '../../pipelines/catalog/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { StageRecord } from '../../pipelines/plan/index.js';
 import { gatewayUrl } from '../endpoints.js';
 import type { Settings } from '../settings.js';
 import { down, status, up } from '../stack/index.js';
-import { GatewayClient, type RunDocument } from './client.js';
 import { bold, dim, EXIT, green, note, print } from './output.js';
-import { readable } from './run.js';
-import { changes, saveMedia, stageTable } from './run-view.js';
+import { fileOf, readable } from './run.js';
+import { changes, saveMedia, stageTable, watch } from './run-view.js';
 import { ALL_PARTS, progressLine } from './stack.js';
 
 interface DemoOptions {
@@ -18,7 +19,6 @@ interface DemoOptions {
   readonly json?: boolean;
 }
 
-const PIPELINE = 'voice-assistant';
 const shipped = (name: string) => fileURLToPath(new URL(`../../../deploy/local/audio/${name}`, import.meta.url));
 
 /** `millrace demo`: the whole of Millrace once, on real servers, on this machine. */
@@ -39,7 +39,7 @@ export async function demo(settings: Settings, options: DemoOptions): Promise<vo
     note(bold('Starting Temporal, Redis, Triton, an LLM server, a worker and the gateway'));
     await up({ settings, parts: ALL_PARTS, onProgress: (progress) => note(progressLine(progress)) });
     // A tenant of its own: an answer kept by an earlier demo would make the first question a hit.
-    const client = new GatewayClient(gatewayUrl(settings), { tenant: `demo-${Date.now()}` });
+    const client = new MillraceClient({ baseUrl: gatewayUrl(settings), tenant: `demo-${Date.now()}` });
     const folder = path.join(settings.MILLRACE_HOME, 'demo');
     await mkdir(folder, { recursive: true });
 
@@ -75,10 +75,10 @@ export async function demo(settings: Settings, options: DemoOptions): Promise<vo
   }
 }
 
-async function ask(client: GatewayClient, audio: string): Promise<RunDocument> {
-  const { id } = await client.start(PIPELINE, {}, { speech: audio });
+async function ask(client: MillraceClient, audio: string): Promise<RunDocument> {
+  const { id } = await client.start(voiceAssistant, { speech: await fileOf(audio) });
   const news = changes();
-  const run = await client.watch(id, ({ stages = [] }) => {
+  const run = await watch(client, id, ({ stages = [] }) => {
     for (const line of news(stages)) note(`  ${line}`);
   });
   if (run.status === 'succeeded') return run;

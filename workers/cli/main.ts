@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { Command, InvalidArgumentError } from 'commander';
+import { ClientError } from '../../client/index.js';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import { readSettings } from '../settings.js';
-import { GatewayError } from './client.js';
 import { demo } from './demo.js';
 import type { ExplainOptions } from './explain.js';
 import type { GraphOptions } from './graph.js';
@@ -231,7 +231,10 @@ function exitCodeOf(error: unknown): number {
     if (UNAVAILABLE.has(error.code)) return EXIT.unavailable;
     return error.code.startsWith('INVALID_') ? EXIT.usage : EXIT.failed;
   }
-  if (error instanceof GatewayError) return error.status >= 500 ? EXIT.failed : EXIT.usage;
+  if (error instanceof ClientError) {
+    if (UNAVAILABLE.has(error.code)) return EXIT.unavailable;
+    return error.status >= 500 || error.run ? EXIT.failed : EXIT.usage;
+  }
   return EXIT.failed;
 }
 
@@ -243,11 +246,12 @@ try {
     // commander has printed its message
     process.exitCode = exitCode;
   } else {
-    const code =
-      error instanceof MillraceError ? error.code : error instanceof GatewayError ? error.problem.code : undefined;
+    const code = error instanceof MillraceError || error instanceof ClientError ? error.code : undefined;
     note(`millrace: ${code ? `${code}: ` : ''}${messageOf(error)}`);
-    if (error instanceof GatewayError)
-      for (const { field, message } of error.problem.errors ?? []) note(`  ${field}: ${message}`);
+    if (error instanceof ClientError) {
+      for (const { field, message } of error.fields) note(`  ${field}: ${message}`);
+      if (error.status === 0) note('start a gateway with "millrace up"');
+    }
     if (code === undefined && error instanceof Error && error.stack) note(error.stack);
     // Whatever was opened before the error must not keep the process alive.
     process.exit(exitCodeOf(error));

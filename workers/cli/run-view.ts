@@ -1,7 +1,11 @@
+import { createWriteStream } from 'node:fs';
 import path from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline as pipe } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { MillraceClient, RunDocument, ServedArtifact } from '../../client/index.js';
 import { isArtifact } from '../../pipelines/artifact.js';
 import type { StageRecord } from '../../pipelines/plan/index.js';
-import type { GatewayClient, RunDocument } from './client.js';
 import { table } from './output.js';
 
 const HEADINGS = [
@@ -37,7 +41,7 @@ export const stageTable = (stages: readonly StageRecord[]): string =>
 
 /** Saves every media field of a run's output in `folder` and returns where, by field. */
 export async function saveMedia(
-  client: GatewayClient,
+  client: MillraceClient,
   run: RunDocument,
   folder: string,
 ): Promise<Record<string, string>> {
@@ -45,10 +49,28 @@ export async function saveMedia(
   for (const [name, value] of Object.entries(run.output ?? {})) {
     if (!isArtifact(value)) continue;
     const file = path.join(folder, `${run.id}-${name}${value.mime === 'audio/wav' ? '.wav' : ''}`);
-    await client.download(run.id, name, file);
+    const { body } = await client.artifact(value as unknown as ServedArtifact);
+    await pipe(Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]), createWriteStream(file));
     saved[name] = file;
   }
   return saved;
+}
+
+/** Pause between two looks at a run that goes on, in milliseconds. */
+const POLL_MS = 250;
+
+/** Looks at a run until it has ended. `onChange` sees each look. */
+export async function watch(
+  client: MillraceClient,
+  id: string,
+  onChange: (run: RunDocument) => void,
+): Promise<RunDocument> {
+  for (;;) {
+    const run = await client.get(id);
+    onChange(run);
+    if (run.status !== 'running') return run;
+    await sleep(POLL_MS);
+  }
 }
 
 /** A line for each stage whose state has changed since the last call. */

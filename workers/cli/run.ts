@@ -1,11 +1,14 @@
+import { openAsBlob } from 'node:fs';
 import { access, mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { MillraceClient, type PipelineDocument, type RunDocument } from '../../client/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { isJsonObject, type JsonObject } from '../../pipelines/json.js';
+import type { Priority } from '../../pipelines/plan/index.js';
 import { gatewayUrl } from '../endpoints.js';
 import type { Settings } from '../settings.js';
-import { GatewayClient, type PipelineDocument, type RunDocument } from './client.js';
 import { bold, EXIT, note, print, red, table } from './output.js';
-import { changes, saveMedia, stageTable } from './run-view.js';
+import { changes, saveMedia, stageTable, watch } from './run-view.js';
 
 interface RunOptions {
   readonly input: JsonObject;
@@ -19,13 +22,22 @@ interface RunOptions {
 
 /** `millrace run`: exit 0 when the run succeeded, 1 when it failed. */
 export async function runPipeline(settings: Settings, name: string, options: RunOptions): Promise<void> {
-  const client = new GatewayClient(gatewayUrl(settings), { tenant: options.tenant, key: settings.MILLRACE_API_KEY });
+  const client = clientOf(settings, options.tenant);
   const media =
-    options.audio === undefined ? {} : { [audioField(await find(client, name))]: await readable(options.audio) };
-  const started = await client.start(name, options.input, media, options);
+    options.audio === undefined ? {} : { [audioField(await find(client, name))]: await fileOf(options.audio) };
+  const { outputs, priority } = options;
+  const started = await client.start(
+    name,
+    { ...options.input, ...media },
+    {
+      ...(outputs && { outputs: outputs.split(',') }),
+      ...(priority && { priority: priority as Priority }),
+      retries: 0,
+    },
+  );
   note(`run ${started.id}\n${started.links.ui}`);
   const news = changes();
-  const run = await client.watch(started.id, ({ stages = [] }) => {
+  const run = await watch(client, started.id, ({ stages = [] }) => {
     for (const line of news(stages)) note(line);
   });
   await mkdir(options.out, { recursive: true });
@@ -37,7 +49,7 @@ export async function runPipeline(settings: Settings, name: string, options: Run
 
 /** `millrace pipelines` */
 export async function listPipelines(settings: Settings, options: { json?: boolean }): Promise<void> {
-  const pipelines = await new GatewayClient(gatewayUrl(settings), { key: settings.MILLRACE_API_KEY }).pipelines();
+  const pipelines = await clientOf(settings).pipelines();
   if (options.json) return print(JSON.stringify(pipelines));
   const rows = pipelines.map(({ name, version, description, input }) => [
     name,
@@ -56,7 +68,7 @@ function show(run: RunDocument, files: Readonly<Record<string, string>>): void {
   if (run.error) print(red(`${run.error.code}: ${run.error.message}`));
 }
 
-async function find(client: GatewayClient, name: string): Promise<PipelineDocument> {
+async function find(client: MillraceClient, name: string): Promise<PipelineDocument> {
   const found = (await client.pipelines()).find((pipeline) => pipeline.name === name);
   if (found) return found;
   throw new MillraceError('INVALID_INPUT', `no pipeline is named "${name}"; "millrace pipelines" lists them`);
@@ -74,6 +86,19 @@ export function audioField(pipeline: Pick<PipelineDocument, 'name' | 'input'>): 
 
 const properties = (schema: JsonObject): JsonObject =>
   isJsonObject(schema.properties ?? null) ? (schema.properties as JsonObject) : {};
+
+export const clientOf = (settings: Settings, tenant?: string): MillraceClient =>
+  new MillraceClient({
+    baseUrl: gatewayUrl(settings),
+    ...(settings.MILLRACE_API_KEY !== undefined && { key: settings.MILLRACE_API_KEY }),
+    ...(tenant !== undefined && { tenant }),
+  });
+
+/** A file of this machine as a caller sends it; it is read as it is sent. */
+export async function fileOf(name: string): Promise<File> {
+  const file = await readable(name);
+  return new File([await openAsBlob(file)], path.basename(file));
+}
 
 /** Throws `INVALID_INPUT` unless the file can be read. */
 export async function readable(file: string): Promise<string> {

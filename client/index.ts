@@ -1,0 +1,13 @@
+/** The typed client of the HTTP trigger, for Node and browsers. */
+export type { PipelineDocument, RunDocument, RunError, RunStatus } from '../pipelines/run-document.js';
+export {
+  type ClientEvent,
+  type ClientOptions,
+  MillraceClient,
+  named,
+  type Run,
+  type StartOptions,
+  type SucceededRun,
+} from './client.js';
+export { ClientError } from './error.js';
+export type { MediaInput, Received, Sent, ServedArtifact } from './values.js';

@@ -1,0 +1,198 @@
+import { describe, expect, test } from 'vitest';
+import { ClientError, type ClientEvent, MillraceClient } from '../../../client/index.js';
+import { serverEvents } from '../../../client/sse.js';
+
+interface Asked {
+  readonly url: string;
+  readonly headers: Record<string, string>;
+  readonly body?: string | FormData;
+}
+
+/** A client whose requests are answered in turn; an `Error` is a connection that fails. */
+function answered(...answers: (Response | Error)[]) {
+  const asked: Asked[] = [];
+  const own = async (url: string, init: RequestInit) => {
+    asked.push({
+      url,
+      headers: init.headers as Record<string, string>,
+      ...(init.body && { body: init.body as string }),
+    });
+    const answer = answers.shift();
+    if (answer === undefined) throw new Error('nothing more was expected');
+    if (answer instanceof Error) throw answer;
+    return answer;
+  };
+  return { asked, client: new MillraceClient({ baseUrl: 'http://gateway/', fetch: own as typeof fetch }) };
+}
+
+const json = (body: object, status = 200, headers: Record<string, string> = {}) =>
+  new Response(JSON.stringify(body), { status, headers });
+const sse = (text: string) => new Response(text, { headers: { 'content-type': 'text/event-stream' } });
+const event = (n: number) => `id: ${n}-0\nevent: stage.delta\ndata: {"type":"stage.delta","text":"${n}"}\n\n`;
+const end = 'id: end\nevent: run\ndata: {"id":"r","status":"succeeded"}\n\n';
+const down = new TypeError('fetch failed');
+
+async function all<T>(events: AsyncIterable<T>): Promise<T[]> {
+  const list: T[] = [];
+  for await (const each of events) list.push(each);
+  return list;
+}
+const texts = (events: readonly ClientEvent[]) =>
+  events.map((each) => (each.type === 'stage.delta' ? each.text : each.type));
+
+describe('events', () => {
+  test('go on behind the last one when the connection is lost, ends early or fails', async () => {
+    const { client, asked } = answered(
+      sse(event(1) + event(2)),
+      down,
+      sse(`${event(3)}id: 4-0\nevent: stage.delta\nda`),
+      json({ code: 'ORCHESTRATOR_UNAVAILABLE' }, 503),
+      sse('event: error\ndata: {"code":"ORCHESTRATOR_UNAVAILABLE"}\n\n'),
+      sse(`${event(4)}${end}`),
+    );
+    expect(texts(await all(client.events('r')))).toEqual(['1', '2', '3', '4', 'run']);
+    expect(asked.map(({ headers }) => headers['last-event-id'])).toEqual([
+      undefined,
+      '2-0',
+      '2-0',
+      '3-0',
+      '3-0',
+      '3-0',
+    ]);
+  });
+
+  test('begin behind a position, and end where there is nothing more', async () => {
+    const { client, asked } = answered(new Response(null, { status: 204 }));
+    expect(await all(client.events('r', { after: 'end' }))).toEqual([]);
+    expect(asked[0]).toMatchObject({ url: 'http://gateway/v1/runs/r/events', headers: { 'last-event-id': 'end' } });
+  });
+
+  test('of a run that is not there are an error', async () => {
+    const { client } = answered(json({ code: 'RUN_NOT_FOUND', detail: 'no run' }, 404));
+    await expect(all(client.events('r'))).rejects.toMatchObject({
+      code: 'RUN_NOT_FOUND',
+      status: 404,
+      message: 'no run',
+    });
+  });
+
+  test('end when nobody wants them any more', async () => {
+    const over = new AbortController();
+    const { client } = answered(sse(event(1)), down);
+    const seen: string[] = [];
+    for await (const each of client.events('r', { signal: over.signal })) {
+      seen.push(each.id);
+      over.abort();
+    }
+    expect(seen).toEqual(['1-0']);
+  });
+});
+
+describe('a start', () => {
+  test('that finds no gateway is tried again under the same key', async () => {
+    const { client, asked } = answered(
+      down,
+      json({ code: 'ORCHESTRATOR_UNAVAILABLE' }, 503),
+      json({ id: 'r', status: 'running' }, 202),
+    );
+    expect(await client.start('greet', { name: 'Ada' })).toMatchObject({ id: 'r' });
+    expect(new Set(asked.map(({ headers }) => headers['idempotency-key'])).size).toBe(1);
+    expect(asked[0]).toMatchObject({ url: 'http://gateway/v1/pipelines/greet/runs', body: '{"name":"Ada"}' });
+  });
+
+  test('that is refused is not', async () => {
+    const problem = {
+      code: 'INVALID_INPUT',
+      detail: 'name: is required',
+      errors: [{ field: 'name', message: 'is required' }],
+    };
+    const { client } = answered(json(problem, 422));
+    const error = await client.start('greet', {}).catch((error: unknown) => error);
+    expect(error).toBeInstanceOf(ClientError);
+    expect(error).toMatchObject({ code: 'INVALID_INPUT', status: 422, fields: problem.errors });
+  });
+
+  test('without a gateway says so in the end', async () => {
+    const { client } = answered(down);
+    await expect(client.start('greet', {}, { retries: 0 })).rejects.toMatchObject({
+      code: 'GATEWAY_UNAVAILABLE',
+      status: 0,
+    });
+  });
+
+  test('sends files under their paths, and the rest as one part or by their paths', async () => {
+    const { client, asked } = answered(json({ id: 'r', status: 'running' }, 202));
+    const clip = new Blob(['RIFF']);
+    await client.start('p', {
+      speech: new File(['RIFF'], 'q.wav'),
+      clips: [clip, { uri: 'artifact://default/0' }],
+      speaker: { voice: clip, name: 'Ada', age: 36 },
+      language: 'en',
+    });
+    const form = asked[0]?.body as FormData;
+    const parts = [...form].map(([name, value]) => [name, value instanceof Blob ? 'a file' : value]);
+    expect(Object.fromEntries(parts)).toEqual({
+      speech: 'a file',
+      'clips.0': 'a file',
+      'clips.1': 'artifact://default/0',
+      'speaker.voice': 'a file',
+      'speaker.name': 'Ada',
+      'speaker.age': '36',
+      input: '{"language":"en"}',
+    });
+    expect(asked[0]?.headers).not.toHaveProperty('content-type');
+  });
+});
+
+describe('run', () => {
+  test('is the run that has succeeded, waited for as long as it takes', async () => {
+    const { client, asked } = answered(json({ id: 'r', status: 'running' }, 202), sse(event(1) + end));
+    expect(await client.run('greet', {})).toEqual({ id: 'r', status: 'succeeded' });
+    expect(asked[0]?.headers.prefer).toBe('wait=50');
+  });
+
+  test('throws the error of one that has failed, with the run', async () => {
+    const failed = { id: 'r', status: 'failed', error: { code: 'BACKEND_ERROR', message: 'no' } };
+    for (const answers of [
+      [json({ code: 'BACKEND_ERROR', detail: 'no', run: failed }, 502)],
+      [json({ id: 'r', status: 'running' }, 202), sse(`id: end\nevent: run\ndata: ${JSON.stringify(failed)}\n\n`)],
+    ]) {
+      const { client } = answered(...answers);
+      await expect(client.run('greet', {})).rejects.toMatchObject({
+        code: 'BACKEND_ERROR',
+        message: 'no',
+        run: failed,
+      });
+    }
+  });
+});
+
+describe('server-sent events', () => {
+  const parsed = (...chunks: string[]) => {
+    const encoder = new TextEncoder();
+    const body = new ReadableStream<Uint8Array>({
+      start(controller) {
+        for (const chunk of chunks) controller.enqueue(encoder.encode(chunk));
+        controller.close();
+      },
+    });
+    return all(serverEvents(body));
+  };
+
+  test.each<[string, string[]]>([
+    ['in one piece', ['id: 1\nevent: a\ndata: x\n\n']],
+    ['byte by byte', [...'id: 1\nevent: a\ndata: x\n\n']],
+    ['with CR LF, cut between them', ['id: 1\r', '\nevent: a\r\ndata: x\r', '\n\r\n']],
+    ['with CR', ['id: 1\revent: a\rdata: x\r\r', 'data']],
+    ['among comments', [': hello\n\n: \nid: 1\nevent: a\ndata:x\n\n']],
+  ])('are read %s', async (_, chunks) => {
+    expect(await parsed(...chunks)).toEqual([{ id: '1', type: 'a', data: 'x' }]);
+  });
+
+  test('have lines of data, keep the last id, and count only when they are whole', async () => {
+    expect(await parsed('id: 1\ndata: x\ndata: y\n\ndata: z\n\ndata: cut')).toEqual([
+      { id: '1', type: 'message', data: 'x\ny' },
+      { id: '1', type: 'message', data: 'z' },
+    ]);
+  });
+});
