@@ -7,6 +7,7 @@ import {
   isStage,
   type Placement,
   type Plan,
+  type PricePlan,
   type StagePlacement,
   type StagePlan,
   serverRow,
@@ -24,6 +25,8 @@ export interface PoolDescription {
   readonly kind: string;
   /** What its connector can do beyond a plain call. */
   readonly capabilities: ReadonlySet<string>;
+  /** Of a million tokens. */
+  readonly price?: PricePlan;
 }
 
 /** Kinds that no pool serves, and where they run instead. */
@@ -133,7 +136,7 @@ function placeOne(plan: Plan, stage: StagePlan, by: Alternative, ground: Ground,
   if (local) return { ...local, queue };
   // An agent's calls are of a kind of their own.
   const { calls = by.kind } = kindOf(by);
-  const { connector, devices, capabilities } = describe(plan, poolOf, by.model, field, calls);
+  const { connector, devices, capabilities, price } = describe(plan, poolOf, by.model, field, calls);
   const needed = Object.entries(NEEDS).flatMap(([option, capability]) => (asksFor(option, by) ? [capability] : []));
   if (streams(stage)) needed.push('stream');
   const missing = needed.find((capability) => !capabilities.has(capability));
@@ -141,7 +144,17 @@ function placeOne(plan: Plan, stage: StagePlan, by: Alternative, ground: Ground,
     const message = `the pool "${by.model}" (${connector}) has no ${missing}`;
     throw wrong('CAPABILITY_MISSING', plan, field, message);
   }
-  return { connector, ...(queuesOf?.(by.model) ?? { device: devices.join(','), queue }) };
+  if (by.kind !== 'agent') return { connector, ...(queuesOf?.(by.model) ?? { device: devices.join(','), queue }) };
+  const { budget } = agentOf(by);
+  if (budget?.cost !== undefined && !budget.price && !price) {
+    const message = `neither the budget nor the pool "${by.model}" says what a million tokens cost`;
+    throw wrong('CAPABILITY_MISSING', plan, field, message);
+  }
+  return {
+    connector,
+    ...(queuesOf?.(by.model) ?? { device: devices.join(','), queue }),
+    ...(price && { price }),
+  };
 }
 
 function describe(plan: Plan, poolOf: PoolOf, model: string, field: string, kind: string): PoolDescription {

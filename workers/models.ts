@@ -29,9 +29,10 @@ export const poolDescriptions =
   (name: string): PoolDescription | undefined => {
     const pool = models[name];
     if (!pool) return undefined;
-    const { connector, kind, endpoints } = pool;
+    const { connector, kind, endpoints, price } = pool;
     const devices = [...new Set(endpoints.map(({ device }) => device))];
-    return { connector, kind, devices, capabilities: connectors.get(connector)?.capabilities ?? new Set() };
+    const capabilities = connectors.get(connector)?.capabilities ?? new Set();
+    return { connector, kind, devices, capabilities, ...(price && { price }) };
   };
 
 function embeddedModels(settings: Settings): unknown {

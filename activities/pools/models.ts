@@ -37,6 +37,8 @@ const modelsSchema = z.record(
       .refine((all) => new Set(all.map(({ url }) => url)).size === all.length, 'two endpoints have one url'),
     /** Most calls per second over all workers, and of each tenant. Absent: no limit, and no cost. */
     rateLimit: rateLimitSchema.optional(),
+    /** What a million tokens cost, in any currency: agents count their cost by it. */
+    price: z.strictObject({ input: z.number().min(0), output: z.number().min(0) }).optional(),
   }),
 );
 

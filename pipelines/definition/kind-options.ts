@@ -12,17 +12,12 @@ const tensors = z.record(z.string(), z.looseObject({ dtype: z.string() }, 'must 
 /** An agent that needs more turns is a program, not a stage. */
 const MOST_TURNS = 1_000;
 const price = z.number('must be a number').min(0, 'must be 0 or more');
-const budget = z
-  .looseObject({
-    tokens: count.optional(),
-    ms: count.optional(),
-    cost: z.number('must be a number').gt(0, 'must be above 0').optional(),
-    price: z.strictObject({ input: price, output: price }).optional(),
-  })
-  .refine(({ cost, price }) => cost === undefined || price !== undefined, {
-    path: ['cost'],
-    message: 'needs `price`: what a million tokens cost',
-  });
+const budget = z.looseObject({
+  tokens: count.optional(),
+  ms: count.optional(),
+  cost: z.number('must be a number').gt(0, 'must be above 0').optional(),
+  price: z.strictObject({ input: price, output: price }).optional(),
+});
 
 const unique = (message: string) => (all: readonly unknown[]) => new Set(all).size === all.length || message;
 

@@ -63,6 +63,74 @@ const cache = z.strictObject({
   embedder: model,
 });
 
+const price = z.strictObject({ input: z.number().min(0), output: z.number().min(0) });
+const ofTools = {
+  policy,
+  approval: z.strictObject({ timeoutMs: ms('Longest wait for a person'), otherwise: z.boolean() }).optional(),
+  onFailure: z.enum(['tell', 'fail']),
+};
+const offered = {
+  name: z.string().regex(/^[A-Za-z0-9_-]{1,64}$/),
+  description: z.string().min(1),
+  schema: options,
+  ...ofTools,
+};
+const names = z.array(z.string().min(1));
+const body = z.union([z.strictObject({ rest: z.literal(true) }), z.strictObject({ of: z.string().min(1) })]);
+const stageTool = z.strictObject({
+  ...offered,
+  ...alternative.shape,
+  by: z.literal('stage'),
+  places: z.strictObject({ path: names, query: names, body: body.optional() }).optional(),
+  result: z.string().min(1).optional(),
+});
+const pipelineTool = z.strictObject({
+  ...offered,
+  by: z.literal('pipeline'),
+  get plan(): typeof planSchema {
+    return planSchema;
+  },
+});
+
+/** The `with` of an agent. */
+export const agentSchema = z.strictObject({
+  instructions: z.string().optional(),
+  maxTokens: z.int().min(1),
+  temperature: z.number().min(0).max(2),
+  tools: z.array(z.discriminatedUnion('by', [stageTool, pipelineTool])),
+  servers: z
+    .array(
+      z.strictObject({
+        server: z.string().min(1),
+        only: names.min(1).optional(),
+        prefix: z.string().min(1).optional(),
+        ...ofTools,
+      }),
+    )
+    .min(1)
+    .optional(),
+  maxTurns: z.int().min(1).max(1_000),
+  budget: z
+    .strictObject({
+      tokens: z.int().min(1).optional(),
+      ms: ms('In model calls and tools').optional(),
+      cost: z.number().gt(0).optional(),
+      price: price.optional(),
+    })
+    .optional(),
+  onLimit: z.enum(['answer', 'fail']),
+  schema: options.optional(),
+  session: z.strictObject({ ttlMs: ms('How long it is kept'), summarizeOver: z.int().min(1) }).optional(),
+});
+
+/** The options of a kind are the kind's; those of an agent hold plans, and the interpreter counts on them. */
+function checkAgent({ kind, with: given }: { kind: string; with: JsonObject }, context: z.RefinementCtx): void {
+  if (kind !== 'agent') return;
+  for (const issue of agentSchema.safeParse(given).error?.issues ?? []) {
+    context.addIssue({ code: 'custom', message: issue.message, path: ['with', ...issue.path] });
+  }
+}
+
 const stage = z
   .strictObject({
     id,
@@ -84,6 +152,10 @@ const stage = z
       .min(1)
       .optional(),
     reserveMs: ms('What the stages before leave for it').optional(),
+  })
+  .superRefine((given, context) => {
+    const alternatives = [...(given.fallback ?? []), ...(given.degrade ?? []).map(({ to }) => to)];
+    for (const by of [given, ...alternatives]) if (typeof by === 'object') checkAgent(by, context);
   })
   .meta({ id: 'Stage' });
 

@@ -1,4 +1,5 @@
 import { canonicalJson, type Json, type JsonObject } from '../json.js';
+import type { PricePlan } from './agent.js';
 import type { Binding } from './binding.js';
 import type { CachePlan, HedgePolicy, Plan, Priority, RetryPolicy, Step } from './plan.js';
 
@@ -16,6 +17,8 @@ export interface StagePlacement {
   readonly elsewhere?: readonly { readonly queue: string; readonly device: string }[];
   /** Longest wait on a queue that is not the last, in milliseconds. */
   readonly patienceMs?: number;
+  /** Of an agent's model: what a million tokens cost, where the pool says. */
+  readonly price?: PricePlan;
 }
 
 /**

@@ -88,7 +88,7 @@ export interface AgentBudget {
   readonly time?: Duration;
   /** In the currency of `price`. */
   readonly cost?: number;
-  /** Per million tokens. */
+  /** Per million tokens. Default: what the pool says in the models file. */
   readonly price?: { readonly input: number; readonly output: number };
 }
 

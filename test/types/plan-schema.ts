@@ -1,6 +1,6 @@
 import type { z } from 'zod';
-import type { Plan, StagePlan, Step } from '../../pipelines/plan/index.js';
-import type { planSchema } from '../../pipelines/plan/plan-schema.js';
+import type { AgentPlan, Plan, StagePlan, StageTool, Step, ToolPlan } from '../../pipelines/plan/index.js';
+import type { agentSchema, planSchema } from '../../pipelines/plan/plan-schema.js';
 
 /** The schema of plans and the types of plans say the same: the compiler refuses this file when one is changed alone. */
 
@@ -20,6 +20,8 @@ type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : false) : false;
 const holds = <T extends true>(): T | undefined => undefined;
 
 type OfKind<T, K> = T extends { kind: infer Kind } ? ([K] extends [Kind] ? T : never) : never;
+type ParsedAgent = z.output<typeof agentSchema>;
+type ParsedTool = Extract<ParsedAgent['tools'][number], { by: 'stage' }>;
 type ParsedStage = Extract<ParsedStep, { policy: unknown }>;
 
 export function schemaAndTypesAgree() {
@@ -36,6 +38,10 @@ export function schemaAndTypesAgree() {
   holds<Same<keyof OfKind<ParsedStep, 'repeat'>, keyof OfKind<Step, 'repeat'>>>();
   holds<Same<keyof OfKind<ParsedStep, 'race'>, keyof OfKind<Step, 'race'>>>();
   holds<Same<keyof OfKind<ParsedStep, 'pipeline'>, keyof OfKind<Step, 'pipeline'>>>();
+  holds<Same<keyof ParsedAgent, keyof AgentPlan>>();
+  holds<Same<keyof ParsedTool, keyof StageTool>>();
+  holds<Same<ParsedAgent['tools'][number]['by'], ToolPlan['by']>>();
+  holds<Same<keyof NonNullable<ParsedAgent['budget']>, keyof NonNullable<AgentPlan['budget']>>>();
   // @ts-expect-error the comparison can fail
   holds<Same<keyof ParsedStage, keyof StagePlan | 'more'>>();
 }

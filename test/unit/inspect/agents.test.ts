@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { agent, chat, type Pipeline, pipeline, pipelineTool, tool } from '../../../pipelines/index.js';
-import { explain, explanationText, mermaid, svg } from '../../../pipelines/inspect/index.js';
+import { explain, explanationText, mermaid, planFindings, svg } from '../../../pipelines/inspect/index.js';
+import type { JsonObject } from '../../../pipelines/json.js';
+import { seal } from '../../../pipelines/plan/hash.js';
+import type { PlanBody } from '../../../pipelines/plan/index.js';
 import { place } from '../../../placement/place.js';
 import { SEGMENTS } from '../../../workers/cli/graph.js';
 import { poolOf } from '../../support/runs.js';
@@ -58,5 +61,40 @@ describe('a pipeline with an agent', () => {
     expect(() => place(desk.plan, without, 'queue')).toThrow(expect.objectContaining({ code: 'CAPABILITY_MISSING' }));
     const lost = JSON.parse(JSON.stringify(desk.plan).replaceAll('"assistant"', '"lost"')) as typeof desk.plan;
     expect(() => place(lost, poolOf, 'queue')).toThrow(expect.objectContaining({ code: 'MODEL_NOT_CONFIGURED' }));
+  });
+
+  it('with a budget of cost needs a price, its own or its pool’s', () => {
+    const made = (budget: object) =>
+      pipeline('priced', { input: z.object({ q: z.string() }) }, ({ input, stage }) => ({
+        text: stage('answer', agent({ model: 'assistant', budget }), { prompt: input.q }).text,
+      })).plan;
+    const price = { input: 1, output: 2 };
+    expect(() => place(made({ cost: 1 }), poolOf, 'queue')).toThrow(
+      expect.objectContaining({ code: 'CAPABILITY_MISSING', message: expect.stringContaining('a million tokens') }),
+    );
+    expect(place(made({ cost: 1, price }), poolOf, 'queue').answer?.price).toBeUndefined();
+    const stating = (model: string) => {
+      const pool = poolOf(model);
+      return pool && { ...pool, price };
+    };
+    expect(place(made({ cost: 1 }), stating, 'queue')).toMatchObject({ answer: { price } });
+  });
+
+  it('that comes as a file is looked at down to its tools', () => {
+    const changed = (change: (options: JsonObject & { tools: JsonObject[] }) => void) => {
+      const { version: _, ...plan } = structuredClone(desk.plan) as unknown as PlanBody & { version: string };
+      change((plan.stages[0] as unknown as { with: JsonObject & { tools: JsonObject[] } }).with);
+      return planFindings(seal(plan));
+    };
+    expect(changed(() => undefined)).toEqual([]);
+    expect(changed((options) => Object.assign(options, { maxTurns: 0 }))).toMatchObject([
+      { stage: 'answer', message: expect.stringContaining('with.maxTurns') },
+    ]);
+    expect(changed(({ tools }) => Object.assign(tools[0] as object, { onFailure: 'ignore' }))).toMatchObject([
+      { stage: 'answer', message: expect.stringContaining('onFailure') },
+    ]);
+    const inner = changed(({ tools }) => Object.assign((tools[1] as { plan: object }).plan, { deadlineMs: 0 }));
+    expect(inner).toMatchObject([{ stage: 'answer', message: expect.stringContaining('deadlineMs') }]);
+    expect(changed((options) => Object.assign(options, { tools: [{ by: 'magic' }] }))).toHaveLength(1);
   });
 });

@@ -3,6 +3,7 @@ import {
   type AgentMessage,
   type AgentPlan,
   agentOf,
+  type PricePlan,
   type StageOutcome,
   type StagePlan,
 } from '../../../pipelines/plan/index.js';
@@ -43,7 +44,7 @@ export async function runAgent(
   input: JsonObject,
   at: At,
 ): Promise<StageOutcome | Stopped> {
-  const planned = agentOf(stage);
+  const planned = priced(agentOf(stage), run.context.placement[row]?.price);
   const tools = planned.servers ? await toolsOfServers({ run, stage, plan: planned, row }, at) : planned.tools;
   const plan: AgentPlan = { ...planned, tools };
   const agent: Agent = { run, stage, plan, row };
@@ -85,6 +86,12 @@ export async function runAgent(
     at.memo.drop(name);
     kept.end(progress as unknown as Json);
   }
+}
+
+/** The plan with its pool's price, unless it states one. */
+function priced(plan: AgentPlan, price: PricePlan | undefined): AgentPlan {
+  if (!price || plan.budget?.price) return plan;
+  return { ...plan, budget: { ...plan.budget, price } };
 }
 
 /** The progress when the session has this run's part: with a model call more where that made a summary. */
