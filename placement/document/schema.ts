@@ -63,6 +63,14 @@ export const degradedSchema = z.strictObject({
   lost: z.array(z.string()),
 });
 
+/** One device more, for the pool that gains most by it for its price. */
+const nextStep = z.strictObject({
+  add: z.string(),
+  for: z.string(),
+  pricePerHour: z.number().min(0),
+  p99Ms: ms,
+});
+
 const robust = z.strictObject({ holds: z.boolean(), p95Ms: ms, p99Ms: ms, shedShare: share });
 
 export const placementSchema = z.strictObject({
@@ -85,6 +93,8 @@ export const placementSchema = z.strictObject({
   gap: share,
   optimal: z.boolean(),
   degraded: z.array(degradedSchema),
+  /** The next most useful euro; null when no device more lowers the 99th percentile. */
+  next: nextStep.nullable(),
   robustness: z.strictObject({ slowerBy50Percent: robust, twiceTheRate: robust }),
   assumptions: z.array(z.string()),
 });

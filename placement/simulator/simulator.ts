@@ -25,6 +25,9 @@ export class Simulator {
   readonly #devices: SimulatedDevices;
   readonly #events = new Events();
   readonly #count: number;
+  /** When requests arrive at the speed of this simulation. */
+  readonly #timesMs: Float64Array;
+  #speed = 1;
   /** Calls of a request, the stage of each, and where each stage's begin. */
   readonly #perRequest: number;
   readonly #stageOfCall: Int32Array;
@@ -55,6 +58,7 @@ export class Simulator {
 
   constructor(stages: readonly SimulatedStage[], devices: SimulatedDevices, load: Load) {
     this.#load = load;
+    this.#timesMs = load.timesMs.slice();
     this.#stages = stages;
     this.#devices = devices;
     const count = load.timesMs.length;
@@ -96,10 +100,11 @@ export class Simulator {
   }
 
   run(placement: SimulatedPlacement, options: SimulationOptions = {}): SimulationResult {
-    const { seed = 1, giveUp, admit = Number.POSITIVE_INFINITY, slowdown = 1, detailed = false } = options;
+    const { seed = 1, giveUp, admit = Number.POSITIVE_INFINITY, slowdown = 1, speed = 1, detailed = false } = options;
     this.#reset(placement, seed, slowdown);
     const { devices } = this.#servers;
-    const { timesMs } = this.#load;
+    if (speed !== this.#speed) this.#setSpeed(speed);
+    const timesMs = this.#timesMs;
     const events = this.#events;
     let arrived = 0;
     let due = 0;
@@ -140,6 +145,12 @@ export class Simulator {
     };
   }
 
+  #setSpeed(speed: number): void {
+    this.#speed = speed;
+    const { timesMs } = this.#load;
+    for (let i = 0; i < timesMs.length; i += 1) this.#timesMs[i] = (timesMs[i] as number) / speed;
+  }
+
   #reset(placement: SimulatedPlacement, seed: number, slowdown: number): void {
     this.#events.clear();
     this.#servers = this.#serversOf(placement, seed, slowdown);
@@ -152,7 +163,7 @@ export class Simulator {
     this.#completed = 0;
     this.#failed = 0;
     this.#refused = 0;
-    this.#lastEnd = this.#load.timesMs[0] ?? 0;
+    this.#lastEnd = this.#timesMs[0] ?? 0;
   }
 
   #serversOf(placement: SimulatedPlacement, seed: number, slowdown: number): Servers {
@@ -282,7 +293,7 @@ export class Simulator {
     this.#endedOn[first + v] = device;
     this.#left[request] = left;
     if (left === 0) {
-      this.#latency[request] = now - (this.#load.timesMs[request] as number);
+      this.#latency[request] = now - (this.#timesMs[request] as number);
       this.#completed += 1;
       this.#inFlight -= 1;
       if (now > this.#lastEnd) this.#lastEnd = now;

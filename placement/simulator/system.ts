@@ -48,6 +48,8 @@ export interface SimulationOptions {
   readonly giveUp?: { readonly afterMs: number; readonly late: number };
   /** Runs in flight beyond which arrivals are refused. */
   readonly admit?: number;
+  /** The load arrives this many times as fast. */
+  readonly speed?: number;
   /** Every call takes this many times as long. */
   readonly slowdown?: number;
   /** With what has to be sorted for: the 99th percentile of each stage's wait, else NaN. */

@@ -15,7 +15,8 @@ function quantity<U extends Record<string, number>>(units: U, what: string, exam
   const wanted = `${what} such as "${example}" (units: ${Object.keys(units).join(', ')})`;
   return z.union([z.string(), z.number()], { error: `give ${wanted}` }).transform((text, context) => {
     const [, amount, unit] = form.exec(String(text)) ?? [];
-    const value = Number(amount) * (units[unit ?? ''] ?? Number.NaN);
+    // A bare number is in the unit of size 1, where there is one: bytes.
+    const value = typeof text === 'number' && 'B' in units ? text : Number(amount) * (units[unit ?? ''] ?? Number.NaN);
     const message = Number.isNaN(value)
       ? `"${text}" is not ${wanted}`
       : value < 0 || (value === 0 && least === 'above')

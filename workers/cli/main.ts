@@ -9,6 +9,8 @@ import type { GraphOptions } from './graph.js';
 import type { IndexOptions, SearchOptions } from './index-command.js';
 import type { CreateKeyOptions } from './keys.js';
 import { EXIT, note } from './output.js';
+import type { PlanCommandOptions } from './plan.js';
+import { planOptions } from './plan-options.js';
 import { listPipelines, runPipeline } from './run.js';
 import { down, status, up } from './stack.js';
 import type { ValidateOptions } from './validate.js';
@@ -120,6 +122,9 @@ function program(): Command {
       (await import('./explain.js')).explainPipeline(readSettings(), name, options),
     );
   keyCommands(cli.command('keys').description('API keys of the gateway, in the file that MILLRACE_KEYS names'));
+  planOptions(cli.command('plan').description('decide where each stage runs, from files alone, and say why')).action(
+    async (options: PlanCommandOptions) => (await import('./plan.js')).planPlacement(readSettings(), options),
+  );
   indexCommands(cli.command('index').description('fill and search a vector index'));
   return cli;
 }

@@ -1,0 +1,139 @@
+import type { Inventory } from '../../placement/inventory/index.js';
+import { buildProblem, type PlanInput, type Problem } from '../../placement/planner/index.js';
+import { type ProfileFile, type ReadProfile, readProfile } from '../../placement/profiles/index.js';
+import { arrivals, drawOf, loadOf } from '../../placement/simulator/index.js';
+import { type PipelineShape, readPipelineShape } from '../../placement/workload/index.js';
+
+/** A random chain or diamond with profiles on kinds that are dearer the faster they are. */
+export interface Instance {
+  readonly seed: number;
+  readonly stages: number;
+  readonly kinds: number;
+  readonly devices: number;
+}
+
+interface Sizes extends Instance {
+  /** Batch sizes that are profiled. */
+  readonly batches: readonly number[];
+  /** Erlangs of the whole load on the middling kind. */
+  readonly erlangs: number;
+  readonly requests: number;
+  /** Objective over the sum of the stages' medians on the fastest kind. */
+  readonly slack: number;
+}
+
+const GIB = 2 ** 30;
+
+/** Numbers from a seed, each by its name, so that a change to one leaves the others. */
+function chooser(seed: number) {
+  let i = 0;
+  const between = (low: number, high: number) => low + (high - low) * drawOf(seed, i++, 77);
+  const whole = (low: number, high: number) => Math.floor(between(low, high + 1));
+  return { between, whole, oneOf: <T>(list: readonly T[]) => list[whole(0, list.length - 1)] as T };
+}
+
+/** An instance that can be enumerated: at most 4 stages, 3 kinds, 6 devices. */
+export function smallInstance(seed: number): Problem {
+  const { between, whole } = chooser(seed);
+  const kinds = whole(1, 3);
+  return problemOf({
+    seed,
+    stages: whole(1, 4),
+    kinds,
+    devices: whole(Math.max(2, kinds), 6),
+    batches: [1, 4],
+    erlangs: between(0.2, 1.7),
+    requests: 400,
+    slack: between(1.6, 5),
+  });
+}
+
+/** An instance of a size of its own. */
+export function largeInstance(instance: Instance): Problem {
+  const { between } = chooser(instance.seed);
+  return problemOf({
+    ...instance,
+    batches: [1, 2, 4, 8],
+    // As much as fills about half of the devices.
+    erlangs: instance.devices * between(0.35, 0.6),
+    requests: Math.min(20_000, 1_000 + instance.devices * 50),
+    slack: between(4, 8),
+  });
+}
+
+export const problemOf = (sizes: Sizes): Problem => buildProblem(inputOf(sizes));
+
+function inputOf({
+  seed,
+  stages: count,
+  kinds: kindCount,
+  devices,
+  batches,
+  erlangs,
+  requests,
+  slack,
+}: Sizes): PlanInput {
+  const { between, whole, oneOf } = chooser(seed + 0x5eed);
+  const kinds = Array.from({ length: kindCount }, (_, k) => {
+    const speed = 2 ** (k - (kindCount - 1) / 2) * between(0.8, 1.25);
+    // Not in proportion, and in steps, so that no two plans differ by a hair only.
+    const price = Math.max(0.1, Math.round(speed ** between(0.7, 1.3) * 20) / 20);
+    return { name: `kind${k}`, speed, price, gib: oneOf([16, 24, 40]) };
+  });
+  const diamond = count >= 4 && whole(0, 3) === 0;
+  const stages = Array.from({ length: count }, (_, i) => ({
+    id: `s${i}`,
+    model: `m${i}`,
+    after: i === 0 ? [] : diamond && i === 2 ? ['s0'] : diamond && i === 3 ? ['s1', 's2'] : [`s${i - 1}`],
+    ms: between(5, 50),
+    fixed: between(0.3, 0.9),
+    weights: between(1, 10),
+    noise: between(1, 1.4),
+  }));
+  const profiles = stages.flatMap((stage) =>
+    kinds.map(({ name, speed }): ReadProfile => {
+      const own = stage.ms / (speed * between(0.8, 1.25));
+      const file: ProfileFile = {
+        format: 1,
+        model: stage.model,
+        deviceKind: name,
+        batching: 'dynamic',
+        memory: { weights: Math.round(stage.weights * GIB), perRequest: Math.round(0.2 * GIB) },
+        latency: batches.map((batch) => {
+          const p50Ms = own * (stage.fixed + (1 - stage.fixed) * batch);
+          return { batch, p50Ms, p95Ms: p50Ms * stage.noise, p99Ms: p50Ms * stage.noise * 1.1 };
+        }),
+      };
+      return readProfile(JSON.stringify(file), `${stage.model}-${name}.json`);
+    }),
+  );
+  const pipeline: PipelineShape = readPipelineShape(
+    JSON.stringify({ format: 1, name: 'random', stages: stages.map(({ id, model, after }) => ({ id, model, after })) }),
+    'random.json',
+  );
+  const rows = Array.from({ length: devices }, (_, d) => kinds[d % kindCount] as (typeof kinds)[number]);
+  const inventory: Inventory = {
+    currency: 'EUR',
+    devices: rows.map(({ name, price, gib }, d) => ({
+      id: `${name}/${Math.floor(d / kindCount)}`,
+      node: name,
+      kind: name,
+      memoryBytes: gib * GIB,
+      pricePerHour: price,
+      concurrency: 1,
+    })),
+    links: [],
+    endpoints: [],
+  };
+  const middling = kinds[Math.floor(kindCount / 2)]?.speed ?? 1;
+  const work = stages.reduce((sum, { ms }) => sum + ms / middling, 0);
+  const best = Math.max(...kinds.map(({ speed }) => speed));
+  const rate = (erlangs * 1000) / work;
+  return {
+    pipelines: [pipeline],
+    inventory,
+    profiles,
+    load: loadOf(arrivals({ count: requests, rate, seed, cv: oneOf([0.7, 1, 1.5]) })),
+    objective: { p99Ms: (work * middling * slack) / best / 0.7 },
+  };
+}

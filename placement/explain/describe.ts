@@ -1,0 +1,228 @@
+import {
+  type Degraded,
+  deviceQueue,
+  type PlacedPool,
+  type PlacementDocument,
+  type Predicted,
+  poolQueue,
+  sealPlacement,
+} from '../document/index.js';
+import {
+  balance,
+  buildProblem,
+  type Candidate,
+  cellAt,
+  configOf,
+  costOf,
+  Judge,
+  type PlanInput,
+  type Problem,
+  type Replica,
+  replicasByDevice,
+  type Searched,
+  type Seen,
+  shedShare,
+  useOn,
+  withMoreDevices,
+} from '../planner/index.js';
+import { rateOf } from '../simulator/index.js';
+import { reasonOf } from './reason.js';
+
+/** Devices told of when one of them is lost; those with the same pools on the same kind are alike. */
+const MOST_LOST = 16;
+
+/** The placement as a document: what was decided, why, what it promises, and what happens when things go wrong. */
+export function describe(
+  input: PlanInput,
+  problem: Problem,
+  searched: Searched,
+  objective: 'cost' | 'rate',
+): PlacementDocument {
+  const judge = new Judge(problem);
+  const { candidate } = searched;
+  const speed = objective === 'rate' ? searched.value : 1;
+  const rate = rateOf(problem.load) * speed;
+  const scale = objective === 'rate' ? rateOf(problem.load) : 1;
+  const seen = judge.see(candidate, { speed, detailed: true });
+  const predicted = predictedOf(problem, candidate, seen, rate);
+  const cost = costOf(problem, candidate);
+  const value = searched.value * scale;
+  const bound = searched.bound * scale;
+  return sealPlacement({
+    format: 1,
+    objective,
+    slo: {
+      ...(problem.objective.p95Ms !== undefined && { p95Ms: problem.objective.p95Ms }),
+      ...(problem.objective.p99Ms !== undefined && { p99Ms: problem.objective.p99Ms }),
+      ...(input.qualityFloor !== undefined && { qualityFloor: input.qualityFloor }),
+    },
+    ratePerSecond: round(rate, 3),
+    currency: problem.inventory.currency,
+    costPerHour: round(cost, 6),
+    pools: problem.pools.map((_, p) => placedPool(problem, candidate, p)),
+    stages: Object.fromEntries(
+      problem.stageNames.map((name, v) => [name, problem.pools[problem.stages[v]?.pool ?? 0]?.model ?? '']),
+    ),
+    predicted,
+    bottleneck: bottleneckOf(problem, candidate, speed, predicted),
+    bound: round(bound, 6),
+    gap: bound > 0 && value > 0 ? round(objective === 'cost' ? value / bound - 1 : bound / value - 1, 6) : 0,
+    optimal: searched.optimal,
+    degraded: degradedOf(problem, judge, candidate, speed, rate),
+    next: nextOf(input, candidate, speed, seen.p99Ms),
+    robustness: {
+      slowerBy50Percent: robust(judge, candidate, { speed, slowdown: 1.5 }),
+      twiceTheRate: robust(judge, candidate, { speed: 2 * speed }),
+    },
+    assumptions: [...problem.assumptions],
+  });
+}
+
+const round = (value: number, digits: number): number => Number(value.toFixed(digits));
+const ms = (value: number): number => (Number.isFinite(value) ? round(value, 3) : 0);
+
+function placedPool(problem: Problem, candidate: Candidate, p: number): PlacedPool {
+  const config = configOf(problem, candidate, p);
+  const replicas = candidate.replicas.filter(({ pool }) => pool === p);
+  const use = useOn(problem, candidate, p, replicas[0]?.devices[0] ?? 0);
+  const model = problem.pools[p]?.model ?? '';
+  const { endpoints } = problem.inventory;
+  return {
+    model,
+    variant: config?.variant ?? '',
+    quality: config?.quality ?? 1,
+    batching: config?.batching ?? 'dynamic',
+    parallel: use?.profile.parallel ?? { tensor: 1, pipeline: 1 },
+    maxBatch: use?.maxBatch ?? 1,
+    preferredBatchSizes: [...(use?.preferred ?? [])],
+    maxQueueDelayMs: 0,
+    memoryBytes: use?.memoryBytes ?? 0,
+    queue: poolQueue(model),
+    replicas: replicas.map(({ devices }) => {
+      const ids = devices.map((device) => problem.devices[device]?.id ?? '');
+      const running = endpoints.find(
+        ({ device, models }) => device === ids[0] && (models.length === 0 || models.includes(model)),
+      );
+      return { devices: ids, queue: deviceQueue(ids[0] ?? ''), ...(running && { endpoint: running.url }) };
+    }),
+    ...(use?.profile.fingerprint && { fingerprint: use.profile.fingerprint }),
+    reason: reasonOf(problem, candidate, p),
+  };
+}
+
+function predictedOf(problem: Problem, candidate: Candidate, seen: Seen, rate: number): Predicted {
+  const { result } = seen;
+  const devices: Predicted['devices'] = {};
+  for (const [device, replicas] of replicasByDevice(candidate)) {
+    // A replica that spans devices is simulated on the first of them, and keeps the others as busy.
+    const first = replicas[0]?.devices[0] ?? device;
+    const bytes = replicas.reduce(
+      (sum, { pool }) => sum + (useOn(problem, candidate, pool, device)?.memoryBytes ?? 0),
+      0,
+    );
+    devices[problem.devices[device]?.id ?? ''] = {
+      utilisation: round(result.utilisation[first] ?? 0, 4),
+      memoryBytes: bytes,
+    };
+  }
+  return {
+    ...shortOf(seen, rate),
+    stages: Object.fromEntries(
+      result.stages.map((stage, v) => [
+        problem.stageNames[v] ?? '',
+        {
+          waitMs: ms(stage.meanWaitMs),
+          waitP99Ms: ms(stage.waitP99Ms),
+          serviceMs: ms(stage.meanServiceMs),
+          batch: round(stage.meanBatch, 2),
+        },
+      ]),
+    ),
+    devices,
+  };
+}
+
+function shortOf({ p50Ms, p95Ms, p99Ms, result }: Seen, rate: number) {
+  const count = result.completed + result.failed + result.refused;
+  return {
+    p50Ms: ms(p50Ms),
+    p95Ms: ms(p95Ms),
+    p99Ms: ms(p99Ms),
+    throughputPerSecond: round(Math.min(rate, (result.completed * 1000) / result.spanMs), 3),
+    arrivedPerSecond: round(rate, 3),
+    failedShare: round(result.failed / Math.max(1, count), 6),
+  };
+}
+
+function bottleneckOf(problem: Problem, candidate: Candidate, speed: number, { stages }: Predicted) {
+  const { pools } = balance(problem, candidate);
+  const waits = problem.pools.map((_, p) =>
+    problem.stageNames.reduce(
+      (sum, name, v) => sum + (problem.stages[v]?.pool === p ? (stages[name]?.waitMs ?? 0) : 0),
+      0,
+    ),
+  );
+  const order = pools
+    .map((load, p) => ({ load: load * speed, p }))
+    .sort((a, b) => b.load - a.load || (waits[b.p] ?? 0) - (waits[a.p] ?? 0));
+  const { load = 0, p = 0 } = order[0] ?? {};
+  return {
+    model: problem.pools[p]?.model ?? '',
+    utilisation: round(load, 4),
+    reason: `its devices are the fullest: ${Math.round(100 * load)} % in full batches; calls wait ${Math.round(waits[p] ?? 0)} ms on average`,
+  };
+}
+
+function degradedOf(problem: Problem, judge: Judge, candidate: Candidate, speed: number, rate: number): Degraded[] {
+  const told = new Set<string>();
+  const degraded: Degraded[] = [];
+  for (const [device, there] of replicasByDevice(candidate)) {
+    const alike = `${cellAt(problem, device)?.kind}|${there
+      .map(({ pool }) => pool)
+      .sort()
+      .join()}`;
+    if (told.has(alike) || degraded.length >= MOST_LOST) continue;
+    told.add(alike);
+    const left = candidate.replicas.filter(({ devices }) => !devices.includes(device));
+    const lost = problem.pools.flatMap(({ model }, p) => (left.some(({ pool }) => pool === p) ? [] : [model]));
+    const without = problem.devices[device]?.id ?? '';
+    if (lost.length > 0) {
+      degraded.push({ without, predicted: null, shedShare: 1, lost });
+      continue;
+    }
+    const rest = { configs: candidate.configs, replicas: left };
+    const seen = shortOf(judge.see(rest, { speed }), rate);
+    degraded.push({ without, predicted: seen, shedShare: round(shedShare(judge, rest, { speed }), 4), lost });
+  }
+  return degraded;
+}
+
+function robust(judge: Judge, candidate: Candidate, trial: { readonly speed: number; readonly slowdown?: number }) {
+  const { holds, p95Ms, p99Ms } = judge.see(candidate, trial);
+  const shed = holds ? 0 : round(shedShare(judge, candidate, trial), 4);
+  return { holds, p95Ms: ms(p95Ms), p99Ms: ms(p99Ms), shedShare: shed };
+}
+
+/** Tries one device more of each kind for each pool, and takes what lowers the 99th percentile most for its price. */
+function nextOf(input: PlanInput, candidate: Candidate, speed: number, p99Ms: number): PlacementDocument['next'] {
+  let best: { readonly step: NonNullable<PlacementDocument['next']>; readonly gain: number } | undefined;
+  for (const kind of new Set(input.inventory.devices.map((device) => device.kind))) {
+    const first = withMoreDevices(input.inventory, kind, 1);
+    if (first === undefined) continue;
+    const problem = buildProblem({ ...input, inventory: first });
+    const judge = new Judge(problem);
+    const device = problem.devices.length - 1;
+    const price = problem.devices[device]?.pricePerHour ?? 0;
+    for (const [p, { model }] of problem.pools.entries()) {
+      if (useOn(problem, candidate, p, device)?.width !== 1) continue;
+      const added: Replica = { pool: p, devices: [device] };
+      const after = judge.see({ ...candidate, replicas: [...candidate.replicas, added] }, { speed }).p99Ms;
+      // A free device is worth a cent, so that of two the more useful is told.
+      const gain = (p99Ms - after) / Math.max(price, 0.01);
+      if (after < p99Ms * 0.99 && gain > (best?.gain ?? 0)) {
+        best = { step: { add: kind, for: model, pricePerHour: price, p99Ms: ms(after) }, gain };
+      }
+    }
+  }
+  return best?.step ?? null;
+}

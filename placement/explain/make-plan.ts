@@ -1,0 +1,58 @@
+import { MillraceError } from '../../pipelines/errors.js';
+import type { PlacementDocument } from '../document/index.js';
+import {
+  buildProblem,
+  type PlanInput,
+  searchCheapest,
+  searchFastest,
+  type WaysOut,
+  waysOut,
+} from '../planner/index.js';
+import { rateOf } from '../simulator/index.js';
+import { describe } from './describe.js';
+import { naivePlacements } from './naive.js';
+
+export interface PlanOptions {
+  readonly objective: 'cost' | 'rate';
+  readonly timeLimitMs: number;
+  /** Milliseconds from any beginning. */
+  readonly clock: () => number;
+}
+
+/**
+ * Plans: the cheapest placement that holds the load within the objective, or the one that holds the most. Throws
+ * `PLACEMENT_INFEASIBLE` with the ways out when none was found, and what `buildProblem` throws.
+ */
+export function makePlan(input: PlanInput, options: PlanOptions): PlacementDocument {
+  const problem = buildProblem(input);
+  const { objective, timeLimitMs, clock } = options;
+  const searched =
+    objective === 'cost'
+      ? searchCheapest(problem, options)
+      : searchFastest(problem, { ...options, seeds: naivePlacements(problem).map(({ candidate }) => candidate) });
+  if (searched !== undefined) return describe(input, problem, searched, objective);
+  const start = clock();
+  const ways = waysOut(input, problem, () => clock() - start < timeLimitMs);
+  throw infeasible(ways, rateOf(problem.load), input);
+}
+
+function infeasible(found: WaysOut, rate: number, { objective, inventory }: PlanInput): MillraceError {
+  const ms = (value: number) => `${Math.ceil(value)} ms`;
+  const { p95Ms, p99Ms } = objective;
+  const asked = p99Ms === undefined ? `p95 of ${ms(p95Ms ?? 0)}` : `p99 of ${ms(p99Ms)}`;
+  const ways = [
+    found.ratePerSecond > 0
+      ? `a rate of at most ${found.ratePerSecond.toFixed(2)} runs a second`
+      : 'no rate is low enough on these devices',
+    ...(found.p99Ms === undefined ? [] : [`a p99 objective of ${ms(found.p99Ms)} for this load, if it does not last`]),
+    ...(found.shedShare < 1 ? [`refusing ${(100 * found.shedShare).toFixed(1)} % of the runs`] : []),
+    ...found.devices.map(
+      ({ kind, count, pricePerHour }) =>
+        `${count} more ${kind} (${pricePerHour.toFixed(2)} ${inventory.currency} an hour)`,
+    ),
+  ];
+  const message = `infeasible, because no placement on the ${inventory.devices.length} devices was found that holds ${rate.toFixed(2)} runs a second with a ${asked}. What would make it feasible: ${ways.join('; or ')}`;
+  return new MillraceError('PLACEMENT_INFEASIBLE', message, {
+    fields: ways.map((way) => ({ field: 'feasible with', message: way })),
+  });
+}

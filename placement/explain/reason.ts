@@ -1,0 +1,56 @@
+import { type Candidate, configOf, type Problem, replicasByDevice, useOn } from '../planner/index.js';
+
+/** Why a pool is served as it is, in a sentence: what the load needs, what it shares, what else it could have been. */
+export function reasonOf(problem: Problem, candidate: Candidate, pool: number): string {
+  const config = configOf(problem, candidate, pool);
+  const own = candidate.replicas.filter((replica) => replica.pool === pool);
+  const kinds = new Map<string, number>();
+  for (const { devices } of own) {
+    const kind = problem.devices[devices[0] ?? 0]?.kind ?? '';
+    kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+  }
+  const parts = [...kinds].map(([kind, count]) => {
+    const use = config?.uses[problem.kinds.indexOf(kind)];
+    const wide = use && use.width > 1 ? ` of ${use.width} devices` : '';
+    return `${count} x ${kind}${wide}: the load keeps ${spell(use?.erlangs ?? 0)} busy in batches of ${use?.maxBatch ?? 1}`;
+  });
+  return [
+    parts.join(', '),
+    sharedWith(problem, candidate, pool),
+    otherwise(problem, candidate, pool, new Set(kinds.keys())),
+  ]
+    .filter((part) => part !== '')
+    .join('; ');
+}
+
+const spell = (value: number): string => (value >= 10 ? value.toFixed(0) : value.toFixed(2));
+
+function sharedWith(problem: Problem, candidate: Candidate, pool: number): string {
+  const others = new Set<string>();
+  for (const there of replicasByDevice(candidate).values()) {
+    if (!there.some((replica) => replica.pool === pool)) continue;
+    for (const replica of there) if (replica.pool !== pool) others.add(problem.pools[replica.pool]?.model ?? '');
+  }
+  return others.size > 0 ? `shares with ${[...others].join(', ')}` : '';
+}
+
+/** The price of the whole load on the other kinds, by time alone. */
+function otherwise(problem: Problem, candidate: Candidate, pool: number, used: ReadonlySet<string>): string {
+  const config = candidate.configs[pool] ?? 0;
+  const variants = problem.pools[pool]?.configs ?? [];
+  const own = variants[config];
+  const told = problem.kinds.flatMap((kind, k) => {
+    if (used.has(kind)) return [];
+    const uses = variants.flatMap(({ uses: by, variant }) => (variant === own?.variant && by[k] ? [by[k]] : []));
+    const cell = problem.cells.find((each) => each.kind === k);
+    if (cell === undefined) return [];
+    const fitting = uses.filter((use) => use.memoryBytes <= cell.memoryBytes);
+    if (fitting.length === 0) return [uses.length === 0 ? `no profile for ${kind}` : `no room on ${kind}`];
+    const needed = Math.min(...fitting.map((use) => Math.max(1, Math.ceil(use.erlangs)) * use.width));
+    return [`${kind} would take at least ${needed} (${(needed * cell.pricePerHour).toFixed(2)} an hour)`];
+  });
+  const sameKind = candidate.replicas.find((replica) => replica.pool === pool)?.devices[0];
+  const use = sameKind === undefined ? undefined : useOn(problem, candidate, pool, sameKind);
+  const batch = use && own && own.maxBatch === 1 && variants.length > 1 ? ['one call at a time is fast enough'] : [];
+  return [...told, ...batch].join(', ');
+}

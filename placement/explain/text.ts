@@ -1,0 +1,137 @@
+import type { PlacedPool, PlacementDocument } from '../document/index.js';
+import type { Inventory } from '../inventory/index.js';
+import { spellBytes } from '../source/index.js';
+
+/** Devices drawn one by one; of more, the first of each that are alike. */
+const MOST_DRAWN = 32;
+/** Characters of a bar. */
+const BAR = 10;
+
+type Table = (headings: readonly string[], rows: readonly (readonly (string | number)[])[]) => string;
+
+/** A placement for people: the decision, the picture, the promises, and what comes next. `table` lays out columns. */
+export function placementText(placement: PlacementDocument, inventory: Inventory, table: Table): string {
+  const { pools, predicted, bottleneck, degraded, robustness, next, assumptions, stages } = placement;
+  const blocks = [
+    summary(placement),
+    table(
+      ['model', 'variant', 'replicas', 'devices', 'batch', 'memory', 'quality'],
+      pools.map((pool) => [
+        pool.model,
+        pool.variant,
+        pool.replicas.length,
+        devicesOf(pool),
+        pool.maxBatch,
+        spellBytes(pool.memoryBytes),
+        pool.quality,
+      ]),
+    ),
+    picture(placement, inventory, table),
+    table(
+      ['stage', 'served by', 'wait ms', 'wait p99', 'service ms', 'batch'],
+      Object.entries(predicted.stages).map(([stage, { waitMs, waitP99Ms, serviceMs, batch }]) => [
+        stage,
+        stages[stage] ?? '',
+        round(waitMs),
+        round(waitP99Ms),
+        round(serviceMs),
+        batch,
+      ]),
+    ),
+    ['Why', ...pools.map(({ model, reason }) => `  ${model}: ${reason}`)].join('\n'),
+    [
+      `Bottleneck  ${bottleneck.model}: ${bottleneck.reason}`,
+      next
+        ? `Next euro   one ${next.add} more for ${next.for} (${money(next.pricePerHour, placement)}): p99 ${round(predicted.p99Ms)} -> ${round(next.p99Ms)} ms`
+        : 'Next euro   no device more lowers the 99th percentile',
+      `50 % slower ${robustLine(robustness.slowerBy50Percent)}`,
+      `Twice the rate ${robustLine(robustness.twiceTheRate)}`,
+    ].join('\n'),
+    [
+      'When a device is lost',
+      ...degraded.map(({ without, predicted: left, shedShare, lost }) =>
+        left === null
+          ? `  ${without}: no replica of ${lost.join(', ')} is left`
+          : `  ${without}: p99 ${round(left.p99Ms)} ms${shedShare > 0 ? `; refuse ${percent(shedShare)} of the runs to keep the objective` : ', the objective holds'}`,
+      ),
+    ].join('\n'),
+    ...(assumptions.length > 0 ? [['Taken for granted', ...assumptions.map((each) => `  ${each}`)].join('\n')] : []),
+  ];
+  return blocks.join('\n\n');
+}
+
+const round = (value: number): number => Number(value.toFixed(value < 10 ? 1 : 0));
+const percent = (share: number): string => `${round(100 * share)} %`;
+const money = (value: number, { currency }: PlacementDocument): string => `${value.toFixed(2)} ${currency} an hour`;
+
+function summary(placement: PlacementDocument): string {
+  const { predicted, slo, objective, ratePerSecond, bound, gap, optimal, version, costPerHour } = placement;
+  const asked = [
+    ...(slo.p95Ms === undefined ? [] : [`p95 <= ${slo.p95Ms} ms`]),
+    ...(slo.p99Ms === undefined ? [] : [`p99 <= ${slo.p99Ms} ms`]),
+  ].join(', ');
+  const rate = `${round(ratePerSecond)} runs a second`;
+  const limit =
+    objective === 'cost'
+      ? `no placement costs less than ${money(bound, placement)}`
+      : `no placement on these devices holds more than ${round(bound)} a second`;
+  return [
+    `Placement ${version}: ${rate} for ${money(costPerHour, placement)}, ${asked}`,
+    `Predicted   p50 ${round(predicted.p50Ms)} ms, p95 ${round(predicted.p95Ms)} ms, p99 ${round(predicted.p99Ms)} ms, ${round(predicted.throughputPerSecond)} of ${round(predicted.arrivedPerSecond)} runs a second end`,
+    optimal
+      ? `Optimal     everything cheaper was tried: ${limit}`
+      : `Bound       ${limit}; this is within ${percent(gap)} of it`,
+  ].join('\n');
+}
+
+function devicesOf({ replicas }: PlacedPool): string {
+  const ids = replicas.map(({ devices }) => devices.join('+'));
+  return ids.length <= 4 ? ids.join(' ') : `${ids.slice(0, 3).join(' ')} and ${ids.length - 3} more`;
+}
+
+/** Devices by pools, with bars of what is taken of their memory and of their time. */
+function picture({ pools, predicted }: PlacementDocument, { devices }: Inventory, table: Table): string {
+  const used = devices.filter(({ id }) => predicted.devices[id]);
+  const rows = used.slice(0, MOST_DRAWN).map(({ id, kind, memoryBytes }) => {
+    const { utilisation = 0, memoryBytes: taken = 0 } = predicted.devices[id] ?? {};
+    const here = pools.map(({ replicas }) => {
+      const count = replicas.filter((replica) => replica.devices.includes(id)).length;
+      return count === 0 ? '·' : count === 1 ? '■' : `■${count}`;
+    });
+    return [
+      id,
+      kind,
+      ...here,
+      `${bar(taken / memoryBytes)} ${percent(taken / memoryBytes)}`,
+      `${bar(utilisation)} ${percent(utilisation)}`,
+    ];
+  });
+  const drawn = table(['device', 'kind', ...pools.map(({ model }) => model), 'memory', 'busy'], rows);
+  const more = used.length > MOST_DRAWN ? [`… and ${used.length - MOST_DRAWN} devices more`] : [];
+  const idle = devices.length - used.length;
+  return [drawn, ...more, ...(idle > 0 ? [`${idle} ${idle === 1 ? 'device is' : 'devices are'} not needed`] : [])].join(
+    '\n',
+  );
+}
+
+function bar(share: number): string {
+  const filled = Math.max(0, Math.min(BAR, Math.round(share * BAR)));
+  return '█'.repeat(filled) + '░'.repeat(BAR - filled);
+}
+
+const robustLine = ({ holds, p99Ms, shedShare }: PlacementDocument['robustness']['twiceTheRate']): string =>
+  holds
+    ? `holds: p99 ${round(p99Ms)} ms`
+    : shedShare >= 1
+      ? `does not hold: p99 ${round(p99Ms)} ms, and refusing runs does not help`
+      : `does not hold: p99 ${round(p99Ms)} ms; refuse ${percent(shedShare)} of the runs to keep the objective`;
+
+/** One line that sets a placement beside another: what an answer to "what if" is read for. */
+export function comparisonLine(name: string, other: PlacementDocument, base: PlacementDocument): string {
+  const change = (value: number, from: number) => `${value >= from ? '+' : ''}${(value - from).toFixed(2)}`;
+  return [
+    `${name}: ${round(other.ratePerSecond)} runs a second for ${money(other.costPerHour, other)} (${change(other.costPerHour, base.costPerHour)})`,
+    `p99 ${round(other.predicted.p99Ms)} ms`,
+    other.pools.map(({ model, replicas }) => `${replicas.length} x ${model}`).join(', '),
+  ].join('; ');
+}

@@ -1,0 +1,104 @@
+import type { SimulatedPlacement } from '../simulator/index.js';
+import type { Cell, Config, Problem, Use } from './problem.js';
+
+/** A placement that is considered: how each pool is served, and where its replicas are. */
+export interface Candidate {
+  /** By pool: the place of its configuration. */
+  readonly configs: readonly number[];
+  readonly replicas: readonly Replica[];
+}
+
+export interface Replica {
+  readonly pool: number;
+  /** As many as the configuration is wide. */
+  readonly devices: readonly number[];
+}
+
+export const configOf = (problem: Problem, { configs }: Candidate, pool: number): Config | undefined =>
+  problem.pools[pool]?.configs[configs[pool] ?? 0];
+
+export const cellAt = (problem: Problem, device: number): Cell | undefined =>
+  problem.cells[problem.cellOf[device] ?? 0];
+
+/** How a pool would be served on a device; undefined where it cannot. */
+export function useOn(problem: Problem, candidate: Candidate, pool: number, device: number): Use | undefined {
+  const cell = cellAt(problem, device);
+  const use = cell && configOf(problem, candidate, pool)?.uses[cell.kind];
+  return use && cell && use.memoryBytes <= cell.memoryBytes ? use : undefined;
+}
+
+/** The replicas on each device that is in use. */
+export function replicasByDevice({ replicas }: Candidate): Map<number, Replica[]> {
+  const on = new Map<number, Replica[]>();
+  for (const replica of replicas) {
+    for (const device of replica.devices) {
+      const there = on.get(device);
+      if (there) there.push(replica);
+      else on.set(device, [replica]);
+    }
+  }
+  return on;
+}
+
+/** Price per hour of all devices in use. */
+export function costOf(problem: Problem, candidate: Candidate): number {
+  let cost = 0;
+  for (const device of replicasByDevice(candidate).keys()) cost += cellAt(problem, device)?.pricePerHour ?? 0;
+  return cost;
+}
+
+/**
+ * Whether every pool has a replica, every replica a device that it fits on, all share their memory, and what spans devices
+ * has them to itself and on one node.
+ */
+export function isPossible(problem: Problem, candidate: Candidate): boolean {
+  const served = new Set(candidate.replicas.map(({ pool }) => pool));
+  if (served.size < problem.pools.length) return false;
+  for (const [device, replicas] of replicasByDevice(candidate)) {
+    const cell = cellAt(problem, device);
+    if (cell === undefined) return false;
+    let bytes = 0;
+    for (const [i, { pool, devices }] of replicas.entries()) {
+      const use = useOn(problem, candidate, pool, device);
+      if (use === undefined || use.width !== devices.length) return false;
+      if (use.width > 1 && replicas.length > 1) return false;
+      if (devices.some((other) => cellAt(problem, other) !== cell)) return false;
+      // More replicas of a pool on a device than calls run at once would only wait for each other.
+      if (replicas.slice(0, i).filter((other) => other.pool === pool).length >= cell.concurrency) return false;
+      bytes += use.memoryBytes;
+    }
+    if (bytes > cell.memoryBytes) return false;
+  }
+  return true;
+}
+
+/** One text for candidates that are the same. */
+export function keyOf({ configs, replicas }: Candidate): string {
+  const spelled = replicas.map(({ pool, devices }) => `${pool}@${devices.join('+')}`).sort();
+  return `${configs.join(',')}|${spelled.join(' ')}`;
+}
+
+/** What the simulator is to run. */
+export function simulatedPlacement(problem: Problem, candidate: Candidate): SimulatedPlacement {
+  return {
+    pools: problem.pools.map((_, p) => {
+      const config = configOf(problem, candidate, p);
+      const own = candidate.replicas.filter(({ pool }) => pool === p);
+      const first = own[0] && useOn(problem, candidate, p, own[0].devices[0] ?? 0);
+      return {
+        batching: config?.batching ?? 'dynamic',
+        maxBatch: Math.min(...own.map(({ devices }) => useOn(problem, candidate, p, devices[0] ?? 0)?.maxBatch ?? 1)),
+        preferred: first?.preferred ?? [],
+        maxQueueDelayMs: 0,
+        replicas: own.map(({ devices }) => {
+          const use = useOn(problem, candidate, p, devices[0] ?? 0);
+          return {
+            device: devices[0] ?? 0,
+            tables: use?.tables ?? [],
+            mostTokens: use?.mostTokens ?? Number.POSITIVE_INFINITY,
+          };
+        }),
+      };
+    }),
+  };
+}

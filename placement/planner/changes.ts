@@ -1,0 +1,63 @@
+import type { Candidate, Replica } from './candidate.js';
+import type { Problem } from './problem.js';
+import { balance } from './stability.js';
+import { Workbench } from './workbench.js';
+
+/** Devices and replicas tried for each step, so that one step of a large cluster ends. */
+const MOST_TRIED = 24;
+
+/** Candidates beside one: replicas added, given to busier pools, taken away; batches larger and smaller. */
+export function* changes(problem: Problem, candidate: Candidate): Generator<Candidate> {
+  const { devices: loads, pools } = balance(problem, candidate);
+  const busiest = pools.map((load, p) => ({ load, p })).sort((a, b) => b.load - a.load);
+  const bench = new Workbench(problem, candidate);
+  const loadOf = (device: number) => loads.get(device) ?? 0;
+  const rested = problem.devices
+    .map((_, device) => device)
+    .sort((a, b) => loadOf(a) - loadOf(b))
+    .slice(0, MOST_TRIED);
+  for (const { p } of busiest) {
+    for (const device of rested) {
+      if (bench.fits(p, device) && bench.on(device).every(({ pool }) => pool !== p)) {
+        yield { ...candidate, replicas: [...candidate.replicas, { pool: p, devices: [device] }] };
+      }
+    }
+    for (const device of rested) yield* given(problem, candidate, device, p);
+  }
+  const busy = [...candidate.replicas].sort((a, b) => loadOf(b.devices[0] ?? 0) - loadOf(a.devices[0] ?? 0));
+  for (const replica of busy.slice(0, MOST_TRIED)) {
+    yield { ...candidate, replicas: candidate.replicas.filter((each) => each !== replica) };
+  }
+  for (const [p, config] of candidate.configs.entries()) {
+    for (const [next] of problem.pools[p]?.configs.entries() ?? []) {
+      if (next !== config) yield { ...candidate, configs: candidate.configs.map((each, q) => (q === p ? next : each)) };
+    }
+  }
+  yield* swapped(candidate, busy.slice(0, MOST_TRIED));
+}
+
+/** A device that is given to one pool alone, with what was on it moved nowhere, or put in the place of one replica on it. */
+function* given(problem: Problem, candidate: Candidate, device: number, pool: number): Generator<Candidate> {
+  const there = new Workbench(problem, candidate).on(device);
+  if (there.some(({ devices }) => devices.length > 1)) return;
+  const others = there.filter((replica) => replica.pool !== pool);
+  if (others.length === 0) return;
+  const added: Replica = { pool, devices: [device] };
+  const taken = there.length > others.length ? [] : [added];
+  yield { ...candidate, replicas: [...candidate.replicas.filter((each) => !others.includes(each)), ...taken] };
+  if (others.length < 2 || taken.length === 0) return;
+  for (const gone of others) {
+    yield { ...candidate, replicas: [...candidate.replicas.filter((each) => each !== gone), ...taken] };
+  }
+}
+
+/** Two replicas of different pools that change places. */
+function* swapped(candidate: Candidate, replicas: readonly Replica[]): Generator<Candidate> {
+  for (const [i, a] of replicas.entries()) {
+    for (const b of replicas.slice(i + 1)) {
+      if (a.pool === b.pool || a.devices.length !== b.devices.length || a.devices[0] === b.devices[0]) continue;
+      const rest = candidate.replicas.filter((each) => each !== a && each !== b);
+      yield { ...candidate, replicas: [...rest, { ...a, devices: b.devices }, { ...b, devices: a.devices }] };
+    }
+  }
+}

@@ -1,0 +1,145 @@
+import { type Candidate, cellAt } from './candidate.js';
+import type { Problem, Use } from './problem.js';
+import { Workbench } from './workbench.js';
+
+/** How full the first draft of a placement makes its devices. */
+export interface Draft {
+  /** Share of the time that a pool's devices are to be busy, by pool. */
+  readonly busy: readonly number[];
+  /** Whether what does not fill a device may share one. */
+  readonly share: boolean;
+  /** Price per hour at which a pool's time of one objective is weighed: 0 looks at costs alone. */
+  readonly haste: number;
+  /** The load is this many times that of the problem. */
+  readonly speed?: number;
+}
+
+/** What a pool costs an hour when it is served in this way: by its time or by its memory, whichever is scarcer. */
+function priceOf(problem: Problem, use: Use, cell: number, busy: number, { haste, speed = 1 }: Draft): number {
+  const { pricePerHour, concurrency, memoryBytes } = problem.cells[cell] ?? {
+    pricePerHour: 0,
+    concurrency: 1,
+    memoryBytes: 1,
+  };
+  const time = (use.reachableErlangs * speed * use.width) / (busy * concurrency);
+  const room = (use.memoryBytes * use.width) / memoryBytes;
+  // Without prices fewer devices are better still.
+  const { p95Ms, p99Ms } = problem.objective;
+  return (pricePerHour + 1e-3) * Math.max(time, room) + (haste * use.batchMs) / (p99Ms ?? p95Ms ?? 1);
+}
+
+interface Offer {
+  readonly config: number;
+  readonly cell: number;
+  readonly price: number;
+}
+
+/** Ways to serve a pool, the cheapest first. */
+function offersFor(problem: Problem, pool: number, busy: number, draft: Draft): readonly Offer[] {
+  const offers = (problem.pools[pool]?.configs ?? []).flatMap(({ uses }, config) =>
+    problem.cells.flatMap((cell, c): Offer[] => {
+      const use = uses[cell.kind];
+      if (!use || use.memoryBytes > cell.memoryBytes || use.width > cell.devices.length) return [];
+      return [{ config, cell: c, price: priceOf(problem, use, c, busy, draft) }];
+    }),
+  );
+  return offers.sort((a, b) => a.price - b.price);
+}
+
+/**
+ * A first draft: each pool in its cheapest way, on whole devices as far as its load fills them, and what is left over put
+ * together on shared ones, stages that follow each other on one node where there is a choice. Undefined when the devices
+ * do not suffice.
+ */
+export function construct(problem: Problem, draft: Draft): Candidate | undefined {
+  const { busy, share, speed = 1 } = draft;
+  const offers = problem.pools.map((_, p) => offersFor(problem, p, busy[p] ?? 1, draft));
+  if (offers.some((list) => list.length === 0)) return undefined;
+  const bench = new Workbench(problem, { configs: offers.map((list) => list[0]?.config ?? 0), replicas: [] });
+  const shared = new Map<number, number>();
+  const rest: { readonly pool: number; readonly erlangs: number }[] = [];
+  for (const [p, list] of offers.entries()) {
+    const config = list[0]?.config;
+    // In units of the pool's whole load: a kind that is twice as fast takes twice as much of it.
+    let left = 1;
+    for (const { cell } of list.filter((offer) => offer.config === config)) {
+      const { concurrency, devices } = problem.cells[cell] ?? { concurrency: 1, devices: [] };
+      const use = bench.use(p, devices[0] ?? -1);
+      if (use === undefined) continue;
+      const each = Math.min(1, use.erlangs > 0 ? (busy[p] ?? 1) / (use.erlangs * speed) : 1);
+      const fillable = () => left >= each - 1e-9 || (left > 1e-9 && (!share || use.width > 1));
+      while (fillable()) {
+        const free = bench.freeFor(p, cell);
+        if (free === undefined) break;
+        for (let i = 0; i < (use.width > 1 ? 1 : concurrency) && left > 1e-9; i += 1) {
+          bench.add(p, free);
+          left -= each;
+        }
+      }
+      if (left <= 1e-9) break;
+      if (share && left < each) break;
+    }
+    if (left > 1e-9) rest.push({ pool: p, erlangs: left });
+  }
+  rest.sort((a, b) => sizeOf(bench, problem, b, speed) - sizeOf(bench, problem, a, speed));
+  for (const each of rest) {
+    if (!putTogether(problem, bench, shared, each, offers[each.pool] ?? [], busy[each.pool] ?? 1, speed))
+      return undefined;
+  }
+  return bench.candidate;
+}
+
+function sizeOf(
+  bench: Workbench,
+  problem: Problem,
+  { pool, erlangs }: { pool: number; erlangs: number },
+  speed: number,
+): number {
+  const sizes = problem.cells.flatMap(({ devices, memoryBytes, concurrency }) => {
+    const use = bench.use(pool, devices[0] ?? -1);
+    return use ? [Math.max((use.erlangs * erlangs * speed) / concurrency, use.memoryBytes / memoryBytes)] : [];
+  });
+  return Math.min(...sizes);
+}
+
+/** Puts a part of a pool's load on the fullest shared device that has room, else on the cheapest free one. */
+function putTogether(
+  problem: Problem,
+  bench: Workbench,
+  shared: Map<number, number>,
+  { pool, erlangs }: { readonly pool: number; readonly erlangs: number },
+  offers: readonly Offer[],
+  busy: number,
+  speed: number,
+): boolean {
+  const loadOn = (device: number) =>
+    ((bench.use(pool, device)?.erlangs ?? 0) * erlangs * speed) / (cellAt(problem, device)?.concurrency ?? 1);
+  const fitting = [...shared.entries()]
+    .filter(([device, taken]) => taken + loadOn(device) <= busy && bench.fits(pool, device))
+    .sort((a, b) => b[1] - a[1]);
+  const [best] = fitting;
+  if (best) {
+    bench.add(pool, [best[0]]);
+    shared.set(best[0], best[1] + loadOn(best[0]));
+    return true;
+  }
+  const configs = bench.candidate.configs;
+  for (const { cell, config } of offers) {
+    if (config !== configs[pool]) continue;
+    const free = bench.freeFor(pool, cell);
+    if (free === undefined) continue;
+    bench.add(pool, free);
+    const [device = 0] = free;
+    if (free.length === 1) shared.set(device, loadOn(device));
+    return true;
+  }
+  // Nothing is free: anywhere that has the memory.
+  const anywhere = bench
+    .usedDevices()
+    .filter((device) => bench.fits(pool, device))
+    .sort((a, b) => (shared.get(a) ?? 1) - (shared.get(b) ?? 1))[0];
+  if (anywhere === undefined) return false;
+  bench.add(pool, [anywhere]);
+  shared.set(anywhere, (shared.get(anywhere) ?? 1) + loadOn(anywhere));
+  return true;
+}

@@ -1,0 +1,195 @@
+import type { Candidate, Replica } from './candidate.js';
+import type { Judge } from './judge.js';
+import type { Problem } from './problem.js';
+import { minimise } from './simplex.js';
+
+/** What searching all placements below a cost has shown. */
+export interface Exhausted {
+  /** The cheapest that holds, where one was found. */
+  readonly found?: Candidate;
+  /** Nothing that costs less holds. */
+  readonly refutedBelow: number;
+  /** Everything below the cost that was asked about was tried. */
+  readonly complete: boolean;
+}
+
+/** Choices of devices that are looked at at most; a cluster with more is too large to try everything. */
+const MOST_CHOICES = 20_000;
+
+/** Placements of one choice of devices; more cannot be tried in any time that a plan may take. */
+const MOST_PLACEMENTS = 2_000_000;
+
+/** An upper estimate of how many placements a choice of devices has. */
+function placementsAtMost({ pools, cells }: Problem, counts: readonly number[]): number {
+  const configs = pools.reduce((product, pool) => product * pool.configs.length, 1);
+  return counts.reduce((product, n, c) => {
+    const choices = (cells[c]?.concurrency ?? 1) > 1 ? 3 : 2;
+    // Multisets of n of the sets of pools.
+    const sets = choices ** pools.length - 1;
+    let ways = 1;
+    for (let i = 0; i < n; i += 1) ways = (ways * (sets + i)) / (i + 1);
+    return product * ways;
+  }, configs);
+}
+
+/**
+ * Tries every placement that costs less than `below`, the cheapest devices first, until one holds or `goOn` says to stop.
+ * Choices of devices on which the load cannot be balanced at all are passed over by a linear program.
+ */
+export function exhaust(problem: Problem, judge: Judge, below: number, goOn: () => boolean): Exhausted {
+  const choices = choicesBelow(problem, below);
+  if (choices === undefined) return { refutedBelow: 0, complete: false };
+  for (const { counts, cost } of choices) {
+    if (!balanceable(problem, counts)) continue;
+    if (placementsAtMost(problem, counts) > MOST_PLACEMENTS) return { refutedBelow: cost, complete: false };
+    for (const candidate of placementsOn(problem, counts)) {
+      if (judge.holds(candidate)) return { found: candidate, refutedBelow: cost, complete: true };
+      if (!goOn()) return { refutedBelow: cost, complete: false };
+    }
+  }
+  return { refutedBelow: below, complete: true };
+}
+
+interface Choice {
+  /** Devices of each cell. */
+  readonly counts: readonly number[];
+  readonly cost: number;
+}
+
+/** Numbers of devices of each cell that cost less, rising; undefined when there are too many. */
+function choicesBelow({ cells }: Problem, below: number): readonly Choice[] | undefined {
+  let choices: Choice[] = [{ counts: [], cost: 0 }];
+  for (const { devices, pricePerHour } of cells) {
+    choices = choices.flatMap(({ counts, cost }) =>
+      Array.from({ length: devices.length + 1 }, (_, n) => ({ counts: [...counts, n], cost: cost + n * pricePerHour })),
+    );
+    choices = choices.filter(({ cost }) => cost < below - 1e-9);
+    if (choices.length > MOST_CHOICES) return undefined;
+  }
+  const devices = ({ counts }: Choice) => counts.reduce((sum, n) => sum + n, 0);
+  return choices.filter((choice) => devices(choice) > 0).sort((a, b) => a.cost - b.cost || devices(a) - devices(b));
+}
+
+/** Whether the load, in the largest batches, could be split over these devices in any fractions. */
+function balanceable({ pools, cells }: Problem, counts: readonly number[]): boolean {
+  const columns = pools.flatMap(({ configs }, pool) =>
+    cells.flatMap(({ kind, memoryBytes }, cell) => {
+      if ((counts[cell] ?? 0) === 0) return [];
+      const erlangs = configs.flatMap(({ uses }) => {
+        const use = uses[kind];
+        return use && use.memoryBytes <= memoryBytes && use.width <= (counts[cell] ?? 0)
+          ? [use.erlangs * use.width]
+          : [];
+      });
+      return erlangs.length > 0 ? [{ pool, cell, erlangs: Math.min(...erlangs) }] : [];
+    }),
+  );
+  const share = columns.length;
+  const solution = minimise(
+    [...columns.map(() => 0), 1],
+    [
+      ...pools.map((_, p) => ({
+        terms: columns.flatMap(({ pool }, c) => (pool === p ? [[c, 1] as const] : [])),
+        is: 'equal' as const,
+        bound: 1,
+      })),
+      ...cells.map(({ concurrency }, k) => ({
+        terms: [
+          ...columns.flatMap(({ cell, erlangs }, c) => (cell === k ? [[c, erlangs] as const] : [])),
+          [share, -concurrency * (counts[k] ?? 0)] as const,
+        ],
+        is: 'atMost' as const,
+        bound: 0,
+      })),
+    ],
+  );
+  return solution !== undefined && solution.value < 1 - 1e-9;
+}
+
+/** Every way to serve all pools on exactly these devices; devices of a cell are alike. */
+function* placementsOn(problem: Problem, counts: readonly number[]): Generator<Candidate> {
+  for (const configs of configsOf(problem)) {
+    for (const replicas of replicasOn(problem, configs, counts, 0)) {
+      if (problem.pools.every((_, p) => replicas.some(({ pool }) => pool === p))) yield { configs, replicas };
+    }
+  }
+}
+
+/** Every configuration of all pools, the largest batches first: they hold the most. */
+function* configsOf({ pools }: Problem, from = 0): Generator<readonly number[]> {
+  const pool = pools[from];
+  if (pool === undefined) {
+    yield [];
+    return;
+  }
+  for (let config = pool.configs.length - 1; config >= 0; config -= 1) {
+    for (const rest of configsOf({ pools } as Problem, from + 1)) yield [config, ...rest];
+  }
+}
+
+function* replicasOn(
+  problem: Problem,
+  configs: readonly number[],
+  counts: readonly number[],
+  from: number,
+): Generator<readonly Replica[]> {
+  const cell = problem.cells[from];
+  if (cell === undefined) {
+    yield [];
+    return;
+  }
+  const devices = cell.devices.slice(0, counts[from] ?? 0);
+  for (const here of fillings(problem, configs, from, devices)) {
+    for (const rest of replicasOn(problem, configs, counts, from + 1)) yield [...here, ...rest];
+  }
+}
+
+/** Every way to use all of a cell's devices: wide replicas first, then sets of pools on each of the others. */
+function* fillings(
+  problem: Problem,
+  configs: readonly number[],
+  cell: number,
+  devices: readonly number[],
+  firstWide = 0,
+): Generator<readonly Replica[]> {
+  const { kind } = problem.cells[cell] ?? { kind: 0 };
+  for (let pool = firstWide; pool < configs.length; pool += 1) {
+    const use = problem.pools[pool]?.configs[configs[pool] ?? 0]?.uses[kind];
+    if (!use || use.width === 1 || use.width > devices.length) continue;
+    const replica = { pool, devices: devices.slice(0, use.width) };
+    for (const rest of fillings(problem, configs, cell, devices.slice(use.width), pool)) yield [replica, ...rest];
+  }
+  yield* sharings(setsOn(problem, configs, cell), devices, 0);
+}
+
+/** The sets of pools (one place for each replica) that fit a device of a cell together. */
+function setsOn(problem: Problem, configs: readonly number[], cell: number): readonly (readonly number[])[] {
+  const { kind, memoryBytes, concurrency } = problem.cells[cell] ?? { kind: 0, memoryBytes: 0, concurrency: 1 };
+  let sets: { readonly pools: readonly number[]; readonly bytes: number }[] = [{ pools: [], bytes: 0 }];
+  for (const [pool, config] of configs.entries()) {
+    const use = problem.pools[pool]?.configs[config]?.uses[kind];
+    if (!use || use.width > 1) continue;
+    const times = concurrency > 1 ? [0, 1, concurrency] : [0, 1];
+    sets = sets.flatMap(({ pools, bytes }) =>
+      times.map((n) => ({ pools: [...pools, ...new Array<number>(n).fill(pool)], bytes: bytes + n * use.memoryBytes })),
+    );
+    sets = sets.filter(({ bytes }) => bytes <= memoryBytes);
+  }
+  return sets.flatMap(({ pools }) => (pools.length > 0 ? [pools] : []));
+}
+
+function* sharings(
+  sets: readonly (readonly number[])[],
+  devices: readonly number[],
+  from: number,
+): Generator<readonly Replica[]> {
+  const [device, ...others] = devices;
+  if (device === undefined) {
+    yield [];
+    return;
+  }
+  for (let s = from; s < sets.length; s += 1) {
+    const here = (sets[s] ?? []).map((pool) => ({ pool, devices: [device] }));
+    for (const rest of sharings(sets, others, s)) yield [...here, ...rest];
+  }
+}

@@ -1,0 +1,295 @@
+import { type Candidate, cellAt, costOf, type Replica } from './candidate.js';
+import { changes } from './changes.js';
+import { construct } from './construct.js';
+import type { Judge } from './judge.js';
+import type { Problem } from './problem.js';
+import { balance } from './stability.js';
+import { Workbench } from './workbench.js';
+
+/** How full first drafts make devices, the fullest first. */
+const BUSY = [0.97, 0.9, 0.8, 0.7, 0.55, 0.4, 0.25];
+
+type GoOn = () => boolean;
+
+/** Prices of haste, in those of the cluster's average device: the dearer, the faster the kinds that are chosen. */
+const HASTE = [0, 0.3, 1, 3, 10];
+
+/**
+ * First drafts that hold, the cheapest first: full devices, and emptier or faster ones where queues show that it takes them.
+ * Where none holds, one that was repaired.
+ */
+export function firstDrafts(problem: Problem, judge: Judge, goOn: GoOn): readonly Candidate[] {
+  const price =
+    problem.cells.reduce((sum, { pricePerHour, devices }) => sum + pricePerHour * devices.length, 0) /
+      problem.devices.length || 1;
+  const held: Candidate[] = [];
+  const failed: Candidate[] = [];
+  for (const haste of HASTE) {
+    for (const share of [true, false]) {
+      for (const busy of BUSY) {
+        if (held.length > 0 && !goOn()) break;
+        const candidate = construct(problem, { busy: problem.pools.map(() => busy), share, haste: haste * price });
+        if (candidate === undefined) break;
+        if (judge.holds(candidate)) {
+          held.push(candidate);
+          break;
+        }
+        failed.push(candidate);
+      }
+    }
+  }
+  // What was emptiest or fastest is nearest to holding.
+  for (const candidate of held.length > 0 ? [] : failed.reverse().slice(0, MOST_REPAIRED)) {
+    const repaired = repair(problem, judge, candidate, goOn);
+    if (repaired) held.push(repaired);
+    if (!goOn()) break;
+  }
+  return held.sort((a, b) => costOf(problem, a) - costOf(problem, b));
+}
+
+/** Drafts that are repaired at most, and repairs of one. */
+const MOST_REPAIRED = 4;
+const MOST_REPAIRS = 40;
+
+/**
+ * Brings a candidate's 99th percentile down step by step, by a replica more where calls wait, by other batches, by another
+ * kind of device, until the objective holds; undefined when no step helps any more.
+ */
+function repair(problem: Problem, judge: Judge, start: Candidate, goOn: GoOn): Candidate | undefined {
+  let candidate = start;
+  let seen = scoreOf(problem, judge, candidate);
+  for (let i = 0; i < MOST_REPAIRS && goOn(); i += 1) {
+    if (judge.holds(candidate)) return candidate;
+    let best: { readonly next: Candidate; readonly score: number; readonly waits: number[] } | undefined;
+    const order = seen.waits.map((wait, p) => ({ wait, p })).sort((a, b) => b.wait - a.wait);
+    const steps = order.slice(0, 3).flatMap(({ p }) => repairs(problem, candidate, p));
+    for (const next of steps) {
+      const { score, waits } = scoreOf(problem, judge, next);
+      if (score < (best?.score ?? seen.score) - 1e-9) best = { next, score, waits };
+      // On large clusters the first step that helps is taken.
+      if (best && problem.devices.length > PAIRS_UP_TO) break;
+    }
+    if (best === undefined) return undefined;
+    candidate = best.next;
+    seen = best;
+  }
+  return judge.holds(candidate) ? candidate : undefined;
+}
+
+/** How late a candidate's runs are, and where: by pool, waits and services of its calls. */
+function scoreOf(problem: Problem, judge: Judge, candidate: Candidate) {
+  const { p95Ms, p99Ms, result } = judge.see(candidate);
+  const waits = problem.pools.map((_, p) =>
+    problem.stages.reduce((sum, { pool }, v) => {
+      const stage = result.stages[v];
+      return sum + (pool === p && stage ? 2 * stage.meanWaitMs + stage.meanServiceMs : 0);
+    }, 0),
+  );
+  const peak = balance(problem, candidate).peak;
+  const score = problem.objective.p99Ms === undefined ? p95Ms : p99Ms;
+  return { score: peak >= 1 ? score * (1 + peak) : score, waits };
+}
+
+function repairs(problem: Problem, candidate: Candidate, pool: number): readonly Candidate[] {
+  const more = withOneMore(problem, candidate, pool);
+  const config = candidate.configs[pool] ?? 0;
+  const batches = [config + 1, config - 1].flatMap((next) =>
+    problem.pools[pool]?.configs[next] === undefined
+      ? []
+      : [{ ...candidate, configs: candidate.configs.map((each, q) => (q === pool ? next : each)) }],
+  );
+  // The whole pool on the first free device of another cell.
+  const bench = new Workbench(problem, candidate);
+  const moved = freeOnes(problem, bench).flatMap((device) => {
+    const kept = candidate.replicas.filter((replica) => replica.pool !== pool);
+    return bench.fits(pool, device) ? [{ ...candidate, replicas: [...kept, { pool, devices: [device] }] }] : [];
+  });
+  return [...(more ? [more] : []), ...moved, ...batches];
+}
+
+/** The candidate with another replica of a pool: on the cheapest free device, else on the least busy one with room. */
+export function withOneMore(problem: Problem, candidate: Candidate, pool: number): Candidate | undefined {
+  const bench = new Workbench(problem, candidate);
+  const cells = problem.cells.map((cell, c) => ({ c, price: cell.pricePerHour })).sort((a, b) => a.price - b.price);
+  for (const { c } of cells) {
+    const free = bench.freeFor(pool, c);
+    if (free === undefined || !free.every((device) => bench.use(pool, device))) continue;
+    bench.add(pool, free);
+    return bench.candidate;
+  }
+  const { devices } = balance(problem, candidate);
+  const [least] = [...devices].filter(([device]) => bench.fits(pool, device)).sort((a, b) => a[1] - b[1]);
+  if (least === undefined) return undefined;
+  bench.add(pool, [least[0]]);
+  return bench.candidate;
+}
+
+/**
+ * Makes a candidate that holds cheaper, step by step, as long as the judge agrees. Where no step is cheaper, one that
+ * leaves the runs more time at the same cost is taken: it may be what the next cheaper step needs.
+ */
+export function improve(problem: Problem, judge: Judge, start: Candidate, goOn: GoOn): Candidate {
+  let best = thinned(problem, judge, start, goOn);
+  let share = 1;
+  const step = (neighbours: Iterable<Candidate>, better: (next: Candidate) => boolean): boolean => {
+    for (const next of neighbours) {
+      if (!goOn()) return false;
+      if (!better(next)) continue;
+      best = next;
+      return true;
+    }
+    return false;
+  };
+  for (let found = true; found && goOn(); ) {
+    const cost = costOf(problem, best);
+    const isCheaper = (next: Candidate) => costOf(problem, next) < cost - 1e-9 && judge.holds(next);
+    found = step(cheaper(problem, best), isCheaper);
+    if (found) share = 1;
+    else if (problem.devices.length <= MOST_LEFT) {
+      const tighter = share * EASIER;
+      found = step(
+        changes(problem, best),
+        (next) => costOf(problem, next) <= cost + 1e-9 && judge.holdsTighter(next, tighter),
+      );
+      if (found) share = tighter;
+    }
+  }
+  return best;
+}
+
+/** A step at the same cost has to leave this share of the time at most. */
+const EASIER = 0.97;
+
+/** Takes replicas out by the handful, pool by pool, the dearest pool first. */
+function thinned(problem: Problem, judge: Judge, start: Candidate, goOn: GoOn): Candidate {
+  let best = start;
+  const pools = problem.pools
+    .map((_, p) => ({ p, count: start.replicas.filter(({ pool }) => pool === p).length }))
+    .sort((a, b) => b.count - a.count);
+  for (const { p, count } of pools) {
+    // Halves what is taken until one passes; whole devices only, so that each step pays.
+    for (let take = Math.floor(count / 4); take >= 1 && count > 4 && goOn(); take = Math.floor(take / 2)) {
+      const next = without(problem, best, aloneOnDevice(best, p).slice(-take));
+      if (next !== undefined && judge.holds(next)) best = next;
+    }
+  }
+  return best;
+}
+
+const aloneOnDevice = ({ replicas }: Candidate, pool: number): readonly Replica[] =>
+  replicas.filter(
+    (replica) =>
+      replica.pool === pool &&
+      replica.devices.every((d) => replicas.every((r) => r === replica || !r.devices.includes(d))),
+  );
+
+function without(problem: Problem, candidate: Candidate, gone: readonly Replica[]): Candidate | undefined {
+  if (gone.length === 0) return undefined;
+  const replicas = candidate.replicas.filter((replica) => !gone.includes(replica));
+  const next = { configs: candidate.configs, replicas };
+  return balance(problem, next).peak < 1 ? next : undefined;
+}
+
+/** Devices in use looked at for each step of a large placement: those that pay most to leave. */
+const MOST_LEFT = 48;
+/** Placements with more devices than this are not searched for pairs. */
+const PAIRS_UP_TO = 12;
+
+/** Candidates that use cheaper or fewer devices. */
+function* cheaper(problem: Problem, candidate: Candidate): Generator<Candidate> {
+  const { devices: loads } = balance(problem, candidate);
+  const bench = new Workbench(problem, candidate);
+  const price = (device: number) => cellAt(problem, device)?.pricePerHour ?? 0;
+  const used = [...bench.usedDevices()].sort(
+    (a, b) => price(b) - price(a) || (loads.get(a) ?? 0) - (loads.get(b) ?? 0),
+  );
+  const worst = used.slice(0, MOST_LEFT);
+  for (const device of worst) {
+    yield* variants(problem, vacated(problem, candidate, [device], 'move'));
+    yield* variants(problem, vacated(problem, candidate, [device], 'drop'));
+    for (const free of freeOnes(problem, bench)) {
+      if (price(free) < price(device)) yield* variants(problem, vacated(problem, candidate, [device], free));
+    }
+  }
+  if (used.length > PAIRS_UP_TO) return;
+  for (const [i, a] of used.entries()) {
+    for (const b of used.slice(i + 1)) {
+      for (const free of freeOnes(problem, bench)) {
+        if (price(free) < price(a) + price(b)) yield* variants(problem, vacated(problem, candidate, [a, b], free));
+      }
+      yield* variants(problem, vacated(problem, candidate, [a, b], 'move'));
+    }
+  }
+}
+
+/** The first free device of each cell. */
+const freeOnes = ({ cells }: Problem, bench: Workbench): readonly number[] =>
+  cells.flatMap(({ devices }) => devices.find((device) => bench.isFree(device)) ?? []);
+
+/**
+ * The candidate without these devices: what was on them moves to the least busy devices with room, or to one given device,
+ * or is dropped. Undefined where that cannot be.
+ */
+function vacated(
+  problem: Problem,
+  candidate: Candidate,
+  devices: readonly number[],
+  to: 'move' | 'drop' | number,
+): Candidate | undefined {
+  const bench = new Workbench(problem, candidate);
+  const gone = [...new Set(devices.flatMap((device) => bench.on(device)))];
+  for (const replica of gone) bench.remove(replica);
+  if (to !== 'drop') {
+    const loads = new Map(balance(problem, bench.candidate).devices);
+    for (const { pool } of gone) {
+      if (typeof to === 'number') {
+        if (bench.fits(pool, to)) bench.add(pool, [to]);
+        else if (bench.countOf(pool) === 0) return undefined;
+        continue;
+      }
+      const [target] = bench
+        .usedDevices()
+        .filter((device) => bench.fits(pool, device) && bench.on(device).every((other) => other.pool !== pool))
+        .sort((a, b) => (loads.get(a) ?? 0) - (loads.get(b) ?? 0));
+      if (target !== undefined) {
+        bench.add(pool, [target]);
+        loads.set(target, (loads.get(target) ?? 0) + 0.1);
+      } else if (bench.countOf(pool) === 0) return undefined;
+    }
+  }
+  return bench.candidate;
+}
+
+/** The candidate, and the same with one pool's batches larger or smaller. */
+function* variants(problem: Problem, candidate: Candidate | undefined): Generator<Candidate> {
+  if (candidate === undefined) return;
+  yield candidate;
+  if (candidate.replicas.length > PAIRS_UP_TO) return;
+  for (const [p, config] of candidate.configs.entries()) {
+    for (const next of [config + 1, config - 1]) {
+      if (problem.pools[p]?.configs[next] === undefined) continue;
+      yield { ...candidate, configs: candidate.configs.map((each, q) => (q === p ? next : each)) };
+    }
+  }
+}
+
+/** The candidate with better variants where they hold at no more cost. */
+export function refined(problem: Problem, judge: Judge, start: Candidate, goOn: GoOn): Candidate {
+  let best = start;
+  for (const [p, { configs }] of problem.pools.entries()) {
+    const now = configs[best.configs[p] ?? 0];
+    const better = configs
+      .map((config, c) => ({ c, quality: config.quality }))
+      .filter(({ quality }) => quality > (now?.quality ?? 0))
+      .sort((a, b) => b.quality - a.quality);
+    for (const { c } of better) {
+      if (!goOn()) return best;
+      const next = { ...best, configs: best.configs.map((each, q) => (q === p ? c : each)) };
+      if (judge.holds(next)) {
+        best = next;
+        break;
+      }
+    }
+  }
+  return best;
+}

@@ -1,0 +1,20 @@
+export { cheapest, fastest } from './bound.js';
+export { buildProblem, type PlanInput } from './build-problem.js';
+export {
+  type Candidate,
+  cellAt,
+  configOf,
+  costOf,
+  isPossible,
+  type Replica,
+  replicasByDevice,
+  useOn,
+} from './candidate.js';
+export { Judge, type Seen } from './judge.js';
+export { withMoreDevices } from './more-devices.js';
+export type { Problem } from './problem.js';
+export { attainable } from './rate.js';
+export { type Searched, type SearchOptions, searchCheapest, searchFastest } from './search.js';
+export { shedShare } from './shed.js';
+export { balance } from './stability.js';
+export { type WaysOut, waysOut } from './ways-out.js';

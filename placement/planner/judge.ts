@@ -1,0 +1,99 @@
+import { mayBeLate, percentile, type SimulationResult, Simulator, sortedNumbers } from '../simulator/index.js';
+import { type Candidate, isPossible, keyOf, simulatedPlacement } from './candidate.js';
+import type { Objective, Problem } from './problem.js';
+import { balance } from './stability.js';
+
+/** Latencies of whole runs, in milliseconds. */
+export interface Latencies {
+  readonly p50Ms: number;
+  readonly p95Ms: number;
+  readonly p99Ms: number;
+}
+
+export interface Trial {
+  /** The load arrives this many times as fast. */
+  readonly speed?: number;
+  /** Every call takes this many times as long. */
+  readonly slowdown?: number;
+  readonly admit?: number;
+  readonly detailed?: boolean;
+}
+
+/** What was seen when a candidate was simulated to its end. */
+export interface Seen extends Latencies {
+  readonly holds: boolean;
+  readonly result: SimulationResult;
+}
+
+/** Decides whether candidates hold the objective: they must be possible, have a balance, and pass the simulation. */
+export class Judge {
+  readonly problem: Problem;
+  readonly #simulator: Simulator;
+  readonly #known = new Map<string, boolean>();
+  /** Simulations so far. */
+  simulations = 0;
+
+  constructor(problem: Problem) {
+    this.problem = problem;
+    this.#simulator = new Simulator(problem.stages, problem.simulated, problem.load);
+  }
+
+  /** Whether a candidate holds the objective; the simulation ends as soon as it cannot. */
+  holds(candidate: Candidate, speed = 1): boolean {
+    const key = `${speed}|${keyOf(candidate)}`;
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const holds = this.#judged(candidate, speed);
+    this.#known.set(key, holds);
+    return holds;
+  }
+
+  /** Whether a candidate also holds an objective that is this much tighter: 0.9 is a tenth less time. */
+  holdsTighter(candidate: Candidate, share: number): boolean {
+    return this.#judged(candidate, 1, share);
+  }
+
+  #judged(candidate: Candidate, speed: number, share = 1): boolean {
+    const { problem } = this;
+    if (!isPossible(problem, candidate) || balance(problem, candidate).peak * speed >= 1) return false;
+    const count = problem.load.timesMs.length;
+    const objective = tightened(problem.objective, share);
+    const { p95Ms, p99Ms } = objective;
+    const giveUp =
+      p99Ms !== undefined
+        ? { afterMs: p99Ms, late: mayBeLate(count, 0.99) }
+        : { afterMs: p95Ms ?? Number.POSITIVE_INFINITY, late: mayBeLate(count, 0.95) };
+    this.simulations += 1;
+    const result = this.#simulator.run(simulatedPlacement(problem, candidate), { giveUp, speed });
+    return !result.gaveUp && meets(latenciesOf(result), objective);
+  }
+
+  /** What happens when a candidate runs; the result's arrays are good until the next simulation. */
+  see(candidate: Candidate, { speed = 1, slowdown = 1, admit, detailed = false }: Trial = {}): Seen {
+    this.simulations += 1;
+    const result = this.#simulator.run(simulatedPlacement(this.problem, candidate), {
+      speed,
+      slowdown,
+      detailed,
+      ...(admit !== undefined && { admit }),
+    });
+    const latencies = latenciesOf(result);
+    const peak = balance(this.problem, candidate).peak * speed * slowdown;
+    // What is refused beyond `admit` is no load.
+    const holds = meets(latencies, this.problem.objective) && (admit !== undefined || peak < 1);
+    return { ...latencies, holds, result };
+  }
+}
+
+const tightened = ({ p95Ms, p99Ms }: Objective, share: number): Objective => ({
+  p95Ms: p95Ms === undefined ? undefined : p95Ms * share,
+  p99Ms: p99Ms === undefined ? undefined : p99Ms * share,
+});
+
+function latenciesOf({ latencyMs }: SimulationResult): Latencies {
+  const sorted = sortedNumbers(latencyMs);
+  return { p50Ms: percentile(sorted, 0.5), p95Ms: percentile(sorted, 0.95), p99Ms: percentile(sorted, 0.99) };
+}
+
+const meets = ({ p95Ms, p99Ms }: Latencies, objective: Objective): boolean =>
+  p95Ms <= (objective.p95Ms ?? Number.POSITIVE_INFINITY) && p99Ms <= (objective.p99Ms ?? Number.POSITIVE_INFINITY);

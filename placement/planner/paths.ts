@@ -1,0 +1,16 @@
+import type { SimulatedStage } from '../simulator/index.js';
+
+/** The longest way through each stage, from the beginning of its pipeline to the end, when stages take these times. */
+export function longestPaths(stages: readonly SimulatedStage[], ms: readonly number[]): readonly number[] {
+  const until: number[] = [];
+  for (const [v, { after }] of stages.entries()) {
+    until[v] = (ms[v] ?? 0) + Math.max(0, ...after.map((before) => until[before] ?? 0));
+  }
+  const behind: number[] = new Array(stages.length).fill(0);
+  for (let v = stages.length - 1; v >= 0; v -= 1) {
+    for (const before of stages[v]?.after ?? []) {
+      behind[before] = Math.max(behind[before] ?? 0, (ms[v] ?? 0) + (behind[v] ?? 0));
+    }
+  }
+  return stages.map((_, v) => (until[v] ?? 0) + (behind[v] ?? 0));
+}

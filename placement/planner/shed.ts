@@ -1,0 +1,27 @@
+import type { Candidate } from './candidate.js';
+import type { Judge, Trial } from './judge.js';
+
+/** Halvings of the number of runs in flight that are admitted. */
+const STEPS = 9;
+
+/**
+ * Least share of the runs to refuse so that the others keep the objective: arrivals are refused while as many runs are in
+ * flight as the placement serves in time. 0 when it holds as it is, 1 when even one at a time is too slow.
+ */
+export function shedShare(judge: Judge, candidate: Candidate, trial: Trial = {}): number {
+  const all = judge.see(candidate, trial);
+  if (all.holds) return 0;
+  const count = judge.problem.load.timesMs.length;
+  let low = 0;
+  let high = Math.min(count, 4_096);
+  let share = 1;
+  for (let i = 0; i < STEPS && high - low > 1; i += 1) {
+    const admit = i === 0 ? Math.min(64, high) : Math.ceil((low + high) / 2);
+    const { holds, result } = judge.see(candidate, { ...trial, admit });
+    if (holds) {
+      low = admit;
+      share = result.refused / count;
+    } else high = admit;
+  }
+  return share;
+}

@@ -1,0 +1,50 @@
+import { rateOf } from '../simulator/index.js';
+import { buildProblem, type PlanInput } from './build-problem.js';
+import { costOf } from './candidate.js';
+import { firstDrafts } from './improve.js';
+import { Judge } from './judge.js';
+import { withMoreDevices } from './more-devices.js';
+import type { Problem } from './problem.js';
+import { fastestPlacement } from './rate.js';
+import { shedShare } from './shed.js';
+
+/** What would make a load that no placement was found for hold. */
+export interface WaysOut {
+  /** The most runs a second that the devices hold within the objective; 0: not even few. */
+  readonly ratePerSecond: number;
+  /** 99th percentile of the fastest placement at the full load; undefined when its queues grow without end. */
+  readonly p99Ms?: number;
+  /** Share of the runs to refuse on it; 1: that does not help either. */
+  readonly shedShare: number;
+  /** Devices to add, the cheapest way first. */
+  readonly devices: readonly { readonly kind: string; readonly count: number; readonly pricePerHour: number }[];
+}
+
+/** Devices of a kind that are tried in turn. */
+const COUNTS = [1, 2, 4, 8, 16, 32];
+
+export function waysOut(input: PlanInput, problem: Problem, goOn: () => boolean): WaysOut {
+  const judge = new Judge(problem);
+  const fastest = fastestPlacement(problem, judge, [], goOn);
+  const at = fastest && judge.see(fastest.candidate);
+  const devices = problem.kinds.flatMap((kind) => {
+    for (const count of COUNTS) {
+      const inventory = withMoreDevices(input.inventory, kind, count);
+      if (inventory === undefined || !goOn()) return [];
+      const larger = buildProblem({ ...input, inventory });
+      const [draft] = firstDrafts(larger, new Judge(larger), goOn);
+      if (draft === undefined) continue;
+      const { pricePerHour = 0 } = inventory.devices.at(-1) ?? {};
+      return [{ kind, count, pricePerHour: pricePerHour * count, total: costOf(larger, draft) }];
+    }
+    return [];
+  });
+  return {
+    ratePerSecond: (fastest?.speed ?? 0) * rateOf(problem.load),
+    ...(at && Number.isFinite(at.p99Ms) && { p99Ms: at.p99Ms }),
+    shedShare: fastest ? shedShare(judge, fastest.candidate) : 1,
+    devices: devices
+      .sort((a, b) => a.pricePerHour - b.pricePerHour)
+      .map(({ kind, count, pricePerHour }) => ({ kind, count, pricePerHour })),
+  };
+}

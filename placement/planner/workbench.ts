@@ -1,0 +1,89 @@
+import { type Candidate, cellAt, type Replica, replicasByDevice, useOn } from './candidate.js';
+import type { Problem, Use } from './problem.js';
+
+/** A candidate that is being changed: what is where, and what room is left. */
+export class Workbench {
+  readonly #problem: Problem;
+  readonly #configs: number[];
+  readonly #on = new Map<number, Replica[]>();
+  #replicas: Replica[];
+
+  constructor(problem: Problem, { configs, replicas }: Candidate) {
+    this.#problem = problem;
+    this.#configs = [...configs];
+    this.#replicas = [...replicas];
+    for (const [device, there] of replicasByDevice({ configs, replicas })) this.#on.set(device, there);
+  }
+
+  get candidate(): Candidate {
+    return { configs: this.#configs, replicas: this.#replicas };
+  }
+
+  on(device: number): readonly Replica[] {
+    return this.#on.get(device) ?? [];
+  }
+
+  countOf(pool: number): number {
+    return this.#replicas.filter((replica) => replica.pool === pool).length;
+  }
+
+  use(pool: number, device: number): Use | undefined {
+    return useOn(this.#problem, { configs: this.#configs, replicas: [] }, pool, device);
+  }
+
+  /** Whether a replica of a pool that takes one device can be added there. */
+  fits(pool: number, device: number): boolean {
+    const use = this.use(pool, device);
+    const cell = cellAt(this.#problem, device);
+    if (use === undefined || cell === undefined || use.width > 1) return false;
+    let bytes = use.memoryBytes;
+    let same = 0;
+    for (const replica of this.on(device)) {
+      const other = this.use(replica.pool, device);
+      if (other === undefined || other.width > 1) return false;
+      bytes += other.memoryBytes;
+      if (replica.pool === pool) same += 1;
+    }
+    return bytes <= cell.memoryBytes && same < cell.concurrency;
+  }
+
+  add(pool: number, devices: readonly number[]): void {
+    const replica = { pool, devices };
+    this.#replicas.push(replica);
+    for (const device of devices) this.#on.set(device, [...this.on(device), replica]);
+  }
+
+  remove(replica: Replica): void {
+    this.#replicas = this.#replicas.filter((each) => each !== replica);
+    for (const device of replica.devices) {
+      const left = this.on(device).filter((each) => each !== replica);
+      if (left.length > 0) this.#on.set(device, left);
+      else this.#on.delete(device);
+    }
+  }
+
+  setConfig(pool: number, config: number): void {
+    this.#configs[pool] = config;
+  }
+
+  usedDevices(): readonly number[] {
+    return [...this.#on.keys()];
+  }
+
+  isFree(device: number): boolean {
+    return !this.#on.has(device);
+  }
+
+  /** Free devices for one replica of a pool in a cell: as many as it is wide; undefined where there are none. */
+  freeFor(pool: number, cell: number): readonly number[] | undefined {
+    const { devices } = this.#problem.cells[cell] ?? { devices: [] };
+    const width = this.use(pool, devices[0] ?? -1)?.width;
+    if (width === undefined) return undefined;
+    const free: number[] = [];
+    for (const device of devices) {
+      if (this.isFree(device)) free.push(device);
+      if (free.length === width) return free;
+    }
+    return undefined;
+  }
+}

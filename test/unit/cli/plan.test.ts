@@ -1,0 +1,112 @@
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { Command } from 'commander';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { MillraceError } from '../../../pipelines/errors.js';
+import { readPlacement } from '../../../placement/document/index.js';
+import { type PlanCommandOptions, planPlacement } from '../../../workers/cli/plan.js';
+import { planOptions } from '../../../workers/cli/plan-options.js';
+import { testSettings } from '../../support/settings.js';
+import { CLUSTER, PIPELINE, PROFILES, profileFile } from '../placement/plan-files.js';
+
+const settings = testSettings({ MILLRACE_PIPELINES: '' });
+
+/** A folder with the files of a plan. */
+function files(): string {
+  const folder = mkdtempSync(path.join(tmpdir(), 'millrace-plan-'));
+  writeFileSync(path.join(folder, 'cluster.yaml'), CLUSTER);
+  writeFileSync(path.join(folder, 'p.json'), PIPELINE);
+  writeFileSync(
+    path.join(folder, 'trace.csv'),
+    ['timestamp_s,audio_s', ...Array.from({ length: 300 }, (_, i) => `${i * 0.25},3`)].join('\n'),
+  );
+  mkdirSync(path.join(folder, 'profiles'));
+  const more = ['a100', 'l4'].map((kind) => profileFile('assistant', kind, 60));
+  for (const { file, text } of [...PROFILES, ...more]) writeFileSync(path.join(folder, 'profiles', file), text);
+  return folder;
+}
+
+afterEach(() => void vi.restoreAllMocks());
+
+/** What `millrace plan` writes to stdout. */
+async function planned(folder: string, ...args: readonly string[]): Promise<string> {
+  let out = '';
+  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    out += String(text);
+    return true;
+  });
+  const command = planOptions(new Command('plan'))
+    .exitOverride()
+    .configureOutput({ writeErr: () => undefined })
+    .action(async (options: PlanCommandOptions) => planPlacement(settings, options));
+  const common = ['--cluster', `${folder}/cluster.yaml`, '--profiles', `${folder}/profiles`, '--time-limit', '2s'];
+  await command.parseAsync([...common, ...args], { from: 'user' });
+  return out;
+}
+
+describe('millrace plan', { timeout: 120_000 }, () => {
+  const folder = files();
+  const pipeline = ['--pipeline', `${folder}/p.json`];
+  const slo = ['--slo-p99', '400ms'];
+
+  it('prints placement.json for files alone, of a trace as of a rate', async () => {
+    const byTrace = readPlacement(
+      await planned(folder, ...pipeline, ...slo, '--trace', `${folder}/trace.csv`, '--json'),
+    );
+    expect(byTrace.ratePerSecond).toBeCloseTo(4, 1);
+    expect(byTrace.predicted.p99Ms).toBeLessThanOrEqual(400);
+    const byRate = readPlacement(await planned(folder, ...pipeline, ...slo, '--rate', '4', '--cv', '0.5', '--json'));
+    expect(byRate.ratePerSecond).toBeCloseTo(4, 0);
+  });
+
+  it('tells people: the decision, a picture, reasons, the bottleneck, the next euro, and answers', async () => {
+    const out = await planned(
+      folder,
+      ...pipeline,
+      ...slo,
+      '--rate',
+      '5',
+      '--what-if',
+      'rate 2x',
+      '--what-if',
+      'add 1×A100',
+    );
+    expect(out).toMatch(/^Placement [0-9a-f]{12}: 5 runs a second for 1\.40 EUR an hour, p99 <= 400 ms$/m);
+    expect(out).toMatch(/^gpu2\/0 +l4 .*[█░]{10} \d+(\.\d)? % +[█░]{10} \d+(\.\d)? %$/m);
+    expect(out).toMatch(/^ {2}whisper: \d x l4: the load keeps 0\.\d+ busy/m);
+    expect(out).toMatch(/^Bottleneck {2}(whisper|tts): /m);
+    expect(out).toMatch(/^Next euro {3}one (l4|a100) more for (whisper|tts)/m);
+    expect(out).toMatch(/^What if rate 2x: 10 runs a second for \d+\.\d\d EUR an hour/m);
+    expect(out).toMatch(/^What if add 1×A100: 5 runs a second for 1\.40 EUR an hour \(\+0\.00\)/m);
+  });
+
+  it('takes a pipeline of the catalogue by its name, and says what it takes for granted', async () => {
+    const out = await planned(folder, '--pipeline', 'voice-assistant', '--slo-p99', '2s', '--rate', '2');
+    expect(out).toMatch(/^voice-assistant\/answer +assistant/m);
+    expect(out).toMatch(/answer\.embed \(minilm\) has no profile and is taken to cost nothing/);
+  });
+
+  it.each([
+    ['no objective', ['--rate', '5'], 'INVALID_INPUT', /--slo-p99: give/],
+    ['no arrivals', slo, 'INVALID_INPUT', /--rate: say how runs arrive/],
+    ['arrivals twice', [...slo, '--rate', '5', '--trace', 'x.csv'], 'INVALID_INPUT', /not both/],
+    ['a trace that is not there', [...slo, '--trace', `${folder}/no.csv`], 'INVALID_TRACE', /cannot read/],
+    ['a wrong question', [...slo, '--rate', '5', '--what-if', 'win'], 'INVALID_INPUT', /--what-if win: ask/],
+    ['a wrong figure', [...slo, '--rate', '5', '--assume', 'hear.luck=1'], 'INVALID_INPUT', /figures are/],
+  ])('refuses %s', async (_, args, code, message) => {
+    const error = await planned(folder, ...pipeline, ...args).catch((thrown: unknown) => thrown);
+    if (!(error instanceof MillraceError)) expect.fail(String(error));
+    expect(error.code).toBe(code);
+    expect(error.message).toMatch(message);
+  });
+
+  it.each([
+    ['--slo-p99', 'soon'],
+    ['--rate', '-1'],
+    ['--quality-floor', '2'],
+    ['--objective', 'fame'],
+  ])('refuses %s %s at once', async (option, value) => {
+    await expect(planned(folder, ...pipeline, option, value)).rejects.toThrow(/It must be/);
+  });
+});

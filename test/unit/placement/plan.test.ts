@@ -1,0 +1,181 @@
+import { describe, expect, it } from 'vitest';
+import { MillraceError } from '../../../pipelines/errors.js';
+import { readPlacement } from '../../../placement/document/index.js';
+import { makePlan, naivePlacements, whatIf } from '../../../placement/explain/index.js';
+import { attainable, buildProblem, Judge, type PlanInput } from '../../../placement/planner/index.js';
+import { CLUSTER, PIPELINE, PROFILES, planInput, profileFile } from './plan-files.js';
+import { refusal } from './refusal.js';
+
+/** A plan is hundreds of simulations: seconds on a machine that does other things too. */
+const SLOW = { timeout: 120_000 };
+
+/** Time that is counted in looks at the clock: the same plan on any machine. */
+function options(objective: 'cost' | 'rate' = 'cost', looks = 400) {
+  let looked = 0;
+  return { objective, timeLimitMs: looks, clock: () => looked++ };
+}
+const plan = (input: PlanInput, objective: 'cost' | 'rate' = 'cost') => makePlan(input, options(objective));
+
+describe('a plan', SLOW, () => {
+  it('is the cheapest placement, with its reasons, bound, promises and what happens when things go wrong', () => {
+    const placement = plan(planInput());
+    expect(readPlacement(JSON.stringify(placement))).toEqual(placement);
+    expect(placement).toMatchObject({ objective: 'cost', costPerHour: 1.4, optimal: true, gap: 0, bound: 1.4 });
+    expect(placement.predicted.p99Ms).toBeLessThanOrEqual(400);
+    expect(placement.predicted.throughputPerSecond).toBeCloseTo(placement.ratePerSecond, 0);
+    expect(Object.keys(placement.predicted.devices)).toEqual(['gpu2/0', 'gpu2/1']);
+    expect(placement.stages).toEqual({ 'voice/hear': 'whisper', 'voice/speak': 'tts' });
+    expect(placement.pools.map(({ queue }) => queue)).toEqual(['pool.whisper', 'pool.tts']);
+    expect(placement.pools[0]?.reason).toMatch(/l4: the load keeps 0\.\d+ busy .*a100 would take at least 1 \(2\.40/);
+    expect(placement.degraded.length).toBeGreaterThan(0);
+    expect(placement.robustness.slowerBy50Percent.p99Ms).toBeGreaterThan(placement.predicted.p99Ms);
+    expect(placement.next?.p99Ms).toBeLessThan(placement.predicted.p99Ms);
+  });
+
+  it('is the same each time', () => {
+    expect(plan(planInput())).toEqual(plan(planInput()));
+  });
+
+  it('takes dearer devices where the objective is tight, and more where the rate is high', () => {
+    const tight = plan(planInput({ p99Ms: 120, rate: 2 }));
+    expect(tight.pools.flatMap(({ replicas }) => replicas.map(({ devices }) => devices[0]))).toContain('gpu1/1');
+    expect(plan(planInput({ rate: 20 })).costPerHour).toBeGreaterThan(1.4);
+  });
+
+  it('chooses the better variant where it costs no more, and the faster one within a quality floor where it is cheaper', () => {
+    const variants = [
+      profileFile('tts', 'l4', 20, { variant: 'int8', quality: 0.8 }),
+      profileFile('tts', 'l4', 70, { variant: 'fp16', quality: 0.9 }),
+      profileFile('whisper', 'l4', 20),
+    ];
+    const variantOf = (more: Parameters<typeof planInput>[0]) =>
+      plan(planInput({ profiles: variants, ...more })).pools.find(({ model }) => model === 'tts')?.variant;
+    expect(variantOf({ rate: 18, p99Ms: 200 })).toBe('int8');
+    expect(variantOf({ rate: 1, p99Ms: 900 })).toBe('fp16');
+    expect(variantOf({ rate: 8, qualityFloor: 0.85 })).toBe('fp16');
+  });
+
+  it('places a model that is too large for one device on several of one node, and nothing beside it', () => {
+    const wide = [
+      PROFILES[1],
+      profileFile('tts', 'a100', 40, {
+        variant: 'tp2',
+        parallel: { tensor: 2, pipeline: 1 },
+        memory: { weights: '120GiB' },
+      }),
+    ].flatMap((profile) => profile ?? []);
+    const placement = plan(planInput({ profiles: wide }));
+    const tts = placement.pools.find(({ model }) => model === 'tts');
+    expect(tts).toMatchObject({ parallel: { tensor: 2 }, replicas: [{ devices: ['gpu1/0', 'gpu1/1'] }] });
+    expect(placement.pools[0]?.replicas.every(({ devices }) => devices[0]?.startsWith('gpu2/'))).toBe(true);
+    const lone = CLUSTER.replace('count: 2', 'count: 1');
+    expect(refusal(() => plan(planInput({ profiles: wide, cluster: lone })))).toMatchObject({
+      code: 'MODEL_FITS_NOWHERE',
+      fields: [expect.stringMatching(/needs 2 a100 on one node, and no node has as many/)],
+    });
+  });
+
+  it('lets pipelines share pools', () => {
+    const other = JSON.stringify({ format: 1, name: 'dictation', stages: [{ id: 'hear', model: 'whisper' }] });
+    const both = plan(planInput({ pipelines: [PIPELINE, other] }));
+    expect(both.stages).toEqual({ 'voice/hear': 'whisper', 'voice/speak': 'tts', 'dictation/hear': 'whisper' });
+    expect(both.pools).toHaveLength(2);
+    expect(both.ratePerSecond).toBeGreaterThan(9);
+  });
+
+  it('of objective rate holds at least what any naive placement does, and no more than its bound', () => {
+    const input = planInput();
+    const placement = plan(input, 'rate');
+    const problem = buildProblem(input);
+    const judge = new Judge(problem);
+    const naive = naivePlacements(problem);
+    expect(naive.map(({ name }) => name)).toEqual(['all on one device', 'round robin', 'memory table']);
+    for (const { name, candidate } of naive) {
+      expect(placement.ratePerSecond, name).toBeGreaterThanOrEqual(0.98 * 5 * attainable(judge, candidate));
+    }
+    expect(placement.ratePerSecond).toBeLessThanOrEqual(placement.bound);
+  });
+});
+
+describe('what cannot be planned', SLOW, () => {
+  it('names the line of a model that fits nowhere', () => {
+    const huge = [PROFILES[0], profileFile('tts', 'l4', 70, { memory: { weights: '30GiB' } })].flatMap((p) => p ?? []);
+    expect(refusal(() => plan(planInput({ profiles: huge })))).toEqual({
+      code: 'MODEL_FITS_NOWHERE',
+      fields: [
+        'tts-l4.json:7 memory.weights: "tts" needs 30 GiB on each of 1 l4, which has 24 GiB: add a larger device, or profile a smaller or a more parallel variant',
+      ],
+    });
+  });
+
+  it('names the objective, and the lines of the times that it is below', () => {
+    const { code, fields } = refusal(() => plan(planInput({ p99Ms: 40 })));
+    expect(code).toBe('SLO_UNREACHABLE');
+    expect(fields).toEqual([
+      '--slo-p99: 40 ms is less than the 50 ms that the stages of voice take one after the other on idle devices: allow more than 50 ms, or profile faster variants or devices',
+      'whisper-a100.json:10 latency: voice/hear takes 20 ms at best',
+      'tts-a100.json:10 latency: voice/speak takes 30 ms at best',
+    ]);
+  });
+
+  it('names what was never profiled, and the device kinds that nobody has', () => {
+    const without = PROFILES.slice(0, 2);
+    expect(refusal(() => plan(planInput({ profiles: without })))).toEqual({
+      code: 'PROFILE_MISSING',
+      fields: ['voice/speak: no profile is of the model "tts" (there are whisper): profile it'],
+    });
+    const elsewhere = [...without, profileFile('tts', 'h100', 10)];
+    expect(refusal(() => plan(planInput({ profiles: elsewhere })))).toEqual({
+      code: 'PROFILE_MISSING',
+      fields: [
+        'tts-h100.json:4 deviceKind: the inventory has no "h100" (did you mean "a100"?): profile "tts" (for voice/speak) on a kind that it has',
+      ],
+    });
+    expect(refusal(() => plan(planInput({ qualityFloor: 1.1 }))).fields[0]).toMatch(
+      /^--quality-floor: .*the best has 1/,
+    );
+  });
+
+  it('says why a load is infeasible, and what would make it feasible', () => {
+    let message = '';
+    try {
+      makePlan(planInput({ rate: 400 }), options('cost', 60));
+    } catch (error) {
+      if (!(error instanceof MillraceError)) throw error;
+      expect(error.code).toBe('PLACEMENT_INFEASIBLE');
+      message = error.message;
+    }
+    expect(message).toMatch(/^infeasible, because no placement on the 6 devices/);
+    expect(message).toMatch(/a rate of at most \d+\.\d\d runs a second/);
+    expect(message).toMatch(/refusing \d+\.\d % of the runs/);
+  });
+});
+
+describe('what if', () => {
+  const asked = (question: string) => whatIf(planInput(), question);
+
+  it('adds and removes devices, and changes rate and objective', () => {
+    for (const question of ['add 2×A100', 'add 2 a100', 'add 2x a100']) {
+      expect(
+        asked(question).inventory.devices.filter(({ kind }) => kind === 'a100'),
+        question,
+      ).toHaveLength(4);
+    }
+    expect(asked('add l4').inventory.devices).toHaveLength(7);
+    expect(asked('without gpu2').inventory.devices.map(({ id }) => id)).toEqual(['gpu1/0', 'gpu1/1']);
+    expect(asked('without gpu1/0').inventory.devices).toHaveLength(5);
+    expect(asked('rate 2x').load.timesMs[9]).toBeCloseTo((planInput().load.timesMs[9] ?? 0) / 2);
+    expect(asked('slo 0.6s').objective).toEqual({ p99Ms: 600 });
+  });
+
+  it.each([
+    ['make it fast', /ask "add 1×a100"/],
+    ['add 1×b100', /the inventory has no "b100" \(did you mean "a100"/],
+    ['without gpu7/0', /no device or node "gpu7\/0" \(did you mean/],
+    ['rate 0x', /ask/],
+  ])('refuses "%s"', (question, message) => {
+    const { code, fields } = refusal(() => asked(question));
+    expect(code).toBe('INVALID_INPUT');
+    expect(fields[0]).toMatch(message);
+  });
+});

@@ -1,0 +1,72 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { durationMs } from '../../pipelines/duration.js';
+
+/** How long a plan is searched for when nobody says: what one waits for at a terminal. */
+const TIME_LIMIT = '10s';
+
+/** The options of `millrace plan`. */
+export function planOptions(command: Command): Command {
+  const collect = (text: string, all: readonly string[]) => [...all, text];
+  return command
+    .requiredOption(
+      '--pipeline <name>',
+      'a plan or short form as a file, or a pipeline’s name; repeatable',
+      collect,
+      [],
+    )
+    .requiredOption('--cluster <file>', 'the inventory, cluster.yaml')
+    .requiredOption('--profiles <folder>', 'profiles, one JSON file each')
+    .option('--trace <file>', 'arrivals: timestamp_s[,size…]; one for each pipeline', collect, [])
+    .option(
+      '--rate <number>',
+      'runs a second in place of a trace',
+      (text: string, all: readonly number[]) => [...all, asPositive(text)],
+      [],
+    )
+    .option('--cv <number>', 'variation of the time between runs; 1: Poisson, more: bursts', asPositive, 1)
+    .option('--slo-p99 <time>', '99 % of the runs end within it, e.g. 800ms', asMs)
+    .option('--slo-p95 <time>', '95 % of the runs end within it', asMs)
+    .option(
+      '--objective <objective>',
+      'cost: the cheapest that holds the load; rate: the most that the devices hold',
+      asObjective,
+      'cost',
+    )
+    .option('--quality-floor <number>', 'least quality of a variant, from 0 to 1', asShare)
+    .option(
+      '--assume <stage.figure=number>',
+      'what the plan does not say, e.g. answer.cacheHitRate=0.4; repeatable',
+      collect,
+      [],
+    )
+    .option('--what-if <question>', '"add 1×a100", "without gpu1/0", "rate 2x", "slo 600ms"; repeatable', collect, [])
+    .option('--time-limit <time>', 'the best plan found by then is taken', asMs, asMs(TIME_LIMIT))
+    .option('--seed <number>', 'of the simulated luck', asPositive, 1)
+    .option('--module <file>', 'module that exports the pipeline; default: MILLRACE_PIPELINES, else the catalogue')
+    .option('--json', 'print placement.json');
+}
+
+function asPositive(text: string): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  if (Number.isFinite(value) && value > 0) return value;
+  throw new InvalidArgumentError('It must be a number above 0.');
+}
+
+function asShare(text: string): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  if (value >= 0 && value <= 1) return value;
+  throw new InvalidArgumentError('It must be a number from 0 to 1.');
+}
+
+function asObjective(text: string): 'cost' | 'rate' {
+  if (text === 'cost' || text === 'rate') return text;
+  throw new InvalidArgumentError('It must be cost or rate.');
+}
+
+function asMs(text: string): number {
+  try {
+    return durationMs(text as `${number}ms`, 'time');
+  } catch {
+    throw new InvalidArgumentError('It must be a time such as 800ms, 2s or 1m.');
+  }
+}
