@@ -60,4 +60,10 @@ export interface GatewayLimits {
   readonly maxWaitMs: number;
   /** Longest time to receive one request. */
   readonly uploadTimeoutMs: number;
+  /** Longest time to receive a request's headers, the first ones of a connection counted from its opening. Absent: Node's minute. */
+  readonly headersTimeoutMs?: number;
+  /** Connections at once, of all clients. Absent: no bound. */
+  readonly maxConnections?: number;
+  /** Connections at once of one address. Absent: no bound. */
+  readonly maxConnectionsPerAddress?: number;
 }

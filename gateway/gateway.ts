@@ -1,14 +1,16 @@
 import { randomUUID } from 'node:crypto';
-import type { Socket } from 'node:net';
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from 'fastify';
+import { RationedWarnings } from '../activities/rationed-warnings.js';
 import { MillraceError } from '../pipelines/errors.js';
 import { authenticateRequests } from './access/authenticate-requests.js';
 import { Authenticator } from './access/authenticator.js';
 import { artifactRoutes } from './artifacts/artifact-routes.js';
 import type { GatewayDeps } from './deps.js';
+import { answerBrokenRequest } from './http/broken-request.js';
 import { endConnectionsOnClose } from './http/closing.js';
+import { boundedServers, boundHeaders } from './http/connections.js';
 import { type ErrorShape, sendError } from './http/error-shape.js';
-import { asMillraceError, PROBLEM_TYPE, problemOf } from './http/problem.js';
+import { asMillraceError } from './http/problem.js';
 import { observeRequests } from './http/request-log.js';
 import { kserveDoor } from './kserve/index.js';
 import { openAiErrors } from './openai/error-body.js';
@@ -23,8 +25,6 @@ import { replayRoutes } from './webhooks/replay-routes.js';
 
 /** The longest run id (pipeline name, dash, UUID) is 100 characters, which is also the router's default limit. */
 const MOST_PARAMETER_CHARACTERS = 256;
-/** The HTTP parser's own timeout comes behind that of `Upload`, whose answer is the better one, and its lingering. */
-const PARSER_GRACE_MS = 15_000;
 /** The paths whose errors are no problem bodies. */
 const ERROR_SHAPES: readonly ErrorShape[] = [openAiErrors];
 /** Every door registers its routes here. */
@@ -44,22 +44,25 @@ const ROUTES = [
  * error table.
  */
 export async function createGateway(deps: GatewayDeps): Promise<FastifyInstance> {
+  const { limits } = deps;
+  const warnings = new RationedWarnings(deps.logger);
   const app = fastify({
     loggerInstance: deps.logger as FastifyBaseLogger,
     // `observeRequests` writes one line a request instead.
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     genReqId: () => randomUUID(),
-    requestTimeout: deps.limits.uploadTimeoutMs + PARSER_GRACE_MS,
+    serverFactory: boundedServers(limits, warnings),
     routerOptions: { maxParamLength: MOST_PARAMETER_CHARACTERS },
     exposeHeadRoutes: false,
     frameworkErrors: (error, request, reply) => {
       request.notes ??= {}; // no hook has run
       sendError(ERROR_SHAPES, asMillraceError(error), request, reply);
     },
-    clientErrorHandler: (error, socket) => answerBrokenRequest(error, socket),
+    clientErrorHandler: (error, socket) => answerBrokenRequest(error, socket, warnings),
   });
   endConnectionsOnClose(app);
   observeRequests(app, deps.registry);
+  boundHeaders(app, warnings);
   app.setErrorHandler((error, request, reply) => sendError(ERROR_SHAPES, asMillraceError(error), request, reply));
   const authenticator = deps.authenticator ?? new Authenticator({ by: 'loopback' }, deps.logger);
   authenticateRequests(app, authenticator);
@@ -100,25 +103,5 @@ function matches(pattern: string, path: string): boolean {
   return (
     wanted.length === given.length &&
     wanted.every((part, i) => (part.startsWith(':') ? given[i] !== '' : part === given[i]))
-  );
-}
-
-/** A request that the HTTP parser could not read, or that did not arrive in time: there is no request object to answer. */
-function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const late = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
-  const problem = problemOf(
-    late
-      ? new MillraceError('REQUEST_TIMEOUT', 'the request did not arrive in time')
-      : new MillraceError('INVALID_HEADER', 'the request is not valid HTTP/1.1'),
-    { url: '', id: randomUUID() },
-  );
-  const body = JSON.stringify(problem);
-  socket.end(
-    `HTTP/1.1 ${problem.status} ${late ? 'Request Timeout' : 'Bad Request'}\r\nContent-Type: ${PROBLEM_TYPE}\r\n` +
-      `Content-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
   );
 }

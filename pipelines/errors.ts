@@ -27,6 +27,7 @@ export const ERRORS = {
   UNSUPPORTED_CONTENT_TYPE: { status: 415, retry: 'never', title: 'This content type is not accepted here.' },
   UNAUTHENTICATED: { status: 401, retry: 'never', title: 'The request shows no valid key.' },
   FORBIDDEN: { status: 403, retry: 'never', title: 'The caller is known and may not do this.' },
+  HEADERS_TOO_LARGE: { status: 431, retry: 'never', title: 'The request’s headers are above the limit.' },
   BODY_TOO_LARGE: { status: 413, retry: 'never', title: 'The body or a media file is above the limit.' },
   INVALID_MEDIA: { status: 422, retry: 'never', title: 'The media file cannot be used.' },
   TOO_MANY_RUNS: { status: 429, retry: 'retry', title: 'The caller has as many runs going on as it may.' },

@@ -82,6 +82,9 @@ export async function runGateway(settings: Settings): Promise<void> {
       maxJsonBytes: settings.MILLRACE_MAX_JSON_BYTES,
       maxWaitMs: settings.MILLRACE_MAX_WAIT_MS,
       uploadTimeoutMs: settings.MILLRACE_UPLOAD_TIMEOUT_MS,
+      headersTimeoutMs: settings.MILLRACE_HEADERS_TIMEOUT_MS,
+      maxConnections: settings.MILLRACE_MAX_CONNECTIONS,
+      maxConnectionsPerAddress: settings.MILLRACE_MAX_CONNECTIONS_PER_ADDRESS,
     },
     uiUrl: runPages(temporalUi, namespace),
     ...(settings.MILLRACE_KSERVE_GRPC_PORT !== 0 && {

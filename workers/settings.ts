@@ -171,6 +171,24 @@ export function settingsSchema(basePort = BASE_PORT) {
         'Whether runs are refused as `OVERLOADED` when Temporal’s queues would take too much of their deadline, batch first.',
       ),
     MILLRACE_UPLOAD_TIMEOUT_MS: ms('Longest time to receive one request.', 120_000),
+    MILLRACE_HEADERS_TIMEOUT_MS: ms(
+      'Longest time to receive a request’s headers, and silence of a new connection: a client on a bad line needs a second or two.',
+      10_000,
+    ),
+    MILLRACE_MAX_CONNECTIONS: z.coerce
+      .number()
+      .int()
+      .positive()
+      .default(4_096)
+      .describe('Connections to the gateway at once; each costs some 10 KB and a file descriptor.'),
+    MILLRACE_MAX_CONNECTIONS_PER_ADDRESS: z.coerce
+      .number()
+      .int()
+      .positive()
+      .default(1_024)
+      .describe(
+        'Connections of one address at once: below all, so that one client cannot shut out the others. Raise it for a proxy.',
+      ),
     // Webhooks: gateway and workers need the same.
     MILLRACE_WEBHOOKS: z
       .string()

@@ -9,6 +9,7 @@ export const ADVICE = {
     'Send `multipart/form-data`, `application/json` or a bare `audio/*` file, without a `Content-Encoding`.',
   TOO_MANY_RUNS: 'Wait for a run to end, or raise `MILLRACE_TENANT_RUNS` or the key’s `limits.runs`.',
   OVERLOADED: 'Come back after `Retry-After`, add workers or model servers, or ask with a higher priority.',
+  HEADERS_TOO_LARGE: 'Send at most 100 header fields of 16 KiB together; a large cookie is the usual cause.',
   UNAUTHENTICATED: 'Send `Authorization: Bearer <key>` with a key that `millrace keys list` shows as active.',
   FORBIDDEN: 'Use a key that has the permission or tenant; without keys, ask from this machine by a name of its own.',
   BODY_TOO_LARGE: 'Send less, or raise `MILLRACE_MAX_AUDIO_BYTES` or `MILLRACE_MAX_JSON_BYTES` at the gateway.',

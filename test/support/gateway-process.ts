@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from './free-port.js';
 import { testEnvironment } from './settings.js';
@@ -25,8 +26,10 @@ export class GatewayProcess {
   /** Resolves when it listens. Throws with its output when it ends instead. */
   static async start(more: Readonly<Record<string, string>> = {}): Promise<GatewayProcess> {
     const port = await freePort();
+    // The gateway of the stack has the port of the gRPC door.
+    const own = { MILLRACE_GATEWAY_PORT: String(port), MILLRACE_KSERVE_GRPC_PORT: '0' };
     const child = spawn(process.execPath, [CLI, 'gateway'], {
-      env: { ...process.env, ...testEnvironment({ MILLRACE_GATEWAY_PORT: String(port), ...more }) },
+      env: { ...process.env, ...testEnvironment({ ...own, ...more }) },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     const gateway = new GatewayProcess(child, port);
@@ -52,9 +55,9 @@ export class GatewayProcess {
   }
 
   /** Resident memory, in bytes. */
-  async memory(): Promise<number> {
-    const text = await (await fetch(`${this.url}/metrics`)).text();
-    return Number(/^process_resident_memory_bytes (\d+)/m.exec(text)?.[1]);
+  memory(): number {
+    const status = readFileSync(`/proc/${this.#child.pid}/status`, 'utf8');
+    return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) * 1024;
   }
 
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {

@@ -12,9 +12,11 @@ const START_MS = 30_000;
 export class WorkerProcess {
   readonly #child: ChildProcess;
   readonly metricsUrl: string;
+  readonly logFile: string;
 
-  private constructor(child: ChildProcess, port: number) {
+  private constructor(child: ChildProcess, port: number, logFile: string) {
     this.#child = child;
+    this.logFile = logFile;
     this.metricsUrl = `http://127.0.0.1:${port}/metrics`;
   }
 
@@ -37,7 +39,7 @@ export class WorkerProcess {
     const until = Date.now() + START_MS;
     while (Date.now() < until && child.exitCode === null) {
       const answer = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined);
-      if (answer?.ok) return new WorkerProcess(child, port);
+      if (answer?.ok) return new WorkerProcess(child, port, String(log.path));
       await sleep(50);
     }
     child.kill('SIGKILL');
