@@ -13,6 +13,8 @@ import { type ErrorShape, sendError } from './http/error-shape.js';
 import { asMillraceError } from './http/problem.js';
 import { observeRequests } from './http/request-log.js';
 import { kserveDoor } from './kserve/index.js';
+import { mcpErrors } from './mcp/error-body.js';
+import { mcpRoutes } from './mcp/mcp-routes.js';
 import { openAiErrors } from './openai/error-body.js';
 import { openAiRoutes } from './openai/openai-routes.js';
 import { collectRoutes, openApiRoutes } from './openapi/index.js';
@@ -26,7 +28,7 @@ import { replayRoutes } from './webhooks/replay-routes.js';
 /** The longest run id (pipeline name, dash, UUID) is 100 characters, which is also the router's default limit. */
 const MOST_PARAMETER_CHARACTERS = 256;
 /** The paths whose errors are no problem bodies. */
-const ERROR_SHAPES: readonly ErrorShape[] = [openAiErrors];
+const ERROR_SHAPES: readonly ErrorShape[] = [openAiErrors, mcpErrors];
 /** Every door registers its routes here. */
 const ROUTES = [
   runRoutes,
@@ -37,6 +39,7 @@ const ROUTES = [
   pipelineRoutes,
   operationsRoutes,
   openAiRoutes,
+  mcpRoutes,
 ] as const;
 
 /**

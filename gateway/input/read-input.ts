@@ -43,6 +43,10 @@ export async function readInput(
   }
 }
 
+/** Reads a run's input from JSON that came by itself, as `readInput` does from a JSON body. */
+export const readJsonInput = async (value: Json, form: InputForm, intake: MediaIntake): Promise<JsonObject> =>
+  form.parse(await readObject(value, form, intake));
+
 async function readFile(form: InputForm, intake: MediaIntake, upload: Upload): Promise<JsonObject> {
   const [place] = form.media;
   if (place === undefined || form.media.size > 1) {

@@ -1,0 +1,140 @@
+import type { CallToolResult, ProgressToken, ServerNotification } from '@modelcontextprotocol/sdk/types.js';
+import { errorRow, MillraceError } from '../../pipelines/errors.js';
+import type { JsonObject } from '../../pipelines/json.js';
+import type { RunEvent } from '../../pipelines/plan/index.js';
+import { type Caller, requirePermission } from '../access/caller.js';
+import type { GatewayDeps } from '../deps.js';
+import { asMillraceError } from '../http/problem.js';
+import { MediaIntake } from '../input/media-intake.js';
+import { readJsonInput } from '../input/read-input.js';
+import { failureOf, launchFollowed } from '../runs/launch.js';
+import { fromTemporal, TEMPORAL_DEADLINE_MS } from '../runs/orchestrator.js';
+import { type RunDocument, runPath } from '../runs/run-document.js';
+import { contentOf } from './content.js';
+import type { PipelineTool } from './tool.js';
+
+/** One call of a tool. */
+export interface ToolCall {
+  readonly tool: PipelineTool;
+  readonly caller: Caller;
+  readonly input: JsonObject;
+  /** Base URL of the gateway as the caller knows it. */
+  readonly base: string;
+  /** Where progress is told, if the caller wants to know. */
+  readonly progressToken?: ProgressToken | undefined;
+  readonly notify: (notification: ServerNotification) => Promise<void>;
+  /** Aborts when the caller does not want the result any more: the run is cancelled. */
+  readonly cancelled: AbortSignal;
+  /** Aborts when this process ends: the run goes on. */
+  readonly closing: AbortSignal;
+  /** Called as soon as the run has started. */
+  readonly started: (run: string) => void;
+}
+
+/**
+ * Runs a pipeline as a tool. What the caller or the model can do something about is a result with `isError`; only what is wrong
+ * inside is thrown, as `INTERNAL`.
+ */
+export async function callTool(deps: GatewayDeps, call: ToolCall): Promise<CallToolResult> {
+  try {
+    requirePermission(call.caller, 'run');
+    const intake = new MediaIntake(deps.artifacts, call.caller.tenant, deps.limits.maxAudioBytes);
+    const input = await readJsonInput(call.input, call.tool.form, intake);
+    const document = await runToItsEnd(deps, call, input);
+    if (document.status !== 'succeeded') throw failureOf(document);
+    const { output = {} } = document;
+    const content = await contentOf(output, { artifacts: deps.artifacts, tenant: call.caller.tenant, base: call.base });
+    return { content, structuredContent: output, _meta: { 'millrace/run': document.id } };
+  } catch (thrown) {
+    const error = asMillraceError(thrown);
+    if (error.code === 'INTERNAL') throw error;
+    return failed(error);
+  }
+}
+
+async function runToItsEnd(deps: GatewayDeps, call: ToolCall, input: JsonObject): Promise<RunDocument> {
+  const { tool, caller, cancelled, closing } = call;
+  const gone = new AbortController();
+  const leave = () => gone.abort();
+  for (const signal of [cancelled, closing]) {
+    if (signal.aborted) leave();
+    signal.addEventListener('abort', leave, { once: true });
+  }
+  try {
+    if (cancelled.aborted) throw new MillraceError('RUN_CANCELLED', 'the call was cancelled before its run started');
+    const { run, events } = await launchFollowed(deps, { pipeline: tool.pipeline, caller, input }, gone.signal);
+    call.started(run.id);
+    const cancel = () => void cancelRun(deps, run.id);
+    if (cancelled.aborted) cancel();
+    cancelled.addEventListener('abort', cancel, { once: true });
+    const document = await lastOf(events, call);
+    if (document) return document;
+    if (cancelled.aborted) throw new MillraceError('RUN_CANCELLED', 'the call was cancelled');
+    const where = `the run goes on: ${runPath(run.id)}`;
+    throw new MillraceError('GATEWAY_UNAVAILABLE', `this gateway can no longer wait for it; ${where}`);
+  } finally {
+    for (const signal of [cancelled, closing]) signal.removeEventListener('abort', leave);
+  }
+}
+
+/** Follows a run and tells its progress. Undefined when it was left before its end. */
+async function lastOf(
+  events: Awaited<ReturnType<typeof launchFollowed>>['events'],
+  { progressToken, notify }: ToolCall,
+): Promise<RunDocument | undefined> {
+  let progress = 0;
+  for await (const each of events) {
+    if ('document' in each) return each.document;
+    const message = messageOf(each.event);
+    if (progressToken === undefined || message === undefined) continue;
+    progress += 1;
+    await notify({ method: 'notifications/progress', params: { progressToken, progress, message } });
+  }
+  return undefined;
+}
+
+/** What of an event is progress. How many there will be is not known: a plan has branches and loops. */
+function messageOf(event: RunEvent): string | undefined {
+  const { path } = event;
+  switch (event.type) {
+    case 'stage.started':
+      return `${path} started${event.attempt > 1 ? `, attempt ${event.attempt}` : ''}`;
+    case 'stage.finished':
+      return `${path} finished`;
+    case 'stage.failed':
+      return `${path} failed: ${event.code}`;
+    case 'stage.waiting':
+      return `${path} waits for a person: ${event.subject}`;
+    case 'stage.decided':
+      return `${path} was ${event.approved ? 'approved' : 'rejected'}`;
+    default:
+      return undefined;
+  }
+}
+
+async function cancelRun({ temporal, logger }: GatewayDeps, id: string): Promise<void> {
+  try {
+    await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () => temporal.workflow.getHandle(id).cancel());
+  } catch (error) {
+    const { code } = fromTemporal(error, id);
+    // It has ended by itself in the meantime.
+    if (code !== 'RUN_NOT_FOUND')
+      logger.warn({ runId: id, code, err: error }, 'the run of a call could not be cancelled');
+  }
+}
+
+/** The code first, so that a model and a program can both read it; the fields say what to correct. */
+function failed(error: MillraceError): CallToolResult {
+  const { code, message, details } = error;
+  const run = 'run' in error ? (error.run as RunDocument).id : undefined;
+  return {
+    isError: true,
+    content: [{ type: 'text', text: `${code}: ${message}` }],
+    _meta: {
+      'millrace/code': code,
+      'millrace/retry': errorRow(code).retry !== 'never',
+      ...(details.fields && details.fields.length > 0 && { 'millrace/fields': details.fields }),
+      ...(run !== undefined && { 'millrace/run': run }),
+    },
+  };
+}

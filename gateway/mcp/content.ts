@@ -1,0 +1,54 @@
+import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
+import type { ArtifactStore } from '../../activities/artifacts/index.js';
+import { type Artifact, isArtifact, parseArtifactUri } from '../../pipelines/artifact.js';
+import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
+
+type Content = CallToolResult['content'];
+
+/** Media up to this size travel in the result, larger ones as links: a spoken answer of twenty seconds at 24 kHz fits. */
+const INLINE_BYTES = 1_048_576;
+/** All of them together: a client holds a result in memory as one message. */
+const INLINE_BYTES_IN_ALL = 4_194_304;
+
+/** Where media come from. */
+interface Source {
+  readonly artifacts: ArtifactStore;
+  readonly tenant: string;
+  /** Base URL of the gateway as the caller knows it. */
+  readonly base: string;
+}
+
+/** A run's output as content: its JSON as text, then its media, as audio and images or as links where they are large. */
+export async function contentOf(output: JsonObject, source: Source): Promise<Content> {
+  const content: Content = [{ type: 'text', text: JSON.stringify(output) }];
+  let left = INLINE_BYTES_IN_ALL;
+  for (const { artifact, href, name } of mediaIn(output)) {
+    // What a run holds is only what it was given: an address in it may be another tenant's.
+    if (parseArtifactUri(artifact.uri)?.tenant !== source.tenant) continue;
+    const { bytes, mime } = artifact;
+    const type = mime.startsWith('audio/') ? 'audio' : mime.startsWith('image/') ? 'image' : undefined;
+    if (type !== undefined && bytes <= Math.min(INLINE_BYTES, left)) {
+      left -= bytes;
+      content.push({ type, data: await base64Of(source.artifacts, artifact), mimeType: mime });
+    } else {
+      content.push({ type: 'resource_link', uri: `${source.base}${href}`, name, mimeType: mime, size: bytes });
+    }
+  }
+  return content;
+}
+
+/** The artifacts of an output with where their bytes are served, in the order of the output. */
+function* mediaIn(value: Json, name = ''): Generator<{ artifact: Artifact; href: string; name: string }> {
+  if (!isJsonObject(value) && !Array.isArray(value)) return;
+  if (isArtifact(value)) {
+    yield { artifact: value, href: String((value as unknown as JsonObject).href), name };
+    return;
+  }
+  for (const [key, inner] of Object.entries(value)) yield* mediaIn(inner, name === '' ? key : `${name}.${key}`);
+}
+
+async function base64Of(artifacts: ArtifactStore, { uri }: Artifact): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of artifacts.read(uri)) chunks.push(chunk);
+  return Buffer.concat(chunks).toString('base64');
+}

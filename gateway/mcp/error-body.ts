@@ -1,0 +1,19 @@
+import { ErrorCode } from '@modelcontextprotocol/sdk/types.js';
+import type { ErrorShape } from '../http/error-shape.js';
+import { problemOf } from '../http/problem.js';
+
+/** Errors before the protocol's server has the request, in the protocol's form; `data` is the problem body. */
+export const mcpErrors: ErrorShape = {
+  speaks: (path) => path === '/mcp',
+  answer(error, request) {
+    const problem = problemOf(error, request);
+    const { status, detail } = problem;
+    const refused = error.code === 'INVALID_JSON' ? ErrorCode.ParseError : ErrorCode.InvalidRequest;
+    const code = status >= 500 ? ErrorCode.InternalError : refused;
+    return {
+      status,
+      type: 'application/json; charset=utf-8',
+      body: { jsonrpc: '2.0', id: null, error: { code, message: `${error.code}: ${detail}`, data: problem } },
+    };
+  },
+};

@@ -1,0 +1,144 @@
+import { randomUUID } from 'node:crypto';
+import { Server } from '@modelcontextprotocol/sdk/server/index.js';
+import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
+import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
+import {
+  CallToolRequestSchema,
+  CancelledNotificationSchema,
+  ErrorCode,
+  isInitializeRequest,
+  ListToolsRequestSchema,
+  McpError,
+} from '@modelcontextprotocol/sdk/types.js';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { isLoopbackName } from '../../activities/loopback.js';
+import { MillraceError } from '../../pipelines/errors.js';
+import type { JsonObject } from '../../pipelines/json.js';
+import { type Caller, callerOf, mayUse } from '../access/caller.js';
+import type { GatewayDeps } from '../deps.js';
+import { takeJson } from '../http/json-body.js';
+import { asMillraceError, problemOf } from '../http/problem.js';
+import { callTool } from './call-tool.js';
+import { Calls } from './calls.js';
+import { MCP } from './docs.js';
+import { type PipelineTool, toolsOf } from './tool.js';
+
+const SESSION_HEADER = 'mcp-session-id';
+/** Visible ASCII, as the protocol wants; what this gateway gives is a UUID. */
+const SESSION = /^[\x21-\x7e]{1,128}$/;
+
+/** Version of what the door offers: a release that breaks no client does not change it. */
+const VERSION = '1';
+
+/**
+ * `POST /mcp`: the Model Context Protocol over streamable HTTP, where each pipeline is a tool. Nothing is kept between
+ * requests but the calls under way, so a gateway that starts again, or another one, serves the same session.
+ */
+export async function mcpRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
+  const tools = toolsOf(deps.pipelines);
+  const calls = new Calls();
+  takeJson(app);
+
+  app.post('/mcp', { bodyLimit: deps.limits.maxJsonBytes, config: { doc: MCP } }, async (request, reply) => {
+    refuseForeignOrigin(request);
+    const caller = callerOf(request, 'read');
+    const session = sessionOf(request);
+    const server = serverFor({ app, deps, tools, calls, request, caller, session });
+    const transport = new StreamableHTTPServerTransport();
+    reply.hijack();
+    const { raw } = reply;
+    for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);
+    if (startsSession(request.body)) raw.setHeader(SESSION_HEADER, randomUUID());
+    // A caller that has gone has no way to come back to its call: its run would be for nobody.
+    raw.once('close', () => void server.close());
+    const { socket } = request.raw;
+    // The client would keep the connection for its next request, and with it this process.
+    raw.once('finish', () => app.closing.aborted && socket.destroySoon());
+    await server.connect(transport as Transport);
+    await transport.handleRequest(request.raw, raw, request.body);
+    return reply;
+  });
+}
+
+interface Serving {
+  readonly app: FastifyInstance;
+  readonly deps: GatewayDeps;
+  readonly tools: ReadonlyMap<string, PipelineTool>;
+  readonly calls: Calls;
+  readonly request: FastifyRequest;
+  readonly caller: Caller;
+  readonly session: string | undefined;
+}
+
+/** The protocol's server for one request. */
+function serverFor({ app, deps, tools, calls, request, caller, session }: Serving): Server {
+  const server = new Server({ name: 'millrace', version: VERSION }, { capabilities: { tools: {} } });
+  const { tenant } = caller;
+
+  server.setRequestHandler(ListToolsRequestSchema, () => ({
+    tools: [...tools.values()].filter(({ pipeline }) => mayUse(caller, pipeline)).map(({ tool }) => tool),
+  }));
+
+  server.setRequestHandler(
+    CallToolRequestSchema,
+    async ({ params }, { requestId, signal, sendNotification, _meta }) => {
+      const tool = tools.get(params.name);
+      if (tool === undefined || !mayUse(caller, tool.pipeline))
+        throw new McpError(ErrorCode.InvalidParams, `no tool is named "${params.name}"; tools/list lists them`);
+      const call = calls.open({ tenant, session, id: requestId }, signal);
+      try {
+        return await callTool(deps, {
+          tool,
+          caller,
+          input: (params.arguments ?? {}) as JsonObject,
+          base: `${request.protocol}://${request.host}`,
+          progressToken: _meta?.progressToken,
+          notify: sendNotification,
+          cancelled: call.cancelled,
+          closing: app.closing,
+          started: (run) => {
+            request.notes.runId = run;
+          },
+        });
+      } catch (thrown) {
+        // Its cause is in the log only: it may name paths or hosts.
+        const error = asMillraceError(thrown);
+        Object.assign(request.notes, { code: error.code, error });
+        request.log.error({ code: error.code, tool: params.name, err: error }, 'a tool call failed');
+        throw new McpError(ErrorCode.InternalError, problemOf(error, request).detail, { requestId: request.id });
+      } finally {
+        call.end();
+      }
+    },
+  );
+
+  server.setNotificationHandler(CancelledNotificationSchema, ({ params: { requestId } }) => {
+    if (requestId !== undefined) calls.cancel({ tenant, session, id: requestId });
+  });
+  return server;
+}
+
+const startsSession = (body: unknown): boolean =>
+  isInitializeRequest(body) || (Array.isArray(body) && body.some(isInitializeRequest));
+
+function sessionOf({ headers }: FastifyRequest): string | undefined {
+  const session = headers[SESSION_HEADER];
+  if (session === undefined) return undefined;
+  if (typeof session === 'string' && SESSION.test(session)) return session;
+  const message = 'must be 1 to 128 visible ASCII characters';
+  throw new MillraceError('INVALID_HEADER', `Mcp-Session-Id ${message}`, {
+    fields: [{ field: 'Mcp-Session-Id', message }],
+  });
+}
+
+/**
+ * The protocol wants `Origin` checked: a page of another site must not reach a server by a name that was made to resolve to it.
+ * Without keys the gateway's own guard has looked at `Host` as well.
+ */
+function refuseForeignOrigin({ headers: { origin }, host }: FastifyRequest): void {
+  if (origin === undefined) return;
+  const url = URL.canParse(origin) ? new URL(origin) : undefined;
+  if (url && (url.host === host || isLoopbackName(url.hostname))) return;
+  const message = 'is another site';
+  throw new MillraceError('FORBIDDEN', `Origin ${message}`, { fields: [{ field: 'Origin', message }] });
+}

@@ -1,0 +1,200 @@
+import type { AddressInfo } from 'node:net';
+import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
+import { pino } from 'pino';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { Authenticator, issueKey, keyRing } from '../../../../gateway/index.js';
+import { grpcError } from '../../../support/fake-temporal.js';
+import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
+
+let gateway: TestGateway | undefined;
+afterEach(async () => {
+  await gateway?.close();
+  gateway = undefined;
+});
+
+const logger = pino({ level: 'silent' });
+
+async function start(...options: Parameters<typeof testGateway>) {
+  gateway = await testGateway(...options);
+  await gateway.app.listen({ host: '127.0.0.1', port: 0 });
+  return { ...gateway, url: `http://127.0.0.1:${(gateway.app.server.address() as AddressInfo).port}/mcp` };
+}
+
+const HEADERS = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
+
+const post = (url: string, body: unknown, headers: Record<string, string> = {}) =>
+  fetch(url, {
+    method: 'POST',
+    headers: { ...HEADERS, ...headers },
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+  });
+
+/** The message that answers a request. */
+async function ask(url: string, method: string, params: object = {}, headers: Record<string, string> = {}) {
+  const response = await post(url, { jsonrpc: '2.0', id: 1, method, params }, headers);
+  const [data = ''] = /(?<=^data: )\{.*\}$/m.exec(await response.text()) ?? [];
+  return JSON.parse(data) as { id: number; result: Record<string, never> & CallToolResult; error?: { code: number } };
+}
+
+const initialize = (protocolVersion: string) => ({
+  protocolVersion,
+  capabilities: {},
+  clientInfo: { name: 'test', version: '1' },
+});
+
+describe('the MCP door', () => {
+  it('negotiates the protocol’s version and gives a session', async () => {
+    const { url } = await start();
+    for (const [asked, given] of [
+      ['2025-11-25', '2025-11-25'],
+      ['2025-03-26', '2025-03-26'],
+      ['1999-01-01', '2025-11-25'],
+    ] as const) {
+      const { result } = await ask(url, 'initialize', initialize(asked));
+      expect(result).toMatchObject({
+        protocolVersion: given,
+        serverInfo: { name: 'millrace' },
+        capabilities: { tools: {} },
+      });
+    }
+    const response = await post(url, { jsonrpc: '2.0', id: 1, method: 'initialize', params: initialize('2025-11-25') });
+    expect(response.headers.get('mcp-session-id')).toMatch(/^[0-9a-f-]{36}$/);
+    expect(response.headers.get('x-request-id')).toBeTruthy();
+    await response.text();
+    const later = await post(url, { jsonrpc: '2.0', id: 2, method: 'ping' }, { 'mcp-protocol-version': '1999-01-01' });
+    expect(later.status).toBe(400);
+  });
+
+  it('shows pipelines as tools, media as a model can give and read them', async () => {
+    const { url } = await start();
+    const { result } = await ask(url, 'tools/list');
+    const tools = result.tools as unknown as { name: string }[];
+    expect(tools.map(({ name }) => name)).toEqual(['listen', 'compare', 'greet']);
+    const media = { type: 'object', properties: { base64: { type: 'string' }, uri: { type: 'string' } } };
+    expect(tools[0]).toMatchObject({
+      description: 'Says what it heard',
+      inputSchema: {
+        $schema: 'https://json-schema.org/draft/2020-12/schema',
+        type: 'object',
+        additionalProperties: false,
+        required: ['speech'],
+        properties: { speech: media, language: { type: 'string', default: 'en' } },
+      },
+      outputSchema: { type: 'object', properties: { heard: { required: ['uri', 'mime', 'bytes', 'href'] } } },
+    });
+    // The protocol wants a description of each.
+    expect(tools[2]).toMatchObject({ description: 'Runs the pipeline greet' });
+  });
+
+  it('runs a tool: its result is structured, and text', async () => {
+    const { url, temporal, lines } = await start();
+    temporal.onStart = ({ end }) => end({ output: { name: 'Ada' }, stages: [] });
+    const { result } = await ask(url, 'tools/call', { name: 'greet', arguments: { name: 'Ada' } });
+    const { type, options } = temporal.only();
+    expect(type).toBe('greet');
+    expect(options.args[0]).toEqual({ name: 'Ada' });
+    expect(result).toEqual({
+      content: [{ type: 'text', text: '{"name":"Ada"}' }],
+      structuredContent: { name: 'Ada' },
+      _meta: { 'millrace/run': options.workflowId },
+    });
+    expect(lines.at(-1)).toMatchObject({ path: '/mcp', status: 200, runId: options.workflowId, tenant: 'default' });
+  });
+
+  it('says in a result what the caller can mend, and as the protocol’s error what it cannot', async () => {
+    const { url, temporal } = await start();
+    const call = (params: object) => ask(url, 'tools/call', params);
+    expect((await call({ name: 'greet', arguments: { name: 3 } })).result).toMatchObject({
+      isError: true,
+      content: [{ type: 'text', text: expect.stringMatching(/^INVALID_INPUT: name: /) }],
+      _meta: { 'millrace/code': 'INVALID_INPUT', 'millrace/retry': false, 'millrace/fields': [{ field: 'name' }] },
+    });
+    expect((await call({ name: 'Greet' })).error).toMatchObject({ code: -32602 });
+    temporal.outage = grpcError(14, 'away');
+    expect((await call({ name: 'greet', arguments: { name: 'Ada' } })).result).toMatchObject({
+      isError: true,
+      _meta: { 'millrace/code': 'ORCHESTRATOR_UNAVAILABLE', 'millrace/retry': true },
+    });
+    temporal.outage = new Error('/secret/path');
+    const { error } = await call({ name: 'greet', arguments: { name: 'Ada' } });
+    expect(error).toMatchObject({ code: -32603 });
+    expect(JSON.stringify(error)).not.toContain('secret');
+  });
+
+  it('leaves a run alone when the gateway ends, and says where it is', async () => {
+    const { url, app, temporal } = await start();
+    const calling = ask(url, 'tools/call', { name: 'greet', arguments: { name: 'Ada' } });
+    await vi.waitFor(() => expect(temporal.runs.size).toBe(1));
+    await app.close();
+    const { workflowId } = temporal.only().options;
+    expect((await calling).result).toMatchObject({
+      isError: true,
+      content: [{ text: expect.stringContaining(`the run goes on: /v1/runs/${workflowId}`) }],
+      _meta: { 'millrace/code': 'GATEWAY_UNAVAILABLE' },
+    });
+    expect(temporal.only().status).toBe('RUNNING');
+  });
+
+  it('answers what is no request of the protocol in the protocol’s form', async () => {
+    const { url } = await start({ maxJsonBytes: 1_000 });
+    const broken = await post(url, '{"jsonrpc":');
+    expect([broken.status, await broken.json()]).toMatchObject([
+      400,
+      { jsonrpc: '2.0', id: null, error: { code: -32700, data: { code: 'INVALID_JSON' } } },
+    ]);
+    const large = await post(url, {
+      jsonrpc: '2.0',
+      id: 1,
+      method: 'ping',
+      params: { _meta: { x: 'x'.repeat(1_000) } },
+    });
+    expect([large.status, await large.json()]).toMatchObject([413, { error: { data: { code: 'BODY_TOO_LARGE' } } }]);
+    const session = await post(url, { jsonrpc: '2.0', id: 1, method: 'ping' }, { 'mcp-session-id': 'x'.repeat(200) });
+    expect([session.status, await session.json()]).toMatchObject([
+      400,
+      { error: { data: { code: 'INVALID_HEADER' } } },
+    ]);
+    for (const method of ['GET', 'DELETE']) {
+      const response = await fetch(url, { method, headers: HEADERS });
+      expect([response.status, response.headers.get('allow')]).toEqual([405, 'POST']);
+    }
+  });
+});
+
+describe('who may use the MCP door', () => {
+  it('is no page of another site, with or without keys', async () => {
+    const { secret, key } = issueKey({ tenant: 'acme', name: 'agent', permissions: ['read', 'run'] });
+    const authenticator = new Authenticator({ by: 'key', keys: keyRing([key]) }, logger);
+    for (const change of [{}, { authenticator }]) {
+      const { url } = await start({}, change);
+      const from = async (origin: string) =>
+        (await post(url, { jsonrpc: '2.0', id: 1, method: 'ping' }, { origin, authorization: `Bearer ${secret}` }))
+          .status;
+      expect(await from('https://evil.example')).toBe(403);
+      expect(await from('null')).toBe(403);
+      expect(await from('http://localhost:6274')).toBe(200);
+      expect(await from(new URL(url).origin)).toBe(200);
+      await gateway?.close();
+      gateway = undefined;
+    }
+  });
+
+  it('is who has a key, for its tenant, its pipelines and what it permits', async () => {
+    const reader = issueKey({ tenant: 'acme', name: 'reader', permissions: ['read'], pipelines: ['greet'] });
+    const authenticator = new Authenticator({ by: 'key', keys: keyRing([reader.key]) }, logger);
+    const { url, temporal } = await start({}, { authenticator });
+    const nobody = await post(url, { jsonrpc: '2.0', id: 1, method: 'tools/list' });
+    expect([nobody.status, nobody.headers.get('www-authenticate'), await nobody.json()]).toMatchObject([
+      401,
+      expect.stringContaining('Bearer'),
+      { jsonrpc: '2.0', error: { data: { code: 'UNAUTHENTICATED' } } },
+    ]);
+    const headers = { authorization: `Bearer ${reader.secret}` };
+    const { result } = await ask(url, 'tools/list', {}, headers);
+    expect(result.tools).toMatchObject([{ name: 'greet' }]);
+    const refused = await ask(url, 'tools/call', { name: 'greet', arguments: { name: 'Ada' } }, headers);
+    expect(refused.result).toMatchObject({ isError: true, _meta: { 'millrace/code': 'FORBIDDEN' } });
+    expect((await ask(url, 'tools/call', { name: 'listen' }, headers)).error).toMatchObject({ code: -32602 });
+    expect(temporal.runs.size).toBe(0);
+  });
+});

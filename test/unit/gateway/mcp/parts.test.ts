@@ -1,0 +1,96 @@
+import { describe, expect, it } from 'vitest';
+import type { ArtifactStore } from '../../../../activities/artifacts/index.js';
+import { Calls } from '../../../../gateway/mcp/calls.js';
+import { contentOf } from '../../../../gateway/mcp/content.js';
+
+describe('a run’s output as content', () => {
+  const read: string[] = [];
+  const artifacts = {
+    async *read(uri: string) {
+      read.push(uri);
+      yield Buffer.from('ab');
+      yield Buffer.from('c');
+    },
+  } as unknown as ArtifactStore;
+  const media = (digit: string, mime: string, bytes: number, tenant = 'acme') => {
+    const sha256 = digit.repeat(64);
+    return { uri: `artifact://${tenant}/${sha256}`, sha256, mime, bytes, href: `/v1/runs/r/artifacts/${digit}` };
+  };
+  const contents = (output: object) =>
+    contentOf({ ...output }, { artifacts, tenant: 'acme', base: 'https://mill.test' });
+
+  it('is its JSON, then small media by value and large ones by link, wherever they stand', async () => {
+    const output = {
+      text: 'hi',
+      clips: [media('a', 'audio/wav', 3), media('b', 'audio/wav', 2_000_000)],
+      deep: { picture: media('c', 'image/png', 3) },
+    };
+    const [text, ...others] = await contents(output);
+    expect(text).toEqual({ type: 'text', text: JSON.stringify(output) });
+    expect(others).toEqual([
+      { type: 'audio', data: 'YWJj', mimeType: 'audio/wav' },
+      {
+        type: 'resource_link',
+        uri: 'https://mill.test/v1/runs/r/artifacts/b',
+        name: 'clips.1',
+        mimeType: 'audio/wav',
+        size: 2_000_000,
+      },
+      { type: 'image', data: 'YWJj', mimeType: 'image/png' },
+    ]);
+  });
+
+  it('links what is too much in all', async () => {
+    const clips = Array.from({ length: 6 }, (_, i) => media(String(i), 'audio/wav', 1_000_000));
+    const types = (await contents({ clips })).map(({ type }) => type);
+    expect(types).toEqual(['text', 'audio', 'audio', 'audio', 'audio', 'resource_link', 'resource_link']);
+  });
+
+  it('reads nothing of another tenant’s', async () => {
+    read.length = 0;
+    expect(await contents({ stolen: media('d', 'audio/wav', 3, 'other') })).toHaveLength(1);
+    expect(read).toEqual([]);
+  });
+});
+
+describe('calls under way', () => {
+  const never = new AbortController().signal;
+  const key = { tenant: 'acme', session: 's', id: 1 } as const;
+
+  it('are cancelled by tenant, session and id, and by nothing else', () => {
+    const calls = new Calls();
+    const call = calls.open(key, never);
+    for (const other of [
+      { ...key, tenant: 'x' },
+      { ...key, session: 't' },
+      { ...key, id: '1' },
+      { ...key, id: 2 },
+    ])
+      calls.cancel(other);
+    calls.cancel({ ...key, session: undefined });
+    expect(call.cancelled.aborted).toBe(false);
+    calls.cancel(key);
+    expect(call.cancelled.aborted).toBe(true);
+  });
+
+  it('end with their connection; without a session by nothing else', () => {
+    const calls = new Calls();
+    const dropped = new AbortController();
+    const call = calls.open({ ...key, session: undefined }, dropped.signal);
+    calls.cancel({ ...key, session: undefined });
+    expect(call.cancelled.aborted).toBe(false);
+    dropped.abort();
+    expect(call.cancelled.aborted).toBe(true);
+  });
+
+  it('can no longer be cancelled when they are over', () => {
+    const calls = new Calls();
+    const first = calls.open(key, never);
+    const second = calls.open(key, never);
+    first.end();
+    calls.cancel(key);
+    expect([first.cancelled.aborted, second.cancelled.aborted]).toEqual([false, true]);
+    second.end();
+    calls.cancel(key);
+  });
+});
