@@ -33,6 +33,19 @@ const WITHOUT_REDIS = 'without-redis';
 const AGENTS = { queue: `recorded-agents-${process.pid}` };
 const log = () => path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), 'calls.log');
 
+/** A run that a fast host runs: its workflow starts with a delay. */
+const GUARDED = { context: { guarded: 'recorded', answerTo: 'nobody' }, options: { startDelay: 3_000 } };
+
+const FOUR = ['first', 'second', 'third', 'fourth'];
+/** What a fast host tells of `fourInlineSteps`. */
+const FOUR_STEPS_DONE = {
+  done: { below: Object.fromEntries(FOUR.map((name) => [name, { value: { name } }])) },
+  rows: FOUR.map((stage) => ({
+    ...{ stage, kind: 'code', connector: 'code', model: stage, device: 'worker', status: 'done' },
+    ...{ endpoint: 'worker', attempt: 1, cache: 'off', queueMs: 0, runMs: 1 },
+  })),
+};
+
 const FEATURES = {
   'queued-stages': [fixtures.threeSteps, () => ({ log: log(), ms: 1 })],
   'inline-stages': [fixtures.threeInlineSteps, () => ({ log: log(), ms: 1 })],
@@ -62,6 +75,13 @@ const FEATURES = {
     undefined,
     { queue: WITHOUT_REDIS },
   ],
+  'guardian-that-is-told': [
+    fixtures.fourInlineSteps,
+    () => ({ log: log(), ms: 1 }),
+    (_run, wake) => wake('@outcome', FOUR_STEPS_DONE),
+    GUARDED,
+  ],
+  'guardian-that-takes-over': [fixtures.fourInlineSteps, () => ({ log: log(), ms: 1 }), undefined, GUARDED],
   'outputs-and-priority': [
     fixtures.twoOutputs,
     () => ({ n: 1 }),
@@ -168,14 +188,17 @@ try {
   for (const [feature, [{ name, plan }, input, act, more = {}]] of Object.entries(FEATURES)) {
     if (only.length > 0 && !only.includes(feature)) continue;
     const { queue = settings.MILLRACE_TASK_QUEUE, context = {} } = more;
-    const run = await client.workflow.start(name, {
+    const wanted = {
       taskQueue: queue,
       workflowId: `${feature}-${Date.now()}`,
       args: [input(), { plan, placement: place(plan, poolOf, queue), tenant: 'default', ...context }],
-    });
+    };
+    const run = await client.workflow.start(name, { ...wanted, ...more.options });
     if (act) {
       await new Promise((resolve) => setTimeout(resolve, 1_000));
-      await act(run);
+      await act(run, (signal, ...signalArgs) =>
+        client.workflow.signalWithStart(name, { ...wanted, signal, signalArgs }),
+      );
     }
     const end = await run.result().then(
       () => 'done',
