@@ -30,7 +30,7 @@ module.exports = {
     no(
       'client-runs-alone',
       'Nothing but the client’s own files is loaded with it, and nothing of Node.',
-      built('client'),
+      `${built('client')}.*\\.js$`, // its types do know the domain
       `${built('(pipelines|placement|workflows|activities|gateway|workers)')}|node_modules|^(node:)?(fs|net|http|https|stream|path|crypto|timers|util|events|buffer)(/|$)`,
     ),
     no(
