@@ -1,4 +1,4 @@
-export { cheapest, fastest } from './bound.js';
+export { cheapest } from './bound.js';
 export { buildProblem, type PlanInput } from './build-problem.js';
 export {
   type Candidate,
@@ -14,7 +14,7 @@ export { Judge, type Seen } from './judge.js';
 export { withMoreDevices } from './more-devices.js';
 export type { Problem } from './problem.js';
 export { attainable } from './rate.js';
-export { type Searched, type SearchOptions, searchCheapest, searchFastest } from './search.js';
+export { type Searched, searchCheapest, searchFastest } from './search.js';
 export { shedShare } from './shed.js';
 export { balance } from './stability.js';
 export { type WaysOut, waysOut } from './ways-out.js';

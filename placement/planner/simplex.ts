@@ -41,6 +41,7 @@ export function minimise(costs: readonly number[], constraints: readonly Constra
   phaseOne.fill(1, columns + slacks, width - 1);
   const infeasible = solve(tableau, basis, phaseOne, width - 1);
   if (infeasible > 1e-7) return undefined;
+  leaveArtificials(tableau, basis, columns + slacks);
   const phaseTwo = new Float64Array(width);
   phaseTwo.set(costs);
   const value = solve(tableau, basis, phaseTwo, columns + slacks);
@@ -49,6 +50,23 @@ export function minimise(costs: readonly number[], constraints: readonly Constra
     if (column < columns) x[column] = (tableau[r] as Float64Array)[width - 1] as number;
   }
   return { value, x };
+}
+
+/**
+ * Takes artificial variables that are zero out of the basis: phase two knows no cost of them, and would let them grow. A row
+ * that has nothing else is a consequence of the others.
+ */
+function leaveArtificials(tableau: readonly Float64Array[], basis: Int32Array, usable: number): void {
+  for (const [r, row] of tableau.entries()) {
+    if ((basis[r] as number) < usable) continue;
+    const enter = row.subarray(0, usable).findIndex((coefficient) => Math.abs(coefficient) > EPSILON);
+    if (enter < 0) {
+      row.fill(0);
+      continue;
+    }
+    pivot(tableau, new Float64Array(row.length), r, enter);
+    basis[r] = enter;
+  }
 }
 
 /** Pivots until no column below `usable` lowers the costs; returns their value. */

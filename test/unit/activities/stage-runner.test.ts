@@ -101,7 +101,9 @@ describe('a stage of a pool', () => {
       runMs: 0,
       usage: { outputTokens: 3 },
     });
-    expect(calls.map(({ call }) => call)).toEqual([{ kind: 'chat', model: 'm', with: {}, input: prompt }]);
+    expect(calls.map(({ call }) => call)).toEqual([
+      { kind: 'chat', model: 'm', with: {}, input: { ...prompt, history: [] } },
+    ]);
     expect((await metrics.usage.get()).values).toMatchObject([{ labels: { unit: 'output_tokens' }, value: 3 }]);
   });
 
@@ -246,7 +248,7 @@ describe('a stage of the worker', () => {
     });
     expect(kind).toHaveBeenCalledWith(
       { model: 'manual', with: { limit: 2 }, input: { query: 'valve' }, tenant: 'acme' },
-      { signal: expect.any(AbortSignal), audio: expect.anything() },
+      { signal: expect.any(AbortSignal), audio: expect.anything(), idempotencyKey: 'run-1/answer' },
     );
   });
 
