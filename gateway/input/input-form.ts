@@ -31,7 +31,7 @@ export interface InputForm {
   parse(given: JsonObject): JsonObject;
 }
 
-export function inputForm({ input }: Pipeline): InputForm {
+export function inputForm({ input }: Pick<Pipeline, 'input'>): InputForm {
   const shape = input instanceof z.ZodObject ? (input.shape as Record<string, z.ZodType>) : {};
   const media = new Set(mediaPlaces(input).map(({ path }) => path));
   const at = (path: string) => schemasAt(input, path.split('.'));

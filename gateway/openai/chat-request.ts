@@ -138,6 +138,7 @@ export function readChatRequest(given: Json): ChatRequest {
     stream: stream ?? false,
     includeUsage: stream_options?.include_usage ?? false,
     conversation: {
+      about: 'messages',
       turns: messages.map((each, i) => turnOf(each, `messages[${i}]`)),
       parameters: parametersOf(request),
     },

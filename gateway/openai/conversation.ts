@@ -1,12 +1,11 @@
 import type { TakeMedia } from '../../activities/media/index.js';
 import { OPENAI_PARAMETERS } from '../../pipelines/definition/index.js';
-import { MillraceError } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import type { ChatMessage } from '../../pipelines/stages/index.js';
 import type { GatewayDeps } from '../deps.js';
 import { MediaIntake } from '../input/media-intake.js';
 import { invalidParam } from './error-body.js';
-import type { Model } from './models.js';
+import { type Model, parsed } from './models.js';
 
 /** A message, and what the caller calls it: `messages[2]`. */
 export interface Turn {
@@ -30,6 +29,8 @@ export interface Parameter {
 
 /** What is asked of a model, whichever of OpenAI's two APIs it came by. */
 export interface Conversation {
+  /** What the caller calls the messages. */
+  readonly about: string;
   readonly turns: readonly Turn[];
   readonly parameters: readonly Parameter[];
 }
@@ -42,7 +43,11 @@ export interface Conversation {
 export async function inputOf(model: Model, conversation: Conversation, deps: GatewayDeps, tenant: string) {
   const given = { ...messagesFor(model, conversation.turns), ...parametersFor(model, conversation.parameters) };
   const images = await imagesFor(model, conversation.turns, deps, tenant);
-  return parse(model, { ...given, ...images }, conversation);
+  return parsed(model.form, { ...given, ...images }, (field) => {
+    const found = conversation.parameters.find(({ name }) => (OPENAI_PARAMETERS.chat[name] ?? name) === field);
+    if (found !== undefined) return found.param;
+    return [model.face.input, 'history', 'images'].includes(field) ? conversation.about : field;
+  });
 }
 
 function messagesFor({ face, form, pipeline: { name } }: Model, turns: readonly Turn[]): JsonObject {
@@ -104,21 +109,4 @@ async function imagesFor(
   const take: TakeMedia = async (value, { path, kind }) =>
     ({ ...(await intake.fromJson(path, value, kind)) }) as unknown as Json;
   return { images: await form.withMedia('images', values, take) };
-}
-
-/** Checks the input. What is wrong with it is told by the parameter that it came by. */
-function parse({ form, face }: Model, input: JsonObject, { parameters }: Conversation): JsonObject {
-  try {
-    return form.parse(input);
-  } catch (error) {
-    if (!(error instanceof MillraceError) || error.code !== 'INVALID_INPUT') throw error;
-    const paramOf = (field: string): string => {
-      const [top = ''] = field.split('.', 1);
-      const found = parameters.find(({ name }) => (OPENAI_PARAMETERS.chat[name] ?? name) === top);
-      if (found !== undefined) return found.param;
-      return [face.input, 'history', 'images'].includes(top) ? 'messages' : field;
-    };
-    const [first] = error.details.fields ?? [];
-    throw invalidParam(paramOf(first?.field ?? 'body'), first?.message ?? error.message);
-  }
 }

@@ -87,3 +87,82 @@ export const COMPLETE_CHAT = asked(
     ...events('With `"stream": true`: chunks as `data`, then `[DONE]`'),
   },
 );
+
+const texts: Schema = { type: 'array', items: text };
+
+export const EMBED = asked(
+  'createEmbeddings',
+  'Texts as embeddings of a pipeline',
+  json(
+    object({ model: text, input: { oneOf: [text, texts] }, encoding_format: { enum: ['float', 'base64'] } }, [
+      'model',
+      'input',
+    ]),
+  ),
+  json(
+    object({
+      object: { const: 'list' },
+      model: text,
+      data: { type: 'array', items: { type: 'object' } },
+      usage: { type: 'object' },
+    }),
+  ),
+);
+
+export const TRANSCRIBE: RouteDoc = {
+  ...asked(
+    'createTranscription',
+    'A file of speech as text',
+    {
+      'multipart/form-data': {
+        schema: object(
+          {
+            file: { type: 'string', format: 'binary' },
+            model: text,
+            response_format: text,
+            stream: { type: 'boolean' },
+          },
+          ['file', 'model'],
+        ),
+      },
+    },
+    {
+      ...json(object({ text })),
+      'text/plain': { schema: text },
+      ...events('With `stream`: `transcript.text.delta`, then `transcript.text.done`'),
+    },
+  ),
+  problems: [...ASKED, 'INVALID_MULTIPART', 'EMPTY_BODY'],
+};
+
+export const SPEAK = asked(
+  'createSpeech',
+  'A text spoken by a pipeline',
+  json(
+    object({ model: text, input: text, voice: text, response_format: { enum: ['wav'] } }, [
+      'model',
+      'input',
+      'response_format',
+    ]),
+  ),
+  { 'audio/wav': { schema: { type: 'string', format: 'binary' } } },
+);
+
+export const RESPOND = asked(
+  'createResponse',
+  'A conversation answered by a pipeline, as OpenAI’s responses',
+  json(
+    object(
+      {
+        model: text,
+        input: { oneOf: [text, { type: 'array', items: { type: 'object' } }] },
+        stream: { type: 'boolean' },
+      },
+      ['model', 'input'],
+    ),
+  ),
+  {
+    ...json(object({ id: text, object: { const: 'response' }, output: { type: 'array', items: { type: 'object' } } })),
+    ...events('With `"stream": true`: `response.created` … `response.output_text.delta` … `response.completed`'),
+  },
+);

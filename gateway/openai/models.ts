@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import type { ModelFace, ModelKind, Pipeline } from '../../pipelines/definition/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
-import { isJsonObject } from '../../pipelines/json.js';
+import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import { type Caller, mayUse } from '../access/caller.js';
 import { type InputForm, inputForm } from '../input/input-form.js';
 import type { RunOptions } from '../runs/run-options.js';
+import { invalidParam } from './error-body.js';
 import { textStages } from './text-stages.js';
 
 /** The endpoints that a kind of model has. */
@@ -89,6 +90,38 @@ function modelOf(pipeline: Pipeline, face: ModelFace, form: InputForm): Model {
 
 const noModel = (name: string, message: string): MillraceError =>
   new MillraceError('PIPELINE_NOT_FOUND', message, { fields: [{ field: 'model', message: `is "${name}"` }] });
+
+/**
+ * The input of a pipeline, of what the kind's request always brings and of parameters by their names. Throws `INVALID_INPUT`
+ * for a parameter that the pipeline has no field for, and for what does not fit; `about` is what the request calls its matter.
+ */
+export function inputFor(
+  { face, form, pipeline: { name } }: Model,
+  given: JsonObject,
+  parameters: Readonly<Record<string, Json | undefined>>,
+  fields: Readonly<Record<string, string>>,
+  about: string,
+): JsonObject {
+  const more = Object.entries(parameters).flatMap(([param, value]): [string, Json][] => {
+    const field = fields[param] ?? param;
+    if (value === undefined || value === null) return [];
+    if (form.fields.has(field)) return [[field, value]];
+    if (face.ignore.has(param)) return [];
+    throw invalidParam(param, `"${name}" does not take it; leave it out`);
+  });
+  return parsed(form, { ...given, ...Object.fromEntries(more) }, (field) => (field === face.input ? about : field));
+}
+
+/** Checks an input; the first thing that is wrong with it is told by the parameter that its top field came by. */
+export function parsed(form: InputForm, input: JsonObject, paramOf: (field: string) => string): JsonObject {
+  try {
+    return form.parse(input);
+  } catch (error) {
+    if (!(error instanceof MillraceError) || error.code !== 'INVALID_INPUT') throw error;
+    const [first] = error.details.fields ?? [];
+    throw invalidParam(paramOf(first?.field.split('.', 1)[0] ?? 'body'), first?.message ?? error.message);
+  }
+}
 
 /** The options of a run of which only these fields count, those of them that there are: stages that others need do not run. */
 export function onlyOutputs({ pipeline, outputs }: Model, fields: readonly string[]): RunOptions {

@@ -3,9 +3,13 @@ import { callerOf } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { chatRoutes } from './chat-routes.js';
 import { GET_MODEL, LIST_MODELS } from './docs.js';
+import { embeddingsRoutes } from './embeddings-routes.js';
 import { Models } from './models.js';
+import { responsesRoutes } from './responses-routes.js';
+import { speechRoutes } from './speech-routes.js';
+import { transcriptionRoutes } from './transcription-routes.js';
 
-const ROUTES = [chatRoutes] as const;
+const ROUTES = [chatRoutes, responsesRoutes, embeddingsRoutes, transcriptionRoutes, speechRoutes] as const;
 
 /**
  * The door for OpenAI's clients (https://platform.openai.com/docs/api-reference): a pipeline is a model. Errors are in

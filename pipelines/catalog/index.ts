@@ -1,7 +1,7 @@
 import type { Pipeline } from '../definition/index.js';
 import { assistant } from './assistant.js';
-import { chatModel } from './chat.js';
 import { meetingMinutes } from './meeting-minutes.js';
+import { chatModel, embedModel, speakModel, transcribeModel } from './model-pipelines.js';
 import { moderatedChat } from './moderated-chat.js';
 import { ingest, ragAnswer } from './rag-answer.js';
 import { supportAgent } from './support-agent.js';
@@ -11,11 +11,14 @@ import { voiceAssistant } from './voice-assistant.js';
 export {
   assistant,
   chatModel,
+  embedModel,
   ingest,
   meetingMinutes,
   moderatedChat,
   ragAnswer,
+  speakModel,
   supportAgent,
+  transcribeModel,
   voiceAgent,
   voiceAssistant,
 };
@@ -31,4 +34,7 @@ export const pipelines: readonly Pipeline[] = [
   voiceAgent,
   supportAgent,
   chatModel,
+  embedModel,
+  transcribeModel,
+  speakModel,
 ];

@@ -1,0 +1,59 @@
+import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import { OPENAI_PARAMETERS } from '../../pipelines/definition/index.js';
+import type { Json } from '../../pipelines/json.js';
+import { callerOf, idempotencyKeyOf } from '../access/caller.js';
+import type { GatewayDeps } from '../deps.js';
+import { takeJson } from '../http/json-body.js';
+import { checked } from './body.js';
+import { EMBED } from './docs.js';
+import { invalidParam } from './error-body.js';
+import { runToEnd, usageOf } from './model-run.js';
+import { inputFor, type Models, onlyOutputs } from './models.js';
+
+const body = z.object({
+  model: z.string(),
+  input: z.union([z.string(), z.array(z.string()).min(1)], 'must be a text or a list of texts, not of tokens'),
+  encoding_format: z.enum(['float', 'base64']).nullish(),
+  dimensions: z.int().min(1).nullish(),
+});
+
+/** `POST /v1/embeddings`: texts to a pipeline that takes a list of them, one text to any. */
+export function embeddingsRoutes(app: FastifyInstance, deps: GatewayDeps, models: Models): void {
+  takeJson(app);
+  const options = { bodyLimit: deps.limits.maxJsonBytes, config: { doc: EMBED } };
+  app.post('/v1/embeddings', options, async (request, reply) => {
+    const caller = callerOf(request);
+    const idempotencyKey = idempotencyKeyOf(request.headers);
+    const asked = checked(body, request.body as Json, { harmless: ['user'] });
+    const model = models.get('embeddings', asked.model, caller);
+    const { face, pipeline } = model;
+    const texts = typeof asked.input === 'string' ? [asked.input] : asked.input;
+    if (!face.list && texts.length > 1) throw invalidParam('input', `"${pipeline.name}" takes one text at a time`);
+    const given = { [face.input]: face.list ? texts : (texts[0] as string) };
+    const input = inputFor(model, given, { dimensions: asked.dimensions }, OPENAI_PARAMETERS.embeddings, 'input');
+    const order = { pipeline, caller, input, idempotencyKey, options: onlyOutputs(model, [face.output]) };
+    const document = await runToEnd({ deps, request, reply }, order);
+    const found = document.output?.[face.output] as unknown as number[] | number[][];
+    const vectors = (Array.isArray(found[0]) ? found : [found]) as number[][];
+    const tokens = usageOf(document)?.input ?? 0;
+    return {
+      object: 'list',
+      model: pipeline.name,
+      data: vectors.map((vector, index) => ({
+        object: 'embedding',
+        index,
+        embedding: asked.encoding_format === 'base64' ? base64Of(vector) : vector,
+      })),
+      // The clients' types have it always: 0 where no server has told.
+      usage: { prompt_tokens: tokens, total_tokens: tokens },
+    };
+  });
+}
+
+/** 32-bit floats, little-endian, as the clients decode them. */
+function base64Of(vector: readonly number[]): string {
+  const bytes = Buffer.alloc(vector.length * 4);
+  for (const [i, value] of vector.entries()) bytes.writeFloatLE(value, i * 4);
+  return bytes.toString('base64');
+}

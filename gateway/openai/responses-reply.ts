@@ -1,0 +1,160 @@
+import type { Answer, Completion } from './chat-reply.js';
+import type { ErrorBody } from './error-body.js';
+import type { ResponsesRequest } from './responses-request.js';
+
+export type ResponsesEvent = {
+  readonly type: string;
+  readonly sequence_number: number;
+  readonly [key: string]: unknown;
+};
+
+/** What a response is known by, and what it says again of its request. */
+export interface ResponseOf extends Completion {
+  readonly echo: ResponsesRequest['echo'];
+}
+
+type Status = 'in_progress' | 'completed' | 'incomplete' | 'failed';
+type Item = Readonly<Record<string, unknown>>;
+
+function base({ run, createdAt, model: { pipeline }, echo }: ResponseOf, status: Status, output: readonly Item[]) {
+  return {
+    id: `resp_${run}`,
+    object: 'response' as const,
+    created_at: Math.floor(Date.parse(createdAt) / 1_000),
+    status,
+    model: pipeline.name,
+    output,
+    error: null as object | null,
+    incomplete_details: status === 'incomplete' ? { reason: 'max_output_tokens' } : null,
+    instructions: echo.instructions ?? null,
+    max_output_tokens: echo.max_output_tokens ?? null,
+    temperature: echo.temperature ?? null,
+    top_p: echo.top_p ?? null,
+    tools: echo.tools ?? [],
+    tool_choice: echo.tool_choice ?? 'auto',
+    text: { format: echo.text?.format ?? { type: 'text' } },
+    parallel_tool_calls: echo.parallel_tool_calls ?? true,
+    // What was asked is in the run; no later request can refer to it.
+    store: false,
+    previous_response_id: null,
+    metadata: {},
+  };
+}
+
+const messageItem = (run: string, status: Status, text?: string): Item => ({
+  id: `msg_${run}`,
+  type: 'message',
+  role: 'assistant',
+  status,
+  content: text === undefined ? [] : [part(text)],
+});
+const part = (text: string) => ({ type: 'output_text', text, annotations: [] });
+
+const callItem = (run: string, { id, name, arguments: given }: Answer['toolCalls'][number], i: number): Item => ({
+  id: `fc_${run}_${i}`,
+  type: 'function_call',
+  status: 'completed',
+  call_id: id,
+  name,
+  arguments: JSON.stringify(given),
+});
+
+/** A message where there is text or nothing else, then the function calls. */
+function itemsOf({ run }: ResponseOf, { text, toolCalls, finish }: Answer): readonly Item[] {
+  const hasMessage = text !== '' || toolCalls.length === 0;
+  const status = finish === 'length' ? 'incomplete' : 'completed';
+  return [
+    ...(hasMessage ? [messageItem(run, status, text)] : []),
+    ...toolCalls.map((call, i) => callItem(run, call, i)),
+  ];
+}
+
+/** A response as a whole. */
+export function responseOf(of: ResponseOf, answer: Answer) {
+  const { finish, usage } = answer;
+  return {
+    ...base(of, finish === 'length' ? 'incomplete' : 'completed', itemsOf(of, answer)),
+    ...(usage && {
+      usage: {
+        input_tokens: usage.input,
+        input_tokens_details: { cached_tokens: 0 },
+        output_tokens: usage.output,
+        output_tokens_details: { reasoning_tokens: 0 },
+        total_tokens: usage.input + usage.output,
+      },
+    }),
+  };
+}
+
+/** The events of a response that is streamed. */
+export class ResponseWriter {
+  readonly #of: ResponseOf;
+  #number = 0;
+  #text = '';
+  #inMessage = false;
+
+  constructor(of: ResponseOf) {
+    this.#of = of;
+  }
+
+  *begin(): Generator<ResponsesEvent> {
+    const response = base(this.#of, 'in_progress', []);
+    yield this.#event('response.created', { response });
+    yield this.#event('response.in_progress', { response });
+  }
+
+  *text(delta: string): Generator<ResponsesEvent> {
+    if (!this.#inMessage) yield* this.#openMessage();
+    this.#text += delta;
+    yield this.#event('response.output_text.delta', { ...this.#place, delta, logprobs: [] });
+  }
+
+  *end(answer: Answer): Generator<ResponsesEvent> {
+    const items = itemsOf(this.#of, answer);
+    for (const [output_index, item] of items.entries()) {
+      if (item.type === 'message') yield* this.#closeMessage(item);
+      else {
+        const { id: item_id, name } = item;
+        yield this.#event('response.output_item.added', {
+          output_index,
+          item: { ...item, arguments: '', status: 'in_progress' },
+        });
+        const at = { item_id, output_index };
+        yield this.#event('response.function_call_arguments.delta', { ...at, delta: item.arguments });
+        yield this.#event('response.function_call_arguments.done', { ...at, name, arguments: item.arguments });
+        yield this.#event('response.output_item.done', { output_index, item });
+      }
+    }
+    const response = responseOf(this.#of, answer);
+    yield this.#event(`response.${response.status}`, { response });
+  }
+
+  failed({ error: { code, message } }: ErrorBody): ResponsesEvent {
+    const response = { ...base(this.#of, 'failed', []), error: { code, message } };
+    return this.#event('response.failed', { response });
+  }
+
+  *#openMessage(): Generator<ResponsesEvent> {
+    this.#inMessage = true;
+    yield this.#event('response.output_item.added', {
+      output_index: 0,
+      item: messageItem(this.#of.run, 'in_progress'),
+    });
+    yield this.#event('response.content_part.added', { ...this.#place, part: part('') });
+  }
+
+  *#closeMessage(item: Item): Generator<ResponsesEvent> {
+    if (!this.#inMessage) yield* this.#openMessage();
+    yield this.#event('response.output_text.done', { ...this.#place, text: this.#text, logprobs: [] });
+    yield this.#event('response.content_part.done', { ...this.#place, part: part(this.#text) });
+    yield this.#event('response.output_item.done', { output_index: 0, item });
+  }
+
+  get #place() {
+    return { item_id: `msg_${this.#of.run}`, output_index: 0, content_index: 0 };
+  }
+
+  #event(type: string, body: object): ResponsesEvent {
+    return { type, sequence_number: this.#number++, ...body };
+  }
+}

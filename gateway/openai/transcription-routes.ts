@@ -1,0 +1,121 @@
+import multipart from '@fastify/multipart';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { isArtifact } from '../../pipelines/artifact.js';
+import { OPENAI_PARAMETERS } from '../../pipelines/definition/index.js';
+import type { JsonObject } from '../../pipelines/json.js';
+import { audio } from '../../pipelines/media.js';
+import { type Caller, callerOf, idempotencyKeyOf } from '../access/caller.js';
+import type { GatewayDeps } from '../deps.js';
+import type { ServerEvent } from '../http/event-stream.js';
+import { inputForm } from '../input/input-form.js';
+import { readInput } from '../input/read-input.js';
+import type { RunDocument } from '../runs/run-document.js';
+import { TRANSCRIBE } from './docs.js';
+import { errorBody, invalidParam } from './error-body.js';
+import { sendAsEvents } from './event-answer.js';
+import { runStreamed, runToEnd, type StreamedRun, usageOf } from './model-run.js';
+import { inputFor, type Model, type Models, onlyOutputs } from './models.js';
+
+/** The parts of the form. Numbers and booleans come as text, which the form reads. */
+const parts = z.strictObject({
+  file: audio(),
+  model: z.string(),
+  language: z.string().optional(),
+  prompt: z.string().optional(),
+  temperature: z.number().min(0).max(1).optional(),
+  response_format: z.enum(['json', 'text', 'verbose_json', 'srt', 'vtt', 'diarized_json']).optional(),
+  stream: z.boolean().optional(),
+});
+type Parts = z.output<typeof parts>;
+
+/** Fields of a pipeline's output beside the text that `verbose_json` tells, where there are such. */
+const VERBOSE_FIELDS = ['language', 'segments'] as const;
+
+/** `POST /v1/audio/transcriptions`: a file as multipart, its text as JSON, as text or as server-sent events. */
+export function transcriptionRoutes(app: FastifyInstance, deps: GatewayDeps, models: Models): void {
+  app.removeAllContentTypeParsers();
+  app.register(multipart);
+  const form = inputForm({ input: parts });
+  app.post('/v1/audio/transcriptions', { config: { doc: TRANSCRIBE } }, async (request, reply) => {
+    const caller = callerOf(request);
+    const idempotencyKey = idempotencyKeyOf(request.headers);
+    const asked = await readParts(request, caller, deps, form);
+    const model = models.get('transcription', asked.model, caller);
+    const { face, pipeline } = model;
+    const { response_format: format = 'json', language, prompt, temperature } = asked;
+    if (format === 'verbose_json') refuseVerbose(model, asked);
+    else if (format !== 'json' && format !== 'text')
+      throw invalidParam('response_format', `"${format}" is not supported; there are json, text and verbose_json`);
+    if (asked.stream && format !== 'json') throw invalidParam('response_format', 'of a stream must be "json"');
+    const given = { [face.input]: asked.file as unknown as JsonObject };
+    const parameters = { language, prompt: prompt || undefined, temperature: temperature || undefined };
+    const input = inputFor(model, given, parameters, OPENAI_PARAMETERS.transcription, 'file');
+    const fields = [face.output, ...(format === 'verbose_json' ? VERBOSE_FIELDS : [])];
+    const order = { pipeline, caller, input, idempotencyKey, options: onlyOutputs(model, fields) };
+    const exchange = { deps, request, reply };
+    if (asked.stream) {
+      const events = transcript(await runStreamed(exchange, order, model), model);
+      await sendAsEvents(reply, events, (error) => ({ data: JSON.stringify(errorBody(error, request)) }));
+      return reply;
+    }
+    const document = await runToEnd(exchange, order);
+    const text = textOf(document, model);
+    if (format === 'text') return await reply.type('text/plain; charset=utf-8').send(`${text}\n`);
+    return format === 'json' ? { text, ...usageBody(document) } : verbose(document, model, asked, text);
+  });
+}
+
+async function readParts(
+  request: FastifyRequest,
+  { tenant }: Caller,
+  deps: GatewayDeps,
+  form: ReturnType<typeof inputForm>,
+): Promise<Parts> {
+  return (await readInput(request, form, tenant, deps.artifacts, deps.limits)) as unknown as Parts;
+}
+
+/** Said of the file and by the caller, or by the pipeline: nothing else knows the language. */
+function refuseVerbose({ outputs, form, pipeline: { name } }: Model, { language, file }: Parts): void {
+  const known = outputs.has('language') || (language !== undefined && form.fields.has('language'));
+  if (!known) throw invalidParam('response_format', `"${name}" does not tell the language, which verbose_json has`);
+  if (file.durationMs === undefined)
+    throw invalidParam('response_format', 'the duration, which verbose_json has, is not known of this file; send WAV');
+}
+
+const textOf = ({ output }: RunDocument, { face }: Model): string => {
+  const text = output?.[face.output];
+  return typeof text === 'string' ? text : '';
+};
+
+function verbose({ output = {} }: RunDocument, { outputs }: Model, { language, file }: Parts, text: string) {
+  return {
+    task: 'transcribe',
+    language: outputs.has('language') ? output.language : language,
+    duration: (isArtifact(file) ? (file.durationMs ?? 0) : 0) / 1_000,
+    text,
+    ...(outputs.has('segments') && { segments: output.segments }),
+  };
+}
+
+/** The tokens, where a server tells them; most tell none of speech. */
+function usageBody(document: RunDocument) {
+  const usage = usageOf(document);
+  if (usage === undefined) return {};
+  const { input, output } = usage;
+  return { usage: { type: 'tokens', input_tokens: input, output_tokens: output, total_tokens: input + output } };
+}
+
+async function* transcript({ pieces }: StreamedRun, model: Model): AsyncGenerator<ServerEvent> {
+  const event = (body: { readonly type: string; readonly [key: string]: unknown }): ServerEvent => ({
+    event: body.type,
+    data: JSON.stringify(body),
+  });
+  for await (const piece of pieces) {
+    if ('text' in piece) yield event({ type: 'transcript.text.delta', delta: piece.text });
+    else {
+      const text = textOf(piece.document, model);
+      yield event({ type: 'transcript.text.done', text, ...usageBody(piece.document) });
+    }
+  }
+}

@@ -1,0 +1,46 @@
+import { z } from 'zod';
+import { audio, chatInput, converse, embed, pipeline, synthesize, transcribe } from '../index.js';
+
+/** Single models as pipelines, for clients of OpenAI's API and for whoever wants one call with a policy. */
+
+/**
+ * A conversation handed on to the LLM as it is, with its tools and sampling parameters: what OpenAI's clients expect of a
+ * model. One inline stage, for the least time to the first token.
+ */
+export const chatModel = pipeline(
+  'chat',
+  { description: 'A conversation answered by the LLM, with the caller’s tools and parameters', input: chatInput },
+  ({ input, stage }) => {
+    // A caller that states no limit wants the whole answer: some 700 words.
+    const answer = stage('answer', converse({ model: 'assistant', maxTokens: 1024 }), input, { execution: 'inline' });
+    return { text: answer.text, finish: answer.finish, toolCalls: answer.toolCalls };
+  },
+);
+
+/** Texts of one call: as many as fit into a run's history with embeddings of 1,024 numbers, which are 20 KB each. */
+const MOST_TEXTS = 64;
+
+export const embedModel = pipeline(
+  'embed',
+  { description: 'Texts as embeddings', input: z.object({ texts: z.array(z.string().min(1)).min(1).max(MOST_TEXTS) }) },
+  ({ input, each, stage }) => ({
+    embeddings: each(
+      'texts',
+      input.texts,
+      (text) => stage('embed', embed({ model: 'minilm' }), { text }, { execution: 'inline' }).embedding,
+      { concurrency: 8 },
+    ),
+  }),
+);
+
+export const transcribeModel = pipeline(
+  'transcribe',
+  { description: 'Speech as text', input: z.object({ audio: audio() }), deadline: '30m' },
+  ({ input, stage }) => ({ text: stage('transcribe', transcribe({ model: 'whisper' }), { audio: input.audio }).text }),
+);
+
+export const speakModel = pipeline(
+  'speak',
+  { description: 'A text out loud', input: z.object({ text: z.string().min(1) }) },
+  ({ input, stage }) => ({ audio: stage('speak', synthesize({ model: 'tts' }), { text: input.text }).audio }),
+);

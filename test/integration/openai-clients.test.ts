@@ -1,0 +1,204 @@
+import { execFile } from 'node:child_process';
+import { createReadStream } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import OpenAI from 'openai';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  chatModel,
+  embedModel,
+  ragAnswer,
+  speakModel,
+  transcribeModel,
+  voiceAssistant,
+} from '../../pipelines/catalog/index.js';
+import type { Pipeline } from '../../pipelines/index.js';
+import { ensureVenv } from '../../workers/stack/venv.js';
+import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';
+import { testSettings } from '../support/settings.js';
+
+/** The official clients, unchanged, against pipelines on real servers. */
+
+let served: ServedPipelines;
+let client: OpenAI;
+
+const SPEECH = fileURLToPath(new URL('../../deploy/local/audio/question.wav', import.meta.url));
+const PYTHON = fileURLToPath(new URL('../fixtures/openai-python', import.meta.url));
+
+beforeAll(async () => {
+  const pipelines = [chatModel, embedModel, transcribeModel, speakModel, voiceAssistant, ragAnswer];
+  served = await servePipelines(pipelines as unknown as Pipeline<never>[]);
+  client = new OpenAI({ baseURL: `${served.url}/v1`, apiKey: 'none', maxRetries: 0 });
+});
+afterAll(() => served?.close());
+
+const brief = { role: 'system' as const, content: 'Answer in one short sentence.' };
+const question = { role: 'user' as const, content: 'What is the capital of France?' };
+
+describe('for Node', () => {
+  test('models', async () => {
+    const models = await client.models.list();
+    const ids = models.data.map(({ id }) => id);
+    expect(ids).toEqual(['chat', 'embed', 'transcribe', 'speak', 'voice-assistant', 'rag-answer']);
+    expect(await client.models.retrieve('chat')).toMatchObject({ id: 'chat', object: 'model', owned_by: 'millrace' });
+  });
+
+  test('a completion, and the run behind it', async () => {
+    const completion = await client.chat.completions.create({
+      model: 'chat',
+      messages: [brief, question],
+      max_completion_tokens: 16,
+      temperature: 0,
+    });
+    expect(completion.choices[0]?.message.content).toContain('Paris');
+    expect(completion.usage?.prompt_tokens).toBeGreaterThan(20);
+    const run = await served.get(completion.id.replace('chatcmpl-', ''));
+    expect(run).toMatchObject({ pipeline: 'chat', input: { prompt: question.content, temperature: 0 } });
+  });
+
+  test('a completion that is streamed, with the tokens at its end', async () => {
+    const stream = await client.chat.completions.create({
+      model: 'chat',
+      messages: [brief, question],
+      max_tokens: 16,
+      stream: true,
+      stream_options: { include_usage: true },
+    });
+    const chunks = [];
+    for await (const chunk of stream) chunks.push(chunk);
+    expect(chunks.map(({ choices }) => choices[0]?.delta.content ?? '').join('')).toContain('Paris');
+    expect(chunks.length).toBeGreaterThan(4);
+    expect(chunks.at(-2)?.choices[0]?.finish_reason).toBe('stop');
+    expect(chunks.at(-1)?.usage?.completion_tokens).toBeGreaterThan(3);
+  });
+
+  test('structured output', async () => {
+    const schema = {
+      type: 'object',
+      properties: { city: { type: 'string', maxLength: 20 } },
+      required: ['city'],
+      additionalProperties: false,
+    };
+    const completion = await client.chat.completions.create({
+      model: 'chat',
+      messages: [question],
+      max_tokens: 48,
+      response_format: { type: 'json_schema', json_schema: { name: 'city', schema, strict: true } },
+    });
+    expect(JSON.parse(completion.choices[0]?.message.content ?? '')).toEqual({ city: expect.any(String) });
+  });
+
+  test('a client that leaves a stream ends its run', async () => {
+    const stream = await client.chat.completions
+      .create({ model: 'chat', messages: [{ role: 'user', content: 'Count to a thousand.' }], stream: true })
+      .withResponse();
+    for await (const _ of stream.data) break;
+    const id = stream.response.headers.get('millrace-run') ?? '';
+    await expect.poll(async () => (await served.get(id)).status, { timeout: 15_000 }).toBe('cancelled');
+  });
+
+  test('a response, as a whole and streamed', async () => {
+    const asked = { model: 'chat', instructions: brief.content, input: question.content, max_output_tokens: 16 };
+    const response = await client.responses.create(asked);
+    expect(response.output_text).toContain('Paris');
+    const events = [];
+    for await (const event of await client.responses.create({ ...asked, stream: true })) events.push(event);
+    expect(events[0]?.type).toBe('response.created');
+    expect(events.map(({ sequence_number }) => sequence_number)).toEqual(events.map((_, i) => i));
+    const last = events.at(-1);
+    expect(last?.type === 'response.completed' && last.response.output[0]).toMatchObject({
+      type: 'message',
+      content: [{ type: 'output_text', text: response.output_text }],
+    });
+  });
+
+  test('embeddings, as numbers and as the bytes that the client asks for', async () => {
+    const input = ['What turns a mill?', 'Water does.'];
+    const asBytes = await client.embeddings.create({ model: 'embed', input });
+    const asNumbers = await client.embeddings.create({ model: 'embed', input, encoding_format: 'float' });
+    expect(asBytes.data.map(({ embedding }) => embedding.length)).toEqual([384, 384]);
+    expect(asBytes.data[1]?.embedding[3]).toBeCloseTo(asNumbers.data[1]?.embedding[3] ?? 0, 5);
+  });
+
+  test('speech to text and back', async () => {
+    const heard = await client.audio.transcriptions.create({ model: 'transcribe', file: createReadStream(SPEECH) });
+    expect(heard.text).toBe('What is the capital of France?');
+    const asText = await client.audio.transcriptions.create({
+      model: 'voice-assistant',
+      file: createReadStream(SPEECH),
+      response_format: 'text',
+    });
+    expect(asText).toBe('What is the capital of France?\n');
+    const stream = await client.audio.transcriptions.create({
+      model: 'transcribe',
+      file: createReadStream(SPEECH),
+      stream: true,
+    });
+    const events = [];
+    for await (const event of stream) events.push(event);
+    expect(events.at(-1)).toMatchObject({ type: 'transcript.text.done', text: heard.text });
+    const spoken = await client.audio.speech.create({
+      model: 'speak',
+      input: 'The mill turns.',
+      voice: 'default',
+      response_format: 'wav',
+    });
+    expect(
+      Buffer.from(await spoken.arrayBuffer())
+        .subarray(0, 4)
+        .toString(),
+    ).toBe('RIFF');
+  });
+
+  test('errors as its exceptions', async () => {
+    const wrong = client.chat.completions.create({ model: 'gpt-9', messages: [question] });
+    await expect(wrong).rejects.toThrow(OpenAI.NotFoundError);
+    const bad = await client.chat.completions.create({ model: 'chat', messages: [question], n: 2 }).catch((e) => e);
+    expect(bad).toBeInstanceOf(OpenAI.BadRequestError);
+    expect(bad).toMatchObject({
+      status: 400,
+      param: 'n',
+      type: 'invalid_request_error',
+      requestID: expect.any(String),
+    });
+    const mp3 = client.audio.speech.create({ model: 'speak', input: 'Hello.', voice: 'default' });
+    await expect(mp3).rejects.toMatchObject({ status: 400, param: 'response_format' });
+    const voice = client.audio.speech.create({ model: 'speak', input: 'A.', voice: 'onyx', response_format: 'wav' });
+    await expect(voice).rejects.toMatchObject({ status: 400, param: 'voice' });
+    const silent = client.audio.transcriptions.create({ model: 'transcribe', file: new File(['no audio'], 'a.wav') });
+    await expect(silent).rejects.toMatchObject({ status: 400, param: 'file' });
+  });
+});
+
+test('for Python: the same, its exceptions included', async () => {
+  const venv = await ensureVenv({
+    folder: path.resolve('.millrace/openai-python-venv'),
+    recipe: PYTHON,
+    explicitPython: testSettings().MILLRACE_PYTHON,
+    env: process.env,
+    onStep: (detail) => process.stderr.write(`openai for Python: ${detail}\n`),
+  });
+  const { stdout } = await promisify(execFile)(path.join(venv.folder, 'bin', 'python'), [
+    path.join(PYTHON, 'drive.py'),
+    `${served.url}/v1`,
+    SPEECH,
+  ]);
+  expect(JSON.parse(stdout)).toEqual({
+    completion: expect.stringContaining('Paris'),
+    finish: 'stop',
+    prompt_tokens: expect.any(Number),
+    streamed: expect.stringContaining('Paris'),
+    streamed_tokens: expect.any(Number),
+    response: expect.stringContaining('Paris'),
+    events: expect.arrayContaining(['response.created', 'response.output_text.delta', 'response.completed']),
+    dimensions: [384, 384],
+    heard: 'What is the capital of France?',
+    riff: 'RIFF',
+    errors: [
+      ['NotFoundError', 404, 'model', 'model_not_found'],
+      ['BadRequestError', 400, 'n', 'INVALID_INPUT'],
+      ['BadRequestError', 400, 'messages[0]', 'INVALID_INPUT'],
+    ],
+  });
+});

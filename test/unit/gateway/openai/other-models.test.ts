@@ -1,0 +1,225 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import {
+  chatModel,
+  embedModel,
+  speakModel,
+  transcribeModel,
+  voiceAssistant,
+} from '../../../../pipelines/catalog/index.js';
+import { audio, MillraceError, type Pipeline, pipeline } from '../../../../pipelines/index.js';
+import type { JsonObject } from '../../../../pipelines/json.js';
+import { multipartBody, type TestGateway, testGateway } from '../../../support/test-gateway.js';
+import { wavFile } from '../../../support/wav-samples.js';
+
+/** Takes a language, so that it is known. */
+const heard = pipeline(
+  'heard',
+  { input: z.object({ audio: audio(), language: z.string().optional() }) },
+  ({ input }) => ({ text: 'So.', audio: input.audio }),
+);
+
+let gateway: TestGateway;
+beforeEach(async () => {
+  const pipelines = [chatModel, embedModel, speakModel, transcribeModel, voiceAssistant, heard];
+  gateway = await testGateway({}, { pipelines: pipelines as unknown as Pipeline[], placementOf: () => ({}) });
+});
+afterEach(() => gateway.close());
+
+const answers = (output: JsonObject) => {
+  gateway.temporal.onStart = (run) => run.end({ output, stages: [] });
+};
+const post = (url: string, payload: object) => gateway.app.inject({ method: 'POST', url: `/v1/${url}`, payload });
+const inputGiven = (): JsonObject => gateway.temporal.only().options.args[0];
+
+describe('a response', () => {
+  const call = { id: 'c1', name: 'look', arguments: { at: 1 } };
+
+  test('has the text and the calls as items', async () => {
+    answers({ text: 'So.', finish: 'tools', toolCalls: [call] });
+    const response = await post('responses', { model: 'chat', input: 'Why?', instructions: 'Be brief.', store: true });
+    expect(response.json()).toMatchObject({
+      object: 'response',
+      status: 'completed',
+      store: false,
+      output: [
+        { type: 'message', role: 'assistant', content: [{ type: 'output_text', text: 'So.' }] },
+        { type: 'function_call', call_id: 'c1', name: 'look', arguments: '{"at":1}' },
+      ],
+    });
+    expect(inputGiven()).toEqual({ prompt: 'Why?', history: [{ role: 'system', content: 'Be brief.' }] });
+  });
+
+  test('that was cut is incomplete', async () => {
+    answers({ text: 'So', finish: 'length' });
+    const response = await post('responses', { model: 'chat', input: 'Why?', max_output_tokens: 1 });
+    expect(response.json()).toMatchObject({
+      status: 'incomplete',
+      incomplete_details: { reason: 'max_output_tokens' },
+    });
+  });
+
+  test('goes on behind the outputs of functions', async () => {
+    answers({ text: 'So.' });
+    const input = [
+      { role: 'user', content: [{ type: 'input_text', text: 'Why?' }] },
+      { type: 'function_call', call_id: 'c1', name: 'look', arguments: '{"at":1}' },
+      { type: 'function_call_output', call_id: 'c1', output: 'seen' },
+    ];
+    await post('responses', { model: 'chat', input });
+    expect(inputGiven()).toEqual({
+      history: [
+        { role: 'user', content: 'Why?' },
+        { role: 'assistant', content: '', toolCalls: [call] },
+        { role: 'tool', content: 'seen', toolCallId: 'c1' },
+      ],
+    });
+  });
+
+  test('streams its function calls', async () => {
+    answers({ text: '', finish: 'tools', toolCalls: [call] });
+    const { body } = await post('responses', { model: 'chat', input: 'Why?', stream: true });
+    expect([...body.matchAll(/^event: (.*)$/gm)].map(([, name]) => name)).toEqual([
+      'response.created',
+      'response.in_progress',
+      'response.output_item.added',
+      'response.function_call_arguments.delta',
+      'response.function_call_arguments.done',
+      'response.output_item.done',
+      'response.completed',
+    ]);
+  });
+
+  test.each([
+    ['an earlier response', { previous_response_id: 'resp_1' }, 'previous_response_id'],
+    ['work in the background', { background: true }, 'background'],
+    ['a tool of OpenAI’s own', { tools: [{ type: 'web_search' }] }, 'tools[0].type'],
+  ])('refuses %s', async (_, body, param) => {
+    const response = await post('responses', { model: 'chat', input: 'Why?', ...body });
+    expect(response.statusCode).toBe(400);
+    expect(response.json()).toMatchObject({ error: { param } });
+  });
+});
+
+describe('embeddings', () => {
+  test('come in the order of the texts, as bytes where those are asked for', async () => {
+    answers({
+      embeddings: [
+        [1, 0],
+        [0.5, 0.5],
+      ],
+    });
+    const asked = { model: 'embed', input: ['a', 'b'], encoding_format: 'base64' };
+    const { data } = (await post('embeddings', asked)).json<{ data: { index: number; embedding: string }[] }>();
+    const bytes = Buffer.from(data[1]?.embedding ?? '', 'base64');
+    expect([bytes.readFloatLE(0), bytes.readFloatLE(4)]).toEqual([0.5, 0.5]);
+    expect(inputGiven()).toEqual({ texts: ['a', 'b'] });
+  });
+
+  test.each([
+    ['tokens', { input: [1, 2] }, 'input'],
+    ['no text', { input: '' }, 'input'],
+    ['dimensions that are not taken', { input: 'a', dimensions: 3 }, 'dimensions'],
+  ])('are refused for %s', async (_, body, param) => {
+    const response = await post('embeddings', { model: 'embed', ...body });
+    expect(response.json()).toMatchObject({ error: { param, code: 'INVALID_INPUT' } });
+  });
+});
+
+describe('a transcription', () => {
+  const file = wavFile({ seconds: 0.5 });
+  const send = (parts: readonly (readonly [string, string])[]) =>
+    gateway.app.inject({
+      method: 'POST',
+      url: '/v1/audio/transcriptions',
+      ...multipartBody([['file', file, 'audio/wav'], ...parts.map(([name, value]): [string, string] => [name, value])]),
+    });
+
+  test('runs only what the text needs', async () => {
+    answers({ transcript: 'So.' });
+    expect((await send([['model', 'voice-assistant']])).json()).toEqual({ text: 'So.' });
+    expect(gateway.temporal.only().options.args[1].outputs).toEqual(['transcript']);
+  });
+
+  test('is verbose where the language and the duration are known', async () => {
+    answers({ text: 'So.' });
+    const parts = [
+      ['model', 'heard'],
+      ['language', 'de'],
+      ['response_format', 'verbose_json'],
+    ] as const;
+    expect((await send(parts)).json()).toEqual({ task: 'transcribe', language: 'de', duration: 0.5, text: 'So.' });
+  });
+
+  test.each([
+    [
+      'a language that is not taken',
+      [
+        ['model', 'transcribe'],
+        ['language', 'de'],
+      ],
+      'language',
+    ],
+    [
+      'what is not known',
+      [
+        ['model', 'transcribe'],
+        ['response_format', 'verbose_json'],
+      ],
+      'response_format',
+    ],
+    [
+      'subtitles',
+      [
+        ['model', 'transcribe'],
+        ['response_format', 'srt'],
+      ],
+      'response_format',
+    ],
+    [
+      'an unknown part',
+      [
+        ['model', 'transcribe'],
+        ['beams', '3'],
+      ],
+      'beams',
+    ],
+    ['no model', [], 'model'],
+  ] as const)('refuses %s', async (_, parts, param) => {
+    const response = await send(parts);
+    expect(response.statusCode).toBe(400);
+    expect(response.json()).toMatchObject({ error: { param } });
+  });
+});
+
+test('speech is refused in formats and voices that there are not', async () => {
+  const asked = { model: 'speak', input: 'So.', voice: 'default', response_format: 'wav' };
+  expect((await post('audio/speech', { ...asked, response_format: 'mp3' })).json()).toMatchObject({
+    error: { param: 'response_format' },
+  });
+  expect((await post('audio/speech', { ...asked, voice: 'onyx' })).json()).toMatchObject({ error: { param: 'voice' } });
+  expect((await post('audio/speech', { ...asked, model: 'chat' })).statusCode).toBe(404);
+});
+
+describe('what an author says of models', () => {
+  const define = (openai: object | false) =>
+    pipeline('p', { input: z.object({ q: z.string() }), openai: openai as false }, ({ input }) => ({ a: input.q }));
+
+  test('is what the pipeline is', () => {
+    expect(define({ chat: { input: 'q', output: 'a' } }).openai).toMatchObject({ chat: { input: 'q', output: 'a' } });
+    expect(define(false).openai).toEqual({});
+    expect(Object.keys(voiceAssistant.openai)).toEqual(['transcription']);
+    expect(Object.keys(speakModel.openai)).toEqual(['speech']);
+  });
+
+  test.each([
+    ['a kind that there is not', { image: {} }, 'openai.image'],
+    ['a field that there is not', { chat: { input: 'x', output: 'a' } }, 'openai.chat.input'],
+    ['a field of another type', { transcription: { input: 'q', output: 'a' } }, 'openai.transcription.input'],
+    ['no field where names say nothing', { chat: {} }, 'openai.chat.input'],
+    ['a parameter that there is not', { chat: { input: 'q', output: 'a', ignore: ['x'] } }, 'openai.chat.ignore'],
+  ])('is refused for %s', (_, openai, field) => {
+    expect(() => define(openai)).toThrow(MillraceError);
+    expect(() => define(openai)).toThrow(field);
+  });
+});
