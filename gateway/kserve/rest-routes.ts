@@ -108,10 +108,11 @@ export async function restRoutes(app: FastifyInstance, door: Door, release: stri
       },
     );
   }
-  // Extensions that are not here, told in the protocol's form.
-  app.all('/v2/*', { config: { doc: 'none' } }, async ({ method, url }) => {
+  // Extensions that are not here, told in the protocol's form; before a body or its type is looked at.
+  const absent = async ({ method, url }: FastifyRequest): Promise<never> => {
     throw new MillraceError('ROUTE_NOT_FOUND', `${method} ${url.split('?', 1)[0]} is not served: see GET /v2`);
-  });
+  };
+  app.all('/v2/*', { config: { doc: 'none' }, onRequest: absent }, absent);
 }
 
 function refuseEncoded({ headers }: FastifyRequest): void {

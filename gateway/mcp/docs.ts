@@ -1,4 +1,4 @@
-import type { RouteDoc } from '../openapi/route-doc.js';
+import { eventStream, type RouteDoc } from '../openapi/route-doc.js';
 import { json } from '../openapi/schemas.js';
 
 const text = { type: 'string' };
@@ -8,7 +8,7 @@ const message = {
   properties: { jsonrpc: { const: '2.0' }, id: { type: ['string', 'integer', 'null'] }, method: text },
   required: ['jsonrpc'],
 };
-const asEvents = { 'text/event-stream': { schema: { type: 'string', description: 'JSON-RPC messages as events' } } };
+const asEvents = eventStream('JSON-RPC messages as data.');
 
 export const MCP: RouteDoc = {
   tag: 'mcp',

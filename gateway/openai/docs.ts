@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../../pipelines/errors.js';
 import { IDEMPOTENCY_KEY } from '../access/caller.js';
 import { OF_WAITED_RUNS } from '../openapi/problems.js';
-import type { ContentDoc, RouteDoc, Schema } from '../openapi/route-doc.js';
+import { type ContentDoc, eventStream, type RouteDoc, type Schema } from '../openapi/route-doc.js';
 import { json } from '../openapi/schemas.js';
 import { statusOf } from './error-body.js';
 
@@ -51,10 +51,6 @@ export const GET_MODEL = door('getModel', 'One of the models', {
   problems: ['PIPELINE_NOT_FOUND'],
 });
 
-const events = (description: string): ContentDoc => ({
-  'text/event-stream': { schema: { type: 'string', description } },
-});
-
 /** A request that is a run, whose end its caller waits for. */
 const asked = (operation: string, summary: string, body: ContentDoc, answer: ContentDoc): RouteDoc =>
   door(operation, summary, {
@@ -84,7 +80,7 @@ export const COMPLETE_CHAT = asked(
     ...json(
       object({ id: text, object: { const: 'chat.completion' }, choices: { type: 'array', items: { type: 'object' } } }),
     ),
-    ...events('With `"stream": true`: chunks as `data`, then `[DONE]`'),
+    ...eventStream('With `"stream": true`: chunks as `data`, then `[DONE]`'),
   },
 );
 
@@ -129,7 +125,7 @@ export const TRANSCRIBE: RouteDoc = {
     {
       ...json(object({ text })),
       'text/plain': { schema: text },
-      ...events('With `stream`: `transcript.text.delta`, then `transcript.text.done`'),
+      ...eventStream('With `stream`: `transcript.text.delta`, then `transcript.text.done`'),
     },
   ),
   problems: [...ASKED, 'INVALID_MULTIPART', 'EMPTY_BODY'],
@@ -163,6 +159,6 @@ export const RESPOND = asked(
   ),
   {
     ...json(object({ id: text, object: { const: 'response' }, output: { type: 'array', items: { type: 'object' } } })),
-    ...events('With `"stream": true`: `response.created` … `response.output_text.delta` … `response.completed`'),
+    ...eventStream('With `"stream": true`: `response.created` … `response.output_text.delta` … `response.completed`'),
   },
 );

@@ -63,3 +63,17 @@ declare module 'fastify' {
     doc?: RouteDoc | 'none';
   }
 }
+
+/**
+ * An answer of server-sent events; the schema is that of one event, as OpenAPI has it from 3.2 on (`itemSchema`) and its tools
+ * read `text/event-stream` before.
+ */
+export const eventStream = (description: string): ContentDoc => ({
+  'text/event-stream': {
+    schema: {
+      type: 'object',
+      description: `Server-sent events. ${description}`,
+      properties: { id: { type: 'string' }, event: { type: 'string' }, data: { type: 'string' } },
+    },
+  },
+});

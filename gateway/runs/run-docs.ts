@@ -4,7 +4,14 @@ import { PRIORITIES } from '../../pipelines/plan/index.js';
 import { IDEMPOTENCY_KEY } from '../access/caller.js';
 import { mediaInput, mediaOutput, mediaPart, withMedia } from '../openapi/media-schema.js';
 import { OF_RUNS, OF_WAITED_RUNS } from '../openapi/problems.js';
-import type { AnswerDoc, ContentDoc, ParameterDoc, RouteDoc, Schema } from '../openapi/route-doc.js';
+import {
+  type AnswerDoc,
+  type ContentDoc,
+  eventStream,
+  type ParameterDoc,
+  type RouteDoc,
+  type Schema,
+} from '../openapi/route-doc.js';
 import { component, json, schemaOf } from '../openapi/schemas.js';
 import { decision } from './decision.js';
 import { LAST_EVENT_ID } from './follow.js';
@@ -31,16 +38,10 @@ const HEADERS: Readonly<Record<string, ParameterDoc>> = {
   },
 };
 
-const EVENTS_CONTENT: ContentDoc = {
-  'text/event-stream': {
-    schema: {
-      type: 'string',
-      description:
-        'Server-sent events. `event` is the `type` of a RunEvent, which is the `data`; the last is `run` with a Run. ' +
-        'An `error` with a Problem ends the stream early.',
-    },
-  },
-};
+const EVENTS_CONTENT: ContentDoc = eventStream(
+  '`event` is the `type` of a RunEvent, which is the `data` as JSON; the last is `run` with a Run. An `error` with a Problem ends ' +
+    'the stream early.',
+);
 
 const answers = (run: Schema, headers: Record<string, string>): Record<number, AnswerDoc> => ({
   200: {
@@ -92,7 +93,10 @@ function startOf({ name, description, inputSchema, outputSchema }: Pipeline): Ro
   const run: Schema = {
     allOf: [
       component('Run'),
-      { type: 'object', properties: { pipeline: { const: name }, output: withMedia(outputSchema, mediaOutput) } },
+      {
+        type: 'object',
+        properties: { pipeline: { const: name }, output: withMedia(anyOf(outputSchema), mediaOutput) },
+      },
     ],
   };
   return {
@@ -111,6 +115,13 @@ function startOf({ name, description, inputSchema, outputSchema }: Pipeline): Ro
     answers: answers(run, START_HEADERS),
   };
 }
+
+/** An output of which the caller may have asked for some fields only. */
+const anyOf = (schema: Json): Json => {
+  if (!isJsonObject(schema)) return schema;
+  const { required: _, ...rest } = schema;
+  return rest;
+};
 
 function mediaCount(schema: Json): number {
   let count = 0;

@@ -1,0 +1,117 @@
+/**
+ * Sends requests that are made from the gateway's own OpenAPI document, and from breaking it, and looks for answers of 5xx
+ * and for statuses, types and bodies that the document does not have.
+ *
+ *   npm run fuzz [-- --requests 5000] [--seed N] [--json]
+ *
+ * It starts Temporal, Redis, a worker and a gateway of its own on ports from 7660. Exit 1 where it finds something.
+ */
+import { spawn } from 'node:child_process';
+import { mkdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { gatewayUrl } from '../../workers/endpoints.js';
+import { readSettings } from '../../workers/settings.js';
+import { down, up } from '../../workers/stack/index.js';
+import { ensureVenv } from '../../workers/stack/venv.js';
+import { answered } from './answered.js';
+import { failuresIn } from './failures.js';
+
+const { values: options } = parseArgs({
+  options: {
+    requests: { type: 'string', default: '5000' },
+    seed: { type: 'string', default: '1' },
+    json: { type: 'boolean' },
+  },
+});
+const WANTED = Number(options.requests);
+
+/** Test cases for an operation in one round; rounds with other seeds follow until there are enough requests. */
+const CASES = 40;
+/** A schema that gives so few requests is broken. */
+const MOST_ROUNDS = 40;
+/** An answer that takes longer is a failure of its own. */
+const ANSWER_S = 30;
+
+const CHECKS = ['status_code_conformance', 'content_type_conformance', 'response_schema_conformance'];
+
+const OWN = ['TEMPORAL_ADDRESS', 'TEMPORAL_UI_URL', 'REDIS_URL', 'TRITON_URL', 'LLM_BASE_URL', 'MILLRACE_MODELS'];
+const settings = readSettings({
+  ...process.env,
+  ...Object.fromEntries(OWN.map((name) => [name, ''])),
+  MILLRACE_HOME: '.millrace/fuzz',
+  MILLRACE_VENV: '.millrace/venv',
+  MILLRACE_PORT_BASE: '7660',
+  MILLRACE_PIPELINES: fileURLToPath(new URL('./pipelines.js', import.meta.url)),
+  MILLRACE_LOG_LEVEL: 'warn',
+});
+const RECIPE = fileURLToPath(new URL('../../../bench/fuzz', import.meta.url));
+const note = (text: string) => process.stderr.write(`${text}\n`);
+
+async function main(): Promise<number> {
+  const venv = await ensureVenv({
+    folder: path.join(settings.MILLRACE_HOME, 'schemathesis'),
+    recipe: RECIPE,
+    explicitPython: settings.MILLRACE_PYTHON,
+    env: process.env,
+    onStep: (detail) => note(`schemathesis: ${detail}`),
+  });
+  await up({ settings, parts: ['temporal', 'redis', 'worker', 'gateway'], onProgress: () => undefined });
+  const base = gatewayUrl(settings);
+  const undocumented = new Set<string>();
+  const before = await answered(base);
+  let now = before;
+  for (let round = 0; now.all - before.all < WANTED && round < MOST_ROUNDS; round++) {
+    const report = path.join(settings.MILLRACE_HOME, `report-${round}`);
+    mkdirSync(report, { recursive: true });
+    await schemathesis(path.join(venv.folder, 'bin', 'schemathesis'), base, report, Number(options.seed) + round);
+    for (const failure of failuresIn(readFileSync(path.join(report, 'report.xml'), 'utf8'))) undocumented.add(failure);
+    now = await answered(base);
+    note(`${now.all - before.all} requests`);
+  }
+  const result = {
+    requests: now.all - before.all,
+    serverErrors: now.failed - before.failed,
+    undocumented: undocumented.size,
+  };
+  for (const failure of undocumented) note(failure);
+  for (const [what, count] of now.failures) note(`${what}: ${count}`);
+  process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : `${describe(result)}\n`);
+  return result.serverErrors + result.undocumented > 0 || result.requests < WANTED ? 1 : 0;
+}
+
+const describe = ({ requests, serverErrors, undocumented }: Record<string, number>) =>
+  `${requests} requests, ${serverErrors} answered with 5xx, ${undocumented} kinds of answers that are not in the document`;
+
+function schemathesis(command: string, base: string, report: string, seed: number): Promise<void> {
+  const args = ['run', `${base}/openapi.json`, '--seed', String(seed), '--max-examples', String(CASES)];
+  args.push(
+    '--phases',
+    'examples,coverage,fuzzing',
+    '--checks',
+    CHECKS.join(','),
+    '--continue-on-failure',
+    '--no-shrink',
+  );
+  args.push('--request-timeout', String(ANSWER_S), '--suppress-health-check', 'all', '--warnings', 'off');
+  args.push('--report', 'junit', '--report-junit-path', path.join(report, 'report.xml'), '--no-color');
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'], cwd: report });
+  let output = '';
+  child.stdout.on('data', (text: Buffer) => {
+    output = (output + text).slice(-4_000);
+  });
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    // 1: there were failures, which the report has.
+    child.on('exit', (code) =>
+      code === 0 || code === 1 ? resolve() : reject(new Error(`schemathesis ended with ${code}:\n${output}`)),
+    );
+  });
+}
+
+try {
+  process.exitCode = await main();
+} finally {
+  await down(settings);
+}
