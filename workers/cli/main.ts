@@ -3,6 +3,9 @@ import { Command, InvalidArgumentError } from 'commander';
 import { ClientError } from '../../client/index.js';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import { readSettings } from '../settings.js';
+
+import type { ApplyCommandOptions } from './apply.js';
+
 import { demo } from './demo.js';
 import type { ExplainOptions } from './explain.js';
 import type { GraphOptions } from './graph.js';
@@ -121,12 +124,39 @@ function program(): Command {
     .action(async (name: string, options: ExplainOptions) =>
       (await import('./explain.js')).explainPipeline(readSettings(), name, options),
     );
+  applyCommand(cli.command('apply'));
   keyCommands(cli.command('keys').description('API keys of the gateway, in the file that MILLRACE_KEYS names'));
   planOptions(cli.command('plan').description('decide where each stage runs, from files alone, and say why')).action(
     async (options: PlanCommandOptions) => (await import('./plan.js')).planPlacement(readSettings(), options),
   );
   indexCommands(cli.command('index').description('fill and search a vector index'));
   return cli;
+}
+
+function applyCommand(apply: Command): void {
+  const pairs = (value: string, before: Readonly<Record<string, string>>) => {
+    const at = value.indexOf('=');
+    if (at < 1) throw new InvalidArgumentError('Give <name>=<value>.');
+    return { ...before, [value.slice(0, at)]: value.slice(at + 1) };
+  };
+  apply
+    .description('write what a placement asks of Triton, vLLM and Kubernetes, and make it the placement of new runs')
+    .argument('[placement]', 'the placement.json that "millrace plan" made')
+    .option('--cluster <file>', 'the cluster.yaml that it was made for')
+    .option('--out <folder>', 'where to write; each version has a folder of its own', 'applied')
+    .option('--triton-repository <folder>', 'models whose configurations are completed; all but these is linked')
+    .option('--cpu-kinds <kinds>', 'device kinds that are CPUs, with commas', asList, ['cpu'])
+    .option('--weights <model=path>', 'weights of a vLLM pool; may be repeated', pairs, {})
+    .option('--speculative <model=json>', 'speculative decoding of a vLLM pool; may be repeated', pairs, {})
+    .option('--image <server=image>', 'image of triton, vllm or millrace in the manifests; may be repeated', pairs, {})
+    .option('--gpu-resource <name>', 'what the manifests request GPUs by', 'nvidia.com/gpu')
+    .option('--models-claim <name>', 'claim of the volume with Triton’s models in the manifests', 'millrace-models')
+    .option('--rollback', 'go back to the placement applied before')
+    .option('--dry-run', 'write the files, change no placement')
+    .option('--json', 'as one JSON object')
+    .action(async (placement: string | undefined, options: ApplyCommandOptions) =>
+      (await import('./apply.js')).applyPlacement(readSettings(), placement, options),
+    );
 }
 
 function keyCommands(keys: Command): void {

@@ -1,0 +1,148 @@
+import { stringify } from 'yaml';
+import type { JsonObject } from '../../pipelines/json.js';
+import type { PlacementDocument } from '../document/index.js';
+import type { Device, Inventory } from '../inventory/index.js';
+import { type ManifestOptions, manifestsOf } from './manifests.js';
+import { modelsFile, type PoolBase } from './models-file.js';
+import { indexOf, type ModelServer, serversOf } from './servers.js';
+import { type OnDevice, tritonConfig } from './triton-config.js';
+import { shellLine, vllmArguments } from './vllm-arguments.js';
+
+export interface ApplyOptions {
+  /** The models file that the placement's pools come from. */
+  readonly base: Readonly<Record<string, PoolBase>>;
+  /** The configuration of a Triton model that its author wrote, by its name at the server. */
+  readonly configOf: (model: string) => string | undefined;
+  /** Device kinds that are CPUs; all others are GPUs. */
+  readonly cpuKinds: ReadonlySet<string>;
+  /** Folder or repository of the weights that a vLLM pool serves; default: the model's name in the models file. */
+  readonly weights: Readonly<Record<string, string>>;
+  /** vLLM's `--speculative-config` by pool. */
+  readonly speculative: Readonly<Record<string, JsonObject>>;
+  readonly kubernetes: Pick<
+    ManifestOptions,
+    'images' | 'gpuResource' | 'modelsClaim' | 'temporal' | 'namespace' | 'taskQueue'
+  >;
+}
+
+/** A file to be written, by its path from the folder of the version. */
+export interface GeneratedFile {
+  readonly path: string;
+  readonly text: string;
+}
+
+export interface Generated {
+  readonly files: readonly GeneratedFile[];
+  readonly servers: readonly ModelServer[];
+  /** What the files cannot say and the operator has to know. */
+  readonly notes: readonly string[];
+}
+
+/** Folder of the model repository in a container. */
+const CONTAINER_MODELS = '/models';
+
+/**
+ * All that a placement asks of servers: for machines (`commands/`, with ports of their own on each node, `models.json`) and
+ * for Kubernetes (`kubernetes.yaml`); Triton's repositories in `triton/<server>/`. Throws `INVALID_PLACEMENT`.
+ */
+export function generate(placement: PlacementDocument, inventory: Inventory, options: ApplyOptions): Generated {
+  const servers = serversOf(placement, inventory);
+  const isCpu = ({ devices: [first] }: ModelServer) => first !== undefined && options.cpuKinds.has(kindOf(first));
+  const on = (server: ModelServer, gpu: number): OnDevice => (isCpu(server) ? 'cpu' : { gpu });
+  const models = modelsFile(placement, servers, options.base, ({ node }) => node);
+  const placementText = json(placement as unknown as JsonObject);
+  const manifests = manifestsOf(servers, {
+    ...options.kubernetes,
+    version: placement.version,
+    modelsFile: json(modelsFile(placement, servers, options.base, ({ name }) => name)),
+    placement: placementText,
+    // A container sees its own GPU only, as the first.
+    configsOf: (server) => configs(server, on(server, 0), options),
+    commandOf: (server) => (server.type === 'vllm' ? vllm(server, options) : triton(server, CONTAINER_MODELS, options)),
+    isCpu,
+  });
+  return {
+    servers,
+    notes: notesOn(servers),
+    files: [
+      { path: 'placement.json', text: placementText },
+      { path: 'models.json', text: json(models) },
+      ...servers.flatMap((server) => [
+        { path: `commands/${server.name}.sh`, text: script(server, options, isCpu(server)) },
+        ...(server.type === 'triton'
+          ? Object.entries(configs(server, on(server, gpuOf(server)), options)).map(([model, text]) => ({
+              path: `triton/${server.name}/${model}/config.pbtxt`,
+              text,
+            }))
+          : []),
+      ]),
+      { path: 'kubernetes.yaml', text: manifests.map((manifest) => stringify(manifest)).join('---\n') },
+    ],
+  };
+}
+
+/** A share of a device is of the device's kind. */
+const kindOf = ({ kind }: Device): string => kind.split(':', 1)[0] as string;
+const gpuOf = ({ devices: [first] }: ModelServer): number => (first === undefined ? 0 : indexOf(first));
+const json = (value: JsonObject): string => `${JSON.stringify(value, null, 2)}\n`;
+const nameAt = ({ base }: ApplyOptions, model: string): string => base[model]?.model ?? model;
+
+function configs(server: ModelServer, on: OnDevice, options: ApplyOptions): Record<string, string> {
+  return Object.fromEntries(
+    server.hosted.map(({ pool, instances }) => {
+      const name = nameAt(options, pool.model);
+      return [name, tritonConfig(pool, on, instances, options.configOf(name))];
+    }),
+  );
+}
+
+/** Ports as the server is known by; models are loaded by name, so that an unloaded one can be loaded again when it breaks. */
+const triton = ({ port, hosted }: ModelServer, repository: string, options: ApplyOptions): string[] => [
+  'tritonserver',
+  `--model-repository=${repository}`,
+  '--model-control-mode=explicit',
+  ...hosted.map(({ pool }) => `--load-model=${nameAt(options, pool.model)}`),
+  ...[`--http-port=${port}`, `--grpc-port=${port + 1}`, `--metrics-port=${port + 2}`],
+];
+
+function vllm({ hosted: [only], devices: [first], port }: ModelServer, options: ApplyOptions): string[] {
+  if (only === undefined || first === undefined) return [];
+  const { model } = only.pool;
+  return [
+    'vllm',
+    ...vllmArguments(only.pool, {
+      weights: options.weights[model] ?? nameAt(options, model),
+      deviceMemoryBytes: first.memoryBytes,
+      port,
+      speculative: options.speculative[model],
+    }),
+  ];
+}
+
+/** To be run on the server's node, in the folder of the version. */
+function script(server: ModelServer, options: ApplyOptions, cpu: boolean): string {
+  const { name, node, type, devices } = server;
+  const command = type === 'vllm' ? vllm(server, options) : triton(server, `triton/${name}`, options);
+  // Triton names its GPUs in the configuration; vLLM takes the first ones that it sees.
+  const seen = type === 'vllm' && !cpu ? ['env', `CUDA_VISIBLE_DEVICES=${devices.map(indexOf).join(',')}`] : [];
+  return `#!/bin/sh\n# ${name}, on ${node}\nexec ${shellLine([...seen, ...command])}\n`;
+}
+
+function notesOn(servers: readonly ModelServer[]): string[] {
+  const byDevice = new Map<string, string[]>();
+  for (const { name, devices } of servers)
+    for (const { id } of devices) byDevice.set(id, [...(byDevice.get(id) ?? []), name]);
+  const shared = [...byDevice].filter(([, names]) => names.length > 1);
+  const parts = servers.flatMap(({ devices }) => devices).filter(({ kind }) => kind.includes(':'));
+  return [
+    ...shared.map(
+      ([id, names]) =>
+        `${names.join(' and ')} share ${id}: Kubernetes gives a GPU to one container only, unless its device plugin shares it`,
+    ),
+    ...[
+      ...new Set(
+        parts.map(({ id, kind }) => `${id} is a part (${kind}): partition the GPU, and give its resource's name`),
+      ),
+    ],
+  ];
+}

@@ -1,0 +1,182 @@
+import type { IScaledObject } from '@kubernetes-models/keda/keda.sh/v1alpha1/ScaledObject';
+import type { IDeployment } from 'kubernetes-models/apps/v1/Deployment';
+import type { IConfigMap } from 'kubernetes-models/v1/ConfigMap';
+import type { IContainer } from 'kubernetes-models/v1/Container';
+import type { IService } from 'kubernetes-models/v1/Service';
+import type { IVolume } from 'kubernetes-models/v1/Volume';
+import type { ModelServer } from './servers.js';
+
+export type Manifest = IConfigMap | IDeployment | IScaledObject | IService;
+
+export interface ManifestOptions {
+  readonly version: string;
+  readonly taskQueue: string;
+  readonly images: { readonly triton: string; readonly vllm: string; readonly millrace: string };
+  /** Resource that a GPU is requested by. */
+  readonly gpuResource: string;
+  /** Claim of the volume that holds Triton's model repository. */
+  readonly modelsClaim: string;
+  /** Host and port of Temporal, for workers and for the scaler. */
+  readonly temporal: string;
+  readonly namespace: string;
+  readonly modelsFile: string;
+  readonly placement: string;
+  /** Configurations of each Triton server, by model. */
+  readonly configsOf: (server: ModelServer) => Readonly<Record<string, string>>;
+  readonly commandOf: (server: ModelServer) => readonly string[];
+  readonly isCpu: (server: ModelServer) => boolean;
+}
+
+/** Runs that wait for each shared worker before another one is started. */
+const BACKLOG_PER_WORKER = 20;
+const MOST_WORKERS = 10;
+/** Stages get this long to end when a worker is stopped: Temporal gives what does not to another. */
+const WORKER_GRACE_SECONDS = 30;
+/** What workers need besides: REDIS_URL, keys; the operator makes it. */
+const ENVIRONMENT = 'millrace-env';
+const CONFIG = 'millrace-placement';
+const CONFIG_FOLDER = '/etc/millrace';
+
+/**
+ * Manifests of a placement: each model server with its GPUs on its node, a service for it, a worker on each node for its
+ * devices, and workers for everything else that KEDA's Temporal scaler starts and stops by the backlog of their queue.
+ */
+export function manifestsOf(servers: readonly ModelServer[], options: ManifestOptions): Manifest[] {
+  const { modelsFile, placement, version } = options;
+  const nodes = [...new Set(servers.map(({ node }) => node))];
+  const data = { 'models.json': modelsFile, 'placement.json': placement };
+  return [
+    { apiVersion: 'v1', kind: 'ConfigMap', metadata: metadata(CONFIG, version), data },
+    ...servers.flatMap((server) => serverManifests(server, options)),
+    ...nodes.map((node) => {
+      const devices = servers.filter((server) => server.node === node).map(({ devices: [first] }) => first?.id ?? '');
+      const env = [{ name: 'MILLRACE_DEVICES', value: [...new Set(devices)].join(',') }];
+      return worker(`worker-${node}`, options, { env, replicas: 1 });
+    }),
+    worker('worker', options, { env: [], replicas: 1 }),
+    scaler('worker', options),
+  ];
+}
+
+function serverManifests(server: ModelServer, options: ManifestOptions): Manifest[] {
+  const { name, type, node, port, devices } = server;
+  const { images, gpuResource, modelsClaim, version } = options;
+  const triton = type === 'triton';
+  const configs = triton ? options.configsOf(server) : {};
+  const gpus = options.isCpu(server) ? {} : { [gpuResource]: devices.length };
+  const ports = triton ? { http: port, grpc: port + 1, metrics: port + 2 } : { http: port };
+  const container: IContainer = {
+    name: type,
+    image: triton ? images.triton : images.vllm,
+    command: [...options.commandOf(server)],
+    ports: Object.entries(ports).map(([of, containerPort]) => ({ name: of, containerPort })),
+    resources: { limits: gpus },
+    readinessProbe: { httpGet: { path: triton ? '/v2/health/ready' : '/health', port: 'http' }, periodSeconds: 5 },
+    volumeMounts: [
+      ...(triton ? [{ name: 'models', mountPath: '/models' }] : [{ name: 'shm', mountPath: '/dev/shm' }]),
+      ...Object.keys(configs).map((model) => ({
+        name: 'configs',
+        mountPath: `/models/${model}/config.pbtxt`,
+        subPath: model,
+      })),
+    ],
+  };
+  const volumes: IVolume[] = triton
+    ? [
+        { name: 'models', persistentVolumeClaim: { claimName: modelsClaim } },
+        { name: 'configs', configMap: { name } },
+      ]
+    : // Workers of one vLLM talk through shared memory, of which a container has 64 MiB.
+      [{ name: 'shm', emptyDir: { medium: 'Memory' } }];
+  const selector = { app: name };
+  return [
+    ...(triton
+      ? [{ apiVersion: 'v1', kind: 'ConfigMap', metadata: metadata(name, version), data: configs } satisfies IConfigMap]
+      : []),
+    {
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata: metadata(name, version),
+      spec: {
+        replicas: 1,
+        // The device is there once: the new server can only begin when the old one has ended.
+        strategy: { type: 'Recreate' },
+        selector: { matchLabels: selector },
+        template: {
+          metadata: { labels: { ...selector, 'millrace/placement': version } },
+          spec: { nodeSelector: { 'kubernetes.io/hostname': node }, containers: [container], volumes },
+        },
+      },
+    },
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: metadata(name, version),
+      spec: { selector, ports: Object.entries(ports).map(([of, each]) => ({ name: of, port: each })) },
+    },
+  ];
+}
+
+function worker(
+  name: string,
+  { images, taskQueue, temporal, namespace, version }: ManifestOptions,
+  { env, replicas }: { env: { name: string; value: string }[]; replicas: number },
+): IDeployment {
+  const settings = {
+    MILLRACE_TASK_QUEUE: taskQueue,
+    TEMPORAL_ADDRESS: temporal,
+    TEMPORAL_NAMESPACE: namespace,
+    MILLRACE_MODELS: `${CONFIG_FOLDER}/models.json`,
+  };
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: metadata(name, version),
+    spec: {
+      replicas,
+      selector: { matchLabels: { app: name } },
+      template: {
+        metadata: { labels: { app: name, 'millrace/placement': version } },
+        spec: {
+          terminationGracePeriodSeconds: WORKER_GRACE_SECONDS,
+          containers: [
+            {
+              name: 'worker',
+              image: images.millrace,
+              args: ['millrace', 'worker'],
+              env: [...Object.entries(settings).map(([key, value]) => ({ name: key, value })), ...env],
+              envFrom: [{ secretRef: { name: ENVIRONMENT, optional: true } }],
+              volumeMounts: [{ name: 'config', mountPath: CONFIG_FOLDER }],
+            },
+          ],
+          volumes: [{ name: 'config', configMap: { name: CONFIG } }],
+        },
+      },
+    },
+  };
+}
+
+const scaler = (name: string, { taskQueue, temporal, namespace, version }: ManifestOptions): IScaledObject => ({
+  apiVersion: 'keda.sh/v1alpha1',
+  kind: 'ScaledObject',
+  metadata: metadata(name, version),
+  spec: {
+    scaleTargetRef: { name },
+    minReplicaCount: 1,
+    maxReplicaCount: MOST_WORKERS,
+    triggers: [
+      {
+        type: 'temporal',
+        metadata: {
+          endpoint: temporal,
+          namespace,
+          taskQueue,
+          queueTypes: 'workflow,activity',
+          targetQueueSize: String(BACKLOG_PER_WORKER),
+        },
+      },
+    ],
+  },
+});
+
+const metadata = (name: string, version: string) => ({ name, labels: { app: name, 'millrace/placement': version } });

@@ -1,0 +1,86 @@
+/**
+ * A Triton model configuration (`config.pbtxt`, protobuf's text format) with some of its fields replaced; whatever else is
+ * in it stays as its author wrote it, comments included.
+ * @param fields text of each field by name, as it is to stand in the file; null removes it
+ */
+export function withFields(config: string, fields: Readonly<Record<string, string | null>>): string {
+  const kept = topLevel(config)
+    .filter(({ name }) => name === undefined || !Object.hasOwn(fields, name))
+    .map(({ text }) => text)
+    .join('')
+    .trimEnd();
+  const added = Object.values(fields).filter((text) => text !== null);
+  return `${[kept, ...added].filter((text) => text !== '').join('\n')}\n`;
+}
+
+/** Names of the fields at the top of a configuration. */
+export const fieldNames = (config: string): ReadonlySet<string> =>
+  new Set(topLevel(config).flatMap(({ name }) => (name === undefined ? [] : [name])));
+
+interface Piece {
+  /** Undefined for space and comments between fields. */
+  readonly name?: string;
+  readonly text: string;
+}
+
+const NAME = /[A-Za-z_]\w*/y;
+const BETWEEN = /(?:\s|#[^\n]*(?:\n|$)|[,;])+/y;
+
+function topLevel(config: string): Piece[] {
+  const pieces: Piece[] = [];
+  for (let at = 0; at < config.length; ) {
+    const between = match(BETWEEN, config, at);
+    if (between !== undefined) {
+      pieces.push({ text: between });
+      at += between.length;
+      continue;
+    }
+    const name = match(NAME, config, at);
+    const end = endOfValue(config, at + (name?.length ?? 1));
+    pieces.push({ ...(name !== undefined && { name }), text: config.slice(at, end) });
+    at = end;
+  }
+  return pieces;
+}
+
+function match(pattern: RegExp, text: string, at: number): string | undefined {
+  pattern.lastIndex = at;
+  return pattern.exec(text)?.[0];
+}
+
+/** Where the value behind a field's name ends: at the bracket that closes it, or behind its scalar. */
+function endOfValue(text: string, from: number): number {
+  let depth = 0;
+  let begun = false;
+  for (let at = from; at < text.length; at++) {
+    const character = text[at] as string;
+    if (character === '"' || character === "'") {
+      at = endOfString(text, at);
+      begun = true;
+      if (depth === 0) return at + 1;
+    } else if (character === '#') {
+      const line = text.indexOf('\n', at);
+      at = line === -1 ? text.length : line;
+    } else if ('{['.includes(character)) {
+      depth += 1;
+      begun = true;
+    } else if ('}]'.includes(character)) {
+      depth -= 1;
+      if (depth <= 0) return at + 1;
+    } else if (depth === 0 && /[\s,;]/.test(character)) {
+      if (begun) return at;
+    } else if (depth === 0 && character !== ':') {
+      begun = true;
+    }
+  }
+  return text.length;
+}
+
+function endOfString(text: string, start: number): number {
+  const quote = text[start];
+  for (let at = start + 1; at < text.length; at++) {
+    if (text[at] === '\\') at += 1;
+    else if (text[at] === quote) return at;
+  }
+  return text.length;
+}

@@ -1,0 +1,76 @@
+import { MillraceError } from '../../pipelines/errors.js';
+import type { PlacedPool, PlacementDocument } from '../document/index.js';
+import type { Device, Inventory } from '../inventory/index.js';
+
+/** A pool on a server. */
+export interface Hosted {
+  readonly pool: PlacedPool;
+  /** Copies of the model on the server's device. */
+  readonly instances: number;
+}
+
+/** A model server to be run: a Triton for all models of one device, or a vLLM for one replica of one model. */
+export interface ModelServer {
+  /** A DNS label: `triton-gpu1-0`, `assistant-gpu1-1`. */
+  readonly name: string;
+  readonly type: 'triton' | 'vllm';
+  readonly node: string;
+  readonly devices: readonly Device[];
+  /** Its ports on the node: Triton's HTTP, gRPC and metrics in a row, vLLM's one. */
+  readonly port: number;
+  readonly hosted: readonly Hosted[];
+}
+
+const FIRST_PORT = { triton: 8000, vllm: 9000 } as const;
+/** Ports of one node's servers lie this far apart. */
+const PORT_STEP = 10;
+
+/** The servers that a placement asks for; replicas whose server runs already ask for none. Throws `INVALID_PLACEMENT`. */
+export function serversOf({ pools }: PlacementDocument, { devices }: Inventory): ModelServer[] {
+  const known = new Map(devices.map((device) => [device.id, device]));
+  const servers = new Map<string, ModelServer & { hosted: Hosted[] }>();
+  const onNode = new Map<string, number>();
+  for (const pool of pools) {
+    for (const [i, replica] of pool.replicas.entries()) {
+      const own = replica.devices.map((id) => known.get(id) ?? unknown(pool, i, id));
+      const [first] = own;
+      if (replica.endpoint !== undefined || first === undefined) continue;
+      const type = pool.batching === 'continuous' ? 'vllm' : 'triton';
+      const name = label(`${type === 'vllm' ? pool.model : 'triton'}-${first.id}`);
+      const server = servers.get(name);
+      if (server === undefined) {
+        const number = onNode.get(`${type} ${first.node}`) ?? 0;
+        onNode.set(`${type} ${first.node}`, number + 1);
+        const port = FIRST_PORT[type] + PORT_STEP * number;
+        servers.set(name, { name, type, node: first.node, devices: own, port, hosted: [{ pool, instances: 1 }] });
+      } else if (type === 'vllm') {
+        throw invalid(pool, i, `${first.id} has two replicas of ${pool.model}: one server takes the device’s memory`);
+      } else {
+        const at = server.hosted.findIndex((each) => each.pool === pool);
+        if (at === -1) server.hosted.push({ pool, instances: 1 });
+        else server.hosted[at] = { pool, instances: (server.hosted[at]?.instances ?? 0) + 1 };
+      }
+    }
+  }
+  return [...servers.values()];
+}
+
+/** The number of a device on its node; of a part of one, its GPU's. */
+export const indexOf = ({ id, node }: Device): number => Number.parseInt(id.slice(node.length + 1), 10);
+
+/** At most 63 lower-case letters, digits and dashes (RFC 1123). */
+const label = (text: string): string =>
+  text
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .slice(0, 63)
+    .replace(/-+$/, '');
+
+const unknown = (pool: PlacedPool, replica: number, id: string): never => {
+  throw invalid(pool, replica, `${id} is not in the inventory: give the cluster.yaml that it was planned for`);
+};
+
+function invalid({ model }: PlacedPool, replica: number, message: string): MillraceError {
+  const field = `pools.${model}.replicas.${replica}`;
+  return new MillraceError('INVALID_PLACEMENT', `${field}: ${message}`, { fields: [{ field, message }] });
+}

@@ -1,0 +1,44 @@
+import { MillraceError } from '../../pipelines/errors.js';
+import type { JsonObject } from '../../pipelines/json.js';
+import type { PlacedPool } from '../document/index.js';
+
+/** vLLM’s own default: it takes the share for weights, activations and key-value cache together. */
+const MOST_SHARE = 0.95;
+/** Weights and cache are what a profile measures; CUDA’s context and the allocator take some more. */
+const SLACK = 0.02;
+
+export interface VllmOptions {
+  /** The model as vLLM finds it: a repository or a folder. */
+  readonly weights: string;
+  /** Memory of each of the replica's devices, in bytes. */
+  readonly deviceMemoryBytes: number;
+  readonly port: number;
+  /** vLLM's `--speculative-config`, e.g. `{"method": "ngram", "num_speculative_tokens": 4}`. */
+  readonly speculative?: JsonObject | undefined;
+}
+
+/**
+ * The arguments of `vllm` for one replica. Throws `INVALID_PLACEMENT` for a pool whose memory its device does not have.
+ */
+export function vllmArguments(pool: PlacedPool, options: VllmOptions): string[] {
+  const { model, parallel, maxBatch, memoryBytes } = pool;
+  const { weights, deviceMemoryBytes, port, speculative } = options;
+  const share = Math.ceil((memoryBytes / deviceMemoryBytes + SLACK) * 100) / 100;
+  if (share > MOST_SHARE) {
+    const message = `${model} takes ${share} of its device’s memory; vLLM can have ${MOST_SHARE}: plan with less`;
+    throw new MillraceError('INVALID_PLACEMENT', message, {
+      fields: [{ field: `pools.${model}.memoryBytes`, message }],
+    });
+  }
+  return [
+    ...['serve', weights, '--served-model-name', model, '--port', String(port)],
+    ...(parallel.tensor > 1 ? ['--tensor-parallel-size', String(parallel.tensor)] : []),
+    ...(parallel.pipeline > 1 ? ['--pipeline-parallel-size', String(parallel.pipeline)] : []),
+    ...['--gpu-memory-utilization', share.toFixed(2), '--max-num-seqs', String(maxBatch)],
+    ...(speculative ? ['--speculative-config', JSON.stringify(speculative)] : []),
+  ];
+}
+
+/** A command line for a POSIX shell. */
+export const shellLine = (words: readonly string[]): string =>
+  words.map((word) => (/^[\w./:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)).join(' ');
