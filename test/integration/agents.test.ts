@@ -71,10 +71,17 @@ describe('an approval of a tool call', () => {
     await killBoth();
     await startBoth();
     const path = 'answer/turn-1/refund';
-    const decided = await fetch(at(`/v1/runs/${id}/approve`), {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ stage: path, by: 'ada' }),
+    const decide = () =>
+      fetch(at(`/v1/runs/${id}/approve`), {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ stage: path, by: 'ada' }),
+      });
+    // Temporal asks the dead worker first, for some seconds: the answer is 503 meanwhile, which says to come back.
+    let decided = await decide();
+    await until('a worker answers for the run', async () => {
+      if (decided.status === 503) decided = await decide();
+      return decided.status !== 503;
     });
     expect(decided.status).toBe(202);
     const { output } = await ended(id);
