@@ -22,7 +22,11 @@ export const placedPool = (model: string, devices: readonly (readonly string[])[
 });
 
 /** A placement of pools, with whatever else a document has. */
-export const placementOf = (pools: Pool[], stages: Record<string, string> = {}): PlacementDocument =>
+export const placementOf = (
+  pools: Pool[],
+  stages: Record<string, string> = {},
+  predicted: Body['predicted']['stages'] = {},
+): PlacementDocument =>
   sealPlacement({
     format: 1,
     objective: 'cost',
@@ -34,7 +38,7 @@ export const placementOf = (pools: Pool[], stages: Record<string, string> = {}):
     stages,
     predicted: {
       ...{ p50Ms: 1, p95Ms: 1, p99Ms: 1, throughputPerSecond: 1, arrivedPerSecond: 1, failedShare: 0 },
-      stages: {},
+      stages: predicted,
       devices: {},
     },
     bottleneck: { model: pools[0]?.model ?? '', utilisation: 0, reason: 'a test' },
