@@ -26,13 +26,17 @@ interface Exchange {
 export async function runToEnd({ deps, request, reply }: Exchange, order: Order): Promise<RunDocument> {
   const gone = leaving(reply);
   const waitMs = order.pipeline.plan.deadlineMs + GRACE_MS;
-  const { run, document } = await launch(deps, order, { waitMs, gone, started: (run) => note(request, reply, run) });
+  const started = (run: StartedRun) => note(request, reply, run);
+  const { run, document } = await launch(deps, interactive(order), { waitMs, gone, started });
   if (document.status === 'succeeded') return document;
   if (document.status !== 'running') throw failureOf(document);
   await abandon(deps, order, run);
   if (gone.aborted) throw new MillraceError('REQUEST_ABORTED', 'the client left before the run had ended');
   throw new MillraceError('DEADLINE_EXCEEDED', 'the run has not ended within its deadline');
 }
+
+/** Somebody waits for every answer of this door, and its protocol has no word for how urgent it is. */
+const interactive = (order: Order): Order => ({ ...order, options: { priority: 'interactive', ...order.options } });
 
 /** More of an answer's text, or the run that has ended well. */
 export type Piece = { readonly text: string } | { readonly document: RunDocument };
@@ -49,7 +53,7 @@ export async function runStreamed(
   model: Model,
 ): Promise<StreamedRun> {
   const gone = leaving(reply);
-  const { run, events } = await launchFollowed(deps, order, gone);
+  const { run, events } = await launchFollowed(deps, interactive(order), gone);
   note(request, reply, run);
   return { run, pieces: piecesOf(deps, order, run, events, model) };
 }
