@@ -1,0 +1,51 @@
+import { request } from 'node:http';
+
+/** One completion as its client sees it, in milliseconds from the request's start, the connection's included. */
+export interface Taken {
+  readonly ttftMs: number;
+  readonly totalMs: number;
+}
+
+/** Long above any answer. */
+const LIMIT_MS = 60_000;
+/** Few tokens: what is compared is the way to the server, and its own time is in every figure. */
+const MOST_TOKENS = 12;
+
+const ASKED = {
+  messages: [
+    { role: 'system', content: 'Answer in one short sentence.' },
+    { role: 'user', content: 'What is the capital of France?' },
+  ],
+  temperature: 0,
+  max_tokens: MOST_TOKENS,
+  stream: true,
+};
+
+/** A streamed chat completion over a connection of its own. Rejects for anything but a whole answer with text. */
+export function complete(base: string, model: string): Promise<Taken> {
+  const body = JSON.stringify({ model, ...ASKED });
+  const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
+  return new Promise((resolve, reject) => {
+    const began = performance.now();
+    const options = { method: 'POST', headers, agent: false, timeout: LIMIT_MS } as const;
+    const asking = request(`${base}/chat/completions`, options, (answer) => {
+      let text = '';
+      let ttftMs: number | undefined;
+      answer.setEncoding('utf8');
+      answer.on('data', (piece: string) => {
+        text += piece;
+        // The first chunk of some servers has the role and an empty text.
+        if (/"content":\s*"[^"]/.test(text)) ttftMs ??= performance.now() - began;
+      });
+      answer.on('error', reject);
+      answer.on('end', () => {
+        const totalMs = performance.now() - began;
+        if (answer.statusCode === 200 && ttftMs !== undefined && text.includes('[DONE]')) resolve({ ttftMs, totalMs });
+        else reject(new Error(`${base} answers ${answer.statusCode}: ${text.slice(0, 500)}`));
+      });
+    });
+    asking.on('error', reject);
+    asking.on('timeout', () => asking.destroy(new Error(`${base} gives no answer`)));
+    asking.end(body);
+  });
+}
