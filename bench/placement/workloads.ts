@@ -105,11 +105,15 @@ const WORKLOADS: readonly Workload[] = [
   },
 ];
 
-/** The workloads as `millrace plan` would read them. */
-export const workloads = (): readonly { readonly name: string; readonly input: PlanInput }[] =>
-  WORKLOADS.map((workload) => ({ name: workload.name, input: inputOf(workload) }));
+/** The workloads as `millrace plan` would read them, with arrivals to plan for and others to measure by. */
+export const workloads = (): readonly {
+  readonly name: string;
+  readonly input: PlanInput;
+  readonly unseen: PlanInput;
+}[] =>
+  WORKLOADS.map((workload) => ({ name: workload.name, input: inputOf(workload, 1), unseen: inputOf(workload, 2) }));
 
-function inputOf({ models, stages, cluster, p99Ms, cv }: Workload): PlanInput {
+function inputOf({ models, stages, cluster, p99Ms, cv }: Workload, seed: number): PlanInput {
   const nodes = Object.entries(cluster).map(([kind, count]) => {
     const { gib, price } = KINDS[kind] ?? { gib: 1, price: 0 };
     return `  - name: ${kind}\n    devices: [{ kind: ${kind}, count: ${count}, memory: ${gib}GiB, pricePerHour: ${price} }]`;
@@ -142,7 +146,7 @@ function inputOf({ models, stages, cluster, p99Ms, cv }: Workload): PlanInput {
     pipelines: [readPipelineShape(JSON.stringify(shape), 'workload.json')],
     inventory: readInventory(`format: 1\nnodes:\n${nodes.join('\n')}\n`),
     profiles: readProfiles(profiles),
-    load: makeLoad([{ rate: 10, cv }], p99Ms, 1),
+    load: makeLoad([{ rate: 10, cv }], p99Ms, seed),
     objective: { p99Ms },
   };
 }

@@ -15,6 +15,7 @@ import {
   configOf,
   costOf,
   Judge,
+  orderedReplicas,
   type PlanInput,
   type Problem,
   type Replica,
@@ -83,7 +84,7 @@ const ms = (value: number): number => (Number.isFinite(value) ? round(value, 3) 
 
 function placedPool(problem: Problem, candidate: Candidate, p: number): PlacedPool {
   const config = configOf(problem, candidate, p);
-  const replicas = candidate.replicas.filter(({ pool }) => pool === p);
+  const replicas = orderedReplicas(problem, candidate, p);
   const use = useOn(problem, candidate, p, replicas[0]?.devices[0] ?? 0);
   const model = problem.pools[p]?.model ?? '';
   const { endpoints } = problem.inventory;

@@ -78,12 +78,41 @@ export function keyOf({ configs, replicas }: Candidate): string {
   return `${configs.join(',')}|${spelled.join(' ')}`;
 }
 
+/**
+ * A pool's replicas in the order in which equally busy ones are chosen: the fastest first, then by what else is on their
+ * devices. So a placement means the same in whatever order it was put together, and on whichever of devices that are alike.
+ */
+export function orderedReplicas(problem: Problem, candidate: Candidate, pool: number): readonly Replica[] {
+  return orderOf(problem, candidate, pool, replicasByDevice(candidate));
+}
+
+function orderOf(
+  problem: Problem,
+  candidate: Candidate,
+  pool: number,
+  on: ReadonlyMap<number, readonly Replica[]>,
+): readonly Replica[] {
+  const ranked = candidate.replicas.flatMap((replica) => {
+    if (replica.pool !== pool) return [];
+    const device = replica.devices[0] ?? 0;
+    const beside = (on.get(device) ?? []).map((other) => other.pool).sort((a, b) => a - b);
+    return [{ replica, device, ms: useOn(problem, candidate, pool, device)?.batchMs ?? 0, beside: beside.join() }];
+  });
+  ranked.sort(
+    (a, b) => a.ms - b.ms || a.beside.length - b.beside.length || compared(a.beside, b.beside) || a.device - b.device,
+  );
+  return ranked.map(({ replica }) => replica);
+}
+
+const compared = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
 /** What the simulator is to run. */
 export function simulatedPlacement(problem: Problem, candidate: Candidate): SimulatedPlacement {
+  const on = replicasByDevice(candidate);
   return {
     pools: problem.pools.map((_, p) => {
       const config = configOf(problem, candidate, p);
-      const own = candidate.replicas.filter(({ pool }) => pool === p);
+      const own = orderOf(problem, candidate, p, on);
       const first = own[0] && useOn(problem, candidate, p, own[0].devices[0] ?? 0);
       return {
         batching: config?.batching ?? 'dynamic',

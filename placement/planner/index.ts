@@ -6,6 +6,7 @@ export {
   configOf,
   costOf,
   isPossible,
+  orderedReplicas,
   type Replica,
   replicasByDevice,
   useOn,
