@@ -28,6 +28,13 @@ import { createWebhookWorker } from './webhooks.js';
  */
 const WORKFLOW_TASKS = 256;
 
+/**
+ * How long Temporal waits for the worker that has a run in its cache before another takes its next task or query; 10 s by
+ * default. A worker that lives takes one within milliseconds, and one that is dead must not keep a person's decision, or a query
+ * within the gateway's 5 s, waiting. Too short it would cost a busy worker a replay.
+ */
+const STICKY_MS = 2_000;
+
 /** `millrace worker`: runs workflows and stages until SIGTERM or SIGINT, then lets running stages end. */
 export async function runWorker(settings: Settings): Promise<void> {
   const logger = createLogger(settings, 'worker');
@@ -45,6 +52,7 @@ export async function runWorker(settings: Settings): Promise<void> {
     sinks: workerSinks(stages.redis),
     maxConcurrentWorkflowTaskExecutions: WORKFLOW_TASKS,
     maxCachedWorkflows: 2 * WORKFLOW_TASKS,
+    stickyQueueScheduleToStartTimeout: STICKY_MS,
     maxConcurrentActivityTaskExecutions: settings.MILLRACE_MAX_ACTIVITIES,
     maxConcurrentLocalActivityExecutions: settings.MILLRACE_MAX_ACTIVITIES,
     maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,

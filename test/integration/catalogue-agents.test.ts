@@ -14,7 +14,7 @@ import { WorkerProcess } from '../support/worker-process.js';
  * no tool by itself. `npm run bench:agent` shows tool calling with real weights.
  */
 
-const QUEUE = 'catalogue-agents';
+const QUEUE = `catalogue-agents-${randomUUID()}`;
 
 const llm = new ScriptedLlm(({ messages, tools }) => {
   const prompt = messages[0]?.content ?? '';

@@ -1,4 +1,4 @@
-import { randomInt } from 'node:crypto';
+import { randomInt, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -14,7 +14,7 @@ const TOOLS = ['first-deed', 'second-deed', 'third-deed'] as const;
  */
 const KILLS = Number(process.env.MILLRACE_TEST_AGENT_KILLS ?? 2);
 const RUNS = 20 / KILLS;
-const QUEUE = 'kill-agents';
+const QUEUE = `kill-agents-${randomUUID()}`;
 
 /** Asks for all three tools at once, each of which takes its time; then answers with what they gave. */
 const llm = new ScriptedLlm(({ messages }) => {
