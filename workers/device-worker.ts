@@ -60,13 +60,16 @@ export async function createDeviceWorkers({ connection, settings, stages }: Devi
   ]);
   return {
     async run(): Promise<void> {
-      const ended = new AbortController();
-      const watching = [...devices.values()].map((device) => device.watch(ended.signal));
+      // A signal for each: Node takes more than ten listeners of one for a leak.
+      const watches = [...devices.values()].map((device) => {
+        const ended = new AbortController();
+        return { ended, watching: device.watch(ended.signal) };
+      });
       try {
         await Promise.all(workers.map((worker) => worker.run()));
       } finally {
-        ended.abort();
-        await Promise.all(watching);
+        for (const { ended } of watches) ended.abort();
+        await Promise.all(watches.map(({ watching }) => watching));
       }
     },
     shutdown(): void {

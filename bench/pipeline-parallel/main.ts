@@ -30,7 +30,8 @@ const { values: options } = parseArgs({
   options: { json: { type: 'boolean' }, rounds: { type: 'string', default: '3' } },
 });
 const ROUNDS = Number(options.rounds);
-const RUNS_A_ROUND = 60;
+/** Many next to those in flight: while a round begins and ends some devices have nothing to do. */
+const RUNS_A_ROUND = 150;
 /** Enough that a batch waits before every device while another computes. */
 const IN_FLIGHT = 16;
 const WARM_UP = 8;
