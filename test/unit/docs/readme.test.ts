@@ -10,7 +10,7 @@ it('the README shows the pipeline that is shipped', () => {
 
 it('the README names only npm scripts that exist', () => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
-  const named = [...read('README.md').matchAll(/npm (?:run )?(test|[a-z]+:[a-z]+|(?<=run )[a-z]+)/g)].map(
+  const named = [...read('README.md').matchAll(/npm (?:run )?(test|[a-z]+:[a-z]+(?:-[a-z]+)*|(?<=run )[a-z]+)/g)].map(
     ([, name]) => name ?? '',
   );
   expect(named.length).toBeGreaterThan(3);
