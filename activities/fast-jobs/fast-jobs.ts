@@ -17,7 +17,7 @@ export interface FastJob {
 
 /**
  * How long jobs stay that nobody takes, in milliseconds: their guardians begin long before. Whoever handed one out takes it
- * back after a quarter of a second; this is for those whose gateway has died.
+ * back soon if nobody takes it; this is for those whose gateway has died.
  */
 const KEPT_MS = 10_000;
 
