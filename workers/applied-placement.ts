@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import type { Logger } from '../activities/logger.js';
+import { WatchedFile } from '../activities/watched-file.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { readPlacement } from '../placement/document/index.js';
 import type { QueuesOf } from '../placement/place.js';
 import { queuesOf } from '../placement/queues.js';
 import type { Settings } from './settings.js';
-import { WatchedFile } from './watched-file.js';
 
 /**
  * Where the calls of pools go by the placement that is applied now. A run takes it with it when it starts, so that another

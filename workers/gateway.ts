@@ -60,6 +60,7 @@ export async function runGateway(settings: Settings): Promise<void> {
     logger,
     registry,
   });
+  const webhooks = openWebhooks(settings, logger);
   const app = await createGateway({
     authenticator: access.authenticator,
     admission,
@@ -70,7 +71,7 @@ export async function runGateway(settings: Settings): Promise<void> {
     artifacts,
     answers: new Answers(subscriber, logger),
     events,
-    webhooks: await openWebhooks(settings, logger),
+    webhooks,
     ...(settings.MILLRACE_FAST_PATH === 'on' && { fast: createFastPath(redis, settings.MILLRACE_TASK_QUEUE) }),
     readiness: {
       temporal: { critical: true, check: async () => void (await connection.workflowService.getSystemInfo({})) },
@@ -100,6 +101,7 @@ export async function runGateway(settings: Settings): Promise<void> {
   } finally {
     access.close();
     applied.close();
+    webhooks.close();
     events.close();
     await app.close();
     listener.disconnect();

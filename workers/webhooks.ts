@@ -9,8 +9,8 @@ import { webhookQueue } from '../pipelines/plan/index.js';
 import { endpointsOf, runPages } from './endpoints.js';
 import type { Settings } from './settings.js';
 
-export const openWebhooks = (settings: Settings, logger: Logger): Promise<WebhookConfig> =>
-  WebhookConfig.open(settings.MILLRACE_WEBHOOKS, {
+export const openWebhooks = (settings: Settings, logger: Logger): WebhookConfig =>
+  new WebhookConfig(settings.MILLRACE_WEBHOOKS, {
     allowPrivate: settings.MILLRACE_WEBHOOK_PRIVATE_TARGETS === 'allow',
     logger,
   });
@@ -25,7 +25,7 @@ export async function createWebhookWorker(
   }: { readonly connection: NativeConnection; readonly metrics: Metrics; readonly logger: Logger },
 ): Promise<Worker> {
   const namespace = settings.TEMPORAL_NAMESPACE;
-  const config = await openWebhooks(settings, logger);
+  const config = openWebhooks(settings, logger);
   const uiUrl = runPages(endpointsOf(settings).temporalUi, namespace);
   const activities = createWebhookActivities({
     config,

@@ -1,8 +1,9 @@
-import { readFile, stat } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import { isTenant } from '../artifacts/index.js';
 import type { Logger } from '../logger.js';
+import { WatchedFile } from '../watched-file.js';
 import { secretFault } from './signature.js';
 import { targetFault } from './target-url.js';
 
@@ -12,8 +13,6 @@ const SETTING = 'MILLRACE_WEBHOOKS';
 const MOST_SECRETS = 4;
 /** Each is told of every run: a run's delivery holds its attempts at all of them. */
 const MOST_ENDPOINTS = 16;
-/** How long a look at the file's time holds, in milliseconds. */
-const LOOK_MS = 1_000;
 
 export interface TenantWebhooks {
   /** Sign what is sent to URLs that requests name, and to endpoints without secrets of their own. */
@@ -89,53 +88,36 @@ function parseJson(text: string): unknown {
 const invalid = (message: string): MillraceError =>
   new MillraceError('INVALID_SETTING', `${SETTING}: ${message}`, { fields: [{ field: SETTING, message }] });
 
-/** The file of a tenant's webhook endpoints and secrets, read again when it has changed, so that a rotation needs no restart. */
+/** The file of tenants' webhook endpoints and secrets as it is now, so that a rotation needs no restart. */
 export class WebhookConfig {
   readonly allowPrivate: boolean;
-  readonly #file: string | undefined;
-  readonly #logger: Logger;
-  #tenants: Tenants = {};
-  #changed: number | undefined;
-  #looked = 0;
-
-  private constructor(file: string | undefined, allowPrivate: boolean, logger: Logger) {
-    this.#file = file;
-    this.allowPrivate = allowPrivate;
-    this.#logger = logger;
-  }
+  readonly #tenants: WatchedFile<Tenants> | undefined;
 
   /** Throws `INVALID_SETTING` for a file that cannot be read or has mistakes. */
-  static async open(
+  constructor(
     file: string | undefined,
     { allowPrivate, logger }: { readonly allowPrivate: boolean; readonly logger: Logger },
-  ): Promise<WebhookConfig> {
-    const config = new WebhookConfig(file, allowPrivate, logger);
-    await config.#read();
-    return config;
+  ) {
+    this.allowPrivate = allowPrivate;
+    const read = (name: string) => parseWebhooks(textOf(name), allowPrivate);
+    this.#tenants = file === undefined ? undefined : new WatchedFile(file, 'webhooks', read, logger);
   }
 
   /** What is configured for a tenant now. A file that has become unreadable leaves what was there, and says so in the log. */
-  async of(tenant: string): Promise<TenantWebhooks> {
-    if (Date.now() - this.#looked >= LOOK_MS) {
-      await this.#read().catch((error: unknown) =>
-        this.#logger.error({ code: 'INVALID_SETTING' }, `webhooks stay as they were: ${messageOf(error)}`),
-      );
-    }
-    return Object.hasOwn(this.#tenants, tenant) ? (this.#tenants[tenant] ?? {}) : {};
+  of(tenant: string): TenantWebhooks {
+    const tenants = this.#tenants?.current ?? {};
+    return Object.hasOwn(tenants, tenant) ? (tenants[tenant] ?? {}) : {};
   }
 
-  async #read(): Promise<void> {
-    if (this.#file === undefined) return;
-    this.#looked = Date.now();
-    let text: string;
-    try {
-      const { mtimeMs } = await stat(this.#file);
-      if (mtimeMs === this.#changed) return;
-      text = await readFile(this.#file, 'utf8');
-      this.#changed = mtimeMs;
-    } catch (error) {
-      throw invalid(`cannot read ${this.#file}: ${messageOf(error)}`);
-    }
-    this.#tenants = parseWebhooks(text, this.allowPrivate);
+  close(): void {
+    this.#tenants?.close();
+  }
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw invalid(`cannot read ${file}: ${messageOf(error)}`);
   }
 }

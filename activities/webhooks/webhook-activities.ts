@@ -41,7 +41,7 @@ export function createWebhookActivities({ config, eventOf, metrics, logger }: We
       const context = Context.current();
       const beating = setInterval(() => context.heartbeat(), BEAT_MS);
       try {
-        const place = await placeOf(config, tenant, target);
+        const place = placeOf(config, tenant, target);
         const host = place.url === undefined ? '' : new URL(place.url).host;
         const attempt = () => attemptAt(place, event, config.allowPrivate, context.cancellationSignal);
         const outcome = (await crowd.within(tenant, host, attempt)) ?? { outcome: 'busy' as const };
@@ -63,8 +63,8 @@ interface Place {
 }
 
 /** Where a target is now and what signs for it: a correction of the configuration counts from the next attempt. */
-async function placeOf(config: WebhookConfig, tenant: string, target: WebhookTarget): Promise<Place> {
-  const { secrets = [], endpoints = {} } = await config.of(tenant);
+function placeOf(config: WebhookConfig, tenant: string, target: WebhookTarget): Place {
+  const { secrets = [], endpoints = {} } = config.of(tenant);
   if ('url' in target) return { url: target.url, secrets };
   const endpoint = Object.hasOwn(endpoints, target.endpoint) ? endpoints[target.endpoint] : undefined;
   return endpoint === undefined ? { secrets } : { url: endpoint.url, secrets: endpoint.secrets ?? secrets };

@@ -41,14 +41,14 @@ const CHANGING: ReadonlySet<string> = new Set(['code', 'http', 'upsert', 'infer'
  * The way of a run past Temporal: where it is interactive, somebody waits for it, and it is one segment. One whose end others
  * are told of is started by its delivery.
  */
-export async function fastPathFor(
+export function fastPathFor(
   { fast, answers, webhooks }: GatewayDeps,
   { pipeline, tenant, options, answerTo }: RunRequest,
-): Promise<FastPath | undefined> {
+): FastPath | undefined {
   if (!fast || !answers || answerTo === undefined || options?.priority !== 'interactive') return undefined;
   const { plan } = pipeline;
   if (!fast.isOneSegment(plan, options.outputs)) return undefined;
-  const targets = await webhookTargets(webhooks, { tenant, pipeline: plan.name, webhook: options.webhook });
+  const targets = webhookTargets(webhooks, { tenant, pipeline: plan.name, webhook: options.webhook });
   return targets.length === 0 ? fast : undefined;
 }
 

@@ -101,7 +101,7 @@ async function start(
   try {
     const request = { id, pipeline, tenant, input, idempotencyKey, options, events: wanted.events };
     const asked = { ...request, answerTo: answers?.channel };
-    const fast = await fastPathFor(deps, asked);
+    const fast = fastPathFor(deps, asked);
     const run = await (fast ? startGuarded(deps, fast, asked) : startRun(deps, asked));
     const answered = answer?.then((result) => documentOfAnswered(deps, run, input, result));
     const guarded = fast !== undefined && !run.replayed;

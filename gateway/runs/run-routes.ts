@@ -54,7 +54,7 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
       const preference = parsePrefer(headers.prefer as string | undefined, deps.limits.maxWaitMs);
       const options = runOptionsOf(request.query, found.pipeline.plan);
       const { tenant } = caller;
-      await webhookTargets(deps.webhooks, { tenant, pipeline: found.pipeline.name, webhook: options.webhook });
+      webhookTargets(deps.webhooks, { tenant, pipeline: found.pipeline.name, webhook: options.webhook });
       orders.set(request, { ...found, caller, preference, idempotencyKey: idempotencyKeyOf(headers), options });
       refuseTooLong(request, found.form, deps.limits);
     },

@@ -82,7 +82,7 @@ const TENANT = searchKey(SEARCH_ATTRIBUTES.tenant);
 export async function startRun(deps: GatewayDeps, request: RunRequest): Promise<StartedRun> {
   const { id, pipeline, tenant, options, guarded } = request;
   const told = { tenant, pipeline: pipeline.plan.name, webhook: options?.webhook };
-  const webhooks = await webhookTargets(deps.webhooks, told);
+  const webhooks = webhookTargets(deps.webhooks, told);
   const { memo, ...rest } = optionsOf(deps, request);
   if (webhooks.length > 0) return await startWithWebhooks(deps, request, { ...memo, webhooks });
   try {

@@ -14,11 +14,11 @@ interface Told {
  * Who is told of a run's end: the tenant's endpoints for this pipeline, and the URL that the request names. Throws
  * `INVALID_INPUT` for a tenant without secrets to sign with, and `WEBHOOK_REFUSED` for a URL that nothing is sent to.
  */
-export async function webhookTargets(
+export function webhookTargets(
   config: WebhookConfig | undefined,
   { tenant, pipeline, webhook }: Told,
-): Promise<readonly WebhookTarget[]> {
-  const { secrets, endpoints = {} } = (await config?.of(tenant)) ?? {};
+): readonly WebhookTarget[] {
+  const { secrets, endpoints = {} } = config?.of(tenant) ?? {};
   const configured = Object.entries(endpoints)
     .filter(([, { pipelines }]) => pipelines?.includes(pipeline) ?? true)
     .map(([endpoint]) => ({ endpoint }));

@@ -119,19 +119,19 @@ describe('which runs go past Temporal', () => {
       requestOf(mixed, { options: { priority: 'interactive', outputs: ['near'] } }),
       true,
     ],
-  ])('%s', async (_, request, goes) => {
-    expect(await fastPathFor(deps, request)).toBe(goes ? fast : undefined);
+  ])('%s', (_, request, goes) => {
+    expect(fastPathFor(deps, request)).toBe(goes ? fast : undefined);
   });
 
-  it('none whose end somebody else is told of', async () => {
-    const webhooks = { of: async () => ({ secrets: [], endpoints: { mine: { url: 'http://a.test' } } }) };
+  it('none whose end somebody else is told of', () => {
+    const webhooks = { of: () => ({ secrets: [], endpoints: { mine: { url: 'http://a.test' } } }) };
     const told = { ...deps, webhooks } as unknown as GatewayDeps;
-    expect(await fastPathFor(told, requestOf(asks))).toBeUndefined();
+    expect(fastPathFor(told, requestOf(asks))).toBeUndefined();
   });
 
-  it('none where it is off', async () => {
+  it('none where it is off', () => {
     const { fast: _, ...without } = deps;
-    expect(await fastPathFor(without, requestOf(asks))).toBeUndefined();
+    expect(fastPathFor(without, requestOf(asks))).toBeUndefined();
   });
 });
 

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
-import type { Logger } from '../activities/logger.js';
 import { messageOf } from '../pipelines/errors.js';
+import type { Logger } from './logger.js';
 
 /**
  * How often the file is looked at: a change counts within it. The file is asked (a few microseconds) instead of waiting to
