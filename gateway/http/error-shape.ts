@@ -35,7 +35,7 @@ export function sendError(
   );
   Object.assign(request.notes, { code: error.code, error });
   for (const header of OF_THE_BODY) reply.removeHeader(header);
-  swallowRest(request.raw);
+  swallowRest(request.raw, reply);
   reply
     .code(status)
     .headers({ ...headersOf(error), ...headers })

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { FastifyReply } from 'fastify';
 import { MillraceError } from '../../pipelines/errors.js';
 
 /** How long a connection stays open to swallow a refused body, so that the client gets to read the refusal. */
@@ -98,7 +99,9 @@ export const tooLarge = (maxBytes: number): MillraceError =>
  * Takes what is left of a refused body from the connection, for a while. Closing at once would reset the connection and the
  * client, still sending, would never see the answer (RFC 9112 §9.6).
  */
-export function swallowRest(request: IncomingMessage): void {
+export function swallowRest(request: IncomingMessage, reply?: FastifyReply): void {
+  // Fastify asks for a close when it could not read a body: Node would do so as soon as the answer is sent.
+  reply?.removeHeader('connection');
   if (request.complete || request.destroyed) return;
   request.unpipe();
   request.resume();

@@ -28,7 +28,7 @@ export async function restRoutes(app: FastifyInstance, door: Door, release: stri
   app.setErrorHandler((error, request, reply) => {
     const { code, message } = told(error, request.id);
     Object.assign(request.notes, { code, error });
-    swallowRest(request.raw);
+    swallowRest(request.raw, reply);
     const known = error instanceof MillraceError ? headersOf(error) : {};
     reply.removeHeader('content-length').code(statusOf(code));
     return reply.headers(known).send({ error: message, code });

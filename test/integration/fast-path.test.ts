@@ -49,6 +49,22 @@ async function history(id: string) {
   };
 }
 
+/**
+ * Repeats a run until one went past Temporal to its end: on a loaded machine a worker may not take a job in time, or a call
+ * take longer than the guardian's delay, and the guardian then takes part, which is as right.
+ */
+async function wentPast<T>(run: () => Promise<{ id: string; value: T }>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    const { id, value } = await run();
+    const seen = await history(id);
+    if (seen.markers === 0 || attempt === ATTEMPTS) {
+      expect(seen).toEqual({ markers: 0, activities: 0, signals: 1 });
+      return value;
+    }
+  }
+}
+const ATTEMPTS = 5;
+
 describe('an interactive run of one segment', () => {
   let served: ServedPipelines;
   beforeAll(async () => {
@@ -57,54 +73,61 @@ describe('an interactive run of one segment', () => {
   afterAll(() => served.close());
 
   it('is answered by its fast host, and Temporal has the same result without running anything', async () => {
-    const answered = await served.run(fast, { question });
-    expect(answered.output).toMatchObject({ reply: expect.stringContaining('Paris') });
-    expect(served.early).toContain(answered.id);
-    const began = Date.now();
-    const { status, output, stages } = await recorded(served, answered.id);
-    // Long before the guardian's delay.
-    expect(Date.now() - began).toBeLessThan(2_000);
-    expect({ status, output, stages }).toEqual({
-      status: 'succeeded',
-      output: answered.output,
-      stages: answered.stages,
+    const tookMs = await wentPast(async () => {
+      const answered = await served.run(fast, { question });
+      expect(answered.output).toMatchObject({ reply: expect.stringContaining('Paris') });
+      expect(served.early).toContain(answered.id);
+      const began = Date.now();
+      const { status, output, stages } = await recorded(served, answered.id);
+      expect({ status, output, stages }).toEqual({
+        status: 'succeeded',
+        output: answered.output,
+        stages: answered.stages,
+      });
+      return { id: answered.id, value: Date.now() - began };
     });
-    expect(await history(answered.id)).toEqual({ markers: 0, activities: 0, signals: 1 });
+    // Long before the guardian's delay.
+    expect(tookMs).toBeLessThan(2_000);
   });
 
   it('gives the fields that were asked for, and the same table as Temporal', async () => {
-    const answered = await served.run(`${fast}&outputs=reply`, { question });
-    expect(Object.keys(answered.output ?? {})).toEqual(['reply']);
-    const { output, stages } = await recorded(served, answered.id);
-    expect({ output: answered.output, stages: answered.stages }).toEqual({ output, stages });
-    expect(stages?.map(({ stage, status }) => [stage, status])).toEqual([
-      ['answer', 'done'],
-      ['embed', 'skipped'],
-    ]);
-    expect(await history(answered.id)).toMatchObject({ markers: 0, signals: 1 });
+    await wentPast(async () => {
+      const answered = await served.run(`${fast}&outputs=reply`, { question });
+      expect(Object.keys(answered.output ?? {})).toEqual(['reply']);
+      const { output, stages } = await recorded(served, answered.id);
+      expect({ output: answered.output, stages: answered.stages }).toEqual({ output, stages });
+      expect(stages?.map(({ stage, status }) => [stage, status])).toEqual([
+        ['answer', 'done'],
+        ['embed', 'skipped'],
+      ]);
+      return { id: answered.id, value: undefined };
+    });
   });
 
   it('is one run under one idempotency key', async () => {
-    const headers = { 'idempotency-key': randomUUID() };
-    const runs = await Promise.all([1, 2].map(() => served.run(fast, { question }, headers)));
-    const [one, two] = runs as [RunDocument, RunDocument];
-    expect(one.id).toBe(two.id);
-    expect(one.output).toEqual(two.output);
-    await recorded(served, one.id);
-    const again = await served.run(fast, { question }, headers);
-    expect(again).toMatchObject({ id: one.id, status: 'succeeded', output: one.output });
-    expect(await history(one.id)).toEqual({ markers: 0, activities: 0, signals: 1 });
+    await wentPast(async () => {
+      const headers = { 'idempotency-key': randomUUID() };
+      const runs = await Promise.all([1, 2].map(() => served.run(fast, { question }, headers)));
+      const [one, two] = runs as [RunDocument, RunDocument];
+      expect(one.id).toBe(two.id);
+      expect(one.output).toEqual(two.output);
+      await recorded(served, one.id);
+      const again = await served.run(fast, { question }, headers);
+      expect(again).toMatchObject({ id: one.id, status: 'succeeded', output: one.output });
+      return { id: one.id, value: undefined };
+    });
   });
 
   it('fails with its code, in Temporal too', async () => {
-    const response = await served.post(fast, JSON.stringify({ question: 'Why? '.repeat(9_000) }), {
-      ...json,
-      prefer: 'wait=60',
+    await wentPast(async () => {
+      const body = JSON.stringify({ question: 'Why? '.repeat(9_000) });
+      const response = await served.post(fast, body, { ...json, prefer: 'wait=60' });
+      expect(response.status).toBe(502);
+      const { code, run } = (await response.json()) as { code: string; run: RunDocument };
+      expect(code).toBe('BACKEND_REJECTED');
+      await recorded(served, run.id);
+      return { id: run.id, value: undefined };
     });
-    expect(response.status).toBe(502);
-    const { code, run } = (await response.json()) as { code: string; run: RunDocument };
-    expect(code).toBe('BACKEND_REJECTED');
-    expect(await history(run.id)).toMatchObject({ markers: 0, signals: 1 });
   });
 
   it('tells its events as they come', async () => {

@@ -183,3 +183,23 @@ test('a client that leaves while it waits does not end its run', async () => {
   expect(gateway.lines.at(-1)).toMatchObject({ status: 499, runId: gateway.temporal.only().options.workflowId });
   expect(gateway.temporal.only().status).toBe('RUNNING');
 });
+
+test('a client that is still sending a JSON body which is refused reads why, and its next request is served', async () => {
+  const port = await serve({ maxJsonBytes: 10_000 });
+  const socket = connect(port, '127.0.0.1');
+  let read = '';
+  socket.on('data', (bytes: Buffer) => {
+    read += bytes.toString();
+  });
+  const chunk = `2710\r\n${'x'.repeat(10_000)}\r\n`;
+  socket.write(
+    `POST ${RUNS} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n${chunk.repeat(3)}`,
+  );
+  await until(() => read.includes('BODY_TOO_LARGE'));
+  expect(read).toMatch(/^HTTP\/1\.1 413 /);
+  // A connection that is closed while bytes come in is reset, and the answer may be lost with it.
+  expect(read.toLowerCase()).not.toContain('connection: close');
+  socket.write(`${chunk}0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n`);
+  await until(() => read.includes('HTTP/1.1 200 '));
+  socket.destroy();
+});
