@@ -111,7 +111,7 @@ function placedPool(problem: Problem, candidate: Candidate, p: number): PlacedPo
   };
 }
 
-function predictedOf(problem: Problem, candidate: Candidate, seen: Seen, rate: number): Predicted {
+export function predictedOf(problem: Problem, candidate: Candidate, seen: Seen, rate: number): Predicted {
   const { result } = seen;
   const devices: Predicted['devices'] = {};
   for (const [device, replicas] of replicasByDevice(candidate)) {

@@ -13,7 +13,8 @@ import type { IndexOptions, SearchOptions } from './index-command.js';
 import type { CreateKeyOptions } from './keys.js';
 import { EXIT, note } from './output.js';
 import type { PlanCommandOptions } from './plan.js';
-import { planOptions } from './plan-options.js';
+import { planOptions, replanOptions } from './plan-options.js';
+import type { ReplanCommandOptions } from './replan.js';
 import { listPipelines, runPipeline } from './run.js';
 import { down, status, up } from './stack.js';
 import type { ValidateOptions } from './validate.js';
@@ -128,6 +129,13 @@ function program(): Command {
   keyCommands(cli.command('keys').description('API keys of the gateway, in the file that MILLRACE_KEYS names'));
   planOptions(cli.command('plan').description('decide where each stage runs, from files alone, and say why')).action(
     async (options: PlanCommandOptions) => (await import('./plan.js')).planPlacement(readSettings(), options),
+  );
+  replanOptions(
+    cli
+      .command('replan')
+      .description('measure the placement in force, say what is not as predicted, and propose another'),
+  ).action(async (options: ReplanCommandOptions) =>
+    (await import('./replan.js')).replanPlacement(readSettings(), options),
   );
   indexCommands(cli.command('index').description('fill and search a vector index'));
   return cli;

@@ -4,6 +4,9 @@ import { durationMs } from '../../pipelines/duration.js';
 /** How long a plan is searched for when nobody says: what one waits for at a terminal. */
 const TIME_LIMIT = '10s';
 
+/** What `millrace replan` looks back over, and how long it watches the servers' own counts: some hundred runs and calls. */
+const REPLAN = { window: '5m', look: '10s' } as const;
+
 /** The options of `millrace plan`. */
 export function planOptions(command: Command): Command {
   const collect = (text: string, all: readonly string[]) => [...all, text];
@@ -44,6 +47,32 @@ export function planOptions(command: Command): Command {
     .option('--seed <number>', 'of the simulated luck', asPositive, 1)
     .option('--module <file>', 'module that exports the pipeline; default: MILLRACE_PIPELINES, else the catalogue')
     .option('--json', 'print placement.json');
+}
+
+/** The options of `millrace replan`. */
+export function replanOptions(command: Command): Command {
+  const collect = (text: string, all: readonly string[]) => [...all, text];
+  return command
+    .option('--placement <file>', 'the placement in force; default: MILLRACE_PLACEMENT')
+    .requiredOption('--cluster <file>', 'the inventory, cluster.yaml')
+    .requiredOption('--profiles <folder>', 'profiles, one JSON file each')
+    .option(
+      '--pipeline <name>',
+      'as for plan; default: those of the placement, by their names; repeatable',
+      collect,
+      [],
+    )
+    .option('--assume <stage.figure=number>', 'as for plan; repeatable', collect, [])
+    .option('--window <time>', 'how far to look back, at most to when it was applied', asMs, asMs(REPLAN.window))
+    .option('--look <time>', 'how long to watch the servers’ own counts', asMs, asMs(REPLAN.look))
+    .option('--tolerance <share>', 'share that a figure may differ from its prediction by; default: 0.2', asShare)
+    .option('--every <time>', 'keep watching, and tell what is new', asMs)
+    .option('--cv <number>', 'variation of the time between runs; 1: Poisson, more: bursts', asPositive, 1)
+    .option('--time-limit <time>', 'the best plan found by then is taken', asMs, asMs(TIME_LIMIT))
+    .option('--seed <number>', 'of the simulated luck', asPositive, 1)
+    .option('--out <folder>', 'where a proposal is written', '.')
+    .option('--module <file>', 'module that exports the pipelines; default: MILLRACE_PIPELINES, else the catalogue')
+    .option('--json', 'what was measured, what has drifted and the proposal as one JSON object');
 }
 
 function asPositive(text: string): number {

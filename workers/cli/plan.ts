@@ -1,6 +1,5 @@
-import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { MillraceError, messageOf } from '../../pipelines/errors.js';
+import { MillraceError } from '../../pipelines/errors.js';
 import type { PlacementDocument } from '../../placement/document/index.js';
 import {
   type Arriving,
@@ -10,14 +9,12 @@ import {
   placementText,
   whatIf,
 } from '../../placement/explain/index.js';
-import { readInventory } from '../../placement/inventory/index.js';
 import type { PlanInput } from '../../placement/planner/index.js';
-import { readProfiles } from '../../placement/profiles/index.js';
 import { readTrace } from '../../placement/trace/index.js';
-import { type PipelineShape, readPipelineShape, shapeOf, withAssumptions } from '../../placement/workload/index.js';
+import { type PipelineShape, withAssumptions } from '../../placement/workload/index.js';
 import type { Settings } from '../settings.js';
-import { findPipeline } from './find-pipeline.js';
 import { print, table } from './output.js';
+import { read, readCluster, readProfileFolder, readShape, wrongOption } from './plan-files.js';
 
 export interface PlanCommandOptions {
   readonly pipeline: readonly string[];
@@ -74,11 +71,12 @@ function answered(make: () => PlacementDocument): {
 
 async function inputOf(settings: Settings, options: PlanCommandOptions): Promise<PlanInput> {
   const { sloP95, sloP99, qualityFloor } = options;
-  if (sloP95 === undefined && sloP99 === undefined) throw wrong('--slo-p99', 'give --slo-p99 or --slo-p95, e.g. 800ms');
+  if (sloP95 === undefined && sloP99 === undefined)
+    throw wrongOption('--slo-p99', 'give --slo-p99 or --slo-p95, e.g. 800ms');
   const pipelines: PipelineShape[] = [];
-  for (const each of options.pipeline) pipelines.push(await shapeFor(settings, each, options.module));
-  const inventory = readInventory(await read(options.cluster, 'INVALID_INVENTORY'), path.basename(options.cluster));
-  const profiles = readProfiles(await profileFiles(options.profiles));
+  for (const each of options.pipeline) pipelines.push(await readShape(settings, each, options.module));
+  const inventory = await readCluster(options.cluster);
+  const profiles = await readProfileFolder(options.profiles);
   const arriving = await arrivingOf(options);
   const slo = Math.min(sloP95 ?? Number.POSITIVE_INFINITY, sloP99 ?? Number.POSITIVE_INFINITY);
   return {
@@ -91,54 +89,22 @@ async function inputOf(settings: Settings, options: PlanCommandOptions): Promise
   };
 }
 
-/** A file that is there, else a pipeline of this name. */
-async function shapeFor(settings: Settings, name: string, module: string | undefined): Promise<PipelineShape> {
-  let text: string;
-  try {
-    text = await readFile(name, 'utf8');
-  } catch (error) {
-    if (/[./\\]/.test(name)) throw new MillraceError('INVALID_PIPELINE', `cannot read ${name}: ${messageOf(error)}`);
-    return shapeOf((await findPipeline(settings, name, module)).plan);
-  }
-  return readPipelineShape(text, path.basename(name));
-}
-
-async function profileFiles(folder: string): Promise<readonly { readonly file: string; readonly text: string }[]> {
-  let names: string[];
-  try {
-    names = (await readdir(folder)).filter((name) => name.endsWith('.json')).sort();
-  } catch (error) {
-    throw new MillraceError('INVALID_PROFILE', `cannot read the folder ${folder}: ${messageOf(error)}`);
-  }
-  return Promise.all(
-    names.map(async (file) => ({ file, text: await read(path.join(folder, file), 'INVALID_PROFILE') })),
-  );
-}
-
 /** A trace or a rate for each pipeline; a single rate is that of each. */
 async function arrivingOf({ pipeline, trace, rate, cv }: PlanCommandOptions): Promise<readonly Arriving[]> {
-  if (trace.length > 0 && rate.length > 0) throw wrong('--rate', 'give --trace or --rate, not both');
+  if (trace.length > 0 && rate.length > 0) throw wrongOption('--rate', 'give --trace or --rate, not both');
   if (trace.length === 0 && rate.length === 0) {
-    throw wrong('--rate', 'say how runs arrive: --trace trace.csv, or --rate 20');
+    throw wrongOption('--rate', 'say how runs arrive: --trace trace.csv, or --rate 20');
   }
   const given = trace.length > 0 ? trace.length : rate.length;
   if (given !== pipeline.length && (given !== 1 || trace.length > 0)) {
     const option = trace.length > 0 ? '--trace' : '--rate';
-    throw wrong(option, `give one for each --pipeline, in their order: there are ${pipeline.length}, not ${given}`);
+    throw wrongOption(
+      option,
+      `give one for each --pipeline, in their order: there are ${pipeline.length}, not ${given}`,
+    );
   }
   if (rate.length > 0) return pipeline.map((_, p) => ({ rate: rate[p] ?? rate[0] ?? 1, cv }));
   return Promise.all(
     trace.map(async (file) => ({ trace: readTrace(await read(file, 'INVALID_TRACE'), path.basename(file)) })),
   );
 }
-
-async function read(file: string, code: 'INVALID_INVENTORY' | 'INVALID_PROFILE' | 'INVALID_TRACE'): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw new MillraceError(code, `cannot read ${file}: ${messageOf(error)}`);
-  }
-}
-
-const wrong = (field: string, message: string): MillraceError =>
-  new MillraceError('INVALID_INPUT', `${field}: ${message}`, { fields: [{ field, message }] });

@@ -2,21 +2,13 @@ import { Connection } from '@temporalio/client';
 import { isLoopback } from '../../../activities/loopback.js';
 import { SEARCH_ATTRIBUTES } from '../../../pipelines/plan/index.js';
 import { endpointsOf } from '../../endpoints.js';
+import { pollersOf } from '../../pollers.js';
 import type { Settings } from '../../settings.js';
 import { type Check, type Finding, fail, pass, told } from './finding.js';
 import { CALL_MS } from './limits.js';
 
 /** Longest wait for the first answer: it takes milliseconds, with a TLS handshake over an ocean less than a second. */
 const CONNECT_MS = 3_000;
-
-/**
- * A worker polls again within 60 s, Temporal's longest poll; one that did not within this time is gone, though Temporal
- * lists it for five minutes.
- */
-const POLLED_MS = 90_000;
-
-/** Values of temporal.api.enums.v1.TaskQueueType. */
-const QUEUE_TYPES = { workflows: 1, stages: 2 } as const;
 
 /** gRPC's status for what is not there. */
 const NOT_FOUND = 5;
@@ -100,20 +92,13 @@ async function workerFinding(connection: Connection, namespace: string, queue: s
   const remedy =
     'start a worker with "millrace up" or "millrace worker"; MILLRACE_TASK_QUEUE must be the same everywhere';
   const workers = new Set<string>();
-  for (const [what, taskQueueType] of Object.entries(QUEUE_TYPES)) {
-    const { pollers } = await connection.workflowService.describeTaskQueue({
-      namespace,
-      taskQueue: { name: queue },
-      taskQueueType,
-    });
-    const alive = (pollers ?? []).filter(
-      ({ lastAccessTime }) => Date.now() - Number(lastAccessTime?.seconds ?? 0) * 1_000 < POLLED_MS,
-    );
+  for (const what of ['workflows', 'stages'] as const) {
+    const alive = await pollersOf(connection, namespace, queue, what);
     if (alive.length === 0) {
       const detail = `no worker takes ${what} of the task queue "${queue}": runs wait and do nothing`;
       return fail('temporal.worker', queue, detail, remedy);
     }
-    for (const { identity } of alive) workers.add(identity ?? 'a worker without a name');
+    for (const name of alive) workers.add(name);
   }
   return pass('temporal.worker', queue, `${workers.size} of them: ${[...workers].join(', ')}`);
 }

@@ -1,0 +1,95 @@
+import type { PlacementDocument, Predicted } from '../document/index.js';
+import { type Measured, measuredRate } from './measured.js';
+
+/** Something that is not as the placement predicted it. */
+export type Drift =
+  | {
+      /**
+       * `rate`: runs that arrive a second. `service`: milliseconds of a model's call at its server. `stage`: milliseconds of a
+       * stage, wait and service together. `p95`: milliseconds within which 95 % of the runs end.
+       */
+      readonly what: 'rate' | 'service' | 'stage' | 'p95';
+      /** The pipelines, the model or the stage. */
+      readonly of: string;
+      readonly predicted: number;
+      readonly measured: number;
+    }
+  | { readonly what: 'device'; readonly of: string; readonly because: string };
+
+/** Share that a figure may differ from its prediction by: predictions themselves are that good. */
+export const TOLERANCE = 0.2;
+/** What orchestration may add to a stage, which no profile knows, in milliseconds. */
+const ORCHESTRATION_MS = 25;
+/** Calls of which a mean says something, and runs of which two lie beyond the 95th percentile. */
+const LEAST = { calls: 20, runs: 40 };
+/** A count is off by chance by so many of its standard deviations in one case of twenty. */
+const CHANCE = 2;
+
+export interface DriftOptions {
+  readonly tolerance: number;
+  /** What the placement would do now, at the measured rate on the devices that are left; undefined where that is unknown. */
+  readonly expected: Pick<Predicted, 'stages'> | undefined;
+}
+
+/**
+ * Where measurements and predictions part by more than the tolerance and more than chance: devices that are gone, the rate,
+ * the servers' own times, then what follows from them.
+ */
+export function driftOf(placement: PlacementDocument, measured: Measured, options: DriftOptions): readonly Drift[] {
+  const { tolerance, expected } = options;
+  const { predicted } = placement;
+  const differs = (by: number, from: number) => Math.abs(by - from) > tolerance * from;
+  const drift: Drift[] = measured.lost.map(({ device, because }) => ({ what: 'device', of: device, because }));
+  const rate = measuredRate(measured);
+  if (differs(rate, placement.ratePerSecond) && !byChance(rate, placement.ratePerSecond, measured.windowMs)) {
+    // Of objective "rate" the placement holds as much as there is: that less comes is no reason to change it.
+    if (placement.objective === 'cost' || rate > placement.ratePerSecond) {
+      const of = Object.keys(measured.started).join(', ');
+      drift.push({ what: 'rate', of, predicted: placement.ratePerSecond, measured: rounded(rate) });
+    }
+  }
+  for (const { model, from, by } of servicesOf(placement, measured, expected)) {
+    if (differs(by, from)) drift.push({ what: 'service', of: model, predicted: rounded(from), measured: rounded(by) });
+  }
+  for (const [stage, { waitMs, serviceMs }] of Object.entries(predicted.stages)) {
+    const { calls = 0, meanMs = 0 } = measured.stages[stage] ?? {};
+    const from = waitMs + serviceMs;
+    if (calls >= LEAST.calls && differs(meanMs, from) && Math.abs(meanMs - from) > ORCHESTRATION_MS) {
+      drift.push({ what: 'stage', of: stage, predicted: rounded(from), measured: rounded(meanMs) });
+    }
+  }
+  const { count, p95Ms } = measured.runs;
+  const orchestration = ORCHESTRATION_MS * Object.keys(predicted.stages).length;
+  if (count >= LEAST.runs && p95Ms > predicted.p95Ms * (1 + tolerance) + orchestration) {
+    drift.push({ what: 'p95', of: 'runs', predicted: rounded(predicted.p95Ms), measured: rounded(p95Ms) });
+  }
+  return drift;
+}
+
+const rounded = (value: number): number => Number(value.toFixed(value < 10 ? 2 : 1));
+
+/** Whether arrivals of this rate are seen as the other by chance, in a window of this length. */
+function byChance(measured: number, predicted: number, windowMs: number): boolean {
+  const seconds = windowMs / 1000;
+  return Math.abs(measured - predicted) * seconds <= CHANCE * Math.sqrt(Math.max(measured, predicted) * seconds);
+}
+
+/** What calls take at the servers, by model: as predicted for now, where the prediction is known, and as measured. */
+function servicesOf(
+  { stages, predicted }: PlacementDocument,
+  { services }: Measured,
+  { stages: now }: Pick<Predicted, 'stages'> = predicted,
+) {
+  return Object.entries(services).flatMap(([model, { calls, meanMs }]) => {
+    const own = Object.entries(stages).flatMap(([stage, its]) => (its === model ? (now[stage] ?? []) : []));
+    if (calls < LEAST.calls || own.length === 0) return [];
+    const from = own.reduce((sum, { serviceMs }) => sum + serviceMs, 0) / own.length;
+    return from > 0 ? [{ model, from, by: meanMs }] : [];
+  });
+}
+
+/** How many times its profile a model’s call takes, of those that have drifted. */
+export const slowdowns = (drift: readonly Drift[]): ReadonlyMap<string, number> =>
+  new Map(
+    drift.flatMap((each) => (each.what === 'service' ? [[each.of, each.measured / each.predicted] as const] : [])),
+  );

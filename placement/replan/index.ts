@@ -1,0 +1,4 @@
+export { TOLERANCE } from './drift.js';
+export { type LostDevice, type Measured, measuredRate } from './measured.js';
+export { type Replanned, replan } from './replan.js';
+export { replanText } from './text.js';

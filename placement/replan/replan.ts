@@ -1,0 +1,131 @@
+import { MillraceError } from '../../pipelines/errors.js';
+import type { PlacementDocument, Predicted } from '../document/index.js';
+import { makePlan, type PlanOptions, predictedOf } from '../explain/index.js';
+import { buildProblem, Judge, type PlanInput, type Problem } from '../planner/index.js';
+import type { Profile, ReadProfile } from '../profiles/index.js';
+import { rateOf } from '../simulator/index.js';
+import { candidateOf } from './candidate-of.js';
+import { type Drift, driftOf, slowdowns } from './drift.js';
+import type { Measured } from './measured.js';
+
+export interface ReplanInput {
+  /** The placement in force. */
+  readonly placement: PlacementDocument;
+  readonly measured: Measured;
+  /** The files that it was planned from, its own objective, and the load as it was measured. */
+  readonly plan: PlanInput;
+  readonly tolerance: number;
+}
+
+/** What has become of a placement, and what should take its place. */
+export interface Replanned {
+  readonly drift: readonly Drift[];
+  /** What the placement in force does at the measured rate on the devices that are left; null: a pool has none left. */
+  readonly expected: Predicted | null;
+  /** Null while nothing has drifted, or with a `problem`. The placement in force itself when none better was found. */
+  readonly proposal: PlacementDocument | null;
+  /** Share of the runs to refuse so that the others keep the objective: no placement on what is left holds all of them. */
+  readonly refuseShare: number;
+  /** Why there is no proposal though something has drifted. */
+  readonly problem: string | null;
+}
+
+/**
+ * Compares a placement with what was measured, and plans again where they part: on the devices that are left, for the
+ * measured rate, with profiles that take as many times as long as the servers say. When no placement holds that rate, the
+ * one that holds most is proposed. Throws what `buildProblem` throws for files that do not fit each other.
+ */
+export function replan({ placement, measured, plan, tolerance }: ReplanInput, options: PlanOptions): Replanned {
+  // What is wrong with the files themselves is told as such.
+  buildProblem(plan);
+  const left = withoutLost(plan, measured);
+  const expected = expectedOf(placement, left) ?? null;
+  const drift = driftOf(placement, measured, { tolerance, expected: expected ?? undefined });
+  if (drift.length === 0) return { drift, expected, proposal: null, refuseShare: 0, problem: null };
+  const changed = withSlowdowns(left, slowdowns(drift));
+  const wanted = rateOf(changed.load);
+  try {
+    const proposal = makePlan(changed, options);
+    return { drift, expected, proposal, refuseShare: shareBeyond(wanted, proposal), problem: null };
+  } catch (error) {
+    if (!(error instanceof MillraceError)) throw error;
+    const problem = `${error.code}: ${error.message}`;
+    if (error.code !== 'PLACEMENT_INFEASIBLE') return { drift, expected, proposal: null, refuseShare: 0, problem };
+    return { drift, expected, ...most(changed, wanted, options, problem) };
+  }
+}
+
+/** What holds most of a rate that is too high for any placement. */
+function most(input: PlanInput, wanted: number, options: PlanOptions, problem: string) {
+  try {
+    const proposal = makePlan(input, { ...options, objective: 'rate' });
+    return { proposal, refuseShare: shareBeyond(wanted, proposal), problem: null };
+  } catch (error) {
+    if (!(error instanceof MillraceError)) throw error;
+    return { proposal: null, refuseShare: 0, problem };
+  }
+}
+
+const shareBeyond = (wanted: number, { objective, ratePerSecond }: PlacementDocument): number =>
+  objective === 'rate' && ratePerSecond < wanted ? Number((1 - ratePerSecond / wanted).toFixed(4)) : 0;
+
+function withoutLost(plan: PlanInput, { lost }: Measured): PlanInput {
+  const gone = new Set(lost.map(({ device }) => device));
+  const devices = plan.inventory.devices.filter(({ id }) => !gone.has(id));
+  return { ...plan, inventory: { ...plan.inventory, devices } };
+}
+
+/** What a placement is predicted to do with this input; undefined where a pool has no replica on its devices. */
+function expectedOf(placement: PlacementDocument, input: PlanInput): Predicted | undefined {
+  const problem = problemOf(input);
+  const candidate = problem && candidateOf(problem, placement);
+  if (problem === undefined || candidate === undefined) return undefined;
+  const seen = new Judge(problem).see(candidate, { detailed: true });
+  return predictedOf(problem, candidate, seen, rateOf(problem.load));
+}
+
+/** Undefined where the devices that are left can serve some pool no longer. */
+function problemOf(input: PlanInput): Problem | undefined {
+  try {
+    return buildProblem(input);
+  } catch (error) {
+    if (error instanceof MillraceError) return undefined;
+    throw error;
+  }
+}
+
+function withSlowdowns(input: PlanInput, times: ReadonlyMap<string, number>): PlanInput {
+  if (times.size === 0) return input;
+  const [first, ...others] = input.pipelines;
+  const said = [...times].map(
+    ([model, factor]) => `${model}: its calls take ${factor.toFixed(2)} times their profile, as its servers say`,
+  );
+  return {
+    ...input,
+    pipelines: first ? [{ ...first, assumptions: [...first.assumptions, ...said] }, ...others] : [],
+    profiles: input.profiles.map((profile): ReadProfile => {
+      const factor = times.get(profile.value.model);
+      return factor === undefined ? profile : { ...profile, value: slower(profile.value, factor) };
+    }),
+  };
+}
+
+type Row = {
+  readonly p50Ms: number;
+  readonly p95Ms: number;
+  readonly p99Ms: number;
+  readonly meanMs?: number | undefined;
+};
+
+function slower(profile: Profile, factor: number): Profile {
+  const scaled = <R extends Row>(row: R): R => ({
+    ...row,
+    p50Ms: row.p50Ms * factor,
+    p95Ms: row.p95Ms * factor,
+    p99Ms: row.p99Ms * factor,
+    ...(row.meanMs !== undefined && { meanMs: row.meanMs * factor }),
+  });
+  return profile.batching === 'dynamic'
+    ? { ...profile, latency: profile.latency.map(scaled) }
+    : { ...profile, prefill: profile.prefill.map(scaled), decode: profile.decode.map(scaled) };
+}

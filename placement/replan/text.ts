@@ -1,0 +1,43 @@
+import type { PlacementDocument } from '../document/index.js';
+import type { Drift } from './drift.js';
+import { type Measured, measuredRate } from './measured.js';
+import type { Replanned } from './replan.js';
+
+const round = (value: number): number => Number(value.toFixed(value < 10 ? 2 : 0));
+const UNITS = { rate: 'runs a second', service: 'ms a call', stage: 'ms', p95: 'ms' } as const;
+const NAMES = { rate: 'arrivals', service: 'server time', stage: 'stage', p95: 'p95', device: 'device lost' } as const;
+
+/** What was measured and what has drifted, for people; the proposal itself is told by `placementText`. */
+export function replanText({ version, predicted }: PlacementDocument, measured: Measured, found: Replanned): string {
+  const { drift, expected, proposal, refuseShare, problem } = found;
+  const seconds = measured.windowMs / 1000;
+  const ended = measured.completed / Math.max(seconds, 0.001);
+  return [
+    `Placement ${version} in force: ${round(measuredRate(measured))} runs a second began and ${round(ended)} ended in the last ${round(seconds)} s, p95 ${round(measured.runs.p95Ms)} ms (predicted ${round(predicted.p95Ms)} ms)`,
+    ...(drift.length === 0 ? ['Nothing has drifted.'] : ['Drift', ...drift.map((each) => `  ${lineOf(each)}`)]),
+    ...(drift.length > 0
+      ? [
+          expected
+            ? `With it  predicted for now: ${round(expected.throughputPerSecond)} of ${round(expected.arrivedPerSecond)} runs a second end, p95 ${round(expected.p95Ms)} ms`
+            : 'With it  a pool has no device left',
+        ]
+      : []),
+    ...(problem === null ? [] : [`No proposal  ${problem}`]),
+    ...(proposal?.version === version
+      ? ['It stays  no better placement was found: where stages are slow and nothing above explains it, profile again']
+      : []),
+    ...(refuseShare > 0
+      ? [
+          `Refuse  ${round(100 * refuseShare)} % of the runs: no placement on the devices that are left holds all of them`,
+        ]
+      : []),
+  ].join('\n');
+}
+
+function lineOf(drift: Drift): string {
+  if (drift.what === 'device') return `${NAMES.device}  ${drift.of}: ${drift.because}`;
+  const { what, of, predicted, measured } = drift;
+  const change =
+    predicted > 0 ? ` (${measured >= predicted ? '+' : ''}${round((100 * (measured - predicted)) / predicted)} %)` : '';
+  return `${NAMES[what]}  ${of}: ${round(measured)} ${UNITS[what]}, predicted ${round(predicted)}${change}`;
+}

@@ -1,0 +1,125 @@
+import { describe, expect, it } from 'vitest';
+import { makePlan } from '../../../placement/explain/index.js';
+import type { PlanInput } from '../../../placement/planner/index.js';
+import { type Measured, replan, replanText, TOLERANCE } from '../../../placement/replan/index.js';
+import { planInput } from './plan-files.js';
+
+/** Time that is counted in looks at the clock: the same plan on any machine. */
+const options = () => {
+  let looked = 0;
+  return { objective: 'cost' as const, timeLimitMs: 400, clock: () => looked++ };
+};
+const placement = makePlan(planInput(), options());
+const { predicted } = placement;
+
+/** What would be measured of a placement that does as it was predicted to, at 5 runs a second for 200 s. */
+const asPredicted: Measured = {
+  windowMs: 200_000,
+  started: { voice: 1_000 },
+  completed: 990,
+  failed: 0,
+  runs: { count: 990, p50Ms: predicted.p50Ms, p95Ms: predicted.p95Ms },
+  stages: Object.fromEntries(
+    Object.entries(predicted.stages).map(([stage, { waitMs, serviceMs }]) => [
+      stage,
+      { calls: 200, meanMs: waitMs + serviceMs },
+    ]),
+  ),
+  services: {
+    whisper: { calls: 200, meanMs: predicted.stages['voice/hear']?.serviceMs ?? 0 },
+    tts: { calls: 200, meanMs: predicted.stages['voice/speak']?.serviceMs ?? 0 },
+  },
+  lost: [],
+};
+const again = (more: Partial<Measured>, plan: PlanInput = planInput()) =>
+  replan({ placement, measured: { ...asPredicted, ...more }, plan, tolerance: TOLERANCE }, options());
+const devicesOf = ({ pools }: typeof placement) =>
+  pools.flatMap(({ replicas }) => replicas.flatMap(({ devices }) => devices));
+
+describe('a placement in force', { timeout: 120_000 }, () => {
+  it('stays without a proposal while all is as predicted', () => {
+    const found = again({});
+    expect(found).toMatchObject({ drift: [], proposal: null, problem: null });
+    expect(replanText(placement, asPredicted, found)).toMatch(/Nothing has drifted\.$/);
+  });
+
+  it('is planned again for the rate that is measured', () => {
+    const found = again({ started: { voice: 4_000 }, services: {} }, planInput({ rate: 20 }));
+    expect(found.drift).toEqual([{ what: 'rate', of: 'voice', predicted: placement.ratePerSecond, measured: 20 }]);
+    expect(found.proposal?.ratePerSecond).toBeCloseTo(20, 0);
+    expect(found.proposal?.costPerHour).toBeGreaterThan(placement.costPerHour);
+    expect(found.refuseShare).toBe(0);
+  });
+
+  it('is not told off for what few runs show by chance', () => {
+    expect(again({ windowMs: 4_000, started: { voice: 14 } }).drift).toEqual([]);
+    expect(again({ runs: { count: 12, p50Ms: 900, p95Ms: 9_000 } }).drift).toEqual([]);
+    expect(again({ services: { tts: { calls: 3, meanMs: 900 } } }).drift).toEqual([]);
+  });
+
+  it('is expected to take longer for a call in the larger batches of a higher rate', () => {
+    const meanMs = 1.25 * (predicted.stages['voice/speak']?.serviceMs ?? 0);
+    const services = { tts: { calls: 500, meanMs } };
+    expect(again({ services }).drift).toMatchObject([{ what: 'service', of: 'tts' }]);
+    const faster = again({ services, started: { voice: 2_000 } }, planInput({ rate: 10 }));
+    expect(faster.drift.map(({ what }) => what)).toEqual(['rate']);
+  });
+
+  it('is planned again with profiles that take as long as the servers say', () => {
+    const meanMs = 2 * (predicted.stages['voice/speak']?.serviceMs ?? 0);
+    const found = again({ services: { ...asPredicted.services, tts: { calls: 500, meanMs } } });
+    expect(found.drift).toMatchObject([{ what: 'service', of: 'tts' }]);
+    expect(found.proposal?.predicted.stages['voice/speak']?.serviceMs).toBeGreaterThan(
+      1.3 * (predicted.stages['voice/speak']?.serviceMs ?? 0),
+    );
+    expect(found.proposal?.assumptions).toEqual([
+      expect.stringMatching(/^tts: its calls take (1\.[89]|2\.[01])\d times/),
+    ]);
+  });
+
+  it('says which stage and which percentile are late', () => {
+    const found = again({
+      runs: { count: 990, p50Ms: 200, p95Ms: 3_000 },
+      stages: { ...asPredicted.stages, 'voice/speak': { calls: 200, meanMs: 2_000 } },
+    });
+    expect(found.drift.map(({ what, of }) => [what, of])).toEqual([
+      ['stage', 'voice/speak'],
+      ['p95', 'runs'],
+    ]);
+    // Nothing that the planner knows has changed: it is for the profiles to explain.
+    expect(found.proposal?.version).toBe(placement.version);
+    expect(replanText(placement, asPredicted, found)).toMatch(/profile again$/);
+  });
+
+  it('is planned again on the devices that are left, and says what it does there meanwhile', () => {
+    const [gone = ''] = devicesOf(placement);
+    const found = again({ services: {}, lost: [{ device: gone, because: 'no worker serves its queue' }] });
+    expect(found.drift).toEqual([{ what: 'device', of: gone, because: 'no worker serves its queue' }]);
+    expect(devicesOf(found.proposal ?? placement)).not.toContain(gone);
+    expect(found.expected?.p99Ms).toBeGreaterThan(predicted.p99Ms);
+    expect(Object.keys(found.expected?.devices ?? {})).not.toContain(gone);
+    expect(replanText(placement, asPredicted, found)).toMatch(/^With it {2}predicted for now: \d/m);
+  });
+
+  it('is proposed the most that is left holds, with the share to refuse, where nothing holds all', () => {
+    const lost = ['gpu1/0', 'gpu1/1', 'gpu2/2', 'gpu2/3'].map((device) => ({ device, because: 'gone' }));
+    const found = again({ started: { voice: 8_000 }, services: {}, lost }, planInput({ rate: 40 }));
+    expect(found.proposal?.objective).toBe('rate');
+    const left = 1 - (found.proposal?.ratePerSecond ?? 0) / 40;
+    expect(found.refuseShare).toBeCloseTo(left, 1);
+    expect(found.refuseShare).toBeGreaterThan(0.3);
+    expect(found.expected?.throughputPerSecond).toBeLessThan(35);
+  });
+
+  it('has no proposal, and says why, when nothing that is left can serve a pool', () => {
+    const lost = planInput()
+      .inventory.devices.slice(1)
+      .map(({ id }) => ({ device: id, because: 'gone' }));
+    const none = [...lost, { device: 'gpu1/0', because: 'gone' }];
+    expect(again({ lost: none })).toMatchObject({
+      expected: null,
+      proposal: null,
+      problem: expect.stringMatching(/^[A-Z_]+: /),
+    });
+  });
+});

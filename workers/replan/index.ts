@@ -1,0 +1,28 @@
+import type { Client, Connection } from '@temporalio/client';
+import type { Measured } from '../../placement/replan/index.js';
+import { measureRuns, type RunsOptions } from './runs.js';
+import { measureServers, type ServersOptions } from './servers.js';
+
+export interface MeasureOptions extends Omit<ServersOptions, 'connection'>, RunsOptions {
+  readonly client: Client;
+}
+
+/**
+ * Measures a placement in force: runs and stages from Temporal, times of calls and devices that are lost from the servers.
+ * A server that keeps no count and batches continuously begins a call at once: there its stages' run time is its service.
+ */
+export async function measure({ client, ...options }: MeasureOptions): Promise<Measured> {
+  const connection = client.connection as Connection;
+  const servers = await measureServers({ ...options, connection });
+  const { models, ...runs } = await measureRuns(client, options);
+  const continuous = new Set(
+    options.placement.pools.flatMap(({ model, batching }) => (batching === 'continuous' ? [model] : [])),
+  );
+  const seen = Object.entries(models).filter(([model]) => continuous.has(model));
+  return {
+    ...runs,
+    windowMs: Date.now() - options.since.getTime(),
+    services: { ...Object.fromEntries(seen), ...servers.services },
+    lost: servers.lost,
+  };
+}
