@@ -6,6 +6,7 @@ import { authenticateRequests } from './access/authenticate-requests.js';
 import { Authenticator } from './access/authenticator.js';
 import { artifactRoutes } from './artifacts/artifact-routes.js';
 import type { GatewayDeps } from './deps.js';
+import { explorerRoutes } from './explorer/index.js';
 import { answerBrokenRequest } from './http/broken-request.js';
 import { endConnectionsOnClose } from './http/closing.js';
 import { boundedServers, boundHeaders } from './http/connections.js';
@@ -40,6 +41,7 @@ const ROUTES = [
   operationsRoutes,
   openAiRoutes,
   mcpRoutes,
+  explorerRoutes,
 ] as const;
 
 /**

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
-import { chmod, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, cp, mkdir, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 
@@ -22,8 +23,24 @@ export async function writeBundle(): Promise<void> {
   await writeFile(BUNDLE_PATH, code);
 }
 
+/** Of Swagger UI: what the explorer serves, and what its licence wants beside it. */
+const SWAGGER_UI = ['swagger-ui-bundle.js', 'swagger-ui.css', 'swagger-ui-bundle.js.LICENSE.txt', 'LICENSE', 'NOTICE'];
+
+/** Puts the explorer's files, which the compiler leaves alone, into this build. */
+async function copyExplorer(): Promise<void> {
+  const folder = new URL('../gateway/explorer/page/', import.meta.url);
+  await mkdir(folder, { recursive: true });
+  await cp(new URL('../../gateway/explorer/page/', import.meta.url), folder, { recursive: true });
+  const { resolve } = createRequire(import.meta.url);
+  for (const name of SWAGGER_UI) {
+    const target = name.startsWith('swagger-ui') ? name : `swagger-ui.${name}`;
+    await copyFile(resolve(`swagger-ui-dist/${name}`), new URL(target, folder));
+  }
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   await writeBundle();
+  await copyExplorer();
   // npm makes a package's commands executable when it installs them, which in a clone is before they are built.
   await chmod(new URL('./cli/main.js', import.meta.url), 0o755);
 }

@@ -5,6 +5,7 @@ import { TENANT } from '../../pipelines/tenant.js';
 import { problemAnswers } from './problems.js';
 import type { AnswerDoc, ContentDoc, ParameterDoc, RouteDoc } from './route-doc.js';
 import { COMPONENTS, schemaOf } from './schemas.js';
+import { shareDefinitions } from './shared-definitions.js';
 
 /** A route of the gateway with what it says of itself. */
 export interface DocumentedRoute {
@@ -52,10 +53,11 @@ export function openApiDocument(routes: readonly DocumentedRoute[], pipelines: r
       if (own) add(route, own.url, own.doc);
     }
   }
-  const components = Object.fromEntries(Object.entries(COMPONENTS).map(([name, schema]) => [name, schemaOf(schema)]));
+  const schemas: Record<string, Json> = {};
+  for (const [name, schema] of Object.entries(COMPONENTS)) schemas[name] = shareDefinitions(schemaOf(schema), schemas);
+  const sorted = Object.fromEntries(Object.entries(paths).sort(([a], [b]) => (a < b ? -1 : 1)));
   return {
     openapi: '3.1.1',
-    jsonSchemaDialect: 'https://json-schema.org/draft/2020-12/schema',
     info: {
       title: 'Millrace',
       version: INTERFACE_VERSION,
@@ -65,9 +67,9 @@ export function openApiDocument(routes: readonly DocumentedRoute[], pipelines: r
     servers: [{ url: '/' }],
     security: [{ key: [] }, {}],
     tags: [...new Set(routes.flatMap(({ doc }) => (doc ? [doc.tag] : [])))].map((name) => ({ name })),
-    paths: Object.fromEntries(Object.entries(paths).sort(([a], [b]) => (a < b ? -1 : 1))),
+    paths: shareDefinitions(sorted, schemas),
     components: {
-      schemas: components,
+      schemas,
       securitySchemes: {
         key: { type: 'http', scheme: 'bearer', description: 'An API key; none is needed where the gateway has none' },
       },

@@ -2,6 +2,7 @@ import type { Pipeline } from '../../pipelines/definition/index.js';
 import { isJsonObject, type Json } from '../../pipelines/json.js';
 import { PRIORITIES } from '../../pipelines/plan/index.js';
 import { IDEMPOTENCY_KEY } from '../access/caller.js';
+import { exampleOf } from '../openapi/example.js';
 import { mediaInput, mediaOutput, mediaPart, withMedia } from '../openapi/media-schema.js';
 import { OF_RUNS, OF_WAITED_RUNS } from '../openapi/problems.js';
 import {
@@ -90,6 +91,8 @@ export const START_RUN: RouteDoc = {
 
 function startOf({ name, description, inputSchema, outputSchema }: Pipeline): RouteDoc {
   const media = mediaCount(inputSchema);
+  const input = withMedia(inputSchema, mediaInput);
+  const example = exampleOf(input);
   const run: Schema = {
     allOf: [
       component('Run'),
@@ -107,7 +110,7 @@ function startOf({ name, description, inputSchema, outputSchema }: Pipeline): Ro
     body: {
       required: true,
       content: {
-        ...json(withMedia(inputSchema, mediaInput)),
+        ...json(input, isJsonObject(example) ? example : undefined),
         ...(media > 0 && { 'multipart/form-data': { schema: withMedia(inputSchema, mediaPart) } }),
         ...(media === 1 && FILES),
       },

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { collectRoutes } from '../../../gateway/openapi/index.js';
 import { COMPONENTS } from '../../../gateway/openapi/schemas.js';
 import { ERRORS } from '../../../pipelines/errors.js';
+import { audio, pipeline } from '../../../pipelines/index.js';
 import { type TestGateway, testGateway } from '../../support/test-gateway.js';
 import { wavFile } from '../../support/wav-samples.js';
 
@@ -11,7 +12,7 @@ interface Operation {
   readonly summary: string;
   readonly security?: unknown;
   readonly parameters: readonly { name: string; in: string; required?: boolean; schema: object }[];
-  readonly requestBody?: { content: Record<string, { schema: Record<string, unknown> }> };
+  readonly requestBody?: { content: Record<string, { schema: Record<string, unknown>; example?: unknown }> };
   readonly responses: Record<string, { description: string; content?: Record<string, { schema: object }> }>;
 }
 interface Document {
@@ -58,9 +59,7 @@ describe('the document', () => {
   test('refers to what it has, and names each operation once', async () => {
     const document = await get();
     expect(document.openapi).toMatch(/^3\.1\./);
-    const text = JSON.stringify(document);
-    for (const [, name] of text.matchAll(/"#\/components\/schemas\/(\w+)"/g))
-      expect(document.components.schemas).toHaveProperty(name as string);
+    expectReferencesToHold(document);
     const ids = operations(document).map(({ operation }) => operation.operationId);
     expect(new Set(ids).size).toBe(ids.length);
     for (const { path, operation } of operations(document)) {
@@ -112,6 +111,58 @@ describe('the document', () => {
   });
 });
 
+test('a schema that contains itself is a component, of all pipelines that have it', async () => {
+  const any = (name: string) =>
+    pipeline(name, { input: z.object({ value: z.json() }) }, ({ input }) => ({ value: input.value }));
+  const other = await testGateway({}, { pipelines: [any('one'), any('two')] });
+  const document = (await other.app.inject('/openapi.json')).json<Document>();
+  await other.close();
+  expectReferencesToHold(document);
+  expect(JSON.stringify(document)).not.toContain('$defs');
+  const input = start(document.paths, 'one').requestBody?.content['application/json']?.schema;
+  expect(input?.properties).toEqual({
+    value: { $ref: expect.stringMatching(/^#\/components\/schemas\/Schema0_\w{8}$/) },
+  });
+  expect(start(document.paths, 'two').requestBody).toEqual(start(document.paths, 'one').requestBody);
+});
+
+test('a pipeline’s example is a small input that it takes', async () => {
+  const [small, spoken, either] = [
+    z.object({
+      text: z.string().min(1).max(9),
+      mode: z.enum(['fast', 'good']),
+      count: z.int().min(3),
+      top: z.number().max(0),
+      list: z.array(z.object({ on: z.boolean() })).min(1),
+      either: z.union([z.literal('a'), z.number()]),
+      language: z.string().default('en'),
+      left: z.string().optional(),
+    }),
+    z.object({ speech: audio(), text: z.string() }),
+    z.object({ speech: audio().optional(), text: z.string().optional(), more: z.string().optional() }),
+  ];
+  const other = await testGateway(
+    {},
+    {
+      pipelines: [
+        pipeline('small', { input: small }, ({ input }) => ({ text: input.text })),
+        pipeline('spoken', { input: spoken }, ({ input }) => ({ text: input.text })),
+        pipeline('either', { input: either }, ({ input }) => ({ text: input.text })),
+      ],
+    },
+  );
+  const { paths } = (await other.app.inject('/openapi.json')).json<Document>();
+  const exampleOf = (name: string) => start(paths, name).requestBody?.content['application/json']?.example as object;
+  const example = exampleOf('small');
+  expect(Object.keys(example)).toEqual(['text', 'mode', 'count', 'top', 'list', 'either']);
+  expect(small.safeParse(example).error).toBeUndefined();
+  const run = await other.app.inject({ method: 'POST', url: '/v1/pipelines/small/runs', payload: example });
+  expect(run.statusCode).toBe(202);
+  expect(exampleOf('spoken')).toBeUndefined();
+  expect(Object.keys(exampleOf('either'))).toEqual(['text']);
+  await other.close();
+});
+
 describe('what the gateway answers', () => {
   test('fits the document', async () => {
     const post = (url: string, payload: Buffer | object, type = 'application/json') =>
@@ -135,6 +186,15 @@ test('a route without a description is missed', async () => {
   app.get('/here', async () => ({}));
   expect(seen.filter(({ doc }) => doc === undefined)).toMatchObject([{ method: 'GET', url: '/here' }]);
 });
+
+function expectReferencesToHold(document: Document): void {
+  const references = [...JSON.stringify(document).matchAll(/"\$ref":"([^"]*)"/g)].map(([, to]) => to as string);
+  expect(references.length).toBeGreaterThan(0);
+  for (const to of new Set(references)) {
+    expect(to).toMatch(/^#\/components\/schemas\/\w+$/);
+    expect(document.components.schemas).toHaveProperty(to.replace('#/components/schemas/', ''));
+  }
+}
 
 /** Fastify's drawing of its routes, without common prefixes: `├── /v1/runs/:id (GET, HEAD)`. */
 function routesOf(drawing: string): { method: string; url: string }[] {
