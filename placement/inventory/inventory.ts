@@ -50,11 +50,15 @@ export const UNNAMED_ROUTES = {
   network: { type: 'network', bytesPerMs: 1.25e6, latencyMs: 0.2 },
 } as const satisfies Record<string, Route>;
 
-/** The fastest link that joins both devices; undefined on one and the same device, where nothing moves. */
+/**
+ * The fastest link that joins both devices; undefined on one and the same device, where nothing moves. A network joins nodes:
+ * what stays within one does not go over it.
+ */
 export function routeBetween({ links }: Inventory, a: Device, b: Device): Route | undefined {
   if (a.id === b.id) return undefined;
   let best: Route | undefined;
   for (const link of links) {
+    if (link.type === 'network' && a.node === b.node) continue;
     if (link.devices.has(a.id) && link.devices.has(b.id) && !(best && best.bytesPerMs >= link.bytesPerMs)) best = link;
   }
   return best ?? (a.node === b.node ? UNNAMED_ROUTES.node : UNNAMED_ROUTES.network);

@@ -3,6 +3,7 @@ import { type Candidate, costOf } from './candidate.js';
 import { exhaust } from './exhaust.js';
 import { firstDrafts, improve, refined } from './improve.js';
 import { Judge } from './judge.js';
+import { gathered } from './locality.js';
 import type { Problem } from './problem.js';
 import { fastestPlacement } from './rate.js';
 
@@ -58,7 +59,7 @@ export function searchCheapest(
     optimal = tried.complete;
   }
   if (best === undefined) return undefined;
-  best = refined(problem, judge, best, within(1.05));
+  best = gathered(problem, judge, refined(problem, judge, best, within(1.05)), within(1.1));
   const value = costOf(problem, best);
   if (optimal && symmetric(problem)) bound = value;
   return {

@@ -34,6 +34,10 @@ describe('an inventory', () => {
     const bare = readInventory(EXAMPLE.replace(/links:[\s\S]*?endpoints/, 'endpoints'));
     expect(routeBetween(bare, device('gpu1/0'), device('gpu1/1'))?.type).toBe('pcie');
     expect(routeBetween(bare, device('gpu1/0'), device('gpu2/0'))?.type).toBe('network');
+    // A network that joins nodes is none within one.
+    const rackOnly = readInventory(EXAMPLE.replace(/^ {2}- \{ name: (bridge|bus),.*\n/gm, ''));
+    expect(routeBetween(rackOnly, device('gpu1/0'), device('gpu1/1'))?.type).toBe('pcie');
+    expect(routeBetween(rackOnly, device('gpu1/0'), device('gpu2/0'))?.latencyMs).toBe(0.1);
   });
 
   it('names the line of an amount that cannot be', () => {
