@@ -61,7 +61,7 @@ export const ERRORS = {
   QUEUE_TIMEOUT: { status: 503, retry: 'retry', title: 'No model server took the call within the stage’s queue time.' },
   RATE_LIMITED: { status: 429, retry: 'retry', title: 'The rate limit of a pool, a tenant or an address is used up.' },
   NOT_CACHED: { status: 503, retry: 'never', title: 'There was time for a cached answer only, and there is none.' },
-  CONVERSION_UNAVAILABLE: { status: 422, retry: 'never', title: 'This worker cannot convert the media.' },
+  CONVERSION_UNAVAILABLE: { status: 422, retry: 'never', title: 'The media cannot be converted here.' },
   BACKEND_BROKEN: { status: 502, retry: 'heal', title: 'The model server is up but the model behind it is broken.' },
   BACKEND_ERROR: { status: 502, retry: 'retry', title: 'The model server failed.' },
   BACKEND_REJECTED: { status: 502, retry: 'never', title: 'The model server does not accept the call.' },

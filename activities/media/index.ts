@@ -1,4 +1,5 @@
 /** Media as bytes and as samples: the only place that knows file formats. */
+export { AudioEncoder, GIVEN_FORMATS, type GivenAudio, type GivenFormat } from './audio-encoder.js';
 export { createAudioPort } from './audio-port.js';
 export { createBytesPort } from './bytes-port.js';
 export { conformInput } from './conform-input.js';

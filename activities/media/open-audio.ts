@@ -2,7 +2,7 @@ import type { Artifact } from '../../pipelines/artifact.js';
 import type { ArtifactStore } from '../artifacts/store.js';
 import { abortable } from './abortable.js';
 import { encodingOf } from './encodings.js';
-import { decodeByFfmpeg, type FfmpegOptions } from './ffmpeg.js';
+import { type DecodeOptions, decodeByFfmpeg } from './ffmpeg.js';
 import { indexFirst } from './mp4-order.js';
 import { invalidMedia } from './wav-format.js';
 
@@ -17,7 +17,7 @@ export interface OpenAudio {
  * Opens audio of any encoding that the store takes. The bytes throw `CONVERSION_UNAVAILABLE` where ffmpeg is needed and absent,
  * and the signal's reason when it aborts.
  */
-export function openAudio(store: ArtifactStore, { uri, mime, bytes }: Artifact, ffmpeg: FfmpegOptions): OpenAudio {
+export function openAudio(store: ArtifactStore, { uri, mime, bytes }: Artifact, ffmpeg: DecodeOptions): OpenAudio {
   const encoding = encodingOf(mime);
   if (encoding === undefined) throw invalidMedia(`${uri} is ${mime}, which is not audio that Millrace reads`);
   if (encoding === 'wav') return { bytes: abortable(store.read(uri), ffmpeg.signal) };

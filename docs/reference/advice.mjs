@@ -54,7 +54,8 @@ export const ADVICE = {
   RATE_LIMITED:
     'Send less, or raise what the message names: `rateLimit` of the pool in the models file, `MILLRACE_TENANT_RATE`, the key’s `limits`.',
   NOT_CACHED: 'Give the run a longer deadline, or the stage a rung below `cached`.',
-  CONVERSION_UNAVAILABLE: 'Install ffmpeg where the worker runs (`MILLRACE_FFMPEG`), or send WAV.',
+  CONVERSION_UNAVAILABLE:
+    'Install ffmpeg where the worker, or for speech of the OpenAI door the gateway, runs (`MILLRACE_FFMPEG`), or use WAV.',
   LIMIT_REACHED:
     "Give `repeat` more rounds, or the agent more turns or budget; or a condition that can be reached; or `onLimit: 'accept'` (`'answer'` of an agent).",
   INVALID_TOOL_CALL:

@@ -1,3 +1,4 @@
+import { GIVEN_FORMATS } from '../../activities/media/index.js';
 import type { ErrorCode } from '../../pipelines/errors.js';
 import { IDEMPOTENCY_KEY } from '../access/caller.js';
 import { OF_WAITED_RUNS } from '../openapi/problems.js';
@@ -135,13 +136,24 @@ export const SPEAK = asked(
   'createSpeech',
   'A text spoken by a pipeline',
   json(
-    object({ model: text, input: text, voice: text, response_format: { enum: ['wav'] } }, [
-      'model',
-      'input',
-      'response_format',
-    ]),
+    object(
+      {
+        model: text,
+        input: { type: 'string', minLength: 1 },
+        voice: text,
+        response_format: { enum: Object.keys(GIVEN_FORMATS), default: 'mp3' },
+        stream_format: { enum: ['audio', 'sse'], default: 'audio' },
+      },
+      ['model', 'input'],
+    ),
+    { model: 'speak', input: 'The mill turns.', voice: 'default' },
   ),
-  { 'audio/wav': { schema: { type: 'string', format: 'binary' } } },
+  {
+    ...Object.fromEntries(
+      Object.values(GIVEN_FORMATS).map(({ mime }) => [mime, { schema: { type: 'string', format: 'binary' } }]),
+    ),
+    ...eventStream('With `stream_format: "sse"`: `speech.audio.delta` with base64, then `speech.audio.done`'),
+  },
 );
 
 export const RESPOND = asked(

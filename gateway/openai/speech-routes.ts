@@ -1,17 +1,23 @@
 import { Readable } from 'node:stream';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply } from 'fastify';
 import { z } from 'zod';
+import { AudioEncoder, type GivenAudio, type GivenFormat } from '../../activities/media/index.js';
 import { isArtifact } from '../../pipelines/artifact.js';
 import { OPENAI_PARAMETERS } from '../../pipelines/definition/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
 import { callerOf, idempotencyKeyOf } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
+import type { ServerEvent } from '../http/event-stream.js';
 import { takeJson } from '../http/json-body.js';
+import { leaving } from '../http/leaving.js';
+import { asMillraceError } from '../http/problem.js';
+import type { RunDocument } from '../runs/run-document.js';
 import { checked } from './body.js';
 import { SPEAK } from './docs.js';
-import { invalidParam } from './error-body.js';
-import { runToEnd } from './model-run.js';
+import { errorBody } from './error-body.js';
+import { sendAsEvents } from './event-answer.js';
+import { runToEnd, usageOf } from './model-run.js';
 import { inputFor, type Models, onlyOutputs } from './models.js';
 
 const body = z.object({
@@ -21,15 +27,25 @@ const body = z.object({
   response_format: z.enum(['mp3', 'opus', 'aac', 'flac', 'wav', 'pcm']).nullish(),
   speed: z.number().min(0.25).max(4).nullish(),
   instructions: z.string().nullish(),
-  stream_format: z.literal('audio', 'must be "audio"').nullish(),
+  stream_format: z.enum(['audio', 'sse']).nullish(),
 });
 
 /** The name of the only voice of a pipeline that takes none: OpenAI's clients have to give one. */
 const ONLY_VOICE = 'default';
 
-/** `POST /v1/audio/speech`: a text as the audio that the pipeline makes of it, which is WAV for most. */
+/** OpenAI's own. */
+const DEFAULT_FORMAT = 'mp3';
+
+/**
+ * How much audio may wait for a slow client, in bytes: half an hour of MP3. Up to that, a client that does not read holds memory
+ * and no process.
+ */
+const MOST_WAITING_BYTES = 24 * 1024 * 1024;
+
+/** `POST /v1/audio/speech`: a text as the audio that the pipeline makes of it, in the format that is asked for. */
 export function speechRoutes(app: FastifyInstance, deps: GatewayDeps, models: Models): void {
   takeJson(app);
+  const encoder = new AudioEncoder(deps.artifacts, deps.ffmpeg);
   const options = { bodyLimit: deps.limits.maxJsonBytes, config: { doc: SPEAK } };
   app.post('/v1/audio/speech', options, async (request, reply) => {
     const caller = callerOf(request);
@@ -37,9 +53,7 @@ export function speechRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mo
     const { voice, ...asked } = checked(body, request.body as Json, {});
     const model = models.get('speech', asked.model, caller);
     const { face, pipeline, form } = model;
-    // OpenAI's own default is MP3: whoever leaves it out would play WAV as that.
-    if (asked.response_format !== 'wav')
-      throw invalidParam('response_format', 'must be "wav": the gateway encodes no other format');
+    const format = asked.response_format ?? DEFAULT_FORMAT;
     const named = typeof voice === 'object' ? voice?.id : voice;
     const parameters = {
       voice: form.fields.has('voice') || named !== ONLY_VOICE ? named : undefined,
@@ -48,12 +62,50 @@ export function speechRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mo
     };
     const input = inputFor(model, { [face.input]: asked.input }, parameters, OPENAI_PARAMETERS.speech, 'input');
     const order = { pipeline, caller, input, idempotencyKey, options: onlyOutputs(model, [face.output]) };
-    const { output } = await runToEnd({ deps, request, reply }, order);
-    const speech: unknown = output?.[face.output];
+    await canGive(encoder, format);
+    const document = await runToEnd({ deps, request, reply }, order);
+    const speech: unknown = document.output?.[face.output];
     if (!isArtifact(speech)) throw new MillraceError('INVALID_OUTPUT', 'the run has made no audio');
-    const { mime, bytes } = await deps.artifacts.stat(speech.uri);
-    if (mime !== 'audio/wav') throw new MillraceError('INVALID_OUTPUT', `the pipeline makes ${mime}, not WAV`);
-    reply.type(mime).header('content-length', bytes);
-    return await reply.send(Readable.from(deps.artifacts.read(speech.uri), { objectMode: false }));
+    const given = await encoder.encode(caller.tenant, speech, format, leaving(reply));
+    if (asked.stream_format !== 'sse') return await sendAudio(reply, given);
+    const failed = (error: MillraceError) => ({ data: JSON.stringify(errorBody(error, request)) });
+    await sendAsEvents(reply, asEvents(given, document), failed);
+    return reply;
   });
+}
+
+/** Before a run is spent on it. */
+async function canGive(encoder: AudioEncoder, format: GivenFormat): Promise<void> {
+  await encoder.require(format).catch((error: unknown) => {
+    const { code, message } = asMillraceError(error);
+    throw new MillraceError(code, message, { fields: [{ field: 'response_format', message }] });
+  });
+}
+
+/** Chunk by chunk, as it is made; what fails before the first has a status of its own. */
+async function sendAudio(reply: FastifyReply, { mime, bytes, chunks }: GivenAudio): Promise<FastifyReply> {
+  const rest = chunks[Symbol.asyncIterator]();
+  const first = await rest.next();
+  const all = async function* () {
+    try {
+      for (let next = first; !next.done; next = await rest.next()) yield next.value;
+    } finally {
+      await rest.return?.();
+    }
+  };
+  reply.type(mime);
+  if (bytes === undefined)
+    return await reply.send(Readable.from(all(), { objectMode: false, highWaterMark: MOST_WAITING_BYTES }));
+  reply.header('content-length', bytes);
+  return await reply.send(Readable.from(all(), { objectMode: false }));
+}
+
+async function* asEvents({ chunks }: GivenAudio, document: RunDocument): AsyncGenerator<ServerEvent> {
+  for await (const chunk of chunks) {
+    const audio = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength).toString('base64');
+    yield { data: JSON.stringify({ type: 'speech.audio.delta', audio }) };
+  }
+  const { input = 0, output = 0 } = usageOf(document) ?? {};
+  const usage = { input_tokens: input, output_tokens: output, total_tokens: input + output };
+  yield { data: JSON.stringify({ type: 'speech.audio.done', usage }) };
 }

@@ -17,6 +17,8 @@ import type { Pipeline } from '../../pipelines/index.js';
 import { ensureVenv } from '../../workers/stack/venv.js';
 import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';
 import { testSettings } from '../support/settings.js';
+import { wordAccuracy } from '../support/speech.js';
+import { ffmpegIsThere, skipWithoutFfmpeg } from '../unit/media/ffmpeg-files.js';
 
 /** The official clients, unchanged, against pipelines on real servers. */
 
@@ -33,8 +35,9 @@ beforeAll(async () => {
 });
 afterAll(() => served?.close());
 
+const QUESTION = 'What is the capital of France?';
 const brief = { role: 'system' as const, content: 'Answer in one short sentence.' };
-const question = { role: 'user' as const, content: 'What is the capital of France?' };
+const question = { role: 'user' as const, content: QUESTION };
 
 describe('for Node', () => {
   test('models', async () => {
@@ -151,6 +154,15 @@ describe('for Node', () => {
     ).toBe('RIFF');
   });
 
+  test('speech as MP3, which is its default, heard again', async (context) => {
+    skipWithoutFfmpeg(context);
+    const spoken = await client.audio.speech.create({ model: 'speak', input: QUESTION, voice: 'default' });
+    expect(spoken.headers.get('content-type')).toBe('audio/mpeg');
+    const file = new File([Buffer.from(await spoken.arrayBuffer())], 'speech.mp3');
+    const heard = await client.audio.transcriptions.create({ model: 'transcribe', file });
+    expect(wordAccuracy(QUESTION, heard.text)).toBe(1);
+  });
+
   test('errors as its exceptions', async () => {
     const wrong = client.chat.completions.create({ model: 'gpt-9', messages: [question] });
     await expect(wrong).rejects.toThrow(OpenAI.NotFoundError);
@@ -162,8 +174,6 @@ describe('for Node', () => {
       type: 'invalid_request_error',
       requestID: expect.any(String),
     });
-    const mp3 = client.audio.speech.create({ model: 'speak', input: 'Hello.', voice: 'default' });
-    await expect(mp3).rejects.toMatchObject({ status: 400, param: 'response_format' });
     const voice = client.audio.speech.create({ model: 'speak', input: 'A.', voice: 'onyx', response_format: 'wav' });
     await expect(voice).rejects.toMatchObject({ status: 400, param: 'voice' });
     const silent = client.audio.transcriptions.create({ model: 'transcribe', file: new File(['no audio'], 'a.wav') });
@@ -183,6 +193,7 @@ test('for Python: the same, its exceptions included', async () => {
     path.join(PYTHON, 'drive.py'),
     `${served.url}/v1`,
     SPEECH,
+    ...(ffmpegIsThere ? ['opus'] : []),
   ]);
   expect(JSON.parse(stdout)).toEqual({
     completion: expect.stringContaining('Paris'),
@@ -195,6 +206,7 @@ test('for Python: the same, its exceptions included', async () => {
     dimensions: [384, 384],
     heard: 'What is the capital of France?',
     riff: 'RIFF',
+    opus: ffmpegIsThere ? [expect.any(Number), QUESTION] : null,
     errors: [
       ['NotFoundError', 404, 'model', 'model_not_found'],
       ['BadRequestError', 400, 'n', 'INVALID_INPUT'],

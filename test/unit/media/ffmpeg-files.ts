@@ -6,6 +6,8 @@ import type { TestContext } from 'vitest';
 
 const found = spawnSync('ffmpeg', ['-version']);
 
+export const ffmpegIsThere = found.error === undefined;
+
 /** For `beforeEach`: skips a test that needs ffmpeg where it is missing, and says so. */
 export const skipWithoutFfmpeg = ({ skip }: TestContext): void =>
   skip(found.error !== undefined, `ffmpeg cannot be started: ${found.error?.message}`);

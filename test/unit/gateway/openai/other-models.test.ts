@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { inspectorOf } from '../../../../activities/media/index.js';
 import {
   chatModel,
   embedModel,
@@ -10,7 +11,7 @@ import {
 import { audio, MillraceError, type Pipeline, pipeline } from '../../../../pipelines/index.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
 import { multipartBody, type TestGateway, testGateway } from '../../../support/test-gateway.js';
-import { wavFile } from '../../../support/wav-samples.js';
+import { pieces, wavFile } from '../../../support/wav-samples.js';
 
 /** Takes a language, so that it is known. */
 const heard = pipeline(
@@ -192,14 +193,69 @@ describe('a transcription', () => {
   });
 });
 
-test('speech is refused in formats and voices that there are not', async () => {
-  const asked = { model: 'speak', input: 'So.', voice: 'default', response_format: 'wav' };
-  expect((await post('audio/speech', { ...asked, response_format: 'mp3' })).json()).toMatchObject({
-    error: { param: 'response_format' },
+describe('speech', () => {
+  const asked = { model: 'speak', input: 'So.', voice: 'default' };
+  const wav = wavFile({ sampleRate: 24_000, seconds: 1 });
+  beforeEach(async () => {
+    const artifact = await gateway.deps.artifacts.put('default', pieces(wav, 10_000), inspectorOf('audio'));
+    answers({ audio: { ...artifact } });
   });
-  expect((await post('audio/speech', { ...asked, voice: 'onyx' })).json()).toMatchObject({ error: { param: 'voice' } });
-  expect((await post('audio/speech', { ...asked, model: 'chat' })).statusCode).toBe(404);
+
+  test('as WAV, and as its samples', async () => {
+    const whole = await post('audio/speech', { ...asked, response_format: 'wav' });
+    expect(whole.headers).toMatchObject({ 'content-type': 'audio/wav', 'content-length': String(wav.length) });
+    expect(whole.rawPayload.equals(wav)).toBe(true);
+    const samples = await post('audio/speech', { ...asked, response_format: 'pcm' });
+    expect(samples.headers['content-type']).toBe('audio/pcm');
+    expect(samples.rawPayload.equals(wav.subarray(44))).toBe(true);
+  });
+
+  test('as events', async () => {
+    const { body, headers } = await post('audio/speech', { ...asked, response_format: 'wav', stream_format: 'sse' });
+    expect(headers['content-type']).toBe('text/event-stream');
+    const events = [...body.matchAll(/^data: (.*)$/gm)].map(([, data = '']) => JSON.parse(data) as SpeechEvent);
+    expect(events.at(-1)).toEqual({
+      type: 'speech.audio.done',
+      usage: { input_tokens: 0, output_tokens: 0, total_tokens: 0 },
+    });
+    const parts = events.slice(0, -1).map(({ type, audio = '' }) => {
+      expect(type).toBe('speech.audio.delta');
+      return Buffer.from(audio, 'base64');
+    });
+    expect(Buffer.concat(parts).equals(wav)).toBe(true);
+  });
+
+  test('without ffmpeg is refused as MP3, which is the default, before a run is started', async () => {
+    const bare = await testGateway(
+      {},
+      { pipelines: [speakModel] as unknown as Pipeline[], placementOf: () => ({}), ffmpeg: '/nowhere/ffmpeg' },
+    );
+    const refused = await bare.app.inject({ method: 'POST', url: '/v1/audio/speech', payload: asked });
+    expect(refused.statusCode).toBe(400);
+    expect(refused.json()).toMatchObject({ error: { param: 'response_format', code: 'CONVERSION_UNAVAILABLE' } });
+    expect(bare.temporal.runs.size).toBe(0);
+    await bare.close();
+  });
+
+  test('is refused in formats and voices that there are not', async () => {
+    const refusals = [
+      [{ response_format: 'ogg' }, 'response_format'],
+      [{ stream_format: 'chunks' }, 'stream_format'],
+      [{ voice: 'onyx', response_format: 'wav' }, 'voice'],
+    ] as const;
+    for (const [wrong, param] of refusals) {
+      const refused = await post('audio/speech', { ...asked, ...wrong });
+      expect([refused.statusCode, refused.json().error.param]).toEqual([400, param]);
+    }
+    expect((await post('audio/speech', { ...asked, model: 'chat' })).statusCode).toBe(404);
+  });
 });
+
+interface SpeechEvent {
+  readonly type: string;
+  readonly audio?: string;
+  readonly usage?: object;
+}
 
 describe('what an author says of models', () => {
   const define = (openai: object | false) =>

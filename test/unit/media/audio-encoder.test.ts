@@ -1,0 +1,168 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type ArtifactStore, openFileStore } from '../../../activities/artifacts/index.js';
+import { AudioEncoder, GIVEN_FORMATS, type GivenFormat, inspectorOf } from '../../../activities/media/index.js';
+import { Places } from '../../../activities/media/places.js';
+import type { Artifact } from '../../../pipelines/artifact.js';
+import { pieces, wavFile } from '../../support/wav-samples.js';
+import { encoded, skipWithoutFfmpeg } from './ffmpeg-files.js';
+
+let root: string;
+let store: ArtifactStore;
+beforeAll(async () => {
+  root = await mkdtemp(path.join(tmpdir(), 'millrace-encoder-'));
+  store = await openFileStore(root);
+});
+afterAll(() => rm(root, { recursive: true }));
+
+const put = (file: Buffer) => store.put('acme', pieces(file, 10_000), inspectorOf('audio'));
+const speech = wavFile({ sampleRate: 24_000, seconds: 2, hz: 440, amplitude: 0.5 });
+const never = new AbortController().signal;
+
+async function given(encoder: AudioEncoder, artifact: Artifact, format: GivenFormat, signal = never) {
+  const { mime, bytes, chunks } = await encoder.encode('acme', artifact, format, signal);
+  const parts: Uint8Array[] = [];
+  for await (const chunk of chunks) parts.push(chunk);
+  return { mime, bytes, file: Buffer.concat(parts) };
+}
+
+/** How each format is read by what knows it. */
+const DEMUXER = { mp3: 'mp3', opus: 'ogg', aac: 'aac', flac: 'flac', wav: 'wav' } as const;
+const STARTS = { mp3: /^(ID3|\xff[\xf2\xf3\xfb])/, opus: /^OggS/, aac: /^\xff[\xf1\xf9]/, flac: /^fLaC/, wav: /^RIFF/ };
+
+function decoded(file: Buffer, demuxer: string): Int16Array {
+  const options = [
+    '-loglevel',
+    'error',
+    '-f',
+    demuxer,
+    '-i',
+    'pipe:0',
+    '-ar',
+    '24000',
+    '-ac',
+    '1',
+    '-f',
+    's16le',
+    'pipe:1',
+  ];
+  const { stdout, stderr, status } = spawnSync('ffmpeg', options, { input: file });
+  expect([status, stderr.toString()]).toEqual([0, '']);
+  return samplesOf(stdout);
+}
+const samplesOf = (bytes: Buffer) =>
+  new Int16Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length));
+
+/** Hz of a tone, from how often it crosses zero in its middle second. */
+function pitch(samples: Int16Array): number {
+  const middle = samples.subarray(12_000, 36_000);
+  let crossings = 0;
+  for (let i = 1; i < middle.length; i++) if ((middle[i - 1] as number) < 0 !== (middle[i] as number) < 0) crossings++;
+  return crossings / 2;
+}
+
+describe('by ffmpeg', () => {
+  beforeEach(skipWithoutFfmpeg);
+
+  test.each(['mp3', 'opus', 'aac', 'flac'] as const)('%s is the same sound', async (format) => {
+    const encoder = new AudioEncoder(store);
+    await encoder.require(format);
+    const { mime, file } = await given(encoder, await put(speech), format);
+    expect(mime).toBe(GIVEN_FORMATS[format].mime);
+    expect(file.toString('latin1')).toMatch(STARTS[format]);
+    const samples = decoded(file, DEMUXER[format]);
+    expect(samples.length / 24_000).toBeCloseTo(2, 0);
+    expect(pitch(samples)).toBeCloseTo(440, -1);
+    expect(file.length).toBeLessThan(speech.length);
+  });
+
+  test.each(['mp3', 'opus', 'aac'] as const)('%s is made of any rate and of many channels', async (format) => {
+    for (const sampleRate of [8_000, 44_100, 96_000]) {
+      const artifact = await put(wavFile({ sampleRate, channels: sampleRate === 8_000 ? 1 : 6, seconds: 2, hz: 440 }));
+      const { file } = await given(new AudioEncoder(store), artifact, format);
+      expect(pitch(decoded(file, DEMUXER[format])), `${sampleRate}`).toBeCloseTo(440, -1);
+    }
+  });
+
+  test('what is no WAV is decoded on its way, or given as it is', async () => {
+    const mp3 = encoded(speech, 'mp3');
+    const artifact = await put(mp3);
+    const encoder = new AudioEncoder(store);
+    expect(await given(encoder, artifact, 'mp3')).toEqual({ mime: 'audio/mpeg', bytes: mp3.length, file: mp3 });
+    const wav = await given(encoder, artifact, 'wav');
+    expect(wav.file.toString('latin1')).toMatch(STARTS.wav);
+    expect(pitch(decoded(wav.file, 'wav'))).toBeCloseTo(440, -1);
+    expect(pitch(samplesOf((await given(encoder, artifact, 'pcm')).file))).toBeCloseTo(440, -1);
+  });
+
+  test('an abort ends it, and its place is another’s', async () => {
+    const encoder = new AudioEncoder(store);
+    const artifact = await put(wavFile({ sampleRate: 48_000, seconds: 60 }));
+    for (let i = 0; i < availableParallelism() + 1; i++) {
+      const gone = new AbortController();
+      const { chunks } = await encoder.encode('acme', artifact, 'flac', gone.signal);
+      const reading = (async () => {
+        for await (const _ of chunks) gone.abort(new Error('gone'));
+      })();
+      await expect(reading).rejects.toThrow('gone');
+    }
+    expect((await given(encoder, await put(speech), 'mp3')).file.length).toBeGreaterThan(1_000);
+  });
+});
+
+describe('without ffmpeg', () => {
+  const encoder = () => new AudioEncoder(store, '/nowhere/ffmpeg');
+
+  test('a format that takes it is refused with what would help, before and while', async () => {
+    const missing = {
+      code: 'CONVERSION_UNAVAILABLE',
+      message: expect.stringMatching(/mp3 .*ENOENT.*MILLRACE_FFMPEG.*wav/),
+    };
+    await expect(encoder().require('mp3')).rejects.toMatchObject(missing);
+    await expect(given(encoder(), await put(speech), 'mp3')).rejects.toMatchObject(missing);
+  });
+
+  test('WAV is given as it is, and its samples', async () => {
+    for (const format of ['wav', 'pcm'] as const) await encoder().require(format);
+    const artifact = await put(speech);
+    expect(await given(encoder(), artifact, 'wav')).toEqual({ mime: 'audio/wav', bytes: speech.length, file: speech });
+    const { mime, file } = await given(encoder(), artifact, 'pcm');
+    expect(mime).toBe('audio/pcm');
+    expect(file.equals(speech.subarray(44))).toBe(true);
+    const high = await given(
+      encoder(),
+      await put(wavFile({ sampleRate: 48_000, channels: 2, seconds: 2, hz: 440 })),
+      'pcm',
+    );
+    expect(pitch(samplesOf(high.file))).toBeCloseTo(440, -1);
+    expect(high.file.length).toBeCloseTo(2 * 24_000 * 2, -2);
+  });
+
+  test('another tenant’s audio is not there', async () => {
+    const given = encoder().encode('other', await put(speech), 'wav', never);
+    await expect(given).rejects.toMatchObject({ code: 'ARTIFACT_NOT_FOUND' });
+  });
+});
+
+test('places are given in the order of asking, and not to those who have left', async () => {
+  const places = new Places(1);
+  const order: string[] = [];
+  const [leaver, stayer] = [new AbortController(), new AbortController()];
+  await places.take(never);
+  const left = places.take(leaver.signal).then(() => order.push('left'));
+  const second = places.take(stayer.signal).then(() => order.push('second'));
+  const third = places.take(stayer.signal).then(() => order.push('third'));
+  leaver.abort(new Error('left'));
+  await expect(left).rejects.toThrow('left');
+  places.giveBack();
+  await second;
+  expect(order).toEqual(['second']);
+  places.giveBack();
+  await third;
+  places.giveBack();
+  await places.take(never);
+  expect(order).toEqual(['second', 'third']);
+});
