@@ -2,7 +2,10 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { PlacedPool } from '../document/index.js';
 
-/** vLLM’s own default: it takes the share for weights, activations and key-value cache together. */
+/**
+ * The share is for weights, activations and key-value cache together. vLLM's own is 0.92 where none is given; beyond this
+ * one nothing is left for CUDA's context.
+ */
 const MOST_SHARE = 0.95;
 /** Weights and cache are what a profile measures; CUDA’s context and the allocator take some more. */
 const SLACK = 0.02;

@@ -1,13 +1,12 @@
-import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import { ensureVenv, type Venv } from '../../workers/stack/venv.js';
+import { startServer } from './server-process.js';
 import { testSettings } from './settings.js';
 
 /** MLServer (https://github.com/SeldonIO/MLServer) with the models of test/fixtures/mlserver/runtimes.py. */
@@ -54,7 +53,11 @@ export async function startMlServer(): Promise<MlServer | string> {
   const venv = await mlserverVenv();
   if (typeof venv === 'string') return venv;
   const [http, grpc, metrics] = await freePorts(3);
-  const server = spawn(path.join(venv.folder, 'bin', 'mlserver'), ['start', path.join(FIXTURES, 'models')], {
+  const rest = `http://127.0.0.1:${http}`;
+  const stop = await startServer({
+    name: 'MLServer',
+    command: path.join(venv.folder, 'bin', 'mlserver'),
+    args: ['start', path.join(FIXTURES, 'models')],
     // It writes its metrics' files where it stands.
     cwd: mkdtempSync(path.join(tmpdir(), 'millrace-mlserver-')),
     env: {
@@ -71,37 +74,11 @@ export async function startMlServer(): Promise<MlServer | string> {
       // As in production: an exception is answered with one line, not with a traceback.
       MLSERVER_DEBUG: 'false',
     },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    readyMs: READY_MS,
+    stopMs: STOP_MS,
+    answers: async () => (await fetch(`${rest}/v2/health/ready`)).ok,
   });
-  return ready(server, { rest: `http://127.0.0.1:${http}`, grpc: `127.0.0.1:${grpc}` });
-}
-
-async function ready(server: ChildProcess, addresses: { rest: string; grpc: string }): Promise<MlServer> {
-  let output = '';
-  const keep = (text: Buffer) => {
-    output = (output + text).slice(-4_000);
-  };
-  server.stdout?.on('data', keep);
-  server.stderr?.on('data', keep);
-  const kill = () => server.kill('SIGKILL');
-  process.once('exit', kill);
-  const stop = async () => {
-    process.off('exit', kill);
-    if (server.exitCode !== null || server.signalCode !== null) return;
-    const exit = once(server, 'exit');
-    server.kill('SIGTERM');
-    await Promise.race([exit, sleep(STOP_MS, undefined, { ref: false })]);
-    server.kill('SIGKILL');
-    await exit;
-  };
-  const end = performance.now() + READY_MS;
-  while (performance.now() < end && server.exitCode === null) {
-    const answer = await fetch(`${addresses.rest}/v2/health/ready`).catch(() => undefined);
-    if (answer?.ok) return { ...addresses, stop };
-    await sleep(100);
-  }
-  await stop();
-  throw new Error(`MLServer does not start:\n${output}`);
+  return { rest, grpc: `127.0.0.1:${grpc}`, stop };
 }
 
 /** Ports that nothing listens on now. */

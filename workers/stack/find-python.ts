@@ -14,7 +14,16 @@ export interface Python {
 
 /** numpy below 2 has no wheel for 3.13, and Triton's Python backend aborts with numpy 2. 3.11 is the one proven longest. */
 const VERSIONS = ['3.12', '3.11', '3.10'];
-const NAMES = [...VERSIONS.map((version) => `python${version}`), 'python3'];
+const namesOf = (versions: readonly string[]): string[] => [
+  ...versions.map((version) => `python${version}`),
+  'python3',
+];
+/** `3.10, 3.11 or 3.12`. */
+const listed = (versions: readonly string[]): string =>
+  versions
+    .toSorted((a, b) => a.localeCompare(b, 'en', { numeric: true }))
+    .join(', ')
+    .replace(/, ([^,]*)$/, ' or $1');
 
 /** Printed by the interpreter itself. A shared libpython is not always where sysconfig says (relocated builds). */
 const QUESTION = `
@@ -43,10 +52,12 @@ export type Examined = { readonly python: Python } | { readonly unfit: string };
 export interface ExamineOptions {
   /** Whether it must be able to make a venv; not asked of the interpreter inside one that is already made. */
   readonly venvs: boolean;
+  /** major.minor of those that fit. Default: the embedded servers'. */
+  readonly versions?: readonly string[] | undefined;
 }
 
 /** Asks one interpreter whether it fits, and says in words why not. */
-export async function examine(executable: string, options: ExamineOptions = { venvs: true }): Promise<Examined> {
+export async function examine(executable: string, options: ExamineOptions): Promise<Examined> {
   const result = await runCommand(executable, ['-I', '-c', QUESTION], { timeoutMs: 20_000 });
   if (result.code !== 0) return { unfit: 'does not run' };
   let parsed: z.output<typeof answer>;
@@ -56,7 +67,8 @@ export async function examine(executable: string, options: ExamineOptions = { ve
     return { unfit: 'is not a Python interpreter' };
   }
   const { version, libraryFolder, venvs, bits } = parsed;
-  if (!VERSIONS.includes(version)) return { unfit: `is Python ${version}; 3.10, 3.11 or 3.12 is needed` };
+  const { versions = VERSIONS } = options;
+  if (!versions.includes(version)) return { unfit: `is Python ${version}; ${listed(versions)} is needed` };
   if (bits !== 64) return { unfit: 'is a 32-bit build' };
   if (!libraryFolder) return { unfit: 'has no shared libpython, which Triton needs' };
   if (options.venvs && !venvs) return { unfit: 'lacks the venv module (on Debian: the package python3-venv)' };
@@ -73,13 +85,16 @@ export interface Wanted {
   /** The setting MILLRACE_PYTHON: then nothing else is tried. */
   readonly explicit?: string | undefined;
   readonly searchPath: string | undefined;
+  /** major.minor of those that fit, the preferred one first. Default: the embedded servers'. */
+  readonly versions?: readonly string[] | undefined;
 }
 
 /** The first interpreter that fits: the setting, else PATH (newest version first), else uv. */
-export async function findPython({ explicit, searchPath }: Wanted): Promise<PythonSource> {
+export async function findPython({ explicit, searchPath, versions = VERSIONS }: Wanted): Promise<PythonSource> {
+  const fits = { venvs: true, versions };
   if (explicit !== undefined) {
     const executable = existsSync(explicit) ? explicit : (onPath(explicit, searchPath)[0] ?? explicit);
-    const examined = await examine(executable);
+    const examined = await examine(executable, fits);
     if ('python' in examined) return { kind: 'python', python: examined.python };
     const message = `${explicit} ${examined.unfit}`;
     throw new MillraceError('INVALID_SETTING', `MILLRACE_PYTHON: ${message}`, {
@@ -87,8 +102,8 @@ export async function findPython({ explicit, searchPath }: Wanted): Promise<Pyth
     });
   }
   const refused: string[] = [];
-  for (const executable of NAMES.flatMap((name) => onPath(name, searchPath))) {
-    const examined = await examine(executable);
+  for (const executable of namesOf(versions).flatMap((name) => onPath(name, searchPath))) {
+    const examined = await examine(executable, fits);
     if ('python' in examined) return { kind: 'python', python: examined.python };
     refused.push(`${executable} ${examined.unfit}`);
   }
@@ -97,7 +112,7 @@ export async function findPython({ explicit, searchPath }: Wanted): Promise<Pyth
   const tried = refused.length > 0 ? ` Found, but unfit: ${refused.join('; ')}.` : '';
   throw new MillraceError(
     'STACK_UNSUPPORTED',
-    `The embedded servers need Python 3.10, 3.11 or 3.12 with a shared libpython and the venv module, or uv.${tried} ` +
+    `The servers’ packages need Python ${listed(versions)} with a shared libpython and the venv module, or uv.${tried} ` +
       'Install one, or name it in MILLRACE_PYTHON.',
   );
 }

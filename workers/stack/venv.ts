@@ -25,6 +25,8 @@ export interface VenvOptions {
   /** `deploy/local`: the lock file and the weights' manifest. */
   readonly recipe: string;
   readonly explicitPython?: string | undefined;
+  /** major.minor of the interpreters that its packages are for, 3.11 among them. Default: the embedded servers'. */
+  readonly pythons?: readonly string[] | undefined;
   readonly env: NodeJS.ProcessEnv;
   /** Hears what is being done, in words. */
   readonly onStep: (detail: string) => void;
@@ -55,12 +57,16 @@ export async function ensureVenv(options: VenvOptions): Promise<Venv> {
 async function makeVenv(options: VenvOptions, recipe: string): Promise<Venv> {
   // An installer whose `up` was killed may still write into the folder.
   for (const { pid } of markedProcesses(options.folder, INSTALL_MARK)) signalProcess(pid, 'SIGKILL');
-  const source = await findPython({ explicit: options.explicitPython, searchPath: options.env.PATH });
+  const source = await findPython({
+    explicit: options.explicitPython,
+    searchPath: options.env.PATH,
+    versions: options.pythons,
+  });
   await rm(options.folder, { recursive: true, force: true });
   const env = installEnvironment(options);
   await create(source, options, env);
   const executable = path.join(options.folder, 'bin', 'python');
-  const examined = await examine(executable, { venvs: false });
+  const examined = await examine(executable, { venvs: false, versions: options.pythons });
   if (!('python' in examined)) throw failed(`the interpreter of the new venv ${examined.unfit}`);
   const { python } = examined;
   await install(source, executable, options, env);

@@ -46,6 +46,19 @@ describe('finding a Python', () => {
     });
   });
 
+  it('takes only a version that the packages are for', async () => {
+    const newer = fakePython(`${root}/a`, 'python3.12', { version: '3.12' });
+    const only = (explicit?: string) => findPython({ explicit, searchPath: `${root}/a:${root}/b`, versions: ['3.11'] });
+    fakePython(`${root}/b`, 'python3', { version: '3.10' });
+    await expect(only()).rejects.toMatchObject({
+      code: 'STACK_UNSUPPORTED',
+      message: expect.stringMatching(/need Python 3\.11 with .*python3 is Python 3\.10; 3\.11 is needed/),
+    });
+    await expect(only(newer)).rejects.toMatchObject({ code: 'INVALID_SETTING' });
+    const want = fakePython(`${root}/b`, 'python3.11', { version: '3.11' });
+    expect(await only()).toMatchObject({ python: { executable: want } });
+  });
+
   it('uses the one the user names and nothing else', async () => {
     fakePython(`${root}/a`, 'python3.12', { version: '3.12' });
     const mine = fakePython(`${root}/c`, 'my-python', { version: '3.11' });

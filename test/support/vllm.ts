@@ -1,0 +1,135 @@
+import { existsSync } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import { totalmem } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { MillraceError } from '../../pipelines/errors.js';
+import { vllmArguments } from '../../placement/apply/vllm-arguments.js';
+import { EXIT } from '../../workers/cli/output.js';
+import { readSettings } from '../../workers/settings.js';
+import { lastLines, runCommand } from '../../workers/stack/command.js';
+import { markedProcesses, signalProcess } from '../../workers/stack/process-identity.js';
+import { ensureVenv, type Venv } from '../../workers/stack/venv.js';
+import { readManifest } from '../../workers/stack/weights.js';
+import { freePort } from './free-port.js';
+import { placedPool } from './placements.js';
+import { startServer } from './server-process.js';
+
+/** Requests that it decodes at once: as many as the embedded LLM server. */
+export const PARALLEL = 4;
+
+const RECIPE = fileURLToPath(new URL('../fixtures/vllm', import.meta.url));
+const FOLDER = path.resolve('.millrace/vllm-venv');
+/** Its environment holds this: what an interrupted run has left up is found by it. */
+const MARK = 'MILLRACE_TEST_VLLM';
+/** 45 s on an idle machine of two cores, 100 s on a busy one. */
+const READY_MS = 600_000;
+const STOP_MS = 10_000;
+/** 10 s on an idle machine. */
+const CONVERT_MS = 600_000;
+/** Of the machine's memory, for the key-value cache. */
+const CACHE_GIB = 1;
+
+const tell = (line: string) => void process.stderr.write(`vLLM: ${line}\n`);
+let stop: (() => Promise<void>) | undefined;
+
+/**
+ * Installs vLLM for CPUs beside the embedded servers' venv, once (2.7 GB), and starts its server with the weights of the
+ * embedded one. Ends the process with `EXIT.unavailable` where it cannot be installed, and says why.
+ */
+export async function setup(): Promise<void> {
+  const venv = await install();
+  const model = await converted(venv);
+  for (const { pid } of markedProcesses(FOLDER, MARK)) signalProcess(pid, 'SIGKILL');
+  const port = await freePort();
+  const endpoint = `http://127.0.0.1:${port}/v1`;
+  const startedAt = performance.now();
+  tell(`starting on port ${port}`);
+  stop = await startServer({
+    name: 'vLLM',
+    command: path.join(venv.folder, 'bin', 'vllm'),
+    args: serverArguments(model, port),
+    env: environment(),
+    readyMs: READY_MS,
+    stopMs: STOP_MS,
+    // `/health` may be well while the first request kills the engine.
+    answers: () => completes(endpoint),
+  });
+  tell(`ready after ${((performance.now() - startedAt) / 1_000).toFixed(1)} s`);
+  process.env.TEST_VLLM_BASE_URL = endpoint;
+  process.env.TEST_VLLM_MODEL = model;
+  process.env.TEST_VLLM_PYTHON = venv.python.executable;
+}
+
+export async function teardown(): Promise<void> {
+  await stop?.();
+}
+
+/** The environment of every process of vLLM. */
+export const environment = (): NodeJS.ProcessEnv => ({
+  PATH: process.env.PATH,
+  HOME: process.env.HOME,
+  [MARK]: FOLDER,
+  // The wheel for CPUs has another name, but `vllm` asks for its own: the metadata of a distribution `vllm` lies there.
+  PYTHONPATH: RECIPE,
+  PYTHONDONTWRITEBYTECODE: '1',
+  // Its processes rename themselves, which would overwrite the environment, and with it the mark.
+  SPT_NOENV: '1',
+  HF_HUB_OFFLINE: '1',
+  VLLM_NO_USAGE_STATS: '1',
+  DO_NOT_TRACK: '1',
+  VLLM_CPU_KVCACHE_SPACE: String(CACHE_GIB),
+  // Other work goes on on the same cores: it would bind a thread to each of them.
+  VLLM_CPU_OMP_THREADS_BIND: 'nobind',
+  OMP_NUM_THREADS: '1',
+});
+
+/** As `millrace apply` writes them, and what a CPU and these weights need besides. */
+const serverArguments = (weights: string, port: number): string[] => [
+  ...vllmArguments(
+    placedPool('assistant', [['cpu1/0']], { batching: 'continuous', maxBatch: PARALLEL, memoryBytes: 2 * 2 ** 30 }),
+    { weights, deviceMemoryBytes: totalmem(), port },
+  ),
+  ...['--host', '127.0.0.1', '--dtype', 'bfloat16', '--max-model-len', '4096', '--enforce-eager'],
+  // Without them it refuses a call with tools.
+  ...['--enable-auto-tool-choice', '--tool-call-parser', 'hermes'],
+];
+
+async function install(): Promise<Venv> {
+  try {
+    const { env } = process;
+    const explicitPython = readSettings(env).MILLRACE_PYTHON;
+    return await ensureVenv({ folder: FOLDER, recipe: RECIPE, explicitPython, pythons: ['3.11'], env, onStep: tell });
+  } catch (error) {
+    if (!(error instanceof MillraceError)) throw error;
+    tell(`${error.code}: ${error.message}`);
+    process.exit(EXIT.unavailable);
+  }
+}
+
+/** Folder of the weights as vLLM reads them, made once out of the embedded server's file: bfloat16, 270 MB. */
+async function converted({ folder, packages, python }: Venv): Promise<string> {
+  const model = path.join(folder, 'assistant');
+  if (existsSync(model)) return model;
+  const [weights] = readManifest(path.join(RECIPE, 'weights.json'));
+  if (!weights) throw new Error('the manifest names no weights');
+  tell('converting the weights');
+  const unfinished = `${model}.${process.pid}`;
+  const args = [path.join(RECIPE, 'convert-weights.py'), path.join(packages, weights.file), unfinished];
+  const result = await runCommand(python.executable, args, { env: environment(), timeoutMs: CONVERT_MS });
+  if (result.code !== 0) {
+    await rm(unfinished, { recursive: true, force: true });
+    throw new Error(`the weights cannot be converted:\n${lastLines(result.stderr, 12)}`);
+  }
+  await rename(unfinished, model);
+  return model;
+}
+
+async function completes(endpoint: string): Promise<boolean> {
+  const { ok } = await fetch(`${endpoint}/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ model: 'assistant', prompt: 'ok', max_tokens: 1 }),
+  });
+  return ok;
+}
