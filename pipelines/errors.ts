@@ -114,6 +114,12 @@ export const ERRORS = {
   INVALID_PROFILE: { status: 422, retry: 'never', title: 'A stage profile is not valid.' },
   INVALID_TRACE: { status: 422, retry: 'never', title: 'The trace of arrivals is not valid.' },
   INVALID_PLACEMENT: { status: 422, retry: 'never', title: 'The placement is not valid.' },
+  PROFILE_STALE: {
+    status: 422,
+    retry: 'never',
+    title: 'A profile is too old, or of another model, server or device than there is now.',
+  },
+  PROFILE_UNMEASURED: { status: 502, retry: 'never', title: 'A model could not be measured.' },
   PROFILE_MISSING: { status: 422, retry: 'never', title: 'No profile says what a model of the pipeline costs.' },
   MODEL_FITS_NOWHERE: { status: 422, retry: 'never', title: 'No device of the inventory has room for a model.' },
   SLO_UNREACHABLE: { status: 422, retry: 'never', title: 'No placement can be as fast as the objective asks.' },

@@ -35,6 +35,10 @@ export interface Backend {
   work?(model: string, signal: AbortSignal): Promise<ServerWork>;
   /** Identifies what the model computes: changes when its weights do. Part of cache keys. */
   fingerprint(model: string, signal: AbortSignal): Promise<string>;
+  /** How the server forms batches of a model's calls. Absent where it does not tell. */
+  batching?(model: string, signal: AbortSignal): Promise<Batching>;
+  /** The server's name and release as it states them: `triton 2.51.0`. Absent where the protocol has none. */
+  server?(model: string, signal: AbortSignal): Promise<string>;
   close(): void;
 }
 
@@ -46,6 +50,27 @@ export interface ServerWork {
   readonly queueMs: number;
   /** Milliseconds that they were computed, all together. */
   readonly computeMs: number;
+  /** By size of batch; empty where the server does not tell. */
+  readonly batches?: readonly BatchWork[];
+}
+
+/** Batches of one size since the model was loaded. */
+export interface BatchWork {
+  readonly size: number;
+  readonly count: number;
+  /** Milliseconds that they took, all together. */
+  readonly computeMs: number;
+}
+
+export interface Batching {
+  /** Most calls in a batch; 1: calls are not batched. */
+  readonly most: number;
+  /** Sizes that are formed early. */
+  readonly preferred: readonly number[];
+  /** Longest that a call waits for others, in milliseconds. */
+  readonly delayMs: number;
+  /** Batches that are computed at once. */
+  readonly instances: number;
 }
 
 export interface Call {

@@ -7,6 +7,7 @@ export { convertAudio } from './convert-audio.js';
 export { extensionOf } from './encodings.js';
 export { inspectorOf } from './inspectors.js';
 export { mapMedia, mediaPlaces, schemasAt, type TakeMedia } from './media-walk.js';
+export { decodeWav } from './pcm.js';
 export { clamp, toInt16 } from './samples.js';
 export { createSplit } from './split.js';
 export { writeWav } from './write-wav.js';

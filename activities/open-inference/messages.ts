@@ -100,6 +100,7 @@ export interface Methods {
     response: { versions: string[]; platform: string; inputs: TensorMessage[]; outputs: TensorMessage[] };
   };
   ModelReady: { request: { name: string }; response: { ready: boolean } };
+  ServerMetadata: { request: object; response: { name: string; version: string } };
   ModelInfer: { request: InferRequest; response: InferResponse };
   ModelConfig: { request: { name: string }; response: { config: ModelConfig | null } };
   ModelStatistics: { request: { name: string }; response: { model_stats: StatisticsMessage[] } };
@@ -121,7 +122,13 @@ export interface ModelConfig {
   readonly max_batch_size: number;
   readonly input?: readonly object[];
   readonly output?: readonly object[];
+  readonly instance_group?: readonly { readonly count: number }[];
   readonly default_model_filename: string;
+  /** Null unless requests that wait are batched. */
+  readonly dynamic_batching?: {
+    readonly preferred_batch_size: readonly number[];
+    readonly max_queue_delay_microseconds: Int64;
+  } | null;
   /** Null unless requests of one sequence belong to one instance of the model. */
   readonly sequence_batching: object | null;
   readonly parameters: Readonly<Record<string, { readonly string_value: string }>>;
@@ -144,9 +151,12 @@ export interface StatisticsMessage {
   readonly inference_count: Int64;
   readonly execution_count: Int64;
   readonly inference_stats: Readonly<Record<'success' | 'fail' | Duration, Count | null>> | null;
+  /** For each size of batch that there was; a count is one of batches. */
+  readonly batch_stats?: readonly ({ readonly batch_size: Int64 } & Readonly<Record<Compute, Count | null>>)[];
 }
 
-type Duration = 'queue' | 'compute_input' | 'compute_infer' | 'compute_output';
+type Compute = 'compute_input' | 'compute_infer' | 'compute_output';
+type Duration = 'queue' | Compute;
 
 /** How often something has happened, and the nanoseconds that it took in all. */
 interface Count {

@@ -116,11 +116,18 @@ const PROTOCOL = {
     max_batch_size: one('int32', 4),
     input: many('ModelInput', 5),
     output: many('ModelOutput', 6),
+    instance_group: many('ModelInstanceGroup', 7),
     default_model_filename: one('string', 8),
+    dynamic_batching: one('ModelDynamicBatching', 11),
     sequence_batching: one('Empty', 13),
     parameters: map('ModelParameter', 14),
     backend: one('string', 17),
     model_transaction_policy: one('ModelTransactionPolicy', 19),
+  }),
+  ModelInstanceGroup: message({ name: one('string', 1), count: one('int32', 2) }),
+  ModelDynamicBatching: message({
+    preferred_batch_size: many('int32', 1),
+    max_queue_delay_microseconds: one('uint64', 2),
   }),
   ModelInput: message({
     name: one('string', 1),
@@ -159,6 +166,13 @@ const PROTOCOL = {
     inference_count: one('uint64', 4),
     execution_count: one('uint64', 5),
     inference_stats: one('InferStatistics', 6),
+    batch_stats: many('InferBatchStatistics', 7),
+  }),
+  InferBatchStatistics: message({
+    batch_size: one('uint64', 1),
+    compute_input: one('StatisticDuration', 2),
+    compute_infer: one('StatisticDuration', 3),
+    compute_output: one('StatisticDuration', 4),
   }),
   InferStatistics: message({
     success: one('StatisticDuration', 1),

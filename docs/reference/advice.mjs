@@ -82,6 +82,8 @@ export const ADVICE = {
   INVALID_PROFILE: 'Correct the lines that the message names, or profile the stage again.',
   INVALID_TRACE: 'Correct the lines that the message names: `timestamp_s[,size…]`, sorted by time.',
   INVALID_PLACEMENT: 'Plan again; a placement is not edited by hand.',
+  PROFILE_STALE: 'Profile the model again with `millrace profile`, or allow older profiles with `--max-profile-age`.',
+  PROFILE_UNMEASURED: 'Do what the message says, e.g. keep other callers away while it is measured.',
   PROFILE_MISSING: 'Profile the model on a device kind that the inventory has.',
   MODEL_FITS_NOWHERE: 'Add a device with enough memory, or a profile of a smaller or a tensor-parallel variant.',
   SLO_UNREACHABLE: 'Allow more time than the message names, or profile faster variants or devices.',

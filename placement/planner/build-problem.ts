@@ -55,6 +55,10 @@ export function buildProblem(input: PlanInput): Problem {
   );
   const { cells, cellOf } = cellsOf(devices, kinds);
   const drafts = models.map((model) => draftsOf(model, named, stages, kinds, cells, input));
+  for (const [p, model] of models.entries()) {
+    if (drafts[p]?.some(({ profile }) => profile.memory === undefined))
+      assumptions.push(`${model}: a profile of it states no memory, and it is taken to need none`);
+  }
   const aloneMs = stages.map((stage, v) => {
     const least = Math.min(...(drafts[stage.pool] ?? []).flatMap(({ times }) => times[v]?.aloneMs ?? []));
     return (1 - stage.cacheHitRate) * stage.share < RARELY_RUN ? 0 : least + stage.overheadMs;

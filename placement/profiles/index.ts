@@ -1,4 +1,10 @@
 export {
+  type BatchSamples,
+  profileOfBatches,
+  profileOfSequences,
+  type SequenceSamples,
+} from './fit.js';
+export {
   devicesPerReplica,
   largestBatch,
   memoryPerDevice,
@@ -7,3 +13,4 @@ export {
   readProfiles,
 } from './read-profiles.js';
 export type { ContinuousProfile, DynamicProfile, Profile, ProfileFile } from './schema.js';
+export { changedSince, tooOld } from './stale.js';

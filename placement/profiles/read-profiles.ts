@@ -101,11 +101,15 @@ export const devicesPerReplica = ({ parallel }: Profile): number => parallel.ten
 export const largestBatch = (profile: Profile): number =>
   Math.max(...(profile.batching === 'dynamic' ? profile.latency : profile.decode).map(({ batch }) => batch));
 
-/** Bytes on each of a replica's devices when `batch` requests are in it. */
+/** Bytes on each of a replica's devices when `batch` requests are in it; 0 where the profile states no memory. */
 export function memoryPerDevice(profile: Profile, batch: number): number {
-  const whole =
-    profile.batching === 'dynamic'
-      ? profile.memory.weights + batch * profile.memory.perRequest
-      : profile.memory.weights + batch * profile.memory.perToken * (profile.size.typicalIn + profile.size.typicalOut);
-  return Math.ceil(whole / devicesPerReplica(profile));
+  const { weights, perRequest } = wholeMemory(profile);
+  return Math.ceil((weights + batch * perRequest) / devicesPerReplica(profile));
+}
+
+function wholeMemory(profile: Profile): { readonly weights: number; readonly perRequest: number } {
+  if (profile.memory === undefined) return { weights: 0, perRequest: 0 };
+  if (profile.batching === 'dynamic') return profile.memory;
+  const { weights, perToken } = profile.memory;
+  return { weights, perRequest: perToken * (profile.size.typicalIn + profile.size.typicalOut) };
 }

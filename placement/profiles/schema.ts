@@ -49,7 +49,8 @@ const dynamic = z.strictObject({
   ...common,
   /** As Triton batches: what waits is taken together. */
   batching: z.literal('dynamic'),
-  memory: z.strictObject({ weights: memory, perRequest: memoryOrNone.default(0) }),
+  /** Absent: unknown, and taken as none. */
+  memory: z.strictObject({ weights: memory, perRequest: memoryOrNone.default(0) }).optional(),
   /** Sizes of batch that the server forms early; empty: any. */
   preferredBatchSizes: z.array(batch).default([]),
   /** What the time of a call depends on besides the batch; absent: nothing. A batch takes as long as its largest member. */
@@ -70,8 +71,8 @@ const continuous = z.strictObject({
   ...common,
   /** As vLLM batches: a request joins what runs. */
   batching: z.literal('continuous'),
-  /** `perToken`: of the key-value cache, for each token in or out of a sequence. */
-  memory: z.strictObject({ weights: memory, perToken: memoryOrNone.default(0) }),
+  /** `perToken`: of the key-value cache, for each token in or out of a sequence. Absent: unknown, and taken as none. */
+  memory: z.strictObject({ weights: memory, perToken: memoryOrNone.default(0) }).optional(),
   size: z
     .strictObject({
       in: column,

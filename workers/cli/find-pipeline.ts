@@ -9,5 +9,6 @@ export async function findPipeline(settings: Settings, name: string, module?: st
   const found = pipelines.find((pipeline) => pipeline.name === name);
   if (found) return found;
   const names = pipelines.map((pipeline) => pipeline.name).join(', ');
-  throw new MillraceError('INVALID_INPUT', `no pipeline is named "${name}"; there are ${names}`);
+  const message = `no pipeline is named "${name}"; there are ${names}`;
+  throw new MillraceError('INVALID_INPUT', message, { fields: [{ field: '<pipeline>', message }] });
 }

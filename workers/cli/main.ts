@@ -5,6 +5,7 @@ import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import { readSettings } from '../settings.js';
 
 import type { ApplyCommandOptions } from './apply.js';
+import { asCount, asPairs } from './arguments.js';
 
 import { demo } from './demo.js';
 import type { ExplainOptions } from './explain.js';
@@ -14,6 +15,8 @@ import type { CreateKeyOptions } from './keys.js';
 import { EXIT, note } from './output.js';
 import type { PlanCommandOptions } from './plan.js';
 import { planOptions, replanOptions } from './plan-options.js';
+import type { ProfileCommandOptions } from './profile.js';
+import { profileOptions } from './profile-options.js';
 import type { ReplanCommandOptions } from './replan.js';
 import { listPipelines, runPipeline } from './run.js';
 import { down, status, up } from './stack.js';
@@ -137,16 +140,16 @@ function program(): Command {
   ).action(async (options: ReplanCommandOptions) =>
     (await import('./replan.js')).replanPlacement(readSettings(), options),
   );
+  profileOptions(
+    cli.command('profile').description('measure what the models of a pipeline cost at their endpoints'),
+  ).action(async (name: string, options: ProfileCommandOptions) =>
+    (await import('./profile.js')).profilePipeline(readSettings(), name, options),
+  );
   indexCommands(cli.command('index').description('fill and search a vector index'));
   return cli;
 }
 
 function applyCommand(apply: Command): void {
-  const pairs = (value: string, before: Readonly<Record<string, string>>) => {
-    const at = value.indexOf('=');
-    if (at < 1) throw new InvalidArgumentError('Give <name>=<value>.');
-    return { ...before, [value.slice(0, at)]: value.slice(at + 1) };
-  };
   apply
     .description('write what a placement asks of Triton, vLLM and Kubernetes, and make it the placement of new runs')
     .argument('[placement]', 'the placement.json that "millrace plan" made')
@@ -154,9 +157,14 @@ function applyCommand(apply: Command): void {
     .option('--out <folder>', 'where to write; each version has a folder of its own', 'applied')
     .option('--triton-repository <folder>', 'models whose configurations are completed; all but these is linked')
     .option('--cpu-kinds <kinds>', 'device kinds that are CPUs, with commas', asList, ['cpu'])
-    .option('--weights <model=path>', 'weights of a vLLM pool; may be repeated', pairs, {})
-    .option('--speculative <model=json>', 'speculative decoding of a vLLM pool; may be repeated', pairs, {})
-    .option('--image <server=image>', 'image of triton, vllm or millrace in the manifests; may be repeated', pairs, {})
+    .option('--weights <model=path>', 'weights of a vLLM pool; may be repeated', asPairs, {})
+    .option('--speculative <model=json>', 'speculative decoding of a vLLM pool; may be repeated', asPairs, {})
+    .option(
+      '--image <server=image>',
+      'image of triton, vllm or millrace in the manifests; may be repeated',
+      asPairs,
+      {},
+    )
     .option('--gpu-resource <name>', 'what the manifests request GPUs by', 'nvidia.com/gpu')
     .option('--models-claim <name>', 'claim of the volume with Triton’s models in the manifests', 'millrace-models')
     .option('--rollback', 'go back to the placement applied before')
@@ -220,11 +228,6 @@ function indexCommands(index: Command): void {
     .action(async (name: string, query: string, options: SearchOptions) =>
       (await import('./index-command.js')).searchPassages(readSettings(), name, query, options),
     );
-}
-
-function asCount(text: string): number {
-  if (/^[1-9]\d{0,3}$/.test(text) && Number(text) <= 1_000) return Number(text);
-  throw new InvalidArgumentError('It must be a whole number from 1 to 1000.');
 }
 
 function asRate(text: string): number {

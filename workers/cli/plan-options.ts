@@ -1,8 +1,10 @@
 import { type Command, InvalidArgumentError } from 'commander';
-import { durationMs } from '../../pipelines/duration.js';
+import { asMs, asShare } from './arguments.js';
 
 /** How long a plan is searched for when nobody says: what one waits for at a terminal. */
 const TIME_LIMIT = '10s';
+/** A quarter: drivers and servers are renewed about as often, and nobody remembers what ran before. */
+const PROFILE_AGE = '90d';
 
 /** What `millrace replan` looks back over, and how long it watches the servers' own counts: some hundred runs and calls. */
 const REPLAN = { window: '5m', look: '10s' } as const;
@@ -44,6 +46,7 @@ export function planOptions(command: Command): Command {
     )
     .option('--what-if <question>', '"add 1×a100", "without gpu1/0", "rate 2x", "slo 600ms"; repeatable', collect, [])
     .option('--time-limit <time>', 'the best plan found by then is taken', asMs, asMs(TIME_LIMIT))
+    .option('--max-profile-age <time>', 'profiles measured longer ago are refused', asMs, asMs(PROFILE_AGE))
     .option('--seed <number>', 'of the simulated luck', asPositive, 1)
     .option('--module <file>', 'module that exports the pipeline; default: MILLRACE_PIPELINES, else the catalogue')
     .option('--json', 'print placement.json');
@@ -81,21 +84,7 @@ function asPositive(text: string): number {
   throw new InvalidArgumentError('It must be a number above 0.');
 }
 
-function asShare(text: string): number {
-  const value = text.trim() === '' ? Number.NaN : Number(text);
-  if (value >= 0 && value <= 1) return value;
-  throw new InvalidArgumentError('It must be a number from 0 to 1.');
-}
-
 function asObjective(text: string): 'cost' | 'rate' {
   if (text === 'cost' || text === 'rate') return text;
   throw new InvalidArgumentError('It must be cost or rate.');
-}
-
-function asMs(text: string): number {
-  try {
-    return durationMs(text as `${number}ms`, 'time');
-  } catch {
-    throw new InvalidArgumentError('It must be a time such as 800ms, 2s or 1m.');
-  }
 }

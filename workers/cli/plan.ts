@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { MillraceError } from '../../pipelines/errors.js';
+import { invalidFields } from '../../pipelines/invalid-fields.js';
 import type { PlacementDocument } from '../../placement/document/index.js';
 import {
   type Arriving,
@@ -10,6 +11,7 @@ import {
   whatIf,
 } from '../../placement/explain/index.js';
 import type { PlanInput } from '../../placement/planner/index.js';
+import { tooOld } from '../../placement/profiles/index.js';
 import { readTrace } from '../../placement/trace/index.js';
 import { type PipelineShape, withAssumptions } from '../../placement/workload/index.js';
 import type { Settings } from '../settings.js';
@@ -30,6 +32,7 @@ export interface PlanCommandOptions {
   readonly assume: readonly string[];
   readonly whatIf: readonly string[];
   readonly timeLimit: number;
+  readonly maxProfileAge: number;
   readonly seed: number;
   readonly module?: string;
   readonly json?: boolean;
@@ -77,6 +80,8 @@ async function inputOf(settings: Settings, options: PlanCommandOptions): Promise
   for (const each of options.pipeline) pipelines.push(await readShape(settings, each, options.module));
   const inventory = await readCluster(options.cluster);
   const profiles = await readProfileFolder(options.profiles);
+  const old = tooOld(profiles, new Date(), options.maxProfileAge);
+  if (old.length > 0) throw invalidFields('PROFILE_STALE', old);
   const arriving = await arrivingOf(options);
   const slo = Math.min(sloP95 ?? Number.POSITIVE_INFINITY, sloP99 ?? Number.POSITIVE_INFINITY);
   return {

@@ -7,7 +7,7 @@ import { classifier } from './classify.js';
 import { boundedFetch } from './error-bodies.js';
 import type { ServedKind } from './kind.js';
 import { KINDS } from './kinds.js';
-import { fingerprint, requireModel } from './models.js';
+import { fingerprint, requireModel, server } from './models.js';
 
 /** The longest time that a timer can hold: the client insists on a limit, but the caller's signal is the only one. */
 const NO_TIMEOUT_MS = 2 ** 31 - 1;
@@ -59,6 +59,10 @@ export class OpenAiBackend implements Backend {
 
   fingerprint(model: string, signal: AbortSignal): Promise<string> {
     return this.#mapped(model, signal, () => fingerprint(this.#client, model, signal));
+  }
+
+  server(model: string, signal: AbortSignal): Promise<string> {
+    return this.#mapped(model, signal, () => server(this.#client, model, signal));
   }
 
   /** Nothing to close: connections belong to Node's fetch and end when idle. */

@@ -64,3 +64,8 @@ export async function fingerprint(client: OpenAI, model: string, signal: AbortSi
   const told = { id, root, meta: weights } as Json;
   return createHash('sha256').update(canonicalJson(told)).digest('hex').slice(0, 16);
 }
+
+/** Whose server it is, as it says of its model: `llamacpp`, `vllm`. The protocol has no release. */
+export async function server(client: OpenAI, model: string, signal: AbortSignal): Promise<string> {
+  return named((await list(client, signal)) ?? [], model)?.owned_by ?? 'unknown';
+}

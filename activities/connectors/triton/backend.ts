@@ -1,6 +1,7 @@
 import type { StageKindName } from '../../../pipelines/stages/index.js';
-import type { Backend, Call, CallContext, Reply, ServerWork } from '../connector.js';
+import type { Backend, Batching, Call, CallContext, Reply, ServerWork } from '../connector.js';
 import { kindIn, mapped } from '../mapped.js';
+import { batchingOf, together } from './batching.js';
 import { classify } from './classify.js';
 import { TritonClient } from './client.js';
 import { heal } from './heal.js';
@@ -35,8 +36,17 @@ export class TritonBackend implements Backend {
     return this.#mapped(model, signal, async () => {
       const versions = await this.#client.statistics(model, signal);
       const sum = (of: 'succeeded' | 'queueMs' | 'computeMs') => versions.reduce((total, one) => total + one[of], 0);
-      return { requests: sum('succeeded'), queueMs: sum('queueMs'), computeMs: sum('computeMs') };
+      const batches = together(versions.flatMap((version) => version.batches));
+      return { requests: sum('succeeded'), queueMs: sum('queueMs'), computeMs: sum('computeMs'), batches };
     });
+  }
+
+  batching(model: string, signal: AbortSignal): Promise<Batching> {
+    return this.#mapped(model, signal, async () => batchingOf(await this.#client.config(model, signal)));
+  }
+
+  server(model: string, signal: AbortSignal): Promise<string> {
+    return this.#mapped(model, signal, () => this.#client.server(signal));
   }
 
   fingerprint(model: string, signal: AbortSignal): Promise<string> {

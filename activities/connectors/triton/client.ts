@@ -141,6 +141,12 @@ export class TritonClient {
     return createHash('sha256').update(canonicalJson(described)).digest('hex').slice(0, 16);
   }
 
+  /** The server's name and version. */
+  async server(signal: AbortSignal): Promise<string> {
+    const { name, version } = await this.#call('ServerMetadata', {}, signal);
+    return `${name} ${version}`.trim();
+  }
+
   /** Every version of every model in the repository, loaded or not. */
   async index(signal: AbortSignal): Promise<readonly ModelIndex[]> {
     return (await this.#call('RepositoryIndex', {}, signal)).models;
@@ -249,7 +255,7 @@ export class TritonClient {
  * the vector indexes that it has made.
  */
 function fingerprinted(config: ModelConfig | undefined, metadata: Methods['ModelMetadata']['response']) {
-  const { input: _, output: __, ...rest } = config ?? {};
+  const { input: _, output: __, instance_group: ___, dynamic_batching: ____, ...rest } = config ?? {};
   const [inputs, outputs] = [metadata.inputs, metadata.outputs].map((tensors) =>
     tensors.map((tensor) => ({ ...tensor, contents: null })),
   );

@@ -1,4 +1,5 @@
 import type { Int64, StatisticsMessage } from '../../open-inference/index.js';
+import type { BatchWork } from '../connector.js';
 
 /** What a version of a model has done since it was loaded, by the server's own count. */
 export interface ModelStatistics {
@@ -15,6 +16,8 @@ export interface ModelStatistics {
   readonly queueMs: number;
   /** Milliseconds that their batches took, each request of a batch counted with all of it. */
   readonly computeMs: number;
+  /** Of each size of batch that there was: how many, and what they took, all together. */
+  readonly batches: readonly BatchWork[];
 }
 
 export const statisticsOf = (message: StatisticsMessage): ModelStatistics => ({
@@ -25,10 +28,17 @@ export const statisticsOf = (message: StatisticsMessage): ModelStatistics => ({
   succeeded: numberOf(message.inference_stats?.success?.count),
   failed: numberOf(message.inference_stats?.fail?.count),
   queueMs: milliseconds(message.inference_stats?.queue?.ns),
-  computeMs: (['compute_input', 'compute_infer', 'compute_output'] as const)
-    .map((part) => milliseconds(message.inference_stats?.[part]?.ns))
-    .reduce((sum, ms) => sum + ms),
+  computeMs: computed(message.inference_stats),
+  batches: (message.batch_stats ?? []).map((batch) => ({
+    size: numberOf(batch.batch_size),
+    count: numberOf(batch.compute_infer?.count),
+    computeMs: computed(batch),
+  })),
 });
+
+const COMPUTE = ['compute_input', 'compute_infer', 'compute_output'] as const;
+const computed = (parts: Readonly<Partial<Record<(typeof COMPUTE)[number], { readonly ns: Int64 } | null>>> | null) =>
+  COMPUTE.map((part) => milliseconds(parts?.[part]?.ns)).reduce((sum, ms) => sum + ms);
 
 /** Counts stay below 2^53. */
 const numberOf = (count: Int64 = 0): number => Number(count);

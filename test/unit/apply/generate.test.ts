@@ -120,6 +120,13 @@ describe('vLLM', () => {
     expect(used.filter((option) => !recorded.options.includes(option))).toEqual([]);
   });
 
+  it('is refused a pool of which no profile states the memory', () => {
+    const unknown = placedPool('assistant', [['gpu1/0']], { batching: 'continuous', memoryBytes: 0 });
+    expect(() => generate(placementOf([unknown]), inventory, options)).toThrow(
+      expect.objectContaining({ code: 'INVALID_PLACEMENT', message: expect.stringContaining('--memory assistant=') }),
+    );
+  });
+
   it('is refused memory that the device does not have', () => {
     const large = placedPool('assistant', [['gpu1/0']], { batching: 'continuous', memoryBytes: 79 * GIB });
     expect(() => generate(placementOf([large]), inventory, options)).toThrow(

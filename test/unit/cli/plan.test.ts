@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Command } from 'commander';
@@ -99,6 +99,22 @@ describe('millrace plan', { timeout: 120_000 }, () => {
     if (!(error instanceof MillraceError)) expect.fail(String(error));
     expect(error.code).toBe(code);
     expect(error.message).toMatch(message);
+  });
+
+  it('refuses a profile that is too old, by its line', async () => {
+    const old = files();
+    const file = `${old}/profiles/whisper-l4.json`;
+    const profile = JSON.parse(readFileSync(file, 'utf8'));
+    writeFileSync(file, JSON.stringify({ measuredAt: '2020-01-01T00:00:00Z', ...profile }, null, 2));
+    const load = ['--pipeline', `${old}/p.json`, ...slo, '--rate', '1'];
+    const stale = planned(old, ...load);
+    await expect(stale).rejects.toMatchObject({
+      code: 'PROFILE_STALE',
+      message: expect.stringMatching(
+        /^whisper-l4\.json:2 measuredAt: "whisper" was measured \d+\.?\d* days ago, and 90 days/,
+      ),
+    });
+    expect(await planned(old, ...load, '--max-profile-age', '100000d')).toMatch(/^Placement/);
   });
 
   it.each([

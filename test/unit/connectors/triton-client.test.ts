@@ -319,13 +319,31 @@ describe('statistics', () => {
           inference_count: '12',
           execution_count: 3,
           inference_stats: { success: { count: 5 }, fail: { count: 1 } },
+          batch_stats: [
+            { batch_size: '4', compute_input: { ns: 1_000_000 }, compute_infer: { count: 3, ns: '5500000' } },
+          ],
         },
         { name: 'm', version: '2' },
       ],
     });
     expect(await client.statistics('m', limit())).toEqual([
-      { name: 'm', version: '1', inferences: 12, executions: 3, succeeded: 5, failed: 1, queueMs: 0, computeMs: 0 },
-      { name: 'm', version: '2', inferences: 0, executions: 0, succeeded: 0, failed: 0, queueMs: 0, computeMs: 0 },
+      {
+        ...{
+          name: 'm',
+          version: '1',
+          inferences: 12,
+          executions: 3,
+          succeeded: 5,
+          failed: 1,
+          queueMs: 0,
+          computeMs: 0,
+        },
+        batches: [{ size: 4, count: 3, computeMs: 6.5 }],
+      },
+      {
+        ...{ name: 'm', version: '2', inferences: 0, executions: 0, succeeded: 0, failed: 0, queueMs: 0, computeMs: 0 },
+        batches: [],
+      },
     ]);
   });
 });

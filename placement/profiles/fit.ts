@@ -1,0 +1,75 @@
+import type { Profile, ProfileFile } from './schema.js';
+
+/** Times of calls of a model that is served by batches, in milliseconds. */
+export interface BatchSamples {
+  readonly cells: readonly { readonly batch: number; readonly size?: number; readonly ms: readonly number[] }[];
+  /** Of calls alone, what they take outside the server's computing. */
+  readonly overheadMs: readonly number[];
+  readonly preferred: readonly number[];
+  readonly size?: { readonly variable: string; readonly typical: number };
+  /** Calls that were made for it. */
+  readonly calls: number;
+}
+
+/** Times of an LLM: to the first token by the prompt's tokens, and of a token by the sequences written at once. */
+export interface SequenceSamples {
+  readonly prefill: readonly { readonly tokens: number; readonly ms: readonly number[] }[];
+  readonly decode: readonly { readonly batch: number; readonly ms: readonly number[] }[];
+  readonly size: { readonly typicalIn: number; readonly typicalOut: number };
+  readonly calls: number;
+}
+
+/** What a profile says besides its times. */
+export type ProfileOf = Pick<Profile, 'model' | 'variant' | 'deviceKind' | 'quality'> &
+  Required<Pick<ProfileFile, 'measuredAt' | 'fingerprint'>> & {
+    /** As an author writes it, e.g. `1.6GiB`; absent: unknown. */
+    readonly memory?: string;
+  };
+
+/** The profile of a model of which batches were timed. */
+export function profileOfBatches({ memory, ...of }: ProfileOf, samples: BatchSamples): ProfileFile {
+  const preferredBatchSizes = samples.preferred.filter((size) => samples.cells.some(({ batch }) => batch === size));
+  return {
+    format: 1,
+    ...of,
+    overheadMs: rounded(quantile(samples.overheadMs, 0.5)),
+    batching: 'dynamic',
+    ...(memory !== undefined && { memory: { weights: memory } }),
+    ...(preferredBatchSizes.length > 0 && { preferredBatchSizes }),
+    ...(samples.size && { size: samples.size }),
+    latency: samples.cells.map(({ ms, ...key }) => ({ ...key, ...measured(ms) })),
+  };
+}
+
+/** The profile of an LLM. */
+export function profileOfSequences({ memory, ...of }: ProfileOf, samples: SequenceSamples): ProfileFile {
+  return {
+    format: 1,
+    ...of,
+    batching: 'continuous',
+    ...(memory !== undefined && { memory: { weights: memory } }),
+    size: { in: 'tokens_in', out: 'tokens_out', ...samples.size },
+    prefill: samples.prefill.map(({ tokens, ms }) => ({ tokens, ...measured(ms) })),
+    decode: samples.decode.map(({ batch, ms }) => ({ batch, ...measured(ms) })),
+  };
+}
+
+/** A time that is measured as nothing is less than a microsecond. */
+const LEAST_MS = 0.001;
+const rounded = (ms: number): number => Math.round(ms * 1_000) / 1_000;
+const time = (ms: number): number => Math.max(LEAST_MS, rounded(ms));
+
+const measured = (ms: readonly number[]) => ({
+  p50Ms: time(quantile(ms, 0.5)),
+  p95Ms: time(quantile(ms, 0.95)),
+  p99Ms: time(quantile(ms, 0.99)),
+  meanMs: time(ms.reduce((sum, each) => sum + each, 0) / ms.length),
+});
+
+/** Interpolated between the two samples beside it; 0 of none. */
+function quantile(values: readonly number[], share: number): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const at = share * (sorted.length - 1);
+  const low = sorted[Math.floor(at)] ?? 0;
+  return low + (at - Math.floor(at)) * ((sorted[Math.ceil(at)] ?? low) - low);
+}

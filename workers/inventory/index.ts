@@ -1,0 +1,1 @@
+export { describeMachine, thisMachine } from './machine.js';

@@ -1,0 +1,154 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Batching, ServerWork } from '../../activities/connectors/index.js';
+import { MillraceError } from '../../pipelines/errors.js';
+import type { StageKindName } from '../../pipelines/stages/index.js';
+import type { BatchSamples } from '../../placement/profiles/index.js';
+import type { Example } from './examples.js';
+import { Cells, leastSamples, rounds, type Subject, settles, timed, warmUp } from './sampling.js';
+
+/** A server counts a call a moment after it has answered it. */
+const COUNTED_WITHIN_MS = 2_000;
+/** Canaries of workers come every 15 s: of four bursts in a row one is free of them. */
+const TRIES = 4;
+/** Share of a call's time after which the server has surely begun with it, and is as surely not yet done. */
+const BEGUN = 0.3;
+
+/**
+ * What a model that is served by batches takes, by size of batch and size of input. A server that keeps statistics is
+ * believed: each burst's batches are read from its count, without the wait in its queue, and what a call takes beyond them is
+ * the overhead. Of another the time from a burst's start to its last answer is taken. Throws `PROFILE_UNMEASURED` when
+ * others call the model all the time.
+ */
+export async function sampleBatches(subject: Subject, kind: StageKindName, example: Example): Promise<BatchSamples> {
+  const meter = await Meter.of(subject, kind, example);
+  const { batching } = meter;
+  const sizes = example.sizes;
+  const batches = subject.batches.filter((batch) => batch === 1 || batching === undefined || batch <= batching.most);
+  await warmUp((serial) => timed(subject, { kind, with: example.with, input: example.input(sizes[0] ?? 1, serial) }));
+  await rounds(subject, async () => {
+    for (const size of sizes) for (const batch of batches) await meter.undisturbed(batch, size);
+  });
+  const cells = sizes.flatMap((size) =>
+    meter.batches(sizes).map((batch) => ({
+      batch,
+      ...(example.variable !== undefined && { size }),
+      ms: meter.cells.of(`${batch}/${size}`),
+    })),
+  );
+  if (!cells.some(({ batch }) => batch === 1)) {
+    const message = `others called it ${meter.disturbed} times while it was measured: profile it when nobody else does`;
+    throw new MillraceError('PROFILE_UNMEASURED', `${subject.model}: ${message}`, {
+      endpoint: subject.backend.endpoint,
+      fields: [{ field: subject.model, message }],
+    });
+  }
+  return {
+    cells,
+    overheadMs: meter.overheadMs,
+    preferred: batching?.preferred ?? [],
+    ...(example.variable !== undefined && { size: { variable: example.variable, typical: example.typical } }),
+    calls: meter.calls,
+  };
+}
+
+type Key = `${number}/${number}`;
+
+class Meter {
+  readonly cells = new Cells<Key>();
+  readonly overheadMs: number[] = [];
+  calls = 0;
+  disturbed = 0;
+  readonly #subject: Subject;
+  readonly #kind: StageKindName;
+  readonly #example: Example;
+
+  private constructor(
+    subject: Subject,
+    kind: StageKindName,
+    example: Example,
+    readonly batching: Batching | undefined,
+  ) {
+    this.#subject = subject;
+    this.#kind = kind;
+    this.#example = example;
+  }
+
+  static async of(subject: Subject, kind: StageKindName, example: Example): Promise<Meter> {
+    const { backend, model, signal } = subject;
+    return new Meter(subject, kind, example, await backend.batching?.(model, signal));
+  }
+
+  /** Sizes of batch of which every size of input has samples enough. */
+  batches(sizes: readonly number[]): readonly number[] {
+    const seen = [...new Set(this.cells.keys.map((key) => Number(key.split('/')[0])))].sort((a, b) => a - b);
+    return seen.filter((batch) =>
+      sizes.every((size) => this.cells.of(`${batch}/${size}`).length >= leastSamples(this.#subject)),
+    );
+  }
+
+  /** A burst among which nobody else's calls were, within a few tries. */
+  async undisturbed(batch: number, size: number): Promise<void> {
+    for (let i = 0; i < TRIES; i += 1) {
+      if (await this.#burst(batch, size)) return;
+      this.disturbed += 1;
+    }
+  }
+
+  /** Calls at once that the server should make one batch of. False: others called the model meanwhile. */
+  async #burst(batch: number, size: number): Promise<boolean> {
+    const before = await this.#work();
+    // While each instance computes a call, the others wait and are taken together.
+    const { instances = 0, delayMs = 0 } = this.batching ?? {};
+    const ahead = batch > 1 && before !== undefined ? instances : 0;
+    const startedAt = performance.now();
+    const first = Array.from({ length: ahead }, () => this.#call(size));
+    // What comes before the server has begun, or while it waits for more, would be taken into the batch of the first.
+    if (ahead > 0) await sleep(delayMs + BEGUN * this.#aloneMs(size));
+    await Promise.all([...first, ...Array.from({ length: batch }, () => this.#call(size))]);
+    const wallMs = performance.now() - startedAt;
+    if (before !== undefined) return this.#count(before, ahead + batch, size, wallMs);
+    this.cells.add(`${batch}/${size}`, wallMs);
+    return true;
+  }
+
+  /** What a call alone has taken, in the median so far; 0 while nothing is known. */
+  #aloneMs(size: number): number {
+    const sorted = [...this.cells.of(`1/${size}`)].sort((a, b) => a - b);
+    return sorted[Math.floor(sorted.length / 2)] ?? 0;
+  }
+
+  #call(size: number): Promise<unknown> {
+    this.calls += 1;
+    const input = this.#example.input(size, this.calls);
+    return timed(this.#subject, { kind: this.#kind, with: this.#example.with, input });
+  }
+
+  async #count(before: ServerWork, count: number, size: number, wallMs: number): Promise<boolean> {
+    let after = before;
+    await settles(async () => {
+      after = (await this.#work()) ?? before;
+      return after.requests - before.requests >= count;
+    }, COUNTED_WITHIN_MS);
+    if (after.requests - before.requests !== count) return false;
+    const computeMs = after.computeMs - before.computeMs;
+    if (count === 1) {
+      this.cells.add(`1/${size}`, computeMs);
+      this.overheadMs.push(Math.max(0, wallMs - computeMs - (after.queueMs - before.queueMs)));
+      return true;
+    }
+    for (const batch of after.batches ?? []) {
+      const earlier = before.batches?.find((each) => each.size === batch.size);
+      const times = batch.count - (earlier?.count ?? 0);
+      const ms = (batch.computeMs - (earlier?.computeMs ?? 0)) / times;
+      if (times > 0 && batch.size > 1) this.cells.add(`${batch.size}/${size}`, ...new Array<number>(times).fill(ms));
+    }
+    return true;
+  }
+
+  /** Undefined where the server keeps no statistics by which batches can be told apart. */
+  async #work(): Promise<ServerWork | undefined> {
+    const { backend, model, signal } = this.#subject;
+    const work = await backend.work?.(model, signal);
+    return work?.batches === undefined ? undefined : work;
+  }
+}

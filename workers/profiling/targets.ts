@@ -1,0 +1,81 @@
+import type { ModelsConfig } from '../../activities/pools/index.js';
+import { MillraceError } from '../../pipelines/errors.js';
+import type { JsonObject } from '../../pipelines/json.js';
+import { type Graph, graphsOf, isStage, type Plan, type StagePlan } from '../../pipelines/plan/index.js';
+import type { Inventory } from '../../placement/inventory/index.js';
+import { nearest } from '../../placement/source/index.js';
+import { shapeOf } from '../../placement/workload/index.js';
+
+/** A model at one of its endpoints, that is to be measured there. */
+export interface Target {
+  /** The pool's name, and what it is. */
+  readonly model: string;
+  readonly pool: ModelsConfig[string];
+  /** Stages that it serves. */
+  readonly stages: readonly string[];
+  /** Options of the first of them. */
+  readonly with: JsonObject;
+  readonly endpoint: ModelsConfig[string]['endpoints'][number];
+  /** As the inventory names it. */
+  readonly deviceKind: string;
+}
+
+/** Which kind of device is behind an endpoint: one for all, or what the inventory says. */
+export type Kinds = { readonly deviceKind: string } | { readonly inventory: Inventory };
+
+/**
+ * What a pipeline's profiles are of: each model that a pool serves, at its first endpoint on each kind of device. `only`: of
+ * these stages. Throws `INVALID_INPUT` for a stage that there is not and for an endpoint of which the inventory does not say where
+ * it is, `MODEL_NOT_CONFIGURED` for a model without a pool, `INVALID_PIPELINE` when no pool serves anything of it.
+ */
+export function targetsOf(
+  plan: Plan,
+  models: ModelsConfig,
+  kinds: Kinds,
+  only: readonly string[] = [],
+): readonly Target[] {
+  const { stages } = shapeOf(plan);
+  const ids = stages.map(({ id }) => id);
+  for (const id of only) {
+    if (ids.includes(id)) continue;
+    const message = `no pool serves a stage "${id}" of ${plan.name}${nearest(id, ids)}`;
+    throw new MillraceError('INVALID_INPUT', `--stage: ${message}`, { fields: [{ field: '--stage', message }] });
+  }
+  const wanted = stages.filter(({ id }) => only.length === 0 || only.includes(id));
+  const plans = [...stagePlans(plan)];
+  return [...new Set(wanted.map(({ model }) => model))].flatMap((model): Target[] => {
+    const pool = models[model];
+    if (pool === undefined) {
+      const known = Object.keys(models).join(', ') || 'none';
+      const message = `no pool serves a model "${model}" (configured: ${known})`;
+      throw new MillraceError('MODEL_NOT_CONFIGURED', message, { fields: [{ field: model, message }] });
+    }
+    const served = wanted.filter((stage) => stage.model === model).map(({ id }) => id);
+    const found = plans.find((stage) => stage.model === model && stage.kind === pool.kind);
+    const seen = new Set<string>();
+    return pool.endpoints.flatMap((endpoint): Target[] => {
+      const deviceKind = 'deviceKind' in kinds ? kinds.deviceKind : kindAt(kinds.inventory, endpoint);
+      if (seen.has(deviceKind)) return [];
+      seen.add(deviceKind);
+      return [{ model, pool, stages: served, with: found?.with ?? {}, endpoint, deviceKind }];
+    });
+  });
+}
+
+/** Every stage of a plan and of the plans in it. */
+function* stagePlans(graph: Graph): Generator<StagePlan> {
+  for (const step of graph.stages) {
+    if (isStage(step)) yield step;
+    else if (step.kind === 'pipeline' && step.run === 'child') yield* stagePlans(step.plan);
+    else for (const inner of graphsOf(step)) yield* stagePlans(inner);
+  }
+}
+
+/** The device is named by the endpoint's label, else by the inventory's list of endpoints. */
+function kindAt({ devices, endpoints }: Inventory, { url, device: label }: Target['endpoint']): string {
+  const listed = endpoints.find((each) => each.url === url)?.device;
+  const found = devices.find(({ id }) => id === label) ?? devices.find(({ id }) => id === listed);
+  if (found) return found.kind;
+  const message = `it does not say where ${url} runs: it has no device "${label}", and no endpoint of this url; add one, or give --device-kind`;
+  throw new MillraceError('INVALID_INPUT', `--cluster: ${message}`, { fields: [{ field: '--cluster', message }] });
+}
