@@ -5,7 +5,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TritonClient } from '../../activities/connectors/triton/index.js';
 import { loadGpuLike } from '../../bench/gpu-like/index.js';
-import { type Profile, readProfile } from '../../placement/profiles/index.js';
+import { readProfile } from '../../placement/profiles/index.js';
 import { freePort } from '../support/free-port.js';
 import { address } from '../support/runs.js';
 import { testEnvironment } from '../support/settings.js';
@@ -49,13 +49,18 @@ describe('millrace profile', () => {
   });
 
   it('measures the models at their servers, and the plan reads it', { timeout: 240_000 }, async () => {
-    const few = ['--samples', '1', '--batches', '1,4', '--memory', 'assistant=97MB'];
-    const { code, stdout, stderr } = await millrace(['profile', 'profiled', ...files, ...few, '--json']);
-    expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining('measuring adder (add)') });
-    const made = (JSON.parse(stdout) as { profiles: { file: string; calls: number }[] }).profiles;
-    const read = made.map(({ file }): Profile => readProfile(readFileSync(file, 'utf8'), file).value);
-    const [adder, assistant] = read;
-    if (adder?.batching !== 'dynamic' || assistant?.batching !== 'continuous') return expect.fail('not as they batch');
+    const one = async (...more: readonly string[]) => {
+      const args = ['profile', 'profiled', ...files, '--samples', '1', ...more, '--json'];
+      const { code, stdout, stderr } = await millrace(args);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: expect.stringContaining('measuring ') });
+      const [made] = (JSON.parse(stdout) as { profiles: { file: string; calls: number }[] }).profiles;
+      if (made === undefined) return expect.fail('nothing was made');
+      expect(made.calls).toBeLessThan(12);
+      return readProfile(readFileSync(made.file, 'utf8'), made.file).value;
+    };
+    const adder = await one('--stage', 'add', '--batches', '1,4');
+    const assistant = await one('--stage', 'answer', '--batches', '1', '--memory', 'assistant=97MB');
+    if (adder.batching !== 'dynamic' || assistant.batching !== 'continuous') return expect.fail('not as they batch');
     // A batch costs what a call costs, by the server's own count.
     // Of one burst on a busy machine not all may have been taken together.
     expect(adder.latency[0]?.batch).toBe(1);
@@ -65,9 +70,8 @@ describe('millrace profile', () => {
     expect(assistant.prefill).toHaveLength(3);
     expect(assistant.decode[0]?.batch).toBe(1);
     expect(assistant.memory?.weights).toBe(97e6);
-    for (const { calls } of made) expect(calls).toBeLessThan(25);
 
-    const load = ['--rate', '0.1', '--slo-p99', '10m', '--time-limit', '1s'];
+    const load = ['--rate', '0.001', '--slo-p99', '1h', '--time-limit', '1s'];
     const plan = await millrace(['plan', '--pipeline', 'profiled', ...files, ...load, '--json']);
     expect(JSON.parse(plan.stdout).pools.map(({ model }: { model: string }) => model)).toEqual(['adder', 'assistant']);
   });

@@ -27,13 +27,13 @@ if (!embed) throw new Error('no example of embed');
 describe('what a batching server takes', () => {
   it('is what its statistics say of each size of batch', async () => {
     const computeMs = (batch: number, { input }: { input: { text?: unknown } }) =>
-      10 + 2 * batch + (String(input.text).length > 100 ? 5 : 0);
+      4 + batch + (String(input.text).length > 100 ? 5 : 0);
     const samples = await sampleBatches(subject(batchingBackend({ computeMs })), 'embed', embed);
     expect(samples.size).toEqual({ variable: 'characters', typical: 400 });
     const medians = samples.cells.map(({ batch, size, ms }) => [batch, size, Math.round(ms[2] ?? 0)]);
     const wanted = [1, 2, 4, 8].flatMap((batch) => [
-      [batch, 40, 10 + 2 * batch],
-      [batch, 400, 15 + 2 * batch],
+      [batch, 40, 4 + batch],
+      [batch, 400, 9 + batch],
     ]);
     expect(medians).toEqual(expect.arrayContaining(wanted));
     expect(samples.preferred).toEqual([4]);
@@ -50,7 +50,7 @@ describe('what a batching server takes', () => {
   });
 
   it('leaves out what others called meanwhile, and says so when they never stop', async () => {
-    const once = batchingBackend({ others: new Set([4]), computeMs: () => 10 });
+    const once = batchingBackend({ others: new Set([4]), computeMs: () => 5 });
     const samples = await sampleBatches(subject(once, { batches: [1] }), 'embed', embed);
     expect(samples.cells.map(({ ms }) => ms.length)).toEqual([5, 5]);
     const always = batchingBackend({ others: new Set(Array.from({ length: 1_000 }, (_, i) => i)) });
