@@ -48,7 +48,7 @@ const sized =
   (options, audio) => ({
     variable,
     sizes,
-    typical: sizes[Math.floor(sizes.length / 2)] ?? 1,
+    typical: sizes[Math.floor((sizes.length - 1) / 2)] ?? 1,
     with: options,
     input: (size, serial) => input(size, serial, audio),
   });
@@ -58,7 +58,7 @@ const EXAMPLES: Partial<Record<StageKindName, Make>> = {
   transcribe: sized('audio_s', AUDIO_SECONDS, (size, serial, audio) => ({
     audio: { ...audio.artifact(size, serial) },
   })),
-  synthesize: sized('characters', SPOKEN_CHARACTERS, text),
+  synthesize: sized('spoken_characters', SPOKEN_CHARACTERS, text),
   embed: sized('characters', READ_CHARACTERS, text),
   classify: sized('characters', READ_CHARACTERS, text),
   rerank: sized('passages', PASSAGES, (size, serial) => ({

@@ -29,7 +29,7 @@ describe('what a batching server takes', () => {
     const computeMs = (batch: number, { input }: { input: { text?: unknown } }) =>
       4 + batch + (String(input.text).length > 100 ? 5 : 0);
     const samples = await sampleBatches(subject(batchingBackend({ computeMs })), 'embed', embed);
-    expect(samples.size).toEqual({ variable: 'characters', typical: 400 });
+    expect(samples.size).toEqual({ variable: 'characters', typical: 40 });
     const medians = samples.cells.map(({ batch, size, ms }) => [batch, size, Math.round(ms[2] ?? 0)]);
     const wanted = [1, 2, 4, 8].flatMap((batch) => [
       [batch, 40, 4 + batch],
