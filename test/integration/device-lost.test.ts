@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -70,6 +70,25 @@ async function relay(target: string) {
 async function millrace(settings: Readonly<Record<string, string>>, ...args: readonly string[]): Promise<string> {
   const env = { ...testEnvironment(settings), PATH: process.env.PATH };
   return (await promisify(execFile)(process.execPath, [CLI_MAIN, ...args], { env, cwd: folder })).stdout;
+}
+
+/** What a command that keeps watching tells first; asked to end, it ends well. */
+async function watched(settings: Readonly<Record<string, string>>, ...args: readonly string[]): Promise<string> {
+  const env = { ...testEnvironment(settings), PATH: process.env.PATH };
+  const child = spawn(process.execPath, [CLI_MAIN, ...args], {
+    env,
+    cwd: folder,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let told = '';
+  child.stdout.on('data', (text: Buffer) => {
+    told += text;
+  });
+  const exit = once(child, 'exit');
+  await until('it tells what it has found', () => told.includes('To apply it'), 60_000);
+  child.kill('SIGTERM');
+  expect(await exit).toEqual([0, null]);
+  return told;
 }
 
 describe('a device that is lost in mid-load', () => {
@@ -188,7 +207,7 @@ describe('a device that is lost in mid-load', () => {
       expect(readdirSync(folder)).toContain(`placement-${proposal.version}.json`);
       expect(found.apply).toBe(`millrace apply placement-${proposal.version}.json --cluster cluster.yaml`);
       expect(readFileSync(path.join(folder, 'placement.json'), 'utf8')).toBe(plan);
-      const told = await millrace(env, 'replan', ...files, ...look);
+      const told = await watched(env, 'replan', ...files, ...look, '--every', '1s');
       expect(told).toMatch(/^ {2}device lost {2}here\/1: adder at .* answers no canary/m);
       expect(told).toMatch(/^Placement [0-9a-f]{12}: .* runs a second for 0\.00 EUR an hour/m);
       expect(told).toMatch(/Nothing was changed\. To apply it/);

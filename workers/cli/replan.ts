@@ -20,7 +20,7 @@ import { nearest } from '../../placement/source/index.js';
 import { type PipelineShape, withAssumptions } from '../../placement/workload/index.js';
 import { endpointsOf } from '../endpoints.js';
 import { loadModels } from '../models.js';
-import { measure } from '../replan/index.js';
+import { type MeasureOptions, measure } from '../replan/index.js';
 import type { Settings } from '../settings.js';
 import { note, print, table } from './output.js';
 import { read, readCluster, readProfileFolder, readShape, wrongOption } from './plan-files.js';
@@ -60,30 +60,38 @@ export async function replanPlacement(settings: Settings, options: ReplanCommand
   if (!statSync(options.out, { throwIfNoEntry: false })?.isDirectory()) {
     throw wrongOption('--out', `${options.out} is no folder: make it, or name another`);
   }
-  const ended = new AbortController();
-  const end = () => ended.abort();
-  process.once('SIGINT', end).once('SIGTERM', end);
   const client = await clientOf(settings);
   try {
-    let before = '';
-    for (;;) {
-      try {
-        const look = await lookOnce(settings, options, client, ended.signal);
-        if (look.news !== before) tell(options, look);
-        before = look.news;
-      } catch (error) {
-        if (options.every === undefined) throw error;
-        // It is there to see what goes wrong: a server that is away now may be back at the next look.
-        if (!ended.signal.aborted)
-          note(`millrace: ${error instanceof MillraceError ? `${error.code}: ` : ''}${messageOf(error)}`);
-      }
-      if (options.every === undefined || ended.signal.aborted) return;
-      await sleep(options.every, undefined, { signal: ended.signal }).catch(() => undefined);
-      if (ended.signal.aborted) return;
-    }
+    if (options.every === undefined)
+      tell(options, await lookOnce(settings, options, client, new AbortController().signal));
+    else await watch(settings, options, client, options.every);
   } finally {
-    process.off('SIGINT', end).off('SIGTERM', end);
     await client.connection.close();
+  }
+}
+
+/** Looks again and again until SIGTERM or SIGINT. */
+async function watch(
+  settings: Settings,
+  options: ReplanCommandOptions,
+  client: Client,
+  everyMs: number,
+): Promise<void> {
+  const ended = new AbortController();
+  const { signal } = ended;
+  for (const name of ['SIGINT', 'SIGTERM']) process.once(name, () => ended.abort());
+  let before = '';
+  while (!signal.aborted) {
+    try {
+      const look = await lookOnce(settings, options, client, signal);
+      if (look.news !== before && !signal.aborted) tell(options, look);
+      before = look.news;
+    } catch (error) {
+      // It is there to see what goes wrong: a server that is away now may be back at the next look.
+      const code = error instanceof MillraceError ? `${error.code}: ` : '';
+      if (!signal.aborted) note(`millrace: ${code}${messageOf(error)}`);
+    }
+    await sleep(everyMs, undefined, { signal }).catch(() => undefined);
   }
 }
 
@@ -104,7 +112,7 @@ async function lookOnce(
 ): Promise<Look> {
   const { file, placement, appliedAt } = await inForce(settings, options);
   const input = await filesOf(settings, options, placement);
-  const measured = await measure({
+  const measured = await measuredBy({
     placement,
     pipelines: input.pipelines.map(({ name }) => name),
     models: await loadModels(settings),
@@ -128,6 +136,17 @@ async function lookOnce(
     found.problem,
   ]);
   return { placement, measured, found, input: plan, news };
+}
+
+/** What was measured. Throws `ORCHESTRATOR_UNAVAILABLE` when Temporal does not say it. */
+async function measuredBy(options: MeasureOptions): Promise<Measured> {
+  try {
+    return await measure(options);
+  } catch (error) {
+    if (error instanceof MillraceError) throw error;
+    const message = `Temporal does not say what ran in namespace "${options.namespace}": ${messageOf(error)}`;
+    throw new MillraceError('ORCHESTRATOR_UNAVAILABLE', message, {}, { cause: error });
+  }
 }
 
 /** The placement that new runs go by, and when it was put there. */
