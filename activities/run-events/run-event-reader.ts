@@ -6,6 +6,8 @@ import { eventOf, isBehind, POSITION, START, streamOf } from './stream.js';
 
 /** Pause before another try when Redis does not answer, in milliseconds. */
 const PAUSE_MS = 250;
+/** Tries of the last read: what it misses nobody can ask for, and Redis, or this process, may be slow for a moment. */
+const LAST_TRIES = 4;
 /** A follower that hears nothing for this time looks into the stream, in milliseconds: a message may have been lost with its connection. */
 const SILENCE_MS = 2_000;
 /** Most entries of one read: what one follower may hold in memory, some hundred kilobytes. */
@@ -38,12 +40,13 @@ export class RunEventReader {
 
   /**
    * The events of a run behind a position, as they come, until `signal` aborts; then those that are there already, if Redis
-   * answers at once.
+   * answers within a few tries.
    */
   async *follow(run: string, after: string | undefined, signal: AbortSignal): AsyncGenerator<FollowedEvent> {
     const key = streamOf(run);
     const live = this.#channels.listen(key);
     let at = after ?? START;
+    let tries = 0;
     try {
       for (;;) {
         const last = signal.aborted || this.#closed;
@@ -55,8 +58,9 @@ export class RunEventReader {
           yield { id, event: eventOf(fields[1]) };
         }
         if (page?.length === PAGE) continue;
-        if (last) return;
-        if (!hears || page === undefined) await sleep(PAUSE_MS, undefined, { signal }).catch(() => undefined);
+        if (last && (page !== undefined || ++tries === LAST_TRIES)) return;
+        if (last) await sleep(PAUSE_MS);
+        else if (!hears || page === undefined) await sleep(PAUSE_MS, undefined, { signal }).catch(() => undefined);
         else
           for await (const told of this.#told(live, at, signal)) {
             at = told.id;

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
+import type { Server as NetServer, Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { RationedWarnings } from '../../activities/rationed-warnings.js';
 import type { GatewayLimits } from '../deps.js';
@@ -17,7 +17,7 @@ const CHECK_MS = 2_000;
 /** The HTTP parser's own timeout comes behind that of `Upload`, whose answer is the better one, and its lingering. */
 const PARSER_GRACE_MS = 15_000;
 /** Above the minute for which balancers keep idle connections: the one that closes first must be the client's side. */
-const KEEP_ALIVE_MS = 72_000;
+export const KEEP_ALIVE_MS = 72_000;
 
 /**
  * Makes HTTP servers that bound what a stranger can hold before anything of a request is looked at: connections in all and
@@ -28,8 +28,7 @@ export function boundedServers(
   limits: GatewayLimits,
   warnings: RationedWarnings,
 ): (handler: RequestListener) => Server {
-  const { maxConnections, maxConnectionsPerAddress, headersTimeoutMs, uploadTimeoutMs } = limits;
-  const admit = boundEach(maxConnectionsPerAddress ?? Number.POSITIVE_INFINITY, warnings);
+  const { headersTimeoutMs, uploadTimeoutMs } = limits;
   const take = boundRequests(warnings);
   return (handler) => {
     const server = createServer(
@@ -45,13 +44,22 @@ export function boundedServers(
     );
     // Node leaves out what is above its own bound, and so has to let one through that shows.
     server.maxHeadersCount = MOST_HEADERS + 1;
-    if (maxConnections !== undefined) server.maxConnections = maxConnections;
-    server.on('connection', admit);
-    server.on('drop', (from) =>
-      warnings.warn('full', { maxConnections, from: from?.remoteAddress }, 'no more connections are taken'),
-    );
+    boundConnections(server, limits, warnings);
     return server;
   };
+}
+
+/** Bounds the connections of a server, in all and of one address. One above a bound is destroyed before others hear of it. */
+export function boundConnections(
+  server: NetServer,
+  { maxConnections, maxConnectionsPerAddress = Number.POSITIVE_INFINITY }: GatewayLimits,
+  warnings: RationedWarnings,
+): void {
+  if (maxConnections !== undefined) server.maxConnections = maxConnections;
+  server.prependListener('connection', boundEach(maxConnectionsPerAddress, warnings));
+  server.on('drop', (from) =>
+    warnings.warn('full', { maxConnections, from: from?.remoteAddress }, 'no more connections are taken'),
+  );
 }
 
 /** Refuses requests with too many header fields. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { Metadata, type ServerDuplexStream, type ServerUnaryCall, type StatusObject, status } from '@grpc/grpc-js';
+import { Metadata, type StatusObject, status } from '@grpc/grpc-js';
 import type { Histogram } from 'prom-client';
-import type { MillraceError } from '../../pipelines/errors.js';
+import { MillraceError } from '../../pipelines/errors.js';
 import type { Authenticator } from '../access/authenticator.js';
 import type { Caller, Headers } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
@@ -9,7 +9,11 @@ import { headersOf } from '../http/problem.js';
 import { told } from './door.js';
 import { grpcStatus } from './grpc-status.js';
 
-type AnyCall = ServerUnaryCall<unknown, unknown> | ServerDuplexStream<unknown, unknown>;
+/** Where a call comes from, and whom it asks for. */
+interface Peers {
+  getPeer(): string;
+  getHost(): string;
+}
 
 /** One call while it is served, and what its log line says in the end. */
 export class GrpcCall {
@@ -17,33 +21,41 @@ export class GrpcCall {
   /** The call's metadata; binary values are left out. */
   readonly headers: Headers;
   /** Aborts when the client has cancelled, has gone, or its deadline is over. */
-  readonly gone: AbortSignal;
+  get gone(): AbortSignal {
+    return this.#gone.signal;
+  }
   runId: string | undefined;
-  readonly #call: AnyCall;
+  readonly #gone = new AbortController();
+  readonly #address: string;
   readonly #method: string;
   readonly #start = performance.now();
-  #tenant: string | undefined;
-  #key: string | undefined;
+  #caller: Caller | undefined;
 
-  constructor(call: AnyCall, method: string) {
-    this.#call = call;
+  constructor(metadata: Metadata, peers: Peers, method: string) {
     this.#method = method;
-    const texts = Object.entries(call.metadata.getMap()).filter(([, value]) => typeof value === 'string');
-    this.headers = { ...(Object.fromEntries(texts) as Headers), ':authority': call.getHost() };
-    const gone = new AbortController();
-    if (call.cancelled) gone.abort();
-    call.on('cancelled', () => gone.abort());
-    this.gone = gone.signal;
+    this.#address = addressOf(peers.getPeer());
+    const texts = Object.entries(metadata.getMap()).filter(([, value]) => typeof value === 'string');
+    this.headers = { ...(Object.fromEntries(texts) as Headers), ':authority': peers.getHost() };
+  }
+
+  /** To be called when the client has. */
+  left(): void {
+    this.#gone.abort();
+  }
+
+  /** Who has made the call; known once it has reached its method. */
+  get caller(): Caller {
+    if (this.#caller === undefined) throw new MillraceError('INTERNAL', 'the call is not authenticated');
+    return this.#caller;
   }
 
   /** Throws what the authenticator throws. */
   async authenticate(authenticator: Authenticator): Promise<Caller> {
     const caller = await authenticator.authenticate({
       headers: this.headers,
-      address: addressOf(this.#call.getPeer()),
+      address: this.#address,
     });
-    this.#tenant = caller.tenant;
-    this.#key = caller.key?.id;
+    this.#caller = caller;
     return caller;
   }
 
@@ -66,8 +78,8 @@ export class GrpcCall {
       status: status[code],
       ms: Math.round(ms),
       requestId: this.id,
-      ...(this.#tenant !== undefined && { tenant: this.#tenant }),
-      ...(this.#key !== undefined && { key: this.#key }),
+      ...(this.#caller && { tenant: this.#caller.tenant }),
+      ...(this.#caller?.key && { key: this.#caller.key.id }),
       ...(this.runId !== undefined && { runId: this.runId }),
       ...(known !== undefined && { code: known.code }),
     };

@@ -1,10 +1,4 @@
-import {
-  Server,
-  ServerCredentials,
-  type ServerDuplexStream,
-  type ServerUnaryCall,
-  type sendUnaryData,
-} from '@grpc/grpc-js';
+import { Server, type ServerDuplexStream, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js';
 import { Histogram } from 'prom-client';
 import {
   inferenceService,
@@ -13,14 +7,18 @@ import {
   valuesOf,
   withBytes,
 } from '../../activities/open-inference/index.js';
+import { RationedWarnings } from '../../activities/rationed-warnings.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Authenticator } from '../access/authenticator.js';
 import { type Caller, idempotencyKeyOf } from '../access/caller.js';
+import { KEEP_ALIVE_MS } from '../http/connections.js';
 import { readinessOf } from '../readiness.js';
 import { deltaFields } from './deltas.js';
 import { modelConfig, modelMetadata, repositoryIndex, serverMetadata } from './describe.js';
 import type { Door } from './door.js';
-import { GrpcCall } from './grpc-calls.js';
+import { GrpcArrivals } from './grpc-arrivals.js';
+import type { GrpcCall } from './grpc-calls.js';
+import { GrpcListener } from './grpc-listener.js';
 import { deltaResponse, finalResponse, requestNamed } from './grpc-messages.js';
 import type { InferCall } from './infer.js';
 
@@ -31,6 +29,15 @@ export interface GrpcOptions {
   readonly host: string;
   readonly port: number;
 }
+
+/** Calls at once on one connection: load tools keep some dozens under way on the one that they have. More wait at the client. */
+const MOST_CALLS = 256;
+/**
+ * A connection with calls that is silent for this long is asked whether it is there, and closed where it does not answer in
+ * time, in milliseconds: the runs of a client that has vanished are cancelled.
+ */
+const PING_MS = 60_000;
+const PONG_MS = 20_000;
 
 /** How long running calls get to end when the server closes, in milliseconds. */
 const DRAIN_MS = 5_000;
@@ -44,15 +51,32 @@ type Named = { readonly name: string; readonly version: string };
 export class GrpcServer {
   readonly #door: Door;
   readonly #options: GrpcOptions;
-  readonly #server: Server;
+  readonly #arrivals: GrpcArrivals;
+  readonly #listener: GrpcListener;
   readonly #seconds: Histogram<'method' | 'code'>;
 
   constructor(door: Door, options: GrpcOptions) {
     const { deps } = door;
+    const { limits } = deps;
     this.#door = door;
     this.#options = options;
-    const most = deps.limits.maxAudioBytes + deps.limits.maxJsonBytes;
-    this.#server = new Server({ 'grpc.max_receive_message_length': most, 'grpc.max_send_message_length': -1 });
+    const ready = async () => (await readinessOf(deps)).status !== 'unavailable';
+    this.#arrivals = new GrpcArrivals({
+      authenticator: options.authenticator,
+      open: { ServerLive: async () => ({ live: true }), ServerReady: async () => ({ ready: await ready() }) },
+      receiveMs: limits.uploadTimeoutMs,
+      refused: (call, error) => this.#failed(call, error),
+    });
+    const server = new Server({
+      'grpc.max_receive_message_length': limits.maxAudioBytes + limits.maxJsonBytes,
+      'grpc.max_send_message_length': -1,
+      'grpc.max_concurrent_streams': MOST_CALLS,
+      'grpc.max_connection_idle_ms': KEEP_ALIVE_MS,
+      'grpc.keepalive_time_ms': PING_MS,
+      'grpc.keepalive_timeout_ms': PONG_MS,
+      interceptors: [this.#arrivals.interceptor],
+    });
+    this.#listener = new GrpcListener(server, limits, new RationedWarnings(deps.logger));
     this.#seconds = new Histogram({
       name: 'millrace_grpc_seconds',
       help: 'Time from a gRPC call’s arrival to its end',
@@ -61,28 +85,28 @@ export class GrpcServer {
       registers: [deps.registry],
     });
     const { release } = options;
-    const ready = async () => (await readinessOf(deps)).status !== 'unavailable';
-    this.#server.addService(inferenceService, {
-      ServerLive: this.#open(async () => ({ live: true })),
-      ServerReady: this.#open(async () => ({ ready: await ready() })),
-      ServerMetadata: this.#unary('ServerMetadata', async () => serverMetadata(release)),
-      ModelReady: this.#unary('ModelReady', async ({ name, version }: Named, caller) => {
+    server.addService(inferenceService, {
+      // Answered as they arrive.
+      ServerLive: () => undefined,
+      ServerReady: () => undefined,
+      ServerMetadata: this.#unary(async () => serverMetadata(release)),
+      ModelReady: this.#unary(async ({ name, version }: Named, caller) => {
         door.model(caller, name, version);
         return { ready: await ready() };
       }),
-      ModelMetadata: this.#unary('ModelMetadata', async ({ name, version }: Named, caller) =>
+      ModelMetadata: this.#unary(async ({ name, version }: Named, caller) =>
         modelMetadata(door.model(caller, name, version)),
       ),
-      ModelConfig: this.#unary('ModelConfig', async ({ name, version }: Named, caller) => ({
+      ModelConfig: this.#unary(async ({ name, version }: Named, caller) => ({
         config: modelConfig(door.model(caller, name, version)),
       })),
-      ModelStatistics: this.#unary('ModelStatistics', async ({ name, version }: Named, caller) => ({
+      ModelStatistics: this.#unary(async ({ name, version }: Named, caller) => ({
         model_stats: door.statisticsOf(name === '' ? door.all(caller) : [door.model(caller, name, version)]),
       })),
-      RepositoryIndex: this.#unary('RepositoryIndex', async (_: object, caller) => ({
+      RepositoryIndex: this.#unary(async (_: object, caller) => ({
         models: repositoryIndex(door.all(caller)),
       })),
-      ModelInfer: this.#unary('ModelInfer', async (request: ReceivedInferRequest, caller, call) => {
+      ModelInfer: this.#unary(async (request: ReceivedInferRequest, caller, call) => {
         const asked = this.#asked(request, caller, call);
         return finalResponse(asked.model, request, await door.infer(asked));
       }),
@@ -93,57 +117,29 @@ export class GrpcServer {
   /** Throws when the port cannot be had. */
   async listen(): Promise<number> {
     const { host, port } = this.#options;
-    return await new Promise((resolve, reject) => {
-      const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-      this.#server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) =>
-        error ? reject(error) : resolve(bound),
-      );
-    });
+    return await this.#listener.listen(host, port);
   }
 
   /** Lets running calls end, for a while. */
-  async close(): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(() => {
-        this.#server.forceShutdown();
-        resolve();
-      }, DRAIN_MS);
-      this.#server.tryShutdown(() => {
-        clearTimeout(timer);
-        resolve();
-      });
-    });
+  close(): Promise<void> {
+    return this.#listener.close(DRAIN_MS);
   }
 
-  #unary<Request, Response>(
-    method: string,
-    work: (request: Request, caller: Caller, call: GrpcCall) => Promise<Response>,
-  ) {
+  #failed(call: GrpcCall, error: unknown) {
+    const { known, status } = call.statusOf(error);
+    call.ended(this.#door.deps, this.#seconds, error, known);
+    return status;
+  }
+
+  #unary<Request, Response>(work: (request: Request, caller: Caller, call: GrpcCall) => Promise<Response>) {
     return (raw: ServerUnaryCall<Request, Response>, done: sendUnaryData<Response>): void => {
-      const call = new GrpcCall(raw, method);
-      call
-        .authenticate(this.#options.authenticator)
-        .then((caller) => work(raw.request, caller, call))
-        .then(
-          (response) => {
-            call.ended(this.#door.deps, this.#seconds);
-            done(null, response);
-          },
-          (error: unknown) => {
-            const { known, status } = call.statusOf(error);
-            call.ended(this.#door.deps, this.#seconds, error, known);
-            done(status);
-          },
-        );
-    };
-  }
-
-  /** For probes, which have no key and leave no trace. */
-  #open<Response>(work: () => Promise<Response>) {
-    return (_: ServerUnaryCall<object, Response>, done: sendUnaryData<Response>): void => {
-      work().then(
-        (response) => done(null, response),
-        (error: Error) => done(error),
+      const call = this.#arrivals.of(raw.metadata);
+      work(raw.request, call.caller, call).then(
+        (response) => {
+          call.ended(this.#door.deps, this.#seconds);
+          done(null, response);
+        },
+        (error: unknown) => done(this.#failed(call, error)),
       );
     };
   }
@@ -177,17 +173,14 @@ export class GrpcServer {
    * its request's id. A request that fails is answered with `error_message` and ends no other.
    */
   async #stream(stream: ServerDuplexStream<ReceivedInferRequest, object>): Promise<void> {
-    const call = new GrpcCall(stream, 'ModelStreamInfer');
+    const call = this.#arrivals.of(stream.metadata);
     try {
-      // Whoever may not call is told so by the stream's end; afterwards each request counts towards the caller's rate.
-      await call.authenticate(this.#options.authenticator);
+      // Its caller is known; from here on each request counts towards the caller's rate.
       await answerAll(stream, call.gone, (request) => this.#answer(stream, request, call));
       call.ended(this.#door.deps, this.#seconds);
       stream.end();
     } catch (error) {
-      const { known, status } = call.statusOf(error);
-      call.ended(this.#door.deps, this.#seconds, error, known);
-      stream.emit('error', status);
+      stream.emit('error', this.#failed(call, error));
     }
   }
 

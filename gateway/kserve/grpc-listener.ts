@@ -1,0 +1,57 @@
+import { once } from 'node:events';
+import { createServer, type Server as NetServer, type Socket } from 'node:net';
+import { type ConnectionInjector, type Server, ServerCredentials } from '@grpc/grpc-js';
+import type { RationedWarnings } from '../../activities/rationed-warnings.js';
+import type { GatewayLimits } from '../deps.js';
+import { boundConnections } from '../http/connections.js';
+
+/** What a client of HTTP/2 begins with: its preface, and an empty SETTINGS frame (RFC 9113 §3.4). */
+const GREETING_BYTES = 24 + 9;
+
+/** Where gRPC is served: connections are bounded as those of HTTP are, before the protocol sees them. */
+export class GrpcListener {
+  readonly #listener: NetServer;
+  readonly #connections: ConnectionInjector;
+  readonly #sockets = new Set<Socket>();
+
+  constructor(server: Server, limits: GatewayLimits, warnings: RationedWarnings) {
+    this.#connections = server.createConnectionInjector(ServerCredentials.createInsecure());
+    this.#listener = createServer({ noDelay: true });
+    boundConnections(this.#listener, limits, warnings);
+    this.#listener.on('connection', (socket) => {
+      if (socket.destroyed) return;
+      this.#sockets.add(socket);
+      const late = limits.headersTimeoutMs && setTimeout(() => endUngreeted(socket), limits.headersTimeoutMs);
+      socket.once('close', () => {
+        clearTimeout(late);
+        this.#sockets.delete(socket);
+      });
+      this.#connections.injectConnection(socket);
+    });
+  }
+
+  /** Throws when the port cannot be had. */
+  async listen(host: string, port: number): Promise<number> {
+    this.#listener.listen(port, host);
+    await once(this.#listener, 'listening');
+    const address = this.#listener.address();
+    return typeof address === 'object' && address !== null ? address.port : port;
+  }
+
+  /** Takes no more connections and lets the calls of those that are there end, for a while in milliseconds. */
+  async close(graceMs: number): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#listener.close(() => resolve()));
+    this.#connections.drain(graceMs);
+    // A connection that has not greeted is no session that could be drained.
+    const late = setTimeout(() => {
+      for (const socket of this.#sockets) socket.destroy();
+    }, graceMs);
+    for (const socket of this.#sockets) endUngreeted(socket);
+    await closed;
+    clearTimeout(late);
+  }
+}
+
+function endUngreeted(socket: Socket): void {
+  if (socket.bytesRead < GREETING_BYTES) socket.destroy();
+}
