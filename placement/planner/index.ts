@@ -9,6 +9,7 @@ export {
   orderedReplicas,
   type Replica,
   replicasByDevice,
+  simulatedPlacement,
   useOn,
 } from './candidate.js';
 export { Judge, type Seen } from './judge.js';

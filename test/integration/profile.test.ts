@@ -5,6 +5,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TritonClient } from '../../activities/connectors/triton/index.js';
 import { loadGpuLike } from '../../bench/gpu-like/index.js';
+import { readInventory } from '../../placement/inventory/index.js';
 import { readProfile } from '../../placement/profiles/index.js';
 import { freePort } from '../support/free-port.js';
 import { address } from '../support/runs.js';
@@ -12,10 +13,6 @@ import { testEnvironment } from '../support/settings.js';
 
 const CLI = path.resolve('dist/workers/cli/main.js');
 const COST_MS = 30;
-const CLUSTER = `format: 1
-nodes: [{ name: here, devices: [{ kind: cpu, memory: 8GiB, concurrency: 2 }] }]
-`;
-
 describe('millrace profile', () => {
   const folder = mkdtempSync(path.join(tmpdir(), 'millrace-'));
   const profiles = path.join(folder, 'profiles');
@@ -38,7 +35,6 @@ describe('millrace profile', () => {
   let triton: TritonClient;
 
   beforeAll(async () => {
-    writeFileSync(path.join(folder, 'cluster.yaml'), CLUSTER);
     triton = new TritonClient(address('TRITON_URL'));
     const devices = [path.join(folder, 'device')];
     await loadGpuLike(triton, { name: 'profile-test', costMs: COST_MS, maxBatch: 4, devices });
@@ -46,6 +42,18 @@ describe('millrace profile', () => {
   afterAll(async () => {
     await triton.unload('profile-test', AbortSignal.timeout(10_000));
     triton.close();
+  });
+
+  it('finds the servers that run here, for the inventory', { timeout: 60_000 }, async () => {
+    const out = path.join(folder, 'cluster.yaml');
+    const { code, stderr } = await millrace(['inventory', '--node', 'here', '--nvidia-smi', 'no-gpus', '--out', out]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const { devices, endpoints } = readInventory(readFileSync(out, 'utf8'));
+    expect(devices).toEqual([expect.objectContaining({ id: 'here/0', kind: 'cpu' })]);
+    expect(endpoints).toEqual([
+      { url: address('TRITON_URL'), connector: 'triton', device: 'here/0', models: ['adder'] },
+      { url: address('LLM_BASE_URL'), connector: 'openai', device: 'here/0', models: ['assistant'] },
+    ]);
   });
 
   it('measures the models at their servers, and the plan reads it', { timeout: 240_000 }, async () => {
@@ -59,7 +67,7 @@ describe('millrace profile', () => {
       return readProfile(readFileSync(made.file, 'utf8'), made.file).value;
     };
     const adder = await one('--stage', 'add', '--batches', '1,4');
-    const assistant = await one('--stage', 'answer', '--batches', '1', '--memory', 'assistant=97MB');
+    const assistant = await one('--stage', 'answer', '--batches', '1', '--sizes', '60', '--memory', 'assistant=97MB');
     if (adder.batching !== 'dynamic' || assistant.batching !== 'continuous') return expect.fail('not as they batch');
     // A batch costs what a call costs, by the server's own count.
     // Of one burst on a busy machine not all may have been taken together.
@@ -67,7 +75,7 @@ describe('millrace profile', () => {
     expect(adder.latency.at(-1)?.batch).toBeGreaterThan(1);
     for (const { p50Ms } of adder.latency) expect(p50Ms).toBeGreaterThanOrEqual(COST_MS);
     expect(adder.fingerprint?.server).toMatch(/^triton \d/);
-    expect(assistant.prefill).toHaveLength(3);
+    expect(assistant.prefill).toHaveLength(1);
     expect(assistant.decode[0]?.batch).toBe(1);
     expect(assistant.memory?.weights).toBe(97e6);
 

@@ -11,6 +11,7 @@ import { demo } from './demo.js';
 import type { ExplainOptions } from './explain.js';
 import type { GraphOptions } from './graph.js';
 import type { IndexOptions, SearchOptions } from './index-command.js';
+import type { InventoryCommandOptions } from './inventory.js';
 import type { CreateKeyOptions } from './keys.js';
 import { EXIT, note } from './output.js';
 import type { PlanCommandOptions } from './plan.js';
@@ -140,6 +141,16 @@ function program(): Command {
   ).action(async (options: ReplanCommandOptions) =>
     (await import('./replan.js')).replanPlacement(readSettings(), options),
   );
+  cli
+    .command('inventory')
+    .description('write what this machine has to run models on, and what runs on it, into cluster.yaml')
+    .option('--out <file>', 'the inventory; what it says of other nodes stays. "-" prints this node’s', 'cluster.yaml')
+    .option('--node <name>', 'this machine’s name in it; default: its host name')
+    .option('--nvidia-smi <program>', 'the program that tells of GPUs', 'nvidia-smi')
+    .option('--json', 'what was found as one JSON object')
+    .action(async (options: InventoryCommandOptions) =>
+      (await import('./inventory.js')).writeInventory(readSettings(), options),
+    );
   profileOptions(
     cli.command('profile').description('measure what the models of a pipeline cost at their endpoints'),
   ).action(async (name: string, options: ProfileCommandOptions) =>

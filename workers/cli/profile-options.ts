@@ -29,6 +29,11 @@ export function profileOptions(command: Command): Command {
       asMs(TIME_LIMIT),
     )
     .option('--batches <sizes>', 'sizes of batch, or sequences at once, with commas', asBatches, BATCHES)
+    .option(
+      '--sizes <sizes>',
+      'sizes of input, in the unit of the stage’s kind; of an LLM a prompt’s characters',
+      asSizes,
+    )
     .option('--variant <name>', 'what tells this way of serving from others, e.g. fp16', 'default')
     .option('--quality <number>', 'of the answers, from 0 to 1', asShare, 1)
     .option('--memory <model=amount>', 'what a model’s weights take, e.g. whisper=1.6GiB; repeatable', asPairs, {})
@@ -44,4 +49,10 @@ function asBatches(text: string): readonly number[] {
     return [...new Set([1, ...sizes])].sort((a, b) => a - b);
   }
   throw new InvalidArgumentError('It must be whole numbers from 1 to 256 with commas.');
+}
+
+function asSizes(text: string): readonly number[] {
+  const sizes = text.split(',').map((size) => Number(size.trim() === '' ? Number.NaN : size));
+  if (sizes.every((size) => size > 0 && size <= 100_000)) return [...new Set(sizes)].sort((a, b) => a - b);
+  throw new InvalidArgumentError('It must be numbers above 0, at most 100000, with commas.');
 }

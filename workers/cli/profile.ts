@@ -31,6 +31,7 @@ export interface ProfileCommandOptions {
   readonly samples: number;
   readonly timeLimit: number;
   readonly batches: readonly number[];
+  readonly sizes?: readonly number[];
   readonly variant: string;
   readonly quality: number;
   readonly memory: Readonly<Record<string, string>>;
@@ -73,14 +74,14 @@ async function measure(
   options: ProfileCommandOptions,
 ): Promise<void> {
   const audio = await sampleAudio(options.audio ?? path.join(RECIPE, 'audio', 'question.wav'));
-  const { samples, timeLimit: timeLimitMs, batches, variant, quality } = options;
+  const { samples, timeLimit: timeLimitMs, batches, sizes, variant, quality } = options;
   // Servers that are away are told of before the first is measured for a minute.
   for (const target of targets) await fingerprintAt(target, backends.of(target), machine, signal);
   const files: { readonly file: string; readonly profile: ProfileFile; readonly calls: number }[] = [];
   for (const target of targets) {
     note(`measuring ${target.model} (${target.stages.join(', ')}) at ${target.endpoint.url}`);
     const measured = await profileTarget(target, backends.of(target), {
-      ...{ samples, timeLimitMs, batches, variant, quality, memory: options.memory, audio, machine, signal },
+      ...{ samples, timeLimitMs, batches, sizes, variant, quality, memory: options.memory, audio, machine, signal },
       now: new Date(),
     });
     const file = folder.write(measured.profile);

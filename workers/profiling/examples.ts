@@ -8,8 +8,6 @@ export interface Example {
   readonly variable?: string;
   /** Sizes that are measured; one that means nothing where there is no variable. */
   readonly sizes: readonly number[];
-  /** What a load without sizes is taken to have. */
-  readonly typical: number;
   /** The stage's options. */
   readonly with: JsonObject;
   /** No two serials give the same input: a server's cache of responses must not answer. */
@@ -38,6 +36,9 @@ export function prose(characters: number, serial: number): string {
     .trim();
 }
 
+/** What a load without sizes is taken to have, of the sizes that are measured. */
+export const typicalOf = (sizes: readonly number[]): number => sizes[Math.floor((sizes.length - 1) / 2)] ?? 1;
+
 type Make = (options: JsonObject, audio: SampleAudio) => Example;
 const sized =
   (
@@ -48,7 +49,6 @@ const sized =
   (options, audio) => ({
     variable,
     sizes,
-    typical: sizes[Math.floor((sizes.length - 1) / 2)] ?? 1,
     with: options,
     input: (size, serial) => input(size, serial, audio),
   });
@@ -67,7 +67,6 @@ const EXAMPLES: Partial<Record<StageKindName, Make>> = {
   })),
   infer: (options) => ({
     sizes: [1],
-    typical: 1,
     with: options,
     input: (_, serial) => tensors(options.inputs as unknown as Readonly<Record<string, Format>>, serial),
   }),

@@ -35,6 +35,8 @@ export interface MeasureOptions {
   readonly samples: number;
   readonly timeLimitMs: number;
   readonly batches: readonly number[];
+  /** Rising; absent: those of the kind. */
+  readonly sizes?: readonly number[] | undefined;
   readonly variant: string;
   readonly quality: number;
   /** By the pool's name. */
@@ -66,8 +68,8 @@ export async function profileTarget(target: Target, backend: Backend, options: M
     ...(memory !== undefined && { memory }),
   };
   const batches = options.batches.filter((batch) => batch <= endpoint.concurrency);
-  const { samples, timeLimitMs } = options;
-  const subject = { backend, model: pool.model, audio, samples, timeLimitMs, batches, signal };
+  const { samples, timeLimitMs, sizes } = options;
+  const subject = { sizes, backend, model: pool.model, audio, samples, timeLimitMs, batches, signal };
   if (pool.kind === 'chat') {
     const sampled = await sampleSequences(subject, target.with);
     return { profile: profileOfSequences(of, sampled), calls: sampled.calls };

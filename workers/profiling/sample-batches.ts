@@ -3,7 +3,7 @@ import type { Batching, ServerWork } from '../../activities/connectors/index.js'
 import { MillraceError } from '../../pipelines/errors.js';
 import type { StageKindName } from '../../pipelines/stages/index.js';
 import type { BatchSamples } from '../../placement/profiles/index.js';
-import type { Example } from './examples.js';
+import { type Example, typicalOf } from './examples.js';
 import { Cells, leastSamples, rounds, type Subject, settles, timed, warmUp } from './sampling.js';
 
 /** A server counts a call a moment after it has answered it. */
@@ -22,7 +22,8 @@ const BEGUN = 0.3;
 export async function sampleBatches(subject: Subject, kind: StageKindName, example: Example): Promise<BatchSamples> {
   const meter = await Meter.of(subject, kind, example);
   const { batching } = meter;
-  const sizes = example.sizes;
+  // What does not depend on a size has none to choose.
+  const sizes = (example.variable === undefined ? undefined : subject.sizes) ?? example.sizes;
   const batches = subject.batches.filter((batch) => batch === 1 || batching === undefined || batch <= batching.most);
   await warmUp((serial) => timed(subject, { kind, with: example.with, input: example.input(sizes[0] ?? 1, serial) }));
   await rounds(subject, async () => {
@@ -46,7 +47,7 @@ export async function sampleBatches(subject: Subject, kind: StageKindName, examp
     cells,
     overheadMs: meter.overheadMs,
     preferred: batching?.preferred ?? [],
-    ...(example.variable !== undefined && { size: { variable: example.variable, typical: example.typical } }),
+    ...(example.variable !== undefined && { size: { variable: example.variable, typical: typicalOf(sizes) } }),
     calls: meter.calls,
   };
 }

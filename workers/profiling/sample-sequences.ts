@@ -2,7 +2,7 @@ import type { Reply } from '../../activities/connectors/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { SequenceSamples } from '../../placement/profiles/index.js';
-import { prose } from './examples.js';
+import { prose, typicalOf } from './examples.js';
 import { Cells, leastSamples, rounds, type Subject, type Timed, timed, warmUp } from './sampling.js';
 
 /** Characters of the prompts whose reading is timed: a question, a paragraph, a page. */
@@ -20,6 +20,8 @@ const CHARACTERS_A_TOKEN = 4;
  * longer writes that many at once. Throws `PROFILE_UNMEASURED` when it does not stream.
  */
 export async function sampleSequences(subject: Subject, options: JsonObject): Promise<SequenceSamples> {
+  const lengths = subject.sizes ?? PROMPTS;
+  const shortest = lengths[0] ?? 1;
   let calls = 0;
   const ask = (characters: number, maxTokens: number) => {
     calls += 1;
@@ -27,19 +29,19 @@ export async function sampleSequences(subject: Subject, options: JsonObject): Pr
     const input = { prompt: `${prose(characters, calls)}. Tell a long story about this.` };
     return timed(subject, { kind: 'chat', with: { ...shared(options), maxTokens }, input });
   };
-  await warmUp(() => ask(PROMPTS[0] ?? 1, 2));
+  await warmUp(() => ask(shortest, 2));
   const prefill = new Cells<number>();
   const tokens = new Cells<number>();
   const decode = new Cells<number>();
   let counts = subject.batches;
   await rounds(subject, async (round) => {
-    for (const characters of PROMPTS) {
+    for (const characters of lengths) {
       const one = await ask(characters, 1);
       prefill.add(characters, firstAt(one) - one.startedAt);
       tokens.add(characters, one.reply.usage?.inputTokens ?? Math.ceil(characters / CHARACTERS_A_TOKEN));
     }
     for (const count of counts) {
-      const all = await Promise.all(Array.from({ length: count }, () => ask(PROMPTS[0] ?? 1, WRITTEN)));
+      const all = await Promise.all(Array.from({ length: count }, () => ask(shortest, WRITTEN)));
       const gaps = pace(all);
       decode.add(count, ...gaps);
       // Not once have all been written together: the server takes fewer.
@@ -57,11 +59,11 @@ export async function sampleSequences(subject: Subject, options: JsonObject): Pr
       fields: [{ field: subject.model, message }],
     });
   }
-  const prompts = PROMPTS.map((characters) => ({ tokens: middle(tokens.of(characters)), ms: prefill.of(characters) }));
+  const prompts = lengths.map((characters) => ({ tokens: middle(tokens.of(characters)), ms: prefill.of(characters) }));
   return {
     prefill: prompts,
     decode: measured.sort((a, b) => a - b).map((batch) => ({ batch, ms: decode.of(batch) })),
-    size: { typicalIn: prompts[Math.floor(prompts.length / 2)]?.tokens ?? 1, typicalOut: TYPICAL_OUT },
+    size: { typicalIn: typicalOf(prompts.map((row) => row.tokens)), typicalOut: TYPICAL_OUT },
     calls,
   };
 }

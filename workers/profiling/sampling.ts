@@ -25,6 +25,8 @@ export interface Subject {
   readonly timeLimitMs: number;
   /** Sizes of batch, or numbers of sequences, to measure. */
   readonly batches: readonly number[];
+  /** Sizes of input in place of those of the kind; of an LLM characters of a prompt. */
+  readonly sizes?: readonly number[] | undefined;
   readonly signal: AbortSignal;
 }
 

@@ -76,6 +76,7 @@ describe('millrace profile', () => {
   it.each([
     ['--samples', '0'],
     ['--batches', '1,x'],
+    ['--sizes', '0'],
     ['--time-limit', 'soon'],
     ['--quality', '2'],
     ['--memory', 'much'],

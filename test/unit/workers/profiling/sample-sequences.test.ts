@@ -59,6 +59,7 @@ describe('what an LLM takes', () => {
   it('is measured by prompts, and by sequences up to what it writes at once', async () => {
     const samples = await sampleSequences(subject(writing(2)), { system: 'Be brief.', schema: {} });
     expect(samples.prefill).toHaveLength(3);
+    expect(samples.size.typicalIn).toBe(samples.prefill[1]?.tokens);
     const tokens = samples.prefill.map((row) => row.tokens);
     expect(tokens).toEqual([...tokens].sort((a, b) => a - b));
     expect(samples.decode.map(({ batch }) => batch)).toEqual([1, 2]);

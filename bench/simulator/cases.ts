@@ -1,0 +1,121 @@
+import path from 'node:path';
+import { TritonClient } from '../../activities/connectors/triton/index.js';
+import { writeWav } from '../../activities/media/index.js';
+import { readInt16, readInt32, textTensor } from '../../activities/open-inference/index.js';
+import type { Pipeline } from '../../pipelines/index.js';
+import { type Inventory, readInventory } from '../../placement/inventory/index.js';
+import { type GpuLike, loadGpuLike } from '../gpu-like/index.js';
+import type { Asked } from './drive.js';
+import { gpuLike, voiceAssistant } from './pipelines.js';
+import { HOME } from './settings.js';
+
+/** A pipeline of the bench: what is asked of it, and the devices that it runs on. */
+export interface Case {
+  readonly pipeline: Pipeline;
+  readonly asked: Asked;
+  readonly inventory: Inventory;
+  readonly deviceKind: string;
+  /** Id of the device of each model. */
+  readonly deviceOf: Readonly<Record<string, string>>;
+  /** Runs at once that keep every stage busy. */
+  readonly inFlight: number;
+}
+
+const MAX_BATCH = 4;
+/** Milliseconds of a batch, several times what Temporal takes for a stage, as a model's call is; unbalanced on purpose. */
+const COSTS = { first: 400, second: 600, third: 300 };
+
+/** The made-up models, on three devices of which each computes one batch at a time. */
+export const gpuLikeModels = (folder: string): readonly GpuLike[] =>
+  Object.entries(COSTS).map(([name, costMs]) => ({
+    name,
+    costMs,
+    maxBatch: MAX_BATCH,
+    devices: [path.join(folder, name)],
+  }));
+
+export async function gpuLikeCase(triton: string): Promise<Case> {
+  const client = new TritonClient(triton);
+  try {
+    for (const model of gpuLikeModels(HOME)) await loadGpuLike(client, model);
+  } finally {
+    client.close();
+  }
+  const names = Object.keys(COSTS);
+  return {
+    pipeline: gpuLike as Pipeline,
+    asked: {
+      pipeline: gpuLike.name,
+      input: (serial) => ({ x: { dtype: 'FP32', shape: [1, 1], data: [serial] } }),
+      sizes: () => ({}),
+    },
+    inventory: readInventory(
+      JSON.stringify({
+        format: 1,
+        nodes: [{ name: 'here', devices: [{ kind: 'gpu-like', count: names.length, memory: '1GiB' }] }],
+      }),
+    ),
+    deviceKind: 'gpu-like',
+    deviceOf: Object.fromEntries(names.map((name, i) => [name, `here/${i}`])),
+    inFlight: 6 * MAX_BATCH,
+  };
+}
+
+const SUBJECTS = ['France', 'Spain', 'Italy', 'Norway', 'Japan', 'Egypt', 'Peru', 'Canada'];
+const QUESTIONS = [
+  (subject: string) => `What is the capital of ${subject}?`,
+  (subject: string) => `Which language do people speak in ${subject}?`,
+  (subject: string) => `What do people like to eat in ${subject} on a cold day in winter?`,
+  (subject: string) => `Tell me something about ${subject}.`,
+  (subject: string) => `How large is ${subject}?`,
+];
+
+/** The voice assistant on one shared device: this machine's processors. `cores`: calls that it runs at once unslowed. */
+export async function voiceCase(triton: string, cores: number): Promise<Case> {
+  const client = new TritonClient(triton);
+  const spoken: { readonly file: File; readonly seconds: number }[] = [];
+  try {
+    for (const subject of SUBJECTS)
+      for (const question of QUESTIONS) spoken.push(await speak(client, question(subject)));
+  } finally {
+    client.close();
+  }
+  const of = (serial: number) => spoken[serial % spoken.length] ?? { file: new File([], ''), seconds: 0 };
+  return {
+    pipeline: voiceAssistant as Pipeline,
+    asked: {
+      pipeline: voiceAssistant.name,
+      input: (serial) => ({ speech: of(serial).file }),
+      sizes(serial, { output, stages = [] }) {
+        const { inputTokens = 0, outputTokens = 0 } = stages.find(({ stage }) => stage === 'answer')?.usage ?? {};
+        return {
+          audio_s: of(serial).seconds,
+          tokens_in: inputTokens,
+          tokens_out: outputTokens,
+          characters: String(output.transcript).length,
+          spoken_characters: String(output.reply).length,
+        };
+      },
+    },
+    inventory: readInventory(
+      JSON.stringify({
+        format: 1,
+        nodes: [{ name: 'here', devices: [{ kind: 'cpu', memory: '8GiB', concurrency: cores }] }],
+      }),
+    ),
+    deviceKind: 'cpu',
+    deviceOf: Object.fromEntries(['whisper', 'minilm', 'assistant', 'tts'].map((model) => [model, 'here/0'])),
+    inFlight: 4,
+  };
+}
+
+/** A question out loud, by the stack's own voice. */
+async function speak(client: TritonClient, text: string): Promise<{ readonly file: File; readonly seconds: number }> {
+  const outputs = await client.infer('tts', [textTensor('TEXT', [1, 1], text)], AbortSignal.timeout(60_000));
+  const [audio, rate] = [outputs.get('AUDIO'), outputs.get('SAMPLE_RATE')];
+  if (!audio || !rate) throw new Error('the voice says nothing');
+  const samples = readInt16(audio);
+  const [sampleRate = 24_000] = readInt32(rate);
+  const file = new File([Buffer.concat([...writeWav(samples, { sampleRate })])], 'q.wav', { type: 'audio/wav' });
+  return { file, seconds: samples.length / sampleRate };
+}

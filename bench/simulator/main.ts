@@ -1,0 +1,206 @@
+/**
+ * The simulator against reality: what it says of a pipeline at three loads, and what the pipeline does when the same requests
+ * arrive through the gateway. Each model is profiled alone, as `millrace profile` does; what a run alone takes beyond its
+ * profiled stages is the orchestrator's cost, which does not grow with load; nothing that the simulator is told was seen under load but the sizes of
+ * the requests.
+ *
+ * `gpu-like`         three models that take a fixed time for a batch, each on a device of its own
+ * `voice-assistant`  the real one: speech recognition, LLM and speech synthesis, all on this machine's processors
+ *
+ *   npm run bench:simulator [-- --json] [--seconds N] [--pipeline gpu-like|voice-assistant]
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { loadavg } from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { createConnectors } from '../../activities/connectors/index.js';
+import { parseModels } from '../../activities/pools/index.js';
+import { type ReadProfile, readProfile } from '../../placement/profiles/index.js';
+import { arrivals, type Load, loadOf } from '../../placement/simulator/index.js';
+import { shapeOf } from '../../placement/workload/index.js';
+import { table } from '../../workers/cli/output.js';
+import { endpointsOf } from '../../workers/endpoints.js';
+import { describeMachine, thisMachine } from '../../workers/inventory/index.js';
+import { profileTarget, SampleAudio, targetsOf } from '../../workers/profiling/index.js';
+import { down, NODE_PARTS, SERVER_PARTS, up } from '../../workers/stack/index.js';
+import { type Case, gpuLikeCase, voiceCase } from './cases.js';
+import { alone, capacity, open, type Seen } from './drive.js';
+import { type Figures, observed, orchestrated, predict, type System } from './predict.js';
+import { HOME, MODELS, settings } from './settings.js';
+
+const { values: options } = parseArgs({
+  options: {
+    json: { type: 'boolean' },
+    seconds: { type: 'string', default: '45' },
+    pipeline: { type: 'string', multiple: true, default: ['gpu-like', 'voice-assistant'] },
+  },
+});
+/** Length of each load: some hundred runs of the faster pipeline. */
+const SECONDS = Number(options.seconds);
+/** Shares of the capacity that was measured. */
+const LOADS = [0.4, 0.6, 0.8];
+const SEED = 7;
+/** Runs that tell what one alone takes; the first of them finds everything cold and does not count. */
+const ALONE = 21;
+/** Runs by which the capacity is measured, for each that is in flight. */
+const CAPACITY_ROUNDS = 5;
+/** Calls that the machine's processors run at once unslowed: recognition and the LLM each use all of them. */
+const SHARED = 1;
+const SAMPLES = 12;
+const PROFILE_MS = 25_000;
+
+const note = (text: string) => void process.stderr.write(`${text}\n`);
+const round = (value: number): number => Math.round(value * 100) / 100;
+
+interface Row {
+  readonly pipeline: string;
+  /** Share of the measured capacity. */
+  readonly load: number;
+  readonly runs: number;
+  readonly ratePerSecond: number;
+  readonly throughput: Compared;
+  readonly p50: Compared;
+  readonly p95: Compared;
+}
+interface Compared {
+  readonly predicted: number;
+  readonly measured: number;
+  /** Predicted / measured - 1. */
+  readonly off: number;
+}
+
+function models() {
+  const { triton, llm } = endpointsOf(settings);
+  const on = (urls: readonly string[]) => urls.map((url) => ({ url, device: 'here' }));
+  const onTriton = (model: string, kind: string) => ({ connector: 'triton', model, kind, endpoints: on(triton) });
+  return {
+    ...Object.fromEntries(['first', 'second', 'third'].map((name) => [name, onTriton(name, 'infer')])),
+    whisper: onTriton('whisper', 'transcribe'),
+    minilm: onTriton('minilm', 'embed'),
+    tts: onTriton('tts', 'synthesize'),
+    assistant: { connector: 'openai', model: settings.LLM_MODEL, kind: 'chat', endpoints: on(llm) },
+  };
+}
+
+async function main(): Promise<void> {
+  mkdirSync(HOME, { recursive: true });
+  writeFileSync(MODELS, JSON.stringify(models()));
+  await down(settings);
+  note('starting the stack');
+  const {
+    triton: [triton = ''],
+  } = await up({ settings, parts: SERVER_PARTS });
+  const cases: (() => Promise<Case>)[] = [];
+  if (options.pipeline.includes('gpu-like')) cases.push(() => gpuLikeCase(triton));
+  if (options.pipeline.includes('voice-assistant')) cases.push(() => voiceCase(triton, SHARED));
+  await up({ settings, parts: [...SERVER_PARTS, ...NODE_PARTS] });
+  const rows: Row[] = [];
+  for (const make of cases) rows.push(...(await compare(await make())));
+  report(rows);
+}
+
+async function compare(one: Case): Promise<readonly Row[]> {
+  const { pipeline, asked, inFlight } = one;
+  const profiles = await profilesOf(one);
+  const bare: System = { ...one, shape: shapeOf(pipeline.plan), profiles };
+  const [, ...first] = await alone(asked, ALONE);
+  const apart = withSizes(loadOf(Float64Array.from(first, (_, i) => i * 1e6)), first);
+  const insideMs = predict(bare, apart, SEED).p50;
+  const outside = first.map(({ latencyMs }) => Math.max(0, latencyMs - insideMs));
+  note(
+    `${pipeline.name}: a run alone takes ${round(observed(first).p50)} ms, ${round(insideMs)} of them in the models`,
+  );
+  const system = orchestrated(bare, outside);
+  const most = await capacity(asked, CAPACITY_ROUNDS * inFlight, inFlight);
+  note(`${pipeline.name}: ${round(most)} runs/s with ${inFlight} in flight`);
+  const rows: Row[] = [];
+  for (const load of LOADS) {
+    const rate = load * most;
+    const count = Math.max(20, Math.round(rate * SECONDS));
+    const requests = loadOf(arrivals({ count, rate, seed: SEED }));
+    const seen = await open(asked, requests);
+    const measured = observed(seen);
+    const predicted = predict(system, withSizes(requests, seen), SEED);
+    const row = {
+      pipeline: pipeline.name,
+      load,
+      runs: count,
+      ratePerSecond: round(rate),
+      ...compared(predicted, measured),
+    };
+    note(
+      `${row.pipeline} at ${load}: p95 ${row.p95.predicted} ms predicted, ${row.p95.measured} measured; load average ${round(loadavg()[0] ?? 0)}`,
+    );
+    rows.push(row);
+  }
+  return rows;
+}
+
+/** As `millrace profile` makes them. */
+async function profilesOf({ pipeline, deviceKind }: Case): Promise<readonly ReadProfile[]> {
+  const connectors = createConnectors({ openai: { apiKey: settings.LLM_API_KEY } });
+  const file = path.resolve('deploy/local/audio/question.wav');
+  const audio = await SampleAudio.of(readFileSync(file), file);
+  const machine = describeMachine(await thisMachine());
+  const profiles: ReadProfile[] = [];
+  for (const target of targetsOf(pipeline.plan, parseModels(models(), MODELS), { deviceKind })) {
+    const backend = connectors.get(target.pool.connector)?.connect(target.endpoint.url);
+    if (!backend) throw new Error(`no connector ${target.pool.connector}`);
+    const { profile } = await profileTarget(target, backend, {
+      ...{ samples: SAMPLES, timeLimitMs: PROFILE_MS, batches: [1, 2, 4], variant: 'default', quality: 1, memory: {} },
+      ...{ audio, machine, now: new Date(), signal: new AbortController().signal },
+    });
+    backend.close();
+    const text = JSON.stringify(profile, undefined, 2);
+    writeFileSync(path.join(HOME, `${target.model}.profile.json`), text);
+    profiles.push(readProfile(text, target.model));
+  }
+  return profiles;
+}
+
+/** A load with the sizes that its requests turned out to have. */
+function withSizes(load: Load, seen: readonly Seen[]): Load {
+  const columns = Object.keys(seen[0]?.sizes ?? {});
+  const sizes = columns.map((column) => [column, Float64Array.from(seen, (run) => run.sizes[column] ?? Number.NaN)]);
+  return { ...load, sizes: Object.fromEntries(sizes) };
+}
+
+function compared(predicted: Figures, measured: Figures): Pick<Row, 'throughput' | 'p50' | 'p95'> {
+  const both = (of: keyof Figures): Compared => ({
+    predicted: round(predicted[of]),
+    measured: round(measured[of]),
+    off: round(predicted[of] / measured[of] - 1),
+  });
+  return { throughput: both('throughput'), p50: both('p50'), p95: both('p95') };
+}
+
+function report(rows: readonly Row[]): void {
+  const load = loadavg().map(round);
+  if (options.json) {
+    process.stdout.write(`${JSON.stringify({ loads: rows, loadAverage: load })}\n`);
+    return;
+  }
+  const percent = ({ off }: Compared) => `${off > 0 ? '+' : ''}${Math.round(100 * off)} %`;
+  const cells = rows.map((row) => [
+    ...[row.pipeline, row.load, row.runs, row.throughput.predicted, row.throughput.measured, percent(row.throughput)],
+    ...[Math.round(row.p95.predicted), Math.round(row.p95.measured), percent(row.p95)],
+  ]);
+  const headings = [
+    'pipeline',
+    'load',
+    'runs',
+    'runs/s predicted',
+    'measured',
+    'off',
+    'p95 ms predicted',
+    'measured',
+    'off',
+  ];
+  process.stdout.write(`${table(headings, cells)}\nload average ${load.join(', ')}\n`);
+}
+
+try {
+  await main();
+} finally {
+  await down(settings);
+}

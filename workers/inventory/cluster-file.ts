@@ -1,0 +1,69 @@
+import { type Document, isMap, isSeq, parseDocument, YAMLMap } from 'yaml';
+import { readInventory } from '../../placement/inventory/index.js';
+import type { RunningServer } from './running-servers.js';
+
+/** A line of a node's devices, as `cluster.yaml` has it. */
+export interface DeviceLine {
+  readonly kind: string;
+  readonly count?: number;
+  readonly memory: string;
+  readonly concurrency?: number;
+}
+
+export interface Found {
+  readonly node: string;
+  readonly devices: readonly DeviceLine[];
+  readonly endpoints: readonly RunningServer[];
+}
+
+const EMPTY = 'format: 1\nnodes: []\n';
+
+/**
+ * `cluster.yaml` with what was found on a node: its devices in place of those that the file has for it, and its servers that
+ * are not there yet. Prices, links and comments elsewhere stay. Throws `INVALID_INVENTORY` when the file cannot be read, or
+ * would not be one any more: a link to a device that is gone.
+ */
+export function withNode(before: string | undefined, { node, devices, endpoints }: Found, file: string): string {
+  if (before !== undefined) readInventory(before, file);
+  const document = parseDocument(before ?? EMPTY);
+  const nodes = sequence(document, 'nodes');
+  const at = nodes.items.findIndex((item) => isMap(item) && item.get('name') === node);
+  const lines = devices.map((line) => flow(document, line, priceOf(nodes.items[at], line.kind)));
+  if (at >= 0) (nodes.items[at] as YAMLMap).set('devices', document.createNode(lines));
+  else nodes.add(document.createNode({ name: node, devices: lines }));
+  if (endpoints.length > 0) {
+    const listed = sequence(document, 'endpoints');
+    const known = listed.items.map((item) => (isMap(item) ? item.get('url') : undefined));
+    for (const endpoint of endpoints) if (!known.includes(endpoint.url)) listed.add(flow(document, endpoint));
+  }
+  const text = document.toString({ lineWidth: 0 });
+  readInventory(text, file);
+  return text;
+}
+
+/** What the file says that a device of a kind costs, which no machine knows. */
+function priceOf(node: unknown, kind: string): { readonly pricePerHour?: unknown } {
+  const devices = isMap(node) ? node.get('devices') : undefined;
+  const line = isSeq(devices) ? devices.items.find((item) => isMap(item) && item.get('kind') === kind) : undefined;
+  const price = isMap(line) ? line.get('pricePerHour') : undefined;
+  return price === undefined ? {} : { pricePerHour: price };
+}
+
+function sequence(document: Document, key: string) {
+  const there = document.get(key);
+  if (isSeq(there)) {
+    there.flow = false;
+    return there;
+  }
+  const made = document.createNode([]);
+  document.set(key, made);
+  return made;
+}
+
+/** On one line. */
+function flow(document: Document, ...parts: readonly object[]): YAMLMap {
+  const map = document.createNode(Object.assign({}, ...parts));
+  if (!(map instanceof YAMLMap)) throw new TypeError('a line is a map');
+  map.flow = true;
+  return map;
+}

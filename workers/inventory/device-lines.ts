@@ -1,0 +1,36 @@
+import type { DeviceLine } from './cluster-file.js';
+import type { Machine } from './machine.js';
+
+/** What `apply` takes for a CPU unless it is told otherwise. */
+const CPU = 'cpu';
+const MEBIBYTE = 2 ** 20;
+
+/** The lines of a node: its GPUs, those alike and side by side together; without any its processors. */
+export function deviceLines({ cpu, gpus }: Pick<Machine, 'cpu' | 'gpus'>): readonly DeviceLine[] {
+  if (gpus.length === 0) return [{ kind: CPU, memory: spelled(cpu.memoryBytes), concurrency: cpu.cores }];
+  const lines: { kind: string; count: number; memory: string }[] = [];
+  for (const { name, memoryBytes } of gpus) {
+    const [kind, memory] = [kindOf(name), spelled(memoryBytes)];
+    const last = lines.at(-1);
+    if (last?.kind === kind && last.memory === memory) last.count += 1;
+    else lines.push({ kind, count: 1, memory });
+  }
+  return lines.map(({ count, ...line }) => (count === 1 ? line : { ...line, count }));
+}
+
+/** `NVIDIA A100-SXM4-80GB` is the kind `a100-sxm4-80gb`. */
+export const kindOf = (name: string): string => asName(name.replace(/^NVIDIA\s+/i, '')) || 'gpu';
+
+/** As names in an inventory are: lower-case letters, digits and "-". */
+export const asName = (text: string): string =>
+  text
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-+|-+$/g, '')
+    .slice(0, 63);
+
+/** Whole mebibytes, as gibibytes where they are whole. */
+function spelled(bytes: number): string {
+  const mebibytes = Math.floor(bytes / MEBIBYTE);
+  return mebibytes % 1024 === 0 ? `${mebibytes / 1024}GiB` : `${mebibytes}MiB`;
+}
