@@ -1,8 +1,6 @@
-import type { WorkflowHandle } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
 import type { FastifyInstance } from 'fastify';
-import { MillraceError } from '../../pipelines/errors.js';
-import { APPROVE_SIGNAL, WAITING_QUERY } from '../../pipelines/plan/index.js';
+import { APPROVE_SIGNAL } from '../../pipelines/plan/index.js';
 import { type Caller, callerOf } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
@@ -11,6 +9,7 @@ import { decisionOf, theOne } from './decision.js';
 import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 import { CANCEL_RUN, decideDoc } from './run-docs.js';
 import { findRun, readRun } from './run-read.js';
+import { waitingIn } from './waiting.js';
 
 type OfRun = { Params: { id: string } };
 
@@ -44,9 +43,10 @@ export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Pr
       const caller = callerOf(request, 'approve');
       const { stage, by } = decisionOf(request.body ?? {});
       await stillRuns(deps, id, caller);
-      const handle = deps.temporal.workflow.getHandle(id);
-      const path = theOne(await waitingIn(deps, handle), stage);
-      await tell(deps, () => handle.signal(`${APPROVE_SIGNAL}${path}`, { approved, ...(by !== undefined && { by }) }));
+      const { workflowId, inside } = theOne(await waitingIn(deps, id, stage), stage);
+      const handle = deps.temporal.workflow.getHandle(workflowId);
+      const sent = { approved, ...(by !== undefined && { by }) };
+      await tell(deps, () => handle.signal(`${APPROVE_SIGNAL}${inside}`, sent));
       return await reply.code(202).send((await readRun(deps, id, caller)).document);
     });
   }
@@ -54,18 +54,6 @@ export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Pr
 
 async function stillRuns(deps: GatewayDeps, id: string, caller: Caller): Promise<void> {
   if (!(await findRun(deps, id, caller)).running) throw hasEnded();
-}
-
-/** The paths of the stages that wait for a decision: the run itself is asked, which takes a worker. */
-async function waitingIn({ temporal }: GatewayDeps, handle: WorkflowHandle): Promise<readonly string[]> {
-  try {
-    return await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
-      handle.query<readonly string[]>(WAITING_QUERY),
-    );
-  } catch (error) {
-    const message = 'no worker says what the run waits for; try again';
-    throw new MillraceError('ORCHESTRATOR_UNAVAILABLE', message, {}, { cause: error });
-  }
 }
 
 /** Tells a run that was there a moment ago something: Temporal takes nothing for one that has ended. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { MillraceError } from '../../pipelines/errors.js';
 import { invalidFields } from '../../pipelines/invalid-fields.js';
+import type { WaitingStage } from './waiting.js';
 
 /** Longest path of a stage: ids of graphs in graphs, each up to 63 characters, with their indices. */
 const LONGEST_PATH = 1_000;
@@ -32,16 +33,17 @@ export function decisionOf(body: unknown): Decision {
   throw invalidFields('INVALID_INPUT', fields);
 }
 
-/** The path of the stage that is decided on: the one named, or the only one that waits. Throws `NOT_WAITING`. */
-export function theOne(waiting: readonly string[], stage: string | undefined): string {
+/** The stage that is decided on: the one named, or the only one that waits. Throws `NOT_WAITING`. */
+export function theOne(waiting: readonly WaitingStage[], stage: string | undefined): WaitingStage {
   const [only, ...others] = waiting;
-  if (stage !== undefined && waiting.includes(stage)) return stage;
+  const named = waiting.find(({ path }) => path === stage);
+  if (named) return named;
+  const paths = waiting.map(({ path }) => path).join(', ');
   if (stage === undefined && only !== undefined) {
     if (others.length === 0) return only;
-    const message = `must say which of these is meant: ${waiting.join(', ')}`;
-    throw invalidFields('INVALID_INPUT', [{ field: 'stage', message }]);
+    throw invalidFields('INVALID_INPUT', [{ field: 'stage', message: `must say which of these is meant: ${paths}` }]);
   }
-  const those = waiting.length > 0 ? `; what waits is ${waiting.join(', ')}` : '';
+  const those = waiting.length > 0 ? `; what waits is ${paths}` : '';
   const what = stage === undefined ? 'no stage of the run waits' : `stage "${stage}" does not wait`;
   throw new MillraceError('NOT_WAITING', `${what} for a decision${those}`);
 }

@@ -30,8 +30,12 @@ export class FakeTemporal {
   stages: readonly StageRecord[] | undefined;
   /** What the run waits for; undefined while no worker can be asked. */
   waiting: readonly string[] | undefined;
+  /** Child runs that are under way, by their ids: what they wait for. */
+  readonly children = new Map<string, readonly string[]>();
   /** What has been sent to runs: `cancel`, or a signal's name with its argument. */
   readonly sent: [what: string, argument?: unknown][] = [];
+  /** To which. */
+  readonly sentTo: string[] = [];
   /** Called for each run that starts. */
   onStart: (run: FakeRun) => void = () => {};
 
@@ -71,7 +75,8 @@ export class FakeTemporal {
             return await (signal ? Promise.race([ended, cancelled(signal)]) : ended);
           },
           query: async (name: string) => {
-            const answer = name === WAITING_QUERY ? this.waiting : this.stages;
+            const waiting = this.children.get(id) ?? this.waiting;
+            const answer = name === WAITING_QUERY ? waiting : this.stages;
             if (answer === undefined) throw new Error('no worker');
             return answer;
           },
@@ -98,8 +103,10 @@ export class FakeTemporal {
 
   /** Temporal takes nothing for a run that has ended. */
   #send(id: string, ...what: [what: string, argument?: unknown]): void {
-    if (this.#run(id).status !== 'RUNNING') throw new WorkflowNotFoundError('workflow execution ended', id, undefined);
+    const runs = this.children.has(id) || this.#run(id).status === 'RUNNING';
+    if (!runs) throw new WorkflowNotFoundError('workflow execution ended', id, undefined);
     this.sent.push(what);
+    this.sentTo.push(id);
   }
 
   #start(type: string, options: FakeRun['options']) {
@@ -134,8 +141,14 @@ export class FakeTemporal {
   }
 
   #describe(id: string) {
+    const below = [...this.children.keys()].filter((child) => child.startsWith(`${id}/`));
+    // Of a child's own children, the child tells.
+    const pending = below.filter((child) => !below.some((other) => child.startsWith(`${other}/`)));
+    const raw = { pendingChildren: pending.map((workflowId) => ({ workflowId })) };
+    if (this.children.has(id)) return { raw };
     const { type, status, started, options } = this.#run(id);
     return {
+      raw,
       type,
       runId: 'execution-1',
       status: { name: status },

@@ -85,6 +85,33 @@ describe('a decision', () => {
     expect(gateway.temporal.sent).toEqual([['approve/items[1]/review', { approved: true }]]);
   });
 
+  test('reaches the child run that waits, and the child of a child', async () => {
+    gateway.temporal.waiting = ['sign-off'];
+    gateway.temporal.children.set(`${id}/apart`, ['review']);
+    gateway.temporal.children.set(`${id}/items[1]/apart`, []);
+    gateway.temporal.children.set(`${id}/items[1]/apart/deeper`, ['review']);
+    const unnamed = await post('approve');
+    expect(unnamed.json<Problem>().detail).toContain('sign-off, apart/review, items[1]/apart/deeper/review');
+    for (const stage of ['items[1]/apart/deeper/review', 'apart/review', 'sign-off'])
+      expect((await post('approve', { stage })).statusCode).toBe(202);
+    expect(gateway.temporal.sentTo).toEqual([`${id}/items[1]/apart/deeper`, `${id}/apart`, id]);
+    expect(gateway.temporal.sent.map(([signal]) => signal)).toEqual([
+      'approve/review',
+      'approve/review',
+      'approve/sign-off',
+    ]);
+    expect(codeOf(await post('approve', { stage: 'apart/other' }))).toBe('NOT_WAITING');
+  });
+
+  test('names the stage where there are many child runs', async () => {
+    gateway.temporal.waiting = [];
+    for (let i = 0; i < 33; i++) gateway.temporal.children.set(`${id}/items[${i}]/apart`, ['review']);
+    const unnamed = (await post('approve')).json<Problem>();
+    expect([unnamed.code, unnamed.errors?.[0]?.field]).toEqual(['INVALID_INPUT', 'stage']);
+    expect((await post('approve', { stage: 'items[7]/apart/review' })).statusCode).toBe(202);
+    expect(gateway.temporal.sentTo).toEqual([`${id}/items[7]/apart`]);
+  });
+
   test('that nothing waits for is NOT_WAITING, which says what waits', async () => {
     gateway.temporal.waiting = [];
     expect(codeOf(await post('approve'))).toBe('NOT_WAITING');

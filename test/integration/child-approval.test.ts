@@ -1,0 +1,57 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { z } from 'zod';
+import type { Problem } from '../../gateway/index.js';
+import { approve, type Pipeline, pipeline } from '../../pipelines/index.js';
+import { until } from '../support/runs.js';
+import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';
+
+/** What a child run waits for is decided at the run that a caller has started. */
+
+/** A loaded machine takes its time. */
+const LIMIT_MS = 60_000;
+
+const one = z.object({ n: z.number() });
+const asks = pipeline('asks', { input: one }, ({ input, stage }) => {
+  const review = stage('review', approve({ timeout: '5m' }), { subject: 'Is it right?' });
+  return { n: input.n, approved: review.approved, by: review.by };
+});
+const hands = pipeline('hands', { input: one }, ({ input, run }) => ({
+  deeper: run('deeper', asks, { n: input.n }, { as: 'child' }),
+}));
+const outer = pipeline('outer', { input: one }, ({ input, run }) => ({
+  near: run('near', asks, { n: input.n }, { as: 'child' }),
+  far: run('far', hands, { n: input.n }, { as: 'child' }),
+}));
+
+let served: ServedPipelines;
+beforeAll(async () => {
+  served = await servePipelines([outer] as unknown as Pipeline<never>[]);
+});
+afterAll(() => served?.close());
+
+test('a decision reaches the child run that waits, by its path', async () => {
+  const started = await served.post('outer', '{"n": 1}', { 'content-type': 'application/json' });
+  const { id } = (await started.json()) as { id: string };
+  const decide = async (what: string, body: object): Promise<Problem> =>
+    (await (
+      await fetch(`${served.url}/v1/runs/${id}/${what}`, {
+        method: 'POST',
+        body: JSON.stringify(body),
+        headers: { 'content-type': 'application/json' },
+      })
+    ).json()) as Problem;
+  for (const child of ['near', 'far/deeper']) {
+    const waits = async () => (await decide('approve', { stage: `${child}/none` })).detail?.includes(`${child}/review`);
+    await until(`${child} waits`, async () => (await waits()) === true, LIMIT_MS);
+  }
+  expect(await decide('approve', {})).toMatchObject({ code: 'INVALID_INPUT', errors: [{ field: 'stage' }] });
+  expect(await decide('reject', { stage: 'far/deeper/review', by: 'ada' })).toMatchObject({ id, status: 'running' });
+  // Alone, it need not be named.
+  const alone = async () => (await decide('approve', { by: 'bob' })).code === undefined;
+  await until('the other waits alone', alone, LIMIT_MS);
+  await until('the run has ended', async () => (await served.get(id)).status === 'succeeded', LIMIT_MS);
+  expect((await served.get(id)).output).toEqual({
+    near: { n: 1, approved: true, by: 'bob' },
+    far: { deeper: { n: 1, approved: false, by: 'ada' } },
+  });
+});
