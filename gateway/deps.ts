@@ -34,6 +34,8 @@ export interface GatewayDeps {
   readonly webhooks?: WebhookConfig;
   readonly readiness: Readonly<Record<string, ReadinessCheck>>;
   readonly limits: GatewayLimits;
+  /** Base URL at which callers reach the gateway; absent where that is what they call. */
+  readonly publicUrl?: string | undefined;
   /** ffmpeg, which makes audio of other formats: a path, or a name on PATH, where the default is `ffmpeg`. */
   readonly ffmpeg?: string;
   /** The page of a run in the Temporal UI. `runId` is Temporal's, one execution of the workflow; without it, the latest. */

@@ -88,6 +88,7 @@ export async function runGateway(settings: Settings): Promise<void> {
       maxConnectionsPerAddress: settings.MILLRACE_MAX_CONNECTIONS_PER_ADDRESS,
     },
     ffmpeg: settings.MILLRACE_FFMPEG,
+    publicUrl: settings.MILLRACE_PUBLIC_URL,
     uiUrl: runPages(temporalUi, namespace),
     ...(settings.MILLRACE_KSERVE_GRPC_PORT !== 0 && {
       grpc: { host: settings.MILLRACE_GATEWAY_HOST, port: settings.MILLRACE_KSERVE_GRPC_PORT },

@@ -76,6 +76,12 @@ export function settingsSchema(basePort = BASE_PORT) {
       .default('none')
       .describe('Bearer token for the LLM server; llama.cpp and vLLM need none by default.'),
     MILLRACE_GATEWAY_URL: z.url().optional().describe('Base URL of a gateway elsewhere, for the command line.'),
+    MILLRACE_PUBLIC_URL: z
+      .url({ protocol: /^https?$/ })
+      .optional()
+      .describe(
+        'Base URL at which callers reach this gateway, where a proxy in front has another scheme, name or path: links begin with it. Forwarded headers are not trusted.',
+      ),
     // Ports of what Millrace starts, all from one base so that two stacks need one setting to live side by side.
     MILLRACE_PORT_BASE: port('First of the ports below; they follow in order.', BASE_PORT),
     MILLRACE_GATEWAY_PORT: port('HTTP trigger.', basePort),

@@ -18,6 +18,7 @@ import { type Caller, callerOf, mayUse } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
 import { asMillraceError, problemOf } from '../http/problem.js';
+import { baseUrlOf } from '../http/public-url.js';
 import { callTool } from './call-tool.js';
 import { Calls } from './calls.js';
 import { MCP } from './docs.js';
@@ -40,7 +41,7 @@ export async function mcpRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
   takeJson(app);
 
   app.post('/mcp', { bodyLimit: deps.limits.maxJsonBytes, config: { doc: MCP } }, async (request, reply) => {
-    refuseForeignOrigin(request);
+    refuseForeignOrigin(request, baseUrlOf(deps.publicUrl, request));
     const caller = callerOf(request, 'read');
     const session = sessionOf(request);
     const server = serverFor({ app, deps, tools, calls, request, caller, session });
@@ -91,7 +92,7 @@ function serverFor({ app, deps, tools, calls, request, caller, session }: Servin
           tool,
           caller,
           input: (params.arguments ?? {}) as JsonObject,
-          base: `${request.protocol}://${request.host}`,
+          base: baseUrlOf(deps.publicUrl, request),
           progressToken: _meta?.progressToken,
           notify: sendNotification,
           cancelled: call.cancelled,
@@ -135,10 +136,10 @@ function sessionOf({ headers }: FastifyRequest): string | undefined {
  * The protocol wants `Origin` checked: a page of another site must not reach a server by a name that was made to resolve to it.
  * Without keys the gateway's own guard has looked at `Host` as well.
  */
-function refuseForeignOrigin({ headers: { origin }, host }: FastifyRequest): void {
+function refuseForeignOrigin({ headers: { origin }, host }: FastifyRequest, base: string): void {
   if (origin === undefined) return;
   const url = URL.canParse(origin) ? new URL(origin) : undefined;
-  if (url && (url.host === host || isLoopbackName(url.hostname))) return;
+  if (url && (url.host === host || url.host === new URL(base).host || isLoopbackName(url.hostname))) return;
   const message = 'is another site';
   throw new MillraceError('FORBIDDEN', `Origin ${message}`, { fields: [{ field: 'Origin', message }] });
 }

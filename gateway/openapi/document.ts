@@ -36,13 +36,20 @@ const TENANT_PARAMETER: ParameterDoc = {
   schema: { type: 'string', pattern: TENANT.source },
 };
 
-/** The OpenAPI 3.1 document of routes, with those of each pipeline. */
-export function openApiDocument(routes: readonly DocumentedRoute[], pipelines: readonly Pipeline[]): JsonObject {
+/**
+ * The OpenAPI 3.1 document of routes, with those of each pipeline.
+ * @param path where the routes begin at the server that the document is read from
+ */
+export function openApiDocument(
+  routes: readonly DocumentedRoute[],
+  pipelines: readonly Pipeline[],
+  path = '/',
+): JsonObject {
   const paths: Record<string, Record<string, Json>> = {};
   const add = (route: DocumentedRoute, url: string, doc: RouteDoc) => {
-    const path = url.replace(/:(\w+)/g, '{$1}');
-    paths[path] ??= {};
-    (paths[path] as Record<string, Json>)[route.method.toLowerCase()] = operation(route, doc);
+    const at = url.replace(/:(\w+)/g, '{$1}');
+    paths[at] ??= {};
+    (paths[at] as Record<string, Json>)[route.method.toLowerCase()] = operation(route, doc);
   };
   for (const route of routes) {
     const { doc } = route;
@@ -64,7 +71,7 @@ export function openApiDocument(routes: readonly DocumentedRoute[], pipelines: r
       description: 'Runs inference pipelines that must not lose work: starts runs, shows them, serves their media.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
-    servers: [{ url: '/' }],
+    servers: [{ url: path }],
     security: [{ key: [] }, {}],
     tags: [...new Set(routes.flatMap(({ doc }) => (doc ? [doc.tag] : [])))].map((name) => ({ name })),
     paths: shareDefinitions(sorted, schemas),

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { callerOf, mayUse } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
+import { baseUrlOf } from '../http/public-url.js';
 import { type DocumentedRoute, openApiDocument } from './document.js';
 import { json } from './schemas.js';
 
@@ -22,6 +23,6 @@ export async function openApiRoutes(
     const caller = callerOf(request);
     const pipelines = deps.pipelines.filter((pipeline) => mayUse(caller, pipeline));
     reply.header('cache-control', 'no-cache');
-    return openApiDocument(routes, pipelines);
+    return openApiDocument(routes, pipelines, new URL(baseUrlOf(deps.publicUrl, request)).pathname);
   });
 }

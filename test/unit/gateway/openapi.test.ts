@@ -163,6 +163,18 @@ test('a pipeline’s example is a small input that it takes', async () => {
   await other.close();
 });
 
+test('the routes begin where the proxy in front has them', async () => {
+  const servers = async (publicUrl?: string) => {
+    const other = await testGateway({}, publicUrl === undefined ? {} : { publicUrl });
+    const document = (await other.app.inject('/openapi.json')).json<{ servers: object[] }>();
+    await other.close();
+    return document.servers;
+  };
+  expect(await servers()).toEqual([{ url: '/' }]);
+  expect(await servers('https://mill.test')).toEqual([{ url: '/' }]);
+  expect(await servers('https://mill.test/api/')).toEqual([{ url: '/api' }]);
+});
+
 describe('what the gateway answers', () => {
   test('fits the document', async () => {
     const post = (url: string, payload: Buffer | object, type = 'application/json') =>

@@ -65,6 +65,24 @@ describe('the MCP door', () => {
     expect(later.status).toBe(400);
   });
 
+  it('links large media at the address that callers know, behind a proxy', async () => {
+    const of = async (change: Parameters<typeof testGateway>[1]) => {
+      const { url, temporal, close } = await start({}, change);
+      const large = { uri: `artifact://default/${'a'.repeat(64)}`, sha256: 'a'.repeat(64), mime: 'audio/wav' };
+      temporal.onStart = (run) => run.end({ output: { clip: { ...large, bytes: 2_000_000 } }, stages: [] });
+      const forwarded = { 'x-forwarded-host': 'evil.test', 'x-forwarded-proto': 'https', forwarded: 'host=evil.test' };
+      const { result } = await ask(url, 'tools/call', { name: 'greet', arguments: { name: 'Ada' } }, forwarded);
+      const [, link] = result.content as { uri: string }[];
+      await close();
+      gateway = undefined;
+      return { link: link?.uri.replace(/greet-[^/]*/, 'R'), at: new URL(url).origin };
+    };
+    const direct = await of({});
+    expect(direct.link).toBe(`${direct.at}/v1/runs/R/artifacts/clip`);
+    const { link } = await of({ publicUrl: 'https://mill.test/api/' });
+    expect(link).toBe('https://mill.test/api/v1/runs/R/artifacts/clip');
+  });
+
   it('shows pipelines as tools, media as a model can give and read them', async () => {
     const { url } = await start();
     const { result } = await ask(url, 'tools/list');
