@@ -31,7 +31,7 @@ async function ask({ pipeline, input, sizes }: Asked): Promise<Seen> {
 }
 
 /** Runs one after the other. */
-export async function alone(asked: Asked, runs: number): Promise<readonly Seen[]> {
+export async function sequential(asked: Asked, runs: number): Promise<readonly Seen[]> {
   const seen: Seen[] = [];
   for (let i = 0; i < runs; i += 1) seen.push(await ask(asked));
   return seen;

@@ -24,7 +24,7 @@ import { describeMachine, thisMachine } from '../../workers/inventory/index.js';
 import { profileTarget, SampleAudio, targetsOf } from '../../workers/profiling/index.js';
 import { down, NODE_PARTS, SERVER_PARTS, up } from '../../workers/stack/index.js';
 import { type Case, gpuLikeCase, voiceCase } from './cases.js';
-import { alone, capacity, open, type Seen } from './drive.js';
+import { capacity, open, type Seen, sequential } from './drive.js';
 import { type Figures, observed, orchestrated, predict, type System } from './predict.js';
 import { HOME, MODELS, settings } from './settings.js';
 
@@ -40,14 +40,14 @@ const SECONDS = Number(options.seconds);
 /** Shares of the capacity that was measured. */
 const LOADS = [0.4, 0.6, 0.8];
 const SEED = 7;
-/** Runs that tell what one alone takes; the first of them finds everything cold and does not count. */
-const ALONE = 21;
 /** Runs by which the capacity is measured, for each that is in flight. */
 const CAPACITY_ROUNDS = 5;
 /** Calls that the machine's processors run at once unslowed: recognition and the LLM each use all of them. */
 const SHARED = 1;
-const SAMPLES = 12;
+const SAMPLES = 8;
 const PROFILE_MS = 25_000;
+/** Characters of the prompts by which the LLM is profiled: of questions such as the bench asks. */
+const PROMPTS = [30, 120];
 
 const note = (text: string) => void process.stderr.write(`${text}\n`);
 const round = (value: number): number => Math.round(value * 100) / 100;
@@ -103,7 +103,7 @@ async function compare(one: Case): Promise<readonly Row[]> {
   const { pipeline, asked, inFlight } = one;
   const profiles = await profilesOf(one);
   const bare: System = { ...one, shape: shapeOf(pipeline.plan), profiles };
-  const [, ...first] = await alone(asked, ALONE);
+  const [, ...first] = await sequential(asked, one.alone);
   const apart = withSizes(loadOf(Float64Array.from(first, (_, i) => i * 1e6)), first);
   const insideMs = predict(bare, apart, SEED).p50;
   const outside = first.map(({ latencyMs }) => Math.max(0, latencyMs - insideMs));
@@ -148,6 +148,7 @@ async function profilesOf({ pipeline, deviceKind }: Case): Promise<readonly Read
     if (!backend) throw new Error(`no connector ${target.pool.connector}`);
     const { profile } = await profileTarget(target, backend, {
       ...{ samples: SAMPLES, timeLimitMs: PROFILE_MS, batches: [1, 2, 4], variant: 'default', quality: 1, memory: {} },
+      ...(target.pool.kind === 'chat' && { sizes: PROMPTS }),
       ...{ audio, machine, now: new Date(), signal: new AbortController().signal },
     });
     backend.close();
