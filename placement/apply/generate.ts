@@ -19,6 +19,8 @@ export interface ApplyOptions {
   readonly weights: Readonly<Record<string, string>>;
   /** vLLM's `--speculative-config` by pool. */
   readonly speculative: Readonly<Record<string, JsonObject>>;
+  /** vLLM's `--tool-call-parser` by pool. */
+  readonly toolParsers: Readonly<Record<string, string>>;
   readonly kubernetes: Pick<
     ManifestOptions,
     'images' | 'gpuResource' | 'modelsClaim' | 'temporal' | 'namespace' | 'taskQueue'
@@ -63,7 +65,7 @@ export function generate(placement: PlacementDocument, inventory: Inventory, opt
   });
   return {
     servers,
-    notes: notesOn(servers),
+    notes: [...notesOn(servers), ...notesOnTools(servers, options)],
     files: [
       { path: 'placement.json', text: placementText },
       { path: 'models.json', text: json(models) },
@@ -115,6 +117,7 @@ function vllm({ hosted: [only], devices: [first], port }: ModelServer, options: 
       deviceMemoryBytes: first.memoryBytes,
       port,
       speculative: options.speculative[model],
+      toolParser: options.toolParsers[model],
     }),
   ];
 }
@@ -146,3 +149,12 @@ function notesOn(servers: readonly ModelServer[]): string[] {
     ],
   ];
 }
+
+const notesOnTools = (servers: readonly ModelServer[], { toolParsers }: ApplyOptions): string[] =>
+  [
+    ...new Set(
+      servers.filter(({ type }) => type === 'vllm').flatMap(({ hosted }) => hosted.map((each) => each.pool.model)),
+    ),
+  ]
+    .filter((model) => toolParsers[model] === undefined)
+    .map((model) => `${model}: vLLM refuses calls with tools, unless --tool-parser says how its model writes them`);

@@ -18,6 +18,8 @@ export interface VllmOptions {
   readonly port: number;
   /** vLLM's `--speculative-config`, e.g. `{"method": "ngram", "num_speculative_tokens": 4}`. */
   readonly speculative?: JsonObject | undefined;
+  /** vLLM's `--tool-call-parser`: how the model writes tool calls. Without it vLLM refuses every call that has tools. */
+  readonly toolParser?: string | undefined;
 }
 
 /**
@@ -25,7 +27,7 @@ export interface VllmOptions {
  */
 export function vllmArguments(pool: PlacedPool, options: VllmOptions): string[] {
   const { model, parallel, maxBatch, memoryBytes } = pool;
-  const { weights, deviceMemoryBytes, port, speculative } = options;
+  const { weights, deviceMemoryBytes, port, speculative, toolParser } = options;
   if (memoryBytes === 0) {
     const message = `${model}: its profile states no memory, and vLLM has to be told how much it may take: profile it with --memory ${model}=<amount>, then plan again`;
     throw new MillraceError('INVALID_PLACEMENT', message, {
@@ -45,6 +47,7 @@ export function vllmArguments(pool: PlacedPool, options: VllmOptions): string[] 
     ...(parallel.pipeline > 1 ? ['--pipeline-parallel-size', String(parallel.pipeline)] : []),
     ...['--gpu-memory-utilization', share.toFixed(2), '--max-num-seqs', String(maxBatch)],
     ...(speculative ? ['--speculative-config', JSON.stringify(speculative)] : []),
+    ...(toolParser !== undefined ? ['--enable-auto-tool-choice', '--tool-call-parser', toolParser] : []),
   ];
 }
 

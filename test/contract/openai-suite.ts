@@ -11,13 +11,16 @@ export interface OpenAiServer {
   /** As the tests name it. */
   readonly name: string;
   readonly endpoint: string;
+  /** `none` where it asks for none. */
+  readonly apiKey: string;
+  /** Whether a tool that has to be called is called, with arguments that fit; else the model may answer as it likes. */
+  readonly bindsToolChoice: boolean;
   /** Requests that it decodes at once; more of them wait. */
   readonly parallel: number;
   /** Requests that it works on, by its own count; minutes of work, were they not stopped. */
   readonly working: () => Promise<number>;
 }
 
-const connector = openAiConnector({ apiKey: 'none' });
 const chat = (prompt: string, maxTokens: number) => ({
   model: 'assistant',
   with: { system: 'Answer in one short sentence.', maxTokens, temperature: 0 },
@@ -63,6 +66,8 @@ const silence: CallContext['audio'] = {
 
 /** What the connector is held to at every server of OpenAI's API; what differs from server to server is in `server`. */
 export function openAiContract(server: OpenAiServer): void {
+  const connector = openAiConnector({ apiKey: server.apiKey });
+
   connectorContract({
     connector,
     endpoint: server.endpoint,
@@ -176,6 +181,50 @@ export function openAiContract(server: OpenAiServer): void {
       expect(usage?.inputTokens).toBeGreaterThan((alone.usage?.inputTokens ?? 0) + 10);
     });
 
+    it('knows the calls that it made, and their results', async () => {
+      const call = { kind: 'chat' as const, ...chat('So, is it sunny?', 32) };
+      const history = [
+        { role: 'user', content: 'What is the weather in Paris?' },
+        {
+          role: 'assistant',
+          content: '',
+          toolCalls: [{ id: 'call_1', name: 'weather', arguments: { city: 'Paris' } }],
+        },
+        { role: 'tool', toolCallId: 'call_1', content: '{"sky":"rain"}' },
+      ];
+      const { output, usage } = await invoke(backend, { ...call, input: { ...call.input, history } });
+      const alone = await invoke(backend, call);
+      expect(output.text).not.toBe('');
+      expect(usage?.inputTokens).toBeGreaterThan((alone.usage?.inputTokens ?? 0) + 10);
+    });
+
+    it.each(['required', { name: 'weather' }])('%j: a tool that has to be called', async (toolChoice) => {
+      const offer = planned({ model: 'assistant', tools: [WEATHER], maxTokens: 64, temperature: 0 });
+      const call = invoke(backend, {
+        ...BOUND,
+        with: offer,
+        input: { prompt: 'How is the weather in Paris?', toolChoice },
+      });
+      if (server.bindsToolChoice) {
+        const city = expect.any(String);
+        const toolCalls = [{ id: expect.any(String), name: 'weather', arguments: { city } }];
+        expect((await call).output).toEqual({ text: '', finish: 'tools', toolCalls });
+      } else {
+        await expect(call).rejects.toMatchObject({
+          code: 'INVALID_OUTPUT',
+          message: expect.stringContaining('no tool'),
+        });
+      }
+    });
+
+    it('a reply that has to be JSON is, as far as it goes', async () => {
+      const call = { kind: 'chat' as const, ...chat('Tell me of Paris.', 24) };
+      const { output } = await invoke(backend, { ...call, input: { ...call.input, output: 'json' } });
+      expect(output.text).toMatch(/^\s*\{\s*"/);
+      // This model seldom finds the end of an object.
+      expect(output.data === undefined).toBe(output.finish === 'length');
+    });
+
     it('an image for a model that cannot see is BACKEND_REJECTED', async () => {
       const image = { uri: `artifact://test/${'1'.repeat(64)}`, sha256: '1'.repeat(64), mime: 'image/png', bytes: 2 };
       const call = backend.invoke(
@@ -208,6 +257,23 @@ export function openAiContract(server: OpenAiServer): void {
         await backend.fingerprint('assistant', AbortSignal.timeout(60_000));
       }
     });
+
+    it('answers more calls at once than the server decodes', async () => {
+      const call = { kind: 'chat' as const, ...chat('What is the capital of France?', 16) };
+      const replies = await Promise.all(Array.from({ length: 3 * server.parallel }, () => invoke(backend, call)));
+      for (const { output } of replies) expect(output.text).toContain('Paris');
+    });
+
+    if (server.apiKey !== 'none') {
+      it('a wrong key is BACKEND_UNAUTHORIZED, and is told to nobody', async () => {
+        const wrong = openAiConnector({ apiKey: 'a-key-of-somebody-else' }).connect(server.endpoint);
+        const call = invoke(wrong, { kind: 'chat', ...chat('Name a colour.', 1) });
+        await expect(call).rejects.toMatchObject({
+          code: 'BACKEND_UNAUTHORIZED',
+          message: expect.not.stringContaining('somebody'),
+        });
+      });
+    }
 
     it('frees every slot when calls are cancelled at once', async () => {
       const controller = new AbortController();

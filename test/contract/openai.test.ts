@@ -6,6 +6,8 @@ const endpoint = address('LLM_BASE_URL');
 openAiContract({
   name: 'llama.cpp',
   endpoint,
+  apiKey: 'none',
+  bindsToolChoice: false,
   parallel: 4,
   async working() {
     const metrics = await (await fetch(new URL('/metrics', endpoint))).text();

@@ -8,13 +8,15 @@ import { vllmArguments } from '../../placement/apply/vllm-arguments.js';
 import { EXIT } from '../../workers/cli/output.js';
 import { readSettings } from '../../workers/settings.js';
 import { lastLines, runCommand } from '../../workers/stack/command.js';
-import { markedProcesses, signalProcess } from '../../workers/stack/process-identity.js';
+import { markedProcesses, type ProcessIdentity, signalProcess } from '../../workers/stack/process-identity.js';
 import { ensureVenv, type Venv } from '../../workers/stack/venv.js';
 import { readManifest } from '../../workers/stack/weights.js';
 import { freePort } from './free-port.js';
 import { placedPool } from './placements.js';
 import { startServer } from './server-process.js';
 
+/** Its server knows no other key. */
+export const API_KEY = 'a-key-of-the-vllm-under-test';
 /** Requests that it decodes at once: as many as the embedded LLM server. */
 export const PARALLEL = 4;
 
@@ -40,7 +42,7 @@ let stop: (() => Promise<void>) | undefined;
 export async function setup(): Promise<void> {
   const venv = await install();
   const model = await converted(venv);
-  for (const { pid } of markedProcesses(FOLDER, MARK)) signalProcess(pid, 'SIGKILL');
+  for (const { pid } of processes()) signalProcess(pid, 'SIGKILL');
   const port = await freePort();
   const endpoint = `http://127.0.0.1:${port}/v1`;
   const startedAt = performance.now();
@@ -65,6 +67,9 @@ export async function teardown(): Promise<void> {
   await stop?.();
 }
 
+/** Those of the vLLM under test. */
+export const processes = (): ProcessIdentity[] => markedProcesses(FOLDER, MARK);
+
 /** The environment of every process of vLLM. */
 export const environment = (): NodeJS.ProcessEnv => ({
   PATH: process.env.PATH,
@@ -88,11 +93,10 @@ export const environment = (): NodeJS.ProcessEnv => ({
 const serverArguments = (weights: string, port: number): string[] => [
   ...vllmArguments(
     placedPool('assistant', [['cpu1/0']], { batching: 'continuous', maxBatch: PARALLEL, memoryBytes: 2 * 2 ** 30 }),
-    { weights, deviceMemoryBytes: totalmem(), port },
+    { weights, deviceMemoryBytes: totalmem(), port, toolParser: 'hermes' },
   ),
   ...['--host', '127.0.0.1', '--dtype', 'bfloat16', '--max-model-len', '4096', '--enforce-eager'],
-  // Without them it refuses a call with tools.
-  ...['--enable-auto-tool-choice', '--tool-call-parser', 'hermes'],
+  ...['--api-key', API_KEY],
 ];
 
 async function install(): Promise<Venv> {
@@ -128,7 +132,7 @@ async function converted({ folder, packages, python }: Venv): Promise<string> {
 async function completes(endpoint: string): Promise<boolean> {
   const { ok } = await fetch(`${endpoint}/completions`, {
     method: 'POST',
-    headers: { 'content-type': 'application/json' },
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${API_KEY}` },
     body: JSON.stringify({ model: 'assistant', prompt: 'ok', max_tokens: 1 }),
   });
   return ok;

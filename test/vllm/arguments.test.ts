@@ -30,10 +30,12 @@ interface Wanted {
   readonly memoryGiB: number;
   readonly weights: string;
   readonly speculative: JsonObject | null;
+  readonly toolParser: string | null;
 }
 
 const PLAIN: Wanted = {
-  ...{ tensor: 1, pipeline: 1, maxBatch: 8, memoryGiB: 20, weights: 'org/assistant-8b', speculative: null },
+  ...{ tensor: 1, pipeline: 1, maxBatch: 8, memoryGiB: 20, weights: 'org/assistant-8b' },
+  ...{ speculative: null, toolParser: null },
 };
 const DRAFT = { method: 'draft_model', model: "/models/a draft's folder", num_speculative_tokens: 3 };
 const WANTED: readonly Wanted[] = [
@@ -45,7 +47,7 @@ const WANTED: readonly Wanted[] = [
   { ...PLAIN, pipeline: 2, weights: '/models/with spaces and $HOME' },
   { ...PLAIN, tensor: 4, pipeline: 2, maxBatch: 64 },
   { ...PLAIN, speculative: { method: 'ngram', num_speculative_tokens: 4, prompt_lookup_max: 4 } },
-  { ...PLAIN, tensor: 2, speculative: DRAFT },
+  { ...PLAIN, tensor: 2, speculative: DRAFT, toolParser: 'hermes' },
 ];
 
 /** The weights that are served here: vLLM makes of these lines its whole configuration. SmolLM2 has 9 heads and 30 layers. */
@@ -95,6 +97,7 @@ describe('the command lines of `millrace apply`, read by vLLM itself', () => {
       pipeline: wanted.pipeline,
       maxSequences: wanted.maxBatch,
       speculative: wanted.speculative,
+      toolParser: wanted.toolParser,
     });
     const share = wanted.memoryGiB / DEVICE_GIB;
     expect(memoryShare).toBeGreaterThan(share);
@@ -107,7 +110,7 @@ describe('the command lines of `millrace apply`, read by vLLM itself', () => {
 });
 
 /** The words behind `vllm` that the generated script starts it with, as a shell gives them. */
-function lineOf({ tensor, pipeline, maxBatch, memoryGiB, weights, speculative }: Wanted): string[] {
+function lineOf({ tensor, pipeline, maxBatch, memoryGiB, weights, speculative, toolParser }: Wanted): string[] {
   const devices = Array.from({ length: tensor * pipeline }, (_, i) => `gpu1/${i}`);
   const pool = placedPool('assistant', [devices], {
     batching: 'continuous',
@@ -121,6 +124,7 @@ function lineOf({ tensor, pipeline, maxBatch, memoryGiB, weights, speculative }:
     cpuKinds: new Set(['cpu']),
     weights: { assistant: weights },
     speculative: speculative ? { assistant: speculative } : {},
+    toolParsers: toolParser ? { assistant: toolParser } : {},
     kubernetes: {
       images: { triton: 'tritonserver', vllm: 'vllm-openai', millrace: 'millrace' },
       gpuResource: 'nvidia.com/gpu',

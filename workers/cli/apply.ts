@@ -21,6 +21,8 @@ export interface ApplyCommandOptions {
   readonly weights: Readonly<Record<string, string>>;
   /** vLLM’s `--speculative-config` as JSON, by pool. */
   readonly speculative: Readonly<Record<string, string>>;
+  /** vLLM’s `--tool-call-parser`, by pool. */
+  readonly toolParser: Readonly<Record<string, string>>;
   readonly image: Readonly<Record<string, string>>;
   readonly gpuResource: string;
   readonly modelsClaim: string;
@@ -48,6 +50,7 @@ export async function applyPlacement(
     cpuKinds: new Set(options.cpuKinds),
     weights: options.weights,
     speculative: speculativeOf(options.speculative),
+    toolParsers: options.toolParser,
     kubernetes: {
       images: { ...IMAGES, ...options.image },
       gpuResource: options.gpuResource,

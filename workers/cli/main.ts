@@ -169,6 +169,12 @@ function applyCommand(apply: Command): void {
     .option('--triton-repository <folder>', 'models whose configurations are completed; all but these is linked')
     .option('--cpu-kinds <kinds>', 'device kinds that are CPUs, with commas', asList, ['cpu'])
     .option('--weights <model=path>', 'weights of a vLLM pool; may be repeated', asPairs, {})
+    .option(
+      '--tool-parser <model=name>',
+      'how the model of a vLLM pool writes tool calls; may be repeated',
+      asPairs,
+      {},
+    )
     .option('--speculative <model=json>', 'speculative decoding of a vLLM pool; may be repeated', asPairs, {})
     .option(
       '--image <server=image>',

@@ -34,6 +34,7 @@ const options: Parameters<typeof generate>[2] = {
   cpuKinds: new Set(['cpu']),
   weights: {},
   speculative: { assistant: { method: 'ngram', num_speculative_tokens: 4 } },
+  toolParsers: { assistant: 'hermes' },
   kubernetes: {
     images: { triton: 'tritonserver', vllm: 'vllm-openai', millrace: 'millrace' },
     gpuResource: 'nvidia.com/gpu',
@@ -96,8 +97,18 @@ describe('vLLM', () => {
     expect(text('commands/assistant-gpu1-0.sh')).toContain(
       'exec env CUDA_VISIBLE_DEVICES=0,1 vllm serve org/assistant-8b --served-model-name assistant --port 9000 ' +
         `--tensor-parallel-size 2 --gpu-memory-utilization 0.77 --max-num-seqs 64 ` +
-        `--speculative-config '{"method":"ngram","num_speculative_tokens":4}'\n`,
+        `--speculative-config '{"method":"ngram","num_speculative_tokens":4}' ` +
+        '--enable-auto-tool-choice --tool-call-parser hermes\n',
     );
+  });
+
+  it('refuses tools unless it is told how they are called, which the operator is told', () => {
+    const told = (toolParsers: Record<string, string>) =>
+      generate(placement, inventory, { ...options, toolParsers }).notes.filter((note) =>
+        note.includes('--tool-parser'),
+      );
+    expect(told({})).toEqual([expect.stringMatching(/^assistant: /)]);
+    expect(told({ assistant: 'hermes' })).toEqual([]);
   });
 
   it('gets no argument that its parser does not have', () => {
@@ -116,7 +127,7 @@ describe('vLLM', () => {
     );
     const commands = [...generated.files, ...whole.files].filter(({ path }) => /commands\/assistant/.test(path));
     const used = commands.flatMap(({ text }) => text.match(/(?<= )--[a-z-]+/g) ?? []);
-    expect(new Set(used).size).toBe(7);
+    expect(new Set(used).size).toBe(9);
     expect(used.filter((option) => !recorded.options.includes(option))).toEqual([]);
   });
 

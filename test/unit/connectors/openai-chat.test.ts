@@ -278,7 +278,8 @@ describe('tool calls', () => {
     ['llama-cpp-two-tool-calls.recorded', [PARIS, ROME]],
     ['llama-cpp-tool-call-in-text.recorded', [PARIS]],
     ['llama-cpp-tool-call-in-fence.recorded', [PARIS]],
-    ['vllm-named-tool.handwritten', [PARIS]],
+    ['vllm-named-tool.recorded', [{ ...PARIS, arguments: { city: 'paris' } }]],
+    ['vllm-required-tool.recorded', [{ ...PARIS, arguments: { city: 'paris' } }]],
     ['openai-two-tools.handwritten', [PARIS, IN_ROME]],
     ['ollama-tools.handwritten', [PARIS, IN_ROME]],
     ['openai-chat.handwritten', [PARIS]],
@@ -321,6 +322,14 @@ describe('tool calls', () => {
     expect(await failure(chat(TOOLS))).toMatchObject({
       code: 'INVALID_OUTPUT',
       message: expect.stringContaining('were cut'),
+    });
+  });
+
+  it('that are cut so early that vLLM sends nothing are INVALID_OUTPUT', async () => {
+    server.replay(fixture('vllm-tool-call-cut.recorded'));
+    expect(await failure(chat(TOOLS))).toMatchObject({
+      code: 'INVALID_OUTPUT',
+      message: expect.stringContaining('within its most tokens'),
     });
   });
 

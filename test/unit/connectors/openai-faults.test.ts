@@ -89,16 +89,17 @@ describe('what an error’s status and body mean', () => {
 });
 
 describe('a stream that goes wrong', () => {
-  it.each(fixture<{ server: string; event: object; code: ErrorCode }[]>('stream-errors.handwritten'))(
-    'an error of $server in its middle is $code: $event',
-    async ({ event, code }) => {
-      server.events([chunk({ content: 'Par' }), event, chunk({ content: 'is' }, 'stop')]);
-      const error = await failure(chat());
-      expect(error.code, error.message).toBe(code);
-      expect(error.details.endpoint).toBe(backend.endpoint);
-      expect(server.received).toHaveLength(1);
-    },
-  );
+  it.each(
+    ['stream-errors.recorded', 'stream-errors.handwritten'].flatMap((name) =>
+      fixture<{ server: string; event: object; code: ErrorCode }[]>(name),
+    ),
+  )('an error of $server in its middle is $code: $event', async ({ event, code }) => {
+    server.events([chunk({ content: 'Par' }), event, chunk({ content: 'is' }, 'stop')]);
+    const error = await failure(chat());
+    expect(error.code, error.message).toBe(code);
+    expect(error.details.endpoint).toBe(backend.endpoint);
+    expect(server.received).toHaveLength(1);
+  });
 
   it.each([
     ['with a last line', true],
