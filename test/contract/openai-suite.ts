@@ -287,8 +287,11 @@ export function openAiContract(server: OpenAiServer): void {
           })
           .catch(() => undefined),
       );
-      await expect.poll(server.working, { timeout: 10_000 }).toBe(server.parallel);
-      controller.abort();
+      try {
+        await expect.poll(server.working, { timeout: 10_000 }).toBe(server.parallel);
+      } finally {
+        controller.abort();
+      }
       await Promise.all(calls);
       await expect.poll(server.working, { timeout: 10_000, interval: 20 }).toBe(0);
     });
