@@ -181,6 +181,7 @@ function optionsOf(deps: GatewayDeps, request: RunRequest) {
       { key: TENANT, value: tenant },
     ],
     staticSummary: `${plan.name} · ${plan.version}`,
+    ...(pipeline.description !== '' && { staticDetails: pipeline.description }),
   };
 }
 

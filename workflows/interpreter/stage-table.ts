@@ -142,7 +142,10 @@ const COLUMNS = ['stage', 'served by', 'status', 'attempt', 'cache', 'queue ms',
 /** The Temporal UI puts the columns of a table edge to edge; no-break spaces it keeps. */
 const GAP = '\u00a0\u00a0';
 
-/** The table in markdown, as the Temporal UI shows it under the run's details; few columns, for its pane is narrow. */
+/**
+ * The table in markdown, as the Temporal UI shows it under the run's details; few columns, for its pane is narrow, and what
+ * agents do stands below it. As code, since the UI makes other text's quotes round.
+ */
 export function stageTableMarkdown(rows: readonly StageRecord[]): string {
   const line = (cells: readonly (string | number)[]) =>
     `| ${cells.map((cell) => String(cell).replaceAll('|', '\\|') + GAP).join(' | ')} |`;
@@ -152,15 +155,19 @@ export function stageTableMarkdown(rows: readonly StageRecord[]): string {
       row.cache === 'hit' || row.cache === 'shared' ? 'cache' : servedBy(row),
       row.error
         ? `${row.status}: ${row.error.code}`
-        : [row.status, row.count && `${row.count.done}/${row.count.started}`, row.doing].filter(Boolean).join(' '),
+        : [row.status, row.count && `${row.count.done}/${row.count.started}`].filter(Boolean).join(' '),
       row.attempt ?? '',
       row.cache ?? '',
       row.queueMs ?? '',
       row.runMs ?? '',
     ]),
   );
-  return [line(COLUMNS), `|${COLUMNS.map(() => ' --- |').join('')}`, ...body].join('\n');
+  const table = [line(COLUMNS), `|${COLUMNS.map(() => ' --- |').join('')}`, ...body];
+  const doing = rows.flatMap((row) => (row.doing === undefined ? [] : [`- ${row.stage}: ${asCode(row.doing)}`]));
+  return [...table, ...(doing.length > 0 ? ['', ...doing] : [])].join('\n');
 }
+
+const asCode = (text: string): string => `\`${text.replaceAll('`', "'")}\``;
 
 const servedBy = ({ connector, model, device, instead }: StageRecord): string =>
   `${connector} · ${model}${device ? ` @${device}` : ''}${instead ? ` (after ${instead})` : ''}`;

@@ -49,6 +49,7 @@ describe('a run is started', () => {
       workflowIdReusePolicy: 'REJECT_DUPLICATE',
       workflowRunTimeout: 40_000,
       staticSummary: `listen · ${listen.plan.version}`,
+      staticDetails: listen.description,
     });
     const [input, context] = options.args;
     expect(input).toEqual({
