@@ -1,0 +1,60 @@
+import { serverEvents } from '../../client/sse.js';
+import { EVENTS_OF } from './pipelines.js';
+
+/** Mistakes of a kind that are printed; their number is told in any case. */
+const MOST_TOLD = 10;
+
+/** What all clients have seen. */
+export class Tally {
+  events = 0;
+  /** Answers with an error's status, connections that broke, runs that did not succeed. */
+  errors = 0;
+  /** Events that a client did not see. */
+  lost = 0;
+  /** Events that a client saw twice, or behind a later one. */
+  repeated = 0;
+  /** Streams that are open now, and the most at once. */
+  open = 0;
+  mostOpen = 0;
+  readonly told: string[] = [];
+
+  /** Follows one answer of events to its end. `sees` is called with each as `EVENTS_OF` names it. */
+  async follow(
+    pipeline: keyof typeof EVENTS_OF,
+    response: Response,
+    sees: (event: string) => void = () => undefined,
+  ): Promise<void> {
+    if (!response.ok || response.body === null) throw new Error(`${response.status}: ${await response.text()}`);
+    this.open++;
+    this.mostOpen = Math.max(this.mostOpen, this.open);
+    const ids = new Set<string>();
+    const seen: string[] = [];
+    try {
+      for await (const { id, type, data } of serverEvents(response.body)) {
+        this.events++;
+        const { stage, status } = JSON.parse(data) as { stage?: string; status?: string };
+        if (type === 'error' || (type === 'run' && status !== 'succeeded')) this.wrong('errors', `${type}: ${data}`);
+        if (ids.has(id)) this.wrong('repeated', `${pipeline}: ${id}`);
+        ids.add(id);
+        const event = stage === undefined ? type : `${type} ${stage}`;
+        seen.push(event);
+        sees(event);
+      }
+    } finally {
+      this.open--;
+    }
+    this.#judge(pipeline, seen);
+  }
+
+  #judge(pipeline: keyof typeof EVENTS_OF, seen: readonly string[]): void {
+    const expected = EVENTS_OF[pipeline];
+    const missing = expected.filter((event) => !seen.includes(event));
+    for (const event of missing) this.wrong('lost', `${pipeline}: ${event} of ${seen.join(', ')}`);
+    if (missing.length === 0 && seen.join() !== expected.join()) this.wrong('repeated', `${pipeline}: ${seen.join()}`);
+  }
+
+  wrong(kind: 'errors' | 'lost' | 'repeated', what: string): void {
+    this[kind]++;
+    if (this[kind] <= MOST_TOLD) this.told.push(`${kind}: ${what.slice(0, 500)}`);
+  }
+}
