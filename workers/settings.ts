@@ -140,6 +140,15 @@ export function settingsSchema(basePort = BASE_PORT) {
       .min(512)
       .default(4096)
       .describe('Tokens of context for each of the 4 requests that the embedded LLM server decodes at once.'),
+    MILLRACE_LLM_THREADS: z.coerce
+      .number()
+      .int()
+      .min(1)
+      .max(256)
+      .optional()
+      .describe(
+        'Threads of the embedded LLM server; default: the processors, at most 4. Where others want the same processors, fewer are faster: its threads wait for each other at every layer.',
+      ),
     MILLRACE_LLM_CHAT_TEMPLATE: z
       .string()
       .optional()

@@ -42,8 +42,6 @@ const LOADS = [0.4, 0.6, 0.8];
 const SEED = 7;
 /** Runs by which the capacity is measured, for each that is in flight. */
 const CAPACITY_ROUNDS = 5;
-/** Calls that the machine's processors run at once unslowed: recognition and the LLM each use all of them. */
-const SHARED = 1;
 const SAMPLES = 8;
 const PROFILE_MS = 25_000;
 /** Characters of the prompts by which the LLM is profiled: of questions such as the bench asks. */
@@ -90,9 +88,11 @@ async function main(): Promise<void> {
   const {
     triton: [triton = ''],
   } = await up({ settings, parts: SERVER_PARTS });
+  // As `millrace inventory` writes them: a call for each processor at once, unslowed.
+  const { cpu } = await thisMachine();
   const cases: (() => Promise<Case>)[] = [];
   if (options.pipeline.includes('gpu-like')) cases.push(() => gpuLikeCase(triton));
-  if (options.pipeline.includes('voice-assistant')) cases.push(() => voiceCase(triton, SHARED));
+  if (options.pipeline.includes('voice-assistant')) cases.push(() => voiceCase(triton, cpu.cores));
   await up({ settings, parts: [...SERVER_PARTS, ...NODE_PARTS] });
   const rows: Row[] = [];
   for (const make of cases) rows.push(...(await compare(await make())));
@@ -119,6 +119,9 @@ async function compare(one: Case): Promise<readonly Row[]> {
     const count = Math.max(20, Math.round(rate * SECONDS));
     const requests = loadOf(arrivals({ count, rate, seed: SEED }));
     const seen = await open(asked, requests);
+    // For whoever wants to try another model of the same.
+    const kept = { system, timesMs: [...requests.timesMs], seen, outside, capacity: most };
+    writeFileSync(path.join(HOME, `${pipeline.name}-${load}.json`), JSON.stringify(kept));
     const measured = observed(seen);
     const predicted = predict(system, withSizes(requests, seen), SEED);
     const row = {

@@ -1,6 +1,6 @@
 """The embedded LLM server: llama.cpp's own HTTP server (OpenAI API, continuous batching) out of the package xllamacpp.
 
-usage: python llm_server.py --model FILE.gguf --port N [--alias NAME] [--context TOKENS] [--template FILE.jinja]
+usage: python llm_server.py --model FILE.gguf --port N [--alias NAME] [--context TOKENS] [--threads N] [--template FILE.jinja]
 
 It binds loopback only and needs no key. Answers are greedy (temperature 0, fixed seed) unless a request says
 otherwise, so that a demo and a test see the same answer twice. `/health` is 503 while the weights load,
@@ -28,7 +28,7 @@ def parameters(args):
     p.n_parallel = PARALLEL
     p.n_ctx = args.context * PARALLEL
     p.cache_ram_mib = PROMPT_CACHE_MIB
-    p.cpuparams.n_threads = max(1, min(4, os.cpu_count() or 1))
+    p.cpuparams.n_threads = args.threads or max(1, min(4, os.cpu_count() or 1))
     p.sampling.temp = 0.0
     p.sampling.seed = 0
     p.use_jinja = True
@@ -48,6 +48,7 @@ def main():
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--alias", default="assistant")
     parser.add_argument("--context", type=int, default=4096, help="tokens of context for one request")
+    parser.add_argument("--threads", type=int, help="threads that compute; default: the processors, at most 4")
     parser.add_argument("--template", help="chat template in place of the one in the weights")
     args = parser.parse_args()
 

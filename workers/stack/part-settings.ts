@@ -21,6 +21,7 @@ const USED: Record<'temporal' | 'redis' | 'triton' | 'llm', readonly SettingName
     'MILLRACE_LLM_PORT',
     'MILLRACE_LLM_GGUF',
     'MILLRACE_LLM_CONTEXT',
+    'MILLRACE_LLM_THREADS',
     'MILLRACE_LLM_CHAT_TEMPLATE',
     'MILLRACE_PYTHON',
   ],

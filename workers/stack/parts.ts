@@ -141,7 +141,7 @@ function triton(settings: Settings, programs: Partial<Programs>): PartSpec {
 function llm(settings: Settings, programs: Partial<Programs>): PartSpec {
   const { command, args, weights } = required(programs.llm, 'llm');
   const port = settings.MILLRACE_LLM_PORT;
-  const template = settings.MILLRACE_LLM_CHAT_TEMPLATE;
+  const { MILLRACE_LLM_CHAT_TEMPLATE: template, MILLRACE_LLM_THREADS: threads } = settings;
   return {
     ...shared(settings, 'llm'),
     command,
@@ -149,6 +149,7 @@ function llm(settings: Settings, programs: Partial<Programs>): PartSpec {
       ...args,
       ...['--model', settings.MILLRACE_LLM_GGUF ? path.resolve(settings.MILLRACE_LLM_GGUF) : weights],
       ...['--port', String(port), '--alias', settings.LLM_MODEL, '--context', String(settings.MILLRACE_LLM_CONTEXT)],
+      ...(threads === undefined ? [] : ['--threads', String(threads)]),
       ...(template ? ['--template', path.resolve(template)] : []),
     ],
     ports: [{ port, setting: 'MILLRACE_LLM_PORT' }],
