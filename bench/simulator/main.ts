@@ -28,11 +28,12 @@ import { capacity, open, type Seen, sequential } from './drive.js';
 import { type Figures, observed, orchestrated, predict, type System } from './predict.js';
 import { HOME, MODELS, settings } from './settings.js';
 
+const PIPELINES = ['gpu-like', 'voice-assistant'];
 const { values: options } = parseArgs({
   options: {
     json: { type: 'boolean' },
     seconds: { type: 'string', default: '45' },
-    pipeline: { type: 'string', multiple: true, default: ['gpu-like', 'voice-assistant'] },
+    pipeline: { type: 'string', multiple: true, default: PIPELINES },
   },
 });
 /** Length of each load: some hundred runs of the faster pipeline. */
@@ -81,6 +82,8 @@ function models() {
 }
 
 async function main(): Promise<void> {
+  const unknown = options.pipeline.find((name) => !PIPELINES.includes(name));
+  if (unknown !== undefined) throw new Error(`--pipeline: there are ${PIPELINES.join(', ')}, not "${unknown}"`);
   mkdirSync(HOME, { recursive: true });
   writeFileSync(MODELS, JSON.stringify(models()));
   await down(settings);
