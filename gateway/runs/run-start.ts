@@ -68,6 +68,12 @@ export interface RunRequest {
  */
 const BACKSTOP_MS = 30_000;
 
+/**
+ * What the Temporal UI shows of a pipeline's description, in UTF-16 units. Temporal refuses to start a workflow whose details
+ * have more than 20 000 bytes, and a unit is at most three.
+ */
+const MOST_DETAILS = 4_000;
+
 const searchKey = (name: string) => defineSearchAttributeKey(name, SearchAttributeType.KEYWORD);
 const PIPELINE = searchKey(SEARCH_ATTRIBUTES.pipeline);
 const VERSION = searchKey(SEARCH_ATTRIBUTES.version);
@@ -181,7 +187,7 @@ function optionsOf(deps: GatewayDeps, request: RunRequest) {
       { key: TENANT, value: tenant },
     ],
     staticSummary: `${plan.name} · ${plan.version}`,
-    ...(pipeline.description !== '' && { staticDetails: pipeline.description }),
+    ...(pipeline.description !== '' && { staticDetails: pipeline.description.slice(0, MOST_DETAILS) }),
   };
 }
 

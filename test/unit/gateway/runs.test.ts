@@ -1,6 +1,8 @@
 import { CancelledFailure, TerminatedFailure, TimeoutFailure, TimeoutType } from '@temporalio/common';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { z } from 'zod';
 import type { RunDocument } from '../../../gateway/index.js';
+import { pipeline } from '../../../pipelines/index.js';
 import type { StageRecord } from '../../../pipelines/plan/index.js';
 import { failure, grpcError } from '../../support/fake-temporal.js';
 import { listen, type TestGateway, testGateway } from '../../support/test-gateway.js';
@@ -68,6 +70,17 @@ describe('a run is started', () => {
       links: { self: `/v1/runs/${run.id}`, ui: `http://ui.test/workflows/${run.id}/execution-1` },
     });
     expect(run.input?.language).toBe('en');
+  });
+
+  test('of a pipeline whose description is longer than what Temporal takes', async () => {
+    const told = pipeline('told', { description: '語'.repeat(10_000), input: z.object({}) }, () => ({ said: 'yes' }));
+    const other = await testGateway({}, { pipelines: [told] });
+    const started = await other.app.inject({ method: 'POST', url: '/v1/pipelines/told/runs', payload: {} });
+    expect(started.statusCode).toBe(202);
+    const details = String(other.temporal.only().options.staticDetails);
+    expect(details).toMatch(/^語+$/);
+    expect(Buffer.byteLength(details)).toBeLessThan(20_000);
+    await other.close();
   });
 
   test('and its result is the answer when it comes within the wait', async () => {
