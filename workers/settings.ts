@@ -134,21 +134,21 @@ export function settingsSchema(basePort = BASE_PORT) {
       .string()
       .optional()
       .describe('GGUF file for the embedded LLM server; default: SmolLM2-135M-Instruct.'),
-    MILLRACE_LLM_CONTEXT: z.coerce
-      .number()
-      .int()
-      .min(512)
-      .default(4096)
-      .describe('Tokens of context for each of the 4 requests that the embedded LLM server decodes at once.'),
-    MILLRACE_LLM_THREADS: z.coerce
+    MILLRACE_MODEL_THREADS: z.coerce
       .number()
       .int()
       .min(1)
       .max(256)
       .optional()
       .describe(
-        'Threads of the embedded LLM server; default: the processors, at most 4. Where others want the same processors, fewer are faster: its threads wait for each other at every layer.',
+        'Threads that each embedded model computes with; default: what its server needs alone, at most 4. Where models share the processors one is best: threads that wait for each other wait for other models too.',
       ),
+    MILLRACE_LLM_CONTEXT: z.coerce
+      .number()
+      .int()
+      .min(512)
+      .default(4096)
+      .describe('Tokens of context for each of the 4 requests that the embedded LLM server decodes at once.'),
     MILLRACE_LLM_CHAT_TEMPLATE: z
       .string()
       .optional()

@@ -14,8 +14,8 @@ export const settings: Settings = readSettings({
   MILLRACE_LOG_LEVEL: 'warn',
   MILLRACE_MODELS: MODELS,
   MILLRACE_PIPELINES: fileURLToPath(new URL('./pipelines.js', import.meta.url)),
-  // All models share the processors: with a thread for each, those of the LLM would wait for each other while another runs.
-  MILLRACE_LLM_THREADS: '1',
+  // All models share the processors: a call of one thread keeps one of them, which is what the simulator takes a call for.
+  MILLRACE_MODEL_THREADS: '1',
   // Canaries would be calls of the models.
   MILLRACE_CANARY_INTERVAL_MS: '3600000',
 });

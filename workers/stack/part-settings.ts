@@ -13,6 +13,7 @@ const USED: Record<'temporal' | 'redis' | 'triton' | 'llm', readonly SettingName
     'MILLRACE_TRITON_HTTP_PORT',
     'MILLRACE_TRITON_GRPC_PORT',
     'MILLRACE_TRITON_METRICS_PORT',
+    'MILLRACE_MODEL_THREADS',
     'MILLRACE_PYTHON',
   ],
   llm: [
@@ -21,7 +22,7 @@ const USED: Record<'temporal' | 'redis' | 'triton' | 'llm', readonly SettingName
     'MILLRACE_LLM_PORT',
     'MILLRACE_LLM_GGUF',
     'MILLRACE_LLM_CONTEXT',
-    'MILLRACE_LLM_THREADS',
+    'MILLRACE_MODEL_THREADS',
     'MILLRACE_LLM_CHAT_TEMPLATE',
     'MILLRACE_PYTHON',
   ],

