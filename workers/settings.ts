@@ -141,7 +141,7 @@ export function settingsSchema(basePort = BASE_PORT) {
       .max(256)
       .optional()
       .describe(
-        'Threads that each embedded model computes with; default: what its server needs alone, at most 4. Where models share the processors one is best: threads that wait for each other wait for other models too.',
+        'Threads that each embedded model computes with; default: what its server needs alone, at most 4. Where models share the processors fewer may be faster: threads that wait for each other wait for other models too.',
       ),
     MILLRACE_LLM_CONTEXT: z.coerce
       .number()

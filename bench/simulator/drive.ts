@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MillraceClient } from '../../client/index.js';
 import type { Load } from '../../placement/simulator/index.js';
@@ -19,11 +20,13 @@ export interface Asked {
   sizes(serial: number, run: Awaited<ReturnType<MillraceClient['run']>>): Readonly<Record<string, number>>;
 }
 
+/** Of this bench alone: an earlier one's answers may still be cached. */
+const BENCH = randomUUID();
 let serial = 0;
 /** One run from its request to its answer. A tenant of its own: no cache knows its question. */
 async function ask({ pipeline, input, sizes }: Asked): Promise<Seen> {
   const own = serial++;
-  const client = new MillraceClient({ baseUrl: gatewayUrl(settings), tenant: `bench-${own}` });
+  const client = new MillraceClient({ baseUrl: gatewayUrl(settings), tenant: `${BENCH}-${own}` });
   const startedAt = performance.now();
   const run = await client.run(pipeline, input(own));
   const endedAt = performance.now();
