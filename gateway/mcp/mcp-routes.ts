@@ -41,7 +41,7 @@ export async function mcpRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
   takeJson(app);
 
   app.post('/mcp', { bodyLimit: deps.limits.maxJsonBytes, config: { doc: MCP } }, async (request, reply) => {
-    refuseForeignOrigin(request, baseUrlOf(deps.publicUrl, request));
+    refuseForeignOrigin(request, deps.publicUrl);
     const caller = callerOf(request, 'read');
     const session = sessionOf(request);
     const server = serverFor({ app, deps, tools, calls, request, caller, session });
@@ -136,10 +136,11 @@ function sessionOf({ headers }: FastifyRequest): string | undefined {
  * The protocol wants `Origin` checked: a page of another site must not reach a server by a name that was made to resolve to it.
  * Without keys the gateway's own guard has looked at `Host` as well.
  */
-function refuseForeignOrigin({ headers: { origin }, host }: FastifyRequest, base: string): void {
+function refuseForeignOrigin({ headers: { origin }, host }: FastifyRequest, publicUrl: string | undefined): void {
   if (origin === undefined) return;
   const url = URL.canParse(origin) ? new URL(origin) : undefined;
-  if (url && (url.host === host || url.host === new URL(base).host || isLoopbackName(url.hostname))) return;
+  const names = [host, ...(publicUrl === undefined ? [] : [new URL(publicUrl).host])];
+  if (url && (names.includes(url.host) || isLoopbackName(url.hostname))) return;
   const message = 'is another site';
   throw new MillraceError('FORBIDDEN', `Origin ${message}`, { fields: [{ field: 'Origin', message }] });
 }

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { callerOf, mayUse } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
-import { baseUrlOf } from '../http/public-url.js';
+import { basePathOf } from '../http/public-url.js';
 import { type DocumentedRoute, openApiDocument } from './document.js';
 import { json } from './schemas.js';
 
@@ -19,10 +19,12 @@ export async function openApiRoutes(
       200: { description: 'OpenAPI 3.1', content: json({ type: 'object' }), headers: { 'Cache-Control': 'no-cache' } },
     },
   };
+  // Not by what the request says of its host, which need not be the name of one.
+  const path = deps.publicUrl === undefined ? '/' : basePathOf(deps.publicUrl);
   app.get('/openapi.json', { config: { doc } }, async (request, reply) => {
     const caller = callerOf(request);
     const pipelines = deps.pipelines.filter((pipeline) => mayUse(caller, pipeline));
     reply.header('cache-control', 'no-cache');
-    return openApiDocument(routes, pipelines, new URL(baseUrlOf(deps.publicUrl, request)).pathname);
+    return openApiDocument(routes, pipelines, path);
   });
 }

@@ -24,6 +24,15 @@ describe('the explorer', () => {
     expect((await get('/openapi.json', { authorization: `Bearer ${secret}` })).statusCode).toBe(200);
   });
 
+  test('and other doors bear a Host that is the name of none', async () => {
+    const headers = { host: '[', authorization: `Bearer ${secret}` };
+    expect((await get('/openapi.json', headers)).statusCode).toBe(200);
+    const sent = { ...headers, origin: 'https://evil.example', accept: 'application/json, text/event-stream' };
+    const payload = { jsonrpc: '2.0', id: 1, method: 'ping' };
+    const answer = await gateway.app.inject({ method: 'POST', url: '/mcp', headers: sent, payload });
+    expect(answer.statusCode).toBe(403);
+  });
+
   test('names only files of its own, and all of them are there', async () => {
     const { body } = await get('/explorer');
     const named = [...body.matchAll(/(?:src|href)="([^"]*)"/g)].map(([, name]) => name as string);
