@@ -4,7 +4,7 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { StageKindName } from '../../pipelines/stages/index.js';
 import type { BatchSamples } from '../../placement/profiles/index.js';
 import { type Example, typicalOf } from './examples.js';
-import { Cells, leastSamples, rounds, type Subject, settles, timed, warmUp } from './sampling.js';
+import { Cells, leastSamples, median, rounds, type Subject, settles, timed, warmUp } from './sampling.js';
 
 /** A server counts a call a moment after it has answered it. */
 const COUNTED_WITHIN_MS = 2_000;
@@ -114,8 +114,7 @@ class Meter {
 
   /** What a call alone has taken, in the median so far; 0 while nothing is known. */
   #aloneMs(size: number): number {
-    const sorted = [...this.cells.of(`1/${size}`)].sort((a, b) => a - b);
-    return sorted[Math.floor(sorted.length / 2)] ?? 0;
+    return median(this.cells.of(`1/${size}`)) ?? 0;
   }
 
   #call(size: number): Promise<unknown> {

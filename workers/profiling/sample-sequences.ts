@@ -3,7 +3,7 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { SequenceSamples } from '../../placement/profiles/index.js';
 import { prose, typicalOf } from './examples.js';
-import { Cells, leastSamples, rounds, type Subject, type Timed, timed, warmUp } from './sampling.js';
+import { Cells, leastSamples, median, rounds, type Subject, type Timed, timed, warmUp } from './sampling.js';
 
 /** Characters of the prompts whose reading is timed: a question, a paragraph, a page. */
 const PROMPTS = [60, 400, 1_600];
@@ -59,7 +59,10 @@ export async function sampleSequences(subject: Subject, options: JsonObject): Pr
       fields: [{ field: subject.model, message }],
     });
   }
-  const prompts = lengths.map((characters) => ({ tokens: middle(tokens.of(characters)), ms: prefill.of(characters) }));
+  const prompts = lengths.map((characters) => ({
+    tokens: median(tokens.of(characters)) ?? 1,
+    ms: prefill.of(characters),
+  }));
   return {
     prefill: prompts,
     decode: measured.sort((a, b) => a - b).map((batch) => ({ batch, ms: decode.of(batch) })),
@@ -91,6 +94,3 @@ export function pace(all: readonly Timed[]): number[] {
     return [(last - first) / (within.length - 1) / aPiece];
   });
 }
-
-const middle = (values: readonly number[]): number =>
-  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 1;

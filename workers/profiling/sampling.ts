@@ -97,13 +97,13 @@ export class Cells<K extends string | number> {
   }
 }
 
-/** Waits until the condition holds, looking every few milliseconds; false when it does not within a time. */
-export async function settles(condition: () => Promise<boolean>, withinMs: number): Promise<boolean> {
+/** The middle one of values in any order; undefined of none. */
+export const median = (values: readonly number[]): number | undefined =>
+  [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+
+/** Waits until the condition holds, looking every few milliseconds, but no longer than a time. */
+export async function settles(condition: () => Promise<boolean>, withinMs: number): Promise<void> {
   const until = performance.now() + withinMs;
-  while (!(await condition())) {
-    if (performance.now() > until) return false;
-    await sleep(LOOK_MS);
-  }
-  return true;
+  while (!(await condition()) && performance.now() <= until) await sleep(LOOK_MS);
 }
 const LOOK_MS = 5;
