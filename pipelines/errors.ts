@@ -76,6 +76,13 @@ export const ERRORS = {
     retry: 'retry',
     title: 'The artifact store, the vector index or the sessions cannot be read or written.',
   },
+  STORE_FULL: {
+    status: 507,
+    retry: 'retry',
+    title: 'The disk of the artifact store, or the Redis of the vector index, has no room left.',
+  },
+  QUOTA_EXCEEDED: { status: 507, retry: 'never', title: 'A tenant keeps as much as it may.' },
+  OUTPUT_BUDGET_EXCEEDED: { status: 422, retry: 'never', title: 'A stage writes more media than one call may.' },
   INDEX_NOT_FOUND: { status: 404, retry: 'never', title: 'The tenant has no vector index of this name.' },
   INDEX_MISMATCH: { status: 500, retry: 'never', title: 'The vector index was made with another embedder.' },
   INDEX_UNSUPPORTED: { status: 500, retry: 'never', title: 'This Redis has no vector sets.' },

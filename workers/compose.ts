@@ -1,7 +1,7 @@
 import path from 'node:path';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import { openFileStore } from '../activities/artifacts/index.js';
+import { openFileStore, withOutputBudget } from '../activities/artifacts/index.js';
 import { connected, createRedis, type Embedder, SemanticCache } from '../activities/cache/index.js';
 import { createConnectors } from '../activities/connectors/index.js';
 import { McpServers, mcpKinds } from '../activities/mcp/index.js';
@@ -41,6 +41,9 @@ export interface Stages {
 /** Where artifacts are kept; worker and gateway share it. */
 export const artifactsFolder = (settings: Settings): string => path.join(settings.MILLRACE_HOME, 'artifacts');
 
+/** The part of the disk's reserve that uploads leave and workers may use: all but a quarter. */
+const WORKERS_SHARE_OF_RESERVE = 4;
+
 export async function composeStages(settings: Settings, logger: Logger): Promise<Stages> {
   const metrics = createMetrics();
   const pipelines = await loadPipelines(settings.MILLRACE_PIPELINES);
@@ -61,21 +64,27 @@ export async function composeStages(settings: Settings, logger: Logger): Promise
   const cache = new SemanticCache({ redis, embedderFor: (name) => embedderOf(pools, name), metrics, logger });
   const passages = openPassageIndex(settings, (name) => embedderOf(pools, name), logger);
   const mcp = new McpServers(await loadMcpServers(settings));
-  const artifacts = await openFileStore(artifactsFolder(settings));
+  const artifacts = await openFileStore(artifactsFolder(settings), {
+    tenantBytes: settings.MILLRACE_TENANT_ARTIFACT_BYTES || undefined,
+    reserveBytes: settings.MILLRACE_DISK_RESERVE_BYTES / WORKERS_SHARE_OF_RESERVE,
+  });
+  const ofOneCall = () => withOutputBudget(artifacts, settings.MILLRACE_MAX_STAGE_MEDIA_BYTES);
   const ffmpeg = settings.MILLRACE_FFMPEG;
   const runner = new StageRunner({
     pools,
     cache,
-    audioOf: (tenant, onConversion, signal) => createAudioPort(artifacts, tenant, { onConversion, ffmpeg, signal }),
+    audioOf: (tenant, onConversion, signal) => createAudioPort(ofOneCall(), tenant, { onConversion, ffmpeg, signal }),
     bytesOf: (tenant) => createBytesPort(artifacts, tenant),
-    conform: async (schema, input, { tenant, signal, onConversion }) =>
-      (await conformInput(schema, input, (artifact, format, at) =>
-        convertAudio(artifacts, tenant, artifact, format, {
+    conform: async (schema, input, { tenant, signal, onConversion }) => {
+      const store = ofOneCall();
+      return (await conformInput(schema, input, (artifact, format, at) =>
+        convertAudio(store, tenant, artifact, format, {
           ffmpeg,
           signal,
           onConversion: (text) => onConversion(`${at}: ${text}`),
         }),
-      )) as JsonObject,
+      )) as JsonObject;
+    },
     code,
     events: new RunEventLog(redis),
     workerKinds: new Map([

@@ -35,7 +35,11 @@ export async function runGateway(settings: Settings): Promise<void> {
   // A pipeline whose model nobody serves is a mistake of the deployment: say so now, not at its first run.
   for (const { plan } of pipelines) place(plan, poolOf, settings.MILLRACE_TASK_QUEUE);
   const applied = openPlacement(settings, logger);
-  const artifacts = await openFileStore(artifactsFolder(settings), { maxBytes: settings.MILLRACE_MAX_AUDIO_BYTES });
+  const artifacts = await openFileStore(artifactsFolder(settings), {
+    maxBytes: settings.MILLRACE_MAX_AUDIO_BYTES,
+    tenantBytes: settings.MILLRACE_TENANT_ARTIFACT_BYTES || undefined,
+    reserveBytes: settings.MILLRACE_DISK_RESERVE_BYTES,
+  });
   // Lazy: the gateway answers "not ready" while Temporal is away, instead of not answering.
   const connection = Connection.lazy({
     address: temporal,

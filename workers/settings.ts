@@ -179,6 +179,22 @@ export function settingsSchema(basePort = BASE_PORT) {
       .describe(
         'Runs of such a tenant that may go on at once; 0: no limit. Each is a workflow that Temporal and a worker keep.',
       ),
+    MILLRACE_TENANT_ARTIFACT_BYTES: z.coerce
+      .number()
+      .int()
+      .min(0)
+      .default(32 * 1024 ** 3)
+      .describe(
+        'Bytes of media that a tenant may keep in the artifact store; 0: no limit. 32 GiB are 300 hours of 16-bit mono at 16 kHz. Gateway and workers need the same.',
+      ),
+    MILLRACE_DISK_RESERVE_BYTES: z.coerce
+      .number()
+      .int()
+      .min(0)
+      .default(1024 ** 3)
+      .describe(
+        'Bytes of disk that uploads leave free, so that runs under way can still write; workers stop at a quarter of it. 0: none.',
+      ),
     MILLRACE_SHED: z
       .enum(['yes', 'no'])
       .default('yes')
@@ -233,6 +249,10 @@ export function settingsSchema(basePort = BASE_PORT) {
       .describe(
         'Whether interactive runs of which somebody waits, and that are one segment, go past Temporal to a worker, the workflow as their guardian. The gateway hands them out, the worker takes them.',
       ),
+    MILLRACE_MAX_STAGE_MEDIA_BYTES: bytes(
+      'Media that one call of a stage may write: a few MB of packed audio unpack to gigabytes. 2 GiB are 6 hours of 16-bit mono at 48 kHz.',
+      2 * 1024 ** 3,
+    ),
     MILLRACE_SHUTDOWN_GRACE_MS: ms('Time that running stages get to end when a worker is stopped.', 10_000),
     MILLRACE_CANARY_INTERVAL_MS: ms(
       'Time between two canary calls to a model: a dead one is found within it when no traffic finds it first.',

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { open } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { MillraceError } from '../../pipelines/errors.js';
 import { fileError } from './file-write.js';
 
@@ -18,6 +18,7 @@ export async function* readBytes(
     throw fileError('read', error, uri);
   });
   const hash = range === undefined ? createHash('sha256') : undefined;
+  if (range === undefined) await noteUse(handle);
   const stop = range === undefined ? Number.POSITIVE_INFINITY : range.end + 1;
   let at = range?.start ?? 0;
   let held: Uint8Array | undefined;
@@ -39,5 +40,19 @@ export async function* readBytes(
     if (held !== undefined) yield held;
   } finally {
     await handle.close();
+  }
+}
+
+/** A day: the least time that a use is noted after the one before. */
+const USED_EVERY_MS = 24 * 3_600_000;
+
+/** Keeps the file's time of modification near its last use, which is what pruning goes by. A store that is read only is read all the same. */
+async function noteUse(handle: FileHandle): Promise<void> {
+  const now = Date.now();
+  try {
+    const { mtimeMs } = await handle.stat();
+    if (now - mtimeMs > USED_EVERY_MS) await handle.utimes(now / 1_000, now / 1_000);
+  } catch {
+    // It may be pruned earlier than it should be; it can be read.
   }
 }

@@ -5,10 +5,11 @@ import { type Artifact, artifactUri, isArtifact, parseArtifactUri } from '../../
 import { MillraceError } from '../../pipelines/errors.js';
 import { readBytes } from './file-read.js';
 import { fileError, publish, readText, receive } from './file-write.js';
+import { Room, type RoomLimits } from './room.js';
 import type { ArtifactStore, Inspector } from './store.js';
 import { isTenant } from './tenant.js';
 
-export interface FileStoreOptions {
+export interface FileStoreOptions extends RoomLimits {
   /** Largest artifact in bytes; a put above it throws `BODY_TOO_LARGE`. Default: no limit. */
   readonly maxBytes?: number;
 }
@@ -26,7 +27,7 @@ const STALE_MS = 24 * 3_600_000;
  *
  * Throws `STORE_UNAVAILABLE` when the root cannot be made.
  */
-export async function openFileStore(root: string, { maxBytes }: FileStoreOptions = {}): Promise<ArtifactStore> {
+export async function openFileStore(root: string, options: FileStoreOptions = {}): Promise<ArtifactStore> {
   const incoming = path.join(root, INCOMING);
   try {
     await mkdir(incoming, { recursive: true });
@@ -34,7 +35,7 @@ export async function openFileStore(root: string, { maxBytes }: FileStoreOptions
   } catch (error) {
     throw fileError('open', error);
   }
-  return new FileStore(root, incoming, maxBytes ?? Number.POSITIVE_INFINITY);
+  return new FileStore(root, incoming, options.maxBytes ?? Number.POSITIVE_INFINITY, new Room(root, options));
 }
 
 class FileStore implements ArtifactStore {
@@ -42,6 +43,7 @@ class FileStore implements ArtifactStore {
     readonly root: string,
     readonly incoming: string,
     readonly maxBytes: number,
+    readonly room: Room,
   ) {}
 
   async put(tenant: string, bytes: AsyncIterable<Uint8Array>, inspector: Inspector): Promise<Artifact> {
@@ -50,13 +52,21 @@ class FileStore implements ArtifactStore {
       throw new MillraceError('INVALID_INPUT', `"${tenant}" is ${message}`, { fields: [{ field: 'tenant', message }] });
     }
     const temporary = path.join(this.incoming, randomUUID());
+    const taken = await this.room.take(tenant);
+    let kept = 0;
     try {
-      const { sha256, size } = await receive(temporary, bytes, inspector, this.maxBytes);
+      const { sha256, size } = await receive(temporary, bytes, inspector, {
+        maxBytes: this.maxBytes,
+        take: (more) => taken.add(more),
+      });
       const artifact: Artifact = { uri: artifactUri(tenant, sha256), sha256, bytes: size, ...inspector.end() };
       const target = this.#file(tenant, sha256);
+      const known = await stat(target).catch(() => undefined);
       await publish(temporary, target, `${JSON.stringify(artifact)}\n`);
+      if (known === undefined) kept = size;
       return artifact;
     } finally {
+      taken.end(kept);
       // Gone already unless the put failed; what cannot be removed now is swept later.
       await Promise.allSettled([rm(temporary, { force: true }), rm(`${temporary}.json`, { force: true })]);
     }

@@ -6,13 +6,14 @@ import type { Inspector } from './store.js';
 
 /**
  * Streams bytes into a new file and on to the disk. Errors of `bytes` and of the inspector come out as they are, those of
- * the file system as `STORE_UNAVAILABLE`; above `maxBytes` it throws `BODY_TOO_LARGE`. The caller removes the file.
+ * the file system as `STORE_UNAVAILABLE`, a full disk as `STORE_FULL`; above `maxBytes` it throws `BODY_TOO_LARGE`. `take`
+ * is asked before each chunk is written and throws where there is no room. The caller removes the file.
  */
 export async function receive(
   file: string,
   bytes: AsyncIterable<Uint8Array>,
   inspector: Inspector,
-  maxBytes: number,
+  { maxBytes, take }: { readonly maxBytes: number; take(bytes: number): Promise<void> },
 ): Promise<{ readonly sha256: string; readonly size: number }> {
   const hash = createHash('sha256');
   let size = 0;
@@ -23,6 +24,7 @@ export async function receive(
       if (size > maxBytes) {
         throw new MillraceError('BODY_TOO_LARGE', `the file is above the limit of ${maxBytes} bytes`);
       }
+      await take(chunk.length);
       inspector.push(chunk);
       hash.update(chunk);
       await onDisk(() => writeAll(handle, chunk));
@@ -69,6 +71,9 @@ export function fileError(doing: 'open' | 'read' | 'write', error: unknown, uri?
   const code = codeOf(error);
   if (uri !== undefined && (code === 'ENOENT' || code === 'ENOTDIR')) {
     return new MillraceError('ARTIFACT_NOT_FOUND', `no artifact at ${uri}`, {}, { cause: error });
+  }
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new MillraceError('STORE_FULL', `the disk of the artifact store is full (${code})`, {}, { cause: error });
   }
   const message = `cannot ${doing} the artifact store (${code ?? 'unknown error'})`;
   return new MillraceError('STORE_UNAVAILABLE', message, {}, { cause: error });

@@ -1,4 +1,6 @@
 /** Media by address: the port and its drivers. */
 export { openFileStore } from './file-store.js';
+export { withOutputBudget } from './output-budget.js';
+export { pruneArtifacts } from './prune.js';
 export type { ArtifactStore, Inspector } from './store.js';
 export { isTenant } from './tenant.js';

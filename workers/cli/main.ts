@@ -6,6 +6,7 @@ import { readSettings } from '../settings.js';
 
 import type { ApplyCommandOptions } from './apply.js';
 import { asCount, asPairs } from './arguments.js';
+import type { PruneCommandOptions } from './artifacts.js';
 
 import { demo } from './demo.js';
 import type { ExplainOptions } from './explain.js';
@@ -129,6 +130,7 @@ function program(): Command {
     .action(async (name: string, options: ExplainOptions) =>
       (await import('./explain.js')).explainPipeline(readSettings(), name, options),
     );
+  artifactCommands(cli.command('artifacts').description('media in the artifact store'));
   applyCommand(cli.command('apply'));
   keyCommands(cli.command('keys').description('API keys of the gateway, in the file that MILLRACE_KEYS names'));
   planOptions(cli.command('plan').description('decide where each stage runs, from files alone, and say why')).action(
@@ -158,6 +160,19 @@ function program(): Command {
   );
   indexCommands(cli.command('index').description('fill and search a vector index'));
   return cli;
+}
+
+function artifactCommands(artifacts: Command): void {
+  artifacts
+    .command('prune')
+    .description('remove media that was neither stored nor read for a time; a run that still needs it then fails')
+    .requiredOption('--older-than <time>', 'since its last use, such as 30d')
+    .option('--tenant <name>', 'only this tenant’s; default: all tenants’')
+    .option('--dry-run', 'count it, remove nothing')
+    .option('--json', 'as one JSON object')
+    .action(async (options: PruneCommandOptions) =>
+      (await import('./artifacts.js')).pruneStore(readSettings(), options),
+    );
 }
 
 function applyCommand(apply: Command): void {

@@ -1,0 +1,28 @@
+import { MillraceError } from '../../pipelines/errors.js';
+import type { ArtifactStore } from './store.js';
+
+/**
+ * A store for one call of a stage: all that the call puts has at most `maxBytes` together, whatever a small input unpacks to.
+ * A put above it throws `OUTPUT_BUDGET_EXCEEDED`; what the call has put before stays until it is pruned.
+ */
+export function withOutputBudget(store: ArtifactStore, maxBytes: number): ArtifactStore {
+  let written = 0;
+  async function* counted(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+    for await (const chunk of bytes) {
+      written += chunk.length;
+      if (written > maxBytes) {
+        throw new MillraceError(
+          'OUTPUT_BUDGET_EXCEEDED',
+          `the stage writes more than ${maxBytes} bytes of media; give it less, or raise MILLRACE_MAX_STAGE_MEDIA_BYTES`,
+        );
+      }
+      yield chunk;
+    }
+  }
+  return {
+    put: (tenant, bytes, inspector) => store.put(tenant, counted(bytes), inspector),
+    stat: (...of) => store.stat(...of),
+    read: (...of) => store.read(...of),
+    check: () => store.check(),
+  };
+}
