@@ -94,7 +94,7 @@ export async function runGateway(settings: Settings): Promise<void> {
     ffmpeg: settings.MILLRACE_FFMPEG,
     publicUrl: settings.MILLRACE_PUBLIC_URL,
     uiUrl: runPages(temporalUi, namespace),
-    ...(settings.MILLRACE_KSERVE_GRPC_PORT !== 0 && {
+    ...(servesGrpc(settings) && {
       grpc: { host: settings.MILLRACE_GATEWAY_HOST, port: settings.MILLRACE_KSERVE_GRPC_PORT },
     }),
     release: releaseOf(),
@@ -116,3 +116,10 @@ export async function runGateway(settings: Settings): Promise<void> {
     await connection.close();
   }
 }
+
+/** Beside a proxy that authenticates, gRPC would be another way in: it has to be asked for. */
+const servesGrpc = (settings: Settings): boolean =>
+  settings.MILLRACE_KSERVE_GRPC_PORT !== 0 &&
+  (settings.MILLRACE_KEYS !== undefined ||
+    settings.MILLRACE_PROXY_AUTHENTICATES === 'no' ||
+    settings.MILLRACE_PROXY_GRPC === 'on');

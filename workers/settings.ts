@@ -13,7 +13,9 @@ const port = (about: string, fallback: number) =>
   z.coerce.number().int().min(1).max(65_535).default(fallback).describe(about);
 const ms = (about: string, fallback: number) => z.coerce.number().int().positive().default(fallback).describe(about);
 const bytes = (about: string, fallback: number) => z.coerce.number().int().positive().default(fallback).describe(about);
-const list = (about: string) =>
+/** Of a secret that a person makes up: 16 random bytes in hex. */
+const SHORTEST_SECRET = 32;
+const list = (about: string, shortest = 1) =>
   z
     .string()
     .transform((text) =>
@@ -22,7 +24,7 @@ const list = (about: string) =>
         .map((s) => s.trim())
         .filter(Boolean),
     )
-    .pipe(z.array(z.string()).min(1))
+    .pipe(z.array(z.string().min(shortest)).min(1))
     .optional()
     .describe(about);
 
@@ -116,7 +118,17 @@ export function settingsSchema(basePort = BASE_PORT) {
       .enum(['no', 'yes'])
       .default('no')
       .describe(
-        'Whether a proxy in front knows the callers and sets `Millrace-Tenant`: the gateway then needs no keys, whatever it binds.',
+        'Whether a proxy in front knows the callers, sets `Millrace-Tenant` on every request and drops the client’s own: the gateway then needs no keys.',
+      ),
+    MILLRACE_PROXY_SECRET: list(
+      'What that proxy sends as `Millrace-Proxy-Secret`, at least 32 characters; several, separated by commas, while one takes the place of another. Needed where the gateway’s address can be reached by others.',
+      SHORTEST_SECRET,
+    ),
+    MILLRACE_PROXY_GRPC: z
+      .enum(['off', 'on'])
+      .default('off')
+      .describe(
+        'Whether gRPC is served where a proxy authenticates. Off: most proxies pass HTTP only, and a port beside the proxy would be another way in. On: the same headers are needed as metadata.',
       ),
     MILLRACE_API_KEY: z.string().optional().describe('Key that the command line shows to the gateway.'),
     MILLRACE_PLACEMENT: z

@@ -4,11 +4,13 @@ import { sha256Hex } from '../../pipelines/plan/hash.js';
 import type { AgentMessage } from '../../pipelines/plan/index.js';
 
 /** Raised when the meaning of what is stored changes; a session of another format is then a new one. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 /** A conversation as its user names it. */
 export interface SessionName {
   readonly tenant: string;
+  /** The pipeline and the owner that it belongs to. */
+  readonly of: string;
   readonly session: string;
 }
 
@@ -30,7 +32,7 @@ export interface SessionPart {
 }
 
 /**
- * Conversations in Redis, by tenant: a list with a part for each run, and a hash with the summary and the number of parts
+ * Conversations in Redis, by tenant, pipeline and owner: a list with a part for each run, and a hash with the summary and the number of parts
  * that it stands for. Every write is one script: two runs of one session at once lose nothing, and a summary drops only what
  * its writer has read.
  */
@@ -91,8 +93,8 @@ const PLAIN = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 const segment = (name: string): string => (PLAIN.test(name) ? name : `~${sha256Hex(name)}`);
 
 /** The braces make a session one slot of a Redis Cluster, which a script needs. */
-function placesOf({ tenant, session }: SessionName): readonly [parts: string, about: string] {
-  const prefix = `millrace:session:{${segment(tenant)}:${segment(session)}}:${FORMAT}`;
+function placesOf({ tenant, of, session }: SessionName): readonly [parts: string, about: string] {
+  const prefix = `millrace:session:{${segment(tenant)}:${segment(of)}:${segment(session)}}:${FORMAT}`;
   return [`${prefix}:parts`, `${prefix}:about`];
 }
 

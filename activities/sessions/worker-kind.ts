@@ -6,8 +6,12 @@ import type { SessionPart, SessionStore } from './session-store.js';
 export const sessionKind =
   (store: SessionStore): WorkerKind =>
   async ({ with: options, input, tenant }, { idempotencyKey }) => {
-    const { session, part } = input as unknown as { session: string; part?: Pick<SessionPart, 'messages' | 'summary'> };
-    if (!part) return (await store.load({ tenant, session })) as unknown as Json as JsonObject;
-    await store.add({ tenant, session }, { ...part, ttlMs: Number(options.ttlMs), key: idempotencyKey });
+    const { session, of, part } = input as unknown as {
+      session: string;
+      of: string;
+      part?: Pick<SessionPart, 'messages' | 'summary'>;
+    };
+    if (!part) return (await store.load({ tenant, of, session })) as unknown as Json as JsonObject;
+    await store.add({ tenant, of, session }, { ...part, ttlMs: Number(options.ttlMs), key: idempotencyKey });
     return { messages: [], parts: 0 };
   };

@@ -27,6 +27,14 @@ export const apiKeySchema = z.strictObject({
   name: z.string().max(100),
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
   tenant: z.string().refine(isTenant, 'is no name of a tenant'),
+  /**
+   * Whose its conversations are: those of keys with the same owner are one's, so that a new key goes on where the old one
+   * was. Absent: the key's own, by its id.
+   */
+  owner: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/)
+    .optional(),
   /** Absent: all of them. */
   pipelines: z.array(z.string()).min(1).optional(),
   permissions: z.array(z.enum(PERMISSIONS)).min(1),

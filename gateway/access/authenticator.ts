@@ -5,16 +5,17 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { KeyRing } from './api-key.js';
 import { type Caller, type Headers, namedTenant, statedCaller } from './caller.js';
 import { refuseStrangers } from './own-machine.js';
+import { isFromProxy, type ProxyInFront, proxiedCaller, unauthenticated } from './proxy.js';
 import { RateExceededError, type RateState, type RequestRate } from './request-rate.js';
 import { WrongKeys } from './wrong-keys.js';
 
 /**
- * How callers are known: by keys; by a proxy in front, which authenticates them and sets `Millrace-Tenant`; or not at all,
+ * How callers are known: by keys; by a proxy in front, which authenticates them and itself, and sets `Millrace-Tenant`; or not at all,
  * because only this machine reaches the gateway.
  */
 export type Access =
   | { readonly by: 'key'; readonly keys: KeyRing }
-  | { readonly by: 'proxy' }
+  | ({ readonly by: 'proxy' } & ProxyInFront)
   | { readonly by: 'loopback' };
 
 /** What each tenant may do, where its key says nothing else. Who needs to show nothing has no limits: it may be anybody. */
@@ -52,7 +53,7 @@ export class Authenticator {
   }
 
   /**
-   * Throws `UNAUTHENTICATED` without a valid key, `RATE_LIMITED` after too many wrong ones or when the caller's rate is used
+   * Throws `UNAUTHENTICATED` without a valid key, or what the proxy shows, `RATE_LIMITED` after too many wrong ones or when the caller's rate is used
    * up, `FORBIDDEN` when `Millrace-Tenant` is not the key's or a stranger's page asks, `INVALID_HEADER`.
    */
   async authenticate(shown: Shown): Promise<Caller> {
@@ -64,7 +65,11 @@ export class Authenticator {
   }
 
   async #identify({ headers, address }: Shown): Promise<Caller> {
-    if (this.#access.by === 'proxy') return statedCaller(headers);
+    if (this.#access.by === 'proxy') {
+      if (isFromProxy(this.#access, headers)) return proxiedCaller(headers);
+      await this.#wrong.count(address);
+      throw unauthenticated('Millrace-Proxy-Secret', 'is not the secret of the proxy in front of this gateway');
+    }
     if (this.#access.by === 'loopback') {
       refuseStrangers(headers);
       return statedCaller(headers);
@@ -74,9 +79,7 @@ export class Authenticator {
     if (key === undefined) {
       await this.#wrong.count(address);
       const message = secret === '' ? 'must be "Bearer <key>"' : 'holds a key that is unknown, expired or revoked';
-      throw new MillraceError('UNAUTHENTICATED', `Authorization ${message}`, {
-        fields: [{ field: 'Authorization', message }],
-      });
+      throw unauthenticated('Authorization', message);
     }
     const { tenant } = key;
     const named = namedTenant(headers);

@@ -21,6 +21,8 @@ export interface Caller {
   readonly tenant: string;
   /** What the caller has shown; absent where callers need none. */
   readonly key?: ApiKey;
+  /** The user that a proxy names; of callers with a key, and of this machine, there is none. */
+  readonly user?: string;
   /** What its rate has left after this request; absent where it has none. */
   readonly rate?: RateState;
   /** How many runs may go on at once, and whose they count as; absent where there is no bound. */
@@ -60,6 +62,23 @@ export function namedTenant(headers: Headers): string | undefined {
   if (typeof tenant === 'string' && isTenant(tenant)) return tenant;
   const message = 'must be 1 to 63 lower-case letters, digits, dots, dashes and underscores, a letter or digit first';
   throw invalidHeader('Millrace-Tenant', message);
+}
+
+/**
+ * Who has been authenticated, as decisions record it: the key, or the user that a proxy names. Undefined where nobody had to
+ * show anything.
+ */
+export function actorOf({ key, user }: Caller): string | undefined {
+  if (key) return `key:${key.id}`;
+  return user === undefined ? undefined : `user:${user}`;
+}
+
+/**
+ * Whose the conversations of a caller's runs are, within its tenant: a key's own, of the keys that name the same `owner`
+ * together, a user's own. Undefined where neither is known: then they are the tenant's.
+ */
+export function ownerOf(caller: Caller): string | undefined {
+  return caller.key?.owner === undefined ? actorOf(caller) : `key:${caller.key.owner}`;
 }
 
 /** The caller where nobody has to show a key: whoever it says it is. */

@@ -1,8 +1,9 @@
 import type { RequestId } from '@modelcontextprotocol/sdk/types.js';
 
-/** Whose request it is: ids of requests are unique in a session of a tenant's. */
+/** Whose request it is: ids of requests are unique in a session of a caller's. */
 interface CallKey {
   readonly tenant: string;
+  readonly owner?: string | undefined;
   readonly session: string | undefined;
   readonly id: RequestId;
 }
@@ -38,5 +39,5 @@ export class Calls {
 }
 
 /** `1` and `"1"` are two ids. */
-const nameOf = ({ tenant, session, id }: CallKey): string | undefined =>
-  session === undefined ? undefined : JSON.stringify([tenant, session, id]);
+const nameOf = ({ tenant, owner = '', session, id }: CallKey): string | undefined =>
+  session === undefined ? undefined : JSON.stringify([tenant, owner, session, id]);

@@ -14,7 +14,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { isLoopbackName } from '../../activities/loopback.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
-import { type Caller, callerOf, mayUse } from '../access/caller.js';
+import { type Caller, callerOf, mayUse, ownerOf } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
 import { asMillraceError, problemOf } from '../http/problem.js';
@@ -75,6 +75,7 @@ interface Serving {
 function serverFor({ app, deps, tools, calls, request, caller, session }: Serving): Server {
   const server = new Server({ name: 'millrace', version: VERSION }, { capabilities: { tools: {} } });
   const { tenant } = caller;
+  const owner = ownerOf(caller);
 
   server.setRequestHandler(ListToolsRequestSchema, () => ({
     tools: [...tools.values()].filter(({ pipeline }) => mayUse(caller, pipeline)).map(({ tool }) => tool),
@@ -86,7 +87,7 @@ function serverFor({ app, deps, tools, calls, request, caller, session }: Servin
       const tool = tools.get(params.name);
       if (tool === undefined || !mayUse(caller, tool.pipeline))
         throw new McpError(ErrorCode.InvalidParams, `no tool is named "${params.name}"; tools/list lists them`);
-      const call = calls.open({ tenant, session, id: requestId }, signal);
+      const call = calls.open({ tenant, owner, session, id: requestId }, signal);
       try {
         return await callTool(deps, {
           tool,
@@ -114,7 +115,7 @@ function serverFor({ app, deps, tools, calls, request, caller, session }: Servin
   );
 
   server.setNotificationHandler(CancelledNotificationSchema, ({ params: { requestId } }) => {
-    if (requestId !== undefined) calls.cancel({ tenant, session, id: requestId });
+    if (requestId !== undefined) calls.cancel({ tenant, owner, session, id: requestId });
   });
   return server;
 }

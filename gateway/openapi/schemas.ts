@@ -27,6 +27,14 @@ const artifact = z.object({
   href: z.string().optional().describe('Path of the bytes at this gateway'),
 });
 
+const decided = {
+  approved: z.boolean(),
+  by: z.string().describe('The name that came with the decision, `person`, or `timeout`'),
+  actor: z
+    .string()
+    .optional()
+    .describe('Whom the gateway has authenticated: key:<id>, or user:<name> where a proxy names its users'),
+};
 const stage = z.object({
   stage: z.string(),
   kind: z.string(),
@@ -45,6 +53,10 @@ const stage = z.object({
   usage: z.record(z.string(), z.number()).optional().describe('Tokens'),
   doing: z.string().optional().describe('What an agent does now'),
   instead: z.string().optional(),
+  decisions: z
+    .array(z.object({ path: z.string(), ...decided }))
+    .optional()
+    .describe('What was decided of what it waited for, the latest last'),
   error: failure.optional(),
 });
 
@@ -94,7 +106,7 @@ const runEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('stage.finished'), ...ofStage, cache, runMs: z.number() }),
   z.object({ type: z.literal('stage.failed'), ...ofStage, code: z.string(), message: z.string() }),
   z.object({ type: z.literal('stage.waiting'), ...ofStage, subject: z.string(), until: time }),
-  z.object({ type: z.literal('stage.decided'), ...ofStage, approved: z.boolean(), by: z.string() }),
+  z.object({ type: z.literal('stage.decided'), ...ofStage, ...decided }),
 ]);
 
 /** The JSON forms of a media field of an input. */

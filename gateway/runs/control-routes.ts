@@ -1,7 +1,7 @@
 import { WorkflowNotFoundError } from '@temporalio/common';
 import type { FastifyInstance } from 'fastify';
 import { APPROVE_SIGNAL } from '../../pipelines/plan/index.js';
-import { type Caller, callerOf } from '../access/caller.js';
+import { actorOf, type Caller, callerOf } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
 import { cancelRun, hasEnded } from './cancel-run.js';
@@ -45,7 +45,8 @@ export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Pr
       await stillRuns(deps, id, caller);
       const { workflowId, inside } = theOne(await waitingIn(deps, id, stage), stage);
       const handle = deps.temporal.workflow.getHandle(workflowId);
-      const sent = { approved, ...(by !== undefined && { by }) };
+      const actor = actorOf(caller);
+      const sent = { approved, ...(by !== undefined && { by }), ...(actor !== undefined && { actor }) };
       await tell(deps, () => handle.signal(`${APPROVE_SIGNAL}${inside}`, sent));
       return await reply.code(202).send((await readRun(deps, id, caller)).document);
     });

@@ -16,7 +16,13 @@ export const decision = z.strictObject({
     .max(LONGEST_PATH)
     .optional()
     .describe('Path of the stage that waits; may be left out where only one does'),
-  by: z.string().min(1).max(LONGEST_NAME).optional().describe('Who decides, for the run’s output and history'),
+  by: z
+    .string()
+    .min(1)
+    .max(LONGEST_NAME)
+    .refine((name) => name !== 'timeout', 'is what a run says when nobody has decided; give another name')
+    .optional()
+    .describe('Who decides, for people: nobody checks it. Who was authenticated is recorded beside it as `actor`'),
 });
 
 export type Decision = z.output<typeof decision>;

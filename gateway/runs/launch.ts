@@ -1,7 +1,7 @@
 import type { Pipeline } from '../../pipelines/definition/index.js';
 import { isErrorCode } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
-import type { Caller } from '../access/caller.js';
+import { type Caller, ownerOf } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { RunFailedError } from '../http/problem.js';
 import { type FollowedRun, followRun } from './follow.js';
@@ -99,7 +99,16 @@ async function start(
   // Before the run starts: it may be answered before Temporal has told us that it has started.
   const answer = answers?.expect(id, close.signal);
   try {
-    const request = { id, pipeline, tenant, input, idempotencyKey, options, events: wanted.events };
+    const request = {
+      id,
+      pipeline,
+      tenant,
+      owner: ownerOf(caller),
+      input,
+      idempotencyKey,
+      options,
+      events: wanted.events,
+    };
     const asked = { ...request, answerTo: answers?.channel };
     const fast = fastPathFor(deps, asked);
     const run = await (fast ? startGuarded(deps, fast, asked) : startRun(deps, asked));

@@ -51,6 +51,8 @@ export interface RunRequest {
   readonly id: string;
   readonly pipeline: Pipeline;
   readonly tenant: string;
+  /** Whose conversations the run’s are; absent: its pipeline’s. */
+  readonly owner?: string | undefined;
   readonly input: JsonObject;
   readonly idempotencyKey?: string | undefined;
   readonly options?: RunOptions | undefined;
@@ -149,12 +151,13 @@ export async function tellGuardian(
 }
 
 export function contextOf(deps: GatewayDeps, request: RunRequest): RunContext {
-  const { pipeline, tenant, options = {}, events, answerTo, guarded } = request;
+  const { pipeline, tenant, owner, options = {}, events, answerTo, guarded } = request;
   const { webhook: _, ...wanted } = options;
   return {
     plan: pipeline.plan,
     placement: deps.placementOf(pipeline.plan),
     tenant,
+    ...(owner !== undefined && { sessionsOf: `${pipeline.plan.name}/${owner}` }),
     ...wanted,
     ...(events && { events }),
     ...(answerTo !== undefined && { answerTo }),

@@ -55,4 +55,6 @@ export interface StageDecided extends OfStage {
   readonly approved: boolean;
   /** Who decided: a name, `person`, or `timeout`. */
   readonly by: string;
+  /** Whom the gateway has authenticated (`StageDecision`). */
+  readonly actor?: string;
 }

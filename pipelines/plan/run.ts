@@ -32,6 +32,11 @@ export interface RunContext {
   readonly plan: Plan;
   readonly placement: Placement;
   readonly tenant: string;
+  /**
+   * Whose conversations its agents and those of its child runs take part in, within the tenant: those of the pipeline that was
+   * asked for and of who asked. Absent: the pipeline’s.
+   */
+  readonly sessionsOf?: string;
   /** Absent: `default`. */
   readonly priority?: Priority;
   /** Fields of the output that the caller wants; stages that only others need are skipped. Absent: all. */
@@ -150,8 +155,24 @@ export interface StageRecord {
   readonly doing?: string;
   /** Why another than the planned model served it: the code that the one before failed with, or `degraded`. */
   readonly instead?: string;
+  /** What was decided of what it waited for, the latest last; of an agent, on its calls of tools. */
+  readonly decisions?: readonly StageDecision[];
   readonly error?: { readonly code: string; readonly message: string };
 }
+
+/** What a person has decided, or nobody in time. */
+export type StageDecision = {
+  /** Where the wait stands in the run. */
+  readonly path: string;
+  readonly approved: boolean;
+  /** The name that came with the decision, which nobody has checked; `person` where none came; `timeout`. */
+  readonly by: string;
+  /**
+   * Whom the gateway has authenticated: `key:<id>`, or `user:<name>` where a proxy names its users. Absent where nobody had
+   * to show anything, and of `timeout`.
+   */
+  readonly actor?: string;
+};
 
 /** What the workflow returns. */
 export interface RunResult {
@@ -242,5 +263,5 @@ export const STAGES_QUERY = 'stages';
 /** Query that returns the paths of the stages that wait for a person's decision, as `string[]`. */
 export const WAITING_QUERY = 'waiting';
 
-/** The signal that decides what the stage at `path` waits for: `{ "approved": true, "by": "ada" }`. */
+/** The signal that decides what the stage at `path` waits for: `{ "approved": true, "by": "ada", "actor": "key:3f09c1a2b4" }`. */
 export const APPROVE_SIGNAL = 'approve/';

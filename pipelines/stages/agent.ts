@@ -52,7 +52,7 @@ const output = z.object({
 export interface AgentInput {
   prompt: string;
   history?: ChatMessage[] | undefined;
-  /** Name of the conversation that this is a part of, where the agent has `session`. It belongs to the tenant. */
+  /** Name of the conversation that this is a part of, where the agent has `session`. It belongs to the pipeline that was asked for and to who asked. */
   session?: string | null | undefined;
 }
 

@@ -10,6 +10,8 @@ const output = z.object({
   approved: z.boolean(),
   /** Who decided: the name that came with the signal, `person`, or `timeout`. */
   by: z.string(),
+  /** Whom the gateway has authenticated: `key:<id>` or `user:<name>`. Absent where nobody had to show anything. */
+  actor: z.string().optional(),
 });
 
 /**

@@ -18,7 +18,7 @@ export const CALL_KINDS = {
   },
   /** Reads a conversation; with `part` it adds to it. */
   session: {
-    input: z.object({ session: z.string(), part: z.json().optional() }),
+    input: z.object({ session: z.string(), of: z.string(), part: z.json().optional() }),
     output: z.object({ summary: z.string().optional(), messages: z.array(chatMessage), parts: z.int() }),
     servedBy: 'worker',
   },

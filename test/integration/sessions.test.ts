@@ -29,7 +29,7 @@ afterAll(async () => {
   redis.disconnect();
 });
 
-const name = () => ({ tenant, session: randomUUID() });
+const name = (of = 'talk') => ({ tenant, of, session: randomUUID() });
 const said = (content: string): AgentMessage => ({ role: 'user', content });
 const part = (key: string) => ({ key, messages: [said(key)], ttlMs: DAY_MS });
 const textsOf = ({ messages }: { messages: readonly AgentMessage[] }) => messages.map(({ content }) => content);
@@ -73,10 +73,12 @@ describe('a session in Redis', () => {
     expect(await store.load(gone)).toEqual({ messages: [], parts: 0 });
   });
 
-  it('belongs to its tenant', async () => {
-    const of = name();
+  it('belongs to its tenant, and there to a pipeline and an owner', async () => {
+    const of = name('talk/key:a1');
     await store.add(of, part('a'));
-    expect(await store.load({ ...of, tenant: 'another' })).toEqual({ messages: [], parts: 0 });
+    for (const other of [{ tenant: 'another' }, { of: 'talk/key:b2' }, { of: 'other/key:a1' }, { of: 'talk' }])
+      expect(await store.load({ ...of, ...other })).toEqual({ messages: [], parts: 0 });
+    expect(textsOf(await store.load(of))).toEqual(['a']);
   });
 
   it('cannot be had without Redis', async () => {
@@ -106,7 +108,7 @@ describe('an agent with sessions', () => {
       return { text, turns, usage };
     }) as unknown as Pipeline;
   };
-  async function run(of: Pipeline, input: JsonObject, id = randomUUID()): Promise<JsonObject> {
+  async function run(of: Pipeline, input: JsonObject, sessionsOf?: string, id = randomUUID()): Promise<JsonObject> {
     const kind = sessionKind(store);
     const runner = {
       async run(given: JsonObject, call: StageCall, { signal, attempt }: { signal: AbortSignal; attempt: number }) {
@@ -122,7 +124,7 @@ describe('an agent with sessions', () => {
       },
     };
     const placement = place(of.plan, () => poolOf('assistant'), 'test');
-    const context: RunContext = { plan: of.plan, tenant, placement };
+    const context: RunContext = { plan: of.plan, tenant, placement, ...(sessionsOf !== undefined && { sessionsOf }) };
     return (await runInProcess(input, context, { runner, run: id })).output;
   }
   const conversation = ({ messages }: Asked) => messages.map(({ role, content }) => `${role}: ${content}`);
@@ -152,6 +154,9 @@ describe('an agent with sessions', () => {
     expect(conversation(heard.at(-1) as Asked)).toEqual(['user: Who are you?']);
     await run(talk, { q: 'Alone?' });
     expect(conversation(heard.at(-1) as Asked)).toEqual(['user: Alone?']);
+    // The same name, asked for by another: it is another conversation.
+    await run(talk, { q: 'And I?', session }, 'talk/key:b2');
+    expect(conversation(heard.at(-1) as Asked)).toEqual(['user: And I?']);
   });
 
   it('makes a summary when the conversation is long, and tells it in the system message', async () => {
@@ -189,6 +194,13 @@ describe('an agent with sessions', () => {
     const session = randomUUID();
     for (const q of ['one', 'two', 'three'])
       expect(await run(stubborn, { q, session })).toMatchObject({ text: 'Yes.' });
-    expect(textsOf(await store.load({ tenant, session }))).toEqual(['one', 'Yes.', 'two', 'Yes.', 'three', 'Yes.']);
+    expect(textsOf(await store.load({ tenant, of: 'stubborn', session }))).toEqual([
+      'one',
+      'Yes.',
+      'two',
+      'Yes.',
+      'three',
+      'Yes.',
+    ]);
   });
 });

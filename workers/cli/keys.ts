@@ -1,5 +1,5 @@
 import { isTenant } from '../../activities/artifacts/index.js';
-import { type ApiKey, isActive, issueKey, PERMISSIONS } from '../../gateway/index.js';
+import { type ApiKey, apiKeySchema, isActive, issueKey, PERMISSIONS } from '../../gateway/index.js';
 import { type Duration, durationMs } from '../../pipelines/duration.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { changeKeys, readKeys } from '../keys/index.js';
@@ -10,6 +10,7 @@ import { note, print, table } from './output.js';
 export interface CreateKeyOptions {
   readonly tenant: string;
   readonly name: string;
+  readonly owner?: string;
   readonly pipelines?: readonly string[];
   readonly permissions: readonly string[];
   readonly expires?: string;
@@ -20,7 +21,7 @@ export interface CreateKeyOptions {
 
 /** `millrace keys create`: the key goes to stdout, once, and nothing else does. */
 export async function createKey(settings: Settings, options: CreateKeyOptions): Promise<void> {
-  const { tenant, name, pipelines, rate, runs } = options;
+  const { tenant, name, owner, pipelines, rate, runs } = options;
   const file = fileOf(settings);
   if (!isTenant(tenant)) throw invalid('tenant', `"${tenant}" is no name of a tenant, such as "acme" or "team-1"`);
   const permissions = options.permissions.map(permissionOf);
@@ -30,6 +31,7 @@ export async function createKey(settings: Settings, options: CreateKeyOptions): 
   const { secret, key } = issueKey({
     name,
     tenant,
+    ...(owner !== undefined && { owner: ownerOf(owner) }),
     ...(pipelines && { pipelines: [...pipelines] }),
     permissions,
     ...expires,
@@ -48,13 +50,14 @@ export function listKeys(settings: Settings, { json }: { json?: boolean }): void
     key.id,
     stateOf(key),
     key.tenant,
+    key.owner ?? key.id,
     key.pipelines?.join(', ') ?? 'all',
     key.permissions.join(', '),
     key.expiresAt ?? 'never',
     key.name,
   ]);
   if (json) print(JSON.stringify(keys.map(({ sha256: _, ...key }) => ({ ...key, state: stateOf(key) }))));
-  else print(table(['key', 'state', 'tenant', 'pipelines', 'permissions', 'expires', 'name'], rows));
+  else print(table(['key', 'state', 'tenant', 'owner', 'pipelines', 'permissions', 'expires', 'name'], rows));
 }
 
 /** `millrace keys revoke`: at once, or after the time that a client needs to take its new key. */
@@ -81,6 +84,11 @@ function fileOf({ MILLRACE_KEYS: file }: Settings): string {
 
 const stateOf = (key: Omit<ApiKey, 'sha256'>): string =>
   key.revokedAt !== undefined ? 'revoked' : isActive(key, Date.now()) ? 'active' : 'expired';
+
+function ownerOf(text: string): string {
+  if (apiKeySchema.shape.owner.safeParse(text).success) return text;
+  throw invalid('owner', `"${text}" is no name of an owner, such as "web-shop", or the id of a key`);
+}
 
 function permissionOf(text: string): ApiKey['permissions'][number] {
   const found = PERMISSIONS.find((permission) => permission === text);

@@ -213,6 +213,7 @@ function keyCommands(keys: Command): void {
     .description('make a key and print it, once')
     .requiredOption('--tenant <name>', 'whose key it is')
     .option('--name <text>', 'who or what uses it', '')
+    .option('--owner <name>', 'whose its conversations are: keys of one owner share them; default: its own')
     .option('--pipelines <names>', 'only these, with commas; default: all', asList)
     .option('--permissions <names>', 'run, read, approve, metrics, with commas', asList, ['run', 'read'])
     .option('--rate <number>', 'requests per second of this key alone, in place of its tenant’s', asRate)

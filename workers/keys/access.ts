@@ -10,6 +10,7 @@ type Given = Pick<
   Settings,
   | 'MILLRACE_KEYS'
   | 'MILLRACE_PROXY_AUTHENTICATES'
+  | 'MILLRACE_PROXY_SECRET'
   | 'MILLRACE_GATEWAY_HOST'
   | 'MILLRACE_TENANT_RATE'
   | 'MILLRACE_TENANT_RUNS'
@@ -39,12 +40,26 @@ export function openAccess(
 function accessOf(settings: Given, logger: Logger): Exclude<Access, { by: 'key' }> | { by: 'key'; keys: WatchedKeys } {
   const { MILLRACE_KEYS: file, MILLRACE_GATEWAY_HOST: host } = settings;
   if (file !== undefined) return { by: 'key', keys: new WatchedKeys(file, logger) };
-  if (settings.MILLRACE_PROXY_AUTHENTICATES === 'yes') return { by: 'proxy' };
+  if (settings.MILLRACE_PROXY_AUTHENTICATES === 'yes') {
+    const { MILLRACE_PROXY_SECRET: secrets = [] } = settings;
+    if (secrets.length > 0) return { by: 'proxy', secrets };
+    if (!isLoopbackName(host)) throw invalid('MILLRACE_PROXY_SECRET', openProxy(host));
+    logger.warn(
+      { setting: 'MILLRACE_PROXY_SECRET' },
+      'not set: every process of this machine can say that it is the proxy',
+    );
+    return { by: 'proxy', secrets };
+  }
   if (isLoopbackName(host)) return { by: 'loopback' };
   const message =
     `${host} can be reached by others, and nobody would be asked for a key. Make keys (millrace keys create) and set ` +
-    'MILLRACE_KEYS, or set MILLRACE_PROXY_AUTHENTICATES=yes where a proxy in front authenticates';
-  throw new MillraceError('INVALID_SETTING', `MILLRACE_GATEWAY_HOST: ${message}`, {
-    fields: [{ field: 'MILLRACE_GATEWAY_HOST', message }],
-  });
+    'MILLRACE_KEYS, or set MILLRACE_PROXY_AUTHENTICATES=yes and MILLRACE_PROXY_SECRET where a proxy in front authenticates';
+  throw invalid('MILLRACE_GATEWAY_HOST', message);
 }
+
+const openProxy = (host: string) =>
+  `${host} can be reached by others, who could say that they are the proxy. Set a secret of at least ` +
+  '32 characters that the proxy sends as `Millrace-Proxy-Secret`, or bind 127.0.0.1';
+
+const invalid = (field: string, message: string) =>
+  new MillraceError('INVALID_SETTING', `${field}: ${message}`, { fields: [{ field, message }] });

@@ -1,5 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
-import { APPROVE_SIGNAL, type RunEvent, type StagePlan } from '../../pipelines/plan/index.js';
+import { APPROVE_SIGNAL, type RunEvent, type StageDecision, type StagePlan } from '../../pipelines/plan/index.js';
 import { type Host, StageError } from './host.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
 
@@ -61,11 +61,14 @@ export async function decide(run: Run, at: At, asked: Asked): Promise<Decision |
       throw new StageError('STAGE_TIMEOUT', `stage "${stage}": nobody decided in time`, { stage });
     },
   ]);
-  if (output) tell(run, at, { type: 'stage.decided', ...of, ...output });
+  if (output) {
+    run.table.decided(stage, { path, ...output });
+    tell(run, at, { type: 'stage.decided', ...of, ...output });
+  }
   return output;
 }
 
-type Decision = { readonly approved: boolean; readonly by: string };
+type Decision = Omit<StageDecision, 'path'>;
 
 function tell({ context }: Run, { host }: At, event: RunEvent): void {
   if (context.events) host.tell?.(event);
@@ -77,7 +80,12 @@ async function decision(name: string, host: Host, giveUp: () => boolean): Promis
     if (message === undefined) return undefined;
     // Anything else is a mistake of the sender and decides nothing.
     if (isJsonObject(message) && typeof message.approved === 'boolean') {
-      return { approved: message.approved, by: typeof message.by === 'string' ? message.by : 'person' };
+      const { approved, by, actor } = message;
+      return {
+        approved,
+        by: typeof by === 'string' ? by : 'person',
+        ...(typeof actor === 'string' && { actor }),
+      };
     }
   }
 }

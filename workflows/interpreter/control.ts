@@ -16,6 +16,7 @@ import {
 import { each } from './each.js';
 import { StageError } from './host.js';
 import { GraphValues } from './scope.js';
+import { sessionsOf } from './sessions-of.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
 import { graphValue, isFailure, stops } from './value.js';
 
@@ -101,6 +102,7 @@ async function pipeline(run: Run, step: SubPipelinePlan, scope: Scope, at: At): 
       plan: { ...plan, deadlineMs },
       placement: placementOf(context.placement, id),
       tenant: context.tenant,
+      sessionsOf: sessionsOf(context),
       ...(context.priority && { priority: context.priority }),
     };
     const output = await at.host.runChild(step, input, child, `${at.prefix}${id}`);

@@ -157,13 +157,14 @@ function afterTries(host: Host, tried: NonNullable<SegmentOutcome['tried']>): Ho
 
 /** The run's context with what the segment needs of it. */
 function contextOf({ context }: Run, steps: readonly Step[]): Segment['context'] {
-  const { plan, placement, tenant, priority, events } = context;
+  const { plan, placement, tenant, sessionsOf, priority, events } = context;
   const ids = new Set([...allSteps({ stages: steps, output: null })].map(({ id }) => id));
   const rows = Object.entries(placement).filter(([key]) => ids.has(key.split('~', 1)[0] as string));
   return {
     plan: { ...plan, stages: [], output: null },
     placement: Object.fromEntries(rows),
     tenant,
+    ...(sessionsOf !== undefined && { sessionsOf }),
     ...(priority && { priority }),
     ...(events && { events }),
   };

@@ -3,11 +3,15 @@ import {
   type Graph,
   isStage,
   type Placement,
+  type StageDecision,
   type StageOutcome,
   type StageRecord,
   type TokenUsage,
 } from '../../pipelines/plan/index.js';
 import type { StageError } from './host.js';
+
+/** Most decisions that a row keeps, the latest: the table travels in payloads of Temporal, which have a limit. */
+const MOST_DECISIONS = 50;
 
 /** The stages of a run and how far each is; the source of the live table, of the result and of failure details. */
 export class StageTable {
@@ -86,6 +90,12 @@ export class StageTable {
   /** What a stage that is made of many calls does now. */
   doing(stage: string, doing: string): void {
     this.#change(stage, { doing });
+  }
+
+  /** A person has decided what the stage, or a call of it, waited for, or nobody did in time. What follows is the news. */
+  decided(stage: string, decision: StageDecision): void {
+    const row = this.#rows.get(stage);
+    if (row) this.#rows.set(stage, { ...row, decisions: [...(row.decisions ?? []), decision].slice(-MOST_DECISIONS) });
   }
 
   fail(stage: string, { code, message }: StageError): void {

@@ -1,6 +1,7 @@
 import { CancelledFailure } from '@temporalio/common';
+import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Problem, RunDocument } from '../../../gateway/index.js';
+import { Authenticator, issueKey, keyRing, type Problem, type RunDocument } from '../../../gateway/index.js';
 import { grpcError } from '../../support/fake-temporal.js';
 import { type TestGateway, testGateway } from '../../support/test-gateway.js';
 
@@ -74,6 +75,28 @@ describe('a decision', () => {
       ['approve/sign-off', { approved: true, by: 'ada' }],
       ['approve/sign-off', { approved: false }],
     ]);
+  });
+
+  test('is signed by the key that was shown, whatever name it carries', async () => {
+    const { secret, key } = issueKey({ name: 'desk', tenant: 'default', permissions: ['approve', 'read'] });
+    const authenticator = new Authenticator({ by: 'key', keys: keyRing([key]) }, pino({ level: 'silent' }));
+    const guarded = await testGateway({}, { authenticator, temporal: gateway.temporal.client });
+    gateway.temporal.waiting = ['sign-off'];
+    const decide = (payload: object, headers: Record<string, string> = {}) =>
+      guarded.app.inject({
+        method: 'POST',
+        url: `/v1/runs/${id}/approve`,
+        headers: { authorization: `Bearer ${secret}`, ...headers },
+        payload,
+      });
+    expect((await decide({ by: 'the boss' }, { 'millrace-user': 'the-boss' })).statusCode).toBe(202);
+    expect(gateway.temporal.sent).toEqual([
+      ['approve/sign-off', { approved: true, by: 'the boss', actor: `key:${key.id}` }],
+    ]);
+    expect(codeOf(await decide({ actor: 'key:another' }))).toBe('INVALID_INPUT');
+    expect(codeOf(await decide({ by: 'timeout' }))).toBe('INVALID_INPUT');
+    expect(gateway.temporal.sent).toHaveLength(1);
+    await guarded.close();
   });
 
   test('names the stage where several wait', async () => {

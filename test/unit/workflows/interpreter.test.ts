@@ -207,6 +207,19 @@ describe('interpret', () => {
       expect(reports.map((stages) => stages[0]?.status)).toEqual(['running', 'done']);
     });
 
+    it('keeps who was authenticated beside the name that came with the decision', async () => {
+      const mailbox = new Mailbox();
+      const signed = pipeline('signed', { input: one, deadline: '2h' }, ({ stage }) => ({
+        decision: stage('sign-off', approve({ timeout: '1h' }), { subject: 'a refund' }),
+      }));
+      const run = runInProcess({ n: 1 }, contextOf(signed), { runner: new CodeRunner(signed), run: 'r', mailbox });
+      const decision = { approved: false, by: 'the boss', actor: 'key:3f09c1a2b4' };
+      mailbox.send('approve/sign-off', decision);
+      const ended = await run;
+      expect(ended.output).toEqual({ decision });
+      expect(ended.stages[0]?.decisions).toEqual([{ path: 'sign-off', ...decision }]);
+    });
+
     it('fails at the deadline when that comes before its own timeout', async () => {
       const slow = code('slow', { input: one, output: one }, async (input) => {
         await sleep(100);

@@ -8,7 +8,8 @@ const HIDDEN = '***';
 /** A function that takes the secrets of the settings, and user and password of any URL, out of a text. */
 export function redactor(settings: Settings): (text: string) => string {
   const urls = [settings.REDIS_URL, ...(settings.LLM_BASE_URL ?? []), ...(settings.TRITON_URL ?? [])];
-  const secrets = [settings.LLM_API_KEY, settings.MILLRACE_API_KEY ?? '', ...urls.flatMap(passwordsOf)].filter(
+  const { LLM_API_KEY, MILLRACE_API_KEY = '', MILLRACE_PROXY_SECRET = [] } = settings;
+  const secrets = [LLM_API_KEY, MILLRACE_API_KEY, ...MILLRACE_PROXY_SECRET, ...urls.flatMap(passwordsOf)].filter(
     (secret) => secret.length >= SHORTEST_SECRET,
   );
   return (text) =>

@@ -72,9 +72,14 @@ export const gatewayCheck = (settings: Settings): Check => ({
       if (active > 0) return [pass('settings.gateway', about, `${host}, for the holders of ${active} keys`)];
       return [warn('settings.gateway', about, 'no key is active: every request is refused', 'millrace keys create')];
     }
+    if (settings.MILLRACE_PROXY_AUTHENTICATES === 'yes') {
+      if (settings.MILLRACE_PROXY_SECRET !== undefined)
+        return [pass('settings.gateway', about, `${host}, behind a proxy that authenticates callers and itself`)];
+      const detail = `whoever reaches ${host} can say that it is the proxy`;
+      const remedy = 'set MILLRACE_PROXY_SECRET, and have the proxy send it as Millrace-Proxy-Secret';
+      return [(isLoopbackName(host) ? warn : fail)('settings.gateway', about, detail, remedy)];
+    }
     if (isLoopbackName(host)) return [pass('settings.gateway', about, `${host}: this machine only`)];
-    if (settings.MILLRACE_PROXY_AUTHENTICATES === 'yes')
-      return [pass('settings.gateway', about, `${host}, behind a proxy that authenticates`)];
     const remedy = 'make keys (millrace keys create) and set MILLRACE_KEYS; the gateway does not start without';
     return [fail('settings.gateway', about, `${host} can be reached by others, and there are no keys`, remedy)];
   },

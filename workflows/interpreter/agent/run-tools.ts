@@ -13,6 +13,7 @@ import { decide } from '../approve.js';
 import { callOf } from '../call.js';
 import { placementOf } from '../control.js';
 import { type Shown, StageError } from '../host.js';
+import { sessionsOf } from '../sessions-of.js';
 import { type At, STOPPED, type Stopped } from '../state.js';
 import type { Agent } from './agent.js';
 import type { AskedCall } from './ask-model.js';
@@ -184,6 +185,7 @@ function runPipeline(
     plan: { ...plan, deadlineMs },
     placement: placementOf(placement, toolRow(row, name)),
     tenant,
+    sessionsOf: sessionsOf(run.context),
     ...(priority && { priority }),
   };
   const step = { id: stage.id, kind: 'pipeline', input: null, run: 'child', plan } as const;

@@ -2,6 +2,7 @@ import type { Json, JsonObject } from '../../../pipelines/json.js';
 import { type AgentMessage, type StagePlan, sessionRow } from '../../../pipelines/plan/index.js';
 import { callOf } from '../call.js';
 import { StageError } from '../host.js';
+import { sessionsOf } from '../sessions-of.js';
 import type { At } from '../state.js';
 import type { Agent } from './agent.js';
 import { askModel, type Reply } from './ask-model.js';
@@ -21,7 +22,7 @@ export async function openSession(agent: Agent, at: At, input: JsonObject): Prom
   if (!agent.plan.session || typeof id !== 'string') return undefined;
   const kept = at.memo.below('session');
   if (kept.value === undefined) {
-    const read = await call(agent, at, 'load', { session: id });
+    const read = await call(agent, at, 'load', { session: id, of: sessionsOf(agent.run.context) });
     kept.end({ id, ...read });
   }
   return kept.value as unknown as OpenSession;
@@ -49,7 +50,8 @@ export async function closeSession(
   const reply = long ? await summarized(agent, at, session, turns) : undefined;
   const summary = reply && { text: reply.text, upTo: session.parts };
   const part = { messages: added, ...(summary && { summary }) };
-  await call(agent, at, 'save', { session: session.id, part: part as unknown as Json });
+  const of = sessionsOf(agent.run.context);
+  await call(agent, at, 'save', { session: session.id, of, part: part as unknown as Json });
   return reply;
 }
 

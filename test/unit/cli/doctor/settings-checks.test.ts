@@ -58,7 +58,10 @@ describe('settings', () => {
       (await carryOut([gatewayCheck(readSettings({ MILLRACE_GATEWAY_HOST: host, ...more }))]))[0]?.state;
     expect(await stateAt('127.0.0.1')).toBe('ok');
     expect(await stateAt('0.0.0.0')).toBe('fail');
-    expect(await stateAt('0.0.0.0', { MILLRACE_PROXY_AUTHENTICATES: 'yes' })).toBe('ok');
+    const proxy = { MILLRACE_PROXY_AUTHENTICATES: 'yes' };
+    expect(await stateAt('127.0.0.1', proxy)).toBe('warn');
+    expect(await stateAt('0.0.0.0', proxy)).toBe('fail');
+    expect(await stateAt('0.0.0.0', { ...proxy, MILLRACE_PROXY_SECRET: 'x'.repeat(32) })).toBe('ok');
     const file = path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), 'keys.json');
     writeFileSync(file, JSON.stringify({ keys: [] }));
     expect(await stateAt('0.0.0.0', { MILLRACE_KEYS: file })).toBe('warn');

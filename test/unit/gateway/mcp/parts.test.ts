@@ -55,13 +55,14 @@ describe('a run’s output as content', () => {
 
 describe('calls under way', () => {
   const never = new AbortController().signal;
-  const key = { tenant: 'acme', session: 's', id: 1 } as const;
+  const key = { tenant: 'acme', owner: 'key:a1', session: 's', id: 1 } as const;
 
-  it('are cancelled by tenant, session and id, and by nothing else', () => {
+  it('are cancelled by tenant, owner, session and id, and by nothing else', () => {
     const calls = new Calls();
     const call = calls.open(key, never);
     for (const other of [
       { ...key, tenant: 'x' },
+      { ...key, owner: 'key:b2' },
       { ...key, session: 't' },
       { ...key, id: '1' },
       { ...key, id: 2 },

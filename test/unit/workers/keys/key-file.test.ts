@@ -68,11 +68,17 @@ test('a gateway takes up a new key and drops a revoked one within seconds, and b
   }
 });
 
-test('a gateway that others can reach needs keys or a proxy', () => {
-  const open = (MILLRACE_GATEWAY_HOST: string, MILLRACE_PROXY_AUTHENTICATES: 'yes' | 'no' = 'no') =>
-    openAccess({ ...readSettings({}), MILLRACE_GATEWAY_HOST, MILLRACE_PROXY_AUTHENTICATES }, logger);
+test('a gateway that others can reach needs keys, or a proxy that shows a secret', () => {
+  const open = (MILLRACE_GATEWAY_HOST: string, more: Record<string, string> = {}) =>
+    openAccess(readSettings({ MILLRACE_GATEWAY_HOST, ...more }), logger);
   for (const host of ['0.0.0.0', '::', '10.0.0.1', 'gateway.example', '127.example'])
     expect(() => open(host)).toThrow(expect.objectContaining({ code: 'INVALID_SETTING' }));
   for (const host of ['127.0.0.1', '::1', 'localhost']) open(host);
-  open('0.0.0.0', 'yes');
+  const proxy = { MILLRACE_PROXY_AUTHENTICATES: 'yes' };
+  open('127.0.0.1', proxy);
+  const fields = [expect.objectContaining({ field: 'MILLRACE_PROXY_SECRET' })];
+  const refused = expect.objectContaining({ code: 'INVALID_SETTING', details: { fields } });
+  expect(() => open('0.0.0.0', proxy)).toThrow(refused);
+  expect(() => open('0.0.0.0', { ...proxy, MILLRACE_PROXY_SECRET: 'short' })).toThrow('MILLRACE_PROXY_SECRET');
+  open('0.0.0.0', { ...proxy, MILLRACE_PROXY_SECRET: 'x'.repeat(32) });
 });
