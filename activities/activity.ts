@@ -1,7 +1,7 @@
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import { CancelledFailure } from '@temporalio/common';
 import { LONGEST_TIMER_MS } from '../pipelines/duration.js';
-import { errorRow, MillraceError, messageOf } from '../pipelines/errors.js';
+import { MillraceError, messageOf } from '../pipelines/errors.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
 import type { StageCall, StageOutcome } from '../pipelines/plan/index.js';
 import { mayRetry, nextDelayMs } from '../pipelines/retry.js';
@@ -23,7 +23,7 @@ export function createActivities(runner: StageRunner, devices?: readonly string[
       const { info } = context;
       let progress: Json = (info.heartbeatDetails as Json | undefined) ?? null;
       const beat = () => context.heartbeat(progress);
-      const beating = info.isLocal ? undefined : setInterval(beat, HEARTBEAT_INTERVAL_MS);
+      const beating = setInterval(beat, HEARTBEAT_INTERVAL_MS);
       // Temporal tells a worker of a timed-out attempt late (with a beat) or never; the call must not outlive it.
       const expiry = new AbortController();
       const expire = () => expiry.abort(expired(info.startToCloseTimeoutMs));
@@ -40,7 +40,7 @@ export function createActivities(runner: StageRunner, devices?: readonly string[
           ...(devices && { devices }),
           checkpoint(details) {
             progress = details;
-            if (!info.isLocal) beat();
+            beat();
           },
         });
       } catch (error) {
@@ -63,7 +63,7 @@ const expired = (ms: number) => new MillraceError('STAGE_TIMEOUT', `the attempt 
  */
 const LEAD = { ms: 250, share: 0.1 };
 const leadMs = (timeoutMs: number, { retry }: StageCall): number =>
-  retry?.on === undefined ? 0 : Math.min(LEAD.ms, timeoutMs * LEAD.share);
+  retry.on === undefined ? 0 : Math.min(LEAD.ms, timeoutMs * LEAD.share);
 
 function asFailure(error: unknown, call: StageCall, attempt: number): ApplicationFailure {
   const known =
@@ -79,11 +79,6 @@ function asFailure(error: unknown, call: StageCall, attempt: number): Applicatio
 
 /** What Temporal is told of the next attempt. How many there are, and by when, it knows from the activity's options. */
 function retryOf({ code, details: { retryAfterMs } }: MillraceError, { retry }: StageCall, attempt: number) {
-  if (retry === undefined) {
-    // Plan version 1: the backoff is Temporal's. 0 would end it where the server only has no opinion.
-    const asked = retryAfterMs !== undefined && retryAfterMs > 0;
-    return { nonRetryable: errorRow(code).retry === 'never', ...(asked && { nextRetryDelay: retryAfterMs }) };
-  }
   if (!mayRetry(retry, code)) return { nonRetryable: true };
   return { nonRetryable: false, nextRetryDelay: nextDelayMs(retry, attempt, retryAfterMs, Math.random()) };
 }

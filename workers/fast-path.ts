@@ -13,5 +13,5 @@ export const createFastPath = (redis: Redis, queue: string): FastPath => ({
 /** Whether all that a run of the plan does, for these fields of its output, is one segment. */
 export function runsAsOneSegment(plan: Plan, outputs: readonly string[] | undefined): boolean {
   const { output, steps } = wanted(plan, outputs);
-  return plan.planVersion > 1 && isOneSegment({ stages: plan.stages.filter(({ id }) => steps.has(id)), output });
+  return isOneSegment({ stages: plan.stages.filter(({ id }) => steps.has(id)), output });
 }

@@ -14,6 +14,7 @@ import {
   type SegmentCall,
   type SegmentOutcome,
   type StageCall,
+  servedBy,
   type TriedCall,
   WORKFLOW_TASK_TIMEOUT_MS,
 } from '../pipelines/plan/index.js';
@@ -157,8 +158,7 @@ class NamedCalls implements Journal {
 }
 
 /** A stage and what serves it, short enough for a field of Redis. */
-const nameOf = ({ path, stage, kind, model, with: options, cache }: StageCall): string =>
-  `${path ?? stage} ${jsonHash([kind, model, options, cache?.only ?? false]).slice(0, 8)}`;
+const nameOf = ({ path, stage, ...by }: StageCall): string => `${path ?? stage} ${jsonHash(servedBy(by)).slice(0, 8)}`;
 
 /** The outcome; where the run's history could not hold it, a failure that names the stage with the largest part of it. */
 export function boundedOutcome(outcome: SegmentOutcome): SegmentOutcome {

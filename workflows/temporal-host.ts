@@ -274,7 +274,11 @@ function activityOf(
 ): StageActivity {
   const { policy, id, model } = stage;
   const { retry, timeout } = policy;
-  const options = {
+  const activities = proxyActivities<Record<string, StageActivity>>({
+    taskQueue: placed.queue,
+    heartbeatTimeout: HEARTBEAT_TIMEOUT_MS,
+    ...(timeout.queueMs !== undefined && { scheduleToStartTimeout: timeout.queueMs }),
+    ...(priority !== undefined && { priority: { priorityKey: PRIORITY_KEYS[priority] } }),
     startToCloseTimeout: timeout.attemptMs,
     scheduleToCloseTimeout: timeout.totalMs,
     retry: {
@@ -286,16 +290,6 @@ function activityOf(
     summary: shown
       ? short(shown.summary)
       : `${path !== undefined && path !== id ? `${path} · ` : ''}${placed.connector} · ${model} @${placed.device}`,
-  };
-  const activities =
-    policy.execution === 'inline'
-      ? proxyLocalActivities<Record<string, StageActivity>>(options)
-      : proxyActivities<Record<string, StageActivity>>({
-          ...options,
-          taskQueue: placed.queue,
-          heartbeatTimeout: HEARTBEAT_TIMEOUT_MS,
-          ...(timeout.queueMs !== undefined && { scheduleToStartTimeout: timeout.queueMs }),
-          ...(priority !== undefined && { priority: { priorityKey: PRIORITY_KEYS[priority] } }),
-        });
+  });
   return activities[shown?.type ?? id] as StageActivity;
 }

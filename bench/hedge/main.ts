@@ -46,6 +46,7 @@ const STAGE: StageCall = {
   kind: 'chat',
   model: 'assistant',
   with: {},
+  retry: { attempts: 1, initialMs: 1, factor: 1, maxMs: 1 },
 };
 
 const round = (value: number, digits: number) => Number(value.toFixed(digits));

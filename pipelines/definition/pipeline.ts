@@ -6,7 +6,7 @@ import type { Binding } from '../plan/binding.js';
 import { seal } from '../plan/hash.js';
 import { allSteps, isStage, PLAN_VERSION, type Plan } from '../plan/plan.js';
 import { reserveOf } from '../plan/reserve.js';
-import type { CodeStage, StageUse } from '../stages/kind.js';
+import type { NamedCode, StageUse } from '../stages/kind.js';
 import type { Control } from './control.js';
 import { invalid } from './invalid.js';
 import { type ModelFaces, modelFaces, type OpenAiOption } from './openai.js';
@@ -51,8 +51,8 @@ export interface Pipeline<I = unknown, O = unknown> {
   readonly outputSchema: Json;
   /** The kinds of model that it is to OpenAI's clients. */
   readonly openai: ModelFaces;
-  /** The `code` stages' functions by name. */
-  readonly code: ReadonlyMap<string, CodeStage>;
+  /** The functions of `code` stages and tools, by what they are called: `total`, `total@2`. */
+  readonly code: ReadonlyMap<string, NamedCode>;
   /** The options that the author gave to each stage, by its id in the plan; no part of the plan, whose defaults are resolved. */
   readonly authored: ReadonlyMap<string, StageOptions>;
 }

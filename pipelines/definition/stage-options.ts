@@ -1,5 +1,5 @@
 import { type Duration, durationMs } from '../duration.js';
-import type { Alternative, DegradePlan, StagePlan } from '../plan/plan.js';
+import { type Alternative, type DegradePlan, type StagePlan, servedAs } from '../plan/plan.js';
 import { STAGE_KINDS } from '../stages/index.js';
 import type { StageKind, StageUse } from '../stages/kind.js';
 import { resolveCache, type SemanticCache } from './cache.js';
@@ -45,12 +45,6 @@ const ONLY_OF_POOLS: readonly (readonly [string, (policy: PolicyOptions) => unkn
   ['timeout.firstChunk', ({ timeout }) => timeout?.firstChunk],
   ['timeout.idle', ({ timeout }) => timeout?.idle],
 ];
-
-export const alternativeOf = ({ kind, model, with: options }: StageUse<never, never>): Alternative => ({
-  kind,
-  model,
-  with: options,
-});
 
 /** What a stage's options are in the plan. */
 export function resolveOptions(
@@ -130,5 +124,5 @@ function alternative(
   if (changed !== undefined) {
     throw invalid(`${id}.${field}`, `${other.model} has another ${changed} than ${use.model}: the output would change`);
   }
-  return alternativeOf(other);
+  return servedAs(other);
 }

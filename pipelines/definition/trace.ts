@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { agentOf } from '../plan/agent.js';
 import type { Binding } from '../plan/binding.js';
-import type { Graph, StagePlan, Step } from '../plan/plan.js';
+import { type Graph, type StagePlan, type Step, servedAs } from '../plan/plan.js';
 import { prefixed } from '../plan/prefix.js';
-import { STAGE_KINDS } from '../stages/index.js';
-import type { CodeStage, StageKind, StageUse } from '../stages/kind.js';
+import { codeName, codeOf, STAGE_KINDS } from '../stages/index.js';
+import type { NamedCode, StageKind, StageUse } from '../stages/kind.js';
 import { checkTools } from './agent-tools.js';
 import { CONTROL, type EachOptions, type RepeatOptions } from './control.js';
 import { misfit } from './fits.js';
@@ -31,7 +31,7 @@ type AnyUse = StageUse<never, never>;
 
 /** Records what the author's function does as the graphs of a plan. */
 export class Tracer {
-  readonly code = new Map<string, CodeStage>();
+  readonly code = new Map<string, NamedCode>();
   /** What the author said of each stage, for those who explain the plan. */
   readonly authored = new Map<string, StageOptions>();
   readonly #deadlineMs: number;
@@ -62,9 +62,7 @@ export class Tracer {
     }
     const step: StagePlan = {
       id,
-      kind: use.kind,
-      model: use.model,
-      with: use.with,
+      ...servedAs(use),
       input: toBinding(bound, `${id}.input`, this.#scope),
       ...resolveOptions(id, use, options, this.#scope, this.#deadlineMs),
     };
@@ -166,7 +164,7 @@ export class Tracer {
     if (other?.plan === undefined) throw invalid(id, 'needs a pipeline: what pipeline() returns');
     if (as !== 'inline' && as !== 'child') throw invalid(`${id}.as`, `must be "inline" or "child", not "${as}"`);
     const binding = toBinding(input, `${id}.input`, this.#scope);
-    for (const [name, stage] of other.code) this.#keep(id, name, stage);
+    for (const stage of other.code.values()) this.#keep(id, stage);
     for (const [stage, given] of other.authored) this.authored.set(`${id}/${stage}`, given);
     const plan = as === 'inline' ? { ...other.plan, ...prefixed(other.plan, id) } : other.plan;
     if (plan.deadlineMs > this.#deadlineMs && as === 'child') {
@@ -204,11 +202,12 @@ export class Tracer {
   }
 
   #keepCode(id: string, use: AnyUse): void {
-    if (use.run !== undefined) this.#keep(id, use.model, use as unknown as CodeStage);
-    for (const [name, stage] of use.functions ?? []) this.#keep(id, name, stage);
+    const own = codeOf(use);
+    for (const stage of [...(own ? [own] : []), ...(use.functions ?? [])]) this.#keep(id, stage);
   }
 
-  #keep(id: string, name: string, stage: CodeStage): void {
+  #keep(id: string, stage: NamedCode): void {
+    const name = codeName(stage.name, stage.version);
     const same = this.code.get(name);
     if (same && same.run !== stage.run) throw invalid(id, `uses another function named "${name}"`);
     this.code.set(name, stage);

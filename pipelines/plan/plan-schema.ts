@@ -22,7 +22,12 @@ const options = z.record(z.string(), z.json()) as unknown as z.ZodType<JsonObjec
 const binding = z.json().meta({ id: 'Binding', description: 'Where a value comes from: see plan.md, Bindings' });
 
 const alternative = z
-  .strictObject({ kind: z.enum(Object.keys(STAGE_KINDS)), model, with: options })
+  .strictObject({
+    kind: z.enum(Object.keys(STAGE_KINDS)),
+    model,
+    with: options,
+    codeVersion: z.string().min(1).optional().meta({ description: 'Version of the function of a code stage' }),
+  })
   .meta({ id: 'Alternative', description: 'What serves a stage' });
 
 const codes = Object.keys(ERRORS) as ErrorCode[];

@@ -1,11 +1,8 @@
 import type { Json, JsonObject } from '../json.js';
 import type { Binding } from './binding.js';
 
-/** Format of the plan. The interpreter refuses a number that is not one of `READABLE_PLAN_VERSIONS`. */
-export const PLAN_VERSION = 2;
-
-/** Version 1 had stages only: no control flow, and inline stages outside segments. Runs in flight still carry it. */
-export const READABLE_PLAN_VERSIONS: readonly number[] = [1, 2];
+/** Format of the plan. The interpreter refuses any other number. */
+export const PLAN_VERSION = 3;
 
 /** Steps and the value they are for. A step may read the steps before it, and those around its graph. */
 export interface Graph {
@@ -51,6 +48,21 @@ export interface Alternative {
   readonly model: string;
   /** The kind's own options, e.g. `system` and `maxTokens` of `chat`. */
   readonly with: JsonObject;
+  /** Version of the function of a `code` stage. Absent: the plan was not loaded by a deployment, and any will do. */
+  readonly codeVersion?: string;
+}
+
+/** The fields of a step or a tool that say what serves it. */
+export const servedAs = ({ kind, model, with: options, codeVersion }: Alternative): Alternative => ({
+  kind,
+  model,
+  with: options,
+  ...(codeVersion !== undefined && { codeVersion }),
+});
+
+/** The stage, served by another. */
+export function serveAs({ codeVersion: _, ...stage }: StagePlan, by: Alternative): StagePlan {
+  return { ...stage, ...servedAs(by) };
 }
 
 export interface DegradePlan {

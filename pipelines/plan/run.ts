@@ -79,6 +79,8 @@ export interface StageCall {
   readonly kind: string;
   readonly model: string;
   readonly with: JsonObject;
+  /** Of a `code` stage: the version of its function; absent, any will do. */
+  readonly codeVersion?: string;
   /** The semantic cache to ask first, its key resolved; `context` is the input without the key. */
   readonly cache?: Omit<CachePlan, 'key'> & {
     readonly key: string;
@@ -86,8 +88,7 @@ export interface StageCall {
     /** Only an earlier answer will do: without one the stage fails with `NOT_CACHED`. */
     readonly only?: true;
   };
-  /** Absent in calls of plan version 1. */
-  readonly retry?: RetryPolicy;
+  readonly retry: RetryPolicy;
   readonly queueMs?: number;
   readonly firstChunkMs?: number;
   readonly idleMs?: number;
@@ -98,8 +99,20 @@ export interface StageCall {
 }
 
 /** Tells a run's calls apart: where the stage stands and what serves it, for its alternatives are calls of their own. */
-export const callName = ({ path, stage, kind, model, with: options, cache }: StageCall): string =>
-  `${path ?? stage} ${canonicalJson([kind, model, options, cache?.only ?? false])}`;
+export const callName = ({ path, stage, ...by }: NamedCall): string =>
+  `${path ?? stage} ${canonicalJson(servedBy(by))}`;
+
+type NamedCall = Pick<StageCall, 'path' | 'stage'> & ServedBy;
+type ServedBy = Pick<StageCall, 'kind' | 'model' | 'with' | 'codeVersion' | 'cache'>;
+
+/** What serves a call. */
+export const servedBy = ({ kind, model, with: options, codeVersion, cache }: ServedBy): Json[] => [
+  kind,
+  model,
+  options,
+  codeVersion ?? null,
+  cache?.only ?? false,
+];
 
 /**
  * What the cache did for a stage: `off` it has none, `hit` an earlier answer was served, `miss` the model was asked and its

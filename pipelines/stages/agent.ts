@@ -8,7 +8,7 @@ import type { ToolServer } from '../tools/mcp-tools.js';
 import type { Tool } from '../tools/tool.js';
 import { type ChatMessage, chatMessage } from './chat.js';
 import { jsonSchemaOf } from './json-schema.js';
-import type { CodeStage, StageKind, StageUse } from './kind.js';
+import type { StageKind, StageUse } from './kind.js';
 
 const input = z.object({
   prompt: z.string(),
@@ -168,7 +168,7 @@ export const agent = <Data = never>(options: AgentOptions<Data>): StageUse<Agent
       sentences: stream('sentences', 'text'),
       tokens: stream('tokens', 'text'),
     }) as unknown as z.ZodType<AgentOutput<Data>>,
-    functions: tools.flatMap(({ functions }): (readonly [string, CodeStage])[] => [...functions]),
+    functions: tools.flatMap(({ functions }) => [...functions.values()]),
   };
 };
 

@@ -1,9 +1,10 @@
 import { z } from 'zod';
-import type { CodeFunction, StageKind, StageUse } from './kind.js';
+import { invalid } from '../definition/invalid.js';
+import type { CodeFunction, CodeVersion, NamedCode, StageKind, StageUse } from './kind.js';
 
 /**
- * Your own TypeScript as a stage. The function lives in the worker; the plan holds its name, which must be unique among
- * the functions of the worker. It may run again after a crash, so it must be idempotent.
+ * Your own TypeScript as a stage. The function lives in the worker; the plan holds its name and its version, which together
+ * must be unique among the functions of the worker. It may run again after a crash, so it must be idempotent.
  *
  * ```ts
  * const shout = code('shout', { input: z.object({ text: z.string() }), output: z.object({ text: z.string() }) },
@@ -12,12 +13,59 @@ import type { CodeFunction, StageKind, StageUse } from './kind.js';
  */
 export const code = <I, O>(
   name: string,
-  schemas: { input: z.ZodType<I>; output: z.ZodType<O> },
+  schemas: { input: z.ZodType<I>; output: z.ZodType<O> } & CodeVersion,
   run: CodeFunction<NoInfer<I>, NoInfer<O>>,
-): StageUse<I, O> => ({ kind: 'code', model: name, with: {}, ...schemas, run });
+): StageUse<I, O> => {
+  const { input, output } = schemas;
+  const { version: codeVersion, compatible } = versionOf(name, schemas);
+  return {
+    kind: 'code',
+    model: name,
+    with: {},
+    ...(codeVersion !== undefined && { codeVersion }),
+    ...(compatible && { compatible }),
+    input,
+    output,
+    run,
+  };
+};
 
 export const codeKind: StageKind = {
   input: z.looseObject({}),
   output: z.looseObject({}),
   servedBy: 'worker',
 };
+
+/** It becomes part of a task queue's name. */
+const VERSION = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
+const VERSION_RULE = 'letters, digits, ".", "_" and "-", a letter or digit first, 63 at most';
+
+export const isVersion = (version: unknown): version is string => typeof version === 'string' && VERSION.test(version);
+
+/** What the author says of a function's version. Throws `INVALID_PIPELINE` naming the function and the option. */
+export function versionOf(name: string, { version, compatible }: CodeVersion): CodeVersion {
+  if (version !== undefined && !isVersion(version)) {
+    throw invalid(`${name}.version`, `must be a text of ${VERSION_RULE}, not ${JSON.stringify(version)}`);
+  }
+  const listed = Array.isArray(compatible) && compatible.length > 0 && compatible.every(isVersion);
+  if (compatible !== undefined && compatible !== true && !listed) {
+    throw invalid(`${name}.compatible`, `must be true or a list of versions: each ${VERSION_RULE}`);
+  }
+  return { ...(version !== undefined && { version }), ...(compatible !== undefined && { compatible }) };
+}
+
+/** A function as people and maps call it: `total@2`, or `total` where it has no version. */
+export const codeName = (name: string, version: string | undefined): string =>
+  version === undefined ? name : `${name}@${version}`;
+
+/** The function of a use of `code`; undefined for any other. */
+export function codeOf(use: StageUse<never, never>): NamedCode | undefined {
+  const { model, input, output, run, codeVersion: version, compatible } = use;
+  if (run === undefined) return undefined;
+  const versioned = { ...(version !== undefined && { version }), ...(compatible && { compatible }) };
+  return { name: model, ...versioned, input, output, run: run as NamedCode['run'] };
+}
+
+/** Functions by what they are called. */
+export const codeMap = (functions: readonly NamedCode[]): ReadonlyMap<string, NamedCode> =>
+  new Map(functions.map((each) => [codeName(each.name, each.version), each]));

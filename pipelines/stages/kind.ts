@@ -16,8 +16,27 @@ export interface StageUse<I, O> {
   readonly output: z.ZodType<O>;
   /** The function of a `code` stage; it stays in the worker, the plan holds its name. */
   readonly run?: CodeFunction<I, O>;
-  /** Other functions that stay in the worker, by name: those of an agent's tools. */
-  readonly functions?: readonly (readonly [name: string, stage: CodeStage])[];
+  /** Of a `code` stage: its function's version, where the author gives one. */
+  readonly codeVersion?: string;
+  readonly compatible?: true | readonly string[];
+  /** Other functions that stay in the worker: those of an agent's tools. */
+  readonly functions?: readonly NamedCode[];
+}
+
+/** Which body of a function a run gets. */
+export interface CodeVersion {
+  /**
+   * To be changed with what the function does: a run gets the version that it began with. Without one it gets the build that
+   * it began with, whatever a later one has changed.
+   */
+  readonly version?: string;
+  /** Versions that this body may stand in for where no worker has them any more; `true`: all older ones. */
+  readonly compatible?: true | readonly string[];
+}
+
+/** A function that the worker keeps, by the name that the plan has. */
+export interface NamedCode extends CodeStage, CodeVersion {
+  readonly name: string;
 }
 
 /** What the worker keeps of a `code` stage. */

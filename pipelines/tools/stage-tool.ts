@@ -1,8 +1,10 @@
 import type { z } from 'zod';
 import { invalid } from '../definition/invalid.js';
 import type { StageTool } from '../plan/agent.js';
+import { servedAs } from '../plan/plan.js';
+import { codeMap, codeOf } from '../stages/code.js';
 import { jsonSchemaOf } from '../stages/json-schema.js';
-import type { CodeStage, StageUse } from '../stages/kind.js';
+import type { StageUse } from '../stages/kind.js';
 import { checkKeys, offered, type Tool, type ToolPolicy } from './tool.js';
 
 /** Kinds that are more than one call. */
@@ -34,14 +36,12 @@ export function stageTool<I, O>(
   checkKeys(options, ['use', 'input', 'result']);
   if (typeof use?.kind !== 'string') throw invalid(`${name}.use`, 'needs a stage kind with its options');
   if (NO_CALLS.has(use.kind)) throw invalid(`${name}.use`, `"${use.kind}" is no call; put it into a pipelineTool`);
-  const { kind, model, with: own } = use;
   const plan: StageTool = {
     ...offered(options, jsonSchemaOf(options.input ?? use.input, `${name}.input`)),
     by: 'stage',
-    kind,
-    model,
-    with: own,
+    ...servedAs(use),
     ...(result !== undefined && { result }),
   };
-  return { plan, functions: new Map(use.run ? [[model, use as unknown as CodeStage]] : []) };
+  const own = codeOf(use as unknown as StageUse<never, never>);
+  return { plan, functions: codeMap(own ? [own] : []) };
 }

@@ -3,14 +3,15 @@ import { invalid } from '../definition/invalid.js';
 import { type PolicyOptions, resolvePolicy } from '../definition/policy.js';
 import { type Duration, durationMs } from '../duration.js';
 import type { ToolPlan } from '../plan/agent.js';
+import { codeMap, versionOf } from '../stages/code.js';
 import { jsonSchemaOf } from '../stages/json-schema.js';
-import type { CodeContext, CodeStage } from '../stages/kind.js';
+import type { CodeContext, CodeStage, CodeVersion, NamedCode } from '../stages/kind.js';
 
 /** A tool of an agent: what `tool`, `stageTool`, `pipelineTool` and `httpTool` make. */
 export interface Tool {
   readonly plan: ToolPlan;
-  /** Functions that the worker keeps for it, by name. */
-  readonly functions: ReadonlyMap<string, CodeStage>;
+  /** Functions that the worker keeps for it, by what they are called. */
+  readonly functions: ReadonlyMap<string, NamedCode>;
 }
 
 /** How a tool's calls are made; what every tool takes. */
@@ -24,7 +25,7 @@ export interface ToolPolicy extends Pick<PolicyOptions, 'retry' | 'timeout' | 'p
   readonly onFailure?: 'tell' | 'fail';
 }
 
-export interface ToolOptions<Input extends z.ZodObject> extends ToolPolicy {
+export interface ToolOptions<Input extends z.ZodObject> extends ToolPolicy, CodeVersion {
   /** What the model calls it: letters, digits, `_` and `-`, 64 at most. */
   readonly name: string;
   /** What it does and when to call it: the model reads nothing else. */
@@ -43,8 +44,8 @@ export const TOOL_KEYS = ['name', 'description', 'retry', 'timeout', 'priority',
 export const TOOL_DEFAULTS: PolicyOptions = { retry: { attempts: 3 }, timeout: { attempt: '30s', total: '2m' } };
 
 /**
- * Your own TypeScript as a tool. The function lives in the worker; the plan holds its name, which must be unique among the
- * functions of the worker. It may run again after a crash: `idempotencyKey` is the same in every attempt of a call, so that
+ * Your own TypeScript as a tool. The function lives in the worker; the plan holds its name and its version, which together
+ * must be unique among the functions of the worker. It may run again after a crash: `idempotencyKey` is the same in every attempt of a call, so that
  * what it calls can drop the repeat. What it returns reaches the model as JSON, a text as it is.
  *
  * ```ts
@@ -73,10 +74,13 @@ export function tool(
   },
 ): Tool {
   const { name, input, output = z.json(), run } = options;
-  checkKeys(options, ['input', 'output', 'run']);
+  checkKeys(options, ['input', 'output', 'run', 'version', 'compatible']);
   if (!(input instanceof z.ZodObject)) throw invalid(`${name}.input`, 'must be a z.object({ … }) of the arguments');
   if (typeof run !== 'function') throw invalid(`${name}.run`, 'must be a function of the arguments');
-  const stage: CodeStage = {
+  const versioned = versionOf(name, options);
+  const stage: NamedCode = {
+    name,
+    ...versioned,
     input,
     output: z.object({ result: output }),
     run: wrapped(run as CodeStage['run']),
@@ -87,9 +91,10 @@ export function tool(
     kind: 'code',
     model: name,
     with: {},
+    ...(versioned.version !== undefined && { codeVersion: versioned.version }),
     result: 'result',
   };
-  return { plan, functions: new Map([[name, stage]]) };
+  return { plan, functions: codeMap([stage]) };
 }
 
 /** A function is known by what it is: two tools of the same one, under different policies, are no clash of names. */

@@ -51,6 +51,7 @@ const call = (tenant: string, key: string, more: Partial<StageCall> = {}, only?:
   kind: 'chat',
   model: 'assistant',
   with: {},
+  retry: { attempts: 1, initialMs: 1, factor: 1, maxMs: 1 },
   cache: {
     kind: 'semantic',
     ttlMs: 60_000,

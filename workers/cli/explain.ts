@@ -1,6 +1,6 @@
 import { createConnectors } from '../../activities/connectors/index.js';
 import { explain, explanationText } from '../../pipelines/inspect/index.js';
-import type { Alternative, StagePlan } from '../../pipelines/plan/index.js';
+import { type Alternative, PLAN_VERSION, type StagePlan } from '../../pipelines/plan/index.js';
 import { type PoolDescription, place } from '../../placement/place.js';
 import { loadModels, poolDescriptions } from '../models.js';
 import type { Settings } from '../settings.js';
@@ -48,7 +48,7 @@ function placedAt(
 }
 
 const ONE = (step: StagePlan) => ({
-  planVersion: 2,
+  planVersion: PLAN_VERSION,
   name: '',
   version: '',
   deadlineMs: 1,

@@ -4,7 +4,7 @@ import type { Run } from './state.js';
 /** What a stage's activity is told of the call that it carries out. `path`: where the call stands in the run. */
 export function callOf(run: Run, stage: StagePlan, path: string, cache?: StageCall['cache']): StageCall {
   const { plan, tenant } = run.context;
-  const { id, kind, model, policy } = stage;
+  const { id, kind, model, codeVersion, policy } = stage;
   const { retry, timeout, hedge } = policy;
   const priority = policy.priority ?? run.context.priority;
   return {
@@ -16,8 +16,9 @@ export function callOf(run: Run, stage: StagePlan, path: string, cache?: StageCa
     kind,
     model,
     with: stage.with,
+    ...(codeVersion !== undefined && { codeVersion }),
     ...(cache && { cache }),
-    ...(plan.planVersion > 1 && { retry }),
+    retry,
     ...(timeout.queueMs !== undefined && { queueMs: timeout.queueMs }),
     ...(timeout.firstChunkMs !== undefined && { firstChunkMs: timeout.firstChunkMs }),
     ...(timeout.idleMs !== undefined && { idleMs: timeout.idleMs }),

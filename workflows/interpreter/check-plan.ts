@@ -6,7 +6,7 @@ import {
   graphsOf,
   isStage,
   OPERATORS,
-  READABLE_PLAN_VERSIONS,
+  PLAN_VERSION,
   type RunContext,
   readsOf,
   readsOfGraph,
@@ -24,10 +24,10 @@ import { StageError } from './host.js';
  */
 export function checkPlan({ plan, placement }: RunContext): void {
   const { planVersion } = plan;
-  if (!READABLE_PLAN_VERSIONS.includes(planVersion)) {
+  if (planVersion !== PLAN_VERSION) {
     throw new StageError(
       'UNKNOWN_PLAN_VERSION',
-      `this worker reads plan versions ${READABLE_PLAN_VERSIONS.join(' and ')}, the run has ${planVersion}; start a worker of the release that made it`,
+      `this worker reads plans of format ${PLAN_VERSION}, the run has ${planVersion}; start a worker of the release that made it`,
     );
   }
   if (!Number.isFinite(plan.deadlineMs)) throw invalid('it has no deadline');

@@ -36,7 +36,6 @@ export async function interpret(input: JsonObject, context: RunContext, host: Ho
     context,
     table,
     deadline: new Deadline(startedAt + plan.deadlineMs, plan.deadlineMs, () => host.now(), reservedAfter(graph)),
-    segments: plan.planVersion > 1,
     ...(context.answerTo !== undefined && { answer: { to: context.answerTo, graph } }),
     continuing: false,
     graph: runGraph,
@@ -46,7 +45,7 @@ export async function interpret(input: JsonObject, context: RunContext, host: Ho
     const go = (inner: Host) =>
       runGraph(run, graph, undefined, { input }, { host: inner, prefix: '', memo, mayStop: true });
     // A race of one: when a stage fails, those beside it are cancelled. A segment that is the whole run has none beside it.
-    const scope = await (run.segments && host.runSegment && isOneSegment(graph) ? go(host) : host.race([go]));
+    const scope = await (host.runSegment && isOneSegment(graph) ? go(host) : host.race([go]));
     if (scope === STOPPED) return { carried: { startedAt, done: memo.toJson(), rows: table.rows } };
     table.close('done');
     return { output: resolve(output, scope) as JsonObject, stages: table.rows };

@@ -20,7 +20,7 @@ export async function interpretSegment(segment: Segment, host: Host): Promise<Se
     () => host.now(),
     new Map(Object.entries(reserved)),
   );
-  const run: Run = { context, table, deadline, segments: false, continuing: false, graph: runGraph, step: runStep };
+  const run: Run = { context, table, deadline, continuing: false, graph: runGraph, step: runStep };
   try {
     // A race of one: when a step fails, those beside it are cancelled.
     await host.race([

@@ -14,7 +14,7 @@ import { type RunGraph, type RunStep, STOPPED } from './state.js';
 export const runGraph: RunGraph = async (run, graph, around, own, at) => {
   const scope = new GraphValues(own, around);
   const ended = new Map<string, Promise<boolean>>();
-  if (run.segments && at.host.runSegment) {
+  if (at.host.runSegment) {
     for (const group of groupsOf(graph)) {
       const [only] = group;
       const inline = group.length > 1 || (only !== undefined && isInline(only));

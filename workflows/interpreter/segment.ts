@@ -143,7 +143,7 @@ function afterTries(host: Host, tried: NonNullable<SegmentOutcome['tried']>): Ho
         throw new StageError('STAGE_TIMEOUT', message, { stage: stage.id });
       }
       const policy = { ...stage.policy, retry: left };
-      return host.runStage({ ...stage, policy }, input, { ...call, ...(call.retry && { retry: left }) }, placed, shown);
+      return host.runStage({ ...stage, policy }, input, { ...call, retry: left }, placed, shown);
     },
     runChild: (...args) => host.runChild(...args),
     now: () => host.now(),

@@ -8,6 +8,8 @@ import {
   type StagePlacement,
   type StagePlan,
   type Step,
+  serveAs,
+  servedAs,
 } from '../../pipelines/plan/index.js';
 import { runAgent } from './agent/agent.js';
 import { approve } from './approve.js';
@@ -67,11 +69,10 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
       kept?.end({ share, i, ...(instead !== undefined && { instead }) } satisfies UnderWay);
     }
     try {
-      const { kind, model, with: options } = candidate;
-      const planned = candidate.placed === stage.id ? stage : { ...stage, kind, model, with: options };
+      const planned = candidate.placed === stage.id ? stage : serveAs(stage, candidate);
       const limited = deadline.limit(planned);
       const outcome =
-        kind === 'agent'
+        planned.kind === 'agent'
           ? await runAgent(run, planned, candidate.placed, input, { ...at, memo: at.memo.below(candidate.placed) })
           : await at.host.runStage(
               limited,
@@ -105,7 +106,7 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
 /** What serves the stage with `share` milliseconds for it: the tightest rung that holds and those below it, or itself; then its fallbacks. */
 function candidatesOf(stage: StagePlan, share: number): { all: readonly (Candidate | 'skip')[]; degraded: boolean } {
   const { fallback = [], degrade = [] } = stage;
-  const own: Candidate = { kind: stage.kind, model: stage.model, with: stage.with, placed: stage.id };
+  const own: Candidate = { ...servedAs(stage), placed: stage.id };
   if (fallback.length === 0 && degrade.length === 0) return { all: [own], degraded: false };
   let number = 0;
   const numbered = (to: Alternative): Candidate => ({ ...to, placed: `${stage.id}~${++number}` });

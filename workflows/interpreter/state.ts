@@ -11,8 +11,6 @@ export interface Run {
   readonly context: RunContext;
   readonly table: StageTable;
   readonly deadline: Deadline;
-  /** Whether inline steps run as segments. */
-  readonly segments: boolean;
   /** Of a run of which somebody waits for the result: where to, and the graph whose output it is. */
   readonly answer?: { readonly to: string; readonly graph: Graph };
   /** The history is full: loops stop, what is under way ends, and the run goes on in a new history. */

@@ -1,14 +1,15 @@
 import { isJsonObject, type Json, type JsonObject } from '../../../pipelines/json.js';
 import { seal } from '../../../pipelines/plan/hash.js';
-import type {
-  Alternative,
-  Binding,
-  Graph,
-  Plan,
-  RacePlan,
-  StagePlan,
-  Step,
-  SubPipelinePlan,
+import {
+  type Alternative,
+  type Binding,
+  type Graph,
+  PLAN_VERSION,
+  type Plan,
+  type RacePlan,
+  type StagePlan,
+  type Step,
+  type SubPipelinePlan,
 } from '../../../pipelines/plan/index.js';
 import type { Chooser } from './chooser.js';
 import { binding, condition, type Readable, randomValue } from './random-bindings.js';
@@ -49,7 +50,7 @@ export function planOf(choose: Chooser): RandomRun {
   const maker = new PlanMaker(choose);
   const around: Around = { readable: INPUT, prefix: '', depth: 0, turns: 1, safe: choose.chance(0.5) };
   const { stages, output } = maker.graph(around, 4, true);
-  const plan = seal({ planVersion: 2, name: 'random', deadlineMs: AMPLE_MS, stages, output });
+  const plan = seal({ planVersion: PLAN_VERSION, name: 'random', deadlineMs: AMPLE_MS, stages, output });
   const input = Object.fromEntries(INPUT.map(({ field }) => [field, randomValue(choose, field)]));
   const fields = isJsonObject(output) ? Object.keys(output) : [];
   const outputs = fields.filter(() => choose.chance(0.5));
@@ -179,7 +180,7 @@ class PlanMaker {
     const input = Object.fromEntries(INPUT.map(({ field }) => [field, binding(this.#choose, around.readable, 1)]));
     // A list where the inner pipeline goes over one, as its schema would ask.
     const graph = this.graph({ ...around, readable, prefix: `${id}/` }, 3, true);
-    const plan = seal({ planVersion: 2, name: 'inner', deadlineMs: AMPLE_MS, ...graph });
+    const plan = seal({ planVersion: PLAN_VERSION, name: 'inner', deadlineMs: AMPLE_MS, ...graph });
     return {
       id,
       kind: 'pipeline',

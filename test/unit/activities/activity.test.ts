@@ -13,7 +13,7 @@ it('an attempt may have more time than a timer of Node’s can be set for', asyn
     },
   } as unknown as StageRunner;
   const context = {
-    info: { isLocal: true, startToCloseTimeoutMs: 2 ** 32, attempt: 1, currentAttemptScheduledTimestampMs: Date.now() },
+    info: { startToCloseTimeoutMs: 2 ** 32, attempt: 1, currentAttemptScheduledTimestampMs: Date.now() },
     cancellationSignal: new AbortController().signal,
   } as unknown as Context;
   const call = { stage: 'a', retry: { attempts: 1 } } as unknown as StageCall;

@@ -65,6 +65,7 @@ const stage: StageCall = {
   kind: 'chat',
   model: 'assistant',
   with: {},
+  retry: { attempts: 1, initialMs: 1, factor: 1, maxMs: 1 },
 };
 const attempt = (more: Partial<Attempt> = {}): Attempt => ({
   signal: new AbortController().signal,

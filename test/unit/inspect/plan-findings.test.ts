@@ -31,7 +31,7 @@ describe('a plan from a file', () => {
   });
 
   it.each<[string, string, RegExp, (plan: Anything) => void]>([
-    ['another format', '-', /planVersion/, put('', 'planVersion', 3)],
+    ['another format', '-', /planVersion/, put('', 'planVersion', 2)],
     ['an unknown field', 'answer', /retries/, put('answer', 'retries', 3)],
     ['an unknown kind', 'answer', /kind/, put('answer', 'kind', 'sing')],
     ['no attempts', 'answer', /policy\.retry\.attempts/, put('answer', 'policy.retry.attempts', 0)],
@@ -83,5 +83,5 @@ it('the JSON Schema describes every kind of step', () => {
 
 it('the plan is a plan', () => {
   const plan: Plan = everything.plan;
-  expect(plan.planVersion).toBe(2);
+  expect(plan.planVersion).toBe(3);
 });

@@ -38,6 +38,7 @@ const callOf = (stage: string): StageCall => ({
   kind: 'code',
   model: stage,
   with: {},
+  retry: { attempts: 1, initialMs: 1, factor: 1, maxMs: 1 },
 });
 
 type Run = (attempt: Attempt, call: StageCall) => Promise<StageOutcome>;

@@ -116,8 +116,7 @@ describe('a segment that is interrupted', () => {
       n: stage('a', broken, { n: input.n }, { ...options, ...(fallback && { fallback: [add] }) }).n,
     })) as unknown as Pipeline;
 
-  const nameIn = (of: Pipeline, model = 'broken') =>
-    callName({ ...of.plan, pipeline: '', tenant: '', stage: 'a', kind: 'code', model, with: {} });
+  const nameIn = (model = 'broken') => callName({ stage: 'a', kind: 'code', model, with: {} });
   const interrupted = (tried?: SegmentOutcome['tried']): SegmentOutcome => ({
     done: {},
     rows: [],
@@ -131,7 +130,7 @@ describe('a segment that is interrupted', () => {
     [3, 0],
   ])('having begun %i attempts of a stage leaves it %i', async (begun, left) => {
     const of = single(false);
-    const { runner, result } = run(of, { n: 0 }, async () => interrupted({ [nameIn(of)]: { begun } }));
+    const { runner, result } = run(of, { n: 0 }, async () => interrupted({ [nameIn()]: { begun } }));
     await expect(result).rejects.toMatchObject({ code: left === 0 ? 'STAGE_TIMEOUT' : 'BACKEND_UNAVAILABLE' });
     expect(runner.events.filter((event) => event === 'a starts')).toHaveLength(left);
   });
@@ -139,7 +138,7 @@ describe('a segment that is interrupted', () => {
   it('does not call again what has failed for good, and goes on with the fallback', async () => {
     const of = single(true);
     const failure = { code: 'BACKEND_UNAVAILABLE', message: 'nobody there', details: {} };
-    const { runner, result } = run(of, { n: 0 }, async () => interrupted({ [nameIn(of)]: { begun: 1, failure } }));
+    const { runner, result } = run(of, { n: 0 }, async () => interrupted({ [nameIn()]: { begun: 1, failure } }));
     const { output, stages } = await result;
     expect(output).toEqual({ n: 1 });
     expect(stages).toMatchObject([{ status: 'done', instead: 'BACKEND_UNAVAILABLE' }]);
@@ -150,7 +149,7 @@ describe('a segment that is interrupted', () => {
     const of = pipeline('loop', { input: z.object({ items: z.array(z.number()) }) }, ({ input, stage, each }) => ({
       all: each('items', input.items, (n) => stage('a', broken, { n }, options).n, { onFailure: 'null' }),
     })) as unknown as Pipeline;
-    const first = nameIn(of).replace(/^a /, 'items[0]/a ');
+    const first = nameIn().replace(/^a /, 'items[0]/a ');
     const { runner, result } = run(of, { items: [1, 2] }, async () => interrupted({ [first]: { begun: 2 } }));
     expect((await result).output).toEqual({ all: [null, null] });
     expect(runner.events.filter((event) => event === 'a starts')).toHaveLength(1 + 3);

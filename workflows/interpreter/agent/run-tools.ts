@@ -5,6 +5,7 @@ import {
   type RunContext,
   type StagePlan,
   type StageTool,
+  serveAs,
   serverRow,
   type ToolPlan,
   toolRow,
@@ -160,9 +161,8 @@ async function runCall(
   const placed = run.context.placement[key];
   if (!placed)
     throw new StageError('INTERNAL', `the placement has no row for the tool "${tool.name}"`, { stage: stage.id });
-  const { kind, model, with: options, policy } = tool;
   const { fallback: _, degrade: __, ...bareStage } = stage;
-  const called: StagePlan = run.deadline.limit({ ...bareStage, kind, model, with: options, policy });
+  const called: StagePlan = run.deadline.limit({ ...serveAs(bareStage, tool), policy: tool.policy });
   const input = tool.places ? httpInput(tool.places, call.arguments) : call.arguments;
   const shown: Shown = { type: tool.name, summary: `${spoken(call)} · ${path}` };
   const { output } = await at.host.runStage(called, input, callOf(run, called, path), placed, shown);
