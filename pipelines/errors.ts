@@ -96,6 +96,7 @@ export const ERRORS = {
   TOOL_SERVER_UNAVAILABLE: { status: 503, retry: 'retry', title: 'An MCP server cannot be started or reached.' },
   TOOL_SERVER_NOT_CONFIGURED: { status: 500, retry: 'never', title: 'This worker does not know the MCP server.' },
   JOURNAL_UNAVAILABLE: { status: 503, retry: 'never', title: 'The journal of a segment cannot be written.' },
+  WORKER_LOST: { status: 500, retry: 'never', title: 'Two workers in a row were lost while they ran this call.' },
   RESULT_TOO_LARGE: { status: 500, retry: 'never', title: 'A result is too large to be kept in the run’s history.' },
   // How a run ends.
   STAGE_TIMEOUT: { status: 504, retry: 'retry', title: 'A stage did not finish within its timeout.' },

@@ -1,8 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
+import { WorkflowNotFoundError } from '@temporalio/common';
 import type { Redis } from 'ioredis';
 import { type Answer, publishAnswer } from '../activities/answers/index.js';
 import type { FastJob } from '../activities/fast-jobs/index.js';
-import { keepLease, SegmentJournal, WHOLE_RUN } from '../activities/journal/index.js';
+import { guardedKey, keepLease, SegmentJournal } from '../activities/journal/index.js';
 import type { Logger } from '../activities/logger.js';
 import type { StageRunner } from '../activities/stage-runner.js';
 import { messageOf } from '../pipelines/errors.js';
@@ -19,48 +21,73 @@ export interface FastHostParts {
   readonly logger: Logger;
 }
 
+/** How long a guardian is tried to be told what has ended, and the pause between two tries, in milliseconds. */
+const TELL_MS = 60_000;
+const TELL_PAUSE_MS = 500;
+/** A guardian that is not there may be about to start, for this long, in milliseconds: a run may be handed out beside its start. */
+const START_MS = 5_000;
+
 /**
  * Runs a guarded run in this process, beside its workflow, and sends what came of it to the gateway, which tells the
- * guardian. It holds the journal under a lease: while it does, the guardian waits. When it has lost the journal it tells the
- * guardian by itself what has ended. Never rejects.
+ * guardian. It holds the journal under a lease: while it does, the guardian waits. What the journal does not have it tells the
+ * guardian by itself. Never rejects.
  *
  * @param stopping aborts when the process must not wait for it any longer
  */
 export async function runFastJob(job: FastJob, parts: FastHostParts, stopping: AbortSignal): Promise<void> {
   const { id, input, context } = job;
-  const { redis, client, logger } = parts;
-  const { answerTo: channel = '' } = context;
   const host = new FastHost(job, parts, stopping);
-  const watch = watchRun(client, id, undefined, () => host.cancel());
-  // Behind all that the journal has written, for it is the same connection.
-  const tell = async (answer: Omit<Answer, 'run'>) => {
-    if (host.journal) await host.journal.release({ channel, message: JSON.stringify({ run: id, ...answer }) });
-    else await publishAnswer(redis, channel, { run: id, ...answer });
-  };
+  const watch = watchRun(parts.client, id, undefined, () => host.cancel());
+  let answer: Omit<Answer, 'run'>;
   try {
     const result = (await interpret(input, context, host)) as RunResult;
-    await tell({ result, ...(host.outcome && { outcome: host.outcome }) });
+    answer = { result, ...(host.outcome && { outcome: host.outcome }) };
   } catch (error) {
     const { outcome } = host;
-    if (outcome?.failure) await tell({ outcome });
-    else if (host.cancelled) await host.journal?.release();
-    else {
-      logger.warn({ run: id, error: messageOf(error) }, 'a fast run goes back to its guardian');
-      if (outcome?.interrupted && !host.taken) await handOver(client, id, outcome, logger);
-      await tell({ outcome: null });
-    }
+    answer = { outcome: outcome?.failure ? outcome : LEFT };
+    if (!outcome?.failure && !host.cancelled)
+      parts.logger.warn({ run: id, error: messageOf(error) }, 'the guardian of a fast run goes on with it');
   } finally {
     watch.stop();
     host.end();
   }
+  if (host.cancelled) await host.journal?.release();
+  else await tell(job, parts, host, answer);
 }
 
-/** Tells the guardian what has ended, for the journal cannot. */
-async function handOver(client: Client, id: string, outcome: SegmentOutcome, logger: Logger): Promise<void> {
-  try {
-    await client.workflow.getHandle(id).signal(OUTCOME_SIGNAL, outcome);
-  } catch (error) {
-    logger.warn({ run: id, error: messageOf(error) }, 'a guardian could not be told what has ended');
+/** The record has what has ended: the guardian takes it. */
+const LEFT: SegmentOutcome = { done: {}, rows: [], left: true };
+
+/**
+ * Sends what came of a run to the gateway, behind all that the journal has written. Where the journal does not have it, or
+ * nobody has heard it, Temporal is told first.
+ */
+async function tell({ id, context }: FastJob, parts: FastHostParts, host: FastHost, answer: Omit<Answer, 'run'>) {
+  const { answerTo: channel = '' } = context;
+  const message = { run: id, ...answer };
+  const { journal, outcome } = host;
+  if (!journal) return await publishAnswer(parts.redis, channel, message);
+  const released = await journal.release({ channel, message: JSON.stringify(message) });
+  // Another has the record, or the run has not started: what was done here counts for nothing.
+  if (released === 'taken' || released === 'revoked') return;
+  const recorded = typeof released === 'object';
+  if (recorded && (released.heard > 0 || answer.outcome === LEFT)) return;
+  if (outcome) await handOver(id, parts, outcome);
+  if (!recorded) await publishAnswer(parts.redis, channel, message);
+}
+
+/** Tells the guardian what has ended. */
+async function handOver(id: string, { client, logger }: FastHostParts, outcome: SegmentOutcome): Promise<void> {
+  const began = performance.now();
+  for (;;) {
+    try {
+      return await client.workflow.getHandle(id).signal(OUTCOME_SIGNAL, outcome);
+    } catch (error) {
+      const longest = error instanceof WorkflowNotFoundError ? START_MS : TELL_MS;
+      const over = performance.now() - began >= longest;
+      if (over) return logger.warn({ run: id, error: messageOf(error) }, 'a guardian could not be told what has ended');
+    }
+    await sleep(TELL_PAUSE_MS);
   }
 }
 
@@ -70,13 +97,11 @@ class FastHost implements Host {
   readonly #parts: FastHostParts;
   readonly #own = new AbortController();
   readonly #stopping: AbortSignal;
-  readonly #stop = () => this.#own.abort(new Error('the worker stops'));
+  readonly #stop = () => this.#give('the worker stops');
   #lease: { stop(): void } | undefined;
   outcome: SegmentOutcome | undefined;
   journal: SegmentJournal | undefined;
   cancelled = false;
-  /** The guardian has the journal, or the run has never started. */
-  taken = false;
 
   constructor(job: FastJob, parts: FastHostParts, stopping: AbortSignal) {
     this.#job = job;
@@ -90,6 +115,11 @@ class FastHost implements Host {
     this.#own.abort(new Error('the run is to end'));
   }
 
+  /** As when a call cannot be written: what has ended counts, and nothing begins. */
+  #give(why: string): void {
+    this.#own.abort(new StageError('JOURNAL_UNAVAILABLE', why));
+  }
+
   end(): void {
     this.#lease?.stop();
     this.#stopping.removeEventListener('abort', this.#stop);
@@ -97,15 +127,11 @@ class FastHost implements Host {
 
   async runSegment(segment: Segment): Promise<SegmentOutcome> {
     const { id, context } = this.#job;
-    const run = `${id}:${context.guarded}`;
     const { runner, redis } = this.#parts;
-    const record = SegmentJournal.begin(redis, run, WHOLE_RUN, journalTtlMs(segment.leftMs), LEASE_MS);
+    const key = guardedKey(id, context.guarded ?? '');
+    const record = SegmentJournal.begin(redis, key, journalTtlMs(segment.leftMs), LEASE_MS);
     this.journal = record;
-    this.#lease = keepLease(record, LEASE_MS, (why) => {
-      this.taken = why === 'taken';
-      // As when a call cannot be written: what has ended counts, and nothing begins.
-      this.#own.abort(new StageError('JOURNAL_UNAVAILABLE', `the journal is ${why}`));
-    });
+    this.#lease = keepLease(record, LEASE_MS, (why) => this.#give(`the journal is ${why}`));
     const outcome = await runJournalled(segment, record, { runner, run: id, signal: this.#own.signal });
     this.outcome = outcome;
     if (outcome.interrupted) throw givesUp();

@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { follower } from '../activities/limited.js';
+import { MOST_LOSSES, workerLost } from '../activities/lost-workers.js';
 import type { Attempt, StageRunner } from '../activities/stage-runner.js';
 import { LONGEST_TIMER_MS } from '../pipelines/duration.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
@@ -25,6 +26,10 @@ export interface Journal {
   begin(call: StageCall): Promise<number>;
   /** Nobody waits for it: the next call that begins does. */
   end(call: StageCall, ended: Ended): void;
+  /** An attempt has ended without a result. Nobody waits for it. */
+  left(call: StageCall): void;
+  /** How many workers in a row were lost while the call was under way in them. */
+  losses(call: StageCall): number;
 }
 
 export type Ended =
@@ -80,16 +85,17 @@ export class InProcessHost implements Host {
 
   async #attempts(stage: StagePlan, input: JsonObject, call: StageCall): Promise<StageOutcome> {
     const { retry, timeout } = stage.policy;
+    const { journal } = this.#options;
     const end = performance.now() + timeout.totalMs;
     let resumeFrom: Json = null;
     for (let count = 1; ; count++) {
       this.#signal.throwIfAborted();
+      if ((journal?.losses(call) ?? 0) >= MOST_LOSSES) throw stageError(stage, workerLost());
       const attempt = await this.#begin(call, count);
-      this.#signal.throwIfAborted();
-      if (attempt > retry.attempts) {
-        throw stageError(stage, new MillraceError('STAGE_TIMEOUT', 'its worker stopped in the last attempt'));
-      }
       try {
+        this.#signal.throwIfAborted();
+        if (attempt > retry.attempts)
+          throw new MillraceError('STAGE_TIMEOUT', 'its worker stopped in the last attempt');
         return await withinAttempt(stage, end - performance.now(), this.#signal, (signal) =>
           this.#options.runner.run(input, call, {
             signal,
@@ -103,6 +109,7 @@ export class InProcessHost implements Host {
           } satisfies Attempt),
         );
       } catch (error) {
+        journal?.left(call);
         this.#signal.throwIfAborted();
         const failure = error instanceof MillraceError ? error : new MillraceError('INTERNAL', messageOf(error));
         const pause = nextDelayMs(retry, attempt, failure.details.retryAfterMs, Math.random());

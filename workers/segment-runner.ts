@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
+import type { Client } from '@temporalio/client';
 import { CancelledFailure } from '@temporalio/common';
 import type { Redis } from 'ioredis';
 import { publishAnswer } from '../activities/answers/index.js';
-import { HeldError, KEPT_ENDED_MS, SegmentJournal, WHOLE_RUN } from '../activities/journal/index.js';
+import { guardedKey, HeldError, KEPT_ENDED_MS, SegmentJournal, segmentKey } from '../activities/journal/index.js';
 import type { StageRunner } from '../activities/stage-runner.js';
 import { MillraceError } from '../pipelines/errors.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
@@ -38,6 +39,12 @@ export const LEASE_MS = WORKFLOW_TASK_TIMEOUT_MS;
 /** How often a guardian looks whether a fast host still holds the record, in milliseconds. */
 const LOOK_MS = 100;
 
+/** How long a guardian's worker tries to reach the state store before it says that it does not, in milliseconds. */
+const AWAY_MS = 1_000;
+
+/** Longest wait for Temporal's answer, in milliseconds. */
+const ANSWER_MS = 1_000;
+
 /**
  * Most bytes of an outcome as JSON. Temporal refuses payloads above 2 MB, and its SDK would then retry the workflow task for
  * ever; the rest is for what Temporal puts around it.
@@ -46,10 +53,10 @@ const MOST_BYTES = 1_500_000;
 
 /**
  * The activity of a segment: the interpreter runs its steps in this process and the journal records each that ends. Without
- * a journal nothing starts, and the workflow runs the steps on their queues.
+ * a journal nothing starts: the workflow runs the steps on their queues where nobody can have begun them, and waits otherwise.
  */
 export function createSegmentActivity(runner: Pick<StageRunner, 'run'>, redis: Redis) {
-  return async (scope: JsonObject, { segment }: SegmentCall): Promise<SegmentOutcome> => {
+  return async (scope: JsonObject, { segment, begun }: SegmentCall): Promise<SegmentOutcome> => {
     const { cancellationSignal, info, client } = Context.current();
     const { workflowId = '', runId = '' } = info.workflowExecution ?? {};
     const { signal, abort, end } = beginSegment(workflowId, runId, segment.path, cancellationSignal);
@@ -62,15 +69,13 @@ export function createSegmentActivity(runner: Pick<StageRunner, 'run'>, redis: R
       abort();
     });
     try {
-      const ttlMs = journalTtlMs(leftMs);
-      const open = (run: string, path: string) => SegmentJournal.open(redis, `${workflowId}:${run}`, path, ttlMs);
-      const { guarded } = segment;
-      const record =
-        guarded === undefined
-          ? await open(runId, segment.path)
-          : await takeOver(signal, () => open(guarded, WHOLE_RUN));
+      const opened = await openRecord(redis, { segment, workflowId, runId, leftMs, begun, signal });
+      if (opened.ranOut) return { ...NOTHING, left: true };
+      const record = opened.journal;
       const whole = { ...segment, leftMs, scope };
-      const outcome = await runJournalled(whole, record, { runner, run: workflowId, signal });
+      // Where the worker is asked to end, the record has to say that it was not lost in its calls.
+      const running = runJournalled(whole, record, { runner, run: workflowId, signal });
+      const outcome = await running.finally(() => record.settled());
       const kept = await record.settled();
       // Nobody waits for this: it is one way to Redis more.
       void record.keepFor(KEPT_ENDED_MS);
@@ -81,16 +86,63 @@ export function createSegmentActivity(runner: Pick<StageRunner, 'run'>, redis: R
     } catch (error) {
       if (cancellationSignal.aborted) throw new CancelledFailure('the segment was cancelled');
       if (ending) return { done: {}, rows: [], ending };
-      // Nobody looks at what an abandoned segment gives; one without a journal has not begun.
-      if (signal.aborted || (error instanceof MillraceError && error.code === 'JOURNAL_UNAVAILABLE')) {
-        return { done: {}, rows: [], interrupted: true };
-      }
-      throw error;
+      // Nobody looks at what an abandoned segment gives.
+      if (signal.aborted) return { ...NOTHING, interrupted: true };
+      if (!(error instanceof MillraceError && error.code === 'JOURNAL_UNAVAILABLE')) throw error;
+      const attempt = await taskAttempt(client, workflowId, runId);
+      return !begun && attempt === 1 ? { ...NOTHING, interrupted: true } : { ...NOTHING, away: attempt };
     } finally {
       watch.stop();
       end();
     }
   };
+}
+
+const NOTHING = { done: {}, rows: [] } as const;
+
+interface Opening {
+  readonly segment: Pick<Segment, 'path' | 'guarded'>;
+  readonly workflowId: string;
+  readonly runId: string;
+  readonly leftMs: number;
+  readonly begun: true | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** Opens the segment's record; that of a guarded run as soon as no fast host holds it. Rejects with `JOURNAL_UNAVAILABLE`. */
+async function openRecord(redis: Redis, { segment, workflowId, runId, leftMs, begun, signal }: Opening) {
+  const { guarded, path } = segment;
+  const ttlMs = journalTtlMs(leftMs);
+  if (guarded === undefined) return await SegmentJournal.open(redis, segmentKey(workflowId, runId, path), { ttlMs });
+  let awaySince: number | undefined;
+  for (;;) {
+    let pause = LOOK_MS;
+    try {
+      const key = guardedKey(workflowId, guarded);
+      return await SegmentJournal.open(redis, key, { ttlMs, leaseMs: LEASE_MS, untaken: !begun });
+    } catch (error) {
+      if (error instanceof HeldError) {
+        pause = Math.min(pause, error.leftMs);
+        awaySince = undefined;
+      } else {
+        awaySince ??= performance.now();
+        if (performance.now() - awaySince >= AWAY_MS) throw error;
+      }
+    }
+    await sleep(pause, undefined, { signal });
+  }
+}
+
+/** The number of the attempt at the run's workflow task; 0 where Temporal does not say. */
+async function taskAttempt(client: Client, workflowId: string, runId: string): Promise<number> {
+  try {
+    const { raw } = await client.withDeadline(Date.now() + ANSWER_MS, () =>
+      client.workflow.getHandle(workflowId, runId).describe(),
+    );
+    return raw.pendingWorkflowTask?.attempt ?? 0;
+  } catch {
+    return 0;
+  }
 }
 
 /** Runs a segment's steps in this process, each recorded; the last of the record may still be on its way. */
@@ -102,24 +154,6 @@ export async function runJournalled(
   const journal = new NamedCalls(record);
   const ended = await interpretSegment(segment, new InProcessHost({ ...options, journal }));
   return boundedOutcome(ended.interrupted ? { ...ended, tried: journal.tried() } : ended);
-}
-
-/**
- * Opens a record as soon as no fast host holds it. Where Redis cannot be reached this goes on for the time of a lease: the
- * fast host, which cannot renew it either, has ended its calls by then. Rejects with `JOURNAL_UNAVAILABLE`.
- */
-async function takeOver(signal: AbortSignal, open: () => Promise<SegmentJournal>): Promise<SegmentJournal> {
-  const givenUp = performance.now() + LEASE_MS;
-  for (;;) {
-    let pause = LOOK_MS;
-    try {
-      return await open();
-    } catch (error) {
-      if (error instanceof HeldError) pause = Math.min(pause, error.leftMs);
-      else if (performance.now() >= givenUp) throw error;
-    }
-    await sleep(pause, undefined, { signal });
-  }
 }
 
 /** The journal with a call's name for each call, and what it knows of the calls that this worker has come to. */
@@ -143,6 +177,14 @@ class NamedCalls implements Journal {
 
   end(call: StageCall, ended: Ended): void {
     void this.#record.end(nameOf(call), ended as unknown as Json);
+  }
+
+  left(call: StageCall): void {
+    this.#record.left(nameOf(call));
+  }
+
+  losses(call: StageCall): number {
+    return this.#record.losses(nameOf(call));
   }
 
   /** What calls have had that have not succeeded. */

@@ -57,8 +57,6 @@ export async function runWorker(settings: Settings): Promise<void> {
     maxConcurrentLocalActivityExecutions: settings.MILLRACE_MAX_ACTIVITIES,
     maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
     shutdownGraceTime: settings.MILLRACE_SHUTDOWN_GRACE_MS,
-    // Any error that escapes the workflow ends the run; Temporal's default is to retry its task for ever.
-    workflowFailureErrorTypes: { '*': ['Error'] },
   });
   const webhooks = await createWebhookWorker(settings, { connection, metrics: stages.metrics, logger });
   const ready = () => worker.getState() === 'RUNNING';

@@ -3,11 +3,43 @@ import {
   ApplicationFailure,
   CancelledFailure,
   ChildWorkflowFailure,
+  TemporalFailure,
   TimeoutFailure,
 } from '@temporalio/common';
+import { ContinueAsNew, DeterminismViolationError } from '@temporalio/workflow';
 import type { JsonObject } from '../pipelines/json.js';
 import type { StagePlan } from '../pipelines/plan/index.js';
 import { StageError } from './interpreter/index.js';
+
+/** This worker cannot finish the workflow task. Temporal gives it to another one; the run goes on. */
+export class UnfinishedTask extends Error {}
+
+/**
+ * What a run's workflow throws for an error. A failure ends the run; Temporal gives the task of any other error to a worker
+ * again until it succeeds. What is neither a stage's failure nor Temporal's own is a bug, and ends the run as `INTERNAL`; not
+ * on replay, where it is the bug of a change: the history shows that the code it began with did without.
+ *
+ * @param replaying as it was when the error was thrown
+ */
+export function runFailure(error: unknown, replaying: boolean): unknown {
+  if (error instanceof StageError) {
+    return ApplicationFailure.create({
+      type: error.code,
+      message: error.message,
+      nonRetryable: true,
+      details: [error.details],
+    });
+  }
+  if (error instanceof TemporalFailure || error instanceof ContinueAsNew || error instanceof UnfinishedTask)
+    return error;
+  if (replaying || error instanceof DeterminismViolationError) return error;
+  return ApplicationFailure.create({
+    type: 'INTERNAL',
+    message: error instanceof Error ? error.message : String(error),
+    nonRetryable: true,
+    ...(error instanceof Error && { cause: error }),
+  });
+}
 
 /** Temporal reports by a type of its own that a worker was stopped in the middle of a stage. */
 const codeOf = ({ type }: ApplicationFailure): string =>

@@ -1,12 +1,5 @@
-import { defineSearchAttributeKey } from '@temporalio/common';
-import {
-  ApplicationFailure,
-  ContinueAsNew,
-  continueAsNew,
-  defineQuery,
-  setHandler,
-  upsertSearchAttributes,
-} from '@temporalio/workflow';
+import { defineSearchAttributeKey, TemporalFailure } from '@temporalio/common';
+import { continueAsNew, defineQuery, setHandler, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
 import type { JsonObject } from '../pipelines/json.js';
 import {
   type RunContext,
@@ -16,7 +9,8 @@ import {
   type StageRecord,
   WAITING_QUERY,
 } from '../pipelines/plan/index.js';
-import { interpret, StageError } from './interpreter/index.js';
+import { runFailure } from './failures.js';
+import { interpret } from './interpreter/index.js';
 import { TemporalHost } from './temporal-host.js';
 
 export { webhookDelivery } from './webhooks/index.js';
@@ -50,32 +44,9 @@ export default async function run(input: JsonObject, context: RunContext): Promi
     }
     return result;
   } catch (error) {
-    if (host?.busy) await host.settled();
-    throw asFailure(error);
+    const failure = runFailure(error, workflowInfo().unsafe.isReplayingHistoryEvents);
+    // What does not end the run is thrown at once: its task is not completed.
+    if (host?.busy && failure instanceof TemporalFailure) await host.settled();
+    throw failure;
   }
-}
-
-/**
- * Temporal retries a workflow task for ever on a plain error; a failure that is thrown ends the run. What is neither a
- * stage's failure nor Temporal's own (a cancellation, a new history) is a bug and fails the run as INTERNAL.
- */
-function asFailure(error: unknown): unknown {
-  if (error instanceof StageError) {
-    return ApplicationFailure.create({
-      type: error.code,
-      message: error.message,
-      nonRetryable: true,
-      details: [error.details],
-    });
-  }
-  if (error instanceof ContinueAsNew) return error;
-  if (error instanceof Error && 'failure' in error) return error;
-  if (error instanceof Error && error.name.endsWith('Failure')) return error;
-  if (error instanceof Error && error.name === 'DeterminismViolationError') return error;
-  return ApplicationFailure.create({
-    type: 'INTERNAL',
-    message: error instanceof Error ? error.message : String(error),
-    nonRetryable: true,
-    ...(error instanceof Error && { cause: error }),
-  });
 }

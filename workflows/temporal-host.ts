@@ -18,6 +18,7 @@ import type { StageActivity } from '../activities/activity.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
 import {
   APPROVE_SIGNAL,
+  allSteps,
   OUTCOME_SIGNAL,
   PRIORITY_KEYS,
   type RunContext,
@@ -38,6 +39,7 @@ import {
 import { onFirstQueue } from './elsewhere.js';
 import { childError, stageError } from './failures.js';
 import { type Host, type Shown, stageTableMarkdown } from './interpreter/index.js';
+import { untilRun } from './segment-asks.js';
 import { SegmentTurns } from './segment-turns.js';
 
 /** A worker that is gone or stuck is noticed within this time; activities beat ten times as often. */
@@ -63,7 +65,10 @@ const tenantKey = defineSearchAttributeKey(SEARCH_ATTRIBUTES.tenant, 'KEYWORD');
 export class TemporalHost implements Host {
   readonly #messages = new Map<string, Json[]>();
   readonly #turns = new SegmentTurns();
+  #reported: readonly StageRecord[] = [];
   #stages: readonly StageRecord[] = [];
+  /** The stages of each segment that waits for the state store. */
+  readonly #storeless = new Set<ReadonlySet<string>>();
   /** The signals that are waited for. */
   readonly #waiting: string[] = [];
 
@@ -105,27 +110,22 @@ export class TemporalHost implements Host {
   }
 
   runSegment(segment: Segment): Promise<SegmentOutcome> {
-    return segment.guarded === undefined ? this.#segment(segment) : this.#guarded(segment);
-  }
-
-  /**
-   * Ends with what the segment's fast host has done, or takes the segment over. What that told when it lost the journal is
-   * taken where this worker could not read the journal either.
-   */
-  async #guarded(segment: Segment): Promise<SegmentOutcome> {
-    const inbox = this.#inbox(OUTCOME_SIGNAL);
-    // A signal of the first task comes after the workflow's own first steps: at the second look it is there.
-    let looks = 0;
-    await condition(() => inbox.length > 0 || looks++ > 0);
-    const told = inbox.shift() as SegmentOutcome | null | undefined;
-    if (told) return told;
-    const outcome = await this.#segment(segment);
-    const handed = outcome.interrupted && outcome.rows.length === 0 ? inbox.shift() : undefined;
-    return (handed as SegmentOutcome | null | undefined) ?? outcome;
+    const ids = new Set([...allSteps({ stages: segment.steps, output: null })].map(({ id }) => id));
+    return untilRun({
+      segment,
+      inbox: (segment.guarded === undefined ? [] : this.#inbox(OUTCOME_SIGNAL)) as (SegmentOutcome | null)[],
+      ask: (leftMs, begun) => this.#segment({ ...segment, leftMs }, begun),
+      alone: () => !this.busy,
+      waits: (now) => {
+        if (now) this.#storeless.add(ids);
+        else this.#storeless.delete(ids);
+        this.#show();
+      },
+    });
   }
 
   /** A local activity, named by its stages. A crash of the worker runs it again, and its journal says where to go on. */
-  #segment(segment: Segment): Promise<SegmentOutcome> {
+  #segment(segment: Segment, begun: boolean): Promise<SegmentOutcome> {
     const stages = short(segment.steps.map(({ id }) => id).join(', '));
     const activities = proxyLocalActivities<Record<string, SegmentActivity>>({
       startToCloseTimeout: Math.max(0, segment.leftMs) + SEGMENT_GRACE_MS,
@@ -137,7 +137,7 @@ export class TemporalHost implements Host {
     return this.#turns
       .take(
         segment.path,
-        () => activity(scope, { segment: rest }),
+        () => activity(scope, { segment: rest, ...(begun && { begun }) }),
         () => this.#waiting.length > 0,
       )
       .then(
@@ -224,8 +224,18 @@ export class TemporalHost implements Host {
   }
 
   report(stages: readonly StageRecord[]): void {
-    this.#stages = stages;
-    setCurrentDetails(stageTableMarkdown(stages));
+    this.#reported = stages;
+    this.#show();
+  }
+
+  #show(): void {
+    const ids = [...this.#storeless];
+    const storeless = ({ stage, status }: StageRecord) => status === 'waiting' && ids.some((each) => each.has(stage));
+    this.#stages =
+      ids.length === 0
+        ? this.#reported
+        : this.#reported.map((row) => (storeless(row) ? { ...row, doing: 'waits for the state store' } : row));
+    setCurrentDetails(stageTableMarkdown(this.#stages));
   }
 
   /** By way of the worker: the history knows nothing of it. When a worker dies it may be told twice. */

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { RunContext } from '../../pipelines/plan/index.js';
-import { releaseRecord, revokeRecord } from '../journal/index.js';
+import { guardedKey, releaseRecord, revokeRecord } from '../journal/index.js';
 
 /** A run that a fast host is to run, beside the workflow that guards it. */
 export interface FastJob {
@@ -48,10 +48,14 @@ export class FastJobs {
     this.#list = listOf(queue);
   }
 
-  /** The job as it lies in Redis. Rejects where Redis cannot be reached. */
-  async put(job: FastJob): Promise<string> {
+  /**
+   * The job as it lies in Redis, where it may lie there: a worker may have it though Redis has not answered. Undefined where it
+   * was not sent.
+   */
+  async put(job: FastJob): Promise<string | undefined> {
+    if (this.#redis.status !== 'ready') return undefined;
     const text = JSON.stringify(job);
-    await this.#redis.eval(PUT, 1, this.#list, text, KEPT_MS);
+    await this.#redis.eval(PUT, 1, this.#list, text, KEPT_MS).catch(() => undefined);
     return text;
   }
 
@@ -62,12 +66,12 @@ export class FastJobs {
 
   /** The run has not started: whoever has taken the job ends it. */
   async revoke({ id, context }: FastJob, put: string): Promise<void> {
-    if (!(await this.takeBack(put))) await revokeRecord(this.#redis, id, context.guarded ?? '');
+    if (!(await this.takeBack(put))) await revokeRecord(this.#redis, guardedKey(id, context.guarded ?? ''));
   }
 
   /** Temporal has the outcome. */
   async done({ id, context }: FastJob): Promise<void> {
-    await releaseRecord(this.#redis, id, context.guarded ?? '');
+    await releaseRecord(this.#redis, guardedKey(id, context.guarded ?? ''));
   }
 }
 

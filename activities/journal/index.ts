@@ -1,9 +1,12 @@
-export { keepLease } from './lease.js';
+export { keepLease, type LeaseEnd } from './lease.js';
 export {
+  guardedKey,
   HeldError,
   KEPT_ENDED_MS,
+  type Released,
   releaseRecord,
   revokeRecord,
   SegmentJournal,
-  WHOLE_RUN,
+  type Standing,
+  segmentKey,
 } from './redis-journal.js';

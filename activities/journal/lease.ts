@@ -1,4 +1,4 @@
-import type { SegmentJournal } from './redis-journal.js';
+import type { SegmentJournal, Standing } from './redis-journal.js';
 
 /** How often a lease is renewed before it could run out. */
 const RENEWALS = 4;
@@ -6,14 +6,14 @@ const RENEWALS = 4;
 /** A call takes up to a second to end: that long before its lease runs out unrenewed, it is told to. */
 const TO_END_MS = 1_000;
 
-/**
- * Renews the lease on a journal until `stop`. `lost` is called once: with `taken` when the record is another's or gone, with
- * `unreachable` when Redis has not answered for so long that the lease may run out.
- */
+/** Why a lease has ended; `unreachable`: Redis has not answered for so long that it may run out. */
+export type LeaseEnd = Exclude<Standing, 'held'> | 'unreachable';
+
+/** Renews the lease on a journal until `stop`. `lost` is called once. */
 export function keepLease(
   journal: Pick<SegmentJournal, 'renew'>,
   leaseMs: number,
-  lost: (why: 'taken' | 'unreachable') => void,
+  lost: (why: LeaseEnd) => void,
 ): { stop(): void } {
   let held = performance.now();
   let stopped = false;
@@ -21,7 +21,7 @@ export function keepLease(
     stopped = true;
     clearInterval(timer);
   };
-  const end = (why: 'taken' | 'unreachable') => {
+  const end = (why: LeaseEnd) => {
     if (stopped) return;
     stop();
     lost(why);
@@ -30,8 +30,9 @@ export function keepLease(
     const asked = performance.now();
     if (asked - held >= leaseMs - TO_END_MS) return end('unreachable');
     try {
-      if (await journal.renew(leaseMs)) held = asked;
-      else end('taken');
+      const standing = await journal.renew();
+      if (standing === 'held') held = asked;
+      else end(standing);
     } catch {
       // The next turn sees how long ago the last answer is.
     }

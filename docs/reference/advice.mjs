@@ -67,6 +67,8 @@ export const ADVICE = {
   TOOL_SERVER_UNAVAILABLE: 'Start the server by hand with the command or URL of the file `MILLRACE_MCP_SERVERS`.',
   TOOL_SERVER_NOT_CONFIGURED: 'Add the server to the file `MILLRACE_MCP_SERVERS` of every worker.',
   JOURNAL_UNAVAILABLE: 'Nothing: the stages run on their queues. Check Redis if inline stages have become slow.',
+  WORKER_LOST:
+    'Read the logs of both workers at that time: memory, a loop that never ends, a native crash. Send the input again once the stage bears it.',
   RESULT_TOO_LARGE: 'Return less from the stage, or put large data into an artifact.',
   STAGE_TIMEOUT: 'Give the stage more time (`timeout.attempt`, `timeout.total`), or look why it or its worker hangs.',
   DEADLINE_EXCEEDED: 'Give the pipeline a longer `deadline`, or look in the stage table where the time went.',

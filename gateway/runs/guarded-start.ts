@@ -64,7 +64,7 @@ export async function startGuarded(deps: GatewayDeps, fast: FastPath, request: R
   // Before it is handed out: it may have ended before Temporal has told us that it has started.
   const ended = deps.answers?.outcome(job.id, over.signal) ?? never();
   const together = request.idempotencyKey === undefined && changesNothing(job.context.plan);
-  const put = () => fast.jobs.put(job).catch(() => undefined);
+  const put = () => fast.jobs.put(job);
   const early = together ? put() : undefined;
   try {
     const run = await startRun(deps, guarded);
@@ -82,7 +82,7 @@ interface Guarded {
   readonly request: RunRequest;
   readonly job: FastJob;
   readonly ended: Promise<SegmentOutcome | null>;
-  /** The job as it lies in Redis; undefined where it could not be handed out. */
+  /** The job as it lies in Redis; undefined where it was not handed out. */
   readonly put: Promise<string | undefined>;
 }
 
@@ -105,7 +105,7 @@ async function guard(deps: GatewayDeps, fast: FastPath, { request, job, ended, p
     over.abort();
     if (outcome === undefined) return;
     await tellGuardian(deps, request, outcome);
-    if (outcome) await fast.jobs.done(job);
+    if (outcome && !outcome.left) await fast.jobs.done(job);
   } catch (error) {
     deps.logger.warn({ runId: id, error: messageOf(error) }, 'a guardian goes on when its delay ends');
   } finally {

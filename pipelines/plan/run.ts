@@ -224,6 +224,8 @@ export interface Segment {
 /** Second argument of a segment's activity; the first is the segment's scope. */
 export interface SegmentCall {
   readonly segment: Omit<Segment, 'scope'>;
+  /** Another process may have begun the segment. Absent: only an earlier attempt of this workflow task may have. */
+  readonly begun?: true;
 }
 
 /** How far a segment came. With none of the flags and no `failure` all its steps have ended. */
@@ -238,6 +240,13 @@ export interface SegmentOutcome {
   readonly tried?: Readonly<Record<string, TriedCall>>;
   /** The run has been cancelled, which its workflow learns next. */
   readonly ending?: true;
+  /** Nothing was run: the fast host has left the record. The workflow looks for what it was told, and takes the segment then. */
+  readonly left?: true;
+  /**
+   * Nothing was run: this worker does not reach the state store, and another may have begun the segment. The number of the
+   * workflow task's attempt.
+   */
+  readonly away?: number;
   readonly failure?: { readonly code: string; readonly message: string; readonly details: JsonObject };
 }
 
@@ -259,7 +268,7 @@ export const WORKFLOW_TASK_TIMEOUT_MS = 3_000;
  */
 export const GUARDIAN_DELAY_MS = 3_000;
 
-/** The signal that tells a guardian the `SegmentOutcome` of its run; null: nobody runs it, it is to begin at once. */
+/** The signal that tells a guardian the `SegmentOutcome` of its run; null: nobody has begun it, it is to begin at once. */
 export const OUTCOME_SIGNAL = '@outcome';
 
 /** Names of Temporal search attributes that a run carries. */

@@ -77,13 +77,13 @@ const queued = async ({ handle }: Run) =>
 
 /** Whether a fast host holds a run's journal. */
 async function leased(redis: Redis, { id }: Run): Promise<boolean> {
-  const [key] = await redis.keys(`millrace:journal:${id}:*`);
+  const [key] = await redis.keys(`millrace:{${id}}:journal:*`);
   return key !== undefined && (await redis.hexists(key, '@lease')) === 1;
 }
 
 /** The steps that a run's journal has. */
 async function recorded(redis: Redis, { id }: Run): Promise<string[]> {
-  const [key] = await redis.keys(`millrace:journal:${id}:*`);
+  const [key] = await redis.keys(`millrace:{${id}}:journal:*`);
   const fields = key === undefined ? [] : await redis.hkeys(key);
   return STEPS.filter((step) => fields.some((field) => field.startsWith(`${step} `)));
 }

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { connected } from '../../activities/cache/index.js';
-import { HeldError, SegmentJournal } from '../../activities/journal/index.js';
+import { guardedKey, HeldError, revokeRecord, SegmentJournal, segmentKey } from '../../activities/journal/index.js';
 import { until } from '../support/runs.js';
 import { testRedis } from '../support/test-worker.js';
 
@@ -15,14 +16,16 @@ beforeAll(async () => {
 afterAll(() => redis.disconnect());
 
 const opener = () => {
-  const run = `journal-test-${randomUUID()}`;
-  return {
-    open: () => SegmentJournal.open(redis, run, 'first', TTL_MS),
-    key: `millrace:journal:${run}:first`,
-  };
+  const key = segmentKey(`journal-test-${randomUUID()}`, 'execution', 'first');
+  return { open: async () => (await SegmentJournal.open(redis, key, { ttlMs: TTL_MS })).journal, key };
 };
 
 describe('the journal of a segment', () => {
+  it('has its run as the hash tag of its key: all keys of a run are on one node of a cluster', () => {
+    expect(segmentKey('ask-1', 'e', 'chunks[3]/first')).toBe('millrace:{ask-1}:journal:e:chunks[3]/first');
+    expect(guardedKey('ask-1', 'g')).toMatch(/^millrace:\{ask-1\}:/);
+  });
+
   it('gives a worker that takes over what has ended, and counts attempts over both', async () => {
     const { open, key } = opener();
     const one = await open();
@@ -56,45 +59,97 @@ describe('the journal of a segment', () => {
     expect((await open()).ended('first')).toEqual({ by: 'other' });
   });
 
-  it('begins nothing when the record is gone', async () => {
+  it('begins nothing when the record is gone, and creates none: another may have had it', async () => {
     const { open, key } = opener();
     const one = await open();
     await redis.del(key);
     await expect(one.begin('first')).rejects.toMatchObject({ code: 'JOURNAL_UNAVAILABLE' });
+    expect(await redis.exists(key)).toBe(0);
+  });
+
+  it('begins nothing, and says that it is not whole, when Redis has lost its last writes', async () => {
+    const { open, key } = opener();
+    const one = await open();
+    await one.begin('first');
+    const dump = await redis.dumpBuffer(key);
+    await one.end('first', { n: 1 });
+    // As a replica that takes over without the last second.
+    await redis.restore(key, TTL_MS, dump as Buffer, 'REPLACE');
+    await expect(one.begin('second')).rejects.toMatchObject({ code: 'JOURNAL_UNAVAILABLE' });
+    expect(await one.settled()).toBe(false);
+    expect(one.ended('first')).toEqual({ n: 1 });
+  });
+
+  it('counts the workers that were lost in a call, in a row', async () => {
+    const { open } = opener();
+    const one = await open();
+    await one.begin('first');
+    const two = await open();
+    expect(two.losses('first')).toBe(1);
+    await two.begin('first');
+    // Not while the call ran: nobody else has begun it.
+    await open();
+    expect((await open()).losses('first')).toBe(2);
+  });
+
+  it('counts no loss in a call whose attempt has ended, with a result or without, and begins anew after one', async () => {
+    const { open } = opener();
+    const one = await open();
+    await one.begin('first');
+    await one.begin('second');
+    await one.end('first', { n: 1 });
+    one.left('second');
+    await one.settled();
+    const two = await open();
+    expect([two.losses('first'), two.losses('second')]).toEqual([0, 0]);
+    await two.begin('second');
+    const three = await open();
+    expect(three.losses('second')).toBe(1);
+    await three.begin('second');
+    three.left('second');
+    await three.begin('second');
+    expect((await open()).losses('second')).toBe(1);
   });
 });
 
 describe('the journal of a fast host', () => {
   const host = (leaseMs = 60_000) => {
-    const run = `journal-test-${randomUUID()}`;
+    const key = guardedKey(`journal-test-${randomUUID()}`, 'guard');
+    const options = { ttlMs: TTL_MS, leaseMs };
     return {
-      begin: () => SegmentJournal.begin(redis, run, 'all', TTL_MS, leaseMs),
-      open: () => SegmentJournal.open(redis, run, 'all', TTL_MS),
+      key,
+      begin: () => SegmentJournal.begin(redis, key, TTL_MS, leaseMs),
+      take: (untaken = false) => SegmentJournal.open(redis, key, { ...options, untaken }),
+      open: async () => (await SegmentJournal.open(redis, key, options)).journal,
     };
   };
 
-  it('is not taken over while the lease holds, and is when it has run out', async () => {
-    const { begin, open } = host(400);
+  it('is not taken over while the lease holds, and is when it has run out, which is told', async () => {
+    const { begin, open, take } = host(400);
     const one = begin();
     await one.begin('first');
     await one.end('first', { n: 1 });
     await expect(open()).rejects.toBeInstanceOf(HeldError);
-    expect(await one.renew(400)).toBe(true);
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    const other = await open();
+    expect(await one.renew()).toBe('held');
+    await sleep(500);
+    const { journal: other, ranOut } = await take();
+    expect(ranOut).toBe(true);
     expect(other.ended('first')).toEqual({ n: 1 });
     expect(other.begun('first')).toBe(1);
-    expect(await one.renew(400)).toBe(false);
+    expect(await one.renew()).toBe('taken');
     await expect(one.begin('second')).rejects.toMatchObject({ code: 'JOURNAL_UNAVAILABLE' });
+    expect((await take()).ranOut).toBe(false);
   });
 
   it('is free when the fast host has ended', async () => {
-    const { begin, open } = host();
+    const { begin, take } = host();
     const one = begin();
     await one.begin('first');
     await one.end('first', { n: 1 });
-    await one.release();
-    expect((await open()).ended('first')).toEqual({ n: 1 });
+    expect(await one.release()).toEqual({ heard: 0 });
+    const { journal, ranOut } = await take();
+    expect(ranOut).toBe(false);
+    expect(journal.ended('first')).toEqual({ n: 1 });
   });
 
   it('is begun once: a second one, and one after the guardian, begin nothing', async () => {
@@ -104,7 +159,7 @@ describe('the journal of a fast host', () => {
     await expect(begin().begin('first')).rejects.toMatchObject({ code: 'JOURNAL_UNAVAILABLE' });
     expect(await one.begin('first')).toBe(2);
     const late = host();
-    await late.open();
+    await late.take(true);
     await expect(late.begin().begin('first')).rejects.toMatchObject({ code: 'JOURNAL_UNAVAILABLE' });
     await one.release();
     await open();
@@ -113,8 +168,8 @@ describe('the journal of a fast host', () => {
   it('tells nothing when it is another’s', async () => {
     const { begin, open } = host(1);
     const one = begin();
-    await one.begin('first');
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await one.begin('first').catch(() => undefined);
+    await sleep(20);
     await open();
     const listener = testRedis();
     await connected(listener, 5_000);
@@ -122,10 +177,152 @@ describe('the journal of a fast host', () => {
     const heard: string[] = [];
     listener.on('message', (_channel: string, message: string) => heard.push(message));
     await listener.subscribe(channel);
-    await one.release({ channel, message: 'mine' });
+    expect(await one.release({ channel, message: 'mine' })).toBe('taken');
     await redis.publish(channel, 'end');
     await until('all is heard', () => heard.includes('end'));
     listener.disconnect();
     expect(heard).toEqual(['end']);
+  });
+
+  it('begins nothing once its own clock says that the lease may have run out, though nobody has taken it', async () => {
+    const { begin } = host(100);
+    const one = begin();
+    await one.begin('first');
+    await sleep(150);
+    await expect(one.begin('second')).rejects.toThrow('may have run out');
+  });
+
+  describe('when Redis loses its memory', () => {
+    it.each(['a renewal', 'a beginning', 'an end', 'a release'])('is restored as a whole by %s', async (by) => {
+      const { begin, key, open, take } = host();
+      const one = begin();
+      await one.begin('first');
+      await one.end('first', { n: 1 });
+      await one.begin('second');
+      await redis.del(key);
+      if (by === 'a renewal') expect(await one.renew()).toBe('held');
+      if (by === 'a beginning') expect(await one.begin('third')).toBe(1);
+      if (by === 'an end') await one.end('second', { n: 2 });
+      if (by !== 'a release') await expect(open()).rejects.toBeInstanceOf(HeldError);
+      expect(await one.release()).toEqual({ heard: 0 });
+      const { journal, ranOut } = await take();
+      expect(ranOut).toBe(false);
+      expect(journal.ended('first')).toEqual({ n: 1 });
+      expect(journal.begun('second')).toBe(1);
+      expect(journal.ended('second')).toEqual(by === 'an end' ? { n: 2 } : undefined);
+      expect(journal.begun('third')).toBe(by === 'a beginning' ? 1 : 0);
+      expect(journal.losses('second')).toBe(by === 'an end' ? 0 : 1);
+      expect(await redis.pttl(key)).toBeGreaterThan(TTL_MS / 2);
+    });
+
+    it('is restored where only the last writes are lost, and again when they are lost again', async () => {
+      const { begin, key, open } = host();
+      const one = begin();
+      await one.begin('first');
+      const dump = await redis.dumpBuffer(key);
+      await one.end('first', { n: 1 });
+      for (const call of ['second', 'third']) {
+        await redis.restore(key, TTL_MS, dump as Buffer, 'REPLACE');
+        expect(await one.begin(call)).toBe(1);
+        await one.end(call, { call });
+      }
+      await redis.del(key);
+      expect(await one.renew()).toBe('held');
+      await redis.del(key);
+      expect(await one.renew()).toBe('held');
+      expect(await redis.exists(key)).toBe(1);
+      await one.release();
+      const taken = await open();
+      expect(['first', 'second', 'third'].map((call) => taken.ended(call))).toEqual([
+        { n: 1 },
+        { call: 'second' },
+        { call: 'third' },
+      ]);
+    });
+
+    it('is restored once by many writes that are under way together', async () => {
+      const { begin, key, open } = host();
+      const one = begin();
+      await one.begin('first');
+      await redis.del(key);
+      const calls = Array.from({ length: 20 }, (_, i) => `call-${i}`);
+      const counts = await Promise.all([...calls.map((call) => one.begin(call)), one.end('first', { n: 1 })]);
+      expect(counts.slice(0, -1)).toEqual(calls.map(() => 1));
+      await Promise.all(calls.map((call) => one.end(call, { call })));
+      await one.release();
+      const taken = await open();
+      expect(calls.map((call) => taken.ended(call))).toEqual(calls.map((call) => ({ call })));
+      expect(taken.ended('first')).toEqual({ n: 1 });
+    });
+
+    it('is not taken by the guardian before a fast host that lives has had the time of a lease to restore it', async () => {
+      const { begin, key, take } = host(600);
+      const one = begin();
+      await one.begin('first');
+      await one.end('first', { n: 1 });
+      await redis.del(key);
+      await expect(take()).rejects.toBeInstanceOf(HeldError);
+      expect(await one.renew()).toBe('held');
+      await one.release();
+      expect((await take()).journal.ended('first')).toEqual({ n: 1 });
+    });
+
+    it('is taken when nobody has restored it, and not restored any more then', async () => {
+      const { begin, key, take } = host(300);
+      const one = begin();
+      await one.begin('first');
+      await redis.del(key);
+      await expect(take()).rejects.toBeInstanceOf(HeldError);
+      await sleep(400);
+      const { journal, ranOut } = await take();
+      expect([ranOut, journal.begun('first')]).toEqual([true, 0]);
+      expect(await one.renew()).toBe('taken');
+      // Gone once more: this one's lease has run out, so that it may not restore what the guardian has had.
+      await redis.del(key);
+      expect(await one.renew()).toBe('gone');
+      expect(await redis.exists(key)).toBe(0);
+    });
+
+    it('is not begun by a fast host that was never told that it had begun it', async () => {
+      const { begin, key } = host();
+      const one = begin();
+      await redis.del(key);
+      const other = begin();
+      await other.begin('first');
+      await expect(one.begin('first')).rejects.toMatchObject({ code: 'JOURNAL_UNAVAILABLE' });
+      expect(await other.renew()).toBe('held');
+    });
+  });
+
+  it('is taken at once where nobody has begun it', async () => {
+    expect((await host().take(true)).ranOut).toBe(false);
+  });
+
+  it('is not waited for longer than a lease when Redis’ clock goes back', async () => {
+    const { begin, key, take } = host(200);
+    await begin().begin('first');
+    await redis.hset(key, '@lease', String(Date.now() + 3_600_000));
+    await expect(take()).rejects.toBeInstanceOf(HeldError);
+    await sleep(300);
+    expect((await take()).ranOut).toBe(true);
+  });
+
+  it('that is revoked begins nothing, before or after, and keeps what has ended', async () => {
+    const before = host();
+    await revokeRecord(redis, before.key);
+    await expect(before.begin().begin('first')).rejects.toMatchObject({ code: 'JOURNAL_UNAVAILABLE' });
+    expect(await redis.pttl(before.key)).toBeGreaterThan(60_000);
+    const after = host(300);
+    const one = after.begin();
+    await one.begin('first');
+    await one.end('first', { n: 1 });
+    await revokeRecord(redis, after.key);
+    expect(await one.renew()).toBe('revoked');
+    await expect(one.begin('second')).rejects.toMatchObject({ code: 'JOURNAL_UNAVAILABLE' });
+    expect(await one.release()).toBe('revoked');
+    // The run had started after all.
+    await expect(after.take()).rejects.toBeInstanceOf(HeldError);
+    await sleep(400);
+    expect((await after.take()).journal.ended('first')).toEqual({ n: 1 });
   });
 });

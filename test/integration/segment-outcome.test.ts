@@ -63,7 +63,7 @@ describe('a segment in its worker', () => {
   it('leaves its record for two minutes when it has ended', async () => {
     const id = `segment-${randomUUID()}`;
     await run(id, 0);
-    const left = () => redis.pttl(`millrace:journal:${id}:r:a`);
+    const left = () => redis.pttl(`millrace:{${id}}:journal:r:a`);
     await until('the record is kept for less', async () => (await left()) <= 120_000);
     expect(await left()).toBeGreaterThan(60_000);
   });

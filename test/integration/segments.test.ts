@@ -43,7 +43,7 @@ describe('a segment whose worker is killed', () => {
   });
 
   const recorded = async ({ workflowId, firstExecutionRunId }: WorkflowHandle & { firstExecutionRunId: string }) => {
-    const fields = await redis.hkeys(`millrace:journal:${workflowId}:${firstExecutionRunId}:first`);
+    const fields = await redis.hkeys(`millrace:{${workflowId}}:journal:${firstExecutionRunId}:first`);
     return STEPS.filter((step) => fields.some((field) => field.startsWith(`${step} `)));
   };
 

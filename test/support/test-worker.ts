@@ -68,7 +68,6 @@ export class TestWorker {
       // As `workers/worker.ts` has it.
       maxHeartbeatThrottleInterval: 450,
       shutdownGraceTime: 0,
-      workflowFailureErrorTypes: { '*': ['Error'] },
     });
     const client = new Client({ connection });
     const parts = { runner, redis: own, client, logger: pino({ level: 'silent' }) };

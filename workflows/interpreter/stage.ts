@@ -33,6 +33,7 @@ const BEYOND_HELP: ReadonlySet<string> = new Set([
   'DEADLINE_EXCEEDED',
   'RUN_CANCELLED',
   'UNKNOWN_PLAN_VERSION',
+  'WORKER_LOST',
 ]);
 /** Failures that are no failure of the stage. */
 const NOT_ITS_OWN: ReadonlySet<string> = new Set(['JOURNAL_UNAVAILABLE']);

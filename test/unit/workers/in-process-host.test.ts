@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import type { Attempt } from '../../../activities/stage-runner.js';
+import { MillraceError } from '../../../pipelines/errors.js';
 import type { StageCall, StageOutcome, StagePlan } from '../../../pipelines/plan/index.js';
 import { InProcessHost, type Journal } from '../../../workers/in-process-host.js';
 import { StageError } from '../../../workflows/interpreter/index.js';
@@ -79,6 +80,8 @@ describe('an attempt in this process', () => {
         return 1;
       },
       end: async () => undefined,
+      left: () => undefined,
+      losses: () => 0,
     };
     let calls = 0;
     const host = hostOf(
@@ -120,6 +123,8 @@ describe('when the journal is lost', () => {
         return begun;
       },
       end: async () => undefined,
+      left: () => undefined,
+      losses: () => 0,
     };
   };
 
@@ -161,5 +166,59 @@ describe('when the journal is lost', () => {
     await expect(host.runStage(stageOf(60_000, 3), {}, callOf('a'))).rejects.toMatchObject({
       code: 'JOURNAL_UNAVAILABLE',
     });
+  });
+});
+
+describe('a call in which workers were lost', () => {
+  const withLosses = (losses: number) => {
+    const ends: unknown[] = [];
+    const begun: string[] = [];
+    const journal: Journal = {
+      ended: () => undefined,
+      begin: async ({ stage }) => begun.push(stage),
+      end: (_, ended) => void ends.push(ended),
+      left: () => undefined,
+      losses: () => losses,
+    };
+    return { journal, ends, begun };
+  };
+
+  it('runs again after one', async () => {
+    const { journal } = withLosses(1);
+    await expect(hostOf(async () => OUTCOME, { journal }).runStage(stageOf(60_000, 6), {}, callOf('a'))).resolves.toBe(
+      OUTCOME,
+    );
+  });
+
+  it('fails after two in a row, for good and without another call', async () => {
+    const { journal, ends, begun } = withLosses(2);
+    const run = hostOf(async () => OUTCOME, { journal }).runStage(stageOf(60_000, 6), {}, callOf('a'));
+    await expect(run).rejects.toMatchObject({ code: 'WORKER_LOST', details: { stage: 'a' } });
+    expect(begun).toEqual([]);
+    expect(ends).toMatchObject([{ failure: { code: 'WORKER_LOST' } }]);
+  });
+
+  it('tells its journal of each attempt that ends without a result, one that is cancelled too', async () => {
+    const left: string[] = [];
+    const cancel = new AbortController();
+    const journal: Journal = {
+      ended: () => undefined,
+      begin: async () => left.length + 1,
+      end: () => undefined,
+      left: ({ stage }) => void left.push(stage),
+      losses: () => 0,
+    };
+    let calls = 0;
+    const run = hostOf(
+      () => {
+        calls += 1;
+        if (calls === 1) return Promise.reject(new MillraceError('BACKEND_ERROR', 'once'));
+        cancel.abort(new Error('cancelled'));
+        return deaf();
+      },
+      { journal, signal: cancel.signal },
+    ).runStage(stageOf(60_000, 3), {}, callOf('a'));
+    await expect(run).rejects.toThrow('cancelled');
+    expect(left).toEqual(['a', 'a']);
   });
 });

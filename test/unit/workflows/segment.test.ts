@@ -176,6 +176,8 @@ describe('a segment that is interrupted', () => {
         return 1;
       },
       end: async () => undefined,
+      left: () => undefined,
+      losses: () => 0,
     };
     const context = contextOf(two);
     const outcome = await interpretSegment(

@@ -1,0 +1,98 @@
+/** Fields that are no call's. */
+const OWNER = '@owner';
+/** The end of the owner's lease, on Redis' clock. */
+const LEASE = '@lease';
+/** How many writes the owner has made: a record that has lost the last ones is told by it. */
+const SEQ = '@seq';
+
+/** Owner of a record that nobody may take yet: where it was missing, a fast host that lives restores it within this lease. */
+const NOBODY = '?';
+/** Owner of a record of a run that has not started: whoever holds it ends, and nobody begins it. */
+const REVOKED = '-';
+
+const NOW = `local t = redis.call('time')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)`;
+
+/** Ends the script unless the record is the owner's and has all of its writes. ARGV: owner, writes. */
+const HELD = `local owner = redis.call('hget', KEYS[1], '${OWNER}')
+if not owner or owner == '${NOBODY}' then return 'gone' end
+if owner == '${REVOKED}' then return 'revoked' end
+if owner ~= ARGV[1] then return 'taken' end
+if (redis.call('hget', KEYS[1], '${SEQ}') or '0') ~= ARGV[2] then return 'stale' end`;
+
+/** Fields from ARGV[6] on, each with its value; an empty one removes it. */
+const SET = `for i = 6, #ARGV, 2 do
+  if ARGV[i + 1] == '' then redis.call('hdel', KEYS[1], ARGV[i])
+  else redis.call('hset', KEYS[1], ARGV[i], ARGV[i + 1]) end
+end`;
+
+/**
+ * ARGV: owner, ttl, how long a missing record is not taken, the longest lease there is. Gives the milliseconds for which another
+ * holds the record; or whether a lease has run out, and all fields. A lease that ends later than any can is one of a clock
+ * that has gone back.
+ */
+export const TAKE = `${NOW}
+local owner = redis.call('hget', KEYS[1], '${OWNER}')
+if not owner and ARGV[3] ~= '0' then
+  redis.call('hset', KEYS[1], '${OWNER}', '${NOBODY}', '${LEASE}', now + ARGV[3])
+  redis.call('pexpire', KEYS[1], ARGV[2])
+  return tonumber(ARGV[3])
+end
+local lease = redis.call('hget', KEYS[1], '${LEASE}')
+local ranOut = 0
+if lease then
+  local left = tonumber(lease) - now
+  if left > tonumber(ARGV[4]) then
+    left = tonumber(ARGV[4])
+    redis.call('hset', KEYS[1], '${LEASE}', now + left)
+  end
+  if left > 0 then return left end
+  redis.call('hdel', KEYS[1], '${LEASE}')
+  ranOut = 1
+end
+redis.call('hset', KEYS[1], '${OWNER}', ARGV[1], '${SEQ}', 0)
+redis.call('pexpire', KEYS[1], ARGV[2])
+return {ranOut, redis.call('hgetall', KEYS[1])}`;
+
+/** ARGV: owner, ttl, lease. A record that anybody has is left as it is. */
+export const BEGIN = `if redis.call('exists', KEYS[1]) == 1 then return 0 end
+${NOW}
+redis.call('hset', KEYS[1], '${OWNER}', ARGV[1], '${LEASE}', now + ARGV[3])
+redis.call('pexpire', KEYS[1], ARGV[2])
+return 1`;
+
+/** ARGV: owner, writes before, writes with this one, ttl or 0, lease or 0, fields. */
+export const WRITE = `${HELD}
+if ARGV[4] ~= '0' then redis.call('pexpire', KEYS[1], ARGV[4]) end
+if ARGV[5] ~= '0' then
+  ${NOW}
+  redis.call('hset', KEYS[1], '${LEASE}', now + ARGV[5])
+end
+redis.call('hset', KEYS[1], '${SEQ}', ARGV[3])
+${SET}
+return 'held'`;
+
+/** ARGV: owner, writes, ttl, lease, nothing, fields. The record as its owner knows it, unless it is another's. */
+export const RESTORE = `local owner = redis.call('hget', KEYS[1], '${OWNER}')
+if owner == '${REVOKED}' then return 'revoked' end
+if owner and owner ~= '${NOBODY}' and owner ~= ARGV[1] then return 'taken' end
+${NOW}
+redis.call('del', KEYS[1])
+redis.call('hset', KEYS[1], '${OWNER}', ARGV[1], '${SEQ}', ARGV[2], '${LEASE}', now + ARGV[4])
+redis.call('pexpire', KEYS[1], ARGV[3])
+${SET}
+return 'held'`;
+
+/** ARGV: owner, writes, channel or nothing, message. Gives how many have heard the message. */
+export const RELEASE = `${HELD}
+redis.call('hdel', KEYS[1], '${LEASE}')
+if ARGV[3] == '' then return 0 end
+return redis.call('publish', ARGV[3], ARGV[4])`;
+
+/** ARGV: owner, ttl. */
+export const KEEP_FOR = `if redis.call('hget', KEYS[1], '${OWNER}') == ARGV[1] then redis.call('pexpire', KEYS[1], ARGV[2]) end`;
+
+/** ARGV: ttl of a record that is not there yet. The lease stays: what runs under it has ended when it has run out. */
+export const REVOKE = `local there = redis.call('exists', KEYS[1])
+redis.call('hset', KEYS[1], '${OWNER}', '${REVOKED}')
+if there == 0 then redis.call('pexpire', KEYS[1], ARGV[1]) end`;
