@@ -10,6 +10,7 @@ import { RunEventReader } from '../activities/run-events/index.js';
 import { Admission, Backlog, createGateway, queueStats, RunSlots, stateOf } from '../gateway/index.js';
 import type { Plan } from '../pipelines/plan/index.js';
 import { place } from '../placement/place.js';
+import { answersCheck } from './answers-check.js';
 import { openPlacement } from './applied-placement.js';
 import { artifactsFolder } from './compose.js';
 import { endpointsOf, runPages } from './endpoints.js';
@@ -65,6 +66,7 @@ export async function runGateway(settings: Settings): Promise<void> {
     registry,
   });
   const webhooks = openWebhooks(settings, logger);
+  const answers = new Answers(subscriber, logger);
   const app = await createGateway({
     authenticator: access.authenticator,
     admission,
@@ -73,7 +75,7 @@ export async function runGateway(settings: Settings): Promise<void> {
     temporal: temporalClient,
     taskQueue: settings.MILLRACE_TASK_QUEUE,
     artifacts,
-    answers: new Answers(subscriber, logger),
+    answers,
     events,
     webhooks,
     ...(settings.MILLRACE_FAST_PATH === 'on' && { fast: createFastPath(redis, settings.MILLRACE_TASK_QUEUE) }),
@@ -81,6 +83,7 @@ export async function runGateway(settings: Settings): Promise<void> {
       temporal: { critical: true, check: async () => void (await connection.workflowService.getSystemInfo({})) },
       artifacts: { critical: true, check: () => artifacts.check() },
       redis: { critical: false, check: async () => void (await redis.ping()) },
+      answers: answersCheck(answers, registry),
     },
     limits: {
       maxAudioBytes: settings.MILLRACE_MAX_AUDIO_BYTES,

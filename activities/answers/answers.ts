@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
+import { messageOf } from '../../pipelines/errors.js';
 import type { RunResult, SegmentOutcome } from '../../pipelines/plan/index.js';
 import type { Logger } from '../logger.js';
 
@@ -9,7 +11,7 @@ export interface Answer {
   readonly run: string;
   /** Absent: a fast host has failed. */
   readonly result?: RunResult;
-  /** From a fast host, for the run's guardian; null where it has not run, so that the guardian has to. */
+  /** From a fast host, for the run's guardian; null where it has not run. */
   readonly outcome?: SegmentOutcome | null;
 }
 
@@ -21,27 +23,69 @@ export async function publishAnswer(redis: Redis, to: string, answer: Answer): P
   await redis.publish(to, JSON.stringify(answer)).catch(() => undefined);
 }
 
+/** Pauses between two tries to subscribe, in milliseconds: doubling. Redis may load its data, or be asked to give the right. */
+const PAUSE = { firstMs: 100, mostMs: 5_000 };
+
 /** The answers that one process waits for, on one Redis channel of its own. */
 export class Answers {
   readonly #channel = `millrace:answers:${randomUUID()}`;
+  readonly #redis: Redis;
+  readonly #logger: Logger;
   #subscribed = false;
+  /** Why no answer can arrive, from the moment it was logged. */
+  #reason: string | undefined;
+  /** Connections so far: a try on one that is gone is given up. */
+  #connections = 0;
   readonly #results = new Waiting<RunResult>();
   readonly #outcomes = new Waiting<SegmentOutcome | null>();
 
   /** @param redis a connection for this purpose alone: a subscriber can send no other command */
   constructor(redis: Redis, logger: Logger) {
+    this.#redis = redis;
+    this.#logger = logger;
     redis.on('message', (_channel: string, text: string) => this.#arrived(text, logger));
-    const subscribe = async () => {
-      this.#subscribed = await redis.subscribe(this.#channel).then(
-        () => true,
-        () => false,
-      );
-    };
-    if (redis.status === 'ready') void subscribe();
-    redis.on('ready', () => void subscribe());
+    if (redis.status === 'ready') void this.#subscribe();
+    redis.on('ready', () => void this.#subscribe());
     redis.on('close', () => {
+      this.#connections += 1;
       this.#subscribed = false;
+      if (redis.status !== 'end') this.#isOff('the connection to Redis is lost');
     });
+  }
+
+  /** Subscribes, again and again while the connection stands: a refusal or a slow answer is no reason to go without for ever. */
+  async #subscribe(): Promise<void> {
+    this.#connections += 1;
+    const connection = this.#connections;
+    for (let pauseMs = PAUSE.firstMs; ; pauseMs = Math.min(2 * pauseMs, PAUSE.mostMs)) {
+      try {
+        await this.#redis.subscribe(this.#channel);
+        if (this.#connections === connection) this.#isOn();
+        return;
+      } catch (error) {
+        if (this.#connections !== connection) return;
+        this.#isOff(`Redis does not take the subscription: ${messageOf(error)}`);
+      }
+      await sleep(pauseMs, undefined, { ref: false });
+      if (this.#connections !== connection) return;
+    }
+  }
+
+  #isOn(): void {
+    this.#subscribed = true;
+    if (this.#reason !== undefined) this.#logger.info({}, 'the fast path and direct answers are on again');
+    this.#reason = undefined;
+  }
+
+  #isOff(reason: string): void {
+    if (this.#reason === undefined)
+      this.#logger.warn({ error: reason }, 'the fast path and direct answers are off; trying again');
+    this.#reason = reason;
+  }
+
+  /** Why runs are started and answered through Temporal alone; undefined while they are not. */
+  get degraded(): string | undefined {
+    return this.#subscribed ? undefined : (this.#reason ?? 'Redis has not answered yet');
   }
 
   /** Where answers have to be sent to; undefined while none could arrive. */
