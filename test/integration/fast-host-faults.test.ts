@@ -2,21 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import type { Redis } from 'ioredis';
-import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { Answers } from '../../activities/answers/index.js';
-import { connected } from '../../activities/cache/index.js';
-import type { GatewayDeps } from '../../gateway/index.js';
-import { startGuarded } from '../../gateway/runs/guarded-start.js';
 import { code, type Pipeline, pipeline } from '../../pipelines/index.js';
-import type { JsonObject } from '../../pipelines/json.js';
 import type { RunResult } from '../../pipelines/plan/index.js';
-import { place } from '../../placement/place.js';
-import { createFastPath } from '../../workers/fast-path.js';
+import { type GuardedRun as Run, type Starter, starter } from '../support/guarded-runs.js';
 import { CodeRunner } from '../support/in-process.js';
 import { type OwnRedis, ownRedis } from '../support/own-redis.js';
-import { address, CallLog, connect, fixtures, poolOf, until } from '../support/runs.js';
+import { address, CallLog, connect, fixtures, until } from '../support/runs.js';
 import { TestWorker, testRedis } from '../support/test-worker.js';
 import { WorkerProcess } from '../support/worker-process.js';
 
@@ -28,46 +21,6 @@ beforeAll(async () => {
   client = await connect();
 });
 afterAll(() => client.connection.close());
-
-/** The part of a gateway that starts guarded runs. */
-async function starter(queue: string, url = address('REDIS_URL')) {
-  const [redis, subscriber] = [testRedis(url), testRedis(url)];
-  for (const each of [redis, subscriber]) await connected(each, 10_000);
-  const logger = pino({ level: 'silent' });
-  const answers = new Answers(subscriber, logger);
-  await until('answers can arrive', () => answers.channel !== undefined);
-  const fast = createFastPath(redis, queue);
-  const deps = {
-    temporal: client,
-    taskQueue: queue,
-    placementOf: (plan) => place(plan, poolOf, queue),
-    answers,
-    logger,
-    fast,
-  } as Partial<GatewayDeps> as GatewayDeps;
-  return {
-    redis,
-    async start(pipeline: Pipeline, input: JsonObject) {
-      const id = `${pipeline.name}-${randomUUID()}`;
-      const answer = answers.expect(id, new AbortController().signal);
-      await startGuarded(deps, fast, {
-        id,
-        pipeline,
-        tenant: 'default',
-        input,
-        options: { priority: 'interactive' },
-        answerTo: answers.channel,
-      });
-      return { id, answer, handle: client.workflow.getHandle(id) };
-    },
-    close() {
-      redis.disconnect();
-      subscriber.disconnect();
-    },
-  };
-}
-type Starter = Awaited<ReturnType<typeof starter>>;
-type Run = Awaited<ReturnType<Starter['start']>>;
 
 /** Types of the activities that a run had on queues. */
 const queued = async ({ handle }: Run) =>
@@ -94,7 +47,7 @@ describe('when the fast host is killed', () => {
   let gateway: Starter;
   let worker: WorkerProcess;
   beforeAll(async () => {
-    gateway = await starter(queue);
+    gateway = await starter(client, queue);
     worker = await WorkerProcess.start(queue);
   });
   afterAll(async () => {
@@ -153,7 +106,7 @@ describe('when no fast host takes the run', () => {
   let gateway: Starter;
   let worker: TestWorker;
   beforeAll(async () => {
-    gateway = await starter(queue);
+    gateway = await starter(client, queue);
     worker = await TestWorker.start({ queue, runner });
   });
   afterAll(async () => {
@@ -167,6 +120,7 @@ describe('when no fast host takes the run', () => {
     expect(((await run.handle.result()) as RunResult).output).toEqual({ n: 4 });
     const { events } = await run.handle.fetchHistory();
     const at = (index: number) => Number(events?.at(index)?.eventTime?.seconds);
+    console.log('DEBUGTIMES', JSON.stringify(events?.map((e) => [e.eventType, Number(e.eventTime?.seconds) % 1000, Math.round(Number(e.eventTime?.nanos) / 1e6)])));
     expect(at(-1) - at(0), 'seconds from its start to its end').toBeLessThan(3);
     expect(runner.events).toEqual(everyStepOnce);
     expect(await gateway.redis.llen(`millrace:fast:${queue}`)).toBe(0);
@@ -183,7 +137,7 @@ describe('when the fast host loses Redis', () => {
   beforeAll(async () => {
     own = await ownRedis(address('REDIS_URL'));
     await own.start();
-    gateway = await starter(queue, own.url);
+    gateway = await starter(client, queue, own.url);
     // The timeout of a worker's own connection.
     worker = await TestWorker.start({ queue, runner, redis: testRedis(own.url, 250), fast: own.url });
   });
@@ -210,7 +164,7 @@ describe('when the run is cancelled', () => {
   let gateway: Starter;
   let worker: TestWorker;
   beforeAll(async () => {
-    gateway = await starter(queue);
+    gateway = await starter(client, queue);
     worker = await TestWorker.start({ queue, runner, fast: address('REDIS_URL') });
   });
   afterAll(async () => {

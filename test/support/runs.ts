@@ -105,7 +105,9 @@ export const fixtures = (await import('../fixtures/pipelines.mjs' as string)) as
   | 'askCached'
   | 'askPatiently'
   | 'slowAssistant'
-  | 'fourInlineSteps',
+  | 'fourInlineSteps'
+  | 'deadlyInline'
+  | 'deadlyQueued',
   Pipeline
 >;
 

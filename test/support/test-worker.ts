@@ -11,15 +11,21 @@ import { type FastWorker, serveFastJobs } from '../../workers/fast-worker.js';
 import { workerSinks } from '../../workers/sinks.js';
 import { address } from './runs.js';
 
+const WORKFLOWS = '../../workflows/index.ts';
+
 /** Bundled from the sources, so that a test sees what stands there and not what was last built; once for each test file. */
-let bundled: Promise<{ code: string }> | undefined;
-export function workflowBundle(): Promise<{ code: string }> {
-  bundled ??= bundleWorkflowCode({
-    workflowsPath: fileURLToPath(new URL('../../workflows/index.ts', import.meta.url)),
-    preloadModules: [fileURLToPath(new URL('../../workflows/preload.ts', import.meta.url))],
-    logger: new DefaultLogger('ERROR'),
-  });
-  return bundled;
+const bundled = new Map<string, Promise<{ code: string }>>();
+/** @param workflows the module of the workflows, from here: a test may have changed ones */
+export function workflowBundle(workflows = WORKFLOWS): Promise<{ code: string }> {
+  const bundle =
+    bundled.get(workflows) ??
+    bundleWorkflowCode({
+      workflowsPath: fileURLToPath(new URL(workflows, import.meta.url)),
+      preloadModules: [fileURLToPath(new URL('../../workflows/preload.ts', import.meta.url))],
+      logger: new DefaultLogger('ERROR'),
+    });
+  bundled.set(workflows, bundle);
+  return bundle;
 }
 
 /** A loaded machine may keep Redis waiting; a journal that is given up would change what a test looks at. */
@@ -32,6 +38,8 @@ export interface TestWorkerOptions {
   readonly runner: Pick<StageRunner, 'run'>;
   /** For the journals of segments; the stack's own by default. */
   readonly redis?: Redis;
+  /** The module of its workflows, as `workflowBundle` takes it. */
+  readonly workflows?: string;
   /** URL of the Redis whose fast jobs it takes; none by default. */
   readonly fast?: string;
 }
@@ -52,7 +60,7 @@ export class TestWorker {
     this.#fast = fast;
   }
 
-  static async start({ queue, runner, redis, fast }: TestWorkerOptions): Promise<TestWorker> {
+  static async start({ queue, runner, redis, workflows, fast }: TestWorkerOptions): Promise<TestWorker> {
     if (!quiet) Runtime.install({ logger: new DefaultLogger('ERROR') });
     quiet = true;
     const own = redis ?? testRedis();
@@ -60,7 +68,7 @@ export class TestWorker {
     const worker = await Worker.create({
       connection,
       taskQueue: queue,
-      workflowBundle: await workflowBundle(),
+      workflowBundle: await workflowBundle(workflows),
       activities: workerActivities({ runner: runner as StageRunner, redis: own }),
       sinks: workerSinks(own),
       maxConcurrentActivityTaskExecutions: 64,

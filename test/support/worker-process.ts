@@ -6,7 +6,7 @@ import { freePort } from './free-port.js';
 import { testEnvironment } from './settings.js';
 
 const CLI = 'dist/workers/cli/main.js';
-const START_MS = 30_000;
+const START_MS = 120_000;
 
 /** A worker of the build in a process of its own, to be killed. */
 export class WorkerProcess {
@@ -52,6 +52,20 @@ export class WorkerProcess {
     const ended = once(this.#child, 'exit');
     this.#child.kill(signal);
     await ended;
+  }
+
+  /** SIGSTOP: it keeps its connections and does nothing. */
+  stall(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    this.#child.kill('SIGCONT');
+  }
+
+  /** Resolves when it has ended by itself. */
+  async ended(): Promise<void> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) await once(this.#child, 'exit');
   }
 
   /** Sum of a metric's samples whose labels include the given text. */

@@ -1,0 +1,56 @@
+import { randomUUID } from 'node:crypto';
+import type { Client, WorkflowHandle } from '@temporalio/client';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { APPROVE_SIGNAL } from '../../pipelines/plan/index.js';
+import { CodeRunner } from '../support/in-process.js';
+import { CallLog, connect, failureOf, fixtures, resultOf, start, until } from '../support/runs.js';
+import { TestWorker } from '../support/test-worker.js';
+
+/** What a release with changed workflows does to runs that are under way, and to those that it begins. */
+const CHANGED = {
+  'another order': '../fixtures/changed-workflows/another-order.ts',
+  'a bug': '../fixtures/changed-workflows/with-a-bug.ts',
+};
+const pipeline = fixtures.gated;
+const runner = new CodeRunner(pipeline);
+
+let client: Client;
+beforeAll(async () => {
+  client = await connect();
+});
+afterAll(() => client.connection.close());
+
+const eventsOf = async (handle: WorkflowHandle) => (await handle.fetchHistory()).events ?? [];
+
+describe('a release whose workflows have changed', () => {
+  it.each(Object.entries(CHANGED))(
+    'leaves a run that is under way for the one that mends it (%s)',
+    async (_, workflows) => {
+      const queue = `changed-${randomUUID()}`;
+      const before = await TestWorker.start({ queue, runner });
+      const handle = await start(client, pipeline, { log: new CallLog().file }, queue);
+      await until('the run waits for a person', async () =>
+        (await eventsOf(handle)).some(({ workflowTaskCompletedEventAttributes: completed }) => completed),
+      );
+      await before.stop();
+      const changed = await TestWorker.start({ queue, runner, workflows });
+      await handle.signal(`${APPROVE_SIGNAL}sign-off`, { approved: true, by: 'ada' });
+      await until('its task has failed', async () =>
+        (await eventsOf(handle)).some(({ workflowTaskFailedEventAttributes: failed }) => failed),
+      );
+      expect((await handle.describe()).status.name).toBe('RUNNING');
+      await changed.stop();
+      const mended = await TestWorker.start({ queue, runner });
+      expect((await resultOf(handle)).output).toMatchObject({ approved: true, by: 'ada', last: 'first' });
+      await mended.stop();
+    },
+  );
+
+  it('fails a run that it begins itself and that meets the bug, with a code', async () => {
+    const queue = `changed-${randomUUID()}`;
+    const changed = await TestWorker.start({ queue, runner, workflows: CHANGED['a bug'] });
+    const handle = await start(client, pipeline, { log: new CallLog().file }, queue);
+    expect(await failureOf(handle)).toMatchObject({ code: 'INTERNAL', message: 'undefined is not iterable' });
+    await changed.stop();
+  });
+});

@@ -1,0 +1,240 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Client } from '@temporalio/client';
+import type { Redis } from 'ioredis';
+import { pino } from 'pino';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { connected } from '../../activities/cache/index.js';
+import { FastJobQueue } from '../../activities/fast-jobs/index.js';
+import { code, type Pipeline, pipeline } from '../../pipelines/index.js';
+import { type RunResult, STAGES_QUERY, type StageRecord } from '../../pipelines/plan/index.js';
+import { type FastWorker, serveFastJobs } from '../../workers/fast-worker.js';
+import { type GuardedRun, type Starter, starter } from '../support/guarded-runs.js';
+import { CodeRunner } from '../support/in-process.js';
+import { type OwnRedis, ownRedis } from '../support/own-redis.js';
+import { address, CallLog, connect, fixtures, start, until } from '../support/runs.js';
+import { TestWorker, testRedis } from '../support/test-worker.js';
+import { WorkerProcess } from '../support/worker-process.js';
+
+/**
+ * What happens to side effects when the state store loses its memory, or only one of the processes of a run loses sight of
+ * it. The steps are the receivers: they count how often each was asked for.
+ */
+const STEPS = ['first', 'second', 'third', 'fourth'] as const;
+/** All steps take longer than the guardian's delay: it looks while the fast host is at work. */
+const STEP_MS = 1_200;
+const everyStepOnce = STEPS.flatMap((step) => [`${step} starts`, `${step} ends`]);
+/** As a worker has it. */
+const REDIS_TIMEOUT_MS = 250;
+/** A port at which nothing listens. */
+const NO_REDIS = 'redis://127.0.0.1:1';
+
+const one = z.object({ n: z.number() });
+const wait = code('wait', { input: one, output: one }, async ({ n }, { signal }) => {
+  await sleep(STEP_MS, undefined, { signal });
+  return { n: n + 1 };
+});
+/** A payment that is repeated is one too many: each step has one attempt. */
+const steps = pipeline('four-charges', { input: one }, ({ input, stage }) => {
+  let { n } = input;
+  for (const step of STEPS) n = stage(step, wait, { n }, { execution: 'inline', retry: { attempts: 1 } }).n;
+  return { n };
+}) as unknown as Pipeline;
+
+let client: Client;
+let own: OwnRedis;
+let redis: Redis;
+beforeAll(async () => {
+  client = await connect();
+  own = await ownRedis(address('REDIS_URL'));
+  await own.start();
+  redis = testRedis(own.url);
+  await connected(redis, 10_000);
+});
+afterAll(async () => {
+  redis.disconnect();
+  await own.kill();
+  await client.connection.close();
+});
+
+const queued = async ({ handle }: Pick<GuardedRun, 'handle'>) =>
+  ((await handle.fetchHistory()).events ?? []).flatMap(
+    ({ activityTaskScheduledEventAttributes: scheduled }) => scheduled?.activityType?.name ?? [],
+  );
+const outputOf = async ({ handle }: Pick<GuardedRun, 'handle'>) => ((await handle.result()) as RunResult).output;
+
+describe('a fast host whose state store loses its memory', () => {
+  const queue = `lost-${randomUUID()}`;
+  const runner = new CodeRunner(steps);
+  let gateway: Starter;
+  let worker: TestWorker;
+  beforeAll(async () => {
+    gateway = await starter(client, queue, own.url);
+    worker = await TestWorker.start({ queue, runner, redis: testRedis(own.url, REDIS_TIMEOUT_MS), fast: own.url });
+  });
+  beforeEach(() => {
+    runner.events.length = 0;
+  });
+  afterAll(async () => {
+    await worker.stop();
+    gateway.close();
+  });
+  const onceEach = async (run: GuardedRun) => {
+    expect(await outputOf(run)).toEqual({ n: 4 });
+    expect(runner.events).toEqual(everyStepOnce);
+    expect(await queued(run)).toEqual([]);
+  };
+
+  it('goes on when it is flushed, again and again, and nothing is asked for twice', async () => {
+    const run = await gateway.start(steps, { n: 0 });
+    await until('the first step runs', () => runner.events.includes('first starts'));
+    let ended = false;
+    const flushing = (async () => {
+      while (!ended) {
+        await redis.flushall();
+        await sleep(700);
+      }
+    })();
+    await onceEach(run).finally(() => {
+      ended = true;
+    });
+    await flushing;
+  });
+
+  it('goes on when its last second is lost', async () => {
+    const run = await gateway.start(steps, { n: 0 });
+    const { id } = run;
+    await until('the first step runs', () => runner.events.includes('first starts'));
+    const [key = ''] = await redis.keys(`millrace:{${id}}:journal:*`);
+    const before = (await redis.dumpBuffer(key)) as Buffer;
+    await until('the second step runs', () => runner.events.includes('second starts'));
+    await redis.restore(key, 60_000, before, 'REPLACE');
+    await onceEach(run);
+  });
+
+  it('goes on when it is started anew, without what it had', async () => {
+    const run = await gateway.start(steps, { n: 0 });
+    await until('the second step runs', () => runner.events.includes('second starts'));
+    await own.kill();
+    await own.start();
+    expect(await outputOf(run)).toEqual({ n: 4 });
+    expect(runner.events).toEqual(everyStepOnce);
+    await until('Redis is back for the next test', async () => (await redis.ping().catch(() => '')) === 'PONG');
+  });
+});
+
+describe('a fast host that dies after its state store has lost its memory', () => {
+  it('has restored what had ended: none of it runs again', async () => {
+    const queue = `lost-then-dead-${randomUUID()}`;
+    const gateway = await starter(client, queue, own.url);
+    const host = await WorkerProcess.start(queue, { REDIS_URL: own.url });
+    const log = new CallLog();
+    const run = await gateway.start(fixtures.fourInlineSteps, { log: log.file, ms: 2_500 });
+    await until('the second step runs', () => log.count('second starts') > 0);
+    await redis.flushall();
+    // Three quarters of a second pass between two renewals.
+    await sleep(1_200);
+    await host.kill();
+    const runner = new CodeRunner(fixtures.fourInlineSteps);
+    const other = await TestWorker.start({ queue, runner, redis: testRedis(own.url) });
+    expect(await outputOf(run)).toEqual({ last: 'fourth' });
+    expect(log.count('first starts')).toBe(1);
+    expect(log.count('second starts')).toBe(2);
+    await other.stop();
+    gateway.close();
+  });
+});
+
+describe('a guardian whose worker alone has lost the state store', () => {
+  const queue = `blind-${randomUUID()}`;
+  const runner = new CodeRunner(steps);
+  let gateway: Starter;
+  let host: FastWorker;
+  let hosts: Redis;
+  let blind: TestWorker;
+  beforeAll(async () => {
+    gateway = await starter(client, queue, own.url);
+    hosts = testRedis(own.url, REDIS_TIMEOUT_MS);
+    await connected(hosts, 10_000);
+    const parts = { runner, redis: hosts, client, logger: pino({ level: 'silent' }) };
+    host = serveFastJobs(new FastJobQueue(testRedis(own.url), queue), { parts, most: 8, graceMs: 0 });
+    blind = await TestWorker.start({ queue, runner, redis: testRedis(NO_REDIS, REDIS_TIMEOUT_MS) });
+  });
+  afterAll(async () => {
+    await blind.stop();
+    await host.stop();
+    hosts.disconnect();
+    gateway.close();
+  });
+
+  it('begins nothing while the fast host goes on, and says what it waits for', async () => {
+    const run = await gateway.start(steps, { n: 0 });
+    await until('it waits, visibly', async () => {
+      const rows = (await run.handle.query(STAGES_QUERY).catch(() => [])) as StageRecord[];
+      return rows.some(({ doing }) => doing === 'waits for the state store');
+    });
+    expect(await outputOf(run)).toEqual({ n: 4 });
+    expect(runner.events).toEqual(everyStepOnce);
+    expect(await queued(run)).toEqual([]);
+  });
+});
+
+describe('a segment that a worker has begun which then died', () => {
+  it.each(['guarded', 'plain'] as const)(
+    'is not begun by a worker without the state store, but by the next that has it (%s)',
+    async (kind) => {
+      const queue = `begun-${randomUUID()}`;
+      const log = new CallLog();
+      const input = { log: log.file, ms: 1_500 };
+      const dies = await WorkerProcess.start(queue, { REDIS_URL: own.url });
+      const gateway = await starter(client, queue, own.url);
+      const run =
+        kind === 'guarded'
+          ? await gateway.start(fixtures.fourInlineSteps, input)
+          : { handle: await start(client, fixtures.fourInlineSteps, input, queue) };
+      await until('the second step runs', () => log.count('second starts') > 0);
+      await dies.kill();
+      const runner = new CodeRunner(fixtures.fourInlineSteps);
+      const blind = await TestWorker.start({ queue, runner, redis: testRedis(NO_REDIS, REDIS_TIMEOUT_MS) });
+      await until('it waits, visibly', async () => {
+        const rows = (await run.handle.query(STAGES_QUERY).catch(() => [])) as StageRecord[];
+        return rows.some(({ doing }) => doing === 'waits for the state store');
+      });
+      const sees = await TestWorker.start({ queue, runner, redis: testRedis(own.url) });
+      expect(await outputOf(run)).toEqual({ last: 'fourth' });
+      expect(log.count('first starts')).toBe(1);
+      expect(log.count('second starts')).toBe(2);
+      await Promise.all([blind.stop(), sees.stop()]);
+      gateway.close();
+    },
+  );
+});
+
+describe('a fast host that stands still for longer than its lease', () => {
+  it('begins nothing when it wakes up beside the worker that has taken over', async () => {
+    const queue = `stalled-${randomUUID()}`;
+    const gateway = await starter(client, queue, own.url);
+    const host = await WorkerProcess.start(queue, { REDIS_URL: own.url });
+    const log = new CallLog();
+    const run = await gateway.start(fixtures.fourInlineSteps, { log: log.file, ms: 1_000 });
+    await until('the second step runs', () => log.count('second starts') > 0);
+    host.stall();
+    const other = await TestWorker.start({
+      queue,
+      runner: new CodeRunner(fixtures.fourInlineSteps),
+      redis: testRedis(own.url),
+    });
+    await until('the other has taken over', () => log.count('third starts') > 0);
+    host.resume();
+    expect(await outputOf(run)).toEqual({ last: 'fourth' });
+    await sleep(1_500);
+    expect(log.count('first starts')).toBe(1);
+    expect(log.count('second starts')).toBe(2);
+    expect(log.count('third starts')).toBe(1);
+    expect(log.count('fourth starts')).toBe(1);
+    await host.kill();
+    await other.stop();
+    gateway.close();
+  });
+});

@@ -1,0 +1,73 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Client } from '@temporalio/client';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { code, type Pipeline, pipeline } from '../../pipelines/index.js';
+import { starter } from '../support/guarded-runs.js';
+import { CodeRunner } from '../support/in-process.js';
+import { CallLog, connect, failureOf, fixtures, resultOf, start, until } from '../support/runs.js';
+import { TestWorker } from '../support/test-worker.js';
+import { WorkerProcess } from '../support/worker-process.js';
+
+/** Calls that kill the worker in which they run, and workers that end in the middle of one for another reason. */
+let client: Client;
+beforeAll(async () => {
+  client = await connect();
+});
+afterAll(() => client.connection.close());
+
+describe('a call that kills its worker', () => {
+  it.each(['inline', 'interactive', 'queued'] as const)('ends its run after two of them (%s)', async (kind) => {
+    const queue = `deadly-${randomUUID()}`;
+    const log = new CallLog();
+    const input = { log: log.file };
+    let worker = await WorkerProcess.start(queue);
+    const gateway = await starter(client, queue);
+    const handle =
+      kind === 'interactive'
+        ? (await gateway.start(fixtures.deadlyInline, input)).handle
+        : await start(client, kind === 'inline' ? fixtures.deadlyInline : fixtures.deadlyQueued, input, queue);
+    for (let lost = 1; lost <= 2; lost++) {
+      await worker.ended();
+      expect(log.count('deadly starts')).toBe(lost);
+      worker = await WorkerProcess.start(queue);
+    }
+    const failure = await failureOf(handle);
+    expect(failure).toMatchObject({ code: 'WORKER_LOST', stage: 'deadly' });
+    expect(log.count('first starts')).toBe(1);
+    expect(log.count('deadly starts')).toBe(2);
+    await worker.kill();
+    gateway.close();
+  });
+});
+
+describe('a worker that is asked to end', () => {
+  const one = z.object({ n: z.number() });
+  const slow = code('slow', { input: one, output: one }, async ({ n }, { signal }) => {
+    await sleep(1_500, undefined, { signal });
+    return { n };
+  });
+  const of = (execution: 'inline' | 'queued') =>
+    pipeline(`deployed-${execution}`, { input: one }, ({ input, stage }) => ({
+      n: stage('slow', slow, { n: input.n }, { execution }).n,
+    })) as unknown as Pipeline;
+
+  it.each(['inline', 'queued'] as const)(
+    'is not lost in its calls, however often that happens (%s)',
+    async (execution) => {
+      const queue = `deployed-${randomUUID()}`;
+      const steps = of(execution);
+      const runner = new CodeRunner(steps);
+      const handle = await start(client, steps, { n: 1 }, queue);
+      for (let begun = 1; begun <= 3; begun++) {
+        const worker = await TestWorker.start({ queue, runner });
+        await until('the call runs', () => runner.events.filter((event) => event === 'slow starts').length === begun);
+        await worker.stop();
+      }
+      const last = await TestWorker.start({ queue, runner });
+      expect((await resultOf(handle)).output).toEqual({ n: 1 });
+      await last.stop();
+    },
+  );
+});
