@@ -120,7 +120,6 @@ describe('when no fast host takes the run', () => {
     expect(((await run.handle.result()) as RunResult).output).toEqual({ n: 4 });
     const { events } = await run.handle.fetchHistory();
     const at = (index: number) => Number(events?.at(index)?.eventTime?.seconds);
-    console.log('DEBUGTIMES', JSON.stringify(events?.map((e) => [e.eventType, Number(e.eventTime?.seconds) % 1000, Math.round(Number(e.eventTime?.nanos) / 1e6)])));
     expect(at(-1) - at(0), 'seconds from its start to its end').toBeLessThan(3);
     expect(runner.events).toEqual(everyStepOnce);
     expect(await gateway.redis.llen(`millrace:fast:${queue}`)).toBe(0);
