@@ -9,10 +9,13 @@ import type { Pipeline } from '../pipelines/definition/index.js';
 import type { Placement, Plan } from '../pipelines/plan/index.js';
 import type { Authenticator } from './access/authenticator.js';
 import type { Admission } from './admission/index.js';
+import type { Readiness } from './readiness.js';
 import type { FastPath } from './runs/guarded-start.js';
+import type { Places } from './runs/places.js';
+import type { RunEnds } from './runs/run-ends.js';
 
 /** All that the gateway needs from outside; whoever composes it owns and closes these. */
-export interface GatewayDeps {
+export interface GatewayParts {
   /** Who callers are. Absent: whoever reaches the gateway from this machine. */
   readonly authenticator?: Authenticator;
   readonly pipelines: readonly Pipeline[];
@@ -32,6 +35,7 @@ export interface GatewayDeps {
   readonly events: Pick<RunEventReader, 'follow'>;
   /** Who is told of runs' ends; absent, nobody. */
   readonly webhooks?: WebhookConfig;
+  /** What the gateway looks at to say that it is ready, by the name that it is told by. */
   readonly readiness: Readonly<Record<string, ReadinessCheck>>;
   readonly limits: GatewayLimits;
   /** Base URL at which callers reach the gateway; absent where that is what they call. */
@@ -48,10 +52,19 @@ export interface GatewayDeps {
   readonly registry: Registry;
 }
 
+/** What its routes work with. */
+export interface GatewayDeps extends GatewayParts {
+  /** Where all learn that a run has ended. */
+  readonly ends: RunEnds;
+  readonly ready: Readiness;
+  /** Of requests that wait for a run or follow it. */
+  readonly places: Places;
+}
+
 export interface ReadinessCheck {
   /** Whether the gateway is of no use without it. Otherwise its failure makes the gateway `degraded`. */
   readonly critical: boolean;
-  /** Throws when the part cannot be used. */
+  /** Throws when the part cannot be used; the message of a `MillraceError` is told to anybody. */
   check(): Promise<void>;
 }
 
@@ -60,6 +73,12 @@ export interface GatewayLimits {
   readonly maxAudioBytes: number;
   /** Largest JSON body, and largest text part of a multipart body. */
   readonly maxJsonBytes: number;
+  /** Requests that wait for a run or follow it at once, of all callers. Absent: 4,000. */
+  readonly maxStreams?: number;
+  /** The same of one tenant. Absent: 1,000. */
+  readonly maxStreamsOfTenant?: number;
+  /** Long polls of Temporal at once, for the ends of runs. Absent: 128. */
+  readonly longPolls?: number;
   /** Longest `Prefer: wait`. */
   readonly maxWaitMs: number;
   /** Longest time to receive one request. */

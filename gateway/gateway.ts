@@ -5,7 +5,7 @@ import { MillraceError } from '../pipelines/errors.js';
 import { authenticateRequests } from './access/authenticate-requests.js';
 import { Authenticator } from './access/authenticator.js';
 import { artifactRoutes } from './artifacts/artifact-routes.js';
-import type { GatewayDeps } from './deps.js';
+import type { GatewayDeps, GatewayParts } from './deps.js';
 import { explorerRoutes } from './explorer/index.js';
 import { answerBrokenRequest } from './http/broken-request.js';
 import { endConnectionsOnClose } from './http/closing.js';
@@ -21,8 +21,11 @@ import { openAiRoutes } from './openai/openai-routes.js';
 import { collectRoutes, openApiRoutes } from './openapi/index.js';
 import { operationsRoutes } from './operations-routes.js';
 import { pipelineRoutes } from './pipeline-routes.js';
+import { Readiness } from './readiness.js';
 import { controlRoutes } from './runs/control-routes.js';
 import { eventRoutes } from './runs/event-routes.js';
+import { Places } from './runs/places.js';
+import { RunEnds } from './runs/run-ends.js';
 import { runRoutes } from './runs/run-routes.js';
 import { replayRoutes } from './webhooks/replay-routes.js';
 
@@ -48,7 +51,13 @@ const ROUTES = [
  * The HTTP trigger: starts runs, shows them, serves their media. Every error is a problem body (RFC 9457) with a code of the
  * error table.
  */
-export async function createGateway(deps: GatewayDeps): Promise<FastifyInstance> {
+export async function createGateway(parts: GatewayParts): Promise<FastifyInstance> {
+  const deps: GatewayDeps = {
+    ...parts,
+    ready: new Readiness(parts.readiness),
+    ends: new RunEnds(parts),
+    places: new Places(parts),
+  };
   const { limits } = deps;
   const warnings = new RationedWarnings(deps.logger);
   const app = fastify({

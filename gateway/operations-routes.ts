@@ -3,7 +3,6 @@ import { callerOf } from './access/caller.js';
 import type { GatewayDeps } from './deps.js';
 import type { RouteDoc } from './openapi/route-doc.js';
 import { component, json } from './openapi/schemas.js';
-import { readinessOf } from './readiness.js';
 
 /** Probes have no key. */
 const open = true;
@@ -20,10 +19,10 @@ const READYZ: RouteDoc = {
   summary: 'Whether what the gateway needs works',
   answers: {
     200: {
-      description: 'It can serve, `degraded` where it is without something',
+      description: 'Runs can start; `degraded` where something is missing that some of them need',
       content: json(component('Readiness')),
     },
-    503: { description: 'It cannot serve', content: json(component('Readiness')) },
+    503: { description: 'No run can start', content: json(component('Readiness')) },
   },
 };
 const METRICS: RouteDoc = {
@@ -35,13 +34,13 @@ const METRICS: RouteDoc = {
 
 /**
  * For those who operate the gateway: `/healthz` (the process lives), `/readyz` (what it needs works: 200 `ready`, 200
- * `degraded` when only something that runs can do without is down, else 503 `unavailable`), `/metrics` (Prometheus).
+ * `degraded` when runs start and something else is missing, else 503 `unavailable`), `/metrics` (Prometheus).
  */
 export async function operationsRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
   app.get('/healthz', { config: { open, doc: HEALTHZ } }, async () => ({ status: 'ok' }));
 
   app.get('/readyz', { config: { open, doc: READYZ } }, async (_, reply) => {
-    const readiness = await readinessOf(deps);
+    const readiness = await deps.ready.now();
     reply.code(readiness.status === 'unavailable' ? 503 : 200).header('cache-control', 'no-store');
     return readiness;
   });

@@ -1,8 +1,10 @@
 import { MillraceError } from '../pipelines/errors.js';
-import type { GatewayDeps, ReadinessCheck } from './deps.js';
+import type { ReadinessCheck } from './deps.js';
 
 /** Longest time that a part may take to say that it works: a probe of Kubernetes waits a second by default, people set 5. */
 const CHECK_MS = 2_000;
+/** What was found is told for so long, in milliseconds: anybody may ask, and each look costs files and calls. */
+const FRESH_MS = 1_000;
 
 interface CheckResult {
   readonly status: 'ok' | 'failed';
@@ -11,19 +13,48 @@ interface CheckResult {
   readonly error?: string;
 }
 
-export interface Readiness {
-  /** `degraded`: only something that runs can do without is down. */
+export interface ReadinessDocument {
+  /**
+   * `unavailable`: no run can start here. `degraded`: runs start, and something is missing without which some wait, fail or are
+   * slower.
+   */
   readonly status: 'ready' | 'degraded' | 'unavailable';
+  /** What is missing that a run can start without. */
+  readonly degraded: readonly { readonly part: string; readonly message: string }[];
   readonly checks: Readonly<Record<string, CheckResult>>;
 }
 
-/** Looks at everything that the gateway needs, at once. */
-export async function readinessOf({ readiness }: GatewayDeps): Promise<Readiness> {
-  const entries = Object.entries(readiness).map(async ([name, part]) => [name, await run(part)] as const);
-  const checks = Object.fromEntries(await Promise.all(entries));
-  const failed = Object.values(checks).filter(({ status }) => status === 'failed');
-  const unavailable = failed.some(({ critical }) => critical);
-  return { status: unavailable ? 'unavailable' : failed.length > 0 ? 'degraded' : 'ready', checks };
+/** Looks at everything that the gateway needs, at once, and once a second for all who ask. */
+export class Readiness {
+  readonly #parts: Readonly<Record<string, ReadinessCheck>>;
+  #found: { readonly document: Promise<ReadinessDocument>; endedAt: number } | undefined;
+
+  constructor(parts: Readonly<Record<string, ReadinessCheck>>) {
+    this.#parts = parts;
+  }
+
+  now(): Promise<ReadinessDocument> {
+    if (this.#found && performance.now() - this.#found.endedAt < FRESH_MS) return this.#found.document;
+    const found = { document: look(this.#parts), endedAt: Number.POSITIVE_INFINITY };
+    void found.document.then(() => {
+      found.endedAt = performance.now();
+    });
+    this.#found = found;
+    return found.document;
+  }
+}
+
+/** Never rejects. */
+async function look(parts: Readonly<Record<string, ReadinessCheck>>): Promise<ReadinessDocument> {
+  const entries = Object.entries(parts).map(async ([name, part]) => [name, await run(part)] as const);
+  const all = await Promise.all(entries);
+  const failed = all.filter(([, { status }]) => status === 'failed');
+  const unavailable = failed.some(([, { critical }]) => critical);
+  return {
+    status: unavailable ? 'unavailable' : failed.length > 0 ? 'degraded' : 'ready',
+    degraded: failed.flatMap(([part, { critical, error = '' }]) => (critical ? [] : [{ part, message: error }])),
+    checks: Object.fromEntries(all),
+  };
 }
 
 async function run({ critical, check }: ReadinessCheck): Promise<CheckResult> {

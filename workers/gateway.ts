@@ -19,6 +19,7 @@ import { openAccess } from './keys/index.js';
 import { createLogger } from './logger.js';
 import { loadModels, poolDescriptions } from './models.js';
 import { loadPipelines } from './pipelines.js';
+import { gatewayReadiness } from './readiness.js';
 import { releaseOf } from './release.js';
 import type { Settings } from './settings.js';
 import { openWebhooks } from './webhooks.js';
@@ -80,15 +81,16 @@ export async function runGateway(settings: Settings): Promise<void> {
     webhooks,
     ...(settings.MILLRACE_FAST_PATH === 'on' && { fast: createFastPath(redis, settings.MILLRACE_TASK_QUEUE) }),
     readiness: {
-      temporal: { critical: true, check: async () => void (await connection.workflowService.getSystemInfo({})) },
-      artifacts: { critical: true, check: () => artifacts.check() },
-      redis: { critical: false, check: async () => void (await redis.ping()) },
+      ...gatewayReadiness({ connection, namespace, taskQueue: settings.MILLRACE_TASK_QUEUE, redis, artifacts }),
       answers: answersCheck(answers, registry),
     },
     limits: {
       maxAudioBytes: settings.MILLRACE_MAX_AUDIO_BYTES,
       maxJsonBytes: settings.MILLRACE_MAX_JSON_BYTES,
       maxWaitMs: settings.MILLRACE_MAX_WAIT_MS,
+      maxStreams: settings.MILLRACE_MAX_STREAMS,
+      maxStreamsOfTenant: settings.MILLRACE_TENANT_STREAMS,
+      longPolls: settings.MILLRACE_LONG_POLLS,
       uploadTimeoutMs: settings.MILLRACE_UPLOAD_TIMEOUT_MS,
       headersTimeoutMs: settings.MILLRACE_HEADERS_TIMEOUT_MS,
       maxConnections: settings.MILLRACE_MAX_CONNECTIONS,

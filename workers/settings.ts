@@ -207,6 +207,29 @@ export function settingsSchema(basePort = BASE_PORT) {
       .describe(
         'Bytes of disk that uploads leave free, so that runs under way can still write; workers stop at a quarter of it. 0: none.',
       ),
+    MILLRACE_TENANT_STREAMS: z.coerce
+      .number()
+      .int()
+      .min(1)
+      .default(1_000)
+      .describe(
+        'Requests of a tenant that wait for a run or follow it at once at a gateway, by any door: as many as it may have runs.',
+      ),
+    MILLRACE_MAX_STREAMS: z.coerce
+      .number()
+      .int()
+      .min(1)
+      .default(4_000)
+      .describe('The same of all tenants; each costs a socket and some 50 kB.'),
+    MILLRACE_LONG_POLLS: z.coerce
+      .number()
+      .int()
+      .min(0)
+      .max(1_000)
+      .default(128)
+      .describe(
+        'Long polls of Temporal that a gateway holds at once to learn the ends of runs, one a run; other runs are looked at in turn. A frontend of Temporal takes 1,200 of a namespace from all gateways and workers.',
+      ),
     MILLRACE_SHED: z
       .enum(['yes', 'no'])
       .default('yes')

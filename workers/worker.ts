@@ -17,6 +17,7 @@ import { createFastWorker } from './fast-worker.js';
 import { HEARTBEAT_THROTTLE_MS } from './heartbeat.js';
 import { serveMetrics } from './http-server.js';
 import { createLogger } from './logger.js';
+import { watchPools } from './pool-watch.js';
 import { ensureSearchAttributes } from './search-attributes.js';
 import type { Settings } from './settings.js';
 import { workerSinks } from './sinks.js';
@@ -62,6 +63,7 @@ export async function runWorker(settings: Settings): Promise<void> {
   const ready = () => worker.getState() === 'RUNNING';
   const devices = settings.MILLRACE_DEVICES && (await createDeviceWorkers({ connection, settings, stages }));
   const fast = createFastWorker({ settings, stages, connection, logger });
+  const watch = watchPools(stages, settings.MILLRACE_TASK_QUEUE);
   const server = await serveMetrics(settings.MILLRACE_WORKER_METRICS_PORT, stages.metrics.registry, ready);
   logger.info(
     {
@@ -77,6 +79,7 @@ export async function runWorker(settings: Settings): Promise<void> {
     const all = [worker, webhooks, ...(devices ? [devices] : [])];
     await Promise.all(all.map((each) => each.run().finally(() => all.forEach(stop))));
   } finally {
+    await watch.stop();
     await fast?.stop();
     server.close();
     await connection.close();

@@ -134,6 +134,16 @@ export class Pool {
       : new MillraceError('BACKEND_TIMEOUT', `${model}: no fingerprint within ${IDENTITY_TIMEOUT_MS} ms`);
   }
 
+  /** How many of its endpoints do not answer a question that computes nothing. */
+  async reach(signal: AbortSignal): Promise<{ away: number; of: number }> {
+    const { model } = this.#config;
+    const answers = this.#endpoints.map(({ backend }) =>
+      limited(IDENTITY_TIMEOUT_MS, signal, (own) => backend.fingerprint(model, own)),
+    );
+    const settled = await Promise.allSettled(answers);
+    return { away: settled.filter(({ status }) => status === 'rejected').length, of: settled.length };
+  }
+
   /** Its endpoints on a device, with the model's name there. */
   on(device: string): readonly { readonly endpoint: Endpoint; readonly model: string }[] {
     const { model } = this.#config;

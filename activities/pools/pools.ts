@@ -6,6 +6,7 @@ import type { Metrics } from '../metrics.js';
 import { Device } from './device.js';
 import type { ModelsConfig } from './models.js';
 import { Pool } from './pool.js';
+import type { PoolReport } from './reports.js';
 
 export interface PoolsParts {
   readonly models: ModelsConfig;
@@ -47,6 +48,12 @@ export class Pools {
     if (pool) return pool;
     const known = [...this.#pools.keys()].join(', ') || 'none';
     throw new MillraceError('MODEL_NOT_CONFIGURED', `no pool serves a model "${name}" (configured: ${known})`);
+  }
+
+  /** How many endpoints of each pool do not answer. */
+  async reach(signal: AbortSignal): Promise<PoolReport> {
+    const all = [...this.#pools].map(async ([name, pool]) => [name, await pool.reach(signal)] as const);
+    return Object.fromEntries(await Promise.all(all));
   }
 
   /** What runs on a device: the endpoints that carry its label, by their pools. Throws `INVALID_SETTING` without any. */

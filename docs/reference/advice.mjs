@@ -7,6 +7,10 @@ export const ADVICE = {
   INVALID_HEADER: 'Correct the header that `errors` names.',
   UNSUPPORTED_CONTENT_TYPE:
     'Send `multipart/form-data`, `application/json` or a bare `audio/*` file, without a `Content-Encoding`.',
+  TOO_MANY_STREAMS:
+    'Come back after `Retry-After`, close streams that nobody reads, start runs without waiting for them, or raise `MILLRACE_TENANT_STREAMS` or `MILLRACE_MAX_STREAMS`.',
+  INPUT_TOO_LARGE:
+    'Send less text: `errors` names the largest field. Media do not count; other large data can be fetched by a stage of the pipeline.',
   TOO_MANY_RUNS: 'Wait for a run to end, or raise `MILLRACE_TENANT_RUNS` or the key’s `limits.runs`.',
   OVERLOADED: 'Come back after `Retry-After`, add workers or model servers, or ask with a higher priority.',
   HEADERS_TOO_LARGE: 'Send at most 100 header fields of 16 KiB together; a large cookie is the usual cause.',

@@ -12,7 +12,6 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { Authenticator } from '../access/authenticator.js';
 import { type Caller, idempotencyKeyOf } from '../access/caller.js';
 import { KEEP_ALIVE_MS } from '../http/connections.js';
-import { readinessOf } from '../readiness.js';
 import { deltaFields } from './deltas.js';
 import { modelConfig, modelMetadata, repositoryIndex, serverMetadata } from './describe.js';
 import type { Door } from './door.js';
@@ -60,7 +59,7 @@ export class GrpcServer {
     const { limits } = deps;
     this.#door = door;
     this.#options = options;
-    const ready = async () => (await readinessOf(deps)).status !== 'unavailable';
+    const ready = async () => (await deps.ready.now()).status !== 'unavailable';
     this.#arrivals = new GrpcArrivals({
       authenticator: options.authenticator,
       open: { ServerLive: async () => ({ live: true }), ServerReady: async () => ({ ready: await ready() }) },

@@ -4,7 +4,6 @@ import { callerOf, idempotencyKeyOf } from '../access/caller.js';
 import { leaving } from '../http/leaving.js';
 import { headersOf } from '../http/problem.js';
 import { emptyBody, swallowRest } from '../input/upload.js';
-import { readinessOf } from '../readiness.js';
 import { answerParameters, modelConfig, modelMetadata, repositoryIndex, serverMetadata } from './describe.js';
 import { ALL_STATISTICS, INDEX, LIVE, modelDocs, READY, SERVER, statusOf } from './docs.js';
 import { type Door, told } from './door.js';
@@ -40,7 +39,7 @@ export async function restRoutes(app: FastifyInstance, door: Door, release: stri
   });
   app.get('/v2/health/live', { config: { open, doc: LIVE } }, async () => ({ live: true }));
   app.get('/v2/health/ready', { config: { open, doc: READY } }, async (_, reply) => {
-    const ready = (await readinessOf(deps)).status !== 'unavailable';
+    const ready = (await deps.ready.now()).status !== 'unavailable';
     return await reply.code(ready ? 200 : 503).send({ ready });
   });
   app.post('/v2/repository/index', { config: { doc: INDEX } }, async (request) =>
@@ -65,7 +64,7 @@ export async function restRoutes(app: FastifyInstance, door: Door, release: stri
     }));
     app.get<OfModel>(`${base}/ready`, { config: { doc: docs.ready } }, async (request, reply) => {
       const { name } = model(request).pipeline;
-      const ready = (await readinessOf(deps)).status !== 'unavailable';
+      const ready = (await deps.ready.now()).status !== 'unavailable';
       return await reply.code(ready ? 200 : 503).send({ name, ready });
     });
     app.post<OfModel>(

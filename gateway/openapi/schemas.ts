@@ -139,6 +139,9 @@ export const COMPONENTS = {
   Problem: problem,
   Readiness: z.object({
     status: z.enum(['ready', 'degraded', 'unavailable']),
+    degraded: z
+      .array(z.object({ part: z.string(), message: z.string() }))
+      .describe('What is missing that a run can start without'),
     checks: z.record(z.string(), check),
   }),
   Run: runDocument,

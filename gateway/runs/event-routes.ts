@@ -23,9 +23,14 @@ export async function eventRoutes(app: FastifyInstance, deps: GatewayDeps): Prom
       const after = positionOf(request.headers['last-event-id']);
       await findRun(deps, id, caller);
       if (after === END) return await reply.code(204).send();
-      const gone = new AbortController();
-      await sendEvents(reply, followRun(deps, { id, caller }, { after, gone: gone.signal }), gone);
-      return reply;
+      const leave = deps.places.take(caller.tenant);
+      try {
+        const gone = new AbortController();
+        await sendEvents(reply, followRun(deps, { id, caller }, { after, gone: gone.signal }), gone);
+        return reply;
+      } finally {
+        leave();
+      }
     },
   );
 }

@@ -80,8 +80,8 @@ async function endOf(
 ): Promise<RunDocument | undefined> {
   const recorded = async () => {
     const left = guarded ? await quietFor(FOLLOW_MS, signal) : FOLLOW_MS;
-    const outcome = await waitForRun(deps, id, left, signal);
-    if (outcome) return (await readRun(deps, id, caller)).document;
+    const end = await waitForRun(deps, { id, tenant: caller.tenant }, left, signal);
+    if (end) return end.document ?? (await readRun(deps, id, caller)).document;
     if (signal.aborted) return undefined;
     throw new MillraceError('ORCHESTRATOR_UNAVAILABLE', 'Temporal does not say how the run goes on; follow it again');
   };

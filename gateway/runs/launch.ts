@@ -9,7 +9,8 @@ import { fastPathFor, quietFor, startGuarded } from './guarded-start.js';
 import type { RunDocument } from './run-document.js';
 import type { RunOptions } from './run-options.js';
 import { documentOfAnswered, documentOfStarted, readRun, waitForRun } from './run-read.js';
-import { runId, type StartedRun, startRun } from './run-start.js';
+import { contextOf, runId, type StartedRun, startRun } from './run-start.js';
+import { refuseTooLarge } from './start-size.js';
 
 /** A run that is wanted: what every door asks for, in its own protocol. */
 export interface Order {
@@ -33,11 +34,20 @@ export interface Wait {
   /** Aborts when the caller has left; the run goes on. */
   readonly gone: AbortSignal;
   /** Called as soon as the run has started. */
-  readonly started?: (run: StartedRun) => void;
+  readonly started?: ((run: StartedRun) => void) | undefined;
 }
 
 /** Starts a run and waits for its end. */
-export async function launch(deps: GatewayDeps, order: Order, { waitMs, gone, started }: Wait): Promise<Launched> {
+export async function launch(deps: GatewayDeps, order: Order, wait: Wait): Promise<Launched> {
+  const leave = wait.waitMs > 0 ? deps.places.take(order.caller.tenant) : () => undefined;
+  try {
+    return await launchAndWait(deps, order, wait);
+  } finally {
+    leave();
+  }
+}
+
+async function launchAndWait(deps: GatewayDeps, order: Order, { waitMs, gone, started }: Wait): Promise<Launched> {
   const { run, answered, guarded, close, ended } = await start(deps, order, {
     answer: waitMs > 0,
     events: waitMs === 0,
@@ -54,8 +64,18 @@ export async function launch(deps: GatewayDeps, order: Order, { waitMs, gone, st
 
 /** Starts a run and follows it: its events as they come, and its document when it has ended. */
 export async function launchFollowed(deps: GatewayDeps, order: Order, gone: AbortSignal): Promise<FollowedRun> {
-  const { run, answered, guarded, close, ended } = await start(deps, order, { answer: true, events: true });
-  const stop = () => close.abort();
+  const leave = deps.places.take(order.caller.tenant);
+  const { run, answered, guarded, close, ended } = await start(deps, order, { answer: true, events: true }).catch(
+    (error: unknown) => {
+      leave();
+      throw error;
+    },
+  );
+  // Also where the events are never asked for: the client has left before.
+  const stop = () => {
+    close.abort();
+    leave();
+  };
   gone.addEventListener('abort', stop, { once: true });
   if (gone.aborted) stop();
   async function* events(): FollowedRun['events'] {
@@ -92,6 +112,9 @@ async function start(
 ): Promise<Started> {
   const { tenant } = caller;
   const id = runId({ pipeline, tenant, idempotencyKey });
+  const owner = ownerOf(caller);
+  const request = { id, pipeline, tenant, owner, input, idempotencyKey, options, events: wanted.events };
+  refuseTooLarge(input, contextOf(deps, request));
   const applicant = { id, pipeline, caller, priority: options?.priority, repeated: idempotencyKey !== undefined };
   const ended = (await deps.admission?.admit(applicant)) ?? (() => undefined);
   const close = new AbortController();
@@ -99,16 +122,6 @@ async function start(
   // Before the run starts: it may be answered before Temporal has told us that it has started.
   const answer = answers?.expect(id, close.signal);
   try {
-    const request = {
-      id,
-      pipeline,
-      tenant,
-      owner: ownerOf(caller),
-      input,
-      idempotencyKey,
-      options,
-      events: wanted.events,
-    };
     const asked = { ...request, answerTo: answers?.channel };
     const fast = fastPathFor(deps, asked);
     const run = await (fast ? startGuarded(deps, fast, asked) : startRun(deps, asked));
@@ -129,7 +142,8 @@ async function settle(
   waitMs: number,
   gone: AbortSignal,
 ): Promise<RunDocument> {
-  const ended = await waitForRun(deps, run.id, waitMs, gone);
+  const end = await waitForRun(deps, { id: run.id, tenant: caller.tenant }, waitMs, gone);
+  if (end?.document) return end.document;
   if (!run.replayed && (waitMs === 0 || gone.aborted)) return documentOfStarted(deps, run, input);
   try {
     return (await readRun(deps, run.id, caller)).document;
@@ -137,7 +151,7 @@ async function settle(
     // The run exists: its id must reach the caller, whatever Temporal does now.
     deps.logger.warn({ runId: run.id, err: error }, 'a started run cannot be read');
     const document = documentOfStarted(deps, run, input);
-    return ended ? { ...document, ...ended } : document;
+    return end ? { ...document, ...end.outcome } : document;
   }
 }
 

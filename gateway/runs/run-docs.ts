@@ -166,7 +166,7 @@ export const FOLLOW_RUN: RouteDoc = {
     200: { description: 'The events', content: EVENTS_CONTENT },
     204: { description: 'There is nothing behind Last-Event-ID: the run has ended and its end was seen' },
   },
-  problems: OF_RUNS,
+  problems: [...OF_RUNS, 'TOO_MANY_STREAMS'],
 };
 
 const ON_RUN: Omit<RouteDoc, 'operation' | 'summary'> = {

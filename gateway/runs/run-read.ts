@@ -8,6 +8,7 @@ import type { GatewayDeps } from '../deps.js';
 import { deliveryOf } from '../webhooks/told-run.js';
 import { fromTemporal, runNotFound, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 import { type RunDocument, runPath, withHrefs } from './run-document.js';
+import type { EndingRun, RunEnd } from './run-ends.js';
 import { outcomeOf, type RunOutcome } from './run-outcome.js';
 import { asRunMemo, type RunMemo, type StartedRun } from './run-start.js';
 
@@ -88,24 +89,21 @@ export async function readRun(deps: RunReading, id: string, caller: Caller): Pro
 }
 
 /**
- * Waits up to `waitMs` for a run that has just been started. Undefined when it has not ended by then, when `gone` is
- * aborted, or when Temporal stops answering: the run goes on and has an id to ask for.
+ * Waits up to `waitMs` for a run's end. Undefined when it has not ended by then, when `gone` is aborted, or when Temporal stops
+ * answering: the run goes on and has an id to ask for.
  */
 export async function waitForRun(
-  deps: GatewayDeps,
-  id: string,
+  { ends, logger }: Pick<GatewayDeps, 'ends' | 'logger'>,
+  run: EndingRun,
   waitMs: number,
   gone: AbortSignal,
-): Promise<RunOutcome | undefined> {
+): Promise<RunEnd | undefined> {
   if (waitMs === 0) return undefined;
-  const { temporal } = deps;
   try {
-    return await limited(waitMs, gone, (signal) =>
-      temporal.withAbortSignal(signal, () => outcomeOf(temporal.workflow.getHandle(id))),
-    );
+    return await limited(waitMs, gone, (signal) => ends.of(run, signal));
   } catch (error) {
     const expected = gone.aborted || (error as { name?: unknown } | null)?.name === 'TimeoutError';
-    if (!expected) deps.logger.warn({ runId: id, err: error }, 'waiting for a run broke off');
+    if (!expected) logger.warn({ runId: run.id, err: error }, 'waiting for a run broke off');
     return undefined;
   }
 }

@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { z } from 'zod';
 import { openFileStore } from '../../activities/artifacts/index.js';
-import { createGateway, type GatewayDeps, type GatewayLimits } from '../../gateway/index.js';
+import { createGateway, type GatewayLimits, type GatewayParts } from '../../gateway/index.js';
 import { audio, code, pipeline } from '../../pipelines/index.js';
 import { FakeTemporal } from './fake-temporal.js';
 
@@ -44,7 +44,7 @@ export const greet = pipeline('greet', { input: z.object({ name: z.string() }) }
 export interface TestGateway {
   readonly app: FastifyInstance;
   readonly temporal: FakeTemporal;
-  readonly deps: GatewayDeps;
+  readonly deps: GatewayParts;
   /** Log lines of requests, parsed. */
   readonly lines: Record<string, unknown>[];
   /** Files of puts in progress. */
@@ -55,7 +55,7 @@ export interface TestGateway {
 /** A gateway with a real store in a temporary folder and a fake Temporal. */
 export async function testGateway(
   limits: Partial<GatewayLimits> = {},
-  change: Partial<GatewayDeps> = {},
+  change: Partial<GatewayParts> = {},
 ): Promise<TestGateway> {
   const root = await mkdtemp(path.join(tmpdir(), 'millrace-gateway-'));
   const temporal = new FakeTemporal();
@@ -64,7 +64,7 @@ export async function testGateway(
     const line = JSON.parse(text) as Record<string, unknown>;
     if ('method' in line) lines.push(line);
   };
-  const deps: GatewayDeps = {
+  const deps: GatewayParts = {
     pipelines: [listen, compare, greet],
     placementOf: () => ({ echo: { connector: 'code', device: 'cpu0', queue: 'millrace' } }),
     temporal: temporal.client,

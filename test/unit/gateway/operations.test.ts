@@ -1,12 +1,12 @@
 import { afterEach, expect, test } from 'vitest';
-import type { GatewayDeps } from '../../../gateway/index.js';
+import type { GatewayParts } from '../../../gateway/index.js';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { compare, greet, listen, type TestGateway, testGateway } from '../../support/test-gateway.js';
 
 let gateway: TestGateway;
 afterEach(() => gateway.close());
 
-const start = async (change: Partial<GatewayDeps> = {}) => {
+const start = async (change: Partial<GatewayParts> = {}) => {
   gateway = await testGateway({}, change);
 };
 const send = (method: 'GET' | 'POST' | 'PUT' | 'DELETE', url: string) => gateway.app.inject({ method, url });
@@ -56,6 +56,25 @@ test.each([
     status,
     checks: { temporal: { critical: true }, redis: { critical: false } },
   });
+});
+
+test('one look is told to all who ask within a second, with what is missing', async () => {
+  let looks = 0;
+  const check = async () => {
+    looks++;
+    throw new MillraceError('BACKEND_UNAVAILABLE', 'no worker polls');
+  };
+  await start({ readiness: { temporal: { critical: true, check: works }, workers: { critical: false, check } } });
+  const asked = await Promise.all(Array.from({ length: 200 }, () => send('GET', '/readyz')));
+  expect((await send('GET', '/v2/health/ready')).statusCode).toBe(200);
+  expect(looks).toBe(1);
+  expect(asked[0]?.json()).toMatchObject({
+    status: 'degraded',
+    degraded: [{ part: 'workers', message: 'no worker polls' }],
+  });
+  await new Promise((resolve) => setTimeout(resolve, 1_050));
+  await send('GET', '/readyz');
+  expect(looks).toBe(2);
 });
 
 test('a part that hangs is not ready, and a stranger’s message is not shown', async () => {

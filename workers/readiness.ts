@@ -1,0 +1,59 @@
+import type { Connection } from '@temporalio/client';
+import type { Redis } from 'ioredis';
+import type { ArtifactStore } from '../activities/artifacts/index.js';
+import { type PoolReport, PoolReports, TOLD_MS } from '../activities/pools/index.js';
+import type { ReadinessCheck } from '../gateway/index.js';
+import { MillraceError } from '../pipelines/errors.js';
+import { pollersOf } from './pollers.js';
+
+interface Parts {
+  readonly connection: Connection;
+  readonly namespace: string;
+  readonly taskQueue: string;
+  readonly redis: Redis;
+  readonly artifacts: Pick<ArtifactStore, 'check'>;
+}
+
+/**
+ * What `/readyz` looks at. Critical is what no run can start without; a new part gets a row here. A message is told to anybody:
+ * no address belongs in it.
+ */
+export function gatewayReadiness({
+  connection,
+  namespace,
+  taskQueue,
+  redis,
+  artifacts,
+}: Parts): Readonly<Record<string, ReadinessCheck>> {
+  const reports = new PoolReports(redis, taskQueue);
+  return {
+    temporal: { critical: true, check: async () => void (await connection.workflowService.getSystemInfo({})) },
+    artifacts: { critical: true, check: () => artifacts.check() },
+    redis: { critical: false, check: async () => void (await redis.ping()) },
+    workers: { critical: false, check: () => refuseUnpolled(connection, namespace, taskQueue) },
+    models: { critical: false, check: async () => refuseAway(await reports.told()) },
+  };
+}
+
+async function refuseUnpolled(connection: Connection, namespace: string, taskQueue: string): Promise<void> {
+  const [workflows, stages] = await Promise.all(
+    (['workflows', 'stages'] as const).map((what) => pollersOf(connection, namespace, taskQueue, what)),
+  );
+  if (workflows?.length && stages?.length) return;
+  throw away(`no worker polls the task queue "${taskQueue}": runs are accepted and wait for one`);
+}
+
+function refuseAway(reports: readonly PoolReport[]): void {
+  if (reports.length === 0) throw away(`no worker has told of its model servers for ${TOLD_MS / 1000} s`);
+  const pools = new Set(reports.flatMap((report) => Object.keys(report)));
+  const missing = [...pools].flatMap((pool) => {
+    // Workers may reach different servers: a pool is as well as the worker says that reaches most of it.
+    const [best] = reports.flatMap((report) => report[pool] ?? []).sort((a, b) => a.away / a.of - b.away / b.of);
+    return best === undefined || best.away === 0
+      ? []
+      : [`${pool} (${best.away} of ${best.of} endpoints do not answer)`];
+  });
+  if (missing.length > 0) throw away(`model servers are away: ${missing.join(', ')}`);
+}
+
+const away = (message: string) => new MillraceError('BACKEND_UNAVAILABLE', message);
