@@ -31,16 +31,19 @@ const REDIS_TIMEOUT_MS = 250;
 const NO_REDIS = 'redis://127.0.0.1:1';
 
 const one = z.object({ n: z.number() });
-const wait = code('wait', { input: one, output: one }, async ({ n }, { signal }) => {
-  await sleep(STEP_MS, undefined, { signal });
-  return { n: n + 1 };
-});
-/** A payment that is repeated is one too many: each step has one attempt. */
-const steps = pipeline('four-charges', { input: one }, ({ input, stage }) => {
-  let { n } = input;
-  for (const step of STEPS) n = stage(step, wait, { n }, { execution: 'inline', retry: { attempts: 1 } }).n;
-  return { n };
-}) as unknown as Pipeline;
+/** Four steps of `ms` each. A payment that is repeated is one too many: each has one attempt. */
+function charges(name: string, ms: number): Pipeline {
+  const wait = code('wait', { input: one, output: one }, async ({ n }, { signal }) => {
+    await sleep(ms, undefined, { signal });
+    return { n: n + 1 };
+  });
+  return pipeline(name, { input: one }, ({ input, stage }) => {
+    let { n } = input;
+    for (const step of STEPS) n = stage(step, wait, { n }, { execution: 'inline', retry: { attempts: 1 } }).n;
+    return { n };
+  }) as unknown as Pipeline;
+}
+const steps = charges('four-charges', STEP_MS);
 
 let client: Client;
 let own: OwnRedis;
@@ -62,6 +65,13 @@ const queued = async ({ handle }: Pick<GuardedRun, 'handle'>) =>
   ((await handle.fetchHistory()).events ?? []).flatMap(
     ({ activityTaskScheduledEventAttributes: scheduled }) => scheduled?.activityType?.name ?? [],
   );
+const waitsVisibly = ({ handle }: Pick<GuardedRun, 'handle'>) => {
+  const waits = async () => {
+    const rows = (await handle.query(STAGES_QUERY).catch(() => [])) as StageRecord[];
+    return rows.some(({ doing }) => doing === 'waits for the state store');
+  };
+  return until('it waits, visibly', waits, 90_000);
+};
 const outputOf = async ({ handle }: Pick<GuardedRun, 'handle'>) => ((await handle.result()) as RunResult).output;
 
 describe('a fast host whose state store loses its memory', () => {
@@ -148,7 +158,9 @@ describe('a fast host that dies after its state store has lost its memory', () =
 
 describe('a guardian whose worker alone has lost the state store', () => {
   const queue = `blind-${randomUUID()}`;
-  const runner = new CodeRunner(steps);
+  // Time for the guardian's worker to look, to give its task away, and to wait.
+  const slow = charges('four-slow-charges', 5_000);
+  const runner = new CodeRunner(slow);
   let gateway: Starter;
   let host: FastWorker;
   let hosts: Redis;
@@ -169,11 +181,8 @@ describe('a guardian whose worker alone has lost the state store', () => {
   });
 
   it('begins nothing while the fast host goes on, and says what it waits for', async () => {
-    const run = await gateway.start(steps, { n: 0 });
-    await until('it waits, visibly', async () => {
-      const rows = (await run.handle.query(STAGES_QUERY).catch(() => [])) as StageRecord[];
-      return rows.some(({ doing }) => doing === 'waits for the state store');
-    });
+    const run = await gateway.start(slow, { n: 0 });
+    await waitsVisibly(run);
     expect(await outputOf(run)).toEqual({ n: 4 });
     expect(runner.events).toEqual(everyStepOnce);
     expect(await queued(run)).toEqual([]);
@@ -197,10 +206,7 @@ describe('a segment that a worker has begun which then died', () => {
       await dies.kill();
       const runner = new CodeRunner(fixtures.fourInlineSteps);
       const blind = await TestWorker.start({ queue, runner, redis: testRedis(NO_REDIS, REDIS_TIMEOUT_MS) });
-      await until('it waits, visibly', async () => {
-        const rows = (await run.handle.query(STAGES_QUERY).catch(() => [])) as StageRecord[];
-        return rows.some(({ doing }) => doing === 'waits for the state store');
-      });
+      await waitsVisibly(run);
       const sees = await TestWorker.start({ queue, runner, redis: testRedis(own.url) });
       expect(await outputOf(run)).toEqual({ last: 'fourth' });
       expect(log.count('first starts')).toBe(1);
