@@ -5,6 +5,7 @@ import { MillraceError, messageOf } from '../pipelines/errors.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
 import type { StageCall, StageOutcome } from '../pipelines/plan/index.js';
 import { mayRetry, nextDelayMs } from '../pipelines/retry.js';
+import { type LossNote, lossesBefore, MOST_LOSSES, told, workerLost } from './lost-workers.js';
 import type { StageRunner } from './stage-runner.js';
 
 export type StageActivity = (input: JsonObject, call: StageCall) => Promise<StageOutcome>;
@@ -21,9 +22,17 @@ export function createActivities(runner: StageRunner, devices?: readonly string[
     async default(input, call) {
       const context = Context.current();
       const { info } = context;
-      let progress: Json = (info.heartbeatDetails as Json | undefined) ?? null;
-      const beat = () => context.heartbeat(progress);
-      const beating = setInterval(beat, HEARTBEAT_INTERVAL_MS);
+      const before = (info.heartbeatDetails ?? {}) as { progress?: Json; lost?: LossNote };
+      let progress: Json = before.progress ?? null;
+      const losses = await lossesBefore(context, before.lost);
+      const beat = (ended?: number) =>
+        context.heartbeat({ progress, lost: { losses, ...(ended !== undefined && { ended }) } });
+      if (losses >= MOST_LOSSES) throw asFailure(workerLost(), call, info.attempt);
+      if (losses > 0) {
+        beat();
+        await told();
+      }
+      const beating = setInterval(() => beat(), HEARTBEAT_INTERVAL_MS);
       // Temporal tells a worker of a timed-out attempt late (with a beat) or never; the call must not outlive it.
       const expiry = new AbortController();
       const expire = () => expiry.abort(expired(info.startToCloseTimeoutMs));
@@ -44,6 +53,8 @@ export function createActivities(runner: StageRunner, devices?: readonly string[
           },
         });
       } catch (error) {
+        // What reports the failure carries the last beat's details.
+        if (!info.isLocal) beat(info.attempt);
         if (context.cancellationSignal.aborted) throw new CancelledFailure('the stage was cancelled');
         // Many a library throws an error of its own where the signal says why.
         throw asFailure(expiry.signal.aborted ? expiry.signal.reason : error, call, info.attempt);

@@ -1,3 +1,4 @@
+import type { Context } from '@temporalio/activity';
 import { MillraceError } from '../pipelines/errors.js';
 
 /**
@@ -11,3 +12,39 @@ export const workerLost = () =>
     'WORKER_LOST',
     `${MOST_LOSSES} workers in a row were lost while they ran it; it is not called again`,
   );
+
+/** What an activity's beats tell its next attempt. */
+export interface LossNote {
+  /** The number of the attempt that has ended, in whatever way: its worker was not lost in it. */
+  readonly ended?: number;
+  /** How many workers in a row were lost before the attempt. */
+  readonly losses: number;
+}
+
+/** The activity's attempt before this one stopped beating: in Temporal's own numbers of the kinds of timeouts. */
+const HEARTBEAT_TIMEOUT = 4;
+
+/** Longest wait for Temporal's answer, in milliseconds. */
+const ANSWER_MS = 1_000;
+
+/** After a loss its number has to be in Temporal before the call begins, which may end this worker at once. */
+const TOLD_MS = 200;
+
+/** How many workers in a row were lost in the attempts before this one. */
+export async function lossesBefore({ info, client }: Context, note: LossNote | undefined): Promise<number> {
+  if (info.isLocal || info.attempt === 1 || note?.ended === info.attempt - 1) return 0;
+  const { workflowId = '', runId } = info.workflowExecution ?? {};
+  try {
+    const { raw } = await client.withDeadline(Date.now() + ANSWER_MS, () =>
+      client.workflow.getHandle(workflowId, runId).describe(),
+    );
+    const before = raw.pendingActivities?.find(({ activityId }) => activityId === info.activityId)?.lastFailure;
+    return before?.timeoutFailureInfo?.timeoutType === HEARTBEAT_TIMEOUT ? (note?.losses ?? 0) + 1 : 0;
+  } catch {
+    // Nobody knows why the attempt before has ended: what was known before that stays.
+    return note?.losses ?? 0;
+  }
+}
+
+/** Resolves when Temporal has what was beaten last. */
+export const told = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, TOLD_MS));
