@@ -66,7 +66,8 @@ async function tell({ id, context }: FastJob, parts: FastHostParts, host: FastHo
   const { answerTo: channel = '' } = context;
   const message = { run: id, ...answer };
   const { journal, outcome } = host;
-  if (!journal) return await publishAnswer(parts.redis, channel, message);
+  // Nothing has begun: the guardian need not wait for anybody.
+  if (!journal) return await publishAnswer(parts.redis, channel, { run: id, outcome: null });
   const released = await journal.release({ channel, message: JSON.stringify(message) });
   // Another has the record, or the run has not started: what was done here counts for nothing.
   if (released === 'taken' || released === 'revoked') return;

@@ -36,6 +36,7 @@ const NOT_TOLD: ReadonlySet<string> = new Set([
   'CODE_NOT_FOUND',
   'MODEL_NOT_CONFIGURED',
   'TOOL_SERVER_NOT_CONFIGURED',
+  'WORKER_LOST',
   'INTERNAL',
 ]);
 
