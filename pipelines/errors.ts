@@ -70,6 +70,11 @@ export const ERRORS = {
   BACKEND_UNAUTHORIZED: { status: 502, retry: 'never', title: 'The model server refuses the credentials.' },
   MODEL_NOT_FOUND: { status: 502, retry: 'retry', title: 'The model server does not have the model.' },
   INVALID_OUTPUT: { status: 502, retry: 'retry', title: 'The model server’s answer does not fit the stage’s schema.' },
+  CHECK_TOO_COSTLY: {
+    status: 422,
+    retry: 'never',
+    title: 'Checking a value by a JSON Schema takes more steps than are given to it.',
+  },
   CODE_FAILED: { status: 500, retry: 'retry', title: 'The function of a code stage threw an error.' },
   CODE_NOT_FOUND: { status: 500, retry: 'never', title: 'This worker does not have the function of a code stage.' },
   ARTIFACT_CORRUPT: { status: 500, retry: 'never', title: 'An artifact’s bytes do not match its sha256.' },
@@ -95,6 +100,11 @@ export const ERRORS = {
     title: 'The model called a tool wrongly, and again after it was told.',
   },
   TOOL_FAILED: { status: 502, retry: 'never', title: 'A tool of an MCP server says that it has failed.' },
+  TOOLS_REFUSED: {
+    status: 502,
+    retry: 'never',
+    title: 'The tools of an MCP server are too many, too large or have a schema that is not taken.',
+  },
   TOOL_SERVER_UNAVAILABLE: { status: 503, retry: 'retry', title: 'An MCP server cannot be started or reached.' },
   TOOL_SERVER_NOT_CONFIGURED: { status: 500, retry: 'never', title: 'This worker does not know the MCP server.' },
   JOURNAL_UNAVAILABLE: { status: 503, retry: 'never', title: 'The journal of a segment cannot be written.' },

@@ -6,6 +6,7 @@ import { ErrorCode, McpError } from '@modelcontextprotocol/sdk/types.js';
 import { LONGEST_TIMER_MS } from '../../pipelines/duration.js';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
+import { refusedForeign } from '../../pipelines/json-schema/index.js';
 import { limited } from '../limited.js';
 import type { McpConfig, McpServerConfig } from './config.js';
 
@@ -21,6 +22,12 @@ const START_MS = 30_000;
 
 /** Pages of a list of tools. More is a server that turns in a circle. */
 const MOST_PAGES = 50;
+/** Tools of a server that are looked through for those that an agent wants. */
+const MOST_LISTED = 2_000;
+/** Tools that an agent takes of a server: as many as a model server takes in one call. */
+const MOST_TOOLS = 128;
+/** Longest description of a tool, in UTF-16 units; all of them are in each call of the model. */
+const LONGEST_DESCRIPTION = 16 * 1_024;
 
 /** Key of the idempotency key in a call's `_meta`: a server that knows it can drop a repeat. */
 const IDEMPOTENCY_META = 'millrace/idempotencyKey';
@@ -40,23 +47,31 @@ export class McpServers {
     this.#config = config;
   }
 
-  /** Throws `TOOL_SERVER_NOT_CONFIGURED`, `TOOL_SERVER_UNAVAILABLE`. */
-  async list(server: string, signal: AbortSignal): Promise<readonly McpTool[]> {
+  /**
+   * The tools of a server, or those of them that are named. What the server says of the others is of no account. Throws
+   * `TOOL_SERVER_NOT_CONFIGURED`, `TOOL_SERVER_UNAVAILABLE`, and `TOOLS_REFUSED` for more or larger ones than are taken.
+   */
+  async list(server: string, signal: AbortSignal, only?: readonly string[]): Promise<readonly McpTool[]> {
     return this.#use(server, signal, async (client) => {
       const found: McpTool[] = [];
+      let listed = 0;
       let cursor: string | undefined;
       for (let page = 0; page < MOST_PAGES; page++) {
         const { tools, nextCursor } = await client.listTools(
           { ...(cursor !== undefined && { cursor }) },
           options(signal),
         );
+        listed += tools.length;
+        if (listed > MOST_LISTED) throw refused(server, `it has more than ${MOST_LISTED} tools`);
         for (const { name, description = '', inputSchema } of tools) {
+          if (only?.includes(name) === false) continue;
           const { $schema: _, ...schema } = inputSchema as unknown as JsonObject;
           found.push({ name, description, schema });
         }
         if (nextCursor === undefined) break;
         cursor = nextCursor;
       }
+      expectModest(server, found);
       return found;
     });
   }
@@ -116,6 +131,18 @@ export class McpServers {
     return opening;
   }
 }
+
+function expectModest(server: string, tools: readonly McpTool[]): void {
+  if (tools.length > MOST_TOOLS)
+    throw refused(server, `an agent takes ${MOST_TOOLS} tools, and it has ${tools.length}`);
+  const wordy = tools.find(({ description }) => description.length > LONGEST_DESCRIPTION);
+  if (wordy) throw refused(server, `"${wordy.name}" has a description of more than ${LONGEST_DESCRIPTION} characters`);
+  const bad = refusedForeign(tools.map(({ name, schema }) => [name, schema]));
+  if (bad) throw refused(server, `"${bad.name}" has a schema that is not taken: ${bad.why}`);
+}
+
+const refused = (server: string, why: string): MillraceError =>
+  new MillraceError('TOOLS_REFUSED', `MCP server "${server}": ${why}`);
 
 async function open(config: McpServerConfig, lost: () => void): Promise<Client> {
   const client = new Client(CLIENT);

@@ -4,7 +4,12 @@ import type { McpServers } from './servers.js';
 
 /** What carries out an agent's calls of MCP servers. */
 export const mcpKinds = (servers: McpServers): readonly (readonly [kind: string, run: WorkerKind])[] => [
-  ['mcp-tools', async ({ model }, { signal }) => ({ tools: (await servers.list(model, signal)) as unknown as Json })],
+  [
+    'mcp-tools',
+    async ({ model, with: { only } }, { signal }) => ({
+      tools: (await servers.list(model, signal, only as readonly string[] | undefined)) as unknown as Json,
+    }),
+  ],
   [
     'mcp',
     async ({ model, with: { tool }, input }, { signal, idempotencyKey }) => ({

@@ -42,6 +42,8 @@ export const ADVICE = {
   BACKEND_UNAUTHORIZED: 'Correct `LLM_API_KEY` or the server’s access rules.',
   MODEL_NOT_FOUND: 'If it lasts, load the model or correct its name in `MILLRACE_MODELS` or `LLM_MODEL`.',
   INVALID_OUTPUT: 'If it lasts, compare what the model or function returns with the stage’s output schema.',
+  CHECK_TOO_COSTLY:
+    'Simplify the schema: fewer alternatives of one value, lighter patterns; or ask for a shorter reply.',
   CODE_FAILED: 'Read the message; a function that throws an error with a `code` of this table decides on its retry.',
   CODE_NOT_FOUND: 'Start the worker with the `MILLRACE_PIPELINES` that holds the function.',
   ARTIFACT_CORRUPT: 'Store the file again, and check the disk that holds the artifacts.',
@@ -68,6 +70,8 @@ export const ADVICE = {
   INVALID_TOOL_CALL:
     'Describe the tool and its arguments better, offer fewer tools, or use a larger model; the message says what was wrong.',
   TOOL_FAILED: 'Read the message: it is the tool’s own. The agent was told, unless `onFailure` is `fail`.',
+  TOOLS_REFUSED:
+    'Name the tools that the agent needs in `only` of `mcpTools`; if one of these is refused, correct its schema at the server.',
   TOOL_SERVER_UNAVAILABLE: 'Start the server by hand with the command or URL of the file `MILLRACE_MCP_SERVERS`.',
   TOOL_SERVER_NOT_CONFIGURED: 'Add the server to the file `MILLRACE_MCP_SERVERS` of every worker.',
   JOURNAL_UNAVAILABLE: 'Nothing: the stages run on their queues. Check Redis if inline stages have become slow.',

@@ -64,6 +64,11 @@ export class Authenticator {
     return { ...caller, ...(rate && { rate }), ...(runs && { runs }) };
   }
 
+  /** Counts requests beside the one that the caller was authenticated for. Throws `RATE_LIMITED`. */
+  async charge(caller: Caller, requests: number): Promise<void> {
+    if (this.#limits !== undefined && requests > 0) await this.#take(caller, this.#limits, requests);
+  }
+
   async #identify({ headers, address }: Shown): Promise<Caller> {
     if (this.#access.by === 'proxy') {
       if (isFromProxy(this.#access, headers)) return proxiedCaller(headers);
@@ -90,10 +95,10 @@ export class Authenticator {
     });
   }
 
-  async #take({ tenant, key }: Caller, { rate, requests }: TenantLimits): Promise<RateState | undefined> {
+  async #take({ tenant, key }: Caller, { rate, requests }: TenantLimits, count = 1): Promise<RateState | undefined> {
     try {
-      if (key?.limits?.rate) return await requests.take('key', key.id, key.limits.rate);
-      return rate && (await requests.take('tenant', tenant, rate));
+      if (key?.limits?.rate) return await requests.take('key', key.id, key.limits.rate, count);
+      return rate && (await requests.take('tenant', tenant, rate, count));
     } catch (error) {
       if (error instanceof RateExceededError)
         this.#warnings.warn('rate', { tenant, ...(key && { key: key.id }) }, 'a rate is used up: requests are refused');

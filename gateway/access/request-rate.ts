@@ -32,8 +32,8 @@ export class RequestRate {
     this.#redis = redis;
   }
 
-  /** Counts a request. Throws `RateExceededError`. */
-  async take(of: RateState['of'], name: string, rate: Rate): Promise<RateState> {
+  /** Counts a request, or several that came as one. Throws `RateExceededError`. */
+  async take(of: RateState['of'], name: string, rate: Rate, requests = 1): Promise<RateState> {
     const counter = this.#counterOf(rate);
     const state = (left: RateLimiterRes): RateState => ({
       of,
@@ -43,7 +43,7 @@ export class RequestRate {
       resetMs: Math.max(1, left.msBeforeNext),
     });
     try {
-      return state(await counter.consume(`${of}:${name}`));
+      return state(await counter.consume(`${of}:${name}`, requests));
     } catch (refused) {
       if (refused instanceof RateLimiterRes) throw new RateExceededError(state(refused));
       throw refused;

@@ -4,7 +4,7 @@ import { json } from '../openapi/schemas.js';
 const text = { type: 'string' };
 const message = {
   type: 'object',
-  description: 'A message of JSON-RPC 2.0, or a list of them',
+  description: 'A message of JSON-RPC 2.0; up to version 2025-03-26 of the protocol also a list of at most 20',
   properties: { jsonrpc: { const: '2.0' }, id: { type: ['string', 'integer', 'null'] }, method: text },
   required: ['jsonrpc'],
 };
@@ -43,5 +43,5 @@ export const MCP: RouteDoc = {
     },
     required: ['jsonrpc', 'error'],
   }),
-  problems: ['EMPTY_BODY'],
+  problems: ['EMPTY_BODY', 'INVALID_INPUT'],
 };

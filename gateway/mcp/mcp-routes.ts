@@ -22,6 +22,7 @@ import { baseUrlOf } from '../http/public-url.js';
 import { callTool } from './call-tool.js';
 import { Calls } from './calls.js';
 import { MCP } from './docs.js';
+import { messagesIn } from './messages.js';
 import { type PipelineTool, toolsOf } from './tool.js';
 
 const SESSION_HEADER = 'mcp-session-id';
@@ -43,6 +44,8 @@ export async function mcpRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
   app.post('/mcp', { bodyLimit: deps.limits.maxJsonBytes, config: { doc: MCP } }, async (request, reply) => {
     refuseForeignOrigin(request, deps.publicUrl);
     const caller = callerOf(request, 'read');
+    // The first message is the request that was counted when its caller was authenticated.
+    await deps.authenticator?.charge(caller, messagesIn(request) - 1);
     const session = sessionOf(request);
     const server = serverFor({ app, deps, tools, calls, request, caller, session });
     const transport = new StreamableHTTPServerTransport();

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
+import { foreignSchema, foreignSchemas } from '../../pipelines/json-schema/index.js';
 import type { ChatMessage } from '../../pipelines/stages/index.js';
 import { checked } from './body.js';
 import type { Conversation, Parameter, Turn } from './conversation.js';
@@ -47,7 +48,7 @@ const schemaFormat = z.object({
   json_schema: z.object({
     name: z.string().optional(),
     description: z.string().nullish(),
-    schema: z.looseObject({}),
+    schema: foreignSchema,
     strict: z.boolean().nullish(),
   }),
 });
@@ -81,6 +82,7 @@ const chatBody = z.object({
         }),
       }),
     )
+    .superRefine(foreignSchemas('function', 'parameters'))
     .nullish(),
   tool_choice: z
     .union([

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isJsonObject, type Json } from '../../pipelines/json.js';
+import { foreignSchema, foreignSchemas } from '../../pipelines/json-schema/index.js';
 import { checked } from './body.js';
 import { argumentsOf, toolOf } from './chat-request.js';
 import type { Conversation, Parameter, Turn } from './conversation.js';
@@ -48,6 +49,7 @@ const responsesBody = z.object({
         strict: z.boolean().nullish(),
       }),
     )
+    .superRefine(foreignSchemas('parameters'))
     .nullish(),
   tool_choice: z
     .union([z.enum(['auto', 'none', 'required']), z.object({ type: z.literal('function'), name: z.string() })])
@@ -62,7 +64,7 @@ const responsesBody = z.object({
           z.object({
             type: z.literal('json_schema'),
             name: z.string().optional(),
-            schema: z.looseObject({}),
+            schema: foreignSchema,
             strict: z.boolean().nullish(),
           }),
         ])

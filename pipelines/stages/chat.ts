@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { foreignSchema, foreignSchemas } from '../json-schema/index.js';
 import { type Image, image, type Stream, stream } from '../media.js';
 import { jsonSchemaOf } from './json-schema.js';
 import type { StageKind, StageUse } from './kind.js';
@@ -40,13 +41,14 @@ const parameters = {
       }),
     )
     .max(128)
+    .superRefine(foreignSchemas('schema'))
     .refine((tools) => new Set(tools.map(({ name }) => name)).size === tools.length, 'has the same name twice')
     .optional(),
   toolChoice: z.union([z.enum(['auto', 'none', 'required']), z.strictObject({ name: z.string() })]).optional(),
   parallelToolCalls: z.boolean().optional(),
   /** `json`: the reply is a JSON object. A schema: it fits this JSON Schema, to which `strict` binds it. */
   output: z
-    .union([z.literal('json'), z.strictObject({ schema: z.looseObject({}), strict: z.boolean().optional() })])
+    .union([z.literal('json'), z.strictObject({ schema: foreignSchema, strict: z.boolean().optional() })])
     .optional(),
 };
 

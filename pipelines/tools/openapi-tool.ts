@@ -1,7 +1,6 @@
-import { z } from 'zod';
 import { invalid } from '../definition/invalid.js';
-import { messageOf } from '../errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../json.js';
+import { refusedForeign } from '../json-schema/index.js';
 import type { HttpPlaces } from '../plan/agent.js';
 import { httpPlan, type Method } from './http-tool.js';
 import { DocumentError, dereferenced, plainSchema } from './openapi-schema.js';
@@ -42,7 +41,9 @@ export function openapiTool(
     const told = [own.summary, own.description].filter((text) => typeof text === 'string').join('. ');
     const { schema, places } = argumentsOf(document, item, own);
     const policy = { ...rest, name, description: options.description ?? told };
-    readable(schema);
+    // The model's arguments are checked against it, and whoever wrote the document need not be who wrote the pipeline.
+    const refused = refusedForeign([['', schema]]);
+    if (refused) throw new DocumentError(`has a schema that is not taken: ${refused.why}`);
     return { plan: httpPlan(policy, schema, { service, method, path, places }), functions: new Map() };
   } catch (error) {
     if (error instanceof DocumentError) throw invalid(operation, error.message);
@@ -132,13 +133,4 @@ function bodyOf(document: JsonObject, own: JsonObject): { schema: JsonObject; re
     throw new DocumentError(`takes ${Object.keys(content).join(', ') || 'a body of no type'}, not JSON`);
   }
   return { schema: plainSchema(document, media.schema ?? {}) as JsonObject, required };
-}
-
-/** The model's arguments are checked against it: one that cannot be read would fail in the middle of a run. */
-function readable(schema: JsonObject): void {
-  try {
-    z.fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0], { registry: z.registry() });
-  } catch (error) {
-    throw new DocumentError(`has a schema that cannot be read: ${messageOf(error)}`);
-  }
 }

@@ -41,7 +41,7 @@ export function boundTo(schema: JsonObject, strict = true) {
  * it is checked: `INVALID_OUTPUT`.
  */
 export function readStructured(text: string, schema: JsonObject, finish: string | undefined): Json {
-  let value: unknown;
+  let value: Json;
   try {
     value = JSON.parse(text);
   } catch {

@@ -100,6 +100,23 @@ describe('a structured reply', () => {
     );
   });
 
+  it('is checked in linear time by a pattern that backtracks', () => {
+    const schema = { type: 'object', properties: { a: { type: 'string', pattern: '^(a+)+$' } } };
+    const before = process.cpuUsage();
+    expect(() => readStructured(JSON.stringify({ a: `${'a'.repeat(5_000)}!` }), schema, 'stop')).toThrow(
+      expect.objectContaining({ code: 'INVALID_OUTPUT' }),
+    );
+    expect(process.cpuUsage(before).user / 1_000).toBeLessThan(1_000);
+  });
+
+  it('that takes too many steps to check is CHECK_TOO_COSTLY', () => {
+    const schema = { type: 'array', items: { type: 'string', pattern: '^(a|b)*a(a|b){100}$' } };
+    const value = Array.from({ length: 200 }, () => 'ab'.repeat(100));
+    expect(() => readStructured(JSON.stringify(value), schema, 'stop')).toThrow(
+      expect.objectContaining({ code: 'CHECK_TOO_COSTLY' }),
+    );
+  });
+
   it('may be one of two schemas that share an id', () => {
     const named = (schema: z.ZodType) => ({ ...json(z.object({ a: schema })), id: 'Same' });
     expect(readStructured('{"a":1}', named(z.number()), 'stop')).toEqual({ a: 1 });

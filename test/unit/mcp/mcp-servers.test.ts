@@ -41,6 +41,29 @@ afterEach(async () => {
   await Promise.all(opened.splice(0).map((each) => each.close()));
 });
 
+describe('tools that a foreign server offers', () => {
+  const from = (kind: string) =>
+    servers({ s: { command: process.execPath, args: ['test/fixtures/mcp-odd-server.mjs', kind] } });
+
+  it.each([
+    ['backtracks', /"odd" has a schema that is not taken: #\/properties\/a\/pattern refers back/],
+    ['many', /an agent takes 128 tools, and it has 200/],
+    ['endless', /more than 2000 tools/],
+    ['wordy', /"odd" has a description of more than 16384 characters/],
+  ])('are refused: %s', async (kind, message) => {
+    await expect(from(kind).list('s', never())).rejects.toMatchObject({
+      code: 'TOOLS_REFUSED',
+      message: expect.stringMatching(message),
+    });
+  });
+
+  it.each(['backtracks', 'many', 'wordy'])('are taken where those that are not wanted are odd: %s', async (kind) => {
+    expect(await from(kind).list('s', never(), ['plain'])).toEqual([
+      { name: 'plain', description: 'Plain', schema: { type: 'object' } },
+    ]);
+  });
+});
+
 describe.each([
   ['over stdio', () => stdio, { token: 't0ken' }],
   ['over HTTP', () => ({ url, headers: { authorization: 'Bearer t0ken' } }), { token: 'Bearer t0ken' }],

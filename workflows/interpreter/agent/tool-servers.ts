@@ -41,8 +41,9 @@ async function listed({ run, stage, row }: Agent, at: At, from: ToolServerPlan):
   const placed = run.context.placement[serverRow(row, server)];
   if (!placed) throw new StageError('INTERNAL', `the placement has no row for "${server}"`, { stage: stage.id });
   const { fallback: _, degrade: __, ...bare } = stage;
+  const asked: JsonObject = only ? { only } : {};
   // To ask for a list is harmless: it is tried again as the stage's own calls are.
-  const called: StagePlan = run.deadline.limit({ ...bare, kind: 'mcp-tools', model: server, with: {} });
+  const called: StagePlan = run.deadline.limit({ ...bare, kind: 'mcp-tools', model: server, with: asked });
   const path = `${at.prefix}${stage.id}/tools/${server}`;
   const shown = { type: stage.id, summary: `${at.prefix}${stage.id} · tools of ${server}` };
   const { output } = await at.host.runStage(called, {}, callOf(run, called, path), placed, shown);

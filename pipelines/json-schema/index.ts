@@ -1,0 +1,99 @@
+import { z } from 'zod';
+import type { FieldError } from '../errors.js';
+import type { Json } from '../json.js';
+import { FOREIGN, LARGEST, sizeOf } from './bounds.js';
+import { Check } from './check.js';
+import { partFits } from './node.js';
+import { noneCounted, Reader, SchemaError } from './reader.js';
+
+/**
+ * JSON Schema (2020-12, and what drafts 4 to 2019-09 write otherwise) read as data: no code is made of a schema, patterns are
+ * matched in linear time, and a check ends after a number of steps. So a schema of a stranger's cannot hold up a process.
+ */
+export { TooCostlyError } from './check.js';
+export { linearPattern, PatternError } from './linear-pattern.js';
+export { SchemaError } from './reader.js';
+
+/** A value that a schema has made whole with its defaults, or why it does not fit. */
+export type Fitted = { readonly data: Json } | { readonly fields: readonly FieldError[] };
+
+/** A schema that was read once and checks any number of values. */
+export interface CheckedSchema {
+  /** Throws `TooCostlyError`. */
+  fit(value: Json): Fitted;
+}
+
+/** A value beyond this is not looked at: its check would take too many steps anyhow. */
+const LARGEST_VALUE = { levels: 200, values: 200_000, text: 16 * 1_024 * 1_024 };
+
+/** Reads a schema of a pipeline's author, or one that `expectForeign` has taken. Throws `SchemaError`. */
+export function readSchema(schema: Json): CheckedSchema {
+  const reader = new Reader(schema);
+  const node = reader.read();
+  return {
+    fit(given) {
+      const check = new Check(reader.seeing);
+      const { levels, values, text } = sizeOf(given, LARGEST_VALUE);
+      if (levels > LARGEST_VALUE.levels || values > LARGEST_VALUE.values || text > LARGEST_VALUE.text) {
+        return { fields: [{ field: '', message: 'is too large or nested too deeply' }] };
+      }
+      check.spend(values);
+      const data = reader.filling ? structuredClone(given) : given;
+      return partFits(node, data, check) ? { data } : { fields: check.errors };
+    },
+  };
+}
+
+/** A schema that is not taken: which, and why. */
+export interface Refused<Name> {
+  readonly name: Name;
+  readonly why: string;
+}
+
+/**
+ * The first, if any, that is not taken of the schemas, by their names, that somebody else than the pipeline's author has
+ * written: a caller, an MCP server. Together they are bounded in every way in which to read them, here or at a model server,
+ * or to check by them, could take long.
+ */
+export function refusedForeign<Name>(schemas: Iterable<readonly [Name, Json]>): Refused<Name> | undefined {
+  const sum = { values: 0, text: 0 };
+  const count = noneCounted();
+  for (const [name, schema] of schemas) {
+    const { levels, values, text } = sizeOf(schema, LARGEST);
+    sum.values += values;
+    sum.text += text;
+    if (levels > LARGEST.levels) return { name, why: `is nested more than ${LARGEST.levels} levels deep` };
+    if (sum.values > LARGEST.values) return { name, why: `has values above the ${LARGEST.values} that are taken` };
+    if (sum.text > LARGEST.text) return { name, why: `has text above the ${LARGEST.text} characters that are taken` };
+    try {
+      new Reader(schema, FOREIGN, count).read();
+    } catch (error) {
+      if (!(error instanceof SchemaError)) throw error;
+      return { name, why: error.message };
+    }
+  }
+  return undefined;
+}
+
+type Path = readonly (string | number)[];
+
+function refine(schemas: Iterable<readonly [Path, Json]>, context: z.RefinementCtx): void {
+  const refused = refusedForeign(schemas);
+  if (refused) context.addIssue({ code: 'custom', message: refused.why, path: [...refused.name] });
+}
+
+/** A JSON Schema in an input. */
+export const foreignSchema = z
+  .looseObject({})
+  .superRefine((schema, context) => refine([[[], schema as Json]], context));
+
+/** JSON Schemas in the items of a list, each at the path `within` in its item. */
+export const foreignSchemas =
+  (...within: readonly string[]) =>
+  (items: readonly unknown[], context: z.RefinementCtx): void => {
+    const found = items.flatMap((item, i): [Path, Json][] => {
+      const schema = within.reduce((part, key) => (part as Record<string, unknown> | undefined)?.[key], item);
+      return schema === undefined || schema === null ? [] : [[[i, ...within], schema as Json]];
+    });
+    refine(found, context);
+  };

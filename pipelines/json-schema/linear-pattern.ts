@@ -1,0 +1,87 @@
+import { RE2JS } from 're2js';
+import { messageOf } from '../errors.js';
+import { type Alternative, alternativesOf, withoutNeedlessEscapes } from './pattern-syntax.js';
+
+/** A pattern that is none, or that cannot be matched in linear time; the message says why. */
+export class PatternError extends Error {}
+
+/** A regular expression (ECMA-262, `u`) that is matched in time linear in the text, whatever the pattern. */
+export interface LinearPattern {
+  /** Instructions of its program: a match costs at most so many steps for each character. */
+  readonly weight: number;
+  test(text: string): boolean;
+}
+
+/** Heaviest pattern: the text of a long paragraph, `^.{1,500}$`, twice over. Its program takes some milliseconds to build. */
+const MOST_WEIGHT = 1_500;
+/** Longest pattern, in UTF-16 units: that of an ISO date and time has 300. */
+const LONGEST = 1_000;
+
+/**
+ * Reads a pattern. Look-aheads are taken where they stand behind a leading `^`, as in `^(?=.*\d).{8,}$`: each is a pattern
+ * of its own. Throws `PatternError` for other look-arounds, back references, and what is too long or too heavy.
+ */
+export function linearPattern(source: string): LinearPattern {
+  if (source.length > LONGEST) throw new PatternError(`is longer than ${LONGEST} characters`);
+  const pattern = withoutNeedlessEscapes(source);
+  expectRegExp(pattern);
+  const alternatives = alternativesOf(pattern);
+  if (typeof alternatives === 'string') throw new PatternError(alternatives);
+  const weight = alternatives.reduce((sum, each) => sum + each.weight, 0);
+  if (weight > MOST_WEIGHT) {
+    throw new PatternError(`repeats too much: written out it has more than ${MOST_WEIGHT} parts`);
+  }
+  for (const each of alternatives) engineFor(each);
+  return {
+    weight,
+    test: (text) => alternatives.every((each) => matches(each, text) !== each.forbidden),
+  };
+}
+
+/** What JavaScript does not take as a pattern is none, though another dialect may. It is parsed only, never run. */
+function expectRegExp(pattern: string): void {
+  try {
+    new RegExp(pattern, 'u');
+  } catch (error) {
+    throw new PatternError(`is no regular expression: ${messageOf(error)}`);
+  }
+}
+
+interface Engine {
+  readonly compiled: RE2JS;
+  /** What it may have remembered of the texts it has seen, in units of some 8 bytes. */
+  kept: number;
+}
+
+/** Engines that are kept, and the most that one may remember before it is built anew: 64 MiB for all of them. */
+const MOST_ENGINES = 64;
+const MOST_KEPT = 128 * 1_024;
+/** What a state of an engine's automaton takes beside its instructions. */
+const STATE = 20;
+
+const engines = new Map<string, Engine>();
+
+function engineFor({ translated }: Alternative): Engine {
+  const known = engines.get(translated);
+  engines.delete(translated);
+  const engine = known ?? { compiled: compiled(translated), kept: 0 };
+  engines.set(translated, engine);
+  const [oldest] = engines.keys();
+  if (engines.size > MOST_ENGINES && oldest !== undefined) engines.delete(oldest);
+  return engine;
+}
+
+function compiled(translated: string): RE2JS {
+  try {
+    return RE2JS.compile(translated);
+  } catch (error) {
+    throw new PatternError(`cannot be matched in linear time: ${messageOf(error)}`);
+  }
+}
+
+function matches(alternative: Alternative, text: string): boolean {
+  const engine = engineFor(alternative);
+  engine.kept += text.length * (alternative.weight + STATE);
+  if (engine.kept > MOST_KEPT) engines.delete(alternative.translated);
+  return engine.compiled.test(text);
+}

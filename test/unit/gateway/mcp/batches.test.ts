@@ -1,0 +1,68 @@
+import { pino } from 'pino';
+import { afterEach, expect, it } from 'vitest';
+import { Authenticator, issueKey, keyRing, RequestRate } from '../../../../gateway/index.js';
+import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
+
+let gateway: TestGateway | undefined;
+afterEach(async () => {
+  await gateway?.close();
+  gateway = undefined;
+});
+
+/** A gateway whose key may make five requests, and what it answers to a body. */
+async function start() {
+  const { secret, key } = issueKey({
+    name: 'k',
+    tenant: 'acme',
+    permissions: ['run', 'read'],
+    limits: { rate: { perSecond: 0.01, burst: 5 } },
+  });
+  const access = { by: 'key', keys: keyRing([key]) } as const;
+  const authenticator = new Authenticator(access, pino({ level: 'silent' }), { requests: new RequestRate() });
+  gateway = await testGateway({}, { authenticator });
+  const { app, temporal } = gateway;
+  temporal.onStart = (run) => run.end({ output: {}, stages: [] });
+  const post = (body: unknown, headers: Record<string, string> = {}) =>
+    app.inject({
+      method: 'POST',
+      url: '/mcp',
+      headers: { authorization: `Bearer ${secret}`, accept: 'application/json, text/event-stream', ...headers },
+      payload: body as object,
+    });
+  return { post, temporal };
+}
+
+const call = (id: number) => ({
+  jsonrpc: '2.0',
+  id,
+  method: 'tools/call',
+  params: { name: 'greet', arguments: { name: 'Ada' } },
+});
+const batch = (messages: number) => Array.from({ length: messages }, (_, i) => call(i));
+
+it('each message of a batch counts as a request', async () => {
+  const { post, temporal } = await start();
+  expect((await post(batch(3))).statusCode).toBe(200);
+  expect(temporal.runs.size).toBe(3);
+  // Two are left: a batch that is too large for them starts nothing.
+  const refused = await post(batch(3));
+  expect([refused.statusCode, refused.json()]).toEqual([
+    429,
+    expect.objectContaining({
+      jsonrpc: '2.0',
+      error: expect.objectContaining({ message: expect.stringMatching(/^RATE_LIMITED: /) }),
+    }),
+  ]);
+  expect(temporal.runs.size).toBe(3);
+});
+
+it.each([
+  ['of more messages than are taken', 21, {}, /at most 20 messages/],
+  ['in a version of the protocol that has none', 1, { 'mcp-protocol-version': '2025-06-18' }, /no batches/],
+])('a batch %s is refused whole', async (_, messages, headers, why) => {
+  const { post, temporal } = await start();
+  const refused = await post(batch(messages), headers);
+  expect([refused.statusCode, refused.json().error.code]).toEqual([422, -32600]);
+  expect(refused.json().error.message).toMatch(why);
+  expect(temporal.runs.size).toBe(0);
+});
