@@ -77,7 +77,7 @@ export interface GatewayLimits {
   readonly maxStreams?: number;
   /** The same of one tenant. Absent: 1,000. */
   readonly maxStreamsOfTenant?: number;
-  /** Long polls of Temporal at once, for the ends of runs. Absent: 128. */
+  /** Long polls of Temporal at once, for the ends of runs. Absent: 256. */
   readonly longPolls?: number;
   /** Longest `Prefer: wait`. */
   readonly maxWaitMs: number;

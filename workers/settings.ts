@@ -226,9 +226,9 @@ export function settingsSchema(basePort = BASE_PORT) {
       .int()
       .min(0)
       .max(1_000)
-      .default(128)
+      .default(256)
       .describe(
-        'Long polls of Temporal that a gateway holds at once to learn the ends of runs, one a run; other runs are looked at in turn. A frontend of Temporal takes 1,200 of a namespace from all gateways and workers.',
+        'Long polls of Temporal that a gateway holds at once to learn the ends of runs, one a run and at most three quarters for one tenant; other runs are looked at in turn. A frontend of Temporal takes 1,200 of a namespace from all gateways and workers.',
       ),
     MILLRACE_SHED: z
       .enum(['yes', 'no'])

@@ -21,10 +21,10 @@ export async function eventRoutes(app: FastifyInstance, deps: GatewayDeps): Prom
       request.notes.runId = id;
       const caller = callerOf(request);
       const after = positionOf(request.headers['last-event-id']);
-      await findRun(deps, id, caller);
-      if (after === END) return await reply.code(204).send();
       const leave = deps.places.take(caller.tenant);
       try {
+        await findRun(deps, id, caller);
+        if (after === END) return await reply.code(204).send();
         const gone = new AbortController();
         await sendEvents(reply, followRun(deps, { id, caller }, { after, gone: gone.signal }), gone);
         return reply;

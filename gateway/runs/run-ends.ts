@@ -10,9 +10,9 @@ import { readRun } from './run-read.js';
  * Long polls that a gateway holds open at Temporal where nothing else is said. A frontend of Temporal takes 1,200 in a namespace
  * (`frontend.namespaceCount`), those of workers included, and refuses more to everybody.
  */
-const LONG_POLLS = 128;
+const LONG_POLLS = 256;
 /** Of these one tenant gets so many, so that its waits do not slow down the others’. */
-const SHARE_OF_TENANT = 0.5;
+const SHARE_OF_TENANT = 0.75;
 
 /** A run without a long poll is looked at so often at most, in milliseconds, and of all those so many at a time. */
 const LOOK_EVERY_MS = 1_000;
