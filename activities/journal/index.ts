@@ -1,9 +1,8 @@
-export { keepLease, type LeaseEnd } from './lease.js';
+export { keepLease } from './lease.js';
 export {
   guardedKey,
   HeldError,
   KEPT_ENDED_MS,
-  type Released,
   releaseRecord,
   revokeRecord,
   SegmentJournal,
