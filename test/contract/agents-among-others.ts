@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { agent, MillraceError, type Pipeline, pipeline, tool } from '../../pipelines/index.js';
 import { type Asked, type Said, scripted } from '../support/scripted-model.js';
@@ -134,11 +134,18 @@ export function agentsAmongOthers(name: string, host: () => SuiteHost): void {
         text: stage('answer', agent({ model }), { prompt: input.q }, { optional: true, retry: { attempts: 1 } }).text,
       })) as unknown as Pipeline;
       expect((await host().run(made, { q: '?' })).output).toEqual({ text: null });
+      let begin = () => {};
+      const begun = new Promise<void>((resolve) => {
+        begin = resolve;
+      });
       const slow = tool({
         name: 'slow',
         description: 'Takes long',
         input: z.object({}),
-        run: (_, { signal }) => sleep(60_000, undefined, { signal }),
+        run: (_, { signal }) => {
+          begin();
+          return sleep(60_000, undefined, { signal });
+        },
       });
       const stuck = agentOf('stuck', [{ calls: [['slow', {}]] }], { tools: [slow] });
       const end = await host().run(
@@ -146,15 +153,15 @@ export function agentsAmongOthers(name: string, host: () => SuiteHost): void {
         { q: '?' },
         {
           act: async (run) => {
+            await begun;
             while (!(await run.rows())[0]?.doing?.includes('slow')) await sleep(20);
-            await sleep(300);
             await run.cancel();
           },
         },
       );
       expect(end.code).toBe('RUN_CANCELLED');
-      await sleep(1_500);
-      expect(end.events).toEqual(['answer/turn-1/slow starts', 'answer/turn-1/slow aborted']);
+      const events = ['answer/turn-1/slow starts', 'answer/turn-1/slow aborted'];
+      await vi.waitFor(() => expect(end.events).toEqual(events), { timeout: 10_000, interval: 20 });
     });
   });
 }

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Json, JsonObject } from '../../../../pipelines/json.js';
 import { readSchema, TooCostlyError } from '../../../../pipelines/json-schema/index.js';
 
-const fit = (schema: Json, value: Json) => readSchema(schema).fit(value);
+const fitOf = (schema: Json, value: Json) => readSchema(schema).fit(value);
 const of = (schema: z.ZodType) => z.toJSONSchema(schema, { io: 'input' }) as unknown as JsonObject;
 
 describe('defaults', () => {
@@ -27,13 +27,13 @@ describe('defaults', () => {
     ['that are null', z.object({ a: z.string().nullable().default(null) }), {}, { a: null }],
   ])('%s are filled in', (_, schema, given, whole) => {
     const before = structuredClone(given);
-    expect(fit(of(schema), given)).toEqual({ data: whole });
+    expect(fitOf(of(schema), given)).toEqual({ data: whole });
     expect(given).toEqual(before);
   });
 
   it('are filled in under any name', () => {
     const schema = JSON.parse('{"properties":{"__proto__":{"default":{"polluted":true}}}}') as JsonObject;
-    const { data } = fit(schema, {}) as { data: object };
+    const { data } = fitOf(schema, {}) as { data: object };
     expect(Object.hasOwn(data, '__proto__')).toBe(true);
     expect((data as { polluted?: boolean }).polluted).toBeUndefined();
   });
@@ -42,7 +42,7 @@ describe('defaults', () => {
 describe('what is wrong', () => {
   it('is told by its path, all of it', () => {
     const schema = of(z.object({ a: z.object({ b: z.array(z.number()) }), c: z.string() }));
-    expect(fit(schema, { a: { b: [1, 'x', true] } })).toEqual({
+    expect(fitOf(schema, { a: { b: [1, 'x', true] } })).toEqual({
       fields: [
         { field: 'c', message: 'is required' },
         { field: 'a.b.1', message: 'must be a number, not a string' },
@@ -53,13 +53,13 @@ describe('what is wrong', () => {
 
   it('with alternatives is told of the one that was meant', () => {
     const schema = of(z.union([z.null(), z.object({ a: z.object({ b: z.int().max(3) }) })]));
-    expect(fit(schema, { a: { b: 7 } })).toEqual({
+    expect(fitOf(schema, { a: { b: 7 } })).toEqual({
       fields: [{ field: '', message: 'fits none of its 2 alternatives; the closest: a.b: must be at most 3' }],
     });
   });
 
   it('in more than a hundred places is told of the first', () => {
-    const { fields } = fit(
+    const { fields } = fitOf(
       { items: { type: 'string' } },
       Array.from({ length: 1_000 }, () => 1),
     ) as unknown as { fields: Json[] };
@@ -99,7 +99,7 @@ describe('a check ends', () => {
       Array.from({ length: 5_000 }, (_, i) => ({ i })),
     ],
   ])('soon, for %s', (_, schema, value) => {
-    const ms = took(() => fit(schema, value));
+    const ms = took(() => fitOf(schema, value));
     expect(ms).toBeLessThan(SOON_MS);
   });
 
@@ -119,12 +119,12 @@ describe('a check ends', () => {
       many(20_000),
     ],
   ])('as too costly, for %s', (_, schema, value) => {
-    expect(took(() => expect(() => fit(schema, value)).toThrow(TooCostlyError))).toBeLessThan(SOON_MS);
+    expect(took(() => expect(() => fitOf(schema, value)).toThrow(TooCostlyError))).toBeLessThan(SOON_MS);
   });
 
   it('for a value that is nested without end', () => {
     const deep = JSON.parse(`${'['.repeat(5_000)}${']'.repeat(5_000)}`) as Json;
-    expect(fit({ items: { $ref: '#' }, uniqueItems: true }, deep)).toEqual({
+    expect(fitOf({ items: { $ref: '#' }, uniqueItems: true }, deep)).toEqual({
       fields: [{ field: '', message: 'is too large or nested too deeply' }],
     });
   });
