@@ -65,6 +65,12 @@ export function createMetrics(registry = new Registry()) {
       labelNames: ['outcome'] as const,
       registers,
     }),
+    eventsLost: new Counter({
+      name: 'millrace_events_lost_total',
+      help: 'Events of runs that the state store could not take: it was away or full',
+      labelNames: ['why'] as const,
+      registers,
+    }),
     poolOutstanding: new Gauge({
       name: 'millrace_pool_outstanding',
       help: 'Calls in flight at an endpoint',

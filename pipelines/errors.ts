@@ -90,6 +90,7 @@ export const ERRORS = {
   },
   QUOTA_EXCEEDED: { status: 507, retry: 'never', title: 'A tenant keeps as much as it may.' },
   OUTPUT_BUDGET_EXCEEDED: { status: 422, retry: 'never', title: 'A stage writes more media than one call may.' },
+  STATE_STORE_FULL: { status: 503, retry: 'retry', title: 'The state store has no memory left for more.' },
   INDEX_NOT_FOUND: { status: 404, retry: 'never', title: 'The tenant has no vector index of this name.' },
   INDEX_MISMATCH: { status: 500, retry: 'never', title: 'The vector index was made with another embedder.' },
   INDEX_UNSUPPORTED: { status: 500, retry: 'never', title: 'This Redis has no vector sets.' },

@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { openFileStore, withOutputBudget } from '../activities/artifacts/index.js';
-import { connected, createRedis, type Embedder, SemanticCache } from '../activities/cache/index.js';
+import { type Embedder, SemanticCache } from '../activities/cache/index.js';
 import { createConnectors } from '../activities/connectors/index.js';
 import { McpServers, mcpKinds } from '../activities/mcp/index.js';
 import {
@@ -14,18 +14,20 @@ import {
 } from '../activities/media/index.js';
 import { createMetrics, type Metrics } from '../activities/metrics.js';
 import { Pools } from '../activities/pools/index.js';
+import { RationedWarnings } from '../activities/rationed-warnings.js';
+import { isFull } from '../activities/redis/index.js';
 import { RunEventLog } from '../activities/run-events/index.js';
 import { SessionStore, sessionKind } from '../activities/sessions/index.js';
 import { StageRunner } from '../activities/stage-runner.js';
 import { indexKinds } from '../activities/vector-index/index.js';
 import type { Pipeline } from '../pipelines/index.js';
 import type { JsonObject } from '../pipelines/json.js';
-import { endpointsOf } from './endpoints.js';
 import { loadMcpServers } from './mcp-servers.js';
 import { loadModels } from './models.js';
 import { openPassageIndex } from './passage-index.js';
 import { codeStages, loadPipelines } from './pipelines.js';
 import type { Settings } from './settings.js';
+import { openStore, type WatchedStores, watchStores } from './stores.js';
 
 /** All that runs stages, put together from the settings. */
 export interface Stages {
@@ -33,8 +35,12 @@ export interface Stages {
   readonly pools: Pools;
   readonly metrics: Metrics;
   readonly pipelines: readonly Pipeline[];
-  /** For the journals of segments. */
+  /** The state store, for the journals of segments. */
   readonly redis: Redis;
+  /** What stages and workflows tell those who watch. */
+  readonly events: RunEventLog;
+  /** Whether the stores that must keep what they are given do. */
+  readonly stores: WatchedStores;
   close(): Promise<void>;
 }
 
@@ -48,11 +54,8 @@ export async function composeStages(settings: Settings, logger: Logger): Promise
   const metrics = createMetrics();
   const pipelines = await loadPipelines(settings.MILLRACE_PIPELINES);
   const code = codeStages(pipelines);
-  const redis = createRedis({
-    url: endpointsOf(settings).redis,
-    timeoutMs: settings.MILLRACE_REDIS_TIMEOUT_MS,
-    logger,
-  });
+  const redis = openStore(settings, 'state', logger);
+  const cached = openStore(settings, 'cache', logger);
   const pools = new Pools({
     models: await loadModels(settings),
     connectors: createConnectors({ openai: { apiKey: settings.LLM_API_KEY } }),
@@ -61,7 +64,7 @@ export async function composeStages(settings: Settings, logger: Logger): Promise
     canaryIntervalMs: settings.MILLRACE_CANARY_INTERVAL_MS,
     redis,
   });
-  const cache = new SemanticCache({ redis, embedderFor: (name) => embedderOf(pools, name), metrics, logger });
+  const cache = new SemanticCache({ redis: cached, embedderFor: (name) => embedderOf(pools, name), metrics, logger });
   const passages = openPassageIndex(settings, (name) => embedderOf(pools, name), logger);
   const mcp = new McpServers(await loadMcpServers(settings));
   const artifacts = await openFileStore(artifactsFolder(settings), {
@@ -70,6 +73,11 @@ export async function composeStages(settings: Settings, logger: Logger): Promise
   });
   const ofOneCall = () => withOutputBudget(artifacts, settings.MILLRACE_MAX_STAGE_MEDIA_BYTES);
   const ffmpeg = settings.MILLRACE_FFMPEG;
+  const warnings = new RationedWarnings(logger);
+  const events = new RunEventLog(redis, (error) => {
+    metrics.eventsLost.inc({ why: isFull(error) ? 'full' : 'away' });
+    warnings.warn('events', { err: error }, 'events of runs are lost: the state store does not take them');
+  });
   const runner = new StageRunner({
     pools,
     cache,
@@ -86,17 +94,18 @@ export async function composeStages(settings: Settings, logger: Logger): Promise
       )) as JsonObject;
     },
     code,
-    events: new RunEventLog(redis),
+    events,
     workerKinds: new Map([
       ...indexKinds(passages.index),
       ...mcpKinds(mcp),
-      ['session', sessionKind(new SessionStore(passages.redis))],
+      ['session', sessionKind(new SessionStore(redis))],
       ['split', createSplit({ store: artifacts, ffmpeg })],
     ]),
     metrics,
     logger,
   });
-  await connected(redis, settings.MILLRACE_REDIS_TIMEOUT_MS);
+  const watched = { state: redis, index: passages.redis, cache: cached };
+  const stores = await watchStores(settings, watched, { logger, registry: metrics.registry });
   logger.info({ cache: await cache.describe() }, 'semantic cache');
   return {
     runner,
@@ -104,9 +113,13 @@ export async function composeStages(settings: Settings, logger: Logger): Promise
     metrics,
     pipelines,
     redis,
+    events,
+    stores,
     async close() {
+      stores.stop();
       pools.close();
       redis.disconnect();
+      cached.disconnect();
       passages.redis.disconnect();
       await mcp.close();
     },

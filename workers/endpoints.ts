@@ -9,8 +9,10 @@ export interface Endpoints {
   readonly temporal: string;
   /** Base URL of the Temporal UI, without a trailing slash. */
   readonly temporalUi: string;
-  /** redis:// or rediss:// URL. */
+  /** redis:// or rediss:// URLs of the stores: state, vector indexes, semantic cache. */
   readonly redis: string;
+  readonly redisIndex: string;
+  readonly redisCache: string;
   /** host:port of each Triton gRPC endpoint; never empty. */
   readonly triton: readonly string[];
   /** Base URL, ending in /v1, of each OpenAI-compatible server; never empty. */
@@ -25,6 +27,10 @@ export function endpointsOf(settings: Settings): Endpoints {
     temporal: settings.TEMPORAL_ADDRESS ?? `${LOOPBACK}:${settings.MILLRACE_TEMPORAL_PORT}`,
     temporalUi: withoutSlash(settings.TEMPORAL_UI_URL ?? `http://${LOOPBACK}:${settings.MILLRACE_TEMPORAL_UI_PORT}`),
     redis: settings.REDIS_URL ?? `redis://${LOOPBACK}:${settings.MILLRACE_REDIS_PORT}`,
+    // One server of the user's own may serve both; the cache always needs one that may evict.
+    redisIndex:
+      settings.REDIS_INDEX_URL ?? settings.REDIS_URL ?? `redis://${LOOPBACK}:${settings.MILLRACE_REDIS_INDEX_PORT}`,
+    redisCache: settings.REDIS_CACHE_URL ?? `redis://${LOOPBACK}:${settings.MILLRACE_REDIS_CACHE_PORT}`,
     triton: settings.TRITON_URL ?? [`${LOOPBACK}:${settings.MILLRACE_TRITON_GRPC_PORT}`],
     llm: (settings.LLM_BASE_URL ?? [`http://${LOOPBACK}:${settings.MILLRACE_LLM_PORT}/v1`]).map(withoutSlash),
   };

@@ -2,12 +2,11 @@ import { once } from 'node:events';
 import { Client } from '@temporalio/client';
 import type { NativeConnection } from '@temporalio/worker';
 import type { Logger } from 'pino';
-import { createRedis } from '../activities/cache/index.js';
 import { FastJobQueue } from '../activities/fast-jobs/index.js';
 import type { Stages } from './compose.js';
-import { endpointsOf } from './endpoints.js';
 import { type FastHostParts, runFastJob } from './fast-host.js';
 import type { Settings } from './settings.js';
+import { openStore } from './stores.js';
 
 export interface FastWorker {
   /** Takes no more jobs and lets those that run end within the grace; what has not ended goes back to its guardian. */
@@ -23,11 +22,7 @@ export function createFastWorker(parts: {
 }): FastWorker | undefined {
   const { settings, stages, connection, logger } = parts;
   if (settings.MILLRACE_FAST_PATH === 'off') return undefined;
-  const blocking = createRedis({
-    url: endpointsOf(settings).redis,
-    timeoutMs: FastJobQueue.WAIT_MS + settings.MILLRACE_REDIS_TIMEOUT_MS,
-    logger,
-  });
+  const blocking = openStore(settings, 'state', logger, FastJobQueue.WAIT_MS + settings.MILLRACE_REDIS_TIMEOUT_MS);
   const client = new Client({ connection, namespace: settings.TEMPORAL_NAMESPACE });
   const { runner, redis } = stages;
   const worker = serveFastJobs(new FastJobQueue(blocking, settings.MILLRACE_TASK_QUEUE), {

@@ -3,7 +3,6 @@ import { Client, Connection } from '@temporalio/client';
 import { Registry } from 'prom-client';
 import { Answers } from '../activities/answers/index.js';
 import { openFileStore } from '../activities/artifacts/index.js';
-import { createRedis } from '../activities/cache/index.js';
 import { createConnectors } from '../activities/connectors/index.js';
 import { isLoopback } from '../activities/loopback.js';
 import { RunEventReader } from '../activities/run-events/index.js';
@@ -22,12 +21,13 @@ import { loadPipelines } from './pipelines.js';
 import { gatewayReadiness } from './readiness.js';
 import { releaseOf } from './release.js';
 import type { Settings } from './settings.js';
+import { openStore, watchStores } from './stores.js';
 import { openWebhooks } from './webhooks.js';
 
 /** `millrace gateway`: serves the HTTP trigger until SIGTERM or SIGINT, then lets requests in progress end. */
 export async function runGateway(settings: Settings): Promise<void> {
   const logger = createLogger(settings, 'gateway');
-  const { temporal, temporalUi, redis: redisUrl } = endpointsOf(settings);
+  const { temporal, temporalUi } = endpointsOf(settings);
   const namespace = settings.TEMPORAL_NAMESPACE;
   const pipelines = await loadPipelines(settings.MILLRACE_PIPELINES);
   const poolOf = poolDescriptions(
@@ -47,12 +47,13 @@ export async function runGateway(settings: Settings): Promise<void> {
     address: temporal,
     ...(isLoopback(temporal) && { channelArgs: { 'grpc.enable_http_proxy': 0 } }),
   });
-  const redis = createRedis({ url: redisUrl, timeoutMs: settings.MILLRACE_REDIS_TIMEOUT_MS, logger });
-  const subscriber = createRedis({ url: redisUrl, timeoutMs: settings.MILLRACE_REDIS_TIMEOUT_MS, logger });
-  const listener = createRedis({ url: redisUrl, timeoutMs: settings.MILLRACE_REDIS_TIMEOUT_MS, logger });
+  const redis = openStore(settings, 'state', logger);
+  const subscriber = openStore(settings, 'state', logger);
+  const listener = openStore(settings, 'state', logger);
   const events = new RunEventReader(redis, listener);
   const access = openAccess(settings, logger, redis);
   const registry = new Registry();
+  const stores = await watchStores(settings, { state: redis }, { logger, registry });
   const temporalClient = new Client({ connection, namespace });
   const placementOf = (plan: Plan) => place(plan, poolOf, settings.MILLRACE_TASK_QUEUE, applied.queuesOf);
   const runStateOf = (id: string) => stateOf(temporalClient, id);
@@ -65,6 +66,7 @@ export async function runGateway(settings: Settings): Promise<void> {
     taskQueue: settings.MILLRACE_TASK_QUEUE,
     logger,
     registry,
+    state: stores.state,
   });
   const webhooks = openWebhooks(settings, logger);
   const answers = new Answers(subscriber, logger);
@@ -81,7 +83,14 @@ export async function runGateway(settings: Settings): Promise<void> {
     webhooks,
     ...(settings.MILLRACE_FAST_PATH === 'on' && { fast: createFastPath(redis, settings.MILLRACE_TASK_QUEUE) }),
     readiness: {
-      ...gatewayReadiness({ connection, namespace, taskQueue: settings.MILLRACE_TASK_QUEUE, redis, artifacts }),
+      ...gatewayReadiness({
+        connection,
+        namespace,
+        taskQueue: settings.MILLRACE_TASK_QUEUE,
+        redis,
+        state: stores.state,
+        artifacts,
+      }),
       answers: answersCheck(answers, registry),
     },
     limits: {
@@ -115,6 +124,7 @@ export async function runGateway(settings: Settings): Promise<void> {
     webhooks.close();
     events.close();
     await app.close();
+    stores.stop();
     listener.disconnect();
     redis.disconnect();
     subscriber.disconnect();

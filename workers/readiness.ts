@@ -2,6 +2,7 @@ import type { Connection } from '@temporalio/client';
 import type { Redis } from 'ioredis';
 import type { ArtifactStore } from '../activities/artifacts/index.js';
 import { type PoolReport, PoolReports, TOLD_MS } from '../activities/pools/index.js';
+import type { StoreWatch } from '../activities/redis/index.js';
 import type { ReadinessCheck } from '../gateway/index.js';
 import { MillraceError } from '../pipelines/errors.js';
 import { pollersOf } from './pollers.js';
@@ -11,6 +12,8 @@ interface Parts {
   readonly namespace: string;
   readonly taskQueue: string;
   readonly redis: Redis;
+  /** The watch on the same store. */
+  readonly state: Pick<StoreWatch, 'requireSound'>;
   readonly artifacts: Pick<ArtifactStore, 'check'>;
 }
 
@@ -23,13 +26,14 @@ export function gatewayReadiness({
   namespace,
   taskQueue,
   redis,
+  state,
   artifacts,
 }: Parts): Readonly<Record<string, ReadinessCheck>> {
   const reports = new PoolReports(redis, taskQueue);
   return {
     temporal: { critical: true, check: async () => void (await connection.workflowService.getSystemInfo({})) },
     artifacts: { critical: true, check: () => artifacts.check() },
-    redis: { critical: false, check: async () => void (await redis.ping()) },
+    redis: { critical: false, check: async () => void (await redis.ping().then(() => state.requireSound())) },
     workers: { critical: false, check: () => refuseUnpolled(connection, namespace, taskQueue) },
     models: { critical: false, check: async () => refuseAway(await reports.told()) },
   };

@@ -69,7 +69,30 @@ export function settingsSchema(basePort = BASE_PORT) {
       .default('millrace')
       .describe('Temporal task queue; another name keeps two deployments in one namespace apart.'),
     TEMPORAL_UI_URL: z.url().optional().describe('Base URL of the Temporal UI, for links to runs.'),
-    REDIS_URL: z.string().optional().describe('URL of your Redis (8 or later for the semantic cache).'),
+    REDIS_URL: z
+      .string()
+      .optional()
+      .describe(
+        'URL of your Redis for the state of runs: journals, jobs, events, sessions, limits. Its `maxmemory-policy` must be `noeviction`.',
+      ),
+    REDIS_INDEX_URL: z
+      .string()
+      .optional()
+      .describe(
+        'URL of your Redis (8 or later) for vector indexes, `noeviction` too; default: the one of `REDIS_URL`, else the embedded one.',
+      ),
+    REDIS_CACHE_URL: z
+      .string()
+      .optional()
+      .describe(
+        'URL of your Redis (8 or later) for the semantic cache: a server of its own, which may evict (`allkeys-lru` or `volatile-lru`); default: the embedded one.',
+      ),
+    MILLRACE_STORE_POLICY_UNSEEN: z
+      .enum(['refuse', 'accept'])
+      .default('refuse')
+      .describe(
+        'Whether a Redis for state or indexes is used that shows its `maxmemory-policy` neither by `INFO` nor by `CONFIG GET`: `accept` says that you have made sure of `noeviction`.',
+      ),
     TRITON_URL: list('host:port of your Triton gRPC endpoints, separated by commas.'),
     LLM_BASE_URL: list('Base URLs (ending in /v1) of your OpenAI-compatible servers, separated by commas.'),
     LLM_MODEL: z.string().default('assistant').describe('Model name to send to the LLM server.'),
@@ -90,7 +113,7 @@ export function settingsSchema(basePort = BASE_PORT) {
     MILLRACE_WORKER_METRICS_PORT: port('Prometheus metrics of the worker.', basePort + 1),
     MILLRACE_TEMPORAL_PORT: port('Embedded Temporal, gRPC.', basePort + 2),
     MILLRACE_TEMPORAL_UI_PORT: port('Embedded Temporal UI.', basePort + 3),
-    MILLRACE_REDIS_PORT: port('Embedded Redis.', basePort + 4),
+    MILLRACE_REDIS_PORT: port('Embedded Redis for the state of runs.', basePort + 4),
     MILLRACE_TRITON_HTTP_PORT: port('Embedded Triton, HTTP.', basePort + 5),
     MILLRACE_TRITON_GRPC_PORT: port('Embedded Triton, gRPC.', basePort + 6),
     MILLRACE_TRITON_METRICS_PORT: port('Embedded Triton, metrics.', basePort + 7),
@@ -104,6 +127,8 @@ export function settingsSchema(basePort = BASE_PORT) {
       .describe(
         'gRPC of the inference protocol (KServe v2), on the gateway’s address; its REST is on the gateway’s port. 0 turns gRPC off.',
       ),
+    MILLRACE_REDIS_INDEX_PORT: port('Embedded Redis for vector indexes.', basePort + 10),
+    MILLRACE_REDIS_CACHE_PORT: port('Embedded Redis for the semantic cache.', basePort + 11),
     MILLRACE_GATEWAY_HOST: z
       .string()
       .default('127.0.0.1')
@@ -138,6 +163,18 @@ export function settingsSchema(basePort = BASE_PORT) {
         'The placement, as `millrace plan` makes it, that new runs go by; a change is noticed within a second. Default: none, every stage goes to the shared queue.',
       ),
     // The embedded stack.
+    MILLRACE_REDIS_STATE_BYTES: bytes(
+      'Memory of the embedded Redis for state: some 10 000 runs with their records. When it is full new runs are refused.',
+      512 * 1024 * 1024,
+    ),
+    MILLRACE_REDIS_INDEX_BYTES: bytes(
+      'Memory of the embedded Redis for vector indexes: some 100 000 passages. When it is full no more are taken.',
+      512 * 1024 * 1024,
+    ),
+    MILLRACE_REDIS_CACHE_BYTES: bytes(
+      'Memory of the embedded Redis for the semantic cache. When it is full the answers used longest ago go.',
+      256 * 1024 * 1024,
+    ),
     MILLRACE_PYTHON: z
       .string()
       .optional()

@@ -1,6 +1,5 @@
 import type { InjectedSinks } from '@temporalio/worker';
-import type { Redis } from 'ioredis';
-import { RunEventLog } from '../activities/run-events/index.js';
+import type { RunEventLog } from '../activities/run-events/index.js';
 import type { SegmentSinks } from '../workflows/segment-turns.js';
 import type { EventSinks } from '../workflows/temporal-host.js';
 import { segmentSinks } from './running-segments.js';
@@ -9,8 +8,7 @@ import { segmentSinks } from './running-segments.js';
  * What a worker takes from its workflows beside their history. Temporal waits for a sink before it takes a workflow task's
  * commands: what a run has told is in Redis before its end can be seen.
  */
-export function workerSinks(redis: Redis): InjectedSinks<SegmentSinks & EventSinks> {
-  const log = new RunEventLog(redis);
+export function workerSinks(log: RunEventLog): InjectedSinks<SegmentSinks & EventSinks> {
   return {
     ...segmentSinks,
     events: { tell: { fn: ({ workflowId }, event) => log.tell(workflowId, event) } },

@@ -50,7 +50,7 @@ export async function runWorker(settings: Settings): Promise<void> {
     taskQueue: settings.MILLRACE_TASK_QUEUE,
     ...workflowSource(),
     activities: workerActivities(stages),
-    sinks: workerSinks(stages.redis),
+    sinks: workerSinks(stages.events),
     maxConcurrentWorkflowTaskExecutions: WORKFLOW_TASKS,
     maxCachedWorkflows: 2 * WORKFLOW_TASKS,
     stickyQueueScheduleToStartTimeout: STICKY_MS,

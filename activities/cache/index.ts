@@ -1,4 +1,3 @@
 export type { CacheRequest } from './cache-key.js';
 export type { EmbedCaller, Embedder } from './embedder.js';
-export { connected, createRedis } from './redis-client.js';
 export { type CacheTimeouts, SemanticCache } from './semantic-cache.js';

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 
-/** An entry of a stream as its channel tells it. */
+/** An entry of a stream as its channel tells it; without an id, what the stream does not have. */
 interface Told {
   readonly id: string;
   readonly text: string;

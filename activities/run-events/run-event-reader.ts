@@ -40,7 +40,7 @@ export class RunEventReader {
 
   /**
    * The events of a run behind a position, as they come, until `signal` aborts; then those that are there already, if Redis
-   * answers within a few tries.
+   * answers within a few tries, else that some may be missing.
    */
   async *follow(run: string, after: string | undefined, signal: AbortSignal): AsyncGenerator<FollowedEvent> {
     const key = streamOf(run);
@@ -58,7 +58,11 @@ export class RunEventReader {
           yield { id, event: eventOf(fields[1]) };
         }
         if (page?.length === PAGE) continue;
-        if (last && (page !== undefined || ++tries === LAST_TRIES)) return;
+        if (last && page !== undefined) return;
+        if (last && ++tries === LAST_TRIES) {
+          yield { id: at, event: { type: 'events.lost' } };
+          return;
+        }
         if (last) await sleep(PAUSE_MS);
         else if (!hears || page === undefined) await sleep(PAUSE_MS, undefined, { signal }).catch(() => undefined);
         else
@@ -74,10 +78,15 @@ export class RunEventReader {
 
   /** What is told behind a position, until something may have been missed or nobody listens any more. */
   async *#told(live: Live, after: string, signal: AbortSignal): AsyncGenerator<FollowedEvent> {
+    let at = after;
     for (;;) {
       const next = live.take();
       if (next) {
-        if (isBehind(next.id, after)) yield { id: next.id, event: eventOf(next.text) };
+        if (next.id === '') yield { id: at, event: eventOf(next.text) };
+        else if (isBehind(next.id, at)) {
+          at = next.id;
+          yield { id: at, event: eventOf(next.text) };
+        }
       } else if (live.missed || signal.aborted || this.#closed || !(await live.more(SILENCE_MS, signal))) return;
     }
   }

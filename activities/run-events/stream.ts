@@ -1,7 +1,7 @@
 import type { RunEvent } from '../../pipelines/plan/index.js';
 
 /** The stream of a run's events, and the channel on which each is told. */
-export const streamOf = (run: string): string => `millrace:events:${run}`;
+export const streamOf = (run: string): string => `millrace:events:{${run}}`;
 
 /** Position before the first entry of a stream. */
 export const START = '0-0';
@@ -15,6 +15,9 @@ export function isBehind(position: string, other: string): boolean {
   const [otherMs = 0n, otherNo = 0n] = other.split('-').map(BigInt);
   return ms === otherMs ? no > otherNo : ms > otherMs;
 }
+
+/** A message of the channel that is no entry of the stream: it has no position. */
+export const toldOnly = (text: string): string => ` ${text}`;
 
 /** An entry's one field. */
 export const FIELD = 'e';

@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import { sha256Hex } from '../../pipelines/plan/hash.js';
 import type { AgentMessage } from '../../pipelines/plan/index.js';
+import { isFull } from '../redis/index.js';
 
 /** Raised when the meaning of what is stored changes; a session of another format is then a new one. */
 const FORMAT = 2;
@@ -58,7 +59,7 @@ export class SessionStore {
     };
   }
 
-  /** Adds a part, once. Throws `STORE_UNAVAILABLE`. */
+  /** Adds a part, once. Throws `STORE_UNAVAILABLE` and `STATE_STORE_FULL`. */
   async add(name: SessionName, { key, messages, ttlMs, summary }: SessionPart): Promise<void> {
     const [parts, about] = placesOf(name);
     const part = JSON.stringify({ key, messages });
@@ -102,13 +103,9 @@ async function reached<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    throw new MillraceError(
-      'STORE_UNAVAILABLE',
-      `the Redis of the sessions failed: ${messageOf(error)}`,
-      {},
-      {
-        cause: error,
-      },
-    );
+    const [code, what] = isFull(error)
+      ? (['STATE_STORE_FULL', 'is full'] as const)
+      : (['STORE_UNAVAILABLE', 'failed'] as const);
+    throw new MillraceError(code, `the Redis of the sessions ${what}: ${messageOf(error)}`, {}, { cause: error });
   }
 }

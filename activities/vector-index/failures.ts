@@ -1,4 +1,5 @@
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
+import { isFull } from '../redis/index.js';
 
 /** An answer of Redis that says the command is not there or not allowed, as against no answer. */
 const isRefusal = (error: unknown): boolean =>
@@ -6,7 +7,8 @@ const isRefusal = (error: unknown): boolean =>
 
 /**
  * What a failed Redis command means for an index. An index is no cache: nothing can be served without it, so an absent
- * Redis is `STORE_UNAVAILABLE`, for the stage's policy to try again, and one without vector sets `INDEX_UNSUPPORTED`.
+ * Redis is `STORE_UNAVAILABLE`, for the stage's policy to try again, a full one `STORE_FULL`, and one without vector sets
+ * `INDEX_UNSUPPORTED`.
  *
  * @param server the server in words, `Redis 7.4.1`
  */
@@ -18,6 +20,14 @@ export function indexFailure(thrown: unknown, server: string): MillraceError {
     return new MillraceError(
       'INDEX_UNSUPPORTED',
       `a vector index needs the vector sets of Redis 8 or later (VADD, VSIM), which ${server} lacks or forbids: ${messageOf(error)}`,
+      {},
+      { cause: error },
+    );
+  }
+  if (isFull(error)) {
+    return new MillraceError(
+      'STORE_FULL',
+      `the Redis of the vector index is full: ${messageOf(error)}`,
       {},
       { cause: error },
     );

@@ -5,7 +5,17 @@ import { CHAT_TEMPLATE } from './weights.js';
 
 /** Servers of the developer's own do not call tools as these weights do: an empty setting counts as none. */
 const OWN = Object.fromEntries(
-  ['TEMPORAL_ADDRESS', 'TEMPORAL_UI_URL', 'REDIS_URL', 'TRITON_URL', 'LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL']
+  [
+    'TEMPORAL_ADDRESS',
+    'TEMPORAL_UI_URL',
+    'REDIS_URL',
+    'REDIS_INDEX_URL',
+    'REDIS_CACHE_URL',
+    'TRITON_URL',
+    'LLM_BASE_URL',
+    'LLM_API_KEY',
+    'LLM_MODEL',
+  ]
     .concat(['MILLRACE_MODELS', 'MILLRACE_LOG_LEVEL'])
     .map((name) => [name, '']),
 );

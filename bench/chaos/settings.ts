@@ -5,7 +5,7 @@ import { readSettings } from '../../workers/settings.js';
 const PORT_BASE = 7640;
 
 /** Where the suite's workers find their servers: the proxies stand where Triton and the LLM server would be. */
-export const PROXY_PORTS = { triton: PORT_BASE + 10, llm: PORT_BASE + 11 } as const;
+export const PROXY_PORTS = { triton: PORT_BASE + 14, llm: PORT_BASE + 15 } as const;
 export const METRICS_PORTS = { 'worker-a': PORT_BASE + 12, 'worker-b': PORT_BASE + 13 } as const;
 
 /** Servers of the developer's own must not be killed: an empty setting counts as none. */
@@ -13,6 +13,8 @@ const OWN = [
   'TEMPORAL_ADDRESS',
   'TEMPORAL_UI_URL',
   'REDIS_URL',
+  'REDIS_INDEX_URL',
+  'REDIS_CACHE_URL',
   'TRITON_URL',
   'LLM_BASE_URL',
   'LLM_API_KEY',

@@ -3,7 +3,16 @@ import { readSettings, type Settings } from '../../workers/settings.js';
 const PORT_BASE = 7740;
 
 /** Servers of the developer's own are left alone: an empty setting counts as none. */
-const OWN = ['TEMPORAL_ADDRESS', 'REDIS_URL', 'TRITON_URL', 'LLM_BASE_URL', 'MILLRACE_PLACEMENT', 'MILLRACE_DEVICES'];
+const OWN = [
+  'TEMPORAL_ADDRESS',
+  'REDIS_URL',
+  'REDIS_INDEX_URL',
+  'REDIS_CACHE_URL',
+  'TRITON_URL',
+  'LLM_BASE_URL',
+  'MILLRACE_PLACEMENT',
+  'MILLRACE_DEVICES',
+];
 
 /** The bench's own stack, apart from a demo's, the tests' and the other benches'. */
 export const environment: Readonly<Record<string, string>> = {

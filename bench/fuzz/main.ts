@@ -36,7 +36,16 @@ const ANSWER_S = 30;
 
 const CHECKS = ['status_code_conformance', 'content_type_conformance', 'response_schema_conformance'];
 
-const OWN = ['TEMPORAL_ADDRESS', 'TEMPORAL_UI_URL', 'REDIS_URL', 'TRITON_URL', 'LLM_BASE_URL', 'MILLRACE_MODELS'];
+const OWN = [
+  'TEMPORAL_ADDRESS',
+  'TEMPORAL_UI_URL',
+  'REDIS_URL',
+  'REDIS_INDEX_URL',
+  'REDIS_CACHE_URL',
+  'TRITON_URL',
+  'LLM_BASE_URL',
+  'MILLRACE_MODELS',
+];
 const settings = readSettings({
   ...process.env,
   ...Object.fromEntries(OWN.map((name) => [name, ''])),

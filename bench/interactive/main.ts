@@ -21,8 +21,8 @@ import { Client, Connection, WithStartWorkflowOperation } from '@temporalio/clie
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { pino } from 'pino';
 import { Answers } from '../../activities/answers/index.js';
-import { createRedis } from '../../activities/cache/index.js';
 import { FastJobQueue } from '../../activities/fast-jobs/index.js';
+import { createRedis } from '../../activities/redis/index.js';
 import type { GatewayDeps } from '../../gateway/index.js';
 import { startGuarded } from '../../gateway/runs/guarded-start.js';
 import type { Pipeline } from '../../pipelines/index.js';

@@ -2,7 +2,16 @@ import { fileURLToPath } from 'node:url';
 import { readSettings } from '../../workers/settings.js';
 
 /** Servers of the developer's own must not take part: an empty setting counts as none. */
-const OWN = ['TEMPORAL_ADDRESS', 'TEMPORAL_UI_URL', 'REDIS_URL', 'TRITON_URL', 'LLM_BASE_URL', 'MILLRACE_MODELS'];
+const OWN = [
+  'TEMPORAL_ADDRESS',
+  'TEMPORAL_UI_URL',
+  'REDIS_URL',
+  'REDIS_INDEX_URL',
+  'REDIS_CACHE_URL',
+  'TRITON_URL',
+  'LLM_BASE_URL',
+  'MILLRACE_MODELS',
+];
 
 /**
  * Heap of the gateway and the worker, in MiB, a small one: V8 gives nothing back until it has to, and what is measured is to be

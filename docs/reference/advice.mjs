@@ -52,6 +52,8 @@ export const ADVICE = {
   STORE_FULL: 'Free or add disk space or memory where the message says; `millrace artifacts prune` removes old media.',
   QUOTA_EXCEEDED: 'Remove what the tenant no longer needs, or raise the quota that the message names.',
   OUTPUT_BUDGET_EXCEEDED: 'Give the stage a shorter input, or raise `MILLRACE_MAX_STAGE_MEDIA_BYTES` at the workers.',
+  STATE_STORE_FULL:
+    'Come back after `Retry-After`; if it lasts, raise `maxmemory` of the Redis of `REDIS_URL`, or keep records and sessions shorter.',
   INDEX_NOT_FOUND: 'Fill the index with an `upsert` stage or `millrace index put`, and check its name and the tenant.',
   INDEX_MISMATCH: 'Use the embedder that the message names, or put the passages into an index of another name.',
   INDEX_UNSUPPORTED: 'Use Redis 8 or later, and let its user call VADD and VSIM.',

@@ -28,6 +28,8 @@ export interface AdmissionDeps {
   placementOf(plan: Pipeline['plan']): Placement;
   /** Of the workflows. */
   readonly taskQueue: string;
+  /** The state store; without room there no run starts. Absent: it is not looked at. */
+  readonly state?: { requireRoom(): void } | undefined;
   readonly logger: Logger;
   readonly registry: Registry;
 }
@@ -63,13 +65,14 @@ export class Admission {
   }
 
   /**
-   * Lets a run start. Throws `OVERLOADED` when queues would take too much of its deadline, and `TOO_MANY_RUNS` when its
+   * Lets a run start. Throws `STATE_STORE_FULL` when the state store has no memory for it, `OVERLOADED` when queues would take too much of its deadline, and `TOO_MANY_RUNS` when its
    * caller has as many as it may. A run that is there already is never refused.
    * @returns what to call when the run is known to have ended; a forgotten call is made good later
    */
   async admit(applicant: Applicant): Promise<() => void> {
     const { id, pipeline, priority = 'default', repeated } = applicant;
     try {
+      this.#deps.state?.requireRoom();
       await this.#refuseLate(pipeline, priority);
       return await this.#slotFor(applicant);
     } catch (error) {

@@ -1,6 +1,8 @@
 import type { Redis } from 'ioredis';
 import type { Logger } from '../../activities/logger.js';
 import { RationedWarnings } from '../../activities/rationed-warnings.js';
+import { isFull } from '../../activities/redis/index.js';
+import { MillraceError } from '../../pipelines/errors.js';
 
 /** What Temporal says of a run: `absent` when it has none of this id, `unknown` when it does not answer. */
 export type RunState = 'running' | 'ended' | 'absent' | 'unknown';
@@ -20,6 +22,8 @@ const LOOK_EVERY_MS = 250;
 const PAUSE_MS = 60;
 /** A run that Temporal does not know may be on its way there; after twice the time that a start may take it is not. */
 const START_MS = 10_000;
+/** When to come back where Redis has no memory left, in milliseconds. */
+const FULL_RETRY_MS = 1_000;
 /** The set of an owner that has left, in seconds: a week. */
 const KEEP_S = 7 * 86_400;
 
@@ -35,34 +39,80 @@ return 1`;
  * Bounds how many runs of an owner go on at once, over all gateways of a Redis. Each run holds a slot from before its start;
  * the gateway that sees its end gives it back. Most ends nobody sees (202, a gateway that died), so when all slots are taken
  * the runs looked at longest ago are looked at in Temporal, and those that have ended make room: the bound is never passed,
- * and heals by itself. While Redis is away nothing is bounded: a limit that stops all work would do more harm than none.
+ * and heals by itself. While Redis is away each gateway bounds the runs that it knows of itself; while it is full none starts.
  */
 export class RunSlots {
   readonly #deps: RunSlotsDeps;
   readonly #warnings: RationedWarnings;
+  /** What this gateway knows by itself: an owner's runs since when, in milliseconds since 1970. */
+  readonly #here = new Map<string, Map<string, number>>();
 
   constructor(deps: RunSlotsDeps) {
     this.#deps = deps;
     this.#warnings = new RationedWarnings(deps.logger);
   }
 
-  /** Whether the run may start. A run that holds a slot already may: it is asked for again. */
+  /**
+   * Whether the run may start. A run that holds a slot already may: it is asked for again. Throws `STATE_STORE_FULL`.
+   */
   async take(owner: string, most: number, run: string): Promise<boolean> {
-    const set = `millrace:runs:${owner}`;
+    const set = slotsOf(owner);
     try {
-      if (await this.#try(set, most, run)) return true;
-      if (await this.#mayLook(set)) await this.#dropEnded(set);
-      else await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
-      return await this.#try(set, most, run);
+      const taken = (await this.#try(set, most, run)) || (await this.#tryAgain(set, most, run));
+      if (taken) this.#remember(owner, most, run);
+      return taken;
     } catch (error) {
-      this.#warnings.warn('slots', { err: error }, 'running runs cannot be counted: they are not limited');
-      return true;
+      if (isFull(error)) {
+        throw new MillraceError('STATE_STORE_FULL', 'running runs cannot be counted', { retryAfterMs: FULL_RETRY_MS });
+      }
+      this.#warnings.warn(
+        'slots',
+        { err: error },
+        'Redis is away: each gateway limits the runs that it knows of itself',
+      );
+      return await this.#takeHere(owner, most, run);
     }
+  }
+
+  async #tryAgain(set: string, most: number, run: string): Promise<boolean> {
+    if (await this.#mayLook(set)) await this.#dropEnded(set);
+    else await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    return await this.#try(set, most, run);
+  }
+
+  /** Keeps the newest `most`: what is forgotten counts in Redis. */
+  #remember(owner: string, most: number, run: string): void {
+    const runs = this.#here.get(owner) ?? new Map<string, number>();
+    this.#here.set(owner, runs);
+    runs.set(run, runs.get(run) ?? Date.now());
+    if (runs.size <= most) return;
+    const [oldest = run] = runs.keys();
+    runs.delete(oldest);
+  }
+
+  async #takeHere(owner: string, most: number, run: string): Promise<boolean> {
+    const runs = this.#here.get(owner);
+    if (runs !== undefined && !runs.has(run) && runs.size >= most) {
+      const oldest = [...runs].slice(0, LOOK_AT).map(([id, since]) => ({ run: id, since }));
+      const { gone, alive } = await this.#look(oldest);
+      for (const id of gone) runs.delete(id);
+      for (const id of alive) {
+        const since = runs.get(id);
+        if (since === undefined || !runs.delete(id)) continue;
+        runs.set(id, since);
+      }
+      if (runs.size >= most) return false;
+    }
+    this.#remember(owner, most, run);
+    return true;
   }
 
   /** Never throws, and nobody waits for it: a slot that stays is found later. */
   release(owner: string, run: string): void {
-    this.#deps.redis.zrem(`millrace:runs:${owner}`, run).catch(() => undefined);
+    const runs = this.#here.get(owner);
+    runs?.delete(run);
+    if (runs?.size === 0) this.#here.delete(owner);
+    this.#deps.redis.zrem(slotsOf(owner), run).catch(() => undefined);
   }
 
   async #try(set: string, most: number, run: string): Promise<boolean> {
@@ -76,20 +126,30 @@ export class RunSlots {
   async #dropEnded(set: string): Promise<void> {
     const { redis } = this.#deps;
     const scored = await redis.zrangebyscore(set, '-inf', '+inf', 'WITHSCORES', 'LIMIT', 0, LOOK_AT);
+    const runs = scored.flatMap((run, i) => (i % 2 === 1 ? [] : [{ run, since: Number(scored[i + 1]) }]));
+    const { gone, alive } = await this.#look(runs);
+    const now = String(Date.now());
+    // Those that go on are looked at last the next time, so that each has its turn.
+    await Promise.all([
+      ...(gone.length > 0 ? [redis.zrem(set, ...gone)] : []),
+      ...(alive.length > 0 ? [redis.zadd(set, 'XX', ...alive.flatMap((run) => [now, run]))] : []),
+    ]);
+  }
+
+  /** Asks Temporal of runs: which have ended, which go on; of the others it does not say. */
+  async #look(
+    runs: readonly { readonly run: string; readonly since: number }[],
+  ): Promise<{ readonly gone: readonly string[]; readonly alive: readonly string[] }> {
     const now = Date.now();
     const looked = await Promise.all(
-      scored.flatMap((run, i) =>
-        i % 2 === 1 ? [] : [this.#deps.stateOf(run).then((state) => ({ run, state, since: Number(scored[i + 1]) }))],
-      ),
+      runs.map(async ({ run, since }) => ({ run, since, state: await this.#deps.stateOf(run) })),
     );
     const gone = looked.filter(
       ({ state, since }) => state === 'ended' || (state === 'absent' && now - since > START_MS),
     );
     const alive = looked.filter(({ state }) => state === 'running');
-    // Those that go on are looked at last the next time, so that each has its turn.
-    await Promise.all([
-      ...(gone.length > 0 ? [redis.zrem(set, ...gone.map(({ run }) => run))] : []),
-      ...(alive.length > 0 ? [redis.zadd(set, 'XX', ...alive.flatMap(({ run }) => [String(now), run]))] : []),
-    ]);
+    return { gone: gone.map(({ run }) => run), alive: alive.map(({ run }) => run) };
   }
 }
+
+const slotsOf = (owner: string): string => `millrace:runs:{${owner}}`;

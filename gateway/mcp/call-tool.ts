@@ -95,6 +95,7 @@ async function lastOf(
 
 /** What of an event is progress. How many there will be is not known: a plan has branches and loops. */
 function messageOf(event: RunEvent): string | undefined {
+  if (event.type === 'events.lost') return undefined;
   const { path } = event;
   switch (event.type) {
     case 'stage.started':

@@ -80,7 +80,7 @@ async function* piecesOf(
         return;
       }
       const { event } = each;
-      if (!textStages.has(event.stage)) continue;
+      if (event.type === 'events.lost' || !textStages.has(event.stage)) continue;
       if (event.type === 'stage.started') told.begin();
       if (event.type !== 'stage.delta') continue;
       const text = told.add(event.text);

@@ -107,6 +107,7 @@ const runEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('stage.failed'), ...ofStage, code: z.string(), message: z.string() }),
   z.object({ type: z.literal('stage.waiting'), ...ofStage, subject: z.string(), until: time }),
   z.object({ type: z.literal('stage.decided'), ...ofStage, ...decided }),
+  z.object({ type: z.literal('events.lost'), count: z.int().optional() }),
 ]);
 
 /** The JSON forms of a media field of an input. */

@@ -4,7 +4,17 @@
  *
  * A stage that is tried again starts again, with the next attempt: the text of the attempt before does not count.
  */
-export type RunEvent = StageStarted | StageDelta | StageFinished | StageFailed | StageWaiting | StageDecided;
+export type RunEvent = StageEvent | EventsLost;
+
+/** What a stage does. */
+export type StageEvent = StageStarted | StageDelta | StageFinished | StageFailed | StageWaiting | StageDecided;
+
+/** Here events are missing: the store could not be reached, or was full. The run's document is whole all the same. */
+export interface EventsLost {
+  readonly type: 'events.lost';
+  /** How many, where it is known. */
+  readonly count?: number;
+}
 
 interface OfStage {
   readonly stage: string;

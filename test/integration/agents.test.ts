@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunDocument } from '../../gateway/index.js';
-import type { RunEvent } from '../../pipelines/plan/index.js';
+import type { StageEvent } from '../../pipelines/plan/index.js';
 import { GatewayProcess } from '../support/gateway-process.js';
 import { connect, until } from '../support/runs.js';
 import { ScriptedLlm } from '../support/scripted-llm.js';
@@ -115,9 +115,9 @@ describe('what can be seen of an agent', () => {
     expect(output).toMatchObject({ text: 'So: 2; {"n":3}', turns: 2 });
     const answer = await fetch(at(`/v1/runs/${id}/events`), { headers: { accept: 'text/event-stream' } });
     const lines = (await answer.text()).split('\n').filter((line) => line.startsWith('data: '));
-    const events = lines.map((line) => JSON.parse(line.slice('data: '.length)) as RunEvent);
+    const events = lines.map((line) => JSON.parse(line.slice('data: '.length)) as StageEvent);
     const seen = events.filter(({ type }) => type === 'stage.started' || type === 'stage.finished');
-    const pathsOf = (type: RunEvent['type']) =>
+    const pathsOf = (type: StageEvent['type']) =>
       seen
         .filter((event) => event.type === type)
         .map(({ path }) => path)

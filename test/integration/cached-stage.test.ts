@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { connected, createRedis, type Embedder } from '../../activities/cache/index.js';
+import type { Embedder } from '../../activities/cache/index.js';
 import { throughCache } from '../../activities/cached-stage.js';
 import type { Pools } from '../../activities/pools/index.js';
+import { connected, createRedis } from '../../activities/redis/index.js';
 import type { Attempt } from '../../activities/serve-stage.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { StageCall } from '../../pipelines/plan/index.js';
@@ -33,7 +34,7 @@ let weights: () => Promise<string> = async () => 'weights-1';
 
 beforeAll(async () => {
   const { logger } = recordingLogger();
-  redis = createRedis({ url: address('REDIS_URL'), timeoutMs: 250, logger });
+  redis = createRedis({ url: address('REDIS_CACHE_URL'), timeoutMs: 250, logger });
   expect(await connected(redis, 5_000)).toBe(true);
   embedder = openEmbedder();
   test = openCache(redis, embedder);

@@ -5,7 +5,7 @@ import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { carryOut, examine } from '../../workers/cli/doctor/examine.js';
 import type { Finding, FindingId } from '../../workers/cli/doctor/finding.js';
-import { redisCheck } from '../../workers/cli/doctor/redis-check.js';
+import { redisChecks } from '../../workers/cli/doctor/redis-check.js';
 import { readSettings } from '../../workers/settings.js';
 import { freePort } from '../support/free-port.js';
 import { type OwnRedis, ownRedis } from '../support/own-redis.js';
@@ -84,28 +84,36 @@ describe('doctor on a Redis that could harm', () => {
   });
 
   const look = async (url = server.url) => {
-    const findings = await carryOut([redisCheck(readSettings({ REDIS_URL: url }))]);
+    const findings = await carryOut(redisChecks(readSettings({ REDIS_URL: url })).slice(0, 1));
     return (id: FindingId) => findings.find((finding) => finding.id === id);
   };
 
-  it('warns of what may evict journals and indexes', async () => {
-    expect((await look())('redis.eviction')).toMatchObject({
-      state: 'ok',
-      detail: expect.stringContaining('no memory limit'),
-    });
-    await admin.config('SET', 'maxmemory', '64mb');
+  it('refuses what may evict journals and indexes, whatever its memory', async () => {
     const states: Record<string, string | undefined> = {};
     for (const policy of ['allkeys-lru', 'allkeys-random', 'noeviction', 'volatile-lru', 'volatile-ttl']) {
       await admin.config('SET', 'maxmemory-policy', policy);
       states[policy] = (await look())('redis.eviction')?.state;
     }
     expect(states).toEqual({
-      'allkeys-lru': 'warn',
-      'allkeys-random': 'warn',
-      noeviction: 'warn',
-      'volatile-lru': 'ok',
-      'volatile-ttl': 'ok',
+      'allkeys-lru': 'fail',
+      'allkeys-random': 'fail',
+      noeviction: 'ok',
+      'volatile-lru': 'fail',
+      'volatile-ttl': 'fail',
     });
+    await admin.config('SET', 'maxmemory-policy', 'noeviction');
+  });
+
+  it('refuses one that does not show its policy, and a cache on the same server', async () => {
+    await admin.call('ACL', 'SETUSER', 'blind', 'on', '>hidden-word', '~*', '+@all', '-info', '-config');
+    const url = server.url.replace('//', '//blind:hidden-word@');
+    const eviction = async (env: Record<string, string>) =>
+      (await carryOut(redisChecks(readSettings({ ...env, REDIS_URL: url })).slice(0, 1))).find(
+        ({ id }) => id === 'redis.eviction',
+      );
+    expect(await eviction({})).toMatchObject({ state: 'fail', remedy: expect.stringContaining('_UNSEEN=accept') });
+    expect(await eviction({ MILLRACE_STORE_POLICY_UNSEEN: 'accept' })).toMatchObject({ state: 'ok' });
+    expect(await eviction({ REDIS_CACHE_URL: url })).toMatchObject({ state: 'fail' });
   });
 
   it('warns of full memory, of no file to start from, and of missing vector sets', async () => {

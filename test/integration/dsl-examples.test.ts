@@ -51,6 +51,8 @@ async function withExamplePools(): Promise<string> {
 
 const servers = () => ({
   REDIS_URL: address('REDIS_URL'),
+  REDIS_INDEX_URL: address('REDIS_INDEX_URL'),
+  REDIS_CACHE_URL: address('REDIS_CACHE_URL'),
   TRITON_URL: address('TRITON_URL'),
   LLM_BASE_URL: address('LLM_BASE_URL'),
 });
@@ -74,10 +76,12 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const stages of opened) await stages.close();
   rmSync(folder, { recursive: true, force: true });
-  const redis = new Redis(address('REDIS_URL'));
-  const keys = await redis.keys(`millrace:*${tenant}*`);
-  if (keys.length > 0) await redis.del(...keys);
-  redis.disconnect();
+  for (const url of [address('REDIS_URL'), address('REDIS_INDEX_URL'), address('REDIS_CACHE_URL')]) {
+    const redis = new Redis(url);
+    const keys = await redis.keys(`millrace:*${tenant}*`);
+    if (keys.length > 0) await redis.del(...keys);
+    redis.disconnect();
+  }
 });
 
 it.each(ALL.map((example, i) => [example.name, example, i] as const))(

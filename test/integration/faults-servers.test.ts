@@ -132,11 +132,11 @@ describe('a server killed with SIGKILL', () => {
     await allUp();
   });
 
-  it('Redis: runs complete past the cache, and hits return when it is back', async () => {
+  it('the Redis of the cache: runs complete past the cache, and hits return when it is back', async () => {
     const queue = 'redis-killed';
-    const redis = await ownRedis(address('REDIS_URL'));
+    const redis = await ownRedis(address('REDIS_CACHE_URL'));
     await redis.start();
-    const worker = await WorkerProcess.start(queue, { REDIS_URL: redis.url });
+    const worker = await WorkerProcess.start(queue, { REDIS_CACHE_URL: redis.url });
     const ask = async () => {
       const run = await start(
         client,

@@ -30,7 +30,7 @@ const millrace = (args: readonly string[], more: Readonly<Record<string, string>
   );
 
 afterAll(async () => {
-  const redis = new Redis(address('REDIS_URL'));
+  const redis = new Redis(address('REDIS_INDEX_URL'));
   const keys = await redis.keys(`millrace:index:{${tenant}:*`);
   if (keys.length > 0) await redis.del(...keys);
   redis.disconnect();
@@ -62,7 +62,7 @@ describe('millrace index', () => {
   });
 
   it('ends with 3 when Redis is away, and with 2 for wrong usage', async () => {
-    const away = { REDIS_URL: `redis://127.0.0.1:${await freePort()}` };
+    const away = { REDIS_INDEX_URL: `redis://127.0.0.1:${await freePort()}` };
     expect(await millrace(['search', 'docs', 'x'], away)).toMatchObject({
       code: 3,
       stderr: expect.stringContaining('STORE_UNAVAILABLE'),

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { connected } from '../../activities/cache/index.js';
+import { connected } from '../../activities/redis/index.js';
 import { RunEventLog, RunEventReader } from '../../activities/run-events/index.js';
 import type { StageCall } from '../../pipelines/plan/index.js';
 import { type OwnRedis, ownRedis } from '../support/own-redis.js';

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Problem, RunDocument } from '../../gateway/index.js';
-import type { RunEvent } from '../../pipelines/plan/index.js';
+import type { StageEvent } from '../../pipelines/plan/index.js';
 import { type OwnRedis, ownRedis } from '../support/own-redis.js';
 import { address, CallLog, fixtures, until } from '../support/runs.js';
 import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';
@@ -27,8 +27,8 @@ const start = async (pipeline: string, input: object): Promise<string> =>
 const read = async (id: string): Promise<RunDocument> =>
   (await (await fetch(`${base}/v1/runs/${id}`)).json()) as RunDocument;
 const events = (id: string) => `${base}/v1/runs/${id}/events`;
-const told = (all: readonly ReadEvent[]): RunEvent[] =>
-  all.filter(({ event }) => event.startsWith('stage.')).map(({ data }) => JSON.parse(data) as RunEvent);
+const told = (all: readonly ReadEvent[]): StageEvent[] =>
+  all.filter(({ event }) => event.startsWith('stage.')).map(({ data }) => JSON.parse(data) as StageEvent);
 const runIn = (all: readonly ReadEvent[]): RunDocument => JSON.parse(all.at(-1)?.data ?? 'null') as RunDocument;
 
 /** Follows a run to its end, leaving every now and then and coming back. */
@@ -86,7 +86,7 @@ describe('the events of a run', () => {
     const id = await start('over-items', { items: [2] });
     await until('the run has ended', async () => (await read(id)).status !== 'running');
     const redis = new Redis(address('REDIS_URL'));
-    expect(await redis.del(`millrace:events:${id}`)).toBe(1);
+    expect(await redis.del(`millrace:events:{${id}}`)).toBe(1);
     redis.disconnect();
     expect(await allEvents(await fetch(events(id)))).toEqual([
       { id: 'end', event: 'run', data: JSON.stringify(await read(id)) },

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { connected } from '../../activities/cache/index.js';
 import { guardedKey, HeldError, revokeRecord, SegmentJournal, segmentKey } from '../../activities/journal/index.js';
+import { connected } from '../../activities/redis/index.js';
 import { until } from '../support/runs.js';
 import { testRedis } from '../support/test-worker.js';
 

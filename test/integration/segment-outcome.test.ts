@@ -5,7 +5,7 @@ import type { Client } from '@temporalio/client';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { connected } from '../../activities/cache/index.js';
+import { connected } from '../../activities/redis/index.js';
 import { code, MillraceError, type Pipeline, pipeline } from '../../pipelines/index.js';
 import type { RunResult, SegmentOutcome } from '../../pipelines/plan/index.js';
 import { place } from '../../placement/place.js';

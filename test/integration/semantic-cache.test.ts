@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { connected, createRedis, type Embedder } from '../../activities/cache/index.js';
+import type { Embedder } from '../../activities/cache/index.js';
+import { connected, createRedis } from '../../activities/redis/index.js';
 import { model, never, openCache, recordingLogger, request, type TestCache } from '../support/caches.js';
 import { openEmbedder } from '../support/embedder.js';
 import { type OwnRedis, ownRedis } from '../support/own-redis.js';
@@ -33,7 +34,7 @@ let embedder: Embedder & { close(): void };
 let test: TestCache;
 
 beforeAll(async () => {
-  redis = open(address('REDIS_URL'));
+  redis = open(address('REDIS_CACHE_URL'));
   expect(await connected(redis, 5_000)).toBe(true);
   embedder = openEmbedder();
   test = openCache(redis, embedder);
@@ -117,7 +118,7 @@ describe('questions asked at the same time', () => {
   it('asks once for 20 on two workers', async () => {
     const own = { tenant: tenant() };
     const { ask, calls } = model('Paris', 1_500);
-    const second = openCache(open(address('REDIS_URL')), embedder);
+    const second = openCache(open(address('REDIS_CACHE_URL')), embedder);
     await sleep(100);
     const caches = [test.cache, second.cache];
     const results = await Promise.all(
@@ -151,7 +152,7 @@ describe('questions asked at the same time', () => {
   it('hands over when the lease of a dead worker expires', async () => {
     const own = { tenant: tenant() };
     // A worker that dies: its connection is gone, it neither renews nor releases.
-    const connection = open(address('REDIS_URL'));
+    const connection = open(address('REDIS_CACHE_URL'));
     await connected(connection, 5_000);
     const dead = openCache(connection, embedder, { leaseMs: 1_000 });
     const hanging = dead.cache.through(request(CAPITAL, own), () => new Promise(() => undefined), never());
@@ -201,7 +202,7 @@ describe('Redis fails', () => {
 
   beforeAll(async () => {
     process.on('unhandledRejection', onRejection);
-    server = await ownRedis(address('REDIS_URL'));
+    server = await ownRedis(address('REDIS_CACHE_URL'));
     await server.start();
     connection = open(server.url);
     await connected(connection, 5_000);
@@ -248,7 +249,7 @@ describe('Redis fails', () => {
 
 describe('a Redis without vector sets', () => {
   it('says so and matches exact text only', async () => {
-    const server = await ownRedis(address('REDIS_URL'));
+    const server = await ownRedis(address('REDIS_CACHE_URL'));
     await server.start();
     const admin = open(server.url);
     await connected(admin, 5_000);

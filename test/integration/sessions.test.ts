@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { connected } from '../../activities/cache/index.js';
+import { connected } from '../../activities/redis/index.js';
 import { SessionStore, sessionKind } from '../../activities/sessions/index.js';
 import { agent, type Pipeline, pipeline, tool } from '../../pipelines/index.js';
 import type { JsonObject } from '../../pipelines/json.js';

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { connected, createRedis, type Embedder } from '../../activities/cache/index.js';
+import type { Embedder } from '../../activities/cache/index.js';
+import { connected, createRedis } from '../../activities/redis/index.js';
 import { indexKinds, PassageIndex } from '../../activities/vector-index/index.js';
 import { placesOf } from '../../activities/vector-index/places.js';
 import type { WorkerContext } from '../../activities/worker-kind.js';
@@ -51,7 +52,7 @@ const search = (own: string, query: string, more: { k?: number; minScore?: numbe
   from.search({ tenant: own, index: 'docs', embedder: 'minilm', query, k: 2, ...more }, never());
 
 beforeAll(async () => {
-  redis = await open(address('REDIS_URL'));
+  redis = await open(address('REDIS_INDEX_URL'));
   minilm = openEmbedder();
   index = indexOf(minilm);
 });
@@ -299,7 +300,7 @@ describe('the embedder fails or is slow', () => {
 
 describe('Redis fails', () => {
   it('away: STORE_UNAVAILABLE within the timeout, for the policy to try again', async () => {
-    const server = await ownRedis(address('REDIS_URL'));
+    const server = await ownRedis(address('REDIS_INDEX_URL'));
     await server.start();
     const own = tenant();
     const far = indexOf(minilm, await open(server.url));
@@ -315,7 +316,7 @@ describe('Redis fails', () => {
   });
 
   it('without vector sets: says which Redis is needed', async () => {
-    const server = await ownRedis(address('REDIS_URL'));
+    const server = await ownRedis(address('REDIS_INDEX_URL'));
     await server.start();
     const admin = await open(server.url);
     // To a user without the commands it is as if they were not there.

@@ -109,6 +109,8 @@ function serversAt(first) {
   return {
     TEMPORAL_ADDRESS: at(2),
     REDIS_URL: `redis://${at(4)}`,
+    REDIS_INDEX_URL: `redis://${at(10)}`,
+    REDIS_CACHE_URL: `redis://${at(11)}`,
     TRITON_URL: at(6),
     LLM_BASE_URL: `http://${at(8)}/v1`,
     // Not that of the stack's own worker.
@@ -176,7 +178,10 @@ async function historiesOf(client, { workflowId, firstExecutionRunId }) {
 const children = [];
 const llm = await scriptedLlm();
 try {
-  const { temporal } = await up({ settings, parts: ['temporal', 'redis', 'triton', 'llm', 'worker'] });
+  const { temporal } = await up({
+    settings,
+    parts: ['temporal', 'redis', 'redis-index', 'redis-cache', 'triton', 'llm', 'worker'],
+  });
   // A page of the long history is above gRPC's default of 4 MiB.
   const channelArgs = { 'grpc.max_receive_message_length': 64 * 1024 * 1024 };
   const client = new Client({ connection: await Connection.connect({ address: temporal, channelArgs }) });

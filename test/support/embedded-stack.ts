@@ -19,6 +19,8 @@ export async function setup(): Promise<void> {
   });
   process.env.TEST_TEMPORAL_ADDRESS = endpoints.temporal;
   process.env.TEST_REDIS_URL = endpoints.redis;
+  process.env.TEST_REDIS_INDEX_URL = endpoints.redisIndex;
+  process.env.TEST_REDIS_CACHE_URL = endpoints.redisCache;
   process.env.TEST_TRITON_URL = endpoints.triton[0];
   process.env.TEST_LLM_BASE_URL = endpoints.llm[0];
   process.env.TEST_GATEWAY_URL = gatewayUrl(settings);

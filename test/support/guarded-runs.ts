@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import { pino } from 'pino';
 import { Answers } from '../../activities/answers/index.js';
-import { connected } from '../../activities/cache/index.js';
+import { connected } from '../../activities/redis/index.js';
 import type { GatewayDeps } from '../../gateway/index.js';
 import { startGuarded } from '../../gateway/runs/guarded-start.js';
 import type { Pipeline } from '../../pipelines/index.js';

@@ -11,7 +11,14 @@ import { type PoolDescription, place } from '../../placement/place.js';
 
 /** Where the embedded stack of the tests put a server. */
 export function address(
-  name: 'TEMPORAL_ADDRESS' | 'REDIS_URL' | 'TRITON_URL' | 'LLM_BASE_URL' | 'GATEWAY_URL',
+  name:
+    | 'TEMPORAL_ADDRESS'
+    | 'REDIS_URL'
+    | 'REDIS_INDEX_URL'
+    | 'REDIS_CACHE_URL'
+    | 'TRITON_URL'
+    | 'LLM_BASE_URL'
+    | 'GATEWAY_URL',
 ): string {
   const value = process.env[`TEST_${name}`];
   if (value === undefined)

@@ -5,7 +5,8 @@ const TEST_PORT_BASE = process.env.MILLRACE_TEST_PORT_BASE ?? '7500';
 
 /** Servers of the developer's own must not take part: an empty setting counts as none. */
 const OWN = Object.fromEntries(
-  ['TEMPORAL_ADDRESS', 'TEMPORAL_UI_URL', 'REDIS_URL', 'TRITON_URL', 'LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL']
+  ['TEMPORAL_ADDRESS', 'TEMPORAL_UI_URL', 'TRITON_URL', 'LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL']
+    .concat(['REDIS_URL', 'REDIS_INDEX_URL', 'REDIS_CACHE_URL'])
     .concat(['MILLRACE_MODELS', 'MILLRACE_GATEWAY_URL', 'MILLRACE_LLM_GGUF', 'MILLRACE_LOG_LEVEL'])
     .map((name) => [name, '']),
 );
@@ -22,6 +23,8 @@ function serversAt(base: number): Record<string, string> {
     TEMPORAL_ADDRESS: at(2),
     TEMPORAL_UI_URL: `http://${at(3)}`,
     REDIS_URL: `redis://${at(4)}`,
+    REDIS_INDEX_URL: `redis://${at(10)}`,
+    REDIS_CACHE_URL: `redis://${at(11)}`,
     TRITON_URL: at(6),
     LLM_BASE_URL: `http://${at(8)}/v1`,
     MILLRACE_TASK_QUEUE: `test-${TEST_PORT_BASE}`,

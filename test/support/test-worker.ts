@@ -3,8 +3,9 @@ import { Client } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import type { Redis } from 'ioredis';
 import { pino } from 'pino';
-import { createRedis } from '../../activities/cache/index.js';
 import { FastJobQueue } from '../../activities/fast-jobs/index.js';
+import { createRedis } from '../../activities/redis/index.js';
+import { RunEventLog } from '../../activities/run-events/index.js';
 import type { StageRunner } from '../../activities/stage-runner.js';
 import { workerActivities } from '../../workers/activities.js';
 import { type FastWorker, serveFastJobs } from '../../workers/fast-worker.js';
@@ -70,7 +71,7 @@ export class TestWorker {
       taskQueue: queue,
       workflowBundle: await workflowBundle(workflows),
       activities: workerActivities({ runner: runner as StageRunner, redis: own }),
-      sinks: workerSinks(own),
+      sinks: workerSinks(new RunEventLog(own)),
       maxConcurrentActivityTaskExecutions: 64,
       maxConcurrentLocalActivityExecutions: 64,
       // As `workers/worker.ts` has it.

@@ -1,8 +1,8 @@
 import { isTenant } from '../../activities/artifacts/index.js';
-import { connected } from '../../activities/cache/index.js';
 import { createConnectors } from '../../activities/connectors/index.js';
 import { createMetrics } from '../../activities/metrics.js';
 import { Pools } from '../../activities/pools/index.js';
+import { connected } from '../../activities/redis/index.js';
 import type { PassageIndex } from '../../activities/vector-index/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Passage } from '../../pipelines/stages/index.js';

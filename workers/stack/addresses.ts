@@ -4,10 +4,12 @@ import type { PartName } from './part-spec.js';
 
 /** Where a part's clients find it. */
 export function addressOf(part: PartName, settings: Settings): string {
-  const { temporal, redis, triton, llm } = endpointsOf(settings);
+  const { temporal, redis, redisIndex, redisCache, triton, llm } = endpointsOf(settings);
   const addresses: Record<PartName, string> = {
     temporal,
     redis,
+    'redis-index': redisIndex,
+    'redis-cache': redisCache,
     triton: triton.join(', '),
     llm: llm.join(', '),
     worker: `http://${LOOPBACK}:${settings.MILLRACE_WORKER_METRICS_PORT}`,

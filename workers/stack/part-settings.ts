@@ -1,13 +1,15 @@
 import { createHash } from 'node:crypto';
 import { type Settings, settingsSchema } from '../settings.js';
-import type { PartName } from './part-spec.js';
+import type { PartName, SERVER_PARTS } from './part-spec.js';
 
 type SettingName = keyof Settings;
 
 /** The settings that show in a part's command line; the worker and the gateway read all of them. */
-const USED: Record<'temporal' | 'redis' | 'triton' | 'llm', readonly SettingName[]> = {
+const USED: Record<(typeof SERVER_PARTS)[number], readonly SettingName[]> = {
   temporal: ['TEMPORAL_ADDRESS', 'TEMPORAL_NAMESPACE', 'MILLRACE_TEMPORAL_PORT', 'MILLRACE_TEMPORAL_UI_PORT'],
-  redis: ['REDIS_URL', 'MILLRACE_REDIS_PORT'],
+  redis: ['REDIS_URL', 'MILLRACE_REDIS_PORT', 'MILLRACE_REDIS_STATE_BYTES'],
+  'redis-index': ['REDIS_URL', 'REDIS_INDEX_URL', 'MILLRACE_REDIS_INDEX_PORT', 'MILLRACE_REDIS_INDEX_BYTES'],
+  'redis-cache': ['REDIS_CACHE_URL', 'MILLRACE_REDIS_CACHE_PORT', 'MILLRACE_REDIS_CACHE_BYTES'],
   triton: [
     'TRITON_URL',
     'MILLRACE_TRITON_HTTP_PORT',
@@ -28,18 +30,19 @@ const USED: Record<'temporal' | 'redis' | 'triton' | 'llm', readonly SettingName
   ],
 };
 
-/** The setting that names the user's own server in place of a part. */
-const OWN_SERVER: Partial<Record<PartName, SettingName>> = {
-  temporal: 'TEMPORAL_ADDRESS',
-  redis: 'REDIS_URL',
-  triton: 'TRITON_URL',
-  llm: 'LLM_BASE_URL',
+/** The settings of which any names the user's own server in place of a part. */
+const OWN_SERVER: Partial<Record<PartName, readonly SettingName[]>> = {
+  temporal: ['TEMPORAL_ADDRESS'],
+  redis: ['REDIS_URL'],
+  'redis-index': ['REDIS_INDEX_URL', 'REDIS_URL'],
+  'redis-cache': ['REDIS_CACHE_URL'],
+  triton: ['TRITON_URL'],
+  llm: ['LLM_BASE_URL'],
 };
 
 /** Whether the user has named a server of their own for this part, so that it is not started. */
 export function isExternal(part: PartName, settings: Settings): boolean {
-  const name = OWN_SERVER[part];
-  return name !== undefined && settings[name] !== undefined;
+  return OWN_SERVER[part]?.some((name) => settings[name] !== undefined) ?? false;
 }
 
 /** Hashes of all settings: they say which one has changed without keeping a key or a password on disk. */

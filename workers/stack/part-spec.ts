@@ -1,5 +1,8 @@
-/** The parts of a stack: four servers and the two processes of Millrace itself. */
-export const SERVER_PARTS = ['temporal', 'redis', 'triton', 'llm'] as const;
+/** The parts of a stack: the servers, of them a Redis for each role (`redis` is the one for state), and the two processes of Millrace itself. */
+export const SERVER_PARTS = ['temporal', 'redis', 'redis-index', 'redis-cache', 'triton', 'llm'] as const;
+/** The servers that are a Redis, all of one program. */
+export const REDIS_PARTS = ['redis', 'redis-index', 'redis-cache'] as const;
+export type RedisPartName = (typeof REDIS_PARTS)[number];
 export const NODE_PARTS = ['worker', 'gateway'] as const;
 export type PartName = (typeof SERVER_PARTS)[number] | (typeof NODE_PARTS)[number];
 

@@ -4,7 +4,7 @@ import { SEARCH_ATTRIBUTES } from '../../pipelines/plan/index.js';
 import { LOOPBACK } from '../endpoints.js';
 import type { Settings } from '../settings.js';
 import { CLI_MAIN } from './package-root.js';
-import type { PartName, PartSpec } from './part-spec.js';
+import { type PartName, type PartPort, type PartSpec, REDIS_PARTS, type RedisPartName } from './part-spec.js';
 import type { Programs } from './python.js';
 import { logPath } from './stack-state.js';
 
@@ -31,7 +31,16 @@ type Maker = (settings: Settings, programs: Partial<Programs>) => PartSpec;
 export const partSpec = (name: PartName, settings: Settings, programs: Partial<Programs>): PartSpec =>
   MAKERS[name](settings, programs);
 
-const MAKERS: Record<PartName, Maker> = { temporal, redis, triton, llm, worker, gateway };
+const MAKERS: Record<PartName, Maker> = {
+  temporal,
+  redis: state,
+  'redis-index': index,
+  'redis-cache': cache,
+  triton,
+  llm,
+  worker,
+  gateway,
+};
 
 const shared = (settings: Settings, name: PartName) => ({
   name,
@@ -77,31 +86,68 @@ function temporal(settings: Settings, programs: Partial<Programs>): PartSpec {
   };
 }
 
-function redis(settings: Settings, programs: Partial<Programs>): PartSpec {
-  const { server, version } = required(programs.redis, 'redis');
-  const port = settings.MILLRACE_REDIS_PORT;
+/** Journals and live streams: none of it may go, and a killed Redis comes back with all but its last second. */
+function state(settings: Settings, programs: Partial<Programs>): PartSpec {
+  return redis(settings, programs, {
+    part: 'redis',
+    port: { port: settings.MILLRACE_REDIS_PORT, setting: 'MILLRACE_REDIS_PORT' },
+    bytes: settings.MILLRACE_REDIS_STATE_BYTES,
+    keeping: KEPT,
+  });
+}
+
+/** Passages are what users have put there. */
+function index(settings: Settings, programs: Partial<Programs>): PartSpec {
+  return redis(settings, programs, {
+    part: 'redis-index',
+    port: { port: settings.MILLRACE_REDIS_INDEX_PORT, setting: 'MILLRACE_REDIS_INDEX_PORT' },
+    bytes: settings.MILLRACE_REDIS_INDEX_BYTES,
+    keeping: KEPT,
+  });
+}
+
+/** Answers are worth their model calls after a restart too, but none is worth a refused write. */
+function cache(settings: Settings, programs: Partial<Programs>): PartSpec {
+  return redis(settings, programs, {
+    part: 'redis-cache',
+    port: { port: settings.MILLRACE_REDIS_CACHE_PORT, setting: 'MILLRACE_REDIS_CACHE_PORT' },
+    bytes: settings.MILLRACE_REDIS_CACHE_BYTES,
+    keeping: ['--appendonly', 'yes', '--appendfsync', 'everysec', '--maxmemory-policy', 'volatile-lru'],
+  });
+}
+
+const KEPT = ['--appendonly', 'yes', '--appendfsync', 'everysec', '--maxmemory-policy', 'noeviction'];
+
+interface RedisPart {
+  readonly part: RedisPartName;
+  readonly port: PartPort;
+  readonly bytes: number;
+  /** What it does for its data to stay. */
+  readonly keeping: readonly string[];
+}
+
+function redis(settings: Settings, programs: Partial<Programs>, { part, port, bytes, keeping }: RedisPart): PartSpec {
+  const { server, version } = required(programs.redis, part);
   return {
-    ...shared(settings, 'redis'),
+    ...shared(settings, part),
     command: server,
     args: [
-      ...['--port', String(port), '--bind', LOOPBACK, '--protected-mode', 'yes', '--daemonize', 'no'],
+      ...['--port', String(port.port), '--bind', LOOPBACK, '--protected-mode', 'yes', '--daemonize', 'no'],
       // It would overwrite its environment, and with it the mark of the stack.
       ...['--set-proc-title', 'no'],
-      ...['--dir', redisFolder(settings, version), '--save', ''],
-      // Journals and live streams are here as well as caches: a killed Redis comes back with all but its last second.
-      ...['--appendonly', 'yes', '--appendfsync', 'everysec'],
-      // volatile: only what has a time to live, so a cache entry is evicted and the journal of a run never is.
-      ...['--maxmemory', '256mb', '--maxmemory-policy', 'volatile-lru'],
+      ...['--dir', redisFolder(settings, part, version), '--save', ''],
+      ...keeping,
+      ...['--maxmemory', String(bytes)],
     ],
-    ports: [{ port, setting: 'MILLRACE_REDIS_PORT' }],
-    address: `redis://${LOOPBACK}:${port}`,
-    probe: { kind: 'redis', port },
+    ports: [port],
+    address: `redis://${LOOPBACK}:${port.port}`,
+    probe: { kind: 'redis', port: port.port },
   };
 }
 
 /** One folder a release line: an older Redis refuses the files of a newer one. */
-export const redisFolder = (settings: Settings, version: string): string =>
-  path.join(settings.MILLRACE_HOME, 'redis', version.split('.').slice(0, 2).join('.'));
+export const redisFolder = (settings: Settings, part: RedisPartName, version: string): string =>
+  path.join(settings.MILLRACE_HOME, part, version.split('.').slice(0, 2).join('.'));
 
 function triton(settings: Settings, programs: Partial<Programs>): PartSpec {
   const { server, models, backends, caches, env } = required(programs.triton, 'triton');
@@ -195,7 +241,7 @@ const nodeProcess = (role: 'worker' | 'gateway') => ({
   // The user's own paths (MILLRACE_PIPELINES, MILLRACE_MODELS) are relative to where `up` was called.
   cwd: process.cwd(),
   inherit: 'all' as const,
-  needs: ['temporal', 'redis'] as const,
+  needs: ['temporal', ...REDIS_PARTS] as const,
 });
 
 function required<T>(program: T | undefined, part: PartName): T {

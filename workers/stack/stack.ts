@@ -12,7 +12,7 @@ import { endLeftovers } from './leftovers.js';
 import { homeLock, withLock } from './lock.js';
 import { CLI_MAIN, RECIPE, SUPERVISOR_MAIN } from './package-root.js';
 import { changedSettings, isExternal, settingHashes, settingsAsEnvironment } from './part-settings.js';
-import { NODE_PARTS, type PartName, type PartSpec, SERVER_PARTS } from './part-spec.js';
+import { NODE_PARTS, type PartName, type PartSpec, REDIS_PARTS, SERVER_PARTS } from './part-spec.js';
 import { partSpec, redisFolder } from './parts.js';
 import { requireFreePorts } from './ports.js';
 import { isAlive, STACK_MARK, signalGroup, signalProcess } from './process-identity.js';
@@ -22,7 +22,7 @@ import { logPath, readJson, readState, type StackState, settingsPath, specsPath,
 
 export interface UpOptions {
   readonly settings: Settings;
-  /** Default: the four servers. */
+  /** Default: the servers. */
   readonly parts?: readonly PartName[];
   readonly onProgress?: (progress: Progress) => void;
 }
@@ -165,8 +165,9 @@ function makeFolders(missing: readonly PartName[], settings: Settings, programs:
   const home = settings.MILLRACE_HOME;
   mkdirSync(path.join(home, 'logs'), { recursive: true });
   if (missing.includes('temporal')) mkdirSync(path.join(home, 'temporal'), { recursive: true });
-  if (missing.includes('redis') && programs.redis) {
-    mkdirSync(redisFolder(settings, programs.redis.version), { recursive: true });
+  for (const part of REDIS_PARTS) {
+    if (!missing.includes(part) || !programs.redis) continue;
+    mkdirSync(redisFolder(settings, part, programs.redis.version), { recursive: true });
   }
 }
 

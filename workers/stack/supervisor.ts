@@ -1,11 +1,11 @@
 import { messageOf } from '../../pipelines/errors.js';
-import type { PartName, PartSpec } from './part-spec.js';
+import { type PartName, type PartSpec, SERVER_PARTS } from './part-spec.js';
 import { identify, type ProcessIdentity } from './process-identity.js';
 import { type StackState, writeState } from './stack-state.js';
 import { SupervisedPart } from './supervised-part.js';
 
 /** Parts that serve others are stopped after those they serve, so that a stage in flight can still end. */
-const STOP_ORDER: readonly (readonly PartName[])[] = [['gateway'], ['worker'], ['temporal', 'redis', 'triton', 'llm']];
+const STOP_ORDER: readonly (readonly PartName[])[] = [['gateway'], ['worker'], SERVER_PARTS];
 
 /** Runs the parts of one home and keeps `run/state.json` true. It lives in a process of its own: see supervisor-main. */
 export class Supervisor {

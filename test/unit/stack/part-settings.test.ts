@@ -43,6 +43,8 @@ describe('settings of a stack', () => {
   it('see a server of the user’s own that was added', () => {
     const mine = readSettings({ ...base, REDIS_URL: 'redis://r' });
     expect(isExternal('redis', mine)).toBe(true);
+    expect(isExternal('redis-index', mine), 'it serves the indexes too').toBe(true);
+    expect(isExternal('redis-cache', mine), 'a cache needs one that may evict').toBe(false);
     expect(isExternal('triton', mine)).toBe(false);
     expect(isExternal('worker', mine)).toBe(false);
     expect(changedSettings(['redis'], settingHashes(readSettings(base)), settingHashes(mine))).toEqual(['REDIS_URL']);

@@ -8,7 +8,7 @@ import { CHECK_MS, FILE_MS } from './limits.js';
 import { pipelinesCheck } from './pipelines-check.js';
 import { poolChecks } from './pools-check.js';
 import { redactor } from './redact.js';
-import { redisCheck } from './redis-check.js';
+import { redisChecks } from './redis-check.js';
 import { checkSettings, filesCheck, gatewayCheck } from './settings-checks.js';
 import { temporalCheck } from './temporal-check.js';
 
@@ -25,7 +25,7 @@ export async function examine(env: Readonly<Record<string, string | undefined>>)
     filesCheck(settings),
     gatewayCheck(settings),
     temporalCheck(settings),
-    redisCheck(settings),
+    ...redisChecks(settings),
     ...(await modelChecks(settings)),
     ffmpegCheck(settings),
     artifactsCheck(settings),

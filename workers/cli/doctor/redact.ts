@@ -7,7 +7,13 @@ const HIDDEN = '***';
 
 /** A function that takes the secrets of the settings, and user and password of any URL, out of a text. */
 export function redactor(settings: Settings): (text: string) => string {
-  const urls = [settings.REDIS_URL, ...(settings.LLM_BASE_URL ?? []), ...(settings.TRITON_URL ?? [])];
+  const urls = [
+    settings.REDIS_URL,
+    settings.REDIS_INDEX_URL,
+    settings.REDIS_CACHE_URL,
+    ...(settings.LLM_BASE_URL ?? []),
+    ...(settings.TRITON_URL ?? []),
+  ];
   const { LLM_API_KEY, MILLRACE_API_KEY = '', MILLRACE_PROXY_SECRET = [] } = settings;
   const secrets = [LLM_API_KEY, MILLRACE_API_KEY, ...MILLRACE_PROXY_SECRET, ...urls.flatMap(passwordsOf)].filter(
     (secret) => secret.length >= SHORTEST_SECRET,

@@ -1,7 +1,8 @@
 import { Redis } from 'ioredis';
-import { endpointsOf } from '../../endpoints.js';
+import { lookAt, mayEvict, type StoreLook } from '../../../activities/redis/index.js';
 import type { Settings } from '../../settings.js';
 import { addressOf } from '../../stack/addresses.js';
+import { STORE_SETTINGS, type StoreRole, storeUrl } from '../../stores.js';
 import { clockFinding } from './clock.js';
 import { type Check, type Finding, fail, pass, told, warn } from './finding.js';
 
@@ -11,18 +12,34 @@ const ANSWER_MS = 3_000;
 /** Share of `maxmemory` from which Redis counts as nearly full: a burst of answers fills the rest. */
 const NEARLY_FULL = 0.9;
 
-export function redisCheck(settings: Settings): Check {
-  const about = addressOf('redis', settings);
+/** One check for each server: one may serve the state and the indexes. */
+export function redisChecks(settings: Settings): readonly Check[] {
+  const roles = ['state', 'index', 'cache'] as const;
+  const servers = new Map<string, StoreRole[]>();
+  for (const role of roles) {
+    const url = storeUrl(settings, role);
+    servers.set(url, [...(servers.get(url) ?? []), role]);
+  }
+  return [...servers].map(([url, of]) => redisCheck(settings, url, of));
+}
+
+const PARTS = { state: 'redis', index: 'redis-index', cache: 'redis-cache' } as const;
+
+function redisCheck(settings: Settings, url: string, roles: readonly StoreRole[]): Check {
+  const [first = 'state'] = roles;
+  const about = addressOf(PARTS[first], settings);
+  const setting = STORE_SETTINGS[first];
   const remedy =
-    settings.REDIS_URL === undefined
-      ? 'start it with "millrace up", or set REDIS_URL to your own'
-      : 'start it, or correct REDIS_URL';
+    settings[setting] === undefined
+      ? `start it with "millrace up", or set ${setting} to your own`
+      : `start it, or correct ${setting}`;
+  const acceptUnseen = settings.MILLRACE_STORE_POLICY_UNSEEN === 'accept';
   return {
     id: 'redis.reachable',
     about,
     remedy,
     async run(signal) {
-      const redis = new Redis(endpointsOf(settings).redis, {
+      const redis = new Redis(url, {
         lazyConnect: true,
         connectTimeout: ANSWER_MS,
         commandTimeout: ANSWER_MS,
@@ -37,7 +54,7 @@ export function redisCheck(settings: Settings): Check {
       signal.addEventListener('abort', close, { once: true });
       try {
         await redis.connect();
-        return await look(redis, about);
+        return await look(redis, { about, roles, setting, acceptUnseen });
       } catch (error) {
         // The client's own error says that the connection is closed, the event why.
         throw reason ?? error;
@@ -49,27 +66,51 @@ export function redisCheck(settings: Settings): Check {
   };
 }
 
-async function look(redis: Redis, about: string): Promise<Finding[]> {
+interface Looked {
+  readonly about: string;
+  readonly roles: readonly StoreRole[];
+  readonly setting: string;
+  readonly acceptUnseen: boolean;
+}
+
+async function look(redis: Redis, { about, roles, setting, acceptUnseen }: Looked): Promise<Finding[]> {
   const started = performance.now();
-  const info = fieldsOf(await redis.info());
+  const info = await redis.info().then(fieldsOf, unlessAway);
   const ms = performance.now() - started;
   const [valkey, version] = [info.get('valkey_version'), info.get('redis_version') ?? 'of unknown version'];
   const server = valkey === undefined ? `Redis ${version}` : `Valkey ${valkey}`;
+  const kept = roles.filter((role) => role !== 'cache');
+  const store = await lookAt(redis);
   return [
-    pass('redis.reachable', about, server, ms),
-    writable(about, info),
-    await vectorSets(redis, about, server),
-    eviction(about, info),
-    memory(about, info),
-    persistence(about, info),
+    pass('redis.reachable', about, `${server} for ${roles.join(' and ')}${programOf(info)}`, ms),
+    writable(about, info, setting),
+    ...(roles.some((role) => role !== 'state') ? [await vectorSets(redis, about, server)] : []),
+    roles.length > kept.length && kept.length > 0
+      ? fail('redis.eviction', about, 'the cache shares it with what must not be evicted', 'set REDIS_CACHE_URL')
+      : kept.length > 0
+        ? keeps(about, store, acceptUnseen)
+        : makesRoom(about, store),
+    memory(about, store),
+    ...(kept.length > 0 ? [persistence(about, store)] : []),
     await clockFinding(redis, about),
   ];
 }
 
-function writable(about: string, info: ReadonlyMap<string, string>): Finding {
+/** A server may forbid `INFO`; what it says is then unknown. */
+function unlessAway(error: unknown): ReadonlyMap<string, string> {
+  if (error instanceof Error && /^NOPERM/.test(error.message)) return new Map();
+  throw error;
+}
+
+/** The program that runs there, where it shows: a server that came with an upgrade is another than the one before. */
+const programOf = (info: ReadonlyMap<string, string>): string => {
+  const executable = info.get('executable');
+  return executable ? `, ${executable}` : '';
+};
+
+function writable(about: string, info: ReadonlyMap<string, string>, setting: string): Finding {
   if (info.get('role') !== 'slave') return pass('redis.writable', about, 'it takes writes');
-  const detail = 'it is a replica and takes no writes: no cache, no journals, no vector index';
-  return fail('redis.writable', about, detail, 'point REDIS_URL at the primary');
+  return fail('redis.writable', about, 'it is a replica and takes no writes', `point ${setting} at the primary`);
 }
 
 async function vectorSets(redis: Redis, about: string, server: string): Promise<Finding> {
@@ -83,40 +124,48 @@ async function vectorSets(redis: Redis, about: string, server: string): Promise<
   }
 }
 
-/** Cache entries have a time to live; journals of runs and vector indexes have none and must not go. */
-function eviction(about: string, info: ReadonlyMap<string, string>): Finding {
-  const policy = info.get('maxmemory_policy') ?? 'unknown';
-  const limit = Number(info.get('maxmemory') ?? 0);
-  if (limit === 0) return pass('redis.eviction', about, `no memory limit, so nothing is evicted (policy ${policy})`);
-  const remedy = 'set maxmemory-policy to volatile-lru: what has a time to live then goes first, and nothing else';
-  if (policy.startsWith('allkeys'))
-    return warn(
-      'redis.eviction',
-      about,
-      `${policy} may evict journals of runs and vector indexes, not only the cache`,
-      remedy,
-    );
-  if (policy === 'noeviction')
-    return warn(
-      'redis.eviction',
-      about,
-      'noeviction: when the memory is full, journals and indexes are refused for old cache entries',
-      remedy,
-    );
-  return pass('redis.eviction', about, `${policy}: only what has a time to live`);
+/** State and indexes: whatever may be evicted is missed by a run that goes on, or by the user who has put it there. */
+function keeps(about: string, look: StoreLook, acceptUnseen: boolean): Finding {
+  const remedy = 'set maxmemory-policy to noeviction; caches have a Redis of their own (REDIS_CACHE_URL)';
+  const evicts = mayEvict(look);
+  if (evicts === false) return pass('redis.eviction', about, 'noeviction: when its memory is full, writes are refused');
+  if (evicts === true) {
+    const detail = `${look.policy} may evict what runs need to go on: worker and gateway do not start with it`;
+    return fail('redis.eviction', about, detail, remedy);
+  }
+  const detail = 'its maxmemory-policy shows neither by INFO nor by CONFIG GET';
+  if (acceptUnseen) return pass('redis.eviction', about, `${detail}; MILLRACE_STORE_POLICY_UNSEEN accepts it`);
+  return fail(
+    'redis.eviction',
+    about,
+    detail,
+    'make sure that it is noeviction, then set MILLRACE_STORE_POLICY_UNSEEN=accept',
+  );
 }
 
-function memory(about: string, info: ReadonlyMap<string, string>): Finding {
-  const used = Number(info.get('used_memory') ?? 0);
-  const limit = Number(info.get('maxmemory') ?? 0);
-  const detail = `${megabytes(used)} used of ${limit === 0 ? 'no limit' : megabytes(limit)}`;
-  if (limit === 0 || used < NEARLY_FULL * limit) return pass('redis.memory', about, detail);
-  return warn('redis.memory', about, detail, 'raise maxmemory, or shorten the ttl of caches');
+/** Entries have a time to live. One that never evicts refuses new answers while it keeps old ones. */
+function makesRoom(about: string, look: StoreLook): Finding {
+  const { policy = 'unknown', limitBytes = 0 } = look;
+  if (policy !== 'noeviction') return pass('redis.eviction', about, `${policy}: old answers make room for new ones`);
+  const detail =
+    limitBytes === 0
+      ? 'noeviction and no memory limit: the cache grows'
+      : 'noeviction: when full, no new answer is kept';
+  return warn('redis.eviction', about, detail, 'set maxmemory, and maxmemory-policy to volatile-lru');
 }
 
-function persistence(about: string, info: ReadonlyMap<string, string>): Finding {
-  if (info.get('aof_enabled') === '1') return pass('redis.persistence', about, 'an append-only file');
-  const detail = 'no append-only file: a restart loses journals and vector indexes since the last snapshot, or all';
+function memory(about: string, { usedBytes = 0, limitBytes = 0 }: StoreLook): Finding {
+  const detail = `${megabytes(usedBytes)} used of ${limitBytes === 0 ? 'no limit' : megabytes(limitBytes)}`;
+  if (limitBytes === 0 || usedBytes < NEARLY_FULL * limitBytes) return pass('redis.memory', about, detail);
+  return warn('redis.memory', about, detail, 'raise maxmemory: a full state store refuses new runs');
+}
+
+function persistence(about: string, { appendOnly }: StoreLook): Finding {
+  if (appendOnly === true) return pass('redis.persistence', about, 'an append-only file');
+  const detail =
+    appendOnly === undefined
+      ? 'whether it has an append-only file does not show'
+      : 'no append-only file: a restart loses what it holds since the last snapshot, or all';
   return warn('redis.persistence', about, detail, 'set appendonly to yes');
 }
 

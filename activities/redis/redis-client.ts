@@ -19,10 +19,11 @@ const SILENT_TIMEOUTS = 4;
  * there is no connection. Nothing is queued or sent twice. It reconnects for ever and never throws by itself.
  *
  * @param options.url redis:// or rediss:// URL, with user, password and database if need be
+ * @param options.store what it is used for, for log lines
  * @param options.timeoutMs longest wait for one answer, in milliseconds
  */
-export function createRedis(options: { url: string; timeoutMs: number; logger: Logger }): Redis {
-  const { url, timeoutMs, logger } = options;
+export function createRedis(options: { url: string; timeoutMs: number; logger: Logger; store?: string }): Redis {
+  const { url, timeoutMs, logger, store } = options;
   const redis = new Redis(url, {
     connectionName: 'millrace',
     commandTimeout: timeoutMs,
@@ -35,12 +36,12 @@ export function createRedis(options: { url: string; timeoutMs: number; logger: L
     maxLoadingRetryTime: RECONNECT_MAX_MS,
     retryStrategy: (times) => Math.min(RECONNECT_FIRST_MS * 2 ** Math.min(times - 1, 10), RECONNECT_MAX_MS),
   });
-  logConnection(redis, logger);
+  logConnection(redis, logger, store === undefined ? {} : { store });
   return redis;
 }
 
 /** One line when the connection is lost and one when it is back, however many tries lie between. */
-function logConnection(redis: Redis, logger: Logger): void {
+function logConnection(redis: Redis, logger: Logger, about: { readonly store?: string }): void {
   let up: boolean | undefined;
   let reason = '';
   redis.on('error', (error: Error) => {
@@ -48,16 +49,17 @@ function logConnection(redis: Redis, logger: Logger): void {
     // The first connection: 'close' follows an error only, so it is told here with its reason.
     if (up === undefined) {
       up = false;
-      logger.warn({ error: reason }, 'redis cannot be reached; trying again');
+      logger.warn({ ...about, error: reason }, 'redis cannot be reached; trying again');
     }
   });
   redis.on('ready', () => {
-    if (up !== true) logger.info({}, 'redis connected');
+    if (up !== true) logger.info(about, 'redis connected');
     up = true;
     reason = '';
   });
   redis.on('close', () => {
-    if (up === true && redis.status !== 'end') logger.warn({ error: reason || 'closed' }, 'redis connection lost');
+    if (up === true && redis.status !== 'end')
+      logger.warn({ ...about, error: reason || 'closed' }, 'redis connection lost');
     up = up === undefined ? undefined : false;
   });
 }

@@ -1,0 +1,5 @@
+/** Connections to Redis, what a store must be like to be relied on, and what its refusals mean. */
+export { connected, createRedis } from './redis-client.js';
+export { isFull } from './refusals.js';
+export { lookAt, mayEvict, type StoreLook } from './store-look.js';
+export { type StoreRole, StoreWatch } from './store-watch.js';

@@ -1,0 +1,154 @@
+import { randomUUID } from 'node:crypto';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { connected } from '../../activities/redis/index.js';
+import { RunEventLog, RunEventReader } from '../../activities/run-events/index.js';
+import type { RunEvent, StageCall } from '../../pipelines/plan/index.js';
+import { GatewayProcess } from '../support/gateway-process.js';
+import { type OwnRedis, ownRedis } from '../support/own-redis.js';
+import { address, CallLog, until } from '../support/runs.js';
+import { testRedis } from '../support/test-worker.js';
+import { WorkerProcess } from '../support/worker-process.js';
+
+let own: OwnRedis;
+let admin: Redis;
+beforeAll(async () => {
+  own = await ownRedis(address('REDIS_URL'));
+  await own.start();
+  admin = new Redis(own.url);
+});
+afterAll(async () => {
+  admin.disconnect();
+  await own.kill();
+});
+
+const set = (name: string, value: string) => admin.config('SET', name, value);
+const fill = async () => {
+  await admin.set('filler', 'x'.repeat(4 * 2 ** 20));
+  await set('maxmemory', '3mb');
+};
+const empty = async () => {
+  await set('maxmemory', '0');
+  await admin.del('filler');
+};
+
+describe('the stores of the embedded stack', () => {
+  it('are a server for each role: state and indexes evict nothing, and all are kept over a restart', async () => {
+    const policies: Record<string, unknown> = {};
+    const servers = new Set<string>();
+    for (const name of ['REDIS_URL', 'REDIS_INDEX_URL', 'REDIS_CACHE_URL'] as const) {
+      const redis = new Redis(address(name));
+      const [, policy] = (await redis.config('GET', 'maxmemory-policy')) as [string, string];
+      const [, limit] = (await redis.config('GET', 'maxmemory')) as [string, string];
+      const info = await redis.info();
+      policies[name] = [policy, Number(limit) / 2 ** 20, /aof_enabled:(\d)/.exec(info)?.[1]];
+      servers.add(/run_id:(\w+)/.exec(info)?.[1] ?? '');
+      redis.disconnect();
+    }
+    expect(servers.size).toBe(3);
+    expect(policies).toEqual({
+      REDIS_URL: ['noeviction', 512, '1'],
+      REDIS_INDEX_URL: ['noeviction', 512, '1'],
+      REDIS_CACHE_URL: ['volatile-lru', 256, '1'],
+    });
+  });
+});
+
+describe('a state store that may evict', () => {
+  it('starts neither a worker nor a gateway', async () => {
+    await set('maxmemory-policy', 'volatile-lru');
+    const env = { REDIS_URL: own.url, REDIS_CACHE_URL: address('REDIS_CACHE_URL') };
+    await expect(GatewayProcess.start(env)).rejects.toThrow(/INVALID_SETTING[\s\S]*volatile-lru/);
+    await expect(WorkerProcess.start(`evicting-${randomUUID()}`, env)).rejects.toThrow(/did not start/);
+    await set('maxmemory-policy', 'noeviction');
+  });
+
+  it('is no cache at the same time', async () => {
+    const env = { REDIS_URL: own.url, REDIS_CACHE_URL: own.url };
+    await expect(WorkerProcess.start(`shared-${randomUUID()}`, env)).rejects.toThrow(/did not start/);
+  });
+});
+
+describe('a gateway on a store that', () => {
+  let gateway: GatewayProcess;
+  beforeAll(async () => {
+    gateway = await GatewayProcess.start({ REDIS_URL: own.url });
+  });
+  afterAll(() => gateway.stop());
+
+  const readiness = async () => {
+    const answer = (await (await fetch(`${gateway.url}/readyz`)).json()) as {
+      status: string;
+      checks: { redis: { error?: string } };
+    };
+    return `${answer.status} ${answer.checks.redis.error ?? ''}`;
+  };
+  const start = async () => {
+    const response = await fetch(`${gateway.url}/v1/pipelines/gated/runs`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ log: new CallLog().file }),
+    });
+    const answer = (await response.json()) as { id: string; code?: string };
+    if (response.status === 202) await fetch(`${gateway.url}/v1/runs/${answer.id}/cancel`, { method: 'POST' });
+    return [response.status, answer.code, response.headers.get('retry-after') !== null];
+  };
+
+  it('is made to evict while it is used says so', async () => {
+    await until('it is ready', async () => (await readiness()).startsWith('ready'));
+    await set('maxmemory-policy', 'allkeys-lru');
+    await until('it is noticed', async () => /^degraded .*allkeys-lru/.test(await readiness()));
+    await set('maxmemory-policy', 'noeviction');
+    await until('it is right again', async () => (await readiness()).startsWith('ready'));
+  });
+
+  it('is full refuses runs with a code of its own, and takes them again when there is room', async () => {
+    expect(await start()).toEqual([202, undefined, false]);
+    await fill();
+    await until('it is noticed', async () => (await start())[0] === 503);
+    expect(await start()).toEqual([503, 'STATE_STORE_FULL', true]);
+    expect(await readiness()).toMatch(/^degraded .*MiB/);
+    await empty();
+    await until('there is room', async () => (await start())[0] === 202);
+  });
+});
+
+describe('events that a full store does not take', () => {
+  it('are a gap that is told at once, and stands in the stream for those who come later', async () => {
+    const all = [testRedis(own.url), testRedis(own.url), testRedis(own.url)] as const;
+    for (const redis of all) await connected(redis, 10_000);
+    const lost: unknown[] = [];
+    const log = new RunEventLog(all[0], (error) => lost.push(error));
+    const run = `gap-test-${randomUUID()}`;
+    const events = log.attempt(run, { stage: 'answer', kind: 'chat', model: 'm', events: true } as StageCall, 1);
+    const follow = (seen: RunEvent[], over = new AbortController()) => {
+      const reader = new RunEventReader(all[1], all[2]);
+      const done = (async () => {
+        for await (const { event } of reader.follow(run, undefined, over.signal)) seen.push(event);
+      })();
+      return { stop: () => over.abort(), done };
+    };
+    const live: RunEvent[] = [];
+    const follower = follow(live);
+    await until('it has begun', () => live.length === 1);
+    await fill();
+    for (const text of ['a', 'b', 'c']) events?.delta(text);
+    await until('the gap is told', () => live.some(({ type }) => type === 'events.lost'));
+    await until('all are refused', () => lost.length === 3);
+    await empty();
+    await events?.finished('off', 1);
+    const later: RunEvent[] = [];
+    const second = follow(later);
+    await until('it is there', () => later.length === 3);
+    expect(later.map((event) => [event.type, 'count' in event ? event.count : undefined])).toEqual([
+      ['stage.started', undefined],
+      ['events.lost', 3],
+      ['stage.finished', undefined],
+    ]);
+    for (const each of [follower, second]) {
+      each.stop();
+      await each.done;
+    }
+    for (const redis of all) redis.disconnect();
+  });
+});

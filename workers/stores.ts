@@ -1,0 +1,82 @@
+import type { Redis } from 'ioredis';
+import type { Registry } from 'prom-client';
+import type { Logger } from '../activities/logger.js';
+import { connected, createRedis, lookAt, StoreWatch } from '../activities/redis/index.js';
+import { MillraceError } from '../pipelines/errors.js';
+import { endpointsOf } from './endpoints.js';
+import type { Settings } from './settings.js';
+
+/** What a Redis is used for: `state` and `index` keep all that they are given, `cache` may drop anything. */
+export type StoreRole = 'state' | 'index' | 'cache';
+
+/** The setting that names the user's own server of a role. */
+export const STORE_SETTINGS = {
+  state: 'REDIS_URL',
+  index: 'REDIS_INDEX_URL',
+  cache: 'REDIS_CACHE_URL',
+} as const satisfies Record<StoreRole, keyof Settings>;
+
+/** Longest wait for a store at a process's start, in milliseconds: what cannot be looked at by then is looked at later. */
+const START_MS = 2_000;
+
+export const storeUrl = (settings: Settings, role: StoreRole): string => endpointsOf(settings)[urlOf[role]];
+
+const urlOf = { state: 'redis', index: 'redisIndex', cache: 'redisCache' } as const;
+
+/** A connection to the store of a role: the only place where Millrace's processes make one. */
+export const openStore = (
+  settings: Settings,
+  role: StoreRole,
+  logger: Logger,
+  timeoutMs = role === 'index' ? settings.MILLRACE_INDEX_TIMEOUT_MS : settings.MILLRACE_REDIS_TIMEOUT_MS,
+): Redis => createRedis({ url: storeUrl(settings, role), timeoutMs, logger, store: role });
+
+export interface WatchedStores {
+  readonly state: StoreWatch;
+  stop(): void;
+}
+
+/**
+ * Watches the stores that must keep what they are given. Throws `INVALID_SETTING` where one of them may evict, or where the
+ * cache is on the server of one: its entries would fill what must not be full.
+ */
+export async function watchStores(
+  settings: Settings,
+  redis: { readonly state: Redis; readonly index?: Redis; readonly cache?: Redis },
+  { logger, registry }: { readonly logger: Logger; readonly registry: Registry },
+): Promise<WatchedStores> {
+  const watch = (role: 'state' | 'index', client: Redis) =>
+    new StoreWatch({
+      role,
+      redis: client,
+      setting: STORE_SETTINGS[role],
+      acceptUnseen: settings.MILLRACE_STORE_POLICY_UNSEEN === 'accept',
+      logger,
+      registry,
+    });
+  const state = watch('state', redis.state);
+  const index = redis.index && watch('index', redis.index);
+  const stop = () => {
+    state.stop();
+    index?.stop();
+  };
+  const all = [redis.state, redis.index, redis.cache].filter((client) => client !== undefined);
+  await Promise.all(all.map((client) => connected(client, START_MS)));
+  try {
+    const kept = [await state.start(), await index?.start()];
+    const cache = redis.cache && (await lookAt(redis.cache).catch(() => undefined));
+    if (cache?.server !== undefined && kept.some((look) => look?.server === cache.server)) refuseShared();
+    return { state, stop };
+  } catch (error) {
+    stop();
+    throw error;
+  }
+}
+
+function refuseShared(): never {
+  const message =
+    'the semantic cache is on the Redis of the state or of the index, whose memory its entries would fill; give it a server of its own';
+  throw new MillraceError('INVALID_SETTING', `REDIS_CACHE_URL: ${message}`, {
+    fields: [{ field: 'REDIS_CACHE_URL', message }],
+  });
+}
