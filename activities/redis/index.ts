@@ -2,4 +2,4 @@
 export { connected, createRedis } from './redis-client.js';
 export { isFull } from './refusals.js';
 export { lookAt, mayEvict, type StoreLook } from './store-look.js';
-export { type StoreRole, StoreWatch } from './store-watch.js';
+export { StoreWatch } from './store-watch.js';

@@ -4,9 +4,6 @@ import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Logger } from '../logger.js';
 import { lookAt, mayEvict, type StoreLook } from './store-look.js';
 
-/** What a Redis is used for. Of `state` and `index` nothing may be evicted; of `cache` anything may. */
-export type StoreRole = 'state' | 'index' | 'cache';
-
 /** Time between two looks, in milliseconds: a look is one command of 0.1 ms. */
 const EVERY_MS = 1_000;
 
