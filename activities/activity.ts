@@ -76,15 +76,18 @@ const LEAD = { ms: 250, share: 0.1 };
 const leadMs = (timeoutMs: number, { retry }: StageCall): number =>
   retry.on === undefined ? 0 : Math.min(LEAD.ms, timeoutMs * LEAD.share);
 
+/** Longest message, in UTF-16 units. Of a larger failure Temporal keeps neither the code nor the stage. */
+const LONGEST_MESSAGE = 5_000;
+
 function asFailure(error: unknown, call: StageCall, attempt: number): ApplicationFailure {
   const known =
     error instanceof MillraceError ? error : new MillraceError('INTERNAL', messageOf(error), {}, { cause: error });
   return ApplicationFailure.create({
     type: known.code,
-    message: known.message,
+    message: known.message.slice(0, LONGEST_MESSAGE),
     details: [{ ...known.details, stage: call.stage, attempt }],
     ...retryOf(known, call, attempt),
-    ...(known.cause instanceof Error && { cause: known.cause }),
+    ...(known.cause instanceof Error && known.cause.message.length <= LONGEST_MESSAGE && { cause: known.cause }),
   });
 }
 

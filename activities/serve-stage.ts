@@ -3,6 +3,7 @@ import type { Artifact } from '../pipelines/artifact.js';
 import { isErrorCode, MillraceError, messageOf } from '../pipelines/errors.js';
 import { invalidFields } from '../pipelines/invalid-fields.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
+import { notJson } from '../pipelines/json-limits.js';
 import { jsonHash } from '../pipelines/plan/hash.js';
 import type { StageCall, TokenUsage } from '../pipelines/plan/index.js';
 import { CALL_KINDS, STAGE_KINDS, type StageKindName } from '../pipelines/stages/index.js';
@@ -11,6 +12,7 @@ import { watched } from './chunk-watch.js';
 import type { AudioPort, Reply } from './connectors/connector.js';
 import type { Metrics } from './metrics.js';
 import type { Pools } from './pools/index.js';
+import { keepable, unfit } from './stage-output.js';
 import type { WorkerKind } from './worker-kind.js';
 
 /** One attempt of a stage, as its host knows it. */
@@ -80,7 +82,7 @@ export async function serveStage(
   const conversions = new Set<string>();
   const onConversion = (what: string) => void conversions.add(what);
   if (call.kind === 'code') {
-    const output = await runCode(parts, input, call, attempt, onConversion);
+    const output = keepable(await runCode(parts, input, call, attempt, onConversion), call.stage);
     return { output, ...IN_WORKER, ...(conversions.size > 0 && { conversions: [...conversions] }) };
   }
   const checked = check(kind.input, input, 'INVALID_INPUT', call.stage);
@@ -93,7 +95,7 @@ export async function serveStage(
           idempotencyKey: idempotencyKeyOf(call, attempt),
         })
       : await askPool(parts, checked, call, attempt, audioFor, onText);
-  const output = check(kind.output, served.output, 'INVALID_OUTPUT', call.stage);
+  const output = keepable(check(kind.output, served.output, 'INVALID_OUTPUT', call.stage), call.stage);
   return { ...served, output, ...(conversions.size > 0 && { conversions: [...conversions] }) };
 }
 
@@ -217,7 +219,13 @@ async function runCode(
     const own = (error as { code?: unknown } | null)?.code;
     throw new MillraceError(isErrorCode(own) ? own : 'CODE_FAILED', messageOf(error), {}, { cause: error });
   }
-  return check(code.output, output, 'INVALID_OUTPUT', call.stage);
+  try {
+    return check(code.output, output, 'INVALID_OUTPUT', call.stage);
+  } catch (error) {
+    // A schema of any JSON says that something is wrong and not what.
+    const wrong = notJson(output);
+    throw wrong ? unfit(wrong, call.stage) : error;
+  }
 }
 
 /**

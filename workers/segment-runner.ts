@@ -8,6 +8,7 @@ import { guardedKey, HeldError, KEPT_ENDED_MS, SegmentJournal, segmentKey } from
 import type { StageRunner } from '../activities/stage-runner.js';
 import { MillraceError } from '../pipelines/errors.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
+import { MOST_BYTES, tooLarge } from '../pipelines/json-limits.js';
 import { jsonHash } from '../pipelines/plan/hash.js';
 import {
   callName,
@@ -44,12 +45,6 @@ const AWAY_MS = 1_000;
 
 /** Longest wait for Temporal's answer, in milliseconds. */
 const ANSWER_MS = 1_000;
-
-/**
- * Most bytes of an outcome as JSON. Temporal refuses payloads above 2 MB, and its SDK would then retry the workflow task for
- * ever; the rest is for what Temporal puts around it.
- */
-const MOST_BYTES = 1_500_000;
 
 /**
  * The activity of a segment: the interpreter runs its steps in this process and the journal records each that ends. Without
@@ -214,7 +209,11 @@ export function boundedOutcome(outcome: SegmentOutcome): SegmentOutcome {
   const rows = outcome.rows.map((row) =>
     row.stage === stage ? { ...row, status: 'failed' as const, error: { code, message } } : row,
   );
-  return { done: {}, rows, failure: { code, message, details: { stage } } };
+  const field =
+    tooLarge(outcome.done, 0)
+      ?.field.replace(/^below\./, '')
+      .replaceAll(/\.(below|value)\b/g, '') ?? stage;
+  return { done: {}, rows, failure: { code, message, details: { stage, fields: [{ field, message }] } } };
 }
 
 const bytesOf = (value: unknown): number => Buffer.byteLength(JSON.stringify(value));

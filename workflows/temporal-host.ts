@@ -16,6 +16,7 @@ import {
 } from '@temporalio/workflow';
 import type { StageActivity } from '../activities/activity.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
+import { bytesOf } from '../pipelines/json-limits.js';
 import {
   APPROVE_SIGNAL,
   allSteps,
@@ -39,6 +40,7 @@ import {
 import { onFirstQueue } from './elsewhere.js';
 import { childError, stageError } from './failures.js';
 import { type Host, type Shown, stageTableMarkdown } from './interpreter/index.js';
+import { MessageRoom } from './message-room.js';
 import { untilRun } from './segment-asks.js';
 import { SegmentTurns } from './segment-turns.js';
 
@@ -47,6 +49,9 @@ const HEARTBEAT_TIMEOUT_MS = 5_000;
 
 /** A segment ends by itself at the run's deadline, with a code; a call takes up to a second to end. Temporal's timeout knows neither. */
 const SEGMENT_GRACE_MS = 2_000;
+
+/** Inputs of calls below this size are not counted: hundreds of them begin at once. */
+const SMALL_BYTES = 4_000;
 
 /** What a worker takes from its workflows for those who watch a run. */
 export interface EventSinks extends Sinks {
@@ -66,6 +71,7 @@ export class TemporalHost implements Host {
   readonly #messages = new Map<string, Json[]>();
   readonly #turns = new SegmentTurns();
   #reported: readonly StageRecord[] = [];
+  readonly #room = new MessageRoom();
   #stages: readonly StageRecord[] = [];
   /** The stages of each segment that waits for the state store. */
   readonly #storeless = new Set<ReadonlySet<string>>();
@@ -101,9 +107,13 @@ export class TemporalHost implements Host {
     placed: StagePlacement,
     shown?: Shown,
   ): Promise<StageOutcome> {
-    const outcome = placed.elsewhere
-      ? elsewhere(stage, input, call, placed, shown)
-      : activityOf(stage, call, placed, shown)(input, call);
+    const begin = () =>
+      placed.elsewhere
+        ? elsewhere(stage, input, call, placed, shown)
+        : activityOf(stage, call, placed, shown)(input, call);
+    const bytes = bytesOf(input);
+    // Two promises more only where they are needed.
+    const outcome = bytes < SMALL_BYTES ? begin() : this.#room.take(bytes).then(begin);
     return outcome.catch((error: unknown) => {
       throw isCancellation(error) ? error : stageError(stage, error);
     });

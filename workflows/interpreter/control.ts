@@ -17,6 +17,7 @@ import { each } from './each.js';
 import { StageError } from './host.js';
 import { GraphValues } from './scope.js';
 import { sessionsOf } from './sessions-of.js';
+import { checkInput } from './sizes.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
 import { graphValue, isFailure, stops } from './value.js';
 
@@ -98,6 +99,7 @@ async function pipeline(run: Run, step: SubPipelinePlan, scope: Scope, at: At): 
   try {
     const deadlineMs = Math.min(plan.deadlineMs, deadline.shareOf(id));
     if (deadlineMs <= 0) throw deadline.exceeded(id);
+    checkInput(input, id);
     const child: RunContext = {
       plan: { ...plan, deadlineMs },
       placement: placementOf(context.placement, id),

@@ -8,6 +8,7 @@ import { Memo } from './memo.js';
 
 import { runGraph, runStep } from './run.js';
 import { isOneSegment } from './segments.js';
+import { checkCarried, checkOutput } from './sizes.js';
 import { StageTable } from './stage-table.js';
 import { type Run, STOPPED } from './state.js';
 import { wanted } from './wanted.js';
@@ -46,9 +47,15 @@ export async function interpret(input: JsonObject, context: RunContext, host: Ho
       runGraph(run, graph, undefined, { input }, { host: inner, prefix: '', memo, mayStop: true });
     // A race of one: when a stage fails, those beside it are cancelled. A segment that is the whole run has none beside it.
     const scope = await (host.runSegment && isOneSegment(graph) ? go(host) : host.race([go]));
-    if (scope === STOPPED) return { carried: { startedAt, done: memo.toJson(), rows: table.rows } };
+    if (scope === STOPPED) {
+      const done = memo.toJson();
+      checkCarried({ done });
+      return { carried: { startedAt, done, rows: table.rows } };
+    }
+    const result = resolve(output, scope) as JsonObject;
+    checkOutput(result);
     table.close('done');
-    return { output: resolve(output, scope) as JsonObject, stages: table.rows };
+    return { output: result, stages: table.rows };
   } catch (error) {
     table.close('failed');
     if (error instanceof StageError) {

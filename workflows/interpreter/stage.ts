@@ -15,6 +15,7 @@ import { runAgent } from './agent/agent.js';
 import { approve } from './approve.js';
 import { callOf } from './call.js';
 import { StageError } from './host.js';
+import { checkInput } from './sizes.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
 
 /** One way to serve a stage: itself, one of its alternatives, or nothing. */
@@ -72,6 +73,7 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
     try {
       const planned = candidate.placed === stage.id ? stage : serveAs(stage, candidate);
       const limited = deadline.limit(planned);
+      checkInput(input, stage.id, limited.cache ? 2 : 1);
       const outcome =
         planned.kind === 'agent'
           ? await runAgent(run, planned, candidate.placed, input, { ...at, memo: at.memo.below(candidate.placed) })

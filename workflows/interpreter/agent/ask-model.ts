@@ -2,6 +2,7 @@ import type { Json, JsonObject } from '../../../pipelines/json.js';
 import type { AgentMessage, StagePlan, TokenUsage } from '../../../pipelines/plan/index.js';
 import { callOf } from '../call.js';
 import { StageError } from '../host.js';
+import { checkInput } from '../sizes.js';
 import type { At } from '../state.js';
 import type { Agent } from './agent.js';
 
@@ -49,6 +50,7 @@ export async function askModel(agent: Agent, at: At, question: Question): Promis
   const called: StagePlan = { ...stage, kind: 'chat', with: optionsOf(agent, question) };
   const limited = run.deadline.limit(called);
   const input = { history: messages as unknown as Json, ...(nudge !== undefined && { prompt: nudge }) };
+  checkInput(input, stage.id);
   const started = at.host.now();
   const outcome = await at.host.runStage(
     limited,
