@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import { MillraceError } from '../../pipelines/errors.js';
 import { fileError } from './file-write.js';
+import type { ByteRange } from './store.js';
 
 const CHUNK_BYTES = 64 * 1024;
 
@@ -9,11 +10,7 @@ const CHUNK_BYTES = 64 * 1024;
  * Streams a file out, all or a range (`end` inclusive, cut at the end of the file). A whole read is checked against the
  * sha256 in the address *before* its last chunk is given, so that who streams it on can still break off.
  */
-export async function* readBytes(
-  file: string,
-  uri: string,
-  range?: { readonly start: number; readonly end: number },
-): AsyncGenerator<Uint8Array, void> {
+export async function* readBytes(file: string, uri: string, range?: ByteRange): AsyncGenerator<Uint8Array, void> {
   const handle = await open(file, 'r').catch((error: unknown) => {
     throw fileError('read', error, uri);
   });

@@ -6,7 +6,7 @@ import { MillraceError } from '../../pipelines/errors.js';
 import { readBytes } from './file-read.js';
 import { fileError, publish, readText, receive } from './file-write.js';
 import { Room, type RoomLimits } from './room.js';
-import type { ArtifactStore, Inspector } from './store.js';
+import type { ArtifactStore, ByteRange, Inspector } from './store.js';
 import { isTenant } from './tenant.js';
 
 export interface FileStoreOptions extends RoomLimits {
@@ -72,8 +72,8 @@ class FileStore implements ArtifactStore {
     }
   }
 
-  async stat(uri: string): Promise<Artifact> {
-    const file = this.#locate(uri);
+  async stat(tenant: string, uri: string): Promise<Artifact> {
+    const file = this.#locate(tenant, uri);
     let size: number;
     try {
       size = (await stat(file)).size;
@@ -93,8 +93,8 @@ class FileStore implements ArtifactStore {
     return artifact;
   }
 
-  read(uri: string, range?: { readonly start: number; readonly end: number }): AsyncIterable<Uint8Array> {
-    return readBytes(this.#locate(uri), uri, range);
+  read(tenant: string, uri: string, range?: ByteRange): AsyncIterable<Uint8Array> {
+    return readBytes(this.#locate(tenant, uri), uri, range);
   }
 
   async check(): Promise<void> {
@@ -107,9 +107,11 @@ class FileStore implements ArtifactStore {
     }
   }
 
-  #locate(uri: string): string {
+  /** Every access by address comes through here. */
+  #locate(tenant: string, uri: string): string {
     const address = parseArtifactUri(uri);
     if (address === undefined) throw new MillraceError('ARTIFACT_NOT_FOUND', `"${uri}" is not an artifact's address`);
+    if (address.tenant !== tenant) throw new MillraceError('ARTIFACT_NOT_FOUND', `no artifact at ${uri}`);
     return this.#file(address.tenant, address.sha256);
   }
 

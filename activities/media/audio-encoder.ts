@@ -7,7 +7,6 @@ import type { ArtifactStore } from '../artifacts/store.js';
 import { createAudioPort, DEFAULT_FFMPEG } from './audio-port.js';
 import { codeOf, SILENCE_MS, throughFfmpeg } from './ffmpeg-process.js';
 import { openAudio } from './open-audio.js';
-import { refuseForeign } from './ownership.js';
 import { Places } from './places.js';
 import { toInt16 } from './samples.js';
 
@@ -75,16 +74,17 @@ export class AudioEncoder {
 
   /** The chunks throw as `require` and `AudioPort.read` do, and the signal's reason. */
   async encode(tenant: string, artifact: Artifact, format: GivenFormat, signal: AbortSignal): Promise<GivenAudio> {
-    refuseForeign(artifact, tenant);
-    const { mime, bytes } = await this.#store.stat(artifact.uri);
+    const { mime, bytes } = await this.#store.stat(tenant, artifact.uri);
     const wanted = GIVEN_FORMATS[format].mime;
-    if (mime === wanted) return { mime, bytes, chunks: this.#store.read(artifact.uri) };
-    if (format !== 'pcm') return { mime: wanted, chunks: this.#encoded({ ...artifact, mime, bytes }, format, signal) };
+    if (mime === wanted) return { mime, bytes, chunks: this.#store.read(tenant, artifact.uri) };
+    const stored = { ...artifact, mime, bytes };
+    if (format !== 'pcm') return { mime: wanted, chunks: this.#encoded(tenant, stored, format, signal) };
     const port = createAudioPort(this.#store, tenant, { ffmpeg: this.#program, signal });
-    return { mime: wanted, chunks: samples(port.read({ ...artifact, mime, bytes }, { sampleRate: PCM_HZ })) };
+    return { mime: wanted, chunks: samples(port.read(stored, { sampleRate: PCM_HZ })) };
   }
 
   async *#encoded(
+    tenant: string,
     artifact: Artifact,
     format: Exclude<GivenFormat, 'pcm'>,
     signal: AbortSignal,
@@ -93,7 +93,7 @@ export class AudioEncoder {
     const program = this.#program;
     await this.#places.take(signal);
     try {
-      const wav = openAudio(this.#store, artifact, { program, signal }).bytes;
+      const wav = openAudio(this.#store, tenant, artifact, { program, signal }).bytes;
       const job = { input: ['-f', 'wav'], output: ['-c:a', encoder, ...options] };
       const end = yield* throughFfmpeg(wav, job, { program, signal });
       if (end.kind === 'done') return;

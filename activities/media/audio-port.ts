@@ -3,7 +3,6 @@ import type { AudioPort } from '../connectors/connector.js';
 import { describeConversion, describeDamage, type OnConversion } from './conversion.js';
 import { inspectorOf } from './inspectors.js';
 import { openAudio } from './open-audio.js';
-import { refuseForeign } from './ownership.js';
 import { decodeWav } from './pcm.js';
 import { writeWav } from './write-wav.js';
 
@@ -23,8 +22,7 @@ export function createAudioPort(store: ArtifactStore, tenant: string, options: A
   const { onConversion, ffmpeg = DEFAULT_FFMPEG, signal } = options;
   return {
     read(artifact, { sampleRate }) {
-      refuseForeign(artifact, tenant);
-      const { bytes, decoded } = openAudio(store, artifact, {
+      const { bytes, decoded } = openAudio(store, tenant, artifact, {
         program: ffmpeg,
         signal,
         onDamage: (text) => onConversion?.(describeDamage(text)),

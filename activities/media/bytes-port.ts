@@ -1,7 +1,6 @@
 import type { Artifact } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { ArtifactStore } from '../artifacts/store.js';
-import { refuseForeign } from './ownership.js';
 
 /** The whole bytes of an artifact, for what is sent to a model as a file: an image. */
 export type BytesPort = (artifact: Artifact) => Promise<Uint8Array>;
@@ -13,13 +12,12 @@ const MOST_BYTES = 20 * 1024 * 1024;
 export const createBytesPort =
   (store: ArtifactStore, tenant: string): BytesPort =>
   async (artifact) => {
-    refuseForeign(artifact, tenant);
-    const { uri, bytes } = await store.stat(artifact.uri);
+    const { uri, bytes } = await store.stat(tenant, artifact.uri);
     if (bytes > MOST_BYTES) {
       const message = `${uri} has ${bytes} bytes; at most ${MOST_BYTES} are sent to a model as a file`;
       throw new MillraceError('BODY_TOO_LARGE', message);
     }
     const parts: Uint8Array[] = [];
-    for await (const part of store.read(uri)) parts.push(part);
+    for await (const part of store.read(tenant, uri)) parts.push(part);
     return Buffer.concat(parts);
   };

@@ -7,7 +7,6 @@ import { describeConversion, describeDamage } from './conversion.js';
 import { encodingOf } from './encodings.js';
 import { inspectorOf } from './inspectors.js';
 import { openAudio } from './open-audio.js';
-import { refuseForeign } from './ownership.js';
 import { decodeChannels, refuseEndless } from './pcm.js';
 import { toInt16 } from './samples.js';
 import { WavReader } from './wav.js';
@@ -35,13 +34,13 @@ export async function convertAudio(
   format: AudioFormat,
   { onConversion, ffmpeg = DEFAULT_FFMPEG, signal }: AudioPortOptions = {},
 ): Promise<Artifact> {
-  refuseForeign(artifact, tenant);
   if (fits(artifact, format)) return artifact;
   if (format.encoding !== undefined && format.encoding !== 'wav') {
     const message = `${artifact.uri} is ${artifact.mime}, not ${format.encoding} as declared; only WAV can be made of it`;
     throw new MillraceError('CONVERSION_UNAVAILABLE', message);
   }
-  const open = (onDamage?: (text: string) => void) => openAudio(store, artifact, { program: ffmpeg, signal, onDamage });
+  const open = (onDamage?: (text: string) => void) =>
+    openAudio(store, tenant, artifact, { program: ffmpeg, signal, onDamage });
   const { bytes, decoded } = open((text) => onConversion?.(describeDamage(text)));
   const { found, frames } = await measure(bytes);
   const wanted = { sampleRate: format.rate ?? found.sampleRate, channels: format.channels ?? found.channels };

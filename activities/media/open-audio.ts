@@ -17,11 +17,17 @@ export interface OpenAudio {
  * Opens audio of any encoding that the store takes. The bytes throw `CONVERSION_UNAVAILABLE` where ffmpeg is needed and absent,
  * and the signal's reason when it aborts.
  */
-export function openAudio(store: ArtifactStore, { uri, mime, bytes }: Artifact, ffmpeg: DecodeOptions): OpenAudio {
+export function openAudio(
+  store: ArtifactStore,
+  tenant: string,
+  { uri, mime, bytes }: Artifact,
+  ffmpeg: DecodeOptions,
+): OpenAudio {
   const encoding = encodingOf(mime);
   if (encoding === undefined) throw invalidMedia(`${uri} is ${mime}, which is not audio that Millrace reads`);
-  if (encoding === 'wav') return { bytes: abortable(store.read(uri), ffmpeg.signal) };
+  if (encoding === 'wav') return { bytes: abortable(store.read(tenant, uri), ffmpeg.signal) };
   // Ranges are not checked against the sha256 as a whole read is; an index has to be found first.
-  const file = encoding === 'mp4' ? indexFirst((range) => store.read(uri, range), bytes) : store.read(uri);
+  const file =
+    encoding === 'mp4' ? indexFirst((range) => store.read(tenant, uri, range), bytes) : store.read(tenant, uri);
   return { bytes: decodeByFfmpeg(file, encoding, ffmpeg), decoded: encoding };
 }

@@ -4,8 +4,7 @@ import type { Json, JsonObject } from '../../pipelines/json.js';
 import type { ArtifactStore } from '../artifacts/store.js';
 import type { WorkerKind } from '../worker-kind.js';
 import { DEFAULT_FFMPEG } from './audio-port.js';
-import { openAudio } from './open-audio.js';
-import { refuseForeign } from './ownership.js';
+import { type OpenAudio, openAudio } from './open-audio.js';
 import { quietestCut } from './quietest-cut.js';
 import { toInt16 } from './samples.js';
 import { WavReader } from './wav.js';
@@ -32,8 +31,9 @@ export const createSplit =
   async ({ with: options, input, tenant }, { audio, signal }) => {
     const longestMs = longestOf(options);
     const source = input.audio as unknown as Artifact;
-    refuseForeign(source, tenant);
-    const sampleRate = source.sampleRate ?? (await rateOf(store, source, ffmpeg, signal));
+    await store.stat(tenant, source.uri); // it is there, and the tenant's, before its size is believed
+    const sampleRate =
+      source.sampleRate ?? (await rateOf(openAudio(store, tenant, source, { program: ffmpeg, signal })));
     if (!isSampleRate(sampleRate)) throw invalidMedia(`a sample rate of ${sampleRate} Hz is not supported`);
     const parts: Json[] = [];
     let start = 0;
@@ -79,9 +79,9 @@ async function* partsOf(
 }
 
 /** The rate of audio whose artifact does not say: the header of what it decodes to. */
-async function rateOf(store: ArtifactStore, source: Artifact, program: string, signal: AbortSignal): Promise<number> {
+async function rateOf({ bytes }: OpenAudio): Promise<number> {
   const reader = new WavReader();
-  for await (const chunk of openAudio(store, source, { program, signal }).bytes) {
+  for await (const chunk of bytes) {
     for (const _samples of reader.push(chunk)) if (reader.format) return reader.format.sampleRate;
   }
   throw invalidMedia('the file holds no audio: its length is zero');

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { extensionOf } from '../../activities/media/index.js';
-import { type Artifact, parseArtifactUri } from '../../pipelines/artifact.js';
+import type { Artifact } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { callerOf, TENANT_HEADER } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
@@ -59,11 +59,9 @@ export async function artifactRoutes(app: FastifyInstance, deps: GatewayDeps): P
       const caller = callerOf(request);
       const run = await readRun(deps, id, caller);
       const artifact = artifactNamed(name, run);
-      // What a run holds is only what it was given: an address in it may be another tenant's.
-      if (artifact === undefined || parseArtifactUri(artifact.uri)?.tenant !== caller.tenant)
-        throw noArtifact(name, run.document.status === 'running');
-      const { mime, bytes } = await deps.artifacts.stat(artifact.uri);
-      return await send(request, reply, deps, { ...artifact, mime, bytes }, fileName(name, mime));
+      if (artifact === undefined) throw noArtifact(name, run.document.status === 'running');
+      const { mime, bytes } = await deps.artifacts.stat(caller.tenant, artifact.uri);
+      return await send(request, reply, deps, caller.tenant, { ...artifact, mime, bytes }, fileName(name, mime));
     },
   });
 }
@@ -72,6 +70,7 @@ async function send(
   request: FastifyRequest,
   reply: FastifyReply,
   deps: GatewayDeps,
+  tenant: string,
   { uri, sha256, mime, bytes }: Artifact,
   file: string,
 ): Promise<FastifyReply> {
@@ -89,7 +88,7 @@ async function send(
   reply.type(mime).header('content-length', range ? range.end - range.start + 1 : bytes);
   if (range) reply.code(206).header('content-range', `bytes ${range.start}-${range.end}/${bytes}`);
   if (request.method === 'HEAD') return reply.send();
-  return reply.send(Readable.from(deps.artifacts.read(uri, range), { objectMode: false }));
+  return reply.send(Readable.from(deps.artifacts.read(tenant, uri, range), { objectMode: false }));
 }
 
 function rangeOf(request: FastifyRequest, reply: FastifyReply, tag: string, bytes: number) {

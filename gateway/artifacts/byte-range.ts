@@ -1,10 +1,5 @@
+import type { ByteRange } from '../../activities/artifacts/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
-
-/** Both ends are inclusive. */
-export interface ByteRange {
-  readonly start: number;
-  readonly end: number;
-}
 
 /**
  * The part that `Range` asks for (RFC 9110 §14). Undefined, for the whole, where there is no such header or it is one to

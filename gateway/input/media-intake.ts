@@ -58,10 +58,7 @@ export class MediaIntake {
       throw invalidInput([{ field: `${field}.uri`, message: 'is not an address: artifact://<tenant>/<sha256>' }]);
     }
     this.#count(field);
-    return about(field, async () => {
-      if (parseArtifactUri(uri)?.tenant === this.tenant) return await this.store.stat(uri);
-      throw new MillraceError('ARTIFACT_NOT_FOUND', `no artifact at ${uri}`); // another tenant's does not exist
-    });
+    return about(field, async () => await this.store.stat(this.tenant, uri));
   }
 
   async #fromBase64(field: string, text: string, mime: Json | undefined, kind: MediaKind): Promise<Artifact> {

@@ -91,11 +91,16 @@ async function samplesOf(
   return { ...fp32Tensor(name, [samples.length], samples), parameters: { [RATE]: rate }, files: false };
 }
 
-async function fileOf({ name }: TensorField, item: Json, budget: Budget, { store }: WriteOptions): Promise<Buffer> {
+async function fileOf(
+  { name }: TensorField,
+  item: Json,
+  budget: Budget,
+  { store, tenant }: WriteOptions,
+): Promise<Buffer> {
   const { uri, bytes } = artifactOf(name, item);
   spend(name, bytes, budget);
   const parts: Uint8Array[] = [];
-  for await (const part of store.read(uri)) parts.push(part);
+  for await (const part of store.read(tenant, uri)) parts.push(part);
   return Buffer.concat(parts);
 }
 

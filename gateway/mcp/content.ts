@@ -29,7 +29,7 @@ export async function contentOf(output: JsonObject, source: Source): Promise<Con
     const type = mime.startsWith('audio/') ? 'audio' : mime.startsWith('image/') ? 'image' : undefined;
     if (type !== undefined && bytes <= Math.min(INLINE_BYTES, left)) {
       left -= bytes;
-      content.push({ type, data: await base64Of(source.artifacts, artifact), mimeType: mime });
+      content.push({ type, data: await base64Of(source, artifact), mimeType: mime });
     } else {
       content.push({ type: 'resource_link', uri: `${source.base}${href}`, name, mimeType: mime, size: bytes });
     }
@@ -47,8 +47,8 @@ function* mediaIn(value: Json, name = ''): Generator<{ artifact: Artifact; href:
   for (const [key, inner] of Object.entries(value)) yield* mediaIn(inner, name === '' ? key : `${name}.${key}`);
 }
 
-async function base64Of(artifacts: ArtifactStore, { uri }: Artifact): Promise<string> {
+async function base64Of({ artifacts, tenant }: Source, { uri }: Artifact): Promise<string> {
   const chunks: Uint8Array[] = [];
-  for await (const chunk of artifacts.read(uri)) chunks.push(chunk);
+  for await (const chunk of artifacts.read(tenant, uri)) chunks.push(chunk);
   return Buffer.concat(chunks).toString('base64');
 }

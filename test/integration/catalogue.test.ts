@@ -67,7 +67,7 @@ async function asked(model: string): Promise<number> {
 
 async function bytesOf({ uri }: Artifact): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
-  for await (const chunk of speech.store.read(uri)) chunks.push(chunk);
+  for await (const chunk of speech.store.read('default', uri)) chunks.push(chunk);
   return Buffer.concat(chunks);
 }
 

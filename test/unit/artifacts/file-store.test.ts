@@ -18,9 +18,9 @@ async function* stream(bytes: Uint8Array, piece = 1000): AsyncGenerator<Uint8Arr
   for (let at = 0; at < bytes.length; at += piece) yield bytes.subarray(at, at + piece);
 }
 const put = (bytes: Uint8Array, tenant = 'acme', to = store) => to.put(tenant, stream(bytes), anything());
-async function bytesOf(uri: string, range?: { start: number; end: number }): Promise<Buffer> {
+async function bytesOf(uri: string, range?: { start: number; end: number }, tenant = 'acme'): Promise<Buffer> {
   const parts: Uint8Array[] = [];
-  for await (const part of store.read(uri, range)) parts.push(part);
+  for await (const part of store.read(tenant, uri, range)) parts.push(part);
   return Buffer.concat(parts);
 }
 const fileOf = (sha256: string, tenant = 'acme') => path.join(root, tenant, sha256.slice(0, 2), sha256);
@@ -38,7 +38,7 @@ describe('what is put can be read', () => {
       bytes: size,
       mime: 'application/octet-stream',
     });
-    expect(await store.stat(artifact.uri)).toEqual(artifact);
+    expect(await store.stat('acme', artifact.uri)).toEqual(artifact);
     expect(await bytesOf(artifact.uri)).toEqual(bytes);
     expect(await readFile(fileOf(sha256))).toEqual(bytes);
     expect(await incoming()).toEqual([]);
@@ -74,7 +74,7 @@ describe('what is put can be read', () => {
 
   test('and a reader that stops early leaves nothing open', async () => {
     const { uri } = await put(randomBytes(300_000));
-    for await (const part of store.read(uri)) {
+    for await (const part of store.read('acme', uri)) {
       expect(part.length).toBe(65_536);
       break;
     }
@@ -126,8 +126,15 @@ describe('a put that fails leaves nothing', () => {
 describe('tenants', () => {
   test('do not see each other’s files', async () => {
     const { uri } = await put(Buffer.from('secret'));
-    await expect(store.stat(uri.replace('acme', 'rival'))).rejects.toThrow(coded('ARTIFACT_NOT_FOUND'));
+    await expect(store.stat('acme', uri.replace('acme', 'rival'))).rejects.toThrow(coded('ARTIFACT_NOT_FOUND'));
     await expect(bytesOf(uri.replace('acme', 'rival'))).rejects.toThrow(coded('ARTIFACT_NOT_FOUND'));
+  });
+
+  test('do not get at another’s by its address', async () => {
+    const { uri } = await put(Buffer.from('secret'));
+    await expect(store.stat('rival', uri)).rejects.toThrow(coded('ARTIFACT_NOT_FOUND'));
+    await expect(bytesOf(uri, undefined, 'rival')).rejects.toThrow(coded('ARTIFACT_NOT_FOUND'));
+    await expect(bytesOf(uri, { start: 0, end: 1 }, 'rival')).rejects.toThrow(coded('ARTIFACT_NOT_FOUND'));
   });
 
   test.each(['', '..', '.', '.incoming', '../acme', 'a/b', 'Acme', 'a\0b', 'a b', '-a', 'é', 'a'.repeat(64)])(
@@ -152,7 +159,7 @@ test.each([
   `artifact://acme/${'A'.repeat(64)}`,
   `artifact://acme/${'0'.repeat(64)}`,
 ])('no artifact at "%s"', async (uri) => {
-  await expect(store.stat(uri)).rejects.toThrow(coded('ARTIFACT_NOT_FOUND'));
+  await expect(store.stat('acme', uri)).rejects.toThrow(coded('ARTIFACT_NOT_FOUND'));
   await expect((async () => bytesOf(uri))()).rejects.toThrow(coded('ARTIFACT_NOT_FOUND'));
 });
 
@@ -164,7 +171,7 @@ describe('damage is found', () => {
     await writeFile(fileOf(sha256), bytes);
     let given = 0;
     const read = async () => {
-      for await (const part of store.read(uri)) given += part.length;
+      for await (const part of store.read('acme', uri)) given += part.length;
     };
     await expect(read()).rejects.toThrow(coded('ARTIFACT_CORRUPT'));
     expect(given).toBeLessThan(150_000);
@@ -174,7 +181,7 @@ describe('damage is found', () => {
   test('in the size', async () => {
     const { uri, sha256 } = await put(randomBytes(100));
     await writeFile(fileOf(sha256), 'short');
-    await expect(store.stat(uri)).rejects.toThrow(coded('ARTIFACT_CORRUPT'));
+    await expect(store.stat('acme', uri)).rejects.toThrow(coded('ARTIFACT_CORRUPT'));
   });
 
   test.each(['', '{', '{"uri":"artifact://x"}', undefined])(
@@ -185,9 +192,9 @@ describe('damage is found', () => {
       const sidecar = `${fileOf(artifact.sha256)}.json`;
       if (text === undefined) await rm(sidecar);
       else await writeFile(sidecar, text);
-      await expect(store.stat(artifact.uri)).rejects.toThrow(coded('ARTIFACT_CORRUPT'));
+      await expect(store.stat('acme', artifact.uri)).rejects.toThrow(coded('ARTIFACT_CORRUPT'));
       await put(bytes);
-      expect(await store.stat(artifact.uri)).toEqual(artifact);
+      expect(await store.stat('acme', artifact.uri)).toEqual(artifact);
     },
   );
 });

@@ -100,13 +100,13 @@ test('pruning removes what was last used before a time, of all tenants or one', 
     await utimes(path.join(root, tenant, sha256.slice(0, 2), sha256), monthAgo, monthAgo);
   }
   // A read is a use.
-  for await (const _ of store.read(read.uri)) void _;
+  for await (const _ of store.read('acme', read.uri)) void _;
   const before = Date.now() - 86_400_000;
   expect(await pruneArtifacts(root, { before, tenant: 'acme', dryRun: true })).toEqual({ files: 1, bytes: 1_000 });
-  expect(await store.stat(old.uri)).toEqual(old);
+  expect(await store.stat('acme', old.uri)).toEqual(old);
   expect(await pruneArtifacts(root, { before, tenant: 'acme' })).toEqual({ files: 1, bytes: 1_000 });
-  await expect(store.stat(old.uri)).rejects.toThrow(coded('ARTIFACT_NOT_FOUND'));
-  expect(await store.stat(read.uri)).toEqual(read);
-  expect(await store.stat(fresh.uri)).toEqual(fresh);
+  await expect(store.stat('acme', old.uri)).rejects.toThrow(coded('ARTIFACT_NOT_FOUND'));
+  expect(await store.stat('acme', read.uri)).toEqual(read);
+  expect(await store.stat('acme', fresh.uri)).toEqual(fresh);
   expect(await pruneArtifacts(root, { before })).toEqual({ files: 1, bytes: 4_000 });
 });

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, test } from 'vitest';
+import { inspectorOf } from '../../../activities/media/index.js';
 import { bytesTensor, fp32Tensor, toWire } from '../../../activities/open-inference/index.js';
 import { Authenticator, keyRing } from '../../../gateway/index.js';
 import type { JsonObject } from '../../../pipelines/json.js';
@@ -15,6 +16,9 @@ beforeEach(async () => {
 });
 afterEach(() => gateway.close());
 
+async function* bytes(file: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield file;
+}
 const wav = wavFile({ seconds: 0.1, sampleRate: 8_000 });
 const get = (url: string) => gateway.app.inject({ method: 'GET', url });
 const post = (payload: object | Buffer, headers: Record<string, string> = {}, url = '/v2/models/every-form/infer') =>
@@ -277,6 +281,19 @@ describe('infer', () => {
     });
     expect((await sent([800], { sample_rate: 16_000 })).statusCode).toBe(200);
     expect(inputOf()).toMatchObject({ sound: { sampleRate: 16_000, durationMs: 50 } });
+  });
+
+  it('gives no media of another tenant, as a file or as samples', async () => {
+    const stolen = await gateway.deps.artifacts.put('rival', bytes(wav), inspectorOf('audio'));
+    gateway.temporal.onStart = (run) =>
+      run.end({ output: { ...run.options.args[0], sound: { ...stolen } as unknown as JsonObject }, stages: [] });
+    for (const parameters of [{}, { output_sample_rate: 8_000 }]) {
+      const response = await post({ inputs: least, parameters });
+      expect([response.statusCode, response.json()]).toEqual([
+        404,
+        expect.objectContaining({ code: 'ARTIFACT_NOT_FOUND' }),
+      ]);
+    }
   });
 
   it('tells a failed run by its own status and code, and counts it', async () => {

@@ -25,7 +25,7 @@ const put = (file: Buffer) => store.put('acme', pieces(file, 10_000), inspectorO
 async function samplesOf(artifact: Artifact) {
   const reader = new WavReader();
   const bytes: Uint8Array[] = [];
-  for await (const chunk of store.read(artifact.uri))
+  for await (const chunk of store.read('acme', artifact.uri))
     bytes.push(...[...reader.push(chunk)].map((part) => part.slice()));
   const { format } = reader.end();
   const data = Buffer.concat(bytes);

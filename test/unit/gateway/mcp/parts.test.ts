@@ -6,7 +6,7 @@ import { contentOf } from '../../../../gateway/mcp/content.js';
 describe('a run’s output as content', () => {
   const read: string[] = [];
   const artifacts = {
-    async *read(uri: string) {
+    async *read(_tenant: string, uri: string) {
       read.push(uri);
       yield Buffer.from('ab');
       yield Buffer.from('c');
