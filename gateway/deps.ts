@@ -79,6 +79,10 @@ export interface GatewayLimits {
   readonly maxStreamsOfTenant?: number;
   /** Long polls of Temporal at once, for the ends of runs. Absent: 256. */
   readonly longPolls?: number;
+  /** Bytes of requests’ bodies that the process holds in memory, all doors together. Absent: no bound. */
+  readonly maxBodyMemoryBytes?: number;
+  /** The same of one tenant. Absent: no bound of its own. */
+  readonly maxTenantBodyMemoryBytes?: number;
   /** Longest `Prefer: wait`. */
   readonly maxWaitMs: number;
   /** Longest time to receive one request. */

@@ -13,6 +13,8 @@ import { boundedServers, boundHeaders } from './http/connections.js';
 import { type ErrorShape, sendError } from './http/error-shape.js';
 import { asMillraceError } from './http/problem.js';
 import { observeRequests } from './http/request-log.js';
+import { BodyBudget } from './input/body-budget.js';
+import { holdBodies } from './input/held-bodies.js';
 import { kserveDoor } from './kserve/index.js';
 import { mcpErrors } from './mcp/error-body.js';
 import { mcpRoutes } from './mcp/mcp-routes.js';
@@ -80,12 +82,14 @@ export async function createGateway(parts: GatewayParts): Promise<FastifyInstanc
   app.setErrorHandler((error, request, reply) => sendError(ERROR_SHAPES, asMillraceError(error), request, reply));
   const authenticator = deps.authenticator ?? new Authenticator({ by: 'loopback' }, deps.logger);
   authenticateRequests(app, authenticator);
+  const bodies = new BodyBudget(limits, deps.registry);
+  holdBodies(app, bodies);
   refuseUnknownRoutes(app);
   const documented = collectRoutes(app);
   for (const routes of ROUTES) {
     await app.register(async (scope) => routes(scope, deps));
   }
-  await app.register(async (scope) => kserveDoor(scope, deps, authenticator));
+  await app.register(async (scope) => kserveDoor(scope, deps, { authenticator, bodies }));
   await app.register(async (scope) => openApiRoutes(scope, deps, documented));
   return app;
 }

@@ -1,5 +1,4 @@
 import type { FastifyInstance } from 'fastify';
-import { callerOf } from './access/caller.js';
 import type { GatewayDeps } from './deps.js';
 import type { RouteDoc } from './openapi/route-doc.js';
 import { component, json } from './openapi/schemas.js';
@@ -45,8 +44,7 @@ export async function operationsRoutes(app: FastifyInstance, deps: GatewayDeps):
     return readiness;
   });
 
-  app.get('/metrics', { config: { doc: METRICS } }, async (request, reply) => {
-    callerOf(request, 'metrics');
+  app.get('/metrics', { config: { permission: 'metrics', doc: METRICS } }, async (_, reply) => {
     reply.type(deps.registry.contentType);
     return await deps.registry.metrics();
   });

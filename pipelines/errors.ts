@@ -30,6 +30,11 @@ export const ERRORS = {
   HEADERS_TOO_LARGE: { status: 431, retry: 'never', title: 'The request’s headers are above the limit.' },
   BODY_TOO_LARGE: { status: 413, retry: 'never', title: 'The body or a media file is above the limit.' },
   INPUT_TOO_LARGE: { status: 413, retry: 'never', title: 'The input is above what a run can start with.' },
+  BODY_MEMORY_FULL: {
+    status: 503,
+    retry: 'retry',
+    title: 'The gateway holds as many bytes of requests’ bodies in memory as it may.',
+  },
   INVALID_MEDIA: { status: 422, retry: 'never', title: 'The media file cannot be used.' },
   TOO_MANY_STREAMS: { status: 429, retry: 'retry', title: 'The caller follows or waits for as many runs as it may.' },
   TOO_MANY_RUNS: { status: 429, retry: 'retry', title: 'The caller has as many runs going on as it may.' },

@@ -96,6 +96,8 @@ export async function runGateway(settings: Settings): Promise<void> {
     limits: {
       maxAudioBytes: settings.MILLRACE_MAX_AUDIO_BYTES,
       maxJsonBytes: settings.MILLRACE_MAX_JSON_BYTES,
+      maxBodyMemoryBytes: settings.MILLRACE_MAX_BODY_MEMORY_BYTES,
+      maxTenantBodyMemoryBytes: settings.MILLRACE_TENANT_BODY_MEMORY_BYTES,
       maxWaitMs: settings.MILLRACE_MAX_WAIT_MS,
       maxStreams: settings.MILLRACE_MAX_STREAMS,
       maxStreamsOfTenant: settings.MILLRACE_TENANT_STREAMS,

@@ -208,6 +208,14 @@ export function settingsSchema(basePort = BASE_PORT) {
       64 * 1024 * 1024,
     ),
     MILLRACE_MAX_JSON_BYTES: bytes('Largest JSON body accepted; base64 media in it counts.', 8 * 1024 * 1024),
+    MILLRACE_MAX_BODY_MEMORY_BYTES: bytes(
+      'Bytes of requests’ bodies that the gateway holds in memory at once, all doors together; media that are streamed to disk do not count. Above it requests are refused as `BODY_MEMORY_FULL`: three tenants at their share.',
+      256 * 1024 * 1024,
+    ),
+    MILLRACE_TENANT_BODY_MEMORY_BYTES: bytes(
+      'The same of one tenant: the largest message of the inference protocol, which is a media file and a JSON body together, and some beside it.',
+      80 * 1024 * 1024,
+    ),
     MILLRACE_MAX_WAIT_MS: ms(
       'Longest `Prefer: wait`: below the 60 s after which proxies commonly cut a silent connection.',
       55_000,

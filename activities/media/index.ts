@@ -10,4 +10,4 @@ export { mapMedia, mediaPlaces, schemasAt, type TakeMedia } from './media-walk.j
 export { decodeWav } from './pcm.js';
 export { clamp, toInt16 } from './samples.js';
 export { createSplit } from './split.js';
-export { writeWav } from './write-wav.js';
+export { wavHeader, writeWav } from './write-wav.js';

@@ -2,7 +2,7 @@ import type { Dtype } from '../../pipelines/media.js';
 import { isDtype } from './any-tensor.js';
 import { CODECS } from './elements.js';
 import { CONTENTS_OF, type InferResponse, type TensorMessage } from './messages.js';
-import { bytesTensor, type Fault, invalid, type Tensor, viewOf } from './tensors.js';
+import { bytesTensor, type Fault, invalid, sizeOf, type Tensor, viewOf } from './tensors.js';
 
 /** The outputs of a response by name, each as bytes. */
 export const tensorsOf = ({ outputs, raw_output_contents: raws }: InferResponse): ReadonlyMap<string, Tensor> =>
@@ -24,6 +24,8 @@ const EMPTY = Buffer.alloc(0);
 function rawOf({ name, datatype, contents }: TensorMessage, shape: readonly number[], fault: Fault): Buffer {
   const field = isDtype(datatype) ? CONTENTS_OF[datatype] : undefined;
   if (!contents || field === undefined) return EMPTY;
+  const { length } = contents[field];
+  if (length !== sizeOf(shape)) throw fault({ name }, `${length} elements for shape [${shape}]`);
   if (field === 'bytes_contents') return bytesTensor(name, shape, contents.bytes_contents).raw;
   const elements = contents[field];
   const { width, accepts, write } = CODECS[datatype as Exclude<Dtype, 'BYTES'>];

@@ -20,6 +20,7 @@ export type {
 } from './messages.js';
 export { type ParameterValue, parametersOf, valuesOf } from './parameters.js';
 export { inferenceService } from './protocol.js';
+export { expectModestRequest, MOST_PARTS } from './scan.js';
 export { elementsOf, tensorJson } from './tensor-json.js';
 export {
   bytesTensor,

@@ -47,17 +47,19 @@ export function fp32Tensor(name: string, shape: readonly number[], values: Float
 /** The elements of a BYTES tensor. */
 export function readBytes(tensor: Tensor, fault = invalid): Buffer[] {
   expectDatatype(tensor, 'BYTES', fault);
-  const { raw } = tensor;
+  const { raw, shape } = tensor;
+  // Each is made an object: no more of them than the shape has, whatever the bytes hold.
+  const wanted = sizeOf(shape);
   const elements: Buffer[] = [];
   for (let at = 0; at < raw.length; ) {
+    if (elements.length === wanted) throw fault(tensor, `more elements than shape [${shape}] has`);
     const start = at + LENGTH_PREFIX;
     const end = start <= raw.length ? start + raw.readUInt32LE(at) : Number.POSITIVE_INFINITY;
     if (end > raw.length) throw fault(tensor, `element ${elements.length} reaches behind the ${raw.length} bytes sent`);
     elements.push(raw.subarray(start, end));
     at = end;
   }
-  if (elements.length !== sizeOf(tensor.shape))
-    throw fault(tensor, `${elements.length} elements for shape [${tensor.shape}]`);
+  if (elements.length !== wanted) throw fault(tensor, `${elements.length} elements for shape [${shape}]`);
   return elements;
 }
 

@@ -17,6 +17,8 @@ export const ADVICE = {
   UNAUTHENTICATED: 'Send `Authorization: Bearer <key>` with a key that `millrace keys list` shows as active.',
   FORBIDDEN: 'Use a key that has the permission or tenant; without keys, ask from this machine by a name of its own.',
   BODY_TOO_LARGE: 'Send less, or raise `MILLRACE_MAX_AUDIO_BYTES` or `MILLRACE_MAX_JSON_BYTES` at the gateway.',
+  BODY_MEMORY_FULL:
+    'Come back after `Retry-After`, send less at once, or raise what the message names: `MILLRACE_TENANT_BODY_MEMORY_BYTES` or `MILLRACE_MAX_BODY_MEMORY_BYTES`.',
   INVALID_MEDIA: 'Convert the file to WAV; the message says what is wrong with this one.',
   IDEMPOTENCY_KEY_REUSED: 'Use a new key for a new request, or send the first request again unchanged.',
   PIPELINE_NOT_FOUND: 'Check the name against `GET /v1/pipelines`, and `MILLRACE_PIPELINES` at the gateway.',

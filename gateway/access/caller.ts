@@ -29,16 +29,10 @@ export interface Caller {
   readonly runs?: { readonly of: string; readonly most: number };
 }
 
-/**
- * Who makes a request, as the hook of `authenticateRequests` has found out; noted for its log line. Throws `FORBIDDEN`
- * when the caller's key does not allow what the route does.
- * @param permission what the route does; by its method where not said
- */
-export function callerOf(request: FastifyRequest, permission: Permission = usualOf(request.method)): Caller {
-  const { caller } = request;
+/** Who makes a request, as the hook of `authenticateRequests` has found out: it may do what the route does. */
+export function callerOf({ caller }: FastifyRequest): Caller {
   // Every route but those marked `open` has been through the hook, and they have no caller.
   if (caller === undefined) throw new MillraceError('INTERNAL', 'the route is open: it has no caller');
-  requirePermission(caller, permission);
   return caller;
 }
 
@@ -53,7 +47,8 @@ export function requirePermission({ key }: Caller, permission: Permission): void
 export const mayUse = ({ key }: Caller, { name }: Pick<Pipeline, 'name'>): boolean =>
   key?.pipelines === undefined || key.pipelines.includes(name);
 
-const usualOf = (method: string): Permission => (method === 'GET' || method === 'HEAD' ? 'read' : 'run');
+/** What a route does, by its method, where it does not say. */
+export const usualOf = (method: string): Permission => (method === 'GET' || method === 'HEAD' ? 'read' : 'run');
 
 /** The tenant that `Millrace-Tenant` names, if the header is there. Throws `INVALID_HEADER`. */
 export function namedTenant(headers: Headers): string | undefined {

@@ -1,6 +1,8 @@
-import type { FastifyInstance } from 'fastify';
+import type { IncomingMessage } from 'node:http';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
+import { readBody } from '../input/held-bodies.js';
 import { emptyBody } from '../input/upload.js';
 
 /**
@@ -9,13 +11,9 @@ import { emptyBody } from '../input/upload.js';
  */
 export function takeJson(app: FastifyInstance, { mayBeEmpty = false } = {}): void {
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_, body, done) => {
-    try {
-      done(null, jsonOf(body as string, mayBeEmpty));
-    } catch (error) {
-      done(error as Error);
-    }
-  });
+  app.addContentTypeParser('application/json', async (request: FastifyRequest, payload: IncomingMessage) =>
+    jsonOf((await readBody(request, payload)).toString('utf8'), mayBeEmpty),
+  );
 }
 
 function jsonOf(text: string, mayBeEmpty: boolean): Json {

@@ -14,6 +14,12 @@ const BASE64_STEP = 64 * 1024;
 /** Media of one input: each costs a look at the store, and 8 MiB of JSON have room for 80,000 addresses. */
 const MOST_MEDIA = 1_000;
 
+/** A file of a known length in bytes. */
+export interface Pieces {
+  readonly length: number;
+  readonly pieces: Iterable<Uint8Array>;
+}
+
 /** What is about the file and not about the request, so that the field has to be named. */
 const OF_A_FIELD: ReadonlySet<ErrorCode> = new Set(['INVALID_MEDIA', 'BODY_TOO_LARGE', 'ARTIFACT_NOT_FOUND']);
 
@@ -42,9 +48,14 @@ export class MediaIntake {
 
   /** A file that has arrived already. */
   fromBytes(field: string, bytes: Uint8Array, kind: MediaKind): Promise<Artifact> {
+    return this.fromPieces(field, { length: bytes.length, pieces: [bytes] }, kind);
+  }
+
+  /** A file that is made piece by piece of what has arrived. */
+  fromPieces(field: string, { length, pieces }: Pieces, kind: MediaKind): Promise<Artifact> {
     return this.#put(field, kind, () => {
-      if (bytes.length > this.maxBytes) throw tooLarge(this.maxBytes);
-      return piece(bytes);
+      if (length > this.maxBytes) throw tooLarge(this.maxBytes);
+      return stream(pieces);
     });
   }
 
@@ -87,8 +98,8 @@ export class MediaIntake {
   }
 }
 
-async function* piece(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
-  yield bytes;
+async function* stream(pieces: Iterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+  yield* pieces;
 }
 
 async function* decodeBase64(text: string): AsyncGenerator<Uint8Array, void> {

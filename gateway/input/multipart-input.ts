@@ -1,4 +1,4 @@
-import type { Multipart, MultipartFile } from '@fastify/multipart';
+import type { MultipartFile } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
 import type { TakeMedia } from '../../activities/media/index.js';
 import type { Artifact } from '../../pipelines/artifact.js';
@@ -7,6 +7,7 @@ import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.j
 import type { MediaKind } from '../../pipelines/media.js';
 import type { GatewayLimits } from '../deps.js';
 import { parseJson } from '../http/json-body.js';
+import type { HeldBody } from './body-budget.js';
 import { type InputForm, invalidInput, MOST_PARTS } from './input-form.js';
 import { InputParts } from './input-parts.js';
 import { expectModest } from './input-size.js';
@@ -14,6 +15,8 @@ import type { MediaIntake } from './media-intake.js';
 import { emptyBody, type Upload } from './upload.js';
 
 type FileStream = MultipartFile['file'];
+/** A part of the form: also one that is no file comes as a stream, so that no more of it is in memory than is read. */
+type Part = MultipartFile;
 
 /** The part that holds the fields that are no files, as one JSON object. */
 const INPUT_PART = 'input';
@@ -34,22 +37,21 @@ export async function readMultipart(
   const take: TakeMedia = async (value, { path, kind }) => asJson(await intake.fromJson(path, value, kind));
   let parts = 0;
   let textBytes = 0;
-  for await (const part of partsOf(request, upload, limits)) {
+  for await (const part of partsOf(request, upload)) {
     parts++;
     const isInput = part.fieldname === INPUT_PART && !form.fields.has(INPUT_PART);
-    if (part.type === 'file' && !isInput) {
+    if (isFile(part) && !isInput) {
       const { path, kind } = filePlace(part.fieldname, form, given);
       given.expectFree(path);
       given.add(path, asJson(await intake.fromFile(path, fileBytes(part.file), upload, kind)));
       continue;
     }
-    const value =
-      part.type === 'file' ? await readText(part.file, upload, limits.maxJsonBytes) : fieldValue(part, limits);
-    // The parser reads JSON of any depth; writing it again, as the next line does, would overflow the stack.
-    if (typeof value !== 'string') expectModest(value, part.fieldname);
+    const bytes = await readText(part, upload, request.held, limits.maxJsonBytes);
     // Each part has its limit; together they must not exceed what one body of JSON may be.
-    textBytes += Buffer.byteLength(typeof value === 'string' ? value : JSON.stringify(value));
+    textBytes += bytes.length;
     if (textBytes > limits.maxJsonBytes) throw textTooLarge(limits.maxJsonBytes);
+    const value = jsonOrText(part, bytes);
+    if (typeof value !== 'string') expectModest(value, part.fieldname);
     if (isInput) {
       for (const [field, inner] of Object.entries(parseInput(value)))
         given.add(field, await form.withMedia(field, inner, take));
@@ -75,24 +77,16 @@ function textTooLarge(maxBytes: number): MillraceError {
 }
 
 /** The parts as they arrive. What the parser throws is `INVALID_MULTIPART`. */
-async function* partsOf(
-  request: FastifyRequest,
-  upload: Upload,
-  limits: GatewayLimits,
-): AsyncGenerator<Multipart, void> {
+async function* partsOf(request: FastifyRequest, upload: Upload): AsyncGenerator<Part, void> {
   const options = {
-    limits: {
-      fileSize: Number.POSITIVE_INFINITY, // the intake has its own limit, which names the field
-      fieldSize: limits.maxJsonBytes,
-      parts: MOST_PARTS,
-    },
-    // As by default, and media that a client sends without a file name.
-    isPartAFile: (_: string | undefined, type: string | undefined, file: string | undefined) =>
-      file !== undefined || type === 'application/octet-stream' || /^(audio|image)\//.test(type ?? ''),
+    // Who reads a part has its own limit, which names the field.
+    limits: { fileSize: Number.POSITIVE_INFINITY, parts: MOST_PARTS },
+    // The parser would gather what is none in memory, several of them before the first is looked at.
+    isPartAFile: () => true,
   };
-  let iterator: AsyncIterator<Multipart>;
+  let iterator: AsyncIterator<Part>;
   try {
-    iterator = request.parts(options);
+    iterator = request.parts(options) as AsyncIterator<Part>;
   } catch (error) {
     throw invalidMultipart(error);
   }
@@ -116,10 +110,23 @@ async function* fileBytes(file: FileStream): AsyncGenerator<Uint8Array, void> {
   }
 }
 
-async function readText(file: FileStream, upload: Upload, maxBytes: number): Promise<string> {
-  const parts: Uint8Array[] = [];
-  for await (const part of upload.file(fileBytes(file), maxBytes)) parts.push(part);
-  return Buffer.concat(parts).toString('utf8');
+/** As by default of the form's encoding, and media that a client sends without a file name. */
+const isFile = ({ filename, mimetype }: Part): boolean =>
+  filename !== undefined || mimetype === 'application/octet-stream' || /^(audio|image)\//.test(mimetype);
+
+async function readText({ fieldname, file }: Part, upload: Upload, held: HeldBody, maxBytes: number): Promise<Buffer> {
+  const pieces: Uint8Array[] = [];
+  let size = 0;
+  for await (const piece of upload.file(fileBytes(file), Number.POSITIVE_INFINITY)) {
+    size += piece.length;
+    if (size > maxBytes) {
+      const message = `is above the limit of ${maxBytes} bytes`;
+      throw new MillraceError('BODY_TOO_LARGE', `${fieldname} ${message}`, { fields: [{ field: fieldname, message }] });
+    }
+    held.take(piece.length);
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces, size);
 }
 
 /** Where a file goes: to the path that its part is named after, or to the only media that the input has. */
@@ -134,17 +141,12 @@ function filePlace(name: string, form: InputForm, given: InputParts): { path: st
   throw invalidInput([{ field: name || 'body', message }]);
 }
 
-function fieldValue(part: Exclude<Multipart, { type: 'file' }>, limits: GatewayLimits): Json {
-  if (part.valueTruncated || part.fieldnameTruncated) {
-    const message = `is above the limit of ${limits.maxJsonBytes} bytes`;
-    throw new MillraceError('BODY_TOO_LARGE', `${part.fieldname} ${message}`, {
-      fields: [{ field: part.fieldname, message }],
-    });
-  }
-  return part.value as Json;
+/** A part of type application/json is what it says; other clients send JSON as text. */
+function jsonOrText(part: Part, bytes: Buffer): Json {
+  const text = bytes.toString('utf8');
+  return !isFile(part) && part.mimetype.startsWith('application/json') ? parseJson(text, part.fieldname) : text;
 }
 
-/** The parser reads a part of type application/json itself; other clients send it as text. */
 function parseInput(value: Json): JsonObject {
   const parsed = typeof value === 'string' ? parseJson(value, INPUT_PART) : value;
   if (isJsonObject(parsed)) return parsed;
@@ -161,9 +163,6 @@ function invalidMultipart(error: unknown): MillraceError {
   const fields = [{ field: 'body', message: messageOf(error) }];
   if (/_LIMIT$/.test(code)) {
     return new MillraceError('BODY_TOO_LARGE', `the body has more than ${MOST_PARTS} parts`, { fields });
-  }
-  if (code === 'FST_INVALID_JSON_FIELD_ERROR') {
-    return new MillraceError('INVALID_JSON', 'a part of type application/json is not JSON', { fields });
   }
   return new MillraceError('INVALID_MULTIPART', `the multipart body cannot be read: ${messageOf(error)}`, { fields });
 }

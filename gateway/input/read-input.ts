@@ -5,6 +5,7 @@ import type { Artifact } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import type { GatewayLimits } from '../deps.js';
+import { MOST_INPUT_BYTES } from './body-budget.js';
 import { type InputForm, invalidInput } from './input-form.js';
 import { InputParts } from './input-parts.js';
 import { MediaIntake } from './media-intake.js';
@@ -34,7 +35,11 @@ export async function readInput(
       : request.body === STREAMED
         ? await readFile(form, intake, upload)
         : await readObject(request.body as Json | undefined, form, intake);
-    return form.parse(given);
+    const input = form.parse(given);
+    // The answer may be long in coming.
+    request.body = undefined;
+    request.held.keep(MOST_INPUT_BYTES);
+    return input;
   } catch (error) {
     swallowRest(request.raw);
     throw error;

@@ -7,22 +7,42 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { MillraceError } from '../../pipelines/errors.js';
+import type { Permission } from '../access/api-key.js';
 import type { Authenticator } from '../access/authenticator.js';
+import { requirePermission } from '../access/caller.js';
+import type { BodyBudget } from '../input/body-budget.js';
+import { GrpcBody } from './grpc-body.js';
 import { GrpcCall } from './grpc-calls.js';
 
 export interface ArrivalOptions {
   readonly authenticator: Authenticator;
   /** Of methods that need no key, by name: their answers, which take nothing of the request. */
   readonly open: Readonly<Record<string, () => Promise<object>>>;
-  /** Longest time to receive the one message of a call, in milliseconds. */
+  readonly bodies: BodyBudget;
+  /** What a method takes of its callers, by its name. */
+  readonly methods: Readonly<Record<string, MethodRules>>;
+  /** Longest time to receive a message, in milliseconds. */
   readonly receiveMs: number;
   /** Told of a call that is refused before it reaches its method. */
   readonly refused: (call: GrpcCall, error: unknown) => Partial<StatusObject>;
 }
 
+export interface MethodRules {
+  /** Of the key. */
+  readonly permissions: readonly Permission[];
+  /** Longest message, in bytes. */
+  readonly most: number;
+}
+
+/** Longest message that asks about models, in bytes: a name and a version. */
+export const MOST_QUESTION_BYTES = 65_536;
+
+/** Of methods that are not served. */
+const UNSERVED: MethodRules = { permissions: [], most: MOST_QUESTION_BYTES };
+
 /**
- * What happens to a call before its method: whoever makes it is authenticated before anything of its body is read, as at
- * the HTTP doors, so that strangers cannot have the gateway hold messages.
+ * What happens to a call before its method: its caller is authenticated and must be allowed what the method does before
+ * anything of its body is read, as at the HTTP doors, and what arrives of the body is counted before it is kept.
  */
 export class GrpcArrivals {
   readonly #calls = new WeakMap<Metadata, GrpcCall>();
@@ -35,32 +55,37 @@ export class GrpcArrivals {
   readonly interceptor: ServerInterceptor = ({ path, requestStream }, call) =>
     new ServerInterceptingCall(call, {
       start: (next) => {
-        const { authenticator, open, receiveMs } = this.#options;
+        const { authenticator, bodies, open, methods, receiveMs } = this.#options;
         const method = path.slice(path.lastIndexOf('/') + 1);
         const probe = open[method];
         let arrived: GrpcCall | undefined;
-        let late: NodeJS.Timeout | undefined;
+        const { permissions, most } = methods[method] ?? UNSERVED;
         const refuse = (error: unknown) => arrived && call.sendStatus(this.#status(arrived, error));
+        const body = new GrpcBody(call, { most, stream: requestStream, receiveMs, refuse });
         next({
           onReceiveMetadata: (metadata, proceed) => {
-            if (probe) return answer(call, probe);
+            if (probe) {
+              body.drop();
+              return answer(call, probe);
+            }
             const one = new GrpcCall(metadata, call, method);
             arrived = one;
             this.#calls.set(metadata, one);
-            one.authenticate(authenticator).then(() => {
-              if (!requestStream) late = setTimeout(() => refuse(tooSlow(receiveMs)), receiveMs);
-              proceed(metadata);
-            }, refuse);
+            one
+              .authenticate(authenticator)
+              .then((caller) => {
+                for (const permission of permissions) requirePermission(caller, permission);
+                body.open(one.hold(bodies));
+                proceed(metadata);
+              })
+              .catch((error: unknown) => body.refuse(error));
           },
-          onReceiveMessage: (message, proceed) => {
-            clearTimeout(late);
-            proceed(message);
+          onReceiveMessage: (message, proceed) => proceed(message),
+          onReceiveHalfClose: (proceed) => {
+            body.arrived();
+            proceed();
           },
-          onReceiveHalfClose: (proceed) => proceed(),
-          onCancel: () => {
-            clearTimeout(late);
-            arrived?.left();
-          },
+          onCancel: () => arrived?.left(),
         });
       },
       sendMetadata: (metadata, next) => next(metadata),
@@ -88,6 +113,3 @@ function answer(call: ServerInterceptingCallInterface, probe: () => Promise<obje
     () => end(status.INTERNAL, 'the probe failed'),
   );
 }
-
-const tooSlow = (ms: number) =>
-  new MillraceError('REQUEST_TIMEOUT', `the message was not received within ${ms / 1_000} s`);

@@ -6,6 +6,7 @@ import type { Authenticator } from '../access/authenticator.js';
 import type { Caller, Headers } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { headersOf } from '../http/problem.js';
+import type { BodyBudget, HeldBody } from '../input/body-budget.js';
 import { told } from './door.js';
 import { grpcStatus } from './grpc-status.js';
 
@@ -30,6 +31,8 @@ export class GrpcCall {
   readonly #method: string;
   readonly #start = performance.now();
   #caller: Caller | undefined;
+  #held: HeldBody | undefined;
+  #ended = false;
 
   constructor(metadata: Metadata, peers: Peers, method: string) {
     this.#method = method;
@@ -49,6 +52,17 @@ export class GrpcCall {
     return this.#caller;
   }
 
+  /** What the call holds of the memory for bodies; there as soon as it has been authenticated. */
+  get held(): HeldBody {
+    if (this.#held === undefined) throw new MillraceError('INTERNAL', 'the call is not authenticated');
+    return this.#held;
+  }
+
+  hold(bodies: BodyBudget): HeldBody {
+    this.#held = bodies.open(this.caller.tenant);
+    return this.#held;
+  }
+
   /** Throws what the authenticator throws. */
   async authenticate(authenticator: Authenticator): Promise<Caller> {
     const caller = await authenticator.authenticate({
@@ -65,11 +79,16 @@ export class GrpcCall {
     const metadata = new Metadata();
     metadata.set('millrace-code', known.code);
     for (const [name, value] of Object.entries(headersOf(known))) metadata.set(name, value);
-    return { known, status: { code: grpcStatus(known.code), details: known.message, metadata } };
+    return {
+      known,
+      status: { code: grpcStatus(known.code), details: known.message.slice(0, LONGEST_DETAILS), metadata },
+    };
   }
 
   /** Writes the call's log line and counts it. */
   ended({ logger }: GatewayDeps, seconds: Histogram<'method' | 'code'>, error?: unknown, known?: MillraceError): void {
+    if (this.#ended) return; // refused while its method was at work
+    this.#ended = true;
     const ms = performance.now() - this.#start;
     const code = known === undefined ? status.OK : grpcStatus(known.code);
     seconds.observe({ method: this.#method, code: status[code] }, ms / 1000);
@@ -89,6 +108,9 @@ export class GrpcCall {
     else logger.info(fields, 'call');
   }
 }
+
+/** Characters of a status’ text: it travels as a header, of which clients take some KB, and may quote what was sent. */
+const LONGEST_DETAILS = 1_000;
 
 /** `127.0.0.1:1234`, `[::1]:1234` without the port. */
 const addressOf = (peer: string): string => peer.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');

@@ -1,28 +1,34 @@
 import { Server, type ServerDuplexStream, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js';
 import { Histogram } from 'prom-client';
-import {
-  inferenceService,
-  invalidInput,
-  type ReceivedInferRequest,
-  valuesOf,
-  withBytes,
-} from '../../activities/open-inference/index.js';
+import { invalidInput, type ReceivedInferRequest, valuesOf, withBytes } from '../../activities/open-inference/index.js';
 import { RationedWarnings } from '../../activities/rationed-warnings.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Authenticator } from '../access/authenticator.js';
-import { type Caller, idempotencyKeyOf } from '../access/caller.js';
+import { type Caller, idempotencyKeyOf, requirePermission } from '../access/caller.js';
+import type { GatewayLimits } from '../deps.js';
 import { KEEP_ALIVE_MS } from '../http/connections.js';
+import { type BodyBudget, MOST_INPUT_BYTES } from '../input/body-budget.js';
 import { deltaFields } from './deltas.js';
 import { modelConfig, modelMetadata, repositoryIndex, serverMetadata } from './describe.js';
 import type { Door } from './door.js';
-import { GrpcArrivals } from './grpc-arrivals.js';
+import { GrpcArrivals, type MethodRules, MOST_QUESTION_BYTES } from './grpc-arrivals.js';
+import { costOf } from './grpc-body.js';
 import type { GrpcCall } from './grpc-calls.js';
 import { GrpcListener } from './grpc-listener.js';
-import { deltaResponse, finalResponse, requestNamed } from './grpc-messages.js';
+import {
+  deltaResponse,
+  finalResponse,
+  type RawMessage,
+  type RequestName,
+  rawService,
+  requestNamed,
+} from './grpc-messages.js';
 import type { InferCall } from './infer.js';
+import { GivenTensors } from './read-tensors.js';
 
 export interface GrpcOptions {
   readonly authenticator: Authenticator;
+  readonly bodies: BodyBudget;
   /** Millrace's release, for ServerMetadata. */
   readonly release: string;
   readonly host: string;
@@ -63,11 +69,14 @@ export class GrpcServer {
     this.#arrivals = new GrpcArrivals({
       authenticator: options.authenticator,
       open: { ServerLive: async () => ({ live: true }), ServerReady: async () => ({ ready: await ready() }) },
+      bodies: options.bodies,
+      methods: methodsOf(limits),
       receiveMs: limits.uploadTimeoutMs,
       refused: (call, error) => this.#failed(call, error),
     });
     const server = new Server({
-      'grpc.max_receive_message_length': limits.maxAudioBytes + limits.maxJsonBytes,
+      // What arrives is bounded by `GrpcBody`, which knows the method.
+      'grpc.max_receive_message_length': -1,
       'grpc.max_send_message_length': -1,
       'grpc.max_concurrent_streams': MOST_CALLS,
       'grpc.max_connection_idle_ms': KEEP_ALIVE_MS,
@@ -84,32 +93,38 @@ export class GrpcServer {
       registers: [deps.registry],
     });
     const { release } = options;
-    server.addService(inferenceService, {
+    server.addService(rawService, {
       // Answered as they arrive.
       ServerLive: () => undefined,
       ServerReady: () => undefined,
-      ServerMetadata: this.#unary(async () => serverMetadata(release)),
-      ModelReady: this.#unary(async ({ name, version }: Named, caller) => {
+      ServerMetadata: this.#unary('ServerMetadata', async () => serverMetadata(release)),
+      ModelReady: this.#unary('ModelReady', async ({ name, version }: Named, caller) => {
         door.model(caller, name, version);
         return { ready: await ready() };
       }),
-      ModelMetadata: this.#unary(async ({ name, version }: Named, caller) =>
+      ModelMetadata: this.#unary('ModelMetadata', async ({ name, version }: Named, caller) =>
         modelMetadata(door.model(caller, name, version)),
       ),
-      ModelConfig: this.#unary(async ({ name, version }: Named, caller) => ({
+      ModelConfig: this.#unary('ModelConfig', async ({ name, version }: Named, caller) => ({
         config: modelConfig(door.model(caller, name, version)),
       })),
-      ModelStatistics: this.#unary(async ({ name, version }: Named, caller) => ({
+      ModelStatistics: this.#unary('ModelStatistics', async ({ name, version }: Named, caller) => ({
         model_stats: door.statisticsOf(name === '' ? door.all(caller) : [door.model(caller, name, version)]),
       })),
-      RepositoryIndex: this.#unary(async (_: object, caller) => ({
+      RepositoryIndex: this.#unary('RepositoryIndex', async (_: object, caller) => ({
         models: repositoryIndex(door.all(caller)),
       })),
-      ModelInfer: this.#unary(async (request: ReceivedInferRequest, caller, call) => {
-        const asked = this.#asked(request, caller, call);
+      ModelInfer: this.#answered(async (message, caller, call) => {
+        let request = NO_NAME;
+        const asked = this.#asked(message, caller, call, {
+          named: (name) => {
+            request = name;
+          },
+          left: () => call.held.keep(MOST_INPUT_BYTES),
+        });
         return finalResponse(asked.model, request, await door.infer(asked));
       }),
-      ModelStreamInfer: (stream: ServerDuplexStream<ReceivedInferRequest, object>) => void this.#stream(stream),
+      ModelStreamInfer: (stream: ServerDuplexStream<RawMessage, object>) => void this.#stream(stream),
     });
   }
 
@@ -130,34 +145,52 @@ export class GrpcServer {
     return status;
   }
 
-  #unary<Request, Response>(work: (request: Request, caller: Caller, call: GrpcCall) => Promise<Response>) {
-    return (raw: ServerUnaryCall<Request, Response>, done: sendUnaryData<Response>): void => {
+  #unary<Request, Response>(method: string, work: (request: Request, caller: Caller) => Promise<Response>) {
+    return this.#answered((message, caller) => work(message.decode<Request>(method), caller));
+  }
+
+  #answered<Response>(work: (message: RawMessage, caller: Caller, call: GrpcCall) => Promise<Response>) {
+    return (raw: ServerUnaryCall<RawMessage, Response>, done: sendUnaryData<Response>): void => {
       const call = this.#arrivals.of(raw.metadata);
-      work(raw.request, call.caller, call).then(
-        (response) => {
-          call.ended(this.#door.deps, this.#seconds);
-          done(null, response);
-        },
-        (error: unknown) => done(this.#failed(call, error)),
-      );
+      Promise.resolve(raw.request)
+        .then((message) => work(message, call.caller, call))
+        .then(
+          (response) => {
+            call.ended(this.#door.deps, this.#seconds);
+            done(null, response);
+          },
+          (error: unknown) => done(this.#failed(call, error)),
+        );
     };
   }
 
-  #asked(request: ReceivedInferRequest, caller: Caller, call: GrpcCall): InferCall {
+  /**
+   * @param named told which request it is
+   * @param left called when the message is no longer kept
+   */
+  #asked(
+    message: RawMessage,
+    caller: Caller,
+    call: GrpcCall,
+    { named, left }: { named: (name: RequestName) => void; left: () => void },
+  ): InferCall {
+    const request = message.decode<ReceivedInferRequest>('ModelInfer');
+    named(requestNamed(request));
     const model = this.#door.model(caller, request.model_name, request.model_version);
     const { inputs, outputs, raw_input_contents: raws } = request;
     if (raws.length > 0 && raws.length !== inputs.length) {
       const message = `raw_input_contents has ${raws.length} entries for ${inputs.length} inputs`;
       throw new MillraceError('INVALID_INPUT', message, { fields: [{ field: 'raw_input_contents', message }] });
     }
+    const tensors = withBytes(inputs, raws, invalidInput).map((tensor, i) => ({
+      ...tensor,
+      parameters: valuesOf(inputs[i]?.parameters ?? {}),
+    }));
     return {
       model,
       caller,
       parameters: valuesOf(request.parameters),
-      inputs: withBytes(inputs, raws, invalidInput).map((tensor, i) => ({
-        ...tensor,
-        parameters: valuesOf(inputs[i]?.parameters ?? {}),
-      })),
+      inputs: new GivenTensors(tensors, left),
       outputs: new Map(outputs.map(({ name, parameters }) => [name, valuesOf(parameters)])),
       idempotencyKey: idempotencyKeyOf(call.headers as Record<string, string>),
       gone: call.gone,
@@ -171,11 +204,11 @@ export class GrpcServer {
    * Requests as they come, each a run of its own, beside each other; answers in the order in which they are ready, each with
    * its request's id. A request that fails is answered with `error_message` and ends no other.
    */
-  async #stream(stream: ServerDuplexStream<ReceivedInferRequest, object>): Promise<void> {
+  async #stream(stream: ServerDuplexStream<RawMessage, object>): Promise<void> {
     const call = this.#arrivals.of(stream.metadata);
     try {
       // Its caller is known; from here on each request counts towards the caller's rate.
-      await answerAll(stream, call.gone, (request) => this.#answer(stream, request, call));
+      await answerAll(stream, call.gone, (message) => this.#answer(stream, message, call));
       call.ended(this.#door.deps, this.#seconds);
       stream.end();
     } catch (error) {
@@ -183,17 +216,26 @@ export class GrpcServer {
     }
   }
 
-  async #answer(
-    stream: ServerDuplexStream<ReceivedInferRequest, object>,
-    request: ReceivedInferRequest,
-    call: GrpcCall,
-  ): Promise<void> {
+  async #answer(stream: ServerDuplexStream<RawMessage, object>, message: RawMessage, call: GrpcCall): Promise<void> {
+    let held = costOf(message.length);
+    const keep = (bytes: number) => {
+      const kept = Math.min(held, bytes);
+      call.held.give(held - kept);
+      held = kept;
+    };
+    let request: RequestName = NO_NAME;
     const send = (response: object) => {
       if (!call.gone.aborted) stream.write(response);
     };
     try {
       const caller = await call.authenticate(this.#options.authenticator);
-      const asked = this.#asked(request, caller, call);
+      requirePermission(caller, 'run');
+      const asked = this.#asked(message, caller, call, {
+        named: (name) => {
+          request = name;
+        },
+        left: () => keep(MOST_INPUT_BYTES),
+      });
       const fields = asked.parameters.deltas === true ? deltaFields(asked.model, asked.outputs) : undefined;
       const answer = await this.#door.infer(
         asked,
@@ -207,9 +249,29 @@ export class GrpcServer {
       send({ infer_response: finalResponse(asked.model, request, answer) });
     } catch (error) {
       const { status } = call.statusOf(error);
-      send({ error_message: status.details, infer_response: requestNamed(request) });
+      send({ error_message: status.details, infer_response: request });
+    } finally {
+      keep(0);
     }
   }
+}
+
+const NO_NAME: RequestName = { model_name: '', model_version: '', id: '' };
+
+/** What each method asks of its caller’s key, and how long its message may be. */
+function methodsOf({ maxAudioBytes, maxJsonBytes }: GatewayLimits): Record<string, MethodRules> {
+  const looks: MethodRules = { permissions: ['read'], most: MOST_QUESTION_BYTES };
+  const runs: MethodRules = { permissions: ['read', 'run'], most: maxAudioBytes + maxJsonBytes };
+  return {
+    ServerMetadata: { ...looks, permissions: [] },
+    ModelReady: looks,
+    ModelMetadata: looks,
+    ModelConfig: looks,
+    ModelStatistics: looks,
+    RepositoryIndex: looks,
+    ModelInfer: runs,
+    ModelStreamInfer: runs,
+  };
 }
 
 /** Most runs of one stream at once: what else a client sends waits. */

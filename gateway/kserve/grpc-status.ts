@@ -5,6 +5,7 @@ import { type ErrorCode, errorRow } from '../../pipelines/errors.js';
 const BY_CODE: Partial<Record<ErrorCode, status>> = {
   RUN_CANCELLED: status.CANCELLED,
   REQUEST_ABORTED: status.CANCELLED,
+  BODY_MEMORY_FULL: status.RESOURCE_EXHAUSTED,
   RESULT_TOO_LARGE: status.RESOURCE_EXHAUSTED,
 };
 
@@ -16,8 +17,8 @@ const BY_STATUS: Readonly<Record<number, status>> = {
   405: status.UNIMPLEMENTED,
   408: status.DEADLINE_EXCEEDED,
   409: status.ABORTED,
-  413: status.INVALID_ARGUMENT,
-  415: status.INVALID_ARGUMENT,
+  413: status.RESOURCE_EXHAUSTED,
+  415: status.UNIMPLEMENTED,
   422: status.INVALID_ARGUMENT,
   429: status.RESOURCE_EXHAUSTED,
   503: status.UNAVAILABLE,

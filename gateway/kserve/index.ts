@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { Authenticator } from '../access/authenticator.js';
 import type { GatewayDeps } from '../deps.js';
+import type { BodyBudget } from '../input/body-budget.js';
 import { Door } from './door.js';
 import { GrpcServer } from './grpc-server.js';
 import { restRoutes } from './rest-routes.js';
@@ -9,12 +10,16 @@ import { restRoutes } from './rest-routes.js';
  * The door of the KServe v2 protocol (Open Inference Protocol): every pipeline is a model, whose tensors are the fields of
  * its input and output. REST is served by the gateway itself, gRPC where `deps.grpc` says.
  */
-export async function kserveDoor(app: FastifyInstance, deps: GatewayDeps, authenticator: Authenticator): Promise<void> {
+export async function kserveDoor(
+  app: FastifyInstance,
+  deps: GatewayDeps,
+  shared: { readonly authenticator: Authenticator; readonly bodies: BodyBudget },
+): Promise<void> {
   const door = new Door(deps);
   const { release = 'unknown', grpc } = deps;
   await restRoutes(app, door, release);
   if (grpc === undefined) return;
-  const server = new GrpcServer(door, { authenticator, release, ...grpc });
+  const server = new GrpcServer(door, { ...shared, release, ...grpc });
   // Before the gateway listens, so that a port that is taken keeps it from starting.
   app.addHook('onReady', async () => {
     const port = await server.listen();

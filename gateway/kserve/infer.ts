@@ -11,7 +11,7 @@ import type { RunDocument } from '../runs/run-document.js';
 import type { RunOptions } from '../runs/run-options.js';
 import type { StartedRun } from '../runs/run-start.js';
 import type { ServedModel } from './models.js';
-import { type InputTensor, type ParameterValues, readTensors } from './read-tensors.js';
+import { type GivenTensors, type ParameterValues, readTensors } from './read-tensors.js';
 import { type OutputTensor, writeTensors } from './write-tensors.js';
 
 /** An inference request, whichever protocol it came by. */
@@ -19,7 +19,7 @@ export interface InferCall {
   readonly model: ServedModel;
   readonly caller: Caller;
   readonly parameters: ParameterValues;
-  readonly inputs: readonly InputTensor[];
+  readonly inputs: GivenTensors;
   /** The outputs asked for, with their parameters; none: all. */
   readonly outputs: ReadonlyMap<string, ParameterValues>;
   readonly idempotencyKey?: string | undefined;
@@ -82,7 +82,7 @@ async function orderOf(deps: GatewayDeps, call: InferCall): Promise<Order> {
   const options = optionsOf(call);
   waitOf(call);
   const intake = new MediaIntake(deps.artifacts, caller.tenant, deps.limits.maxAudioBytes);
-  const input = await readTensors(model, inputs, parameters, intake);
+  const input = await inputs.read((tensors) => readTensors(model, tensors, parameters, intake));
   return { pipeline: model.pipeline, caller, input, idempotencyKey, options };
 }
 

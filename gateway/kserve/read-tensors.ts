@@ -12,6 +12,7 @@ import type { Artifact } from '../../pipelines/artifact.js';
 import { messageOf } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import type { MediaKind } from '../../pipelines/media.js';
+import { MOST_VALUES } from '../input/input-size.js';
 import type { MediaIntake } from '../input/media-intake.js';
 import type { TensorField } from './fields.js';
 import type { ServedModel } from './models.js';
@@ -22,6 +23,27 @@ export type ParameterValues = Readonly<Record<string, ParameterValue>>;
 /** A tensor of a request, its elements as bytes. */
 export interface InputTensor extends Tensor {
   readonly parameters: ParameterValues;
+}
+
+/** The tensors of a request until they have been read: a run may be waited for long after, and they are large. */
+export class GivenTensors {
+  #tensors: readonly InputTensor[];
+  readonly #left: () => void;
+
+  /** @param left called when they are no longer kept here */
+  constructor(tensors: readonly InputTensor[], left: () => void) {
+    this.#tensors = tensors;
+    this.#left = left;
+  }
+
+  async read<T>(use: (tensors: readonly InputTensor[]) => Promise<T>): Promise<T> {
+    try {
+      return await use(this.#tensors);
+    } finally {
+      this.#tensors = [];
+      this.#left();
+    }
+  }
 }
 
 /** An artifact's address may stand where a file's bytes do. */
@@ -70,12 +92,13 @@ async function inputOf(
 ): Promise<Json | undefined> {
   const { holds, list, optional } = field;
   if (holds === 'audio' && !list && isSamples(tensor)) {
-    return asJson(await intake.fromBytes(field.name, wavOf(tensor, field.rate, parameters), holds));
+    return asJson(await intake.fromPieces(field.name, wavOf(tensor, field.rate, parameters), holds));
   }
   if (tensor.datatype !== field.datatype)
     throw badInput(field.name, `${tensor.datatype} instead of ${expected(field)}`);
   const shape = shapeFor(field, tensor);
   if (shape === undefined) throw badInput(field.name, `shape [${tensor.shape}] instead of [${field.shape}]`);
+  if (sizeOf(shape) > MOST_VALUES) throw badInput(field.name, `shape [${shape}] has more than ${MOST_VALUES} elements`);
   const fitting = { ...tensor, shape };
   if (holds === 'tensor') return fromWire(fitting, faultyInput) as unknown as Json;
   const items: Json[] =

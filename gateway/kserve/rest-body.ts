@@ -13,7 +13,7 @@ import {
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import { expectModest } from '../input/input-size.js';
-import type { InputTensor, ParameterValues } from './read-tensors.js';
+import { GivenTensors, type InputTensor, type ParameterValues } from './read-tensors.js';
 import type { OutputTensor } from './write-tensors.js';
 
 /*
@@ -32,12 +32,15 @@ const BASE64 = 'base64';
 export interface RestRequest {
   readonly id: string | undefined;
   readonly parameters: ParameterValues;
-  readonly inputs: readonly InputTensor[];
+  readonly inputs: GivenTensors;
   readonly outputs: ReadonlyMap<string, ParameterValues>;
 }
 
-/** Throws `INVALID_JSON`, `INVALID_HEADER`, and `INVALID_INPUT` naming the member or the tensor. */
-export function readRequest(body: Buffer, jsonLength: string | undefined): RestRequest {
+/**
+ * Throws `INVALID_JSON`, `INVALID_HEADER`, and `INVALID_INPUT` naming the member or the tensor.
+ * @param left called when the body is no longer kept
+ */
+export function readRequest(body: Buffer, jsonLength: string | undefined, left: () => void): RestRequest {
   const end = jsonLength === undefined ? body.length : lengthOf(jsonLength, body);
   const request = jsonOf(body.subarray(0, end));
   const rest = { bytes: body.subarray(end) };
@@ -50,7 +53,7 @@ export function readRequest(body: Buffer, jsonLength: string | undefined): RestR
   return {
     id,
     parameters: parametersIn(request, ''),
-    inputs: tensors,
+    inputs: new GivenTensors(tensors, left),
     outputs: new Map(
       outputs.map((output: Json, i) => {
         if (!isJsonObject(output) || typeof output.name !== 'string')

@@ -3,6 +3,8 @@ import { MillraceError } from '../../pipelines/errors.js';
 import { callerOf, idempotencyKeyOf } from '../access/caller.js';
 import { leaving } from '../http/leaving.js';
 import { headersOf } from '../http/problem.js';
+import { MOST_INPUT_BYTES } from '../input/body-budget.js';
+import { readBody } from '../input/held-bodies.js';
 import { emptyBody, swallowRest } from '../input/upload.js';
 import { answerParameters, modelConfig, modelMetadata, repositoryIndex, serverMetadata } from './describe.js';
 import { ALL_STATISTICS, INDEX, LIVE, modelDocs, READY, SERVER, statusOf } from './docs.js';
@@ -23,7 +25,7 @@ export async function restRoutes(app: FastifyInstance, door: Door, release: stri
   const { deps } = door;
   app.removeAllContentTypeParsers();
   // Clients of the protocol name no content type, or octets for JSON with bytes behind it.
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
+  app.addContentTypeParser('*', readBody);
   app.setErrorHandler((error, request, reply) => {
     const { code, message } = told(error, request.id);
     Object.assign(request.notes, { code, error });
@@ -33,8 +35,7 @@ export async function restRoutes(app: FastifyInstance, door: Door, release: stri
     return reply.headers(known).send({ error: message, code });
   });
 
-  app.get('/v2', { config: { doc: SERVER } }, async (request) => {
-    callerOf(request);
+  app.get('/v2', { config: { doc: SERVER } }, async () => {
     return serverMetadata(release);
   });
   app.get('/v2/health/live', { config: { open, doc: LIVE } }, async () => ({ live: true }));
@@ -42,8 +43,8 @@ export async function restRoutes(app: FastifyInstance, door: Door, release: stri
     const ready = (await deps.ready.now()).status !== 'unavailable';
     return await reply.code(ready ? 200 : 503).send({ ready });
   });
-  app.post('/v2/repository/index', { config: { doc: INDEX } }, async (request) =>
-    repositoryIndex(door.all(callerOf(request, 'read'))),
+  app.post('/v2/repository/index', { config: { permission: 'read', doc: INDEX } }, async (request) =>
+    repositoryIndex(door.all(callerOf(request))),
   );
   app.get('/v2/models/stats', { config: { doc: ALL_STATISTICS } }, async (request) => ({
     model_stats: door.statisticsOf(door.all(callerOf(request))),
@@ -51,7 +52,7 @@ export async function restRoutes(app: FastifyInstance, door: Door, release: stri
 
   const model = (request: FastifyRequest<OfModel>): ServedModel => {
     const { name, version } = request.params;
-    return door.model(callerOf(request, 'read'), name, version);
+    return door.model(callerOf(request), name, version);
   };
   for (const base of ['/v2/models/:name', '/v2/models/:name/versions/:version']) {
     const docs = modelDocs(base.endsWith(':version'));
@@ -80,9 +81,10 @@ export async function restRoutes(app: FastifyInstance, door: Door, release: stri
       },
       async (request, reply) => {
         const served = model(request);
-        const caller = callerOf(request, 'run');
-        if (!Buffer.isBuffer(request.body) || request.body.length === 0) throw emptyBody();
-        const asked = readRequest(request.body, request.headers[JSON_LENGTH_HEADER] as string | undefined);
+        const caller = callerOf(request);
+        const asked = readRequest(bodyOf(request), request.headers[JSON_LENGTH_HEADER] as string | undefined, () =>
+          request.held.keep(MOST_INPUT_BYTES),
+        );
         const { outputs, document } = await door.infer({
           model: served,
           caller,
@@ -112,6 +114,14 @@ export async function restRoutes(app: FastifyInstance, door: Door, release: stri
     throw new MillraceError('ROUTE_NOT_FOUND', `${method} ${url.split('?', 1)[0]} is not served: see GET /v2`);
   };
   app.all('/v2/*', { config: { doc: 'none' }, onRequest: absent }, absent);
+}
+
+/** The body, which the request no longer keeps. */
+function bodyOf(request: FastifyRequest): Buffer {
+  const { body } = request;
+  request.body = undefined;
+  if (!Buffer.isBuffer(body) || body.length === 0) throw emptyBody();
+  return body;
 }
 
 function refuseEncoded({ headers }: FastifyRequest): void {

@@ -1,10 +1,14 @@
-import { clamp, toInt16, writeWav } from '../../activities/media/index.js';
-import { badInput, fromWire, invalidInput, type Tensor } from '../../activities/open-inference/index.js';
+import { clamp, toInt16, wavHeader } from '../../activities/media/index.js';
+import { badInput, sizeOf, type Tensor } from '../../activities/open-inference/index.js';
+import type { Pieces } from '../input/media-intake.js';
 import type { InputTensor, ParameterValues } from './read-tensors.js';
 
 /** Rates that a file may say, in Hz: from below telephony to above studios. */
 const LEAST_RATE = 4_000;
 const MOST_RATE = 384_000;
+
+/** Of samples that are turned into a file at a time. */
+const PIECE_BYTES = 64 * 1024;
 
 /** Names of the parameters that say the rate of samples: of the tensor itself, or of the whole request. */
 export const RATE = 'sample_rate';
@@ -14,11 +18,11 @@ const INPUT_RATE = 'input_sample_rate';
 export const isSamples = ({ datatype }: Tensor): boolean => datatype === 'FP32' || datatype === 'INT16';
 
 /**
- * Mono samples, FP32 in [-1, 1] or INT16, as a 16-bit WAV file. Their rate is the tensor's parameter `sample_rate`, the
+ * Mono samples, FP32 in [-1, 1] or INT16, as a 16-bit WAV file; its pieces throw as well. Their rate is the tensor's parameter `sample_rate`, the
  * request's `input_sample_rate`, or what the pipeline asks for. Throws `INVALID_INPUT` naming the tensor.
  */
-export function wavOf(tensor: InputTensor, asked: number | undefined, parameters: ParameterValues): Buffer {
-  const { name, shape } = tensor;
+export function wavOf(tensor: InputTensor, asked: number | undefined, parameters: ParameterValues): Pieces {
+  const { name, shape, raw, datatype } = tensor;
   const extra = shape.length - 1;
   if (extra < 0 || shape.slice(0, extra).some((size) => size !== 1))
     throw badInput(name, `shape [${shape}] instead of [-1]: samples are mono`);
@@ -26,7 +30,34 @@ export function wavOf(tensor: InputTensor, asked: number | undefined, parameters
   if (rate === undefined) throw badInput(name, `samples need their rate in Hz: the tensor’s parameter ${RATE}`);
   if (typeof rate !== 'number' || !Number.isInteger(rate) || rate < LEAST_RATE || rate > MOST_RATE)
     throw badInput(name, `${RATE} must be a whole number of Hz from ${LEAST_RATE} to ${MOST_RATE}, not ${rate}`);
-  const values = fromWire(tensor, invalidInput).data as readonly number[];
-  const samples = tensor.datatype === 'INT16' ? Int16Array.from(values) : toInt16(clamp(Float32Array.from(values)));
-  return Buffer.concat([...writeWav(samples, { sampleRate: rate })]);
+  const width = datatype === 'INT16' ? 2 : 4;
+  const frames = sizeOf(shape);
+  if (raw.length !== frames * width)
+    throw badInput(name, `${raw.length} bytes for shape [${shape}], which takes ${frames * width}`);
+  const header = wavHeader({ sampleRate: rate, channels: 1, frames });
+  return { length: header.length + frames * 2, pieces: wavPieces(header, tensor) };
 }
+
+/** Piece by piece, between which others have their turn: a message has room for minutes of the processor's time. */
+function* wavPieces(header: Uint8Array, { name, datatype, raw }: Tensor): Generator<Uint8Array, void> {
+  yield header;
+  for (let at = 0; at < raw.length; at += PIECE_BYTES) {
+    const piece = raw.subarray(at, at + PIECE_BYTES);
+    yield datatype === 'INT16' ? piece : bytesOf(toInt16(clamp(finite(piece, at / 4, name))));
+  }
+}
+
+function finite(piece: Buffer, first: number, name: string): Float32Array {
+  const view = new DataView(piece.buffer, piece.byteOffset, piece.byteLength);
+  const samples = new Float32Array(piece.length / 4);
+  for (let i = 0; i < samples.length; i++) {
+    const sample = view.getFloat32(i * 4, true);
+    if (!Number.isFinite(sample)) throw badInput(name, `element ${first + i} is ${sample}, which is no sample`);
+    samples[i] = sample;
+  }
+  return samples;
+}
+
+/** Node runs on little-endian machines only, so a view is the bytes. */
+const bytesOf = ({ buffer, byteOffset, byteLength }: Int16Array): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength);

@@ -41,9 +41,10 @@ export async function mcpRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
   const calls = new Calls();
   takeJson(app);
 
-  app.post('/mcp', { bodyLimit: deps.limits.maxJsonBytes, config: { doc: MCP } }, async (request, reply) => {
+  const options = { bodyLimit: deps.limits.maxJsonBytes, config: { permission: 'read', doc: MCP } } as const;
+  app.post('/mcp', options, async (request, reply) => {
     refuseForeignOrigin(request, deps.publicUrl);
-    const caller = callerOf(request, 'read');
+    const caller = callerOf(request);
     // The first message is the request that was counted when its caller was authenticated.
     await deps.authenticator?.charge(caller, messagesIn(request) - 1);
     const session = sessionOf(request);

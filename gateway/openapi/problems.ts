@@ -10,6 +10,7 @@ const OF_ALL: readonly ErrorCode[] = ['INVALID_HEADER', 'INTERNAL'];
 export const OF_BODIES: readonly ErrorCode[] = [
   'INVALID_JSON',
   'BODY_TOO_LARGE',
+  'BODY_MEMORY_FULL',
   'UNSUPPORTED_CONTENT_TYPE',
   'REQUEST_TIMEOUT',
 ];

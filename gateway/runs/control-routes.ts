@@ -37,10 +37,11 @@ export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Pr
     ['approve', true, decideDoc('approveRun', 'Approve what a stage of the run waits for')],
     ['reject', false, decideDoc('rejectRun', 'Reject what a stage of the run waits for')],
   ] as const) {
-    app.post<OfRun>(`/v1/runs/:id/${name}`, { bodyLimit: MOST_BYTES, config: { doc } }, async (request, reply) => {
+    const options = { bodyLimit: MOST_BYTES, config: { permission: 'approve', doc } } as const;
+    app.post<OfRun>(`/v1/runs/:id/${name}`, options, async (request, reply) => {
       const { id } = request.params;
       request.notes.runId = id;
-      const caller = callerOf(request, 'approve');
+      const caller = callerOf(request);
       const { stage, by } = decisionOf(request.body ?? {});
       await stillRuns(deps, id, caller);
       const { workflowId, inside } = theOne(await waitingIn(deps, id, stage), stage);

@@ -283,6 +283,18 @@ describe('infer', () => {
     expect(inputOf()).toMatchObject({ sound: { sampleRate: 16_000, durationMs: 50 } });
   });
 
+  it('makes no more elements than an input may have values, and than their shape has', async () => {
+    const refused = async (shape: number[], elements: number) => {
+      const words = { name: 'words', datatype: 'BYTES', shape, parameters: { binary_data_size: elements * 4 } };
+      const json = JSON.stringify({ inputs: [...least, words] });
+      const headers = { 'inference-header-content-length': String(Buffer.byteLength(json)) };
+      const response = await post(Buffer.concat([Buffer.from(json), Buffer.alloc(elements * 4)]), headers);
+      return [response.statusCode, response.json<{ error: string }>().error];
+    };
+    expect(await refused([100_001], 50_000)).toEqual([400, expect.stringContaining('has more than 100000 elements')]);
+    expect(await refused([1], 50_000)).toEqual([400, expect.stringContaining('more elements than shape [1] has')]);
+  });
+
   it('gives no media of another tenant, as a file or as samples', async () => {
     const stolen = await gateway.deps.artifacts.put('rival', bytes(wav), inspectorOf('audio'));
     gateway.temporal.onStart = (run) =>

@@ -1,6 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
 import {
   fp32Tensor,
+  readBytes,
   readFp32,
   readInt16,
   readInt32,
@@ -66,10 +67,22 @@ describe('tensors on the wire', () => {
     ['a length that is cut off', () => readText(tensor('BYTES', [1, 1], [1, 0, 0])), /element 0 reaches behind the 3/],
     ['a length beyond the end', () => readText(tensor('BYTES', [1, 1], [0xff, 0xff, 0xff, 0xff, 65])), /element 0/],
     ['bytes that are not UTF-8', () => readText(tensor('BYTES', [1, 1], [1, 0, 0, 0, 0xc3])), /not UTF-8/],
+    [
+      'more texts than the shape',
+      () => readTexts(tensor('BYTES', [1], new Array(12).fill(0))),
+      /more elements than shape/,
+    ],
     ['fewer texts than the shape', () => readTexts(tensor('BYTES', [2, 1], [1, 0, 0, 0, 65])), /1 elements for shape/],
     ['no text', () => readText(tensor('BYTES', [0], [])), /instead of one element/],
     ['two texts for one', () => readText(textTensor('OUT', [2, 1], 'a', 'b')), /\[2,1\] instead of one element/],
   ])('refuses %s as INVALID_OUTPUT', (_, read, message) => {
     expect(read).toThrow(expect.objectContaining({ code: 'INVALID_OUTPUT', message: expect.stringMatching(message) }));
   });
+});
+
+test('no more elements are made than the shape has', () => {
+  const zeros = { name: 'OUT', datatype: 'BYTES', shape: [1], raw: Buffer.alloc(16 * 1024 * 1024) };
+  const before = process.memoryUsage().heapUsed;
+  expect(() => readBytes(zeros)).toThrow('more elements than shape [1] has');
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(10 * 1024 * 1024);
 });

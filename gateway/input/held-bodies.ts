@@ -1,0 +1,78 @@
+import type { IncomingMessage } from 'node:http';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { MillraceError } from '../../pipelines/errors.js';
+import type { BodyBudget, HeldBody } from './body-budget.js';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** What the request holds of the memory for bodies; given back when it has been answered. */
+    held: HeldBody;
+  }
+}
+
+/** Gives every request, once its caller is known, its part in the budget. */
+export function holdBodies(app: FastifyInstance, budget: BodyBudget): void {
+  app.decorateRequest('held');
+  app.addHook('onRequest', async (request, reply) => {
+    const held = budget.open(request.caller?.tenant ?? '');
+    request.held = held;
+    const release = () => held.release();
+    reply.raw.once('finish', release).once('close', release);
+  });
+}
+
+/**
+ * The whole body of a request in memory, counted as it arrives. Throws `BODY_TOO_LARGE` above the route’s limit, which an
+ * announced length is held to before anything is read, and what the budget throws.
+ */
+export async function readBody(request: FastifyRequest, payload: IncomingMessage): Promise<Buffer> {
+  const { held } = request;
+  const most = request.routeOptions.bodyLimit ?? request.server.initialConfig.bodyLimit ?? 0;
+  const announced = Number(request.headers['content-length'] ?? Number.NaN);
+  if (announced > most) throw tooLong(most);
+  if (announced > 0) held.expect(announced);
+  try {
+    const body = await received(payload, held, most);
+    if (Number.isNaN(announced) || body.length === announced) return body;
+    const message = 'the body has another length than Content-Length says';
+    throw new MillraceError('INVALID_HEADER', message, { fields: [{ field: 'Content-Length', message }] });
+  } catch (error) {
+    held.release();
+    throw error;
+  }
+}
+
+/** By events: the stream’s iterator would close the connection that the answer has to take. */
+function received(payload: IncomingMessage, held: HeldBody, most: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const pieces: Buffer[] = [];
+    let size = 0;
+    const leave = () => payload.off('data', take).off('end', end).off('error', fail).off('close', gone);
+    const fail = (error: unknown) => {
+      leave();
+      reject(error);
+    };
+    const gone = () => fail(new MillraceError('REQUEST_ABORTED', 'the client left before the body had arrived'));
+    const take = (piece: Buffer) => {
+      size += piece.length;
+      try {
+        if (size > most) throw tooLong(most);
+        held.take(piece.length);
+        pieces.push(piece);
+      } catch (error) {
+        fail(error);
+      }
+    };
+    const end = () => {
+      leave();
+      resolve(Buffer.concat(pieces, size));
+    };
+    payload.on('data', take).on('end', end).on('error', fail).on('close', gone);
+    payload.resume();
+  });
+}
+
+function tooLong(most: number): MillraceError {
+  const message = `the body is above the limit of ${most} bytes`;
+  return new MillraceError('BODY_TOO_LARGE', message, { fields: [{ field: 'body', message }] });
+}
