@@ -50,6 +50,11 @@ export const artifactsFolder = (settings: Settings): string => path.join(setting
 /** The part of the disk's reserve that uploads leave and workers may use: all but a quarter. */
 const WORKERS_SHARE_OF_RESERVE = 4;
 
+const sessionQuota = (settings: Settings) => ({
+  sessions: settings.MILLRACE_TENANT_SESSIONS,
+  bytes: settings.MILLRACE_TENANT_SESSION_BYTES,
+});
+
 export async function composeStages(settings: Settings, logger: Logger): Promise<Stages> {
   const metrics = createMetrics();
   const pipelines = await loadPipelines(settings.MILLRACE_PIPELINES);
@@ -64,7 +69,13 @@ export async function composeStages(settings: Settings, logger: Logger): Promise
     canaryIntervalMs: settings.MILLRACE_CANARY_INTERVAL_MS,
     redis,
   });
-  const cache = new SemanticCache({ redis: cached, embedderFor: (name) => embedderOf(pools, name), metrics, logger });
+  const cache = new SemanticCache({
+    redis: cached,
+    embedderFor: (name) => embedderOf(pools, name),
+    metrics,
+    logger,
+    tenantBytesPerHour: settings.MILLRACE_TENANT_CACHE_BYTES || undefined,
+  });
   const passages = openPassageIndex(settings, (name) => embedderOf(pools, name), logger);
   const mcp = new McpServers(await loadMcpServers(settings));
   const artifacts = await openFileStore(artifactsFolder(settings), {
@@ -98,7 +109,7 @@ export async function composeStages(settings: Settings, logger: Logger): Promise
     workerKinds: new Map([
       ...indexKinds(passages.index),
       ...mcpKinds(mcp),
-      ['session', sessionKind(new SessionStore(redis))],
+      ['session', sessionKind(new SessionStore(redis, sessionQuota(settings)))],
       ['split', createSplit({ store: artifacts, ffmpeg })],
     ]),
     metrics,

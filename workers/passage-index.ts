@@ -12,5 +12,6 @@ export function openPassageIndex(
   logger: Logger,
 ): { readonly index: PassageIndex; readonly redis: Redis } {
   const redis = openStore(settings, 'index', logger);
-  return { index: new PassageIndex({ redis, embedderFor }), redis };
+  const quota = { passages: settings.MILLRACE_TENANT_PASSAGES, bytes: settings.MILLRACE_TENANT_PASSAGE_BYTES };
+  return { index: new PassageIndex({ redis, embedderFor, quota }), redis };
 }

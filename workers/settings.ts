@@ -244,6 +244,42 @@ export function settingsSchema(basePort = BASE_PORT) {
       .describe(
         'Bytes of media that a tenant may keep in the artifact store; 0: no limit. 32 GiB are 300 hours of 16-bit mono at 16 kHz. Gateway and workers need the same.',
       ),
+    MILLRACE_TENANT_PASSAGES: z.coerce
+      .number()
+      .int()
+      .min(0)
+      .default(200_000)
+      .describe(
+        'Passages that a tenant may keep in all its vector indices; 0: no limit. 200 000 of 384 dimensions take some 220 MB of Redis and their texts.',
+      ),
+    MILLRACE_TENANT_PASSAGE_BYTES: z.coerce
+      .number()
+      .int()
+      .min(0)
+      .default(1024 ** 3)
+      .describe('Bytes of texts, metadata and vectors that a tenant may keep in all its vector indices; 0: no limit.'),
+    MILLRACE_TENANT_SESSIONS: z.coerce
+      .number()
+      .int()
+      .min(0)
+      .default(10_000)
+      .describe('Conversations that a tenant’s agents may keep at once, until they expire; 0: no limit.'),
+    MILLRACE_TENANT_SESSION_BYTES: z.coerce
+      .number()
+      .int()
+      .min(0)
+      .default(256 * 1024 ** 2)
+      .describe(
+        'Bytes that all conversations of a tenant may have together; 0: no limit. They share the state store with the journals of everybody’s runs.',
+      ),
+    MILLRACE_TENANT_CACHE_BYTES: z.coerce
+      .number()
+      .int()
+      .min(0)
+      .default(256 * 1024 ** 2)
+      .describe(
+        'Bytes of answers of a tenant that the semantic cache takes in an hour; answers beyond it are given but not kept, so that one tenant does not push the others’ out. 0: no limit.',
+      ),
     MILLRACE_DISK_RESERVE_BYTES: z.coerce
       .number()
       .int()

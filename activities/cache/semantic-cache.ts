@@ -1,9 +1,11 @@
 import type { Redis } from 'ioredis';
+import { RateLimiterRes } from 'rate-limiter-flexible';
 import { messageOf } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { CacheOutcome } from '../../pipelines/plan/run.js';
 import type { Logger } from '../logger.js';
 import type { Metrics } from '../metrics.js';
+import { type RateCounter, rateCounter } from '../rates/index.js';
 import { RationedWarnings } from '../rationed-warnings.js';
 import { type CachePlaces, type CacheRequest, placesOf } from './cache-key.js';
 import type { Embedder } from './embedder.js';
@@ -37,6 +39,8 @@ export interface SemanticCacheParts {
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly timeouts?: Partial<CacheTimeouts>;
+  /** Bytes of answers that are kept of a tenant in an hour, over all workers of the Redis. Default: no limit. */
+  readonly tenantBytesPerHour?: number | undefined;
 }
 
 export interface Cached {
@@ -69,14 +73,19 @@ export class SemanticCache {
   readonly #metrics: Metrics;
   readonly #warnings: RationedWarnings;
   readonly #timeouts: CacheTimeouts;
+  readonly #allowance: RateCounter | undefined;
 
-  constructor({ redis, embedderFor, metrics, logger, timeouts }: SemanticCacheParts) {
+  constructor({ redis, embedderFor, metrics, logger, timeouts, tenantBytesPerHour }: SemanticCacheParts) {
     this.#timeouts = { ...TIMEOUTS, ...timeouts };
     this.#entries = new Entries(redis);
     this.#similar = new SimilarTexts(new RedisVectorSet(redis), this.#entries);
     this.#embedders = new Embedders(embedderFor, this.#timeouts.embedMs);
     this.#metrics = metrics;
     this.#warnings = new RationedWarnings(logger);
+    if (tenantBytesPerHour !== undefined) {
+      const rate = { perSecond: tenantBytesPerHour / HOUR_S, burst: tenantBytesPerHour };
+      this.#allowance = rateCounter('millrace:cache-bytes', rate, redis);
+    }
   }
 
   /** What is in use, for the start-up log. Never throws; answers within Redis' command timeout. */
@@ -224,6 +233,10 @@ export class SemanticCache {
         await this.#entries.release(at, lease.owner);
         return true;
       }
+      if (!(await this.#mayKeep(request, output))) {
+        await this.#entries.release(at, lease.owner);
+        return true;
+      }
       const stored = await this.#entries.store(at, lease.owner, { text: request.key, output }, request.ttlMs);
       if (stored) await this.#similar.add(at, request, vector, signal);
       return true;
@@ -233,7 +246,28 @@ export class SemanticCache {
       return false;
     }
   }
+
+  /** Whether the tenant's allowance of this hour has room for the answer. */
+  async #mayKeep(request: CacheRequest, output: JsonObject): Promise<boolean> {
+    if (this.#allowance === undefined) return true;
+    const bytes = Buffer.byteLength(request.key) + Buffer.byteLength(JSON.stringify(output));
+    try {
+      await this.#allowance.consume(request.tenant, bytes);
+      return true;
+    } catch (refused) {
+      if (!(refused instanceof RateLimiterRes)) throw refused;
+      const { tenant, pipeline, stage } = request;
+      this.#warnings.warn(
+        'allowance',
+        { tenant, pipeline, stage },
+        'answer not kept: the tenant has filled its share of the semantic cache',
+      );
+      return false;
+    }
+  }
 }
+
+const HOUR_S = 3_600;
 
 const aboutOf = ({ pipeline, stage, embedder }: CacheRequest, error: unknown) => ({
   pipeline,

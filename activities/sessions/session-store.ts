@@ -5,7 +5,7 @@ import type { AgentMessage } from '../../pipelines/plan/index.js';
 import { isFull } from '../redis/index.js';
 
 /** Raised when the meaning of what is stored changes; a session of another format is then a new one. */
-const FORMAT = 2;
+const FORMAT = 3;
 
 /** A conversation as its user names it. */
 export interface SessionName {
@@ -32,25 +32,40 @@ export interface SessionPart {
   readonly summary?: { readonly text: string; readonly upTo: number };
 }
 
+/** What a tenant may keep in all its conversations together. 0: no limit. */
+export interface SessionQuota {
+  readonly sessions: number;
+  /** Of what was said and of summaries, as JSON, in bytes. */
+  readonly bytes: number;
+}
+
+const UNLIMITED: SessionQuota = { sessions: 0, bytes: 0 };
+
 /**
- * Conversations in Redis, by tenant, pipeline and owner: a list with a part for each run, and a hash with the summary and the number of parts
- * that it stands for. Every write is one script: two runs of one session at once lose nothing, and a summary drops only what
- * its writer has read.
+ * Conversations in Redis, by tenant, pipeline and owner: a list with a part for each run, and a hash with the summary and the
+ * number of parts that it stands for. Every write is one script: two runs of one session at once lose nothing, a summary drops
+ * only what its writer has read, and what is written is counted against the tenant's quota.
  */
 export class SessionStore {
   readonly #redis: Redis;
+  readonly #quota: SessionQuota;
 
-  constructor(redis: Redis) {
+  constructor(redis: Redis, quota: SessionQuota = UNLIMITED) {
     this.#redis = redis;
+    this.#quota = quota;
   }
 
-  /** Throws `STORE_UNAVAILABLE`. */
+  /**
+   * Throws `STORE_UNAVAILABLE`, and `QUOTA_EXCEEDED` where nothing could be added to the session: before the run that it is
+   * loaded for has cost anything.
+   */
   async load(name: SessionName): Promise<Session> {
-    const [parts, about] = placesOf(name);
-    const [all, [summary, dropped]] = (await reached(() => this.#redis.eval(LOAD, 2, parts, about))) as [
-      string[],
-      [string | null, string | null],
-    ];
+    const places = placesOf(name);
+    const reply = (await reached(() => this.#redis.eval(LOAD, 4, ...places.keys, places.own, ...this.#limits()))) as
+      | string
+      | [string[], [string | null, string | null]];
+    if (typeof reply === 'string') throw this.#exceeded(reply, name);
+    const [all, [summary, dropped]] = reply;
     const read = all.map((text) => JSON.parse(text) as { messages: AgentMessage[] });
     return {
       ...(summary !== null && { summary }),
@@ -59,33 +74,80 @@ export class SessionStore {
     };
   }
 
-  /** Adds a part, once. Throws `STORE_UNAVAILABLE` and `STATE_STORE_FULL`. */
+  /** Adds a part, once. Throws `STORE_UNAVAILABLE`, `STATE_STORE_FULL` and `QUOTA_EXCEEDED`. */
   async add(name: SessionName, { key, messages, ttlMs, summary }: SessionPart): Promise<void> {
-    const [parts, about] = placesOf(name);
+    const places = placesOf(name);
     const part = JSON.stringify({ key, messages });
     const short = summary ? [summary.text, summary.upTo] : ['', 0];
-    await reached(() => this.#redis.eval(ADD, 2, parts, about, key, part, ttlMs, ...short));
+    const of = [places.own, ...this.#limits(), key, part, ttlMs, ...short];
+    const refused = await reached(() => this.#redis.eval(ADD, 4, ...places.keys, ...of));
+    if (typeof refused === 'string') throw this.#exceeded(refused, name);
+  }
+
+  #limits(): [sessions: number, bytes: number] {
+    return [this.#quota.sessions, this.#quota.bytes];
+  }
+
+  #exceeded(what: string, { tenant }: SessionName): MillraceError {
+    const [most, setting] =
+      what === 'sessions'
+        ? [this.#quota.sessions, 'MILLRACE_TENANT_SESSIONS']
+        : [this.#quota.bytes, 'MILLRACE_TENANT_SESSION_BYTES'];
+    const message = `tenant "${tenant}" keeps the ${most} ${what} of ${setting} in its conversations`;
+    return new MillraceError('QUOTA_EXCEEDED', message, { fields: [{ field: 'session', message }] });
   }
 }
 
-const LOAD = "return {redis.call('LRANGE', KEYS[1], 0, -1), redis.call('HMGET', KEYS[2], 'summary', 'dropped')}";
+/**
+ * Forgets some of the conversations that have expired, then says what the tenant keeps. KEYS of every script: parts, about,
+ * the tenant's conversations by their expiry, and their bytes with the sum of all · ARGV: own name, most conversations, most
+ * bytes.
+ */
+const USE = `
+local t = redis.call('TIME')
+local now = t[1] * 1000 + math.floor(t[2] / 1000)
+local total = tonumber(redis.call('HGET', KEYS[4], '@total') or '0')
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now, 'LIMIT', 0, 100)) do
+  total = total - tonumber(redis.call('HGET', KEYS[4], name) or '0')
+  redis.call('HDEL', KEYS[4], name)
+  redis.call('ZREM', KEYS[3], name)
+  redis.call('HSET', KEYS[4], '@total', total)
+end
+local most, mostBytes = tonumber(ARGV[2]), tonumber(ARGV[3])
+if most > 0 and not redis.call('ZSCORE', KEYS[3], ARGV[1]) and redis.call('ZCARD', KEYS[3]) >= most then
+  return 'sessions'
+end`;
 
-/** A part that is there already is the one of an attempt whose worker died behind it. */
+const LOAD = `${USE}
+if mostBytes > 0 and total >= mostBytes then return 'bytes' end
+return {redis.call('LRANGE', KEYS[1], 0, -1), redis.call('HMGET', KEYS[2], 'summary', 'dropped')}`;
+
+/** A part that is there already is the one of an attempt whose worker died behind it. ARGV: key, part, time to live, summary, up to. */
 const ADD = `
-for _, text in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
-  if cjson.decode(text).key == ARGV[1] then return 0 end
+local all = redis.call('LRANGE', KEYS[1], 0, -1)
+for _, text in ipairs(all) do
+  if cjson.decode(text).key == ARGV[4] then return 0 end
 end
-if redis.call('HGET', KEYS[2], 'last') == ARGV[1] then return 0 end
-redis.call('RPUSH', KEYS[1], ARGV[2])
-redis.call('HSET', KEYS[2], 'last', ARGV[1])
+if redis.call('HGET', KEYS[2], 'last') == ARGV[4] then return 0 end
+${USE}
 local dropped = tonumber(redis.call('HGET', KEYS[2], 'dropped') or '0')
-local upTo = tonumber(ARGV[5])
-if upTo > dropped then
-  redis.call('LTRIM', KEYS[1], upTo - dropped, -1)
-  redis.call('HSET', KEYS[2], 'summary', ARGV[4], 'dropped', upTo)
+local upTo = tonumber(ARGV[8])
+local drop = math.max(0, upTo - dropped)
+local bytes = #ARGV[5]
+for i = drop + 1, #all do bytes = bytes + #all[i] end
+bytes = bytes + (drop > 0 and #ARGV[7] or redis.call('HSTRLEN', KEYS[2], 'summary'))
+local before = tonumber(redis.call('HGET', KEYS[4], ARGV[1]) or '0')
+if mostBytes > 0 and bytes > before and total - before + bytes > mostBytes then return 'bytes' end
+redis.call('RPUSH', KEYS[1], ARGV[5])
+redis.call('HSET', KEYS[2], 'last', ARGV[4])
+if drop > 0 then
+  redis.call('LTRIM', KEYS[1], drop, -1)
+  redis.call('HSET', KEYS[2], 'summary', ARGV[7], 'dropped', upTo)
 end
-redis.call('PEXPIRE', KEYS[1], ARGV[3])
-redis.call('PEXPIRE', KEYS[2], ARGV[3])
+redis.call('PEXPIRE', KEYS[1], ARGV[6])
+redis.call('PEXPIRE', KEYS[2], ARGV[6])
+redis.call('ZADD', KEYS[3], now + ARGV[6], ARGV[1])
+redis.call('HSET', KEYS[4], ARGV[1], bytes, '@total', total - before + bytes)
 return 1
 `;
 
@@ -93,10 +155,15 @@ const PLAIN = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 /** `~` never starts a plain name, so a hashed one cannot be mistaken for it. */
 const segment = (name: string): string => (PLAIN.test(name) ? name : `~${sha256Hex(name)}`);
 
-/** The braces make a session one slot of a Redis Cluster, which a script needs. */
-function placesOf({ tenant, of, session }: SessionName): readonly [parts: string, about: string] {
-  const prefix = `millrace:session:{${segment(tenant)}:${segment(of)}:${segment(session)}}:${FORMAT}`;
-  return [`${prefix}:parts`, `${prefix}:about`];
+/**
+ * The braces put all conversations of a tenant into one slot of a Redis Cluster: a script that writes one counts it against
+ * the quota of all. No name of a conversation is empty, so none is that of the tenant's own keys.
+ */
+function placesOf({ tenant, of, session }: SessionName): { keys: [string, string, string, string]; own: string } {
+  const ofTenant = `millrace:session:{${segment(tenant)}}:${FORMAT}`;
+  const own = `${segment(of)}:${segment(session)}`;
+  const prefix = `${ofTenant}:${own}`;
+  return { keys: [`${prefix}:parts`, `${prefix}:about`, `${ofTenant}::expiries`, `${ofTenant}::bytes`], own };
 }
 
 async function reached<T>(work: () => Promise<T>): Promise<T> {

@@ -27,7 +27,7 @@ export function indexFailure(thrown: unknown, server: string): MillraceError {
   if (isFull(error)) {
     return new MillraceError(
       'STORE_FULL',
-      `the Redis of the vector index is full: ${messageOf(error)}`,
+      'the Redis of the vector index is at its memory limit (maxmemory); delete indices or raise the limit',
       {},
       { cause: error },
     );

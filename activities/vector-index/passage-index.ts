@@ -4,7 +4,7 @@ import type { Passage, ScoredPassage } from '../../pipelines/stages/index.js';
 import type { EmbedCaller, Embedder } from '../cache/index.js';
 import { bounded } from './bounded.js';
 import { type IndexName, placesOf } from './places.js';
-import { type IndexMeta, RedisPassages } from './redis-passages.js';
+import { type IndexMeta, type PassageQuota, RedisPassages } from './redis-passages.js';
 
 /** Embeddings asked for at once: a full batch of the embedded Triton, a quarter of what a pool lets through, so that queries pass. */
 const EMBEDDINGS_AT_ONCE = 8;
@@ -17,7 +17,11 @@ export interface PassageIndexParts {
   readonly redis: Redis;
   /** Throws `MODEL_NOT_CONFIGURED` when there is no such pool. */
   readonly embedderFor: (name: string) => Embedder;
+  /** Default: no limit. */
+  readonly quota?: PassageQuota;
 }
+
+const UNLIMITED: PassageQuota = { passages: 0, bytes: 0 };
 
 export interface Query extends IndexName, EmbedCaller {
   readonly query: string;
@@ -42,8 +46,8 @@ export class PassageIndex {
   readonly #store: RedisPassages;
   readonly #embedderFor: (name: string) => Embedder;
 
-  constructor({ redis, embedderFor }: PassageIndexParts) {
-    this.#store = new RedisPassages(redis);
+  constructor({ redis, embedderFor, quota = UNLIMITED }: PassageIndexParts) {
+    this.#store = new RedisPassages(redis, quota);
     this.#embedderFor = embedderFor;
   }
 
@@ -81,7 +85,8 @@ export class PassageIndex {
 
   /**
    * Adds or replaces passages; of two with one id the later counts. Returns how many there were, each id once. Throws as
-   * `search` does, but for `INDEX_NOT_FOUND`; what was written before stays, and the same call again completes it.
+   * `search` does, but for `INDEX_NOT_FOUND`, and `QUOTA_EXCEEDED` where the tenant would keep too much or `STORE_FULL` where
+   * Redis has no memory left; what was written before stays, and the same call again completes it.
    */
   async upsert(request: Upsert, signal: AbortSignal): Promise<number> {
     const { tenant, index, embedder: name } = request;
@@ -102,7 +107,7 @@ export class PassageIndex {
         const wanted = { embedder: name, fingerprint, dimensions };
         requireSame(await this.#store.claim(places, wanted), wanted, request);
       }
-      await this.#store.write(places.of(fingerprint), entries);
+      await this.#store.write(places, places.of(fingerprint), entries);
     }
     signal.throwIfAborted();
     return passages.length;

@@ -1,7 +1,7 @@
 import { sha256Hex } from '../../pipelines/plan/hash.js';
 
 /** Raised when the meaning of what is stored changes; an index of another format is then not found. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 /** An index as its user names it. */
 export interface IndexName {
@@ -13,6 +13,10 @@ export interface IndexName {
 export interface IndexPlaces {
   /** Hash: what the index was made with. */
   readonly meta: string;
+  /** Hash of the tenant: what each of its indices holds, `<passages> <bytes>` by the index's segment. */
+  readonly use: string;
+  /** The index's field in `use`. */
+  readonly segment: string;
   /** Keys of what one embedder made. */
   of(fingerprint: string): PassagePlaces;
 }
@@ -26,13 +30,18 @@ export interface PassagePlaces {
 
 /**
  * The tenant and the index stand in the key in clear, so that no hash collision joins two of them and an operator can find
- * or delete what is theirs. The braces make the index one slot of a Redis Cluster, which a transaction needs. Vectors and
- * passages have the embedder's fingerprint in their key: those of two embedders never meet, whatever else goes wrong.
+ * or delete what is theirs. The braces put all of a tenant into one slot of a Redis Cluster: a script that writes passages
+ * also counts them against the tenant's quota. Vectors and passages have the embedder's fingerprint in their key: those of
+ * two embedders never meet, whatever else goes wrong.
  */
 export function placesOf({ tenant, index }: IndexName): IndexPlaces {
-  const prefix = `millrace:index:{${segment(tenant)}:${segment(index)}}:${FORMAT}`;
+  const ofTenant = `millrace:index:{${segment(tenant)}}:${FORMAT}`;
+  const own = segment(index);
+  const prefix = `${ofTenant}:${own}`;
   return {
     meta: `${prefix}:meta`,
+    use: `${ofTenant}::use`,
+    segment: own,
     of(fingerprint) {
       const print = sha256Hex(fingerprint).slice(0, FINGERPRINT_DIGITS);
       return { vectors: `${prefix}:vectors:${print}`, passages: `${prefix}:passages:${print}` };

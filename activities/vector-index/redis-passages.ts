@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { MillraceError } from '../../pipelines/errors.js';
 import type { Passage } from '../../pipelines/stages/index.js';
 import { indexFailure, serverName } from './failures.js';
 import type { IndexPlaces, PassagePlaces } from './places.js';
@@ -31,19 +32,64 @@ const QUANTISATION = 'Q8';
  */
 const EXPLORATION = 200;
 
-/** The first writer says what an index is made with; whoever comes later learns it. One atomic step. */
+/** What a tenant may keep in all its indices together. 0: no limit. */
+export interface PassageQuota {
+  readonly passages: number;
+  /** Of texts, metadata, ids and vectors, in bytes. */
+  readonly bytes: number;
+}
+
+/**
+ * The first writer says what an index is made with; a later one is told. One atomic step. An index that an operator has
+ * deleted holds nothing any more: its use is counted from 0 when it is made again.
+ */
 const CLAIM = `
 if redis.call('EXISTS', KEYS[1]) == 0 then
   redis.call('HSET', KEYS[1], 'embedder', ARGV[1], 'fingerprint', ARGV[2], 'dimensions', ARGV[3])
+  redis.call('HDEL', KEYS[2], ARGV[4])
 end
 return redis.call('HMGET', KEYS[1], 'embedder', 'fingerprint', 'dimensions')`;
+
+/**
+ * Writes passages, texts and vectors together, unless the tenant would then keep more than it may: in that case it writes
+ * nothing and answers with what there would be. KEYS: vectors, passages, use · ARGV: the index's field of the use, most
+ * passages, most bytes, then id, JSON and vector of each passage.
+ */
+const WRITE = `
+local own, most, mostBytes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local count, bytes = 0, 0
+for i = 4, #ARGV, 3 do
+  local before = redis.call('HSTRLEN', KEYS[2], ARGV[i])
+  if before == 0 then
+    count = count + 1
+    bytes = bytes + 2 * #ARGV[i] + #ARGV[i + 2] / 4
+  end
+  bytes = bytes + #ARGV[i + 1] - before
+end
+local all, allBytes, ownCount, ownBytes = count, bytes, count, bytes
+local uses = redis.call('HGETALL', KEYS[3])
+for i = 1, #uses, 2 do
+  local n, b = string.match(uses[i + 1], '^(%-?%d+) (%-?%d+)$')
+  all, allBytes = all + n, allBytes + b
+  if uses[i] == own then ownCount, ownBytes = ownCount + n, ownBytes + b end
+end
+if most > 0 and count > 0 and all > most then return {'passages', all} end
+if mostBytes > 0 and bytes > 0 and allBytes > mostBytes then return {'bytes', allBytes} end
+for i = 4, #ARGV, 3 do
+  redis.call('VADD', KEYS[1], 'FP32', ARGV[i + 2], ARGV[i], '${QUANTISATION}')
+  redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
+end
+redis.call('HSET', KEYS[3], own, string.format('%d %d', ownCount, ownBytes))
+return false`;
 
 /** Indexes in Redis: vector sets for the vectors, a hash for the texts. Throws `STORE_UNAVAILABLE` or `INDEX_UNSUPPORTED`. */
 export class RedisPassages {
   readonly #redis: Redis;
+  readonly #quota: PassageQuota;
 
-  constructor(redis: Redis) {
+  constructor(redis: Redis, quota: PassageQuota) {
     this.#redis = redis;
+    this.#quota = quota;
   }
 
   async meta(at: IndexPlaces): Promise<IndexMeta | undefined> {
@@ -54,22 +100,28 @@ export class RedisPassages {
   async claim(at: IndexPlaces, wanted: IndexMeta): Promise<IndexMeta> {
     const { embedder, fingerprint, dimensions } = wanted;
     return this.#ask(async () => {
-      const reply = await this.#redis.eval(CLAIM, 1, at.meta, embedder, fingerprint, dimensions);
+      const of = [embedder, fingerprint, dimensions, at.segment];
+      const reply = await this.#redis.eval(CLAIM, 2, at.meta, at.use, ...of);
       return parseMeta(reply as (string | null)[]) ?? wanted;
     });
   }
 
-  /** Adds or replaces passages, a text and its vector together: a search never finds one without the other. */
-  async write(at: PassagePlaces, entries: readonly Embedded[]): Promise<void> {
-    await this.#ask(async () => {
-      const transaction = this.#redis.multi();
-      for (const { passage, vector } of entries) {
-        const { id, text, metadata } = passage;
-        transaction.call('VADD', at.vectors, 'FP32', bytesOf(vector), id, QUANTISATION);
-        transaction.hset(at.passages, id, JSON.stringify({ text, ...(metadata && { metadata }) }));
-      }
-      for (const [error] of (await transaction.exec()) ?? []) if (error) throw error;
-    });
+  /**
+   * Adds or replaces passages, a text and its vector together: a search never finds one without the other. Throws
+   * `QUOTA_EXCEEDED`, having written none of them.
+   * @param entries passages with different ids
+   */
+  async write(index: IndexPlaces, at: PassagePlaces, entries: readonly Embedded[]): Promise<void> {
+    const { passages, bytes } = this.#quota;
+    const written = entries.flatMap(({ passage: { id, text, metadata }, vector }) => [
+      id,
+      JSON.stringify({ text, ...(metadata && { metadata }) }),
+      bytesOf(vector),
+    ]);
+    const reply = await this.#ask(() =>
+      this.#redis.eval(WRITE, 3, at.vectors, at.passages, index.use, index.segment, passages, bytes, ...written),
+    );
+    if (Array.isArray(reply)) throw exceeded(String(reply[0]), Number(reply[1]), this.#quota);
   }
 
   /** Ids of the nearest passages with their cosine, nearest first. */
@@ -103,6 +155,13 @@ export class RedisPassages {
       throw indexFailure(error, serverName(await this.#redis.info('server').catch(() => '')));
     }
   }
+}
+
+function exceeded(what: string, wanted: number, quota: PassageQuota): MillraceError {
+  const [most, setting] =
+    what === 'passages' ? [quota.passages, 'MILLRACE_TENANT_PASSAGES'] : [quota.bytes, 'MILLRACE_TENANT_PASSAGE_BYTES'];
+  const message = `would make ${wanted} ${what} in the tenant’s vector indices, more than the ${most} of ${setting}`;
+  return new MillraceError('QUOTA_EXCEEDED', `upsert ${message}`, { fields: [{ field: 'passages', message }] });
 }
 
 function parseMeta([embedder, fingerprint, dimensions]: readonly (string | null)[]): IndexMeta | undefined {

@@ -31,7 +31,7 @@ const millrace = (args: readonly string[], more: Readonly<Record<string, string>
 
 afterAll(async () => {
   const redis = new Redis(address('REDIS_INDEX_URL'));
-  const keys = await redis.keys(`millrace:index:{${tenant}:*`);
+  const keys = await redis.keys(`millrace:index:{${tenant}}:*`);
   if (keys.length > 0) await redis.del(...keys);
   redis.disconnect();
 });

@@ -50,7 +50,7 @@ afterAll(async () => {
   await stages.close();
   const redis = new Redis(address('REDIS_INDEX_URL'));
   for (const own of tenants) {
-    const keys = await redis.keys(`millrace:index:{${own}:*`);
+    const keys = await redis.keys(`millrace:index:{${own}}:*`);
     if (keys.length > 0) await redis.del(...keys);
   }
   redis.disconnect();

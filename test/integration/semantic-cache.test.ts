@@ -100,6 +100,21 @@ describe('semantic cache on real Redis and MiniLM', () => {
     expect(keys.join(' ')).not.toMatch(/zebediah|xyzzy/i);
   });
 
+  it('keeps no more of a tenant in an hour than its allowance, on all workers, and gives the rest unkept', async () => {
+    const own = { tenant: tenant() };
+    const [one, two] = [openCache(redis, embedder, {}, 1_000), openCache(redis, embedder, {}, 1_000)];
+    const long = 'x'.repeat(400);
+    expect((await through('what is a lake?', long, own, one.cache)).outcome).toBe('miss');
+    expect((await through('who wrote Hamlet?', long, own, two.cache)).outcome).toBe('miss');
+    expect((await through('how far is the moon?', long, own, one.cache)).output).toEqual({ text: long });
+    expect(one.warnings.map(({ message }) => message)).toContainEqual(
+      expect.stringContaining('share of the semantic cache'),
+    );
+    expect((await through('what is a lake?', 'other', own, two.cache)).outcome).toBe('hit');
+    expect((await through('how far is the moon?', 'again', own, two.cache)).output).toEqual({ text: 'again' });
+    expect((await through('what is a lake?', long, { tenant: tenant() }, one.cache)).outcome).toBe('miss');
+  });
+
   it('forgets vectors whose answers have expired', async () => {
     const own = { tenant: tenant(), ttlMs: 2_000 };
     for (let i = 0; i < 8; i += 1) await through(`Who is number ${i}?`, `${i}`, own);

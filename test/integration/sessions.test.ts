@@ -34,6 +34,44 @@ const said = (content: string): AgentMessage => ({ role: 'user', content });
 const part = (key: string) => ({ key, messages: [said(key)], ttlMs: DAY_MS });
 const textsOf = ({ messages }: { messages: readonly AgentMessage[] }) => messages.map(({ content }) => content);
 
+describe('what a tenant keeps in sessions', () => {
+  const limited = (quota: { sessions: number; bytes: number }) => new SessionStore(redis, quota);
+  const own = () => {
+    const of = `${tenant}-${randomUUID().slice(0, 8)}`;
+    return (session: string) => ({ tenant: of, of: 'talk', session });
+  };
+
+  it('has a limit of conversations; one that has expired makes room', async () => {
+    const [few, of] = [limited({ sessions: 2, bytes: 0 }), own()];
+    await few.add(of('a'), part('1'));
+    await few.add(of('b'), { ...part('1'), ttlMs: 300 });
+    await expect(few.load(of('c'))).rejects.toMatchObject({ code: 'QUOTA_EXCEEDED' });
+    await expect(few.add(of('c'), part('1'))).rejects.toMatchObject({
+      code: 'QUOTA_EXCEEDED',
+      details: { fields: [{ field: 'session' }] },
+    });
+    // One that it has goes on, and another tenant's begins.
+    await few.add(of('a'), part('2'));
+    await few.add(own()('c'), part('1'));
+    await expect.poll(() => few.load(of('c')), { timeout: 5_000 }).toEqual({ messages: [], parts: 0 });
+    await few.add(of('c'), part('1'));
+    expect(textsOf(await few.load(of('a')))).toEqual(['1', '2']);
+  });
+
+  it('has a limit of bytes over all of them; a summary gives room back', async () => {
+    const [few, of] = [limited({ sessions: 0, bytes: 3_000 }), own()];
+    const long = (key: string) => ({ ...part(key), messages: [said('x'.repeat(800))] });
+    for (const [session, key] of ['a1', 'a2', 'b1'].map((text) => [...text] as [string, string]))
+      await few.add(of(session), long(key));
+    await expect(few.add(of('b'), long('2'))).rejects.toMatchObject({ code: 'QUOTA_EXCEEDED' });
+    // An attempt that was made before is no new part.
+    await few.add(of('b'), long('1'));
+    await few.add(of('a'), { ...part('3'), summary: { text: 'short', upTo: 2 } });
+    await few.add(of('b'), long('2'));
+    expect((await few.load(of('b'))).parts).toBe(2);
+  });
+});
+
 describe('a session in Redis', () => {
   it('is empty at first, then has its parts in order, each once', async () => {
     const of = name();

@@ -59,7 +59,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   for (const name of tenants) {
-    const keys = await redis.keys(`millrace:index:{${name}:*`);
+    const keys = await redis.keys(`millrace:index:{${name}}:*`);
     if (keys.length > 0) await redis.del(...keys);
   }
   for (const connection of opened) connection.disconnect();
@@ -298,7 +298,77 @@ describe('the embedder fails or is slow', () => {
   });
 });
 
+describe('a quota', () => {
+  const flat: Embedder = { fingerprint: async () => 'flat', embed: async () => new Float32Array([1, 0]) };
+  const limited = (quota: { passages: number; bytes: number }) =>
+    new PassageIndex({ redis, embedderFor: () => flat, quota });
+  const some = (count: number, from = 0, text = 'text') =>
+    Array.from({ length: count }, (_, i) => ({ id: `${from + i}`, text }));
+  const into = (index: string, own: string, passages: readonly Passage[], store: PassageIndex) =>
+    store.upsert({ tenant: own, index, embedder: 'flat', passages }, never());
+
+  it('bounds the passages of a tenant over all its indices, and leaves the others theirs', async () => {
+    const own = tenant();
+    const store = limited({ passages: 20, bytes: 0 });
+    expect(await into('a', own, some(12), store)).toBe(12);
+    expect(await into('b', own, some(8), store)).toBe(8);
+    expect(await failureOf(into('b', own, some(1, 8), store))).toMatchObject({
+      code: 'QUOTA_EXCEEDED',
+      details: { fields: [{ field: 'passages' }] },
+    });
+    // What it has may be replaced.
+    expect(await into('b', own, some(8, 0, 'another text'), store)).toBe(8);
+    expect(await into('a', tenant(), some(20), store)).toBe(20);
+  });
+
+  it('bounds their bytes, and writes nothing of a batch that is too large', async () => {
+    const own = tenant();
+    const store = limited({ passages: 0, bytes: 10_000 });
+    await into('a', own, some(4, 0, 'x'.repeat(2_000)), store);
+    expect(await failureOf(into('a', own, some(2, 4, 'x'.repeat(2_000)), store))).toMatchObject({
+      code: 'QUOTA_EXCEEDED',
+    });
+    const found = await store.search({ tenant: own, index: 'a', embedder: 'flat', query: 'x', k: 9 }, never());
+    expect(found).toHaveLength(4);
+    // Shorter texts in their place give room back.
+    await into('a', own, some(4, 0, 'x'), store);
+    await into('a', own, some(2, 4, 'x'.repeat(2_000)), store);
+  });
+
+  it('holds writers at the same time to it together', async () => {
+    const own = tenant();
+    const store = limited({ passages: 50, bytes: 0 });
+    const writes = await Promise.allSettled(
+      Array.from({ length: 10 }, (_, i) => into(`index-${i % 3}`, own, some(10, 10 * i), store)),
+    );
+    expect(writes.filter(({ status }) => status === 'fulfilled')).toHaveLength(5);
+  });
+
+  it('is free again for an index that was deleted, once it is made anew', async () => {
+    const own = tenant();
+    const store = limited({ passages: 10, bytes: 0 });
+    await into('a', own, some(10), store);
+    const places = placesOf({ tenant: own, index: 'a' });
+    await redis.del(places.meta, places.of('flat').vectors, places.of('flat').passages);
+    expect(await into('a', own, some(10, 100), store)).toBe(10);
+  });
+});
+
 describe('Redis fails', () => {
+  it('full: STORE_FULL, not "away", and what was there can be searched', async () => {
+    const server = await ownRedis(address('REDIS_URL'));
+    await server.start();
+    const admin = await open(server.url);
+    const own = tenant();
+    const small = indexOf(minilm, admin);
+    await put(own, DOCS, small);
+    await admin.config('SET', 'maxmemory-policy', 'noeviction');
+    await admin.config('SET', 'maxmemory', '1');
+    expect(await failureOf(put(own, [{ id: 'new', text: 'new' }], small))).toMatchObject({ code: 'STORE_FULL' });
+    expect(await search(own, 'capital', {}, small)).toHaveLength(2);
+    await server.kill();
+  });
+
   it('away: STORE_UNAVAILABLE within the timeout, for the policy to try again', async () => {
     const server = await ownRedis(address('REDIS_INDEX_URL'));
     await server.start();

@@ -23,11 +23,16 @@ export interface TestCache {
   readonly metrics: Metrics;
 }
 
-export function openCache(redis: Redis, embedder: Embedder, timeouts: Partial<CacheTimeouts> = {}): TestCache {
+export function openCache(
+  redis: Redis,
+  embedder: Embedder,
+  timeouts: Partial<CacheTimeouts> = {},
+  tenantBytesPerHour?: number,
+): TestCache {
   const { logger, warnings } = recordingLogger();
   const metrics = createMetrics();
   return {
-    cache: new SemanticCache({ redis, embedderFor: () => embedder, metrics, logger, timeouts }),
+    cache: new SemanticCache({ redis, embedderFor: () => embedder, metrics, logger, timeouts, tenantBytesPerHour }),
     warnings,
     metrics,
   };

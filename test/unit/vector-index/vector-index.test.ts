@@ -10,8 +10,8 @@ describe('places', () => {
     return [places.meta, places.of(print).vectors, places.of(print).passages];
   };
 
-  it('hold tenant and index in clear, in one slot of a cluster', () => {
-    for (const key of keysOf('acme', 'docs')) expect(key).toMatch(/^millrace:index:\{acme:docs\}:1:/);
+  it('hold tenant and index in clear, all of a tenant in one slot of a cluster', () => {
+    for (const key of keysOf('acme', 'docs')) expect(key).toMatch(/^millrace:index:\{acme\}:2:/);
     for (const key of keysOf('acme', 'a}b{c')) expect(key.match(/[{}]/g)).toHaveLength(2);
   });
 
@@ -27,6 +27,9 @@ describe('places', () => {
     ];
     const keys = names.flatMap(([tenant = '', index = '']) => keysOf(tenant, index));
     expect(new Set(keys).size).toBe(keys.length);
+    // A tenant's use is counted for all its indices, and is no index's key.
+    expect(placesOf({ tenant: 'a', index: 'b' }).use).toBe(placesOf({ tenant: 'a', index: 'c' }).use);
+    for (const [tenant = '', index = ''] of names) expect(keys).not.toContain(placesOf({ tenant, index }).use);
     expect(keysOf('a', 'b', 'p')[1]).not.toBe(keysOf('a', 'b', 'q')[1]);
     expect(keysOf('a', 'b', 'p')[0]).toBe(keysOf('a', 'b', 'q')[0]);
   });
@@ -39,7 +42,7 @@ describe('failures', () => {
     [reply("ERR unknown command 'VADD'"), 'INDEX_UNSUPPORTED'],
     [reply("NOPERM this user has no permissions to run the 'vsim' command"), 'INDEX_UNSUPPORTED'],
     [Object.assign(reply('EXECABORT'), { previousErrors: [reply("ERR unknown command 'VADD'")] }), 'INDEX_UNSUPPORTED'],
-    [reply("OOM command not allowed when used memory > 'maxmemory'"), 'STORE_UNAVAILABLE'],
+    [reply("OOM command not allowed when used memory > 'maxmemory'"), 'STORE_FULL'],
     [reply('LOADING Redis is loading the dataset in memory'), 'STORE_UNAVAILABLE'],
     [new Error('Command timed out'), 'STORE_UNAVAILABLE'],
     [new Error('Stream isn’t writeable and enableOfflineQueue options is false'), 'STORE_UNAVAILABLE'],
