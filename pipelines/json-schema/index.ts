@@ -11,7 +11,7 @@ import { noneCounted, Reader, SchemaError } from './reader.js';
  * matched in linear time, and a check ends after a number of steps. So a schema of a stranger's cannot hold up a process.
  */
 export { TooCostlyError } from './check.js';
-export { linearPattern, PatternError } from './linear-pattern.js';
+export { linearPattern } from './linear-pattern.js';
 export { SchemaError } from './reader.js';
 
 /** A value that a schema has made whole with its defaults, or why it does not fit. */
