@@ -22,6 +22,11 @@ export class Seeded {
     return least + this.next() * (most - least);
   }
 
+  /** A whole number of at least 0, below `most`. */
+  below(most: number): number {
+    return Math.floor(this.next() * most);
+  }
+
   shuffled<T>(items: readonly T[]): T[] {
     const keyed = items.map((item) => ({ item, key: this.next() }));
     return keyed.sort((a, b) => a.key - b.key).map(({ item }) => item);

@@ -1,6 +1,7 @@
 /**
- * Sends requests that are made from the gateway's own OpenAPI document, and from breaking it, and looks for answers of 5xx
- * and for statuses, types and bodies that the document does not have.
+ * Sends requests to three doors, and looks for answers that are the server's fault and for those that no document has: to HTTP
+ * requests that are made from the gateway's own OpenAPI document, and from breaking it; to gRPC calls of the inference protocol;
+ * to MCP messages; right ones, changed ones, and bytes that are none.
  *
  *   npm run fuzz [-- --requests 5000] [--seed N] [--json]
  *
@@ -15,8 +16,12 @@ import { gatewayUrl } from '../../workers/endpoints.js';
 import { readSettings } from '../../workers/settings.js';
 import { down, up } from '../../workers/stack/index.js';
 import { ensureVenv } from '../../workers/stack/venv.js';
+import { Seeded } from '../chaos/seeded.js';
 import { answered } from './answered.js';
 import { failuresIn } from './failures.js';
+import { fuzzGrpc } from './grpc.js';
+import { fuzzMcp } from './mcp.js';
+import type { Outcome } from './outcome.js';
 
 const { values: options } = parseArgs({
   options: {
@@ -59,6 +64,27 @@ const RECIPE = fileURLToPath(new URL('../../../bench/fuzz', import.meta.url));
 const note = (text: string) => process.stderr.write(`${text}\n`);
 
 async function main(): Promise<number> {
+  const seed = Number(options.seed);
+  await up({ settings, parts: ['temporal', 'redis', 'worker', 'gateway'], onProgress: () => undefined });
+  const base = gatewayUrl(settings);
+  // The first counts what the gateway answers to HTTP, so the others come after it.
+  const doors = {
+    http: await fuzzHttp(base),
+    grpc: await fuzzGrpc(`127.0.0.1:${settings.MILLRACE_KSERVE_GRPC_PORT}`, WANTED, new Seeded(seed, 'grpc')),
+    mcp: await fuzzMcp(base, WANTED, new Seeded(seed, 'mcp')),
+  };
+  for (const { problems } of Object.values(doors)) for (const [what, count] of problems) note(`${what}: ${count}`);
+  const result = Object.fromEntries(
+    Object.entries(doors).map(([door, { problems: _, ...counts }]) => [door, counts] as const),
+  );
+  const told = Object.entries(doors).map(([door, outcome]) => describe(door, outcome));
+  process.stdout.write(`${options.json ? JSON.stringify(result) : told.join('\n')}\n`);
+  const good = ({ requests, serverErrors, undocumented }: Outcome) =>
+    requests >= WANTED && serverErrors + undocumented === 0;
+  return Object.values(doors).every(good) ? 0 : 1;
+}
+
+async function fuzzHttp(base: string): Promise<Outcome> {
   const venv = await ensureVenv({
     folder: path.join(settings.MILLRACE_HOME, 'schemathesis'),
     recipe: RECIPE,
@@ -66,8 +92,6 @@ async function main(): Promise<number> {
     env: process.env,
     onStep: (detail) => note(`schemathesis: ${detail}`),
   });
-  await up({ settings, parts: ['temporal', 'redis', 'worker', 'gateway'], onProgress: () => undefined });
-  const base = gatewayUrl(settings);
   const undocumented = new Set<string>();
   const before = await answered(base);
   let now = before;
@@ -79,19 +103,17 @@ async function main(): Promise<number> {
     now = await answered(base);
     note(`${now.all - before.all} requests`);
   }
-  const result = {
+  for (const failure of undocumented) note(failure);
+  return {
     requests: now.all - before.all,
     serverErrors: now.failed - before.failed,
     undocumented: undocumented.size,
+    problems: now.failures,
   };
-  for (const failure of undocumented) note(failure);
-  for (const [what, count] of now.failures) note(`${what}: ${count}`);
-  process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : `${describe(result)}\n`);
-  return result.serverErrors + result.undocumented > 0 || result.requests < WANTED ? 1 : 0;
 }
 
-const describe = ({ requests, serverErrors, undocumented }: Record<string, number>) =>
-  `${requests} requests, ${serverErrors} answered with 5xx, ${undocumented} kinds of answers that are not in the document`;
+const describe = (door: string, { requests, serverErrors, undocumented }: Outcome) =>
+  `${door}: ${requests} requests, ${serverErrors} server errors, ${undocumented} kinds of answers that are not documented`;
 
 function schemathesis(command: string, base: string, report: string, seed: number): Promise<void> {
   const args = ['run', `${base}/openapi.json`, '--seed', String(seed), '--max-examples', String(CASES)];
