@@ -63,7 +63,7 @@ export { code, codeName, codeOf } from './code.js';
 export * from './embed.js';
 export { type HttpInput, type HttpOutput, http } from './http.js';
 export { infer } from './infer.js';
-export type { CodeFunction, CodeVersion, StageKind, StageUse } from './kind.js';
+export type { CodeFunction, StageKind, StageUse } from './kind.js';
 export { type Passage, rerank, retrieve, type ScoredPassage, upsert } from './retrieve.js';
 export { type SplitOutput, split } from './split.js';
 export * from './synthesize.js';
