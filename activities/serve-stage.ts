@@ -6,7 +6,7 @@ import type { Json, JsonObject } from '../pipelines/json.js';
 import { notJson } from '../pipelines/json-limits.js';
 import { jsonHash } from '../pipelines/plan/hash.js';
 import type { StageCall, TokenUsage } from '../pipelines/plan/index.js';
-import { CALL_KINDS, STAGE_KINDS, type StageKindName } from '../pipelines/stages/index.js';
+import { CALL_KINDS, codeName, STAGE_KINDS, type StageKindName } from '../pipelines/stages/index.js';
 import type { CodeStage, StageKind } from '../pipelines/stages/kind.js';
 import { watched } from './chunk-watch.js';
 import type { AudioPort, Reply } from './connectors/connector.js';
@@ -204,8 +204,9 @@ async function runCode(
   onConversion: (what: string) => void,
 ): Promise<JsonObject> {
   const { signal } = attempt;
-  const code = functions.get(call.model);
-  if (!code) throw new MillraceError('CODE_NOT_FOUND', `this worker has no code function "${call.model}"`);
+  const name = codeName(call.model, call.codeVersion);
+  const code = functions.get(name);
+  if (!code) throw new MillraceError('CODE_NOT_FOUND', `this worker has no code function "${name}"`);
   const conformed = await conform(code.input, input, { tenant: call.tenant, signal, onConversion });
   const checked = check(code.input, conformed, 'INVALID_INPUT', call.stage);
   let output: unknown;

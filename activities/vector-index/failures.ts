@@ -1,9 +1,13 @@
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import { isFull } from '../redis/index.js';
 
+/** As Redis says, to a client or to a script, that a command is not there or not allowed. */
+const REFUSALS =
+  /^(ERR unknown command|NOPERM|ERR Unknown Redis command called from script|ERR ACL failure in script|ERR The user executing the script can't run)/i;
+
 /** An answer of Redis that says the command is not there or not allowed, as against no answer. */
 const isRefusal = (error: unknown): boolean =>
-  error instanceof Error && error.name === 'ReplyError' && /^(ERR unknown command|NOPERM)/i.test(error.message);
+  error instanceof Error && error.name === 'ReplyError' && REFUSALS.test(error.message);
 
 /**
  * What a failed Redis command means for an index. An index is no cache: nothing can be served without it, so an absent

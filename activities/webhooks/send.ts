@@ -1,4 +1,4 @@
-import { type LookupAddress, lookup as resolve } from 'node:dns';
+import dns, { type LookupAddress } from 'node:dns';
 import { type ClientRequestArgs, type IncomingMessage, request as requestHttp } from 'node:http';
 import { request as requestHttps } from 'node:https';
 import type { LookupFunction } from 'node:net';
@@ -60,7 +60,7 @@ export async function send(
 
 /** `dns.lookup` for names whose addresses are all public. An address in place of a name is never looked up: see `targetFault`. */
 const publicOnly: LookupFunction = (hostname, options, callback) => {
-  resolve(hostname, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
+  dns.lookup(hostname, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
     if (error) return callback(error, '', 0);
     const [first] = addresses;
     const hidden = addresses.find(({ address }) => !isPublicAddress(address));

@@ -287,6 +287,23 @@ describe('a code stage', () => {
     expect((await run(() => ({ text: 'HI', extra: 1 }))).output).toEqual({ text: 'HI' });
   });
 
+  it('runs the body of its version, and no other', async () => {
+    const body = (text: string) => ({ input: z.looseObject({}), output: z.looseObject({}), run: () => ({ text }) });
+    const { runner } = runnerOf(reply, {
+      code: new Map([
+        ['shout@1', body('old')],
+        ['shout@2', body('new')],
+      ]),
+    });
+    const under = (codeVersion: string) => runner.run({}, { ...call, codeVersion }, attempt());
+    expect((await under('1')).output).toEqual({ text: 'old' });
+    expect((await under('2')).output).toEqual({ text: 'new' });
+    await expect(under('3')).rejects.toMatchObject({
+      code: 'CODE_NOT_FOUND',
+      message: expect.stringContaining('shout@3'),
+    });
+  });
+
   it.each([
     ['CODE_FAILED', new Error('a bug')],
     ['BACKEND_OVERLOADED', Object.assign(new Error('busy'), { code: 'BACKEND_OVERLOADED' })],

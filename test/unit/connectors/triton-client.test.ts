@@ -155,8 +155,8 @@ describe('an answer in typed elements', () => {
   it.each<[string, string, object, RegExp]>([
     ['an integer too large', 'INT8', { int_contents: [1, 128] }, /OUT: element 1, 128, is not INT8/],
     ['NaN', 'FP32', { fp32_contents: [1, Number.NaN] }, /OUT: element 1 is NaN/],
-    ['too few elements', 'FP64', { fp64_contents: [1] }, /OUT: 8 bytes for shape \[2\]/],
-    ['the wrong field', 'FP64', { fp32_contents: [1, 2] }, /OUT: 0 bytes for shape \[2\]/],
+    ['too few elements', 'FP64', { fp64_contents: [1] }, /OUT: 1 elements for shape \[2\]/],
+    ['the wrong field', 'FP64', { fp32_contents: [1, 2] }, /OUT: 0 elements for shape \[2\]/],
     ['halves, which have no field', 'FP16', { fp32_contents: [1, 2] }, /OUT: 0 bytes/],
   ])('is refused with %s', async (_, datatype, contents, message) => {
     await expect(typed(datatype, contents)).rejects.toMatchObject({

@@ -41,6 +41,9 @@ describe('failures', () => {
   it.each([
     [reply("ERR unknown command 'VADD'"), 'INDEX_UNSUPPORTED'],
     [reply("NOPERM this user has no permissions to run the 'vsim' command"), 'INDEX_UNSUPPORTED'],
+    [reply('ERR Unknown Redis command called from script script: 7c, on @user_script:25.'), 'INDEX_UNSUPPORTED'],
+    [reply("ERR ACL failure in script: User plain has no permissions to run the 'VADD' command"), 'INDEX_UNSUPPORTED'],
+    [reply("ERR The user executing the script can't run this command or subcommand script: 7c"), 'INDEX_UNSUPPORTED'],
     [Object.assign(reply('EXECABORT'), { previousErrors: [reply("ERR unknown command 'VADD'")] }), 'INDEX_UNSUPPORTED'],
     [reply("OOM command not allowed when used memory > 'maxmemory'"), 'STORE_FULL'],
     [reply('LOADING Redis is loading the dataset in memory'), 'STORE_UNAVAILABLE'],

@@ -4,11 +4,9 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { RefusedTarget, send } from '../../../activities/webhooks/send.js';
 
-vi.mock('node:dns', { spy: true });
-
 let server: Server | undefined;
 afterEach(() => {
-  vi.mocked(dns.lookup).mockReset();
+  vi.restoreAllMocks();
   server?.closeAllConnections();
   server?.close();
 });
@@ -59,10 +57,10 @@ describe('sending', () => {
     let connections = 0;
     const port = await serve((_, response) => response.end());
     server?.on('connection', () => connections++);
-    vi.mocked(dns.lookup).mockClear();
+    const lookup = vi.spyOn(dns, 'lookup');
     const answers = [['127.0.0.1'], ['93.184.216.34', '10.0.0.1'], ['::ffff:127.0.0.1'], []];
     for (const addresses of answers) {
-      vi.mocked(dns.lookup).mockImplementation(((_: string, __: object, done: (...all: unknown[]) => void) =>
+      lookup.mockImplementation(((_: string, __: object, done: (...all: unknown[]) => void) =>
         done(
           null,
           addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 })),
@@ -71,7 +69,7 @@ describe('sending', () => {
       expect(error).toBeInstanceOf(RefusedTarget);
       expect(error).toMatchObject({ code: 'WEBHOOK_REFUSED' });
     }
-    expect(vi.mocked(dns.lookup)).toHaveBeenCalledTimes(answers.length);
+    expect(lookup).toHaveBeenCalledTimes(answers.length);
     expect(connections).toBe(0);
   });
 });
