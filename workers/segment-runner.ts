@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Context } from '@temporalio/activity';
-import type { Client } from '@temporalio/client';
 import { CancelledFailure } from '@temporalio/common';
 import type { Redis } from 'ioredis';
 import { publishAnswer } from '../activities/answers/index.js';
@@ -24,6 +23,7 @@ import { answerOf, interpretSegment, StageError } from '../workflows/interpreter
 import { type Ended, InProcessHost, type InProcessOptions, type Journal } from './in-process-host.js';
 import { watchRun } from './run-watch.js';
 import { beginSegment } from './running-segments.js';
+import { isFirstAttempt, PassedTasks } from './task-attempts.js';
 
 /** The record outlives the segment's deadline by this, in milliseconds: a worker that takes over late still finds it. */
 const KEPT_AFTER_MS = 600_000;
@@ -42,9 +42,6 @@ const LOOK_MS = 100;
 
 /** How long a guardian's worker tries to reach the state store before it says that it does not, in milliseconds. */
 const AWAY_MS = 1_000;
-
-/** Longest wait for Temporal's answer, in milliseconds. */
-const ANSWER_MS = 1_000;
 
 /**
  * The activity of a segment: the interpreter runs its steps in this process and the journal records each that ends. Without
@@ -84,14 +81,16 @@ export function createSegmentActivity(runner: Pick<StageRunner, 'run'>, redis: R
       // Nobody looks at what an abandoned segment gives.
       if (signal.aborted) return { ...NOTHING, interrupted: true };
       if (!(error instanceof MillraceError && error.code === 'JOURNAL_UNAVAILABLE')) throw error;
-      const attempt = await taskAttempt(client, workflowId, runId);
-      return !begun && attempt === 1 ? { ...NOTHING, interrupted: true } : { ...NOTHING, away: attempt };
+      if (!begun && (await isFirstAttempt(client, workflowId, runId))) return { ...NOTHING, interrupted: true };
+      return { ...NOTHING, away: passed.pass(runId) ? 'pass' : 'wait' };
     } finally {
       watch.stop();
       end();
     }
   };
 }
+
+const passed = new PassedTasks();
 
 const NOTHING = { done: {}, rows: [] } as const;
 
@@ -125,18 +124,6 @@ async function openRecord(redis: Redis, { segment, workflowId, runId, leftMs, be
       }
     }
     await sleep(pause, undefined, { signal });
-  }
-}
-
-/** The number of the attempt at the run's workflow task; 0 where Temporal does not say. */
-async function taskAttempt(client: Client, workflowId: string, runId: string): Promise<number> {
-  try {
-    const { raw } = await client.withDeadline(Date.now() + ANSWER_MS, () =>
-      client.workflow.getHandle(workflowId, runId).describe(),
-    );
-    return raw.pendingWorkflowTask?.attempt ?? 0;
-  } catch {
-    return 0;
   }
 }
 

@@ -43,8 +43,6 @@ export async function untilRun({ segment, inbox, ask, alone, waits }: Asked): Pr
       if (told === null) hosted = false;
       else if (!told.left) return told;
     }
-    // A task that takes long is completed in the middle and counted anew: then this is not the first look either.
-    const again = workflowInfo().unsafe.isReplaying;
     const outcome = await ask(end - Date.now(), begun || hosted);
     if (outcome.left) {
       await condition(() => inbox.length > 0, HAND_OVER_MS);
@@ -52,7 +50,7 @@ export async function untilRun({ segment, inbox, ask, alone, waits }: Asked): Pr
     }
     if (outcome.away === undefined) return outcome;
     begun = true;
-    if (outcome.away === 1 && !again && alone()) throw new UnfinishedTask(`segment "${segment.path}": ${AWAY}`);
+    if (outcome.away === 'pass' && alone()) throw new UnfinishedTask(`segment "${segment.path}": ${AWAY}`);
     const leftMs = end - Date.now();
     if (leftMs <= 0)
       throw new StageError('STAGE_TIMEOUT', `segment "${segment.path}": ${AWAY}`, { stage: segment.path });

@@ -243,10 +243,10 @@ export interface SegmentOutcome {
   /** Nothing was run: the fast host has left the record. The workflow looks for what it was told, and takes the segment then. */
   readonly left?: true;
   /**
-   * Nothing was run: this worker does not reach the state store, and another may have begun the segment. The number of the
-   * workflow task's attempt.
+   * Nothing was run: this worker does not reach the state store, and another may have begun the segment. `pass`: another worker
+   * is to have the workflow task; `wait`: this one has had it back, and the run waits for the store.
    */
-  readonly away?: number;
+  readonly away?: 'pass' | 'wait';
   readonly failure?: { readonly code: string; readonly message: string; readonly details: JsonObject };
 }
 
