@@ -33,23 +33,19 @@ export async function isFirstAttempt(client: Client, workflowId: string, runId: 
   }
 }
 
-/** A run whose task this worker has passed on, and which came back to it, is not passed on again within this time, in milliseconds. */
-const PASS_EVERY_MS = 5_000;
 /** Runs that are remembered: more than wait in a worker at once. */
 const MOST_PASSED = 10_000;
 
-/** The runs whose tasks this process has passed on to other workers, and when. */
+/** The runs whose tasks this process has passed on to other workers. */
 export class PassedTasks {
-  readonly #at = new Map<string, number>();
+  readonly #runs = new Set<string>();
 
-  /** Whether the run's task may be passed on now; it then counts as passed on. */
-  pass(runId: string, now: number = performance.now()): boolean {
-    const before = this.#at.get(runId);
-    if (before !== undefined && now - before < PASS_EVERY_MS) return false;
-    this.#at.delete(runId);
-    const [oldest] = this.#at.keys();
-    if (this.#at.size >= MOST_PASSED && oldest !== undefined) this.#at.delete(oldest);
-    this.#at.set(runId, now);
+  /** Whether the run's task is to be passed on; false when it was, and has come back: then the run waits before the next time. */
+  pass(runId: string): boolean {
+    if (this.#runs.delete(runId)) return false;
+    const [oldest] = this.#runs;
+    if (this.#runs.size >= MOST_PASSED && oldest !== undefined) this.#runs.delete(oldest);
+    this.#runs.add(runId);
     return true;
   }
 }

@@ -93,7 +93,7 @@ describe('a key', () => {
       expect(pipelines.map(({ name }) => name).sort()).toEqual(['ask', 'gated']);
     }
     expect(await keys('list')).toMatch(
-      new RegExp(`^${id} +active +acme +gated, ask +run, read +never +short-lived$`, 'm'),
+      new RegExp(`^${id} +active +acme +${id} +gated, ask +run, read +never +short-lived$`, 'm'),
     );
     await keys('revoke', id);
     for (const i of [0, 1] as const)

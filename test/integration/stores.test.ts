@@ -76,12 +76,12 @@ describe('a gateway on a store that', () => {
   });
   afterAll(() => gateway.stop());
 
+  /** What is missing of the store; no other part of this gateway's stack is on it. */
   const readiness = async () => {
     const answer = (await (await fetch(`${gateway.url}/readyz`)).json()) as {
-      status: string;
-      checks: { redis: { error?: string } };
+      degraded?: readonly { part: string; message: string }[];
     };
-    return `${answer.status} ${answer.checks.redis.error ?? ''}`;
+    return answer.degraded?.find(({ part }) => part === 'redis')?.message ?? 'sound';
   };
   const start = async () => {
     const response = await fetch(`${gateway.url}/v1/pipelines/gated/runs`, {
@@ -95,11 +95,11 @@ describe('a gateway on a store that', () => {
   };
 
   it('is made to evict while it is used says so', async () => {
-    await until('it is ready', async () => (await readiness()).startsWith('ready'));
+    await until('it is right', async () => (await readiness()) === 'sound');
     await set('maxmemory-policy', 'allkeys-lru');
-    await until('it is noticed', async () => /^degraded .*allkeys-lru/.test(await readiness()));
+    await until('it is noticed', async () => (await readiness()).includes('allkeys-lru'));
     await set('maxmemory-policy', 'noeviction');
-    await until('it is right again', async () => (await readiness()).startsWith('ready'));
+    await until('it is right again', async () => (await readiness()) === 'sound');
   });
 
   it('is full refuses runs with a code of its own, and takes them again when there is room', async () => {
@@ -107,7 +107,7 @@ describe('a gateway on a store that', () => {
     await fill();
     await until('it is noticed', async () => (await start())[0] === 503);
     expect(await start()).toEqual([503, 'STATE_STORE_FULL', true]);
-    expect(await readiness()).toMatch(/^degraded .*MiB/);
+    expect(await readiness()).toMatch(/MiB/);
     await empty();
     await until('there is room', async () => (await start())[0] === 202);
   });
