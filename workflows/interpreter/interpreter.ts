@@ -28,6 +28,8 @@ export async function interpret(input: JsonObject, context: RunContext, host: Ho
   checkPlan(context);
   const table = new StageTable(plan, placement, (stages) => host.report(stages));
   if (carried) table.take(carried.rows);
+  // A run may wait before any of its stages begins.
+  host.report(table.rows);
   const startedAt = carried?.startedAt ?? host.now();
   const memo = Memo.from(carried?.done);
   const { output, steps } = wanted(plan, outputs);

@@ -204,7 +204,7 @@ describe('interpret', () => {
       mailbox.send('approve/sign-off', 'yes please');
       mailbox.send('approve/sign-off', { approved: true, by: 'ada' });
       await expect(run).resolves.toMatchObject({ output: { approved: true, by: 'ada' } });
-      expect(reports.map((stages) => stages[0]?.status)).toEqual(['running', 'done']);
+      expect(reports.map((stages) => stages[0]?.status)).toEqual(['waiting', 'running', 'done']);
     });
 
     it('keeps who was authenticated beside the name that came with the decision', async () => {
