@@ -15,12 +15,14 @@ import {
   type StageUse,
   text,
 } from '../../pipelines/index.js';
-import type { Json, JsonObject } from '../../pipelines/json.js';
-import type { RunContext, StageRecord } from '../../pipelines/plan/index.js';
+import type { JsonObject } from '../../pipelines/json.js';
+import type { GivenDecision, RunContext, StageRecord, Wait } from '../../pipelines/plan/index.js';
 
 /** A run that a host has under way. */
 export interface SuiteRun {
-  send(name: string, message: Json): Promise<void>;
+  waiting(): Promise<readonly Wait[]>;
+  /** Rejects where it is refused, with the code in the message. */
+  decide(given: GivenDecision): Promise<void>;
   cancel(): Promise<void>;
   rows(): Promise<readonly StageRecord[]>;
 }
@@ -124,6 +126,15 @@ const single = (name: string, use: StageUse<N, N>, options: StageOptions<N, N>, 
   any(
     pipeline(name, { input: one, deadline }, ({ input, stage }) => ({ n: stage('a', use, { n: input.n }, options).n })),
   );
+
+/** What a run waits for, as soon as that is so much. */
+export async function waitsOf(run: SuiteRun, count: number): Promise<readonly Wait[]> {
+  for (;;) {
+    const waits = await run.waiting();
+    if (waits.length >= count) return waits;
+    await sleep(20);
+  }
+}
 
 /** What every host of the interpreter has to do, and all do alike. */
 export function hostSuite(name: string, host: () => SuiteHost): void {
@@ -329,18 +340,69 @@ export function hostSuite(name: string, host: () => SuiteHost): void {
       }),
     );
 
-    it('waits for a person, and takes no message that decides nothing', async () => {
+    it('waits for a person, and takes what decides nothing for none', async () => {
+      const refused: string[] = [];
       const end = await host().run(
         asked,
         { n: 1 },
         {
           act: async (run) => {
-            await run.send('approve/sign-off', { approved: 'yes' });
-            await run.send('approve/sign-off', { approved: true, by: 'ada' });
+            const [wait] = await waitsOf(run, 1);
+            const { nonce } = wait as Wait;
+            const no = (given: object) =>
+              run.decide(given as GivenDecision).catch((error: Error) => refused.push(error.message));
+            await no({ nonce, approved: 'yes' });
+            await no({ approved: true });
+            await no({ nonce: 'another', approved: true });
+            await no({ nonce, approved: true, path: 'another' });
+            await no({ nonce, approved: true, by: 'timeout' });
+            await run.decide({ nonce, approved: true, by: 'ada' });
           },
         },
       );
       expect(end.output).toEqual({ by: 'ada', approved: true, n: 2 });
+      expect(refused.map((message) => message.split(':', 1)[0])).toEqual([
+        'INVALID_INPUT',
+        'INVALID_INPUT',
+        'NOT_WAITING',
+        'NOT_WAITING',
+        'INVALID_INPUT',
+      ]);
+    });
+
+    it('takes the first of two decisions at once, and the same one again as the same', async () => {
+      const twice = any(
+        pipeline('asked-twice', { input: one, deadline: '1h' }, ({ stage }) => {
+          const first = stage('first', approve({ timeout: '30m' }), { subject: 'it' });
+          const second = stage('second', approve({ timeout: '30m' }), { subject: text`what ${first.by} said` });
+          return { first: first.by, second: second.by };
+        }),
+      );
+      let outcomes: readonly PromiseSettledResult<void>[] = [];
+      const end = await host().run(
+        twice,
+        { n: 1 },
+        {
+          act: async (run) => {
+            const [wait] = await waitsOf(run, 1);
+            const { nonce } = wait as Wait;
+            const sent = { nonce, approved: true, by: 'ada' };
+            outcomes = await Promise.allSettled([
+              run.decide(sent),
+              run.decide({ nonce, approved: false, by: 'bob' }),
+              run.decide(sent),
+            ]);
+            let next: Wait | undefined;
+            while (next === undefined) next = (await run.waiting()).find(({ path }) => path === 'second');
+            expect(next.nonce).not.toBe(nonce);
+            await expect(run.decide({ nonce, approved: false, by: 'bob' })).rejects.toThrow('ALREADY_DECIDED');
+            await run.decide(sent);
+            await run.decide({ nonce: next.nonce, approved: true, by: 'cy' });
+          },
+        },
+      );
+      expect(end.output).toEqual({ first: 'ada', second: 'cy' });
+      expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
     });
 
     it('decides for a person who does not', async () => {
