@@ -39,8 +39,8 @@ export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Pr
       const { id } = request.params;
       request.notes.runId = id;
       const caller = callerOf(request);
-      const { nonce, stage, by } = decisionOf(request.body ?? {});
       const { description, accepted } = await findRun(deps, id, caller);
+      const { nonce, stage, by } = decisionOf(request.body ?? {});
       // Before its first task a run waits for nobody.
       if (accepted || isDelayed(description)) throw notWaiting(nonce, []);
       const actor = actorOf(caller);
