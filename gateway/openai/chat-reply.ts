@@ -108,7 +108,7 @@ const callOf = ({ id, name, arguments: given }: Answer['toolCalls'][number]) => 
  * What the protocol has no word for. A call among `tool_calls` is one that the client is to make; what the run has made stands
  * here.
  */
-export interface Extension {
+interface Extension {
   readonly millrace?: { readonly executed_tool_calls: readonly ExecutedCall[] };
 }
 

@@ -30,7 +30,7 @@ export const decision = z.strictObject({
     .describe('Who decides, for people: nobody checks it. Who was authenticated is recorded beside it as `actor`'),
 });
 
-export type DecisionBody = z.output<typeof decision>;
+type DecisionBody = z.output<typeof decision>;
 
 /** Throws `INVALID_INPUT` naming the fields. */
 export function decisionOf(body: unknown): DecisionBody {

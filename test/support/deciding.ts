@@ -8,7 +8,7 @@ import type { Waits } from '../../workflows/interpreter/index.js';
 const LIMIT_MS = 60_000;
 
 /** What is open at a path, or at all; that of a tool call may be named without the digest at its end. */
-export const waitAt = (waits: readonly Wait[], path?: string): Wait | undefined =>
+const waitAt = (waits: readonly Wait[], path?: string): Wait | undefined =>
   waits.find((wait) => path === undefined || wait.path === path || wait.path.startsWith(`${path}:`));
 
 /** What a run on Temporal waits for at a path, as soon as it does. */

@@ -30,7 +30,7 @@ export interface Agent {
 }
 
 /** Which candidate of its stage an agent is. */
-export interface Candidacy {
+interface Candidacy {
   readonly row: string;
   readonly last: boolean;
   /** What the candidates before it have left. */
