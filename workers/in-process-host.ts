@@ -3,7 +3,7 @@ import { follower } from '../activities/limited.js';
 import { MOST_LOSSES, workerLost } from '../activities/lost-workers.js';
 import type { Attempt, StageRunner } from '../activities/stage-runner.js';
 import { LONGEST_TIMER_MS } from '../pipelines/duration.js';
-import { MillraceError, messageOf } from '../pipelines/errors.js';
+import { isAway, MillraceError, messageOf } from '../pipelines/errors.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
 import type {
   RunContext,
@@ -14,8 +14,8 @@ import type {
   StageRecord,
   SubPipelinePlan,
 } from '../pipelines/plan/index.js';
-import { mayRetry, nextDelayMs } from '../pipelines/retry.js';
-import { type Host, interpret, StageError } from '../workflows/interpreter/index.js';
+import { nextAttempt, UNTRIED } from '../pipelines/retry.js';
+import { HANDED_BACK, type Host, interpret, interrupts, StageError } from '../workflows/interpreter/index.js';
 import { Mailbox } from './mailbox.js';
 
 /** Keeps the record of a segment's stages, so that it can go on after a crash. */
@@ -30,7 +30,15 @@ export interface Journal {
   left(call: StageCall): void;
   /** How many workers in a row were lost while the call was under way in them. */
   losses(call: StageCall): number;
+  /** The attempt that has begun has made no call: it waits, `waitedMs` so far; undefined when it may make one now. */
+  waits?(call: StageCall, waitedMs: number | undefined): void;
 }
+
+/**
+ * Longest wait of a stage inside its segment for a server that is away, in milliseconds: it outlasts a lost connection. The
+ * segment holds a slot and its run's workflow task; beyond this its steps wait in their queues, where they hold neither.
+ */
+const LONGEST_WAIT_INSIDE_MS = 2_000;
 
 export type Ended =
   | { readonly outcome: StageOutcome }
@@ -73,7 +81,7 @@ export class InProcessHost implements Host {
       journal?.end(call, { outcome });
       return outcome;
     } catch (error) {
-      if (error instanceof StageError && error.code !== 'JOURNAL_UNAVAILABLE') {
+      if (error instanceof StageError && !interrupts(error)) {
         const { code, message, details } = error;
         journal?.end(call, { failure: { code, message, details } });
       }
@@ -88,10 +96,13 @@ export class InProcessHost implements Host {
     const { journal } = this.#options;
     const end = performance.now() + timeout.totalMs;
     let resumeFrom: Json = null;
-    for (let count = 1; ; count++) {
+    let tried = UNTRIED;
+    let count = 1;
+    let waiting: number | undefined;
+    for (;;) {
       this.#signal.throwIfAborted();
       if ((journal?.losses(call) ?? 0) >= MOST_LOSSES) throw stageError(stage, workerLost());
-      const attempt = await this.#begin(call, count);
+      const attempt = await this.#begin(call, count, waiting);
       try {
         this.#signal.throwIfAborted();
         if (attempt > retry.attempts)
@@ -100,6 +111,7 @@ export class InProcessHost implements Host {
           this.#options.runner.run(input, call, {
             signal,
             attempt,
+            tried,
             queueMs: 0,
             run: this.#options.run,
             resumeFrom,
@@ -112,21 +124,31 @@ export class InProcessHost implements Host {
         journal?.left(call);
         this.#signal.throwIfAborted();
         const failure = error instanceof MillraceError ? error : new MillraceError('INTERNAL', messageOf(error));
-        const pause = nextDelayMs(retry, attempt, failure.details.retryAfterMs, Math.random());
-        if (!mayRetry(retry, failure.code) || attempt >= retry.attempts || performance.now() + pause >= end) {
-          throw stageError(stage, failure);
-        }
+        const away = isAway(failure);
+        const next = nextAttempt(retry, call.patienceMs, failure, away ? attempt - 1 : attempt, tried, Math.random());
+        tried = next.tried;
+        if (next.delayMs === undefined || performance.now() + next.delayMs >= end) throw stageError(stage, failure);
         this.#underWay.left(call);
-        await this.wait(pause);
+        waiting = away ? attempt : undefined;
+        if (away) journal?.waits?.(call, tried.waitedMs);
+        else count += 1;
+        await this.wait(next.delayMs);
+        if (away && journal && tried.waitedMs >= LONGEST_WAIT_INSIDE_MS && (await this.#underWay.quiet())) {
+          throw new StageError(HANDED_BACK, `stage "${stage.id}": ${failure.message}`);
+        }
       }
     }
   }
 
   /** Where the journal is lost, what is under way ends before anybody hears of it: its outcome counts, and is paid for. */
-  async #begin(call: StageCall, count: number): Promise<number> {
+  async #begin(call: StageCall, count: number, waiting: number | undefined): Promise<number> {
     this.#underWay.begun(call);
+    const { journal } = this.#options;
+    journal?.waits?.(call, undefined);
+    // It has begun and has made no call.
+    if (waiting !== undefined) return waiting;
     try {
-      return (await this.#options.journal?.begin(call)) ?? count;
+      return (await journal?.begin(call)) ?? count;
     } catch (error) {
       this.#underWay.left(call);
       await this.#underWay.none();
@@ -236,6 +258,12 @@ class CallsUnderWay {
     if (this.#calls.size > 0) return;
     for (const go of this.#waiting) go();
     this.#waiting = [];
+  }
+
+  /** None is under way, and none follows at once from what has just ended. */
+  async quiet(): Promise<boolean> {
+    if (this.#calls.size === 0) await nextTurn();
+    return this.#calls.size === 0;
   }
 
   /** None is under way any more, and the interpreter has what they gave: it takes it in the same turn of the event loop. */

@@ -155,6 +155,8 @@ export async function runJournalled(
 class NamedCalls implements Journal {
   readonly #record: SegmentJournal;
   readonly #calls = new Map<string, string>();
+  /** Calls whose attempt waits for a server that is away, and how long they have in all. */
+  readonly #waiting = new Map<string, number>();
 
   constructor(record: SegmentJournal) {
     this.#record = record;
@@ -182,13 +184,22 @@ class NamedCalls implements Journal {
     return this.#record.losses(nameOf(call));
   }
 
+  waits(call: StageCall, waitedMs: number | undefined): void {
+    if (waitedMs === undefined) this.#waiting.delete(nameOf(call));
+    else this.#waiting.set(nameOf(call), waitedMs);
+  }
+
   /** What calls have had that have not succeeded. */
   tried(): Record<string, TriedCall> {
     const tried: Record<string, TriedCall> = {};
     for (const [call, name] of this.#calls) {
-      const begun = this.#record.begun(name);
+      const waitedMs = this.#waiting.get(name);
+      // The attempt that waits has made no call.
+      const begun = this.#record.begun(name) - (waitedMs === undefined ? 0 : 1);
       const ended = this.#record.ended(name) as Ended | undefined;
-      if (begun > 0 && !(ended && 'outcome' in ended)) tried[call] = { begun, ...ended };
+      if ((begun > 0 || waitedMs !== undefined) && !(ended && 'outcome' in ended)) {
+        tried[call] = { begun, ...(waitedMs !== undefined && { waitedMs }), ...ended };
+      }
     }
     return tried;
   }

@@ -11,6 +11,7 @@ import { type RunDocument, runPath, withHrefs } from './run-document.js';
 import type { EndingRun, RunEnd } from './run-ends.js';
 import { outcomeOf, type RunOutcome } from './run-outcome.js';
 import { asRunMemo, type RunMemo, type StartedRun } from './run-start.js';
+import { withWaits } from './waiting-for.js';
 
 /** Longest wait for a worker to tell the stage table; without one the run is shown without. */
 const QUERY_MS = 1_000;
@@ -80,7 +81,8 @@ export async function readRun(deps: RunReading, id: string, caller: Caller): Pro
         // Before its first task no worker can tell: a guardian waits for its fast host.
         running && !isDelayed(description) ? liveStages(temporal, handle) : undefined,
       ]);
-      const seen = running ? { status: 'running' as const, ...(stages && { stages }) } : outcome;
+      const shown = stages && (await withWaits(temporal, description, stages));
+      const seen = running ? { status: 'running' as const, ...(shown && { stages: shown }) } : outcome;
       return record(deps, { id, memo, description, input, seen });
     });
   } catch (error) {

@@ -72,3 +72,10 @@ export class StageError extends Error {
     super(message);
   }
 }
+
+/** Code of a `StageError` that hands what a segment has not done back to the queues: a server that it needs is away. */
+export const HANDED_BACK = 'HANDED_BACK';
+
+/** Whether a segment ends here and what it has not done is run step by step: no failure of a stage. */
+export const interrupts = ({ code }: Pick<StageError, 'code'>): boolean =>
+  code === 'JOURNAL_UNAVAILABLE' || code === HANDED_BACK;

@@ -1,3 +1,4 @@
+import { isAway } from '../../pipelines/errors.js';
 import { isJsonObject, type Json } from '../../pipelines/json.js';
 import {
   type Alternative,
@@ -14,7 +15,7 @@ import {
 import { runAgent } from './agent/agent.js';
 import { approve } from './approve.js';
 import { callOf } from './call.js';
-import { StageError } from './host.js';
+import { interrupts, StageError } from './host.js';
 import { checkInput } from './sizes.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
 
@@ -36,8 +37,6 @@ const BEYOND_HELP: ReadonlySet<string> = new Set([
   'UNKNOWN_PLAN_VERSION',
   'WORKER_LOST',
 ]);
-/** Failures that are no failure of the stage. */
-const NOT_ITS_OWN: ReadonlySet<string> = new Set(['JOURNAL_UNAVAILABLE']);
 
 /** Runs a stage: its candidates in turn until one succeeds. Its value is null where it is optional and left out. */
 export async function runStage(run: Run, step: Step, scope: Scope, at: At): Promise<Json | Stopped> {
@@ -55,8 +54,9 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
   const before = kept?.value as UnderWay | undefined;
   const share = before?.share ?? deadline.shareOf(stage.id);
   const candidates = candidatesOf(stage, share);
+  const inTurn = [...candidates.all, ...candidates.spare];
   let instead = before?.instead ?? (candidates.degraded ? 'degraded' : undefined);
-  for (const [i, candidate] of candidates.all.entries()) {
+  for (const [i, candidate] of inTurn.entries()) {
     if (before && i < before.i) continue;
     if (candidate === 'skip') {
       table.skip(stage.id, instead ?? 'degraded');
@@ -71,7 +71,8 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
       kept?.end({ share, i, ...(instead !== undefined && { instead }) } satisfies UnderWay);
     }
     try {
-      const planned = candidate.placed === stage.id ? stage : serveAs(stage, candidate);
+      const own = candidate.placed === stage.id ? stage : serveAs(stage, candidate);
+      const planned = i + 1 < inTurn.length ? own : withoutPatience(own);
       const limited = deadline.limit(planned);
       checkInput(input, stage.id, limited.cache ? 2 : 1);
       const outcome =
@@ -93,8 +94,8 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
       }
       const failure = deadline.isOver(error) ? deadline.exceeded(stage.id) : error;
       table.fail(stage.id, failure);
-      const next = candidates.all[i + 1];
-      if (next === undefined || NOT_ITS_OWN.has(failure.code) || deadline.leftMs <= 0) throw failure;
+      const next = i + 1 === candidates.all.length && !isAway(failure) ? undefined : inTurn[i + 1];
+      if (next === undefined || interrupts(failure) || deadline.leftMs <= 0) throw failure;
       if (next !== 'skip' && BEYOND_HELP.has(failure.code)) {
         if (candidates.all.at(-1) !== 'skip') throw failure;
         table.skip(stage.id, failure.code);
@@ -106,11 +107,24 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
   throw new StageError('INTERNAL', `stage "${stage.id}" has no candidate`, { stage: stage.id });
 }
 
+/** The last of its candidates: there is nothing to take in place of a server that is away. */
+const withoutPatience = (stage: StagePlan): StagePlan => {
+  const { patienceMs, ...policy } = stage.policy;
+  return patienceMs === undefined ? stage : { ...stage, policy };
+};
+
+interface Candidates {
+  readonly all: readonly (Candidate | 'skip')[];
+  /** Rungs that do not hold: taken where the servers of all the others are away. */
+  readonly spare: readonly (Candidate | 'skip')[];
+  readonly degraded: boolean;
+}
+
 /** What serves the stage with `share` milliseconds for it: the tightest rung that holds and those below it, or itself; then its fallbacks. */
-function candidatesOf(stage: StagePlan, share: number): { all: readonly (Candidate | 'skip')[]; degraded: boolean } {
+function candidatesOf(stage: StagePlan, share: number): Candidates {
   const { fallback = [], degrade = [] } = stage;
-  const own: Candidate = { ...servedAs(stage), placed: stage.id };
-  if (fallback.length === 0 && degrade.length === 0) return { all: [own], degraded: false };
+  const own: Candidate = { kind: stage.kind, model: stage.model, with: stage.with, placed: stage.id };
+  if (fallback.length === 0 && degrade.length === 0) return { all: [own], spare: [], degraded: false };
   let number = 0;
   const numbered = (to: Alternative): Candidate => ({ ...to, placed: `${stage.id}~${++number}` });
   const fallbacks = fallback.map((to) => (to === 'skip' ? to : numbered(to)));
@@ -120,8 +134,10 @@ function candidatesOf(stage: StagePlan, share: number): { all: readonly (Candida
     return { belowMs, candidate };
   });
   const holding = rungs.findLastIndex(({ belowMs }) => share < belowMs);
-  const first = holding < 0 ? [own] : rungs.slice(holding).map(({ candidate }) => candidate);
-  return { all: [...first, ...fallbacks], degraded: holding >= 0 };
+  const below = rungs.slice(Math.max(0, holding)).map(({ candidate }) => candidate);
+  return holding < 0
+    ? { all: [own, ...fallbacks], spare: fallbacks.at(-1) === 'skip' ? [] : below, degraded: false }
+    : { all: [...below, ...fallbacks], spare: [], degraded: true };
 }
 
 const changeOf = ({ model }: Candidate, { connector, device }: StagePlacement, instead: string | undefined) => ({
