@@ -43,6 +43,14 @@ export const ITS_OWN: ReadonlySet<ErrorCode> = new Set([
   'INVALID_OUTPUT',
 ]);
 
+/** Those that open no breaker. */
+const FAST: ReadonlySet<ErrorCode> = new Set([
+  'BACKEND_BROKEN',
+  'BACKEND_ERROR',
+  'BACKEND_UNAUTHORIZED',
+  'INVALID_OUTPUT',
+]);
+
 /** One endpoint of a pool: its client and what is known of its state. Times are those of `performance.now()`. */
 export class Endpoint {
   readonly backend: Backend;
@@ -103,7 +111,7 @@ export class Endpoint {
 
   /** Calls in flight, as it were: failures weigh like them, and one that has just come back gets few. */
   get load(): number {
-    const calls = this.outstanding + this.outcomes.failuresWithin(FAILURE_WEIGHS_MS);
+    const calls = this.outstanding + this.outcomes.fastFailures(FAILURE_WEIGHS_MS);
     const back = performance.now() - this.#out.until;
     const warmth = Math.min(1, Math.max(WARM_UP.from, back / WARM_UP.ms));
     return (calls + 1) / warmth - 1;
@@ -184,7 +192,7 @@ export class Endpoint {
   }
 
   succeeded(): void {
-    this.outcomes.add(false);
+    this.outcomes.succeeded();
     this.#works();
   }
 
@@ -204,7 +212,7 @@ export class Endpoint {
   /** Keeps traffic away for a while if the error says that others would do better. */
   failed(error: unknown): void {
     if (!(error instanceof MillraceError)) return;
-    if (ITS_OWN.has(error.code)) this.outcomes.add(true);
+    if (ITS_OWN.has(error.code)) this.outcomes.failed(FAST.has(error.code));
     switch (error.code) {
       case 'BACKEND_UNAVAILABLE':
         this.#away = error;

@@ -6,29 +6,40 @@ const KEPT_MS = 60_000;
 /** How an endpoint's last calls have ended, as far as it was up to the endpoint. */
 export class Outcomes {
   #window: { readonly at: number; readonly failed: boolean }[] = [];
+  /** Failures since the last success that nothing else keeps calls away for, by their times. */
+  #fast: number[] = [];
 
-  add(failed: boolean): void {
+  succeeded(): void {
+    this.#add(false);
+    this.#fast = [];
+  }
+
+  /** @param fast nothing else keeps calls away after it */
+  failed(fast: boolean): void {
+    this.#add(true);
+    if (fast) this.#fast = [...this.#fast.slice(1 - MOST), performance.now()];
+  }
+
+  #add(failed: boolean): void {
     this.#window.push({ at: performance.now(), failed });
     if (this.#window.length > MOST) this.#window.shift();
   }
 
   clear(): void {
     this.#window = [];
+    this.#fast = [];
   }
 
   /** Calls and failures of the last minute. */
   get count(): { readonly calls: number; readonly failures: number } {
-    const recent = this.#since(KEPT_MS);
+    const from = performance.now() - KEPT_MS;
+    const recent = this.#window.filter(({ at }) => at >= from);
     return { calls: recent.length, failures: recent.filter(({ failed }) => failed).length };
   }
 
-  /** Failures of the last `ms` milliseconds. */
-  failuresWithin(ms: number): number {
-    return this.#since(ms).filter(({ failed }) => failed).length;
-  }
-
-  #since(ms: number) {
+  /** Fast failures of the last `ms` milliseconds, none before the last success. */
+  fastFailures(ms: number): number {
     const from = performance.now() - ms;
-    return this.#window.filter(({ at }) => at >= from);
+    return this.#fast.filter((at) => at >= from).length;
   }
 }
