@@ -54,10 +54,10 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
   const before = kept?.value as UnderWay | undefined;
   const share = before?.share ?? deadline.shareOf(stage.id);
   const candidates = candidatesOf(stage, share);
-  const inTurn = [...candidates.all, ...candidates.spare];
   let instead = before?.instead ?? (candidates.degraded ? 'degraded' : undefined);
-  for (const [i, candidate] of inTurn.entries()) {
-    if (before && i < before.i) continue;
+  let from = before?.i ?? 0;
+  for (const [i, candidate] of candidates.all.entries()) {
+    if (i < from) continue;
     if (candidate === 'skip') {
       table.skip(stage.id, instead ?? 'degraded');
       return null;
@@ -72,7 +72,7 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
     }
     try {
       const own = candidate.placed === stage.id ? stage : serveAs(stage, candidate);
-      const planned = i + 1 < inTurn.length ? own : withoutPatience(own);
+      const planned = i + 1 < candidates.all.length ? own : withoutPatience(own);
       const limited = deadline.limit(planned);
       checkInput(input, stage.id, limited.cache ? 2 : 1);
       const outcome =
@@ -94,7 +94,12 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
       }
       const failure = deadline.isOver(error) ? deadline.exceeded(stage.id) : error;
       table.fail(stage.id, failure);
-      const next = i + 1 === candidates.all.length && !isAway(failure) ? undefined : inTurn[i + 1];
+      from = i + 1;
+      // What serves a run that is short of time serves one whose servers are away, and no other.
+      if (!isAway(failure) && !candidates.spare.has(candidate)) {
+        while (candidates.spare.has(candidates.all[from] as Candidate)) from += 1;
+      }
+      const next = candidates.all[from];
       if (next === undefined || interrupts(failure) || deadline.leftMs <= 0) throw failure;
       if (next !== 'skip' && BEYOND_HELP.has(failure.code)) {
         if (candidates.all.at(-1) !== 'skip') throw failure;
@@ -114,17 +119,18 @@ const withoutPatience = (stage: StagePlan): StagePlan => {
 };
 
 interface Candidates {
+  /** In turn. */
   readonly all: readonly (Candidate | 'skip')[];
-  /** Rungs that do not hold: taken where the servers of all the others are away. */
-  readonly spare: readonly (Candidate | 'skip')[];
+  /** Those of them that are rungs which do not hold: taken where the servers of the ones before are away. */
+  readonly spare: ReadonlySet<Candidate | 'skip'>;
   readonly degraded: boolean;
 }
 
 /** What serves the stage with `share` milliseconds for it: the tightest rung that holds and those below it, or itself; then its fallbacks. */
 function candidatesOf(stage: StagePlan, share: number): Candidates {
   const { fallback = [], degrade = [] } = stage;
-  const own: Candidate = { kind: stage.kind, model: stage.model, with: stage.with, placed: stage.id };
-  if (fallback.length === 0 && degrade.length === 0) return { all: [own], spare: [], degraded: false };
+  const own: Candidate = { ...servedAs(stage), placed: stage.id };
+  if (fallback.length === 0 && degrade.length === 0) return { all: [own], spare: new Set(), degraded: false };
   let number = 0;
   const numbered = (to: Alternative): Candidate => ({ ...to, placed: `${stage.id}~${++number}` });
   const fallbacks = fallback.map((to) => (to === 'skip' ? to : numbered(to)));
@@ -135,9 +141,12 @@ function candidatesOf(stage: StagePlan, share: number): Candidates {
   });
   const holding = rungs.findLastIndex(({ belowMs }) => share < belowMs);
   const below = rungs.slice(Math.max(0, holding)).map(({ candidate }) => candidate);
-  return holding < 0
-    ? { all: [own, ...fallbacks], spare: fallbacks.at(-1) === 'skip' ? [] : below, degraded: false }
-    : { all: [...below, ...fallbacks], spare: [], degraded: true };
+  if (holding >= 0) return { all: [...below, ...fallbacks], spare: new Set(), degraded: true };
+  const spare = below.filter((candidate) => candidate !== 'skip');
+  const others = fallbacks.filter((candidate) => candidate !== 'skip');
+  // A stage whose last rung is `skip` is optional: its fallbacks end with it as well.
+  const last = fallbacks.length > others.length ? (['skip'] as const) : [];
+  return { all: [own, ...others, ...spare, ...last], spare: new Set(spare), degraded: false };
 }
 
 const changeOf = ({ model }: Candidate, { connector, device }: StagePlacement, instead: string | undefined) => ({
