@@ -3,7 +3,13 @@ import { CancelledFailure } from '@temporalio/common';
 import { LONGEST_TIMER_MS } from '../pipelines/duration.js';
 import { isAway, MillraceError, messageOf } from '../pipelines/errors.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
-import { type AttemptState, callsBefore, type StageCall, type StageOutcome, waitingFor } from '../pipelines/plan/index.js';
+import {
+  type AttemptState,
+  callsBefore,
+  type StageCall,
+  type StageOutcome,
+  waitingFor,
+} from '../pipelines/plan/index.js';
 import { type Next, nextAttempt, UNTRIED } from '../pipelines/retry.js';
 import { type LossNote, lossesBefore, MOST_LOSSES, told, workerLost } from './lost-workers.js';
 import type { StageRunner } from './stage-runner.js';
@@ -91,7 +97,12 @@ const LONGEST_MESSAGE = 5_000;
 
 /** An attempt may have made its call before its worker was lost: it counts, and there was none after it. */
 const lastAttemptLost = (call: StageCall, calls: number): ApplicationFailure =>
-  asFailure(new MillraceError('STAGE_TIMEOUT', 'its worker was lost, or the attempt timed out'), call, calls, undefined);
+  asFailure(
+    new MillraceError('STAGE_TIMEOUT', 'its worker was lost, or the attempt timed out'),
+    call,
+    calls,
+    undefined,
+  );
 
 const known = (error: unknown): MillraceError =>
   error instanceof MillraceError ? error : new MillraceError('INTERNAL', messageOf(error), {}, { cause: error });

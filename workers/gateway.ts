@@ -18,6 +18,7 @@ import { openAccess } from './keys/index.js';
 import { createLogger } from './logger.js';
 import { loadModels, poolDescriptions } from './models.js';
 import { loadPipelines } from './pipelines.js';
+import { keysOf } from './pool-keys.js';
 import { gatewayReadiness } from './readiness.js';
 import { releaseOf } from './release.js';
 import type { Settings } from './settings.js';
@@ -32,7 +33,7 @@ export async function runGateway(settings: Settings): Promise<void> {
   const pipelines = await loadPipelines(settings.MILLRACE_PIPELINES);
   const poolOf = poolDescriptions(
     await loadModels(settings),
-    createConnectors({ openai: { apiKey: settings.LLM_API_KEY } }),
+    createConnectors({ openai: { keyOf: keysOf(settings) } }),
   );
   // A pipeline whose model nobody serves is a mistake of the deployment: say so now, not at its first run.
   for (const { plan } of pipelines) place(plan, poolOf, settings.MILLRACE_TASK_QUEUE);

@@ -16,7 +16,8 @@ const NO_CONNECTION = new RegExp(
 export const neverLeft = (text: string): boolean => NO_CONNECTION.test(text);
 
 /** What servers that start, and proxies with no server behind them, say with 503. */
-const NOT_READY = /\bloading( the)? model\b|\bmodel is (still )?loading\b|\bnot (yet )?ready\b|\bno healthy upstream\b/i;
+const NOT_READY =
+  /\bloading( the)? model\b|\bmodel is (still )?loading\b|\bnot (yet )?ready\b|\bno healthy upstream\b/i;
 
 /** Whether a server's answer of this status says that it does not take calls yet. */
 export const isNotReady = (status: number, text: string): boolean => status === 503 && NOT_READY.test(text);

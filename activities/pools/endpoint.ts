@@ -171,7 +171,9 @@ export class Endpoint {
   /** When its availability changes by itself; undefined when only a call's end can change it. */
   get changesAt(): number | undefined {
     const now = performance.now();
-    const times = [this.#healWaitEnds, this.#shedUntil, this.#breaker.openUntil, this.#out.until].filter((time) => time > now);
+    const times = [this.#healWaitEnds, this.#shedUntil, this.#breaker.openUntil, this.#out.until].filter(
+      (time) => time > now,
+    );
     return times.length > 0 ? Math.min(...times) : undefined;
   }
 

@@ -77,7 +77,10 @@ export class Healer {
         // The canary goes on, and finds out when somebody else has repaired it.
         endpoint.broken = true;
         metrics.heals.inc({ connector, model: name, endpoint: endpoint.url, outcome: 'refused' });
-        logger.error({ ...fields, error: messageOf(error) }, 'this server lets no client repair its models: restart it');
+        logger.error(
+          { ...fields, error: messageOf(error) },
+          'this server lets no client repair its models: restart it',
+        );
         return;
       }
       const ms = Math.min((this.#pauses.get(endpoint)?.ms ?? PAUSE_MS.first / 2) * 2, PAUSE_MS.longest);

@@ -233,7 +233,10 @@ export class Pool {
     const outMs = ejectOutlier(endpoint, this.#endpoints);
     if (outMs !== undefined) {
       this.#metrics.ejections.inc({ model: this.#name, endpoint: endpoint.url });
-      this.#logger.warn({ ...fields, outMs: Math.round(outMs) }, 'endpoint fails more than the others: calls go to them');
+      this.#logger.warn(
+        { ...fields, outMs: Math.round(outMs) },
+        'endpoint fails more than the others: calls go to them',
+      );
     }
     // Calls that waited for a dead process fail one by one, long after the model was repaired: that is old news.
     if (startedAt < endpoint.verifiedAt) return;

@@ -50,7 +50,8 @@ export class Recovery {
     const { ask, closing, changed } = this.#parts;
     const wanted = performance.now() - this.#wantedAt < WANTED_MS;
     // What is known of an endpoint that nobody wants grows old: the next call finds out.
-    const there = closing.aborted || !wanted || endpoint.away === undefined || (await answers(ask(endpoint, ANSWER_MS)));
+    const there =
+      closing.aborted || !wanted || endpoint.away === undefined || (await answers(ask(endpoint, ANSWER_MS)));
     if (!there) return this.#lookIn(Math.min(pauseMs * 2, PAUSE_MS.longest), endpoint);
     this.#looking.delete(endpoint);
     endpoint.reachable();

@@ -51,7 +51,10 @@ const stage = z.object({
   conversions: z.array(z.string()).optional(),
   hedged: z.literal(true).optional(),
   usage: z.record(z.string(), z.number()).optional().describe('Tokens'),
-  doing: z.string().optional().describe('What an agent does now, or the server that the stage waits for: waiting for assistant'),
+  doing: z
+    .string()
+    .optional()
+    .describe('What an agent does now, or the server that the stage waits for: waiting for assistant'),
   instead: z.string().optional(),
   decisions: z
     .array(z.object({ path: z.string(), ...decided }))

@@ -23,5 +23,4 @@ export function stops(run: Run, at: At): boolean {
 }
 
 /** A failure that control flow may deal with: not a cancellation, nor the end of a segment, which concerns all. */
-export const isFailure = (error: unknown): error is StageError =>
-  error instanceof StageError && !interrupts(error);
+export const isFailure = (error: unknown): error is StageError => error instanceof StageError && !interrupts(error);

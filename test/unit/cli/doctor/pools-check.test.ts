@@ -5,6 +5,7 @@ import { createConnectors } from '../../../../activities/connectors/index.js';
 import { parseModels } from '../../../../activities/pools/index.js';
 import { carryOut } from '../../../../workers/cli/doctor/examine.js';
 import { poolChecks } from '../../../../workers/cli/doctor/pools-check.js';
+import { keysOf } from '../../../../workers/pool-keys.js';
 import { readSettings } from '../../../../workers/settings.js';
 import { freePort } from '../../../support/free-port.js';
 
@@ -42,7 +43,7 @@ const settings = readSettings({ LLM_BASE_URL: 'http://127.0.0.1:1/v1', LLM_API_K
 function look(urls: readonly string[], more: object = {}) {
   const endpoints = urls.map((url, i) => ({ url, device: `gpu${i}` }));
   const pool = { connector: 'openai', model: 'assistant', kind: 'chat', endpoints, ...more };
-  const connectors = createConnectors({ openai: { apiKey: settings.LLM_API_KEY } });
+  const connectors = createConnectors({ openai: { keyOf: keysOf(settings) } });
   return carryOut(poolChecks(settings, parseModels({ assistant: pool }, 'test'), connectors));
 }
 
