@@ -26,12 +26,13 @@ export interface Journal {
   begin(call: StageCall): Promise<number>;
   /** Nobody waits for it: the next call that begins does. */
   end(call: StageCall, ended: Ended): void;
-  /** An attempt has ended without a result. Nobody waits for it. */
-  left(call: StageCall): void;
+  /**
+   * An attempt has ended without a result. Nobody waits for it.
+   * @param waitedMs it has made no call and counts for nothing: how long the stage has waited for a server by now
+   */
+  left(call: StageCall, waitedMs?: number): void;
   /** How many workers in a row were lost while the call was under way in them. */
   losses(call: StageCall): number;
-  /** The attempt that has begun has made no call: it waits, `waitedMs` so far; undefined when it may make one now. */
-  waits?(call: StageCall, waitedMs: number | undefined): void;
 }
 
 /**
@@ -98,11 +99,10 @@ export class InProcessHost implements Host {
     let resumeFrom: Json = null;
     let tried = UNTRIED;
     let count = 1;
-    let waiting: number | undefined;
     for (;;) {
       this.#signal.throwIfAborted();
       if ((journal?.losses(call) ?? 0) >= MOST_LOSSES) throw stageError(stage, workerLost());
-      const attempt = await this.#begin(call, count, waiting);
+      const attempt = await this.#begin(call, count);
       try {
         this.#signal.throwIfAborted();
         if (attempt > retry.attempts)
@@ -121,17 +121,15 @@ export class InProcessHost implements Host {
           } satisfies Attempt),
         );
       } catch (error) {
-        journal?.left(call);
-        this.#signal.throwIfAborted();
         const failure = error instanceof MillraceError ? error : new MillraceError('INTERNAL', messageOf(error));
-        const away = isAway(failure);
+        const away = isAway(failure) && !this.#signal.aborted;
         const next = nextAttempt(retry, call.patienceMs, failure, away ? attempt - 1 : attempt, tried, Math.random());
         tried = next.tried;
+        journal?.left(call, away ? tried.waitedMs : undefined);
+        this.#signal.throwIfAborted();
         if (next.delayMs === undefined || performance.now() + next.delayMs >= end) throw stageError(stage, failure);
         this.#underWay.left(call);
-        waiting = away ? attempt : undefined;
-        if (away) journal?.waits?.(call, tried.waitedMs);
-        else count += 1;
+        if (!away) count += 1;
         await this.wait(next.delayMs);
         if (away && journal && tried.waitedMs >= LONGEST_WAIT_INSIDE_MS && (await this.#underWay.quiet())) {
           throw new StageError(HANDED_BACK, `stage "${stage.id}": ${failure.message}`);
@@ -141,14 +139,10 @@ export class InProcessHost implements Host {
   }
 
   /** Where the journal is lost, what is under way ends before anybody hears of it: its outcome counts, and is paid for. */
-  async #begin(call: StageCall, count: number, waiting: number | undefined): Promise<number> {
+  async #begin(call: StageCall, count: number): Promise<number> {
     this.#underWay.begun(call);
-    const { journal } = this.#options;
-    journal?.waits?.(call, undefined);
-    // It has begun and has made no call.
-    if (waiting !== undefined) return waiting;
     try {
-      return (await journal?.begin(call)) ?? count;
+      return (await this.#options.journal?.begin(call)) ?? count;
     } catch (error) {
       this.#underWay.left(call);
       await this.#underWay.none();

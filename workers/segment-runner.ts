@@ -155,7 +155,7 @@ export async function runJournalled(
 class NamedCalls implements Journal {
   readonly #record: SegmentJournal;
   readonly #calls = new Map<string, string>();
-  /** Calls whose attempt waits for a server that is away, and how long they have in all. */
+  /** Calls that wait for a server that is away, and how long they have by now. */
   readonly #waiting = new Map<string, number>();
 
   constructor(record: SegmentJournal) {
@@ -169,6 +169,7 @@ class NamedCalls implements Journal {
   }
 
   begin(call: StageCall): Promise<number> {
+    this.#waiting.delete(nameOf(call));
     return orStageError(this.#record.begin(nameOf(call)));
   }
 
@@ -176,17 +177,13 @@ class NamedCalls implements Journal {
     void this.#record.end(nameOf(call), ended as unknown as Json);
   }
 
-  left(call: StageCall): void {
-    this.#record.left(nameOf(call));
+  left(call: StageCall, waitedMs?: number): void {
+    this.#record.left(nameOf(call), waitedMs === undefined);
+    if (waitedMs !== undefined) this.#waiting.set(nameOf(call), waitedMs);
   }
 
   losses(call: StageCall): number {
     return this.#record.losses(nameOf(call));
-  }
-
-  waits(call: StageCall, waitedMs: number | undefined): void {
-    if (waitedMs === undefined) this.#waiting.delete(nameOf(call));
-    else this.#waiting.set(nameOf(call), waitedMs);
   }
 
   /** What calls have had that have not succeeded. */
@@ -194,8 +191,7 @@ class NamedCalls implements Journal {
     const tried: Record<string, TriedCall> = {};
     for (const [call, name] of this.#calls) {
       const waitedMs = this.#waiting.get(name);
-      // The attempt that waits has made no call.
-      const begun = this.#record.begun(name) - (waitedMs === undefined ? 0 : 1);
+      const begun = this.#record.begun(name);
       const ended = this.#record.ended(name) as Ended | undefined;
       if ((begun > 0 || waitedMs !== undefined) && !(ended && 'outcome' in ended)) {
         tried[call] = { begun, ...(waitedMs !== undefined && { waitedMs }), ...ended };
