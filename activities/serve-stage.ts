@@ -6,7 +6,7 @@ import type { Json, JsonObject } from '../pipelines/json.js';
 import { notJson } from '../pipelines/json-limits.js';
 import { jsonHash } from '../pipelines/plan/hash.js';
 import type { StageCall, TokenUsage } from '../pipelines/plan/index.js';
-import { CALL_KINDS, STAGE_KINDS, type StageKindName } from '../pipelines/stages/index.js';
+import { CALL_KINDS, codeName, STAGE_KINDS, type StageKindName } from '../pipelines/stages/index.js';
 import type { CodeStage, StageKind } from '../pipelines/stages/kind.js';
 import { watched } from './chunk-watch.js';
 import type { AudioPort, Reply } from './connectors/connector.js';
@@ -39,10 +39,15 @@ export interface ServingParts {
   readonly bytesOf: (tenant: string) => (artifact: Artifact) => Promise<Uint8Array>;
   /** The input with its media in the formats that a schema declares. */
   readonly conform: Conform;
-  readonly code: ReadonlyMap<string, CodeStage>;
+  readonly code: Functions;
   /** What carries out the kinds that are served by the worker, by kind. */
   readonly workerKinds: ReadonlyMap<string, WorkerKind>;
   readonly metrics: Metrics;
+}
+
+/** What finds a function by its name and version. */
+export interface Functions {
+  get(name: string, version?: string): CodeStage | undefined;
 }
 
 export type Conform = (
@@ -204,8 +209,10 @@ async function runCode(
   onConversion: (what: string) => void,
 ): Promise<JsonObject> {
   const { signal } = attempt;
-  const code = functions.get(call.model);
-  if (!code) throw new MillraceError('CODE_NOT_FOUND', `this worker has no code function "${call.model}"`);
+  const code = functions.get(call.model, call.codeVersion);
+  if (!code) {
+    throw new MillraceError('CODE_NOT_FOUND', `this worker has no code ${codeName(call.model, call.codeVersion)}`);
+  }
   const conformed = await conform(code.input, input, { tenant: call.tenant, signal, onConversion });
   const checked = check(code.input, conformed, 'INVALID_INPUT', call.stage);
   let output: unknown;

@@ -14,6 +14,7 @@ import { decide } from '../approve.js';
 import { callOf } from '../call.js';
 import { placementOf } from '../control.js';
 import { type Shown, StageError } from '../host.js';
+import { runCall } from '../run-call.js';
 import { sessionsOf } from '../sessions-of.js';
 import { type At, STOPPED, type Stopped } from '../state.js';
 import type { Agent } from './agent.js';
@@ -147,11 +148,11 @@ async function allowed(
 }
 
 function carryOut(agent: Agent, at: At, tool: ToolPlan, path: string, call: AskedCall): Promise<Json> {
-  return tool.by === 'pipeline' ? runPipeline(agent, at, tool, path, call) : runCall(agent, at, tool, path, call);
+  return tool.by === 'pipeline' ? runPipeline(agent, at, tool, path, call) : runTool(agent, at, tool, path, call);
 }
 
 /** An activity of its own, typed by the tool's name. */
-async function runCall(
+async function runTool(
   { run, stage, row }: Agent,
   at: At,
   tool: StageTool,
@@ -166,7 +167,7 @@ async function runCall(
   const called: StagePlan = run.deadline.limit({ ...serveAs(bareStage, tool), policy: tool.policy });
   const input = tool.places ? httpInput(tool.places, call.arguments) : call.arguments;
   const shown: Shown = { type: tool.name, summary: `${spoken(call)} · ${path}` };
-  const { output } = await at.host.runStage(called, input, callOf(run, called, path), placed, shown);
+  const { output } = await runCall(run, at, called, input, callOf(run, called, path), placed, shown);
   return tool.result === undefined ? output : (output[tool.result] ?? null);
 }
 
