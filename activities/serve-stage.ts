@@ -4,7 +4,7 @@ import { isErrorCode, MillraceError, messageOf } from '../pipelines/errors.js';
 import { invalidFields } from '../pipelines/invalid-fields.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
 import { jsonHash } from '../pipelines/plan/hash.js';
-import type { StageCall, TokenUsage } from '../pipelines/plan/index.js';
+import { originOf, type StageCall, splitRun, type TokenUsage } from '../pipelines/plan/index.js';
 import { CALL_KINDS, STAGE_KINDS, type StageKindName } from '../pipelines/stages/index.js';
 import type { CodeStage, StageKind } from '../pipelines/stages/kind.js';
 import { watched } from './chunk-watch.js';
@@ -191,8 +191,11 @@ async function runInWorker(
   };
 }
 
-/** The same in every attempt of a stage of a run: what a service needs to drop the one that it has already carried out. */
-const idempotencyKeyOf = ({ path, stage }: StageCall, { run }: Attempt): string => `${run}/${path ?? stage}`;
+/** The same in every attempt of a stage of a run, and in every run that resumes it: what a service needs to drop the one that it has already carried out. */
+function idempotencyKeyOf({ path, stage }: StageCall, { run }: Attempt): string {
+  const { root, inside } = splitRun(run);
+  return [originOf(root), ...(inside === '' ? [] : [inside]), path ?? stage].join('/');
+}
 
 async function runCode(
   { code: functions, conform }: ServingParts,

@@ -120,6 +120,18 @@ export const ERRORS = {
   NO_WEBHOOK: { status: 409, retry: 'never', title: 'The run names nobody who is told of its end.' },
   WEBHOOK_REFUSED: { status: 422, retry: 'never', title: 'Webhooks are not sent to this address.' },
   WEBHOOK_UNDELIVERED: { status: 502, retry: 'never', title: 'A webhook could not be delivered.' },
+  NOT_RESUMABLE: { status: 409, retry: 'never', title: 'A run that has succeeded is not resumed.' },
+  RECORD_INCOMPLETE: {
+    status: 409,
+    retry: 'never',
+    title: 'The record of the run lacks steps that have ended: they would happen again.',
+  },
+  RECORD_GONE: { status: 500, retry: 'never', title: 'The record that a run is resumed from is not there any more.' },
+  RESUME_DIVERGED: {
+    status: 500,
+    retry: 'never',
+    title: 'A step that has succeeded would happen again with another input.',
+  },
   NOT_WAITING: { status: 409, retry: 'never', title: 'The run does not wait for this decision.' },
   CHILD_CANCELLED: { status: 409, retry: 'never', title: 'A child run was cancelled by itself.' },
   RUN_FAILED: { status: 500, retry: 'never', title: 'The run failed.' },

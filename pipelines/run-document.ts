@@ -22,6 +22,10 @@ export interface RunDocument {
   /** Absent while no worker can be asked. */
   readonly stages?: readonly StageRecord[];
   readonly error?: RunError;
+  /** The run where this one goes on: it has failed, was cancelled or has run out of time. */
+  readonly resumedFrom?: string;
+  /** The run that goes on where this one has ended. */
+  readonly resumedAs?: string;
   readonly links: {
     readonly self: string;
     /** The run's page in the Temporal UI. */

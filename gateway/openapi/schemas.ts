@@ -72,6 +72,8 @@ export const runDocument = z.object({
   output: anyObject.optional(),
   stages: z.array(stage).optional().describe('Absent while no worker can be asked'),
   error: failure.extend({ stage: z.string().optional(), fields: z.array(field).optional() }).optional(),
+  resumedFrom: z.string().optional().describe('The run where this one goes on'),
+  resumedAs: z.string().optional().describe('The run that goes on where this one has ended'),
   links: z.object({ self: z.string(), ui: z.string().describe('The run’s page in the Temporal UI') }),
 });
 

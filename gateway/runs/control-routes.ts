@@ -5,10 +5,12 @@ import { actorOf, type Caller, callerOf } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
 import { cancelRun, hasEnded } from './cancel-run.js';
-import { decisionOf, theOne } from './decision.js';
+import { decisionOf, resumptionWanted, theOne } from './decision.js';
 import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
-import { CANCEL_RUN, decideDoc } from './run-docs.js';
-import { findRun, readRun } from './run-read.js';
+import { resumeRun } from './resume-run.js';
+import { CANCEL_RUN, decideDoc, RESUME_RUN } from './run-docs.js';
+import { runPath } from './run-document.js';
+import { documentOfStarted, findRun, readRun } from './run-read.js';
 import { waitingIn } from './waiting.js';
 
 type OfRun = { Params: { id: string } };
@@ -16,7 +18,7 @@ type OfRun = { Params: { id: string } };
 /** A decision's body has two short fields. */
 const MOST_BYTES = 16_384;
 
-/** `POST /v1/runs/{id}/cancel`, `/approve` and `/reject`. */
+/** `POST /v1/runs/{id}/cancel`, `/resume`, `/approve` and `/reject`. */
 export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
   takeJson(app, { mayBeEmpty: true });
 
@@ -30,6 +32,21 @@ export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Pr
       await stillRuns(deps, id, caller);
       await cancelRun(deps, id);
       return await reply.code(202).send((await readRun(deps, id, caller)).document);
+    },
+  );
+
+  app.post<OfRun>(
+    '/v1/runs/:id/resume',
+    { bodyLimit: MOST_BYTES, config: { doc: RESUME_RUN } },
+    async (request, reply) => {
+      const { id } = request.params;
+      request.notes.runId = id;
+      const caller = callerOf(request, 'run');
+      const { run, input } = await resumeRun(deps, id, caller, resumptionWanted(request.body ?? {}));
+      const document = run.replayed
+        ? (await readRun(deps, run.id, caller)).document
+        : documentOfStarted(deps, run, input);
+      return await reply.code(202).header('location', runPath(run.id)).send(document);
     },
   );
 

@@ -2,7 +2,7 @@ import type { Client, WorkflowExecutionDescription, WorkflowHandle } from '@temp
 import { WorkflowNotFoundError } from '@temporalio/common';
 import { limited } from '../../activities/limited.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
-import { type RunResult, STAGES_QUERY, type StageRecord, type WebhookTarget } from '../../pipelines/plan/index.js';
+import { type RunResult, resumptionOf, STAGES_QUERY, type StageRecord, type WebhookTarget } from '../../pipelines/plan/index.js';
 import { type Caller, mayUse } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { deliveryOf } from '../webhooks/told-run.js';
@@ -74,14 +74,15 @@ export async function readRun(deps: RunReading, id: string, caller: Caller): Pro
   const handle = temporal.workflow.getHandle(id);
   try {
     return await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, async () => {
-      const [input, outcome, stages] = await Promise.all([
+      const [input, outcome, stages, resumedAs] = await Promise.all([
         inputOf(temporal, id, description.runId),
         running ? undefined : outcomeOf(handle),
         // Before its first task no worker can tell: a guardian waits for its fast host.
-        running && !isDelayed(description) ? liveStages(temporal, handle) : undefined,
+        running && !isDelayed(description) ? stagesOf(temporal, handle) : undefined,
+        running || description.status.name === 'COMPLETED' ? undefined : resumptionThere(temporal, id),
       ]);
       const seen = running ? { status: 'running' as const, ...(stages && { stages }) } : outcome;
-      return record(deps, { id, memo, description, input, seen });
+      return record(deps, { id, memo, description, input, seen, resumedAs });
     });
   } catch (error) {
     throw fromTemporal(error, id);
@@ -137,17 +138,36 @@ export const documentOfAnswered = (
   stages,
 });
 
-const identityOf = (id: string, { pipeline, version, tenant }: RunMemo) => ({ id, pipeline, version, tenant });
+const identityOf = (id: string, { pipeline, version, tenant, resumedFrom }: RunMemo) => ({
+  id,
+  pipeline,
+  version,
+  tenant,
+  ...(resumedFrom !== undefined && { resumedFrom }),
+});
+
+/** The run that goes on where this one has ended, where there is one. */
+async function resumptionThere(temporal: Client, id: string): Promise<string | undefined> {
+  const next = resumptionOf(id);
+  try {
+    await temporal.workflow.getHandle(next).describe();
+    return next;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    throw error;
+  }
+}
 
 interface Seen {
   readonly id: string;
   readonly memo: RunMemo;
   readonly description: WorkflowExecutionDescription;
   readonly input: JsonObject | undefined;
+  readonly resumedAs?: string | undefined;
   readonly seen: RunOutcome | { readonly status: 'running'; readonly stages?: readonly StageRecord[] } | undefined;
 }
 
-function record(deps: RunReading, { id, memo, description, input, seen }: Seen): RunRecord {
+function record(deps: RunReading, { id, memo, description, input, seen, resumedAs }: Seen): RunRecord {
   const output = seen && 'output' in seen ? seen.output : undefined;
   const error = seen && 'error' in seen ? seen.error : undefined;
   const document: RunDocument = {
@@ -159,6 +179,7 @@ function record(deps: RunReading, { id, memo, description, input, seen }: Seen):
     ...(output && { output: withHrefs(output, id, 'output') }),
     ...(seen?.stages && { stages: seen.stages }),
     ...(error && { error }),
+    ...(resumedAs !== undefined && { resumedAs }),
     links: { self: runPath(id), ui: deps.uiUrl(id, description.runId) },
   };
   const { webhooks } = memo;
@@ -169,7 +190,7 @@ const isDelayed = ({ executionTime }: WorkflowExecutionDescription): boolean =>
   (executionTime?.getTime() ?? 0) > Date.now();
 
 /** Asks the workflow itself, which takes a worker. */
-async function liveStages(temporal: Client, handle: WorkflowHandle): Promise<readonly StageRecord[] | undefined> {
+export async function stagesOf(temporal: Client, handle: WorkflowHandle): Promise<readonly StageRecord[] | undefined> {
   try {
     return await temporal.withDeadline(Date.now() + QUERY_MS, () => handle.query<readonly StageRecord[]>(STAGES_QUERY));
   } catch {
@@ -177,19 +198,26 @@ async function liveStages(temporal: Client, handle: WorkflowHandle): Promise<rea
   }
 }
 
-/** The run's input: the first argument in the first event of its history. */
 async function inputOf(temporal: Client, workflowId: string, runId: string): Promise<JsonObject | undefined> {
+  const [input = null] = await argumentsOf(temporal, workflowId, runId, 1);
+  return isJsonObject(input) ? input : undefined;
+}
+
+/** What a run was started with, its input first: the arguments in the first event of its history, at most so many. */
+export async function argumentsOf(
+  temporal: Client,
+  workflowId: string,
+  runId: string,
+  most = Number.POSITIVE_INFINITY,
+): Promise<readonly Json[]> {
   const { history } = await temporal.workflow.workflowService.getWorkflowExecutionHistory({
     namespace: temporal.options.namespace,
     execution: { workflowId, runId },
     maximumPageSize: 1,
   });
-  const payload = history?.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads?.[0];
-  if (!payload) return undefined;
+  const given = history?.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads ?? [];
   const { payloadConverter, payloadCodecs } = temporal.options.loadedDataConverter;
-  let payloads = [payload];
+  let payloads = given.slice(0, most);
   for (const codec of [...payloadCodecs].reverse()) payloads = await codec.decode(payloads);
-  const [decoded] = payloads;
-  const input = decoded && payloadConverter.fromPayload<Json>(decoded);
-  return isJsonObject(input as Json) ? (input as JsonObject) : undefined;
+  return payloads.map((payload) => payloadConverter.fromPayload<Json>(payload));
 }

@@ -36,6 +36,8 @@ export interface RunMemo {
   readonly fingerprint: string;
   /** Who is told of the run's end. */
   readonly webhooks?: readonly WebhookTarget[];
+  /** The run where this one goes on. */
+  readonly resumedFrom?: string;
 }
 
 export interface StartedRun {
@@ -49,7 +51,7 @@ export interface StartedRun {
 
 export interface RunRequest {
   readonly id: string;
-  readonly pipeline: Pipeline;
+  readonly pipeline: Pick<Pipeline, 'name' | 'description' | 'plan'>;
   readonly tenant: string;
   /** Whose conversations the run’s are; absent: its pipeline’s. */
   readonly owner?: string | undefined;
@@ -62,6 +64,8 @@ export interface RunRequest {
   readonly answerTo?: string | undefined;
   /** Name of the journal under which a fast host runs it. */
   readonly guarded?: string;
+  /** It goes on where this run has ended. */
+  readonly resumes?: { readonly id: string } & Pick<RunMemo, 'fingerprint' | 'webhooks'>;
 }
 
 /**
@@ -88,9 +92,9 @@ const TENANT = searchKey(SEARCH_ATTRIBUTES.tenant);
  * Throws `IDEMPOTENCY_KEY_REUSED` and `ORCHESTRATOR_UNAVAILABLE`.
  */
 export async function startRun(deps: GatewayDeps, request: RunRequest): Promise<StartedRun> {
-  const { id, pipeline, tenant, options, guarded } = request;
+  const { id, pipeline, tenant, options, guarded, resumes } = request;
   const told = { tenant, pipeline: pipeline.plan.name, webhook: options?.webhook };
-  const webhooks = webhookTargets(deps.webhooks, told);
+  const webhooks = resumes ? (resumes.webhooks ?? []) : webhookTargets(deps.webhooks, told);
   const { memo, ...rest } = optionsOf(deps, request);
   if (webhooks.length > 0) return await startWithWebhooks(deps, request, { ...memo, webhooks });
   try {
@@ -166,14 +170,15 @@ export function contextOf(deps: GatewayDeps, request: RunRequest): RunContext {
 }
 
 function optionsOf(deps: GatewayDeps, request: RunRequest) {
-  const { id, pipeline, tenant, input, options = {} } = request;
+  const { id, pipeline, tenant, input, options = {}, resumes } = request;
   const { plan } = pipeline;
   const memo: RunMemo = {
     tenant,
     pipeline: plan.name,
     version: plan.version,
     createdAt: new Date().toISOString(),
-    fingerprint: jsonHash({ pipeline: plan.name, input, ...options } as JsonObject),
+    fingerprint: resumes?.fingerprint ?? jsonHash({ pipeline: plan.name, input, ...options } as JsonObject),
+    ...(resumes && { resumedFrom: resumes.id }),
   };
   return {
     memo,
@@ -189,7 +194,7 @@ function optionsOf(deps: GatewayDeps, request: RunRequest) {
       { key: VERSION, value: plan.version },
       { key: TENANT, value: tenant },
     ],
-    staticSummary: `${plan.name} · ${plan.version}`,
+    staticSummary: `${plan.name} · ${plan.version}${resumes ? ` · resumes ${resumes.id}` : ''}`,
     ...(pipeline.description !== '' && { staticDetails: pipeline.description.slice(0, MOST_DETAILS) }),
   };
 }

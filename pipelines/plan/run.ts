@@ -1,7 +1,7 @@
 import { canonicalJson, type Json, type JsonObject } from '../json.js';
 import type { PricePlan } from './agent.js';
 import type { Binding } from './binding.js';
-import type { CachePlan, HedgePolicy, Plan, Priority, RetryPolicy, Step } from './plan.js';
+import type { CachePlan, HedgePolicy, Plan, Priority, RecordLevel, RetryPolicy, Step } from './plan.js';
 
 /** Where a stage runs: decided before the run starts and snapshotted into it with the plan. */
 export interface StagePlacement {
@@ -96,6 +96,8 @@ export interface StageCall {
   readonly priority?: Priority;
   /** The stage tells what it does. */
   readonly events?: true;
+  /** What the run's record keeps of it. Absent: what it was given and what it gave. */
+  readonly record?: RecordLevel;
 }
 
 /** Tells a run's calls apart: where the stage stands and what serves it, for its alternatives are calls of their own. */

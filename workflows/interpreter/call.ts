@@ -25,5 +25,6 @@ export function callOf(run: Run, stage: StagePlan, path: string, cache?: StageCa
     ...(hedge && { hedge }),
     ...(priority !== undefined && { priority }),
     ...(run.context.events && { events: true as const }),
+    ...(plan.record && { record: plan.record }),
   };
 }
