@@ -1,0 +1,58 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { expect, it } from 'vitest';
+import { chooseRedis, chosenRedis } from '../../../workers/stack/redis-program.js';
+import { script } from './fake-programs.js';
+
+const newHome = () => mkdtempSync(path.join(tmpdir(), 'redis-program-'));
+
+/** A machine with these servers; `told` is what it says of changes. */
+function machine(home: string) {
+  const versions = new Map<string, string>();
+  const told: string[] = [];
+  const install = (name: string, version: string) => {
+    const server = script(path.join(home, name), 'redis-server', 'true');
+    versions.set(server, version);
+    return { server, version };
+  };
+  const choose = (onPath: { server: string; version: string } | undefined, installed = install('venv', '8.2.3')) =>
+    chooseRedis({
+      home,
+      onPath: async () => onPath,
+      installed: async () => installed,
+      versionOf: async (server) => versions.get(server),
+      onChange: (what) => told.push(what),
+    });
+  return { install, choose, told, versions };
+}
+
+it('a server that appears on PATH does not take the place of the one that has the data', async () => {
+  const home = newHome();
+  const { install, choose, told } = machine(home);
+  const first = await choose(undefined);
+  expect(first).toMatchObject({ version: '8.2.3', line: '8.2', why: expect.stringContaining('installed package') });
+  const second = await choose(install('system', '8.0.0'));
+  expect(second).toMatchObject({ server: first.server, version: '8.2.3', line: '8.2', why: 'as the last time' });
+  expect(told).toEqual([]);
+});
+
+it('one that is gone, or is another version by now, is replaced aloud, and the data stays where it is', async () => {
+  const home = newHome();
+  const { install, choose, told, versions } = machine(home);
+  const system = install('system', '8.0.0');
+  expect(await choose(system)).toMatchObject({ line: '8.0', why: expect.stringContaining('PATH') });
+  versions.set(system.server, '8.4.0');
+  expect(await choose({ ...system, version: '8.4.0' })).toMatchObject({ version: '8.4.0', line: '8.0' });
+  expect(told.pop()).toMatch(/was 8\.0\.0 and is 8\.4\.0.*8\.4\.0.*redis\/8\.0/);
+  rmSync(system.server);
+  expect(await choose(undefined)).toMatchObject({ version: '8.2.3', line: '8.0' });
+  expect(told.pop()).toMatch(/is gone.*8\.2\.3.*redis\/8\.0/);
+  expect(chosenRedis(home)).toMatchObject({ version: '8.2.3', line: '8.0' });
+});
+
+it('data from before a server was recorded is found again', async () => {
+  const home = newHome();
+  for (const line of ['7.4', '8.0', '9.1']) mkdirSync(path.join(home, 'redis', line), { recursive: true });
+  expect(await machine(home).choose(undefined)).toMatchObject({ version: '8.2.3', line: '8.0' });
+});
