@@ -66,7 +66,8 @@ export class Room {
       looked = taken;
       await this.#requireDisk(LOOK_EVERY_BYTES);
     };
-    await add(1);
+    // Nothing is counted yet: who is refused here has nothing to give back.
+    if (use.bytes + use.underWay >= this.#tenantBytes) throw this.#exceeded(tenant);
     return {
       add,
       end(kept) {
