@@ -23,7 +23,7 @@ import { answerOf, interpretSegment, StageError } from '../workflows/interpreter
 import { type Ended, InProcessHost, type InProcessOptions, type Journal } from './in-process-host.js';
 import { watchRun } from './run-watch.js';
 import { beginSegment } from './running-segments.js';
-import { isFirstAttempt, PassedTasks } from './task-attempts.js';
+import { isFirstAttempt, passOn } from './workflow-tasks.js';
 
 /** The record outlives the segment's deadline by this, in milliseconds: a worker that takes over late still finds it. */
 const KEPT_AFTER_MS = 600_000;
@@ -82,15 +82,14 @@ export function createSegmentActivity(runner: Pick<StageRunner, 'run'>, redis: R
       if (signal.aborted) return { ...NOTHING, interrupted: true };
       if (!(error instanceof MillraceError && error.code === 'JOURNAL_UNAVAILABLE')) throw error;
       if (!begun && (await isFirstAttempt(client, workflowId, runId))) return { ...NOTHING, interrupted: true };
-      return { ...NOTHING, away: passed.pass(runId) ? 'pass' : 'wait' };
+      void passOn(client, workflowId, runId);
+      return { ...NOTHING, away: true };
     } finally {
       watch.stop();
       end();
     }
   };
 }
-
-const passed = new PassedTasks();
 
 const NOTHING = { done: {}, rows: [] } as const;
 

@@ -11,9 +11,6 @@ import type { JsonObject } from '../pipelines/json.js';
 import type { StagePlan } from '../pipelines/plan/index.js';
 import { StageError } from './interpreter/index.js';
 
-/** This worker cannot finish the workflow task. Temporal gives it to another one; the run goes on. */
-export class UnfinishedTask extends Error {}
-
 /**
  * What a run's workflow throws for an error. A failure ends the run; Temporal gives the task of any other error to a worker
  * again until it succeeds. What is neither a stage's failure nor Temporal's own is a bug, and ends the run as `INTERNAL`; not
@@ -30,8 +27,7 @@ export function runFailure(error: unknown, replaying: boolean): unknown {
       details: [error.details],
     });
   }
-  if (error instanceof TemporalFailure || error instanceof ContinueAsNew || error instanceof UnfinishedTask)
-    return error;
+  if (error instanceof TemporalFailure || error instanceof ContinueAsNew) return error;
   if (replaying || error instanceof DeterminismViolationError) return error;
   return ApplicationFailure.create({
     type: 'INTERNAL',

@@ -1,6 +1,5 @@
 import { condition, workflowInfo } from '@temporalio/workflow';
 import type { Segment, SegmentOutcome } from '../pipelines/plan/index.js';
-import { UnfinishedTask } from './failures.js';
 import { StageError } from './interpreter/index.js';
 
 /** What a fast host that has lost its journal tells Temporal is there this long after its lease, in milliseconds. */
@@ -15,18 +14,16 @@ export interface Asked {
   readonly inbox: (SegmentOutcome | null)[];
   /** Asks the segment's activity once. `begun`: another process may have begun it. */
   ask(leftMs: number, begun: boolean): Promise<SegmentOutcome>;
-  /** Nothing else of the run is under way in this worker. */
-  alone(): boolean;
   /** Shows whether the segment waits for the state store. */
   waits(now: boolean): void;
 }
 
 /**
  * Asks a segment's activity until it has run, or its fast host has told what it has done. While a fast host, or an earlier
- * attempt at the workflow task, may have begun it, nothing of it runs without the journal: a worker that does not reach the
- * state store gives the task to another one, and where that does not either, the run waits for the store until its deadline.
+ * attempt at the workflow task, may have begun it, nothing of it runs without the journal: where a worker does not reach the
+ * state store the run waits, until its deadline, and after each pause any worker may ask.
  */
-export async function untilRun({ segment, inbox, ask, alone, waits }: Asked): Promise<SegmentOutcome> {
+export async function untilRun({ segment, inbox, ask, waits }: Asked): Promise<SegmentOutcome> {
   const end = Date.now() + segment.leftMs;
   const guarded = segment.guarded !== undefined;
   // An earlier task has scheduled it, and a worker has begun it then.
@@ -44,18 +41,18 @@ export async function untilRun({ segment, inbox, ask, alone, waits }: Asked): Pr
       else if (!told.left) return told;
     }
     const outcome = await ask(end - Date.now(), begun || hosted);
+    if (outcome.away === undefined) waits(false);
     if (outcome.left) {
       await condition(() => inbox.length > 0, HAND_OVER_MS);
       continue;
     }
     if (outcome.away === undefined) return outcome;
     begun = true;
-    if (outcome.away === 'pass' && alone()) throw new UnfinishedTask(`segment "${segment.path}": ${AWAY}`);
     const leftMs = end - Date.now();
     if (leftMs <= 0)
       throw new StageError('STAGE_TIMEOUT', `segment "${segment.path}": ${AWAY}`, { stage: segment.path });
     waits(true);
-    await condition(() => inbox.length > 0, Math.min(pauseMs, leftMs)).finally(() => waits(false));
+    await condition(() => inbox.length > 0, Math.min(pauseMs, leftMs));
     pauseMs = Math.min(2 * pauseMs, PAUSE.mostMs);
   }
 }

@@ -125,8 +125,8 @@ export class TemporalHost implements Host {
       segment,
       inbox: (segment.guarded === undefined ? [] : this.#inbox(OUTCOME_SIGNAL)) as (SegmentOutcome | null)[],
       ask: (leftMs, begun) => this.#segment({ ...segment, leftMs }, begun),
-      alone: () => !this.busy,
       waits: (now) => {
+        if (now === this.#storeless.has(ids)) return;
         if (now) this.#storeless.add(ids);
         else this.#storeless.delete(ids);
         this.#show();
@@ -240,11 +240,13 @@ export class TemporalHost implements Host {
 
   #show(): void {
     const ids = [...this.#storeless];
-    const storeless = ({ stage, status }: StageRecord) => status === 'waiting' && ids.some((each) => each.has(stage));
+    // A segment's stages count as running until their rows come.
+    const storeless = ({ stage, status }: StageRecord) => status === 'running' && ids.some((each) => each.has(stage));
+    const doing = 'waits for the state store';
     this.#stages =
       ids.length === 0
         ? this.#reported
-        : this.#reported.map((row) => (storeless(row) ? { ...row, doing: 'waits for the state store' } : row));
+        : this.#reported.map((row) => (storeless(row) ? { ...row, status: 'waiting', doing } : row));
     setCurrentDetails(stageTableMarkdown(this.#stages));
   }
 

@@ -242,11 +242,8 @@ export interface SegmentOutcome {
   readonly ending?: true;
   /** Nothing was run: the fast host has left the record. The workflow looks for what it was told, and takes the segment then. */
   readonly left?: true;
-  /**
-   * Nothing was run: this worker does not reach the state store, and another may have begun the segment. `pass`: another worker
-   * is to have the workflow task; `wait`: this one has had it back, and the run waits for the store.
-   */
-  readonly away?: 'pass' | 'wait';
+  /** Nothing was run: this worker does not reach the state store, and another may have begun the segment. The run waits. */
+  readonly away?: true;
   readonly failure?: { readonly code: string; readonly message: string; readonly details: JsonObject };
 }
 

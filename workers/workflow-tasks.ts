@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 
 /** Longest wait for Temporal's answer, in milliseconds. */
@@ -33,19 +34,23 @@ export async function isFirstAttempt(client: Client, workflowId: string, runId: 
   }
 }
 
-/** Runs that are remembered: more than wait in a worker at once. */
-const MOST_PASSED = 10_000;
+/** Until the workflow has come to its pause, in milliseconds: with each task that it completes it stays with its worker. */
+const COMPLETED_MS = 500;
 
-/** The runs whose tasks this process has passed on to other workers. */
-export class PassedTasks {
-  readonly #runs = new Set<string>();
-
-  /** Whether the run's task is to be passed on; false when it was, and has come back: then the run waits before the next time. */
-  pass(runId: string): boolean {
-    if (this.#runs.delete(runId)) return false;
-    const [oldest] = this.#runs;
-    if (this.#runs.size >= MOST_PASSED && oldest !== undefined) this.#runs.delete(oldest);
-    this.#runs.add(runId);
-    return true;
+/**
+ * Lets any worker take the run's next workflow task. By itself Temporal gives it to the worker that had the last one, for as
+ * long as that worker lives. A try that comes too early, or fails, changes nothing: after the run's next pause there is another.
+ */
+export async function passOn(client: Client, workflowId: string, runId: string): Promise<void> {
+  await sleep(COMPLETED_MS, undefined, { ref: false });
+  try {
+    await client.withDeadline(Date.now() + ANSWER_MS, () =>
+      client.workflowService.resetStickyTaskQueue({
+        namespace: client.options.namespace,
+        execution: { workflowId, runId },
+      }),
+    );
+  } catch {
+    // The run has ended, or Temporal is away.
   }
 }
