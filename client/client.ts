@@ -11,6 +11,16 @@ const WAIT_S = 50;
 /** Pauses between two tries to follow a run, in milliseconds: doubled from the first to the longest. */
 const PAUSE = { firstMs: 250, longestMs: 5_000 };
 
+/** A decision on what a run waits for. */
+export interface DecisionBody {
+  /** Of the wait. */
+  readonly nonce: string;
+  /** Path of what waits; needed only where the run has many child runs. */
+  readonly stage?: string;
+  /** Who decides, for people. */
+  readonly by?: string;
+}
+
 export interface ClientOptions {
   /** Where the gateway is: `https://millrace.example`. In a browser, relative to the page where it is empty. */
   readonly baseUrl: string;
@@ -143,12 +153,15 @@ export class MillraceClient {
     return this.#json(`${runPath(id)}/cancel`, { method: 'POST' });
   }
 
-  /** Decides what a stage of the run waits for. `stage` is its path and may be left out where only one waits. */
-  approve(id: string, decision: { readonly stage?: string; readonly by?: string } = {}): Promise<RunDocument> {
+  /**
+   * Decides what a stage of the run waits for. `nonce` is that of the wait, as `waiting` of the run or the event
+   * `stage.waiting` shows it. Where the answer does not come, the same call again is no second decision.
+   */
+  approve(id: string, decision: DecisionBody): Promise<RunDocument> {
     return this.#decide(id, 'approve', decision);
   }
 
-  reject(id: string, decision: { readonly stage?: string; readonly by?: string } = {}): Promise<RunDocument> {
+  reject(id: string, decision: DecisionBody): Promise<RunDocument> {
     return this.#decide(id, 'reject', decision);
   }
 

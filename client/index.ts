@@ -3,6 +3,7 @@ export type { PipelineDocument, RunDocument, RunError, RunStatus } from '../pipe
 export {
   type ClientEvent,
   type ClientOptions,
+  type DecisionBody,
   MillraceClient,
   named,
   type Run,

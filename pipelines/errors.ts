@@ -126,6 +126,7 @@ export const ERRORS = {
   WEBHOOK_REFUSED: { status: 422, retry: 'never', title: 'Webhooks are not sent to this address.' },
   WEBHOOK_UNDELIVERED: { status: 502, retry: 'never', title: 'A webhook could not be delivered.' },
   NOT_WAITING: { status: 409, retry: 'never', title: 'The run does not wait for this decision.' },
+  ALREADY_DECIDED: { status: 409, retry: 'never', title: 'What the decision is for has been decided.' },
   CHILD_CANCELLED: { status: 409, retry: 'never', title: 'A child run was cancelled by itself.' },
   RUN_FAILED: { status: 500, retry: 'never', title: 'The run failed.' },
   ORCHESTRATOR_UNAVAILABLE: { status: 503, retry: 'retry', title: 'Temporal cannot be reached.' },

@@ -1,6 +1,6 @@
 import type { ErrorCode, FieldError } from './errors.js';
 import type { JsonObject } from './json.js';
-import type { StageRecord } from './plan/index.js';
+import type { StageRecord, Wait } from './plan/index.js';
 
 export type RunStatus = 'running' | 'succeeded' | 'failed' | 'cancelled';
 
@@ -21,6 +21,8 @@ export interface RunDocument {
   readonly output?: JsonObject;
   /** Absent while no worker can be asked. */
   readonly stages?: readonly StageRecord[];
+  /** What people are to decide, in the run and in its child runs. Of a run that goes on; absent while no worker can be asked. */
+  readonly waiting?: readonly Wait[];
   readonly error?: RunError;
   readonly links: {
     readonly self: string;

@@ -8,7 +8,6 @@ import { guardedKey, keepLease, SegmentJournal } from '../activities/journal/ind
 import type { Logger } from '../activities/logger.js';
 import type { StageRunner } from '../activities/stage-runner.js';
 import { messageOf } from '../pipelines/errors.js';
-import type { Json } from '../pipelines/json.js';
 import { OUTCOME_SIGNAL, type RunResult, type Segment, type SegmentOutcome } from '../pipelines/plan/index.js';
 import { type Host, interpret, StageError } from '../workflows/interpreter/index.js';
 import { watchRun } from './run-watch.js';
@@ -151,8 +150,16 @@ class FastHost implements Host {
     throw givesUp();
   }
 
-  async signal(): Promise<Json> {
+  nonce(): never {
     throw givesUp();
+  }
+
+  async decision(): Promise<never> {
+    throw givesUp();
+  }
+
+  close(): undefined {
+    return undefined;
   }
 
   now(): number {

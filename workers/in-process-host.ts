@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { follower } from '../activities/limited.js';
 import { MOST_LOSSES, workerLost } from '../activities/lost-workers.js';
@@ -6,6 +7,7 @@ import { LONGEST_TIMER_MS } from '../pipelines/duration.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
 import type {
+  Decision,
   RunContext,
   RunResult,
   StageCall,
@@ -13,10 +15,10 @@ import type {
   StagePlan,
   StageRecord,
   SubPipelinePlan,
+  Wait,
 } from '../pipelines/plan/index.js';
 import { mayRetry, nextDelayMs } from '../pipelines/retry.js';
-import { type Host, interpret, StageError } from '../workflows/interpreter/index.js';
-import { Mailbox } from './mailbox.js';
+import { type Host, interpret, StageError, Waits } from '../workflows/interpreter/index.js';
 
 /** Keeps the record of a segment's stages, so that it can go on after a crash. */
 export interface Journal {
@@ -40,7 +42,8 @@ export interface InProcessOptions {
   readonly runner: Pick<StageRunner, 'run'>;
   readonly run: string;
   readonly signal?: AbortSignal;
-  readonly mailbox?: Mailbox;
+  /** Where its waits for people are decided. */
+  readonly waits?: Waits;
   readonly journal?: Journal;
   readonly onReport?: (stages: readonly StageRecord[]) => void;
 }
@@ -52,7 +55,7 @@ export interface InProcessOptions {
 export class InProcessHost implements Host {
   readonly #options: InProcessOptions;
   readonly #signal: AbortSignal;
-  readonly #mailbox: Mailbox;
+  readonly #waits: Waits;
   readonly #underWay: CallsUnderWay;
 
   /** @param underWay shared by the hosts of a run's races */
@@ -60,7 +63,7 @@ export class InProcessHost implements Host {
     this.#options = options;
     this.#underWay = underWay;
     this.#signal = options.signal ?? new AbortController().signal;
-    this.#mailbox = options.mailbox ?? new Mailbox();
+    this.#waits = options.waits ?? new Waits();
   }
 
   async runStage(stage: StagePlan, input: JsonObject, call: StageCall): Promise<StageOutcome> {
@@ -138,7 +141,7 @@ export class InProcessHost implements Host {
   async runChild(step: SubPipelinePlan, input: JsonObject, context: RunContext, path: string): Promise<JsonObject> {
     const { runner, run } = this.#options;
     try {
-      const child = new InProcessHost({ runner, run: `${run}/${path}`, signal: this.#signal, mailbox: this.#mailbox });
+      const child = new InProcessHost({ runner, run: `${run}/${path}`, signal: this.#signal, waits: this.#waits });
       return ((await interpret(input, context, child)) as RunResult).output;
     } catch (error) {
       if (!(error instanceof StageError)) throw error;
@@ -159,13 +162,33 @@ export class InProcessHost implements Host {
     } while (left > 0);
   }
 
-  signal(name: string): Promise<Json> {
-    return this.#mailbox.take(name, this.#signal);
+  nonce(): string {
+    return randomUUID();
+  }
+
+  async decision(wait: Wait): Promise<Decision | undefined> {
+    const { nonce } = wait;
+    const signal = this.#signal;
+    signal.throwIfAborted();
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#waits.begin(wait, resolve);
+        if (this.#waits.decisionOn(nonce)) resolve();
+        signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+      });
+      return this.#waits.decisionOn(nonce);
+    } finally {
+      this.close(nonce);
+    }
+  }
+
+  close(nonce: string): Decision | undefined {
+    return this.#waits.end(nonce);
   }
 
   async race<T>(contenders: readonly ((host: Host) => Promise<T>)[]): Promise<T> {
     const { own, release } = follower(this.#signal);
-    const options = { ...this.#options, signal: own.signal, mailbox: this.#mailbox };
+    const options = { ...this.#options, signal: own.signal, waits: this.#waits };
     const host = new InProcessHost(options, this.#underWay);
     try {
       return await Promise.race(contenders.map((contender) => contender(host)));

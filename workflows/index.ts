@@ -1,13 +1,24 @@
 import { defineSearchAttributeKey, TemporalFailure } from '@temporalio/common';
-import { continueAsNew, defineQuery, setHandler, upsertSearchAttributes, workflowInfo } from '@temporalio/workflow';
+import {
+  continueAsNew,
+  defineQuery,
+  defineUpdate,
+  setHandler,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
 import type { JsonObject } from '../pipelines/json.js';
 import {
+  DECIDE_UPDATE,
+  type Decision,
+  type GivenDecision,
   type RunContext,
   type RunResult,
   SEARCH_ATTRIBUTES,
   STAGES_QUERY,
   type StageRecord,
   WAITING_QUERY,
+  type Wait,
 } from '../pipelines/plan/index.js';
 import { runFailure } from './failures.js';
 import { interpret } from './interpreter/index.js';
@@ -16,7 +27,8 @@ import { TemporalHost } from './temporal-host.js';
 export { webhookDelivery } from './webhooks/index.js';
 
 const stagesQuery = defineQuery<readonly StageRecord[]>(STAGES_QUERY);
-const waitingQuery = defineQuery<readonly string[]>(WAITING_QUERY);
+const waitingQuery = defineQuery<readonly Wait[]>(WAITING_QUERY);
+const decideUpdate = defineUpdate<Decision, [GivenDecision]>(DECIDE_UPDATE);
 const cacheHit = defineSearchAttributeKey(SEARCH_ATTRIBUTES.cacheHit, 'BOOL');
 
 /**
@@ -30,11 +42,14 @@ export default async function run(input: JsonObject, context: RunContext): Promi
     const own = new TemporalHost(context);
     host = own;
     setHandler(stagesQuery, () => own.stages);
-    setHandler(waitingQuery, () => own.waiting);
+    setHandler(waitingQuery, () => own.waits.open);
+    setHandler(decideUpdate, (given) => orFailure(() => own.waits.decide(given)), {
+      validator: (given) => orFailure(() => own.waits.check(given)),
+    });
     const result = await interpret(input, context, own);
     if (own.busy) await own.settled();
     if ('carried' in result) {
-      const carried = { ...result.carried, messages: own.messages };
+      const carried = { ...result.carried, decided: own.waits.carried };
       return await continueAsNew<typeof run>(input, { ...context, carried });
     }
     const cached = result.stages.filter((stage) => stage.cache !== undefined && stage.cache !== 'off');
@@ -48,5 +63,14 @@ export default async function run(input: JsonObject, context: RunContext): Promi
     // What does not end the run is thrown at once: its task is not completed.
     if (host?.busy && failure instanceof TemporalFailure) await host.settled();
     throw failure;
+  }
+}
+
+/** Fails the update, not the run. */
+function orFailure<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw runFailure(error, workflowInfo().unsafe.isReplayingHistoryEvents);
   }
 }

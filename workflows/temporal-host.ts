@@ -12,14 +12,15 @@ import {
   setCurrentDetails,
   setDefaultSignalHandler,
   sleep,
+  uuid4,
   workflowInfo,
 } from '@temporalio/workflow';
 import type { StageActivity } from '../activities/activity.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
 import { bytesOf } from '../pipelines/json-limits.js';
 import {
-  APPROVE_SIGNAL,
   allSteps,
+  type Decision,
   OUTCOME_SIGNAL,
   PRIORITY_KEYS,
   type RunContext,
@@ -35,11 +36,12 @@ import {
   type StagePlan,
   type StageRecord,
   type SubPipelinePlan,
+  type Wait,
   WORKFLOW_TASK_TIMEOUT_MS,
 } from '../pipelines/plan/index.js';
 import { onFirstQueue } from './elsewhere.js';
 import { childError, stageError } from './failures.js';
-import { type Host, type Shown, stageTableMarkdown } from './interpreter/index.js';
+import { type Host, type Shown, stageTableMarkdown, Waits } from './interpreter/index.js';
 import { MessageRoom } from './message-room.js';
 import { untilRun } from './segment-asks.js';
 import { SegmentTurns } from './segment-turns.js';
@@ -68,36 +70,25 @@ const tenantKey = defineSearchAttributeKey(SEARCH_ATTRIBUTES.tenant, 'KEYWORD');
 
 /** The interpreter's host inside a Temporal workflow: stages are activities, waits are durable timers. */
 export class TemporalHost implements Host {
-  readonly #messages = new Map<string, Json[]>();
+  /** What has ended on a fast host, as it was told. */
+  readonly #outcomes: Json[] = [];
   readonly #turns = new SegmentTurns();
   #reported: readonly StageRecord[] = [];
   readonly #room = new MessageRoom();
   #stages: readonly StageRecord[] = [];
   /** The stages of each segment that waits for the state store. */
   readonly #storeless = new Set<ReadonlySet<string>>();
-  /** The signals that are waited for. */
-  readonly #waiting: string[] = [];
+  readonly waits: Waits;
 
   constructor({ carried }: RunContext) {
-    for (const [name, messages] of Object.entries(carried?.messages ?? {})) this.#messages.set(name, [...messages]);
+    this.waits = new Waits(carried?.decided);
     setDefaultSignalHandler((name, ...args) => {
-      this.#inbox(name).push((args[0] ?? null) as Json);
+      if (name === OUTCOME_SIGNAL) this.#outcomes.push((args[0] ?? null) as Json);
     });
   }
 
   get stages(): readonly StageRecord[] {
     return this.#stages;
-  }
-
-  /** Paths of the stages that wait for a person. */
-  get waiting(): readonly string[] {
-    const approvals = this.#waiting.filter((name) => name.startsWith(APPROVE_SIGNAL));
-    return approvals.map((name) => name.slice(APPROVE_SIGNAL.length));
-  }
-
-  /** What has been sent and nobody has taken. */
-  get messages(): Readonly<Record<string, readonly Json[]>> {
-    return Object.fromEntries([...this.#messages].filter(([, inbox]) => inbox.length > 0));
   }
 
   runStage(
@@ -123,7 +114,7 @@ export class TemporalHost implements Host {
     const ids = new Set([...allSteps({ stages: segment.steps, output: null })].map(({ id }) => id));
     return untilRun({
       segment,
-      inbox: (segment.guarded === undefined ? [] : this.#inbox(OUTCOME_SIGNAL)) as (SegmentOutcome | null)[],
+      inbox: (segment.guarded === undefined ? [] : this.#outcomes) as (SegmentOutcome | null)[],
       ask: (leftMs, begun) => this.#segment({ ...segment, leftMs }, begun),
       waits: (now) => {
         if (now === this.#storeless.has(ids)) return;
@@ -148,7 +139,7 @@ export class TemporalHost implements Host {
       .take(
         segment.path,
         () => activity(scope, { segment: rest, ...(begun && { begun }) }),
-        () => this.#waiting.length > 0,
+        () => this.waits.open.length > 0,
       )
       .then(
         // The cancellation is on its way: nothing else may begin before it is here.
@@ -201,15 +192,31 @@ export class TemporalHost implements Host {
     await sleep(ms, { summary: what });
   }
 
-  async signal(name: string, giveUp: () => boolean): Promise<Json | undefined> {
-    const inbox = this.#inbox(name);
-    this.#waiting.push(name);
+  nonce(): string {
+    return uuid4();
+  }
+
+  async decision(wait: Wait, giveUp: () => boolean): Promise<Decision | undefined> {
+    const { nonce } = wait;
+    this.waits.begin(wait);
+    this.#show();
+    let goesOn = false;
     try {
-      await condition(() => inbox.length > 0 || giveUp());
+      await condition(() => {
+        if (this.waits.decisionOn(nonce)) return true;
+        goesOn = giveUp();
+        return goesOn;
+      });
     } finally {
-      this.#waiting.splice(this.#waiting.indexOf(name), 1);
+      if (!goesOn) this.close(nonce);
     }
-    return inbox.shift();
+    return this.waits.decisionOn(nonce);
+  }
+
+  close(nonce: string): Decision | undefined {
+    const decision = this.waits.end(nonce);
+    this.#show();
+    return decision;
   }
 
   race<T>(contenders: readonly ((host: Host) => Promise<T>)[]): Promise<T> {
@@ -238,6 +245,11 @@ export class TemporalHost implements Host {
     this.#show();
   }
 
+  /** By way of the worker: the history knows nothing of it. When a worker dies it may be told twice. */
+  tell(event: RunEvent): void {
+    events.tell(event);
+  }
+
   #show(): void {
     const ids = [...this.#storeless];
     // A segment's stages count as running until their rows come.
@@ -247,18 +259,7 @@ export class TemporalHost implements Host {
       ids.length === 0
         ? this.#reported
         : this.#reported.map((row) => (storeless(row) ? { ...row, status: 'waiting', doing } : row));
-    setCurrentDetails(stageTableMarkdown(this.#stages));
-  }
-
-  /** By way of the worker: the history knows nothing of it. When a worker dies it may be told twice. */
-  tell(event: RunEvent): void {
-    events.tell(event);
-  }
-
-  #inbox(name: string): Json[] {
-    const inbox = this.#messages.get(name) ?? [];
-    this.#messages.set(name, inbox);
-    return inbox;
+    setCurrentDetails(stageTableMarkdown(this.#stages, this.waits.open));
   }
 }
 

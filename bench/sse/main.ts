@@ -11,6 +11,7 @@
 import { cpus, loadavg } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
+import type { RunDocument } from '../../pipelines/run-document.js';
 import { gatewayUrl } from '../../workers/endpoints.js';
 import { down, status, up } from '../../workers/stack/index.js';
 import { median, round } from '../overhead/contest.js';
@@ -91,10 +92,16 @@ async function group(size: number, heldMs: number, until: number): Promise<numbe
 /** As clients do, again where nobody can say now what a run waits for. */
 async function approve(id: string): Promise<void> {
   for (let attempt = 1; ; attempt++) {
-    const answer = await fetch(`${base}/v1/runs/${id}/approve`, { method: 'POST' });
+    const { waiting = [] } = (await (await fetch(`${base}/v1/runs/${id}`)).json()) as RunDocument;
+    const answer = await fetch(`${base}/v1/runs/${id}/approve`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ nonce: waiting[0]?.nonce ?? 'not known' }),
+    });
     const text = await answer.text();
     if (answer.ok) return;
-    if (answer.status !== 503 || attempt === MOST_ATTEMPTS) throw new Error(`${answer.status}: ${text}`);
+    if ((answer.status !== 503 && waiting.length > 0) || attempt === MOST_ATTEMPTS)
+      throw new Error(`${answer.status}: ${text}`);
     await sleep(AGAIN_MS);
   }
 }

@@ -92,7 +92,8 @@ export const ADVICE = {
     'Name an https URL of a host on the public internet; `MILLRACE_WEBHOOK_PRIVATE_TARGETS=allow` permits others.',
   WEBHOOK_UNDELIVERED:
     'Mend the receiver that the message names, then send again: `POST /v1/runs/{id}/webhooks/replay`.',
-  NOT_WAITING: 'Name a stage that waits; the message lists them. What is decided already stays so.',
+  NOT_WAITING: 'Read the run again (`GET /v1/runs/{id}`): `waiting` shows what waits now, and the nonce to send.',
+  ALREADY_DECIDED: 'Nothing: another decision was first, or the time was over. What has been decided stays so.',
   CHILD_CANCELLED: 'Nothing: somebody cancelled the child run in Temporal; the error names it.',
   RUN_FAILED: 'Open the run in the Temporal UI (`links.ui`): it was ended from outside or failed without a known code.',
   INVALID_INVENTORY: 'Correct the lines of `cluster.yaml` that the message names; see [placement.md](placement.md).',

@@ -25,7 +25,7 @@ const NEVER_OF_A_RUN: ReadonlySet<string> = new Set<ErrorCode>([
   'GATEWAY_UNAVAILABLE',
   ...(Object.keys(ERRORS).filter((code) => code.startsWith('STACK_')) as ErrorCode[]),
   ...(['ROUTE_NOT_FOUND', 'METHOD_NOT_ALLOWED', 'RANGE_NOT_SATISFIABLE', 'RUN_NOT_FOUND', 'RUN_ENDED'] as const),
-  'NOT_WAITING',
+  ...(['NOT_WAITING', 'ALREADY_DECIDED'] as const),
   ...(['RUN_NOT_ENDED', 'NO_WEBHOOK', 'WEBHOOK_UNDELIVERED'] as const),
 ]);
 

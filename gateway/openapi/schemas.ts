@@ -60,6 +60,27 @@ const stage = z.object({
   error: failure.optional(),
 });
 
+const wait = z.object({
+  nonce: z.string().describe('Names this wait and no other: a decision has to carry it'),
+  stage: z.string(),
+  path: z.string().describe('Where it stands in the run'),
+  subject: z.string().describe('What it is about, in words'),
+  call: z
+    .object({
+      tool: z.string(),
+      arguments: anyObject.optional().describe('Left out where they are long'),
+      digest: z
+        .string()
+        .regex(/^[0-9a-f]{64}$/)
+        .describe('Hex sha256 of the canonical JSON (RFC 8785) of the arguments'),
+    })
+    .optional()
+    .describe('Of a tool that an agent calls: what would be carried out'),
+  since: time,
+  until: time.describe('When the run goes on without a decision, or ends for want of one'),
+  otherwise: z.boolean().describe('The decision where nobody decides until then'),
+});
+
 export const runDocument = z.object({
   id: z.string(),
   pipeline: z.string(),
@@ -71,6 +92,10 @@ export const runDocument = z.object({
   input: anyObject.optional(),
   output: anyObject.optional(),
   stages: z.array(stage).optional().describe('Absent while no worker can be asked'),
+  waiting: z
+    .array(wait)
+    .optional()
+    .describe('What people are to decide, in the run and in its child runs; of a run that goes on'),
   error: failure.extend({ stage: z.string().optional(), fields: z.array(field).optional() }).optional(),
   links: z.object({ self: z.string(), ui: z.string().describe('The run’s page in the Temporal UI') }),
 });

@@ -1,19 +1,16 @@
-import { WorkflowNotFoundError } from '@temporalio/common';
 import type { FastifyInstance } from 'fastify';
-import { APPROVE_SIGNAL } from '../../pipelines/plan/index.js';
 import { actorOf, type Caller, callerOf } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
 import { cancelRun, hasEnded } from './cancel-run.js';
-import { decisionOf, theOne } from './decision.js';
-import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
+import { decideOn, notWaiting } from './decide.js';
+import { decisionOf } from './decision.js';
 import { CANCEL_RUN, decideDoc } from './run-docs.js';
-import { findRun, readRun } from './run-read.js';
-import { waitingIn } from './waiting.js';
+import { findRun, isDelayed, readRun } from './run-read.js';
 
 type OfRun = { Params: { id: string } };
 
-/** A decision's body has two short fields. */
+/** A decision's body has three short fields. */
 const MOST_BYTES = 16_384;
 
 /** `POST /v1/runs/{id}/cancel`, `/approve` and `/reject`. */
@@ -42,13 +39,13 @@ export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Pr
       const { id } = request.params;
       request.notes.runId = id;
       const caller = callerOf(request);
-      const { stage, by } = decisionOf(request.body ?? {});
-      await stillRuns(deps, id, caller);
-      const { workflowId, inside } = theOne(await waitingIn(deps, id, stage), stage);
-      const handle = deps.temporal.workflow.getHandle(workflowId);
+      const { description, accepted } = await findRun(deps, id, caller);
+      const { nonce, stage, by } = decisionOf(request.body ?? {});
+      // Before its first task a run waits for nobody.
+      if (accepted || isDelayed(description)) throw notWaiting(nonce, []);
       const actor = actorOf(caller);
-      const sent = { approved, ...(by !== undefined && { by }), ...(actor !== undefined && { actor }) };
-      await tell(deps, () => handle.signal(`${APPROVE_SIGNAL}${inside}`, sent));
+      const sent = { nonce, approved, ...(by !== undefined && { by }), ...(actor !== undefined && { actor }) };
+      await decideOn(deps, id, sent, stage);
       return await reply.code(202).send((await readRun(deps, id, caller)).document);
     });
   }
@@ -56,13 +53,4 @@ export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Pr
 
 async function stillRuns(deps: GatewayDeps, id: string, caller: Caller): Promise<void> {
   if (!(await findRun(deps, id, caller)).running) throw hasEnded();
-}
-
-/** Tells a run that was there a moment ago something: Temporal takes nothing for one that has ended. */
-async function tell({ temporal }: GatewayDeps, work: () => Promise<unknown>): Promise<void> {
-  try {
-    await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, work);
-  } catch (error) {
-    throw error instanceof WorkflowNotFoundError ? hasEnded() : fromTemporal(error, '');
-  }
 }

@@ -1,21 +1,26 @@
 import { z } from 'zod';
-import { MillraceError } from '../../pipelines/errors.js';
 import { invalidFields } from '../../pipelines/invalid-fields.js';
-import type { WaitingStage } from './waiting.js';
 
 /** Longest path of a stage: ids of graphs in graphs, each up to 63 characters, with their indices. */
 const LONGEST_PATH = 1_000;
 /** Longest name of who decided: it is kept in the run's history. */
 const LONGEST_NAME = 200;
+/** A nonce is a UUID. */
+const LONGEST_NONCE = 100;
 
 /** Body of `approve` and `reject`. */
 export const decision = z.strictObject({
+  nonce: z
+    .string('must be that of the wait that is decided: GET /v1/runs/{id} shows it under `waiting`')
+    .min(1)
+    .max(LONGEST_NONCE)
+    .describe('Of the wait that is decided, as `waiting` of the run or the event `stage.waiting` shows it'),
   stage: z
     .string()
     .min(1)
     .max(LONGEST_PATH)
     .optional()
-    .describe('Path of the stage that waits; may be left out where only one does'),
+    .describe('Path of what waits; needed only where the run has many child runs'),
   by: z
     .string()
     .min(1)
@@ -25,31 +30,16 @@ export const decision = z.strictObject({
     .describe('Who decides, for people: nobody checks it. Who was authenticated is recorded beside it as `actor`'),
 });
 
-export type Decision = z.output<typeof decision>;
+type DecisionBody = z.output<typeof decision>;
 
 /** Throws `INVALID_INPUT` naming the fields. */
-export function decisionOf(body: unknown): Decision {
+export function decisionOf(body: unknown): DecisionBody {
   const parsed = decision.safeParse(body);
   if (parsed.success) return parsed.data;
   const fields = parsed.error.issues.flatMap((issue) =>
     issue.code === 'unrecognized_keys'
-      ? issue.keys.map((field) => ({ field, message: 'is not a field; there are stage and by' }))
+      ? issue.keys.map((field) => ({ field, message: 'is not a field; there are nonce, stage and by' }))
       : [{ field: issue.path.join('.') || 'body', message: issue.message }],
   );
   throw invalidFields('INVALID_INPUT', fields);
-}
-
-/** The stage that is decided on: the one named, or the only one that waits. Throws `NOT_WAITING`. */
-export function theOne(waiting: readonly WaitingStage[], stage: string | undefined): WaitingStage {
-  const [only, ...others] = waiting;
-  const named = waiting.find(({ path }) => path === stage);
-  if (named) return named;
-  const paths = waiting.map(({ path }) => path).join(', ');
-  if (stage === undefined && only !== undefined) {
-    if (others.length === 0) return only;
-    throw invalidFields('INVALID_INPUT', [{ field: 'stage', message: `must say which of these is meant: ${paths}` }]);
-  }
-  const those = waiting.length > 0 ? `; what waits is ${paths}` : '';
-  const what = stage === undefined ? 'no stage of the run waits' : `stage "${stage}" does not wait`;
-  throw new MillraceError('NOT_WAITING', `${what} for a decision${those}`);
 }

@@ -169,14 +169,14 @@ export const FOLLOW_RUN: RouteDoc = {
   problems: [...OF_RUNS, 'TOO_MANY_STREAMS'],
 };
 
-const ON_RUN: Omit<RouteDoc, 'operation' | 'summary'> = {
+const onRun = (description: string): Omit<RouteDoc, 'operation' | 'summary'> => ({
   tag: 'runs',
   path: ID,
-  answers: { 202: { description: 'The run, which takes note', content: json(component('Run')) } },
-};
+  answers: { 202: { description, content: json(component('Run')) } },
+});
 
 export const CANCEL_RUN: RouteDoc = {
-  ...ON_RUN,
+  ...onRun('The run, which takes note'),
   operation: 'cancelRun',
   summary: 'Cancel a run',
   body: { required: false, content: json({ type: 'object' }) },
@@ -184,9 +184,12 @@ export const CANCEL_RUN: RouteDoc = {
 };
 
 export const decideDoc = (operation: string, summary: string): RouteDoc => ({
-  ...ON_RUN,
+  ...onRun('The run, which has taken the decision'),
   operation,
   summary,
-  body: { required: false, content: json(schemaOf(decision), { by: 'ada' }) },
-  problems: [...OF_RUNS, 'RUN_ENDED', 'NOT_WAITING', 'INVALID_INPUT'],
+  body: {
+    required: true,
+    content: json(schemaOf(decision), { nonce: '3f1b8f0e-5a53-4c0f-9a43-0f1c2d3e4a5b', by: 'ada' }),
+  },
+  problems: [...OF_RUNS, 'RUN_ENDED', 'NOT_WAITING', 'ALREADY_DECIDED', 'INVALID_INPUT'],
 });

@@ -1,8 +1,14 @@
-import type { Client, WorkflowExecutionDescription, WorkflowHandle } from '@temporalio/client';
+import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
 import { limited } from '../../activities/limited.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
-import { type RunResult, STAGES_QUERY, type StageRecord, type WebhookTarget } from '../../pipelines/plan/index.js';
+import {
+  type RunResult,
+  STAGES_QUERY,
+  type StageRecord,
+  type Wait,
+  type WebhookTarget,
+} from '../../pipelines/plan/index.js';
 import { type Caller, mayUse } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { deliveryOf } from '../webhooks/told-run.js';
@@ -11,6 +17,7 @@ import { type RunDocument, runPath, withHrefs } from './run-document.js';
 import type { EndingRun, RunEnd } from './run-ends.js';
 import { outcomeOf, type RunOutcome } from './run-outcome.js';
 import { asRunMemo, type RunMemo, type StartedRun } from './run-start.js';
+import { pendingIn, waitingIn } from './waiting.js';
 
 /** Longest wait for a worker to tell the stage table; without one the run is shown without. */
 const QUERY_MS = 1_000;
@@ -74,13 +81,13 @@ export async function readRun(deps: RunReading, id: string, caller: Caller): Pro
   const handle = temporal.workflow.getHandle(id);
   try {
     return await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, async () => {
-      const [input, outcome, stages] = await Promise.all([
+      const [input, outcome, live] = await Promise.all([
         inputOf(temporal, id, description.runId),
         running ? undefined : outcomeOf(handle),
         // Before its first task no worker can tell: a guardian waits for its fast host.
-        running && !isDelayed(description) ? liveStages(temporal, handle) : undefined,
+        running && !isDelayed(description) ? liveState(temporal, id, pendingIn(id, description)) : undefined,
       ]);
-      const seen = running ? { status: 'running' as const, ...(stages && { stages }) } : outcome;
+      const seen = running ? { status: 'running' as const, ...live } : outcome;
       return record(deps, { id, memo, description, input, seen });
     });
   } catch (error) {
@@ -144,7 +151,13 @@ interface Seen {
   readonly memo: RunMemo;
   readonly description: WorkflowExecutionDescription;
   readonly input: JsonObject | undefined;
-  readonly seen: RunOutcome | { readonly status: 'running'; readonly stages?: readonly StageRecord[] } | undefined;
+  readonly seen: RunOutcome | ({ readonly status: 'running' } & Live) | undefined;
+}
+
+/** What only the run itself knows while it goes on. */
+interface Live {
+  readonly stages?: readonly StageRecord[];
+  readonly waiting?: readonly Wait[];
 }
 
 function record(deps: RunReading, { id, memo, description, input, seen }: Seen): RunRecord {
@@ -158,6 +171,7 @@ function record(deps: RunReading, { id, memo, description, input, seen }: Seen):
     ...(input && { input: withHrefs(input, id, 'input') }),
     ...(output && { output: withHrefs(output, id, 'output') }),
     ...(seen?.stages && { stages: seen.stages }),
+    ...(seen && 'waiting' in seen && { waiting: seen.waiting }),
     ...(error && { error }),
     links: { self: runPath(id), ui: deps.uiUrl(id, description.runId) },
   };
@@ -165,15 +179,23 @@ function record(deps: RunReading, { id, memo, description, input, seen }: Seen):
   return { document, ...(input && { input }), ...(output && { output }), ...(webhooks && { webhooks }) };
 }
 
-const isDelayed = ({ executionTime }: WorkflowExecutionDescription): boolean =>
+export const isDelayed = ({ executionTime }: WorkflowExecutionDescription): boolean =>
   (executionTime?.getTime() ?? 0) > Date.now();
 
-/** Asks the workflow itself, which takes a worker. */
-async function liveStages(temporal: Client, handle: WorkflowHandle): Promise<readonly StageRecord[] | undefined> {
+/** The kinds of steps in which a person may be waited for. */
+const MAY_WAIT: ReadonlySet<string> = new Set(['approve', 'agent', 'pipeline']);
+
+/** Asks the workflow itself, which takes a worker; what it does not say is not known. */
+async function liveState(temporal: Client, id: string, children: readonly string[]): Promise<Live> {
+  let stages: readonly StageRecord[] | undefined;
   try {
-    return await temporal.withDeadline(Date.now() + QUERY_MS, () => handle.query<readonly StageRecord[]>(STAGES_QUERY));
+    return await temporal.withDeadline(Date.now() + QUERY_MS, async () => {
+      stages = await temporal.workflow.getHandle(id).query<readonly StageRecord[]>(STAGES_QUERY);
+      const mayWait = stages.some(({ kind, status }) => status === 'running' && MAY_WAIT.has(kind));
+      return { stages, waiting: mayWait ? await waitingIn({ temporal }, id, children) : [] };
+    });
   } catch {
-    return undefined;
+    return { ...(stages && { stages }) };
   }
 }
 

@@ -1,79 +1,67 @@
+import type { WorkflowExecutionDescription } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
-import { MillraceError } from '../../pipelines/errors.js';
-import { invalidFields } from '../../pipelines/invalid-fields.js';
-import { WAITING_QUERY } from '../../pipelines/plan/index.js';
+import { WAITING_QUERY, type Wait } from '../../pipelines/plan/index.js';
 import type { GatewayDeps } from '../deps.js';
 import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 
-/** Child runs of one run that are asked at a time, each for three calls of Temporal; of a run with more the stage is to be named. */
-const MOST_CHILDREN = 32;
+/** Child runs of one run that are asked in all, each for two calls of Temporal. */
+export const MOST_CHILDREN = 32;
 
-/** A stage that waits for a person. */
-export interface WaitingStage {
-  /** From the run that was asked on: behind the steps that are child runs, its path in its own. */
-  readonly path: string;
-  /** The workflow that it is in. */
-  readonly workflowId: string;
-  /** Its path there. */
-  readonly inside: string;
-}
-
-/**
- * The stages of a run and of its child runs that wait for a decision. A run is asked itself, which takes a worker; its child
- * runs are those that Temporal lists as pending, under ids that are the run's and their step's path.
- * @param stage where one is named: of the child runs only those that it can be in are asked
- */
-export async function waitingIn(deps: GatewayDeps, id: string, stage?: string): Promise<readonly WaitingStage[]> {
-  return await ask(deps, { id, workflowId: id, stage });
-}
-
-interface Asked {
+/** A run, or a child run of it. */
+export interface Within {
   /** The run that the caller knows. */
   readonly id: string;
   readonly workflowId: string;
-  readonly stage: string | undefined;
 }
 
-async function ask(deps: GatewayDeps, { id, workflowId, stage }: Asked): Promise<readonly WaitingStage[]> {
-  const prefix = workflowId.slice(id.length + 1);
-  const own = (await waitingOf(deps, workflowId)).map((inside) => ({
-    path: prefix === '' ? inside : `${prefix}/${inside}`,
-    workflowId,
-    inside,
-  }));
-  if (stage !== undefined && own.some(({ path }) => path === stage)) return own;
-  const all = await childrenOf(deps, workflowId);
-  const children =
-    stage === undefined ? all : all.filter((child) => stage.startsWith(`${child.slice(id.length + 1)}/`));
-  if (children.length > MOST_CHILDREN) {
-    const message = `must be given: the run has ${children.length} child runs, too many to ask them all`;
-    throw invalidFields('INVALID_INPUT', [{ field: 'stage', message }]);
-  }
-  const below = await Promise.all(children.map((child) => ask(deps, { id, workflowId: child, stage })));
+/** Where a child run stands in the run, as a prefix of its stages' paths: `far/deeper/`. */
+export const prefixOf = ({ id, workflowId }: Within): string =>
+  workflowId === id ? '' : `${workflowId.slice(id.length + 1)}/`;
+
+type Temporal = Pick<GatewayDeps, 'temporal'>;
+
+/**
+ * What a run and its child runs wait for people to decide, with paths from the run. Each is asked itself, which takes a worker.
+ * @param children those of the run, where they are known
+ */
+export async function waitingIn(deps: Temporal, id: string, children?: readonly string[]): Promise<readonly Wait[]> {
+  return await ask(deps, { id, workflowId: id }, { children: MOST_CHILDREN }, children);
+}
+
+async function ask(
+  deps: Temporal,
+  of: Within,
+  left: { children: number },
+  known?: readonly string[],
+): Promise<readonly Wait[]> {
+  const prefix = prefixOf(of);
+  const waits = await deps.temporal.workflow.getHandle(of.workflowId).query<readonly Wait[]>(WAITING_QUERY);
+  const own = waits.map((wait) => ({ ...wait, path: `${prefix}${wait.path}` }));
+  const children = (known ?? (await childrenOf(deps, of.workflowId))).slice(0, left.children);
+  left.children -= children.length;
+  const below = await Promise.all(
+    children.map((workflowId) => ask(deps, { id: of.id, workflowId }, left).catch(() => [])),
+  );
   return [...own, ...below.flat()];
 }
 
-async function waitingOf({ temporal }: GatewayDeps, workflowId: string): Promise<readonly string[]> {
+/** The ids of the child runs under way of a run; of one that has just ended, none. */
+export async function childrenOf({ temporal }: Temporal, workflowId: string): Promise<readonly string[]> {
   try {
-    return await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
-      temporal.workflow.getHandle(workflowId).query<readonly string[]>(WAITING_QUERY),
+    return pendingIn(
+      workflowId,
+      await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
+        temporal.workflow.getHandle(workflowId).describe(),
+      ),
     );
-  } catch (error) {
-    const message = 'no worker says what the run waits for; try again';
-    throw new MillraceError('ORCHESTRATOR_UNAVAILABLE', message, {}, { cause: error });
-  }
-}
-
-/** The ids of its child runs; of one that has just ended, none. */
-async function childrenOf({ temporal }: GatewayDeps, workflowId: string): Promise<readonly string[]> {
-  try {
-    const { raw } = await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
-      temporal.workflow.getHandle(workflowId).describe(),
-    );
-    const ids = (raw.pendingChildren ?? []).map((child) => child.workflowId ?? '');
-    return ids.filter((child) => child.startsWith(`${workflowId}/`));
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return [];
     throw fromTemporal(error, workflowId);
   }
 }
+
+/** Those of them that Temporal lists as pending, under ids that are the run's and their step's path. */
+export const pendingIn = (workflowId: string, { raw }: Pick<WorkflowExecutionDescription, 'raw'>): readonly string[] =>
+  (raw.pendingChildren ?? [])
+    .map((child) => child.workflowId ?? '')
+    .filter((child) => child.startsWith(`${workflowId}/`));

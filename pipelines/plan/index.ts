@@ -5,4 +5,5 @@ export * from './plan.js';
 export { readsOf, readsOfGraph } from './reads.js';
 export * from './run.js';
 export * from './run-events.js';
+export * from './waits.js';
 export * from './webhook.js';

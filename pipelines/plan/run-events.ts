@@ -1,3 +1,5 @@
+import type { Wait } from './waits.js';
+
 /**
  * What can be seen of a run while it runs. `stage` is the stage's id, `path` where the stage stands in the run
  * (`chunks[3]/transcribe`, `answer/turn-2`).
@@ -50,18 +52,16 @@ export interface StageFailed extends OfStage {
   readonly message: string;
 }
 
-/** The stage waits for a person. */
-export interface StageWaiting extends OfStage {
+/** The stage, or a call of it, waits for a person. */
+export interface StageWaiting extends OfStage, Omit<Wait, 'stage' | 'path'> {
   readonly type: 'stage.waiting';
-  /** What the person decides on. */
-  readonly subject: string;
-  /** When the run goes on without a decision, or ends for want of one; ISO 8601, UTC. */
-  readonly until: string;
 }
 
 /** The wait is over: a person has decided, or the stage's own default holds. */
 export interface StageDecided extends OfStage {
   readonly type: 'stage.decided';
+  /** Of the wait. */
+  readonly nonce: string;
   readonly approved: boolean;
   /** Who decided: a name, `person`, or `timeout`. */
   readonly by: string;

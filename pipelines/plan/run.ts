@@ -2,6 +2,7 @@ import { canonicalJson, type Json, type JsonObject } from '../json.js';
 import type { PricePlan } from './agent.js';
 import type { Binding } from './binding.js';
 import type { CachePlan, HedgePolicy, Plan, Priority, RetryPolicy, Step } from './plan.js';
+import type { Decision, StageDecision } from './waits.js';
 
 /** Where a stage runs: decided before the run starts and snapshotted into it with the plan. */
 export interface StagePlacement {
@@ -63,8 +64,8 @@ export interface Carried {
   readonly startedAt: number;
   /** What has ended: steps' values, and of loops that have not ended their items' values and their state. */
   readonly done: Json;
-  /** Signals not yet taken. */
-  readonly messages: Readonly<Record<string, readonly Json[]>>;
+  /** What people have decided, the latest last, by the nonce of the wait: also what the wait has not yet taken. */
+  readonly decided: Readonly<Record<string, Decision>>;
   readonly rows: readonly StageRecord[];
 }
 
@@ -173,20 +174,6 @@ export interface StageRecord {
   readonly error?: { readonly code: string; readonly message: string };
 }
 
-/** What a person has decided, or nobody in time. */
-export type StageDecision = {
-  /** Where the wait stands in the run. */
-  readonly path: string;
-  readonly approved: boolean;
-  /** The name that came with the decision, which nobody has checked; `person` where none came; `timeout`. */
-  readonly by: string;
-  /**
-   * Whom the gateway has authenticated: `key:<id>`, or `user:<name>` where a proxy names its users. Absent where nobody had
-   * to show anything, and of `timeout`.
-   */
-  readonly actor?: string;
-};
-
 /** What the workflow returns. */
 export interface RunResult {
   readonly output: JsonObject;
@@ -278,9 +265,3 @@ export const SEARCH_ATTRIBUTES = {
 
 /** Query that returns the live `StageRecord[]`. */
 export const STAGES_QUERY = 'stages';
-
-/** Query that returns the paths of the stages that wait for a person's decision, as `string[]`. */
-export const WAITING_QUERY = 'waiting';
-
-/** The signal that decides what the stage at `path` waits for: `{ "approved": true, "by": "ada", "actor": "key:3f09c1a2b4" }`. */
-export const APPROVE_SIGNAL = 'approve/';

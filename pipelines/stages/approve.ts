@@ -15,7 +15,7 @@ const output = z.object({
 });
 
 /**
- * Waits for a person. The decision is the Temporal signal `approve/<stage>` with `{ "approved": true, "by": "ada" }`;
+ * Waits for a person. The run shows what it waits for under `waiting`, and a decision carries the nonce of it;
  * after `timeout` the run goes on with `otherwise`. The wait is durable and holds no worker. The pipeline's deadline goes
  * on meanwhile: state one that is longer.
  */

@@ -17,8 +17,8 @@ export interface Tool {
 /** How a tool's calls are made; what every tool takes. */
 export interface ToolPolicy extends Pick<PolicyOptions, 'retry' | 'timeout' | 'priority'> {
   /**
-   * A person decides before each call, as with `approve`: the signal `approve/<path>`, where the path is
-   * `<stage>/turn-<n>/<tool>`. When nobody does within `timeout`, `otherwise` decides; default `false`.
+   * A person decides before each call, as with `approve`: on this call with these arguments, and no other. When nobody does
+   * within `timeout`, `otherwise` decides; default `false`.
    */
   readonly approval?: { readonly timeout: Duration; readonly otherwise?: boolean };
   /** What a call does that has failed for good: `tell` the model its code and message (default), or `fail` the agent. */

@@ -5,6 +5,7 @@ import { MillraceError, pipeline, pipelineTool, stageTool, tool } from '../../pi
 import type { Asked, Said } from '../support/scripted-model.js';
 import { agentOf, clock, sum, weather } from './agents.js';
 import { agentsAmongOthers } from './agents-among-others.js';
+import { agentsHandingOver } from './agents-handing-over.js';
 import type { SuiteHost } from './host-suite.js';
 /** What every host has to do with an agent, and all do alike. */
 export function agentSuite(name: string, host: () => SuiteHost): void {
@@ -242,4 +243,5 @@ export function agentSuite(name: string, host: () => SuiteHost): void {
     });
   });
   agentsAmongOthers(name, host);
+  agentsHandingOver(name, host);
 }

@@ -1,9 +1,12 @@
+import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { agent, MillraceError, type Pipeline, pipeline, tool } from '../../pipelines/index.js';
+import type { Wait } from '../../pipelines/plan/index.js';
 import { type Asked, type Said, scripted } from '../support/scripted-model.js';
 import { agentOf, clock, question, weather } from './agents.js';
+import { waitsOf } from './host-people.js';
 import type { SuiteHost } from './host-suite.js';
 
 /** Agents with people, typed answers, and as stages among others; part of `agentSuite`. */
@@ -34,6 +37,7 @@ export function agentsAmongOthers(name: string, host: () => SuiteHost): void {
       ['refuses', false, { end: 'refused', message: 'A person has refused this call.' }],
     ] as const)('waits for a person, who %s it', async (verb, approved, call) => {
       let doing: string | undefined;
+      let waiting: Wait | undefined;
       const end = await host().run(
         desk(`desk-${verb}`, '1h'),
         { q: '?' },
@@ -43,11 +47,22 @@ export function agentsAmongOthers(name: string, host: () => SuiteHost): void {
               [doing] = (await run.rows()).map((row) => row.doing);
               await sleep(20);
             }
-            await run.send('approve/answer/turn-1/pay', { approved, by: 'ada' });
+            const [wait] = await waitsOf(run, 1);
+            waiting = wait;
+            await run.decide({ nonce: wait?.nonce ?? '', approved, by: 'ada' });
           },
         },
       );
-      expect(doing).toBe('waits for a person: pay("A1"), approve/answer/turn-1/pay');
+      const digest = createHash('sha256').update('{"order":"A1"}').digest('hex');
+      const path = `answer/turn-1/pay:${digest.slice(0, 12)}`;
+      expect(doing).toBe(`waits for a person: pay("A1"), ${path}`);
+      expect(waiting).toMatchObject({
+        path,
+        stage: 'answer',
+        subject: 'pay("A1")',
+        call: { tool: 'pay', arguments: { order: 'A1' }, digest },
+        otherwise: false,
+      });
       expect(end.output).toMatchObject({ text: 'Settled.', toolCalls: [call, { name: 'get_weather', end: 'done' }] });
       expect(end.stages[0]?.doing).toBeUndefined();
     });

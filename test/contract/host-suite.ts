@@ -3,7 +3,6 @@ import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import type { Duration } from '../../pipelines/duration.js';
 import {
-  approve,
   code,
   eq,
   gt,
@@ -15,12 +14,15 @@ import {
   type StageUse,
   text,
 } from '../../pipelines/index.js';
-import type { Json, JsonObject } from '../../pipelines/json.js';
-import type { RunContext, StageRecord } from '../../pipelines/plan/index.js';
+import type { JsonObject } from '../../pipelines/json.js';
+import type { GivenDecision, RunContext, StageRecord, Wait } from '../../pipelines/plan/index.js';
+import { hostPeople } from './host-people.js';
 
 /** A run that a host has under way. */
 export interface SuiteRun {
-  send(name: string, message: Json): Promise<void>;
+  waiting(): Promise<readonly Wait[]>;
+  /** Rejects where it is refused, with the code in the message. */
+  decide(given: GivenDecision): Promise<void>;
   cancel(): Promise<void>;
   rows(): Promise<readonly StageRecord[]>;
 }
@@ -321,38 +323,9 @@ export function hostSuite(name: string, host: () => SuiteHost): void {
     });
   });
 
-  describe(`${name}: people and cancellation`, () => {
-    const asked = any(
-      pipeline('asked', { input: one, deadline: '1h' }, ({ input, stage }) => {
-        const decision = stage('sign-off', approve({ timeout: '30m' }), { subject: 'it' });
-        return { by: decision.by, approved: decision.approved, n: stage('a', add, { n: input.n }).n };
-      }),
-    );
+  hostPeople(name, host);
 
-    it('waits for a person, and takes no message that decides nothing', async () => {
-      const end = await host().run(
-        asked,
-        { n: 1 },
-        {
-          act: async (run) => {
-            await run.send('approve/sign-off', { approved: 'yes' });
-            await run.send('approve/sign-off', { approved: true, by: 'ada' });
-          },
-        },
-      );
-      expect(end.output).toEqual({ by: 'ada', approved: true, n: 2 });
-    });
-
-    it('decides for a person who does not', async () => {
-      const late = any(
-        pipeline('asked-late', { input: one }, ({ stage }) => {
-          const decision = stage('sign-off', approve({ timeout: '300ms', otherwise: true }), { subject: 'it' });
-          return { by: decision.by, approved: decision.approved };
-        }),
-      );
-      expect((await host().run(late, { n: 1 })).output).toEqual({ by: 'timeout', approved: true });
-    });
-
+  describe(`${name}: cancellation`, () => {
     it('ends a run that is cancelled and aborts its stage', async () => {
       const { long, begun } = inTurn('cancelled', (n) => n);
       const end = await host().run(

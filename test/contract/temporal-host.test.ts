@@ -1,8 +1,15 @@
 import { randomUUID } from 'node:crypto';
-import { type Client, WorkflowFailedError } from '@temporalio/client';
+import { type Client, WorkflowFailedError, WorkflowUpdateFailedError } from '@temporalio/client';
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { afterAll, beforeAll } from 'vitest';
-import type { RunContext, RunResult, StageRecord } from '../../pipelines/plan/index.js';
+import {
+  type RunContext,
+  type RunResult,
+  type StageRecord,
+  WAITING_QUERY,
+  type Wait,
+} from '../../pipelines/plan/index.js';
+import { decideOn } from '../support/deciding.js';
 import { CodeRunner, contextOf } from '../support/in-process.js';
 import { connect } from '../support/runs.js';
 import { TestWorker } from '../support/test-worker.js';
@@ -42,7 +49,15 @@ const temporal: SuiteHost = {
       args: [input, { ...contextOf(pipeline, QUEUE), ...context } satisfies RunContext],
     });
     const run: SuiteRun = {
-      send: (name, message) => handle.signal(name, message),
+      waiting: () => handle.query<readonly Wait[]>(WAITING_QUERY),
+      decide: async (given) => {
+        try {
+          await decideOn(handle, given);
+        } catch (error) {
+          const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
+          throw cause instanceof ApplicationFailure ? new Error(`${cause.type}: ${cause.message}`) : error;
+        }
+      },
       cancel: async () => void (await handle.cancel()),
       rows: () => handle.query<readonly StageRecord[]>('stages'),
     };

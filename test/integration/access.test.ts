@@ -11,6 +11,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type ApiKey, issueKey, type RunDocument } from '../../gateway/index.js';
 import { changeKeys } from '../../workers/keys/index.js';
+import { decideOver } from '../support/deciding.js';
 import { GatewayProcess } from '../support/gateway-process.js';
 import { CallLog, until } from '../support/runs.js';
 import { testEnvironment } from '../support/settings.js';
@@ -55,11 +56,8 @@ async function start(i: 0 | 1, secret: string): Promise<{ status: number; code?:
 }
 
 const end = async ({ id, secret }: { id: string; secret: string }) => {
-  const headers = { 'content-type': 'application/json' };
-  await until(
-    'it waits',
-    async () => (await ask(0, `/v1/runs/${id}/approve`, secret, { method: 'POST', body: '{}', headers })).ok,
-  );
+  const headers = { authorization: `Bearer ${secret}` };
+  expect((await decideOver(`${gateways[0].url}/v1/runs/${id}`, 'approve', { headers })).status).toBe(202);
 };
 
 let agent: string;

@@ -1,8 +1,9 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunDocument } from '../../gateway/index.js';
 import type { StageEvent } from '../../pipelines/plan/index.js';
+import { decideOver } from '../support/deciding.js';
 import { GatewayProcess } from '../support/gateway-process.js';
 import { connect, until } from '../support/runs.js';
 import { ScriptedLlm } from '../support/scripted-llm.js';
@@ -27,6 +28,9 @@ const llm = new ScriptedLlm(({ messages }) => {
 });
 
 let client: Client;
+/** Of a call's arguments, as its path has it. */
+const digestOf = (given: object) => createHash('sha256').update(JSON.stringify(given)).digest('hex').slice(0, 12);
+
 let settings: Record<string, string>;
 let gateway: GatewayProcess | undefined;
 let worker: WorkerProcess | undefined;
@@ -81,12 +85,7 @@ describe('an approval of a tool call', () => {
     await waits(id);
     await killBoth();
     await startBoth();
-    const path = 'answer/turn-1/refund';
-    const decided = await fetch(at(`/v1/runs/${id}/approve`), {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ stage: path, by: 'ada' }),
-    });
+    const decided = await decideOver(at(`/v1/runs/${id}`), 'approve', { path: 'answer/turn-1/refund', by: 'ada' });
     expect(decided.status).toBe(202);
     const { output } = await ended(id);
     expect(output).toMatchObject({
@@ -122,7 +121,8 @@ describe('what can be seen of an agent', () => {
         .filter((event) => event.type === type)
         .map(({ path }) => path)
         .sort();
-    const paths = ['answer/turn-1', 'answer/turn-1/count', 'answer/turn-2'];
+    const count = `answer/turn-1/count:${digestOf({ n: 1 })}`;
+    const paths = ['answer/turn-1', count, 'answer/turn-2'];
     expect(pathsOf('stage.started')).toEqual(paths);
     expect(pathsOf('stage.finished')).toEqual(paths);
     const told = events.flatMap((event) => (event.type === 'stage.delta' ? [event] : []));
@@ -140,10 +140,10 @@ describe('what can be seen of an agent', () => {
     });
     expect(activities).toEqual([
       'answer: "answer · turn 1 · openai · scripted @cpu0"',
-      'count: "count(1) · answer/turn-1/count"',
+      `count: "count(1) · ${count}"`,
       'answer: "answer · turn 2 · openai · scripted @cpu0"',
     ]);
-    const child = await client.workflow.getHandle(`${id}/answer/turn-1/doubled`).describe();
+    const child = await client.workflow.getHandle(`${id}/answer/turn-1/doubled:${digestOf({ n: 2 })}`).describe();
     expect(child).toMatchObject({ type: 'doubled', status: { name: 'COMPLETED' } });
   });
 });

@@ -3,8 +3,8 @@ import type { Client } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { supportAgent, voiceAgent } from '../../pipelines/catalog/index.js';
 import { ingest } from '../../pipelines/catalog/rag-answer.js';
-import { WAITING_QUERY } from '../../pipelines/plan/index.js';
-import { address, connect, resultOf, start, until } from '../support/runs.js';
+import { decideOn, waitOf } from '../support/deciding.js';
+import { address, connect, resultOf, start } from '../support/runs.js';
 import { ScriptedLlm } from '../support/scripted-llm.js';
 import { openSpeech, type Speech } from '../support/speech.js';
 import { WorkerProcess } from '../support/worker-process.js';
@@ -84,16 +84,13 @@ describe('support-agent', () => {
   /** A run that waits for somebody to decide on the refund. */
   async function waiting() {
     const run = await start(client, supportAgent, { message }, QUEUE, tenant);
-    await until('the refund waits for a person', async () => {
-      const paths = await run.query<readonly string[]>(WAITING_QUERY);
-      return paths.includes('answer/turn-2/refund');
-    });
-    return run;
+    return { run, wait: await waitOf(run, 'answer/turn-2/refund') };
   }
 
   it('searches the handbook, and refunds when a person has approved', async () => {
-    const run = await waiting();
-    await run.signal('approve/answer/turn-2/refund', { approved: true, by: 'ada' });
+    const { run, wait } = await waiting();
+    expect(wait).toMatchObject({ call: { tool: 'refund', arguments: { order: '4711' } } });
+    await decideOn(run, { nonce: wait.nonce, approved: true, by: 'ada' });
     const { output } = await resultOf(run);
     expect(output.toolCalls).toMatchObject([
       { turn: 1, name: 'search', end: 'done', result: [{ id: 'broken' }] },
@@ -101,15 +98,15 @@ describe('support-agent', () => {
         turn: 2,
         name: 'refund',
         end: 'done',
-        result: { order: '4711', status: 'refunded', reference: `${run.workflowId}/answer/turn-2/refund` },
+        result: { order: '4711', status: 'refunded', reference: `${run.workflowId}/${wait.path}` },
       },
     ]);
     expect(output.reply).toContain('within 30 days');
   });
 
   it('refunds nothing when the person says no, and goes on', async () => {
-    const run = await waiting();
-    await run.signal('approve/answer/turn-2/refund', { approved: false, by: 'ada' });
+    const { run, wait } = await waiting();
+    await decideOn(run, { nonce: wait.nonce, approved: false, by: 'ada' });
     const { output } = await resultOf(run);
     expect(output.toolCalls).toMatchObject([{ name: 'search' }, { name: 'refund', end: 'refused' }]);
   });

@@ -8,6 +8,7 @@ import type { Artifact } from '../../pipelines/artifact.js';
 import { pipelines } from '../../pipelines/catalog/index.js';
 import { approve, classify, eq, not, type Pipeline, pipeline } from '../../pipelines/index.js';
 import type { Json } from '../../pipelines/json.js';
+import { decideAt } from '../support/deciding.js';
 import { address, connect, until } from '../support/runs.js';
 import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';
 import { openSpeech, type Speech, wordAccuracy } from '../support/speech.js';
@@ -165,7 +166,7 @@ describe('moderated-chat', () => {
     return id;
   };
   const decide = (id: string, approved: boolean) =>
-    client.workflow.getHandle(id).signal('approve/approve', { approved, by: 'ada' });
+    decideAt(client.workflow.getHandle(id), 'approve', { approved, by: 'ada' });
 
   it('answers a safe message without a person', async () => {
     const run = await served.run('moderated-chat', { message: SAFE });

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { APPROVE_SIGNAL } from '../../pipelines/plan/index.js';
+import { decideOn, waitOf } from '../support/deciding.js';
 import { CodeRunner } from '../support/in-process.js';
 import { CallLog, connect, failureOf, fixtures, resultOf, start, until } from '../support/runs.js';
 import { TestWorker } from '../support/test-worker.js';
@@ -32,15 +32,19 @@ describe('a release whose workflows have changed', () => {
       await until('the run waits for a person', async () =>
         (await eventsOf(handle)).some(({ workflowTaskCompletedEventAttributes: completed }) => completed),
       );
+      const { nonce } = await waitOf(handle, 'sign-off');
       await before.stop();
       const changed = await TestWorker.start({ queue, runner, workflows });
-      await handle.signal(`${APPROVE_SIGNAL}sign-off`, { approved: true, by: 'ada' });
+      // Nothing takes it, but the run has a task.
+      await handle.signal('look');
       await until('its task has failed', async () =>
         (await eventsOf(handle)).some(({ workflowTaskFailedEventAttributes: failed }) => failed),
       );
       expect((await handle.describe()).status.name).toBe('RUNNING');
       await changed.stop();
       const mended = await TestWorker.start({ queue, runner });
+      // The wait is the one that was seen before.
+      await decideOn(handle, { nonce, approved: true, by: 'ada' });
       expect((await resultOf(handle)).output).toMatchObject({ approved: true, by: 'ada', last: 'first' });
       await mended.stop();
     },

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
 import type { Problem } from '../../gateway/index.js';
 import { approve, type Pipeline, pipeline } from '../../pipelines/index.js';
+import type { Wait } from '../../pipelines/plan/index.js';
 import { until } from '../support/runs.js';
 import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';
 
@@ -40,15 +41,18 @@ test('a decision reaches the child run that waits, by its path', async () => {
         headers: { 'content-type': 'application/json' },
       })
     ).json()) as Problem;
-  for (const child of ['near', 'far/deeper']) {
-    const waits = async () => (await decide('approve', { stage: `${child}/none` })).detail?.includes(`${child}/review`);
-    await until(`${child} waits`, async () => (await waits()) === true, LIMIT_MS);
+  const waitingAt = async (path: string): Promise<Wait | undefined> =>
+    (await served.get(id)).waiting?.find((wait) => wait.path === path);
+  const nonces = new Map<string, string>();
+  for (const path of ['near/review', 'far/deeper/review']) {
+    await until(`${path} waits`, async () => (await waitingAt(path)) !== undefined, LIMIT_MS);
+    nonces.set(path, (await waitingAt(path))?.nonce ?? '');
   }
-  expect(await decide('approve', {})).toMatchObject({ code: 'INVALID_INPUT', errors: [{ field: 'stage' }] });
-  expect(await decide('reject', { stage: 'far/deeper/review', by: 'ada' })).toMatchObject({ id, status: 'running' });
-  // Alone, it need not be named.
-  const alone = async () => (await decide('approve', { by: 'bob' })).code === undefined;
-  await until('the other waits alone', alone, LIMIT_MS);
+  expect(await decide('approve', {})).toMatchObject({ code: 'INVALID_INPUT', errors: [{ field: 'nonce' }] });
+  const [near, deeper] = ['near/review', 'far/deeper/review'].map((path) => nonces.get(path));
+  expect(await decide('reject', { nonce: deeper, stage: 'near/review' })).toMatchObject({ code: 'NOT_WAITING' });
+  expect(await decide('reject', { nonce: deeper, by: 'ada' })).toMatchObject({ id, status: 'running' });
+  expect(await decide('approve', { nonce: near, stage: 'near/review', by: 'bob' })).toMatchObject({ id });
   await until('the run has ended', async () => (await served.get(id)).status === 'succeeded', LIMIT_MS);
   expect((await served.get(id)).output).toEqual({
     near: { n: 1, approved: true, by: 'bob' },

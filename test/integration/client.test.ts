@@ -25,7 +25,7 @@ describe('the client', () => {
   it('follows, decides and cancels', async () => {
     const { id } = await client.start('gated', { log: log() });
     for await (const event of client.events(id)) {
-      if (event.type === 'stage.waiting') await client.approve(id, { by: 'ada' });
+      if (event.type === 'stage.waiting') await client.approve(id, { nonce: event.nonce, by: 'ada' });
       if (event.type === 'run') expect(event.run).toMatchObject({ status: 'succeeded', output: { by: 'ada' } });
     }
     const other = await client.start('gated', { log: log() });

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { approve, code, eq, type Pipeline, pipeline, size } from '../../pipelines/index.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { RunContext, RunResult, StageRecord } from '../../pipelines/plan/index.js';
+import { decideAt, decideOn, waitOf } from '../support/deciding.js';
 import { CodeRunner, contextOf } from '../support/in-process.js';
 import { connect, until } from '../support/runs.js';
 import { TestWorker } from '../support/test-worker.js';
@@ -82,12 +83,19 @@ describe('a run that outgrows its history', () => {
     async () => {
       const items = Array.from({ length: ITEMS }, (_, i) => i);
       await on(many, { items }, async (handle, runner) => {
-        // Long before the stage that waits for it starts, and in the first history.
-        await handle.signal('approve/late', { approved: true, by: 'ada' });
+        const before = await waitOf(handle, 'early');
         await until('there is a second history', async () => (await historiesOf(handle)).length > 1, LIMIT_MS);
         const rows = await client.workflow.getHandle(handle.workflowId).query<StageRecord[]>('stages');
         expect(rows.find(({ stage }) => stage === 'early')?.status).toBe('running');
-        await client.workflow.getHandle(handle.workflowId).signal('approve/early', { approved: true, by: 'bob' });
+        // The wait is the same as in the first history: who has seen it there decides it here.
+        const run = client.workflow.getHandle(handle.workflowId);
+        expect(await waitOf(run, 'early')).toMatchObject({ nonce: before.nonce, since: before.since });
+        await decideOn(run, { nonce: before.nonce, approved: true, by: 'bob' });
+        await decideOn(run, { nonce: before.nonce, approved: true, by: 'bob' });
+        await expect(decideOn(run, { nonce: before.nonce, approved: false })).rejects.toMatchObject({
+          cause: { type: 'ALREADY_DECIDED' },
+        });
+        await decideAt(run, 'late', { approved: true, by: 'ada' });
         const { output, stages } = (await handle.result()) as RunResult;
         expect(output).toEqual({ all: items.map((n) => n + 1), early: 'bob', late: 'ada', after: ITEMS + 1 });
         const table = Object.fromEntries(stages.map((row) => [row.stage, row]));

@@ -89,6 +89,7 @@ it(`worker killed ${KILLS} times, ${RUNS} agents in the middle of a three-tool t
         log
           .lines()
           .filter((line) => line.startsWith('did '))
+          .map((line) => line.replace(/:[0-9a-f]{12}$/, ''))
           .sort(),
       ).toEqual(keys.sort());
       repeated += TOOLS.filter((name) => log.count(`${name} starts`) > 1).length;

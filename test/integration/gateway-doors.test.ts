@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { connect as connectTo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunDocument } from '../../gateway/index.js';
+import { decideOver } from '../support/deciding.js';
 import { freePort } from '../support/free-port.js';
 import { GatewayProcess } from '../support/gateway-process.js';
 import { CallLog } from '../support/runs.js';
@@ -63,8 +64,8 @@ describe('behind a proxy that authenticates', () => {
     const body = { log: new CallLog().file, ms: 1 };
     const bystander = await post('/v1/pipelines/three-steps/runs', body, { ...headers('other'), prefer: 'wait=30' });
     expect(bystander.status).toBe(200);
-    const decided = await post(`/v1/runs/${id}/approve`, { by: 'the boss' }, headers('acme', 'ada@acme.example'));
-    expect(decided.status).toBe(202);
+    const boss = { path: 'sign-off', by: 'the boss', headers: headers('acme', 'ada@acme.example') };
+    expect((await decideOver(`${gateway.url}/v1/runs/${id}`, 'approve', boss)).status).toBe(202);
     const all = await Promise.all(followers.map(allEvents));
     const actor = 'user:ada@acme.example';
     const decision = { path: 'sign-off', approved: true, by: 'the boss', actor };

@@ -158,12 +158,16 @@ describe('a stage that waits for a person', () => {
       stage: 'sign-off',
       path: 'sign-off',
       attempt: 1,
+      nonce: expect.any(String),
       subject: 'one step',
+      since: expect.stringMatching(/^\d{4}-.+Z$/),
       until: expect.stringMatching(/^\d{4}-.+Z$/),
+      otherwise: false,
     });
     const left = Date.parse((waiting as { until: string }).until) - Date.now();
     expect(left / 60_000).toBeCloseTo(60, 0);
-    expect((await call(`/v1/runs/${id}/reject`, { by: 'ada' })).status).toBe(202);
+    const { nonce } = waiting as { nonce: string };
+    expect((await call(`/v1/runs/${id}/reject`, { nonce, by: 'ada' })).status).toBe(202);
     const all = await allEvents(await fetch(events(id)));
     expect(told(all).map(({ type, stage }) => [type, stage])).toEqual([
       ['stage.waiting', 'sign-off'],
@@ -171,26 +175,36 @@ describe('a stage that waits for a person', () => {
       ['stage.started', 'first'],
       ['stage.finished', 'first'],
     ]);
-    expect(told(all)[1]).toMatchObject({ approved: false, by: 'ada' });
+    expect(told(all)[1]).toMatchObject({ nonce, approved: false, by: 'ada' });
     expect(runIn(all).output).toMatchObject({ approved: false, by: 'ada' });
-    const late = await call(`/v1/runs/${id}/approve`);
+    // Temporal knows the decision again when the run is over, and another from it.
+    expect((await call(`/v1/runs/${id}/reject`, { nonce, by: 'ada' })).status).toBe(202);
+    const late = await call(`/v1/runs/${id}/approve`, { nonce });
     expect([late.status, ((await late.json()) as Problem).code]).toEqual([409, 'RUN_ENDED']);
   });
 
   it('is named where several wait, by item; the others take their default', async () => {
     const id = await start('reviews', { items: ['a', 'b'] });
-    await waitingIn(id, 2);
+    const waits = told(await waitingIn(id, 2)) as unknown as { path: string; nonce: string }[];
+    const nonceAt = (path: string) => waits.find((wait) => wait.path === path)?.nonce;
     const problem = async (body: object) => {
       const response = await call(`/v1/runs/${id}/approve`, body);
       return [response.status, ((await response.json()) as Problem).code];
     };
     expect(await problem({})).toEqual([422, 'INVALID_INPUT']);
-    expect(await problem({ stage: 'review' })).toEqual([409, 'NOT_WAITING']);
-    expect((await call(`/v1/runs/${id}/approve`, { stage: 'items[1]/review', by: 'ada' })).status).toBe(202);
+    expect(await problem({ nonce: 'none' })).toEqual([409, 'NOT_WAITING']);
+    const [first, second] = ['items[0]/review', 'items[1]/review'].map(nonceAt);
+    expect(await problem({ nonce: first, stage: 'items[1]/review' })).toEqual([409, 'NOT_WAITING']);
+    const both = await Promise.all([
+      call(`/v1/runs/${id}/approve`, { nonce: second, stage: 'items[1]/review', by: 'ada' }),
+      call(`/v1/runs/${id}/approve`, { nonce: second, by: 'bob' }),
+    ]);
+    expect(both.map(({ status }) => status).sort()).toEqual([202, 409]);
+    const by = both[0]?.status === 202 ? 'ada' : 'bob';
     const all = await allEvents(await fetch(events(id)));
     const decided = told(all).filter(({ type }) => type === 'stage.decided');
     expect(decided).toMatchObject([
-      { path: 'items[1]/review', approved: true, by: 'ada' },
+      { path: 'items[1]/review', approved: true, by },
       { path: 'items[0]/review', approved: false, by: 'timeout' },
     ]);
   });

@@ -1,6 +1,7 @@
 import type { Client } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { StageRecord } from '../../pipelines/plan/index.js';
+import { decideAt, decideOn, waitOf } from '../support/deciding.js';
 import { CallLog, connect, failureOf, fixtures, resultOf, start, until } from '../support/runs.js';
 import { WorkerProcess } from '../support/worker-process.js';
 
@@ -86,11 +87,11 @@ describe('the interpreter in a Temporal workflow', () => {
     expect(refused.count('call')).toBe(1);
   });
 
-  it('waits for a person by signal and shows what it waits for', async () => {
+  it('waits for a person and shows what it waits for', async () => {
     const log = new CallLog();
     const handle = await start(client, fixtures.gated, { log: log.file }, QUEUE);
-    await until('the run waits', async () => (await handle.query<StageRecord[]>('stages'))[0]?.status === 'running');
-    await handle.signal('approve/sign-off', { approved: true, by: 'ada' });
+    const { nonce } = await waitOf(handle, 'sign-off');
+    await decideOn(handle, { nonce, approved: true, by: 'ada' });
     expect((await resultOf(handle)).output).toEqual({ approved: true, by: 'ada', last: 'first' });
   });
 
@@ -112,7 +113,7 @@ describe('the interpreter in a Temporal workflow', () => {
     await worker.kill('SIGTERM');
     worker = await WorkerProcess.start(QUEUE);
     const newer = await start(client, fixtures.gated, { log: log.file }, QUEUE);
-    for (const run of [handle, newer]) await run.signal('approve/sign-off', { approved: true, by: 'ada' });
+    for (const run of [handle, newer]) await decideAt(run, 'sign-off', { approved: true, by: 'ada' });
     expect((await resultOf(handle)).output).toEqual({ signedBy: 'ada', step: 'first' });
     expect((await resultOf(newer)).output).toEqual({ approved: true, by: 'ada', last: 'first' });
   });

@@ -7,6 +7,7 @@ import type { Problem, RunDocument } from '../../gateway/index.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import { deliveryId, WEBHOOK_WORKFLOW, type WebhookOrder, webhookQueue } from '../../pipelines/plan/index.js';
 import { place } from '../../placement/place.js';
+import { decideOver } from '../support/deciding.js';
 import { GatewayProcess } from '../support/gateway-process.js';
 import { CallLog, connect, fixtures, poolOf, until } from '../support/runs.js';
 import { WebhookReceiver, webhookSecret, webhookSettings } from '../support/webhook-receiver.js';
@@ -183,8 +184,7 @@ describe('webhooks', () => {
       return { status: response.status, body: (await response.json()) as Problem & { targets: string[] } };
     };
     expect(await replay()).toMatchObject({ status: 409, body: { code: 'RUN_NOT_ENDED' } });
-    const approve = () => fetch(`${gateway.url}/v1/runs/${id}/approve`, { method: 'POST' });
-    await until('it is approved', async () => (await approve()).status === 202);
+    expect((await decideOver(`${gateway.url}/v1/runs/${id}`, 'approve', {})).status).toBe(202);
     await told(id);
     expect(await replay()).toMatchObject({
       status: 202,

@@ -52,11 +52,7 @@ const FEATURES = {
   'retried-stage': [fixtures.flakyRun, () => ({ log: log(), failures: 2, code: 'BACKEND_UNAVAILABLE' })],
   'failed-stage': [fixtures.flakyRun, () => ({ log: log(), failures: 9, code: 'BACKEND_REJECTED' })],
   'parallel-stages': [fixtures.fanOut, () => ({ log: log(), ms: 20 })],
-  approval: [
-    fixtures.gated,
-    () => ({ log: log() }),
-    (run) => run.signal('approve/sign-off', { approved: true, by: 'ada' }),
-  ],
+  approval: [fixtures.gated, () => ({ log: log() }), (run) => decided(run)],
   deadline: [fixtures.tooLate, () => ({ log: log(), ms: 60_000 })],
   cancelled: [fixtures.gated, () => ({ log: log() }), (run) => run.cancel()],
   'cached-answer': [fixtures.askCached, () => ({ question: 'What is the capital of France?' })],
@@ -90,17 +86,21 @@ const FEATURES = {
   ],
   'new-history': [fixtures.heavyLoop, () => ({ n: 0 })],
   agent: [agents.manyTools, () => ({ task: 'all' }), undefined, AGENTS],
-  'agent-approval': [
-    agents.refundDesk,
-    () => ({ task: 'refund' }),
-    (run) => run.signal('approve/answer/turn-1/refund', { approved: true, by: 'ada' }),
-    AGENTS,
-  ],
+  'agent-approval': [agents.refundDesk, () => ({ task: 'refund' }), (run) => decided(run), AGENTS],
   'agent-approval-by-default': [agents.hastyDesk, () => ({ task: 'refund' }), undefined, AGENTS],
   'agent-session': [agents.rememberingAgent, () => ({ task: 'sum', session: 'recorded' }), undefined, AGENTS],
   'agent-session-summary': [agents.rememberingAgent, () => ({ task: 'sum', session: 'recorded' }), undefined, AGENTS],
   'agent-new-history': [agents.longAgent, () => ({ task: 'long' }), undefined, AGENTS],
 };
+
+/** Approves what the run waits for, as soon as it does. */
+async function decided(run) {
+  for (;;) {
+    const [wait] = await run.query('waiting');
+    if (wait) return run.executeUpdate('decide', { args: [{ nonce: wait.nonce, approved: true, by: 'ada' }] });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
 
 /** The servers of a stack that is up; none for 0. */
 function serversAt(first) {

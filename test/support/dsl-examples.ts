@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-/** A block of docs/reference/dsl.md: a module, the signals that its run gets, and its runs. */
+/** A block of docs/reference/dsl.md: a module, what people decide in its run, and its runs. */
 export interface Example {
   /** The headings above it and its number among them: `Control flow / when 1`. */
   readonly name: string;
   /** The heading right above it. */
   readonly heading: string;
   readonly source: string;
-  readonly signals: readonly string[];
+  readonly decisions: readonly string[];
   readonly runs: readonly { readonly call: string; readonly expected: string }[];
 }
 
@@ -26,7 +26,7 @@ export function examples(page = readFileSync(PAGE, 'utf8')): Example[] {
       name: `${heading} ${number}`,
       heading,
       source,
-      signals: [...source.matchAll(/^\/\/ signal(\(.*\))$/gm)].map(([, args = '']) => args),
+      decisions: [...source.matchAll(/^\/\/ decide(\(.*\))$/gm)].map(([, args = '']) => args),
       runs: [...source.matchAll(/^\/\/ run(\(.*\)) → (.*)$/gm)].map(([, call = '', expected = '']) => ({
         call,
         expected,

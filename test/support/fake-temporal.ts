@@ -1,4 +1,9 @@
-import { type Client, WorkflowFailedError } from '@temporalio/client';
+import {
+  type Client,
+  WorkflowFailedError,
+  WorkflowUpdateFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+} from '@temporalio/client';
 import {
   ApplicationFailure,
   CancelledFailure,
@@ -8,7 +13,15 @@ import {
   WorkflowNotFoundError,
 } from '@temporalio/common';
 import type { JsonObject } from '../../pipelines/json.js';
-import { type RunContext, type RunResult, type StageRecord, WAITING_QUERY } from '../../pipelines/plan/index.js';
+import {
+  type GivenDecision,
+  type RunContext,
+  type RunResult,
+  type StageRecord,
+  WAITING_QUERY,
+} from '../../pipelines/plan/index.js';
+import { StageError, Waits } from '../../workflows/interpreter/index.js';
+import { waitFor } from './waits.js';
 
 interface FakeRun {
   readonly type: string;
@@ -29,10 +42,10 @@ export class FakeTemporal {
   outage: Error | undefined;
   stages: readonly StageRecord[] | undefined;
   /** What the run waits for; undefined while no worker can be asked. */
-  waiting: readonly string[] | undefined;
+  waits: Waits | undefined = new Waits();
   /** Child runs that are under way, by their ids: what they wait for. */
-  readonly children = new Map<string, readonly string[]>();
-  /** What has been sent to runs: `cancel`, or a signal's name with its argument. */
+  readonly children = new Map<string, Waits>();
+  /** What has been sent to runs: `cancel`, a signal's name or an update's with its argument. */
   readonly sent: [what: string, argument?: unknown][] = [];
   /** To which. */
   readonly sentTo: string[] = [];
@@ -75,13 +88,14 @@ export class FakeTemporal {
             return await (signal ? Promise.race([ended, cancelled(signal)]) : ended);
           },
           query: async (name: string) => {
-            const waiting = this.children.get(id) ?? this.waiting;
-            const answer = name === WAITING_QUERY ? waiting : this.stages;
+            const answer = name === WAITING_QUERY ? this.#waitsOf(id)?.open : this.stages;
             if (answer === undefined) throw new Error('no worker');
             return answer;
           },
           cancel: async () => call(() => this.#send(id, 'cancel')),
           signal: async (name: string, argument: unknown) => call(() => this.#send(id, name, argument)),
+          executeUpdate: async (name: string, { args: [given] }: { args: [GivenDecision] }) =>
+            call(() => this.#update(id, name, given)),
         }),
         workflowService: {
           getWorkflowExecutionHistory: async ({ execution }: { execution: { workflowId: string } }) =>
@@ -99,6 +113,34 @@ export class FakeTemporal {
     const run = this.runs.get(id);
     if (run === undefined) throw new WorkflowNotFoundError('not found', id, undefined);
     return run;
+  }
+
+  /** Opens waits at these paths; of a child run where its id is given. */
+  waitAt(paths: readonly string[], child?: string): void {
+    const waits = new Waits();
+    for (const path of paths) waits.begin(waitFor(path, child));
+    if (child === undefined) this.waits = waits;
+    else this.children.set(child, waits);
+  }
+
+  #waitsOf(id: string): Waits | undefined {
+    return this.children.get(id) ?? this.waits;
+  }
+
+  #update(id: string, name: string, given: GivenDecision) {
+    const waits = this.#waitsOf(id);
+    if (!this.children.has(id) && this.#run(id).status !== 'RUNNING')
+      throw new WorkflowNotFoundError('workflow execution ended', id, undefined);
+    if (!waits) throw new WorkflowUpdateRPCTimeoutOrCancelledError('no worker');
+    try {
+      const decision = waits.decide(given);
+      this.#send(id, name, given);
+      return decision;
+    } catch (error) {
+      if (!(error instanceof StageError)) throw error;
+      const cause = ApplicationFailure.create({ type: error.code, message: error.message, details: [error.details] });
+      throw new WorkflowUpdateFailedError('refused', cause);
+    }
   }
 
   /** Temporal takes nothing for a run that has ended. */

@@ -57,7 +57,8 @@ export class CodeRunner {
     const code = this.#pipeline.code.get(call.model);
     if (!code) throw new MillraceError('CODE_NOT_FOUND', call.model);
     const { path = call.stage, tenant } = call;
-    const name = path.includes('/turn-') ? path : call.stage;
+    // The digest of the arguments at the end of a tool call's path says nothing about order.
+    const name = path.includes('/turn-') ? path.replace(/:[0-9a-f]{12}$/, '') : call.stage;
     this.events.push(`${name} starts`);
     try {
       const checked = code.input.safeParse(input);

@@ -40,6 +40,7 @@ type Body = NonNullable<RequestInit['body']>;
  * @param answersRedis where the gateway waits for results, which is where the worker sends them; the stack's by default
  * @param fast whether interactive runs go past Temporal
  * @param more settings of the worker
+ * @param queue the worker's task queue; one of its own by default
  */
 export async function servePipelines(
   pipelines: readonly Pipeline<never>[],
@@ -47,9 +48,9 @@ export async function servePipelines(
     answersRedis = address('REDIS_URL'),
     fast = false,
     more = {},
-  }: { answersRedis?: string; fast?: boolean; more?: Record<string, string> } = {},
+    queue = `served-${randomUUID()}`,
+  }: { answersRedis?: string; fast?: boolean; more?: Record<string, string>; queue?: string } = {},
 ): Promise<ServedPipelines> {
-  const queue = `served-${randomUUID()}`;
   const settings = testSettings({ MILLRACE_PIPELINES: '', MILLRACE_LOG_LEVEL: 'silent', ...more });
   const logger = pino({ level: 'silent' });
   const stages = await composeStages(settings, createLogger(settings, 'test'));

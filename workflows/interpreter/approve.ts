@@ -1,19 +1,20 @@
-import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
-import { APPROVE_SIGNAL, type RunEvent, type StageDecision, type StagePlan } from '../../pipelines/plan/index.js';
-import { type Host, StageError } from './host.js';
+import type { Json, JsonObject } from '../../pipelines/json.js';
+import type { Decision, RunEvent, StagePlan, Wait, WaitingCall } from '../../pipelines/plan/index.js';
+import { StageError } from './host.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
 
-/** Waits for a person's decision, sent as the signal `approve/<path>`, or takes the default when the time is over. */
+/** Waits for a person's decision, or takes the default when the time is over. */
 export async function approve(run: Run, stage: StagePlan, input: JsonObject, at: At): Promise<Json | Stopped> {
   const { timeoutMs, otherwise } = stage.with as { timeoutMs: number; otherwise: boolean };
   const { table, deadline } = run;
   const path = `${at.prefix}${stage.id}`;
-  if (at.memo.below('since').value === undefined) table.start(stage.id);
+  if (at.memo.below('wait').value === undefined) table.start(stage.id);
   try {
     const limitMs = deadline.limit(stage).policy.timeout.totalMs;
     const subject = String(input.subject ?? '');
-    const output = await decide(run, at, { subject, timeoutMs, otherwise, stage: stage.id, path, limitMs });
-    if (output === undefined) return STOPPED;
+    const decision = await decide(run, at, { subject, timeoutMs, otherwise, stage: stage.id, path, limitMs });
+    if (decision === undefined) return STOPPED;
+    const output = { ...decision };
     table.finish(stage.id, { output, endpoint: '', device: '', attempt: 1, cache: 'off', queueMs: 0, runMs: 0 });
     return output;
   } catch (error) {
@@ -32,60 +33,59 @@ export async function approve(run: Run, stage: StagePlan, input: JsonObject, at:
 export interface Asked {
   /** What it is about, in words. */
   readonly subject: string;
+  readonly call?: WaitingCall;
   readonly stage: string;
-  /** The decision is the signal `approve/<path>`. */
   readonly path: string;
   readonly timeoutMs: number;
   /** The decision when nobody decides within `timeoutMs`. */
   readonly otherwise: boolean;
   /** Less may be left of the run's deadline: then nobody's decision is nobody's default, but `STAGE_TIMEOUT`. */
   readonly limitMs: number;
+  /** Resolves when what is asked for will not be done in any case. */
+  readonly pointless?: Promise<void>;
 }
 
-/** The decision; undefined where the run stops for a new history. `at.memo` keeps since when it is waited for. */
+/** What is kept of a wait, for a new history: it goes on under the same nonce. */
+type Kept = { readonly nonce: string; readonly since: number };
+
+/** The decision; undefined where the run stops for a new history, or the wait has become pointless. */
 export async function decide(run: Run, at: At, asked: Asked): Promise<Decision | undefined> {
-  const { subject, stage, path, timeoutMs, otherwise, limitMs } = asked;
-  const of = { stage, path, attempt: 1 };
-  const since = at.memo.below('since');
+  const { subject, call, stage, path, timeoutMs, otherwise, limitMs, pointless } = asked;
+  const kept = at.memo.below('wait');
   const now = at.host.now();
-  const begins = since.value === undefined;
-  if (begins) since.end(now);
-  const left = Math.max(1, timeoutMs - (now - Number(since.value)));
+  const begins = kept.value === undefined;
+  if (begins) kept.end({ nonce: at.host.nonce(), since: now } satisfies Kept);
+  const { nonce, since } = kept.value as Kept;
+  const left = Math.max(1, timeoutMs - (now - since));
   const limit = Math.min(left, limitMs);
-  if (begins) tell(run, at, { type: 'stage.waiting', ...of, subject, until: new Date(now + limit).toISOString() });
-  const output = await at.host.race<Decision | undefined>([
-    (inner) => decision(`${APPROVE_SIGNAL}${path}`, inner, () => run.continuing && at.mayStop),
+  const what = { nonce, subject, ...(call && { call }), since: iso(since), until: iso(now + limit), otherwise };
+  const wait: Wait = { ...what, stage, path };
+  const of = { stage, path, attempt: 1 };
+  if (begins) tell(run, at, { type: 'stage.waiting', ...of, ...what });
+  let isOver = false;
+  const stops = () => run.continuing && at.mayStop;
+  const heard = await at.host.race<Decision | undefined>([
+    (inner) => inner.decision(wait, stops),
     async (inner) => {
-      await inner.wait(limit, `approve ${path}`);
-      if (limit === left) return { approved: otherwise, by: 'timeout' };
-      throw new StageError('STAGE_TIMEOUT', `stage "${stage}": nobody decided in time`, { stage });
+      await inner.wait(limit, `${path} waits for a person · ${nonce}`);
+      isOver = true;
+      return undefined;
     },
+    ...(pointless === undefined ? [] : [() => pointless.then(() => undefined)]),
   ]);
-  if (output) {
-    run.table.decided(stage, { path, ...output });
-    tell(run, at, { type: 'stage.decided', ...of, ...output });
-  }
-  return output;
+  if (!heard && !isOver && stops()) return undefined;
+  // A decision that was accepted in the last moment counts: its sender has been told so.
+  const decision =
+    at.host.close(nonce) ?? (isOver && limit === left ? { approved: otherwise, by: 'timeout' } : undefined);
+  if (decision) {
+    run.table.decided(stage, { path, ...decision });
+    tell(run, at, { type: 'stage.decided', ...of, nonce, ...decision });
+  } else if (isOver) throw new StageError('STAGE_TIMEOUT', `stage "${stage}": nobody decided in time`, { stage });
+  return decision;
 }
 
-type Decision = Omit<StageDecision, 'path'>;
+const iso = (ms: number): string => new Date(ms).toISOString();
 
 function tell({ context }: Run, { host }: At, event: RunEvent): void {
   if (context.events) host.tell?.(event);
-}
-
-async function decision(name: string, host: Host, giveUp: () => boolean): Promise<Decision | undefined> {
-  for (;;) {
-    const message = await host.signal(name, giveUp);
-    if (message === undefined) return undefined;
-    // Anything else is a mistake of the sender and decides nothing.
-    if (isJsonObject(message) && typeof message.approved === 'boolean') {
-      const { approved, by, actor } = message;
-      return {
-        approved,
-        by: typeof by === 'string' ? by : 'person',
-        ...(typeof actor === 'string' && { actor }),
-      };
-    }
-  }
 }

@@ -1,5 +1,6 @@
-import type { Json, JsonObject } from '../../pipelines/json.js';
+import type { JsonObject } from '../../pipelines/json.js';
 import type {
+  Decision,
   RunContext,
   RunEvent,
   Segment,
@@ -10,6 +11,7 @@ import type {
   StagePlan,
   StageRecord,
   SubPipelinePlan,
+  Wait,
 } from '../../pipelines/plan/index.js';
 
 /**
@@ -36,11 +38,15 @@ export interface Host {
   now(): number;
   /** Resolves after `ms` milliseconds. `what` is what people see while it lasts. */
   wait(ms: number, what: string): Promise<void>;
+  /** A text that no other call gives, of this run or of another; the same when a run is replayed. */
+  nonce(): string;
   /**
-   * Resolves with the next message sent to the run under `name`, one sent before the call included; with undefined as soon
-   * as `giveUp` holds.
+   * Opens a wait and resolves with the decision on it, one from an earlier history included; with undefined as soon as
+   * `giveUp` holds: it is then opened again in the next history, and what is decided meanwhile is kept for it.
    */
-  signal(name: string, giveUp: () => boolean): Promise<Json | undefined>;
+  decision(wait: Wait, giveUp: () => boolean): Promise<Decision | undefined>;
+  /** Closes a wait: no decision on it is accepted any more. The decision that has been accepted, if one has. */
+  close(nonce: string): Decision | undefined;
   /**
    * Starts all contenders and settles as the first that settles does; what the others, or one that failed, have left
    * running is cancelled. Each contender gets a host of its own to work through.

@@ -15,7 +15,7 @@ import { wanted } from './wanted.js';
 
 /** A run that goes on in a new history. */
 export interface Continued {
-  readonly carried: Omit<Carried, 'messages'>;
+  readonly carried: Omit<Carried, 'decided'>;
 }
 
 /**

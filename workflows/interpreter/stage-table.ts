@@ -7,6 +7,7 @@ import {
   type StageOutcome,
   type StageRecord,
   type TokenUsage,
+  type Wait,
 } from '../../pipelines/plan/index.js';
 import type { StageError } from './host.js';
 
@@ -156,7 +157,7 @@ const GAP = '\u00a0\u00a0';
  * The table in markdown, as the Temporal UI shows it under the run's details; few columns, for its pane is narrow, and what
  * agents do stands below it. As code, since the UI makes other text's quotes round.
  */
-export function stageTableMarkdown(rows: readonly StageRecord[]): string {
+export function stageTableMarkdown(rows: readonly StageRecord[], waits: readonly Wait[] = []): string {
   const line = (cells: readonly (string | number)[]) =>
     `| ${cells.map((cell) => String(cell).replaceAll('|', '\\|') + GAP).join(' | ')} |`;
   const body = rows.map((row) =>
@@ -174,7 +175,25 @@ export function stageTableMarkdown(rows: readonly StageRecord[]): string {
   );
   const table = [line(COLUMNS), `|${COLUMNS.map(() => ' --- |').join('')}`, ...body];
   const doing = rows.flatMap((row) => (row.doing === undefined ? [] : [`- ${row.stage}: ${asCode(row.doing)}`]));
-  return [...table, ...(doing.length > 0 ? ['', ...doing] : [])].join('\n');
+  const waiting = waits.slice(0, MOST_SHOWN).map(waitMarkdown);
+  if (waits.length > MOST_SHOWN) waiting.push(`- and ${waits.length - MOST_SHOWN} more waits`);
+  const below = [...doing, ...waiting];
+  return [...table, ...(below.length > 0 ? ['', ...below] : [])].join('\n');
+}
+
+/** Most waits that are shown. */
+const MOST_SHOWN = 20;
+
+/** What a person needs to decide from here: `temporal workflow update execute --name decide`. */
+const waitMarkdown = ({ path, subject, nonce, until }: Wait): string =>
+  `- ${asCode(path)} waits for a person until ${until}: ${asCode(short(subject))}, nonce ${asCode(nonce)}`;
+
+/** Longest subject that is shown, in characters: the details of a run have a limit. */
+const LONGEST_SUBJECT = 200;
+/** On one line: a subject with lines of its own would look like other waits. */
+function short(subject: string): string {
+  const text = subject.replace(/\s+/g, ' ');
+  return text.length > LONGEST_SUBJECT ? `${text.slice(0, LONGEST_SUBJECT - 1)}…` : text;
 }
 
 const asCode = (text: string): string => `\`${text.replaceAll('`', "'")}\``;

@@ -12,6 +12,7 @@ import {
   servedAs,
 } from '../../pipelines/plan/index.js';
 import { runAgent } from './agent/agent.js';
+import { leftBy } from './agent/hand-over.js';
 import { approve } from './approve.js';
 import { callOf } from './call.js';
 import { StageError } from './host.js';
@@ -56,6 +57,7 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
   const share = before?.share ?? deadline.shareOf(stage.id);
   const candidates = candidatesOf(stage, share);
   let instead = before?.instead ?? (candidates.degraded ? 'degraded' : undefined);
+  let left: ReturnType<typeof leftBy>;
   for (const [i, candidate] of candidates.all.entries()) {
     if (before && i < before.i) continue;
     if (candidate === 'skip') {
@@ -76,7 +78,10 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
       checkInput(input, stage.id, limited.cache ? 2 : 1);
       const outcome =
         planned.kind === 'agent'
-          ? await runAgent(run, planned, candidate.placed, input, { ...at, memo: at.memo.below(candidate.placed) })
+          ? await runAgent(run, planned, candidacyOf(candidate, candidates.all.length === i + 1, left), input, {
+              ...at,
+              memo: at.memo.below(candidate.placed),
+            })
           : await at.host.runStage(
               limited,
               input,
@@ -101,6 +106,10 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
         return null;
       }
       instead = failure.code;
+      if (candidate.kind === 'agent') {
+        left = leftBy(candidate, placed.price, at.memo.below(candidate.placed)) ?? left;
+        at.memo.drop(candidate.placed);
+      }
     }
   }
   throw new StageError('INTERNAL', `stage "${stage.id}" has no candidate`, { stage: stage.id });
@@ -123,6 +132,12 @@ function candidatesOf(stage: StagePlan, share: number): { all: readonly (Candida
   const first = holding < 0 ? [own] : rungs.slice(holding).map(({ candidate }) => candidate);
   return { all: [...first, ...fallbacks], degraded: holding >= 0 };
 }
+
+const candidacyOf = ({ placed }: Candidate, last: boolean, left: ReturnType<typeof leftBy>) => ({
+  row: placed,
+  last,
+  left,
+});
 
 const changeOf = ({ model }: Candidate, { connector, device }: StagePlacement, instead: string | undefined) => ({
   model,

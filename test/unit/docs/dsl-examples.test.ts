@@ -8,11 +8,12 @@ import * as artifact from '../../../pipelines/artifact.js';
 import * as errors from '../../../pipelines/errors.js';
 import type { Pipeline } from '../../../pipelines/index.js';
 import * as face from '../../../pipelines/index.js';
-import type { Json, JsonObject } from '../../../pipelines/json.js';
+import type { JsonObject } from '../../../pipelines/json.js';
 import { allSteps, isStage } from '../../../pipelines/plan/index.js';
 import { STAGE_KINDS } from '../../../pipelines/stages/index.js';
 import { runInProcess } from '../../../workers/in-process-host.js';
-import { Mailbox } from '../../../workers/mailbox.js';
+import { Waits } from '../../../workflows/interpreter/index.js';
+import { decideIn } from '../../support/deciding.js';
 import { asModule, type Example, examples, valuesOf } from '../../support/dsl-examples.js';
 import { CodeRunner, contextOf } from '../../support/in-process.js';
 
@@ -45,15 +46,18 @@ describe('the examples of the DSL reference', () => {
     expect(example.runs.length, 'a block says what a run of it gives').toBeGreaterThan(0);
     if (callsModels(pipeline)) return;
     for (const { call, expected } of example.runs) {
-      const mailbox = new Mailbox();
-      for (const signal of example.signals) mailbox.send(...(valuesOf(signal) as [string, Json]));
+      const waits = new Waits();
+      const decided = example.decisions.map((each) =>
+        decideIn(waits, ...(valuesOf(each) as [string, { approved: boolean; by?: string }])),
+      );
       const [input, context] = valuesOf(call) as [JsonObject, object | undefined];
       const filled = pipeline.input.parse(input) as JsonObject;
       const { output } = await runInProcess(
         filled,
         { ...contextOf(pipeline), ...context },
-        { runner: new CodeRunner(pipeline), run: 'example', mailbox },
+        { runner: new CodeRunner(pipeline), run: 'example', waits },
       );
+      await Promise.all(decided);
       expect(JSON.parse(JSON.stringify(output))).toEqual(valuesOf(expected)[0]);
     }
   });

@@ -99,7 +99,7 @@ describe('the document', () => {
     const { paths } = await get();
     const codes = (path: string, method: string, status: number) =>
       /"enum":\[([^\]]*)\]/.exec(JSON.stringify(paths[path]?.[method]?.responses[status]))?.[1];
-    expect(codes('/v1/runs/{id}/approve', 'post', 409)).toBe('"RUN_ENDED","NOT_WAITING"');
+    expect(codes('/v1/runs/{id}/approve', 'post', 409)).toBe('"RUN_ENDED","NOT_WAITING","ALREADY_DECIDED"');
     expect(codes('/v1/runs/{id}', 'get', 404)).toBe('"RUN_NOT_FOUND","ROUTE_NOT_FOUND"');
     expect(codes('/v1/runs/{id}', 'get', 503)).toBe('"ORCHESTRATOR_UNAVAILABLE"');
     expect(codes('/v1/pipelines/greet/runs', 'post', 401)).toBe('"UNAUTHENTICATED"');

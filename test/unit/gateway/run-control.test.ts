@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Authenticator, issueKey, keyRing, type Problem, type RunDocument } from '../../../gateway/index.js';
 import { grpcError } from '../../support/fake-temporal.js';
 import { type TestGateway, testGateway } from '../../support/test-gateway.js';
+import { nonceOf, waitFor } from '../../support/waits.js';
 
 let gateway: TestGateway;
 let id: string;
@@ -53,7 +54,7 @@ describe('cancel', () => {
 
   test('of another tenant’s run is RUN_NOT_FOUND, and does nothing', async () => {
     for (const what of ['cancel', 'approve', 'reject']) {
-      const response = await post(what, undefined, { 'millrace-tenant': 'other' });
+      const response = await post(what, { ...(what !== 'cancel' && { nonce: 'any' }) }, { 'millrace-tenant': 'other' });
       expect([response.statusCode, codeOf(response)]).toEqual([404, 'RUN_NOT_FOUND']);
     }
     expect(gateway.temporal.sent).toEqual([]);
@@ -67,21 +68,19 @@ describe('cancel', () => {
 });
 
 describe('a decision', () => {
-  test('is for the only stage that waits', async () => {
-    gateway.temporal.waiting = ['sign-off'];
-    expect((await post('approve', { by: 'ada' })).statusCode).toBe(202);
-    expect((await post('reject')).statusCode).toBe(202);
-    expect(gateway.temporal.sent).toEqual([
-      ['approve/sign-off', { approved: true, by: 'ada' }],
-      ['approve/sign-off', { approved: false }],
-    ]);
+  const nonce = nonceOf('sign-off');
+
+  test('is handed to the run, with the nonce of the wait', async () => {
+    gateway.temporal.waitAt(['sign-off']);
+    expect((await post('approve', { nonce, by: 'ada' })).statusCode).toBe(202);
+    expect(gateway.temporal.sent).toEqual([['decide', { nonce, approved: true, by: 'ada' }]]);
   });
 
   test('is signed by the key that was shown, whatever name it carries', async () => {
     const { secret, key } = issueKey({ name: 'desk', tenant: 'default', permissions: ['approve', 'read'] });
     const authenticator = new Authenticator({ by: 'key', keys: keyRing([key]) }, pino({ level: 'silent' }));
     const guarded = await testGateway({}, { authenticator, temporal: gateway.temporal.client });
-    gateway.temporal.waiting = ['sign-off'];
+    gateway.temporal.waitAt(['sign-off']);
     const decide = (payload: object, headers: Record<string, string> = {}) =>
       guarded.app.inject({
         method: 'POST',
@@ -89,79 +88,122 @@ describe('a decision', () => {
         headers: { authorization: `Bearer ${secret}`, ...headers },
         payload,
       });
-    expect((await decide({ by: 'the boss' }, { 'millrace-user': 'the-boss' })).statusCode).toBe(202);
+    expect((await decide({ nonce, by: 'the boss' }, { 'millrace-user': 'the-boss' })).statusCode).toBe(202);
     expect(gateway.temporal.sent).toEqual([
-      ['approve/sign-off', { approved: true, by: 'the boss', actor: `key:${key.id}` }],
+      ['decide', { nonce, approved: true, by: 'the boss', actor: `key:${key.id}` }],
     ]);
-    expect(codeOf(await decide({ actor: 'key:another' }))).toBe('INVALID_INPUT');
-    expect(codeOf(await decide({ by: 'timeout' }))).toBe('INVALID_INPUT');
+    expect(codeOf(await decide({ nonce, actor: 'key:another' }))).toBe('INVALID_INPUT');
+    expect(codeOf(await decide({ nonce, by: 'timeout' }))).toBe('INVALID_INPUT');
     expect(gateway.temporal.sent).toHaveLength(1);
     await guarded.close();
   });
 
-  test('names the stage where several wait', async () => {
-    gateway.temporal.waiting = ['items[0]/review', 'items[1]/review'];
-    const unnamed = await post('approve');
-    expect([unnamed.statusCode, unnamed.json<Problem>().errors?.[0]?.field]).toEqual([422, 'stage']);
-    expect(unnamed.json<Problem>().detail).toContain('items[0]/review, items[1]/review');
-    expect((await post('approve', { stage: 'items[1]/review' })).statusCode).toBe(202);
-    expect(gateway.temporal.sent).toEqual([['approve/items[1]/review', { approved: true }]]);
+  test('without a nonce is refused, and says where to find it', async () => {
+    gateway.temporal.waitAt(['sign-off']);
+    for (const body of [undefined, {}, { stage: 'sign-off' }]) {
+      const response = await post('approve', body);
+      const problem = response.json<Problem>();
+      expect([response.statusCode, problem.code, problem.errors?.[0]?.field]).toEqual([422, 'INVALID_INPUT', 'nonce']);
+      expect(problem.detail).toContain('GET /v1/runs/{id} shows it under `waiting`');
+    }
+    expect(gateway.temporal.sent).toEqual([]);
+  });
+
+  test('that comes second is ALREADY_DECIDED, also where both come at once', async () => {
+    gateway.temporal.waitAt(['sign-off']);
+    const both = await Promise.all([post('approve', { nonce, by: 'ada' }), post('reject', { nonce, by: 'bob' })]);
+    expect(both.map(({ statusCode }) => statusCode)).toEqual([202, 409]);
+    expect(both[1]?.json<Problem>()).toMatchObject({ code: 'ALREADY_DECIDED' });
+    expect(both[1]?.json<Problem>().detail).toContain('approved by ada');
+    expect(codeOf(await post('approve', { nonce, by: 'bob' }))).toBe('ALREADY_DECIDED');
+  });
+
+  test('that comes again is answered as the first time', async () => {
+    gateway.temporal.waitAt(['sign-off']);
+    for (let i = 0; i < 2; i++) expect((await post('reject', { nonce, by: 'ada' })).statusCode).toBe(202);
+  });
+
+  test('of a wait whose time is over has no effect', async () => {
+    gateway.temporal.waitAt(['sign-off']);
+    gateway.temporal.waits?.end(nonce);
+    expect(codeOf(await post('approve', { nonce }))).toBe('ALREADY_DECIDED');
+  });
+
+  test('that names another path than its wait has decides nothing', async () => {
+    gateway.temporal.waitAt(['sign-off', 'other']);
+    expect(codeOf(await post('approve', { nonce, stage: 'other' }))).toBe('NOT_WAITING');
+    expect((await post('approve', { nonce, stage: 'sign-off' })).statusCode).toBe(202);
   });
 
   test('reaches the child run that waits, and the child of a child', async () => {
-    gateway.temporal.waiting = ['sign-off'];
-    gateway.temporal.children.set(`${id}/apart`, ['review']);
-    gateway.temporal.children.set(`${id}/items[1]/apart`, []);
-    gateway.temporal.children.set(`${id}/items[1]/apart/deeper`, ['review']);
-    const unnamed = await post('approve');
-    expect(unnamed.json<Problem>().detail).toContain('sign-off, apart/review, items[1]/apart/deeper/review');
-    for (const stage of ['items[1]/apart/deeper/review', 'apart/review', 'sign-off'])
-      expect((await post('approve', { stage })).statusCode).toBe(202);
+    gateway.temporal.waitAt(['sign-off']);
+    gateway.temporal.waitAt(['review'], `${id}/apart`);
+    gateway.temporal.waitAt([], `${id}/items[1]/apart`);
+    gateway.temporal.waitAt(['review'], `${id}/items[1]/apart/deeper`);
+    const unknown = await post('approve', { nonce: 'none' });
+    expect(unknown.json<Problem>().detail).toContain('sign-off, apart/review, items[1]/apart/deeper/review');
+    const stage = 'apart/other';
+    expect(codeOf(await post('approve', { nonce: nonceOf('review', `${id}/apart`), stage }))).toBe('NOT_WAITING');
+    for (const child of [`${id}/items[1]/apart/deeper`, `${id}/apart`])
+      expect((await post('approve', { nonce: nonceOf('review', child) })).statusCode).toBe(202);
+    expect((await post('approve', { nonce })).statusCode).toBe(202);
     expect(gateway.temporal.sentTo).toEqual([`${id}/items[1]/apart/deeper`, `${id}/apart`, id]);
-    expect(gateway.temporal.sent.map(([signal]) => signal)).toEqual([
-      'approve/review',
-      'approve/review',
-      'approve/sign-off',
-    ]);
-    expect(codeOf(await post('approve', { stage: 'apart/other' }))).toBe('NOT_WAITING');
   });
 
   test('names the stage where there are many child runs', async () => {
-    gateway.temporal.waiting = [];
-    for (let i = 0; i < 33; i++) gateway.temporal.children.set(`${id}/items[${i}]/apart`, ['review']);
-    const unnamed = (await post('approve')).json<Problem>();
+    for (let i = 0; i < 33; i++) gateway.temporal.waitAt(['review'], `${id}/items[${i}]/apart`);
+    const one = { nonce: nonceOf('review', `${id}/items[7]/apart`) };
+    const unnamed = (await post('approve', one)).json<Problem>();
     expect([unnamed.code, unnamed.errors?.[0]?.field]).toEqual(['INVALID_INPUT', 'stage']);
-    expect((await post('approve', { stage: 'items[7]/apart/review' })).statusCode).toBe(202);
+    expect((await post('approve', { ...one, stage: 'items[7]/apart/review' })).statusCode).toBe(202);
     expect(gateway.temporal.sentTo).toEqual([`${id}/items[7]/apart`]);
   });
 
   test('that nothing waits for is NOT_WAITING, which says what waits', async () => {
-    gateway.temporal.waiting = [];
-    expect(codeOf(await post('approve'))).toBe('NOT_WAITING');
-    gateway.temporal.waiting = ['sign-off'];
-    const response = await post('approve', { stage: 'review' });
+    expect(codeOf(await post('approve', { nonce }))).toBe('NOT_WAITING');
+    gateway.temporal.waitAt(['sign-off']);
+    const response = await post('approve', { nonce: 'none' });
     expect([response.statusCode, codeOf(response)]).toEqual([409, 'NOT_WAITING']);
     expect(response.json<Problem>().detail).toContain('what waits is sign-off');
   });
 
-  test('waits for a worker that can be asked, but not for ever', async () => {
-    const response = await post('approve');
+  test('of a run that has ended is RUN_ENDED', async () => {
+    gateway.temporal.only().end({ output: {}, stages: [] });
+    expect(codeOf(await post('approve', { nonce }))).toBe('RUN_ENDED');
+  });
+
+  test('waits for a worker, but not for ever, and says that it may have been taken', async () => {
+    gateway.temporal.waits = undefined;
+    const response = await post('approve', { nonce });
     expect([response.statusCode, codeOf(response)]).toEqual([503, 'ORCHESTRATOR_UNAVAILABLE']);
-    expect(response.json<Problem>().detail).toContain('worker');
+    expect(response.json<Problem>().detail).toContain('send the same one again');
   });
 
   test.each<[object | string, string, string]>([
-    [{ stage: '' }, 'INVALID_INPUT', 'stage'],
-    [{ by: 'x'.repeat(201) }, 'INVALID_INPUT', 'by'],
-    [{ by: 7 }, 'INVALID_INPUT', 'by'],
-    [{ approved: true }, 'INVALID_INPUT', 'approved'],
+    [{ nonce, stage: '' }, 'INVALID_INPUT', 'stage'],
+    [{ nonce: '' }, 'INVALID_INPUT', 'nonce'],
+    [{ nonce: 7 }, 'INVALID_INPUT', 'nonce'],
+    [{ nonce: 'x'.repeat(101) }, 'INVALID_INPUT', 'nonce'],
+    [{ nonce, by: 'x'.repeat(201) }, 'INVALID_INPUT', 'by'],
+    [{ nonce, by: 7 }, 'INVALID_INPUT', 'by'],
+    [{ nonce, approved: true }, 'INVALID_INPUT', 'approved'],
     [[], 'INVALID_INPUT', 'body'],
     ['{', 'INVALID_JSON', 'body'],
     [{ by: 'x'.repeat(20_000) }, 'BODY_TOO_LARGE', 'body'],
   ])('%o is refused', async (payload, code, field) => {
-    gateway.temporal.waiting = ['sign-off'];
+    gateway.temporal.waitAt(['sign-off']);
     const problem = (await post('approve', payload)).json<Problem>();
     expect([problem.code, problem.errors?.[0]?.field]).toEqual([code, field]);
     expect(gateway.temporal.sent).toEqual([]);
+  });
+
+  test('is on what the run shows', async () => {
+    gateway.temporal.stages = [
+      { stage: 'sign-off', kind: 'approve', connector: '', model: 'person', device: '', status: 'running' },
+    ];
+    gateway.temporal.waitAt(['sign-off']);
+    gateway.temporal.waitAt(['review'], `${id}/apart`);
+    const { waiting } = (await gateway.app.inject({ url: `/v1/runs/${id}` })).json<RunDocument>();
+    expect(waiting).toEqual([waitFor('sign-off'), { ...waitFor('review', `${id}/apart`), path: 'apart/review' }]);
   });
 });

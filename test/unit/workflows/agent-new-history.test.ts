@@ -3,10 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { agent, code, gte, MillraceError, type Pipeline, pipeline, tool } from '../../../pipelines/index.js';
 import type { Json } from '../../../pipelines/json.js';
-import type { RunContext } from '../../../pipelines/plan/index.js';
+import type { Decision, RunContext, Wait } from '../../../pipelines/plan/index.js';
 import { InProcessHost } from '../../../workers/in-process-host.js';
-import { Mailbox } from '../../../workers/mailbox.js';
-import { interpret } from '../../../workflows/interpreter/index.js';
+import { interpret, Waits } from '../../../workflows/interpreter/index.js';
+import { decideIn } from '../../support/deciding.js';
 import { CodeRunner, contextOf } from '../../support/in-process.js';
 import { scripted } from '../../support/scripted-model.js';
 
@@ -23,17 +23,17 @@ class FullHost extends InProcessHost {
 
 /** One whose waits for a signal look again whether to give up, as those of a workflow do; its timers never end. */
 class GivingUpHost extends FullHost {
-  readonly #mailbox: Mailbox;
-  constructor(options: ConstructorParameters<typeof InProcessHost>[0] & { readonly mailbox: Mailbox }) {
+  readonly #own: Waits;
+  constructor(options: ConstructorParameters<typeof InProcessHost>[0] & { readonly waits: Waits }) {
     super(options);
-    this.#mailbox = options.mailbox;
+    this.#own = options.waits;
   }
-  override async signal(name: string, giveUp?: () => boolean): Promise<Json> {
+  override async decision(wait: Wait, giveUp?: () => boolean): Promise<Decision | undefined> {
+    this.#own.begin(wait);
     for (;;) {
-      const gone = AbortSignal.timeout(20);
-      const message = await this.#mailbox.take(name, gone).catch(() => undefined);
-      if (message !== undefined) return message;
-      if (giveUp?.()) return undefined as unknown as Json;
+      const decision = this.#own.decisionOn(wait.nonce);
+      if (decision || giveUp?.()) return decision;
+      await sleep(20);
     }
   }
   override wait(): Promise<void> {
@@ -72,7 +72,7 @@ async function inHistories(made: Pipeline, looks: number, host: FullHost) {
     const ended = await interpret({}, context, host);
     if (!('carried' in ended)) return { histories, output: ended.output };
     // As it is in the input of the next history.
-    const carried = JSON.parse(JSON.stringify({ ...ended.carried, messages: {} })) as RunContext['carried'];
+    const carried = JSON.parse(JSON.stringify({ ...ended.carried, decided: {} })) as RunContext['carried'];
     context = { ...contextOf(made), ...(carried && { carried }) };
   }
 }
@@ -127,18 +127,21 @@ describe('an agent that goes on in a new history', () => {
       return { text: stage('answer', agent({ model, tools: [next, pay] }), { prompt: 'Pay.' }).text, n: loop.n };
     }) as unknown as Pipeline;
     const runner = new CodeRunner(made);
-    const mailbox = new Mailbox();
-    const host = new GivingUpHost({ runner, run: 'r', mailbox });
+    const waits = new Waits();
+    const host = new GivingUpHost({ runner, run: 'r', waits });
     host.looks = 2;
     const first = await interpret({}, contextOf(made), host);
     if (!('carried' in first)) throw new Error('it did not stop');
     expect(runner.events.filter((event) => event.includes('next') && event.endsWith('ends'))).toHaveLength(1);
-    mailbox.send('approve/answer/turn-1/pay', { approved: true });
+    const nonces = waits.open.map(({ nonce }) => nonce);
+    await decideIn(waits, 'answer/turn-1/pay', { approved: true });
     host.looks = 99;
-    const carried = JSON.parse(JSON.stringify({ ...first.carried, messages: {} })) as RunContext['carried'];
+    const carried = JSON.parse(JSON.stringify({ ...first.carried, decided: waits.carried })) as RunContext['carried'];
     const second = await interpret({}, { ...contextOf(made), ...(carried && { carried }) }, host);
     expect(second).toMatchObject({ output: { text: 'Done.', n: 3 } });
     expect(asks).toBe(2);
+    // The wait is the same in both histories.
+    expect(Object.keys(waits.carried)).toEqual(nonces);
     expect(runner.events.filter((event) => event.includes('next') && event.endsWith('starts'))).toHaveLength(1);
   });
 });

@@ -1,8 +1,6 @@
-import type { Json } from '../../../pipelines/json.js';
-import type { StageRecord } from '../../../pipelines/plan/index.js';
+import type { GivenDecision, StageRecord } from '../../../pipelines/plan/index.js';
 import { runInProcess } from '../../../workers/in-process-host.js';
-import { Mailbox } from '../../../workers/mailbox.js';
-import { StageError } from '../../../workflows/interpreter/index.js';
+import { StageError, Waits } from '../../../workflows/interpreter/index.js';
 import { agentSuite } from '../../contract/agent-suite.js';
 import { hostSuite, type SuiteHost } from '../../contract/host-suite.js';
 import { CodeRunner, contextOf } from '../../support/in-process.js';
@@ -10,11 +8,18 @@ import { CodeRunner, contextOf } from '../../support/in-process.js';
 const inProcess: SuiteHost = {
   async run(pipeline, input, { context, act } = {}) {
     const runner = new CodeRunner(pipeline);
-    const mailbox = new Mailbox();
+    const waits = new Waits();
     const cancel = new AbortController();
     let rows: readonly StageRecord[] = [];
     const run = {
-      send: async (name: string, message: Json) => mailbox.send(name, message),
+      waiting: async () => waits.open,
+      decide: async (given: GivenDecision) => {
+        try {
+          waits.decide(given);
+        } catch (error) {
+          throw error instanceof StageError ? new Error(`${error.code}: ${error.message}`) : error;
+        }
+      },
       cancel: async () => cancel.abort(),
       rows: async () => rows,
     };
@@ -26,7 +31,7 @@ const inProcess: SuiteHost = {
         {
           runner,
           run: 'r',
-          mailbox,
+          waits,
           signal: cancel.signal,
           onReport: (stages) => {
             rows = stages;

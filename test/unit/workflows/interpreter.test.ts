@@ -4,7 +4,8 @@ import { z } from 'zod';
 import { approve, code, MillraceError, pipeline, semantic, text } from '../../../pipelines/index.js';
 import type { StageCall, StageRecord } from '../../../pipelines/plan/index.js';
 import { runInProcess } from '../../../workers/in-process-host.js';
-import { Mailbox } from '../../../workers/mailbox.js';
+import { Waits } from '../../../workflows/interpreter/index.js';
+import { decideIn } from '../../support/deciding.js';
 import { CodeRunner, contextOf } from '../../support/in-process.js';
 
 const one = z.object({ n: z.number() });
@@ -191,30 +192,29 @@ describe('interpret', () => {
         return { approved: decision.approved, by: decision.by };
       });
 
-    it('waits for the signal and ignores what is no decision', async () => {
-      const mailbox = new Mailbox();
+    it('waits for the decision on it', async () => {
+      const waits = new Waits();
       const waiting = gated('1h');
       const reports: StageRecord[][] = [];
       const run = runInProcess({ n: 1 }, contextOf(waiting), {
         runner: new CodeRunner(waiting),
         run: 'r',
-        mailbox,
+        waits,
         onReport: (stages) => reports.push([...stages]),
       });
-      mailbox.send('approve/sign-off', 'yes please');
-      mailbox.send('approve/sign-off', { approved: true, by: 'ada' });
+      await decideIn(waits, 'sign-off', { approved: true, by: 'ada' });
       await expect(run).resolves.toMatchObject({ output: { approved: true, by: 'ada' } });
       expect(reports.map((stages) => stages[0]?.status)).toEqual(['waiting', 'running', 'done']);
     });
 
     it('keeps who was authenticated beside the name that came with the decision', async () => {
-      const mailbox = new Mailbox();
+      const waits = new Waits();
       const signed = pipeline('signed', { input: one, deadline: '2h' }, ({ stage }) => ({
         decision: stage('sign-off', approve({ timeout: '1h' }), { subject: 'a refund' }),
       }));
-      const run = runInProcess({ n: 1 }, contextOf(signed), { runner: new CodeRunner(signed), run: 'r', mailbox });
+      const run = runInProcess({ n: 1 }, contextOf(signed), { runner: new CodeRunner(signed), run: 'r', waits });
       const decision = { approved: false, by: 'the boss', actor: 'key:3f09c1a2b4' };
-      mailbox.send('approve/sign-off', decision);
+      await decideIn(waits, 'sign-off', decision);
       const ended = await run;
       expect(ended.output).toEqual({ decision });
       expect(ended.stages[0]?.decisions).toEqual([{ path: 'sign-off', ...decision }]);

@@ -37,7 +37,7 @@ describe('a run that goes on in a new history', () => {
     const first = await interpret({ n: 0 }, contextOf(loop), host);
     if (!('carried' in first)) throw new Error('the history was not full');
     expect(first.carried.startedAt).toBe(1_000);
-    const context: RunContext = { ...contextOf(loop), carried: { ...first.carried, messages: {} } };
+    const context: RunContext = { ...contextOf(loop), carried: { ...first.carried, decided: {} } };
     host.looks = 99;
     host.clock = 1_000 + 599_000;
     expect(await interpret({ n: 0 }, context, host)).toMatchObject({ output: { n: 5 } });

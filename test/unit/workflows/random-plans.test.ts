@@ -36,7 +36,7 @@ async function runOn(
       }
       again?.(result.carried as unknown as Json);
       // Through JSON, as a history would carry it.
-      context = copy({ ...context, carried: { ...result.carried, messages: {} } });
+      context = copy({ ...context, carried: { ...result.carried, decided: {} } });
     }
   } catch (error) {
     if (!(error instanceof StageError)) throw error;
@@ -71,7 +71,9 @@ const changed = (host: Host, change: (inner: Host) => Partial<Host>): Host => ({
   runChild: (...args) => host.runChild(...args),
   now: () => host.now(),
   wait: (...args) => host.wait(...args),
-  signal: (...args) => host.signal(...args),
+  nonce: () => host.nonce(),
+  decision: (...args) => host.decision(...args),
+  close: (nonce) => host.close(nonce),
   race: (contenders) => host.race(contenders.map((contender) => (inner) => contender(changed(inner, change)))),
   full: () => host.full(),
   report: (stages) => host.report(stages),

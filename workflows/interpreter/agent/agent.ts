@@ -3,7 +3,6 @@ import {
   type AgentMessage,
   type AgentPlan,
   agentOf,
-  type PricePlan,
   type StageOutcome,
   type StagePlan,
 } from '../../../pipelines/plan/index.js';
@@ -11,8 +10,9 @@ import { StageError } from '../host.js';
 import { type At, type Run, STOPPED, type Stopped } from '../state.js';
 import { stops } from '../value.js';
 import { askModel, type Reply } from './ask-model.js';
-import { begin, costOf, type Limit, limitOf, type Progress, type ToolRecord, tokensOf } from './progress.js';
-import { contentOf, runTools } from './run-tools.js';
+import { goesOn } from './hand-over.js';
+import { begin, costOf, type Limit, limitOf, type Progress, priced, spent, tokensOf, told } from './progress.js';
+import { runTools } from './run-tools.js';
 import { closeSession, type OpenSession, openSession } from './session.js';
 import { toolsOfServers } from './tool-servers.js';
 
@@ -23,8 +23,18 @@ export interface Agent {
   readonly stage: StagePlan;
   /** With the tools of its servers among its own. */
   readonly plan: AgentPlan;
-  /** Its row of the placement. */
+  /** Its row of the placement, which tells the candidates of a stage apart: `answer`, `answer~1`. */
   readonly row: string;
+  /** No other candidate goes on when it fails. */
+  readonly last: boolean;
+}
+
+/** Which candidate of its stage an agent is. */
+interface Candidacy {
+  readonly row: string;
+  readonly last: boolean;
+  /** What the candidates before it have left. */
+  readonly left: Progress | undefined;
 }
 
 /** What the model is asked when it cannot call tools any more, and when its answer lacks the form that is asked for. */
@@ -40,17 +50,21 @@ const NUDGES = {
 export async function runAgent(
   run: Run,
   stage: StagePlan,
-  row: string,
+  { row, last, left }: Candidacy,
   input: JsonObject,
   at: At,
 ): Promise<StageOutcome | Stopped> {
   const planned = priced(agentOf(stage), run.context.placement[row]?.price);
-  const tools = planned.servers ? await toolsOfServers({ run, stage, plan: planned, row }, at) : planned.tools;
+  const tools = planned.servers ? await toolsOfServers({ run, stage, plan: planned, row, last }, at) : planned.tools;
   const plan: AgentPlan = { ...planned, tools };
-  const agent: Agent = { run, stage, plan, row };
+  const agent: Agent = { run, stage, plan, row, last };
   const kept = at.memo.below('progress');
   const session = planned.session ? await openSession(agent, at, input) : undefined;
-  let progress = (kept.value ?? begin(stage.id, input, session?.messages)) as unknown as Progress;
+  if (kept.value === undefined) {
+    const fresh = begin(stage.id, input, session?.messages);
+    kept.end((left ? goesOn(left, fresh) : fresh) as unknown as Json);
+  }
+  let progress = kept.value as unknown as Progress;
   for (;;) {
     if (stops(run, at)) return STOPPED;
     const limit = limitOf(plan, progress);
@@ -88,12 +102,6 @@ export async function runAgent(
   }
 }
 
-/** The plan with its pool's price, unless it states one. */
-function priced(plan: AgentPlan, price: PricePlan | undefined): AgentPlan {
-  if (!price || plan.budget?.price) return plan;
-  return { ...plan, budget: { ...plan.budget, price } };
-}
-
 /** The progress when the session has this run's part: with a model call more where that made a summary. */
 async function keep(
   agent: Agent,
@@ -112,38 +120,6 @@ async function keep(
     turns: progress.turns,
   });
   return summary ? { ...spent(progress, summary), turns: progress.turns } : progress;
-}
-
-/** The progress with a model call counted. */
-function spent(progress: Progress, { usage, ms, text, toolCalls }: Reply): Progress {
-  const { inputTokens, outputTokens } = tokensOf(usage, progress.messages, [text, toolCalls as unknown as Json]);
-  return {
-    ...progress,
-    turns: progress.turns + 1,
-    inputTokens: progress.inputTokens + inputTokens,
-    outputTokens: progress.outputTokens + outputTokens,
-    ms: progress.ms + ms,
-  };
-}
-
-/** The progress with what the tools gave: what the model asked for, and an answer to each of its calls. */
-function told(progress: Progress, { text, toolCalls }: Reply, records: readonly ToolRecord[], ms: number): Progress {
-  const asked: AgentMessage = {
-    role: 'assistant',
-    content: text,
-    toolCalls: toolCalls.map(({ id, name, arguments: given }) => ({ id, name, arguments: given })),
-  };
-  const answers = records.map((record, i): AgentMessage => {
-    return { role: 'tool', content: contentOf(record), toolCallId: toolCalls[i]?.id ?? '' };
-  });
-  const wrong = records.some(({ end }) => end === 'wrong');
-  return {
-    ...progress,
-    messages: [...progress.messages, asked, ...answers],
-    calls: [...progress.calls, ...records],
-    ms: progress.ms + ms,
-    wrongTurns: wrong ? progress.wrongTurns + 1 : 0,
-  };
 }
 
 function outcomeOf(plan: AgentPlan, progress: Progress, reply: Reply, limit: Limit | undefined): StageOutcome {

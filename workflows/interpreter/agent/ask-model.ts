@@ -52,16 +52,10 @@ export async function askModel(agent: Agent, at: At, question: Question): Promis
   const input = { history: messages as unknown as Json, ...(nudge !== undefined && { prompt: nudge }) };
   checkInput(input, stage.id);
   const started = at.host.now();
-  const outcome = await at.host.runStage(
-    limited,
-    input,
-    callOf(run, limited, `${at.prefix}${stage.id}/${name}`),
-    placed,
-    {
-      type: stage.id,
-      summary: `${at.prefix}${stage.id} · ${question.name ?? `turn ${turn}`} · ${placed.connector} · ${stage.model} @${placed.device}`,
-    },
-  );
+  const outcome = await at.host.runStage(limited, input, callOf(run, limited, `${at.prefix}${row}/${name}`), placed, {
+    type: stage.id,
+    summary: `${at.prefix}${row} · ${question.name ?? `turn ${turn}`} · ${placed.connector} · ${stage.model} @${placed.device}`,
+  });
   const { text, finish, data, toolCalls = [] } = outcome.output as unknown as Partial<Reply>;
   const reply: Reply = {
     text: text ?? '',

@@ -1,6 +1,7 @@
 import type { Json, JsonObject } from '../../../pipelines/json.js';
-import type { AgentMessage, AgentPlan, TokenUsage } from '../../../pipelines/plan/index.js';
+import type { AgentMessage, AgentPlan, PricePlan, TokenUsage } from '../../../pipelines/plan/index.js';
 import { StageError } from '../host.js';
+import type { Reply } from './ask-model.js';
 
 /** A tool call as the agent's output has it. */
 export interface ToolRecord {
@@ -16,6 +17,8 @@ export interface ToolRecord {
 /** How far an agent is, between two turns: all that it carries into a new history. */
 export interface Progress {
   readonly messages: readonly AgentMessage[];
+  /** How many of the messages it began with. */
+  readonly given: number;
   readonly turns: number;
   /** Turns in a row with a wrong tool call. */
   readonly wrongTurns: number;
@@ -24,6 +27,8 @@ export interface Progress {
   /** Time in model calls and tools. */
   readonly ms: number;
   readonly calls: readonly ToolRecord[];
+  /** The part of its tokens that candidates before it have used, and what they cost, where a price is known. */
+  readonly earlier?: { readonly inputTokens: number; readonly outputTokens: number; readonly cost?: number };
   /** The model has answered, and has yet to give its answer the form that is asked for. */
   readonly shaping?: true;
 }
@@ -42,7 +47,16 @@ export function begin(
     ...(history as readonly AgentMessage[]),
     { role: 'user', content: prompt },
   ];
-  return { messages, turns: 0, wrongTurns: 0, inputTokens: 0, outputTokens: 0, ms: 0, calls: [] };
+  return {
+    messages,
+    given: messages.length,
+    turns: 0,
+    wrongTurns: 0,
+    inputTokens: 0,
+    outputTokens: 0,
+    ms: 0,
+    calls: [],
+  };
 }
 
 export type Limit = 'turns' | 'tokens' | 'time' | 'cost';
@@ -64,9 +78,12 @@ export function limitOf(plan: AgentPlan, progress: Progress): Limit | undefined 
 const MILLION = 1_000_000;
 
 /** What the model calls have cost so far; undefined where no price is known. */
-export function costOf({ budget }: AgentPlan, { inputTokens, outputTokens }: Progress): number | undefined {
+export function costOf({ budget }: AgentPlan, { inputTokens, outputTokens, earlier }: Progress): number | undefined {
   const price = budget?.price;
-  return price && (inputTokens * price.input + outputTokens * price.output) / MILLION;
+  if (!price) return earlier?.cost;
+  const input = (inputTokens - (earlier?.inputTokens ?? 0)) * price.input;
+  const output = (outputTokens - (earlier?.outputTokens ?? 0)) * price.output;
+  return (earlier?.cost ?? 0) + (input + output) / MILLION;
 }
 
 /** Characters of a token, for servers that count none: English text and JSON have three to five. */
@@ -84,3 +101,55 @@ export function tokensOf(
     outputTokens: usage.outputTokens ?? estimate(got),
   };
 }
+
+/** The plan with its pool's price, unless it states one. */
+export function priced(plan: AgentPlan, price: PricePlan | undefined): AgentPlan {
+  if (!price || plan.budget?.price) return plan;
+  return { ...plan, budget: { ...plan.budget, price } };
+}
+
+/** The progress with a model call counted. */
+export function spent(progress: Progress, { usage, ms, text, toolCalls }: Reply): Progress {
+  const { inputTokens, outputTokens } = tokensOf(usage, progress.messages, [text, toolCalls as unknown as Json]);
+  return {
+    ...progress,
+    turns: progress.turns + 1,
+    inputTokens: progress.inputTokens + inputTokens,
+    outputTokens: progress.outputTokens + outputTokens,
+    ms: progress.ms + ms,
+  };
+}
+
+/** The progress with what the tools gave: what the model asked for, and an answer to each of its calls. */
+export function told(
+  progress: Progress,
+  { text, toolCalls }: Reply,
+  records: readonly ToolRecord[],
+  ms: number,
+): Progress {
+  const asked: AgentMessage = {
+    role: 'assistant',
+    content: text,
+    toolCalls: toolCalls.map(({ id, name, arguments: given }) => ({ id, name, arguments: given })),
+  };
+  const answers = records.map((record, i): AgentMessage => {
+    return { role: 'tool', content: contentOf(record), toolCallId: toolCalls[i]?.id ?? '' };
+  });
+  const wrong = records.some(({ end }) => end === 'wrong');
+  return {
+    ...progress,
+    messages: [...progress.messages, asked, ...answers],
+    calls: [...progress.calls, ...records],
+    ms: progress.ms + ms,
+    wrongTurns: wrong ? progress.wrongTurns + 1 : 0,
+  };
+}
+
+/** What the model reads of a call's end. */
+function contentOf({ end, result, code, message }: ToolRecord): string {
+  if (end === 'done') return textOf(result ?? null);
+  if (end === 'refused') return message ?? '';
+  return `Error ${code}: ${message}`;
+}
+
+export const textOf = (result: Json): string => (typeof result === 'string' ? result : JSON.stringify(result));

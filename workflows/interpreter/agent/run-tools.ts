@@ -1,6 +1,5 @@
-import type { Json } from '../../../pipelines/json.js';
+import { canonicalJson, type Json } from '../../../pipelines/json.js';
 import {
-  APPROVE_SIGNAL,
   type PipelineTool,
   type RunContext,
   type StagePlan,
@@ -9,17 +8,20 @@ import {
   serverRow,
   type ToolPlan,
   toolRow,
+  type WaitingCall,
 } from '../../../pipelines/plan/index.js';
 import { decide } from '../approve.js';
 import { callOf } from '../call.js';
 import { placementOf } from '../control.js';
+import { sha256 } from '../digest.js';
 import { type Shown, StageError } from '../host.js';
 import { sessionsOf } from '../sessions-of.js';
 import { type At, STOPPED, type Stopped } from '../state.js';
+import { isFailure } from '../value.js';
 import type { Agent } from './agent.js';
 import type { AskedCall } from './ask-model.js';
 import { httpInput } from './http-input.js';
-import type { ToolRecord } from './progress.js';
+import { type ToolRecord, textOf } from './progress.js';
 
 /** Most calls of one turn that are carried out. A model that asks for more repeats itself. */
 const MOST_CALLS = 16;
@@ -54,24 +56,53 @@ export async function runTools(
   turn: number,
   calls: readonly AskedCall[],
 ): Promise<EndedCalls | Stopped> {
-  const seen = new Map<string, number>();
-  const named = calls.map((call) => {
-    const count = (seen.get(call.name) ?? 0) + 1;
-    seen.set(call.name, count);
-    return { call, name: count === 1 ? call.name : `${call.name}[${count}]` };
-  });
+  const names = placesOf(calls);
   agent.run.table.doing(agent.stage.id, `turn ${turn}: ${calls.map(spoken).join(', ')}`);
+  const failing = agent.last ? undefined : new Failing();
   const all = await Promise.all(
-    named.map(({ call, name }, i) =>
-      i < MOST_CALLS ? toolCall(agent, at, { turn, name }, call) : tooMany(turn, call),
-    ),
+    calls.map(async (call, i) => {
+      if (i >= MOST_CALLS) return tooMany(turn, call);
+      const ended = toolCall(agent, at, { turn, name: names[i] as string, failing }, call);
+      return failing ? ended.catch((error: unknown) => failing.take(error)) : ended;
+    }),
   );
+  if (failing?.failure) throw failing.failure;
   if (all.some((ended) => ended === STOPPED)) return STOPPED;
   const ended = all as readonly EndedCall[];
   return { records: ended.map(({ record }) => record), ms: Math.max(0, ...ended.map(({ ms }) => ms)) };
 }
 
-interface EndedCall {
+/** What tells the calls of one tool in one turn apart. */
+export function placesOf(calls: readonly AskedCall[]): readonly string[] {
+  const seen = new Map<string, number>();
+  return calls.map(({ name }) => {
+    const count = (seen.get(name) ?? 0) + 1;
+    seen.set(name, count);
+    return count === 1 ? name : `${name}[${count}]`;
+  });
+}
+
+/**
+ * The failure of a call that ends the agent, where another candidate goes on: what is under way beside it ends first, for the
+ * next one has to know what has been done. What waits for a person is done no more.
+ */
+class Failing {
+  failure: StageError | undefined;
+  #tell: () => void = () => undefined;
+  readonly pointless = new Promise<void>((resolve) => {
+    this.#tell = resolve;
+  });
+
+  /** Throws what is no failure of the candidate. */
+  take(error: unknown): Stopped {
+    if (!isFailure(error)) throw error;
+    this.failure ??= error;
+    this.#tell();
+    return STOPPED;
+  }
+}
+
+export interface EndedCall {
   readonly record: ToolRecord;
   readonly ms: number;
 }
@@ -80,7 +111,18 @@ interface EndedCall {
 interface Place {
   readonly turn: number;
   readonly name: string;
+  readonly failing: Failing | undefined;
 }
+
+/** Of a digest, in paths. */
+const DIGEST_LENGTH = 12;
+
+/**
+ * Where a call stands in the run, and what identifies it: with the candidate and a digest of the arguments, so that no other
+ * call has its approval, its idempotency key or its result.
+ */
+const pathOf = ({ row }: Agent, at: At, { turn, name }: Place, digest: string): string =>
+  `${at.prefix}${row}/turn-${turn}/${name}:${digest.slice(0, DIGEST_LENGTH)}`;
 
 const tooMany = (turn: number, call: AskedCall): EndedCall => {
   const message = `at most ${MOST_CALLS} tools can be called at once`;
@@ -89,6 +131,7 @@ const tooMany = (turn: number, call: AskedCall): EndedCall => {
 
 async function toolCall(agent: Agent, at: At, place: Place, call: AskedCall): Promise<EndedCall | Stopped> {
   const { run, stage, plan } = agent;
+  const { failing } = place;
   const memo = at.memo.below(place.name);
   if (memo.value !== undefined) return memo.value as unknown as EndedCall;
   const tool = plan.tools.find(({ name }) => name === call.name);
@@ -101,10 +144,12 @@ async function toolCall(agent: Agent, at: At, place: Place, call: AskedCall): Pr
     return end({ end: 'wrong', code: 'INVALID_TOOL_CALL', message: call.wrong ?? 'there is no such tool' }, 0);
   }
   const own: At = { ...at, memo };
-  const path = `${at.prefix}${stage.id}/turn-${place.turn}/${place.name}`;
+  const digest = sha256(canonicalJson(call.arguments));
+  const path = pathOf(agent, at, place, digest);
   if (tool.approval) {
-    const decision = await allowed(agent, own, tool.approval, path, call);
-    if (decision === STOPPED) return STOPPED;
+    const waiting = { tool: call.name, ...(isShort(call.arguments) && { arguments: call.arguments }), digest };
+    const decision = await allowed(agent, own, tool.approval, { path, call, waiting, failing });
+    if (decision === STOPPED || failing?.failure) return STOPPED;
     if (decision !== undefined) return end({ end: 'refused', message: decision }, 0);
   }
   const started = at.host.now();
@@ -121,12 +166,25 @@ async function toolCall(agent: Agent, at: At, place: Place, call: AskedCall): Pr
     if (!(error instanceof StageError)) throw error;
     const failure = run.deadline.isOver(error) ? run.deadline.exceeded(stage.id) : error;
     const { code, message } = failure;
-    if (NOT_TOLD.has(code) || run.deadline.leftMs <= 0) throw failure;
+    const isTold = !NOT_TOLD.has(code) && run.deadline.leftMs > 0;
     // The tool says that its arguments are no good: of that the model is told once.
-    if (code === 'INVALID_INPUT') return end({ end: 'wrong', code, message: bare(message) }, ms());
-    if (tool.onFailure === 'fail') throw failure;
-    return end({ end: 'failed', code, message: bare(message) }, ms());
+    if (isTold && code === 'INVALID_INPUT') return end({ end: 'wrong', code, message: bare(message) }, ms());
+    // Also where it ends the agent: a candidate that goes on must not take a call that has begun for one that has not.
+    const failed = end({ end: 'failed', code, message: bare(message) }, ms());
+    if (!isTold || tool.onFailure === 'fail') throw failure;
+    return failed;
   }
+}
+
+/** Longest arguments that a wait shows, in characters of their JSON. */
+const LONGEST_ARGUMENTS = 16_000;
+const isShort = (given: AskedCall['arguments']): boolean => JSON.stringify(given).length <= LONGEST_ARGUMENTS;
+
+interface Allowance {
+  readonly path: string;
+  readonly call: AskedCall;
+  readonly waiting: WaitingCall;
+  readonly failing: Failing | undefined;
 }
 
 /** Undefined where a person allows the call; else what the model is told. */
@@ -134,12 +192,12 @@ async function allowed(
   { run, stage }: Agent,
   at: At,
   approval: NonNullable<ToolPlan['approval']>,
-  path: string,
-  call: AskedCall,
+  { path, call, waiting, failing }: Allowance,
 ): Promise<string | undefined | Stopped> {
-  run.table.doing(stage.id, `waits for a person: ${spoken(call)}, ${APPROVE_SIGNAL}${path}`);
+  run.table.doing(stage.id, `waits for a person: ${spoken(call)}, ${path}`);
   const limitMs = Math.max(1, run.deadline.shareOf(stage.id));
-  const decision = await decide(run, at, { ...approval, subject: spoken(call), stage: stage.id, path, limitMs });
+  const asked = { ...approval, subject: spoken(call), call: waiting, stage: stage.id, path, limitMs };
+  const decision = await decide(run, at, { ...asked, ...(failing && { pointless: failing.pointless }) });
   if (decision === undefined) return STOPPED;
   run.table.doing(stage.id, spoken(call));
   if (decision.approved) return undefined;
@@ -200,15 +258,6 @@ function recordOf(
 ): ToolRecord {
   return { turn, name, arguments: given, ...end };
 }
-
-/** What the model reads of a call's end. */
-export function contentOf({ end, result, code, message }: ToolRecord): string {
-  if (end === 'done') return textOf(result ?? null);
-  if (end === 'refused') return message ?? '';
-  return `Error ${code}: ${message}`;
-}
-
-const textOf = (result: Json): string => (typeof result === 'string' ? result : JSON.stringify(result));
 
 /** A failure's message without the stage's name, which means nothing to the model. */
 const bare = (message: string): string => message.replace(/^stage "[^"]*":? /, '');

@@ -44,8 +44,8 @@ async function listed({ run, stage, row }: Agent, at: At, from: ToolServerPlan):
   const asked: JsonObject = only ? { only } : {};
   // To ask for a list is harmless: it is tried again as the stage's own calls are.
   const called: StagePlan = run.deadline.limit({ ...bare, kind: 'mcp-tools', model: server, with: asked });
-  const path = `${at.prefix}${stage.id}/tools/${server}`;
-  const shown = { type: stage.id, summary: `${at.prefix}${stage.id} · tools of ${server}` };
+  const path = `${at.prefix}${row}/tools/${server}`;
+  const shown = { type: stage.id, summary: `${at.prefix}${row} · tools of ${server}` };
   const { output } = await at.host.runStage(called, {}, callOf(run, called, path), placed, shown);
   const found = output.tools as unknown as readonly Listed[];
   const missing = only?.find((name) => !found.some((tool) => tool.name === name));

@@ -1,0 +1,49 @@
+import { agentOf, type PricePlan, type StagePlan } from '../../../pipelines/plan/index.js';
+import type { Memo } from '../memo.js';
+import type { Reply } from './ask-model.js';
+import { costOf, type Progress, priced, spent, type ToolRecord, told } from './progress.js';
+import { type EndedCall, placesOf } from './run-tools.js';
+
+/**
+ * What an agent that has failed leaves to the candidate after it: what it has been told, done and used. A turn in which a call
+ * has ended is part of it; undefined where it has not begun.
+ */
+export function leftBy(stage: Pick<StagePlan, 'with'>, price: PricePlan | undefined, memo: Memo): Progress | undefined {
+  const before = memo.below('progress').value as unknown as Progress | undefined;
+  if (!before) return undefined;
+  const inTurn = memo.below(`turn-${before.turns + 1}`);
+  const reply = inTurn.below('reply').value as unknown as Reply | undefined;
+  const progress = reply ? withTurn(before, reply, inTurn) : before;
+  const cost = costOf(priced(agentOf(stage), price), progress);
+  const { inputTokens, outputTokens } = progress;
+  const { shaping: _, ...rest } = progress;
+  return { ...rest, wrongTurns: 0, earlier: { inputTokens, outputTokens, ...(cost !== undefined && { cost }) } };
+}
+
+function withTurn(before: Progress, reply: Reply, inTurn: Memo): Progress {
+  const asked = spent(before, reply);
+  const names = placesOf(reply.toolCalls);
+  const ended = names.map((name) => inTurn.below(name).value as unknown as EndedCall | undefined);
+  if (ended.every((end) => end === undefined)) return asked;
+  const records = ended.map((end, i) => end?.record ?? notCarriedOut(before.turns + 1, reply.toolCalls[i]));
+  return told(asked, reply, records, Math.max(0, ...ended.map((end) => end?.ms ?? 0)));
+}
+
+const notCarriedOut = (turn: number, call: Reply['toolCalls'][number] | undefined): ToolRecord => ({
+  turn,
+  name: call?.name ?? '',
+  arguments: call?.arguments ?? {},
+  end: 'refused',
+  message: 'This call was not carried out.',
+});
+
+/**
+ * Where the next candidate begins: behind what has been done, as if it had done it itself; without the conversation where
+ * nothing was. Tokens, turns and time that were used are used.
+ */
+export function goesOn(left: Progress, fresh: Progress): Progress {
+  // An answer that was not good enough is no part of it: the model is to give one.
+  const end = left.messages.findLastIndex(({ role }) => role === 'tool') + 1;
+  const added = left.calls.length === 0 ? [] : left.messages.slice(left.given, end);
+  return { ...left, given: fresh.given, messages: [...fresh.messages, ...added] };
+}
