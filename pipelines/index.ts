@@ -51,6 +51,8 @@ export {
   type StageUse,
   split,
   synthesize,
+  type ToolCall,
+  toolCalls,
   transcribe,
   upsert,
 } from './stages/index.js';

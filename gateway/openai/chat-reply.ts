@@ -8,21 +8,68 @@ import type { Model } from './models.js';
 export interface Answer {
   readonly text: string;
   readonly finish: 'stop' | 'length' | 'tools';
+  /** Calls that the caller is to make. */
   readonly toolCalls: readonly { readonly id: string; readonly name: string; readonly arguments: JsonObject }[];
+  /** Calls that the run has made: nothing is left to do about them. */
+  readonly executed: readonly ExecutedCall[];
   readonly usage: { readonly input: number; readonly output: number } | undefined;
 }
 
-/** Fields of a pipeline's output beside the text that count, where there are such. */
-export const ANSWER_FIELDS: readonly string[] = ['finish', 'toolCalls'];
+/** As OpenAI's protocol would have it: the arguments are JSON, the output is text. */
+export interface ExecutedCall {
+  readonly id: string;
+  readonly name: string;
+  readonly arguments: string;
+  readonly status: 'completed' | 'failed';
+  /** What the model was told that it gave. */
+  readonly output: string | null;
+  /** Why it was not carried out, or has failed. */
+  readonly error: string | null;
+}
+
+/** Fields of a pipeline's output that count. */
+export const answerFields = ({ face }: Model): readonly string[] => [
+  face.output,
+  'finish',
+  ...face.calls,
+  ...face.executed,
+];
 
 export function answerOf(document: RunDocument, { face }: Model): Answer {
-  const { [face.output]: text, finish, toolCalls } = (document.output ?? {}) as JsonObject;
-  const calls = Array.isArray(toolCalls) ? (toolCalls as unknown as Answer['toolCalls']) : [];
+  const output = (document.output ?? {}) as JsonObject;
+  const { [face.output]: text, finish } = output;
+  const listed = (fields: readonly string[]) =>
+    fields.flatMap((field) => (Array.isArray(output[field]) ? (output[field] as readonly JsonObject[]) : []));
+  const calls = withIds(listed(face.calls), document.id);
   return {
     text: typeof text === 'string' ? text : '',
     finish: calls.length > 0 ? 'tools' : finish === 'length' ? 'length' : 'stop',
     toolCalls: calls,
+    executed: listed(face.executed).map((call, i) => executedOf(call, `exec_${document.id}_${i}`)),
     usage: usageOf(document),
+  };
+}
+
+/** The caller answers a call by its id: one that a server has left out, or given twice, gets one of its own. */
+function withIds(calls: readonly JsonObject[], run: string): Answer['toolCalls'] {
+  const seen = new Set<string>();
+  return calls.map(({ id, name, arguments: given }, i) => {
+    const own = typeof id === 'string' && id !== '' && !seen.has(id) ? id : `call_${run}_${i}`;
+    seen.add(own);
+    return { id: own, name: String(name), arguments: (given ?? {}) as JsonObject };
+  });
+}
+
+function executedOf({ name, arguments: given, end, result, code, message }: JsonObject, id: string): ExecutedCall {
+  const done = end === 'done';
+  const text = typeof result === 'string' ? result : JSON.stringify(result ?? null);
+  return {
+    id,
+    name: String(name),
+    arguments: JSON.stringify(given ?? {}),
+    status: done ? 'completed' : 'failed',
+    output: done ? text : null,
+    error: done ? null : [code, message].filter((part) => part !== undefined).join(': ') || String(end),
   };
 }
 
@@ -57,27 +104,42 @@ const callOf = ({ id, name, arguments: given }: Answer['toolCalls'][number]) => 
   function: { name, arguments: JSON.stringify(given) },
 });
 
-/** A completion as a whole. */
-export const completionOf = (of: Completion, { text, finish, toolCalls, usage }: Answer): OpenAI.ChatCompletion => ({
-  ...identity(of),
-  object: 'chat.completion',
-  choices: [
-    {
-      index: 0,
-      message: {
-        role: 'assistant',
-        content: text === '' && toolCalls.length > 0 ? null : text,
-        refusal: null,
-        ...(toolCalls.length > 0 && { tool_calls: toolCalls.map(callOf) }),
-      },
-      finish_reason: REASONS[finish],
-      logprobs: null,
-    },
-  ],
-  ...(usage && { usage: usageBody(usage) }),
-});
+/**
+ * What the protocol has no word for. A call among `tool_calls` is one that the client is to make; what the run has made stands
+ * here.
+ */
+interface Extension {
+  readonly millrace?: { readonly executed_tool_calls: readonly ExecutedCall[] };
+}
 
-type Chunk = Omit<OpenAI.ChatCompletionChunk, 'usage'> & { readonly usage?: OpenAI.CompletionUsage | null };
+const extensionOf = ({ executed }: Answer): Extension =>
+  executed.length > 0 ? { millrace: { executed_tool_calls: executed } } : {};
+
+/** A completion as a whole. */
+export const completionOf = (of: Completion, answer: Answer): OpenAI.ChatCompletion & Extension => {
+  const { text, finish, toolCalls, usage } = answer;
+  return {
+    ...identity(of),
+    object: 'chat.completion',
+    choices: [
+      {
+        index: 0,
+        message: {
+          role: 'assistant',
+          content: text === '' && toolCalls.length > 0 ? null : text,
+          refusal: null,
+          ...(toolCalls.length > 0 && { tool_calls: toolCalls.map(callOf) }),
+        },
+        finish_reason: REASONS[finish],
+        logprobs: null,
+      },
+    ],
+    ...(usage && { usage: usageBody(usage) }),
+    ...extensionOf(answer),
+  };
+};
+
+type Chunk = Omit<OpenAI.ChatCompletionChunk, 'usage'> & Extension & { readonly usage?: OpenAI.CompletionUsage | null };
 type Delta = OpenAI.ChatCompletionChunk.Choice.Delta;
 
 /** The chunks of a completion that is streamed. */
@@ -96,11 +158,12 @@ export class ChunkWriter {
   }
 
   /** What is left when all of the text is told. */
-  *end({ finish, toolCalls, usage }: Answer): Generator<Chunk> {
+  *end(answer: Answer): Generator<Chunk> {
+    const { finish, toolCalls, usage } = answer;
     if (toolCalls.length > 0)
       yield this.#chunk({ tool_calls: toolCalls.map((call, index) => ({ index, ...callOf(call) })) });
     else if (!this.#begun) yield this.#chunk({ content: '' });
-    yield this.#chunk({}, REASONS[finish]);
+    yield { ...this.#chunk({}, REASONS[finish]), ...extensionOf(answer) };
     if (!this.#includeUsage) return;
     yield {
       ...identity(this.#of),

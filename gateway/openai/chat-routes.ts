@@ -4,7 +4,7 @@ import { callerOf, idempotencyKeyOf } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import type { ServerEvent } from '../http/event-stream.js';
 import { takeJson } from '../http/json-body.js';
-import { ANSWER_FIELDS, answerOf, ChunkWriter, completionOf } from './chat-reply.js';
+import { answerFields, answerOf, ChunkWriter, completionOf } from './chat-reply.js';
 import { readChatRequest } from './chat-request.js';
 import { inputOf } from './conversation.js';
 import { COMPLETE_CHAT } from './docs.js';
@@ -23,7 +23,7 @@ export function chatRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mode
     const asked = readChatRequest(request.body as Json);
     const model = models.get('chat', asked.model, caller);
     const input = await inputOf(model, asked.conversation, deps, caller.tenant);
-    const options = onlyOutputs(model, [model.face.output, ...ANSWER_FIELDS]);
+    const options = onlyOutputs(model, answerFields(model));
     const order = { pipeline: model.pipeline, caller, input, idempotencyKey, options };
     const exchange = { deps, request, reply };
     if (!asked.stream) {

@@ -1,4 +1,4 @@
-import type { Answer, Completion } from './chat-reply.js';
+import type { Answer, Completion, ExecutedCall } from './chat-reply.js';
 import type { ErrorBody } from './error-body.js';
 import type { ResponsesRequest } from './responses-request.js';
 
@@ -59,14 +59,29 @@ const callItem = (run: string, { id, name, arguments: given }: Answer['toolCalls
   arguments: JSON.stringify(given),
 });
 
-/** A message where there is text or nothing else, then the function calls. */
-function itemsOf({ run }: ResponseOf, { text, toolCalls, finish }: Answer): readonly Item[] {
+/**
+ * A call that the run has made, with what it gave: the protocol's item of a call that a server has carried out. Clients make
+ * calls of the type `function_call` only.
+ */
+const executedItem = (pipeline: string, { id, ...call }: ExecutedCall): Item => ({
+  id: `mcp_${id}`,
+  type: 'mcp_call',
+  server_label: pipeline,
+  ...call,
+  approval_request_id: null,
+});
+
+/**
+ * What the run has done, a message where there is text or nothing else, then the function calls. Where the text is told as it
+ * comes, it is told before anybody knows what else there will be.
+ */
+function itemsOf({ run, model }: ResponseOf, { text, toolCalls, executed, finish }: Answer): readonly Item[] {
   const hasMessage = text !== '' || toolCalls.length === 0;
   const status = finish === 'length' ? 'incomplete' : 'completed';
-  return [
-    ...(hasMessage ? [messageItem(run, status, text)] : []),
-    ...toolCalls.map((call, i) => callItem(run, call, i)),
-  ];
+  const done = executed.map((call) => executedItem(model.pipeline.name, call));
+  const message = hasMessage ? [messageItem(run, status, text)] : [];
+  const both = model.textStages.size > 0 ? [...message, ...done] : [...done, ...message];
+  return [...both, ...toolCalls.map((call, i) => callItem(run, call, i))];
 }
 
 /** A response as a whole. */
@@ -104,15 +119,21 @@ export class ResponseWriter {
   }
 
   *text(delta: string): Generator<ResponsesEvent> {
-    if (!this.#inMessage) yield* this.#openMessage();
+    if (!this.#of.model.textStages.size) {
+      // It comes as a whole, behind what has been done.
+      this.#text += delta;
+      return;
+    }
+    if (!this.#inMessage) yield* this.#openMessage(0);
     this.#text += delta;
-    yield this.#event('response.output_text.delta', { ...this.#place, delta, logprobs: [] });
+    yield this.#event('response.output_text.delta', { ...this.#place(0), delta, logprobs: [] });
   }
 
   *end(answer: Answer): Generator<ResponsesEvent> {
     const items = itemsOf(this.#of, answer);
     for (const [output_index, item] of items.entries()) {
-      if (item.type === 'message') yield* this.#closeMessage(item);
+      if (item.type === 'message') yield* this.#closeMessage(item, output_index);
+      else if (item.type === 'mcp_call') yield* this.#executed(item, output_index);
       else {
         const { id: item_id, name } = item;
         yield this.#event('response.output_item.added', {
@@ -134,24 +155,40 @@ export class ResponseWriter {
     return this.#event('response.failed', { response });
   }
 
-  *#openMessage(): Generator<ResponsesEvent> {
+  *#openMessage(output_index: number): Generator<ResponsesEvent> {
     this.#inMessage = true;
     yield this.#event('response.output_item.added', {
-      output_index: 0,
+      output_index,
       item: messageItem(this.#of.run, 'in_progress'),
     });
-    yield this.#event('response.content_part.added', { ...this.#place, part: part('') });
+    yield this.#event('response.content_part.added', { ...this.#place(output_index), part: part('') });
   }
 
-  *#closeMessage(item: Item): Generator<ResponsesEvent> {
-    if (!this.#inMessage) yield* this.#openMessage();
-    yield this.#event('response.output_text.done', { ...this.#place, text: this.#text, logprobs: [] });
-    yield this.#event('response.content_part.done', { ...this.#place, part: part(this.#text) });
-    yield this.#event('response.output_item.done', { output_index: 0, item });
+  *#closeMessage(item: Item, output_index: number): Generator<ResponsesEvent> {
+    const place = this.#place(output_index);
+    if (!this.#inMessage) {
+      yield* this.#openMessage(output_index);
+      if (this.#text !== '')
+        yield this.#event('response.output_text.delta', { ...place, delta: this.#text, logprobs: [] });
+    }
+    yield this.#event('response.output_text.done', { ...place, text: this.#text, logprobs: [] });
+    yield this.#event('response.content_part.done', { ...place, part: part(this.#text) });
+    yield this.#event('response.output_item.done', { output_index, item });
   }
 
-  get #place() {
-    return { item_id: `msg_${this.#of.run}`, output_index: 0, content_index: 0 };
+  *#executed(item: Item, output_index: number): Generator<ResponsesEvent> {
+    const at = { item_id: item.id, output_index };
+    const begun = { ...item, arguments: '', output: null, error: null, status: 'in_progress' };
+    yield this.#event('response.output_item.added', { output_index, item: begun });
+    yield this.#event('response.mcp_call.in_progress', at);
+    yield this.#event('response.mcp_call_arguments.delta', { ...at, delta: item.arguments });
+    yield this.#event('response.mcp_call_arguments.done', { ...at, arguments: item.arguments });
+    yield this.#event(`response.mcp_call.${item.status}`, at);
+    yield this.#event('response.output_item.done', { output_index, item });
+  }
+
+  #place(output_index: number) {
+    return { item_id: `msg_${this.#of.run}`, output_index, content_index: 0 };
   }
 
   #event(type: string, body: object): ResponsesEvent {

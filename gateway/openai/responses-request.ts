@@ -25,7 +25,16 @@ const functionOutput = z.object({
   call_id: z.string(),
   output: z.union([z.string(), z.array(textPart)]),
 });
-const item = z.union([message, functionCall, functionOutput]);
+/** What a run of an earlier response has done, as its client gives it back. */
+const executedCall = z.object({
+  type: z.literal('mcp_call'),
+  id: z.string(),
+  name: z.string(),
+  arguments: z.string(),
+  output: z.string().nullish(),
+  error: z.string().nullish(),
+});
+const item = z.union([message, functionCall, functionOutput, executedCall]);
 type Item = z.output<typeof item>;
 
 const responsesBody = z.object({
@@ -144,14 +153,18 @@ function turnsOf(items: readonly Item[]): Turn[] {
   const turns: Turn[] = [];
   for (const [i, each] of items.entries()) {
     const param = `input[${i}]`;
-    if (each.type === 'function_call') {
-      const { call_id: id, name } = each;
-      const call = { id, name, arguments: argumentsOf(each.arguments, `${param}.arguments`) };
+    if (each.type === 'function_call' || each.type === 'mcp_call') {
+      const id = each.type === 'mcp_call' ? each.id : each.call_id;
+      const call = { id, name: each.name, arguments: argumentsOf(each.arguments, `${param}.arguments`) };
       const last = turns.at(-1);
-      if (last?.message.role === 'assistant') {
+      if (last?.message.role === 'assistant' && each.type === 'function_call') {
         const { message: said } = last;
         turns[turns.length - 1] = { ...last, message: { ...said, toolCalls: [...(said.toolCalls ?? []), call] } };
       } else turns.push({ param, message: { role: 'assistant', content: '', toolCalls: [call] } });
+      if (each.type === 'mcp_call') {
+        const content = each.output ?? `Error ${each.error ?? ''}`;
+        turns.push({ param, message: { role: 'tool', content, toolCallId: id } });
+      }
     } else if (each.type === 'function_call_output') {
       turns.push({ param, message: { role: 'tool', content: textOf(each.output), toolCallId: each.call_id } });
     } else turns.push(messageTurn(each, param));

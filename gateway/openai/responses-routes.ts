@@ -4,7 +4,7 @@ import { callerOf, idempotencyKeyOf } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import type { ServerEvent } from '../http/event-stream.js';
 import { takeJson } from '../http/json-body.js';
-import { ANSWER_FIELDS, answerOf } from './chat-reply.js';
+import { answerFields, answerOf } from './chat-reply.js';
 import { inputOf } from './conversation.js';
 import { RESPOND } from './docs.js';
 import { errorBody } from './error-body.js';
@@ -24,7 +24,7 @@ export function responsesRoutes(app: FastifyInstance, deps: GatewayDeps, models:
     const { model: name, stream, conversation, echo } = readResponsesRequest(request.body as Json);
     const model = models.get('chat', name, caller);
     const input = await inputOf(model, conversation, deps, caller.tenant);
-    const outputs = onlyOutputs(model, [model.face.output, ...ANSWER_FIELDS]);
+    const outputs = onlyOutputs(model, answerFields(model));
     const order = { pipeline: model.pipeline, caller, input, idempotencyKey, options: outputs };
     const exchange = { deps, request, reply };
     if (!stream) {

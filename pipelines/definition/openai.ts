@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { bare, mediaOf } from '../media.js';
+import { type CallsToDo, callsIn } from '../stages/tool-calls.js';
 import { invalid } from './invalid.js';
 import { isOpenAiParameter } from './openai-parameters.js';
 
@@ -35,6 +36,9 @@ export interface ModelFace {
   readonly optional: boolean;
   readonly output: string;
   readonly ignore: ReadonlySet<string>;
+  /** Of `chat`: output fields with calls that the caller is to make, and with calls that have been made, by their schemas. */
+  readonly calls: readonly string[];
+  readonly executed: readonly string[];
 }
 export type ModelFaces = Readonly<Partial<Record<ModelKind, ModelFace>>>;
 
@@ -110,7 +114,7 @@ function conventional(kind: ModelKind, shapes: Shapes): ModelFace | undefined {
   if (input === undefined || output === undefined || needsMore(kind, shapes, input) !== undefined) return undefined;
   // A text that is answered in text and out loud is a conversation, not a text that is spoken.
   if (kind === 'speech' && find('chat', 'output', shapes) !== undefined) return undefined;
-  return face(shapes, input, output, []);
+  return face(kind, shapes, input, output, []);
 }
 
 function declared(kind: ModelKind, shapes: Shapes, option: FaceOption): ModelFace {
@@ -134,13 +138,25 @@ function declared(kind: ModelKind, shapes: Shapes, option: FaceOption): ModelFac
   const ignore = option.ignore ?? [];
   const stray = ignore.find((name) => !isOpenAiParameter(kind, name));
   if (stray !== undefined) throw invalid(`${where}.ignore`, `"${stray}" is no parameter of a request`);
-  return face(shapes, input, output, ignore);
+  return face(kind, shapes, input, output, ignore);
 }
 
-function face(shapes: Shapes, input: string, output: string, ignore: readonly string[]): ModelFace {
+function face(kind: ModelKind, shapes: Shapes, input: string, output: string, ignore: readonly string[]): ModelFace {
   const schema = shapes.input[input] as z.ZodType;
   const list = bare(schema) instanceof z.ZodArray;
-  return { input, list, optional: schema.isOptional(), output, ignore: new Set(ignore) };
+  const fieldsWith = (todo: CallsToDo) =>
+    Object.entries(kind === 'chat' ? shapes.output : {})
+      .filter(([, field]) => callsIn(field) === todo)
+      .map(([name]) => name);
+  return {
+    input,
+    list,
+    optional: schema.isOptional(),
+    output,
+    ignore: new Set(ignore),
+    calls: fieldsWith('execute'),
+    executed: fieldsWith('none'),
+  };
 }
 
 function find(kind: ModelKind, side: 'input' | 'output', shapes: Shapes): string | undefined {

@@ -9,6 +9,7 @@ import type { Tool } from '../tools/tool.js';
 import { type ChatMessage, chatMessage } from './chat.js';
 import { jsonSchemaOf } from './json-schema.js';
 import type { StageKind, StageUse } from './kind.js';
+import { type AgentToolCall, executedCalls } from './tool-calls.js';
 
 const input = z.object({
   prompt: z.string(),
@@ -19,22 +20,6 @@ const input = z.object({
 /** Of an agent with sessions. A longer id is no name but a text. */
 const sessionInput = input.extend({ session: z.string().min(1).max(200).nullish() });
 
-/** How a tool call has ended: `told` are a failure and a wrong call that the model was told of. */
-const ENDS = ['done', 'failed', 'refused', 'wrong'] as const;
-
-const toolCall = z.object({
-  /** The model call that asked for it, from 1. */
-  turn: z.int(),
-  name: z.string(),
-  arguments: z.looseObject({}),
-  end: z.enum(ENDS),
-  /** What the tool gave, of one that is `done`. */
-  result: z.json().optional(),
-  /** Why it is not `done`: a code of the error table, and what the model was told. */
-  code: z.string().optional(),
-  message: z.string().optional(),
-});
-
 const LIMITS = ['turns', 'tokens', 'time', 'cost'] as const;
 
 const output = z.object({
@@ -43,7 +28,7 @@ const output = z.object({
   finish: z.enum(['stop', 'length']),
   /** Model calls. */
   turns: z.int(),
-  toolCalls: z.array(toolCall),
+  toolCalls: executedCalls,
   usage: z.object({ inputTokens: z.int(), outputTokens: z.int(), cost: z.number().optional() }),
   /** `answer`: the model had no more to ask. Else the limit that made it answer. */
   stoppedBy: z.enum(['answer', ...LIMITS]),
@@ -54,17 +39,6 @@ export interface AgentInput {
   history?: ChatMessage[] | undefined;
   /** Name of the conversation that this is a part of, where the agent has `session`. It belongs to the pipeline that was asked for and to who asked. */
   session?: string | null | undefined;
-}
-
-/** A tool call that an agent has made, in the order in which the model asked for them. */
-export interface AgentToolCall {
-  turn: number;
-  name: string;
-  arguments: Record<string, unknown>;
-  end: (typeof ENDS)[number];
-  result?: unknown;
-  code?: string | undefined;
-  message?: string | undefined;
 }
 
 export interface AgentOutput<Data = never> {

@@ -3,15 +3,14 @@ import { foreignSchema, foreignSchemas } from '../json-schema/index.js';
 import { type Image, image, type Stream, stream } from '../media.js';
 import { jsonSchemaOf } from './json-schema.js';
 import type { StageKind, StageUse } from './kind.js';
-
-const toolCall = z.object({ id: z.string(), name: z.string(), arguments: z.looseObject({}) });
+import { askedCall, markedAsked, type ToolCall } from './tool-calls.js';
 
 /** A message of a conversation. */
 export const chatMessage = z.object({
   role: z.enum(['user', 'assistant', 'system', 'tool']),
   content: z.string(),
   /** Of the assistant: the tools that it wanted called. */
-  toolCalls: z.array(toolCall).optional(),
+  toolCalls: z.array(askedCall).optional(),
   /** Of a tool: the call whose result it is. */
   toolCallId: z.string().optional(),
 });
@@ -87,14 +86,14 @@ const output = z.object({
   /** The reply read as JSON, where `output` asks for it. */
   data: z.json().optional(),
   /** The tools that the model wants called, where `tools` offers some. */
-  toolCalls: z.array(toolCall.extend({ wrong: z.string().optional() })).optional(),
+  toolCalls: markedAsked(z.array(askedCall.extend({ wrong: z.string().optional() }))).optional(),
 });
 
 export interface ChatMessage {
   role: 'user' | 'assistant' | 'system' | 'tool';
   content: string;
   /** Of the assistant: the tools that it wanted called. */
-  toolCalls?: { id: string; name: string; arguments: Record<string, unknown> }[] | undefined;
+  toolCalls?: ToolCall[] | undefined;
   /** Of a tool: the call whose result it is. */
   toolCallId?: string | undefined;
 }
@@ -122,7 +121,8 @@ export interface ChatOutput<Data = never> {
   sentences: Stream<string>;
   tokens: Stream<string>;
   data: Data;
-  toolCalls: { id: string; name: string; arguments: Record<string, unknown> }[];
+  /** Calls that the caller is to make. */
+  toolCalls: ToolCall[];
 }
 
 /** A tool that the model may ask for: its name, what it does, and the schema of its arguments. */

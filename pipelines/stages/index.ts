@@ -41,7 +41,6 @@ export {
   type AgentOptions,
   type AgentOutput,
   type AgentSession,
-  type AgentToolCall,
   agent,
 } from './agent.js';
 export { approve } from './approve.js';
@@ -67,4 +66,5 @@ export type { CodeFunction, StageKind, StageUse } from './kind.js';
 export { type Passage, rerank, retrieve, type ScoredPassage, upsert } from './retrieve.js';
 export { type SplitOutput, split } from './split.js';
 export * from './synthesize.js';
+export { type AgentToolCall, type ToolCall, toolCalls } from './tool-calls.js';
 export * from './transcribe.js';

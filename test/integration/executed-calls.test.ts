@@ -1,0 +1,239 @@
+import { randomUUID } from 'node:crypto';
+import OpenAI from 'openai';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { runId } from '../../gateway/runs/run-start.js';
+import { chatModel, supportAgent } from '../../pipelines/catalog/index.js';
+import { ingest } from '../../pipelines/catalog/rag-answer.js';
+import { agent, chatInput, converse, type Pipeline, pipeline, tool } from '../../pipelines/index.js';
+import { decideOver } from '../support/deciding.js';
+import { address } from '../support/runs.js';
+import { ScriptedLlm } from '../support/scripted-llm.js';
+import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';
+
+/**
+ * What OpenAI's own client makes of agents whose tools have been executed, on real servers but for the language model, which
+ * is scripted. The client's loops execute whatever they are handed as a call: a refund among it would be paid twice.
+ */
+
+const HANDBOOK = 'A broken article is refunded within 30 days.';
+const MESSAGE = 'Order 4711 arrived broken. I want my money back.';
+
+const llm = new ScriptedLlm(({ messages, tools }) => {
+  const results = messages.filter(({ role }) => role === 'tool').map(({ content }) => content);
+  if (tools.includes('look_up')) {
+    return results.length > 0 ? { text: `It is ${results[0]}.` } : { calls: [['look_up', { order: '4711' }]] };
+  }
+  if (tools.includes('search') && results.length === 0) return { calls: [['search', { query: 'broken' }]] };
+  const rest = tools.includes('search') ? results.slice(1) : results;
+  if (rest.length === 0) return { calls: [['refund', { order: '4711', reason: 'broken' }]] };
+  return { text: `Refund: ${rest[0]}` };
+});
+
+/** The worker has the function of the `support-agent` under this name. */
+const refund = tool({
+  name: 'refund',
+  description: 'Pays back',
+  input: z.object({ order: z.string(), reason: z.string() }),
+  run: () => ({}),
+});
+const refunds = agent({ model: 'assistant', tools: [refund] });
+
+/** An agent that lets its caller name tools, and executes its own all the same. */
+const desk = pipeline(
+  'desk',
+  {
+    input: z.object({ message: z.string() }),
+    openai: { chat: { input: 'message', output: 'reply', ignore: ['tools', 'tool_choice'] } },
+  },
+  ({ input, stage }) => {
+    const answer = stage('answer', refunds, { prompt: input.message });
+    return { reply: answer.text, toolCalls: answer.toolCalls };
+  },
+);
+
+/** Pays by itself, and asks the caller to look something up. */
+const both = pipeline('both', { input: chatInput }, ({ input, stage }) => {
+  const asked = stage('ask', converse({ model: 'assistant' }), input);
+  const done = stage('pay', refunds, { prompt: 'Pay order 4711 back.' });
+  return { text: asked.text, toolCalls: asked.toolCalls, executed: done.toolCalls };
+});
+
+const tenant = `t-${randomUUID()}`;
+let served: ServedPipelines;
+let client: OpenAI;
+beforeAll(async () => {
+  const models = await llm.listen('assistant', {
+    minilm: {
+      connector: 'triton',
+      kind: 'embed',
+      model: 'minilm',
+      endpoints: [{ url: address('TRITON_URL'), device: 'cpu0' }],
+    },
+  });
+  const pipelines = [supportAgent, chatModel, ingest, desk, both] as unknown as Pipeline<never>[];
+  served = await servePipelines(pipelines, { more: { MILLRACE_MODELS: models } });
+  const defaultHeaders = { 'millrace-tenant': tenant };
+  client = new OpenAI({ baseURL: `${served.url}/v1`, apiKey: 'none', maxRetries: 0, defaultHeaders });
+  await served.run('ingest', { passages: [{ id: 'broken', text: HANDBOOK }] }, defaultHeaders);
+});
+afterAll(async () => {
+  await served?.close();
+  llm.close();
+});
+
+/** Asks the support agent, and lets a person approve the refund. */
+async function approved<T>(ask: (options: OpenAI.RequestOptions) => PromiseLike<T>): Promise<T> {
+  const idempotencyKey = randomUUID();
+  const id = runId({ pipeline: supportAgent as unknown as Pipeline, tenant, idempotencyKey });
+  const [answer] = await Promise.all([
+    ask({ headers: { 'idempotency-key': idempotencyKey } }),
+    decideOver(`${served.url}/v1/runs/${id}`, 'approve', {
+      path: 'answer/turn-2/refund',
+      headers: { 'millrace-tenant': tenant },
+    }).then(async (response) => expect(response.status, await response.text()).toBe(202)),
+  ]);
+  return answer;
+}
+
+const messages = [{ role: 'user' as const, content: MESSAGE }];
+const executedIn = (answer: object) =>
+  (answer as { millrace?: { executed_tool_calls: readonly object[] } }).millrace?.executed_tool_calls;
+const SEARCHED = { name: 'search', status: 'completed', output: expect.stringContaining(HANDBOOK), error: null };
+const REFUNDED = {
+  name: 'refund',
+  arguments: '{"order":"4711","reason":"broken"}',
+  status: 'completed',
+  output: expect.stringContaining('"status":"refunded"'),
+  error: null,
+};
+
+describe('a refund that a person has approved', () => {
+  test('is no call of a completion', async () => {
+    const completion = await approved((options) =>
+      client.chat.completions.create({ model: 'support-agent', messages }, options),
+    );
+    expect(completion.choices).toMatchObject([
+      { finish_reason: 'stop', message: { role: 'assistant', content: expect.stringContaining('refunded') } },
+    ]);
+    expect(completion.choices[0]?.message.tool_calls).toBeUndefined();
+    expect(executedIn(completion)).toMatchObject([SEARCHED, REFUNDED]);
+  });
+
+  test('is no call of a streamed completion, as the client puts it together', async () => {
+    const [chunks, completion] = await approved(async (options) => {
+      const chunks: OpenAI.ChatCompletionChunk[] = [];
+      const stream = client.chat.completions.stream({ model: 'support-agent', messages }, options);
+      for await (const chunk of stream) chunks.push(chunk);
+      return [chunks, await stream.finalChatCompletion()] as const;
+    });
+    expect(completion.choices[0]?.finish_reason).toBe('stop');
+    expect(completion.choices[0]?.message.content).toContain('refunded');
+    expect(completion.choices[0]?.message.tool_calls).toBeUndefined();
+    expect(chunks.flatMap(({ choices }) => choices[0]?.delta.tool_calls ?? [])).toEqual([]);
+    const told = chunks.flatMap((chunk) => executedIn(chunk) ?? []);
+    expect(told).toMatchObject([SEARCHED, REFUNDED]);
+  });
+
+  test('is an item of a response that is done, and no call of a function', async () => {
+    const response = await approved((options) =>
+      client.responses.create({ model: 'support-agent', input: MESSAGE }, options),
+    );
+    expect(response.status).toBe('completed');
+    expect(response.output_text).toContain('refunded');
+    expect(response.output).toMatchObject([
+      { type: 'mcp_call', server_label: 'support-agent', ...SEARCHED },
+      { type: 'mcp_call', server_label: 'support-agent', ...REFUNDED },
+      { type: 'message', role: 'assistant' },
+    ]);
+  });
+
+  test('is the same of a streamed response, as the client puts it together', async () => {
+    const [types, response] = await approved(async (options) => {
+      const stream = client.responses.stream({ model: 'support-agent', input: MESSAGE }, options);
+      const types: string[] = [];
+      for await (const { type } of stream) types.push(type);
+      return [types, await stream.finalResponse()] as const;
+    });
+    expect(types.filter((type) => type.startsWith('response.function_call'))).toEqual([]);
+    expect(types.filter((type) => type === 'response.mcp_call.completed')).toHaveLength(2);
+    expect(response.output).toMatchObject([
+      { type: 'mcp_call', ...SEARCHED },
+      { type: 'mcp_call', ...REFUNDED },
+      { type: 'message' },
+    ]);
+    expect(response.output_text).toContain('refunded');
+  });
+});
+
+describe("the client's own loop over tools", () => {
+  const called: string[] = [];
+  const functionNamed = (name: string, result: string) => ({
+    type: 'function' as const,
+    function: {
+      name,
+      description: name,
+      parameters: { type: 'object', properties: { order: { type: 'string' } } },
+      parse: JSON.parse as (text: string) => { order: string },
+      function: ({ order }: { order: string }) => {
+        called.push(`${name} ${order}`);
+        return result;
+      },
+    },
+  });
+  beforeEach(() => void called.splice(0));
+
+  test('does not pay what the agent has paid', async () => {
+    const loop = client.chat.completions.runTools({
+      model: 'desk',
+      messages,
+      tools: [functionNamed('refund', 'paid by the client')],
+    });
+    expect(await loop.finalContent()).toContain('refunded');
+    expect(called).toEqual([]);
+    const completions = loop.allChatCompletions();
+    expect(completions).toHaveLength(1);
+    expect(executedIn(completions[0] as object)).toMatchObject([REFUNDED]);
+  });
+
+  test('makes the calls that it is to make, and gives their results back by their ids', async () => {
+    const loop = client.chat.completions.runTools({
+      model: 'chat',
+      messages,
+      tools: [functionNamed('look_up', 'on its way')],
+    });
+    expect(await loop.finalContent()).toBe('It is on its way.');
+    expect(called).toEqual(['look_up 4711']);
+    const [first, second] = loop.allChatCompletions();
+    expect(first?.choices[0]).toMatchObject({
+      finish_reason: 'tool_calls',
+      message: { tool_calls: [{ id: expect.stringMatching(/./), function: { name: 'look_up' } }] },
+    });
+    expect(executedIn(first as object)).toBeUndefined();
+    expect(second?.choices[0]?.finish_reason).toBe('stop');
+  });
+});
+
+describe('a run that has made calls and asks for others', () => {
+  const parameters = { type: 'object', properties: { order: { type: 'string' } } };
+
+  test('has only the others among the calls of a completion', async () => {
+    const tools = [{ type: 'function' as const, function: { name: 'look_up', parameters } }];
+    const completion = await client.chat.completions.create({ model: 'both', messages, tools });
+    expect(completion.choices[0]).toMatchObject({
+      finish_reason: 'tool_calls',
+      message: { tool_calls: [{ id: expect.stringMatching(/./), function: { name: 'look_up' } }] },
+    });
+    expect(completion.choices[0]?.message.tool_calls).toHaveLength(1);
+    expect(executedIn(completion)).toMatchObject([REFUNDED]);
+  });
+
+  test('has both in a response, each as what it is', async () => {
+    const tools = [{ type: 'function' as const, name: 'look_up', parameters, strict: false }];
+    const response = await client.responses.create({ model: 'both', input: MESSAGE, tools });
+    expect(response.output).toMatchObject([
+      { type: 'mcp_call', ...REFUNDED },
+      { type: 'function_call', call_id: expect.stringMatching(/./), name: 'look_up', arguments: '{"order":"4711"}' },
+    ]);
+  });
+});
