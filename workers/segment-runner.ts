@@ -3,7 +3,14 @@ import { Context } from '@temporalio/activity';
 import { CancelledFailure } from '@temporalio/common';
 import type { Redis } from 'ioredis';
 import { publishAnswer } from '../activities/answers/index.js';
-import { guardedKey, HeldError, KEPT_ENDED_MS, SegmentJournal, segmentKey } from '../activities/journal/index.js';
+import {
+  guardedKey,
+  HeldError,
+  KEPT_ENDED_MS,
+  SegmentJournal,
+  SupersededError,
+  segmentKey,
+} from '../activities/journal/index.js';
 import type { StageRunner } from '../activities/stage-runner.js';
 import { MillraceError } from '../pipelines/errors.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
@@ -48,7 +55,7 @@ const AWAY_MS = 1_000;
  * a journal nothing starts: the workflow runs the steps on their queues where nobody can have begun them, and waits otherwise.
  */
 export function createSegmentActivity(runner: Pick<StageRunner, 'run'>, redis: Redis) {
-  return async (scope: JsonObject, { segment, begun }: SegmentCall): Promise<SegmentOutcome> => {
+  return async (scope: JsonObject, { segment, begun, askedAt }: SegmentCall): Promise<SegmentOutcome> => {
     const { cancellationSignal, info, client } = Context.current();
     const { workflowId = '', runId = '' } = info.workflowExecution ?? {};
     const { signal, abort, end } = beginSegment(workflowId, runId, segment.path, cancellationSignal);
@@ -61,7 +68,7 @@ export function createSegmentActivity(runner: Pick<StageRunner, 'run'>, redis: R
       abort();
     });
     try {
-      const opened = await openRecord(redis, { segment, workflowId, runId, leftMs, begun, signal });
+      const opened = await openRecord(redis, { segment, workflowId, runId, leftMs, begun, askedAt, signal });
       if (opened.ranOut) return { ...NOTHING, left: true };
       const record = opened.journal;
       const whole = { ...segment, leftMs, scope };
@@ -80,6 +87,8 @@ export function createSegmentActivity(runner: Pick<StageRunner, 'run'>, redis: R
       if (ending) return { done: {}, rows: [], ending };
       // Nobody looks at what an abandoned segment gives.
       if (signal.aborted) return { ...NOTHING, interrupted: true };
+      // Its workflow task was given up while this process stood still: Temporal does not take what comes of it.
+      if (error instanceof SupersededError) return { ...NOTHING, away: true };
       if (!(error instanceof MillraceError && error.code === 'JOURNAL_UNAVAILABLE')) throw error;
       if (!begun && (await isFirstAttempt(client, workflowId, runId))) return { ...NOTHING, interrupted: true };
       void passOn(client, workflowId, runId);
@@ -99,21 +108,24 @@ interface Opening {
   readonly runId: string;
   readonly leftMs: number;
   readonly begun: true | undefined;
+  readonly askedAt: number;
   readonly signal: AbortSignal;
 }
 
 /** Opens the segment's record; that of a guarded run as soon as no fast host holds it. Rejects with `JOURNAL_UNAVAILABLE`. */
-async function openRecord(redis: Redis, { segment, workflowId, runId, leftMs, begun, signal }: Opening) {
+async function openRecord(redis: Redis, { segment, workflowId, runId, leftMs, begun, askedAt, signal }: Opening) {
   const { guarded, path } = segment;
   const ttlMs = journalTtlMs(leftMs);
-  if (guarded === undefined) return await SegmentJournal.open(redis, segmentKey(workflowId, runId, path), { ttlMs });
+  if (guarded === undefined)
+    return await SegmentJournal.open(redis, segmentKey(workflowId, runId, path), { ttlMs, askedAt });
   let awaySince: number | undefined;
   for (;;) {
     let pause = LOOK_MS;
     try {
       const key = guardedKey(workflowId, guarded);
-      return await SegmentJournal.open(redis, key, { ttlMs, leaseMs: LEASE_MS, untaken: !begun });
+      return await SegmentJournal.open(redis, key, { ttlMs, leaseMs: LEASE_MS, askedAt, untaken: !begun });
     } catch (error) {
+      if (error instanceof SupersededError) throw error;
       if (error instanceof HeldError) {
         pause = Math.min(pause, error.leftMs);
         awaySince = undefined;

@@ -138,7 +138,7 @@ export class TemporalHost implements Host {
     return this.#turns
       .take(
         segment.path,
-        () => activity(scope, { segment: rest, ...(begun && { begun }) }),
+        () => activity(scope, { segment: rest, askedAt: Date.now(), ...(begun && { begun }) }),
         () => this.waits.open.length > 0,
       )
       .then(

@@ -7,5 +7,6 @@ export {
   revokeRecord,
   SegmentJournal,
   type Standing,
+  SupersededError,
   segmentKey,
 } from './redis-journal.js';

@@ -27,6 +27,8 @@ export interface OpenOptions {
   readonly ttlMs: number;
   /** A fast host may hold it under leases of this length: a missing record is not taken before one would have run out. */
   readonly leaseMs?: number;
+  /** When the workflow task asked for it, by Temporal's clock: the record is not taken from an owner that was asked later. */
+  readonly askedAt?: number;
   /** Nobody has begun the record: a missing one is taken at once. */
   readonly untaken?: boolean;
 }
@@ -70,15 +72,19 @@ export class SegmentJournal {
   /**
    * Takes the record over and reads what an earlier worker has left in it; `ranOut` says that a lease on it has run out, so
    * that its owner may have told Temporal more than the record has. Rejects with `JOURNAL_UNAVAILABLE`, and with a `HeldError`
-   * while a lease holds.
+   * while a lease holds,
+   * and with a `SupersededError` where the owner was asked later.
    */
   static async open(
     redis: Redis,
     key: string,
-    { ttlMs, leaseMs = 0, untaken = false }: OpenOptions,
+    { ttlMs, leaseMs = 0, askedAt = 0, untaken = false }: OpenOptions,
   ): Promise<{ journal: SegmentJournal; ranOut: boolean }> {
     const journal = new SegmentJournal(redis, key, ttlMs);
-    const taken = await reached(() => redis.eval(TAKE, 1, key, journal.#owner, ttlMs, untaken ? 0 : leaseMs, leaseMs));
+    const taken = await reached(() =>
+      redis.eval(TAKE, 1, key, journal.#owner, ttlMs, untaken ? 0 : leaseMs, leaseMs, askedAt),
+    );
+    if (taken === -1) throw new SupersededError();
     if (!Array.isArray(taken)) throw new HeldError(Number(taken));
     const [ranOut, fields] = taken as [number, string[]];
     for (let i = 0; i < fields.length; i += 2) journal.#read(...(fields.slice(i, i + 2) as [string, string]));
@@ -296,6 +302,9 @@ export class HeldError extends Error {
     super(`another worker holds the journal for ${leftMs} ms`);
   }
 }
+
+/** The record is another's, who was asked for it later. */
+export class SupersededError extends Error {}
 
 /**
  * How long the record of a segment that has ended is kept, in milliseconds. Temporal has its outcome within some

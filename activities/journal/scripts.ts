@@ -5,6 +5,9 @@ const LEASE = '@lease';
 /** How many writes the owner has made: a record that has lost the last ones is told by it. */
 const SEQ = '@seq';
 
+/** When the owner was asked for it. */
+const ASKED = '@asked';
+
 /** Owner of a record that nobody may take yet: where it was missing, a fast host that lives restores it within this lease. */
 const NOBODY = '?';
 /** Owner of a record of a run that has not started: whoever holds it ends, and nobody begins it. */
@@ -27,9 +30,9 @@ const SET = `for i = 6, #ARGV, 2 do
 end`;
 
 /**
- * ARGV: owner, ttl, how long a missing record is not taken, the longest lease there is. Gives the milliseconds for which another
- * holds the record; or whether a lease has run out, and all fields. A lease that ends later than any can is one of a clock
- * that has gone back.
+ * ARGV: owner, ttl, how long a missing record is not taken, the longest lease there is, when the owner was asked for it or 0. Gives
+ * the milliseconds for which another holds the record, or -1 where the other was asked later; or whether a lease has run out, and
+ * all fields. A lease that ends later than any can is one of a clock that has gone back.
  */
 export const TAKE = `${NOW}
 local owner = redis.call('hget', KEYS[1], '${OWNER}')
@@ -38,6 +41,7 @@ if not owner and ARGV[3] ~= '0' then
   redis.call('pexpire', KEYS[1], ARGV[2])
   return tonumber(ARGV[3])
 end
+if tonumber(ARGV[5]) < tonumber(redis.call('hget', KEYS[1], '${ASKED}') or 0) then return -1 end
 local lease = redis.call('hget', KEYS[1], '${LEASE}')
 local ranOut = 0
 if lease then
@@ -50,7 +54,7 @@ if lease then
   redis.call('hdel', KEYS[1], '${LEASE}')
   ranOut = 1
 end
-redis.call('hset', KEYS[1], '${OWNER}', ARGV[1], '${SEQ}', 0)
+redis.call('hset', KEYS[1], '${OWNER}', ARGV[1], '${SEQ}', 0, '${ASKED}', ARGV[5])
 redis.call('pexpire', KEYS[1], ARGV[2])
 return {ranOut, redis.call('hgetall', KEYS[1])}`;
 

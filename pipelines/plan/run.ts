@@ -213,6 +213,11 @@ export interface SegmentCall {
   readonly segment: Omit<Segment, 'scope'>;
   /** Another process may have begun the segment. Absent: only an earlier attempt of this workflow task may have. */
   readonly begun?: true;
+  /**
+   * When its workflow task asks for it, by Temporal's clock: in milliseconds since 1970. A task that Temporal has given up asked
+   * before the one that has come in its place.
+   */
+  readonly askedAt: number;
 }
 
 /** How far a segment came. With none of the flags and no `failure` all its steps have ended. */
@@ -229,7 +234,10 @@ export interface SegmentOutcome {
   readonly ending?: true;
   /** Nothing was run: the fast host has left the record. The workflow looks for what it was told, and takes the segment then. */
   readonly left?: true;
-  /** Nothing was run: this worker does not reach the state store, and another may have begun the segment. The run waits. */
+  /**
+   * Nothing was run: another worker may have begun the segment, and this one does not reach the state store, or its workflow
+   * task has been given up. The run waits.
+   */
   readonly away?: true;
   readonly failure?: { readonly code: string; readonly message: string; readonly details: JsonObject };
 }

@@ -2,7 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { guardedKey, HeldError, revokeRecord, SegmentJournal, segmentKey } from '../../activities/journal/index.js';
+import {
+  guardedKey,
+  HeldError,
+  revokeRecord,
+  SegmentJournal,
+  SupersededError,
+  segmentKey,
+} from '../../activities/journal/index.js';
 import { connected } from '../../activities/redis/index.js';
 import { until } from '../support/runs.js';
 import { testRedis } from '../support/test-worker.js';
@@ -123,6 +130,20 @@ describe('the journal of a fast host', () => {
       open: async () => (await SegmentJournal.open(redis, key, options)).journal,
     };
   };
+
+  it('is not taken from an owner that was asked later: its workflow task has come in the place of the other', async () => {
+    const { key } = host();
+    const asked = async (askedAt: number) =>
+      (await SegmentJournal.open(redis, key, { ttlMs: TTL_MS, askedAt })).journal;
+    const one = await asked(1_000);
+    const two = await asked(2_000);
+    await two.begin('first');
+    await expect(asked(1_500)).rejects.toBeInstanceOf(SupersededError);
+    await two.end('first', { n: 1 });
+    await expect(one.begin('second')).rejects.toMatchObject({ code: 'JOURNAL_UNAVAILABLE' });
+    // A worker that replays the task asks as it did.
+    expect((await asked(2_000)).ended('first')).toEqual({ n: 1 });
+  });
 
   it('is not taken over while the lease holds, and is when it has run out, which is told', async () => {
     const { begin, open, take } = host(400);

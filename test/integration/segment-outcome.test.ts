@@ -52,7 +52,7 @@ describe('a segment in its worker', () => {
       reserved: {},
     };
     const activity = createSegmentActivity(new CodeRunner(single), redis);
-    return asyncLocalStorage.run(context, () => activity({ input: { n: 0 } }, { segment }));
+    return asyncLocalStorage.run(context, () => activity({ input: { n: 0 } }, { segment, askedAt: Date.now() }));
   };
 
   it('has no more of the deadline than it has left when it begins', async () => {
