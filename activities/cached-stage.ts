@@ -3,17 +3,17 @@ import { MillraceError, messageOf } from '../pipelines/errors.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
 import { jsonHash } from '../pipelines/plan/hash.js';
 import type { CacheOutcome, StageCall } from '../pipelines/plan/index.js';
-import type { CodeStage } from '../pipelines/stages/kind.js';
+import type { CodeStage, NamedCode } from '../pipelines/stages/kind.js';
 import type { CacheRequest, SemanticCache } from './cache/index.js';
 import type { Logger } from './logger.js';
 import type { Metrics } from './metrics.js';
 import type { Pools } from './pools/index.js';
-import { type Attempt, kindOf, queueLeft, type Served } from './serve-stage.js';
+import { type Attempt, type Functions, kindOf, queueLeft, type Served } from './serve-stage.js';
 
 export interface CachingParts {
   readonly pools: Pools;
   readonly cache: SemanticCache;
-  readonly code: ReadonlyMap<string, CodeStage>;
+  readonly code: Functions;
   readonly metrics: Metrics;
   readonly logger: Logger;
 }
@@ -93,7 +93,7 @@ async function identityOf(
   { signal, run }: Attempt,
 ): Promise<string | undefined> {
   const { kind, model, stage } = call;
-  if (kind === 'code') return codeIdentity(model, code.get(model));
+  if (kind === 'code') return codeIdentity(model, code.get(model, call.codeVersion));
   if (kindOf(call).servedBy === 'worker') return model;
   const pool = pools.get(model);
   try {
@@ -106,17 +106,23 @@ async function identityOf(
 }
 
 const outputSchema = (code: CachingParts['code'], call: StageCall): z.ZodType =>
-  (call.kind === 'code' ? code.get(call.model)?.output : undefined) ?? kindOf(call).output;
+  (call.kind === 'code' ? code.get(call.model, call.codeVersion)?.output : undefined) ?? kindOf(call).output;
 
 const identities = new WeakMap<CodeStage, string>();
 
-/** A function's name and a hash of its output's JSON Schema. What it computes cannot be told from its text. */
-function codeIdentity(name: string, code: CodeStage | undefined): string {
+/**
+ * A function's name, what its body is, and its output's JSON Schema. The body is what its author's version says, or else the
+ * sources that it is made of: a deploy that leaves these as they were keeps the answers, one that changes any of them asks anew.
+ * The text of the function stands in where no deployment has loaded it.
+ */
+function codeIdentity(name: string, code: NamedCode | CodeStage | undefined): string {
   if (code === undefined) return name;
   const known = identities.get(code);
   if (known !== undefined) return known;
   const schema = z.toJSONSchema(code.output, { unrepresentable: 'any' }) as Json;
-  const identity = `${name}@${jsonHash(schema).slice(0, 16)}`;
+  const { version, sources }: Partial<NamedCode> = 'name' in code ? code : {};
+  const body = sources ?? version ?? String(code.run);
+  const identity = `${name}@${jsonHash([schema, sources === undefined, body]).slice(0, 16)}`;
   identities.set(code, identity);
   return identity;
 }

@@ -39,10 +39,15 @@ export interface ServingParts {
   readonly bytesOf: (tenant: string) => (artifact: Artifact) => Promise<Uint8Array>;
   /** The input with its media in the formats that a schema declares. */
   readonly conform: Conform;
-  readonly code: ReadonlyMap<string, CodeStage>;
+  readonly code: Functions;
   /** What carries out the kinds that are served by the worker, by kind. */
   readonly workerKinds: ReadonlyMap<string, WorkerKind>;
   readonly metrics: Metrics;
+}
+
+/** What finds a function by its name and version. */
+export interface Functions {
+  get(name: string, version?: string): CodeStage | undefined;
 }
 
 export type Conform = (
@@ -204,9 +209,10 @@ async function runCode(
   onConversion: (what: string) => void,
 ): Promise<JsonObject> {
   const { signal } = attempt;
-  const name = codeName(call.model, call.codeVersion);
-  const code = functions.get(name);
-  if (!code) throw new MillraceError('CODE_NOT_FOUND', `this worker has no code function "${name}"`);
+  const code = functions.get(call.model, call.codeVersion);
+  if (!code) {
+    throw new MillraceError('CODE_NOT_FOUND', `this worker has no code ${codeName(call.model, call.codeVersion)}`);
+  }
   const conformed = await conform(code.input, input, { tenant: call.tenant, signal, onConversion });
   const checked = check(code.input, conformed, 'INVALID_INPUT', call.stage);
   let output: unknown;

@@ -1,6 +1,7 @@
 import { MillraceError, messageOf } from '../pipelines/errors.js';
 import type { JsonObject } from '../pipelines/json.js';
 import type { StageCall, StageOutcome } from '../pipelines/plan/index.js';
+import { codeName } from '../pipelines/stages/index.js';
 import { type CachingParts, throughCache } from './cached-stage.js';
 import type { RunEventLog } from './run-events/index.js';
 import { type Attempt, type ServingParts, serveStage } from './serve-stage.js';
@@ -15,6 +16,11 @@ export class StageRunner {
 
   constructor(parts: StageRunnerParts) {
     this.#parts = parts;
+  }
+
+  /** Whether a call is of a version of a function that this worker does not have. */
+  lacks({ kind, model, codeVersion }: Pick<StageCall, 'kind' | 'model' | 'codeVersion'>): boolean {
+    return kind === 'code' && codeVersion !== undefined && this.#parts.code.get(model, codeVersion) === undefined;
   }
 
   /** Throws a `MillraceError`, or whatever aborted `attempt.signal`. */
@@ -39,6 +45,10 @@ export class StageRunner {
     const queueMs = Math.round(attempt.queueMs);
     const told = events.attempt(attempt.run, call, attempt.attempt);
     try {
+      // A cache must not answer for a body that nobody here knows.
+      if (this.lacks(call)) {
+        throw new MillraceError('CODE_NOT_FOUND', `this worker has no code ${codeName(call.model, call.codeVersion)}`);
+      }
       const serve = () => serveStage(this.#parts, input, call, attempt, told?.delta);
       const served = await throughCache(this.#parts, call, attempt, serve);
       const runMs = measure('ok');

@@ -81,7 +81,7 @@ export const ERRORS = {
     title: 'Checking a value by a JSON Schema takes more steps than are given to it.',
   },
   CODE_FAILED: { status: 500, retry: 'retry', title: 'The function of a code stage threw an error.' },
-  CODE_NOT_FOUND: { status: 500, retry: 'never', title: 'This worker does not have the function of a code stage.' },
+  CODE_NOT_FOUND: { status: 503, retry: 'never', title: 'No worker has the function of a code stage in this version.' },
   ARTIFACT_CORRUPT: { status: 500, retry: 'never', title: 'An artifact’s bytes do not match its sha256.' },
   STORE_UNAVAILABLE: {
     status: 503,

@@ -10,12 +10,14 @@ import {
   type PricePlan,
   type StagePlacement,
   type StagePlan,
+  serveAs,
   serverRow,
   sessionRow,
   toolRow,
 } from '../pipelines/plan/index.js';
 import { STAGE_KINDS } from '../pipelines/stages/index.js';
 import type { StageKind } from '../pipelines/stages/kind.js';
+import { codeQueues } from './queues.js';
 
 /** What placing needs to know of a pool. */
 export interface PoolDescription {
@@ -119,7 +121,7 @@ function placeTools(
     if (tool.by === 'pipeline') {
       for (const [id, placed] of Object.entries(placeAll(tool.plan, ground))) rows[`${own}/${id}`] = placed;
     } else {
-      const called: StagePlan = { ...stage, kind: tool.kind, model: tool.model, with: tool.with, policy: tool.policy };
+      const called: StagePlan = { ...serveAs(stage, tool), policy: tool.policy };
       rows[own] = placeOne(plan, called, called, ground, `${stage.id}.tools.${tool.name}`);
     }
   }
@@ -133,6 +135,7 @@ function placeOne(plan: Plan, stage: StagePlan, by: Alternative, ground: Ground,
   const { embedder } = by.with;
   if (typeof embedder === 'string') describe(plan, poolOf, embedder, `${stage.id}.embedder`, 'embed');
   const local = localOf(by);
+  if (local && by.codeVersion !== undefined) return { ...local, ...placedCode(queue, by.model, by.codeVersion) };
   if (local) return { ...local, queue };
   // An agent's calls are of a kind of their own.
   const { calls = by.kind } = kindOf(by);
@@ -155,6 +158,11 @@ function placeOne(plan: Plan, stage: StagePlan, by: Alternative, ground: Ground,
     ...(queuesOf?.(by.model) ?? { device: devices.join(','), queue }),
     ...(price && { price }),
   };
+}
+
+function placedCode(taskQueue: string, name: string, version: string): Pick<StagePlacement, 'queue' | 'elsewhere'> {
+  const [queue, ...others] = codeQueues(taskQueue, name, version);
+  return { queue, elsewhere: others.map((other) => ({ queue: other, device: LOCAL_KINDS.code.device })) };
 }
 
 function describe(plan: Plan, poolOf: PoolOf, model: string, field: string, kind: string): PoolDescription {

@@ -1,3 +1,5 @@
+import { BUILD } from '../pipelines/definition/pinned.js';
+import type { CodeVersion } from '../pipelines/stages/kind.js';
 import type { PlacedPool, PlacementDocument } from './document/index.js';
 import { deviceQueue as ofDevice, poolQueue as ofPool } from './document/index.js';
 import type { QueuesOf } from './place.js';
@@ -10,6 +12,34 @@ import type { QueuesOf } from './place.js';
 export const deviceQueue = (taskQueue: string, device: string): string => `${taskQueue}.${ofDevice(device)}`;
 /** Queue of a pool's calls, which the workers of all its devices serve: whoever has room takes the next. */
 export const poolQueue = (taskQueue: string, model: string): string => `${taskQueue}.${ofPool(model)}`;
+
+/**
+ * Queues of the calls of a function's version. The first is its own: functions without a version share that of their build, one
+ * with a version has one of its name. The others are those of workers whose bodies stand in for it.
+ */
+export function codeQueues(taskQueue: string, name: string, version: string): readonly [string, ...string[]] {
+  const one = `${taskQueue}.code.${name}@${version}`;
+  const any = `${taskQueue}.code.${name}@*`;
+  return version.startsWith(BUILD) ? [`${taskQueue}.code.${version}`, one, any] : [one, any];
+}
+
+/** Queues that a worker with these functions serves. */
+export function queuesOfCode(
+  taskQueue: string,
+  functions: readonly ({ readonly name: string; readonly sources?: string } & CodeVersion)[],
+): readonly string[] {
+  const all = functions.flatMap(({ name, version, sources, compatible }) => {
+    if (version === undefined) return [];
+    const [own, one] = codeQueues(taskQueue, name, version) as readonly [string, string];
+    const others =
+      compatible === true
+        ? [`${taskQueue}.code.${name}@*`]
+        : (compatible ?? []).map((other) => `${taskQueue}.code.${name}@${other}`);
+    // A body that an author keeps of an earlier build is one function of it, not all.
+    return [sources === undefined && version.startsWith(BUILD) ? one : own, ...others];
+  });
+  return [...new Set(all)].sort();
+}
 
 /**
  * How long a stage waits for a worker on its placed queue before any other worker may take it: four times what the planner

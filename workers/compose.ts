@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { openFileStore, withOutputBudget } from '../activities/artifacts/index.js';
 import { type Embedder, SemanticCache } from '../activities/cache/index.js';
+import { CodeFunctions } from '../activities/code-functions.js';
 import { createConnectors } from '../activities/connectors/index.js';
 import { McpServers, mcpKinds } from '../activities/mcp/index.js';
 import {
@@ -25,7 +26,7 @@ import type { JsonObject } from '../pipelines/json.js';
 import { loadMcpServers } from './mcp-servers.js';
 import { loadModels } from './models.js';
 import { openPassageIndex } from './passage-index.js';
-import { codeStages, loadPipelines } from './pipelines.js';
+import { loadDeployment } from './pipelines.js';
 import type { Settings } from './settings.js';
 import { openStore, type WatchedStores, watchStores } from './stores.js';
 
@@ -35,6 +36,7 @@ export interface Stages {
   readonly pools: Pools;
   readonly metrics: Metrics;
   readonly pipelines: readonly Pipeline[];
+  readonly code: CodeFunctions;
   /** The state store, for the journals of segments. */
   readonly redis: Redis;
   /** What stages and workflows tell those who watch. */
@@ -57,8 +59,8 @@ const sessionQuota = (settings: Settings) => ({
 
 export async function composeStages(settings: Settings, logger: Logger): Promise<Stages> {
   const metrics = createMetrics();
-  const pipelines = await loadPipelines(settings.MILLRACE_PIPELINES);
-  const code = codeStages(pipelines);
+  const { pipelines, functions } = await loadDeployment(settings.MILLRACE_PIPELINES, settings.MILLRACE_BUILD_ID);
+  const code = new CodeFunctions(functions);
   const redis = openStore(settings, 'state', logger);
   const cached = openStore(settings, 'cache', logger);
   const pools = new Pools({
@@ -123,6 +125,7 @@ export async function composeStages(settings: Settings, logger: Logger): Promise
     pools,
     metrics,
     pipelines,
+    code,
     redis,
     events,
     stores,

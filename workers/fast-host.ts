@@ -6,15 +6,23 @@ import { type Answer, publishAnswer } from '../activities/answers/index.js';
 import type { FastJob } from '../activities/fast-jobs/index.js';
 import { guardedKey, keepLease, SegmentJournal } from '../activities/journal/index.js';
 import type { Logger } from '../activities/logger.js';
-import type { StageRunner } from '../activities/stage-runner.js';
 import { messageOf } from '../pipelines/errors.js';
-import { OUTCOME_SIGNAL, type RunResult, type Segment, type SegmentOutcome } from '../pipelines/plan/index.js';
+import {
+  allSteps,
+  isStage,
+  OUTCOME_SIGNAL,
+  type Plan,
+  type RunResult,
+  type Segment,
+  type SegmentOutcome,
+} from '../pipelines/plan/index.js';
 import { type Host, interpret, StageError } from '../workflows/interpreter/index.js';
+import type { Runner } from './in-process-host.js';
 import { watchRun } from './run-watch.js';
 import { journalTtlMs, LEASE_MS, runJournalled } from './segment-runner.js';
 
 export interface FastHostParts {
-  readonly runner: Pick<StageRunner, 'run'>;
+  readonly runner: Runner;
   readonly redis: Redis;
   readonly client: Client;
   readonly logger: Logger;
@@ -35,6 +43,9 @@ const START_MS = 5_000;
  */
 export async function runFastJob(job: FastJob, parts: FastHostParts, stopping: AbortSignal): Promise<void> {
   const { id, input, context } = job;
+  if (lacksCode(context.plan, parts.runner)) {
+    return await publishAnswer(parts.redis, context.answerTo ?? '', { run: id, outcome: null });
+  }
   const host = new FastHost(job, parts, stopping);
   const watch = watchRun(parts.client, id, undefined, () => host.cancel());
   let answer: Omit<Answer, 'run'>;
@@ -53,6 +64,10 @@ export async function runFastJob(job: FastJob, parts: FastHostParts, stopping: A
   if (host.cancelled) await host.journal?.release();
   else await tell(job, parts, host, answer);
 }
+
+/** Whether this worker would have to give back a part of the run: one that has its code begins it instead. */
+const lacksCode = (plan: Plan, runner: Runner): boolean =>
+  [...allSteps(plan)].some((step) => isStage(step) && runner.lacks?.(step) === true);
 
 /** The record has what has ended: the guardian takes it. */
 const LEFT: SegmentOutcome = { done: {}, rows: [], left: true };

@@ -11,13 +11,14 @@ import type { Plan } from '../pipelines/plan/index.js';
 import { place } from '../placement/place.js';
 import { answersCheck } from './answers-check.js';
 import { openPlacement } from './applied-placement.js';
+import { CodeWatch, missingCode } from './code-served.js';
 import { artifactsFolder } from './compose.js';
 import { endpointsOf, runPages } from './endpoints.js';
 import { createFastPath } from './fast-path.js';
 import { openAccess } from './keys/index.js';
 import { createLogger } from './logger.js';
 import { loadModels, poolDescriptions } from './models.js';
-import { loadPipelines } from './pipelines.js';
+import { loadDeployment } from './pipelines.js';
 import { gatewayReadiness } from './readiness.js';
 import { releaseOf } from './release.js';
 import type { Settings } from './settings.js';
@@ -29,7 +30,7 @@ export async function runGateway(settings: Settings): Promise<void> {
   const logger = createLogger(settings, 'gateway');
   const { temporal, temporalUi } = endpointsOf(settings);
   const namespace = settings.TEMPORAL_NAMESPACE;
-  const pipelines = await loadPipelines(settings.MILLRACE_PIPELINES);
+  const { pipelines, functions } = await loadDeployment(settings.MILLRACE_PIPELINES, settings.MILLRACE_BUILD_ID);
   const poolOf = poolDescriptions(
     await loadModels(settings),
     createConnectors({ openai: { apiKey: settings.LLM_API_KEY } }),
@@ -69,6 +70,8 @@ export async function runGateway(settings: Settings): Promise<void> {
     state: stores.state,
   });
   const webhooks = openWebhooks(settings, logger);
+  const at = { connection, namespace, taskQueue: settings.MILLRACE_TASK_QUEUE };
+  const code = new CodeWatch(() => missingCode(at, functions, redis), registry);
   const answers = new Answers(subscriber, logger);
   const app = await createGateway({
     authenticator: access.authenticator,
@@ -91,6 +94,7 @@ export async function runGateway(settings: Settings): Promise<void> {
         state: stores.state,
         artifacts,
       }),
+      code: { critical: false, check: () => code.check() },
       answers: answersCheck(answers, registry),
     },
     limits: {

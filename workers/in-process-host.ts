@@ -18,7 +18,8 @@ import type {
   Wait,
 } from '../pipelines/plan/index.js';
 import { mayRetry, nextDelayMs } from '../pipelines/retry.js';
-import { type Host, interpret, StageError, Waits } from '../workflows/interpreter/index.js';
+import { codeName } from '../pipelines/stages/index.js';
+import { HANDED_BACK, type Host, interpret, interrupts, StageError, Waits } from '../workflows/interpreter/index.js';
 
 /** Keeps the record of a segment's stages, so that it can go on after a crash. */
 export interface Journal {
@@ -38,8 +39,10 @@ export type Ended =
   | { readonly outcome: StageOutcome }
   | { readonly failure: { readonly code: string; readonly message: string; readonly details: JsonObject } };
 
+export type Runner = Pick<StageRunner, 'run'> & Partial<Pick<StageRunner, 'lacks'>>;
+
 export interface InProcessOptions {
-  readonly runner: Pick<StageRunner, 'run'>;
+  readonly runner: Runner;
   readonly run: string;
   readonly signal?: AbortSignal;
   /** Where its waits for people are decided. */
@@ -76,7 +79,7 @@ export class InProcessHost implements Host {
       journal?.end(call, { outcome });
       return outcome;
     } catch (error) {
-      if (error instanceof StageError && error.code !== 'JOURNAL_UNAVAILABLE') {
+      if (error instanceof StageError && !interrupts(error)) {
         const { code, message, details } = error;
         journal?.end(call, { failure: { code, message, details } });
       }
@@ -129,12 +132,21 @@ export class InProcessHost implements Host {
   async #begin(call: StageCall, count: number): Promise<number> {
     this.#underWay.begun(call);
     try {
+      this.#checkCode(call);
       return (await this.#options.journal?.begin(call)) ?? count;
     } catch (error) {
       this.#underWay.left(call);
       await this.#underWay.none();
       throw error;
     }
+  }
+
+  /** A worker that lacks a function's version gives the rest of the segment to the queues, where others serve it. */
+  #checkCode(call: StageCall): void {
+    const { runner, journal } = this.#options;
+    if (!runner.lacks?.(call)) return;
+    const message = `stage "${call.stage}": this worker has no code ${codeName(call.model, call.codeVersion)}`;
+    throw new StageError(journal ? HANDED_BACK : 'CODE_NOT_FOUND', message, { stage: call.stage });
   }
 
   /** Its stages are not this run's, so no journal of this run knows them. */

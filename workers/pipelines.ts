@@ -1,34 +1,56 @@
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { pipelines as catalog } from '../pipelines/catalog/index.js';
-import type { Pipeline } from '../pipelines/definition/index.js';
+import { BUILD, type Build, type Pipeline, pinned, pinnedCode } from '../pipelines/definition/index.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
-import type { CodeStage } from '../pipelines/stages/kind.js';
+import { codeOf } from '../pipelines/stages/index.js';
+import type { NamedCode, StageUse } from '../pipelines/stages/kind.js';
+import type { Tool } from '../pipelines/tools/index.js';
+import { releaseOf } from './release.js';
+import { sourcesOf } from './sources.js';
 
-/** The pipelines that this process serves: those that the module exports, one by one or in a list, or the catalogue. */
-export async function loadPipelines(module: string | undefined): Promise<readonly Pipeline[]> {
-  if (module === undefined) return catalog;
+/** What a process serves. */
+export interface Deployment {
+  /** Each function that their plans name has a version. */
+  readonly pipelines: readonly Pipeline[];
+  /** Those of the pipelines, and those that the module exports beside them: earlier versions for runs that are under way. */
+  readonly functions: readonly NamedCode[];
+}
+
+/**
+ * What the module exports, one by one or in a list, or the catalogue. Functions without a version have the build's: that of
+ * `buildId`, or one made of the module's sources, the same in every process that loads the same files.
+ */
+export async function loadDeployment(module: string | undefined, buildId?: string): Promise<Deployment> {
+  const { pipelines, functions } =
+    module === undefined ? { pipelines: catalog, functions: [] } : await readModule(module);
+  // A release of Millrace is the catalogue's build.
+  const sources = module === undefined ? `millrace-${releaseOf()}` : await sourcesOf(path.resolve(module));
+  const build: Build = { version: `${BUILD}${buildId ?? sources}`, sources };
+  const own = pipelines.map((pipeline) => pinned(pipeline, build));
+  const more = functions.map((each) => pinnedCode(each, build));
+  return { pipelines: own, functions: [...own.flatMap(({ code }) => [...code.values()]), ...more] };
+}
+
+export const loadPipelines = async (module: string | undefined, buildId?: string): Promise<readonly Pipeline[]> =>
+  (await loadDeployment(module, buildId)).pipelines;
+
+async function readModule(module: string): Promise<Deployment> {
   const exported = Object.values(await importModule(module)).flatMap((value) => value as unknown);
   const pipelines = exported.filter(isPipeline);
   if (pipelines.length === 0) throw setting(`${module} exports no pipeline`);
   const names = pipelines.map((pipeline) => pipeline.name);
   const twice = names.find((name, i) => names.indexOf(name) !== i && pipelines[i] !== pipelines[names.indexOf(name)]);
   if (twice !== undefined) throw setting(`${module} exports two pipelines named "${twice}"`);
-  return [...new Set(pipelines)];
+  return { pipelines: [...new Set(pipelines)], functions: exported.flatMap(functionsOf) };
 }
 
-/** The functions of all `code` stages. Two different functions of one name are an error: the plan holds only the name. */
-export function codeStages(pipelines: readonly Pipeline[]): ReadonlyMap<string, CodeStage> {
-  const all = new Map<string, CodeStage>();
-  for (const { name, code } of pipelines) {
-    for (const [id, stage] of code) {
-      if (all.has(id) && all.get(id)?.run !== stage.run) {
-        throw new MillraceError('INVALID_PIPELINE', `pipeline "${name}": another code stage is named "${id}" already`);
-      }
-      all.set(id, stage);
-    }
-  }
-  return all;
+/** Those of an exported `code(…)` or `tool(…)`. */
+function functionsOf(value: unknown): readonly NamedCode[] {
+  if (typeof value !== 'object' || value === null) return [];
+  if ('functions' in value && value.functions instanceof Map) return [...(value as Tool).functions.values()];
+  const own = 'kind' in value && value.kind === 'code' ? codeOf(value as StageUse<never, never>) : undefined;
+  return own ? [own] : [];
 }
 
 async function importModule(module: string): Promise<object> {

@@ -11,7 +11,7 @@ const QUEUE_TYPES = { workflows: 1, stages: 2 } as const;
 
 /** Names of the workers that take tasks of a queue. */
 export async function pollersOf(
-  connection: Connection,
+  connection: Pick<Connection, 'workflowService'>,
   namespace: string,
   queue: string,
   what: keyof typeof QUEUE_TYPES,

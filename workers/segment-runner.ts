@@ -11,7 +11,6 @@ import {
   SupersededError,
   segmentKey,
 } from '../activities/journal/index.js';
-import type { StageRunner } from '../activities/stage-runner.js';
 import { MillraceError } from '../pipelines/errors.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
 import { MOST_BYTES, tooLarge } from '../pipelines/json-limits.js';
@@ -27,7 +26,7 @@ import {
   WORKFLOW_TASK_TIMEOUT_MS,
 } from '../pipelines/plan/index.js';
 import { answerOf, interpretSegment, StageError } from '../workflows/interpreter/index.js';
-import { type Ended, InProcessHost, type InProcessOptions, type Journal } from './in-process-host.js';
+import { type Ended, InProcessHost, type InProcessOptions, type Journal, type Runner } from './in-process-host.js';
 import { watchRun } from './run-watch.js';
 import { beginSegment } from './running-segments.js';
 import { isFirstAttempt, passOn } from './workflow-tasks.js';
@@ -54,7 +53,7 @@ const AWAY_MS = 1_000;
  * The activity of a segment: the interpreter runs its steps in this process and the journal records each that ends. Without
  * a journal nothing starts: the workflow runs the steps on their queues where nobody can have begun them, and waits otherwise.
  */
-export function createSegmentActivity(runner: Pick<StageRunner, 'run'>, redis: Redis) {
+export function createSegmentActivity(runner: Runner, redis: Redis) {
   return async (scope: JsonObject, { segment, begun, askedAt }: SegmentCall): Promise<SegmentOutcome> => {
     const { cancellationSignal, info, client } = Context.current();
     const { workflowId = '', runId = '' } = info.workflowExecution ?? {};

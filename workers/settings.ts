@@ -49,6 +49,13 @@ export function settingsSchema(basePort = BASE_PORT) {
       .string()
       .optional()
       .describe('Module that exports your pipelines; default: the catalogue shipped with Millrace.'),
+    MILLRACE_BUILD_ID: z
+      .string()
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$/)
+      .optional()
+      .describe(
+        'Names the build of your pipelines, e.g. a commit: the version of functions that state none. Gateway and workers of a deployment need the same; default: a hash of the module of MILLRACE_PIPELINES and all files that it names by relative paths, which notices no change in packages.',
+      ),
     MILLRACE_MODELS: z
       .string()
       .optional()

@@ -9,7 +9,9 @@ import {
 import type { Logger } from 'pino';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { workerActivities } from './activities.js';
+import { ActivitySlots } from './activity-slots.js';
 import { workflowSource } from './bundle.js';
+import { createCodeWorkers } from './code-workers.js';
 import { composeStages } from './compose.js';
 import { createDeviceWorkers } from './device-worker.js';
 import { endpointsOf } from './endpoints.js';
@@ -44,6 +46,7 @@ export async function runWorker(settings: Settings): Promise<void> {
   const { temporal } = endpointsOf(settings);
   const connection = await connect({ address: temporal });
   await ensureSearchAttributes(connection, settings.TEMPORAL_NAMESPACE);
+  const slots = new ActivitySlots(settings.MILLRACE_MAX_ACTIVITIES);
   const worker = await Worker.create({
     connection,
     namespace: settings.TEMPORAL_NAMESPACE,
@@ -51,14 +54,18 @@ export async function runWorker(settings: Settings): Promise<void> {
     ...workflowSource(),
     activities: workerActivities(stages),
     sinks: workerSinks(stages.events),
-    maxConcurrentWorkflowTaskExecutions: WORKFLOW_TASKS,
     maxCachedWorkflows: 2 * WORKFLOW_TASKS,
     stickyQueueScheduleToStartTimeout: STICKY_MS,
-    maxConcurrentActivityTaskExecutions: settings.MILLRACE_MAX_ACTIVITIES,
-    maxConcurrentLocalActivityExecutions: settings.MILLRACE_MAX_ACTIVITIES,
+    tuner: {
+      workflowTaskSlotSupplier: { type: 'fixed-size', numSlots: WORKFLOW_TASKS },
+      activityTaskSlotSupplier: slots.supplier(),
+      localActivityTaskSlotSupplier: { type: 'fixed-size', numSlots: settings.MILLRACE_MAX_ACTIVITIES },
+      nexusTaskSlotSupplier: { type: 'fixed-size', numSlots: 1 },
+    },
     maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
     shutdownGraceTime: settings.MILLRACE_SHUTDOWN_GRACE_MS,
   });
+  const code = await createCodeWorkers({ connection, settings, stages, slots });
   const webhooks = await createWebhookWorker(settings, { connection, metrics: stages.metrics, logger });
   const ready = () => worker.getState() === 'RUNNING';
   const devices = settings.MILLRACE_DEVICES && (await createDeviceWorkers({ connection, settings, stages }));
@@ -76,7 +83,7 @@ export async function runWorker(settings: Settings): Promise<void> {
   );
   try {
     // A signal ends all of them, and what breaks one leaves the others of no use.
-    const all = [worker, webhooks, ...(devices ? [devices] : [])];
+    const all = [worker, webhooks, ...code, ...(devices ? [devices] : [])];
     await Promise.all(all.map((each) => each.run().finally(() => all.forEach(stop))));
   } finally {
     await watch.stop();

@@ -41,7 +41,7 @@ export async function onFirstQueue<T>(placed: StagePlacement, attempts: number, 
 }
 
 /** That nobody began the activity's latest attempt, with what the one before failed with. */
-function notBegun(error: unknown): { begun: number; failure?: ApplicationFailure } | undefined {
+export function notBegun(error: unknown): { begun: number; failure?: ApplicationFailure } | undefined {
   const cause = error instanceof ActivityFailure ? error.cause : error;
   if (!(cause instanceof TimeoutFailure) || cause.timeoutType !== 'SCHEDULE_TO_START') return undefined;
   // The SDK makes no `cause` of what the server sends as one.

@@ -9,6 +9,7 @@ import {
 import { ContinueAsNew, DeterminismViolationError } from '@temporalio/workflow';
 import type { JsonObject } from '../pipelines/json.js';
 import type { StagePlan } from '../pipelines/plan/index.js';
+import { notBegun } from './elsewhere.js';
 import { StageError } from './interpreter/index.js';
 
 /**
@@ -51,7 +52,11 @@ export function stageError({ id, policy }: Pick<StagePlan, 'id'> & Partial<Stage
   if (cause instanceof TimeoutFailure) {
     if (cause.timeoutType === 'SCHEDULE_TO_START') {
       const limit = policy?.timeout.queueMs;
-      return new StageError('QUEUE_TIMEOUT', `stage "${id}": no worker took it within ${limit} ms`, { stage: id });
+      const { begun } = notBegun(cause) ?? { begun: 0 };
+      return new StageError('QUEUE_TIMEOUT', `stage "${id}": no worker took it within ${limit} ms`, {
+        stage: id,
+        begun,
+      });
     }
     const limits = policy && `limits: ${policy.timeout.attemptMs} ms an attempt, ${policy.timeout.totalMs} ms in all`;
     const why = cause.timeoutType === 'HEARTBEAT' ? 'its worker stopped answering' : limits;

@@ -30,6 +30,7 @@ import {
   type Segment,
   type SegmentCall,
   type SegmentOutcome,
+  type ServingCall,
   type StageCall,
   type StageOutcome,
   type StagePlacement,
@@ -62,6 +63,11 @@ export interface EventSinks extends Sinks {
 
 const { events } = proxySinks<EventSinks>();
 
+/** The activity that asks Temporal who serves a queue, and the time that it has. */
+const ASKS = 'code';
+const ASK_MS = 10_000;
+
+type ServingActivity = (input: JsonObject, call: ServingCall) => Promise<string | null>;
 type SegmentActivity = (scope: JsonObject, call: SegmentCall) => Promise<SegmentOutcome>;
 
 const pipelineKey = defineSearchAttributeKey(SEARCH_ATTRIBUTES.pipeline, 'KEYWORD');
@@ -99,7 +105,7 @@ export class TemporalHost implements Host {
     shown?: Shown,
   ): Promise<StageOutcome> {
     const begin = () =>
-      placed.elsewhere
+      placed.elsewhere && placed.patienceMs !== undefined
         ? elsewhere(stage, input, call, placed, shown)
         : activityOf(stage, call, placed, shown)(input, call);
     const bytes = bytesOf(input);
@@ -108,6 +114,22 @@ export class TemporalHost implements Host {
     return outcome.catch((error: unknown) => {
       throw isCancellation(error) ? error : stageError(stage, error);
     });
+  }
+
+  serving(queues: readonly string[], code: string): Promise<string | undefined> {
+    const { [ASKS]: ask } = proxyActivities<Record<string, ServingActivity>>({
+      startToCloseTimeout: ASK_MS,
+      scheduleToCloseTimeout: 2 * ASK_MS,
+      retry: { maximumAttempts: 2 },
+      summary: short(`who has ${code}`),
+    });
+    return (ask as ServingActivity)({}, { serving: { queues, code } }).then(
+      (queue) => queue ?? undefined,
+      (error: unknown) => {
+        if (isCancellation(error)) throw error;
+        return undefined;
+      },
+    );
   }
 
   runSegment(segment: Segment): Promise<SegmentOutcome> {

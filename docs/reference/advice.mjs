@@ -47,7 +47,8 @@ export const ADVICE = {
   CHECK_TOO_COSTLY:
     'Simplify the schema: fewer alternatives of one value, lighter patterns; or ask for a shorter reply.',
   CODE_FAILED: 'Read the message; a function that throws an error with a `code` of this table decides on its retry.',
-  CODE_NOT_FOUND: 'Start the worker with the `MILLRACE_PIPELINES` that holds the function.',
+  CODE_NOT_FOUND:
+    'Start a worker of the build or the version that the message names, or give the newer function `compatible`.',
   ARTIFACT_CORRUPT: 'Store the file again, and check the disk that holds the artifacts.',
   STORE_UNAVAILABLE:
     'Check space, rights and mount of the folder `artifacts` in `MILLRACE_HOME`; for a vector index, Redis and `REDIS_URL`.',

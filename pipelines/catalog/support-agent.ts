@@ -17,6 +17,7 @@ const search = stageTool({
  */
 const refund = tool({
   name: 'refund',
+  version: '1',
   description: 'Pays an order back. Call it only when the customer asks for the money of a known order.',
   input: z.object({
     order: z.string().describe('Number of the order'),

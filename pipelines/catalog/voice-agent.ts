@@ -3,6 +3,7 @@ import { agent, audio, pipeline, synthesize, tool, transcribe } from '../index.j
 
 const time = tool({
   name: 'get_time',
+  version: '1',
   description: 'The date and the time of day in a time zone, now',
   input: z.object({ timezone: z.string().describe('IANA name, for example Europe/Lisbon') }),
   run: ({ timezone }) => {
@@ -23,6 +24,7 @@ const OPERATORS: Readonly<Record<string, (a: number, b: number) => number>> = {
 
 const calculate = tool({
   name: 'calculate',
+  version: '1',
   description: 'Adds, subtracts, multiplies or divides two numbers',
   input: z.object({ a: z.number(), operator: z.enum(['add', 'subtract', 'multiply', 'divide']), b: z.number() }),
   run: ({ a, operator, b }) => {
@@ -36,6 +38,7 @@ const METRES: Readonly<Record<string, number>> = { metre: 1, kilometre: 1000, mi
 
 const convert = tool({
   name: 'convert_length',
+  version: '1',
   description: 'Converts a length from one unit into another',
   input: z.object({
     value: z.number(),

@@ -220,6 +220,11 @@ export interface SegmentCall {
   readonly askedAt: number;
 }
 
+/** Second argument of the activity that asks which of some queues a worker serves. */
+export interface ServingCall {
+  readonly serving: { readonly queues: readonly string[]; readonly code: string };
+}
+
 /** How far a segment came. With none of the flags and no `failure` all its steps have ended. */
 export interface SegmentOutcome {
   /** What has ended, in `Memo`'s form. Empty with a `failure`: nothing goes on from there. */

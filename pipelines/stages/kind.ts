@@ -37,6 +37,8 @@ export interface CodeVersion {
 /** A function that the worker keeps, by the name that the plan has. */
 export interface NamedCode extends CodeStage, CodeVersion {
   readonly name: string;
+  /** Identifies the sources that it is made of, where its version is that of the build. */
+  readonly sources?: string;
 }
 
 /** What the worker keeps of a `code` stage. */

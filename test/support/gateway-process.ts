@@ -6,7 +6,7 @@ import { freePort } from './free-port.js';
 import { testEnvironment } from './settings.js';
 
 const CLI = 'dist/workers/cli/main.js';
-const START_MS = 30_000;
+const START_MS = 90_000;
 
 /** A gateway of the build in a process of its own, before the worker of the tests' stack. */
 export class GatewayProcess {

@@ -5,7 +5,7 @@ import type { Settings } from '../settings.js';
 
 /** A pipeline of `module`, of `MILLRACE_PIPELINES` or of the catalogue, by its name. No server is asked. */
 export async function findPipeline(settings: Settings, name: string, module?: string): Promise<Pipeline> {
-  const pipelines = await loadPipelines(module ?? settings.MILLRACE_PIPELINES);
+  const pipelines = await loadPipelines(module ?? settings.MILLRACE_PIPELINES, settings.MILLRACE_BUILD_ID);
   const found = pipelines.find((pipeline) => pipeline.name === name);
   if (found) return found;
   const names = pipelines.map((pipeline) => pipeline.name).join(', ');

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { CodeFunctions } from '../../activities/code-functions.js';
 import type { Pipeline } from '../../pipelines/definition/index.js';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import {
@@ -11,7 +12,7 @@ import {
 } from '../../pipelines/inspect/index.js';
 import { allSteps, isStage, type Plan, type StagePlan } from '../../pipelines/plan/index.js';
 import { alternativesOf, type PoolDescription, place } from '../../placement/place.js';
-import { codeStages, loadPipelines } from '../pipelines.js';
+import { type Deployment, loadDeployment } from '../pipelines.js';
 import type { Settings } from '../settings.js';
 import { describedPools } from './explain.js';
 import { EXIT, green, note, print, red } from './output.js';
@@ -57,8 +58,9 @@ interface Looked {
 
 async function ofModule(module: string | undefined, pools: Pools): Promise<Looked> {
   let pipelines: readonly Pipeline[];
+  let functions: Deployment['functions'];
   try {
-    pipelines = await loadPipelines(module);
+    ({ pipelines, functions } = await loadDeployment(module));
   } catch (error) {
     if (!(error instanceof MillraceError) || error.code !== 'INVALID_PIPELINE') throw error;
     // The module ends where the first wrong definition throws: what comes after it is not known.
@@ -66,7 +68,7 @@ async function ofModule(module: string | undefined, pools: Pools): Promise<Looke
   }
   const findings = pipelines.flatMap((pipeline) => findingsOf(pipeline, pools));
   try {
-    codeStages(pipelines);
+    new CodeFunctions(functions);
   } catch (error) {
     findings.push(ofError(error, '-', pools));
   }

@@ -32,6 +32,11 @@ export interface Host {
    * near.
    */
   runSegment?(segment: Segment): Promise<SegmentOutcome>;
+  /**
+   * The first of some queues that a worker serves; undefined where none does, and then `code` is noted as missing. Absent where
+   * nothing waits in queues.
+   */
+  serving?(queues: readonly string[], code: string): Promise<string | undefined>;
   /** Runs another pipeline as a run of its own and gives its output. Rejects with a `StageError`. */
   runChild(step: SubPipelinePlan, input: JsonObject, context: RunContext, path: string): Promise<JsonObject>;
   /** The run's clock, in milliseconds; the same when a run is replayed. */
@@ -78,3 +83,10 @@ export class StageError extends Error {
     super(message);
   }
 }
+
+/** Code of a `StageError` that hands what a segment has not done back to the queues: a server that it needs is away. */
+export const HANDED_BACK = 'HANDED_BACK';
+
+/** Whether a segment ends here and what it has not done is run step by step: no failure of a stage. */
+export const interrupts = ({ code }: Pick<StageError, 'code'>): boolean =>
+  code === 'JOURNAL_UNAVAILABLE' || code === HANDED_BACK;

@@ -1,4 +1,4 @@
-export { type Host, type Shown, StageError } from './host.js';
+export { HANDED_BACK, type Host, interrupts, type Shown, StageError } from './host.js';
 export { interpret } from './interpreter.js';
 export { answerOf, interpretSegment } from './run-segment.js';
 export { groupsOf, isInline, isOneSegment } from './segments.js';

@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { type Graph, type RunResult, resolve, type Segment, type SegmentOutcome } from '../../pipelines/plan/index.js';
 import { Deadline } from './deadline.js';
-import { type Host, StageError } from './host.js';
+import { type Host, interrupts, StageError } from './host.js';
 import { Memo } from './memo.js';
 import { runGraph, runStep } from './run.js';
 import { GraphValues } from './scope.js';
@@ -32,7 +32,7 @@ export async function interpretSegment(segment: Segment, host: Host): Promise<Se
   } catch (error) {
     if (!(error instanceof StageError)) throw error;
     const { code, message, details } = error;
-    if (code === 'JOURNAL_UNAVAILABLE') return { done: memo.toJson(), rows: ended(table), interrupted: true };
+    if (interrupts(error)) return { done: memo.toJson(), rows: ended(table), interrupted: true };
     table.close('failed');
     return { done: {}, rows: table.rows, failure: { code, message, details } };
   }

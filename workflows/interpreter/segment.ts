@@ -145,6 +145,7 @@ function afterTries(host: Host, tried: NonNullable<SegmentOutcome['tried']>): Ho
       const policy = { ...stage.policy, retry: left };
       return host.runStage({ ...stage, policy }, input, { ...call, retry: left }, placed, shown);
     },
+    ...(host.serving && { serving: (...args) => host.serving?.(...args) ?? Promise.resolve(undefined) }),
     runChild: (...args) => host.runChild(...args),
     now: () => host.now(),
     wait: (...args) => host.wait(...args),

@@ -15,7 +15,8 @@ import { runAgent } from './agent/agent.js';
 import { leftBy } from './agent/hand-over.js';
 import { approve } from './approve.js';
 import { callOf } from './call.js';
-import { StageError } from './host.js';
+import { interrupts, StageError } from './host.js';
+import { runCall } from './run-call.js';
 import { checkInput } from './sizes.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
 
@@ -37,8 +38,6 @@ const BEYOND_HELP: ReadonlySet<string> = new Set([
   'UNKNOWN_PLAN_VERSION',
   'WORKER_LOST',
 ]);
-/** Failures that are no failure of the stage. */
-const NOT_ITS_OWN: ReadonlySet<string> = new Set(['JOURNAL_UNAVAILABLE']);
 
 /** Runs a stage: its candidates in turn until one succeeds. Its value is null where it is optional and left out. */
 export async function runStage(run: Run, step: Step, scope: Scope, at: At): Promise<Json | Stopped> {
@@ -82,7 +81,9 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
               ...at,
               memo: at.memo.below(candidate.placed),
             })
-          : await at.host.runStage(
+          : await runCall(
+              run,
+              at,
               limited,
               input,
               callOf(run, limited, `${at.prefix}${stage.id}`, cacheOf(limited, candidate, scope)),
@@ -99,7 +100,7 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
       const failure = deadline.isOver(error) ? deadline.exceeded(stage.id) : error;
       table.fail(stage.id, failure);
       const next = candidates.all[i + 1];
-      if (next === undefined || NOT_ITS_OWN.has(failure.code) || deadline.leftMs <= 0) throw failure;
+      if (next === undefined || interrupts(failure) || deadline.leftMs <= 0) throw failure;
       if (next !== 'skip' && BEYOND_HELP.has(failure.code)) {
         if (candidates.all.at(-1) !== 'skip') throw failure;
         table.skip(stage.id, failure.code);

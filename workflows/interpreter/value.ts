@@ -1,6 +1,6 @@
 import type { Json } from '../../pipelines/json.js';
 import { type Graph, resolve, type Scope } from '../../pipelines/plan/index.js';
-import { StageError } from './host.js';
+import { interrupts, StageError } from './host.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
 
 /** The value of a graph. */
@@ -22,6 +22,5 @@ export function stops(run: Run, at: At): boolean {
   return run.continuing;
 }
 
-/** A failure that control flow may deal with: not a cancellation, nor the loss of the journal, which concerns all. */
-export const isFailure = (error: unknown): error is StageError =>
-  error instanceof StageError && error.code !== 'JOURNAL_UNAVAILABLE';
+/** A failure that control flow may deal with: not a cancellation, nor the end of a segment, which concerns all. */
+export const isFailure = (error: unknown): error is StageError => error instanceof StageError && !interrupts(error);

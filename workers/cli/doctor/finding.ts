@@ -15,6 +15,7 @@ export const FINDINGS = {
   'temporal.namespace': 'the namespace exists',
   'temporal.attributes': 'the search attributes that runs carry are registered',
   'temporal.worker': 'a worker takes tasks of the task queue',
+  'temporal.code': 'workers have the functions of the pipelines, in their versions',
   'redis.reachable': 'Redis answers',
   'redis.writable': 'Redis takes writes',
   'redis.vectors': 'Redis has vector sets',

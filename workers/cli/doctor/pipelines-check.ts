@@ -1,8 +1,9 @@
+import { CodeFunctions } from '../../../activities/code-functions.js';
 import type { Connector } from '../../../activities/connectors/index.js';
 import type { ModelsConfig } from '../../../activities/pools/index.js';
 import { place } from '../../../placement/place.js';
 import { poolDescriptions } from '../../models.js';
-import { codeStages, loadPipelines } from '../../pipelines.js';
+import { loadDeployment } from '../../pipelines.js';
 import type { Settings } from '../../settings.js';
 import { type Check, fail, pass, told } from './finding.js';
 
@@ -19,8 +20,8 @@ export const pipelinesCheck = (
     about,
     remedy,
     async run() {
-      const pipelines = await loadPipelines(settings.MILLRACE_PIPELINES);
-      codeStages(pipelines);
+      const { pipelines, functions } = await loadDeployment(settings.MILLRACE_PIPELINES, settings.MILLRACE_BUILD_ID);
+      new CodeFunctions(functions);
       const poolOf = poolDescriptions(models, connectors);
       return pipelines.map(({ name, plan }) => {
         try {

@@ -1,7 +1,9 @@
 import { Connection } from '@temporalio/client';
 import { isLoopback } from '../../../activities/loopback.js';
 import { SEARCH_ATTRIBUTES } from '../../../pipelines/plan/index.js';
+import { missingCode } from '../../code-served.js';
 import { endpointsOf } from '../../endpoints.js';
+import { loadDeployment } from '../../pipelines.js';
 import { pollersOf } from '../../pollers.js';
 import type { Settings } from '../../settings.js';
 import { type Check, type Finding, fail, pass, told } from './finding.js';
@@ -57,6 +59,7 @@ async function look(connection: Connection, address: string, settings: Settings)
     found,
     await attributesFinding(connection, namespace),
     await workerFinding(connection, namespace, settings.MILLRACE_TASK_QUEUE),
+    ...(await codeFindings(connection, settings)),
   ];
 }
 
@@ -86,6 +89,19 @@ async function attributesFinding(connection: Connection, namespace: string): Pro
   } catch (error) {
     return fail('temporal.attributes', namespace, told(error), remedy);
   }
+}
+
+/** Whether workers have the functions that new runs will need. A module that cannot be loaded is another check's to tell. */
+async function codeFindings(connection: Connection, settings: Settings): Promise<Finding[]> {
+  const { MILLRACE_PIPELINES: module, MILLRACE_BUILD_ID: build, MILLRACE_TASK_QUEUE: taskQueue } = settings;
+  const deployment = await loadDeployment(module, build).catch(() => undefined);
+  if (!deployment || deployment.functions.length === 0) return [];
+  const at = { connection, namespace: settings.TEMPORAL_NAMESPACE, taskQueue };
+  const missing = await missingCode(at, deployment.functions);
+  const count = deployment.functions.length;
+  if (missing.length === 0) return [pass('temporal.code', taskQueue, `workers have all ${count} functions`)];
+  const remedy = 'start workers of this build; until then new runs wait at these functions';
+  return [fail('temporal.code', taskQueue, `no worker has ${missing.join(', ')}`, remedy)];
 }
 
 async function workerFinding(connection: Connection, namespace: string, queue: string): Promise<Finding> {

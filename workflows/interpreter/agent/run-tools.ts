@@ -15,6 +15,7 @@ import { callOf } from '../call.js';
 import { placementOf } from '../control.js';
 import { sha256 } from '../digest.js';
 import { type Shown, StageError } from '../host.js';
+import { runCall } from '../run-call.js';
 import { sessionsOf } from '../sessions-of.js';
 import { type At, STOPPED, type Stopped } from '../state.js';
 import { isFailure } from '../value.js';
@@ -205,11 +206,11 @@ async function allowed(
 }
 
 function carryOut(agent: Agent, at: At, tool: ToolPlan, path: string, call: AskedCall): Promise<Json> {
-  return tool.by === 'pipeline' ? runPipeline(agent, at, tool, path, call) : runCall(agent, at, tool, path, call);
+  return tool.by === 'pipeline' ? runPipeline(agent, at, tool, path, call) : runTool(agent, at, tool, path, call);
 }
 
 /** An activity of its own, typed by the tool's name. */
-async function runCall(
+async function runTool(
   { run, stage, row }: Agent,
   at: At,
   tool: StageTool,
@@ -224,7 +225,7 @@ async function runCall(
   const called: StagePlan = run.deadline.limit({ ...serveAs(bareStage, tool), policy: tool.policy });
   const input = tool.places ? httpInput(tool.places, call.arguments) : call.arguments;
   const shown: Shown = { type: tool.name, summary: `${spoken(call)} · ${path}` };
-  const { output } = await at.host.runStage(called, input, callOf(run, called, path), placed, shown);
+  const { output } = await runCall(run, at, called, input, callOf(run, called, path), placed, shown);
   return tool.result === undefined ? output : (output[tool.result] ?? null);
 }
 

@@ -1,0 +1,127 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { StageCall, StageOutcome, StagePlacement, StagePlan } from '../../../pipelines/plan/index.js';
+import { type Host, StageError } from '../../../workflows/interpreter/index.js';
+import { runCall } from '../../../workflows/interpreter/run-call.js';
+import type { At, Run } from '../../../workflows/interpreter/state.js';
+
+/** A call of a pinned function, on a host whose clock goes on only while a call lies in a queue. */
+
+const stage: StagePlan = {
+  id: 'sum',
+  kind: 'code',
+  model: 'total',
+  with: {},
+  codeVersion: '1',
+  input: {},
+  policy: {
+    retry: { attempts: 3, initialMs: 1, factor: 1, maxMs: 1 },
+    timeout: { attemptMs: 60_000, totalMs: 300_000 },
+    execution: 'queued',
+  },
+};
+const call = {
+  stage: 'sum',
+  kind: 'code',
+  model: 'total',
+  with: {},
+  codeVersion: '1',
+  retry: stage.policy.retry,
+} as StageCall;
+const placed: StagePlacement = {
+  connector: 'code',
+  device: 'worker',
+  queue: 'own',
+  elsewhere: [{ queue: 'other', device: 'worker' }],
+};
+const done = { output: { n: 1 } } as unknown as StageOutcome;
+
+let now: number;
+let shown: string[];
+let tried: { queue: string; attempts: number }[];
+/** Queues on which a worker takes a call, and those that Temporal says are served. */
+let takes: (queue: string) => boolean;
+let serves: (queue: string) => boolean;
+/** Attempts that each wait in a queue follows. */
+let begun: number;
+beforeEach(() => {
+  now = 0;
+  shown = [];
+  tried = [];
+  takes = () => false;
+  serves = () => false;
+  begun = 0;
+});
+
+function go(of: Partial<StageCall> = {}, deadlineMs = 10 ** 9): Promise<StageOutcome> {
+  const host = {
+    now: () => now,
+    async runStage({ policy }: StagePlan, _input: unknown, _call: unknown, { queue }: StagePlacement) {
+      tried.push({ queue, attempts: policy.retry.attempts });
+      if (takes(queue)) return done;
+      now += policy.timeout.queueMs ?? policy.timeout.totalMs;
+      throw new StageError('QUEUE_TIMEOUT', 'nobody took it', { begun });
+    },
+    serving: async (queues: readonly string[]) => queues.find(serves),
+  } as unknown as Host;
+  const run = {
+    table: { doing: (_: string, doing: string) => shown.push(doing) },
+    deadline: {
+      get leftMs() {
+        return deadlineMs - now;
+      },
+      exceeded: () => new StageError('DEADLINE_EXCEEDED', 'too long', { stage: 'sum' }),
+    },
+  } as unknown as Run;
+  return runCall(run, { host } as At, stage, {}, { ...call, ...of }, placed);
+}
+
+describe('a call of a pinned function', () => {
+  it('is one call where a worker takes it', async () => {
+    takes = () => true;
+    await expect(go()).resolves.toBe(done);
+    expect([tried.length, shown]).toEqual([1, []]);
+  });
+
+  it('waits, visibly, and on its own queue until a worker of its version comes', async () => {
+    takes = () => now > 100_000;
+    await expect(go()).resolves.toBe(done);
+    expect(new Set(tried.map(({ queue }) => queue))).toEqual(new Set(['own']));
+    expect(shown[0]).toBe('waiting for code total@1');
+    expect(tried.length).toBeLessThan(10);
+  });
+
+  it('goes to a worker whose body stands in for the version', async () => {
+    serves = takes = (queue) => queue === 'other';
+    await expect(go()).resolves.toBe(done);
+    expect([tried.map(({ queue }) => queue), shown]).toEqual([['own', 'other'], []]);
+  });
+
+  it('waits longer where its worker is only busy, and says nothing', async () => {
+    serves = () => true;
+    takes = () => now > 60_000;
+    await expect(go()).resolves.toBe(done);
+    expect([tried.length, shown]).toEqual([4, []]);
+  });
+
+  it('fails with a code when its time is over, and with that of the run when this is over', async () => {
+    await expect(go()).rejects.toMatchObject({ code: 'CODE_NOT_FOUND', message: expect.stringContaining('total@1') });
+    expect(now).toBe(300_000);
+    now = 0;
+    const late = go({}, 300_000);
+    await expect(late).rejects.toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+      message: expect.stringContaining('total@1'),
+    });
+  });
+
+  it('has no more attempts than its policy says, whatever workers are lost', async () => {
+    begun = 1;
+    await expect(go()).rejects.toMatchObject({ code: 'STAGE_TIMEOUT' });
+    expect(tried.map(({ attempts }) => attempts)).toEqual([3, 2, 1]);
+  });
+
+  it('is left alone where nothing pins it', async () => {
+    await expect(go({ codeVersion: undefined as never })).rejects.toMatchObject({ code: 'QUEUE_TIMEOUT' });
+    expect(tried.length).toBe(1);
+  });
+});

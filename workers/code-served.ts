@@ -1,0 +1,103 @@
+import { Context } from '@temporalio/activity';
+import type { Connection } from '@temporalio/client';
+import type { Redis } from 'ioredis';
+import { Gauge, type Registry } from 'prom-client';
+import { MillraceError } from '../pipelines/errors.js';
+import type { ServingCall } from '../pipelines/plan/index.js';
+import { codeName } from '../pipelines/stages/index.js';
+import type { NamedCode } from '../pipelines/stages/kind.js';
+import { codeQueues } from '../placement/queues.js';
+import { pollersOf } from './pollers.js';
+
+/** A run that waits for a version asks at least this often, in milliseconds: what nobody has asked for since is not waited for. */
+const ASKED_MS = 180_000;
+/** Most versions that are told apart. */
+const MOST_NAMES = 100;
+
+const missingKey = (namespace: string): string => `millrace:code:missing:${namespace}`;
+
+/** Where queues are looked at. */
+interface Queues {
+  readonly connection: Pick<Connection, 'workflowService'>;
+  readonly namespace: string;
+}
+
+/** Says which of the queues of a function's version a worker serves, and notes the version where none does. */
+export function createServingActivity(redis: Redis) {
+  return async ({ serving: { queues, code } }: ServingCall): Promise<string | null> => {
+    const { connection, options } = Context.current().client;
+    const served = await firstServed({ connection, namespace: options.namespace }, queues);
+    const key = missingKey(options.namespace);
+    const noted = served === undefined ? redis.zadd(key, Date.now(), code) : redis.zrem(key, code);
+    // Only for those who look at it.
+    await noted.then(() => redis.zremrangebyrank(key, 0, -MOST_NAMES - 1)).catch(() => undefined);
+    return served ?? null;
+  };
+}
+
+async function firstServed({ connection, namespace }: Queues, queues: readonly string[]): Promise<string | undefined> {
+  for (const queue of queues) {
+    if ((await pollersOf(connection, namespace, queue, 'stages')).length > 0) return queue;
+  }
+  return undefined;
+}
+
+/**
+ * The versions of functions, `total@2`, that no worker has: of these functions, and of those that runs wait for, as far as
+ * Redis tells.
+ */
+export async function missingCode(
+  at: Queues & { readonly taskQueue: string },
+  functions: readonly NamedCode[],
+  redis?: Redis,
+): Promise<readonly string[]> {
+  const waited = redis?.zrangebyscore(missingKey(at.namespace), Date.now() - ASKED_MS, '+inf').catch(() => []);
+  // Functions of one build share its queue.
+  const asked = new Map<string, Promise<string | undefined>>();
+  const own = functions.map(async ({ name, version }) => {
+    if (version === undefined) return [];
+    const queues = codeQueues(at.taskQueue, name, version);
+    const known = asked.get(queues[0]) ?? firstServed(at, queues);
+    asked.set(queues[0], known);
+    return (await known) === undefined ? [codeName(name, version)] : [];
+  });
+  return [...new Set([...((await waited) ?? []), ...(await Promise.all(own)).flat()])].sort();
+}
+
+/** Temporal and Redis are asked at most so often, in milliseconds. */
+const FRESH_MS = 2_000;
+
+/** What is missing, for `/readyz` and for Prometheus. */
+export class CodeWatch {
+  readonly #ask: () => Promise<readonly string[]>;
+  #asked: { readonly at: number; readonly missing: Promise<readonly string[]> } | undefined;
+
+  constructor(ask: () => Promise<readonly string[]>, registry: Registry) {
+    this.#ask = ask;
+    const missing = () => this.#missing();
+    new Gauge({
+      name: 'millrace_code_missing',
+      help: 'Versions of functions that runs need and no worker has',
+      labelNames: ['code'] as const,
+      registers: [registry],
+      async collect() {
+        const names = await missing().catch(() => undefined);
+        if (names === undefined) return;
+        this.reset();
+        for (const code of names) this.set({ code }, 1);
+      },
+    });
+  }
+
+  /** Throws `CODE_NOT_FOUND` naming what no worker has. */
+  async check(): Promise<void> {
+    const missing = await this.#missing();
+    if (missing.length > 0) throw new MillraceError('CODE_NOT_FOUND', `no worker has code ${missing.join(', ')}`);
+  }
+
+  #missing(): Promise<readonly string[]> {
+    const now = performance.now();
+    if (this.#asked === undefined || now - this.#asked.at > FRESH_MS) this.#asked = { at: now, missing: this.#ask() };
+    return this.#asked.missing;
+  }
+}

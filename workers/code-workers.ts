@@ -1,0 +1,53 @@
+import { type NativeConnection, Worker } from '@temporalio/worker';
+import { createActivities } from '../activities/activity.js';
+import { MillraceError } from '../pipelines/errors.js';
+import { queuesOfCode } from '../placement/queues.js';
+import type { ActivitySlots } from './activity-slots.js';
+import type { Stages } from './compose.js';
+import { HEARTBEAT_THROTTLE_MS } from './heartbeat.js';
+import type { Settings } from './settings.js';
+
+/** Each is a poll that Temporal's server holds open, for each worker process. */
+const MOST_QUEUES = 64;
+/** Polls of one queue: one is enough to take what comes, the other comes first while it is handed out. */
+const POLLS = 2;
+
+/** They run no workflows; the tuner wants all four. */
+const NONE = { type: 'fixed-size', numSlots: 1 } as const;
+
+/** Workers for the queues of the code versions that this process has. */
+export async function createCodeWorkers(parts: {
+  readonly connection: NativeConnection;
+  readonly settings: Settings;
+  readonly stages: Pick<Stages, 'runner' | 'code'>;
+  readonly slots: ActivitySlots;
+}): Promise<readonly Worker[]> {
+  const { connection, settings, stages, slots } = parts;
+  const queues = queuesOfCode(settings.MILLRACE_TASK_QUEUE, stages.code.all);
+  if (queues.length > MOST_QUEUES) {
+    throw new MillraceError(
+      'INVALID_PIPELINE',
+      `the functions with a version of their own need ${queues.length} task queues, more than ${MOST_QUEUES}; those without one share the build’s`,
+    );
+  }
+  const activities = createActivities(stages.runner);
+  return await Promise.all(
+    queues.map((taskQueue) =>
+      Worker.create({
+        connection,
+        namespace: settings.TEMPORAL_NAMESPACE,
+        taskQueue,
+        activities,
+        maxConcurrentActivityTaskPolls: POLLS,
+        tuner: {
+          activityTaskSlotSupplier: slots.supplier(),
+          workflowTaskSlotSupplier: NONE,
+          localActivityTaskSlotSupplier: NONE,
+          nexusTaskSlotSupplier: NONE,
+        },
+        maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
+        shutdownGraceTime: settings.MILLRACE_SHUTDOWN_GRACE_MS,
+      }),
+    ),
+  );
+}

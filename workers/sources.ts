@@ -1,0 +1,55 @@
+import { createHash } from 'node:crypto';
+import { readFile, realpath, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { MillraceError } from '../pipelines/errors.js';
+
+/** A module with more local files than this is no source but an installation. */
+const MOST_FILES = 10_000;
+/** Largest file that is searched for what it imports; larger ones are data, and are only part of the hash. */
+const MOST_SEARCHED = 4 * 1024 * 1024;
+
+/** A text that may name a file beside the one it stands in, whatever it is for: an import, a `require`, a `new URL`. */
+const LOCAL = /(["'`])(\.{1,2}\/[^"'`\n]*?)\1/g;
+/** What an import may leave out, or name by what it is compiled to. */
+const ENDINGS = ['', '.js', '.mjs', '.cjs', '.ts', '.mts', '.cts', '.json', '/index.js', '/index.ts'];
+const SOURCES: Readonly<Record<string, string>> = { '.js': '.ts', '.mjs': '.mts', '.cjs': '.cts' };
+
+/**
+ * Identifies the sources of a module: its file and all files that it and they name by relative paths. The gateway and the worker of
+ * a deployment make it by themselves, of the same files. Packages are not part of it, nor what a computed path names.
+ */
+export async function sourcesOf(module: string): Promise<string> {
+  const entry = await realpath(module);
+  const folder = path.dirname(entry);
+  const hashes = new Map<string, string>();
+  const todo = [entry];
+  for (let file = todo.pop(); file !== undefined; file = todo.pop()) {
+    const name = path.relative(folder, file).replaceAll(path.sep, '/');
+    if (hashes.has(name)) continue;
+    if (hashes.size >= MOST_FILES)
+      throw new MillraceError(
+        'INVALID_SETTING',
+        `${module} names more than ${MOST_FILES} local files; set MILLRACE_BUILD_ID`,
+      );
+    const bytes = await readFile(file);
+    hashes.set(name, createHash('sha256').update(bytes).digest('hex'));
+    if (bytes.length > MOST_SEARCHED) continue;
+    for (const [, , named = ''] of bytes.toString('utf8').matchAll(LOCAL)) {
+      const found = await fileOf(path.resolve(path.dirname(file), named.split(/[?#]/, 1)[0] as string));
+      if (found !== undefined) todo.push(found);
+    }
+  }
+  const all = [...hashes].sort(([a], [b]) => (a < b ? -1 : 1));
+  return createHash('sha256').update(JSON.stringify(all)).digest('hex').slice(0, 12);
+}
+
+async function fileOf(named: string): Promise<string | undefined> {
+  const { dir, name, ext } = path.parse(named);
+  const source = SOURCES[ext];
+  const candidates = [...ENDINGS.map((ending) => named + ending), ...(source ? [path.join(dir, name + source)] : [])];
+  for (const candidate of candidates) {
+    const found = await stat(candidate).catch(() => undefined);
+    if (found?.isFile()) return await realpath(candidate);
+  }
+  return undefined;
+}

@@ -1,0 +1,87 @@
+import type { JsonObject } from '../../pipelines/json.js';
+import type { StageCall, StageOutcome, StagePlacement, StagePlan } from '../../pipelines/plan/index.js';
+import { type Shown, StageError } from './host.js';
+import type { At, Run } from './state.js';
+
+/**
+ * How long a call lies in its queue before the run asks whether a worker serves it, in milliseconds: twice as long each time. A
+ * worker that comes takes the call at once; one whose body stands in for the version is found by the next question. While a worker
+ * serves the queue there is less to ask, and each question costs the call its place; that a worker is gone Temporal says after 90 s.
+ */
+const ASKS = {
+  firstMs: 5_000,
+  factor: 2,
+  missing: { firstMs: 10_000, mostMs: 60_000 },
+  served: { firstMs: 30_000, mostMs: 300_000 },
+};
+
+/**
+ * Runs a call. One of a function whose version is pinned waits for a worker that has this version until its stage's total time
+ * is over, and shows what it waits for.
+ */
+export async function runCall(
+  run: Run,
+  { host }: At,
+  stage: StagePlan,
+  input: JsonObject,
+  call: StageCall,
+  placed: StagePlacement,
+  shown?: Shown,
+): Promise<StageOutcome> {
+  if (call.codeVersion === undefined || !host.serving) return host.runStage(stage, input, call, placed, shown);
+  const name = `${call.model}@${call.codeVersion}`;
+  const { retry, timeout } = stage.policy;
+  const { elsewhere = [], ...own } = placed;
+  const queues = [own.queue, ...elsewhere.map(({ queue }) => queue)];
+  const end = host.now() + timeout.totalMs;
+  const absent = () => absentError(run, stage, name, timeout.totalMs);
+  let { queue } = own;
+  let askMs = ASKS.firstMs;
+  const next = { missing: ASKS.missing.firstMs, served: ASKS.served.firstMs };
+  let missing = false;
+  let begun = 0;
+  for (;;) {
+    const leftMs = end - host.now();
+    if (leftMs <= 0) throw absent();
+    const limits = { ...timeout, attemptMs: Math.min(timeout.attemptMs, leftMs), totalMs: leftMs };
+    const left = { ...retry, attempts: retry.attempts - begun };
+    const policy = { ...stage.policy, retry: left, timeout: { ...limits, queueMs: Math.min(askMs, leftMs) } };
+    let failure: StageError;
+    try {
+      return await host.runStage({ ...stage, policy }, input, { ...call, retry: left }, { ...own, queue }, shown);
+    } catch (error) {
+      if (!(error instanceof StageError)) throw error;
+      if (missing && error.code === 'STAGE_TIMEOUT' && end - host.now() <= SLACK_MS) throw absent();
+      if (error.code !== 'QUEUE_TIMEOUT' && error.code !== 'CODE_NOT_FOUND') throw error;
+      failure = error;
+    }
+    const { begun: more } = failure.details;
+    begun += failure.code === 'QUEUE_TIMEOUT' && typeof more === 'number' ? more : 0;
+    if (begun >= retry.attempts) throw lost(stage);
+    // A worker of the queue that lacks the function must not be asked again at once.
+    if (failure.code === 'CODE_NOT_FOUND')
+      await host.wait(Math.max(1, Math.min(askMs, end - host.now())), `code ${name}`);
+    const serving: string | undefined = await host.serving(queues, name);
+    queue = serving ?? own.queue;
+    missing = serving === undefined || failure.code === 'CODE_NOT_FOUND';
+    const found = missing ? 'missing' : 'served';
+    askMs = next[found];
+    next[found] = Math.min(ASKS[found].mostMs, askMs * ASKS.factor);
+    if (missing) run.table.doing(stage.id, `waiting for code ${name}`);
+  }
+}
+
+/** Temporal's timer and the run's clock may differ by this. */
+const SLACK_MS = 100;
+
+function absentError(run: Run, { id }: StagePlan, name: string, totalMs: number): StageError {
+  if (run.deadline.leftMs > SLACK_MS) {
+    const message = `stage "${id}": no worker has taken it within ${totalMs} ms that has the code ${name}`;
+    return new StageError('CODE_NOT_FOUND', message, { stage: id });
+  }
+  const { code, message, details } = run.deadline.exceeded(id);
+  return new StageError(code, `${message}: stage "${id}" waited for code ${name}, which no worker has`, details);
+}
+
+const lost = ({ id }: StagePlan): StageError =>
+  new StageError('STAGE_TIMEOUT', `stage "${id}": its worker stopped in the last attempt`, { stage: id });
