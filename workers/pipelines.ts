@@ -1,7 +1,8 @@
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { pipelines as catalog } from '../pipelines/catalog/index.js';
-import { BUILD, type Build, type Pipeline, pinned, pinnedCode } from '../pipelines/definition/index.js';
+import type { Pipeline } from '../pipelines/definition/index.js';
+import { BUILD, type Build, pinned, pinnedCode } from '../pipelines/definition/pinned.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { codeOf } from '../pipelines/stages/index.js';
 import type { NamedCode, StageUse } from '../pipelines/stages/kind.js';

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import type { SemanticCache } from '../../../activities/cache/index.js';
+import { CodeFunctions } from '../../../activities/code-functions.js';
 import type { Backend, Call, CallContext, Connector } from '../../../activities/connectors/connector.js';
 import { createMetrics } from '../../../activities/metrics.js';
 import { Pools, parseModels } from '../../../activities/pools/index.js';
@@ -288,13 +289,14 @@ describe('a code stage', () => {
   });
 
   it('runs the body of its version, and no other', async () => {
-    const body = (text: string) => ({ input: z.looseObject({}), output: z.looseObject({}), run: () => ({ text }) });
-    const { runner } = runnerOf(reply, {
-      code: new Map([
-        ['shout@1', body('old')],
-        ['shout@2', body('new')],
-      ]),
+    const body = (version: string, text: string) => ({
+      name: 'shout',
+      version,
+      input: z.looseObject({}),
+      output: z.looseObject({}),
+      run: () => ({ text }),
     });
+    const { runner } = runnerOf(reply, { code: new CodeFunctions([body('1', 'old'), body('2', 'new')]) });
     const under = (codeVersion: string) => runner.run({}, { ...call, codeVersion }, attempt());
     expect((await under('1')).output).toEqual({ text: 'old' });
     expect((await under('2')).output).toEqual({ text: 'new' });
