@@ -27,6 +27,7 @@ import { loadMcpServers } from './mcp-servers.js';
 import { loadModels } from './models.js';
 import { openPassageIndex } from './passage-index.js';
 import { loadDeployment } from './pipelines.js';
+import { keysOf } from './pool-keys.js';
 import type { Settings } from './settings.js';
 import { openStore, type WatchedStores, watchStores } from './stores.js';
 
@@ -65,7 +66,7 @@ export async function composeStages(settings: Settings, logger: Logger): Promise
   const cached = openStore(settings, 'cache', logger);
   const pools = new Pools({
     models: await loadModels(settings),
-    connectors: createConnectors({ openai: { apiKey: settings.LLM_API_KEY } }),
+    connectors: createConnectors({ openai: { keyOf: keysOf(settings) } }),
     metrics,
     logger,
     canaryIntervalMs: settings.MILLRACE_CANARY_INTERVAL_MS,

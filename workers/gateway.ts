@@ -19,6 +19,7 @@ import { openAccess } from './keys/index.js';
 import { createLogger } from './logger.js';
 import { loadModels, poolDescriptions } from './models.js';
 import { loadDeployment } from './pipelines.js';
+import { keysOf } from './pool-keys.js';
 import { gatewayReadiness } from './readiness.js';
 import { releaseOf } from './release.js';
 import type { Settings } from './settings.js';
@@ -33,7 +34,7 @@ export async function runGateway(settings: Settings): Promise<void> {
   const { pipelines, functions } = await loadDeployment(settings.MILLRACE_PIPELINES, settings.MILLRACE_BUILD_ID);
   const poolOf = poolDescriptions(
     await loadModels(settings),
-    createConnectors({ openai: { apiKey: settings.LLM_API_KEY } }),
+    createConnectors({ openai: { keyOf: keysOf(settings) } }),
   );
   // A pipeline whose model nobody serves is a mistake of the deployment: say so now, not at its first run.
   for (const { plan } of pipelines) place(plan, poolOf, settings.MILLRACE_TASK_QUEUE);

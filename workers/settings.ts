@@ -106,7 +106,9 @@ export function settingsSchema(basePort = BASE_PORT) {
     LLM_API_KEY: z
       .string()
       .default('none')
-      .describe('Bearer token for the LLM server; llama.cpp and vLLM need none by default.'),
+      .describe(
+        'Bearer token, sent to LLM_BASE_URL only; other pools name theirs in the models file (apiKey). llama.cpp and vLLM need none by default.',
+      ),
     MILLRACE_GATEWAY_URL: z.url().optional().describe('Base URL of a gateway elsewhere, for the command line.'),
     MILLRACE_PUBLIC_URL: z
       .url({ protocol: /^https?$/ })

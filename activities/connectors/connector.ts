@@ -13,9 +13,20 @@ export interface Connector {
   readonly kinds: ReadonlySet<StageKindName>;
   /** What it can do beyond a plain call; a stage that needs more is refused before anything runs. */
   readonly capabilities: ReadonlySet<Capability>;
-  /** Opens a client; lazily, so that an endpoint that is down does not stop a worker from starting. */
-  connect(endpoint: string): Backend;
+  /** Its servers may want a key. Absent: none is sent, and a pool must not name one. */
+  readonly takesKey?: true;
+  /**
+   * Opens a client; lazily, so that an endpoint that is down does not stop a worker from starting.
+   * @param key where the pool says that its key is. Throws `INVALID_SETTING` where there is none
+   */
+  connect(endpoint: string, key?: KeyReference): Backend;
 }
+
+/** Where a pool's key is: never the key itself, for the models file is read, printed and kept by others. */
+export type KeyReference = { readonly env: string } | { readonly file: string };
+
+/** The key that is sent to an endpoint; undefined: none. */
+export type KeyOf = (endpoint: string, reference?: KeyReference) => string | undefined;
 
 /** `stream`: chunks arrive before the end. `tools`: tool calls. `structured-output`: a JSON schema binds the answer. */
 export type Capability = 'stream' | 'tools' | 'structured-output';

@@ -1,15 +1,17 @@
 import type { Connector } from './connector.js';
 import { httpConnector } from './http/index.js';
 import { oipRestConnector } from './oip-rest/index.js';
-import { openAiConnector } from './openai/index.js';
+import { type OpenAiOptions, openAiConnector } from './openai/index.js';
 import { tritonConnector } from './triton/index.js';
 
 export interface ConnectorOptions {
-  readonly openai: { readonly apiKey: string };
+  readonly openai: OpenAiOptions;
 }
 
+const NO_KEYS: ConnectorOptions = { openai: { keyOf: () => undefined } };
+
 /** Every connector by name. A new one is a folder beside these and a line here. */
-export function createConnectors({ openai }: ConnectorOptions): ReadonlyMap<string, Connector> {
+export function createConnectors({ openai } = NO_KEYS): ReadonlyMap<string, Connector> {
   const connectors = [tritonConnector(), oipRestConnector(), openAiConnector(openai), httpConnector()];
   return new Map(connectors.map((connector) => [connector.name, connector]));
 }

@@ -37,6 +37,12 @@ const modelsSchema = z.record(
       .refine((all) => new Set(all.map(({ url }) => url)).size === all.length, 'two endpoints have one url'),
     /** Most calls per second over all workers, and of each tenant. Absent: no limit, and no cost. */
     rateLimit: rateLimitSchema.optional(),
+    /** Where the key of its servers is; it is sent to this pool's endpoints only. */
+    apiKey: z
+      .union([z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })], {
+        error: 'names where the key is, { "env": … } or { "file": … }, and never the key itself',
+      })
+      .optional(),
     /** What a million tokens cost, in any currency: agents count their cost by it. */
     price: z.strictObject({ input: z.number().min(0), output: z.number().min(0) }).optional(),
   }),

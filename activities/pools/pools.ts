@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { MillraceError } from '../../pipelines/errors.js';
-import type { Backend, Connector } from '../connectors/connector.js';
+import type { Backend, Connector, KeyReference } from '../connectors/connector.js';
 import type { Logger } from '../logger.js';
 import type { Metrics } from '../metrics.js';
 import { Device } from './device.js';
@@ -18,7 +18,7 @@ export interface PoolsParts {
   readonly redis?: Redis;
 }
 
-/** The pools of a worker by the name that pipelines use. Pools of one server share its client. */
+/** The pools of a worker by the name that pipelines use. Pools of one server and key share its client. */
 export class Pools {
   readonly #pools: ReadonlyMap<string, Pool>;
   readonly #backends = new Map<string, Backend>();
@@ -37,7 +37,9 @@ export class Pools {
         if (!connector.kinds.has(config.kind)) {
           invalid(`${name}.kind`, `${connector.name} serves ${[...connector.kinds].join(', ')}, not ${config.kind}`);
         }
-        return [name, new Pool(name, config, { ...parts, backendOf: (url) => this.#backend(connector, url) })];
+        const { apiKey } = config;
+        if (apiKey && !connector.takesKey) invalid(`${name}.apiKey`, `${connector.name} sends no key`);
+        return [name, new Pool(name, config, { ...parts, backendOf: (url) => this.#backend(connector, url, apiKey) })];
       }),
     );
   }
@@ -70,10 +72,10 @@ export class Pools {
     for (const backend of this.#backends.values()) backend.close();
   }
 
-  #backend(connector: Connector, url: string): Backend {
-    const key = `${connector.name} ${url}`;
-    const backend = this.#backends.get(key) ?? connector.connect(url);
-    this.#backends.set(key, backend);
+  #backend(connector: Connector, url: string, key: KeyReference | undefined): Backend {
+    const id = `${connector.name} ${url} ${JSON.stringify(key)}`;
+    const backend = this.#backends.get(id) ?? connector.connect(url, key);
+    this.#backends.set(id, backend);
     return backend;
   }
 }

@@ -44,7 +44,7 @@ async function main(): Promise<void> {
   try {
     const { temporal } = await up({ settings, parts: ['temporal', 'redis', 'llm', 'worker'] });
     const client = new Client({ connection: await Connection.connect({ address: temporal }) });
-    const poolOf = poolDescriptions(await loadModels(settings), createConnectors({ openai: { apiKey: 'none' } }));
+    const poolOf = poolDescriptions(await loadModels(settings), createConnectors());
     const { name, plan } = threeTools;
     const placement = place(plan, poolOf, settings.MILLRACE_TASK_QUEUE);
     const ask = async (prompt: Prompt, i: number): Promise<Asked> => {

@@ -102,7 +102,7 @@ async function main(): Promise<number> {
   );
   await Promise.all(workers.map((worker) => worker.start()));
   const client = new Client({ connection: await Connection.connect({ address: temporal }) });
-  const poolOf = poolDescriptions(await loadModels(settings), createConnectors({ openai: { apiKey: 'none' } }));
+  const poolOf = poolDescriptions(await loadModels(settings), createConnectors());
   const placement = place(sixStages.plan, poolOf, QUEUE);
   const speechOf = await openSpeech(TENANT);
   const log = path.join(settings.MILLRACE_HOME, 'starts.jsonl');

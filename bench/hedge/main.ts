@@ -60,7 +60,7 @@ function openRunner(urls: readonly string[]): { readonly runner: StageRunner; cl
   const logger = pino({ level: 'info' }, pino.destination('/dev/null'));
   const pools = new Pools({
     models: parseModels({ assistant: { connector: 'openai', model: 'slow', kind: 'chat', endpoints } }, 'bench'),
-    connectors: createConnectors({ openai: { apiKey: 'none' } }),
+    connectors: createConnectors(),
     metrics,
     logger,
     canaryIntervalMs: LIMIT_MS,

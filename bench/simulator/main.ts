@@ -21,6 +21,7 @@ import { shapeOf } from '../../placement/workload/index.js';
 import { table } from '../../workers/cli/output.js';
 import { endpointsOf } from '../../workers/endpoints.js';
 import { describeMachine, thisMachine } from '../../workers/inventory/index.js';
+import { keysOf } from '../../workers/pool-keys.js';
 import { profileTarget, SampleAudio, targetsOf } from '../../workers/profiling/index.js';
 import { down, NODE_PARTS, SERVER_PARTS, up } from '../../workers/stack/index.js';
 import { type Case, gpuLikeCase, voiceCase } from './cases.js';
@@ -144,13 +145,13 @@ async function compare(one: Case): Promise<readonly Row[]> {
 
 /** As `millrace profile` makes them. */
 async function profilesOf({ pipeline, deviceKind }: Case): Promise<readonly ReadProfile[]> {
-  const connectors = createConnectors({ openai: { apiKey: settings.LLM_API_KEY } });
+  const connectors = createConnectors({ openai: { keyOf: keysOf(settings) } });
   const file = path.resolve('deploy/local/audio/question.wav');
   const audio = await SampleAudio.of(readFileSync(file), file);
   const machine = describeMachine(await thisMachine());
   const profiles: ReadProfile[] = [];
   for (const target of targetsOf(pipeline.plan, parseModels(models(), MODELS), { deviceKind })) {
-    const backend = connectors.get(target.pool.connector)?.connect(target.endpoint.url);
+    const backend = connectors.get(target.pool.connector)?.connect(target.endpoint.url, target.pool.apiKey);
     if (!backend) throw new Error(`no connector ${target.pool.connector}`);
     const { profile } = await profileTarget(target, backend, {
       ...{ samples: SAMPLES, timeLimitMs: PROFILE_MS, batches: [1, 2, 4], variant: 'default', quality: 1, memory: {} },

@@ -66,7 +66,7 @@ const silence: CallContext['audio'] = {
 
 /** What the connector is held to at every server of OpenAI's API; what differs from server to server is in `server`. */
 export function openAiContract(server: OpenAiServer): void {
-  const connector = openAiConnector({ apiKey: server.apiKey });
+  const connector = openAiConnector({ keyOf: () => server.apiKey });
 
   connectorContract({
     connector,
@@ -266,7 +266,7 @@ export function openAiContract(server: OpenAiServer): void {
 
     if (server.apiKey !== 'none') {
       it('a wrong key is BACKEND_UNAUTHORIZED, and is told to nobody', async () => {
-        const wrong = openAiConnector({ apiKey: 'a-key-of-somebody-else' }).connect(server.endpoint);
+        const wrong = openAiConnector({ keyOf: () => 'a-key-of-somebody-else' }).connect(server.endpoint);
         const call = invoke(wrong, { kind: 'chat', ...chat('Name a colour.', 1) });
         await expect(call).rejects.toMatchObject({
           code: 'BACKEND_UNAUTHORIZED',

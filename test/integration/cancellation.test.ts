@@ -221,7 +221,7 @@ describe('a call that is ended early', () => {
   }
 
   async function start({ name, plan }: Pipeline): Promise<Run> {
-    const poolOf = poolDescriptions(await loadModels(settings), createConnectors({ openai: { apiKey: 'none' } }));
+    const poolOf = poolDescriptions(await loadModels(settings), createConnectors());
     const handle = await client.workflow.start(name, {
       taskQueue: QUEUE,
       workflowId: `${name}-${randomUUID()}`,

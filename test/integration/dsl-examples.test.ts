@@ -102,7 +102,7 @@ it.each(ALL.map((example, i) => [example.name, example, i] as const))(
     if (!pipeline) throw new Error('the block exports no pipeline');
     // Those of functions alone are run by the unit test.
     if ([...allSteps(pipeline.plan)].filter(isStage).every(({ kind }) => kind === 'code' || kind === 'approve')) return;
-    const connectors = createConnectors({ openai: { apiKey: 'none' } });
+    const connectors = createConnectors();
     const placement = place(pipeline.plan, poolDescriptions(await loadModels(settings), connectors), 'test');
     for (const { call, expected } of example.runs) {
       const [input] = valuesOf(call) as [JsonObject];

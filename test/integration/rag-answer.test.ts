@@ -29,7 +29,7 @@ const tenant = () => {
 
 /** A run on the real servers, in this process. */
 async function run(pipeline: Pipeline<never>, input: JsonObject, own: string) {
-  const connectors = createConnectors({ openai: { apiKey: 'none' } });
+  const connectors = createConnectors();
   const { plan } = pipeline;
   const placement = place(plan, poolDescriptions(await loadModels(settings), connectors), 'test');
   return runInProcess(input, { plan, placement, tenant: own }, { runner: stages.runner, run: randomUUID() });

@@ -54,7 +54,7 @@ export async function servePipelines(
   const settings = testSettings({ MILLRACE_PIPELINES: '', MILLRACE_LOG_LEVEL: 'silent', ...more });
   const logger = pino({ level: 'silent' });
   const stages = await composeStages(settings, createLogger(settings, 'test'));
-  const poolOf = poolDescriptions(await loadModels(settings), createConnectors({ openai: { apiKey: 'none' } }));
+  const poolOf = poolDescriptions(await loadModels(settings), createConnectors());
   const [journals, subscriber] = [testRedis(answersRedis), testRedis(answersRedis)];
   // A first run without them would take the long way.
   for (const redis of [journals, subscriber]) await connected(redis, CONNECT_MS);

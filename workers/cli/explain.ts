@@ -3,6 +3,7 @@ import { explain, explanationText } from '../../pipelines/inspect/index.js';
 import { type Alternative, PLAN_VERSION, type StagePlan } from '../../pipelines/plan/index.js';
 import { type PoolDescription, place } from '../../placement/place.js';
 import { loadModels, poolDescriptions } from '../models.js';
+import { keysOf } from '../pool-keys.js';
 import type { Settings } from '../settings.js';
 import { findPipeline } from './find-pipeline.js';
 import { SEGMENTS } from './graph.js';
@@ -19,7 +20,7 @@ export async function describedPools(settings: Settings): Promise<{
   readonly names: readonly string[];
 }> {
   const models = await loadModels(settings);
-  const connectors = createConnectors({ openai: { apiKey: settings.LLM_API_KEY } });
+  const connectors = createConnectors({ openai: { keyOf: keysOf(settings) } });
   return { poolOf: poolDescriptions(models, connectors), names: Object.keys(models) };
 }
 

@@ -10,6 +10,7 @@ import { embedderOf } from '../compose.js';
 import { createLogger } from '../logger.js';
 import { loadModels } from '../models.js';
 import { openPassageIndex } from '../passage-index.js';
+import { keysOf } from '../pool-keys.js';
 import type { Settings } from '../settings.js';
 import { dim, note, print, table } from './output.js';
 import { checkPassages, readPassages } from './passage-file.js';
@@ -76,7 +77,7 @@ async function withIndex(settings: Settings, work: (index: PassageIndex, signal:
   const logger = createLogger({ ...settings, MILLRACE_LOG_LEVEL: 'silent' }, 'index');
   const pools = new Pools({
     models: await loadModels(settings),
-    connectors: createConnectors({ openai: { apiKey: settings.LLM_API_KEY } }),
+    connectors: createConnectors({ openai: { keyOf: keysOf(settings) } }),
     metrics: createMetrics(),
     logger,
     canaryIntervalMs: settings.MILLRACE_CANARY_INTERVAL_MS,

@@ -3,6 +3,7 @@ import { createConnectors } from '../../activities/connectors/index.js';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import { asName, deviceLines, runningServers, thisMachine, withNode } from '../inventory/index.js';
 import { loadModels } from '../models.js';
+import { keysOf } from '../pool-keys.js';
 import type { Settings } from '../settings.js';
 import { note, print } from './output.js';
 import { wrongOption } from './plan-files.js';
@@ -24,7 +25,7 @@ export async function writeInventory(settings: Settings, options: InventoryComma
   }
   const devices = deviceLines(machine);
   const count = devices.reduce((sum, line) => sum + (line.count ?? 1), 0);
-  const connectors = createConnectors({ openai: { apiKey: settings.LLM_API_KEY } });
+  const connectors = createConnectors({ openai: { keyOf: keysOf(settings) } });
   const { servers, notes } = await runningServers(await loadModels(settings), connectors, node, count);
   const text = withNode(out === '-' ? undefined : read(out), { node, devices, endpoints: servers }, out);
   for (const { index, mig } of machine.gpus) {

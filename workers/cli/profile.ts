@@ -8,6 +8,7 @@ import { changedSince, type ProfileFile } from '../../placement/profiles/index.j
 import { memory } from '../../placement/source/index.js';
 import { describeMachine, thisMachine } from '../inventory/index.js';
 import { loadModels } from '../models.js';
+import { keysOf } from '../pool-keys.js';
 import {
   fingerprintAt,
   type ProfileFolder,
@@ -166,13 +167,13 @@ class Backends {
   readonly #connectors;
   readonly #open = new Map<string, Backend>();
 
-  constructor({ LLM_API_KEY: apiKey }: Settings) {
-    this.#connectors = createConnectors({ openai: { apiKey } });
+  constructor(settings: Settings) {
+    this.#connectors = createConnectors({ openai: { keyOf: keysOf(settings) } });
   }
 
   /** Throws `INVALID_SETTING` for a connector that there is not. */
-  of({ model, pool: { connector: name }, endpoint: { url } }: Target): Backend {
-    const key = `${name} ${url}`;
+  of({ model, pool: { connector: name, apiKey }, endpoint: { url } }: Target): Backend {
+    const key = `${name} ${url} ${JSON.stringify(apiKey)}`;
     const connector = this.#connectors.get(name);
     if (connector === undefined) {
       const message = `no connector "${name}" (known: ${[...this.#connectors.keys()].join(', ')})`;
@@ -180,7 +181,7 @@ class Backends {
         fields: [{ field: `${model}.connector`, message }],
       });
     }
-    const backend = this.#open.get(key) ?? connector.connect(url);
+    const backend = this.#open.get(key) ?? connector.connect(url, apiKey);
     this.#open.set(key, backend);
     return backend;
   }

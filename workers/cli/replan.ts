@@ -20,6 +20,7 @@ import { nearest } from '../../placement/source/index.js';
 import { type PipelineShape, withAssumptions } from '../../placement/workload/index.js';
 import { endpointsOf } from '../endpoints.js';
 import { loadModels } from '../models.js';
+import { keysOf } from '../pool-keys.js';
 import { type MeasureOptions, measure } from '../replan/index.js';
 import type { Settings } from '../settings.js';
 import { note, print, table } from './output.js';
@@ -116,7 +117,7 @@ async function lookOnce(
     placement,
     pipelines: input.pipelines.map(({ name }) => name),
     models: await loadModels(settings),
-    connectors: createConnectors({ openai: { apiKey: settings.LLM_API_KEY } }),
+    connectors: createConnectors({ openai: { keyOf: keysOf(settings) } }),
     client,
     namespace: settings.TEMPORAL_NAMESPACE,
     taskQueue: settings.MILLRACE_TASK_QUEUE,

@@ -33,11 +33,11 @@ export async function runningServers(
 ): Promise<Looked> {
   const servers = new Map<string, RunningServer & { readonly models: string[] }>();
   const notes: string[] = [];
-  for (const [name, { connector, model, endpoints }] of Object.entries(models)) {
+  for (const [name, { connector, model, endpoints, apiKey }] of Object.entries(models)) {
     for (const { url, device: label } of endpoints) {
       const device = deviceAt(url, label, node, devices);
       if (device === undefined) continue;
-      const backend = connectors.get(connector)?.connect(url);
+      const backend = connectors.get(connector)?.connect(url, apiKey);
       const silent = backend && (await silence(backend, model));
       if (silent !== undefined) {
         notes.push(`${name} at ${url} is left out: ${silent}`);

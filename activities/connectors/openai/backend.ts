@@ -12,11 +12,6 @@ import { fingerprint, requireModel, server } from './models.js';
 /** The longest time that a timer can hold: the client insists on a limit, but the caller's signal is the only one. */
 const NO_TIMEOUT_MS = 2 ** 31 - 1;
 
-export interface OpenAiOptions {
-  /** Bearer token. Never part of an error or a log line. */
-  readonly apiKey: string;
-}
-
 /** One server that speaks OpenAI's HTTP API. */
 export class OpenAiBackend implements Backend {
   readonly endpoint: string;
@@ -25,12 +20,15 @@ export class OpenAiBackend implements Backend {
   /** Models that the server is known to have. */
   readonly #present = new Set<string>();
 
-  constructor(endpoint: string, { apiKey }: OpenAiOptions) {
+  /** @param apiKey bearer token, never part of an error or a log line; undefined: requests carry none */
+  constructor(endpoint: string, apiKey: string | undefined) {
     this.endpoint = endpoint;
-    this.#classify = classifier(apiKey);
+    this.#classify = classifier(apiKey ?? '');
     this.#client = new OpenAI({
       baseURL: endpoint,
-      apiKey,
+      // The client insists on one; the header takes it away again.
+      apiKey: apiKey ?? 'none',
+      ...(apiKey === undefined && { defaultHeaders: { authorization: null } }),
       maxRetries: 0,
       timeout: NO_TIMEOUT_MS,
       logLevel: 'off',

@@ -53,7 +53,7 @@ export class SimulatedServer {
   }
 
   connect(): Backend {
-    return openAiConnector({ apiKey: API_KEY }).connect(this.endpoint);
+    return openAiConnector({ keyOf: () => API_KEY }).connect(this.endpoint);
   }
 
   json(status: number, body: unknown, headers: Record<string, string> = {}): void {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { createConnectors } from '../../../activities/connectors/index.js';
 import { createMetrics } from '../../../activities/metrics.js';
 import { Pools, parseModels } from '../../../activities/pools/index.js';
 import { fakePools } from './fakes.js';
@@ -36,6 +37,8 @@ describe('the models file', () => {
       'w.endpoints.0.concurrency',
     ],
     ['a misspelt field', { w: { ...model, endpoint: [] } }, 'w'],
+    ['a key in place of its reference', { w: { ...model, apiKey: 'sk-secret' } }, 'w.apiKey'],
+    ['two places of a key', { w: { ...model, apiKey: { env: 'KEY', file: 'key' } } }, 'w.apiKey'],
     ['one url twice', { w: { ...model, endpoints: [...model.endpoints, ...model.endpoints] } }, 'w.endpoints'],
   ])('with %s is INVALID_SETTING at its path', (_, value, field) => {
     expect(() => parseModels(value, 'models.json')).toThrow(
@@ -66,6 +69,13 @@ describe('pools', () => {
     ]);
     expect(() => new Pools({ ...parts, connectors, models })).toThrow(
       /whisper\.kind: triton serves embed, not transcribe/,
+    );
+  });
+
+  it('need a connector that sends a key where they name one', () => {
+    const models = parseModels({ whisper: { ...model, apiKey: { env: 'KEY' } } }, 'test');
+    expect(() => new Pools({ ...parts, connectors: createConnectors(), models })).toThrow(
+      /whisper\.apiKey: triton sends no key/,
     );
   });
 

@@ -1,6 +1,7 @@
 import { createConnectors } from '../../../activities/connectors/index.js';
 import { limited } from '../../../activities/limited.js';
 import { loadModels } from '../../models.js';
+import { keysOf } from '../../pool-keys.js';
 import type { Settings } from '../../settings.js';
 import { artifactsCheck, ffmpegCheck } from './files-checks.js';
 import { type Check, type Finding, fail, told } from './finding.js';
@@ -41,7 +42,7 @@ export async function examine(env: Readonly<Record<string, string | undefined>>)
 
 /** What needs the models file; without it, or when it cannot be read in time, the reason. */
 async function modelChecks(settings: Settings): Promise<readonly Check[]> {
-  const connectors = createConnectors({ openai: { apiKey: settings.LLM_API_KEY } });
+  const connectors = createConnectors({ openai: { keyOf: keysOf(settings) } });
   try {
     const models = await limited(FILE_MS, new AbortController().signal, () => loadModels(settings));
     return [pipelinesCheck(settings, models, connectors), ...poolChecks(settings, models, connectors)];

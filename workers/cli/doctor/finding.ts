@@ -25,6 +25,7 @@ export const FINDINGS = {
   'pool.reachable': 'an endpoint answers',
   'pool.model': 'an endpoint has the model',
   'pool.canary': 'a real call of the model succeeds, in good time',
+  'pool.key': 'a key travels over TLS, or stays on this machine',
   'pool.agreement': 'the endpoints of a pool have the same model',
   'media.ffmpeg': 'ffmpeg is there, for media other than WAV',
   'artifacts.writable': 'the folder of artifacts can be written',

@@ -1,7 +1,9 @@
 import type { Backend, Connector } from '../../../activities/connectors/index.js';
 import { limited } from '../../../activities/limited.js';
+import { isLoopbackName } from '../../../activities/loopback.js';
 import type { ModelsConfig } from '../../../activities/pools/index.js';
 import { type ErrorCode, MillraceError } from '../../../pipelines/errors.js';
+import { keysOf } from '../../pool-keys.js';
 import type { Settings } from '../../settings.js';
 import { type Check, type Finding, type FindingId, fail, pass, told, warn } from './finding.js';
 import { CALL_MS } from './limits.js';
@@ -34,7 +36,7 @@ export function poolChecks(
       const looks = pool.endpoints.map(async ({ url }): Promise<Look> => {
         let backend: Backend;
         try {
-          backend = connector.connect(url);
+          backend = connector.connect(url, pool.apiKey);
         } catch (error) {
           // Opening a client calls nobody: what fails is the address as it is written.
           return {
@@ -42,7 +44,8 @@ export function poolChecks(
           };
         }
         try {
-          return await look(backend, { name, pool, settings }, signal);
+          const looked = await look(backend, { name, pool, settings }, signal);
+          return { ...looked, findings: [...openKey(name, url, pool, connector, settings), ...looked.findings] };
         } finally {
           backend.close();
         }
@@ -51,6 +54,20 @@ export function poolChecks(
       return [...all.flatMap(({ findings }) => findings), ...agreement(name, all)];
     },
   }));
+}
+
+/** A key that everyone on the way can read. */
+function openKey(
+  name: string,
+  url: string,
+  { apiKey }: PoolConfig,
+  { takesKey }: Connector,
+  settings: Settings,
+): Finding[] {
+  if (!takesKey || !url.startsWith('http:') || keysOf(settings)(url, apiKey) === undefined) return [];
+  if (isLoopbackName(new URL(url).hostname)) return [];
+  const detail = 'its key is sent over plain http: whoever is on the way can read it';
+  return [warn('pool.key', `${name} at ${url}`, detail, 'use https, or a server that needs no key')];
 }
 
 interface About {
@@ -117,7 +134,9 @@ function remedyOf(code: ErrorCode, pool: PoolConfig, settings: Settings): string
         ? `serve "${pool.model}", or correct LLM_MODEL`
         : `load "${pool.model}" at the server, or correct its name in ${models}`;
     case 'BACKEND_UNAUTHORIZED':
-      return 'correct LLM_API_KEY';
+      return settings.MILLRACE_MODELS === undefined
+        ? 'correct LLM_API_KEY'
+        : `name the key’s place in ${settings.MILLRACE_MODELS}: "apiKey": { "env": … }; LLM_API_KEY goes to LLM_BASE_URL only`;
     case 'BACKEND_OVERLOADED':
       return 'wait, or add an endpoint to the pool';
     case 'BACKEND_BROKEN':

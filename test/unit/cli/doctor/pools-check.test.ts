@@ -5,6 +5,7 @@ import { createConnectors } from '../../../../activities/connectors/index.js';
 import { parseModels } from '../../../../activities/pools/index.js';
 import { carryOut } from '../../../../workers/cli/doctor/examine.js';
 import { poolChecks } from '../../../../workers/cli/doctor/pools-check.js';
+import { keysOf } from '../../../../workers/pool-keys.js';
 import { readSettings } from '../../../../workers/settings.js';
 import { freePort } from '../../../support/free-port.js';
 
@@ -37,12 +38,16 @@ const refusal =
     response.writeHead(status).end(JSON.stringify({ error: { message } }));
   };
 
-const settings = readSettings({ LLM_BASE_URL: 'http://127.0.0.1:1/v1', LLM_API_KEY: 'sk-secret-word' });
+const withKey = (urls: readonly string[]) => {
+  const llm = urls.filter((url) => url.startsWith('http'));
+  return readSettings({ LLM_BASE_URL: llm.join(',') || 'http://127.0.0.1:1/v1', LLM_API_KEY: 'sk-secret-word' });
+};
 
-function look(urls: readonly string[], more: object = {}) {
+/** What `doctor` finds at a pool of these addresses; `LLM_API_KEY` is for them, unless `settings` say otherwise. */
+function look(urls: readonly string[], more: object = {}, settings = withKey(urls)) {
   const endpoints = urls.map((url, i) => ({ url, device: `gpu${i}` }));
   const pool = { connector: 'openai', model: 'assistant', kind: 'chat', endpoints, ...more };
-  const connectors = createConnectors({ openai: { apiKey: settings.LLM_API_KEY } });
+  const connectors = createConnectors({ openai: { keyOf: keysOf(settings) } });
   return carryOut(poolChecks(settings, parseModels({ assistant: pool }, 'test'), connectors));
 }
 
@@ -104,6 +109,35 @@ describe('an endpoint', () => {
     const findings = await look([await llm({ root: 'old' }), await llm({ root: 'new' })]);
     expect(findings.at(-1)).toMatchObject({ id: 'pool.agreement', state: 'warn', about: 'assistant' });
     expect((await look([await llm(), await llm()])).at(-1)).toMatchObject({ id: 'pool.agreement', state: 'ok' });
+  });
+});
+
+describe('a key over plain http', () => {
+  const keyFindings = async (url: string, more: object = {}) =>
+    (await look([url], more)).filter(({ id }) => id === 'pool.key');
+
+  it('is a warning where it leaves this machine, and none where there is no key or the way is TLS', async () => {
+    process.env.TEST_POOL_KEY = 'sk-secret-word';
+    const named = { apiKey: { env: 'TEST_POOL_KEY' } };
+    try {
+      const away = 'http://llm.invalid:1/v1';
+      expect(await keyFindings(away)).toMatchObject([
+        { state: 'warn', about: `assistant at ${away}`, detail: expect.stringContaining('plain http') },
+      ]);
+      expect(await keyFindings(away, named)).toHaveLength(1);
+      expect(await keyFindings('https://llm.invalid:1/v1', named)).toEqual([]);
+      expect(await keyFindings(await llm(), named)).toEqual([]);
+      const settings = readSettings({ LLM_BASE_URL: 'http://other.invalid/v1', LLM_API_KEY: 'sk-secret-word' });
+      expect((await look([away], {}, settings)).filter(({ id }) => id === 'pool.key')).toEqual([]);
+    } finally {
+      delete process.env.TEST_POOL_KEY;
+    }
+  });
+
+  it('that is nowhere is a mistake in the settings', async () => {
+    const findings = await look([await llm()], { apiKey: { env: 'NO_SUCH_KEY' } });
+    expect(findings).toMatchObject([{ id: 'settings.models', state: 'fail' }]);
+    expect(findings[0]?.detail).toContain('the environment has no NO_SUCH_KEY');
   });
 });
 
