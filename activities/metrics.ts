@@ -49,8 +49,14 @@ export function createMetrics(registry = new Registry()) {
     }),
     heals: new Counter({
       name: 'millrace_heals_total',
-      help: 'Models repaired (ok) or not (failed) after a canary found them dead',
+      help: 'Models repaired (ok), not (failed) or not allowed to be (refused) after a canary found them dead',
       labelNames: ['connector', 'model', 'endpoint', 'outcome'] as const,
+      registers,
+    }),
+    ejections: new Counter({
+      name: 'millrace_ejections_total',
+      help: 'Times that an endpoint was taken out of its pool because it failed more than the others',
+      labelNames: ['model', 'endpoint'] as const,
       registers,
     }),
     hedges: new Counter({

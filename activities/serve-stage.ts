@@ -6,6 +6,7 @@ import type { Json, JsonObject } from '../pipelines/json.js';
 import { notJson } from '../pipelines/json-limits.js';
 import { jsonHash } from '../pipelines/plan/hash.js';
 import type { StageCall, TokenUsage } from '../pipelines/plan/index.js';
+import type { Tried } from '../pipelines/retry.js';
 import { CALL_KINDS, codeName, STAGE_KINDS, type StageKindName } from '../pipelines/stages/index.js';
 import type { CodeStage, StageKind } from '../pipelines/stages/kind.js';
 import { watched } from './chunk-watch.js';
@@ -20,6 +21,8 @@ export interface Attempt {
   readonly signal: AbortSignal;
   /** 1 for the first. */
   readonly attempt: number;
+  /** What the attempts before have come to. Absent: nothing. */
+  readonly tried?: Tried;
   /** From the time this attempt could start to the time it did, in milliseconds. */
   readonly queueMs: number;
   /** The run's id, for log lines and idempotency keys. */
@@ -100,7 +103,7 @@ export async function serveStage(
           idempotencyKey: idempotencyKeyOf(call, attempt),
         })
       : await askPool(parts, checked, call, attempt, audioFor, onText);
-  const output = keepable(check(kind.output, served.output, 'INVALID_OUTPUT', call.stage), call.stage);
+  const output = keepable(served.output, call.stage);
   return { ...served, output, ...(conversions.size > 0 && { conversions: [...conversions] }) };
 }
 
@@ -125,7 +128,7 @@ async function askPool(
     idempotencyKey: idempotencyKeyOf(call, attempt),
     ...(resumeFrom !== null && { resumeFrom }),
   };
-  const { reply, at } = await pools.get(call.model).use(
+  const { reply, at, output } = await pools.get(call.model).use(
     async (backend, at, own) => {
       const request = { kind: call.kind as StageKindName, model: at.model, with: call.with, input };
       // The audio of a call ends with it: of a hedge's loser, and of one that fell silent, not only with the attempt.
@@ -141,7 +144,8 @@ async function askPool(
           },
         }),
       );
-      return { reply, at };
+      // Here, so that an answer which does not fit counts against the endpoint that gave it.
+      return { reply, at, output: check(kindOf(call).output, reply.output, 'INVALID_OUTPUT', call.stage) };
     },
     {
       signal,
@@ -150,13 +154,14 @@ async function askPool(
       hedge: call.hedge,
       affinity: affinityOf(call, input),
       devices: attempt.devices,
+      avoid: attempt.tried?.avoid,
       queueMs: queueLeft(call, attempt),
     },
   );
   count(metrics, call.model, reply);
   const usage = tokensOf(reply);
   return {
-    output: reply.output,
+    output,
     endpoint: at.url,
     device: at.device,
     ...(at.hedge && { hedged: true }),
@@ -187,15 +192,14 @@ function affinityOf({ kind, with: options }: StageCall, { history, ...given }: J
 async function runInWorker(
   kinds: ServingParts['workerKinds'],
   input: JsonObject,
-  { kind, model, with: options, tenant, priority }: StageCall,
+  call: StageCall,
   context: Parameters<WorkerKind>[1],
 ): Promise<Served> {
+  const { kind, model, with: options, tenant, priority } = call;
   const run = kinds.get(kind);
   if (!run) throw new MillraceError('MODEL_NOT_CONFIGURED', `this worker cannot carry out ${kind} stages`);
-  return {
-    output: await run({ model, with: options, input, tenant, ...(priority && { priority }) }, context),
-    ...IN_WORKER,
-  };
+  const given = await run({ model, with: options, input, tenant, ...(priority && { priority }) }, context);
+  return { output: check(kindOf(call).output, given, 'INVALID_OUTPUT', call.stage), ...IN_WORKER };
 }
 
 /** The same in every attempt of a stage of a run: what a service needs to drop the one that it has already carried out. */

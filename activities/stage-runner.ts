@@ -1,4 +1,4 @@
-import { MillraceError, messageOf } from '../pipelines/errors.js';
+import { isAway, MillraceError, messageOf } from '../pipelines/errors.js';
 import type { JsonObject } from '../pipelines/json.js';
 import type { StageCall, StageOutcome } from '../pipelines/plan/index.js';
 import { codeName } from '../pipelines/stages/index.js';
@@ -43,7 +43,9 @@ export class StageRunner {
       return Math.round(runMs);
     };
     const queueMs = Math.round(attempt.queueMs);
-    const told = events.attempt(attempt.run, call, attempt.attempt);
+    // One that waits for a server comes here again and again: people are told once.
+    const waited = (attempt.tried?.waitedMs ?? 0) > 0;
+    const told = events.attempt(attempt.run, call, attempt.attempt, waited);
     try {
       // A cache must not answer for a body that nobody here knows.
       if (this.lacks(call)) {
@@ -58,6 +60,12 @@ export class StageRunner {
       logger.info({ ...fields, endpoint, cache, queueMs, runMs, conversions, hedged }, 'stage done');
       return { ...served, attempt: attempt.attempt, queueMs, runMs };
     } catch (error) {
+      if (error instanceof MillraceError && isAway(error) && call.patienceMs !== 0 && !attempt.signal.aborted) {
+        if (waited) throw error;
+        logger.warn({ ...fields, code: error.code, error: error.message }, 'stage waits for a server that is away');
+        await told?.waitingFor(error.details.pool ?? call.model, error.code, error.message);
+        throw error;
+      }
       const code = error instanceof MillraceError ? error.code : attempt.signal.aborted ? 'aborted' : 'INTERNAL';
       const runMs = measure(code);
       logger.warn({ ...fields, code, error: messageOf(error), runMs }, 'stage attempt failed');

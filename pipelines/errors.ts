@@ -13,6 +13,11 @@ export interface ErrorRow {
   /** HTTP status of the problem body when this error ends a request. */
   readonly status: number;
   readonly retry: RetryClass;
+  /**
+   * A server that is away fails with it. Where no server has got the call (`unsent`), the stage waits for the server instead
+   * of using up its attempts.
+   */
+  readonly waits?: true;
   /** One sentence for a person; details of the one case go in the error's message. */
   readonly title: string;
 }
@@ -60,7 +65,12 @@ export const ERRORS = {
   MODEL_NOT_CONFIGURED: { status: 500, retry: 'never', title: 'No pool serves a model that the pipeline names.' },
   CAPABILITY_MISSING: { status: 500, retry: 'never', title: 'A pool cannot do what a stage needs of it.' },
   // While a stage runs: what a model server did.
-  BACKEND_UNAVAILABLE: { status: 503, retry: 'retry', title: 'The model server cannot be reached.' },
+  BACKEND_UNAVAILABLE: {
+    status: 503,
+    retry: 'retry',
+    waits: true,
+    title: 'The model server cannot be reached.',
+  },
   BACKEND_OVERLOADED: { status: 503, retry: 'retry', title: 'The model server has no room for the call.' },
   BACKEND_TIMEOUT: { status: 504, retry: 'retry', title: 'The model server did not answer in time.' },
   FIRST_CHUNK_TIMEOUT: { status: 504, retry: 'retry', title: 'The model server gave nothing useful in time.' },
@@ -176,6 +186,12 @@ export interface ErrorDetails {
   readonly endpoint?: string;
   /** The server asked to wait this long before the next call, in milliseconds (`retry-after`). */
   readonly retryAfterMs?: number;
+  /** No model has got the call: nobody listened, the server is not ready, or the pool has no endpoint that answers. */
+  readonly unsent?: true;
+  /** Name of the pool that has no endpoint for the call, where that is not the stage's own model. */
+  readonly pool?: string;
+  /** Another endpoint of the pool may do better where this one would fail the same way again. */
+  readonly elsewhere?: true;
 }
 
 /** The only error class that Millrace throws on purpose. */
@@ -194,6 +210,10 @@ export class MillraceError extends Error {
 export const isErrorCode = (code: unknown): code is ErrorCode => typeof code === 'string' && code in ERRORS;
 
 export const errorRow = (code: ErrorCode): ErrorRow => ERRORS[code];
+
+/** Whether a stage failed because its server is away, without a call: that is waited out and uses up no attempt. */
+export const isAway = ({ code, details }: { readonly code: string; readonly details: object }): boolean =>
+  isErrorCode(code) && errorRow(code).waits === true && (details as ErrorDetails).unsent === true;
 
 /** A message safe to show for whatever was thrown. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,9 +1,64 @@
-import { type ErrorCode, errorRow } from './errors.js';
+import { type ErrorDetails, errorRow, isAway, isErrorCode } from './errors.js';
 import type { RetryPolicy } from './plan/plan.js';
 
 /** Whether a failure is tried again as far as its code goes: the error table allows it, and so does the policy's `on`. */
-export const mayRetry = ({ on }: Pick<RetryPolicy, 'on'>, code: ErrorCode): boolean =>
-  errorRow(code).retry !== 'never' && (on === undefined || on.includes(code));
+export function mayRetry(
+  { on }: Pick<RetryPolicy, 'on'>,
+  { code, details }: { readonly code: string; readonly details: ErrorDetails },
+): boolean {
+  if (!isErrorCode(code)) return false;
+  return (errorRow(code).retry !== 'never' || details.elsewhere === true) && (on === undefined || on.includes(code));
+}
+
+/** Shortest and longest wait before a stage looks again for a server that is away, and how much of it is random. */
+const AWAY = { leastMs: 100, mostMs: 1_000, jitter: 0.25 };
+
+/** What a stage has behind it, as far as its next attempt needs it. */
+export interface Tried {
+  /** Attempts for which no model got a call. */
+  readonly waits: number;
+  /** How long it has waited for a server that is away, in milliseconds, since the last call. */
+  readonly waitedMs: number;
+  /** The endpoint at which the last call failed. */
+  readonly avoid?: string;
+}
+
+export const UNTRIED: Tried = { waits: 0, waitedMs: 0 };
+
+/** What follows a failed attempt: another one after `delayMs`, or the stage's failure where that is absent. */
+export interface Next {
+  readonly delayMs?: number;
+  readonly tried: Tried;
+}
+
+/**
+ * What follows a failure. Two budgets: a server that is away is waited for, as long as the stage may take or for
+ * `patienceMs`; a call that was made counts against the policy's attempts.
+ *
+ * @param calls calls made so far, this one included where it was made
+ * @param random a number in [0, 1)
+ */
+export function nextAttempt(
+  retry: RetryPolicy,
+  patienceMs: number | undefined,
+  error: { readonly code: string; readonly details: ErrorDetails },
+  calls: number,
+  { waits, waitedMs, avoid }: Tried,
+  random: number,
+): Next {
+  const { retryAfterMs, endpoint = avoid } = error.details;
+  if (!isAway(error)) {
+    const tried = { waits, waitedMs: 0, ...(endpoint !== undefined && { avoid: endpoint }) };
+    if (!mayRetry(retry, error) || calls >= retry.attempts) return { tried };
+    return { delayMs: nextDelayMs(retry, Math.max(1, calls), retryAfterMs, random), tried };
+  }
+  const left = patienceMs === undefined ? Number.POSITIVE_INFINITY : patienceMs - waitedMs;
+  const grown = Math.min(Math.max(AWAY.leastMs, waitedMs), AWAY.mostMs);
+  const spread = Math.max(grown, retryAfterMs ?? 0) * (1 + AWAY.jitter * (2 * random - 1));
+  const delayMs = Math.max(1, Math.round(Math.min(spread, left)));
+  const tried = { waits: waits + 1, waitedMs: waitedMs + delayMs, ...(avoid !== undefined && { avoid }) };
+  return left <= 0 ? { tried } : { delayMs, tried };
+}
 
 /**
  * The wait after a failed attempt, in whole milliseconds, at least one. `attempt` is the one that failed, from 1.

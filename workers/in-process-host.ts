@@ -4,7 +4,7 @@ import { follower } from '../activities/limited.js';
 import { MOST_LOSSES, workerLost } from '../activities/lost-workers.js';
 import type { Attempt, StageRunner } from '../activities/stage-runner.js';
 import { LONGEST_TIMER_MS } from '../pipelines/duration.js';
-import { MillraceError, messageOf } from '../pipelines/errors.js';
+import { isAway, MillraceError, messageOf } from '../pipelines/errors.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
 import type {
   Decision,
@@ -17,7 +17,7 @@ import type {
   SubPipelinePlan,
   Wait,
 } from '../pipelines/plan/index.js';
-import { mayRetry, nextDelayMs } from '../pipelines/retry.js';
+import { nextAttempt, UNTRIED } from '../pipelines/retry.js';
 import { codeName } from '../pipelines/stages/index.js';
 import { HANDED_BACK, type Host, interpret, interrupts, StageError, Waits } from '../workflows/interpreter/index.js';
 
@@ -29,11 +29,20 @@ export interface Journal {
   begin(call: StageCall): Promise<number>;
   /** Nobody waits for it: the next call that begins does. */
   end(call: StageCall, ended: Ended): void;
-  /** An attempt has ended without a result. Nobody waits for it. */
-  left(call: StageCall): void;
+  /**
+   * An attempt has ended without a result. Nobody waits for it.
+   * @param waitedMs it has made no call and counts for nothing: how long the stage has waited for a server by now
+   */
+  left(call: StageCall, waitedMs?: number): void;
   /** How many workers in a row were lost while the call was under way in them. */
   losses(call: StageCall): number;
 }
+
+/**
+ * Longest wait of a stage inside its segment for a server that is away, in milliseconds: it outlasts a lost connection. The
+ * segment holds a slot and its run's workflow task; beyond this its steps wait in their queues, where they hold neither.
+ */
+const LONGEST_WAIT_INSIDE_MS = 2_000;
 
 export type Ended =
   | { readonly outcome: StageOutcome }
@@ -94,7 +103,9 @@ export class InProcessHost implements Host {
     const { journal } = this.#options;
     const end = performance.now() + timeout.totalMs;
     let resumeFrom: Json = null;
-    for (let count = 1; ; count++) {
+    let tried = UNTRIED;
+    let count = 1;
+    for (;;) {
       this.#signal.throwIfAborted();
       if ((journal?.losses(call) ?? 0) >= MOST_LOSSES) throw stageError(stage, workerLost());
       const attempt = await this.#begin(call, count);
@@ -106,6 +117,7 @@ export class InProcessHost implements Host {
           this.#options.runner.run(input, call, {
             signal,
             attempt,
+            tried,
             queueMs: 0,
             run: this.#options.run,
             resumeFrom,
@@ -115,15 +127,19 @@ export class InProcessHost implements Host {
           } satisfies Attempt),
         );
       } catch (error) {
-        journal?.left(call);
-        this.#signal.throwIfAborted();
         const failure = error instanceof MillraceError ? error : new MillraceError('INTERNAL', messageOf(error));
-        const pause = nextDelayMs(retry, attempt, failure.details.retryAfterMs, Math.random());
-        if (!mayRetry(retry, failure.code) || attempt >= retry.attempts || performance.now() + pause >= end) {
-          throw stageError(stage, failure);
-        }
+        const away = isAway(failure) && !this.#signal.aborted;
+        const next = nextAttempt(retry, call.patienceMs, failure, away ? attempt - 1 : attempt, tried, Math.random());
+        tried = next.tried;
+        journal?.left(call, away ? tried.waitedMs : undefined);
+        this.#signal.throwIfAborted();
+        if (next.delayMs === undefined || performance.now() + next.delayMs >= end) throw stageError(stage, failure);
         this.#underWay.left(call);
-        await this.wait(pause);
+        if (!away) count += 1;
+        await this.wait(next.delayMs);
+        if (away && journal && tried.waitedMs >= LONGEST_WAIT_INSIDE_MS && (await this.#underWay.quiet())) {
+          throw new StageError(HANDED_BACK, `stage "${stage.id}": ${failure.message}`);
+        }
       }
     }
   }
@@ -271,6 +287,12 @@ class CallsUnderWay {
     if (this.#calls.size > 0) return;
     for (const go of this.#waiting) go();
     this.#waiting = [];
+  }
+
+  /** None is under way, and none follows at once from what has just ended. */
+  async quiet(): Promise<boolean> {
+    if (this.#calls.size === 0) await nextTurn();
+    return this.#calls.size === 0;
   }
 
   /** None is under way any more, and the interpreter has what they gave: it takes it in the same turn of the event loop. */

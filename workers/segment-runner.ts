@@ -152,6 +152,8 @@ export async function runJournalled(
 class NamedCalls implements Journal {
   readonly #record: SegmentJournal;
   readonly #calls = new Map<string, string>();
+  /** Calls that wait for a server that is away, and how long they have by now. */
+  readonly #waiting = new Map<string, number>();
 
   constructor(record: SegmentJournal) {
     this.#record = record;
@@ -164,6 +166,7 @@ class NamedCalls implements Journal {
   }
 
   begin(call: StageCall): Promise<number> {
+    this.#waiting.delete(nameOf(call));
     return orStageError(this.#record.begin(nameOf(call)));
   }
 
@@ -171,8 +174,9 @@ class NamedCalls implements Journal {
     void this.#record.end(nameOf(call), ended as unknown as Json);
   }
 
-  left(call: StageCall): void {
-    this.#record.left(nameOf(call));
+  left(call: StageCall, waitedMs?: number): void {
+    this.#record.left(nameOf(call), waitedMs === undefined);
+    if (waitedMs !== undefined) this.#waiting.set(nameOf(call), waitedMs);
   }
 
   losses(call: StageCall): number {
@@ -183,9 +187,12 @@ class NamedCalls implements Journal {
   tried(): Record<string, TriedCall> {
     const tried: Record<string, TriedCall> = {};
     for (const [call, name] of this.#calls) {
+      const waitedMs = this.#waiting.get(name);
       const begun = this.#record.begun(name);
       const ended = this.#record.ended(name) as Ended | undefined;
-      if (begun > 0 && !(ended && 'outcome' in ended)) tried[call] = { begun, ...ended };
+      if ((begun > 0 || waitedMs !== undefined) && !(ended && 'outcome' in ended)) {
+        tried[call] = { begun, ...(waitedMs !== undefined && { waitedMs }), ...ended };
+      }
     }
     return tried;
   }

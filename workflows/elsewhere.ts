@@ -5,6 +5,7 @@ import {
   defaultPayloadConverter,
   TimeoutFailure,
 } from '@temporalio/common';
+import { isAway } from '../pipelines/errors.js';
 import type { JsonObject } from '../pipelines/json.js';
 import type { StagePlacement } from '../pipelines/plan/index.js';
 
@@ -40,14 +41,21 @@ export async function onFirstQueue<T>(placed: StagePlacement, attempts: number, 
   throw new Error('a stage has at least one queue');
 }
 
-/** That nobody began the activity's latest attempt, with what the one before failed with. */
+/** That nobody began the activity's latest attempt, or no server took its call, with what the one before failed with. */
 export function notBegun(error: unknown): { begun: number; failure?: ApplicationFailure } | undefined {
   const cause = error instanceof ActivityFailure ? error.cause : error;
+  if (cause instanceof ApplicationFailure) return isAway(awayOf(cause)) ? callsOf(cause) : undefined;
   if (!(cause instanceof TimeoutFailure) || cause.timeoutType !== 'SCHEDULE_TO_START') return undefined;
   // The SDK makes no `cause` of what the server sends as one.
   const before = cause.failure?.cause;
   const failure = before && defaultFailureConverter.failureToError(before, defaultPayloadConverter);
-  if (!(failure instanceof ApplicationFailure)) return { begun: 0 };
-  const { attempt } = (failure.details?.[0] ?? {}) as JsonObject;
+  return failure instanceof ApplicationFailure ? callsOf(failure) : { begun: 0 };
+}
+
+const detailsOf = ({ details }: ApplicationFailure): JsonObject => (details?.[0] ?? {}) as JsonObject;
+const awayOf = (failure: ApplicationFailure) => ({ code: failure.type ?? '', details: detailsOf(failure) });
+
+function callsOf(failure: ApplicationFailure): { begun: number; failure: ApplicationFailure } {
+  const { attempt } = detailsOf(failure);
   return { begun: typeof attempt === 'number' ? attempt : 1, failure };
 }

@@ -301,12 +301,15 @@ function elsewhere(
   const startedAt = Date.now();
   return onFirstQueue(placed, retry.attempts, ({ queue, device, patienceMs, begun }) => {
     const totalMs = Math.max(1, timeout.totalMs - (Date.now() - startedAt));
+    const left = { ...retry, attempts: retry.attempts - begun };
     const policy = {
       ...stage.policy,
-      retry: { ...retry, attempts: retry.attempts - begun },
+      retry: left,
       timeout: { ...timeout, totalMs, ...(patienceMs !== undefined && { queueMs: patienceMs }) },
     };
-    return activityOf({ ...stage, policy }, call, { ...placed, queue, device }, shown)(input, call);
+    const patient = patienceMs !== undefined && { patienceMs: Math.min(patienceMs, call.patienceMs ?? patienceMs) };
+    const placedCall = { ...call, retry: left, ...patient };
+    return activityOf({ ...stage, policy }, call, { ...placed, queue, device }, shown)(input, placedCall);
   });
 }
 
@@ -326,8 +329,8 @@ function activityOf(
     ...(priority !== undefined && { priority: { priorityKey: PRIORITY_KEYS[priority] } }),
     startToCloseTimeout: timeout.attemptMs,
     scheduleToCloseTimeout: timeout.totalMs,
+    // How many calls there may be the activity knows: an attempt that found no server to call is none.
     retry: {
-      maximumAttempts: retry.attempts,
       initialInterval: retry.initialMs,
       backoffCoefficient: retry.factor,
       maximumInterval: retry.maxMs,

@@ -3,6 +3,7 @@ import { atEndpoint } from './at-endpoint.js';
 import type { Classify } from './connector.js';
 import type { Answer } from './exchange.js';
 import { retryAfterMs } from './retry-after.js';
+import { isNotReady, neverLeft } from './unsent.js';
 
 /** An answer whose status says that the call failed. */
 export class HttpFault extends Error {
@@ -28,10 +29,14 @@ export const classifier =
     if (error instanceof MillraceError) return atEndpoint(error, { endpoint, model });
     const answered = error instanceof HttpFault;
     const wait = answered ? error.retryAfterMs : undefined;
+    const text = answered ? error.message : shortened(describeFetch(error));
+    const code = answered ? codeOf(error) : codeOfFetch(error);
+    const unsent =
+      code === 'BACKEND_UNAVAILABLE' && (answered ? isNotReady(error.status, error.detail) : neverLeft(text));
     return new MillraceError(
-      answered ? codeOf(error) : codeOfFetch(error),
-      `${model} at ${endpoint}: ${answered ? error.message : shortened(describeFetch(error))}`,
-      { endpoint, ...(wait !== undefined && { retryAfterMs: wait }) },
+      code,
+      `${model} at ${endpoint}: ${text}`,
+      { endpoint, ...(wait !== undefined && { retryAfterMs: wait }), ...(unsent && { unsent }) },
       { cause: error },
     );
   };
@@ -66,7 +71,8 @@ export function codeOfStatus({ status, detail, retryAfterMs }: HttpFault): Error
 /** What an error means that `fetch` threw: no answer, or only a part of one. */
 function codeOfFetch(error: unknown): ErrorCode {
   const text = describeFetch(error);
-  // undici's and the system's names of their limits: UND_ERR_HEADERS_TIMEOUT (300 s), UND_ERR_CONNECT_TIMEOUT, ETIMEDOUT.
+  if (neverLeft(text)) return 'BACKEND_UNAVAILABLE';
+  // undici's and the system's names of their limits: UND_ERR_HEADERS_TIMEOUT (300 s), ETIMEDOUT.
   if (/TIMEOUT|ETIMEDOUT/.test(text)) return 'BACKEND_TIMEOUT';
   if (error instanceof TypeError && /^(fetch failed|terminated)$/.test(error.message)) return 'BACKEND_UNAVAILABLE';
   return 'INTERNAL';

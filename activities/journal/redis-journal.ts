@@ -207,11 +207,17 @@ export class SegmentJournal {
     }
   }
 
-  /** An attempt has ended without a result: a worker that is lost from now on is not lost in it. Nobody waits for this. */
-  left(call: string): void {
+  /**
+   * An attempt has ended without a result: a worker that is lost from now on is not lost in it. Nobody waits for this.
+   * @param made false: it has made no call, and does not count
+   */
+  left(call: string, made = true): void {
     this.#losses.delete(call);
     if (!this.#underWay.delete(call)) return;
-    this.#writing = this.#write({ [`${UNDER_WAY}${call}`]: '' }).then(
+    const count = this.begun(call) - 1;
+    if (!made) this.#begun.set(call, count);
+    const fields = { [`${UNDER_WAY}${call}`]: '', ...(!made && { [`${BEGUN}${call}`]: String(count) }) };
+    this.#writing = this.#write(fields).then(
       () => undefined,
       () => undefined,
     );

@@ -16,13 +16,13 @@ const SLACK = 2;
  * @param usable the endpoints whose load counts: those with room, and full ones beside them
  */
 export function byAffinity(key: string, usable: readonly Endpoint[], free: readonly Endpoint[]): Endpoint | undefined {
-  const most = Math.min(...usable.map(({ outstanding }) => outstanding)) + SLACK;
+  const most = Math.min(...usable.map(({ load }) => load)) + SLACK;
   const ordered = free
     .map((endpoint) => ({ endpoint, weight: weightOf(key, endpoint.url) }))
     .sort((a, b) => (a.weight < b.weight ? 1 : -1))
     .map(({ endpoint }) => endpoint);
   // Endpoints differ in how much they take: the least loaded may be full, and nobody within the bound free.
-  return ordered.find(({ outstanding }) => outstanding <= most) ?? ordered[0];
+  return ordered.find(({ load }) => load <= most) ?? ordered[0];
 }
 
 const weightOf = (key: string, url: string): string => createHash('sha256').update(`${key}\n${url}`).digest('hex');

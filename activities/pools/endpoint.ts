@@ -1,8 +1,9 @@
-import { MillraceError } from '../../pipelines/errors.js';
+import { type ErrorCode, MillraceError } from '../../pipelines/errors.js';
 import type { Backend, ServerWork } from '../connectors/connector.js';
 import { Breaker } from './breaker.js';
 import { Congestion } from './congestion.js';
 import type { EndpointConfig } from './models.js';
+import { Outcomes } from './outcomes.js';
 
 /** How long traffic stays away from an endpoint that is full: it may have room as soon as one call ends. */
 const SHED_MS = 250;
@@ -11,8 +12,44 @@ const LONGEST_RETRY_AFTER_MS = 30_000;
 /** Longest time that calls wait for a repair; then they try, and fail into their own retries. */
 const LONGEST_HEAL_WAIT_MS = 15_000;
 
-/** Whether calls should go to an endpoint: `avoided` only where there is no other, `healing` not even then. */
-export type Availability = 'up' | 'avoided' | 'healing';
+/** First and longest time that an endpoint stays out of its pool; doubled each time that it comes back and fails again. */
+const OUT_MS = { first: 5_000, longest: 300_000 };
+/** Share of that time that is random, so that workers do not try it together. */
+const OUT_JITTER = 0.2;
+/** One that came back and has not failed for this many times as long as it was out begins anew. */
+const FORGIVEN = 10;
+/** Time in which one that came back gets its full share of calls, and what it begins with. */
+const WARM_UP = { ms: 10_000, from: 0.1 };
+/** A failed call weighs as much as one in flight for this time: failing fast must not look like being idle. */
+const FAILURE_WEIGHS_MS = 10_000;
+
+/**
+ * Whether calls should go to an endpoint: `avoided` only where there is no other, `healing` and `away` not even then. One that
+ * is away cannot be reached: no call is spent on finding out when it can.
+ */
+export type Availability = 'up' | 'avoided' | 'healing' | 'away';
+
+/** Codes of failures that may be the endpoint's, and not what it was asked. */
+export const ITS_OWN: ReadonlySet<ErrorCode> = new Set([
+  'BACKEND_UNAVAILABLE',
+  'BACKEND_TIMEOUT',
+  'FIRST_CHUNK_TIMEOUT',
+  'IDLE_TIMEOUT',
+  'STAGE_TIMEOUT',
+  'BACKEND_BROKEN',
+  'BACKEND_ERROR',
+  'BACKEND_UNAUTHORIZED',
+  'MODEL_NOT_FOUND',
+  'INVALID_OUTPUT',
+]);
+
+/** Those that open no breaker. */
+const FAST: ReadonlySet<ErrorCode> = new Set([
+  'BACKEND_BROKEN',
+  'BACKEND_ERROR',
+  'BACKEND_UNAUTHORIZED',
+  'INVALID_OUTPUT',
+]);
 
 /** One endpoint of a pool: its client and what is known of its state. Times are those of `performance.now()`. */
 export class Endpoint {
@@ -34,6 +71,12 @@ export class Endpoint {
   #peak = 0;
   #shedUntil = 0;
   #healingSince: number | undefined;
+  /** How its calls have ended. */
+  readonly outcomes = new Outcomes();
+  #away: MillraceError | undefined;
+  #out = { until: Number.NEGATIVE_INFINITY, ms: 0 };
+  /** It fails and cannot be repaired: only a canary, or a call that there is no other endpoint for, shows that it works again. */
+  #broken = false;
 
   constructor({ url, device, concurrency }: EndpointConfig, backend: Backend) {
     this.backend = backend;
@@ -47,9 +90,59 @@ export class Endpoint {
     return this.outstanding >= this.concurrency;
   }
 
-  /** Calls that should be here at once now: none while it fails, fewer while calls wait in the server's own queue. */
+  /**
+   * Calls that should be here at once now: none while it fails, fewer while calls wait in the server's own queue. While it is away
+   * one: stages that come are told, and go elsewhere or wait.
+   */
   get room(): number {
-    return this.availability === 'up' ? this.#congestion.limit : 0;
+    const { availability } = this;
+    return availability === 'up' ? this.#congestion.limit : availability === 'away' ? 1 : 0;
+  }
+
+  /** What its last call failed with, while it cannot be reached. */
+  get away(): MillraceError | undefined {
+    return this.#away;
+  }
+
+  /** It answers, or nobody has asked for long. */
+  reachable(): void {
+    this.#away = undefined;
+  }
+
+  /** Calls in flight, as it were: failures weigh like them, and one that has just come back gets few. */
+  get load(): number {
+    const calls = this.outstanding + this.outcomes.fastFailures(FAILURE_WEIGHS_MS);
+    const back = performance.now() - this.#out.until;
+    const warmth = Math.min(1, Math.max(WARM_UP.from, back / WARM_UP.ms));
+    return (calls + 1) / warmth - 1;
+  }
+
+  /** Calls go to the others. */
+  get isOut(): boolean {
+    return this.#broken || this.#out.until > performance.now();
+  }
+
+  /** It was out not long ago. */
+  get wasOut(): boolean {
+    return this.#out.ms > 0 && performance.now() - this.#out.until < FORGIVEN * this.#out.ms;
+  }
+
+  /** Takes it out, for twice as long as the last time. Gives the time, in milliseconds. */
+  eject(): number {
+    const ms = this.wasOut ? Math.min(this.#out.ms * 2, OUT_MS.longest) : OUT_MS.first;
+    const random = 1 + OUT_JITTER * (2 * Math.random() - 1);
+    this.#out = { until: performance.now() + ms * random, ms };
+    this.outcomes.clear();
+    return ms * random;
+  }
+
+  /** It cannot be repaired. */
+  set broken(yes: boolean) {
+    this.#broken = yes;
+  }
+
+  get broken(): boolean {
+    return this.#broken;
   }
 
   /** Takes what the server has done since it was last asked. */
@@ -69,6 +162,8 @@ export class Endpoint {
   get availability(): Availability {
     const now = performance.now();
     if (this.#healWaitEnds > now) return 'healing';
+    if (this.#away !== undefined) return 'away';
+    if (this.isOut) return 'avoided';
     if (this.#shedUntil > now || this.#breaker.state === 'open' || this.#breaker.probing) return 'avoided';
     return 'up';
   }
@@ -76,7 +171,9 @@ export class Endpoint {
   /** When its availability changes by itself; undefined when only a call's end can change it. */
   get changesAt(): number | undefined {
     const now = performance.now();
-    const times = [this.#healWaitEnds, this.#shedUntil, this.#breaker.openUntil].filter((time) => time > now);
+    const times = [this.#healWaitEnds, this.#shedUntil, this.#breaker.openUntil, this.#out.until].filter(
+      (time) => time > now,
+    );
     return times.length > 0 ? Math.min(...times) : undefined;
   }
 
@@ -97,21 +194,32 @@ export class Endpoint {
   }
 
   succeeded(): void {
-    this.succeededAt = performance.now();
-    this.#shedUntil = 0;
-    this.#breaker.succeeded();
+    this.outcomes.succeeded();
+    this.#works();
   }
 
   verified(): void {
     this.verifiedAt = performance.now();
-    this.succeeded();
+    this.#works();
+  }
+
+  #works(): void {
+    this.succeededAt = performance.now();
+    this.#shedUntil = 0;
+    this.#away = undefined;
+    this.#broken = false;
+    this.#breaker.succeeded();
   }
 
   /** Keeps traffic away for a while if the error says that others would do better. */
   failed(error: unknown): void {
     if (!(error instanceof MillraceError)) return;
+    if (ITS_OWN.has(error.code)) this.outcomes.failed(FAST.has(error.code));
     switch (error.code) {
       case 'BACKEND_UNAVAILABLE':
+        this.#away = error;
+        this.#breaker.failed();
+        break;
       case 'BACKEND_TIMEOUT':
       case 'FIRST_CHUNK_TIMEOUT':
       case 'IDLE_TIMEOUT':

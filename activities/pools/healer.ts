@@ -73,6 +73,16 @@ export class Healer {
       logger.info({ ...fields, ms: Math.round(performance.now() - started) }, 'model repaired');
     } catch (error) {
       if (closing.aborted) return;
+      if (endpoint.backend.heal === undefined) {
+        // The canary goes on, and finds out when somebody else has repaired it.
+        endpoint.broken = true;
+        metrics.heals.inc({ connector, model: name, endpoint: endpoint.url, outcome: 'refused' });
+        logger.error(
+          { ...fields, error: messageOf(error) },
+          'this server lets no client repair its models: restart it',
+        );
+        return;
+      }
       const ms = Math.min((this.#pauses.get(endpoint)?.ms ?? PAUSE_MS.first / 2) * 2, PAUSE_MS.longest);
       this.#pauses.set(endpoint, { until: performance.now() + ms, ms });
       metrics.heals.inc({ connector, model: name, endpoint: endpoint.url, outcome: 'failed' });

@@ -44,8 +44,8 @@ export class Monitor {
   async #look(): Promise<void> {
     const endpoint = this.#endpoint;
     const { name, healer, intervalMs, logger, changed } = this.#parts;
-    // A server that turned out to offer no repair takes its backend's `heal` away.
-    if (endpoint.backend.heal === undefined) return;
+    // A server that turned out to offer no repair takes its backend's `heal` away; a model that is broken there is watched.
+    if (endpoint.backend.heal === undefined && !endpoint.broken) return;
     if (endpoint.healing || performance.now() - endpoint.succeededAt < intervalMs) return;
     const before = this.#lastCode;
     try {

@@ -1,18 +1,21 @@
 import type { Redis } from 'ioredis';
-import { errorRow, MillraceError } from '../../pipelines/errors.js';
+import { errorRow, MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { HedgePolicy } from '../../pipelines/plan/index.js';
 import type { Backend } from '../connectors/connector.js';
 import { limited } from '../limited.js';
 import type { Logger } from '../logger.js';
 import type { Metrics } from '../metrics.js';
-import { Endpoint } from './endpoint.js';
+import { Endpoint, ITS_OWN } from './endpoint.js';
 import { Healer } from './healer.js';
 import { hedged } from './hedge.js';
 import { HedgeBudget } from './hedge-budget.js';
 import { Latencies } from './latencies.js';
 import type { PoolConfig } from './models.js';
 import { Monitor } from './monitor.js';
+import { ejectOutlier } from './outliers.js';
+import { Pace } from './pace.js';
 import { RateLimit } from './rate-limit.js';
+import { Recovery } from './recovery.js';
 import { type Turn, type TurnRequest, Turns } from './turns.js';
 
 /** Where a call goes. */
@@ -57,6 +60,9 @@ export class Pool {
   readonly #endpoints: readonly Endpoint[];
   readonly #turns: Turns;
   readonly #healer: Healer;
+  readonly #recovery: Recovery;
+  readonly #pace = new Pace();
+  readonly #logger: Logger;
   readonly #closing = new AbortController();
   readonly #rateLimit: RateLimit | undefined;
   readonly #latencies = new Latencies();
@@ -69,10 +75,14 @@ export class Pool {
     this.#metrics = metrics;
     this.#rateLimit = config.rateLimit && new RateLimit(name, config.rateLimit, redis);
     this.#endpoints = config.endpoints.map((endpoint) => new Endpoint(endpoint, backendOf(endpoint.url)));
-    this.#turns = new Turns(this.#endpoints);
+    this.#logger = logger;
+    this.#turns = new Turns(this.#endpoints, (away) => this.#noneThere(away));
     const { connector, model, kind } = config;
     const closing = this.#closing.signal;
     const changed = () => this.#turns.next();
+    const ask = ({ backend }: Endpoint, ms: number) =>
+      limited(ms, closing, (signal) => backend.fingerprint(model, signal));
+    this.#recovery = new Recovery({ ask, closing, changed });
     this.#healer = new Healer({ name, connector, model, kind, metrics, logger, closing, changed });
     for (const endpoint of this.#endpoints) {
       // Where nothing can be repaired a canary would only cost: at some servers, money.
@@ -83,12 +93,13 @@ export class Pool {
 
   /**
    * One call: waits for room, then runs `work` with the backend of the endpoint chosen; once, and with `hedge` at most
-   * twice. Throws what `work` throws, the signal's reason if it aborts while waiting, `QUEUE_TIMEOUT` when it waits longer
-   * than `queueMs`, and `RATE_LIMITED` when it has a place and its rate is used up: a call that gets none costs no token.
+   * twice. Throws what `work` throws, the signal's reason if it aborts while waiting, `BACKEND_UNAVAILABLE` at once when no
+   * endpoint can be reached, `QUEUE_TIMEOUT` when it waits longer than `queueMs`, and `RATE_LIMITED` when it has a place and its rate is used up: a call that gets none costs no token.
    */
   async use<T>(work: Work<T>, options: UseOptions): Promise<T> {
     const { signal, tenant = 'default', hedge } = options;
     signal.throwIfAborted();
+    this.#recovery.wanted(this.#endpoints);
     const turn = await this.#turns.acquire(options);
     await this.#admit(turn, tenant);
     this.#hedgeBudget.called();
@@ -198,9 +209,12 @@ export class Pool {
     } catch (error) {
       code = signal.aborted ? 'aborted' : error instanceof MillraceError ? error.code : 'INTERNAL';
       // An attempt that ran out of time says something of the endpoint; one that was cancelled does not.
-      if (!signal.aborted) this.#failed(endpoint, error, startedAt);
-      else if (signal.reason instanceof MillraceError) endpoint.failed(signal.reason);
-      throw error;
+      if (signal.aborted) {
+        if (signal.reason instanceof MillraceError) this.#failed(endpoint, signal.reason, startedAt);
+        throw error;
+      }
+      this.#failed(endpoint, error, startedAt);
+      throw this.#about(endpoint, error);
     } finally {
       this.#metrics.backendCalls.inc({ connector, model: this.#name, endpoint: url, code });
       this.#turns.release(turn);
@@ -209,10 +223,48 @@ export class Pool {
   }
 
   #failed(endpoint: Endpoint, error: unknown, startedAt: number): void {
+    const wasThere = endpoint.away === undefined;
     endpoint.failed(error);
+    const fields = { model: this.#name, endpoint: endpoint.url, error: messageOf(error) };
+    if (wasThere && endpoint.away) {
+      this.#logger.warn(fields, 'model server cannot be reached');
+      this.#recovery.wanted(this.#endpoints);
+    }
+    const outMs = ejectOutlier(endpoint, this.#endpoints);
+    if (outMs !== undefined) {
+      this.#metrics.ejections.inc({ model: this.#name, endpoint: endpoint.url });
+      this.#logger.warn(
+        { ...fields, outMs: Math.round(outMs) },
+        'endpoint fails more than the others: calls go to them',
+      );
+    }
     // Calls that waited for a dead process fail one by one, long after the model was repaired: that is old news.
     if (startedAt < endpoint.verifiedAt) return;
     if (error instanceof MillraceError && errorRow(error.code).retry === 'heal') this.#healer.start(endpoint);
+  }
+
+  /** Which endpoint failed, so that the next attempt goes to another, and what another one may do better. */
+  #about({ url }: Endpoint, error: unknown): unknown {
+    if (!(error instanceof MillraceError) || !ITS_OWN.has(error.code)) return error;
+    const { code, message, details, cause } = error;
+    // One of several keys or servers is set up wrongly; not all of them.
+    const accepts = ({ url: other, isOut, outcomes: { count } }: Endpoint) =>
+      other !== url && !isOut && (count.calls === 0 || count.failures < count.calls);
+    const elsewhere = code === 'BACKEND_UNAUTHORIZED' && this.#endpoints.some(accepts);
+    if (!elsewhere && details.endpoint !== undefined) return error;
+    return new MillraceError(code, message, { endpoint: url, ...details, ...(elsewhere && { elsewhere }) }, { cause });
+  }
+
+  /** There is no endpoint to call: nothing was sent. */
+  #noneThere({ message, details }: MillraceError): MillraceError {
+    const retryAfterMs = this.#pace.turnedAway();
+    const { endpoint } = details;
+    return new MillraceError('BACKEND_UNAVAILABLE', message, {
+      unsent: true,
+      pool: this.#name,
+      ...(endpoint !== undefined && { endpoint }),
+      ...(retryAfterMs > 0 && { retryAfterMs }),
+    });
   }
 
   #gauge({ url, outstanding }: Endpoint): void {

@@ -19,6 +19,8 @@ export interface TurnRequest {
   readonly affinity?: string | undefined;
   /** The devices to go to, where the pool has an endpoint on one of them. Absent: any. */
   readonly devices?: readonly string[] | undefined;
+  /** URL of the endpoint at which the call has just failed: not there, where another one takes calls. */
+  readonly avoid?: string | undefined;
   /** Longest wait in milliseconds; a place that is free is given whatever this says. */
   readonly queueMs?: number | undefined;
 }
@@ -35,29 +37,36 @@ interface Waiter {
   readonly affinity: string | undefined;
   /** The endpoints that it may go to. Absent: any. */
   readonly only: readonly Endpoint[] | undefined;
+  readonly avoid: string | undefined;
   grant(turn: Turn): void;
+  /** It leaves the line without a place. */
+  leave(reason: unknown): void;
 }
 
 /**
  * Hands out places at endpoints: at the one that `affinity` prefers, else at the one with the fewest calls in flight. An
  * endpoint whose breaker is open, or is being tried out, is passed over while another is up; one under repair is waited for.
+ * None is waited for that cannot be reached: that wait would hold a slot of the worker.
  */
 export class Turns {
   readonly #endpoints: readonly Endpoint[];
   /** In the order of `due`. */
   readonly #waiting: Waiter[] = [];
   #wakeUp: NodeJS.Timeout | undefined;
+  readonly #noneThere: (away: MillraceError) => MillraceError;
 
-  constructor(endpoints: readonly Endpoint[]) {
+  /** @param noneThere what a call fails with for which there is no endpoint that can be reached, by what one of them failed with */
+  constructor(endpoints: readonly Endpoint[], noneThere: (away: MillraceError) => MillraceError) {
     this.#endpoints = endpoints;
+    this.#noneThere = noneThere;
   }
 
-  /** Rejects with the signal's reason when it aborts, with `QUEUE_TIMEOUT` after `queueMs`. */
-  acquire({ signal, priority = 'default', affinity, devices, queueMs }: TurnRequest): Promise<Turn> {
+  /** Rejects with the signal's reason when it aborts, with `QUEUE_TIMEOUT` after `queueMs`, and when all endpoints are away. */
+  acquire({ signal, priority = 'default', affinity, devices, avoid, queueMs }: TurnRequest): Promise<Turn> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
       let impatience: NodeJS.Timeout | undefined;
-      let granted = false;
+      let settled = false;
       const end = () => {
         clearTimeout(impatience);
         signal.removeEventListener('abort', onAbort);
@@ -66,23 +75,25 @@ export class Turns {
         due: performance.now() + RANK[priority] * HEAD_START_MS,
         affinity,
         only: this.#on(devices),
+        avoid,
         grant(turn) {
-          granted = true;
+          settled = true;
           end();
           resolve(turn);
         },
+        leave: (reason) => {
+          settled = true;
+          end();
+          this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
+          reject(reason);
+        },
       };
-      const leave = (reason: unknown) => {
-        end();
-        this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
-        reject(reason);
-      };
-      const onAbort = () => leave(signal.reason);
+      const onAbort = () => waiter.leave(signal.reason);
       signal.addEventListener('abort', onAbort, { once: true });
       this.#enqueue(waiter);
       this.next();
-      if (granted || queueMs === undefined) return;
-      impatience = setTimeout(() => leave(tooLong(queueMs)), queueMs);
+      if (settled || queueMs === undefined) return;
+      impatience = setTimeout(() => waiter.leave(tooLong(queueMs)), queueMs);
     });
   }
 
@@ -104,9 +115,14 @@ export class Turns {
   next(): void {
     clearTimeout(this.#wakeUp);
     for (const waiter of [...this.#waiting]) {
+      const away = awayAll(waiter.only ?? this.#endpoints);
+      if (away) {
+        waiter.leave(this.#noneThere(away));
+        continue;
+      }
       const endpoint = this.#choose(waiter);
       // Without a place for one that may go anywhere there is none for those behind it.
-      if (!endpoint && waiter.only === undefined) break;
+      if (!endpoint && waiter.only === undefined && waiter.avoid === undefined) break;
       if (!endpoint) continue;
       this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
       waiter.grant({ endpoint, leave: endpoint.enter() });
@@ -123,8 +139,8 @@ export class Turns {
     this.#waiting.splice(behind + 1, 0, waiter);
   }
 
-  #choose({ affinity, only }: Waiter): Endpoint | undefined {
-    const usable = this.#usable(only);
+  #choose({ affinity, only, avoid }: Waiter): Endpoint | undefined {
+    const usable = this.#usable(only, avoid);
     const free = usable.filter(({ full }) => !full);
     return affinity === undefined ? leastUsed(free) : byAffinity(affinity, usable, free);
   }
@@ -138,16 +154,25 @@ export class Turns {
     return there.length > 0 ? there : undefined;
   }
 
-  #usable(among = this.#endpoints): Endpoint[] {
+  #usable(among = this.#endpoints, avoid?: string): Endpoint[] {
     const states = among.map((endpoint) => ({ endpoint, availability: endpoint.availability }));
     const up = states.filter(({ availability }) => availability === 'up');
+    const others = up.filter(({ endpoint }) => endpoint.url !== avoid);
+    if (others.length > 0) return others.map(({ endpoint }) => endpoint);
     const usable = up.length > 0 ? up : states.filter(({ availability }) => availability === 'avoided');
     return usable.map(({ endpoint }) => endpoint);
   }
 }
 
-const leastUsed = (endpoints: readonly Endpoint[]): Endpoint | undefined =>
-  endpoints.toSorted((a, b) => a.outstanding - b.outstanding || a.usedAt - b.usedAt)[0];
+function leastUsed(endpoints: readonly Endpoint[]): Endpoint | undefined {
+  const loads = endpoints.map((endpoint) => ({ endpoint, load: endpoint.load }));
+  return loads.toSorted((a, b) => a.load - b.load || a.endpoint.usedAt - b.endpoint.usedAt)[0]?.endpoint;
+}
+
+/** What one of them failed with, if none can be reached. */
+function awayAll(endpoints: readonly Endpoint[]): MillraceError | undefined {
+  return endpoints.every(({ availability }) => availability === 'away') ? endpoints[0]?.away : undefined;
+}
 
 const tooLong = (ms: number) =>
   new MillraceError('QUEUE_TIMEOUT', `no place at a model server within ${Math.round(ms)} ms`);

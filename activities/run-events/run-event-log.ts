@@ -41,13 +41,16 @@ export class RunEventLog {
     this.#onLost = onLost;
   }
 
-  /** What one attempt tells; undefined where nobody may be watching. */
-  attempt(run: string, call: StageCall, attempt: number): AttemptEvents | undefined {
+  /**
+   * What one attempt tells; undefined where nobody may be watching.
+   * @param again it has been told of before, and has waited for a server since
+   */
+  attempt(run: string, call: StageCall, attempt: number, again = false): AttemptEvents | undefined {
     if (!call.events) return undefined;
     const { stage, path = stage, kind, model } = call;
     const of = { stage, path, attempt };
     let text = false;
-    void this.tell(run, { type: 'stage.started', ...of, kind, model });
+    if (!again) void this.tell(run, { type: 'stage.started', ...of, kind, model });
     return {
       get told() {
         return text;
@@ -59,6 +62,8 @@ export class RunEventLog {
       },
       finished: (cache, runMs) => this.tell(run, { type: 'stage.finished', ...of, cache, runMs }),
       failed: (code, message) => this.tell(run, { type: 'stage.failed', ...of, code, message }),
+      waitingFor: (server, code, message) =>
+        this.tell(run, { type: 'stage.waiting_for', ...of, model: server, code, message }),
     };
   }
 
@@ -91,4 +96,5 @@ export interface AttemptEvents {
   /** Resolves when Redis has all of the attempt's events, or cannot be reached. */
   finished(cache: string, runMs: number): Promise<void>;
   failed(code: string, message: string): Promise<void>;
+  waitingFor(model: string, code: string, message: string): Promise<void>;
 }

@@ -33,7 +33,8 @@ export const ADVICE = {
   INVALID_SETTING: 'Correct the variable or file that the message names; see [settings.md](settings.md).',
   UNKNOWN_PLAN_VERSION: 'Start a worker of the release that made the run.',
   MODEL_NOT_CONFIGURED: 'Add the model to the file of `MILLRACE_MODELS`, the same at gateway and worker.',
-  BACKEND_UNAVAILABLE: 'If it lasts, look whether the server runs, and at the address in `MILLRACE_MODELS`.',
+  BACKEND_UNAVAILABLE:
+    'Stages wait for the server. If it lasts, look whether it runs, and at the address in `MILLRACE_MODELS`.',
   BACKEND_OVERLOADED: 'If it lasts, add an endpoint to the pool or send less at once.',
   BACKEND_TIMEOUT: 'If it lasts, look at the server’s load; give the stage more attempts or time.',
   BACKEND_BROKEN:
@@ -41,7 +42,8 @@ export const ADVICE = {
   BACKEND_ERROR: 'If it lasts, read the server’s log for this call.',
   BACKEND_REJECTED:
     'Read the message: the input, the stage’s options or the model’s tensors are not what the server takes.',
-  BACKEND_UNAUTHORIZED: 'Correct `LLM_API_KEY` or the server’s access rules.',
+  BACKEND_UNAUTHORIZED:
+    'Correct the key that the pool names (`apiKey`), or `LLM_API_KEY`, or the server’s access rules.',
   MODEL_NOT_FOUND: 'If it lasts, load the model or correct its name in `MILLRACE_MODELS` or `LLM_MODEL`.',
   INVALID_OUTPUT: 'If it lasts, compare what the model or function returns with the stage’s output schema.',
   CHECK_TOO_COSTLY:

@@ -39,7 +39,7 @@ The table is \`pipelines/errors.ts\`.
 - **HTTP**: the status of the answer when this error ends a request. A run that failed is shown with status 200 by
   \`GET /v1/runs/{id}\`; the code is then in the document’s \`error\`.
 - **retry**: what a stage’s policy does with it. \`never\`: the stage fails at once. \`retry\`: it is tried again after its
-  backoff, up to its attempts. \`heal\`: as \`retry\`, and the pool repairs the endpoint, where the server offers a means.
+  backoff, up to its attempts; where a server is away (\`BACKEND_UNAVAILABLE\` without a call) it waits and uses up none. \`heal\`: as \`retry\`, and the pool repairs the endpoint, where the server offers a means.
   Outside a stage, \`retry\` means that the caller may try again.
 - A stage that has used up its attempts fails with the code of its last error.
 

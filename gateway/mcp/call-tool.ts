@@ -104,6 +104,8 @@ function messageOf(event: RunEvent): string | undefined {
       return `${path} finished`;
     case 'stage.failed':
       return `${path} failed: ${event.code}`;
+    case 'stage.waiting_for':
+      return `${path} waits for ${event.model}`;
     case 'stage.waiting':
       return `${path} waits for a person: ${event.subject}`;
     case 'stage.decided':

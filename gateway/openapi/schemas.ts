@@ -51,7 +51,10 @@ const stage = z.object({
   conversions: z.array(z.string()).optional(),
   hedged: z.literal(true).optional(),
   usage: z.record(z.string(), z.number()).optional().describe('Tokens'),
-  doing: z.string().optional().describe('What an agent does now'),
+  doing: z
+    .string()
+    .optional()
+    .describe('What an agent does now, or the server that the stage waits for: waiting for assistant'),
   instead: z.string().optional(),
   decisions: z
     .array(z.object({ path: z.string(), ...decided }))
@@ -130,6 +133,13 @@ const runEvent = z.discriminatedUnion('type', [
   z.object({ type: z.literal('stage.delta'), ...ofStage, text: z.string() }),
   z.object({ type: z.literal('stage.finished'), ...ofStage, cache, runMs: z.number() }),
   z.object({ type: z.literal('stage.failed'), ...ofStage, code: z.string(), message: z.string() }),
+  z.object({
+    type: z.literal('stage.waiting_for'),
+    ...ofStage,
+    model: z.string(),
+    code: z.string(),
+    message: z.string(),
+  }),
   z.object({ type: z.literal('stage.waiting'), ...ofStage, subject: z.string(), until: time }),
   z.object({ type: z.literal('stage.decided'), ...ofStage, ...decided }),
   z.object({ type: z.literal('events.lost'), count: z.int().optional() }),

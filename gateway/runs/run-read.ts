@@ -18,6 +18,7 @@ import type { EndingRun, RunEnd } from './run-ends.js';
 import { outcomeOf, type RunOutcome } from './run-outcome.js';
 import { asRunMemo, type RunMemo, type StartedRun } from './run-start.js';
 import { pendingIn, waitingIn } from './waiting.js';
+import { withWaits } from './waiting-for.js';
 
 /** Longest wait for a worker to tell the stage table; without one the run is shown without. */
 const QUERY_MS = 1_000;
@@ -87,7 +88,8 @@ export async function readRun(deps: RunReading, id: string, caller: Caller): Pro
         // Before its first task no worker can tell: a guardian waits for its fast host.
         running && !isDelayed(description) ? liveState(temporal, id, pendingIn(id, description)) : undefined,
       ]);
-      const seen = running ? { status: 'running' as const, ...live } : outcome;
+      const stages = live?.stages && (await withWaits(temporal, description, live.stages));
+      const seen = running ? { status: 'running' as const, ...live, ...(stages && { stages }) } : outcome;
       return record(deps, { id, memo, description, input, seen });
     });
   } catch (error) {

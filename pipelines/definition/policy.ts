@@ -29,13 +29,18 @@ export interface PolicyOptions {
   };
   readonly execution?: 'queued' | 'inline';
   readonly priority?: Priority;
+  /**
+   * Longest wait for a server that is away before `fallback`, `degrade` or `optional` takes its place; 0: none. Default 15 s,
+   * of an interactive stage 5 s.
+   */
+  readonly patience?: Duration;
   /** A second call when the first is late: after a time, or after a percentile of the pool's recent latencies. */
   readonly hedge?: { readonly after: Duration } | { readonly percentile: number };
 }
 
 /**
- * The general defaults. Six attempts with these waits (0.2, 0.5, 1.25, 3.1, 7.8 s: 12.9 s together) outlast the restart of
- * a model server that takes about ten seconds to load its models. A fifth of each wait is random, so that calls that failed
+ * The general defaults. Six calls with these waits (0.2, 0.5, 1.25, 3.1, 7.8 s: 12.9 s together) outlast what makes calls
+ * fail for a moment; a server that is away is waited for beside them, for the stage's whole time. A fifth of each wait is random, so that calls that failed
  * together do not come back together.
  */
 export const DEFAULT_POLICY: StagePolicy = {
@@ -44,12 +49,24 @@ export const DEFAULT_POLICY: StagePolicy = {
   execution: 'queued',
 };
 
+/**
+ * How long a stage with an alternative waits for a server that is away: a restart of a server that has its weights at hand is
+ * over by then, and whoever waits at an interactive run is still there.
+ */
+export const DEFAULT_PATIENCE_MS = { interactive: 5_000, other: 15_000 };
+
 /** Most attempts an author may ask for: beyond it a retry policy hides an outage instead of bridging it. */
 const MAX_ATTEMPTS = 100;
 /** A hedge below the median doubles the load; above the 99.9th percentile no window of samples knows it. */
 const PERCENTILE = { least: 50, most: 99.9 };
 
-export function resolvePolicy(options: PolicyOptions, kind: PolicyOptions, where: string): StagePolicy {
+/** @param hasAlternative something else may serve the stage: a fallback, a rung, nothing at all */
+export function resolvePolicy(
+  options: PolicyOptions,
+  kind: PolicyOptions,
+  where: string,
+  hasAlternative = false,
+): StagePolicy {
   checkKeys(options, where);
   const reader = new Reader(options, kind, where);
   const { retry, timeout, execution } = DEFAULT_POLICY;
@@ -75,6 +92,12 @@ export function resolvePolicy(options: PolicyOptions, kind: PolicyOptions, where
   if (priority !== undefined && !PRIORITIES.includes(priority)) {
     throw invalid(`${where}.priority`, `must be one of ${PRIORITIES.join(', ')}, not "${priority}"`);
   }
+  const usual = priority === 'interactive' ? DEFAULT_PATIENCE_MS.interactive : DEFAULT_PATIENCE_MS.other;
+  const patienceMs = reader.time('patience', (o) => o.patience, orZero) ?? Math.min(usual, totalMs);
+  if (options.patience !== undefined && !hasAlternative) {
+    throw invalid(`${where}.patience`, 'has no meaning for a stage without fallback, degrade or optional: it waits');
+  }
+  if (hasAlternative) reader.order('patience', patienceMs, 'timeout.total', totalMs);
   const chosen = options.execution ?? kind.execution ?? execution;
   if (chosen !== 'queued' && chosen !== 'inline') {
     throw invalid(`${where}.execution`, `must be "queued" or "inline", not "${chosen}"`);
@@ -98,8 +121,13 @@ export function resolvePolicy(options: PolicyOptions, kind: PolicyOptions, where
     execution: chosen,
     ...(priority !== undefined && { priority }),
     ...(hedge !== undefined && { hedge: resolveHedge(hedge, attemptMs, reader) }),
+    ...(hasAlternative && { patienceMs }),
   };
 }
+
+/** A duration that may be none at all. */
+const orZero = (given: Duration, field: string): number =>
+  given === 0 || /^0(\.0+)?(ms|s|m|h|d)$/.test(String(given)) ? 0 : durationMs(given, field);
 
 function resolveHedge(hedge: NonNullable<PolicyOptions['hedge']>, attemptMs: number, reader: Reader): HedgePolicy {
   const given = Object.keys(hedge).sort().join(', ');

@@ -36,6 +36,7 @@ const KNOWN: ReadonlySet<string> = new Set<keyof StageOptions>([
   'execution',
   'priority',
   'hedge',
+  'patience',
 ]);
 
 /** What only calls of model servers have. */
@@ -76,8 +77,10 @@ export function resolveOptions(
       throw invalid(`${id}.${field}`, `${ms} ms is longer than the pipeline’s deadline, ${deadlineMs} ms`);
   }
   const fallbacks = fallback.map((other) => alternative(id, 'fallback', use, other));
+  const waits = kind.servedBy !== 'interpreter' || kind.calls !== undefined;
+  const hasAlternative = waits && (optional || fallbacks.length > 0 || degrade.length > 0);
   return {
-    policy: resolvePolicy(policy, kind.policy ?? {}, id),
+    policy: resolvePolicy(policy, kind.policy ?? {}, id, hasAlternative),
     ...(cache !== undefined && { cache: resolveCache(cache, `${id}.cache`, scope) }),
     ...((fallbacks.length > 0 || optional) && { fallback: optional ? [...fallbacks, 'skip'] : fallbacks }),
     ...(degrade.length > 0 && { degrade: ladder(id, use, options, deadlineMs) }),

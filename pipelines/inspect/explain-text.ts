@@ -70,7 +70,7 @@ function toolTexts({ kind, model, with: options }: Candidate): string[] {
   });
 }
 
-const TIMES = /^(timeout\.|retry\.backoff\.(initial|max))/;
+const TIMES = /^(timeout\.|patience$|retry\.backoff\.(initial|max))/;
 function valueText({ option, value }: Valued): string {
   if (typeof value === 'number') return TIMES.test(option) ? spell(value) : String(value);
   if (option === 'hedge') return hedgeText(value as JsonObject);

@@ -221,5 +221,6 @@ function policyOf({ policy }: StagePlan, authored: StageOptions, kind: PolicyOpt
     ...of('execution', execution, (o) => o.execution),
     ...of('priority', priority, (o) => o.priority),
     ...of('hedge', hedge && { ...hedge }, (o) => o.hedge),
+    ...of('patience', policy.patienceMs, (o) => o.patience),
   ];
 }

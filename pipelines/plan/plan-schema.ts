@@ -57,6 +57,11 @@ const policy = z
         z.strictObject({ percentile: z.number().min(50).max(99.9) }),
       ])
       .optional(),
+    patienceMs: z
+      .int()
+      .min(0)
+      .optional()
+      .meta({ description: 'Wait for a server that is away before an alternative is taken, in milliseconds' }),
   })
   .meta({ id: 'StagePolicy' });
 

@@ -142,6 +142,11 @@ export interface StagePolicy {
   /** Absent: the run's. */
   readonly priority?: Priority;
   readonly hedge?: HedgePolicy;
+  /**
+   * Longest wait for a server that is away before the stage's next alternative is taken, in milliseconds; 0: none. Absent
+   * where there is no alternative: then the stage waits as long as it may take.
+   */
+  readonly patienceMs?: number;
 }
 
 /** Who goes first where calls wait. */

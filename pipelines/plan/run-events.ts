@@ -9,7 +9,14 @@ import type { Wait } from './waits.js';
 export type RunEvent = StageEvent | EventsLost;
 
 /** What a stage does. */
-export type StageEvent = StageStarted | StageDelta | StageFinished | StageFailed | StageWaiting | StageDecided;
+export type StageEvent =
+  | StageStarted
+  | StageDelta
+  | StageFinished
+  | StageFailed
+  | StageWaitingFor
+  | StageWaiting
+  | StageDecided;
 
 /** Here events are missing: the store could not be reached, or was full. The run's document is whole all the same. */
 export interface EventsLost {
@@ -47,6 +54,16 @@ export interface StageFinished extends OfStage {
 /** An attempt has failed; another may follow. */
 export interface StageFailed extends OfStage {
   readonly type: 'stage.failed';
+  /** A code of the error table. */
+  readonly code: string;
+  readonly message: string;
+}
+
+/** The attempt has found no server to call and waits until one is back; told once for each outage that it meets. */
+export interface StageWaitingFor extends OfStage {
+  readonly type: 'stage.waiting_for';
+  /** The model whose server is away. */
+  readonly model: string;
   /** A code of the error table. */
   readonly code: string;
   readonly message: string;

@@ -1,4 +1,6 @@
+import type { ErrorDetails } from '../errors.js';
 import { canonicalJson, type Json, type JsonObject } from '../json.js';
+import type { Tried } from '../retry.js';
 import type { PricePlan } from './agent.js';
 import type { Binding } from './binding.js';
 import type { CachePlan, HedgePolicy, Plan, Priority, RetryPolicy, Step } from './plan.js';
@@ -90,6 +92,8 @@ export interface StageCall {
     readonly only?: true;
   };
   readonly retry: RetryPolicy;
+  /** Longest wait for a server that is away, where something else may serve the stage. Absent: as long as it may take. */
+  readonly patienceMs?: number;
   readonly queueMs?: number;
   readonly firstChunkMs?: number;
   readonly idleMs?: number;
@@ -165,7 +169,7 @@ export interface StageRecord {
   readonly hedged?: true;
   /** Tokens of all calls that have succeeded, where the servers say. */
   readonly usage?: TokenUsage;
-  /** What an agent does now: its turn, the tools it calls, the person it waits for. */
+  /** What an agent does now: its turn, the tools it calls, the person it waits for; or the server that is waited for. */
   readonly doing?: string;
   /** Why another than the planned model served it: the code that the one before failed with, or `degraded`. */
   readonly instead?: string;
@@ -173,6 +177,26 @@ export interface StageRecord {
   readonly decisions?: readonly StageDecision[];
   readonly error?: { readonly code: string; readonly message: string };
 }
+
+/**
+ * What an attempt of a stage's activity leaves for the next one, as the details of its heartbeat. Whatever is not known to
+ * have been a wait was a call: an attempt whose worker was lost may have made it.
+ */
+export type AttemptState = Tried & {
+  /** What the connector needs to go on where it was. */
+  readonly progress?: Json;
+  /** While it waits for a server that is away: the stage, and the wait in words. */
+  readonly stage?: string;
+  readonly doing?: string;
+};
+
+/** Calls that the attempts before this one have made. `attempt`: Temporal's count, from 1. */
+export const callsBefore = (attempt: number, { waits }: Pick<Tried, 'waits'>): number =>
+  Math.max(0, attempt - 1 - waits);
+
+/** What a stage does whose server is away, for people: `waiting for assistant`. */
+export const waitingFor = ({ model }: Pick<StageCall, 'model'>, { pool }: Pick<ErrorDetails, 'pool'> = {}): string =>
+  `waiting for ${pool ?? model}`;
 
 /** What the workflow returns. */
 export interface RunResult {
@@ -231,7 +255,7 @@ export interface SegmentOutcome {
   readonly done: Json;
   /** The rows of its stages. */
   readonly rows: readonly StageRecord[];
-  /** The journal could not be written: what has not ended is run step by step. */
+  /** The journal could not be written, or a server is away: what has not ended is run step by step. */
   readonly interrupted?: true;
   /** Where it is interrupted, what calls have had that have not succeeded, by `callName`: it counts on their queues too. */
   readonly tried?: Readonly<Record<string, TriedCall>>;
@@ -250,6 +274,8 @@ export interface SegmentOutcome {
 /** A call's attempts, and how it has failed for good if it has. */
 export interface TriedCall {
   readonly begun: number;
+  /** How long it has waited for a server that is away, in milliseconds: its patience is used up by as much. */
+  readonly waitedMs?: number;
   readonly failure?: SegmentOutcome['failure'];
 }
 

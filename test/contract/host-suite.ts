@@ -242,6 +242,51 @@ export function hostSuite(name: string, host: () => SuiteHost): void {
       expect(countOf(lost, 'a starts')).toBe(3);
     });
 
+    it('waits for a server that is away beside its attempts, and counts the calls that were made', async () => {
+      const away = (times: number, then: (n: number) => N) => {
+        let asked = 0;
+        return code('away', { input: one, output: one }, ({ n }) => {
+          asked += 1;
+          if (asked <= times) throw new MillraceError('BACKEND_UNAVAILABLE', 'refused', { unsent: true });
+          return then(n);
+        });
+      };
+      const two = { retry: { attempts: 2, backoff: { initial: '5ms', max: '5ms' } } } as const;
+      const back = away(5, (n) => ({ n }));
+      const end = await host().run(single(`away-${execution}`, back, { ...two, execution }), { n: 1 });
+      expect(end.output).toEqual({ n: 1 });
+      expect(end.stages).toMatchObject([{ status: 'done', attempt: 1 }]);
+      expect(countOf(end, 'a starts')).toBe(6);
+      // Two calls, however fast they fail, and however many waits come before.
+      const losing = away(3, () => {
+        throw new MillraceError('BACKEND_UNAVAILABLE', 'the connection broke');
+      });
+      const lost = await host().run(single(`lost-${execution}`, losing, { ...two, execution }), { n: 1 });
+      expect(lost).toMatchObject({ code: 'BACKEND_UNAVAILABLE', message: 'stage "a": the connection broke' });
+      expect(countOf(lost, 'a starts')).toBe(5);
+    });
+
+    it('waits for a server that is away no longer than its patience before it takes what else there is', async () => {
+      const gone = code('gone', { input: one, output: one }, () => {
+        throw new MillraceError('BACKEND_UNAVAILABLE', 'refused', { unsent: true });
+      });
+      // Three waits, or two that are long by chance.
+      for (const [patience, least, most] of [
+        [0, 1, 1],
+        ['250ms', 3, 4],
+      ] as const) {
+        const patient = { patience, execution };
+        const helped = single(`patient-${patience}-${execution}`, gone, { ...patient, fallback: [add] });
+        const end = await host().run(helped, { n: 1 });
+        expect(end.output).toEqual({ n: 2 });
+        expect(end.stages).toMatchObject([{ status: 'done', model: 'add', instead: 'BACKEND_UNAVAILABLE' }]);
+        expect(countOf(end, 'a fails')).toBeGreaterThanOrEqual(least);
+        expect(countOf(end, 'a fails')).toBeLessThanOrEqual(most);
+        const rung = single(`rung-${patience}-${execution}`, gone, { ...patient, degrade: [{ below: '1s', to: add }] });
+        expect((await host().run(rung, { n: 1 })).output).toEqual({ n: 2 });
+      }
+    });
+
     it('never tries again what cannot succeed, nor what `on` leaves out', async () => {
       const end = await host().run(single(`wrong-${execution}`, wrong, { ...quick, execution }), { n: 1 });
       expect(end.code).toBe('BACKEND_REJECTED');

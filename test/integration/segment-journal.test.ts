@@ -99,6 +99,23 @@ describe('the journal of a segment', () => {
     expect((await open()).losses('first')).toBe(2);
   });
 
+  it('takes an attempt back that has made no call: a worker that takes over does not count it', async () => {
+    const { open } = opener();
+    const one = await open();
+    for (let wait = 0; wait < 3; wait++) {
+      expect(await one.begin('first')).toBe(1);
+      one.left('first', false);
+    }
+    expect(await one.begin('first')).toBe(1);
+    one.left('first');
+    expect(await one.begin('first')).toBe(2);
+    one.left('first', false);
+    await one.settled();
+    const other = await open();
+    expect([other.begun('first'), other.losses('first')]).toEqual([1, 0]);
+    expect(await other.begin('first')).toBe(2);
+  });
+
   it('counts no loss in a call whose attempt has ended, with a result or without, and begins anew after one', async () => {
     const { open } = opener();
     const one = await open();

@@ -45,6 +45,8 @@ export class FakeTemporal {
   waits: Waits | undefined = new Waits();
   /** Child runs that are under way, by their ids: what they wait for. */
   readonly children = new Map<string, Waits>();
+  /** What the last attempts of activities that are under way have left in their heartbeats. */
+  heartbeats: readonly JsonObject[] = [];
   /** What has been sent to runs: `cancel`, a signal's name or an update's with its argument. */
   readonly sent: [what: string, argument?: unknown][] = [];
   /** To which. */
@@ -186,7 +188,12 @@ export class FakeTemporal {
     const below = [...this.children.keys()].filter((child) => child.startsWith(`${id}/`));
     // Of a child's own children, the child tells.
     const pending = below.filter((child) => !below.some((other) => child.startsWith(`${other}/`)));
-    const raw = { pendingChildren: pending.map((workflowId) => ({ workflowId })) };
+    const raw = {
+      pendingChildren: pending.map((workflowId) => ({ workflowId })),
+      pendingActivities: this.heartbeats.map((details) => ({
+        heartbeatDetails: { payloads: [defaultPayloadConverter.toPayload(details)] },
+      })),
+    };
     if (this.children.has(id)) return { raw };
     const { type, status, started, options } = this.#run(id);
     return {

@@ -110,7 +110,7 @@ export const fixtures = (await import('../fixtures/pipelines.mjs' as string)) as
   | 'flakyRun'
   | 'ask'
   | 'askCached'
-  | 'askPatiently'
+  | 'askBriefly'
   | 'slowAssistant'
   | 'fourInlineSteps'
   | 'deadlyInline'

@@ -34,8 +34,8 @@ export class StormyLlm {
   });
 
   /** The base URL of its API. */
-  async listen(): Promise<string> {
-    this.#server.listen(0, '127.0.0.1');
+  async listen(port = 0): Promise<string> {
+    this.#server.listen(port, '127.0.0.1');
     await once(this.#server, 'listening');
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/v1`;
   }

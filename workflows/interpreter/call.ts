@@ -19,6 +19,7 @@ export function callOf(run: Run, stage: StagePlan, path: string, cache?: StageCa
     ...(codeVersion !== undefined && { codeVersion }),
     ...(cache && { cache }),
     retry,
+    ...(policy.patienceMs !== undefined && { patienceMs: policy.patienceMs }),
     ...(timeout.queueMs !== undefined && { queueMs: timeout.queueMs }),
     ...(timeout.firstChunkMs !== undefined && { firstChunkMs: timeout.firstChunkMs }),
     ...(timeout.idleMs !== undefined && { idleMs: timeout.idleMs }),

@@ -29,16 +29,22 @@ export class Deadline {
   }
 
   /**
-   * The stage with timeouts that end with its share; the same object when it needs no more. Throws `DEADLINE_EXCEEDED`
-   * when there is nothing left for it.
+   * The stage with timeouts that end with its share, and with patience for half of it at most: what it takes in place of a server
+   * that is away needs time too. The same object when it needs no more. Throws `DEADLINE_EXCEEDED` when there is nothing left
+   * for it.
    */
   limit(stage: StagePlan): StagePlan {
     const share = this.shareOf(stage.id);
     if (share <= 0) throw this.#exceeded(stage.id);
-    const { timeout } = stage.policy;
-    if (share >= timeout.totalMs) return stage;
-    const limits = { ...timeout, attemptMs: Math.min(timeout.attemptMs, share), totalMs: share };
-    return { ...stage, policy: { ...stage.policy, timeout: limits } };
+    const { timeout, patienceMs = 0 } = stage.policy;
+    const patient = Math.min(patienceMs, Math.floor(share / 2));
+    if (share >= timeout.totalMs && patient === patienceMs) return stage;
+    const totalMs = Math.min(timeout.totalMs, share);
+    const limits = { ...timeout, attemptMs: Math.min(timeout.attemptMs, share), totalMs };
+    return {
+      ...stage,
+      policy: { ...stage.policy, timeout: limits, ...(patient < patienceMs && { patienceMs: patient }) },
+    };
   }
 
   /** Whether a failure is the run's deadline and not the stage's own timeout. */

@@ -134,7 +134,7 @@ function afterTries(host: Host, tried: NonNullable<SegmentOutcome['tried']>): Ho
     runStage(stage, input, call, placed, shown) {
       const before = tried[callName(call)];
       if (!before) return host.runStage(stage, input, call, placed, shown);
-      const { begun, failure } = before;
+      const { begun, waitedMs = 0, failure } = before;
       if (failure) throw new StageError(failure.code, failure.message, failure.details);
       const { retry } = stage.policy;
       const left = { ...retry, attempts: retry.attempts - begun };
@@ -142,8 +142,10 @@ function afterTries(host: Host, tried: NonNullable<SegmentOutcome['tried']>): Ho
         const message = `stage "${stage.id}": its worker or the journal was lost in the last attempt`;
         throw new StageError('STAGE_TIMEOUT', message, { stage: stage.id });
       }
+      const { patienceMs } = call;
+      const patient = patienceMs !== undefined && { patienceMs: Math.max(0, patienceMs - waitedMs) };
       const policy = { ...stage.policy, retry: left };
-      return host.runStage({ ...stage, policy }, input, { ...call, retry: left }, placed, shown);
+      return host.runStage({ ...stage, policy }, input, { ...call, retry: left, ...patient }, placed, shown);
     },
     ...(host.serving && { serving: (...args) => host.serving?.(...args) ?? Promise.resolve(undefined) }),
     runChild: (...args) => host.runChild(...args),

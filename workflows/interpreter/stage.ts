@@ -1,3 +1,4 @@
+import { isAway } from '../../pipelines/errors.js';
 import { isJsonObject, type Json } from '../../pipelines/json.js';
 import {
   type Alternative,
@@ -57,8 +58,9 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
   const candidates = candidatesOf(stage, share);
   let instead = before?.instead ?? (candidates.degraded ? 'degraded' : undefined);
   let left: ReturnType<typeof leftBy>;
+  let from = before?.i ?? 0;
   for (const [i, candidate] of candidates.all.entries()) {
-    if (before && i < before.i) continue;
+    if (i < from) continue;
     if (candidate === 'skip') {
       table.skip(stage.id, instead ?? 'degraded');
       return null;
@@ -72,7 +74,8 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
       kept?.end({ share, i, ...(instead !== undefined && { instead }) } satisfies UnderWay);
     }
     try {
-      const planned = candidate.placed === stage.id ? stage : serveAs(stage, candidate);
+      const own = candidate.placed === stage.id ? stage : serveAs(stage, candidate);
+      const planned = i + 1 < candidates.all.length ? own : withoutPatience(own);
       const limited = deadline.limit(planned);
       checkInput(input, stage.id, limited.cache ? 2 : 1);
       const outcome =
@@ -99,7 +102,12 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
       }
       const failure = deadline.isOver(error) ? deadline.exceeded(stage.id) : error;
       table.fail(stage.id, failure);
-      const next = candidates.all[i + 1];
+      from = i + 1;
+      // What serves a run that is short of time serves one whose servers are away, and no other.
+      if (!isAway(failure) && !candidates.spare.has(candidate)) {
+        while (candidates.spare.has(candidates.all[from] as Candidate)) from += 1;
+      }
+      const next = candidates.all[from];
       if (next === undefined || interrupts(failure) || deadline.leftMs <= 0) throw failure;
       if (next !== 'skip' && BEYOND_HELP.has(failure.code)) {
         if (candidates.all.at(-1) !== 'skip') throw failure;
@@ -116,11 +124,25 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
   throw new StageError('INTERNAL', `stage "${stage.id}" has no candidate`, { stage: stage.id });
 }
 
+/** The last of its candidates: there is nothing to take in place of a server that is away. */
+const withoutPatience = (stage: StagePlan): StagePlan => {
+  const { patienceMs, ...policy } = stage.policy;
+  return patienceMs === undefined ? stage : { ...stage, policy };
+};
+
+interface Candidates {
+  /** In turn. */
+  readonly all: readonly (Candidate | 'skip')[];
+  /** Those of them that are rungs which do not hold: taken where the servers of the ones before are away. */
+  readonly spare: ReadonlySet<Candidate | 'skip'>;
+  readonly degraded: boolean;
+}
+
 /** What serves the stage with `share` milliseconds for it: the tightest rung that holds and those below it, or itself; then its fallbacks. */
-function candidatesOf(stage: StagePlan, share: number): { all: readonly (Candidate | 'skip')[]; degraded: boolean } {
+function candidatesOf(stage: StagePlan, share: number): Candidates {
   const { fallback = [], degrade = [] } = stage;
   const own: Candidate = { ...servedAs(stage), placed: stage.id };
-  if (fallback.length === 0 && degrade.length === 0) return { all: [own], degraded: false };
+  if (fallback.length === 0 && degrade.length === 0) return { all: [own], spare: new Set(), degraded: false };
   let number = 0;
   const numbered = (to: Alternative): Candidate => ({ ...to, placed: `${stage.id}~${++number}` });
   const fallbacks = fallback.map((to) => (to === 'skip' ? to : numbered(to)));
@@ -130,8 +152,13 @@ function candidatesOf(stage: StagePlan, share: number): { all: readonly (Candida
     return { belowMs, candidate };
   });
   const holding = rungs.findLastIndex(({ belowMs }) => share < belowMs);
-  const first = holding < 0 ? [own] : rungs.slice(holding).map(({ candidate }) => candidate);
-  return { all: [...first, ...fallbacks], degraded: holding >= 0 };
+  const below = rungs.slice(Math.max(0, holding)).map(({ candidate }) => candidate);
+  if (holding >= 0) return { all: [...below, ...fallbacks], spare: new Set(), degraded: true };
+  const spare = below.filter((candidate) => candidate !== 'skip');
+  const others = fallbacks.filter((candidate) => candidate !== 'skip');
+  // A stage whose last rung is `skip` is optional: its fallbacks end with it as well.
+  const last = fallbacks.length > others.length ? (['skip'] as const) : [];
+  return { all: [own, ...others, ...spare, ...last], spare: new Set(spare), degraded: false };
 }
 
 const candidacyOf = ({ placed }: Candidate, last: boolean, left: ReturnType<typeof leftBy>) => ({

@@ -4,6 +4,7 @@ import type { StageKindName } from '../../../pipelines/stages/index.js';
 import { baseUrl } from '../base-url.js';
 import type { Backend, Call, CallContext, Reply } from '../connector.js';
 import { exchange, type Transport } from '../exchange.js';
+import { HttpFault } from '../http-fault.js';
 import { mapped } from '../mapped.js';
 import { readBody } from './answer.js';
 import { classify } from './classify.js';
@@ -50,7 +51,10 @@ export class HttpBackend implements Backend {
     });
   }
 
-  /** `HEAD` of the base URL. Nothing is known of the API's paths, so any answer counts, an error too. */
+  /**
+   * `HEAD` of the base URL. Nothing is known of the API's paths, so any answer counts, an error too; but what a proxy says that
+   * has no server behind it.
+   */
   probe(model: string, _kind: StageKindName, signal: AbortSignal): Promise<void> {
     return this.#mapped(model, signal, () => this.#answers(signal));
   }
@@ -67,7 +71,8 @@ export class HttpBackend implements Backend {
   close(): void {}
 
   async #answers(signal: AbortSignal): Promise<void> {
-    await exchange(this.#transport, { url: `${this.#base}/`, method: 'HEAD' }, signal);
+    const answer = await exchange(this.#transport, { url: `${this.#base}/`, method: 'HEAD' }, signal);
+    if ([502, 503, 504].includes(answer.status)) throw new HttpFault(answer, '');
   }
 
   #mapped<T>(model: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {

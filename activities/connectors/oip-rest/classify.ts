@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../../../pipelines/errors.js';
 import { classifier, codeOfStatus, type HttpFault } from '../http-fault.js';
+import { isNotReady } from '../unsent.js';
 
 /**
  * What a failed call means. The protocol leaves the statuses to the server, so the words come first where they are known:
@@ -9,6 +10,8 @@ export const classify = classifier(codeOf);
 
 function codeOf(fault: HttpFault): ErrorCode {
   const { status, detail } = fault;
+  // KServe says so of a model that it is loading.
+  if (isNotReady(status, detail)) return 'BACKEND_UNAVAILABLE';
   if (NO_MODEL.test(detail)) return 'MODEL_NOT_FOUND';
   // The Python process behind a Triton model that still says READY is gone.
   if (/stub process .* is not healthy/i.test(detail)) return 'BACKEND_BROKEN';

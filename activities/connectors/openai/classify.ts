@@ -3,6 +3,7 @@ import { type ErrorCode, type ErrorDetails, MillraceError, messageOf } from '../
 import { atEndpoint } from '../at-endpoint.js';
 import type { Classify } from '../connector.js';
 import { retryAfterMs } from '../retry-after.js';
+import { isNotReady, neverLeft } from '../unsent.js';
 
 /**
  * What a failed call of an OpenAI-compatible server means. The bodies differ from server to server, so the HTTP status
@@ -18,8 +19,10 @@ export const classifier =
     if (own) return atEndpoint(own, { endpoint, model });
     // Cut before anything looks for words in it: an answer may have 64 MiB. The key first, for half of it tells too much.
     const text = shorten(withoutSecret(describe(error), apiKey));
-    const details: ErrorDetails = { endpoint, ...waitOf(error) };
-    return new MillraceError(codeOf(error, text), `${model} at ${endpoint}: ${text}`, details);
+    const code = codeOf(error, text);
+    const unsent = code === 'BACKEND_UNAVAILABLE' && isUnsent(error, text);
+    const details: ErrorDetails = { endpoint, ...waitOf(error), ...(unsent && { unsent }) };
+    return new MillraceError(code, `${model} at ${endpoint}: ${text}`, details);
   };
 
 /** What was thrown on purpose, be it inside `fetch`, whose errors the client wraps. */
@@ -29,6 +32,7 @@ function ownOf(error: unknown): MillraceError | undefined {
 }
 
 function codeOf(error: unknown, text: string): ErrorCode {
+  if (error instanceof APIConnectionError && neverLeft(text)) return 'BACKEND_UNAVAILABLE';
   if (error instanceof APIConnectionTimeoutError) return 'BACKEND_TIMEOUT';
   if (error instanceof APIUserAbortError) return 'BACKEND_ERROR';
   if (error instanceof APIConnectionError) return /TIMEOUT/.test(text) ? 'BACKEND_TIMEOUT' : 'BACKEND_UNAVAILABLE';
@@ -43,6 +47,12 @@ function codeOf(error: unknown, text: string): ErrorCode {
   }
   return 'INTERNAL';
 }
+
+/** No connection was made, or the answer that came instead of one to the call says that the server is not ready. */
+const isUnsent = (error: unknown, text: string): boolean =>
+  error instanceof APIConnectionError
+    ? neverLeft(text)
+    : error instanceof APIError && error.status !== undefined && isNotReady(error.status, text);
 
 /** An error in the middle of a stream has no status: it came with 200. vLLM and llama.cpp say in `code` what it would be. */
 function statusIn({ code }: APIError): number | undefined {

@@ -59,7 +59,7 @@ export async function fingerprint(client: OpenAI, model: string, signal: AbortSi
   if (!listed) return model;
   const { id, owned_by, root = null, meta } = listed;
   if (owned_by === LLAMA_CPP && !meta)
-    throw new MillraceError('BACKEND_UNAVAILABLE', 'the server is loading the model');
+    throw new MillraceError('BACKEND_UNAVAILABLE', 'the server is loading the model', { unsent: true });
   const { n_ctx: _, ...weights } = meta ?? {}; // how the server was started, not what the model is
   const told = { id, root, meta: weights } as Json;
   return createHash('sha256').update(canonicalJson(told)).digest('hex').slice(0, 16);

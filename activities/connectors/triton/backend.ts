@@ -1,35 +1,39 @@
+import { MillraceError, messageOf } from '../../../pipelines/errors.js';
 import type { StageKindName } from '../../../pipelines/stages/index.js';
+import { limited } from '../../limited.js';
 import type { Backend, Batching, Call, CallContext, Reply, ServerWork } from '../connector.js';
 import { kindIn, mapped } from '../mapped.js';
 import { batchingOf, together } from './batching.js';
-import { classify } from './classify.js';
+import { classify, hasNoControl } from './classify.js';
 import { TritonClient } from './client.js';
-import { heal } from './heal.js';
+import { heal, stateOf } from './heal.js';
 import { MODEL_KINDS } from './kinds.js';
 import type { ModelKind } from './model-kind.js';
+
+/** Longest wait for a server's word on whether it loads a model, which takes it a millisecond. */
+const STATE_MS = 1_000;
 
 /** One Triton server. */
 export class TritonBackend implements Backend {
   readonly endpoint: string;
+  /** Gone once the server has refused it: its models are loaded when it starts and at no other time. */
+  heal?: (model: string, signal: AbortSignal) => Promise<void>;
   readonly #client: TritonClient;
 
   constructor(endpoint: string) {
     this.endpoint = endpoint;
     this.#client = new TritonClient(endpoint);
+    this.heal = (model, signal) => this.#heal(model, signal);
   }
 
   invoke(call: Call, context: CallContext): Promise<Reply> {
-    return this.#mapped(call.model, context.signal, () =>
+    return this.#loaded(call.model, context.signal, () =>
       modelKind(call.kind).invoke(call, { ...context, client: this.#client }),
     );
   }
 
   async probe(model: string, kind: StageKindName, signal: AbortSignal): Promise<void> {
-    await this.#mapped(model, signal, async () => modelKind(kind).probe(model, this.#client, signal));
-  }
-
-  heal(model: string, signal: AbortSignal): Promise<void> {
-    return this.#mapped(model, signal, () => heal(this.#client, model, signal));
+    await this.#loaded(model, signal, async () => modelKind(kind).probe(model, this.#client, signal));
   }
 
   work(model: string, signal: AbortSignal): Promise<ServerWork> {
@@ -50,11 +54,40 @@ export class TritonBackend implements Backend {
   }
 
   fingerprint(model: string, signal: AbortSignal): Promise<string> {
-    return this.#mapped(model, signal, () => this.#client.fingerprint(model, signal));
+    return this.#loaded(model, signal, () => this.#client.fingerprint(model, signal));
   }
 
   close(): void {
     this.#client.close();
+  }
+
+  async #heal(model: string, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#mapped(model, signal, () => heal(this.#client, model, signal));
+    } catch (error) {
+      if (hasNoControl(messageOf(error))) delete this.heal;
+      throw error;
+    }
+  }
+
+  /** As `#mapped`; a model that is missing because it is being loaded is not there yet. */
+  async #loaded<T>(model: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#mapped(model, signal, work);
+    } catch (error) {
+      const missing = error instanceof MillraceError && error.code === 'MODEL_NOT_FOUND' && !signal.aborted;
+      if (!missing || !(await this.#isLoading(model, signal))) throw error;
+      const message = `${model} at ${this.endpoint}: the server is loading the model`;
+      throw new MillraceError('BACKEND_UNAVAILABLE', message, { endpoint: this.endpoint, unsent: true });
+    }
+  }
+
+  async #isLoading(model: string, signal: AbortSignal): Promise<boolean> {
+    try {
+      return await limited(STATE_MS, signal, async (own) => (await stateOf(this.#client, model, own)) === 'LOADING');
+    } catch {
+      return false;
+    }
   }
 
   #mapped<T>(model: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {

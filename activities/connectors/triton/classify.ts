@@ -2,6 +2,7 @@ import { status } from '@grpc/grpc-js';
 import { type ErrorCode, MillraceError, messageOf } from '../../../pipelines/errors.js';
 import { atEndpoint } from '../at-endpoint.js';
 import type { Classify } from '../connector.js';
+import { neverLeft } from '../unsent.js';
 
 /**
  * What a failed gRPC call means (codes: https://grpc.github.io/grpc/core/md_doc_statuscodes.html). Triton's texts decide
@@ -11,8 +12,14 @@ export const classify: Classify = (error, { endpoint, model }) => {
   if (error instanceof MillraceError) return atEndpoint(error, { endpoint, model });
   const { code, details } = error as { code?: unknown; details?: unknown };
   const text = shorten(typeof details === 'string' && details !== '' ? details : messageOf(error));
-  return new MillraceError(codeOf(code, text), `${model} at ${endpoint}: ${text}`, { endpoint }, { cause: error });
+  const means = codeOf(code, text);
+  const unsent = means === 'BACKEND_UNAVAILABLE' && neverLeft(text);
+  const about = { endpoint, ...(unsent && { unsent }) };
+  return new MillraceError(means, `${model} at ${endpoint}: ${text}`, about, { cause: error });
 };
+
+/** Whether a failed repair says that no model can be loaded or unloaded here: Triton's control mode is not `explicit`. */
+export const hasNoControl = (text: string): boolean => /explicit model load/i.test(text);
 
 /**
  * An error in the middle of a stream has only a text: the header `triton_grpc_error`, which would give it a code, lets
@@ -47,6 +54,7 @@ function codeOf(code: unknown, text: string): ErrorCode {
     case status.UNAVAILABLE:
       // A queue policy's limits: no room, or waited too long.
       if (/maximum queue size|request timeout expired/i.test(text)) return 'BACKEND_OVERLOADED';
+      if (hasNoControl(text)) return 'BACKEND_REJECTED';
       // Between an unload and the end of the load that follows.
       if (/unknown model|no available versions|not ready|unload/i.test(text)) return 'MODEL_NOT_FOUND';
       return 'BACKEND_UNAVAILABLE';

@@ -29,7 +29,7 @@ export async function heal(client: TritonClient, model: string, signal: AbortSig
 }
 
 /** READY, LOADING, UNLOADING or UNAVAILABLE; of several versions the first that is not UNAVAILABLE. */
-async function stateOf(client: TritonClient, model: string, signal: AbortSignal): Promise<string> {
+export async function stateOf(client: TritonClient, model: string, signal: AbortSignal): Promise<string> {
   const versions = (await client.index(signal)).filter(({ name }) => name === model);
   if (versions.length === 0) throw new MillraceError('MODEL_NOT_FOUND', `the repository has no model "${model}"`);
   // A model that was never loaded has no state.

@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asyncLocalStorage, type Context } from '@temporalio/activity';
-import { expect, it } from 'vitest';
+import { ApplicationFailure } from '@temporalio/common';
+import { describe, expect, it } from 'vitest';
 import { createActivities } from '../../../activities/activity.js';
 import type { StageRunner } from '../../../activities/stage-runner.js';
+import { MillraceError } from '../../../pipelines/errors.js';
 import type { StageCall } from '../../../pipelines/plan/index.js';
 
 it('an attempt may have more time than a timer of Node’s can be set for', async () => {
@@ -19,4 +21,71 @@ it('an attempt may have more time than a timer of Node’s can be set for', asyn
   const call = { stage: 'a', retry: { attempts: 1 } } as unknown as StageCall;
   const run = asyncLocalStorage.run(context, () => createActivities(runner).default({}, call));
   await expect(run).resolves.toBe('done');
+});
+
+describe('what an attempt leaves for the next one', () => {
+  const call = { stage: 'a', model: 'assistant', retry: { attempts: 2, initialMs: 5, factor: 1, maxMs: 5 } } as const;
+  const away = new MillraceError('BACKEND_UNAVAILABLE', 'refused', { unsent: true });
+  const broken = new MillraceError('BACKEND_UNAVAILABLE', 'the connection broke', { endpoint: 'e' });
+
+  /** One attempt after those of which `heartbeatDetails` tell: what it fails with, and the last details of its beats. */
+  async function attempt(number: number, heartbeatDetails: object | undefined, error: MillraceError) {
+    const beats: object[] = [];
+    const calls: number[] = [];
+    const runner = {
+      run: async (_input: unknown, _call: unknown, { attempt }: { attempt: number }) => {
+        calls.push(attempt);
+        throw error;
+      },
+    } as unknown as StageRunner;
+    const context = {
+      info: {
+        startToCloseTimeoutMs: 60_000,
+        attempt: number,
+        currentAttemptScheduledTimestampMs: Date.now(),
+        heartbeatDetails,
+      },
+      cancellationSignal: new AbortController().signal,
+      heartbeat: (details: object) => void beats.push(details),
+    } as unknown as Context;
+    const run = asyncLocalStorage.run(context, () =>
+      createActivities(runner).default({}, call as unknown as StageCall),
+    );
+    const failure = await run.then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
+    if (!(failure instanceof ApplicationFailure)) throw new Error('it did not fail as an activity does');
+    return { failure, left: beats.at(-1), calls };
+  }
+
+  it('is that it waited, for what, and how many workers were lost: no call', async () => {
+    const { failure, left, calls } = await attempt(4, { waits: 2, waitedMs: 500, lost: { losses: 1, ended: 1 } }, away);
+    expect(calls).toEqual([2]);
+    expect(left).toMatchObject({
+      ...{ waits: 3, stage: 'a', doing: 'waiting for assistant' },
+      lost: { losses: 1, ended: 4 },
+    });
+    expect(failure).toMatchObject({
+      type: 'BACKEND_UNAVAILABLE',
+      message: 'waiting for assistant: refused',
+      nonRetryable: false,
+      details: [{ stage: 'a', attempt: 1 }],
+    });
+  });
+
+  it('is that it has made a call, and where that failed', async () => {
+    const { failure, left } = await attempt(3, { waits: 2, waitedMs: 500, lost: { losses: 0, ended: 2 } }, broken);
+    expect(left).toEqual({ waits: 2, waitedMs: 0, avoid: 'e', lost: { losses: 0, ended: 3 } });
+    expect(failure).toMatchObject({ nonRetryable: false, details: [{ attempt: 1 }] });
+    const last = await attempt(4, left, broken);
+    expect(last.calls).toEqual([2]);
+    expect(last.failure).toMatchObject({ nonRetryable: true, details: [{ attempt: 2 }] });
+  });
+
+  it('lets no call follow where attempts were lost that may have been calls', async () => {
+    const { failure, calls } = await attempt(3, { waits: 0, waitedMs: 0, lost: { losses: 0, ended: 2 } }, broken);
+    expect(calls).toEqual([]);
+    expect(failure).toMatchObject({ type: 'STAGE_TIMEOUT', nonRetryable: true });
+  });
 });

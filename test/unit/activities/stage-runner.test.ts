@@ -91,6 +91,42 @@ afterEach(() => {
 });
 
 describe('a stage of a pool', () => {
+  it('tells once that it waits for a server that is away, and not at all where it takes something else at once', async () => {
+    const told: unknown[] = [];
+    const tell =
+      (type: string) =>
+      async (...about: unknown[]) =>
+        void told.push([type, ...about]);
+    const { runner } = runnerOf(
+      async () => {
+        throw new MillraceError('BACKEND_UNAVAILABLE', 'refused', { unsent: true });
+      },
+      {
+        events: {
+          attempt: (_run, _call, _attempt, again) => {
+            if (!again) told.push(['started']);
+            return {
+              ...{ told: false, delta: () => undefined, finished: tell('finished') },
+              ...{ failed: tell('failed'), waitingFor: tell('waiting for') },
+            };
+          },
+        },
+      },
+    );
+    let tried = { waits: 0, waitedMs: 0 };
+    for (let i = 1; i <= 3; i++) {
+      await expect(runner.run(prompt, stage, attempt({ tried }))).rejects.toMatchObject({ details: { unsent: true } });
+      tried = { waits: i, waitedMs: i * 100 };
+    }
+    expect(told).toEqual([['started'], ['waiting for', 'assistant', 'BACKEND_UNAVAILABLE', 'refused']]);
+    told.length = 0;
+    await expect(runner.run(prompt, { ...stage, patienceMs: 0 }, attempt())).rejects.toThrow();
+    expect(told.map((each) => (each as string[]).slice(0, 2))).toEqual([
+      ['started'],
+      ['failed', 'BACKEND_UNAVAILABLE'],
+    ]);
+  });
+
   it('is one call, and its answer what the kind’s schema makes of it', async () => {
     const { runner, calls, metrics } = runnerOf(async () => ({ text: 'Hello.', more: 'nobody asked' }));
     expect(await runner.run(prompt, stage, attempt({ queueMs: 7.4 }))).toEqual({

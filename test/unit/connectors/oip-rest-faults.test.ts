@@ -71,7 +71,7 @@ describe('what a failed call means', () => {
     ],
     ['MLServer', 500, 'Internal Server Error', 'BACKEND_ERROR'],
     ['KServe', 404, '{"error":"Model with name m does not exist."}', 'MODEL_NOT_FOUND'],
-    ['KServe', 503, '{"error":"Model with name m is not ready."}', 'MODEL_NOT_FOUND'],
+    ['KServe', 503, '{"error":"Model with name m is not ready."}', 'BACKEND_UNAVAILABLE'],
     ['KServe', 400, '{"error":"Expected \\"instances\\" or \\"inputs\\" to be a list"}', 'BACKEND_REJECTED'],
     ['a model', 400, '{"error":"the token model was not found in the text"}', 'BACKEND_REJECTED'],
     ['another server', 404, '{"detail":"Not Found"}', 'BACKEND_REJECTED'],

@@ -201,6 +201,15 @@ describe('a run is shown', () => {
     expect(run).not.toHaveProperty('endedAt');
   });
 
+  test('with the server that a stage waits for, of which the workflow itself does not know', async () => {
+    const { id } = (await post()).json<RunDocument>();
+    gateway.temporal.stages = [{ ...done, status: 'running' }];
+    gateway.temporal.heartbeats = [{ waits: 0 }, { waits: 3, stage: 'echo', doing: 'waiting for assistant' }];
+    expect((await get(`/v1/runs/${id}`)).json()).toMatchObject({ stages: [{ doing: 'waiting for assistant' }] });
+    gateway.temporal.heartbeats = [{ waits: 3, lost: { losses: 0 } }];
+    expect((await get(`/v1/runs/${id}`)).json<RunDocument>().stages?.[0]).not.toHaveProperty('doing');
+  });
+
   test('not to another tenant, and not when it is none', async () => {
     const { id } = (await post({ 'millrace-tenant': 'acme' })).json<RunDocument>();
     expect((await get(`/v1/runs/${id}`, { 'millrace-tenant': 'acme' })).statusCode).toBe(200);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { mayRetry, nextDelayMs } from '../../../pipelines/retry.js';
+import { mayRetry, nextAttempt, nextDelayMs, UNTRIED } from '../../../pipelines/retry.js';
 
 const policy = { initialMs: 200, factor: 2.5, maxMs: 5_000 };
 
@@ -40,6 +40,48 @@ describe('whether an attempt follows', () => {
     // What would fail again fails again whoever asks for it.
     ['BACKEND_REJECTED', ['BACKEND_REJECTED'], false],
   ] as const)('after %s with on: %j is %s', (code, on, expected) => {
-    expect(mayRetry(on ? { on } : {}, code)).toBe(expected);
+    expect(mayRetry(on ? { on } : {}, { code, details: {} })).toBe(expected);
+  });
+});
+
+describe('what follows a failed attempt', () => {
+  const retry = { attempts: 2, initialMs: 200, factor: 2, maxMs: 5_000 };
+  const away = { code: 'BACKEND_UNAVAILABLE', details: { unsent: true } } as const;
+  const lost = { code: 'BACKEND_UNAVAILABLE', details: { endpoint: 'a' } } as const;
+
+  it('of a stage whose server is away: a wait, however often, that grows to about a second', () => {
+    let tried = UNTRIED;
+    const delays: number[] = [];
+    for (let i = 0; i < 1_000; i++) {
+      const next = nextAttempt(retry, undefined, away, 0, tried, 0.5);
+      delays.push(next.delayMs ?? 0);
+      tried = next.tried;
+    }
+    expect(delays.slice(0, 6)).toEqual([100, 100, 200, 400, 800, 1_000]);
+    expect(Math.max(...delays)).toBe(1_000);
+    expect(tried.waits).toBe(1_000);
+  });
+
+  it('of a call that was made: another one, up to the policy’s number, and not where the last one failed', () => {
+    expect(nextAttempt(retry, undefined, lost, 1, UNTRIED, 0.5)).toEqual({
+      delayMs: 200,
+      tried: { waits: 0, waitedMs: 0, avoid: 'a' },
+    });
+    expect(nextAttempt(retry, undefined, lost, 2, UNTRIED, 0.5).delayMs).toBeUndefined();
+  });
+
+  it('of a stage with an alternative: waits for its patience and no longer, none of it for 0', () => {
+    expect(nextAttempt(retry, 0, away, 0, UNTRIED, 0.5).delayMs).toBeUndefined();
+    let { delayMs, tried } = nextAttempt(retry, 250, away, 0, UNTRIED, 0.5);
+    let waited = 0;
+    for (; delayMs !== undefined; { delayMs, tried } = nextAttempt(retry, 250, away, 0, tried, 0.5)) waited += delayMs;
+    expect(waited).toBe(250);
+  });
+
+  it('of a call that was refused for its credentials: another one where another endpoint may take it', () => {
+    const refused = { code: 'BACKEND_UNAUTHORIZED', details: { endpoint: 'a' } } as const;
+    expect(nextAttempt(retry, undefined, refused, 1, UNTRIED, 0.5).delayMs).toBeUndefined();
+    const elsewhere = { ...refused, details: { ...refused.details, elsewhere: true } } as const;
+    expect(nextAttempt(retry, undefined, elsewhere, 1, UNTRIED, 0.5).delayMs).toBe(200);
   });
 });

@@ -105,7 +105,7 @@ describe('an endpoint that failed', () => {
 
   it('gets every call when it is the only one: the stage’s own retries decide', async () => {
     const { pool } = fakePools(['a'], { canaryIntervalMs: 600_000 });
-    await failA(pool);
+    await failA(pool, 'BACKEND_TIMEOUT');
     expect(urls(await open(pool, 3))).toEqual(['a', 'a', 'a']);
     await vi.advanceTimersByTimeAsync(1_000);
     expect(urls(await open(pool, 3))).toEqual(['a', 'a', 'a']);
@@ -113,7 +113,7 @@ describe('an endpoint that failed', () => {
 
   it('gets calls when all the others have failed too', async () => {
     const { pool, backend } = fakePools(['a', 'b'], { canaryIntervalMs: 600_000 });
-    for (const url of ['a', 'b']) backend(url).failing = 'BACKEND_UNAVAILABLE';
+    for (const url of ['a', 'b']) backend(url).failing = 'BACKEND_TIMEOUT';
     for (let i = 0; i < 2; i++) {
       await pool.use((to) => (to as ReturnType<typeof backend>).invoke(), { signal }).catch(() => undefined);
     }

@@ -145,6 +145,47 @@ describe('a broken model met by calls', () => {
     expect(await counts(metrics.heals)).toEqual({ 'fake m a failed': 3 });
   });
 
+  it('is asked for once where the server lets no client repair, and avoided until its canary succeeds', async () => {
+    const { pool, backend, metrics } = fakePools(['a', 'b']);
+    const fake = backend('a');
+    fake.failing = 'BACKEND_BROKEN';
+    fake.onHeal = () => {
+      Object.assign(fake, { heal: undefined });
+      throw new MillraceError('BACKEND_REJECTED', 'explicit model load / unload is not allowed');
+    };
+    expect(await call(pool)).toBe('BACKEND_BROKEN');
+    for (let second = 0; second < 600; second++) {
+      expect(await call(pool)).toBe('ok');
+      await vi.advanceTimersByTimeAsync(1_000);
+    }
+    expect(fake.log.filter((entry) => entry === 'heal')).toHaveLength(1);
+    expect(fake.log.filter((entry) => entry === 'invoke')).toHaveLength(1);
+    expect(await counts(metrics.heals)).toEqual({ 'fake m a refused': 1 });
+    // Somebody has restarted the server.
+    fake.failing = undefined;
+    await vi.advanceTimersByTimeAsync(15_001);
+    for (let i = 0; i < 30; i++) {
+      expect(await call(pool)).toBe('ok');
+      await vi.advanceTimersByTimeAsync(1_000);
+    }
+    expect(fake.log.filter((entry) => entry === 'invoke').length).toBeGreaterThan(5);
+  });
+
+  it('that is the only one gets every call where no repair is allowed: nobody waits for one', async () => {
+    const { pool, backend } = fakePools(['a']);
+    const fake = backend('a');
+    fake.failing = 'BACKEND_BROKEN';
+    fake.onHeal = () => {
+      Object.assign(fake, { heal: undefined });
+      throw new MillraceError('BACKEND_REJECTED', 'explicit model load / unload is not allowed');
+    };
+    await call(pool);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(await call(pool)).toBe('BACKEND_BROKEN');
+    fake.failing = undefined;
+    expect(await call(pool)).toBe('ok');
+  });
+
   it('is not touched any more once the pools are closed', async () => {
     const { pools, pool, backend } = fakePools(['a']);
     pools.close();
