@@ -53,7 +53,7 @@ const AWAY_MS = 1_000;
  * The activity of a segment: the interpreter runs its steps in this process and the journal records each that ends. Without
  * a journal nothing starts: the workflow runs the steps on their queues where nobody can have begun them, and waits otherwise.
  */
-export function createSegmentActivity(runner: Runner, redis: Redis) {
+export function createSegmentActivity(runner: Runner, redis: Redis, ends?: AbortSignal) {
   return async (scope: JsonObject, { segment, begun, askedAt }: SegmentCall): Promise<SegmentOutcome> => {
     const { cancellationSignal, info, client } = Context.current();
     const { workflowId = '', runId = '' } = info.workflowExecution ?? {};
@@ -61,7 +61,13 @@ export function createSegmentActivity(runner: Runner, redis: Redis) {
     // The workflow's clock stood still while the segment waited for a slot.
     const waitedMs = Math.max(0, Date.now() - info.currentAttemptScheduledTimestampMs);
     const leftMs = segment.leftMs - waitedMs;
+    ends?.addEventListener('abort', abort);
+    if (ends?.aborted) abort();
     let ending: true | undefined;
+    const elsewhere = (): SegmentOutcome => {
+      void passOn(client, workflowId, runId);
+      return { ...NOTHING, away: true };
+    };
     const watch = watchRun(client, workflowId, runId, () => {
       ending = true;
       abort();
@@ -84,15 +90,16 @@ export function createSegmentActivity(runner: Runner, redis: Redis) {
     } catch (error) {
       if (cancellationSignal.aborted) throw new CancelledFailure('the segment was cancelled');
       if (ending) return { done: {}, rows: [], ending };
+      if (ends?.aborted) return elsewhere();
       // Nobody looks at what an abandoned segment gives.
       if (signal.aborted) return { ...NOTHING, interrupted: true };
       // Its workflow task was given up while this process stood still: Temporal does not take what comes of it.
       if (error instanceof SupersededError) return { ...NOTHING, away: true };
       if (!(error instanceof MillraceError && error.code === 'JOURNAL_UNAVAILABLE')) throw error;
       if (!begun && (await isFirstAttempt(client, workflowId, runId))) return { ...NOTHING, interrupted: true };
-      void passOn(client, workflowId, runId);
-      return { ...NOTHING, away: true };
+      return elsewhere();
     } finally {
+      ends?.removeEventListener('abort', abort);
       watch.stop();
       end();
     }

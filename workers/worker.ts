@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import {
   DefaultLogger,
   type LogEntry,
@@ -52,7 +53,7 @@ export async function runWorker(settings: Settings): Promise<void> {
     namespace: settings.TEMPORAL_NAMESPACE,
     taskQueue: settings.MILLRACE_TASK_QUEUE,
     ...workflowSource(),
-    activities: workerActivities(stages),
+    activities: workerActivities(stages, ending(settings.MILLRACE_SHUTDOWN_GRACE_MS)),
     sinks: workerSinks(stages.events),
     maxCachedWorkflows: 2 * WORKFLOW_TASKS,
     stickyQueueScheduleToStartTimeout: STICKY_MS,
@@ -93,6 +94,14 @@ export async function runWorker(settings: Settings): Promise<void> {
     await stages.close();
     logger.info({}, 'worker ended');
   }
+}
+
+/** Aborts this long after the process is asked to end, in milliseconds. */
+function ending(graceMs: number): AbortSignal {
+  const end = new AbortController();
+  const later = () => setTimeout(() => end.abort(), graceMs).unref();
+  for (const signal of ['SIGTERM', 'SIGINT']) void once(process, signal).then(later);
+  return end.signal;
 }
 
 function stop(worker: { shutdown(): void }): void {

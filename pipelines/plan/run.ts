@@ -264,8 +264,8 @@ export interface SegmentOutcome {
   /** Nothing was run: the fast host has left the record. The workflow looks for what it was told, and takes the segment then. */
   readonly left?: true;
   /**
-   * Nothing was run: another worker may have begun the segment, and this one does not reach the state store, or its workflow
-   * task has been given up. The run waits.
+   * Nothing more can be run here, and it may have begun: this worker does not reach the state store, or it ends, or its
+   * workflow task has been given up. The run waits; then any worker may go on.
    */
   readonly away?: true;
   readonly failure?: { readonly code: string; readonly message: string; readonly details: JsonObject };

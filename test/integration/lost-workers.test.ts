@@ -44,8 +44,10 @@ describe('a call that kills its worker', () => {
 
 describe('a worker that is asked to end', () => {
   const one = z.object({ n: z.number() });
+  /** Longer than a worker takes to end; the last one lets it be over. */
+  let slowMs = 20_000;
   const slow = code('slow', { input: one, output: one }, async ({ n }, { signal }) => {
-    await sleep(1_500, undefined, { signal });
+    await sleep(slowMs, undefined, { signal });
     return { n };
   });
   const of = (execution: 'inline' | 'queued') =>
@@ -59,12 +61,14 @@ describe('a worker that is asked to end', () => {
       const queue = `deployed-${randomUUID()}`;
       const steps = of(execution);
       const runner = new CodeRunner(steps);
+      slowMs = 20_000;
       const handle = await start(client, steps, { n: 1 }, queue);
       for (let begun = 1; begun <= 3; begun++) {
         const worker = await TestWorker.start({ queue, runner });
         await until('the call runs', () => runner.events.filter((event) => event === 'slow starts').length === begun);
         await worker.stop();
       }
+      slowMs = 100;
       const last = await TestWorker.start({ queue, runner });
       expect((await resultOf(handle)).output).toEqual({ n: 1 });
       await last.stop();

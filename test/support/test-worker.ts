@@ -52,13 +52,21 @@ export class TestWorker {
   readonly #connection: NativeConnection;
   readonly #redis: Redis;
   readonly #fast: FastWorker | undefined;
+  readonly #ends: AbortController;
 
-  private constructor(worker: Worker, connection: NativeConnection, redis: Redis, fast: FastWorker | undefined) {
+  private constructor(
+    worker: Worker,
+    connection: NativeConnection,
+    redis: Redis,
+    fast: FastWorker | undefined,
+    ends: AbortController,
+  ) {
     this.#worker = worker;
     this.#running = worker.run();
     this.#connection = connection;
     this.#redis = redis;
     this.#fast = fast;
+    this.#ends = ends;
   }
 
   static async start({ queue, runner, redis, workflows, fast }: TestWorkerOptions): Promise<TestWorker> {
@@ -66,11 +74,12 @@ export class TestWorker {
     quiet = true;
     const own = redis ?? testRedis();
     const connection = await NativeConnection.connect({ address: address('TEMPORAL_ADDRESS') });
+    const ends = new AbortController();
     const worker = await Worker.create({
       connection,
       taskQueue: queue,
       workflowBundle: await workflowBundle(workflows),
-      activities: workerActivities({ runner: runner as StageRunner, redis: own }),
+      activities: workerActivities({ runner: runner as StageRunner, redis: own }, ends.signal),
       sinks: workerSinks(new RunEventLog(own)),
       maxConcurrentActivityTaskExecutions: 64,
       maxConcurrentLocalActivityExecutions: 64,
@@ -82,12 +91,13 @@ export class TestWorker {
     const parts = { runner, redis: own, client, logger: pino({ level: 'silent' }) };
     const jobs = fast === undefined ? undefined : new FastJobQueue(testRedis(fast), queue);
     const served = jobs && serveFastJobs(jobs, { parts, most: 64, graceMs: 0 });
-    return new TestWorker(worker, connection, own, served);
+    return new TestWorker(worker, connection, own, served, ends);
   }
 
   async stop(): Promise<void> {
     await this.#fast?.stop();
     this.#worker.shutdown();
+    this.#ends.abort();
     await this.#running;
     await this.#connection.close();
     this.#redis.disconnect();
