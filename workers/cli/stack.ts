@@ -41,10 +41,11 @@ export function status(settings: Settings, options: { json?: boolean }): void {
       part.pid ?? '',
       part.restarts,
       part.address,
+      part.program ?? '',
       part.log ?? '',
       part.lastExit ?? '',
     ]);
-    print(table(['part', 'state', 'pid', 'restarts', 'address', 'log', 'last exit'], rows));
+    print(table(['part', 'state', 'pid', 'restarts', 'address', 'program', 'log', 'last exit'], rows));
     print(now.ready ? green('ready') : red(now.up ? 'not ready' : 'not up'));
   }
   process.exitCode = now.ready ? EXIT.ok : EXIT.unavailable;

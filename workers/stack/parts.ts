@@ -127,7 +127,7 @@ interface RedisPart {
 }
 
 function redis(settings: Settings, programs: Partial<Programs>, { part, port, bytes, keeping }: RedisPart): PartSpec {
-  const { server, version } = required(programs.redis, part);
+  const { server, line } = required(programs.redis, part);
   return {
     ...shared(settings, part),
     command: server,
@@ -135,7 +135,7 @@ function redis(settings: Settings, programs: Partial<Programs>, { part, port, by
       ...['--port', String(port.port), '--bind', LOOPBACK, '--protected-mode', 'yes', '--daemonize', 'no'],
       // It would overwrite its environment, and with it the mark of the stack.
       ...['--set-proc-title', 'no'],
-      ...['--dir', redisFolder(settings, part, version), '--save', ''],
+      ...['--dir', redisFolder(settings, part, line), '--save', ''],
       ...keeping,
       ...['--maxmemory', String(bytes)],
     ],
@@ -145,9 +145,9 @@ function redis(settings: Settings, programs: Partial<Programs>, { part, port, by
   };
 }
 
-/** One folder a release line: an older Redis refuses the files of a newer one. */
-export const redisFolder = (settings: Settings, part: RedisPartName, version: string): string =>
-  path.join(settings.MILLRACE_HOME, part, version.split('.').slice(0, 2).join('.'));
+/** Where a part's data is: in a folder of the release line that began it. */
+export const redisFolder = (settings: Settings, part: RedisPartName, line: string): string =>
+  path.join(settings.MILLRACE_HOME, part, line);
 
 function triton(settings: Settings, programs: Partial<Programs>): PartSpec {
   const { server, models, backends, caches, env } = required(programs.triton, 'triton');

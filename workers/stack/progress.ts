@@ -4,7 +4,16 @@ import type { PartName } from './part-spec.js';
 export interface Progress {
   /** A part; `packages` while programs are installed; `stack` for the whole. */
   readonly part: PartName | 'packages' | 'stack';
-  readonly state: 'waiting' | 'installing' | 'installed' | 'recovered' | 'starting' | 'retrying' | 'ready' | 'external';
+  readonly state:
+    | 'waiting'
+    | 'installing'
+    | 'installed'
+    | 'using'
+    | 'recovered'
+    | 'starting'
+    | 'retrying'
+    | 'ready'
+    | 'external';
   readonly detail: string;
   /** Milliseconds since this `up` was called. */
   readonly ms: number;

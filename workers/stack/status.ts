@@ -3,8 +3,9 @@ import type { Settings } from '../settings.js';
 import { addressOf } from './addresses.js';
 import { exitText } from './await-ready.js';
 import { isExternal } from './part-settings.js';
-import { type PartName, type PartState, SERVER_PARTS } from './part-spec.js';
+import { type PartName, type PartState, REDIS_PARTS, SERVER_PARTS } from './part-spec.js';
 import { isAlive } from './process-identity.js';
+import { chosenRedis } from './redis-program.js';
 import { readState, type StackState } from './stack-state.js';
 
 export interface PartStatus {
@@ -18,6 +19,8 @@ export interface PartStatus {
   readonly readyMs?: number;
   readonly address: string;
   readonly log?: string;
+  /** The program that it runs and its version, where several could be meant: of a Redis. */
+  readonly program?: string;
   /** How it ended the last time, in words. */
   readonly lastExit?: string;
 }
@@ -48,12 +51,12 @@ export function status(settings: Settings): StackStatus {
     up: state !== undefined,
     ready: state?.ready ?? false,
     ...(state && { supervisorPid: state.supervisor.pid, startedAt: state.startedAt }),
-    parts: [...external, ...(state?.parts ?? []).map(partStatus)],
+    parts: [...external, ...(state?.parts ?? []).map((part) => partStatus(part, chosenRedis(settings.MILLRACE_HOME)))],
     endpoints: endpointsOf(settings),
   };
 }
 
-function partStatus(part: StackState['parts'][number]): PartStatus {
+function partStatus(part: StackState['parts'][number], redis: ReturnType<typeof chosenRedis>): PartStatus {
   return {
     name: part.name,
     state: part.state,
@@ -62,6 +65,7 @@ function partStatus(part: StackState['parts'][number]): PartStatus {
     ...(part.readyMs !== undefined && { readyMs: part.readyMs }),
     address: part.address,
     log: part.log,
+    ...(redis && REDIS_PARTS.some((name) => name === part.name) && { program: `${redis.server} ${redis.version}` }),
     ...(part.lastExit && { lastExit: exitText(part) }),
   };
 }

@@ -28,7 +28,10 @@ describe('programs of the embedded servers', () => {
       env: { PATH: `${root}/old:${root}/new:${process.env.PATH}` },
       onStep: (step) => steps.push(step),
     });
-    expect(found).toEqual({ temporal, redis: { server, version: '8.0.2' } });
+    expect(found).toEqual({
+      temporal,
+      redis: { server, version: '8.0.2', line: '8.0', why: 'the first on PATH that is new enough' },
+    });
     expect(steps).toEqual([]);
   });
 
