@@ -77,6 +77,11 @@ export function createMetrics(registry = new Registry()) {
       labelNames: ['why'] as const,
       registers,
     }),
+    recordGaps: new Counter({
+      name: 'millrace_record_gaps_total',
+      help: 'Calls that the record of their run lacks: the state store was away or full, or the record is as large as it may be',
+      registers,
+    }),
     poolOutstanding: new Gauge({
       name: 'millrace_pool_outstanding',
       help: 'Calls in flight at an endpoint',

@@ -5,7 +5,7 @@ import { invalidFields } from '../pipelines/invalid-fields.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
 import { notJson } from '../pipelines/json-limits.js';
 import { jsonHash } from '../pipelines/plan/hash.js';
-import type { StageCall, TokenUsage } from '../pipelines/plan/index.js';
+import { originOf, type StageCall, splitRun, type TokenUsage } from '../pipelines/plan/index.js';
 import type { Tried } from '../pipelines/retry.js';
 import { CALL_KINDS, codeName, STAGE_KINDS, type StageKindName } from '../pipelines/stages/index.js';
 import type { CodeStage, StageKind } from '../pipelines/stages/kind.js';
@@ -202,8 +202,11 @@ async function runInWorker(
   return { output: check(kindOf(call).output, given, 'INVALID_OUTPUT', call.stage), ...IN_WORKER };
 }
 
-/** The same in every attempt of a stage of a run: what a service needs to drop the one that it has already carried out. */
-const idempotencyKeyOf = ({ path, stage }: StageCall, { run }: Attempt): string => `${run}/${path ?? stage}`;
+/** The same in every attempt of a stage of a run, and in every run that resumes it: what a service needs to drop the one that it has already carried out. */
+function idempotencyKeyOf({ path, stage }: StageCall, { run }: Attempt): string {
+  const { root, inside } = splitRun(run);
+  return [originOf(root), ...(inside === '' ? [] : [inside]), path ?? stage].join('/');
+}
 
 async function runCode(
   { code: functions, conform }: ServingParts,

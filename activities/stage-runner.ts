@@ -3,12 +3,18 @@ import type { JsonObject } from '../pipelines/json.js';
 import type { StageCall, StageOutcome } from '../pipelines/plan/index.js';
 import { codeName } from '../pipelines/stages/index.js';
 import { type CachingParts, throughCache } from './cached-stage.js';
+import { asThrown, type EndedCall, type RunRecords } from './records/index.js';
 import type { RunEventLog } from './run-events/index.js';
 import { type Attempt, type ServingParts, serveStage } from './serve-stage.js';
 
 export type { Attempt } from './serve-stage.js';
 
-export type StageRunnerParts = ServingParts & CachingParts & { readonly events: Pick<RunEventLog, 'attempt'> };
+export type StageRunnerParts = ServingParts &
+  CachingParts & {
+    readonly events: Pick<RunEventLog, 'attempt'>;
+    /** Absent: nothing is recorded, and no run is resumed. */
+    readonly records?: RunRecords;
+  };
 
 /** Runs one attempt of a stage: cache, model call, check of the answer. Every host of the interpreter runs stages through it. */
 export class StageRunner {
@@ -25,8 +31,9 @@ export class StageRunner {
 
   /** Throws a `MillraceError`, or whatever aborted `attempt.signal`. */
   async run(input: JsonObject, call: StageCall, attempt: Attempt): Promise<StageOutcome> {
-    const { metrics, logger, events } = this.#parts;
+    const { metrics, logger, events, records } = this.#parts;
     const started = performance.now();
+    const startedAt = Date.now();
     const fields = {
       run: attempt.run,
       pipeline: call.pipeline,
@@ -46,19 +53,28 @@ export class StageRunner {
     // One that waits for a server comes here again and again: people are told once.
     const waited = (attempt.tried?.waitedMs ?? 0) > 0;
     const told = events.attempt(attempt.run, call, attempt.attempt, waited);
+    const record = (result: EndedCall['result']): Promise<void> | undefined => {
+      const { run, attempt: number } = attempt;
+      return records?.keep({ run, call, input, attempt: number, startedAt, endedAt: Date.now(), result });
+    };
     try {
+      const before = await records?.before(attempt.run, call, input);
+      if (before && 'failure' in before) throw asThrown(before.failure);
       // A cache must not answer for a body that nobody here knows.
-      if (this.lacks(call)) {
+      if (!before && this.lacks(call)) {
         throw new MillraceError('CODE_NOT_FOUND', `this worker has no code ${codeName(call.model, call.codeVersion)}`);
       }
       const serve = () => serveStage(this.#parts, input, call, attempt, told?.delta);
-      const served = await throughCache(this.#parts, call, attempt, serve);
+      const served = before?.outcome ?? (await throughCache(this.#parts, call, attempt, serve));
       const runMs = measure('ok');
       if (told && !told.told && typeof served.output.text === 'string') told.delta(served.output.text);
-      await told?.finished(served.cache, runMs);
+      const outcome = { ...served, attempt: attempt.attempt, queueMs, runMs };
+      // Both go to Redis at once: the record is there before anybody hears of the end.
+      await Promise.all([record({ outcome }), told?.finished(served.cache, runMs)]);
       const { endpoint, cache, conversions, hedged } = served;
-      logger.info({ ...fields, endpoint, cache, queueMs, runMs, conversions, hedged }, 'stage done');
-      return { ...served, attempt: attempt.attempt, queueMs, runMs };
+      const resumed = before !== undefined || undefined;
+      logger.info({ ...fields, endpoint, cache, queueMs, runMs, conversions, hedged, resumed }, 'stage done');
+      return outcome;
     } catch (error) {
       if (error instanceof MillraceError && isAway(error) && call.patienceMs !== 0 && !attempt.signal.aborted) {
         if (waited) throw error;
@@ -69,7 +85,9 @@ export class StageRunner {
       const code = error instanceof MillraceError ? error.code : attempt.signal.aborted ? 'aborted' : 'INTERNAL';
       const runMs = measure(code);
       logger.warn({ ...fields, code, error: messageOf(error), runMs }, 'stage attempt failed');
-      await told?.failed(...toldOf(error, attempt.signal));
+      const [toldCode, message] = toldOf(error, attempt.signal);
+      const failed = error instanceof MillraceError ? record({ failure: { code: toldCode, message } }) : undefined;
+      await Promise.all([failed, told?.failed(toldCode, message)]);
       throw error;
     }
   }

@@ -99,6 +99,20 @@ export class MillraceClient {
     return (await this.#start(pipeline, input, options)) as unknown as Run;
   }
 
+  /**
+   * Starts the run that goes on where a run has failed, was cancelled or has run out of time; asked again it is the same run.
+   * `repeat`: steps that have ended may happen again where nothing is kept of them.
+   */
+  resume(id: string, options: { readonly repeat?: boolean; readonly signal?: AbortSignal } = {}): Promise<RunDocument> {
+    const { repeat = false, signal } = options;
+    return this.#json(`${runPath(id)}/resume`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ repeat }),
+      ...(signal && { signal }),
+    });
+  }
+
   /** A run as it is now. */
   get(id: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<RunDocument> {
     return this.#json(runPath(id), { ...(signal && { signal }) });

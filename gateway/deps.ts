@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import type { Answers } from '../activities/answers/index.js';
 import type { ArtifactStore } from '../activities/artifacts/index.js';
+import type { ResumableRecords } from '../activities/records/index.js';
 import type { RunEventReader } from '../activities/run-events/index.js';
 import type { WebhookConfig } from '../activities/webhooks/index.js';
 import type { Pipeline } from '../pipelines/definition/index.js';
@@ -31,6 +32,8 @@ export interface GatewayParts {
   readonly answers?: Pick<Answers, 'channel' | 'expect' | 'outcome'>;
   /** Absent: every run goes through Temporal. */
   readonly fast?: FastPath | undefined;
+  /** The record of runs, from which those that have failed are resumed. Absent: none is. */
+  readonly records?: ResumableRecords;
   /** What running stages tell. */
   readonly events: Pick<RunEventReader, 'follow'>;
   /** Who is told of runs' ends; absent, nobody. */

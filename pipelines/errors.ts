@@ -135,6 +135,18 @@ export const ERRORS = {
   NO_WEBHOOK: { status: 409, retry: 'never', title: 'The run names nobody who is told of its end.' },
   WEBHOOK_REFUSED: { status: 422, retry: 'never', title: 'Webhooks are not sent to this address.' },
   WEBHOOK_UNDELIVERED: { status: 502, retry: 'never', title: 'A webhook could not be delivered.' },
+  NOT_RESUMABLE: { status: 409, retry: 'never', title: 'The run cannot be resumed.' },
+  RECORD_INCOMPLETE: {
+    status: 409,
+    retry: 'never',
+    title: 'The record of the run lacks steps that have ended: they would happen again.',
+  },
+  RECORD_GONE: { status: 500, retry: 'never', title: 'The record that a run is resumed from is not there any more.' },
+  RESUME_DIVERGED: {
+    status: 500,
+    retry: 'never',
+    title: 'A step that had ended in the run before would happen again, in another way.',
+  },
   NOT_WAITING: { status: 409, retry: 'never', title: 'The run does not wait for this decision.' },
   ALREADY_DECIDED: { status: 409, retry: 'never', title: 'What the decision is for has been decided.' },
   CHILD_CANCELLED: { status: 409, retry: 'never', title: 'A child run was cancelled by itself.' },
@@ -192,6 +204,8 @@ export interface ErrorDetails {
   readonly pool?: string;
   /** Another endpoint of the pool may do better where this one would fail the same way again. */
   readonly elsewhere?: true;
+  /** It is how the call has ended in the run that this one resumes: no attempt is made. */
+  readonly final?: true;
 }
 
 /** The only error class that Millrace throws on purpose. */

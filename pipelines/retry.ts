@@ -6,7 +6,7 @@ export function mayRetry(
   { on }: Pick<RetryPolicy, 'on'>,
   { code, details }: { readonly code: string; readonly details: ErrorDetails },
 ): boolean {
-  if (!isErrorCode(code)) return false;
+  if (!isErrorCode(code) || details.final === true) return false;
   return (errorRow(code).retry !== 'never' || details.elsewhere === true) && (on === undefined || on.includes(code));
 }
 

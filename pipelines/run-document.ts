@@ -24,6 +24,10 @@ export interface RunDocument {
   /** What people are to decide, in the run and in its child runs. Of a run that goes on; absent while no worker can be asked. */
   readonly waiting?: readonly Wait[];
   readonly error?: RunError;
+  /** The run where this one goes on: it has failed, was cancelled or has run out of time. */
+  readonly resumedFrom?: string;
+  /** The run that goes on where this one has ended. */
+  readonly resumedAs?: string;
   readonly links: {
     readonly self: string;
     /** The run's page in the Temporal UI. */

@@ -16,6 +16,7 @@ import {
 import { createMetrics, type Metrics } from '../activities/metrics.js';
 import { Pools } from '../activities/pools/index.js';
 import { RationedWarnings } from '../activities/rationed-warnings.js';
+import { RedisRecords, spillTo } from '../activities/records/index.js';
 import { isFull } from '../activities/redis/index.js';
 import { RunEventLog } from '../activities/run-events/index.js';
 import { SessionStore, sessionKind } from '../activities/sessions/index.js';
@@ -87,10 +88,26 @@ export async function composeStages(settings: Settings, logger: Logger): Promise
   });
   const ofOneCall = () => withOutputBudget(artifacts, settings.MILLRACE_MAX_STAGE_MEDIA_BYTES);
   const ffmpeg = settings.MILLRACE_FFMPEG;
+  const watched = { state: redis, index: passages.redis, cache: cached };
+  const stores = await watchStores(settings, watched, { logger, registry: metrics.registry });
   const warnings = new RationedWarnings(logger);
   const events = new RunEventLog(redis, (error) => {
     metrics.eventsLost.inc({ why: isFull(error) ? 'full' : 'away' });
     warnings.warn('events', { err: error }, 'events of runs are lost: the state store does not take them');
+  });
+  const records = new RedisRecords({
+    redis,
+    spill: spillTo(artifacts),
+    keptMs: settings.MILLRACE_RECORD_KEPT_MS,
+    room: () => stores.state.roomy,
+    onGap(error) {
+      metrics.recordGaps.inc();
+      warnings.warn(
+        'records',
+        { err: error },
+        'the records of runs have gaps: they cannot be resumed without repeating',
+      );
+    },
   });
   const runner = new StageRunner({
     pools,
@@ -109,6 +126,7 @@ export async function composeStages(settings: Settings, logger: Logger): Promise
     },
     code,
     events,
+    records,
     workerKinds: new Map([
       ...indexKinds(passages.index),
       ...mcpKinds(mcp),
@@ -118,8 +136,6 @@ export async function composeStages(settings: Settings, logger: Logger): Promise
     metrics,
     logger,
   });
-  const watched = { state: redis, index: passages.redis, cache: cached };
-  const stores = await watchStores(settings, watched, { logger, registry: metrics.registry });
   logger.info({ cache: await cache.describe() }, 'semantic cache');
   return {
     runner,

@@ -5,6 +5,7 @@ import { Answers } from '../activities/answers/index.js';
 import { openFileStore } from '../activities/artifacts/index.js';
 import { createConnectors } from '../activities/connectors/index.js';
 import { isLoopback } from '../activities/loopback.js';
+import { RedisRecords } from '../activities/records/index.js';
 import { RunEventReader } from '../activities/run-events/index.js';
 import { Admission, Backlog, createGateway, queueStats, RunSlots, stateOf } from '../gateway/index.js';
 import type { Plan } from '../pipelines/plan/index.js';
@@ -84,6 +85,7 @@ export async function runGateway(settings: Settings): Promise<void> {
     artifacts,
     answers,
     events,
+    records: new RedisRecords({ redis, keptMs: settings.MILLRACE_RECORD_KEPT_MS }),
     webhooks,
     ...(settings.MILLRACE_FAST_PATH === 'on' && { fast: createFastPath(redis, settings.MILLRACE_TASK_QUEUE) }),
     readiness: {

@@ -94,6 +94,10 @@ export function settingsSchema(basePort = BASE_PORT) {
       .describe(
         'URL of your Redis (8 or later) for the semantic cache: a server of its own, which may evict (`allkeys-lru` or `volatile-lru`); default: the embedded one.',
       ),
+    MILLRACE_RECORD_KEPT_MS: ms(
+      'How long the record of a run is kept after the end of the run, a day by default: until then a run that failed can be resumed.',
+      24 * 3_600_000,
+    ),
     MILLRACE_STORE_POLICY_UNSEEN: z
       .enum(['refuse', 'accept'])
       .default('refuse')

@@ -9,6 +9,8 @@ const EVERY_MS = 1_000;
 
 /** Share of a store's memory that is left to runs that have begun: new ones are refused from here on. */
 const FULL_AT = 0.95;
+/** Above this share of its memory nothing is kept that runs can do without. */
+const ROOMY_BELOW = 0.8;
 
 export interface StoreWatchOptions {
   readonly role: 'state' | 'index';
@@ -67,8 +69,17 @@ export class StoreWatch {
 
   /** Whether the store has no memory left but for what has begun. */
   get full(): boolean {
+    return this.#share >= FULL_AT;
+  }
+
+  /** Whether there is room for what only helps: records give way before runs do. */
+  get roomy(): boolean {
+    return this.#share < ROOMY_BELOW;
+  }
+
+  get #share(): number {
     const { usedBytes = 0, limitBytes = 0 } = this.#look;
-    return limitBytes > 0 && usedBytes >= FULL_AT * limitBytes;
+    return limitBytes > 0 ? usedBytes / limitBytes : 0;
   }
 
   /** Throws `STATE_STORE_FULL` where nothing new may begin. */

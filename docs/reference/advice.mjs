@@ -95,6 +95,11 @@ export const ADVICE = {
     'Name an https URL of a host on the public internet; `MILLRACE_WEBHOOK_PRIVATE_TARGETS=allow` permits others.',
   WEBHOOK_UNDELIVERED:
     'Mend the receiver that the message names, then send again: `POST /v1/runs/{id}/webhooks/replay`.',
+  NOT_RESUMABLE: 'Start a new run; only one that failed, was cancelled or ran out of time is resumed.',
+  RECORD_INCOMPLETE:
+    'Read the message for what would happen again; if that does no harm, send `{"repeat": true}`, else start a new run.',
+  RECORD_GONE: 'Look what the run has done, and start a new one; keep records longer with `MILLRACE_RECORD_KEPT_MS`.',
+  RESUME_DIVERGED: 'Look what the run has done, and start a new one with what is left to do.',
   NOT_WAITING: 'Read the run again (`GET /v1/runs/{id}`): `waiting` shows what waits now, and the nonce to send.',
   ALREADY_DECIDED: 'Nothing: another decision was first, or the time was over. What has been decided stays so.',
   CHILD_CANCELLED: 'Nothing: somebody cancelled the child run in Temporal; the error names it.',

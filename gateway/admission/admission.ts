@@ -13,7 +13,7 @@ import type { RunSlots, RunState } from './run-slots.js';
 export interface Applicant {
   /** The id that it will have. */
   readonly id: string;
-  readonly pipeline: Pipeline;
+  readonly pipeline: Pick<Pipeline, 'name' | 'plan'>;
   readonly caller: Caller;
   readonly priority?: Priority | undefined;
   /** The run may have been started before, by a request with the same idempotency key. */
@@ -90,7 +90,7 @@ export class Admission {
     throw new MillraceError('TOO_MANY_RUNS', message, { retryAfterMs: TOO_MANY_RETRY_MS });
   }
 
-  async #refuseLate({ name, plan }: Pipeline, priority: Priority): Promise<void> {
+  async #refuseLate({ name, plan }: Applicant['pipeline'], priority: Priority): Promise<void> {
     const { backlog, placementOf, taskQueue } = this.#deps;
     if (backlog === undefined) return;
     const key = PRIORITY_KEYS[priority];

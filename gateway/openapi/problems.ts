@@ -26,6 +26,8 @@ const NEVER_OF_A_RUN: ReadonlySet<string> = new Set<ErrorCode>([
   ...(Object.keys(ERRORS).filter((code) => code.startsWith('STACK_')) as ErrorCode[]),
   ...(['ROUTE_NOT_FOUND', 'METHOD_NOT_ALLOWED', 'RANGE_NOT_SATISFIABLE', 'RUN_NOT_FOUND', 'RUN_ENDED'] as const),
   ...(['NOT_WAITING', 'ALREADY_DECIDED'] as const),
+  'NOT_RESUMABLE',
+  'RECORD_INCOMPLETE',
   ...(['RUN_NOT_ENDED', 'NO_WEBHOOK', 'WEBHOOK_UNDELIVERED'] as const),
 ]);
 

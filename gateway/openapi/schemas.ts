@@ -35,6 +35,7 @@ const decided = {
     .optional()
     .describe('Whom the gateway has authenticated: key:<id>, or user:<name> where a proxy names its users'),
 };
+const about = z.string().optional().describe('Hex sha256 of what was decided on');
 const stage = z.object({
   stage: z.string(),
   kind: z.string(),
@@ -50,6 +51,10 @@ const stage = z.object({
   runMs: z.number().optional(),
   conversions: z.array(z.string()).optional(),
   hedged: z.literal(true).optional(),
+  resumed: z
+    .literal(true)
+    .optional()
+    .describe('Some of its results come from the record of the run that this one resumes'),
   usage: z.record(z.string(), z.number()).optional().describe('Tokens'),
   doing: z
     .string()
@@ -57,7 +62,7 @@ const stage = z.object({
     .describe('What an agent does now, or the server that the stage waits for: waiting for assistant'),
   instead: z.string().optional(),
   decisions: z
-    .array(z.object({ path: z.string(), ...decided }))
+    .array(z.object({ path: z.string(), ...decided, about }))
     .optional()
     .describe('What was decided of what it waited for, the latest last'),
   error: failure.optional(),
@@ -100,6 +105,8 @@ export const runDocument = z.object({
     .optional()
     .describe('What people are to decide, in the run and in its child runs; of a run that goes on'),
   error: failure.extend({ stage: z.string().optional(), fields: z.array(field).optional() }).optional(),
+  resumedFrom: z.string().optional().describe('The run where this one goes on'),
+  resumedAs: z.string().optional().describe('The run that goes on where this one has ended'),
   links: z.object({ self: z.string(), ui: z.string().describe('The run’s page in the Temporal UI') }),
 });
 

@@ -4,16 +4,17 @@ import type { GatewayDeps } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
 import { cancelRun, hasEnded } from './cancel-run.js';
 import { decideOn, notWaiting } from './decide.js';
-import { decisionOf } from './decision.js';
-import { CANCEL_RUN, decideDoc } from './run-docs.js';
-import { findRun, isDelayed, readRun } from './run-read.js';
+import { decisionOf, resumptionWanted } from './decision.js';
+import { resumeRun } from './resume-run.js';
+import { CANCEL_RUN, decideDoc, RESUME_RUN } from './run-docs.js';
+import { documentOfStarted, findRun, isDelayed, readRun } from './run-read.js';
 
 type OfRun = { Params: { id: string } };
 
 /** A decision's body has three short fields. */
 const MOST_BYTES = 16_384;
 
-/** `POST /v1/runs/{id}/cancel`, `/approve` and `/reject`. */
+/** `POST /v1/runs/{id}/cancel`, `/resume`, `/approve` and `/reject`. */
 export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
   takeJson(app, { mayBeEmpty: true });
 
@@ -27,6 +28,21 @@ export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Pr
       await stillRuns(deps, id, caller);
       await cancelRun(deps, id);
       return await reply.code(202).send((await readRun(deps, id, caller)).document);
+    },
+  );
+
+  app.post<OfRun>(
+    '/v1/runs/:id/resume',
+    { bodyLimit: MOST_BYTES, config: { doc: RESUME_RUN } },
+    async (request, reply) => {
+      const { id } = request.params;
+      request.notes.runId = id;
+      const caller = callerOf(request);
+      const resumed = await resumeRun(deps, id, caller, resumptionWanted(request.body ?? {}));
+      const document = resumed.started
+        ? documentOfStarted(deps, resumed.started, resumed.input)
+        : (await readRun(deps, resumed.there, caller)).document;
+      return await reply.code(202).header('location', document.links.self).send(document);
     },
   );
 

@@ -32,13 +32,29 @@ export const decision = z.strictObject({
 
 type DecisionBody = z.output<typeof decision>;
 
+/** Body of `resume`. */
+export const resumption = z.strictObject({
+  repeat: z
+    .boolean()
+    .default(false)
+    .describe('Whether steps that have ended may happen again where the record of the run lacks them'),
+});
+
 /** Throws `INVALID_INPUT` naming the fields. */
-export function decisionOf(body: unknown): DecisionBody {
-  const parsed = decision.safeParse(body);
+export const decisionOf = (body: unknown): DecisionBody => read(decision, body);
+
+/** Throws `INVALID_INPUT` naming the fields. */
+export const resumptionWanted = (body: unknown): z.output<typeof resumption> => read(resumption, body);
+
+function read<Shape extends z.ZodRawShape>(schema: z.ZodObject<Shape>, body: unknown): z.output<z.ZodObject<Shape>> {
+  const parsed = schema.safeParse(body);
   if (parsed.success) return parsed.data;
+  const known = Object.keys(schema.shape)
+    .join(', ')
+    .replace(/, (?=[^,]*$)/, ' and ');
   const fields = parsed.error.issues.flatMap((issue) =>
     issue.code === 'unrecognized_keys'
-      ? issue.keys.map((field) => ({ field, message: 'is not a field; there are nonce, stage and by' }))
+      ? issue.keys.map((field) => ({ field, message: `is not a field; there are ${known}` }))
       : [{ field: issue.path.join('.') || 'body', message: issue.message }],
   );
   throw invalidFields('INVALID_INPUT', fields);

@@ -4,6 +4,7 @@ import type { FastJob, FastJobs } from '../../activities/fast-jobs/index.js';
 import { LONGEST_TIMER_MS } from '../../pipelines/duration.js';
 import { messageOf } from '../../pipelines/errors.js';
 import { allSteps, isStage, type Plan, type SegmentOutcome } from '../../pipelines/plan/index.js';
+import { changesElsewhere } from '../../pipelines/stages/index.js';
 import type { GatewayDeps } from '../deps.js';
 import { webhookTargets } from '../webhooks/targets.js';
 import { contextOf, type RunRequest, type StartedRun, startRun, tellGuardian } from './run-start.js';
@@ -33,9 +34,6 @@ export async function quietFor(ms: number, signal: AbortSignal): Promise<number>
   await sleep(quiet, undefined, { signal }).catch(() => undefined);
   return ms - quiet;
 }
-
-/** Kinds whose calls change something elsewhere: such a run is handed out when Temporal has it, and not beside. */
-const CHANGING: ReadonlySet<string> = new Set(['code', 'http', 'upsert', 'infer']);
 
 /**
  * The way of a run past Temporal: where it is interactive, somebody waits for it, and it is one segment. One whose end others
@@ -115,5 +113,6 @@ async function guard(deps: GatewayDeps, fast: FastPath, { request, job, ended, p
 
 const never = <T>(): Promise<T> => new Promise(() => undefined);
 
+/** A run of one that changes something elsewhere is handed out when Temporal has it, and not beside. */
 const changesNothing = (plan: Plan): boolean =>
-  [...allSteps(plan)].every((step) => !isStage(step) || !CHANGING.has(step.kind));
+  [...allSteps(plan)].every((step) => !isStage(step) || !changesElsewhere(step.kind));

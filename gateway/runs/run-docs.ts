@@ -14,7 +14,7 @@ import {
   type Schema,
 } from '../openapi/route-doc.js';
 import { component, json, schemaOf } from '../openapi/schemas.js';
-import { decision } from './decision.js';
+import { decision, resumption } from './decision.js';
 import { LAST_EVENT_ID } from './follow.js';
 
 const NAME = { name: { description: 'The pipeline’s name' } };
@@ -181,6 +181,27 @@ export const CANCEL_RUN: RouteDoc = {
   summary: 'Cancel a run',
   body: { required: false, content: json({ type: 'object' }) },
   problems: [...OF_RUNS, 'RUN_ENDED'],
+};
+
+export const RESUME_RUN: RouteDoc = {
+  ...onRun('The run that goes on: a new one, with `resumedFrom`'),
+  operation: 'resumeRun',
+  summary: 'Resume a run that has failed, was cancelled or has run out of time',
+  headers: {
+    'Idempotency-Key': { description: 'Not needed: a run is resumed once, and asked again this is the same run' },
+  },
+  body: { required: false, content: json(schemaOf(resumption), { repeat: false }) },
+  problems: [
+    ...OF_RUNS,
+    'RUN_NOT_ENDED',
+    'NOT_RESUMABLE',
+    'RECORD_INCOMPLETE',
+    'INVALID_INPUT',
+    'TOO_MANY_RUNS',
+    'OVERLOADED',
+    'STATE_STORE_FULL',
+    'STORE_UNAVAILABLE',
+  ],
 };
 
 export const decideDoc = (operation: string, summary: string): RouteDoc => ({

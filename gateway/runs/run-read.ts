@@ -4,6 +4,7 @@ import { limited } from '../../activities/limited.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import {
   type RunResult,
+  resumptionOf,
   STAGES_QUERY,
   type StageRecord,
   type Wait,
@@ -82,15 +83,16 @@ export async function readRun(deps: RunReading, id: string, caller: Caller): Pro
   const handle = temporal.workflow.getHandle(id);
   try {
     return await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, async () => {
-      const [input, outcome, live] = await Promise.all([
+      const [input, outcome, live, resumedAs] = await Promise.all([
         inputOf(temporal, id, description.runId),
         running ? undefined : outcomeOf(handle),
         // Before its first task no worker can tell: a guardian waits for its fast host.
         running && !isDelayed(description) ? liveState(temporal, id, pendingIn(id, description)) : undefined,
+        running || description.status.name === 'COMPLETED' ? undefined : resumptionThere(temporal, id),
       ]);
       const stages = live?.stages && (await withWaits(temporal, description, live.stages));
       const seen = running ? { status: 'running' as const, ...live, ...(stages && { stages }) } : outcome;
-      return record(deps, { id, memo, description, input, seen });
+      return record(deps, { id, memo, description, input, seen, resumedAs });
     });
   } catch (error) {
     throw fromTemporal(error, id);
@@ -146,13 +148,32 @@ export const documentOfAnswered = (
   stages,
 });
 
-const identityOf = (id: string, { pipeline, version, tenant }: RunMemo) => ({ id, pipeline, version, tenant });
+const identityOf = (id: string, { pipeline, version, tenant, resumedFrom }: RunMemo) => ({
+  id,
+  pipeline,
+  version,
+  tenant,
+  ...(resumedFrom !== undefined && { resumedFrom }),
+});
+
+/** The run that goes on where this one has ended, where there is one. */
+export async function resumptionThere(temporal: Client, id: string): Promise<string | undefined> {
+  const next = resumptionOf(id);
+  try {
+    await temporal.workflow.getHandle(next).describe();
+    return next;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    throw error;
+  }
+}
 
 interface Seen {
   readonly id: string;
   readonly memo: RunMemo;
   readonly description: WorkflowExecutionDescription;
   readonly input: JsonObject | undefined;
+  readonly resumedAs?: string | undefined;
   readonly seen: RunOutcome | ({ readonly status: 'running' } & Live) | undefined;
 }
 
@@ -162,7 +183,7 @@ interface Live {
   readonly waiting?: readonly Wait[];
 }
 
-function record(deps: RunReading, { id, memo, description, input, seen }: Seen): RunRecord {
+function record(deps: RunReading, { id, memo, description, input, seen, resumedAs }: Seen): RunRecord {
   const output = seen && 'output' in seen ? seen.output : undefined;
   const error = seen && 'error' in seen ? seen.error : undefined;
   const document: RunDocument = {
@@ -175,6 +196,7 @@ function record(deps: RunReading, { id, memo, description, input, seen }: Seen):
     ...(seen?.stages && { stages: seen.stages }),
     ...(seen && 'waiting' in seen && { waiting: seen.waiting }),
     ...(error && { error }),
+    ...(resumedAs !== undefined && { resumedAs }),
     links: { self: runPath(id), ui: deps.uiUrl(id, description.runId) },
   };
   const { webhooks } = memo;
@@ -183,6 +205,17 @@ function record(deps: RunReading, { id, memo, description, input, seen }: Seen):
 
 export const isDelayed = ({ executionTime }: WorkflowExecutionDescription): boolean =>
   (executionTime?.getTime() ?? 0) > Date.now();
+
+/** Asks the workflow itself, which takes a worker. */
+export async function stagesOf(temporal: Client, id: string): Promise<readonly StageRecord[] | undefined> {
+  try {
+    return await temporal.withDeadline(Date.now() + QUERY_MS, () =>
+      temporal.workflow.getHandle(id).query<readonly StageRecord[]>(STAGES_QUERY),
+    );
+  } catch {
+    return undefined;
+  }
+}
 
 /** The kinds of steps in which a person may be waited for. */
 const MAY_WAIT: ReadonlySet<string> = new Set(['approve', 'agent', 'pipeline']);
@@ -201,19 +234,26 @@ async function liveState(temporal: Client, id: string, children: readonly string
   }
 }
 
-/** The run's input: the first argument in the first event of its history. */
 async function inputOf(temporal: Client, workflowId: string, runId: string): Promise<JsonObject | undefined> {
+  const [input = null] = await argumentsOf(temporal, workflowId, runId, 1);
+  return isJsonObject(input) ? input : undefined;
+}
+
+/** What a run was started with, its input first: the arguments in the first event of its history, at most so many. */
+export async function argumentsOf(
+  temporal: Client,
+  workflowId: string,
+  runId: string,
+  most = Number.POSITIVE_INFINITY,
+): Promise<readonly Json[]> {
   const { history } = await temporal.workflow.workflowService.getWorkflowExecutionHistory({
     namespace: temporal.options.namespace,
     execution: { workflowId, runId },
     maximumPageSize: 1,
   });
-  const payload = history?.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads?.[0];
-  if (!payload) return undefined;
+  const given = history?.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads ?? [];
   const { payloadConverter, payloadCodecs } = temporal.options.loadedDataConverter;
-  let payloads = [payload];
+  let payloads = given.slice(0, most);
   for (const codec of [...payloadCodecs].reverse()) payloads = await codec.decode(payloads);
-  const [decoded] = payloads;
-  const input = decoded && payloadConverter.fromPayload<Json>(decoded);
-  return isJsonObject(input as Json) ? (input as JsonObject) : undefined;
+  return payloads.map((payload) => payloadConverter.fromPayload<Json>(payload));
 }

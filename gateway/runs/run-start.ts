@@ -36,6 +36,8 @@ export interface RunMemo {
   readonly fingerprint: string;
   /** Who is told of the run's end. */
   readonly webhooks?: readonly WebhookTarget[];
+  /** The run where this one goes on. */
+  readonly resumedFrom?: string;
 }
 
 export interface StartedRun {
@@ -49,7 +51,7 @@ export interface StartedRun {
 
 export interface RunRequest {
   readonly id: string;
-  readonly pipeline: Pipeline;
+  readonly pipeline: Pick<Pipeline, 'name' | 'description' | 'plan'>;
   readonly tenant: string;
   /** Whose conversations the run’s are; absent: its pipeline’s. */
   readonly owner?: string | undefined;
@@ -62,13 +64,16 @@ export interface RunRequest {
   readonly answerTo?: string | undefined;
   /** Name of the journal under which a fast host runs it. */
   readonly guarded?: string;
+  /** It goes on where this run has ended. */
+  readonly resumes?: { readonly id: string } & Pick<RunContext, 'decisions' | 'sessionsOf'> &
+    Pick<RunMemo, 'fingerprint' | 'webhooks'>;
 }
 
 /**
  * Time beyond the plan's deadline after which Temporal itself ends the run. The workflow keeps its own deadline, but that
  * takes a worker; without one a run would stay open for ever.
  */
-const BACKSTOP_MS = 30_000;
+export const BACKSTOP_MS = 30_000;
 
 /**
  * What the Temporal UI shows of a pipeline's description, in UTF-16 units. Temporal refuses to start a workflow whose details
@@ -88,9 +93,9 @@ const TENANT = searchKey(SEARCH_ATTRIBUTES.tenant);
  * Throws `IDEMPOTENCY_KEY_REUSED` and `ORCHESTRATOR_UNAVAILABLE`.
  */
 export async function startRun(deps: GatewayDeps, request: RunRequest): Promise<StartedRun> {
-  const { id, pipeline, tenant, options, guarded } = request;
+  const { id, pipeline, tenant, options, guarded, resumes } = request;
   const told = { tenant, pipeline: pipeline.plan.name, webhook: options?.webhook };
-  const webhooks = webhookTargets(deps.webhooks, told);
+  const webhooks = resumes ? (resumes.webhooks ?? []) : webhookTargets(deps.webhooks, told);
   const { memo, ...rest } = optionsOf(deps, request);
   if (webhooks.length > 0) return await startWithWebhooks(deps, request, { ...memo, webhooks });
   try {
@@ -151,7 +156,8 @@ export async function tellGuardian(
 }
 
 export function contextOf(deps: GatewayDeps, request: RunRequest): RunContext {
-  const { pipeline, tenant, owner, options = {}, events, answerTo, guarded } = request;
+  const { pipeline, tenant, owner, options = {}, events, answerTo, guarded, resumes } = request;
+  const { decisions = {}, sessionsOf } = resumes ?? {};
   const { webhook: _, ...wanted } = options;
   return {
     plan: pipeline.plan,
@@ -162,18 +168,21 @@ export function contextOf(deps: GatewayDeps, request: RunRequest): RunContext {
     ...(events && { events }),
     ...(answerTo !== undefined && { answerTo }),
     ...(guarded !== undefined && { guarded }),
+    ...(sessionsOf !== undefined && { sessionsOf }),
+    ...(Object.keys(decisions).length > 0 && { decisions }),
   };
 }
 
 function optionsOf(deps: GatewayDeps, request: RunRequest) {
-  const { id, pipeline, tenant, input, options = {} } = request;
+  const { id, pipeline, tenant, input, options = {}, resumes } = request;
   const { plan } = pipeline;
   const memo: RunMemo = {
     tenant,
     pipeline: plan.name,
     version: plan.version,
     createdAt: new Date().toISOString(),
-    fingerprint: jsonHash({ pipeline: plan.name, input, ...options } as JsonObject),
+    fingerprint: resumes?.fingerprint ?? jsonHash({ pipeline: plan.name, input, ...options } as JsonObject),
+    ...(resumes && { resumedFrom: resumes.id }),
   };
   return {
     memo,
@@ -189,7 +198,7 @@ function optionsOf(deps: GatewayDeps, request: RunRequest) {
       { key: VERSION, value: plan.version },
       { key: TENANT, value: tenant },
     ],
-    staticSummary: `${plan.name} · ${plan.version}`,
+    staticSummary: `${plan.name} · ${plan.version}${resumes ? ` · resumes ${resumes.id}` : ''}`,
     ...(pipeline.description !== '' && { staticDetails: pipeline.description.slice(0, MOST_DETAILS) }),
   };
 }

@@ -4,7 +4,7 @@ import { MillraceError } from '../errors.js';
 import type { Json } from '../json.js';
 import type { Binding } from '../plan/binding.js';
 import { seal } from '../plan/hash.js';
-import { allSteps, isStage, PLAN_VERSION, type Plan } from '../plan/plan.js';
+import { allSteps, isStage, PLAN_VERSION, type Plan, type RecordLevel } from '../plan/plan.js';
 import { reserveOf } from '../plan/reserve.js';
 import type { NamedCode, StageUse } from '../stages/kind.js';
 import type { Control } from './control.js';
@@ -34,6 +34,11 @@ export interface PipelineOptions<Shape extends z.ZodRawShape> {
   readonly description?: string;
   /** The whole run must end within this time. Default 5 minutes: longer work should say so. */
   readonly deadline?: Duration;
+  /**
+   * What is kept of each step of a run, for a day after its end by default: `full` what it was given and what it gave, so that
+   * a run that has failed can be resumed; `outputs` what it gave; `off` nothing, and no run can be resumed. Default `full`.
+   */
+  readonly record?: 'full' | RecordLevel;
   /** What the pipeline is to OpenAI's clients, where its fields' names do not say it; `false`: nothing. */
   readonly openai?: OpenAiOption;
 }
@@ -80,7 +85,7 @@ export function pipeline<Shape extends z.ZodRawShape, B>(
   }
 }
 
-const OPTIONS: readonly string[] = ['input', 'description', 'deadline', 'openai'];
+const OPTIONS: readonly string[] = ['input', 'description', 'deadline', 'record', 'openai'];
 
 function define<Shape extends z.ZodRawShape, B>(
   name: string,
@@ -97,6 +102,8 @@ function define<Shape extends z.ZodRawShape, B>(
   if (typeof trace !== 'function') throw invalid(name, 'needs a function that defines its stages');
   const input = options.input.strict();
   const deadlineMs = durationMs(options.deadline ?? '5m', 'deadline');
+  const { record = 'full' } = options;
+  if (!['full', 'outputs', 'off'].includes(record)) throw invalid('record', 'must be full, outputs or off');
   const tracer = new Tracer(name, deadlineMs);
   const { scope } = tracer;
   const bound = {
@@ -126,7 +133,14 @@ function define<Shape extends z.ZodRawShape, B>(
   return {
     name,
     description: options.description ?? '',
-    plan: seal({ planVersion: PLAN_VERSION, name, deadlineMs, stages: scope.steps, output }),
+    plan: seal({
+      planVersion: PLAN_VERSION,
+      name,
+      deadlineMs,
+      ...(record !== 'full' && { record }),
+      stages: scope.steps,
+      output,
+    }),
     input: input as unknown as z.ZodType<unknown, z.input<z.ZodObject<Shape>>>,
     output: schema as z.ZodType<Bound<B>>,
     inputSchema: jsonSchema(input, 'input'),

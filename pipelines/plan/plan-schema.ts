@@ -211,6 +211,7 @@ const planShape = {
   name: z.string().regex(/^[a-z][a-z0-9-]{0,62}$/),
   version: z.string().regex(/^[0-9a-f]{12}$/),
   deadlineMs: ms('The whole run'),
+  record: z.enum(['outputs', 'off']).optional().describe('What the record of its runs keeps; absent: all'),
 };
 const subPipeline = z
   .strictObject({

@@ -21,7 +21,15 @@ export interface Plan extends Graph {
   readonly version: string;
   /** The whole run must end within this time, in milliseconds. */
   readonly deadlineMs: number;
+  /** What the record of its runs keeps. Absent: `full`. */
+  readonly record?: RecordLevel;
 }
+
+/**
+ * What the record of a run keeps of each call, besides how it went: `outputs` what it gave and a digest of what it was given;
+ * `off` nothing, and the run cannot be resumed. Otherwise both.
+ */
+export type RecordLevel = 'outputs' | 'off';
 
 /** A stage, or control flow around graphs of steps. Ids are unique in the whole plan. */
 export type Step = StagePlan | WhenPlan | EachPlan | RepeatPlan | RacePlan | SubPipelinePlan;

@@ -3,7 +3,7 @@ import { canonicalJson, type Json, type JsonObject } from '../json.js';
 import type { Tried } from '../retry.js';
 import type { PricePlan } from './agent.js';
 import type { Binding } from './binding.js';
-import type { CachePlan, HedgePolicy, Plan, Priority, RetryPolicy, Step } from './plan.js';
+import type { CachePlan, HedgePolicy, Plan, Priority, RecordLevel, RetryPolicy, Step } from './plan.js';
 import type { Decision, StageDecision } from './waits.js';
 
 /** Where a stage runs: decided before the run starts and snapshotted into it with the plan. */
@@ -56,6 +56,8 @@ export interface RunContext {
    * guardian: it ends with the outcome that it is told, and takes the segment over when the fast host is gone.
    */
   readonly guarded?: string;
+  /** What people had decided in the run that this one resumes, by the path of the wait. The same is not asked for again. */
+  readonly decisions?: Readonly<Record<string, Omit<StageDecision, 'path'>>>;
   /** What the run had done when its history was continued in a new one. */
   readonly carried?: Carried;
 }
@@ -101,6 +103,10 @@ export interface StageCall {
   readonly priority?: Priority;
   /** The stage tells what it does. */
   readonly events?: true;
+  /** What the run's record keeps of it. Absent: what it was given and what it gave. */
+  readonly record?: RecordLevel;
+  /** How long the run may take, in milliseconds: its record is kept from its end on. Absent: nothing is recorded. */
+  readonly runMs?: number;
 }
 
 /** Tells a run's calls apart: where the stage stands and what serves it, for its alternatives are calls of their own. */
@@ -139,6 +145,8 @@ export interface StageOutcome {
   readonly conversions?: readonly string[];
   /** The second call of a hedge answered first. */
   readonly hedged?: true;
+  /** It comes from the record of the run that this one resumes: no call was made. */
+  readonly resumed?: true;
   /** What the call used, where the server says. */
   readonly usage?: TokenUsage;
 }
@@ -167,7 +175,9 @@ export interface StageRecord {
   readonly runMs?: number;
   readonly conversions?: readonly string[];
   readonly hedged?: true;
-  /** Tokens of all calls that have succeeded, where the servers say. */
+  /** Of its calls some were not made: what they gave comes from the record of the run that this one resumes. */
+  readonly resumed?: true;
+  /** Tokens of all calls that have succeeded, those of the run before included, where the servers say. */
   readonly usage?: TokenUsage;
   /** What an agent does now: its turn, the tools it calls, the person it waits for; or the server that is waited for. */
   readonly doing?: string;

@@ -40,7 +40,11 @@ export type Decision = {
 };
 
 /** The same, with where the wait stood in the run. */
-export type StageDecision = Decision & { readonly path: string };
+export type StageDecision = Decision & {
+  readonly path: string;
+  /** Hex sha256 of what was decided on: of an agent’s call its arguments, else the words. */
+  readonly about?: string;
+};
 
 /** A person's decision, as it is sent to the run. */
 export interface GivenDecision {

@@ -45,6 +45,7 @@ export {
 } from './agent.js';
 export { approve } from './approve.js';
 export { CALL_KINDS } from './call-kinds.js';
+export { changesElsewhere } from './changing.js';
 export {
   type ChatInput,
   type ChatMessage,

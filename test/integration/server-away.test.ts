@@ -88,16 +88,20 @@ describe('one replica of two that fails at once', () => {
 
   it('is taken out of its pool, and costs no run', async () => {
     const once = asking('two-replicas', { retry: { attempts: 2 } });
-    for (let round = 0; round < 12; round++) {
+    let asked = 0;
+    // How soon it is called three times, from which it is judged, depends on how fast the other one answers.
+    for (let round = 0; round < 60; round++) {
+      if (round >= 12 && ((await worker.metric('millrace_ejections_total')) ?? 0) >= 1) break;
       const runs = await Promise.all(
         Array.from({ length: 4 }, (_, i) => start(client, once, { question: `${round}.${i}` }, QUEUE)),
       );
+      asked += runs.length;
       const results = await Promise.all(runs.map(resultOf));
       expect(results.every(({ stages }) => stages[0]?.status === 'done')).toBe(true);
     }
     expect(await worker.metric('millrace_ejections_total')).toBeGreaterThanOrEqual(1);
     const calls = broken.counts().reduce((sum, count) => sum + count, 0);
-    // Of 48 runs and their retries; before, the one with the fewest calls in flight got nearly all.
-    expect(calls).toBeLessThan(16);
+    // Before, the one with the fewest calls in flight got nearly all.
+    expect(calls).toBeLessThan(asked / 3);
   });
 });

@@ -102,8 +102,8 @@ export class FakeTemporal {
         workflowService: {
           getWorkflowExecutionHistory: async ({ execution }: { execution: { workflowId: string } }) =>
             call(() => {
-              const [input] = this.#run(execution.workflowId).options.args;
-              const payloads = [defaultPayloadConverter.toPayload(input)];
+              const { args } = this.#run(execution.workflowId).options;
+              const payloads = args.map((arg) => defaultPayloadConverter.toPayload(arg));
               return { history: { events: [{ workflowExecutionStartedEventAttributes: { input: { payloads } } }] } };
             }),
         },

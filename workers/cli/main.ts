@@ -20,7 +20,7 @@ import { planOptions, replanOptions } from './plan-options.js';
 import type { ProfileCommandOptions } from './profile.js';
 import { profileOptions } from './profile-options.js';
 import type { ReplanCommandOptions } from './replan.js';
-import { listPipelines, runPipeline } from './run.js';
+import { listPipelines, resumeRun, runPipeline } from './run.js';
 import { down, status, up } from './stack.js';
 import type { ValidateOptions } from './validate.js';
 
@@ -81,6 +81,15 @@ function program(): Command {
     .action(async (name: string, options: Parameters<typeof runPipeline>[2]) =>
       runPipeline(readSettings(), name, options),
     );
+  cli
+    .command('resume')
+    .description('go on where a run has failed, was cancelled or has run out of time; what had ended is not done again')
+    .argument('<run>', 'the id of the run that has ended')
+    .option('--repeat', 'let steps happen again that have ended and of which nothing is kept')
+    .option('--out <folder>', 'folder for media in the output', '.')
+    .option('--tenant <name>', 'the tenant of the run')
+    .option('--json', 'print the run as one JSON object')
+    .action(async (id: string, options: Parameters<typeof resumeRun>[2]) => resumeRun(readSettings(), id, options));
   cli
     .command('pipelines')
     .description('list the pipelines that the gateway serves')

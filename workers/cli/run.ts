@@ -35,6 +35,25 @@ export async function runPipeline(settings: Settings, name: string, options: Run
       retries: 0,
     },
   );
+  await finish(client, started, options);
+}
+
+interface ResumeOptions extends Pick<RunOptions, 'out' | 'tenant' | 'json'> {
+  readonly repeat?: boolean;
+}
+
+/** `millrace resume`: as `millrace run`, from where another run has ended. */
+export async function resumeRun(settings: Settings, id: string, options: ResumeOptions): Promise<void> {
+  const client = clientOf(settings, options.tenant);
+  await finish(client, await client.resume(id, { repeat: options.repeat === true }), options);
+}
+
+/** Watches a run to its end and shows what it gave. */
+async function finish(
+  client: MillraceClient,
+  started: Pick<RunDocument, 'id' | 'links'>,
+  options: Pick<RunOptions, 'out' | 'json'>,
+): Promise<void> {
   note(`run ${started.id}\n${started.links.ui}`);
   const news = changes();
   const run = await watch(client, started.id, ({ stages = [] }) => {

@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import type { Decision, RunEvent, StagePlan, Wait, WaitingCall } from '../../pipelines/plan/index.js';
+import { aboutOf, decidedBefore } from './decided-before.js';
 import { StageError } from './host.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
 
@@ -51,6 +52,8 @@ type Kept = { readonly nonce: string; readonly since: number };
 /** The decision; undefined where the run stops for a new history, or the wait has become pointless. */
 export async function decide(run: Run, at: At, asked: Asked): Promise<Decision | undefined> {
   const { subject, call, stage, path, timeoutMs, otherwise, limitMs, pointless } = asked;
+  const before = decidedBefore(run, asked);
+  if (before) return before;
   const kept = at.memo.below('wait');
   const now = at.host.now();
   const begins = kept.value === undefined;
@@ -78,7 +81,7 @@ export async function decide(run: Run, at: At, asked: Asked): Promise<Decision |
   const decision =
     at.host.close(nonce) ?? (isOver && limit === left ? { approved: otherwise, by: 'timeout' } : undefined);
   if (decision) {
-    run.table.decided(stage, { path, ...decision });
+    run.table.decided(stage, { path, ...decision, about: aboutOf(asked) });
     tell(run, at, { type: 'stage.decided', ...of, nonce, ...decision });
   } else if (isOver) throw new StageError('STAGE_TIMEOUT', `stage "${stage}": nobody decided in time`, { stage });
   return decision;

@@ -26,5 +26,7 @@ export function callOf(run: Run, stage: StagePlan, path: string, cache?: StageCa
     ...(hedge && { hedge }),
     ...(priority !== undefined && { priority }),
     ...(run.context.events && { events: true as const }),
+    ...(plan.record && { record: plan.record }),
+    ...(plan.record !== 'off' && { runMs: plan.deadlineMs }),
   };
 }

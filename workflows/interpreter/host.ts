@@ -90,3 +90,7 @@ export const HANDED_BACK = 'HANDED_BACK';
 /** Whether a segment ends here and what it has not done is run step by step: no failure of a stage. */
 export const interrupts = ({ code }: Pick<StageError, 'code'>): boolean =>
   code === 'JOURNAL_UNAVAILABLE' || code === HANDED_BACK;
+
+/** Whether no fallback and no control flow deals with a failure: the segment ends here, or nobody knows what had ended before. */
+export const concernsAll = (error: Pick<StageError, 'code'>): boolean =>
+  interrupts(error) || error.code === 'RECORD_GONE';

@@ -16,7 +16,7 @@ import { runAgent } from './agent/agent.js';
 import { leftBy } from './agent/hand-over.js';
 import { approve } from './approve.js';
 import { callOf } from './call.js';
-import { interrupts, StageError } from './host.js';
+import { concernsAll, StageError } from './host.js';
 import { runCall } from './run-call.js';
 import { checkInput } from './sizes.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
@@ -38,6 +38,7 @@ const BEYOND_HELP: ReadonlySet<string> = new Set([
   'RUN_CANCELLED',
   'UNKNOWN_PLAN_VERSION',
   'WORKER_LOST',
+  'RESUME_DIVERGED',
 ]);
 
 /** Runs a stage: its candidates in turn until one succeeds. Its value is null where it is optional and left out. */
@@ -108,7 +109,7 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
         while (candidates.spare.has(candidates.all[from] as Candidate)) from += 1;
       }
       const next = candidates.all[from];
-      if (next === undefined || interrupts(failure) || deadline.leftMs <= 0) throw failure;
+      if (next === undefined || concernsAll(failure) || deadline.leftMs <= 0) throw failure;
       if (next !== 'skip' && BEYOND_HELP.has(failure.code)) {
         if (candidates.all.at(-1) !== 'skip') throw failure;
         table.skip(stage.id, failure.code);

@@ -1,6 +1,6 @@
 import type { Json } from '../../pipelines/json.js';
 import { type Graph, resolve, type Scope } from '../../pipelines/plan/index.js';
-import { interrupts, StageError } from './host.js';
+import { concernsAll, StageError } from './host.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
 
 /** The value of a graph. */
@@ -22,5 +22,5 @@ export function stops(run: Run, at: At): boolean {
   return run.continuing;
 }
 
-/** A failure that control flow may deal with: not a cancellation, nor the end of a segment, which concerns all. */
-export const isFailure = (error: unknown): error is StageError => error instanceof StageError && !interrupts(error);
+/** A failure that control flow may deal with: not a cancellation, nor what concerns all of the run. */
+export const isFailure = (error: unknown): error is StageError => error instanceof StageError && !concernsAll(error);

@@ -5,6 +5,7 @@ import { CodeFunctions } from '../../../activities/code-functions.js';
 import type { Backend, Call, CallContext, Connector } from '../../../activities/connectors/connector.js';
 import { createMetrics } from '../../../activities/metrics.js';
 import { Pools, parseModels } from '../../../activities/pools/index.js';
+import type { EndedCall, KeptEnd } from '../../../activities/records/index.js';
 import { type Attempt, StageRunner, type StageRunnerParts } from '../../../activities/stage-runner.js';
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../../pipelines/json.js';
@@ -77,6 +78,15 @@ const attempt = (more: Partial<Attempt> = {}): Attempt => ({
   checkpoint: () => undefined,
   ...more,
 });
+const ended = {
+  output: { text: 'Kept.' },
+  endpoint: 'a',
+  device: '',
+  attempt: 2,
+  cache: 'off',
+  queueMs: 0,
+  runMs: 1,
+} as const;
 const prompt = { prompt: 'Hello?' };
 const reply = async () => ({ text: 'Hello.' });
 /** Answers when its signal aborts, never otherwise. */
@@ -88,6 +98,55 @@ beforeEach(() => {
 });
 afterEach(() => {
   vi.useRealTimers();
+});
+
+describe('the record of a run', () => {
+  const kept = (before?: KeptEnd) => {
+    const ends: EndedCall['result'][] = [];
+    const records = {
+      keep: async ({ result }: EndedCall) => void ends.push(result),
+      before: async () => before,
+    };
+    return { records, ends };
+  };
+
+  it('is told how a call has ended, and what everybody is told of a failure', async () => {
+    const { records, ends } = kept();
+    const fine = await runnerOf(reply, { records }).runner.run(prompt, stage, attempt());
+    const failing = runnerOf(
+      async () => {
+        throw new MillraceError('BACKEND_REJECTED', 'no');
+      },
+      { records },
+    );
+    await expect(failing.runner.run(prompt, stage, attempt())).rejects.toMatchObject({ code: 'BACKEND_REJECTED' });
+    expect(ends).toEqual([{ outcome: fine }, { failure: { code: 'BACKEND_REJECTED', message: 'no' } }]);
+  });
+
+  it('of a run that this one resumes is how a call ends: nothing is called, and no attempt follows a failure', async () => {
+    const outcome = { ...ended, resumed: true as const };
+    const done = kept({ outcome });
+    const { runner, calls } = runnerOf(reply, { records: done.records });
+    expect(await runner.run(prompt, stage, attempt())).toMatchObject({ output: { text: 'Kept.' }, resumed: true });
+    const failed = runnerOf(reply, {
+      records: kept({ failure: { code: 'BACKEND_OVERLOADED', message: 'full' } }).records,
+    });
+    await expect(failed.runner.run(prompt, stage, attempt())).rejects.toMatchObject({
+      code: 'BACKEND_OVERLOADED',
+      details: { final: true },
+    });
+    expect([calls, failed.calls]).toEqual([[], []]);
+    expect(done.ends, 'the next one finds it here').toMatchObject([{ outcome: { output: { text: 'Kept.' } } }]);
+  });
+
+  it('gives a call the same idempotency key in the run that resumes it', async () => {
+    const { runner, calls } = runnerOf(reply);
+    for (const run of ['run-0b', 'run-0b-r1', 'run-0b-r2', 'run-0b-r1/items[1]/child']) {
+      await runner.run(prompt, stage, attempt({ run }));
+    }
+    const keys = calls.map(({ context }) => context.idempotencyKey);
+    expect(keys).toEqual(['run-0b/answer', 'run-0b/answer', 'run-0b/answer', 'run-0b/items[1]/child/answer']);
+  });
 });
 
 describe('a stage of a pool', () => {

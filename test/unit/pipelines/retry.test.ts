@@ -41,6 +41,8 @@ describe('whether an attempt follows', () => {
     ['BACKEND_REJECTED', ['BACKEND_REJECTED'], false],
   ] as const)('after %s with on: %j is %s', (code, on, expected) => {
     expect(mayRetry(on ? { on } : {}, { code, details: {} })).toBe(expected);
+    const ofRunBefore = { code, details: { final: true } } as const;
+    expect(mayRetry(on ? { on } : {}, ofRunBefore), 'what the run before has come to').toBe(false);
   });
 });
 

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { approve, code, MillraceError, pipeline, semantic, text } from '../../../pipelines/index.js';
-import type { StageCall, StageRecord } from '../../../pipelines/plan/index.js';
+import type { RunContext, StageCall, StageRecord } from '../../../pipelines/plan/index.js';
 import { runInProcess } from '../../../workers/in-process-host.js';
 import { Waits } from '../../../workflows/interpreter/index.js';
 import { decideIn } from '../../support/deciding.js';
@@ -217,7 +217,34 @@ describe('interpret', () => {
       await decideIn(waits, 'sign-off', decision);
       const ended = await run;
       expect(ended.output).toEqual({ decision });
-      expect(ended.stages[0]?.decisions).toEqual([{ path: 'sign-off', ...decision }]);
+      const kept = { path: 'sign-off', ...decision, about: expect.stringMatching(/^[0-9a-f]{64}$/) };
+      expect(ended.stages[0]?.decisions).toEqual([kept]);
+    });
+
+    it('does not ask again what was decided of the same in the run that this one resumes', async () => {
+      const signed = (subject: string) =>
+        pipeline('signed', { input: one, deadline: '2h' }, ({ stage }) => ({
+          decision: stage('sign-off', approve({ timeout: '1h' }), { subject }),
+        }));
+      const refund = signed('refund 5');
+      const waits = new Waits();
+      const first = runInProcess({ n: 1 }, contextOf(refund), { runner: new CodeRunner(refund), run: 'r', waits });
+      await decideIn(waits, 'sign-off', { approved: true, by: 'ada' });
+      const [{ path = '', ...decision } = {}] = (await first).stages[0]?.decisions ?? [];
+      const decisions = { [path]: decision } as NonNullable<RunContext['decisions']>;
+      const again = (of: ReturnType<typeof signed>, open = new Waits()) =>
+        runInProcess(
+          { n: 1 },
+          { ...contextOf(of), decisions },
+          { runner: new CodeRunner(of), run: 'r-r1', waits: open },
+        );
+      const ended = await again(refund);
+      expect(ended.output).toEqual({ decision: { approved: true, by: 'ada' } });
+      expect(ended.stages[0]?.decisions).toEqual([{ path, ...decision }]);
+      const other = new Waits();
+      const asked = again(signed('refund 500'), other);
+      await decideIn(other, 'sign-off', { approved: false, by: 'bob' });
+      expect((await asked).output, 'of another sum').toEqual({ decision: { approved: false, by: 'bob' } });
     });
 
     it('fails at the deadline when that comes before its own timeout', async () => {

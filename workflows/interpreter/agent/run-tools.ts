@@ -40,6 +40,8 @@ const NOT_TOLD: ReadonlySet<string> = new Set([
   'MODEL_NOT_CONFIGURED',
   'TOOL_SERVER_NOT_CONFIGURED',
   'WORKER_LOST',
+  'RECORD_GONE',
+  'RESUME_DIVERGED',
   'INTERNAL',
 ]);
 

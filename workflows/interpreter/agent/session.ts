@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '../../../pipelines/json.js';
 import { type AgentMessage, type StagePlan, sessionRow } from '../../../pipelines/plan/index.js';
 import { callOf } from '../call.js';
-import { interrupts, StageError } from '../host.js';
+import { concernsAll, StageError } from '../host.js';
 import { sessionsOf } from '../sessions-of.js';
 import type { At } from '../state.js';
 import type { Agent } from './agent.js';
@@ -61,7 +61,7 @@ async function summarized(agent: Agent, at: At, { messages }: OpenSession, turns
     const reply = await askModel(agent, { ...at, memo: at.memo.below('summary') }, question);
     return reply.text.trim() === '' ? undefined : reply;
   } catch (error) {
-    if (error instanceof StageError && !interrupts(error)) return undefined;
+    if (error instanceof StageError && !concernsAll(error)) return undefined;
     throw error;
   }
 }
