@@ -1,59 +1,33 @@
-import type { Seeded } from './seeded.js';
+import { PARTS } from './kills.js';
 
-/**
- * What happens to a call. `refuse`: the connection is reset before the whole request has passed; `cut`: in the middle of the
- * answer; `stall`: nothing passes any more for a while, then it is reset.
- */
-export type Fault = { readonly kind: 'refuse' | 'cut' } | { readonly kind: 'stall'; readonly ms: number };
+/** What may be let loose on the stack, by the names of `--faults`. `calls`: a share of the calls of models is struck. */
+const USUAL = ['kills', 'calls', 'flushed', 'failed-over', 'full', 'redis-cut', 'temporal-cut', 'gateway'] as const;
+/** What `all` leaves out: one is longer than stages try, the others are not held yet, as docs/guides/guarantees.md says. */
+const FURTHER = ['outage', 'replica', 'decisions', 'deploy'] as const;
+export const FAULTS = [...USUAL, ...FURTHER] as const;
+export type Fault = (typeof FAULTS)[number];
 
-/** Shares of the kinds; a stall costs its calls seconds, so there are fewer of them. */
-const REFUSED = 0.45;
-const CUT = 0.45;
-/** Below and above the twenty seconds after which an attempt of the suite's stages is given up. */
-const STALL_MS = { least: 2_000, most: 24_000 };
+/** They need Triton and the LLM server: where none of them is wanted, runs of models are left out. */
+const OF_MODELS: ReadonlySet<Fault> = new Set(['kills', 'calls', 'outage', 'replica']);
+/** They are in the runs, or in the calls, and no incident. */
+const NO_INCIDENT: ReadonlySet<Fault> = new Set(['calls', 'decisions']);
 
-/**
- * Which calls are struck, by a seed. A fault strikes all calls that share its connection, so what is kept is the share of
- * calls that were struck: each call adds `rate` to what is owed, and each struck call takes one off it.
- */
-export class Faults {
-  /** Calls that have come, and those of them that a fault has struck. */
-  seen = 0;
-  struck = 0;
-  readonly #rate: number;
-  readonly #random: Seeded;
-  #owed = 0;
-  #threshold: number;
-
-  constructor(rate: number, random: Seeded) {
-    this.#rate = rate;
-    this.#random = random;
-    this.#threshold = this.#draw();
-  }
-
-  /**
-   * A call has come; the fault that it is to have, if any.
-   * @param open calls that share its connection, itself included: a fault waits until that many are owed
-   */
-  next(open: number): Fault | undefined {
-    this.seen += 1;
-    this.#owed += this.#rate;
-    if (this.#rate === 0 || this.#owed < this.#threshold * open) return undefined;
-    this.#threshold = this.#draw();
-    const kind = this.#random.next();
-    if (kind < REFUSED) return { kind: 'refuse' };
-    if (kind < REFUSED + CUT) return { kind: 'cut' };
-    return { kind: 'stall', ms: Math.round(this.#random.between(STALL_MS.least, STALL_MS.most)) };
-  }
-
-  /** A fault has struck this many calls. */
-  strike(calls: number): void {
-    this.struck += calls;
-    this.#owed -= calls;
-  }
-
-  /** On average as many calls are owed as a fault strikes. */
-  #draw(): number {
-    return this.#random.between(0.2, 1.8);
-  }
+/** The faults of `--faults`: `all`, `none`, or names with commas between. */
+export function faultsOf(text: string): ReadonlySet<Fault> {
+  if (text === 'all') return new Set(USUAL);
+  if (text === 'none') return new Set();
+  const names = text.split(',');
+  const unknown = names.find((name) => !(FAULTS as readonly string[]).includes(name));
+  if (unknown !== undefined)
+    throw new Error(`--faults: "all", "none" or some of ${FAULTS.join(', ')}, not "${unknown}"`);
+  return new Set(names as Fault[]);
 }
+
+export const needsModels = (faults: ReadonlySet<Fault>): boolean =>
+  faults.size === 0 || [...faults].some((fault) => OF_MODELS.has(fault));
+
+/** The incidents that faults stand for: `kills` is one for each part and worker. */
+export const incidentsOf = (faults: ReadonlySet<Fault>): string[] =>
+  [...faults].flatMap((fault) =>
+    fault === 'kills' ? ['worker-a', 'worker-b', ...PARTS] : NO_INCIDENT.has(fault) ? [] : fault,
+  );

@@ -1,91 +1,40 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { status } from '../../workers/stack/index.js';
-import type { Seeded } from './seeded.js';
+import type { Incident } from './incidents.js';
+import type { ChaosProcess } from './process.js';
 import { settings } from './settings.js';
-import type { ChaosWorker } from './worker.js';
 
-export const VICTIMS = ['worker-a', 'worker-b', 'triton', 'llm', 'redis'] as const;
-export type Victim = (typeof VICTIMS)[number];
-
-/** A kill falls when this many runs have been started. */
-export interface PlannedKill {
-  readonly victim: Victim;
-  readonly after: number;
-}
-
-/** Every victim once a round, in an order of the seed, spread evenly over the runs. */
-export function planKills(runs: number, rounds: number, random: Seeded): PlannedKill[] {
-  const victims = Array.from({ length: rounds }, () => random.shuffled(VICTIMS)).flat();
-  const share = runs / victims.length;
-  return victims.map((victim, i) => ({ victim, after: Math.floor((i + random.next()) * share) }));
-}
+/** Parts of the stack that are killed; its supervisor starts them again. */
+export const PARTS = ['triton', 'llm', 'redis'] as const;
 
 /** What is killed starts again by itself, or this long after: a service manager's usual pause. */
-const WORKER_PAUSE_MS = 1_000;
+const PAUSE_MS = 1_000;
 const LOOK_MS = 50;
-/** Triton has its models loaded after some ten seconds; a machine that others use takes several times that. */
-const READY_MS = 120_000;
 
-/** Kills what is planned, one after the other, each victim only when it is up. */
-export class Killer {
-  readonly done: PlannedKill[] = [];
-  readonly #plan: readonly PlannedKill[];
-  readonly #workers: readonly ChaosWorker[];
-  readonly #note: (text: string) => void;
-  #starting: Promise<void>[] = [];
+const partOf = (name: string) => status(settings).parts.find((part) => part.name === name);
 
-  constructor(plan: readonly PlannedKill[], workers: readonly ChaosWorker[], note: (text: string) => void) {
-    this.#plan = plan;
-    this.#workers = workers;
-    this.#note = note;
-  }
+export const isReady = (name: (typeof PARTS)[number]): boolean => partOf(name)?.state === 'ready';
 
-  /** Carries out the plan; `started` says how many runs have been started. Resolves when all that was killed is up again. */
-  async run(started: () => number): Promise<void> {
-    for (const kill of this.#plan) {
-      while (started() < kill.after) await sleep(LOOK_MS);
-      await this.#whenReady(kill.victim);
-      await this.#kill(kill.victim);
-      this.done.push(kill);
-      this.#note(`${started()} runs started: ${kill.victim} killed`);
-    }
-    await Promise.all(this.#starting);
-    for (const victim of VICTIMS) await this.#whenReady(victim);
-  }
-
-  /** Kills that were due when `started` runs had been started and have not come yet. */
-  behind(started: number): number {
-    return this.#plan.slice(this.done.length).filter(({ after }) => after < started).length;
-  }
-
-  async #kill(victim: Victim): Promise<void> {
-    const worker = this.#workers.find(({ name }) => name === victim);
-    if (worker) {
-      await worker.kill();
-      const starting = sleep(WORKER_PAUSE_MS).then(() => worker.start());
-      // Looked at when the plan is through.
-      starting.catch(() => undefined);
-      this.#starting.push(starting);
-      return;
-    }
-    const pid = status(settings).parts.find(({ name }) => name === victim)?.pid;
-    if (pid === undefined) throw new Error(`${victim} does not run`);
+/** A part of the stack gets SIGKILL. */
+export const killPart = (name: (typeof PARTS)[number]): Incident => ({
+  mayHappen: () => isReady(name),
+  async happen() {
+    const pid = partOf(name)?.pid;
+    if (pid === undefined) throw new Error(`${name} does not run`);
     process.kill(pid, 'SIGKILL');
     // Until the supervisor has noticed, its record still says that all is well.
-    while (status(settings).parts.find(({ name }) => name === victim)?.pid === pid) await sleep(LOOK_MS);
-  }
+    while (partOf(name)?.pid === pid) await sleep(LOOK_MS);
+  },
+});
 
-  async #whenReady(victim: Victim): Promise<void> {
-    const until = Date.now() + READY_MS;
-    while (!this.#isReady(victim)) {
-      if (Date.now() > until) throw new Error(`${victim} did not come back within ${READY_MS} ms`);
-      await sleep(LOOK_MS);
-    }
-  }
-
-  #isReady(victim: Victim): boolean {
-    const worker = this.#workers.find(({ name }) => name === victim);
-    if (worker) return worker.ready;
-    return status(settings).parts.find(({ name }) => name === victim)?.state === 'ready';
-  }
-}
+/** A process of the suite gets SIGKILL, and is started again. `when`: at which moment. */
+export const killProcess = (victim: ChaosProcess, when: () => Promise<void> = async () => undefined): Incident => ({
+  mayHappen: () => victim.ready,
+  async happen() {
+    await when();
+    await victim.kill();
+    const starting = sleep(PAUSE_MS).then(() => victim.start());
+    // One that does not come back is found when the plan goes on.
+    starting.catch(() => undefined);
+  },
+});

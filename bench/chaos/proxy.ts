@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import type { Faults } from './faults.js';
 import { type Follower, Http1Follower, Http2Follower } from './followers.js';
+import type { StruckCalls } from './struck-calls.js';
 import type { Start } from './verdict.js';
 
 const HOST = '127.0.0.1';
@@ -12,7 +12,7 @@ export interface ProxyOptions {
   /** The server's port. */
   readonly target: number;
   readonly protocol: 'http1' | 'http2';
-  readonly faults: Pick<Faults, 'next' | 'strike'>;
+  readonly faults: Pick<StruckCalls, 'next' | 'strike'>;
   /** A call of a run has passed, or was struck as it came. */
   readonly onCall: (start: Start) => void;
 }

@@ -1,6 +1,6 @@
 import { loadavg } from 'node:os';
-import type { Faults } from './faults.js';
-import { type PlannedKill, VICTIMS } from './kills.js';
+import type { PlannedIncident } from './incidents.js';
+import type { StruckCalls } from './struck-calls.js';
 
 /** What `--json` prints. */
 export interface Totals {
@@ -14,12 +14,17 @@ export interface Totals {
   readonly repeatedStages: number;
   /** Stages that called their server more often than their policy allows. */
   readonly callsOverPolicy: number;
+  /** Side effects asked for again after their end was recorded, or under another idempotency key. */
+  readonly sideEffectsTwice: number;
+  /** Side effects asked for again under their key, before their end was recorded: a worker died, or lost its hold, meanwhile. */
+  readonly underWayRepeated: number;
 }
 
 export interface Details {
   readonly seed: number;
-  readonly kills: readonly PlannedKill[];
-  readonly faults: Readonly<Record<string, Faults>>;
+  readonly incidents: readonly PlannedIncident[];
+  /** By server; empty where there is none. */
+  readonly struck: Readonly<Record<string, StruckCalls>>;
   /** Failed attempts of stages by code, as the workers logged them. */
   readonly attempts: ReadonlyMap<string, number>;
   /** Starts of stages that were not their first: calls that failed or whose worker was killed. */
@@ -28,6 +33,8 @@ export interface Details {
   /** Times of the runs that succeeded, in milliseconds. */
   readonly latencies: readonly number[];
   readonly wallMs: number;
+  /** Calls that the failing replica got. */
+  readonly replicaFailed: number | undefined;
 }
 
 const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`;
@@ -40,21 +47,23 @@ const counted = (counts: ReadonlyMap<string, number>): string =>
 /** The table for people. */
 export function table(
   totals: Totals,
-  { seed, kills, faults, attempts, startsAgain, codes, latencies, wallMs }: Details,
+  { seed, incidents, struck, attempts, startsAgain, codes, latencies, wallMs, replicaFailed }: Details,
 ): string {
   const sorted = latencies.toSorted((a, b) => a - b);
   const at = (share: number) => seconds(sorted[Math.floor(sorted.length * share)] ?? Number.NaN);
-  const killed = new Map(VICTIMS.map((victim) => [victim, kills.filter((kill) => kill.victim === victim).length]));
-  const shares = Object.entries(faults).map(([name, { seen, struck }]) => {
-    const share = seen === 0 ? 0 : (100 * struck) / seen;
-    return [`calls of ${name}`, `${seen} seen, ${struck} struck by a fault (${share.toFixed(1)} %)`];
+  const happened = new Map<string, number>();
+  for (const { name } of incidents) happened.set(name, (happened.get(name) ?? 0) + 1);
+  const shares = Object.entries(struck).map(([name, calls]) => {
+    const share = calls.seen === 0 ? 0 : (100 * calls.struck) / calls.seen;
+    return [`calls of ${name}`, `${calls.seen} seen, ${calls.struck} struck by a fault (${share.toFixed(1)} %)`];
   });
   const rows: readonly (readonly string[])[] = [
     ...Object.entries(totals).map(([name, value]) => [name, String(value)]),
     ['codes of failed runs', counted(codes)],
     ['time of a run', `median ${at(0.5)}, 95 % ${at(0.95)}, longest ${at(0.9999)}`],
-    ['killed', counted(killed)],
+    ['incidents', counted(happened)],
     ...shares,
+    ...(replicaFailed === undefined ? [] : [['calls that a replica failed', String(replicaFailed)]]),
     ['failed attempts', counted(attempts)],
     ['stages started again', `${startsAgain} times`],
     ['seed', String(seed)],

@@ -3,28 +3,16 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { Artifact } from '../../pipelines/artifact.js';
 import { isErrorCode } from '../../pipelines/errors.js';
 import type { Placement, RunResult } from '../../pipelines/plan/index.js';
-import { sixStages } from './pipelines.js';
+import { type Outcome, within } from './outcome.js';
 import { textMark } from './run-mark.js';
-
-/**
- * How much later than its deadline a run may end: a worker that is killed at the deadline holds the workflow task for the
- * ten seconds of its timeout, and the next takes it up, replays and may lose it once more.
- */
-const SLACK_MS = 30_000;
-export const LIMIT_MS = sixStages.plan.deadlineMs + SLACK_MS;
-
-/** How a run ended. `lost`: with neither a result nor a code, or with another result than its own; `hung`: not in time. */
-export type Outcome =
-  | { readonly kind: 'succeeded'; readonly ms: number }
-  | { readonly kind: 'failed'; readonly code: string; readonly message: string; readonly ms: number }
-  | { readonly kind: 'lost' | 'hung'; readonly message: string };
+import { sixStages } from './six-stages.js';
 
 export interface RunToStart {
   readonly number: number;
   readonly workflowId: string;
   readonly speech: Artifact;
-  /** The file in which code stages record their starts. */
-  readonly log: string;
+  /** Where its side effects go. */
+  readonly receiver: string;
   readonly queue: string;
   readonly placement: Placement;
   readonly tenant: string;
@@ -36,36 +24,30 @@ interface Output {
   readonly archived: Artifact;
 }
 
-/** Starts a run and waits for its end. */
+/** Starts a run of six stages and waits for its end. */
 export async function carryOut(client: Client, run: RunToStart): Promise<Outcome> {
-  const { number, workflowId, speech, log, queue, placement, tenant } = run;
+  const { number, workflowId, speech, receiver, queue, placement, tenant } = run;
   const began = Date.now();
   const handle = await client.workflow.start(sixStages.name, {
     taskQueue: queue,
     workflowId,
     args: [
-      { run: number, log, speech: { ...speech } },
+      { run: number, receiver, speech: { ...speech } },
       { plan: sixStages.plan, placement, tenant },
     ],
   });
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<'late'>((resolve) => {
-    timer = setTimeout(() => resolve('late'), LIMIT_MS);
+  return await within(async () => {
+    try {
+      const result = (await handle.result()) as RunResult;
+      const { text, spoken, archived } = result.output as unknown as Output;
+      const own = text.startsWith(`${textMark(number)},`) && archived.sha256 === spoken.sha256;
+      return own
+        ? { kind: 'succeeded', ms: Date.now() - began, at: Date.now() }
+        : { kind: 'lost', message: `another result: ${JSON.stringify(result.output)}` };
+    } catch (error) {
+      return failureOf(error, Date.now() - began);
+    }
   });
-  try {
-    const result = (await Promise.race([handle.result(), late])) as RunResult | 'late';
-    const ms = Date.now() - began;
-    if (result === 'late') return { kind: 'hung', message: `not ended ${LIMIT_MS} ms after its start` };
-    const { text, spoken, archived } = result.output as unknown as Output;
-    const own = text.startsWith(`${textMark(number)},`) && archived.sha256 === spoken.sha256;
-    return own
-      ? { kind: 'succeeded', ms }
-      : { kind: 'lost', message: `another result: ${JSON.stringify(result.output)}` };
-  } catch (error) {
-    return failureOf(error, Date.now() - began);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function failureOf(error: unknown, ms: number): Outcome {

@@ -17,7 +17,9 @@ import { readSettings } from '../../workers/settings.js';
 import { down, up } from '../../workers/stack/index.js';
 import { ensureVenv } from '../../workers/stack/venv.js';
 import { Seeded } from '../chaos/seeded.js';
+import { environmentOf } from '../own-stack.js';
 import { answered } from './answered.js';
+import { documented } from './documented.js';
 import { failuresIn } from './failures.js';
 import { fuzzGrpc } from './grpc.js';
 import { fuzzMcp } from './mcp.js';
@@ -41,24 +43,16 @@ const ANSWER_S = 30;
 
 const CHECKS = ['status_code_conformance', 'content_type_conformance', 'response_schema_conformance'];
 
-const OWN = [
-  'TEMPORAL_ADDRESS',
-  'TEMPORAL_UI_URL',
-  'REDIS_URL',
-  'REDIS_INDEX_URL',
-  'REDIS_CACHE_URL',
-  'TRITON_URL',
-  'LLM_BASE_URL',
-  'MILLRACE_MODELS',
-];
 const settings = readSettings({
   ...process.env,
-  ...Object.fromEntries(OWN.map((name) => [name, ''])),
-  MILLRACE_HOME: '.millrace/fuzz',
-  MILLRACE_VENV: '.millrace/venv',
-  MILLRACE_PORT_BASE: '7660',
-  MILLRACE_PIPELINES: fileURLToPath(new URL('./pipelines.js', import.meta.url)),
-  MILLRACE_LOG_LEVEL: 'warn',
+  ...environmentOf({
+    name: 'fuzz',
+    portBase: 7660,
+    more: {
+      MILLRACE_PIPELINES: fileURLToPath(new URL('./pipelines.js', import.meta.url)),
+      MILLRACE_LOG_LEVEL: 'warn',
+    },
+  }),
 });
 const RECIPE = fileURLToPath(new URL('../../../bench/fuzz', import.meta.url));
 const note = (text: string) => process.stderr.write(`${text}\n`);
@@ -71,7 +65,7 @@ async function main(): Promise<number> {
   const doors = {
     http: await fuzzHttp(base),
     grpc: await fuzzGrpc(`127.0.0.1:${settings.MILLRACE_KSERVE_GRPC_PORT}`, WANTED, new Seeded(seed, 'grpc')),
-    mcp: await fuzzMcp(base, WANTED, new Seeded(seed, 'mcp')),
+    mcp: await fuzzMcp(base, WANTED, new Seeded(seed, 'mcp'), await documented(base, '/mcp')),
   };
   for (const { problems } of Object.values(doors)) for (const [what, count] of problems) note(`${what}: ${count}`);
   const result = Object.fromEntries(

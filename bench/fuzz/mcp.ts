@@ -5,8 +5,6 @@ import { Found, type Outcome, type Problem } from './outcome.js';
 const AT_ONCE = 8;
 const ANSWER_MS = 30_000;
 
-/** What the document of `/mcp` has, by status. */
-const STATUSES: ReadonlySet<number> = new Set([200, 202, 400, 401, 403, 406, 408, 413, 415, 429]);
 /** JSON-RPC’s own codes; what the protocol’s server says of a request that it does not take begins at -32000. */
 const CODES: ReadonlySet<number> = new Set([-32_700, -32_600, -32_601, -32_602, -32_000]);
 const INTERNAL = -32_603;
@@ -19,29 +17,40 @@ interface Message {
 /**
  * Sends messages of the Model Context Protocol: right ones, ones with members of other types, and texts that are none. An
  * answer is documented where its status is one of the document’s, and each message in it a result or an error of a known code.
+ * @param statuses that the gateway’s document has for `/mcp`
  */
-export async function fuzzMcp(base: string, requests: number, random: Seeded): Promise<Outcome> {
+export async function fuzzMcp(
+  base: string,
+  requests: number,
+  random: Seeded,
+  statuses: ReadonlySet<number>,
+): Promise<Outcome> {
   const found = new Found();
   let left = requests;
   const worker = async () => {
     while (left > 0) {
       left -= 1;
       const { what, body, headers } = make(random);
-      found.count(`mcp ${what}`, await judged(`${base}/mcp`, body, headers));
+      found.count(`mcp ${what}`, await judged(`${base}/mcp`, body, headers, statuses));
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
   return found.outcome();
 }
 
-async function judged(url: string, body: string, headers: Record<string, string>): Promise<Problem | undefined> {
+async function judged(
+  url: string,
+  body: string,
+  headers: Record<string, string>,
+  statuses: ReadonlySet<number>,
+): Promise<Problem | undefined> {
   try {
     const signal = AbortSignal.timeout(ANSWER_MS);
     const response = await fetch(url, { method: 'POST', body, headers, signal });
     const { status } = response;
     const text = await response.text();
     if (status >= 500) return { problem: `HTTP ${status}`, server: true };
-    if (!STATUSES.has(status)) return { problem: `HTTP ${status}`, server: false };
+    if (!statuses.has(status)) return { problem: `HTTP ${status}`, server: false };
     for (const message of messagesIn(text, response.headers.get('content-type') ?? '')) {
       const problem = problemOf(message);
       if (problem) return problem;

@@ -1,21 +1,24 @@
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readSettings, type Settings } from '../../workers/settings.js';
+import { environmentOf } from '../own-stack.js';
 
 export const HOME = path.resolve('.millrace/bench-simulator');
 /** The models that both pipelines name, the made-up ones and the embedded ones. */
 export const MODELS = path.join(HOME, 'models.json');
 
-/** The bench's own stack, apart from a demo's, the tests' and the other benches'. */
-export const settings: Settings = readSettings({
-  MILLRACE_HOME: HOME,
-  MILLRACE_VENV: '.millrace/venv',
-  MILLRACE_PORT_BASE: '7740',
-  MILLRACE_LOG_LEVEL: 'warn',
-  MILLRACE_MODELS: MODELS,
-  MILLRACE_PIPELINES: fileURLToPath(new URL('./pipelines.js', import.meta.url)),
-  // All models share the processors: a call of one thread keeps one of them, which is what the simulator takes a call for.
-  MILLRACE_MODEL_THREADS: '1',
-  // Canaries would be calls of the models.
-  MILLRACE_CANARY_INTERVAL_MS: '3600000',
-});
+export const settings: Settings = readSettings(
+  environmentOf({
+    name: 'bench-simulator',
+    portBase: 7740,
+    more: {
+      MILLRACE_LOG_LEVEL: 'warn',
+      MILLRACE_MODELS: MODELS,
+      MILLRACE_PIPELINES: fileURLToPath(new URL('./pipelines.js', import.meta.url)),
+      // All models share the processors: a call of one thread keeps one of them, which is what the simulator takes a call for.
+      MILLRACE_MODEL_THREADS: '1',
+      // Canaries would be calls of the models.
+      MILLRACE_CANARY_INTERVAL_MS: '3600000',
+    },
+  }),
+);

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { BodyBudget, HeldBody } from './body-budget.js';
+import { joined } from './joined.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -65,7 +66,7 @@ function received(payload: IncomingMessage, held: HeldBody, most: number): Promi
     };
     const end = () => {
       leave();
-      resolve(Buffer.concat(pieces, size));
+      resolve(joined(pieces, size));
     };
     payload.on('data', take).on('end', end).on('error', fail).on('close', gone);
     payload.resume();

@@ -2,6 +2,7 @@ import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { ServerInterceptingCallInterface } from '@grpc/grpc-js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { HeldBody } from '../input/body-budget.js';
+import { joined } from '../input/joined.js';
 
 /** A message in front of its bytes: whether it is compressed, and its length in four bytes. */
 const PREFIX_BYTES = 5;
@@ -15,9 +16,12 @@ const LINGER_MS = 1_000;
 /** What a message counts in the budget of bodies. */
 export const costOf = (bytes: number): number => bytes + PREFIX_BYTES + PER_MESSAGE_BYTES;
 
-/** Of grpc-js: the pieces of a message that have come. */
-interface Decoder {
-  readPartialMessage: Buffer[];
+/** Of a call of grpc-js: its stream, what cuts it into messages with their prefixes, and what is told of it. */
+interface Internals {
+  readonly stream: ServerHttp2Stream;
+  readonly decoder: { write: (framed: Buffer) => Buffer[] };
+  handleDataFrame: (piece: Buffer) => void;
+  handleEndEvent: () => void;
 }
 
 export interface GrpcBodyOptions {
@@ -32,17 +36,26 @@ export interface GrpcBodyOptions {
 }
 
 /**
- * What arrives of a call’s messages, before grpc-js gets it: grpc-js gathers a message of any announced length and shows
- * nothing of it before it is whole. Each piece is counted here and handed on, or the call ends; nothing of it is kept then.
+ * What arrives of a call’s messages, before grpc-js gets it: grpc-js gathers a message of any announced length, shows nothing of it
+ * before it is whole, and copies it in one go. Each piece is counted and kept here, and messages are handed on whole; or the call
+ * ends, and nothing of it is kept then.
  */
 export class GrpcBody {
   readonly #stream: ServerHttp2Stream;
-  readonly #decoder: Decoder;
   readonly #options: GrpcBodyOptions;
+  readonly #deliver: (framed: Buffer) => void;
   readonly #prefix = Buffer.alloc(PREFIX_BYTES);
   #inPrefix = 0;
   /** Bytes of the message that are still to come. */
   #left = 0;
+  /** The message that is coming, its prefix first. */
+  #pieces: Buffer[] = [];
+  #size = 0;
+  /** What has come and is not counted yet: there is some while a message is put together. */
+  readonly #coming: Buffer[] = [];
+  #busy = false;
+  /** Tells grpc-js of the end of the request, which may come while its last message is put together. */
+  #ended: (() => void) | undefined;
   #held: HeldBody | undefined;
   #late: NodeJS.Timeout | undefined;
   #linger: NodeJS.Timeout | undefined;
@@ -50,21 +63,20 @@ export class GrpcBody {
 
   /** Throws where grpc-js is not the one that this was written for: without it nothing would be bounded. */
   constructor(call: ServerInterceptingCallInterface, options: GrpcBodyOptions) {
-    const { stream, decoder } = call as { readonly stream?: ServerHttp2Stream; readonly decoder?: Decoder };
-    const [deliver, ...others] = stream?.listeners('data') ?? [];
-    if (!stream || !deliver || others.length > 0 || !Array.isArray(decoder?.readPartialMessage))
+    const inner = call as unknown as Partial<Internals>;
+    const { stream, decoder, handleDataFrame, handleEndEvent } = inner;
+    if (!stream || !decoder?.write || !handleDataFrame || !handleEndEvent)
       throw new MillraceError('INTERNAL', 'this release of @grpc/grpc-js does not let its streams be counted');
     this.#stream = stream;
-    this.#decoder = decoder;
     this.#options = options;
-    stream.removeAllListeners('data');
-    // It is paused: nothing comes before the call has been admitted.
-    stream.on('data', (piece: Buffer) => {
-      if (!this.#admits(piece)) return;
-      deliver(piece);
-      // Of a message that is whole it would keep the pieces until the next one begins.
-      if (this.#left === 0) this.#decoder.readPartialMessage = [];
-    });
+    // It gets messages that are whole. The stream is paused: nothing comes before the call has been admitted.
+    decoder.write = (framed) => [framed];
+    this.#deliver = (framed) => handleDataFrame.call(inner, framed);
+    inner.handleDataFrame = (piece) => this.#came(piece);
+    inner.handleEndEvent = () => {
+      this.#ended = () => handleEndEvent.call(inner);
+      if (!this.#busy) this.#ended();
+    };
     stream.once('finish', () => {
       this.#linger = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), LINGER_MS);
     });
@@ -86,6 +98,8 @@ export class GrpcBody {
   /** Nothing more of the body is wanted. */
   drop(): void {
     this.#over = true;
+    this.#pieces = [];
+    this.#coming.length = 0;
     clearTimeout(this.#late);
   }
 
@@ -94,7 +108,7 @@ export class GrpcBody {
     clearTimeout(this.#late);
   }
 
-  /** Ends the call. What has come of a message is kept by grpc-js as long as the stream is there, so it is closed as well. */
+  /** Ends the call, and its stream with it. */
   refuse(error: unknown): void {
     if (this.#over) return;
     this.drop();
@@ -105,35 +119,59 @@ export class GrpcBody {
     this.#options.refuse(error);
   }
 
-  #admits(piece: Buffer): boolean {
-    if (this.#over) return false;
+  #came(piece: Buffer): void {
+    if (this.#over) return;
+    this.#coming.push(piece);
+    // grpc-js may have set it going meanwhile.
+    if (this.#busy) this.#stream.pause();
+    else this.#take().catch((error: unknown) => this.refuse(error));
+  }
+
+  /** Counts what has come, and hands on the messages that end in it. Throws what `HeldBody.take` throws. */
+  async #take(): Promise<void> {
+    this.#busy = true;
     try {
-      this.#count(piece);
-      return true;
-    } catch (error) {
-      this.refuse(error);
-      return false;
+      for (let piece = this.#coming.shift(); piece !== undefined; piece = this.#coming.shift()) {
+        for (let at = 0; at < piece.length && !this.#over; ) {
+          at = this.#count(piece, at);
+          if (this.#inPrefix > 0 || this.#left > 0) continue;
+          const framed = joined(this.#pieces, this.#size);
+          this.#deliver(framed instanceof Promise ? await this.#quietly(framed) : framed);
+        }
+      }
+    } finally {
+      this.#busy = false;
+      this.#ended?.();
     }
   }
 
-  #count(piece: Buffer): void {
-    for (let at = 0; at < piece.length; ) {
-      const held = this.#held;
-      if (held === undefined) throw new MillraceError('INTERNAL', 'a message has come before its caller was known');
-      if (this.#left > 0) {
-        const taken = Math.min(this.#left, piece.length - at);
-        held.take(taken);
-        this.#left -= taken;
-        at += taken;
-        if (this.#left === 0 && this.#options.stream) clearTimeout(this.#late);
-        continue;
-      }
-      const taken = Math.min(PREFIX_BYTES - this.#inPrefix, piece.length - at);
-      piece.copy(this.#prefix, this.#inPrefix, at, at + taken);
-      this.#inPrefix += taken;
-      at += taken;
-      if (this.#inPrefix === PREFIX_BYTES) this.#begin(held);
+  /** Nothing more comes until it is there. Throws where the call has ended meanwhile. */
+  async #quietly(framed: Promise<Buffer>): Promise<Buffer> {
+    this.#stream.pause();
+    const whole = await framed;
+    if (this.#over) throw new MillraceError('REQUEST_ABORTED', 'the call has ended');
+    // Whoever gets it pauses and goes on as is right for the call.
+    this.#stream.resume();
+    return whole;
+  }
+
+  /** Counts and keeps what of a piece belongs to one prefix or message. Gives where that ends. */
+  #count(piece: Buffer, at: number): number {
+    const held = this.#held;
+    if (held === undefined) throw new MillraceError('INTERNAL', 'a message has come before its caller was known');
+    if (this.#left > 0) {
+      const taken = Math.min(this.#left, piece.length - at);
+      held.take(taken);
+      this.#pieces.push(piece.subarray(at, at + taken));
+      this.#left -= taken;
+      if (this.#left === 0 && this.#options.stream) clearTimeout(this.#late);
+      return at + taken;
     }
+    const taken = Math.min(PREFIX_BYTES - this.#inPrefix, piece.length - at);
+    piece.copy(this.#prefix, this.#inPrefix, at, at + taken);
+    this.#inPrefix += taken;
+    if (this.#inPrefix === PREFIX_BYTES) this.#begin(held);
+    return at + taken;
   }
 
   #begin(held: HeldBody): void {
@@ -143,6 +181,8 @@ export class GrpcBody {
     if (length > this.#options.most) throw tooLong(length, this.#options.most);
     held.expect(length + PREFIX_BYTES + PER_MESSAGE_BYTES);
     held.take(PREFIX_BYTES + PER_MESSAGE_BYTES);
+    this.#pieces = [Buffer.from(this.#prefix)];
+    this.#size = PREFIX_BYTES + length;
     this.#left = length;
     if (this.#options.stream && length > 0) this.#await();
   }

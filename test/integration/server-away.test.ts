@@ -91,7 +91,7 @@ describe('one replica of two that fails at once', () => {
     let asked = 0;
     // How soon it is called three times, from which it is judged, depends on how fast the other one answers.
     for (let round = 0; round < 60; round++) {
-      if (round >= 12 && ((await worker.metric('millrace_ejections_total')) ?? 0) >= 1) break;
+      if (round >= 12 && (await worker.metric('millrace_ejections_total')) >= 1) break;
       const runs = await Promise.all(
         Array.from({ length: 4 }, (_, i) => start(client, once, { question: `${round}.${i}` }, QUEUE)),
       );

@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { createServer, request, type Server } from 'node:http';
 import { connect, type Http2Server, createServer as http2Server } from 'node:http2';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { Fault } from '../../../bench/chaos/faults.js';
 import { FaultyProxy } from '../../../bench/chaos/proxy.js';
 import { audioMark, textMark } from '../../../bench/chaos/run-mark.js';
+import type { Fault } from '../../../bench/chaos/struck-calls.js';
 import type { Start } from '../../../bench/chaos/verdict.js';
 
 /** Deals out what a test says, call by call. */

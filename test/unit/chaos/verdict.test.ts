@@ -3,7 +3,7 @@ import { judge } from '../../../bench/chaos/verdict.js';
 
 const stages = ['first', 'second', 'third'].map((id) => ({ id, attempts: 3 }));
 const at = (stage: string, ...times: number[]) => times.map((time) => ({ stage, at: time }));
-const clean = { repeated: [], overPolicy: [] };
+const clean = { repeated: [], overPolicy: [], twice: [], underWay: 0 };
 
 describe('the verdict on a run', () => {
   it('lets stages be tried again until their end is recorded', () => {
@@ -28,5 +28,22 @@ describe('the verdict on a run', () => {
 
   it('has nothing to say of a stage that never started', () => {
     expect(judge({ stages, starts: [], completed: new Map() })).toEqual(clean);
+  });
+
+  it('finds a stage that starts after the run’s end was told', () => {
+    const starts = at('third', 10, 30);
+    expect(judge({ stages, starts, completed: new Map(), toldAt: 20 }).repeated).toEqual(['third']);
+    expect(judge({ stages, starts, completed: new Map(), toldAt: 40 })).toEqual(clean);
+  });
+
+  it('tells a side effect that happened twice from one that was under way', () => {
+    const effects = (key: string, stage: string, ...times: number[]) =>
+      at(stage, ...times).map((one) => ({ ...one, key }));
+    const underWay = [...effects('a', 'first', 10, 20), ...effects('b', 'second', 30)];
+    expect(judge({ stages, starts: underWay, completed: new Map() })).toEqual({ ...clean, underWay: 1 });
+    const late = [...effects('a', 'first', 10, 40), ...effects('b', 'second', 30)];
+    expect(judge({ stages, starts: late, completed: new Map() })).toMatchObject({ twice: ['first'], underWay: 0 });
+    const otherKey = [...effects('a', 'first', 10), ...effects('z', 'first', 20)];
+    expect(judge({ stages, starts: otherKey, completed: new Map() })).toMatchObject({ repeated: [], twice: ['first'] });
   });
 });

@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { Seeded } from '../../../bench/chaos/seeded.js';
+import { documented } from '../../../bench/fuzz/documented.js';
 import { fuzzGrpc } from '../../../bench/fuzz/grpc.js';
 import { fuzzMcp } from '../../../bench/fuzz/mcp.js';
 import { media, plain } from '../../../bench/fuzz/pipelines.js';
@@ -28,12 +29,14 @@ it('finds nothing wrong with the answers of gRPC', async () => {
 
 it('finds nothing wrong with the answers of MCP', async () => {
   const base = `http://127.0.0.1:${(gateway.app.server.address() as AddressInfo).port}`;
-  const outcome = await fuzzMcp(base, 500, new Seeded(1, 'mcp'));
+  const outcome = await fuzzMcp(base, 500, new Seeded(1, 'mcp'), await documented(base, '/mcp'));
   expect(outcome).toEqual({ requests: 500, ...none });
 }, 60_000);
 
 it('counts an answer that does not come as the server’s fault', async () => {
   const nobody = await freePort();
-  expect(await fuzzMcp(`http://127.0.0.1:${nobody}`, 8, new Seeded(1, 'mcp'))).toMatchObject({ serverErrors: 8 });
+  expect(await fuzzMcp(`http://127.0.0.1:${nobody}`, 8, new Seeded(1, 'mcp'), new Set())).toMatchObject({
+    serverErrors: 8,
+  });
   expect(await fuzzGrpc(`127.0.0.1:${nobody}`, 8, new Seeded(1, 'grpc'))).toMatchObject({ serverErrors: 8 });
 });

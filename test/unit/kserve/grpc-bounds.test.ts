@@ -171,6 +171,23 @@ test('a message of empty elements is refused before any is made', async () => {
   expect(most).toBeLessThan(100 * MEBIBYTE);
 });
 
+test('messages of a stream, large ones among small ones, are each answered, also the one before its end', async () => {
+  await serve({ maxAudioBytes: 8 * MEBIBYTE });
+  const large = framed(field(7, Buffer.alloc(3 * MEBIBYTE)));
+  const small = framed(Buffer.alloc(0));
+  const stream = opened(session(), 'ModelStreamInfer', Buffer.concat([large, small, small, large, large]));
+  let answers = Buffer.alloc(0);
+  stream.on('data', (piece: Buffer) => {
+    answers = Buffer.concat([answers, piece]);
+  });
+  stream.end();
+  const [trailers] = (await once(stream, 'trailers')) as [http2.IncomingHttpHeaders];
+  expect(trailers['grpc-status']).toBe('0');
+  let count = 0;
+  for (let at = 0; at < answers.length; at += 5 + answers.readUInt32BE(at + 1)) count += 1;
+  expect(count).toBe(5);
+});
+
 describe('the memory for bodies', () => {
   const big = framed(Buffer.alloc(600_000));
   const limits = { maxAudioBytes: MEBIBYTE, maxTenantBodyMemoryBytes: MEBIBYTE, maxBodyMemoryBytes: 2 * MEBIBYTE };

@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { Faults } from '../../../bench/chaos/faults.js';
-import { planKills, VICTIMS } from '../../../bench/chaos/kills.js';
 import { Seeded } from '../../../bench/chaos/seeded.js';
+import { StruckCalls } from '../../../bench/chaos/struck-calls.js';
 
-const faults = (rate: number, seed: number) => new Faults(rate, new Seeded(seed, 'test'));
+const faults = (rate: number, seed: number) => new StruckCalls(rate, new Seeded(seed, 'test'));
 
 describe('faults by a seed', () => {
   it.each([1, 4])('strike 5 %% of the calls when each takes %i along', (open) => {
@@ -30,21 +29,5 @@ describe('faults by a seed', () => {
   it('do not come where there are none to be', () => {
     const none = faults(0, 1);
     expect(Array.from({ length: 1_000 }, () => none.next(1)).filter(Boolean)).toEqual([]);
-  });
-});
-
-describe('the plan of kills', () => {
-  it('kills every victim once a round, spread over all runs', () => {
-    const plan = planKills(200, 3, new Seeded(1, 'kills'));
-    for (const victim of VICTIMS) expect(plan.filter((kill) => kill.victim === victim)).toHaveLength(3);
-    const moments = plan.map(({ after }) => after);
-    expect(moments).toEqual(moments.toSorted((a, b) => a - b));
-    expect(moments[0]).toBeLessThan(200 / 15);
-    expect(moments.at(-1)).toBeGreaterThanOrEqual(200 - 200 / 15 - 1);
-    expect(moments.at(-1)).toBeLessThan(200);
-  });
-
-  it('differs with the seed', () => {
-    expect(planKills(200, 3, new Seeded(1, 'kills'))).not.toEqual(planKills(200, 3, new Seeded(2, 'kills')));
   });
 });

@@ -6,48 +6,59 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CLI_MAIN } from '../../workers/stack/package-root.js';
 import { STACK_MARK } from '../../workers/stack/process-identity.js';
-import { environment, METRICS_PORTS, PROXY_PORTS, settings } from './settings.js';
+import { environment, settings } from './settings.js';
 
-/** A worker bundles nothing when it starts, but shares two cores with models that load. */
+/** Neither bundles anything when it starts, but shares two cores with models that load. */
 const START_MS = 60_000;
 const PROBE_MS = 100;
 
-/** A failed attempt of a stage as the worker's log tells it. */
-export type OnFailedAttempt = (stage: string, code: string) => void;
+export interface ChaosProcessOptions {
+  readonly name: string;
+  readonly role: 'worker' | 'gateway';
+  readonly env: Readonly<Record<string, string>>;
+  /** Answers with 200 when it takes work. */
+  readonly probe: string;
+  /** Told of a failed attempt of a stage, as its log tells it. */
+  readonly onFailedAttempt?: (stage: string, code: string) => void;
+}
 
-/** One worker in a process of its own, to be killed and started again. */
-export class ChaosWorker {
-  readonly name: keyof typeof METRICS_PORTS;
-  readonly #onFailedAttempt: OnFailedAttempt;
+/** A worker or a gateway in a process of its own, to be killed and started again. */
+export class ChaosProcess {
+  readonly name: string;
+  readonly #options: ChaosProcessOptions;
+  #env: Readonly<Record<string, string>>;
   #child: ChildProcess | undefined;
   #ready = false;
   #killing = false;
   #died: string | undefined;
 
-  constructor(name: keyof typeof METRICS_PORTS, onFailedAttempt: OnFailedAttempt) {
-    this.name = name;
-    this.#onFailedAttempt = onFailedAttempt;
+  constructor(options: ChaosProcessOptions) {
+    this.name = options.name;
+    this.#options = options;
+    this.#env = options.env;
   }
 
   get ready(): boolean {
     return this.#ready;
   }
 
-  /** How it ended without being killed; a worker that dies by itself is a bug, whatever becomes of the runs. */
+  /** How it ended without being killed; a process that dies by itself is a bug, whatever becomes of the runs. */
   get died(): string | undefined {
     return this.#died;
   }
 
-  /** Resolves when the worker takes work. */
-  async start(): Promise<void> {
-    const port = METRICS_PORTS[this.name];
-    const child = spawn(process.execPath, ['--enable-source-maps', CLI_MAIN, 'worker'], {
+  /**
+   * Resolves when it takes work.
+   * @param more settings from now on
+   */
+  async start(more: Readonly<Record<string, string>> = {}): Promise<void> {
+    const { role, probe } = this.#options;
+    this.#env = { ...this.#env, ...more };
+    const child = spawn(process.execPath, ['--enable-source-maps', CLI_MAIN, role], {
       env: {
         ...process.env,
         ...environment,
-        TRITON_URL: `127.0.0.1:${PROXY_PORTS.triton}`,
-        LLM_BASE_URL: `http://127.0.0.1:${PROXY_PORTS.llm}/v1`,
-        MILLRACE_WORKER_METRICS_PORT: String(port),
+        ...this.#env,
         // The stack's `down` ends it too, should this process be gone.
         [STACK_MARK]: settings.MILLRACE_HOME,
       },
@@ -62,7 +73,7 @@ export class ChaosWorker {
     this.#follow(child);
     const until = Date.now() + START_MS;
     while (Date.now() < until && child.exitCode === null && child.signalCode === null) {
-      const answer = await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined);
+      const answer = await fetch(probe).catch(() => undefined);
       this.#ready = answer?.ok ?? false;
       if (this.#ready) return;
       await sleep(PROBE_MS);
@@ -71,13 +82,22 @@ export class ChaosWorker {
   }
 
   /** Without time to say anything to anybody. */
-  async kill(): Promise<void> {
+  kill(): Promise<void> {
+    return this.#end('SIGKILL');
+  }
+
+  /** As a service manager does it: what is under way may end. */
+  stop(): Promise<void> {
+    return this.#end('SIGTERM');
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
     const child = this.#child;
     this.#ready = false;
     this.#killing = true;
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
     const ended = once(child, 'exit');
-    child.kill('SIGKILL');
+    child.kill(signal);
     await ended;
   }
 
@@ -94,7 +114,7 @@ export class ChaosWorker {
     createInterface({ input: child.stdout }).on('line', (line) => {
       if (!line.includes('"stage attempt failed"')) return;
       const { stage = '', code = '' } = JSON.parse(line) as { stage?: string; code?: string };
-      this.#onFailedAttempt(stage, code);
+      this.#options.onFailedAttempt?.(stage, code);
     });
   }
 }

@@ -1,0 +1,30 @@
+import type { Check, Load } from '../attack.js';
+import { foreignArtifact } from './artifacts.js';
+import { packedAudio } from './audio.js';
+import { batches } from './batches.js';
+import { largeBodies } from './bodies.js';
+import { emptyElements } from './elements.js';
+import { manyFollowers } from './followers.js';
+import { foreignSession, foreignSignature } from './identities.js';
+import { largeJson, readiness } from './json.js';
+import { hostilePatterns } from './patterns.js';
+import { besideTheProxy } from './proxied.js';
+import { passages, sessions } from './quotas.js';
+import { zeros } from './zeros.js';
+
+/** Every attack that goes on while a bystander asks. */
+export const LOADS: readonly Load[] = [
+  ...emptyElements,
+  hostilePatterns,
+  ...zeros,
+  ...largeBodies,
+  ...manyFollowers,
+  batches,
+  sessions,
+  packedAudio,
+  largeJson,
+  readiness,
+];
+
+/** Every attack of which only the answer is looked at. */
+export const CHECKS: readonly Check[] = [passages, besideTheProxy, foreignArtifact, foreignSignature, foreignSession];

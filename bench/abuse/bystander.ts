@@ -1,0 +1,59 @@
+import { Agent } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ask, POST, told } from './ask.js';
+
+/** Requests a second, whatever their answers take: one that asks only when it has been answered would miss what a stall costs. */
+const RATE = 100;
+/** Every tenth is a run that it waits for: ten a second leave most of two cores to the attack. */
+const RUN_EVERY = 10;
+/** What has not been answered by then is lost, in milliseconds. */
+const LIMIT_MS = 60_000;
+const SOCKETS = 256;
+
+export interface Served {
+  /** Milliseconds from when a request was due to the end of its answer. */
+  readonly p50: number;
+  readonly p99: number;
+  /** Answers that were not the right ones, by status. */
+  readonly wrong: ReadonlyMap<string, number>;
+}
+
+/** Somebody who has nothing to do with the attack asks so many times. */
+export async function bystander(port: number, secret: string, requests: number): Promise<Served> {
+  const agent = new Agent({ keepAlive: true, maxSockets: SOCKETS });
+  const wrong = new Map<string, number>();
+  const taken: number[] = [];
+  const began = performance.now();
+  const one = async (n: number, due: number) => {
+    const end = AbortSignal.timeout(LIMIT_MS);
+    const asked = { port, secret, agent, end, from: '127.0.0.1' };
+    const isRun = n % RUN_EVERY === 0;
+    const status = await (isRun ? ask({ ...asked, ...run(n) }) : ask({ ...asked, path: '/v1/pipelines/echo' }))
+      .then((answer) =>
+        isRun && answer.status === 200 && !answer.text.includes(textOf(n)) ? 'another’s' : told(answer),
+      )
+      .catch((error: unknown) => String(error));
+    taken.push(performance.now() - due);
+    if (status !== '200') wrong.set(status, (wrong.get(status) ?? 0) + 1);
+  };
+  const all: Promise<void>[] = [];
+  for (let n = 0; n < requests; n++) {
+    const due = began + (n * 1_000) / RATE;
+    await sleep(Math.max(0, due - performance.now()));
+    all.push(one(n, due));
+  }
+  await Promise.all(all);
+  agent.destroy();
+  taken.sort((a, b) => a - b);
+  const at = (share: number) => taken[Math.min(taken.length - 1, Math.floor(taken.length * share))] ?? Number.NaN;
+  return { p50: at(0.5), p99: at(0.99), wrong };
+}
+
+const textOf = (n: number) => `asked-${n}-`;
+
+const run = (n: number) => ({
+  path: '/v1/pipelines/echo/runs',
+  method: 'POST',
+  headers: { ...POST.headers, prefer: 'wait=50' },
+  body: JSON.stringify({ text: textOf(n) }),
+});

@@ -1,0 +1,52 @@
+import { z } from 'zod';
+import { agent, approve, audio, chatInput, code, converse, pipeline, split } from '../../pipelines/index.js';
+
+const said = z.object({ text: z.string() });
+const repeat = code('repeat', { input: said, output: said }, (input) => input);
+
+/** What the bystander runs: one inline stage that costs next to nothing. */
+export const echo = pipeline('echo', { input: said, deadline: '60s' }, ({ input, stage }) => ({
+  text: stage('repeat', repeat, { text: input.text }, { execution: 'inline' }).text,
+}));
+
+/** Waits for a decision, so that it can be followed for as long as the bench likes. */
+export const held = pipeline('held', { input: said, deadline: '5m' }, ({ input, stage }) => {
+  const wait = stage('wait', approve({ timeout: '4m', otherwise: false }), { subject: input.text });
+  return { approved: wait.approved, by: wait.by, actor: wait.actor };
+});
+
+const once = { retry: { attempts: 1 } } as const;
+
+/** A conversation handed on to the model, whose answer is checked by the caller's own schema. */
+export const talk = pipeline('talk', { input: chatInput, deadline: '60s' }, ({ input, stage }) => {
+  const answer = stage('answer', converse({ model: 'assistant' }), input, { ...once, execution: 'inline' });
+  return { text: answer.text, finish: answer.finish, toolCalls: answer.toolCalls };
+});
+
+const remembers = (name: string) =>
+  pipeline(
+    name,
+    { input: z.object({ prompt: z.string(), session: z.string() }), deadline: '60s' },
+    ({ input, stage }) => ({
+      text: stage('answer', agent({ model: 'assistant', session: { keep: '1h' } }), {
+        prompt: input.prompt,
+        session: input.session,
+      }).text,
+    }),
+  );
+export const agentA = remembers('agent-a');
+export const agentB = remembers('agent-b');
+
+/** Cuts audio into parts, of which each is written. */
+export const parts = pipeline(
+  'parts',
+  { input: z.object({ speech: audio() }), deadline: '60s' },
+  ({ input, stage }) => ({
+    parts: stage('split', split(), { audio: input.speech }, once).parts,
+  }),
+);
+
+/** Gives back the file that it gets. */
+export const keep = pipeline('keep', { input: z.object({ sound: audio() }), deadline: '60s' }, ({ input }) => ({
+  sound: input.sound,
+}));

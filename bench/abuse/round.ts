@@ -1,0 +1,92 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import { status } from '../../workers/stack/index.js';
+import { cpuSeconds, residentMb } from '../sse/usage.js';
+import type { Doors, Load } from './attack.js';
+import type { Answers, Order, Told } from './attacker.js';
+import { bystander, type Served } from './bystander.js';
+import type { Secrets } from './keys.js';
+import { settings } from './settings.js';
+
+/** An attacker that takes longer to be under way, or to end when it was told to, is taken for stuck, in milliseconds. */
+const LIMIT_MS = 60_000;
+const SAMPLE_MS = 100;
+
+export interface Round {
+  readonly served: Served;
+  readonly answers: Answers;
+  /** Most memory of the gateway, in MiB. */
+  readonly gatewayMiB: number;
+  /** Time of the processor that gateway and worker took, in seconds: what others do on the machine is not in it. */
+  readonly cpuS: { readonly gateway: number; readonly worker: number };
+}
+
+export interface Sides {
+  readonly gateway: Doors;
+  readonly stub: Doors;
+  readonly secrets: Secrets;
+  readonly requests: number;
+}
+
+/** The bystander asks while the attack goes to the gateway, or in a control round to the stub. */
+export async function round({ name }: Load, to: 'gateway' | 'stub', sides: Sides): Promise<Round> {
+  const { gateway, secrets, requests } = sides;
+  const workerData: Order = { attack: name, doors: sides[to], secrets };
+  const attacker = new Worker(new URL('./attacker.js', import.meta.url), { workerData });
+  const begun = told(attacker, (message) => (message === 'begun' ? true : undefined));
+  const ended = told(attacker, (message) => (message === 'begun' ? undefined : message));
+  for (const each of [begun, ended]) each.catch(() => undefined);
+  let gatewayMiB = gatewayMemory();
+  const watch = setInterval(() => {
+    gatewayMiB = Math.max(gatewayMiB, gatewayMemory());
+  }, SAMPLE_MS);
+  try {
+    await inTime(begun, `${name} has not begun`);
+    const cpuBefore = cpuNow();
+    const served = await bystander(gateway.http, secrets.bystander, requests);
+    const cpu = cpuNow();
+    attacker.postMessage('over');
+    const answers = await inTime(ended, `${name} has not ended`);
+    const cpuS = { gateway: cpu.gateway - cpuBefore.gateway, worker: cpu.worker - cpuBefore.worker };
+    return { served, answers, gatewayMiB, cpuS };
+  } finally {
+    clearInterval(watch);
+    await attacker.terminate();
+  }
+}
+
+/** The first message of a thread in which something is found. */
+const told = <T>(thread: Worker, find: (message: Told) => T | undefined): Promise<T> =>
+  new Promise((resolve, reject) => {
+    thread.once('error', reject);
+    thread.on('message', (message: Told) => {
+      const found = find(message);
+      if (found !== undefined) resolve(found);
+    });
+  });
+
+const inTime = <T>(promise: Promise<T>, otherwise: string): Promise<T> =>
+  Promise.race([
+    promise,
+    once(AbortSignal.timeout(LIMIT_MS), 'abort').then((): never => {
+      throw new Error(otherwise);
+    }),
+  ]);
+
+/** Of the gateway as it is now, in MiB; 0 while it starts again. */
+export const gatewayMemory = (): number => of('gateway', residentMb);
+
+const cpuNow = () => ({ gateway: of('gateway', cpuSeconds), worker: of('worker', cpuSeconds) });
+
+function of(part: 'gateway' | 'worker', measure: (pid: number) => number): number {
+  const pid = status(settings).parts.find(({ name }) => name === part)?.pid;
+  try {
+    return pid === undefined ? 0 : measure(pid) || 0;
+  } catch {
+    return 0; // it has died a moment ago
+  }
+}
+
+/** How often each part of the stack has been started again. */
+export const restarts = (): ReadonlyMap<string, number> =>
+  new Map(status(settings).parts.map(({ name, restarts: count }) => [name, count]));

@@ -1,0 +1,20 @@
+import type { RunDocument } from '../../pipelines/run-document.js';
+
+const TAKEN = 202;
+
+/**
+ * Two people decide at once, and differently. Gives the decisions that were taken: none while the run does not wait yet, or
+ * nobody could say.
+ */
+export async function decideTwice(base: string, run: RunDocument): Promise<boolean[]> {
+  // What a wait is decided by, where the gateway shows it.
+  const [wait] = (run as { readonly waiting?: readonly { readonly nonce?: string }[] }).waiting ?? [];
+  const body = JSON.stringify(wait?.nonce === undefined ? {} : { nonce: wait.nonce });
+  const decide = async (approved: boolean): Promise<boolean[]> => {
+    const url = `${base}/v1/runs/${encodeURIComponent(run.id)}/${approved ? 'approve' : 'reject'}`;
+    const headers = { 'content-type': 'application/json' };
+    const answer = await fetch(url, { method: 'POST', headers, body }).catch(() => undefined);
+    return answer?.status === TAKEN ? [approved] : [];
+  };
+  return (await Promise.all([decide(true), decide(false)])).flat();
+}

@@ -1,0 +1,55 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const HOST = '127.0.0.1';
+
+/** What a function asks of the receiver: one side effect, which takes its time. */
+export interface Asked {
+  readonly run: number;
+  /** Path of the stage. */
+  readonly stage: string;
+  /** The idempotency key that the function was given. */
+  readonly key: string;
+  readonly ms: number;
+}
+
+/** A side effect that was asked for. */
+export interface Effect extends Omit<Asked, 'ms'> {
+  /** Milliseconds since 1970; all records are made on one machine. */
+  readonly at: number;
+}
+
+/** Stands outside the stack, like whoever is paid or mailed: it does what it is asked for, each time, and keeps count. */
+export class Receiver {
+  readonly effects: Effect[] = [];
+  readonly #server = createServer((request, response) => {
+    this.#serve(request, response).catch(() => response.destroy());
+  });
+
+  static async open(): Promise<Receiver> {
+    const receiver = new Receiver();
+    receiver.#server.listen(0, HOST);
+    await once(receiver.#server, 'listening');
+    return receiver;
+  }
+
+  get url(): string {
+    return `http://${HOST}:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  close(): void {
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const pieces: Buffer[] = [];
+    for await (const piece of request) pieces.push(piece as Buffer);
+    const { ms, ...effect } = JSON.parse(Buffer.concat(pieces).toString()) as Asked;
+    this.effects.push({ ...effect, at: Date.now() });
+    await sleep(ms);
+    response.end();
+  }
+}

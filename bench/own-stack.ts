@@ -1,0 +1,36 @@
+/** Settings of servers, models and access of the developer's own. A bench has a stack of its own: an empty setting counts as none. */
+const OWN = [
+  'TEMPORAL_ADDRESS',
+  'TEMPORAL_UI_URL',
+  'REDIS_URL',
+  'REDIS_INDEX_URL',
+  'REDIS_CACHE_URL',
+  'TRITON_URL',
+  'LLM_BASE_URL',
+  'LLM_API_KEY',
+  'LLM_MODEL',
+  'MILLRACE_MODELS',
+  'MILLRACE_PLACEMENT',
+  'MILLRACE_DEVICES',
+  'MILLRACE_KEYS',
+  'MILLRACE_LLM_GGUF',
+  'MILLRACE_LLM_CHAT_TEMPLATE',
+  'MILLRACE_LOG_LEVEL',
+];
+
+export interface OwnStack {
+  /** Its folder in `.millrace`. */
+  readonly name: string;
+  /** Its ports begin here: apart from a demo's, the tests' and the other benches'. */
+  readonly portBase: number;
+  readonly more?: Readonly<Record<string, string>>;
+}
+
+/** The environment of a stack that a bench starts, and of the processes that it starts beside it. */
+export const environmentOf = ({ name, portBase, more = {} }: OwnStack): Readonly<Record<string, string>> => ({
+  ...Object.fromEntries(OWN.map((setting) => [setting, ''])),
+  MILLRACE_HOME: `.millrace/${name}`,
+  MILLRACE_VENV: '.millrace/venv',
+  MILLRACE_PORT_BASE: String(portBase),
+  ...more,
+});
