@@ -13,6 +13,7 @@ import {
 import { type Caller, mayUse } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { deliveryOf } from '../webhooks/told-run.js';
+import { describeRun } from './described-run.js';
 import { fromTemporal, runNotFound, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 import { type RunDocument, runPath, withHrefs } from './run-document.js';
 import type { EndingRun, RunEnd } from './run-ends.js';
@@ -68,7 +69,7 @@ export async function findRun(deps: RunReading, id: string, caller: Caller): Pro
 
 async function described(deps: RunReading, id: string): Promise<Pick<FoundRun, 'description' | 'accepted'>> {
   try {
-    return { description: await deps.temporal.workflow.getHandle(id).describe() };
+    return { description: await describeRun(deps.temporal, id) };
   } catch (error) {
     if (!(error instanceof WorkflowNotFoundError) || !deps.webhooks) throw error;
     return { description: await deliveryOf(deps, id), accepted: true };

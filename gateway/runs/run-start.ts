@@ -22,6 +22,7 @@ import {
 import type { GatewayDeps } from '../deps.js';
 import { webhookTargets } from '../webhooks/targets.js';
 import { deliveryOf, startTold } from '../webhooks/told-run.js';
+import { describeRun } from './described-run.js';
 import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 import type { RunOptions } from './run-options.js';
 
@@ -228,13 +229,10 @@ function same(memo: RunMemo | undefined, wanted: RunMemo): RunMemo {
 async function memoOf(deps: GatewayDeps, id: string): Promise<RunMemo | undefined> {
   try {
     const description = await deps.temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
-      deps.temporal.workflow
-        .getHandle(id)
-        .describe()
-        .catch((error: unknown) => {
-          if (error instanceof WorkflowNotFoundError && deps.webhooks) return deliveryOf(deps, id);
-          throw error;
-        }),
+      describeRun(deps.temporal, id).catch((error: unknown) => {
+        if (error instanceof WorkflowNotFoundError && deps.webhooks) return deliveryOf(deps, id);
+        throw error;
+      }),
     );
     return asRunMemo(description.memo);
   } catch (error) {
