@@ -60,7 +60,13 @@ export async function servePipelines(
   for (const redis of [journals, subscriber]) await connected(redis, CONNECT_MS);
   const [client, worker] = await Promise.all([
     connect(),
-    TestWorker.start({ queue, runner: stages.runner, redis: journals, ...(fast && { fast: answersRedis }) }),
+    TestWorker.start({
+      queue,
+      runner: stages.runner,
+      code: stages.code,
+      redis: journals,
+      ...(fast && { fast: answersRedis }),
+    }),
   ]);
   const answers = new Answers(subscriber, logger);
   const [reading, listener] = [testRedis(answersRedis), testRedis(answersRedis)];

@@ -8,9 +8,13 @@ import { createRedis } from '../../activities/redis/index.js';
 import { RunEventLog } from '../../activities/run-events/index.js';
 import type { StageRunner } from '../../activities/stage-runner.js';
 import { workerActivities } from '../../workers/activities.js';
+import { ActivitySlots } from '../../workers/activity-slots.js';
+import { createCodeWorkers } from '../../workers/code-workers.js';
+import type { Stages } from '../../workers/compose.js';
 import { type FastWorker, serveFastJobs } from '../../workers/fast-worker.js';
 import { workerSinks } from '../../workers/sinks.js';
 import { address } from './runs.js';
+import { testSettings } from './settings.js';
 
 const WORKFLOWS = '../../workflows/index.ts';
 
@@ -41,35 +45,37 @@ export interface TestWorkerOptions {
   readonly redis?: Redis;
   /** The module of its workflows, as `workflowBundle` takes it. */
   readonly workflows?: string;
+  /** Functions with a version whose task queues it serves. */
+  readonly code?: Stages['code'];
   /** URL of the Redis whose fast jobs it takes; none by default. */
   readonly fast?: string;
 }
 
 /** A worker in the test's own process whose stages are run by `runner`. */
 export class TestWorker {
-  readonly #worker: Worker;
-  readonly #running: Promise<void>;
+  readonly #workers: readonly Worker[];
+  readonly #running: Promise<unknown>;
   readonly #connection: NativeConnection;
   readonly #redis: Redis;
   readonly #fast: FastWorker | undefined;
   readonly #ends: AbortController;
 
   private constructor(
-    worker: Worker,
+    workers: readonly Worker[],
     connection: NativeConnection,
     redis: Redis,
     fast: FastWorker | undefined,
     ends: AbortController,
   ) {
-    this.#worker = worker;
-    this.#running = worker.run();
+    this.#workers = workers;
+    this.#running = Promise.all(workers.map((worker) => worker.run()));
     this.#connection = connection;
     this.#redis = redis;
     this.#fast = fast;
     this.#ends = ends;
   }
 
-  static async start({ queue, runner, redis, workflows, fast }: TestWorkerOptions): Promise<TestWorker> {
+  static async start({ queue, runner, redis, workflows, code, fast }: TestWorkerOptions): Promise<TestWorker> {
     if (!quiet) Runtime.install({ logger: new DefaultLogger('ERROR') });
     quiet = true;
     const own = redis ?? testRedis();
@@ -87,16 +93,24 @@ export class TestWorker {
       maxHeartbeatThrottleInterval: 450,
       shutdownGraceTime: 0,
     });
+    const versions =
+      code &&
+      (await createCodeWorkers({
+        connection,
+        settings: testSettings({ MILLRACE_TASK_QUEUE: queue, MILLRACE_SHUTDOWN_GRACE_MS: '1' }),
+        stages: { runner: runner as StageRunner, code },
+        slots: new ActivitySlots(64),
+      }));
     const client = new Client({ connection });
     const parts = { runner, redis: own, client, logger: pino({ level: 'silent' }) };
     const jobs = fast === undefined ? undefined : new FastJobQueue(testRedis(fast), queue);
     const served = jobs && serveFastJobs(jobs, { parts, most: 64, graceMs: 0 });
-    return new TestWorker(worker, connection, own, served, ends);
+    return new TestWorker([worker, ...(versions ?? [])], connection, own, served, ends);
   }
 
   async stop(): Promise<void> {
     await this.#fast?.stop();
-    this.#worker.shutdown();
+    for (const worker of this.#workers) worker.shutdown();
     this.#ends.abort();
     await this.#running;
     await this.#connection.close();
