@@ -10,8 +10,8 @@ import {
   type StageOutcome,
   waitingFor,
 } from '../pipelines/plan/index.js';
-import { type Next, nextAttempt, UNTRIED } from '../pipelines/retry.js';
-import { type LossNote, lossesBefore, MOST_LOSSES, told, workerLost } from './lost-workers.js';
+import { mayRetry, type Next, nextAttempt, UNTRIED } from '../pipelines/retry.js';
+import { attemptsBefore, type LossNote, MOST_LOSSES, told, workerLost } from './lost-workers.js';
 import type { StageRunner } from './stage-runner.js';
 
 export type StageActivity = (input: JsonObject, call: StageCall) => Promise<StageOutcome>;
@@ -32,12 +32,13 @@ export function createActivities(runner: StageRunner, devices?: readonly string[
       const { progress: resumeFrom = null, stage: _, doing: __, ...tried } = { ...UNTRIED, ...left };
       let progress: Json = resumeFrom;
       const calls = callsBefore(info.attempt, tried);
-      const losses = await lossesBefore(context, lost);
+      const { losses, timedOut } = await attemptsBefore(context, lost);
       const leave = (state: AttemptState, ended?: number) =>
         context.heartbeat({ ...state, lost: { losses, ...(ended !== undefined && { ended }) } });
       const beat = () => leave({ ...tried, ...(progress !== null && { progress }) });
       if (losses >= MOST_LOSSES) throw asFailure(workerLost(), call, calls, undefined);
-      if (calls >= call.retry.attempts) throw lastAttemptLost(call, calls);
+      const over = timedOut && !mayRetry(call.retry, { code: 'STAGE_TIMEOUT', details: {} });
+      if (over || calls >= call.retry.attempts) throw lastAttemptLost(call, calls);
       if (losses > 0) {
         beat();
         await told();

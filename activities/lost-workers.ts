@@ -21,8 +21,8 @@ export interface LossNote {
   readonly losses: number;
 }
 
-/** The activity's attempt before this one stopped beating: in Temporal's own numbers of the kinds of timeouts. */
-const HEARTBEAT_TIMEOUT = 4;
+/** Temporal's own numbers of the kinds of timeouts: the attempt took too long, or it stopped beating. */
+const TIMEOUTS = { attempt: 1, heartbeat: 4 };
 
 /** Longest wait for Temporal's answer, in milliseconds. */
 const ANSWER_MS = 1_000;
@@ -30,19 +30,29 @@ const ANSWER_MS = 1_000;
 /** After a loss its number has to be in Temporal before the call begins, which may end this worker at once. */
 const TOLD_MS = 200;
 
-/** How many workers in a row were lost in the attempts before this one. */
-export async function lossesBefore({ info, client }: Context, note: LossNote | undefined): Promise<number> {
-  if (info.isLocal || info.attempt === 1 || note?.ended === info.attempt - 1) return 0;
+/** What became of the attempts before this one that ended without a word. */
+export interface Before {
+  /** How many workers in a row were lost in them. */
+  readonly losses: number;
+  /** The last one took too long, and Temporal ended it before its worker did. */
+  readonly timedOut: boolean;
+}
+
+/** Asks Temporal where the attempt before has not said itself that it ended. */
+export async function attemptsBefore({ info, client }: Context, note: LossNote | undefined): Promise<Before> {
+  if (info.isLocal || info.attempt === 1 || note?.ended === info.attempt - 1) return { losses: 0, timedOut: false };
   const { workflowId = '', runId } = info.workflowExecution ?? {};
   try {
     const { raw } = await client.withDeadline(Date.now() + ANSWER_MS, () =>
       client.workflow.getHandle(workflowId, runId).describe(),
     );
     const before = raw.pendingActivities?.find(({ activityId }) => activityId === info.activityId)?.lastFailure;
-    return before?.timeoutFailureInfo?.timeoutType === HEARTBEAT_TIMEOUT ? (note?.losses ?? 0) + 1 : 0;
+    const timeout = before?.timeoutFailureInfo?.timeoutType;
+    const lost = timeout === TIMEOUTS.heartbeat;
+    return { losses: lost ? (note?.losses ?? 0) + 1 : 0, timedOut: timeout === TIMEOUTS.attempt };
   } catch {
     // Nobody knows why the attempt before has ended: what was known before that stays.
-    return note?.losses ?? 0;
+    return { losses: note?.losses ?? 0, timedOut: false };
   }
 }
 

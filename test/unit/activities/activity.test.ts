@@ -29,7 +29,12 @@ describe('what an attempt leaves for the next one', () => {
   const broken = new MillraceError('BACKEND_UNAVAILABLE', 'the connection broke', { endpoint: 'e' });
 
   /** One attempt after those of which `heartbeatDetails` tell: what it fails with, and the last details of its beats. */
-  async function attempt(number: number, heartbeatDetails: object | undefined, error: MillraceError) {
+  async function attempt(
+    number: number,
+    heartbeatDetails: object | undefined,
+    error: MillraceError,
+    more: { readonly call?: object; readonly client?: object } = {},
+  ) {
     const beats: object[] = [];
     const calls: number[] = [];
     const runner = {
@@ -44,12 +49,14 @@ describe('what an attempt leaves for the next one', () => {
         attempt: number,
         currentAttemptScheduledTimestampMs: Date.now(),
         heartbeatDetails,
+        activityId: '1',
       },
+      client: more.client,
       cancellationSignal: new AbortController().signal,
       heartbeat: (details: object) => void beats.push(details),
     } as unknown as Context;
     const run = asyncLocalStorage.run(context, () =>
-      createActivities(runner).default({}, call as unknown as StageCall),
+      createActivities(runner).default({}, (more.call ?? call) as unknown as StageCall),
     );
     const failure = await run.then(
       () => undefined,
@@ -82,6 +89,28 @@ describe('what an attempt leaves for the next one', () => {
     expect(last.calls).toEqual([2]);
     expect(last.failure).toMatchObject({ nonRetryable: true, details: [{ attempt: 2 }] });
   });
+
+  it.each([
+    ['takes too long', 1, []],
+    ['is lost with its worker', 4, [2]],
+  ])(
+    'lets no call follow one that %s, where the policy does not try timeouts again: %i',
+    async (_, timeoutType, calls) => {
+      const lastFailure = { timeoutFailureInfo: { timeoutType } };
+      const description = { raw: { pendingActivities: [{ activityId: '1', lastFailure }] } };
+      const client = {
+        withDeadline: (_deadline: number, ask: () => unknown) => ask(),
+        workflow: { getHandle: () => ({ describe: async () => description }) },
+      };
+      const on = { ...call, retry: { ...call.retry, on: ['BACKEND_UNAVAILABLE'] } };
+      const { failure, calls: made } = await attempt(2, undefined, broken, { call: on, client });
+      expect(made).toEqual(calls);
+      expect(failure).toMatchObject({
+        nonRetryable: true,
+        type: made.length > 0 ? 'BACKEND_UNAVAILABLE' : 'STAGE_TIMEOUT',
+      });
+    },
+  );
 
   it('lets no call follow where attempts were lost that may have been calls', async () => {
     const { failure, calls } = await attempt(3, { waits: 0, waitedMs: 0, lost: { losses: 0, ended: 2 } }, broken);
