@@ -60,6 +60,7 @@ describe('doctor on the stack', () => {
     const lost = failed(await examine(testEnvironment({ MILLRACE_TASK_QUEUE: 'nobody', LLM_MODEL: 'gpt' })));
     expect(lost.map(({ id, about }) => [id, about.split(' ')[0]])).toEqual([
       ['temporal.worker', 'nobody'],
+      ['temporal.code', 'nobody'],
       ['pool.model', 'assistant'],
     ]);
     const [namespace] = failed(await examine(testEnvironment({ TEMPORAL_NAMESPACE: 'nowhere' })));
