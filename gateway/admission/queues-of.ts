@@ -3,13 +3,16 @@ import type { Queue } from './queue-stats.js';
 
 /**
  * The queues that a run goes through, each with the others that can stand in for it: that of the workflows, and that of
- * every stage that is an activity of its own. Stages that only wait for a person have none.
+ * every stage that is an activity of its own. Stages that only wait for a person have none. Of a function's version only its own
+ * queue counts: the others are empty unless a worker's body stands in for it, which Temporal's statistics do not say.
  */
 export function queuesOf(plan: Plan, placement: Placement, taskQueue: string): readonly (readonly Queue[])[] {
   const stages = [...allSteps(plan)].flatMap((step) => {
     if (!isStage(step) || step.policy.execution === 'inline' || step.kind === 'approve') return [];
     const placed = placement[step.id];
-    return placed ? [[placed.queue, ...(placed.elsewhere ?? []).map(({ queue }) => queue)]] : [];
+    if (!placed) return [];
+    const others = step.codeVersion === undefined ? (placed.elsewhere ?? []) : [];
+    return [[placed.queue, ...others.map(({ queue }) => queue)]];
   });
   const distinct = new Map(stages.map((names) => [names.join(' '), names]));
   return [
