@@ -1,7 +1,7 @@
 // Makes a fresh clone runnable, then runs one of the project's commands. Plain JavaScript without dependencies: it runs
 // before any package is installed.
 //   node deploy/local/bootstrap.mjs demo [options]   what `npm run demo` calls
-//   node deploy/local/bootstrap.mjs test [options]   what `npm test` calls
+//   node deploy/local/bootstrap.mjs test [options]   what `npm test` and `npm run test:slow` call
 //   node deploy/local/bootstrap.mjs run <script.js> [options]   a script of the build, for benches
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -31,8 +31,14 @@ function main([command, ...args]) {
   step('build', 'dist/.millrace', hashOf([...SOURCES, 'package-lock.json']), () => npm('run', '--silent', 'build'));
   if (command === 'demo') return run('dist/workers/cli/main.js', 'demo', ...args);
   if (command === 'run') return run(...args);
-  if (command === 'test') return run('node_modules/vitest/vitest.mjs', 'run', ...args);
+  if (command === 'test') return run('node_modules/vitest/vitest.mjs', 'run', ...chosen(args), ...args);
   return fail(`unknown command "${command}"`);
+}
+
+/** Without a choice of files, projects or a configuration: all but the slow tests. */
+function chosen(args) {
+  if (args.some((arg) => /^--(project|config)\b|^test\//.test(arg))) return [];
+  return ['--project', 'unit', '--project', 'replay', '--project', 'integration'];
 }
 
 function checkNode() {
