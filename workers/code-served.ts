@@ -14,7 +14,7 @@ const ASKED_MS = 180_000;
 /** Most versions that are told apart. */
 const MOST_NAMES = 100;
 
-const missingKey = (namespace: string): string => `millrace:code:missing:${namespace}`;
+const missingKey = (namespace: string, taskQueue: string): string => `millrace:code:missing:${namespace}:${taskQueue}`;
 
 /** Where queues are looked at. */
 interface Queues {
@@ -25,9 +25,10 @@ interface Queues {
 /** Says which of the queues of a function's version a worker serves, and notes the version where none does. */
 export function createServingActivity(redis: Redis) {
   return async ({ serving: { queues, code } }: ServingCall): Promise<string | null> => {
-    const { connection, options } = Context.current().client;
+    const { client, info } = Context.current();
+    const { connection, options } = client;
     const served = await firstServed({ connection, namespace: options.namespace }, queues);
-    const key = missingKey(options.namespace);
+    const key = missingKey(options.namespace, info.taskQueue);
     const noted = served === undefined ? redis.zadd(key, Date.now(), code) : redis.zrem(key, code);
     // Only for those who look at it.
     await noted.then(() => redis.zremrangebyrank(key, 0, -MOST_NAMES - 1)).catch(() => undefined);
@@ -51,7 +52,9 @@ export async function missingCode(
   functions: readonly NamedCode[],
   redis?: Redis,
 ): Promise<readonly string[]> {
-  const waited = redis?.zrangebyscore(missingKey(at.namespace), Date.now() - ASKED_MS, '+inf').catch(() => []);
+  const waited = redis
+    ?.zrangebyscore(missingKey(at.namespace, at.taskQueue), Date.now() - ASKED_MS, '+inf')
+    .catch(() => []);
   // Functions of one build share its queue.
   const asked = new Map<string, Promise<string | undefined>>();
   const own = functions.map(async ({ name, version }) => {

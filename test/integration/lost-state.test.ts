@@ -142,15 +142,23 @@ describe('a fast host that dies after its state store has lost its memory', () =
     const queue = `lost-then-dead-${randomUUID()}`;
     const gateway = await starter(client, queue, own.url);
     const host = await WorkerProcess.start(queue, { REDIS_URL: own.url });
-    const log = new CallLog();
-    const run = await gateway.start(fixtures.fourInlineSteps, { log: log.file, ms: 2_500 });
-    await until('the second step runs', () => log.count('second starts') > 0);
-    const [before = ''] = await redis.keys(`millrace:{${run.id}}:journal:*`);
-    const fields = await redis.hlen(before);
+    let log = new CallLog();
+    let run = await gateway.start(fixtures.fourInlineSteps, { log: log.file, ms: 2_500 });
+    const journal = async () => (await redis.keys(`millrace:{${run.id}}:journal:*`))[0] ?? '';
+    await until('the second step runs in a fast host', async () => {
+      if (log.count('second starts') === 0) return false;
+      if ((await redis.hexists(await journal(), '@lease')) === 1) return true;
+      // A host that has just started may be too late for its first run: Temporal's worker has that one, under no lease.
+      await run.handle.terminate();
+      log = new CallLog();
+      run = await gateway.start(fixtures.fourInlineSteps, { log: log.file, ms: 2_500 });
+      return false;
+    });
+    const fields = await redis.hlen(await journal());
     await redis.flushall();
     await until('the host has restored its journal', async () => {
-      const [key] = await redis.keys(`millrace:{${run.id}}:journal:*`);
-      return key !== undefined && (await redis.hlen(key)) >= fields;
+      const key = await journal();
+      return key !== '' && (await redis.hlen(key)) >= fields;
     });
     await host.kill();
     const runner = new CodeRunner(fixtures.fourInlineSteps);
