@@ -29,7 +29,7 @@ export class Backlog {
 
   /** Milliseconds that a task of this priority will wait; 0 when Temporal does not say. */
   async waitMs(queue: Queue, priority: number): Promise<number> {
-    const name = `${queue.type} ${queue.name}`;
+    const name = `${queue.type} ${queue.name}${queue.standIn ? ' instead' : ''}`;
     if (this.#age(name) > FRESH_MS) {
       const asking = this.#refresh(name, queue);
       if (this.#age(name) > STALE_MS) await asking;

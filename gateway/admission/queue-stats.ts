@@ -4,6 +4,8 @@ import type { Client } from '@temporalio/client';
 export interface Queue {
   readonly name: string;
   readonly type: 'activity' | 'workflow';
+  /** It may take the tasks of another one, if a worker serves it. */
+  readonly standIn?: true;
 }
 
 /** What Temporal knows of the tasks of one priority; it counts anew every five seconds. */
@@ -27,9 +29,15 @@ const DEADLINE_MS = 500;
 /** As `TaskQueueType` of Temporal's API. */
 const TYPES = { workflow: 1, activity: 2 } as const;
 
-/** Temporal's statistics of a queue (`DescribeTaskQueue`, servers from 1.25 on; by priority from 1.29 on). */
+/** Of a queue that nobody serves: it is empty because nothing goes there, and what went there would wait for ever. */
+const UNSERVED: QueueStats = new Map([[ALL, { tasks: 1, oldestMs: Number.POSITIVE_INFINITY, takenPerSecond: 0 }]]);
+
+/**
+ * Temporal's statistics of a queue (`DescribeTaskQueue`, servers from 1.25 on; by priority from 1.29 on). Temporal lists a worker
+ * for five minutes after its last poll.
+ */
 export async function queueStats(temporal: Client, queue: Queue): Promise<QueueStats> {
-  const { stats, statsByPriorityKey } = await temporal.withDeadline(Date.now() + DEADLINE_MS, () =>
+  const { stats, statsByPriorityKey, pollers } = await temporal.withDeadline(Date.now() + DEADLINE_MS, () =>
     temporal.workflowService.describeTaskQueue({
       namespace: temporal.options.namespace,
       taskQueue: { name: queue.name },
@@ -37,6 +45,7 @@ export async function queueStats(temporal: Client, queue: Queue): Promise<QueueS
       reportStats: true,
     }),
   );
+  if (queue.standIn && !pollers?.length) return UNSERVED;
   const byPriority = Object.entries(statsByPriorityKey ?? {});
   const rows = byPriority.length > 0 ? byPriority : stats ? [[String(ALL), stats] as const] : [];
   return new Map(
