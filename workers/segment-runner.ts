@@ -64,9 +64,9 @@ export function createSegmentActivity(runner: Runner, redis: Redis, ends?: Abort
     ends?.addEventListener('abort', abort);
     if (ends?.aborted) abort();
     let ending: true | undefined;
-    const elsewhere = (): SegmentOutcome => {
+    const elsewhere = (away: NonNullable<SegmentOutcome['away']>): SegmentOutcome => {
       void passOn(client, workflowId, runId);
-      return { ...NOTHING, away: true };
+      return { ...NOTHING, away };
     };
     const watch = watchRun(client, workflowId, runId, () => {
       ending = true;
@@ -90,14 +90,14 @@ export function createSegmentActivity(runner: Runner, redis: Redis, ends?: Abort
     } catch (error) {
       if (cancellationSignal.aborted) throw new CancelledFailure('the segment was cancelled');
       if (ending) return { done: {}, rows: [], ending };
-      if (ends?.aborted) return elsewhere();
+      if (ends?.aborted) return elsewhere('worker');
       // Nobody looks at what an abandoned segment gives.
       if (signal.aborted) return { ...NOTHING, interrupted: true };
       // Its workflow task was given up while this process stood still: Temporal does not take what comes of it.
-      if (error instanceof SupersededError) return { ...NOTHING, away: true };
+      if (error instanceof SupersededError) return { ...NOTHING, away: 'worker' };
       if (!(error instanceof MillraceError && error.code === 'JOURNAL_UNAVAILABLE')) throw error;
       if (!begun && (await isFirstAttempt(client, workflowId, runId))) return { ...NOTHING, interrupted: true };
-      return elsewhere();
+      return elsewhere('store');
     } finally {
       ends?.removeEventListener('abort', abort);
       watch.stop();

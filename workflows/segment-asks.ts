@@ -41,7 +41,7 @@ export async function untilRun({ segment, inbox, ask, waits }: Asked): Promise<S
       else if (!told.left) return told;
     }
     const outcome = await ask(end - Date.now(), begun || hosted);
-    if (outcome.away === undefined) waits(false);
+    waits(outcome.away === 'store');
     if (outcome.left) {
       await condition(() => inbox.length > 0, HAND_OVER_MS);
       continue;
@@ -51,10 +51,9 @@ export async function untilRun({ segment, inbox, ask, waits }: Asked): Promise<S
     const leftMs = end - Date.now();
     if (leftMs <= 0)
       throw new StageError('STAGE_TIMEOUT', `segment "${segment.path}": ${AWAY}`, { stage: segment.path });
-    waits(true);
     await condition(() => inbox.length > 0, Math.min(pauseMs, leftMs));
     pauseMs = Math.min(2 * pauseMs, PAUSE.mostMs);
   }
 }
 
-const AWAY = 'it may have begun, and no worker that was asked reaches the state store, which has its journal';
+const AWAY = 'it may have begun, and no worker that was asked could go on with it: its journal is in the state store';

@@ -310,7 +310,11 @@ export class HeldError extends Error {
 }
 
 /** The record is another's, who was asked for it later. */
-export class SupersededError extends Error {}
+export class SupersededError extends Error {
+  constructor() {
+    super('another worker has the journal, and was asked for it later');
+  }
+}
 
 /**
  * How long the record of a segment that has ended is kept, in milliseconds. Temporal has its outcome within some

@@ -274,10 +274,10 @@ export interface SegmentOutcome {
   /** Nothing was run: the fast host has left the record. The workflow looks for what it was told, and takes the segment then. */
   readonly left?: true;
   /**
-   * Nothing more can be run here, and it may have begun: this worker does not reach the state store, or it ends, or its
-   * workflow task has been given up. The run waits; then any worker may go on.
+   * Nothing more can be run here, and it may have begun: this worker does not reach the state store (`store`), or it ends, or
+   * its workflow task has been given up (`worker`). The run waits; then any worker may go on.
    */
-  readonly away?: true;
+  readonly away?: 'store' | 'worker';
   readonly failure?: { readonly code: string; readonly message: string; readonly details: JsonObject };
 }
 
