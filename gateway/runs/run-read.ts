@@ -161,7 +161,7 @@ const identityOf = (id: string, { pipeline, version, tenant, resumedFrom }: RunM
 export async function resumptionThere(temporal: Client, id: string): Promise<string | undefined> {
   const next = resumptionOf(id);
   try {
-    await temporal.workflow.getHandle(next).describe();
+    await describeRun(temporal, next);
     return next;
   } catch (error) {
     if (error instanceof WorkflowNotFoundError) return undefined;
