@@ -127,7 +127,8 @@ export class TemporalHost implements Host {
       (queue) => queue ?? undefined,
       (error: unknown) => {
         if (isCancellation(error)) throw error;
-        return undefined;
+        // Workers that are too busy to ask, or a Temporal that does not say, are no sign that none has it.
+        return queues[0];
       },
     );
   }

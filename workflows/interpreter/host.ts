@@ -33,7 +33,8 @@ export interface Host {
    */
   runSegment?(segment: Segment): Promise<SegmentOutcome>;
   /**
-   * The first of some queues that a worker serves; undefined where none does, and then `code` is noted as missing. Absent where
+   * The first of some queues that a worker serves, or the first where nobody can say; undefined where none does, and then
+   * `code` is noted as missing. Absent where
    * nothing waits in queues.
    */
   serving?(queues: readonly string[], code: string): Promise<string | undefined>;
