@@ -1,99 +1,79 @@
 /**
- * The house's arrows run downward only: workers → gateway, workflows, activities, placement → pipelines.
- * `npm run verify` checks the sources, where type imports count, and the build, where only what runs is left.
+ * The rooms and their arrows, downward only. `npm run verify` checks the sources, where type imports count, and the build, where
+ * only what runs is left.
  */
-const no = (name, comment, from, to) => ({ name, comment, severity: 'error', from: { path: from }, to: { path: to } });
-const houses = '(client|pipelines|placement|workflows|activities|gateway|workers)';
-const source = (folder) => `^${folder}/`;
-const built = (folder) => `^dist/${folder}/`;
+
+/** What each room may import, besides itself. A path narrows it to that file or folder. */
+const ROOMS = {
+  pipelines: [],
+  client: ['pipelines'],
+  placement: ['pipelines'],
+  protocols: ['pipelines'],
+  telemetry: ['pipelines'],
+  runtime: ['pipelines', 'telemetry'],
+  temporal: ['pipelines', 'telemetry', 'runtime'],
+  stores: ['pipelines', 'telemetry', 'runtime'],
+  media: ['pipelines', 'telemetry', 'runtime', 'stores/artifacts'],
+  activities: ['pipelines', 'telemetry', 'runtime', 'stores', 'media', 'protocols'],
+  workflows: ['pipelines', 'activities/stage/activity\\.ts'],
+  runs: ['pipelines', 'telemetry', 'runtime', 'temporal', 'stores', 'activities/webhooks'],
+  gateway: ['pipelines', 'telemetry', 'runtime', 'stores', 'media', 'protocols', 'runs'],
+  measure: ['pipelines', 'telemetry', 'runtime', 'temporal', 'stores', 'media', 'activities', 'placement'],
+  workers: [
+    ...['pipelines', 'telemetry', 'runtime', 'temporal', 'stores', 'media', 'protocols', 'activities', 'workflows'],
+    ...['runs', 'gateway', 'placement'],
+  ],
+  deploy: ['pipelines', 'telemetry', 'runtime', 'workers'],
+  cli: [
+    ...['pipelines', 'telemetry', 'runtime', 'temporal', 'stores', 'media', 'protocols', 'activities', 'workflows'],
+    ...['runs', 'gateway', 'placement', 'measure', 'workers', 'deploy', 'client'],
+  ],
+};
+
+const any = (names) => `(${names.join('|')})`;
+const ALL = any(Object.keys(ROOMS));
+const built = (rooms) => `^dist/${rooms}/`;
+const no = (name, comment, from, to) => ({ name, comment, severity: 'error', from: { path: from }, to });
+
+const arrows = Object.entries(ROOMS).map(([room, below]) =>
+  no(`arrows-of-${room}`, `${room}/ imports ${below.join(', ') || 'no other room'}.`, `^${room}/`, {
+    path: `^${any([...Object.keys(ROOMS), 'test', 'bench'])}/`,
+    pathNot: `^${any([room, ...below])}(/|$)`,
+  }),
+);
 
 module.exports = {
   forbidden: [
-    no(
-      'pipelines-is-the-ground',
-      'The domain knows nobody else.',
-      source('pipelines'),
-      source('(placement|workflows|activities|gateway|workers|deploy)'),
-    ),
-    no(
-      'pipelines-is-pure',
-      'The domain does no I/O and knows no Temporal.',
-      source('pipelines'),
-      '(^|node_modules/)(@temporalio|ioredis|openai|@grpc|fastify|pino)|^(node:)?(fs|net|http|https|child_process|worker_threads)(/|$)',
-    ),
-    no(
-      'client-knows-types',
-      'The client knows the domain, by its types alone: it runs in browsers.',
-      source('client'),
-      source('(placement|workflows|activities|gateway|workers|deploy)'),
-    ),
+    ...arrows,
+    no('pipelines-is-pure', 'The language does no I/O and knows no Temporal.', '^pipelines/', {
+      path: '(^|node_modules/)(@temporalio|ioredis|openai|@grpc|fastify|pino)|^(node:)?(fs|net|http|https|child_process|worker_threads)(/|$)',
+    }),
+    no('placement-is-pure', 'Placement does no I/O and knows no Temporal.', '^placement/', {
+      path: '(^|node_modules/)(@temporalio|ioredis|openai|@grpc|fastify|pino)|^(node:)?(net|http|https|child_process|worker_threads)(/|$)',
+    }),
+    no('runs-without-http', 'What starts and reads runs knows no door.', '^runs/', {
+      path: '(^|node_modules/)(@?fastify|@grpc|@modelcontextprotocol)|^(node:)?(http|http2|https|net)(/|$)',
+    }),
     no(
       'client-runs-alone',
-      'Nothing but the client’s own files is loaded with it, and nothing of Node.',
-      `${built('client')}.*\\.js$`, // its types do know the domain
-      `${built('(pipelines|placement|workflows|activities|gateway|workers)')}|node_modules|^(node:)?(fs|net|http|https|stream|path|crypto|timers|util|events|buffer)(/|$)`,
+      'Nothing but the client’s own files is loaded with it, and nothing of Node: it runs in browsers.',
+      `${built('client')}.*\\.js$`, // its types do know the language
+      {
+        path: `${built(any(Object.keys(ROOMS).filter((room) => room !== 'client')))}|node_modules|^(node:)?(fs|net|http|https|stream|path|crypto|timers|util|events|buffer)(/|$)`,
+      },
     ),
-    no(
-      'only-processes-are-clients',
-      'The client is for those outside, and for the command line.',
-      source('(pipelines|placement|workflows|activities|gateway)'),
-      source('client'),
-    ),
-    no(
-      'placement-on-pipelines',
-      'Placement is pure and reads the domain only.',
-      source('placement'),
-      source('(workflows|activities|gateway|workers)'),
-    ),
-    no(
-      'workflows-on-pipelines',
-      'Workflows see the domain, and the type of an activity.',
-      source('workflows'),
-      '^(placement|gateway|workers|activities/(?!activity\\.ts$))',
-    ),
-    no(
-      'workflows-run-alone',
-      'Nothing but the domain enters the sandbox.',
-      built('workflows'),
-      built('(placement|gateway|workers|activities)'),
-    ),
-    no(
-      'workflows-without-zod',
-      'The sandbox never imports zod or Node.',
-      built('workflows'),
-      '(^|node_modules/)zod|^(node:)?(fs|net|http|crypto|path|os|process)(/|$)',
-    ),
-    no(
-      'interpreter-is-pure',
-      'The interpreter knows no host.',
-      source('workflows/interpreter'),
-      '(^|node_modules/)@temporalio',
-    ),
-    no(
-      'activities-below',
-      'Activities know no door, workflow or process.',
-      source('activities'),
-      source('(placement|workflows|gateway|workers)'),
-    ),
-    no(
-      'gateway-below',
-      'The gateway knows no workflow code, no process and no connector.',
-      source('gateway'),
-      source('(workflows|workers|placement|activities/(connectors|pools))'),
-    ),
-    no(
-      'product-without-tests',
-      'The product does not import tests or benches.',
-      source(houses),
-      source('(test|bench)'),
-    ),
-    {
-      name: 'no-cycles',
-      comment: 'What runs is free of import cycles.',
-      severity: 'error',
-      from: { path: built(houses) },
-      to: { circular: true },
-    },
+    no('workflows-run-alone', 'Nothing but the language enters the sandbox.', built('workflows'), {
+      path: built(any(Object.keys(ROOMS).filter((room) => !['workflows', 'pipelines'].includes(room)))),
+    }),
+    no('workflows-without-zod', 'The sandbox never imports zod or Node.', built('workflows'), {
+      path: '(^|node_modules/)zod|^(node:)?(fs|net|http|crypto|path|os|process)(/|$)',
+    }),
+    no('interpreter-is-pure', 'The interpreter knows no host.', '^workflows/interpreter/', {
+      path: '(^|node_modules/)@temporalio',
+    }),
+    no('no-cycles', 'Files do not import each other in circles, types included.', `^(dist/)?${ALL}/`, {
+      circular: true,
+    }),
   ],
   options: { doNotFollow: { path: 'node_modules' }, parser: 'swc' },
 };

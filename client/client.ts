@@ -1,7 +1,8 @@
 import type { Pipeline } from '../pipelines/definition/index.js';
 import type { JsonObject } from '../pipelines/json.js';
-import type { Priority, RunEvent } from '../pipelines/plan/index.js';
-import type { PipelineDocument, RunDocument } from '../pipelines/run-document.js';
+import type { Priority } from '../pipelines/plan/index.js';
+import type { PipelineDocument, RunDocument } from '../pipelines/run/document.js';
+import type { RunEvent } from '../pipelines/run/index.js';
 import { ClientError, errorOf, failureOf, unreachable } from './error.js';
 import { serverEvents } from './sse.js';
 import { bodyOf, type Received, type Sent } from './values.js';

@@ -1,4 +1,4 @@
-import type { Problem, RunDocument } from '../pipelines/run-document.js';
+import type { Problem, RunDocument } from '../pipelines/run/document.js';
 
 /** The code of a `ClientError` that no gateway has answered: it cannot be reached, or what answered is none. */
 const UNREACHABLE = 'GATEWAY_UNAVAILABLE';

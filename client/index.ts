@@ -1,5 +1,5 @@
 /** The typed client of the HTTP trigger, for Node and browsers. */
-export type { PipelineDocument, RunDocument, RunError, RunStatus } from '../pipelines/run-document.js';
+export type { PipelineDocument, RunDocument, RunError, RunStatus } from '../pipelines/run/document.js';
 export {
   type ClientEvent,
   type ClientOptions,

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from 'fastify';
-import { RationedWarnings } from '../activities/rationed-warnings.js';
 import { MillraceError } from '../pipelines/errors.js';
+import { RunEnds } from '../runs/ends.js';
+import { Places } from '../runs/places.js';
+import { RationedWarnings } from '../telemetry/warnings.js';
 import { authenticateRequests } from './access/authenticate-requests.js';
 import { Authenticator } from './access/authenticator.js';
-import { artifactRoutes } from './artifacts/artifact-routes.js';
 import type { GatewayDeps, GatewayParts } from './deps.js';
 import { explorerRoutes } from './explorer/index.js';
 import { answerBrokenRequest } from './http/broken-request.js';
@@ -21,15 +22,14 @@ import { mcpRoutes } from './mcp/mcp-routes.js';
 import { openAiErrors } from './openai/error-body.js';
 import { openAiRoutes } from './openai/openai-routes.js';
 import { collectRoutes, openApiRoutes } from './openapi/index.js';
-import { operationsRoutes } from './operations-routes.js';
-import { pipelineRoutes } from './pipeline-routes.js';
 import { Readiness } from './readiness.js';
-import { controlRoutes } from './runs/control-routes.js';
-import { eventRoutes } from './runs/event-routes.js';
-import { Places } from './runs/places.js';
-import { RunEnds } from './runs/run-ends.js';
-import { runRoutes } from './runs/run-routes.js';
-import { replayRoutes } from './webhooks/replay-routes.js';
+import { artifactRoutes } from './rest/artifact-routes.js';
+import { controlRoutes } from './rest/control-routes.js';
+import { eventRoutes } from './rest/event-routes.js';
+import { operationsRoutes } from './rest/operations-routes.js';
+import { pipelineRoutes } from './rest/pipeline-routes.js';
+import { replayRoutes } from './rest/replay-routes.js';
+import { runRoutes } from './rest/run-routes.js';
 
 /** The longest run id (pipeline name, dash, UUID) is 100 characters, which is also the router's default limit. */
 const MOST_PARAMETER_CHARACTERS = 256;

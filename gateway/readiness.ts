@@ -1,10 +1,16 @@
 import { MillraceError } from '../pipelines/errors.js';
-import type { ReadinessCheck } from './deps.js';
 
 /** Longest time that a part may take to say that it works: a probe of Kubernetes waits a second by default, people set 5. */
 const CHECK_MS = 2_000;
 /** What was found is told for so long, in milliseconds: anybody may ask, and each look costs files and calls. */
 const FRESH_MS = 1_000;
+
+export interface ReadinessCheck {
+  /** Whether the gateway is of no use without it. Otherwise its failure makes the gateway `degraded`. */
+  readonly critical: boolean;
+  /** Throws when the part cannot be used; the message of a `MillraceError` is told to anybody. */
+  check(): Promise<void>;
+}
 
 interface CheckResult {
   readonly status: 'ok' | 'failed';

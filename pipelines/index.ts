@@ -14,7 +14,8 @@ export {
   type Tensor,
   tensor,
 } from './media.js';
-export type { Plan, StagePlan, StageRecord } from './plan/index.js';
+export type { Plan, StagePlan } from './plan/index.js';
+export type { StageRecord } from './run/index.js';
 export {
   type AgentBudget,
   type AgentInput,

@@ -5,19 +5,18 @@ import {
   agentOf,
   allSteps,
   isStage,
-  type Placement,
   type Plan,
   type PricePlan,
-  type StagePlacement,
   type StagePlan,
   serveAs,
   serverRow,
   sessionRow,
   toolRow,
 } from '../pipelines/plan/index.js';
+import type { Placement, StagePlacement } from '../pipelines/run/index.js';
 import { STAGE_KINDS } from '../pipelines/stages/index.js';
 import type { StageKind } from '../pipelines/stages/kind.js';
-import { codeQueues } from './queues.js';
+import { codeQueues, type QueuesOf } from './queues.js';
 
 /** What placing needs to know of a pool. */
 export interface PoolDescription {
@@ -63,9 +62,6 @@ const kindOf = ({ kind }: Alternative): Partial<StageKind> =>
   Object.hasOwn(STAGE_KINDS, kind) ? STAGE_KINDS[kind as keyof typeof STAGE_KINDS] : {};
 
 type PoolOf = (model: string) => PoolDescription | undefined;
-
-/** The queues that a pool's calls go to, where a placement says so. */
-export type QueuesOf = (model: string) => (Omit<StagePlacement, 'connector'> & { readonly queue: string }) | undefined;
 
 /** What placing goes by. */
 interface Ground {

@@ -1,13 +1,16 @@
 import { BUILD } from '../pipelines/definition/pinned.js';
+import type { StagePlacement } from '../pipelines/run/index.js';
 import type { CodeVersion } from '../pipelines/stages/kind.js';
 import type { PlacedPool, PlacementDocument } from './document/index.js';
 import { deviceQueue as ofDevice, poolQueue as ofPool } from './document/index.js';
-import type { QueuesOf } from './place.js';
 
 /*
  * Names of a placement's task queues in a deployment. They carry the deployment's own queue, so that two deployments in one
  * namespace stay apart.
  */
+/** The queues that a pool's calls go to, where a placement says so. */
+export type QueuesOf = (model: string) => (Omit<StagePlacement, 'connector'> & { readonly queue: string }) | undefined;
+
 /** Queue of the calls that must run on one device. */
 export const deviceQueue = (taskQueue: string, device: string): string => `${taskQueue}.${ofDevice(device)}`;
 /** Queue of a pool's calls, which the workers of all its devices serve: whoever has room takes the next. */

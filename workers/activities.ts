@@ -1,10 +1,10 @@
 import { setMaxListeners } from 'node:events';
-import { createActivities } from '../activities/activity.js';
+import { createActivities } from '../activities/stage/activity.js';
 import type { JsonObject } from '../pipelines/json.js';
-import type { SegmentCall, ServingCall, StageCall } from '../pipelines/plan/index.js';
+import type { SegmentCall, ServingCall, StageCall } from '../pipelines/run/index.js';
 import { createServingActivity } from './code-served.js';
 import type { Stages } from './compose.js';
-import { createSegmentActivity } from './segment-runner.js';
+import { createSegmentActivity } from './hosts/segment-runner.js';
 
 /**
  * The activities of a worker: one function serves the type of every stage and of every segment.

@@ -1,6 +1,6 @@
 import { Gauge, type Registry } from 'prom-client';
-import type { Answers } from '../activities/answers/index.js';
 import { MillraceError } from '../pipelines/errors.js';
+import type { Answers } from '../stores/answers/index.js';
 
 /** Whether the fast path and direct answers work, for `/readyz` and for the metrics. */
 export function answersCheck(answers: Pick<Answers, 'degraded'>, registry: Registry) {

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
-import type { Logger } from '../activities/logger.js';
-import { WatchedFile } from '../activities/watched-file.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { readPlacement } from '../placement/document/index.js';
-import type { QueuesOf } from '../placement/place.js';
+import type { QueuesOf } from '../placement/queues.js';
 import { queuesOf } from '../placement/queues.js';
+import { WatchedFile } from '../runtime/watched-file.js';
+import type { Logger } from '../telemetry/logger.js';
 import type { Settings } from './settings.js';
 
 /**

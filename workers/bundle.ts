@@ -42,5 +42,5 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   await writeBundle();
   await copyExplorer();
   // npm makes a package's commands executable when it installs them, which in a clone is before they are built.
-  await chmod(new URL('./cli/main.js', import.meta.url), 0o755);
+  await chmod(new URL('../cli/main.js', import.meta.url), 0o755);
 }

@@ -3,11 +3,11 @@ import type { Connection } from '@temporalio/client';
 import type { Redis } from 'ioredis';
 import { Gauge, type Registry } from 'prom-client';
 import { MillraceError } from '../pipelines/errors.js';
-import type { ServingCall } from '../pipelines/plan/index.js';
+import type { ServingCall } from '../pipelines/run/index.js';
 import { codeName } from '../pipelines/stages/index.js';
 import type { NamedCode } from '../pipelines/stages/kind.js';
 import { codeQueues } from '../placement/queues.js';
-import { pollersOf } from './pollers.js';
+import { pollersOf } from '../temporal/pollers.js';
 
 /** A run that waits for a version asks at least this often, in milliseconds: what nobody has asked for since is not waited for. */
 const ASKED_MS = 180_000;

@@ -1,5 +1,5 @@
 import { type NativeConnection, Worker } from '@temporalio/worker';
-import { createActivities } from '../activities/activity.js';
+import { createActivities } from '../activities/stage/activity.js';
 import { MillraceError } from '../pipelines/errors.js';
 import { queuesOfCode } from '../placement/queues.js';
 import type { ActivitySlots } from './activity-slots.js';

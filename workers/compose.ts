@@ -1,29 +1,24 @@
 import path from 'node:path';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
-import { openFileStore, withOutputBudget } from '../activities/artifacts/index.js';
 import { type Embedder, SemanticCache } from '../activities/cache/index.js';
-import { CodeFunctions } from '../activities/code-functions.js';
 import { createConnectors } from '../activities/connectors/index.js';
 import { McpServers, mcpKinds } from '../activities/mcp/index.js';
-import {
-  conformInput,
-  convertAudio,
-  createAudioPort,
-  createBytesPort,
-  createSplit,
-} from '../activities/media/index.js';
-import { createMetrics, type Metrics } from '../activities/metrics.js';
 import { Pools } from '../activities/pools/index.js';
-import { RationedWarnings } from '../activities/rationed-warnings.js';
-import { RedisRecords, spillTo } from '../activities/records/index.js';
-import { isFull } from '../activities/redis/index.js';
-import { RunEventLog } from '../activities/run-events/index.js';
 import { SessionStore, sessionKind } from '../activities/sessions/index.js';
-import { StageRunner } from '../activities/stage-runner.js';
+import { createSplit } from '../activities/split/worker-kind.js';
+import { CodeFunctions } from '../activities/stage/code-functions.js';
+import { StageRunner } from '../activities/stage/stage-runner.js';
 import { indexKinds } from '../activities/vector-index/index.js';
+import { conformInput, convertAudio, createAudioPort, createBytesPort } from '../media/index.js';
 import type { Pipeline } from '../pipelines/index.js';
 import type { JsonObject } from '../pipelines/json.js';
+import { openFileStore, withOutputBudget } from '../stores/artifacts/index.js';
+import { RunEventLog } from '../stores/events/index.js';
+import { RedisRecords, spillTo } from '../stores/records/index.js';
+import { isFull } from '../stores/redis/index.js';
+import { createMetrics, type Metrics } from '../telemetry/metrics.js';
+import { RationedWarnings } from '../telemetry/warnings.js';
 import { loadMcpServers } from './mcp-servers.js';
 import { loadModels } from './models.js';
 import { openPassageIndex } from './passage-index.js';

@@ -6,7 +6,7 @@ import {
   type SlotReserveContext,
   Worker,
 } from '@temporalio/worker';
-import { createActivities } from '../activities/activity.js';
+import { createActivities } from '../activities/stage/activity.js';
 import { deviceQueue, poolQueue } from '../placement/queues.js';
 import type { Stages } from './compose.js';
 import { HEARTBEAT_THROTTLE_MS } from './heartbeat.js';

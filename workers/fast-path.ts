@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
-import { FastJobs } from '../activities/fast-jobs/index.js';
 import type { FastPath } from '../gateway/index.js';
 import type { Plan } from '../pipelines/plan/index.js';
+import { FastJobs } from '../stores/jobs/index.js';
 import { isOneSegment, wanted } from '../workflows/interpreter/index.js';
 
 /** The gateway's way to the fast hosts of a task queue. */

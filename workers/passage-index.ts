@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { Embedder } from '../activities/cache/index.js';
-import type { Logger } from '../activities/logger.js';
 import { PassageIndex } from '../activities/vector-index/index.js';
+import type { Logger } from '../telemetry/logger.js';
 import type { Settings } from './settings.js';
 import { openStore } from './stores.js';
 

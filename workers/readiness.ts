@@ -1,11 +1,11 @@
 import type { Connection } from '@temporalio/client';
 import type { Redis } from 'ioredis';
-import type { ArtifactStore } from '../activities/artifacts/index.js';
 import { type PoolReport, PoolReports, TOLD_MS } from '../activities/pools/index.js';
-import type { StoreWatch } from '../activities/redis/index.js';
 import type { ReadinessCheck } from '../gateway/index.js';
 import { MillraceError } from '../pipelines/errors.js';
-import { pollersOf } from './pollers.js';
+import type { ArtifactStore } from '../stores/artifacts/index.js';
+import type { StoreWatch } from '../stores/redis/index.js';
+import { pollersOf } from '../temporal/pollers.js';
 
 interface Parts {
   readonly connection: Connection;

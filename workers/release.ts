@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { PACKAGE_ROOT } from './stack/package-root.js';
+import { PACKAGE_ROOT } from '../runtime/package-root.js';
 
 /** Millrace's own release, as its package says. */
 export function releaseOf(): string {

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { z } from 'zod';
 import { MillraceError } from '../pipelines/errors.js';
-import { INSTALL_MARK, STACK_MARK } from './stack/process-identity.js';
+import { INSTALL_MARK, STACK_MARK } from '../runtime/process-identity.js';
 
 /**
  * Every setting of every Millrace process: name, meaning, default and the default's reason, once.

@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis';
 import type { Registry } from 'prom-client';
-import type { Logger } from '../activities/logger.js';
-import { connected, createRedis, lookAt, StoreWatch } from '../activities/redis/index.js';
 import { MillraceError } from '../pipelines/errors.js';
+import { connected, createRedis, lookAt, StoreWatch } from '../stores/redis/index.js';
+import type { Logger } from '../telemetry/logger.js';
 import { endpointsOf } from './endpoints.js';
 import type { Settings } from './settings.js';
 

@@ -1,11 +1,11 @@
 import { Context } from '@temporalio/activity';
 import { type NativeConnection, Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
-import type { Metrics } from '../activities/metrics.js';
 import { createWebhookActivities, WEBHOOK_SLOTS, WebhookConfig } from '../activities/webhooks/index.js';
 import { readRun, webhookEventOf } from '../gateway/index.js';
 import { MillraceError } from '../pipelines/errors.js';
-import { webhookQueue } from '../pipelines/plan/index.js';
+import { webhookQueue } from '../pipelines/run/index.js';
+import type { Metrics } from '../telemetry/metrics.js';
 import { endpointsOf, runPages } from './endpoints.js';
 import type { Settings } from './settings.js';
 

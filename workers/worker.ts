@@ -9,6 +9,7 @@ import {
 } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
+import { ensureSearchAttributes } from '../temporal/search-attributes.js';
 import { workerActivities } from './activities.js';
 import { ActivitySlots } from './activity-slots.js';
 import { workflowSource } from './bundle.js';
@@ -16,14 +17,13 @@ import { createCodeWorkers } from './code-workers.js';
 import { composeStages } from './compose.js';
 import { createDeviceWorkers } from './device-worker.js';
 import { endpointsOf } from './endpoints.js';
-import { createFastWorker } from './fast-worker.js';
 import { HEARTBEAT_THROTTLE_MS } from './heartbeat.js';
+import { createFastWorker } from './hosts/fast-worker.js';
+import { workerSinks } from './hosts/sinks.js';
 import { serveMetrics } from './http-server.js';
 import { createLogger } from './logger.js';
 import { watchPools } from './pool-watch.js';
-import { ensureSearchAttributes } from './search-attributes.js';
 import type { Settings } from './settings.js';
-import { workerSinks } from './sinks.js';
 import { createWebhookWorker } from './webhooks.js';
 
 /**

@@ -7,7 +7,7 @@ import {
 } from '@temporalio/common';
 import { isAway } from '../pipelines/errors.js';
 import type { JsonObject } from '../pipelines/json.js';
-import type { StagePlacement } from '../pipelines/plan/index.js';
+import type { StagePlacement } from '../pipelines/run/index.js';
 
 /** How a stage is tried on one of its queues. */
 export interface OnQueue {

@@ -19,7 +19,7 @@ import {
   type StageRecord,
   WAITING_QUERY,
   type Wait,
-} from '../pipelines/plan/index.js';
+} from '../pipelines/run/index.js';
 import { runFailure } from './failures.js';
 import { interpret } from './interpreter/index.js';
 import { TemporalHost } from './temporal-host.js';

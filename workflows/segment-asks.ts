@@ -1,5 +1,5 @@
 import { condition, workflowInfo } from '@temporalio/workflow';
-import type { Segment, SegmentOutcome } from '../pipelines/plan/index.js';
+import type { Segment, SegmentOutcome } from '../pipelines/run/index.js';
 import { StageError } from './interpreter/index.js';
 
 /** What a fast host that has lost its journal tells Temporal is there this long after its lease, in milliseconds. */

@@ -15,14 +15,13 @@ import {
   uuid4,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { StageActivity } from '../activities/activity.js';
+import type { StageActivity } from '../activities/stage/activity.js';
 import type { Json, JsonObject } from '../pipelines/json.js';
 import { bytesOf } from '../pipelines/json-limits.js';
+import { allSteps, PRIORITY_KEYS, type StagePlan, type SubPipelinePlan } from '../pipelines/plan/index.js';
 import {
-  allSteps,
   type Decision,
   OUTCOME_SIGNAL,
-  PRIORITY_KEYS,
   type RunContext,
   type RunEvent,
   type RunResult,
@@ -34,12 +33,10 @@ import {
   type StageCall,
   type StageOutcome,
   type StagePlacement,
-  type StagePlan,
   type StageRecord,
-  type SubPipelinePlan,
   type Wait,
   WORKFLOW_TASK_TIMEOUT_MS,
-} from '../pipelines/plan/index.js';
+} from '../pipelines/run/index.js';
 import { onFirstQueue } from './elsewhere.js';
 import { childError, stageError } from './failures.js';
 import { type Host, type Shown, stageTableMarkdown, Waits } from './interpreter/index.js';

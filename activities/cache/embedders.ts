@@ -1,5 +1,5 @@
 import { messageOf } from '../../pipelines/errors.js';
-import { limited } from '../limited.js';
+import { limited } from '../../runtime/limited.js';
 import type { EmbedCaller, Embedder } from './embedder.js';
 
 /**

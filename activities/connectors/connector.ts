@@ -1,3 +1,4 @@
+import type { AudioPort } from '../../media/index.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import type { MillraceError } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
@@ -124,14 +125,6 @@ export interface CallContext {
    * ASCII.
    */
   readonly idempotencyKey?: string;
-}
-
-/** Media as samples, so that no connector knows files or formats. */
-export interface AudioPort {
-  /** Mono samples in [-1, 1] at `sampleRate` Hz, resampled and mixed down as needed, in chunks of bounded size. */
-  read(artifact: Artifact, format: { readonly sampleRate: number }): AsyncIterable<Float32Array>;
-  /** Stores 16-bit mono samples as WAV. */
-  write(samples: Int16Array, format: { readonly sampleRate: number }): Promise<Artifact>;
 }
 
 /** Turns anything a connector caught into the one error that the rest of Millrace knows. */

@@ -7,7 +7,7 @@ import { LONGEST_TIMER_MS } from '../../pipelines/duration.js';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { refusedForeign } from '../../pipelines/json-schema/index.js';
-import { limited } from '../limited.js';
+import { limited } from '../../runtime/limited.js';
 import type { McpConfig, McpServerConfig } from './config.js';
 
 /** A tool as its server describes it. */

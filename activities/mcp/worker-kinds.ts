@@ -1,5 +1,5 @@
 import type { Json } from '../../pipelines/json.js';
-import type { WorkerKind } from '../worker-kind.js';
+import type { WorkerKind } from '../stage/worker-kind.js';
 import type { McpServers } from './servers.js';
 
 /** What carries out an agent's calls of MCP servers. */

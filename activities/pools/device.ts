@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { limited } from '../../runtime/limited.js';
 import type { ServerWork } from '../connectors/connector.js';
-import { limited } from '../limited.js';
 import type { Endpoint } from './endpoint.js';
 
 /** Time between two looks at what servers have done: long enough for some batches, short next to a queue that builds up. */

@@ -1,8 +1,8 @@
 import { type ErrorCode, MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { StageKindName } from '../../pipelines/stages/index.js';
-import { limited } from '../limited.js';
-import type { Logger } from '../logger.js';
-import type { Metrics } from '../metrics.js';
+import { limited } from '../../runtime/limited.js';
+import type { Logger } from '../../telemetry/logger.js';
+import type { Metrics } from '../../telemetry/metrics.js';
 import type { Endpoint } from './endpoint.js';
 
 /** Longest canary: a model that is only busy answers within it, as a rule. */

@@ -1,4 +1,4 @@
-import { follower } from '../limited.js';
+import { follower } from '../../runtime/limited.js';
 
 /** Rejects soon after its signal aborts. */
 type StartedCall<T> = (signal: AbortSignal) => Promise<T>;

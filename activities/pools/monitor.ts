@@ -1,5 +1,5 @@
 import { type ErrorCode, MillraceError, messageOf } from '../../pipelines/errors.js';
-import type { Logger } from '../logger.js';
+import type { Logger } from '../../telemetry/logger.js';
 import type { Endpoint } from './endpoint.js';
 import type { Healer } from './healer.js';
 

@@ -1,10 +1,10 @@
 import type { Redis } from 'ioredis';
 import { errorRow, MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { HedgePolicy } from '../../pipelines/plan/index.js';
+import { limited } from '../../runtime/limited.js';
+import type { Logger } from '../../telemetry/logger.js';
+import type { Metrics } from '../../telemetry/metrics.js';
 import type { Backend } from '../connectors/connector.js';
-import { limited } from '../limited.js';
-import type { Logger } from '../logger.js';
-import type { Metrics } from '../metrics.js';
 import { Endpoint, ITS_OWN } from './endpoint.js';
 import { Healer } from './healer.js';
 import { hedged } from './hedge.js';

@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis';
 import { MillraceError } from '../../pipelines/errors.js';
+import type { Logger } from '../../telemetry/logger.js';
+import type { Metrics } from '../../telemetry/metrics.js';
 import type { Backend, Connector, KeyReference } from '../connectors/connector.js';
-import type { Logger } from '../logger.js';
-import type { Metrics } from '../metrics.js';
 import { Device } from './device.js';
 import type { ModelsConfig } from './models.js';
 import { Pool } from './pool.js';

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import { RateLimiterRes } from 'rate-limiter-flexible';
 import { z } from 'zod';
 import { MillraceError } from '../../pipelines/errors.js';
-import { type RateCounter, rateCounter, rateFields } from '../rates/index.js';
+import { type RateCounter, rateCounter, rateFields } from '../../stores/rates/index.js';
 
 /** `rateLimit` of a pool in the models file: for all its callers together, and for each tenant. */
 export const rateLimitSchema = z.strictObject({ ...rateFields, perTenant: z.strictObject(rateFields).optional() });

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import { sha256Hex } from '../../pipelines/plan/hash.js';
 import type { AgentMessage } from '../../pipelines/plan/index.js';
-import { isFull } from '../redis/index.js';
+import { isFull } from '../../stores/redis/index.js';
 
 /** Raised when the meaning of what is stored changes; a session of another format is then a new one. */
 const FORMAT = 3;

@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from '../../pipelines/json.js';
-import type { WorkerKind } from '../worker-kind.js';
+import type { WorkerKind } from '../stage/worker-kind.js';
 import type { SessionPart, SessionStore } from './session-store.js';
 
 /** What carries out an agent's reads and writes of its session. */

@@ -1,4 +1,4 @@
-import { follower } from '../limited.js';
+import { follower } from '../../runtime/limited.js';
 
 /**
  * `work` of every item, at most `limit` at once, results in order. The first failure is thrown; no further item is begun

@@ -1,5 +1,5 @@
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
-import { isFull } from '../redis/index.js';
+import { isFull } from '../../stores/redis/index.js';
 
 /** As Redis says, to a client or to a script, that a command is not there or not allowed. */
 const REFUSALS =

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { Passage } from '../../pipelines/stages/index.js';
-import type { WorkerKind, WorkerRequest } from '../worker-kind.js';
+import type { WorkerKind, WorkerRequest } from '../stage/worker-kind.js';
 import type { PassageIndex } from './passage-index.js';
 
 /** The most passages of one search: more than any model's context holds, and a result that still fits into a history. */

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
-import { isTenant } from '../artifacts/index.js';
-import type { Logger } from '../logger.js';
-import { WatchedFile } from '../watched-file.js';
+import { WatchedFile } from '../../runtime/watched-file.js';
+import { isTenant } from '../../stores/artifacts/index.js';
+import type { Logger } from '../../telemetry/logger.js';
 import { secretFault } from './signature.js';
 import { targetFault } from './target-url.js';
 

@@ -1,11 +1,11 @@
 import { ApplicationFailure, Context } from '@temporalio/activity';
 import { CancelledFailure } from '@temporalio/common';
 import { MillraceError } from '../../pipelines/errors.js';
-import type { AttemptOutcome, WebhookActivities, WebhookEvent, WebhookTarget } from '../../pipelines/plan/index.js';
+import type { AttemptOutcome, WebhookActivities, WebhookEvent, WebhookTarget } from '../../pipelines/run/index.js';
+import { limited } from '../../runtime/limited.js';
+import type { Logger } from '../../telemetry/logger.js';
+import type { Metrics } from '../../telemetry/metrics.js';
 import { retryAfterMs } from '../connectors/retry-after.js';
-import { limited } from '../limited.js';
-import type { Logger } from '../logger.js';
-import type { Metrics } from '../metrics.js';
 import type { WebhookConfig } from './config.js';
 import { Crowd } from './crowd.js';
 import { RefusedTarget, send } from './send.js';

@@ -14,7 +14,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
-import { down, up } from '../../workers/stack/index.js';
+import { down, up } from '../../deploy/local/stack/index.js';
 import type { Check, Load } from './attack.js';
 import { CHECKS, LOADS } from './attacks/index.js';
 import { bystander } from './bystander.js';

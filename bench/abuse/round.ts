@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { status } from '../../workers/stack/index.js';
+import { status } from '../../deploy/local/stack/index.js';
 import { cpuSeconds, residentMb } from '../sse/usage.js';
 import type { Doors, Load } from './attack.js';
 import type { Answers, Order, Told } from './attacker.js';

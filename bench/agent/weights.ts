@@ -2,10 +2,10 @@ import { createReadStream, createWriteStream, existsSync } from 'node:fs';
 import { rename } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { ensureVenv } from '../../deploy/local/stack/venv.js';
+import { readManifest } from '../../deploy/local/stack/weights.js';
+import { PACKAGE_ROOT } from '../../runtime/package-root.js';
 import type { Settings } from '../../workers/settings.js';
-import { PACKAGE_ROOT } from '../../workers/stack/package-root.js';
-import { ensureVenv } from '../../workers/stack/venv.js';
-import { readManifest } from '../../workers/stack/weights.js';
 
 const RECIPE = path.join(PACKAGE_ROOT, 'test/fixtures/tool-calling-model');
 

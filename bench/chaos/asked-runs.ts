@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isErrorCode, messageOf } from '../../pipelines/errors.js';
-import type { Problem, RunDocument } from '../../pipelines/run-document.js';
+import type { Problem, RunDocument } from '../../pipelines/run/document.js';
 import { decideTwice } from './decide-twice.js';
 import { type Outcome, within } from './outcome.js';
 import { doneBy } from './payments.js';

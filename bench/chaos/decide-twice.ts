@@ -1,4 +1,4 @@
-import type { RunDocument } from '../../pipelines/run-document.js';
+import type { RunDocument } from '../../pipelines/run/document.js';
 
 const TAKEN = 202;
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { status } from '../../workers/stack/index.js';
+import { status } from '../../deploy/local/stack/index.js';
 import type { Incident } from './incidents.js';
 import type { ChaosProcess } from './process.js';
 import { settings } from './settings.js';

@@ -17,7 +17,7 @@
  * run failed.
  */
 import { parseArgs } from 'node:util';
-import { down } from '../../workers/stack/index.js';
+import { down } from '../../deploy/local/stack/index.js';
 import { faultsOf, incidentsOf, needsModels } from './faults.js';
 import { Incidents, planIncidents } from './incidents.js';
 import { Load } from './load.js';

@@ -2,7 +2,7 @@ import { type Client, WorkflowFailedError, WorkflowNotFoundError } from '@tempor
 import { ApplicationFailure } from '@temporalio/common';
 import type { Artifact } from '../../pipelines/artifact.js';
 import { isErrorCode } from '../../pipelines/errors.js';
-import type { Placement, RunResult } from '../../pipelines/plan/index.js';
+import type { Placement, RunResult } from '../../pipelines/run/index.js';
 import { type Outcome, within } from './outcome.js';
 import { textMark } from './run-mark.js';
 import { sixStages } from './six-stages.js';

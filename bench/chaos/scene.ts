@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
+import { down, up } from '../../deploy/local/stack/index.js';
 import { gatewayUrl } from '../../workers/endpoints.js';
-import { down, up } from '../../workers/stack/index.js';
 import { cutOff } from './cuts.js';
 import { deploy } from './deploy.js';
 import type { Incident } from './incidents.js';

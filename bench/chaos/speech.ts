@@ -1,10 +1,10 @@
 import { createReadStream } from 'node:fs';
 import path from 'node:path';
-import { openFileStore } from '../../activities/artifacts/index.js';
-import { createAudioPort, inspectorOf } from '../../activities/media/index.js';
+import { RECIPE } from '../../deploy/local/stack/paths.js';
+import { createAudioPort, inspectorOf } from '../../media/index.js';
 import type { Artifact } from '../../pipelines/artifact.js';
+import { openFileStore } from '../../stores/artifacts/index.js';
 import { artifactsFolder } from '../../workers/compose.js';
-import { RECIPE } from '../../workers/stack/package-root.js';
 import { audioMark } from './run-mark.js';
 import { settings } from './settings.js';
 

@@ -1,7 +1,7 @@
 import http2 from 'node:http2';
-import { inferenceService, textTensor } from '../../activities/open-inference/index.js';
 import { grpcStatus } from '../../gateway/kserve/grpc-status.js';
 import { isErrorCode } from '../../pipelines/errors.js';
+import { inferenceService, textTensor } from '../../protocols/open-inference/index.js';
 import type { Seeded } from '../chaos/seeded.js';
 import { Found, type Outcome } from './outcome.js';
 

@@ -4,8 +4,8 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { ensureVenv } from '../../deploy/local/stack/venv.js';
 import type { Settings } from '../../workers/settings.js';
-import { ensureVenv } from '../../workers/stack/venv.js';
 import { LITELLM_PORT } from './settings.js';
 
 const RECIPE = fileURLToPath(new URL('../../../bench/gateway', import.meta.url));

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { TritonClient } from '../../activities/connectors/triton/index.js';
-import { PACKAGE_ROOT } from '../../workers/stack/package-root.js';
+import { PACKAGE_ROOT } from '../../runtime/package-root.js';
 
 /** A model of a fixed cost for each batch, as an accelerator has it: `model.py`. */
 export interface GpuLike {

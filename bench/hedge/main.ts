@@ -14,10 +14,11 @@ import { parseArgs } from 'node:util';
 import { pino } from 'pino';
 import type { SemanticCache } from '../../activities/cache/index.js';
 import { createConnectors } from '../../activities/connectors/index.js';
-import { createMetrics } from '../../activities/metrics.js';
 import { Pools, parseModels } from '../../activities/pools/index.js';
-import { StageRunner } from '../../activities/stage-runner.js';
-import type { HedgePolicy, StageCall } from '../../pipelines/plan/index.js';
+import { StageRunner } from '../../activities/stage/stage-runner.js';
+import type { HedgePolicy } from '../../pipelines/plan/index.js';
+import type { StageCall } from '../../pipelines/run/index.js';
+import { createMetrics } from '../../telemetry/metrics.js';
 
 const { values: options } = parseArgs({
   options: {

@@ -1,6 +1,6 @@
 import { condition, defineUpdate, setHandler } from '@temporalio/workflow';
 import type { JsonObject } from '../../pipelines/json.js';
-import type { RunContext, RunResult } from '../../pipelines/plan/index.js';
+import type { RunContext, RunResult } from '../../pipelines/run/index.js';
 import { interpret } from '../../workflows/interpreter/index.js';
 import { TemporalHost } from '../../workflows/temporal-host.js';
 

@@ -13,10 +13,10 @@
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { Client, Connection } from '@temporalio/client';
+import { down, up } from '../../deploy/local/stack/index.js';
 import type { Pipeline } from '../../pipelines/index.js';
-import type { RunContext } from '../../pipelines/plan/index.js';
+import type { RunContext } from '../../pipelines/run/index.js';
 import { place } from '../../placement/place.js';
-import { down, up } from '../../workers/stack/index.js';
 import { type Contender, compare, type Figures, measure, RUNS_A_ROUND, round } from './contest.js';
 import { fourEmptyInline, fourEmptyQueued, sixGuarded } from './pipelines.js';
 import { settings } from './settings.js';

@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import { workerActivities } from '../../workers/activities.js';
 import { workflowSource } from '../../workers/bundle.js';
 import { composeStages } from '../../workers/compose.js';
-import { segmentSinks } from '../../workers/running-segments.js';
+import { segmentSinks } from '../../workers/hosts/running-segments.js';
 import type { Activities } from './hand-written.js';
 import { settings } from './settings.js';
 

@@ -1,9 +1,9 @@
 import path from 'node:path';
 import { TritonClient } from '../../activities/connectors/triton/index.js';
-import { writeWav } from '../../activities/media/index.js';
-import { readInt16, readInt32, textTensor } from '../../activities/open-inference/index.js';
+import { writeWav } from '../../media/index.js';
 import type { Pipeline } from '../../pipelines/index.js';
 import { type Inventory, readInventory } from '../../placement/inventory/index.js';
+import { readInt16, readInt32, textTensor } from '../../protocols/open-inference/index.js';
 import { type GpuLike, loadGpuLike } from '../gpu-like/index.js';
 import type { Asked } from './drive.js';
 import { gpuLike, voiceAssistant } from './pipelines.js';

@@ -11,9 +11,9 @@
 import { cpus, loadavg } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import type { RunDocument } from '../../pipelines/run-document.js';
+import { down, status, up } from '../../deploy/local/stack/index.js';
+import type { RunDocument } from '../../pipelines/run/document.js';
 import { gatewayUrl } from '../../workers/endpoints.js';
-import { down, status, up } from '../../workers/stack/index.js';
 import { median, round } from '../overhead/contest.js';
 import { settings } from './settings.js';
 import { Tally } from './tally.js';

@@ -12,14 +12,24 @@ import { fileURLToPath } from 'node:url';
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const NODE_WANTED = [20, 3];
 const SOURCES = [
+  'activities',
+  'bench',
+  'cli',
   'client',
+  'deploy/local/stack',
+  'gateway',
+  'measure',
+  'media',
   'pipelines',
   'placement',
-  'workflows',
-  'activities',
-  'gateway',
+  'protocols',
+  'runs',
+  'runtime',
+  'stores',
+  'telemetry',
+  'temporal',
   'workers',
-  'bench',
+  'workflows',
   'tsconfig.json',
   'tsconfig.build.json',
 ];
@@ -29,7 +39,7 @@ function main([command, ...args]) {
   const lock = hashOf(['package-lock.json']);
   step('npm packages', 'node_modules/.millrace', lock, () => npm('ci', '--include=dev', '--no-audit', '--no-fund'));
   step('build', 'dist/.millrace', hashOf([...SOURCES, 'package-lock.json']), () => npm('run', '--silent', 'build'));
-  if (command === 'demo') return run('dist/workers/cli/main.js', 'demo', ...args);
+  if (command === 'demo') return run('dist/cli/main.js', 'demo', ...args);
   if (command === 'run') return run(...args);
   if (command === 'test') return run('node_modules/vitest/vitest.mjs', 'run', ...chosen(args), ...args);
   return fail(`unknown command "${command}"`);

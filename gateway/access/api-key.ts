@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { z } from 'zod';
-import { isTenant } from '../../activities/artifacts/index.js';
-import { rateFields } from '../../activities/rates/index.js';
+import { isTenant } from '../../stores/artifacts/index.js';
+import { rateFields } from '../../stores/rates/index.js';
 
 /**
  * What a key may do: `run` starts and cancels, `read` looks at pipelines, runs and their media, `approve` decides what an

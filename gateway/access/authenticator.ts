@@ -1,7 +1,7 @@
-import type { Logger } from '../../activities/logger.js';
-import type { Rate } from '../../activities/rates/index.js';
-import { RationedWarnings } from '../../activities/rationed-warnings.js';
 import { MillraceError } from '../../pipelines/errors.js';
+import type { Rate } from '../../stores/rates/index.js';
+import type { Logger } from '../../telemetry/logger.js';
+import { RationedWarnings } from '../../telemetry/warnings.js';
 import type { KeyRing } from './api-key.js';
 import { type Caller, type Headers, namedTenant, statedCaller } from './caller.js';
 import { refuseStrangers } from './own-machine.js';

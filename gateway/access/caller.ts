@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyRequest } from 'fastify';
-import { isTenant } from '../../activities/artifacts/index.js';
-import type { Pipeline } from '../../pipelines/definition/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
+import type { Caller as RunCaller } from '../../runs/caller.js';
+import { isTenant } from '../../stores/artifacts/index.js';
 import type { ApiKey, Permission } from './api-key.js';
 import type { RateState } from './request-rate.js';
 
@@ -15,18 +15,12 @@ export const TENANT_HEADER = 'millrace-tenant';
 /** Headers of HTTP, or metadata of gRPC: names in lower case. */
 export type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
 
-/** Who makes a request. */
-export interface Caller {
-  /** Whose runs, artifacts and cache entries the request is about. */
-  readonly tenant: string;
+/** Who makes a request, as the gateway has authenticated it. */
+export interface Caller extends RunCaller {
   /** What the caller has shown; absent where callers need none. */
   readonly key?: ApiKey;
-  /** The user that a proxy names; of callers with a key, and of this machine, there is none. */
-  readonly user?: string;
   /** What its rate has left after this request; absent where it has none. */
   readonly rate?: RateState;
-  /** How many runs may go on at once, and whose they count as; absent where there is no bound. */
-  readonly runs?: { readonly of: string; readonly most: number };
 }
 
 /** Who makes a request, as the hook of `authenticateRequests` has found out: it may do what the route does. */
@@ -43,10 +37,6 @@ export function requirePermission({ key }: Caller, permission: Permission): void
   throw new MillraceError('FORBIDDEN', message, { fields: [{ field: 'Authorization', message }] });
 }
 
-/** Whether the caller may know of a pipeline and of its runs. What it may not use does not exist for it. */
-export const mayUse = ({ key }: Caller, { name }: Pick<Pipeline, 'name'>): boolean =>
-  key?.pipelines === undefined || key.pipelines.includes(name);
-
 /** What a route does, by its method, where it does not say. */
 export const usualOf = (method: string): Permission => (method === 'GET' || method === 'HEAD' ? 'read' : 'run');
 
@@ -57,23 +47,6 @@ export function namedTenant(headers: Headers): string | undefined {
   if (typeof tenant === 'string' && isTenant(tenant)) return tenant;
   const message = 'must be 1 to 63 lower-case letters, digits, dots, dashes and underscores, a letter or digit first';
   throw invalidHeader('Millrace-Tenant', message);
-}
-
-/**
- * Who has been authenticated, as decisions record it: the key, or the user that a proxy names. Undefined where nobody had to
- * show anything.
- */
-export function actorOf({ key, user }: Caller): string | undefined {
-  if (key) return `key:${key.id}`;
-  return user === undefined ? undefined : `user:${user}`;
-}
-
-/**
- * Whose the conversations of a caller's runs are, within its tenant: a key's own, of the keys that name the same `owner`
- * together, a user's own. Undefined where neither is known: then they are the tenant's.
- */
-export function ownerOf(caller: Caller): string | undefined {
-  return caller.key?.owner === undefined ? actorOf(caller) : `key:${caller.key.owner}`;
 }
 
 /** The caller where nobody has to show a key: whoever it says it is. */

@@ -1,5 +1,5 @@
-import { isLoopbackName } from '../../activities/loopback.js';
 import { MillraceError } from '../../pipelines/errors.js';
+import { isLoopbackName } from '../../runtime/loopback.js';
 import type { Headers } from './caller.js';
 
 /**

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { RateLimiterRes } from 'rate-limiter-flexible';
-import { type Rate, type RateCounter, rateCounter } from '../../activities/rates/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
+import { type Rate, type RateCounter, rateCounter } from '../../stores/rates/index.js';
 
 /** What is left of a caller's rate after a request. */
 export interface RateState {

@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
-import type { Logger } from '../../activities/logger.js';
 import { MillraceError } from '../../pipelines/errors.js';
+import type { Logger } from '../../telemetry/logger.js';
 
 /** Requests of one address without a right key in a window: a client with an old key that retries stays below. */
 const MOST = 20;

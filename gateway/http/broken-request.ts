@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
-import type { RationedWarnings } from '../../activities/rationed-warnings.js';
 import { MillraceError } from '../../pipelines/errors.js';
+import type { RationedWarnings } from '../../telemetry/warnings.js';
 import { PROBLEM_TYPE, problemOf } from './problem.js';
 
 /** What Node's HTTP parser says of a request that it gives up. */

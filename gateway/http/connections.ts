@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { Server as NetServer, Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
-import type { RationedWarnings } from '../../activities/rationed-warnings.js';
+import type { RationedWarnings } from '../../telemetry/warnings.js';
 import type { GatewayLimits } from '../deps.js';
 import { headersTooLarge } from './broken-request.js';
 

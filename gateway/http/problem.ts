@@ -1,21 +1,11 @@
 import { type ErrorCode, errorRow, MillraceError } from '../../pipelines/errors.js';
-import type { Problem, RunDocument } from '../../pipelines/run-document.js';
+import type { Problem } from '../../pipelines/run/document.js';
+import { RunFailedError } from '../../runs/failed.js';
 import { RateExceededError, rateHeaders } from '../access/request-rate.js';
 
-export type { Problem } from '../../pipelines/run-document.js';
+export type { Problem } from '../../pipelines/run/document.js';
 
 export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
-
-/** A waited-for run that failed: the answer has its error's status and carries the run. */
-export class RunFailedError extends MillraceError {
-  constructor(
-    code: ErrorCode,
-    message: string,
-    readonly run: RunDocument,
-  ) {
-    super(code, message, { fields: run.error?.fields ?? [] });
-  }
-}
 
 /** The problem body of an error. What is no `MillraceError` or `INTERNAL` stays in the log: it may name paths or hosts. */
 export function problemOf(error: MillraceError, request: { readonly url: string; readonly id: string }): Problem {

@@ -2,7 +2,12 @@ import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { BodyBudget, HeldBody } from './body-budget.js';
+import { Filling } from './filling.js';
 import { joined } from './joined.js';
+import { ReadingTurns } from './reading-turns.js';
+
+/** Of this process: its event loop is what they share. */
+const turns = new ReadingTurns();
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -33,19 +38,24 @@ export async function readBody(request: FastifyRequest, payload: IncomingMessage
   if (announced > most) throw tooLong(most);
   if (announced > 0) held.expect(announced);
   try {
-    const body = await received(payload, held, most);
-    if (Number.isNaN(announced) || body.length === announced) return body;
-    const message = 'the body has another length than Content-Length says';
-    throw new MillraceError('INVALID_HEADER', message, { fields: [{ field: 'Content-Length', message }] });
+    return await received(payload, held, { most, announced });
   } catch (error) {
     held.release();
     throw error;
   }
 }
 
+interface Lengths {
+  /** The route's limit, in bytes. */
+  readonly most: number;
+  /** `Content-Length`; NaN where there is none. */
+  readonly announced: number;
+}
+
 /** By events: the stream’s iterator would close the connection that the answer has to take. */
-function received(payload: IncomingMessage, held: HeldBody, most: number): Promise<Buffer> {
+function received(payload: IncomingMessage, held: HeldBody, { most, announced }: Lengths): Promise<Buffer> {
   return new Promise((resolve, reject) => {
+    const filling = Number.isNaN(announced) ? undefined : new Filling(announced);
     const pieces: Buffer[] = [];
     let size = 0;
     const leave = () => payload.off('data', take).off('end', end).off('error', fail).off('close', gone);
@@ -58,19 +68,28 @@ function received(payload: IncomingMessage, held: HeldBody, most: number): Promi
       size += piece.length;
       try {
         if (size > most) throw tooLong(most);
+        if (size > announced) throw otherLength();
         held.take(piece.length);
-        pieces.push(piece);
+        turns.came(payload, piece.length);
+        if (filling) filling.push(piece);
+        else pieces.push(piece);
       } catch (error) {
         fail(error);
       }
     };
     const end = () => {
       leave();
-      resolve(joined(pieces, size));
+      if (size < announced) reject(otherLength());
+      else resolve(filling ? filling.whole() : joined(pieces, size));
     };
     payload.on('data', take).on('end', end).on('error', fail).on('close', gone);
     payload.resume();
   });
+}
+
+function otherLength(): MillraceError {
+  const message = 'the body has another length than Content-Length says';
+  return new MillraceError('INVALID_HEADER', message, { fields: [{ field: 'Content-Length', message }] });
 }
 
 function tooLong(most: number): MillraceError {

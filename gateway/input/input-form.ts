@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { mapMedia, mediaPlaces, schemasAt, type TakeMedia } from '../../activities/media/index.js';
+import { mapMedia, mediaPlaces, schemasAt, type TakeMedia } from '../../media/index.js';
 import type { Pipeline } from '../../pipelines/definition/index.js';
 import type { FieldError, MillraceError } from '../../pipelines/errors.js';
 import { invalidFields } from '../../pipelines/invalid-fields.js';

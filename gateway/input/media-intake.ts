@@ -1,9 +1,9 @@
-import type { ArtifactStore } from '../../activities/artifacts/index.js';
-import { inspectorOf } from '../../activities/media/index.js';
+import { inspectorOf } from '../../media/index.js';
 import { type Artifact, parseArtifactUri } from '../../pipelines/artifact.js';
 import { type ErrorCode, MillraceError } from '../../pipelines/errors.js';
 import { isJsonObject, type Json } from '../../pipelines/json.js';
 import type { MediaKind } from '../../pipelines/media.js';
+import type { ArtifactStore } from '../../stores/artifacts/index.js';
 import { invalidInput } from './input-form.js';
 import { tooLarge, type Upload } from './upload.js';
 

@@ -1,6 +1,6 @@
 import type { MultipartFile } from '@fastify/multipart';
 import type { FastifyRequest } from 'fastify';
-import type { TakeMedia } from '../../activities/media/index.js';
+import type { TakeMedia } from '../../media/index.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';

@@ -1,9 +1,9 @@
 import type { FastifyRequest } from 'fastify';
-import type { ArtifactStore } from '../../activities/artifacts/index.js';
-import type { TakeMedia } from '../../activities/media/index.js';
+import type { TakeMedia } from '../../media/index.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
+import type { ArtifactStore } from '../../stores/artifacts/index.js';
 import type { GatewayLimits } from '../deps.js';
 import { MOST_INPUT_BYTES } from './body-budget.js';
 import { type InputForm, invalidInput } from './input-form.js';

@@ -1,6 +1,6 @@
 import { isJsonObject } from '../../pipelines/json.js';
+import type { ParameterValues } from './input-tensor.js';
 import type { ServedModel } from './models.js';
-import type { ParameterValues } from './read-tensors.js';
 
 /** What stands for a stage's text in a plan's output: `answer.text`. */
 const TEXT_OF_STAGE = /^([^.]+)\.text$/;

@@ -1,5 +1,5 @@
 import type { Dtype } from '../../pipelines/media.js';
-import type { RunDocument } from '../runs/run-document.js';
+import type { RunDocument } from '../../runs/document.js';
 import type { TensorField } from './fields.js';
 import { MODEL_VERSION, type ServedModel } from './models.js';
 

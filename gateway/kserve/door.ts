@@ -1,6 +1,7 @@
 import { MillraceError } from '../../pipelines/errors.js';
-import type { RunEvent } from '../../pipelines/plan/index.js';
-import { type Caller, mayUse, requirePermission } from '../access/caller.js';
+import type { RunEvent } from '../../pipelines/run/index.js';
+import { mayUse } from '../../runs/caller.js';
+import { type Caller, requirePermission } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { asMillraceError } from '../http/problem.js';
 import { type InferAnswer, type InferCall, infer, inferFollowed } from './infer.js';

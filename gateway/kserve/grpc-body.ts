@@ -2,7 +2,7 @@ import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { ServerInterceptingCallInterface } from '@grpc/grpc-js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { HeldBody } from '../input/body-budget.js';
-import { joined } from '../input/joined.js';
+import { Filling } from '../input/filling.js';
 
 /** A message in front of its bytes: whether it is compressed, and its length in four bytes. */
 const PREFIX_BYTES = 5;
@@ -21,7 +21,6 @@ interface Internals {
   readonly stream: ServerHttp2Stream;
   readonly decoder: { write: (framed: Buffer) => Buffer[] };
   handleDataFrame: (piece: Buffer) => void;
-  handleEndEvent: () => void;
 }
 
 export interface GrpcBodyOptions {
@@ -46,16 +45,8 @@ export class GrpcBody {
   readonly #deliver: (framed: Buffer) => void;
   readonly #prefix = Buffer.alloc(PREFIX_BYTES);
   #inPrefix = 0;
-  /** Bytes of the message that are still to come. */
-  #left = 0;
   /** The message that is coming, its prefix first. */
-  #pieces: Buffer[] = [];
-  #size = 0;
-  /** What has come and is not counted yet: there is some while a message is put together. */
-  readonly #coming: Buffer[] = [];
-  #busy = false;
-  /** Tells grpc-js of the end of the request, which may come while its last message is put together. */
-  #ended: (() => void) | undefined;
+  #message: Filling | undefined;
   #held: HeldBody | undefined;
   #late: NodeJS.Timeout | undefined;
   #linger: NodeJS.Timeout | undefined;
@@ -64,8 +55,8 @@ export class GrpcBody {
   /** Throws where grpc-js is not the one that this was written for: without it nothing would be bounded. */
   constructor(call: ServerInterceptingCallInterface, options: GrpcBodyOptions) {
     const inner = call as unknown as Partial<Internals>;
-    const { stream, decoder, handleDataFrame, handleEndEvent } = inner;
-    if (!stream || !decoder?.write || !handleDataFrame || !handleEndEvent)
+    const { stream, decoder, handleDataFrame } = inner;
+    if (!stream || !decoder?.write || !handleDataFrame)
       throw new MillraceError('INTERNAL', 'this release of @grpc/grpc-js does not let its streams be counted');
     this.#stream = stream;
     this.#options = options;
@@ -73,10 +64,6 @@ export class GrpcBody {
     decoder.write = (framed) => [framed];
     this.#deliver = (framed) => handleDataFrame.call(inner, framed);
     inner.handleDataFrame = (piece) => this.#came(piece);
-    inner.handleEndEvent = () => {
-      this.#ended = () => handleEndEvent.call(inner);
-      if (!this.#busy) this.#ended();
-    };
     stream.once('finish', () => {
       this.#linger = setTimeout(() => stream.close(constants.NGHTTP2_NO_ERROR), LINGER_MS);
     });
@@ -98,8 +85,7 @@ export class GrpcBody {
   /** Nothing more of the body is wanted. */
   drop(): void {
     this.#over = true;
-    this.#pieces = [];
-    this.#coming.length = 0;
+    this.#message = undefined;
     clearTimeout(this.#late);
   }
 
@@ -119,52 +105,30 @@ export class GrpcBody {
     this.#options.refuse(error);
   }
 
+  /** Counts what has come, and hands on the messages that end in it. */
   #came(piece: Buffer): void {
-    if (this.#over) return;
-    this.#coming.push(piece);
-    // grpc-js may have set it going meanwhile.
-    if (this.#busy) this.#stream.pause();
-    else this.#take().catch((error: unknown) => this.refuse(error));
-  }
-
-  /** Counts what has come, and hands on the messages that end in it. Throws what `HeldBody.take` throws. */
-  async #take(): Promise<void> {
-    this.#busy = true;
     try {
-      for (let piece = this.#coming.shift(); piece !== undefined; piece = this.#coming.shift()) {
-        for (let at = 0; at < piece.length && !this.#over; ) {
-          at = this.#count(piece, at);
-          if (this.#inPrefix > 0 || this.#left > 0) continue;
-          const framed = joined(this.#pieces, this.#size);
-          this.#deliver(framed instanceof Promise ? await this.#quietly(framed) : framed);
-        }
+      for (let at = 0; at < piece.length && !this.#over; ) {
+        at = this.#count(piece, at);
+        if (this.#message?.left !== 0) continue;
+        const framed = this.#message.whole();
+        this.#message = undefined;
+        this.#deliver(framed);
       }
-    } finally {
-      this.#busy = false;
-      this.#ended?.();
+    } catch (error) {
+      this.refuse(error);
     }
   }
 
-  /** Nothing more comes until it is there. Throws where the call has ended meanwhile. */
-  async #quietly(framed: Promise<Buffer>): Promise<Buffer> {
-    this.#stream.pause();
-    const whole = await framed;
-    if (this.#over) throw new MillraceError('REQUEST_ABORTED', 'the call has ended');
-    // Whoever gets it pauses and goes on as is right for the call.
-    this.#stream.resume();
-    return whole;
-  }
-
-  /** Counts and keeps what of a piece belongs to one prefix or message. Gives where that ends. */
+  /** Counts and keeps what of a piece belongs to one prefix or message. Gives where that ends. Throws what `HeldBody.take` throws. */
   #count(piece: Buffer, at: number): number {
     const held = this.#held;
     if (held === undefined) throw new MillraceError('INTERNAL', 'a message has come before its caller was known');
-    if (this.#left > 0) {
-      const taken = Math.min(this.#left, piece.length - at);
+    if (this.#message) {
+      const taken = Math.min(this.#message.left, piece.length - at);
       held.take(taken);
-      this.#pieces.push(piece.subarray(at, at + taken));
-      this.#left -= taken;
-      if (this.#left === 0 && this.#options.stream) clearTimeout(this.#late);
+      this.#message.push(piece.subarray(at, at + taken));
+      if (this.#message.left === 0 && this.#options.stream) clearTimeout(this.#late);
       return at + taken;
     }
     const taken = Math.min(PREFIX_BYTES - this.#inPrefix, piece.length - at);
@@ -181,9 +145,8 @@ export class GrpcBody {
     if (length > this.#options.most) throw tooLong(length, this.#options.most);
     held.expect(length + PREFIX_BYTES + PER_MESSAGE_BYTES);
     held.take(PREFIX_BYTES + PER_MESSAGE_BYTES);
-    this.#pieces = [Buffer.from(this.#prefix)];
-    this.#size = PREFIX_BYTES + length;
-    this.#left = length;
+    this.#message = new Filling(PREFIX_BYTES + length);
+    this.#message.push(Buffer.from(this.#prefix));
     if (this.#options.stream && length > 0) this.#await();
   }
 

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import { type ConnectionInjector, type Server, ServerCredentials } from '@grpc/grpc-js';
-import type { RationedWarnings } from '../../activities/rationed-warnings.js';
+import type { RationedWarnings } from '../../telemetry/warnings.js';
 import type { GatewayLimits } from '../deps.js';
 import { boundConnections } from '../http/connections.js';
 

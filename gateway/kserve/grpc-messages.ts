@@ -1,12 +1,12 @@
 import type { ServiceDefinition } from '@grpc/grpc-js';
+import { MillraceError } from '../../pipelines/errors.js';
 import {
   expectModestRequest,
   inferenceService,
   parametersOf,
   type ReceivedInferRequest,
   textTensor,
-} from '../../activities/open-inference/index.js';
-import { MillraceError } from '../../pipelines/errors.js';
+} from '../../protocols/open-inference/index.js';
 import { answerParameters, FINAL } from './describe.js';
 import type { InferAnswer } from './infer.js';
 import { MODEL_VERSION, type ServedModel } from './models.js';

@@ -1,8 +1,8 @@
 import { Server, type ServerDuplexStream, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js';
 import { Histogram } from 'prom-client';
-import { invalidInput, type ReceivedInferRequest, valuesOf, withBytes } from '../../activities/open-inference/index.js';
-import { RationedWarnings } from '../../activities/rationed-warnings.js';
 import { MillraceError } from '../../pipelines/errors.js';
+import { invalidInput, type ReceivedInferRequest, valuesOf, withBytes } from '../../protocols/open-inference/index.js';
+import { RationedWarnings } from '../../telemetry/warnings.js';
 import type { Authenticator } from '../access/authenticator.js';
 import { type Caller, idempotencyKeyOf, requirePermission } from '../access/caller.js';
 import type { GatewayLimits } from '../deps.js';

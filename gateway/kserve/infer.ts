@@ -1,17 +1,19 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import { PRIORITIES, type Priority } from '../../pipelines/plan/index.js';
+import { cancelRun } from '../../runs/cancel.js';
+import type { RunDocument } from '../../runs/document.js';
+import { failureOf } from '../../runs/failed.js';
+import type { Followed } from '../../runs/follow.js';
+import { launch, launchFollowed, type Order } from '../../runs/launch.js';
+import type { RunOptions } from '../../runs/options.js';
+import type { StartedRun } from '../../runs/start.js';
 import type { Caller } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { MediaIntake } from '../input/media-intake.js';
-import { cancelRun } from '../runs/cancel-run.js';
-import type { Followed } from '../runs/follow.js';
-import { failureOf, launch, launchFollowed, type Order } from '../runs/launch.js';
-import type { RunDocument } from '../runs/run-document.js';
-import type { RunOptions } from '../runs/run-options.js';
-import type { StartedRun } from '../runs/run-start.js';
+import type { ParameterValues } from './input-tensor.js';
 import type { ServedModel } from './models.js';
-import { type GivenTensors, type ParameterValues, readTensors } from './read-tensors.js';
+import { type GivenTensors, readTensors } from './read-tensors.js';
 import { type OutputTensor, writeTensors } from './write-tensors.js';
 
 /** An inference request, whichever protocol it came by. */

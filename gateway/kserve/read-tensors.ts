@@ -1,29 +1,22 @@
-import type { TakeMedia } from '../../activities/media/index.js';
-import {
-  badInput,
-  invalidInput as faultyInput,
-  fromWire,
-  type ParameterValue,
-  readBytes,
-  sizeOf,
-  type Tensor,
-} from '../../activities/open-inference/index.js';
+import type { TakeMedia } from '../../media/index.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import { messageOf } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import type { MediaKind } from '../../pipelines/media.js';
+import {
+  badInput,
+  invalidInput as faultyInput,
+  fromWire,
+  readBytes,
+  sizeOf,
+  type Tensor,
+} from '../../protocols/open-inference/index.js';
 import { MOST_VALUES } from '../input/input-size.js';
 import type { MediaIntake } from '../input/media-intake.js';
 import type { TensorField } from './fields.js';
+import type { InputTensor, ParameterValues } from './input-tensor.js';
 import type { ServedModel } from './models.js';
 import { isSamples, wavOf } from './samples.js';
-
-export type ParameterValues = Readonly<Record<string, ParameterValue>>;
-
-/** A tensor of a request, its elements as bytes. */
-export interface InputTensor extends Tensor {
-  readonly parameters: ParameterValues;
-}
 
 /** The tensors of a request until they have been read: a run may be waited for long after, and they are large. */
 export class GivenTensors {

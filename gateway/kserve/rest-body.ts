@@ -1,3 +1,5 @@
+import { MillraceError, messageOf } from '../../pipelines/errors.js';
+import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import {
   type AnyTensor,
   badInput,
@@ -9,11 +11,10 @@ import {
   readBytes,
   tensorJson,
   toWire,
-} from '../../activities/open-inference/index.js';
-import { MillraceError, messageOf } from '../../pipelines/errors.js';
-import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
+} from '../../protocols/open-inference/index.js';
 import { expectModest } from '../input/input-size.js';
-import { GivenTensors, type InputTensor, type ParameterValues } from './read-tensors.js';
+import type { InputTensor, ParameterValues } from './input-tensor.js';
+import { GivenTensors } from './read-tensors.js';
 import type { OutputTensor } from './write-tensors.js';
 
 /*

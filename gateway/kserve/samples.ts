@@ -1,7 +1,7 @@
-import { clamp, toInt16, wavHeader } from '../../activities/media/index.js';
-import { badInput, sizeOf, type Tensor } from '../../activities/open-inference/index.js';
+import { clamp, toInt16, wavHeader } from '../../media/index.js';
+import { badInput, sizeOf, type Tensor } from '../../protocols/open-inference/index.js';
 import type { Pieces } from '../input/media-intake.js';
-import type { InputTensor, ParameterValues } from './read-tensors.js';
+import type { InputTensor, ParameterValues } from './input-tensor.js';
 
 /** Rates that a file may say, in Hz: from below telephony to above studios. */
 const LEAST_RATE = 4_000;

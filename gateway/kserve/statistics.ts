@@ -1,4 +1,4 @@
-import type { RunDocument } from '../runs/run-document.js';
+import type { RunDocument } from '../../runs/document.js';
 
 /** Requests and the nanoseconds of all of them together. */
 interface Duration {

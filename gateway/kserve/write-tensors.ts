@@ -1,12 +1,12 @@
-import type { ArtifactStore } from '../../activities/artifacts/index.js';
-import { createAudioPort } from '../../activities/media/index.js';
-import { badInput, bytesTensor, fp32Tensor, type Tensor, toWire } from '../../activities/open-inference/index.js';
+import { createAudioPort } from '../../media/index.js';
 import { type Artifact, isArtifact } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import type { Tensor as TensorValue } from '../../pipelines/media.js';
+import { badInput, bytesTensor, fp32Tensor, type Tensor, toWire } from '../../protocols/open-inference/index.js';
+import type { ArtifactStore } from '../../stores/artifacts/index.js';
 import type { TensorField } from './fields.js';
-import type { ParameterValues } from './read-tensors.js';
+import type { ParameterValues } from './input-tensor.js';
 import { RATE } from './samples.js';
 
 /** A tensor of an answer. */

@@ -1,15 +1,16 @@
 import type { CallToolResult, ProgressToken, ServerNotification } from '@modelcontextprotocol/sdk/types.js';
 import { errorRow, MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
-import type { RunEvent } from '../../pipelines/plan/index.js';
+import type { RunEvent } from '../../pipelines/run/index.js';
+import { type RunDocument, runPath } from '../../runs/document.js';
+import { failureOf } from '../../runs/failed.js';
+import { launchFollowed } from '../../runs/launch.js';
+import { fromTemporal, TEMPORAL_DEADLINE_MS } from '../../runs/orchestrator.js';
 import { type Caller, requirePermission } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { asMillraceError } from '../http/problem.js';
 import { MediaIntake } from '../input/media-intake.js';
 import { readJsonInput } from '../input/read-input.js';
-import { failureOf, launchFollowed } from '../runs/launch.js';
-import { fromTemporal, TEMPORAL_DEADLINE_MS } from '../runs/orchestrator.js';
-import { type RunDocument, runPath } from '../runs/run-document.js';
 import { contentOf } from './content.js';
 import type { PipelineTool } from './tool.js';
 

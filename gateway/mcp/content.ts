@@ -1,7 +1,7 @@
 import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
-import type { ArtifactStore } from '../../activities/artifacts/index.js';
 import { type Artifact, isArtifact, parseArtifactUri } from '../../pipelines/artifact.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
+import type { ArtifactStore } from '../../stores/artifacts/index.js';
 
 type Content = CallToolResult['content'];
 

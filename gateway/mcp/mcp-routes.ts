@@ -11,10 +11,11 @@ import {
   McpError,
 } from '@modelcontextprotocol/sdk/types.js';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { isLoopbackName } from '../../activities/loopback.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
-import { type Caller, callerOf, mayUse, ownerOf } from '../access/caller.js';
+import { mayUse, ownerOf } from '../../runs/caller.js';
+import { isLoopbackName } from '../../runtime/loopback.js';
+import { type Caller, callerOf } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
 import { asMillraceError, problemOf } from '../http/problem.js';

@@ -1,6 +1,6 @@
 import type { OpenAI } from 'openai';
 import type { JsonObject } from '../../pipelines/json.js';
-import type { RunDocument } from '../runs/run-document.js';
+import type { RunDocument } from '../../runs/document.js';
 import { usageOf } from './model-run.js';
 import type { Model } from './models.js';
 

@@ -1,4 +1,4 @@
-import type { TakeMedia } from '../../activities/media/index.js';
+import type { TakeMedia } from '../../media/index.js';
 import { OPENAI_PARAMETERS } from '../../pipelines/definition/index.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import type { ChatMessage } from '../../pipelines/stages/index.js';

@@ -1,4 +1,4 @@
-import { GIVEN_FORMATS } from '../../activities/media/index.js';
+import { GIVEN_FORMATS } from '../../media/index.js';
 import type { ErrorCode } from '../../pipelines/errors.js';
 import { IDEMPOTENCY_KEY } from '../access/caller.js';
 import { OF_WAITED_RUNS } from '../openapi/problems.js';

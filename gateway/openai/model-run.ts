@@ -1,13 +1,14 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { MillraceError } from '../../pipelines/errors.js';
 import { isJsonObject } from '../../pipelines/json.js';
+import { cancelRun } from '../../runs/cancel.js';
+import type { RunDocument } from '../../runs/document.js';
+import { failureOf } from '../../runs/failed.js';
+import type { Followed } from '../../runs/follow.js';
+import { launch, launchFollowed, type Order } from '../../runs/launch.js';
+import type { StartedRun } from '../../runs/start.js';
 import type { GatewayDeps } from '../deps.js';
 import { leaving } from '../http/leaving.js';
-import { cancelRun } from '../runs/cancel-run.js';
-import type { Followed } from '../runs/follow.js';
-import { failureOf, launch, launchFollowed, type Order } from '../runs/launch.js';
-import type { RunDocument } from '../runs/run-document.js';
-import type { StartedRun } from '../runs/run-start.js';
 import type { Model } from './models.js';
 
 /** A run waits for its end no longer than its deadline and what it takes to say so, in milliseconds. */

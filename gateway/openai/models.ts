@@ -2,9 +2,10 @@ import { z } from 'zod';
 import type { ModelFace, ModelKind, Pipeline } from '../../pipelines/definition/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
-import { type Caller, mayUse } from '../access/caller.js';
+import { mayUse } from '../../runs/caller.js';
+import type { RunOptions } from '../../runs/options.js';
+import type { Caller } from '../access/caller.js';
 import { type InputForm, inputForm } from '../input/input-form.js';
-import type { RunOptions } from '../runs/run-options.js';
 import { invalidParam } from './error-body.js';
 import { textStages } from './text-stages.js';
 

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
-import { callerOf, mayUse } from '../access/caller.js';
+import { mayUse } from '../../runs/caller.js';
+import { callerOf } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { basePathOf } from '../http/public-url.js';
 import { type DocumentedRoute, openApiDocument } from './document.js';

@@ -1,4 +1,4 @@
-import type { Pipeline } from './pipeline.js';
+import type { Pipeline } from './defined.js';
 import type { Assignable, Bind, Bound, Ref } from './reference.js';
 
 /** Control flow: each takes functions that are traced at once, and gives a reference to what they return. */

@@ -1,4 +1,6 @@
-import type { ModelKind } from './openai.js';
+/** `chat`: chat completions and responses. The others are the endpoints of these names. */
+export const MODEL_KINDS = ['chat', 'embeddings', 'transcription', 'speech'] as const;
+export type ModelKind = (typeof MODEL_KINDS)[number];
 
 /**
  * The parameters of OpenAI's requests that change the answer, and the input field that takes each: a pipeline that has the

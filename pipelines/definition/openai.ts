@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { bare, mediaOf } from '../media.js';
 import { type CallsToDo, callsIn } from '../stages/tool-calls.js';
 import { invalid } from './invalid.js';
-import { isOpenAiParameter } from './openai-parameters.js';
+import { isOpenAiParameter, MODEL_KINDS, type ModelKind } from './openai-parameters.js';
 
 /**
  * What a pipeline is to clients that speak OpenAI's protocol, by the endpoints that it is a model of. Where the option is
@@ -22,10 +22,6 @@ export interface FaceOption {
    */
   readonly ignore?: readonly string[];
 }
-
-/** `chat`: chat completions and responses. The others are the endpoints of these names. */
-export const MODEL_KINDS = ['chat', 'embeddings', 'transcription', 'speech'] as const;
-export type ModelKind = (typeof MODEL_KINDS)[number];
 
 /** What a request of one kind is made of in a pipeline. */
 export interface ModelFace {

@@ -3,7 +3,7 @@ import { seal } from '../plan/hash.js';
 import { type Alternative, type Graph, isStage, type Plan, type StagePlan, type Step } from '../plan/plan.js';
 import { codeMap } from '../stages/code.js';
 import type { NamedCode } from '../stages/kind.js';
-import type { Pipeline } from './pipeline.js';
+import type { Pipeline } from './defined.js';
 
 /** What versions that are builds begin with. */
 export const BUILD = 'build-';

@@ -1,15 +1,15 @@
 import { z } from 'zod';
 import { type Duration, durationMs } from '../duration.js';
 import { MillraceError } from '../errors.js';
-import type { Json } from '../json.js';
 import type { Binding } from '../plan/binding.js';
 import { seal } from '../plan/hash.js';
-import { allSteps, isStage, PLAN_VERSION, type Plan, type RecordLevel } from '../plan/plan.js';
+import { allSteps, isStage, PLAN_VERSION, type RecordLevel } from '../plan/plan.js';
 import { reserveOf } from '../plan/reserve.js';
-import type { NamedCode, StageUse } from '../stages/kind.js';
+import type { StageUse } from '../stages/kind.js';
 import type { Control } from './control.js';
+import type { Pipeline } from './defined.js';
 import { invalid } from './invalid.js';
-import { type ModelFaces, modelFaces, type OpenAiOption } from './openai.js';
+import { modelFaces, type OpenAiOption } from './openai.js';
 import { type Bind, type Bound, type Ref, reference, schemaOf, toBinding } from './reference.js';
 import { jsonSchema } from './schema.js';
 import type { StageOptions } from './stage-options.js';
@@ -41,25 +41,6 @@ export interface PipelineOptions<Shape extends z.ZodRawShape> {
   readonly record?: 'full' | RecordLevel;
   /** What the pipeline is to OpenAI's clients, where its fields' names do not say it; `false`: nothing. */
   readonly openai?: OpenAiOption;
-}
-
-/** A pipeline definition. `I` is the type of what a caller sends, `O` of a run's output. */
-export interface Pipeline<I = unknown, O = unknown> {
-  readonly name: string;
-  readonly description: string;
-  readonly plan: Plan;
-  /** Checks a run's input; unknown fields are errors. */
-  readonly input: z.ZodType<unknown, I>;
-  /** Describes a run's output. */
-  readonly output: z.ZodType<O>;
-  readonly inputSchema: Json;
-  readonly outputSchema: Json;
-  /** The kinds of model that it is to OpenAI's clients. */
-  readonly openai: ModelFaces;
-  /** The functions of `code` stages and tools, by what they are called: `total`, `total@2`. */
-  readonly code: ReadonlyMap<string, NamedCode>;
-  /** The options that the author gave to each stage, by its id in the plan; no part of the plan, whose defaults are resolved. */
-  readonly authored: ReadonlyMap<string, StageOptions>;
 }
 
 /**

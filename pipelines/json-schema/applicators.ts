@@ -1,7 +1,7 @@
 import { isJsonObject, type Json, type JsonObject } from '../json.js';
 import { type Check, Seen } from './check.js';
+import type { Keyword } from './keyword.js';
 import { fits, type Node, partFits, type Test } from './node.js';
-import type { Keyword } from './scalars.js';
 
 /** Fields of an object that must be there. */
 const has = (names: readonly string[]): Test => {

@@ -1,9 +1,10 @@
 import { isJsonObject, type Json, type JsonObject } from '../json.js';
 import { APPLICATORS } from './applicators.js';
 import type { Bounds } from './bounds.js';
+import type { Keyword, KeywordReader } from './keyword.js';
 import { type LinearPattern, linearPattern, PatternError } from './linear-pattern.js';
 import type { Node } from './node.js';
-import { type Keyword, SCALARS } from './scalars.js';
+import { SCALARS } from './scalars.js';
 
 /** A schema cannot be used: where in it, as a JSON pointer, and why. */
 export class SchemaError extends Error {
@@ -32,7 +33,7 @@ export const noneCounted = (): Count => ({ schemas: 0, references: 0, values: 0,
 const UNSUPPORTED = ['$dynamicRef', '$recursiveRef'];
 
 /** Reads one schema, with all that its references point to. Without bounds whatever its author has written is taken. */
-export class Reader {
+export class Reader implements KeywordReader {
   readonly #root: Json;
   readonly #bounds: Bounds | undefined;
   readonly #nodes = new Map<JsonObject, Node>();

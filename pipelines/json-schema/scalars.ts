@@ -1,10 +1,7 @@
-import { canonicalJson, isJsonObject, type Json, type JsonObject } from '../json.js';
+import { canonicalJson, isJsonObject, type Json } from '../json.js';
 import { fitsFormat } from './formats.js';
+import type { Keyword, KeywordReader } from './keyword.js';
 import type { Test } from './node.js';
-import type { Reader } from './reader.js';
-
-/** What a keyword makes of its value; nothing where it says nothing of values. */
-export type Keyword = (of: { given: Json; schema: JsonObject; at: string; reader: Reader }) => Test | undefined;
 
 const TYPES: Readonly<Record<string, { readonly is: (value: Json) => boolean; readonly called: string }>> = {
   string: { is: (value) => typeof value === 'string', called: 'a string' },
@@ -45,7 +42,7 @@ const oneOf = (values: readonly Json[]): Test => {
   };
 };
 
-const numberOf = (given: Json, at: string, reader: Reader): number =>
+const numberOf = (given: Json, at: string, reader: KeywordReader): number =>
   typeof given === 'number' ? given : reader.refuse(at, 'must be a number');
 
 /** A keyword about numbers; another about lengths is of the same form. */
@@ -72,7 +69,7 @@ const isMultiple = (value: number, of: number): boolean => {
   return Math.abs(quotient - Math.round(quotient)) <= ROUNDING * Math.max(1, Math.abs(quotient));
 };
 
-const countOf = (given: Json, at: string, reader: Reader): number =>
+const countOf = (given: Json, at: string, reader: KeywordReader): number =>
   Number.isInteger(given) && (given as number) >= 0
     ? (given as number)
     : reader.refuse(at, 'must be a whole number from 0');

@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import type { Pipeline } from '../definition/defined.js';
 import { invalid } from '../definition/invalid.js';
-import type { Pipeline } from '../definition/pipeline.js';
 import { durationMs } from '../duration.js';
 import { mediaOf } from '../media.js';
 import type { PipelineTool } from '../plan/agent.js';

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { agent, MillraceError, type Pipeline, pipeline, tool } from '../../pipelines/index.js';
-import type { Wait } from '../../pipelines/plan/index.js';
+import type { Wait } from '../../pipelines/run/index.js';
 import { type Asked, type Said, scripted } from '../support/scripted-model.js';
 import { agentOf, clock, question, weather } from './agents.js';
 import { waitsOf } from './host-people.js';

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { approve, code, type Pipeline, pipeline, text } from '../../pipelines/index.js';
-import type { GivenDecision, Wait } from '../../pipelines/plan/index.js';
+import type { GivenDecision, Wait } from '../../pipelines/run/index.js';
 import type { SuiteHost, SuiteRun } from './host-suite.js';
 
 const one = z.object({ n: z.number() });

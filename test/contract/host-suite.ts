@@ -15,7 +15,7 @@ import {
   text,
 } from '../../pipelines/index.js';
 import type { JsonObject } from '../../pipelines/json.js';
-import type { GivenDecision, RunContext, StageRecord, Wait } from '../../pipelines/plan/index.js';
+import type { GivenDecision, RunContext, StageRecord, Wait } from '../../pipelines/run/index.js';
 import { hostPeople } from './host-people.js';
 
 /** A run that a host has under way. */

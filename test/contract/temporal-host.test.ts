@@ -8,7 +8,7 @@ import {
   type StageRecord,
   WAITING_QUERY,
   type Wait,
-} from '../../pipelines/plan/index.js';
+} from '../../pipelines/run/index.js';
 import { decideOn } from '../support/deciding.js';
 import { CodeRunner, contextOf } from '../support/in-process.js';
 import { connect } from '../support/runs.js';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { tritonConnector } from '../../activities/connectors/triton/index.js';
-import { status } from '../../workers/stack/index.js';
+import { status } from '../../deploy/local/stack/index.js';
 import { freePort } from '../support/free-port.js';
 import { startServer } from '../support/server-process.js';
 import { testSettings } from '../support/settings.js';

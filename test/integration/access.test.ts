@@ -27,7 +27,7 @@ const held: { id: string; secret: string }[] = [];
 
 async function keys(...args: string[]): Promise<string> {
   const env = { ...process.env, ...testEnvironment(environment) };
-  return (await promisify(execFile)('dist/workers/cli/main.js', ['keys', ...args], { env })).stdout;
+  return (await promisify(execFile)('dist/cli/main.js', ['keys', ...args], { env })).stdout;
 }
 
 /** A new key of a tenant. */

@@ -5,7 +5,7 @@ import type { Client, WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { RunDocument } from '../../gateway/index.js';
 import type { Pipeline } from '../../pipelines/index.js';
-import type { StageRecord } from '../../pipelines/plan/index.js';
+import type { StageRecord } from '../../pipelines/run/index.js';
 import { loadPipelines } from '../../workers/pipelines.js';
 import { decideAt } from '../support/deciding.js';
 import { GatewayProcess } from '../support/gateway-process.js';

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { testEnvironment } from '../support/settings.js';
 
-const CLI = path.resolve('dist/workers/cli/main.js');
+const CLI = path.resolve('dist/cli/main.js');
 const QUESTION = 'deploy/local/audio/question.wav';
 
 /** Runs the built command as a shell would. */

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { approve, code, eq, type Pipeline, pipeline, size } from '../../pipelines/index.js';
 import type { JsonObject } from '../../pipelines/json.js';
-import type { RunContext, RunResult, StageRecord } from '../../pipelines/plan/index.js';
+import type { RunContext, RunResult, StageRecord } from '../../pipelines/run/index.js';
 import { decideAt, decideOn, waitOf } from '../support/deciding.js';
 import { CodeRunner, contextOf } from '../support/in-process.js';
 import { connect, until } from '../support/runs.js';

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import type { Problem, RunDocument } from '../../gateway/index.js';
 import { approve, type Pipeline, pipeline } from '../../pipelines/index.js';
-import type { Wait } from '../../pipelines/plan/index.js';
+import type { Wait } from '../../pipelines/run/index.js';
 import { CodeRunner } from '../support/in-process.js';
 import { until } from '../support/runs.js';
 import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';

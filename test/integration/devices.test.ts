@@ -11,7 +11,7 @@ import { loadGpuLike } from '../../bench/gpu-like/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { code, infer, pipeline, tensor } from '../../pipelines/index.js';
 import type { JsonObject } from '../../pipelines/json.js';
-import type { Placement, RunContext } from '../../pipelines/plan/index.js';
+import type { Placement, RunContext } from '../../pipelines/run/index.js';
 import { deviceQueue, poolQueue } from '../../placement/queues.js';
 import { composeStages, type Stages } from '../../workers/compose.js';
 import { createDeviceWorkers } from '../../workers/device-worker.js';

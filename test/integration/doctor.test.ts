@@ -3,16 +3,16 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { carryOut, examine } from '../../workers/cli/doctor/examine.js';
-import type { Finding, FindingId } from '../../workers/cli/doctor/finding.js';
-import { redisChecks } from '../../workers/cli/doctor/redis-check.js';
+import { carryOut, examine } from '../../cli/doctor/examine.js';
+import type { Finding, FindingId } from '../../cli/doctor/finding.js';
+import { redisChecks } from '../../cli/doctor/redis-check.js';
 import { readSettings } from '../../workers/settings.js';
 import { freePort } from '../support/free-port.js';
 import { type OwnRedis, ownRedis } from '../support/own-redis.js';
 import { address } from '../support/runs.js';
 import { testEnvironment } from '../support/settings.js';
 
-const MAIN = fileURLToPath(new URL('../../dist/workers/cli/main.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 
 const failed = (findings: readonly Finding[]) => findings.filter(({ state }) => state === 'fail');
 

@@ -9,7 +9,7 @@ import type { Json, JsonObject } from '../../pipelines/json.js';
 import { allSteps, isStage } from '../../pipelines/plan/index.js';
 import { place } from '../../placement/place.js';
 import { composeStages, type Stages } from '../../workers/compose.js';
-import { runInProcess } from '../../workers/in-process-host.js';
+import { runInProcess } from '../../workers/hosts/in-process-host.js';
 import { createLogger } from '../../workers/logger.js';
 import { loadModels, poolDescriptions } from '../../workers/models.js';
 import { asModule, examples, valuesOf } from '../support/dsl-examples.js';

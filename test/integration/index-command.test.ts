@@ -11,7 +11,7 @@ import { freePort } from '../support/free-port.js';
 import { address } from '../support/runs.js';
 import { testEnvironment } from '../support/settings.js';
 
-const MAIN = fileURLToPath(new URL('../../dist/workers/cli/main.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
 const SAMPLE = fileURLToPath(new URL('../../deploy/local/docs.jsonl', import.meta.url));
 const tenant = `t-${randomUUID()}`;
 

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import type { Client } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { MillraceClient, type RunDocument } from '../../client/index.js';
-import { status } from '../../workers/stack/index.js';
+import { status } from '../../deploy/local/stack/index.js';
 import { address, connect } from '../support/runs.js';
 import { testSettings } from '../support/settings.js';
 import { openSpeech, type Speech } from '../support/speech.js';

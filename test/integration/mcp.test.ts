@@ -5,10 +5,10 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { CallToolResultSchema, type Progress } from '@modelcontextprotocol/sdk/types.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openFileStore } from '../../activities/artifacts/index.js';
-import { inspectorOf } from '../../activities/media/index.js';
+import { inspectorOf } from '../../media/index.js';
 import { voiceAssistant } from '../../pipelines/catalog/index.js';
 import type { Pipeline } from '../../pipelines/index.js';
+import { openFileStore } from '../../stores/artifacts/index.js';
 import { artifactsFolder } from '../../workers/compose.js';
 import { conformance } from '../support/mcp/conformance.js';
 import { CallLog, until } from '../support/runs.js';

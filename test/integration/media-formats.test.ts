@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { createSplit, inspectorOf } from '../../activities/media/index.js';
-import { toInt16 } from '../../activities/media/samples.js';
+import { createSplit } from '../../activities/split/worker-kind.js';
+import { inspectorOf } from '../../media/index.js';
+import { toInt16 } from '../../media/samples.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import type { Json } from '../../pipelines/json.js';
 import { openSpeech, wordAccuracy } from '../support/speech.js';

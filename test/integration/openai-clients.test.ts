@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ensureVenv } from '../../deploy/local/stack/venv.js';
 import {
   chatModel,
   embedModel,
@@ -14,7 +15,6 @@ import {
   voiceAssistant,
 } from '../../pipelines/catalog/index.js';
 import type { Pipeline } from '../../pipelines/index.js';
-import { ensureVenv } from '../../workers/stack/venv.js';
 import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';
 import { testSettings } from '../support/settings.js';
 import { wordAccuracy } from '../support/speech.js';

@@ -11,7 +11,7 @@ import { freePort } from '../support/free-port.js';
 import { address } from '../support/runs.js';
 import { testEnvironment } from '../support/settings.js';
 
-const CLI = path.resolve('dist/workers/cli/main.js');
+const CLI = path.resolve('dist/cli/main.js');
 const COST_MS = 30;
 describe('millrace profile', () => {
   const folder = mkdtempSync(path.join(tmpdir(), 'millrace-'));

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { RateLimit, type RateLimitConfig } from '../../activities/pools/rate-limit.js';
-import { connected, createRedis } from '../../activities/redis/index.js';
+import { connected, createRedis } from '../../stores/redis/index.js';
 import { recordingLogger } from '../support/caches.js';
 import { freePort } from '../support/free-port.js';
 import { address } from '../support/runs.js';

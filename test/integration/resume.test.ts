@@ -143,7 +143,7 @@ it('goes on behind decisions, dropped items, fallbacks, what was left out and ch
 it('is resumed on the command line', async () => {
   const { id, log, endStrike } = await failedOrder('order-queued', { items: ['a'] });
   endStrike();
-  const { stdout } = await promisify(execFile)(path.resolve('dist/workers/cli/main.js'), ['resume', id, '--json'], {
+  const { stdout } = await promisify(execFile)(path.resolve('dist/cli/main.js'), ['resume', id, '--json'], {
     env: { ...process.env, ...testEnvironment() },
   });
   expect(JSON.parse(stdout)).toMatchObject({ id: `${id}-r1`, status: 'succeeded', resumedFrom: id });

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { connected } from '../../activities/redis/index.js';
-import { RunEventLog, RunEventReader } from '../../activities/run-events/index.js';
-import type { StageCall } from '../../pipelines/plan/index.js';
+import type { StageCall } from '../../pipelines/run/index.js';
+import { RunEventLog, RunEventReader } from '../../stores/events/index.js';
+import { connected } from '../../stores/redis/index.js';
 import { type OwnRedis, ownRedis } from '../support/own-redis.js';
 import { address, until } from '../support/runs.js';
 import { testRedis } from '../support/test-worker.js';

@@ -9,8 +9,8 @@ import {
   SegmentJournal,
   SupersededError,
   segmentKey,
-} from '../../activities/journal/index.js';
-import { connected } from '../../activities/redis/index.js';
+} from '../../stores/journal/index.js';
+import { connected } from '../../stores/redis/index.js';
 import { until } from '../support/runs.js';
 import { testRedis } from '../support/test-worker.js';
 

@@ -5,7 +5,7 @@ import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { code, type Pipeline, pipeline } from '../../pipelines/index.js';
-import type { RunResult } from '../../pipelines/plan/index.js';
+import type { RunResult } from '../../pipelines/run/index.js';
 import { place } from '../../placement/place.js';
 import { CodeRunner } from '../support/in-process.js';
 import { type OwnRedis, ownRedis } from '../support/own-redis.js';

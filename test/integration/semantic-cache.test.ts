@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Embedder } from '../../activities/cache/index.js';
-import { connected, createRedis } from '../../activities/redis/index.js';
+import { connected, createRedis } from '../../stores/redis/index.js';
 import { model, never, openCache, recordingLogger, request, type TestCache } from '../support/caches.js';
 import { openEmbedder } from '../support/embedder.js';
 import { type OwnRedis, ownRedis } from '../support/own-redis.js';

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { connected } from '../../activities/redis/index.js';
-import { RunEventLog, RunEventReader } from '../../activities/run-events/index.js';
-import type { RunEvent, StageCall } from '../../pipelines/plan/index.js';
+import type { RunEvent, StageCall } from '../../pipelines/run/index.js';
+import { RunEventLog, RunEventReader } from '../../stores/events/index.js';
+import { connected } from '../../stores/redis/index.js';
 import { GatewayProcess } from '../support/gateway-process.js';
 import { type OwnRedis, ownRedis } from '../support/own-redis.js';
 import { address, CallLog, until } from '../support/runs.js';

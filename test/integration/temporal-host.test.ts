@@ -1,6 +1,6 @@
 import type { Client } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { StageRecord } from '../../pipelines/plan/index.js';
+import type { StageRecord } from '../../pipelines/run/index.js';
 import { decideAt, decideOn, waitOf } from '../support/deciding.js';
 import { CallLog, connect, failureOf, fixtures, resultOf, start, until } from '../support/runs.js';
 import { WorkerProcess } from '../support/worker-process.js';

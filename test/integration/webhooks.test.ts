@@ -5,7 +5,7 @@ import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Problem, RunDocument } from '../../gateway/index.js';
 import type { JsonObject } from '../../pipelines/json.js';
-import { deliveryId, WEBHOOK_WORKFLOW, type WebhookOrder, webhookQueue } from '../../pipelines/plan/index.js';
+import { deliveryId, WEBHOOK_WORKFLOW, type WebhookOrder, webhookQueue } from '../../pipelines/run/index.js';
 import { place } from '../../placement/place.js';
 import { decideOver } from '../support/deciding.js';
 import { GatewayProcess } from '../support/gateway-process.js';

@@ -9,9 +9,9 @@ import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { Client, Connection } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
+import { down, up } from '../../dist/deploy/local/stack/index.js';
 import { place } from '../../dist/placement/place.js';
 import { readSettings } from '../../dist/workers/settings.js';
-import { down, up } from '../../dist/workers/stack/index.js';
 import * as agents from '../fixtures/agents.mjs';
 import * as fixtures from '../fixtures/pipelines.mjs';
 import { scriptedLlm } from './scripted-llm.mjs';
@@ -142,7 +142,7 @@ async function workerOn(queue, port, more) {
     MILLRACE_WORKER_METRICS_PORT: String(port),
     ...more,
   };
-  const child = spawn(process.execPath, ['dist/workers/cli/main.js', 'worker'], { env, stdio: 'ignore' });
+  const child = spawn(process.execPath, ['dist/cli/main.js', 'worker'], { env, stdio: 'ignore' });
   while (child.exitCode === null && !(await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined))?.ok)
     await new Promise((resolve) => setTimeout(resolve, 100));
   return child;

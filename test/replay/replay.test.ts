@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { segmentSinks } from '../../workers/running-segments.js';
+import { segmentSinks } from '../../workers/hosts/running-segments.js';
 
 const HISTORIES = fileURLToPath(new URL('./histories', import.meta.url));
 const BUNDLE = fileURLToPath(new URL('../../dist/workflow-bundle.js', import.meta.url));

@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis';
 import { type CacheRequest, type CacheTimeouts, type Embedder, SemanticCache } from '../../activities/cache/index.js';
-import type { Logger } from '../../activities/logger.js';
-import { createMetrics, type Metrics } from '../../activities/metrics.js';
 import type { JsonObject } from '../../pipelines/json.js';
+import type { Logger } from '../../telemetry/logger.js';
+import { createMetrics, type Metrics } from '../../telemetry/metrics.js';
 
 export interface Warning {
   readonly message: string;

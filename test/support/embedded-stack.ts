@@ -1,5 +1,5 @@
+import { down, NODE_PARTS, SERVER_PARTS, up } from '../../deploy/local/stack/index.js';
 import { gatewayUrl } from '../../workers/endpoints.js';
-import { down, NODE_PARTS, SERVER_PARTS, up } from '../../workers/stack/index.js';
 import { testSettings } from './settings.js';
 
 /**

@@ -19,7 +19,7 @@ import {
   type RunResult,
   type StageRecord,
   WAITING_QUERY,
-} from '../../pipelines/plan/index.js';
+} from '../../pipelines/run/index.js';
 import { StageError, Waits } from '../../workflows/interpreter/index.js';
 import { waitFor } from './waits.js';
 

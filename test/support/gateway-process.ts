@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from './free-port.js';
 import { testEnvironment } from './settings.js';
 
-const CLI = 'dist/workers/cli/main.js';
+const CLI = 'dist/cli/main.js';
 const START_MS = 90_000;
 
 /** A gateway of the build in a process of its own, before the worker of the tests' stack. */

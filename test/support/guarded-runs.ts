@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import { pino } from 'pino';
-import { Answers } from '../../activities/answers/index.js';
-import { connected } from '../../activities/redis/index.js';
 import type { GatewayDeps } from '../../gateway/index.js';
-import { startGuarded } from '../../gateway/runs/guarded-start.js';
 import type { Pipeline } from '../../pipelines/index.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import { place } from '../../placement/place.js';
+import { startGuarded } from '../../runs/guarded-start.js';
+import { Answers } from '../../stores/answers/index.js';
+import { connected } from '../../stores/redis/index.js';
 import { createFastPath } from '../../workers/fast-path.js';
 import { address, poolOf, until } from './runs.js';
 import { testRedis } from './test-worker.js';

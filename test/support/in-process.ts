@@ -1,18 +1,9 @@
-import type { Attempt } from '../../activities/stage-runner.js';
+import type { Attempt } from '../../activities/stage/stage-runner.js';
 import type { Pipeline } from '../../pipelines/definition/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
-import {
-  agentOf,
-  allSteps,
-  type Graph,
-  isStage,
-  type RunContext,
-  type StageCall,
-  type StageOutcome,
-  type ToolPlan,
-  toolRow,
-} from '../../pipelines/plan/index.js';
+import { agentOf, allSteps, type Graph, isStage, type ToolPlan, toolRow } from '../../pipelines/plan/index.js';
+import type { RunContext, StageCall, StageOutcome } from '../../pipelines/run/index.js';
 import { alternativesOf } from '../../placement/place.js';
 import { askScript } from './scripted-model.js';
 

@@ -4,8 +4,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { ensureVenv, type Venv } from '../../deploy/local/stack/venv.js';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
-import { ensureVenv, type Venv } from '../../workers/stack/venv.js';
 import { startServer } from './server-process.js';
 import { testSettings } from './settings.js';
 

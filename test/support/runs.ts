@@ -6,7 +6,7 @@ import { Client, Connection, WorkflowFailedError, type WorkflowHandle } from '@t
 import { ApplicationFailure } from '@temporalio/common';
 import type { Pipeline } from '../../pipelines/index.js';
 import type { JsonObject } from '../../pipelines/json.js';
-import type { RunResult, StageRecord } from '../../pipelines/plan/index.js';
+import type { RunResult, StageRecord } from '../../pipelines/run/index.js';
 import { type PoolDescription, place } from '../../placement/place.js';
 
 /** Where the embedded stack of the tests put a server. */

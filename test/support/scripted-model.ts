@@ -1,6 +1,7 @@
 import { checkReadCalls } from '../../activities/connectors/openai/tool-calls.js';
 import type { JsonObject } from '../../pipelines/json.js';
-import type { AgentMessage, StageCall, TokenUsage } from '../../pipelines/plan/index.js';
+import type { AgentMessage } from '../../pipelines/plan/index.js';
+import type { StageCall, TokenUsage } from '../../pipelines/run/index.js';
 
 /** What a scripted model says to a conversation: a text, or calls of tools. */
 export interface Said {

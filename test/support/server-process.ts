@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { signalGroup } from '../../workers/stack/process-identity.js';
+import { signalGroup } from '../../runtime/process-identity.js';
 
 export interface ServerCommand {
   /** As it is called in messages. */

@@ -1,7 +1,7 @@
-import { openFileStore } from '../../activities/artifacts/index.js';
 import { tritonConnector } from '../../activities/connectors/triton/index.js';
-import { createAudioPort } from '../../activities/media/index.js';
+import { createAudioPort } from '../../media/index.js';
 import type { Artifact } from '../../pipelines/artifact.js';
+import { openFileStore } from '../../stores/artifacts/index.js';
 import { artifactsFolder } from '../../workers/compose.js';
 import { address } from './runs.js';
 import { testSettings } from './settings.js';

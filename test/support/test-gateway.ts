@@ -5,9 +5,9 @@ import type { FastifyInstance } from 'fastify';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { z } from 'zod';
-import { openFileStore } from '../../activities/artifacts/index.js';
 import { createGateway, type GatewayLimits, type GatewayParts } from '../../gateway/index.js';
 import { audio, code, pipeline } from '../../pipelines/index.js';
+import { openFileStore } from '../../stores/artifacts/index.js';
 import { FakeTemporal } from './fake-temporal.js';
 
 const nothing = z.object({ text: z.string() });

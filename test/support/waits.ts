@@ -1,4 +1,4 @@
-import type { Wait } from '../../pipelines/plan/index.js';
+import type { Wait } from '../../pipelines/run/index.js';
 
 /** The nonce of a wait that `waitFor` makes. */
 export const nonceOf = (path: string, child = ''): string => `nonce of ${child}${path}`;

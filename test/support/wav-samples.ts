@@ -1,4 +1,4 @@
-import type { SampleEncoding } from '../../activities/media/wav-format.js';
+import type { SampleEncoding } from '../../media/wav-format.js';
 
 export interface WavOptions {
   readonly encoding?: SampleEncoding;

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from './free-port.js';
 import { testEnvironment } from './settings.js';
 
-const CLI = 'dist/workers/cli/main.js';
+const CLI = 'dist/cli/main.js';
 const START_MS = 120_000;
 
 /** A worker of the build in a process of its own, to be killed. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { openAiConnector } from '../../activities/connectors/openai/index.js';
-import { signalProcess } from '../../workers/stack/process-identity.js';
+import { signalProcess } from '../../runtime/process-identity.js';
 import { invoke, noAudio } from '../contract/connector-contract.js';
 import { openAiContract } from '../contract/openai-suite.js';
 import { API_KEY, PARALLEL, processes } from '../support/vllm.js';

@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis';
-import type { Logger } from '../../activities/logger.js';
-import { isLoopbackName } from '../../activities/loopback.js';
 import { type Access, Authenticator, RequestRate, type TenantLimits } from '../../gateway/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
+import { isLoopbackName } from '../../runtime/loopback.js';
+import type { Logger } from '../../telemetry/logger.js';
 import type { Settings } from '../settings.js';
 import { WatchedKeys } from './watched-keys.js';
 

@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { type ApiKey, apiKeySchema } from '../../gateway/index.js';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
-import { withLock } from '../stack/lock.js';
-import { writeJson } from '../stack/stack-state.js';
+import { withLock } from '../../runtime/file-lock.js';
+import { writeJson } from '../../runtime/json-file.js';
 
 const fileSchema = z.strictObject({
   keys: z.array(apiKeySchema).superRefine((keys, context) => {

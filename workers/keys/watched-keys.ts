@@ -1,6 +1,6 @@
-import type { Logger } from '../../activities/logger.js';
-import { WatchedFile } from '../../activities/watched-file.js';
 import { type KeyRing, keyRing } from '../../gateway/index.js';
+import { WatchedFile } from '../../runtime/watched-file.js';
+import type { Logger } from '../../telemetry/logger.js';
 import { readKeys } from './key-file.js';
 
 /** The keys of a file as it is now: a revoked one is refused within a second. */

@@ -1,6 +1,8 @@
 import type { Json, JsonObject } from '../../pipelines/json.js';
-import type { Decision, RunEvent, StagePlan, Wait, WaitingCall } from '../../pipelines/plan/index.js';
-import { aboutOf, decidedBefore } from './decided-before.js';
+import type { StagePlan } from '../../pipelines/plan/index.js';
+import type { Decision, RunEvent, Wait } from '../../pipelines/run/index.js';
+import { type Asked, aboutOf } from './asked.js';
+import { decidedBefore } from './decided-before.js';
 import { StageError } from './host.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
 
@@ -28,22 +30,6 @@ export async function approve(run: Run, stage: StagePlan, input: JsonObject, at:
     }
     throw failure;
   }
-}
-
-/** What a person is to decide on. */
-export interface Asked {
-  /** What it is about, in words. */
-  readonly subject: string;
-  readonly call?: WaitingCall;
-  readonly stage: string;
-  readonly path: string;
-  readonly timeoutMs: number;
-  /** The decision when nobody decides within `timeoutMs`. */
-  readonly otherwise: boolean;
-  /** Less may be left of the run's deadline: then nobody's decision is nobody's default, but `STAGE_TIMEOUT`. */
-  readonly limitMs: number;
-  /** Resolves when what is asked for will not be done in any case. */
-  readonly pointless?: Promise<void>;
 }
 
 /** What is kept of a wait, for a new history: it goes on under the same nonce. */

@@ -1,4 +1,5 @@
-import type { StageCall, StagePlan } from '../../pipelines/plan/index.js';
+import type { StagePlan } from '../../pipelines/plan/index.js';
+import type { StageCall } from '../../pipelines/run/index.js';
 import type { Run } from './state.js';
 
 /** What a stage's activity is told of the call that it carries out. `path`: where the call stands in the run. */

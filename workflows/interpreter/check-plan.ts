@@ -7,7 +7,6 @@ import {
   isStage,
   OPERATORS,
   PLAN_VERSION,
-  type RunContext,
   readsOf,
   readsOfGraph,
   type StagePlan,
@@ -15,6 +14,7 @@ import {
   type ToolPlan,
   toolRow,
 } from '../../pipelines/plan/index.js';
+import type { RunContext } from '../../pipelines/run/index.js';
 import { CONTROL_STEPS } from './control.js';
 import { StageError } from './host.js';
 

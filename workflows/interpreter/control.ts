@@ -3,16 +3,15 @@ import {
   allSteps,
   type EachPlan,
   type Graph,
-  type Placement,
   type RacePlan,
   type RepeatPlan,
-  type RunContext,
   resolve,
   type Scope,
   type Step,
   type SubPipelinePlan,
   type WhenPlan,
 } from '../../pipelines/plan/index.js';
+import type { Placement, RunContext } from '../../pipelines/run/index.js';
 import { each } from './each.js';
 import { StageError } from './host.js';
 import { GraphValues } from './scope.js';

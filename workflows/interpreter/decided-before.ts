@@ -1,10 +1,6 @@
-import type { Decision } from '../../pipelines/plan/index.js';
-import type { Asked } from './approve.js';
-import { sha256 } from './digest.js';
+import type { Decision } from '../../pipelines/run/index.js';
+import { type Asked, aboutOf } from './asked.js';
 import type { Run } from './state.js';
-
-/** What a decision is about, to be told from all else: an agent's call by its arguments, which its words may not have in full. */
-export const aboutOf = ({ subject, call }: Pick<Asked, 'subject' | 'call'>): string => call?.digest ?? sha256(subject);
 
 /** What was decided of the same at the same place in the run that this one resumes. */
 export function decidedBefore({ context, table }: Run, asked: Asked): Decision | undefined {

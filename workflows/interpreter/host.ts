@@ -1,4 +1,5 @@
 import type { JsonObject } from '../../pipelines/json.js';
+import type { StagePlan, SubPipelinePlan } from '../../pipelines/plan/index.js';
 import type {
   Decision,
   RunContext,
@@ -8,11 +9,9 @@ import type {
   StageCall,
   StageOutcome,
   StagePlacement,
-  StagePlan,
   StageRecord,
-  SubPipelinePlan,
   Wait,
-} from '../../pipelines/plan/index.js';
+} from '../../pipelines/run/index.js';
 
 /**
  * What the interpreter needs from the place it runs in. The Temporal workflow is one host, an in-process host the other;

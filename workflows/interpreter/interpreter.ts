@@ -1,6 +1,7 @@
 import type { Json, JsonObject } from '../../pipelines/json.js';
-import { type Carried, type RunContext, type RunResult, resolve } from '../../pipelines/plan/index.js';
+import { resolve } from '../../pipelines/plan/index.js';
 import { reservedAfter } from '../../pipelines/plan/reserve.js';
+import type { Carried, RunContext, RunResult } from '../../pipelines/run/index.js';
 import { checkPlan } from './check-plan.js';
 import { Deadline } from './deadline.js';
 import { type Host, StageError } from './host.js';

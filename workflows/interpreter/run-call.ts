@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../pipelines/json.js';
-import type { StageCall, StageOutcome, StagePlacement, StagePlan } from '../../pipelines/plan/index.js';
+import type { StagePlan } from '../../pipelines/plan/index.js';
+import type { StageCall, StageOutcome, StagePlacement } from '../../pipelines/run/index.js';
 import { type Shown, StageError } from './host.js';
 import type { At, Run } from './state.js';
 

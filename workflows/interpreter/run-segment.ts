@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from '../../pipelines/json.js';
-import { type Graph, type RunResult, resolve, type Segment, type SegmentOutcome } from '../../pipelines/plan/index.js';
+import { type Graph, resolve } from '../../pipelines/plan/index.js';
+import type { RunResult, Segment, SegmentOutcome } from '../../pipelines/run/index.js';
 import { Deadline } from './deadline.js';
 import { type Host, interrupts, StageError } from './host.js';
 import { Memo } from './memo.js';

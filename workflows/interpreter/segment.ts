@@ -2,16 +2,14 @@ import type { Json } from '../../pipelines/json.js';
 import {
   allSteps,
   type Binding,
-  callName,
   type Graph,
   graphsOf,
   isStage,
   readsOf,
-  type Segment,
-  type SegmentOutcome,
   type Step,
   sourcesOf,
 } from '../../pipelines/plan/index.js';
+import { callName, type Segment, type SegmentOutcome } from '../../pipelines/run/index.js';
 import { type Host, StageError } from './host.js';
 import { Memo } from './memo.js';
 import type { GraphValues } from './scope.js';

@@ -1,14 +1,12 @@
-import {
-  allSteps,
-  type Graph,
-  isStage,
-  type Placement,
-  type StageDecision,
-  type StageOutcome,
-  type StageRecord,
-  type TokenUsage,
-  type Wait,
-} from '../../pipelines/plan/index.js';
+import { allSteps, type Graph, isStage } from '../../pipelines/plan/index.js';
+import type {
+  Placement,
+  StageDecision,
+  StageOutcome,
+  StageRecord,
+  TokenUsage,
+  Wait,
+} from '../../pipelines/run/index.js';
 import type { StageError } from './host.js';
 
 /** Most decisions that a row keeps, the latest: the table travels in payloads of Temporal, which have a limit. */

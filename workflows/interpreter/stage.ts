@@ -5,13 +5,12 @@ import {
   mask,
   resolve,
   type Scope,
-  type StageCall,
-  type StagePlacement,
   type StagePlan,
   type Step,
   serveAs,
   servedAs,
 } from '../../pipelines/plan/index.js';
+import type { StageCall, StagePlacement } from '../../pipelines/run/index.js';
 import { runAgent } from './agent/agent.js';
 import { leftBy } from './agent/hand-over.js';
 import { approve } from './approve.js';

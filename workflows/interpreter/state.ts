@@ -1,5 +1,6 @@
 import type { Json } from '../../pipelines/json.js';
-import type { Graph, RunContext, Scope, Step } from '../../pipelines/plan/index.js';
+import type { Graph, Scope, Step } from '../../pipelines/plan/index.js';
+import type { RunContext } from '../../pipelines/run/index.js';
 import type { Deadline } from './deadline.js';
 import type { Host } from './host.js';
 import type { Memo } from './memo.js';

@@ -1,5 +1,5 @@
 import { isJsonObject } from '../../pipelines/json.js';
-import type { Decision, GivenDecision, Wait } from '../../pipelines/plan/index.js';
+import type { Decision, GivenDecision, Wait } from '../../pipelines/run/index.js';
 import { StageError } from './host.js';
 
 /** Most decisions that a new history is told of. Those that their waits have not taken yet are the latest. */

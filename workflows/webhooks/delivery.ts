@@ -22,7 +22,7 @@ import {
   type WebhookOrder,
   type WebhookTarget,
   WORKFLOW_TASK_TIMEOUT_MS,
-} from '../../pipelines/plan/index.js';
+} from '../../pipelines/run/index.js';
 import { crowdedMs, SCHEDULE_MS, waitMs } from './schedule.js';
 
 /** An attempt ends by itself within 15 s (`ATTEMPT_MS`); Temporal's own timeout is for a worker that hangs. */

@@ -1,7 +1,7 @@
 import { MillraceError } from '../../../pipelines/errors.js';
 import { isJsonObject, type JsonObject } from '../../../pipelines/json.js';
 import type { Tensor } from '../../../pipelines/media.js';
-import { elementsOf, parseExactly, tensorJson } from '../../open-inference/index.js';
+import { elementsOf, parseExactly, tensorJson } from '../../../protocols/open-inference/index.js';
 
 /*
  * Inference requests and responses as JSON: https://github.com/kserve/open-inference-protocol,

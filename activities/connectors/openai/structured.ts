@@ -1,6 +1,6 @@
 import { MillraceError } from '../../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../../pipelines/json.js';
-import { compiled, fitted } from '../../json-schema.js';
+import { compiled, fitted } from '../json-schema.js';
 
 /**
  * The schema with every object closed to further properties, as `strict: true` wants it at OpenAI and vLLM. An object that

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { isJsonObject, type JsonObject } from '../../../pipelines/json.js';
-import { fitted } from '../../json-schema.js';
+import { fitted } from '../json-schema.js';
 
 /** A part of a tool call, or all of it. */
 export interface ToolDelta {

@@ -1,9 +1,9 @@
 import { type OpenAI, toFile } from 'openai';
+import { abortable } from '../../../media/abortable.js';
+import { writeWav } from '../../../media/write-wav.js';
 import type { Artifact } from '../../../pipelines/artifact.js';
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { Json } from '../../../pipelines/json.js';
-import { abortable } from '../../media/abortable.js';
-import { writeWav } from '../../media/write-wav.js';
 import { SAMPLE_RATE, skip, windows } from '../speech-windows.js';
 import type { ServedKind } from './kind.js';
 

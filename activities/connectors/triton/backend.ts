@@ -1,6 +1,6 @@
 import { MillraceError, messageOf } from '../../../pipelines/errors.js';
 import type { StageKindName } from '../../../pipelines/stages/index.js';
-import { limited } from '../../limited.js';
+import { limited } from '../../../runtime/limited.js';
 import type { Backend, Batching, Call, CallContext, Reply, ServerWork } from '../connector.js';
 import { kindIn, mapped } from '../mapped.js';
 import { batchingOf, together } from './batching.js';

@@ -1,4 +1,4 @@
-import type { ModelConfig } from '../../open-inference/index.js';
+import type { ModelConfig } from '../../../protocols/open-inference/index.js';
 import type { Batching, BatchWork } from '../connector.js';
 
 /** How a model's calls are batched: not at all unless it has a batch dimension and a scheduler that fills it. */

@@ -1,5 +1,5 @@
 import { MillraceError } from '../../../pipelines/errors.js';
-import { readFp32, textTensor } from '../../open-inference/index.js';
+import { readFp32, textTensor } from '../../../protocols/open-inference/index.js';
 import { type ModelKind, probeWith } from './model-kind.js';
 import { outputOf } from './outputs.js';
 

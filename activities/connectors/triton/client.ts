@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { type ChannelOptions, Client, credentials, status } from '@grpc/grpc-js';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { canonicalJson } from '../../../pipelines/json.js';
-import { isLoopback } from '../../loopback.js';
 import type {
   InferRequest,
   Methods,
@@ -12,8 +11,9 @@ import type {
   StreamResponse,
   Tensor,
   TensorHeader,
-} from '../../open-inference/index.js';
-import { inferenceService, tensorsOf } from '../../open-inference/index.js';
+} from '../../../protocols/open-inference/index.js';
+import { inferenceService, tensorsOf } from '../../../protocols/open-inference/index.js';
+import { isLoopback } from '../../../runtime/loopback.js';
 import { streamError } from './classify.js';
 import { type ModelStatistics, statisticsOf } from './statistics.js';
 

@@ -1,4 +1,4 @@
-import { readFp32, textTensor } from '../../open-inference/index.js';
+import { readFp32, textTensor } from '../../../protocols/open-inference/index.js';
 import { unitVector } from '../unit-vector.js';
 import { type ModelKind, probeWith } from './model-kind.js';
 import { outputOf } from './outputs.js';

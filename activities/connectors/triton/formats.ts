@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../../pipelines/json.js';
 import type { Dtype } from '../../../pipelines/media.js';
-import { type AnyTensor, badInput, invalid, type Tensor, toWire } from '../../open-inference/index.js';
+import { type AnyTensor, badInput, invalid, type Tensor, toWire } from '../../../protocols/open-inference/index.js';
 
 /** What a stage says of a tensor; -1 for a dimension that varies. */
 export interface Format {

@@ -1,5 +1,5 @@
 import type { JsonObject } from '../../../pipelines/json.js';
-import { type AnyTensor, fromWire, invalid, parametersOf, sizeOf } from '../../open-inference/index.js';
+import { type AnyTensor, fromWire, invalid, parametersOf, sizeOf } from '../../../protocols/open-inference/index.js';
 import { checkOutput, type Formats, inputTensors } from './formats.js';
 import { joined } from './join.js';
 import type { ModelKind } from './model-kind.js';

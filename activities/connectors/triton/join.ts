@@ -1,5 +1,5 @@
-import type { AnyTensor } from '../../open-inference/index.js';
-import { invalid, sizeOf } from '../../open-inference/index.js';
+import type { AnyTensor } from '../../../protocols/open-inference/index.js';
+import { invalid, sizeOf } from '../../../protocols/open-inference/index.js';
 import type { Format } from './formats.js';
 
 /**

@@ -1,4 +1,4 @@
-import type { Tensor } from '../../open-inference/index.js';
+import type { Tensor } from '../../../protocols/open-inference/index.js';
 import type { Call, CallContext, Reply } from '../connector.js';
 import type { TritonClient } from './client.js';
 

@@ -1,4 +1,4 @@
-import type { Int64, StatisticsMessage } from '../../open-inference/index.js';
+import type { Int64, StatisticsMessage } from '../../../protocols/open-inference/index.js';
 import type { BatchWork } from '../connector.js';
 
 /** What a version of a model has done since it was loaded, by the server's own count. */

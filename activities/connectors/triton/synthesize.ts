@@ -1,8 +1,8 @@
+import { isSampleRate } from '../../../media/wav-format.js';
 import type { Artifact } from '../../../pipelines/artifact.js';
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { JsonObject } from '../../../pipelines/json.js';
-import { isSampleRate } from '../../media/wav-format.js';
-import { readInt16, readInt32, textTensor } from '../../open-inference/index.js';
+import { readInt16, readInt32, textTensor } from '../../../protocols/open-inference/index.js';
 import { speakable } from '../speakable.js';
 import { type ModelKind, probeWith } from './model-kind.js';
 import { outputOf } from './outputs.js';

@@ -1,7 +1,7 @@
+import { abortable } from '../../../media/abortable.js';
 import type { Artifact } from '../../../pipelines/artifact.js';
 import type { Json } from '../../../pipelines/json.js';
-import { abortable } from '../../media/abortable.js';
-import { fp32Tensor, readText, type Tensor } from '../../open-inference/index.js';
+import { fp32Tensor, readText, type Tensor } from '../../../protocols/open-inference/index.js';
 import { SAMPLE_RATE, skip, windows } from '../speech-windows.js';
 import { type ModelKind, probeWith } from './model-kind.js';
 import { outputOf } from './outputs.js';

@@ -1,7 +1,7 @@
 import { type ErrorCode, MillraceError } from '../../../pipelines/errors.js';
 import type { Dtype } from '../../../pipelines/media.js';
-import type { Element } from '../../open-inference/index.js';
-import { isDtype, sizeOf, toWire } from '../../open-inference/index.js';
+import type { Element } from '../../../protocols/open-inference/index.js';
+import { isDtype, sizeOf, toWire } from '../../../protocols/open-inference/index.js';
 import { MOST_ZEROS } from '../tensor-format.js';
 import { classify } from './classify.js';
 import type { TritonClient } from './client.js';

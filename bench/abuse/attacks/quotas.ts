@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { CLI_MAIN } from '../../../workers/stack/package-root.js';
+import { CLI_MAIN } from '../../../deploy/local/stack/paths.js';
 import { ask, POST, told } from '../ask.js';
 import { type Check, type Load, paced } from '../attack.js';
 import { environment, QUOTAS } from '../settings.js';

@@ -1,5 +1,6 @@
 import type { JsonObject } from '../../../pipelines/json.js';
-import { allSteps, isStage, type RunContext, type StageRecord } from '../../../pipelines/plan/index.js';
+import { allSteps, isStage } from '../../../pipelines/plan/index.js';
+import type { RunContext, StageRecord } from '../../../pipelines/run/index.js';
 import type { Expected } from '../reference-evaluator.js';
 import type { RandomRun } from './plan-of.js';
 

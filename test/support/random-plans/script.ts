@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Attempt } from '../../../activities/stage-runner.js';
+import type { Attempt } from '../../../activities/stage/stage-runner.js';
 import { type ErrorCode, MillraceError } from '../../../pipelines/errors.js';
 import type { JsonObject } from '../../../pipelines/json.js';
 import { jsonHash } from '../../../pipelines/plan/hash.js';
-import type { StageCall, StageOutcome } from '../../../pipelines/plan/index.js';
+import type { StageCall, StageOutcome } from '../../../pipelines/run/index.js';
 
 /** What a scripted stage does; it stands in the stage's options. */
 export type Script = {

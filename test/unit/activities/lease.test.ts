@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { keepLease, type Standing } from '../../../activities/journal/index.js';
+import { keepLease, type Standing } from '../../../stores/journal/index.js';
 
 const LEASE_MS = 3_000;
 

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
-import { createKey, listKeys, revokeKey } from '../../../workers/cli/keys.js';
+import { createKey, listKeys, revokeKey } from '../../../cli/keys.js';
 import { readSettings } from '../../../workers/settings.js';
 
 const file = path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), 'keys.json');

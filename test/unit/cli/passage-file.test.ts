@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { checkPassages, readPassages } from '../../../cli/passage-file.js';
 import type { MillraceError } from '../../../pipelines/errors.js';
-import { checkPassages, readPassages } from '../../../workers/cli/passage-file.js';
 
 function file(...lines: string[]): string {
   const name = path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), 'passages.jsonl');

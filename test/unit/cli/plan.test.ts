@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Command } from 'commander';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { type PlanCommandOptions, planPlacement } from '../../../cli/plan.js';
+import { planOptions } from '../../../cli/plan-options.js';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { readPlacement } from '../../../placement/document/index.js';
-import { type PlanCommandOptions, planPlacement } from '../../../workers/cli/plan.js';
-import { planOptions } from '../../../workers/cli/plan-options.js';
 import { testSettings } from '../../support/settings.js';
 import { CLUSTER, PIPELINE, PROFILES, profileFile } from '../placement/plan-files.js';
 

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
+import { type ProfileCommandOptions, profilePipeline } from '../../../cli/profile.js';
+import { profileOptions } from '../../../cli/profile-options.js';
 import { MillraceError } from '../../../pipelines/errors.js';
-import { type ProfileCommandOptions, profilePipeline } from '../../../workers/cli/profile.js';
-import { profileOptions } from '../../../workers/cli/profile-options.js';
 import { testSettings } from '../../support/settings.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'millrace-profile-'));

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Command } from 'commander';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { replanOptions } from '../../../cli/plan-options.js';
+import { type ReplanCommandOptions, replanPlacement } from '../../../cli/replan.js';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { makePlan } from '../../../placement/explain/index.js';
-import { replanOptions } from '../../../workers/cli/plan-options.js';
-import { type ReplanCommandOptions, replanPlacement } from '../../../workers/cli/replan.js';
 import { testSettings } from '../../support/settings.js';
 import { CLUSTER, PIPELINE, PROFILES, planInput } from '../placement/plan-files.js';
 

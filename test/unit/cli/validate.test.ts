@@ -2,11 +2,11 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { explainPipeline } from '../../../cli/explain.js';
+import { graph } from '../../../cli/graph.js';
+import { validate } from '../../../cli/validate.js';
 import { voiceAssistant } from '../../../pipelines/catalog/index.js';
 import type { Finding } from '../../../pipelines/inspect/index.js';
-import { explainPipeline } from '../../../workers/cli/explain.js';
-import { graph } from '../../../workers/cli/graph.js';
-import { validate } from '../../../workers/cli/validate.js';
 import { testSettings } from '../../support/settings.js';
 import { moduleWith } from './modules.js';
 

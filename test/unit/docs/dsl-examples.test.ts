@@ -11,7 +11,7 @@ import * as face from '../../../pipelines/index.js';
 import type { JsonObject } from '../../../pipelines/json.js';
 import { allSteps, isStage } from '../../../pipelines/plan/index.js';
 import { STAGE_KINDS } from '../../../pipelines/stages/index.js';
-import { runInProcess } from '../../../workers/in-process-host.js';
+import { runInProcess } from '../../../workers/hosts/in-process-host.js';
 import { Waits } from '../../../workflows/interpreter/index.js';
 import { decideIn } from '../../support/deciding.js';
 import { asModule, type Example, examples, valuesOf } from '../../support/dsl-examples.js';

@@ -3,10 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type ArtifactStore, openFileStore } from '../../../activities/artifacts/index.js';
-import { AudioEncoder, GIVEN_FORMATS, type GivenFormat, inspectorOf } from '../../../activities/media/index.js';
-import { Places } from '../../../activities/media/places.js';
+import { AudioEncoder, GIVEN_FORMATS, type GivenFormat, inspectorOf } from '../../../media/index.js';
+import { Places } from '../../../media/places.js';
 import type { Artifact } from '../../../pipelines/artifact.js';
+import { type ArtifactStore, openFileStore } from '../../../stores/artifacts/index.js';
 import { pieces, wavFile } from '../../support/wav-samples.js';
 import { encoded, skipWithoutFfmpeg } from './ffmpeg-files.js';
 

@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type ArtifactStore, openFileStore } from '../../../activities/artifacts/index.js';
-import { createBytesPort, inspectorOf } from '../../../activities/media/index.js';
+import { createBytesPort, inspectorOf } from '../../../media/index.js';
+import { type ArtifactStore, openFileStore } from '../../../stores/artifacts/index.js';
 import { pieces } from '../../support/wav-samples.js';
 
 let root: string;

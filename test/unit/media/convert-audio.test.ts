@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { type ArtifactStore, openFileStore } from '../../../activities/artifacts/index.js';
-import { conformInput, convertAudio, createAudioPort, inspectorOf } from '../../../activities/media/index.js';
-import { WavReader } from '../../../activities/media/wav.js';
+import { conformInput, convertAudio, createAudioPort, inspectorOf } from '../../../media/index.js';
+import { WavReader } from '../../../media/wav.js';
 import type { Artifact } from '../../../pipelines/artifact.js';
 import type { Json } from '../../../pipelines/json.js';
 import { type AudioFormat, audio, image } from '../../../pipelines/media.js';
+import { type ArtifactStore, openFileStore } from '../../../stores/artifacts/index.js';
 import { collect, pieces, wavFile, wavOf } from '../../support/wav-samples.js';
 import { encoded, skipWithoutFfmpeg } from './ffmpeg-files.js';
 

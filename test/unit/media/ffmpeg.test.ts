@@ -3,9 +3,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { type ArtifactStore, openFileStore } from '../../../activities/artifacts/index.js';
-import { decodeByFfmpeg } from '../../../activities/media/ffmpeg.js';
-import { createAudioPort, inspectorOf } from '../../../activities/media/index.js';
+import { decodeByFfmpeg } from '../../../media/ffmpeg.js';
+import { createAudioPort, inspectorOf } from '../../../media/index.js';
+import { type ArtifactStore, openFileStore } from '../../../stores/artifacts/index.js';
 import { collect, pieces, wavFile } from '../../support/wav-samples.js';
 import { encoded, skipWithoutFfmpeg } from './ffmpeg-files.js';
 

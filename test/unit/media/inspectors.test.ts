@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { inspectorOf } from '../../../activities/media/index.js';
+import { inspectorOf } from '../../../media/index.js';
 import type { MediaKind } from '../../../pipelines/media.js';
 import { wavFile } from '../../support/wav-samples.js';
 import { encoded, skipWithoutFfmpeg } from './ffmpeg-files.js';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { mapMedia, mediaPlaces, schemasAt } from '../../../activities/media/index.js';
+import { mapMedia, mediaPlaces, schemasAt } from '../../../media/index.js';
 import type { Json } from '../../../pipelines/json.js';
 import { audio, image } from '../../../pipelines/media.js';
 

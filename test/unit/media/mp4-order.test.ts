@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { indexFirst } from '../../../activities/media/mp4-order.js';
+import { indexFirst } from '../../../media/mp4-order.js';
 import { wavFile } from '../../support/wav-samples.js';
 import { encoded, skipWithoutFfmpeg } from './ffmpeg-files.js';
 

@@ -1,9 +1,9 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
-import { decodeWav } from '../../../activities/media/pcm.js';
-import type { SampleEncoding } from '../../../activities/media/wav-format.js';
-import { writeWav } from '../../../activities/media/write-wav.js';
+import { decodeWav } from '../../../media/pcm.js';
+import type { SampleEncoding } from '../../../media/wav-format.js';
+import { writeWav } from '../../../media/write-wav.js';
 import { collect, pieces, type WavOptions, wavFile, wavOf } from '../../support/wav-samples.js';
 
 const decode = (file: Buffer, sampleRate: number, piece = 4097) =>

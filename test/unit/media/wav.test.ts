@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { WavReader } from '../../../activities/media/wav.js';
-import type { SampleEncoding } from '../../../activities/media/wav-format.js';
-import { WavInspector } from '../../../activities/media/wav-inspector.js';
+import { WavReader } from '../../../media/wav.js';
+import type { SampleEncoding } from '../../../media/wav-format.js';
+import { WavInspector } from '../../../media/wav-inspector.js';
 import { riffChunk, wavFile, wavOf } from '../../support/wav-samples.js';
 
 /** Reads a whole file in pieces of `size` bytes and gives its format, frames and the samples' bytes. */

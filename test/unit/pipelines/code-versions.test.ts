@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { CodeFunctions } from '../../../activities/code-functions.js';
+import { CodeFunctions } from '../../../activities/stage/code-functions.js';
 import { pinned } from '../../../pipelines/definition/pinned.js';
 import { agent, code, type Pipeline, pipeline, pipelineTool, tool } from '../../../pipelines/index.js';
 import type { NamedCode } from '../../../pipelines/stages/kind.js';

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { originOf, resumedRun, resumptionOf, splitRun } from '../../../pipelines/plan/index.js';
+import { originOf, resumedRun, resumptionOf, splitRun } from '../../../pipelines/run/index.js';
 
 const ID = 'order-9a1f0c52-6f0e-4c1d-9d0a-0b6f0f3f5b1e';
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { SEGMENTS } from '../../../cli/graph.js';
 import {
   assistant,
   meetingMinutes,
@@ -8,7 +9,6 @@ import {
 } from '../../../pipelines/catalog/index.js';
 import { explain } from '../../../pipelines/inspect/index.js';
 import { type PipelineShape, readPipelineShape, shapeOf, withAssumptions } from '../../../placement/workload/index.js';
-import { SEGMENTS } from '../../../workers/cli/graph.js';
 import { examples } from './reference-examples.js';
 import { refusal } from './refusal.js';
 

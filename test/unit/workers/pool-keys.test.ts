@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createConnectors } from '../../../activities/connectors/index.js';
-import { createMetrics } from '../../../activities/metrics.js';
 import { Pools, parseModels } from '../../../activities/pools/index.js';
+import { createMetrics } from '../../../telemetry/metrics.js';
 import { keysOf } from '../../../workers/pool-keys.js';
 import { readSettings } from '../../../workers/settings.js';
-import { SimulatedServer } from '../connectors/openai-server.js';
+import { SimulatedServer } from '../activities/connectors/openai-server.js';
 
 const quiet = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 const folder = mkdtempSync(path.join(tmpdir(), 'millrace-keys-'));

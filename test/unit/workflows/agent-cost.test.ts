@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { z } from 'zod';
 import { agent, type Pipeline, pipeline, tool } from '../../../pipelines/index.js';
-import { runInProcess } from '../../../workers/in-process-host.js';
+import { runInProcess } from '../../../workers/hosts/in-process-host.js';
 import { CodeRunner, contextOf } from '../../support/in-process.js';
 import { scripted } from '../../support/scripted-model.js';
 

@@ -14,8 +14,8 @@ import {
   text,
 } from '../../../pipelines/index.js';
 import type { JsonObject } from '../../../pipelines/json.js';
-import type { RunContext } from '../../../pipelines/plan/index.js';
-import { runInProcess } from '../../../workers/in-process-host.js';
+import type { RunContext } from '../../../pipelines/run/index.js';
+import { runInProcess } from '../../../workers/hosts/in-process-host.js';
 import { CodeRunner, contextOf } from '../../support/in-process.js';
 
 const one = z.object({ n: z.number() });

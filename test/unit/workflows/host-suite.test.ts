@@ -1,5 +1,5 @@
-import type { GivenDecision, StageRecord } from '../../../pipelines/plan/index.js';
-import { runInProcess } from '../../../workers/in-process-host.js';
+import type { GivenDecision, StageRecord } from '../../../pipelines/run/index.js';
+import { runInProcess } from '../../../workers/hosts/in-process-host.js';
 import { StageError, Waits } from '../../../workflows/interpreter/index.js';
 import { agentSuite } from '../../contract/agent-suite.js';
 import { hostSuite, type SuiteHost } from '../../contract/host-suite.js';

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { code, gte, type Pipeline, pipeline } from '../../../pipelines/index.js';
-import type { RunContext } from '../../../pipelines/plan/index.js';
-import { InProcessHost } from '../../../workers/in-process-host.js';
+import type { RunContext } from '../../../pipelines/run/index.js';
+import { InProcessHost } from '../../../workers/hosts/in-process-host.js';
 import { interpret } from '../../../workflows/interpreter/index.js';
 import { CodeRunner, contextOf } from '../../support/in-process.js';
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Json } from '../../../pipelines/json.js';
-import type { RunContext, RunResult, StageOutcome, StageRecord } from '../../../pipelines/plan/index.js';
-import { InProcessHost } from '../../../workers/in-process-host.js';
+import type { RunContext, RunResult, StageOutcome, StageRecord } from '../../../pipelines/run/index.js';
+import { InProcessHost } from '../../../workers/hosts/in-process-host.js';
 import { type Host, interpret, interpretSegment, StageError } from '../../../workflows/interpreter/index.js';
 import { contextOfRun, differences, type Seen } from '../../support/random-plans/check.js';
 import { chosen } from '../../support/random-plans/chooser.js';

@@ -9,8 +9,8 @@ import {
   type Segment,
   type SegmentOutcome,
   type StageRecord,
-} from '../../../pipelines/plan/index.js';
-import { InProcessHost, type Journal } from '../../../workers/in-process-host.js';
+} from '../../../pipelines/run/index.js';
+import { InProcessHost, type Journal } from '../../../workers/hosts/in-process-host.js';
 import { type Host, interpret, interpretSegment, StageError } from '../../../workflows/interpreter/index.js';
 import { CodeRunner, contextOf } from '../../support/in-process.js';
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { StageRecord } from '../../../pipelines/plan/index.js';
+import type { StageRecord } from '../../../pipelines/run/index.js';
 import { stageTableMarkdown } from '../../../workflows/interpreter/index.js';
 import { waitFor } from '../../support/waits.js';
 

@@ -1,33 +1,16 @@
 import type { Json, JsonObject } from '../../../pipelines/json.js';
-import {
-  type AgentMessage,
-  type AgentPlan,
-  agentOf,
-  type StageOutcome,
-  type StagePlan,
-} from '../../../pipelines/plan/index.js';
+import { type AgentMessage, type AgentPlan, agentOf, type StagePlan } from '../../../pipelines/plan/index.js';
+import type { StageOutcome } from '../../../pipelines/run/index.js';
 import { StageError } from '../host.js';
 import { type At, type Run, STOPPED, type Stopped } from '../state.js';
 import { stops } from '../value.js';
 import { askModel, type Reply } from './ask-model.js';
+import type { Agent } from './candidate.js';
 import { goesOn } from './hand-over.js';
 import { begin, costOf, type Limit, limitOf, type Progress, priced, spent, tokensOf, told } from './progress.js';
 import { runTools } from './run-tools.js';
 import { closeSession, type OpenSession, openSession } from './session.js';
 import { toolsOfServers } from './tool-servers.js';
-
-/** An agent at work: one stage's, or that of one of its alternatives. */
-export interface Agent {
-  readonly run: Run;
-  /** With the policy of its model calls. */
-  readonly stage: StagePlan;
-  /** With the tools of its servers among its own. */
-  readonly plan: AgentPlan;
-  /** Its row of the placement, which tells the candidates of a stage apart: `answer`, `answer~1`. */
-  readonly row: string;
-  /** No other candidate goes on when it fails. */
-  readonly last: boolean;
-}
 
 /** Which candidate of its stage an agent is. */
 interface Candidacy {

@@ -1,10 +1,11 @@
 import type { Json, JsonObject } from '../../../pipelines/json.js';
-import type { AgentMessage, StagePlan, TokenUsage } from '../../../pipelines/plan/index.js';
+import type { AgentMessage, StagePlan } from '../../../pipelines/plan/index.js';
+import type { TokenUsage } from '../../../pipelines/run/index.js';
 import { callOf } from '../call.js';
 import { StageError } from '../host.js';
 import { checkInput } from '../sizes.js';
 import type { At } from '../state.js';
-import type { Agent } from './agent.js';
+import type { Agent } from './candidate.js';
 
 /** A tool call as the model's reply has it: with what is wrong with it, if anything is. */
 export interface AskedCall {

@@ -1,5 +1,6 @@
 import type { Json, JsonObject } from '../../../pipelines/json.js';
-import type { AgentMessage, AgentPlan, PricePlan, TokenUsage } from '../../../pipelines/plan/index.js';
+import type { AgentMessage, AgentPlan, PricePlan } from '../../../pipelines/plan/index.js';
+import type { TokenUsage } from '../../../pipelines/run/index.js';
 import { StageError } from '../host.js';
 import type { Reply } from './ask-model.js';
 

@@ -1,15 +1,14 @@
 import { canonicalJson, type Json } from '../../../pipelines/json.js';
 import {
   type PipelineTool,
-  type RunContext,
   type StagePlan,
   type StageTool,
   serveAs,
   serverRow,
   type ToolPlan,
   toolRow,
-  type WaitingCall,
 } from '../../../pipelines/plan/index.js';
+import type { RunContext, WaitingCall } from '../../../pipelines/run/index.js';
 import { decide } from '../approve.js';
 import { callOf } from '../call.js';
 import { placementOf } from '../control.js';
@@ -19,8 +18,8 @@ import { runCall } from '../run-call.js';
 import { sessionsOf } from '../sessions-of.js';
 import { type At, STOPPED, type Stopped } from '../state.js';
 import { isFailure } from '../value.js';
-import type { Agent } from './agent.js';
 import type { AskedCall } from './ask-model.js';
+import type { Agent } from './candidate.js';
 import { httpInput } from './http-input.js';
 import { type ToolRecord, textOf } from './progress.js';
 

@@ -4,8 +4,8 @@ import { callOf } from '../call.js';
 import { concernsAll, StageError } from '../host.js';
 import { sessionsOf } from '../sessions-of.js';
 import type { At } from '../state.js';
-import type { Agent } from './agent.js';
 import { askModel, type Reply } from './ask-model.js';
+import type { Agent } from './candidate.js';
 
 /** A conversation that goes on from run to run. */
 export interface OpenSession {

@@ -9,7 +9,7 @@ import {
 import { callOf } from '../call.js';
 import { StageError } from '../host.js';
 import type { At } from '../state.js';
-import type { Agent } from './agent.js';
+import type { Agent } from './candidate.js';
 
 /**
  * The tools of the agent's servers, asked for once: an agent keeps to the list that it began with, in a new history too.

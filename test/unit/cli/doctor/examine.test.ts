@@ -1,12 +1,12 @@
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { carryOut } from '../../../../workers/cli/doctor/examine.js';
-import { type Check, FINDINGS, type Finding, fail, pass, warn } from '../../../../workers/cli/doctor/finding.js';
-import { exitCodeOf } from '../../../../workers/cli/doctor/index.js';
-import { redactor } from '../../../../workers/cli/doctor/redact.js';
-import { redisChecks } from '../../../../workers/cli/doctor/redis-check.js';
-import { temporalCheck } from '../../../../workers/cli/doctor/temporal-check.js';
+import { carryOut } from '../../../../cli/doctor/examine.js';
+import { type Check, FINDINGS, type Finding, fail, pass, warn } from '../../../../cli/doctor/finding.js';
+import { exitCodeOf } from '../../../../cli/doctor/index.js';
+import { redactor } from '../../../../cli/doctor/redact.js';
+import { redisChecks } from '../../../../cli/doctor/redis-check.js';
+import { temporalCheck } from '../../../../cli/doctor/temporal-check.js';
 import { readSettings } from '../../../../workers/settings.js';
 import { freePort } from '../../../support/free-port.js';
 

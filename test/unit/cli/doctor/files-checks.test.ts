@@ -2,9 +2,9 @@ import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
-import { clockFinding } from '../../../../workers/cli/doctor/clock.js';
-import { carryOut } from '../../../../workers/cli/doctor/examine.js';
-import { artifactsCheck, ffmpegCheck } from '../../../../workers/cli/doctor/files-checks.js';
+import { clockFinding } from '../../../../cli/doctor/clock.js';
+import { carryOut } from '../../../../cli/doctor/examine.js';
+import { artifactsCheck, ffmpegCheck } from '../../../../cli/doctor/files-checks.js';
 import { readSettings } from '../../../../workers/settings.js';
 
 const folder = () => mkdtempSync(path.join(tmpdir(), 'millrace-'));

@@ -2,9 +2,9 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { carryOut, examine } from '../../../../cli/doctor/examine.js';
+import { checkSettings, filesCheck, gatewayCheck } from '../../../../cli/doctor/settings-checks.js';
 import { issueKey } from '../../../../gateway/index.js';
-import { carryOut, examine } from '../../../../workers/cli/doctor/examine.js';
-import { checkSettings, filesCheck, gatewayCheck } from '../../../../workers/cli/doctor/settings-checks.js';
 import { readSettings } from '../../../../workers/settings.js';
 
 describe('settings', () => {

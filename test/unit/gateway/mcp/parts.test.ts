@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { ArtifactStore } from '../../../../activities/artifacts/index.js';
 import { Calls } from '../../../../gateway/mcp/calls.js';
 import { contentOf } from '../../../../gateway/mcp/content.js';
+import type { ArtifactStore } from '../../../../stores/artifacts/index.js';
 
 describe('a run’s output as content', () => {
   const read: string[] = [];

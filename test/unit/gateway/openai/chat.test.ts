@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { assistant, chatModel, ragAnswer } from '../../../../pipelines/catalog/index.js';
 import { chat, type Pipeline, pipeline } from '../../../../pipelines/index.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
-import type { RunEvent } from '../../../../pipelines/plan/index.js';
+import type { RunEvent } from '../../../../pipelines/run/index.js';
 import { failure } from '../../../support/fake-temporal.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
 

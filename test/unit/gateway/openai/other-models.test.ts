@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { inspectorOf } from '../../../../activities/media/index.js';
+import { inspectorOf } from '../../../../media/index.js';
 import {
   chatModel,
   embedModel,

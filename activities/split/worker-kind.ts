@@ -1,0 +1,97 @@
+import { DEFAULT_FFMPEG } from '../../media/audio-port.js';
+import { type OpenAudio, openAudio } from '../../media/open-audio.js';
+import { quietestCut } from '../../media/quietest-cut.js';
+import { toInt16 } from '../../media/samples.js';
+import { WavReader } from '../../media/wav.js';
+import { invalidMedia, isSampleRate } from '../../media/wav-format.js';
+import type { Artifact } from '../../pipelines/artifact.js';
+import { MillraceError } from '../../pipelines/errors.js';
+import type { Json, JsonObject } from '../../pipelines/json.js';
+import type { ArtifactStore } from '../../stores/artifacts/store.js';
+import type { WorkerKind } from '../stage/worker-kind.js';
+
+export interface SplitOptions {
+  readonly store: ArtifactStore;
+  /** The ffmpeg program, for what is no WAV. Default: `ffmpeg` on PATH. */
+  readonly ffmpeg?: string | undefined;
+}
+
+/** Shortest and longest `longest`, in milliseconds: a second has room to look for silence, ten minutes at 48 kHz are 58 MB. */
+const LONGEST = { least: 1_000, most: 600_000 };
+/** An entry of the output has about 330 bytes, and Temporal takes results up to 2 MB. */
+const MOST_PARTS = 4_000;
+
+/**
+ * Long audio in parts of at most `with.longestMs`, each but the last cut at the quietest place of its last fifth. Parts are
+ * 16-bit mono WAV at the source's rate; one after the other they are the whole, sample by sample. `startMs` is where a part
+ * starts in the source, in milliseconds, as exact as the rate allows. One part at a time is in memory.
+ */
+export const createSplit =
+  ({ store, ffmpeg = DEFAULT_FFMPEG }: SplitOptions): WorkerKind =>
+  async ({ with: options, input, tenant }, { audio, signal }) => {
+    const longestMs = longestOf(options);
+    const source = input.audio as unknown as Artifact;
+    await store.stat(tenant, source.uri); // it is there, and the tenant's, before its size is believed
+    const sampleRate =
+      source.sampleRate ?? (await rateOf(openAudio(store, tenant, source, { program: ffmpeg, signal })));
+    if (!isSampleRate(sampleRate)) throw invalidMedia(`a sample rate of ${sampleRate} Hz is not supported`);
+    const parts: Json[] = [];
+    let start = 0;
+    const most = Math.floor((longestMs * sampleRate) / 1_000);
+    for await (const samples of partsOf(audio.read(source, { sampleRate }), most, sampleRate)) {
+      signal.throwIfAborted();
+      if (parts.length === MOST_PARTS)
+        throw invalidOptions(`makes more than ${MOST_PARTS} parts of this audio; make it longer`);
+      const part = await audio.write(samples, { sampleRate });
+      parts.push({ audio: { ...part } as unknown as JsonObject, startMs: (start * 1_000) / sampleRate });
+      start += samples.length;
+    }
+    return { parts };
+  };
+
+/** Each part is valid until the next one is asked for. */
+async function* partsOf(
+  chunks: AsyncIterable<Float32Array>,
+  most: number,
+  sampleRate: number,
+): AsyncGenerator<Int16Array, void> {
+  // What the caller says of the rate decides the size, so nothing is held before there is audio.
+  let held: Int16Array | undefined;
+  let filled = 0;
+  for await (const chunk of chunks) {
+    held ??= new Int16Array(most);
+    const samples = toInt16(chunk);
+    for (let at = 0; at < samples.length; ) {
+      if (filled === most) {
+        // More follows, so the part has to end somewhere before.
+        const cut = quietestCut(held, sampleRate);
+        yield held.subarray(0, cut);
+        held.copyWithin(0, cut);
+        filled -= cut;
+      }
+      const taken = samples.subarray(at, at + most - filled);
+      held.set(taken, filled);
+      filled += taken.length;
+      at += taken.length;
+    }
+  }
+  if (held !== undefined && filled > 0) yield held.subarray(0, filled);
+}
+
+/** The rate of audio whose artifact does not say: the header of what it decodes to. */
+async function rateOf({ bytes }: OpenAudio): Promise<number> {
+  const reader = new WavReader();
+  for await (const chunk of bytes) {
+    for (const _samples of reader.push(chunk)) if (reader.format) return reader.format.sampleRate;
+  }
+  throw invalidMedia('the file holds no audio: its length is zero');
+}
+
+function longestOf({ longestMs }: JsonObject): number {
+  if (typeof longestMs === 'number' && longestMs >= LONGEST.least && longestMs <= LONGEST.most) return longestMs;
+  throw invalidOptions(`must be between ${LONGEST.least / 1_000} and ${LONGEST.most / 1_000} seconds`);
+}
+
+function invalidOptions(message: string): MillraceError {
+  return new MillraceError('INVALID_INPUT', `split: longest ${message}`, { fields: [{ field: 'longest', message }] });
+}

@@ -1,0 +1,135 @@
+import { ApplicationFailure, Context } from '@temporalio/activity';
+import { CancelledFailure } from '@temporalio/common';
+import { LONGEST_TIMER_MS } from '../../pipelines/duration.js';
+import { isAway, MillraceError, messageOf } from '../../pipelines/errors.js';
+import type { Json, JsonObject } from '../../pipelines/json.js';
+import { mayRetry, type Next, nextAttempt, UNTRIED } from '../../pipelines/retry.js';
+import {
+  type AttemptState,
+  callsBefore,
+  type StageCall,
+  type StageOutcome,
+  waitingFor,
+} from '../../pipelines/run/index.js';
+import { attemptsBefore, type LossNote, MOST_LOSSES, told, workerLost } from './lost-workers.js';
+import type { StageRunner } from './stage-runner.js';
+
+export type StageActivity = (input: JsonObject, call: StageCall) => Promise<StageOutcome>;
+
+/** Cancellation reaches an activity with the answer to a beat, and its call then has as long again to end within a second. */
+const HEARTBEAT_INTERVAL_MS = 500;
+
+/**
+ * The one activity: registered as `default`, it serves every activity type, so that an activity is typed by its stage's name.
+ * @param devices where its stages are served, for a worker of devices' queues
+ */
+export function createActivities(runner: StageRunner, devices?: readonly string[]): { default: StageActivity } {
+  return {
+    async default(input, call) {
+      const context = Context.current();
+      const { info } = context;
+      const { lost, ...left } = (info.heartbeatDetails ?? {}) as Partial<AttemptState> & { lost?: LossNote };
+      const { progress: resumeFrom = null, stage: _, doing: __, ...tried } = { ...UNTRIED, ...left };
+      let progress: Json = resumeFrom;
+      const calls = callsBefore(info.attempt, tried);
+      const { losses, timedOut } = await attemptsBefore(context, lost);
+      const leave = (state: AttemptState, ended?: number) =>
+        context.heartbeat({ ...state, lost: { losses, ...(ended !== undefined && { ended }) } });
+      const beat = () => leave({ ...tried, ...(progress !== null && { progress }) });
+      if (losses >= MOST_LOSSES) throw asFailure(workerLost(), call, calls, undefined);
+      const over = timedOut && !mayRetry(call.retry, { code: 'STAGE_TIMEOUT', details: {} });
+      if (over || calls >= call.retry.attempts) throw lastAttemptLost(call, calls);
+      if (losses > 0) {
+        beat();
+        await told();
+      }
+      const beating = setInterval(beat, HEARTBEAT_INTERVAL_MS);
+      // Temporal tells a worker of a timed-out attempt late (with a beat) or never; the call must not outlive it.
+      const expiry = new AbortController();
+      const expire = () => expiry.abort(expired(info.startToCloseTimeoutMs));
+      const limitMs = info.startToCloseTimeoutMs - leadMs(info.startToCloseTimeoutMs);
+      const expiring = setTimeout(expire, Math.min(limitMs, LONGEST_TIMER_MS));
+      const signal = AbortSignal.any([context.cancellationSignal, expiry.signal]);
+      try {
+        return await runner.run(input, call, {
+          signal,
+          attempt: calls + 1,
+          tried,
+          queueMs: Math.max(0, Date.now() - info.currentAttemptScheduledTimestampMs),
+          run: info.workflowExecution?.workflowId ?? info.activityId,
+          resumeFrom,
+          ...(devices && { devices }),
+          checkpoint(details) {
+            progress = details;
+            beat();
+          },
+        });
+      } catch (error) {
+        if (context.cancellationSignal.aborted) {
+          leave({ ...tried, ...(progress !== null && { progress }) }, info.attempt);
+          throw new CancelledFailure('the stage was cancelled');
+        }
+        // Many a library throws an error of its own where the signal says why.
+        const failure = known(expiry.signal.aborted ? expiry.signal.reason : error);
+        const made = isAway(failure) ? calls : calls + 1;
+        const next = nextAttempt(call.retry, call.patienceMs, failure, made, tried, Math.random());
+        // What reports the failure carries the last beat's details: the next attempt knows of this one, however fast it was.
+        leave(stateAfter(call, failure, next, progress), info.attempt);
+        throw asFailure(failure, call, made, next);
+      } finally {
+        clearInterval(beating);
+        clearTimeout(expiring);
+      }
+    },
+  };
+}
+
+const expired = (ms: number) => new MillraceError('STAGE_TIMEOUT', `the attempt took longer than ${ms} ms`);
+
+/**
+ * How long before Temporal's own timeout an attempt expires: a call takes up to a second to end, but most end within some
+ * milliseconds. Temporal's knows no codes, and neither how many calls there may be.
+ */
+const LEAD = { ms: 250, share: 0.1 };
+const leadMs = (timeoutMs: number): number => Math.min(LEAD.ms, timeoutMs * LEAD.share);
+
+/** Longest message, in UTF-16 units. Of a larger failure Temporal keeps neither the code nor the stage. */
+const LONGEST_MESSAGE = 5_000;
+
+/** An attempt may have made its call before its worker was lost: it counts, and there was none after it. */
+const lastAttemptLost = (call: StageCall, calls: number): ApplicationFailure =>
+  asFailure(
+    new MillraceError('STAGE_TIMEOUT', 'its worker was lost, or the attempt timed out'),
+    call,
+    calls,
+    undefined,
+  );
+
+const known = (error: unknown): MillraceError =>
+  error instanceof MillraceError ? error : new MillraceError('INTERNAL', messageOf(error), {}, { cause: error });
+
+const stateAfter = (call: StageCall, failure: MillraceError, { tried }: Next, progress: Json): AttemptState => ({
+  ...tried,
+  ...(progress !== null && { progress }),
+  ...(isAway(failure) && { stage: call.stage, doing: waitingFor(call, failure.details) }),
+});
+
+/** What Temporal is told of the next attempt. By when the last one must end it knows from the activity's options. */
+function asFailure(
+  { code, message, details, cause }: MillraceError,
+  call: StageCall,
+  calls: number,
+  next: Next | undefined,
+): ApplicationFailure {
+  const delay = next?.delayMs;
+  return ApplicationFailure.create({
+    type: code,
+    message: (isAway({ code, details }) ? `${waitingFor(call, details)}: ${message}` : message).slice(
+      0,
+      LONGEST_MESSAGE,
+    ),
+    details: [{ ...details, stage: call.stage, attempt: calls }],
+    ...(delay === undefined ? { nonRetryable: true } : { nonRetryable: false, nextRetryDelay: delay }),
+    ...(cause instanceof Error && cause.message.length <= LONGEST_MESSAGE && { cause }),
+  });
+}

@@ -1,0 +1,128 @@
+import { z } from 'zod';
+import { MillraceError, messageOf } from '../../pipelines/errors.js';
+import type { Json, JsonObject } from '../../pipelines/json.js';
+import { jsonHash } from '../../pipelines/plan/hash.js';
+import type { CacheOutcome, StageCall } from '../../pipelines/run/index.js';
+import type { CodeStage, NamedCode } from '../../pipelines/stages/kind.js';
+import type { Logger } from '../../telemetry/logger.js';
+import type { Metrics } from '../../telemetry/metrics.js';
+import type { CacheRequest, SemanticCache } from '../cache/index.js';
+import type { Pools } from '../pools/index.js';
+import { type Attempt, type Functions, kindOf, queueLeft, type Served } from './serve-stage.js';
+
+export interface CachingParts {
+  readonly pools: Pools;
+  readonly cache: SemanticCache;
+  readonly code: Functions;
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+}
+
+type CachedServed = Served & { readonly cache: CacheOutcome };
+
+/**
+ * The answer to a stage's call, from the semantic cache where the stage has one, else from `serve`. An earlier answer is
+ * served only if it fits the stage's output schema of today. Throws `NOT_CACHED` where only an earlier one would do.
+ */
+export async function throughCache(
+  parts: CachingParts,
+  call: StageCall,
+  attempt: Attempt,
+  serve: () => Promise<Served>,
+): Promise<CachedServed> {
+  if (!call.cache) return { ...(await serve()), cache: 'off' };
+  const model = await identityOf(parts, call, attempt);
+  const only = call.cache.only === true;
+  if (model === undefined) {
+    parts.metrics.cacheLookups.inc({ pipeline: call.pipeline, stage: call.stage, outcome: 'bypass' });
+    if (only) throw notCached(call);
+    return { ...(await serve()), cache: 'bypass' };
+  }
+  const request = requestOf(call, call.cache, model, queueLeft(call, attempt));
+  const schema = outputSchema(parts.code, call);
+  const valid = (output: JsonObject) => schema.safeParse(output).success;
+  if (only) {
+    const output = await parts.cache.earlier(request, attempt.signal, valid);
+    if (output === undefined) throw notCached(call);
+    return fromCache(call, schema, output, 'hit');
+  }
+  let served: Served | undefined;
+  const ask = async () => {
+    served = await serve();
+    return served.output;
+  };
+  const { output, outcome } = await parts.cache.through(request, ask, attempt.signal, valid);
+  return served ? { ...served, cache: outcome } : fromCache(call, schema, output, outcome);
+}
+
+/** An answer of an earlier release gets what a kind's schema gives by default; a function's own may do more, and has done. */
+const fromCache = ({ kind }: StageCall, schema: z.ZodType, stored: JsonObject, cache: CacheOutcome): CachedServed => ({
+  output: kind === 'code' ? stored : (schema.parse(stored) as JsonObject),
+  endpoint: 'cache',
+  device: '',
+  cache,
+});
+
+const notCached = ({ stage }: StageCall) =>
+  new MillraceError('NOT_CACHED', `no earlier answer to the text of the stage "${stage}"`);
+
+const requestOf = (
+  call: StageCall,
+  cache: NonNullable<StageCall['cache']>,
+  model: string,
+  queueMs: number | undefined,
+): CacheRequest => ({
+  tenant: call.tenant,
+  pipeline: call.pipeline,
+  stage: call.stage,
+  kind: call.kind,
+  model,
+  context: { with: call.with, input: cache.context },
+  key: cache.key,
+  ttlMs: cache.ttlMs,
+  minSimilarity: cache.minSimilarity,
+  embedder: cache.embedder,
+  priority: call.priority,
+  queueMs,
+});
+
+/** What the answer comes from, for the cache's key; undefined when the server does not say, which ends no run. */
+async function identityOf(
+  { pools, code, logger }: CachingParts,
+  call: StageCall,
+  { signal, run }: Attempt,
+): Promise<string | undefined> {
+  const { kind, model, stage } = call;
+  if (kind === 'code') return codeIdentity(model, code.get(model, call.codeVersion));
+  if (kindOf(call).servedBy === 'worker') return model;
+  const pool = pools.get(model);
+  try {
+    return await pool.identity(signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    logger.warn({ run, stage, model, error: messageOf(error) }, 'no cache for this call: its model is unknown');
+    return undefined;
+  }
+}
+
+const outputSchema = (code: CachingParts['code'], call: StageCall): z.ZodType =>
+  (call.kind === 'code' ? code.get(call.model, call.codeVersion)?.output : undefined) ?? kindOf(call).output;
+
+const identities = new WeakMap<CodeStage, string>();
+
+/**
+ * A function's name, what its body is, and its output's JSON Schema. The body is what its author's version says, or else the
+ * sources that it is made of: a deploy that leaves these as they were keeps the answers, one that changes any of them asks anew.
+ * The text of the function stands in where no deployment has loaded it.
+ */
+function codeIdentity(name: string, code: NamedCode | CodeStage | undefined): string {
+  if (code === undefined) return name;
+  const known = identities.get(code);
+  if (known !== undefined) return known;
+  const schema = z.toJSONSchema(code.output, { unrepresentable: 'any' }) as Json;
+  const { version, sources }: Partial<NamedCode> = 'name' in code ? code : {};
+  const body = sources ?? version ?? String(code.run);
+  const identity = `${name}@${jsonHash([schema, sources === undefined, body]).slice(0, 16)}`;
+  identities.set(code, identity);
+  return identity;
+}

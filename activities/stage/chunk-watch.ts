@@ -1,0 +1,55 @@
+import { MillraceError } from '../../pipelines/errors.js';
+import { follower } from '../../runtime/limited.js';
+
+/** Limits on a model call's silence, in milliseconds. */
+export interface ChunkLimits {
+  /** From the call's start to its first useful chunk; of a server that does not stream, to its answer. */
+  readonly firstChunkMs?: number | undefined;
+  /** Between two chunks, and from the last one to the end. */
+  readonly idleMs?: number | undefined;
+  /** An empty chunk may be all that comes: of a reply that is tool calls, no part is text. */
+  readonly emptyCounts?: boolean | undefined;
+}
+
+/** Told of each text delta and number of audio samples that arrives. */
+type Emit = (chunk: string | number) => void;
+
+/**
+ * Makes a model call and aborts it when it is silent for too long; `FIRST_CHUNK_TIMEOUT` or `IDLE_TIMEOUT` is thrown when
+ * it has ended.
+ *
+ * An empty chunk (reasoning, a tool call's arguments, a window of silence) is a sign of life: it ends no wait for the first
+ * useful one, unless `emptyCounts`, but after that one it is as good as any.
+ */
+export async function watched<T>(
+  { firstChunkMs, idleMs, emptyCounts = false }: ChunkLimits,
+  signal: AbortSignal,
+  call: (signal: AbortSignal, emit: Emit) => Promise<T>,
+): Promise<T> {
+  if (firstChunkMs === undefined && idleMs === undefined) return call(signal, () => undefined);
+  const { own, release } = follower(signal);
+  const giveUp = (silence: MillraceError) => own.abort(silence);
+  let timer = firstChunkMs === undefined ? undefined : setTimeout(giveUp, firstChunkMs, noChunk(firstChunkMs));
+  let idling = false;
+  const emit: Emit = (chunk) => {
+    if (own.signal.aborted) return;
+    // A model sends thousands of deltas: one timer is moved along instead of a new one made for each.
+    if (idling) return void timer?.refresh();
+    if (!emptyCounts && (chunk === '' || chunk === 0)) return;
+    idling = true;
+    clearTimeout(timer);
+    timer = idleMs === undefined ? undefined : setTimeout(giveUp, idleMs, fellSilent(idleMs));
+  };
+  try {
+    return await call(own.signal, emit);
+  } catch (error) {
+    // Many a library throws an error of its own where the signal says why.
+    throw own.signal.aborted && !signal.aborted ? own.signal.reason : error;
+  } finally {
+    clearTimeout(timer);
+    release();
+  }
+}
+
+const noChunk = (ms: number) => new MillraceError('FIRST_CHUNK_TIMEOUT', `no part of an answer within ${ms} ms`);
+const fellSilent = (ms: number) => new MillraceError('IDLE_TIMEOUT', `nothing more of the answer for ${ms} ms`);

@@ -1,0 +1,294 @@
+import type { z } from 'zod';
+import type { AudioPort } from '../../media/index.js';
+import type { Artifact } from '../../pipelines/artifact.js';
+import { isErrorCode, MillraceError, messageOf } from '../../pipelines/errors.js';
+import { invalidFields } from '../../pipelines/invalid-fields.js';
+import type { Json, JsonObject } from '../../pipelines/json.js';
+import { notJson } from '../../pipelines/json-limits.js';
+import { jsonHash } from '../../pipelines/plan/hash.js';
+import type { Tried } from '../../pipelines/retry.js';
+import { originOf, type StageCall, splitRun, type TokenUsage } from '../../pipelines/run/index.js';
+import { CALL_KINDS, codeName, STAGE_KINDS, type StageKindName } from '../../pipelines/stages/index.js';
+import type { CodeStage, StageKind } from '../../pipelines/stages/kind.js';
+import type { Metrics } from '../../telemetry/metrics.js';
+import type { Reply } from '../connectors/connector.js';
+import type { Pools } from '../pools/index.js';
+import { watched } from './chunk-watch.js';
+import { keepable, unfit } from './stage-output.js';
+import type { WorkerKind } from './worker-kind.js';
+
+/** One attempt of a stage, as its host knows it. */
+export interface Attempt {
+  readonly signal: AbortSignal;
+  /** 1 for the first. */
+  readonly attempt: number;
+  /** What the attempts before have come to. Absent: nothing. */
+  readonly tried?: Tried;
+  /** From the time this attempt could start to the time it did, in milliseconds. */
+  readonly queueMs: number;
+  /** The run's id, for log lines and idempotency keys. */
+  readonly run: string;
+  /** The devices whose queue it was taken from: it is served on one of them. Absent: anywhere. */
+  readonly devices?: readonly string[];
+  /** What an earlier attempt handed to `checkpoint` last; null if nothing. */
+  readonly resumeFrom: Json;
+  checkpoint(progress: Json): void;
+}
+
+export interface ServingParts {
+  readonly pools: Pools;
+  /** Audio of a tenant; `onConversion` is told in words what was done to it on the way in. */
+  readonly audioOf: (tenant: string, onConversion: (what: string) => void, signal: AbortSignal) => AudioPort;
+  /** Bytes of a tenant's artifacts: images. */
+  readonly bytesOf: (tenant: string) => (artifact: Artifact) => Promise<Uint8Array>;
+  /** The input with its media in the formats that a schema declares. */
+  readonly conform: Conform;
+  readonly code: Functions;
+  /** What carries out the kinds that are served by the worker, by kind. */
+  readonly workerKinds: ReadonlyMap<string, WorkerKind>;
+  readonly metrics: Metrics;
+}
+
+/** What finds a function by its name and version. */
+export interface Functions {
+  get(name: string, version?: string): CodeStage | undefined;
+}
+
+export type Conform = (
+  schema: z.ZodType,
+  input: JsonObject,
+  about: {
+    readonly tenant: string;
+    readonly signal: AbortSignal;
+    readonly onConversion: (what: string) => void;
+  },
+) => Promise<JsonObject>;
+
+/** An answer and where it came from. */
+export interface Served {
+  readonly output: JsonObject;
+  readonly endpoint: string;
+  readonly device: string;
+  readonly conversions?: readonly string[];
+  readonly hedged?: true;
+  readonly usage?: TokenUsage;
+}
+
+const IN_WORKER = { endpoint: 'worker', device: 'worker' } as const;
+
+/** Told of each part of the reply's text as it comes. */
+type OnText = (delta: string) => void;
+
+/** Carries out a stage where its kind says: by a function of the worker, or by a model server of its pool. */
+export async function serveStage(
+  parts: ServingParts,
+  input: JsonObject,
+  call: StageCall,
+  attempt: Attempt,
+  onText: OnText = () => undefined,
+): Promise<Served> {
+  const kind = kindOf(call);
+  const conversions = new Set<string>();
+  const onConversion = (what: string) => void conversions.add(what);
+  if (call.kind === 'code') {
+    const output = keepable(await runCode(parts, input, call, attempt, onConversion), call.stage);
+    return { output, ...IN_WORKER, ...(conversions.size > 0 && { conversions: [...conversions] }) };
+  }
+  const checked = check(kind.input, input, 'INVALID_INPUT', call.stage);
+  const audioFor = (signal: AbortSignal) => parts.audioOf(call.tenant, onConversion, signal);
+  const served =
+    kind.servedBy === 'worker'
+      ? await runInWorker(parts.workerKinds, checked, call, {
+          signal: attempt.signal,
+          audio: audioFor(attempt.signal),
+          idempotencyKey: idempotencyKeyOf(call, attempt),
+        })
+      : await askPool(parts, checked, call, attempt, audioFor, onText);
+  const output = keepable(served.output, call.stage);
+  return { ...served, output, ...(conversions.size > 0 && { conversions: [...conversions] }) };
+}
+
+export function kindOf(call: StageCall): StageKind {
+  if (Object.hasOwn(STAGE_KINDS, call.kind)) return STAGE_KINDS[call.kind as StageKindName];
+  if (Object.hasOwn(CALL_KINDS, call.kind)) return CALL_KINDS[call.kind as keyof typeof CALL_KINDS];
+  throw new MillraceError('UNKNOWN_PLAN_VERSION', `this worker does not know the stage kind "${call.kind}"`);
+}
+
+async function askPool(
+  { pools, metrics, bytesOf }: ServingParts,
+  input: JsonObject,
+  call: StageCall,
+  attempt: Attempt,
+  audioFor: (signal: AbortSignal) => AudioPort,
+  onText: OnText,
+): Promise<Served> {
+  const { signal, resumeFrom } = attempt;
+  const context = {
+    bytes: bytesOf(call.tenant),
+    checkpoint: attempt.checkpoint,
+    idempotencyKey: idempotencyKeyOf(call, attempt),
+    ...(resumeFrom !== null && { resumeFrom }),
+  };
+  const { reply, at, output } = await pools.get(call.model).use(
+    async (backend, at, own) => {
+      const request = { kind: call.kind as StageKindName, model: at.model, with: call.with, input };
+      // The audio of a call ends with it: of a hedge's loser, and of one that fell silent, not only with the attempt.
+      const reply = await watched({ ...call, emptyCounts: offersTools(call, input) }, own, (signal, emit) =>
+        backend.invoke(request, {
+          ...context,
+          audio: audioFor(signal),
+          signal,
+          emit(chunk) {
+            emit(chunk);
+            // Of a hedge's two calls nobody knows yet whose text counts.
+            if (typeof chunk === 'string' && !call.hedge) onText(chunk);
+          },
+        }),
+      );
+      // Here, so that an answer which does not fit counts against the endpoint that gave it.
+      return { reply, at, output: check(kindOf(call).output, reply.output, 'INVALID_OUTPUT', call.stage) };
+    },
+    {
+      signal,
+      tenant: call.tenant,
+      priority: call.priority,
+      hedge: call.hedge,
+      affinity: affinityOf(call, input),
+      devices: attempt.devices,
+      avoid: attempt.tried?.avoid,
+      queueMs: queueLeft(call, attempt),
+    },
+  );
+  count(metrics, call.model, reply);
+  const usage = tokensOf(reply);
+  return {
+    output,
+    endpoint: at.url,
+    device: at.device,
+    ...(at.hedge && { hedged: true }),
+    ...(usage && { usage }),
+  };
+}
+
+/** What a stage's queue time has left, in milliseconds: what the attempt waited in Temporal's queue is part of it. */
+export const queueLeft = ({ queueMs }: StageCall, attempt: Attempt): number | undefined =>
+  queueMs === undefined ? undefined : Math.max(0, queueMs - attempt.queueMs);
+
+const offersTools = ({ with: options }: StageCall, { tools = options.tools }: JsonObject): boolean =>
+  Array.isArray(tools) && tools.length > 0;
+
+/**
+ * Key of what the prompts of a conversation begin with: the system message, the tools and the first turn. A server that has
+ * computed it keeps it for the next call. Undefined for a prompt that shares its beginning with no other.
+ */
+function affinityOf({ kind, with: options }: StageCall, { history, ...given }: JsonObject): string | undefined {
+  if (kind !== 'chat') return undefined;
+  const { system = null } = options;
+  const tools = given.tools ?? options.tools ?? null;
+  const first = (Array.isArray(history) ? history[0] : undefined) ?? null;
+  if (system === null && tools === null && first === null) return undefined;
+  return jsonHash({ system, tools, first });
+}
+
+async function runInWorker(
+  kinds: ServingParts['workerKinds'],
+  input: JsonObject,
+  call: StageCall,
+  context: Parameters<WorkerKind>[1],
+): Promise<Served> {
+  const { kind, model, with: options, tenant, priority } = call;
+  const run = kinds.get(kind);
+  if (!run) throw new MillraceError('MODEL_NOT_CONFIGURED', `this worker cannot carry out ${kind} stages`);
+  const given = await run({ model, with: options, input, tenant, ...(priority && { priority }) }, context);
+  return { output: check(kindOf(call).output, given, 'INVALID_OUTPUT', call.stage), ...IN_WORKER };
+}
+
+/** The same in every attempt of a stage of a run, and in every run that resumes it: what a service needs to drop the one that it has already carried out. */
+function idempotencyKeyOf({ path, stage }: StageCall, { run }: Attempt): string {
+  const { root, inside } = splitRun(run);
+  return [originOf(root), ...(inside === '' ? [] : [inside]), path ?? stage].join('/');
+}
+
+async function runCode(
+  { code: functions, conform }: ServingParts,
+  input: JsonObject,
+  call: StageCall,
+  attempt: Attempt,
+  onConversion: (what: string) => void,
+): Promise<JsonObject> {
+  const { signal } = attempt;
+  const code = functions.get(call.model, call.codeVersion);
+  if (!code) {
+    throw new MillraceError('CODE_NOT_FOUND', `this worker has no code ${codeName(call.model, call.codeVersion)}`);
+  }
+  const conformed = await conform(code.input, input, { tenant: call.tenant, signal, onConversion });
+  const checked = check(code.input, conformed, 'INVALID_INPUT', call.stage);
+  let output: unknown;
+  try {
+    output = await untilAbort(signal, async () =>
+      code.run(checked, { signal, idempotencyKey: idempotencyKeyOf(call, attempt), tenant: call.tenant }),
+    );
+  } catch (error) {
+    if (signal.aborted || error instanceof MillraceError) throw error;
+    // A function may throw any error whose `code` is one of the table's to say whether a retry makes sense.
+    const own = (error as { code?: unknown } | null)?.code;
+    throw new MillraceError(isErrorCode(own) ? own : 'CODE_FAILED', messageOf(error), {}, { cause: error });
+  }
+  try {
+    return check(code.output, output, 'INVALID_OUTPUT', call.stage);
+  } catch (error) {
+    // A schema of any JSON says that something is wrong and not what.
+    const wrong = notJson(output);
+    throw wrong ? unfit(wrong, call.stage) : error;
+  }
+}
+
+/**
+ * What `work` gives, or the signal's reason as soon as it aborts: a function that pays no attention to its signal must not
+ * hold a slot of the worker for ever. What it gives or throws later goes unheard.
+ */
+function untilAbort<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(signal.reason);
+    const leave = () => reject(signal.reason);
+    signal.addEventListener('abort', leave, { once: true });
+    work()
+      .then(resolve, reject)
+      .finally(() => signal.removeEventListener('abort', leave));
+  });
+}
+
+/** The value as its schema makes it: with its defaults, without what it does not name. */
+function check(schema: z.ZodType, value: unknown, code: 'INVALID_INPUT' | 'INVALID_OUTPUT', stage: string): JsonObject {
+  let parsed: z.ZodSafeParseResult<unknown>;
+  try {
+    parsed = schema.safeParse(value);
+  } catch (error) {
+    // A recursive schema on JSON of some thousand levels: the stack overflows.
+    if (!(error instanceof RangeError)) throw error;
+    throw invalidFields(code, [{ field: 'body', message: 'is nested too deeply' }], { stage });
+  }
+  if (parsed.success) return parsed.data as JsonObject;
+  throw invalidFields(
+    code,
+    parsed.error.issues.map(({ path, message }) => ({ field: path.join('.'), message })),
+    { stage },
+  );
+}
+
+function tokensOf({ usage = {} }: Reply): TokenUsage | undefined {
+  const { inputTokens, outputTokens } = usage;
+  if (inputTokens === undefined && outputTokens === undefined) return undefined;
+  return { ...(inputTokens !== undefined && { inputTokens }), ...(outputTokens !== undefined && { outputTokens }) };
+}
+
+function count(metrics: Metrics, model: string, { usage = {} }: Reply): void {
+  const { inputTokens, outputTokens, audioSeconds } = usage;
+  for (const [unit, amount] of Object.entries({
+    input_tokens: inputTokens,
+    output_tokens: outputTokens,
+    audio_seconds: audioSeconds,
+  })) {
+    if (amount !== undefined) metrics.usage.inc({ model, unit }, amount);
+  }
+}

@@ -1,0 +1,101 @@
+import { isAway, MillraceError, messageOf } from '../../pipelines/errors.js';
+import type { JsonObject } from '../../pipelines/json.js';
+import type { StageCall, StageOutcome } from '../../pipelines/run/index.js';
+import { codeName } from '../../pipelines/stages/index.js';
+import type { RunEventLog } from '../../stores/events/index.js';
+import { asThrown, type EndedCall, type RunRecords } from '../../stores/records/index.js';
+import { type CachingParts, throughCache } from './cached-stage.js';
+import { type Attempt, type ServingParts, serveStage } from './serve-stage.js';
+
+export type { Attempt } from './serve-stage.js';
+
+export type StageRunnerParts = ServingParts &
+  CachingParts & {
+    readonly events: Pick<RunEventLog, 'attempt'>;
+    /** Absent: nothing is recorded, and no run is resumed. */
+    readonly records?: RunRecords;
+  };
+
+/** Runs one attempt of a stage: cache, model call, check of the answer. Every host of the interpreter runs stages through it. */
+export class StageRunner {
+  readonly #parts: StageRunnerParts;
+
+  constructor(parts: StageRunnerParts) {
+    this.#parts = parts;
+  }
+
+  /** Whether a call is of a version of a function that this worker does not have. */
+  lacks({ kind, model, codeVersion }: Pick<StageCall, 'kind' | 'model' | 'codeVersion'>): boolean {
+    return kind === 'code' && codeVersion !== undefined && this.#parts.code.get(model, codeVersion) === undefined;
+  }
+
+  /** Throws a `MillraceError`, or whatever aborted `attempt.signal`. */
+  async run(input: JsonObject, call: StageCall, attempt: Attempt): Promise<StageOutcome> {
+    const { metrics, logger, events, records } = this.#parts;
+    const started = performance.now();
+    const startedAt = Date.now();
+    const fields = {
+      run: attempt.run,
+      pipeline: call.pipeline,
+      stage: call.path ?? call.stage,
+      tenant: call.tenant,
+      model: call.model,
+      attempt: attempt.attempt,
+    };
+    metrics.stageQueueSeconds.observe({ pipeline: call.pipeline, stage: call.stage }, attempt.queueMs / 1_000);
+    const measure = (outcome: string): number => {
+      const runMs = performance.now() - started;
+      const { pipeline, stage, kind, model } = call;
+      metrics.stageSeconds.observe({ pipeline, stage, kind, model, outcome }, runMs / 1_000);
+      return Math.round(runMs);
+    };
+    const queueMs = Math.round(attempt.queueMs);
+    // One that waits for a server comes here again and again: people are told once.
+    const waited = (attempt.tried?.waitedMs ?? 0) > 0;
+    const told = events.attempt(attempt.run, call, attempt.attempt, waited);
+    const record = (result: EndedCall['result']): Promise<void> | undefined => {
+      const { run, attempt: number } = attempt;
+      return records?.keep({ run, call, input, attempt: number, startedAt, endedAt: Date.now(), result });
+    };
+    try {
+      const before = await records?.before(attempt.run, call, input);
+      if (before && 'failure' in before) throw asThrown(before.failure);
+      // A cache must not answer for a body that nobody here knows.
+      if (!before && this.lacks(call)) {
+        throw new MillraceError('CODE_NOT_FOUND', `this worker has no code ${codeName(call.model, call.codeVersion)}`);
+      }
+      const serve = () => serveStage(this.#parts, input, call, attempt, told?.delta);
+      const served = before?.outcome ?? (await throughCache(this.#parts, call, attempt, serve));
+      const runMs = measure('ok');
+      if (told && !told.told && typeof served.output.text === 'string') told.delta(served.output.text);
+      const outcome = { ...served, attempt: attempt.attempt, queueMs, runMs };
+      // Both go to Redis at once: the record is there before anybody hears of the end.
+      await Promise.all([record({ outcome }), told?.finished(served.cache, runMs)]);
+      const { endpoint, cache, conversions, hedged } = served;
+      const resumed = before !== undefined || undefined;
+      logger.info({ ...fields, endpoint, cache, queueMs, runMs, conversions, hedged, resumed }, 'stage done');
+      return outcome;
+    } catch (error) {
+      if (error instanceof MillraceError && isAway(error) && call.patienceMs !== 0 && !attempt.signal.aborted) {
+        if (waited) throw error;
+        logger.warn({ ...fields, code: error.code, error: error.message }, 'stage waits for a server that is away');
+        await told?.waitingFor(error.details.pool ?? call.model, error.code, error.message);
+        throw error;
+      }
+      const code = error instanceof MillraceError ? error.code : attempt.signal.aborted ? 'aborted' : 'INTERNAL';
+      const runMs = measure(code);
+      logger.warn({ ...fields, code, error: messageOf(error), runMs }, 'stage attempt failed');
+      const [toldCode, message] = toldOf(error, attempt.signal);
+      const failed = error instanceof MillraceError ? record({ failure: { code: toldCode, message } }) : undefined;
+      await Promise.all([failed, told?.failed(toldCode, message)]);
+      throw error;
+    }
+  }
+}
+
+/** What whoever watches the run is told of a failure; the message of an unexpected one may name paths or hosts. */
+function toldOf(error: unknown, signal: AbortSignal): [code: string, message: string] {
+  const known = [signal.aborted ? signal.reason : undefined, error].find((each) => each instanceof MillraceError);
+  if (known) return [known.code, known.message];
+  return signal.aborted ? ['RUN_CANCELLED', 'the stage was ended'] : ['INTERNAL', 'an error inside the worker'];
+}

@@ -1,0 +1,166 @@
+import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { MillraceError, messageOf } from '../pipelines/errors.js';
+import { isJsonObject, type JsonObject } from '../pipelines/json.js';
+import { type Generated, generate } from '../placement/apply/index.js';
+import type { PlacementDocument } from '../placement/document/index.js';
+import { readPlacement } from '../placement/document/index.js';
+import { readInventory } from '../placement/inventory/index.js';
+import { deviceQueue, poolQueue } from '../placement/queues.js';
+import { AppliedHistory } from '../workers/applied-history.js';
+import { endpointsOf } from '../workers/endpoints.js';
+import { loadModels } from '../workers/models.js';
+import type { Settings } from '../workers/settings.js';
+import { note, print } from './output.js';
+
+export interface ApplyCommandOptions {
+  readonly cluster?: string;
+  readonly out: string;
+  readonly tritonRepository?: string;
+  readonly cpuKinds: readonly string[];
+  readonly weights: Readonly<Record<string, string>>;
+  /** vLLM’s `--speculative-config` as JSON, by pool. */
+  readonly speculative: Readonly<Record<string, string>>;
+  /** vLLM’s `--tool-call-parser`, by pool. */
+  readonly toolParser: Readonly<Record<string, string>>;
+  readonly image: Readonly<Record<string, string>>;
+  readonly gpuResource: string;
+  readonly modelsClaim: string;
+  readonly rollback?: boolean;
+  readonly dryRun?: boolean;
+  readonly json?: boolean;
+}
+
+/** What carries out a placement, where no other is named: images without a registry, for the operator's own. */
+const IMAGES = { triton: 'tritonserver', vllm: 'vllm-openai', millrace: 'millrace' } as const;
+
+/** `millrace apply`: writes what a placement asks of servers, and makes it the placement of new runs. */
+export async function applyPlacement(
+  settings: Settings,
+  file: string | undefined,
+  options: ApplyCommandOptions,
+): Promise<void> {
+  if (options.rollback) return rollBack(settings, file, options);
+  if (file === undefined) throw invalid('placement', 'name the placement.json to apply, or give --rollback');
+  if (options.cluster === undefined) throw invalid('cluster', 'give the cluster.yaml that the placement was made for');
+  const placement = readPlacement(textOf(file), file);
+  const generated = generate(placement, readInventory(textOf(options.cluster), options.cluster), {
+    base: await loadModels(settings),
+    configOf: (model) => configIn(options.tritonRepository, model),
+    cpuKinds: new Set(options.cpuKinds),
+    weights: options.weights,
+    speculative: speculativeOf(options.speculative),
+    toolParsers: options.toolParser,
+    kubernetes: {
+      images: { ...IMAGES, ...options.image },
+      gpuResource: options.gpuResource,
+      modelsClaim: options.modelsClaim,
+      temporal: endpointsOf(settings).temporal,
+      namespace: settings.TEMPORAL_NAMESPACE,
+      taskQueue: settings.MILLRACE_TASK_QUEUE,
+    },
+  });
+  const folder = path.resolve(options.out, placement.version);
+  writeAll(folder, generated, options.tritonRepository);
+  const history =
+    settings.MILLRACE_PLACEMENT === undefined ? undefined : new AppliedHistory(settings.MILLRACE_PLACEMENT);
+  const before = history?.current();
+  const applied = options.dryRun || history === undefined ? false : history.apply(placement).changed;
+  const drain = before === undefined ? [] : left(before, placement, settings.MILLRACE_TASK_QUEUE);
+  if (options.json) {
+    const { servers, notes } = generated;
+    const rows = servers.map(({ name, type, node, devices }) => ({
+      name,
+      type,
+      node,
+      devices: devices.map((d) => d.id),
+    }));
+    print(JSON.stringify({ version: placement.version, folder, applied, servers: rows, drain, notes }));
+    return;
+  }
+  print(folder);
+  for (const each of generated.notes) note(`note: ${each}`);
+  if (applied) note(`New runs go by ${placement.version}; runs under way keep the placement that they began with.`);
+  else if (options.dryRun) note('Nothing was applied: --dry-run.');
+  else if (history === undefined) note('Nothing was applied: MILLRACE_PLACEMENT does not say where gateways look.');
+  else note(`${placement.version} is applied already.`);
+  if (drain.length > 0) note(`Keep workers on these queues until they are empty: ${drain.join(', ')}`);
+}
+
+function rollBack(settings: Settings, file: string | undefined, { json }: ApplyCommandOptions): void {
+  if (file !== undefined) throw invalid('placement', 'a rollback goes to the placement before: name none');
+  if (settings.MILLRACE_PLACEMENT === undefined) {
+    const message = 'names no file: there is nothing to roll back';
+    throw new MillraceError('INVALID_SETTING', `MILLRACE_PLACEMENT ${message}`, {
+      fields: [{ field: 'MILLRACE_PLACEMENT', message }],
+    });
+  }
+  const { from, to } = new AppliedHistory(settings.MILLRACE_PLACEMENT).rollback();
+  const drain = from === undefined ? [] : left(from, to, settings.MILLRACE_TASK_QUEUE);
+  if (json) print(JSON.stringify({ version: to.version, from: from?.version ?? null, drain }));
+  else print(to.version);
+  if (!json && drain.length > 0) note(`Keep workers on these queues until they are empty: ${drain.join(', ')}`);
+}
+
+/** Queues that runs of one placement wait on and those of the other do not. */
+function left(before: PlacementDocument, after: PlacementDocument, taskQueue: string): string[] {
+  const queues = ({ pools }: PlacementDocument) =>
+    new Set(
+      pools.flatMap(({ model, replicas }) =>
+        replicas.length > 1
+          ? [poolQueue(taskQueue, model)]
+          : replicas.map(({ devices: [first = ''] }) => deviceQueue(taskQueue, first)),
+      ),
+    );
+  const kept = queues(after);
+  return [...queues(before)].filter((queue) => !kept.has(queue)).sort();
+}
+
+function writeAll(folder: string, { files }: Generated, repository: string | undefined): void {
+  rmSync(folder, { recursive: true, force: true });
+  for (const { path: name, text } of files) {
+    const file = path.join(folder, name);
+    mkdirSync(path.dirname(file), { recursive: true });
+    writeFileSync(file, text, { mode: name.endsWith('.sh') ? 0o755 : 0o644 });
+    if (path.basename(name) === 'config.pbtxt' && repository !== undefined) linkModel(path.dirname(file), repository);
+  }
+}
+
+/** All of a model but its configuration is where it was: weights are large. */
+function linkModel(folder: string, repository: string): void {
+  const model = path.resolve(repository, path.basename(folder));
+  for (const name of readdirSync(model))
+    if (name !== 'config.pbtxt') symlinkSync(path.join(model, name), path.join(folder, name));
+}
+
+function speculativeOf(given: Readonly<Record<string, string>>): Record<string, JsonObject> {
+  return Object.fromEntries(
+    Object.entries(given).map(([model, text]) => {
+      try {
+        const value: unknown = JSON.parse(text);
+        if (isJsonObject(value)) return [model, value];
+      } catch {
+        // Said below.
+      }
+      throw invalid(
+        'speculative',
+        `${model}: is no JSON object such as {"method": "ngram", "num_speculative_tokens": 4}`,
+      );
+    }),
+  );
+}
+
+function configIn(repository: string | undefined, model: string): string | undefined {
+  return repository === undefined ? undefined : textOf(path.join(repository, model, 'config.pbtxt'));
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw invalid(file, `cannot be read: ${messageOf(error)}`);
+  }
+}
+
+const invalid = (field: string, message: string) =>
+  new MillraceError('INVALID_PLACEMENT', `${field}: ${message}`, { fields: [{ field, message }] });

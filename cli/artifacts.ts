@@ -1,0 +1,28 @@
+import { type Duration, durationMs } from '../pipelines/duration.js';
+import { MillraceError } from '../pipelines/errors.js';
+import { isTenant, pruneArtifacts } from '../stores/artifacts/index.js';
+import { artifactsFolder } from '../workers/compose.js';
+import type { Settings } from '../workers/settings.js';
+import { print } from './output.js';
+
+export interface PruneCommandOptions {
+  readonly olderThan: string;
+  readonly tenant?: string;
+  readonly dryRun?: boolean;
+  readonly json?: boolean;
+}
+
+/** `millrace artifacts prune`: removes media that nobody has used for a time. */
+export async function pruneStore(settings: Settings, options: PruneCommandOptions): Promise<void> {
+  const { olderThan, tenant, dryRun, json } = options;
+  if (tenant !== undefined && !isTenant(tenant)) {
+    throw new MillraceError('INVALID_INPUT', `--tenant: "${tenant}" is no name of a tenant`, {
+      fields: [{ field: 'tenant', message: 'is no name of a tenant' }],
+    });
+  }
+  const before = Date.now() - durationMs(olderThan as Duration, '--older-than');
+  const pruned = await pruneArtifacts(artifactsFolder(settings), { before, tenant, dryRun });
+  if (json) return print(JSON.stringify({ ...pruned, removed: !dryRun }));
+  const done = dryRun ? 'would be removed' : 'removed';
+  print(`${pruned.files} artifacts (${(pruned.bytes / 1024 ** 2).toFixed(1)} MiB) ${done}`);
+}

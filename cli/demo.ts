@@ -1,0 +1,112 @@
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { MillraceClient, type RunDocument } from '../client/index.js';
+import { down, status, up } from '../deploy/local/stack/index.js';
+import { RECIPE } from '../deploy/local/stack/paths.js';
+import { voiceAssistant } from '../pipelines/catalog/index.js';
+import { MillraceError } from '../pipelines/errors.js';
+import type { StageRecord } from '../pipelines/run/index.js';
+import { gatewayUrl } from '../workers/endpoints.js';
+import type { Settings } from '../workers/settings.js';
+import { bold, dim, EXIT, green, note, print } from './output.js';
+import { fileOf, readable } from './run.js';
+import { changes, saveMedia, stageTable, watch } from './run-view.js';
+import { ALL_PARTS, progressLine } from './stack.js';
+
+interface DemoOptions {
+  readonly audio?: string;
+  readonly keep?: boolean;
+  readonly json?: boolean;
+}
+
+const shipped = (name: string) => path.join(RECIPE, 'audio', name);
+
+/** `millrace demo`: the whole of Millrace once, on real servers, on this machine. */
+export async function demo(settings: Settings, options: DemoOptions): Promise<void> {
+  const question = options.audio === undefined ? shipped('question.wav') : await readable(options.audio);
+  // With a question of one's own there is no other wording of it at hand, so it is asked again as it is.
+  const again = options.audio === undefined ? shipped('question-reworded.wav') : question;
+  const keep = options.keep === true || status(settings).up;
+  const stop = async () => {
+    if (keep) return;
+    note(dim('\nStopping everything'));
+    await down(settings);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => void stop().finally(() => process.exit(EXIT.failed)));
+  }
+  try {
+    note(bold('Starting Temporal, Redis, Triton, an LLM server, a worker and the gateway'));
+    await up({ settings, parts: ALL_PARTS, onProgress: (progress) => note(progressLine(progress)) });
+    // A tenant of its own: an answer kept by an earlier demo would make the first question a hit.
+    const client = new MillraceClient({ baseUrl: gatewayUrl(settings), tenant: `demo-${Date.now()}` });
+    const folder = path.join(settings.MILLRACE_HOME, 'demo');
+    await mkdir(folder, { recursive: true });
+
+    note(bold(`\nAsking ${path.relative(process.cwd(), question)}`));
+    const first = await ask(client, question);
+    const { speech = '' } = await saveMedia(client, first, folder);
+    show(first, speech);
+
+    note(bold(options.audio === undefined ? '\nAsking the same in other words' : '\nAsking the same again'));
+    const second = await ask(client, again);
+    show(second, (await saveMedia(client, second, folder)).speech ?? '');
+    const { cache = 'off' } = answerOf(second);
+    print(
+      cache === 'hit'
+        ? green('The semantic cache knew the answer: the LLM was not asked.')
+        : `The semantic cache did not take the two for the same question (${cache}), so the LLM was asked.`,
+    );
+    if (keep) note(`\nAll is still up. Temporal UI: ${first.links.ui}\nStop it with: npx millrace down`);
+    if (options.json) {
+      print(
+        JSON.stringify({
+          transcript: first.output?.transcript,
+          reply: first.output?.reply,
+          replyWav: speech,
+          stages: rows(first),
+          second: { transcript: second.output?.transcript, reply: second.output?.reply, cache, stages: rows(second) },
+          runUrl: first.links.ui,
+        }),
+      );
+    }
+  } finally {
+    await stop();
+  }
+}
+
+async function ask(client: MillraceClient, audio: string): Promise<RunDocument> {
+  const { id } = await client.start(voiceAssistant, { speech: await fileOf(audio) });
+  const news = changes();
+  const run = await watch(client, id, ({ stages = [] }) => {
+    for (const line of news(stages)) note(`  ${line}`);
+  });
+  if (run.status === 'succeeded') return run;
+  throw new MillraceError(
+    'RUN_FAILED',
+    `run ${id} ${run.status}: ${run.error?.code ?? ''} ${run.error?.message ?? ''}`,
+  );
+}
+
+function show(run: RunDocument, wav: string): void {
+  print(`\n${stageTable(run.stages ?? [])}\n`);
+  print(`${bold('transcript')}   ${String(run.output?.transcript)}`);
+  print(`${bold('reply')}        ${String(run.output?.reply)}`);
+  print(`${bold('reply WAV')}    ${wav}`);
+  print(`${bold('Temporal UI')}  ${run.links.ui}\n`);
+}
+
+const answerOf = (run: RunDocument): Partial<StageRecord> => run.stages?.find(({ stage }) => stage === 'answer') ?? {};
+
+const rows = (run: RunDocument) =>
+  run.stages?.map(({ stage, connector, model, device, endpoint, attempt, cache, queueMs, runMs }) => ({
+    stage,
+    connector,
+    model,
+    device,
+    endpoint,
+    attempt,
+    cache,
+    queueMs,
+    runMs,
+  }));

@@ -1,0 +1,80 @@
+import { execFile } from 'node:child_process';
+import { constants } from 'node:fs';
+import { access, statfs } from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { artifactsFolder } from '../../workers/compose.js';
+import type { Settings } from '../../workers/settings.js';
+import { type Check, type Finding, fail, pass, told, warn } from './finding.js';
+
+/** Room for some sixteen of the largest uploads: below it an operator should act. */
+const LITTLE_BYTES = 2 ** 30;
+/** Below the largest upload (64 MiB) with its conversions, the next run fails. */
+const TOO_LITTLE_BYTES = 2 ** 28;
+
+export function artifactsCheck(settings: Settings): Check {
+  const folder = artifactsFolder(settings);
+  return {
+    id: 'artifacts.writable',
+    about: folder,
+    remedy: 'give this user the right to write there, or set MILLRACE_HOME to another folder',
+    async run() {
+      const there = await nearest(folder);
+      await access(there, constants.W_OK | constants.X_OK);
+      const detail = there === folder ? 'it can be written' : `not made yet; it can be made in ${there}`;
+      return [pass('artifacts.writable', folder, detail), await space(folder, there)];
+    },
+  };
+}
+
+async function space(folder: string, there: string): Promise<Finding> {
+  const { bavail, bsize } = await statfs(there);
+  const free = bavail * bsize;
+  const detail = `${(free / 2 ** 30).toFixed(1)} GiB free`;
+  const remedy = 'make room, or set MILLRACE_HOME to a larger disk';
+  if (free < TOO_LITTLE_BYTES) return fail('artifacts.space', folder, detail, remedy);
+  return free < LITTLE_BYTES
+    ? warn('artifacts.space', folder, detail, remedy)
+    : pass('artifacts.space', folder, detail);
+}
+
+/** The folder, or the nearest one above it that exists: a folder is made when it is first needed. */
+async function nearest(folder: string): Promise<string> {
+  const exists = await access(folder).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => error.code !== 'ENOENT',
+  );
+  return exists || path.dirname(folder) === folder ? folder : nearest(path.dirname(folder));
+}
+
+export function ffmpegCheck({ MILLRACE_FFMPEG: program }: Settings): Check {
+  const remedy = 'install ffmpeg where the workers run, or correct MILLRACE_FFMPEG, if your audio is not WAV';
+  return {
+    id: 'media.ffmpeg',
+    about: program,
+    remedy,
+    async run(signal) {
+      try {
+        const { stdout } = await answerOf(program, '-version', signal);
+        return [pass('media.ffmpeg', program, /^ffmpeg version \S+/.exec(stdout)?.[0] ?? 'of unknown version')];
+      } catch (error) {
+        const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+        const detail = missing ? 'not there: WAV is understood, other audio is refused' : told(error);
+        return [warn('media.ffmpeg', program, detail, remedy)];
+      }
+    },
+  };
+}
+
+/** What a program prints. Killed when the signal aborts: one that hangs may ignore SIGTERM, all that `execFile` would send. */
+async function answerOf(program: string, argument: string, signal: AbortSignal): Promise<{ readonly stdout: string }> {
+  signal.throwIfAborted();
+  const running = promisify(execFile)(program, [argument]);
+  const kill = () => void running.child.kill('SIGKILL');
+  signal.addEventListener('abort', kill, { once: true });
+  try {
+    return await running;
+  } finally {
+    signal.removeEventListener('abort', kill);
+  }
+}

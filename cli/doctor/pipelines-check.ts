@@ -1,0 +1,36 @@
+import type { Connector } from '../../activities/connectors/index.js';
+import type { ModelsConfig } from '../../activities/pools/index.js';
+import { CodeFunctions } from '../../activities/stage/code-functions.js';
+import { place } from '../../placement/place.js';
+import { poolDescriptions } from '../../workers/models.js';
+import { loadDeployment } from '../../workers/pipelines.js';
+import type { Settings } from '../../workers/settings.js';
+import { type Check, fail, pass, told } from './finding.js';
+
+/** Whether every pipeline is valid and can be placed, as the gateway checks it before it serves. */
+export const pipelinesCheck = (
+  settings: Settings,
+  models: ModelsConfig,
+  connectors: ReadonlyMap<string, Connector>,
+): Check => {
+  const about = settings.MILLRACE_PIPELINES ?? 'the catalogue';
+  const remedy = 'correct the definition or MILLRACE_PIPELINES; gateway and worker do not start before';
+  return {
+    id: 'pipelines.placed',
+    about,
+    remedy,
+    async run() {
+      const { pipelines, functions } = await loadDeployment(settings.MILLRACE_PIPELINES, settings.MILLRACE_BUILD_ID);
+      new CodeFunctions(functions);
+      const poolOf = poolDescriptions(models, connectors);
+      return pipelines.map(({ name, plan }) => {
+        try {
+          const stages = Object.keys(place(plan, poolOf, settings.MILLRACE_TASK_QUEUE)).length;
+          return pass('pipelines.placed', name, `version ${plan.version}, ${stages} stages placed`);
+        } catch (error) {
+          return fail('pipelines.placed', name, told(error), 'add the model to the file of MILLRACE_MODELS');
+        }
+      });
+    },
+  };
+};

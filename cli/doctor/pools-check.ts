@@ -1,0 +1,191 @@
+import type { Backend, Connector } from '../../activities/connectors/index.js';
+import type { ModelsConfig } from '../../activities/pools/index.js';
+import { type ErrorCode, MillraceError } from '../../pipelines/errors.js';
+import { limited } from '../../runtime/limited.js';
+import { isLoopbackName } from '../../runtime/loopback.js';
+import { keysOf } from '../../workers/pool-keys.js';
+import type { Settings } from '../../workers/settings.js';
+import { type Check, type Finding, type FindingId, fail, pass, told, warn } from './finding.js';
+import { CALL_MS } from './limits.js';
+
+type PoolConfig = ModelsConfig[string];
+
+/** A canary is the smallest call there is; one that takes longer says that the server is overloaded or still warming up. */
+const SLOW_MS = 5_000;
+
+/** Which finding an error of the canary is, where it is not that the call itself fails. */
+const FINDING_OF: Partial<Record<ErrorCode, FindingId>> = {
+  BACKEND_UNAVAILABLE: 'pool.reachable',
+  BACKEND_TIMEOUT: 'pool.reachable',
+  MODEL_NOT_FOUND: 'pool.model',
+};
+
+/** One check a pool: its endpoints are called at the same time, each with the smallest real call of its kind. */
+export function poolChecks(
+  settings: Settings,
+  models: ModelsConfig,
+  connectors: ReadonlyMap<string, Connector>,
+): readonly Check[] {
+  return Object.entries(models).map(([name, pool]) => ({
+    id: 'pool.reachable' as const,
+    about: name,
+    remedy: whereToLook(settings, pool.connector),
+    async run(signal) {
+      const connector = connectors.get(pool.connector);
+      if (!connector?.kinds.has(pool.kind)) return [unserved(name, pool, connector, connectors)];
+      const looks = pool.endpoints.map(async ({ url }): Promise<Look> => {
+        let backend: Backend;
+        try {
+          backend = connector.connect(url, pool.apiKey);
+        } catch (error) {
+          // Opening a client calls nobody: what fails is the address as it is written.
+          return {
+            findings: [fail('settings.models', `${name} at ${url}`, told(error), addressRemedy(settings, pool))],
+          };
+        }
+        try {
+          const looked = await look(backend, { name, pool, settings }, signal);
+          return { ...looked, findings: [...openKey(name, url, pool, connector, settings), ...looked.findings] };
+        } finally {
+          backend.close();
+        }
+      });
+      const all = await Promise.all(looks);
+      return [...all.flatMap(({ findings }) => findings), ...agreement(name, all)];
+    },
+  }));
+}
+
+/** A key that everyone on the way can read. */
+function openKey(
+  name: string,
+  url: string,
+  { apiKey }: PoolConfig,
+  { takesKey }: Connector,
+  settings: Settings,
+): Finding[] {
+  if (!takesKey || !url.startsWith('http:') || keysOf(settings)(url, apiKey) === undefined) return [];
+  if (isLoopbackName(new URL(url).hostname)) return [];
+  const detail = 'its key is sent over plain http: whoever is on the way can read it';
+  return [warn('pool.key', `${name} at ${url}`, detail, 'use https, or a server that needs no key')];
+}
+
+interface About {
+  readonly name: string;
+  readonly pool: PoolConfig;
+  readonly settings: Settings;
+}
+
+interface Look {
+  readonly findings: readonly Finding[];
+  /** What the endpoint computes, where it says so. */
+  readonly version?: string;
+}
+
+async function look(backend: Backend, subject: About, signal: AbortSignal): Promise<Look> {
+  const { name, pool } = subject;
+  const about = `${name} at ${backend.endpoint}`;
+  const started = performance.now();
+  try {
+    await limited(CALL_MS, signal, (own) => backend.probe(pool.model, pool.kind, own));
+  } catch (error) {
+    return { findings: failure(error, backend.endpoint, subject) };
+  }
+  const ms = performance.now() - started;
+  const answer = `a call (${pool.kind}) took ${Math.round(ms)} ms`;
+  const slow = warn(
+    'pool.canary',
+    about,
+    answer,
+    'look at the load of the server; a model that was just loaded warms up',
+  );
+  const canary = ms > SLOW_MS ? { ...slow, ms: Math.round(ms) } : pass('pool.canary', about, answer, ms);
+  const reachable = pass('pool.reachable', about, `${pool.connector}, on ${deviceOf(pool, backend.endpoint)}`);
+  try {
+    const version = await limited(CALL_MS, signal, (own) => backend.fingerprint(pool.model, own));
+    return { findings: [reachable, pass('pool.model', about, `"${pool.model}", version ${version}`), canary], version };
+  } catch (error) {
+    const remedy = 'nothing if the server keeps no list of its models; caches then do not notice new weights';
+    return {
+      findings: [reachable, warn('pool.model', about, `it does not say its version (${told(error)})`, remedy), canary],
+    };
+  }
+}
+
+/** What the canary's error says, and what it shows by the way: a server that refuses a model answers. */
+function failure(error: unknown, endpoint: string, { name, pool, settings }: About): Finding[] {
+  const about = `${name} at ${endpoint}`;
+  const code = error instanceof MillraceError ? error.code : 'BACKEND_TIMEOUT';
+  const id = FINDING_OF[code] ?? 'pool.canary';
+  // Connectors begin with the model and the endpoint, which stand in the line already.
+  const detail = told(error).replace(`${pool.model} at ${endpoint}: `, '');
+  const finding = fail(id, about, detail, remedyOf(code, pool, settings));
+  return id === 'pool.reachable' ? [finding] : [pass('pool.reachable', about, 'it answers'), finding];
+}
+
+function remedyOf(code: ErrorCode, pool: PoolConfig, settings: Settings): string {
+  const models = settings.MILLRACE_MODELS ?? 'MILLRACE_MODELS';
+  switch (code) {
+    case 'BACKEND_UNAVAILABLE':
+    case 'BACKEND_TIMEOUT':
+      return whereToLook(settings, pool.connector);
+    case 'MODEL_NOT_FOUND':
+      return pool.connector === 'openai' && settings.MILLRACE_MODELS === undefined
+        ? `serve "${pool.model}", or correct LLM_MODEL`
+        : `load "${pool.model}" at the server, or correct its name in ${models}`;
+    case 'BACKEND_UNAUTHORIZED':
+      return settings.MILLRACE_MODELS === undefined
+        ? 'correct LLM_API_KEY'
+        : `name the key’s place in ${settings.MILLRACE_MODELS}: "apiKey": { "env": … }; LLM_API_KEY goes to LLM_BASE_URL only`;
+    case 'BACKEND_OVERLOADED':
+      return 'wait, or add an endpoint to the pool';
+    case 'BACKEND_BROKEN':
+      return 'a worker’s pool repairs it within its canary interval; if it lasts, read the server’s log';
+    case 'BACKEND_REJECTED':
+      return `compare the model’s tensors or the server’s API with what a ${pool.kind} stage sends`;
+    default:
+      return 'read the server’s log for this call';
+  }
+}
+
+const addressRemedy = (settings: Settings, { connector }: PoolConfig): string =>
+  `correct ${settings.MILLRACE_MODELS ?? addressSetting(settings, connector)[0]}; nothing starts without it`;
+
+const addressSetting = (settings: Settings, connector: string) =>
+  connector === 'triton'
+    ? (['TRITON_URL', settings.TRITON_URL] as const)
+    : (['LLM_BASE_URL', settings.LLM_BASE_URL] as const);
+
+/** The setting that holds the addresses of the endpoints, or the command that starts them. */
+function whereToLook(settings: Settings, connector: string): string {
+  if (settings.MILLRACE_MODELS !== undefined)
+    return `start the server, or correct its url in ${settings.MILLRACE_MODELS}`;
+  const [setting, given] = addressSetting(settings, connector);
+  return given === undefined
+    ? `start the embedded one with "millrace up", or set ${setting} to your own`
+    : `start the server, or correct ${setting}`;
+}
+
+const deviceOf = (pool: PoolConfig, url: string): string =>
+  pool.endpoints.find((endpoint) => endpoint.url === url)?.device ?? 'a device without a label';
+
+function unserved(
+  name: string,
+  { connector: wanted, kind }: PoolConfig,
+  connector: Connector | undefined,
+  connectors: ReadonlyMap<string, Connector>,
+): Finding {
+  const detail = connector
+    ? `${wanted} serves ${[...connector.kinds].join(', ')}, not ${kind}`
+    : `no connector "${wanted}" (known: ${[...connectors.keys()].join(', ')})`;
+  return fail('settings.models', name, detail, 'correct the file of MILLRACE_MODELS');
+}
+
+/** Two endpoints with other weights answer differently from call to call, and caches take the one for the other. */
+function agreement(name: string, looks: readonly Look[]): Finding[] {
+  const versions = new Set(looks.flatMap(({ version }) => (version === undefined ? [] : [version])));
+  if (looks.length < 2 || versions.size === 0) return [];
+  if (versions.size === 1) return [pass('pool.agreement', name, `${looks.length} endpoints, one version`)];
+  const detail = `its endpoints have ${versions.size} versions of the model: ${[...versions].join(', ')}`;
+  return [warn('pool.agreement', name, detail, 'deploy the same weights to all of them, or make two pools')];
+}

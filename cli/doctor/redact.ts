@@ -1,0 +1,34 @@
+import type { Settings } from '../../workers/settings.js';
+
+/** Shorter values are placeholders (`none`) whose letters turn up in any text. */
+const SHORTEST_SECRET = 6;
+
+const HIDDEN = '***';
+
+/** A function that takes the secrets of the settings, and user and password of any URL, out of a text. */
+export function redactor(settings: Settings): (text: string) => string {
+  const urls = [
+    settings.REDIS_URL,
+    settings.REDIS_INDEX_URL,
+    settings.REDIS_CACHE_URL,
+    ...(settings.LLM_BASE_URL ?? []),
+    ...(settings.TRITON_URL ?? []),
+  ];
+  const { LLM_API_KEY, MILLRACE_API_KEY = '', MILLRACE_PROXY_SECRET = [] } = settings;
+  const secrets = [LLM_API_KEY, MILLRACE_API_KEY, ...MILLRACE_PROXY_SECRET, ...urls.flatMap(passwordsOf)].filter(
+    (secret) => secret.length >= SHORTEST_SECRET,
+  );
+  return (text) =>
+    secrets.reduce((rest, secret) => rest.replaceAll(secret, HIDDEN), text).replace(/\/\/[^@/\s]*@/g, `//${HIDDEN}@`);
+}
+
+/** The password of a URL, as it stands there and as it is sent. */
+function passwordsOf(url: string | undefined): string[] {
+  const password = /\/\/[^:@/\s]*:([^@/\s]+)@/.exec(url ?? '')?.[1];
+  if (password === undefined) return [];
+  try {
+    return [password, decodeURIComponent(password)];
+  } catch {
+    return [password];
+  }
+}

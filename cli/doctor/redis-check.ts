@@ -1,0 +1,178 @@
+import { Redis } from 'ioredis';
+import { addressOf } from '../../deploy/local/stack/addresses.js';
+import { lookAt, mayEvict, type StoreLook } from '../../stores/redis/index.js';
+import type { Settings } from '../../workers/settings.js';
+import { STORE_SETTINGS, type StoreRole, storeUrl } from '../../workers/stores.js';
+import { clockFinding } from './clock.js';
+import { type Check, type Finding, fail, pass, told, warn } from './finding.js';
+
+/** Longest wait for a connection and for one answer: far above a healthy one (< 10 ms), within the time of a check. */
+const ANSWER_MS = 3_000;
+
+/** Share of `maxmemory` from which Redis counts as nearly full: a burst of answers fills the rest. */
+const NEARLY_FULL = 0.9;
+
+/** One check for each server: one may serve the state and the indexes. */
+export function redisChecks(settings: Settings): readonly Check[] {
+  const roles = ['state', 'index', 'cache'] as const;
+  const servers = new Map<string, StoreRole[]>();
+  for (const role of roles) {
+    const url = storeUrl(settings, role);
+    servers.set(url, [...(servers.get(url) ?? []), role]);
+  }
+  return [...servers].map(([url, of]) => redisCheck(settings, url, of));
+}
+
+const PARTS = { state: 'redis', index: 'redis-index', cache: 'redis-cache' } as const;
+
+function redisCheck(settings: Settings, url: string, roles: readonly StoreRole[]): Check {
+  const [first = 'state'] = roles;
+  const about = addressOf(PARTS[first], settings);
+  const setting = STORE_SETTINGS[first];
+  const remedy =
+    settings[setting] === undefined
+      ? `start it with "millrace up", or set ${setting} to your own`
+      : `start it, or correct ${setting}`;
+  const acceptUnseen = settings.MILLRACE_STORE_POLICY_UNSEEN === 'accept';
+  return {
+    id: 'redis.reachable',
+    about,
+    remedy,
+    async run(signal) {
+      const redis = new Redis(url, {
+        lazyConnect: true,
+        connectTimeout: ANSWER_MS,
+        commandTimeout: ANSWER_MS,
+        maxRetriesPerRequest: 0,
+        retryStrategy: () => null,
+      });
+      let reason: Error | undefined;
+      redis.on('error', (error: Error) => {
+        reason ??= error;
+      });
+      const close = () => redis.disconnect();
+      signal.addEventListener('abort', close, { once: true });
+      try {
+        await redis.connect();
+        return await look(redis, { about, roles, setting, acceptUnseen });
+      } catch (error) {
+        // The client's own error says that the connection is closed, the event why.
+        throw reason ?? error;
+      } finally {
+        signal.removeEventListener('abort', close);
+        close();
+      }
+    },
+  };
+}
+
+interface Looked {
+  readonly about: string;
+  readonly roles: readonly StoreRole[];
+  readonly setting: string;
+  readonly acceptUnseen: boolean;
+}
+
+async function look(redis: Redis, { about, roles, setting, acceptUnseen }: Looked): Promise<Finding[]> {
+  const started = performance.now();
+  const info = await redis.info().then(fieldsOf, unlessAway);
+  const ms = performance.now() - started;
+  const [valkey, version] = [info.get('valkey_version'), info.get('redis_version') ?? 'of unknown version'];
+  const server = valkey === undefined ? `Redis ${version}` : `Valkey ${valkey}`;
+  const kept = roles.filter((role) => role !== 'cache');
+  const store = await lookAt(redis);
+  return [
+    pass('redis.reachable', about, `${server} for ${roles.join(' and ')}${programOf(info)}`, ms),
+    writable(about, info, setting),
+    ...(roles.some((role) => role !== 'state') ? [await vectorSets(redis, about, server)] : []),
+    roles.length > kept.length && kept.length > 0
+      ? fail('redis.eviction', about, 'the cache shares it with what must not be evicted', 'set REDIS_CACHE_URL')
+      : kept.length > 0
+        ? keeps(about, store, acceptUnseen)
+        : makesRoom(about, store),
+    memory(about, store),
+    ...(kept.length > 0 ? [persistence(about, store)] : []),
+    await clockFinding(redis, about),
+  ];
+}
+
+/** A server may forbid `INFO`; what it says is then unknown. */
+function unlessAway(error: unknown): ReadonlyMap<string, string> {
+  if (error instanceof Error && /^NOPERM/.test(error.message)) return new Map();
+  throw error;
+}
+
+/** The program that runs there, where it shows: a server that came with an upgrade is another than the one before. */
+const programOf = (info: ReadonlyMap<string, string>): string => {
+  const executable = info.get('executable');
+  return executable ? `, ${executable}` : '';
+};
+
+function writable(about: string, info: ReadonlyMap<string, string>, setting: string): Finding {
+  if (info.get('role') !== 'slave') return pass('redis.writable', about, 'it takes writes');
+  return fail('redis.writable', about, 'it is a replica and takes no writes', `point ${setting} at the primary`);
+}
+
+async function vectorSets(redis: Redis, about: string, server: string): Promise<Finding> {
+  try {
+    // A real call says more than COMMAND INFO does: it is refused too where an ACL forbids the commands.
+    await redis.call('VCARD', 'millrace:doctor:probe');
+    return pass('redis.vectors', about, 'vector sets: semantic matching and vector indexes work');
+  } catch (error) {
+    const detail = `${server} has no vector sets: the cache matches exact text only, retrieve and upsert stages fail (${told(error)})`;
+    return warn('redis.vectors', about, detail, 'use Redis 8 or later, and allow VADD, VSIM, VCARD, VREM, VRANDMEMBER');
+  }
+}
+
+/** State and indexes: whatever may be evicted is missed by a run that goes on, or by the user who has put it there. */
+function keeps(about: string, look: StoreLook, acceptUnseen: boolean): Finding {
+  const remedy = 'set maxmemory-policy to noeviction; caches have a Redis of their own (REDIS_CACHE_URL)';
+  const evicts = mayEvict(look);
+  if (evicts === false) return pass('redis.eviction', about, 'noeviction: when its memory is full, writes are refused');
+  if (evicts === true) {
+    const detail = `${look.policy} may evict what runs need to go on: worker and gateway do not start with it`;
+    return fail('redis.eviction', about, detail, remedy);
+  }
+  const detail = 'its maxmemory-policy shows neither by INFO nor by CONFIG GET';
+  if (acceptUnseen) return pass('redis.eviction', about, `${detail}; MILLRACE_STORE_POLICY_UNSEEN accepts it`);
+  return fail(
+    'redis.eviction',
+    about,
+    detail,
+    'make sure that it is noeviction, then set MILLRACE_STORE_POLICY_UNSEEN=accept',
+  );
+}
+
+/** Entries have a time to live. One that never evicts refuses new answers while it keeps old ones. */
+function makesRoom(about: string, look: StoreLook): Finding {
+  const { policy = 'unknown', limitBytes = 0 } = look;
+  if (policy !== 'noeviction') return pass('redis.eviction', about, `${policy}: old answers make room for new ones`);
+  const detail =
+    limitBytes === 0
+      ? 'noeviction and no memory limit: the cache grows'
+      : 'noeviction: when full, no new answer is kept';
+  return warn('redis.eviction', about, detail, 'set maxmemory, and maxmemory-policy to volatile-lru');
+}
+
+function memory(about: string, { usedBytes = 0, limitBytes = 0 }: StoreLook): Finding {
+  const detail = `${megabytes(usedBytes)} used of ${limitBytes === 0 ? 'no limit' : megabytes(limitBytes)}`;
+  if (limitBytes === 0 || usedBytes < NEARLY_FULL * limitBytes) return pass('redis.memory', about, detail);
+  return warn('redis.memory', about, detail, 'raise maxmemory: a full state store refuses new runs');
+}
+
+function persistence(about: string, { appendOnly }: StoreLook): Finding {
+  if (appendOnly === true) return pass('redis.persistence', about, 'an append-only file');
+  const detail =
+    appendOnly === undefined
+      ? 'whether it has an append-only file does not show'
+      : 'no append-only file: a restart loses what it holds since the last snapshot, or all';
+  return warn('redis.persistence', about, detail, 'set appendonly to yes');
+}
+
+const megabytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`;
+
+/** The fields of `INFO`, `name:value` a line. */
+function fieldsOf(info: string): ReadonlyMap<string, string> {
+  const lines = info.split(/\r?\n/).filter((line) => line.includes(':'));
+  return new Map(lines.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]));
+}

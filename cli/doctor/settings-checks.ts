@@ -1,0 +1,86 @@
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
+import { isActive } from '../../gateway/index.js';
+import { MillraceError } from '../../pipelines/errors.js';
+import { isLoopbackName } from '../../runtime/loopback.js';
+import { readKeys } from '../../workers/keys/index.js';
+import { readSettings, type Settings, settingsSchema, unknownSettings } from '../../workers/settings.js';
+import { type Check, type Finding, fail, pass, told, warn } from './finding.js';
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+const SEE = 'correct it; "millrace settings" lists every setting';
+
+/** The settings, or a finding for each that is wrong: nothing else can be checked then. */
+export function checkSettings(env: Environment): { readonly settings?: Settings; readonly findings: Finding[] } {
+  const findings = unknownSettings(env).map(({ name, meant }) =>
+    warn(
+      'settings.known',
+      name,
+      'no setting has this name, so it does nothing',
+      meant === undefined ? 'remove it, or look up the name with "millrace settings"' : `did you mean ${meant}?`,
+    ),
+  );
+  try {
+    const settings = readSettings(env);
+    const names = Object.keys(settingsSchema().shape);
+    const given = names.filter((name) => env[name] !== undefined && env[name] !== '');
+    const detail = `${names.length} settings, ${given.length === 0 ? 'all at their defaults' : `given: ${given.join(', ')}`}`;
+    return { settings, findings: [pass('settings.valid', 'environment', detail), ...findings] };
+  } catch (error) {
+    const fields = error instanceof MillraceError ? (error.details.fields ?? []) : [];
+    if (fields.length === 0)
+      return { findings: [fail('settings.valid', 'environment', told(error), SEE), ...findings] };
+    return {
+      findings: [...fields.map(({ field, message }) => fail('settings.valid', field, message, SEE)), ...findings],
+    };
+  }
+}
+
+/** Settings that name a file, apart from those whose own check reads it. */
+const FILES = ['MILLRACE_PYTHON', 'MILLRACE_LLM_GGUF', 'MILLRACE_LLM_CHAT_TEMPLATE'] as const;
+
+export const filesCheck = (settings: Settings): Check => ({
+  id: 'settings.files',
+  about: 'environment',
+  remedy: SEE,
+  async run() {
+    const named = FILES.flatMap((name) => (settings[name] === undefined ? [] : [[name, settings[name]] as const]));
+    return Promise.all(
+      named.map(async ([name, file]) =>
+        // A program without a slash is looked up on PATH by whoever starts it.
+        name === 'MILLRACE_PYTHON' && !file.includes('/')
+          ? pass('settings.files', name, `${file}, from PATH`)
+          : access(file, constants.R_OK).then(
+              () => pass('settings.files', name, file),
+              (error) => fail('settings.files', name, told(error), 'correct the path, or unset it for the default'),
+            ),
+      ),
+    );
+  },
+});
+
+export const gatewayCheck = (settings: Settings): Check => ({
+  id: 'settings.gateway',
+  about: 'MILLRACE_GATEWAY_HOST',
+  remedy: SEE,
+  async run() {
+    const host = settings.MILLRACE_GATEWAY_HOST;
+    const about = 'MILLRACE_GATEWAY_HOST';
+    if (settings.MILLRACE_KEYS !== undefined) {
+      const active = readKeys(settings.MILLRACE_KEYS).filter((key) => isActive(key, Date.now())).length;
+      if (active > 0) return [pass('settings.gateway', about, `${host}, for the holders of ${active} keys`)];
+      return [warn('settings.gateway', about, 'no key is active: every request is refused', 'millrace keys create')];
+    }
+    if (settings.MILLRACE_PROXY_AUTHENTICATES === 'yes') {
+      if (settings.MILLRACE_PROXY_SECRET !== undefined)
+        return [pass('settings.gateway', about, `${host}, behind a proxy that authenticates callers and itself`)];
+      const detail = `whoever reaches ${host} can say that it is the proxy`;
+      const remedy = 'set MILLRACE_PROXY_SECRET, and have the proxy send it as Millrace-Proxy-Secret';
+      return [(isLoopbackName(host) ? warn : fail)('settings.gateway', about, detail, remedy)];
+    }
+    if (isLoopbackName(host)) return [pass('settings.gateway', about, `${host}: this machine only`)];
+    const remedy = 'make keys (millrace keys create) and set MILLRACE_KEYS; the gateway does not start without';
+    return [fail('settings.gateway', about, `${host} can be reached by others, and there are no keys`, remedy)];
+  },
+});

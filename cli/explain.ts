@@ -1,0 +1,58 @@
+import { createConnectors } from '../activities/connectors/index.js';
+import { explain, explanationText } from '../pipelines/inspect/index.js';
+import { type Alternative, PLAN_VERSION, type StagePlan } from '../pipelines/plan/index.js';
+import { type PoolDescription, place } from '../placement/place.js';
+import { loadModels, poolDescriptions } from '../workers/models.js';
+import { keysOf } from '../workers/pool-keys.js';
+import type { Settings } from '../workers/settings.js';
+import { findPipeline } from './find-pipeline.js';
+import { SEGMENTS } from './graph.js';
+import { print } from './output.js';
+
+export interface ExplainOptions {
+  readonly module?: string;
+  readonly json?: boolean;
+}
+
+/** What the models file says, without a server being asked. */
+export async function describedPools(settings: Settings): Promise<{
+  readonly poolOf: (model: string) => PoolDescription | undefined;
+  readonly names: readonly string[];
+}> {
+  const models = await loadModels(settings);
+  const connectors = createConnectors({ openai: { keyOf: keysOf(settings) } });
+  return { poolOf: poolDescriptions(models, connectors), names: Object.keys(models) };
+}
+
+/** `millrace explain`: a plan stage by stage, every default resolved and where it came from. No server is asked. */
+export async function explainPipeline(settings: Settings, name: string, options: ExplainOptions): Promise<void> {
+  const pipeline = await findPipeline(settings, name, options.module);
+  const { poolOf } = await describedPools(settings);
+  const explained = explain(pipeline, SEGMENTS, (stage, by) => placedAt(stage, by, poolOf));
+  print(options.json ? JSON.stringify(explained) : explanationText(explained));
+}
+
+/** Where one candidate of a stage would run; undefined where nothing serves it. */
+function placedAt(
+  stage: StagePlan,
+  { kind, model, with: options }: Alternative,
+  poolOf: (model: string) => PoolDescription | undefined,
+) {
+  const { cache: _, fallback: __, degrade: ___, ...alone } = stage;
+  const step: StagePlan = { ...alone, kind, model, with: options };
+  try {
+    const { connector = '', device = '' } = place(ONE(step), poolOf, '')[stage.id] ?? {};
+    return { connector, device };
+  } catch {
+    return undefined;
+  }
+}
+
+const ONE = (step: StagePlan) => ({
+  planVersion: PLAN_VERSION,
+  name: '',
+  version: '',
+  deadlineMs: 1,
+  stages: [step],
+  output: null,
+});

@@ -1,0 +1,29 @@
+import { writeFile } from 'node:fs/promises';
+import { MillraceError, messageOf } from '../pipelines/errors.js';
+import { mermaid, type Segments, svg } from '../pipelines/inspect/index.js';
+import type { Settings } from '../workers/settings.js';
+import { groupsOf, isInline } from '../workflows/interpreter/index.js';
+import { findPipeline } from './find-pipeline.js';
+import { note, print } from './output.js';
+
+export interface GraphOptions {
+  readonly module?: string;
+  readonly format: string;
+  readonly out?: string;
+}
+
+/** As the interpreter divides a plan. */
+export const SEGMENTS: Segments = { groupsOf, isInline };
+
+/** `millrace graph`: a pipeline as a Mermaid flowchart or an SVG picture. No server is asked. */
+export async function graph(settings: Settings, name: string, { module, format, out }: GraphOptions): Promise<void> {
+  const render = { mermaid, svg }[format];
+  if (!render) throw new MillraceError('INVALID_INPUT', `--format: "${format}" is none; there are mermaid and svg`);
+  const { plan } = await findPipeline(settings, name, module);
+  const text = render(plan, SEGMENTS);
+  if (out === undefined) return print(text.trimEnd());
+  await writeFile(out, text).catch((error: unknown) => {
+    throw new MillraceError('INVALID_INPUT', `--out: cannot write ${out}: ${messageOf(error)}`);
+  });
+  note(`wrote ${out}`);
+}

@@ -1,0 +1,106 @@
+import { createConnectors } from '../activities/connectors/index.js';
+import { Pools } from '../activities/pools/index.js';
+import type { PassageIndex } from '../activities/vector-index/index.js';
+import { MillraceError } from '../pipelines/errors.js';
+import type { Passage } from '../pipelines/stages/index.js';
+import { isTenant } from '../stores/artifacts/index.js';
+import { connected } from '../stores/redis/index.js';
+import { createMetrics } from '../telemetry/metrics.js';
+import { embedderOf } from '../workers/compose.js';
+import { createLogger } from '../workers/logger.js';
+import { loadModels } from '../workers/models.js';
+import { openPassageIndex } from '../workers/passage-index.js';
+import { keysOf } from '../workers/pool-keys.js';
+import type { Settings } from '../workers/settings.js';
+import { dim, note, print, table } from './output.js';
+import { checkPassages, readPassages } from './passage-file.js';
+
+export interface IndexOptions {
+  readonly tenant: string;
+  readonly embedder: string;
+  readonly json?: boolean;
+}
+
+export interface SearchOptions extends IndexOptions {
+  readonly k: number;
+  readonly minScore?: number;
+}
+
+/** Passages handed to the index at once: a progress line every few seconds. */
+const BATCH = 256;
+
+/** Width of a passage's text in the table: one line of a terminal holds it beside id and score. */
+const TEXT_WIDTH = 96;
+
+/** `millrace index put`: nothing is written unless every line of the file is right. */
+export async function putPassages(settings: Settings, index: string, file: string, options: IndexOptions) {
+  const { tenant, embedder } = options;
+  requireTenant(tenant);
+  const total = await checkPassages(file);
+  await withIndex(settings, async (passages, signal) => {
+    let done = 0;
+    const put = async (batch: Passage[]) => {
+      done += await passages.upsert({ tenant, index, embedder, passages: batch }, signal);
+      note(dim(`${done} of ${total} passages`));
+    };
+    let batch: Passage[] = [];
+    for await (const passage of readPassages(file)) {
+      if (batch.push(passage) < BATCH) continue;
+      await put(batch);
+      batch = [];
+    }
+    if (batch.length > 0) await put(batch);
+    if (options.json) print(JSON.stringify({ index, tenant, embedder, passages: done }));
+    else print(`${done} passages put into the index "${index}" of tenant "${tenant}"`);
+  });
+}
+
+/** `millrace index search` */
+export async function searchPassages(settings: Settings, index: string, query: string, options: SearchOptions) {
+  const { tenant, embedder, k, minScore } = options;
+  requireTenant(tenant);
+  await withIndex(settings, async (passages, signal) => {
+    const found = await passages.search({ tenant, index, embedder, query, k, minScore }, signal);
+    if (options.json) print(JSON.stringify({ passages: found }));
+    else
+      print(
+        table(
+          ['score', 'id', 'text'],
+          found.map(({ score, id, text }) => [score.toFixed(3), id, short(text)]),
+        ),
+      );
+  });
+}
+
+/** An index for one command; SIGINT ends it between two calls, or within one. */
+async function withIndex(settings: Settings, work: (index: PassageIndex, signal: AbortSignal) => Promise<void>) {
+  const logger = createLogger({ ...settings, MILLRACE_LOG_LEVEL: 'silent' }, 'index');
+  const pools = new Pools({
+    models: await loadModels(settings),
+    connectors: createConnectors({ openai: { keyOf: keysOf(settings) } }),
+    metrics: createMetrics(),
+    logger,
+    canaryIntervalMs: settings.MILLRACE_CANARY_INTERVAL_MS,
+  });
+  const { index, redis } = openPassageIndex(settings, (name) => embedderOf(pools, name), logger);
+  const stop = new AbortController();
+  const interrupt = () => stop.abort(new Error('interrupted; what was put before stays'));
+  process.once('SIGINT', interrupt);
+  try {
+    await connected(redis, settings.MILLRACE_INDEX_TIMEOUT_MS);
+    await work(index, stop.signal);
+  } finally {
+    process.off('SIGINT', interrupt);
+    redis.disconnect();
+    pools.close();
+  }
+}
+
+function requireTenant(name: string): void {
+  if (!isTenant(name)) throw new MillraceError('INVALID_INPUT', `--tenant: "${name}" is no tenant’s name`);
+}
+
+function short(text: string): string {
+  const line = text.replace(/\s+/g, ' ').trim();
+  return line.length > TEXT_WIDTH ? `${line.slice(0, TEXT_WIDTH - 1)}…` : line;
+}

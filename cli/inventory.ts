@@ -1,0 +1,59 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createConnectors } from '../activities/connectors/index.js';
+import { asName, deviceLines, runningServers, thisMachine, withNode } from '../measure/inventory/index.js';
+import { MillraceError, messageOf } from '../pipelines/errors.js';
+import { loadModels } from '../workers/models.js';
+import { keysOf } from '../workers/pool-keys.js';
+import type { Settings } from '../workers/settings.js';
+import { note, print } from './output.js';
+import { wrongOption } from './plan-files.js';
+
+export interface InventoryCommandOptions {
+  readonly out: string;
+  readonly node?: string;
+  readonly nvidiaSmi: string;
+  readonly json?: boolean;
+}
+
+/** `millrace inventory`: writes what this machine has into `cluster.yaml`; `-` as its name prints it. */
+export async function writeInventory(settings: Settings, options: InventoryCommandOptions): Promise<void> {
+  const { out } = options;
+  const machine = await thisMachine(options.nvidiaSmi);
+  const node = options.node ?? asName(machine.host);
+  if (node !== asName(node) || node === '') {
+    throw wrongOption('--node', `"${node}" is no name: lower-case letters, digits and "-", at most 63, e.g. gpu1`);
+  }
+  const devices = deviceLines(machine);
+  const count = devices.reduce((sum, line) => sum + (line.count ?? 1), 0);
+  const connectors = createConnectors({ openai: { keyOf: keysOf(settings) } });
+  const { servers, notes } = await runningServers(await loadModels(settings), connectors, node, count);
+  const text = withNode(out === '-' ? undefined : read(out), { node, devices, endpoints: servers }, out);
+  for (const { index, mig } of machine.gpus) {
+    if (mig) notes.push(`GPU ${index} is cut by MIG: say how in its line, e.g. share: { mode: mig, parts: 2 }`);
+  }
+  if (out === '-') print(text.trimEnd());
+  else write(out, text);
+  if (options.json && out !== '-') print(JSON.stringify({ file: out, node, devices, endpoints: servers, notes }));
+  else if (out !== '-')
+    print(
+      `${out}: ${node} has ${count} ${devices.map(({ kind }) => kind).join(', ')}; ${servers.length} servers run on it`,
+    );
+  for (const each of notes) note(`note: ${each}`);
+}
+
+function read(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as { code?: unknown }).code === 'ENOENT') return undefined;
+    throw new MillraceError('INVALID_INVENTORY', `cannot read ${file}: ${messageOf(error)}`);
+  }
+}
+
+function write(file: string, text: string): void {
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    throw wrongOption('--out', `cannot write ${file}: ${messageOf(error)}`);
+  }
+}

@@ -1,0 +1,116 @@
+import { type ApiKey, apiKeySchema, isActive, issueKey, PERMISSIONS } from '../gateway/index.js';
+import { type Duration, durationMs } from '../pipelines/duration.js';
+import { MillraceError } from '../pipelines/errors.js';
+import { isTenant } from '../stores/artifacts/index.js';
+import { changeKeys, readKeys } from '../workers/keys/index.js';
+import { loadPipelines } from '../workers/pipelines.js';
+import type { Settings } from '../workers/settings.js';
+import { note, print, table } from './output.js';
+
+export interface CreateKeyOptions {
+  readonly tenant: string;
+  readonly name: string;
+  readonly owner?: string;
+  readonly pipelines?: readonly string[];
+  readonly permissions: readonly string[];
+  readonly expires?: string;
+  readonly rate?: number;
+  readonly runs?: number;
+  readonly json?: boolean;
+}
+
+/** `millrace keys create`: the key goes to stdout, once, and nothing else does. */
+export async function createKey(settings: Settings, options: CreateKeyOptions): Promise<void> {
+  const { tenant, name, owner, pipelines, rate, runs } = options;
+  const file = fileOf(settings);
+  if (!isTenant(tenant)) throw invalid('tenant', `"${tenant}" is no name of a tenant, such as "acme" or "team-1"`);
+  const permissions = options.permissions.map(permissionOf);
+  const expires = options.expires === undefined ? {} : { expiresAt: after(options.expires, 'expires') };
+  await refuseUnknown(settings, pipelines);
+  const limits = { ...(rate && { rate: { perSecond: rate } }), ...(runs && { runs }) };
+  const { secret, key } = issueKey({
+    name,
+    tenant,
+    ...(owner !== undefined && { owner: ownerOf(owner) }),
+    ...(pipelines && { pipelines: [...pipelines] }),
+    permissions,
+    ...expires,
+    ...((rate || runs) && { limits }),
+  });
+  await changeKeys(file, (keys) => [...keys, key], { create: true });
+  if (options.json) print(JSON.stringify({ id: key.id, key: secret }));
+  else print(secret);
+  note(`key ${key.id} of tenant ${tenant} is in ${file} as a hash; this is the only time that it is shown`);
+}
+
+/** `millrace keys list` */
+export function listKeys(settings: Settings, { json }: { json?: boolean }): void {
+  const keys = readKeys(fileOf(settings));
+  const rows = keys.map((key) => [
+    key.id,
+    stateOf(key),
+    key.tenant,
+    key.owner ?? key.id,
+    key.pipelines?.join(', ') ?? 'all',
+    key.permissions.join(', '),
+    key.expiresAt ?? 'never',
+    key.name,
+  ]);
+  if (json) print(JSON.stringify(keys.map(({ sha256: _, ...key }) => ({ ...key, state: stateOf(key) }))));
+  else print(table(['key', 'state', 'tenant', 'owner', 'pipelines', 'permissions', 'expires', 'name'], rows));
+}
+
+/** `millrace keys revoke`: at once, or after the time that a client needs to take its new key. */
+export async function revokeKey(settings: Settings, id: string, { after: grace }: { after?: string }): Promise<void> {
+  const file = fileOf(settings);
+  const end = grace === undefined ? { revokedAt: new Date().toISOString() } : { expiresAt: after(grace, 'after') };
+  await changeKeys(
+    file,
+    (keys) => {
+      if (!keys.some((key) => key.id === id)) throw invalid('key', `there is no key "${id}" in ${file}`);
+      return keys.map((key) => (key.id === id ? { ...key, ...end } : key));
+    },
+    { create: false },
+  );
+  note(`key ${id} ${grace === undefined ? 'is revoked' : `ends at ${end.expiresAt}`}; gateways notice within a second`);
+}
+
+function fileOf({ MILLRACE_KEYS: file }: Settings): string {
+  if (file !== undefined) return file;
+  throw new MillraceError('INVALID_SETTING', 'MILLRACE_KEYS: name the file of keys, such as MILLRACE_KEYS=keys.json', {
+    fields: [{ field: 'MILLRACE_KEYS', message: 'is not set' }],
+  });
+}
+
+const stateOf = (key: Omit<ApiKey, 'sha256'>): string =>
+  key.revokedAt !== undefined ? 'revoked' : isActive(key, Date.now()) ? 'active' : 'expired';
+
+function ownerOf(text: string): string {
+  if (apiKeySchema.shape.owner.safeParse(text).success) return text;
+  throw invalid('owner', `"${text}" is no name of an owner, such as "web-shop", or the id of a key`);
+}
+
+function permissionOf(text: string): ApiKey['permissions'][number] {
+  const found = PERMISSIONS.find((permission) => permission === text);
+  if (found) return found;
+  throw invalid('permissions', `there are ${PERMISSIONS.join(', ')}, not "${text}"`);
+}
+
+/** A misspelt name would make a key that can do nothing. */
+async function refuseUnknown(settings: Settings, names: readonly string[] = []): Promise<void> {
+  if (names.length === 0) return;
+  const known = (await loadPipelines(settings.MILLRACE_PIPELINES)).map(({ name }) => name);
+  const unknown = names.find((name) => !known.includes(name));
+  if (unknown !== undefined) throw invalid('pipelines', `there are ${known.join(', ')}, not "${unknown}"`);
+}
+
+function after(duration: string, option: string): string {
+  try {
+    return new Date(Date.now() + durationMs(duration as Duration, option)).toISOString();
+  } catch {
+    throw invalid(option, `"${duration}" is not a time such as "12h" or "90d"`);
+  }
+}
+
+const invalid = (option: string, message: string) =>
+  new MillraceError('INVALID_INPUT', `${option}: ${message}`, { fields: [{ field: option, message }] });

@@ -1,0 +1,347 @@
+#!/usr/bin/env node
+import { Command, InvalidArgumentError } from 'commander';
+import { ClientError } from '../client/index.js';
+import { MillraceError, messageOf } from '../pipelines/errors.js';
+import { readSettings } from '../workers/settings.js';
+
+import type { ApplyCommandOptions } from './apply.js';
+import { asCount, asPairs } from './arguments.js';
+import type { PruneCommandOptions } from './artifacts.js';
+
+import { demo } from './demo.js';
+import type { ExplainOptions } from './explain.js';
+import type { GraphOptions } from './graph.js';
+import type { IndexOptions, SearchOptions } from './index-command.js';
+import type { InventoryCommandOptions } from './inventory.js';
+import type { CreateKeyOptions } from './keys.js';
+import { EXIT, note } from './output.js';
+import type { PlanCommandOptions } from './plan.js';
+import { planOptions, replanOptions } from './plan-options.js';
+import type { ProfileCommandOptions } from './profile.js';
+import { profileOptions } from './profile-options.js';
+import type { ReplanCommandOptions } from './replan.js';
+import { listPipelines, resumeRun, runPipeline } from './run.js';
+import { down, status, up } from './stack.js';
+import type { ValidateOptions } from './validate.js';
+
+const HELP = `
+Start here:
+  millrace up                                start Temporal, Redis, Triton, an LLM server, a worker and the gateway
+  millrace run voice-assistant --audio q.wav ask a question out loud
+  millrace status                            what runs where, and where its log is
+  millrace down                              stop everything
+
+Your own servers: set TEMPORAL_ADDRESS, REDIS_URL, TRITON_URL or LLM_BASE_URL and "up" leaves that part to you.
+Your own pipelines: set MILLRACE_PIPELINES to a module that exports them.
+Every setting is an environment variable; "millrace settings" lists them with their defaults.
+
+Exit codes: ${EXIT.ok} done · ${EXIT.failed} the run or command failed · ${EXIT.usage} wrong usage or input · ${EXIT.unavailable} a needed server cannot be reached or started`;
+
+function program(): Command {
+  const cli = new Command('millrace')
+    .description('Runs inference pipelines that must not lose work.')
+    .showHelpAfterError('(millrace --help shows what there is)')
+    .addHelpText('after', HELP)
+    .exitOverride((error) => {
+      throw error.exitCode === 0 ? error : Object.assign(error, { exitCode: EXIT.usage });
+    });
+  cli
+    .command('up')
+    .description('start the embedded stack, or what is missing of it; safe to repeat')
+    .option('--servers-only', 'only Temporal, Redis, Triton and the LLM server: no worker, no gateway')
+    .action(async (options: { serversOnly?: boolean }) => up(readSettings(), options));
+  cli
+    .command('down')
+    .description('stop all that "up" started')
+    .action(async () => down(readSettings()));
+  cli
+    .command('status')
+    .description(`show the parts, their pids, addresses and logs; exit ${EXIT.unavailable} unless all are ready`)
+    .option('--json', 'as one JSON object')
+    .action((options: { json?: boolean }) => status(readSettings(), options));
+  cli
+    .command('worker')
+    .description('run a worker in the foreground: workflows and stages')
+    .action(async () => (await import('../workers/worker.js')).runWorker(readSettings()));
+  cli
+    .command('gateway')
+    .description('run the HTTP trigger in the foreground')
+    .action(async () => (await import('../workers/gateway.js')).runGateway(readSettings()));
+  cli
+    .command('run')
+    .description('start a run through the gateway, watch it and print its result')
+    .argument('<pipeline>', 'a name that "millrace pipelines" lists')
+    .option('--input <json>', 'the input’s fields as a JSON object', asObject, {})
+    .option('--audio <file>', 'a WAV file for the pipeline’s audio field')
+    .option('--out <folder>', 'folder for media in the output', '.')
+    .option('--tenant <name>', 'the tenant to run as')
+    .option('--outputs <fields>', 'only these fields of the output, with commas; what only others need does not run')
+    .option('--priority <priority>', 'interactive, default or batch')
+    .option('--json', 'print the run as one JSON object')
+    .action(async (name: string, options: Parameters<typeof runPipeline>[2]) =>
+      runPipeline(readSettings(), name, options),
+    );
+  cli
+    .command('resume')
+    .description('go on where a run has failed, was cancelled or has run out of time; what had ended is not done again')
+    .argument('<run>', 'the id of the run that has ended')
+    .option('--repeat', 'let steps happen again that have ended and of which nothing is kept')
+    .option('--out <folder>', 'folder for media in the output', '.')
+    .option('--tenant <name>', 'the tenant of the run')
+    .option('--json', 'print the run as one JSON object')
+    .action(async (id: string, options: Parameters<typeof resumeRun>[2]) => resumeRun(readSettings(), id, options));
+  cli
+    .command('pipelines')
+    .description('list the pipelines that the gateway serves')
+    .option('--json', 'with their JSON Schemas')
+    .action(async (options: { json?: boolean }) => listPipelines(readSettings(), options));
+  cli
+    .command('settings')
+    .description('list every setting with its default and its reason')
+    .action(async () => (await import('./settings.js')).listSettings());
+  cli
+    .command('demo')
+    .description('set everything up, ask a spoken question twice and show what happened')
+    .option('--audio <file>', 'your own question (WAV) in place of the shipped one')
+    .option('--keep', 'leave the stack running')
+    .option('--json', 'end with one line of JSON')
+    .action(async (options: Parameters<typeof demo>[1]) => demo(readSettings(), options));
+  cli
+    .command('doctor')
+    .description(`check settings, servers and models; exit ${EXIT.unavailable} when a server cannot be reached`)
+    .option('--json', 'as one JSON object')
+    .action(async (options: { json?: boolean }) => (await import('./doctor/index.js')).doctor(options));
+  cli
+    .command('validate')
+    .description(`check pipelines without a server; exit ${EXIT.failed} when one is wrong`)
+    .argument('[module]', 'module that exports them; default: MILLRACE_PIPELINES, else the catalogue')
+    .option('--plan <file>', 'a plan as JSON in place of a module')
+    .option('--json', 'as one JSON object')
+    .action(async (module: string | undefined, options: ValidateOptions) =>
+      (await import('./validate.js')).validate(readSettings(), module, options),
+    );
+  cli
+    .command('graph')
+    .description('draw a pipeline')
+    .argument('<pipeline>', 'its name')
+    .option('--module <file>', 'module that exports it; default: MILLRACE_PIPELINES, else the catalogue')
+    .option('--format <format>', 'mermaid or svg', 'mermaid')
+    .option('--out <file>', 'write it there')
+    .action(async (name: string, options: GraphOptions) =>
+      (await import('./graph.js')).graph(readSettings(), name, options),
+    );
+  cli
+    .command('explain')
+    .description('say what serves each stage of a pipeline, and where every value of its policy comes from')
+    .argument('<pipeline>', 'its name')
+    .option('--module <file>', 'module that exports it; default: MILLRACE_PIPELINES, else the catalogue')
+    .option('--json', 'as one JSON object')
+    .action(async (name: string, options: ExplainOptions) =>
+      (await import('./explain.js')).explainPipeline(readSettings(), name, options),
+    );
+  artifactCommands(cli.command('artifacts').description('media in the artifact store'));
+  applyCommand(cli.command('apply'));
+  keyCommands(cli.command('keys').description('API keys of the gateway, in the file that MILLRACE_KEYS names'));
+  planOptions(cli.command('plan').description('decide where each stage runs, from files alone, and say why')).action(
+    async (options: PlanCommandOptions) => (await import('./plan.js')).planPlacement(readSettings(), options),
+  );
+  replanOptions(
+    cli
+      .command('replan')
+      .description('measure the placement in force, say what is not as predicted, and propose another'),
+  ).action(async (options: ReplanCommandOptions) =>
+    (await import('./replan.js')).replanPlacement(readSettings(), options),
+  );
+  cli
+    .command('inventory')
+    .description('write what this machine has to run models on, and what runs on it, into cluster.yaml')
+    .option('--out <file>', 'the inventory; what it says of other nodes stays. "-" prints this node’s', 'cluster.yaml')
+    .option('--node <name>', 'this machine’s name in it; default: its host name')
+    .option('--nvidia-smi <program>', 'the program that tells of GPUs', 'nvidia-smi')
+    .option('--json', 'what was found as one JSON object')
+    .action(async (options: InventoryCommandOptions) =>
+      (await import('./inventory.js')).writeInventory(readSettings(), options),
+    );
+  profileOptions(
+    cli.command('profile').description('measure what the models of a pipeline cost at their endpoints'),
+  ).action(async (name: string, options: ProfileCommandOptions) =>
+    (await import('./profile.js')).profilePipeline(readSettings(), name, options),
+  );
+  indexCommands(cli.command('index').description('fill and search a vector index'));
+  return cli;
+}
+
+function artifactCommands(artifacts: Command): void {
+  artifacts
+    .command('prune')
+    .description('remove media that was neither stored nor read for a time; a run that still needs it then fails')
+    .requiredOption('--older-than <time>', 'since its last use, such as 30d')
+    .option('--tenant <name>', 'only this tenant’s; default: all tenants’')
+    .option('--dry-run', 'count it, remove nothing')
+    .option('--json', 'as one JSON object')
+    .action(async (options: PruneCommandOptions) =>
+      (await import('./artifacts.js')).pruneStore(readSettings(), options),
+    );
+}
+
+function applyCommand(apply: Command): void {
+  apply
+    .description('write what a placement asks of Triton, vLLM and Kubernetes, and make it the placement of new runs')
+    .argument('[placement]', 'the placement.json that "millrace plan" made')
+    .option('--cluster <file>', 'the cluster.yaml that it was made for')
+    .option('--out <folder>', 'where to write; each version has a folder of its own', 'applied')
+    .option('--triton-repository <folder>', 'models whose configurations are completed; all but these is linked')
+    .option('--cpu-kinds <kinds>', 'device kinds that are CPUs, with commas', asList, ['cpu'])
+    .option('--weights <model=path>', 'weights of a vLLM pool; may be repeated', asPairs, {})
+    .option(
+      '--tool-parser <model=name>',
+      'how the model of a vLLM pool writes tool calls; may be repeated',
+      asPairs,
+      {},
+    )
+    .option('--speculative <model=json>', 'speculative decoding of a vLLM pool; may be repeated', asPairs, {})
+    .option(
+      '--image <server=image>',
+      'image of triton, vllm or millrace in the manifests; may be repeated',
+      asPairs,
+      {},
+    )
+    .option('--gpu-resource <name>', 'what the manifests request GPUs by', 'nvidia.com/gpu')
+    .option('--models-claim <name>', 'claim of the volume with Triton’s models in the manifests', 'millrace-models')
+    .option('--rollback', 'go back to the placement applied before')
+    .option('--dry-run', 'write the files, change no placement')
+    .option('--json', 'as one JSON object')
+    .action(async (placement: string | undefined, options: ApplyCommandOptions) =>
+      (await import('./apply.js')).applyPlacement(readSettings(), placement, options),
+    );
+}
+
+function keyCommands(keys: Command): void {
+  keys
+    .command('create')
+    .description('make a key and print it, once')
+    .requiredOption('--tenant <name>', 'whose key it is')
+    .option('--name <text>', 'who or what uses it', '')
+    .option('--owner <name>', 'whose its conversations are: keys of one owner share them; default: its own')
+    .option('--pipelines <names>', 'only these, with commas; default: all', asList)
+    .option('--permissions <names>', 'run, read, approve, metrics, with commas', asList, ['run', 'read'])
+    .option('--rate <number>', 'requests per second of this key alone, in place of its tenant’s', asRate)
+    .option('--runs <number>', 'runs of this key alone that may go on at once', asCount)
+    .option('--expires <time>', 'after this time, such as 90d; default: never')
+    .option('--json', 'print the key and its id as one JSON object')
+    .action(async (options: CreateKeyOptions) => (await import('./keys.js')).createKey(readSettings(), options));
+  keys
+    .command('list')
+    .description('show the keys, which are not in the file themselves, and what each may do')
+    .option('--json', 'as one JSON array')
+    .action(async (options: { json?: boolean }) => (await import('./keys.js')).listKeys(readSettings(), options));
+  keys
+    .command('revoke')
+    .description('end a key')
+    .argument('<key>', 'its id, as "millrace keys list" shows it')
+    .option('--after <time>', 'not at once but after this time, such as 1d')
+    .action(async (id: string, options: { after?: string }) =>
+      (await import('./keys.js')).revokeKey(readSettings(), id, options),
+    );
+}
+
+function indexCommands(index: Command): void {
+  index
+    .command('put')
+    .description('put passages into an index; one with the same id is replaced')
+    .argument('<index>', 'name of the index; made if there is none')
+    .argument('<file>', 'JSON Lines: {"id"?, "text", "metadata"?}, one passage a line')
+    .option('--tenant <name>', 'whose index it is', 'default')
+    .option('--embedder <model>', 'the pool that embeds', 'minilm')
+    .option('--json', 'print one JSON object')
+    .action(async (name: string, file: string, options: IndexOptions) =>
+      (await import('./index-command.js')).putPassages(readSettings(), name, file, options),
+    );
+  index
+    .command('search')
+    .description('the passages of an index that are nearest in meaning to a query')
+    .argument('<index>', 'name of the index')
+    .argument('<query>', 'what to look for')
+    .option('--k <number>', 'most passages, up to 1000', asCount, 4)
+    .option('--min-score <number>', 'least cosine similarity, from -1 to 1', asCosine)
+    .option('--tenant <name>', 'whose index it is', 'default')
+    .option('--embedder <model>', 'the pool that embeds; the one that the index was made with', 'minilm')
+    .option('--json', 'print one JSON object')
+    .action(async (name: string, query: string, options: SearchOptions) =>
+      (await import('./index-command.js')).searchPassages(readSettings(), name, query, options),
+    );
+}
+
+function asRate(text: string): number {
+  const rate = Number(text);
+  if (rate > 0 && rate <= 100_000) return rate;
+  throw new InvalidArgumentError('It must be a number above 0.');
+}
+
+function asCosine(text: string): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text);
+  if (value >= -1 && value <= 1) return value;
+  throw new InvalidArgumentError('It must be a number from -1 to 1.');
+}
+
+function asList(text: string): readonly string[] {
+  const names = text
+    .split(',')
+    .map((name) => name.trim())
+    .filter(Boolean);
+  if (names.length > 0) return names;
+  throw new InvalidArgumentError('It must name at least one.');
+}
+
+function asObject(text: string): object {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  } catch {
+    // falls through to the one message
+  }
+  throw new InvalidArgumentError('It must be a JSON object, e.g. --input \'{"question":"Why?"}\'.');
+}
+
+/** Codes that say: a server is missing, not: the request is wrong. */
+const UNAVAILABLE = new Set([
+  'GATEWAY_UNAVAILABLE',
+  'ORCHESTRATOR_UNAVAILABLE',
+  'STACK_START_FAILED',
+  'STACK_PORT_IN_USE',
+  'STACK_UNSUPPORTED',
+  'STORE_UNAVAILABLE',
+  'BACKEND_UNAVAILABLE',
+]);
+
+function exitCodeOf(error: unknown): number {
+  if (error instanceof MillraceError) {
+    if (UNAVAILABLE.has(error.code)) return EXIT.unavailable;
+    return error.code.startsWith('INVALID_') ? EXIT.usage : EXIT.failed;
+  }
+  if (error instanceof ClientError) {
+    if (UNAVAILABLE.has(error.code)) return EXIT.unavailable;
+    return error.status >= 500 || error.run ? EXIT.failed : EXIT.usage;
+  }
+  return EXIT.failed;
+}
+
+try {
+  await program().parseAsync();
+} catch (error) {
+  const { exitCode } = error as { exitCode?: unknown };
+  if (typeof exitCode === 'number') {
+    // commander has printed its message
+    process.exitCode = exitCode;
+  } else {
+    const code = error instanceof MillraceError || error instanceof ClientError ? error.code : undefined;
+    note(`millrace: ${code ? `${code}: ` : ''}${messageOf(error)}`);
+    if (error instanceof ClientError) {
+      for (const { field, message } of error.fields) note(`  ${field}: ${message}`);
+      if (error.status === 0) note('start a gateway with "millrace up"');
+    }
+    if (code === undefined && error instanceof Error && error.stack) note(error.stack);
+    // Whatever was opened before the error must not keep the process alive.
+    process.exit(exitCodeOf(error));
+  }
+}

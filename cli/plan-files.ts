@@ -1,0 +1,54 @@
+import { readdir, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { MillraceError, messageOf } from '../pipelines/errors.js';
+import { type Inventory, readInventory } from '../placement/inventory/index.js';
+import { type ReadProfile, readProfiles } from '../placement/profiles/index.js';
+import { type PipelineShape, readPipelineShape, shapeOf } from '../placement/workload/index.js';
+import type { Settings } from '../workers/settings.js';
+import { findPipeline } from './find-pipeline.js';
+
+/** The pipeline of a file that is there, else the one of this name. */
+export async function readShape(settings: Settings, name: string, module: string | undefined): Promise<PipelineShape> {
+  let text: string;
+  try {
+    text = await readFile(name, 'utf8');
+  } catch (error) {
+    if (/[./\\]/.test(name)) throw new MillraceError('INVALID_PIPELINE', `cannot read ${name}: ${messageOf(error)}`);
+    return shapeOf((await findPipeline(settings, name, module)).plan);
+  }
+  return readPipelineShape(text, path.basename(name));
+}
+
+export const readCluster = async (file: string): Promise<Inventory> =>
+  readInventory(await read(file, 'INVALID_INVENTORY'), path.basename(file));
+
+/** All profiles of a folder. */
+export async function readProfileFolder(folder: string): Promise<readonly ReadProfile[]> {
+  let names: string[];
+  try {
+    names = (await readdir(folder)).filter((name) => name.endsWith('.json')).sort();
+  } catch (error) {
+    throw new MillraceError('INVALID_PROFILE', `cannot read the folder ${folder}: ${messageOf(error)}`);
+  }
+  return readProfiles(
+    await Promise.all(
+      names.map(async (file) => ({ file, text: await read(path.join(folder, file), 'INVALID_PROFILE') })),
+    ),
+  );
+}
+
+/** A file's text. Throws `code` when it cannot be read. */
+export async function read(
+  file: string,
+  code: 'INVALID_INVENTORY' | 'INVALID_PROFILE' | 'INVALID_TRACE' | 'INVALID_PLACEMENT',
+): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw new MillraceError(code, `cannot read ${file}: ${messageOf(error)}`);
+  }
+}
+
+/** An option that cannot be used. */
+export const wrongOption = (field: string, message: string): MillraceError =>
+  new MillraceError('INVALID_INPUT', `${field}: ${message}`, { fields: [{ field, message }] });

@@ -1,0 +1,115 @@
+import path from 'node:path';
+import { MillraceError } from '../pipelines/errors.js';
+import { invalidFields } from '../pipelines/invalid-fields.js';
+import type { PlacementDocument } from '../placement/document/index.js';
+import {
+  type Arriving,
+  comparisonLine,
+  makeLoad,
+  makePlan,
+  placementText,
+  whatIf,
+} from '../placement/explain/index.js';
+import type { PlanInput } from '../placement/planner/index.js';
+import { tooOld } from '../placement/profiles/index.js';
+import { readTrace } from '../placement/trace/index.js';
+import { type PipelineShape, withAssumptions } from '../placement/workload/index.js';
+import type { Settings } from '../workers/settings.js';
+import { print, table } from './output.js';
+import { read, readCluster, readProfileFolder, readShape, wrongOption } from './plan-files.js';
+
+export interface PlanCommandOptions {
+  readonly pipeline: readonly string[];
+  readonly cluster: string;
+  readonly profiles: string;
+  readonly trace: readonly string[];
+  readonly rate: readonly number[];
+  readonly cv: number;
+  readonly sloP95?: number;
+  readonly sloP99?: number;
+  readonly objective: 'cost' | 'rate';
+  readonly qualityFloor?: number;
+  readonly assume: readonly string[];
+  readonly whatIf: readonly string[];
+  readonly timeLimit: number;
+  readonly maxProfileAge: number;
+  readonly seed: number;
+  readonly module?: string;
+  readonly json?: boolean;
+}
+
+/** `millrace plan`: where each stage should run, from files alone. No server is asked. */
+export async function planPlacement(settings: Settings, options: PlanCommandOptions): Promise<void> {
+  const input = await inputOf(settings, options);
+  const make = (changed: PlanInput): PlacementDocument =>
+    makePlan(changed, { objective: options.objective, timeLimitMs: options.timeLimit, clock: () => performance.now() });
+  // Questions are read before anything is planned: a wrong one is told at once.
+  const questions = options.whatIf.map((question) => ({ question, changed: whatIf(input, question) }));
+  const placement = make(input);
+  const answers = questions.map(({ question, changed }) => ({ question, ...answered(() => make(changed)) }));
+  if (options.json) {
+    const whatIfs = answers.map(({ question, placement: other, problem }) => ({ question, placement: other, problem }));
+    print(JSON.stringify(answers.length > 0 ? { ...placement, whatIf: whatIfs } : placement));
+    return;
+  }
+  print(placementText(placement, input.inventory, table));
+  for (const { question, placement: other, problem } of answers) {
+    print();
+    print(other ? comparisonLine(`What if ${question}`, other, placement) : `What if ${question}: ${problem}`);
+  }
+}
+
+/** What the answer to a question is, or why there is none. */
+function answered(make: () => PlacementDocument): {
+  readonly placement?: PlacementDocument;
+  readonly problem?: string;
+} {
+  try {
+    return { placement: make() };
+  } catch (error) {
+    if (!(error instanceof MillraceError)) throw error;
+    return { problem: `${error.code}: ${error.message}` };
+  }
+}
+
+async function inputOf(settings: Settings, options: PlanCommandOptions): Promise<PlanInput> {
+  const { sloP95, sloP99, qualityFloor } = options;
+  if (sloP95 === undefined && sloP99 === undefined)
+    throw wrongOption('--slo-p99', 'give --slo-p99 or --slo-p95, e.g. 800ms');
+  const pipelines: PipelineShape[] = [];
+  for (const each of options.pipeline) pipelines.push(await readShape(settings, each, options.module));
+  const inventory = await readCluster(options.cluster);
+  const profiles = await readProfileFolder(options.profiles);
+  const old = tooOld(profiles, new Date(), options.maxProfileAge);
+  if (old.length > 0) throw invalidFields('PROFILE_STALE', old);
+  const arriving = await arrivingOf(options);
+  const slo = Math.min(sloP95 ?? Number.POSITIVE_INFINITY, sloP99 ?? Number.POSITIVE_INFINITY);
+  return {
+    pipelines: withAssumptions(pipelines, options.assume),
+    inventory,
+    profiles,
+    load: makeLoad(arriving, slo, options.seed),
+    objective: { p95Ms: sloP95, p99Ms: sloP99 },
+    qualityFloor,
+  };
+}
+
+/** A trace or a rate for each pipeline; a single rate is that of each. */
+async function arrivingOf({ pipeline, trace, rate, cv }: PlanCommandOptions): Promise<readonly Arriving[]> {
+  if (trace.length > 0 && rate.length > 0) throw wrongOption('--rate', 'give --trace or --rate, not both');
+  if (trace.length === 0 && rate.length === 0) {
+    throw wrongOption('--rate', 'say how runs arrive: --trace trace.csv, or --rate 20');
+  }
+  const given = trace.length > 0 ? trace.length : rate.length;
+  if (given !== pipeline.length && (given !== 1 || trace.length > 0)) {
+    const option = trace.length > 0 ? '--trace' : '--rate';
+    throw wrongOption(
+      option,
+      `give one for each --pipeline, in their order: there are ${pipeline.length}, not ${given}`,
+    );
+  }
+  if (rate.length > 0) return pipeline.map((_, p) => ({ rate: rate[p] ?? rate[0] ?? 1, cv }));
+  return Promise.all(
+    trace.map(async (file) => ({ trace: readTrace(await read(file, 'INVALID_TRACE'), path.basename(file)) })),
+  );
+}

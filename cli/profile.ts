@@ -1,0 +1,214 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import type { Backend } from '../activities/connectors/index.js';
+import { createConnectors } from '../activities/connectors/index.js';
+import { RECIPE } from '../deploy/local/stack/paths.js';
+import { describeMachine, thisMachine } from '../measure/inventory/index.js';
+import {
+  fingerprintAt,
+  type ProfileFolder,
+  profilesIn,
+  profileTarget,
+  SampleAudio,
+  type Target,
+  targetsOf,
+} from '../measure/profiling/index.js';
+import { MillraceError, messageOf } from '../pipelines/errors.js';
+import { invalidFields } from '../pipelines/invalid-fields.js';
+import { changedSince, type ProfileFile } from '../placement/profiles/index.js';
+import { memory } from '../placement/source/index.js';
+import { loadModels } from '../workers/models.js';
+import { keysOf } from '../workers/pool-keys.js';
+import type { Settings } from '../workers/settings.js';
+import { findPipeline } from './find-pipeline.js';
+import { note, print, table } from './output.js';
+import { readCluster, wrongOption } from './plan-files.js';
+
+export interface ProfileCommandOptions {
+  readonly profiles: string;
+  readonly cluster?: string;
+  readonly deviceKind?: string;
+  readonly stage: readonly string[];
+  readonly samples: number;
+  readonly timeLimit: number;
+  readonly batches: readonly number[];
+  readonly sizes?: readonly number[];
+  readonly variant: string;
+  readonly quality: number;
+  readonly memory: Readonly<Record<string, string>>;
+  readonly audio?: string;
+  readonly module?: string;
+  readonly check?: boolean;
+  readonly json?: boolean;
+}
+
+/** `millrace profile`: measures each model of a pipeline at its endpoint, or asks whether its profiles are still of it. */
+export async function profilePipeline(settings: Settings, name: string, options: ProfileCommandOptions): Promise<void> {
+  const { plan } = await findPipeline(settings, name, options.module);
+  const targets = targetsOf(plan, await loadModels(settings), await kindsOf(options), options.stage);
+  checkMemory(options.memory, targets);
+  const folder = profilesIn(options.profiles);
+  const machine = describeMachine(await thisMachine());
+  const backends = new Backends(settings);
+  const interrupted = new AbortController();
+  const stop = () => interrupted.abort(new MillraceError('REQUEST_ABORTED', 'interrupted'));
+  process.once('SIGINT', stop);
+  try {
+    const on = { targets, folder, machine, backends, signal: interrupted.signal };
+    await (options.check ? check(on, options) : measure(on, options));
+  } finally {
+    process.off('SIGINT', stop);
+    backends.close();
+  }
+}
+
+interface On {
+  readonly targets: readonly Target[];
+  readonly folder: ProfileFolder;
+  readonly machine: string;
+  readonly backends: Backends;
+  readonly signal: AbortSignal;
+}
+
+async function measure(
+  { targets, folder, machine, backends, signal }: On,
+  options: ProfileCommandOptions,
+): Promise<void> {
+  const audio = await sampleAudio(options.audio ?? path.join(RECIPE, 'audio', 'question.wav'));
+  const { samples, timeLimit: timeLimitMs, batches, sizes, variant, quality } = options;
+  // Servers that are away are told of before the first is measured for a minute.
+  for (const target of targets) await fingerprintAt(target, backends.of(target), machine, signal);
+  const files: { readonly file: string; readonly profile: ProfileFile; readonly calls: number }[] = [];
+  for (const target of targets) {
+    note(`measuring ${target.model} (${target.stages.join(', ')}) at ${target.endpoint.url}`);
+    const measured = await profileTarget(target, backends.of(target), {
+      ...{ samples, timeLimitMs, batches, sizes, variant, quality, memory: options.memory, audio, machine, signal },
+      now: new Date(),
+    });
+    const file = folder.write(measured.profile);
+    files.push({ file, ...measured });
+    if (!options.json) print(`${file}: ${measured.calls} calls\n${timesOf(measured.profile)}\n`);
+  }
+  if (options.json) print(JSON.stringify({ profiles: files }));
+}
+
+/** Asks each endpoint what it is. Throws `PROFILE_STALE` naming each profile that is not of it, `PROFILE_MISSING` without one. */
+async function check(
+  { targets, folder, machine, backends, signal }: On,
+  { variant, json }: ProfileCommandOptions,
+): Promise<void> {
+  const rows = [];
+  for (const target of targets) {
+    const { model, deviceKind, endpoint } = target;
+    const now = await fingerprintAt(target, backends.of(target), machine, signal);
+    const profile = folder.find({ model, variant, deviceKind });
+    const changes = profile && changedSince(profile.value, now);
+    const state =
+      profile === undefined ? 'missing' : changes === undefined ? 'unknown' : changes.length > 0 ? 'stale' : 'fresh';
+    rows.push({ model, deviceKind, endpoint: endpoint.url, file: profile?.file ?? '-', state, changes: changes ?? [] });
+  }
+  if (json) print(JSON.stringify({ profiles: rows }));
+  else {
+    const cells = rows.map(({ changes, ...row }) => [...Object.values(row), changes.join('; ')]);
+    print(table(['model', 'device kind', 'endpoint', 'file', 'state', 'changes'], cells));
+  }
+  for (const [state, code] of [
+    ['stale', 'PROFILE_STALE'],
+    ['missing', 'PROFILE_MISSING'],
+  ] as const) {
+    const bad = rows.filter((row) => row.state === state);
+    const fields = bad.map(({ model, file, changes }) => ({
+      field: state === 'stale' ? file : model,
+      message:
+        state === 'stale' ? `${changes.join('; ')}: profile "${model}" again` : 'there is no profile of it: profile it',
+    }));
+    if (fields.length > 0) throw invalidFields(code, fields);
+  }
+}
+
+async function kindsOf({ cluster, deviceKind }: ProfileCommandOptions) {
+  if (deviceKind !== undefined && cluster !== undefined)
+    throw wrongOption('--device-kind', 'give --cluster or --device-kind, not both');
+  if (deviceKind !== undefined) return { deviceKind };
+  if (cluster === undefined) {
+    throw wrongOption(
+      '--cluster',
+      'say which kind of device the endpoints are on: --cluster cluster.yaml, or --device-kind cpu',
+    );
+  }
+  return { inventory: await readCluster(cluster) };
+}
+
+function checkMemory(given: Readonly<Record<string, string>>, targets: readonly Target[]): void {
+  for (const [model, amount] of Object.entries(given)) {
+    if (!targets.some((target) => target.model === model)) {
+      throw wrongOption(
+        '--memory',
+        `no model "${model}" is profiled here (there are ${targets.map((t) => t.model).join(', ')})`,
+      );
+    }
+    const { error } = memory.safeParse(amount);
+    if (error) throw wrongOption('--memory', `${model}: ${error.issues.map(({ message }) => message).join('; ')}`);
+  }
+}
+
+async function sampleAudio(file: string): Promise<SampleAudio> {
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(file);
+  } catch (error) {
+    throw wrongOption('--audio', `cannot read ${file}: ${messageOf(error)}`);
+  }
+  return SampleAudio.of(bytes, file);
+}
+
+/** Clients of the endpoints, one for each. */
+class Backends {
+  readonly #connectors;
+  readonly #open = new Map<string, Backend>();
+
+  constructor(settings: Settings) {
+    this.#connectors = createConnectors({ openai: { keyOf: keysOf(settings) } });
+  }
+
+  /** Throws `INVALID_SETTING` for a connector that there is not. */
+  of({ model, pool: { connector: name, apiKey }, endpoint: { url } }: Target): Backend {
+    const key = `${name} ${url} ${JSON.stringify(apiKey)}`;
+    const connector = this.#connectors.get(name);
+    if (connector === undefined) {
+      const message = `no connector "${name}" (known: ${[...this.#connectors.keys()].join(', ')})`;
+      throw new MillraceError('INVALID_SETTING', `${model}.connector: ${message}`, {
+        fields: [{ field: `${model}.connector`, message }],
+      });
+    }
+    const backend = this.#open.get(key) ?? connector.connect(url, apiKey);
+    this.#open.set(key, backend);
+    return backend;
+  }
+
+  close(): void {
+    for (const backend of this.#open.values()) backend.close();
+  }
+}
+
+/** The medians and tails of a profile, for people. */
+function timesOf(profile: ProfileFile): string {
+  const ms = ({ p50Ms, p95Ms }: { readonly p50Ms: number; readonly p95Ms: number }) => [
+    Number(p50Ms.toFixed(2)),
+    Number(p95Ms.toFixed(2)),
+  ];
+  if (profile.batching === 'dynamic') {
+    const rows = profile.latency.map((row) => [row.batch, row.size ?? '-', ...ms(row)]);
+    return table(['batch', profile.size?.variable ?? 'size', 'p50 ms', 'p95 ms'], rows);
+  }
+  return [
+    table(
+      ['prompt tokens', 'p50 ms', 'p95 ms'],
+      profile.prefill.map((row) => [row.tokens, ...ms(row)]),
+    ),
+    table(
+      ['sequences', 'p50 ms a token', 'p95 ms'],
+      profile.decode.map((row) => [row.batch, ...ms(row)]),
+    ),
+  ].join('\n');
+}

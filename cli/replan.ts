@@ -1,0 +1,251 @@
+import { statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client, Connection } from '@temporalio/client';
+import { createConnectors } from '../activities/connectors/index.js';
+import { type MeasureOptions, measure } from '../measure/replan/index.js';
+import { MillraceError, messageOf } from '../pipelines/errors.js';
+import { type PlacementDocument, readPlacement } from '../placement/document/index.js';
+import { makeLoad, placementText } from '../placement/explain/index.js';
+import type { PlanInput } from '../placement/planner/index.js';
+import {
+  type Measured,
+  measuredRate,
+  type Replanned,
+  replan,
+  replanText,
+  TOLERANCE,
+} from '../placement/replan/index.js';
+import { nearest } from '../placement/source/index.js';
+import { type PipelineShape, withAssumptions } from '../placement/workload/index.js';
+import { isLoopback } from '../runtime/loopback.js';
+import { endpointsOf } from '../workers/endpoints.js';
+import { loadModels } from '../workers/models.js';
+import { keysOf } from '../workers/pool-keys.js';
+import type { Settings } from '../workers/settings.js';
+import { note, print, table } from './output.js';
+import { read, readCluster, readProfileFolder, readShape, wrongOption } from './plan-files.js';
+
+export interface ReplanCommandOptions {
+  readonly placement?: string;
+  readonly pipeline: readonly string[];
+  readonly cluster: string;
+  readonly profiles: string;
+  readonly assume: readonly string[];
+  readonly cv: number;
+  readonly window: number;
+  readonly look: number;
+  readonly tolerance?: number;
+  readonly every?: number;
+  readonly timeLimit: number;
+  readonly seed: number;
+  readonly out: string;
+  readonly module?: string;
+  readonly json?: boolean;
+}
+
+/** Longest wait for Temporal's first answer: it takes milliseconds, with a TLS handshake over an ocean less than a second. */
+const CONNECT_MS = 3_000;
+/** Runs from which a rate is taken to plan for; with fewer the placement's own rate stays. */
+const LEAST_RUNS = 20;
+/** Of them, for a pipeline of which none began: it has to be placed as well. */
+const LEAST_SHARE = 0.01;
+
+/**
+ * `millrace replan`: measures the placement in force, says what is not as predicted, and proposes another; nothing is
+ * applied. With `every` it keeps watching until SIGTERM or SIGINT, and tells only what is new.
+ */
+export async function replanPlacement(settings: Settings, options: ReplanCommandOptions): Promise<void> {
+  // What is wrong with the files and options is told before anybody is asked.
+  await filesOf(settings, options, (await inForce(settings, options)).placement);
+  if (!statSync(options.out, { throwIfNoEntry: false })?.isDirectory()) {
+    throw wrongOption('--out', `${options.out} is no folder: make it, or name another`);
+  }
+  const client = await clientOf(settings);
+  try {
+    if (options.every === undefined)
+      tell(options, await lookOnce(settings, options, client, new AbortController().signal));
+    else await watch(settings, options, client, options.every);
+  } finally {
+    await client.connection.close();
+  }
+}
+
+/** Looks again and again until SIGTERM or SIGINT. */
+async function watch(
+  settings: Settings,
+  options: ReplanCommandOptions,
+  client: Client,
+  everyMs: number,
+): Promise<void> {
+  const ended = new AbortController();
+  const { signal } = ended;
+  for (const name of ['SIGINT', 'SIGTERM']) process.once(name, () => ended.abort());
+  let before = '';
+  while (!signal.aborted) {
+    try {
+      const look = await lookOnce(settings, options, client, signal);
+      if (look.news !== before && !signal.aborted) tell(options, look);
+      before = look.news;
+    } catch (error) {
+      // It is there to see what goes wrong: a server that is away now may be back at the next look.
+      const code = error instanceof MillraceError ? `${error.code}: ` : '';
+      if (!signal.aborted) note(`millrace: ${code}${messageOf(error)}`);
+    }
+    await sleep(everyMs, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+interface Look {
+  readonly placement: PlacementDocument;
+  readonly measured: Measured;
+  readonly found: Replanned;
+  readonly input: PlanInput;
+  /** What tells this look from one that says the same. */
+  readonly news: string;
+}
+
+async function lookOnce(
+  settings: Settings,
+  options: ReplanCommandOptions,
+  client: Client,
+  signal: AbortSignal,
+): Promise<Look> {
+  const { file, placement, appliedAt } = await inForce(settings, options);
+  const input = await filesOf(settings, options, placement);
+  const measured = await measuredBy({
+    placement,
+    pipelines: input.pipelines.map(({ name }) => name),
+    models: await loadModels(settings),
+    connectors: createConnectors({ openai: { keyOf: keysOf(settings) } }),
+    client,
+    namespace: settings.TEMPORAL_NAMESPACE,
+    taskQueue: settings.MILLRACE_TASK_QUEUE,
+    lookMs: options.look,
+    // Runs from before it was applied say nothing of it.
+    since: new Date(Math.max(Date.now() - options.window, appliedAt)),
+    signal,
+  });
+  const plan = { ...input, load: loadOf(placement, measured, input, options) };
+  const limits = { objective: placement.objective, timeLimitMs: options.timeLimit, clock: () => performance.now() };
+  const found = replan({ placement, measured, plan, tolerance: options.tolerance ?? TOLERANCE }, limits);
+  const news = JSON.stringify([
+    file,
+    placement.version,
+    found.drift.map(({ what, of }) => [what, of]),
+    found.proposal?.version,
+    found.problem,
+  ]);
+  return { placement, measured, found, input: plan, news };
+}
+
+/** What was measured. Throws `ORCHESTRATOR_UNAVAILABLE` when Temporal does not say it. */
+async function measuredBy(options: MeasureOptions): Promise<Measured> {
+  try {
+    return await measure(options);
+  } catch (error) {
+    if (error instanceof MillraceError) throw error;
+    const message = `Temporal does not say what ran in namespace "${options.namespace}": ${messageOf(error)}`;
+    throw new MillraceError('ORCHESTRATOR_UNAVAILABLE', message, {}, { cause: error });
+  }
+}
+
+/** The placement that new runs go by, and when it was put there. */
+async function inForce({ MILLRACE_PLACEMENT }: Settings, { placement: given }: ReplanCommandOptions) {
+  const file = given ?? MILLRACE_PLACEMENT;
+  if (file === undefined) {
+    throw wrongOption('--placement', 'name the placement in force, or set MILLRACE_PLACEMENT');
+  }
+  const placement = readPlacement(await read(file, 'INVALID_PLACEMENT'), file);
+  return { file, placement, appliedAt: statSync(file).mtimeMs };
+}
+
+/** Everything but the load. */
+async function filesOf(
+  settings: Settings,
+  { pipeline, cluster, profiles, assume, module }: ReplanCommandOptions,
+  placement: PlacementDocument,
+): Promise<Omit<PlanInput, 'load'>> {
+  const placed = [...new Set(Object.keys(placement.stages).map((key) => key.split('/', 1)[0] ?? ''))];
+  const pipelines: PipelineShape[] = [];
+  for (const each of pipeline.length > 0 ? pipeline : placed) pipelines.push(await readShape(settings, each, module));
+  for (const { name, stages } of pipelines) {
+    const missing = stages.find(({ id }) => placement.stages[`${name}/${id}`] === undefined && !id.endsWith('.embed'));
+    if (missing) {
+      const known = Object.keys(placement.stages);
+      throw wrongOption(
+        '--pipeline',
+        `the placement ${placement.version} has no stage "${name}/${missing.id}"${nearest(`${name}/${missing.id}`, known)}: plan the pipeline first`,
+      );
+    }
+  }
+  const absent = placed.find((name) => !pipelines.some((each) => each.name === name));
+  if (absent !== undefined) throw wrongOption('--pipeline', `the placement also serves "${absent}": give it too`);
+  const inventory = await readCluster(cluster);
+  const ids = inventory.devices.map(({ id }) => id);
+  const used = placement.pools.flatMap(({ replicas }) => replicas.flatMap(({ devices }) => devices));
+  const unknown = used.find((id) => !ids.includes(id));
+  if (unknown !== undefined) {
+    throw wrongOption('--cluster', `it has no device "${unknown}", which the placement uses${nearest(unknown, ids)}`);
+  }
+  const { p95Ms, p99Ms, qualityFloor } = placement.slo;
+  return {
+    pipelines: withAssumptions(pipelines, assume),
+    inventory,
+    profiles: await readProfileFolder(profiles),
+    objective: { p95Ms, p99Ms },
+    qualityFloor,
+  };
+}
+
+/** Arrivals at the measured rates; where hardly any run began, at the rate that the placement was made for. */
+function loadOf(
+  { slo, ratePerSecond }: PlacementDocument,
+  measured: Measured,
+  { pipelines }: Pick<PlanInput, 'pipelines'>,
+  { cv, seed }: ReplanCommandOptions,
+) {
+  const began = Object.values(measured.started).reduce((sum, count) => sum + count, 0);
+  const rate = began >= LEAST_RUNS ? measuredRate(measured) : ratePerSecond;
+  const sloMs = Math.min(slo.p95Ms ?? Number.POSITIVE_INFINITY, slo.p99Ms ?? Number.POSITIVE_INFINITY);
+  const arriving = pipelines.map(({ name }) => {
+    const share = began >= LEAST_RUNS ? (measured.started[name] ?? 0) / began : 1 / pipelines.length;
+    return { rate: rate * Math.max(share, LEAST_SHARE), cv };
+  });
+  return makeLoad(arriving, sloMs, seed);
+}
+
+function tell({ json, out, cluster }: ReplanCommandOptions, { placement, measured, found, input }: Look): void {
+  const { proposal } = found;
+  const changes = proposal !== null && proposal.version !== placement.version;
+  const file = path.join(out, `placement-${proposal?.version}.json`);
+  if (changes) writeFileSync(file, `${JSON.stringify(proposal, null, 2)}\n`);
+  const apply = changes ? `millrace apply ${file} --cluster ${cluster}` : null;
+  if (json) {
+    print(JSON.stringify({ placement: placement.version, at: new Date().toISOString(), measured, ...found, apply }));
+    return;
+  }
+  print(replanText(placement, measured, found));
+  if (!changes) return;
+  print(`\nProposed\n\n${placementText(proposal, input.inventory, table)}`);
+  print(`\nNothing was changed. To apply it, with the options that you gave apply before:\n  ${apply}`);
+}
+
+async function clientOf(settings: Settings): Promise<Client> {
+  const address = endpointsOf(settings).temporal;
+  try {
+    const connection = await Connection.connect({
+      address,
+      connectTimeout: CONNECT_MS,
+      ...(isLoopback(address) && { channelArgs: { 'grpc.enable_http_proxy': 0 } }),
+    });
+    return new Client({ connection, namespace: settings.TEMPORAL_NAMESPACE });
+  } catch (error) {
+    throw new MillraceError(
+      'ORCHESTRATOR_UNAVAILABLE',
+      `no Temporal server answers at ${address}: ${messageOf(error)}`,
+      {},
+      { cause: error },
+    );
+  }
+}

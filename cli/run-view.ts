@@ -1,0 +1,91 @@
+import { createWriteStream } from 'node:fs';
+import path from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline as pipe } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { MillraceClient, RunDocument, ServedArtifact } from '../client/index.js';
+import { isArtifact } from '../pipelines/artifact.js';
+import type { StageRecord } from '../pipelines/run/index.js';
+import { table } from './output.js';
+
+const HEADINGS = [
+  'stage',
+  'connector',
+  'model',
+  'endpoint',
+  'device',
+  'attempt',
+  'cache',
+  'queue ms',
+  'run ms',
+  'status',
+];
+
+/** The stage table of a run. */
+export const stageTable = (stages: readonly StageRecord[]): string =>
+  table(
+    HEADINGS,
+    stages.map((row) => [
+      row.stage,
+      row.connector,
+      row.model,
+      row.endpoint ?? '',
+      row.device,
+      row.attempt ?? '',
+      row.cache ?? '',
+      row.queueMs ?? '',
+      row.runMs ?? '',
+      row.error ? `${row.status} ${row.error.code}` : row.status,
+    ]),
+  );
+
+/** Saves every media field of a run's output in `folder` and returns where, by field. */
+export async function saveMedia(
+  client: MillraceClient,
+  run: RunDocument,
+  folder: string,
+): Promise<Record<string, string>> {
+  const saved: Record<string, string> = {};
+  for (const [name, value] of Object.entries(run.output ?? {})) {
+    if (!isArtifact(value)) continue;
+    const file = path.join(folder, `${run.id}-${name}${value.mime === 'audio/wav' ? '.wav' : ''}`);
+    const { body } = await client.artifact(value as unknown as ServedArtifact);
+    await pipe(Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]), createWriteStream(file));
+    saved[name] = file;
+  }
+  return saved;
+}
+
+/** Pause between two looks at a run that goes on, in milliseconds. */
+const POLL_MS = 250;
+
+/** Looks at a run until it has ended. `onChange` sees each look. */
+export async function watch(
+  client: MillraceClient,
+  id: string,
+  onChange: (run: RunDocument) => void,
+): Promise<RunDocument> {
+  for (;;) {
+    const run = await client.get(id);
+    onChange(run);
+    if (run.status !== 'running') return run;
+    await sleep(POLL_MS);
+  }
+}
+
+/** A line for each stage whose state has changed since the last call. */
+export function changes(): (stages: readonly StageRecord[]) => string[] {
+  const seen = new Map<string, string>();
+  return (stages) =>
+    stages.flatMap((row) => {
+      const state = row.error ? `failed: ${row.error.code}` : row.status;
+      if (seen.get(row.stage) === state || state === 'waiting') return [];
+      seen.set(row.stage, state);
+      const took = row.runMs === undefined ? '' : ` in ${row.runMs} ms`;
+      const by =
+        row.cache === 'hit' || row.cache === 'shared'
+          ? `cache ${row.cache}`
+          : `${row.connector} · ${row.model} @${row.device}`;
+      return [`${row.stage.padEnd(12)} ${by}  ${state}${took}`];
+    });
+}

@@ -1,0 +1,128 @@
+import { openAsBlob } from 'node:fs';
+import { access, mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import { MillraceClient, type PipelineDocument, type RunDocument } from '../client/index.js';
+import { MillraceError } from '../pipelines/errors.js';
+import { isJsonObject, type JsonObject } from '../pipelines/json.js';
+import type { Priority } from '../pipelines/plan/index.js';
+import { gatewayUrl } from '../workers/endpoints.js';
+import type { Settings } from '../workers/settings.js';
+import { bold, EXIT, note, print, red, table } from './output.js';
+import { changes, saveMedia, stageTable, watch } from './run-view.js';
+
+interface RunOptions {
+  readonly input: JsonObject;
+  readonly audio?: string;
+  readonly out: string;
+  readonly tenant?: string;
+  readonly outputs?: string;
+  readonly priority?: string;
+  readonly json?: boolean;
+}
+
+/** `millrace run`: exit 0 when the run succeeded, 1 when it failed. */
+export async function runPipeline(settings: Settings, name: string, options: RunOptions): Promise<void> {
+  const client = clientOf(settings, options.tenant);
+  const media =
+    options.audio === undefined ? {} : { [audioField(await find(client, name))]: await fileOf(options.audio) };
+  const { outputs, priority } = options;
+  const started = await client.start(
+    name,
+    { ...options.input, ...media },
+    {
+      ...(outputs && { outputs: outputs.split(',') }),
+      ...(priority && { priority: priority as Priority }),
+      retries: 0,
+    },
+  );
+  await finish(client, started, options);
+}
+
+interface ResumeOptions extends Pick<RunOptions, 'out' | 'tenant' | 'json'> {
+  readonly repeat?: boolean;
+}
+
+/** `millrace resume`: as `millrace run`, from where another run has ended. */
+export async function resumeRun(settings: Settings, id: string, options: ResumeOptions): Promise<void> {
+  const client = clientOf(settings, options.tenant);
+  await finish(client, await client.resume(id, { repeat: options.repeat === true }), options);
+}
+
+/** Watches a run to its end and shows what it gave. */
+async function finish(
+  client: MillraceClient,
+  started: Pick<RunDocument, 'id' | 'links'>,
+  options: Pick<RunOptions, 'out' | 'json'>,
+): Promise<void> {
+  note(`run ${started.id}\n${started.links.ui}`);
+  const news = changes();
+  const run = await watch(client, started.id, ({ stages = [] }) => {
+    for (const line of news(stages)) note(line);
+  });
+  await mkdir(options.out, { recursive: true });
+  const files = await saveMedia(client, run, options.out);
+  if (options.json) print(JSON.stringify({ ...run, files }));
+  else show(run, files);
+  process.exitCode = run.status === 'succeeded' ? EXIT.ok : EXIT.failed;
+}
+
+/** `millrace pipelines` */
+export async function listPipelines(settings: Settings, options: { json?: boolean }): Promise<void> {
+  const pipelines = await clientOf(settings).pipelines();
+  if (options.json) return print(JSON.stringify(pipelines));
+  const rows = pipelines.map(({ name, version, description, input }) => [
+    name,
+    version,
+    Object.keys(properties(input)).join(', '),
+    description,
+  ]);
+  print(table(['pipeline', 'version', 'input', 'description'], rows));
+}
+
+function show(run: RunDocument, files: Readonly<Record<string, string>>): void {
+  if (run.stages) print(stageTable(run.stages));
+  for (const [name, value] of Object.entries(run.output ?? {})) {
+    print(`${bold(name)}: ${files[name] ?? (typeof value === 'string' ? value : JSON.stringify(value))}`);
+  }
+  if (run.error) print(red(`${run.error.code}: ${run.error.message}`));
+}
+
+async function find(client: MillraceClient, name: string): Promise<PipelineDocument> {
+  const found = (await client.pipelines()).find((pipeline) => pipeline.name === name);
+  if (found) return found;
+  throw new MillraceError('INVALID_INPUT', `no pipeline is named "${name}"; "millrace pipelines" lists them`);
+}
+
+/** The one field of a pipeline's input that takes audio. */
+export function audioField(pipeline: Pick<PipelineDocument, 'name' | 'input'>): string {
+  const fields = Object.entries(properties(pipeline.input)).filter(
+    ([, schema]) => isJsonObject(schema) && schema.media === 'audio',
+  );
+  const [field] = fields[0] ?? [];
+  if (field !== undefined && fields.length === 1) return field;
+  throw new MillraceError('INVALID_INPUT', `--audio: pipeline "${pipeline.name}" has ${fields.length} audio fields`);
+}
+
+const properties = (schema: JsonObject): JsonObject =>
+  isJsonObject(schema.properties ?? null) ? (schema.properties as JsonObject) : {};
+
+export const clientOf = (settings: Settings, tenant?: string): MillraceClient =>
+  new MillraceClient({
+    baseUrl: gatewayUrl(settings),
+    ...(settings.MILLRACE_API_KEY !== undefined && { key: settings.MILLRACE_API_KEY }),
+    ...(tenant !== undefined && { tenant }),
+  });
+
+/** A file of this machine as a caller sends it; it is read as it is sent. */
+export async function fileOf(name: string): Promise<File> {
+  const file = await readable(name);
+  return new File([await openAsBlob(file)], path.basename(file));
+}
+
+/** Throws `INVALID_INPUT` unless the file can be read. */
+export async function readable(file: string): Promise<string> {
+  await access(file).catch(() => {
+    throw new MillraceError('INVALID_INPUT', `--audio: cannot read ${file}`);
+  });
+  return file;
+}

@@ -1,0 +1,12 @@
+import { type Settings, settingsSchema } from '../workers/settings.js';
+import { bold, print } from './output.js';
+
+/** Every setting, its default and what it is for. */
+export function listSettings(): void {
+  const schema = settingsSchema();
+  const defaults = schema.parse({}) as Settings;
+  for (const [name, field] of Object.entries(schema.shape)) {
+    const value = defaults[name as keyof Settings];
+    print(`${bold(name)}${value === undefined ? '' : `=${String(value)}`}\n    ${field.description ?? ''}`);
+  }
+}

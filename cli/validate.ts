@@ -1,0 +1,144 @@
+import { readFile } from 'node:fs/promises';
+import { CodeFunctions } from '../activities/stage/code-functions.js';
+import type { Pipeline } from '../pipelines/definition/index.js';
+import { MillraceError, messageOf } from '../pipelines/errors.js';
+import {
+  type Finding,
+  findingLine,
+  type Inspected,
+  planFindings,
+  stageOf,
+  warningsOf,
+} from '../pipelines/inspect/index.js';
+import { allSteps, isStage, type Plan, type StagePlan } from '../pipelines/plan/index.js';
+import { alternativesOf, type PoolDescription, place } from '../placement/place.js';
+import { type Deployment, loadDeployment } from '../workers/pipelines.js';
+import type { Settings } from '../workers/settings.js';
+import { describedPools } from './explain.js';
+import { EXIT, green, note, print, red } from './output.js';
+
+export interface ValidateOptions {
+  readonly plan?: string;
+  readonly json?: boolean;
+}
+
+interface Pools {
+  readonly poolOf: (model: string) => PoolDescription | undefined;
+  readonly names: readonly string[];
+}
+
+/**
+ * `millrace validate`: everything that can be known of pipelines without a server. Exit 0 when there is no error, 1 when
+ * there is, 2 when there is nothing to look at.
+ */
+export async function validate(
+  settings: Settings,
+  module: string | undefined,
+  options: ValidateOptions,
+): Promise<void> {
+  const pools = await describedPools(settings);
+  const { findings, names } =
+    options.plan === undefined
+      ? await ofModule(module ?? settings.MILLRACE_PIPELINES, pools)
+      : await ofPlanFile(options.plan, pools);
+  const errors = findings.filter(({ level }) => level === 'error').length;
+  if (options.json) print(JSON.stringify({ ok: errors === 0, pipelines: names, findings }));
+  else {
+    for (const finding of findings) print(findingLine(finding));
+    const verdict = `${errors} errors, ${findings.length - errors} warnings in ${names.join(', ') || 'no pipeline'}`;
+    note(errors > 0 ? red(verdict) : green(verdict));
+  }
+  process.exitCode = errors > 0 ? EXIT.failed : EXIT.ok;
+}
+
+interface Looked {
+  readonly findings: readonly Finding[];
+  readonly names: readonly string[];
+}
+
+async function ofModule(module: string | undefined, pools: Pools): Promise<Looked> {
+  let pipelines: readonly Pipeline[];
+  let functions: Deployment['functions'];
+  try {
+    ({ pipelines, functions } = await loadDeployment(module));
+  } catch (error) {
+    if (!(error instanceof MillraceError) || error.code !== 'INVALID_PIPELINE') throw error;
+    // The module ends where the first wrong definition throws: what comes after it is not known.
+    return { findings: [ofError(error, '-', pools)], names: [] };
+  }
+  const findings = pipelines.flatMap((pipeline) => findingsOf(pipeline, pools));
+  try {
+    new CodeFunctions(functions);
+  } catch (error) {
+    findings.push(ofError(error, '-', pools));
+  }
+  return { findings, names: pipelines.map(({ name }) => name) };
+}
+
+async function ofPlanFile(file: string, pools: Pools): Promise<Looked> {
+  let value: unknown;
+  try {
+    value = JSON.parse(await readFile(file, 'utf8'));
+  } catch (error) {
+    throw new MillraceError('INVALID_INPUT', `--plan: cannot read ${file}: ${messageOf(error)}`);
+  }
+  const wrong = planFindings(value);
+  const name = String((value as { name?: unknown } | null)?.name ?? '-');
+  if (wrong.length > 0) return { findings: wrong, names: [name] };
+  return { findings: findingsOf({ plan: value as Plan }, pools), names: [name] };
+}
+
+/** What is wrong with a pipeline, and what probably is. */
+export const findingsOf = (inspected: Inspected, pools: Pools): Finding[] => [
+  ...misplaced(inspected.plan, pools),
+  ...warningsOf(inspected),
+];
+
+/** Every stage that cannot be placed, not only the first; a child run's as `<step>/<stage>`. */
+function misplaced(plan: Plan, pools: Pools, prefix = ''): Finding[] {
+  return [...allSteps(plan)].flatMap((step) => {
+    if (!isStage(step)) {
+      return step.kind === 'pipeline' && step.run === 'child'
+        ? misplaced(step.plan, pools, `${prefix}${step.id}/`)
+        : [];
+    }
+    const { fallback: _, degrade: __, ...own } = step;
+    const { cache: ___, ...bare } = own;
+    const each: StagePlan[] = [own, ...alternativesOf(step).map((to) => ({ ...bare, ...to }))];
+    return each.flatMap((stage, i) => {
+      try {
+        place({ ...plan, stages: [stage], output: null }, pools.poolOf, '');
+        return [];
+      } catch (error) {
+        const finding = ofError(error, plan.name, pools, stage.kind);
+        const message = i === 0 ? finding.message : `an alternative of it: ${finding.message}`;
+        return [{ ...finding, stage: `${prefix}${step.id}`, message }];
+      }
+    });
+  });
+}
+
+function ofError(error: unknown, pipeline: string, pools: Pools, kind?: string): Finding {
+  if (!(error instanceof MillraceError)) throw error;
+  const [{ field, message } = { field: '-', message: error.message }] = error.details.fields ?? [];
+  const path = field.slice(stageOf(field).length + 1);
+  return {
+    level: 'error',
+    pipeline: error.details.pipeline ?? pipeline,
+    stage: stageOf(field),
+    code: error.code,
+    message: path === '' || error.code !== 'INVALID_PIPELINE' ? message : `${path} ${message}`,
+    remedy: remedyOf(error.code, pools, kind),
+  };
+}
+
+function remedyOf(code: string, { names, poolOf }: Pools, kind?: string): string {
+  if (code === 'MODEL_NOT_CONFIGURED') {
+    const same = names.filter((name) => poolOf(name)?.kind === kind);
+    const known =
+      same.length > 0 ? `name one that serves ${kind}: ${same.join(', ')}` : `none serves ${kind ?? 'it'} yet`;
+    return `add the model to the file of MILLRACE_MODELS, or ${known}`;
+  }
+  if (code === 'CAPABILITY_MISSING') return 'name a pool whose connector can, or leave the option out';
+  return 'correct the definition there';
+}

@@ -1,0 +1,21 @@
+import { endpointsOf, LOOPBACK } from '../../../workers/endpoints.js';
+import type { Settings } from '../../../workers/settings.js';
+import type { PartName } from './part-spec.js';
+
+/** Where a part's clients find it. */
+export function addressOf(part: PartName, settings: Settings): string {
+  const { temporal, redis, redisIndex, redisCache, triton, llm } = endpointsOf(settings);
+  const addresses: Record<PartName, string> = {
+    temporal,
+    redis,
+    'redis-index': redisIndex,
+    'redis-cache': redisCache,
+    triton: triton.join(', '),
+    llm: llm.join(', '),
+    worker: `http://${LOOPBACK}:${settings.MILLRACE_WORKER_METRICS_PORT}`,
+    gateway: `http://${settings.MILLRACE_GATEWAY_HOST}:${settings.MILLRACE_GATEWAY_PORT}`,
+  };
+  return withoutPassword(addresses[part]);
+}
+
+const withoutPassword = (address: string): string => address.replace(/\/\/[^@/\s]*@/g, '//');

@@ -1,0 +1,252 @@
+import { createHash } from 'node:crypto';
+import path from 'node:path';
+import { SEARCH_ATTRIBUTES } from '../../../pipelines/run/index.js';
+import { LOOPBACK } from '../../../workers/endpoints.js';
+import type { Settings } from '../../../workers/settings.js';
+import { type PartName, type PartPort, type PartSpec, REDIS_PARTS, type RedisPartName } from './part-spec.js';
+import { CLI_MAIN } from './paths.js';
+import type { Programs } from './python.js';
+import { logPath } from './stack-state.js';
+
+/**
+ * Search attributes of every run. A dev server registers the ones of its command line in a new database only; for an
+ * older one the worker adds what is missing.
+ */
+const ATTRIBUTE_TYPES = {
+  [SEARCH_ATTRIBUTES.pipeline]: 'Keyword',
+  [SEARCH_ATTRIBUTES.version]: 'Keyword',
+  [SEARCH_ATTRIBUTES.tenant]: 'Keyword',
+  [SEARCH_ATTRIBUTES.cacheHit]: 'Bool',
+};
+
+const TRITON_MODELS = ['whisper', 'minilm', 'tts', 'moderation', 'rerank', 'echo'];
+
+/** Wall time of a start on a loaded 2-core machine, tenfold. */
+const SERVER_START_MS = 60_000;
+const TRITON_START_MS = 120_000;
+
+type Maker = (settings: Settings, programs: Partial<Programs>) => PartSpec;
+
+/** How a part is run: its command line, ports, readiness. Needs the programs of the servers it is asked for. */
+export const partSpec = (name: PartName, settings: Settings, programs: Partial<Programs>): PartSpec =>
+  MAKERS[name](settings, programs);
+
+const MAKERS: Record<PartName, Maker> = {
+  temporal,
+  redis: state,
+  'redis-index': index,
+  'redis-cache': cache,
+  triton,
+  llm,
+  worker,
+  gateway,
+};
+
+const shared = (settings: Settings, name: PartName) => ({
+  name,
+  cwd: settings.MILLRACE_HOME,
+  env: {},
+  inherit: 'basics' as const,
+  log: logPath(settings.MILLRACE_HOME, name),
+  needs: [],
+  startTimeoutMs: SERVER_START_MS,
+  stopGraceMs: 8_000,
+});
+
+function temporal(settings: Settings, programs: Partial<Programs>): PartSpec {
+  const command = required(programs.temporal, 'temporal');
+  const port = settings.MILLRACE_TEMPORAL_PORT;
+  const uiPort = settings.MILLRACE_TEMPORAL_UI_PORT;
+  const namespace = settings.TEMPORAL_NAMESPACE;
+  return {
+    ...shared(settings, 'temporal'),
+    command,
+    args: [
+      // The user's own CLI profile must not steer the embedded server.
+      ...['server', 'start-dev', '--disable-config-file', '--disable-config-env', '--log-level', 'error'],
+      ...['--ip', LOOPBACK, '--port', String(port), '--ui-port', String(uiPort), '--namespace', namespace],
+      ...['--db-filename', path.join(settings.MILLRACE_HOME, 'temporal', 'temporal.db')],
+      // 10 to 52 workflows a second. A machine that loses power may lose the last second; a killed process loses nothing.
+      ...['--sqlite-pragma', 'journal_mode=WAL', '--sqlite-pragma', 'synchronous=NORMAL'],
+      // Five activities in sequence on another queue: 550 ms by default, 84 ms with it.
+      ...['--dynamic-config-value', 'history.transferProcessorMaxPollRPS=2000'],
+      // Timers, backoffs among them, fire up to this late, by default a second: two retries after 10 ms took 2.1 s, now 0.14 s.
+      ...['--dynamic-config-value', 'history.timerProcessorMaxTimeShift="20ms"'],
+      ...['--dynamic-config-value', 'frontend.enableServerVersionCheck=false', '--ui-disable-news-fetch'],
+      ...Object.entries(ATTRIBUTE_TYPES).flatMap(([name, type]) => ['--search-attribute', `${name}=${type}`]),
+    ],
+    env: { TEMPORAL_VERSION_CHECK_DISABLED: '1' },
+    ports: [
+      { port, setting: 'MILLRACE_TEMPORAL_PORT' },
+      { port: uiPort, setting: 'MILLRACE_TEMPORAL_UI_PORT' },
+    ],
+    address: `${LOOPBACK}:${port}`,
+    // The UI asks the frontend for the namespace, so one answer covers UI, frontend and namespace.
+    probe: { kind: 'http', url: `http://${LOOPBACK}:${uiPort}/api/v1/namespaces/${encodeURIComponent(namespace)}` },
+  };
+}
+
+/** Journals and live streams: none of it may go, and a killed Redis comes back with all but its last second. */
+function state(settings: Settings, programs: Partial<Programs>): PartSpec {
+  return redis(settings, programs, {
+    part: 'redis',
+    port: { port: settings.MILLRACE_REDIS_PORT, setting: 'MILLRACE_REDIS_PORT' },
+    bytes: settings.MILLRACE_REDIS_STATE_BYTES,
+    keeping: KEPT,
+  });
+}
+
+/** Passages are what users have put there. */
+function index(settings: Settings, programs: Partial<Programs>): PartSpec {
+  return redis(settings, programs, {
+    part: 'redis-index',
+    port: { port: settings.MILLRACE_REDIS_INDEX_PORT, setting: 'MILLRACE_REDIS_INDEX_PORT' },
+    bytes: settings.MILLRACE_REDIS_INDEX_BYTES,
+    keeping: KEPT,
+  });
+}
+
+/** Answers are worth their model calls after a restart too, but none is worth a refused write. */
+function cache(settings: Settings, programs: Partial<Programs>): PartSpec {
+  return redis(settings, programs, {
+    part: 'redis-cache',
+    port: { port: settings.MILLRACE_REDIS_CACHE_PORT, setting: 'MILLRACE_REDIS_CACHE_PORT' },
+    bytes: settings.MILLRACE_REDIS_CACHE_BYTES,
+    keeping: ['--appendonly', 'yes', '--appendfsync', 'everysec', '--maxmemory-policy', 'volatile-lru'],
+  });
+}
+
+const KEPT = ['--appendonly', 'yes', '--appendfsync', 'everysec', '--maxmemory-policy', 'noeviction'];
+
+interface RedisPart {
+  readonly part: RedisPartName;
+  readonly port: PartPort;
+  readonly bytes: number;
+  /** What it does for its data to stay. */
+  readonly keeping: readonly string[];
+}
+
+function redis(settings: Settings, programs: Partial<Programs>, { part, port, bytes, keeping }: RedisPart): PartSpec {
+  const { server, line } = required(programs.redis, part);
+  return {
+    ...shared(settings, part),
+    command: server,
+    args: [
+      ...['--port', String(port.port), '--bind', LOOPBACK, '--protected-mode', 'yes', '--daemonize', 'no'],
+      // It would overwrite its environment, and with it the mark of the stack.
+      ...['--set-proc-title', 'no'],
+      ...['--dir', redisFolder(settings, part, line), '--save', ''],
+      ...keeping,
+      ...['--maxmemory', String(bytes)],
+    ],
+    ports: [port],
+    address: `redis://${LOOPBACK}:${port.port}`,
+    probe: { kind: 'redis', port: port.port },
+  };
+}
+
+/** Where a part's data is: in a folder of the release line that began it. */
+export const redisFolder = (settings: Settings, part: RedisPartName, line: string): string =>
+  path.join(settings.MILLRACE_HOME, part, line);
+
+function triton(settings: Settings, programs: Partial<Programs>): PartSpec {
+  const { server, models, backends, caches, env } = required(programs.triton, 'triton');
+  const http = settings.MILLRACE_TRITON_HTTP_PORT;
+  const grpc = settings.MILLRACE_TRITON_GRPC_PORT;
+  const metrics = settings.MILLRACE_TRITON_METRICS_PORT;
+  const threads = settings.MILLRACE_MODEL_THREADS;
+  const sharedMemoryPrefix = `millrace_${hashOf(settings.MILLRACE_HOME)}_`;
+  return {
+    ...shared(settings, 'triton'),
+    command: server,
+    args: [
+      `--model-repository=${models}`,
+      `--backend-directory=${backends}`,
+      `--cache-directory=${caches}`,
+      // A killed stub is healed by unloading and loading its model, which Triton allows in this mode only.
+      '--model-control-mode=explicit',
+      ...TRITON_MODELS.map((model) => `--load-model=${model}`),
+      `--backend-config=python,shm-region-prefix-name=${sharedMemoryPrefix}`,
+      // HTTP is for probes and people: a JSON body of some megabytes crashes this release (a stack overflow). Calls use gRPC.
+      ...[`--http-address=${LOOPBACK}`, `--http-port=${http}`, `--grpc-address=${LOOPBACK}`, `--grpc-port=${grpc}`],
+      ...[`--metrics-address=${LOOPBACK}`, `--metrics-port=${metrics}`, '--allow-gpu-metrics=false'],
+      '--exit-timeout-secs=3',
+    ],
+    // Read by the models themselves.
+    env: threads === undefined ? env : { ...env, MILLRACE_MODEL_THREADS: String(threads) },
+    ports: [
+      { port: http, setting: 'MILLRACE_TRITON_HTTP_PORT' },
+      { port: grpc, setting: 'MILLRACE_TRITON_GRPC_PORT' },
+      { port: metrics, setting: 'MILLRACE_TRITON_METRICS_PORT' },
+    ],
+    address: `${LOOPBACK}:${grpc}`,
+    probe: { kind: 'http', url: `http://${LOOPBACK}:${http}/v2/health/ready` },
+    startTimeoutMs: TRITON_START_MS,
+    sharedMemoryPrefix,
+  };
+}
+
+function llm(settings: Settings, programs: Partial<Programs>): PartSpec {
+  const { command, args, weights } = required(programs.llm, 'llm');
+  const port = settings.MILLRACE_LLM_PORT;
+  const { MILLRACE_LLM_CHAT_TEMPLATE: template, MILLRACE_MODEL_THREADS: threads } = settings;
+  return {
+    ...shared(settings, 'llm'),
+    command,
+    args: [
+      ...args,
+      ...['--model', settings.MILLRACE_LLM_GGUF ? path.resolve(settings.MILLRACE_LLM_GGUF) : weights],
+      ...['--port', String(port), '--alias', settings.LLM_MODEL, '--context', String(settings.MILLRACE_LLM_CONTEXT)],
+      ...(threads === undefined ? [] : ['--threads', String(threads)]),
+      ...(template ? ['--template', path.resolve(template)] : []),
+    ],
+    ports: [{ port, setting: 'MILLRACE_LLM_PORT' }],
+    address: `http://${LOOPBACK}:${port}/v1`,
+    probe: { kind: 'http', url: `http://${LOOPBACK}:${port}/health` },
+  };
+}
+
+function worker(settings: Settings): PartSpec {
+  const port = settings.MILLRACE_WORKER_METRICS_PORT;
+  return {
+    ...shared(settings, 'worker'),
+    ...nodeProcess('worker'),
+    ports: [{ port, setting: 'MILLRACE_WORKER_METRICS_PORT' }],
+    address: `http://${LOOPBACK}:${port}`,
+    probe: { kind: 'http', url: `http://${LOOPBACK}:${port}/readyz` },
+    stopGraceMs: settings.MILLRACE_SHUTDOWN_GRACE_MS + 5_000,
+  };
+}
+
+function gateway(settings: Settings): PartSpec {
+  const port = settings.MILLRACE_GATEWAY_PORT;
+  const grpcPort = settings.MILLRACE_KSERVE_GRPC_PORT;
+  const host = ['0.0.0.0', '::'].includes(settings.MILLRACE_GATEWAY_HOST) ? LOOPBACK : settings.MILLRACE_GATEWAY_HOST;
+  return {
+    ...shared(settings, 'gateway'),
+    ...nodeProcess('gateway'),
+    ports: [
+      { port, setting: 'MILLRACE_GATEWAY_PORT' },
+      ...(grpcPort === 0 ? [] : [{ port: grpcPort, setting: 'MILLRACE_KSERVE_GRPC_PORT' }]),
+    ],
+    address: `http://${host}:${port}`,
+    probe: { kind: 'http', url: `http://${host}:${port}/readyz` },
+  };
+}
+
+/** Millrace's own processes start beside Triton and the LLM server, not after them: they bear with a slow backend. */
+const nodeProcess = (role: 'worker' | 'gateway') => ({
+  command: process.execPath,
+  args: ['--enable-source-maps', CLI_MAIN, role],
+  // The user's own paths (MILLRACE_PIPELINES, MILLRACE_MODELS) are relative to where `up` was called.
+  cwd: process.cwd(),
+  inherit: 'all' as const,
+  needs: ['temporal', ...REDIS_PARTS] as const,
+});
+
+function required<T>(program: T | undefined, part: PartName): T {
+  if (program === undefined) throw new TypeError(`the program of ${part} was not prepared`);
+  return program;
+}
+
+const hashOf = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 8);

@@ -1,0 +1,43 @@
+import { get } from 'node:http';
+import { connect } from 'node:net';
+import { LOOPBACK } from '../../../workers/endpoints.js';
+import type { Probe } from './part-spec.js';
+
+/** `alive`: it answers, but not that it is ready. `silent`: no answer at all. */
+export type ProbeResult = 'ready' | 'alive' | 'silent';
+
+/** Longest wait for an answer. Triton's Python backend may stall for some seconds under a burst. */
+const TIMEOUT_MS = 5_000;
+
+export function ask(probe: Probe, timeoutMs = TIMEOUT_MS): Promise<ProbeResult> {
+  return probe.kind === 'http' ? askHttp(probe.url, timeoutMs) : askRedis(probe.port, timeoutMs);
+}
+
+function askHttp(url: string, timeoutMs: number): Promise<ProbeResult> {
+  return new Promise((resolve) => {
+    // A fresh connection each time: a kept one may lead to a process that has just died.
+    const request = get(url, { agent: false, timeout: timeoutMs }, (response) => {
+      response.resume();
+      resolve(response.statusCode === 200 ? 'ready' : 'alive');
+    });
+    request.once('timeout', () => request.destroy());
+    request.once('error', () => resolve('silent'));
+    request.once('close', () => resolve('silent'));
+  });
+}
+
+function askRedis(port: number, timeoutMs: number): Promise<ProbeResult> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host: LOOPBACK });
+    const end = (result: ProbeResult) => {
+      resolve(result);
+      socket.destroy();
+    };
+    socket.setTimeout(timeoutMs, () => end('silent'));
+    socket.once('error', () => end('silent'));
+    socket.once('connect', () => socket.write('PING\r\n'));
+    // While it loads its file Redis answers -LOADING.
+    socket.once('data', (reply) => end(reply.toString('latin1').startsWith('+PONG') ? 'ready' : 'alive'));
+    socket.once('close', () => resolve('silent'));
+  });
+}

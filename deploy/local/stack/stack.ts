@@ -1,0 +1,202 @@
+import { spawn } from 'node:child_process';
+import { closeSync, existsSync, mkdirSync, openSync, renameSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import { MillraceError } from '../../../pipelines/errors.js';
+import { withLock } from '../../../runtime/file-lock.js';
+import { readJson, writeJson } from '../../../runtime/json-file.js';
+import { isAlive, STACK_MARK, signalGroup, signalProcess } from '../../../runtime/process-identity.js';
+import { type Endpoints, endpointsOf } from '../../../workers/endpoints.js';
+import type { Settings } from '../../../workers/settings.js';
+import { addressOf } from './addresses.js';
+import { awaitReady } from './await-ready.js';
+import { endLeftovers } from './leftovers.js';
+import { homeLock } from './locks.js';
+import { changedSettings, isExternal, settingHashes, settingsAsEnvironment } from './part-settings.js';
+import { NODE_PARTS, type PartName, type PartSpec, REDIS_PARTS, SERVER_PARTS } from './part-spec.js';
+import { partSpec, redisFolder } from './parts.js';
+import { CLI_MAIN, RECIPE, SUPERVISOR_MAIN } from './paths.js';
+import { requireFreePorts } from './ports.js';
+import type { OnProgress, Progress } from './progress.js';
+import { type Programs, preparePrograms } from './python.js';
+import { logPath, readState, type StackState, settingsPath, specsPath } from './stack-state.js';
+
+export interface UpOptions {
+  readonly settings: Settings;
+  /** Default: the servers. */
+  readonly parts?: readonly PartName[];
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+/** Longest wait for a supervisor to stop its parts before it is killed: above every part's own grace. */
+const DOWN_TIMEOUT_MS = 45_000;
+const SUPERVISOR_START_MS = 10_000;
+
+/**
+ * Starts the wanted parts that do not run yet, and resolves when all of them are ready. Safe to call again and from
+ * several processes: what runs stays, and what a killed supervisor left behind is ended first. A part for which the
+ * settings name the user's own server is not started.
+ */
+export async function up({ settings, parts = SERVER_PARTS, onProgress }: UpOptions): Promise<Endpoints> {
+  const began = Date.now();
+  const tell: OnProgress = (part, state, detail) => onProgress?.({ part, state, detail, ms: Date.now() - began });
+  const home = settings.MILLRACE_HOME;
+  const wanted = parts.filter((part) => !isExternal(part, settings));
+  const onWait = (pid: number) => tell('stack', 'waiting', `for process ${pid}, which is at it too`);
+  await withLock(homeLock(home), onWait, async () => {
+    const running = await runningStack(home, tell);
+    const present = running?.parts.map(({ name }) => name) ?? [];
+    if (running) requireSameSettings(settings, present);
+    for (const part of parts) if (isExternal(part, settings)) tell(part, 'external', addressOf(part, settings));
+    const missing = wanted.filter((part) => !present.includes(part));
+    if (missing.length > 0) await start(missing, settings, running, tell);
+    // The caller may have started nothing but its own servers: then there is no supervisor to wait for.
+    if (wanted.length === 0) return;
+    try {
+      await awaitReady(home, wanted, tell);
+    } catch (error) {
+      // What was up before stays up; a stack that never came up leaves nothing behind.
+      if (!running) await stopSupervisor(home);
+      throw error;
+    }
+  });
+  return endpointsOf(settings);
+}
+
+/** Stops every part of the home, and the supervisor. Resolves to false when nothing was up. */
+export async function down(settings: Settings): Promise<boolean> {
+  const home = settings.MILLRACE_HOME;
+  if (!existsSync(home)) return false;
+  return withLock(
+    homeLock(home),
+    () => undefined,
+    () => stopSupervisor(home),
+  );
+}
+
+async function stopSupervisor(home: string): Promise<boolean> {
+  const supervisor = readState(home)?.supervisor;
+  const wasUp = supervisor !== undefined && isAlive(supervisor);
+  if (wasUp) {
+    signalProcess(supervisor.pid, 'SIGTERM');
+    const giveUpAt = Date.now() + DOWN_TIMEOUT_MS;
+    while (isAlive(supervisor) && Date.now() < giveUpAt) await sleep(20);
+    if (isAlive(supervisor)) signalGroup(supervisor.pid, 'SIGKILL');
+  }
+  const ended = await endLeftovers(home);
+  return wasUp || ended.length > 0;
+}
+
+/** The state of a living supervisor. Whatever a dead one left is ended. */
+async function runningStack(home: string, tell: OnProgress): Promise<StackState | undefined> {
+  const state = readState(home);
+  if (state && isAlive(state.supervisor)) {
+    const ending = state.parts.some((part) => part.state === 'stopping' || part.state === 'stopped');
+    if (!ending) return state;
+    await stopSupervisor(home);
+    return undefined;
+  }
+  const ended = await endLeftovers(home);
+  if (ended.length > 0) tell('stack', 'recovered', `ended ${ended.length} processes of a supervisor that is gone`);
+  return undefined;
+}
+
+const hashes = z.record(z.string(), z.string());
+
+function requireSameSettings(settings: Settings, present: readonly PartName[]): void {
+  const before = hashes.safeParse(readJson(settingsPath(settings.MILLRACE_HOME)));
+  const changed = changedSettings(present, before.success ? before.data : {}, settingHashes(settings));
+  if (changed.length === 0) return;
+  throw new MillraceError(
+    'STACK_SETTINGS_CHANGED',
+    `The stack in ${settings.MILLRACE_HOME} runs with other values of ${changed.join(', ')}. Stop it first: millrace down`,
+    { fields: changed.map((field) => ({ field, message: 'differs from what the stack was started with' })) },
+  );
+}
+
+async function start(
+  missing: readonly PartName[],
+  settings: Settings,
+  running: StackState | undefined,
+  tell: OnProgress,
+): Promise<void> {
+  const home = settings.MILLRACE_HOME;
+  const programs = await programsFor(missing, settings, tell);
+  const specs = missing.map((part) => partSpec(part, settings, programs));
+  await requireFreePorts(specs);
+  makeFolders(missing, settings, programs);
+  writeJson(settingsPath(home), settingHashes(settings));
+  const earlier = running ? ((readJson(specsPath(home)) ?? []) as readonly PartSpec[]) : [];
+  writeJson(specsPath(home), [...earlier, ...specs]);
+  if (running) signalProcess(running.supervisor.pid, 'SIGHUP');
+  else await spawnSupervisor(settings);
+}
+
+async function programsFor(
+  missing: readonly PartName[],
+  settings: Settings,
+  tell: OnProgress,
+): Promise<Partial<Programs>> {
+  for (const file of [settings.MILLRACE_LLM_GGUF, settings.MILLRACE_LLM_CHAT_TEMPLATE]) {
+    if (missing.includes('llm') && file !== undefined && !existsSync(file)) {
+      throw new MillraceError('INVALID_SETTING', `The embedded LLM server is to load ${file}, which is not there.`);
+    }
+  }
+  if (NODE_PARTS.some((part) => missing.includes(part)) && !existsSync(CLI_MAIN)) {
+    throw new MillraceError('STACK_START_FAILED', `Millrace is not built: ${CLI_MAIN} is not there.`);
+  }
+  let installs = false;
+  const onStep = (detail: string) => {
+    installs = true;
+    tell('packages', 'installing', detail);
+  };
+  const programs = await preparePrograms(missing, {
+    home: settings.MILLRACE_HOME,
+    venv: settings.MILLRACE_VENV,
+    recipe: RECIPE,
+    explicitPython: settings.MILLRACE_PYTHON,
+    env: process.env,
+    onStep,
+    onRedis: (detail) => tell('redis', 'using', detail),
+  });
+  if (installs) tell('packages', 'installed', settings.MILLRACE_VENV);
+  return programs;
+}
+
+function makeFolders(missing: readonly PartName[], settings: Settings, programs: Partial<Programs>): void {
+  const home = settings.MILLRACE_HOME;
+  mkdirSync(path.join(home, 'logs'), { recursive: true });
+  if (missing.includes('temporal')) mkdirSync(path.join(home, 'temporal'), { recursive: true });
+  for (const part of REDIS_PARTS) {
+    if (!missing.includes(part) || !programs.redis) continue;
+    mkdirSync(redisFolder(settings, part, programs.redis.line), { recursive: true });
+  }
+}
+
+/** A detached process in a session of its own: it outlives this one and its terminal. */
+async function spawnSupervisor(settings: Settings): Promise<void> {
+  const home = settings.MILLRACE_HOME;
+  const file = logPath(home, 'supervisor');
+  if (existsSync(file)) renameSync(file, `${file}.1`);
+  const log = openSync(file, 'a');
+  const child = spawn(process.execPath, [SUPERVISOR_MAIN, home], {
+    detached: true,
+    stdio: ['ignore', log, log],
+    env: { ...process.env, ...settingsAsEnvironment(settings), [STACK_MARK]: home },
+  });
+  closeSync(log);
+  child.unref();
+  let failure: string | undefined;
+  child.once('error', (error) => {
+    failure = error.message;
+  });
+  child.once('exit', (code, signal) => {
+    failure = `it ended with ${signal ?? code}`;
+  });
+  const giveUpAt = Date.now() + SUPERVISOR_START_MS;
+  while (readState(home)?.supervisor.pid !== child.pid) {
+    if (failure === undefined && Date.now() < giveUpAt) await sleep(20);
+    else throw new MillraceError('STACK_START_FAILED', `The supervisor: ${failure ?? 'no sign of life'}. See ${file}.`);
+  }
+}

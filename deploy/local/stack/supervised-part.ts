@@ -1,0 +1,206 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { identify, STACK_MARK, signalGroup, signalProcess } from '../../../runtime/process-identity.js';
+import { failuresAfter, restartDelay } from './backoff.js';
+import type { PartSpec } from './part-spec.js';
+import { ask } from './probes.js';
+import type { PartRecord } from './stack-state.js';
+
+/** Time between two probes while a part starts; it bounds how much later than ready it is seen to be ready. */
+const START_PROBE_MS = 100;
+const LIVE_PROBE_MS = 5_000;
+/** Probes in a row without any answer after which a part that is ready counts as hung: about half a minute. */
+const SILENT_PROBES = 3;
+/** A log that has grown beyond this is put aside at the next start, in bytes. */
+const LOG_LIMIT = 20 * 1024 * 1024;
+const BASICS = ['PATH', 'HOME', 'USER', 'LOGNAME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR'];
+
+interface Exit {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+/** Keeps one part running: start, wait until ready, watch, and start again when it ends, until told to stop. */
+export class SupervisedPart {
+  readonly record: PartRecord;
+  readonly done: Promise<void>;
+  private child: ChildProcess | undefined;
+  private reason: string | undefined;
+  private readonly stopping = new AbortController();
+
+  constructor(
+    readonly spec: PartSpec,
+    private readonly home: string,
+    /** Resolves when the parts it needs are ready. */
+    needsReady: Promise<void>,
+    /** Called after every change of the record. */
+    private readonly onChange: () => void,
+  ) {
+    this.record = {
+      name: spec.name,
+      state: 'waiting',
+      starts: 0,
+      failures: 0,
+      address: spec.address,
+      ports: spec.ports.map(({ port }) => port),
+      log: spec.log,
+    };
+    this.done = this.run(needsReady);
+  }
+
+  /** SIGTERM to the part, after its grace SIGKILL to its whole process group; resolves when nothing is left of it. */
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    if (this.child?.pid !== undefined) {
+      this.change({ state: 'stopping' });
+      await this.end(this.child.pid, 'stopped');
+    }
+    await this.done;
+  }
+
+  private async run(needsReady: Promise<void>): Promise<void> {
+    const { signal } = this.stopping;
+    await Promise.race([needsReady, aborted(signal)]);
+    while (!signal.aborted) {
+      const startedAt = Date.now();
+      const readyAt = await this.once(startedAt);
+      if (signal.aborted) break;
+      const readyForMs = readyAt === undefined ? undefined : Date.now() - readyAt;
+      const failures = failuresAfter(this.record.failures, readyForMs);
+      this.change({ state: 'backoff', failures });
+      await sleep(restartDelay(failures), undefined, { signal }).catch(() => undefined);
+    }
+    this.change({ state: 'stopped' });
+  }
+
+  /** One life of the part. Returns when it has ended, with the time at which it had become ready. */
+  private async once(startedAt: number): Promise<number | undefined> {
+    const { spec } = this;
+    this.reason = undefined;
+    removeSharedMemory(spec.sharedMemoryPrefix);
+    const child = this.spawn();
+    const exited = exitOf(child);
+    this.child = child;
+    this.change({
+      state: 'starting',
+      starts: this.record.starts + 1,
+      process: child.pid ? identify(child.pid) : undefined,
+    });
+    let readyAt: number | undefined;
+    const over = new AbortController();
+    const watching = this.watch(child, over.signal, () => {
+      readyAt = Date.now();
+      this.change({ state: 'ready', readyMs: readyAt - startedAt });
+    });
+    const exit = await exited;
+    over.abort();
+    this.child = undefined;
+    // Triton's stubs outlive a killed server.
+    if (child.pid !== undefined) signalGroup(child.pid, 'SIGKILL');
+    removeSharedMemory(spec.sharedMemoryPrefix);
+    const lastExit = {
+      ...exit,
+      ...(this.reason !== undefined && { reason: this.reason }),
+      at: new Date().toISOString(),
+      uptimeMs: Date.now() - startedAt,
+    };
+    this.change({ process: undefined, readyMs: undefined, lastExit });
+    await watching;
+    return readyAt;
+  }
+
+  /** Until the part ends: asks whether it is ready, then whether it still answers; ends it when it does not. */
+  private async watch(child: ChildProcess, over: AbortSignal, onReady: () => void): Promise<void> {
+    const { probe, startTimeoutMs } = this.spec;
+    const pause = (ms: number) => sleep(ms, undefined, { signal: over }).catch(() => undefined);
+    const giveUpAt = Date.now() + startTimeoutMs;
+    while (!over.aborted && (await ask(probe)) !== 'ready') {
+      if (Date.now() > giveUpAt) return this.end(child.pid, `not ready after ${startTimeoutMs} ms`);
+      await pause(START_PROBE_MS);
+    }
+    if (over.aborted) return;
+    onReady();
+    for (let silent = 0; !over.aborted; ) {
+      await pause(LIVE_PROBE_MS);
+      if (over.aborted) return;
+      silent = (await ask(probe)) === 'silent' ? silent + 1 : 0;
+      if (silent >= SILENT_PROBES) return this.end(child.pid, `no answer to ${silent} probes`);
+    }
+  }
+
+  private async end(pid: number | undefined, reason: string): Promise<void> {
+    if (pid === undefined) return;
+    this.reason ??= reason;
+    signalProcess(pid, 'SIGTERM');
+    const giveUpAt = Date.now() + this.spec.stopGraceMs;
+    while (this.child?.pid === pid && Date.now() < giveUpAt) await sleep(20);
+    if (this.child?.pid === pid) signalGroup(pid, 'SIGKILL');
+  }
+
+  private spawn(): ChildProcess {
+    const { spec, record } = this;
+    mkdirSync(spec.cwd, { recursive: true });
+    const log = openLog(spec.log, record.starts === 0);
+    writeSync(log, `--- ${new Date().toISOString()} ${spec.name}: start ${record.starts + 1}\n`);
+    try {
+      // A process group of its own, so that the part and all that it starts can be ended together.
+      return spawn(spec.command, spec.args, {
+        cwd: spec.cwd,
+        env: this.environment(),
+        detached: true,
+        stdio: ['ignore', log, log],
+      });
+    } finally {
+      closeSync(log);
+    }
+  }
+
+  private environment(): NodeJS.ProcessEnv {
+    const { inherit, env } = this.spec;
+    const handed =
+      inherit === 'all'
+        ? process.env
+        : Object.fromEntries(Object.entries(process.env).filter(([name]) => BASICS.includes(name)));
+    return { ...handed, ...env, [STACK_MARK]: this.home };
+  }
+
+  private change(fields: { [K in keyof PartRecord]?: PartRecord[K] | undefined }): void {
+    Object.assign(this.record, fields);
+    this.onChange();
+  }
+}
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+
+/** A program that cannot be started counts as one that ended at once. */
+const exitOf = (child: ChildProcess): Promise<Exit> =>
+  new Promise((resolve) => {
+    child.once('error', () => resolve({ code: null, signal: null }));
+    child.once('exit', (code, signal) => resolve({ code, signal }));
+  });
+
+/** Opens the log for appending; puts the old one aside at the first start, or when it has grown too long. */
+function openLog(file: string, first: boolean): number {
+  mkdirSync(path.dirname(file), { recursive: true });
+  const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
+  if ((first && size > 0) || size > LOG_LIMIT) renameSync(file, `${file}.1`);
+  return openSync(file, 'a');
+}
+
+/** A killed Triton leaves its shared memory behind, tens of megabytes each time. */
+function removeSharedMemory(prefix: string | undefined): void {
+  if (prefix === undefined) return;
+  try {
+    for (const name of readdirSync('/dev/shm')) {
+      if (name.startsWith(prefix)) rmSync(path.join('/dev/shm', name), { force: true });
+    }
+  } catch {
+    // No /dev/shm to read: nothing to remove.
+  }
+}

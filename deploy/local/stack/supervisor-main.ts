@@ -1,0 +1,50 @@
+/**
+ * The supervisor's process: `node supervisor-main.js HOME`. It runs the parts of `HOME/run/parts.json`, looks there
+ * for more on SIGHUP, and stops all of them on SIGTERM or SIGINT. Its stdout and stderr are `HOME/logs/supervisor.log`.
+ */
+import { messageOf } from '../../../pipelines/errors.js';
+import { readJson } from '../../../runtime/json-file.js';
+import type { PartSpec } from './part-spec.js';
+import { clearState, specsPath } from './stack-state.js';
+import { Supervisor } from './supervisor.js';
+
+const home = process.argv[2];
+if (!home) throw new Error('usage: supervisor-main HOME');
+
+const say = (text: string) => process.stdout.write(`${new Date().toISOString()} ${text}\n`);
+const supervisor = new Supervisor(home);
+/** Written by `up` of this same release just before. */
+const wanted = () => (readJson(specsPath(home)) ?? []) as readonly PartSpec[];
+
+let stopping = false;
+async function stop(why: string, status: number): Promise<void> {
+  if (stopping) return;
+  stopping = true;
+  say(`stopping: ${why}`);
+  await supervisor.stop();
+  clearState(home as string);
+  say('stopped');
+  process.exit(status);
+}
+
+const end = (why: string, status: number) => {
+  stop(why, status).catch((error) => {
+    say(`stop failed: ${messageOf(error)}`);
+    process.exit(1);
+  });
+};
+
+process.on('SIGTERM', () => end('SIGTERM', 0));
+process.on('SIGINT', () => end('SIGINT', 0));
+process.on('SIGHUP', () => {
+  if (stopping) return;
+  say('looking for more parts');
+  supervisor.add(wanted());
+});
+process.on('uncaughtException', (error) => {
+  say(`error: ${error.stack ?? error.message}`);
+  end('an error of the supervisor itself', 1);
+});
+
+say(`supervisor ${process.pid} of ${home}`);
+supervisor.add(wanted());

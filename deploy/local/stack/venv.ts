@@ -1,0 +1,152 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import path from 'node:path';
+import { z } from 'zod';
+import { MillraceError } from '../../../pipelines/errors.js';
+import { withLock } from '../../../runtime/file-lock.js';
+import { readJson, writeJson } from '../../../runtime/json-file.js';
+import { INSTALL_MARK, markedProcesses, signalProcess } from '../../../runtime/process-identity.js';
+import { lastLines, runCommand } from './command.js';
+import { examine, findPython, type Python, type PythonSource } from './find-python.js';
+import { venvLock } from './locks.js';
+import { readManifest, verifyWeights } from './weights.js';
+
+/** The venv of the embedded servers: one folder of pinned wheels, made once. */
+export interface Venv {
+  readonly folder: string;
+  /** Its interpreter, with the version and library of the one it was made from. */
+  readonly python: Python;
+  /** Folder of the installed packages. */
+  readonly packages: string;
+}
+
+export interface VenvOptions {
+  readonly folder: string;
+  /** `deploy/local`: the lock file and the weights' manifest. */
+  readonly recipe: string;
+  readonly explicitPython?: string | undefined;
+  /** major.minor of the interpreters that its packages are for, 3.11 among them. Default: the embedded servers'. */
+  readonly pythons?: readonly string[] | undefined;
+  readonly env: NodeJS.ProcessEnv;
+  /** Hears what is being done, in words. */
+  readonly onStep: (detail: string) => void;
+}
+
+/** Written last: a venv without it, or with another, is half-made or out of date, and is made anew. */
+const marker = z.object({
+  recipe: z.string(),
+  explicitPython: z.string().nullable(),
+  python: z.object({ version: z.string(), libraryFolder: z.string() }),
+});
+
+/** 36 s from a warm cache; 0.5 GB to fetch on a slow line. */
+const INSTALL_TIMEOUT_MS = 30 * 60_000;
+/** Least time between two lines about it. */
+const STEP_MS = 3_000;
+const UV_PYTHON = '3.11';
+
+/** The venv, made now if it is not there yet. Several processes may ask at once: one makes it. */
+export async function ensureVenv(options: VenvOptions): Promise<Venv> {
+  const recipe = recipeHash(options.recipe);
+  const ready = readVenv(options, recipe);
+  if (ready) return ready;
+  const onWait = (pid: number) => options.onStep(`waiting for process ${pid}, which installs them`);
+  return withLock(venvLock(options.folder), onWait, async () => readVenv(options, recipe) ?? makeVenv(options, recipe));
+}
+
+async function makeVenv(options: VenvOptions, recipe: string): Promise<Venv> {
+  // An installer whose `up` was killed may still write into the folder.
+  for (const { pid } of markedProcesses(options.folder, INSTALL_MARK)) signalProcess(pid, 'SIGKILL');
+  const source = await findPython({
+    explicit: options.explicitPython,
+    searchPath: options.env.PATH,
+    versions: options.pythons,
+  });
+  await rm(options.folder, { recursive: true, force: true });
+  const env = installEnvironment(options);
+  await create(source, options, env);
+  const executable = path.join(options.folder, 'bin', 'python');
+  const examined = await examine(executable, { venvs: false, versions: options.pythons });
+  if (!('python' in examined)) throw failed(`the interpreter of the new venv ${examined.unfit}`);
+  const { python } = examined;
+  await install(source, executable, options, env);
+  const venv = { folder: options.folder, python, packages: packagesFolder(options.folder, python.version) };
+  options.onStep('checking the weights');
+  await verifyWeights(venv.packages, readManifest(path.join(options.recipe, 'weights.json')));
+  writeJson(markerPath(options.folder), {
+    recipe,
+    explicitPython: options.explicitPython ?? null,
+    python: { version: python.version, libraryFolder: python.libraryFolder },
+  } satisfies z.output<typeof marker>);
+  return venv;
+}
+
+/** The finished venv on disk, if it was made from this recipe and its base interpreter is still there. */
+function readVenv({ folder, explicitPython }: VenvOptions, recipe: string): Venv | undefined {
+  const parsed = marker.safeParse(readJson(markerPath(folder)));
+  const executable = path.join(folder, 'bin', 'python');
+  if (!parsed.success || parsed.data.recipe !== recipe || !existsSync(executable)) return undefined;
+  if (explicitPython !== undefined && parsed.data.explicitPython !== explicitPython) return undefined;
+  const { version, libraryFolder } = parsed.data.python;
+  return { folder, python: { executable, version, libraryFolder }, packages: packagesFolder(folder, version) };
+}
+
+async function create(source: PythonSource, options: VenvOptions, env: NodeJS.ProcessEnv): Promise<void> {
+  const [command, args] =
+    source.kind === 'uv'
+      ? [source.uv, ['venv', '--quiet', '--python', UV_PYTHON, options.folder]]
+      : [source.python.executable, ['-m', 'venv', options.folder]];
+  options.onStep(`making a venv with ${source.kind === 'uv' ? 'uv' : `Python ${source.python.version}`}`);
+  const result = await runCommand(command, args, { env, timeoutMs: INSTALL_TIMEOUT_MS });
+  if (result.code !== 0)
+    throw failed(`${command} ${args.join(' ')}:\n${lastLines(result.stderr || result.stdout, 12)}`);
+}
+
+/** Every package is in the lock file, so nothing is resolved: `--no-deps` leaves out what our use does not touch. */
+async function install(
+  source: PythonSource,
+  executable: string,
+  options: VenvOptions,
+  env: NodeJS.ProcessEnv,
+): Promise<void> {
+  const lock = path.join(options.recipe, 'requirements.txt');
+  const wanted = ['--no-deps', '--only-binary', ':all:', '-r', lock];
+  const [command, args] =
+    source.kind === 'uv'
+      ? [source.uv, ['pip', 'install', '--python', executable, ...wanted]]
+      : [executable, ['-m', 'pip', 'install', '--progress-bar', 'off', ...wanted]];
+  options.onStep('installing packages');
+  let toldAt = Date.now();
+  const onLine = (line: string) => {
+    const name = /^Collecting ([^\s;=]+)/.exec(line)?.[1] ?? (line.startsWith('Installing') ? 'unpacking' : undefined);
+    if (!name || Date.now() - toldAt < STEP_MS) return;
+    toldAt = Date.now();
+    options.onStep(`installing packages: ${name}`);
+  };
+  const result = await runCommand(command, args, { env, timeoutMs: INSTALL_TIMEOUT_MS, onLine });
+  if (result.code !== 0) throw failed(`the packages of ${lock}:\n${lastLines(result.stderr || result.stdout, 12)}`);
+}
+
+/** The user's own environment (proxies, mirrors), without what would send the packages elsewhere. */
+function installEnvironment({ env, folder }: VenvOptions): NodeJS.ProcessEnv {
+  const diverting = ['PYTHONHOME', 'PYTHONPATH', 'PIP_TARGET', 'PIP_PREFIX', 'PIP_USER', 'PIP_REQUIRE_VIRTUALENV'];
+  const kept = Object.fromEntries(Object.entries(env).filter(([name]) => !diverting.includes(name)));
+  return { ...kept, [INSTALL_MARK]: folder, PIP_NO_INPUT: '1', PIP_DISABLE_PIP_VERSION_CHECK: '1' };
+}
+
+function recipeHash(folder: string): string {
+  const hash = createHash('sha256');
+  for (const file of ['requirements.txt', 'weights.json']) hash.update(readFileSync(path.join(folder, file)));
+  return hash.digest('hex');
+}
+
+const markerPath = (folder: string): string => path.join(folder, 'millrace.json');
+const packagesFolder = (folder: string, version: string): string =>
+  path.join(folder, 'lib', `python${version}`, 'site-packages');
+
+const failed = (what: string): MillraceError =>
+  new MillraceError(
+    'STACK_INSTALL_FAILED',
+    `Installing the embedded servers failed: ${what}\nThe next \`millrace up\` begins anew.`,
+  );

@@ -1,0 +1,114 @@
+import { Readable } from 'node:stream';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { extensionOf } from '../../media/index.js';
+import type { Artifact } from '../../pipelines/artifact.js';
+import { MillraceError } from '../../pipelines/errors.js';
+import { artifactNamed } from '../../runs/document.js';
+import { readRun } from '../../runs/read.js';
+import { callerOf, TENANT_HEADER } from '../access/caller.js';
+import type { GatewayDeps } from '../deps.js';
+import { OF_RUNS } from '../openapi/problems.js';
+import type { ContentDoc, RouteDoc } from '../openapi/route-doc.js';
+import { parseRange } from './byte-range.js';
+import { ID } from './run-docs.js';
+
+const HEADERS = { ETag: 'The artifact’s SHA-256', 'Accept-Ranges': '`bytes`', 'Content-Disposition': 'A file name' };
+const BYTES: ContentDoc = Object.fromEntries(
+  ['audio/*', 'image/*', 'application/octet-stream'].map((type) => [
+    type,
+    { schema: { type: 'string', format: 'binary' } },
+  ]),
+);
+const DOC: RouteDoc = {
+  tag: 'artifacts',
+  operation: 'getArtifact',
+  summary: 'The bytes of a media field of a run',
+  path: { ...ID, name: { description: 'Path of the field: `speech`, `parts.0`, or `input.speech`' } },
+  headers: {
+    Range: { description: 'One range of bytes (RFC 9110 §14)', example: 'bytes=0-1023' },
+    'If-Range': { description: 'The range only where the ETag is this' },
+    'If-None-Match': { description: 'ETags that the caller has' },
+  },
+  answers: {
+    200: { description: 'All of it', content: BYTES, headers: HEADERS },
+    206: {
+      description: 'The range',
+      content: BYTES,
+      headers: { ...HEADERS, 'Content-Range': 'Which bytes of how many' },
+    },
+    304: { description: 'The caller has it', headers: HEADERS },
+  },
+  problems: [...OF_RUNS, 'ARTIFACT_NOT_FOUND', 'RANGE_NOT_SATISFIABLE', 'STORE_UNAVAILABLE', 'ARTIFACT_CORRUPT'],
+};
+
+type Named = { Params: { id: string; name: string } };
+
+/**
+ * `GET` and `HEAD /v1/runs/{id}/artifacts/{name}`: the bytes of a media field of a run's output, or of its input by the
+ * name `input.<field>`. One range, `If-Range` and `If-None-Match` are understood (RFC 9110 §13, §14): an artifact's sha256
+ * is its entity tag, so what a client has seen once it may keep for ever.
+ */
+export async function artifactRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
+  app.route<Named>({
+    method: ['GET', 'HEAD'],
+    config: { doc: DOC },
+    url: '/v1/runs/:id/artifacts/:name',
+    handler: async (request, reply) => {
+      const { id, name } = request.params;
+      request.notes.runId = id;
+      const caller = callerOf(request);
+      const run = await readRun(deps, id, caller);
+      const artifact = artifactNamed(name, run);
+      if (artifact === undefined) throw noArtifact(name, run.document.status === 'running');
+      const { mime, bytes } = await deps.artifacts.stat(caller.tenant, artifact.uri);
+      return await send(request, reply, deps, caller.tenant, { ...artifact, mime, bytes }, fileName(name, mime));
+    },
+  });
+}
+
+async function send(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  deps: GatewayDeps,
+  tenant: string,
+  { uri, sha256, mime, bytes }: Artifact,
+  file: string,
+): Promise<FastifyReply> {
+  const tag = `"${sha256}"`;
+  reply.headers({
+    etag: tag,
+    'accept-ranges': 'bytes',
+    'cache-control': 'private, max-age=31536000, immutable',
+    vary: `${TENANT_HEADER}, authorization, x-api-key`,
+    'content-disposition': `inline; filename="${file}"`,
+    'x-content-type-options': 'nosniff',
+  });
+  if (matches(request.headers['if-none-match'], tag)) return reply.code(304).send();
+  const range = rangeOf(request, reply, tag, bytes);
+  reply.type(mime).header('content-length', range ? range.end - range.start + 1 : bytes);
+  if (range) reply.code(206).header('content-range', `bytes ${range.start}-${range.end}/${bytes}`);
+  if (request.method === 'HEAD') return reply.send();
+  return reply.send(Readable.from(deps.artifacts.read(tenant, uri, range), { objectMode: false }));
+}
+
+function rangeOf(request: FastifyRequest, reply: FastifyReply, tag: string, bytes: number) {
+  const condition = request.headers['if-range'];
+  if (request.method !== 'GET' || (condition !== undefined && condition !== tag)) return undefined;
+  try {
+    return parseRange(request.headers.range, bytes);
+  } catch (error) {
+    reply.header('content-range', `bytes */${bytes}`);
+    throw error;
+  }
+}
+
+/** Weak comparison with each tag of the list. */
+const matches = (header: string | undefined, tag: string): boolean =>
+  header?.split(',').some((entry) => entry.trim() === '*' || entry.trim().replace(/^W\//, '') === tag) ?? false;
+
+const fileName = (name: string, mime: string): string => `${name.replace(/[^\w.-]/g, '_')}${extensionOf(mime)}`;
+
+function noArtifact(name: string, running: boolean): MillraceError {
+  const message = `the run has no artifact "${name}"${running ? ' yet: it is still running' : ''}`;
+  return new MillraceError('ARTIFACT_NOT_FOUND', message, { fields: [{ field: 'name', message }] });
+}

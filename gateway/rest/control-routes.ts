@@ -1,0 +1,73 @@
+import type { FastifyInstance } from 'fastify';
+import { actorOf } from '../../runs/caller.js';
+import { cancelRun, hasEnded } from '../../runs/cancel.js';
+import { decideOn, notWaiting } from '../../runs/decide.js';
+import { documentOfStarted, findRun, isDelayed, readRun } from '../../runs/read.js';
+import { resumeRun } from '../../runs/resume.js';
+import { type Caller, callerOf } from '../access/caller.js';
+import type { GatewayDeps } from '../deps.js';
+import { takeJson } from '../http/json-body.js';
+import { decisionOf, resumptionWanted } from './decision.js';
+import { CANCEL_RUN, decideDoc, RESUME_RUN } from './run-docs.js';
+
+type OfRun = { Params: { id: string } };
+
+/** A decision's body has three short fields. */
+const MOST_BYTES = 16_384;
+
+/** `POST /v1/runs/{id}/cancel`, `/resume`, `/approve` and `/reject`. */
+export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
+  takeJson(app, { mayBeEmpty: true });
+
+  app.post<OfRun>(
+    '/v1/runs/:id/cancel',
+    { bodyLimit: MOST_BYTES, config: { doc: CANCEL_RUN } },
+    async (request, reply) => {
+      const { id } = request.params;
+      request.notes.runId = id;
+      const caller = callerOf(request);
+      await stillRuns(deps, id, caller);
+      await cancelRun(deps, id);
+      return await reply.code(202).send((await readRun(deps, id, caller)).document);
+    },
+  );
+
+  app.post<OfRun>(
+    '/v1/runs/:id/resume',
+    { bodyLimit: MOST_BYTES, config: { doc: RESUME_RUN } },
+    async (request, reply) => {
+      const { id } = request.params;
+      request.notes.runId = id;
+      const caller = callerOf(request);
+      const resumed = await resumeRun(deps, id, caller, resumptionWanted(request.body ?? {}));
+      const document = resumed.started
+        ? documentOfStarted(deps, resumed.started, resumed.input)
+        : (await readRun(deps, resumed.there, caller)).document;
+      return await reply.code(202).header('location', document.links.self).send(document);
+    },
+  );
+
+  for (const [name, approved, doc] of [
+    ['approve', true, decideDoc('approveRun', 'Approve what a stage of the run waits for')],
+    ['reject', false, decideDoc('rejectRun', 'Reject what a stage of the run waits for')],
+  ] as const) {
+    const options = { bodyLimit: MOST_BYTES, config: { permission: 'approve', doc } } as const;
+    app.post<OfRun>(`/v1/runs/:id/${name}`, options, async (request, reply) => {
+      const { id } = request.params;
+      request.notes.runId = id;
+      const caller = callerOf(request);
+      const { description, accepted } = await findRun(deps, id, caller);
+      const { nonce, stage, by } = decisionOf(request.body ?? {});
+      // Before its first task a run waits for nobody.
+      if (accepted || isDelayed(description)) throw notWaiting(nonce, []);
+      const actor = actorOf(caller);
+      const sent = { nonce, approved, ...(by !== undefined && { by }), ...(actor !== undefined && { actor }) };
+      await decideOn(deps, id, sent, stage);
+      return await reply.code(202).send((await readRun(deps, id, caller)).document);
+    });
+  }
+}
+
+async function stillRuns(deps: GatewayDeps, id: string, caller: Caller): Promise<void> {
+  if (!(await findRun(deps, id, caller)).running) throw hasEnded();
+}

@@ -1,0 +1,51 @@
+import type { FastifyInstance } from 'fastify';
+import type { GatewayDeps } from '../deps.js';
+import type { RouteDoc } from '../openapi/route-doc.js';
+import { component, json } from '../openapi/schemas.js';
+
+/** Probes have no key. */
+const open = true;
+
+const HEALTHZ: RouteDoc = {
+  tag: 'operations',
+  operation: 'isAlive',
+  summary: 'Whether the process lives',
+  answers: { 200: { description: 'It does', content: json({ properties: { status: { const: 'ok' } } }) } },
+};
+const READYZ: RouteDoc = {
+  tag: 'operations',
+  operation: 'isReady',
+  summary: 'Whether what the gateway needs works',
+  answers: {
+    200: {
+      description: 'Runs can start; `degraded` where something is missing that some of them need',
+      content: json(component('Readiness')),
+    },
+    503: { description: 'No run can start', content: json(component('Readiness')) },
+  },
+};
+const METRICS: RouteDoc = {
+  tag: 'operations',
+  operation: 'metrics',
+  summary: 'Metrics for Prometheus',
+  answers: { 200: { description: 'The metrics', content: { 'text/plain': { schema: { type: 'string' } } } } },
+};
+
+/**
+ * For those who operate the gateway: `/healthz` (the process lives), `/readyz` (what it needs works: 200 `ready`, 200
+ * `degraded` when runs start and something else is missing, else 503 `unavailable`), `/metrics` (Prometheus).
+ */
+export async function operationsRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
+  app.get('/healthz', { config: { open, doc: HEALTHZ } }, async () => ({ status: 'ok' }));
+
+  app.get('/readyz', { config: { open, doc: READYZ } }, async (_, reply) => {
+    const readiness = await deps.ready.now();
+    reply.code(readiness.status === 'unavailable' ? 503 : 200).header('cache-control', 'no-store');
+    return readiness;
+  });
+
+  app.get('/metrics', { config: { permission: 'metrics', doc: METRICS } }, async (_, reply) => {
+    reply.type(deps.registry.contentType);
+    return await deps.registry.metrics();
+  });
+}

@@ -1,0 +1,102 @@
+import type { FastifyInstance } from 'fastify';
+import { MillraceError } from '../../pipelines/errors.js';
+import {
+  deliveryId,
+  WEBHOOK_WORKFLOW,
+  type WebhookOrder,
+  type WebhookTarget,
+  webhookQueue,
+} from '../../pipelines/run/index.js';
+import { fromTemporal, TEMPORAL_DEADLINE_MS } from '../../runs/orchestrator.js';
+import { readRun } from '../../runs/read.js';
+import { webhookEventOf } from '../../runs/webhooks/event.js';
+import { callerOf } from '../access/caller.js';
+import type { GatewayDeps } from '../deps.js';
+import { takeJson } from '../http/json-body.js';
+import { OF_RUNS } from '../openapi/problems.js';
+import type { RouteDoc } from '../openapi/route-doc.js';
+import { json } from '../openapi/schemas.js';
+import { ID } from './run-docs.js';
+
+/** Nothing has to be said. */
+const MOST_BYTES = 1_024;
+
+const text = { type: 'string' };
+const REPLAY: RouteDoc = {
+  tag: 'webhooks',
+  operation: 'replayWebhooks',
+  summary: 'Tell the receivers again how the run has ended',
+  path: ID,
+  body: { required: false, content: json({ type: 'object' }) },
+  answers: {
+    202: {
+      description: 'They will be told',
+      content: json({
+        type: 'object',
+        properties: {
+          event: { ...text, description: 'Its `webhook-id`' },
+          type: text,
+          targets: { type: 'array', items: text, description: 'Names of endpoints and hosts of URLs' },
+          links: { type: 'object', properties: { ui: text }, required: ['ui'] },
+        },
+        required: ['event', 'type', 'targets', 'links'],
+      }),
+    },
+  },
+  problems: [...OF_RUNS, 'NO_WEBHOOK', 'RUN_NOT_ENDED'],
+};
+
+/**
+ * `POST /v1/runs/{id}/webhooks/replay`: sends the event of a run that has ended to all its targets again, under the same
+ * `webhook-id`, with a schedule of its own. While such a replay is under way another one joins it.
+ */
+export async function replayRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
+  takeJson(app, { mayBeEmpty: true });
+
+  app.post<{ Params: { id: string } }>(
+    '/v1/runs/:id/webhooks/replay',
+    { bodyLimit: MOST_BYTES, config: { doc: REPLAY } },
+    async (request, reply) => {
+      const { id } = request.params;
+      request.notes.runId = id;
+      const caller = callerOf(request);
+      const { document, webhooks } = await readRun(deps, id, caller);
+      const targets = webhooks ?? [];
+      if (targets.length === 0) throw new MillraceError('NO_WEBHOOK', 'the run was started without a webhook');
+      if (document.status === 'running') throw new MillraceError('RUN_NOT_ENDED', 'the run has not ended yet');
+      const event = webhookEventOf(document);
+      const workflowId = `${deliveryId(id)}/replay`;
+      await start(deps, workflowId, {
+        tenant: caller.tenant,
+        targets,
+        queue: webhookQueue(deps.taskQueue),
+        of: { event },
+      });
+      return await reply.code(202).send({
+        event: event.id,
+        type: event.type,
+        targets: targets.map(shown),
+        links: { ui: deps.uiUrl(workflowId) },
+      });
+    },
+  );
+}
+
+async function start({ temporal, taskQueue }: GatewayDeps, workflowId: string, order: WebhookOrder): Promise<void> {
+  try {
+    await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
+      temporal.workflow.start(WEBHOOK_WORKFLOW, {
+        workflowId,
+        taskQueue,
+        args: [order],
+        workflowIdConflictPolicy: 'USE_EXISTING',
+        staticSummary: 'tells again',
+      }),
+    );
+  } catch (error) {
+    throw fromTemporal(error, workflowId);
+  }
+}
+
+/** An endpoint's name, or the host of a URL, whose path and query may hold a token. */
+const shown = (target: WebhookTarget): string => ('endpoint' in target ? target.endpoint : new URL(target.url).host);

@@ -1,0 +1,125 @@
+import multipart from '@fastify/multipart';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Pipeline } from '../../pipelines/definition/index.js';
+import { MillraceError } from '../../pipelines/errors.js';
+import { mayUse } from '../../runs/caller.js';
+import { runPath } from '../../runs/document.js';
+import { failureOf } from '../../runs/failed.js';
+import { launch, launchFollowed } from '../../runs/launch.js';
+import { type RunOptions, runOptionsOf } from '../../runs/options.js';
+import { readRun } from '../../runs/read.js';
+import type { StartedRun } from '../../runs/start.js';
+import { webhookTargets } from '../../runs/webhooks/targets.js';
+import { type Caller, callerOf, idempotencyKeyOf, invalidHeader } from '../access/caller.js';
+import type { GatewayDeps, GatewayLimits } from '../deps.js';
+import { takeJson } from '../http/json-body.js';
+import { leaving } from '../http/leaving.js';
+import { type InputForm, inputForm } from '../input/input-form.js';
+import { readInput, STREAMED } from '../input/read-input.js';
+import { sendEvents } from './event-routes.js';
+import { type Preference, parsePrefer } from './prefer.js';
+import { GET_RUN, START_RUN } from './run-docs.js';
+
+/** What is known of a request for a run before its body is read. */
+interface Asked {
+  readonly pipeline: Pipeline;
+  readonly form: InputForm;
+  readonly caller: Caller;
+  readonly preference: Preference;
+  readonly idempotencyKey: string | undefined;
+  readonly options: RunOptions;
+}
+
+/** Content types of a body that is a media file itself. */
+const A_FILE = /^((audio|image)\/|application\/octet-stream)/;
+
+type NamedPipeline = { Params: { name: string } };
+
+/** `POST /v1/pipelines/{name}/runs` and `GET /v1/runs/{id}`. */
+export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
+  const forms = new Map(deps.pipelines.map((pipeline) => [pipeline.name, { pipeline, form: inputForm(pipeline) }]));
+  const orders = new WeakMap<FastifyRequest, Asked>();
+
+  takeJson(app);
+  await app.register(multipart);
+  app.addContentTypeParser(A_FILE, (_request, _body, done) => done(null, STREAMED));
+
+  app.post<NamedPipeline>('/v1/pipelines/:name/runs', {
+    bodyLimit: deps.limits.maxJsonBytes,
+    config: { doc: START_RUN },
+    // Everything that can be refused without the body is refused before it is read.
+    onRequest: async (request) => {
+      const found = forms.get(request.params.name);
+      const caller = callerOf(request);
+      if (found === undefined || !mayUse(caller, found.pipeline)) throw pipelineNotFound(request.params.name);
+      const { headers } = request;
+      const preference = parsePrefer(headers.prefer as string | undefined, deps.limits.maxWaitMs);
+      const options = runOptionsOf(request.query, found.pipeline.plan);
+      const { tenant } = caller;
+      webhookTargets(deps.webhooks, { tenant, pipeline: found.pipeline.name, webhook: options.webhook });
+      orders.set(request, { ...found, caller, preference, idempotencyKey: idempotencyKeyOf(headers), options });
+      refuseTooLong(request, found.form, deps.limits);
+    },
+    handler: async (request, reply) => {
+      const { pipeline, form, caller, preference, idempotencyKey, options } = orders.get(request) as Asked;
+      const input = await readInput(request, form, caller.tenant, deps.artifacts, deps.limits);
+      const order = { pipeline, caller, input, idempotencyKey, options };
+      if (wantsEvents(request)) {
+        const gone = new AbortController();
+        const { run, events } = await launchFollowed(deps, order, gone.signal);
+        note(request, reply, run);
+        reply.header('location', runPath(run.id));
+        await sendEvents(reply, events, gone);
+        return reply;
+      }
+      const { run, document } = await launch(deps, order, {
+        waitMs: preference.waitMs,
+        gone: leaving(reply),
+        started: (run) => note(request, reply, run),
+      });
+      if (preference.applied !== undefined) reply.header('preference-applied', preference.applied);
+      if (document.status === 'running')
+        return await reply.code(202).header('location', runPath(run.id)).send(document);
+      if (document.status === 'succeeded') return document;
+      throw failureOf(document);
+    },
+  });
+
+  app.get<{ Params: { id: string } }>('/v1/runs/:id', { config: { doc: GET_RUN } }, async (request) => {
+    request.notes.runId = request.params.id;
+    return (await readRun(deps, request.params.id, callerOf(request))).document;
+  });
+}
+
+export const pipelineNotFound = (name: string): MillraceError => {
+  const message = `no pipeline is named "${name}"; GET /v1/pipelines lists them`;
+  return new MillraceError('PIPELINE_NOT_FOUND', message, { fields: [{ field: 'pipeline', message }] });
+};
+
+/** A caller that asks for events gets the run as it goes (`text/event-stream`); one that takes anything gets a document. */
+const wantsEvents = ({ headers: { accept = '' } }: FastifyRequest): boolean => /\btext\/event-stream\b/.test(accept);
+
+function note(request: FastifyRequest, reply: FastifyReply, { id, replayed }: StartedRun): void {
+  request.notes.runId = id;
+  if (replayed) reply.header('idempotency-replayed', 'true');
+}
+
+/** Refuses a body by its announced length; what announces none is counted as it arrives. */
+function refuseTooLong(request: FastifyRequest, form: InputForm, limits: GatewayLimits): void {
+  const encoding = request.headers['content-encoding'];
+  if (encoding !== undefined && encoding !== 'identity') {
+    const message = `"${encoding}" is not supported; send the body as it is`;
+    throw new MillraceError('UNSUPPORTED_CONTENT_TYPE', `Content-Encoding ${message}`, {
+      fields: [{ field: 'Content-Encoding', message }],
+    });
+  }
+  const length = Number(request.headers['content-length'] ?? 0);
+  if (!Number.isFinite(length)) throw invalidHeader('Content-Length', 'must be a number of bytes');
+  const isFile = A_FILE.test(request.headers['content-type'] ?? '');
+  const [field] = form.media;
+  const most = isFile ? limits.maxAudioBytes : form.mostFiles * limits.maxAudioBytes + limits.maxJsonBytes;
+  if (length <= most) return;
+  const message = `the body has ${length} bytes; the limit is ${isFile ? `${most} bytes for a file` : most}`;
+  const named = form.media.size === 1 && field !== undefined ? field : 'body';
+  throw new MillraceError('BODY_TOO_LARGE', message, { fields: [{ field: named, message }] });
+}

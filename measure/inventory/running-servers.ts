@@ -1,0 +1,71 @@
+import type { Backend, Connector } from '../../activities/connectors/index.js';
+import type { ModelsConfig } from '../../activities/pools/index.js';
+import { messageOf } from '../../pipelines/errors.js';
+import { limited } from '../../runtime/limited.js';
+import { isLoopback } from '../../runtime/loopback.js';
+
+/** A server that runs on the node, as `cluster.yaml` lists it. */
+export interface RunningServer {
+  readonly url: string;
+  readonly connector: string;
+  readonly device: string;
+  readonly models: readonly string[];
+}
+
+export interface Looked {
+  readonly servers: readonly RunningServer[];
+  /** Why an endpoint of the models file is not among them. */
+  readonly notes: string[];
+}
+
+/** A server that runs says what a model is within milliseconds; what is silent for longer is no help to a plan. */
+const ANSWER_MS = 3_000;
+
+/**
+ * The endpoints of the models file that are on a node's devices and answer: by their label, which is a device's id or, of an
+ * endpoint on this machine, ends in its place among them (`gpu1`, `cpu0`).
+ */
+export async function runningServers(
+  models: ModelsConfig,
+  connectors: ReadonlyMap<string, Connector>,
+  node: string,
+  devices: number,
+): Promise<Looked> {
+  const servers = new Map<string, RunningServer & { readonly models: string[] }>();
+  const notes: string[] = [];
+  for (const [name, { connector, model, endpoints, apiKey }] of Object.entries(models)) {
+    for (const { url, device: label } of endpoints) {
+      const device = deviceAt(url, label, node, devices);
+      if (device === undefined) continue;
+      const backend = connectors.get(connector)?.connect(url, apiKey);
+      const silent = backend && (await silence(backend, model));
+      if (silent !== undefined) {
+        notes.push(`${name} at ${url} is left out: ${silent}`);
+        continue;
+      }
+      const known = servers.get(`${url} ${device}`);
+      if (known) known.models.push(name);
+      else servers.set(`${url} ${device}`, { url, connector, device, models: [name] });
+    }
+  }
+  return { servers: [...servers.values()], notes };
+}
+
+function deviceAt(url: string, label: string, node: string, devices: number): string | undefined {
+  const [, named, index] = /^(?:(.+)\/)?\D*(\d+)$/.exec(label) ?? [];
+  if (index === undefined || Number(index) >= devices) return undefined;
+  const here = named === undefined ? isLoopback(url) : named === node;
+  return here ? `${node}/${Number(index)}` : undefined;
+}
+
+/** Why a server does not tell what a model is; undefined when it does. */
+async function silence(backend: Backend, model: string): Promise<string | undefined> {
+  try {
+    await limited(ANSWER_MS, new AbortController().signal, (signal) => backend.fingerprint(model, signal));
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  } finally {
+    backend.close();
+  }
+}

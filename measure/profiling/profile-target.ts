@@ -1,0 +1,84 @@
+import { setMaxListeners } from 'node:events';
+import type { Backend } from '../../activities/connectors/index.js';
+import { MillraceError } from '../../pipelines/errors.js';
+import { type ProfileFile, profileOfBatches, profileOfSequences } from '../../placement/profiles/index.js';
+import { limited } from '../../runtime/limited.js';
+import { isLoopback } from '../../runtime/loopback.js';
+import { exampleOf } from './examples.js';
+import type { SampleAudio } from './sample-audio.js';
+import { sampleBatches } from './sample-batches.js';
+import { sampleSequences } from './sample-sequences.js';
+import type { Target } from './targets.js';
+
+/** A server that lives says what it is within milliseconds; a loaded one within seconds. */
+const TOLD_MS = 10_000;
+
+export type Fingerprint = { readonly model: string; readonly server: string; readonly device: string };
+
+/** What a profile is of: the model's weights, the server and the device. Throws as the connector does when it is away. */
+export async function fingerprintAt(
+  target: Target,
+  backend: Backend,
+  machine: string,
+  signal: AbortSignal,
+): Promise<Fingerprint> {
+  const { pool, endpoint } = target;
+  return limited(TOLD_MS, signal, async (own) => {
+    const model = await backend.fingerprint(pool.model, own);
+    const server = (await backend.server?.(pool.model, own)) ?? pool.connector;
+    // Of another machine nothing is known but what its operator calls it.
+    return { model, server, device: isLoopback(endpoint.url) ? machine : endpoint.device };
+  });
+}
+
+export interface MeasureOptions {
+  readonly samples: number;
+  readonly timeLimitMs: number;
+  readonly batches: readonly number[];
+  /** Rising; absent: those of the kind. */
+  readonly sizes?: readonly number[] | undefined;
+  readonly variant: string;
+  readonly quality: number;
+  /** By the pool's name. */
+  readonly memory: Readonly<Record<string, string>>;
+  readonly audio: SampleAudio;
+  readonly machine: string;
+  readonly now: Date;
+  readonly signal: AbortSignal;
+}
+
+export interface Measured {
+  readonly profile: ProfileFile;
+  readonly calls: number;
+}
+
+/**
+ * Measures a model at its endpoint. Throws what the connector throws, and `PROFILE_UNMEASURED` for what cannot be measured.
+ */
+export async function profileTarget(target: Target, backend: Backend, options: MeasureOptions): Promise<Measured> {
+  const { model, pool, endpoint, deviceKind } = target;
+  const { variant, quality, audio, machine, signal } = options;
+  // Every call of a burst listens to it: more than the ten that Node takes for a leak.
+  setMaxListeners(0, signal);
+  const fingerprint = await fingerprintAt(target, backend, machine, signal);
+  const memory = options.memory[model];
+  const of = {
+    ...{ model, variant, deviceKind, quality, fingerprint },
+    measuredAt: options.now.toISOString(),
+    ...(memory !== undefined && { memory }),
+  };
+  const batches = options.batches.filter((batch) => batch <= endpoint.concurrency);
+  const { samples, timeLimitMs, sizes } = options;
+  const subject = { sizes, backend, model: pool.model, audio, samples, timeLimitMs, batches, signal };
+  if (pool.kind === 'chat') {
+    const sampled = await sampleSequences(subject, target.with);
+    return { profile: profileOfSequences(of, sampled), calls: sampled.calls };
+  }
+  const example = exampleOf(pool.kind, target.with, audio);
+  if (example === undefined) {
+    const message = `a pool of kind ${pool.kind} has no calls to measure by: write its profile by hand`;
+    throw new MillraceError('PROFILE_UNMEASURED', `${model}: ${message}`, { fields: [{ field: model, message }] });
+  }
+  const sampled = await sampleBatches(subject, pool.kind, example);
+  return { profile: profileOfBatches(of, sampled), calls: sampled.calls };
+}

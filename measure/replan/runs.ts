@@ -1,0 +1,111 @@
+import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
+import type { RunResult, StageRecord } from '../../pipelines/run/index.js';
+import type { Measured } from '../../placement/replan/index.js';
+import { percentile, sortedNumbers } from '../../placement/simulator/index.js';
+
+/** Runs whose times are read: the 95th percentile of them is made of fifty. */
+const MOST_RUNS = 1_000;
+/** Runs whose stages are read, each with a call: enough for means, and done in a second or two. */
+const MOST_RESULTS = 100;
+/** Results asked for at once. */
+const AT_ONCE = 10;
+
+export interface RunsOptions {
+  readonly pipelines: readonly string[];
+  /** The deployment's own task queue, which its runs are on. */
+  readonly taskQueue: string;
+  /** Beginning of the window. */
+  readonly since: Date;
+}
+
+export interface MeasuredRuns extends Pick<Measured, 'started' | 'completed' | 'failed' | 'runs' | 'stages'> {
+  /** Mean run time of the stages of each model, in milliseconds: what a worker sees of a call. */
+  readonly models: Measured['services'];
+}
+
+/** What Temporal knows of the runs of a window. A run that was continued in a new history counts once, with its end. */
+export async function measureRuns(client: Client, { pipelines, taskQueue, since }: RunsOptions): Promise<MeasuredRuns> {
+  const queue = `TaskQueue = "${taskQueue}" AND ExecutionStatus != "ContinuedAsNew"`;
+  const of = (name: string) => `WorkflowType = "${name}" AND ${queue}`;
+  const all = `(${pipelines.map((name) => `WorkflowType = "${name}"`).join(' OR ')}) AND ${queue}`;
+  const time = since.toISOString();
+  const count = async (query: string) => (await client.workflow.count(query)).count;
+  const [completed, closed, ...began] = await Promise.all([
+    count(`${all} AND CloseTime >= "${time}" AND ExecutionStatus = "Completed"`),
+    count(`${all} AND CloseTime >= "${time}"`),
+    ...pipelines.map((name) => count(`${of(name)} AND StartTime >= "${time}"`)),
+  ]);
+  const ended: WorkflowExecutionInfo[] = [];
+  const query = `${all} AND CloseTime >= "${time}" AND ExecutionStatus = "Completed"`;
+  for await (const run of client.workflow.list({ query })) {
+    if (ended.push(run) >= MOST_RUNS) break;
+  }
+  const times = sortedNumbers(
+    Float64Array.from(ended, ({ startTime, closeTime }) => (closeTime?.getTime() ?? 0) - startTime.getTime()),
+  );
+  const at = (share: number) => (times.length > 0 ? percentile(times, share) : 0);
+  const rows = await rowsOf(client, spread(ended, MOST_RESULTS));
+  return {
+    started: Object.fromEntries(pipelines.map((name, i) => [name, began[i] ?? 0])),
+    completed: completed ?? 0,
+    failed: (closed ?? 0) - (completed ?? 0),
+    runs: { count: times.length, p50Ms: at(0.5), p95Ms: at(0.95) },
+    stages: meansOf(
+      rows,
+      ({ pipeline, row }) => `${pipeline}/${row.stage}`,
+      ({ queueMs, runMs }) => queueMs + runMs,
+    ),
+    models: meansOf(
+      rows,
+      ({ row }) => row.model,
+      ({ runMs }) => runMs,
+    ),
+  };
+}
+
+/** At most so many, evenly over the whole. */
+function spread<T>(all: readonly T[], most: number): readonly T[] {
+  const step = Math.max(1, all.length / most);
+  return Array.from({ length: Math.min(all.length, most) }, (_, i) => all[Math.floor(i * step)]).flatMap((each) =>
+    each === undefined ? [] : [each],
+  );
+}
+
+interface Row {
+  readonly pipeline: string;
+  readonly row: StageRecord;
+}
+
+/** The stage tables of runs that ended; one that Temporal keeps no longer is left out. */
+async function rowsOf(client: Client, runs: readonly WorkflowExecutionInfo[]): Promise<readonly Row[]> {
+  const rows: Row[] = [];
+  const left = [...runs];
+  const lane = async () => {
+    for (let run = left.pop(); run; run = left.pop()) {
+      const { workflowId, runId, type } = run;
+      try {
+        const { stages } = (await client.workflow.getHandle(workflowId, runId).result()) as RunResult;
+        rows.push(...stages.map((row) => ({ pipeline: type, row })));
+      } catch {
+        // Its history is gone by now, or its result is none of a run.
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, lane));
+  return rows;
+}
+
+type Times = { readonly queueMs: number; readonly runMs: number };
+
+/** Means by a key, of stages that were done by their server. */
+function meansOf(rows: readonly Row[], keyOf: (row: Row) => string, ms: (times: Times) => number): Measured['stages'] {
+  const sums = new Map<string, { calls: number; sum: number }>();
+  for (const each of rows) {
+    const { status, cache, queueMs, runMs, count } = each.row;
+    const answered = status === 'done' && cache !== 'hit' && cache !== 'shared' && count === undefined;
+    if (!answered || queueMs === undefined || runMs === undefined) continue;
+    const { calls, sum } = sums.get(keyOf(each)) ?? { calls: 0, sum: 0 };
+    sums.set(keyOf(each), { calls: calls + 1, sum: sum + ms({ queueMs, runMs }) });
+  }
+  return Object.fromEntries([...sums].map(([key, { calls, sum }]) => [key, { calls, meanMs: sum / calls }]));
+}

@@ -1,0 +1,175 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Connection } from '@temporalio/client';
+import type { Backend, Connector, ServerWork } from '../../activities/connectors/index.js';
+import type { ModelsConfig } from '../../activities/pools/index.js';
+import { type ErrorCode, MillraceError, messageOf } from '../../pipelines/errors.js';
+import type { PlacementDocument } from '../../placement/document/index.js';
+import { deviceQueue } from '../../placement/queues.js';
+import type { LostDevice, Measured } from '../../placement/replan/index.js';
+import { limited } from '../../runtime/limited.js';
+import { pollersOf } from '../../temporal/pollers.js';
+
+/** Longest wait for a server's count, which takes it a millisecond, and for a canary, which waits behind what a full server has. */
+const ANSWER_MS = { count: 2_000, canary: 15_000 };
+
+/** What a canary fails with where the server works. */
+const WORKS: ReadonlySet<ErrorCode> = new Set([
+  'BACKEND_OVERLOADED',
+  'BACKEND_UNAUTHORIZED',
+  'BACKEND_REJECTED',
+  'RATE_LIMITED',
+]);
+
+export interface ServersOptions {
+  readonly placement: PlacementDocument;
+  readonly models: ModelsConfig;
+  readonly connectors: ReadonlyMap<string, Connector>;
+  readonly connection: Connection;
+  readonly namespace: string;
+  /** The deployment's own. */
+  readonly taskQueue: string;
+  /** Time between two looks at what servers have done, in milliseconds. */
+  readonly lookMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** An endpoint of a pool on a device of the placement. */
+interface Placed {
+  readonly model: string;
+  readonly device: string;
+  readonly pool: ModelsConfig[string];
+  readonly backend: Backend;
+}
+
+/**
+ * What the servers of a placement say: their own times of a call between two looks, and which devices are lost: those where
+ * a model has no endpoint that answers a canary, and those whose queue no worker serves.
+ */
+export async function measureServers(options: ServersOptions): Promise<Pick<Measured, 'services' | 'lost'>> {
+  const { placement, lookMs, signal } = options;
+  const placed = placedOf(options);
+  try {
+    const before = await countsOf(placed, signal);
+    const [lost] = await Promise.all([
+      lostOf(options, placed),
+      sleep(lookMs, undefined, { signal }).catch(() => undefined),
+    ]);
+    const services = servicesOf(placed, before, await countsOf(placed, signal));
+    const devices = new Set(placement.pools.flatMap(({ replicas }) => replicas.flatMap((each) => each.devices)));
+    if (lost.length === devices.size) {
+      const message = `none of the placement’s ${devices.size} devices serves anything (${lost[0]?.device}: ${lost[0]?.because}): run it where the servers can be reached, with the deployment’s MILLRACE_MODELS and MILLRACE_TASK_QUEUE`;
+      throw new MillraceError('BACKEND_UNAVAILABLE', message);
+    }
+    return { services, lost };
+  } finally {
+    for (const { backend } of placed) backend.close();
+  }
+}
+
+/** Every endpoint that the models file has for the placement's replicas. */
+function placedOf({ placement, models, connectors }: ServersOptions): readonly Placed[] {
+  return placement.pools.flatMap(({ model, replicas }) => {
+    const pool = models[model];
+    const connector = pool && connectors.get(pool.connector);
+    if (pool === undefined || connector === undefined) {
+      const message = pool
+        ? `no connector is named "${pool.connector}"`
+        : `has no pool "${model}", which the placement has`;
+      throw new MillraceError('INVALID_SETTING', `MILLRACE_MODELS: ${message}`, {
+        fields: [{ field: 'MILLRACE_MODELS', message }],
+      });
+    }
+    const devices = new Set(replicas.map(({ devices: [first = ''] }) => first));
+    return pool.endpoints.flatMap(({ url, device }) =>
+      devices.has(device) ? [{ model, device, pool, backend: connector.connect(url, pool.apiKey) }] : [],
+    );
+  });
+}
+
+async function countsOf(placed: readonly Placed[], signal: AbortSignal) {
+  const counts = new Map<Placed, ServerWork>();
+  await Promise.all(
+    placed.map(async (each) => {
+      const { backend, pool } = each;
+      try {
+        const work = await limited(ANSWER_MS.count, signal, async (own) => backend.work?.(pool.model, own));
+        if (work) counts.set(each, work);
+      } catch {
+        // Whether it serves anything is for the canary to say.
+      }
+    }),
+  );
+  return counts;
+}
+
+function servicesOf(
+  placed: readonly Placed[],
+  before: ReadonlyMap<Placed, ServerWork>,
+  after: ReadonlyMap<Placed, ServerWork>,
+): Measured['services'] {
+  const sums = new Map<string, { calls: number; ms: number }>();
+  for (const each of placed) {
+    const from = before.get(each);
+    const to = after.get(each);
+    // Fewer than before: the server has started anew.
+    if (!from || !to || to.requests <= from.requests) continue;
+    const { calls, ms } = sums.get(each.model) ?? { calls: 0, ms: 0 };
+    sums.set(each.model, {
+      calls: calls + to.requests - from.requests,
+      ms: ms + to.computeMs - from.computeMs,
+    });
+  }
+  return Object.fromEntries([...sums].map(([model, { calls, ms }]) => [model, { calls, meanMs: ms / calls }]));
+}
+
+async function lostOf(options: ServersOptions, placed: readonly Placed[]): Promise<readonly LostDevice[]> {
+  const { placement } = options;
+  const firsts = new Map<string, { readonly all: readonly string[]; readonly models: string[] }>();
+  for (const { model, replicas } of placement.pools) {
+    for (const { devices } of replicas) {
+      const [first = ''] = devices;
+      const known = firsts.get(first) ?? { all: devices, models: [] };
+      firsts.set(first, { all: devices, models: [...known.models, model] });
+    }
+  }
+  const found = await Promise.all(
+    [...firsts].map(async ([first, { all, models }]) => {
+      const because = await lossOf(options, placed, first, models);
+      return because === undefined ? [] : all.map((device) => ({ device, because }));
+    }),
+  );
+  return found.flat();
+}
+
+/** Why a device serves nothing of some model; undefined where it serves all of them. */
+async function lossOf(
+  { connection, namespace, taskQueue, signal }: ServersOptions,
+  placed: readonly Placed[],
+  device: string,
+  models: readonly string[],
+): Promise<string | undefined> {
+  const queue = deviceQueue(taskQueue, device);
+  const [workers, ...answers] = await Promise.all([
+    pollersOf(connection, namespace, queue, 'stages'),
+    ...models.map(async (model) => {
+      const own = placed.filter((each) => each.device === device && each.model === model);
+      if (own.length === 0) return `the models file has no endpoint of ${model} there`;
+      const failures = await Promise.all(own.map((each) => failureOf(each, signal)));
+      return failures.every((failure) => failure !== undefined) ? failures[0] : undefined;
+    }),
+  ]);
+  const silent = answers.find((answer) => answer !== undefined);
+  if (silent !== undefined) return silent;
+  return workers.length === 0 ? `no worker serves its queue ${queue}` : undefined;
+}
+
+async function failureOf({ backend, pool, model }: Placed, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    await limited(ANSWER_MS.canary, signal, (own) => backend.probe(pool.model, pool.kind, own));
+    return undefined;
+  } catch (error) {
+    if (error instanceof MillraceError && WORKS.has(error.code)) return undefined;
+    const code = error instanceof MillraceError ? error.code : 'BACKEND_TIMEOUT';
+    return `${model} at ${backend.endpoint} answers no canary: ${code}: ${messageOf(error)}`;
+  }
+}

@@ -1,0 +1,135 @@
+import { execFile } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import { promisify } from 'node:util';
+import type { Artifact } from '../pipelines/artifact.js';
+import { MillraceError } from '../pipelines/errors.js';
+import type { ArtifactStore } from '../stores/artifacts/store.js';
+import { createAudioPort, DEFAULT_FFMPEG } from './audio-port.js';
+import { codeOf, SILENCE_MS, throughFfmpeg } from './ffmpeg-process.js';
+import { openAudio } from './open-audio.js';
+import { Places } from './places.js';
+import { toInt16 } from './samples.js';
+
+/** Formats of audio that is given away, by OpenAI's names. */
+export type GivenFormat = 'mp3' | 'opus' | 'aac' | 'flac' | 'wav' | 'pcm';
+
+interface FormatRow {
+  /** As OpenAI names it in `Content-Type`. */
+  readonly mime: string;
+  /** ffmpeg's encoder and how it is told; absent where samples are given as they are. */
+  readonly encoder?: string;
+  readonly options?: readonly string[];
+}
+
+/** Bitrates are where listeners no longer tell speech from its original; constant, so that players know the length. */
+export const GIVEN_FORMATS: Readonly<Record<GivenFormat, FormatRow>> = {
+  mp3: { mime: 'audio/mpeg', encoder: 'libmp3lame', options: ['-b:a', '96k', '-write_xing', '0', '-f', 'mp3'] },
+  opus: { mime: 'audio/opus', encoder: 'libopus', options: ['-b:a', '48k', '-f', 'ogg'] },
+  aac: { mime: 'audio/aac', encoder: 'aac', options: ['-b:a', '96k', '-f', 'adts'] },
+  flac: { mime: 'audio/flac', encoder: 'flac', options: ['-sample_fmt', 's16', '-f', 'flac'] },
+  wav: { mime: 'audio/wav', encoder: 'pcm_s16le', options: ['-f', 'wav'] },
+  pcm: { mime: 'audio/pcm' },
+};
+
+/** Of OpenAI's `pcm`: 16-bit signed little-endian, mono, without a header. */
+const PCM_HZ = 24_000;
+
+/** A list of encoders takes a tenth of a second; what hangs for this long, in milliseconds, is no ffmpeg. */
+const LIST_MS = 5_000;
+
+/** Audio on its way to a caller. */
+export interface GivenAudio {
+  readonly mime: string;
+  /** Its length, where it is known before. */
+  readonly bytes?: number;
+  readonly chunks: AsyncIterable<Uint8Array>;
+}
+
+/**
+ * Gives artifacts away in the format that a caller wants: as they are where they fit, else by ffmpeg as they stream by.
+ * At most as many programs run as there are cores; a caller above that waits.
+ */
+export class AudioEncoder {
+  readonly #store: ArtifactStore;
+  readonly #program: string;
+  #encoders: ReadonlySet<string> | undefined;
+  readonly #places = new Places(availableParallelism());
+
+  /** @param program ffmpeg: a path, or a name on PATH */
+  constructor(store: ArtifactStore, program: string = DEFAULT_FFMPEG) {
+    this.#store = store;
+    this.#program = program;
+  }
+
+  /**
+   * Whether audio, which is WAV mostly, can be given in a format: to be asked before work is spent on it. Throws
+   * `CONVERSION_UNAVAILABLE` where ffmpeg or its encoder is missing.
+   */
+  async require(format: GivenFormat): Promise<void> {
+    const { encoder } = GIVEN_FORMATS[format];
+    if (encoder === undefined || format === 'wav') return;
+    this.#encoders ??= await listEncoders(this.#program, format);
+    if (!this.#encoders.has(encoder)) throw unavailable(format, `"${this.#program}" has no ${encoder}`);
+  }
+
+  /** The chunks throw as `require` and `AudioPort.read` do, and the signal's reason. */
+  async encode(tenant: string, artifact: Artifact, format: GivenFormat, signal: AbortSignal): Promise<GivenAudio> {
+    const { mime, bytes } = await this.#store.stat(tenant, artifact.uri);
+    const wanted = GIVEN_FORMATS[format].mime;
+    if (mime === wanted) return { mime, bytes, chunks: this.#store.read(tenant, artifact.uri) };
+    const stored = { ...artifact, mime, bytes };
+    if (format !== 'pcm') return { mime: wanted, chunks: this.#encoded(tenant, stored, format, signal) };
+    const port = createAudioPort(this.#store, tenant, { ffmpeg: this.#program, signal });
+    return { mime: wanted, chunks: samples(port.read(stored, { sampleRate: PCM_HZ })) };
+  }
+
+  async *#encoded(
+    tenant: string,
+    artifact: Artifact,
+    format: Exclude<GivenFormat, 'pcm'>,
+    signal: AbortSignal,
+  ): AsyncGenerator<Uint8Array, void> {
+    const { encoder = '', options = [] } = GIVEN_FORMATS[format];
+    const program = this.#program;
+    await this.#places.take(signal);
+    try {
+      const wav = openAudio(this.#store, tenant, artifact, { program, signal }).bytes;
+      const job = { input: ['-f', 'wav'], output: ['-c:a', encoder, ...options] };
+      const end = yield* throughFfmpeg(wav, job, { program, signal });
+      if (end.kind === 'done') return;
+      if (end.kind === 'absent')
+        throw unavailable(format, `"${program}" cannot be started here (${codeOf(end.error)})`);
+      const seconds = SILENCE_MS / 1_000;
+      if (end.kind === 'silent' && end.starved)
+        throw new MillraceError('STORE_UNAVAILABLE', `the store gave nothing of ${artifact.uri} for ${seconds} s`);
+      const why =
+        end.kind === 'silent' ? `it gave nothing for ${seconds} s` : end.complaint || `it ended with ${end.exit}`;
+      throw new MillraceError('INTERNAL', `ffmpeg did not make ${format} of ${artifact.uri}: ${why}`);
+    } finally {
+      this.#places.giveBack();
+    }
+  }
+}
+
+async function* samples(read: AsyncIterable<Float32Array>): AsyncGenerator<Uint8Array, void> {
+  for await (const chunk of read) {
+    const { buffer, byteLength } = toInt16(chunk);
+    yield new Uint8Array(buffer, 0, byteLength);
+  }
+}
+
+/** The names that ffmpeg lists; an absent program is not remembered, for it may be installed. */
+async function listEncoders(program: string, format: GivenFormat): Promise<ReadonlySet<string>> {
+  try {
+    const { stdout } = await promisify(execFile)(program, ['-hide_banner', '-encoders'], { timeout: LIST_MS });
+    return new Set([...stdout.matchAll(/^ A\S{5} (\S+)/gm)].map(([, name = '']) => name));
+  } catch (error) {
+    throw unavailable(format, `"${program}" cannot be started here (${codeOf(error as Error)})`);
+  }
+}
+
+const unavailable = (format: string, why: string) =>
+  new MillraceError(
+    'CONVERSION_UNAVAILABLE',
+    `${format} is made by ffmpeg, and ${why}: install it where the gateway runs, set MILLRACE_FFMPEG, or ask for wav or pcm`,
+  );

@@ -1,0 +1,49 @@
+import type { Artifact } from '../pipelines/artifact.js';
+import type { ArtifactStore } from '../stores/artifacts/store.js';
+import { describeConversion, describeDamage, type OnConversion } from './conversion.js';
+import { inspectorOf } from './inspectors.js';
+import { openAudio } from './open-audio.js';
+import { decodeWav } from './pcm.js';
+import { writeWav } from './write-wav.js';
+
+/** Media as samples, so that no connector knows files or formats. */
+export interface AudioPort {
+  /** Mono samples in [-1, 1] at `sampleRate` Hz, resampled and mixed down as needed, in chunks of bounded size. */
+  read(artifact: Artifact, format: { readonly sampleRate: number }): AsyncIterable<Float32Array>;
+  /** Stores 16-bit mono samples as WAV. */
+  write(samples: Int16Array, format: { readonly sampleRate: number }): Promise<Artifact>;
+}
+
+export interface AudioPortOptions {
+  /** Called once for each read that resamples, mixes down or decodes, and again for a damaged file. */
+  readonly onConversion?: OnConversion | undefined;
+  /** The ffmpeg program, for what is no WAV. Default: `ffmpeg` on PATH. */
+  readonly ffmpeg?: string | undefined;
+  /** Ends reading and decoding. A read that is left ends them too. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export const DEFAULT_FFMPEG = 'ffmpeg';
+
+/** Audio of one tenant's artifacts as samples. Another tenant's address is `ARTIFACT_NOT_FOUND`, as if it did not exist. */
+export function createAudioPort(store: ArtifactStore, tenant: string, options: AudioPortOptions = {}): AudioPort {
+  const { onConversion, ffmpeg = DEFAULT_FFMPEG, signal } = options;
+  return {
+    read(artifact, { sampleRate }) {
+      const { bytes, decoded } = openAudio(store, tenant, artifact, {
+        program: ffmpeg,
+        signal,
+        onDamage: (text) => onConversion?.(describeDamage(text)),
+      });
+      return decodeWav(bytes, { sampleRate }, (found) => {
+        const text = describeConversion(found, { sampleRate, channels: 1 }, decoded);
+        if (text !== undefined) onConversion?.(text);
+      });
+    },
+    write: (samples, format) => store.put(tenant, asStream(writeWav(samples, format)), inspectorOf('audio')),
+  };
+}
+
+async function* asStream<T>(items: Iterable<T>): AsyncGenerator<T, void> {
+  yield* items;
+}

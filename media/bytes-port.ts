@@ -1,0 +1,23 @@
+import type { Artifact } from '../pipelines/artifact.js';
+import { MillraceError } from '../pipelines/errors.js';
+import type { ArtifactStore } from '../stores/artifacts/store.js';
+
+/** The whole bytes of an artifact, for what is sent to a model as a file: an image. */
+export type BytesPort = (artifact: Artifact) => Promise<Uint8Array>;
+
+/** They are held in memory, as base64 too, and servers of vision models refuse images above 20 MB. */
+const MOST_BYTES = 20 * 1024 * 1024;
+
+/** Files of one tenant's artifacts. Throws `ARTIFACT_NOT_FOUND`, and `BODY_TOO_LARGE` above 20 MiB before anything is read. */
+export const createBytesPort =
+  (store: ArtifactStore, tenant: string): BytesPort =>
+  async (artifact) => {
+    const { uri, bytes } = await store.stat(tenant, artifact.uri);
+    if (bytes > MOST_BYTES) {
+      const message = `${uri} has ${bytes} bytes; at most ${MOST_BYTES} are sent to a model as a file`;
+      throw new MillraceError('BODY_TOO_LARGE', message);
+    }
+    const parts: Uint8Array[] = [];
+    for await (const part of store.read(tenant, uri)) parts.push(part);
+    return Buffer.concat(parts);
+  };

@@ -1,0 +1,90 @@
+import type { Artifact } from '../pipelines/artifact.js';
+import { MillraceError } from '../pipelines/errors.js';
+import type { AudioFormat } from '../pipelines/media.js';
+import type { ArtifactStore } from '../stores/artifacts/store.js';
+import { type AudioPortOptions, DEFAULT_FFMPEG } from './audio-port.js';
+import { describeConversion, describeDamage } from './conversion.js';
+import { encodingOf } from './encodings.js';
+import { inspectorOf } from './inspectors.js';
+import { openAudio } from './open-audio.js';
+import { decodeChannels, refuseEndless } from './pcm.js';
+import { toInt16 } from './samples.js';
+import { WavReader } from './wav.js';
+import { invalidMedia, type WavFormat } from './wav-format.js';
+import { wavHeader } from './write-wav.js';
+
+/** Whether audio is known to be of a format. What is not known of it, such as the rate of an MP4, counts as different. */
+export const fits = ({ mime, sampleRate, channels }: Artifact, format: AudioFormat): boolean =>
+  (format.encoding === undefined || encodingOf(mime) === format.encoding) &&
+  (format.rate === undefined || sampleRate === format.rate) &&
+  (format.channels === undefined || channels === format.channels);
+
+/**
+ * Audio in a format: the artifact itself where it fits, else a new one, 16-bit WAV with the rate and channels of the format
+ * and what the format leaves open as it was. Memory is bounded; the source is read twice, because a WAV's length stands at
+ * its start. The store keeps equal content once, so a repeated conversion costs time but no space.
+ *
+ * Throws `CONVERSION_UNAVAILABLE` for an encoding other than WAV, which nothing here can make, and where ffmpeg is needed and
+ * absent.
+ */
+export async function convertAudio(
+  store: ArtifactStore,
+  tenant: string,
+  artifact: Artifact,
+  format: AudioFormat,
+  { onConversion, ffmpeg = DEFAULT_FFMPEG, signal }: AudioPortOptions = {},
+): Promise<Artifact> {
+  if (fits(artifact, format)) return artifact;
+  if (format.encoding !== undefined && format.encoding !== 'wav') {
+    const message = `${artifact.uri} is ${artifact.mime}, not ${format.encoding} as declared; only WAV can be made of it`;
+    throw new MillraceError('CONVERSION_UNAVAILABLE', message);
+  }
+  const open = (onDamage?: (text: string) => void) =>
+    openAudio(store, tenant, artifact, { program: ffmpeg, signal, onDamage });
+  const { bytes, decoded } = open((text) => onConversion?.(describeDamage(text)));
+  const { found, frames } = await measure(bytes);
+  const wanted = { sampleRate: format.rate ?? found.sampleRate, channels: format.channels ?? found.channels };
+  const text = describeConversion(found, wanted, decoded);
+  if (text !== undefined) onConversion?.(text);
+  const length = Math.round((frames * wanted.sampleRate) / found.sampleRate);
+  return await store.put(tenant, wavBytes(open().bytes, { ...wanted, frames: length }), inspectorOf('audio'));
+}
+
+async function measure(bytes: AsyncIterable<Uint8Array>): Promise<{ found: WavFormat; frames: number }> {
+  const reader = new WavReader();
+  let received = 0;
+  for await (const chunk of bytes) {
+    for (const samples of reader.push(chunk)) {
+      received += samples.length;
+      refuseEndless(received, reader.format as WavFormat); // known before the first sample
+    }
+  }
+  const { format, frames } = reader.end();
+  return { found: format, frames };
+}
+
+/** Sizes in a WAV header have 32 bits. */
+const MOST_DATA_BYTES = 0xffff_ff00;
+
+async function* wavBytes(
+  bytes: AsyncIterable<Uint8Array>,
+  wanted: { readonly sampleRate: number; readonly channels: number; readonly frames: number },
+): AsyncGenerator<Uint8Array, void> {
+  if (wanted.frames * wanted.channels * 2 > MOST_DATA_BYTES)
+    throw invalidMedia('the audio is too long for one WAV file');
+  yield wavHeader(wanted);
+  for await (const channels of decodeChannels(bytes, wanted)) {
+    const { buffer, byteLength } = interleave(channels.map(toInt16));
+    yield new Uint8Array(buffer, 0, byteLength);
+  }
+}
+
+function interleave(channels: readonly Int16Array[]): Int16Array {
+  const [first = new Int16Array()] = channels;
+  if (channels.length === 1) return first;
+  const frames = new Int16Array(first.length * channels.length);
+  for (const [i, channel] of channels.entries()) {
+    for (let at = 0; at < channel.length; at++) frames[at * channels.length + i] = channel[at] as number;
+  }
+  return frames;
+}

@@ -1,0 +1,39 @@
+import type { AudioEncoding } from '../pipelines/media.js';
+
+interface EncodingRow {
+  readonly mime: string;
+  /** Of a downloaded file. */
+  readonly extension: string;
+  /** ffmpeg's demuxer. It is named, never guessed: a guess would let a playlist pass for audio. Absent where none is needed. */
+  readonly demuxer?: string;
+}
+
+/** The audio files that Millrace takes. WebM and MP4 may hold video too; only their first audio track is read. */
+export const ENCODINGS: Readonly<Record<AudioEncoding, EncodingRow>> = {
+  wav: { mime: 'audio/wav', extension: '.wav' },
+  mp3: { mime: 'audio/mpeg', extension: '.mp3', demuxer: 'mp3' },
+  flac: { mime: 'audio/flac', extension: '.flac', demuxer: 'flac' },
+  ogg: { mime: 'audio/ogg', extension: '.ogg', demuxer: 'ogg' },
+  webm: { mime: 'audio/webm', extension: '.webm', demuxer: 'matroska' },
+  mp4: { mime: 'audio/mp4', extension: '.m4a', demuxer: 'mov' },
+};
+
+const IMAGE_EXTENSIONS: Readonly<Record<string, string>> = {
+  'image/png': '.png',
+  'image/jpeg': '.jpg',
+  'image/webp': '.webp',
+  'image/gif': '.gif',
+};
+
+const BY_MIME: ReadonlyMap<string, AudioEncoding> = new Map(
+  (Object.keys(ENCODINGS) as AudioEncoding[]).map((encoding) => [ENCODINGS[encoding].mime, encoding]),
+);
+
+/** The encoding of stored audio; undefined for a media type that none of Millrace's inspectors gives. */
+export const encodingOf = (mime: string): AudioEncoding | undefined => BY_MIME.get(mime);
+
+/** What a file of a media type is called, with its dot; empty for an unknown one. */
+export function extensionOf(mime: string): string {
+  const encoding = encodingOf(mime);
+  return encoding === undefined ? (IMAGE_EXTENSIONS[mime] ?? '') : ENCODINGS[encoding].extension;
+}

@@ -1,0 +1,13 @@
+/** Media as bytes and as samples: the only place that knows file formats. */
+
+export { AudioEncoder, GIVEN_FORMATS, type GivenAudio, type GivenFormat } from './audio-encoder.js';
+export { type AudioPort, createAudioPort } from './audio-port.js';
+export { createBytesPort } from './bytes-port.js';
+export { conformInput } from './conform-input.js';
+export { convertAudio } from './convert-audio.js';
+export { extensionOf } from './encodings.js';
+export { inspectorOf } from './inspectors.js';
+export { mapMedia, mediaPlaces, schemasAt, type TakeMedia } from './media-walk.js';
+export { decodeWav } from './pcm.js';
+export { clamp, toInt16 } from './samples.js';
+export { wavHeader, writeWav } from './write-wav.js';

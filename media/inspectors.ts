@@ -1,0 +1,67 @@
+import type { MediaKind } from '../pipelines/media.js';
+import type { ArtifactInfo, Inspector } from '../stores/artifacts/store.js';
+import { infoOfHead } from './audio-head.js';
+import { audioEncodingOf, describeBytes, HEAD_BYTES, imageTypeOf } from './sniff.js';
+import { invalidMedia } from './wav-format.js';
+import { WavInspector } from './wav-inspector.js';
+
+/** Lets files of one kind of media into the store, and nothing else. Throws `INVALID_MEDIA` saying what is wrong. */
+export const inspectorOf = (kind: MediaKind): Inspector =>
+  new HeadInspector(kind === 'audio' ? audioInspector : imageInspector);
+
+/** Decides by a file's first bytes who inspects it; they are handed on with the rest. */
+class HeadInspector implements Inspector {
+  #head: Uint8Array = new Uint8Array();
+  #chosen: Inspector | undefined;
+
+  constructor(readonly choose: (head: Uint8Array) => Inspector) {}
+
+  push(chunk: Uint8Array): void {
+    if (this.#chosen !== undefined) {
+      this.#chosen.push(chunk);
+      return;
+    }
+    this.#head = this.#head.length === 0 ? chunk.slice() : Buffer.concat([this.#head, chunk]);
+    if (this.#head.length >= HEAD_BYTES) this.#decide();
+  }
+
+  end(): ArtifactInfo {
+    return (this.#chosen ?? this.#decide()).end();
+  }
+
+  #decide(): Inspector {
+    const chosen = this.choose(this.#head);
+    chosen.push(this.#head);
+    this.#head = new Uint8Array();
+    this.#chosen = chosen;
+    return chosen;
+  }
+}
+
+function audioInspector(head: Uint8Array): Inspector {
+  const encoding = audioEncodingOf(head);
+  if (encoding === 'wav' || mayBeWav(head)) return new WavInspector();
+  if (encoding === undefined)
+    throw invalidMedia(`the file is not WAV, MP3, FLAC, Ogg, WebM or MP4 audio: it ${describeBytes(head)}`);
+  if (head.length < HEAD_BYTES)
+    throw invalidMedia(
+      `the ${encoding} file is truncated: it ends after ${head.length} bytes, inside its first header`,
+    );
+  return known(infoOfHead(encoding, head));
+}
+
+function imageInspector(head: Uint8Array): Inspector {
+  const mime = imageTypeOf(head);
+  if (mime === undefined)
+    throw invalidMedia(`the file is not a PNG, JPEG, WebP or GIF image: it ${describeBytes(head)}`);
+  return known({ mime });
+}
+
+/** A WAV cut inside its first word, or a RIFF file that Millrace does not read: the WAV reader says what is wrong with it. */
+function mayBeWav(head: Uint8Array): boolean {
+  const id = Buffer.from(head.subarray(0, 4)).toString('latin1');
+  return id !== '' && ['RIFF', 'RIFX', 'RF64', 'BW64'].some((known) => known.startsWith(id));
+}
+
+/** Of these files only the head is looked at; whether the rest can be decoded shows where it is. */
+const known = (info: ArtifactInfo): Inspector => ({ push: () => undefined, end: () => info });

@@ -1,0 +1,126 @@
+import { z } from 'zod';
+import { isJsonObject, type Json } from '../pipelines/json.js';
+import { bare, type MediaKind, mediaOf } from '../pipelines/media.js';
+
+/** A place in a value where its schema asks for media. */
+export interface MediaPlace {
+  readonly kind: MediaKind;
+  /** Keys and indices from the top, joined by dots: `speaker.voice`, `clips.0`. */
+  readonly path: string;
+  readonly schema: z.ZodType;
+}
+
+/** Gives what takes the place of a media value. */
+export type TakeMedia = (value: Json, place: MediaPlace) => Promise<Json>;
+
+/**
+ * Replaces every media value by what `take` gives for it, in order: in fields of objects, items of lists and tuples, values
+ * of records, and members of unions. What does not fit the schema stays as it is, for validation to refuse, and so does null.
+ * Of a union counts the first media member for what looks like media, else the first member whose literal fields agree.
+ */
+export async function mapMedia(schema: z.ZodType, value: Json, take: TakeMedia, path = ''): Promise<Json> {
+  if (!holdsMedia(schema)) return value;
+  const inner = unwrapped(schema);
+  const kind = mediaOf(inner);
+  if (kind !== undefined)
+    return value === null && schema.isNullable() ? value : await take(value, { kind, path, schema: inner });
+  if (inner instanceof z.ZodUnion) {
+    const member = memberFor(inner.options as readonly z.ZodType[], value);
+    return member === undefined ? value : await mapMedia(member, value, take, path);
+  }
+  if (Array.isArray(value)) {
+    const items: Json[] = [];
+    for (const [i, item] of (value as readonly Json[]).entries()) {
+      const of = childSchema(inner, String(i));
+      items.push(of === undefined ? item : await mapMedia(of, item, take, joined(path, String(i))));
+    }
+    return items;
+  }
+  if (!isJsonObject(value)) return value;
+  const fields: [string, Json][] = [];
+  for (const [key, field] of Object.entries(value)) {
+    const of = childSchema(inner, key);
+    fields.push([key, of === undefined ? field : await mapMedia(of, field, take, joined(path, key))]);
+  }
+  return Object.fromEntries(fields);
+}
+
+/** The schema of a field or an item, by its key or index; undefined where the schema knows none. */
+function childSchema(schema: z.ZodType, key: string): z.ZodType | undefined {
+  const inner = unwrapped(schema);
+  if (inner instanceof z.ZodObject) {
+    const shape = inner.shape as Readonly<Record<string, z.ZodType>>;
+    return Object.hasOwn(shape, key) ? shape[key] : undefined;
+  }
+  if (inner instanceof z.ZodRecord) return inner.valueType as z.ZodType;
+  if (!/^(0|[1-9]\d*)$/.test(key)) return undefined;
+  if (inner instanceof z.ZodArray) return inner.element as z.ZodType;
+  return inner instanceof z.ZodTuple ? (inner.def.items[Number(key)] as z.ZodType | undefined) : undefined;
+}
+
+/** The schemas that a value at a path may have: several below a union, none for a path that the schema does not know. */
+export function schemasAt(schema: z.ZodType, path: readonly string[]): z.ZodType[] {
+  const inner = unwrapped(schema);
+  if (inner instanceof z.ZodUnion)
+    return inner.options.flatMap((member) => schemasAt(member as unknown as z.ZodType, path));
+  const [key, ...rest] = path;
+  if (key === undefined) return [inner];
+  const child = childSchema(inner, key);
+  return child === undefined ? [] : schemasAt(child, rest);
+}
+
+/** Schemas may contain themselves; media deeper than this is not found. */
+const MOST_LEVELS = 16;
+
+/** Every place that a schema has for media; `*` stands for any index or key. */
+export function mediaPlaces(schema: z.ZodType, path = '', above: readonly z.ZodType[] = []): MediaPlace[] {
+  if (above.includes(schema) || above.length > MOST_LEVELS) return [];
+  const inner = unwrapped(schema);
+  const kind = mediaOf(inner);
+  if (kind !== undefined) return [{ kind, path, schema: inner }];
+  const below = (child: unknown, key: string) =>
+    mediaPlaces(child as z.ZodType, key === '' ? path : joined(path, key), [...above, schema]);
+  if (inner instanceof z.ZodObject) return Object.entries(inner.shape).flatMap(([key, field]) => below(field, key));
+  if (inner instanceof z.ZodArray) return below(inner.element, '*');
+  if (inner instanceof z.ZodRecord) return below(inner.valueType, '*');
+  if (inner instanceof z.ZodTuple) return inner.def.items.flatMap((item, i) => below(item, String(i)));
+  return inner instanceof z.ZodUnion ? inner.options.flatMap((member) => below(member, '')) : [];
+}
+
+const HOLDS_MEDIA = new WeakMap<z.ZodType, boolean>();
+
+/** Whether any media can stand in a value, so that one which has none is not walked. Looked up once for each schema. */
+function holdsMedia(schema: z.ZodType): boolean {
+  const known = HOLDS_MEDIA.get(schema);
+  if (known !== undefined) return known;
+  const found = mediaPlaces(schema).length > 0;
+  HOLDS_MEDIA.set(schema, found);
+  return found;
+}
+
+const joined = (path: string, key: string): string => (path === '' ? key : `${path}.${key}`);
+
+/** Without what makes it optional, read-only or lazy. */
+function unwrapped(schema: z.ZodType): z.ZodType {
+  const inner = bare(schema);
+  return inner instanceof z.ZodReadonly || inner instanceof z.ZodLazy ? unwrapped(inner.unwrap() as z.ZodType) : inner;
+}
+
+function memberFor(members: readonly z.ZodType[], value: Json): z.ZodType | undefined {
+  const refersToMedia = isJsonObject(value) && (typeof value.uri === 'string' || typeof value.base64 === 'string');
+  const media = members.find((member) => mediaOf(unwrapped(member)) !== undefined);
+  if (refersToMedia && media !== undefined) return media;
+  return members.find((member) => {
+    const inner = unwrapped(member);
+    if (Array.isArray(value)) return inner instanceof z.ZodArray || inner instanceof z.ZodTuple;
+    if (inner instanceof z.ZodUnion) return memberFor(inner.options as readonly z.ZodType[], value) !== undefined;
+    if (!isJsonObject(value)) return false;
+    return inner instanceof z.ZodRecord || (inner instanceof z.ZodObject && literalsAgree(inner, value));
+  });
+}
+
+function literalsAgree({ shape }: z.ZodObject, value: Readonly<Record<string, Json>>): boolean {
+  return Object.entries(shape as Readonly<Record<string, z.ZodType>>).every(
+    ([key, field]) => !(field instanceof z.ZodLiteral) || field.safeParse(value[key]).success,
+  );
+}

@@ -1,0 +1,33 @@
+import type { Artifact } from '../pipelines/artifact.js';
+import type { ArtifactStore } from '../stores/artifacts/store.js';
+import { abortable } from './abortable.js';
+import { encodingOf } from './encodings.js';
+import { type DecodeOptions, decodeByFfmpeg } from './ffmpeg.js';
+import { indexFirst } from './mp4-order.js';
+import { invalidMedia } from './wav-format.js';
+
+/** An artifact's audio as a WAV file: itself, or what ffmpeg makes of it. */
+export interface OpenAudio {
+  readonly bytes: AsyncIterable<Uint8Array>;
+  /** Absent where nothing had to be decoded. */
+  readonly decoded?: string;
+}
+
+/**
+ * Opens audio of any encoding that the store takes. The bytes throw `CONVERSION_UNAVAILABLE` where ffmpeg is needed and absent,
+ * and the signal's reason when it aborts.
+ */
+export function openAudio(
+  store: ArtifactStore,
+  tenant: string,
+  { uri, mime, bytes }: Artifact,
+  ffmpeg: DecodeOptions,
+): OpenAudio {
+  const encoding = encodingOf(mime);
+  if (encoding === undefined) throw invalidMedia(`${uri} is ${mime}, which is not audio that Millrace reads`);
+  if (encoding === 'wav') return { bytes: abortable(store.read(tenant, uri), ffmpeg.signal) };
+  // Ranges are not checked against the sha256 as a whole read is; an index has to be found first.
+  const file =
+    encoding === 'mp4' ? indexFirst((range) => store.read(tenant, uri, range), bytes) : store.read(tenant, uri);
+  return { bytes: decodeByFfmpeg(file, encoding, ffmpeg), decoded: encoding };
+}

@@ -1,0 +1,92 @@
+import { MillraceError } from '../pipelines/errors.js';
+
+/** How a sample is stored. All are little-endian; `u8` is unsigned with 128 as silence, as RIFF has it. */
+export type SampleEncoding = 'u8' | 's16' | 's24' | 's32' | 'f32' | 'f64';
+
+export interface WavFormat {
+  readonly encoding: SampleEncoding;
+  /** Samples per second and channel. */
+  readonly sampleRate: number;
+  readonly channels: number;
+  /** One sample of every channel. */
+  readonly frameBytes: number;
+}
+
+/** Recorders and codecs in use lie between; what is outside is a broken header. */
+const RATE = { least: 1_000, most: 192_000 };
+/** 7.1 surround. */
+export const MOST_CHANNELS = 8;
+
+export const isSampleRate = (hz: number): boolean => hz >= RATE.least && hz <= RATE.most;
+
+const PCM = 1;
+const FLOAT = 3;
+const EXTENSIBLE = 0xfffe;
+/** Bytes 2–15 of every `KSDATAFORMAT_SUBTYPE_*` GUID whose first two bytes are a format tag. */
+const SUBFORMAT_TAIL = '000000001000800000aa00389b71';
+
+/** Names for refusals: tags of RFC 2361 that people meet. */
+const OTHER_FORMATS: Readonly<Record<number, string>> = {
+  2: 'Microsoft ADPCM',
+  6: 'A-law',
+  7: 'µ-law',
+  17: 'IMA ADPCM',
+  49: 'GSM 6.10',
+  80: 'MPEG',
+  85: 'MP3',
+  353: 'Windows Media Audio',
+};
+
+const ENCODINGS: Readonly<Record<number, Readonly<Record<number, SampleEncoding>>>> = {
+  [PCM]: { 8: 'u8', 16: 's16', 24: 's24', 32: 's32' },
+  [FLOAT]: { 32: 'f32', 64: 'f64' },
+};
+
+/** Least and most bytes of a `fmt ` chunk that are read: WAVEFORMAT, and WAVEFORMATEXTENSIBLE. */
+export const FMT_BYTES = { least: 16, most: 40 };
+
+/**
+ * Reads the body of a `fmt ` chunk (Microsoft Multimedia Programming Interface 1.0, WAVEFORMATEXTENSIBLE).
+ * Throws `INVALID_MEDIA` when Millrace cannot decode it.
+ */
+export function parseFmt(body: Uint8Array): WavFormat {
+  const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
+  const channels = view.getUint16(2, true);
+  const sampleRate = view.getUint32(4, true);
+  const frameBytes = view.getUint16(12, true);
+  const bits = view.getUint16(14, true);
+  const tag = formatTag(view, body);
+  const encoding = ENCODINGS[tag]?.[bits];
+  if (encoding === undefined) {
+    const name = tag === PCM ? 'PCM' : tag === FLOAT ? 'float' : (OTHER_FORMATS[tag] ?? `format 0x${tag.toString(16)}`);
+    throw invalidMedia(
+      `the WAV encoding ${bits}-bit ${name} is not supported; send 8, 16, 24 or 32-bit PCM, or 32 or 64-bit float`,
+    );
+  }
+  if (channels < 1 || channels > MOST_CHANNELS) {
+    throw invalidMedia(`the WAV header gives ${channels} channels; 1 to ${MOST_CHANNELS} are supported`);
+  }
+  if (!isSampleRate(sampleRate)) {
+    throw invalidMedia(
+      `the WAV header gives a sample rate of ${sampleRate} Hz; ${RATE.least} to ${RATE.most} Hz are supported`,
+    );
+  }
+  const expected = (channels * bits) / 8;
+  if (frameBytes !== expected) {
+    throw invalidMedia(
+      `the WAV header contradicts itself: ${frameBytes} bytes a frame, but ${channels} × ${bits} bits are ${expected}`,
+    );
+  }
+  return { encoding, sampleRate, channels, frameBytes };
+}
+
+function formatTag(view: DataView, body: Uint8Array): number {
+  const tag = view.getUint16(0, true);
+  if (tag !== EXTENSIBLE) return tag;
+  if (body.length < FMT_BYTES.most) throw invalidMedia('the WAV header is WAVE_FORMAT_EXTENSIBLE but too short for it');
+  const tail = Buffer.from(body.subarray(26, 40)).toString('hex');
+  if (tail !== SUBFORMAT_TAIL) throw invalidMedia('the WAV sub-format is not a registered one (unknown GUID)');
+  return view.getUint16(24, true);
+}
+
+export const invalidMedia = (message: string): MillraceError => new MillraceError('INVALID_MEDIA', message);

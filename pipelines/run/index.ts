@@ -1,0 +1,5 @@
+export * from './events.js';
+export * from './resumption.js';
+export * from './run.js';
+export * from './waits.js';
+export * from './webhook.js';

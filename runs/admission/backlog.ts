@@ -1,0 +1,58 @@
+import { messageOf } from '../../pipelines/errors.js';
+import type { Logger } from '../../telemetry/logger.js';
+import { RationedWarnings } from '../../telemetry/warnings.js';
+import { expectedWaitMs, type Queue, type QueueStats } from './queue-stats.js';
+
+/** Statistics are asked for at most so often, a queue: Temporal itself counts every five seconds. */
+const FRESH_MS = 1_000;
+/** Older ones say nothing: a gateway that was idle asks before it decides. */
+const STALE_MS = 10_000;
+
+interface Known {
+  readonly stats: QueueStats;
+  readonly at: number;
+}
+
+/** How long runs wait in Temporal's queues. Nobody waits for it while runs come often enough to keep it fresh. */
+export class Backlog {
+  readonly #ask: (queue: Queue) => Promise<QueueStats>;
+  readonly #warnings: RationedWarnings;
+  readonly #known = new Map<string, Known>();
+  readonly #asking = new Map<string, Promise<void>>();
+  readonly #now: () => number;
+
+  constructor(ask: (queue: Queue) => Promise<QueueStats>, logger: Logger, now = () => performance.now()) {
+    this.#ask = ask;
+    this.#warnings = new RationedWarnings(logger);
+    this.#now = now;
+  }
+
+  /** Milliseconds that a task of this priority will wait; 0 when Temporal does not say. */
+  async waitMs(queue: Queue, priority: number): Promise<number> {
+    const name = `${queue.type} ${queue.name}${queue.standIn ? ' instead' : ''}`;
+    if (this.#age(name) > FRESH_MS) {
+      const asking = this.#refresh(name, queue);
+      if (this.#age(name) > STALE_MS) await asking;
+    }
+    const known = this.#known.get(name);
+    return known === undefined || this.#age(name) > STALE_MS ? 0 : expectedWaitMs(known.stats, priority);
+  }
+
+  #age(name: string): number {
+    return this.#now() - (this.#known.get(name)?.at ?? Number.NEGATIVE_INFINITY);
+  }
+
+  #refresh(name: string, queue: Queue): Promise<void> {
+    const asking =
+      this.#asking.get(name) ??
+      this.#ask(queue)
+        .then(
+          (stats) => void this.#known.set(name, { stats, at: this.#now() }),
+          (error) =>
+            this.#warnings.warn('stats', { error: messageOf(error) }, 'queues cannot be measured: no run is shed'),
+        )
+        .finally(() => this.#asking.delete(name));
+    this.#asking.set(name, asking);
+    return asking;
+  }
+}

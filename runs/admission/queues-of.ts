@@ -1,0 +1,22 @@
+import { allSteps, isStage, type Plan } from '../../pipelines/plan/index.js';
+import type { Placement } from '../../pipelines/run/index.js';
+import type { Queue } from './queue-stats.js';
+
+/**
+ * The queues that a run goes through, each with the others that can stand in for it: that of the workflows, and that of
+ * every stage that is an activity of its own. Stages that only wait for a person have none.
+ */
+export function queuesOf(plan: Plan, placement: Placement, taskQueue: string): readonly (readonly Queue[])[] {
+  const stages = [...allSteps(plan)].flatMap((step) => {
+    if (!isStage(step) || step.policy.execution === 'inline' || step.kind === 'approve') return [];
+    const placed = placement[step.id];
+    return placed ? [[placed.queue, ...(placed.elsewhere ?? []).map(({ queue }) => queue)]] : [];
+  });
+  const distinct = new Map(stages.map((names) => [names.join(' '), names]));
+  return [
+    [{ name: taskQueue, type: 'workflow' }],
+    ...[...distinct.values()].map((names) =>
+      names.map((name, i): Queue => ({ name, type: 'activity', ...(i > 0 && { standIn: true }) })),
+    ),
+  ];
+}

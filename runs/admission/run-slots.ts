@@ -1,0 +1,155 @@
+import type { Redis } from 'ioredis';
+import { MillraceError } from '../../pipelines/errors.js';
+import { isFull } from '../../stores/redis/index.js';
+import type { Logger } from '../../telemetry/logger.js';
+import { RationedWarnings } from '../../telemetry/warnings.js';
+
+/** What Temporal says of a run: `absent` when it has none of this id, `unknown` when it does not answer. */
+export type RunState = 'running' | 'ended' | 'absent' | 'unknown';
+
+export interface RunSlotsDeps {
+  readonly redis: Redis;
+  /** Asks Temporal itself, whose answer is never behind. */
+  stateOf(runId: string): Promise<RunState>;
+  readonly logger: Logger;
+}
+
+/** Runs that are looked at in one go when all slots are taken: 2 ms of Temporal each, at the same time. */
+const LOOK_AT = 32;
+/** Only one gateway looks at an owner's runs in this time, whatever comes. */
+const LOOK_EVERY_MS = 250;
+/** Pause of the others before they try once more. */
+const PAUSE_MS = 60;
+/** A run that Temporal does not know may be on its way there; after twice the time that a start may take it is not. */
+const START_MS = 10_000;
+/** When to come back where Redis has no memory left, in milliseconds. */
+const FULL_RETRY_MS = 1_000;
+/** The set of an owner that has left, in seconds: a week. */
+const KEEP_S = 7 * 86_400;
+
+/** KEYS: the set · ARGV: run, now, most, time to keep. 1 when the run has a slot, 2 when it had it before, 0 when all are taken. */
+const TAKE = `
+if redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 2 end
+if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[3]) then return 0 end
+redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
+redis.call('EXPIRE', KEYS[1], ARGV[4])
+return 1`;
+
+/**
+ * Bounds how many runs of an owner go on at once, over all gateways of a Redis. Each run holds a slot from before its start;
+ * the gateway that sees its end gives it back. Most ends nobody sees (202, a gateway that died), so when all slots are taken
+ * the runs looked at longest ago are looked at in Temporal, and those that have ended make room: the bound is never passed,
+ * and heals by itself. While Redis is away each gateway bounds the runs that it knows of itself; while it is full none starts.
+ */
+export class RunSlots {
+  readonly #deps: RunSlotsDeps;
+  readonly #warnings: RationedWarnings;
+  /** What this gateway knows by itself: an owner's runs since when, in milliseconds since 1970. */
+  readonly #here = new Map<string, Map<string, number>>();
+
+  constructor(deps: RunSlotsDeps) {
+    this.#deps = deps;
+    this.#warnings = new RationedWarnings(deps.logger);
+  }
+
+  /**
+   * Whether the run may start. A run that holds a slot already may: it is asked for again. Throws `STATE_STORE_FULL`.
+   */
+  async take(owner: string, most: number, run: string): Promise<boolean> {
+    const set = slotsOf(owner);
+    try {
+      const taken = (await this.#try(set, most, run)) || (await this.#tryAgain(set, most, run));
+      if (taken) this.#remember(owner, most, run);
+      return taken;
+    } catch (error) {
+      if (isFull(error)) {
+        throw new MillraceError('STATE_STORE_FULL', 'running runs cannot be counted', { retryAfterMs: FULL_RETRY_MS });
+      }
+      this.#warnings.warn(
+        'slots',
+        { err: error },
+        'Redis is away: each gateway limits the runs that it knows of itself',
+      );
+      return await this.#takeHere(owner, most, run);
+    }
+  }
+
+  async #tryAgain(set: string, most: number, run: string): Promise<boolean> {
+    if (await this.#mayLook(set)) await this.#dropEnded(set);
+    else await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    return await this.#try(set, most, run);
+  }
+
+  /** Keeps the newest `most`: what is forgotten counts in Redis. */
+  #remember(owner: string, most: number, run: string): void {
+    const runs = this.#here.get(owner) ?? new Map<string, number>();
+    this.#here.set(owner, runs);
+    runs.set(run, runs.get(run) ?? Date.now());
+    if (runs.size <= most) return;
+    const [oldest = run] = runs.keys();
+    runs.delete(oldest);
+  }
+
+  async #takeHere(owner: string, most: number, run: string): Promise<boolean> {
+    const runs = this.#here.get(owner);
+    if (runs !== undefined && !runs.has(run) && runs.size >= most) {
+      const oldest = [...runs].slice(0, LOOK_AT).map(([id, since]) => ({ run: id, since }));
+      const { gone, alive } = await this.#look(oldest);
+      for (const id of gone) runs.delete(id);
+      for (const id of alive) {
+        const since = runs.get(id);
+        if (since === undefined || !runs.delete(id)) continue;
+        runs.set(id, since);
+      }
+      if (runs.size >= most) return false;
+    }
+    this.#remember(owner, most, run);
+    return true;
+  }
+
+  /** Never throws, and nobody waits for it: a slot that stays is found later. */
+  release(owner: string, run: string): void {
+    const runs = this.#here.get(owner);
+    runs?.delete(run);
+    if (runs?.size === 0) this.#here.delete(owner);
+    this.#deps.redis.zrem(slotsOf(owner), run).catch(() => undefined);
+  }
+
+  async #try(set: string, most: number, run: string): Promise<boolean> {
+    return (await this.#deps.redis.eval(TAKE, 1, set, run, Date.now(), most, KEEP_S)) !== 0;
+  }
+
+  async #mayLook(set: string): Promise<boolean> {
+    return (await this.#deps.redis.set(`${set}:looked`, '1', 'PX', LOOK_EVERY_MS, 'NX')) === 'OK';
+  }
+
+  async #dropEnded(set: string): Promise<void> {
+    const { redis } = this.#deps;
+    const scored = await redis.zrangebyscore(set, '-inf', '+inf', 'WITHSCORES', 'LIMIT', 0, LOOK_AT);
+    const runs = scored.flatMap((run, i) => (i % 2 === 1 ? [] : [{ run, since: Number(scored[i + 1]) }]));
+    const { gone, alive } = await this.#look(runs);
+    const now = String(Date.now());
+    // Those that go on are looked at last the next time, so that each has its turn.
+    await Promise.all([
+      ...(gone.length > 0 ? [redis.zrem(set, ...gone)] : []),
+      ...(alive.length > 0 ? [redis.zadd(set, 'XX', ...alive.flatMap((run) => [now, run]))] : []),
+    ]);
+  }
+
+  /** Asks Temporal of runs: which have ended, which go on; of the others it does not say. */
+  async #look(
+    runs: readonly { readonly run: string; readonly since: number }[],
+  ): Promise<{ readonly gone: readonly string[]; readonly alive: readonly string[] }> {
+    const now = Date.now();
+    const looked = await Promise.all(
+      runs.map(async ({ run, since }) => ({ run, since, state: await this.#deps.stateOf(run) })),
+    );
+    const gone = looked.filter(
+      ({ state, since }) => state === 'ended' || (state === 'absent' && now - since > START_MS),
+    );
+    const alive = looked.filter(({ state }) => state === 'running');
+    return { gone: gone.map(({ run }) => run), alive: alive.map(({ run }) => run) };
+  }
+}
+
+const slotsOf = (owner: string): string => `millrace:runs:{${owner}}`;

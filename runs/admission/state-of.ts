@@ -1,0 +1,16 @@
+import type { Client } from '@temporalio/client';
+import { WorkflowNotFoundError } from '@temporalio/common';
+import { TEMPORAL_DEADLINE_MS } from '../orchestrator.js';
+import type { RunState } from './run-slots.js';
+
+/** What Temporal's own record, not its index, says of a run. */
+export async function stateOf(temporal: Client, runId: string): Promise<RunState> {
+  try {
+    const { status } = await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
+      temporal.workflow.getHandle(runId).describe(),
+    );
+    return status.name === 'RUNNING' || status.name === 'CONTINUED_AS_NEW' ? 'running' : 'ended';
+  } catch (error) {
+    return error instanceof WorkflowNotFoundError ? 'absent' : 'unknown';
+  }
+}

@@ -1,0 +1,111 @@
+import { createHash } from 'node:crypto';
+import {
+  isGrpcServiceError,
+  WorkflowUpdateFailedError,
+  WorkflowUpdateRPCTimeoutOrCancelledError,
+} from '@temporalio/client';
+import { ApplicationFailure, WorkflowNotFoundError } from '@temporalio/common';
+import { type FieldError, isErrorCode, MillraceError } from '../pipelines/errors.js';
+import { invalidFields } from '../pipelines/invalid-fields.js';
+import { canonicalJson, type Json } from '../pipelines/json.js';
+import { DECIDE_UPDATE, type GivenDecision, type Wait } from '../pipelines/run/index.js';
+import { hasEnded } from './cancel.js';
+import type { RunDeps } from './deps.js';
+import { fromTemporal } from './orchestrator.js';
+import { childrenOf, MOST_CHILDREN, prefixOf, type Within, waitingIn } from './waiting.js';
+
+/** Longest wait for a run to take a decision, in milliseconds: a segment that runs beside the wait keeps it for 2.4 s. */
+const DECISION_MS = 10_000;
+
+/** Of gRPC: the run takes a new history or another worker, and the decision is to be sent again. */
+const ABORTED = 10;
+
+interface Asked {
+  readonly sent: GivenDecision;
+  /** Path of the wait, where the caller names it. */
+  readonly stage: string | undefined;
+}
+
+/**
+ * Hands a decision to the run, or the child run of it, that waits for it, and returns when it has been taken. Throws
+ * `NOT_WAITING` and `ALREADY_DECIDED` where nothing waits for it, `ORCHESTRATOR_UNAVAILABLE` where it is not known whether it
+ * has been taken: the same decision again is then no second one.
+ */
+export async function decideOn(deps: RunDeps, id: string, sent: GivenDecision, stage?: string): Promise<void> {
+  if (await isTaken(deps, { id, workflowId: id }, { sent, stage })) return;
+  throw notWaiting(sent.nonce, await waitingIn(deps, id).catch(() => []));
+}
+
+export function notWaiting(nonce: string, waits: readonly Wait[]): MillraceError {
+  const those = waits.length > 0 ? `; what waits is ${waits.map(({ path }) => path).join(', ')}` : '';
+  return new MillraceError('NOT_WAITING', `nothing of the run waits under the nonce "${nonce}"${those}`);
+}
+
+/** False where neither the run nor a child run of it knows the wait. */
+async function isTaken(deps: RunDeps, of: Within, asked: Asked): Promise<boolean> {
+  const { sent, stage } = asked;
+  const inside = stage?.startsWith(prefixOf(of)) ? stage.slice(prefixOf(of).length) : undefined;
+  const known = await knows(deps, of, { ...sent, ...(inside !== undefined && { path: inside }) });
+  if (known) return true;
+  const all = await childrenOf(deps, of.workflowId);
+  const children = all
+    .map((workflowId) => ({ id: of.id, workflowId }))
+    .filter((child) => stage === undefined || stage.startsWith(prefixOf(child)));
+  if (children.length > MOST_CHILDREN) {
+    const message = `must be given: the run has ${children.length} child runs, too many to ask them all`;
+    throw invalidFields('INVALID_INPUT', [{ field: 'stage', message }]);
+  }
+  const answers = await Promise.allSettled(children.map((child) => isTaken(deps, child, asked)));
+  if (answers.some((answer) => answer.status === 'fulfilled' && answer.value)) return true;
+  const refused = answers.find((answer) => answer.status === 'rejected');
+  if (refused) throw refused.reason;
+  return false;
+}
+
+/** Whether a run knows the wait, and then takes the decision. Throws why it does not. */
+async function knows({ temporal }: RunDeps, of: Within, sent: GivenDecision): Promise<boolean> {
+  const { id, workflowId } = of;
+  const handle = temporal.workflow.getHandle(workflowId);
+  try {
+    await temporal.withDeadline(Date.now() + DECISION_MS, () =>
+      handle.executeUpdate(DECIDE_UPDATE, { args: [sent], updateId: updateIdOf(sent) }),
+    );
+    return true;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) {
+      if (workflowId === id) throw hasEnded();
+      return false;
+    }
+    const refused = refusalOf(error);
+    if (refused?.code === 'NOT_WAITING') return false;
+    throw refused ?? failureOf(error, workflowId);
+  }
+}
+
+/** Of one decision, so that Temporal too knows it again, and says what it has come to when the run has ended. */
+const updateIdOf = (sent: GivenDecision): string =>
+  `decide-${createHash('sha256')
+    .update(canonicalJson(sent as unknown as Json))
+    .digest('hex')
+    .slice(0, 32)}`;
+
+/** What the run has against a decision; undefined where it has not been asked. */
+function refusalOf(error: unknown): MillraceError | undefined {
+  const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
+  if (!(cause instanceof ApplicationFailure) || !isErrorCode(cause.type)) return undefined;
+  const { fields } = (cause.details?.[0] ?? {}) as { fields?: readonly FieldError[] };
+  return new MillraceError(cause.type, cause.message, { ...(fields && { fields }) });
+}
+
+function failureOf(error: unknown, workflowId: string): MillraceError {
+  const cause = error instanceof Error && isGrpcServiceError(error.cause) ? error.cause : error;
+  const unknown =
+    error instanceof WorkflowUpdateRPCTimeoutOrCancelledError ||
+    error instanceof WorkflowUpdateFailedError ||
+    (isGrpcServiceError(cause) && cause.code === ABORTED);
+  const known = fromTemporal(error, workflowId);
+  if (!unknown && known.code !== 'ORCHESTRATOR_UNAVAILABLE') return known;
+  const message =
+    'no worker has said whether the run has taken the decision; send the same one again: it counts only once';
+  return new MillraceError('ORCHESTRATOR_UNAVAILABLE', message, {}, { cause: error });
+}

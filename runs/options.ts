@@ -1,0 +1,51 @@
+import { MillraceError } from '../pipelines/errors.js';
+import { isJsonObject } from '../pipelines/json.js';
+import { type Plan, PRIORITIES, type Priority } from '../pipelines/plan/index.js';
+
+/** What the query of a request says of its run. */
+export interface RunOptions {
+  /** The fields of the output that are wanted; stages that only others need do not run. */
+  readonly outputs?: readonly string[];
+  readonly priority?: Priority;
+  /** URL that is told of the run's end. */
+  readonly webhook?: string;
+}
+
+const KNOWN: ReadonlySet<string> = new Set(['outputs', 'priority', 'webhook']);
+
+/**
+ * Reads `?outputs=reply,transcript&priority=interactive&webhook=https://example.com/hooks`. Throws `INVALID_INPUT` naming the parameter: a misspelt one would
+ * cost a caller the stages that it meant to save.
+ */
+export function runOptionsOf(query: unknown, plan: Plan): RunOptions {
+  const given = isJsonObject(query) ? query : {};
+  for (const [name, value] of Object.entries(given)) {
+    if (!KNOWN.has(name)) throw invalid(name, `is not a parameter; there are ${[...KNOWN].join(', ')}`);
+    if (typeof value !== 'string') throw invalid(name, 'is given twice');
+  }
+  const { outputs, priority, webhook } = given as { outputs?: string; priority?: string; webhook?: string };
+  return {
+    ...(outputs !== undefined && { outputs: outputsOf(outputs, plan) }),
+    ...(priority !== undefined && { priority: priorityOf(priority) }),
+    ...(webhook !== undefined && { webhook }),
+  };
+}
+
+function outputsOf(text: string, { output }: Plan): readonly string[] {
+  const known = isJsonObject(output) ? Object.keys(output) : [];
+  const fields = [...new Set(text.split(',').map((field) => field.trim()))].filter((field) => field !== '');
+  if (fields.length === 0) throw invalid('outputs', `names no field; the output has ${known.join(', ')}`);
+  const unknown = fields.find((field) => !known.includes(field));
+  if (unknown !== undefined)
+    throw invalid('outputs', `the output has no field "${unknown}"; it has ${known.join(', ')}`);
+  return fields.sort();
+}
+
+function priorityOf(text: string): Priority {
+  const found = PRIORITIES.find((priority) => priority === text);
+  if (found) return found;
+  throw invalid('priority', `must be one of ${PRIORITIES.join(', ')}, not "${text}"`);
+}
+
+const invalid = (field: string, message: string) =>
+  new MillraceError('INVALID_INPUT', `${field}: ${message}`, { fields: [{ field, message }] });

@@ -1,0 +1,260 @@
+import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
+import { WorkflowNotFoundError } from '@temporalio/common';
+import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
+import {
+  type RunResult,
+  resumptionOf,
+  STAGES_QUERY,
+  type StageRecord,
+  type Wait,
+  type WebhookTarget,
+} from '../pipelines/run/index.js';
+import { limited } from '../runtime/limited.js';
+import { type Caller, mayUse } from './caller.js';
+import type { RunDeps } from './deps.js';
+import { describeRun } from './described-run.js';
+import { type RunDocument, runPath, withHrefs } from './document.js';
+import { fromTemporal, runNotFound, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
+import type { EndingRun, RunEnd } from './outcome.js';
+import { outcomeOf, type RunOutcome } from './outcome.js';
+import { asRunMemo, type RunMemo, type StartedRun } from './start.js';
+import { pendingIn, waitingIn } from './waiting.js';
+import { withWaits } from './waiting-for.js';
+import { deliveryOf } from './webhooks/told-run.js';
+
+/** Longest wait for a worker to tell the stage table; without one the run is shown without. */
+const QUERY_MS = 1_000;
+
+/** Every id that the gateway gives; others are not worth a question to Temporal. */
+const RUN_ID = /^[a-z][a-z0-9-]{1,127}$/;
+
+/** A run with its input and output as the workflow has them: artifacts without links. */
+export interface RunRecord {
+  readonly document: RunDocument;
+  readonly input?: JsonObject;
+  readonly output?: JsonObject;
+  /** Who is told of its end. */
+  readonly webhooks?: readonly WebhookTarget[];
+}
+
+/** What Temporal says of a run without asking the run itself. */
+interface FoundRun {
+  readonly description: WorkflowExecutionDescription;
+  readonly memo: RunMemo;
+  readonly running: boolean;
+  /** No worker has started it yet: what is described is the delivery of its end, which will. */
+  readonly accepted?: true;
+}
+
+/** What reading a run takes. */
+export type RunReading = Pick<RunDeps, 'temporal' | 'uiUrl' | 'webhooks'>;
+
+/** Finds a run. Throws `RUN_NOT_FOUND`, also for another tenant's and for a pipeline that the caller may not use. */
+export async function findRun(deps: RunReading, id: string, caller: Caller): Promise<FoundRun> {
+  if (!RUN_ID.test(id)) throw runNotFound(id);
+  try {
+    return await deps.temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, async () => {
+      const { description, accepted } = await described(deps, id);
+      const memo = asRunMemo(description.memo);
+      if (memo === undefined || memo.tenant !== caller.tenant) throw runNotFound(id);
+      if (!mayUse(caller, { name: memo.pipeline })) throw runNotFound(id);
+      const running = description.status.name === 'RUNNING' || description.status.name === 'CONTINUED_AS_NEW';
+      if (accepted && !running) throw runNotFound(id);
+      return { description, memo, running, ...(accepted && { accepted }) };
+    });
+  } catch (error) {
+    throw fromTemporal(error, id);
+  }
+}
+
+async function described(deps: RunReading, id: string): Promise<Pick<FoundRun, 'description' | 'accepted'>> {
+  try {
+    return { description: await describeRun(deps.temporal, id) };
+  } catch (error) {
+    if (!(error instanceof WorkflowNotFoundError) || !deps.webhooks) throw error;
+    return { description: await deliveryOf(deps, id), accepted: true };
+  }
+}
+
+/** Reads a run. Throws as `findRun` does. */
+export async function readRun(deps: RunReading, id: string, caller: Caller): Promise<RunRecord> {
+  const { temporal } = deps;
+  const { description, memo, running, accepted } = await findRun(deps, id, caller);
+  if (accepted) return record(deps, { id, memo, description, input: undefined, seen: { status: 'running' } });
+  const handle = temporal.workflow.getHandle(id);
+  try {
+    return await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, async () => {
+      const [input, outcome, live, resumedAs] = await Promise.all([
+        inputOf(temporal, id, description.runId),
+        running ? undefined : outcomeOf(handle),
+        // Before its first task no worker can tell: a guardian waits for its fast host.
+        running && !isDelayed(description) ? liveState(temporal, id, pendingIn(id, description)) : undefined,
+        running || description.status.name === 'COMPLETED' ? undefined : resumptionThere(temporal, id),
+      ]);
+      const stages = live?.stages && (await withWaits(temporal, description, live.stages));
+      const seen = running ? { status: 'running' as const, ...live, ...(stages && { stages }) } : outcome;
+      return record(deps, { id, memo, description, input, seen, resumedAs });
+    });
+  } catch (error) {
+    throw fromTemporal(error, id);
+  }
+}
+
+/**
+ * Waits up to `waitMs` for a run's end. Undefined when it has not ended by then, when `gone` is aborted, or when Temporal stops
+ * answering: the run goes on and has an id to ask for.
+ */
+export async function waitForRun(
+  { ends, logger }: Pick<RunDeps, 'ends' | 'logger'>,
+  run: EndingRun,
+  waitMs: number,
+  gone: AbortSignal,
+): Promise<RunEnd | undefined> {
+  if (waitMs === 0) return undefined;
+  try {
+    return await limited(waitMs, gone, (signal) => ends.of(run, signal));
+  } catch (error) {
+    const expected = gone.aborted || (error as { name?: unknown } | null)?.name === 'TimeoutError';
+    if (!expected) logger.warn({ runId: run.id, err: error }, 'waiting for a run broke off');
+    return undefined;
+  }
+}
+
+/** What is known of a run without asking Temporal for it. */
+export function documentOfStarted(
+  deps: RunDeps,
+  { id, executionId, memo }: StartedRun,
+  input: JsonObject,
+): RunDocument {
+  return {
+    ...identityOf(id, memo),
+    status: 'running',
+    createdAt: memo.createdAt,
+    input: withHrefs(input, id, 'input'),
+    links: { self: runPath(id), ui: deps.uiUrl(id, executionId) },
+  };
+}
+
+/** A run whose result has come ahead of Temporal's record of it. */
+export const documentOfAnswered = (
+  deps: RunDeps,
+  run: StartedRun,
+  input: JsonObject,
+  { output, stages }: RunResult,
+): RunDocument => ({
+  ...documentOfStarted(deps, run, input),
+  status: 'succeeded',
+  endedAt: new Date().toISOString(),
+  output: withHrefs(output, run.id, 'output'),
+  stages,
+});
+
+const identityOf = (id: string, { pipeline, version, tenant, resumedFrom }: RunMemo) => ({
+  id,
+  pipeline,
+  version,
+  tenant,
+  ...(resumedFrom !== undefined && { resumedFrom }),
+});
+
+/** The run that goes on where this one has ended, where there is one. */
+export async function resumptionThere(temporal: Client, id: string): Promise<string | undefined> {
+  const next = resumptionOf(id);
+  try {
+    await describeRun(temporal, next);
+    return next;
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return undefined;
+    throw error;
+  }
+}
+
+interface Seen {
+  readonly id: string;
+  readonly memo: RunMemo;
+  readonly description: WorkflowExecutionDescription;
+  readonly input: JsonObject | undefined;
+  readonly resumedAs?: string | undefined;
+  readonly seen: RunOutcome | ({ readonly status: 'running' } & Live) | undefined;
+}
+
+/** What only the run itself knows while it goes on. */
+interface Live {
+  readonly stages?: readonly StageRecord[];
+  readonly waiting?: readonly Wait[];
+}
+
+function record(deps: RunReading, { id, memo, description, input, seen, resumedAs }: Seen): RunRecord {
+  const output = seen && 'output' in seen ? seen.output : undefined;
+  const error = seen && 'error' in seen ? seen.error : undefined;
+  const document: RunDocument = {
+    ...identityOf(id, memo),
+    status: seen?.status ?? 'running',
+    createdAt: memo.createdAt,
+    ...(description.closeTime && { endedAt: description.closeTime.toISOString() }),
+    ...(input && { input: withHrefs(input, id, 'input') }),
+    ...(output && { output: withHrefs(output, id, 'output') }),
+    ...(seen?.stages && { stages: seen.stages }),
+    ...(seen && 'waiting' in seen && { waiting: seen.waiting }),
+    ...(error && { error }),
+    ...(resumedAs !== undefined && { resumedAs }),
+    links: { self: runPath(id), ui: deps.uiUrl(id, description.runId) },
+  };
+  const { webhooks } = memo;
+  return { document, ...(input && { input }), ...(output && { output }), ...(webhooks && { webhooks }) };
+}
+
+export const isDelayed = ({ executionTime }: WorkflowExecutionDescription): boolean =>
+  (executionTime?.getTime() ?? 0) > Date.now();
+
+/** Asks the workflow itself, which takes a worker. */
+export async function stagesOf(temporal: Client, id: string): Promise<readonly StageRecord[] | undefined> {
+  try {
+    return await temporal.withDeadline(Date.now() + QUERY_MS, () =>
+      temporal.workflow.getHandle(id).query<readonly StageRecord[]>(STAGES_QUERY),
+    );
+  } catch {
+    return undefined;
+  }
+}
+
+/** The kinds of steps in which a person may be waited for. */
+const MAY_WAIT: ReadonlySet<string> = new Set(['approve', 'agent', 'pipeline']);
+
+/** Asks the workflow itself, which takes a worker; what it does not say is not known. */
+async function liveState(temporal: Client, id: string, children: readonly string[]): Promise<Live> {
+  let stages: readonly StageRecord[] | undefined;
+  try {
+    return await temporal.withDeadline(Date.now() + QUERY_MS, async () => {
+      stages = await temporal.workflow.getHandle(id).query<readonly StageRecord[]>(STAGES_QUERY);
+      const mayWait = stages.some(({ kind, status }) => status === 'running' && MAY_WAIT.has(kind));
+      return { stages, waiting: mayWait ? await waitingIn({ temporal }, id, children) : [] };
+    });
+  } catch {
+    return { ...(stages && { stages }) };
+  }
+}
+
+async function inputOf(temporal: Client, workflowId: string, runId: string): Promise<JsonObject | undefined> {
+  const [input = null] = await argumentsOf(temporal, workflowId, runId, 1);
+  return isJsonObject(input) ? input : undefined;
+}
+
+/** What a run was started with, its input first: the arguments in the first event of its history, at most so many. */
+export async function argumentsOf(
+  temporal: Client,
+  workflowId: string,
+  runId: string,
+  most = Number.POSITIVE_INFINITY,
+): Promise<readonly Json[]> {
+  const { history } = await temporal.workflow.workflowService.getWorkflowExecutionHistory({
+    namespace: temporal.options.namespace,
+    execution: { workflowId, runId },
+    maximumPageSize: 1,
+  });
+  const given = history?.events?.[0]?.workflowExecutionStartedEventAttributes?.input?.payloads ?? [];
+  const { payloadConverter, payloadCodecs } = temporal.options.loadedDataConverter;
+  let payloads = given.slice(0, most);
+  for (const codec of [...payloadCodecs].reverse()) payloads = await codec.decode(payloads);
+  return payloads.map((payload) => payloadConverter.fromPayload<Json>(payload));
+}

@@ -1,0 +1,52 @@
+import { MillraceError } from '../pipelines/errors.js';
+import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
+import type { RunContext } from '../pipelines/run/index.js';
+
+/** What Temporal takes of a workflow's arguments (`limit.blobSize.error`: 2 MiB), less what it writes around them. */
+const MOST_BYTES = 2 * 1024 * 1024 - 64 * 1024;
+/** A field that takes less of its parent than this is not what makes it large. */
+const MOST_OF_IT = 0.5;
+
+/**
+ * Refuses a run whose input, with the plan that it carries, is above what Temporal takes: nothing has started then. Media do
+ * not count, for they are in the artifact store. Throws `INPUT_TOO_LARGE` naming the largest field.
+ */
+export function refuseTooLarge(input: JsonObject, context: RunContext): void {
+  const [ofInput, ofContext] = [bytesOf(input), bytesOf(context as unknown as Json)];
+  if (ofInput + ofContext <= MOST_BYTES) return;
+  const { field, bytes } = largestField(input);
+  const message = `has ${bytes} bytes as JSON`;
+  const limit = `the input has ${ofInput} bytes as JSON and the plan ${ofContext}; a run may start with ${MOST_BYTES}`;
+  throw new MillraceError('INPUT_TOO_LARGE', `${limit}; the largest field is ${field}, which ${message}`, {
+    fields: [{ field, message }],
+  });
+}
+
+const bytesOf = (value: Json): number => Buffer.byteLength(JSON.stringify(value));
+
+/** The path of what makes an input large: down to the value that no single part of it makes large. */
+function largestField(input: JsonObject): { readonly field: string; readonly bytes: number } {
+  let found = { field: 'body', bytes: bytesOf(input) };
+  for (let value: Json = input; ; ) {
+    const none: Part = { field: '', value: null, bytes: 0 };
+    const largest: Part = partsOf(value, found.field).reduce((a, b) => (b.bytes > a.bytes ? b : a), none);
+    // The first step is taken whatever its share: it names a field of the pipeline's.
+    if (largest.field === '' || (found.field !== 'body' && largest.bytes < found.bytes * MOST_OF_IT)) return found;
+    found = { field: largest.field, bytes: largest.bytes };
+    value = largest.value;
+  }
+}
+
+interface Part {
+  readonly field: string;
+  readonly value: Json;
+  readonly bytes: number;
+}
+
+function partsOf(value: Json, path: string): Part[] {
+  const part = (field: string, inner: Json): Part => ({ field, value: inner, bytes: bytesOf(inner) });
+  if (Array.isArray(value)) return value.map((inner: Json, i) => part(`${path}[${i}]`, inner));
+  if (!isJsonObject(value)) return [];
+  const prefix = path === 'body' ? '' : `${path}.`;
+  return Object.entries(value).flatMap(([key, inner]) => (inner === undefined ? [] : [part(`${prefix}${key}`, inner)]));
+}

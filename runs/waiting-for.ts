@@ -1,0 +1,38 @@
+import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
+import { isJsonObject, type Json } from '../pipelines/json.js';
+import type { StageRecord } from '../pipelines/run/index.js';
+
+type Payloads = NonNullable<
+  NonNullable<WorkflowExecutionDescription['raw']['pendingActivities']>[number]['heartbeatDetails']
+>['payloads'];
+
+/**
+ * The rows with what their stages wait for: a stage whose server is away is an activity between two attempts, and what it
+ * waits for stands in its heartbeat, of which the workflow itself learns nothing.
+ */
+export async function withWaits(
+  temporal: Client,
+  { raw }: WorkflowExecutionDescription,
+  rows: readonly StageRecord[],
+): Promise<readonly StageRecord[]> {
+  const doing = new Map<string, string>();
+  for (const { heartbeatDetails } of raw.pendingActivities ?? []) {
+    const state = await decoded(temporal, heartbeatDetails?.payloads);
+    if (!isJsonObject(state)) continue;
+    if (typeof state.stage === 'string' && typeof state.doing === 'string') doing.set(state.stage, state.doing);
+  }
+  if (doing.size === 0) return rows;
+  return rows.map((row) => {
+    const what = doing.get(row.stage);
+    return what === undefined ? row : { ...row, doing: row.doing === undefined ? what : `${row.doing}, ${what}` };
+  });
+}
+
+async function decoded(temporal: Client, given: Payloads): Promise<Json> {
+  const { payloadConverter, payloadCodecs } = temporal.options.loadedDataConverter;
+  let payloads = given?.slice(0, 1) ?? [];
+  if (payloads.length === 0) return null;
+  for (const codec of [...payloadCodecs].reverse()) payloads = await codec.decode(payloads);
+  const [payload] = payloads;
+  return payload ? payloadConverter.fromPayload<Json>(payload) : null;
+}

@@ -1,0 +1,29 @@
+import type { JsonObject } from '../../pipelines/json.js';
+import type { WebhookEvent } from '../../pipelines/run/index.js';
+import type { RunDocument } from '../document.js';
+
+/**
+ * Most bytes of an output that travels in an event. The specification asks for small bodies; every attempt is an event of a
+ * history, and eleven of them at several targets must fit.
+ */
+const MOST_OUTPUT_BYTES = 32_768;
+
+/**
+ * What is told of a run that has ended: its document without `input` and `stages`, which `links.self` has. An output above the
+ * limit is left out and `outputOmitted` says so.
+ */
+export function webhookEventOf(document: RunDocument): WebhookEvent {
+  const { input: _, stages: __, output, ...run } = document;
+  const fits = output !== undefined && Buffer.byteLength(JSON.stringify(output)) <= MOST_OUTPUT_BYTES;
+  return {
+    // Signatures are of `<id>.<timestamp>.<body>`: an id has no full stop, and a run's has none.
+    id: `msg_${run.id}`,
+    type: `run.${run.status}` as WebhookEvent['type'],
+    timestamp: run.endedAt ?? new Date().toISOString(),
+    data: {
+      ...(run as unknown as JsonObject),
+      ...(fits && { output }),
+      ...(output !== undefined && !fits && { outputOmitted: true }),
+    },
+  };
+}

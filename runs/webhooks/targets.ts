@@ -1,0 +1,34 @@
+import { targetFault, type WebhookConfig } from '../../activities/webhooks/index.js';
+import { MillraceError } from '../../pipelines/errors.js';
+import type { WebhookTarget } from '../../pipelines/run/index.js';
+
+interface Told {
+  readonly tenant: string;
+  /** The pipeline's name. */
+  readonly pipeline: string;
+  /** The URL that the request names. */
+  readonly webhook?: string | undefined;
+}
+
+/**
+ * Who is told of a run's end: the tenant's endpoints for this pipeline, and the URL that the request names. Throws
+ * `INVALID_INPUT` for a tenant without secrets to sign with, and `WEBHOOK_REFUSED` for a URL that nothing is sent to.
+ */
+export function webhookTargets(
+  config: WebhookConfig | undefined,
+  { tenant, pipeline, webhook }: Told,
+): readonly WebhookTarget[] {
+  const { secrets, endpoints = {} } = config?.of(tenant) ?? {};
+  const configured = Object.entries(endpoints)
+    .filter(([, { pipelines }]) => pipelines?.includes(pipeline) ?? true)
+    .map(([endpoint]) => ({ endpoint }));
+  if (webhook === undefined) return configured;
+  if (!config || !secrets) {
+    const message = `the tenant "${tenant}" has no webhook secrets (MILLRACE_WEBHOOKS), so nothing could be signed`;
+    throw new MillraceError('INVALID_INPUT', `webhook: ${message}`, { fields: [{ field: 'webhook', message }] });
+  }
+  const fault = targetFault(webhook, config.allowPrivate);
+  if (fault !== undefined)
+    throw new MillraceError('WEBHOOK_REFUSED', `webhook: ${fault}`, { fields: [{ field: 'webhook', message: fault }] });
+  return [...configured, { url: webhook }];
+}

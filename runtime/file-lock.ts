@@ -1,0 +1,67 @@
+import { linkSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import { readJson, writeJson } from './json-file.js';
+import { identify, isAlive, type ProcessIdentity } from './process-identity.js';
+
+const POLL_MS = 100;
+
+const owner = z.object({ pid: z.number(), startTicks: z.number(), program: z.string(), command: z.string() });
+
+/**
+ * Runs `work` while no other process of this machine does so under this lock file. The lock of a process that has died is taken
+ * over.
+ */
+export async function withLock<T>(file: string, onWait: (pid: number) => void, work: () => Promise<T>): Promise<T> {
+  mkdirSync(path.dirname(file), { recursive: true });
+  let told = false;
+  while (!tryLock(file)) {
+    const holder = readOwner(file);
+    if (holder && isAlive(holder)) {
+      if (!told) onWait(holder.pid);
+      told = true;
+      await sleep(POLL_MS);
+    } else {
+      takeAside(file, holder);
+    }
+  }
+  try {
+    return await work();
+  } finally {
+    rmSync(file, { force: true });
+  }
+}
+
+/** The owner is written first and then linked into place: a lock is never seen without one. */
+function tryLock(file: string): boolean {
+  const draft = `${file}.${process.pid}`;
+  writeJson(draft, identify(process.pid));
+  try {
+    linkSync(draft, file);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  } finally {
+    rmSync(draft, { force: true });
+  }
+}
+
+function readOwner(file: string): ProcessIdentity | undefined {
+  const parsed = owner.safeParse(readJson(file));
+  return parsed.success ? parsed.data : undefined;
+}
+
+/** Removes a lock without a living owner; puts it back when another process was quicker and it is a living one's by now. */
+function takeAside(file: string, dead: ProcessIdentity | undefined): void {
+  const aside = `${file}.dead.${process.pid}`;
+  try {
+    renameSync(file, aside);
+    if (readOwner(aside)?.pid !== dead?.pid) linkSync(aside, file);
+  } catch {
+    // Another process has removed it.
+  } finally {
+    rmSync(aside, { force: true });
+  }
+}

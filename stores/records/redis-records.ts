@@ -1,0 +1,268 @@
+import type { Redis } from 'ioredis';
+import { isErrorCode, MillraceError, messageOf } from '../../pipelines/errors.js';
+import type { Json, JsonObject } from '../../pipelines/json.js';
+import { jsonHash } from '../../pipelines/plan/hash.js';
+import { resumedRun, type StageCall, type StageOutcome, servedBy, splitRun } from '../../pipelines/run/index.js';
+import { changesElsewhere } from '../../pipelines/stages/index.js';
+import type { Before, EndedCall, Failure, KeptEnd, RecordSummary, ResumableRecords, RunRecords } from './record.js';
+import type { Spill } from './spill.js';
+
+export interface RedisRecordsParts {
+  readonly redis: Redis;
+  /** Keeps what is too large for Redis. Absent: it is a gap. */
+  readonly spill?: Spill;
+  /** How long a record is kept after the end of its run, in milliseconds. */
+  readonly keptMs: number;
+  /** Whether the store has room for records: they give way before runs do. */
+  readonly room?: () => boolean;
+  /** Called for each call that is not kept. */
+  readonly onGap?: (error: unknown) => void;
+}
+
+/** A value above this goes to the artifact store, in bytes of JSON. */
+const INLINE_BYTES = 16_384;
+/** Most of one run: a loop over some thousand items, in two fields each. */
+const MOST_FIELDS = 10_000;
+const MOST_BYTES = 8 * 2 ** 20;
+
+/** A call's entry, as it lies in Redis. */
+interface Entry {
+  readonly path: string;
+  readonly stage: string;
+  readonly kind: string;
+  readonly model: string;
+  /** Of a `code` stage's function, where it has one. */
+  readonly codeVersion?: string;
+  /** The plan's version. */
+  readonly version: string;
+  readonly attempt: number;
+  readonly digest: string;
+  readonly input?: Value;
+  readonly output?: Value;
+  readonly served?: Omit<StageOutcome, 'output'>;
+  readonly failure?: Failure;
+  readonly startedAt: number;
+  readonly endedAt: number;
+}
+
+/** In place, or where the artifact store has it. */
+type Value = { readonly json: Json } | { readonly uri: string };
+
+/** Most runs whose gaps wait for the next write of this process: the oldest are forgotten, whose runs have long ended. */
+const MOST_GAPS = 10_000;
+
+/**
+ * Records in Redis: a hash for each run, its child runs included, with a field for each call. A success is never replaced by
+ * the failure of a later attempt: its worker may have died before anybody heard of it.
+ */
+export class RedisRecords implements RunRecords, ResumableRecords {
+  readonly #parts: RedisRecordsParts;
+  /** Calls that could not be kept, until a later write says so. */
+  readonly #gaps = new Map<string, number>();
+
+  constructor(parts: RedisRecordsParts) {
+    this.#parts = parts;
+  }
+
+  async keep(ended: EndedCall): Promise<void> {
+    const { redis, keptMs, room = () => true, onGap = () => undefined } = this.#parts;
+    const { run, call } = ended;
+    if (call.record === 'off') return;
+    const { root } = splitRun(run);
+    const gaps = this.#gaps.get(root) ?? 0;
+    this.#gaps.delete(root);
+    try {
+      if (!room()) throw new MillraceError('STATE_STORE_FULL', 'there is no room for records');
+      const entry = await this.#entryOf(ended);
+      const name = nameOf(run, call);
+      const [field, succeeded] = entry.failure ? [`${FAILED}${name}`, ''] : [name, name];
+      const path = `${PATH}${pathOf(run, call)}`;
+      const values = [field, JSON.stringify(entry), path, succeeded, keptMs + (call.runMs ?? 0)];
+      const kept = await redis.eval(KEEP, 1, recordKey(root), ...values, gaps, MOST_FIELDS, MOST_BYTES);
+      if (kept !== 1) onGap(new MillraceError('RESULT_TOO_LARGE', 'the record of the run has reached its most'));
+    } catch (error) {
+      this.#gaps.set(root, (this.#gaps.get(root) ?? 0) + gaps + 1);
+      const [oldest] = this.#gaps.keys();
+      if (this.#gaps.size > MOST_GAPS && oldest !== undefined) this.#gaps.delete(oldest);
+      onGap(error);
+    }
+  }
+
+  async before(run: string, call: StageCall, input: JsonObject): Promise<KeptEnd | undefined> {
+    const { root, inside } = splitRun(run);
+    const from = resumedRun(root);
+    if (from === undefined) return undefined;
+    const key = recordKey(from);
+    const before = inside === '' ? from : `${from}/${inside}`;
+    const name = nameOf(before, call);
+    const path = pathOf(before, call);
+    const fields = [HELD, name, `${FAILED}${name}`, `${PATH}${path}`, `${PATH}${turnAfter(path)}`];
+    const [held, own, failed, other, turn] = await reached(() => this.#parts.redis.hmget(key, ...fields));
+    if (held == null) {
+      throw new MillraceError(
+        'RECORD_GONE',
+        `the record of the run "${from}" is not there any more: what has ended is not known`,
+      );
+    }
+    const digest = jsonHash(input);
+    const succeeded = entryOf(own);
+    if (succeeded?.digest === digest) return await this.#outcomeOf(succeeded, call);
+    const { ended, repeat } = JSON.parse(held) as Before;
+    const isOver = inside === '' ? ended.includes(call.stage) : isInside(inside, ended);
+    const failure = entryOf(failed);
+    // The run went on behind the failure: to another candidate, to the next turn, or without the stage.
+    const wentOn = isOver || Boolean(other) || turn != null;
+    if (succeeded === undefined && failure?.failure && failure.digest === digest && wentOn) {
+      return { failure: failure.failure };
+    }
+    // With more time left another candidate would be the first; the stage has ended by the one that was.
+    const others =
+      succeeded === undefined && other ? entryOf(await reached(() => this.#parts.redis.hget(key, other))) : undefined;
+    if (others?.digest === digest) return await this.#outcomeOf(others, call);
+    if ((succeeded || other) && changesElsewhere(call.kind)) throw diverged(call, 'has succeeded with another input');
+    if (isOver && !repeat && !succeeded && !other) throw diverged(call, 'had ended without this call');
+    return undefined;
+  }
+
+  async #outcomeOf({ served, output }: Entry, { tenant }: StageCall): Promise<KeptEnd | undefined> {
+    if (!served || output === undefined) return undefined;
+    return { outcome: { ...served, resumed: true, output: (await this.#valueOf(output, tenant)) as JsonObject } };
+  }
+
+  async summary(run: string): Promise<RecordSummary> {
+    const all = await reached(() => this.#parts.redis.hgetall(recordKey(run)));
+    const succeeded = new Map<string, number>();
+    for (const [field, text] of Object.entries(all)) {
+      if (/^[@!=]/.test(field)) continue;
+      const { stage, path } = JSON.parse(text) as Entry;
+      // The calls of child runs stand behind the path of the child.
+      if (path.startsWith(CHILD)) continue;
+      succeeded.set(stage, (succeeded.get(stage) ?? 0) + 1);
+    }
+    return { succeeded, gaps: Number(all[GAPS] ?? 0) };
+  }
+
+  async hold(run: string, before: Before, leastMs: number): Promise<void> {
+    const { redis, keptMs } = this.#parts;
+    await reached(() => redis.eval(HOLD, 1, recordKey(run), JSON.stringify(before), Math.max(keptMs, leastMs)));
+  }
+
+  async #entryOf({ run, call, input, attempt, startedAt, endedAt, result }: EndedCall): Promise<Entry> {
+    const full = call.record !== 'outputs';
+    const base = {
+      path: pathOf(run, call),
+      stage: call.stage,
+      kind: call.kind,
+      model: call.model,
+      ...(call.codeVersion !== undefined && { codeVersion: call.codeVersion }),
+      version: call.version,
+      attempt,
+      digest: jsonHash(input),
+      ...(full && { input: await this.#kept(input, call.tenant) }),
+      startedAt,
+      endedAt,
+    };
+    if ('failure' in result) return { ...base, failure: result.failure };
+    const { output, ...served } = result.outcome;
+    return { ...base, output: await this.#kept(output, call.tenant), served };
+  }
+
+  async #kept(value: Json, tenant: string): Promise<Value> {
+    const text = JSON.stringify(value);
+    if (Buffer.byteLength(text) <= INLINE_BYTES) return { json: value };
+    const { spill } = this.#parts;
+    if (!spill) throw new MillraceError('RESULT_TOO_LARGE', 'a value is too large for the record');
+    return { uri: await spill.put(tenant, text) };
+  }
+
+  async #valueOf(value: Value, tenant: string): Promise<Json> {
+    if ('json' in value) return value.json;
+    const { spill } = this.#parts;
+    try {
+      if (spill) return JSON.parse(await spill.get(tenant, value.uri)) as Json;
+    } catch (error) {
+      if (!(error instanceof MillraceError) || error.code !== 'ARTIFACT_NOT_FOUND') throw error;
+    }
+    throw new MillraceError('RECORD_GONE', `a value of the record, ${value.uri}, is not there any more`);
+  }
+}
+
+const entryOf = (text: string | null | undefined): Entry | undefined =>
+  text == null ? undefined : (JSON.parse(text) as Entry);
+
+const diverged = ({ path, stage }: StageCall, how: string): MillraceError =>
+  new MillraceError('RESUME_DIVERGED', `stage "${path ?? stage}" ${how} in the run before, and is not repeated`, {
+    stage,
+  });
+
+export const recordKey = (root: string): string => `millrace:record:{${root}}`;
+
+/** Before the path of a call of a child run. */
+const CHILD = '/';
+
+function pathOf(run: string, { path, stage }: StageCall): string {
+  const { inside } = splitRun(run);
+  return inside === '' ? (path ?? stage) : `${CHILD}${inside}/${path ?? stage}`;
+}
+
+/** Whether a child run stands in one of these stages: its path begins with the stage's id, behind the items and rounds around it. */
+function isInside(path: string, stages: readonly string[]): boolean {
+  const starts = [0, ...[...path.matchAll(/\]\//g)].map(({ index }) => index + 2)];
+  return starts.some((start) => {
+    const names = path.slice(start).split('/');
+    return names.some((_, i) =>
+      stages.includes(
+        names
+          .slice(0, i + 1)
+          .join('/')
+          .replace(/~\d+$/, ''),
+      ),
+    );
+  });
+}
+
+/** A call among those of its run: where it stands and what serves it. */
+const nameOf = (run: string, call: StageCall): string =>
+  `${pathOf(run, call)} ${jsonHash(servedBy(call)).slice(0, 16)}`;
+
+/** Of a tool's call: the path of the next turn's. That it is there says that the model was told how this call ended. */
+function turnAfter(path: string): string {
+  const [, agent, turn] = /^(.*\/turn-)(\d+)\/[^/]+$/.exec(path) ?? [];
+  return agent === undefined ? '' : `${agent}${Number(turn) + 1}`;
+}
+
+/** Fields that are no call's success: the mark of a resumption, gaps and bytes; failures; which call has succeeded at a path, empty where none has. */
+const HELD = '@held';
+const GAPS = '@gaps';
+const BYTES = '@bytes';
+const FAILED = '!';
+const PATH = '=';
+
+const KEEP = `local field, text, path, succeeded = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local gaps, size = tonumber(ARGV[6]), string.len(ARGV[2])
+local full = redis.call('hlen', KEYS[1]) >= tonumber(ARGV[7])
+  or tonumber(redis.call('hget', KEYS[1], '${BYTES}') or '0') + size > tonumber(ARGV[8])
+if full then gaps = gaps + 1 end
+if gaps > 0 then redis.call('hincrby', KEYS[1], '${GAPS}', gaps) end
+if not full then
+  if redis.call('hset', KEYS[1], field, text) == 1 then redis.call('hincrby', KEYS[1], '${BYTES}', size) end
+  redis.call(succeeded == '' and 'hsetnx' or 'hset', KEYS[1], path, succeeded)
+end
+if redis.call('pttl', KEYS[1]) < tonumber(ARGV[5]) then redis.call('pexpire', KEYS[1], ARGV[5]) end
+return full and 0 or 1`;
+
+const HOLD = `redis.call('hset', KEYS[1], '${HELD}', ARGV[1])
+if redis.call('pttl', KEYS[1]) < tonumber(ARGV[2]) then redis.call('pexpire', KEYS[1], ARGV[2]) end`;
+
+async function reached<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const message = `the record of the run cannot be reached: ${messageOf(error)}`;
+    throw new MillraceError('STORE_UNAVAILABLE', message, {}, { cause: error });
+  }
+}
+
+/** A kept failure as it was thrown; no attempt changes it. */
+export const asThrown = ({ code, message }: Failure): MillraceError =>
+  new MillraceError(isErrorCode(code) ? code : 'INTERNAL', message, { final: true });

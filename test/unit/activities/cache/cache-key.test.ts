@@ -1,0 +1,49 @@
+import { describe, expect, it } from 'vitest';
+import { normaliseText, placesOf } from '../../../../activities/cache/cache-key.js';
+import { request } from '../../../support/caches.js';
+
+describe('normaliseText', () => {
+  it.each([
+    ['What is it?', ' what  is it? '],
+    ['It’s late.', "it's late"],
+    ['Stop!', 'stop'],
+    ['Cafe\u0301', 'café'],
+  ])('%s is %s', (a, b) => {
+    expect(normaliseText(a)).toBe(normaliseText(b));
+  });
+
+  it.each([
+    ['How big is the US?', 'How big is the us?'],
+    ['5²', '52'],
+    ['It is safe?', 'It is safe.'],
+    ['IT', 'it'],
+    ['1.5', '15'],
+  ])('%s is not %s', (a, b) => {
+    expect(normaliseText(a)).not.toBe(normaliseText(b));
+  });
+});
+
+describe('placesOf', () => {
+  it('names the tenant in clear and nothing else', () => {
+    const { entry, lease, vectors } = placesOf(
+      request('Who is Zebediah?', { context: { secret: 'xyzzy' } }),
+      'weights',
+    );
+    for (const key of [entry, lease, vectors]) expect(key).toMatch(/^millrace:cache:\{acme:[0-9a-f]{64}\}:/);
+  });
+
+  it('hashes a tenant that is not a plain name', () => {
+    const keys = ['a}b', 'ACME', '~x', '', 'a:b', '\ud800'].map(
+      (tenant) => placesOf(request('x', { tenant }), 'f').entry,
+    );
+    expect(new Set(keys).size).toBe(keys.length);
+    for (const key of keys) expect(key).toMatch(/^millrace:cache:\{~[0-9a-f]{64}:[0-9a-f]{64}\}:entry:[0-9a-f]{32}$/);
+  });
+
+  it('has one partition for what differs in the key text and the least similarity only', () => {
+    const base = placesOf(request('a'), 'f');
+    expect(placesOf(request('b', { minSimilarity: 0.99 }), 'f').vectors).toBe(base.vectors);
+    expect(placesOf(request('a', { context: [1] }), 'f').vectors).not.toBe(base.vectors);
+    expect(placesOf(request('a'), 'g').vectors).not.toBe(base.vectors);
+  });
+});

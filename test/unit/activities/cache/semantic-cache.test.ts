@@ -1,0 +1,111 @@
+import type { Redis } from 'ioredis';
+import { describe, expect, it } from 'vitest';
+import type { Embedder } from '../../../../activities/cache/index.js';
+import { model, never, openCache, request } from '../../../support/caches.js';
+
+/**
+ * A Redis that fails at a chosen command: what a test cannot make a real one do. Everything else answers as an empty
+ * Redis without vector sets would.
+ */
+function faultyRedis(fails: (command: string) => boolean): { redis: Redis; sent: string[] } {
+  const sent: string[] = [];
+  const answer = (command: string, reply: unknown) => async () => {
+    sent.push(command);
+    if (fails(command)) throw new Error(`${command} failed`);
+    return reply;
+  };
+  const unknown = () => {
+    const error = new Error('ERR unknown command');
+    error.name = 'ReplyError';
+    return Promise.reject(error);
+  };
+  const evaluate = (script: string) =>
+    answer(
+      script.includes("'NX'")
+        ? 'claim'
+        : script.includes('PTTL')
+          ? 'copy'
+          : script.includes("'SET'")
+            ? 'store'
+            : 'release',
+      1,
+    )();
+  const redis = { on: () => redis, info: answer('info', ''), call: unknown, eval: evaluate, mget: answer('mget', []) };
+  return { redis: redis as unknown as Redis, sent };
+}
+
+const embedder: Embedder = { fingerprint: async () => 'f', embed: async () => new Float32Array([1, 0]) };
+
+describe('semantic cache with faults', () => {
+  it('asks once and warns once when Redis fails', async () => {
+    const { cache, warnings, metrics } = openCache(faultyRedis(() => true).redis, embedder);
+    const { ask, calls } = model('Paris');
+    for (let i = 1; i <= 3; i += 1) {
+      expect(await cache.through(request('x'), ask, never())).toEqual({ output: { text: 'Paris' }, outcome: 'bypass' });
+      expect(calls()).toBe(i);
+    }
+    expect(warnings).toHaveLength(1);
+    const { values } = await metrics.cacheLookups.get();
+    expect(values).toMatchObject([{ labels: { pipeline: 'test', stage: 'answer', outcome: 'bypass' }, value: 3 }]);
+  });
+
+  it('serves the answer that it cannot keep', async () => {
+    const { cache, warnings } = openCache(faultyRedis((command) => command === 'store').redis, embedder);
+    const { ask, calls } = model('Paris');
+    expect(await cache.through(request('x'), ask, never())).toEqual({ output: { text: 'Paris' }, outcome: 'bypass' });
+    expect(calls()).toBe(1);
+    expect(warnings.map(({ message }) => message)).toEqual(['answer not kept in the semantic cache']);
+  });
+
+  it.each([
+    ['fingerprint', { ...embedder, fingerprint: () => Promise.reject(new Error('no model')) }],
+    ['fingerprint for ever', { ...embedder, fingerprint: () => new Promise<string>(() => undefined) }],
+  ])('bypasses when the embedder fails: %s', async (_, broken) => {
+    const { cache, warnings } = openCache(faultyRedis(() => false).redis, broken, { embedMs: 50 });
+    const { ask, calls } = model('Paris');
+    expect(await cache.through(request('x'), ask, never())).toMatchObject({ outcome: 'bypass' });
+    expect(calls()).toBe(1);
+    expect(warnings).toHaveLength(1);
+  });
+
+  it('passes an error of the model unchanged and frees the lease', async () => {
+    const { redis, sent } = faultyRedis(() => false);
+    const failure = new Error('model down');
+    const { cache } = openCache(redis, embedder);
+    await expect(cache.through(request('x'), () => Promise.reject(failure), never())).rejects.toBe(failure);
+    expect(sent).toEqual(['claim', 'info', 'release']);
+  });
+
+  it('keeps no answer without content', async () => {
+    for (const output of [{ text: ' ' }, {}, { list: [] }, { text: null }]) {
+      const { redis, sent } = faultyRedis(() => false);
+      const { cache } = openCache(redis, embedder);
+      expect(await cache.through(request('x'), async () => output, never())).toEqual({ output, outcome: 'miss' });
+      expect(sent, JSON.stringify(output)).not.toContain('store');
+      expect(sent).toContain('release');
+    }
+  });
+
+  it('leaves silence alone', async () => {
+    const { redis, sent } = faultyRedis(() => false);
+    expect(await openCache(redis, embedder).cache.through(request('  '), model('?').ask, never())).toMatchObject({
+      outcome: 'off',
+    });
+    expect(sent).toEqual([]);
+  });
+
+  it('ends with the signal’s reason, before and during the lookup', async () => {
+    const { cache } = openCache(faultyRedis(() => false).redis, {
+      ...embedder,
+      fingerprint: () => new Promise<string>(() => undefined),
+    });
+    const { ask, calls } = model('never');
+    const reason = new Error('cancelled');
+    await expect(cache.through(request('x'), ask, AbortSignal.abort(reason))).rejects.toBe(reason);
+    const abort = new AbortController();
+    const waiting = cache.through(request('x'), ask, abort.signal);
+    setTimeout(() => abort.abort(reason), 10);
+    await expect(waiting).rejects.toBe(reason);
+    expect(calls()).toBe(0);
+  });
+});

@@ -1,0 +1,107 @@
+import { describe, expect, it } from 'vitest';
+import {
+  readToolCalls,
+  ToolCalls,
+  type ToolDelta,
+  toolCallsInText,
+} from '../../../../activities/connectors/openai/tool-calls.js';
+
+const OFFERED = new Set(['weather', 'time']);
+
+describe('deltas of tool calls', () => {
+  const collect = (...deltas: ToolDelta[]) => {
+    const calls = new ToolCalls();
+    for (const delta of deltas) calls.add(delta);
+    return calls.all;
+  };
+  const part = (text: string): ToolDelta => ({ index: 0, function: { arguments: text } });
+
+  it.each<[string, ToolDelta[]]>([
+    ['a name alone first', [{ index: 0, id: 'a', function: { name: 'weather' } }, part('{"x":1}')]],
+    [
+      'a name with no arguments first',
+      [{ index: 0, id: 'a', function: { name: 'weather', arguments: '' } }, part('{"x"'), part(':1}')],
+    ],
+    [
+      'a name with some arguments first',
+      [{ index: 0, id: 'a', function: { name: 'weather', arguments: '{"x"' } }, part(':1}')],
+    ],
+    [
+      'its id and name in every delta',
+      ['{"x"', ':1}'].map((text) => ({ index: 0, id: 'a', function: { name: 'weather', arguments: text } })),
+    ],
+    ['no index', [{ id: 'a', function: { name: 'weather', arguments: '{"x"' } }, { function: { arguments: ':1}' } }]],
+    ['null for an index', [{ index: null, id: 'a', function: { name: 'weather', arguments: '{"x":1}' } }]],
+    ['an object for arguments', [{ index: 0, id: 'a', function: { name: 'weather', arguments: { x: 1 } } }]],
+  ])('make one call: %s', (_, deltas) => {
+    expect(collect(...deltas)).toEqual([{ id: 'a', name: 'weather', arguments: '{"x":1}' }]);
+  });
+
+  it('of two calls may come in turns', () => {
+    const calls = collect(
+      { index: 0, id: 'a', function: { name: 'weather' } },
+      { index: 1, id: 'b', function: { name: 'time' } },
+      { index: 0, function: { arguments: '1' } },
+      { index: 1, function: { arguments: '2' } },
+    );
+    expect(calls.map(({ arguments: text }) => text)).toEqual(['1', '2']);
+  });
+
+  it('without an index are two calls where two names come', () => {
+    expect(collect({ function: { name: 'weather' } }, { function: { name: 'time' } })).toHaveLength(2);
+  });
+});
+
+describe('arguments', () => {
+  const read = (text: string, finish = 'tool_calls') =>
+    readToolCalls([{ id: 'a', name: 'weather', arguments: text }], OFFERED, finish)[0]?.arguments;
+
+  it('are read', () => expect(read(' {"city": "Paris"}\n')).toEqual({ city: 'Paris' }));
+  it('that are missing are none', () => expect(read('')).toEqual({}));
+  it.each(['{"city": "Par', '[1]', '"Paris"', 'null', 'city=Paris'])('%s are INVALID_OUTPUT', (text) => {
+    expect(() => read(text)).toThrow(expect.objectContaining({ code: 'INVALID_OUTPUT' }));
+  });
+  it('that were cut before they began are INVALID_OUTPUT', () => {
+    expect(() => read('', 'length')).toThrow(/cut/);
+  });
+});
+
+describe('calls in text', () => {
+  const found = (text: string) => toolCallsInText(text, OFFERED)?.map((call) => [call.name, call.arguments]);
+
+  it.each([
+    '{"name": "weather", "arguments": {"city": "Paris"}}',
+    ' \n{"name": "weather", "parameters": {"city": "Paris"}}\n',
+    '{"type": "function", "name": "weather", "arguments": "{\\"city\\": \\"Paris\\"}"}',
+    '[{"name": "weather", "arguments": {"city": "Paris"}}]',
+    '```json\n{"name": "weather", "arguments": {"city": "Paris"}}\n```',
+    '```\n{"name": "weather", "arguments": {"city": "Paris"}}\n```\n',
+  ])('%s is one', (text) => expect(found(text)).toEqual([['weather', { city: 'Paris' }]]));
+
+  it.each([
+    ['prose', 'It is sunny.'],
+    ['prose around a call', 'Calling {"name": "weather", "arguments": {}}'],
+    ['a call and prose', '{"name": "weather", "arguments": {}} now'],
+    ['a tool that is not on offer', '{"name": "launch", "arguments": {}}'],
+    ['a list with such a tool', '[{"name": "weather", "arguments": {}}, {"name": "launch", "arguments": {}}]'],
+    ['no arguments', '{"name": "weather"}'],
+    ['arguments that are no object', '{"name": "weather", "arguments": [1]}'],
+    ['an answer that happens to have a name', '{"name": "weather", "arguments": {}, "verdict": "for"}'],
+    ['an empty list', '[]'],
+    ['cut JSON', '{"name": "weather", "argum'],
+    ['a list of numbers', '[1, 2]'],
+    ['a fence alone', '```'],
+    ['a block without its end', '```json\n{"name": "weather", "arguments": {}}'],
+    ['a block of another language', '```python\n{"name": "weather", "arguments": {}}\n```'],
+  ])('%s is none', (_, text) => expect(found(text)).toBeUndefined());
+
+  it('are looked for in time that grows with the text, not faster', () => {
+    const started = performance.now();
+    expect(found(`\`\`\`\n${'\n'.repeat(200_000)}x`)).toBeUndefined();
+    expect(performance.now() - started).toBeLessThan(500);
+  });
+
+  it('keep an id that they have', () => {
+    expect(toolCallsInText('{"id": "x", "name": "time", "arguments": {}}', OFFERED)?.[0]?.id).toBe('x');
+  });
+});

@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest';
+import { speakable } from '../../../../activities/connectors/speakable.js';
+
+const words = (text: string): string => text.replace(/\s+/g, '');
+
+describe('passages to speak', () => {
+  it.each(['', '   ', '\n\t\n'])('has none for %j', (text) => {
+    expect(speakable(text)).toEqual([]);
+  });
+
+  it('leaves a short text as it is', () => {
+    expect(speakable(' Hello there. How are you? ')).toEqual(['Hello there. How are you?']);
+  });
+
+  it('joins whole sentences as far as they fit', () => {
+    const sentence = `${'word '.repeat(29)}end.`; // 149 characters
+    expect(speakable(Array(5).fill(sentence).join(' '))).toEqual([
+      `${sentence} ${sentence}`,
+      `${sentence} ${sentence}`,
+      sentence,
+    ]);
+  });
+
+  it('ends a sentence behind its closing quote', () => {
+    const quoted = `He said: “${'very '.repeat(60)}well.”`;
+    expect(speakable(`${quoted} ${quoted}`)).toEqual([quoted, quoted]);
+  });
+
+  it('splits a long sentence at clauses, a long clause between words, a long word anywhere', () => {
+    const clause = `${'so '.repeat(80)}on,`;
+    expect(speakable(`${clause} ${clause} ${clause}`)).toEqual([clause, clause, clause]);
+    expect(speakable('ja '.repeat(300)).every((passage) => /^(ja ?)+$/.test(passage))).toBe(true);
+    expect(speakable('🎧'.repeat(500)).join('')).toBe('🎧'.repeat(500));
+  });
+
+  it.each([
+    ['spaces', ' '.repeat(200_000)],
+    ['line breaks', '\n'.repeat(200_000)],
+    ['quotes', '"'.repeat(200_000)],
+    ['quotes and spaces', '"" '.repeat(70_000)],
+  ])('takes no time that grows with the square of the text: %s', (_, many) => {
+    const started = performance.now();
+    speakable(`a${many}b`);
+    // Some 30 ms; the square took more than ten seconds.
+    expect(performance.now() - started).toBeLessThan(1_000);
+  });
+
+  it.each([
+    'No end of sentence '.repeat(200),
+    'Dr. Who? Yes! '.repeat(200),
+    'x'.repeat(5_000),
+    `${'line\n'.repeat(500)}`,
+    '日本語の文です。'.repeat(200),
+  ])('never exceeds 400 characters nor loses any: %.20s', (text) => {
+    const passages = speakable(text);
+    for (const passage of passages) expect(passage.length).toBeLessThanOrEqual(400);
+    expect(words(passages.join(''))).toBe(words(text));
+  });
+});

@@ -1,0 +1,181 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Pool, UseOptions } from '../../../../activities/pools/index.js';
+import type { Priority } from '../../../../pipelines/plan/index.js';
+import { fakePools, openCall, settle } from './fakes.js';
+
+const signal = new AbortController().signal;
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** A pool of one place that is taken, and the names of the calls that got it afterwards, each ending at once. */
+function taken(urls = ['a']) {
+  const { pool } = fakePools(urls, { concurrency: 1 });
+  const holder = openCall();
+  const holding = urls.map(() => pool.use(holder.work, { signal }));
+  const served: string[] = [];
+  const ask = (name: string, options: Partial<UseOptions> = {}) =>
+    pool.use(async () => void served.push(name), { signal, ...options });
+  const free = async () => {
+    holder.end();
+    await Promise.all(holding);
+    await settle();
+  };
+  return { pool, ask, served, free };
+}
+
+describe('calls that wait', () => {
+  it('go in the order of priority, then of arrival', async () => {
+    const { ask, served, free } = taken();
+    const calls: [string, Priority | undefined][] = [
+      ['b1', 'batch'],
+      ['d1', undefined],
+      ['i1', 'interactive'],
+      ['b2', 'batch'],
+      ['d2', 'default'],
+      ['i2', 'interactive'],
+    ];
+    const all = calls.map(([name, priority]) => ask(name, { priority }));
+    await free();
+    await Promise.all(all);
+    expect(served).toEqual(['i1', 'i2', 'd1', 'd2', 'b1', 'b2']);
+  });
+
+  it('age: batch waits for no interactive call that comes more than 20 s after it', async () => {
+    const { ask, served, free } = taken();
+    const all = [ask('batch', { priority: 'batch' })];
+    await vi.advanceTimersByTimeAsync(19_900);
+    all.push(ask('interactive at 19.9 s', { priority: 'interactive' }));
+    await vi.advanceTimersByTimeAsync(200);
+    all.push(ask('interactive at 20.1 s', { priority: 'interactive' }));
+    await free();
+    await Promise.all(all);
+    expect(served).toEqual(['interactive at 19.9 s', 'batch', 'interactive at 20.1 s']);
+  });
+
+  it('age: default waits for no interactive call that comes more than 10 s after it', async () => {
+    const { ask, served, free } = taken();
+    const all = [ask('default')];
+    await vi.advanceTimersByTimeAsync(10_100);
+    all.push(ask('interactive', { priority: 'interactive' }));
+    await free();
+    await Promise.all(all);
+    expect(served).toEqual(['default', 'interactive']);
+  });
+
+  it('give up after their queue time, and are not served afterwards', async () => {
+    const { ask, served, free } = taken();
+    const refused = expect(ask('impatient', { queueMs: 100 })).rejects.toMatchObject({ code: 'QUEUE_TIMEOUT' });
+    const other = ask('patient');
+    await vi.advanceTimersByTimeAsync(99);
+    expect(served).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1);
+    await refused;
+    await free();
+    await other;
+    expect(served).toEqual(['patient']);
+  });
+
+  it('have a place that is free whatever their queue time', async () => {
+    const { pool } = fakePools(['a']);
+    expect(await pool.use(async () => 'served', { signal, queueMs: 0 })).toBe('served');
+    expect(vi.getTimerCount()).toBe(1); // the canary's
+  });
+
+  it('leave no timer and no listener behind', async () => {
+    const { ask, free } = taken();
+    const controller = new AbortController();
+    const listening = vi.spyOn(controller.signal, 'removeEventListener');
+    const timers = vi.getTimerCount();
+    const call = ask('one', { signal: controller.signal, queueMs: 1_000 });
+    await free();
+    await call;
+    expect(vi.getTimerCount()).toBe(timers);
+    expect(listening).toHaveBeenCalledWith('abort', expect.anything());
+  });
+});
+
+describe('calls with an affinity', () => {
+  const where = (pool: Pool, affinity: string) => pool.use(async (_, { url }) => url, { signal, affinity });
+  const keys = Array.from({ length: 300 }, (_, i) => `conversation ${i}`);
+  const places = async (pool: Pool) => {
+    const urls: string[] = [];
+    for (const key of keys) urls.push(await where(pool, key));
+    return urls;
+  };
+
+  it('go to the same endpoint each time, keys spread over all', async () => {
+    const { pool } = fakePools(['a', 'b', 'c']);
+    const first = await places(pool);
+    expect(await places(pool)).toEqual(first);
+    for (const url of ['a', 'b', 'c']) expect(first.filter((each) => each === url).length).toBeGreaterThan(70);
+  });
+
+  it('stay where they were when an endpoint is added, but for those that it takes', async () => {
+    const before = await places(fakePools(['a', 'b', 'c']).pool);
+    const after = await places(fakePools(['a', 'b', 'c', 'd']).pool);
+    const moved = after.filter((url, i) => url !== before[i]);
+    expect(new Set(moved)).toEqual(new Set(['d']));
+    expect(moved.length).toBeLessThan(keys.length / 3);
+  });
+
+  it('go elsewhere when their endpoint has three calls more than another', async () => {
+    const { pool } = fakePools(['a', 'b']);
+    const urls: string[] = [];
+    for (let i = 0; i < 8; i++) {
+      void pool.use(
+        (_, { url }) => {
+          urls.push(url);
+          return openCall().work();
+        },
+        { signal, affinity: 'one' },
+      );
+      await settle();
+    }
+    const [home = ''] = urls;
+    const other = home === 'a' ? 'b' : 'a';
+    expect(urls).toEqual([home, home, home, other, home, other, home, other]);
+  });
+
+  it('go elsewhere while their endpoint cannot be reached or is full', async () => {
+    const { pool } = fakePools(['a', 'b'], { concurrency: 1 });
+    const home = await where(pool, 'one');
+    const holder = openCall();
+    const holding = pool.use(holder.work, { signal, affinity: 'one' });
+    await settle();
+    expect(await where(pool, 'one')).not.toBe(home);
+    holder.end();
+    await holding;
+    expect(await where(pool, 'one')).toBe(home);
+  });
+});
+
+describe('calls for a device', () => {
+  it('go to the endpoint on it, and wait for it while others are free', async () => {
+    const { pool } = fakePools(['a', 'b'], { concurrency: 1 });
+    const holder = openCall();
+    const holding = pool.use(holder.work, { signal, devices: ['gpu-b'] });
+    const served: string[] = [];
+    const ask = (name: string, device?: string) =>
+      pool.use(async (_, { url }) => void served.push(`${name} at ${url}`), {
+        signal,
+        ...(device && { devices: [device] }),
+      });
+    const waiting = ask('first', 'gpu-b');
+    await ask('second');
+    await settle();
+    expect(served).toEqual(['second at a']);
+    holder.end();
+    await Promise.all([holding, waiting]);
+    expect(served).toEqual(['second at a', 'first at b']);
+  });
+
+  it('go anywhere where the pool has none on it', async () => {
+    const { pool } = fakePools(['a']);
+    expect(await pool.use(async (_, { url }) => url, { signal, devices: ['gpu-z'] })).toBe('a');
+  });
+});

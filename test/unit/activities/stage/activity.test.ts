@@ -1,0 +1,120 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { asyncLocalStorage, type Context } from '@temporalio/activity';
+import { ApplicationFailure } from '@temporalio/common';
+import { describe, expect, it } from 'vitest';
+import { createActivities } from '../../../../activities/stage/activity.js';
+import type { StageRunner } from '../../../../activities/stage/stage-runner.js';
+import { MillraceError } from '../../../../pipelines/errors.js';
+import type { StageCall } from '../../../../pipelines/run/index.js';
+
+it('an attempt may have more time than a timer of Node’s can be set for', async () => {
+  const runner = {
+    run: async (_input: unknown, _call: unknown, { signal }: { signal: AbortSignal }) => {
+      await sleep(20, undefined, { signal });
+      return 'done';
+    },
+  } as unknown as StageRunner;
+  const context = {
+    info: { startToCloseTimeoutMs: 2 ** 32, attempt: 1, currentAttemptScheduledTimestampMs: Date.now() },
+    cancellationSignal: new AbortController().signal,
+  } as unknown as Context;
+  const call = { stage: 'a', retry: { attempts: 1 } } as unknown as StageCall;
+  const run = asyncLocalStorage.run(context, () => createActivities(runner).default({}, call));
+  await expect(run).resolves.toBe('done');
+});
+
+describe('what an attempt leaves for the next one', () => {
+  const call = { stage: 'a', model: 'assistant', retry: { attempts: 2, initialMs: 5, factor: 1, maxMs: 5 } } as const;
+  const away = new MillraceError('BACKEND_UNAVAILABLE', 'refused', { unsent: true });
+  const broken = new MillraceError('BACKEND_UNAVAILABLE', 'the connection broke', { endpoint: 'e' });
+
+  /** One attempt after those of which `heartbeatDetails` tell: what it fails with, and the last details of its beats. */
+  async function attempt(
+    number: number,
+    heartbeatDetails: object | undefined,
+    error: MillraceError,
+    more: { readonly call?: object; readonly client?: object } = {},
+  ) {
+    const beats: object[] = [];
+    const calls: number[] = [];
+    const runner = {
+      run: async (_input: unknown, _call: unknown, { attempt }: { attempt: number }) => {
+        calls.push(attempt);
+        throw error;
+      },
+    } as unknown as StageRunner;
+    const context = {
+      info: {
+        startToCloseTimeoutMs: 60_000,
+        attempt: number,
+        currentAttemptScheduledTimestampMs: Date.now(),
+        heartbeatDetails,
+        activityId: '1',
+      },
+      client: more.client,
+      cancellationSignal: new AbortController().signal,
+      heartbeat: (details: object) => void beats.push(details),
+    } as unknown as Context;
+    const run = asyncLocalStorage.run(context, () =>
+      createActivities(runner).default({}, (more.call ?? call) as unknown as StageCall),
+    );
+    const failure = await run.then(
+      () => undefined,
+      (thrown: unknown) => thrown,
+    );
+    if (!(failure instanceof ApplicationFailure)) throw new Error('it did not fail as an activity does');
+    return { failure, left: beats.at(-1), calls };
+  }
+
+  it('is that it waited, for what, and how many workers were lost: no call', async () => {
+    const { failure, left, calls } = await attempt(4, { waits: 2, waitedMs: 500, lost: { losses: 1, ended: 1 } }, away);
+    expect(calls).toEqual([2]);
+    expect(left).toMatchObject({
+      ...{ waits: 3, stage: 'a', doing: 'waiting for assistant' },
+      lost: { losses: 1, ended: 4 },
+    });
+    expect(failure).toMatchObject({
+      type: 'BACKEND_UNAVAILABLE',
+      message: 'waiting for assistant: refused',
+      nonRetryable: false,
+      details: [{ stage: 'a', attempt: 1 }],
+    });
+  });
+
+  it('is that it has made a call, and where that failed', async () => {
+    const { failure, left } = await attempt(3, { waits: 2, waitedMs: 500, lost: { losses: 0, ended: 2 } }, broken);
+    expect(left).toEqual({ waits: 2, waitedMs: 0, avoid: 'e', lost: { losses: 0, ended: 3 } });
+    expect(failure).toMatchObject({ nonRetryable: false, details: [{ attempt: 1 }] });
+    const last = await attempt(4, left, broken);
+    expect(last.calls).toEqual([2]);
+    expect(last.failure).toMatchObject({ nonRetryable: true, details: [{ attempt: 2 }] });
+  });
+
+  it.each([
+    ['takes too long', 1, []],
+    ['is lost with its worker', 4, [2]],
+  ])(
+    'lets no call follow one that %s, where the policy does not try timeouts again: %i',
+    async (_, timeoutType, calls) => {
+      const lastFailure = { timeoutFailureInfo: { timeoutType } };
+      const description = { raw: { pendingActivities: [{ activityId: '1', lastFailure }] } };
+      const client = {
+        withDeadline: (_deadline: number, ask: () => unknown) => ask(),
+        workflow: { getHandle: () => ({ describe: async () => description }) },
+      };
+      const on = { ...call, retry: { ...call.retry, on: ['BACKEND_UNAVAILABLE'] } };
+      const { failure, calls: made } = await attempt(2, undefined, broken, { call: on, client });
+      expect(made).toEqual(calls);
+      expect(failure).toMatchObject({
+        nonRetryable: true,
+        type: made.length > 0 ? 'BACKEND_UNAVAILABLE' : 'STAGE_TIMEOUT',
+      });
+    },
+  );
+
+  it('lets no call follow where attempts were lost that may have been calls', async () => {
+    const { failure, calls } = await attempt(3, { waits: 0, waitedMs: 0, lost: { losses: 0, ended: 2 } }, broken);
+    expect(calls).toEqual([]);
+    expect(failure).toMatchObject({ type: 'STAGE_TIMEOUT', nonRetryable: true });
+  });
+});

@@ -1,0 +1,128 @@
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { PartName, PartSpec } from '../../../../../deploy/local/stack/part-spec.js';
+import { type PartRecord, readState } from '../../../../../deploy/local/stack/stack-state.js';
+import { Supervisor } from '../../../../../deploy/local/stack/supervisor.js';
+import { identify, markedProcesses } from '../../../../../runtime/process-identity.js';
+
+let home: string;
+let supervisor: Supervisor;
+beforeEach(() => {
+  home = mkdtempSync(path.join(tmpdir(), 'supervisor-'));
+  supervisor = new Supervisor(home);
+});
+afterEach(async () => {
+  await supervisor.stop();
+  rmSync(home, { recursive: true, force: true });
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return typeof address === 'object' && address ? address.port : 0;
+}
+
+/** A part that is a small HTTP server; `script` runs before it listens. */
+async function part(name: PartName, script: string, more: Partial<PartSpec> = {}): Promise<PartSpec> {
+  const port = await freePort();
+  return {
+    name,
+    command: process.execPath,
+    args: ['-e', `${script}; require('http').createServer((q, r) => r.end()).listen(${port}, '127.0.0.1')`],
+    cwd: home,
+    env: {},
+    inherit: 'basics',
+    log: path.join(home, `${name}.log`),
+    needs: [],
+    ports: [],
+    address: '',
+    probe: { kind: 'http', url: `http://127.0.0.1:${port}/` },
+    startTimeoutMs: 20_000,
+    stopGraceMs: 5_000,
+    ...more,
+  };
+}
+
+async function until(name: PartName, fits: (part: PartRecord) => boolean): Promise<PartRecord> {
+  for (let i = 0; i < 400; i += 1) {
+    const found = readState(home)?.parts.find((one) => one.name === name);
+    if (found && fits(found)) return found;
+    await sleep(25);
+  }
+  throw new Error(`${name} never got there: ${JSON.stringify(readState(home))}`);
+}
+
+describe('the supervisor', { timeout: 20_000 }, () => {
+  it('starts a killed part again and counts it', async () => {
+    supervisor.add([await part('redis', '')]);
+    const first = await until('redis', ({ state }) => state === 'ready');
+    expect(readState(home)?.ready).toBe(true);
+    process.kill(first.process?.pid ?? 0, 'SIGKILL');
+    const second = await until('redis', ({ state, starts }) => state === 'ready' && starts === 2);
+    expect(second.process?.pid).not.toBe(first.process?.pid);
+    expect(second.lastExit).toMatchObject({ code: null, signal: 'SIGKILL' });
+  });
+
+  it('ends what a killed part has started itself, as Triton’s stubs', async () => {
+    const child = "require('child_process').spawn('sleep', ['60'], { stdio: 'ignore' })";
+    supervisor.add([await part('triton', child)]);
+    const first = await until('triton', ({ state }) => state === 'ready');
+    const before = markedProcesses(home).map(({ pid }) => pid);
+    expect(before).toHaveLength(2);
+    process.kill(first.process?.pid ?? 0, 'SIGKILL');
+    await until('triton', ({ state, starts }) => state === 'ready' && starts === 2);
+    expect(before.filter((pid) => identify(pid))).toEqual([]);
+  });
+
+  it('waits for the parts that a part needs, and goes on trying one that fails', async () => {
+    const flag = path.join(home, 'flag');
+    supervisor.add([
+      await part('worker', '', { needs: ['temporal', 'redis'] }),
+      await part('temporal', `if (!require('fs').existsSync('${flag}')) process.exit(3)`),
+    ]);
+    const failing = await until('temporal', ({ failures }) => failures >= 2);
+    expect(failing.lastExit).toMatchObject({ code: 3, signal: null });
+    expect(readState(home)?.parts.find(({ name }) => name === 'worker')).toMatchObject({ state: 'waiting', starts: 0 });
+    writeFileSync(flag, '');
+    await until('worker', ({ state }) => state === 'ready');
+  });
+
+  it('ends a start that takes too long, and says why', async () => {
+    const deaf = await part('llm', '', { args: ['-e', 'setTimeout(() => {}, 60000)'], startTimeoutMs: 300 });
+    supervisor.add([deaf]);
+    const failed = await until('llm', ({ failures }) => failures >= 1);
+    expect(failed.lastExit).toMatchObject({ signal: 'SIGTERM', reason: 'not ready after 300 ms' });
+  });
+
+  it('keeps keys from servers and hands the environment on to Millrace’s own processes', async () => {
+    process.env.LLM_API_KEY = 'very-secret';
+    const show = "console.log('key=' + process.env.LLM_API_KEY)";
+    supervisor.add([await part('redis', show), await part('worker', show, { inherit: 'all' })]);
+    await until('redis', ({ state }) => state === 'ready');
+    await until('worker', ({ state }) => state === 'ready');
+    delete process.env.LLM_API_KEY;
+    expect(readFileSync(path.join(home, 'redis.log'), 'utf8')).toContain('key=undefined');
+    expect(readFileSync(path.join(home, 'worker.log'), 'utf8')).toContain('key=very-secret');
+  });
+
+  it('adds parts to those that run, keeps one old log, and leaves nothing when it stops', async () => {
+    writeFileSync(path.join(home, 'redis.log'), 'of an earlier stack');
+    const stubborn = await part('redis', "process.on('SIGTERM', () => {})", { stopGraceMs: 300 });
+    supervisor.add([stubborn]);
+    const redis = await until('redis', ({ state }) => state === 'ready');
+    supervisor.add([stubborn, await part('llm', '')]);
+    await until('llm', ({ state }) => state === 'ready');
+    expect(readState(home)?.parts.find(({ name }) => name === 'redis')?.process).toEqual(redis.process);
+    expect(readFileSync(path.join(home, 'redis.log.1'), 'utf8')).toBe('of an earlier stack');
+    await supervisor.stop();
+    expect(markedProcesses(home)).toEqual([]);
+    expect(readState(home)?.parts.map(({ state }) => state)).toEqual(['stopped', 'stopped']);
+    expect(existsSync(home) && readdirSync(path.join(home, 'run'))).toEqual(['state.json']);
+  });
+});

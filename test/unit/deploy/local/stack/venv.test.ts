@@ -1,0 +1,106 @@
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ensureVenv } from '../../../../../deploy/local/stack/venv.js';
+import { INSTALL_MARK } from '../../../../../runtime/process-identity.js';
+import { fakePython } from './fake-programs.js';
+
+let root: string;
+const WEIGHT = 'weights of a model';
+
+beforeEach(() => {
+  root = mkdtempSync(path.join(tmpdir(), 'venv-'));
+  mkdirSync(`${root}/recipe`);
+  writeFileSync(`${root}/recipe/requirements.txt`, 'one==1\n');
+  const sha256 = createHash('sha256').update(WEIGHT).digest('hex');
+  const files = [{ model: 'm', file: 'pack/model.bin', bytes: WEIGHT.length, sha256 }];
+  writeFileSync(`${root}/recipe/weights.json`, JSON.stringify({ files }));
+  // `-m venv DIR` copies the script itself, `-m pip` installs the weights below the venv that it runs from.
+  const before = `
+    if [ "$2" = venv ]; then echo venv >> ${root}/calls; mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; exit; fi
+    if [ "$2" = pip ]; then
+      echo pip >> ${root}/calls
+      [ -e ${root}/offline ] && { echo "no matching distribution" >&2; exit 1; }
+      pack="$(dirname "$0")/../lib/python3.11/site-packages/pack"; mkdir -p "$pack"; printf '%s' "$(cat ${root}/weight)" > "$pack/model.bin"
+      exit
+    fi`;
+  fakePython(`${root}/bin`, 'python3.11', { version: '3.11', before });
+  writeFileSync(`${root}/weight`, WEIGHT);
+});
+afterEach(() => rmSync(root, { recursive: true }));
+
+const ensure = () =>
+  ensureVenv({
+    folder: `${root}/venv`,
+    recipe: `${root}/recipe`,
+    env: { PATH: `${root}/bin:${process.env.PATH}` },
+    onStep: () => undefined,
+  });
+const calls = () =>
+  existsSync(`${root}/calls`) ? readFileSync(`${root}/calls`, 'utf8').split('\n').filter(Boolean) : [];
+
+describe('the venv', () => {
+  it('is made once', async () => {
+    const first = await ensure();
+    expect(first.packages).toBe(`${root}/venv/lib/python3.11/site-packages`);
+    expect(readFileSync(`${first.packages}/pack/model.bin`, 'utf8')).toBe(WEIGHT);
+    expect(await ensure()).toEqual(first);
+    expect(calls()).toEqual(['venv', 'pip']);
+  });
+
+  it('is made once when two ask at once', async () => {
+    const [one, other] = await Promise.all([ensure(), ensure()]);
+    expect(one).toEqual(other);
+    expect(calls()).toEqual(['venv', 'pip']);
+  });
+
+  it('ends an installer that a killed process left at work in it', async () => {
+    const env = { ...process.env, [INSTALL_MARK]: `${root}/venv` };
+    const stray = spawn('sleep', ['60'], { stdio: 'ignore', env });
+    const ended = once(stray, 'exit');
+    await once(stray, 'spawn');
+    await ensure();
+    expect(await ended).toEqual([null, 'SIGKILL']);
+  });
+
+  it('is made anew when it was left half-made', async () => {
+    mkdirSync(`${root}/venv/bin`, { recursive: true });
+    writeFileSync(`${root}/venv/half`, 'rubbish');
+    await ensure();
+    expect(existsSync(`${root}/venv/half`)).toBe(false);
+    expect(calls()).toEqual(['venv', 'pip']);
+  });
+
+  it('is made anew when the lock file changes or its interpreter is gone', async () => {
+    await ensure();
+    writeFileSync(`${root}/recipe/requirements.txt`, 'one==2\n');
+    await ensure();
+    rmSync(`${root}/venv/bin/python`);
+    await ensure();
+    expect(calls()).toEqual(['venv', 'pip', 'venv', 'pip', 'venv', 'pip']);
+  });
+
+  it('fails with the installer’s words, and does not count as made', async () => {
+    writeFileSync(`${root}/offline`, '');
+    await expect(ensure()).rejects.toMatchObject({
+      code: 'STACK_INSTALL_FAILED',
+      message: expect.stringContaining('no matching distribution'),
+    });
+    rmSync(`${root}/offline`);
+    await ensure();
+    expect(calls()).toEqual(['venv', 'pip', 'venv', 'pip']);
+  });
+
+  it('refuses weights that are not the pinned ones', async () => {
+    writeFileSync(`${root}/weight`, WEIGHT.replace('model', 'mudel'));
+    await expect(ensure()).rejects.toMatchObject({
+      code: 'STACK_INSTALL_FAILED',
+      message: expect.stringContaining('pack/model.bin has sha256'),
+    });
+    expect(existsSync(`${root}/venv/millrace.json`)).toBe(false);
+  });
+});

@@ -1,0 +1,94 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { z } from 'zod';
+import { audio, pipeline } from '../../../../pipelines/index.js';
+import { multipartBody, type TestGateway, testGateway } from '../../../support/test-gateway.js';
+
+const filing = pipeline(
+  'filing',
+  { input: z.object({ lines: z.array(z.string()), anything: z.json().optional() }) },
+  ({ input }) => ({ lines: input.lines }),
+);
+const recording = pipeline(
+  'recording',
+  { input: z.object({ tree: z.record(z.string(), z.union([audio(), z.json()])) }) },
+  ({ input }) => ({ tree: input.tree }),
+);
+
+let gateway: TestGateway;
+beforeEach(async () => {
+  gateway = await testGateway({ maxJsonBytes: 8 * 2 ** 20 }, { pipelines: [filing, recording] });
+});
+afterEach(() => gateway.close());
+
+interface Problem {
+  readonly code: string;
+  readonly detail: string;
+  readonly errors: readonly { readonly field: string; readonly message: string }[];
+}
+
+async function refusal(payload: string, name = 'filing', headers = { 'content-type': 'application/json' }) {
+  const response = await gateway.app.inject({ method: 'POST', url: `/v1/pipelines/${name}/runs`, headers, payload });
+  expect(response.statusCode).toBe(422);
+  const problem = response.json() as Problem;
+  expect(problem.code).toBe('INVALID_INPUT');
+  return problem;
+}
+
+const list = (items: number) => `[${Array(items).fill('1').join(',')}]`;
+const nested = (levels: number) => '['.repeat(levels) + ']'.repeat(levels);
+
+describe('an input that is too large to be checked', () => {
+  test('of too many values is refused before its schema sees it', async () => {
+    const started = performance.now();
+    const { errors } = await refusal(`{"lines":${list(4_000_000)}}`);
+    // Some 0.2 s, most of it the parser's; the schema's check took eleven.
+    expect(performance.now() - started).toBeLessThan(3_000);
+    expect(errors).toEqual([{ field: 'lines', message: expect.stringContaining('more than 100000 values') }]);
+  });
+
+  test('counts what its fields have together', async () => {
+    const half = list(60_000);
+    const { errors } = await refusal(`{"lines":[],"anything":{"a":${half},"b":${half}}}`);
+    expect(errors).toMatchObject([{ field: 'anything' }]);
+  });
+
+  test.each(['filing', 'recording'])('of too many levels is refused, by %s', async (name) => {
+    const field = name === 'filing' ? 'anything' : 'tree';
+    const { errors } = await refusal(`{"${field}":{"a":${nested(100_000)}}}`, name);
+    expect(errors).toEqual([{ field, message: 'is nested more than 64 levels deep' }]);
+  });
+
+  test.each(['text/plain', 'application/json'])('is refused of a form too, as %s', async (type) => {
+    // An input as JSON text is read field by field, one of type application/json by the parser as a whole.
+    const field = type === 'text/plain' ? 'anything' : 'input';
+    const { payload, headers } = multipartBody([['input', `{"lines":[],"anything":${nested(200_000)}}`, type]]);
+    const response = await gateway.app.inject({
+      method: 'POST',
+      url: '/v1/pipelines/filing/runs',
+      headers,
+      payload,
+    });
+    expect(response.json()).toMatchObject({ code: 'INVALID_INPUT', errors: [{ field }] });
+  });
+});
+
+describe('a refusal', () => {
+  test('names twenty fields and counts the others', async () => {
+    const { detail, errors } = await refusal(`{"lines":${list(50)}}`);
+    expect(errors.map(({ field }) => field)).toEqual(Array.from({ length: 20 }, (_, i) => `lines.${i}`));
+    expect(detail).toMatch(/; and 30 more$/);
+  });
+
+  test('names twenty unknown fields and counts the others', async () => {
+    const unknown = Object.fromEntries(Array.from({ length: 25 }, (_, i) => [`x${i}`, i]));
+    const { detail, errors } = await refusal(JSON.stringify({ lines: [], ...unknown }));
+    expect(errors).toHaveLength(20);
+    expect(detail).toMatch(/; and 5 more$/);
+  });
+
+  test('does not repeat a name of a megabyte', async () => {
+    const { detail, errors } = await refusal(JSON.stringify({ lines: [], ['x'.repeat(1_000_000)]: 1 }));
+    expect(errors[0]?.field).toMatch(/^x{199}…$/);
+    expect(detail.length).toBeLessThan(1_000);
+  });
+});

@@ -1,0 +1,39 @@
+import { Readable } from 'node:stream';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { expect, it } from 'vitest';
+import { ReadingTurns } from '../../../../gateway/input/reading-turns.js';
+
+const KIBIBYTE = 1024;
+
+/** A body that brings pieces as fast as it is read. */
+const endless = (bytes: number) => new Readable({ read: () => undefined, highWaterMark: bytes });
+
+it('lets a small body be', () => {
+  const turns = new ReadingTurns();
+  const body = endless(1);
+  for (let i = 0; i < 16; i++) turns.came(body, 64 * KIBIBYTE);
+  expect(body.isPaused()).toBe(false);
+});
+
+it('pauses a body that has brought enough for this turn, and goes on in a later one', async () => {
+  const turns = new ReadingTurns();
+  const body = endless(1).resume();
+  turns.came(body, 2 * KIBIBYTE * KIBIBYTE);
+  expect(body.isPaused()).toBe(true);
+  await nextTurn();
+  expect(body.isPaused()).toBe(false);
+});
+
+it('lets bodies go on in the order in which they were paused, some a turn', async () => {
+  const turns = new ReadingTurns();
+  const bodies = Array.from({ length: 40 }, () => endless(1).resume());
+  for (const body of bodies) turns.came(body, 2 * KIBIBYTE * KIBIBYTE);
+  const paused = () => bodies.filter((body) => body.isPaused()).length;
+  const seen = [paused()];
+  while (paused() > 0) {
+    await nextTurn();
+    seen.push(paused());
+  }
+  expect(seen).toEqual([40, 24, 8, 0]);
+  expect(bodies[0]?.isPaused()).toBe(false);
+});

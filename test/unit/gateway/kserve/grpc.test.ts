@@ -1,0 +1,221 @@
+import {
+  type Client,
+  credentials,
+  Metadata,
+  makeGenericClientConstructor,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js';
+import { afterEach, beforeEach, describe, expect, it, test } from 'vitest';
+import { Authenticator, keyRing } from '../../../../gateway/index.js';
+import { grpcStatus } from '../../../../gateway/kserve/grpc-status.js';
+import { ERRORS, type ErrorCode } from '../../../../pipelines/errors.js';
+import type { JsonObject } from '../../../../pipelines/json.js';
+import type { RunEvent } from '../../../../pipelines/run/index.js';
+import {
+  fromWire,
+  inferenceService,
+  tensorsOf,
+  textTensor,
+  toWire,
+} from '../../../../protocols/open-inference/index.js';
+import { failure } from '../../../support/fake-temporal.js';
+import { freePort } from '../../../support/free-port.js';
+import { everyForm, speaks } from '../../../support/kserve-pipelines.js';
+import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
+
+const Service = makeGenericClientConstructor(inferenceService, 'GRPCInferenceService');
+type Answer = { outputs: never[]; raw_output_contents: Buffer[]; parameters: JsonObject; id: string };
+
+let gateway: TestGateway;
+let client: Client & Record<string, (...given: unknown[]) => unknown>;
+
+async function serve(change: Parameters<typeof testGateway>[1] = {}): Promise<void> {
+  const grpc = { host: '127.0.0.1', port: await freePort() };
+  gateway = await testGateway({}, { pipelines: [everyForm, speaks], grpc, release: '1.2.3', ...change });
+  await gateway.app.ready();
+  gateway.temporal.onStart = (run) => run.end({ output: run.options.args[0], stages: [] });
+  const options = { 'grpc.enable_http_proxy': 0 };
+  client = new Service(`127.0.0.1:${grpc.port}`, credentials.createInsecure(), options) as unknown as typeof client;
+}
+beforeEach(() => serve());
+afterEach(async () => {
+  client.close();
+  await gateway.close();
+});
+
+const call = <T = JsonObject>(method: string, request: object, metadata = new Metadata()): Promise<T> =>
+  new Promise((resolve, reject) => {
+    client[method]?.(request, metadata, (error: ServiceError | null, response: T) =>
+      error ? reject(error) : resolve(response),
+    );
+  });
+const refusal = async (method: string, request: object, metadata?: Metadata): Promise<ServiceError> =>
+  await call(method, request, metadata).then(
+    () => Promise.reject(new Error('it was accepted')),
+    (error: ServiceError) => error,
+  );
+
+const { raw: text, ...textHeader } = textTensor('text', [1], 'hello');
+const say = { model_name: 'speaks', id: '7', inputs: [textHeader], raw_input_contents: [text] };
+
+describe('what is there', () => {
+  it('is told of the server and the models', async () => {
+    expect(await call('ServerLive', {})).toEqual({ live: true });
+    expect(await call('ServerReady', {})).toEqual({ ready: true });
+    expect(await call('ServerMetadata', {})).toMatchObject({ name: 'millrace', version: '1.2.3' });
+    expect(await call('ModelReady', { name: 'speaks', version: speaks.plan.version })).toEqual({ ready: true });
+    expect(await call('ModelMetadata', { name: 'speaks' })).toEqual({
+      name: 'speaks',
+      versions: ['1'],
+      platform: 'millrace_pipeline',
+      inputs: [{ name: 'text', datatype: 'BYTES', shape: ['1'] }],
+      outputs: [
+        { name: 'reply', datatype: 'BYTES', shape: ['1'] },
+        { name: 'asked', datatype: 'BYTES', shape: ['1'] },
+      ],
+    });
+    const { config } = await call<{ config: JsonObject & { input: JsonObject[] } }>('ModelConfig', {
+      name: 'every-form',
+    });
+    expect(config).toMatchObject({ max_batch_size: 0, model_transaction_policy: { decoupled: false } });
+    expect(config.input.at(-1)).toEqual({ name: 'matrix', data_type: 'TYPE_FP32', dims: ['-1', '2'], optional: true });
+    const { models } = await call<{ models: JsonObject[] }>('RepositoryIndex', {});
+    expect(models.map(({ name }) => name)).toEqual(['every-form', 'speaks']);
+  });
+
+  it('has an error for what is not there', async () => {
+    const unknown = await refusal('ModelMetadata', { name: 'nobody' });
+    expect([unknown.code, unknown.metadata.get('millrace-code')]).toEqual([status.NOT_FOUND, ['PIPELINE_NOT_FOUND']]);
+    expect((await refusal('RepositoryModelLoad', { model_name: 'speaks' })).code).toBe(status.UNIMPLEMENTED);
+  });
+});
+
+describe('ModelInfer', () => {
+  it('answers with bytes beside the tensors, and the request’s id', async () => {
+    const answer = await call<Answer>('ModelInfer', say);
+    expect(answer.id).toBe('7');
+    expect(answer.parameters).toMatchObject({ run: { string_param: expect.stringMatching(/^speaks-/) } });
+    expect(gateway.temporal.only().options.args[0]).toEqual({ text: 'hello' });
+  });
+
+  it('takes typed contents', async () => {
+    const request = {
+      model_name: 'every-form',
+      inputs: [
+        { name: 'text', datatype: 'BYTES', shape: [1], contents: { bytes_contents: [Buffer.from('hello')] } },
+        { name: 'count', datatype: 'INT64', shape: [1], contents: { int64_contents: [-3] } },
+        { name: 'label', datatype: 'BYTES', shape: [1], contents: { bytes_contents: [Buffer.from('b')] } },
+        { name: 'numbers', datatype: 'FP64', shape: [2], contents: { fp64_contents: [0.5, 1] } },
+        { name: 'sure', datatype: 'BOOL', shape: [1], contents: { bool_contents: [true] } },
+        { name: 'matrix', datatype: 'FP32', shape: [1, 2], contents: { fp32_contents: [1, 2] } },
+      ],
+      outputs: [{ name: 'matrix' }, { name: 'count' }],
+    };
+    const outputs = tensorsOf((await call<Answer>('ModelInfer', request)) as never);
+    expect(gateway.temporal.only().options.args[0]).toMatchObject({
+      count: -3,
+      label: 'b',
+      numbers: [0.5, 1],
+      sure: true,
+    });
+    expect([...outputs.keys()]).toEqual(['count', 'matrix']);
+    expect(fromWire(outputs.get('matrix') ?? toWire('', { dtype: 'BOOL', shape: [0], data: [] })).data).toEqual([1, 2]);
+  });
+
+  test.each<[string, object, string]>([
+    ['an unknown tensor', { ...say, inputs: [{ ...textHeader, name: 'nope' }] }, 'input tensor nope'],
+    ['a wrong datatype', { ...say, inputs: [{ ...textHeader, datatype: 'FP32' }] }, 'text: FP32 instead of BYTES'],
+    ['a negative shape', { ...say, inputs: [{ ...textHeader, shape: [-1] }] }, 'text: [-1] is not a shape'],
+    ['bytes that end early', { ...say, raw_input_contents: [text.subarray(0, 6)] }, 'text: element 0 reaches behind'],
+    ['bytes that belong to nothing', { ...say, raw_input_contents: [text, text] }, 'raw_input_contents has 2 entries'],
+    ['no data at all', { ...say, raw_input_contents: [] }, 'text: 0 elements for shape [1]'],
+  ])('refuses %s and says which', async (_, request, message) => {
+    const error = await refusal('ModelInfer', request);
+    expect([error.code, error.details]).toEqual([status.INVALID_ARGUMENT, expect.stringContaining(message)]);
+    expect(error.metadata.get('millrace-code')).toEqual(['INVALID_INPUT']);
+    expect(gateway.temporal.runs.size).toBe(0);
+  });
+
+  it('tells a failed run by its own code', async () => {
+    gateway.temporal.onStart = (run) => run.end(failure('BACKEND_OVERLOADED', 'no room', {}));
+    const error = await refusal('ModelInfer', say);
+    expect([error.code, error.details]).toEqual([status.UNAVAILABLE, 'no room']);
+  });
+
+  it('tells nothing of an error inside, which is in the log', async () => {
+    gateway.temporal.outage = new Error('at /secret/path');
+    const error = await refusal('ModelInfer', say);
+    expect([error.code, error.details.includes('secret')]).toEqual([status.INTERNAL, false]);
+  });
+
+  it('needs a key where keys are, but for probes', async () => {
+    client.close();
+    await gateway.close();
+    const authenticator = new Authenticator({ by: 'key', keys: keyRing([]) }, { warn: () => {} } as never);
+    await serve({ authenticator });
+    const wrong = new Metadata();
+    wrong.set('authorization', 'Bearer nobody');
+    expect((await refusal('ModelInfer', say, wrong)).code).toBe(status.UNAUTHENTICATED);
+    expect(await call('ServerLive', {})).toEqual({ live: true });
+  });
+});
+
+describe('ModelStreamInfer', () => {
+  const collect = (requests: object[]) =>
+    new Promise<{ error_message: string; infer_response: Answer }[]>((resolve, reject) => {
+      const stream = client.ModelStreamInfer?.() as NodeJS.ReadWriteStream & { end(): void };
+      const responses: { error_message: string; infer_response: Answer }[] = [];
+      stream.on('data', (response) => responses.push(response));
+      stream.on('error', reject);
+      stream.on('end', () => resolve(responses));
+      for (const request of requests) (stream as unknown as { write(value: object): void }).write(request);
+      stream.end();
+    });
+
+  it('answers each request; one that fails ends no other', async () => {
+    const wrong = { ...say, id: '8', model_name: 'nobody' };
+    const responses = await collect([say, wrong, { ...say, id: '9' }]);
+    const byId = Object.fromEntries(responses.map((each) => [each.infer_response.id, each]));
+    expect(Object.keys(byId)).toEqual(['7', '8', '9']);
+    expect(byId[8]?.error_message).toContain('nobody');
+    expect(byId[9]?.infer_response.parameters).toMatchObject({ triton_final_response: { bool_param: true } });
+  });
+
+  it('tells the text of an output as it comes to who wants deltas', async () => {
+    client.close();
+    await gateway.close();
+    const delta = (text: string, attempt: number, path = 'reply'): RunEvent => ({
+      ...{ type: 'stage.delta', stage: path, path, text, attempt },
+    });
+    const told = [delta('He', 1), delta('Hel', 2), delta('unseen', 1, 'other'), delta('lo', 2)];
+    await serve({
+      events: {
+        async *follow() {
+          for (const [i, event] of told.entries()) yield { id: `${i}-0`, event };
+        },
+      },
+    });
+    gateway.temporal.onStart = (run) => run.end({ output: { reply: 'Hello', asked: 'a' }, stages: [] });
+    const responses = await collect([{ ...say, parameters: { deltas: { bool_param: true } } }]);
+    const texts = responses.map(({ infer_response }) => {
+      const [first] = tensorsOf(infer_response as never).values();
+      return [first?.name, first && fromWire(first).data[0], infer_response.parameters.attempt ?? 'whole'];
+    });
+    expect(texts).toEqual([
+      ['reply', 'He', { int64_param: '1' }],
+      ['reply', 'Hel', { int64_param: '2' }],
+      ['reply', 'lo', { int64_param: '2' }],
+      ['reply', 'Hello', 'whole'],
+    ]);
+  });
+});
+
+it('has a gRPC status for every code of the error table', () => {
+  const codes = Object.keys(ERRORS) as ErrorCode[];
+  const known = codes.map((code) => [code, status[grpcStatus(code)]]);
+  expect(known.filter(([, name]) => name === undefined || name === 'OK' || name === 'UNKNOWN')).toEqual([]);
+  expect(grpcStatus('BACKEND_ERROR')).toBe(status.UNAVAILABLE);
+  expect(grpcStatus('BACKEND_REJECTED')).toBe(status.INTERNAL);
+  expect(grpcStatus('RUN_CANCELLED')).toBe(status.CANCELLED);
+});

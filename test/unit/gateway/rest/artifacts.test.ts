@@ -1,0 +1,133 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { RunDocument } from '../../../../gateway/index.js';
+import type { Json } from '../../../../pipelines/json.js';
+import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
+import { wavFile } from '../../../support/wav-samples.js';
+
+let gateway: TestGateway;
+let run: RunDocument;
+const wav = wavFile({ seconds: 3 });
+beforeEach(async () => {
+  gateway = await testGateway();
+  gateway.temporal.onStart = (started) => {
+    const speech = started.options.args[0].speech as Json;
+    started.end({ output: { heard: speech, parts: [speech], text: 'x' }, stages: [] });
+  };
+  const response = await gateway.app.inject({
+    method: 'POST',
+    url: '/v1/pipelines/listen/runs',
+    headers: { 'content-type': 'audio/wav', prefer: 'wait=1' },
+    payload: wav,
+  });
+  run = response.json();
+});
+afterEach(() => gateway.close());
+
+const get = (name: string, headers: Record<string, string> = {}, method: 'GET' | 'HEAD' = 'GET') =>
+  gateway.app.inject({ method, url: `/v1/runs/${run.id}/artifacts/${name}`, headers });
+
+test('media of a run is served, whole', async () => {
+  const { sha256 } = (run as unknown as { output: { heard: { sha256: string } } }).output.heard;
+  expect(run.output).toMatchObject({
+    heard: { mime: 'audio/wav', href: `/v1/runs/${run.id}/artifacts/heard` },
+    parts: [{ href: `/v1/runs/${run.id}/artifacts/parts.0` }],
+  });
+  for (const name of ['heard', 'parts.0', 'input.speech']) {
+    const response = await get(name);
+    expect(response.statusCode).toBe(200);
+    expect(response.rawPayload.equals(wav)).toBe(true);
+    expect(response.headers).toMatchObject({
+      'content-type': 'audio/wav',
+      'content-length': String(wav.length),
+      'accept-ranges': 'bytes',
+      'content-disposition': `inline; filename="${name}.wav"`,
+      etag: `"${sha256}"`,
+    });
+  }
+});
+
+test('of another tenant is not served, even when a run holds its address', async () => {
+  const { speech } = (run as unknown as { input: { speech: { sha256: string; uri: string } } }).input;
+  gateway.temporal.onStart = (started) => started.end({ output: { heard: speech as unknown as Json }, stages: [] });
+  const other = await gateway.app.inject({
+    method: 'POST',
+    url: '/v1/pipelines/listen/runs',
+    headers: { 'content-type': 'audio/wav', prefer: 'wait=1', 'millrace-tenant': 'acme' },
+    payload: wavFile({ seconds: 1 }),
+  });
+  const { id } = other.json() as RunDocument;
+  const stolen = await gateway.app.inject({
+    method: 'GET',
+    url: `/v1/runs/${id}/artifacts/heard`,
+    headers: { 'millrace-tenant': 'acme' },
+  });
+  expect(stolen.json()).toMatchObject({ status: 404, code: 'ARTIFACT_NOT_FOUND' });
+});
+
+test('in ranges', async () => {
+  const response = await get('heard', { range: 'bytes=44-1043' });
+  expect(response.statusCode).toBe(206);
+  expect(response.headers['content-range']).toBe(`bytes 44-1043/${wav.length}`);
+  expect(response.headers['content-length']).toBe('1000');
+  expect(response.rawPayload.equals(wav.subarray(44, 1044))).toBe(true);
+  const tail = await get('heard', { range: 'bytes=-10' });
+  expect(tail.rawPayload.equals(wav.subarray(-10))).toBe(true);
+  const whole = await get('heard', { range: 'bytes=0-1,4-5' });
+  expect(whole.statusCode).toBe(200);
+});
+
+test('416 behind its end', async () => {
+  const response = await get('heard', { range: `bytes=${wav.length}-` });
+  expect(response.statusCode).toBe(416);
+  expect(response.headers['content-range']).toBe(`bytes */${wav.length}`);
+  expect(response.headers).not.toHaveProperty('etag');
+  expect(response.json()).toMatchObject({ code: 'RANGE_NOT_SATISFIABLE', errors: [{ field: 'Range' }] });
+});
+
+test('HEAD tells without sending', async () => {
+  const response = await get('heard', { range: 'bytes=0-9' }, 'HEAD');
+  expect(response.statusCode).toBe(200);
+  expect(response.headers['content-length']).toBe(String(wav.length));
+  expect(response.rawPayload.length).toBe(0);
+});
+
+test('conditions', async () => {
+  const etag = (await get('heard')).headers.etag as string;
+  for (const header of [etag, `"other", W/${etag}`, '*']) {
+    const response = await get('heard', { 'if-none-match': header });
+    expect([response.statusCode, response.body]).toEqual([304, '']);
+  }
+  expect((await get('heard', { 'if-none-match': '"other"' })).statusCode).toBe(200);
+  expect((await get('heard', { range: 'bytes=0-9', 'if-range': etag })).statusCode).toBe(206);
+  expect((await get('heard', { range: 'bytes=0-9', 'if-range': '"other"' })).statusCode).toBe(200);
+});
+
+test.each(['text', 'nothing', 'input.language', 'input', 'parts', 'parts.1', '__proto__', '..%2f..%2fetc'])(
+  'there is no artifact "%s"',
+  async (name) => {
+    const response = await get(name);
+    expect(response.statusCode).toBe(404);
+    expect(response.json()).toMatchObject({ code: 'ARTIFACT_NOT_FOUND', errors: [{ field: 'name' }] });
+  },
+);
+
+test('another tenant’s run has none', async () => {
+  const response = await get('heard', { 'millrace-tenant': 'acme' });
+  expect(response.json()).toMatchObject({ status: 404, code: 'RUN_NOT_FOUND' });
+});
+
+test('while the run goes on there is its input only', async () => {
+  gateway.temporal.onStart = () => {};
+  const running = await gateway.app.inject({
+    method: 'POST',
+    url: '/v1/pipelines/listen/runs',
+    headers: { 'content-type': 'audio/wav' },
+    payload: wav,
+  });
+  run = running.json();
+  expect((await get('input.speech')).statusCode).toBe(200);
+  expect((await get('heard')).json()).toMatchObject({
+    code: 'ARTIFACT_NOT_FOUND',
+    detail: expect.stringContaining('yet'),
+  });
+});

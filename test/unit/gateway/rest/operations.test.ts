@@ -1,0 +1,174 @@
+import { afterEach, expect, test } from 'vitest';
+import type { GatewayParts } from '../../../../gateway/index.js';
+import { MillraceError } from '../../../../pipelines/errors.js';
+import { compare, greet, listen, type TestGateway, testGateway } from '../../../support/test-gateway.js';
+
+let gateway: TestGateway;
+afterEach(() => gateway.close());
+
+const start = async (change: Partial<GatewayParts> = {}) => {
+  gateway = await testGateway({}, change);
+};
+const send = (method: 'GET' | 'POST' | 'PUT' | 'DELETE', url: string) => gateway.app.inject({ method, url });
+const works = async () => {};
+const fails = async () => {
+  throw new MillraceError('STORE_UNAVAILABLE', 'no disk');
+};
+
+test('pipelines are listed with their schemas', async () => {
+  await start();
+  const { pipelines } = (await send('GET', '/v1/pipelines')).json();
+  expect(pipelines.map((each: { name: string }) => each.name)).toEqual([listen.name, compare.name, greet.name]);
+  const one = await send('GET', '/v1/pipelines/listen');
+  expect(one.json()).toEqual(pipelines[0]);
+  expect(one.json()).toMatchObject({
+    name: 'listen',
+    version: listen.plan.version,
+    description: 'Says what it heard',
+    input: {
+      type: 'object',
+      required: ['speech'],
+      properties: { speech: { media: 'audio' } },
+      additionalProperties: false,
+    },
+    output: { type: 'object', properties: { text: { type: 'string' }, heard: { media: 'audio' } } },
+  });
+  const none = await send('GET', '/v1/pipelines/nope');
+  expect(none.json()).toMatchObject({ status: 404, code: 'PIPELINE_NOT_FOUND' });
+});
+
+test('health is that of the process alone', async () => {
+  await start({ readiness: { temporal: { critical: true, check: fails } } });
+  expect((await send('GET', '/healthz')).json()).toEqual({ status: 'ok' });
+});
+
+test.each([
+  ['ready', 200, works, works],
+  ['degraded', 200, works, fails],
+  ['unavailable', 503, fails, works],
+] as const)('readiness: %s', async (status, code, critical, other) => {
+  await start({
+    readiness: { temporal: { critical: true, check: critical }, redis: { critical: false, check: other } },
+  });
+  const response = await send('GET', '/readyz');
+  expect(response.statusCode).toBe(code);
+  expect(response.json()).toMatchObject({
+    status,
+    checks: { temporal: { critical: true }, redis: { critical: false } },
+  });
+});
+
+test('one look is told to all who ask within a second, with what is missing', async () => {
+  let looks = 0;
+  const check = async () => {
+    looks++;
+    throw new MillraceError('BACKEND_UNAVAILABLE', 'no worker polls');
+  };
+  await start({ readiness: { temporal: { critical: true, check: works }, workers: { critical: false, check } } });
+  const asked = await Promise.all(Array.from({ length: 200 }, () => send('GET', '/readyz')));
+  expect((await send('GET', '/v2/health/ready')).statusCode).toBe(200);
+  expect(looks).toBe(1);
+  expect(asked[0]?.json()).toMatchObject({
+    status: 'degraded',
+    degraded: [{ part: 'workers', message: 'no worker polls' }],
+  });
+  await new Promise((resolve) => setTimeout(resolve, 1_050));
+  await send('GET', '/readyz');
+  expect(looks).toBe(2);
+});
+
+test('a part that hangs is not ready, and a stranger’s message is not shown', async () => {
+  const strange = async () => {
+    throw new Error('/etc/secret');
+  };
+  await start({
+    readiness: {
+      slow: { critical: false, check: () => new Promise(() => {}) },
+      strange: { critical: false, check: strange },
+      known: { critical: false, check: fails },
+    },
+  });
+  const response = await send('GET', '/readyz');
+  expect(response.json().checks).toMatchObject({
+    slow: { status: 'failed', error: 'no answer within 2000 ms' },
+    strange: { status: 'failed', error: 'failed' },
+    known: { status: 'failed', error: 'no disk' },
+  });
+});
+
+test('requests are measured by route, not by path', async () => {
+  await start();
+  for (const url of ['/v1/runs/a-1', '/v1/runs/a-2', '/nowhere/1', '/healthz']) await send('GET', url);
+  const metrics = await send('GET', '/metrics');
+  expect(metrics.headers['content-type']).toContain('text/plain');
+  expect(metrics.body).toContain(
+    'millrace_http_request_seconds_count{route="/v1/runs/:id",method="GET",status="404"} 2',
+  );
+  expect(metrics.body).toContain('route="unmatched",method="GET",status="404"} 1');
+  expect(metrics.body).toContain('route="/healthz",method="GET",status="200"} 1');
+  expect(metrics.body).not.toContain('a-1');
+});
+
+test('each request writes one line with what it was about', async () => {
+  await start();
+  const response = await gateway.app.inject({
+    method: 'GET',
+    url: '/v1/runs/listen-1?x=secret',
+    headers: { 'millrace-tenant': 'acme' },
+  });
+  expect(gateway.lines).toHaveLength(1);
+  expect(gateway.lines[0]).toMatchObject({
+    requestId: response.json().requestId,
+    method: 'GET',
+    path: '/v1/runs/listen-1',
+    status: 404,
+    tenant: 'acme',
+    runId: 'listen-1',
+    code: 'RUN_NOT_FOUND',
+    ms: expect.any(Number),
+  });
+  expect(response.headers['x-request-id']).toBe(response.json().requestId);
+  expect(JSON.stringify(gateway.lines)).not.toContain('secret');
+});
+
+test('an error inside is a problem body that tells nothing, and a log line that tells all', async () => {
+  await start({
+    placementOf: () => {
+      throw new TypeError('cannot read /srv/secret.json');
+    },
+  });
+  const response = await gateway.app.inject({
+    method: 'POST',
+    url: '/v1/pipelines/greet/runs',
+    headers: { 'content-type': 'application/json' },
+    payload: '{"name":"x"}',
+  });
+  expect(response.statusCode).toBe(500);
+  expect(response.json()).toMatchObject({ code: 'INTERNAL', title: 'An error inside Millrace.' });
+  expect(response.body).not.toMatch(/secret|\.ts/);
+  expect(JSON.stringify(gateway.lines)).toContain('/srv/secret.json');
+});
+
+test('unknown routes and methods', async () => {
+  await start();
+  const unknown = await send('GET', '/v3/pipelines?key=1');
+  expect(unknown.headers['content-type']).toBe('application/problem+json; charset=utf-8');
+  expect(unknown.json()).toEqual({
+    type: 'urn:millrace:error:ROUTE_NOT_FOUND',
+    title: 'No route has this method and path.',
+    status: 404,
+    detail: 'there is nothing at /v3/pipelines',
+    code: 'ROUTE_NOT_FOUND',
+    instance: '/v3/pipelines',
+    requestId: expect.any(String),
+  });
+  const wrong = await send('DELETE', '/v1/runs/listen-1');
+  expect(wrong.headers.allow).toBe('GET');
+  expect(wrong.json()).toMatchObject({ status: 405, code: 'METHOD_NOT_ALLOWED', errors: [{ field: 'method' }] });
+  expect((await send('GET', '/v1/pipelines/listen/runs')).headers.allow).toBe('POST');
+  expect((await send('PUT', '/v1/runs/a/artifacts/b')).headers.allow).toBe('GET, HEAD');
+  expect((await send('GET', '/v1/runs/%E0%A4%A')).json()).toMatchObject({ status: 404, code: 'ROUTE_NOT_FOUND' });
+  const long = `/v1/runs/${'a'.repeat(300)}`;
+  expect((await send('GET', long)).json()).toMatchObject({ status: 404, code: 'ROUTE_NOT_FOUND' });
+  expect((await send('POST', '/')).statusCode).toBe(404);
+});

@@ -1,0 +1,185 @@
+import type { Client, Connection } from '@temporalio/client';
+import { describe, expect, it } from 'vitest';
+import type { Connector, ServerWork } from '../../../../activities/connectors/index.js';
+import { parseModels } from '../../../../activities/pools/index.js';
+import { measureRuns } from '../../../../measure/replan/runs.js';
+import { measureServers } from '../../../../measure/replan/servers.js';
+import { type ErrorCode, MillraceError } from '../../../../pipelines/errors.js';
+import type { StageRecord } from '../../../../pipelines/run/index.js';
+import { placedPool, placementOf } from '../../../support/placements.js';
+
+interface Server {
+  /** What its canary fails with. */
+  readonly fails?: ErrorCode;
+  /** What it counts at each look. */
+  readonly counts?: readonly ServerWork[];
+}
+
+/** A connector whose servers are as told, by their addresses. */
+function connectors(servers: Readonly<Record<string, Server>>): ReadonlyMap<string, Connector> {
+  const connect = (endpoint: string) => {
+    const { fails, counts } = servers[endpoint] ?? {};
+    const looks = [...(counts ?? [])];
+    return {
+      endpoint,
+      probe: async () => {
+        if (fails) throw new MillraceError(fails, 'as told');
+      },
+      ...(counts && { work: async () => looks.shift() }),
+      close: () => undefined,
+    };
+  };
+  return new Map([['triton', { name: 'triton', connect } as unknown as Connector]]);
+}
+
+const endpoints = ['a/0', 'b/0'].map((device) => ({ url: `${device}:1`, device }));
+const models = (more: Readonly<Record<string, unknown>> = {}) =>
+  parseModels({ whisper: { connector: 'triton', model: 'w', kind: 'transcribe', endpoints, ...more } }, 'models.json');
+
+/** Pollers of each queue, with seconds since they last polled. */
+const connection = (pollers: Readonly<Record<string, number>>) =>
+  ({
+    workflowService: {
+      describeTaskQueue: async ({ taskQueue: { name } }: { taskQueue: { name: string } }) => ({
+        pollers:
+          pollers[name] === undefined
+            ? []
+            : [{ identity: 'w', lastAccessTime: { seconds: Date.now() / 1_000 - pollers[name] } }],
+      }),
+    },
+  }) as unknown as Connection;
+
+const measured = (
+  servers: Readonly<Record<string, Server>>,
+  more: Partial<Parameters<typeof measureServers>[0]> = {},
+) =>
+  measureServers({
+    placement: placementOf([placedPool('whisper', [['a/0'], ['b/0']])]),
+    models: models(),
+    connectors: connectors(servers),
+    connection: connection({ 'blue.device.a.0': 1, 'blue.device.b.0': 1 }),
+    namespace: 'default',
+    taskQueue: 'blue',
+    lookMs: 1,
+    signal: new AbortController().signal,
+    ...more,
+  });
+
+describe('the servers of a placement', () => {
+  it('say what their calls took between two looks, all replicas of a model together', async () => {
+    const counts = (requests: number, computeMs: number) => [
+      { requests: 10, queueMs: 5, computeMs: 500 },
+      { requests: 10 + requests, queueMs: 9, computeMs: 500 + computeMs },
+    ];
+    const { services, lost } = await measured({
+      'a/0:1': { counts: counts(30, 3_000) },
+      'b/0:1': { counts: counts(10, 600) },
+    });
+    expect(services).toEqual({ whisper: { calls: 40, meanMs: 90 } });
+    expect(lost).toEqual([]);
+  });
+
+  it('say nothing where one has started anew or counts nothing', async () => {
+    const anew = [
+      { requests: 10, queueMs: 5, computeMs: 500 },
+      { requests: 2, queueMs: 1, computeMs: 90 },
+    ];
+    expect((await measured({ 'a/0:1': { counts: anew }, 'b/0:1': {} })).services).toEqual({});
+  });
+
+  it('are lost with their device when they answer no canary, and not when they are only full', async () => {
+    const { lost } = await measured({
+      'a/0:1': { fails: 'BACKEND_OVERLOADED' },
+      'b/0:1': { fails: 'BACKEND_UNAVAILABLE' },
+    });
+    expect(lost).toEqual([
+      { device: 'b/0', because: 'whisper at b/0:1 answers no canary: BACKEND_UNAVAILABLE: as told' },
+    ]);
+  });
+
+  it('are lost when no worker has polled their device’s queue for longer than a poll takes', async () => {
+    const { lost } = await measured({}, { connection: connection({ 'blue.device.a.0': 59, 'blue.device.b.0': 120 }) });
+    expect(lost).toEqual([{ device: 'b/0', because: 'no worker serves its queue blue.device.b.0' }]);
+  });
+
+  it('are lost where the models file knows none of them', async () => {
+    const { lost } = await measured({}, { models: models({ endpoints: endpoints.slice(0, 1) }) });
+    expect(lost).toEqual([{ device: 'b/0', because: 'the models file has no endpoint of whisper there' }]);
+  });
+
+  it('take all devices of a replica that spans several', async () => {
+    const wide = placementOf([placedPool('whisper', [['a/0'], ['b/0', 'b/1']])]);
+    const { lost } = await measured({ 'b/0:1': { fails: 'BACKEND_BROKEN' } }, { placement: wide });
+    expect(lost.map(({ device }) => device)).toEqual(['b/0', 'b/1']);
+  });
+
+  it('that cannot be reached at all are no reason for another placement', async () => {
+    await expect(measured({}, { connection: connection({}) })).rejects.toMatchObject({
+      code: 'BACKEND_UNAVAILABLE',
+      message: expect.stringMatching(/^none of the placement’s 2 devices serves anything .*no worker serves its queue/),
+    });
+  });
+
+  it('need a pool in the models file', async () => {
+    const placement = placementOf([placedPool('tts', [['a/0']])]);
+    await expect(measured({}, { placement })).rejects.toMatchObject({
+      code: 'INVALID_SETTING',
+      details: { fields: [{ field: 'MILLRACE_MODELS' }] },
+    });
+  });
+});
+
+describe('the runs of a window', () => {
+  const row = (more: Partial<StageRecord>): StageRecord => ({
+    ...{ stage: 'hear', kind: 'transcribe', connector: 'triton', model: 'whisper', device: 'a/0', status: 'done' },
+    ...{ cache: 'off', queueMs: 10, runMs: 50 },
+    ...more,
+  });
+  /** Temporal with runs that took 100, 200, … ms, whose stage tables are these in turn; the last run’s result is gone. */
+  function client(tables: readonly (readonly StageRecord[])[], asked: string[] = []): Client {
+    const runs = tables.map((_, i) => ({
+      ...{ workflowId: `${i}`, runId: 'r', type: 'voice', startTime: new Date(0) },
+      closeTime: new Date(100 * (i + 1)),
+    }));
+    return {
+      workflow: {
+        count: async (query: string) => {
+          asked.push(query);
+          return { count: query.includes('StartTime') ? 7 : query.includes('Completed"') ? 4 : 5 };
+        },
+        async *list() {
+          yield* runs;
+        },
+        getHandle: (id: string) => ({
+          result: async () => {
+            const stages = tables[Number(id)] ?? [];
+            if (stages.length === 0) throw new Error('its history is gone');
+            return { output: {}, stages };
+          },
+        }),
+      },
+    } as unknown as Client;
+  }
+  const options = { pipelines: ['voice'], taskQueue: 'blue', since: new Date('2026-01-01T00:00:00Z') };
+
+  it('are counted by Temporal, and their times and stage tables read', async () => {
+    const asked: string[] = [];
+    const tables = [
+      [row({}), row({ stage: 'speak', model: 'tts', runMs: 20 })],
+      [row({ runMs: 70 }), row({ cache: 'hit', stage: 'speak', model: 'tts', runMs: 1 })],
+      [row({ status: 'skipped' })],
+      [],
+    ];
+    expect(await measureRuns(client(tables, asked), options)).toEqual({
+      started: { voice: 7 },
+      completed: 4,
+      failed: 1,
+      runs: { count: 4, p50Ms: 200, p95Ms: 400 },
+      stages: { 'voice/hear': { calls: 2, meanMs: 70 }, 'voice/speak': { calls: 1, meanMs: 30 } },
+      models: { whisper: { calls: 2, meanMs: 60 }, tts: { calls: 1, meanMs: 20 } },
+    });
+    // Runs of another deployment in the namespace are none of this one's.
+    expect(asked.every((query) => query.includes('TaskQueue = "blue"'))).toBe(true);
+    expect(asked.some((query) => query.endsWith('StartTime >= "2026-01-01T00:00:00.000Z"'))).toBe(true);
+  });
+});

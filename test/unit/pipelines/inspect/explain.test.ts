@@ -1,0 +1,75 @@
+import { describe, expect, it } from 'vitest';
+import { SEGMENTS } from '../../../../cli/graph.js';
+import { voiceAssistant } from '../../../../pipelines/catalog/index.js';
+import { explain, explanationText } from '../../../../pipelines/inspect/index.js';
+import { everything } from './everything.js';
+
+const placed = { connector: 'openai', device: 'gpu0' };
+const explained = explain(everything, SEGMENTS, (_, { model }) => (model === 'small' ? undefined : placed));
+const stage = (id: string) => {
+  const found = explained.stages.find((each) => each.id === id);
+  if (!found) throw new Error(`no stage ${id}`);
+  return found;
+};
+const from = (id: string) => Object.fromEntries(stage(id).policy.map((each) => [each.option, [each.value, each.from]]));
+
+describe('an explanation', () => {
+  it('says of every value of a policy who chose it', () => {
+    expect(from('answer')).toMatchObject({
+      'retry.attempts': [2, 'author'],
+      'retry.backoff.initial': [20_000, 'author'],
+      'retry.backoff.factor': [2.5, 'general default'],
+      'retry.backoff.max': [20_000, 'follows retry.backoff.initial'],
+      'timeout.attempt': [360_000, 'author'],
+      'timeout.total': [360_000, 'follows timeout.attempt'],
+      execution: ['queued', 'general default'],
+      hedge: [{ percentile: 95 }, 'author'],
+    });
+    const [heard] = explain(voiceAssistant as never, SEGMENTS, () => placed).stages;
+    const attempt = heard?.policy.find(({ option }) => option === 'timeout.attempt');
+    expect(attempt).toEqual({ option: 'timeout.attempt', value: 600_000, from: 'kind default' });
+  });
+
+  it('knows the options of a pipeline that is a step', () => {
+    expect(from('here/add').execution).toEqual(['inline', 'author']);
+  });
+
+  it('counts the most calls and the longest time', () => {
+    // Itself or its one rung with a model, then the fallback; two attempts each; each hedged.
+    expect(stage('answer').worst).toEqual({ calls: 8, ms: 600_000 });
+    expect(stage('first').worst.calls).toBe(0);
+  });
+
+  it('names what serves each candidate, and what no pool serves', () => {
+    expect(stage('answer').candidates.map(({ role, model, placed }) => [role, model, placed?.device])).toEqual([
+      ['first', 'assistant', 'gpu0'],
+      ['fallback 1', 'small', undefined],
+      ['with less than 20000 ms left', 'assistant', 'gpu0'],
+      ['with less than 5000 ms left, cached only', 'assistant', 'gpu0'],
+    ]);
+  });
+
+  it('shows segments, loops around, and what is left for later stages', () => {
+    expect(explained.segments).toEqual([['first', 'second'], ['here/add']]);
+    expect(stage('second')).toMatchObject({ segment: 1, leavesMs: 30_000 });
+    expect(stage('fifth').within).toEqual(['repeat again']);
+    expect(explained.reservedMs).toBe(30_000);
+    expect(explained.output).toMatchObject({ all: ['all'], text: ['answer.text'] });
+  });
+
+  it('is readable', () => {
+    const text = explanationText(explained);
+    for (const line of [
+      'pipeline everything',
+      'deadline     10m, of which the stages in sequence reserve 30s',
+      'stage fifth (code), within repeat again',
+      'retry.attempts         2             author',
+      'fallback 1   small (no pool serves it)',
+      'semantic, for 1h, similarity 0.85 by minilm; a hit calls no model',
+      'worst case   8 calls, 10m',
+      'child run    child: pipeline inner, deadline 1m, explained on its own',
+    ]) {
+      expect(text).toContain(line);
+    }
+  });
+});

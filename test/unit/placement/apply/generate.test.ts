@@ -1,0 +1,236 @@
+import { readFileSync } from 'node:fs';
+import { ScaledObject } from '@kubernetes-models/keda/keda.sh/v1alpha1/ScaledObject';
+import { Deployment } from 'kubernetes-models/apps/v1/Deployment';
+import { ConfigMap } from 'kubernetes-models/v1/ConfigMap';
+import { Service } from 'kubernetes-models/v1/Service';
+import { describe, expect, it, test } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+import { generate } from '../../../../placement/apply/index.js';
+import { fieldNames, withFields } from '../../../../placement/apply/pbtxt.js';
+import { readInventory } from '../../../../placement/inventory/index.js';
+import { CLUSTER, placedPool, placementOf } from '../../../support/placements.js';
+
+const base = {
+  whisper: { connector: 'triton', model: 'whisper_large', kind: 'transcribe' },
+  minilm: { connector: 'triton', model: 'minilm', kind: 'embed' },
+  assistant: { connector: 'openai', model: 'org/assistant-8b', kind: 'chat' },
+  other: { connector: 'openai', model: 'other', kind: 'chat', endpoints: [{ url: 'http://o/v1', device: 'o' }] },
+};
+const GIB = 2 ** 30;
+const placement = placementOf([
+  placedPool('whisper', [['gpu1/2'], ['gpu1/2']], { preferredBatchSizes: [4, 8, 16], maxQueueDelayMs: 2.5 }),
+  placedPool('minilm', [['cpu1/0'], ['gpu1/2']], { maxBatch: 32 }),
+  placedPool('assistant', [['gpu1/0', 'gpu1/1']], {
+    batching: 'continuous',
+    parallel: { tensor: 2, pipeline: 1 },
+    maxBatch: 64,
+    memoryBytes: 60 * GIB,
+  }),
+]);
+const options: Parameters<typeof generate>[2] = {
+  base,
+  configOf: (model) =>
+    model === 'minilm' ? readFileSync('deploy/local/models/minilm/config.pbtxt', 'utf8') : undefined,
+  cpuKinds: new Set(['cpu']),
+  weights: {},
+  speculative: { assistant: { method: 'ngram', num_speculative_tokens: 4 } },
+  toolParsers: { assistant: 'hermes' },
+  kubernetes: {
+    images: { triton: 'tritonserver', vllm: 'vllm-openai', millrace: 'millrace' },
+    gpuResource: 'nvidia.com/gpu',
+    modelsClaim: 'models',
+    temporal: 'temporal:7233',
+    namespace: 'default',
+    taskQueue: 'millrace',
+  },
+};
+const inventory = readInventory(CLUSTER);
+const generated = generate(placement, inventory, options);
+const text = (path: string): string => generated.files.find((file) => file.path === path)?.text ?? `no ${path}`;
+
+describe('Triton', () => {
+  it('gets one server for each device, with instances, batches and queue of the placement', () => {
+    expect(generated.files.map(({ path }) => path).filter((path) => path.startsWith('triton/'))).toEqual([
+      'triton/triton-gpu1-2/whisper_large/config.pbtxt',
+      'triton/triton-gpu1-2/minilm/config.pbtxt',
+      'triton/triton-cpu1-0/minilm/config.pbtxt',
+    ]);
+    expect(text('triton/triton-gpu1-2/whisper_large/config.pbtxt')).toBe(`# By millrace apply: whisper, default.
+max_batch_size: 8
+instance_group [ { count: 2 kind: KIND_GPU gpus: [ 2 ] } ]
+dynamic_batching {
+  preferred_batch_size: [ 4, 8 ]
+  max_queue_delay_microseconds: 2500
+  default_queue_policy { max_queue_size: 128 }
+}
+`);
+    expect(text('commands/triton-gpu1-2.sh')).toContain(
+      'exec tritonserver --model-repository=triton/triton-gpu1-2 --model-control-mode=explicit ' +
+        '--load-model=whisper_large --load-model=minilm --http-port=8000 --grpc-port=8001 --metrics-port=8002\n',
+    );
+  });
+
+  it('keeps of the author’s configuration what is not the placement’s', () => {
+    const config = text('triton/triton-cpu1-0/minilm/config.pbtxt');
+    expect(config).toContain('instance_group [ { count: 1 kind: KIND_CPU } ]');
+    expect(config).toContain('max_batch_size: 32');
+    expect(config).toContain('output [ { name: "EMBEDDING" data_type: TYPE_FP32 dims: [ 384 ] } ]');
+    expect(config).toContain('parameters { key: "fingerprint" value: { string_value: "8199be6f699a395f" } }');
+    expect(config.match(/dynamic_batching/g)).toHaveLength(1);
+    expect(config.match(/instance_group/g)).toHaveLength(1);
+  });
+
+  test.each([
+    ['a: 1 b: 2', 'b: 2\na: 9\n'],
+    ['a { x: "}" } # a: 3\nb: "a: 1"', '# a: 3\nb: "a: 1"\na: 9\n'],
+    ['a [ { c: 1 }, { c: 2 } ]\nb: [1, 2]; a: "x\\"y"', 'b: [1, 2];\na: 9\n'],
+    ["a: 'it'\nb { a: 1 # }\n}", 'b { a: 1 # }\n}\na: 9\n'],
+    ['', 'a: 9\n'],
+  ])('replaces a field in %j', (config, changed) => {
+    expect(withFields(config, { a: 'a: 9' }).trimStart()).toBe(changed);
+    expect(fieldNames(changed).has('a')).toBe(true);
+  });
+});
+
+describe('vLLM', () => {
+  it('gets one server for each replica, on its devices', () => {
+    expect(text('commands/assistant-gpu1-0.sh')).toContain(
+      'exec env CUDA_VISIBLE_DEVICES=0,1 vllm serve org/assistant-8b --served-model-name assistant --port 9000 ' +
+        `--tensor-parallel-size 2 --gpu-memory-utilization 0.77 --max-num-seqs 64 ` +
+        `--speculative-config '{"method":"ngram","num_speculative_tokens":4}' ` +
+        '--enable-auto-tool-choice --tool-call-parser hermes\n',
+    );
+  });
+
+  it('refuses tools unless it is told how they are called, which the operator is told', () => {
+    const told = (toolParsers: Record<string, string>) =>
+      generate(placement, inventory, { ...options, toolParsers }).notes.filter((note) =>
+        note.includes('--tool-parser'),
+      );
+    expect(told({})).toEqual([expect.stringMatching(/^assistant: /)]);
+    expect(told({ assistant: 'hermes' })).toEqual([]);
+  });
+
+  it('gets no argument that its parser does not have', () => {
+    const recorded = JSON.parse(readFileSync('test/fixtures/vllm/options.recorded.json', 'utf8')) as {
+      options: string[];
+    };
+    const whole = generate(
+      placementOf([
+        placedPool('assistant', [['gpu1/0', 'gpu1/1']], {
+          batching: 'continuous',
+          parallel: { tensor: 1, pipeline: 2 },
+        }),
+      ]),
+      inventory,
+      options,
+    );
+    const commands = [...generated.files, ...whole.files].filter(({ path }) => /commands\/assistant/.test(path));
+    const used = commands.flatMap(({ text }) => text.match(/(?<= )--[a-z-]+/g) ?? []);
+    expect(new Set(used).size).toBe(9);
+    expect(used.filter((option) => !recorded.options.includes(option))).toEqual([]);
+  });
+
+  it('is refused a pool of which no profile states the memory', () => {
+    const unknown = placedPool('assistant', [['gpu1/0']], { batching: 'continuous', memoryBytes: 0 });
+    expect(() => generate(placementOf([unknown]), inventory, options)).toThrow(
+      expect.objectContaining({ code: 'INVALID_PLACEMENT', message: expect.stringContaining('--memory assistant=') }),
+    );
+  });
+
+  it('is refused memory that the device does not have', () => {
+    const large = placedPool('assistant', [['gpu1/0']], { batching: 'continuous', memoryBytes: 79 * GIB });
+    expect(() => generate(placementOf([large]), inventory, options)).toThrow(
+      expect.objectContaining({ code: 'INVALID_PLACEMENT', message: expect.stringContaining('assistant takes') }),
+    );
+  });
+});
+
+describe('the models file', () => {
+  it('has an endpoint for each device, and leaves other pools as they are', () => {
+    expect(JSON.parse(text('models.json'))).toEqual({
+      whisper: { ...base.whisper, endpoints: [{ url: 'gpu1:8001', device: 'gpu1/2', concurrency: 16 }] },
+      minilm: {
+        ...base.minilm,
+        endpoints: [
+          { url: 'gpu1:8001', device: 'gpu1/2', concurrency: 32 },
+          { url: 'cpu1:8001', device: 'cpu1/0', concurrency: 32 },
+        ],
+      },
+      assistant: {
+        ...base.assistant,
+        endpoints: [{ url: 'http://gpu1:9000/v1', device: 'gpu1/0', concurrency: 64 }],
+      },
+      other: base.other,
+    });
+  });
+
+  it('uses servers that run already', () => {
+    const running = placedPool('whisper', [], {
+      replicas: [{ devices: ['gpu1/2'], queue: 'device.gpu1.2', endpoint: 'there:8001' }],
+    });
+    const { files, servers } = generate(placementOf([running]), inventory, options);
+    expect(servers).toEqual([]);
+    const models = JSON.parse(files.find(({ path }) => path === 'models.json')?.text ?? '');
+    expect(models.whisper.endpoints).toEqual([{ url: 'there:8001', device: 'gpu1/2', concurrency: 8 }]);
+  });
+
+  test.each([
+    ['a device that the inventory has not', placedPool('whisper', [['gpu9/0']]), 'gpu9/0 is not in the inventory'],
+    ['a pool that the models file has not', placedPool('nobody', [['cpu1/0']]), 'has the name nobody'],
+    [
+      'two vLLM on one device',
+      placedPool('assistant', [['gpu1/0'], ['gpu1/0']], { batching: 'continuous' }),
+      'gpu1/0 has two replicas of assistant',
+    ],
+  ])('is refused %s', (_, pool, message) => {
+    expect(() => generate(placementOf([pool]), inventory, options)).toThrow(
+      expect.objectContaining({ code: 'INVALID_PLACEMENT', message: expect.stringContaining(message) }),
+    );
+  });
+});
+
+describe('Kubernetes', () => {
+  const KINDS = { ConfigMap, Deployment, Service, ScaledObject } as const;
+  type Manifest = { kind: keyof typeof KINDS; metadata: { name: string }; spec?: never; data?: Record<string, string> };
+  const manifests = parseAllDocuments(text('kubernetes.yaml')).map((document) => document.toJS() as Manifest);
+  const named = (kind: string, name: string) =>
+    manifests.find((each) => each.kind === kind && each.metadata.name === name);
+
+  it('validates against the schemas of Kubernetes and KEDA', () => {
+    for (const manifest of manifests) {
+      const { apiVersion: _, kind, ...rest } = manifest as Manifest & { apiVersion: string };
+      const model = new KINDS[kind](rest as never);
+      expect(() => model.validate(), `${kind} ${manifest.metadata.name}`).not.toThrow();
+    }
+    expect(() => new Deployment({ spec: { replicas: 'one' } } as never).validate()).toThrow();
+    expect(manifests.map(({ kind, metadata: { name } }) => `${kind} ${name}`)).toEqual([
+      'ConfigMap millrace-placement',
+      ...['ConfigMap triton-gpu1-2', 'Deployment triton-gpu1-2', 'Service triton-gpu1-2'],
+      ...['ConfigMap triton-cpu1-0', 'Deployment triton-cpu1-0', 'Service triton-cpu1-0'],
+      ...['Deployment assistant-gpu1-0', 'Service assistant-gpu1-0'],
+      ...['Deployment worker-gpu1', 'Deployment worker-cpu1', 'Deployment worker', 'ScaledObject worker'],
+    ]);
+  });
+
+  it('requests the GPUs of each server on its node, which a container counts from 0', () => {
+    const pod = { nodeSelector: { 'kubernetes.io/hostname': 'gpu1' } };
+    const limits = (count: number) => ({ resources: { limits: { 'nvidia.com/gpu': count } } });
+    const template = (...containers: object[]) => ({ spec: { template: { spec: { ...pod, containers } } } });
+    expect(named('Deployment', 'assistant-gpu1-0')).toMatchObject(template(limits(2)));
+    expect(named('Deployment', 'triton-gpu1-2')).toMatchObject(template(limits(1)));
+    expect(named('ConfigMap', 'triton-gpu1-2')?.data?.minilm).toContain('KIND_GPU gpus: [ 0 ]');
+    expect(JSON.stringify(named('Deployment', 'triton-cpu1-0'))).not.toContain('nvidia');
+  });
+
+  it('has workers for the devices of each node, and scales the others by their queue’s backlog', () => {
+    expect(JSON.stringify(named('Deployment', 'worker-gpu1'))).toContain(
+      JSON.stringify({ name: 'MILLRACE_DEVICES', value: 'gpu1/2,gpu1/0' }),
+    );
+    expect(named('ScaledObject', 'worker')).toMatchObject({
+      spec: { triggers: [{ type: 'temporal', metadata: { taskQueue: 'millrace', endpoint: 'temporal:7233' } }] },
+    });
+    const models = JSON.parse(named('ConfigMap', 'millrace-placement')?.data?.['models.json'] ?? '');
+    expect(models.assistant.endpoints[0].url).toBe('http://assistant-gpu1-0:9000/v1');
+  });
+});

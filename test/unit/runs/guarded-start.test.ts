@@ -1,0 +1,209 @@
+import { WorkflowExecutionAlreadyStartedError } from '@temporalio/common';
+import { pino } from 'pino';
+import { describe, expect, it, vi } from 'vitest';
+import { z } from 'zod';
+import type { GatewayDeps } from '../../../gateway/index.js';
+import { chat, code, type Pipeline, pipeline } from '../../../pipelines/index.js';
+import { OUTCOME_SIGNAL, type SegmentOutcome } from '../../../pipelines/run/index.js';
+import type { FastPath } from '../../../runs/deps.js';
+import { fastPathFor, startGuarded } from '../../../runs/guarded-start.js';
+import type { RunRequest } from '../../../runs/start.js';
+import { runsAsOneSegment } from '../../../workers/fast-path.js';
+
+const text = z.object({ text: z.string() });
+const inline = { execution: 'inline' } as const;
+const asks = pipeline('asks', { input: text }, ({ input, stage }) => {
+  const first = stage('first', chat({ model: 'assistant' }), { prompt: input.text }, inline);
+  return { reply: first.text };
+}) as unknown as Pipeline;
+const note = code('note', { input: text, output: text }, (input) => input);
+const writes = pipeline('writes', { input: text }, ({ input, stage }) => ({
+  text: stage('note', note, { text: input.text }, inline).text,
+})) as unknown as Pipeline;
+const mixed = pipeline('mixed', { input: text }, ({ input, stage }) => {
+  const near = stage('near', chat({ model: 'assistant' }), { prompt: input.text }, inline);
+  const far = stage('far', chat({ model: 'assistant' }), { prompt: input.text });
+  return { near: near.text, far: far.text };
+}) as unknown as Pipeline;
+
+const OUTCOME: SegmentOutcome = { done: {}, rows: [] };
+
+/** A gateway whose Temporal and Redis write down what is asked of them. */
+function setUp({ start }: { start?: () => Promise<unknown> } = {}) {
+  let answer: () => void = () => undefined;
+  const answered = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  const calls: string[] = [];
+  const signals: unknown[] = [];
+  let tell: (outcome: SegmentOutcome | null) => void = () => undefined;
+  let lies = true;
+  const fast: FastPath = {
+    isOneSegment: runsAsOneSegment,
+    jobs: {
+      async put() {
+        calls.push('put');
+        return 'job';
+      },
+      async takeBack() {
+        calls.push('take back');
+        return lies;
+      },
+      revoke: async () => void calls.push('revoke'),
+      done: async () => void calls.push('done'),
+    },
+  };
+  const workflow = {
+    async start(_: string, { startDelay }: { startDelay?: number }) {
+      calls.push('start');
+      expect(startDelay).toBe(3_000);
+      await answered;
+      if (start) await start();
+      calls.push('started');
+      return { firstExecutionRunId: 'run' };
+    },
+    async signalWithStart(_: string, { signal, signalArgs }: { signal: string; signalArgs: unknown[] }) {
+      expect(signal).toBe(OUTCOME_SIGNAL);
+      calls.push('tell');
+      signals.push(signalArgs[0]);
+    },
+  };
+  const deps = {
+    temporal: { withDeadline: (_: unknown, work: () => unknown) => work(), workflow },
+    taskQueue: 'q',
+    placementOf: () => ({}),
+    answers: {
+      channel: 'c',
+      expect: () => new Promise(() => undefined),
+      outcome: () =>
+        new Promise((resolve) => {
+          tell = resolve;
+        }),
+    },
+    logger: pino({ level: 'silent' }),
+    fast,
+  } as unknown as GatewayDeps;
+  return {
+    deps,
+    fast,
+    calls,
+    signals,
+    /** Temporal answers the start. */
+    answer: () => answer(),
+    take: () => {
+      lies = false;
+    },
+    tell: (outcome: SegmentOutcome | null) => tell(outcome),
+  };
+}
+
+const requestOf = (pipeline: Pipeline, more: Partial<RunRequest> = {}): RunRequest => ({
+  id: 'asks-1',
+  pipeline,
+  tenant: 'default',
+  input: { text: 'a' },
+  options: { priority: 'interactive' },
+  answerTo: 'c',
+  ...more,
+});
+
+describe('which runs go past Temporal', () => {
+  const { deps, fast } = setUp();
+  it.each<[string, RunRequest, boolean]>([
+    ['an interactive one of one segment', requestOf(asks), true],
+    ['one of which nobody waits', requestOf(asks, { answerTo: undefined }), false],
+    ['one of default priority', requestOf(asks, { options: {} }), false],
+    ['one of a batch', requestOf(asks, { options: { priority: 'batch' } }), false],
+    ['one with a queued stage', requestOf(mixed), false],
+    [
+      'one with a queued stage that nobody wants',
+      requestOf(mixed, { options: { priority: 'interactive', outputs: ['near'] } }),
+      true,
+    ],
+  ])('%s', (_, request, goes) => {
+    expect(fastPathFor(deps, request)).toBe(goes ? fast : undefined);
+  });
+
+  it('none whose end somebody else is told of', () => {
+    const webhooks = { of: () => ({ secrets: [], endpoints: { mine: { url: 'http://a.test' } } }) };
+    const told = { ...deps, webhooks } as unknown as GatewayDeps;
+    expect(fastPathFor(told, requestOf(asks))).toBeUndefined();
+  });
+
+  it('none where it is off', () => {
+    const { fast: _, ...without } = deps;
+    expect(fastPathFor(without, requestOf(asks))).toBeUndefined();
+  });
+});
+
+describe('a guarded start', () => {
+  /** Everything that waits for no answer of Temporal has happened. */
+  const settled = () => new Promise((resolve) => setTimeout(resolve, 20));
+
+  it('hands a run that only asks models out while Temporal is told, and resolves when Temporal has it', async () => {
+    const { deps, fast, calls, signals, answer, take, tell } = setUp();
+    const starting = startGuarded(deps, fast, requestOf(asks));
+    take();
+    tell(OUTCOME);
+    await settled();
+    // The outcome is here, and Temporal does not have the run yet.
+    expect(calls).toEqual(['put', 'start']);
+    answer();
+    expect(await starting).toMatchObject({ id: 'asks-1', replayed: false });
+    await settled();
+    expect(calls).toEqual(['put', 'start', 'started', 'tell', 'done']);
+    expect(signals).toEqual([OUTCOME]);
+  });
+
+  it.each([
+    ['that changes something', requestOf(writes)],
+    ['with an idempotency key', requestOf(asks, { idempotencyKey: 'k' })],
+  ])('hands a run %s out when Temporal has it', async (_, request) => {
+    const { deps, fast, calls, answer } = setUp();
+    const starting = startGuarded(deps, fast, request);
+    await settled();
+    expect(calls).toEqual(['start']);
+    answer();
+    await starting;
+    expect(calls).toEqual(['start', 'started', 'put']);
+  });
+
+  it('revokes what it has handed out when the run cannot start', async () => {
+    const { deps, fast, calls, answer } = setUp({ start: () => Promise.reject(new Error('away')) });
+    const starting = startGuarded(deps, fast, requestOf(asks));
+    answer();
+    await expect(starting).rejects.toMatchObject({ code: 'INTERNAL' });
+    await settled();
+    expect(calls).toEqual(['put', 'start', 'revoke']);
+  });
+
+  it('hands nothing out when the run was there before', async () => {
+    const { deps, fast, calls, answer } = setUp({
+      start: () => Promise.reject(new WorkflowExecutionAlreadyStartedError('there', 'asks-1', 'asks')),
+    });
+    const starting = startGuarded(deps, fast, requestOf(asks, { idempotencyKey: 'k' }));
+    answer();
+    // Whether it was asked for the same is told by the run's memo, which this Temporal does not have.
+    await expect(starting).rejects.toThrow();
+    await settled();
+    expect(calls).toEqual(['start']);
+  });
+
+  it('takes back what nobody takes and lets the guardian begin', async () => {
+    const { deps, fast, calls, signals, answer } = setUp();
+    answer();
+    await startGuarded(deps, fast, requestOf(asks));
+    await vi.waitFor(() => expect(calls).toEqual(['put', 'start', 'started', 'take back', 'tell']), { timeout: 5_000 });
+    expect(signals).toEqual([null]);
+  });
+
+  it('lets the guardian begin at once where nothing can be handed out', async () => {
+    const { deps, fast, calls, signals, answer } = setUp();
+    const away: FastPath = { ...fast, jobs: { ...fast.jobs, put: async () => undefined } };
+    answer();
+    await startGuarded(deps, away, requestOf(asks));
+    await settled();
+    expect(calls).toEqual(['start', 'started', 'tell']);
+    expect(signals).toEqual([null]);
+  });
+});

@@ -1,0 +1,166 @@
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { Authenticator, issueKey, keyRing, type Problem, type RunDocument } from '../../../gateway/index.js';
+import { MillraceError } from '../../../pipelines/errors.js';
+import type { StageRecord } from '../../../pipelines/run/index.js';
+import type { Before, RecordSummary, ResumableRecords } from '../../../stores/records/index.js';
+import { grpcError } from '../../support/fake-temporal.js';
+import { type TestGateway, testGateway } from '../../support/test-gateway.js';
+
+/** Records that a test makes up. */
+class Records implements ResumableRecords {
+  readonly held: [run: string, before: Before, leastMs: number][] = [];
+  succeeded = new Map<string, number>();
+  gaps = 0;
+  away = false;
+
+  async summary(): Promise<RecordSummary> {
+    if (this.away) throw new MillraceError('STORE_UNAVAILABLE', 'the record of the run cannot be reached');
+    return this;
+  }
+
+  async hold(...held: [run: string, before: Before, leastMs: number]): Promise<void> {
+    this.held.push(held);
+  }
+}
+
+const row = (stage: string, status: StageRecord['status'], more: Partial<StageRecord> = {}): StageRecord => ({
+  stage,
+  kind: 'code',
+  connector: 'code',
+  model: 'echo',
+  device: 'worker',
+  status,
+  ...more,
+});
+
+let gateway: TestGateway;
+let records: Records;
+let id: string;
+beforeEach(async () => {
+  records = new Records();
+  gateway = await testGateway({}, { records });
+  const payload = { name: 'Ada' };
+  id = (await gateway.app.inject({ method: 'POST', url: '/v1/pipelines/greet/runs', payload })).json<RunDocument>().id;
+});
+afterEach(() => gateway.close());
+
+const resume = (payload: object = {}, headers: Record<string, string> = {}, { app } = gateway) =>
+  app.inject({ method: 'POST', url: `/v1/runs/${id}/resume`, headers, payload });
+const answer = (response: { statusCode: number; json<T>(): T }) => [response.statusCode, response.json<Problem>().code];
+const fails = (stages: readonly StageRecord[] = []) =>
+  gateway.temporal.only().end(ApplicationFailure.create({ type: 'CODE_FAILED', message: 'no', details: [{ stages }] }));
+
+describe('a run that has failed', () => {
+  test('goes on as a new run with its input, plan, decisions and conversations, linked both ways', async () => {
+    const { options } = gateway.temporal.only();
+    (options.args[1] as { sessionsOf?: string }).sessionsOf = 'greet/key:ada';
+    const decision = { approved: true, by: 'ada', about: 'f00' };
+    fails([row('echo', 'done'), row('ask', 'done', { kind: 'approve', decisions: [{ path: 'ask', ...decision }] })]);
+    records.succeeded.set('echo', 1);
+    const response = await resume();
+    expect(response.statusCode).toBe(202);
+    expect(response.headers.location).toBe(`/v1/runs/${id}-r1`);
+    expect(response.json<RunDocument>()).toMatchObject({ id: `${id}-r1`, status: 'running', resumedFrom: id });
+    const next = gateway.temporal.runs.get(`${id}-r1`);
+    expect(next?.options.args).toMatchObject([
+      { name: 'Ada' },
+      { plan: options.args[1].plan, sessionsOf: 'greet/key:ada', decisions: { ask: decision } },
+    ]);
+    const [held] = records.held;
+    expect(held?.slice(0, 2)).toEqual([id, { ended: [], repeat: false }]);
+    expect(held?.[2], 'longer than the run may take').toBeGreaterThan(options.args[1].plan.deadlineMs);
+    const first = await gateway.app.inject({ url: `/v1/runs/${id}` });
+    expect(first.json<RunDocument>()).toMatchObject({ status: 'failed', resumedAs: `${id}-r1` });
+  });
+
+  test('goes on by the plan that it has, also where its pipeline is another by now, or gone', async () => {
+    const { plan } = gateway.temporal.only().options.args[1];
+    fails();
+    const later = await testGateway({}, { pipelines: [], records, temporal: gateway.temporal.client });
+    expect((await resume({}, {}, later)).statusCode).toBe(202);
+    expect(gateway.temporal.runs.get(`${id}-r1`)?.options.args[1].plan).toEqual(plan);
+    await later.close();
+  });
+
+  test('is resumed once: asked again, also when its record is gone by then, that run is the answer', async () => {
+    fails();
+    const all = await Promise.all([resume(), resume(), resume()]);
+    expect(all.map((each) => [each.statusCode, each.json<RunDocument>().id])).toEqual(Array(3).fill([202, `${id}-r1`]));
+    expect([...gateway.temporal.runs.keys()]).toEqual([id, `${id}-r1`]);
+    records.gaps = 1;
+    expect((await resume()).json<RunDocument>().id).toBe(`${id}-r1`);
+  });
+
+  test('whose record lacks what has ended is refused, and says what would happen again', async () => {
+    fails([row('echo', 'done', { count: { done: 3, started: 4 } }), row('think', 'done', { kind: 'agent' })]);
+    records.succeeded.set('echo', 2);
+    const refused = await resume();
+    expect(answer(refused)).toEqual([409, 'RECORD_INCOMPLETE']);
+    expect(refused.json<Problem>().detail).toContain('echo (2 of 3 kept), think (0 of 1 kept)');
+    expect(refused.json<Problem>().errors?.[0]?.field).toBe('repeat');
+    expect(gateway.temporal.runs.size).toBe(1);
+    expect((await resume({ repeat: true })).statusCode).toBe(202);
+    expect(records.held.map(([run, { repeat }]) => [run, repeat])).toEqual([[id, true]]);
+  });
+
+  test('is refused where calls could not be kept, or nobody can say what it has done', async () => {
+    fails();
+    records.gaps = 2;
+    expect((await resume()).json<Problem>().detail).toContain('2 calls that could not be kept');
+    const cancelled = await testGateway({}, { records });
+    const payload = { name: 'Ada' };
+    const { json } = await cancelled.app.inject({ method: 'POST', url: '/v1/pipelines/greet/runs', payload });
+    cancelled.temporal.only().end(new CancelledFailure('cancelled'));
+    id = json<RunDocument>().id;
+    records.gaps = 0;
+    expect(answer(await resume({}, {}, cancelled))).toEqual([409, 'RECORD_INCOMPLETE']);
+    cancelled.temporal.stages = [];
+    expect((await resume({}, {}, cancelled)).statusCode).toBe(202);
+    await cancelled.close();
+  });
+
+  test('waits for the state store, and starts nothing without it', async () => {
+    fails();
+    records.away = true;
+    expect(answer(await resume())).toEqual([503, 'STORE_UNAVAILABLE']);
+    gateway.temporal.outage = grpcError(14, 'unavailable');
+    expect(answer(await resume())).toEqual([503, 'ORCHESTRATOR_UNAVAILABLE']);
+    gateway.temporal.outage = undefined;
+    expect(gateway.temporal.runs.size).toBe(1);
+  });
+});
+
+test('a run that goes on, and one that has succeeded, are refused', async () => {
+  expect(answer(await resume())).toEqual([409, 'RUN_NOT_ENDED']);
+  gateway.temporal.only().end({ output: {}, stages: [] });
+  expect(answer(await resume())).toEqual([409, 'NOT_RESUMABLE']);
+  expect(answer(await resume({ again: true }))).toEqual([422, 'INVALID_INPUT']);
+});
+
+test('a gateway without records resumes nothing', async () => {
+  fails();
+  const { records: _, ...parts } = gateway.deps;
+  const without = await testGateway({}, { ...parts, registry: new Registry() });
+  expect(answer(await resume({}, {}, without))).toEqual([409, 'NOT_RESUMABLE']);
+  await without.close();
+});
+
+test('a caller resumes what it may run, and knows of nothing else', async () => {
+  fails();
+  const may = async (more: object, headers: Record<string, string> = {}) => {
+    const { secret, key } = issueKey({ name: 'key', tenant: 'default', permissions: ['run', 'read'], ...more });
+    const authenticator = new Authenticator({ by: 'key', keys: keyRing([key]) }, pino({ level: 'silent' }));
+    const guarded = await testGateway({}, { authenticator, records, temporal: gateway.temporal.client });
+    const response = await resume({}, { authorization: `Bearer ${secret}`, ...headers }, guarded);
+    await guarded.close();
+    return answer(response);
+  };
+  expect(await may({ permissions: ['read', 'approve'] })).toEqual([403, 'FORBIDDEN']);
+  expect(await may({ pipelines: ['listen'] })).toEqual([404, 'RUN_NOT_FOUND']);
+  expect(await may({ tenant: 'other' })).toEqual([404, 'RUN_NOT_FOUND']);
+  expect(gateway.temporal.runs.size).toBe(1);
+  expect((await may({ pipelines: ['greet'] }))[0]).toBe(202);
+});

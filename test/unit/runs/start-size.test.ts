@@ -1,0 +1,39 @@
+import { expect, test } from 'vitest';
+import type { Json, JsonObject } from '../../../pipelines/json.js';
+import type { RunContext } from '../../../pipelines/run/index.js';
+import { refuseTooLarge } from '../../../runs/start-size.js';
+
+const context = (plan: object = {}) => ({ plan, placement: {}, tenant: 'acme' }) as unknown as RunContext;
+const MEGABYTE = 'x'.repeat(1_000_000);
+
+function fieldOf(input: JsonObject, plan = {}): string | undefined {
+  try {
+    refuseTooLarge(input, context(plan));
+    return undefined;
+  } catch (error) {
+    return (error as { details: { fields: { field: string }[] } }).details.fields[0]?.field;
+  }
+}
+
+test.each<[JsonObject, string | undefined]>([
+  [{ a: MEGABYTE }, undefined],
+  [{ a: MEGABYTE, b: [MEGABYTE, MEGABYTE] }, 'b'],
+  [
+    {
+      a: '',
+      messages: [
+        { role: 'user', content: '' },
+        { role: 'user', content: MEGABYTE + MEGABYTE + MEGABYTE },
+      ],
+    },
+    'messages[1].content',
+  ],
+  [{ a: 'ä'.repeat(1_100_000) }, 'a'],
+  [{ rows: Array.from({ length: 600_000 }, (_, i): Json => i) }, 'rows'],
+])('case %#', (input, field) => {
+  expect(fieldOf(input)).toBe(field);
+});
+
+test('the plan that the run carries counts', () => {
+  expect(fieldOf({ a: MEGABYTE }, { stages: [MEGABYTE, MEGABYTE] })).toBe('a');
+});

@@ -1,0 +1,62 @@
+import { describe, expect, it } from 'vitest';
+import { limited } from '../../../runtime/limited.js';
+
+const patient = () => new AbortController().signal;
+const deaf = () => new Promise<never>(() => undefined);
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+describe('limited work', () => {
+  it('gives its result, or its error', async () => {
+    expect(await limited(1_000, patient(), async () => 'done')).toBe('done');
+    const error = new Error('failed');
+    await expect(limited(1_000, patient(), () => Promise.reject(error))).rejects.toBe(error);
+    await expect(
+      limited(1_000, patient(), () => {
+        throw error;
+      }),
+    ).rejects.toBe(error);
+  });
+
+  it('ends after its time even if it hears no signal', async () => {
+    await expect(limited(20, patient(), deaf)).rejects.toMatchObject({
+      name: 'TimeoutError',
+      message: 'no answer within 20 ms',
+    });
+  });
+
+  it('ends with the signal, for its reason', async () => {
+    const controller = new AbortController();
+    const reason = new Error('cancelled');
+    let seen: unknown;
+    const work = limited(1_000, controller.signal, (own) => {
+      own.addEventListener('abort', () => {
+        seen = own.reason;
+      });
+      return deaf();
+    });
+    await sleep(1);
+    controller.abort(reason);
+    await expect(work).rejects.toBe(reason);
+    expect(seen).toBe(reason);
+  });
+
+  it('does not begin when the signal has aborted', async () => {
+    let began = false;
+    const work = limited(1_000, AbortSignal.abort(new Error('late')), async () => {
+      began = true;
+    });
+    await expect(work).rejects.toThrow('late');
+    expect(began).toBe(false);
+  });
+
+  it('leaves the work’s own signal alone once it has ended', async () => {
+    const controller = new AbortController();
+    let own: AbortSignal | undefined;
+    await limited(10, controller.signal, async (signal) => {
+      own = signal;
+    });
+    await sleep(30);
+    controller.abort();
+    expect(own?.aborted).toBe(false);
+  });
+});

@@ -1,0 +1,112 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readdir, rm, statfs, utimes } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import {
+  type ArtifactStore,
+  type Inspector,
+  openFileStore,
+  pruneArtifacts,
+  withOutputBudget,
+} from '../../../../stores/artifacts/index.js';
+
+let root: string;
+beforeEach(async () => {
+  root = await mkdtemp(path.join(tmpdir(), 'millrace-room-'));
+});
+afterEach(() => rm(root, { recursive: true }));
+
+const anything = (): Inspector => ({ push: () => {}, end: () => ({ mime: 'application/octet-stream' }) });
+async function* stream(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {
+  for (let at = 0; at < bytes.length; at += 1000) yield bytes.subarray(at, at + 1000);
+}
+const put = (store: ArtifactStore, bytes: Uint8Array, tenant = 'acme') => store.put(tenant, stream(bytes), anything());
+const coded = (code: string) => expect.objectContaining({ code });
+const incoming = () => readdir(path.join(root, '.incoming'));
+
+test('a tenant keeps no more than its quota, and leaves the others theirs', async () => {
+  const store = await openFileStore(root, { tenantBytes: 20_000 });
+  await put(store, randomBytes(12_000));
+  await expect(put(store, randomBytes(12_000))).rejects.toThrow(coded('QUOTA_EXCEEDED'));
+  expect(await incoming()).toEqual([]);
+  await put(store, randomBytes(6_000));
+  await put(store, randomBytes(12_000), 'rival');
+});
+
+test('what the same bytes take is counted once', async () => {
+  const store = await openFileStore(root, { tenantBytes: 40_000 });
+  const bytes = randomBytes(10_000);
+  for (let i = 0; i < 6; i++) await put(store, bytes);
+  await put(store, randomBytes(10_000));
+});
+
+test('puts under way count, so that many at once do not pass the quota together', async () => {
+  const store = await openFileStore(root, { tenantBytes: 30_000 });
+  const puts = await Promise.allSettled(Array.from({ length: 16 }, () => put(store, randomBytes(9_000))));
+  const kept = puts.filter(({ status }) => status === 'fulfilled').length;
+  expect(kept).toBeLessThanOrEqual(3);
+  for (const each of puts)
+    if (each.status === 'rejected') expect(each.reason).toMatchObject({ code: 'QUOTA_EXCEEDED' });
+  // What was refused has given its room back.
+  for (let left = 3 - kept; left > 0; left--) await put(store, randomBytes(9_000));
+});
+
+test('another process learns what is there already', async () => {
+  await put(await openFileStore(root), randomBytes(15_000));
+  const later = await openFileStore(root, { tenantBytes: 20_000 });
+  await expect(put(later, randomBytes(9_000))).rejects.toThrow(coded('QUOTA_EXCEEDED'));
+});
+
+test('a put leaves the reserve of the disk free', async () => {
+  const { bavail, bsize } = await statfs(root);
+  const nearlyFull = await openFileStore(root, { reserveBytes: bavail * bsize * 2 });
+  await expect(put(nearlyFull, randomBytes(1))).rejects.toThrow(coded('STORE_FULL'));
+  // A process with a smaller reserve goes on: that of runs under way.
+  await put(await openFileStore(root, { reserveBytes: 1 }), randomBytes(1));
+});
+
+test('all puts of one call share its output budget', async () => {
+  const store = await openFileStore(root);
+  const call = withOutputBudget(store, 10_000);
+  await put(call, randomBytes(6_000));
+  let given = 0;
+  async function* endless() {
+    for (;;) {
+      given += 1_000;
+      yield randomBytes(1_000);
+    }
+  }
+  await expect(call.put('acme', endless(), anything())).rejects.toThrow(coded('OUTPUT_BUDGET_EXCEEDED'));
+  expect(given).toBe(5_000);
+  expect(await incoming()).toEqual([]);
+  await put(withOutputBudget(store, 10_000), randomBytes(6_000));
+});
+
+test('pruning removes what was last used before a time, of all tenants or one', async () => {
+  const store = await openFileStore(root);
+  const [old, read, fresh, rival] = [
+    await put(store, randomBytes(1_000)),
+    await put(store, randomBytes(2_000)),
+    await put(store, randomBytes(3_000)),
+    await put(store, randomBytes(4_000), 'rival'),
+  ];
+  const monthAgo = new Date(Date.now() - 30 * 86_400_000);
+  for (const [tenant, { sha256 }] of [
+    ['acme', old],
+    ['acme', read],
+    ['rival', rival],
+  ] as const) {
+    await utimes(path.join(root, tenant, sha256.slice(0, 2), sha256), monthAgo, monthAgo);
+  }
+  // A read is a use.
+  for await (const _ of store.read('acme', read.uri)) void _;
+  const before = Date.now() - 86_400_000;
+  expect(await pruneArtifacts(root, { before, tenant: 'acme', dryRun: true })).toEqual({ files: 1, bytes: 1_000 });
+  expect(await store.stat('acme', old.uri)).toEqual(old);
+  expect(await pruneArtifacts(root, { before, tenant: 'acme' })).toEqual({ files: 1, bytes: 1_000 });
+  await expect(store.stat('acme', old.uri)).rejects.toThrow(coded('ARTIFACT_NOT_FOUND'));
+  expect(await store.stat('acme', read.uri)).toEqual(read);
+  expect(await store.stat('acme', fresh.uri)).toEqual(fresh);
+  expect(await pruneArtifacts(root, { before })).toEqual({ files: 1, bytes: 4_000 });
+});

@@ -1,0 +1,225 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import type { Attempt } from '../../../../activities/stage/stage-runner.js';
+import { MillraceError } from '../../../../pipelines/errors.js';
+import type { StagePlan } from '../../../../pipelines/plan/index.js';
+import type { StageCall, StageOutcome } from '../../../../pipelines/run/index.js';
+import { InProcessHost, type Journal } from '../../../../workers/hosts/in-process-host.js';
+import { StageError } from '../../../../workflows/interpreter/index.js';
+
+const OUTCOME: StageOutcome = {
+  output: {},
+  endpoint: '',
+  device: '',
+  attempt: 1,
+  cache: 'off',
+  queueMs: 0,
+  runMs: 0,
+};
+
+const PLACED = { connector: 'code', device: '', queue: 'test' };
+
+const stageOf = (attemptMs: number, attempts = 1): StagePlan => ({
+  id: 'a',
+  kind: 'code',
+  model: 'a',
+  with: {},
+  input: {},
+  policy: {
+    retry: { attempts, initialMs: 1, factor: 1, maxMs: 1 },
+    timeout: { attemptMs, totalMs: attemptMs * 2 },
+    execution: 'inline',
+  },
+});
+
+const callOf = (stage: string): StageCall => ({
+  pipeline: 'p',
+  version: 'v',
+  tenant: 'default',
+  stage,
+  kind: 'code',
+  model: stage,
+  with: {},
+  retry: { attempts: 1, initialMs: 1, factor: 1, maxMs: 1 },
+});
+
+type Run = (attempt: Attempt, call: StageCall) => Promise<StageOutcome>;
+const hostOf = (run: Run, more: { signal?: AbortSignal; journal?: Journal } = {}) =>
+  new InProcessHost({ runner: { run: (_, call, attempt) => run(attempt, call) }, run: 'r', ...more });
+
+/** Work that pays no attention to its signal. */
+const deaf = () => new Promise<never>(() => undefined);
+
+describe('an attempt in this process', () => {
+  it('ends at its timeout though its work goes on, and tells the work why', async () => {
+    let signal: AbortSignal | undefined;
+    const host = hostOf((attempt) => {
+      signal = attempt.signal;
+      return deaf();
+    });
+    await expect(host.runStage(stageOf(30), {}, callOf('a'))).rejects.toMatchObject({
+      code: 'STAGE_TIMEOUT',
+      message: 'stage "a": timed out (limits: 30 ms an attempt, 60 ms in all)',
+    });
+    expect(signal?.reason).toMatchObject({ name: 'MillraceError', code: 'STAGE_TIMEOUT' });
+  });
+
+  it('ends when it is cancelled though its work goes on', async () => {
+    const cancel = new AbortController();
+    const reason = new Error('cancelled');
+    const run = hostOf(deaf, { signal: cancel.signal }).runStage(stageOf(60_000), {}, callOf('a'));
+    setTimeout(() => cancel.abort(reason), 10);
+    await expect(run).rejects.toBe(reason);
+  });
+
+  it('does not start when it is cancelled while the journal counts it', async () => {
+    const cancel = new AbortController();
+    const journal: Journal = {
+      ended: () => undefined,
+      begin: async () => {
+        cancel.abort(new Error('cancelled'));
+        return 1;
+      },
+      end: async () => undefined,
+      left: () => undefined,
+      losses: () => 0,
+    };
+    let calls = 0;
+    const host = hostOf(
+      async () => {
+        calls += 1;
+        return OUTCOME;
+      },
+      { signal: cancel.signal, journal },
+    );
+    await expect(host.runStage(stageOf(60_000), {}, callOf('a'))).rejects.toThrow('cancelled');
+    expect(calls).toBe(0);
+  });
+
+  it('may have more time than a timer of Node’s can be set for', async () => {
+    const host = hostOf(async ({ signal }) => {
+      await sleep(20, undefined, { signal });
+      return OUTCOME;
+    });
+    await expect(host.runStage(stageOf(2 ** 32), {}, callOf('a'))).resolves.toBe(OUTCOME);
+  });
+});
+
+it('a wait may be longer than a timer of Node’s', async () => {
+  const cancel = new AbortController();
+  const host = hostOf(deaf, { signal: cancel.signal });
+  setTimeout(() => cancel.abort(), 30);
+  await expect(host.wait(2 ** 32)).rejects.toThrow();
+});
+
+describe('when the journal is lost', () => {
+  /** Begins one call; of the second and all after it nothing is known any more. */
+  const lostAfterOne = (): Journal => {
+    let begun = 0;
+    return {
+      ended: () => undefined,
+      begin: async () => {
+        begun += 1;
+        if (begun > 1) throw new StageError('JOURNAL_UNAVAILABLE', 'away');
+        return begun;
+      },
+      end: async () => undefined,
+      left: () => undefined,
+      losses: () => 0,
+    };
+  };
+
+  it('calls that are under way end first', async () => {
+    const events: string[] = [];
+    const host = hostOf(
+      async () => {
+        await sleep(40);
+        return OUTCOME;
+      },
+      { journal: lostAfterOne() },
+    );
+    const race = host.race([
+      async (inner) => {
+        await inner.runStage(stageOf(60_000), {}, callOf('first'), PLACED);
+        events.push('first ended');
+        return deaf();
+      },
+      (inner) =>
+        inner
+          .race([(innermost) => innermost.runStage(stageOf(60_000), {}, callOf('second'), PLACED)])
+          .catch((error) => {
+            events.push('second is lost');
+            throw error;
+          }),
+    ]);
+    await expect(race).rejects.toMatchObject({ code: 'JOURNAL_UNAVAILABLE' });
+    expect(events).toEqual(['first ended', 'second is lost']);
+  });
+
+  it('a stage that waits for its next attempt holds nobody up', async () => {
+    const host = hostOf(
+      async () => {
+        throw new Error('fails');
+      },
+      { journal: lostAfterOne() },
+    );
+    await expect(host.runStage(stageOf(60_000, 3), {}, callOf('a'))).rejects.toMatchObject({ code: 'INTERNAL' });
+    await expect(host.runStage(stageOf(60_000, 3), {}, callOf('a'))).rejects.toMatchObject({
+      code: 'JOURNAL_UNAVAILABLE',
+    });
+  });
+});
+
+describe('a call in which workers were lost', () => {
+  const withLosses = (losses: number) => {
+    const ends: unknown[] = [];
+    const begun: string[] = [];
+    const journal: Journal = {
+      ended: () => undefined,
+      begin: async ({ stage }) => begun.push(stage),
+      end: (_, ended) => void ends.push(ended),
+      left: () => undefined,
+      losses: () => losses,
+    };
+    return { journal, ends, begun };
+  };
+
+  it('runs again after one', async () => {
+    const { journal } = withLosses(1);
+    await expect(hostOf(async () => OUTCOME, { journal }).runStage(stageOf(60_000, 6), {}, callOf('a'))).resolves.toBe(
+      OUTCOME,
+    );
+  });
+
+  it('fails after two in a row, for good and without another call', async () => {
+    const { journal, ends, begun } = withLosses(2);
+    const run = hostOf(async () => OUTCOME, { journal }).runStage(stageOf(60_000, 6), {}, callOf('a'));
+    await expect(run).rejects.toMatchObject({ code: 'WORKER_LOST', details: { stage: 'a' } });
+    expect(begun).toEqual([]);
+    expect(ends).toMatchObject([{ failure: { code: 'WORKER_LOST' } }]);
+  });
+
+  it('tells its journal of each attempt that ends without a result, one that is cancelled too', async () => {
+    const left: string[] = [];
+    const cancel = new AbortController();
+    const journal: Journal = {
+      ended: () => undefined,
+      begin: async () => left.length + 1,
+      end: () => undefined,
+      left: ({ stage }) => void left.push(stage),
+      losses: () => 0,
+    };
+    let calls = 0;
+    const run = hostOf(
+      () => {
+        calls += 1;
+        if (calls === 1) return Promise.reject(new MillraceError('BACKEND_ERROR', 'once'));
+        cancel.abort(new Error('cancelled'));
+        return deaf();
+      },
+      { journal, signal: cancel.signal },
+    ).runStage(stageOf(60_000, 3), {}, callOf('a'));
+    await expect(run).rejects.toThrow('cancelled');
+    expect(left).toEqual(['a', 'a']);
+  });
+});

@@ -1,0 +1,72 @@
+import { once } from 'node:events';
+import { Client } from '@temporalio/client';
+import type { NativeConnection } from '@temporalio/worker';
+import type { Logger } from 'pino';
+import { FastJobQueue } from '../../stores/jobs/index.js';
+import type { Stages } from '../compose.js';
+import type { Settings } from '../settings.js';
+import { openStore } from '../stores.js';
+import { type FastHostParts, runFastJob } from './fast-host.js';
+
+export interface FastWorker {
+  /** Takes no more jobs and lets those that run end within the grace; what has not ended goes back to its guardian. */
+  stop(): Promise<void>;
+}
+
+/** A worker's side of the fast path: takes guarded runs until the process is asked to end. Undefined where it is off. */
+export function createFastWorker(parts: {
+  readonly settings: Settings;
+  readonly stages: Stages;
+  readonly connection: NativeConnection;
+  readonly logger: Logger;
+}): FastWorker | undefined {
+  const { settings, stages, connection, logger } = parts;
+  if (settings.MILLRACE_FAST_PATH === 'off') return undefined;
+  const blocking = openStore(settings, 'state', logger, FastJobQueue.WAIT_MS + settings.MILLRACE_REDIS_TIMEOUT_MS);
+  const client = new Client({ connection, namespace: settings.TEMPORAL_NAMESPACE });
+  const { runner, redis } = stages;
+  const worker = serveFastJobs(new FastJobQueue(blocking, settings.MILLRACE_TASK_QUEUE), {
+    parts: { runner, redis, client, logger },
+    most: settings.MILLRACE_MAX_ACTIVITIES,
+    graceMs: settings.MILLRACE_SHUTDOWN_GRACE_MS,
+  });
+  for (const signal of ['SIGTERM', 'SIGINT']) void once(process, signal).then(() => worker.stop());
+  return worker;
+}
+
+interface ServeOptions {
+  readonly parts: FastHostParts;
+  /** Most runs at once. */
+  readonly most: number;
+  readonly graceMs: number;
+}
+
+/** Takes guarded runs as they come, until `stop`. */
+export function serveFastJobs(queue: FastJobQueue, { parts, most, graceMs }: ServeOptions): FastWorker {
+  const running = new Set<Promise<void>>();
+  const stopping = new AbortController();
+  let stopped: Promise<void> | undefined;
+  const take = async () => {
+    while (!stopped) {
+      if (running.size >= most) await Promise.race(running);
+      const job = await queue.take();
+      if (!job) continue;
+      const run = runFastJob(job, parts, stopping.signal).finally(() => running.delete(run));
+      running.add(run);
+    }
+  };
+  const taking = take();
+  const stop = async () => {
+    queue.close();
+    await taking;
+    const grace = setTimeout(() => stopping.abort(), graceMs);
+    await Promise.all(running);
+    clearTimeout(grace);
+  };
+  return {
+    stop() {
+      stopped ??= stop();
+      return stopped;
+    },
+  };
+}

@@ -1,0 +1,302 @@
+import { randomUUID } from 'node:crypto';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { MOST_LOSSES, workerLost } from '../../activities/stage/lost-workers.js';
+import type { Attempt, StageRunner } from '../../activities/stage/stage-runner.js';
+import { LONGEST_TIMER_MS } from '../../pipelines/duration.js';
+import { isAway, MillraceError, messageOf } from '../../pipelines/errors.js';
+import type { Json, JsonObject } from '../../pipelines/json.js';
+import type { StagePlan, SubPipelinePlan } from '../../pipelines/plan/index.js';
+import { nextAttempt, UNTRIED } from '../../pipelines/retry.js';
+import type {
+  Decision,
+  RunContext,
+  RunResult,
+  StageCall,
+  StageOutcome,
+  StageRecord,
+  Wait,
+} from '../../pipelines/run/index.js';
+import { codeName } from '../../pipelines/stages/index.js';
+import { follower } from '../../runtime/limited.js';
+import { HANDED_BACK, type Host, interpret, interrupts, StageError, Waits } from '../../workflows/interpreter/index.js';
+
+/** Keeps the record of a segment's stages, so that it can go on after a crash. */
+export interface Journal {
+  /** How a call has ended before; undefined when it has not. */
+  ended(call: StageCall): Ended | undefined;
+  /** The number of the attempt that now begins. Rejects with `JOURNAL_UNAVAILABLE`. */
+  begin(call: StageCall): Promise<number>;
+  /** Nobody waits for it: the next call that begins does. */
+  end(call: StageCall, ended: Ended): void;
+  /**
+   * An attempt has ended without a result. Nobody waits for it.
+   * @param waitedMs it has made no call and counts for nothing: how long the stage has waited for a server by now
+   */
+  left(call: StageCall, waitedMs?: number): void;
+  /** How many workers in a row were lost while the call was under way in them. */
+  losses(call: StageCall): number;
+}
+
+/**
+ * Longest wait of a stage inside its segment for a server that is away, in milliseconds: it outlasts a lost connection. The
+ * segment holds a slot and its run's workflow task; beyond this its steps wait in their queues, where they hold neither.
+ */
+const LONGEST_WAIT_INSIDE_MS = 2_000;
+
+export type Ended =
+  | { readonly outcome: StageOutcome }
+  | { readonly failure: { readonly code: string; readonly message: string; readonly details: JsonObject } };
+
+export type Runner = Pick<StageRunner, 'run'> & Partial<Pick<StageRunner, 'lacks'>>;
+
+export interface InProcessOptions {
+  readonly runner: Runner;
+  readonly run: string;
+  readonly signal?: AbortSignal;
+  /** Where its waits for people are decided. */
+  readonly waits?: Waits;
+  readonly journal?: Journal;
+  readonly onReport?: (stages: readonly StageRecord[]) => void;
+}
+
+/**
+ * The interpreter's host inside one process: no Temporal, so a run ends with its process, unless a journal keeps what its
+ * stages gave. Policies mean the same as under Temporal: attempts, backoff, attempt and total timeout, cancellation.
+ */
+export class InProcessHost implements Host {
+  readonly #options: InProcessOptions;
+  readonly #signal: AbortSignal;
+  readonly #waits: Waits;
+  readonly #underWay: CallsUnderWay;
+
+  /** @param underWay shared by the hosts of a run's races */
+  constructor(options: InProcessOptions, underWay = new CallsUnderWay()) {
+    this.#options = options;
+    this.#underWay = underWay;
+    this.#signal = options.signal ?? new AbortController().signal;
+    this.#waits = options.waits ?? new Waits();
+  }
+
+  async runStage(stage: StagePlan, input: JsonObject, call: StageCall): Promise<StageOutcome> {
+    const { journal } = this.#options;
+    const before = journal?.ended(call);
+    if (before && 'outcome' in before) return before.outcome;
+    if (before) throw new StageError(before.failure.code, before.failure.message, before.failure.details);
+    try {
+      const outcome = await this.#attempts(stage, input, call);
+      journal?.end(call, { outcome });
+      return outcome;
+    } catch (error) {
+      if (error instanceof StageError && !interrupts(error)) {
+        const { code, message, details } = error;
+        journal?.end(call, { failure: { code, message, details } });
+      }
+      throw error;
+    } finally {
+      this.#underWay.left(call);
+    }
+  }
+
+  async #attempts(stage: StagePlan, input: JsonObject, call: StageCall): Promise<StageOutcome> {
+    const { retry, timeout } = stage.policy;
+    const { journal } = this.#options;
+    const end = performance.now() + timeout.totalMs;
+    let resumeFrom: Json = null;
+    let tried = UNTRIED;
+    let count = 1;
+    for (;;) {
+      this.#signal.throwIfAborted();
+      if ((journal?.losses(call) ?? 0) >= MOST_LOSSES) throw stageError(stage, workerLost());
+      const attempt = await this.#begin(call, count);
+      try {
+        this.#signal.throwIfAborted();
+        if (attempt > retry.attempts)
+          throw new MillraceError('STAGE_TIMEOUT', 'its worker stopped in the last attempt');
+        return await withinAttempt(stage, end - performance.now(), this.#signal, (signal) =>
+          this.#options.runner.run(input, call, {
+            signal,
+            attempt,
+            tried,
+            queueMs: 0,
+            run: this.#options.run,
+            resumeFrom,
+            checkpoint: (progress) => {
+              resumeFrom = progress;
+            },
+          } satisfies Attempt),
+        );
+      } catch (error) {
+        const failure = error instanceof MillraceError ? error : new MillraceError('INTERNAL', messageOf(error));
+        const away = isAway(failure) && !this.#signal.aborted;
+        const next = nextAttempt(retry, call.patienceMs, failure, away ? attempt - 1 : attempt, tried, Math.random());
+        tried = next.tried;
+        journal?.left(call, away ? tried.waitedMs : undefined);
+        this.#signal.throwIfAborted();
+        if (next.delayMs === undefined || performance.now() + next.delayMs >= end) throw stageError(stage, failure);
+        this.#underWay.left(call);
+        if (!away) count += 1;
+        await this.wait(next.delayMs);
+        if (away && journal && tried.waitedMs >= LONGEST_WAIT_INSIDE_MS && (await this.#underWay.quiet())) {
+          throw new StageError(HANDED_BACK, `stage "${stage.id}": ${failure.message}`);
+        }
+      }
+    }
+  }
+
+  /** Where the journal is lost, what is under way ends before anybody hears of it: its outcome counts, and is paid for. */
+  async #begin(call: StageCall, count: number): Promise<number> {
+    this.#underWay.begun(call);
+    try {
+      this.#checkCode(call);
+      return (await this.#options.journal?.begin(call)) ?? count;
+    } catch (error) {
+      this.#underWay.left(call);
+      await this.#underWay.none();
+      throw error;
+    }
+  }
+
+  /** A worker that lacks a function's version gives the rest of the segment to the queues, where others serve it. */
+  #checkCode(call: StageCall): void {
+    const { runner, journal } = this.#options;
+    if (!runner.lacks?.(call)) return;
+    const message = `stage "${call.stage}": this worker has no code ${codeName(call.model, call.codeVersion)}`;
+    throw new StageError(journal ? HANDED_BACK : 'CODE_NOT_FOUND', message, { stage: call.stage });
+  }
+
+  /** Its stages are not this run's, so no journal of this run knows them. */
+  async runChild(step: SubPipelinePlan, input: JsonObject, context: RunContext, path: string): Promise<JsonObject> {
+    const { runner, run } = this.#options;
+    try {
+      const child = new InProcessHost({ runner, run: `${run}/${path}`, signal: this.#signal, waits: this.#waits });
+      return ((await interpret(input, context, child)) as RunResult).output;
+    } catch (error) {
+      if (!(error instanceof StageError)) throw error;
+      const { stages: _, ...details } = error.details;
+      throw new StageError(error.code, `run "${step.id}": ${error.message}`, { ...details, stage: step.id });
+    }
+  }
+
+  now(): number {
+    return performance.now();
+  }
+
+  async wait(ms: number): Promise<void> {
+    let left = ms;
+    do {
+      await sleep(Math.min(left, LONGEST_TIMER_MS), undefined, { signal: this.#signal });
+      left -= LONGEST_TIMER_MS;
+    } while (left > 0);
+  }
+
+  nonce(): string {
+    return randomUUID();
+  }
+
+  async decision(wait: Wait): Promise<Decision | undefined> {
+    const { nonce } = wait;
+    const signal = this.#signal;
+    signal.throwIfAborted();
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#waits.begin(wait, resolve);
+        if (this.#waits.decisionOn(nonce)) resolve();
+        signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+      });
+      return this.#waits.decisionOn(nonce);
+    } finally {
+      this.close(nonce);
+    }
+  }
+
+  close(nonce: string): Decision | undefined {
+    return this.#waits.end(nonce);
+  }
+
+  async race<T>(contenders: readonly ((host: Host) => Promise<T>)[]): Promise<T> {
+    const { own, release } = follower(this.#signal);
+    const options = { ...this.#options, signal: own.signal, waits: this.#waits };
+    const host = new InProcessHost(options, this.#underWay);
+    try {
+      return await Promise.race(contenders.map((contender) => contender(host)));
+    } finally {
+      release();
+      own.abort();
+    }
+  }
+
+  /** There is no history that could be full. */
+  full(): boolean {
+    return false;
+  }
+
+  report(stages: readonly StageRecord[]): void {
+    this.#options.onReport?.(stages);
+  }
+}
+
+/** Runs a pipeline in this process. Rejects with a `StageError`. */
+export const runInProcess = async (
+  input: JsonObject,
+  context: RunContext,
+  options: InProcessOptions,
+): Promise<RunResult> => (await interpret(input, context, new InProcessHost(options))) as RunResult;
+
+const stageError = ({ id }: StagePlan, { code, message, details }: MillraceError): StageError =>
+  new StageError(code, `stage "${id}": ${message}`, { ...details, stage: id } as JsonObject);
+
+/**
+ * The result of an attempt that has `leftMs` of its stage's time. Rejects as soon as `signal` aborts or the time is over,
+ * even if the work pays no attention to its own signal: no model server may hold a run beyond its deadline. That signal
+ * aborts with `STAGE_TIMEOUT` when the time is over, so that a pool tells a server that hangs from a caller who has left.
+ */
+async function withinAttempt<T>(
+  { policy: { timeout } }: StagePlan,
+  leftMs: number,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const { attemptMs, totalMs } = timeout;
+  const { own, release } = follower(signal);
+  const limits = `limits: ${attemptMs} ms an attempt, ${totalMs} ms in all`;
+  const expire = () => own.abort(new MillraceError('STAGE_TIMEOUT', `timed out (${limits})`));
+  const expiring = setTimeout(expire, Math.min(attemptMs, Math.max(0, leftMs), LONGEST_TIMER_MS));
+  try {
+    return await new Promise<T>((resolve, reject) => {
+      own.signal.addEventListener('abort', () => reject(own.signal.reason), { once: true });
+      work(own.signal).then(resolve, reject);
+    });
+  } finally {
+    clearTimeout(expiring);
+    release();
+  }
+}
+
+/** Calls that begin, or have begun and whose outcome is not yet in the journal. */
+class CallsUnderWay {
+  readonly #calls = new Set<StageCall>();
+  #waiting: (() => void)[] = [];
+
+  begun(call: StageCall): void {
+    this.#calls.add(call);
+  }
+
+  left(call: StageCall): void {
+    this.#calls.delete(call);
+    if (this.#calls.size > 0) return;
+    for (const go of this.#waiting) go();
+    this.#waiting = [];
+  }
+
+  /** None is under way, and none follows at once from what has just ended. */
+  async quiet(): Promise<boolean> {
+    if (this.#calls.size === 0) await nextTurn();
+    return this.#calls.size === 0;
+  }
+
+  /** None is under way any more, and the interpreter has what they gave: it takes it in the same turn of the event loop. */
+  async none(): Promise<void> {
+    if (this.#calls.size > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    await nextTurn();
+  }
+}
