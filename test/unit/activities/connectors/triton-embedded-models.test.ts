@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 
-const read = (file: string) => readFileSync(new URL(`../../../../../deploy/local/${file}`, import.meta.url));
+const read = (file: string) => readFileSync(new URL(`../../../../deploy/local/${file}`, import.meta.url));
 const fingerprintOf = (model: string) =>
   /key: "fingerprint" value: \{ string_value: "([^"]+)" \}/.exec(read(`models/${model}/config.pbtxt`).toString())?.[1];
 const { files } = JSON.parse(read('weights.json').toString()) as { files: { file: string; sha256: string }[] };
