@@ -4,10 +4,7 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { BodyBudget, HeldBody } from './body-budget.js';
 import { Filling } from './filling.js';
 import { joined } from './joined.js';
-import { ReadingTurns } from './reading-turns.js';
-
-/** Of this process: its event loop is what they share. */
-const turns = new ReadingTurns();
+import { readingTurns } from './reading-turns.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -70,7 +67,7 @@ function received(payload: IncomingMessage, held: HeldBody, { most, announced }:
         if (size > most) throw tooLong(most);
         if (size > announced) throw otherLength();
         held.take(piece.length);
-        turns.came(payload, piece.length);
+        readingTurns.came(payload, piece.length);
         if (filling) filling.push(piece);
         else pieces.push(piece);
       } catch (error) {
