@@ -3,11 +3,13 @@
  * in turn against one server, each worker in a process of its own so that its CPU time can be told. Prints medians, their
  * ratios and the machine's load.
  *
- *   npm run bench:overhead [-- --json] [--rounds N] [--only segment]
+ *   npm run bench:overhead [-- --json] [--rounds N] [--only segment] [--against FOLDER]
  *
  * `queued`   four queued stages against four activities
  * `guarded`  six queued stages with retry, timeouts and fallback against the same written by hand
  * `segment`  four inline stages against four queued activities
+ * `http`     four inline stages by POST with `Prefer: wait`, 16 in flight, interactive and default priority: the whole way of a
+ *            run through gateway and worker. With `--against` the same of another checkout that was built, in turn
  * `local`    one local activity written by hand against four queued activities: what no segment can exceed on this machine
  */
 import { loadavg } from 'node:os';
@@ -18,12 +20,18 @@ import type { Pipeline } from '../../pipelines/index.js';
 import type { RunContext } from '../../pipelines/run/index.js';
 import { place } from '../../placement/place.js';
 import { type Contender, compare, type Figures, measure, RUNS_A_ROUND, round } from './contest.js';
+import { compareHttp } from './http.js';
 import { fourEmptyInline, fourEmptyQueued, sixGuarded } from './pipelines.js';
 import { settings } from './settings.js';
 import { Side } from './side.js';
 
 const { values: options } = parseArgs({
-  options: { json: { type: 'boolean' }, rounds: { type: 'string', default: '6' }, only: { type: 'string' } },
+  options: {
+    json: { type: 'boolean' },
+    rounds: { type: 'string', default: '6' },
+    only: { type: 'string' },
+    against: { type: 'string' },
+  },
 });
 const ROUNDS = Number(options.rounds);
 const WARM_UP = 20;
@@ -34,7 +42,16 @@ const note = (text: string) => void process.stderr.write(`${text}\n`);
 
 async function main(): Promise<void> {
   note('starting Temporal and Redis');
-  const { temporal } = await up({ settings, parts: ['temporal', 'redis'] });
+  const { temporal } = await up({ settings, parts: ['temporal', 'redis', 'redis-index', 'redis-cache'] });
+  const workers = options.only === 'http' ? {} : await compareWorkers(temporal);
+  const http =
+    options.only === undefined || options.only === 'http'
+      ? await compareHttp(ROUNDS, options.against, note)
+      : undefined;
+  report(workers, http);
+}
+
+async function compareWorkers(temporal: string): Promise<Contests> {
   const [ours, theirs] = await Promise.all([Side.start('ours', temporal), Side.start('theirs', temporal)]);
   const client = new Client({ connection: await Connection.connect({ address: temporal }) });
 
@@ -70,13 +87,17 @@ async function main(): Promise<void> {
   }
   await client.connection.close();
   await Promise.all([ours.stop(), theirs.stop()]);
-  report(results);
+  return results;
 }
 
-function report(results: Readonly<Record<string, Readonly<Record<string, Figures>>>>): void {
+type Contests = Readonly<Record<string, Readonly<Record<string, Figures>>>>;
+
+function report(results: Contests, http: Awaited<ReturnType<typeof compareHttp>> | undefined): void {
   const load = loadavg().map((value) => round(value, 2));
   if (options.json) {
-    process.stdout.write(`${JSON.stringify({ ...results, rounds: ROUNDS, runs: RUNS_A_ROUND, load })}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ ...results, ...(http && { http }), rounds: ROUNDS, runs: RUNS_A_ROUND, load })}\n`,
+    );
     return;
   }
   const line = (cells: readonly (string | number)[]) =>
@@ -97,6 +118,14 @@ function report(results: Readonly<Record<string, Readonly<Record<string, Figures
         ]),
       );
     }
+  }
+  if (http) {
+    process.stdout.write(line(['http', 'runs/s', 'p50 ms', 'gateway', 'worker', 'temporal', 'redis', 'CPU ms a run']));
+    for (const [name, rows] of Object.entries(http))
+      for (const [priority, { runsPerS, p50Ms, cpuMs }] of Object.entries(rows))
+        process.stdout.write(
+          line([name, runsPerS, p50Ms, cpuMs.gateway, cpuMs.worker, cpuMs.temporal, cpuMs.redis, priority]),
+        );
   }
   process.stdout.write(`${ROUNDS} interleaved rounds; load average ${load.join(', ')}\n`);
 }
