@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { mermaid, type Segments, svg } from '../pipelines/inspect/index.js';
+import { groupsOf, isInline } from '../pipelines/plan/segments.js';
 import type { Settings } from '../workers/settings.js';
-import { groupsOf, isInline } from '../workflows/interpreter/index.js';
 import { findPipeline } from './find-pipeline.js';
 import { note, print } from './output.js';
 

@@ -38,11 +38,7 @@ export interface RunParts {
 }
 
 /** The way past Temporal for runs of which somebody waits; the workflow guards them. */
-export interface FastPath {
-  readonly jobs: Pick<FastJobs, 'put' | 'takeBack' | 'revoke' | 'done'>;
-  /** Whether the run of a plan, for these fields of its output, is one segment. */
-  isOneSegment(plan: Plan, outputs: readonly string[] | undefined): boolean;
-}
+export type FastPath = Pick<FastJobs, 'put' | 'takeBack' | 'revoke' | 'done'>;
 
 /** What the functions of this room work with. */
 export interface RunDeps extends RunParts {

@@ -1,6 +1,7 @@
 import { isGrpcServiceError } from '@temporalio/client';
 import { Gauge } from 'prom-client';
 import type { RunParts } from './deps.js';
+import type { RunDocument } from './document.js';
 import { TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 import { type EndingRun, outcomeOf, type RunEnd, type RunOutcome } from './outcome.js';
 import { readRun } from './read.js';
@@ -29,7 +30,7 @@ type Reading = Pick<RunParts, 'temporal' | 'uiUrl' | 'webhooks' | 'logger' | 're
 
 /**
  * Learns the end of each run once, however many wait for it by whichever door: by a long poll of Temporal, of which there is a
- * bounded number; what is above it is looked at in turn, and gets a long poll when one is free. The run is read once as well.
+ * bounded number; what is above it is looked at in turn, and gets a long poll when one is free. The run is read once as well, if anybody needs more than its outcome.
  */
 export class RunEnds {
   readonly #deps: Reading;
@@ -169,7 +170,7 @@ export class RunEnds {
         const runs = status.name === 'RUNNING' || status.name === 'CONTINUED_AS_NEW';
         return runs ? undefined : await outcomeOf(handle);
       });
-      if (outcome) await this.#ended(watched, outcome);
+      if (outcome) this.#ended(watched, outcome);
       else this.#queue(watched);
     } catch (error) {
       if (isFull(error)) this.#queue(watched);
@@ -179,15 +180,16 @@ export class RunEnds {
     }
   }
 
-  /** Reads the run for all who wait: each of them was allowed to know of it before. */
-  async #ended(watched: Watched, outcome: RunOutcome): Promise<void> {
+  #ended(watched: Watched, outcome: RunOutcome): void {
     const { id, tenant, waiters } = watched;
-    const read = await readRun(this.#deps, id, { tenant }).catch((error: unknown) => {
-      this.#deps.logger.warn({ runId: id, err: error }, 'a run that has ended cannot be read');
-    });
     this.#forget(watched);
-    const end = { outcome, ...(read && { document: read.document }) };
-    for (const { settle } of waiters) settle(end);
+    let read: Promise<RunDocument> | undefined;
+    // Once for all who ask: each of them was allowed to know of the run before.
+    const document = () => {
+      read ??= readRun(this.#deps, id, { tenant }).then((found) => found.document);
+      return read;
+    };
+    for (const { settle } of waiters) settle({ outcome, document });
   }
 
   #failed(watched: Watched, error: unknown): void {

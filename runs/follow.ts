@@ -4,9 +4,8 @@ import { RunEventReader } from '../stores/events/index.js';
 import type { Caller } from './caller.js';
 import type { RunDeps } from './deps.js';
 import type { RunDocument } from './document.js';
-import { quietFor } from './guarded-start.js';
-import { readRun, waitForRun } from './read.js';
 import type { StartedRun } from './start.js';
+import { quietFor, waitForRun } from './wait.js';
 
 /** Position behind a run's last event. */
 export const END = 'end';
@@ -36,8 +35,8 @@ interface FollowOptions {
   readonly gone: AbortSignal;
   /** The run's document, should it come from elsewhere before Temporal has it. */
   readonly answered?: Promise<RunDocument> | undefined;
-  /** A fast host runs it: its end comes from there first. */
-  readonly guarded?: boolean;
+  /** Its result comes from a worker: Temporal is not asked for it at once, unless the worker says that it tells none. */
+  readonly untold?: Promise<unknown> | undefined;
 }
 
 /**
@@ -47,13 +46,13 @@ interface FollowOptions {
 export async function* followRun(
   deps: RunDeps,
   { id, caller }: { readonly id: string; readonly caller: Caller },
-  { after, gone, answered, guarded }: FollowOptions,
+  { after, gone, answered, untold }: FollowOptions,
 ): AsyncGenerator<Followed> {
   if (after === END || gone.aborted) return;
   const over = new AbortController();
   const stop = () => over.abort();
   gone.addEventListener('abort', stop, { once: true });
-  const ended = endOf(deps, { id, caller, signal: over.signal, answered, guarded }).finally(stop);
+  const ended = endOf(deps, { id, caller, signal: over.signal, answered, untold }).finally(stop);
   ended.catch(() => undefined);
   try {
     yield* deps.events.follow(id, after, over.signal);
@@ -71,17 +70,17 @@ interface Ending {
   readonly caller: Caller;
   readonly signal: AbortSignal;
   readonly answered: Promise<RunDocument> | undefined;
-  readonly guarded: boolean | undefined;
+  readonly untold: Promise<unknown> | undefined;
 }
 
 async function endOf(
   deps: RunDeps,
-  { id, caller, signal, answered, guarded }: Ending,
+  { id, caller, signal, answered, untold }: Ending,
 ): Promise<RunDocument | undefined> {
   const recorded = async () => {
-    const left = guarded ? await quietFor(FOLLOW_MS, signal) : FOLLOW_MS;
+    const left = untold === undefined ? FOLLOW_MS : await quietFor(FOLLOW_MS, signal, untold);
     const end = await waitForRun(deps, { id, tenant: caller.tenant }, left, signal);
-    if (end) return end.document ?? (await readRun(deps, id, caller)).document;
+    if (end) return await end.document();
     if (signal.aborted) return undefined;
     throw new MillraceError('ORCHESTRATOR_UNAVAILABLE', 'Temporal does not say how the run goes on; follow it again');
   };

@@ -4,11 +4,12 @@ import { type Caller, ownerOf } from './caller.js';
 import type { RunDeps } from './deps.js';
 import type { RunDocument } from './document.js';
 import { type FollowedRun, followRun } from './follow.js';
-import { fastPathFor, quietFor, startGuarded } from './guarded-start.js';
+import { startGuarded } from './guarded-start.js';
 import type { RunOptions } from './options.js';
-import { documentOfAnswered, documentOfStarted, readRun, waitForRun } from './read.js';
-import { contextOf, runId, type StartedRun, startRun } from './start.js';
-import { refuseTooLarge } from './start-size.js';
+import { prepareRun, runId } from './prepare.js';
+import { documentOfEnded, documentOfStarted, readRun } from './read.js';
+import { type StartedRun, startRun } from './start.js';
+import { quietFor, waitForRun } from './wait.js';
 
 /** A run that is wanted: what every door asks for, in its own protocol. */
 export interface Order {
@@ -46,14 +47,14 @@ export async function launch(deps: RunDeps, order: Order, wait: Wait): Promise<L
 }
 
 async function launchAndWait(deps: RunDeps, order: Order, { waitMs, gone, started }: Wait): Promise<Launched> {
-  const { run, answered, guarded, close, ended } = await start(deps, order, {
+  const { run, answered, untold, close, ended } = await start(deps, order, {
     answer: waitMs > 0,
     events: waitMs === 0,
   });
   started?.(run);
   const waiting = AbortSignal.any([gone, close.signal]);
   const documents = answered !== undefined ? [answered] : [];
-  const left = guarded ? quietFor(waitMs, waiting) : Promise.resolve(waitMs);
+  const left = untold === undefined ? Promise.resolve(waitMs) : quietFor(waitMs, waiting, untold);
   const settled = left.then((ms) => settle(deps, run, order, ms, waiting));
   const document = await Promise.race([settled, ...documents]).finally(() => close.abort());
   if (document.status !== 'running') ended();
@@ -63,7 +64,7 @@ async function launchAndWait(deps: RunDeps, order: Order, { waitMs, gone, starte
 /** Starts a run and follows it: its events as they come, and its document when it has ended. */
 export async function launchFollowed(deps: RunDeps, order: Order, gone: AbortSignal): Promise<FollowedRun> {
   const leave = deps.places.take(order.caller.tenant);
-  const { run, answered, guarded, close, ended } = await start(deps, order, { answer: true, events: true }).catch(
+  const { run, answered, untold, close, ended } = await start(deps, order, { answer: true, events: true }).catch(
     (error: unknown) => {
       leave();
       throw error;
@@ -79,7 +80,7 @@ export async function launchFollowed(deps: RunDeps, order: Order, gone: AbortSig
   async function* events(): FollowedRun['events'] {
     try {
       const of = { id: run.id, caller: order.caller };
-      for await (const each of followRun(deps, of, { gone, answered, guarded })) {
+      for await (const each of followRun(deps, of, { gone, answered, untold })) {
         if ('document' in each) ended();
         yield each;
       }
@@ -95,8 +96,8 @@ interface Started {
   readonly run: StartedRun;
   /** Resolves when the result comes ahead of Temporal's record of it; stays open otherwise. */
   readonly answered?: Promise<RunDocument>;
-  /** A fast host runs it: its end comes from there first. */
-  readonly guarded: boolean;
+  /** Its result comes from a worker: Temporal is not asked for it at once, unless the worker says that it tells none. */
+  readonly untold?: Promise<unknown>;
   /** To be aborted when nobody waits any more. */
   readonly close: AbortController;
   /** To be called when the run is known to have ended. */
@@ -111,21 +112,22 @@ async function start(
   const { tenant } = caller;
   const id = runId({ pipeline, tenant, idempotencyKey });
   const owner = ownerOf(caller);
-  const request = { id, pipeline, tenant, owner, input, idempotencyKey, options, events: wanted.events };
-  refuseTooLarge(input, contextOf(deps, request));
-  const applicant = { id, pipeline, caller, priority: options?.priority, repeated: idempotencyKey !== undefined };
+  const prepared = prepareRun(deps, { id, pipeline, tenant, owner, input, idempotencyKey, options, ...wanted });
+  const { placement } = prepared.context;
+  const repeated = idempotencyKey !== undefined;
+  const applicant = { id, pipeline, placement, caller, priority: options?.priority, repeated };
   const ended = (await deps.admission?.admit(applicant)) ?? (() => undefined);
   const close = new AbortController();
-  const answers = wanted.answer ? deps.answers : undefined;
   // Before the run starts: it may be answered before Temporal has told us that it has started.
-  const answer = answers?.expect(id, close.signal);
+  const answer = prepared.answered ? deps.answers?.expect(id, close.signal) : undefined;
   try {
-    const asked = { ...request, answerTo: answers?.channel };
-    const fast = fastPathFor(deps, asked);
-    const run = await (fast ? startGuarded(deps, fast, asked) : startRun(deps, asked));
-    const answered = answer?.then((result) => documentOfAnswered(deps, run, input, result));
-    const guarded = fast !== undefined && !run.replayed;
-    return { run, guarded, close, ended, ...(answered !== undefined && { answered }) };
+    const run = await (prepared.guarded ? startGuarded(deps, prepared) : startRun(deps, prepared));
+    if (answer === undefined) return { run, close, ended };
+    const answered = answer.then((result) =>
+      result ? documentOfEnded(deps, run, input, { status: 'succeeded', ...result }) : never<RunDocument>(),
+    );
+    const untold = answer.then((result) => (result === null ? undefined : never()));
+    return { run, close, ended, answered, ...(!run.replayed && { untold }) };
   } catch (error) {
     close.abort();
     throw error;
@@ -141,14 +143,15 @@ async function settle(
   gone: AbortSignal,
 ): Promise<RunDocument> {
   const end = await waitForRun(deps, { id: run.id, tenant: caller.tenant }, waitMs, gone);
-  if (end?.document) return end.document;
+  if (end) return documentOfEnded(deps, run, input, end.outcome);
   if (!run.replayed && (waitMs === 0 || gone.aborted)) return documentOfStarted(deps, run, input);
   try {
     return (await readRun(deps, run.id, caller)).document;
   } catch (error) {
     // The run exists: its id must reach the caller, whatever Temporal does now.
     deps.logger.warn({ runId: run.id, err: error }, 'a started run cannot be read');
-    const document = documentOfStarted(deps, run, input);
-    return end ? { ...document, ...end.outcome } : document;
+    return documentOfStarted(deps, run, input);
   }
 }
+
+const never = <T>(): Promise<T> => new Promise(() => undefined);

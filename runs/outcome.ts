@@ -22,8 +22,8 @@ export interface EndingRun {
 /** How a run has ended. */
 export interface RunEnd {
   readonly outcome: RunOutcome;
-  /** Absent where Temporal told of the end, and then nothing more. */
-  readonly document?: RunDocument;
+  /** Asks Temporal for the rest: the run's input, and when it ended. Rejects as `readRun` does. */
+  document(): Promise<RunDocument>;
 }
 
 /** Waits for a run's end. Undefined when `withAbortSignal`'s signal came first; other errors are the connection's. */

@@ -1,23 +1,15 @@
 import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
 import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
-import {
-  type RunResult,
-  resumptionOf,
-  STAGES_QUERY,
-  type StageRecord,
-  type Wait,
-  type WebhookTarget,
-} from '../pipelines/run/index.js';
-import { limited } from '../runtime/limited.js';
+import { resumptionOf, STAGES_QUERY, type StageRecord, type Wait, type WebhookTarget } from '../pipelines/run/index.js';
 import { type Caller, mayUse } from './caller.js';
 import type { RunDeps } from './deps.js';
 import { describeRun } from './described-run.js';
 import { type RunDocument, runPath, withHrefs } from './document.js';
+import { asRunMemo, type RunMemo } from './memo.js';
 import { fromTemporal, runNotFound, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
-import type { EndingRun, RunEnd } from './outcome.js';
 import { outcomeOf, type RunOutcome } from './outcome.js';
-import { asRunMemo, type RunMemo, type StartedRun } from './start.js';
+import type { StartedRun } from './start.js';
 import { pendingIn, waitingIn } from './waiting.js';
 import { withWaits } from './waiting-for.js';
 import { deliveryOf } from './webhooks/told-run.js';
@@ -100,29 +92,9 @@ export async function readRun(deps: RunReading, id: string, caller: Caller): Pro
   }
 }
 
-/**
- * Waits up to `waitMs` for a run's end. Undefined when it has not ended by then, when `gone` is aborted, or when Temporal stops
- * answering: the run goes on and has an id to ask for.
- */
-export async function waitForRun(
-  { ends, logger }: Pick<RunDeps, 'ends' | 'logger'>,
-  run: EndingRun,
-  waitMs: number,
-  gone: AbortSignal,
-): Promise<RunEnd | undefined> {
-  if (waitMs === 0) return undefined;
-  try {
-    return await limited(waitMs, gone, (signal) => ends.of(run, signal));
-  } catch (error) {
-    const expected = gone.aborted || (error as { name?: unknown } | null)?.name === 'TimeoutError';
-    if (!expected) logger.warn({ runId: run.id, err: error }, 'waiting for a run broke off');
-    return undefined;
-  }
-}
-
 /** What is known of a run without asking Temporal for it. */
 export function documentOfStarted(
-  deps: RunDeps,
+  deps: Pick<RunDeps, 'uiUrl'>,
   { id, executionId, memo }: StartedRun,
   input: JsonObject,
 ): RunDocument {
@@ -135,18 +107,19 @@ export function documentOfStarted(
   };
 }
 
-/** A run whose result has come ahead of Temporal's record of it. */
-export const documentOfAnswered = (
-  deps: RunDeps,
+/** A run whose end is known, without another question to Temporal: it has ended just now. */
+export const documentOfEnded = (
+  deps: Pick<RunDeps, 'uiUrl'>,
   run: StartedRun,
   input: JsonObject,
-  { output, stages }: RunResult,
+  { status, output, stages, error }: RunOutcome,
 ): RunDocument => ({
   ...documentOfStarted(deps, run, input),
-  status: 'succeeded',
+  status,
   endedAt: new Date().toISOString(),
-  output: withHrefs(output, run.id, 'output'),
-  stages,
+  ...(output && { output: withHrefs(output, run.id, 'output') }),
+  ...(stages && { stages }),
+  ...(error && { error }),
 });
 
 const identityOf = (id: string, { pipeline, version, tenant, resumedFrom }: RunMemo) => ({

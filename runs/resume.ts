@@ -7,9 +7,9 @@ import type { RunDeps } from './deps.js';
 import { decisionsOf, endedStages } from './ended-stages.js';
 import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 import { outcomeOf } from './outcome.js';
+import { prepareRun, type RunRequest } from './prepare.js';
 import { argumentsOf, findRun, resumptionThere, stagesOf } from './read.js';
-import { BACKSTOP_MS, contextOf, type RunRequest, type StartedRun, startRun } from './start.js';
-import { refuseTooLarge } from './start-size.js';
+import { BACKSTOP_MS, type StartedRun, startRun } from './start.js';
 
 export interface Resumption {
   /** Steps that have ended and of which nothing is kept may happen again. */
@@ -52,11 +52,13 @@ export async function resumeRun(deps: RunDeps, id: string, caller: Caller, wish:
       ...(memo.webhooks && { webhooks: memo.webhooks }),
     },
   };
-  refuseTooLarge(input, contextOf(deps, request));
-  const ended = await deps.admission?.admit({ id: next, pipeline: request.pipeline, caller, priority, repeated: true });
+  const prepared = prepareRun(deps, request);
+  const { placement } = prepared.context;
+  const applicant = { id: next, pipeline: request.pipeline, placement, caller, priority, repeated: true };
+  const ended = await deps.admission?.admit(applicant);
   try {
     await holdRecord(deps, id, { plan, stages, wish });
-    const started = await startRun(deps, request);
+    const started = await startRun(deps, prepared);
     return started.replayed ? { there: next } : { started, input };
   } catch (error) {
     ended?.();

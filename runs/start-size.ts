@@ -1,5 +1,6 @@
 import { MillraceError } from '../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
+import type { Plan } from '../pipelines/plan/index.js';
 import type { RunContext } from '../pipelines/run/index.js';
 
 /** What Temporal takes of a workflow's arguments (`limit.blobSize.error`: 2 MiB), less what it writes around them. */
@@ -12,7 +13,8 @@ const MOST_OF_IT = 0.5;
  * not count, for they are in the artifact store. Throws `INPUT_TOO_LARGE` naming the largest field.
  */
 export function refuseTooLarge(input: JsonObject, context: RunContext): void {
-  const [ofInput, ofContext] = [bytesOf(input), bytesOf(context as unknown as Json)];
+  const { plan, ...rest } = context;
+  const [ofInput, ofContext] = [bytesOf(input), bytesOfPlan(plan) + bytesOf(rest as unknown as Json)];
   if (ofInput + ofContext <= MOST_BYTES) return;
   const { field, bytes } = largestField(input);
   const message = `has ${bytes} bytes as JSON`;
@@ -21,6 +23,17 @@ export function refuseTooLarge(input: JsonObject, context: RunContext): void {
     fields: [{ field, message }],
   });
 }
+
+/** Counted once: a plan is the same for all its runs. */
+function bytesOfPlan(plan: Plan): number {
+  const known = planBytes.get(plan);
+  if (known !== undefined) return known;
+  const bytes = bytesOf(plan as unknown as Json);
+  planBytes.set(plan, bytes);
+  return bytes;
+}
+
+const planBytes = new WeakMap<Plan, number>();
 
 const bytesOf = (value: Json): number => Buffer.byteLength(JSON.stringify(value));
 

@@ -4,7 +4,7 @@ import type { JsonObject } from '../pipelines/json.js';
 import type { SegmentCall, ServingCall, StageCall } from '../pipelines/run/index.js';
 import { createServingActivity } from './code-served.js';
 import type { Stages } from './compose.js';
-import { createSegmentActivity } from './hosts/segment-runner.js';
+import { createSegmentActivity } from './hosts/segment-executor.js';
 
 /**
  * The activities of a worker: one function serves the type of every stage and of every segment.

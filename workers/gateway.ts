@@ -2,20 +2,21 @@ import { once } from 'node:events';
 import { Client, Connection } from '@temporalio/client';
 import { Registry } from 'prom-client';
 import { createConnectors } from '../activities/connectors/index.js';
-import { Admission, Backlog, createGateway, queueStats, RunSlots, stateOf } from '../gateway/index.js';
+import { createGateway } from '../gateway/index.js';
 import type { Plan } from '../pipelines/plan/index.js';
 import { place } from '../placement/place.js';
+import { Admission, Backlog, queueStats, RunSlots, stateOf } from '../runs/admission/index.js';
 import { isLoopback } from '../runtime/loopback.js';
 import { Answers } from '../stores/answers/index.js';
 import { openFileStore } from '../stores/artifacts/index.js';
 import { RunEventReader } from '../stores/events/index.js';
+import { FastJobs } from '../stores/jobs/index.js';
 import { RedisRecords } from '../stores/records/index.js';
 import { answersCheck } from './answers-check.js';
 import { openPlacement } from './applied-placement.js';
 import { CodeWatch, missingCode } from './code-served.js';
 import { artifactsFolder } from './compose.js';
 import { endpointsOf, runPages } from './endpoints.js';
-import { createFastPath } from './fast-path.js';
 import { openAccess } from './keys/index.js';
 import { createLogger } from './logger.js';
 import { loadModels, poolDescriptions } from './models.js';
@@ -65,7 +66,6 @@ export async function runGateway(settings: Settings): Promise<void> {
     slots: new RunSlots({ redis, stateOf: runStateOf, logger }),
     backlog: shed ? new Backlog((queue) => queueStats(temporalClient, queue), logger) : undefined,
     stateOf: runStateOf,
-    placementOf,
     taskQueue: settings.MILLRACE_TASK_QUEUE,
     logger,
     registry,
@@ -87,7 +87,7 @@ export async function runGateway(settings: Settings): Promise<void> {
     events,
     records: new RedisRecords({ redis, keptMs: settings.MILLRACE_RECORD_KEPT_MS }),
     webhooks,
-    ...(settings.MILLRACE_FAST_PATH === 'on' && { fast: createFastPath(redis, settings.MILLRACE_TASK_QUEUE) }),
+    ...(settings.MILLRACE_FAST_PATH === 'on' && { fast: new FastJobs(redis, settings.MILLRACE_TASK_QUEUE) }),
     readiness: {
       ...gatewayReadiness({
         connection,

@@ -9,8 +9,8 @@ import {
 import { ContinueAsNew, DeterminismViolationError } from '@temporalio/workflow';
 import type { JsonObject } from '../pipelines/json.js';
 import type { StagePlan } from '../pipelines/plan/index.js';
+import { StageError } from '../pipelines/run/stage-error.js';
 import { notBegun } from './elsewhere.js';
-import { StageError } from './interpreter/index.js';
 
 /**
  * What a run's workflow throws for an error. A failure ends the run; Temporal gives the task of any other error to a worker

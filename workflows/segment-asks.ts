@@ -1,6 +1,6 @@
 import { condition, workflowInfo } from '@temporalio/workflow';
 import type { Segment, SegmentOutcome } from '../pipelines/run/index.js';
-import { StageError } from './interpreter/index.js';
+import { StageError } from '../pipelines/run/stage-error.js';
 
 /** What a fast host that has lost its journal tells Temporal is there this long after its lease, in milliseconds. */
 const HAND_OVER_MS = 1_000;

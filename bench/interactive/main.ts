@@ -26,13 +26,13 @@ import type { Pipeline } from '../../pipelines/index.js';
 import type { RunContext } from '../../pipelines/run/index.js';
 import { place } from '../../placement/place.js';
 import { startGuarded } from '../../runs/guarded-start.js';
+import { prepareRun } from '../../runs/prepare.js';
 import { Answers } from '../../stores/answers/index.js';
-import { FastJobQueue } from '../../stores/jobs/index.js';
+import { FastJobQueue, FastJobs } from '../../stores/jobs/index.js';
 import { createRedis } from '../../stores/redis/index.js';
 import { workerActivities } from '../../workers/activities.js';
 import { workflowSource } from '../../workers/bundle.js';
 import { composeStages } from '../../workers/compose.js';
-import { createFastPath } from '../../workers/fast-path.js';
 import { serveFastJobs } from '../../workers/hosts/fast-worker.js';
 import { segmentSinks } from '../../workers/hosts/running-segments.js';
 import { median, round } from '../overhead/contest.js';
@@ -75,7 +75,6 @@ async function main(): Promise<Record<string, { medianMs: number }>> {
   const blocking = createRedis({ url, timeoutMs: 2 * FastJobQueue.WAIT_MS, logger });
   const parts = { runner: stages.runner, redis: stages.redis, client: near, logger };
   const fastWorker = serveFastJobs(new FastJobQueue(blocking, 'plain'), { parts, most: 32, graceMs: 0 });
-  const fast = createFastPath(redis, 'plain');
 
   const { name, plan } = fourEmptyInline;
   const deps = {
@@ -83,6 +82,7 @@ async function main(): Promise<Record<string, { medianMs: number }>> {
     taskQueue: 'plain',
     placementOf: () => place(plan, () => undefined, 'plain'),
     answers,
+    fast: new FastJobs(redis, 'plain'),
     logger,
   } as Partial<GatewayDeps> as GatewayDeps;
   const context = (queue: string): RunContext => ({
@@ -120,8 +120,8 @@ async function main(): Promise<Record<string, { medianMs: number }>> {
       const id = `bench-${randomUUID()}`;
       const answer = answers.expect(id, new AbortController().signal);
       const request = { id, pipeline: fourEmptyInline as Pipeline, tenant: 'b', input: { n: 1 } };
-      const interactive = { options: { priority: 'interactive' }, answerTo: answers.channel } as const;
-      await startGuarded(deps, fast, { ...request, ...interactive });
+      const interactive = { options: { priority: 'interactive' }, answer: true } as const;
+      await startGuarded(deps, prepareRun(deps, { ...request, ...interactive }));
       await answer;
       open.push(id);
     },

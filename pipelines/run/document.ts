@@ -14,6 +14,7 @@ export interface RunDocument {
   readonly status: RunStatus;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
+  /** As Temporal has it; in the answer to a request that waited, when the gateway learnt of it, some milliseconds apart. */
   readonly endedAt?: string;
   /** What the run was given; media as artifacts, each with the `href` of its bytes. */
   readonly input?: JsonObject;

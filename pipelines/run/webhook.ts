@@ -24,6 +24,9 @@ export interface RunToStart {
   readonly memo: JsonObject;
   /** After which Temporal itself ends the run, in milliseconds. */
   readonly timeoutMs: number;
+  /** What the Temporal UI says of the run. */
+  readonly summary: string;
+  readonly details?: string;
   readonly priorityKey?: number;
 }
 

@@ -15,6 +15,8 @@ export interface Applicant {
   /** The id that it will have. */
   readonly id: string;
   readonly pipeline: Pick<Pipeline, 'name' | 'plan'>;
+  /** Where its stages will run. */
+  readonly placement: Placement;
   readonly caller: Caller;
   readonly priority?: Priority | undefined;
   /** The run may have been started before, by a request with the same idempotency key. */
@@ -26,7 +28,6 @@ export interface AdmissionDeps {
   stateOf(runId: string): Promise<RunState>;
   /** Absent: nothing is shed. */
   readonly backlog?: Pick<Backlog, 'waitMs'> | undefined;
-  placementOf(plan: Pipeline['plan']): Placement;
   /** Of the workflows. */
   readonly taskQueue: string;
   /** The state store; without room there no run starts. Absent: it is not looked at. */
@@ -71,10 +72,10 @@ export class Admission {
    * @returns what to call when the run is known to have ended; a forgotten call is made good later
    */
   async admit(applicant: Applicant): Promise<() => void> {
-    const { id, pipeline, priority = 'default', repeated } = applicant;
+    const { id, pipeline, placement, priority = 'default', repeated } = applicant;
     try {
       this.#deps.state?.requireRoom();
-      await this.#refuseLate(pipeline, priority);
+      await this.#refuseLate(pipeline, placement, priority);
       return await this.#slotFor(applicant);
     } catch (error) {
       if (repeated && ['running', 'ended'].includes(await this.#deps.stateOf(id))) return () => undefined;
@@ -91,11 +92,11 @@ export class Admission {
     throw new MillraceError('TOO_MANY_RUNS', message, { retryAfterMs: TOO_MANY_RETRY_MS });
   }
 
-  async #refuseLate({ name, plan }: Applicant['pipeline'], priority: Priority): Promise<void> {
-    const { backlog, placementOf, taskQueue } = this.#deps;
+  async #refuseLate({ name, plan }: Applicant['pipeline'], placement: Placement, priority: Priority): Promise<void> {
+    const { backlog, taskQueue } = this.#deps;
     if (backlog === undefined) return;
     const key = PRIORITY_KEYS[priority];
-    const waits = queuesOf(plan, placementOf(plan), taskQueue).map(async (queues) =>
+    const waits = queuesOf(plan, placement, taskQueue).map(async (queues) =>
       Math.min(...(await Promise.all(queues.map((queue) => backlog.waitMs(queue, key))))),
     );
     // The longest alone: how stages follow each other is not looked at, so that nobody is refused without need.

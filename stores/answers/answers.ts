@@ -9,8 +9,8 @@ import type { Logger } from '../../telemetry/logger.js';
 export interface Answer {
   /** The run's id. */
   readonly run: string;
-  /** Absent: a fast host has failed. */
-  readonly result?: RunResult;
+  /** Null: none comes this way, Temporal has to be asked. Absent: nothing is said of it. */
+  readonly result?: RunResult | null;
   /** From a fast host, for the run's guardian; null where it has not run. */
   readonly outcome?: SegmentOutcome | null;
 }
@@ -36,7 +36,7 @@ export class Answers {
   #reason: string | undefined;
   /** Connections so far: a try on one that is gone is given up. */
   #connections = 0;
-  readonly #results = new Waiting<RunResult>();
+  readonly #results = new Waiting<RunResult | null>();
   readonly #outcomes = new Waiting<SegmentOutcome | null>();
 
   /** @param redis a connection for this purpose alone: a subscriber can send no other command */
@@ -93,8 +93,11 @@ export class Answers {
     return this.#subscribed ? this.#channel : undefined;
   }
 
-  /** Resolves with the result of a run if it is sent here; stays open otherwise. Call it before the run starts. */
-  expect(run: string, signal: AbortSignal): Promise<RunResult> {
+  /**
+   * Resolves with the result of a run if it is sent here, with null where none comes this way; stays open otherwise. Call it before
+   * the run starts.
+   */
+  expect(run: string, signal: AbortSignal): Promise<RunResult | null> {
     return this.#results.expect(run, signal);
   }
 
@@ -106,7 +109,7 @@ export class Answers {
   #arrived(text: string, logger: Logger): void {
     try {
       const { run, result, outcome } = JSON.parse(text) as Answer;
-      if (result) this.#results.arrived(run, result);
+      if (result !== undefined) this.#results.arrived(run, result);
       if (outcome !== undefined) this.#outcomes.arrived(run, outcome);
     } catch (error) {
       logger.warn({ err: error }, 'an answer cannot be read');

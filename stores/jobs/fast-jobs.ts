@@ -1,16 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
-import type { JsonObject } from '../../pipelines/json.js';
-import type { RunContext } from '../../pipelines/run/index.js';
+import type { Segment } from '../../pipelines/run/index.js';
 import { guardedKey, releaseRecord, revokeRecord } from '../journal/index.js';
 
 /** A run that a fast host is to run, beside the workflow that guards it. */
 export interface FastJob {
   /** The run's id. */
   readonly id: string;
-  readonly input: JsonObject;
-  /** With `guarded` and `answerTo`. */
-  readonly context: RunContext;
+  /** All of the run, with `guarded` and `answer`. */
+  readonly segment: Segment;
   /** When it was handed out, in milliseconds since 1970. */
   readonly at: number;
 }
@@ -65,13 +63,13 @@ export class FastJobs {
   }
 
   /** The run has not started: whoever has taken the job ends it. */
-  async revoke({ id, context }: FastJob, put: string): Promise<void> {
-    if (!(await this.takeBack(put))) await revokeRecord(this.#redis, guardedKey(id, context.guarded ?? ''));
+  async revoke({ id, segment }: FastJob, put: string): Promise<void> {
+    if (!(await this.takeBack(put))) await revokeRecord(this.#redis, guardedKey(id, segment.guarded ?? ''));
   }
 
   /** Temporal has the outcome. */
-  async done({ id, context }: FastJob): Promise<void> {
-    await releaseRecord(this.#redis, guardedKey(id, context.guarded ?? ''));
+  async done({ id, segment }: FastJob): Promise<void> {
+    await releaseRecord(this.#redis, guardedKey(id, segment.guarded ?? ''));
   }
 }
 

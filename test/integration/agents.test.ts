@@ -1,8 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { Client } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { RunDocument } from '../../gateway/index.js';
 import type { StageEvent } from '../../pipelines/run/index.js';
+import type { RunDocument } from '../../runs/document.js';
 import { decideOver } from '../support/deciding.js';
 import { GatewayProcess } from '../support/gateway-process.js';
 import { connect, until } from '../support/runs.js';

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import type { RunDocument } from '../../gateway/index.js';
 import { chat, embed, type Pipeline, pipeline } from '../../pipelines/index.js';
+import type { RunDocument } from '../../runs/document.js';
 import { type OwnRedis, ownRedis } from '../support/own-redis.js';
 import { address, until } from '../support/runs.js';
 import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { z } from 'zod';
-import type { Problem } from '../../gateway/index.js';
 import { approve, type Pipeline, pipeline } from '../../pipelines/index.js';
+import type { Problem } from '../../pipelines/run/document.js';
 import type { Wait } from '../../pipelines/run/index.js';
 import { until } from '../support/runs.js';
 import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import type { Problem, RunDocument } from '../../gateway/index.js';
 import { approve, type Pipeline, pipeline } from '../../pipelines/index.js';
+import type { Problem } from '../../pipelines/run/document.js';
 import type { Wait } from '../../pipelines/run/index.js';
+import type { RunDocument } from '../../runs/document.js';
 import { CodeRunner } from '../support/in-process.js';
 import { until } from '../support/runs.js';
 import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { chatModel, supportAgent } from '../../pipelines/catalog/index.js';
 import { ingest } from '../../pipelines/catalog/rag-answer.js';
 import { agent, chatInput, converse, type Pipeline, pipeline, tool } from '../../pipelines/index.js';
-import { runId } from '../../runs/start.js';
+import { runId } from '../../runs/prepare.js';
 import { decideOver } from '../support/deciding.js';
 import { address } from '../support/runs.js';
 import { ScriptedLlm } from '../support/scripted-llm.js';

@@ -116,7 +116,7 @@ describe('when no fast host takes the run', () => {
 
   it('its guardian runs it at once, and its caller is answered', async () => {
     const run = await gateway.start(steps, { n: 0 });
-    expect((await run.answer).output).toEqual({ n: 4 });
+    expect((await run.answer)?.output).toEqual({ n: 4 });
     expect(((await run.handle.result()) as RunResult).output).toEqual({ n: 4 });
     const { events } = await run.handle.fetchHistory();
     const at = (index: number) => Number(events?.at(index)?.eventTime?.seconds);

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { RunDocument } from '../../gateway/index.js';
 import type { Priority } from '../../pipelines/plan/index.js';
+import type { RunDocument } from '../../runs/document.js';
 import { GatewayProcess } from '../support/gateway-process.js';
 import { CallLog, until } from '../support/runs.js';
 import { WorkerProcess } from '../support/worker-process.js';

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Problem, RunDocument } from '../../gateway/index.js';
+import type { Problem } from '../../pipelines/run/document.js';
 import type { StageEvent } from '../../pipelines/run/index.js';
+import type { RunDocument } from '../../runs/document.js';
 import { type OwnRedis, ownRedis } from '../support/own-redis.js';
 import { address, CallLog, fixtures, until } from '../support/runs.js';
 import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';

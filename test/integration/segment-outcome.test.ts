@@ -9,7 +9,7 @@ import { code, MillraceError, type Pipeline, pipeline } from '../../pipelines/in
 import type { RunResult, SegmentOutcome } from '../../pipelines/run/index.js';
 import { place } from '../../placement/place.js';
 import { connected } from '../../stores/redis/index.js';
-import { createSegmentActivity } from '../../workers/hosts/segment-runner.js';
+import { createSegmentActivity } from '../../workers/hosts/segment-executor.js';
 import { CodeRunner, contextOf } from '../support/in-process.js';
 import { type OwnRedis, ownRedis } from '../support/own-redis.js';
 import { address, connect, failureOf, poolOf, until } from '../support/runs.js';

@@ -3,10 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import { Webhook } from 'standardwebhooks';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Problem, RunDocument } from '../../gateway/index.js';
 import type { JsonObject } from '../../pipelines/json.js';
+import type { Problem } from '../../pipelines/run/document.js';
 import { deliveryId, WEBHOOK_WORKFLOW, type WebhookOrder, webhookQueue } from '../../pipelines/run/index.js';
 import { place } from '../../placement/place.js';
+import type { RunDocument } from '../../runs/document.js';
 import { decideOver } from '../support/deciding.js';
 import { GatewayProcess } from '../support/gateway-process.js';
 import { CallLog, connect, fixtures, poolOf, until } from '../support/runs.js';
@@ -146,6 +147,7 @@ describe('webhooks', () => {
               JSON.stringify({ plan, placement: place(plan, poolOf, queue), tenant: 'default' }),
             ) as JsonObject,
           ],
+          summary: name,
           memo: {
             tenant: 'default',
             pipeline: name,

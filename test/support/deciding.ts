@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { WorkflowHandle } from '@temporalio/client';
-import type { RunDocument } from '../../gateway/index.js';
 import { DECIDE_UPDATE, type GivenDecision, WAITING_QUERY, type Wait } from '../../pipelines/run/index.js';
+import type { RunDocument } from '../../runs/document.js';
 import type { Waits } from '../../workflows/interpreter/index.js';
 
 /** A loaded machine takes its time. */

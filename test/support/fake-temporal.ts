@@ -20,7 +20,8 @@ import {
   type StageRecord,
   WAITING_QUERY,
 } from '../../pipelines/run/index.js';
-import { StageError, Waits } from '../../workflows/interpreter/index.js';
+import { StageError } from '../../pipelines/run/stage-error.js';
+import { Waits } from '../../workflows/interpreter/index.js';
 import { waitFor } from './waits.js';
 
 interface FakeRun {

@@ -6,9 +6,10 @@ import type { Pipeline } from '../../pipelines/index.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import { place } from '../../placement/place.js';
 import { startGuarded } from '../../runs/guarded-start.js';
+import { prepareRun } from '../../runs/prepare.js';
 import { Answers } from '../../stores/answers/index.js';
+import { FastJobs } from '../../stores/jobs/index.js';
 import { connected } from '../../stores/redis/index.js';
-import { createFastPath } from '../../workers/fast-path.js';
 import { address, poolOf, until } from './runs.js';
 import { testRedis } from './test-worker.js';
 
@@ -19,7 +20,7 @@ export async function starter(client: Client, queue: string, url = address('REDI
   const logger = pino({ level: 'silent' });
   const answers = new Answers(subscriber, logger);
   await until('answers can arrive', () => answers.channel !== undefined);
-  const fast = createFastPath(redis, queue);
+  const fast = new FastJobs(redis, queue);
   const deps = {
     temporal: client,
     taskQueue: queue,
@@ -33,14 +34,8 @@ export async function starter(client: Client, queue: string, url = address('REDI
     async start(pipeline: Pipeline, input: JsonObject) {
       const id = `${pipeline.name}-${randomUUID()}`;
       const answer = answers.expect(id, new AbortController().signal);
-      await startGuarded(deps, fast, {
-        id,
-        pipeline,
-        tenant: 'default',
-        input,
-        options: { priority: 'interactive' },
-        answerTo: answers.channel,
-      });
+      const options = { priority: 'interactive' } as const;
+      await startGuarded(deps, prepareRun(deps, { id, pipeline, tenant: 'default', input, options, answer: true }));
       return { id, answer, handle: client.workflow.getHandle(id) };
     },
     close() {

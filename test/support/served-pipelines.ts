@@ -3,15 +3,17 @@ import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { createConnectors } from '../../activities/connectors/index.js';
-import { createGateway, type Problem, type RunDocument } from '../../gateway/index.js';
+import { createGateway } from '../../gateway/index.js';
 import type { Pipeline } from '../../pipelines/index.js';
+import type { Problem } from '../../pipelines/run/document.js';
 import { place } from '../../placement/place.js';
+import type { RunDocument } from '../../runs/document.js';
 import { Answers } from '../../stores/answers/index.js';
 import { openFileStore } from '../../stores/artifacts/index.js';
 import { RunEventReader } from '../../stores/events/index.js';
+import { FastJobs } from '../../stores/jobs/index.js';
 import { connected } from '../../stores/redis/index.js';
 import { artifactsFolder, composeStages } from '../../workers/compose.js';
-import { createFastPath } from '../../workers/fast-path.js';
 import { createLogger } from '../../workers/logger.js';
 import { loadModels, poolDescriptions } from '../../workers/models.js';
 import { address, connect } from './runs.js';
@@ -72,10 +74,10 @@ export async function servePipelines(
   const [reading, listener] = [testRedis(answersRedis), testRedis(answersRedis)];
   const events = new RunEventReader(reading, listener);
   const early: string[] = [];
-  const fastPath = createFastPath(reading, queue);
+  const fastPath = new FastJobs(reading, queue);
   const expecting: Answers['expect'] = async (run, signal) => {
     const result = await answers.expect(run, signal);
-    early.push(run);
+    if (result) early.push(run);
     return result;
   };
   const app = await createGateway({

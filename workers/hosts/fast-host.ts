@@ -3,16 +3,16 @@ import type { Client } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
 import type { Redis } from 'ioredis';
 import { messageOf } from '../../pipelines/errors.js';
-import { allSteps, isStage, type Plan } from '../../pipelines/plan/index.js';
-import { OUTCOME_SIGNAL, type RunResult, type Segment, type SegmentOutcome } from '../../pipelines/run/index.js';
+import { allSteps, isStage, PLAN_VERSION } from '../../pipelines/plan/index.js';
+import { OUTCOME_SIGNAL, type Segment, type SegmentOutcome } from '../../pipelines/run/index.js';
+import { StageError } from '../../pipelines/run/stage-error.js';
 import { type Answer, publishAnswer } from '../../stores/answers/index.js';
 import type { FastJob } from '../../stores/jobs/index.js';
 import { guardedKey, keepLease, SegmentJournal } from '../../stores/journal/index.js';
 import type { Logger } from '../../telemetry/logger.js';
-import { type Host, interpret, StageError } from '../../workflows/interpreter/index.js';
 import type { Runner } from './in-process-host.js';
 import { watchRun } from './run-watch.js';
-import { journalTtlMs, LEASE_MS, runJournalled } from './segment-runner.js';
+import { answerWithin, executeSegment, journalTtlMs, LEASE_MS } from './segment-executor.js';
 
 export interface FastHostParts {
   readonly runner: Runner;
@@ -28,60 +28,86 @@ const TELL_PAUSE_MS = 500;
 const START_MS = 5_000;
 
 /**
- * Runs a guarded run in this process, beside its workflow, and sends what came of it to the gateway, which tells the
+ * Runs the segment that a guarded run is, beside its workflow, and sends what came of it to the gateway, which tells the
  * guardian. It holds the journal under a lease: while it does, the guardian waits. What the journal does not have it tells the
  * guardian by itself. Never rejects.
  *
  * @param stopping aborts when the process must not wait for it any longer
  */
 export async function runFastJob(job: FastJob, parts: FastHostParts, stopping: AbortSignal): Promise<void> {
-  const { id, input, context } = job;
-  if (lacksCode(context.plan, parts.runner)) {
-    return await publishAnswer(parts.redis, context.answerTo ?? '', { run: id, outcome: null });
-  }
-  const host = new FastHost(job, parts, stopping);
-  const watch = watchRun(parts.client, id, undefined, () => host.cancel());
-  let answer: Omit<Answer, 'run'>;
+  const { id, segment } = job;
+  const { runner, redis, client, logger } = parts;
+  // Nothing has begun: the guardian need not wait for anybody.
+  if (!canRun(segment, runner)) return await publishAnswer(redis, channelOf(segment), { run: id, outcome: null });
+  const own = new AbortController();
+  let cancelled = false;
+  // As when a call cannot be written: what has ended counts, and nothing begins.
+  const giveUp = (why: string) => own.abort(new StageError('JOURNAL_UNAVAILABLE', why));
+  const stop = () => giveUp('the worker stops');
+  stopping.addEventListener('abort', stop, { once: true });
+  if (stopping.aborted) stop();
+  const watch = watchRun(client, id, undefined, () => {
+    cancelled = true;
+    own.abort(new Error('the run is to end'));
+  });
+  const key = guardedKey(id, segment.guarded ?? '');
+  const journal = SegmentJournal.begin(redis, key, journalTtlMs(segment.leftMs), LEASE_MS);
+  const lease = keepLease(journal, LEASE_MS, (why) => giveUp(`the journal is ${why}`));
+  let outcome: SegmentOutcome | undefined;
   try {
-    const result = (await interpret(input, context, host)) as RunResult;
-    answer = { result, ...(host.outcome && { outcome: host.outcome }) };
+    outcome = await executeSegment(segment, journal, { runner, run: id, signal: own.signal });
   } catch (error) {
-    const { outcome } = host;
-    answer = { outcome: outcome?.failure ? outcome : LEFT };
-    if (!outcome?.failure && !host.cancelled)
-      parts.logger.warn({ run: id, error: messageOf(error) }, 'the guardian of a fast run goes on with it');
+    if (!cancelled) logger.warn({ run: id, error: messageOf(error) }, 'the guardian of a fast run goes on with it');
   } finally {
     watch.stop();
-    host.end();
+    lease.stop();
+    stopping.removeEventListener('abort', stop);
   }
-  if (host.cancelled) await host.journal?.release();
-  else await tell(job, parts, host, answer);
+  if (cancelled) await journal.release();
+  else await tell({ job, parts, journal, outcome });
 }
 
-/** Whether this worker would have to give back a part of the run: one that has its code begins it instead. */
-const lacksCode = (plan: Plan, runner: Runner): boolean =>
-  [...allSteps(plan)].some((step) => isStage(step) && runner.lacks?.(step) === true);
+/** Whether this worker can run all of a segment; one that cannot leaves it to others from the beginning. */
+function canRun(segment: Segment | undefined, runner: Runner): segment is Segment {
+  // A gateway of another release hands out what this one does not read.
+  if (segment?.context.plan.planVersion !== PLAN_VERSION) return false;
+  const steps = allSteps({ stages: segment.steps, output: null });
+  return [...steps].every((step) => !isStage(step) || runner.lacks?.(step) !== true);
+}
+
+const channelOf = (segment: Segment | undefined): string => segment?.answer?.to ?? '';
 
 /** The record has what has ended: the guardian takes it. */
 const LEFT: SegmentOutcome = { done: {}, rows: [], left: true };
+
+interface Ended {
+  readonly job: FastJob;
+  readonly parts: FastHostParts;
+  readonly journal: SegmentJournal;
+  /** Undefined where the segment broke off. */
+  readonly outcome: SegmentOutcome | undefined;
+}
 
 /**
  * Sends what came of a run to the gateway, behind all that the journal has written. Where the journal does not have it, or
  * nobody has heard it, Temporal is told first.
  */
-async function tell({ id, context }: FastJob, parts: FastHostParts, host: FastHost, answer: Omit<Answer, 'run'>) {
-  const { answerTo: channel = '' } = context;
-  const message = { run: id, ...answer };
-  const { journal, outcome } = host;
-  // Nothing has begun: the guardian need not wait for anybody.
-  if (!journal) return await publishAnswer(parts.redis, channel, { run: id, outcome: null });
+async function tell({ job: { id, segment }, parts, journal, outcome }: Ended): Promise<void> {
+  const channel = channelOf(segment);
+  const message = { run: id, ...answerOf(segment, outcome) };
   const released = await journal.release({ channel, message: JSON.stringify(message) });
   // Another has the record, or the run has not started: what was done here counts for nothing.
   if (released === 'taken' || released === 'revoked') return;
   const recorded = typeof released === 'object';
-  if (recorded && (released.heard > 0 || answer.outcome === LEFT)) return;
+  if (recorded && (released.heard > 0 || message.outcome === LEFT)) return;
   if (outcome) await handOver(id, parts, outcome);
   if (!recorded) await publishAnswer(parts.redis, channel, message);
+}
+
+function answerOf(segment: Segment, outcome: SegmentOutcome | undefined): Omit<Answer, 'run'> {
+  if (outcome?.failure) return { outcome, result: null };
+  const result = outcome && answerWithin(segment, outcome);
+  return outcome && result ? { result, outcome } : { outcome: LEFT };
 }
 
 /** Tells the guardian what has ended. */
@@ -98,93 +124,3 @@ async function handOver(id: string, { client, logger }: FastHostParts, outcome: 
     await sleep(TELL_PAUSE_MS);
   }
 }
-
-/** The interpreter's host of a run that is one segment: all but the segment is the guardian's. */
-class FastHost implements Host {
-  readonly #job: FastJob;
-  readonly #parts: FastHostParts;
-  readonly #own = new AbortController();
-  readonly #stopping: AbortSignal;
-  readonly #stop = () => this.#give('the worker stops');
-  #lease: { stop(): void } | undefined;
-  outcome: SegmentOutcome | undefined;
-  journal: SegmentJournal | undefined;
-  cancelled = false;
-
-  constructor(job: FastJob, parts: FastHostParts, stopping: AbortSignal) {
-    this.#job = job;
-    this.#parts = parts;
-    this.#stopping = stopping;
-    stopping.addEventListener('abort', this.#stop, { once: true });
-  }
-
-  cancel(): void {
-    this.cancelled = true;
-    this.#own.abort(new Error('the run is to end'));
-  }
-
-  /** As when a call cannot be written: what has ended counts, and nothing begins. */
-  #give(why: string): void {
-    this.#own.abort(new StageError('JOURNAL_UNAVAILABLE', why));
-  }
-
-  end(): void {
-    this.#lease?.stop();
-    this.#stopping.removeEventListener('abort', this.#stop);
-  }
-
-  async runSegment(segment: Segment): Promise<SegmentOutcome> {
-    const { id, context } = this.#job;
-    const { runner, redis } = this.#parts;
-    const key = guardedKey(id, context.guarded ?? '');
-    const record = SegmentJournal.begin(redis, key, journalTtlMs(segment.leftMs), LEASE_MS);
-    this.journal = record;
-    this.#lease = keepLease(record, LEASE_MS, (why) => this.#give(`the journal is ${why}`));
-    const outcome = await runJournalled(segment, record, { runner, run: id, signal: this.#own.signal });
-    this.outcome = outcome;
-    if (outcome.interrupted) throw givesUp();
-    return outcome;
-  }
-
-  async runStage(): Promise<never> {
-    throw givesUp();
-  }
-
-  async runChild(): Promise<never> {
-    throw givesUp();
-  }
-
-  async wait(): Promise<never> {
-    throw givesUp();
-  }
-
-  nonce(): never {
-    throw givesUp();
-  }
-
-  async decision(): Promise<never> {
-    throw givesUp();
-  }
-
-  close(): undefined {
-    return undefined;
-  }
-
-  now(): number {
-    return performance.now();
-  }
-
-  race<T>(contenders: readonly ((host: Host) => Promise<T>)[]): Promise<T> {
-    return Promise.race(contenders.map((contender) => contender(this)));
-  }
-
-  full(): boolean {
-    return false;
-  }
-
-  report(): void {
-    // Whoever looks sees the guardian's table.
-  }
-}
-
-const givesUp = () => new Error('a fast host runs one segment and nothing else');

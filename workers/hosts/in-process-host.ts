@@ -16,9 +16,10 @@ import type {
   StageRecord,
   Wait,
 } from '../../pipelines/run/index.js';
+import { StageError } from '../../pipelines/run/stage-error.js';
 import { codeName } from '../../pipelines/stages/index.js';
 import { follower } from '../../runtime/limited.js';
-import { HANDED_BACK, type Host, interpret, interrupts, StageError, Waits } from '../../workflows/interpreter/index.js';
+import { HANDED_BACK, type Host, interpret, interrupts, Waits } from '../../workflows/interpreter/index.js';
 
 /** Keeps the record of a segment's stages, so that it can go on after a crash. */
 export interface Journal {

@@ -1,9 +1,9 @@
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import type { StagePlan } from '../../pipelines/plan/index.js';
 import type { Decision, RunEvent, Wait } from '../../pipelines/run/index.js';
+import { StageError } from '../../pipelines/run/stage-error.js';
 import { type Asked, aboutOf } from './asked.js';
 import { decidedBefore } from './decided-before.js';
-import { StageError } from './host.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
 
 /** Waits for a person's decision, or takes the default when the time is over. */

@@ -15,8 +15,8 @@ import {
   toolRow,
 } from '../../pipelines/plan/index.js';
 import type { RunContext } from '../../pipelines/run/index.js';
+import { StageError } from '../../pipelines/run/stage-error.js';
 import { CONTROL_STEPS } from './control.js';
-import { StageError } from './host.js';
 
 /**
  * Refuses what the interpreter could not run to an end: a plan of another release, and one that no definition gives. Whoever

@@ -12,8 +12,8 @@ import {
   type WhenPlan,
 } from '../../pipelines/plan/index.js';
 import type { Placement, RunContext } from '../../pipelines/run/index.js';
+import { StageError } from '../../pipelines/run/stage-error.js';
 import { each } from './each.js';
-import { StageError } from './host.js';
 import { GraphValues } from './scope.js';
 import { sessionsOf } from './sessions-of.js';
 import { checkInput } from './sizes.js';

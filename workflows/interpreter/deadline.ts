@@ -1,5 +1,5 @@
 import type { StagePlan } from '../../pipelines/plan/index.js';
-import { StageError } from './host.js';
+import { StageError } from '../../pipelines/run/stage-error.js';
 
 /** The run's clock may lag by this when a timeout arrives. */
 const CLOCK_SLACK_MS = 50;
@@ -23,9 +23,14 @@ export class Deadline {
     return this.#end - this.#now();
   }
 
+  /** Milliseconds that a stage leaves for those after it. */
+  reservedFor(step: string): number {
+    return this.#reserved.get(step) ?? 0;
+  }
+
   /** Milliseconds that a stage may use: what is left, less what the stages after it need. */
   shareOf(step: string): number {
-    return this.leftMs - (this.#reserved.get(step) ?? 0);
+    return this.leftMs - this.reservedFor(step);
   }
 
   /**

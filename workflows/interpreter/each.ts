@@ -1,6 +1,7 @@
 import type { Json } from '../../pipelines/json.js';
 import { type EachPlan, resolve, type Scope } from '../../pipelines/plan/index.js';
-import { type Host, StageError } from './host.js';
+import { StageError } from '../../pipelines/run/stage-error.js';
+import type { Host } from './host.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
 import { graphValue, isFailure, stops } from './value.js';
 

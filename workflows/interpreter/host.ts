@@ -12,6 +12,7 @@ import type {
   StageRecord,
   Wait,
 } from '../../pipelines/run/index.js';
+import type { StageError } from '../../pipelines/run/stage-error.js';
 
 /**
  * What the interpreter needs from the place it runs in. The Temporal workflow is one host, an in-process host the other;
@@ -70,18 +71,6 @@ export interface Shown {
   /** In place of the stage's id. */
   readonly type: string;
   readonly summary: string;
-}
-
-/** A stage, or the run as a whole, has failed for good. */
-export class StageError extends Error {
-  constructor(
-    /** A code of the error table. */
-    readonly code: string,
-    message: string,
-    readonly details: JsonObject = {},
-  ) {
-    super(message);
-  }
 }
 
 /** Code of a `StageError` that hands what a segment has not done back to the queues: a server that it needs is away. */

@@ -1,18 +1,18 @@
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { resolve } from '../../pipelines/plan/index.js';
 import { reservedAfter } from '../../pipelines/plan/reserve.js';
+import { isOneSegment } from '../../pipelines/plan/segments.js';
+import { wantedGraph } from '../../pipelines/run/build-segment.js';
 import type { Carried, RunContext, RunResult } from '../../pipelines/run/index.js';
+import { StageError } from '../../pipelines/run/stage-error.js';
 import { checkPlan } from './check-plan.js';
 import { Deadline } from './deadline.js';
-import { type Host, StageError } from './host.js';
+import type { Host } from './host.js';
 import { Memo } from './memo.js';
-
 import { runGraph, runStep } from './run.js';
-import { isOneSegment } from './segments.js';
 import { checkCarried, checkOutput } from './sizes.js';
 import { StageTable } from './stage-table.js';
 import { type Run, STOPPED } from './state.js';
-import { wanted } from './wanted.js';
 
 /** A run that goes on in a new history. */
 export interface Continued {
@@ -33,9 +33,7 @@ export async function interpret(input: JsonObject, context: RunContext, host: Ho
   host.report(table.rows);
   const startedAt = carried?.startedAt ?? host.now();
   const memo = Memo.from(carried?.done);
-  const { output, steps } = wanted(plan, outputs);
-  const stages = plan.stages.filter(({ id }) => steps.has(id));
-  const graph = outputs === undefined ? plan : { stages, output };
+  const graph = wantedGraph(plan, outputs);
   const run: Run = {
     context,
     table,
@@ -55,7 +53,7 @@ export async function interpret(input: JsonObject, context: RunContext, host: Ho
       checkCarried({ done });
       return { carried: { startedAt, done, rows: table.rows } };
     }
-    const result = resolve(output, scope) as JsonObject;
+    const result = resolve(graph.output, scope) as JsonObject;
     checkOutput(result);
     table.close('done');
     return { output: result, stages: table.rows };

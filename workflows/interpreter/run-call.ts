@@ -1,7 +1,8 @@
 import type { JsonObject } from '../../pipelines/json.js';
 import type { StagePlan } from '../../pipelines/plan/index.js';
 import type { StageCall, StageOutcome, StagePlacement } from '../../pipelines/run/index.js';
-import { type Shown, StageError } from './host.js';
+import { StageError } from '../../pipelines/run/stage-error.js';
+import type { Shown } from './host.js';
 import type { At, Run } from './state.js';
 
 /**

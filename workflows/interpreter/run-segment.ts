@@ -1,8 +1,9 @@
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { type Graph, resolve } from '../../pipelines/plan/index.js';
 import type { RunResult, Segment, SegmentOutcome } from '../../pipelines/run/index.js';
+import { StageError } from '../../pipelines/run/stage-error.js';
 import { Deadline } from './deadline.js';
-import { type Host, interrupts, StageError } from './host.js';
+import { type Host, interrupts } from './host.js';
 import { Memo } from './memo.js';
 import { runGraph, runStep } from './run.js';
 import { GraphValues } from './scope.js';

@@ -1,9 +1,9 @@
 import type { Json } from '../../pipelines/json.js';
 import { readsOf, type Step } from '../../pipelines/plan/index.js';
+import { groupsOf, isInline } from '../../pipelines/plan/segments.js';
 import { CONTROL_STEPS } from './control.js';
 import { GraphValues } from './scope.js';
 import { runSegment } from './segment.js';
-import { groupsOf, isInline } from './segments.js';
 import { runStage } from './stage.js';
 import { type RunGraph, type RunStep, STOPPED } from './state.js';
 

@@ -1,16 +1,9 @@
 import type { Json } from '../../pipelines/json.js';
-import {
-  allSteps,
-  type Binding,
-  type Graph,
-  graphsOf,
-  isStage,
-  readsOf,
-  type Step,
-  sourcesOf,
-} from '../../pipelines/plan/index.js';
+import { allSteps, type Graph, graphsOf, isStage, type Step } from '../../pipelines/plan/index.js';
+import { buildSegment, readsOfAll } from '../../pipelines/run/build-segment.js';
 import { callName, type Segment, type SegmentOutcome } from '../../pipelines/run/index.js';
-import { type Host, StageError } from './host.js';
+import { StageError } from '../../pipelines/run/stage-error.js';
+import type { Host } from './host.js';
 import { Memo } from './memo.js';
 import type { GraphValues } from './scope.js';
 import type { At, Run } from './state.js';
@@ -40,23 +33,26 @@ export async function runSegment(
   const [first] = steps as [Step];
   const todo = steps.filter(({ id }) => at.memo.below(id).value === undefined);
   let { host } = at;
-  if (todo.length > 0 && host.runSegment) {
+  const [next, ...others] = todo;
+  if (next && host.runSegment) {
     const stages = [...allSteps({ stages: todo, output: null })].map(({ id }) => id);
     let outcome: SegmentOutcome | undefined;
     run.table.hold(stages, 1);
     try {
-      outcome = await host.runSegment({
-        path: `${at.prefix}${first.id}`,
-        prefix: at.prefix,
-        steps: todo,
-        scope: scopeOf(todo, steps, reads, scope, at),
-        wanted: readOutside(graph, steps),
-        context: contextOf(run, todo),
-        leftMs: run.deadline.leftMs,
-        reserved: Object.fromEntries(stages.flatMap((id) => reservedOf(run, id))),
-        ...(answer && todo.length === steps.length && { answer }),
-        ...(answer && run.context.guarded !== undefined && { guarded: run.context.guarded }),
-      });
+      outcome = await host.runSegment(
+        buildSegment({
+          context: run.context,
+          graph,
+          steps,
+          todo: [next, ...others],
+          prefix: at.prefix,
+          scope: scopeOf(todo, steps, reads, scope, at),
+          leftMs: run.deadline.leftMs,
+          reservedFor: (id) => run.deadline.reservedFor(id),
+          ...(answer && todo.length === steps.length && { answer }),
+          ...(answer && run.context.guarded !== undefined && { guarded: run.context.guarded }),
+        }),
+      );
     } catch (error) {
       throw error instanceof StageError && run.deadline.isOver(error) ? run.deadline.exceeded(first.id) : error;
     } finally {
@@ -86,12 +82,6 @@ export async function runSegment(
   ]);
 }
 
-function readsOfAll(steps: readonly Step[], output: Binding = null): string[] {
-  const reads = new Set([...steps.flatMap(readsOf), ...sourcesOf(output)]);
-  for (const { id } of steps) reads.delete(id);
-  return [...reads];
-}
-
 /** The values that the steps read from before; in a new history those of the segment that had ended are such as well. */
 function scopeOf(
   todo: readonly Step[],
@@ -107,14 +97,6 @@ function scopeOf(
       if (value !== undefined) values[id] = value;
     }
   return values;
-}
-
-/** Those of the segment's steps whose values are read outside it. */
-function readOutside(graph: Graph, steps: readonly Step[]): string[] {
-  const own = new Set(steps);
-  const others = graph.stages.filter((step) => !own.has(step)).flatMap(readsOf);
-  const read = new Set([...others, ...sourcesOf(graph.output)]);
-  return steps.map(({ id }) => id).filter((id) => read.has(id));
 }
 
 /** Rows that do not come any more: what no other segment holds ran, as far as anyone could see, until it was ended. */
@@ -157,26 +139,6 @@ function afterTries(host: Host, tried: NonNullable<SegmentOutcome['tried']>): Ho
     report: (stages) => host.report(stages),
   };
 }
-
-/** The run's context with what the segment needs of it. */
-function contextOf({ context }: Run, steps: readonly Step[]): Segment['context'] {
-  const { plan, placement, tenant, sessionsOf, priority, events } = context;
-  const ids = new Set([...allSteps({ stages: steps, output: null })].map(({ id }) => id));
-  const rows = Object.entries(placement).filter(([key]) => ids.has(key.split('~', 1)[0] as string));
-  return {
-    plan: { ...plan, stages: [], output: null },
-    placement: Object.fromEntries(rows),
-    tenant,
-    ...(sessionsOf !== undefined && { sessionsOf }),
-    ...(priority && { priority }),
-    ...(events && { events }),
-  };
-}
-
-const reservedOf = (run: Run, id: string): [string, number][] => {
-  const ms = run.deadline.leftMs - run.deadline.shareOf(id);
-  return ms > 0 ? [[id, ms]] : [];
-};
 
 /** The step with all its stages on their queues. */
 function queued(step: Step): Step {

@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { MOST_BYTES, tooLarge } from '../../pipelines/json-limits.js';
-import { StageError } from './host.js';
+import { StageError } from '../../pipelines/run/stage-error.js';
 
 /**
  * Throws `RESULT_TOO_LARGE` for an input that no call can carry: results that fit one by one may not fit together.

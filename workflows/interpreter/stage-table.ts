@@ -1,4 +1,4 @@
-import { allSteps, type Graph, isStage } from '../../pipelines/plan/index.js';
+import type { Graph } from '../../pipelines/plan/index.js';
 import type {
   Placement,
   StageDecision,
@@ -7,7 +7,8 @@ import type {
   TokenUsage,
   Wait,
 } from '../../pipelines/run/index.js';
-import type { StageError } from './host.js';
+import type { StageError } from '../../pipelines/run/stage-error.js';
+import { rowsAtStart } from '../../pipelines/run/stage-rows.js';
 
 /** Most decisions that a row keeps, the latest: the table travels in payloads of Temporal, which have a limit. */
 const MOST_DECISIONS = 50;
@@ -19,16 +20,7 @@ export class StageTable {
   readonly #onChange: (rows: readonly StageRecord[]) => void;
 
   constructor(graph: Graph, placement: Placement, onChange: (rows: readonly StageRecord[]) => void) {
-    for (const step of allSteps(graph)) {
-      const { id, kind } = step;
-      const { connector = '', device = '' } = placement[id] ?? {};
-      if (isStage(step))
-        this.#rows.set(id, { stage: id, kind, connector, model: step.model, device, status: 'waiting' });
-      else if (step.kind === 'pipeline' && step.run === 'child') {
-        const child = { connector: 'workflow', model: step.plan.name, device: '', status: 'waiting' } as const;
-        this.#rows.set(id, { stage: id, kind, ...child });
-      }
-    }
+    for (const row of rowsAtStart(graph, placement)) this.#rows.set(row.stage, row);
     this.#onChange = onChange;
   }
 

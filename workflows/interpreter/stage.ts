@@ -11,11 +11,12 @@ import {
   servedAs,
 } from '../../pipelines/plan/index.js';
 import type { StageCall, StagePlacement } from '../../pipelines/run/index.js';
+import { StageError } from '../../pipelines/run/stage-error.js';
 import { runAgent } from './agent/agent.js';
 import { leftBy } from './agent/hand-over.js';
 import { approve } from './approve.js';
 import { callOf } from './call.js';
-import { concernsAll, StageError } from './host.js';
+import { concernsAll } from './host.js';
 import { runCall } from './run-call.js';
 import { checkInput } from './sizes.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';

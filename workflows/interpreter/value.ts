@@ -1,6 +1,7 @@
 import type { Json } from '../../pipelines/json.js';
 import { type Graph, resolve, type Scope } from '../../pipelines/plan/index.js';
-import { concernsAll, StageError } from './host.js';
+import { StageError } from '../../pipelines/run/stage-error.js';
+import { concernsAll } from './host.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
 
 /** The value of a graph. */

@@ -1,6 +1,6 @@
 import { isJsonObject } from '../../pipelines/json.js';
 import type { Decision, GivenDecision, Wait } from '../../pipelines/run/index.js';
-import { StageError } from './host.js';
+import { StageError } from '../../pipelines/run/stage-error.js';
 
 /** Most decisions that a new history is told of. Those that their waits have not taken yet are the latest. */
 const MOST_CARRIED = 256;

@@ -65,7 +65,8 @@ export async function webhookDelivery({ tenant, targets, queue, of }: WebhookOrd
 }
 
 /** Starts the run and waits for its end. False where the run had been started before, without this delivery. */
-async function toItsEnd({ id, pipeline, version, args, memo, timeoutMs, priorityKey }: RunToStart, tenant: string) {
+async function toItsEnd(order: RunToStart, tenant: string) {
+  const { id, pipeline, version, args, memo, timeoutMs, summary, details, priorityKey } = order;
   const key = (name: string) => defineSearchAttributeKey(name, 'KEYWORD');
   const run = () =>
     executeChild(pipeline, {
@@ -83,7 +84,8 @@ async function toItsEnd({ id, pipeline, version, args, memo, timeoutMs, priority
         { key: key(SEARCH_ATTRIBUTES.version), value: version },
         { key: key(SEARCH_ATTRIBUTES.tenant), value: tenant },
       ]),
-      staticSummary: `${pipeline} · ${version}`,
+      staticSummary: summary,
+      ...(details !== undefined && { staticDetails: details }),
     });
   try {
     await CancellationScope.nonCancellable(run);

@@ -75,14 +75,17 @@ function waiting() {
 
 const gauge = async (name: string) => (await registry.getSingleMetric(name)?.get())?.values[0]?.value;
 
-test('1,500 who wait for one run cost one long poll, and its end is read once', async () => {
+test('1,500 who wait for one run cost one long poll, and its end is read once by all who need more than the outcome', async () => {
   const learnt = ends(128);
   const run = await started('greet-1');
   const all = Array.from({ length: 1_500 }, () => learnt.of(run, waiting().signal));
   await sleep(10);
   expect(polls).toEqual({ now: 1, most: 1, all: 1 });
   temporal.runs.get('greet-1')?.end({ output: { name: 'Ada' }, stages: [] });
-  const documents = (await Promise.all(all)).map((end) => end?.document);
+  const told = await Promise.all(all);
+  expect(told[0]?.outcome).toMatchObject({ status: 'succeeded', output: { name: 'Ada' } });
+  expect([polls.all, looks.all]).toEqual([1, 0]);
+  const documents = await Promise.all(told.map((end) => end?.document()));
   expect(new Set(documents).size).toBe(1);
   expect(documents[0]).toMatchObject({ id: 'greet-1', status: 'succeeded', output: { name: 'Ada' } });
   // The second is the reading of the run that has ended.

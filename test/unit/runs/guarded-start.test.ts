@@ -6,9 +6,8 @@ import type { GatewayDeps } from '../../../gateway/index.js';
 import { chat, code, type Pipeline, pipeline } from '../../../pipelines/index.js';
 import { OUTCOME_SIGNAL, type SegmentOutcome } from '../../../pipelines/run/index.js';
 import type { FastPath } from '../../../runs/deps.js';
-import { fastPathFor, startGuarded } from '../../../runs/guarded-start.js';
-import type { RunRequest } from '../../../runs/start.js';
-import { runsAsOneSegment } from '../../../workers/fast-path.js';
+import { startGuarded } from '../../../runs/guarded-start.js';
+import { prepareRun, type RunRequest } from '../../../runs/prepare.js';
 
 const text = z.object({ text: z.string() });
 const inline = { execution: 'inline' } as const;
@@ -39,19 +38,16 @@ function setUp({ start }: { start?: () => Promise<unknown> } = {}) {
   let tell: (outcome: SegmentOutcome | null) => void = () => undefined;
   let lies = true;
   const fast: FastPath = {
-    isOneSegment: runsAsOneSegment,
-    jobs: {
-      async put() {
-        calls.push('put');
-        return 'job';
-      },
-      async takeBack() {
-        calls.push('take back');
-        return lies;
-      },
-      revoke: async () => void calls.push('revoke'),
-      done: async () => void calls.push('done'),
+    async put() {
+      calls.push('put');
+      return 'job';
     },
+    async takeBack() {
+      calls.push('take back');
+      return lies;
+    },
+    revoke: async () => void calls.push('revoke'),
+    done: async () => void calls.push('done'),
   };
   const workflow = {
     async start(_: string, { startDelay }: { startDelay?: number }) {
@@ -103,15 +99,15 @@ const requestOf = (pipeline: Pipeline, more: Partial<RunRequest> = {}): RunReque
   tenant: 'default',
   input: { text: 'a' },
   options: { priority: 'interactive' },
-  answerTo: 'c',
+  answer: true,
   ...more,
 });
 
 describe('which runs go past Temporal', () => {
-  const { deps, fast } = setUp();
+  const { deps } = setUp();
   it.each<[string, RunRequest, boolean]>([
     ['an interactive one of one segment', requestOf(asks), true],
-    ['one of which nobody waits', requestOf(asks, { answerTo: undefined }), false],
+    ['one of which nobody waits', requestOf(asks, { answer: false }), false],
     ['one of default priority', requestOf(asks, { options: {} }), false],
     ['one of a batch', requestOf(asks, { options: { priority: 'batch' } }), false],
     ['one with a queued stage', requestOf(mixed), false],
@@ -121,18 +117,18 @@ describe('which runs go past Temporal', () => {
       true,
     ],
   ])('%s', (_, request, goes) => {
-    expect(fastPathFor(deps, request)).toBe(goes ? fast : undefined);
+    expect(prepareRun(deps, request).guarded !== undefined).toBe(goes);
   });
 
   it('none whose end somebody else is told of', () => {
     const webhooks = { of: () => ({ secrets: [], endpoints: { mine: { url: 'http://a.test' } } }) };
     const told = { ...deps, webhooks } as unknown as GatewayDeps;
-    expect(fastPathFor(told, requestOf(asks))).toBeUndefined();
+    expect(prepareRun(told, requestOf(asks)).guarded).toBeUndefined();
   });
 
   it('none where it is off', () => {
     const { fast: _, ...without } = deps;
-    expect(fastPathFor(without, requestOf(asks))).toBeUndefined();
+    expect(prepareRun(without, requestOf(asks)).guarded).toBeUndefined();
   });
 });
 
@@ -141,8 +137,8 @@ describe('a guarded start', () => {
   const settled = () => new Promise((resolve) => setTimeout(resolve, 20));
 
   it('hands a run that only asks models out while Temporal is told, and resolves when Temporal has it', async () => {
-    const { deps, fast, calls, signals, answer, take, tell } = setUp();
-    const starting = startGuarded(deps, fast, requestOf(asks));
+    const { deps, calls, signals, answer, take, tell } = setUp();
+    const starting = startGuarded(deps, prepareRun(deps, requestOf(asks)));
     take();
     tell(OUTCOME);
     await settled();
@@ -159,8 +155,8 @@ describe('a guarded start', () => {
     ['that changes something', requestOf(writes)],
     ['with an idempotency key', requestOf(asks, { idempotencyKey: 'k' })],
   ])('hands a run %s out when Temporal has it', async (_, request) => {
-    const { deps, fast, calls, answer } = setUp();
-    const starting = startGuarded(deps, fast, request);
+    const { deps, calls, answer } = setUp();
+    const starting = startGuarded(deps, prepareRun(deps, request));
     await settled();
     expect(calls).toEqual(['start']);
     answer();
@@ -169,8 +165,8 @@ describe('a guarded start', () => {
   });
 
   it('revokes what it has handed out when the run cannot start', async () => {
-    const { deps, fast, calls, answer } = setUp({ start: () => Promise.reject(new Error('away')) });
-    const starting = startGuarded(deps, fast, requestOf(asks));
+    const { deps, calls, answer } = setUp({ start: () => Promise.reject(new Error('away')) });
+    const starting = startGuarded(deps, prepareRun(deps, requestOf(asks)));
     answer();
     await expect(starting).rejects.toMatchObject({ code: 'INTERNAL' });
     await settled();
@@ -178,10 +174,10 @@ describe('a guarded start', () => {
   });
 
   it('hands nothing out when the run was there before', async () => {
-    const { deps, fast, calls, answer } = setUp({
+    const { deps, calls, answer } = setUp({
       start: () => Promise.reject(new WorkflowExecutionAlreadyStartedError('there', 'asks-1', 'asks')),
     });
-    const starting = startGuarded(deps, fast, requestOf(asks, { idempotencyKey: 'k' }));
+    const starting = startGuarded(deps, prepareRun(deps, requestOf(asks, { idempotencyKey: 'k' })));
     answer();
     // Whether it was asked for the same is told by the run's memo, which this Temporal does not have.
     await expect(starting).rejects.toThrow();
@@ -190,18 +186,18 @@ describe('a guarded start', () => {
   });
 
   it('takes back what nobody takes and lets the guardian begin', async () => {
-    const { deps, fast, calls, signals, answer } = setUp();
+    const { deps, calls, signals, answer } = setUp();
     answer();
-    await startGuarded(deps, fast, requestOf(asks));
+    await startGuarded(deps, prepareRun(deps, requestOf(asks)));
     await vi.waitFor(() => expect(calls).toEqual(['put', 'start', 'started', 'take back', 'tell']), { timeout: 5_000 });
     expect(signals).toEqual([null]);
   });
 
   it('lets the guardian begin at once where nothing can be handed out', async () => {
     const { deps, fast, calls, signals, answer } = setUp();
-    const away: FastPath = { ...fast, jobs: { ...fast.jobs, put: async () => undefined } };
+    const away = { ...deps, fast: { ...fast, put: async () => undefined } };
     answer();
-    await startGuarded(deps, away, requestOf(asks));
+    await startGuarded(away, prepareRun(away, requestOf(asks)));
     await settled();
     expect(calls).toEqual(['start', 'started', 'tell']);
     expect(signals).toEqual([null]);

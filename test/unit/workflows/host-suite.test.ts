@@ -1,6 +1,7 @@
 import type { GivenDecision, StageRecord } from '../../../pipelines/run/index.js';
+import { StageError } from '../../../pipelines/run/stage-error.js';
 import { runInProcess } from '../../../workers/hosts/in-process-host.js';
-import { StageError, Waits } from '../../../workflows/interpreter/index.js';
+import { Waits } from '../../../workflows/interpreter/index.js';
 import { agentSuite } from '../../contract/agent-suite.js';
 import { hostSuite, type SuiteHost } from '../../contract/host-suite.js';
 import { CodeRunner, contextOf } from '../../support/in-process.js';

@@ -1,7 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { StagePlan } from '../../../pipelines/plan/index.js';
 import type { StageCall, StageOutcome, StagePlacement } from '../../../pipelines/run/index.js';
-import { type Host, StageError } from '../../../workflows/interpreter/index.js';
+import { StageError } from '../../../pipelines/run/stage-error.js';
+import type { Host } from '../../../workflows/interpreter/index.js';
 import { runCall } from '../../../workflows/interpreter/run-call.js';
 import type { At, Run } from '../../../workflows/interpreter/state.js';
 

@@ -10,8 +10,9 @@ import {
   type SegmentOutcome,
   type StageRecord,
 } from '../../../pipelines/run/index.js';
+import { StageError } from '../../../pipelines/run/stage-error.js';
 import { InProcessHost, type Journal } from '../../../workers/hosts/in-process-host.js';
-import { type Host, interpret, interpretSegment, StageError } from '../../../workflows/interpreter/index.js';
+import { type Host, interpret, interpretSegment } from '../../../workflows/interpreter/index.js';
 import { CodeRunner, contextOf } from '../../support/in-process.js';
 
 const one = z.object({ n: z.number() });

@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '../../../pipelines/json.js';
 import { type AgentMessage, type AgentPlan, agentOf, type StagePlan } from '../../../pipelines/plan/index.js';
 import type { StageOutcome } from '../../../pipelines/run/index.js';
-import { StageError } from '../host.js';
+import { StageError } from '../../../pipelines/run/stage-error.js';
 import { type At, type Run, STOPPED, type Stopped } from '../state.js';
 import { stops } from '../value.js';
 import { askModel, type Reply } from './ask-model.js';

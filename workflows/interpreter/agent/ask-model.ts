@@ -1,8 +1,8 @@
 import type { Json, JsonObject } from '../../../pipelines/json.js';
 import type { AgentMessage, StagePlan } from '../../../pipelines/plan/index.js';
 import type { TokenUsage } from '../../../pipelines/run/index.js';
+import { StageError } from '../../../pipelines/run/stage-error.js';
 import { callOf } from '../call.js';
-import { StageError } from '../host.js';
 import { checkInput } from '../sizes.js';
 import type { At } from '../state.js';
 import type { Agent } from './candidate.js';

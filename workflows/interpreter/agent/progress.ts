@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '../../../pipelines/json.js';
 import type { AgentMessage, AgentPlan, PricePlan } from '../../../pipelines/plan/index.js';
 import type { TokenUsage } from '../../../pipelines/run/index.js';
-import { StageError } from '../host.js';
+import { StageError } from '../../../pipelines/run/stage-error.js';
 import type { Reply } from './ask-model.js';
 
 /** A tool call as the agent's output has it. */

@@ -9,11 +9,12 @@ import {
   toolRow,
 } from '../../../pipelines/plan/index.js';
 import type { RunContext, WaitingCall } from '../../../pipelines/run/index.js';
+import { StageError } from '../../../pipelines/run/stage-error.js';
 import { decide } from '../approve.js';
 import { callOf } from '../call.js';
 import { placementOf } from '../control.js';
 import { sha256 } from '../digest.js';
-import { type Shown, StageError } from '../host.js';
+import type { Shown } from '../host.js';
 import { runCall } from '../run-call.js';
 import { sessionsOf } from '../sessions-of.js';
 import { type At, STOPPED, type Stopped } from '../state.js';

@@ -1,7 +1,8 @@
 import type { Json, JsonObject } from '../../../pipelines/json.js';
 import { type AgentMessage, type StagePlan, sessionRow } from '../../../pipelines/plan/index.js';
+import { StageError } from '../../../pipelines/run/stage-error.js';
 import { callOf } from '../call.js';
-import { concernsAll, StageError } from '../host.js';
+import { concernsAll } from '../host.js';
 import { sessionsOf } from '../sessions-of.js';
 import type { At } from '../state.js';
 import { askModel, type Reply } from './ask-model.js';

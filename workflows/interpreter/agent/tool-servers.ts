@@ -6,8 +6,8 @@ import {
   type ToolPlan,
   type ToolServerPlan,
 } from '../../../pipelines/plan/index.js';
+import { StageError } from '../../../pipelines/run/stage-error.js';
 import { callOf } from '../call.js';
-import { StageError } from '../host.js';
 import type { At } from '../state.js';
 import type { Agent } from './candidate.js';
 

@@ -1,7 +1,8 @@
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { afterEach, expect, test } from 'vitest';
-import { type Access, Admission, Authenticator, issueKey, keyRing, RequestRate } from '../../../../gateway/index.js';
+import { type Access, Authenticator, issueKey, keyRing, RequestRate } from '../../../../gateway/index.js';
+import { Admission } from '../../../../runs/admission/index.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
 
 let gateway: TestGateway | undefined;
@@ -21,7 +22,6 @@ async function limitedGateway(access: Access) {
   });
   const slots: string[] = [];
   const admission = new Admission({
-    placementOf: () => ({}),
     taskQueue: 'millrace',
     stateOf: async (id) => (gateway?.temporal.runs.get(id) ? 'running' : 'absent'),
     logger,

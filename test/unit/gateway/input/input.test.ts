@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { RunDocument } from '../../../../gateway/index.js';
+import type { RunDocument } from '../../../../runs/document.js';
 import { multipartBody, type TestGateway, testGateway } from '../../../support/test-gateway.js';
 import { wavFile } from '../../../support/wav-samples.js';
 

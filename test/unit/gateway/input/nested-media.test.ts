@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import type { RunDocument } from '../../../../gateway/index.js';
 import { audio, code, image, pipeline } from '../../../../pipelines/index.js';
+import type { RunDocument } from '../../../../runs/document.js';
 import { multipartBody, type TestGateway, testGateway } from '../../../support/test-gateway.js';
 import { wavFile } from '../../../support/wav-samples.js';
 

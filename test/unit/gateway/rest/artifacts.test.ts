@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { RunDocument } from '../../../../gateway/index.js';
 import type { Json } from '../../../../pipelines/json.js';
+import type { RunDocument } from '../../../../runs/document.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
 import { wavFile } from '../../../support/wav-samples.js';
 

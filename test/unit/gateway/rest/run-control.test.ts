@@ -1,7 +1,9 @@
 import { CancelledFailure } from '@temporalio/common';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Authenticator, issueKey, keyRing, type Problem, type RunDocument } from '../../../../gateway/index.js';
+import { Authenticator, issueKey, keyRing } from '../../../../gateway/index.js';
+import type { Problem } from '../../../../pipelines/run/document.js';
+import type { RunDocument } from '../../../../runs/document.js';
 import { grpcError } from '../../../support/fake-temporal.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
 import { nonceOf, waitFor } from '../../../support/waits.js';

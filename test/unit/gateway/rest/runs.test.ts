@@ -1,9 +1,9 @@
 import { CancelledFailure, TerminatedFailure, TimeoutFailure, TimeoutType } from '@temporalio/common';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import type { RunDocument } from '../../../../gateway/index.js';
 import { pipeline } from '../../../../pipelines/index.js';
 import type { StageRecord } from '../../../../pipelines/run/index.js';
+import type { RunDocument } from '../../../../runs/document.js';
 import { failure, grpcError } from '../../../support/fake-temporal.js';
 import { listen, type TestGateway, testGateway } from '../../../support/test-gateway.js';
 import { wavFile } from '../../../support/wav-samples.js';

@@ -2,10 +2,10 @@ import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
-import { Admission, Backlog } from '../../../../gateway/index.js';
 import { code, pipeline } from '../../../../pipelines/index.js';
 import type { Priority } from '../../../../pipelines/plan/index.js';
 import type { Placement } from '../../../../pipelines/run/index.js';
+import { Admission, Backlog } from '../../../../runs/admission/index.js';
 import { expectedWaitMs, type Queue, type QueueStats } from '../../../../runs/admission/queue-stats.js';
 
 const logger = pino({ level: 'silent' });
@@ -102,13 +102,12 @@ describe('a run', () => {
       slots: { take: async () => true, release: () => undefined },
       backlog: { waitMs: async ({ name, type }) => waits[`${type} ${name}`] ?? 0 },
       stateOf: async () => 'running',
-      placementOf: () => placement,
       taskQueue: 'millrace',
       logger,
       registry: new Registry(),
     });
     const admit = (priority: Priority) =>
-      admission.admit({ id: 'slow-1', pipeline: slow, caller: { tenant: 'acme' }, priority, repeated }).then(
+      admission.admit({ id: 'slow-1', pipeline: slow, placement, caller: { tenant: 'acme' }, priority, repeated }).then(
         () => 'ok',
         ({ code, details }) => `${code} ${details.retryAfterMs}`,
       );

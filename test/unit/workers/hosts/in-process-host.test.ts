@@ -4,8 +4,8 @@ import type { Attempt } from '../../../../activities/stage/stage-runner.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
 import type { StagePlan } from '../../../../pipelines/plan/index.js';
 import type { StageCall, StageOutcome } from '../../../../pipelines/run/index.js';
+import { StageError } from '../../../../pipelines/run/stage-error.js';
 import { InProcessHost, type Journal } from '../../../../workers/hosts/in-process-host.js';
-import { StageError } from '../../../../workflows/interpreter/index.js';
 
 const OUTCOME: StageOutcome = {
   output: {},

@@ -8,6 +8,7 @@ import { MOST_BYTES, tooLarge } from '../../pipelines/json-limits.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
 import {
   callName,
+  type RunResult,
   type Segment,
   type SegmentCall,
   type SegmentOutcome,
@@ -16,6 +17,7 @@ import {
   type TriedCall,
   WORKFLOW_TASK_TIMEOUT_MS,
 } from '../../pipelines/run/index.js';
+import { StageError } from '../../pipelines/run/stage-error.js';
 import { publishAnswer } from '../../stores/answers/index.js';
 import {
   guardedKey,
@@ -25,7 +27,7 @@ import {
   SupersededError,
   segmentKey,
 } from '../../stores/journal/index.js';
-import { answerOf, interpretSegment, StageError } from '../../workflows/interpreter/index.js';
+import { answerOf, interpretSegment } from '../../workflows/interpreter/index.js';
 import { type Ended, InProcessHost, type InProcessOptions, type Journal, type Runner } from './in-process-host.js';
 import { watchRun } from './run-watch.js';
 import { beginSegment } from './running-segments.js';
@@ -78,14 +80,13 @@ export function createSegmentActivity(runner: Runner, redis: Redis, ends?: Abort
       const record = opened.journal;
       const whole = { ...segment, leftMs, scope };
       // Where the worker is asked to end, the record has to say that it was not lost in its calls.
-      const running = runJournalled(whole, record, { runner, run: workflowId, signal });
+      const running = executeSegment(whole, record, { runner, run: workflowId, signal });
       const outcome = await running.finally(() => record.settled());
       const kept = await record.settled();
       // Nobody waits for this: it is one way to Redis more.
       void record.keepFor(KEPT_ENDED_MS);
-      if (segment.answer && kept && !outcome.failure && !outcome.interrupted) {
-        await publishAnswer(redis, segment.answer.to, { run: workflowId, result: answerOf(whole, outcome) });
-      }
+      const result = kept ? answerWithin(whole, outcome) : undefined;
+      if (segment.answer) await publishAnswer(redis, segment.answer.to, { run: workflowId, result: result ?? null });
       return outcome;
     } catch (error) {
       if (cancellationSignal.aborted) throw new CancelledFailure('the segment was cancelled');
@@ -144,8 +145,18 @@ async function openRecord(redis: Redis, { segment, workflowId, runId, leftMs, be
   }
 }
 
+/**
+ * The run's result, where a segment is the whole run and has succeeded; undefined otherwise, and where it is too large: then its
+ * workflow says how the run fails.
+ */
+export function answerWithin(segment: Segment, outcome: SegmentOutcome): RunResult | undefined {
+  if (!segment.answer || outcome.failure || outcome.interrupted) return undefined;
+  const result = answerOf(segment, outcome);
+  return tooLarge(result.output) === undefined ? result : undefined;
+}
+
 /** Runs a segment's steps in this process, each recorded; the last of the record may still be on its way. */
-export async function runJournalled(
+export async function executeSegment(
   segment: Segment,
   record: SegmentJournal,
   options: Pick<InProcessOptions, 'runner' | 'run' | 'signal'>,

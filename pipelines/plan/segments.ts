@@ -1,4 +1,5 @@
-import { type Graph, graphsOf, isStage, readsOf, type Step } from '../../pipelines/plan/index.js';
+import { type Graph, graphsOf, isStage, type Step } from './plan.js';
+import { readsOf } from './reads.js';
 
 /** Kinds that the interpreter carries out itself: no segment can hold a wait for a person. */
 const WAITS: ReadonlySet<string> = new Set(['approve', 'agent']);

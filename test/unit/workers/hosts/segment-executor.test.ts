@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { SegmentOutcome } from '../../../../pipelines/run/index.js';
-import { boundedOutcome } from '../../../../workers/hosts/segment-runner.js';
+import { boundedOutcome } from '../../../../workers/hosts/segment-executor.js';
 
 const row = (stage: string) =>
   ({ stage, kind: 'code', connector: 'code', model: stage, device: '', status: 'done' }) as const;

@@ -1,6 +1,6 @@
-import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
-import { type Plan, readsOf, sourcesOf } from '../../pipelines/plan/index.js';
-import { StageError } from './host.js';
+import { isJsonObject, type Json, type JsonObject } from '../json.js';
+import { type Plan, readsOf, sourcesOf } from '../plan/index.js';
+import { StageError } from './stage-error.js';
 
 /** The output's binding and the steps that it takes. */
 export interface Wanted {

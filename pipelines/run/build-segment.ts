@@ -1,0 +1,129 @@
+import type { Json, JsonObject } from '../json.js';
+import { type Binding, sourcesOf } from '../plan/binding.js';
+import { allSteps, type Graph, type Plan, type Step } from '../plan/plan.js';
+import { readsOf } from '../plan/reads.js';
+import { reservedAfter } from '../plan/reserve.js';
+import { isOneSegment } from '../plan/segments.js';
+import type { RunContext, Segment } from './run.js';
+import { rowsAtStart } from './stage-rows.js';
+import { wanted } from './wanted.js';
+
+/** What a segment is built from. */
+export interface SegmentParts {
+  readonly context: RunContext;
+  /** The graph that its steps stand in. */
+  readonly graph: Graph;
+  /** All its steps, in the graph's order. */
+  readonly steps: readonly Step[];
+  /** Those of them that have not ended. */
+  readonly todo: readonly [Step, ...Step[]];
+  readonly prefix: string;
+  readonly scope: JsonObject;
+  readonly leftMs: number;
+  /** Milliseconds that a step leaves for those after it. */
+  reservedFor(step: string): number;
+  /** It is the whole run, and somebody waits for the result. */
+  readonly answer?: Segment['answer'];
+  /** A fast host runs it, under a journal of this name. */
+  readonly guarded?: string;
+}
+
+export function buildSegment(parts: SegmentParts): Segment {
+  const { context, graph, steps, todo, prefix, scope, leftMs, answer, guarded } = parts;
+  const stages = [...allSteps({ stages: todo, output: null })].map(({ id }) => id);
+  return {
+    path: `${prefix}${steps[0]?.id ?? ''}`,
+    prefix,
+    steps: todo,
+    scope,
+    wanted: readOutside(graph, steps),
+    context: contextOf(context, new Set(stages)),
+    leftMs,
+    reserved: Object.fromEntries(
+      stages.map((id) => [id, parts.reservedFor(id)] as const).filter(([, reserved]) => reserved > 0),
+    ),
+    ...(answer && { answer }),
+    ...(guarded !== undefined && { guarded }),
+  };
+}
+
+/**
+ * A run as the one segment that it is, with the result as its answer; undefined for one that is more than a segment. A pure
+ * function of the run: whoever hands it out and whoever takes it over build the same. Throws a `StageError` for fields of the output
+ * that the plan does not have.
+ */
+export function wholeRun(input: JsonObject, context: RunContext): Segment | undefined {
+  const { plan, outputs, answerTo } = context;
+  const graph = wantedGraph(plan, outputs);
+  if (!isOneSegment(graph)) return undefined;
+  const [first, ...others] = graph.stages;
+  if (first === undefined) return undefined;
+  const reserved = reservedAfter(graph);
+  const reads = readsOfAll(graph.stages, graph.output);
+  return buildSegment({
+    context,
+    graph,
+    steps: graph.stages,
+    todo: [first, ...others],
+    prefix: '',
+    scope: reads.includes('input') ? { input } : {},
+    leftMs: plan.deadlineMs,
+    reservedFor: (step) => reserved.get(step) ?? 0,
+    ...(answerTo !== undefined && {
+      answer: {
+        to: answerTo,
+        output: graph.output,
+        ...(outputs && { table: rowsAtStart(plan, context.placement) }),
+      },
+    }),
+    ...(context.guarded !== undefined && { guarded: context.guarded }),
+  });
+}
+
+/** The graph of what a caller wants of a plan. The same object for the same fields, so that what is known of it is found again. */
+export function wantedGraph(plan: Plan, outputs: readonly string[] | undefined): Graph {
+  if (outputs === undefined) return plan;
+  const graphs = known.get(plan) ?? new Map<string, Graph>();
+  known.set(plan, graphs);
+  const key = outputs.join(',');
+  const before = graphs.get(key);
+  if (before) return before;
+  const { output, steps } = wanted(plan, outputs);
+  const graph = { stages: plan.stages.filter(({ id }) => steps.has(id)), output };
+  if (graphs.size >= MOST_KNOWN) graphs.clear();
+  graphs.set(key, graph);
+  return graph;
+}
+
+/** Callers choose the fields: of a plan with ten there are a thousand choices. */
+const MOST_KNOWN = 64;
+const known = new WeakMap<Plan, Map<string, Graph>>();
+
+/** What steps, and an output of theirs, read from before them. */
+export function readsOfAll(steps: readonly Step[], output: Binding = null): string[] {
+  const reads = new Set([...steps.flatMap(readsOf), ...sourcesOf(output)]);
+  for (const { id } of steps) reads.delete(id);
+  return [...reads];
+}
+
+/** Those of the segment's steps whose values are read outside it. */
+function readOutside(graph: Graph, steps: readonly Step[]): string[] {
+  const own = new Set(steps);
+  const others = graph.stages.filter((step) => !own.has(step)).flatMap(readsOf);
+  const read = new Set([...others, ...sourcesOf(graph.output as Json)]);
+  return steps.map(({ id }) => id).filter((id) => read.has(id));
+}
+
+/** The run's context with what the segment needs of it. */
+function contextOf(context: RunContext, stages: ReadonlySet<string>): Segment['context'] {
+  const { plan, placement, tenant, sessionsOf, priority, events } = context;
+  const rows = Object.entries(placement).filter(([key]) => stages.has(key.split('~', 1)[0] as string));
+  return {
+    plan: { ...plan, stages: [], output: null },
+    placement: Object.fromEntries(rows),
+    tenant,
+    ...(sessionsOf !== undefined && { sessionsOf }),
+    ...(priority && { priority }),
+    ...(events && { events }),
+  };
+}

@@ -1,0 +1,13 @@
+import type { JsonObject } from '../json.js';
+
+/** A stage, or the run as a whole, has failed for good. */
+export class StageError extends Error {
+  constructor(
+    /** A code of the error table. */
+    readonly code: string,
+    message: string,
+    readonly details: JsonObject = {},
+  ) {
+    super(message);
+  }
+}

@@ -1,0 +1,116 @@
+import { createHash, randomUUID } from 'node:crypto';
+import type { Pipeline } from '../pipelines/definition/index.js';
+import type { JsonObject } from '../pipelines/json.js';
+import { jsonHash } from '../pipelines/plan/hash.js';
+import { allSteps, isStage, type Plan } from '../pipelines/plan/index.js';
+import { isOneSegment } from '../pipelines/plan/segments.js';
+import { wantedGraph, wholeRun } from '../pipelines/run/build-segment.js';
+import type { RunContext, Segment, WebhookTarget } from '../pipelines/run/index.js';
+import { changesElsewhere } from '../pipelines/stages/index.js';
+import type { RunDeps } from './deps.js';
+import type { RunMemo } from './memo.js';
+import type { RunOptions } from './options.js';
+import { refuseTooLarge } from './start-size.js';
+import { webhookTargets } from './webhooks/targets.js';
+
+/** A run that is asked for. */
+export interface RunRequest {
+  readonly id: string;
+  readonly pipeline: Pick<Pipeline, 'name' | 'description' | 'plan'>;
+  readonly tenant: string;
+  /** Whose conversations the run’s are; absent: its pipeline’s. */
+  readonly owner?: string | undefined;
+  readonly input: JsonObject;
+  readonly idempotencyKey?: string | undefined;
+  readonly options?: RunOptions | undefined;
+  /** Whether somebody may watch the run. */
+  readonly events?: boolean;
+  /** Whether somebody waits for the result. */
+  readonly answer?: boolean;
+  /** It goes on where this run has ended. */
+  readonly resumes?: { readonly id: string } & Pick<RunContext, 'decisions' | 'sessionsOf'> &
+    Pick<RunMemo, 'fingerprint' | 'webhooks'>;
+}
+
+/** A run with all that is decided before it starts, once: nothing of it changes between its start, its job and its document. */
+export interface PreparedRun {
+  readonly request: RunRequest;
+  readonly context: RunContext;
+  readonly memo: RunMemo;
+  /** Who is told of its end. */
+  readonly webhooks: readonly WebhookTarget[];
+  /** Its result comes from the worker, ahead of Temporal’s record of it. */
+  readonly answered: boolean;
+  /** A fast host runs it: all of it, as one segment. */
+  readonly guarded?: Segment;
+  /** It may be handed out while Temporal is told of it. */
+  readonly changesNothing: boolean;
+}
+
+/** Throws `INPUT_TOO_LARGE`, `MODEL_NOT_CONFIGURED`, and what `webhookTargets` throws. */
+export function prepareRun(deps: RunDeps, request: RunRequest): PreparedRun {
+  const { pipeline, tenant, input, options = {}, resumes, answer = false } = request;
+  const { plan } = pipeline;
+  const told = { tenant, pipeline: plan.name, webhook: options.webhook };
+  const webhooks = resumes ? (resumes.webhooks ?? []) : webhookTargets(deps.webhooks, told);
+  const channel = answer ? deps.answers?.channel : undefined;
+  const answered = channel !== undefined && isOneSegment(wantedGraph(plan, options.outputs));
+  // The delivery of its end starts it; and where nobody waits there is nothing to be gained.
+  const fast = answered && deps.fast !== undefined && options.priority === 'interactive' && webhooks.length === 0;
+  const context = contextOf(deps, request, channel, fast ? randomUUID() : undefined);
+  refuseTooLarge(input, context);
+  const guarded = fast ? wholeRun(input, context) : undefined;
+  const memo: RunMemo = {
+    tenant,
+    pipeline: plan.name,
+    version: plan.version,
+    createdAt: new Date().toISOString(),
+    fingerprint: resumes?.fingerprint ?? jsonHash({ pipeline: plan.name, input, ...options } as JsonObject),
+    ...(resumes && { resumedFrom: resumes.id }),
+    ...(webhooks.length > 0 && { webhooks }),
+  };
+  return {
+    request,
+    context,
+    memo,
+    webhooks,
+    answered,
+    ...(guarded && { guarded }),
+    changesNothing: request.idempotencyKey === undefined && changesNothing(plan),
+  };
+}
+
+function contextOf(
+  deps: RunDeps,
+  { pipeline, tenant, owner, options = {}, events, resumes }: RunRequest,
+  answerTo: string | undefined,
+  guarded: string | undefined,
+): RunContext {
+  const { decisions = {}, sessionsOf } = resumes ?? {};
+  const { webhook: _, ...wanted } = options;
+  return {
+    plan: pipeline.plan,
+    placement: deps.placementOf(pipeline.plan),
+    tenant,
+    ...(owner !== undefined && { sessionsOf: `${pipeline.plan.name}/${owner}` }),
+    ...wanted,
+    ...(events && { events }),
+    ...(answerTo !== undefined && { answerTo }),
+    ...(guarded !== undefined && { guarded }),
+    ...(sessionsOf !== undefined && { sessionsOf }),
+    ...(Object.keys(decisions).length > 0 && { decisions }),
+  };
+}
+
+/** A run of one that changes something elsewhere is handed out when Temporal has it, and not beside. */
+const changesNothing = (plan: Plan): boolean =>
+  [...allSteps(plan)].every((step) => !isStage(step) || !changesElsewhere(step.kind));
+
+/** The id of a run that is going to be started. */
+export function runId({ pipeline, tenant, idempotencyKey }: Omit<RunRequest, 'id' | 'input'>): string {
+  if (idempotencyKey === undefined) return `${pipeline.name}-${randomUUID()}`;
+  const hash = createHash('sha256')
+    .update(JSON.stringify([tenant, pipeline.name, idempotencyKey]))
+    .digest('hex');
+  return `${pipeline.name}-${hash.slice(0, 32)}`;
+}

@@ -1,0 +1,50 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { limited } from '../runtime/limited.js';
+import type { RunDeps } from './deps.js';
+import type { EndingRun, RunEnd } from './outcome.js';
+
+/**
+ * How long nobody asks Temporal for the end of a run whose worker tells it first, in milliseconds: a question that Temporal holds
+ * open costs its server as much as a signal.
+ */
+const QUIET_MS = 1_000;
+
+/**
+ * Resolves when it is time to ask Temporal for the end of a run that a worker may tell first, or nobody waits any more, with what is
+ * left of `ms`.
+ * @param untold resolves when the worker has said that it tells nothing
+ */
+export async function quietFor(ms: number, signal: AbortSignal, untold: Promise<unknown>): Promise<number> {
+  const began = performance.now();
+  const over = new AbortController();
+  const end = () => over.abort();
+  signal.addEventListener('abort', end, { once: true });
+  if (signal.aborted) end();
+  await Promise.race([
+    sleep(Math.min(ms, QUIET_MS), undefined, { signal: over.signal }).catch(() => undefined),
+    untold,
+  ]);
+  signal.removeEventListener('abort', end);
+  end();
+  return Math.max(0, ms - (performance.now() - began));
+}
+
+/**
+ * Waits up to `waitMs` for a run's end. Undefined when it has not ended by then, when `gone` is aborted, or when Temporal stops
+ * answering: the run goes on and has an id to ask for.
+ */
+export async function waitForRun(
+  { ends, logger }: Pick<RunDeps, 'ends' | 'logger'>,
+  run: EndingRun,
+  waitMs: number,
+  gone: AbortSignal,
+): Promise<RunEnd | undefined> {
+  if (waitMs === 0) return undefined;
+  try {
+    return await limited(waitMs, gone, (signal) => ends.of(run, signal));
+  } catch (error) {
+    const expected = gone.aborted || (error as { name?: unknown } | null)?.name === 'TimeoutError';
+    if (!expected) logger.warn({ runId: run.id, err: error }, 'waiting for a run broke off');
+    return undefined;
+  }
+}
