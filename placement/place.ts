@@ -14,8 +14,9 @@ import {
   toolRow,
 } from '../pipelines/plan/index.js';
 import type { Placement, StagePlacement } from '../pipelines/run/index.js';
-import { STAGE_KINDS } from '../pipelines/stages/index.js';
+import { STAGE_KINDS, traitsOf } from '../pipelines/stages/index.js';
 import type { StageKind } from '../pipelines/stages/kind.js';
+import { TRAITS } from '../pipelines/stages/traits.js';
 import { codeQueues, type QueuesOf } from './queues.js';
 
 /** What placing needs to know of a pool. */
@@ -29,19 +30,6 @@ export interface PoolDescription {
   /** Of a million tokens. */
   readonly price?: PricePlan;
 }
-
-/** Kinds that no pool serves, and where they run instead. */
-const LOCAL_KINDS = {
-  code: { connector: 'code', device: 'worker' },
-  split: { connector: 'media', device: 'worker' },
-  retrieve: { connector: 'redis', device: 'worker' },
-  upsert: { connector: 'redis', device: 'worker' },
-  approve: { connector: 'workflow', device: 'person' },
-  mcp: { connector: 'mcp', device: 'worker' },
-  session: { connector: 'redis', device: 'worker' },
-} as const satisfies Readonly<Record<string, Omit<StagePlacement, 'queue'>>>;
-const localOf = ({ kind }: Alternative): Omit<StagePlacement, 'queue'> | undefined =>
-  (LOCAL_KINDS as Readonly<Record<string, Omit<StagePlacement, 'queue'>>>)[kind];
 
 /** What an option of a stage asks of the server; an empty list asks for nothing. */
 const NEEDS: Readonly<Record<string, string>> = { schema: 'structured-output', tools: 'tools', servers: 'tools' };
@@ -121,8 +109,8 @@ function placeTools(
       rows[own] = placeOne(plan, called, called, ground, `${stage.id}.tools.${tool.name}`);
     }
   }
-  if (session) rows[sessionRow(row)] = { ...LOCAL_KINDS.session, queue: ground.queue };
-  for (const { server } of servers) rows[serverRow(row, server)] = { ...LOCAL_KINDS.mcp, queue: ground.queue };
+  if (session) rows[sessionRow(row)] = { ...TRAITS.session.local, queue: ground.queue };
+  for (const { server } of servers) rows[serverRow(row, server)] = { ...TRAITS.mcp.local, queue: ground.queue };
   return rows;
 }
 
@@ -130,7 +118,7 @@ function placeOne(plan: Plan, stage: StagePlan, by: Alternative, ground: Ground,
   const { poolOf, queue, queuesOf } = ground;
   const { embedder } = by.with;
   if (typeof embedder === 'string') describe(plan, poolOf, embedder, `${stage.id}.embedder`, 'embed');
-  const local = localOf(by);
+  const local = traitsOf(by.kind)?.local;
   if (local && by.codeVersion !== undefined) return { ...local, ...placedCode(queue, by.model, by.codeVersion) };
   if (local) return { ...local, queue };
   // An agent's calls are of a kind of their own.
@@ -158,7 +146,7 @@ function placeOne(plan: Plan, stage: StagePlan, by: Alternative, ground: Ground,
 
 function placedCode(taskQueue: string, name: string, version: string): Pick<StagePlacement, 'queue' | 'elsewhere'> {
   const [queue, ...others] = codeQueues(taskQueue, name, version);
-  return { queue, elsewhere: others.map((other) => ({ queue: other, device: LOCAL_KINDS.code.device })) };
+  return { queue, elsewhere: others.map((other) => ({ queue: other, device: TRAITS.code.local.device })) };
 }
 
 function describe(plan: Plan, poolOf: PoolOf, model: string, field: string, kind: string): PoolDescription {

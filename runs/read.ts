@@ -2,6 +2,7 @@ import type { Client, WorkflowExecutionDescription } from '@temporalio/client';
 import { WorkflowNotFoundError } from '@temporalio/common';
 import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
 import { resumptionOf, STAGES_QUERY, type StageRecord, type Wait, type WebhookTarget } from '../pipelines/run/index.js';
+import { traitsOf } from '../pipelines/stages/index.js';
 import { type Caller, mayUse } from './caller.js';
 import type { RunDeps } from './deps.js';
 import { describeRun } from './described-run.js';
@@ -191,8 +192,8 @@ export async function stagesOf(temporal: Client, id: string): Promise<readonly S
   }
 }
 
-/** The kinds of steps in which a person may be waited for. */
-const MAY_WAIT: ReadonlySet<string> = new Set(['approve', 'agent', 'pipeline']);
+/** Whether a person may be waited for in a step of the kind. */
+const mayAsk = (kind: string): boolean => kind === 'pipeline' || traitsOf(kind)?.servedBy === 'interpreter';
 
 /** Asks the workflow itself, which takes a worker; what it does not say is not known. */
 async function liveState(temporal: Client, id: string, children: readonly string[]): Promise<Live> {
@@ -200,7 +201,7 @@ async function liveState(temporal: Client, id: string, children: readonly string
   try {
     return await temporal.withDeadline(Date.now() + QUERY_MS, async () => {
       stages = await temporal.workflow.getHandle(id).query<readonly StageRecord[]>(STAGES_QUERY);
-      const mayWait = stages.some(({ kind, status }) => status === 'running' && MAY_WAIT.has(kind));
+      const mayWait = stages.some(({ kind, status }) => status === 'running' && mayAsk(kind));
       return { stages, waiting: mayWait ? await waitingIn({ temporal }, id, children) : [] };
     });
   } catch {

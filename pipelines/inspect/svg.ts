@@ -1,4 +1,5 @@
 import { type Graph, isStage, type Plan, readsOf, type Step } from '../plan/index.js';
+import { traitsOf } from '../stages/traits.js';
 import { type Layout, type Link, layered, type Point, type Sized } from './layout.js';
 import { readFieldsOf } from './reads.js';
 import { DEFINES, lanesOf, type Segments, servedLine, titleOf, toolNames, valueLabel } from './steps.js';
@@ -181,12 +182,7 @@ function stagePicture(step: Extract<Step, { policy: unknown }>): Picture {
     ...(step.degrade?.length ? ['degrades'] : []),
     ...(step.policy.hedge ? ['hedged'] : []),
   ];
-  const style =
-    step.kind === 'approve'
-      ? 'person'
-      : ['code', 'split', 'retrieve', 'upsert'].includes(step.kind)
-        ? 'worker'
-        : 'stage';
+  const style = step.kind === 'approve' ? 'person' : traitsOf(step.kind)?.servedBy === 'worker' ? 'worker' : 'stage';
   const id = step.id.slice(step.id.lastIndexOf('/') + 1);
   return box(style, [id, servedLine(step)], marks.length > 0 ? shortened(marks.join(' · ')) : undefined);
 }

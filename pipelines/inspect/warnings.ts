@@ -12,6 +12,8 @@ import {
   sourcesOf,
 } from '../plan/index.js';
 import { nextDelayMs } from '../retry.js';
+import { STAGE_KINDS, traitsOf } from '../stages/index.js';
+import type { StageKind } from '../stages/kind.js';
 import { type Finding, WARNINGS, type WarningCode } from './finding.js';
 import { type FieldRead, readFieldsOf } from './reads.js';
 import { spell } from './spell.js';
@@ -25,8 +27,6 @@ export interface Inspected {
   readonly authored?: ReadonlyMap<string, StageOptions>;
 }
 
-/** Kinds that are there for what they do and not for what they give. */
-const DOES_WORK: ReadonlySet<string> = new Set(['code', 'http', 'upsert', 'agent']);
 /** An inline stage holds a place of the worker that runs the workflow; queued calls may take as long as they need. */
 const LONG_INLINE_MS = 60_000;
 const SAFE_METHODS: ReadonlySet<unknown> = new Set(['GET', 'PUT', 'DELETE']);
@@ -73,7 +73,7 @@ function unusedSteps(graph: Graph, warn: Warn): void {
 
 /** Of control flow: whether anything in it does. A child run's stages are warned of with its own pipeline. */
 function doesWork(step: Step): boolean {
-  if (isStage(step)) return DOES_WORK.has(step.kind);
+  if (isStage(step)) return traitsOf(step.kind)?.effects === 'intended';
   const graphs = step.kind === 'pipeline' ? [step.plan] : graphsOf(step);
   return graphs.some(({ stages }) => stages.some(doesWork));
 }
@@ -96,7 +96,7 @@ function stageWarnings(stage: StagePlan, authored: StageOptions | undefined, war
     const left = spell(totalMs - attemptMs);
     warn(id, 'TOTAL_CUTS_RETRIES', `an attempt that times out after ${spell(attemptMs)} leaves ${left} for all others`);
   }
-  if (policy.execution === 'inline' && !WORKER_KINDS.has(kind) && attemptMs > LONG_INLINE_MS) {
+  if (policy.execution === 'inline' && callsPools(kind) && attemptMs > LONG_INLINE_MS) {
     warn(id, 'LONG_INLINE_ATTEMPT', `an inline attempt may hold the worker for ${spell(attemptMs)}`);
   }
   const writes = kind === 'upsert' || (kind === 'http' && stage.with.method !== 'GET');
@@ -110,8 +110,13 @@ function stageWarnings(stage: StagePlan, authored: StageOptions | undefined, war
   }
 }
 
-/** Kinds that the worker or the interpreter carries out. */
-const WORKER_KINDS: ReadonlySet<string> = new Set(['code', 'split', 'approve']);
+/** Whether its attempts wait for model servers. */
+function callsPools(kind: string): boolean {
+  const known: StageKind | undefined = Object.hasOwn(STAGE_KINDS, kind)
+    ? STAGE_KINDS[kind as keyof typeof STAGE_KINDS]
+    : undefined;
+  return known === undefined || known.servedBy === 'pool' || known.calls !== undefined || known.alsoNeeds !== undefined;
+}
 
 /** The longest that all attempts of one candidate may take, in milliseconds, were there no total. */
 export function longestMs({ policy: { retry, timeout } }: StagePlan): number {

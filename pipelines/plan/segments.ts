@@ -1,12 +1,13 @@
+import { traitsOf } from '../stages/traits.js';
 import { type Graph, graphsOf, isStage, type Step } from './plan.js';
 import { readsOf } from './reads.js';
 
-/** Kinds that the interpreter carries out itself: no segment can hold a wait for a person. */
-const WAITS: ReadonlySet<string> = new Set(['approve', 'agent']);
-
-/** Whether a step can run inside a segment: it and all within it are inline. */
+/**
+ * Whether a step can run inside a segment: it and all within it are inline. What the interpreter carries out itself is not: no segment
+ * can hold a wait for a person.
+ */
 export function isInline(step: Step): boolean {
-  if (isStage(step)) return step.policy.execution === 'inline' && !WAITS.has(step.kind);
+  if (isStage(step)) return step.policy.execution === 'inline' && traitsOf(step.kind)?.servedBy !== 'interpreter';
   if (step.kind === 'pipeline' && step.run === 'child') return false;
   const inner = graphsOf(step).flatMap(({ stages }) => stages);
   return inner.length > 0 && inner.every(isInline);

@@ -10,6 +10,7 @@ import { type ChatMessage, chatMessage } from './chat.js';
 import { jsonSchemaOf } from './json-schema.js';
 import type { StageKind, StageUse } from './kind.js';
 import { type AgentToolCall, executedCalls } from './tool-calls.js';
+import { TRAITS } from './traits.js';
 
 const input = z.object({
   prompt: z.string(),
@@ -153,4 +154,4 @@ const budgetOf = ({ tokens, time, cost, price }: AgentBudget): BudgetPlan => ({
   ...(price && { price }),
 });
 
-export const agentKind: StageKind = { input: sessionInput, output, servedBy: 'interpreter', calls: 'chat' };
+export const agentKind: StageKind = { input: sessionInput, output, ...TRAITS.agent, calls: 'chat' };

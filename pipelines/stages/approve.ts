@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type Duration, durationMs } from '../duration.js';
 import type { StageKind, StageUse } from './kind.js';
+import { TRAITS } from './traits.js';
 
 const input = z.object({
   /** What the person decides on. */
@@ -34,7 +35,7 @@ export const approve = (options: {
 export const approveKind: StageKind = {
   input,
   output,
-  servedBy: 'interpreter',
+  ...TRAITS.approve,
   // Its own `timeout` bounds the wait, and the pipeline's deadline.
   policy: { timeout: { attempt: '365d', total: '365d' } },
 };

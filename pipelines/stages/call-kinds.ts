@@ -1,25 +1,26 @@
 import { z } from 'zod';
 import { chatMessage } from './chat.js';
 import type { StageKind } from './kind.js';
+import { TRAITS } from './traits.js';
 
 const anything = z.looseObject({});
 
 /** Kinds of calls that an agent makes and no stage is of: the worker carries them out. */
 export const CALL_KINDS = {
   /** A tool of an MCP server: its arguments, and its result. */
-  mcp: { input: anything, output: z.object({ result: z.json() }), servedBy: 'worker' },
+  mcp: { ...TRAITS.mcp, input: anything, output: z.object({ result: z.json() }) },
   /** The tools that an MCP server has. */
   'mcp-tools': {
+    ...TRAITS['mcp-tools'],
     input: z.object({}),
     output: z.object({
       tools: z.array(z.object({ name: z.string(), description: z.string(), schema: z.record(z.string(), z.json()) })),
     }),
-    servedBy: 'worker',
   },
   /** Reads a conversation; with `part` it adds to it. */
   session: {
+    ...TRAITS.session,
     input: z.object({ session: z.string(), of: z.string(), part: z.json().optional() }),
     output: z.object({ summary: z.string().optional(), messages: z.array(chatMessage), parts: z.int() }),
-    servedBy: 'worker',
   },
 } as const satisfies Record<string, StageKind>;

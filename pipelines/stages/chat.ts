@@ -4,6 +4,7 @@ import { type Image, image, type Stream, stream } from '../media.js';
 import { jsonSchemaOf } from './json-schema.js';
 import type { StageKind, StageUse } from './kind.js';
 import { askedCall, markedAsked, type ToolCall } from './tool-calls.js';
+import { TRAITS } from './traits.js';
 
 /** A message of a conversation. */
 export const chatMessage = z.object({
@@ -190,4 +191,4 @@ export const converse = <Data = never>(options: ChatOptions<Data>): StageUse<Con
   return { kind, model, with: own, input: chatInput as unknown as z.ZodType<ConversationInput>, output };
 };
 
-export const chatKind: StageKind = { input: chatInput, output, servedBy: 'pool' };
+export const chatKind: StageKind = { input: chatInput, output, ...TRAITS.chat };

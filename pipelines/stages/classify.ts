@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { StageKind, StageUse } from './kind.js';
+import { TRAITS } from './traits.js';
 
 const input = z.object({ text: z.string() });
 const output = z.object({
@@ -32,4 +33,4 @@ export const classify = <const Label extends string>(options: {
   }) as unknown as z.ZodType<ClassifyOutput<Label>>,
 });
 
-export const classifyKind: StageKind = { input, output, servedBy: 'pool' };
+export const classifyKind: StageKind = { input, output, ...TRAITS.classify };

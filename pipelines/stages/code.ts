@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { invalid } from '../definition/invalid.js';
 import type { CodeFunction, CodeVersion, NamedCode, StageKind, StageUse } from './kind.js';
+import { TRAITS } from './traits.js';
 
 /**
  * Your own TypeScript as a stage. The function lives in the worker; the plan holds its name and its version, which together
@@ -33,7 +34,7 @@ export const code = <I, O>(
 export const codeKind: StageKind = {
   input: z.looseObject({}),
   output: z.looseObject({}),
-  servedBy: 'worker',
+  ...TRAITS.code,
 };
 
 /** It becomes part of a task queue's name. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { StageKind, StageUse } from './kind.js';
+import { TRAITS } from './traits.js';
 
 const input = z.object({ text: z.string() });
 const output = z.object({
@@ -19,4 +20,4 @@ export const embed = (options: { model: string }): StageUse<EmbedInput, EmbedOut
   output,
 });
 
-export const embedKind: StageKind = { input, output, servedBy: 'pool' };
+export const embedKind: StageKind = { input, output, ...TRAITS.embed };

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { StageKind, StageUse } from './kind.js';
+import { TRAITS } from './traits.js';
 
 const scalar = z.union([z.string(), z.number(), z.boolean()]);
 const input = z.object({
@@ -41,4 +42,4 @@ export const http = <Body>(options: {
   output: z.object({ status: z.int(), body: options.output }) as unknown as z.ZodType<HttpOutput<Body>>,
 });
 
-export const httpKind: StageKind = { input, output, servedBy: 'pool' };
+export const httpKind: StageKind = { input, output, ...TRAITS.http };

@@ -45,7 +45,6 @@ export {
 } from './agent.js';
 export { approve } from './approve.js';
 export { CALL_KINDS } from './call-kinds.js';
-export { changesElsewhere } from './changing.js';
 export {
   type ChatInput,
   type ChatMessage,
@@ -68,4 +67,5 @@ export { type Passage, rerank, retrieve, type ScoredPassage, upsert } from './re
 export { type SplitOutput, split } from './split.js';
 export * from './synthesize.js';
 export { type AgentToolCall, type ToolCall, toolCalls } from './tool-calls.js';
+export { changesElsewhere, traitsOf } from './traits.js';
 export * from './transcribe.js';

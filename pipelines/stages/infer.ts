@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { DTYPES, type Dtype, type Tensor } from '../media.js';
 import type { StageKind, StageUse } from './kind.js';
+import { TRAITS } from './traits.js';
 
 const anyTensor = z.object({
   dtype: z.enum(DTYPES),
@@ -52,4 +53,4 @@ const formats = (tensors: Tensors) =>
     ]),
   );
 
-export const inferKind: StageKind = { input, output, servedBy: 'pool' };
+export const inferKind: StageKind = { input, output, ...TRAITS.infer };

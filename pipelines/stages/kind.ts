@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { PolicyOptions } from '../definition/policy.js';
 import type { JsonObject } from '../json.js';
+import type { KindTraits } from './traits.js';
 
 /**
  * A stage kind bound to its options: what an author passes to `stage()`.
@@ -60,15 +61,10 @@ export interface CodeContext {
 }
 
 /** A row of the table of stage kinds. */
-export interface StageKind {
+export interface StageKind extends KindTraits {
   readonly input: z.ZodType;
   /** What the server's answer must fit; fields that derive from others are not in it. */
   readonly output: z.ZodType;
-  /**
-   * Who carries it out: a `pool` of model servers through a connector, the `worker` itself, or the `interpreter`, in which
-   * case it takes no policy and no cache.
-   */
-  readonly servedBy: 'pool' | 'worker' | 'interpreter';
   /**
    * Of what the interpreter carries out by calls of pools: the kind of these calls. The stage's policy is then that of each
    * call.

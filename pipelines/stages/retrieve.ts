@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { StageKind, StageUse } from './kind.js';
+import { TRAITS } from './traits.js';
 
 const metadata = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]));
 const passage = z.object({ id: z.string(), text: z.string(), metadata: metadata.optional() });
@@ -41,7 +42,7 @@ export const retrieve = (options: {
   output: found,
 });
 
-export const retrieveKind: StageKind = { input: query, output: found, servedBy: 'worker', alsoNeeds: ['embedder'] };
+export const retrieveKind: StageKind = { input: query, output: found, ...TRAITS.retrieve, alsoNeeds: ['embedder'] };
 
 const passages = z.object({ passages: z.array(passage) });
 const stored = z.object({ count: z.int() });
@@ -58,7 +59,7 @@ export const upsert = (options: {
   output: stored,
 });
 
-export const upsertKind: StageKind = { input: passages, output: stored, servedBy: 'worker', alsoNeeds: ['embedder'] };
+export const upsertKind: StageKind = { input: passages, output: stored, ...TRAITS.upsert, alsoNeeds: ['embedder'] };
 
 const candidates = z.object({ query: z.string(), passages: z.array(passage.extend({ score: z.number().optional() })) });
 
@@ -75,4 +76,4 @@ export const rerank = (options: {
   output: found,
 });
 
-export const rerankKind: StageKind = { input: candidates, output: found, servedBy: 'pool' };
+export const rerankKind: StageKind = { input: candidates, output: found, ...TRAITS.rerank };

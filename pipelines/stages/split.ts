@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { type Duration, durationMs } from '../duration.js';
 import { type Audio, audio } from '../media.js';
 import type { StageKind, StageUse } from './kind.js';
+import { TRAITS } from './traits.js';
 
 const input = z.object({ audio: audio() });
 const output = z.object({
@@ -26,4 +27,4 @@ export const split = (
   output: output as unknown as z.ZodType<SplitOutput>,
 });
 
-export const splitKind: StageKind = { input, output, servedBy: 'worker' };
+export const splitKind: StageKind = { input, output, ...TRAITS.split };

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { type Audio, audio, type Stream } from '../media.js';
 import type { StageKind, StageUse } from './kind.js';
+import { TRAITS } from './traits.js';
 
 const input = z.object({ text: z.union([z.string(), z.array(z.string())]) });
 const output = z.object({
@@ -29,4 +30,4 @@ export const synthesize = (options: {
   output,
 });
 
-export const synthesizeKind: StageKind = { input, output, servedBy: 'pool' };
+export const synthesizeKind: StageKind = { input, output, ...TRAITS.synthesize };

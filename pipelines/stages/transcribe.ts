@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { audio } from '../media.js';
 import type { StageKind, StageUse } from './kind.js';
+import { TRAITS } from './traits.js';
 
 const input = z.object({ audio: audio() });
 const output = z.object({
@@ -28,7 +29,7 @@ export const transcribe = (options: { model: string }): StageUse<TranscribeInput
 });
 
 export const transcribeKind: StageKind = {
-  servedBy: 'pool',
+  ...TRAITS.transcribe,
   input,
   output,
   // An hour of audio is legitimate; a dead server is noticed by the heartbeat, not by this limit.

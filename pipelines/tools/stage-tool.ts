@@ -5,10 +5,8 @@ import { servedAs } from '../plan/plan.js';
 import { codeMap, codeOf } from '../stages/code.js';
 import { jsonSchemaOf } from '../stages/json-schema.js';
 import type { StageUse } from '../stages/kind.js';
+import { traitsOf } from '../stages/traits.js';
 import { checkKeys, offered, type Tool, type ToolPolicy } from './tool.js';
-
-/** Kinds that are more than one call. */
-const NO_CALLS: ReadonlySet<string> = new Set(['agent', 'approve']);
 
 /**
  * Any stage kind as a tool: its input are the arguments, its output is the result.
@@ -35,7 +33,8 @@ export function stageTool<I, O>(
   const { name, use, result } = options;
   checkKeys(options, ['use', 'input', 'result']);
   if (typeof use?.kind !== 'string') throw invalid(`${name}.use`, 'needs a stage kind with its options');
-  if (NO_CALLS.has(use.kind)) throw invalid(`${name}.use`, `"${use.kind}" is no call; put it into a pipelineTool`);
+  if (traitsOf(use.kind)?.servedBy === 'interpreter')
+    throw invalid(`${name}.use`, `"${use.kind}" is no call; put it into a pipelineTool`);
   const plan: StageTool = {
     ...offered(options, jsonSchemaOf(options.input ?? use.input, `${name}.input`)),
     by: 'stage',
