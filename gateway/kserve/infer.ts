@@ -1,11 +1,10 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import { PRIORITIES, type Priority } from '../../pipelines/plan/index.js';
-import { cancelRun } from '../../runs/cancel.js';
+import { type Attendance, followAttended, runAttended } from '../../runs/attended.js';
 import type { RunDocument } from '../../runs/document.js';
-import { failureOf } from '../../runs/failed.js';
 import type { Followed } from '../../runs/follow.js';
-import { launch, launchFollowed, type Order } from '../../runs/launch.js';
+import type { Order } from '../../runs/launch.js';
 import type { RunOptions } from '../../runs/options.js';
 import type { StartedRun } from '../../runs/start.js';
 import type { Caller } from '../access/caller.js';
@@ -36,18 +35,13 @@ export interface InferAnswer {
   readonly document: RunDocument;
 }
 
-/** Beyond the plan's deadline: what Temporal itself ends a run after, and its answer. */
-const GRACE_MS = 35_000;
-
 /**
  * Runs a pipeline for a request and waits for its end. A caller of this protocol has no way to come back for a result, so
  * a run that nobody waits for any more is cancelled.
  */
 export async function infer(deps: GatewayDeps, call: InferCall): Promise<InferAnswer> {
   const order = await orderOf(deps, call);
-  const waitMs = waitOf(call);
-  const { run, document } = await launch(deps, order, { waitMs, gone: call.gone, started: call.started });
-  return await answerOf(deps, call, run, document);
+  return await answerOf(deps, call, await runAttended(deps, order, attendanceOf(call)));
 }
 
 /** The same; what the run does comes to `onEvent` as it goes. */
@@ -57,25 +51,21 @@ export async function inferFollowed(
   onEvent: (event: Extract<Followed, { event: unknown }>['event']) => void,
 ): Promise<InferAnswer> {
   const order = await orderOf(deps, call);
-  const over = new AbortController();
-  const stop = () => over.abort();
-  const timer = setTimeout(stop, waitOf(call));
-  if (call.gone.aborted) stop();
-  call.gone.addEventListener('abort', stop, { once: true });
-  try {
-    const { run, events } = await launchFollowed(deps, order, over.signal);
-    call.started(run);
-    let document: RunDocument | undefined;
-    for await (const each of events) {
-      if ('document' in each) document = each.document;
-      else onEvent(each.event);
-    }
-    return await answerOf(deps, call, run, document);
-  } finally {
-    clearTimeout(timer);
-    call.gone.removeEventListener('abort', stop);
+  const { events } = await followAttended(deps, order, attendanceOf(call));
+  let document: RunDocument | undefined;
+  for await (const each of events) {
+    if ('document' in each) document = each.document;
+    else onEvent(each.event);
   }
+  if (document === undefined) throw new MillraceError('INTERNAL', 'a run was followed to its end, and has none');
+  return await answerOf(deps, call, document);
 }
+
+const attendanceOf = (call: InferCall): Attendance => ({
+  gone: call.gone,
+  waitMs: waitOf(call),
+  started: call.started,
+});
 
 async function orderOf(deps: GatewayDeps, call: InferCall): Promise<Order> {
   const { model, caller, parameters, inputs, idempotencyKey } = call;
@@ -111,29 +101,15 @@ function priorityOf(given: ParameterValues[string]): Priority {
   throw invalid('priority', `must be one of ${PRIORITIES.join(', ')}, or a number as Triton has it, not ${given}`);
 }
 
-/** How long the answer is waited for, in milliseconds: Triton's `timeout` is in microseconds. */
-function waitOf({ model, parameters }: InferCall): number {
-  const longest = model.pipeline.plan.deadlineMs + GRACE_MS;
-  const { timeout } = parameters;
-  if (timeout === undefined || timeout === 0) return longest;
+/** How long the answer is waited for at most, in milliseconds: Triton's `timeout` is in microseconds. Undefined: to its end. */
+function waitOf({ parameters: { timeout } }: InferCall): number | undefined {
+  if (timeout === undefined || timeout === 0) return undefined;
   if (typeof timeout !== 'number' || !Number.isInteger(timeout) || timeout < 0)
     throw invalid('timeout', `must be a whole number of microseconds, not ${timeout}`);
-  return Math.min(longest, Math.max(1, Math.ceil(timeout / 1_000)));
+  return Math.max(1, Math.ceil(timeout / 1_000));
 }
 
-async function answerOf(
-  deps: GatewayDeps,
-  call: InferCall,
-  run: StartedRun,
-  document: RunDocument | undefined,
-): Promise<InferAnswer> {
-  if (document === undefined || document.status === 'running') {
-    // A run that was there before is somebody else's as well.
-    if (!run.replayed) await giveUp(deps, run.id);
-    if (call.gone.aborted) throw new MillraceError('REQUEST_ABORTED', 'the client left before the run had ended');
-    throw new MillraceError('DEADLINE_EXCEEDED', 'the run did not end within the time given');
-  }
-  if (document.status !== 'succeeded') throw failureOf(document);
+async function answerOf(deps: GatewayDeps, call: InferCall, document: RunDocument): Promise<InferAnswer> {
   const { artifacts: store, limits } = deps;
   const outputs = await writeTensors(call.model.outputs, document.output as JsonObject, {
     store,
@@ -144,14 +120,6 @@ async function answerOf(
     signal: call.gone,
   });
   return { outputs, document };
-}
-
-async function giveUp(deps: GatewayDeps, runId: string): Promise<void> {
-  try {
-    await cancelRun(deps, runId);
-  } catch (error) {
-    deps.logger.warn({ runId, err: error }, 'a run that nobody waits for cannot be cancelled');
-  }
 }
 
 const invalid = (field: string, message: string) =>

@@ -2,10 +2,8 @@ import type { CallToolResult, ProgressToken, ServerNotification } from '@modelco
 import { errorRow, MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { RunEvent } from '../../pipelines/run/index.js';
-import { type RunDocument, runPath } from '../../runs/document.js';
-import { failureOf } from '../../runs/failed.js';
-import { launchFollowed } from '../../runs/launch.js';
-import { fromTemporal, TEMPORAL_DEADLINE_MS } from '../../runs/orchestrator.js';
+import { followAttended } from '../../runs/attended.js';
+import type { RunDocument } from '../../runs/document.js';
 import { type Caller, requirePermission } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { asMillraceError } from '../http/problem.js';
@@ -42,7 +40,6 @@ export async function callTool(deps: GatewayDeps, call: ToolCall): Promise<CallT
     const intake = new MediaIntake(deps.artifacts, call.caller.tenant, deps.limits.maxAudioBytes);
     const input = await readJsonInput(call.input, call.tool.form, intake);
     const document = await runToItsEnd(deps, call, input);
-    if (document.status !== 'succeeded') throw failureOf(document);
     const { output = {} } = document;
     const content = await contentOf(output, { artifacts: deps.artifacts, tenant: call.caller.tenant, base: call.base });
     return { content, structuredContent: output, _meta: { 'millrace/run': document.id } };
@@ -53,45 +50,40 @@ export async function callTool(deps: GatewayDeps, call: ToolCall): Promise<CallT
   }
 }
 
+/** Follows the run to its end and tells its progress. */
 async function runToItsEnd(deps: GatewayDeps, call: ToolCall, input: JsonObject): Promise<RunDocument> {
-  const { tool, caller, cancelled, closing } = call;
-  const gone = new AbortController();
-  const leave = () => gone.abort();
-  for (const signal of [cancelled, closing]) {
-    if (signal.aborted) leave();
-    signal.addEventListener('abort', leave, { once: true });
-  }
+  const { tool, caller, cancelled, closing, progressToken, notify } = call;
+  if (cancelled.aborted) throw cancelledCall();
+  const { events } = await followAttended(
+    deps,
+    { pipeline: tool.pipeline, caller, input },
+    { gone: cancelled, closing, started: ({ id }) => call.started(id) },
+  ).catch(asCancelled);
+  let progress = 0;
+  let document: RunDocument | undefined;
   try {
-    if (cancelled.aborted) throw new MillraceError('RUN_CANCELLED', 'the call was cancelled before its run started');
-    const { run, events } = await launchFollowed(deps, { pipeline: tool.pipeline, caller, input }, gone.signal);
-    call.started(run.id);
-    const cancel = () => void cancelRun(deps, run.id);
-    if (cancelled.aborted) cancel();
-    cancelled.addEventListener('abort', cancel, { once: true });
-    const document = await lastOf(events, call);
-    if (document) return document;
-    if (cancelled.aborted) throw new MillraceError('RUN_CANCELLED', 'the call was cancelled');
-    const where = `the run goes on: ${runPath(run.id)}`;
-    throw new MillraceError('GATEWAY_UNAVAILABLE', `this gateway can no longer wait for it; ${where}`);
-  } finally {
-    for (const signal of [cancelled, closing]) signal.removeEventListener('abort', leave);
+    for await (const each of events) {
+      if ('document' in each) {
+        document = each.document;
+        continue;
+      }
+      const message = messageOf(each.event);
+      if (progressToken === undefined || message === undefined) continue;
+      progress += 1;
+      await notify({ method: 'notifications/progress', params: { progressToken, progress, message } });
+    }
+  } catch (error) {
+    asCancelled(error);
   }
+  if (document === undefined) throw new MillraceError('INTERNAL', 'a run was followed to its end, and has none');
+  return document;
 }
 
-/** Follows a run and tells its progress. Undefined when it was left before its end. */
-async function lastOf(
-  events: Awaited<ReturnType<typeof launchFollowed>>['events'],
-  { progressToken, notify }: ToolCall,
-): Promise<RunDocument | undefined> {
-  let progress = 0;
-  for await (const each of events) {
-    if ('document' in each) return each.document;
-    const message = messageOf(each.event);
-    if (progressToken === undefined || message === undefined) continue;
-    progress += 1;
-    await notify({ method: 'notifications/progress', params: { progressToken, progress, message } });
-  }
-  return undefined;
+const cancelledCall = () => new MillraceError('RUN_CANCELLED', 'the call was cancelled');
+
+/** Who leaves in this protocol says so. */
+function asCancelled(error: unknown): never {
+  throw error instanceof MillraceError && error.code === 'REQUEST_ABORTED' ? cancelledCall() : error;
 }
 
 /** What of an event is progress. How many there will be is not known: a plan has branches and loops. */
@@ -113,17 +105,6 @@ function messageOf(event: RunEvent): string | undefined {
       return `${path} was ${event.approved ? 'approved' : 'rejected'}`;
     default:
       return undefined;
-  }
-}
-
-async function cancelRun({ temporal, logger }: GatewayDeps, id: string): Promise<void> {
-  try {
-    await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () => temporal.workflow.getHandle(id).cancel());
-  } catch (error) {
-    const { code } = fromTemporal(error, id);
-    // It has ended by itself in the meantime.
-    if (code !== 'RUN_NOT_FOUND')
-      logger.warn({ runId: id, code, err: error }, 'the run of a call could not be cancelled');
   }
 }
 

@@ -1,18 +1,14 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { MillraceError } from '../../pipelines/errors.js';
 import { isJsonObject } from '../../pipelines/json.js';
-import { cancelRun } from '../../runs/cancel.js';
+import { followAttended, runAttended } from '../../runs/attended.js';
 import type { RunDocument } from '../../runs/document.js';
-import { failureOf } from '../../runs/failed.js';
 import type { Followed } from '../../runs/follow.js';
-import { launch, launchFollowed, type Order } from '../../runs/launch.js';
+import type { Order } from '../../runs/launch.js';
 import type { StartedRun } from '../../runs/start.js';
 import type { GatewayDeps } from '../deps.js';
 import { leaving } from '../http/leaving.js';
 import type { Model } from './models.js';
-
-/** A run waits for its end no longer than its deadline and what it takes to say so, in milliseconds. */
-const GRACE_MS = 5_000;
 
 interface Exchange {
   readonly deps: GatewayDeps;
@@ -25,15 +21,8 @@ interface Exchange {
  * to its result; one that has given an idempotency key means to come back.
  */
 export async function runToEnd({ deps, request, reply }: Exchange, order: Order): Promise<RunDocument> {
-  const gone = leaving(reply);
-  const waitMs = order.pipeline.plan.deadlineMs + GRACE_MS;
   const started = (run: StartedRun) => note(request, reply, run);
-  const { run, document } = await launch(deps, interactive(order), { waitMs, gone, started });
-  if (document.status === 'succeeded') return document;
-  if (document.status !== 'running') throw failureOf(document);
-  await abandon(deps, order, run);
-  if (gone.aborted) throw new MillraceError('REQUEST_ABORTED', 'the client left before the run had ended');
-  throw new MillraceError('DEADLINE_EXCEEDED', 'the run has not ended within its deadline');
+  return await runAttended(deps, interactive(order), { gone: leaving(reply), started });
 }
 
 /** Somebody waits for every answer of this door, and its protocol has no word for how urgent it is. */
@@ -53,43 +42,28 @@ export async function runStreamed(
   order: Order,
   model: Model,
 ): Promise<StreamedRun> {
-  const gone = leaving(reply);
-  const { run, events } = await launchFollowed(deps, interactive(order), gone);
-  note(request, reply, run);
-  return { run, pieces: piecesOf(deps, order, run, events, model) };
+  const started = (run: StartedRun) => note(request, reply, run);
+  const { run, events } = await followAttended(deps, interactive(order), { gone: leaving(reply), started });
+  return { run, pieces: piecesOf(events, model) };
 }
 
-async function* piecesOf(
-  deps: GatewayDeps,
-  order: Order,
-  run: StartedRun,
-  events: AsyncGenerator<Followed>,
-  { face, textStages }: Model,
-): AsyncGenerator<Piece> {
+async function* piecesOf(events: AsyncGenerator<Followed>, { face, textStages }: Model): AsyncGenerator<Piece> {
   const told = new ToldText();
-  let ended = false;
-  try {
-    for await (const each of events) {
-      if ('document' in each) {
-        ended = true;
-        const { document } = each;
-        if (document.status !== 'succeeded') throw failureOf(document);
-        const text = document.output?.[face.output];
-        const rest = told.end(typeof text === 'string' ? text : '');
-        if (rest !== '') yield { text: rest };
-        yield { document };
-        return;
-      }
-      const { event } = each;
-      if (event.type === 'events.lost' || !textStages.has(event.stage)) continue;
-      if (event.type === 'stage.started') told.begin();
-      if (event.type !== 'stage.delta') continue;
-      const text = told.add(event.text);
-      if (text !== '') yield { text };
+  for await (const each of events) {
+    if ('document' in each) {
+      const { document } = each;
+      const text = document.output?.[face.output];
+      const rest = told.end(typeof text === 'string' ? text : '');
+      if (rest !== '') yield { text: rest };
+      yield { document };
+      return;
     }
-    throw new MillraceError('ORCHESTRATOR_UNAVAILABLE', 'the end of the run cannot be learned from Temporal');
-  } finally {
-    if (!ended) await abandon(deps, order, run);
+    const { event } = each;
+    if (event.type === 'events.lost' || !textStages.has(event.stage)) continue;
+    if (event.type === 'stage.started') told.begin();
+    if (event.type !== 'stage.delta') continue;
+    const text = told.add(event.text);
+    if (text !== '') yield { text };
   }
 }
 
@@ -122,13 +96,6 @@ export class ToldText {
     this.#told = whole;
     return rest;
   }
-}
-
-async function abandon(deps: GatewayDeps, { idempotencyKey }: Order, { id }: StartedRun): Promise<void> {
-  if (idempotencyKey !== undefined) return;
-  await cancelRun(deps, id).catch((error: unknown) => {
-    deps.logger.warn({ runId: id, err: error }, 'a run that nobody waits for cannot be cancelled');
-  });
 }
 
 function note(request: FastifyRequest, reply: FastifyReply, { id, replayed }: StartedRun): void {

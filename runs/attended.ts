@@ -1,0 +1,107 @@
+import { MillraceError } from '../pipelines/errors.js';
+import { cancelRun } from './cancel.js';
+import type { RunDeps } from './deps.js';
+import { type RunDocument, runPath } from './document.js';
+import { failureOf } from './failed.js';
+import type { Followed, FollowedRun } from './follow.js';
+import { launch, launchFollowed, type Order } from './launch.js';
+import { BACKSTOP_MS, type StartedRun } from './start.js';
+
+/** Beyond the plan's deadline: what Temporal itself ends a run after, and its answer. */
+const GRACE_MS = BACKSTOP_MS + 5_000;
+
+/** How a caller waits who has no other way to the result than this request. */
+export interface Attendance {
+  /** Aborts when the caller has left, or does not want the result any more. */
+  readonly gone: AbortSignal;
+  /** Aborts when this process ends: the run goes on. */
+  readonly closing?: AbortSignal;
+  /** Longest wait, in milliseconds. Absent: until the run has ended, whatever ends it. */
+  readonly waitMs?: number | undefined;
+  /** Called as soon as the run has started. */
+  readonly started?: ((run: StartedRun) => void) | undefined;
+}
+
+/**
+ * Runs a pipeline and gives the run that has succeeded. When the caller leaves or the wait is over the run is cancelled; not where an
+ * idempotency key says that the caller means to come back. Throws the run's own error, `REQUEST_ABORTED`, and `DEADLINE_EXCEEDED`.
+ */
+export async function runAttended(deps: RunDeps, order: Order, attendance: Attendance): Promise<RunDocument> {
+  const { gone, started, waitMs = longestWaitMs(order) } = attendance;
+  const { run, document } = await launch(deps, order, { waitMs, gone, started });
+  if (document.status === 'succeeded') return document;
+  if (document.status !== 'running') throw failureOf(document);
+  await abandon(deps, order, run);
+  throw unended(attendance, run);
+}
+
+/**
+ * The same, followed: the events of the run as they come, and at last the run that has succeeded. Whoever stops taking them before
+ * has left as well. Throws also `GATEWAY_UNAVAILABLE` when this process ends before the run does.
+ */
+export async function followAttended(deps: RunDeps, order: Order, attendance: Attendance): Promise<FollowedRun> {
+  const { gone, closing, started, waitMs = longestWaitMs(order) } = attendance;
+  const over = new AbortController();
+  const end = () => over.abort();
+  const signals = closing ? [gone, closing] : [gone];
+  for (const signal of signals) {
+    if (signal.aborted) end();
+    signal.addEventListener('abort', end, { once: true });
+  }
+  const timer = setTimeout(end, waitMs).unref();
+  const release = () => {
+    clearTimeout(timer);
+    for (const signal of signals) signal.removeEventListener('abort', end);
+  };
+  try {
+    const { run, events } = await launchFollowed(deps, order, over.signal);
+    started?.(run);
+    return { run, events: toItsEnd(deps, order, attendance, { run, events, release }) };
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+async function* toItsEnd(
+  deps: RunDeps,
+  order: Order,
+  attendance: Attendance,
+  { run, events, release }: FollowedRun & { release(): void },
+): AsyncGenerator<Followed> {
+  let ended = false;
+  try {
+    for await (const each of events) {
+      if ('document' in each) {
+        ended = true;
+        if (each.document.status !== 'succeeded') throw failureOf(each.document);
+      }
+      yield each;
+    }
+    if (!ended) throw unended(attendance, run);
+  } finally {
+    release();
+    const goesOn = attendance.closing?.aborted && !attendance.gone.aborted;
+    if (!ended && !goesOn) await abandon(deps, order, run);
+  }
+}
+
+const longestWaitMs = ({ pipeline }: Order): number => pipeline.plan.deadlineMs + GRACE_MS;
+
+function unended({ gone, closing }: Attendance, { id }: StartedRun): MillraceError {
+  if (gone.aborted) return new MillraceError('REQUEST_ABORTED', 'the caller left before the run had ended');
+  if (closing?.aborted) {
+    const message = `this gateway ends and can no longer wait; the run goes on: ${runPath(id)}`;
+    return new MillraceError('GATEWAY_UNAVAILABLE', message);
+  }
+  return new MillraceError('DEADLINE_EXCEEDED', 'the run did not end within the time given');
+}
+
+async function abandon(deps: RunDeps, { idempotencyKey }: Order, { id }: StartedRun): Promise<void> {
+  if (idempotencyKey !== undefined) return;
+  await cancelRun(deps, id).catch((error: unknown) => {
+    // It may have ended by itself in the meantime.
+    if (error instanceof MillraceError && error.code === 'RUN_ENDED') return;
+    deps.logger.warn({ runId: id, err: error }, 'a run that nobody waits for cannot be cancelled');
+  });
+}
