@@ -10,9 +10,9 @@ import { quietFor, waitForRun } from './wait.js';
 /** Position behind a run's last event. */
 export const END = 'end';
 
-/** An event of a run with its position; the last one is the run itself when it has ended. */
+/** An event of a run, also as JSON, with its position; the last one is the run itself when it has ended. */
 export type Followed =
-  | { readonly id: string; readonly event: RunEvent }
+  | { readonly id: string; readonly event: RunEvent; readonly json: string }
   | { readonly id: typeof END; readonly document: RunDocument };
 
 export interface FollowedRun {

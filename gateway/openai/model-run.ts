@@ -1,5 +1,4 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { MillraceError } from '../../pipelines/errors.js';
 import { isJsonObject } from '../../pipelines/json.js';
 import { followAttended, runAttended } from '../../runs/attended.js';
 import type { RunDocument } from '../../runs/document.js';
@@ -9,6 +8,7 @@ import type { StartedRun } from '../../runs/start.js';
 import type { GatewayDeps } from '../deps.js';
 import { leaving } from '../http/leaving.js';
 import type { Model } from './models.js';
+import { ToldText } from './told-text.js';
 
 interface Exchange {
   readonly deps: GatewayDeps;
@@ -64,37 +64,6 @@ async function* piecesOf(events: AsyncGenerator<Followed>, { face, textStages }:
     if (event.type !== 'stage.delta') continue;
     const text = told.add(event.text);
     if (text !== '') yield { text };
-  }
-}
-
-/**
- * What a client has been told of a text. A stage that is tried again begins it again: what is told already is not told
- * twice, and a text that goes on in another way cannot be told.
- */
-export class ToldText {
-  #told = '';
-  #now = '';
-
-  begin(): void {
-    this.#now = '';
-  }
-
-  /** What of a delta is new. Throws `BACKEND_ERROR` for a text that is another one. */
-  add(delta: string): string {
-    this.#now += delta;
-    if (this.#told.startsWith(this.#now)) return '';
-    return this.end(this.#now);
-  }
-
-  /** What the whole text has beyond what is told. */
-  end(whole: string): string {
-    if (!whole.startsWith(this.#told)) {
-      const message = `an attempt failed after ${this.#told.length} characters, and the next one gave another text`;
-      throw new MillraceError('BACKEND_ERROR', message);
-    }
-    const rest = whole.slice(this.#told.length);
-    this.#told = whole;
-    return rest;
   }
 }
 

@@ -47,7 +47,7 @@ export async function sendEvents(
   try {
     for await (const each of events) {
       if ('document' in each) await stream.send({ id: each.id, event: 'run', data: JSON.stringify(each.document) });
-      else await stream.send({ id: each.id, event: each.event.type, data: JSON.stringify(each.event) });
+      else await stream.send({ id: each.id, event: each.event.type, data: each.json });
     }
   } catch (error) {
     const problem = problemOf(asMillraceError(error), reply.request);

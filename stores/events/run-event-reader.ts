@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type { RunEvent } from '../../pipelines/run/index.js';
 import { Channels, type Live } from './channels.js';
-import { eventOf, isBehind, POSITION, START, streamOf } from './stream.js';
+import { eventOf, isBehind, POSITION, START, streamOf, textOf } from './stream.js';
 
 /** Pause before another try when Redis does not answer, in milliseconds. */
 const PAUSE_MS = 250;
@@ -17,7 +17,12 @@ export interface FollowedEvent {
   /** Its position: to follow from behind it. Positions of a run grow. */
   readonly id: string;
   readonly event: RunEvent;
+  /** The same as JSON, as it was stored: a door that sends JSON does not write it again. */
+  readonly json: string;
 }
+
+const followed = (id: string, json: string): FollowedEvent => ({ id, json, event: eventOf(json) });
+const LOST = textOf({ type: 'events.lost' });
 
 /**
  * Reads runs' events as they come. What has been is in the run's stream; what comes is told on a channel of the same name, so
@@ -55,12 +60,12 @@ export class RunEventReader {
         const page = await this.#redis.xrange(key, `(${at}`, '+', 'COUNT', PAGE).catch(() => undefined);
         for (const [id, fields] of page ?? []) {
           at = id;
-          yield { id, event: eventOf(fields[1]) };
+          yield followed(id, fields[1] ?? 'null');
         }
         if (page?.length === PAGE) continue;
         if (last && page !== undefined) return;
         if (last && ++tries === LAST_TRIES) {
-          yield { id: at, event: { type: 'events.lost' } };
+          yield followed(at, LOST);
           return;
         }
         if (last) await sleep(PAUSE_MS);
@@ -82,10 +87,10 @@ export class RunEventReader {
     for (;;) {
       const next = live.take();
       if (next) {
-        if (next.id === '') yield { id: at, event: eventOf(next.text) };
+        if (next.id === '') yield followed(at, next.text);
         else if (isBehind(next.id, at)) {
           at = next.id;
-          yield { id: at, event: eventOf(next.text) };
+          yield followed(at, next.text);
         }
       } else if (live.missed || signal.aborted || this.#closed || !(await live.more(SILENCE_MS, signal))) return;
     }

@@ -11,9 +11,18 @@ export const POSITION = /\d{1,19}-\d{1,19}/;
 
 /** Whether a position comes after another. */
 export function isBehind(position: string, other: string): boolean {
-  const [ms = 0n, no = 0n] = position.split('-').map(BigInt);
-  const [otherMs = 0n, otherNo = 0n] = other.split('-').map(BigInt);
-  return ms === otherMs ? no > otherNo : ms > otherMs;
+  const [ms = '', no = ''] = position.split('-');
+  const [otherMs = '', otherNo = ''] = other.split('-');
+  return ms === otherMs ? isGreater(no, otherNo) : isGreater(ms, otherMs);
+}
+
+/** Of two decimals of any length: they have more digits than a number holds, and one comes with each token. */
+function isGreater(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((digits) => (digits.startsWith('0') ? digits.replace(/^0+(?=\d)/, '') : digits)) as [
+    string,
+    string,
+  ];
+  return a.length === b.length ? a > b : a.length > b.length;
 }
 
 /** A message of the channel that is no entry of the stream: it has no position. */

@@ -192,7 +192,7 @@ describe('ModelStreamInfer', () => {
     await serve({
       events: {
         async *follow() {
-          for (const [i, event] of told.entries()) yield { id: `${i}-0`, event };
+          for (const [i, event] of told.entries()) yield { id: `${i}-0`, event, json: JSON.stringify(event) };
         },
       },
     });

@@ -30,7 +30,7 @@ beforeEach(async () => {
       placementOf: () => ({}),
       events: {
         async *follow() {
-          for (const [i, event] of events.entries()) yield { id: `1-${i}`, event };
+          for (const [i, event] of events.entries()) yield { id: `1-${i}`, event, json: JSON.stringify(event) };
         },
       },
     },

@@ -14,10 +14,10 @@ import { type TestGateway, testGateway } from '../../../support/test-gateway.js'
 let gateway: TestGateway;
 afterEach(() => gateway.close());
 
-const event = (n: number, text = `${n}`): FollowedEvent => ({
-  id: `${n}-0`,
-  event: { type: 'stage.delta', stage: 'answer', path: 'answer', attempt: 1, text } satisfies RunEvent,
-});
+function event(n: number, text = `${n}`): FollowedEvent {
+  const delta = { type: 'stage.delta', stage: 'answer', path: 'answer', attempt: 1, text } satisfies RunEvent;
+  return { id: `${n}-0`, event: delta, json: JSON.stringify(delta) };
+}
 
 type Follow = (run: string, after: string | undefined, signal: AbortSignal) => AsyncGenerator<FollowedEvent>;
 

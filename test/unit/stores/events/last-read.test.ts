@@ -25,11 +25,11 @@ async function followed(reader: RunEventReader) {
 
 test('what a run has told is read at its end, though Redis answers late', async () => {
   const { reader } = slowRedis(2);
-  expect(await followed(reader)).toEqual([{ id: '1-0', event }]);
+  expect(await followed(reader)).toEqual([{ id: '1-0', event, json: JSON.stringify(event) }]);
 });
 
 test('a Redis that is away is not waited for, and it is told that events may be missing', async () => {
   const { reader, reads } = slowRedis(1_000);
-  expect(await followed(reader)).toEqual([{ id: '0-0', event: { type: 'events.lost' } }]);
+  expect(await followed(reader)).toEqual([{ id: '0-0', event: { type: 'events.lost' }, json: '{"type":"events.lost"}' }]);
   expect(reads()).toBe(4);
 });

@@ -1,0 +1,28 @@
+import { describe, expect, it } from 'vitest';
+import { ToldText } from '../../../../gateway/openai/told-text.js';
+
+describe('the text that a client has been sent', () => {
+  it('is each delta once, over attempts that begin again and cut it in other places', () => {
+    const told = new ToldText();
+    const sent = [told.add('The capi'), told.add('tal')];
+    told.begin();
+    sent.push(told.add('The'), told.add(' capital of'), told.add(' France'), told.end('The capital of France.'));
+    expect(sent).toEqual(['The capi', 'tal', '', ' of', ' France', '.']);
+  });
+
+  it('cannot be another one', () => {
+    const told = new ToldText();
+    told.add('Paris');
+    told.begin();
+    expect(() => told.add('Lyon')).toThrow('after 5 characters');
+    expect(() => told.end('Lyon')).toThrow('another text');
+  });
+
+  it('may be shorter in the next attempt as long as it is the same', () => {
+    const told = new ToldText();
+    told.add('Paris is');
+    told.begin();
+    expect(told.add('Paris')).toBe('');
+    expect(() => told.end('Paris')).toThrow('another text');
+  });
+});
