@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { LONGEST_TIMER_MS } from '../pipelines/duration.js';
 import { messageOf } from '../pipelines/errors.js';
 import type { SegmentOutcome } from '../pipelines/run/index.js';
@@ -12,6 +11,9 @@ import { type StartedRun, startRun, tellGuardian } from './start.js';
  * within a millisecond, and a caller should not notice that none has.
  */
 const TAKEN_MS = 150;
+
+/** An error made for each abort costs a stack trace. */
+const OVER = new Error('nobody waits for the outcome any more');
 
 /**
  * Starts a run that a fast host runs: its workflow as the guardian, with a delay, and the job for whichever worker takes it
@@ -30,11 +32,11 @@ export async function startGuarded(deps: RunDeps, run: PreparedRun): Promise<Sta
   const early = run.changesNothing ? put() : undefined;
   try {
     const started = await startRun(deps, run);
-    if (started.replayed) over.abort();
-    else void guard(deps, fast, { run, job, ended, put: early ?? put() }).finally(() => over.abort());
+    if (started.replayed) over.abort(OVER);
+    else void guard(deps, fast, { run, job, ended, put: early ?? put() }).finally(() => over.abort(OVER));
     return started;
   } catch (error) {
-    over.abort();
+    over.abort(OVER);
     void early?.then((lies) => (lies === undefined ? undefined : fast.revoke(job, lies).catch(() => undefined)));
     throw error;
   }
@@ -51,27 +53,25 @@ interface Guarded {
 /** Tells the guardian what the fast host has done. Should this process end before, the guardian's delay does it. Never rejects. */
 async function guard(deps: RunDeps, fast: FastPath, { run, job, ended, put }: Guarded): Promise<void> {
   const { id } = job;
-  let deadline: NodeJS.Timeout | undefined;
-  const over = new AbortController();
-  const gone = new Promise<undefined>((resolve) => {
-    deadline = setTimeout(resolve, Math.min(run.context.plan.deadlineMs, LONGEST_TIMER_MS), undefined).unref();
-  });
+  const timers: NodeJS.Timeout[] = [];
+  const after = (ms: number) =>
+    new Promise<undefined>((resolve) => timers.push(setTimeout(resolve, ms, undefined).unref()));
   try {
     const lies = await put;
     const untaken = async () => {
       if (lies === undefined) return null;
-      await sleep(TAKEN_MS, undefined, { signal: over.signal, ref: false });
+      await after(TAKEN_MS);
       return (await fast.takeBack(lies).catch(() => false)) ? null : await never<null>();
     };
-    const outcome = await Promise.race([ended, gone, untaken().catch(never<null>)]);
-    over.abort();
+    const gone = after(Math.min(run.context.plan.deadlineMs, LONGEST_TIMER_MS));
+    const outcome = await Promise.race([ended, gone, untaken()]);
     if (outcome === undefined) return;
     await tellGuardian(deps, run, outcome);
     if (outcome && !outcome.left) await fast.done(job);
   } catch (error) {
     deps.logger.warn({ runId: id, error: messageOf(error) }, 'a guardian goes on when its delay ends');
   } finally {
-    clearTimeout(deadline);
+    for (const timer of timers) clearTimeout(timer);
   }
 }
 

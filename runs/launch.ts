@@ -1,5 +1,6 @@
 import type { Pipeline } from '../pipelines/definition/index.js';
 import type { JsonObject } from '../pipelines/json.js';
+import { follower } from '../runtime/limited.js';
 import { type Caller, ownerOf } from './caller.js';
 import type { RunDeps } from './deps.js';
 import type { RunDocument } from './document.js';
@@ -47,34 +48,40 @@ export async function launch(deps: RunDeps, order: Order, wait: Wait): Promise<L
 }
 
 async function launchAndWait(deps: RunDeps, order: Order, { waitMs, gone, started }: Wait): Promise<Launched> {
-  const { run, answered, untold, close, ended } = await start(deps, order, {
-    answer: waitMs > 0,
-    events: waitMs === 0,
-  });
-  started?.(run);
-  const waiting = AbortSignal.any([gone, close.signal]);
-  const documents = answered !== undefined ? [answered] : [];
-  const left = untold === undefined ? Promise.resolve(waitMs) : quietFor(waitMs, waiting, untold);
-  const settled = left.then((ms) => settle(deps, run, order, ms, waiting));
-  const document = await Promise.race([settled, ...documents]).finally(() => close.abort());
-  if (document.status !== 'running') ended();
-  return { run, document };
+  const { own: close, release } = follower(gone);
+  try {
+    const wanted = { answer: waitMs > 0, events: waitMs === 0 };
+    const { run, answered, untold, ended } = await start(deps, order, wanted, close.signal);
+    started?.(run);
+    const documents = answered !== undefined ? [answered] : [];
+    const left = untold === undefined ? Promise.resolve(waitMs) : quietFor(waitMs, close.signal, untold);
+    const settled = left.then((ms) => settle(deps, run, order, ms, close.signal));
+    const document = await Promise.race([settled, ...documents]);
+    if (document.status !== 'running') ended();
+    return { run, document };
+  } finally {
+    close.abort(OVER);
+    release();
+  }
 }
+
+/** An error made for each abort costs a stack trace. */
+const OVER = new Error('nobody waits for the run any more');
 
 /** Starts a run and follows it: its events as they come, and its document when it has ended. */
 export async function launchFollowed(deps: RunDeps, order: Order, gone: AbortSignal): Promise<FollowedRun> {
   const leave = deps.places.take(order.caller.tenant);
-  const { run, answered, untold, close, ended } = await start(deps, order, { answer: true, events: true }).catch(
-    (error: unknown) => {
-      leave();
-      throw error;
-    },
-  );
+  const close = new AbortController();
   // Also where the events are never asked for: the client has left before.
   const stop = () => {
-    close.abort();
+    close.abort(OVER);
     leave();
   };
+  const wanted = { answer: true, events: true };
+  const { run, answered, untold, ended } = await start(deps, order, wanted, close.signal).catch((error: unknown) => {
+    stop();
+    throw error;
+  });
   gone.addEventListener('abort', stop, { once: true });
   if (gone.aborted) stop();
   async function* events(): FollowedRun['events'] {
@@ -98,16 +105,16 @@ interface Started {
   readonly answered?: Promise<RunDocument>;
   /** Its result comes from a worker: Temporal is not asked for it at once, unless the worker says that it tells none. */
   readonly untold?: Promise<unknown>;
-  /** To be aborted when nobody waits any more. */
-  readonly close: AbortController;
   /** To be called when the run is known to have ended. */
   ended(): void;
 }
 
+/** @param over aborts when nobody waits any more */
 async function start(
   deps: RunDeps,
   { pipeline, caller, input, idempotencyKey, options }: Order,
   wanted: { answer: boolean; events: boolean },
+  over: AbortSignal,
 ): Promise<Started> {
   const { tenant } = caller;
   const id = runId({ pipeline, tenant, idempotencyKey });
@@ -117,21 +124,15 @@ async function start(
   const repeated = idempotencyKey !== undefined;
   const applicant = { id, pipeline, placement, caller, priority: options?.priority, repeated };
   const ended = (await deps.admission?.admit(applicant)) ?? (() => undefined);
-  const close = new AbortController();
   // Before the run starts: it may be answered before Temporal has told us that it has started.
-  const answer = prepared.answered ? deps.answers?.expect(id, close.signal) : undefined;
-  try {
-    const run = await (prepared.guarded ? startGuarded(deps, prepared) : startRun(deps, prepared));
-    if (answer === undefined) return { run, close, ended };
-    const answered = answer.then((result) =>
-      result ? documentOfEnded(deps, run, input, { status: 'succeeded', ...result }) : never<RunDocument>(),
-    );
-    const untold = answer.then((result) => (result === null ? undefined : never()));
-    return { run, close, ended, answered, ...(!run.replayed && { untold }) };
-  } catch (error) {
-    close.abort();
-    throw error;
-  }
+  const answer = prepared.answered ? deps.answers?.expect(id, over) : undefined;
+  const run = await (prepared.guarded ? startGuarded(deps, prepared) : startRun(deps, prepared));
+  if (answer === undefined) return { run, ended };
+  const answered = answer.then((result) =>
+    result ? documentOfEnded(deps, run, input, { status: 'succeeded', ...result }) : never<RunDocument>(),
+  );
+  const untold = answer.then((result) => (result === null ? undefined : never()));
+  return { run, ended, answered, ...(!run.replayed && { untold }) };
 }
 
 /** The run as it is when it has ended or the wait is over. */

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { limited } from '../runtime/limited.js';
 import type { RunDeps } from './deps.js';
 import type { EndingRun, RunEnd } from './outcome.js';
@@ -14,19 +13,19 @@ const QUIET_MS = 1_000;
  * left of `ms`.
  * @param untold resolves when the worker has said that it tells nothing
  */
-export async function quietFor(ms: number, signal: AbortSignal, untold: Promise<unknown>): Promise<number> {
+export function quietFor(ms: number, signal: AbortSignal, untold: Promise<unknown>): Promise<number> {
   const began = performance.now();
-  const over = new AbortController();
-  const end = () => over.abort();
-  signal.addEventListener('abort', end, { once: true });
-  if (signal.aborted) end();
-  await Promise.race([
-    sleep(Math.min(ms, QUIET_MS), undefined, { signal: over.signal }).catch(() => undefined),
-    untold,
-  ]);
-  signal.removeEventListener('abort', end);
-  end();
-  return Math.max(0, ms - (performance.now() - began));
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve(Math.max(0, ms - (performance.now() - began)));
+    };
+    const timer = setTimeout(end, Math.min(ms, QUIET_MS));
+    signal.addEventListener('abort', end, { once: true });
+    void untold.then(end);
+    if (signal.aborted) end();
+  });
 }
 
 /**
