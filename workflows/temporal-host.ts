@@ -39,7 +39,7 @@ import {
 } from '../pipelines/run/index.js';
 import { onFirstQueue } from './elsewhere.js';
 import { childError, stageError } from './failures.js';
-import { type Host, type Shown, stageTableMarkdown, Waits } from './interpreter/index.js';
+import { type RunHost, type Shown, stageTableMarkdown, Waits } from './interpreter/index.js';
 import { MessageRoom } from './message-room.js';
 import { untilRun } from './segment-asks.js';
 import { SegmentTurns } from './segment-turns.js';
@@ -72,7 +72,7 @@ const versionKey = defineSearchAttributeKey(SEARCH_ATTRIBUTES.version, 'KEYWORD'
 const tenantKey = defineSearchAttributeKey(SEARCH_ATTRIBUTES.tenant, 'KEYWORD');
 
 /** The interpreter's host inside a Temporal workflow: stages are activities, waits are durable timers. */
-export class TemporalHost implements Host {
+export class TemporalHost implements RunHost {
   /** What has ended on a fast host, as it was told. */
   readonly #outcomes: Json[] = [];
   readonly #turns = new SegmentTurns();
@@ -239,7 +239,7 @@ export class TemporalHost implements Host {
     return decision;
   }
 
-  race<T>(contenders: readonly ((host: Host) => Promise<T>)[]): Promise<T> {
+  race<T>(contenders: readonly ((host: RunHost) => Promise<T>)[]): Promise<T> {
     return CancellationScope.cancellable(async () => {
       const scope = CancellationScope.current();
       try {

@@ -19,7 +19,7 @@ import type {
 import { StageError } from '../../pipelines/run/stage-error.js';
 import { codeName } from '../../pipelines/stages/index.js';
 import { follower } from '../../runtime/limited.js';
-import { HANDED_BACK, type Host, interpret, interrupts, Waits } from '../../workflows/interpreter/index.js';
+import { HANDED_BACK, interpret, interrupts, type RunHost, Waits } from '../../workflows/interpreter/index.js';
 
 /** Keeps the record of a segment's stages, so that it can go on after a crash. */
 export interface Journal {
@@ -64,7 +64,7 @@ export interface InProcessOptions {
  * The interpreter's host inside one process: no Temporal, so a run ends with its process, unless a journal keeps what its
  * stages gave. Policies mean the same as under Temporal: attempts, backoff, attempt and total timeout, cancellation.
  */
-export class InProcessHost implements Host {
+export class InProcessHost implements RunHost {
   readonly #options: InProcessOptions;
   readonly #signal: AbortSignal;
   readonly #waits: Waits;
@@ -214,7 +214,7 @@ export class InProcessHost implements Host {
     return this.#waits.end(nonce);
   }
 
-  async race<T>(contenders: readonly ((host: Host) => Promise<T>)[]): Promise<T> {
+  async race<T>(contenders: readonly ((host: RunHost) => Promise<T>)[]): Promise<T> {
     const { own, release } = follower(this.#signal);
     const options = { ...this.#options, signal: own.signal, waits: this.#waits };
     const host = new InProcessHost(options, this.#underWay);

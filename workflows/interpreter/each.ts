@@ -1,7 +1,7 @@
 import type { Json } from '../../pipelines/json.js';
 import { type EachPlan, resolve, type Scope } from '../../pipelines/plan/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
-import type { Host } from './host.js';
+import type { RunHost } from './host.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
 import { graphValue, isFailure, stops } from './value.js';
 
@@ -40,7 +40,7 @@ async function item(
   const { id, onFailure, body } = step;
   const memo = at.memo.below(`${id}[${i}]`);
   const own = { [`${id}/item`]: value, [`${id}/index`]: i };
-  const graph = (host: Host) =>
+  const graph = (host: RunHost) =>
     graphValue(run, body, scope, own, { ...at, host, prefix: `${at.prefix}${id}[${i}]/`, memo });
   let ended: Ended;
   try {

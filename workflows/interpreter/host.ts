@@ -18,32 +18,14 @@ import type { StageError } from '../../pipelines/run/stage-error.js';
  * What the interpreter needs from the place it runs in. The Temporal workflow is one host, an in-process host the other;
  * a plan means the same in both. Everything that touches a clock, a network or another process is behind this port.
  */
-export interface Host {
-  /** Runs a stage to its end under its policy. Rejects with a `StageError`, or with a cancellation. */
-  runStage(
-    stage: StagePlan,
-    input: JsonObject,
-    call: StageCall,
-    placed: StagePlacement,
-    shown?: Shown,
-  ): Promise<StageOutcome>;
+export interface RunHost extends StageHost {
   /**
    * Runs inline steps together, near the interpreter, with a record of each that has ended. Absent where `runStage` is as
    * near.
    */
   runSegment?(segment: Segment): Promise<SegmentOutcome>;
-  /**
-   * The first of some queues that a worker serves, or the first where nobody can say; undefined where none does, and then
-   * `code` is noted as missing. Absent where
-   * nothing waits in queues.
-   */
-  serving?(queues: readonly string[], code: string): Promise<string | undefined>;
   /** Runs another pipeline as a run of its own and gives its output. Rejects with a `StageError`. */
   runChild(step: SubPipelinePlan, input: JsonObject, context: RunContext, path: string): Promise<JsonObject>;
-  /** The run's clock, in milliseconds; the same when a run is replayed. */
-  now(): number;
-  /** Resolves after `ms` milliseconds. `what` is what people see while it lasts. */
-  wait(ms: number, what: string): Promise<void>;
   /** A text that no other call gives, of this run or of another; the same when a run is replayed. */
   nonce(): string;
   /**
@@ -57,13 +39,34 @@ export interface Host {
    * Starts all contenders and settles as the first that settles does; what the others, or one that failed, have left
    * running is cancelled. Each contender gets a host of its own to work through.
    */
-  race<T>(contenders: readonly ((host: Host) => Promise<T>)[]): Promise<T>;
+  race<T>(contenders: readonly ((host: RunHost) => Promise<T>)[]): Promise<T>;
   /** Whether the run should go on in a new history: loops then stop between two rounds or items. */
   full(): boolean;
   /** Takes the stage table after each change. */
   report(stages: readonly StageRecord[]): void;
   /** Takes what only the interpreter sees of a run that is watched. Absent where nobody can watch. */
   tell?(event: RunEvent): void;
+}
+
+/** What one stage needs of its host. */
+export interface StageHost {
+  /** Runs a stage to its end under its policy. Rejects with a `StageError`, or with a cancellation. */
+  runStage(
+    stage: StagePlan,
+    input: JsonObject,
+    call: StageCall,
+    placed: StagePlacement,
+    shown?: Shown,
+  ): Promise<StageOutcome>;
+  /**
+   * The first of some queues that a worker serves, or the first where nobody can say; undefined where none does, and then
+   * `code` is noted as missing. Absent where nothing waits in queues.
+   */
+  serving?(queues: readonly string[], code: string): Promise<string | undefined>;
+  /** The run's clock, in milliseconds; the same when a run is replayed. */
+  now(): number;
+  /** Resolves after `ms` milliseconds. `what` is what people see while it lasts. */
+  wait(ms: number, what: string): Promise<void>;
 }
 
 /** How people see a call that is a part of its stage, where the host can show it. */

@@ -7,7 +7,7 @@ import type { Carried, RunContext, RunResult } from '../../pipelines/run/index.j
 import { StageError } from '../../pipelines/run/stage-error.js';
 import { checkPlan } from './check-plan.js';
 import { Deadline } from './deadline.js';
-import type { Host } from './host.js';
+import type { RunHost } from './host.js';
 import { Memo } from './memo.js';
 import { runGraph, runStep } from './run.js';
 import { checkCarried, checkOutput } from './sizes.js';
@@ -24,7 +24,7 @@ export interface Continued {
  * plan's deadline. The first stage that fails for good, and has nobody to go on without it, ends the run and cancels the
  * others.
  */
-export async function interpret(input: JsonObject, context: RunContext, host: Host): Promise<RunResult | Continued> {
+export async function interpret(input: JsonObject, context: RunContext, host: RunHost): Promise<RunResult | Continued> {
   const { plan, placement, carried, outputs } = context;
   checkPlan(context);
   const table = new StageTable(plan, placement, (stages) => host.report(stages));
@@ -44,7 +44,7 @@ export async function interpret(input: JsonObject, context: RunContext, host: Ho
     step: runStep,
   };
   try {
-    const go = (inner: Host) =>
+    const go = (inner: RunHost) =>
       runGraph(run, graph, undefined, { input }, { host: inner, prefix: '', memo, mayStop: true });
     // A race of one: when a stage fails, those beside it are cancelled. A segment that is the whole run has none beside it.
     const scope = await (host.runSegment && isOneSegment(graph) ? go(host) : host.race([go]));

@@ -2,8 +2,8 @@ import type { JsonObject } from '../../pipelines/json.js';
 import type { StagePlan } from '../../pipelines/plan/index.js';
 import type { StageCall, StageOutcome, StagePlacement } from '../../pipelines/run/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
-import type { Shown } from './host.js';
-import type { At, Run } from './state.js';
+import type { Shown, StageHost } from './host.js';
+import type { Run } from './state.js';
 
 /**
  * How long a call lies in its queue before the run asks whether a worker serves it, in milliseconds: twice as long each time. A
@@ -23,7 +23,7 @@ const ASKS = {
  */
 export async function runCall(
   run: Run,
-  { host }: At,
+  { host }: { readonly host: StageHost },
   stage: StagePlan,
   input: JsonObject,
   call: StageCall,

@@ -3,7 +3,7 @@ import { type Graph, resolve } from '../../pipelines/plan/index.js';
 import type { RunResult, Segment, SegmentOutcome } from '../../pipelines/run/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
 import { Deadline } from './deadline.js';
-import { type Host, interrupts } from './host.js';
+import { interrupts, type RunHost } from './host.js';
 import { Memo } from './memo.js';
 import { runGraph, runStep } from './run.js';
 import { GraphValues } from './scope.js';
@@ -11,7 +11,7 @@ import { StageTable } from './stage-table.js';
 import type { Run } from './state.js';
 
 /** Runs a segment to its end, in the process that keeps its journal. */
-export async function interpretSegment(segment: Segment, host: Host): Promise<SegmentOutcome> {
+export async function interpretSegment(segment: Segment, host: RunHost): Promise<SegmentOutcome> {
   const { context, steps, prefix, scope, leftMs, reserved, wanted } = segment;
   const graph: Graph = { stages: steps, output: null };
   const table = new StageTable(graph, context.placement, () => undefined);

@@ -3,7 +3,7 @@ import { allSteps, type Graph, graphsOf, isStage, type Step } from '../../pipeli
 import { buildSegment, readsOfAll } from '../../pipelines/run/build-segment.js';
 import { callName, type Segment, type SegmentOutcome } from '../../pipelines/run/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
-import type { Host } from './host.js';
+import type { RunHost } from './host.js';
 import { Memo } from './memo.js';
 import type { GraphValues } from './scope.js';
 import type { At, Run } from './state.js';
@@ -109,7 +109,7 @@ function cancelRows({ table }: Run, stages: ReadonlySet<string>): void {
  * The host for what a segment leaves undone. A stage has the attempts that it had not begun there, and what has failed there
  * for good is not called again.
  */
-function afterTries(host: Host, tried: NonNullable<SegmentOutcome['tried']>): Host {
+function afterTries(host: RunHost, tried: NonNullable<SegmentOutcome['tried']>): RunHost {
   return {
     runStage(stage, input, call, placed, shown) {
       const before = tried[callName(call)];

@@ -2,7 +2,7 @@ import type { Json } from '../../pipelines/json.js';
 import type { Graph, Scope, Step } from '../../pipelines/plan/index.js';
 import type { RunContext } from '../../pipelines/run/index.js';
 import type { Deadline } from './deadline.js';
-import type { Host } from './host.js';
+import type { RunHost } from './host.js';
 import type { Memo } from './memo.js';
 import type { GraphValues } from './scope.js';
 import type { StageTable } from './stage-table.js';
@@ -39,7 +39,7 @@ export type RunStep = (
 
 /** Where a graph runs. */
 export interface At {
-  readonly host: Host;
+  readonly host: RunHost;
   /** The items and rounds around it, as a prefix of its steps' paths: `chunks[3]/`. */
   readonly prefix: string;
   /** What of it has ended. */

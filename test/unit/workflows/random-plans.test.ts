@@ -4,7 +4,7 @@ import type { Json } from '../../../pipelines/json.js';
 import type { RunContext, RunResult, StageOutcome, StageRecord } from '../../../pipelines/run/index.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
 import { InProcessHost } from '../../../workers/hosts/in-process-host.js';
-import { type Host, interpret, interpretSegment } from '../../../workflows/interpreter/index.js';
+import { interpret, interpretSegment, type RunHost } from '../../../workflows/interpreter/index.js';
 import { contextOfRun, differences, type Seen } from '../../support/random-plans/check.js';
 import { chosen } from '../../support/random-plans/chooser.js';
 import { planOf, type RandomRun } from '../../support/random-plans/plan-of.js';
@@ -21,7 +21,7 @@ const copy = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
 
 /** Runs a plan on a host; `again` turns a run that stops for a new history into the context of the next. */
 async function runOn(
-  host: (runner: ScriptedRunner) => Host,
+  host: (runner: ScriptedRunner) => RunHost,
   random: RandomRun,
   again?: (carried: Json) => void,
 ): Promise<Seen> {
@@ -64,10 +64,10 @@ const NOTHING: StageOutcome = {
   runMs: 0,
 };
 
-const inProcess = (runner: ScriptedRunner): Host => new InProcessHost({ runner, run: 'r' });
+const inProcess = (runner: ScriptedRunner): RunHost => new InProcessHost({ runner, run: 'r' });
 
 /** The host with some of its methods replaced, in races too. */
-const changed = (host: Host, change: (inner: Host) => Partial<Host>): Host => ({
+const changed = (host: RunHost, change: (inner: RunHost) => Partial<RunHost>): RunHost => ({
   runStage: (...args) => host.runStage(...args),
   runChild: (...args) => host.runChild(...args),
   now: () => host.now(),
@@ -119,7 +119,7 @@ describe('a random plan means what the reference says', () => {
     LIMIT_MS,
   );
 
-  it.each<[string, (inner: Host) => Partial<Host>]>([
+  it.each<[string, (inner: RunHost) => Partial<RunHost>]>([
     [
       'gives another output',
       (inner) => ({

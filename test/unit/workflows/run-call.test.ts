@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { StagePlan } from '../../../pipelines/plan/index.js';
 import type { StageCall, StageOutcome, StagePlacement } from '../../../pipelines/run/index.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
-import type { Host } from '../../../workflows/interpreter/index.js';
+import type { RunHost } from '../../../workflows/interpreter/index.js';
 import { runCall } from '../../../workflows/interpreter/run-call.js';
 import type { At, Run } from '../../../workflows/interpreter/state.js';
 
@@ -64,7 +64,7 @@ function go(of: Partial<StageCall> = {}, deadlineMs = 10 ** 9): Promise<StageOut
       throw new StageError('QUEUE_TIMEOUT', 'nobody took it', { begun });
     },
     serving: async (queues: readonly string[]) => queues.find(serves),
-  } as unknown as Host;
+  } as unknown as RunHost;
   const run = {
     table: { doing: (_: string, doing: string) => shown.push(doing) },
     deadline: {

@@ -12,7 +12,7 @@ import {
 } from '../../../pipelines/run/index.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
 import { InProcessHost, type Journal } from '../../../workers/hosts/in-process-host.js';
-import { type Host, interpret, interpretSegment } from '../../../workflows/interpreter/index.js';
+import { interpret, interpretSegment, type RunHost } from '../../../workflows/interpreter/index.js';
 import { CodeRunner, contextOf } from '../../support/in-process.js';
 
 const one = z.object({ n: z.number() });
@@ -20,7 +20,7 @@ const add = code('add', { input: one, output: one }, ({ n }) => ({ n: n + 1 }));
 const inline = { execution: 'inline' } as const;
 
 /** A host that hands segments to `segment`, in races too. */
-const handing = (host: Host, segment: (segment: Segment, host: Host) => Promise<SegmentOutcome>): Host => ({
+const handing = (host: RunHost, segment: (segment: Segment, host: RunHost) => Promise<SegmentOutcome>): RunHost => ({
   runStage: (...args) => host.runStage(...args),
   runSegment: (given) => segment(given, host),
   runChild: (...args) => host.runChild(...args),
@@ -37,7 +37,7 @@ const handing = (host: Host, segment: (segment: Segment, host: Host) => Promise<
 function run(
   of: Pipeline,
   input: JsonObject,
-  segment: (segment: Segment, host: Host) => Promise<SegmentOutcome>,
+  segment: (segment: Segment, host: RunHost) => Promise<SegmentOutcome>,
   onReport?: (stages: readonly StageRecord[]) => void,
 ) {
   const runner = new CodeRunner(of);

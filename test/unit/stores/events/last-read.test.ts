@@ -30,6 +30,8 @@ test('what a run has told is read at its end, though Redis answers late', async 
 
 test('a Redis that is away is not waited for, and it is told that events may be missing', async () => {
   const { reader, reads } = slowRedis(1_000);
-  expect(await followed(reader)).toEqual([{ id: '0-0', event: { type: 'events.lost' }, json: '{"type":"events.lost"}' }]);
+  expect(await followed(reader)).toEqual([
+    { id: '0-0', event: { type: 'events.lost' }, json: '{"type":"events.lost"}' },
+  ]);
   expect(reads()).toBe(4);
 });
