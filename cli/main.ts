@@ -83,7 +83,7 @@ function program(): Command {
     );
   cli
     .command('resume')
-    .description('go on where a run has failed, was cancelled or has run out of time; what had ended is not done again')
+    .description('resume a run that failed, was cancelled or timed out; stages that had completed are not repeated')
     .argument('<run>', 'the id of the run that has ended')
     .option('--repeat', 'let steps happen again that have ended and of which nothing is kept')
     .option('--out <folder>', 'folder for media in the output', '.')
@@ -226,7 +226,7 @@ function keyCommands(keys: Command): void {
     .option('--pipelines <names>', 'only these, with commas; default: all', asList)
     .option('--permissions <names>', 'run, read, approve, metrics, with commas', asList, ['run', 'read'])
     .option('--rate <number>', 'requests per second of this key alone, in place of its tenant’s', asRate)
-    .option('--runs <number>', 'runs of this key alone that may go on at once', asCount)
+    .option('--runs <number>', 'most concurrent runs of this key', asCount)
     .option('--expires <time>', 'after this time, such as 90d; default: never')
     .option('--json', 'print the key and its id as one JSON object')
     .action(async (options: CreateKeyOptions) => (await import('./keys.js')).createKey(readSettings(), options));

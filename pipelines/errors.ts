@@ -113,7 +113,7 @@ export const ERRORS = {
   INVALID_TOOL_CALL: {
     status: 502,
     retry: 'never',
-    title: 'The model called a tool wrongly, and again after it was told.',
+    title: 'The model called a tool with invalid arguments, and repeated the mistake after it was corrected.',
   },
   TOOL_FAILED: { status: 502, retry: 'never', title: 'A tool of an MCP server says that it has failed.' },
   TOOLS_REFUSED: {
@@ -132,7 +132,7 @@ export const ERRORS = {
   RUN_CANCELLED: { status: 409, retry: 'never', title: 'The run was cancelled.' },
   RUN_ENDED: { status: 409, retry: 'never', title: 'The run has ended.' },
   RUN_NOT_ENDED: { status: 409, retry: 'never', title: 'The run has not ended yet.' },
-  NO_WEBHOOK: { status: 409, retry: 'never', title: 'The run names nobody who is told of its end.' },
+  NO_WEBHOOK: { status: 409, retry: 'never', title: 'The run has no webhook receiver.' },
   WEBHOOK_REFUSED: { status: 422, retry: 'never', title: 'Webhooks are not sent to this address.' },
   WEBHOOK_UNDELIVERED: { status: 502, retry: 'never', title: 'A webhook could not be delivered.' },
   NOT_RESUMABLE: { status: 409, retry: 'never', title: 'The run cannot be resumed.' },

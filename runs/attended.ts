@@ -91,7 +91,7 @@ const longestWaitMs = ({ pipeline }: Order): number => pipeline.plan.deadlineMs 
 function unended({ gone, closing }: Attendance, { id }: StartedRun): MillraceError {
   if (gone.aborted) return new MillraceError('REQUEST_ABORTED', 'the caller left before the run had ended');
   if (closing?.aborted) {
-    const message = `this gateway ends and can no longer wait; the run goes on: ${runPath(id)}`;
+    const message = `this gateway is shutting down; the run continues: ${runPath(id)}`;
     return new MillraceError('GATEWAY_UNAVAILABLE', message);
   }
   return new MillraceError('DEADLINE_EXCEEDED', 'the run did not end within the time given');
@@ -102,6 +102,6 @@ async function abandon(deps: RunDeps, { idempotencyKey }: Order, { id }: Started
   await cancelRun(deps, id).catch((error: unknown) => {
     // It may have ended by itself in the meantime.
     if (error instanceof MillraceError && error.code === 'RUN_ENDED') return;
-    deps.logger.warn({ runId: id, err: error }, 'a run that nobody waits for cannot be cancelled');
+    deps.logger.warn({ runId: id, err: error }, 'a run whose caller has disconnected could not be cancelled');
   });
 }

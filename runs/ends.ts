@@ -56,7 +56,7 @@ export class RunEnds {
           this.set(value());
         },
       });
-    gauge('millrace_awaited_runs', 'Runs whose end somebody waits for at this gateway', () => this.#watched.size);
+    gauge('millrace_awaited_runs', 'Runs whose end requests at this gateway wait for', () => this.#watched.size);
     gauge('millrace_temporal_long_polls', 'Long polls of Temporal for the ends of runs', () => this.#polling);
   }
 

@@ -82,7 +82,10 @@ async function endOf(
     const end = await waitForRun(deps, { id, tenant: caller.tenant }, left, signal);
     if (end) return await end.document();
     if (signal.aborted) return undefined;
-    throw new MillraceError('ORCHESTRATOR_UNAVAILABLE', 'Temporal does not say how the run goes on; follow it again');
+    throw new MillraceError(
+      'ORCHESTRATOR_UNAVAILABLE',
+      'Temporal did not report the end of the run; request the events again',
+    );
   };
   return await Promise.race([recorded(), ...(answered !== undefined ? [answered] : [])]);
 }

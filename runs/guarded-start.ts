@@ -69,7 +69,10 @@ async function guard(deps: RunDeps, fast: FastPath, { run, job, ended, put }: Gu
     await tellGuardian(deps, run, outcome);
     if (outcome && !outcome.left) await fast.done(job);
   } catch (error) {
-    deps.logger.warn({ runId: id, error: messageOf(error) }, 'a guardian goes on when its delay ends');
+    deps.logger.warn(
+      { runId: id, error: messageOf(error) },
+      'the guardian workflow could not be signalled; it takes the run over when its start delay ends',
+    );
   } finally {
     for (const timer of timers) clearTimeout(timer);
   }

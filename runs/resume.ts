@@ -28,7 +28,8 @@ export type Resumed =
  */
 export async function resumeRun(deps: RunDeps, id: string, caller: Caller, wish: Resumption): Promise<Resumed> {
   const { description, memo, running } = await findRun(deps, id, caller);
-  if (running) throw new MillraceError('RUN_NOT_ENDED', 'the run goes on; cancel it first, or wait for its end');
+  if (running)
+    throw new MillraceError('RUN_NOT_ENDED', 'the run is still running; cancel it first, or wait for it to end');
   if (description.status.name === 'COMPLETED') throw new MillraceError('NOT_RESUMABLE', 'the run has succeeded');
   const there = await asked(deps, id, () => resumptionThere(deps.temporal, id));
   if (there !== undefined) return { there };
@@ -105,7 +106,7 @@ async function holdRecord(
   if (!records) throw new MillraceError('NOT_RESUMABLE', 'this gateway has no record of runs');
   const lacking = stages
     ? lacks(stages, await records.summary(id))
-    : ['whatever it has done: it has left no table of its stages, and no worker says'];
+    : ['any stage: the run has no stage table, and no worker could be queried for it'];
   if (lacking.length > 0 && !repeat) {
     const message = `what may have ended and would happen again: ${lacking.join(', ')}`;
     throw new MillraceError('RECORD_INCOMPLETE', message, {

@@ -61,7 +61,7 @@ export function createMetrics(registry = new Registry()) {
     }),
     hedges: new Counter({
       name: 'millrace_hedges_total',
-      help: 'Calls that were late for their hedge: the second won, lost or failed, or was withheld for want of budget or room',
+      help: 'Calls that reached their hedge delay: the second call won, lost or failed, or was not made (no budget or no capacity)',
       labelNames: ['model', 'outcome'] as const,
       registers,
     }),

@@ -48,7 +48,7 @@ async function refuseUnpolled(connection: Connection, namespace: string, taskQue
 }
 
 function refuseAway(reports: readonly PoolReport[]): void {
-  if (reports.length === 0) throw away(`no worker has told of its model servers for ${TOLD_MS / 1000} s`);
+  if (reports.length === 0) throw away(`no worker has reported on its model servers for ${TOLD_MS / 1000} s`);
   const pools = new Set(reports.flatMap((report) => Object.keys(report)));
   const missing = [...pools].flatMap((pool) => {
     // Workers may reach different servers: a pool is as well as the worker says that reaches most of it.

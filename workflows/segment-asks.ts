@@ -56,4 +56,4 @@ export async function untilRun({ segment, inbox, ask, waits }: Asked): Promise<S
   }
 }
 
-const AWAY = 'it may have begun, and no worker that was asked could go on with it: its journal is in the state store';
+const AWAY = 'no worker that was asked could reach its journal in the state store, so it is unknown what had completed';

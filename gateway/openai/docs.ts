@@ -57,7 +57,8 @@ const asked = (operation: string, summary: string, body: ContentDoc, answer: Con
   door(operation, summary, {
     headers: {
       'Idempotency-Key': {
-        description: 'The same key and request again is the same run, which then goes on when the client leaves',
+        description:
+          'The same key with the same request returns the same run; such a run is not cancelled when the client disconnects',
         schema: { type: 'string', pattern: IDEMPOTENCY_KEY.source },
       },
     },

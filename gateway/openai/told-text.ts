@@ -34,7 +34,7 @@ export class ToldText {
   }
 
   #another(): MillraceError {
-    const message = `an attempt failed after ${this.#told.length} characters, and the next one gave another text`;
+    const message = `an attempt failed after ${this.#told.length} characters, and the text of the next attempt differs`;
     return new MillraceError('BACKEND_ERROR', message);
   }
 }

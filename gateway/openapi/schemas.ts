@@ -71,7 +71,7 @@ const stage = z.object({
 const wait = z.object({
   nonce: z.string().describe('Names this wait and no other: a decision has to carry it'),
   stage: z.string(),
-  path: z.string().describe('Where it stands in the run'),
+  path: z.string().describe('Path of the stage in the run'),
   subject: z.string().describe('What it is about, in words'),
   call: z
     .object({
@@ -85,8 +85,8 @@ const wait = z.object({
     .optional()
     .describe('Of a tool that an agent calls: what would be carried out'),
   since: time,
-  until: time.describe('When the run goes on without a decision, or ends for want of one'),
-  otherwise: z.boolean().describe('The decision where nobody decides until then'),
+  until: time.describe('When the default decision is taken, or the run fails without one'),
+  otherwise: z.boolean().describe('The default decision, taken at that time'),
 });
 
 export const runDocument = z.object({
@@ -100,13 +100,10 @@ export const runDocument = z.object({
   input: anyObject.optional(),
   output: anyObject.optional(),
   stages: z.array(stage).optional().describe('Absent while no worker can be asked'),
-  waiting: z
-    .array(wait)
-    .optional()
-    .describe('What people are to decide, in the run and in its child runs; of a run that goes on'),
+  waiting: z.array(wait).optional().describe('Open approvals of the run and its child runs, while it is running'),
   error: failure.extend({ stage: z.string().optional(), fields: z.array(field).optional() }).optional(),
-  resumedFrom: z.string().optional().describe('The run where this one goes on'),
-  resumedAs: z.string().optional().describe('The run that goes on where this one has ended'),
+  resumedFrom: z.string().optional().describe('The run that this one resumes'),
+  resumedAs: z.string().optional().describe('The run that resumes this one'),
   links: z.object({ self: z.string(), ui: z.string().describe('The run’s page in the Temporal UI') }),
 });
 

@@ -25,9 +25,9 @@ export const decision = z.strictObject({
     .string()
     .min(1)
     .max(LONGEST_NAME)
-    .refine((name) => name !== 'timeout', 'is what a run says when nobody has decided; give another name')
+    .refine((name) => name !== 'timeout', 'is reserved for the default decision; give another name')
     .optional()
-    .describe('Who decides, for people: nobody checks it. Who was authenticated is recorded beside it as `actor`'),
+    .describe('Name of the person who decides; it is not verified. The authenticated caller is recorded as `actor`'),
 });
 
 type DecisionBody = z.output<typeof decision>;

@@ -30,7 +30,7 @@ const REPLAY: RouteDoc = {
   body: { required: false, content: json({ type: 'object' }) },
   answers: {
     202: {
-      description: 'They will be told',
+      description: 'The event will be delivered again',
       content: json({
         type: 'object',
         properties: {

@@ -23,7 +23,7 @@ export const ID = { id: { description: 'The run’s id' } };
 const QUERY: Readonly<Record<string, ParameterDoc>> = {
   outputs: { description: 'Fields of the output, with commas; stages that only others need do not run' },
   webhook: {
-    description: 'URL of a receiver that is told of the run’s end',
+    description: 'URL that receives an event when the run ends',
     schema: { type: 'string', format: 'uri' },
   },
   priority: { description: 'Who goes first where calls wait', schema: { type: 'string', enum: PRIORITIES } },
@@ -50,7 +50,11 @@ const answers = (run: Schema, headers: Record<string, string>): Record<number, A
     content: { ...json(run), ...EVENTS_CONTENT },
     headers,
   },
-  202: { description: 'The run goes on', content: json(run), headers: { Location: 'Path of the run', ...headers } },
+  202: {
+    description: 'The run is still running',
+    content: json(run),
+    headers: { Location: 'Path of the run', ...headers },
+  },
 });
 
 const START: Omit<RouteDoc, 'operation' | 'summary' | 'body' | 'answers'> = {
@@ -184,7 +188,7 @@ export const CANCEL_RUN: RouteDoc = {
 };
 
 export const RESUME_RUN: RouteDoc = {
-  ...onRun('The run that goes on: a new one, with `resumedFrom`'),
+  ...onRun('The new run, with `resumedFrom`'),
   operation: 'resumeRun',
   summary: 'Resume a run that has failed, was cancelled or has run out of time',
   headers: {

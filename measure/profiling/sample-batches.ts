@@ -37,7 +37,7 @@ export async function sampleBatches(subject: Subject, kind: StageKindName, examp
     })),
   );
   if (!cells.some(({ batch }) => batch === 1)) {
-    const message = `others called it ${meter.disturbed} times while it was measured: profile it when nobody else does`;
+    const message = `other clients called it ${meter.disturbed} times during the measurement; profile it while it is idle`;
     throw new MillraceError('PROFILE_UNMEASURED', `${subject.model}: ${message}`, {
       endpoint: subject.backend.endpoint,
       fields: [{ field: subject.model, message }],

@@ -66,7 +66,7 @@ function unusedInputs({ plan, inputSchema }: Inspected, warn: Warn): void {
 function unusedSteps(graph: Graph, warn: Warn): void {
   const read = new Set([...sourcesOf(graph.output), ...graph.stages.flatMap(readsOf)]);
   for (const step of graph.stages) {
-    if (!read.has(step.id) && !doesWork(step)) warn(step.id, 'UNUSED_STAGE', 'nobody reads its output');
+    if (!read.has(step.id) && !doesWork(step)) warn(step.id, 'UNUSED_STAGE', 'its output is not used');
     for (const inner of graphsOf(step)) unusedSteps(inner, warn);
   }
 }

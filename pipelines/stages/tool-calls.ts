@@ -47,7 +47,7 @@ export type CallsToDo = 'execute' | 'none';
 export const toolCalls = (): z.ZodType<ToolCall[]> => markedAsked(z.array(askedCall));
 
 export const markedAsked = <T extends z.ZodType>(calls: T): T =>
-  calls.meta({ toolCalls: 'execute', description: 'Calls that the caller is to make: nobody has made them' });
+  calls.meta({ toolCalls: 'execute', description: 'Tool calls for the caller to execute' });
 
 /** Schema of calls that an agent has made. */
 export const executedCalls = z

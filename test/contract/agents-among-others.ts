@@ -34,7 +34,7 @@ export function agentsAmongOthers(name: string, host: () => SuiteHost): void {
 
     it.each([
       ['allows', true, { end: 'done', result: 'A1 is paid' }],
-      ['refuses', false, { end: 'refused', message: 'A person has refused this call.' }],
+      ['refuses', false, { end: 'refused', message: 'A person rejected the call.' }],
     ] as const)('waits for a person, who %s it', async (verb, approved, call) => {
       let doing: string | undefined;
       let waiting: Wait | undefined;
@@ -68,7 +68,7 @@ export function agentsAmongOthers(name: string, host: () => SuiteHost): void {
     });
 
     it.each([
-      [false, { end: 'refused', message: 'Nobody allowed this call in time.' }],
+      [false, { end: 'refused', message: 'The call was not approved in time.' }],
       [true, { end: 'done', result: 'A1 is paid' }],
     ] as const)('decides with %s for a person who does not', async (otherwise, call) => {
       const end = await host().run(desk(`desk-late-${otherwise}`, '200ms', otherwise), { q: '?' });

@@ -91,7 +91,7 @@ export function agentsHandingOver(name: string, host: () => SuiteHost): void {
         ['tool', 'A-1 is paid back'],
       ]);
       expect(end.output).toMatchObject({
-        text: 'A-1 is paid back, A person has refused this call.',
+        text: 'A-1 is paid back, A person rejected the call.',
         turns: 3,
         toolCalls: [
           { turn: 1, name: 'refund', arguments: { order: 'A-1' }, end: 'done', result: 'A-1 is paid back' },

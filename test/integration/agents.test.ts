@@ -101,8 +101,8 @@ describe('an approval of a tool call', () => {
     await startBoth();
     const { output } = await ended(id);
     expect(output).toMatchObject({
-      text: 'So: Nobody allowed this call in time.',
-      toolCalls: [{ end: 'refused', message: 'Nobody allowed this call in time.' }],
+      text: 'So: The call was not approved in time.',
+      toolCalls: [{ end: 'refused', message: 'The call was not approved in time.' }],
     });
   });
 });

@@ -104,7 +104,7 @@ it('tells when no worker polls, and when model servers are away', async () => {
     expect(models?.message).toContain('whisper (1 of 1 endpoints do not answer)');
     expect(models?.message).not.toContain('assistant');
     await worker.kill();
-    const gone = 'no worker has told of its model servers for 15 s';
+    const gone = 'no worker has reported on its model servers for 15 s';
     await expect
       .poll(async () => (await ready()).degraded.find(({ part }) => part === 'models')?.message, { timeout: 40_000 })
       .toBe(gone);

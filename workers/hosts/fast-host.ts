@@ -57,7 +57,8 @@ export async function runFastJob(job: FastJob, parts: FastHostParts, stopping: A
   try {
     outcome = await executeSegment(segment, journal, { runner, run: id, signal: own.signal });
   } catch (error) {
-    if (!cancelled) logger.warn({ run: id, error: messageOf(error) }, 'the guardian of a fast run goes on with it');
+    if (!cancelled)
+      logger.warn({ run: id, error: messageOf(error) }, 'a fast run broke off; its guardian workflow takes it over');
   } finally {
     watch.stop();
     lease.stop();
@@ -119,7 +120,11 @@ async function handOver(id: string, { client, logger }: FastHostParts, outcome: 
     } catch (error) {
       const longest = error instanceof WorkflowNotFoundError ? START_MS : TELL_MS;
       const over = performance.now() - began >= longest;
-      if (over) return logger.warn({ run: id, error: messageOf(error) }, 'a guardian could not be told what has ended');
+      if (over)
+        return logger.warn(
+          { run: id, error: messageOf(error) },
+          'the guardian workflow could not be signalled with the outcome of its run',
+        );
     }
     await sleep(TELL_PAUSE_MS);
   }

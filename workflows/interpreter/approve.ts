@@ -69,7 +69,7 @@ export async function decide(run: Run, at: At, asked: Asked): Promise<Decision |
   if (decision) {
     run.table.decided(stage, { path, ...decision, about: aboutOf(asked) });
     tell(run, at, { type: 'stage.decided', ...of, nonce, ...decision });
-  } else if (isOver) throw new StageError('STAGE_TIMEOUT', `stage "${stage}": nobody decided in time`, { stage });
+  } else if (isOver) throw new StageError('STAGE_TIMEOUT', `stage "${stage}": no decision was made in time`, { stage });
   return decision;
 }
 

@@ -66,7 +66,7 @@ export class Waits {
     const open = this.#open.get(nonce)?.wait;
     if (open && (path === undefined || path === open.path)) return;
     if (this.#over.has(nonce)) {
-      const message = 'nobody can decide it any more: its time was over, or the run went on without it';
+      const message = 'this wait is closed: its timeout has passed, or the run continued without it';
       throw new StageError('ALREADY_DECIDED', message);
     }
     const paths = this.open.map(({ path }) => path).join(', ');

@@ -204,7 +204,7 @@ async function allowed(
   if (decision === undefined) return STOPPED;
   run.table.doing(stage.id, spoken(call));
   if (decision.approved) return undefined;
-  return decision.by === 'timeout' ? 'Nobody allowed this call in time.' : 'A person has refused this call.';
+  return decision.by === 'timeout' ? 'The call was not approved in time.' : 'A person rejected the call.';
 }
 
 function carryOut(agent: Agent, at: At, tool: ToolPlan, path: string, call: AskedCall): Promise<Json> {

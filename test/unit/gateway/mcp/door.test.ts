@@ -147,7 +147,7 @@ describe('the MCP door', () => {
     const { workflowId } = temporal.only().options;
     expect((await calling).result).toMatchObject({
       isError: true,
-      content: [{ text: expect.stringContaining(`the run goes on: /v1/runs/${workflowId}`) }],
+      content: [{ text: expect.stringContaining(`the run continues: /v1/runs/${workflowId}`) }],
       _meta: { 'millrace/code': 'GATEWAY_UNAVAILABLE' },
     });
     expect(temporal.only().status).toBe('RUNNING');

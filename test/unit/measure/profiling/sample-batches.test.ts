@@ -57,7 +57,7 @@ describe('what a batching server takes', () => {
     const refused = sampleBatches(subject(always, { batches: [1] }), 'embed', embed);
     await expect(refused).rejects.toMatchObject({
       code: 'PROFILE_UNMEASURED',
-      message: expect.stringContaining('others called'),
+      message: expect.stringContaining('other clients called'),
     });
   }, 60_000);
 
