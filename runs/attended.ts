@@ -7,24 +7,25 @@ import type { Followed, FollowedRun } from './follow.js';
 import { launch, launchFollowed, type Order } from './launch.js';
 import { BACKSTOP_MS, type StartedRun } from './start.js';
 
-/** Beyond the plan's deadline: what Temporal itself ends a run after, and its answer. */
+/** Beyond the plan's deadline, in milliseconds: Temporal's own timeout of the run, and the time to report it. */
 const GRACE_MS = BACKSTOP_MS + 5_000;
 
-/** How a caller waits who has no other way to the result than this request. */
+/** How a request waits that is its caller's only way to the result. */
 export interface Attendance {
-  /** Aborts when the caller has left, or does not want the result any more. */
+  /** Aborts when the caller has disconnected or cancelled. */
   readonly gone: AbortSignal;
-  /** Aborts when this process ends: the run goes on. */
+  /** Aborts when this process shuts down; the run continues. */
   readonly closing?: AbortSignal;
-  /** Longest wait, in milliseconds. Absent: until the run has ended, whatever ends it. */
+  /** Longest wait, in milliseconds. Default: until the run has ended. */
   readonly waitMs?: number | undefined;
   /** Called as soon as the run has started. */
   readonly started?: ((run: StartedRun) => void) | undefined;
 }
 
 /**
- * Runs a pipeline and gives the run that has succeeded. When the caller leaves or the wait is over the run is cancelled; not where an
- * idempotency key says that the caller means to come back. Throws the run's own error, `REQUEST_ABORTED`, and `DEADLINE_EXCEEDED`.
+ * Runs a pipeline and returns the run after it has succeeded. If the caller disconnects or the wait times out, the run is cancelled,
+ * unless the request has an idempotency key: its caller can retry. Throws the run's own error, `REQUEST_ABORTED`, and
+ * `DEADLINE_EXCEEDED`.
  */
 export async function runAttended(deps: RunDeps, order: Order, attendance: Attendance): Promise<RunDocument> {
   const { gone, started, waitMs = longestWaitMs(order) } = attendance;
@@ -36,8 +37,8 @@ export async function runAttended(deps: RunDeps, order: Order, attendance: Atten
 }
 
 /**
- * The same, followed: the events of the run as they come, and at last the run that has succeeded. Whoever stops taking them before
- * has left as well. Throws also `GATEWAY_UNAVAILABLE` when this process ends before the run does.
+ * As `runAttended`, with the run's events as they arrive; the last item is the run that has succeeded. Ending the iteration early
+ * counts as a disconnect. Throws `GATEWAY_UNAVAILABLE` when this process shuts down first.
  */
 export async function followAttended(deps: RunDeps, order: Order, attendance: Attendance): Promise<FollowedRun> {
   const { gone, closing, started, waitMs = longestWaitMs(order) } = attendance;
@@ -100,7 +101,7 @@ function unended({ gone, closing }: Attendance, { id }: StartedRun): MillraceErr
 async function abandon(deps: RunDeps, { idempotencyKey }: Order, { id }: StartedRun): Promise<void> {
   if (idempotencyKey !== undefined) return;
   await cancelRun(deps, id).catch((error: unknown) => {
-    // It may have ended by itself in the meantime.
+    // The run may have ended in the meantime.
     if (error instanceof MillraceError && error.code === 'RUN_ENDED') return;
     deps.logger.warn({ runId: id, err: error }, 'a run whose caller has disconnected could not be cancelled');
   });

@@ -1,33 +1,33 @@
 import type { Pipeline } from '../pipelines/definition/index.js';
 
-/** Who asks for a run. */
+/** The authenticated caller of a run. */
 export interface Caller {
-  /** Whose runs, artifacts and cache entries the request is about. */
+  /** Owns the runs, artifacts and cache entries of the request. */
   readonly tenant: string;
-  /** The key that the caller has shown; absent where callers need none. */
+  /** The caller's API key. Absent where no keys are in use. */
   readonly key?: CallerKey;
-  /** The user that a proxy names; of callers with a key, and of this machine, there is none. */
+  /** The user named by an authenticating proxy. Absent for callers with a key and for local callers. */
   readonly user?: string;
-  /** How many runs may go on at once, and whose they count as; absent where there is no bound. */
+  /** Limit of concurrent runs and the owner that it applies to. Absent: no limit. */
   readonly runs?: { readonly of: string; readonly most: number };
 }
 
-/** What runs need to know of a caller's key. */
+/** The part of an API key that runs depend on. */
 export interface CallerKey {
   readonly id: string;
-  /** Whose its conversations are: those of keys with the same owner are one's. Absent: the key's own. */
+  /** Owner of its sessions; keys with the same owner share them. Absent: the key itself. */
   readonly owner?: string | undefined;
-  /** The names of the pipelines that it may use. Absent: all. */
+  /** Names of the pipelines that it may use. Absent: all. */
   readonly pipelines?: readonly string[] | undefined;
 }
 
-/** Whether the caller may know of a pipeline and of its runs. What it may not use does not exist for it. */
+/** Whether the caller may see and run a pipeline. Others are reported as not found. */
 export const mayUse = ({ key }: Caller, { name }: Pick<Pipeline, 'name'>): boolean =>
   key?.pipelines === undefined || key.pipelines.includes(name);
 
 /**
- * Who has been authenticated, as decisions record it: the key, or the user that a proxy names. Undefined where nobody had to
- * show anything.
+ * The authenticated identity that decisions record: the key, or the user named by a proxy. Undefined where requests are not
+ * authenticated.
  */
 export function actorOf({ key, user }: Caller): string | undefined {
   if (key) return `key:${key.id}`;
@@ -35,8 +35,8 @@ export function actorOf({ key, user }: Caller): string | undefined {
 }
 
 /**
- * Whose the conversations of a caller's runs are, within its tenant: a key's own, of the keys that name the same `owner`
- * together, a user's own. Undefined where neither is known: then they are the tenant's.
+ * The owner of a caller's sessions within its tenant: the key, the `owner` that several keys share, or the user. Undefined without
+ * any of them: sessions then belong to the tenant.
  */
 export function ownerOf(caller: Caller): string | undefined {
   return caller.key?.owner === undefined ? actorOf(caller) : `key:${caller.key.owner}`;

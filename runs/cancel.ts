@@ -3,7 +3,7 @@ import { MillraceError } from '../pipelines/errors.js';
 import type { RunDeps } from './deps.js';
 import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 
-/** Asks for the end of a run; its stages hear of it within a second. Throws `RUN_ENDED` and `ORCHESTRATOR_UNAVAILABLE`. */
+/** Requests cancellation of a run; it reaches running stages within a second. Throws `RUN_ENDED` and `ORCHESTRATOR_UNAVAILABLE`. */
 export async function cancelRun({ temporal }: RunDeps, id: string): Promise<void> {
   try {
     await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () => temporal.workflow.getHandle(id).cancel());

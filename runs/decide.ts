@@ -14,10 +14,10 @@ import type { RunDeps } from './deps.js';
 import { fromTemporal } from './orchestrator.js';
 import { childrenOf, MOST_CHILDREN, prefixOf, type Within, waitingIn } from './waiting.js';
 
-/** Longest wait for a run to take a decision, in milliseconds: a segment that runs beside the wait keeps it for 2.4 s. */
+/** Longest wait for a run to accept a decision, in milliseconds: a segment that runs in parallel delays it by up to 2.4 s. */
 const DECISION_MS = 10_000;
 
-/** Of gRPC: the run takes a new history or another worker, and the decision is to be sent again. */
+/** gRPC `ABORTED`: the run continues as new or moves to another worker; the decision has to be sent again. */
 const ABORTED = 10;
 
 interface Asked {
@@ -27,9 +27,9 @@ interface Asked {
 }
 
 /**
- * Hands a decision to the run, or the child run of it, that waits for it, and returns when it has been taken. Throws
- * `NOT_WAITING` and `ALREADY_DECIDED` where nothing waits for it, `ORCHESTRATOR_UNAVAILABLE` where it is not known whether it
- * has been taken: the same decision again is then no second one.
+ * Sends a decision to the run, or child run, that waits for it, and returns after the run has accepted it. Throws `NOT_WAITING` and
+ * `ALREADY_DECIDED` if no wait is open for it, and `ORCHESTRATOR_UNAVAILABLE` if it is unknown whether it was accepted; sending the
+ * same decision again is idempotent.
  */
 export async function decideOn(deps: RunDeps, id: string, sent: GivenDecision, stage?: string): Promise<void> {
   if (await isTaken(deps, { id, workflowId: id }, { sent, stage })) return;
@@ -41,7 +41,7 @@ export function notWaiting(nonce: string, waits: readonly Wait[]): MillraceError
   return new MillraceError('NOT_WAITING', `nothing of the run waits under the nonce "${nonce}"${those}`);
 }
 
-/** False where neither the run nor a child run of it knows the wait. */
+/** False if neither the run nor any of its child runs has the wait. */
 async function isTaken(deps: RunDeps, of: Within, asked: Asked): Promise<boolean> {
   const { sent, stage } = asked;
   const inside = stage?.startsWith(prefixOf(of)) ? stage.slice(prefixOf(of).length) : undefined;
@@ -62,7 +62,7 @@ async function isTaken(deps: RunDeps, of: Within, asked: Asked): Promise<boolean
   return false;
 }
 
-/** Whether a run knows the wait, and then takes the decision. Throws why it does not. */
+/** Sends the decision to one run. False if it does not have the wait; throws if it rejects the decision. */
 async function knows({ temporal }: RunDeps, of: Within, sent: GivenDecision): Promise<boolean> {
   const { id, workflowId } = of;
   const handle = temporal.workflow.getHandle(workflowId);
@@ -82,14 +82,14 @@ async function knows({ temporal }: RunDeps, of: Within, sent: GivenDecision): Pr
   }
 }
 
-/** Of one decision, so that Temporal too knows it again, and says what it has come to when the run has ended. */
+/** The same for the same decision, so that Temporal deduplicates it and returns its result even after the run has ended. */
 const updateIdOf = (sent: GivenDecision): string =>
   `decide-${createHash('sha256')
     .update(canonicalJson(sent as unknown as Json))
     .digest('hex')
     .slice(0, 32)}`;
 
-/** What the run has against a decision; undefined where it has not been asked. */
+/** Why the run rejects a decision; undefined if the update did not reach it. */
 function refusalOf(error: unknown): MillraceError | undefined {
   const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
   if (!(cause instanceof ApplicationFailure) || !isErrorCode(cause.type)) return undefined;

@@ -11,48 +11,48 @@ import type { Logger } from '../telemetry/logger.js';
 import type { Applicant } from './admission/admission.js';
 import type { EndingRun, RunEnd } from './outcome.js';
 
-/** What starting, following and reading runs takes from outside; whoever composes it owns and closes these. */
+/** Dependencies of starting, following and reading runs. The composition root owns and closes them. */
 export interface RunParts {
-  /** Which runs may start. Absent: all. */
+  /** Admission control. Absent: every run may start. */
   readonly admission?: { admit(applicant: Applicant): Promise<() => void> };
-  /** Where a run's stages will run. Throws `MODEL_NOT_CONFIGURED`. */
+  /** Assigns a plan's stages to connectors, devices and task queues. Throws `MODEL_NOT_CONFIGURED`. */
   placementOf(plan: Plan): Placement;
   readonly temporal: Client;
   /** Task queue of the workflows. */
   readonly taskQueue: string;
-  /** The shortcut for results of which somebody waits; absent, they come from Temporal. */
+  /** Receives results of waited runs directly from workers. Absent: results are read from Temporal. */
   readonly answers?: Pick<Answers, 'channel' | 'expect' | 'outcome'>;
-  /** Absent: every run goes through Temporal. */
+  /** Absent: the fast path is off. */
   readonly fast?: FastPath | undefined;
-  /** The record of runs, from which those that have failed are resumed. Absent: none is. */
+  /** Run records, from which failed runs are resumed. Absent: runs cannot be resumed. */
   readonly records?: ResumableRecords;
-  /** What running stages tell. */
+  /** Events of running stages. */
   readonly events: Pick<RunEventReader, 'follow'>;
-  /** Who is told of runs' ends; absent, nobody. */
+  /** Webhook receivers of run events. Absent: none. */
   readonly webhooks?: WebhookConfig;
   readonly limits: RunLimits;
-  /** The page of a run in the Temporal UI. `runId` is Temporal's, one execution of the workflow; without it, the latest. */
+  /** URL of a run in the Temporal UI. `runId` selects one execution of the workflow; default: the latest. */
   uiUrl(workflowId: string, runId?: string): string;
   readonly logger: Logger;
   readonly registry: Registry;
 }
 
-/** The way past Temporal for runs of which somebody waits; the workflow guards them. */
+/** Queue of jobs for fast hosts. */
 export type FastPath = Pick<FastJobs, 'put' | 'takeBack' | 'revoke' | 'done'>;
 
-/** What the functions of this room work with. */
+/** Dependencies of the functions in this folder. */
 export interface RunDeps extends RunParts {
-  /** Where all learn that a run has ended. */
+  /** Shared notification of runs' ends. */
   readonly ends: { of(run: EndingRun, signal: AbortSignal): Promise<RunEnd | undefined> };
-  /** Of requests that wait for a run or follow it. */
+  /** Limits concurrent requests that wait for a run or follow it. */
   readonly places: { take(tenant: string): () => void };
 }
 
 export interface RunLimits {
-  /** Requests that wait for a run or follow it at once, of all callers. Absent: 4,000. */
+  /** Most concurrent requests that wait for a run or follow it. Default: 4,000. */
   readonly maxStreams?: number;
-  /** The same of one tenant. Absent: 1,000. */
+  /** The same per tenant. Default: 1,000. */
   readonly maxStreamsOfTenant?: number;
-  /** Long polls of Temporal at once, for the ends of runs. Absent: 256. */
+  /** Most concurrent long polls of Temporal for the ends of runs. Default: 256. */
   readonly longPolls?: number;
 }

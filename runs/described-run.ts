@@ -4,7 +4,7 @@ import { SharedLooks } from './shared-looks.js';
 
 const looksOf = new WeakMap<Client, SharedLooks<WorkflowExecutionDescription>>();
 
-/** What Temporal says of a run. One question to a run is under way at a time: many at once would keep everybody else waiting. */
+/** Describes a run. Concurrent calls for the same run share one request: many at once would use up Temporal's rate limit. */
 export function describeRun(temporal: Client, id: string): Promise<WorkflowExecutionDescription> {
   const looks = looksOf.get(temporal) ?? new SharedLooks();
   looksOf.set(temporal, looks);

@@ -8,7 +8,7 @@ const INPUT_PREFIX = 'input.';
 
 export const runPath = (id: string): string => `/v1/runs/${encodeURIComponent(id)}`;
 
-/** Adds to every artifact in a run's input or output where its bytes are served. */
+/** Adds `href`, the path of its bytes, to every artifact in a run's input or output. */
 export const withHrefs = (value: JsonObject, runId: string, of: 'input' | 'output'): JsonObject =>
   addHrefs(value, `${runPath(runId)}/artifacts`, of === 'input' ? INPUT_PREFIX : '') as JsonObject;
 
@@ -24,7 +24,7 @@ function addHrefs(value: Json, base: string, name: string): Json {
 const joined = (prefix: string, key: string): string =>
   prefix === '' || prefix === INPUT_PREFIX ? `${prefix}${key}` : `${prefix}.${key}`;
 
-/** The artifact of a run that a name stands for: `speech`, `parts.0`, `input.speech`. */
+/** Finds a run's artifact by name: `speech`, `parts.0`, `input.speech`. */
 export function artifactNamed(name: string, run: { input?: JsonObject; output?: JsonObject }): Artifact | undefined {
   const inInput = name.startsWith(INPUT_PREFIX) ? at(run.input, name.slice(INPUT_PREFIX.length)) : undefined;
   const found = inInput ?? at(run.output, name);

@@ -7,21 +7,21 @@ import { type EndingRun, outcomeOf, type RunEnd, type RunOutcome } from './outco
 import { readRun } from './read.js';
 
 /**
- * Long polls that a gateway holds open at Temporal where nothing else is said. A frontend of Temporal takes 1,200 in a namespace
- * (`frontend.namespaceCount`), those of workers included, and refuses more to everybody.
+ * Default limit of concurrent long polls. A Temporal frontend accepts 1,200 per namespace (`frontend.namespaceCount`), workers'
+ * polls included, and rejects all others.
  */
 const LONG_POLLS = 256;
-/** Of these one tenant gets so many, so that its waits do not slow down the others’. */
+/** Share of the limit that one tenant may use. */
 const SHARE_OF_TENANT = 0.75;
 
-/** A run without a long poll is looked at so often at most, in milliseconds, and of all those so many at a time. */
+/** Polling of runs without a long poll: interval per run in milliseconds, and concurrency. */
 const LOOK_EVERY_MS = 1_000;
 const LOOKS_AT_ONCE = 8;
 const TICK_MS = 100;
 
 interface Watched extends EndingRun {
   readonly waiters: Set<{ settle(end: RunEnd): void; fail(error: unknown): void }>;
-  /** Aborts when nobody waits any more. */
+  /** Aborts when the last waiter has left. */
   readonly left: AbortController;
   lookedAt: number;
 }
@@ -29,16 +29,17 @@ interface Watched extends EndingRun {
 type Reading = Pick<RunParts, 'temporal' | 'uiUrl' | 'webhooks' | 'logger' | 'registry' | 'limits'>;
 
 /**
- * Learns the end of each run once, however many wait for it by whichever door: by a long poll of Temporal, of which there is a
- * bounded number; what is above it is looked at in turn, and gets a long poll when one is free. The run is read once as well, if anybody needs more than its outcome.
+ * Waits for the end of each run once, however many requests wait for it. Uses a long poll of Temporal; runs above the limit of long
+ * polls are described in turn and get a long poll when one is free. The run's document is read once, if a waiter needs more than the
+ * outcome.
  */
 export class RunEnds {
   readonly #deps: Reading;
   readonly #most: number;
   readonly #watched = new Map<string, Watched>();
-  /** Runs that have no long poll, those looked at longest ago first. */
+  /** Runs without a long poll, least recently described first. */
   readonly #inTurn = new Set<Watched>();
-  /** Long polls under way, by tenant. */
+  /** Open long polls by tenant. */
   readonly #polls = new Map<string, number>();
   #polling = 0;
   #looking = 0;
@@ -61,8 +62,8 @@ export class RunEnds {
   }
 
   /**
-   * How a run has ended, when it has; undefined when `signal` aborts before. Rejects where Temporal stops answering, or does not
-   * know the run.
+   * Resolves when the run has ended; with undefined if `signal` aborts first. Rejects if Temporal is unavailable or does not know
+   * the run.
    */
   of(run: EndingRun, signal: AbortSignal): Promise<RunEnd | undefined> {
     return new Promise((resolve, reject) => {
@@ -145,7 +146,7 @@ export class RunEnds {
     const now = performance.now();
     for (const watched of this.#inTurn) {
       const due = watched.lookedAt + LOOK_EVERY_MS <= now;
-      // One that Temporal has just refused a long poll waits for its turn first.
+      // A run whose long poll Temporal has just rejected waits for its turn.
       if (due && this.#mayPoll(watched.tenant)) {
         this.#inTurn.delete(watched);
         watched.lookedAt = now;
@@ -184,7 +185,7 @@ export class RunEnds {
     const { id, tenant, waiters } = watched;
     this.#forget(watched);
     let read: Promise<RunDocument> | undefined;
-    // Once for all who ask: each of them was allowed to know of the run before.
+    // Shared by all waiters: each was authorised to see the run when it began to wait.
     const document = () => {
       read ??= readRun(this.#deps, id, { tenant }).then((found) => found.document);
       return read;
@@ -198,7 +199,7 @@ export class RunEnds {
   }
 }
 
-/** Temporal has as many calls as it takes (RESOURCE_EXHAUSTED): the run may be asked for later. */
+/** `RESOURCE_EXHAUSTED`: Temporal rejects the call for now; it can be retried. */
 function isFull(error: unknown): boolean {
   const cause = error instanceof Error && isGrpcServiceError(error.cause) ? error.cause : error;
   return isGrpcServiceError(cause) && cause.code === 8;

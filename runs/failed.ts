@@ -1,7 +1,7 @@
 import { type ErrorCode, isErrorCode, MillraceError } from '../pipelines/errors.js';
 import type { RunDocument } from './document.js';
 
-/** A waited-for run that failed: the answer has its error's status and carries the run. */
+/** A waited run that failed: the response has the status of the run's error and includes the run. */
 export class RunFailedError extends MillraceError {
   constructor(
     code: ErrorCode,
@@ -12,7 +12,7 @@ export class RunFailedError extends MillraceError {
   }
 }
 
-/** The error of a run that has not succeeded, with its own code and status. */
+/** The error of a failed or cancelled run, with its own code and status. */
 export function failureOf(run: RunDocument): RunFailedError {
   const code = isErrorCode(run.error?.code) ? run.error.code : 'RUN_FAILED';
   return new RunFailedError(code, run.error?.message ?? 'the run failed', run);

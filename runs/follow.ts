@@ -10,7 +10,7 @@ import { quietFor, waitForRun } from './wait.js';
 /** Position behind a run's last event. */
 export const END = 'end';
 
-/** An event of a run, also as JSON, with its position; the last one is the run itself when it has ended. */
+/** An event of a run with its position and JSON text; the last item is the run's document. */
 export type Followed =
   | { readonly id: string; readonly event: RunEvent; readonly json: string }
   | { readonly id: typeof END; readonly document: RunDocument };
@@ -25,23 +25,23 @@ export const LAST_EVENT_ID = new RegExp(`${END}|${RunEventReader.POSITION.source
 const WHOLE = new RegExp(`^(${LAST_EVENT_ID.source})$`);
 export const isPosition = (text: string): boolean => WHOLE.test(text);
 
-/** Longest that a run is followed at one go, in milliseconds. Whoever wants more asks again, from where it was. */
+/** Longest duration of one stream, in milliseconds. A client that wants more reconnects from its last position. */
 const FOLLOW_MS = 24 * 3_600_000;
 
 interface FollowOptions {
-  /** Position after which to begin; from the run's first event where absent. */
+  /** Position after which to start. Default: the run's first event. */
   readonly after?: string | undefined;
-  /** Aborts when nobody listens any more. */
+  /** Aborts when the client has disconnected. */
   readonly gone: AbortSignal;
-  /** The run's document, should it come from elsewhere before Temporal has it. */
+  /** Resolves with the run's document if a worker sends its result ahead of Temporal's record. */
   readonly answered?: Promise<RunDocument> | undefined;
-  /** Its result comes from a worker: Temporal is not asked for it at once, unless the worker says that it tells none. */
+  /** A worker sends the result: Temporal is polled only after a delay, or when this resolves, because the worker has no result to send. */
   readonly untold?: Promise<unknown> | undefined;
 }
 
 /**
- * The events of a run behind a position, then its document when it has ended; without the document when `gone` aborts.
- * Throws `ORCHESTRATOR_UNAVAILABLE` when Temporal cannot say whether the run has ended: whoever follows it comes back.
+ * Yields the events of a run after a position, then its document when it has ended; no document if `gone` aborts. Throws
+ * `ORCHESTRATOR_UNAVAILABLE` if Temporal cannot report whether the run has ended; the client reconnects.
  */
 export async function* followRun(
   deps: RunDeps,

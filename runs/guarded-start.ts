@@ -7,18 +7,18 @@ import type { PreparedRun } from './prepare.js';
 import { type StartedRun, startRun, tellGuardian } from './start.js';
 
 /**
- * How long a job may lie untaken before its guardian begins at once, in milliseconds: a worker that has room takes one
- * within a millisecond, and a caller should not notice that none has.
+ * How long a job may stay in the queue before its guardian runs it instead, in milliseconds. A worker with capacity takes a job
+ * within a millisecond.
  */
 const TAKEN_MS = 150;
 
-/** An error made for each abort costs a stack trace. */
-const OVER = new Error('nobody waits for the outcome any more');
+/** Shared: a new error for each abort would capture a stack trace. */
+const OVER = new Error('the outcome is no longer needed');
 
 /**
- * Starts a run that a fast host runs: its workflow as the guardian, with a delay, and the job for whichever worker takes it
- * first. A run that changes nothing elsewhere is handed out while Temporal is told of it; its caller hears nothing of it before
- * Temporal has it. Throws as `startRun` does.
+ * Starts a run on a fast host: starts its workflow as the guardian, with a delay, and puts the job into the queue. A run without side
+ * effects is queued concurrently with the workflow's start; its caller gets no response before Temporal has the workflow. Throws as
+ * `startRun` does.
  */
 export async function startGuarded(deps: RunDeps, run: PreparedRun): Promise<StartedRun> {
   const { fast } = deps;
@@ -26,7 +26,7 @@ export async function startGuarded(deps: RunDeps, run: PreparedRun): Promise<Sta
   if (!fast || !segment) return await startRun(deps, run);
   const job: FastJob = { id: request.id, segment, at: Date.now() };
   const over = new AbortController();
-  // Before it is handed out: it may have ended before Temporal has told us that it has started.
+  // Before it is queued: the outcome may arrive before Temporal has confirmed the start.
   const ended = deps.answers?.outcome(job.id, over.signal) ?? never();
   const put = () => fast.put(job);
   const early = run.changesNothing ? put() : undefined;
@@ -46,11 +46,11 @@ interface Guarded {
   readonly run: PreparedRun;
   readonly job: FastJob;
   readonly ended: Promise<SegmentOutcome | null>;
-  /** The job as it lies in Redis; undefined where it was not handed out. */
+  /** The queued text of the job; undefined if it was not queued. */
   readonly put: Promise<string | undefined>;
 }
 
-/** Tells the guardian what the fast host has done. Should this process end before, the guardian's delay does it. Never rejects. */
+/** Signals the outcome of the fast host to the guardian. If this process ends first, the guardian's start delay expires. Never rejects. */
 async function guard(deps: RunDeps, fast: FastPath, { run, job, ended, put }: Guarded): Promise<void> {
   const { id } = job;
   const timers: NodeJS.Timeout[] = [];

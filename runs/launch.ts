@@ -12,11 +12,11 @@ import { documentOfEnded, documentOfStarted, readRun } from './read.js';
 import { type StartedRun, startRun } from './start.js';
 import { quietFor, waitForRun } from './wait.js';
 
-/** A run that is wanted: what every door asks for, in its own protocol. */
+/** A request for a run, independent of the door's protocol. */
 export interface Order {
   readonly pipeline: Pipeline;
   readonly caller: Caller;
-  /** As the pipeline's schema makes it. */
+  /** After parsing by the pipeline's schema. */
   readonly input: JsonObject;
   readonly idempotencyKey?: string | undefined;
   readonly options?: RunOptions | undefined;
@@ -24,14 +24,14 @@ export interface Order {
 
 export interface Launched {
   readonly run: StartedRun;
-  /** The run as it is when it has ended or the wait is over. */
+  /** The run when it has ended or the wait is over. */
   readonly document: RunDocument;
 }
 
 export interface Wait {
-  /** Longest wait, in milliseconds; the run goes on after it. */
+  /** Longest wait, in milliseconds; the run continues after it. */
   readonly waitMs: number;
-  /** Aborts when the caller has left; the run goes on. */
+  /** Aborts when the caller has disconnected; the run continues. */
   readonly gone: AbortSignal;
   /** Called as soon as the run has started. */
   readonly started?: ((run: StartedRun) => void) | undefined;
@@ -65,14 +65,14 @@ async function launchAndWait(deps: RunDeps, order: Order, { waitMs, gone, starte
   }
 }
 
-/** An error made for each abort costs a stack trace. */
-const OVER = new Error('nobody waits for the run any more');
+/** Shared: a new error for each abort would capture a stack trace. */
+const OVER = new Error('the wait is over');
 
-/** Starts a run and follows it: its events as they come, and its document when it has ended. */
+/** Starts a run and streams its events, then its document. */
 export async function launchFollowed(deps: RunDeps, order: Order, gone: AbortSignal): Promise<FollowedRun> {
   const leave = deps.places.take(order.caller.tenant);
   const close = new AbortController();
-  // Also where the events are never asked for: the client has left before.
+  // Also if the events are never read, because the client has disconnected.
   const stop = () => {
     close.abort(OVER);
     leave();
@@ -101,15 +101,15 @@ export async function launchFollowed(deps: RunDeps, order: Order, gone: AbortSig
 
 interface Started {
   readonly run: StartedRun;
-  /** Resolves when the result comes ahead of Temporal's record of it; stays open otherwise. */
+  /** Resolves if a worker sends the result ahead of Temporal's record; stays pending otherwise. */
   readonly answered?: Promise<RunDocument>;
-  /** Its result comes from a worker: Temporal is not asked for it at once, unless the worker says that it tells none. */
+  /** A worker sends the result: Temporal is polled only after a delay, or when this resolves, because the worker has no result to send. */
   readonly untold?: Promise<unknown>;
-  /** To be called when the run is known to have ended. */
+  /** Must be called when the run is known to have ended. */
   ended(): void;
 }
 
-/** @param over aborts when nobody waits any more */
+/** @param over aborts when the wait is over */
 async function start(
   deps: RunDeps,
   { pipeline, caller, input, idempotencyKey, options }: Order,
@@ -124,7 +124,7 @@ async function start(
   const repeated = idempotencyKey !== undefined;
   const applicant = { id, pipeline, placement, caller, priority: options?.priority, repeated };
   const ended = (await deps.admission?.admit(applicant)) ?? (() => undefined);
-  // Before the run starts: it may be answered before Temporal has told us that it has started.
+  // Before the start: the result may arrive before Temporal has confirmed it.
   const answer = prepared.answered ? deps.answers?.expect(id, over) : undefined;
   const run = await (prepared.guarded ? startGuarded(deps, prepared) : startRun(deps, prepared));
   if (answer === undefined) return { run, ended };
@@ -135,7 +135,7 @@ async function start(
   return { run, ended, answered, ...(!run.replayed && { untold }) };
 }
 
-/** The run as it is when it has ended or the wait is over. */
+/** The run when it has ended or the wait is over. */
 async function settle(
   deps: RunDeps,
   run: StartedRun,
@@ -149,7 +149,7 @@ async function settle(
   try {
     return (await readRun(deps, run.id, caller)).document;
   } catch (error) {
-    // The run exists: its id must reach the caller, whatever Temporal does now.
+    // The run exists: its id must reach the caller even if Temporal is unavailable now.
     deps.logger.warn({ runId: run.id, err: error }, 'a started run cannot be read');
     return documentOfStarted(deps, run, input);
   }

@@ -2,20 +2,20 @@ import { MillraceError } from '../pipelines/errors.js';
 import { isJsonObject } from '../pipelines/json.js';
 import { type Plan, PRIORITIES, type Priority } from '../pipelines/plan/index.js';
 
-/** What the query of a request says of its run. */
+/** Options of a run, from the query of a request. */
 export interface RunOptions {
-  /** The fields of the output that are wanted; stages that only others need do not run. */
+  /** Wanted fields of the output; stages that only other fields need are skipped. */
   readonly outputs?: readonly string[];
   readonly priority?: Priority;
-  /** URL that is told of the run's end. */
+  /** URL that receives an event when the run ends. */
   readonly webhook?: string;
 }
 
 const KNOWN: ReadonlySet<string> = new Set(['outputs', 'priority', 'webhook']);
 
 /**
- * Reads `?outputs=reply,transcript&priority=interactive&webhook=https://example.com/hooks`. Throws `INVALID_INPUT` naming the parameter: a misspelt one would
- * cost a caller the stages that it meant to save.
+ * Reads `?outputs=reply,transcript&priority=interactive&webhook=https://example.com/hooks`. Throws
+ * `INVALID_INPUT` naming the parameter, also for unknown ones: a misspelt parameter would be ignored silently.
  */
 export function runOptionsOf(query: unknown, plan: Plan): RunOptions {
   const given = isJsonObject(query) ? query : {};

@@ -2,15 +2,15 @@ import { isGrpcCancelledError, isGrpcDeadlineError, isGrpcServiceError } from '@
 import { WorkflowNotFoundError } from '@temporalio/common';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
 
-/** Longest wait for one answer of Temporal: far above a healthy one (5 ms), far below a caller's patience. */
+/** Timeout of one call to Temporal, in milliseconds. A healthy server answers in 5 ms. */
 export const TEMPORAL_DEADLINE_MS = 5_000;
 
-/** Codes of gRPC that mean "not now": the caller may try again. */
+/** gRPC codes of transient failures. */
 const PASSING = new Set([
   1 /* CANCELLED */, 4 /* DEADLINE_EXCEEDED */, 8 /* RESOURCE_EXHAUSTED */, 14 /* UNAVAILABLE */,
 ]);
 
-/** What Temporal's client threw, as an error of the table. `runId` is named when the run is not there. */
+/** Maps an error of Temporal's client to the error table. `runId` is named if the run is not found. */
 export function fromTemporal(error: unknown, runId: string): MillraceError {
   if (error instanceof MillraceError) return error;
   if (error instanceof WorkflowNotFoundError) return runNotFound(runId);

@@ -13,7 +13,7 @@ export interface RunOutcome {
   readonly error?: RunError;
 }
 
-/** A run whose end is wanted. */
+/** A run to wait for. */
 export interface EndingRun {
   readonly id: string;
   readonly tenant: string;
@@ -22,11 +22,11 @@ export interface EndingRun {
 /** How a run has ended. */
 export interface RunEnd {
   readonly outcome: RunOutcome;
-  /** Asks Temporal for the rest: the run's input, and when it ended. Rejects as `readRun` does. */
+  /** Reads the whole document from Temporal, with input and end time. Rejects as `readRun` does. */
   document(): Promise<RunDocument>;
 }
 
-/** Waits for a run's end. Undefined when `withAbortSignal`'s signal came first; other errors are the connection's. */
+/** Waits for a run's end. Undefined if `withAbortSignal`'s signal aborted first; rejects on connection errors. */
 export async function outcomeOf(handle: WorkflowHandle): Promise<RunOutcome | undefined> {
   try {
     const { output, stages } = (await handle.result()) as RunResult;
@@ -38,7 +38,7 @@ export async function outcomeOf(handle: WorkflowHandle): Promise<RunOutcome | un
   }
 }
 
-/** What the workflow puts in its failure's details. */
+/** The details of the workflow's failure. */
 interface FailureDetails {
   readonly stages?: readonly StageRecord[];
   readonly stage?: string;

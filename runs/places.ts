@@ -1,16 +1,16 @@
 import { MillraceError } from '../pipelines/errors.js';
 import type { RunParts } from './deps.js';
 
-/** Where nothing else is said. A stream costs a socket and some 50 kB. */
+/** Defaults. A stream costs a socket and about 50 kB. */
 const MOST = 4_000;
 const MOST_OF_TENANT = 1_000;
 
-/** Whoever gets no place is told to come back after this, in milliseconds. */
+/** `Retry-After` of a rejected request, in milliseconds. */
 const RETRY_MS = 1_000;
 
 /**
- * The requests of a gateway that wait for a run or follow it, by whichever door. Each holds a place from before its run starts
- * until it is answered or its client has left.
+ * Limits the requests that wait for a run or follow it, over all doors of a gateway. Each holds a place from before its run starts
+ * until the response has been sent or the client has disconnected.
  */
 export class Places {
   readonly #most: number;
@@ -25,7 +25,7 @@ export class Places {
 
   /**
    * Takes a place. Throws `TOO_MANY_STREAMS`.
-   * @returns what gives it back; more calls than one do nothing
+   * @returns a function that releases it; further calls have no effect
    */
   take(tenant: string): () => void {
     const own = this.#taken.get(tenant) ?? 0;

@@ -13,37 +13,37 @@ import type { RunOptions } from './options.js';
 import { refuseTooLarge } from './start-size.js';
 import { webhookTargets } from './webhooks/targets.js';
 
-/** A run that is asked for. */
+/** A request for a run. */
 export interface RunRequest {
   readonly id: string;
   readonly pipeline: Pick<Pipeline, 'name' | 'description' | 'plan'>;
   readonly tenant: string;
-  /** Whose conversations the run’s are; absent: its pipeline’s. */
+  /** Owner of the run’s sessions. Absent: the pipeline. */
   readonly owner?: string | undefined;
   readonly input: JsonObject;
   readonly idempotencyKey?: string | undefined;
   readonly options?: RunOptions | undefined;
-  /** Whether somebody may watch the run. */
+  /** Whether stages publish events. */
   readonly events?: boolean;
-  /** Whether somebody waits for the result. */
+  /** Whether the caller waits for the result. */
   readonly answer?: boolean;
-  /** It goes on where this run has ended. */
+  /** The run that it resumes. */
   readonly resumes?: { readonly id: string } & Pick<RunContext, 'decisions' | 'sessionsOf'> &
     Pick<RunMemo, 'fingerprint' | 'webhooks'>;
 }
 
-/** A run with all that is decided before it starts, once: nothing of it changes between its start, its job and its document. */
+/** A run with everything that is decided before its start, once: the workflow, the job and the document all use it. */
 export interface PreparedRun {
   readonly request: RunRequest;
   readonly context: RunContext;
   readonly memo: RunMemo;
-  /** Who is told of its end. */
+  /** Receivers of its event. */
   readonly webhooks: readonly WebhookTarget[];
-  /** Its result comes from the worker, ahead of Temporal’s record of it. */
+  /** The worker sends its result ahead of Temporal’s record. */
   readonly answered: boolean;
-  /** A fast host runs it: all of it, as one segment. */
+  /** The whole run as one segment, if a fast host is to run it. */
   readonly guarded?: Segment;
-  /** It may be handed out while Temporal is told of it. */
+  /** It may be queued before Temporal has confirmed its start. */
   readonly changesNothing: boolean;
 }
 
@@ -55,7 +55,7 @@ export function prepareRun(deps: RunDeps, request: RunRequest): PreparedRun {
   const webhooks = resumes ? (resumes.webhooks ?? []) : webhookTargets(deps.webhooks, told);
   const channel = answer ? deps.answers?.channel : undefined;
   const answered = channel !== undefined && isOneSegment(wantedGraph(plan, options.outputs));
-  // The delivery of its end starts it; and where nobody waits there is nothing to be gained.
+  // With receivers, the delivery workflow starts the run; without a waiting caller, the fast path gains nothing.
   const fast = answered && deps.fast !== undefined && options.priority === 'interactive' && webhooks.length === 0;
   const context = contextOf(deps, request, channel, fast ? randomUUID() : undefined);
   refuseTooLarge(input, context);
@@ -102,11 +102,11 @@ function contextOf(
   };
 }
 
-/** A run of one that changes something elsewhere is handed out when Temporal has it, and not beside. */
+/** A run with side effects is queued only after Temporal has confirmed its start. */
 const changesNothing = (plan: Plan): boolean =>
   [...allSteps(plan)].every((step) => !isStage(step) || !changesElsewhere(step.kind));
 
-/** The id of a run that is going to be started. */
+/** The id of a new run; derived from the idempotency key if there is one. */
 export function runId({ pipeline, tenant, idempotencyKey }: Omit<RunRequest, 'id' | 'input'>): string {
   if (idempotencyKey === undefined) return `${pipeline.name}-${randomUUID()}`;
   const hash = createHash('sha256')

@@ -25,16 +25,16 @@ import { deliveryOf, startTold } from './webhooks/told-run.js';
 
 export interface StartedRun {
   readonly id: string;
-  /** Temporal's id of the execution; unknown of a run that was there before. */
+  /** Temporal's id of the execution; absent for a run that existed before. */
   readonly executionId?: string;
   readonly memo: RunMemo;
-  /** The run had been started before, under the same idempotency key. */
+  /** The run was started before, with the same idempotency key. */
   readonly replayed: boolean;
 }
 
 /**
- * Time beyond the plan's deadline after which Temporal itself ends the run. The workflow keeps its own deadline, but that
- * takes a worker; without one a run would stay open for ever.
+ * Temporal's timeout of the run, beyond the plan's deadline, in milliseconds. The workflow keeps the deadline itself, but only while a
+ * worker runs it.
  */
 export const BACKSTOP_MS = 30_000;
 
@@ -73,7 +73,7 @@ export async function startRun(deps: RunDeps, run: PreparedRun): Promise<Started
   }
 }
 
-/** As `startRun`, by way of the delivery of the run's end. */
+/** As `startRun`, through the delivery workflow, which starts the run as its child. */
 async function startWithWebhooks(deps: RunDeps, run: PreparedRun): Promise<StartedRun> {
   const { request, context, memo, webhooks } = run;
   const { id, tenant, input, options } = request;
@@ -92,7 +92,7 @@ async function startWithWebhooks(deps: RunDeps, run: PreparedRun): Promise<Start
   try {
     const seen = await startTold(deps, { tenant, targets: webhooks, of: { run: order } });
     const there = asRunMemo(seen?.memo);
-    // A run that was started without a webhook may hold the id.
+    // A run that was started without a webhook may have the id.
     if (there && there.createdAt !== memo.createdAt) return { id, memo: same(there, memo), replayed: true };
     return { id, memo, replayed: false, ...(seen && { executionId: seen.runId }) };
   } catch (error) {
@@ -102,8 +102,8 @@ async function startWithWebhooks(deps: RunDeps, run: PreparedRun): Promise<Start
 }
 
 /**
- * Ends a guardian's delay with the outcome of its run; with null it runs the segment itself. A plain signal would wait for the
- * delay to end: one that may start the workflow does not. The run is there, so this starts none.
+ * Signals the outcome of its run to a guardian, which ends its start delay; with null the guardian runs the segment. A plain signal would
+ * not end the delay, signal-with-start does. The workflow exists, so none is started.
  */
 export async function tellGuardian(deps: RunDeps, run: PreparedRun, outcome: SegmentOutcome | null): Promise<void> {
   const signal = { signal: OUTCOME_SIGNAL, signalArgs: [outcome] };
@@ -135,7 +135,7 @@ function optionsOf(deps: RunDeps, run: PreparedRun) {
   };
 }
 
-/** What the Temporal UI says of the run. */
+/** Summary and details of the run in the Temporal UI. */
 function textsOf({ request: { pipeline, resumes }, memo }: PreparedRun): { summary: string; details?: string } {
   const { description } = pipeline;
   return {
@@ -144,7 +144,7 @@ function textsOf({ request: { pipeline, resumes }, memo }: PreparedRun): { summa
   };
 }
 
-/** The memo of the run that holds the id already, which must have been asked for the same. */
+/** The memo of the run that has the id already. Throws `IDEMPOTENCY_KEY_REUSED` if its request was another one. */
 async function sameRun(deps: RunDeps, id: string, wanted: RunMemo): Promise<RunMemo> {
   return same(await memoOf(deps, id), wanted);
 }

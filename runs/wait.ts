@@ -3,15 +3,15 @@ import type { RunDeps } from './deps.js';
 import type { EndingRun, RunEnd } from './outcome.js';
 
 /**
- * How long nobody asks Temporal for the end of a run whose worker tells it first, in milliseconds: a question that Temporal holds
- * open costs its server as much as a signal.
+ * Delay of the first long poll for a run whose worker sends the result, in milliseconds. A long poll costs Temporal as much as a
+ * signal.
  */
 const QUIET_MS = 1_000;
 
 /**
- * Resolves when it is time to ask Temporal for the end of a run that a worker may tell first, or nobody waits any more, with what is
- * left of `ms`.
- * @param untold resolves when the worker has said that it tells nothing
+ * Resolves when Temporal should be polled for the end of a run whose worker may send the result, or `signal` has aborted, with the
+ * rest of `ms`.
+ * @param untold resolves when the worker has no result to send
  */
 export function quietFor(ms: number, signal: AbortSignal, untold: Promise<unknown>): Promise<number> {
   const began = performance.now();
@@ -29,8 +29,8 @@ export function quietFor(ms: number, signal: AbortSignal, untold: Promise<unknow
 }
 
 /**
- * Waits up to `waitMs` for a run's end. Undefined when it has not ended by then, when `gone` is aborted, or when Temporal stops
- * answering: the run goes on and has an id to ask for.
+ * Waits up to `waitMs` for a run's end. Undefined if it has not ended by then, if `gone` aborts, or if Temporal is unavailable: the run
+ * continues and can be requested by its id.
  */
 export async function waitForRun(
   { ends, logger }: Pick<RunDeps, 'ends' | 'logger'>,
