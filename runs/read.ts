@@ -15,31 +15,31 @@ import { pendingIn, waitingIn } from './waiting.js';
 import { withWaits } from './waiting-for.js';
 import { deliveryOf } from './webhooks/told-run.js';
 
-/** Longest wait for a worker to tell the stage table; without one the run is shown without. */
+/** Timeout of a query for the stage table, in milliseconds. Without an answer the run is shown without it. */
 const QUERY_MS = 1_000;
 
-/** Every id that the gateway gives; others are not worth a question to Temporal. */
+/** The form of run ids; others are rejected without a call to Temporal. */
 const RUN_ID = /^[a-z][a-z0-9-]{1,127}$/;
 
-/** A run with its input and output as the workflow has them: artifacts without links. */
+/** A run with its input and output as stored by the workflow: artifacts without links. */
 export interface RunRecord {
   readonly document: RunDocument;
   readonly input?: JsonObject;
   readonly output?: JsonObject;
-  /** Who is told of its end. */
+  /** Receivers of its event. */
   readonly webhooks?: readonly WebhookTarget[];
 }
 
-/** What Temporal says of a run without asking the run itself. */
+/** What Temporal knows of a run without a query of its workflow. */
 interface FoundRun {
   readonly description: WorkflowExecutionDescription;
   readonly memo: RunMemo;
   readonly running: boolean;
-  /** No worker has started it yet: what is described is the delivery of its end, which will. */
+  /** Not started yet: the description is that of its delivery workflow, which will start it. */
   readonly accepted?: true;
 }
 
-/** What reading a run takes. */
+/** Dependencies of reading a run. */
 export type RunReading = Pick<RunDeps, 'temporal' | 'uiUrl' | 'webhooks'>;
 
 /** Finds a run. Throws `RUN_NOT_FOUND`, also for another tenant's and for a pipeline that the caller may not use. */
@@ -80,7 +80,7 @@ export async function readRun(deps: RunReading, id: string, caller: Caller): Pro
       const [input, outcome, live, resumedAs] = await Promise.all([
         inputOf(temporal, id, description.runId),
         running ? undefined : outcomeOf(handle),
-        // Before its first task no worker can tell: a guardian waits for its fast host.
+        // A workflow in its start delay cannot be queried: a guardian waits for its fast host.
         running && !isDelayed(description) ? liveState(temporal, id, pendingIn(id, description)) : undefined,
         running || description.status.name === 'COMPLETED' ? undefined : resumptionThere(temporal, id),
       ]);
@@ -93,7 +93,7 @@ export async function readRun(deps: RunReading, id: string, caller: Caller): Pro
   }
 }
 
-/** What is known of a run without asking Temporal for it. */
+/** The document of a run that has just been started, without a call to Temporal. */
 export function documentOfStarted(
   deps: Pick<RunDeps, 'uiUrl'>,
   { id, executionId, memo }: StartedRun,
@@ -108,7 +108,7 @@ export function documentOfStarted(
   };
 }
 
-/** A run whose end is known, without another question to Temporal: it has ended just now. */
+/** The document of a run whose outcome has just arrived, without another call to Temporal. */
 export const documentOfEnded = (
   deps: Pick<RunDeps, 'uiUrl'>,
   run: StartedRun,
@@ -131,7 +131,7 @@ const identityOf = (id: string, { pipeline, version, tenant, resumedFrom }: RunM
   ...(resumedFrom !== undefined && { resumedFrom }),
 });
 
-/** The run that goes on where this one has ended, where there is one. */
+/** The id of the run that resumes this one, if there is one. */
 export async function resumptionThere(temporal: Client, id: string): Promise<string | undefined> {
   const next = resumptionOf(id);
   try {
@@ -152,7 +152,7 @@ interface Seen {
   readonly seen: RunOutcome | ({ readonly status: 'running' } & Live) | undefined;
 }
 
-/** What only the run itself knows while it goes on. */
+/** What only the workflow of a running run knows. */
 interface Live {
   readonly stages?: readonly StageRecord[];
   readonly waiting?: readonly Wait[];
@@ -181,7 +181,7 @@ function record(deps: RunReading, { id, memo, description, input, seen, resumedA
 export const isDelayed = ({ executionTime }: WorkflowExecutionDescription): boolean =>
   (executionTime?.getTime() ?? 0) > Date.now();
 
-/** Asks the workflow itself, which takes a worker. */
+/** Queries the workflow, which takes a worker. */
 export async function stagesOf(temporal: Client, id: string): Promise<readonly StageRecord[] | undefined> {
   try {
     return await temporal.withDeadline(Date.now() + QUERY_MS, () =>
@@ -192,10 +192,10 @@ export async function stagesOf(temporal: Client, id: string): Promise<readonly S
   }
 }
 
-/** Whether a person may be waited for in a step of the kind. */
+/** Whether a step of the kind may wait for a person. */
 const mayAsk = (kind: string): boolean => kind === 'pipeline' || traitsOf(kind)?.servedBy === 'interpreter';
 
-/** Asks the workflow itself, which takes a worker; what it does not say is not known. */
+/** Queries the workflow, which takes a worker; what it does not answer is left out. */
 async function liveState(temporal: Client, id: string, children: readonly string[]): Promise<Live> {
   let stages: readonly StageRecord[] | undefined;
   try {
@@ -214,7 +214,7 @@ async function inputOf(temporal: Client, workflowId: string, runId: string): Pro
   return isJsonObject(input) ? input : undefined;
 }
 
-/** What a run was started with, its input first: the arguments in the first event of its history, at most so many. */
+/** The arguments of a run's workflow, from the first event of its history; the first one is its input. */
 export async function argumentsOf(
   temporal: Client,
   workflowId: string,

@@ -12,19 +12,19 @@ import { argumentsOf, findRun, resumptionThere, stagesOf } from './read.js';
 import { BACKSTOP_MS, type StartedRun, startRun } from './start.js';
 
 export interface Resumption {
-  /** Steps that have ended and of which nothing is kept may happen again. */
+  /** Whether steps that have ended may be repeated if they are not in the record. */
   readonly repeat: boolean;
 }
 
-/** The run that goes on: just started, with what it was given, or there already. */
+/** The new run: just started, with its input, or the one that existed already. */
 export type Resumed =
   | { readonly started: StartedRun; readonly input: JsonObject }
   | { readonly there: string; readonly started?: never };
 
 /**
- * Starts the run that goes on where a run has failed, was cancelled or has run out of time: with its input, plan, options and
- * receivers, and a deadline of its own. What has ended there is taken from the record. There is one such run, whoever asks and
- * how often: its id follows from the first one's. Throws `RUN_NOT_ENDED`, `NOT_RESUMABLE` and `RECORD_INCOMPLETE`.
+ * Starts a run that resumes one that failed, was cancelled or timed out: with the same input, plan, options and receivers, and a
+ * deadline of its own. Results of completed calls come from the record. Its id is derived from the first run's id, so there is one such
+ * run however often it is requested. Throws `RUN_NOT_ENDED`, `NOT_RESUMABLE` and `RECORD_INCOMPLETE`.
  */
 export async function resumeRun(deps: RunDeps, id: string, caller: Caller, wish: Resumption): Promise<Resumed> {
   const { description, memo, running } = await findRun(deps, id, caller);
@@ -39,7 +39,7 @@ export async function resumeRun(deps: RunDeps, id: string, caller: Caller, wish:
   const { plan, priority, outputs, sessionsOf } = context;
   const request: RunRequest = {
     id: next,
-    // Its own definition may have changed since, or be gone: the run goes on by the plan that it has.
+    // The definition may have changed or be gone: the new run uses the plan of the old one.
     pipeline: { name: plan.name, description: '', plan },
     tenant: memo.tenant,
     input,
@@ -67,7 +67,7 @@ export async function resumeRun(deps: RunDeps, id: string, caller: Caller, wish:
   }
 }
 
-/** What the run was started with. */
+/** The arguments of the run's workflow. */
 async function begunWith(
   deps: RunDeps,
   id: string,
@@ -82,14 +82,14 @@ async function begunWith(
   return { input, context: context as unknown as RunContext };
 }
 
-/** How far its stages came; undefined where nobody can say. */
+/** The run's stage table; undefined if it is not available. */
 async function stagesThere(deps: RunDeps, id: string): Promise<readonly StageRecord[] | undefined> {
   const outcome = await asked(deps, id, () => outcomeOf(deps.temporal.workflow.getHandle(id)));
-  // A cancelled run ends without its table; its workflow can still be asked, which takes a worker.
+  // A cancelled run ends without its table; its workflow can still be queried, which takes a worker.
   return outcome?.stages ?? (await stagesOf(deps.temporal, id));
 }
 
-/** Keeps the record for the run that goes on. Throws `RECORD_INCOMPLETE` where steps that have ended are not in it. */
+/** Keeps the record for the new run. Throws `RECORD_INCOMPLETE` if steps that have ended are missing in it. */
 async function holdRecord(
   { records }: RunDeps,
   id: string,
@@ -116,15 +116,15 @@ async function holdRecord(
   await records.hold(id, { ended: endedStages(plan, stages ?? []), repeat }, plan.deadlineMs + BACKSTOP_MS);
 }
 
-/** Steps that no call of the record stands for: people's decisions are told by the table, child runs have calls of their own. */
+/** Steps without a call in the record: decisions are in the stage table, child runs have records of their own calls. */
 const NO_CALLS: ReadonlySet<string> = new Set(['approve', 'pipeline']);
 
-/** The stages of which the run knows more ends than the record has. */
+/** The stages of which fewer calls are in the record than have ended in the run. */
 function lacks(stages: readonly StageRecord[], { succeeded, gaps }: RecordSummary): string[] {
   const lacking = stages.flatMap(({ stage, kind, status, count }) => {
     if (NO_CALLS.has(kind)) return [];
     const done = count?.done ?? (status === 'done' ? 1 : 0);
-    // An agent is as many calls as it has turns and tools.
+    // An agent makes a call for each turn and tool.
     const kept = succeeded.get(stage) ?? 0;
     const known = kind === 'agent' ? Math.min(kept, 1) * done : kept;
     return known < done ? [`${stage} (${known} of ${done} kept)`] : [];

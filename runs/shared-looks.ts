@@ -1,17 +1,17 @@
-/** A look that is under way, and the one that follows for all who came meanwhile. */
+/** The request in flight, and the next one, which all callers that arrive meanwhile share. */
 interface Looks<T> {
   readonly now: Promise<T>;
   next?: Promise<T>;
 }
 
 /**
- * Looks at one thing for many at once. Whoever comes while a look is under way shares the one after it, so that nobody is told
- * what was before they asked, and however many ask, there is one look at a time.
+ * Shares requests for the same thing among concurrent callers. A caller that arrives while a request is in flight shares the next one,
+ * so it never gets an answer from before its call; at most one request per key is in flight.
  */
 export class SharedLooks<T> {
   readonly #looks = new Map<string, Looks<T>>();
 
-  /** @param look looks at what `key` names; must end by itself */
+  /** @param look requests what `key` names; must have a timeout of its own */
   of(key: string, look: () => Promise<T>): Promise<T> {
     const looks = this.#looks.get(key);
     if (!looks) return this.#begin(key, look);

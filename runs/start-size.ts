@@ -3,14 +3,14 @@ import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
 import type { Plan } from '../pipelines/plan/index.js';
 import type { RunContext } from '../pipelines/run/index.js';
 
-/** What Temporal takes of a workflow's arguments (`limit.blobSize.error`: 2 MiB), less what it writes around them. */
+/** Temporal's limit of a workflow's arguments (`limit.blobSize.error`: 2 MiB), less its own overhead. */
 const MOST_BYTES = 2 * 1024 * 1024 - 64 * 1024;
-/** A field that takes less of its parent than this is not what makes it large. */
+/** The share of its parent above which a field is named as the cause. */
 const MOST_OF_IT = 0.5;
 
 /**
- * Refuses a run whose input, with the plan that it carries, is above what Temporal takes: nothing has started then. Media do
- * not count, for they are in the artifact store. Throws `INPUT_TOO_LARGE` naming the largest field.
+ * Rejects a run whose input and plan exceed Temporal's limit, before anything is started. Media do not count: they are in the artifact
+ * store. Throws `INPUT_TOO_LARGE` naming the largest field.
  */
 export function refuseTooLarge(input: JsonObject, context: RunContext): void {
   const { plan, ...rest } = context;
@@ -24,7 +24,7 @@ export function refuseTooLarge(input: JsonObject, context: RunContext): void {
   });
 }
 
-/** Counted once: a plan is the same for all its runs. */
+/** Computed once per plan. */
 function bytesOfPlan(plan: Plan): number {
   const known = planBytes.get(plan);
   if (known !== undefined) return known;
@@ -37,13 +37,13 @@ const planBytes = new WeakMap<Plan, number>();
 
 const bytesOf = (value: Json): number => Buffer.byteLength(JSON.stringify(value));
 
-/** The path of what makes an input large: down to the value that no single part of it makes large. */
+/** The path of the value that makes an input large: descends as long as one part dominates. */
 function largestField(input: JsonObject): { readonly field: string; readonly bytes: number } {
   let found = { field: 'body', bytes: bytesOf(input) };
   for (let value: Json = input; ; ) {
     const none: Part = { field: '', value: null, bytes: 0 };
     const largest: Part = partsOf(value, found.field).reduce((a, b) => (b.bytes > a.bytes ? b : a), none);
-    // The first step is taken whatever its share: it names a field of the pipeline's.
+    // The first step is always taken, so that a field of the pipeline is named.
     if (largest.field === '' || (found.field !== 'body' && largest.bytes < found.bytes * MOST_OF_IT)) return found;
     found = { field: largest.field, bytes: largest.bytes };
     value = largest.value;

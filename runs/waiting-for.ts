@@ -7,8 +7,8 @@ type Payloads = NonNullable<
 >['payloads'];
 
 /**
- * The rows with what their stages wait for: a stage whose server is away is an activity between two attempts, and what it
- * waits for stands in its heartbeat, of which the workflow itself learns nothing.
+ * Adds to the rows what their stages wait for. A stage whose server is away is an activity between two attempts; its heartbeat details
+ * say what it waits for, which the workflow cannot see.
  */
 export async function withWaits(
   temporal: Client,

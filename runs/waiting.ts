@@ -4,25 +4,25 @@ import { WAITING_QUERY, type Wait } from '../pipelines/run/index.js';
 import type { RunDeps } from './deps.js';
 import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 
-/** Child runs of one run that are asked in all, each for two calls of Temporal. */
+/** Most child runs that are queried for one run; each takes two calls to Temporal. */
 export const MOST_CHILDREN = 32;
 
-/** A run, or a child run of it. */
+/** A run or one of its child runs. */
 export interface Within {
-  /** The run that the caller knows. */
+  /** The id of the parent run, as the caller knows it. */
   readonly id: string;
   readonly workflowId: string;
 }
 
-/** Where a child run stands in the run, as a prefix of its stages' paths: `far/deeper/`. */
+/** The path of a child run as a prefix of its stages' paths: `far/deeper/`. */
 export const prefixOf = ({ id, workflowId }: Within): string =>
   workflowId === id ? '' : `${workflowId.slice(id.length + 1)}/`;
 
 type Temporal = Pick<RunDeps, 'temporal'>;
 
 /**
- * What a run and its child runs wait for people to decide, with paths from the run. Each is asked itself, which takes a worker.
- * @param children those of the run, where they are known
+ * The open waits of a run and its child runs, with paths relative to the run. Queries each workflow, which takes a worker.
+ * @param children ids of the child runs, if known
  */
 export async function waitingIn(deps: Temporal, id: string, children?: readonly string[]): Promise<readonly Wait[]> {
   return await ask(deps, { id, workflowId: id }, { children: MOST_CHILDREN }, children);
@@ -45,7 +45,7 @@ async function ask(
   return [...own, ...below.flat()];
 }
 
-/** The ids of the child runs under way of a run; of one that has just ended, none. */
+/** The ids of a run's running child runs; none if the run has just ended. */
 export async function childrenOf({ temporal }: Temporal, workflowId: string): Promise<readonly string[]> {
   try {
     return pendingIn(
@@ -60,7 +60,7 @@ export async function childrenOf({ temporal }: Temporal, workflowId: string): Pr
   }
 }
 
-/** Those of them that Temporal lists as pending, under ids that are the run's and their step's path. */
+/** The child runs that Temporal lists as pending; their ids are `<run>/<path of the step>`. */
 export const pendingIn = (workflowId: string, { raw }: Pick<WorkflowExecutionDescription, 'raw'>): readonly string[] =>
   (raw.pendingChildren ?? [])
     .map((child) => child.workflowId ?? '')

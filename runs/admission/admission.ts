@@ -10,46 +10,46 @@ import type { Backlog } from './backlog.js';
 import { queuesOf } from './queues-of.js';
 import type { RunSlots, RunState } from './run-slots.js';
 
-/** A run that somebody wants to start. */
+/** A run that is to be started. */
 export interface Applicant {
-  /** The id that it will have. */
+  /** Its future id. */
   readonly id: string;
   readonly pipeline: Pick<Pipeline, 'name' | 'plan'>;
   /** Where its stages will run. */
   readonly placement: Placement;
   readonly caller: Caller;
   readonly priority?: Priority | undefined;
-  /** The run may have been started before, by a request with the same idempotency key. */
+  /** The request has an idempotency key: the run may exist already. */
   readonly repeated?: boolean;
 }
 
 export interface AdmissionDeps {
   readonly slots: Pick<RunSlots, 'take' | 'release'>;
   stateOf(runId: string): Promise<RunState>;
-  /** Absent: nothing is shed. */
+  /** Absent: no load is shed. */
   readonly backlog?: Pick<Backlog, 'waitMs'> | undefined;
-  /** Of the workflows. */
+  /** Task queue of the workflows. */
   readonly taskQueue: string;
-  /** The state store; without room there no run starts. Absent: it is not looked at. */
+  /** The state store; runs are rejected while it is full. Absent: not checked. */
   readonly state?: { requireRoom(): void } | undefined;
   readonly logger: Logger;
   readonly registry: Registry;
 }
 
-/** A caller whose runs are all taken is told to come back after this: the time that a short run takes. */
+/** `Retry-After` of `TOO_MANY_RUNS`, in milliseconds: the duration of a short run. */
 const TOO_MANY_RETRY_MS = 1_000;
 
 /**
- * The part of its deadline that a run may spend in a queue. Batch gives way first, while there is still time for what is
- * more urgent; interactive runs are refused only when the queue alone takes all the time they have.
+ * The share of its deadline that a run may spend in a queue. Batch runs are rejected first; interactive runs only if the queue alone
+ * takes their whole deadline.
  */
 const SHARE_OF_DEADLINE: Readonly<Record<Priority, number>> = { interactive: 1, default: 0.75, batch: 0.5 };
 
-/** Bounds of what an overloaded gateway says about when to come back. */
+/** Bounds of `Retry-After` under overload, in milliseconds. */
 const LEAST_RETRY_MS = 1_000;
 const MOST_RETRY_MS = 60_000;
 
-/** Decides whether a run may start; all doors ask it. */
+/** Decides whether a run may start. Used by all doors. */
 export class Admission {
   readonly #deps: AdmissionDeps;
   readonly #warnings: RationedWarnings;
@@ -67,9 +67,9 @@ export class Admission {
   }
 
   /**
-   * Lets a run start. Throws `STATE_STORE_FULL` when the state store has no memory for it, `OVERLOADED` when queues would take too much of its deadline, and `TOO_MANY_RUNS` when its
-   * caller has as many as it may. A run that is there already is never refused.
-   * @returns what to call when the run is known to have ended; a forgotten call is made good later
+   * Admits a run. Throws `STATE_STORE_FULL` if the state store has no memory left, `OVERLOADED` if queues would take too much of its
+   * deadline, and `TOO_MANY_RUNS` if its caller has reached its limit. A run that exists already is never rejected.
+   * @returns a function to call when the run has ended; slots that are not released are found later
    */
   async admit(applicant: Applicant): Promise<() => void> {
     const { id, pipeline, placement, priority = 'default', repeated } = applicant;
@@ -99,7 +99,7 @@ export class Admission {
     const waits = queuesOf(plan, placement, taskQueue).map(async (queues) =>
       Math.min(...(await Promise.all(queues.map((queue) => backlog.waitMs(queue, key))))),
     );
-    // The longest alone: how stages follow each other is not looked at, so that nobody is refused without need.
+    // Only the longest wait counts; the order of stages is ignored, so the estimate is a lower bound.
     const waitMs = Math.max(...(await Promise.all(waits)));
     const mostMs = SHARE_OF_DEADLINE[priority] * plan.deadlineMs;
     if (waitMs <= mostMs) return;

@@ -3,9 +3,9 @@ import type { Logger } from '../../telemetry/logger.js';
 import { RationedWarnings } from '../../telemetry/warnings.js';
 import { expectedWaitMs, type Queue, type QueueStats } from './queue-stats.js';
 
-/** Statistics are asked for at most so often, a queue: Temporal itself counts every five seconds. */
+/** Shortest interval between two requests for a queue's statistics, in milliseconds. Temporal updates them every five seconds. */
 const FRESH_MS = 1_000;
-/** Older ones say nothing: a gateway that was idle asks before it decides. */
+/** Older statistics are ignored, in milliseconds: a gateway that was idle requests new ones before it decides. */
 const STALE_MS = 10_000;
 
 interface Known {
@@ -13,7 +13,7 @@ interface Known {
   readonly at: number;
 }
 
-/** How long runs wait in Temporal's queues. Nobody waits for it while runs come often enough to keep it fresh. */
+/** How long tasks wait in Temporal's queues. Refreshed in the background while runs arrive often enough. */
 export class Backlog {
   readonly #ask: (queue: Queue) => Promise<QueueStats>;
   readonly #warnings: RationedWarnings;
@@ -27,7 +27,7 @@ export class Backlog {
     this.#now = now;
   }
 
-  /** Milliseconds that a task of this priority will wait; 0 when Temporal does not say. */
+  /** Expected wait of a task of this priority, in milliseconds; 0 if unknown. */
   async waitMs(queue: Queue, priority: number): Promise<number> {
     const name = `${queue.type} ${queue.name}${queue.standIn ? ' instead' : ''}`;
     if (this.#age(name) > FRESH_MS) {

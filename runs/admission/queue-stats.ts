@@ -1,35 +1,35 @@
 import type { Client } from '@temporalio/client';
 
-/** A task queue's tasks of one type: of stages (`activity`) or of workflows and inline segments (`workflow`). */
+/** The tasks of one type in a task queue: `activity` for stages, `workflow` for workflows and inline segments. */
 export interface Queue {
   readonly name: string;
   readonly type: 'activity' | 'workflow';
-  /** It may take the tasks of another one, if a worker serves it. */
+  /** It may stand in for another queue, if a worker polls it. */
   readonly standIn?: true;
 }
 
-/** What Temporal knows of the tasks of one priority; it counts anew every five seconds. */
+/** Temporal's statistics of the tasks of one priority, updated every five seconds. */
 export interface Waiting {
   readonly tasks: number;
-  /** How long the oldest of them has waited. */
+  /** Age of the oldest one, in milliseconds. */
   readonly oldestMs: number;
-  /** Tasks that workers have taken, per second. */
+  /** Tasks dispatched per second. */
   readonly takenPerSecond: number;
 }
 
-/** By priority key: 1 goes first. */
+/** By priority key; 1 is the highest. */
 export type QueueStats = ReadonlyMap<number, Waiting>;
 
-/** Where a server does not tell priorities apart, all wait alike. */
+/** The key under which all tasks count if the server has no priorities. */
 const ALL = 0;
 
-/** Longest wait for them: a start may be waiting. */
+/** Timeout of the request, in milliseconds: a start may wait for it. */
 const DEADLINE_MS = 500;
 
 /** As `TaskQueueType` of Temporal's API. */
 const TYPES = { workflow: 1, activity: 2 } as const;
 
-/** Of a queue that nobody serves: it is empty because nothing goes there, and what went there would wait for ever. */
+/** Statistics of a queue without pollers: it is empty because nothing is sent to it, and a task in it would wait for ever. */
 const UNSERVED: QueueStats = new Map([[ALL, { tasks: 1, oldestMs: Number.POSITIVE_INFINITY, takenPerSecond: 0 }]]);
 
 /**
@@ -61,9 +61,8 @@ export async function queueStats(temporal: Client, queue: Queue): Promise<QueueS
 }
 
 /**
- * How long a task that comes now will wait, in milliseconds: as long as what goes before it takes at the rate at which
- * workers take tasks. Where of its own priority nothing is taken, because workers are gone or always have something more
- * urgent, at least as long as the oldest one has waited.
+ * The expected wait of a new task, in milliseconds: the backlog ahead of it divided by the dispatch rate. If no task of its priority is
+ * dispatched, because workers are gone or busy with higher priorities, at least the age of the oldest one.
  */
 export function expectedWaitMs(stats: QueueStats, priority: number): number {
   const rows = [...stats];
@@ -75,5 +74,5 @@ export function expectedWaitMs(stats: QueueStats, priority: number): number {
   return Math.max(stuckMs, rate < STANDSTILL ? 0 : (before / rate) * 1000);
 }
 
-/** Tasks per second below which none are taken: one in the half minute over which Temporal counts. */
+/** Dispatch rate below which none counts as dispatched: one task in the 30 seconds over which Temporal averages. */
 const STANDSTILL = 1 / 30;

@@ -3,8 +3,8 @@ import type { Placement } from '../../pipelines/run/index.js';
 import type { Queue } from './queue-stats.js';
 
 /**
- * The queues that a run goes through, each with the others that can stand in for it: that of the workflows, and that of
- * every stage that is an activity of its own. Stages that only wait for a person have none.
+ * The task queues of a run, each with its alternatives: that of the workflows, and one for each stage that is an activity of its own.
+ * Approvals have none.
  */
 export function queuesOf(plan: Plan, placement: Placement, taskQueue: string): readonly (readonly Queue[])[] {
   const stages = [...allSteps(plan)].flatMap((step) => {

@@ -4,27 +4,27 @@ import { isFull } from '../../stores/redis/index.js';
 import type { Logger } from '../../telemetry/logger.js';
 import { RationedWarnings } from '../../telemetry/warnings.js';
 
-/** What Temporal says of a run: `absent` when it has none of this id, `unknown` when it does not answer. */
+/** State of a run in Temporal: `absent` if there is none with this id, `unknown` if Temporal is unavailable. */
 export type RunState = 'running' | 'ended' | 'absent' | 'unknown';
 
 export interface RunSlotsDeps {
   readonly redis: Redis;
-  /** Asks Temporal itself, whose answer is never behind. */
+  /** Reads Temporal's own record, which is consistent. */
   stateOf(runId: string): Promise<RunState>;
   readonly logger: Logger;
 }
 
-/** Runs that are looked at in one go when all slots are taken: 2 ms of Temporal each, at the same time. */
+/** Runs that are checked at once when all slots are taken; each costs Temporal 2 ms. */
 const LOOK_AT = 32;
-/** Only one gateway looks at an owner's runs in this time, whatever comes. */
+/** Only one gateway checks an owner's runs within this time, in milliseconds. */
 const LOOK_EVERY_MS = 250;
-/** Pause of the others before they try once more. */
+/** Pause of the other gateways before their next try, in milliseconds. */
 const PAUSE_MS = 60;
-/** A run that Temporal does not know may be on its way there; after twice the time that a start may take it is not. */
+/** A run that Temporal does not know may still be starting; after twice the timeout of a start it is not. */
 const START_MS = 10_000;
-/** When to come back where Redis has no memory left, in milliseconds. */
+/** `Retry-After` while Redis has no memory left, in milliseconds. */
 const FULL_RETRY_MS = 1_000;
-/** The set of an owner that has left, in seconds: a week. */
+/** Expiry of an owner's set, in seconds: a week. */
 const KEEP_S = 7 * 86_400;
 
 /** KEYS: the set · ARGV: run, now, most, time to keep. 1 when the run has a slot, 2 when it had it before, 0 when all are taken. */
@@ -36,15 +36,15 @@ redis.call('EXPIRE', KEYS[1], ARGV[4])
 return 1`;
 
 /**
- * Bounds how many runs of an owner go on at once, over all gateways of a Redis. Each run holds a slot from before its start;
- * the gateway that sees its end gives it back. Most ends nobody sees (202, a gateway that died), so when all slots are taken
- * the runs looked at longest ago are looked at in Temporal, and those that have ended make room: the bound is never passed,
- * and heals by itself. While Redis is away each gateway bounds the runs that it knows of itself; while it is full none starts.
+ * Limits the concurrent runs of an owner over all gateways that share a Redis. Each run holds a slot from before its start; the gateway
+ * that sees its end releases it. Most ends are not seen (202, a gateway that died), so when all slots are taken the least recently checked
+ * runs are checked in Temporal, and slots of ended ones are released: the limit is never exceeded and recovers by itself. While Redis is
+ * unreachable each gateway limits the runs that it knows; while Redis is full no run starts.
  */
 export class RunSlots {
   readonly #deps: RunSlotsDeps;
   readonly #warnings: RationedWarnings;
-  /** What this gateway knows by itself: an owner's runs since when, in milliseconds since 1970. */
+  /** Runs that this gateway knows, by owner, with their start in milliseconds since 1970. */
   readonly #here = new Map<string, Map<string, number>>();
 
   constructor(deps: RunSlotsDeps) {
@@ -53,7 +53,7 @@ export class RunSlots {
   }
 
   /**
-   * Whether the run may start. A run that holds a slot already may: it is asked for again. Throws `STATE_STORE_FULL`.
+   * Whether the run may start. A run that holds a slot already may: its request is repeated. Throws `STATE_STORE_FULL`.
    */
   async take(owner: string, most: number, run: string): Promise<boolean> {
     const set = slotsOf(owner);
@@ -80,7 +80,7 @@ export class RunSlots {
     return await this.#try(set, most, run);
   }
 
-  /** Keeps the newest `most`: what is forgotten counts in Redis. */
+  /** Keeps the newest `most`; the others are still counted in Redis. */
   #remember(owner: string, most: number, run: string): void {
     const runs = this.#here.get(owner) ?? new Map<string, number>();
     this.#here.set(owner, runs);
@@ -107,7 +107,7 @@ export class RunSlots {
     return true;
   }
 
-  /** Never throws, and nobody waits for it: a slot that stays is found later. */
+  /** Never throws and is not awaited: a slot that is not released is found later. */
   release(owner: string, run: string): void {
     const runs = this.#here.get(owner);
     runs?.delete(run);
@@ -129,14 +129,14 @@ export class RunSlots {
     const runs = scored.flatMap((run, i) => (i % 2 === 1 ? [] : [{ run, since: Number(scored[i + 1]) }]));
     const { gone, alive } = await this.#look(runs);
     const now = String(Date.now());
-    // Those that go on are looked at last the next time, so that each has its turn.
+    // Running ones are moved to the end of the order of checks.
     await Promise.all([
       ...(gone.length > 0 ? [redis.zrem(set, ...gone)] : []),
       ...(alive.length > 0 ? [redis.zadd(set, 'XX', ...alive.flatMap((run) => [now, run]))] : []),
     ]);
   }
 
-  /** Asks Temporal of runs: which have ended, which go on; of the others it does not say. */
+  /** Checks runs in Temporal: which have ended, which are running; the others are unknown. */
   async #look(
     runs: readonly { readonly run: string; readonly since: number }[],
   ): Promise<{ readonly gone: readonly string[]; readonly alive: readonly string[] }> {

@@ -3,7 +3,7 @@ import { WorkflowNotFoundError } from '@temporalio/common';
 import { TEMPORAL_DEADLINE_MS } from '../orchestrator.js';
 import type { RunState } from './run-slots.js';
 
-/** What Temporal's own record, not its index, says of a run. */
+/** The state of a run by Temporal's own record; its visibility index may lag. */
 export async function stateOf(temporal: Client, runId: string): Promise<RunState> {
   try {
     const { status } = await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>

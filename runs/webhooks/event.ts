@@ -3,14 +3,14 @@ import type { WebhookEvent } from '../../pipelines/run/index.js';
 import type { RunDocument } from '../document.js';
 
 /**
- * Most bytes of an output that travels in an event. The specification asks for small bodies; every attempt is an event of a
- * history, and eleven of them at several targets must fit.
+ * Most bytes of an output in an event. The Standard Webhooks specification asks for small bodies; each attempt is recorded in a
+ * history, and eleven of them for several targets must fit.
  */
 const MOST_OUTPUT_BYTES = 32_768;
 
 /**
- * What is told of a run that has ended: its document without `input` and `stages`, which `links.self` has. An output above the
- * limit is left out and `outputOmitted` says so.
+ * The event of a run that has ended: its document without `input` and `stages`, which are at `links.self`. An output above the limit is
+ * left out, with `outputOmitted`.
  */
 export function webhookEventOf(document: RunDocument): WebhookEvent {
   const { input: _, stages: __, output, ...run } = document;

@@ -11,8 +11,8 @@ interface Told {
 }
 
 /**
- * Who is told of a run's end: the tenant's endpoints for this pipeline, and the URL that the request names. Throws
- * `INVALID_INPUT` for a tenant without secrets to sign with, and `WEBHOOK_REFUSED` for a URL that nothing is sent to.
+ * The receivers of a run's event: the tenant's endpoints for this pipeline, and the URL of the request. Throws `INVALID_INPUT` for a
+ * tenant without signing secrets, and `WEBHOOK_REFUSED` for a URL that is not allowed.
  */
 export function webhookTargets(
   config: WebhookConfig | undefined,

@@ -6,15 +6,15 @@ import type { RunDeps } from '../deps.js';
 import { TEMPORAL_DEADLINE_MS } from '../orchestrator.js';
 
 /**
- * How long the answer waits for a worker to start the run that a delivery holds, in milliseconds: a worker takes 20 ms. With
- * none there the run is accepted and starts when one comes.
+ * How long the response waits for a worker to start the run of a delivery, in milliseconds; a worker takes 20 ms. Without a worker the
+ * run is accepted and starts later.
  */
 const STARTS_MS = 2_000;
 const LOOK_MS = 10;
 
 /**
- * Starts the delivery of a run's end, which starts the run as its child: one start, so that no crash in between can leave a run
- * of whose end nobody is told. Returns the run as it is then, or undefined where no worker has started it yet.
+ * Starts the delivery workflow of a run, which starts the run as its child: a single start, so that a crash cannot leave a run without
+ * its delivery. Returns the run's description, or undefined if no worker has started it yet.
  */
 export async function startTold(
   { temporal, taskQueue }: Pick<RunDeps, 'temporal' | 'taskQueue'>,
@@ -27,7 +27,7 @@ export async function startTold(
       taskQueue,
       args: [{ ...order, queue: webhookQueue(taskQueue) } satisfies WebhookOrder],
       workflowIdReusePolicy: 'REJECT_DUPLICATE',
-      // The run's own: whoever asks for the run before a worker has started it is answered from here.
+      // The run's memo: requests for the run are answered from it until a worker has started the run.
       memo: { ...memo },
       staticSummary: `tells how ${pipeline} has ended`,
     }),
@@ -37,14 +37,14 @@ export async function startTold(
     try {
       return await temporal.withDeadline(end, () => handle.describe());
     } catch (error) {
-      // The delivery is started: whatever Temporal does now, the run is accepted.
+      // The delivery is started: the run is accepted even if Temporal is unavailable now.
       if (!(error instanceof WorkflowNotFoundError)) return undefined;
     }
   }
   return undefined;
 }
 
-/** The delivery that is going to start a run which is not there yet. Throws what Temporal's client throws. */
+/** Describes the delivery workflow of a run that is not started yet. Throws the errors of Temporal's client. */
 export const deliveryOf = (
   { temporal }: Pick<RunDeps, 'temporal'>,
   run: string,

@@ -21,27 +21,27 @@ export interface FastHostParts {
   readonly logger: Logger;
 }
 
-/** How long a guardian is tried to be told what has ended, and the pause between two tries, in milliseconds. */
+/** How long signalling a guardian is retried, and the pause between two tries, in milliseconds. */
 const TELL_MS = 60_000;
 const TELL_PAUSE_MS = 500;
-/** A guardian that is not there may be about to start, for this long, in milliseconds: a run may be handed out beside its start. */
+/** How long a missing guardian may still be starting, in milliseconds: jobs may be queued before the start is confirmed. */
 const START_MS = 5_000;
 
 /**
- * Runs the segment that a guarded run is, beside its workflow, and sends what came of it to the gateway, which tells the
- * guardian. It holds the journal under a lease: while it does, the guardian waits. What the journal does not have it tells the
- * guardian by itself. Never rejects.
+ * Runs a guarded run as one segment, outside Temporal, and sends the outcome to the gateway, which signals it to the guardian. Holds the
+ * journal under a lease, for which the guardian waits. Results that the journal could not store are signalled to the guardian directly.
+ * Never rejects.
  *
- * @param stopping aborts when the process must not wait for it any longer
+ * @param stopping aborts when the process must not wait for the run any longer
  */
 export async function runFastJob(job: FastJob, parts: FastHostParts, stopping: AbortSignal): Promise<void> {
   const { id, segment } = job;
   const { runner, redis, client, logger } = parts;
-  // Nothing has begun: the guardian need not wait for anybody.
+  // Nothing has begun: the guardian can start at once.
   if (!canRun(segment, runner)) return await publishAnswer(redis, channelOf(segment), { run: id, outcome: null });
   const own = new AbortController();
   let cancelled = false;
-  // As when a call cannot be written: what has ended counts, and nothing begins.
+  // As if the journal were unavailable: completed calls count, and no new call begins.
   const giveUp = (why: string) => own.abort(new StageError('JOURNAL_UNAVAILABLE', why));
   const stop = () => giveUp('the worker stops');
   stopping.addEventListener('abort', stop, { once: true });
@@ -68,9 +68,9 @@ export async function runFastJob(job: FastJob, parts: FastHostParts, stopping: A
   else await tell({ job, parts, journal, outcome });
 }
 
-/** Whether this worker can run all of a segment; one that cannot leaves it to others from the beginning. */
+/** Whether this worker can run the whole segment; otherwise it is left to other workers from the beginning. */
 function canRun(segment: Segment | undefined, runner: Runner): segment is Segment {
-  // A gateway of another release hands out what this one does not read.
+  // A gateway of another release may queue plans of another format.
   if (segment?.context.plan.planVersion !== PLAN_VERSION) return false;
   const steps = allSteps({ stages: segment.steps, output: null });
   return [...steps].every((step) => !isStage(step) || runner.lacks?.(step) !== true);
@@ -78,26 +78,26 @@ function canRun(segment: Segment | undefined, runner: Runner): segment is Segmen
 
 const channelOf = (segment: Segment | undefined): string => segment?.answer?.to ?? '';
 
-/** The record has what has ended: the guardian takes it. */
+/** The guardian continues from the journal. */
 const LEFT: SegmentOutcome = { done: {}, rows: [], left: true };
 
 interface Ended {
   readonly job: FastJob;
   readonly parts: FastHostParts;
   readonly journal: SegmentJournal;
-  /** Undefined where the segment broke off. */
+  /** Undefined if the segment broke off. */
   readonly outcome: SegmentOutcome | undefined;
 }
 
 /**
- * Sends what came of a run to the gateway, behind all that the journal has written. Where the journal does not have it, or
- * nobody has heard it, Temporal is told first.
+ * Publishes the outcome to the gateway after all writes of the journal. If the journal is incomplete, or no gateway has received the
+ * message, the guardian is signalled first.
  */
 async function tell({ job: { id, segment }, parts, journal, outcome }: Ended): Promise<void> {
   const channel = channelOf(segment);
   const message = { run: id, ...answerOf(segment, outcome) };
   const released = await journal.release({ channel, message: JSON.stringify(message) });
-  // Another has the record, or the run has not started: what was done here counts for nothing.
+  // Another process has the journal, or the run was not started: this outcome is void.
   if (released === 'taken' || released === 'revoked') return;
   const recorded = typeof released === 'object';
   if (recorded && (released.heard > 0 || message.outcome === LEFT)) return;
@@ -111,7 +111,7 @@ function answerOf(segment: Segment, outcome: SegmentOutcome | undefined): Omit<A
   return outcome && result ? { result, outcome } : { outcome: LEFT };
 }
 
-/** Tells the guardian what has ended. */
+/** Signals the outcome to the guardian. */
 async function handOver(id: string, { client, logger }: FastHostParts, outcome: SegmentOutcome): Promise<void> {
   const began = performance.now();
   for (;;) {

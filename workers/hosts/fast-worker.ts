@@ -9,11 +9,11 @@ import { openStore } from '../stores.js';
 import { type FastHostParts, runFastJob } from './fast-host.js';
 
 export interface FastWorker {
-  /** Takes no more jobs and lets those that run end within the grace; what has not ended goes back to its guardian. */
+  /** Stops taking jobs and lets running ones finish within the grace period; the others are continued by their guardians. */
   stop(): Promise<void>;
 }
 
-/** A worker's side of the fast path: takes guarded runs until the process is asked to end. Undefined where it is off. */
+/** The worker's side of the fast path: runs jobs until the process shuts down. Undefined if the fast path is off. */
 export function createFastWorker(parts: {
   readonly settings: Settings;
   readonly stages: Stages;
@@ -36,12 +36,12 @@ export function createFastWorker(parts: {
 
 interface ServeOptions {
   readonly parts: FastHostParts;
-  /** Most runs at once. */
+  /** Most concurrent runs. */
   readonly most: number;
   readonly graceMs: number;
 }
 
-/** Takes guarded runs as they come, until `stop`. */
+/** Runs jobs from the queue until `stop`. */
 export function serveFastJobs(queue: FastJobQueue, { parts, most, graceMs }: ServeOptions): FastWorker {
   const running = new Set<Promise<void>>();
   const stopping = new AbortController();

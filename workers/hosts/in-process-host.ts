@@ -21,26 +21,26 @@ import { codeName } from '../../pipelines/stages/index.js';
 import { follower } from '../../runtime/limited.js';
 import { HANDED_BACK, interpret, interrupts, type RunHost, Waits } from '../../workflows/interpreter/index.js';
 
-/** Keeps the record of a segment's stages, so that it can go on after a crash. */
+/** Records the calls of a segment, so that it can be continued after a crash. */
 export interface Journal {
-  /** How a call has ended before; undefined when it has not. */
+  /** The recorded end of a call; undefined if it has not ended. */
   ended(call: StageCall): Ended | undefined;
-  /** The number of the attempt that now begins. Rejects with `JOURNAL_UNAVAILABLE`. */
+  /** Records that an attempt begins and returns its number. Rejects with `JOURNAL_UNAVAILABLE`. */
   begin(call: StageCall): Promise<number>;
-  /** Nobody waits for it: the next call that begins does. */
+  /** Not awaited; the next `begin` waits for the write. */
   end(call: StageCall, ended: Ended): void;
   /**
-   * An attempt has ended without a result. Nobody waits for it.
-   * @param waitedMs it has made no call and counts for nothing: how long the stage has waited for a server by now
+   * An attempt has ended without a result. Not awaited.
+   * @param waitedMs the attempt made no call, because the server is away, and does not count: total wait of the stage so far
    */
   left(call: StageCall, waitedMs?: number): void;
-  /** How many workers in a row were lost while the call was under way in them. */
+  /** How many workers in a row were lost during this call. */
   losses(call: StageCall): number;
 }
 
 /**
- * Longest wait of a stage inside its segment for a server that is away, in milliseconds: it outlasts a lost connection. The
- * segment holds a slot and its run's workflow task; beyond this its steps wait in their queues, where they hold neither.
+ * Longest wait of a stage inside its segment for a server that is away, in milliseconds: enough for a lost connection. The segment holds
+ * a slot and its run's workflow task meanwhile; after this its steps wait as activities, which hold neither.
  */
 const LONGEST_WAIT_INSIDE_MS = 2_000;
 
@@ -54,15 +54,15 @@ export interface InProcessOptions {
   readonly runner: Runner;
   readonly run: string;
   readonly signal?: AbortSignal;
-  /** Where its waits for people are decided. */
+  /** Open waits for decisions. */
   readonly waits?: Waits;
   readonly journal?: Journal;
   readonly onReport?: (stages: readonly StageRecord[]) => void;
 }
 
 /**
- * The interpreter's host inside one process: no Temporal, so a run ends with its process, unless a journal keeps what its
- * stages gave. Policies mean the same as under Temporal: attempts, backoff, attempt and total timeout, cancellation.
+ * The interpreter's host inside one process, without Temporal: a run ends with its process, unless a journal records it. Policies have
+ * the same semantics as under Temporal: attempts, backoff, attempt and total timeout, cancellation.
  */
 export class InProcessHost implements RunHost {
   readonly #options: InProcessOptions;
@@ -144,7 +144,7 @@ export class InProcessHost implements RunHost {
     }
   }
 
-  /** Where the journal is lost, what is under way ends before anybody hears of it: its outcome counts, and is paid for. */
+  /** If the journal is lost, running calls finish before the error is reported: their outcomes count. */
   async #begin(call: StageCall, count: number): Promise<number> {
     this.#underWay.begun(call);
     try {
@@ -157,7 +157,7 @@ export class InProcessHost implements RunHost {
     }
   }
 
-  /** A worker that lacks a function's version gives the rest of the segment to the queues, where others serve it. */
+  /** If this worker lacks the version of a function, the rest of the segment runs on task queues that other workers poll. */
   #checkCode(call: StageCall): void {
     const { runner, journal } = this.#options;
     if (!runner.lacks?.(call)) return;
@@ -165,7 +165,7 @@ export class InProcessHost implements RunHost {
     throw new StageError(journal ? HANDED_BACK : 'CODE_NOT_FOUND', message, { stage: call.stage });
   }
 
-  /** Its stages are not this run's, so no journal of this run knows them. */
+  /** Stages of a child run are not recorded in this run's journal. */
   async runChild(step: SubPipelinePlan, input: JsonObject, context: RunContext, path: string): Promise<JsonObject> {
     const { runner, run } = this.#options;
     try {
@@ -226,7 +226,7 @@ export class InProcessHost implements RunHost {
     }
   }
 
-  /** There is no history that could be full. */
+  /** There is no history in this host. */
   full(): boolean {
     return false;
   }
@@ -247,9 +247,9 @@ const stageError = ({ id }: StagePlan, { code, message, details }: MillraceError
   new StageError(code, `stage "${id}": ${message}`, { ...details, stage: id } as JsonObject);
 
 /**
- * The result of an attempt that has `leftMs` of its stage's time. Rejects as soon as `signal` aborts or the time is over,
- * even if the work pays no attention to its own signal: no model server may hold a run beyond its deadline. That signal
- * aborts with `STAGE_TIMEOUT` when the time is over, so that a pool tells a server that hangs from a caller who has left.
+ * Runs an attempt that has `leftMs` of its stage's time left. Rejects as soon as `signal` aborts or the time is over, even if the work
+ * ignores its own signal: a model server must not hold a run beyond its deadline. The work's signal aborts with `STAGE_TIMEOUT` on
+ * timeout, so that a pool can distinguish a hanging server from a disconnected caller.
  */
 async function withinAttempt<T>(
   { policy: { timeout } }: StagePlan,
@@ -273,7 +273,7 @@ async function withinAttempt<T>(
   }
 }
 
-/** Calls that begin, or have begun and whose outcome is not yet in the journal. */
+/** Calls that have begun and whose outcome is not yet in the journal. */
 class CallsUnderWay {
   readonly #calls = new Set<StageCall>();
   #waiting: (() => void)[] = [];
@@ -289,13 +289,13 @@ class CallsUnderWay {
     this.#waiting = [];
   }
 
-  /** None is under way, and none follows at once from what has just ended. */
+  /** Whether no call is running, and none follows immediately from one that has just ended. */
   async quiet(): Promise<boolean> {
     if (this.#calls.size === 0) await nextTurn();
     return this.#calls.size === 0;
   }
 
-  /** None is under way any more, and the interpreter has what they gave: it takes it in the same turn of the event loop. */
+  /** Resolves when no call is running and the interpreter has processed their results, in the same turn of the event loop. */
   async none(): Promise<void> {
     if (this.#calls.size > 0) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     await nextTurn();

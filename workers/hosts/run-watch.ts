@@ -1,11 +1,11 @@
 import type { Client } from '@temporalio/client';
 
-/** A run that is asked to end reaches its segments within this time and an answer of Temporal's: half of what a call has to end in. */
+/** Interval of the checks, in milliseconds: half of the time in which a cancelled call has to end. */
 const LOOK_MS = 500;
 
 /**
- * Longest that a look waits for Temporal's answer, in milliseconds: one on a connection that hangs would be the last, for the
- * SDK's own limit is ten seconds and more with its retries.
+ * Timeout of a check, in milliseconds. The SDK's own timeout with retries is more than ten seconds, so a hanging connection would stop
+ * the checks.
  */
 const ANSWER_MS = 1_000;
 
@@ -14,13 +14,13 @@ interface Watch {
   timer: NodeJS.Timeout | undefined;
 }
 
-/** The watches of a worker's client, by run: the segments of a run share one, however many run at once. */
+/** The watches of a client, by run; all segments of a run share one. */
 const watches = new WeakMap<Client, Map<string, Watch>>();
 
 /**
- * Looks whether a run has been asked to end, or has been ended, and tells once. A local activity keeps the task of its
- * workflow open, and what happens to the run in the meantime reaches the workflow with the next task: when the activity has
- * ended, or after 8 seconds. Temporal itself knows at once. A segment shorter than a look costs none.
+ * Checks periodically whether a run has been cancelled or closed, and calls `ending` once. A local activity keeps its workflow task open,
+ * so a cancellation reaches the workflow only with the next task: after the activity, or after 8 seconds. A segment that is shorter than
+ * the interval costs no check.
  */
 export function watchRun(
   client: Client,
@@ -33,7 +33,7 @@ export function watchRun(
   const key = `${workflowId}:${runId}`;
   const watch = runs.get(key) ?? begin(client, workflowId, runId, () => runs.delete(key));
   runs.set(key, watch);
-  // Each its own, even if two segments give the same function.
+  // A closure of its own, even if two segments pass the same function.
   const tell = () => ending();
   watch.told.add(tell);
   return {
@@ -57,7 +57,7 @@ function begin(client: Client, workflowId: string, runId: string | undefined, ov
       const { status, raw } = await client.withDeadline(Date.now() + ANSWER_MS, () => handle.describe());
       if (status.name === 'RUNNING' && !raw.workflowExtendedInfo?.cancelRequested) return next();
     } catch {
-      // Temporal is away: it cannot have been told that the run should end.
+      // Temporal is unavailable, so nobody can have cancelled the run through it.
       return next();
     }
     if (watch.told.size > 0) over();

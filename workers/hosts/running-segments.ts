@@ -3,9 +3,9 @@ import { follower } from '../../runtime/limited.js';
 import type { SegmentSinks } from '../../workflows/segment-turns.js';
 
 /**
- * Most segments that were given up before they began and are remembered; the oldest go first. At most some hundred wait for a
- * slot at once, each a part of a workflow task. The others are those that a replay gives up again, which never begin: only
- * for their sake is there a limit, of some megabytes.
+ * Most remembered segments that were abandoned before they began; the oldest are dropped first. At most some hundred segments wait for a
+ * slot at a time. The others come from replays, which abandon segments that never begin; the limit bounds their memory to some
+ * megabytes.
  */
 const MOST_ABANDONED = 20_000;
 
@@ -16,17 +16,17 @@ const keyOf = (workflowId: string, runId: string, path: string): string => `${wo
 
 interface Begun {
   readonly signal: AbortSignal;
-  /** Aborts the signal: the run is to end. */
+  /** Aborts the signal because the run is ending. */
   abort(): void;
   end(): void;
 }
 
-/** A segment begins: a signal that aborts as `cancelled` does, and when the segment's workflow gives it up, until `end`. */
+/** Registers a segment that begins. Its signal aborts with `cancelled` and when its workflow abandons the segment, until `end`. */
 export function beginSegment(workflowId: string, runId: string, path: string, cancelled: AbortSignal): Begun {
   const key = keyOf(workflowId, runId, path);
   const { own, release } = follower(cancelled);
   if (abandoned.delete(key)) own.abort(givenUp());
-  // The same segment again in this process: its workflow has lost sight of the first, whose calls are not to go on beside it.
+  // The same segment again in this process: its workflow has lost the first one, whose calls must not continue.
   running.get(key)?.abort(new Error('the segment has begun again'));
   running.set(key, own);
   const end = () => {
@@ -39,9 +39,8 @@ export function beginSegment(workflowId: string, runId: string, path: string, ca
 const givenUp = () => new Error('the run went on without the segment');
 
 /**
- * What a worker gives its workflows: the end of a segment that nobody waits for any more. A local activity runs in the
- * process of its workflow, so this reaches it at once, and without Temporal's own cancellation, which loses the workflow
- * task when the activity has just ended.
+ * Sink by which a workflow abandons a segment. A local activity runs in the process of its workflow, so this takes effect at once, and
+ * avoids Temporal's cancellation of local activities, which loses the workflow task if the activity has just ended.
  */
 export const segmentSinks: InjectedSinks<SegmentSinks> = {
   segments: {
@@ -54,7 +53,7 @@ export const segmentSinks: InjectedSinks<SegmentSinks> = {
         const [oldest] = abandoned;
         if (abandoned.size > MOST_ABANDONED && oldest !== undefined) abandoned.delete(oldest);
       },
-      // A worker that takes over runs again what had not ended: then it begins with its end.
+      // A worker that replays the workflow starts segments again that had not ended; abandoned ones must abort at once.
       callDuringReplay: true,
     },
   },

@@ -33,34 +33,33 @@ import { watchRun } from './run-watch.js';
 import { beginSegment } from './running-segments.js';
 import { isFirstAttempt, passOn } from './workflow-tasks.js';
 
-/** The record outlives the segment's deadline by this, in milliseconds: a worker that takes over late still finds it. */
+/** How long the journal is kept after the segment's deadline, in milliseconds, for a worker that takes over late. */
 const KEPT_AFTER_MS = 600_000;
 
-/** How long the record of a segment is kept that has this time to run, in milliseconds. */
+/** Time to live of a segment's journal, in milliseconds, by the time that the segment has left. */
 export const journalTtlMs = (leftMs: number): number => Math.ceil(Math.max(0, leftMs)) + KEPT_AFTER_MS;
 
 /**
- * How long a fast host holds a record without renewing its lease, in milliseconds. As for a worker that dies in a segment of
- * Temporal's own: 3 s.
+ * Lease of a fast host on a journal, in milliseconds. The same as the takeover time of a segment that Temporal runs: 3 s.
  */
 export const LEASE_MS = WORKFLOW_TASK_TIMEOUT_MS;
 
-/** How often a guardian looks whether a fast host still holds the record, in milliseconds. */
+/** Interval in which a guardian checks whether a fast host still holds the journal, in milliseconds. */
 const LOOK_MS = 100;
 
-/** How long a guardian's worker tries to reach the state store before it says that it does not, in milliseconds. */
+/** How long a guardian's worker retries an unreachable state store before it reports it, in milliseconds. */
 const AWAY_MS = 1_000;
 
 /**
- * The activity of a segment: the interpreter runs its steps in this process and the journal records each that ends. Without
- * a journal nothing starts: the workflow runs the steps on their queues where nobody can have begun them, and waits otherwise.
+ * The local activity of a segment: the interpreter runs its steps in this process, and the journal records each completed call. Nothing
+ * starts without a journal: the workflow then runs the steps as activities if no other worker can have begun them, and waits otherwise.
  */
 export function createSegmentActivity(runner: Runner, redis: Redis, ends?: AbortSignal) {
   return async (scope: JsonObject, { segment, begun, askedAt }: SegmentCall): Promise<SegmentOutcome> => {
     const { cancellationSignal, info, client } = Context.current();
     const { workflowId = '', runId = '' } = info.workflowExecution ?? {};
     const { signal, abort, end } = beginSegment(workflowId, runId, segment.path, cancellationSignal);
-    // The workflow's clock stood still while the segment waited for a slot.
+    // The workflow's clock did not advance while the segment waited for a slot.
     const waitedMs = Math.max(0, Date.now() - info.currentAttemptScheduledTimestampMs);
     const leftMs = segment.leftMs - waitedMs;
     ends?.addEventListener('abort', abort);
@@ -79,11 +78,11 @@ export function createSegmentActivity(runner: Runner, redis: Redis, ends?: Abort
       if (opened.ranOut) return { ...NOTHING, left: true };
       const record = opened.journal;
       const whole = { ...segment, leftMs, scope };
-      // Where the worker is asked to end, the record has to say that it was not lost in its calls.
+      // On shutdown, the journal must record that the worker was not lost during its calls.
       const running = executeSegment(whole, record, { runner, run: workflowId, signal });
       const outcome = await running.finally(() => record.settled());
       const kept = await record.settled();
-      // Nobody waits for this: it is one way to Redis more.
+      // Not awaited: it would cost another round trip to Redis.
       void record.keepFor(KEPT_ENDED_MS);
       const result = kept ? answerWithin(whole, outcome) : undefined;
       if (segment.answer) await publishAnswer(redis, segment.answer.to, { run: workflowId, result: result ?? null });
@@ -92,9 +91,9 @@ export function createSegmentActivity(runner: Runner, redis: Redis, ends?: Abort
       if (cancellationSignal.aborted) throw new CancelledFailure('the segment was cancelled');
       if (ending) return { done: {}, rows: [], ending };
       if (ends?.aborted) return elsewhere('worker');
-      // Nobody looks at what an abandoned segment gives.
+      // The result of an abandoned segment is ignored.
       if (signal.aborted) return { ...NOTHING, interrupted: true };
-      // Its workflow task was given up while this process stood still: Temporal does not take what comes of it.
+      // Its workflow task timed out while this process was stalled; Temporal ignores the result.
       if (error instanceof SupersededError) return { ...NOTHING, away: 'worker' };
       if (!(error instanceof MillraceError && error.code === 'JOURNAL_UNAVAILABLE')) throw error;
       if (!begun && (await isFirstAttempt(client, workflowId, runId))) return { ...NOTHING, interrupted: true };
@@ -119,7 +118,7 @@ interface Opening {
   readonly signal: AbortSignal;
 }
 
-/** Opens the segment's record; that of a guarded run as soon as no fast host holds it. Rejects with `JOURNAL_UNAVAILABLE`. */
+/** Opens the segment's journal; for a guarded run, after the lease of its fast host. Rejects with `JOURNAL_UNAVAILABLE`. */
 async function openRecord(redis: Redis, { segment, workflowId, runId, leftMs, begun, askedAt, signal }: Opening) {
   const { guarded, path } = segment;
   const ttlMs = journalTtlMs(leftMs);
@@ -146,8 +145,8 @@ async function openRecord(redis: Redis, { segment, workflowId, runId, leftMs, be
 }
 
 /**
- * The run's result, where a segment is the whole run and has succeeded; undefined otherwise, and where it is too large: then its
- * workflow says how the run fails.
+ * The run's result if the segment is the whole run and has succeeded. Undefined otherwise, and if the output is too large: then the
+ * workflow fails the run.
  */
 export function answerWithin(segment: Segment, outcome: SegmentOutcome): RunResult | undefined {
   if (!segment.answer || outcome.failure || outcome.interrupted) return undefined;
@@ -155,7 +154,7 @@ export function answerWithin(segment: Segment, outcome: SegmentOutcome): RunResu
   return tooLarge(result.output) === undefined ? result : undefined;
 }
 
-/** Runs a segment's steps in this process, each recorded; the last of the record may still be on its way. */
+/** Runs a segment's steps in this process and records each call. The last writes may still be in flight. */
 export async function executeSegment(
   segment: Segment,
   record: SegmentJournal,
@@ -166,11 +165,11 @@ export async function executeSegment(
   return boundedOutcome(ended.interrupted ? { ...ended, tried: journal.tried() } : ended);
 }
 
-/** The journal with a call's name for each call, and what it knows of the calls that this worker has come to. */
+/** Maps calls to names of the journal, and keeps what is known of the calls of this worker. */
 class NamedCalls implements Journal {
   readonly #record: SegmentJournal;
   readonly #calls = new Map<string, string>();
-  /** Calls that wait for a server that is away, and how long they have by now. */
+  /** Calls that wait for a server that is away, with their wait so far in milliseconds. */
   readonly #waiting = new Map<string, number>();
 
   constructor(record: SegmentJournal) {
@@ -201,7 +200,7 @@ class NamedCalls implements Journal {
     return this.#record.losses(nameOf(call));
   }
 
-  /** What calls have had that have not succeeded. */
+  /** Attempts of the calls that have not succeeded. */
   tried(): Record<string, TriedCall> {
     const tried: Record<string, TriedCall> = {};
     for (const [call, name] of this.#calls) {
@@ -216,10 +215,10 @@ class NamedCalls implements Journal {
   }
 }
 
-/** A stage and what serves it, short enough for a field of Redis. */
+/** Name of a call in the journal: its path and a hash of what serves it. */
 const nameOf = ({ path, stage, ...by }: StageCall): string => `${path ?? stage} ${jsonHash(servedBy(by)).slice(0, 8)}`;
 
-/** The outcome; where the run's history could not hold it, a failure that names the stage with the largest part of it. */
+/** The outcome; if it is too large for the run's history, a failure that names the stage with the largest result. */
 export function boundedOutcome(outcome: SegmentOutcome): SegmentOutcome {
   const bytes = bytesOf(outcome);
   if (bytes <= MOST_BYTES) return outcome;

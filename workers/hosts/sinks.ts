@@ -5,8 +5,8 @@ import type { EventSinks } from '../../workflows/temporal-host.js';
 import { segmentSinks } from './running-segments.js';
 
 /**
- * What a worker takes from its workflows beside their history. Temporal waits for a sink before it takes a workflow task's
- * commands: what a run has told is in Redis before its end can be seen.
+ * The sinks of a worker's workflows. Temporal awaits sinks before it accepts the commands of a workflow task, so events of a run are in
+ * Redis before its end is visible.
  */
 export function workerSinks(log: RunEventLog): InjectedSinks<SegmentSinks & EventSinks> {
   return {

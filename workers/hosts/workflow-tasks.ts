@@ -1,19 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 
-/** Longest wait for Temporal's answer, in milliseconds. */
+/** Timeout of a call to Temporal, in milliseconds. */
 const ANSWER_MS = 1_000;
 
 /**
- * Events of a history that are looked at, the latest. A long local activity completes its task every two seconds or so, with
- * three events, and an attempt that was lost is far nearer than this.
+ * How many of the latest events of a history are read. A long local activity completes its task about every two seconds, with three
+ * events; a lost attempt is much closer than this.
  */
 const EVENTS = 200;
 
 /**
- * Whether this is the first attempt at the run's workflow task, so that no other worker can have begun what it schedules; false
- * where Temporal does not say. The number of the attempt alone does not tell: a local activity that takes long completes the
- * task in the middle, and the next one counts anew. A task that was lost or failed stays in the history.
+ * Whether this is the first attempt of the run's workflow task, so that no other worker can have begun what it schedules; false if
+ * Temporal is unavailable. The attempt number alone is not enough: a long local activity completes its task in between, and the next
+ * task counts from 1. Lost and failed tasks stay in the history.
  */
 export async function isFirstAttempt(client: Client, workflowId: string, runId: string): Promise<boolean> {
   try {
@@ -34,12 +34,12 @@ export async function isFirstAttempt(client: Client, workflowId: string, runId: 
   }
 }
 
-/** Until the workflow has come to its pause, in milliseconds: with each task that it completes it stays with its worker. */
+/** Time for the workflow to reach its pause, in milliseconds: each completed task makes it sticky to its worker again. */
 const COMPLETED_MS = 500;
 
 /**
- * Lets any worker take the run's next workflow task. By itself Temporal gives it to the worker that had the last one, for as
- * long as that worker lives. A try that comes too early, or fails, changes nothing: after the run's next pause there is another.
+ * Resets the sticky task queue of the run, so that any worker can take its next workflow task. A reset that comes too early or fails has
+ * no effect; it is repeated after the run's next pause.
  */
 export async function passOn(client: Client, workflowId: string, runId: string): Promise<void> {
   await sleep(COMPLETED_MS, undefined, { ref: false });
@@ -51,6 +51,6 @@ export async function passOn(client: Client, workflowId: string, runId: string):
       }),
     );
   } catch {
-    // The run has ended, or Temporal is away.
+    // The run has ended, or Temporal is unavailable.
   }
 }
