@@ -1,7 +1,7 @@
 import { statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
 import { createConnectors } from '../activities/connectors/index.js';
 import { type MeasureOptions, measure } from '../measure/replan/index.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
@@ -18,8 +18,8 @@ import {
 } from '../placement/replan/index.js';
 import { nearest } from '../placement/source/index.js';
 import { type PipelineShape, withAssumptions } from '../placement/workload/index.js';
-import { isLoopback } from '../runtime/loopback.js';
-import { endpointsOf } from '../workers/endpoints.js';
+import { connectClient } from '../temporal/connect.js';
+import { temporalServer } from '../workers/endpoints.js';
 import { loadModels } from '../workers/models.js';
 import { keysOf } from '../workers/pool-keys.js';
 import type { Settings } from '../workers/settings.js';
@@ -44,8 +44,6 @@ export interface ReplanCommandOptions {
   readonly json?: boolean;
 }
 
-/** Longest wait for Temporal's first answer: it takes milliseconds, with a TLS handshake over an ocean less than a second. */
-const CONNECT_MS = 3_000;
 /** Runs from which a rate is taken to plan for; with fewer the placement's own rate stays. */
 const LEAST_RUNS = 20;
 /** Of them, for a pipeline of which none began: it has to be placed as well. */
@@ -61,13 +59,14 @@ export async function replanPlacement(settings: Settings, options: ReplanCommand
   if (!statSync(options.out, { throwIfNoEntry: false })?.isDirectory()) {
     throw wrongOption('--out', `${options.out} is no folder: make it, or name another`);
   }
-  const client = await clientOf(settings);
+  const connection = await connectClient(temporalServer(settings));
+  const client = new Client({ connection, namespace: settings.TEMPORAL_NAMESPACE });
   try {
     if (options.every === undefined)
       tell(options, await lookOnce(settings, options, client, new AbortController().signal));
     else await watch(settings, options, client, options.every);
   } finally {
-    await client.connection.close();
+    await connection.close();
   }
 }
 
@@ -229,23 +228,4 @@ function tell({ json, out, cluster }: ReplanCommandOptions, { placement, measure
   if (!changes) return;
   print(`\nProposed\n\n${placementText(proposal, input.inventory, table)}`);
   print(`\nNothing was changed. To apply it, with the options that you gave apply before:\n  ${apply}`);
-}
-
-async function clientOf(settings: Settings): Promise<Client> {
-  const address = endpointsOf(settings).temporal;
-  try {
-    const connection = await Connection.connect({
-      address,
-      connectTimeout: CONNECT_MS,
-      ...(isLoopback(address) && { channelArgs: { 'grpc.enable_http_proxy': 0 } }),
-    });
-    return new Client({ connection, namespace: settings.TEMPORAL_NAMESPACE });
-  } catch (error) {
-    throw new MillraceError(
-      'ORCHESTRATOR_UNAVAILABLE',
-      `no Temporal server answers at ${address}: ${messageOf(error)}`,
-      {},
-      { cause: error },
-    );
-  }
 }

@@ -4,14 +4,20 @@ import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { SEARCH_ATTRIBUTES } from '../pipelines/run/index.js';
 
 /** Values of temporal.api.enums.v1.IndexedValueType. */
-const INDEXED_VALUE = { keyword: 2, bool: 5 } as const;
+const INDEXED_VALUE = { Keyword: 2, Bool: 5 } as const;
 
-const WANTED: Readonly<Record<string, number>> = {
-  [SEARCH_ATTRIBUTES.pipeline]: INDEXED_VALUE.keyword,
-  [SEARCH_ATTRIBUTES.version]: INDEXED_VALUE.keyword,
-  [SEARCH_ATTRIBUTES.tenant]: INDEXED_VALUE.keyword,
-  [SEARCH_ATTRIBUTES.cacheHit]: INDEXED_VALUE.bool,
+const WANTED: Readonly<Record<string, keyof typeof INDEXED_VALUE>> = {
+  [SEARCH_ATTRIBUTES.pipeline]: 'Keyword',
+  [SEARCH_ATTRIBUTES.version]: 'Keyword',
+  [SEARCH_ATTRIBUTES.tenant]: 'Keyword',
+  [SEARCH_ATTRIBUTES.cacheHit]: 'Bool',
 };
+
+/** gRPC’s status codes by which a server keeps its operator service from clients, as Temporal Cloud does. */
+const KEPT_FROM_CLIENTS: ReadonlySet<unknown> = new Set([
+  7 /* PERMISSION_DENIED */, 12 /* UNIMPLEMENTED */, 16 /* UNAUTHENTICATED */,
+]);
+const INVALID_ARGUMENT = 3;
 
 /** The two calls of Temporal's operator service that are used here. */
 interface Operator {
@@ -19,25 +25,66 @@ interface Operator {
   addSearchAttributes(request: { namespace: string; searchAttributes: Record<string, number> }): Promise<unknown>;
 }
 
+/** Names of the search attributes that runs carry, and how the namespace has to know them. */
+export const wantedAttributes = (): string =>
+  Object.entries(WANTED)
+    .map(([name, type]) => `${name} (${type})`)
+    .join(', ');
+
+/** Those that the namespace does not know. Rejects with what Temporal's client throws. */
+export async function missingAttributes(
+  connection: Connection | NativeConnection,
+  namespace: string,
+): Promise<readonly string[]> {
+  const names = Object.keys(WANTED);
+  try {
+    const operator = connection.operatorService as unknown as Operator;
+    const { customAttributes } = await operator.listSearchAttributes({ namespace });
+    return names.filter((name) => !Object.hasOwn(customAttributes ?? {}, name));
+  } catch (error) {
+    if (!KEPT_FROM_CLIENTS.has(codeOf(error))) throw error;
+    const known = await Promise.all(names.map((name) => canBeAskedFor(connection, namespace, name)));
+    return names.filter((_, at) => !known[at]);
+  }
+}
+
+/** A query that names an attribute which the namespace does not know is refused. */
+async function canBeAskedFor(
+  connection: Connection | NativeConnection,
+  namespace: string,
+  name: string,
+): Promise<boolean> {
+  try {
+    await connection.workflowService.countWorkflowExecutions({ namespace, query: `${name} IS NULL` });
+    return true;
+  } catch (error) {
+    if (codeOf(error) === INVALID_ARGUMENT) return false;
+    throw error;
+  }
+}
+
+const codeOf = (error: unknown): unknown => (error as { code?: unknown }).code;
+
 /**
  * Registers the search attributes that runs carry where they are missing: a workflow task that sets an unknown one is
- * retried for ever. Temporal Cloud does not let a client add them; the error then says what to add.
+ * retried for ever. Where a client may not add them, as at Temporal Cloud, the error says what to add.
  */
 export async function ensureSearchAttributes(
   connection: Connection | NativeConnection,
   namespace: string,
 ): Promise<void> {
-  const operator = connection.operatorService as unknown as Operator;
   try {
-    const { customAttributes } = await operator.listSearchAttributes({ namespace });
-    const missing = Object.entries(WANTED).filter(([name]) => !Object.hasOwn(customAttributes ?? {}, name));
-    if (missing.length > 0)
-      await operator.addSearchAttributes({ namespace, searchAttributes: Object.fromEntries(missing) });
+    const missing = await missingAttributes(connection, namespace);
+    if (missing.length === 0) return;
+    const operator = connection.operatorService as unknown as Operator;
+    const searchAttributes = Object.fromEntries(
+      Object.entries(WANTED).flatMap(([name, type]) => (missing.includes(name) ? [[name, INDEXED_VALUE[type]]] : [])),
+    );
+    await operator.addSearchAttributes({ namespace, searchAttributes });
   } catch (error) {
-    const wanted = Object.keys(WANTED).join(', ');
     throw new MillraceError(
       'ORCHESTRATOR_UNAVAILABLE',
-      `cannot make sure that namespace "${namespace}" has the search attributes ${wanted}: ${messageOf(error)}`,
+      `cannot make sure that namespace "${namespace}" has the search attributes ${wantedAttributes()}: ${messageOf(error)}; where clients may not add them, add them by hand`,
       {},
       { cause: error },
     );

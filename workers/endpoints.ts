@@ -1,3 +1,5 @@
+import { MillraceError } from '../pipelines/errors.js';
+import type { TemporalServer } from '../temporal/options.js';
 import type { Settings } from './settings.js';
 
 /**
@@ -34,6 +36,21 @@ export function endpointsOf(settings: Settings): Endpoints {
     triton: settings.TRITON_URL ?? [`${LOOPBACK}:${settings.MILLRACE_TRITON_GRPC_PORT}`],
     llm: (settings.LLM_BASE_URL ?? [`http://${LOOPBACK}:${settings.MILLRACE_LLM_PORT}/v1`]).map(withoutSlash),
   };
+}
+
+/**
+ * Temporal’s frontend, and how to speak to it. Throws `INVALID_SETTING` where TLS or a key is set and no server is: the embedded
+ * one has neither, and a key must not go to another server than the one that it was made for.
+ */
+export function temporalServer(settings: Settings): TemporalServer {
+  if (settings.TEMPORAL_ADDRESS === undefined && settings.TEMPORAL_TLS === 'true') {
+    const message =
+      'TLS or an API key for Temporal is set, and not at which server: set it, or unset TEMPORAL_TLS… and TEMPORAL_API_KEY';
+    throw new MillraceError('INVALID_SETTING', `TEMPORAL_ADDRESS: ${message}`, {
+      fields: [{ field: 'TEMPORAL_ADDRESS', message }],
+    });
+  }
+  return { ...settings, TEMPORAL_ADDRESS: endpointsOf(settings).temporal };
 }
 
 /** Where the command line finds the gateway. */

@@ -1,22 +1,25 @@
 import { once } from 'node:events';
-import { Client, Connection } from '@temporalio/client';
+import { Client } from '@temporalio/client';
+import type { Logger } from 'pino';
 import { Registry } from 'prom-client';
 import { createConnectors } from '../activities/connectors/index.js';
 import { createGateway } from '../gateway/index.js';
 import type { Plan } from '../pipelines/plan/index.js';
 import { place } from '../placement/place.js';
 import { Admission, Backlog, queueStats, RunSlots, stateOf } from '../runs/admission/index.js';
-import { isLoopback } from '../runtime/loopback.js';
 import { Answers } from '../stores/answers/index.js';
 import { openFileStore } from '../stores/artifacts/index.js';
 import { RunEventReader } from '../stores/events/index.js';
 import { FastJobs } from '../stores/jobs/index.js';
 import { RedisRecords } from '../stores/records/index.js';
+import { lazyConnection, unreachable } from '../temporal/connect.js';
+import type { TemporalServer } from '../temporal/options.js';
+import { troubleOf } from '../temporal/trouble.js';
 import { answersCheck } from './answers-check.js';
 import { openPlacement } from './applied-placement.js';
 import { CodeWatch, missingCode } from './code-served.js';
 import { artifactsFolder } from './compose.js';
-import { endpointsOf, runPages } from './endpoints.js';
+import { endpointsOf, runPages, temporalServer } from './endpoints.js';
 import { openAccess } from './keys/index.js';
 import { createLogger } from './logger.js';
 import { loadModels, poolDescriptions } from './models.js';
@@ -31,7 +34,8 @@ import { openWebhooks } from './webhooks.js';
 /** `millrace gateway`: serves the HTTP trigger until SIGTERM or SIGINT, then lets requests in progress end. */
 export async function runGateway(settings: Settings): Promise<void> {
   const logger = createLogger(settings, 'gateway');
-  const { temporal, temporalUi } = endpointsOf(settings);
+  const { temporalUi } = endpointsOf(settings);
+  const temporal = temporalServer(settings);
   const namespace = settings.TEMPORAL_NAMESPACE;
   const { pipelines, functions } = await loadDeployment(settings.MILLRACE_PIPELINES, settings.MILLRACE_BUILD_ID);
   const poolOf = poolDescriptions(
@@ -47,10 +51,8 @@ export async function runGateway(settings: Settings): Promise<void> {
     reserveBytes: settings.MILLRACE_DISK_RESERVE_BYTES,
   });
   // Lazy: the gateway answers "not ready" while Temporal is away, instead of not answering.
-  const connection = Connection.lazy({
-    address: temporal,
-    ...(isLoopback(temporal) && { channelArgs: { 'grpc.enable_http_proxy': 0 } }),
-  });
+  const connection = lazyConnection(temporal);
+  void tellTrouble(temporal, logger);
   const redis = openStore(settings, 'state', logger);
   const subscriber = openStore(settings, 'state', logger);
   const listener = openStore(settings, 'state', logger);
@@ -139,6 +141,14 @@ export async function runGateway(settings: Settings): Promise<void> {
     subscriber.disconnect();
     await connection.close();
   }
+}
+
+/** `/readyz` tells anybody that Temporal cannot be used; why, and at which address, is for the operator. */
+async function tellTrouble(temporal: TemporalServer, logger: Logger): Promise<void> {
+  const trouble = await troubleOf(temporal);
+  if (!trouble) return;
+  const { code, message } = unreachable(temporal, trouble);
+  logger.error({ code }, message);
 }
 
 /** Beside a proxy that authenticates, gRPC would be another way in: it has to be asked for. */

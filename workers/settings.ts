@@ -2,10 +2,12 @@ import path from 'node:path';
 import { z } from 'zod';
 import { MillraceError } from '../pipelines/errors.js';
 import { INSTALL_MARK, STACK_MARK } from '../runtime/process-identity.js';
+import { withProfile } from '../temporal/profile.js';
+import { TEMPORAL_SETTINGS } from './temporal-settings.js';
 
 /**
  * Every setting of every Millrace process: name, meaning, default and the default's reason, once.
- * This file is the only reader of the environment.
+ * This file is the only reader of the environment; Temporal’s SDK, which reads profiles, gets it from here.
  */
 const BASE_PORT = 7400;
 
@@ -69,8 +71,7 @@ export function settingsSchema(basePort = BASE_PORT) {
         'JSON file of the MCP servers whose tools agents may call, by name: `command`, `args` and `env`, or `url` and `headers`.',
       ),
     // Your own servers. Unset = the embedded stack's.
-    TEMPORAL_ADDRESS: z.string().optional().describe('host:port of your Temporal server.'),
-    TEMPORAL_NAMESPACE: z.string().default('default').describe('Temporal namespace.'),
+    ...TEMPORAL_SETTINGS,
     MILLRACE_TASK_QUEUE: z
       .string()
       .default('millrace')
@@ -406,7 +407,10 @@ export function settingsSchema(basePort = BASE_PORT) {
 
 export type Settings = z.output<ReturnType<typeof settingsSchema>> & { readonly MILLRACE_VENV: string };
 
-/** Reads and checks the settings. Folders come back absolute. Throws `INVALID_SETTING` naming every bad variable. */
+/**
+ * Reads and checks the settings. Folders come back absolute, and what a profile of Temporal says as the variables that could have
+ * said it, so that no process that gets the settings as its environment reads the profile again. Throws `INVALID_SETTING` naming every bad variable.
+ */
 export function readSettings(env: Readonly<Record<string, string | undefined>> = process.env): Settings {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
   const base = Number(given.MILLRACE_PORT_BASE ?? BASE_PORT);
@@ -416,8 +420,13 @@ export function readSettings(env: Readonly<Record<string, string | undefined>> =
     throw new MillraceError('INVALID_SETTING', fields.map((f) => `${f.field}: ${f.message}`).join('; '), { fields });
   }
   const home = path.resolve(parsed.data.MILLRACE_HOME);
+  const temporal = withProfile(given);
   return {
     ...parsed.data,
+    ...temporal,
+    TEMPORAL_NAMESPACE: temporal.TEMPORAL_NAMESPACE ?? parsed.data.TEMPORAL_NAMESPACE,
+    TEMPORAL_CONFIG_FILE: undefined,
+    TEMPORAL_PROFILE: undefined,
     MILLRACE_HOME: home,
     MILLRACE_VENV: path.resolve(parsed.data.MILLRACE_VENV ?? path.join(home, 'venv')),
   };

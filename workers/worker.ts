@@ -1,14 +1,7 @@
 import { once } from 'node:events';
-import {
-  DefaultLogger,
-  type LogEntry,
-  NativeConnection,
-  type NativeConnectionOptions,
-  Runtime,
-  Worker,
-} from '@temporalio/worker';
+import { DefaultLogger, type LogEntry, Runtime, Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
-import { MillraceError, messageOf } from '../pipelines/errors.js';
+import { connectWorker } from '../temporal/connect.js';
 import { ensureSearchAttributes } from '../temporal/search-attributes.js';
 import { workerActivities } from './activities.js';
 import { ActivitySlots } from './activity-slots.js';
@@ -16,7 +9,7 @@ import { workflowSource } from './bundle.js';
 import { createCodeWorkers } from './code-workers.js';
 import { composeStages } from './compose.js';
 import { createDeviceWorkers } from './device-worker.js';
-import { endpointsOf } from './endpoints.js';
+import { temporalServer } from './endpoints.js';
 import { HEARTBEAT_THROTTLE_MS } from './heartbeat.js';
 import { createFastWorker } from './hosts/fast-worker.js';
 import { workerSinks } from './hosts/sinks.js';
@@ -44,8 +37,8 @@ export async function runWorker(settings: Settings): Promise<void> {
   const logger = createLogger(settings, 'worker');
   Runtime.install({ logger: temporalLogger(logger) });
   const stages = await composeStages(settings, logger);
-  const { temporal } = endpointsOf(settings);
-  const connection = await connect({ address: temporal });
+  const temporal = temporalServer(settings);
+  const connection = await connectWorker(temporal);
   await ensureSearchAttributes(connection, settings.TEMPORAL_NAMESPACE);
   const slots = new ActivitySlots(settings.MILLRACE_MAX_ACTIVITIES);
   const worker = await Worker.create({
@@ -75,7 +68,7 @@ export async function runWorker(settings: Settings): Promise<void> {
   const server = await serveMetrics(settings.MILLRACE_WORKER_METRICS_PORT, stages.metrics.registry, ready);
   logger.info(
     {
-      temporal,
+      temporal: temporal.TEMPORAL_ADDRESS,
       taskQueue: settings.MILLRACE_TASK_QUEUE,
       devices: settings.MILLRACE_DEVICES,
       pipelines: stages.pipelines.map(({ name }) => name),
@@ -109,17 +102,6 @@ function stop(worker: { shutdown(): void }): void {
     worker.shutdown();
   } catch {
     // It has ended by itself.
-  }
-}
-
-async function connect(options: NativeConnectionOptions): Promise<NativeConnection> {
-  try {
-    return await NativeConnection.connect(options);
-  } catch (error) {
-    throw new MillraceError(
-      'ORCHESTRATOR_UNAVAILABLE',
-      `no Temporal server answers at ${options.address}: ${messageOf(error)}`,
-    );
   }
 }
 

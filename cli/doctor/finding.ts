@@ -12,6 +12,7 @@ export const FINDINGS = {
   'settings.models': 'the models file describes pools that connectors can serve',
   'pipelines.placed': 'every pipeline is valid and has a pool for each of its models',
   'temporal.reachable': 'Temporal answers',
+  'temporal.key': 'an API key for Temporal travels over TLS, or stays on this machine',
   'temporal.namespace': 'the namespace exists',
   'temporal.attributes': 'the search attributes that runs carry are registered',
   'temporal.worker': 'a worker takes tasks of the task queue',

@@ -15,7 +15,9 @@ export function redactor(settings: Settings): (text: string) => string {
     ...(settings.TRITON_URL ?? []),
   ];
   const { LLM_API_KEY, MILLRACE_API_KEY = '', MILLRACE_PROXY_SECRET = [] } = settings;
-  const secrets = [LLM_API_KEY, MILLRACE_API_KEY, ...MILLRACE_PROXY_SECRET, ...urls.flatMap(passwordsOf)].filter(
+  const { TEMPORAL_API_KEY = '', TEMPORAL_TLS_CLIENT_KEY_DATA = '' } = settings;
+  const keys = [LLM_API_KEY, MILLRACE_API_KEY, TEMPORAL_API_KEY, TEMPORAL_TLS_CLIENT_KEY_DATA];
+  const secrets = [...keys, ...MILLRACE_PROXY_SECRET, ...urls.flatMap(passwordsOf)].filter(
     (secret) => secret.length >= SHORTEST_SECRET,
   );
   return (text) =>

@@ -1,16 +1,17 @@
-import { Connection } from '@temporalio/client';
-import { SEARCH_ATTRIBUTES } from '../../pipelines/run/index.js';
+import type { Connection } from '@temporalio/client';
+import { MillraceError } from '../../pipelines/errors.js';
 import { isLoopback } from '../../runtime/loopback.js';
+import { CONNECT_MS, lazyConnection } from '../../temporal/connect.js';
+import type { TemporalServer } from '../../temporal/options.js';
 import { pollersOf } from '../../temporal/pollers.js';
+import { missingAttributes, wantedAttributes } from '../../temporal/search-attributes.js';
+import { troubleOf } from '../../temporal/trouble.js';
 import { missingCode } from '../../workers/code-served.js';
-import { endpointsOf } from '../../workers/endpoints.js';
+import { endpointsOf, temporalServer } from '../../workers/endpoints.js';
 import { loadDeployment } from '../../workers/pipelines.js';
 import type { Settings } from '../../workers/settings.js';
-import { type Check, type Finding, fail, pass, told } from './finding.js';
+import { type Check, type Finding, fail, pass, told, warn } from './finding.js';
 import { CALL_MS } from './limits.js';
-
-/** Longest wait for the first answer: it takes milliseconds, with a TLS handshake over an ocean less than a second. */
-const CONNECT_MS = 3_000;
 
 /** gRPC's status for what is not there. */
 const NOT_FOUND = 5;
@@ -26,36 +27,77 @@ export function temporalCheck(settings: Settings): Check {
     about: address,
     remedy,
     async run(signal) {
-      const connection = Connection.lazy({
-        address,
-        // The default tries an absent server again and again for longer than a check may take.
-        interceptors: [],
-        ...(isLoopback(address) && { channelArgs: { 'grpc.enable_http_proxy': 0 } }),
-      });
-      const close = () => void connection.close();
-      signal.addEventListener('abort', close, { once: true });
       try {
-        return await connection.withDeadline(Date.now() + CALL_MS, () => look(connection, address, settings));
-      } finally {
-        signal.removeEventListener('abort', close);
-        await connection.close();
+        return [
+          ...keyFindings(settings, address),
+          ...(await reach(temporalServer(settings), settings, remedy, signal)),
+        ];
+      } catch (error) {
+        if (!(error instanceof MillraceError && error.code === 'INVALID_SETTING')) throw error;
+        const [{ field, message } = { field: 'environment', message: error.message }] = error.details.fields ?? [];
+        return [fail('settings.valid', field, message, 'correct it; worker and gateway do not start before')];
       }
     },
   };
 }
 
-async function look(connection: Connection, address: string, settings: Settings): Promise<Finding[]> {
-  const namespace = settings.TEMPORAL_NAMESPACE;
+async function reach(
+  server: TemporalServer,
+  settings: Settings,
+  remedy: string,
+  signal: AbortSignal,
+): Promise<Finding[]> {
+  // The SDK's retries try an absent server again and again for longer than a check may take.
+  const connection = lazyConnection(server, { retries: false });
+  const close = () => void connection.close();
+  signal.addEventListener('abort', close, { once: true });
+  try {
+    const reachable = await reachableFinding(connection, server, remedy);
+    if (reachable.state === 'fail') return [reachable];
+    const more = await connection.withDeadline(Date.now() + CALL_MS, () => look(connection, settings));
+    return [reachable, ...more];
+  } finally {
+    signal.removeEventListener('abort', close);
+    await connection.close();
+  }
+}
+
+async function reachableFinding(connection: Connection, server: TemporalServer, remedy: string): Promise<Finding> {
+  const { TEMPORAL_ADDRESS: address, TEMPORAL_TLS: tls, TEMPORAL_API_KEY: key } = server;
   const started = performance.now();
-  const { serverVersion } = await connection.withDeadline(Date.now() + CONNECT_MS, () =>
-    connection.workflowService.getSystemInfo({}),
-  );
-  const ms = performance.now() - started;
-  const reachable = pass('temporal.reachable', address, `Temporal ${serverVersion ?? 'of unknown version'}`, ms);
-  const found = await namespaceFinding(connection, namespace);
-  if (found.state === 'fail') return [reachable, found];
+  try {
+    const { serverVersion } = await connection.withDeadline(Date.now() + CONNECT_MS, () =>
+      connection.workflowService.getSystemInfo({}),
+    );
+    const certified = server.TEMPORAL_TLS_CLIENT_CERT_PATH ?? server.TEMPORAL_TLS_CLIENT_CERT_DATA;
+    const how = [
+      ...(tls === 'true' ? ['over TLS'] : []),
+      ...(tls === 'true' && certified !== undefined ? ['with a client certificate'] : []),
+      ...(key === undefined ? [] : ['with an API key']),
+    ];
+    const detail = [`Temporal ${serverVersion || 'of unknown version'}`, ...how].join(', ');
+    return pass('temporal.reachable', address, detail, performance.now() - started);
+  } catch (error) {
+    const trouble = (await troubleOf(server)) ?? { cause: told(error) };
+    return fail('temporal.reachable', address, trouble.cause, trouble.remedy ?? remedy);
+  }
+}
+
+/** An in-house server may have no TLS: nothing forbids a key there. */
+function keyFindings(settings: Settings, address: string): Finding[] {
+  const { TEMPORAL_API_KEY: key, TEMPORAL_TLS: tls } = settings;
+  if (key === undefined || tls === 'true' || isLoopback(address)) return [];
+  const detail = 'the API key is sent in plain text: whoever is on the way can read it';
   return [
-    reachable,
+    warn('temporal.key', address, detail, 'set TEMPORAL_TLS=true, and TEMPORAL_ADDRESS to a port that speaks TLS'),
+  ];
+}
+
+async function look(connection: Connection, settings: Settings): Promise<Finding[]> {
+  const namespace = settings.TEMPORAL_NAMESPACE;
+  const found = await namespaceFinding(connection, namespace);
+  if (found.state === 'fail') return [found];
+  return [
     found,
     await attributesFinding(connection, namespace),
     await workerFinding(connection, namespace, settings.MILLRACE_TASK_QUEUE),
@@ -78,13 +120,10 @@ async function namespaceFinding(connection: Connection, namespace: string): Prom
 }
 
 async function attributesFinding(connection: Connection, namespace: string): Promise<Finding> {
-  const wanted: readonly string[] = Object.values(SEARCH_ATTRIBUTES);
-  const remedy =
-    'start a worker once, which adds them; at Temporal Cloud add them by hand (Keyword; MillraceCacheHit: Bool)';
+  const remedy = `start a worker once, which adds them; at Temporal Cloud add them by hand: ${wantedAttributes()}`;
   try {
-    const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
-    const missing = wanted.filter((name) => !Object.hasOwn(customAttributes ?? {}, name));
-    if (missing.length === 0) return pass('temporal.attributes', namespace, wanted.join(', '));
+    const missing = await missingAttributes(connection, namespace);
+    if (missing.length === 0) return pass('temporal.attributes', namespace, wantedAttributes());
     return fail('temporal.attributes', namespace, `missing: ${missing.join(', ')}`, remedy);
   } catch (error) {
     return fail('temporal.attributes', namespace, told(error), remedy);

@@ -1,0 +1,105 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { TLSConfig } from '@temporalio/client';
+import { messageOf } from '../pipelines/errors.js';
+import { isLoopback } from '../runtime/loopback.js';
+import { invalid, type TemporalVariables } from './profile.js';
+
+/** A server that is known, by the variables of `withProfile`. */
+export type TemporalServer = TemporalVariables & { readonly TEMPORAL_ADDRESS: string };
+
+/** What both clients of the SDK, that of Node and the native one, take to reach a server. */
+export interface ReachOptions {
+  readonly address: string;
+  readonly apiKey?: string;
+  readonly tls: TLSConfig | false;
+}
+
+/**
+ * Reads certificates and keys. They are looked at here because the SDK only says of a bad one that nobody answered in time.
+ * Throws `INVALID_SETTING` naming the variable.
+ */
+export function reachOptions(server: TemporalServer): ReachOptions {
+  const { TEMPORAL_ADDRESS: address, TEMPORAL_API_KEY: apiKey, TEMPORAL_TLS: tls } = server;
+  placeOf(server);
+  return { address, ...(apiKey !== undefined && { apiKey }), tls: tls === 'true' && tlsOf(server) };
+}
+
+export interface Place {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Temporal’s port, where an address names none. */
+const PORT = 7233;
+
+export function placeOf({ TEMPORAL_ADDRESS: address }: TemporalServer): Place {
+  const url = URL.canParse(`tcp://${address}`) ? new URL(`tcp://${address}`) : undefined;
+  if (!url?.hostname || url.href !== `tcp://${url.host}`) {
+    throw invalid('TEMPORAL_ADDRESS', 'it has to be host:port, e.g. temporal.internal:7233');
+  }
+  return { host: url.hostname.replace(/^\[|\]$/g, ''), port: url.port === '' ? PORT : Number(url.port) };
+}
+
+/** Where gRPC of Node would hand what is on this machine to a proxy of the environment, which cannot reach it. */
+export const channelArgs = (address: string) =>
+  isLoopback(address) ? { channelArgs: { 'grpc.enable_http_proxy': 0 } } : {};
+
+function tlsOf(server: TemporalServer): TLSConfig {
+  const authority = pem(server, 'SERVER_CA_CERT');
+  const certificate = pem(server, 'CLIENT_CERT');
+  const key = pem(server, 'CLIENT_KEY');
+  if (authority) x509(authority);
+  if (certificate && !key) throw invalid(certificate.name, 'there is no key for it: set TEMPORAL_TLS_CLIENT_KEY_PATH');
+  if (key && !certificate) throw invalid(key.name, 'it has no certificate: set TEMPORAL_TLS_CLIENT_CERT_PATH');
+  if (certificate && key && !x509(certificate).checkPrivateKey(privateKey(key))) {
+    throw invalid(key.name, 'this is not the key of the client certificate');
+  }
+  const name = server.TEMPORAL_TLS_SERVER_NAME;
+  return {
+    ...(name !== undefined && { serverNameOverride: name }),
+    ...(authority && { serverRootCACertificate: authority.bytes }),
+    ...(certificate && key && { clientCertPair: { crt: certificate.bytes, key: key.bytes } }),
+  };
+}
+
+interface Pem {
+  /** The variable that gave it. */
+  readonly name: string;
+  readonly bytes: Buffer;
+}
+
+function pem(server: TemporalServer, what: 'SERVER_CA_CERT' | 'CLIENT_CERT' | 'CLIENT_KEY'): Pem | undefined {
+  const data = server[`TEMPORAL_TLS_${what}_DATA`];
+  if (data !== undefined) return { name: `TEMPORAL_TLS_${what}_DATA`, bytes: Buffer.from(data) };
+  const name = `TEMPORAL_TLS_${what}_PATH` as const;
+  const file = server[name];
+  if (file === undefined) return undefined;
+  try {
+    return { name, bytes: readFileSync(file) };
+  } catch (error) {
+    throw invalid(name, `the file cannot be read: ${messageOf(error)}`);
+  }
+}
+
+function x509({ name, bytes }: Pem): X509Certificate {
+  // The SDK takes PEM only, Node's class other forms too.
+  if (!bytes.includes('-----BEGIN CERTIFICATE-----'))
+    throw invalid(name, 'there is no certificate in it in PEM format');
+  try {
+    return new X509Certificate(bytes);
+  } catch (error) {
+    throw invalid(name, `its certificate cannot be read: ${messageOf(error)}`);
+  }
+}
+
+function privateKey({ name, bytes }: Pem) {
+  if (bytes.includes('ENCRYPTED'))
+    throw invalid(name, 'the key has a passphrase, which Temporal’s clients cannot be given');
+  try {
+    return createPrivateKey(bytes);
+  } catch {
+    // Its message may show what was read.
+    throw invalid(name, 'there is no private key in it in PEM format');
+  }
+}

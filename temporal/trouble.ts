@@ -1,0 +1,74 @@
+import { isIP } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
+import type { TLSConfig } from '@temporalio/client';
+import { ask, SILENT } from './ask.js';
+import {
+  type Client,
+  type Failed,
+  ofAnswer,
+  ofClientCertificate,
+  ofHandshake,
+  ofNetwork,
+  TLS_IS_OFF,
+  TLS_IS_ON,
+  type Trouble,
+} from './causes.js';
+import { type Place, placeOf, reachOptions, type TemporalServer } from './options.js';
+
+/** Longest wait for one answer: it takes milliseconds, with a TLS handshake over an ocean less than a second. */
+const ASK_MS = 3_000;
+
+/**
+ * Finds out by connections of its own, within twice three seconds, why a Temporal server cannot be reached: the SDK says of a failed
+ * TLS handshake no more than that a deadline has passed. Undefined when the server answers. No secret is in what is told.
+ * Throws `INVALID_SETTING` when certificates or keys cannot be read.
+ */
+export async function troubleOf(server: TemporalServer): Promise<Trouble | undefined> {
+  const { apiKey, tls } = reachOptions(server);
+  const place = placeOf(server);
+  const ended = await ask({ ...place, apiKey, tls: tls ? nodeOptions(tls, place.host) : undefined }, ASK_MS);
+  const client: Client = {
+    host: place.host,
+    ownAuthority: tls !== false && tls.serverRootCACertificate !== undefined,
+    keyed: apiKey !== undefined,
+    certificate: tls === false ? undefined : tls.clientCertPair?.crt,
+  };
+  if (ended.at === 'answer') return ofAnswer(ended, client);
+  return ofNetwork(ended, client) ?? (tls ? ofTls(ended, client, place) : ofPlain(place));
+}
+
+async function ofTls(failed: Failed, client: Client, place: Place): Promise<Trouble> {
+  const { code = '', message } = failed.error;
+  const named = ofHandshake(failed, client);
+  if (named) return named;
+  if (await speaksPlain(place)) return TLS_IS_ON;
+  if (code === SILENT) return { cause: 'it takes connections and says nothing' };
+  // Some servers end the connection without an alert where they miss a certificate or refuse it.
+  if (failed.at === 'session') return ofClientCertificate(client, code);
+  return { cause: `the TLS handshake fails: ${message.trim()}` };
+}
+
+async function ofPlain(place: Place): Promise<Trouble> {
+  return (await speaksTls(place))
+    ? TLS_IS_OFF
+    : { cause: 'it takes connections and does not answer as gRPC servers do' };
+}
+
+const speaksPlain = async (place: Place): Promise<boolean> => (await ask(place, ASK_MS)).at === 'answer';
+
+/** Whether a handshake begins; whose certificates these are does not matter here. */
+async function speaksTls(place: Place): Promise<boolean> {
+  const ended = await ask({ ...place, tls: { rejectUnauthorized: false } }, ASK_MS);
+  return ended.at === 'answer' || ended.at === 'session' || /ALERT/.test(ended.error.code ?? '');
+}
+
+/** The same for Node’s TLS. A name is sent and looked for in the certificate; of an address it is only looked for. */
+function nodeOptions({ serverNameOverride, serverRootCACertificate: ca, clientCertPair }: TLSConfig, host: string) {
+  const servername = serverNameOverride ?? (isIP(host) === 0 ? host : undefined);
+  return {
+    rejectUnauthorized: true,
+    ...(servername !== undefined && { servername }),
+    ...(ca && { ca: Buffer.from(ca) }),
+    ...(clientCertPair && { cert: Buffer.from(clientCertPair.crt), key: Buffer.from(clientCertPair.key) }),
+  } satisfies ConnectionOptions;
+}
