@@ -45,6 +45,7 @@ const SLOW = [
   'integration/server-away',
   'integration/stores',
   'integration/temporal-host',
+  'integration/temporal-tls',
   'integration/webhooks',
 ].map((name) => `test/${name}.test.ts`);
 

@@ -115,7 +115,7 @@ export const ADVICE = {
   SLO_UNREACHABLE: 'Allow more time than the message names, or profile faster variants or devices.',
   PLACEMENT_INFEASIBLE: 'Take one of the ways out that the message names: a lower rate, more time, or more devices.',
   ORCHESTRATOR_UNAVAILABLE:
-    'Send again with the same `Idempotency-Key`; if it lasts, check Temporal and `TEMPORAL_ADDRESS`.',
+    'Send again with the same `Idempotency-Key`; if it lasts, ask `millrace doctor` why, see [temporal.md](temporal.md).',
   STACK_UNSUPPORTED: 'Use your own servers by the settings that the message names, or another machine.',
   STACK_INSTALL_FAILED: 'Read the message and check the network and the disk, then repeat `millrace up`.',
   STACK_PORT_IN_USE: 'End the process that holds the port, or set `MILLRACE_PORT_BASE`.',
