@@ -1,6 +1,8 @@
+import { TEMPORAL_SETTINGS } from '../workers/temporal-settings.js';
+
 /** Settings of servers, models and access of the developer's own. A bench has a stack of its own: an empty setting counts as none. */
 const OWN = [
-  'TEMPORAL_ADDRESS',
+  ...Object.keys(TEMPORAL_SETTINGS),
   'TEMPORAL_UI_URL',
   'REDIS_URL',
   'REDIS_INDEX_URL',

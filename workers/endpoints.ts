@@ -1,5 +1,5 @@
-import { MillraceError } from '../pipelines/errors.js';
 import type { TemporalServer } from '../temporal/options.js';
+import { invalid } from '../temporal/profile.js';
 import type { Settings } from './settings.js';
 
 /**
@@ -44,11 +44,10 @@ export function endpointsOf(settings: Settings): Endpoints {
  */
 export function temporalServer(settings: Settings): TemporalServer {
   if (settings.TEMPORAL_ADDRESS === undefined && settings.TEMPORAL_TLS === 'true') {
-    const message =
-      'TLS or an API key for Temporal is set, and not at which server: set it, or unset TEMPORAL_TLS… and TEMPORAL_API_KEY';
-    throw new MillraceError('INVALID_SETTING', `TEMPORAL_ADDRESS: ${message}`, {
-      fields: [{ field: 'TEMPORAL_ADDRESS', message }],
-    });
+    throw invalid(
+      'TEMPORAL_ADDRESS',
+      'TLS or an API key for Temporal is set, and not for which server: set it, or unset TEMPORAL_API_KEY and TEMPORAL_TLS…',
+    );
   }
   return { ...settings, TEMPORAL_ADDRESS: endpointsOf(settings).temporal };
 }

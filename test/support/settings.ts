@@ -1,11 +1,12 @@
 import { readSettings, type Settings } from '../../workers/settings.js';
+import { TEMPORAL_SETTINGS } from '../../workers/temporal-settings.js';
 
 /** Ports of the stack that tests start: apart from those of a demo that may be up. */
 const TEST_PORT_BASE = process.env.MILLRACE_TEST_PORT_BASE ?? '7500';
 
 /** Servers of the developer's own must not take part: an empty setting counts as none. */
 const OWN = Object.fromEntries(
-  ['TEMPORAL_ADDRESS', 'TEMPORAL_UI_URL', 'TRITON_URL', 'LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL']
+  [...Object.keys(TEMPORAL_SETTINGS), 'TEMPORAL_UI_URL', 'TRITON_URL', 'LLM_BASE_URL', 'LLM_API_KEY', 'LLM_MODEL']
     .concat(['REDIS_URL', 'REDIS_INDEX_URL', 'REDIS_CACHE_URL'])
     .concat(['MILLRACE_MODELS', 'MILLRACE_GATEWAY_URL', 'MILLRACE_LLM_GGUF', 'MILLRACE_LOG_LEVEL'])
     .map((name) => [name, '']),

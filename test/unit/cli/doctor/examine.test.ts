@@ -78,6 +78,20 @@ describe('a server that is not there', () => {
     ]);
   });
 
+  it('gets a key of Temporal in plain text: a warning, but on this machine', async () => {
+    const findings = async (host: string) =>
+      carryOut([
+        temporalCheck(
+          readSettings({ TEMPORAL_ADDRESS: `${host}:1`, TEMPORAL_API_KEY: 'eyJ.temporal.key', TEMPORAL_TLS: 'false' }),
+        ),
+      ]);
+    expect(await findings('no-such-name.invalid')).toMatchObject([
+      { id: 'temporal.key', state: 'warn', remedy: expect.stringContaining('TEMPORAL_TLS=true') },
+      { id: 'temporal.reachable', state: 'fail', detail: expect.stringContaining('does not resolve') },
+    ]);
+    expect((await findings('127.0.0.1')).map(({ id }) => id)).toEqual(['temporal.reachable']);
+  });
+
   it('of the embedded stack: the command that starts it', async () => {
     const base = String(await freePort());
     const settings = readSettings({ MILLRACE_TEMPORAL_PORT: base, MILLRACE_REDIS_PORT: base });
@@ -111,11 +125,14 @@ describe('secrets', () => {
     const redact = redactor(
       readSettings({
         LLM_API_KEY: 'sk-abcdef123',
+        TEMPORAL_ADDRESS: 'temporal:7233',
+        TEMPORAL_API_KEY: 'eyJ.temporal.key',
         REDIS_URL: 'rediss://user:p%40ssword@cache:6379',
         LLM_BASE_URL: 'https://me:letmein99@llm/v1',
       }),
     );
     expect(redact('bad key sk-abcdef123 at https://me:letmein99@llm/v1')).toBe('bad key *** at https://***@llm/v1');
+    expect(redact('who sent eyJ.temporal.key?')).toBe('who sent ***?');
     expect(redact('WRONGPASS p@ssword p%40ssword letmein99')).toBe('WRONGPASS *** *** ***');
   });
 
