@@ -9,6 +9,9 @@ import { troubleOf } from './trouble.js';
 /** Longest wait for the first answer: it takes milliseconds, with a TLS handshake over an ocean less than a second. */
 export const CONNECT_MS = 3_000;
 
+/** How long a server is tried that looks sound and does not answer in time. */
+const PATIENCE_MS = 12_000;
+
 const START = 'start it (the embedded one by "millrace up"), or correct TEMPORAL_ADDRESS';
 
 /**
@@ -24,27 +27,46 @@ export const lazyConnection = (server: TemporalServer, { retries = true } = {}):
     ...(!retries && { interceptors: [] }),
   });
 
-/** A client’s connection that stands. Throws `ORCHESTRATOR_UNAVAILABLE` with the cause, `INVALID_SETTING`. */
+/** An established connection for clients. Throws `ORCHESTRATOR_UNAVAILABLE` with the cause, `INVALID_SETTING`. */
 export async function connectClient(server: TemporalServer): Promise<Connection> {
-  const connection = lazyConnection(server);
-  try {
-    await connection.ensureConnected();
-    return connection;
-  } catch (error) {
-    await connection.close();
-    throw unreachable(server, (await troubleOf(server)) ?? { cause: messageOf(error) }, error);
-  }
+  return await patiently(server, async () => {
+    const connection = lazyConnection(server);
+    try {
+      await connection.ensureConnected();
+      return connection;
+    } catch (error) {
+      await connection.close();
+      throw error;
+    }
+  });
 }
 
-/** A worker’s connection that stands. Throws `ORCHESTRATOR_UNAVAILABLE` with the cause, `INVALID_SETTING`. */
+/** An established connection for workers. Throws `ORCHESTRATOR_UNAVAILABLE` with the cause, `INVALID_SETTING`. */
 export async function connectWorker(server: TemporalServer): Promise<NativeConnection> {
-  const connecting = NativeConnection.connect(reachOptions(server));
-  try {
-    // The native client waits for ever for a server that takes the connection and says nothing.
-    return await limited(CONNECT_MS, new AbortController().signal, () => connecting);
-  } catch (error) {
-    void connecting.then((late) => late.close()).catch(() => undefined);
-    throw unreachable(server, (await troubleOf(server)) ?? { cause: messageOf(error) }, error);
+  const options = reachOptions(server);
+  return await patiently(server, async () => {
+    const connecting = NativeConnection.connect(options);
+    try {
+      // The native client has no timeout for a server that accepts the connection and does not answer.
+      return await limited(CONNECT_MS, new AbortController().signal, () => connecting);
+    } catch (error) {
+      void connecting.then((late) => late.close()).catch(() => undefined);
+      throw error;
+    }
+  });
+}
+
+/** Connects; tries again while a probe finds nothing wrong: the server, or this machine, is only slow. */
+async function patiently<T>(server: TemporalServer, connect: () => Promise<T>): Promise<T> {
+  for (const end = performance.now() + PATIENCE_MS; ; ) {
+    try {
+      return await connect();
+    } catch (error) {
+      if (error instanceof MillraceError) throw error;
+      const trouble = await troubleOf(server);
+      if (!trouble && performance.now() < end) continue;
+      throw unreachable(server, trouble ?? { cause: messageOf(error) }, error);
+    }
   }
 }
 
