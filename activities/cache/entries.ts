@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import { isJsonObject, type JsonObject } from '../../pipelines/json.js';
+import { script } from '../../stores/redis/index.js';
 import type { CachePlaces } from './cache-key.js';
 
 /** A stored answer. */
@@ -21,26 +22,26 @@ const MAX_ENTRY_CHARS = 256 * 1024;
  * The lease says who asks the model for a text; it lives only as long as its owner renews it. Each script is one atomic
  * step, so that no answer falls between looking and leaping.
  */
-const CLAIM = `
+const claim = script<[entry: string, lease: string], [owner: string, leaseMs: number], string | 0 | 1>(`
 local entry = redis.call('GET', KEYS[1])
 if entry then return entry end
 if redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) then return 1 end
-return 0`;
-const RENEW = `
+return 0`);
+const renew = script<[lease: string], [owner: string, leaseMs: number], 0 | 1>(`
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
-return 0`;
-const RELEASE = `
+return 0`);
+const release = script<[lease: string], [owner: string], 0 | 1>(`
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
-return 0`;
-const STORE = `
+return 0`);
+const store = script<[entry: string, lease: string], [owner: string, value: string, ttlMs: number], 1>(`
 redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
-return 1`;
-const COPY = `
+return 1`);
+const copy = script<[entry: string, lease: string, source: string], [owner: string, value: string], number>(`
 local left = redis.call('PTTL', KEYS[3])
 if left > 0 then redis.call('SET', KEYS[1], ARGV[2], 'PX', left) end
 if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
-return left`;
+return left`);
 
 /** Answers and leases in Redis. Every call throws when Redis does not answer. */
 export class Entries {
@@ -58,7 +59,7 @@ export class Entries {
 
   /** The answer if it has come, else the lease if it is free. */
   async claim(at: CachePlaces, owner: string, leaseMs: number): Promise<Entry | 'mine' | 'taken'> {
-    const reply = await this.#redis.eval(CLAIM, 2, at.entry, at.lease, owner, leaseMs);
+    const reply = await claim(this.#redis, [at.entry, at.lease], owner, leaseMs);
     if (reply === 1) return 'mine';
     if (reply === 0) return 'taken';
     const entry = parse(reply);
@@ -74,11 +75,11 @@ export class Entries {
 
   /** False when the lease has passed to somebody else. */
   async renew(at: CachePlaces, owner: string, leaseMs: number): Promise<boolean> {
-    return (await this.#redis.eval(RENEW, 1, at.lease, owner, leaseMs)) === 1;
+    return (await renew(this.#redis, [at.lease], owner, leaseMs)) === 1;
   }
 
   async release(at: CachePlaces, owner: string): Promise<void> {
-    await this.#redis.eval(RELEASE, 1, at.lease, owner);
+    await release(this.#redis, [at.lease], owner);
   }
 
   /** Keeps an answer and frees its lease in one step. False when the answer is too large to keep. */
@@ -88,14 +89,14 @@ export class Entries {
       await this.release(at, owner);
       return false;
     }
-    await this.#redis.eval(STORE, 2, at.entry, at.lease, owner, value, ttlMs);
+    await store(this.#redis, [at.entry, at.lease], owner, value, ttlMs);
     return true;
   }
 
   /** Serves the answer of the text `source` under this text too, for what is left of its time, and frees the lease. */
   async copy(at: CachePlaces, owner: string, entry: Entry, source: string): Promise<void> {
     const value = JSON.stringify({ ...entry, copy: true });
-    await this.#redis.eval(COPY, 3, at.entry, at.lease, at.entryOf(source), owner, value);
+    await copy(this.#redis, [at.entry, at.lease, at.entryOf(source)], owner, value);
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { script } from '../../stores/redis/index.js';
 
 /** A worker that has told nothing for so long is gone, in milliseconds: it tells every few seconds. */
 export const TOLD_MS = 15_000;
@@ -7,7 +8,7 @@ export const TOLD_MS = 15_000;
 export type PoolReport = Readonly<Record<string, { readonly away: number; readonly of: number }>>;
 
 /** Keeps a worker's report with the time of the store's clock, and drops those of workers that are gone. */
-const TELL = `
+const tell = script<[reports: string], [worker: string, report: string, toldMs: number], void>(`
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('HSET', KEYS[1], ARGV[1], now .. ' ' .. ARGV[2])
@@ -15,10 +16,10 @@ local all = redis.call('HGETALL', KEYS[1])
 for i = 1, #all, 2 do
   if tonumber(string.match(all[i + 1], '^%d+')) < now - ARGV[3] then redis.call('HDEL', KEYS[1], all[i]) end
 end
-redis.call('PEXPIRE', KEYS[1], ARGV[3])`;
+redis.call('PEXPIRE', KEYS[1], ARGV[3])`);
 
 /** The reports that are fresh, by the store's clock. */
-const TOLD = `
+const told = script<[reports: string], [toldMs: number], string[]>(`
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local fresh = {}
@@ -26,7 +27,7 @@ for _, text in ipairs(redis.call('HVALS', KEYS[1])) do
   local at, report = string.match(text, '^(%d+) (.*)$')
   if tonumber(at) >= now - ARGV[1] then fresh[#fresh + 1] = report end
 end
-return fresh`;
+return fresh`);
 
 /** What the workers of a task queue say of their pools, kept in Redis for as long as they go on saying it. */
 export class PoolReports {
@@ -39,7 +40,7 @@ export class PoolReports {
   }
 
   async tell(worker: string, report: PoolReport): Promise<void> {
-    await this.#redis.eval(TELL, 1, this.#key, worker, JSON.stringify(report), TOLD_MS);
+    await tell(this.#redis, [this.#key], worker, JSON.stringify(report), TOLD_MS);
   }
 
   /** The worker ends. */
@@ -49,7 +50,7 @@ export class PoolReports {
 
   /** One for each worker that lives. */
   async told(): Promise<readonly PoolReport[]> {
-    const texts = (await this.#redis.eval(TOLD, 1, this.#key, TOLD_MS)) as string[];
+    const texts = await told(this.#redis, [this.#key], TOLD_MS);
     return texts.map((text) => JSON.parse(text) as PoolReport);
   }
 }

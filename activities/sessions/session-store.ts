@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import { sha256Hex } from '../../pipelines/plan/hash.js';
 import type { AgentMessage } from '../../pipelines/plan/index.js';
-import { isFull } from '../../stores/redis/index.js';
+import { isFull, script } from '../../stores/redis/index.js';
 
 /** Raised when the meaning of what is stored changes; a session of another format is then a new one. */
 const FORMAT = 3;
@@ -61,9 +61,7 @@ export class SessionStore {
    */
   async load(name: SessionName): Promise<Session> {
     const places = placesOf(name);
-    const reply = (await reached(() => this.#redis.eval(LOAD, 4, ...places.keys, places.own, ...this.#limits()))) as
-      | string
-      | [string[], [string | null, string | null]];
+    const reply = await reached(() => load(this.#redis, places.keys, places.own, ...this.#limits()));
     if (typeof reply === 'string') throw this.#exceeded(reply, name);
     const [all, [summary, dropped]] = reply;
     const read = all.map((text) => JSON.parse(text) as { messages: AgentMessage[] });
@@ -78,9 +76,10 @@ export class SessionStore {
   async add(name: SessionName, { key, messages, ttlMs, summary }: SessionPart): Promise<void> {
     const places = placesOf(name);
     const part = JSON.stringify({ key, messages });
-    const short = summary ? [summary.text, summary.upTo] : ['', 0];
-    const of = [places.own, ...this.#limits(), key, part, ttlMs, ...short];
-    const refused = await reached(() => this.#redis.eval(ADD, 4, ...places.keys, ...of));
+    const { text, upTo } = summary ?? { text: '', upTo: 0 };
+    const refused = await reached(() =>
+      add(this.#redis, places.keys, places.own, ...this.#limits(), key, part, ttlMs, text, upTo),
+    );
     if (typeof refused === 'string') throw this.#exceeded(refused, name);
   }
 
@@ -88,7 +87,7 @@ export class SessionStore {
     return [this.#quota.sessions, this.#quota.bytes];
   }
 
-  #exceeded(what: string, { tenant }: SessionName): MillraceError {
+  #exceeded(what: Refusal, { tenant }: SessionName): MillraceError {
     const [most, setting] =
       what === 'sessions'
         ? [this.#quota.sessions, 'MILLRACE_TENANT_SESSIONS']
@@ -100,8 +99,8 @@ export class SessionStore {
 
 /**
  * Forgets some of the conversations that have expired, then says what the tenant keeps. KEYS of every script: parts, about,
- * the tenant's conversations by their expiry, and their bytes with the sum of all · ARGV: own name, most conversations, most
- * bytes.
+ * the tenant's conversations by their expiry, and their bytes with the sum of all; ARGV begins with the own name, the most
+ * conversations and the most bytes.
  */
 const USE = `
 local t = redis.call('TIME')
@@ -118,12 +117,33 @@ if most > 0 and not redis.call('ZSCORE', KEYS[3], ARGV[1]) and redis.call('ZCARD
   return 'sessions'
 end`;
 
-const LOAD = `${USE}
-if mostBytes > 0 and total >= mostBytes then return 'bytes' end
-return {redis.call('LRANGE', KEYS[1], 0, -1), redis.call('HMGET', KEYS[2], 'summary', 'dropped')}`;
+type Keys = readonly [parts: string, about: string, expiries: string, bytes: string];
+/** Most of what a tenant keeps that is reached. */
+type Refusal = 'sessions' | 'bytes';
 
-/** A part that is there already is the one of an attempt whose worker died behind it. ARGV: key, part, time to live, summary, up to. */
-const ADD = `
+const load = script<
+  Keys,
+  [own: string, mostSessions: number, mostBytes: number],
+  Refusal | readonly [string[], [summary: string | null, dropped: string | null]]
+>(`${USE}
+if mostBytes > 0 and total >= mostBytes then return 'bytes' end
+return {redis.call('LRANGE', KEYS[1], 0, -1), redis.call('HMGET', KEYS[2], 'summary', 'dropped')}`);
+
+/** A part that is there already is the one of an attempt whose worker died behind it. */
+const add = script<
+  Keys,
+  [
+    own: string,
+    mostSessions: number,
+    mostBytes: number,
+    key: string,
+    part: string,
+    ttlMs: number,
+    summary: string,
+    upTo: number,
+  ],
+  Refusal | 0 | 1
+>(`
 local all = redis.call('LRANGE', KEYS[1], 0, -1)
 for _, text in ipairs(all) do
   if cjson.decode(text).key == ARGV[4] then return 0 end
@@ -149,7 +169,7 @@ redis.call('PEXPIRE', KEYS[2], ARGV[6])
 redis.call('ZADD', KEYS[3], now + ARGV[6], ARGV[1])
 redis.call('HSET', KEYS[4], ARGV[1], bytes, '@total', total - before + bytes)
 return 1
-`;
+`);
 
 const PLAIN = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 /** `~` never starts a plain name, so a hashed one cannot be mistaken for it. */
@@ -159,7 +179,7 @@ const segment = (name: string): string => (PLAIN.test(name) ? name : `~${sha256H
  * The braces put all conversations of a tenant into one slot of a Redis Cluster: a script that writes one counts it against
  * the quota of all. No name of a conversation is empty, so none is that of the tenant's own keys.
  */
-function placesOf({ tenant, of, session }: SessionName): { keys: [string, string, string, string]; own: string } {
+function placesOf({ tenant, of, session }: SessionName): { keys: Keys; own: string } {
   const ofTenant = `millrace:session:{${segment(tenant)}}:${FORMAT}`;
   const own = `${segment(of)}:${segment(session)}`;
   const prefix = `${ofTenant}:${own}`;

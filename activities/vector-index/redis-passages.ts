@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Passage } from '../../pipelines/stages/index.js';
+import { script } from '../../stores/redis/index.js';
 import { indexFailure, serverName } from './failures.js';
 import type { IndexPlaces, PassagePlaces } from './places.js';
 
@@ -43,19 +44,27 @@ export interface PassageQuota {
  * The first writer says what an index is made with; a later one is told. One atomic step. An index that an operator has
  * deleted holds nothing any more: its use is counted from 0 when it is made again.
  */
-const CLAIM = `
+const claim = script<
+  [meta: string, use: string],
+  [embedder: string, fingerprint: string, dimensions: number, segment: string],
+  readonly (string | null)[]
+>(`
 if redis.call('EXISTS', KEYS[1]) == 0 then
   redis.call('HSET', KEYS[1], 'embedder', ARGV[1], 'fingerprint', ARGV[2], 'dimensions', ARGV[3])
   redis.call('HDEL', KEYS[2], ARGV[4])
 end
-return redis.call('HMGET', KEYS[1], 'embedder', 'fingerprint', 'dimensions')`;
+return redis.call('HMGET', KEYS[1], 'embedder', 'fingerprint', 'dimensions')`);
 
 /**
  * Writes passages, texts and vectors together, unless the tenant would then keep more than it may: in that case it writes
- * nothing and answers with what there would be. KEYS: vectors, passages, use · ARGV: the index's field of the use, most
- * passages, most bytes, then id, JSON and vector of each passage.
+ * nothing and answers with what there would be.
+ * The last arguments: id, JSON and vector of each passage.
  */
-const WRITE = `
+const write = script<
+  [vectors: string, passages: string, use: string],
+  [segment: string, mostPassages: number, mostBytes: number, ...written: (string | Buffer)[]],
+  null | readonly ['passages' | 'bytes', number]
+>(`
 local own, most, mostBytes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local count, bytes = 0, 0
 for i = 4, #ARGV, 3 do
@@ -80,7 +89,7 @@ for i = 4, #ARGV, 3 do
   redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
 end
 redis.call('HSET', KEYS[3], own, string.format('%d %d', ownCount, ownBytes))
-return false`;
+return false`);
 
 /** Indexes in Redis: vector sets for the vectors, a hash for the texts. Throws `STORE_UNAVAILABLE` or `INDEX_UNSUPPORTED`. */
 export class RedisPassages {
@@ -100,9 +109,8 @@ export class RedisPassages {
   async claim(at: IndexPlaces, wanted: IndexMeta): Promise<IndexMeta> {
     const { embedder, fingerprint, dimensions } = wanted;
     return this.#ask(async () => {
-      const of = [embedder, fingerprint, dimensions, at.segment];
-      const reply = await this.#redis.eval(CLAIM, 2, at.meta, at.use, ...of);
-      return parseMeta(reply as (string | null)[]) ?? wanted;
+      const reply = await claim(this.#redis, [at.meta, at.use], embedder, fingerprint, dimensions, at.segment);
+      return parseMeta(reply) ?? wanted;
     });
   }
 
@@ -119,9 +127,9 @@ export class RedisPassages {
       bytesOf(vector),
     ]);
     const reply = await this.#ask(() =>
-      this.#redis.eval(WRITE, 3, at.vectors, at.passages, index.use, index.segment, passages, bytes, ...written),
+      write(this.#redis, [at.vectors, at.passages, index.use], index.segment, passages, bytes, ...written),
     );
-    if (Array.isArray(reply)) throw exceeded(String(reply[0]), Number(reply[1]), this.#quota);
+    if (reply) throw exceeded(...reply, this.#quota);
   }
 
   /** Ids of the nearest passages with their cosine, nearest first. */
@@ -157,7 +165,7 @@ export class RedisPassages {
   }
 }
 
-function exceeded(what: string, wanted: number, quota: PassageQuota): MillraceError {
+function exceeded(what: 'passages' | 'bytes', wanted: number, quota: PassageQuota): MillraceError {
   const [most, setting] =
     what === 'passages' ? [quota.passages, 'MILLRACE_TENANT_PASSAGES'] : [quota.bytes, 'MILLRACE_TENANT_PASSAGE_BYTES'];
   const message = `would make ${wanted} ${what} in the tenant’s vector indices, more than the ${most} of ${setting}`;

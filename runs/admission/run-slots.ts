@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { MillraceError } from '../../pipelines/errors.js';
-import { isFull } from '../../stores/redis/index.js';
+import { isFull, script } from '../../stores/redis/index.js';
 import type { Logger } from '../../telemetry/logger.js';
 import { RationedWarnings } from '../../telemetry/warnings.js';
 
@@ -27,13 +27,13 @@ const FULL_RETRY_MS = 1_000;
 /** Expiry of an owner's set, in seconds: a week. */
 const KEEP_S = 7 * 86_400;
 
-/** KEYS: the set · ARGV: run, now, most, time to keep. 1 when the run has a slot, 2 when it had it before, 0 when all are taken. */
-const TAKE = `
+/** 1 when the run has a slot, 2 when it had it before, 0 when all are taken. */
+const take = script<[set: string], [run: string, now: number, most: number, keepS: number], 0 | 1 | 2>(`
 if redis.call('ZSCORE', KEYS[1], ARGV[1]) then return 2 end
 if redis.call('ZCARD', KEYS[1]) >= tonumber(ARGV[3]) then return 0 end
 redis.call('ZADD', KEYS[1], ARGV[2], ARGV[1])
 redis.call('EXPIRE', KEYS[1], ARGV[4])
-return 1`;
+return 1`);
 
 /**
  * Limits the concurrent runs of an owner over all gateways that share a Redis. Each run holds a slot from before its start; the gateway
@@ -116,7 +116,7 @@ export class RunSlots {
   }
 
   async #try(set: string, most: number, run: string): Promise<boolean> {
-    return (await this.#deps.redis.eval(TAKE, 1, set, run, Date.now(), most, KEEP_S)) !== 0;
+    return (await take(this.#deps.redis, [set], run, Date.now(), most, KEEP_S)) !== 0;
   }
 
   async #mayLook(set: string): Promise<boolean> {

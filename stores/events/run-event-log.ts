@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import type { RunEvent, StageCall } from '../../pipelines/run/index.js';
+import { script } from '../redis/index.js';
 import { FIELD, streamOf, textOf, toldOnly } from './stream.js';
 
 /**
@@ -15,13 +16,14 @@ const KEPT_MS = 3_600_000;
 const MOST_GAPS = 10_000;
 
 /** Keeps an event, before it that others were lost, and tells whoever listens, in one way to Redis. */
-const ADD = `for _, text in ipairs({ARGV[4], ARGV[1]}) do
+const add = script<[stream: string], [event: string, mostEvents: number, keptMs: number, gap: string], void>(`
+for _, text in ipairs({ARGV[4], ARGV[1]}) do
   if text ~= '' then
     local id = redis.call('xadd', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', '${FIELD}', text)
     redis.call('publish', KEYS[1], id .. ' ' .. text)
   end
 end
-if ARGV[3] ~= '0' then redis.call('pexpire', KEYS[1], ARGV[3]) end`;
+if ARGV[3] ~= '0' then redis.call('pexpire', KEYS[1], ARGV[3]) end`);
 
 /**
  * Writes what stages do into their run's stream in Redis, in order. Nobody waits for it but at a stage's end: where Redis is
@@ -78,7 +80,7 @@ export class RunEventLog {
     this.#lost.delete(run);
     const gap = count === undefined ? '' : textOf({ type: 'events.lost', count });
     try {
-      await this.#redis.eval(ADD, 1, key, textOf(event), MOST_EVENTS, keep ? KEPT_MS : 0, gap);
+      await add(this.#redis, [key], textOf(event), MOST_EVENTS, keep ? KEPT_MS : 0, gap);
     } catch (error) {
       this.#onLost(error);
       const first = count === undefined && !this.#lost.has(run);

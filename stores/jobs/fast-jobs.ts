@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type { Segment } from '../../pipelines/run/index.js';
 import { guardedKey, releaseRecord, revokeRecord } from '../journal/index.js';
+import { script } from '../redis/index.js';
 
 /** A run that a fast host is to run, beside the workflow that guards it. */
 export interface FastJob {
@@ -30,8 +31,9 @@ const WAIT_MS = 1_000;
 /** Pause when Redis does not answer, in milliseconds. */
 const PAUSE_MS = 250;
 
-const PUT = `redis.call('lpush', KEYS[1], ARGV[1])
-redis.call('pexpire', KEYS[1], ARGV[2])`;
+const put = script<[list: string], [job: string, keptMs: number], void>(`
+redis.call('lpush', KEYS[1], ARGV[1])
+redis.call('pexpire', KEYS[1], ARGV[2])`);
 
 const listOf = (queue: string): string => `millrace:fast:${queue}`;
 
@@ -53,7 +55,7 @@ export class FastJobs {
   async put(job: FastJob): Promise<string | undefined> {
     if (this.#redis.status !== 'ready') return undefined;
     const text = JSON.stringify(job);
-    await this.#redis.eval(PUT, 1, this.#list, text, KEPT_MS).catch(() => undefined);
+    await put(this.#redis, [this.#list], text, KEPT_MS).catch(() => undefined);
     return text;
   }
 

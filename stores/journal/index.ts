@@ -6,7 +6,7 @@ export {
   releaseRecord,
   revokeRecord,
   SegmentJournal,
-  type Standing,
   SupersededError,
   segmentKey,
 } from './redis-journal.js';
+export type { Standing } from './scripts.js';

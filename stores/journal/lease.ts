@@ -1,4 +1,5 @@
-import type { SegmentJournal, Standing } from './redis-journal.js';
+import type { SegmentJournal } from './redis-journal.js';
+import type { Standing } from './scripts.js';
 
 /** How often a lease is renewed before it could run out. */
 const RENEWALS = 4;

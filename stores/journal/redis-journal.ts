@@ -2,13 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
-import { BEGIN, KEEP_FOR, RELEASE, RESTORE, REVOKE, TAKE, WRITE } from './scripts.js';
-
-/**
- * How a record stands to who writes to it. `taken`: another worker has it. `revoked`: its run has not started. `gone`: it is
- * missing, or has lost writes, and could not be restored: Redis has lost memory.
- */
-export type Standing = 'held' | 'taken' | 'revoked' | 'gone';
+import { begin, keepFor, release, restore, revoke, type Standing, take, write } from './scripts.js';
 
 /** What came of the end of a lease: how many have heard what was told, or why nothing was. */
 export type Released = { readonly heard: number } | Exclude<Standing, 'held'> | 'unreachable';
@@ -82,11 +76,11 @@ export class SegmentJournal {
   ): Promise<{ journal: SegmentJournal; ranOut: boolean }> {
     const journal = new SegmentJournal(redis, key, ttlMs);
     const taken = await reached(() =>
-      redis.eval(TAKE, 1, key, journal.#owner, ttlMs, untaken ? 0 : leaseMs, leaseMs, askedAt),
+      take(redis, [key], journal.#owner, ttlMs, untaken ? 0 : leaseMs, leaseMs, askedAt),
     );
     if (taken === -1) throw new SupersededError();
-    if (!Array.isArray(taken)) throw new HeldError(Number(taken));
-    const [ranOut, fields] = taken as [number, string[]];
+    if (typeof taken === 'number') throw new HeldError(taken);
+    const [ranOut, fields] = taken;
     for (let i = 0; i < fields.length; i += 2) journal.#read(...(fields.slice(i, i + 2) as [string, string]));
     return { journal, ranOut: ranOut === 1 };
   }
@@ -108,7 +102,7 @@ export class SegmentJournal {
     const confirm = (begun: unknown) => {
       if (journal.#lease && begun === 1) journal.#lease.confirmed = true;
     };
-    redis.eval(BEGIN, 1, key, journal.#owner, ttlMs, leaseMs).then(confirm, () => undefined);
+    begin(redis, [key], journal.#owner, ttlMs, leaseMs).then(confirm, () => undefined);
     return journal;
   }
 
@@ -123,14 +117,13 @@ export class SegmentJournal {
    */
   async release(told?: { readonly channel: string; readonly message: string }): Promise<Released> {
     const { channel = '', message = '' } = told ?? {};
-    const release = async () =>
-      (await this.#redis.eval(RELEASE, 1, this.#key, this.#owner, this.#writes, channel, message)) as number | Reply;
+    const end = () => release(this.#redis, [this.#key], this.#owner, this.#writes, channel, message);
     try {
-      let said = await release();
+      let said = await end();
       if (said === 'gone' || said === 'stale') {
         const standing = await this.#restore();
         if (standing !== 'held') return standing;
-        said = await release();
+        said = await end();
       }
       if (typeof said === 'number') return { heard: said };
       return said === 'taken' || said === 'revoked' ? said : 'gone';
@@ -234,7 +227,7 @@ export class SegmentJournal {
    * cannot be written it goes when it would have gone anyway.
    */
   async keepFor(ms: number): Promise<void> {
-    await this.#redis.eval(KEEP_FOR, 1, this.#key, this.#owner, ms).catch(() => undefined);
+    await keepFor(this.#redis, [this.#key], this.#owner, ms).catch(() => undefined);
   }
 
   /** Writes fields and renews the lease, where there is one. What it writes is in the maps before. */
@@ -246,9 +239,9 @@ export class SegmentJournal {
     if (pairs.length > 0) this.#writes += 1;
     const writes = this.#writes;
     const leaseMs = this.#lease?.ms ?? 0;
-    const said = (await reached(() =>
-      this.#redis.eval(WRITE, 1, this.#key, this.#owner, before, writes, ttlMs, leaseMs, ...pairs),
-    )) as Reply;
+    const said = await reached(() =>
+      write(this.#redis, [this.#key], this.#owner, before, writes, ttlMs, leaseMs, ...pairs),
+    );
     if (said === 'gone' || said === 'stale') {
       return await (this.#restored !== undefined && this.#restored !== restored ? this.#restored : this.#restore());
     }
@@ -275,16 +268,13 @@ export class SegmentJournal {
       ...[...this.#begun].flatMap(([call, count]) => [`${BEGUN}${call}`, String(count)]),
       ...[...this.#underWay].flatMap(([call, losses]) => [`${UNDER_WAY}${call}`, String(losses)]),
     ];
-    const said = (await reached(() =>
-      this.#redis.eval(RESTORE, 1, this.#key, this.#owner, this.#writes, this.#ttlMs, lease.ms, '', ...fields),
-    )) as Standing;
+    const said = await reached(() =>
+      restore(this.#redis, [this.#key], this.#owner, this.#writes, this.#ttlMs, lease.ms, '', ...fields),
+    );
     if (said === 'held') this.#confirm(asked);
     return said;
   }
 }
-
-/** What Redis says of a record; `stale`: writes are missing. */
-type Reply = Standing | 'stale';
 
 const WHY: Readonly<Record<Exclude<Standing, 'held'>, string>> = {
   taken: 'another worker has taken the journal over',
@@ -299,7 +289,7 @@ export async function releaseRecord(redis: Redis, key: string): Promise<void> {
 
 /** The run has not started: nothing of it begins, and what a fast host runs of it is ended. */
 export async function revokeRecord(redis: Redis, key: string): Promise<void> {
-  await redis.eval(REVOKE, 1, key, KEPT_ENDED_MS);
+  await revoke(redis, [key], KEPT_ENDED_MS);
 }
 
 /** Another holds the record under a lease, which runs out in `leftMs` milliseconds if it is not renewed. */

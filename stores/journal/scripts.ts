@@ -1,3 +1,16 @@
+import { script } from '../redis/index.js';
+
+/**
+ * How a record stands to who writes to it. `taken`: another worker has it. `revoked`: its run has not started. `gone`: it is
+ * missing, or has lost writes, and could not be restored: Redis has lost memory.
+ */
+export type Standing = 'held' | 'taken' | 'revoked' | 'gone';
+
+/** What Redis says of a record; `stale`: writes are missing. */
+type Reply = Standing | 'stale';
+
+type Key = readonly [record: string];
+
 /** Fields that are no call's. */
 const OWNER = '@owner';
 /** The end of the owner's lease, on Redis' clock. */
@@ -30,11 +43,15 @@ const SET = `for i = 6, #ARGV, 2 do
 end`;
 
 /**
- * ARGV: owner, ttl, how long a missing record is not taken, the longest lease there is, when the owner was asked for it or 0. Gives
- * the milliseconds for which another holds the record, or -1 where the other was asked later; or whether a lease has run out, and
+ * Arguments in their order are ARGV: `missingMs` says how long a missing record is not taken, `longestMs` the longest lease there
+ * is, `askedAt` when the owner was asked for it, or 0. Gives the milliseconds for which another holds the record, or -1 where the other was asked later; or whether a lease has run out, and
  * all fields. A lease that ends later than any can is one of a clock that has gone back.
  */
-export const TAKE = `${NOW}
+export const take = script<
+  Key,
+  [owner: string, ttlMs: number, missingMs: number, longestMs: number, askedAt: number],
+  number | readonly [ranOut: 0 | 1, fields: string[]]
+>(`${NOW}
 local owner = redis.call('hget', KEYS[1], '${OWNER}')
 if not owner and ARGV[3] ~= '0' then
   redis.call('hset', KEYS[1], '${OWNER}', '${NOBODY}', '${LEASE}', now + ARGV[3])
@@ -56,17 +73,22 @@ if lease then
 end
 redis.call('hset', KEYS[1], '${OWNER}', ARGV[1], '${SEQ}', 0, '${ASKED}', ARGV[5])
 redis.call('pexpire', KEYS[1], ARGV[2])
-return {ranOut, redis.call('hgetall', KEYS[1])}`;
+return {ranOut, redis.call('hgetall', KEYS[1])}`);
 
-/** ARGV: owner, ttl, lease. A record that anybody has is left as it is. */
-export const BEGIN = `if redis.call('exists', KEYS[1]) == 1 then return 0 end
+/** A record that anybody has is left as it is. */
+export const begin = script<Key, [owner: string, ttlMs: number, leaseMs: number], 0 | 1>(`
+if redis.call('exists', KEYS[1]) == 1 then return 0 end
 ${NOW}
 redis.call('hset', KEYS[1], '${OWNER}', ARGV[1], '${LEASE}', now + ARGV[3])
 redis.call('pexpire', KEYS[1], ARGV[2])
-return 1`;
+return 1`);
 
-/** ARGV: owner, writes before, writes with this one, ttl or 0, lease or 0, fields. */
-export const WRITE = `${HELD}
+/** `before`: the writes before this one, `writes`: those with it. A time of 0 is not set. */
+export const write = script<
+  Key,
+  [owner: string, before: number, writes: number, ttlMs: number, leaseMs: number, ...fields: string[]],
+  Reply
+>(`${HELD}
 if ARGV[4] ~= '0' then redis.call('pexpire', KEYS[1], ARGV[4]) end
 if ARGV[5] ~= '0' then
   ${NOW}
@@ -74,10 +96,15 @@ if ARGV[5] ~= '0' then
 end
 redis.call('hset', KEYS[1], '${SEQ}', ARGV[3])
 ${SET}
-return 'held'`;
+return 'held'`);
 
-/** ARGV: owner, writes, ttl, lease, nothing, fields. The record as its owner knows it, unless it is another's. */
-export const RESTORE = `local owner = redis.call('hget', KEYS[1], '${OWNER}')
+/** The record as its owner knows it, unless it is another's. */
+export const restore = script<
+  Key,
+  [owner: string, writes: number, ttlMs: number, leaseMs: number, nothing: '', ...fields: string[]],
+  Standing
+>(`
+local owner = redis.call('hget', KEYS[1], '${OWNER}')
 if owner == '${REVOKED}' then return 'revoked' end
 if owner and owner ~= '${NOBODY}' and owner ~= ARGV[1] then return 'taken' end
 ${NOW}
@@ -85,18 +112,23 @@ redis.call('del', KEYS[1])
 redis.call('hset', KEYS[1], '${OWNER}', ARGV[1], '${SEQ}', ARGV[2], '${LEASE}', now + ARGV[4])
 redis.call('pexpire', KEYS[1], ARGV[3])
 ${SET}
-return 'held'`;
+return 'held'`);
 
-/** ARGV: owner, writes, channel or nothing, message. Gives how many have heard the message. */
-export const RELEASE = `${HELD}
+/** Tells nothing where `channel` is empty. Gives how many have heard the message. */
+export const release = script<
+  Key,
+  [owner: string, writes: number, channel: string, message: string],
+  number | Exclude<Reply, 'held'>
+>(`${HELD}
 redis.call('hdel', KEYS[1], '${LEASE}')
 if ARGV[3] == '' then return 0 end
-return redis.call('publish', ARGV[3], ARGV[4])`;
+return redis.call('publish', ARGV[3], ARGV[4])`);
 
-/** ARGV: owner, ttl. */
-export const KEEP_FOR = `if redis.call('hget', KEYS[1], '${OWNER}') == ARGV[1] then redis.call('pexpire', KEYS[1], ARGV[2]) end`;
+export const keepFor = script<Key, [owner: string, ttlMs: number], void>(`
+if redis.call('hget', KEYS[1], '${OWNER}') == ARGV[1] then redis.call('pexpire', KEYS[1], ARGV[2]) end`);
 
-/** ARGV: ttl of a record that is not there yet. The lease stays: what runs under it has ended when it has run out. */
-export const REVOKE = `local there = redis.call('exists', KEYS[1])
+/** `ttlMs`: of a record that is not there yet. The lease stays: what runs under it has ended when it has run out. */
+export const revoke = script<Key, [ttlMs: number], void>(`
+local there = redis.call('exists', KEYS[1])
 redis.call('hset', KEYS[1], '${OWNER}', '${REVOKED}')
-if there == 0 then redis.call('pexpire', KEYS[1], ARGV[1]) end`;
+if there == 0 then redis.call('pexpire', KEYS[1], ARGV[1]) end`);

@@ -4,6 +4,7 @@ import type { Json, JsonObject } from '../../pipelines/json.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
 import { resumedRun, type StageCall, type StageOutcome, servedBy, splitRun } from '../../pipelines/run/index.js';
 import { changesElsewhere } from '../../pipelines/stages/index.js';
+import { script } from '../redis/index.js';
 import type { Before, EndedCall, Failure, KeptEnd, RecordSummary, ResumableRecords, RunRecords } from './record.js';
 import type { Spill } from './spill.js';
 
@@ -77,8 +78,8 @@ export class RedisRecords implements RunRecords, ResumableRecords {
       const name = nameOf(run, call);
       const [field, succeeded] = entry.failure ? [`${FAILED}${name}`, ''] : [name, name];
       const path = `${PATH}${pathOf(run, call)}`;
-      const values = [field, JSON.stringify(entry), path, succeeded, keptMs + (call.runMs ?? 0)];
-      const kept = await redis.eval(KEEP, 1, recordKey(root), ...values, gaps, MOST_FIELDS, MOST_BYTES);
+      const values = [field, JSON.stringify(entry), path, succeeded, keptMs + (call.runMs ?? 0)] as const;
+      const kept = await keep(redis, [recordKey(root)], ...values, gaps, MOST_FIELDS, MOST_BYTES);
       if (kept !== 1) onGap(new MillraceError('RESULT_TOO_LARGE', 'the record of the run has reached its most'));
     } catch (error) {
       this.#gaps.set(root, (this.#gaps.get(root) ?? 0) + gaps + 1);
@@ -144,7 +145,7 @@ export class RedisRecords implements RunRecords, ResumableRecords {
 
   async hold(run: string, before: Before, leastMs: number): Promise<void> {
     const { redis, keptMs } = this.#parts;
-    await reached(() => redis.eval(HOLD, 1, recordKey(run), JSON.stringify(before), Math.max(keptMs, leastMs)));
+    await reached(() => hold(redis, [recordKey(run)], JSON.stringify(before), Math.max(keptMs, leastMs)));
   }
 
   async #entryOf({ run, call, input, attempt, startedAt, endedAt, result }: EndedCall): Promise<Entry> {
@@ -238,7 +239,22 @@ const BYTES = '@bytes';
 const FAILED = '!';
 const PATH = '=';
 
-const KEEP = `local field, text, path, succeeded = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+/** 1 when the call is kept, 0 when the record has reached its most. */
+const keep = script<
+  [record: string],
+  [
+    field: string,
+    text: string,
+    path: string,
+    succeeded: string,
+    keptMs: number,
+    gaps: number,
+    mostFields: number,
+    mostBytes: number,
+  ],
+  0 | 1
+>(`
+local field, text, path, succeeded = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local gaps, size = tonumber(ARGV[6]), string.len(ARGV[2])
 local full = redis.call('hlen', KEYS[1]) >= tonumber(ARGV[7])
   or tonumber(redis.call('hget', KEYS[1], '${BYTES}') or '0') + size > tonumber(ARGV[8])
@@ -249,10 +265,11 @@ if not full then
   redis.call(succeeded == '' and 'hsetnx' or 'hset', KEYS[1], path, succeeded)
 end
 if redis.call('pttl', KEYS[1]) < tonumber(ARGV[5]) then redis.call('pexpire', KEYS[1], ARGV[5]) end
-return full and 0 or 1`;
+return full and 0 or 1`);
 
-const HOLD = `redis.call('hset', KEYS[1], '${HELD}', ARGV[1])
-if redis.call('pttl', KEYS[1]) < tonumber(ARGV[2]) then redis.call('pexpire', KEYS[1], ARGV[2]) end`;
+const hold = script<[record: string], [before: string, keptMs: number], void>(`
+redis.call('hset', KEYS[1], '${HELD}', ARGV[1])
+if redis.call('pttl', KEYS[1]) < tonumber(ARGV[2]) then redis.call('pexpire', KEYS[1], ARGV[2]) end`);
 
 async function reached<T>(work: () => Promise<T>): Promise<T> {
   try {

@@ -3,6 +3,7 @@ import type { EmbedCaller } from '../../../../activities/cache/index.js';
 import { indexKinds, PassageIndex } from '../../../../activities/vector-index/index.js';
 import { embedderOf } from '../../../../workers/compose.js';
 import { model, never, openCache, request } from '../../../support/caches.js';
+import { scripted } from '../../../support/scripted.js';
 import { fakePools, openCall } from '../pools/fakes.js';
 
 const LIMIT = { perSecond: 1_000, perTenant: { perSecond: 0.1, burst: 1 } };
@@ -61,7 +62,7 @@ describe('who an embedding is for', () => {
       on: () => redis,
       info: async () => 'redis_version:8.2.3',
       call: async (command: string) => (command === 'VCARD' ? 1 : []),
-      eval: async () => 1,
+      ...scripted(async () => 1),
       mget: async () => [],
     };
     const { cache } = openCache(redis as never, embedder);

@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis';
 import { describe, expect, it } from 'vitest';
 import type { Embedder } from '../../../../activities/cache/index.js';
 import { model, never, openCache, request } from '../../../support/caches.js';
+import { scripted } from '../../../support/scripted.js';
 
 /**
  * A Redis that fails at a chosen command: what a test cannot make a real one do. Everything else answers as an empty
@@ -30,7 +31,13 @@ function faultyRedis(fails: (command: string) => boolean): { redis: Redis; sent:
             : 'release',
       1,
     )();
-  const redis = { on: () => redis, info: answer('info', ''), call: unknown, eval: evaluate, mget: answer('mget', []) };
+  const redis = {
+    on: () => redis,
+    info: answer('info', ''),
+    call: unknown,
+    mget: answer('mget', []),
+    ...scripted(evaluate),
+  };
   return { redis: redis as unknown as Redis, sent };
 }
 

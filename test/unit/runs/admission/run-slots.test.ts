@@ -2,11 +2,12 @@ import type { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { RunSlots } from '../../../../runs/admission/run-slots.js';
+import { scripted } from '../../../support/scripted.js';
 
 const logger = pino({ level: 'silent' });
 const failing = (message: string) => {
   const fail = () => Promise.reject(new Error(message));
-  return { eval: fail, set: fail, zrem: fail } as unknown as Redis;
+  return { ...scripted(fail), set: fail, zrem: fail } as unknown as Redis;
 };
 
 test('while Redis is away a gateway bounds the runs that it knows of itself, and an end makes room', async () => {
@@ -29,7 +30,7 @@ test('while Redis is away a gateway bounds the runs that it knows of itself, and
 test('the runs from before the outage count', async () => {
   let up = true;
   const redis = {
-    eval: () => (up ? Promise.resolve(1) : Promise.reject(new Error('Connection is closed.'))),
+    ...scripted(() => (up ? Promise.resolve(1) : Promise.reject(new Error('Connection is closed.')))),
   } as unknown as Redis;
   const slots = new RunSlots({ redis, stateOf: async () => 'running', logger });
   expect(await slots.take('key:1', 2, 'a')).toBe(true);
