@@ -4,6 +4,7 @@ import { messageOf } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { CacheOutcome } from '../../pipelines/run/run.js';
 import { type RateCounter, rateCounter } from '../../stores/rates/index.js';
+import { VectorSets } from '../../stores/redis/index.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { Metrics } from '../../telemetry/metrics.js';
 import { RationedWarnings } from '../../telemetry/warnings.js';
@@ -13,7 +14,6 @@ import { EmbedderFailure, Embedders, type Vector } from './embedders.js';
 import { Entries, type Entry } from './entries.js';
 import { Lease } from './lease.js';
 import { pause } from './pause.js';
-import { RedisVectorSet } from './redis-vector-set.js';
 import { SimilarTexts } from './similar-texts.js';
 
 /** All in milliseconds. */
@@ -78,7 +78,7 @@ export class SemanticCache {
   constructor({ redis, embedderFor, metrics, logger, timeouts, tenantBytesPerHour }: SemanticCacheParts) {
     this.#timeouts = { ...TIMEOUTS, ...timeouts };
     this.#entries = new Entries(redis);
-    this.#similar = new SimilarTexts(new RedisVectorSet(redis), this.#entries);
+    this.#similar = new SimilarTexts(new VectorSets(redis), this.#entries);
     this.#embedders = new Embedders(embedderFor, this.#timeouts.embedMs);
     this.#metrics = metrics;
     this.#warnings = new RationedWarnings(logger);

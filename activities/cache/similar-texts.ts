@@ -1,15 +1,21 @@
 import type { JsonObject } from '../../pipelines/json.js';
+import type { VectorSets } from '../../stores/redis/index.js';
 import type { CachePlaces, CacheRequest } from './cache-key.js';
 import type { Vector } from './embedders.js';
 import type { Entries, Entry } from './entries.js';
 import { differs, MAX_CHARS } from './lexical-guard.js';
-import type { VectorIndex } from './vector-index.js';
 
 /** Neighbours looked at. The nearest may be a near miss (`of Spain`) with the true match behind it. */
 const NEIGHBOURS = 10;
 
 /** Expired elements found by chance at each insert: five for one added keep the expired below a fifth of a set. */
 const SAMPLE = 5;
+
+/**
+ * Most elements of a set. At 384 dimensions 10 000 take about 11 MB and a search stays below 1 ms; beyond it one element
+ * drawn at random makes room. Its answer is still found by exact text until it expires.
+ */
+const MAX_ELEMENTS = 10_000;
 
 interface Similar {
   readonly id: string;
@@ -18,17 +24,21 @@ interface Similar {
 
 /** Finds answers to texts that mean the same, and forgets vectors whose answer has expired. */
 export class SimilarTexts {
-  readonly #index: VectorIndex;
+  readonly #vectors: VectorSets;
   readonly #entries: Entries;
 
-  constructor(index: VectorIndex, entries: Entries) {
-    this.#index = index;
+  constructor(vectors: VectorSets, entries: Entries) {
+    this.#vectors = vectors;
     this.#entries = entries;
   }
 
+  /** What matching is in use, in words for the start-up log. */
   async describe(): Promise<string> {
-    await this.#index.available().catch(() => false);
-    return this.#index.describe();
+    const available = await this.#vectors.available().catch(() => undefined);
+    if (available === undefined) return 'semantic cache off until Redis can be reached';
+    const server = await this.#vectors.server();
+    if (available) return `${server} vector sets`;
+    return `semantic matching off: this Redis has no vector sets (${server}); exact text matching only`;
   }
 
   /** The nearest answer that is near enough, `valid`, and that no guard refuses. */
@@ -40,10 +50,10 @@ export class SimilarTexts {
     valid: (output: JsonObject) => boolean,
   ): Promise<Similar | undefined> {
     if (!(await this.#usable(request.key))) return undefined;
-    const neighbours = await this.#index.search(at.vectors, await vector(signal), NEIGHBOURS);
+    const neighbours = await this.#vectors.search(at.vectors, await vector(signal), NEIGHBOURS);
     const near = neighbours.filter(({ similarity }) => similarity >= request.minSimilarity).map(({ id }) => id);
     const entries = await this.#entries.read(at, near);
-    await this.#index.remove(
+    await this.#vectors.remove(
       at.vectors,
       near.filter((_, i) => !entries[i]),
     );
@@ -58,16 +68,19 @@ export class SimilarTexts {
 
   async add(at: CachePlaces, request: CacheRequest, vector: Vector, signal: AbortSignal): Promise<void> {
     if (!(await this.#usable(request.key))) return;
-    await this.#index.add(at.vectors, at.id, await vector(signal), request.ttlMs);
-    const sample = await this.#index.sample(at.vectors, SAMPLE);
+    const size = await this.#vectors.size(at.vectors);
+    const surplus = 1 + size - MAX_ELEMENTS;
+    if (surplus > 0) await this.#vectors.remove(at.vectors, await this.#vectors.sample(at.vectors, surplus));
+    await this.#vectors.add(at.vectors, at.id, await vector(signal), request.ttlMs);
+    const sample = await this.#vectors.sample(at.vectors, SAMPLE);
     const entries = await this.#entries.read(at, sample);
-    await this.#index.remove(
+    await this.#vectors.remove(
       at.vectors,
       sample.filter((_, i) => !entries[i]),
     );
   }
 
   async #usable(text: string): Promise<boolean> {
-    return text.length <= MAX_CHARS && (await this.#index.available());
+    return text.length <= MAX_CHARS && (await this.#vectors.available());
   }
 }

@@ -1,13 +1,5 @@
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
-import { isFull } from '../../stores/redis/index.js';
-
-/** As Redis says, to a client or to a script, that a command is not there or not allowed. */
-const REFUSALS =
-  /^(ERR unknown command|NOPERM|ERR Unknown Redis command called from script|ERR ACL failure in script|ERR The user executing the script can't run)/i;
-
-/** An answer of Redis that says the command is not there or not allowed, as against no answer. */
-const isRefusal = (error: unknown): boolean =>
-  error instanceof Error && error.name === 'ReplyError' && REFUSALS.test(error.message);
+import { isFull, lacksVectorSets } from '../../stores/redis/index.js';
 
 /**
  * What a failed Redis command means for an index. An index is no cache: nothing can be served without it, so an absent
@@ -20,7 +12,7 @@ export function indexFailure(thrown: unknown, server: string): MillraceError {
   if (thrown instanceof MillraceError) return thrown;
   // A transaction that was refused says so (EXECABORT) and has the reason beside it.
   const error = (thrown as { previousErrors?: readonly unknown[] }).previousErrors?.[0] ?? thrown;
-  if (isRefusal(error)) {
+  if (lacksVectorSets(error)) {
     return new MillraceError(
       'INDEX_UNSUPPORTED',
       `a vector index needs the vector sets of Redis 8 or later (VADD, VSIM), which ${server} lacks or forbids: ${messageOf(error)}`,
@@ -47,11 +39,3 @@ export function indexFailure(thrown: unknown, server: string): MillraceError {
 /** What the client says while there is no connection means little to who does not know the client. */
 const told = (message: string): string =>
   /enableOfflineQueue|Connection is closed|max retries per request/i.test(message) ? 'it cannot be reached' : message;
-
-/** The server's name and version out of `INFO server`. */
-export function serverName(info: string): string {
-  const field = (name: string) => new RegExp(`^${name}:(.+?)\\r?$`, 'm').exec(info)?.[1];
-  const valkey = field('valkey_version');
-  if (valkey !== undefined) return `Valkey ${valkey}`;
-  return `Redis ${field('redis_version') ?? 'of unknown version'}`;
-}

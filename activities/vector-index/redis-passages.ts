@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Passage } from '../../pipelines/stages/index.js';
-import { script } from '../../stores/redis/index.js';
-import { indexFailure, serverName } from './failures.js';
+import { QUANTISATION, script, VectorSets, vectorBytes } from '../../stores/redis/index.js';
+import { indexFailure } from './failures.js';
 import type { IndexPlaces, PassagePlaces } from './places.js';
 
 /** What an index was made with. */
@@ -20,12 +20,6 @@ export interface Embedded {
   readonly passage: Passage;
   readonly vector: Float32Array;
 }
-
-/**
- * Eight bits a dimension: half the memory of floats. The error of a cosine is at most 0.002, no more than that of the
- * embedder's own int8 weights.
- */
-const QUANTISATION = 'Q8';
 
 /**
  * Candidates that a search keeps in hand. On 1 000 random vectors of 384 dimensions, a worst case, the ten nearest are
@@ -94,10 +88,12 @@ return false`);
 /** Indexes in Redis: vector sets for the vectors, a hash for the texts. Throws `STORE_UNAVAILABLE` or `INDEX_UNSUPPORTED`. */
 export class RedisPassages {
   readonly #redis: Redis;
+  readonly #vectors: VectorSets;
   readonly #quota: PassageQuota;
 
   constructor(redis: Redis, quota: PassageQuota) {
     this.#redis = redis;
+    this.#vectors = new VectorSets(redis);
     this.#quota = quota;
   }
 
@@ -124,7 +120,7 @@ export class RedisPassages {
     const written = entries.flatMap(({ passage: { id, text, metadata }, vector }) => [
       id,
       JSON.stringify({ text, ...(metadata && { metadata }) }),
-      bytesOf(vector),
+      vectorBytes(vector),
     ]);
     const reply = await this.#ask(() =>
       write(this.#redis, [at.vectors, at.passages, index.use], index.segment, passages, bytes, ...written),
@@ -135,16 +131,8 @@ export class RedisPassages {
   /** Ids of the nearest passages with their cosine, nearest first. */
   async search(at: PassagePlaces, vector: Float32Array, count: number): Promise<{ id: string; score: number }[]> {
     const effort = Math.max(EXPLORATION, count);
-    const reply = await this.#ask(() =>
-      this.#redis.call('VSIM', at.vectors, 'FP32', bytesOf(vector), 'WITHSCORES', 'COUNT', count, 'EF', effort),
-    );
-    const flat = Array.isArray(reply) ? reply.map(String) : [];
-    const found: { id: string; score: number }[] = [];
-    for (let i = 0; i + 1 < flat.length; i += 2) {
-      // Redis scores (1 + cosine) / 2.
-      found.push({ id: flat[i] as string, score: 2 * Number(flat[i + 1]) - 1 });
-    }
-    return found;
+    const found = await this.#ask(() => this.#vectors.search(at.vectors, vector, count, effort));
+    return found.map(({ id, similarity }) => ({ id, score: similarity }));
   }
 
   /** The passages of these ids; `undefined` for one that is not there. */
@@ -160,7 +148,7 @@ export class RedisPassages {
     } catch (error) {
       const failure = indexFailure(error, 'this Redis');
       if (failure.code !== 'INDEX_UNSUPPORTED') throw failure;
-      throw indexFailure(error, serverName(await this.#redis.info('server').catch(() => '')));
+      throw indexFailure(error, await this.#vectors.server());
     }
   }
 }
@@ -176,6 +164,3 @@ function parseMeta([embedder, fingerprint, dimensions]: readonly (string | null)
   if (typeof embedder !== 'string' || typeof fingerprint !== 'string') return undefined;
   return { embedder, fingerprint, dimensions: Number(dimensions) };
 }
-
-/** `VADD` takes 32-bit floats in little-endian order, which is that of every machine Node runs on today but s390x. */
-const bytesOf = (vector: Float32Array): Buffer => Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength);

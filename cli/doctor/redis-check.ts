@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis';
 import { addressOf } from '../../deploy/local/stack/addresses.js';
-import { lookAt, mayEvict, type StoreLook } from '../../stores/redis/index.js';
+import { lookAt, mayEvict, probeVectorSets, type StoreLook, serverName } from '../../stores/redis/index.js';
 import type { Settings } from '../../workers/settings.js';
 import { STORE_SETTINGS, type StoreRole, storeUrl } from '../../workers/stores.js';
 import { clockFinding } from './clock.js';
@@ -75,10 +75,10 @@ interface Looked {
 
 async function look(redis: Redis, { about, roles, setting, acceptUnseen }: Looked): Promise<Finding[]> {
   const started = performance.now();
-  const info = await redis.info().then(fieldsOf, unlessAway);
+  const text = await redis.info().catch(unlessAway);
   const ms = performance.now() - started;
-  const [valkey, version] = [info.get('valkey_version'), info.get('redis_version') ?? 'of unknown version'];
-  const server = valkey === undefined ? `Redis ${version}` : `Valkey ${valkey}`;
+  const info = fieldsOf(text);
+  const server = serverName(text);
   const kept = roles.filter((role) => role !== 'cache');
   const store = await lookAt(redis);
   return [
@@ -97,8 +97,8 @@ async function look(redis: Redis, { about, roles, setting, acceptUnseen }: Looke
 }
 
 /** A server may forbid `INFO`; what it says is then unknown. */
-function unlessAway(error: unknown): ReadonlyMap<string, string> {
-  if (error instanceof Error && /^NOPERM/.test(error.message)) return new Map();
+function unlessAway(error: unknown): string {
+  if (error instanceof Error && /^NOPERM/.test(error.message)) return '';
   throw error;
 }
 
@@ -115,8 +115,7 @@ function writable(about: string, info: ReadonlyMap<string, string>, setting: str
 
 async function vectorSets(redis: Redis, about: string, server: string): Promise<Finding> {
   try {
-    // A real call says more than COMMAND INFO does: it is refused too where an ACL forbids the commands.
-    await redis.call('VCARD', 'millrace:doctor:probe');
+    await probeVectorSets(redis);
     return pass('redis.vectors', about, 'vector sets: semantic matching and vector indexes work');
   } catch (error) {
     const detail = `${server} has no vector sets: the cache matches exact text only, retrieve and upsert stages fail (${told(error)})`;

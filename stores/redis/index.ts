@@ -1,6 +1,14 @@
-/** Connections to Redis, its scripts, what a store must be like to be relied on, and what its refusals mean. */
+/** Connections to Redis, its scripts and vector sets, what a store must be like to be relied on, and what its refusals mean. */
 export { connected, createRedis } from './redis-client.js';
 export { isFull } from './refusals.js';
 export { script } from './script.js';
 export { lookAt, mayEvict, type StoreLook } from './store-look.js';
 export { StoreWatch } from './store-watch.js';
+export {
+  lacksVectorSets,
+  probeVectorSets,
+  QUANTISATION,
+  serverName,
+  VectorSets,
+  vectorBytes,
+} from './vector-set.js';

@@ -73,7 +73,10 @@ describe('who an embedding is for', () => {
   it('is told by the vector index', async () => {
     const { callers, embedder } = recorder();
     const meta = async () => ['m', 'f', '2'];
-    const index = new PassageIndex({ redis: { hmget: meta } as never, embedderFor: () => embedder });
+    const index = new PassageIndex({
+      redis: { on: () => undefined, hmget: meta } as never,
+      embedderFor: () => embedder,
+    });
     const kinds = indexKinds(index);
     const context = { signal: never(), audio: {} as never, idempotencyKey: 'k' };
     const retrieve = { ...acme, model: 'docs', with: { k: 1, embedder: 'm' }, input: { query: 'x' } };

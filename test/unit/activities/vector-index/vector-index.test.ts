@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { bounded } from '../../../../activities/vector-index/bounded.js';
-import { indexFailure, serverName } from '../../../../activities/vector-index/failures.js';
+import { indexFailure } from '../../../../activities/vector-index/failures.js';
 import { placesOf } from '../../../../activities/vector-index/places.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
+import { serverName } from '../../../../stores/redis/index.js';
 
 describe('places', () => {
   const keysOf = (tenant: string, index: string, print = 'p') => {

@@ -1,0 +1,117 @@
+import type { Redis } from 'ioredis';
+
+/**
+ * Eight bits a dimension: half the memory of floats (1.1 instead of 2.2 kB an element of 384). Measured on 100
+ * questions in MiniLM space, the error of the cosine is at most 0.0018 and 0.0004 on average, which is no more than
+ * that of the embedder's own int8 weights. (`BIN` is off by up to 0.29.)
+ */
+export const QUANTISATION = 'Q8';
+
+const PROBE = 'millrace:probe';
+
+export interface Neighbour {
+  readonly id: string;
+  /** Cosine, from -1 to 1. */
+  readonly similarity: number;
+}
+
+/** Vector sets of Redis 8 (VADD, VSIM). Vectors have length 1 (L2 norm). Every call throws when Redis does not answer. */
+export class VectorSets {
+  readonly #redis: Redis;
+  #available: boolean | undefined;
+
+  constructor(redis: Redis) {
+    this.#redis = redis;
+    // The server behind an address may be another after a reconnect.
+    redis.on('close', () => {
+      this.#available = undefined;
+    });
+  }
+
+  /** Whether the server has vector sets and allows their use. It is asked once a connection. */
+  async available(): Promise<boolean> {
+    this.#available ??= await probeVectorSets(this.#redis).then(
+      () => true,
+      (error: unknown) => {
+        if (lacksVectorSets(error)) return false;
+        throw error;
+      },
+    );
+    return this.#available;
+  }
+
+  /** The server's name and version, `Redis 8.2.3`. */
+  async server(): Promise<string> {
+    return serverName(await this.#redis.info('server').catch(() => ''));
+  }
+
+  /** 0 where there is no such set. */
+  async size(set: string): Promise<number> {
+    return Number(await this.#redis.call('VCARD', set));
+  }
+
+  /** Adds or replaces an element; the set lives at least `ttlMs` from now. */
+  async add(set: string, id: string, vector: Float32Array, ttlMs: number): Promise<void> {
+    const pipeline = this.#redis.pipeline();
+    pipeline.call('VADD', set, 'FP32', vectorBytes(vector), id, QUANTISATION);
+    // GT alone never sets an expiry on a key without one, NX alone never moves it.
+    pipeline.pexpire(set, ttlMs, 'NX');
+    pipeline.pexpire(set, ttlMs, 'GT');
+    const results = (await pipeline.exec()) ?? [];
+    for (const [error] of results) if (error) throw error;
+  }
+
+  /**
+   * The nearest elements, nearest first.
+   * @param effort candidates that the search keeps in hand; absent: what Redis takes
+   */
+  async search(set: string, vector: Float32Array, count: number, effort?: number): Promise<Neighbour[]> {
+    const how = effort === undefined ? [] : ['EF', effort];
+    const of = ['FP32', vectorBytes(vector), 'WITHSCORES', 'COUNT', count, ...how];
+    const reply = await this.#redis.call('VSIM', set, ...of);
+    const flat = Array.isArray(reply) ? reply.map(String) : [];
+    const found: Neighbour[] = [];
+    for (let i = 0; i + 1 < flat.length; i += 2) {
+      // Redis scores (1 + cosine) / 2.
+      found.push({ id: flat[i] as string, similarity: 2 * Number(flat[i + 1]) - 1 });
+    }
+    return found;
+  }
+
+  /** Up to `count` elements drawn at random. */
+  async sample(set: string, count: number): Promise<string[]> {
+    const reply = await this.#redis.call('VRANDMEMBER', set, count);
+    return Array.isArray(reply) ? reply.map(String) : [];
+  }
+
+  async remove(set: string, ids: readonly string[]): Promise<void> {
+    if (ids.length === 0) return;
+    const pipeline = this.#redis.pipeline();
+    for (const id of ids) pipeline.call('VREM', set, id);
+    const results = (await pipeline.exec()) ?? [];
+    for (const [error] of results) if (error) throw error;
+  }
+}
+
+/** Rejects where the server has no vector sets or forbids them: a real call says more than COMMAND INFO, ACLs included. */
+export const probeVectorSets = (redis: Redis): Promise<unknown> => redis.call('VCARD', PROBE);
+
+/** `VADD` takes 32-bit floats in little-endian order, which is that of every machine Node runs on today but s390x. */
+export const vectorBytes = (vector: Float32Array): Buffer =>
+  Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength);
+
+/** As Redis says, to a client or to a script, that a command is not there or not allowed. */
+const REFUSALS =
+  /^(ERR unknown command|NOPERM|ERR Unknown Redis command called from script|ERR ACL failure in script|ERR The user executing the script can't run)/i;
+
+/** Whether Redis has answered that the command is not there or not allowed, as against no answer. */
+export const lacksVectorSets = (error: unknown): boolean =>
+  error instanceof Error && error.name === 'ReplyError' && REFUSALS.test(error.message);
+
+/** The server's name and version out of `INFO server`. */
+export function serverName(info: string): string {
+  const field = (name: string) => new RegExp(`^${name}:(.+?)\\r?$`, 'm').exec(info)?.[1];
+  const valkey = field('valkey_version');
+  if (valkey !== undefined) return `Valkey ${valkey}`;
+  return `Redis ${field('redis_version') ?? 'of unknown version'}`;
+}
