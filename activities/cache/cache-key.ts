@@ -1,6 +1,7 @@
 import type { Json } from '../../pipelines/json.js';
 import { jsonHash, sha256Hex } from '../../pipelines/plan/hash.js';
 import type { Priority } from '../../pipelines/plan/index.js';
+import { keySegment } from '../../stores/redis/index.js';
 
 /** Raised when the meaning of what is stored changes; older entries then expire unread. */
 const FORMAT = 1;
@@ -60,16 +61,11 @@ export function placesOf(request: CacheRequest, fingerprint: string): CachePlace
     embedder,
     fingerprint,
   });
-  const prefix = `millrace:cache:{${tenantSegment(tenant)}:${partition}}`;
+  const prefix = `millrace:cache:{${keySegment(tenant)}:${partition}}`;
   const id = sha256Hex(normaliseText(request.key)).slice(0, 32);
   const entryOf = (other: string) => `${prefix}:entry:${other}`;
   return { id, entry: entryOf(id), lease: `${prefix}:lease:${id}`, vectors: `${prefix}:vectors`, entryOf };
 }
-
-const PLAIN_TENANT = /^[a-z0-9][a-z0-9._-]{0,62}$/;
-
-/** `~` never starts a plain name, so a hashed one cannot be mistaken for it. */
-const tenantSegment = (tenant: string): string => (PLAIN_TENANT.test(tenant) ? tenant : `~${sha256Hex(tenant)}`);
 
 /**
  * The form in which two texts are *the same text*: composed characters, plain apostrophes, single spaces, no full stop or

@@ -1,8 +1,7 @@
 import type { Redis } from 'ioredis';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
-import { sha256Hex } from '../../pipelines/plan/hash.js';
 import type { AgentMessage } from '../../pipelines/plan/index.js';
-import { isFull, script } from '../../stores/redis/index.js';
+import { isFull, keySegment, script } from '../../stores/redis/index.js';
 
 /** Raised when the meaning of what is stored changes; a session of another format is then a new one. */
 const FORMAT = 3;
@@ -171,17 +170,13 @@ redis.call('HSET', KEYS[4], ARGV[1], bytes, '@total', total - before + bytes)
 return 1
 `);
 
-const PLAIN = /^[a-z0-9][a-z0-9._-]{0,62}$/;
-/** `~` never starts a plain name, so a hashed one cannot be mistaken for it. */
-const segment = (name: string): string => (PLAIN.test(name) ? name : `~${sha256Hex(name)}`);
-
 /**
  * The braces put all conversations of a tenant into one slot of a Redis Cluster: a script that writes one counts it against
  * the quota of all. No name of a conversation is empty, so none is that of the tenant's own keys.
  */
 function placesOf({ tenant, of, session }: SessionName): { keys: Keys; own: string } {
-  const ofTenant = `millrace:session:{${segment(tenant)}}:${FORMAT}`;
-  const own = `${segment(of)}:${segment(session)}`;
+  const ofTenant = `millrace:session:{${keySegment(tenant)}}:${FORMAT}`;
+  const own = `${keySegment(of)}:${keySegment(session)}`;
   const prefix = `${ofTenant}:${own}`;
   return { keys: [`${prefix}:parts`, `${prefix}:about`, `${ofTenant}::expiries`, `${ofTenant}::bytes`], own };
 }

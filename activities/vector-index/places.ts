@@ -1,4 +1,5 @@
 import { sha256Hex } from '../../pipelines/plan/hash.js';
+import { keySegment } from '../../stores/redis/index.js';
 
 /** Raised when the meaning of what is stored changes; an index of another format is then not found. */
 const FORMAT = 2;
@@ -35,8 +36,8 @@ export interface PassagePlaces {
  * two embedders never meet, whatever else goes wrong.
  */
 export function placesOf({ tenant, index }: IndexName): IndexPlaces {
-  const ofTenant = `millrace:index:{${segment(tenant)}}:${FORMAT}`;
-  const own = segment(index);
+  const ofTenant = `millrace:index:{${keySegment(tenant)}}:${FORMAT}`;
+  const own = keySegment(index);
   const prefix = `${ofTenant}:${own}`;
   return {
     meta: `${prefix}:meta`,
@@ -51,8 +52,3 @@ export function placesOf({ tenant, index }: IndexName): IndexPlaces {
 
 /** 64 bits tell apart as many embedders as one index will ever see; the meta hash holds the whole fingerprint. */
 const FINGERPRINT_DIGITS = 16;
-
-const PLAIN = /^[a-z0-9][a-z0-9._-]{0,62}$/;
-
-/** `~` never starts a plain name, so a hashed one cannot be mistaken for it. */
-const segment = (name: string): string => (PLAIN.test(name) ? name : `~${sha256Hex(name)}`);

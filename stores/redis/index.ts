@@ -1,4 +1,6 @@
 /** Connections to Redis, its scripts and vector sets, what a store must be like to be relied on, and what its refusals mean. */
+
+export { keySegment } from './key-segment.js';
 export { connected, createRedis } from './redis-client.js';
 export { isFull } from './refusals.js';
 export { script } from './script.js';
