@@ -51,6 +51,12 @@ module.exports = {
     no('placement-is-pure', 'Placement does no I/O and knows no Temporal.', '^placement/', {
       path: '(^|node_modules/)(@temporalio|ioredis|openai|@grpc|fastify|pino)|^(node:)?(net|http|https|child_process|worker_threads)(/|$)',
     }),
+    no(
+      'redis-is-connected-in-stores',
+      'Clients of Redis are made in stores/redis/; who uses one knows its type.',
+      `^dist/(?!stores/redis/)${ALL}/.*\\.js$`,
+      { path: '(^|node_modules/)ioredis' },
+    ),
     no('runs-without-http', 'What starts and reads runs knows no door.', '^runs/', {
       path: '(^|node_modules/)(@?fastify|@grpc|@modelcontextprotocol)|^(node:)?(http|http2|https|net)(/|$)',
     }),

@@ -14,12 +14,6 @@ export interface ProcessIdentity {
   readonly command: string;
 }
 
-/** Every part's environment holds this variable with the stack's home: the mark by which strays are found. */
-export const STACK_MARK = 'MILLRACE_STACK_HOME';
-
-/** An installer's environment holds this variable with the venv's folder. */
-export const INSTALL_MARK = 'MILLRACE_INSTALLS_INTO';
-
 /** The process that has this pid now, or undefined when there is none (a zombie counts as none). */
 export function identify(pid: number): ProcessIdentity | undefined {
   try {
@@ -64,9 +58,9 @@ export function signalProcess(pid: number, signal: NodeJS.Signals): boolean {
   }
 }
 
-/** Processes whose environment carries this mark. They may outlive their parent and its process group. */
-export function markedProcesses(folder: string, mark = STACK_MARK): ProcessIdentity[] {
-  const wanted = `${mark}=${folder}`;
+/** Processes whose environment holds this variable with this value. They may outlive their parent and its process group. */
+export function markedProcesses(mark: string, value: string): ProcessIdentity[] {
+  const wanted = `${mark}=${value}`;
   const found: ProcessIdentity[] = [];
   for (const entry of readdirSync('/proc')) {
     const pid = Number(entry);

@@ -1,7 +1,6 @@
 import path from 'node:path';
 import { z } from 'zod';
 import { MillraceError } from '../pipelines/errors.js';
-import { INSTALL_MARK, STACK_MARK } from '../runtime/process-identity.js';
 import { withProfile } from '../temporal/profile.js';
 import { TEMPORAL_SETTINGS } from './temporal-settings.js';
 
@@ -435,18 +434,17 @@ export function readSettings(env: Readonly<Record<string, string | undefined>> =
 /**
  * Variables whose name begins with `MILLRACE_` and is no setting's. `meant` is the setting of that name without the
  * beginning, if there is one.
+ * @param others variables that are no settings and may be there
  */
 export function unknownSettings(
-  env: Readonly<Record<string, string | undefined>> = process.env,
+  env: Readonly<Record<string, string | undefined>>,
+  others: readonly string[] = [],
 ): readonly { readonly name: string; readonly meant?: string }[] {
-  const known = new Set(Object.keys(settingsSchema().shape));
+  const known = new Set([...Object.keys(settingsSchema().shape), ...others]);
   return Object.keys(env)
-    .filter((name) => name.startsWith('MILLRACE_') && !known.has(name) && !OF_MILLRACE_ITSELF.has(name))
+    .filter((name) => name.startsWith('MILLRACE_') && !known.has(name))
     .map((name) => {
       const meant = name.slice('MILLRACE_'.length);
       return known.has(meant) ? { name, meant } : { name };
     });
 }
-
-/** What Millrace puts into the environment of the processes that it starts. */
-const OF_MILLRACE_ITSELF: ReadonlySet<string> = new Set([STACK_MARK, INSTALL_MARK]);

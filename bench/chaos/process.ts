@@ -4,8 +4,9 @@ import { createWriteStream, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { STACK_MARK } from '../../deploy/local/stack/marks.js';
 import { CLI_MAIN } from '../../deploy/local/stack/paths.js';
-import { STACK_MARK } from '../../runtime/process-identity.js';
+
 import { environment, settings } from './settings.js';
 
 /** Neither bundles anything when it starts, but shares two cores with models that load. */

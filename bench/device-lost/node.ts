@@ -4,10 +4,11 @@ import { createWriteStream, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TritonClient } from '../../activities/connectors/triton/index.js';
+import { STACK_MARK } from '../../deploy/local/stack/marks.js';
 import { CLI_MAIN } from '../../deploy/local/stack/paths.js';
 import type { Programs } from '../../deploy/local/stack/python.js';
 import type { PlacementDocument } from '../../placement/document/index.js';
-import { STACK_MARK } from '../../runtime/process-identity.js';
+
 import { loadGpuLike } from '../gpu-like/index.js';
 import { environment, portsOf, settingsWith } from './settings.js';
 import { COST_MS, NODES, STAGES } from './workload.js';

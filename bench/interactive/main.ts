@@ -29,12 +29,12 @@ import { startGuarded } from '../../runs/guarded-start.js';
 import { prepareRun } from '../../runs/prepare.js';
 import { Answers } from '../../stores/answers/index.js';
 import { FastJobQueue, FastJobs } from '../../stores/jobs/index.js';
-import { createRedis } from '../../stores/redis/index.js';
 import { workerActivities } from '../../workers/activities.js';
 import { workflowSource } from '../../workers/bundle.js';
 import { composeStages } from '../../workers/compose.js';
 import { serveFastJobs } from '../../workers/hosts/fast-worker.js';
 import { segmentSinks } from '../../workers/hosts/running-segments.js';
+import { openStore } from '../../workers/stores.js';
 import { median, round } from '../overhead/contest.js';
 import { fourEmptyInline } from '../overhead/pipelines.js';
 import { settings } from '../overhead/settings.js';
@@ -50,7 +50,7 @@ const RUN_TIMEOUT_MS = 60_000;
 
 async function main(): Promise<Record<string, { medianMs: number }>> {
   Runtime.install({ logger: new DefaultLogger('ERROR') });
-  const { temporal, redis: url } = await up({ settings, parts: ['temporal', 'redis'] });
+  const { temporal } = await up({ settings, parts: ['temporal', 'redis'] });
   const logger = pino({ level: 'info' }, pino.destination('/dev/null'));
   const stages = await composeStages(settings, logger);
   const connection = await NativeConnection.connect({ address: temporal });
@@ -68,11 +68,11 @@ async function main(): Promise<Record<string, { medianMs: number }>> {
   const running = workers.map((worker) => worker.run());
   const client = new Client({ connection: await Connection.connect({ address: temporal }) });
   const near = new Client({ connection });
-  const subscriber = createRedis({ url, timeoutMs: settings.MILLRACE_REDIS_TIMEOUT_MS, logger });
+  const subscriber = openStore(settings, 'state', logger);
   const answers = new Answers(subscriber, logger);
 
-  const redis = createRedis({ url, timeoutMs: settings.MILLRACE_REDIS_TIMEOUT_MS, logger });
-  const blocking = createRedis({ url, timeoutMs: 2 * FastJobQueue.WAIT_MS, logger });
+  const redis = openStore(settings, 'state', logger);
+  const blocking = openStore(settings, 'state', logger, 2 * FastJobQueue.WAIT_MS);
   const parts = { runner: stages.runner, redis: stages.redis, client: near, logger };
   const fastWorker = serveFastJobs(new FastJobQueue(blocking, 'plain'), { parts, most: 32, graceMs: 0 });
 

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createWriteStream, existsSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { STACK_MARK } from '../../runtime/process-identity.js';
+import { STACK_MARK } from '../../deploy/local/stack/marks.js';
 import { cpuSeconds } from '../sse/usage.js';
 import { environment, settings } from './settings.js';
 

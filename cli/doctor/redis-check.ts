@@ -1,6 +1,13 @@
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { addressOf } from '../../deploy/local/stack/addresses.js';
-import { lookAt, mayEvict, probeVectorSets, type StoreLook, serverName } from '../../stores/redis/index.js';
+import {
+  lookAt,
+  mayEvict,
+  oneShotRedis,
+  probeVectorSets,
+  type StoreLook,
+  serverName,
+} from '../../stores/redis/index.js';
 import type { Settings } from '../../workers/settings.js';
 import { STORE_SETTINGS, type StoreRole, storeUrl } from '../../workers/stores.js';
 import { clockFinding } from './clock.js';
@@ -39,13 +46,7 @@ function redisCheck(settings: Settings, url: string, roles: readonly StoreRole[]
     about,
     remedy,
     async run(signal) {
-      const redis = new Redis(url, {
-        lazyConnect: true,
-        connectTimeout: ANSWER_MS,
-        commandTimeout: ANSWER_MS,
-        maxRetriesPerRequest: 0,
-        retryStrategy: () => null,
-      });
+      const redis = oneShotRedis(url, ANSWER_MS);
       let reason: Error | undefined;
       redis.on('error', (error: Error) => {
         reason ??= error;

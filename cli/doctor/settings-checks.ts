@@ -1,5 +1,6 @@
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
+import { INSTALL_MARK, STACK_MARK } from '../../deploy/local/stack/marks.js';
 import { isActive } from '../../gateway/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { isLoopbackName } from '../../runtime/loopback.js';
@@ -13,7 +14,7 @@ const SEE = 'correct it; "millrace settings" lists every setting';
 
 /** The settings, or a finding for each that is wrong: nothing else can be checked then. */
 export function checkSettings(env: Environment): { readonly settings?: Settings; readonly findings: Finding[] } {
-  const findings = unknownSettings(env).map(({ name, meant }) =>
+  const findings = unknownSettings(env, [STACK_MARK, INSTALL_MARK]).map(({ name, meant }) =>
     warn(
       'settings.known',
       name,

@@ -1,7 +1,7 @@
 /** Connections to Redis, its scripts and vector sets, what a store must be like to be relied on, and what its refusals mean. */
 
 export { keySegment } from './key-segment.js';
-export { connected, createRedis } from './redis-client.js';
+export { connected, createRedis, oneShotRedis } from './redis-client.js';
 export { isFull } from './refusals.js';
 export { script } from './script.js';
 export { lookAt, mayEvict, type StoreLook } from './store-look.js';

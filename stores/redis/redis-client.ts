@@ -40,6 +40,19 @@ export function createRedis(options: { url: string; timeoutMs: number; logger: L
   return redis;
 }
 
+/**
+ * A connection for one look: it is made by `connect`, once, and every command answers or fails within `timeoutMs`. Why it
+ * cannot be made or is lost is told by its event `error`.
+ */
+export const oneShotRedis = (url: string, timeoutMs: number): Redis =>
+  new Redis(url, {
+    lazyConnect: true,
+    connectTimeout: timeoutMs,
+    commandTimeout: timeoutMs,
+    maxRetriesPerRequest: 0,
+    retryStrategy: () => null,
+  });
+
 /** One line when the connection is lost and one when it is back, however many tries lie between. */
 function logConnection(redis: Redis, logger: Logger, about: { readonly store?: string }): void {
   let up: boolean | undefined;

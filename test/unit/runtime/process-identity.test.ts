@@ -4,7 +4,8 @@ import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { identify, isAlive, markedProcesses, STACK_MARK } from '../../../runtime/process-identity.js';
+import { STACK_MARK } from '../../../deploy/local/stack/marks.js';
+import { identify, isAlive, markedProcesses } from '../../../runtime/process-identity.js';
 
 const children: ChildProcess[] = [];
 const folder = mkdtempSync(path.join(tmpdir(), 'identity-'));
@@ -69,6 +70,6 @@ describe('the mark of a stack', () => {
   it('finds the processes of this home only', async () => {
     const ours = await run('sleep', ['60'], { [STACK_MARK]: '/tmp/home-a' });
     await run('sleep', ['60'], { [STACK_MARK]: '/tmp/home-ab' });
-    expect(markedProcesses('/tmp/home-a').map(({ pid }) => pid)).toEqual([ours]);
+    expect(markedProcesses(STACK_MARK, '/tmp/home-a').map(({ pid }) => pid)).toEqual([ours]);
   });
 });

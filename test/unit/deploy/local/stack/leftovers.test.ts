@@ -5,8 +5,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { endLeftovers } from '../../../../../deploy/local/stack/leftovers.js';
+import { STACK_MARK } from '../../../../../deploy/local/stack/marks.js';
 import { type PartRecord, readState, writeState } from '../../../../../deploy/local/stack/stack-state.js';
-import { identify, type ProcessIdentity, STACK_MARK } from '../../../../../runtime/process-identity.js';
+import { identify, type ProcessIdentity } from '../../../../../runtime/process-identity.js';
 
 const home = mkdtempSync(path.join(tmpdir(), 'leftovers-'));
 const children: ChildProcess[] = [];

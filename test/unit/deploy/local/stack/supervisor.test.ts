@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { STACK_MARK } from '../../../../../deploy/local/stack/marks.js';
 import type { PartName, PartSpec } from '../../../../../deploy/local/stack/part-spec.js';
 import { type PartRecord, readState } from '../../../../../deploy/local/stack/stack-state.js';
 import { Supervisor } from '../../../../../deploy/local/stack/supervisor.js';
@@ -73,7 +74,7 @@ describe('the supervisor', { timeout: 20_000 }, () => {
     const child = "require('child_process').spawn('sleep', ['60'], { stdio: 'ignore' })";
     supervisor.add([await part('triton', child)]);
     const first = await until('triton', ({ state }) => state === 'ready');
-    const before = markedProcesses(home).map(({ pid }) => pid);
+    const before = markedProcesses(STACK_MARK, home).map(({ pid }) => pid);
     expect(before).toHaveLength(2);
     process.kill(first.process?.pid ?? 0, 'SIGKILL');
     await until('triton', ({ state, starts }) => state === 'ready' && starts === 2);
@@ -121,7 +122,7 @@ describe('the supervisor', { timeout: 20_000 }, () => {
     expect(readState(home)?.parts.find(({ name }) => name === 'redis')?.process).toEqual(redis.process);
     expect(readFileSync(path.join(home, 'redis.log.1'), 'utf8')).toBe('of an earlier stack');
     await supervisor.stop();
-    expect(markedProcesses(home)).toEqual([]);
+    expect(markedProcesses(STACK_MARK, home)).toEqual([]);
     expect(readState(home)?.parts.map(({ state }) => state)).toEqual(['stopped', 'stopped']);
     expect(existsSync(home) && readdirSync(path.join(home, 'run'))).toEqual(['state.json']);
   });

@@ -5,8 +5,9 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { INSTALL_MARK } from '../../../../../deploy/local/stack/marks.js';
 import { ensureVenv } from '../../../../../deploy/local/stack/venv.js';
-import { INSTALL_MARK } from '../../../../../runtime/process-identity.js';
+
 import { fakePython } from './fake-programs.js';
 
 let root: string;
