@@ -1,3 +1,6 @@
+import { styleText } from 'node:util';
+import stringWidth from 'string-width';
+
 /** Where the command line writes: results on stdout, everything else on stderr, so that a script can read the results. */
 export const print = (text = ''): void => void process.stdout.write(`${text}\n`);
 export const note = (text = ''): void => void process.stderr.write(`${text}\n`);
@@ -5,25 +8,29 @@ export const note = (text = ''): void => void process.stderr.write(`${text}\n`);
 /** Exit codes, stated in `--help`. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, unavailable: 3 } as const;
 
+type Style = Parameters<typeof styleText>[0];
+
 /** `hasColors` honours NO_COLOR and FORCE_COLOR. */
-const ANSI = process.stdout.isTTY && process.stdout.hasColors();
-const paint = (code: number) => (text: string) => (ANSI ? `\u001b[${code}m${text}\u001b[0m` : text);
-export const bold = paint(1);
-export const dim = paint(2);
-export const green = paint(32);
-export const red = paint(31);
+const COLOURED = process.stdout.isTTY && process.stdout.hasColors();
+const paint = (style: Style) => (text: string) => (COLOURED ? styleText(style, text, { validateStream: false }) : text);
+export const bold = paint('bold');
+export const dim = paint('dim');
+export const green = paint('green');
+export const red = paint('red');
 
 /** Rows under their headings, columns as wide as their longest cell; numbers to the right. */
 export function table(headings: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
-  const widths = headings.map((heading, i) =>
-    Math.max(heading.length, ...rows.map((row) => String(row[i] ?? '').length)),
-  );
+  const widths = headings.map((heading, i) => Math.max(...[heading, ...rows.map((row) => row[i] ?? '')].map(widthOf)));
   const line = (cells: readonly (string | number)[]) =>
     cells
-      .map((cell, i) =>
-        typeof cell === 'number' ? String(cell).padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0),
-      )
+      .map((cell, i) => {
+        const space = ' '.repeat(Math.max(0, (widths[i] ?? 0) - widthOf(cell)));
+        return typeof cell === 'number' ? `${space}${cell}` : `${cell}${space}`;
+      })
       .join('  ')
       .trimEnd();
   return [dim(line(headings)), ...rows.map(line)].join('\n');
 }
+
+/** Columns of a terminal: a colour takes none, a Chinese character two. */
+const widthOf = (cell: string | number): number => stringWidth(String(cell));

@@ -1,3 +1,4 @@
+import pMap from 'p-map';
 import { follower } from '../../runtime/limited.js';
 
 /**
@@ -11,18 +12,8 @@ export async function bounded<T, R>(
   work: (item: T, signal: AbortSignal) => Promise<R>,
 ): Promise<R[]> {
   const { own, release } = follower(signal);
-  const results = new Array<R>(items.length);
-  let next = 0;
-  const lane = async () => {
-    while (next < items.length) {
-      own.signal.throwIfAborted();
-      const i = next++;
-      results[i] = await work(items[i] as T, own.signal);
-    }
-  };
   try {
-    await Promise.all(Array.from({ length: Math.min(limit, items.length) }, lane));
-    return results;
+    return await pMap(items, (item) => work(item, own.signal), { concurrency: limit, signal: own.signal });
   } catch (error) {
     own.abort(error);
     throw error;

@@ -8,6 +8,7 @@
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
 import { Client, Connection } from '@temporalio/client';
+import pMap from 'p-map';
 import { createConnectors } from '../../activities/connectors/index.js';
 import { down, up } from '../../deploy/local/stack/index.js';
 import type { RunResult } from '../../pipelines/run/index.js';
@@ -57,21 +58,11 @@ async function main(): Promise<void> {
       const { toolCalls, text } = output as unknown as { toolCalls: ToolCall[]; text: string };
       return { prompt, calls: toolCalls, text, ms: Math.round(performance.now() - startedAt) };
     };
-    report(await inLanes(ask));
+    report(await pMap(PROMPTS, ask, { concurrency: IN_FLIGHT }));
     await client.connection.close();
   } finally {
     await down(settings);
   }
-}
-
-async function inLanes(ask: (prompt: Prompt, i: number) => Promise<Asked>): Promise<Asked[]> {
-  const asked: Asked[] = [];
-  let next = 0;
-  const lane = async () => {
-    for (let i = next++; i < PROMPTS.length; i = next++) asked[i] = await ask(PROMPTS[i] as Prompt, i);
-  };
-  await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
-  return asked;
 }
 
 /** Of the first call: `wrong` arguments never reached the tool. */

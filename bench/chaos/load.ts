@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
+import pMap from 'p-map';
 import { createConnectors } from '../../activities/connectors/index.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import type { Plan } from '../../pipelines/plan/index.js';
@@ -68,20 +69,17 @@ export class Load {
   async carryOut(hold: () => boolean): Promise<void> {
     const { runs, note } = this.#options;
     let ended = 0;
-    const lane = async () => {
-      for (;;) {
-        while (hold()) await sleep(LOOK_MS);
-        if (this.runs.length >= runs) return;
-        const number = this.runs.length;
-        const outcome = await this.#begin(number);
-        const begun = this.runs[number];
-        if (begun) begun.outcome = outcome;
-        if (outcome.kind !== 'succeeded') note(`run ${number}: ${JSON.stringify(outcome)}`);
-        ended += 1;
-        if (ended % 20 === 0) note(`${ended} of ${runs} runs have ended`);
-      }
+    const carryOut = async () => {
+      while (hold()) await sleep(LOOK_MS);
+      const number = this.runs.length;
+      const outcome = await this.#begin(number);
+      const begun = this.runs[number];
+      if (begun) begun.outcome = outcome;
+      if (outcome.kind !== 'succeeded') note(`run ${number}: ${JSON.stringify(outcome)}`);
+      ended += 1;
+      if (ended % 20 === 0) note(`${ended} of ${runs} runs have ended`);
     };
-    await Promise.all(Array.from({ length: Math.min(IN_FLIGHT, runs) }, lane));
+    await pMap(Array.from({ length: runs }), carryOut, { concurrency: IN_FLIGHT });
   }
 
   /** Resolves while a payment has been handed out: its first side effect was asked for, and its client has no answer. */

@@ -1,3 +1,4 @@
+import pMap from 'p-map';
 import { isErrorCode } from '../../pipelines/errors.js';
 import type { Seeded } from '../chaos/seeded.js';
 import { Found, type Outcome, type Problem } from './outcome.js';
@@ -26,15 +27,11 @@ export async function fuzzMcp(
   statuses: ReadonlySet<number>,
 ): Promise<Outcome> {
   const found = new Found();
-  let left = requests;
-  const worker = async () => {
-    while (left > 0) {
-      left -= 1;
-      const { what, body, headers } = make(random);
-      found.count(`mcp ${what}`, await judged(`${base}/mcp`, body, headers, statuses));
-    }
+  const send = async () => {
+    const { what, body, headers } = make(random);
+    found.count(`mcp ${what}`, await judged(`${base}/mcp`, body, headers, statuses));
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  await pMap(Array.from({ length: requests }), send, { concurrency: AT_ONCE });
   return found.outcome();
 }
 

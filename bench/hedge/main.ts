@@ -11,6 +11,7 @@ import { loadavg } from 'node:os';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import pMap from 'p-map';
 import { pino } from 'pino';
 import type { SemanticCache } from '../../activities/cache/index.js';
 import { createConnectors } from '../../activities/connectors/index.js';
@@ -86,24 +87,19 @@ function openRunner(urls: readonly string[]): { readonly runner: StageRunner; cl
 
 /** Latencies in ms of `count` calls, `IN_FLIGHT` at a time. */
 async function measure(runner: StageRunner, call: StageCall, count: number): Promise<number[]> {
-  const taken: number[] = [];
-  let left = count;
-  const lane = async () => {
-    while (left-- > 0) {
-      const began = performance.now();
-      await runner.run({ prompt: 'Well?' }, call, {
-        signal: new AbortController().signal,
-        attempt: 1,
-        queueMs: 0,
-        run: `bench-${left}`,
-        resumeFrom: null,
-        checkpoint: () => undefined,
-      });
-      taken.push(performance.now() - began);
-    }
+  const timed = async (_: unknown, i: number) => {
+    const began = performance.now();
+    await runner.run({ prompt: 'Well?' }, call, {
+      signal: new AbortController().signal,
+      attempt: 1,
+      queueMs: 0,
+      run: `bench-${i}`,
+      resumeFrom: null,
+      checkpoint: () => undefined,
+    });
+    return performance.now() - began;
   };
-  await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
-  return taken;
+  return await pMap(Array.from({ length: count }), timed, { concurrency: IN_FLIGHT });
 }
 
 async function compare(urls: readonly string[]) {

@@ -1,3 +1,4 @@
+import pMap from 'p-map';
 import type { Side } from './side.js';
 
 export type Start = () => Promise<unknown>;
@@ -29,17 +30,12 @@ export const round = (value: number, digits: number) => Number(value.toFixed(dig
 
 /** Latency of each of `count` runs, `inFlight` at a time. */
 export async function measure(start: Start, count: number, inFlight: number): Promise<number[]> {
-  const taken: number[] = [];
-  let left = count;
-  const lane = async () => {
-    while (left-- > 0) {
-      const began = performance.now();
-      await start();
-      taken.push(performance.now() - began);
-    }
+  const timed = async () => {
+    const began = performance.now();
+    await start();
+    return performance.now() - began;
   };
-  await Promise.all(Array.from({ length: inFlight }, lane));
-  return taken;
+  return await pMap(Array.from({ length: count }), timed, { concurrency: inFlight });
 }
 
 interface Turn {

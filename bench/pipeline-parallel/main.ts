@@ -11,6 +11,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { Client, Connection } from '@temporalio/client';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import pMap from 'p-map';
 import { z } from 'zod';
 import { TritonClient } from '../../activities/connectors/triton/index.js';
 import { down, up } from '../../deploy/local/stack/index.js';
@@ -130,18 +131,13 @@ async function measure(client: Client, scenario: Scenario, queue: string, runs: 
     ]),
   );
   const startedAt = performance.now();
-  let next = 0;
-  const lane = async () => {
-    while (next < runs) {
-      next += 1;
-      await client.workflow.execute(name, {
-        taskQueue: queue,
-        workflowId: `bench-${process.pid}-${serial++}`,
-        args: [{ x: { dtype: 'FP32', shape: [1, 1], data: [1] } }, { plan, placement, tenant: 'bench' }],
-      });
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(IN_FLIGHT, runs) }, lane));
+  const run = () =>
+    client.workflow.execute(name, {
+      taskQueue: queue,
+      workflowId: `bench-${process.pid}-${serial++}`,
+      args: [{ x: { dtype: 'FP32', shape: [1, 1], data: [1] } }, { plan, placement, tenant: 'bench' }],
+    });
+  await pMap(Array.from({ length: runs }), run, { concurrency: IN_FLIGHT });
   return (1_000 * runs) / (performance.now() - startedAt);
 }
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import pMap from 'p-map';
 import { MillraceClient } from '../../client/index.js';
 import type { Load } from '../../placement/simulator/index.js';
 import { gatewayUrl } from '../../workers/endpoints.js';
@@ -43,11 +44,7 @@ export async function sequential(asked: Asked, runs: number): Promise<readonly S
 /** Runs a second with so many in flight at any time. */
 export async function capacity(asked: Asked, runs: number, inFlight: number): Promise<number> {
   const startedAt = performance.now();
-  let next = 0;
-  const lane = async () => {
-    while (next++ < runs) await ask(asked);
-  };
-  await Promise.all(Array.from({ length: inFlight }, lane));
+  await pMap(Array.from({ length: runs }), () => ask(asked), { concurrency: inFlight });
   return (1_000 * runs) / (performance.now() - startedAt);
 }
 

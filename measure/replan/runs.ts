@@ -1,4 +1,5 @@
 import type { Client, WorkflowExecutionInfo } from '@temporalio/client';
+import pMap from 'p-map';
 import type { RunResult, StageRecord } from '../../pipelines/run/index.js';
 import type { Measured } from '../../placement/replan/index.js';
 import { percentile, sortedNumbers } from '../../placement/simulator/index.js';
@@ -78,21 +79,16 @@ interface Row {
 
 /** The stage tables of runs that ended; one that Temporal keeps no longer is left out. */
 async function rowsOf(client: Client, runs: readonly WorkflowExecutionInfo[]): Promise<readonly Row[]> {
-  const rows: Row[] = [];
-  const left = [...runs];
-  const lane = async () => {
-    for (let run = left.pop(); run; run = left.pop()) {
-      const { workflowId, runId, type } = run;
-      try {
-        const { stages } = (await client.workflow.getHandle(workflowId, runId).result()) as RunResult;
-        rows.push(...stages.map((row) => ({ pipeline: type, row })));
-      } catch {
-        // Its history is gone by now, or its result is none of a run.
-      }
+  const read = async ({ workflowId, runId, type }: WorkflowExecutionInfo): Promise<Row[]> => {
+    try {
+      const { stages } = (await client.workflow.getHandle(workflowId, runId).result()) as RunResult;
+      return stages.map((row) => ({ pipeline: type, row }));
+    } catch {
+      // Its history is gone by now, or its result is none of a run.
+      return [];
     }
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, lane));
-  return rows;
+  return (await pMap(runs, read, { concurrency: AT_ONCE })).flat();
 }
 
 type Times = { readonly queueMs: number; readonly runMs: number };
