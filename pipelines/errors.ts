@@ -221,7 +221,8 @@ export class MillraceError extends Error {
   }
 }
 
-export const isErrorCode = (code: unknown): code is ErrorCode => typeof code === 'string' && code in ERRORS;
+export const isErrorCode = (code: unknown): code is ErrorCode =>
+  typeof code === 'string' && Object.hasOwn(ERRORS, code);
 
 export const errorRow = (code: ErrorCode): ErrorRow => ERRORS[code];
 

@@ -36,7 +36,7 @@ export interface Backend {
   readonly endpoint: string;
   /**
    * One call of a model. Throws a `MillraceError` whose code says what the policy may do; every error of the server is
-   * mapped by the connector, `classify` in its folder. Ends within a second of `context.signal`'s abort.
+   * mapped by the connector, `mapError` in its folder. Ends within a second of `context.signal`'s abort.
    */
   invoke(call: Call, context: CallContext): Promise<Reply>;
   /** Canary: the smallest real call of the model. Servers report ready while each call fails, so readiness is not asked. */
@@ -128,7 +128,7 @@ export interface CallContext {
 }
 
 /** Turns anything a connector caught into the one error that the rest of Millrace knows. */
-export type Classify = (
+export type MapError = (
   error: unknown,
   about: { endpoint: string; model: string; signal: AbortSignal },
 ) => MillraceError;

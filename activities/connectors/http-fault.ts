@@ -1,6 +1,6 @@
 import { type ErrorCode, MillraceError, messageOf } from '../../pipelines/errors.js';
 import { atEndpoint } from './at-endpoint.js';
-import type { Classify } from './connector.js';
+import type { MapError } from './connector.js';
 import type { Answer } from './exchange.js';
 import { retryAfterMs } from './retry-after.js';
 import { isNotReady, neverLeft } from './unsent.js';
@@ -22,9 +22,9 @@ export class HttpFault extends Error {
   }
 }
 
-/** A `classify` for what `exchange` and its callers throw; `codeOf` reads the answers. */
-export const classifier =
-  (codeOf: (fault: HttpFault) => ErrorCode): Classify =>
+/** A `mapError` for what `exchange` and its callers throw; `codeOf` reads the answers. */
+export const errorMapper =
+  (codeOf: (fault: HttpFault) => ErrorCode): MapError =>
   (error, { endpoint, model }) => {
     if (error instanceof MillraceError) return atEndpoint(error, { endpoint, model });
     const answered = error instanceof HttpFault;

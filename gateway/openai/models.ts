@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ModelFace, ModelKind, Pipeline } from '../../pipelines/definition/index.js';
+import type { ModelFace, OpenAiSurface, Pipeline } from '../../pipelines/definition/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import { mayUse } from '../../runs/caller.js';
@@ -10,7 +10,7 @@ import { invalidParam } from './error-body.js';
 import { textStages } from './text-stages.js';
 
 /** The endpoints that a kind of model has. */
-const ENDPOINTS: Readonly<Record<ModelKind, readonly string[]>> = {
+const ENDPOINTS: Readonly<Record<OpenAiSurface, readonly string[]>> = {
   chat: ['/v1/chat/completions', '/v1/responses'],
   embeddings: ['/v1/embeddings'],
   transcription: ['/v1/audio/transcriptions'],
@@ -40,7 +40,7 @@ export class Models {
     this.#models = new Map(
       this.#pipelines.flatMap((pipeline) => {
         const form = inputForm(pipeline);
-        const faces = Object.entries(pipeline.openai) as [ModelKind, ModelFace][];
+        const faces = Object.entries(pipeline.openai) as [OpenAiSurface, ModelFace][];
         return faces.map(([kind, face]) => [`${kind} ${pipeline.name}`, modelOf(pipeline, face, form)] as const);
       }),
     );
@@ -58,7 +58,7 @@ export class Models {
   }
 
   /** Throws `PIPELINE_NOT_FOUND`, also for a model of another kind, whose message tells where it is to be found. */
-  get(kind: ModelKind, name: string, caller: Caller): Model {
+  get(kind: OpenAiSurface, name: string, caller: Caller): Model {
     const model = this.#models.get(`${kind} ${name}`);
     if (model !== undefined && mayUse(caller, model.pipeline)) return model;
     const { endpoints } = this.describe(name, caller);
@@ -73,7 +73,7 @@ export class Models {
       owned_by: 'millrace',
       version: plan.version,
       description,
-      endpoints: (Object.keys(openai) as ModelKind[]).flatMap((kind) => ENDPOINTS[kind]),
+      endpoints: (Object.keys(openai) as OpenAiSurface[]).flatMap((kind) => ENDPOINTS[kind]),
     };
   }
 }

@@ -2,13 +2,13 @@ import { z } from 'zod';
 import { bare, mediaOf } from '../media.js';
 import { type CallsToDo, callsIn } from '../stages/tool-calls.js';
 import { invalid } from './invalid.js';
-import { isOpenAiParameter, MODEL_KINDS, type ModelKind } from './openai-parameters.js';
+import { isOpenAiParameter, OPENAI_SURFACES, type OpenAiSurface } from './openai-parameters.js';
 
 /**
  * What a pipeline is to clients that speak OpenAI's protocol, by the endpoints that it is a model of. Where the option is
  * left out, the names and types of its fields say it; `false` keeps it from them.
  */
-export type OpenAiOption = false | { readonly [Kind in ModelKind]?: FaceOption };
+export type OpenAiOption = false | { readonly [Kind in OpenAiSurface]?: FaceOption };
 
 /** The fields that count, where their names do not say it, and what a request may say though the pipeline does not take it. */
 export interface FaceOption {
@@ -36,7 +36,7 @@ export interface ModelFace {
   readonly calls: readonly string[];
   readonly executed: readonly string[];
 }
-export type ModelFaces = Readonly<Partial<Record<ModelKind, ModelFace>>>;
+export type ModelFaces = Readonly<Partial<Record<OpenAiSurface, ModelFace>>>;
 
 type Fields = Readonly<Record<string, z.ZodType>>;
 type Test = (schema: z.ZodType) => boolean;
@@ -63,7 +63,7 @@ interface Convention {
 
 const named = (names: readonly string[], test: Test) => Object.fromEntries(names.map((name) => [name, test]));
 
-const CONVENTIONS: Readonly<Record<ModelKind, Convention>> = {
+const CONVENTIONS: Readonly<Record<OpenAiSurface, Convention>> = {
   chat: {
     input: { messages: isListOf(isMessage), ...named(['prompt', 'question', 'message', 'text'], isText) },
     output: named(['text', 'reply', 'answer'], isText),
@@ -90,13 +90,13 @@ export function modelFaces(input: z.ZodObject, output: z.ZodType, option: OpenAi
   if (option === false) return {};
   const shapes = { input: input.shape as Fields, output: (bare(output) as z.ZodObject).shape as Fields };
   if (option === undefined) {
-    const found = MODEL_KINDS.map((kind) => [kind, conventional(kind, shapes)] as const);
+    const found = OPENAI_SURFACES.map((kind) => [kind, conventional(kind, shapes)] as const);
     return Object.fromEntries(found.filter(([, face]) => face !== undefined));
   }
   if (typeof option !== 'object' || option === null) throw invalid('openai', 'must be false or an object');
-  const unknown = Object.keys(option).find((kind) => !(MODEL_KINDS as readonly string[]).includes(kind));
-  if (unknown !== undefined) throw invalid(`openai.${unknown}`, `is no kind; there are ${MODEL_KINDS.join(', ')}`);
-  const said = Object.entries(option) as [ModelKind, FaceOption][];
+  const unknown = Object.keys(option).find((kind) => !(OPENAI_SURFACES as readonly string[]).includes(kind));
+  if (unknown !== undefined) throw invalid(`openai.${unknown}`, `is no kind; there are ${OPENAI_SURFACES.join(', ')}`);
+  const said = Object.entries(option) as [OpenAiSurface, FaceOption][];
   return Object.fromEntries(said.map(([kind, face]) => [kind, declared(kind, shapes, face)]));
 }
 
@@ -105,7 +105,7 @@ interface Shapes {
   readonly output: Fields;
 }
 
-function conventional(kind: ModelKind, shapes: Shapes): ModelFace | undefined {
+function conventional(kind: OpenAiSurface, shapes: Shapes): ModelFace | undefined {
   const [input, output] = [find(kind, 'input', shapes), find(kind, 'output', shapes)];
   if (input === undefined || output === undefined || needsMore(kind, shapes, input) !== undefined) return undefined;
   // A text that is answered in text and out loud is a conversation, not a text that is spoken.
@@ -113,7 +113,7 @@ function conventional(kind: ModelKind, shapes: Shapes): ModelFace | undefined {
   return face(kind, shapes, input, output, []);
 }
 
-function declared(kind: ModelKind, shapes: Shapes, option: FaceOption): ModelFace {
+function declared(kind: OpenAiSurface, shapes: Shapes, option: FaceOption): ModelFace {
   const where = `openai.${kind}`;
   const unknown = Object.keys(option).find((key) => !['input', 'output', 'ignore'].includes(key));
   if (unknown !== undefined) throw invalid(`${where}.${unknown}`, 'is not an option; there are input, output, ignore');
@@ -137,7 +137,13 @@ function declared(kind: ModelKind, shapes: Shapes, option: FaceOption): ModelFac
   return face(kind, shapes, input, output, ignore);
 }
 
-function face(kind: ModelKind, shapes: Shapes, input: string, output: string, ignore: readonly string[]): ModelFace {
+function face(
+  kind: OpenAiSurface,
+  shapes: Shapes,
+  input: string,
+  output: string,
+  ignore: readonly string[],
+): ModelFace {
   const schema = shapes.input[input] as z.ZodType;
   const list = bare(schema) instanceof z.ZodArray;
   const fieldsWith = (todo: CallsToDo) =>
@@ -155,7 +161,7 @@ function face(kind: ModelKind, shapes: Shapes, input: string, output: string, ig
   };
 }
 
-function find(kind: ModelKind, side: 'input' | 'output', shapes: Shapes): string | undefined {
+function find(kind: OpenAiSurface, side: 'input' | 'output', shapes: Shapes): string | undefined {
   const fields = shapes[side];
   return Object.entries(CONVENTIONS[kind][side]).find(
     ([name, test]) => Object.hasOwn(fields, name) && test(fields[name] as z.ZodType),
@@ -163,7 +169,7 @@ function find(kind: ModelKind, side: 'input' | 'output', shapes: Shapes): string
 }
 
 /** A field that has to be given and that not every request of the kind gives. A voice is given by all. */
-const needsMore = (kind: ModelKind, { input }: Shapes, taken: string): string | undefined =>
+const needsMore = (kind: OpenAiSurface, { input }: Shapes, taken: string): string | undefined =>
   Object.entries(input).find(
     ([name, schema]) => name !== taken && !schema.isOptional() && !(kind === 'speech' && name === 'voice'),
   )?.[0];

@@ -7,7 +7,7 @@ import { exchange, type Transport } from '../exchange.js';
 import { HttpFault } from '../http-fault.js';
 import { mapped } from '../mapped.js';
 import { readBody } from './answer.js';
-import { classify } from './classify.js';
+import { mapError } from './errors.js';
 import { request } from './request.js';
 import { type Scalars, targetUrl } from './target.js';
 
@@ -76,6 +76,6 @@ export class HttpBackend implements Backend {
   }
 
   #mapped<T>(model: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    return mapped(classify, { endpoint: this.endpoint, model, signal }, work);
+    return mapped(mapError, { endpoint: this.endpoint, model, signal }, work);
   }
 }

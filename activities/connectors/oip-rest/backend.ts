@@ -2,12 +2,12 @@ import type { StageKindName } from '../../../pipelines/stages/index.js';
 import { baseUrl } from '../base-url.js';
 import type { Backend, Call, CallContext, Reply } from '../connector.js';
 import type { Transport } from '../exchange.js';
-import { kindIn, mapped } from '../mapped.js';
-import { classify } from './classify.js';
+import { handlerOf, mapped } from '../mapped.js';
 import { OipRestClient } from './client.js';
+import { mapError } from './errors.js';
 import { hasNoRepository, heal } from './heal.js';
-import { MODEL_KINDS } from './kinds.js';
-import type { ModelKind } from './model-kind.js';
+import type { KindHandler } from './kind-handler.js';
+import { KIND_HANDLERS } from './kinds.js';
 
 /** One server of the protocol. */
 export class OipRestBackend implements Backend {
@@ -23,11 +23,11 @@ export class OipRestBackend implements Backend {
   }
 
   invoke(call: Call, { signal }: Pick<CallContext, 'signal'>): Promise<Reply> {
-    return this.#mapped(call.model, signal, () => modelKind(call.kind).invoke(call, this.#client, { signal }));
+    return this.#mapped(call.model, signal, () => handler(call.kind).invoke(call, this.#client, { signal }));
   }
 
   probe(model: string, kind: StageKindName, signal: AbortSignal): Promise<void> {
-    return this.#mapped(model, signal, () => modelKind(kind).probe(model, this.#client, signal));
+    return this.#mapped(model, signal, () => handler(kind).probe(model, this.#client, signal));
   }
 
   fingerprint(model: string, signal: AbortSignal): Promise<string> {
@@ -47,8 +47,8 @@ export class OipRestBackend implements Backend {
   }
 
   #mapped<T>(model: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    return mapped(classify, { endpoint: this.endpoint, model, signal }, work);
+    return mapped(mapError, { endpoint: this.endpoint, model, signal }, work);
   }
 }
 
-const modelKind = (kind: StageKindName): ModelKind => kindIn(MODEL_KINDS, kind, 'oip-rest');
+const handler = (kind: StageKindName): KindHandler => handlerOf(KIND_HANDLERS, kind, 'oip-rest');

@@ -1,6 +1,6 @@
 import { checkTensors } from '../tensor-format.js';
 import { unitVector } from '../unit-vector.js';
-import { type ModelKind, probeWith, ROW, texts } from './model-kind.js';
+import { type KindHandler, probeWith, ROW, texts } from './kind-handler.js';
 
 /**
  * Embedding of one text, with the tensors of the gRPC connector.
@@ -8,7 +8,7 @@ import { type ModelKind, probeWith, ROW, texts } from './model-kind.js';
  *     TEXT       BYTES  [1, 1]           UTF-8
  *     EMBEDDING  FP32   [1, dimensions]
  */
-export const embed: ModelKind = {
+export const embed: KindHandler = {
   async invoke({ model, input }, client, { signal }) {
     const inputs = { TEXT: texts(input.text as string) };
     const outputs = await client.infer(model, { inputs, outputs: ['EMBEDDING'] }, signal);

@@ -1,7 +1,7 @@
 import type { Connector } from '../connector.js';
 import type { Transport } from '../exchange.js';
 import { OipRestBackend } from './backend.js';
-import { MODEL_KINDS } from './kinds.js';
+import { KIND_HANDLERS } from './kinds.js';
 
 /**
  * Servers of the Open Inference Protocol (KServe v2) over REST: KServe, MLServer, Triton's HTTP port, TorchServe behind
@@ -12,7 +12,7 @@ import { MODEL_KINDS } from './kinds.js';
  */
 export const oipRestConnector = ({ transport = fetch }: { readonly transport?: Transport } = {}): Connector => ({
   name: 'oip-rest',
-  kinds: new Set(MODEL_KINDS.keys()),
+  kinds: new Set(KIND_HANDLERS.keys()),
   capabilities: new Set(),
   connect: (endpoint) => new OipRestBackend(endpoint, transport),
 });

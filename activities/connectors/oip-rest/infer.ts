@@ -1,8 +1,8 @@
 import type { JsonObject } from '../../../pipelines/json.js';
 import { DTYPES, type Dtype, type Tensor } from '../../../pipelines/media.js';
 import { checkTensors, MOST_ZEROS, type TensorFormats } from '../tensor-format.js';
-import { classify } from './classify.js';
-import type { ModelKind } from './model-kind.js';
+import { mapError } from './errors.js';
+import type { KindHandler } from './kind-handler.js';
 
 /** `with` of an `infer` stage. */
 interface InferWith {
@@ -15,7 +15,7 @@ interface InferWith {
  * Any model, by tensors: those of `with.inputs` go in, those of `with.outputs` are asked for, each of the form stated.
  * `with.parameters` are the protocol's request parameters. What JSON cannot carry is in `wire.ts`.
  */
-export const infer: ModelKind = {
+export const infer: KindHandler = {
   async invoke({ model, with: options, input }, client, { signal }) {
     const { inputs, outputs, parameters } = options as unknown as InferWith;
     const request = {
@@ -46,7 +46,7 @@ export const infer: ModelKind = {
     try {
       await client.infer(model, { inputs: Object.fromEntries(inputs) }, signal);
     } catch (error) {
-      if (signal.aborted || !ALIVE.has(classify(error, { endpoint: '', model, signal }).code)) throw error;
+      if (signal.aborted || !ALIVE.has(mapError(error, { endpoint: '', model, signal }).code)) throw error;
     }
   },
 };

@@ -1,13 +1,13 @@
 import type { StageKindName } from '../../../pipelines/stages/index.js';
-import { classification } from './classification.js';
+import { classify } from './classify.js';
 import { embed } from './embed.js';
 import { infer } from './infer.js';
-import type { ModelKind } from './model-kind.js';
+import type { KindHandler } from './kind-handler.js';
 import { rerank } from './rerank.js';
 
-export const MODEL_KINDS: ReadonlyMap<StageKindName, ModelKind> = new Map([
+export const KIND_HANDLERS: ReadonlyMap<StageKindName, KindHandler> = new Map([
   ['infer', infer],
   ['embed', embed],
-  ['classify', classification],
+  ['classify', classify],
   ['rerank', rerank],
 ]);

@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../../pipelines/json.js';
 import { ranked } from '../scores.js';
 import { checkTensors } from '../tensor-format.js';
-import { type ModelKind, probeWith, ROW, texts } from './model-kind.js';
+import { type KindHandler, probeWith, ROW, texts } from './kind-handler.js';
 
 /**
  * Passages by how well they answer a query, best first; the first `with.top` of them. All are scored in one call; no
@@ -11,7 +11,7 @@ import { type ModelKind, probeWith, ROW, texts } from './model-kind.js';
  *     PASSAGES  BYTES  [1, passages]  UTF-8
  *     SCORES    FP32   [1, passages]  higher is better, of any scale
  */
-export const rerank: ModelKind = {
+export const rerank: KindHandler = {
   async invoke({ model, with: options, input }, client, { signal }) {
     const passages = input.passages as readonly (JsonObject & { readonly text: string })[];
     if (passages.length === 0) return { output: { passages: [] } };

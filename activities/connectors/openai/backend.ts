@@ -1,12 +1,12 @@
 import { OpenAI } from 'openai';
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { StageKindName } from '../../../pipelines/stages/index.js';
-import type { Backend, Call, CallContext, Classify, Reply } from '../connector.js';
-import { kindIn, mapped } from '../mapped.js';
-import { classifier } from './classify.js';
+import type { Backend, Call, CallContext, MapError, Reply } from '../connector.js';
+import { handlerOf, mapped } from '../mapped.js';
 import { boundedFetch } from './error-bodies.js';
-import type { ServedKind } from './kind.js';
-import { KINDS } from './kinds.js';
+import { errorMapper } from './errors.js';
+import type { KindHandler } from './kind-handler.js';
+import { KIND_HANDLERS } from './kinds.js';
 import { fingerprint, requireModel, server } from './models.js';
 
 /** The longest time that a timer can hold: the client insists on a limit, but the caller's signal is the only one. */
@@ -16,14 +16,14 @@ const NO_TIMEOUT_MS = 2 ** 31 - 1;
 export class OpenAiBackend implements Backend {
   readonly endpoint: string;
   readonly #client: OpenAI;
-  readonly #classify: Classify;
+  readonly #mapError: MapError;
   /** Models that the server is known to have. */
   readonly #present = new Set<string>();
 
   /** @param apiKey bearer token, never part of an error or a log line; undefined: requests carry none */
   constructor(endpoint: string, apiKey: string | undefined) {
     this.endpoint = endpoint;
-    this.#classify = classifier(apiKey ?? '');
+    this.#mapError = errorMapper(apiKey ?? '');
     this.#client = new OpenAI({
       baseURL: endpoint,
       // The client insists on one; the header takes it away again.
@@ -66,8 +66,8 @@ export class OpenAiBackend implements Backend {
   /** Nothing to close: connections belong to Node's fetch and end when idle. */
   close(): void {}
 
-  async #ready(kind: StageKindName, model: string, signal: AbortSignal): Promise<ServedKind> {
-    const served = kindIn(KINDS, kind, 'openai');
+  async #ready(kind: StageKindName, model: string, signal: AbortSignal): Promise<KindHandler> {
+    const served = handlerOf(KIND_HANDLERS, kind, 'openai');
     if (!this.#present.has(model)) {
       await requireModel(this.#client, model, signal);
       this.#present.add(model);
@@ -77,7 +77,7 @@ export class OpenAiBackend implements Backend {
 
   async #mapped<T>(model: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     try {
-      return await mapped(this.#classify, { endpoint: this.endpoint, model, signal }, work);
+      return await mapped(this.#mapError, { endpoint: this.endpoint, model, signal }, work);
     } catch (error) {
       // The server may be another one when it comes back.
       if (error instanceof MillraceError && error.code === 'BACKEND_UNAVAILABLE') this.#present.clear();

@@ -3,7 +3,7 @@ import { MillraceError } from '../../../pipelines/errors.js';
 import type { JsonObject } from '../../../pipelines/json.js';
 import type { ChatParameters } from '../../../pipelines/stages/index.js';
 import { type Completion, complete, type Question, tokenLimit } from './completion.js';
-import type { ServedKind } from './kind.js';
+import type { KindHandler } from './kind-handler.js';
 import { messagesOf } from './messages.js';
 import { boundTo, closed, readStructured, structuredIfFits } from './structured.js';
 import { checkReadCalls, checkToolCalls, readToolCalls, toolCallsInText } from './tool-calls.js';
@@ -20,7 +20,7 @@ interface ChatWith extends ChatParameters {
 type OfferedTool = NonNullable<ChatParameters['tools']>[number];
 
 /** One turn of an LLM by `POST /v1/chat/completions`. */
-export const chat: ServedKind = {
+export const chat: KindHandler = {
   async invoke({ model, with: options, input }, context) {
     const wanted = wantedOf(options, input);
     const question: Question = {

@@ -2,10 +2,10 @@ import type { OpenAI } from 'openai';
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { Reply } from '../connector.js';
 import { unitVector } from '../unit-vector.js';
-import type { ServedKind } from './kind.js';
+import type { KindHandler } from './kind-handler.js';
 
 /** `POST /v1/embeddings` of one text. */
-export const embed: ServedKind = {
+export const embed: KindHandler = {
   invoke: ({ model, input }, { client, signal }) => embedding(client, model, input.text as string, signal),
   async probe(model, client, signal) {
     await embedding(client, model, 'ok', signal);

@@ -1,6 +1,6 @@
 import type { Connector, KeyOf } from '../connector.js';
 import { OpenAiBackend } from './backend.js';
-import { KINDS } from './kinds.js';
+import { KIND_HANDLERS } from './kinds.js';
 
 export interface OpenAiOptions {
   /** The key of each endpoint: sent to it and to no other, and never part of an error or a log line. */
@@ -14,7 +14,7 @@ export interface OpenAiOptions {
  */
 export const openAiConnector = ({ keyOf }: OpenAiOptions): Connector => ({
   name: 'openai',
-  kinds: new Set(KINDS.keys()),
+  kinds: new Set(KIND_HANDLERS.keys()),
   capabilities: new Set(['stream', 'tools', 'structured-output']),
   takesKey: true,
   connect: (endpoint, reference) => new OpenAiBackend(endpoint, keyOf(endpoint, reference)),

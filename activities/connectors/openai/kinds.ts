@@ -1,15 +1,15 @@
 import type { StageKindName } from '../../../pipelines/stages/index.js';
 import { chat } from './chat.js';
-import { classification } from './classification.js';
+import { classify } from './classify.js';
 import { embed } from './embed.js';
-import type { ServedKind } from './kind.js';
+import type { KindHandler } from './kind-handler.js';
 import { rerank } from './rerank.js';
 import { synthesize } from './synthesize.js';
 import { transcribe } from './transcribe.js';
 
-export const KINDS: ReadonlyMap<StageKindName, ServedKind> = new Map([
+export const KIND_HANDLERS: ReadonlyMap<StageKindName, KindHandler> = new Map([
   ['chat', chat],
-  ['classify', classification],
+  ['classify', classify],
   ['embed', embed],
   ['rerank', rerank],
   ['transcribe', transcribe],

@@ -2,7 +2,7 @@ import type { OpenAI } from 'openai';
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { JsonObject } from '../../../pipelines/json.js';
 import type { Reply } from '../connector.js';
-import type { ServedKind } from './kind.js';
+import type { KindHandler } from './kind-handler.js';
 
 type Passage = JsonObject & { readonly text: string };
 
@@ -10,7 +10,7 @@ type Passage = JsonObject & { readonly text: string };
  * `POST /v1/rerank`, which OpenAI does not have: Jina's and Cohere's call, also of vLLM and llama.cpp. Scores are of the
  * model's own scale; of equals the order is the server's.
  */
-export const rerank: ServedKind = {
+export const rerank: KindHandler = {
   async invoke({ model, with: options, input }, { client, signal }) {
     const passages = input.passages as readonly Passage[];
     const top = Math.min((options.top as number | undefined) ?? passages.length, passages.length);

@@ -2,7 +2,7 @@ import type { OpenAI } from 'openai';
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { JsonObject } from '../../../pipelines/json.js';
 import { speakable } from '../speakable.js';
-import type { ServedKind } from './kind.js';
+import type { KindHandler } from './kind-handler.js';
 import { readSpeech, type Speech } from './speech.js';
 
 /**
@@ -10,7 +10,7 @@ import { readSpeech, type Speech } from './speech.js';
  * leaves the server at most one of them to finish, and none nears the 4,096 characters that OpenAI takes. Text without a
  * word in it is `INVALID_INPUT`. OpenAI itself wants a `voice`; other servers have one of their own.
  */
-export const synthesize: ServedKind = {
+export const synthesize: KindHandler = {
   async invoke({ model, with: { voice }, input }, { client, signal, audio, emit }) {
     const passages = speakable(
       typeof input.text === 'string' ? input.text : (input.text as readonly string[]).join(' '),

@@ -5,7 +5,7 @@ import type { Artifact } from '../../../pipelines/artifact.js';
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { Json } from '../../../pipelines/json.js';
 import { SAMPLE_RATE, skip, windows } from '../speech-windows.js';
-import type { ServedKind } from './kind.js';
+import type { KindHandler } from './kind-handler.js';
 
 /** 10 minutes in windows of 30 s: 19 MB as WAV, below the 25 MB that OpenAI and vLLM take in one file. */
 const LONGEST_PART = 600 * SAMPLE_RATE;
@@ -14,7 +14,7 @@ const LONGEST_PART = 600 * SAMPLE_RATE;
  * Speech recognition by `POST /v1/audio/transcriptions`, as 16-bit WAV at 16 kHz. Longer audio goes in parts of at most 10
  * minutes that end at a quiet moment. Progress is checkpointed behind every part.
  */
-export const transcribe: ServedKind = {
+export const transcribe: KindHandler = {
   async invoke({ model, input }, { client, signal, audio, emit, checkpoint, resumeFrom }) {
     const start = progressOf(resumeFrom);
     let { sample, text } = start;

@@ -2,13 +2,13 @@ import { MillraceError, messageOf } from '../../../pipelines/errors.js';
 import type { StageKindName } from '../../../pipelines/stages/index.js';
 import { limited } from '../../../runtime/limited.js';
 import type { Backend, Batching, Call, CallContext, Reply, ServerWork } from '../connector.js';
-import { kindIn, mapped } from '../mapped.js';
+import { handlerOf, mapped } from '../mapped.js';
 import { batchingOf, together } from './batching.js';
-import { classify, hasNoControl } from './classify.js';
 import { TritonClient } from './client.js';
+import { hasNoControl, mapError } from './errors.js';
 import { heal, stateOf } from './heal.js';
-import { MODEL_KINDS } from './kinds.js';
-import type { ModelKind } from './model-kind.js';
+import type { KindHandler } from './kind-handler.js';
+import { KIND_HANDLERS } from './kinds.js';
 
 /** Longest wait for a server's word on whether it loads a model, which takes it a millisecond. */
 const STATE_MS = 1_000;
@@ -28,12 +28,12 @@ export class TritonBackend implements Backend {
 
   invoke(call: Call, context: CallContext): Promise<Reply> {
     return this.#loaded(call.model, context.signal, () =>
-      modelKind(call.kind).invoke(call, { ...context, client: this.#client }),
+      handler(call.kind).invoke(call, { ...context, client: this.#client }),
     );
   }
 
   async probe(model: string, kind: StageKindName, signal: AbortSignal): Promise<void> {
-    await this.#loaded(model, signal, async () => modelKind(kind).probe(model, this.#client, signal));
+    await this.#loaded(model, signal, async () => handler(kind).probe(model, this.#client, signal));
   }
 
   work(model: string, signal: AbortSignal): Promise<ServerWork> {
@@ -91,8 +91,8 @@ export class TritonBackend implements Backend {
   }
 
   #mapped<T>(model: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
-    return mapped(classify, { endpoint: this.endpoint, model, signal }, work);
+    return mapped(mapError, { endpoint: this.endpoint, model, signal }, work);
   }
 }
 
-const modelKind = (kind: StageKindName): ModelKind => kindIn(MODEL_KINDS, kind, 'triton');
+const handler = (kind: StageKindName): KindHandler => handlerOf(KIND_HANDLERS, kind, 'triton');

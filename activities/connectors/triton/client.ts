@@ -14,7 +14,7 @@ import type {
 } from '../../../protocols/open-inference/index.js';
 import { inferenceService, tensorsOf } from '../../../protocols/open-inference/index.js';
 import { isLoopback } from '../../../runtime/loopback.js';
-import { streamError } from './classify.js';
+import { streamError } from './errors.js';
 import { type ModelStatistics, statisticsOf } from './statistics.js';
 
 const MEBIBYTE = 1024 * 1024;

@@ -1,6 +1,6 @@
 import type { Connector } from '../connector.js';
 import { TritonBackend } from './backend.js';
-import { MODEL_KINDS } from './kinds.js';
+import { KIND_HANDLERS } from './kinds.js';
 
 export { TritonClient } from './client.js';
 
@@ -11,7 +11,7 @@ export { TritonClient } from './client.js';
  */
 export const tritonConnector = (): Connector => ({
   name: 'triton',
-  kinds: new Set(MODEL_KINDS.keys()),
+  kinds: new Set(KIND_HANDLERS.keys()),
   capabilities: new Set(['stream']),
   connect: (endpoint) => new TritonBackend(endpoint),
 });

@@ -2,7 +2,7 @@ import type { JsonObject } from '../../../pipelines/json.js';
 import { type AnyTensor, fromWire, invalid, parametersOf, sizeOf } from '../../../protocols/open-inference/index.js';
 import { checkOutput, type Formats, inputTensors } from './formats.js';
 import { joined } from './join.js';
-import type { ModelKind } from './model-kind.js';
+import type { KindHandler } from './kind-handler.js';
 import { outputOf } from './outputs.js';
 import { probeWithZeros } from './zeros.js';
 
@@ -20,7 +20,7 @@ const MOST_ELEMENTS = 100_000;
  * `with.parameters` are the protocol's request parameters. To a model with sequence batching `sequence_id` (an integer
  * above 0, or a text where the model's correlation ids are texts), `sequence_start` and `sequence_end` belong in them.
  */
-export const infer: ModelKind = {
+export const infer: KindHandler = {
   async invoke({ model, with: options, input }, { client, signal, emit }) {
     const { inputs, outputs, parameters } = options as unknown as InferWith;
     const sent = inputTensors(input, inputs);

@@ -1,17 +1,17 @@
 import type { StageKindName } from '../../../pipelines/stages/index.js';
-import { classification } from './classification.js';
+import { classify } from './classify.js';
 import { embed } from './embed.js';
 import { infer } from './infer.js';
-import type { ModelKind } from './model-kind.js';
+import type { KindHandler } from './kind-handler.js';
 import { rerank } from './rerank.js';
 import { synthesize } from './synthesize.js';
 import { transcribe } from './transcribe.js';
 
-export const MODEL_KINDS: ReadonlyMap<StageKindName, ModelKind> = new Map([
+export const KIND_HANDLERS: ReadonlyMap<StageKindName, KindHandler> = new Map([
   ['transcribe', transcribe],
   ['embed', embed],
   ['synthesize', synthesize],
-  ['classify', classification],
+  ['classify', classify],
   ['rerank', rerank],
   ['infer', infer],
 ]);

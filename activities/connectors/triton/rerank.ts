@@ -1,7 +1,7 @@
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { JsonObject } from '../../../pipelines/json.js';
 import { readFp32, textTensor } from '../../../protocols/open-inference/index.js';
-import { type ModelKind, probeWith } from './model-kind.js';
+import { type KindHandler, probeWith } from './kind-handler.js';
 import { outputOf } from './outputs.js';
 
 /**
@@ -12,7 +12,7 @@ import { outputOf } from './outputs.js';
  *     PASSAGES  BYTES  [1, passages]  UTF-8
  *     SCORES    FP32   [1, passages]  higher is better, of any scale
  */
-export const rerank: ModelKind = {
+export const rerank: KindHandler = {
   async invoke({ model, with: options, input }, { client, signal }) {
     const passages = input.passages as readonly (JsonObject & { readonly text: string })[];
     if (passages.length === 0) return { output: { passages: [] } };

@@ -4,7 +4,7 @@ import { MillraceError } from '../../../pipelines/errors.js';
 import type { JsonObject } from '../../../pipelines/json.js';
 import { readInt16, readInt32, textTensor } from '../../../protocols/open-inference/index.js';
 import { speakable } from '../speakable.js';
-import { type ModelKind, probeWith } from './model-kind.js';
+import { type KindHandler, probeWith } from './kind-handler.js';
 import { outputOf } from './outputs.js';
 
 /**
@@ -17,7 +17,7 @@ import { outputOf } from './outputs.js';
  * Long text is spoken in calls of a few sentences, so that a cancelled run leaves the server at most one of them to finish
  * and no answer nears the message limit; the samples of each are emitted as it arrives. Text without a word in it is `INVALID_INPUT`: there is nothing to say.
  */
-export const synthesize: ModelKind = {
+export const synthesize: KindHandler = {
   async invoke({ model, input }, { client, signal, audio, emit }) {
     const passages = speakable(
       typeof input.text === 'string' ? input.text : (input.text as readonly string[]).join(' '),

@@ -3,7 +3,7 @@ import type { Artifact } from '../../../pipelines/artifact.js';
 import type { Json } from '../../../pipelines/json.js';
 import { fp32Tensor, readText, type Tensor } from '../../../protocols/open-inference/index.js';
 import { SAMPLE_RATE, skip, windows } from '../speech-windows.js';
-import { type ModelKind, probeWith } from './model-kind.js';
+import { type KindHandler, probeWith } from './kind-handler.js';
 import { outputOf } from './outputs.js';
 
 /**
@@ -15,7 +15,7 @@ import { outputOf } from './outputs.js';
  * Audio is sent in windows of at most 30 s and their texts are joined. Progress is checkpointed behind every
  * window, and its text emitted, with the space before it; empty for a window without speech.
  */
-export const transcribe: ModelKind = {
+export const transcribe: KindHandler = {
   async invoke({ model, input }, { client, signal, audio, emit, checkpoint, resumeFrom }) {
     const start = progressOf(resumeFrom);
     let { sample, text } = start;

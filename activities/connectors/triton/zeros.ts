@@ -3,8 +3,8 @@ import type { Dtype } from '../../../pipelines/media.js';
 import type { Element } from '../../../protocols/open-inference/index.js';
 import { isDtype, sizeOf, toWire } from '../../../protocols/open-inference/index.js';
 import { MOST_ZEROS } from '../tensor-format.js';
-import { classify } from './classify.js';
 import type { TritonClient } from './client.js';
+import { mapError } from './errors.js';
 
 /** Codes of an error that only a live model can give: it did look at what it was sent. */
 const ALIVE: ReadonlySet<ErrorCode> = new Set(['BACKEND_REJECTED', 'BACKEND_ERROR', 'INVALID_OUTPUT']);
@@ -36,7 +36,7 @@ export async function probeWithZeros(model: string, client: TritonClient, signal
     for await (const _ of client.responses(model, inputs, signal, sequential ? { parameters } : {})) return;
   } catch (error) {
     if (signal.aborted) throw error;
-    const mapped = error instanceof MillraceError ? error : classify(error, { endpoint: '', model, signal });
+    const mapped = error instanceof MillraceError ? error : mapError(error, { endpoint: '', model, signal });
     if (!ALIVE.has(mapped.code)) throw error;
   }
 }

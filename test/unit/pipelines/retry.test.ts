@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { isErrorCode } from '../../../pipelines/errors.js';
 import { mayRetry, nextAttempt, nextDelayMs, UNTRIED } from '../../../pipelines/retry.js';
 
 const policy = { initialMs: 200, factor: 2.5, maxMs: 5_000 };
@@ -86,4 +87,9 @@ describe('what follows a failed attempt', () => {
     const elsewhere = { ...refused, details: { ...refused.details, elsewhere: true } } as const;
     expect(nextAttempt(retry, undefined, elsewhere, 1, UNTRIED, 0.5).delayMs).toBe(200);
   });
+});
+
+it('a code is one of the table’s own: not what every object has', () => {
+  expect(isErrorCode('RATE_LIMITED')).toBe(true);
+  for (const code of ['toString', 'constructor', '__proto__', 'hasOwnProperty']) expect(isErrorCode(code)).toBe(false);
 });

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { classification } from '../../../../activities/connectors/triton/classification.js';
+import { classify } from '../../../../activities/connectors/triton/classify.js';
 import type { TritonClient } from '../../../../activities/connectors/triton/client.js';
 import { embed } from '../../../../activities/connectors/triton/embed.js';
-import type { ModelKind } from '../../../../activities/connectors/triton/model-kind.js';
+import type { KindHandler } from '../../../../activities/connectors/triton/kind-handler.js';
 import { rerank } from '../../../../activities/connectors/triton/rerank.js';
 import { synthesize } from '../../../../activities/connectors/triton/synthesize.js';
 import { transcribe } from '../../../../activities/connectors/triton/transcribe.js';
@@ -21,7 +21,7 @@ const artifact: Artifact = { uri: 'artifact://t/0', sha256: '0', mime: 'audio/wa
 
 /** Runs a stage kind against a model that is a function; samples written are kept. */
 async function run(
-  kind: ModelKind,
+  kind: KindHandler,
   input: JsonObject,
   model: (inputs: readonly Tensor[]) => Tensor[],
   {
@@ -197,19 +197,19 @@ describe('classify', () => {
   const options = { labels: ['calm', 'angry', 'sad'] };
 
   it('names the label of the highest score, and every label’s score', async () => {
-    const { output } = await run(classification, { text: 'x' }, () => scores(0.25, 0.5, 0.125), { options });
+    const { output } = await run(classify, { text: 'x' }, () => scores(0.25, 0.5, 0.125), { options });
     expect(output).toEqual({ label: 'angry', score: 0.5, scores: { calm: 0.25, angry: 0.5, sad: 0.125 } });
   });
 
   it('takes the first of equal scores', async () => {
-    const { output } = await run(classification, { text: 'x' }, () => scores(0.5, 0.5, 0), { options });
+    const { output } = await run(classify, { text: 'x' }, () => scores(0.5, 0.5, 0), { options });
     expect(output.label).toBe('calm');
   });
 
   it.each([[[0.5, 0.5]], [[0.25, 0.25, 0.25, 0.25]], [[]]])(
     'refuses the scores %j for three labels',
     async (values) => {
-      await expect(run(classification, { text: 'x' }, () => scores(...values), { options })).rejects.toMatchObject({
+      await expect(run(classify, { text: 'x' }, () => scores(...values), { options })).rejects.toMatchObject({
         code: 'INVALID_OUTPUT',
         message: `output tensor SCORES: ${values.length} scores for 3 labels (calm, angry, sad)`,
       });

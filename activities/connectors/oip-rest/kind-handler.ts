@@ -4,7 +4,7 @@ import type { NamedTensors } from '../tensor-format.js';
 import type { OipRestClient } from './client.js';
 
 /** How one stage kind is spoken to a model: which tensors go in, which come out. */
-export interface ModelKind {
+export interface KindHandler {
   invoke(call: Call, client: OipRestClient, context: Pick<CallContext, 'signal'>): Promise<Reply>;
   /** The smallest call that runs the model. */
   probe(model: string, client: OipRestClient, signal: AbortSignal): Promise<void>;
@@ -12,7 +12,7 @@ export interface ModelKind {
 
 /** A probe with these inputs. */
 export const probeWith =
-  (inputs: NamedTensors): ModelKind['probe'] =>
+  (inputs: NamedTensors): KindHandler['probe'] =>
   async (model, client, signal) => {
     await client.infer(model, { inputs }, signal);
   };

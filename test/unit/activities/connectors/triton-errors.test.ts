@@ -1,6 +1,6 @@
 import { status } from '@grpc/grpc-js';
 import { describe, expect, it } from 'vitest';
-import { classify } from '../../../../activities/connectors/triton/classify.js';
+import { mapError } from '../../../../activities/connectors/triton/errors.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
 
 const about = { endpoint: 'gpu:8001', model: 'whisper', signal: new AbortController().signal };
@@ -39,7 +39,7 @@ describe('what an error of Triton means', () => {
     [status.UNKNOWN, 'whisper: RuntimeError()', 'BACKEND_ERROR'],
     [status.CANCELLED, 'by the server', 'BACKEND_ERROR'],
   ] as const)('code %i "%s" is %s', (code, details, expected) => {
-    const error = classify(grpcError(code, details), about);
+    const error = mapError(grpcError(code, details), about);
     expect(error.code).toBe(expected);
     expect(error.details.endpoint).toBe('gpu:8001');
     expect(error.message).toContain('whisper at gpu:8001');
@@ -47,11 +47,11 @@ describe('what an error of Triton means', () => {
 
   it('lets an error of the artifact store through as it is', () => {
     const error = new MillraceError('ARTIFACT_CORRUPT', 'sha256 differs');
-    expect(classify(error, about)).toBe(error);
+    expect(mapError(error, about)).toBe(error);
   });
 
   it('adds the endpoint to an answer that it could not read', () => {
-    expect(classify(new MillraceError('INVALID_OUTPUT', 'no tensor TEXT'), about)).toMatchObject({
+    expect(mapError(new MillraceError('INVALID_OUTPUT', 'no tensor TEXT'), about)).toMatchObject({
       code: 'INVALID_OUTPUT',
       message: 'whisper at gpu:8001: no tensor TEXT',
       details: { endpoint: 'gpu:8001' },
@@ -59,10 +59,10 @@ describe('what an error of Triton means', () => {
   });
 
   it('calls an error that is not gRPC’s a bug', () => {
-    expect(classify(new TypeError('x is undefined'), about).code).toBe('INTERNAL');
+    expect(mapError(new TypeError('x is undefined'), about).code).toBe('INTERNAL');
   });
 
   it('cuts a traceback short', () => {
-    expect(classify(grpcError(status.UNKNOWN, 'x'.repeat(10_000)), about).message.length).toBeLessThan(600);
+    expect(mapError(grpcError(status.UNKNOWN, 'x'.repeat(10_000)), about).message.length).toBeLessThan(600);
   });
 });
