@@ -6,7 +6,7 @@ import { loadModels } from '../workers/models.js';
 import { keysOf } from '../workers/pool-keys.js';
 import type { Settings } from '../workers/settings.js';
 import { note, print } from './output.js';
-import { wrongOption } from './plan-files.js';
+import { wrongOption } from './place-files.js';
 
 export interface InventoryCommandOptions {
   readonly out: string;

@@ -15,8 +15,8 @@ import type { IndexOptions, SearchOptions } from './index-command.js';
 import type { InventoryCommandOptions } from './inventory.js';
 import type { CreateKeyOptions } from './keys.js';
 import { EXIT, note } from './output.js';
-import type { PlanCommandOptions } from './plan.js';
-import { planOptions, replanOptions } from './plan-options.js';
+import type { PlaceCommandOptions } from './place.js';
+import { placeOptions, replanOptions } from './place-options.js';
 import type { ProfileCommandOptions } from './profile.js';
 import { profileOptions } from './profile-options.js';
 import type { ReplanCommandOptions } from './replan.js';
@@ -142,8 +142,8 @@ function program(): Command {
   artifactCommands(cli.command('artifacts').description('media in the artifact store'));
   applyCommand(cli.command('apply'));
   keyCommands(cli.command('keys').description('API keys of the gateway, in the file that MILLRACE_KEYS names'));
-  planOptions(cli.command('plan').description('decide where each stage runs, from files alone, and say why')).action(
-    async (options: PlanCommandOptions) => (await import('./plan.js')).planPlacement(readSettings(), options),
+  placeOptions(cli.command('place').description('decide where each stage runs, from files alone, and say why')).action(
+    async (options: PlaceCommandOptions) => (await import('./place.js')).placePipelines(readSettings(), options),
   );
   replanOptions(
     cli
@@ -187,7 +187,7 @@ function artifactCommands(artifacts: Command): void {
 function applyCommand(apply: Command): void {
   apply
     .description('write what a placement asks of Triton, vLLM and Kubernetes, and make it the placement of new runs')
-    .argument('[placement]', 'the placement.json that "millrace plan" made')
+    .argument('[placement]', 'the placement.json that "millrace place" made')
     .option('--cluster <file>', 'the cluster.yaml that it was made for')
     .option('--out <folder>', 'where to write; each version has a folder of its own', 'applied')
     .option('--triton-repository <folder>', 'models whose configurations are completed; all but these is linked')

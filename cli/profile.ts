@@ -22,7 +22,7 @@ import { keysOf } from '../workers/pool-keys.js';
 import type { Settings } from '../workers/settings.js';
 import { findPipeline } from './find-pipeline.js';
 import { note, print, table } from './output.js';
-import { readCluster, wrongOption } from './plan-files.js';
+import { readCluster, wrongOption } from './place-files.js';
 
 export interface ProfileCommandOptions {
   readonly profiles: string;

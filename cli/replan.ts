@@ -7,7 +7,7 @@ import { type MeasureOptions, measure } from '../measure/replan/index.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { type PlacementDocument, readPlacement } from '../placement/document/index.js';
 import { makeLoad, placementText } from '../placement/explain/index.js';
-import type { PlanInput } from '../placement/planner/index.js';
+import type { PlannerInput } from '../placement/planner/index.js';
 import {
   type Measured,
   measuredRate,
@@ -24,7 +24,7 @@ import { loadModels } from '../workers/models.js';
 import { keysOf } from '../workers/pool-keys.js';
 import type { Settings } from '../workers/settings.js';
 import { note, print, table } from './output.js';
-import { read, readCluster, readProfileFolder, readShape, wrongOption } from './plan-files.js';
+import { read, readCluster, readProfileFolder, readShape, wrongOption } from './place-files.js';
 
 export interface ReplanCommandOptions {
   readonly placement?: string;
@@ -44,7 +44,7 @@ export interface ReplanCommandOptions {
   readonly json?: boolean;
 }
 
-/** Runs from which a rate is taken to plan for; with fewer the placement's own rate stays. */
+/** Runs from which a rate is taken to place for; with fewer the placement's own rate stays. */
 const LEAST_RUNS = 20;
 /** Of them, for a pipeline of which none began: it has to be placed as well. */
 const LEAST_SHARE = 0.01;
@@ -99,7 +99,7 @@ interface Look {
   readonly placement: PlacementDocument;
   readonly measured: Measured;
   readonly found: Replanned;
-  readonly input: PlanInput;
+  readonly input: PlannerInput;
   /** What tells this look from one that says the same. */
   readonly news: string;
 }
@@ -125,9 +125,9 @@ async function lookOnce(
     since: new Date(Math.max(Date.now() - options.window, appliedAt)),
     signal,
   });
-  const plan = { ...input, load: loadOf(placement, measured, input, options) };
+  const now = { ...input, load: loadOf(placement, measured, input, options) };
   const limits = { objective: placement.objective, timeLimitMs: options.timeLimit, clock: () => performance.now() };
-  const found = replan({ placement, measured, plan, tolerance: options.tolerance ?? TOLERANCE }, limits);
+  const found = replan({ placement, measured, input: now, tolerance: options.tolerance ?? TOLERANCE }, limits);
   const news = JSON.stringify([
     file,
     placement.version,
@@ -135,7 +135,7 @@ async function lookOnce(
     found.proposal?.version,
     found.problem,
   ]);
-  return { placement, measured, found, input: plan, news };
+  return { placement, measured, found, input: now, news };
 }
 
 /** What was measured. Throws `ORCHESTRATOR_UNAVAILABLE` when Temporal does not say it. */
@@ -164,7 +164,7 @@ async function filesOf(
   settings: Settings,
   { pipeline, cluster, profiles, assume, module }: ReplanCommandOptions,
   placement: PlacementDocument,
-): Promise<Omit<PlanInput, 'load'>> {
+): Promise<Omit<PlannerInput, 'load'>> {
   const placed = [...new Set(Object.keys(placement.stages).map((key) => key.split('/', 1)[0] ?? ''))];
   const pipelines: PipelineShape[] = [];
   for (const each of pipeline.length > 0 ? pipeline : placed) pipelines.push(await readShape(settings, each, module));
@@ -174,7 +174,7 @@ async function filesOf(
       const known = Object.keys(placement.stages);
       throw wrongOption(
         '--pipeline',
-        `the placement ${placement.version} has no stage "${name}/${missing.id}"${nearest(`${name}/${missing.id}`, known)}: plan the pipeline first`,
+        `the placement ${placement.version} has no stage "${name}/${missing.id}"${nearest(`${name}/${missing.id}`, known)}: place the pipeline first`,
       );
     }
   }
@@ -201,7 +201,7 @@ async function filesOf(
 function loadOf(
   { slo, ratePerSecond }: PlacementDocument,
   measured: Measured,
-  { pipelines }: Pick<PlanInput, 'pipelines'>,
+  { pipelines }: Pick<PlannerInput, 'pipelines'>,
   { cv, seed }: ReplanCommandOptions,
 ) {
   const began = Object.values(measured.started).reduce((sum, count) => sum + count, 0);

@@ -158,7 +158,7 @@ export const ERRORS = {
   STACK_PORT_IN_USE: { status: 500, retry: 'never', title: 'Another process holds a port of the embedded stack.' },
   STACK_START_FAILED: { status: 500, retry: 'never', title: 'A part of the embedded stack does not start.' },
   STACK_SETTINGS_CHANGED: { status: 409, retry: 'never', title: 'The embedded stack runs with other settings.' },
-  // While a placement is planned: what `millrace plan` was given.
+  // While a placement is made: what `millrace place` was given.
   INVALID_INVENTORY: { status: 422, retry: 'never', title: 'The inventory of devices is not valid.' },
   INVALID_PROFILE: { status: 422, retry: 'never', title: 'A stage profile is not valid.' },
   INVALID_TRACE: { status: 422, retry: 'never', title: 'The trace of arrivals is not valid.' },

@@ -42,7 +42,7 @@ const asksFor = (option: string, { with: options }: Alternative): boolean => {
 const streams = ({ policy: { timeout } }: StagePlan): boolean =>
   timeout.firstChunkMs !== undefined || timeout.idleMs !== undefined;
 
-/** Everything that may serve a stage besides what is planned, in the order in which a placement numbers it. */
+/** Everything that may serve a stage besides its first candidate, in the order in which a placement numbers it. */
 export const alternativesOf = ({ fallback = [], degrade = [] }: StagePlan): readonly Alternative[] =>
   [...fallback, ...degrade.map(({ to }) => to)].filter((to): to is Alternative => typeof to === 'object');
 

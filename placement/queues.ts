@@ -46,7 +46,7 @@ export function queuesOfCode(
 
 /**
  * How long a stage waits for a worker on its placed queue before any other worker may take it: four times what the planner
- * has predicted for one stage in a hundred, so that a load within the plan never leaves it; and 2 s at least, several times
+ * has predicted for one stage in a hundred, so that a load as predicted never leaves it; and 2 s at least, several times
  * the heartbeat of a worker that is only busy.
  */
 const PATIENCE = { timesP99: 4, leastMs: 2_000 };

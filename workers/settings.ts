@@ -173,7 +173,7 @@ export function settingsSchema(basePort = BASE_PORT) {
       .string()
       .optional()
       .describe(
-        'The placement, as `millrace plan` makes it, that new runs go by; a change is noticed within a second. Default: none, every stage goes to the shared queue.',
+        'The placement, as `millrace place` makes it, that new runs go by; a change is noticed within a second. Default: none, every stage goes to the shared queue.',
       ),
     // The embedded stack.
     MILLRACE_REDIS_STATE_BYTES: bytes(

@@ -15,7 +15,7 @@ interface Ended {
   readonly ms: number;
 }
 
-/** Runs that arrive as a Poisson process, whatever becomes of those before: as the plan was told. */
+/** Runs that arrive as a Poisson process, whatever becomes of those before: as `millrace place` was told. */
 export class Load {
   readonly #client: Client;
   readonly #queue: string;

@@ -1,7 +1,7 @@
 /**
- * A device lost in mid-load. Three stages with models that cost a fixed time for each batch, placed by `millrace plan` on four
- * nodes, each a Triton and a worker of its own; runs arrive at the planned rate. Then a node's processes are killed. It shows
- * that no run is lost, runs a second before and after beside the plan's own predictions, and what `millrace replan` proposes.
+ * A device lost in mid-load. Three stages with models that cost a fixed time for each batch, placed by `millrace place` on four
+ * nodes, each a Triton and a worker of its own; runs arrive at the rate that they were placed for. Then a node's processes are killed. It shows
+ * that no run is lost, runs a second before and after beside the placement's own predictions, and what `millrace replan` proposes.
  *
  *   npm run bench:device-lost [-- --json]
  */
@@ -61,7 +61,7 @@ async function main(): Promise<void> {
   await down(settings);
   for (const [name, value] of Object.entries(FILES)) write(name, value);
   const asked = ['--rate', String(RATE), '--slo-p99', `${SLO_MS}ms`, '--json'];
-  const placement = readPlacement(await millrace('plan', ...files, ...asked));
+  const placement = readPlacement(await millrace('place', ...files, ...asked));
   const worst = worstLoss(placement);
   note(
     placement.pools

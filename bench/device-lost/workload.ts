@@ -32,7 +32,7 @@ export const threeStages = pipeline(
   },
 ) as Pipeline;
 
-/** The files that a plan is made from, by their names. */
+/** The files that a placement is made from, by their names. */
 export const FILES: Readonly<Record<string, unknown>> = {
   'cluster.yaml': {
     format: 1,

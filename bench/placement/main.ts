@@ -27,16 +27,16 @@ const rows = workloads().map(({ name, input, unseen }) => {
     return placement ? held(placement.candidate) : 0;
   };
   // Without the naive ones as beginnings: what the search finds by itself.
-  const planned = searchFastest(problem, {
+  const placed = searchFastest(problem, {
     timeLimitMs: 1000 * Number(values.seconds),
     clock: () => performance.now(),
   });
   const row = {
     workload: name,
-    planned: planned ? held(planned.candidate) : 0,
-    /** What the search itself saw, on the arrivals that it planned for. */
-    promised: Number((rateOf(problem.load) * (planned?.value ?? 0)).toFixed(1)),
-    bound: Number((rateOf(problem.load) * (planned?.bound ?? 0)).toFixed(1)),
+    placed: placed ? held(placed.candidate) : 0,
+    /** What the search itself saw, on the arrivals that it was made for. */
+    promised: Number((rateOf(problem.load) * (placed?.value ?? 0)).toFixed(1)),
+    bound: Number((rateOf(problem.load) * (placed?.bound ?? 0)).toFixed(1)),
     ...Object.fromEntries(NAIVE.map((each) => [each, of(each)])),
   };
   process.stderr.write(`${JSON.stringify(row)}\n`);
@@ -46,11 +46,11 @@ const rows = workloads().map(({ name, input, unseen }) => {
 if (values.json) process.stdout.write(`${JSON.stringify({ rows })}\n`);
 else {
   const line = (cells: readonly (string | number)[]) => `| ${cells.join(' | ')} |`;
-  const times = (planned: number, best: number) => (best > 0 ? (planned / best).toFixed(2) : '∞');
+  const times = (placed: number, best: number) => (best > 0 ? (placed / best).toFixed(2) : '∞');
   const lines = rows.map((row) => {
     const best = Math.max(...NAIVE.map((each) => row[each]));
-    return line([row.workload, row.promised, row.planned, ...NAIVE.map((each) => row[each]), times(row.planned, best)]);
+    return line([row.workload, row.promised, row.placed, ...NAIVE.map((each) => row[each]), times(row.placed, best)]);
   });
-  const head = ['workload', 'promised', 'planned', ...NAIVE, 'planned / best other'];
+  const head = ['workload', 'promised', 'placed', ...NAIVE, 'placed / best other'];
   process.stdout.write(`${[line(head), line(head.map(() => '---')), ...lines].join('\n')}\n`);
 }

@@ -1,6 +1,6 @@
 import { makeLoad } from '../../placement/explain/index.js';
 import { readInventory } from '../../placement/inventory/index.js';
-import type { PlanInput } from '../../placement/planner/index.js';
+import type { PlannerInput } from '../../placement/planner/index.js';
 import { readProfiles } from '../../placement/profiles/index.js';
 import { readPipelineShape } from '../../placement/workload/index.js';
 
@@ -105,15 +105,15 @@ const WORKLOADS: readonly Workload[] = [
   },
 ];
 
-/** The workloads as `millrace plan` would read them, with arrivals to plan for and others to measure by. */
+/** The workloads as `millrace place` would read them, with arrivals to place for and others to measure by. */
 export const workloads = (): readonly {
   readonly name: string;
-  readonly input: PlanInput;
-  readonly unseen: PlanInput;
+  readonly input: PlannerInput;
+  readonly unseen: PlannerInput;
 }[] =>
   WORKLOADS.map((workload) => ({ name: workload.name, input: inputOf(workload, 1), unseen: inputOf(workload, 2) }));
 
-function inputOf({ models, stages, cluster, p99Ms, cv }: Workload, seed: number): PlanInput {
+function inputOf({ models, stages, cluster, p99Ms, cv }: Workload, seed: number): PlannerInput {
   const nodes = Object.entries(cluster).map(([kind, count]) => {
     const { gib, price } = KINDS[kind] ?? { gib: 1, price: 0 };
     return `  - name: ${kind}\n    devices: [{ kind: ${kind}, count: ${count}, memory: ${gib}GiB, pricePerHour: ${price} }]`;

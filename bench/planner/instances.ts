@@ -1,5 +1,5 @@
 import type { Inventory } from '../../placement/inventory/index.js';
-import { buildProblem, type PlanInput, type Problem } from '../../placement/planner/index.js';
+import { buildProblem, type PlannerInput, type Problem } from '../../placement/planner/index.js';
 import { type ProfileFile, type ReadProfile, readProfile } from '../../placement/profiles/index.js';
 import { arrivals, drawOf, loadOf } from '../../placement/simulator/index.js';
 import { type PipelineShape, readPipelineShape } from '../../placement/workload/index.js';
@@ -72,7 +72,7 @@ function inputOf({
   erlangs,
   requests,
   slack,
-}: Sizes): PlanInput {
+}: Sizes): PlannerInput {
   const { between, whole, oneOf } = chooser(seed + 0x5eed);
   const kinds = Array.from({ length: kindCount }, (_, k) => {
     const speed = 2 ** (k - (kindCount - 1) / 2) * between(0.8, 1.25);

@@ -5,7 +5,7 @@ import { type Profile, type ProfileFile, type ReadProfile, readProfile } from '.
 
 type Key = Pick<Profile, 'model' | 'variant' | 'deviceKind'>;
 
-/** A folder of profiles as `millrace profile` writes it and `millrace plan` reads it. */
+/** A folder of profiles as `millrace profile` writes it and `millrace place` reads it. */
 export interface ProfileFolder {
   /** The profile of a model for all its stages; undefined where there is none. */
   find(key: Key): ReadProfile | undefined;

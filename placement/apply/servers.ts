@@ -67,7 +67,7 @@ const label = (text: string): string =>
     .replace(/-+$/, '');
 
 const unknown = (pool: PlacedPool, replica: number, id: string): never => {
-  throw invalid(pool, replica, `${id} is not in the inventory: give the cluster.yaml that it was planned for`);
+  throw invalid(pool, replica, `${id} is not in the inventory: give the cluster.yaml that it was made for`);
 };
 
 function invalid({ model }: PlacedPool, replica: number, message: string): MillraceError {

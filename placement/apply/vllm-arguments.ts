@@ -29,14 +29,14 @@ export function vllmArguments(pool: PlacedPool, options: VllmOptions): string[] 
   const { model, parallel, maxBatch, memoryBytes } = pool;
   const { weights, deviceMemoryBytes, port, speculative, toolParser } = options;
   if (memoryBytes === 0) {
-    const message = `${model}: its profile states no memory, and vLLM has to be told how much it may take: profile it with --memory ${model}=<amount>, then plan again`;
+    const message = `${model}: its profile states no memory, and vLLM has to be told how much it may take: profile it with --memory ${model}=<amount>, then place again`;
     throw new MillraceError('INVALID_PLACEMENT', message, {
       fields: [{ field: `pools.${model}.memoryBytes`, message }],
     });
   }
   const share = Math.ceil((memoryBytes / deviceMemoryBytes + SLACK) * 100) / 100;
   if (share > MOST_SHARE) {
-    const message = `${model} takes ${share} of its device’s memory; vLLM can have ${MOST_SHARE}: plan with less`;
+    const message = `${model} takes ${share} of its device’s memory; vLLM can have ${MOST_SHARE}: place with less`;
     throw new MillraceError('INVALID_PLACEMENT', message, {
       fields: [{ field: `pools.${model}.memoryBytes`, message }],
     });

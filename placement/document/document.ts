@@ -19,7 +19,7 @@ export function readPlacement(text: string, file = 'placement.json'): PlacementD
   const { value, at } = readLocated(text, file, placementSchema, 'INVALID_PLACEMENT');
   if (versionOf(value) === value.version) return value;
   const field = at(['version']);
-  const message = `the placement’s hash is ${versionOf(value)}, not ${value.version}: plan again, or correct the version`;
+  const message = `the placement’s hash is ${versionOf(value)}, not ${value.version}: make it again, or correct the version`;
   throw new MillraceError('INVALID_PLACEMENT', `${field}: ${message}`, { fields: [{ field, message }] });
 }
 

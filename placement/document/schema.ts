@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** `placement.json`: what `millrace plan` decides and `millrace apply` carries out; see docs/reference/placement.md. */
+/** `placement.json`: what `millrace place` decides and `millrace apply` carries out; see docs/reference/placement.md. */
 
 const ms = z.number().min(0);
 const share = z.number().min(0);

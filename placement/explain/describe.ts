@@ -16,7 +16,7 @@ import {
   costOf,
   Judge,
   orderedReplicas,
-  type PlanInput,
+  type PlannerInput,
   type Problem,
   type Replica,
   replicasByDevice,
@@ -34,7 +34,7 @@ const MOST_LOST = 16;
 
 /** The placement as a document: what was decided, why, what it promises, and what happens when things go wrong. */
 export function describe(
-  input: PlanInput,
+  input: PlannerInput,
   problem: Problem,
   searched: Searched,
   objective: 'cost' | 'rate',
@@ -205,7 +205,7 @@ function robust(judge: Judge, candidate: Candidate, trial: { readonly speed: num
 }
 
 /** Tries one device more of each kind for each pool, and takes what lowers the 99th percentile most for its price. */
-function nextOf(input: PlanInput, candidate: Candidate, speed: number, p99Ms: number): PlacementDocument['next'] {
+function nextOf(input: PlannerInput, candidate: Candidate, speed: number, p99Ms: number): PlacementDocument['next'] {
   let best: { readonly step: NonNullable<PlacementDocument['next']>; readonly gain: number } | undefined;
   for (const kind of new Set(input.inventory.devices.map((device) => device.kind))) {
     const first = withMoreDevices(input.inventory, kind, 1);

@@ -8,7 +8,7 @@ export type Arriving =
   | { readonly rate: number; readonly cv: number };
 
 /**
- * Runs that a plan is judged by: enough that the 99th percentile is made of some dozens, and that the objective passes
+ * Runs that a placement is judged by: enough that the 99th percentile is made of some dozens, and that the objective passes
  * several times over; at most as many as a search can simulate often.
  */
 const RUNS = { least: 4_000, most: 20_000, objectives: 8 };

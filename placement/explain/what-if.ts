@@ -1,5 +1,5 @@
 import { MillraceError } from '../../pipelines/errors.js';
-import { type PlanInput, withMoreDevices } from '../planner/index.js';
+import { type PlannerInput, withMoreDevices } from '../planner/index.js';
 import type { Load } from '../simulator/index.js';
 import { nearest } from '../source/index.js';
 
@@ -7,7 +7,7 @@ import { nearest } from '../source/index.js';
  * The input as a question changes it: `add 1×A100`, `without gpu1/0`, `rate 2x`, `slo 600ms`. Throws `INVALID_INPUT` for a
  * question that is none of these, or names what the inventory lacks.
  */
-export function whatIf(input: PlanInput, question: string): PlanInput {
+export function whatIf(input: PlannerInput, question: string): PlannerInput {
   const text = question.trim();
   const [, count, kind] = /^add\s+(?:(\d+)\s+)?(\S+)$/i.exec(normalised(text)) ?? [];
   if (kind !== undefined) return withAdded(input, Number(count ?? 1), kind, question);
@@ -27,7 +27,7 @@ export function whatIf(input: PlanInput, question: string): PlanInput {
 /** `add 2×A100` as `add 2 A100`. */
 const normalised = (text: string): string => text.replace(/^add\s+(\d+)\s*[x×]\s*/i, 'add $1 ');
 
-function withAdded(input: PlanInput, count: number, name: string, question: string): PlanInput {
+function withAdded(input: PlannerInput, count: number, name: string, question: string): PlannerInput {
   const kinds = [...new Set(input.inventory.devices.map(({ kind }) => kind))];
   const kind = kinds.find((each) => each.toLowerCase() === name.toLowerCase());
   if (kind === undefined || count < 1 || count > 1024) {
@@ -39,7 +39,7 @@ function withAdded(input: PlanInput, count: number, name: string, question: stri
   return { ...input, inventory: withMoreDevices(input.inventory, kind, count) ?? input.inventory };
 }
 
-function withoutDevice(input: PlanInput, gone: string, question: string): PlanInput {
+function withoutDevice(input: PlannerInput, gone: string, question: string): PlannerInput {
   const { devices } = input.inventory;
   const left = devices.filter(({ id, node }) => id !== gone && node !== gone);
   if (left.length === devices.length) {

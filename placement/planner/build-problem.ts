@@ -17,7 +17,7 @@ import {
   type Use,
 } from './problem.js';
 
-export interface PlanInput {
+export interface PlannerInput {
   readonly pipelines: readonly PipelineShape[];
   readonly inventory: Inventory;
   readonly profiles: readonly ReadProfile[];
@@ -27,7 +27,7 @@ export interface PlanInput {
   readonly qualityFloor?: number | undefined;
 }
 
-/** Batch sizes tried at most: each more multiplies what a plan has to weigh. */
+/** Batch sizes tried at most: each more multiplies what a search has to weigh. */
 const MOST_BATCHES = 6;
 /** A stage that this share of the runs skips is none that every run has to wait for. */
 const RARELY_RUN = 0.5;
@@ -37,7 +37,7 @@ const RARELY_RUN = 0.5;
  * when none has room for it, and `SLO_UNREACHABLE` when the objective is below what the stages take alone; each names the
  * files' lines.
  */
-export function buildProblem(input: PlanInput): Problem {
+export function buildProblem(input: PlannerInput): Problem {
   const { inventory, profiles, load, objective } = input;
   const { pipelines, assumptions } = withoutUnprofiled(input.pipelines, profiles);
   const { devices } = inventory;
@@ -144,7 +144,7 @@ function draftsOf(
   stages: readonly SimulatedStage[],
   kinds: readonly string[],
   cells: readonly Cell[],
-  { profiles, load, qualityFloor = 0 }: PlanInput,
+  { profiles, load, qualityFloor = 0 }: PlannerInput,
 ): readonly Draft[] {
   const own = named.flatMap(({ stage, pipeline }, v) =>
     stage.model === model ? [{ v, names: [stage.id, `${pipeline.name}/${stage.id}`] }] : [],
@@ -255,7 +255,7 @@ function checkReach(
   paths: readonly number[],
   named: readonly NamedStage[],
   drafts: readonly (readonly Draft[])[],
-  { pipelines }: PlanInput,
+  { pipelines }: PlannerInput,
 ): void {
   const longest = Math.max(...paths);
   for (const [option, ms] of [

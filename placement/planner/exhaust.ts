@@ -16,7 +16,7 @@ export interface Exhausted {
 /** Choices of devices that are looked at at most; a cluster with more is too large to try everything. */
 const MOST_CHOICES = 20_000;
 
-/** Placements of one choice of devices; more cannot be tried in any time that a plan may take. */
+/** Placements of one choice of devices; more cannot be tried in any time that a search may take. */
 const MOST_PLACEMENTS = 2_000_000;
 
 /** An upper estimate of how many placements a choice of devices has. */

@@ -1,5 +1,5 @@
 export { cheapest } from './bound.js';
-export { buildProblem, type PlanInput } from './build-problem.js';
+export { buildProblem, type PlannerInput } from './build-problem.js';
 export {
   type Candidate,
   cellAt,

@@ -1,5 +1,5 @@
 import { rateOf } from '../simulator/index.js';
-import { buildProblem, type PlanInput } from './build-problem.js';
+import { buildProblem, type PlannerInput } from './build-problem.js';
 import { costOf } from './candidate.js';
 import { firstDrafts } from './improve.js';
 import { Judge } from './judge.js';
@@ -23,7 +23,7 @@ export interface WaysOut {
 /** Devices of a kind that are tried in turn. */
 const COUNTS = [1, 2, 4, 8, 16, 32];
 
-export function waysOut(input: PlanInput, problem: Problem, goOn: () => boolean): WaysOut {
+export function waysOut(input: PlannerInput, problem: Problem, goOn: () => boolean): WaysOut {
   const judge = new Judge(problem);
   const fastest = fastestPlacement(problem, judge, [], goOn);
   const at = fastest && judge.see(fastest.candidate);

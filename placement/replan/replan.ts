@@ -1,7 +1,7 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import type { PlacementDocument, Predicted } from '../document/index.js';
-import { makePlan, type PlanOptions, predictedOf } from '../explain/index.js';
-import { buildProblem, Judge, type PlanInput, type Problem } from '../planner/index.js';
+import { makePlacement, type PlannerOptions, predictedOf } from '../explain/index.js';
+import { buildProblem, Judge, type PlannerInput, type Problem } from '../planner/index.js';
 import type { Profile, ReadProfile } from '../profiles/index.js';
 import { rateOf } from '../simulator/index.js';
 import { candidateOf } from './candidate-of.js';
@@ -12,8 +12,8 @@ export interface ReplanInput {
   /** The placement in force. */
   readonly placement: PlacementDocument;
   readonly measured: Measured;
-  /** The files that it was planned from, its own objective, and the load as it was measured. */
-  readonly plan: PlanInput;
+  /** The files that it was made from, its own objective, and the load as it was measured. */
+  readonly input: PlannerInput;
   readonly tolerance: number;
 }
 
@@ -31,21 +31,21 @@ export interface Replanned {
 }
 
 /**
- * Compares a placement with what was measured, and plans again where they part: on the devices that are left, for the
+ * Compares a placement with what was measured, and places again where they part: on the devices that are left, for the
  * measured rate, with profiles that take as many times as long as the servers say. When no placement holds that rate, the
  * one that holds most is proposed. Throws what `buildProblem` throws for files that do not fit each other.
  */
-export function replan({ placement, measured, plan, tolerance }: ReplanInput, options: PlanOptions): Replanned {
+export function replan({ placement, measured, input, tolerance }: ReplanInput, options: PlannerOptions): Replanned {
   // What is wrong with the files themselves is told as such.
-  buildProblem(plan);
-  const left = withoutLost(plan, measured);
+  buildProblem(input);
+  const left = withoutLost(input, measured);
   const expected = expectedOf(placement, left) ?? null;
   const drift = driftOf(placement, measured, { tolerance, expected: expected ?? undefined });
   if (drift.length === 0) return { drift, expected, proposal: null, refuseShare: 0, problem: null };
   const changed = withSlowdowns(left, slowdowns(drift));
   const wanted = rateOf(changed.load);
   try {
-    const proposal = makePlan(changed, options);
+    const proposal = makePlacement(changed, options);
     return { drift, expected, proposal, refuseShare: shareBeyond(wanted, proposal), problem: null };
   } catch (error) {
     if (!(error instanceof MillraceError)) throw error;
@@ -56,9 +56,9 @@ export function replan({ placement, measured, plan, tolerance }: ReplanInput, op
 }
 
 /** What holds most of a rate that is too high for any placement. */
-function most(input: PlanInput, wanted: number, options: PlanOptions, problem: string) {
+function most(input: PlannerInput, wanted: number, options: PlannerOptions, problem: string) {
   try {
-    const proposal = makePlan(input, { ...options, objective: 'rate' });
+    const proposal = makePlacement(input, { ...options, objective: 'rate' });
     return { proposal, refuseShare: shareBeyond(wanted, proposal), problem: null };
   } catch (error) {
     if (!(error instanceof MillraceError)) throw error;
@@ -69,14 +69,14 @@ function most(input: PlanInput, wanted: number, options: PlanOptions, problem: s
 const shareBeyond = (wanted: number, { objective, ratePerSecond }: PlacementDocument): number =>
   objective === 'rate' && ratePerSecond < wanted ? Number((1 - ratePerSecond / wanted).toFixed(4)) : 0;
 
-function withoutLost(plan: PlanInput, { lost }: Measured): PlanInput {
+function withoutLost(input: PlannerInput, { lost }: Measured): PlannerInput {
   const gone = new Set(lost.map(({ device }) => device));
-  const devices = plan.inventory.devices.filter(({ id }) => !gone.has(id));
-  return { ...plan, inventory: { ...plan.inventory, devices } };
+  const devices = input.inventory.devices.filter(({ id }) => !gone.has(id));
+  return { ...input, inventory: { ...input.inventory, devices } };
 }
 
 /** What a placement is predicted to do with this input; undefined where a pool has no replica on its devices. */
-function expectedOf(placement: PlacementDocument, input: PlanInput): Predicted | undefined {
+function expectedOf(placement: PlacementDocument, input: PlannerInput): Predicted | undefined {
   const problem = problemOf(input);
   const candidate = problem && candidateOf(problem, placement);
   if (problem === undefined || candidate === undefined) return undefined;
@@ -85,7 +85,7 @@ function expectedOf(placement: PlacementDocument, input: PlanInput): Predicted |
 }
 
 /** Undefined where the devices that are left can serve some pool no longer. */
-function problemOf(input: PlanInput): Problem | undefined {
+function problemOf(input: PlannerInput): Problem | undefined {
   try {
     return buildProblem(input);
   } catch (error) {
@@ -94,7 +94,7 @@ function problemOf(input: PlanInput): Problem | undefined {
   }
 }
 
-function withSlowdowns(input: PlanInput, times: ReadonlyMap<string, number>): PlanInput {
+function withSlowdowns(input: PlannerInput, times: ReadonlyMap<string, number>): PlannerInput {
   if (times.size === 0) return input;
   const [first, ...others] = input.pipelines;
   const said = [...times].map(

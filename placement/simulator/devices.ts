@@ -69,7 +69,7 @@ export class Devices {
     const runs = ms !== Number.POSITIVE_INFINITY;
     this.ends[replica] = clock + ms;
     if (ran !== runs) this.#running[device] = (this.#running[device] as number) + (runs ? 1 : -1);
-    this.#plan(device, now);
+    this.#schedule(device, now);
   }
 
   /** The next replica of a device whose work has ended by now; -1 when there is none. */
@@ -88,7 +88,7 @@ export class Devices {
     return this.#stamp[device] === stamp;
   }
 
-  #plan(device: number, now: number): void {
+  #schedule(device: number, now: number): void {
     let earliest = Number.POSITIVE_INFINITY;
     for (let i = this.#first[device] as number; i < (this.#first[device + 1] as number); i += 1) {
       const end = this.ends[this.#replicas[i] as number] as number;

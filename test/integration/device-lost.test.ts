@@ -142,9 +142,9 @@ describe('a device that is lost in mid-load', () => {
   });
 
   it('costs no run, and a placement is proposed that does without it', async () => {
-    const plan = await millrace(
+    const made = await millrace(
       env,
-      'plan',
+      'place',
       ...files,
       '--rate',
       '60',
@@ -154,8 +154,8 @@ describe('a device that is lost in mid-load', () => {
       '1s',
       '--json',
     );
-    file('placement.json', plan);
-    const placement = readPlacement(plan);
+    file('placement.json', made);
+    const placement = readPlacement(made);
     expect(placement.pools[0]?.replicas.map(({ devices: [device] }) => device).sort()).toEqual(['here/0', 'here/1']);
     const devices = await createDeviceWorkers({
       connection,
@@ -206,7 +206,7 @@ describe('a device that is lost in mid-load', () => {
       // It is proposed, not applied.
       expect(readdirSync(folder)).toContain(`placement-${proposal.version}.json`);
       expect(found.apply).toBe(`millrace apply placement-${proposal.version}.json --cluster cluster.yaml`);
-      expect(readFileSync(path.join(folder, 'placement.json'), 'utf8')).toBe(plan);
+      expect(readFileSync(path.join(folder, 'placement.json'), 'utf8')).toBe(made);
       const told = await watched(env, 'replan', ...files, ...look, '--every', '1s');
       expect(told).toMatch(/^ {2}device lost {2}here\/1: adder at .* answers no canary/m);
       expect(told).toMatch(/^Placement [0-9a-f]{12}: .* runs a second for 0\.00 EUR an hour/m);

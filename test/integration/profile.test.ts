@@ -80,8 +80,11 @@ describe('millrace profile', () => {
     expect(assistant.memory?.weights).toBe(97e6);
 
     const load = ['--rate', '0.001', '--slo-p99', '1h', '--time-limit', '1s'];
-    const plan = await millrace(['plan', '--pipeline', 'profiled', ...files, ...load, '--json']);
-    expect(JSON.parse(plan.stdout).pools.map(({ model }: { model: string }) => model)).toEqual(['adder', 'assistant']);
+    const placed = await millrace(['place', '--pipeline', 'profiled', ...files, ...load, '--json']);
+    expect(JSON.parse(placed.stdout).pools.map(({ model }: { model: string }) => model)).toEqual([
+      'adder',
+      'assistant',
+    ]);
   });
 
   it('--check asks the endpoints whether it is still so', { timeout: 60_000 }, async () => {

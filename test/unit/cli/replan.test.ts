@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Command } from 'commander';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { replanOptions } from '../../../cli/plan-options.js';
+import { replanOptions } from '../../../cli/place-options.js';
 import { type ReplanCommandOptions, replanPlacement } from '../../../cli/replan.js';
 import { MillraceError } from '../../../pipelines/errors.js';
-import { makePlan } from '../../../placement/explain/index.js';
+import { makePlacement } from '../../../placement/explain/index.js';
 import { testSettings } from '../../support/settings.js';
-import { CLUSTER, PIPELINE, PROFILES, planInput } from '../placement/plan-files.js';
+import { CLUSTER, PIPELINE, PROFILES, plannerInput } from '../placement/placement-files.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'millrace-replan-'));
 const at = (name: string) => path.join(folder, name);
@@ -36,7 +36,7 @@ beforeAll(() => {
   writeFileSync(at('other.json'), PIPELINE.replace('"speak"', '"say"'));
   writeFileSync(at('broken.json'), '{"format": 2}');
   let looked = 0;
-  const placement = makePlan(planInput(), { objective: 'cost', timeLimitMs: 400, clock: () => looked++ });
+  const placement = makePlacement(plannerInput(), { objective: 'cost', timeLimitMs: 400, clock: () => looked++ });
   writeFileSync(at('placement.json'), JSON.stringify(placement));
 });
 
@@ -49,7 +49,7 @@ describe('millrace replan', { timeout: 60_000 }, () => {
       'a pipeline that it was not made for',
       [...files, ...inForce, '--pipeline', at('other.json')],
       'INVALID_INPUT',
-      /^--pipeline: the placement \w+ has no stage "voice\/say" .*: plan the pipeline first/,
+      /^--pipeline: the placement \w+ has no stage "voice\/say" .*: place the pipeline first/,
     ],
     [
       'a placed pipeline that nobody knows by its name',

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { makePlan } from '../../../placement/explain/index.js';
+import { makePlacement } from '../../../placement/explain/index.js';
 import { queuesOf } from '../../../placement/queues.js';
-import { planInput, profileFile } from './plan-files.js';
+import { plannerInput, profileFile } from './placement-files.js';
 
 /** Two nodes of two devices each, and a network between them that a large output takes seconds on. */
 const cluster = (bandwidth: string) => `format: 1
@@ -25,8 +25,8 @@ const profiles = [profileFile('whisper', 'l4', 40, large), profileFile('tts', 'l
 
 function placed(bandwidth: string, text = pipeline, tables = profiles) {
   let looked = 0;
-  const input = planInput({ cluster: cluster(bandwidth), pipelines: [text], profiles: tables, rate: 5, p99Ms: 600 });
-  return makePlan(input, { objective: 'cost', timeLimitMs: 400, clock: () => looked++ });
+  const input = plannerInput({ cluster: cluster(bandwidth), pipelines: [text], profiles: tables, rate: 5, p99Ms: 600 });
+  return makePlacement(input, { objective: 'cost', timeLimitMs: 400, clock: () => looked++ });
 }
 
 const devicesOf = (placement: ReturnType<typeof placed>) =>

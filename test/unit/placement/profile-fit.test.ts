@@ -10,7 +10,7 @@ import {
   tooOld,
 } from '../../../placement/profiles/index.js';
 import { meanAt, quantileAt, tableOf } from '../../../placement/simulator/index.js';
-import { planInput } from './plan-files.js';
+import { plannerInput } from './placement-files.js';
 
 const of = {
   ...{ model: 'whisper', variant: 'default', deviceKind: 'cpu', quality: 1 },
@@ -61,14 +61,14 @@ describe('a measured profile', () => {
 
   it('may not say what memory it takes; a plan then says that it took none', () => {
     expect(memoryPerDevice(read(batches).value, 4)).toBe(0);
-    const profiles = planInput().profiles;
+    const profiles = plannerInput().profiles;
     const without = profiles.map(({ value: { memory: _, ...rest } }, i) => ({
       file: `${i}.json`,
       text: JSON.stringify(rest),
     }));
-    const { assumptions } = buildProblem(planInput({ profiles: without }));
+    const { assumptions } = buildProblem(plannerInput({ profiles: without }));
     expect(assumptions).toContain('whisper: a profile of it states no memory, and it is taken to need none');
-    expect(buildProblem(planInput()).assumptions).toEqual([]);
+    expect(buildProblem(plannerInput()).assumptions).toEqual([]);
   });
 
   it('is stale by its age, named by its line', () => {

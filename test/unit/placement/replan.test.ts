@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { makePlan } from '../../../placement/explain/index.js';
-import type { PlanInput } from '../../../placement/planner/index.js';
+import { makePlacement } from '../../../placement/explain/index.js';
+import type { PlannerInput } from '../../../placement/planner/index.js';
 import { type Measured, replan, replanText, TOLERANCE } from '../../../placement/replan/index.js';
-import { planInput } from './plan-files.js';
+import { plannerInput } from './placement-files.js';
 
 /** Time that is counted in looks at the clock: the same plan on any machine. */
 const options = () => {
   let looked = 0;
   return { objective: 'cost' as const, timeLimitMs: 400, clock: () => looked++ };
 };
-const placement = makePlan(planInput(), options());
+const placement = makePlacement(plannerInput(), options());
 const { predicted } = placement;
 
 /** What would be measured of a placement that does as it was predicted to, at 5 runs a second for 200 s. */
@@ -31,8 +31,8 @@ const asPredicted: Measured = {
   },
   lost: [],
 };
-const again = (more: Partial<Measured>, plan: PlanInput = planInput()) =>
-  replan({ placement, measured: { ...asPredicted, ...more }, plan, tolerance: TOLERANCE }, options());
+const again = (more: Partial<Measured>, input: PlannerInput = plannerInput()) =>
+  replan({ placement, measured: { ...asPredicted, ...more }, input, tolerance: TOLERANCE }, options());
 const devicesOf = ({ pools }: typeof placement) =>
   pools.flatMap(({ replicas }) => replicas.flatMap(({ devices }) => devices));
 
@@ -44,7 +44,7 @@ describe('a placement in force', { timeout: 120_000 }, () => {
   });
 
   it('is planned again for the rate that is measured', () => {
-    const found = again({ started: { voice: 4_000 }, services: {} }, planInput({ rate: 20 }));
+    const found = again({ started: { voice: 4_000 }, services: {} }, plannerInput({ rate: 20 }));
     expect(found.drift).toEqual([{ what: 'rate', of: 'voice', predicted: placement.ratePerSecond, measured: 20 }]);
     expect(found.proposal?.ratePerSecond).toBeCloseTo(20, 0);
     expect(found.proposal?.costPerHour).toBeGreaterThan(placement.costPerHour);
@@ -61,7 +61,7 @@ describe('a placement in force', { timeout: 120_000 }, () => {
     const meanMs = 1.25 * (predicted.stages['voice/speak']?.serviceMs ?? 0);
     const services = { tts: { calls: 500, meanMs } };
     expect(again({ services }).drift).toMatchObject([{ what: 'service', of: 'tts' }]);
-    const faster = again({ services, started: { voice: 2_000 } }, planInput({ rate: 10 }));
+    const faster = again({ services, started: { voice: 2_000 } }, plannerInput({ rate: 10 }));
     expect(faster.drift.map(({ what }) => what)).toEqual(['rate']);
   });
 
@@ -103,7 +103,7 @@ describe('a placement in force', { timeout: 120_000 }, () => {
 
   it('is proposed the most that is left holds, with the share to refuse, where nothing holds all', () => {
     const lost = ['gpu1/0', 'gpu1/1', 'gpu2/2', 'gpu2/3'].map((device) => ({ device, because: 'gone' }));
-    const found = again({ started: { voice: 8_000 }, services: {}, lost }, planInput({ rate: 40 }));
+    const found = again({ started: { voice: 8_000 }, services: {}, lost }, plannerInput({ rate: 40 }));
     expect(found.proposal?.objective).toBe('rate');
     const left = 1 - (found.proposal?.ratePerSecond ?? 0) / 40;
     expect(found.refuseShare).toBeCloseTo(left, 1);
@@ -112,7 +112,7 @@ describe('a placement in force', { timeout: 120_000 }, () => {
   });
 
   it('has no proposal, and says why, when nothing that is left can serve a pool', () => {
-    const lost = planInput()
+    const lost = plannerInput()
       .inventory.devices.slice(1)
       .map(({ id }) => ({ device: id, because: 'gone' }));
     const none = [...lost, { device: 'gpu1/0', because: 'gone' }];

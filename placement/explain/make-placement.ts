@@ -2,7 +2,7 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { PlacementDocument } from '../document/index.js';
 import {
   buildProblem,
-  type PlanInput,
+  type PlannerInput,
   searchCheapest,
   searchFastest,
   type WaysOut,
@@ -12,7 +12,7 @@ import { rateOf } from '../simulator/index.js';
 import { describe } from './describe.js';
 import { naivePlacements } from './naive.js';
 
-export interface PlanOptions {
+export interface PlannerOptions {
   readonly objective: 'cost' | 'rate';
   readonly timeLimitMs: number;
   /** Milliseconds from any beginning. */
@@ -20,10 +20,10 @@ export interface PlanOptions {
 }
 
 /**
- * Plans: the cheapest placement that holds the load within the objective, or the one that holds the most. Throws
+ * The cheapest placement that holds the load within the objective, or the one that holds the most. Throws
  * `PLACEMENT_INFEASIBLE` with the ways out when none was found, and what `buildProblem` throws.
  */
-export function makePlan(input: PlanInput, options: PlanOptions): PlacementDocument {
+export function makePlacement(input: PlannerInput, options: PlannerOptions): PlacementDocument {
   const problem = buildProblem(input);
   const { objective, timeLimitMs, clock } = options;
   const searched =
@@ -36,7 +36,7 @@ export function makePlan(input: PlanInput, options: PlanOptions): PlacementDocum
   throw infeasible(ways, rateOf(problem.load), input);
 }
 
-function infeasible(found: WaysOut, rate: number, { objective, inventory }: PlanInput): MillraceError {
+function infeasible(found: WaysOut, rate: number, { objective, inventory }: PlannerInput): MillraceError {
   const ms = (value: number) => `${Math.ceil(value)} ms`;
   const { p95Ms, p99Ms } = objective;
   const asked = p99Ms === undefined ? `p95 of ${ms(p95Ms ?? 0)}` : `p99 of ${ms(p99Ms)}`;

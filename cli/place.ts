@@ -6,19 +6,19 @@ import {
   type Arriving,
   comparisonLine,
   makeLoad,
-  makePlan,
+  makePlacement,
   placementText,
   whatIf,
 } from '../placement/explain/index.js';
-import type { PlanInput } from '../placement/planner/index.js';
+import type { PlannerInput } from '../placement/planner/index.js';
 import { tooOld } from '../placement/profiles/index.js';
 import { readTrace } from '../placement/trace/index.js';
 import { type PipelineShape, withAssumptions } from '../placement/workload/index.js';
 import type { Settings } from '../workers/settings.js';
 import { print, table } from './output.js';
-import { read, readCluster, readProfileFolder, readShape, wrongOption } from './plan-files.js';
+import { read, readCluster, readProfileFolder, readShape, wrongOption } from './place-files.js';
 
-export interface PlanCommandOptions {
+export interface PlaceCommandOptions {
   readonly pipeline: readonly string[];
   readonly cluster: string;
   readonly profiles: string;
@@ -38,12 +38,16 @@ export interface PlanCommandOptions {
   readonly json?: boolean;
 }
 
-/** `millrace plan`: where each stage should run, from files alone. No server is asked. */
-export async function planPlacement(settings: Settings, options: PlanCommandOptions): Promise<void> {
+/** `millrace place`: where each stage should run, from files alone. No server is asked. */
+export async function placePipelines(settings: Settings, options: PlaceCommandOptions): Promise<void> {
   const input = await inputOf(settings, options);
-  const make = (changed: PlanInput): PlacementDocument =>
-    makePlan(changed, { objective: options.objective, timeLimitMs: options.timeLimit, clock: () => performance.now() });
-  // Questions are read before anything is planned: a wrong one is told at once.
+  const make = (changed: PlannerInput): PlacementDocument =>
+    makePlacement(changed, {
+      objective: options.objective,
+      timeLimitMs: options.timeLimit,
+      clock: () => performance.now(),
+    });
+  // Questions are read before anything is placed: a wrong one is told at once.
   const questions = options.whatIf.map((question) => ({ question, changed: whatIf(input, question) }));
   const placement = make(input);
   const answers = questions.map(({ question, changed }) => ({ question, ...answered(() => make(changed)) }));
@@ -72,7 +76,7 @@ function answered(make: () => PlacementDocument): {
   }
 }
 
-async function inputOf(settings: Settings, options: PlanCommandOptions): Promise<PlanInput> {
+async function inputOf(settings: Settings, options: PlaceCommandOptions): Promise<PlannerInput> {
   const { sloP95, sloP99, qualityFloor } = options;
   if (sloP95 === undefined && sloP99 === undefined)
     throw wrongOption('--slo-p99', 'give --slo-p99 or --slo-p95, e.g. 800ms');
@@ -95,7 +99,7 @@ async function inputOf(settings: Settings, options: PlanCommandOptions): Promise
 }
 
 /** A trace or a rate for each pipeline; a single rate is that of each. */
-async function arrivingOf({ pipeline, trace, rate, cv }: PlanCommandOptions): Promise<readonly Arriving[]> {
+async function arrivingOf({ pipeline, trace, rate, cv }: PlaceCommandOptions): Promise<readonly Arriving[]> {
   if (trace.length > 0 && rate.length > 0) throw wrongOption('--rate', 'give --trace or --rate, not both');
   if (trace.length === 0 && rate.length === 0) {
     throw wrongOption('--rate', 'say how runs arrive: --trace trace.csv, or --rate 20');

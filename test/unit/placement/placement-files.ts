@@ -1,6 +1,6 @@
 import { makeLoad } from '../../../placement/explain/index.js';
 import { readInventory } from '../../../placement/inventory/index.js';
-import type { PlanInput } from '../../../placement/planner/index.js';
+import type { PlannerInput } from '../../../placement/planner/index.js';
 import { readProfiles } from '../../../placement/profiles/index.js';
 import { readPipelineShape } from '../../../placement/workload/index.js';
 
@@ -51,7 +51,7 @@ export const PROFILES = [
   profileFile('tts', 'l4', 70),
 ];
 
-export function planInput(
+export function plannerInput(
   more: {
     readonly cluster?: string;
     readonly pipelines?: readonly string[];
@@ -60,7 +60,7 @@ export function planInput(
     readonly p99Ms?: number;
     readonly qualityFloor?: number;
   } = {},
-): PlanInput {
+): PlannerInput {
   const { cluster = CLUSTER, pipelines = [PIPELINE], profiles = PROFILES, rate = 5, p99Ms = 400, qualityFloor } = more;
   return {
     pipelines: pipelines.map((text) => readPipelineShape(text, 'pipeline.json')),

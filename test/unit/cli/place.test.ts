@@ -3,18 +3,18 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Command } from 'commander';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { type PlanCommandOptions, planPlacement } from '../../../cli/plan.js';
-import { planOptions } from '../../../cli/plan-options.js';
+import { type PlaceCommandOptions, placePipelines } from '../../../cli/place.js';
+import { placeOptions } from '../../../cli/place-options.js';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { readPlacement } from '../../../placement/document/index.js';
 import { testSettings } from '../../support/settings.js';
-import { CLUSTER, PIPELINE, PROFILES, profileFile } from '../placement/plan-files.js';
+import { CLUSTER, PIPELINE, PROFILES, profileFile } from '../placement/placement-files.js';
 
 const settings = testSettings({ MILLRACE_PIPELINES: '' });
 
-/** A folder with the files of a plan. */
+/** A folder with the files that a placement is made from. */
 function files(): string {
-  const folder = mkdtempSync(path.join(tmpdir(), 'millrace-plan-'));
+  const folder = mkdtempSync(path.join(tmpdir(), 'millrace-place-'));
   writeFileSync(path.join(folder, 'cluster.yaml'), CLUSTER);
   writeFileSync(path.join(folder, 'p.json'), PIPELINE);
   writeFileSync(
@@ -29,39 +29,39 @@ function files(): string {
 
 afterEach(() => void vi.restoreAllMocks());
 
-/** What `millrace plan` writes to stdout. */
-async function planned(folder: string, ...args: readonly string[]): Promise<string> {
+/** What `millrace place` writes to stdout. */
+async function placed(folder: string, ...args: readonly string[]): Promise<string> {
   let out = '';
   vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
     out += String(text);
     return true;
   });
-  const command = planOptions(new Command('plan'))
+  const command = placeOptions(new Command('place'))
     .exitOverride()
     .configureOutput({ writeErr: () => undefined })
-    .action(async (options: PlanCommandOptions) => planPlacement(settings, options));
+    .action(async (options: PlaceCommandOptions) => placePipelines(settings, options));
   const common = ['--cluster', `${folder}/cluster.yaml`, '--profiles', `${folder}/profiles`, '--time-limit', '2s'];
   await command.parseAsync([...common, ...args], { from: 'user' });
   return out;
 }
 
-describe('millrace plan', { timeout: 120_000 }, () => {
+describe('millrace place', { timeout: 120_000 }, () => {
   const folder = files();
   const pipeline = ['--pipeline', `${folder}/p.json`];
   const slo = ['--slo-p99', '400ms'];
 
   it('prints placement.json for files alone, of a trace as of a rate', async () => {
     const byTrace = readPlacement(
-      await planned(folder, ...pipeline, ...slo, '--trace', `${folder}/trace.csv`, '--json'),
+      await placed(folder, ...pipeline, ...slo, '--trace', `${folder}/trace.csv`, '--json'),
     );
     expect(byTrace.ratePerSecond).toBeCloseTo(4, 1);
     expect(byTrace.predicted.p99Ms).toBeLessThanOrEqual(400);
-    const byRate = readPlacement(await planned(folder, ...pipeline, ...slo, '--rate', '4', '--cv', '0.5', '--json'));
+    const byRate = readPlacement(await placed(folder, ...pipeline, ...slo, '--rate', '4', '--cv', '0.5', '--json'));
     expect(byRate.ratePerSecond).toBeCloseTo(4, 0);
   });
 
   it('tells people: the decision, a picture, reasons, the bottleneck, the next euro, and answers', async () => {
-    const out = await planned(
+    const out = await placed(
       folder,
       ...pipeline,
       ...slo,
@@ -82,7 +82,7 @@ describe('millrace plan', { timeout: 120_000 }, () => {
   });
 
   it('takes a pipeline of the catalogue by its name, and says what it takes for granted', async () => {
-    const out = await planned(folder, '--pipeline', 'voice-assistant', '--slo-p99', '2s', '--rate', '2');
+    const out = await placed(folder, '--pipeline', 'voice-assistant', '--slo-p99', '2s', '--rate', '2');
     expect(out).toMatch(/^voice-assistant\/answer +assistant/m);
     expect(out).toMatch(/answer\.embed \(minilm\) has no profile and is taken to cost nothing/);
   });
@@ -95,7 +95,7 @@ describe('millrace plan', { timeout: 120_000 }, () => {
     ['a wrong question', [...slo, '--rate', '5', '--what-if', 'win'], 'INVALID_INPUT', /--what-if win: ask/],
     ['a wrong figure', [...slo, '--rate', '5', '--assume', 'hear.luck=1'], 'INVALID_INPUT', /figures are/],
   ])('refuses %s', async (_, args, code, message) => {
-    const error = await planned(folder, ...pipeline, ...args).catch((thrown: unknown) => thrown);
+    const error = await placed(folder, ...pipeline, ...args).catch((thrown: unknown) => thrown);
     if (!(error instanceof MillraceError)) expect.fail(String(error));
     expect(error.code).toBe(code);
     expect(error.message).toMatch(message);
@@ -107,14 +107,14 @@ describe('millrace plan', { timeout: 120_000 }, () => {
     const profile = JSON.parse(readFileSync(file, 'utf8'));
     writeFileSync(file, JSON.stringify({ measuredAt: '2020-01-01T00:00:00Z', ...profile }, null, 2));
     const load = ['--pipeline', `${old}/p.json`, ...slo, '--rate', '1'];
-    const stale = planned(old, ...load);
+    const stale = placed(old, ...load);
     await expect(stale).rejects.toMatchObject({
       code: 'PROFILE_STALE',
       message: expect.stringMatching(
         /^whisper-l4\.json:2 measuredAt: "whisper" was measured \d+\.?\d* days ago, and 90 days/,
       ),
     });
-    expect(await planned(old, ...load, '--max-profile-age', '100000d')).toMatch(/^Placement/);
+    expect(await placed(old, ...load, '--max-profile-age', '100000d')).toMatch(/^Placement/);
   });
 
   it.each([
@@ -123,6 +123,6 @@ describe('millrace plan', { timeout: 120_000 }, () => {
     ['--quality-floor', '2'],
     ['--objective', 'fame'],
   ])('refuses %s %s at once', async (option, value) => {
-    await expect(planned(folder, ...pipeline, option, value)).rejects.toThrow(/It must be/);
+    await expect(placed(folder, ...pipeline, option, value)).rejects.toThrow(/It must be/);
   });
 });

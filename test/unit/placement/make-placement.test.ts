@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { readPlacement } from '../../../placement/document/index.js';
-import { makePlan, naivePlacements, whatIf } from '../../../placement/explain/index.js';
-import { attainable, buildProblem, Judge, type PlanInput } from '../../../placement/planner/index.js';
-import { CLUSTER, PIPELINE, PROFILES, planInput, profileFile } from './plan-files.js';
+import { makePlacement, naivePlacements, whatIf } from '../../../placement/explain/index.js';
+import { attainable, buildProblem, Judge, type PlannerInput } from '../../../placement/planner/index.js';
+import { CLUSTER, PIPELINE, PROFILES, plannerInput, profileFile } from './placement-files.js';
 import { refusal } from './refusal.js';
 
 /** A plan is hundreds of simulations: seconds on a machine that does other things too. */
@@ -14,11 +14,11 @@ function options(objective: 'cost' | 'rate' = 'cost', looks = 400) {
   let looked = 0;
   return { objective, timeLimitMs: looks, clock: () => looked++ };
 }
-const plan = (input: PlanInput, objective: 'cost' | 'rate' = 'cost') => makePlan(input, options(objective));
+const plan = (input: PlannerInput, objective: 'cost' | 'rate' = 'cost') => makePlacement(input, options(objective));
 
 describe('a plan', SLOW, () => {
   it('is the cheapest placement, with its reasons, bound, promises and what happens when things go wrong', () => {
-    const placement = plan(planInput());
+    const placement = plan(plannerInput());
     expect(readPlacement(JSON.stringify(placement))).toEqual(placement);
     expect(placement).toMatchObject({ objective: 'cost', costPerHour: 1.4, optimal: true, gap: 0, bound: 1.4 });
     expect(placement.predicted.p99Ms).toBeLessThanOrEqual(400);
@@ -33,13 +33,13 @@ describe('a plan', SLOW, () => {
   });
 
   it('is the same each time', () => {
-    expect(plan(planInput())).toEqual(plan(planInput()));
+    expect(plan(plannerInput())).toEqual(plan(plannerInput()));
   });
 
   it('takes dearer devices where the objective is tight, and more where the rate is high', () => {
-    const tight = plan(planInput({ p99Ms: 120, rate: 2 }));
+    const tight = plan(plannerInput({ p99Ms: 120, rate: 2 }));
     expect(tight.pools.flatMap(({ replicas }) => replicas.map(({ devices }) => devices[0]))).toContain('gpu1/1');
-    expect(plan(planInput({ rate: 20 })).costPerHour).toBeGreaterThan(1.4);
+    expect(plan(plannerInput({ rate: 20 })).costPerHour).toBeGreaterThan(1.4);
   });
 
   it('chooses the better variant where it costs no more, and the faster one within a quality floor where it is cheaper', () => {
@@ -48,8 +48,8 @@ describe('a plan', SLOW, () => {
       profileFile('tts', 'l4', 70, { variant: 'fp16', quality: 0.9 }),
       profileFile('whisper', 'l4', 20),
     ];
-    const variantOf = (more: Parameters<typeof planInput>[0]) =>
-      plan(planInput({ profiles: variants, ...more })).pools.find(({ model }) => model === 'tts')?.variant;
+    const variantOf = (more: Parameters<typeof plannerInput>[0]) =>
+      plan(plannerInput({ profiles: variants, ...more })).pools.find(({ model }) => model === 'tts')?.variant;
     expect(variantOf({ rate: 18, p99Ms: 200 })).toBe('int8');
     expect(variantOf({ rate: 1, p99Ms: 900 })).toBe('fp16');
     expect(variantOf({ rate: 8, qualityFloor: 0.85 })).toBe('fp16');
@@ -64,12 +64,12 @@ describe('a plan', SLOW, () => {
         memory: { weights: '120GiB' },
       }),
     ].flatMap((profile) => profile ?? []);
-    const placement = plan(planInput({ profiles: wide }));
+    const placement = plan(plannerInput({ profiles: wide }));
     const tts = placement.pools.find(({ model }) => model === 'tts');
     expect(tts).toMatchObject({ parallel: { tensor: 2 }, replicas: [{ devices: ['gpu1/0', 'gpu1/1'] }] });
     expect(placement.pools[0]?.replicas.every(({ devices }) => devices[0]?.startsWith('gpu2/'))).toBe(true);
     const lone = CLUSTER.replace('count: 2', 'count: 1');
-    expect(refusal(() => plan(planInput({ profiles: wide, cluster: lone })))).toMatchObject({
+    expect(refusal(() => plan(plannerInput({ profiles: wide, cluster: lone })))).toMatchObject({
       code: 'MODEL_FITS_NOWHERE',
       fields: [expect.stringMatching(/needs 2 a100 on one node, and no node has as many/)],
     });
@@ -77,14 +77,14 @@ describe('a plan', SLOW, () => {
 
   it('lets pipelines share pools', () => {
     const other = JSON.stringify({ format: 1, name: 'dictation', stages: [{ id: 'hear', model: 'whisper' }] });
-    const both = plan(planInput({ pipelines: [PIPELINE, other] }));
+    const both = plan(plannerInput({ pipelines: [PIPELINE, other] }));
     expect(both.stages).toEqual({ 'voice/hear': 'whisper', 'voice/speak': 'tts', 'dictation/hear': 'whisper' });
     expect(both.pools).toHaveLength(2);
     expect(both.ratePerSecond).toBeGreaterThan(9);
   });
 
   it('of objective rate holds at least what any naive placement does, and no more than its bound', () => {
-    const input = planInput();
+    const input = plannerInput();
     const placement = plan(input, 'rate');
     const problem = buildProblem(input);
     const judge = new Judge(problem);
@@ -100,7 +100,7 @@ describe('a plan', SLOW, () => {
 describe('what cannot be planned', SLOW, () => {
   it('names the line of a model that fits nowhere', () => {
     const huge = [PROFILES[0], profileFile('tts', 'l4', 70, { memory: { weights: '30GiB' } })].flatMap((p) => p ?? []);
-    expect(refusal(() => plan(planInput({ profiles: huge })))).toEqual({
+    expect(refusal(() => plan(plannerInput({ profiles: huge })))).toEqual({
       code: 'MODEL_FITS_NOWHERE',
       fields: [
         'tts-l4.json:7 memory.weights: "tts" needs 30 GiB on each of 1 l4, which has 24 GiB: add a larger device, or profile a smaller or a more parallel variant',
@@ -109,7 +109,7 @@ describe('what cannot be planned', SLOW, () => {
   });
 
   it('names the objective, and the lines of the times that it is below', () => {
-    const { code, fields } = refusal(() => plan(planInput({ p99Ms: 40 })));
+    const { code, fields } = refusal(() => plan(plannerInput({ p99Ms: 40 })));
     expect(code).toBe('SLO_UNREACHABLE');
     expect(fields).toEqual([
       '--slo-p99: 40 ms is less than the 50 ms that the stages of voice take one after the other on idle devices: allow more than 50 ms, or profile faster variants or devices',
@@ -120,18 +120,18 @@ describe('what cannot be planned', SLOW, () => {
 
   it('names what was never profiled, and the device kinds that nobody has', () => {
     const without = PROFILES.slice(0, 2);
-    expect(refusal(() => plan(planInput({ profiles: without })))).toEqual({
+    expect(refusal(() => plan(plannerInput({ profiles: without })))).toEqual({
       code: 'PROFILE_MISSING',
       fields: ['voice/speak: no profile is of the model "tts" (there are whisper): profile it'],
     });
     const elsewhere = [...without, profileFile('tts', 'h100', 10)];
-    expect(refusal(() => plan(planInput({ profiles: elsewhere })))).toEqual({
+    expect(refusal(() => plan(plannerInput({ profiles: elsewhere })))).toEqual({
       code: 'PROFILE_MISSING',
       fields: [
         'tts-h100.json:4 deviceKind: the inventory has no "h100" (did you mean "a100"?): profile "tts" (for voice/speak) on a kind that it has',
       ],
     });
-    expect(refusal(() => plan(planInput({ qualityFloor: 1.1 }))).fields[0]).toMatch(
+    expect(refusal(() => plan(plannerInput({ qualityFloor: 1.1 }))).fields[0]).toMatch(
       /^--quality-floor: .*the best has 1/,
     );
   });
@@ -139,7 +139,7 @@ describe('what cannot be planned', SLOW, () => {
   it('says why a load is infeasible, and what would make it feasible', () => {
     let message = '';
     try {
-      makePlan(planInput({ rate: 400 }), options('cost', 60));
+      makePlacement(plannerInput({ rate: 400 }), options('cost', 60));
     } catch (error) {
       if (!(error instanceof MillraceError)) throw error;
       expect(error.code).toBe('PLACEMENT_INFEASIBLE');
@@ -152,7 +152,7 @@ describe('what cannot be planned', SLOW, () => {
 });
 
 describe('what if', () => {
-  const asked = (question: string) => whatIf(planInput(), question);
+  const asked = (question: string) => whatIf(plannerInput(), question);
 
   it('adds and removes devices, and changes rate and objective', () => {
     for (const question of ['add 2×A100', 'add 2 a100', 'add 2x a100']) {
@@ -164,7 +164,7 @@ describe('what if', () => {
     expect(asked('add l4').inventory.devices).toHaveLength(7);
     expect(asked('without gpu2').inventory.devices.map(({ id }) => id)).toEqual(['gpu1/0', 'gpu1/1']);
     expect(asked('without gpu1/0').inventory.devices).toHaveLength(5);
-    expect(asked('rate 2x').load.timesMs[9]).toBeCloseTo((planInput().load.timesMs[9] ?? 0) / 2);
+    expect(asked('rate 2x').load.timesMs[9]).toBeCloseTo((plannerInput().load.timesMs[9] ?? 0) / 2);
     expect(asked('slo 0.6s').objective).toEqual({ p99Ms: 600 });
   });
 

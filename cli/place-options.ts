@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { asMs, asShare } from './arguments.js';
 
-/** How long a plan is searched for when nobody says: what one waits for at a terminal. */
+/** How long a placement is searched for when nobody says: what one waits for at a terminal. */
 const TIME_LIMIT = '10s';
 /** A quarter: drivers and servers are renewed about as often, and nobody remembers what ran before. */
 const PROFILE_AGE = '90d';
@@ -9,8 +9,8 @@ const PROFILE_AGE = '90d';
 /** What `millrace replan` looks back over, and how long it watches the servers' own counts: some hundred runs and calls. */
 const REPLAN = { window: '5m', look: '10s' } as const;
 
-/** The options of `millrace plan`. */
-export function planOptions(command: Command): Command {
+/** The options of `millrace place`. */
+export function placeOptions(command: Command): Command {
   const collect = (text: string, all: readonly string[]) => [...all, text];
   return command
     .requiredOption(
@@ -45,7 +45,7 @@ export function planOptions(command: Command): Command {
       [],
     )
     .option('--what-if <question>', '"add 1×a100", "without gpu1/0", "rate 2x", "slo 600ms"; repeatable', collect, [])
-    .option('--time-limit <time>', 'the best plan found by then is taken', asMs, asMs(TIME_LIMIT))
+    .option('--time-limit <time>', 'the best placement found by then is taken', asMs, asMs(TIME_LIMIT))
     .option('--max-profile-age <time>', 'profiles measured longer ago are refused', asMs, asMs(PROFILE_AGE))
     .option('--seed <number>', 'of the simulated luck', asPositive, 1)
     .option('--module <file>', 'module that exports the pipeline; default: MILLRACE_PIPELINES, else the catalogue')
@@ -61,17 +61,17 @@ export function replanOptions(command: Command): Command {
     .requiredOption('--profiles <folder>', 'profiles, one JSON file each')
     .option(
       '--pipeline <name>',
-      'as for plan; default: those of the placement, by their names; repeatable',
+      'as for place; default: those of the placement, by their names; repeatable',
       collect,
       [],
     )
-    .option('--assume <stage.figure=number>', 'as for plan; repeatable', collect, [])
+    .option('--assume <stage.figure=number>', 'as for place; repeatable', collect, [])
     .option('--window <time>', 'how far to look back, at most to when it was applied', asMs, asMs(REPLAN.window))
     .option('--look <time>', 'how long to watch the servers’ own counts', asMs, asMs(REPLAN.look))
     .option('--tolerance <share>', 'share that a figure may differ from its prediction by; default: 0.2', asShare)
     .option('--every <time>', 'keep watching, and tell what is new', asMs)
     .option('--cv <number>', 'variation of the time between runs; 1: Poisson, more: bursts', asPositive, 1)
-    .option('--time-limit <time>', 'the best plan found by then is taken', asMs, asMs(TIME_LIMIT))
+    .option('--time-limit <time>', 'the best placement found by then is taken', asMs, asMs(TIME_LIMIT))
     .option('--seed <number>', 'of the simulated luck', asPositive, 1)
     .option('--out <folder>', 'where a proposal is written', '.')
     .option('--module <file>', 'module that exports the pipelines; default: MILLRACE_PIPELINES, else the catalogue')
