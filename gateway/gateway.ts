@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from 'fastify';
 import { MillraceError } from '../pipelines/errors.js';
 import { RunEnds } from '../runs/ends.js';
-import { Places } from '../runs/places.js';
+import { StreamSlots } from '../runs/stream-slots.js';
 import { RationedWarnings } from '../telemetry/warnings.js';
 import { authenticateRequests } from './access/authenticate-requests.js';
 import { Authenticator } from './access/authenticator.js';
@@ -58,7 +58,7 @@ export async function createGateway(parts: GatewayParts): Promise<FastifyInstanc
     ...parts,
     ready: new Readiness(parts.readiness),
     ends: new RunEnds(parts),
-    places: new Places(parts),
+    streams: new StreamSlots(parts),
   };
   const { limits } = deps;
   const warnings = new RationedWarnings(deps.logger);

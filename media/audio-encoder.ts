@@ -7,8 +7,8 @@ import type { ArtifactStore } from '../stores/artifacts/store.js';
 import { createAudioPort, DEFAULT_FFMPEG } from './audio-port.js';
 import { codeOf, SILENCE_MS, throughFfmpeg } from './ffmpeg-process.js';
 import { openAudio } from './open-audio.js';
-import { Places } from './places.js';
 import { toInt16 } from './samples.js';
+import { Semaphore } from './semaphore.js';
 
 /** Formats of audio that is given away, by OpenAI's names. */
 export type GivenFormat = 'mp3' | 'opus' | 'aac' | 'flac' | 'wav' | 'pcm';
@@ -53,7 +53,7 @@ export class AudioEncoder {
   readonly #store: ArtifactStore;
   readonly #program: string;
   #encoders: ReadonlySet<string> | undefined;
-  readonly #places = new Places(availableParallelism());
+  readonly #programs = new Semaphore(availableParallelism());
 
   /** @param program ffmpeg: a path, or a name on PATH */
   constructor(store: ArtifactStore, program: string = DEFAULT_FFMPEG) {
@@ -91,7 +91,7 @@ export class AudioEncoder {
   ): AsyncGenerator<Uint8Array, void> {
     const { encoder = '', options = [] } = GIVEN_FORMATS[format];
     const program = this.#program;
-    await this.#places.take(signal);
+    await this.#programs.acquire(signal);
     try {
       const wav = openAudio(this.#store, tenant, artifact, { program, signal }).bytes;
       const job = { input: ['-f', 'wav'], output: ['-c:a', encoder, ...options] };
@@ -106,7 +106,7 @@ export class AudioEncoder {
         end.kind === 'silent' ? `it gave nothing for ${seconds} s` : end.complaint || `it ended with ${end.exit}`;
       throw new MillraceError('INTERNAL', `ffmpeg did not make ${format} of ${artifact.uri}: ${why}`);
     } finally {
-      this.#places.giveBack();
+      this.#programs.release();
     }
   }
 }

@@ -7,7 +7,7 @@ export { conformInput } from './conform-input.js';
 export { convertAudio } from './convert-audio.js';
 export { extensionOf } from './encodings.js';
 export { inspectorOf } from './inspectors.js';
-export { mapMedia, mediaPlaces, schemasAt, type TakeMedia } from './media-walk.js';
+export { mapMedia, mediaFields, schemasAt, type TakeMedia } from './media-walk.js';
 export { decodeWav } from './pcm.js';
 export { clamp, toInt16 } from './samples.js';
 export { wavHeader, writeWav } from './write-wav.js';

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { isJsonObject, type Json } from '../pipelines/json.js';
 import { bare, type MediaKind, mediaOf } from '../pipelines/media.js';
 
-/** A place in a value where its schema asks for media. */
-export interface MediaPlace {
+/** A field of a value where its schema asks for media. */
+export interface MediaField {
   readonly kind: MediaKind;
   /** Keys and indices from the top, joined by dots: `speaker.voice`, `clips.0`. */
   readonly path: string;
@@ -11,7 +11,7 @@ export interface MediaPlace {
 }
 
 /** Gives what takes the place of a media value. */
-export type TakeMedia = (value: Json, place: MediaPlace) => Promise<Json>;
+export type TakeMedia = (value: Json, field: MediaField) => Promise<Json>;
 
 /**
  * Replaces every media value by what `take` gives for it, in order: in fields of objects, items of lists and tuples, values
@@ -72,14 +72,14 @@ export function schemasAt(schema: z.ZodType, path: readonly string[]): z.ZodType
 /** Schemas may contain themselves; media deeper than this is not found. */
 const MOST_LEVELS = 16;
 
-/** Every place that a schema has for media; `*` stands for any index or key. */
-export function mediaPlaces(schema: z.ZodType, path = '', above: readonly z.ZodType[] = []): MediaPlace[] {
+/** Every field that a schema has for media; `*` stands for any index or key. */
+export function mediaFields(schema: z.ZodType, path = '', above: readonly z.ZodType[] = []): MediaField[] {
   if (above.includes(schema) || above.length > MOST_LEVELS) return [];
   const inner = unwrapped(schema);
   const kind = mediaOf(inner);
   if (kind !== undefined) return [{ kind, path, schema: inner }];
   const below = (child: unknown, key: string) =>
-    mediaPlaces(child as z.ZodType, key === '' ? path : joined(path, key), [...above, schema]);
+    mediaFields(child as z.ZodType, key === '' ? path : joined(path, key), [...above, schema]);
   if (inner instanceof z.ZodObject) return Object.entries(inner.shape).flatMap(([key, field]) => below(field, key));
   if (inner instanceof z.ZodArray) return below(inner.element, '*');
   if (inner instanceof z.ZodRecord) return below(inner.valueType, '*');
@@ -93,7 +93,7 @@ const HOLDS_MEDIA = new WeakMap<z.ZodType, boolean>();
 function holdsMedia(schema: z.ZodType): boolean {
   const known = HOLDS_MEDIA.get(schema);
   if (known !== undefined) return known;
-  const found = mediaPlaces(schema).length > 0;
+  const found = mediaFields(schema).length > 0;
   HOLDS_MEDIA.set(schema, found);
   return found;
 }

@@ -45,7 +45,7 @@ export interface RunDeps extends RunParts {
   /** Shared notification of runs' ends. */
   readonly ends: { of(run: EndingRun, signal: AbortSignal): Promise<RunEnd | undefined> };
   /** Limits concurrent requests that wait for a run or follow it. */
-  readonly places: { take(tenant: string): () => void };
+  readonly streams: { take(tenant: string): () => void };
 }
 
 export interface RunLimits {

@@ -38,12 +38,12 @@ export class RunEnds {
   readonly #most: number;
   readonly #watched = new Map<string, Watched>();
   /** Runs without a long poll, least recently described first. */
-  readonly #inTurn = new Set<Watched>();
+  readonly #unpolled = new Set<Watched>();
   /** Open long polls by tenant. */
   readonly #polls = new Map<string, number>();
   #polling = 0;
   #looking = 0;
-  #turn: NodeJS.Timeout | undefined;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(deps: Reading) {
     this.#deps = deps;
@@ -100,7 +100,7 @@ export class RunEnds {
 
   #forget(watched: Watched): void {
     if (this.#watched.get(watched.id) === watched) this.#watched.delete(watched.id);
-    this.#inTurn.delete(watched);
+    this.#unpolled.delete(watched);
     watched.left.abort();
   }
 
@@ -137,27 +137,27 @@ export class RunEnds {
 
   #queue(watched: Watched): void {
     if (watched.left.signal.aborted) return;
-    this.#inTurn.add(watched);
-    this.#turn ??= setTimeout(() => this.#next(), TICK_MS).unref();
+    this.#unpolled.add(watched);
+    this.#timer ??= setTimeout(() => this.#next(), TICK_MS).unref();
   }
 
   #next(): void {
-    this.#turn = undefined;
+    this.#timer = undefined;
     const now = performance.now();
-    for (const watched of this.#inTurn) {
+    for (const watched of this.#unpolled) {
       const due = watched.lookedAt + LOOK_EVERY_MS <= now;
       // A run whose long poll Temporal has just rejected waits for its turn.
       if (due && this.#mayPoll(watched.tenant)) {
-        this.#inTurn.delete(watched);
+        this.#unpolled.delete(watched);
         watched.lookedAt = now;
         void this.#poll(watched);
       } else if (due && this.#looking < LOOKS_AT_ONCE) {
-        this.#inTurn.delete(watched);
+        this.#unpolled.delete(watched);
         watched.lookedAt = now;
         void this.#look(watched);
       } else break;
     }
-    if (this.#inTurn.size > 0) this.#turn ??= setTimeout(() => this.#next(), TICK_MS).unref();
+    if (this.#unpolled.size > 0) this.#timer ??= setTimeout(() => this.#next(), TICK_MS).unref();
   }
 
   /** Never rejects. */

@@ -1,6 +1,6 @@
 import type { Pipeline } from '../pipelines/definition/index.js';
 import type { JsonObject } from '../pipelines/json.js';
-import { follower } from '../runtime/limited.js';
+import { linkedAbort } from '../runtime/limited.js';
 import { type Caller, ownerOf } from './caller.js';
 import type { RunDeps } from './deps.js';
 import type { RunDocument } from './document.js';
@@ -39,7 +39,7 @@ export interface Wait {
 
 /** Starts a run and waits for its end. */
 export async function launch(deps: RunDeps, order: Order, wait: Wait): Promise<Launched> {
-  const leave = wait.waitMs > 0 ? deps.places.take(order.caller.tenant) : () => undefined;
+  const leave = wait.waitMs > 0 ? deps.streams.take(order.caller.tenant) : () => undefined;
   try {
     return await launchAndWait(deps, order, wait);
   } finally {
@@ -48,7 +48,7 @@ export async function launch(deps: RunDeps, order: Order, wait: Wait): Promise<L
 }
 
 async function launchAndWait(deps: RunDeps, order: Order, { waitMs, gone, started }: Wait): Promise<Launched> {
-  const { own: close, release } = follower(gone);
+  const { own: close, release } = linkedAbort(gone);
   try {
     const wanted = { answer: waitMs > 0, events: waitMs === 0 };
     const { run, answered, untold, ended } = await start(deps, order, wanted, close.signal);
@@ -70,7 +70,7 @@ const OVER = new Error('the wait is over');
 
 /** Starts a run and streams its events, then its document. */
 export async function launchFollowed(deps: RunDeps, order: Order, gone: AbortSignal): Promise<FollowedRun> {
-  const leave = deps.places.take(order.caller.tenant);
+  const leave = deps.streams.take(order.caller.tenant);
   const close = new AbortController();
   // Also if the events are never read, because the client has disconnected.
   const stop = () => {

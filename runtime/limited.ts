@@ -2,7 +2,7 @@
  * A controller that aborts as `signal` does, until `release`. Not `AbortSignal.any`: Node 20 forgets a timeout that only
  * such a signal knows at the next garbage collection, and what waits for it never ends.
  */
-export function follower(signal: AbortSignal): { readonly own: AbortController; release(): void } {
+export function linkedAbort(signal: AbortSignal): { readonly own: AbortController; release(): void } {
   const own = new AbortController();
   const forward = () => own.abort(signal.reason);
   if (signal.aborted) forward();
@@ -17,7 +17,7 @@ export function follower(signal: AbortSignal): { readonly own: AbortController; 
 export function limited<T>(ms: number, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason);
-    const { own, release } = follower(signal);
+    const { own, release } = linkedAbort(signal);
     const expire = () => own.abort(new DOMException(`no answer within ${ms} ms`, 'TimeoutError'));
     const timer = setTimeout(expire, ms);
     own.signal.addEventListener('abort', () => reject(own.signal.reason), { once: true });

@@ -31,7 +31,7 @@ export interface CacheRequest {
 }
 
 /** Redis keys of one lookup. They hold hashes only: what users say never stands in a key's name. */
-export interface CachePlaces {
+export interface CacheKeys {
   /** Id of the text in its partition. */
   readonly id: string;
   readonly entry: string;
@@ -47,7 +47,7 @@ export interface CachePlaces {
  *
  * The time to live tells partitions apart too: an answer stored under a longer one must not outlive a shorter one.
  */
-export function placesOf(request: CacheRequest, fingerprint: string): CachePlaces {
+export function keysOf(request: CacheRequest, fingerprint: string): CacheKeys {
   const { tenant, pipeline, stage, kind, model, context, ttlMs, embedder } = request;
   const partition = jsonHash({
     format: FORMAT,

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { isJsonObject, type JsonObject } from '../../pipelines/json.js';
 import { script } from '../../stores/redis/index.js';
-import type { CachePlaces } from './cache-key.js';
+import type { CacheKeys } from './cache-key.js';
 
 /** A stored answer. */
 export interface Entry {
@@ -52,13 +52,13 @@ export class Entries {
   }
 
   /** The answers of several texts of a partition, `undefined` for what has expired. */
-  async read(at: CachePlaces, ids: readonly string[]): Promise<(Entry | undefined)[]> {
+  async read(at: CacheKeys, ids: readonly string[]): Promise<(Entry | undefined)[]> {
     if (ids.length === 0) return [];
     return (await this.#redis.mget(...ids.map((id) => at.entryOf(id)))).map(parse);
   }
 
   /** The answer if it has come, else the lease if it is free. */
-  async claim(at: CachePlaces, owner: string, leaseMs: number): Promise<Entry | 'mine' | 'taken'> {
+  async claim(at: CacheKeys, owner: string, leaseMs: number): Promise<Entry | 'mine' | 'taken'> {
     const reply = await claim(this.#redis, [at.entry, at.lease], owner, leaseMs);
     if (reply === 1) return 'mine';
     if (reply === 0) return 'taken';
@@ -69,21 +69,21 @@ export class Entries {
     return 'taken';
   }
 
-  async drop(at: CachePlaces): Promise<void> {
+  async drop(at: CacheKeys): Promise<void> {
     await this.#redis.del(at.entry);
   }
 
   /** False when the lease has passed to somebody else. */
-  async renew(at: CachePlaces, owner: string, leaseMs: number): Promise<boolean> {
+  async renew(at: CacheKeys, owner: string, leaseMs: number): Promise<boolean> {
     return (await renew(this.#redis, [at.lease], owner, leaseMs)) === 1;
   }
 
-  async release(at: CachePlaces, owner: string): Promise<void> {
+  async release(at: CacheKeys, owner: string): Promise<void> {
     await release(this.#redis, [at.lease], owner);
   }
 
   /** Keeps an answer and frees its lease in one step. False when the answer is too large to keep. */
-  async store(at: CachePlaces, owner: string, entry: Entry, ttlMs: number): Promise<boolean> {
+  async store(at: CacheKeys, owner: string, entry: Entry, ttlMs: number): Promise<boolean> {
     const value = JSON.stringify(entry);
     if (value.length > MAX_ENTRY_CHARS) {
       await this.release(at, owner);
@@ -94,7 +94,7 @@ export class Entries {
   }
 
   /** Serves the answer of the text `source` under this text too, for what is left of its time, and frees the lease. */
-  async copy(at: CachePlaces, owner: string, entry: Entry, source: string): Promise<void> {
+  async copy(at: CacheKeys, owner: string, entry: Entry, source: string): Promise<void> {
     const value = JSON.stringify({ ...entry, copy: true });
     await copy(this.#redis, [at.entry, at.lease, at.entryOf(source)], owner, value);
   }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { CachePlaces } from './cache-key.js';
+import type { CacheKeys } from './cache-key.js';
 import type { Entries, Entry } from './entries.js';
 
 /**
@@ -10,11 +10,11 @@ import type { Entries, Entry } from './entries.js';
 export class Lease {
   readonly owner = randomUUID();
   readonly #entries: Entries;
-  readonly #at: CachePlaces;
+  readonly #at: CacheKeys;
   readonly #leaseMs: number;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(entries: Entries, at: CachePlaces, leaseMs: number) {
+  constructor(entries: Entries, at: CacheKeys, leaseMs: number) {
     this.#entries = entries;
     this.#at = at;
     this.#leaseMs = leaseMs;

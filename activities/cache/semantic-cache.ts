@@ -8,7 +8,7 @@ import { VectorSets } from '../../stores/redis/index.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { Metrics } from '../../telemetry/metrics.js';
 import { RationedWarnings } from '../../telemetry/warnings.js';
-import { type CachePlaces, type CacheRequest, placesOf } from './cache-key.js';
+import { type CacheKeys, type CacheRequest, keysOf } from './cache-key.js';
 import type { Embedder } from './embedder.js';
 import { EmbedderFailure, Embedders, type Vector } from './embedders.js';
 import { Entries, type Entry } from './entries.js';
@@ -57,7 +57,7 @@ const anything: Valid = () => true;
 /** What a lookup decided. `lead` asks and keeps the answer, for itself and for those who wait. */
 type Decision =
   | { readonly do: 'serve'; readonly output: JsonObject; readonly outcome: 'hit' | 'shared' }
-  | { readonly do: 'lead'; readonly at: CachePlaces; readonly lease: Lease; readonly vector: Vector }
+  | { readonly do: 'lead'; readonly at: CacheKeys; readonly lease: Lease; readonly vector: Vector }
   | { readonly do: 'bypass' };
 
 /**
@@ -124,7 +124,7 @@ export class SemanticCache {
   async earlier(request: CacheRequest, signal: AbortSignal, valid: Valid = anything): Promise<JsonObject | undefined> {
     signal.throwIfAborted();
     try {
-      const at = placesOf(request, await this.#embedders.fingerprint(request.embedder, signal));
+      const at = keysOf(request, await this.#embedders.fingerprint(request.embedder, signal));
       const [same] = await this.#entries.read(at, [at.id]);
       const vector = this.#embedders.vectorOf(request.embedder, request.key, request);
       const found =
@@ -173,7 +173,7 @@ export class SemanticCache {
   }
 
   async #lookUp(request: CacheRequest, signal: AbortSignal, valid: Valid, lookedUp: () => void): Promise<Decision> {
-    const at = placesOf(request, await this.#embedders.fingerprint(request.embedder, signal));
+    const at = keysOf(request, await this.#embedders.fingerprint(request.embedder, signal));
     const vector = this.#embedders.vectorOf(request.embedder, request.key, request);
     const lease = new Lease(this.#entries, at, this.#timeouts.leaseMs);
     try {
@@ -200,7 +200,7 @@ export class SemanticCache {
   }
 
   /** As the lease's own; an answer that is not valid is dropped first. */
-  async #claim(lease: Lease, at: CachePlaces, valid: Valid): Promise<Entry | 'mine' | 'taken'> {
+  async #claim(lease: Lease, at: CacheKeys, valid: Valid): Promise<Entry | 'mine' | 'taken'> {
     const claim = await lease.claim();
     if (typeof claim === 'string' || valid(claim.output)) return claim;
     await this.#entries.drop(at);
@@ -210,7 +210,7 @@ export class SemanticCache {
   }
 
   /** Until the answer comes, or the lease is free because its owner failed or died, or patience ends. */
-  async #wait(lease: Lease, at: CachePlaces, signal: AbortSignal, valid: Valid): Promise<Entry | 'mine' | 'impatient'> {
+  async #wait(lease: Lease, at: CacheKeys, signal: AbortSignal, valid: Valid): Promise<Entry | 'mine' | 'impatient'> {
     const until = performance.now() + this.#timeouts.waitMs;
     for (let wait = LOOK_FIRST_MS; performance.now() < until; wait = Math.min(wait * 1.5, LOOK_MAX_MS)) {
       await pause(wait, signal);
@@ -223,7 +223,7 @@ export class SemanticCache {
   /** False when the cache could not be reached. */
   async #keep(
     request: CacheRequest,
-    { at, lease, vector }: { at: CachePlaces; lease: Lease; vector: Vector },
+    { at, lease, vector }: { at: CacheKeys; lease: Lease; vector: Vector },
     output: JsonObject,
     signal: AbortSignal,
   ): Promise<boolean> {

@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../pipelines/json.js';
 import type { VectorSets } from '../../stores/redis/index.js';
-import type { CachePlaces, CacheRequest } from './cache-key.js';
+import type { CacheKeys, CacheRequest } from './cache-key.js';
 import type { Vector } from './embedders.js';
 import type { Entries, Entry } from './entries.js';
 import { differs, MAX_CHARS } from './lexical-guard.js';
@@ -43,7 +43,7 @@ export class SimilarTexts {
 
   /** The nearest answer that is near enough, `valid`, and that no guard refuses. */
   async find(
-    at: CachePlaces,
+    at: CacheKeys,
     request: CacheRequest,
     vector: Vector,
     signal: AbortSignal,
@@ -66,7 +66,7 @@ export class SimilarTexts {
     return undefined;
   }
 
-  async add(at: CachePlaces, request: CacheRequest, vector: Vector, signal: AbortSignal): Promise<void> {
+  async add(at: CacheKeys, request: CacheRequest, vector: Vector, signal: AbortSignal): Promise<void> {
     if (!(await this.#usable(request.key))) return;
     const size = await this.#vectors.size(at.vectors);
     const surplus = 1 + size - MAX_ELEMENTS;

@@ -1,4 +1,4 @@
-import { follower } from '../../runtime/limited.js';
+import { linkedAbort } from '../../runtime/limited.js';
 
 /** Rejects soon after its signal aborts. */
 type StartedCall<T> = (signal: AbortSignal) => Promise<T>;
@@ -26,7 +26,7 @@ export type HedgeOutcome = 'won' | 'lost' | 'failed' | 'withheld';
  */
 export function hedged<T>({ afterMs, signal, first, second, ended }: HedgedCall<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    const calls = { first: follower(signal), second: follower(signal) };
+    const calls = { first: linkedAbort(signal), second: linkedAbort(signal) };
     let running = 0;
     let hasSecond = false;
     let settled = false;

@@ -5,6 +5,7 @@ import { limited } from '../../runtime/limited.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { Metrics } from '../../telemetry/metrics.js';
 import type { Backend } from '../connectors/connector.js';
+import { CallQueue, type Slot, type SlotRequest } from './call-queue.js';
 import { Endpoint, ITS_OWN } from './endpoint.js';
 import { Healer } from './healer.js';
 import { hedged } from './hedge.js';
@@ -16,10 +17,9 @@ import { ejectOutlier } from './outliers.js';
 import { Pace } from './pace.js';
 import { RateLimit } from './rate-limit.js';
 import { Recovery } from './recovery.js';
-import { type Turn, type TurnRequest, Turns } from './turns.js';
 
 /** Where a call goes. */
-export interface Place {
+export interface CallTarget {
   /** The model's name at the server. */
   readonly model: string;
   readonly url: string;
@@ -29,9 +29,9 @@ export interface Place {
 }
 
 /** One call. It ends within a second of its signal's abort. */
-export type Work<T> = (backend: Backend, at: Place, signal: AbortSignal) => Promise<T>;
+export type Work<T> = (backend: Backend, at: CallTarget, signal: AbortSignal) => Promise<T>;
 
-export interface UseOptions extends TurnRequest {
+export interface UseOptions extends SlotRequest {
   /** Whose rate limit counts. Default `default`. */
   readonly tenant?: string | undefined;
   readonly hedge?: HedgePolicy | undefined;
@@ -58,7 +58,7 @@ export class Pool {
   readonly #config: PoolConfig;
   readonly #metrics: Metrics;
   readonly #endpoints: readonly Endpoint[];
-  readonly #turns: Turns;
+  readonly #queue: CallQueue;
   readonly #healer: Healer;
   readonly #recovery: Recovery;
   readonly #pace = new Pace();
@@ -76,10 +76,10 @@ export class Pool {
     this.#rateLimit = config.rateLimit && new RateLimit(name, config.rateLimit, redis);
     this.#endpoints = config.endpoints.map((endpoint) => new Endpoint(endpoint, backendOf(endpoint.url)));
     this.#logger = logger;
-    this.#turns = new Turns(this.#endpoints, (away) => this.#noneThere(away));
+    this.#queue = new CallQueue(this.#endpoints, (away) => this.#noneThere(away));
     const { connector, model, kind } = config;
     const closing = this.#closing.signal;
-    const changed = () => this.#turns.next();
+    const changed = () => this.#queue.next();
     const ask = ({ backend }: Endpoint, ms: number) =>
       limited(ms, closing, (signal) => backend.fingerprint(model, signal));
     this.#recovery = new Recovery({ ask, closing, changed });
@@ -94,24 +94,24 @@ export class Pool {
   /**
    * One call: waits for room, then runs `work` with the backend of the endpoint chosen; once, and with `hedge` at most
    * twice. Throws what `work` throws, the signal's reason if it aborts while waiting, `BACKEND_UNAVAILABLE` at once when no
-   * endpoint can be reached, `QUEUE_TIMEOUT` when it waits longer than `queueMs`, and `RATE_LIMITED` when it has a place and its rate is used up: a call that gets none costs no token.
+   * endpoint can be reached, `QUEUE_TIMEOUT` when it waits longer than `queueMs`, and `RATE_LIMITED` when it has a slot and its rate is used up: a call that gets none costs no token.
    */
   async use<T>(work: Work<T>, options: UseOptions): Promise<T> {
     const { signal, tenant = 'default', hedge } = options;
     signal.throwIfAborted();
     this.#recovery.wanted(this.#endpoints);
-    const turn = await this.#turns.acquire(options);
-    await this.#admit(turn, tenant);
+    const slot = await this.#queue.acquire(options);
+    await this.#admit(slot, tenant);
     this.#hedgeBudget.called();
     const startedAt = performance.now();
     const afterMs = hedge && this.#hedgeAfter(hedge);
     const result = await (afterMs === undefined
-      ? this.#call(turn, work, signal)
+      ? this.#call(slot, work, signal)
       : hedged({
           afterMs,
           signal,
-          first: (own) => this.#call(turn, work, own),
-          second: () => this.#second(turn.endpoint, work, tenant),
+          first: (own) => this.#call(slot, work, own),
+          second: () => this.#second(slot.endpoint, work, tenant),
           ended: (outcome) => this.#metrics.hedges.inc({ model: this.#name, outcome }),
         }));
     // Of a hedge that its second call won: the least that the first would have taken. The second's own time would make
@@ -171,32 +171,32 @@ export class Pool {
     return percentile === undefined ? afterMs : this.#latencies.percentile(percentile);
   }
 
-  /** The second call of a hedge, if there is a free place, no call waits for it and the budget allows it. */
+  /** The second call of a hedge, if there is a free slot, no call waits for it and the budget allows it. */
   #second<T>(late: Endpoint, work: Work<T>, tenant: string): ((signal: AbortSignal) => Promise<T>) | undefined {
-    const turn = this.#turns.spare(late);
-    if (turn === undefined) return undefined;
+    const slot = this.#queue.spare(late);
+    if (slot === undefined) return undefined;
     if (!this.#hedgeBudget.take()) {
-      this.#turns.release(turn);
+      this.#queue.release(slot);
       return undefined;
     }
     return async (signal) => {
-      await this.#admit(turn, tenant);
-      return this.#call(turn, work, signal, true);
+      await this.#admit(slot, tenant);
+      return this.#call(slot, work, signal, true);
     };
   }
 
-  /** Takes the rate limit's tokens for a call that has its place, which it gives back when there are none. */
-  async #admit(turn: Turn, tenant: string): Promise<void> {
+  /** Takes the rate limit's tokens for a call that has its slot, which it gives back when there are none. */
+  async #admit(slot: Slot, tenant: string): Promise<void> {
     try {
       await this.#rateLimit?.take(tenant);
     } catch (error) {
-      this.#turns.release(turn);
+      this.#queue.release(slot);
       throw error;
     }
   }
 
-  async #call<T>(turn: Turn, work: Work<T>, signal: AbortSignal, isHedge = false): Promise<T> {
-    const { endpoint } = turn;
+  async #call<T>(slot: Slot, work: Work<T>, signal: AbortSignal, isHedge = false): Promise<T> {
+    const { endpoint } = slot;
     const { url, device } = endpoint;
     const { connector, model } = this.#config;
     this.#gauge(endpoint);
@@ -217,7 +217,7 @@ export class Pool {
       throw this.#about(endpoint, error);
     } finally {
       this.#metrics.backendCalls.inc({ connector, model: this.#name, endpoint: url, code });
-      this.#turns.release(turn);
+      this.#queue.release(slot);
       this.#gauge(endpoint);
     }
   }

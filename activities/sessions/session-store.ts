@@ -59,8 +59,8 @@ export class SessionStore {
    * loaded for has cost anything.
    */
   async load(name: SessionName): Promise<Session> {
-    const places = placesOf(name);
-    const reply = await reached(() => load(this.#redis, places.keys, places.own, ...this.#limits()));
+    const { keys, own } = keysOf(name);
+    const reply = await reached(() => load(this.#redis, keys, own, ...this.#limits()));
     if (typeof reply === 'string') throw this.#exceeded(reply, name);
     const [all, [summary, dropped]] = reply;
     const read = all.map((text) => JSON.parse(text) as { messages: AgentMessage[] });
@@ -73,12 +73,10 @@ export class SessionStore {
 
   /** Adds a part, once. Throws `STORE_UNAVAILABLE`, `STATE_STORE_FULL` and `QUOTA_EXCEEDED`. */
   async add(name: SessionName, { key, messages, ttlMs, summary }: SessionPart): Promise<void> {
-    const places = placesOf(name);
+    const { keys, own } = keysOf(name);
     const part = JSON.stringify({ key, messages });
     const { text, upTo } = summary ?? { text: '', upTo: 0 };
-    const refused = await reached(() =>
-      add(this.#redis, places.keys, places.own, ...this.#limits(), key, part, ttlMs, text, upTo),
-    );
+    const refused = await reached(() => add(this.#redis, keys, own, ...this.#limits(), key, part, ttlMs, text, upTo));
     if (typeof refused === 'string') throw this.#exceeded(refused, name);
   }
 
@@ -174,7 +172,7 @@ return 1
  * The braces put all conversations of a tenant into one slot of a Redis Cluster: a script that writes one counts it against
  * the quota of all. No name of a conversation is empty, so none is that of the tenant's own keys.
  */
-function placesOf({ tenant, of, session }: SessionName): { keys: Keys; own: string } {
+function keysOf({ tenant, of, session }: SessionName): { keys: Keys; own: string } {
   const ofTenant = `millrace:session:{${keySegment(tenant)}}:${FORMAT}`;
   const own = `${keySegment(of)}:${keySegment(session)}`;
   const prefix = `${ofTenant}:${own}`;

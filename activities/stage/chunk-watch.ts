@@ -1,5 +1,5 @@
 import { MillraceError } from '../../pipelines/errors.js';
-import { follower } from '../../runtime/limited.js';
+import { linkedAbort } from '../../runtime/limited.js';
 
 /** Limits on a model call's silence, in milliseconds. */
 export interface ChunkLimits {
@@ -27,7 +27,7 @@ export async function watched<T>(
   call: (signal: AbortSignal, emit: Emit) => Promise<T>,
 ): Promise<T> {
   if (firstChunkMs === undefined && idleMs === undefined) return call(signal, () => undefined);
-  const { own, release } = follower(signal);
+  const { own, release } = linkedAbort(signal);
   const giveUp = (silence: MillraceError) => own.abort(silence);
   let timer = firstChunkMs === undefined ? undefined : setTimeout(giveUp, firstChunkMs, noChunk(firstChunkMs));
   let idling = false;

@@ -1,5 +1,5 @@
 import pMap from 'p-map';
-import { follower } from '../../runtime/limited.js';
+import { linkedAbort } from '../../runtime/limited.js';
 
 /**
  * `work` of every item, at most `limit` at once, results in order. The first failure is thrown; no further item is begun
@@ -11,7 +11,7 @@ export async function bounded<T, R>(
   signal: AbortSignal,
   work: (item: T, signal: AbortSignal) => Promise<R>,
 ): Promise<R[]> {
-  const { own, release } = follower(signal);
+  const { own, release } = linkedAbort(signal);
   try {
     return await pMap(items, (item) => work(item, own.signal), { concurrency: limit, signal: own.signal });
   } catch (error) {

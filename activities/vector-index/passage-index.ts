@@ -3,7 +3,7 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { Passage, ScoredPassage } from '../../pipelines/stages/index.js';
 import type { EmbedCaller, Embedder } from '../cache/index.js';
 import { bounded } from './bounded.js';
-import { type IndexName, placesOf } from './places.js';
+import { type IndexName, keysOf } from './keys.js';
 import { type IndexMeta, type PassageQuota, RedisPassages } from './redis-passages.js';
 
 /** Embeddings asked for at once: a full batch of the embedded Triton, a quarter of what a pool lets through, so that queries pass. */
@@ -58,8 +58,8 @@ export class PassageIndex {
   async search(request: Query, signal: AbortSignal): Promise<ScoredPassage[]> {
     const { tenant, index, query, k, minScore = -1, embedder: name } = request;
     const embedder = this.#embedderFor(name);
-    const places = placesOf({ tenant, index });
-    const [meta, fingerprint] = await Promise.all([this.#store.meta(places), embedder.fingerprint(signal)]);
+    const keys = keysOf({ tenant, index });
+    const [meta, fingerprint] = await Promise.all([this.#store.meta(keys), embedder.fingerprint(signal)]);
     if (!meta) {
       throw new MillraceError(
         'INDEX_NOT_FOUND',
@@ -70,7 +70,7 @@ export class PassageIndex {
     const vector = await embedder.embed(query, signal, request);
     requireSame(meta, { embedder: name, fingerprint, dimensions: vector.length }, request);
     signal.throwIfAborted();
-    const at = places.of(fingerprint);
+    const at = keys.of(fingerprint);
     const near = (await this.#store.search(at, vector, k)).filter(({ score }) => score >= minScore);
     const passages = await this.#store.read(
       at,
@@ -92,8 +92,8 @@ export class PassageIndex {
     const { tenant, index, embedder: name } = request;
     const passages = [...new Map(request.passages.map((passage) => [passage.id, passage])).values()];
     const embedder = this.#embedderFor(name);
-    const places = placesOf({ tenant, index });
-    const [known, fingerprint] = await Promise.all([this.#store.meta(places), embedder.fingerprint(signal)]);
+    const keys = keysOf({ tenant, index });
+    const [known, fingerprint] = await Promise.all([this.#store.meta(keys), embedder.fingerprint(signal)]);
     // Before anything is paid for.
     if (known) requireSame(known, { embedder: name, fingerprint }, request);
     for (let from = 0; from < passages.length; from += WRITES_AT_ONCE) {
@@ -105,9 +105,9 @@ export class PassageIndex {
       signal.throwIfAborted();
       for (const dimensions of new Set(entries.map(({ vector }) => vector.length))) {
         const wanted = { embedder: name, fingerprint, dimensions };
-        requireSame(await this.#store.claim(places, wanted), wanted, request);
+        requireSame(await this.#store.claim(keys, wanted), wanted, request);
       }
-      await this.#store.write(places, places.of(fingerprint), entries);
+      await this.#store.write(keys, keys.of(fingerprint), entries);
     }
     signal.throwIfAborted();
     return passages.length;

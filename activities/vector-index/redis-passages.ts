@@ -3,7 +3,7 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { Passage } from '../../pipelines/stages/index.js';
 import { QUANTISATION, script, VectorSets, vectorBytes } from '../../stores/redis/index.js';
 import { indexFailure } from './failures.js';
-import type { IndexPlaces, PassagePlaces } from './places.js';
+import type { IndexKeys, PassageKeys } from './keys.js';
 
 /** What an index was made with. */
 export interface IndexMeta {
@@ -97,12 +97,12 @@ export class RedisPassages {
     this.#quota = quota;
   }
 
-  async meta(at: IndexPlaces): Promise<IndexMeta | undefined> {
+  async meta(at: IndexKeys): Promise<IndexMeta | undefined> {
     return this.#ask(async () => parseMeta(await this.#redis.hmget(at.meta, 'embedder', 'fingerprint', 'dimensions')));
   }
 
   /** Makes the index with `wanted` unless there is one; what it is made with in either case. */
-  async claim(at: IndexPlaces, wanted: IndexMeta): Promise<IndexMeta> {
+  async claim(at: IndexKeys, wanted: IndexMeta): Promise<IndexMeta> {
     const { embedder, fingerprint, dimensions } = wanted;
     return this.#ask(async () => {
       const reply = await claim(this.#redis, [at.meta, at.use], embedder, fingerprint, dimensions, at.segment);
@@ -115,7 +115,7 @@ export class RedisPassages {
    * `QUOTA_EXCEEDED`, having written none of them.
    * @param entries passages with different ids
    */
-  async write(index: IndexPlaces, at: PassagePlaces, entries: readonly Embedded[]): Promise<void> {
+  async write(index: IndexKeys, at: PassageKeys, entries: readonly Embedded[]): Promise<void> {
     const { passages, bytes } = this.#quota;
     const written = entries.flatMap(({ passage: { id, text, metadata }, vector }) => [
       id,
@@ -129,14 +129,14 @@ export class RedisPassages {
   }
 
   /** Ids of the nearest passages with their cosine, nearest first. */
-  async search(at: PassagePlaces, vector: Float32Array, count: number): Promise<{ id: string; score: number }[]> {
+  async search(at: PassageKeys, vector: Float32Array, count: number): Promise<{ id: string; score: number }[]> {
     const effort = Math.max(EXPLORATION, count);
     const found = await this.#ask(() => this.#vectors.search(at.vectors, vector, count, effort));
     return found.map(({ id, similarity }) => ({ id, score: similarity }));
   }
 
   /** The passages of these ids; `undefined` for one that is not there. */
-  async read(at: PassagePlaces, ids: readonly string[]): Promise<(Passage | undefined)[]> {
+  async read(at: PassageKeys, ids: readonly string[]): Promise<(Passage | undefined)[]> {
     if (ids.length === 0) return [];
     const texts = await this.#ask(() => this.#redis.hmget(at.passages, ...ids));
     return texts.map((text, i) => (text === null ? undefined : { id: ids[i] as string, ...JSON.parse(text) }));

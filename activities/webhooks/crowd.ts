@@ -13,17 +13,17 @@ export class Crowd {
 
   /** Runs the work, or returns undefined where there is no room for it. */
   async within<T>(tenant: string, host: string, work: () => Promise<T>): Promise<T | undefined> {
-    const places = [
+    const limits = [
       { key: `tenant ${tenant}`, most: MOST.ofTenant },
       // Of one tenant: another's deliveries to the same host are not its to hold up.
       { key: `host ${tenant} ${host}`, most: MOST.ofHost },
     ];
-    if (places.some(({ key, most }) => this.#count(key) >= most)) return undefined;
-    for (const { key } of places) this.#counts.set(key, this.#count(key) + 1);
+    if (limits.some(({ key, most }) => this.#count(key) >= most)) return undefined;
+    for (const { key } of limits) this.#counts.set(key, this.#count(key) + 1);
     try {
       return await work();
     } finally {
-      for (const { key } of places) this.#leave(key);
+      for (const { key } of limits) this.#leave(key);
     }
   }
 

@@ -41,9 +41,9 @@ export function createWebhookActivities({ config, eventOf, metrics, logger }: We
       const context = Context.current();
       const beating = setInterval(() => context.heartbeat(), BEAT_MS);
       try {
-        const place = placeOf(config, tenant, target);
-        const host = place.url === undefined ? '' : new URL(place.url).host;
-        const attempt = () => attemptAt(place, event, config.allowPrivate, context.cancellationSignal);
+        const receiver = receiverOf(config, tenant, target);
+        const host = receiver.url === undefined ? '' : new URL(receiver.url).host;
+        const attempt = () => attemptAt(receiver, event, config.allowPrivate, context.cancellationSignal);
         const outcome = (await crowd.within(tenant, host, attempt)) ?? { outcome: 'busy' as const };
         if (context.cancellationSignal.aborted) throw new CancelledFailure('the delivery was cancelled');
         metrics.webhookAttempts.inc({ outcome: outcome.outcome });
@@ -57,13 +57,13 @@ export function createWebhookActivities({ config, eventOf, metrics, logger }: We
   };
 }
 
-interface Place {
+interface Receiver {
   readonly url?: string;
   readonly secrets: readonly string[];
 }
 
 /** Where a target is now and what signs for it: a correction of the configuration counts from the next attempt. */
-function placeOf(config: WebhookConfig, tenant: string, target: WebhookTarget): Place {
+function receiverOf(config: WebhookConfig, tenant: string, target: WebhookTarget): Receiver {
   const { secrets = [], endpoints = {} } = config.of(tenant);
   if ('url' in target) return { url: target.url, secrets };
   const endpoint = Object.hasOwn(endpoints, target.endpoint) ? endpoints[target.endpoint] : undefined;
@@ -71,7 +71,7 @@ function placeOf(config: WebhookConfig, tenant: string, target: WebhookTarget): 
 }
 
 async function attemptAt(
-  { url, secrets }: Place,
+  { url, secrets }: Receiver,
   event: WebhookEvent,
   allowPrivate: boolean,
   cancelled: AbortSignal,

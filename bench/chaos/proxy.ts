@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { type Follower, Http1Follower, Http2Follower } from './followers.js';
 import type { StruckCalls } from './struck-calls.js';
+import { Http1Traffic, Http2Traffic, type Traffic } from './traffic.js';
 import type { Start } from './verdict.js';
 
 const HOST = '127.0.0.1';
@@ -51,7 +51,7 @@ export class FaultyProxy {
 }
 
 function join(client: Socket, server: Socket, { protocol, faults, onCall }: ProxyOptions): void {
-  const follower: Follower = protocol === 'http1' ? new Http1Follower() : new Http2Follower();
+  const traffic: Traffic = protocol === 'http1' ? new Http1Traffic() : new Http2Traffic();
   /** Calls whose answer is to be cut. */
   const marked = new Set<number>();
   let stalled = false;
@@ -61,20 +61,20 @@ function join(client: Socket, server: Socket, { protocol, faults, onCall }: Prox
   };
   const stall = (ms: number) => {
     stalled = true;
-    faults.strike(follower.open);
+    faults.strike(traffic.open);
     const over = setTimeout(reset, ms);
     client.once('close', () => clearTimeout(over));
   };
 
   client.on('data', (chunk: Buffer) => {
-    for (const { id, run, stage } of follower.request(chunk)) {
+    for (const { id, run, stage } of traffic.request(chunk)) {
       if (run !== undefined && stage !== undefined) onCall({ run, stage, at: Date.now() });
-      const fault = faults.next(follower.open);
+      const fault = faults.next(traffic.open);
       if (stalled) faults.strike(1);
       else if (fault?.kind === 'cut') marked.add(id);
       else if (fault?.kind === 'stall') stall(fault.ms);
       else if (fault?.kind === 'refuse') {
-        faults.strike(follower.open);
+        faults.strike(traffic.open);
         return reset();
       }
     }
@@ -82,8 +82,8 @@ function join(client: Socket, server: Socket, { protocol, faults, onCall }: Prox
   });
 
   server.on('data', (chunk: Buffer) => {
-    const open = follower.open;
-    const answered = follower.answer(chunk);
+    const open = traffic.open;
+    const answered = traffic.answer(chunk);
     if (stalled) return;
     if (!answered.some((id) => marked.has(id))) return pass(chunk, server, client);
     faults.strike(open);

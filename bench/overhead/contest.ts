@@ -38,13 +38,13 @@ export async function measure(start: Start, count: number, inFlight: number): Pr
   return await pMap(Array.from({ length: count }), timed, { concurrency: inFlight });
 }
 
-interface Turn {
+interface Series {
   readonly latencies: number[];
   readonly runsPerS: number[];
   readonly cpuMs: number[];
 }
 
-async function turn({ start, side }: Contender, inFlight: 1 | 16, into: Turn): Promise<void> {
+async function turn({ start, side }: Contender, inFlight: 1 | 16, into: Series): Promise<void> {
   const count = RUNS_A_ROUND[inFlight];
   const cpuBefore = await side.cpuMs();
   const began = performance.now();
@@ -60,8 +60,8 @@ export async function compare(
   inFlight: 1 | 16,
   rounds: number,
 ): Promise<Figures> {
-  const ours: Turn = { latencies: [], runsPerS: [], cpuMs: [] };
-  const theirs: Turn = { latencies: [], runsPerS: [], cpuMs: [] };
+  const ours: Series = { latencies: [], runsPerS: [], cpuMs: [] };
+  const theirs: Series = { latencies: [], runsPerS: [], cpuMs: [] };
   for (let i = 0; i < rounds; i++) {
     const turns = [() => turn(millrace, inFlight, ours), () => turn(handWritten, inFlight, theirs)];
     for (const take of i % 2 === 0 ? turns : turns.reverse()) await take();

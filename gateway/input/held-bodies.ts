@@ -4,7 +4,7 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { BodyBudget, HeldBody } from './body-budget.js';
 import { Filling } from './filling.js';
 import { joined } from './joined.js';
-import { readingTurns } from './reading-turns.js';
+import { readPacer } from './read-pacer.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -67,7 +67,7 @@ function received(payload: IncomingMessage, held: HeldBody, { most, announced }:
         if (size > most) throw tooLong(most);
         if (size > announced) throw otherLength();
         held.take(piece.length);
-        readingTurns.came(payload, piece.length);
+        readPacer.came(payload, piece.length);
         if (filling) filling.push(piece);
         else pieces.push(piece);
       } catch (error) {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { mapMedia, mediaPlaces, schemasAt, type TakeMedia } from '../../media/index.js';
+import { mapMedia, mediaFields, schemasAt, type TakeMedia } from '../../media/index.js';
 import type { Pipeline } from '../../pipelines/definition/index.js';
 import type { FieldError, MillraceError } from '../../pipelines/errors.js';
 import { invalidFields } from '../../pipelines/invalid-fields.js';
@@ -33,7 +33,7 @@ export interface InputForm {
 
 export function inputForm({ input }: Pick<Pipeline, 'input'>): InputForm {
   const shape = input instanceof z.ZodObject ? (input.shape as Record<string, z.ZodType>) : {};
-  const media = new Set(mediaPlaces(input).map(({ path }) => path));
+  const media = new Set(mediaFields(input).map(({ path }) => path));
   const at = (path: string) => schemasAt(input, path.split('.'));
   return {
     fields: new Set(Object.keys(shape)),

@@ -41,7 +41,7 @@ export async function readMultipart(
     parts++;
     const isInput = part.fieldname === INPUT_PART && !form.fields.has(INPUT_PART);
     if (isFile(part) && !isInput) {
-      const { path, kind } = filePlace(part.fieldname, form, given);
+      const { path, kind } = fileField(part.fieldname, form, given);
       given.expectFree(path);
       given.add(path, asJson(await intake.fromFile(path, fileBytes(part.file), upload, kind)));
       continue;
@@ -130,7 +130,7 @@ async function readText({ fieldname, file }: Part, upload: Upload, held: HeldBod
 }
 
 /** Where a file goes: to the path that its part is named after, or to the only media that the input has. */
-function filePlace(name: string, form: InputForm, given: InputParts): { path: string; kind: MediaKind } {
+function fileField(name: string, form: InputForm, given: InputParts): { path: string; kind: MediaKind } {
   const [only = ''] = form.media.size === 1 && !form.has(name) ? form.media : [name];
   const list = form.isList(only) ? only : /^(.+)\.\*$/.exec(only)?.[1];
   const path = list !== undefined && form.isList(list) ? given.nextOf(list) : only;

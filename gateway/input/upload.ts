@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { FastifyReply } from 'fastify';
 import { MillraceError } from '../../pipelines/errors.js';
-import { readingTurns } from './reading-turns.js';
+import { readPacer } from './read-pacer.js';
 
 /** How long a connection stays open to swallow a refused body, so that the client gets to read the refusal. */
 const LINGER_MS = 10_000;
@@ -105,7 +105,7 @@ export function swallowRest(request: IncomingMessage, reply?: FastifyReply): voi
   reply?.removeHeader('connection');
   if (request.complete || request.destroyed) return;
   request.unpipe();
-  request.on('data', (piece: Buffer) => readingTurns.came(request, piece.length)).resume();
+  request.on('data', (piece: Buffer) => readPacer.came(request, piece.length)).resume();
   const timer = setTimeout(() => {
     if (!request.complete) request.destroy();
   }, LINGER_MS);

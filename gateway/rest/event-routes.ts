@@ -21,7 +21,7 @@ export async function eventRoutes(app: FastifyInstance, deps: GatewayDeps): Prom
       request.notes.runId = id;
       const caller = callerOf(request);
       const after = positionOf(request.headers['last-event-id']);
-      const leave = deps.places.take(caller.tenant);
+      const leave = deps.streams.take(caller.tenant);
       try {
         await findRun(deps, id, caller);
         if (after === END) return await reply.code(204).send();

@@ -67,13 +67,13 @@ interface Offered {
 export interface StageTool extends Offered, Alternative {
   readonly by: 'stage';
   /** Where arguments go that are not the call's input as they are: of `http`. */
-  readonly places?: HttpPlaces;
+  readonly places?: ParameterLocations;
   /** Field of the call's output that is the result; absent: all of it. */
   readonly result?: string;
 }
 
 /** Names of the arguments that stand in the path and in the query; `body`: the rest of them, or the one of that name. */
-export interface HttpPlaces {
+export interface ParameterLocations {
   readonly path: readonly string[];
   readonly query: readonly string[];
   readonly body?: { readonly rest: true } | { readonly of: string };

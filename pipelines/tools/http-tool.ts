@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 import { invalid } from '../definition/invalid.js';
-import type { HttpPlaces, StageTool } from '../plan/agent.js';
+import type { ParameterLocations, StageTool } from '../plan/agent.js';
 import { jsonSchemaOf } from '../stages/json-schema.js';
 import { checkKeys, offered, type Tool, type ToolOptions } from './tool.js';
 
@@ -32,7 +32,7 @@ export function httpTool(
   if (missing !== undefined) throw invalid(`${name}.path`, `names {${missing}}, which is no field of the input`);
   const rest = fields.filter((field) => !inPath.includes(field));
   const inQuery = method === 'GET' || method === 'DELETE';
-  const places: HttpPlaces = inQuery
+  const places: ParameterLocations = inQuery
     ? { path: inPath, query: rest }
     : { path: inPath, query: [], ...(rest.length > 0 && { body: { rest: true } }) };
   const call = { service, method, path, places };
@@ -46,7 +46,12 @@ export const namesIn = (path: string): string[] =>
 export function httpPlan(
   options: Parameters<typeof offered>[0],
   schema: StageTool['schema'],
-  call: { readonly service: string; readonly method: Method; readonly path: string; readonly places: HttpPlaces },
+  call: {
+    readonly service: string;
+    readonly method: Method;
+    readonly path: string;
+    readonly places: ParameterLocations;
+  },
 ): StageTool {
   const { service, method, path, places } = call;
   const usual = REPEATABLE.has(method) ? {} : { retry: { attempts: 1 } };

@@ -1,7 +1,7 @@
 import { invalid } from '../definition/invalid.js';
 import { isJsonObject, type Json, type JsonObject } from '../json.js';
 import { refusedForeign } from '../json-schema/index.js';
-import type { HttpPlaces } from '../plan/agent.js';
+import type { ParameterLocations } from '../plan/agent.js';
 import { httpPlan, type Method } from './http-tool.js';
 import { DocumentError, dereferenced, plainSchema } from './openapi-schema.js';
 import { checkKeys, type Tool, type ToolPolicy } from './tool.js';
@@ -78,7 +78,7 @@ function argumentsOf(
   document: JsonObject,
   item: JsonObject,
   own: JsonObject,
-): { schema: JsonObject; places: HttpPlaces } {
+): { schema: JsonObject; places: ParameterLocations } {
   const fields: Record<string, Json> = {};
   const required: string[] = [];
   const placed: { path: string[]; query: string[] } = { path: [], query: [] };
@@ -95,7 +95,7 @@ function argumentsOf(
     placed[place].push(name);
   }
   const body = bodyOf(document, own);
-  let places: HttpPlaces = placed;
+  let places: ParameterLocations = placed;
   if (body) {
     const inner = isJsonObject(body.schema.properties) ? body.schema.properties : undefined;
     const apart = inner && body.required && Object.keys(inner).every((name) => !Object.hasOwn(fields, name));

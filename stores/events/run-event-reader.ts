@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type { RunEvent } from '../../pipelines/run/index.js';
-import { Channels, type Live } from './channels.js';
+import { EventSubscriptions, type Subscription } from './event-subscriptions.js';
 import { eventOf, isBehind, POSITION, START, streamOf, textOf } from './stream.js';
 
 /** Pause before another try when Redis does not answer, in milliseconds. */
@@ -31,13 +31,13 @@ const LOST = textOf({ type: 'events.lost' });
  */
 export class RunEventReader {
   readonly #redis: Redis;
-  readonly #channels: Channels;
+  readonly #subscriptions: EventSubscriptions;
   #closed = false;
 
   /** @param subscriber a connection for this purpose alone: a subscriber can send no other command */
   constructor(redis: Redis, subscriber: Redis) {
     this.#redis = redis;
-    this.#channels = new Channels(subscriber, PAGE);
+    this.#subscriptions = new EventSubscriptions(subscriber, PAGE);
   }
 
   /** What a position looks like. */
@@ -49,14 +49,14 @@ export class RunEventReader {
    */
   async *follow(run: string, after: string | undefined, signal: AbortSignal): AsyncGenerator<FollowedEvent> {
     const key = streamOf(run);
-    const live = this.#channels.listen(key);
+    const subscription = this.#subscriptions.listen(key);
     let at = after ?? START;
     let tries = 0;
     try {
       for (;;) {
         const last = signal.aborted || this.#closed;
         // Heard from here on, so that nothing falls between the page and what is told after it.
-        const hears = last || (await live.hears());
+        const hears = last || (await subscription.hears());
         const page = await this.#redis.xrange(key, `(${at}`, '+', 'COUNT', PAGE).catch(() => undefined);
         for (const [id, fields] of page ?? []) {
           at = id;
@@ -71,33 +71,39 @@ export class RunEventReader {
         if (last) await sleep(PAUSE_MS);
         else if (!hears || page === undefined) await sleep(PAUSE_MS, undefined, { signal }).catch(() => undefined);
         else
-          for await (const told of this.#told(live, at, signal)) {
+          for await (const told of this.#told(subscription, at, signal)) {
             at = told.id;
             yield told;
           }
       }
     } finally {
-      this.#channels.leave(key, live);
+      this.#subscriptions.leave(key, subscription);
     }
   }
 
   /** What is told behind a position, until something may have been missed or nobody listens any more. */
-  async *#told(live: Live, after: string, signal: AbortSignal): AsyncGenerator<FollowedEvent> {
+  async *#told(subscription: Subscription, after: string, signal: AbortSignal): AsyncGenerator<FollowedEvent> {
     let at = after;
     for (;;) {
-      const next = live.take();
+      const next = subscription.take();
       if (next) {
         if (next.id === '') yield followed(at, next.text);
         else if (isBehind(next.id, at)) {
           at = next.id;
           yield followed(at, next.text);
         }
-      } else if (live.missed || signal.aborted || this.#closed || !(await live.more(SILENCE_MS, signal))) return;
+      } else if (
+        subscription.missed ||
+        signal.aborted ||
+        this.#closed ||
+        !(await subscription.more(SILENCE_MS, signal))
+      )
+        return;
     }
   }
 
   close(): void {
     this.#closed = true;
-    this.#channels.close();
+    this.#subscriptions.close();
   }
 }

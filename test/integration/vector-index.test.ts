@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Embedder } from '../../activities/cache/index.js';
 import type { WorkerContext } from '../../activities/stage/worker-kind.js';
 import { indexKinds, PassageIndex } from '../../activities/vector-index/index.js';
-import { placesOf } from '../../activities/vector-index/places.js';
+import { keysOf } from '../../activities/vector-index/keys.js';
 import type { MillraceError } from '../../pipelines/errors.js';
 import type { Passage } from '../../pipelines/stages/index.js';
 import { connected, createRedis } from '../../stores/redis/index.js';
@@ -139,7 +139,7 @@ describe('a vector index on real Redis and MiniLM', () => {
       expect(found.map(({ text }) => text)).toEqual([name.index]);
     }
     // The one whose tenant is no plain name, which stands in the keys as a hash.
-    await redis.del(...(await redis.keys(placesOf({ tenant: `${mine}:a`, index: 'b' }).meta.replace('meta', '*'))));
+    await redis.del(...(await redis.keys(keysOf({ tenant: `${mine}:a`, index: 'b' }).meta.replace('meta', '*'))));
   });
 
   it('serves the stage kinds', async () => {
@@ -348,8 +348,8 @@ describe('a quota', () => {
     const own = tenant();
     const store = limited({ passages: 10, bytes: 0 });
     await into('a', own, some(10), store);
-    const places = placesOf({ tenant: own, index: 'a' });
-    await redis.del(places.meta, places.of('flat').vectors, places.of('flat').passages);
+    const keys = keysOf({ tenant: own, index: 'a' });
+    await redis.del(keys.meta, keys.of('flat').vectors, keys.of('flat').passages);
     expect(await into('a', own, some(10, 100), store)).toBe(10);
   });
 });

@@ -18,7 +18,7 @@ import type {
 } from '../../pipelines/run/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
 import { codeName } from '../../pipelines/stages/index.js';
-import { follower } from '../../runtime/limited.js';
+import { linkedAbort } from '../../runtime/limited.js';
 import { HANDED_BACK, interpret, interrupts, type RunHost, Waits } from '../../workflows/interpreter/index.js';
 
 /** Records the calls of a segment, so that it can be continued after a crash. */
@@ -215,7 +215,7 @@ export class InProcessHost implements RunHost {
   }
 
   async race<T>(contenders: readonly ((host: RunHost) => Promise<T>)[]): Promise<T> {
-    const { own, release } = follower(this.#signal);
+    const { own, release } = linkedAbort(this.#signal);
     const options = { ...this.#options, signal: own.signal, waits: this.#waits };
     const host = new InProcessHost(options, this.#underWay);
     try {
@@ -258,7 +258,7 @@ async function withinAttempt<T>(
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const { attemptMs, totalMs } = timeout;
-  const { own, release } = follower(signal);
+  const { own, release } = linkedAbort(signal);
   const limits = `limits: ${attemptMs} ms an attempt, ${totalMs} ms in all`;
   const expire = () => own.abort(new MillraceError('STAGE_TIMEOUT', `timed out (${limits})`));
   const expiring = setTimeout(expire, Math.min(attemptMs, Math.max(0, leftMs), LONGEST_TIMER_MS));

@@ -1,5 +1,5 @@
 import type { InjectedSinks } from '@temporalio/worker';
-import { follower } from '../../runtime/limited.js';
+import { linkedAbort } from '../../runtime/limited.js';
 import type { SegmentSinks } from '../../workflows/segment-turns.js';
 
 /**
@@ -24,7 +24,7 @@ interface Begun {
 /** Registers a segment that begins. Its signal aborts with `cancelled` and when its workflow abandons the segment, until `end`. */
 export function beginSegment(workflowId: string, runId: string, path: string, cancelled: AbortSignal): Begun {
   const key = keyOf(workflowId, runId, path);
-  const { own, release } = follower(cancelled);
+  const { own, release } = linkedAbort(cancelled);
   if (abandoned.delete(key)) own.abort(givenUp());
   // The same segment again in this process: its workflow has lost the first one, whose calls must not continue.
   running.get(key)?.abort(new Error('the segment has begun again'));

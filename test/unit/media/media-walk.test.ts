@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { z } from 'zod';
-import { mapMedia, mediaPlaces, schemasAt } from '../../../media/index.js';
+import { mapMedia, mediaFields, schemasAt } from '../../../media/index.js';
 import type { Json } from '../../../pipelines/json.js';
 import { audio, image } from '../../../pipelines/media.js';
 
@@ -25,7 +25,7 @@ test('media is found through what wraps it', async () => {
     text: 'x',
     unknown: 7,
   });
-  expect(mediaPlaces(schema).map(({ path }) => path)).toEqual([
+  expect(mediaFields(schema).map(({ path }) => path)).toEqual([
     'optional',
     'nullable',
     'described',
@@ -59,9 +59,9 @@ test('of a union the member that the value is meant for counts', async () => {
 test('schemas that contain themselves end', async () => {
   const tree: z.ZodType = z.object({ voice: audio(), children: z.array(z.lazy(() => tree)) });
   const fresh: z.ZodType = z.lazy(() => z.object({ voice: audio(), next: z.lazy(() => fresh).optional() }));
-  expect(mediaPlaces(tree)[0]?.path).toBe('voice');
-  expect(mediaPlaces(fresh).length).toBeLessThan(20);
-  expect(mediaPlaces(z.json())).toEqual([]);
+  expect(mediaFields(tree)[0]?.path).toBe('voice');
+  expect(mediaFields(fresh).length).toBeLessThan(20);
+  expect(mediaFields(z.json())).toEqual([]);
   const value = { voice: 1, children: [{ voice: 2, children: [] }] };
   expect(await mapMedia(tree, value, take)).toEqual({
     voice: 'audio voice 1',

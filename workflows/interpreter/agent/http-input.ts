@@ -1,8 +1,8 @@
 import type { Json, JsonObject } from '../../../pipelines/json.js';
-import type { HttpPlaces } from '../../../pipelines/plan/index.js';
+import type { ParameterLocations } from '../../../pipelines/plan/index.js';
 
 /** The input of an `http` call with a tool's arguments in their places. What the model has left out is left out. */
-export function httpInput({ path, query, body }: HttpPlaces, given: JsonObject): JsonObject {
+export function httpInput({ path, query, body }: ParameterLocations, given: JsonObject): JsonObject {
   const pick = (names: readonly string[]): JsonObject =>
     Object.fromEntries(names.flatMap((name) => (name in given ? [[name, given[name] as Json] as const] : [])));
   const placed = new Set([...path, ...query]);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { normaliseText, placesOf } from '../../../../activities/cache/cache-key.js';
+import { keysOf, normaliseText } from '../../../../activities/cache/cache-key.js';
 import { request } from '../../../support/caches.js';
 
 describe('normaliseText', () => {
@@ -23,27 +23,24 @@ describe('normaliseText', () => {
   });
 });
 
-describe('placesOf', () => {
+describe('keysOf', () => {
   it('names the tenant in clear and nothing else', () => {
-    const { entry, lease, vectors } = placesOf(
-      request('Who is Zebediah?', { context: { secret: 'xyzzy' } }),
-      'weights',
-    );
+    const { entry, lease, vectors } = keysOf(request('Who is Zebediah?', { context: { secret: 'xyzzy' } }), 'weights');
     for (const key of [entry, lease, vectors]) expect(key).toMatch(/^millrace:cache:\{acme:[0-9a-f]{64}\}:/);
   });
 
   it('hashes a tenant that is not a plain name', () => {
     const keys = ['a}b', 'ACME', '~x', '', 'a:b', '\ud800'].map(
-      (tenant) => placesOf(request('x', { tenant }), 'f').entry,
+      (tenant) => keysOf(request('x', { tenant }), 'f').entry,
     );
     expect(new Set(keys).size).toBe(keys.length);
     for (const key of keys) expect(key).toMatch(/^millrace:cache:\{~[0-9a-f]{64}:[0-9a-f]{64}\}:entry:[0-9a-f]{32}$/);
   });
 
   it('has one partition for what differs in the key text and the least similarity only', () => {
-    const base = placesOf(request('a'), 'f');
-    expect(placesOf(request('b', { minSimilarity: 0.99 }), 'f').vectors).toBe(base.vectors);
-    expect(placesOf(request('a', { context: [1] }), 'f').vectors).not.toBe(base.vectors);
-    expect(placesOf(request('a'), 'g').vectors).not.toBe(base.vectors);
+    const base = keysOf(request('a'), 'f');
+    expect(keysOf(request('b', { minSimilarity: 0.99 }), 'f').vectors).toBe(base.vectors);
+    expect(keysOf(request('a', { context: [1] }), 'f').vectors).not.toBe(base.vectors);
+    expect(keysOf(request('a'), 'g').vectors).not.toBe(base.vectors);
   });
 });

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Place, Pool } from '../../../../activities/pools/index.js';
+import type { CallTarget, Pool } from '../../../../activities/pools/index.js';
 import { type ErrorCode, MillraceError } from '../../../../pipelines/errors.js';
 import { counts, fakePools, openCall, settle } from './fakes.js';
 
@@ -18,7 +18,7 @@ async function spread(pool: Pool, calls: number): Promise<string[]> {
   return urls;
 }
 
-const fail = (pool: Pool, code: ErrorCode, details = {}): Promise<Place> =>
+const fail = (pool: Pool, code: ErrorCode, details = {}): Promise<CallTarget> =>
   new Promise((resolve) => {
     pool
       .use(async (_, at) => {

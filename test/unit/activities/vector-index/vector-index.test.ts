@@ -1,19 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import { bounded } from '../../../../activities/vector-index/bounded.js';
 import { indexFailure } from '../../../../activities/vector-index/failures.js';
-import { placesOf } from '../../../../activities/vector-index/places.js';
+import { keysOf } from '../../../../activities/vector-index/keys.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
 import { serverName } from '../../../../stores/redis/index.js';
 
-describe('places', () => {
-  const keysOf = (tenant: string, index: string, print = 'p') => {
-    const places = placesOf({ tenant, index });
-    return [places.meta, places.of(print).vectors, places.of(print).passages];
+describe('keys', () => {
+  const allKeys = (tenant: string, index: string, print = 'p') => {
+    const keys = keysOf({ tenant, index });
+    return [keys.meta, keys.of(print).vectors, keys.of(print).passages];
   };
 
   it('hold tenant and index in clear, all of a tenant in one slot of a cluster', () => {
-    for (const key of keysOf('acme', 'docs')) expect(key).toMatch(/^millrace:index:\{acme\}:2:/);
-    for (const key of keysOf('acme', 'a}b{c')) expect(key.match(/[{}]/g)).toHaveLength(2);
+    for (const key of allKeys('acme', 'docs')) expect(key).toMatch(/^millrace:index:\{acme\}:2:/);
+    for (const key of allKeys('acme', 'a}b{c')) expect(key.match(/[{}]/g)).toHaveLength(2);
   });
 
   it('differ for every tenant, index and embedder', () => {
@@ -26,13 +26,13 @@ describe('places', () => {
       ['a', ''],
       ['', 'a'],
     ];
-    const keys = names.flatMap(([tenant = '', index = '']) => keysOf(tenant, index));
+    const keys = names.flatMap(([tenant = '', index = '']) => allKeys(tenant, index));
     expect(new Set(keys).size).toBe(keys.length);
     // A tenant's use is counted for all its indices, and is no index's key.
-    expect(placesOf({ tenant: 'a', index: 'b' }).use).toBe(placesOf({ tenant: 'a', index: 'c' }).use);
-    for (const [tenant = '', index = ''] of names) expect(keys).not.toContain(placesOf({ tenant, index }).use);
-    expect(keysOf('a', 'b', 'p')[1]).not.toBe(keysOf('a', 'b', 'q')[1]);
-    expect(keysOf('a', 'b', 'p')[0]).toBe(keysOf('a', 'b', 'q')[0]);
+    expect(keysOf({ tenant: 'a', index: 'b' }).use).toBe(keysOf({ tenant: 'a', index: 'c' }).use);
+    for (const [tenant = '', index = ''] of names) expect(keys).not.toContain(keysOf({ tenant, index }).use);
+    expect(allKeys('a', 'b', 'p')[1]).not.toBe(allKeys('a', 'b', 'q')[1]);
+    expect(allKeys('a', 'b', 'p')[0]).toBe(allKeys('a', 'b', 'q')[0]);
   });
 });
 

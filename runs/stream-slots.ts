@@ -9,10 +9,10 @@ const MOST_OF_TENANT = 1_000;
 const RETRY_MS = 1_000;
 
 /**
- * Limits the requests that wait for a run or follow it, over all doors of a gateway. Each holds a place from before its run starts
+ * Limits the requests that wait for a run or follow it, over all doors of a gateway. Each holds a slot from before its run starts
  * until the response has been sent or the client has disconnected.
  */
-export class Places {
+export class StreamSlots {
   readonly #most: number;
   readonly #mostOfTenant: number;
   readonly #taken = new Map<string, number>();
@@ -24,7 +24,7 @@ export class Places {
   }
 
   /**
-   * Takes a place. Throws `TOO_MANY_STREAMS`.
+   * Takes a slot. Throws `TOO_MANY_STREAMS`.
    * @returns a function that releases it; further calls have no effect
    */
   take(tenant: string): () => void {

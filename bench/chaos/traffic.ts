@@ -7,8 +7,8 @@ export interface Call {
   readonly stage?: string | undefined;
 }
 
-/** Follows one connection of a protocol: which calls its bytes belong to. The bytes themselves pass unchanged. */
-export interface Follower {
+/** Reads one connection of a protocol: which calls its bytes belong to. The bytes themselves pass unchanged. */
+export interface Traffic {
   /** Bytes of the client: the calls that are known with them. */
   request(chunk: Buffer): readonly Call[];
   /** Bytes of the server: the numbers of the calls that they answer. */
@@ -18,7 +18,7 @@ export interface Follower {
 }
 
 /** HTTP/1.1 without pipelining: one call at a time, known when its body is whole. */
-export class Http1Follower implements Follower {
+export class Http1Traffic implements Traffic {
   #bytes = Buffer.alloc(0);
   #calls = 0;
 
@@ -54,7 +54,7 @@ const END_STREAM = 0x1;
 const LOOKED_AT = 4 * 1024;
 
 /** HTTP/2, which gRPC speaks: calls are streams, known when their mark has come or their request is whole. */
-export class Http2Follower implements Follower {
+export class Http2Traffic implements Traffic {
   readonly #client = new Frames(PREFACE_BYTES);
   readonly #server = new Frames(0);
   /** Beginnings of requests that are not known yet, by stream. */

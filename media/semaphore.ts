@@ -1,14 +1,17 @@
-/** A number of places, taken in the order of asking. */
-export class Places {
+/**
+ * A number of permits, given in the order of asking. `p-limit` keeps that order too, but nobody can leave its queue: a caller that
+ * is gone would wait on.
+ */
+export class Semaphore {
   #free: number;
   readonly #waiting: (() => void)[] = [];
 
-  constructor(places: number) {
-    this.#free = places;
+  constructor(permits: number) {
+    this.#free = permits;
   }
 
-  /** Resolves with a place, which is to be given back. Throws the signal's reason when it aborts before. */
-  async take(signal: AbortSignal): Promise<void> {
+  /** Resolves with a permit, which is to be released. Throws the signal's reason when it aborts before. */
+  async acquire(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     if (this.#free > 0) {
       this.#free--;
@@ -28,7 +31,7 @@ export class Places {
     });
   }
 
-  giveBack(): void {
+  release(): void {
     const go = this.#waiting.shift();
     if (go === undefined) this.#free++;
     else go();

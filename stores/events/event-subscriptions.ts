@@ -6,8 +6,8 @@ interface Told {
   readonly text: string;
 }
 
-/** What one follower has been told and has not taken. */
-export interface Live {
+/** What one listener has been told and has not taken. */
+export interface Subscription {
   /** Resolves when everything that is told from now on will be heard; false where it cannot be. */
   hears(): Promise<boolean>;
   take(): Told | undefined;
@@ -17,33 +17,36 @@ export interface Live {
   more(ms: number, signal: AbortSignal): Promise<boolean>;
 }
 
-/** The channels that the followers of a process listen to, over one connection. */
-export class Channels {
+/** The channels on which a process hears of runs’ events, over one connection. */
+export class EventSubscriptions {
   readonly #redis: Redis;
   readonly #most: number;
-  readonly #followers = new Map<string, { readonly all: Set<Follower>; subscribed: Promise<boolean> | undefined }>();
+  readonly #channels = new Map<
+    string,
+    { readonly all: Set<ChannelSubscription>; subscribed: Promise<boolean> | undefined }
+  >();
 
-  /** @param most entries that a follower keeps before it rather reads the stream again */
+  /** @param most entries that a subscription keeps before it rather reads the stream again */
   constructor(subscriber: Redis, most: number) {
     this.#redis = subscriber;
     this.#most = most;
     subscriber.on('message', (channel: string, message: string) => {
       const at = message.indexOf(' ');
       const told = { id: message.slice(0, at), text: message.slice(at + 1) };
-      for (const follower of this.#followers.get(channel)?.all ?? []) follower.tell(told);
+      for (const subscription of this.#channels.get(channel)?.all ?? []) subscription.tell(told);
     });
     subscriber.on('close', () => {
-      for (const channel of this.#followers.values()) {
+      for (const channel of this.#channels.values()) {
         channel.subscribed = undefined;
-        for (const follower of channel.all) follower.miss();
+        for (const subscription of channel.all) subscription.miss();
       }
     });
   }
 
-  listen(channel: string): Live {
-    const known = this.#followers.get(channel) ?? { all: new Set(), subscribed: undefined };
-    this.#followers.set(channel, known);
-    const follower = new Follower(this.#most, () => {
+  listen(channel: string): Subscription {
+    const known = this.#channels.get(channel) ?? { all: new Set(), subscribed: undefined };
+    this.#channels.set(channel, known);
+    const subscription = new ChannelSubscription(this.#most, () => {
       known.subscribed ??= this.#redis.subscribe(channel).then(
         () => true,
         () => {
@@ -53,25 +56,25 @@ export class Channels {
       );
       return known.subscribed;
     });
-    known.all.add(follower);
-    return follower;
+    known.all.add(subscription);
+    return subscription;
   }
 
-  leave(channel: string, live: Live): void {
-    const known = this.#followers.get(channel);
+  leave(channel: string, subscription: Subscription): void {
+    const known = this.#channels.get(channel);
     if (!known) return;
-    known.all.delete(live as Follower);
+    known.all.delete(subscription as ChannelSubscription);
     if (known.all.size > 0) return;
-    this.#followers.delete(channel);
+    this.#channels.delete(channel);
     this.#redis.unsubscribe(channel).catch(() => undefined);
   }
 
   close(): void {
-    for (const { all } of this.#followers.values()) for (const follower of all) follower.miss();
+    for (const { all } of this.#channels.values()) for (const subscription of all) subscription.miss();
   }
 }
 
-class Follower implements Live {
+class ChannelSubscription implements Subscription {
   readonly #most: number;
   readonly #subscribe: () => Promise<boolean>;
   #told: Told[] = [];

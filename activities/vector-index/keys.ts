@@ -11,7 +11,7 @@ export interface IndexName {
 }
 
 /** Redis keys of one index. */
-export interface IndexPlaces {
+export interface IndexKeys {
   /** Hash: what the index was made with. */
   readonly meta: string;
   /** Hash of the tenant: what each of its indices holds, `<passages> <bytes>` by the index's segment. */
@@ -19,10 +19,10 @@ export interface IndexPlaces {
   /** The index's field in `use`. */
   readonly segment: string;
   /** Keys of what one embedder made. */
-  of(fingerprint: string): PassagePlaces;
+  of(fingerprint: string): PassageKeys;
 }
 
-export interface PassagePlaces {
+export interface PassageKeys {
   /** Vector set: passages' ids. */
   readonly vectors: string;
   /** Hash: id to the passage's JSON. */
@@ -35,7 +35,7 @@ export interface PassagePlaces {
  * also counts them against the tenant's quota. Vectors and passages have the embedder's fingerprint in their key: those of
  * two embedders never meet, whatever else goes wrong.
  */
-export function placesOf({ tenant, index }: IndexName): IndexPlaces {
+export function keysOf({ tenant, index }: IndexName): IndexKeys {
   const ofTenant = `millrace:index:{${keySegment(tenant)}}:${FORMAT}`;
   const own = keySegment(index);
   const prefix = `${ofTenant}:${own}`;

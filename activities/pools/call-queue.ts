@@ -11,7 +11,7 @@ import type { Endpoint } from './endpoint.js';
 const HEAD_START_MS = 10_000;
 const RANK: Readonly<Record<Priority, number>> = { interactive: 0, default: 1, batch: 2 };
 
-export interface TurnRequest {
+export interface SlotRequest {
   readonly signal: AbortSignal;
   /** Default `default`. */
   readonly priority?: Priority | undefined;
@@ -21,34 +21,34 @@ export interface TurnRequest {
   readonly devices?: readonly string[] | undefined;
   /** URL of the endpoint at which the call has just failed: not there, where another one takes calls. */
   readonly avoid?: string | undefined;
-  /** Longest wait in milliseconds; a place that is free is given whatever this says. */
+  /** Longest wait in milliseconds; a slot that is free is given whatever this says. */
   readonly queueMs?: number | undefined;
 }
 
-/** A place at an endpoint, to be given back with `Turns.release`. */
-export interface Turn {
+/** A slot of an endpoint, to be given back with `CallQueue.release`. */
+export interface Slot {
   readonly endpoint: Endpoint;
   readonly leave: () => void;
 }
 
 interface Waiter {
-  /** Its place in the order: arrival in ms and the head start of the classes above it. */
+  /** What it is ordered by: arrival in ms and the head start of the classes above it. */
   readonly due: number;
   readonly affinity: string | undefined;
   /** The endpoints that it may go to. Absent: any. */
   readonly only: readonly Endpoint[] | undefined;
   readonly avoid: string | undefined;
-  grant(turn: Turn): void;
-  /** It leaves the line without a place. */
+  grant(slot: Slot): void;
+  /** It leaves the queue without a slot. */
   leave(reason: unknown): void;
 }
 
 /**
- * Hands out places at endpoints: at the one that `affinity` prefers, else at the one with the fewest calls in flight. An
+ * Hands out slots of endpoints: at the one that `affinity` prefers, else at the one with the fewest calls in flight. An
  * endpoint whose breaker is open, or is being tried out, is passed over while another is up; one under repair is waited for.
  * None is waited for that cannot be reached: that wait would hold a slot of the worker.
  */
-export class Turns {
+export class CallQueue {
   readonly #endpoints: readonly Endpoint[];
   /** In the order of `due`. */
   readonly #waiting: Waiter[] = [];
@@ -62,7 +62,7 @@ export class Turns {
   }
 
   /** Rejects with the signal's reason when it aborts, with `QUEUE_TIMEOUT` after `queueMs`, and when all endpoints are away. */
-  acquire({ signal, priority = 'default', affinity, devices, avoid, queueMs }: TurnRequest): Promise<Turn> {
+  acquire({ signal, priority = 'default', affinity, devices, avoid, queueMs }: SlotRequest): Promise<Slot> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
       let impatience: NodeJS.Timeout | undefined;
@@ -76,10 +76,10 @@ export class Turns {
         affinity,
         only: this.#on(devices),
         avoid,
-        grant(turn) {
+        grant(slot) {
           settled = true;
           end();
-          resolve(turn);
+          resolve(slot);
         },
         leave: (reason) => {
           settled = true;
@@ -97,8 +97,8 @@ export class Turns {
     });
   }
 
-  /** A place that is free now, not at `avoided` if another has one; undefined when there is none or calls wait for it. */
-  spare(avoided: Endpoint): Turn | undefined {
+  /** A slot that is free now, not at `avoided` if another has one; undefined when there is none or calls wait for it. */
+  spare(avoided: Endpoint): Slot | undefined {
     if (this.#waiting.length > 0) return undefined;
     const free = this.#free();
     const others = free.filter((endpoint) => endpoint !== avoided);
@@ -106,7 +106,7 @@ export class Turns {
     return endpoint && { endpoint, leave: endpoint.enter() };
   }
 
-  release({ leave }: Turn): void {
+  release({ leave }: Slot): void {
     leave();
     this.next();
   }
@@ -121,7 +121,7 @@ export class Turns {
         continue;
       }
       const endpoint = this.#choose(waiter);
-      // Without a place for one that may go anywhere there is none for those behind it.
+      // Without a slot for one that may go anywhere there is none for those behind it.
       if (!endpoint && waiter.only === undefined && waiter.avoid === undefined) break;
       if (!endpoint) continue;
       this.#waiting.splice(this.#waiting.indexOf(waiter), 1);

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { ReadingTurns } from '../../../../gateway/input/reading-turns.js';
+import { ReadPacer } from '../../../../gateway/input/read-pacer.js';
 
 const KIBIBYTE = 1024;
 
@@ -9,24 +9,24 @@ const KIBIBYTE = 1024;
 const endless = (bytes: number) => new Readable({ read: () => undefined, highWaterMark: bytes });
 
 it('lets a small body be', () => {
-  const turns = new ReadingTurns();
+  const pacer = new ReadPacer();
   const body = endless(1);
-  for (let i = 0; i < 16; i++) turns.came(body, 64 * KIBIBYTE);
+  for (let i = 0; i < 16; i++) pacer.came(body, 64 * KIBIBYTE);
   expect(body.isPaused()).toBe(false);
 });
 
 it('pauses a body that has brought enough for this turn, and goes on in a later one', async () => {
-  const turns = new ReadingTurns();
+  const pacer = new ReadPacer();
   const body = endless(1).resume();
-  turns.came(body, 2 * KIBIBYTE * KIBIBYTE);
+  pacer.came(body, 2 * KIBIBYTE * KIBIBYTE);
   expect(body.isPaused()).toBe(true);
   await expect.poll(() => body.isPaused(), { interval: 1 }).toBe(false);
 });
 
 it('lets bodies go on in the order in which they were paused, some a turn', async () => {
-  const turns = new ReadingTurns();
+  const pacer = new ReadPacer();
   const bodies = Array.from({ length: 40 }, () => endless(1).resume());
-  for (const body of bodies) turns.came(body, 2 * KIBIBYTE * KIBIBYTE);
+  for (const body of bodies) pacer.came(body, 2 * KIBIBYTE * KIBIBYTE);
   const paused = () => bodies.filter((body) => body.isPaused()).length;
   const seen = [paused()];
   while (paused() > 0) {

@@ -11,7 +11,7 @@ const GO_ON = 16;
  * Lets large bodies take turns, at 500 MiB a second all together. Node reads up to 2 MiB of each connection that has bytes before it
  * looks at the next event: with a hundred uploads at once everybody else would wait for tenths of a second.
  */
-export class ReadingTurns {
+export class ReadPacer {
   readonly #waiting: Readable[] = [];
   #read = 0;
   #turn: NodeJS.Timeout | undefined;
@@ -34,4 +34,4 @@ export class ReadingTurns {
 }
 
 /** Of this process: its event loop is what all bodies share. */
-export const readingTurns = new ReadingTurns();
+export const readPacer = new ReadPacer();
