@@ -1,6 +1,6 @@
 import { type ErrorCode, MillraceError } from '../../pipelines/errors.js';
 
-/** Codes that a connector throws itself while it reads an answer, without knowing whose it is. */
+/** Codes that a connector throws while it reads an answer, before the endpoint is attached. */
 const OF_THE_SERVER: ReadonlySet<ErrorCode> = new Set([
   'INVALID_OUTPUT',
   'MODEL_NOT_FOUND',
@@ -8,7 +8,7 @@ const OF_THE_SERVER: ReadonlySet<ErrorCode> = new Set([
   'BACKEND_UNAVAILABLE',
 ]);
 
-/** The error with the endpoint that it is about, if it is about one: not one of the artifact store's that passed through. */
+/** Adds the endpoint to the error if the error concerns it; an artifact-store error that passes through does not. */
 export function atEndpoint(
   error: MillraceError,
   { endpoint, model }: { endpoint: string; model: string },

@@ -1,8 +1,8 @@
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 
 /**
- * An endpoint as a base URL, without a `/` at its end. Throws `INVALID_SETTING` for what is none: paths are put behind it,
- * so it has no query, and no credentials, which would end up in logs.
+ * An endpoint as a base URL without a trailing `/`. Throws `INVALID_SETTING` for anything else: paths are appended to
+ * it, so it must have no query, and no credentials, which would end up in logs.
  */
 export function baseUrl(endpoint: string, connector: string): string {
   const url = parsed(endpoint, connector);

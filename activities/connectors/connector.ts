@@ -5,25 +5,27 @@ import type { Json, JsonObject } from '../../pipelines/json.js';
 import type { StageKindName } from '../../pipelines/stages/index.js';
 
 /**
- * The port that every model server is spoken to through. A connector knows one protocol; `connect` gives a *backend*, the
- * client of one endpoint. Backends never retry: the stage's policy owns retries.
+ * The interface to every model server. A connector implements one protocol; `connect` returns a *backend*, the client
+ * of one endpoint. Backends never retry: the stage's policy owns retries.
  */
 export interface Connector {
   readonly name: string;
   /** The stage kinds it can serve. */
   readonly kinds: ReadonlySet<StageKindName>;
-  /** What it can do beyond a plain call; a stage that needs more is refused before anything runs. */
+  /** Capabilities beyond a plain call; a stage that needs others is refused before anything runs. */
   readonly capabilities: ReadonlySet<Capability>;
-  /** Its servers may want a key. Absent: none is sent, and a pool must not name one. */
+  /** Set if its servers may require a key. Absent: no key is sent, and a pool must not name one. */
   readonly takesKey?: true;
   /**
    * Opens a client; lazily, so that an endpoint that is down does not stop a worker from starting.
-   * @param key where the pool says that its key is. Throws `INVALID_SETTING` where there is none
+   * @param key where the pool's key is stored. Throws `INVALID_SETTING` if there is none
    */
   connect(endpoint: string, key?: KeyReference): Backend;
 }
 
-/** Where a pool's key is: never the key itself, for the models file is read, printed and kept by others. */
+/**
+ * Where a pool's key is stored: never the key itself, because the models file is read, printed and stored elsewhere.
+ */
 export type KeyReference = { readonly env: string } | { readonly file: string };
 
 /** The key that is sent to an endpoint; undefined: none. */
@@ -39,30 +41,33 @@ export interface Backend {
    * mapped by the connector, `mapError` in its folder. Ends within a second of `context.signal`'s abort.
    */
   invoke(call: Call, context: CallContext): Promise<Reply>;
-  /** Canary: the smallest real call of the model. Servers report ready while each call fails, so readiness is not asked. */
+  /**
+   * Canary: the smallest real call of the model. A server can report ready while every call fails, so readiness is not
+   * enough.
+   */
   probe(model: string, kind: StageKindName, signal: AbortSignal): Promise<void>;
-  /** Repairs a model that is ready but fails. Absent where the server offers no means. */
+  /** Repairs a model that is ready but fails. Absent if the server offers no way to do it. */
   heal?(model: string, signal: AbortSignal): Promise<void>;
-  /** What the model has done since it was loaded, by the server's own count. Absent where the server keeps none. */
+  /** Statistics of the model since it was loaded, as counted by the server. Absent if the server keeps none. */
   work?(model: string, signal: AbortSignal): Promise<ServerWork>;
-  /** Identifies what the model computes: changes when its weights do. Part of cache keys. */
+  /** Identifies the model's weights: changes when they do. Part of cache keys. */
   fingerprint(model: string, signal: AbortSignal): Promise<string>;
-  /** How the server forms batches of a model's calls. Absent where it does not tell. */
+  /** How the server batches a model's calls. Absent if it does not report this. */
   batching?(model: string, signal: AbortSignal): Promise<Batching>;
-  /** The server's name and release as it states them: `triton 2.51.0`. Absent where the protocol has none. */
+  /** The server's name and release as reported: `triton 2.51.0`. Absent if the protocol has none. */
   server?(model: string, signal: AbortSignal): Promise<string>;
   close(): void;
 }
 
-/** Totals that only grow. */
+/** Counters; they only grow. */
 export interface ServerWork {
   /** Requests answered. */
   readonly requests: number;
-  /** Milliseconds that they have waited in the server's queue, all together. */
+  /** Total time in the server's queue, in milliseconds. */
   readonly queueMs: number;
-  /** Milliseconds that they were computed, all together. */
+  /** Total compute time, in milliseconds. */
   readonly computeMs: number;
-  /** By size of batch; empty where the server does not tell. */
+  /** By batch size; empty if the server does not report this. */
   readonly batches?: readonly BatchWork[];
 }
 
@@ -70,18 +75,18 @@ export interface ServerWork {
 export interface BatchWork {
   readonly size: number;
   readonly count: number;
-  /** Milliseconds that they took, all together. */
+  /** Total time of these batches, in milliseconds. */
   readonly computeMs: number;
 }
 
 export interface Batching {
   /** Most calls in a batch; 1: calls are not batched. */
   readonly most: number;
-  /** Sizes that are formed early. */
+  /** Preferred batch sizes. */
   readonly preferred: readonly number[];
-  /** Longest that a call waits for others, in milliseconds. */
+  /** Longest time that a call waits for a batch to fill, in milliseconds. */
   readonly delayMs: number;
-  /** Batches that are computed at once. */
+  /** Batches that are computed concurrently. */
   readonly instances: number;
 }
 
@@ -98,7 +103,7 @@ export interface Reply {
   readonly usage?: Usage;
 }
 
-/** What a call consumed, for metrics. */
+/** Resources used by a call, for metrics. */
 export interface Usage {
   readonly inputTokens?: number;
   readonly outputTokens?: number;
@@ -110,24 +115,24 @@ export interface CallContext {
   readonly signal: AbortSignal;
   readonly audio: AudioPort;
   /**
-   * A useful piece of the answer has arrived: a text delta, or the number of audio samples. Stages' first-chunk and idle
-   * timeouts, and live streams, are made of these calls; a connector that cannot stream makes none. An empty text is
-   * progress that is no part of the answer's text: reasoning, or a tool call's arguments.
+   * A useful part of the answer has arrived: a text delta, or the number of audio samples. First-chunk and idle
+   * timeouts and live streams depend on these calls; a connector that cannot stream makes none. An empty text is
+   * progress outside the answer's text: reasoning, or a tool call's arguments.
    */
   emit(chunk: string | number): void;
-  /** The whole of a small artifact, e.g. an image; the caller has looked at its size. Absent where the host has no media. */
+  /** The whole of a small artifact, e.g. an image; the caller has checked its size. Absent if the host has no media. */
   bytes?(artifact: Artifact): Promise<Uint8Array>;
-  /** Progress that survives this attempt: the next one finds the last value in `resumeFrom`. */
+  /** Progress that survives this attempt: the next attempt finds the last value in `resumeFrom`. */
   checkpoint(progress: Json): void;
   readonly resumeFrom?: Json;
   /**
-   * The same for every attempt of a stage in a run, and no other's: a server that knows it does the work once. Printable
-   * ASCII.
+   * Identical for every attempt of a stage in a run and unique to it, so that a server that supports such keys does the
+   * work once. Printable ASCII.
    */
   readonly idempotencyKey?: string;
 }
 
-/** Turns anything a connector caught into the one error that the rest of Millrace knows. */
+/** Converts whatever a connector catches into a `MillraceError`. */
 export type MapError = (
   error: unknown,
   about: { endpoint: string; model: string; signal: AbortSignal },

@@ -1,6 +1,6 @@
 import { MillraceError } from '../../pipelines/errors.js';
 
-/** How requests are sent: Node's `fetch`, or what stands in for it. */
+/** Sends requests: Node's `fetch` or a replacement. */
 export type Transport = (url: string, init: RequestInit) => Promise<Response>;
 
 export interface Exchange {
@@ -10,7 +10,7 @@ export interface Exchange {
   readonly body?: string;
 }
 
-/** An answer that has arrived whole, of any status. */
+/** A complete answer of any status. */
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
@@ -18,12 +18,12 @@ export interface Answer {
 }
 
 const MEBIBYTE = 1024 * 1024;
-/** The limit that the gRPC connector has: a wild answer cannot fill the memory. */
+/** The same limit as the gRPC connector's: an oversized answer must not exhaust memory. */
 export const LONGEST_BODY = 64 * MEBIBYTE;
 
 /**
- * One request and its whole answer; a redirect is an answer like another. Throws what the transport throws, the signal's
- * reason, or `BACKEND_REJECTED` for a body above 64 MiB: the same call would have it again.
+ * One request and its complete answer; redirects are returned, not followed. Throws transport errors as they are, the
+ * signal's reason, or `BACKEND_REJECTED` for a body above 64 MiB, because a repeated call would return it again.
  */
 export async function exchange(
   transport: Transport,
@@ -38,7 +38,7 @@ export async function exchange(
 async function bodyOf({ body, headers }: Response, signal: AbortSignal): Promise<Buffer> {
   if (body === null) return Buffer.alloc(0);
   const reader = body.getReader();
-  // Cancelling closes the connection, of a transport that does not watch the signal while the body comes, too.
+  // Cancelling also closes the connection of a transport that ignores the signal while the body arrives.
   const stop = () => void reader.cancel(signal.reason).catch(() => undefined);
   signal.addEventListener('abort', stop, { once: true });
   try {
@@ -61,11 +61,11 @@ async function bodyOf({ body, headers }: Response, signal: AbortSignal): Promise
   }
 }
 
-/** Of a body above `LONGEST_BODY`. */
+/** For a body above `LONGEST_BODY`. */
 export const tooLong = (): MillraceError =>
   new MillraceError('BACKEND_REJECTED', `the answer is longer than ${LONGEST_BODY / MEBIBYTE} MiB`);
 
-/** The body as text. Throws `INVALID_OUTPUT` if it is not of its charset. */
+/** The body as text. Throws `INVALID_OUTPUT` if the bytes do not fit its charset. */
 export function textOf({ headers, body }: Answer): string {
   const charset = /;\s*charset="?([^\s;"]+)/i.exec(headers.get('content-type') ?? '')?.[1] ?? 'utf-8';
   try {

@@ -5,13 +5,13 @@ import type { Answer } from './exchange.js';
 import { retryAfterMs } from './retry-after.js';
 import { isNotReady, neverLeft } from './unsent.js';
 
-/** An answer whose status says that the call failed. */
+/** An answer whose status indicates that the call failed. */
 export class HttpFault extends Error {
   override readonly name = 'HttpFault';
   readonly status: number;
-  /** What the server says of it; may be empty. */
+  /** The server's explanation; may be empty. */
   readonly detail: string;
-  /** The server asks to wait this long, in milliseconds. */
+  /** The wait that the server requests, in milliseconds. */
   readonly retryAfterMs: number | undefined;
 
   constructor({ status, headers }: Pick<Answer, 'status' | 'headers'>, detail: string) {
@@ -22,7 +22,7 @@ export class HttpFault extends Error {
   }
 }
 
-/** A `mapError` for what `exchange` and its callers throw; `codeOf` reads the answers. */
+/** A `mapError` for the errors of `exchange` and its callers; `codeOf` maps answers to codes. */
 export const errorMapper =
   (codeOf: (fault: HttpFault) => ErrorCode): MapError =>
   (error, { endpoint, model }) => {
@@ -41,7 +41,7 @@ export const errorMapper =
     );
   };
 
-/** What an HTTP status from 300 means of the call, where the server's words do not say more. */
+/** Code for an HTTP status from 300, unless the body is more specific. */
 export function codeOfStatus({ status, detail, retryAfterMs }: HttpFault): ErrorCode {
   switch (status) {
     case 401:
@@ -59,7 +59,7 @@ export function codeOfStatus({ status, detail, retryAfterMs }: HttpFault): Error
     case 502:
       return 'BACKEND_UNAVAILABLE';
     case 503: {
-      // A server that sheds load, and says until when or why; else one that starts, or a proxy without a server behind it.
+      // A server that sheds load, if it says so; else one that is starting, or a proxy without an upstream.
       const shedding = retryAfterMs !== undefined || /overload|capacity|busy|too many|queue|rate limit/i.test(detail);
       return shedding ? 'BACKEND_OVERLOADED' : 'BACKEND_UNAVAILABLE';
     }
@@ -68,35 +68,35 @@ export function codeOfStatus({ status, detail, retryAfterMs }: HttpFault): Error
   }
 }
 
-/** What an error means that `fetch` threw: no answer, or only a part of one. */
+/** Code for an error thrown by `fetch`: no answer, or a partial one. */
 function codeOfFetch(error: unknown): ErrorCode {
   const text = describeFetch(error);
   if (neverLeft(text)) return 'BACKEND_UNAVAILABLE';
-  // undici's and the system's names of their limits: UND_ERR_HEADERS_TIMEOUT (300 s), ETIMEDOUT.
+  // Timeouts as undici and the system name them: UND_ERR_HEADERS_TIMEOUT (300 s), ETIMEDOUT.
   if (/TIMEOUT|ETIMEDOUT/.test(text)) return 'BACKEND_TIMEOUT';
   if (error instanceof TypeError && /^(fetch failed|terminated)$/.test(error.message)) return 'BACKEND_UNAVAILABLE';
   return 'INTERNAL';
 }
 
-/** Messages of errors that only wrap the one that says what happened. */
+/** Messages of wrapper errors whose cause holds the real message. */
 const WRAPPERS: ReadonlySet<string> = new Set(['fetch failed', 'terminated']);
-/** More than any chain of causes has. */
+/** No real chain of causes is longer. */
 const DEEPEST_CAUSE = 4;
 
-/** The message, or those of its causes: `connect ECONNREFUSED 127.0.0.1:7408`. */
+/** The message, or its causes' messages: `connect ECONNREFUSED 127.0.0.1:7408`. */
 function describeFetch(error: unknown): string {
   const parts: string[] = [];
   for (let at = error, depth = 0; at instanceof Error && depth < DEEPEST_CAUSE; at = at.cause, depth++) {
     const { code } = at as { code?: unknown };
     const named = typeof code !== 'string' || at.message.includes(code);
-    // An AggregateError, of all addresses of a host, has no words of its own.
+    // An AggregateError, raised when all addresses of a host fail, has no message of its own.
     const message = named ? at.message : at.message === '' ? String(code) : `${at.message} (${code})`;
     if (!WRAPPERS.has(message)) parts.push(message.trim());
   }
   return parts.length > 0 ? parts.join(': ') : messageOf(error);
 }
 
-/** Servers answer with whole pages; the start names the cause. Characters. */
+/** In characters. Servers may answer with whole pages; the cause is at the start. */
 const LONGEST_DETAIL = 500;
 export const shortened = (text: string): string =>
   text.length > LONGEST_DETAIL ? `${text.slice(0, LONGEST_DETAIL)}…` : text;

@@ -10,7 +10,7 @@ export interface ConnectorOptions {
 
 const NO_KEYS: ConnectorOptions = { openai: { keyOf: () => undefined } };
 
-/** Every connector by name. A new one is a folder beside these and a line here. */
+/** Every connector by name. To add one, add a folder here and a line below. */
 export function createConnectors({ openai } = NO_KEYS): ReadonlyMap<string, Connector> {
   const connectors = [tritonConnector(), oipRestConnector(), openAiConnector(openai), httpConnector()];
   return new Map(connectors.map((connector) => [connector.name, connector]));

@@ -2,12 +2,12 @@ import { type FieldError, MillraceError } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { type CheckedSchema, readSchema, SchemaError, TooCostlyError } from '../../pipelines/json-schema/index.js';
 
-/** A value that a schema has made whole with its defaults, or why it does not fit. */
+/** A value completed with the schema's defaults, or why it does not fit. */
 export type Fitted = { readonly data: Json } | { readonly fields: readonly FieldError[]; readonly told: string };
 
 /**
- * Checks a value against a JSON Schema. Throws `INVALID_PIPELINE` for a schema that cannot be read, and `CHECK_TOO_COSTLY` for
- * a value whose check takes too many steps.
+ * Checks a value against a JSON Schema. Throws `INVALID_PIPELINE` for a schema that cannot be read, and
+ * `CHECK_TOO_COSTLY` for a value whose check exceeds the step limit.
  */
 export function fitted(value: Json, schema: JsonObject): Fitted {
   const checked = compiled(schema);
@@ -23,19 +23,19 @@ export function fitted(value: Json, schema: JsonObject): Fitted {
 }
 
 /**
- * As many schemas as a worker's pipelines have, and the longest of 100 tools: 16 MiB with what is made of them. Callers bring
- * schemas of their own; one that was pushed out is read again in the time that a small reply takes to check.
+ * Enough for the schemas of a worker's pipelines and the largest ones of 100 tools: 16 MiB compiled. Callers send
+ * schemas of their own; recompiling an evicted one takes about as long as checking a small reply.
  */
 const MOST_COMPILED = 256;
 const MOST_TEXT = 2 * 1_024 * 1_024;
 const known = new Map<string, CheckedSchema>();
 let text = 0;
 
-/** A JSON Schema as what checks by it. Throws `INVALID_PIPELINE` where it cannot be read. */
+/** Compiles a JSON Schema. Throws `INVALID_PIPELINE` if it cannot be read. */
 export function compiled(schema: JsonObject): CheckedSchema {
   const key = JSON.stringify(schema);
   const checked = known.get(key) ?? compile(schema);
-  // The last of the map is the one that was used last.
+  // The map's last entry is the most recently used.
   text += known.delete(key) ? 0 : key.length;
   known.set(key, checked);
   for (const oldest of known.keys()) {

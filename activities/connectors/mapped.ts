@@ -2,7 +2,7 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { StageKindName } from '../../pipelines/stages/index.js';
 import type { MapError } from './connector.js';
 
-/** Runs a backend's call: what aborted its signal passes as it is, every other error as `mapError` names it. */
+/** Runs a backend's call: the signal's abort reason passes unchanged, every other error is mapped by `mapError`. */
 export async function mapped<T>(
   mapError: MapError,
   about: Parameters<MapError>[1],

@@ -1,8 +1,8 @@
-/** A server that asks for more than an hour is broken or means "never": the stage's own backoff is as good. */
+/** A wait of more than an hour is a server's mistake or means "never"; the stage's own backoff is used instead. */
 const LONGEST_MS = 3_600_000;
 
 /**
- * How long a server asks to wait, in milliseconds: `retry-after-ms`, or `retry-after` in seconds or as an HTTP date
+ * The wait that a server requests, in milliseconds: `retry-after-ms`, or `retry-after` in seconds or as an HTTP date
  * (RFC 9110, 10.2.3). `now`: ms since the epoch.
  */
 export function retryAfterMs(headers: { get(name: string): string | null }, now: number): number | undefined {

@@ -1,7 +1,9 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 
-/** The output of a `classify` stage: the label with the highest score, of equals the first. `scores`: in the labels' order. */
+/**
+ * Output of a `classify` stage: the label with the highest score, the first of equals. `scores`: in the labels' order.
+ */
 export function labelled(scores: readonly number[], labels: readonly string[]): JsonObject {
   expectCount(scores, labels.length, `labels (${labels.join(', ')})`);
   const best = scores.reduce((at, score, i) => (score > (scores[at] ?? Number.NaN) ? i : at), 0);
@@ -12,7 +14,7 @@ export function labelled(scores: readonly number[], labels: readonly string[]): 
   };
 }
 
-/** The output of a `rerank` stage: the passages with their scores, highest first, of equals in the order given. */
+/** Output of a `rerank` stage: passages and scores, highest first; equal scores keep the given order. */
 export function ranked(
   scores: readonly number[],
   passages: readonly JsonObject[],

@@ -2,14 +2,14 @@
 const LONGEST = 400;
 
 /**
- * Ends of sentences and lines; of clauses; of words. Tried in this order, on text whose white space is single characters.
- * The look ahead comes first, so that what stands before is looked at where a break can be and not at every character.
+ * Ends of sentences and lines; of clauses; of words. Tried in this order, on text with collapsed white space. The
+ * look-ahead comes first, so that the look-behind runs only at possible breaks, not at every character.
  */
 const BREAKS = [/(?=\s)(?<=[.!?…。！？]["”’)\]]*)\s|\n/u, /(?<=[,;:—–，；：])\s/u, /\s/u] as const;
 
 /**
- * Text in passages of at most 400 characters: as many whole sentences as fit, a longer sentence at its clauses, a longer
- * clause between words. Empty when the text has no word.
+ * Text split into passages of at most 400 characters: as many whole sentences as fit; a longer sentence is split at its
+ * clauses, a longer clause between words. Empty if the text has no word.
  */
 export function speakable(text: string): string[] {
   const passages: string[] = [];
@@ -23,8 +23,8 @@ export function speakable(text: string): string[] {
 }
 
 /**
- * With every run of white space as one character, a line break if it holds one. The callers' text may be a megabyte of
- * spaces, in which a pattern such as `\s*\n` would look for its end from each of them.
+ * Collapses each run of white space to one character, a line break if the run contains one. A caller's text may be a
+ * megabyte of spaces, on which a pattern such as `\s*\n` takes quadratic time.
  */
 const spaced = (text: string): string => text.trim().replace(/\s+/gu, (run) => (run.includes('\n') ? '\n' : ' '));
 
@@ -35,7 +35,7 @@ function pieces(text: string, level: number): string[] {
   return text.split(pattern).flatMap((part) => pieces(part.trim(), level + 1));
 }
 
-/** A "word" too long to speak at once, cut between code points. */
+/** Splits a "word" that is too long to speak at once, between code points. */
 function slices(text: string): string[] {
   const points = [...text];
   const result: string[] = [];

@@ -1,17 +1,20 @@
-/** What Whisper hears at once: 30 s at 16 kHz. Longer audio would be cut there, in the middle of a word. */
+/** Whisper's window: 30 s at 16 kHz. Longer audio would be cut there, in the middle of a word. */
 export const SAMPLE_RATE = 16_000;
 const WINDOW = 30 * SAMPLE_RATE;
-/** A window ends at the quietest moment of its last 5 s: people pause more often than that. */
+/** A window ends at the quietest moment of its last 5 s: speech usually has a pause within that time. */
 const SEARCH = 5 * SAMPLE_RATE;
-/** No window is shorter than half a second unless the audio is: from a snippet Whisper invents words. */
+/** Windows are at least half a second long unless the audio is shorter: Whisper hallucinates words on snippets. */
 const LEAST_TAIL = SAMPLE_RATE / 2;
-/** Loudness is that of a tenth of a second, longer than the silence inside a plosive, shorter than a pause between words. */
+/**
+ * Loudness is measured over a tenth of a second: longer than the silence in a plosive, shorter than a pause between
+ * words.
+ */
 const FRAME = SAMPLE_RATE / 10;
 const HOP = FRAME / 10;
 
 /**
- * Cuts a stream of 16 kHz samples into windows of at most 30 s, none empty. Where it cuts depends on the samples alone,
- * not on the chunks, so that a later attempt cuts in the same places. Holds at most one window and one chunk.
+ * Cuts a stream of 16 kHz samples into windows of at most 30 s, none empty. Cuts depend on the samples alone, not on
+ * the chunks, so every attempt cuts in the same places. Holds at most one window and one chunk.
  */
 export async function* windows(chunks: AsyncIterable<Float32Array>): AsyncGenerator<Float32Array, void> {
   let held = new Float32Array(0);
@@ -31,7 +34,7 @@ export async function* windows(chunks: AsyncIterable<Float32Array>): AsyncGenera
   if (held.length > 0) yield held;
 }
 
-/** The middle of the frame of least energy between two sample offsets; of equals the last one. */
+/** The middle of the frame with the least energy between two sample offsets; the last of equals. */
 function quietest(samples: Float32Array, from: number, to: number): number {
   let least = Number.POSITIVE_INFINITY;
   let cut = to;

@@ -1,27 +1,27 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import { DTYPES, type Dtype, type Tensor } from '../../pipelines/media.js';
 
-/** What is known of a tensor before it exists: element type, and size of each dimension, -1 for one that varies. */
+/** Expected form of a tensor: element type, and the size of each dimension, -1 for one that varies. */
 export interface TensorFormat {
   readonly dtype: Dtype;
   readonly shape: readonly number[];
 }
 
-/** By tensor name; null for one whose author described it by another schema than `tensor()`. */
+/** By tensor name; null for one that its author described by a schema other than `tensor()`. */
 export type TensorFormats = Readonly<Record<string, TensorFormat | null>>;
 export type NamedTensors = Readonly<Record<string, Tensor>>;
 
 type Code = 'INVALID_INPUT' | 'INVALID_OUTPUT';
 
-/** The bound that `tensor()` schemas have: a tensor passes by value through the run's history. */
+/** The limit of `tensor()` schemas: a tensor is stored by value in the run's history. */
 const MOST_ELEMENTS = 100_000;
 
 /**
- * Whether `values` are the tensors that `formats` names: each one there, of the element type, rank and dimensions stated,
- * with as many elements as its shape takes, every one of which its type can hold. Values that no format names are refused
- * in an input and left out of an output: a server may give more than it is asked for.
+ * Checks that `values` are the tensors that `formats` names: each present, with the stated element type, rank and
+ * dimensions, and as many elements as the shape needs, each in its type's range. Other values are refused in an input
+ * and dropped from an output: a server may return more than was requested.
  *
- * Throws `code`, naming the tensor and, if it is an element that is wrong, which.
+ * Throws `code`, naming the tensor and, for a wrong element, its index.
  */
 export function checkTensors(
   values: Readonly<Record<string, unknown>>,
@@ -50,7 +50,7 @@ export function checkTensors(
 function problemOf(value: unknown, format: TensorFormat | null): string | undefined {
   if (typeof value !== 'object' || value === null) return 'not a tensor';
   const { dtype, shape, data } = value as Partial<Tensor>;
-  if (!isDtype(dtype)) return `elements of type ${dtype} are not known`;
+  if (!isDtype(dtype)) return `unknown element type ${dtype}`;
   if (format && dtype !== format.dtype) return `${dtype} instead of ${format.dtype}`;
   if (!Array.isArray(shape) || !shape.every((size) => Number.isSafeInteger(size) && size >= 0)) {
     return `${JSON.stringify(shape)} is not a shape`;
@@ -59,7 +59,7 @@ function problemOf(value: unknown, format: TensorFormat | null): string | undefi
   if (!Array.isArray(data)) return 'it has no data';
   const size = shape.reduce((product, length) => product * length, 1);
   if (data.length !== size) return `${data.length} elements for shape [${shape}], which takes ${size}`;
-  if (size > MOST_ELEMENTS) return `${size} elements; the most by value are ${MOST_ELEMENTS}`;
+  if (size > MOST_ELEMENTS) return `${size} elements; at most ${MOST_ELEMENTS} can be passed by value`;
   const accepts = ACCEPTS[dtype];
   const odd = data.findIndex((element) => !accepts(element));
   return odd === -1 ? undefined : `element ${odd}, ${JSON.stringify(data[odd])}, is not ${NOUNS[dtype] ?? dtype}`;
@@ -72,23 +72,23 @@ const fits = (shape: readonly number[], wanted: readonly number[]): boolean =>
 
 const listed = (named: object): string => Object.keys(named).join(', ') || 'none';
 
-/** What a person calls an element of the types that are not numbers. */
+/** Nouns for elements of types that are not numbers. */
 const NOUNS: Partial<Record<Dtype, string>> = { BOOL: 'a boolean', BYTES: 'a text' };
 
 const integer = (least: number, most: number) => (element: unknown) =>
   typeof element === 'number' && Number.isInteger(element) && element >= least && element <= most;
 
-/** Sign, and up to the 20 digits that 2^64 has. */
+/** Sign, and up to the 20 digits of 2^64. */
 const DECIMAL = /^-?\d{1,20}$/;
 
-/** A number beyond 2^53 has lost digits before it came here: only a decimal text can hold such an integer. */
+/** A number beyond 2^53 has already lost digits; only a decimal text can represent such an integer. */
 const wide = (least: bigint, most: bigint) => (element: unknown) => {
   if (!Number.isSafeInteger(element) && !(typeof element === 'string' && DECIMAL.test(element))) return false;
   const value = BigInt(element as number | string);
   return value >= least && value <= most;
 };
 
-/** Of this magnitude and above a number would round to infinity. NaN is below nothing. */
+/** From this magnitude on a number rounds to infinity. NaN compares false. */
 const float = (limit: number) => (element: unknown) => typeof element === 'number' && Math.abs(element) < limit;
 
 const ACCEPTS: Readonly<Record<Dtype, (element: unknown) => boolean>> = {
@@ -101,16 +101,16 @@ const ACCEPTS: Readonly<Record<Dtype, (element: unknown) => boolean>> = {
   INT16: integer(-(2 ** 15), 2 ** 15 - 1),
   INT32: integer(-(2 ** 31), 2 ** 31 - 1),
   INT64: wide(-(2n ** 63n), 2n ** 63n - 1n),
-  // Half-way between the largest, 65504, and where the next one would be.
+  // Half-way between the largest FP16 value, 65504, and the next step.
   FP16: float(65_520),
-  // The same for the largest of 32 bits, 2^128 - 2^104.
+  // The same for FP32's largest value, 2^128 - 2^104.
   FP32: float(2 ** 128 - 2 ** 103),
   FP64: float(Number.POSITIVE_INFINITY),
   BYTES: (element) => typeof element === 'string',
 };
 
 /**
- * The most elements of a canary of zeros: an image of 224 × 224 pixels in three colours, 300 kB as JSON. One of more would cost
- * the server more than it tells.
+ * Most elements of a canary of zeros: an image of 224 × 224 pixels in three colours, 300 kB as JSON. A larger canary
+ * would cost the server more than its result is worth.
  */
 export const MOST_ZEROS = 150_528;

@@ -1,9 +1,12 @@
 import { MillraceError } from '../../pipelines/errors.js';
 
-/** Decimal digits that tell any two 32-bit floats apart: what an embedding is worth in JSON. */
+/** Decimal digits that distinguish any two 32-bit floats: enough for an embedding in JSON. */
 const FLOAT32_DIGITS = 9;
 
-/** The vector scaled to length 1 (L2), as `embed` stages return it. Throws `INVALID_OUTPUT` when it has no direction. */
+/**
+ * The vector scaled to length 1 (L2), as `embed` stages return it. Throws `INVALID_OUTPUT` for a vector without a
+ * direction.
+ */
 export function unitVector(values: Iterable<number>): number[] {
   const vector = [...values];
   const length = Math.sqrt(vector.reduce((sum, value) => sum + value * value, 0));

@@ -1,6 +1,6 @@
 /**
- * Words for a connection that was never made, of Node's sockets and resolver, undici and grpc-js: no server has got the call.
- * A connection that breaks later may have carried it.
+ * Error texts of Node's sockets and resolver, undici and grpc-js for a connection that was never made: no server has
+ * received the call. After a connection that broke later the server may have received it.
  */
 const NO_CONNECTION = new RegExp(
   [
@@ -12,12 +12,12 @@ const NO_CONNECTION = new RegExp(
   ].join('|'),
 );
 
-/** Whether what a client says of a failed call means that the call never left. */
+/** Whether a client's error means that the call was never sent. */
 export const neverLeft = (text: string): boolean => NO_CONNECTION.test(text);
 
-/** What servers that start, and proxies with no server behind them, say with 503. */
+/** 503 texts of servers that are starting and of proxies without an upstream. */
 const NOT_READY =
   /\bloading( the)? model\b|\bmodel is (still )?loading\b|\bnot (yet )?ready\b|\bno healthy upstream\b/i;
 
-/** Whether a server's answer of this status says that it does not take calls yet. */
+/** Whether an answer of this status means that the server does not accept calls yet. */
 export const isNotReady = (status: number, text: string): boolean => status === 503 && NOT_READY.test(text);

@@ -1,20 +1,22 @@
 import { z } from 'zod';
 import { MillraceError } from '../../pipelines/errors.js';
 
-/** A server that a worker starts as a process of its own and speaks to over its standard input and output. */
+/** A server that the worker starts as a child process and calls over its standard input and output. */
 const process = z.strictObject({
   command: z.string().min(1),
   args: z.array(z.string()).default([]),
-  /** Beside the few variables that are safe to inherit: PATH, HOME and the like. */
+  /** In addition to the few variables that are safe to inherit: PATH, HOME and the like. */
   env: z.record(z.string(), z.string()).default({}),
   cwd: z.string().min(1).optional(),
 });
-/** A server elsewhere, by streamable HTTP. */
+/** A remote server, called by streamable HTTP. */
 const remote = z.strictObject({ url: z.url(), headers: z.record(z.string(), z.string()).default({}) });
 
 const serversSchema = z.record(z.string().regex(/^[A-Za-z0-9_-]{1,64}$/), z.union([process, remote]));
 
-/** The file of MCP servers: how each is reached, by the name that pipelines use. It may hold secrets; a plan never does. */
+/**
+ * The file of MCP servers: how to reach each, by the name that pipelines use. It may hold secrets; a plan never does.
+ */
 export type McpConfig = z.output<typeof serversSchema>;
 export type McpServerConfig = McpConfig[string];
 

@@ -17,26 +17,29 @@ export interface McpTool {
   readonly schema: JsonObject;
 }
 
-/** Longest start of a server with its handshake, in milliseconds: one that npx has to fetch first takes some ten seconds. */
+/**
+ * Longest start of a server including its handshake, in milliseconds: one that npx has to download first takes some ten
+ * seconds.
+ */
 const START_MS = 30_000;
 
-/** Pages of a list of tools. More is a server that turns in a circle. */
+/** Pages of a tool list. A server that returns more is assumed to loop. */
 const MOST_PAGES = 50;
-/** Tools of a server that are looked through for those that an agent wants. */
+/** Tools of a server that are searched for those that an agent needs. */
 const MOST_LISTED = 2_000;
-/** Tools that an agent takes of a server: as many as a model server takes in one call. */
+/** Tools that an agent accepts from a server: as many as a model server accepts in one call. */
 const MOST_TOOLS = 128;
-/** Longest description of a tool, in UTF-16 units; all of them are in each call of the model. */
+/** Longest description of a tool, in UTF-16 units; every call of the model includes all of them. */
 const LONGEST_DESCRIPTION = 16 * 1_024;
 
-/** Key of the idempotency key in a call's `_meta`: a server that knows it can drop a repeat. */
+/** Key of the idempotency key in a call's `_meta`: a server that supports it can drop a repeated call. */
 const IDEMPOTENCY_META = 'millrace/idempotencyKey';
 
 const CLIENT = { name: 'millrace', version: '1' };
 
 /**
- * The connections of a worker to MCP servers: each is opened with its first call, kept, and opened again after it was lost.
- * The client never tries again; the tool's policy does.
+ * A worker's connections to MCP servers: each is opened by its first call, kept, and reopened after it was lost. The
+ * client never retries; the tool's policy does.
  */
 export class McpServers {
   readonly #config: McpConfig;
@@ -48,8 +51,8 @@ export class McpServers {
   }
 
   /**
-   * The tools of a server, or those of them that are named. What the server says of the others is of no account. Throws
-   * `TOOL_SERVER_NOT_CONFIGURED`, `TOOL_SERVER_UNAVAILABLE`, and `TOOLS_REFUSED` for more or larger ones than are taken.
+   * The tools of a server, or the named ones; others are not validated. Throws `TOOL_SERVER_NOT_CONFIGURED`,
+   * `TOOL_SERVER_UNAVAILABLE`, and `TOOLS_REFUSED` for too many or too large tools.
    */
   async list(server: string, signal: AbortSignal, only?: readonly string[]): Promise<readonly McpTool[]> {
     return this.#use(server, signal, async (client) => {
@@ -77,8 +80,8 @@ export class McpServers {
   }
 
   /**
-   * The result of a tool: what is structured in it, else its text. Throws as `list` does, `TOOL_FAILED` where the tool says
-   * that it has failed, and `INVALID_INPUT` where the server refuses the arguments.
+   * The result of a tool: its structured content, else its text. Throws as `list` does, `TOOL_FAILED` if the tool
+   * reports a failure, and `INVALID_INPUT` if the server refuses the arguments.
    */
   async call(
     server: string,
@@ -90,12 +93,12 @@ export class McpServers {
       const params = { name: tool, arguments: { ...given }, _meta: { [IDEMPOTENCY_META]: idempotencyKey } };
       const { content, structuredContent, isError } = await client.callTool(params, undefined, options(signal));
       const text = (content as readonly Part[]).map(textOf).join('\n');
-      if (isError) throw new MillraceError('TOOL_FAILED', text || 'the tool has failed and does not say why');
+      if (isError) throw new MillraceError('TOOL_FAILED', text || 'the tool failed without a message');
       return (structuredContent as Json | undefined) ?? text;
     });
   }
 
-  /** Ends the processes that it has started and the sessions that it has opened. */
+  /** Ends the processes it started and closes the sessions it opened. */
   async close(): Promise<void> {
     this.#closed = true;
     const clients = [...this.#clients.values()];
@@ -120,7 +123,7 @@ export class McpServers {
   #client(server: string, config: McpServerConfig): Promise<Client> {
     const known = this.#clients.get(server);
     if (known !== undefined) return known;
-    if (this.#closed) throw new MillraceError('TOOL_SERVER_UNAVAILABLE', 'the worker is about to end');
+    if (this.#closed) throw new MillraceError('TOOL_SERVER_UNAVAILABLE', 'the worker is shutting down');
     const opening = open(config, () => {
       if (this.#clients.get(server) === opening) this.#clients.delete(server);
     });
@@ -134,11 +137,11 @@ export class McpServers {
 
 function expectModest(server: string, tools: readonly McpTool[]): void {
   if (tools.length > MOST_TOOLS)
-    throw refused(server, `an agent takes ${MOST_TOOLS} tools, and it has ${tools.length}`);
+    throw refused(server, `an agent accepts at most ${MOST_TOOLS} tools of a server; this one has ${tools.length}`);
   const wordy = tools.find(({ description }) => description.length > LONGEST_DESCRIPTION);
   if (wordy) throw refused(server, `"${wordy.name}" has a description of more than ${LONGEST_DESCRIPTION} characters`);
   const bad = refusedForeign(tools.map(({ name, schema }) => [name, schema]));
-  if (bad) throw refused(server, `"${bad.name}" has a schema that is not taken: ${bad.why}`);
+  if (bad) throw refused(server, `"${bad.name}" has an unsupported schema: ${bad.why}`);
 }
 
 const refused = (server: string, why: string): MillraceError =>
@@ -174,10 +177,10 @@ function transportOf(config: McpServerConfig): Transport {
   });
 }
 
-/** The tool's policy has the only limit of time; the SDK's own is a minute. */
+/** Time is limited by the tool's policy only; the SDK's default is a minute. */
 const options = (signal: AbortSignal) => ({ signal, timeout: LONGEST_TIMER_MS });
 
-/** The connection is everybody's: who gives up waiting leaves it to the others. */
+/** The connection is shared: a caller that stops waiting does not close it for the others. */
 function waitFor<T>(shared: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason);
@@ -194,7 +197,7 @@ interface Part {
   readonly uri?: string;
 }
 
-/** A part of a result as text: a model reads no bytes. */
+/** A part of a result as text, because a model cannot read bytes. */
 const textOf = ({ type, text, mimeType, uri }: Part): string =>
   text ?? `[${[type, mimeType, uri].filter((each) => each !== undefined).join(' ')}]`;
 

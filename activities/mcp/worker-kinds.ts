@@ -2,7 +2,7 @@ import type { Json } from '../../pipelines/json.js';
 import type { WorkerKind } from '../stage/worker-kind.js';
 import type { McpServers } from './servers.js';
 
-/** What carries out an agent's calls of MCP servers. */
+/** Stage kinds for an agent's calls of MCP servers. */
 export const mcpKinds = (servers: McpServers): readonly (readonly [kind: string, run: WorkerKind])[] => [
   [
     'mcp-tools',

@@ -1,9 +1,10 @@
-/** First and longest time that traffic stays away from an endpoint that fails; doubled at every failure. */
+/** First and longest time without traffic for a failing endpoint; doubled at every failure. */
 const OPEN_MS = { first: 1_000, longest: 8_000 };
 
 /**
- * Circuit breaker of one endpoint. `closed` calls go there; `open` it has just failed and they go elsewhere; `half-open` its
- * time is over and one call, the recovery probe, finds out whether it works. Times are those of `performance.now()`.
+ * Circuit breaker of one endpoint. `closed`: calls are sent to it; `open`: it has just failed and calls go to other
+ * endpoints; `half-open`: the time is over and one call, the recovery probe, tests whether it works. Times are those of
+ * `performance.now()`.
  */
 export class Breaker {
   #state: 'closed' | 'tripped' = 'closed';
@@ -21,19 +22,19 @@ export class Breaker {
     return this.#openUntil;
   }
 
-  /** A recovery probe is under way: the others wait for what it finds. */
+  /** A recovery probe is in flight; other calls wait for its result. */
   get probing(): boolean {
     return this.#probing && this.state === 'half-open';
   }
 
-  /** Told of every call that is sent. True when it is the recovery probe; `endProbe` must follow. */
+  /** Called for every call sent. True for the recovery probe; `endProbe` must follow. */
   startProbe(): boolean {
     if (this.state !== 'half-open' || this.#probing) return false;
     this.#probing = true;
     return true;
   }
 
-  /** The probe has ended; without a verdict, as when its caller left, the next call is one. */
+  /** The probe has ended; without a result, e.g. because its caller cancelled, the next call becomes the probe. */
   endProbe(): void {
     this.#probing = false;
   }
@@ -44,7 +45,7 @@ export class Breaker {
     this.#openMs = 0;
   }
 
-  /** Calls that fail together are one failure. */
+  /** Calls that fail at the same time count as one failure. */
   failed(): void {
     if (this.state !== 'open') this.#openMs = Math.min(Math.max(OPEN_MS.first, this.#openMs * 2), OPEN_MS.longest);
     this.#state = 'tripped';

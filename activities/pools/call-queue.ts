@@ -4,9 +4,9 @@ import { byAffinity } from './affinity.js';
 import type { Endpoint } from './endpoint.js';
 
 /**
- * Calls wait in the order of priority, then of arrival, and they age: a call goes before every one of the class above that
- * comes this much later, so that a steady stream of interactive calls delays a batch call by 20 s and never for ever.
- * 10 s is longer than an interactive caller waits and short next to the minutes that a batch has.
+ * Calls wait in order of priority, then of arrival, with ageing: a call precedes every call of the next higher class
+ * that arrives this much later, so a steady stream of interactive calls delays a batch call by at most 20 s. 10 s is
+ * longer than an interactive caller waits and short compared with the minutes of a batch.
  */
 const HEAD_START_MS = 10_000;
 const RANK: Readonly<Record<Priority, number>> = { interactive: 0, default: 1, batch: 2 };
@@ -15,53 +15,56 @@ export interface SlotRequest {
   readonly signal: AbortSignal;
   /** Default `default`. */
   readonly priority?: Priority | undefined;
-  /** Calls with the same key go to the same endpoint where that costs little. */
+  /** Calls with the same key go to the same endpoint if that costs little. */
   readonly affinity?: string | undefined;
-  /** The devices to go to, where the pool has an endpoint on one of them. Absent: any. */
+  /** Devices to use if the pool has an endpoint on one of them. Absent: any. */
   readonly devices?: readonly string[] | undefined;
-  /** URL of the endpoint at which the call has just failed: not there, where another one takes calls. */
+  /** URL of the endpoint at which the call has just failed: avoided if another one accepts calls. */
   readonly avoid?: string | undefined;
-  /** Longest wait in milliseconds; a slot that is free is given whatever this says. */
+  /** Longest wait in milliseconds; a free slot is assigned regardless. */
   readonly queueMs?: number | undefined;
 }
 
-/** A slot of an endpoint, to be given back with `CallQueue.release`. */
+/** A slot of an endpoint, to be returned with `CallQueue.release`. */
 export interface Slot {
   readonly endpoint: Endpoint;
   readonly leave: () => void;
 }
 
 interface Waiter {
-  /** What it is ordered by: arrival in ms and the head start of the classes above it. */
+  /** Sort key: arrival in ms plus the head start of higher classes. */
   readonly due: number;
   readonly affinity: string | undefined;
-  /** The endpoints that it may go to. Absent: any. */
+  /** The eligible endpoints. Absent: any. */
   readonly only: readonly Endpoint[] | undefined;
   readonly avoid: string | undefined;
   grant(slot: Slot): void;
-  /** It leaves the queue without a slot. */
+  /** Leaves the queue without a slot. */
   leave(reason: unknown): void;
 }
 
 /**
- * Hands out slots of endpoints: at the one that `affinity` prefers, else at the one with the fewest calls in flight. An
- * endpoint whose breaker is open, or is being tried out, is passed over while another is up; one under repair is waited for.
- * None is waited for that cannot be reached: that wait would hold a slot of the worker.
+ * Assigns slots of endpoints: of the one that `affinity` prefers, else of the one with the fewest calls in flight. An
+ * endpoint whose breaker is open or being probed is skipped while another is up; calls wait for one under repair. Calls
+ * do not wait for an unreachable endpoint, because that would hold a slot of the worker.
  */
 export class CallQueue {
   readonly #endpoints: readonly Endpoint[];
-  /** In the order of `due`. */
+  /** Sorted by `due`. */
   readonly #waiting: Waiter[] = [];
   #wakeUp: NodeJS.Timeout | undefined;
   readonly #noneThere: (away: MillraceError) => MillraceError;
 
-  /** @param noneThere what a call fails with for which there is no endpoint that can be reached, by what one of them failed with */
+  /** @param noneThere builds the error of a call without a reachable endpoint from one endpoint's error */
   constructor(endpoints: readonly Endpoint[], noneThere: (away: MillraceError) => MillraceError) {
     this.#endpoints = endpoints;
     this.#noneThere = noneThere;
   }
 
-  /** Rejects with the signal's reason when it aborts, with `QUEUE_TIMEOUT` after `queueMs`, and when all endpoints are away. */
+  /**
+   * Rejects with the signal's reason when it aborts, with `QUEUE_TIMEOUT` after `queueMs`, and when all endpoints are
+   * away.
+   */
   acquire({ signal, priority = 'default', affinity, devices, avoid, queueMs }: SlotRequest): Promise<Slot> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
@@ -97,7 +100,7 @@ export class CallQueue {
     });
   }
 
-  /** A slot that is free now, not at `avoided` if another has one; undefined when there is none or calls wait for it. */
+  /** A slot that is free now, not of `avoided` if another endpoint has one; undefined without one or if calls wait. */
   spare(avoided: Endpoint): Slot | undefined {
     if (this.#waiting.length > 0) return undefined;
     const free = this.#free();
@@ -111,7 +114,7 @@ export class CallQueue {
     this.next();
   }
 
-  /** Serves who waits, as far as there is room. Called whenever an endpoint's state has changed. */
+  /** Serves waiting calls as far as there is room. Called whenever an endpoint's state has changed. */
   next(): void {
     clearTimeout(this.#wakeUp);
     for (const waiter of [...this.#waiting]) {
@@ -121,7 +124,7 @@ export class CallQueue {
         continue;
       }
       const endpoint = this.#choose(waiter);
-      // Without a slot for one that may go anywhere there is none for those behind it.
+      // If a call without restrictions finds no slot, neither do those behind it.
       if (!endpoint && waiter.only === undefined && waiter.avoid === undefined) break;
       if (!endpoint) continue;
       this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
@@ -169,10 +172,10 @@ function leastUsed(endpoints: readonly Endpoint[]): Endpoint | undefined {
   return loads.toSorted((a, b) => a.load - b.load || a.endpoint.usedAt - b.endpoint.usedAt)[0]?.endpoint;
 }
 
-/** What one of them failed with, if none can be reached. */
+/** The error of one of them if none can be reached. */
 function awayAll(endpoints: readonly Endpoint[]): MillraceError | undefined {
   return endpoints.every(({ availability }) => availability === 'away') ? endpoints[0]?.away : undefined;
 }
 
 const tooLong = (ms: number) =>
-  new MillraceError('QUEUE_TIMEOUT', `no place at a model server within ${Math.round(ms)} ms`);
+  new MillraceError('QUEUE_TIMEOUT', `no free slot at a model server within ${Math.round(ms)} ms`);

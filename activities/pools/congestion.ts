@@ -1,19 +1,19 @@
 import type { ServerWork } from '../connectors/connector.js';
 
-/** Factor by which the limit falls when the server is behind: with 0.8 it halves in three looks. */
+/** Factor by which the limit falls when the server is behind: 0.8 halves it in three observations. */
 const DECREASE = 0.8;
 
 /**
- * How many calls an endpoint should have at once, found from how long they wait in the server's own queue: additive
+ * The number of calls that an endpoint should have in flight, derived from their wait in the server's own queue: additive
  * increase, multiplicative decrease (Chiu and Jain, "Analysis of the Increase and Decrease Algorithms for Congestion
  * Avoidance in Computer Networks", 1989). A server is behind when requests wait longer in its queue than they are computed:
- * then more than one batch waits there, where neither priority nor fairness reaches it.
+ * then more than one batch waits there, out of reach of priority and fairness.
  */
 export class Congestion {
   readonly #most: number;
   #limit: number;
 
-  /** @param most calls at once that the limit never exceeds */
+  /** @param most upper limit of concurrent calls */
   constructor(most: number) {
     this.#most = most;
     this.#limit = most;
@@ -24,8 +24,8 @@ export class Congestion {
   }
 
   /**
-   * @param work what the server has done since it was last asked
-   * @param peak most calls that were in flight at once meanwhile
+   * @param work the server's statistics since the last observation
+   * @param peak most calls in flight during that time
    */
   observe({ requests, queueMs, computeMs }: ServerWork, peak: number): void {
     if (requests === 0) return;

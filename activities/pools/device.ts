@@ -3,9 +3,12 @@ import { limited } from '../../runtime/limited.js';
 import type { ServerWork } from '../connectors/connector.js';
 import type { Endpoint } from './endpoint.js';
 
-/** Time between two looks at what servers have done: long enough for some batches, short next to a queue that builds up. */
+/**
+ * Interval between two readings of servers' statistics: long enough for some batches, short compared with a queue that
+ * builds up.
+ */
 const LOOK_MS = 500;
-/** Longest wait for a server's count, which takes it a millisecond. */
+/** Longest wait for a server's statistics, which normally take a millisecond. */
 const ANSWER_MS = 2_000;
 
 interface Placed {
@@ -14,7 +17,9 @@ interface Placed {
   readonly model: string;
 }
 
-/** A device and the endpoints on it: how many calls they should have at once, by what the servers themselves say. */
+/**
+ * A device and the endpoints on it: how many calls they should have in flight, according to the servers' statistics.
+ */
 export class Device {
   readonly #placed: ReadonlyMap<string, readonly Placed[]>;
   readonly #before = new Map<Placed, ServerWork>();
@@ -24,12 +29,12 @@ export class Device {
     this.#placed = placed;
   }
 
-  /** Names of the pools that have an endpoint here. */
+  /** Names of the pools that have an endpoint on this device. */
   get pools(): readonly string[] {
     return [...this.#placed.keys()];
   }
 
-  /** Calls that the device should have at once now: of one pool, or of all. */
+  /** Calls that the device should have in flight now: of one pool, or of all. */
   room(pool?: string): number {
     const placed = pool === undefined ? this.#all : (this.#placed.get(pool) ?? []);
     return placed.reduce((sum, { endpoint }) => sum + endpoint.room, 0);
@@ -39,7 +44,7 @@ export class Device {
     return [...this.#placed.values()].flat();
   }
 
-  /** Keeps asking the servers until `signal` aborts. Never rejects. */
+  /** Polls the servers until `signal` aborts. Never rejects. */
   async watch(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await Promise.all(this.#all.map((placed) => this.#look(placed, signal)));
@@ -56,10 +61,10 @@ export class Device {
       if (!now) return;
       const before = this.#before.get(placed);
       this.#before.set(placed, now);
-      // Fewer than before: the server has started anew.
+      // The counter has decreased: the server was restarted.
       if (before && now.requests >= before.requests) endpoint.worked(between(before, now));
     } catch {
-      // What a server that does not answer can take is for its breaker to say.
+      // A server that does not answer is handled by its breaker.
       this.#before.delete(placed);
     }
   }

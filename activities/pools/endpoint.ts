@@ -5,31 +5,34 @@ import { Congestion } from './congestion.js';
 import type { EndpointConfig } from './models.js';
 import { Outcomes } from './outcomes.js';
 
-/** How long traffic stays away from an endpoint that is full: it may have room as soon as one call ends. */
+/** How long a full endpoint gets no traffic; short, because it may have room as soon as one call ends. */
 const SHED_MS = 250;
-/** Longest time to believe a server's `retry-after`: the pool's other endpoints may be full meanwhile. */
+/** Upper limit for a server's `retry-after`, in case the pool's other endpoints are full meanwhile. */
 const LONGEST_RETRY_AFTER_MS = 30_000;
-/** Longest time that calls wait for a repair; then they try, and fail into their own retries. */
+/** Longest time that calls wait for a repair; then they are sent, and fail into their own retries. */
 const LONGEST_HEAL_WAIT_MS = 15_000;
 
-/** First and longest time that an endpoint stays out of its pool; doubled each time that it comes back and fails again. */
+/**
+ * First and longest time that an endpoint stays ejected from its pool; doubled each time that it returns and fails
+ * again.
+ */
 const OUT_MS = { first: 5_000, longest: 300_000 };
-/** Share of that time that is random, so that workers do not try it together. */
+/** Share of that time that is randomised, so that workers do not retry it simultaneously. */
 const OUT_JITTER = 0.2;
-/** One that came back and has not failed for this many times as long as it was out begins anew. */
+/** The ejection time is reset after this many times its length without a failure. */
 const FORGIVEN = 10;
-/** Time in which one that came back gets its full share of calls, and what it begins with. */
+/** Warm-up: time until a returned endpoint gets its full share of calls, and the initial share. */
 const WARM_UP = { ms: 10_000, from: 0.1 };
-/** A failed call weighs as much as one in flight for this time: failing fast must not look like being idle. */
+/** A failed call weighs as much as one in flight for this time: an endpoint that fails fast must not look idle. */
 const FAILURE_WEIGHS_MS = 10_000;
 
 /**
- * Whether calls should go to an endpoint: `avoided` only where there is no other, `healing` and `away` not even then. One that
- * is away cannot be reached: no call is spent on finding out when it can.
+ * Whether calls should be sent to an endpoint: `avoided` only if there is no other, `healing` and `away` never. An
+ * endpoint that is away cannot be reached: no call is spent on testing it.
  */
 export type Availability = 'up' | 'avoided' | 'healing' | 'away';
 
-/** Codes of failures that may be the endpoint's, and not what it was asked. */
+/** Codes of failures that may be caused by the endpoint rather than by the request. */
 export const ITS_OWN: ReadonlySet<ErrorCode> = new Set([
   'BACKEND_UNAVAILABLE',
   'BACKEND_TIMEOUT',
@@ -43,7 +46,7 @@ export const ITS_OWN: ReadonlySet<ErrorCode> = new Set([
   'INVALID_OUTPUT',
 ]);
 
-/** Those that open no breaker. */
+/** Codes that open no breaker. */
 const FAST: ReadonlySet<ErrorCode> = new Set([
   'BACKEND_BROKEN',
   'BACKEND_ERROR',
@@ -51,7 +54,7 @@ const FAST: ReadonlySet<ErrorCode> = new Set([
   'INVALID_OUTPUT',
 ]);
 
-/** One endpoint of a pool: its client and what is known of its state. Times are those of `performance.now()`. */
+/** One endpoint of a pool: its client and its state. Times are those of `performance.now()`. */
 export class Endpoint {
   readonly backend: Backend;
   readonly url: string;
@@ -63,19 +66,21 @@ export class Endpoint {
   usedAt = Number.NEGATIVE_INFINITY;
   /** When a call last succeeded. */
   succeededAt = Number.NEGATIVE_INFINITY;
-  /** When a canary last found the model working, or working again. */
+  /** When a canary last found the model working. */
   verifiedAt = Number.NEGATIVE_INFINITY;
   readonly #breaker = new Breaker();
   readonly #congestion: Congestion;
-  /** Most calls in flight at once since the server was last asked for its work. */
+  /** Most calls in flight since the server's statistics were last read. */
   #peak = 0;
   #shedUntil = 0;
   #healingSince: number | undefined;
-  /** How its calls have ended. */
   readonly outcomes = new Outcomes();
   #away: MillraceError | undefined;
   #out = { until: Number.NEGATIVE_INFINITY, ms: 0 };
-  /** It fails and cannot be repaired: only a canary, or a call that there is no other endpoint for, shows that it works again. */
+  /**
+   * The model fails and cannot be repaired: only a canary, or a call without another endpoint to go to, can show that
+   * it works again.
+   */
   #broken = false;
 
   constructor({ url, device, concurrency }: EndpointConfig, backend: Backend) {
@@ -91,25 +96,28 @@ export class Endpoint {
   }
 
   /**
-   * Calls that should be here at once now: none while it fails, fewer while calls wait in the server's own queue. While it is away
-   * one: stages that come are told, and go elsewhere or wait.
+   * Calls that should be in flight now: none while it fails, fewer while calls wait in the server's own queue. One
+   * while it is away, so that arriving stages get the error and take their fallback or wait.
    */
   get room(): number {
     const { availability } = this;
     return availability === 'up' ? this.#congestion.limit : availability === 'away' ? 1 : 0;
   }
 
-  /** What its last call failed with, while it cannot be reached. */
+  /** Error of the last call, while the server cannot be reached. */
   get away(): MillraceError | undefined {
     return this.#away;
   }
 
-  /** It answers, or nobody has asked for long. */
+  /** The server answers, or its state is too old to count. */
   reachable(): void {
     this.#away = undefined;
   }
 
-  /** Calls in flight, as it were: failures weigh like them, and one that has just come back gets few. */
+  /**
+   * Effective load: calls in flight, plus recent failures, scaled up during warm-up so that a returned endpoint gets
+   * few calls.
+   */
   get load(): number {
     const calls = this.outstanding + this.outcomes.fastFailures(FAILURE_WEIGHS_MS);
     const back = performance.now() - this.#out.until;
@@ -117,17 +125,17 @@ export class Endpoint {
     return (calls + 1) / warmth - 1;
   }
 
-  /** Calls go to the others. */
+  /** Ejected: calls go to the other endpoints. */
   get isOut(): boolean {
     return this.#broken || this.#out.until > performance.now();
   }
 
-  /** It was out not long ago. */
+  /** Was ejected recently. */
   get wasOut(): boolean {
     return this.#out.ms > 0 && performance.now() - this.#out.until < FORGIVEN * this.#out.ms;
   }
 
-  /** Takes it out, for twice as long as the last time. Gives the time, in milliseconds. */
+  /** Ejects the endpoint, for twice as long as the last time. Returns the time, in milliseconds. */
   eject(): number {
     const ms = this.wasOut ? Math.min(this.#out.ms * 2, OUT_MS.longest) : OUT_MS.first;
     const random = 1 + OUT_JITTER * (2 * Math.random() - 1);
@@ -136,7 +144,7 @@ export class Endpoint {
     return ms * random;
   }
 
-  /** It cannot be repaired. */
+  /** The model cannot be repaired. */
   set broken(yes: boolean) {
     this.#broken = yes;
   }
@@ -145,7 +153,7 @@ export class Endpoint {
     return this.#broken;
   }
 
-  /** Takes what the server has done since it was last asked. */
+  /** Takes the server's statistics since the last reading. */
   worked(work: ServerWork): void {
     this.#congestion.observe(work, this.#peak);
     this.#peak = this.outstanding;
@@ -168,7 +176,7 @@ export class Endpoint {
     return 'up';
   }
 
-  /** When its availability changes by itself; undefined when only a call's end can change it. */
+  /** When its availability changes by itself; undefined if only the end of a call can change it. */
   get changesAt(): number | undefined {
     const now = performance.now();
     const times = [this.#healWaitEnds, this.#shedUntil, this.#breaker.openUntil, this.#out.until].filter(
@@ -181,7 +189,7 @@ export class Endpoint {
     return this.#healingSince === undefined ? 0 : this.#healingSince + LONGEST_HEAL_WAIT_MS;
   }
 
-  /** A call is sent here. Gives what must be called, once, when it has ended. */
+  /** A call is sent. Returns a function to be called once, when the call has ended. */
   enter(): () => void {
     this.outstanding += 1;
     this.#peak = Math.max(this.#peak, this.outstanding);
@@ -211,7 +219,7 @@ export class Endpoint {
     this.#breaker.succeeded();
   }
 
-  /** Keeps traffic away for a while if the error says that others would do better. */
+  /** Keeps traffic away for a while if the error suggests that other endpoints would do better. */
   failed(error: unknown): void {
     if (!(error instanceof MillraceError)) return;
     if (ITS_OWN.has(error.code)) this.outcomes.failed(FAST.has(error.code));
@@ -228,7 +236,7 @@ export class Endpoint {
         this.#breaker.failed();
         break;
       case 'BACKEND_OVERLOADED': {
-        // It works: no breaker, only less traffic.
+        // The server works: no breaker, only less traffic.
         const ms = Math.min(error.details.retryAfterMs ?? SHED_MS, LONGEST_RETRY_AFTER_MS);
         this.#shedUntil = Math.max(this.#shedUntil, performance.now() + ms);
       }

@@ -5,11 +5,11 @@ import type { Logger } from '../../telemetry/logger.js';
 import type { Metrics } from '../../telemetry/metrics.js';
 import type { Endpoint } from './endpoint.js';
 
-/** Longest canary: a model that is only busy answers within it, as a rule. */
+/** Longest canary: a model that is merely busy usually answers within it. */
 const PROBE_TIMEOUT_MS = 10_000;
 /** Longest repair: loading large weights onto a GPU takes a minute. */
 const HEAL_TIMEOUT_MS = 120_000;
-/** After a repair that did not help, the next one waits this long, twice as long each time: a reload costs the others on the device. */
+/** Wait after a repair that did not help, doubled each time: a reload costs the other models on the device. */
 const PAUSE_MS = { first: 10_000, longest: 300_000 };
 
 export interface HealerParts {
@@ -26,7 +26,10 @@ export interface HealerParts {
   readonly changed: () => void;
 }
 
-/** Repairs models at their endpoints: canary, repair, canary; at most one at a time per endpoint, in the background. */
+/**
+ * Repairs models at their endpoints: canary, repair, canary; in the background, at most one repair at a time per
+ * endpoint.
+ */
 export class Healer {
   readonly #parts: HealerParts;
   readonly #pauses = new Map<Endpoint, { until: number; ms: number }>();
@@ -42,8 +45,9 @@ export class Healer {
   }
 
   /**
-   * Starts a repair unless one is under way, the backend cannot, or the last one failed a short time ago. A canary goes
-   * first, for another worker may have repaired the model: only if it meets one of `codes`, or no answer, there is a repair.
+   * Starts a repair unless one is in progress, the backend does not support it, or the last one failed recently. A
+   * canary runs first, because another worker may have repaired the model: the repair starts only if the canary fails
+   * with one of `codes` or gets no answer.
    */
   start(endpoint: Endpoint, codes: readonly ErrorCode[] = ['BACKEND_BROKEN']): void {
     const paused = (this.#pauses.get(endpoint)?.until ?? 0) > performance.now();
@@ -74,12 +78,12 @@ export class Healer {
     } catch (error) {
       if (closing.aborted) return;
       if (endpoint.backend.heal === undefined) {
-        // The canary goes on, and finds out when somebody else has repaired it.
+        // The canary continues and detects a repair by another client.
         endpoint.broken = true;
         metrics.heals.inc({ connector, model: name, endpoint: endpoint.url, outcome: 'refused' });
         logger.error(
           { ...fields, error: messageOf(error) },
-          'this server lets no client repair its models: restart it',
+          'this server does not allow clients to repair its models: restart it',
         );
         return;
       }
@@ -91,8 +95,8 @@ export class Healer {
   }
 
   /**
-   * Code of the error that a canary meets; undefined when it succeeds. No answer proves nothing by itself: a dead process
-   * fails the calls that wait for it one a second, and a live one may be busy; but then calls succeed.
+   * Code of the canary's error; undefined if it succeeds. A missing answer alone is no proof: a dead process fails its
+   * waiting calls at one per second, and a live one may be busy, but then calls succeed.
    */
   async #failure(endpoint: Endpoint): Promise<ErrorCode | 'no answer' | undefined> {
     try {

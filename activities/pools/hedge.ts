@@ -4,15 +4,15 @@ import { linkedAbort } from '../../runtime/limited.js';
 type StartedCall<T> = (signal: AbortSignal) => Promise<T>;
 
 export interface HedgedCall<T> {
-  /** How late the first call must be for a second one, in milliseconds. */
+  /** Delay after which the second call is made, in milliseconds. */
   readonly afterMs: number;
   readonly signal: AbortSignal;
   readonly first: StartedCall<T>;
-  /** Asked once, when the first is late; undefined when no second call may be made. */
+  /** Called once, when the first call is late; undefined if no second call may be made. */
   second(): StartedCall<T> | undefined;
   /**
-   * Told once of a second call's end: `won` it answered first, `lost` the first did, `failed` neither; `withheld`: none
-   * was made.
+   * Called once with the second call's outcome: `won` it answered first, `lost` the first did, `failed` neither;
+   * `withheld`: it was not made.
    */
   ended(outcome: HedgeOutcome): void;
 }
@@ -20,9 +20,10 @@ export interface HedgedCall<T> {
 export type HedgeOutcome = 'won' | 'lost' | 'failed' | 'withheld';
 
 /**
- * The first success of one call and, when that is late, a second (Dean and Barroso, "The Tail at Scale", 2013). The other
- * call's signal aborts at once, and nobody waits for its end. A failure of one waits for the other; when both fail, the
- * first call's error is thrown. A call that fails before it is late is not hedged: that is a retry, and the policy's.
+ * The first success of one call and, if that is late, a second one (Dean and Barroso, "The Tail at Scale", 2013). The
+ * other call is aborted at once and not awaited. If one call fails, the other is awaited; if both fail, the first
+ * call's error is thrown. A call that fails before it is late is not hedged: that would be a retry, which the policy
+ * owns.
  */
 export function hedged<T>({ afterMs, signal, first, second, ended }: HedgedCall<T>): Promise<T> {
   return new Promise((resolve, reject) => {

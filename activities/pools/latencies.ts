@@ -1,13 +1,18 @@
-/** Calls that a percentile is taken of: enough for the 99.9th, the highest that a policy may name. */
+/** Calls in the window of a percentile: enough for the 99.9th, the highest that a policy may name. */
 const WINDOW = 2_000;
-/** Fewer samples than this say nothing. */
+/** Minimum number of samples. */
 const LEAST = 32;
-/** Samples beyond the percentile that make it one: with fewer it is only the longest call of the window. */
+/** Minimum number of samples beyond the percentile: with fewer it would be only the longest call of the window. */
 const LEAST_BEYOND = 2;
-/** New samples after which a percentile is computed again: sorting a full window takes 0.2 ms, and it moves slowly. */
+/**
+ * New samples after which a percentile is recomputed: sorting a full window takes 0.2 ms, and the value changes slowly.
+ */
 const REFRESH = 16;
 
-/** Latencies of a pool's last successful calls, in milliseconds. A pool has one model and one stage kind, so they compare. */
+/**
+ * Latencies of a pool's last successful calls, in milliseconds. They are comparable because a pool has one model and
+ * one stage kind.
+ */
 export class Latencies {
   readonly #window: number[] = [];
   #added = 0;
@@ -18,7 +23,9 @@ export class Latencies {
     this.#added += 1;
   }
 
-  /** The latency that `percentile` % of the recent calls stayed below; undefined while there are too few to tell. */
+  /**
+   * The latency in milliseconds below which `percentile` % of the recent calls stayed; undefined with too few samples.
+   */
   percentile(percentile: number): number | undefined {
     const count = this.#window.length;
     const index = Math.ceil((count * percentile) / 100);

@@ -4,8 +4,8 @@ import { STAGE_KINDS, type StageKindName } from '../../pipelines/stages/index.js
 import { rateLimitSchema } from './rate-limit.js';
 
 /**
- * Calls in flight per model and endpoint. Above it Triton's Python backend stalls for seconds; what waits here instead can
- * still be cancelled, and still goes to whichever endpoint is free first.
+ * Calls in flight per model and endpoint. Beyond this Triton's Python backend stalls for seconds; calls that wait in
+ * the pool instead can still be cancelled, and go to whichever endpoint is free first.
  */
 const DEFAULT_CONCURRENCY = 32;
 /** Far above any server's batch; a larger number is a typing error. */
@@ -25,7 +25,7 @@ const endpoint = z.strictObject({
 const modelsSchema = z.record(
   z.string().min(1),
   z.strictObject({
-    /** Name of the connector that speaks the servers' protocol. */
+    /** Name of the connector for the servers' protocol. */
     connector: z.string().min(1),
     /** The model's name at the servers. */
     model: z.string().min(1),
@@ -35,15 +35,15 @@ const modelsSchema = z.record(
       .array(endpoint)
       .min(1)
       .refine((all) => new Set(all.map(({ url }) => url)).size === all.length, 'two endpoints have one url'),
-    /** Most calls per second over all workers, and of each tenant. Absent: no limit, and no cost. */
+    /** Most calls per second over all workers, and of each tenant. Absent: no limit, and no overhead. */
     rateLimit: rateLimitSchema.optional(),
-    /** Where the key of its servers is; it is sent to this pool's endpoints only. */
+    /** Where the key of its servers is stored; it is sent to this pool's endpoints only. */
     apiKey: z
       .union([z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })], {
         error: 'names where the key is, { "env": … } or { "file": … }, and never the key itself',
       })
       .optional(),
-    /** What a million tokens cost, in any currency: agents count their cost by it. */
+    /** Price of a million tokens in any currency; used to compute agents' cost. */
     price: z.strictObject({ input: z.number().min(0), output: z.number().min(0) }).optional(),
   }),
 );

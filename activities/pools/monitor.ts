@@ -14,8 +14,8 @@ export interface MonitorParts {
 }
 
 /**
- * Canary of one endpoint of a pool, so that a dead model is repaired before a caller meets it. It stays silent while real
- * calls succeed, and changes nothing at a server that is down: that is for whoever supervises the server.
+ * Canary of one endpoint of a pool, so that a dead model is repaired before a caller's call fails. It is skipped while
+ * real calls succeed, and does not affect a server that is down: restarting it is its supervisor's task.
  */
 export class Monitor {
   readonly #endpoint: Endpoint;
@@ -28,7 +28,7 @@ export class Monitor {
     this.#schedule();
   }
 
-  /** Between 75 and 125 % of the interval, so that workers and models started together do not call together. */
+  /** Between 75 and 125 % of the interval, so that workers and models started together do not probe together. */
   #schedule(): void {
     const { intervalMs, closing } = this.#parts;
     const timer = setTimeout(
@@ -44,7 +44,7 @@ export class Monitor {
   async #look(): Promise<void> {
     const endpoint = this.#endpoint;
     const { name, healer, intervalMs, logger, changed } = this.#parts;
-    // A server that turned out to offer no repair takes its backend's `heal` away; a model that is broken there is watched.
+    // A server without support for repairs removes its backend's `heal`; a broken model there is only watched.
     if (endpoint.backend.heal === undefined && !endpoint.broken) return;
     if (endpoint.healing || performance.now() - endpoint.succeededAt < intervalMs) return;
     const before = this.#lastCode;
@@ -62,7 +62,7 @@ export class Monitor {
         'canary failed',
       );
       if (this.#lastCode === 'BACKEND_BROKEN') healer.start(endpoint);
-      // Twice in a row: someone unloaded the model and did not load it again, such as a worker that died in a repair.
+      // Twice in a row: a client unloaded the model without loading it again, e.g. a worker that died during a repair.
       if (this.#lastCode === 'MODEL_NOT_FOUND' && before === 'MODEL_NOT_FOUND') {
         healer.start(endpoint, ['BACKEND_BROKEN', 'MODEL_NOT_FOUND']);
       }

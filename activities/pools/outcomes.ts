@@ -1,12 +1,12 @@
-/** Calls that count, the last ones of an endpoint: enough to tell a rate, and few enough to follow a change. */
+/** Calls that count, the last ones of an endpoint: enough to estimate a rate, few enough to follow a change. */
 const MOST = 64;
-/** How long they count, in milliseconds: what was longer ago says nothing of an endpoint with little traffic. */
+/** How long they count, in milliseconds: for an endpoint with little traffic older calls are not representative. */
 const KEPT_MS = 60_000;
 
-/** How an endpoint's last calls have ended, as far as it was up to the endpoint. */
+/** Outcomes of an endpoint's last calls that the endpoint is responsible for. */
 export class Outcomes {
   #window: { readonly at: number; readonly failed: boolean }[] = [];
-  /** Failures since the last success that nothing else keeps calls away for, by their times. */
+  /** Times of failures since the last success after which no other mechanism keeps calls away. */
   #fast: number[] = [];
 
   succeeded(): void {
@@ -14,7 +14,7 @@ export class Outcomes {
     this.#fast = [];
   }
 
-  /** @param fast nothing else keeps calls away after it */
+  /** @param fast no other mechanism keeps calls away after it */
   failed(fast: boolean): void {
     this.#add(true);
     if (fast) this.#fast = [...this.#fast.slice(1 - MOST), performance.now()];

@@ -1,23 +1,23 @@
 import type { Endpoint } from './endpoint.js';
 
 /**
- * Standard errors between two rates of failure from which they differ: a hundred endpoints that all fail alike are told apart
- * by chance about once in two thousand comparisons.
+ * Standard errors by which two failure rates must differ: of a hundred endpoints that fail alike, about one comparison
+ * in two thousand exceeds it by chance.
  */
 const LEAST_Z = 3.5;
-/** A smaller difference of rates is not worth an endpoint. */
+/** A smaller difference of rates does not justify an ejection. */
 const LEAST_DIFFERENCE = 0.1;
-/** Calls from which an endpoint is judged: one that has just come back is known for what it was. */
+/** Minimum calls of an endpoint that is judged; fewer for one that was ejected before, because its history counts. */
 const LEAST_CALLS = { first: 3, again: 2 };
-/** Calls from which an endpoint can be compared with. */
+/** Minimum calls of an endpoint to compare with. */
 const LEAST_CALLS_OF_PEER = 3;
 
 /**
- * Takes an endpoint out of its pool whose calls fail and those of another do not (outlier detection, as of Envoy): one that
- * fails at once always has the fewest calls in flight, and would be given them all. Where all fail alike none is taken out: the
- * fault is the model's, or the callers'. The last endpoint that takes calls is never taken out.
+ * Ejects an endpoint whose calls fail more than another's (outlier detection, as in Envoy): an endpoint that fails at once
+ * always has the fewest calls in flight and would get them all. If all endpoints fail alike none is ejected: the cause is
+ * the model or the callers. The last endpoint that accepts calls is never ejected.
  *
- * @returns how long it stays out, in milliseconds; undefined where it stays in
+ * @returns how long it stays ejected, in milliseconds; undefined if it is not
  */
 export function ejectOutlier(endpoint: Endpoint, all: readonly Endpoint[]): number | undefined {
   if (endpoint.isOut) return undefined;

@@ -1,17 +1,17 @@
-/** Calls that a worker may turn away in a second before it asks them to come back later. */
+/** Calls that a worker may reject per second before it asks them to come back later. */
 const MOST_A_SECOND = 100;
 const LONGEST_MS = 30_000;
 
 /**
- * How long those should stay away for whom there is no server: each comes back to ask, and thousands of them that ask each second
- * would be a load of their own. The time is doubled while too many come, and halved again.
+ * Minimum wait for calls without a reachable server: each comes back, and thousands of retries per second would be a
+ * load of their own. The wait is doubled while too many come, and halved afterwards.
  */
 export class Pace {
   #since = performance.now();
   #count = 0;
   #ms = 0;
 
-  /** One is turned away. Gives how long it should wait at least, in milliseconds; 0 while few come. */
+  /** Counts a rejected call. Returns its minimum wait, in milliseconds; 0 while there are few. */
   turnedAway(): number {
     const now = performance.now();
     if (now - this.#since >= 1_000) {

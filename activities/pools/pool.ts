@@ -24,7 +24,7 @@ export interface CallTarget {
   readonly model: string;
   readonly url: string;
   readonly device: string;
-  /** It is the second call of a hedge. */
+  /** Set for the second call of a hedge. */
   readonly hedge?: true;
 }
 
@@ -32,7 +32,7 @@ export interface CallTarget {
 export type Work<T> = (backend: Backend, at: CallTarget, signal: AbortSignal) => Promise<T>;
 
 export interface UseOptions extends SlotRequest {
-  /** Whose rate limit counts. Default `default`. */
+  /** Tenant whose rate limit applies. Default `default`. */
   readonly tenant?: string | undefined;
   readonly hedge?: HedgePolicy | undefined;
 }
@@ -40,16 +40,19 @@ export interface UseOptions extends SlotRequest {
 export interface PoolParts {
   readonly metrics: Metrics;
   readonly logger: Logger;
-  /** Time between two canaries of an endpoint that sees no traffic. */
+  /** Interval between canaries of an endpoint without traffic. */
   readonly canaryIntervalMs: number;
   readonly backendOf: (url: string) => Backend;
-  /** Counts rate limits over all workers; absent: each worker counts its own calls. */
+  /** Counts rate limits over all workers; absent: each worker counts only its own calls. */
   readonly redis?: Redis | undefined;
 }
 
-/** How long a fingerprint is believed: it changes when weights do, which is a deployment. */
+/** How long a fingerprint is cached: it changes only with the weights, i.e. with a deployment. */
 const IDENTITY_MS = 10_000;
-/** Longest wait for one endpoint's fingerprint, which takes it a millisecond: a server that hangs must not hold a stage up. */
+/**
+ * Longest wait for one endpoint's fingerprint, which normally takes a millisecond: a hanging server must not delay a
+ * stage.
+ */
 const IDENTITY_TIMEOUT_MS = 2_000;
 
 /** The endpoints that serve one model. */
@@ -85,16 +88,17 @@ export class Pool {
     this.#recovery = new Recovery({ ask, closing, changed });
     this.#healer = new Healer({ name, connector, model, kind, metrics, logger, closing, changed });
     for (const endpoint of this.#endpoints) {
-      // Where nothing can be repaired a canary would only cost: at some servers, money.
+      // Without support for repairs a canary would have only costs, at some servers in money.
       if (endpoint.backend.heal === undefined) continue;
       new Monitor(endpoint, { name, healer: this.#healer, intervalMs: canaryIntervalMs, logger, closing, changed });
     }
   }
 
   /**
-   * One call: waits for room, then runs `work` with the backend of the endpoint chosen; once, and with `hedge` at most
-   * twice. Throws what `work` throws, the signal's reason if it aborts while waiting, `BACKEND_UNAVAILABLE` at once when no
-   * endpoint can be reached, `QUEUE_TIMEOUT` when it waits longer than `queueMs`, and `RATE_LIMITED` when it has a slot and its rate is used up: a call that gets none costs no token.
+   * One call: waits for a slot, then runs `work` with the chosen endpoint's backend; once, with `hedge` at most twice.
+   * Throws what `work` throws, the signal's reason if it aborts during the wait, `BACKEND_UNAVAILABLE` at once if no
+   * endpoint can be reached, `QUEUE_TIMEOUT` if the wait exceeds `queueMs`, and `RATE_LIMITED` if it has a slot but its
+   * rate limit is used up: a call without a slot consumes no token.
    */
   async use<T>(work: Work<T>, options: UseOptions): Promise<T> {
     const { signal, tenant = 'default', hedge } = options;
@@ -114,15 +118,15 @@ export class Pool {
           second: () => this.#second(slot.endpoint, work, tenant),
           ended: (outcome) => this.#metrics.hedges.inc({ model: this.#name, outcome }),
         }));
-    // Of a hedge that its second call won: the least that the first would have taken. The second's own time would make
-    // what is late look like what is usual, and the next hedges earlier and earlier.
+    // If the second call of a hedge won, the first call's time so far is recorded, a lower bound. The second call's own
+    // time would lower the percentile, and hedges would start earlier and earlier.
     this.#latencies.add(performance.now() - startedAt);
     return result;
   }
 
   /**
-   * Identifies what the pool computes: the model's name and the fingerprint of its weights. Known ones outlive a server
-   * that is down, so that a cache can answer in its stead.
+   * Identifies what the pool computes: the model's name and its weights' fingerprint. A cached value outlives a server
+   * that is down, so that a cache can answer in its place.
    */
   async identity(signal: AbortSignal): Promise<string> {
     if (this.#identity && performance.now() < this.#identity.until) return this.#identity.value;
@@ -145,7 +149,7 @@ export class Pool {
       : new MillraceError('BACKEND_TIMEOUT', `${model}: no fingerprint within ${IDENTITY_TIMEOUT_MS} ms`);
   }
 
-  /** How many of its endpoints do not answer a question that computes nothing. */
+  /** Number of endpoints that do not answer a query that runs no model. */
   async reach(signal: AbortSignal): Promise<{ away: number; of: number }> {
     const { model } = this.#config;
     const answers = this.#endpoints.map(({ backend }) =>
@@ -161,12 +165,12 @@ export class Pool {
     return this.#endpoints.filter((each) => each.device === device).map((endpoint) => ({ endpoint, model }));
   }
 
-  /** Ends canaries and repairs. Calls in flight go on. */
+  /** Ends canaries and repairs. Calls in flight continue. */
   close(): void {
     this.#closing.abort(new Error(`pool ${this.#name} is closed`));
   }
 
-  /** When a call is late, in milliseconds; undefined while too few calls have succeeded to tell. */
+  /** When a call is late, in milliseconds; undefined with too few successful calls to decide. */
   #hedgeAfter({ afterMs, percentile }: HedgePolicy): number | undefined {
     return percentile === undefined ? afterMs : this.#latencies.percentile(percentile);
   }
@@ -185,7 +189,7 @@ export class Pool {
     };
   }
 
-  /** Takes the rate limit's tokens for a call that has its slot, which it gives back when there are none. */
+  /** Takes the rate limit's tokens for a call that holds a slot; releases the slot if there are none. */
   async #admit(slot: Slot, tenant: string): Promise<void> {
     try {
       await this.#rateLimit?.take(tenant);
@@ -208,7 +212,7 @@ export class Pool {
       return result;
     } catch (error) {
       code = signal.aborted ? 'aborted' : error instanceof MillraceError ? error.code : 'INTERNAL';
-      // An attempt that ran out of time says something of the endpoint; one that was cancelled does not.
+      // A timed-out attempt counts against the endpoint; a cancelled one does not.
       if (signal.aborted) {
         if (signal.reason instanceof MillraceError) this.#failed(endpoint, signal.reason, startedAt);
         throw error;
@@ -235,19 +239,19 @@ export class Pool {
       this.#metrics.ejections.inc({ model: this.#name, endpoint: endpoint.url });
       this.#logger.warn(
         { ...fields, outMs: Math.round(outMs) },
-        'endpoint fails more than the others: calls go to them',
+        'endpoint ejected: it fails more often than the others',
       );
     }
-    // Calls that waited for a dead process fail one by one, long after the model was repaired: that is old news.
+    // Calls that waited for a dead process fail one by one long after the repair: those failures are ignored.
     if (startedAt < endpoint.verifiedAt) return;
     if (error instanceof MillraceError && errorRow(error.code).retry === 'heal') this.#healer.start(endpoint);
   }
 
-  /** Which endpoint failed, so that the next attempt goes to another, and what another one may do better. */
+  /** Adds the failed endpoint, so that the next attempt avoids it, and whether another endpoint may succeed. */
   #about({ url }: Endpoint, error: unknown): unknown {
     if (!(error instanceof MillraceError) || !ITS_OWN.has(error.code)) return error;
     const { code, message, details, cause } = error;
-    // One of several keys or servers is set up wrongly; not all of them.
+    // One of several keys or servers may be misconfigured while others work.
     const accepts = ({ url: other, isOut, outcomes: { count } }: Endpoint) =>
       other !== url && !isOut && (count.calls === 0 || count.failures < count.calls);
     const elsewhere = code === 'BACKEND_UNAUTHORIZED' && this.#endpoints.some(accepts);
@@ -255,7 +259,7 @@ export class Pool {
     return new MillraceError(code, message, { endpoint: url, ...details, ...(elsewhere && { elsewhere }) }, { cause });
   }
 
-  /** There is no endpoint to call: nothing was sent. */
+  /** The error for a call without a reachable endpoint; nothing was sent. */
   #noneThere({ message, details }: MillraceError): MillraceError {
     const retryAfterMs = this.#pace.turnedAway();
     const { endpoint } = details;

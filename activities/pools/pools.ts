@@ -14,16 +14,18 @@ export interface PoolsParts {
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly canaryIntervalMs: number;
-  /** Counts the rate limits of pools over all workers; absent: each worker counts its own calls. */
+  /** Counts the rate limits of pools over all workers; absent: each worker counts only its own calls. */
   readonly redis?: Redis;
 }
 
-/** The pools of a worker by the name that pipelines use. Pools of one server and key share its client. */
+/** A worker's pools by the name that pipelines use. Pools with the same server and key share a client. */
 export class Pools {
   readonly #pools: ReadonlyMap<string, Pool>;
   readonly #backends = new Map<string, Backend>();
 
-  /** Opens no connection. Throws `INVALID_SETTING` for a pool whose connector does not exist or cannot serve its kind. */
+  /**
+   * Opens no connection. Throws `INVALID_SETTING` for a pool whose connector does not exist or cannot serve its kind.
+   */
   constructor({ models, connectors, ...parts }: PoolsParts) {
     this.#pools = new Map(
       Object.entries(models).map(([name, config]) => {
@@ -52,13 +54,13 @@ export class Pools {
     throw new MillraceError('MODEL_NOT_CONFIGURED', `no pool serves a model "${name}" (configured: ${known})`);
   }
 
-  /** How many endpoints of each pool do not answer. */
+  /** Number of endpoints per pool that do not answer. */
   async reach(signal: AbortSignal): Promise<PoolReport> {
     const all = [...this.#pools].map(async ([name, pool]) => [name, await pool.reach(signal)] as const);
     return Object.fromEntries(await Promise.all(all));
   }
 
-  /** What runs on a device: the endpoints that carry its label, by their pools. Throws `INVALID_SETTING` without any. */
+  /** The endpoints with this device label, by pool. Throws `INVALID_SETTING` if there are none. */
   device(label: string): Device {
     const all = [...this.#pools].map(([name, pool]) => [name, pool.on(label)] as const);
     const there = all.filter(([, placed]) => placed.length > 0);

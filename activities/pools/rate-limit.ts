@@ -10,28 +10,28 @@ export const rateLimitSchema = z.strictObject({ ...rateFields, perTenant: z.stri
 export type RateLimitConfig = z.output<typeof rateLimitSchema>;
 
 /**
- * Limits the calls of a pool over all workers that share a Redis, by counting them in fixed windows; while Redis is away
- * each worker holds itself to the limit. A call that is refused fails at once: nothing waits for tokens.
+ * Limits a pool's calls over all workers that share a Redis, counted in fixed windows; while Redis is away each worker
+ * applies the limit to its own calls. A refused call fails at once: calls do not wait for tokens.
  */
 export class RateLimit {
   readonly #pool: RateCounter;
   readonly #tenant: RateCounter | undefined;
   readonly #name: string;
 
-  /** @param redis absent: this process alone is counted */
+  /** @param redis absent: only this process's calls are counted */
   constructor(name: string, config: RateLimitConfig, redis?: Redis) {
     this.#name = name;
     this.#pool = rateCounter(`millrace:rate:${name}:pool`, config, redis);
     this.#tenant = config.perTenant && rateCounter(`millrace:rate:${name}:tenant`, config.perTenant, redis);
   }
 
-  /** Takes a call's tokens. Throws `RATE_LIMITED`, its `retryAfterMs` being the time until there are some again. */
+  /** Takes a call's tokens. Throws `RATE_LIMITED` with `retryAfterMs`, the time until tokens are available again. */
   async take(tenant: string): Promise<void> {
     await this.#consume(this.#tenant, tenant, `of the tenant "${tenant}"`);
     try {
       await this.#consume(this.#pool, 'all', 'of all callers');
     } catch (error) {
-      // What the pool has no room for must not count against the tenant.
+      // A call that the pool's limit refuses must not count against the tenant.
       await this.#tenant?.reward(tenant).catch(() => undefined);
       throw error;
     }

@@ -1,16 +1,16 @@
 import type { Endpoint } from './endpoint.js';
 
-/** First and longest pause between two looks at an endpoint that cannot be reached, in milliseconds. */
+/** First and longest pause between two probes of an endpoint that cannot be reached, in milliseconds. */
 const PAUSE_MS = { first: 50, longest: 500 };
-/** Share of a pause that is random, so that the workers of one outage do not ask together. */
+/** Share of a pause that is randomised, so that the workers of one outage do not probe together. */
 const JITTER = 0.25;
 /** Longest wait for an answer: a machine that is gone sends none. */
 const ANSWER_MS = 2_000;
-/** An endpoint that no call has wanted for this time is not looked at any more. */
+/** Probing stops when no call has needed the endpoint for this time. */
 const WANTED_MS = 30_000;
 
 export interface RecoveryParts {
-  /** Asks the server what it has, which costs it nothing. Rejects with a `MillraceError`. */
+  /** Queries the server's models without running one. Rejects with a `MillraceError`. */
   readonly ask: (endpoint: Endpoint, ms: number) => Promise<unknown>;
   readonly closing: AbortSignal;
   /** Called when an endpoint's state has changed. */
@@ -18,8 +18,8 @@ export interface RecoveryParts {
 }
 
 /**
- * Learns that an endpoint which could not be reached answers again, so that no call is spent on finding out: those who wait for
- * it go on within a second, and not one by one.
+ * Detects that an unreachable endpoint answers again without spending a call on it: all waiting calls continue within a
+ * second, not one by one.
  */
 export class Recovery {
   readonly #parts: RecoveryParts;
@@ -30,7 +30,7 @@ export class Recovery {
     this.#parts = parts;
   }
 
-  /** A call has come. Told for each, so that it costs nothing while nothing is away. */
+  /** A call has arrived. Runs for every call, so it does nothing while no endpoint is away. */
   wanted(endpoints: readonly Endpoint[]): void {
     this.#wantedAt = performance.now();
     for (const endpoint of endpoints) {
@@ -49,7 +49,7 @@ export class Recovery {
   async #look(pauseMs: number, endpoint: Endpoint): Promise<void> {
     const { ask, closing, changed } = this.#parts;
     const wanted = performance.now() - this.#wantedAt < WANTED_MS;
-    // What is known of an endpoint that nobody wants grows old: the next call finds out.
+    // An endpoint's state without demand becomes stale: the next call tests it.
     const there =
       closing.aborted || !wanted || endpoint.away === undefined || (await answers(ask(endpoint, ANSWER_MS)));
     if (!there) return this.#lookIn(Math.min(pauseMs * 2, PAUSE_MS.longest), endpoint);
@@ -59,7 +59,7 @@ export class Recovery {
   }
 }
 
-/** Whether a server is there: one that refuses what it was asked is. */
+/** Whether a server is reachable: a refusal of the query counts. */
 async function answers(asked: Promise<unknown>): Promise<boolean> {
   try {
     await asked;

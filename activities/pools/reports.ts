@@ -1,13 +1,13 @@
 import type { Redis } from 'ioredis';
 import { script } from '../../stores/redis/index.js';
 
-/** A worker that has told nothing for so long is gone, in milliseconds: it tells every few seconds. */
+/** A worker without a report for this time is gone, in milliseconds: workers report every few seconds. */
 export const TOLD_MS = 15_000;
 
 /** Endpoints of a worker's pools that do not answer, by pool: how many of how many. */
 export type PoolReport = Readonly<Record<string, { readonly away: number; readonly of: number }>>;
 
-/** Keeps a worker's report with the time of the store's clock, and drops those of workers that are gone. */
+/** Stores a worker's report with the store's time, and drops reports of workers that are gone. */
 const tell = script<[reports: string], [worker: string, report: string, toldMs: number], void>(`
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -18,7 +18,7 @@ for i = 1, #all, 2 do
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[3])`);
 
-/** The reports that are fresh, by the store's clock. */
+/** The reports that are fresh by the store's clock. */
 const told = script<[reports: string], [toldMs: number], string[]>(`
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -29,7 +29,7 @@ for _, text in ipairs(redis.call('HVALS', KEYS[1])) do
 end
 return fresh`);
 
-/** What the workers of a task queue say of their pools, kept in Redis for as long as they go on saying it. */
+/** Reports of a task queue's workers about their pools, kept in Redis while they are renewed. */
 export class PoolReports {
   readonly #redis: Redis;
   readonly #key: string;
@@ -43,12 +43,12 @@ export class PoolReports {
     await tell(this.#redis, [this.#key], worker, JSON.stringify(report), TOLD_MS);
   }
 
-  /** The worker ends. */
+  /** The worker shuts down. */
   async leave(worker: string): Promise<void> {
     await this.#redis.hdel(this.#key, worker);
   }
 
-  /** One for each worker that lives. */
+  /** One for each live worker. */
   async told(): Promise<readonly PoolReport[]> {
     const texts = await told(this.#redis, [this.#key], TOLD_MS);
     return texts.map((text) => JSON.parse(text) as PoolReport);

@@ -3,7 +3,7 @@ import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { AgentMessage } from '../../pipelines/plan/index.js';
 import { isFull, keySegment, script } from '../../stores/redis/index.js';
 
-/** Raised when the meaning of what is stored changes; a session of another format is then a new one. */
+/** Raised when the stored format changes its meaning; a session of another format then starts empty. */
 const FORMAT = 3;
 
 /** A conversation as its user names it. */
@@ -14,36 +14,36 @@ export interface SessionName {
   readonly session: string;
 }
 
-/** A conversation so far: what is told in short, then what was said since. */
+/** A conversation so far: a summary of its beginning, then the messages since. */
 export interface Session {
   readonly summary?: string;
   readonly messages: readonly AgentMessage[];
-  /** How many runs' parts have ever been in it: what `upTo` of a summary counts in. */
+  /** Number of parts ever added, including summarised ones; `upTo` of a summary counts in this. */
   readonly parts: number;
 }
 
 export interface SessionPart {
-  /** The same in every attempt: a part is written once. */
+  /** Identical in every attempt, so that a part is written once. */
   readonly key: string;
   readonly messages: readonly AgentMessage[];
   readonly ttlMs: number;
-  /** Stands from now on for the first `upTo` parts. */
+  /** Replaces the first `upTo` parts. */
   readonly summary?: { readonly text: string; readonly upTo: number };
 }
 
-/** What a tenant may keep in all its conversations together. 0: no limit. */
+/** A tenant's limits over all its conversations. 0: no limit. */
 export interface SessionQuota {
   readonly sessions: number;
-  /** Of what was said and of summaries, as JSON, in bytes. */
+  /** Of messages and summaries as JSON, in bytes. */
   readonly bytes: number;
 }
 
 const UNLIMITED: SessionQuota = { sessions: 0, bytes: 0 };
 
 /**
- * Conversations in Redis, by tenant, pipeline and owner: a list with a part for each run, and a hash with the summary and the
- * number of parts that it stands for. Every write is one script: two runs of one session at once lose nothing, a summary drops
- * only what its writer has read, and what is written is counted against the tenant's quota.
+ * Conversations in Redis, by tenant, pipeline and owner: a list with one part per run, and a hash with the summary and
+ * the number of parts that it replaces. Every write is one script: concurrent runs of one session lose nothing, a
+ * summary drops only parts that its writer has read, and writes are counted against the tenant's quota.
  */
 export class SessionStore {
   readonly #redis: Redis;
@@ -55,8 +55,8 @@ export class SessionStore {
   }
 
   /**
-   * Throws `STORE_UNAVAILABLE`, and `QUOTA_EXCEEDED` where nothing could be added to the session: before the run that it is
-   * loaded for has cost anything.
+   * Throws `STORE_UNAVAILABLE`, and `QUOTA_EXCEEDED` if nothing could be added to the session, before the run has cost
+   * anything.
    */
   async load(name: SessionName): Promise<Session> {
     const { keys, own } = keysOf(name);
@@ -89,15 +89,15 @@ export class SessionStore {
       what === 'sessions'
         ? [this.#quota.sessions, 'MILLRACE_TENANT_SESSIONS']
         : [this.#quota.bytes, 'MILLRACE_TENANT_SESSION_BYTES'];
-    const message = `tenant "${tenant}" keeps the ${most} ${what} of ${setting} in its conversations`;
+    const message = `the conversations of tenant "${tenant}" have reached their limit of ${most} ${what} (${setting})`;
     return new MillraceError('QUOTA_EXCEEDED', message, { fields: [{ field: 'session', message }] });
   }
 }
 
 /**
- * Forgets some of the conversations that have expired, then says what the tenant keeps. KEYS of every script: parts, about,
- * the tenant's conversations by their expiry, and their bytes with the sum of all; ARGV begins with the own name, the most
- * conversations and the most bytes.
+ * Removes some expired conversations, then returns the tenant's totals. KEYS of every script: parts, about, the tenant's
+ * conversations by their expiry, and their bytes with the total; ARGV begins with the own name, the most conversations
+ * and the most bytes.
  */
 const USE = `
 local t = redis.call('TIME')
@@ -126,7 +126,7 @@ const load = script<
 if mostBytes > 0 and total >= mostBytes then return 'bytes' end
 return {redis.call('LRANGE', KEYS[1], 0, -1), redis.call('HMGET', KEYS[2], 'summary', 'dropped')}`);
 
-/** A part that is there already is the one of an attempt whose worker died behind it. */
+/** A part that already exists was written by an attempt whose worker died afterwards. */
 const add = script<
   Keys,
   [
@@ -169,8 +169,8 @@ return 1
 `);
 
 /**
- * The braces put all conversations of a tenant into one slot of a Redis Cluster: a script that writes one counts it against
- * the quota of all. No name of a conversation is empty, so none is that of the tenant's own keys.
+ * The braces put all conversations of a tenant into one slot of a Redis Cluster, because a script that writes one also
+ * updates the quota of all. Names of conversations are not empty, so none collides with the tenant's own keys.
  */
 function keysOf({ tenant, of, session }: SessionName): { keys: Keys; own: string } {
   const ofTenant = `millrace:session:{${keySegment(tenant)}}:${FORMAT}`;

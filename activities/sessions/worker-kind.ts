@@ -2,7 +2,7 @@ import type { Json, JsonObject } from '../../pipelines/json.js';
 import type { WorkerKind } from '../stage/worker-kind.js';
 import type { SessionPart, SessionStore } from './session-store.js';
 
-/** What carries out an agent's reads and writes of its session. */
+/** Stage kind for an agent's reads and writes of its session. */
 export const sessionKind =
   (store: SessionStore): WorkerKind =>
   async ({ with: options, input, tenant }, { idempotencyKey }) => {

@@ -12,26 +12,27 @@ import type { WorkerKind } from '../stage/worker-kind.js';
 
 export interface SplitOptions {
   readonly store: ArtifactStore;
-  /** The ffmpeg program, for what is no WAV. Default: `ffmpeg` on PATH. */
+  /** The ffmpeg program, for audio other than WAV. Default: `ffmpeg` on PATH. */
   readonly ffmpeg?: string | undefined;
 }
 
-/** Shortest and longest `longest`, in milliseconds: a second has room to look for silence, ten minutes at 48 kHz are 58 MB. */
+/** Limits of `longest`, in milliseconds: a second leaves room to look for silence, ten minutes at 48 kHz are 58 MB. */
 const LONGEST = { least: 1_000, most: 600_000 };
-/** An entry of the output has about 330 bytes, and Temporal takes results up to 2 MB. */
+/** An entry of the output has about 330 bytes, and Temporal accepts results up to 2 MB. */
 const MOST_PARTS = 4_000;
 
 /**
- * Long audio in parts of at most `with.longestMs`, each but the last cut at the quietest place of its last fifth. Parts are
- * 16-bit mono WAV at the source's rate; one after the other they are the whole, sample by sample. `startMs` is where a part
- * starts in the source, in milliseconds, as exact as the rate allows. One part at a time is in memory.
+ * Splits long audio into parts of at most `with.longestMs`, each but the last cut at the quietest place of its last
+ * fifth. Parts are 16-bit mono WAV at the source's rate; concatenated they equal the source sample by sample. `startMs`
+ * is where a part starts in the source, in milliseconds, as exact as the rate allows. One part at a time is held in
+ * memory.
  */
 export const createSplit =
   ({ store, ffmpeg = DEFAULT_FFMPEG }: SplitOptions): WorkerKind =>
   async ({ with: options, input, tenant }, { audio, signal }) => {
     const longestMs = longestOf(options);
     const source = input.audio as unknown as Artifact;
-    await store.stat(tenant, source.uri); // it is there, and the tenant's, before its size is believed
+    await store.stat(tenant, source.uri); // exists and belongs to the tenant, before its size is trusted
     const sampleRate =
       source.sampleRate ?? (await rateOf(openAudio(store, tenant, source, { program: ffmpeg, signal })));
     if (!isSampleRate(sampleRate)) throw invalidMedia(`a sample rate of ${sampleRate} Hz is not supported`);
@@ -49,13 +50,13 @@ export const createSplit =
     return { parts };
   };
 
-/** Each part is valid until the next one is asked for. */
+/** Each part is valid until the next one is requested. */
 async function* partsOf(
   chunks: AsyncIterable<Float32Array>,
   most: number,
   sampleRate: number,
 ): AsyncGenerator<Int16Array, void> {
-  // What the caller says of the rate decides the size, so nothing is held before there is audio.
+  // The stated sample rate determines the buffer's size, so nothing is allocated before there is audio.
   let held: Int16Array | undefined;
   let filled = 0;
   for await (const chunk of chunks) {
@@ -63,7 +64,7 @@ async function* partsOf(
     const samples = toInt16(chunk);
     for (let at = 0; at < samples.length; ) {
       if (filled === most) {
-        // More follows, so the part has to end somewhere before.
+        // More audio follows, so the part must end here at the latest.
         const cut = quietestCut(held, sampleRate);
         yield held.subarray(0, cut);
         held.copyWithin(0, cut);
@@ -78,7 +79,7 @@ async function* partsOf(
   if (held !== undefined && filled > 0) yield held.subarray(0, filled);
 }
 
-/** The rate of audio whose artifact does not say: the header of what it decodes to. */
+/** The rate of audio whose artifact does not state it: read from the decoded header. */
 async function rateOf({ bytes }: OpenAudio): Promise<number> {
   const reader = new WavReader();
   for await (const chunk of bytes) {

@@ -16,12 +16,12 @@ import type { StageRunner } from './stage-runner.js';
 
 export type StageActivity = (input: JsonObject, call: StageCall) => Promise<StageOutcome>;
 
-/** Cancellation reaches an activity with the answer to a beat, and its call then has as long again to end within a second. */
+/** Cancellation arrives with the answer to a heartbeat; the call then has as long again to end within a second. */
 const HEARTBEAT_INTERVAL_MS = 500;
 
 /**
- * The one activity: registered as `default`, it serves every activity type, so that an activity is typed by its stage's name.
- * @param devices where its stages are served, for a worker of devices' queues
+ * The one activity: registered as `default`, it serves every activity type, so that an activity's type is its stage's name.
+ * @param devices where its stages are served, for a worker of device queues
  */
 export function createActivities(runner: StageRunner, devices?: readonly string[]): { default: StageActivity } {
   return {
@@ -44,7 +44,8 @@ export function createActivities(runner: StageRunner, devices?: readonly string[
         await told();
       }
       const beating = setInterval(beat, HEARTBEAT_INTERVAL_MS);
-      // Temporal tells a worker of a timed-out attempt late (with a beat) or never; the call must not outlive it.
+      // Temporal informs a worker of a timed-out attempt late (with a heartbeat) or never; the call must not outlive
+      // it.
       const expiry = new AbortController();
       const expire = () => expiry.abort(expired(info.startToCloseTimeoutMs));
       const limitMs = info.startToCloseTimeoutMs - leadMs(info.startToCloseTimeoutMs);
@@ -69,11 +70,12 @@ export function createActivities(runner: StageRunner, devices?: readonly string[
           leave({ ...tried, ...(progress !== null && { progress }) }, info.attempt);
           throw new CancelledFailure('the stage was cancelled');
         }
-        // Many a library throws an error of its own where the signal says why.
+        // Many libraries throw an error of their own instead of the signal's reason.
         const failure = known(expiry.signal.aborted ? expiry.signal.reason : error);
         const made = isAway(failure) ? calls : calls + 1;
         const next = nextAttempt(call.retry, call.patienceMs, failure, made, tried, Math.random());
-        // What reports the failure carries the last beat's details: the next attempt knows of this one, however fast it was.
+        // The failure report carries the last heartbeat's details, so the next attempt has them however fast this one
+        // was.
         leave(stateAfter(call, failure, next, progress), info.attempt);
         throw asFailure(failure, call, made, next);
       } finally {
@@ -87,16 +89,16 @@ export function createActivities(runner: StageRunner, devices?: readonly string[
 const expired = (ms: number) => new MillraceError('STAGE_TIMEOUT', `the attempt took longer than ${ms} ms`);
 
 /**
- * How long before Temporal's own timeout an attempt expires: a call takes up to a second to end, but most end within some
- * milliseconds. Temporal's knows no codes, and neither how many calls there may be.
+ * How long before Temporal's own timeout an attempt expires: a call takes up to a second to end, but most end within
+ * milliseconds. Temporal's timeout has no error code and ignores how many calls are left.
  */
 const LEAD = { ms: 250, share: 0.1 };
 const leadMs = (timeoutMs: number): number => Math.min(LEAD.ms, timeoutMs * LEAD.share);
 
-/** Longest message, in UTF-16 units. Of a larger failure Temporal keeps neither the code nor the stage. */
+/** Longest message, in UTF-16 units. Temporal drops code and stage of a larger failure. */
 const LONGEST_MESSAGE = 5_000;
 
-/** An attempt may have made its call before its worker was lost: it counts, and there was none after it. */
+/** The attempt may have made its call before its worker was lost: it counts, and it was the last one. */
 const lastAttemptLost = (call: StageCall, calls: number): ApplicationFailure =>
   asFailure(
     new MillraceError('STAGE_TIMEOUT', 'its worker was lost, or the attempt timed out'),
@@ -114,7 +116,7 @@ const stateAfter = (call: StageCall, failure: MillraceError, { tried }: Next, pr
   ...(isAway(failure) && { stage: call.stage, doing: waitingFor(call, failure.details) }),
 });
 
-/** What Temporal is told of the next attempt. By when the last one must end it knows from the activity's options. */
+/** The failure with the delay of the next attempt. The latest end of the last attempt is in the activity's options. */
 function asFailure(
   { code, message, details, cause }: MillraceError,
   call: StageCall,

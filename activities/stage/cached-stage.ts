@@ -21,8 +21,9 @@ export interface CachingParts {
 type CachedServed = Served & { readonly cache: CacheOutcome };
 
 /**
- * The answer to a stage's call, from the semantic cache where the stage has one, else from `serve`. An earlier answer is
- * served only if it fits the stage's output schema of today. Throws `NOT_CACHED` where only an earlier one would do.
+ * The answer to a stage's call, from the semantic cache if the stage has one, else from `serve`. A cached answer is
+ * served only if it fits the stage's current output schema. Throws `NOT_CACHED` if only a cached answer is allowed and
+ * there is none.
  */
 export async function throughCache(
   parts: CachingParts,
@@ -55,7 +56,10 @@ export async function throughCache(
   return served ? { ...served, cache: outcome } : fromCache(call, schema, output, outcome);
 }
 
-/** An answer of an earlier release gets what a kind's schema gives by default; a function's own may do more, and has done. */
+/**
+ * An answer of an earlier release is completed with the defaults of the kind's schema; a function's own schema may do
+ * more, and already has.
+ */
 const fromCache = ({ kind }: StageCall, schema: z.ZodType, stored: JsonObject, cache: CacheOutcome): CachedServed => ({
   output: kind === 'code' ? stored : (schema.parse(stored) as JsonObject),
   endpoint: 'cache',
@@ -64,7 +68,7 @@ const fromCache = ({ kind }: StageCall, schema: z.ZodType, stored: JsonObject, c
 });
 
 const notCached = ({ stage }: StageCall) =>
-  new MillraceError('NOT_CACHED', `no earlier answer to the text of the stage "${stage}"`);
+  new MillraceError('NOT_CACHED', `the cache has no answer to the text of the stage "${stage}"`);
 
 const requestOf = (
   call: StageCall,
@@ -86,7 +90,10 @@ const requestOf = (
   queueMs,
 });
 
-/** What the answer comes from, for the cache's key; undefined when the server does not say, which ends no run. */
+/**
+ * Identity of the answer's source, for the cache's key; undefined if the server does not report it, which does not fail
+ * the run.
+ */
 async function identityOf(
   { pools, code, logger }: CachingParts,
   call: StageCall,
@@ -100,7 +107,10 @@ async function identityOf(
     return await pool.identity(signal);
   } catch (error) {
     signal.throwIfAborted();
-    logger.warn({ run, stage, model, error: messageOf(error) }, 'no cache for this call: its model is unknown');
+    logger.warn(
+      { run, stage, model, error: messageOf(error) },
+      'call not cached: the server does not identify its model',
+    );
     return undefined;
   }
 }
@@ -111,9 +121,9 @@ const outputSchema = (code: CachingParts['code'], call: StageCall): z.ZodType =>
 const identities = new WeakMap<CodeStage, string>();
 
 /**
- * A function's name, what its body is, and its output's JSON Schema. The body is what its author's version says, or else the
- * sources that it is made of: a deploy that leaves these as they were keeps the answers, one that changes any of them asks anew.
- * The text of the function stands in where no deployment has loaded it.
+ * A function's name, its body and its output's JSON Schema. The body is its author's version, or else the sources that
+ * it is built from: a deployment that leaves them unchanged keeps the answers, one that changes them invalidates the
+ * answers. The function's text is used if no deployment has loaded it.
  */
 function codeIdentity(name: string, code: NamedCode | CodeStage | undefined): string {
   if (code === undefined) return name;

@@ -3,23 +3,23 @@ import { linkedAbort } from '../../runtime/limited.js';
 
 /** Limits on a model call's silence, in milliseconds. */
 export interface ChunkLimits {
-  /** From the call's start to its first useful chunk; of a server that does not stream, to its answer. */
+  /** From the call's start to its first useful chunk; for a server that does not stream, to its answer. */
   readonly firstChunkMs?: number | undefined;
   /** Between two chunks, and from the last one to the end. */
   readonly idleMs?: number | undefined;
-  /** An empty chunk may be all that comes: of a reply that is tool calls, no part is text. */
+  /** Empty chunks may be the only ones: a reply of tool calls has no text. */
   readonly emptyCounts?: boolean | undefined;
 }
 
-/** Told of each text delta and number of audio samples that arrives. */
+/** Called with each text delta and number of audio samples that arrives. */
 type Emit = (chunk: string | number) => void;
 
 /**
- * Makes a model call and aborts it when it is silent for too long; `FIRST_CHUNK_TIMEOUT` or `IDLE_TIMEOUT` is thrown when
+ * Makes a model call and aborts it if it is silent for too long; `FIRST_CHUNK_TIMEOUT` or `IDLE_TIMEOUT` is thrown when
  * it has ended.
  *
- * An empty chunk (reasoning, a tool call's arguments, a window of silence) is a sign of life: it ends no wait for the first
- * useful one, unless `emptyCounts`, but after that one it is as good as any.
+ * An empty chunk (reasoning, a tool call's arguments, a window of silence) is only a sign of life: it does not end the
+ * wait for the first useful chunk, unless `emptyCounts`, but resets the idle timeout afterwards.
  */
 export async function watched<T>(
   { firstChunkMs, idleMs, emptyCounts = false }: ChunkLimits,
@@ -33,7 +33,7 @@ export async function watched<T>(
   let idling = false;
   const emit: Emit = (chunk) => {
     if (own.signal.aborted) return;
-    // A model sends thousands of deltas: one timer is moved along instead of a new one made for each.
+    // A model sends thousands of deltas: one timer is moved instead of creating one for each.
     if (idling) return void timer?.refresh();
     if (!emptyCounts && (chunk === '' || chunk === 0)) return;
     idling = true;
@@ -43,7 +43,7 @@ export async function watched<T>(
   try {
     return await call(own.signal, emit);
   } catch (error) {
-    // Many a library throws an error of its own where the signal says why.
+    // Many libraries throw an error of their own instead of the signal's reason.
     throw own.signal.aborted && !signal.aborted ? own.signal.reason : error;
   } finally {
     clearTimeout(timer);
@@ -52,4 +52,5 @@ export async function watched<T>(
 }
 
 const noChunk = (ms: number) => new MillraceError('FIRST_CHUNK_TIMEOUT', `no part of an answer within ${ms} ms`);
-const fellSilent = (ms: number) => new MillraceError('IDLE_TIMEOUT', `nothing more of the answer for ${ms} ms`);
+const fellSilent = (ms: number) =>
+  new MillraceError('IDLE_TIMEOUT', `the answer stalled: nothing received for ${ms} ms`);

@@ -2,12 +2,12 @@ import { MillraceError } from '../../pipelines/errors.js';
 import { codeName } from '../../pipelines/stages/index.js';
 import type { NamedCode } from '../../pipelines/stages/kind.js';
 
-/** The functions of a worker, found as plans name them. */
+/** A worker's functions, looked up by the name and version in plans. */
 export class CodeFunctions {
   readonly all: readonly NamedCode[];
   readonly #byName = new Map<string, NamedCode[]>();
 
-  /** Throws `INVALID_PIPELINE` where two different functions have one name and one version. */
+  /** Throws `INVALID_PIPELINE` for two different functions with the same name and version. */
   constructor(functions: Iterable<NamedCode>) {
     const known = new Map<string, NamedCode>();
     for (const each of functions) {
@@ -24,7 +24,7 @@ export class CodeFunctions {
   }
 
   /**
-   * The function of this version, or one that stands in for it. Without a version, as in a plan that no deployment has loaded,
+   * The function of this version, or a compatible one. Without a version, as in a plan that no deployment has loaded,
    * the only one of the name.
    */
   get(name: string, version?: string): NamedCode | undefined {
@@ -34,7 +34,7 @@ export class CodeFunctions {
   }
 }
 
-/** Whether a body may do the work of another version of its function. */
+/** Whether a body may run in place of another version of its function. */
 function standsIn({ version, compatible }: NamedCode, other: string): boolean {
   if (compatible === undefined) return false;
   return compatible === true ? !isNewer(other, version ?? '') : compatible.includes(other);
@@ -42,7 +42,7 @@ function standsIn({ version, compatible }: NamedCode, other: string): boolean {
 
 const NUMBERS = /^\d+(\.\d+)*$/;
 
-/** Whether one of two versions that are numbers, such as `2` or `1.10`, comes after the other. Builds have no order. */
+/** Whether the first of two numeric versions, such as `2` or `1.10`, is later. Builds have no order. */
 function isNewer(one: string, other: string): boolean {
   if (!NUMBERS.test(one) || !NUMBERS.test(other)) return false;
   const [a, b] = [one, other].map((text) => text.split('.').map(Number)) as [number[], number[]];

@@ -17,39 +17,39 @@ import { watched } from './chunk-watch.js';
 import { keepable, unfit } from './stage-output.js';
 import type { WorkerKind } from './worker-kind.js';
 
-/** One attempt of a stage, as its host knows it. */
+/** One attempt of a stage, as seen by its host. */
 export interface Attempt {
   readonly signal: AbortSignal;
   /** 1 for the first. */
   readonly attempt: number;
-  /** What the attempts before have come to. Absent: nothing. */
+  /** Result of earlier attempts. Absent: none. */
   readonly tried?: Tried;
-  /** From the time this attempt could start to the time it did, in milliseconds. */
+  /** Time from when this attempt could have started to its start, in milliseconds. */
   readonly queueMs: number;
   /** The run's id, for log lines and idempotency keys. */
   readonly run: string;
-  /** The devices whose queue it was taken from: it is served on one of them. Absent: anywhere. */
+  /** The devices whose queue it was taken from: it must be served on one of them. Absent: anywhere. */
   readonly devices?: readonly string[];
-  /** What an earlier attempt handed to `checkpoint` last; null if nothing. */
+  /** Last value that an earlier attempt passed to `checkpoint`; null if none. */
   readonly resumeFrom: Json;
   checkpoint(progress: Json): void;
 }
 
 export interface ServingParts {
   readonly pools: Pools;
-  /** Audio of a tenant; `onConversion` is told in words what was done to it on the way in. */
+  /** Audio of a tenant; `onConversion` receives descriptions of the conversions applied. */
   readonly audioOf: (tenant: string, onConversion: (what: string) => void, signal: AbortSignal) => AudioPort;
   /** Bytes of a tenant's artifacts: images. */
   readonly bytesOf: (tenant: string) => (artifact: Artifact) => Promise<Uint8Array>;
-  /** The input with its media in the formats that a schema declares. */
+  /** The input with its media converted to the formats that a schema declares. */
   readonly conform: Conform;
   readonly code: Functions;
-  /** What carries out the kinds that are served by the worker, by kind. */
+  /** Implementations of the kinds that the worker serves itself, by kind. */
   readonly workerKinds: ReadonlyMap<string, WorkerKind>;
   readonly metrics: Metrics;
 }
 
-/** What finds a function by its name and version. */
+/** Looks up a function by its name and version. */
 export interface Functions {
   get(name: string, version?: string): CodeStage | undefined;
 }
@@ -64,7 +64,7 @@ export type Conform = (
   },
 ) => Promise<JsonObject>;
 
-/** An answer and where it came from. */
+/** An answer and its origin. */
 export interface Served {
   readonly output: JsonObject;
   readonly endpoint: string;
@@ -76,10 +76,10 @@ export interface Served {
 
 const IN_WORKER = { endpoint: 'worker', device: 'worker' } as const;
 
-/** Told of each part of the reply's text as it comes. */
+/** Called with each part of the reply's text as it arrives. */
 type OnText = (delta: string) => void;
 
-/** Carries out a stage where its kind says: by a function of the worker, or by a model server of its pool. */
+/** Runs a stage as its kind requires: by a function of the worker, or by a model server of its pool. */
 export async function serveStage(
   parts: ServingParts,
   input: JsonObject,
@@ -132,7 +132,8 @@ async function askPool(
   const { reply, at, output } = await pools.get(call.model).use(
     async (backend, at, own) => {
       const request = { kind: call.kind as StageKindName, model: at.model, with: call.with, input };
-      // The audio of a call ends with it: of a hedge's loser, and of one that fell silent, not only with the attempt.
+      // A call's audio is released when the call ends, also for a hedge's loser and a stalled call, not only at the
+      // attempt's end.
       const reply = await watched({ ...call, emptyCounts: offersTools(call, input) }, own, (signal, emit) =>
         backend.invoke(request, {
           ...context,
@@ -140,12 +141,12 @@ async function askPool(
           signal,
           emit(chunk) {
             emit(chunk);
-            // Of a hedge's two calls nobody knows yet whose text counts.
+            // Of a hedge's two calls it is not yet known whose text counts.
             if (typeof chunk === 'string' && !call.hedge) onText(chunk);
           },
         }),
       );
-      // Here, so that an answer which does not fit counts against the endpoint that gave it.
+      // Checked here, so that an answer that does not fit counts against its endpoint.
       return { reply, at, output: check(kindOf(call).output, reply.output, 'INVALID_OUTPUT', call.stage) };
     },
     {
@@ -170,7 +171,7 @@ async function askPool(
   };
 }
 
-/** What a stage's queue time has left, in milliseconds: what the attempt waited in Temporal's queue is part of it. */
+/** What remains of a stage's queue timeout, in milliseconds; the wait in Temporal's queue is part of it. */
 export const queueLeft = ({ queueMs }: StageCall, attempt: Attempt): number | undefined =>
   queueMs === undefined ? undefined : Math.max(0, queueMs - attempt.queueMs);
 
@@ -178,8 +179,8 @@ const offersTools = ({ with: options }: StageCall, { tools = options.tools }: Js
   Array.isArray(tools) && tools.length > 0;
 
 /**
- * Key of what the prompts of a conversation begin with: the system message, the tools and the first turn. A server that has
- * computed it keeps it for the next call. Undefined for a prompt that shares its beginning with no other.
+ * Key of the common prefix of a conversation's prompts: the system message, the tools and the first turn. A server that
+ * has computed it caches it for the next call. Undefined for a prompt without a shared prefix.
  */
 function affinityOf({ kind, with: options }: StageCall, { history, ...given }: JsonObject): string | undefined {
   if (kind !== 'chat') return undefined;
@@ -203,7 +204,10 @@ async function runInWorker(
   return { output: check(kindOf(call).output, given, 'INVALID_OUTPUT', call.stage), ...IN_WORKER };
 }
 
-/** The same in every attempt of a stage of a run, and in every run that resumes it: what a service needs to drop the one that it has already carried out. */
+/**
+ * Identical in every attempt of a stage of a run, and in every run that resumes it, so that a service can drop a call
+ * that it has already carried out.
+ */
 function idempotencyKeyOf({ path, stage }: StageCall, { run }: Attempt): string {
   const { root, inside } = splitRun(run);
   return [originOf(root), ...(inside === '' ? [] : [inside]), path ?? stage].join('/');
@@ -230,22 +234,22 @@ async function runCode(
     );
   } catch (error) {
     if (signal.aborted || error instanceof MillraceError) throw error;
-    // A function may throw any error whose `code` is one of the table's to say whether a retry makes sense.
+    // A function may throw an error with a `code` of the error table to control retries.
     const own = (error as { code?: unknown } | null)?.code;
     throw new MillraceError(isErrorCode(own) ? own : 'CODE_FAILED', messageOf(error), {}, { cause: error });
   }
   try {
     return check(code.output, output, 'INVALID_OUTPUT', call.stage);
   } catch (error) {
-    // A schema of any JSON says that something is wrong and not what.
+    // A recursive JSON schema reports that something is wrong, but not what.
     const wrong = notJson(output);
     throw wrong ? unfit(wrong, call.stage) : error;
   }
 }
 
 /**
- * What `work` gives, or the signal's reason as soon as it aborts: a function that pays no attention to its signal must not
- * hold a slot of the worker for ever. What it gives or throws later goes unheard.
+ * The result of `work`, or the signal's reason as soon as it aborts: a function that ignores its signal must not hold a
+ * slot of the worker for ever. Its later result or error is dropped.
  */
 function untilAbort<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
@@ -258,13 +262,13 @@ function untilAbort<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> 
   });
 }
 
-/** The value as its schema makes it: with its defaults, without what it does not name. */
+/** The value as parsed by its schema: with defaults, without unknown members. */
 function check(schema: z.ZodType, value: unknown, code: 'INVALID_INPUT' | 'INVALID_OUTPUT', stage: string): JsonObject {
   let parsed: z.ZodSafeParseResult<unknown>;
   try {
     parsed = schema.safeParse(value);
   } catch (error) {
-    // A recursive schema on JSON of some thousand levels: the stack overflows.
+    // A recursive schema overflows the stack on JSON nested some thousand levels deep.
     if (!(error instanceof RangeError)) throw error;
     throw invalidFields(code, [{ field: 'body', message: 'is nested too deeply' }], { stage });
   }

@@ -4,15 +4,15 @@ import type { JsonObject } from '../../pipelines/json.js';
 import { type Misfit, notJson, tooLarge } from '../../pipelines/json-limits.js';
 
 /**
- * A stage's output, if a run can keep it: it goes through Temporal's history, a journal or a cache, and a later stage must
- * read there what the stage gave. Throws `INVALID_OUTPUT` or `RESULT_TOO_LARGE` naming the stage and the field.
+ * A stage's output, if a run can store it: it passes through Temporal's history, a journal or a cache, and later stages
+ * must read it back unchanged. Throws `INVALID_OUTPUT` or `RESULT_TOO_LARGE` naming the stage and the field.
  */
 export function keepable(output: JsonObject, stage: string): JsonObject {
   const wrong = notJson(output);
   if (wrong) throw unfit(wrong, stage);
   const large = tooLarge(output);
   if (!large) return output;
-  const message = `the output of stage "${stage}" ${large.message}; give less, or media by reference`;
+  const message = `the output of stage "${stage}" ${large.message}; return less, or media by reference`;
   throw new MillraceError('RESULT_TOO_LARGE', message, { stage, fields: [fieldOf(large)] });
 }
 

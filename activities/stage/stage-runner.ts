@@ -12,11 +12,14 @@ export type { Attempt } from './serve-stage.js';
 export type StageRunnerParts = ServingParts &
   CachingParts & {
     readonly events: Pick<RunEventLog, 'attempt'>;
-    /** Absent: nothing is recorded, and no run is resumed. */
+    /** Absent: nothing is recorded, and runs cannot be resumed. */
     readonly records?: RunRecords;
   };
 
-/** Runs one attempt of a stage: cache, model call, check of the answer. Every host of the interpreter runs stages through it. */
+/**
+ * Runs one attempt of a stage: cache, model call, check of the answer. Every host of the interpreter runs stages
+ * through it.
+ */
 export class StageRunner {
   readonly #parts: StageRunnerParts;
 
@@ -24,12 +27,12 @@ export class StageRunner {
     this.#parts = parts;
   }
 
-  /** Whether a call is of a version of a function that this worker does not have. */
+  /** Whether a call needs a version of a function that this worker does not have. */
   lacks({ kind, model, codeVersion }: Pick<StageCall, 'kind' | 'model' | 'codeVersion'>): boolean {
     return kind === 'code' && codeVersion !== undefined && this.#parts.code.get(model, codeVersion) === undefined;
   }
 
-  /** Throws a `MillraceError`, or whatever aborted `attempt.signal`. */
+  /** Throws a `MillraceError`, or the reason of `attempt.signal`. */
   async run(input: JsonObject, call: StageCall, attempt: Attempt): Promise<StageOutcome> {
     const { metrics, logger, events, records } = this.#parts;
     const started = performance.now();
@@ -50,7 +53,7 @@ export class StageRunner {
       return Math.round(runMs);
     };
     const queueMs = Math.round(attempt.queueMs);
-    // One that waits for a server comes here again and again: people are told once.
+    // A stage that waits for a server comes here repeatedly; the event is sent once.
     const waited = (attempt.tried?.waitedMs ?? 0) > 0;
     const told = events.attempt(attempt.run, call, attempt.attempt, waited);
     const record = (result: EndedCall['result']): Promise<void> | undefined => {
@@ -60,7 +63,7 @@ export class StageRunner {
     try {
       const before = await records?.before(attempt.run, call, input);
       if (before && 'failure' in before) throw asThrown(before.failure);
-      // A cache must not answer for a body that nobody here knows.
+      // The cache must not answer for a function body that this worker does not have.
       if (!before && this.lacks(call)) {
         throw new MillraceError('CODE_NOT_FOUND', `this worker has no code ${codeName(call.model, call.codeVersion)}`);
       }
@@ -69,7 +72,7 @@ export class StageRunner {
       const runMs = measure('ok');
       if (told && !told.told && typeof served.output.text === 'string') told.delta(served.output.text);
       const outcome = { ...served, attempt: attempt.attempt, queueMs, runMs };
-      // Both go to Redis at once: the record is there before anybody hears of the end.
+      // Both are sent to Redis at once: the record exists before the end is visible to followers.
       await Promise.all([record({ outcome }), told?.finished(served.cache, runMs)]);
       const { endpoint, cache, conversions, hedged } = served;
       const resumed = before !== undefined || undefined;
@@ -93,9 +96,9 @@ export class StageRunner {
   }
 }
 
-/** What whoever watches the run is told of a failure; the message of an unexpected one may name paths or hosts. */
+/** The failure as followers of the run see it; an unexpected error's message may contain paths or hosts. */
 function toldOf(error: unknown, signal: AbortSignal): [code: string, message: string] {
   const known = [signal.aborted ? signal.reason : undefined, error].find((each) => each instanceof MillraceError);
   if (known) return [known.code, known.message];
-  return signal.aborted ? ['RUN_CANCELLED', 'the stage was ended'] : ['INTERNAL', 'an error inside the worker'];
+  return signal.aborted ? ['RUN_CANCELLED', 'the stage was aborted'] : ['INTERNAL', 'an error inside the worker'];
 }

@@ -7,17 +7,17 @@ import type { Logger } from '../../telemetry/logger.js';
 import { secretFault } from './signature.js';
 import { targetFault } from './target-url.js';
 
-/** The setting whose file this is. */
+/** The setting that names this file. */
 const SETTING = 'MILLRACE_WEBHOOKS';
-/** Every secret signs each attempt: two are a rotation. */
+/** Every secret signs each attempt; two allow a rotation. */
 const MOST_SECRETS = 4;
-/** Each is told of every run: a run's delivery holds its attempts at all of them. */
+/** Every endpoint is notified of every run, and a run's delivery holds the attempts at all of them. */
 const MOST_ENDPOINTS = 16;
 
 export interface TenantWebhooks {
-  /** Sign what is sent to URLs that requests name, and to endpoints without secrets of their own. */
+  /** Signs requests to URLs that callers name, and to endpoints without secrets of their own. */
   readonly secrets?: readonly string[] | undefined;
-  /** By name; each is told of every run of its pipelines. */
+  /** By name; each is notified of every run of its pipelines. */
   readonly endpoints?: Readonly<Record<string, Endpoint>> | undefined;
 }
 
@@ -30,7 +30,7 @@ export interface Endpoint {
 
 type Tenants = Readonly<Record<string, TenantWebhooks>>;
 
-/** Messages never repeat a secret. */
+/** Messages never contain a secret. */
 const secrets = z
   .array(
     z.string('must be a text').superRefine((text, { addIssue }) => {
@@ -80,7 +80,7 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // The parser's message quotes the text, which has secrets.
+    // The parser's message quotes the text, which contains secrets.
     throw invalid('is not valid JSON');
   }
 }
@@ -88,7 +88,7 @@ function parseJson(text: string): unknown {
 const invalid = (message: string): MillraceError =>
   new MillraceError('INVALID_SETTING', `${SETTING}: ${message}`, { fields: [{ field: SETTING, message }] });
 
-/** The file of tenants' webhook endpoints and secrets as it is now, so that a rotation needs no restart. */
+/** The file of tenants' webhook endpoints and secrets, reread when it changes, so that a rotation needs no restart. */
 export class WebhookConfig {
   readonly allowPrivate: boolean;
   readonly #tenants: WatchedFile<Tenants> | undefined;
@@ -103,7 +103,9 @@ export class WebhookConfig {
     this.#tenants = file === undefined ? undefined : new WatchedFile(file, 'webhooks', read, logger);
   }
 
-  /** What is configured for a tenant now. A file that has become unreadable leaves what was there, and says so in the log. */
+  /**
+   * A tenant's current configuration. If the file becomes unreadable, the last valid one stays and an error is logged.
+   */
   of(tenant: string): TenantWebhooks {
     const tenants = this.#tenants?.current ?? {};
     return Object.hasOwn(tenants, tenant) ? (tenants[tenant] ?? {}) : {};

@@ -1,21 +1,24 @@
 /**
- * Attempts under way at one host, and of one tenant: a host that hangs, or a tenant that names many such, keeps no more than
- * these of a worker's slots. See `WEBHOOK_SLOTS` for how many there are.
+ * Limits concurrent attempts per host and per tenant: a host that hangs, or a tenant that names many such hosts, holds
+ * no more than these of a worker's slots. See `WEBHOOK_SLOTS` for their total.
  */
 const MOST = { ofHost: 8, ofTenant: 64 };
 
-/** Attempts of a worker at once: they wait for sockets, not for the processor. Four tenants with nothing but hanging targets fill them. */
+/**
+ * Concurrent attempts of a worker: they wait for sockets, not for the processor. Four tenants with only hanging targets
+ * fill them.
+ */
 export const WEBHOOK_SLOTS = 256;
 
-/** Keeps one target, and one tenant, from taking all the room. */
+/** Keeps one target, and one tenant, from using all slots. */
 export class Crowd {
   readonly #counts = new Map<string, number>();
 
-  /** Runs the work, or returns undefined where there is no room for it. */
+  /** Runs the work, or returns undefined if there is no slot for it. */
   async within<T>(tenant: string, host: string, work: () => Promise<T>): Promise<T | undefined> {
     const limits = [
       { key: `tenant ${tenant}`, most: MOST.ofTenant },
-      // Of one tenant: another's deliveries to the same host are not its to hold up.
+      // Per tenant: one tenant's attempts must not delay another's deliveries to the same host.
       { key: `host ${tenant} ${host}`, most: MOST.ofHost },
     ];
     if (limits.some(({ key, most }) => this.#count(key) >= most)) return undefined;

@@ -1,6 +1,6 @@
 import { BlockList, isIP } from 'node:net';
 
-/** Not of the public internet (IANA special-purpose registry of IPv4, multicast and reserved). */
+/** Not public (IANA special-purpose registry of IPv4, multicast and reserved). */
 const NOT_PUBLIC_V4: readonly [net: string, prefix: number][] = [
   ['0.0.0.0', 8],
   ['10.0.0.0', 8],
@@ -18,7 +18,7 @@ const NOT_PUBLIC_V4: readonly [net: string, prefix: number][] = [
   ['224.0.0.0', 3],
 ];
 
-/** Of the global unicast range those that are no host's, or that carry an IPv4 address (Teredo, 6to4). */
+/** Parts of the global unicast range that belong to no host or carry an IPv4 address (Teredo, 6to4). */
 const NOT_PUBLIC_V6: readonly [net: string, prefix: number][] = [
   ['2001::', 23],
   ['2001:db8::', 32],
@@ -30,11 +30,11 @@ const blockedV4 = new BlockList();
 for (const [net, prefix] of NOT_PUBLIC_V4) blockedV4.addSubnet(net, prefix, 'ipv4');
 const blockedV6 = new BlockList();
 for (const [net, prefix] of NOT_PUBLIC_V6) blockedV6.addSubnet(net, prefix, 'ipv6');
-/** Global unicast; what is outside (loopback, link-local, unique local, IPv4 in IPv6, NAT64) is no public host's. */
+/** Global unicast; other ranges (loopback, link-local, unique local, IPv4-mapped, NAT64) are not public. */
 const unicastV6 = new BlockList();
 unicastV6.addSubnet('2000::', 3, 'ipv6');
 
-/** Whether an IP address is one of the public internet. An IPv4 address in IPv6's clothes is not. */
+/** Whether an IP address is public. An IPv4-mapped IPv6 address is not. */
 export function isPublicAddress(address: string): boolean {
   const family = isIP(address);
   if (family === 4) return !blockedV4.check(address, 'ipv4');

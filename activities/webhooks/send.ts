@@ -8,11 +8,11 @@ import { targetFault } from './target-url.js';
 
 export interface Answer {
   readonly status: number;
-  /** Value of `retry-after`, if there is one. */
+  /** Value of `retry-after`, if present. */
   readonly retryAfter?: string;
 }
 
-/** The target is one that nothing is sent to. */
+/** The target is one that must not be called. */
 export class RefusedTarget extends MillraceError {
   constructor(message: string) {
     super('WEBHOOK_REFUSED', message);
@@ -20,9 +20,9 @@ export class RefusedTarget extends MillraceError {
 }
 
 /**
- * Posts a body to a URL and returns the answer's head; its body is not read, and a redirect is not followed. A name is
- * resolved once, for this connection, and every address that it has must be public: what has been checked is what is
- * connected to, so a name cannot change its mind in between (DNS rebinding). Throws `RefusedTarget`.
+ * Posts a body to a URL and returns the answer's head; its body is not read, and a redirect is not followed. The name
+ * is resolved once, for this connection, and all of its addresses must be public: the checked address is the one
+ * connected to, which prevents DNS rebinding. Throws `RefusedTarget`.
  */
 export async function send(
   target: string,
@@ -43,7 +43,7 @@ export async function send(
   const url = new URL(target);
   const options: ClientRequestArgs = {
     method: 'POST',
-    // A connection of its own: one of a shared agent may have been made before the name was looked at.
+    // A new connection: a shared agent's may have been opened before the name was checked.
     agent: false,
     headers: { ...headers, 'content-length': String(Buffer.byteLength(body)), connection: 'close' },
     ...(!allowPrivate && { lookup: publicOnly }),
@@ -58,7 +58,7 @@ export async function send(
   return { status: response.statusCode ?? 0, ...(retryAfter !== undefined && { retryAfter }) };
 }
 
-/** `dns.lookup` for names whose addresses are all public. An address in place of a name is never looked up: see `targetFault`. */
+/** `dns.lookup` for names whose addresses are all public. A literal address is never looked up: see `targetFault`. */
 const publicOnly: LookupFunction = (hostname, options, callback) => {
   dns.lookup(hostname, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
     if (error) return callback(error, '', 0);

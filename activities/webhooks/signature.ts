@@ -1,11 +1,11 @@
 import { createHmac } from 'node:crypto';
 
-/** How secrets are written in the Standard Webhooks scheme: this, then the key in base64. */
+/** Prefix of secrets in the Standard Webhooks scheme; the key follows in base64. */
 const PREFIX = 'whsec_';
 /** Bytes of a key, by the specification. */
 const KEY_BYTES = { least: 24, most: 64 };
 
-/** Why a text is no secret; undefined for one. It does not repeat the text. */
+/** Why a text is not a secret; undefined if it is. The text is not repeated. */
 export function secretFault(secret: string): string | undefined {
   const key = secret.startsWith(PREFIX) ? secret.slice(PREFIX.length) : '';
   const bytes = Buffer.from(key, 'base64');
@@ -15,8 +15,9 @@ export function secretFault(secret: string): string | undefined {
 }
 
 /**
- * The headers of an attempt (Standard Webhooks 1.0, symmetric signatures `v1`): HMAC-SHA256 of `<id>.<timestamp>.<body>` by
- * every secret, so that a receiver that knows the old or the new one of a rotation can verify.
+ * The headers of an attempt (Standard Webhooks 1.0, symmetric signatures `v1`): HMAC-SHA256 of
+ * `<id>.<timestamp>.<body>` with every secret, so that during a rotation receivers with the old or the new one can
+ * verify it.
  */
 export function signedHeaders(
   secrets: readonly string[],

@@ -1,15 +1,15 @@
 import { isIP } from 'node:net';
 import { isPublicAddress } from './public-address.js';
 
-/** Longest URL of a target: it is kept in the run's memo and in histories. */
+/** Longest URL of a target: it is stored in the run's memo and in histories. */
 const LONGEST_URL = 2_048;
 
 /** Names that resolve to the machine itself or to its own network. */
 const LOCAL_NAME = /(^|\.)(localhost|local|internal)\.?$/i;
 
 /**
- * Why a URL cannot be a webhook's target, as far as that shows without a look at DNS; undefined where nothing speaks against it.
- * @param allowPrivate plain HTTP and addresses that are not of the public internet are allowed
+ * Why a URL cannot be a webhook's target, as far as that is known without DNS; undefined if it can.
+ * @param allowPrivate allows plain HTTP and addresses that are not public
  */
 export function targetFault(text: string, allowPrivate: boolean): string | undefined {
   if (text.length > LONGEST_URL) return `is longer than ${LONGEST_URL} characters`;

@@ -11,7 +11,10 @@ import { Crowd } from './crowd.js';
 import { RefusedTarget, send } from './send.js';
 import { signedHeaders } from './signature.js';
 
-/** Longest time of an attempt, name look-up included, in milliseconds: the least that the Standard Webhooks specification recommends. */
+/**
+ * Longest attempt, DNS look-up included, in milliseconds: the minimum that the Standard Webhooks specification
+ * recommends.
+ */
 const ATTEMPT_MS = 15_000;
 /** A fifth of the heartbeat timeout. */
 const BEAT_MS = 1_000;
@@ -24,7 +27,10 @@ export interface WebhookDeps {
   readonly logger: Logger;
 }
 
-/** The activities of deliveries. What a target does is an outcome; only what is wrong here is thrown, and Temporal tries it again. */
+/**
+ * The activities of deliveries. A target's failure is an outcome; only a failure on this side is thrown, and Temporal
+ * retries it.
+ */
 export function createWebhookActivities({ config, eventOf, metrics, logger }: WebhookDeps): WebhookActivities {
   const crowd = new Crowd();
   return {
@@ -62,7 +68,7 @@ interface Receiver {
   readonly secrets: readonly string[];
 }
 
-/** Where a target is now and what signs for it: a correction of the configuration counts from the next attempt. */
+/** The target's current URL and secrets: a corrected configuration applies from the next attempt. */
 function receiverOf(config: WebhookConfig, tenant: string, target: WebhookTarget): Receiver {
   const { secrets = [], endpoints = {} } = config.of(tenant);
   if ('url' in target) return { url: target.url, secrets };
@@ -76,7 +82,7 @@ async function attemptAt(
   allowPrivate: boolean,
   cancelled: AbortSignal,
 ): Promise<AttemptOutcome> {
-  // A worker with another configuration than the gateway's: it may be put right before the last attempt.
+  // This worker's configuration differs from the gateway's: it may be corrected before the last attempt.
   if (url === undefined) return { outcome: 'failed', reason: 'the endpoint is not configured' };
   if (secrets.length === 0) return { outcome: 'failed', reason: 'the tenant has no secrets configured' };
   const { id, ...told } = event;
@@ -95,7 +101,7 @@ async function attemptAt(
   }
 }
 
-/** What the specification makes of a status: 2xx is delivered, 410 means "never again", all others may change. */
+/** Outcome of a status by the specification: 2xx is delivered, 410 means "never again", all others may change. */
 function outcomeOf(status: number, retryAfter: string | undefined): AttemptOutcome {
   if (status >= 200 && status < 300) return { outcome: 'delivered', status };
   if (status === 410) return { outcome: 'refused', status, reason: 'the target is gone (410)' };
@@ -104,7 +110,7 @@ function outcomeOf(status: number, retryAfter: string | undefined): AttemptOutco
   return { outcome: 'failed', status, reason, ...(asked !== undefined && { retryAfterMs: asked }) };
 }
 
-/** The kind of a failure: Node's messages hold addresses. */
+/** The kind of a failure, because Node's messages contain addresses. */
 function reasonOf(error: unknown): string {
   const { name, code } = error as { name?: string; code?: string };
   if (name === 'TimeoutError') return `no answer within ${ATTEMPT_MS} ms`;

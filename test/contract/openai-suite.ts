@@ -153,7 +153,7 @@ export function openAiContract(server: OpenAiServer): void {
       const call = { ...BOUND, with: { ...BOUND.with, maxTokens: 12 } };
       await expect(invoke(backend, call)).rejects.toMatchObject({
         code: 'INVALID_OUTPUT',
-        message: expect.stringContaining('cut at the most tokens'),
+        message: expect.stringContaining('cut off at its token limit'),
       });
     });
 

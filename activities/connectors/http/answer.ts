@@ -3,14 +3,14 @@ import type { Json } from '../../../pipelines/json.js';
 import { type Answer, textOf } from '../exchange.js';
 
 /**
- * The body of a successful answer: JSON as such, `text/*` as a text, an empty body as null. Throws `INVALID_OUTPUT` for
+ * Body of a successful answer: JSON parsed, `text/*` as text, an empty body as null. Throws `INVALID_OUTPUT` for
  * anything else. Numbers are JavaScript's: an integer beyond 2^53 loses digits.
  */
 export function readBody(answer: Answer): Json {
   if (answer.body.length === 0) return null;
   const type = (answer.headers.get('content-type') ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
   if (type.startsWith('text/')) return textOf(answer);
-  // A server that states no type is taken at its word if it is JSON.
+  // An answer without a content type is accepted if it is JSON.
   if (type !== '' && !/^application\/([\w.-]+\+)?json$/.test(type)) {
     throw new MillraceError('INVALID_OUTPUT', `the answer is ${type}, not JSON`);
   }

@@ -52,14 +52,14 @@ export class HttpBackend implements Backend {
   }
 
   /**
-   * `HEAD` of the base URL. Nothing is known of the API's paths, so any answer counts, an error too; but what a proxy says that
-   * has no server behind it.
+   * `HEAD` of the base URL. The API's paths are unknown, so any answer counts, including an error, except a proxy's
+   * report that it has no upstream.
    */
   probe(model: string, _kind: StageKindName, signal: AbortSignal): Promise<void> {
     return this.#mapped(model, signal, () => this.#answers(signal));
   }
 
-  /** The service's name, if the service answers: an API does not say what it computes, or when that changes. */
+  /** The service's name, if the service answers: an API does not report what it computes or when that changes. */
   fingerprint(model: string, signal: AbortSignal): Promise<string> {
     return this.#mapped(model, signal, async () => {
       await this.#answers(signal);

@@ -1,4 +1,4 @@
 import { codeOfStatus, errorMapper } from '../http-fault.js';
 
-/** What a failed call of an API means. Nothing is known of its words, so the status decides. */
+/** Maps a failed call of an API to a code by its status alone: the wording of the API's errors is unknown. */
 export const mapError = errorMapper(codeOfStatus);

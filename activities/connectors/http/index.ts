@@ -3,9 +3,9 @@ import type { Transport } from '../exchange.js';
 import { HttpBackend } from './backend.js';
 
 /**
- * JSON APIs. An endpoint is a base URL. Requests carry no credentials: an API that wants some belongs behind a proxy that
- * adds them. Node's fetch gives up when a server sends no header for 300 s (`BACKEND_TIMEOUT`), whatever the stage's timeout
- * says.
+ * JSON APIs. An endpoint is a base URL. Requests carry no credentials: an API that requires them belongs behind a proxy
+ * that adds them. Node's fetch fails when a server sends no header for 300 s (`BACKEND_TIMEOUT`), whatever the stage's
+ * timeout is.
  */
 export const httpConnector = ({ transport = fetch }: { readonly transport?: Transport } = {}): Connector => ({
   name: 'http',

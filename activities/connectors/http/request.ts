@@ -2,12 +2,13 @@ import { MillraceError } from '../../../pipelines/errors.js';
 import { type Answer, type Exchange, exchange, type Transport } from '../exchange.js';
 import { HttpFault, shortened } from '../http-fault.js';
 
-/** A chain of more is a loop, or a server that does not know where it is. */
+/** A longer chain is a redirect loop. */
 const MOST_REDIRECTS = 5;
 
 /**
- * The answer of a call that succeeded. A redirect is followed on the same origin only, and only where the same request may
- * be sent again: any of a GET, of other methods 307 and 308. Throws `HttpFault` for a status from 400, else as `exchange`.
+ * The answer of a successful call. A redirect is followed on the same origin only, and only if it allows the same
+ * request to be repeated: any redirect of a GET, 307 and 308 of other methods. Throws `HttpFault` for a status from
+ * 400, else as `exchange`.
  */
 export async function request(transport: Transport, first: Exchange, signal: AbortSignal): Promise<Answer> {
   let sent = first;
@@ -33,7 +34,7 @@ function locationOf({ status, headers }: Answer, { url }: Exchange): URL | undef
   try {
     return new URL(location, url);
   } catch {
-    throw rejected('it redirects to what is not a URL');
+    throw rejected('it redirects to an invalid URL');
   }
 }
 

@@ -3,16 +3,16 @@ import { MillraceError } from '../../../pipelines/errors.js';
 export type Scalars = Readonly<Record<string, string | number | boolean>>;
 
 /**
- * The URL of a call: `template` below the base, its `{name}` parts filled with percent-encoded values, then the query.
- * Throws `INVALID_INPUT` naming a part that has no value, and a query field that the template has set itself. A value stays
- * in its place: it can neither add a `/` nor climb with `..`.
+ * The URL of a call: `template` below the base, its `{name}` parts replaced by percent-encoded values, then the query.
+ * Throws `INVALID_INPUT` naming a part without a value, or a query field that the template already sets. A value cannot
+ * leave its path segment: neither `/` nor `..` passes.
  */
 export function targetUrl(base: string, template: string, values: Scalars = {}, query: Scalars = {}): string {
   const path = template.replace(/\{([^{}]*)\}/g, (_, name: string) => {
     const value = Object.hasOwn(values, name) ? String(values[name]) : '';
     if (value === '') throw badPart(name, `the path ${template} needs a value for {${name}}`);
-    // A segment of dots alone means "here" or "above", encoded or not.
-    if (/^\.{1,2}$/.test(value)) throw badPart(name, `"${value}" cannot stand in a path`);
+    // A segment of only dots means "here" or "above", encoded or not.
+    if (/^\.{1,2}$/.test(value)) throw badPart(name, `"${value}" is not allowed in a path`);
     return encoded(name, value);
   });
   const url = new URL(`${base}${path.startsWith('/') ? '' : '/'}${path}`);
@@ -28,7 +28,7 @@ function encoded(name: string, value: string): string {
   try {
     return encodeURIComponent(value);
   } catch {
-    // Half of a surrogate pair has no UTF-8.
+    // A lone surrogate cannot be encoded as UTF-8.
     throw badPart(name, `the value of {${name}} is not Unicode text`);
   }
 }

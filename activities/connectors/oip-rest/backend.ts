@@ -12,7 +12,7 @@ import { KIND_HANDLERS } from './kinds.js';
 /** One server of the protocol. */
 export class OipRestBackend implements Backend {
   readonly endpoint: string;
-  /** Gone once the server has shown that it has no repository API. */
+  /** Removed once the server has answered that it has no repository API. */
   heal?: (model: string, signal: AbortSignal) => Promise<void>;
   readonly #client: OipRestClient;
 

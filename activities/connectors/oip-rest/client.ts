@@ -5,7 +5,7 @@ import { type Answer, type Exchange, exchange, type Transport, textOf } from '..
 import { HttpFault, shortened } from '../http-fault.js';
 import { type InferRequest, type Outputs, readResponse, requestJson } from './wire.js';
 
-/** What a server says of a tensor of a model. */
+/** A server's description of a model's tensor. */
 export interface DescribedTensor {
   readonly name: string;
   readonly datatype: string;
@@ -18,30 +18,32 @@ export class OipRestClient {
   readonly #base: string;
   readonly #transport: Transport;
 
-  /** `base`: without the `/v2` that all paths begin with. */
+  /** `base`: without the `/v2` that starts all paths. */
   constructor(base: string, transport: Transport) {
     this.#base = base.replace(/\/+$/, '');
     this.#transport = transport;
   }
 
-  /** Runs a model once. What the outputs hold is still to be checked. */
+  /** Runs a model once. The outputs are not checked yet. */
   async infer(model: string, request: InferRequest, signal: AbortSignal): Promise<Outputs> {
     const path = `/v2/models/${encodeURIComponent(model)}/infer`;
     return readResponse(textOf(await this.#call({ method: 'POST', path, body: requestJson(request) }, signal)));
   }
 
-  /** The inputs that the model says it has; none where the server does not know, as MLServer often does not. */
+  /** The model's inputs by its metadata; empty if the server does not report them, as MLServer often does not. */
   async inputs(model: string, signal: AbortSignal): Promise<readonly DescribedTensor[]> {
     const { inputs } = await this.#metadata(model, signal);
     return Array.isArray(inputs) ? inputs.filter(isDescribed) : [];
   }
 
-  /** Returns if the model is ready to be asked; throws what the server answers if it is not. */
+  /** Returns if the model is ready; otherwise throws the server's answer. */
   async ready(model: string, signal: AbortSignal): Promise<void> {
     await this.#call({ method: 'GET', path: `/v2/models/${encodeURIComponent(model)}/ready` }, signal);
   }
 
-  /** Hash of the model's metadata: name, versions, platform, tensors. New weights under an old version do not change it. */
+  /**
+   * Hash of the model's metadata: name, versions, platform, tensors. New weights under an old version do not change it.
+   */
   async fingerprint(model: string, signal: AbortSignal): Promise<string> {
     const metadata = await this.#metadata(model, signal);
     const versions = Array.isArray(metadata.versions) ? [...metadata.versions].sort() : null;
@@ -51,7 +53,7 @@ export class OipRestClient {
       .slice(0, 16);
   }
 
-  /** Returns when the model is loaded, or loaded again. An extension of the protocol. */
+  /** Returns when the model is loaded or reloaded. An extension of the protocol. */
   async load(model: string, signal: AbortSignal): Promise<void> {
     await this.#control(model, 'load', signal);
   }
@@ -61,7 +63,7 @@ export class OipRestClient {
     await this.#control(model, 'unload', signal);
   }
 
-  /** The model's state in the server's repository: READY, UNLOADING, …; undefined where none is given. */
+  /** The model's state in the server's repository: READY, UNLOADING, …; undefined if the server reports none. */
   async state(model: string, signal: AbortSignal): Promise<string | undefined> {
     const index = jsonOf(await this.#call({ method: 'POST', path: '/v2/repository/index', body: '{}' }, signal));
     const states = Array.isArray(index) ? index.filter(isJsonObject).filter(({ name }) => name === model) : [];
@@ -103,8 +105,8 @@ function jsonOf(answer: Answer): Json {
 }
 
 /**
- * What an error's body says: `{"error": …}` of the protocol (Triton, MLServer, KServe), `{"detail": …}` of FastAPI below
- * them, or text; of a Python traceback its last line.
+ * Message of an error body: `{"error": …}` of the protocol (Triton, MLServer, KServe), `{"detail": …}` of FastAPI below
+ * them, or text; of a Python traceback the last line.
  */
 function reasonOf(body: string): string {
   let reason: unknown = body;

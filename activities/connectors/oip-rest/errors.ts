@@ -3,21 +3,21 @@ import { codeOfStatus, errorMapper, type HttpFault } from '../http-fault.js';
 import { isNotReady } from '../unsent.js';
 
 /**
- * What a failed call means. The protocol leaves the statuses to the server, so the words come first where they are known:
- * those of Triton 2.51, MLServer 1.7 and KServe 0.11. Older releases of Triton answer every error with 400.
+ * Maps a failed call to a code. The protocol leaves statuses to the server, so known wording is checked first: that of
+ * Triton 2.51, MLServer 1.7 and KServe 0.11. Older releases of Triton answer every error with 400.
  */
 export const mapError = errorMapper(codeOf);
 
 function codeOf(fault: HttpFault): ErrorCode {
   const { status, detail } = fault;
-  // KServe says so of a model that it is loading.
+  // KServe's wording for a model that is loading.
   if (isNotReady(status, detail)) return 'BACKEND_UNAVAILABLE';
   if (NO_MODEL.test(detail)) return 'MODEL_NOT_FOUND';
-  // The Python process behind a Triton model that still says READY is gone.
+  // The Python process of a Triton model has died while the model still reports READY.
   if (/stub process .* is not healthy/i.test(detail)) return 'BACKEND_BROKEN';
-  // A queue policy's limits in Triton: no room, or waited too long.
+  // Triton's queue policy: no room, or waited too long.
   if (/maximum queue size|request timeout expired/i.test(detail)) return 'BACKEND_OVERLOADED';
-  // Triton takes a body that it cannot read for an error of its own.
+  // Triton reports an unreadable body as a server error.
   if (status === 500 && /(unable|failed) to parse|does not match true shape/i.test(detail)) return 'BACKEND_REJECTED';
   return codeOfStatus(fault);
 }

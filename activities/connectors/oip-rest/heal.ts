@@ -3,20 +3,23 @@ import { MillraceError } from '../../../pipelines/errors.js';
 import { HttpFault } from '../http-fault.js';
 import type { OipRestClient } from './client.js';
 
-/** State changes are not announced: ask this often. */
+/** State changes are not announced; this is the polling interval. */
 const POLL_MS = 50;
-/** A model whose process is dead may stay UNLOADING for ever, and loads all the same: wait this long and no longer. */
+/**
+ * A model whose process is dead may report UNLOADING for ever but can still be loaded: the wait ends after this time.
+ */
 const UNLOAD_MS = 500;
 
 /**
- * Unloads and loads a model; one that is not loaded, as when a repair was cut off half-way, is only loaded. Throws a fault
- * that `hasNoRepository` knows where the server cannot.
+ * Unloads and loads a model; one that is not loaded, e.g. after an interrupted repair, is only loaded. Throws a fault
+ * that `hasNoRepository` recognises if the server supports neither.
  */
 export async function heal(client: OipRestClient, model: string, signal: AbortSignal): Promise<void> {
   try {
     await client.unload(model, signal);
   } catch (error) {
-    // MLServer says so of a model that is not loaded. If it is not there at all, or the path is not, so does `load`.
+    // MLServer's answer for a model that is not loaded. If the model or the path does not exist, `load` fails the same
+    // way.
     if (!(error instanceof HttpFault && error.status === 404)) throw error;
   }
   const until = performance.now() + UNLOAD_MS;
@@ -26,7 +29,7 @@ export async function heal(client: OipRestClient, model: string, signal: AbortSi
   await client.load(model, signal);
 }
 
-/** Undefined where the server has no index of its repository: then there is nothing to wait for. */
+/** Undefined if the server has no repository index: then there is nothing to wait for. */
 async function stateOf(client: OipRestClient, model: string, signal: AbortSignal): Promise<string | undefined> {
   try {
     return await client.state(model, signal);
@@ -36,7 +39,9 @@ async function stateOf(client: OipRestClient, model: string, signal: AbortSignal
   }
 }
 
-/** Whether a failed repair says that no model can be loaded or unloaded here: no such path, or Triton's control mode. */
+/**
+ * Whether a failed repair shows that this server cannot load or unload models: no such path, or Triton's control mode.
+ */
 export const hasNoRepository = (error: unknown): boolean =>
   error instanceof HttpFault &&
   ([405, 501].includes(error.status) ||

@@ -12,8 +12,8 @@ interface InferWith {
 }
 
 /**
- * Any model, by tensors: those of `with.inputs` go in, those of `with.outputs` are asked for, each of the form stated.
- * `with.parameters` are the protocol's request parameters. What JSON cannot carry is in `wire.ts`.
+ * Any model, by tensors: those of `with.inputs` are sent, those of `with.outputs` requested, each in the stated form.
+ * `with.parameters` are the protocol's request parameters. `wire.ts` lists what JSON cannot carry.
  */
 export const infer: KindHandler = {
   async invoke({ model, with: options, input }, client, { signal }) {
@@ -28,9 +28,9 @@ export const infer: KindHandler = {
   },
 
   /**
-   * A call with zeros (false, empty texts) in the smallest shape that the model says it takes; readiness alone where it
-   * says nothing of its inputs, or they are large. The model may not like zeros: only a live one can refuse them or fail
-   * over them.
+   * A call with zeros (false, empty texts) in the smallest shape that the model accepts by its metadata; only readiness
+   * is checked if the metadata lacks the inputs or they are large. A model may reject zeros: an error from the model
+   * also proves that it is alive.
    */
   async probe(model, client, signal) {
     const described = await client.inputs(model, signal);
@@ -51,7 +51,7 @@ export const infer: KindHandler = {
   },
 };
 
-/** Codes of an error that only a live model can give: it did look at what it was sent. */
+/** Codes of errors that only a live model returns: it has examined its input. */
 const ALIVE: ReadonlySet<string> = new Set(['BACKEND_REJECTED', 'BACKEND_ERROR', 'INVALID_OUTPUT']);
 
 const isDtype = (datatype: string): datatype is Dtype => (DTYPES as readonly string[]).includes(datatype);

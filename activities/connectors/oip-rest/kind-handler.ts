@@ -3,7 +3,7 @@ import type { Call, CallContext, Reply } from '../connector.js';
 import type { NamedTensors } from '../tensor-format.js';
 import type { OipRestClient } from './client.js';
 
-/** How one stage kind is spoken to a model: which tensors go in, which come out. */
+/** How one stage kind calls a model: its input and output tensors. */
 export interface KindHandler {
   invoke(call: Call, client: OipRestClient, context: Pick<CallContext, 'signal'>): Promise<Reply>;
   /** The smallest call that runs the model. */

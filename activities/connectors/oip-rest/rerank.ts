@@ -4,8 +4,8 @@ import { checkTensors } from '../tensor-format.js';
 import { type KindHandler, probeWith, ROW, texts } from './kind-handler.js';
 
 /**
- * Passages by how well they answer a query, best first; the first `with.top` of them. All are scored in one call; no
- * passages, no call.
+ * Passages ranked by relevance to a query, best first; the first `with.top` of them. All are scored in one call;
+ * without passages no call is made.
  *
  *     QUERY     BYTES  [1, 1]         UTF-8
  *     PASSAGES  BYTES  [1, passages]  UTF-8

@@ -7,19 +7,19 @@ import { elementsOf, parseExactly, tensorJson } from '../../../protocols/open-in
  * Inference requests and responses as JSON: https://github.com/kserve/open-inference-protocol,
  * specification/protocol/inference_rest.md. A tensor's `data` is sent flat, row-major, and read flat or nested.
  *
- * - FP16 travels as numbers. Triton takes and gives it in its binary extension only, which this connector does not speak:
- *   it refuses such a call. Its gRPC port has no such limit.
- * - BYTES travels as strings, so only UTF-8 text can; there is no agreed form for other bytes.
+ * - FP16 is sent as numbers. Triton accepts and returns it only in its binary extension, which this connector does not
+ *   support: it refuses such a call. Triton's gRPC port has no such limit.
+ * - BYTES is sent as strings, so only UTF-8 text is supported; there is no agreed form for other bytes.
  * - NaN and the infinities have no JSON. MLServer sends null for them.
- * - 64-bit integers keep their digits, both ways.
+ * - 64-bit integers keep their digits in both directions.
  */
 
-/** A tensor by name; what it holds has been checked when it is sent, and is still to be checked when it has come. */
+/** A tensor by name; checked before it is sent, unchecked when it arrives. */
 export type Outputs = Readonly<Record<string, JsonObject>>;
 
 export interface InferRequest {
   readonly inputs: Readonly<Record<string, Tensor>>;
-  /** Names of the outputs that are wanted; absent: all. */
+  /** Names of the requested outputs; absent: all. */
   readonly outputs?: readonly string[];
   /** The protocol's request parameters. */
   readonly parameters?: JsonObject;
@@ -35,7 +35,7 @@ export function requestJson({ inputs, outputs, parameters }: InferRequest): stri
   return `{${members.join(',')}}`;
 }
 
-/** The tensors of a response, by name. Throws `INVALID_OUTPUT` for what is no response of the protocol. */
+/** The tensors of a response, by name. Throws `INVALID_OUTPUT` if it is no response of the protocol. */
 export function readResponse(text: string): Outputs {
   let response: unknown;
   try {

@@ -9,10 +9,13 @@ import type { KindHandler } from './kind-handler.js';
 import { KIND_HANDLERS } from './kinds.js';
 import { fingerprint, requireModel, server } from './models.js';
 
-/** The longest time that a timer can hold: the client insists on a limit, but the caller's signal is the only one. */
+/**
+ * The longest time that a timer can hold: the client requires a limit, but the caller's signal is the only one that
+ * counts.
+ */
 const NO_TIMEOUT_MS = 2 ** 31 - 1;
 
-/** One server that speaks OpenAI's HTTP API. */
+/** One server of OpenAI's HTTP API. */
 export class OpenAiBackend implements Backend {
   readonly endpoint: string;
   readonly #client: OpenAI;
@@ -26,14 +29,14 @@ export class OpenAiBackend implements Backend {
     this.#mapError = errorMapper(apiKey ?? '');
     this.#client = new OpenAI({
       baseURL: endpoint,
-      // The client insists on one; the header takes it away again.
+      // The client requires a key; the header below removes it again.
       apiKey: apiKey ?? 'none',
       ...(apiKey === undefined && { defaultHeaders: { authorization: null } }),
       maxRetries: 0,
       timeout: NO_TIMEOUT_MS,
       logLevel: 'off',
       fetch: boundedFetch,
-      // What is not given is read from the environment.
+      // The client reads options that are not given from the environment.
       adminAPIKey: null,
       organization: null,
       project: null,
@@ -79,7 +82,7 @@ export class OpenAiBackend implements Backend {
     try {
       return await mapped(this.#mapError, { endpoint: this.endpoint, model, signal }, work);
     } catch (error) {
-      // The server may be another one when it comes back.
+      // The server may be a different one when it returns.
       if (error instanceof MillraceError && error.code === 'BACKEND_UNAVAILABLE') this.#present.clear();
       throw error;
     }

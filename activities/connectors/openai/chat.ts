@@ -8,13 +8,13 @@ import { messagesOf } from './messages.js';
 import { boundTo, closed, readStructured, structuredIfFits } from './structured.js';
 import { checkReadCalls, checkToolCalls, readToolCalls, toolCallsInText } from './tool-calls.js';
 
-/** What a call of `chat` is made with: the definition's options, and what was said for this call. */
+/** Parameters of a `chat` call: the definition's options and the call's own. */
 interface ChatWith extends ChatParameters {
   readonly system?: string;
   readonly schema?: JsonObject;
-  /** `false`: the reply is not bound to the schema; where it happens to fit, `data` is there. */
+  /** `false`: the reply is not bound to the schema; `data` is present if it happens to fit. */
   readonly bind?: boolean;
-  /** A tool call that is wrong comes back with what is wrong; absent: the reply fails with `INVALID_OUTPUT`. */
+  /** An invalid tool call is returned together with its error; absent: the reply fails with `INVALID_OUTPUT`. */
   readonly wrongCalls?: 'report';
 }
 type OfferedTool = NonNullable<ChatParameters['tools']>[number];
@@ -31,17 +31,17 @@ export const chat: KindHandler = {
     const completion = await complete(context.client, question, context);
     return { output: outputOf(completion, wanted), usage: completion.usage };
   },
-  /** The shortest prompt, one token of reply; of a model that thinks first it is none of the answer's. */
+  /** The shortest prompt and one token of reply, which for a reasoning model is no part of the answer. */
   async probe(model, client, signal) {
     const messages = [{ role: 'user' as const, content: 'ok' }];
     await complete(client, { model, messages, ...tokenLimit(client, 1) }, { signal, emit: () => undefined });
   },
 };
 
-/** A call's own parameters come before the definition's. Throws `INVALID_INPUT` where both say what the reply must be. */
+/** A call's own parameters override the definition's. Throws `INVALID_INPUT` if both set the reply's format. */
 function wantedOf(options: JsonObject, { prompt: _, history: __, images: ___, ...given }: JsonObject): ChatWith {
   if (options.schema === undefined || given.output === undefined) return { ...options, ...given };
-  const message = 'the definition binds the reply to a schema already';
+  const message = 'the definition already sets a schema for the reply';
   throw new MillraceError('INVALID_INPUT', `output: ${message}`, { fields: [{ field: 'output', message }] });
 }
 
@@ -63,7 +63,7 @@ function parametersOf(wanted: ChatWith, client: OpenAI) {
 }
 
 function toolsOf({ tools = [], toolChoice, parallelToolCalls }: ChatWith) {
-  // Some servers refuse an empty list, and some call tools that they are told not to choose.
+  // Some servers refuse an empty list, and some call tools despite `tool_choice: none`.
   if (tools.length === 0 || toolChoice === 'none') return {};
   return {
     tools: tools.map(toolOf),
@@ -76,8 +76,8 @@ const choiceOf = (choice: Exclude<NonNullable<ChatParameters['toolChoice']>, 'no
   typeof choice === 'string' ? choice : { type: 'function' as const, function: { name: choice.name } };
 
 /**
- * `strict` is what binds the arguments to the schema on vLLM, not `tool_choice`. A definition's own tools are bound; of those
- * on offer in one call the caller says it, for OpenAI's own server takes few schemas then.
+ * `strict` binds the arguments to the schema on vLLM; `tool_choice` does not. A definition's own tools are bound; for
+ * tools of a single call the caller decides, because OpenAI's own server then accepts fewer schemas.
  */
 const toolOf = ({ name, description, schema, strict = true }: OfferedTool) => ({
   type: 'function' as const,
@@ -89,14 +89,14 @@ const toolOf = ({ name, description, schema, strict = true }: OfferedTool) => ({
   },
 });
 
-/** The stage's output. Throws for a reply that is none. */
+/** The stage's output. Throws if the completion is not a usable reply. */
 export function outputOf(completion: Completion, wanted: ChatWith): JsonObject {
   const { text, finish, refusal } = completion;
   const { schema, bind, output, wrongCalls, tools = [], toolChoice } = wanted;
   refuse(completion);
   const report = wrongCalls === 'report';
   const offered = new Map(toolChoice === 'none' ? [] : tools.map(({ name, schema }) => [name, schema as JsonObject]));
-  // Whatever `finish_reason` says: some servers say "stop" beside a call, and some "tool_calls" beside none.
+  // `finish_reason` is ignored: some servers send "stop" with a call, and some "tool_calls" without one.
   if (completion.toolCalls.length > 0) {
     const read = report ? checkToolCalls : readToolCalls;
     return { text, finish: 'tools', toolCalls: read(completion.toolCalls, offered, finish) };
@@ -106,9 +106,9 @@ export function outputOf(completion: Completion, wanted: ChatWith): JsonObject {
     return { text: '', finish: 'tools', toolCalls: report ? checkReadCalls(inText, offered) : inText };
   }
   if (refusal) throw new MillraceError('BACKEND_REJECTED', `the model refuses: ${refusal}`);
-  // llama.cpp does not enforce the choice.
+  // llama.cpp does not enforce `tool_choice`.
   if (offered.size > 0 && toolChoice !== undefined && toolChoice !== 'auto') {
-    throw new MillraceError('INVALID_OUTPUT', 'the model calls no tool, though it has to');
+    throw new MillraceError('INVALID_OUTPUT', 'the model called no tool although the call requires one');
   }
   const end = {
     text,
@@ -120,22 +120,22 @@ export function outputOf(completion: Completion, wanted: ChatWith): JsonObject {
     const data = structuredIfFits(text, schema);
     return data === undefined ? end : { ...end, data };
   }
-  // Whoever said it for this call is told that the reply is cut, and gets what there is.
+  // A caller that set the format for this call gets the reply as it was cut, with `finish: length`.
   if (output === undefined || finish === 'length') return end;
   return { ...end, data: readStructured(text, output === 'json' ? ANY_OBJECT : (output.schema as JsonObject), finish) };
 }
 
 const ANY_OBJECT: JsonObject = { type: 'object', additionalProperties: true };
 
-/** Endings that are no reply. */
+/** Throws for endings that leave no usable reply. */
 function refuse({ finish, text, toolCalls, reasoned }: Completion): void {
   const nothing = text === '' && toolCalls.length === 0;
   switch (finish) {
     case 'content_filter':
-      throw new MillraceError('BACKEND_REJECTED', 'the server’s content filter withholds the reply');
+      throw new MillraceError('BACKEND_REJECTED', 'the server’s content filter blocked the reply');
     case 'abort': // vLLM, when it stops in the middle
     case 'error': // OpenRouter, when the server behind it fails
-      throw new MillraceError('BACKEND_UNAVAILABLE', `the server gave the reply up (finish_reason ${finish})`);
+      throw new MillraceError('BACKEND_UNAVAILABLE', `the server aborted the reply (finish_reason ${finish})`);
     case 'tool_calls':
       if (nothing) throw new MillraceError('INVALID_OUTPUT', 'the reply has neither text nor tool calls');
       return;
@@ -144,8 +144,8 @@ function refuse({ finish, text, toolCalls, reasoned }: Completion): void {
       throw new MillraceError(
         'INVALID_OUTPUT',
         reasoned
-          ? 'the reply has no text: all of its tokens went into reasoning; allow more'
-          : 'the reply has no text within its most tokens',
+          ? 'the reply has no text: reasoning used up its token limit; raise the limit'
+          : 'the reply has no text within its token limit',
       );
   }
 }

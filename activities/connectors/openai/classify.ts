@@ -4,12 +4,12 @@ import { complete, tokenLimit } from './completion.js';
 import type { KindHandler } from './kind-handler.js';
 import { boundTo } from './structured.js';
 
-/** A label in JSON takes a few tokens, and then the schema ends the reply; the rest is for models that think first. */
+/** A label in JSON takes a few tokens, then the schema ends the reply; the rest is for reasoning models. */
 const MOST_TOKENS = 1_024;
 
 /**
- * Classification of one text by an LLM whose reply a schema binds to one of the labels. An LLM says which label, not how
- * sure it is: the label's score is 1, the others' are 0.
+ * Classification of one text by an LLM whose reply is bound by a schema to one of the labels. An LLM reports a label
+ * but no confidence: the label's score is 1, the others' are 0.
  */
 export const classify: KindHandler = {
   async invoke({ model, with: options, input }, { client, signal, emit }) {
@@ -27,7 +27,7 @@ export const classify: KindHandler = {
         ...tokenLimit(client, MOST_TOKENS),
         ...boundTo(schema),
       },
-      // The pieces are of the JSON around the label: no text of an answer.
+      // Chunks are JSON around the label, not text of an answer.
       { signal, emit: () => emit('') },
     );
     const { data } = outputOf(completion, { schema });

@@ -4,24 +4,24 @@ import { isJsonObject } from '../../../pipelines/json.js';
 import type { CallContext, Usage } from '../connector.js';
 import { type ToolCall, ToolCalls, type ToolDelta } from './tool-calls.js';
 
-/** Everything of a request but how its answer travels. */
+/** A request without its transport options. */
 export type Question = Omit<OpenAI.ChatCompletionCreateParamsStreaming, 'stream' | 'stream_options'>;
 
-/** A reply as the server gave it. */
+/** A reply as the server sent it. */
 export interface Completion {
   readonly text: string;
   readonly toolCalls: readonly ToolCall[];
   readonly refusal: string;
-  /** `finish_reason`; undefined where a server that does not stream leaves it out. */
+  /** `finish_reason`; undefined if a non-streaming server omits it. */
   readonly finish: string | undefined;
-  /** Whether the model thought before it spoke (`reasoning`, `reasoning_content`). */
+  /** Whether reasoning preceded the reply (`reasoning`, `reasoning_content`). */
   readonly reasoned: boolean;
   readonly usage: Usage;
 }
 
 /**
- * `POST /v1/chat/completions`, always streamed: a server notices that nobody listens any more when it sends the next token,
- * so that a cancelled call frees its slot at once. A server that answers with one JSON body all the same is understood.
+ * `POST /v1/chat/completions`, always streamed: a server detects a closed connection when it sends the next token, so a
+ * cancelled call frees its slot at once. A server that answers with one JSON body is also supported.
  */
 export async function complete(
   client: OpenAI,
@@ -38,18 +38,18 @@ export async function complete(
     return collected.reply();
   }
   for await (const chunk of chunks) collected.add(chunk);
-  // An abort ends the loop without an error: what has arrived by then is no answer.
+  // An abort ends the loop without an error; the partial text is not an answer.
   signal.throwIfAborted();
   return collected.streamed(type);
 }
 
 /**
- * llama.cpp promises to keep the connection of a stream and closes it behind the last event: one call in twenty that comes
- * next, sent into the closing connection, failed. No stream's connection is used again.
+ * llama.cpp announces keep-alive for a stream but closes the connection after the last event: one in twenty following
+ * calls, sent into the closing connection, failed. A stream's connection is therefore not reused.
  */
 const ONE_CALL = { connection: 'close' };
 
-/** What arrives, with the fields that servers leave out, set to null or call by another name. */
+/** Chunk fields; servers omit some, send null or use other names. */
 interface Chunk {
   readonly choices?: readonly Choice[] | null;
   readonly usage?: Counts | null;
@@ -63,7 +63,7 @@ interface Choice {
 interface Delta {
   readonly content?: string | null;
   readonly refusal?: string | null;
-  /** vLLM, and OpenRouter. */
+  /** vLLM and OpenRouter. */
   readonly reasoning?: string | null;
   /** llama.cpp, older vLLM, and DeepSeek. */
   readonly reasoning_content?: string | null;
@@ -74,7 +74,7 @@ interface Counts {
   readonly completion_tokens?: number | null;
 }
 
-/** Puts a reply together from its chunks. */
+/** Assembles a reply from its chunks. */
 class Collected {
   readonly #emit: CallContext['emit'];
   readonly #toolCalls = new ToolCalls();
@@ -89,7 +89,7 @@ class Collected {
     this.#emit = emit;
   }
 
-  /** The last chunk has the usage and no choice; some servers send usage with every chunk, the last one counts. */
+  /** The last chunk has the usage and no choice; some servers send usage with every chunk, of which the last counts. */
   add(chunk: Chunk): void {
     this.#chunks += 1;
     const { choices, usage } = requireObject(chunk, 'chunk');
@@ -148,7 +148,7 @@ class Collected {
   }
 }
 
-/** Servers are not taken at their word: a list of an answer may hold null. Throws `INVALID_OUTPUT`. */
+/** Checks a member of the answer: a list may hold null. Throws `INVALID_OUTPUT`. */
 function requireObject<T extends object>(value: T, what: string): T {
   if (isJsonObject(value)) return value;
   throw new MillraceError('INVALID_OUTPUT', `a ${what} of the answer is ${JSON.stringify(value)}, not an object`);
@@ -160,8 +160,8 @@ const usageOf = ({ prompt_tokens, completion_tokens }: Counts): Usage => ({
 });
 
 /**
- * The limit of a reply under the name that the server takes. OpenAI's own reasoning models know only the newer one; every
- * other server knows the older, and many only that.
+ * The reply's token limit under the name that the server accepts. OpenAI's own reasoning models accept only the newer
+ * name; all other servers accept the older one, many of them only that.
  */
 export function tokenLimit(client: OpenAI, tokens: number): { max_completion_tokens: number } | { max_tokens: number } {
   const { hostname } = new URL(client.baseURL);

@@ -14,7 +14,7 @@ export const embed: KindHandler = {
 
 async function embedding(client: OpenAI, model: string, text: string, signal: AbortSignal): Promise<Reply> {
   const { data, usage } = await client.embeddings.create(
-    // The client asks for base64 by default, which not every server knows.
+    // The client requests base64 by default, which some servers do not support.
     { model, input: text, encoding_format: 'float' },
     { signal },
   );

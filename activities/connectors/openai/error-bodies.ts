@@ -2,10 +2,10 @@ import { isJsonObject } from '../../../pipelines/json.js';
 import { LONGEST_BODY, tooLong } from '../exchange.js';
 
 /**
- * `fetch` of a model server. An answer above 64 MiB breaks off with `BACKEND_REJECTED`. A redirect is not followed: the call
- * carries an API key and a body that are meant for the endpoint alone. The bodies of failed calls come in OpenAI's form,
- * `{ "error": { "message": … } }`, which is all that the client reads: older vLLM puts the fields at the top
- * (`{ "object": "error", "message": … }`), FastAPI says `{ "detail": … }`, Ollama `{ "error": "…" }`.
+ * `fetch` of a model server. An answer above 64 MiB is aborted with `BACKEND_REJECTED`. A redirect is not followed: the
+ * call carries an API key and a body meant for the endpoint only. Bodies of failed calls are converted to OpenAI's
+ * form, `{ "error": { "message": … } }`, the only one that the client reads: older vLLM puts the fields at the top (`{
+ * "object": "error", "message": … }`), FastAPI sends `{ "detail": … }`, Ollama `{ "error": "…" }`.
  */
 export const boundedFetch: typeof fetch = async (input, init) => {
   const answer = await fetch(input, { ...init, redirect: 'manual' });
@@ -17,7 +17,7 @@ export const boundedFetch: typeof fetch = async (input, init) => {
   return new Response(uniform(text) || null, { status, statusText, headers: withoutLength(headers) });
 };
 
-/** The answer, which fails when its body gets longer than any that is of use: it must not fill the memory. */
+/** The answer; reading fails when the body exceeds the limit, so that it cannot exhaust memory. */
 function bounded(response: Response): Response {
   if (response.body === null) return response;
   let length = 0;
@@ -34,7 +34,7 @@ function bounded(response: Response): Response {
   return new Response(counted, { status, statusText, headers });
 }
 
-/** A redirect as an error that says so. Only the origin is told: a path may hold what is nobody's business. */
+/** Converts a redirect to an error. It names only the target's origin: a path may contain secrets. */
 async function redirected(response: Response): Promise<Response> {
   await response.body?.cancel();
   const { status, statusText, url, headers } = response;
@@ -48,7 +48,7 @@ function originOf(location: string, base: string): string {
   try {
     return new URL(location, base).origin;
   } catch {
-    return 'what is not a URL';
+    return 'an invalid URL';
   }
 }
 
@@ -70,7 +70,7 @@ function parsed(text: string): unknown {
   }
 }
 
-/** The headers without those that were true of the old body only. */
+/** The headers without those that described the old body. */
 function withoutLength(headers: Headers): Headers {
   const kept = new Headers(headers);
   kept.delete('content-length');

@@ -6,18 +6,19 @@ import { retryAfterMs } from '../retry-after.js';
 import { isNotReady, neverLeft } from '../unsent.js';
 
 /**
- * What a failed call of an OpenAI-compatible server means. The bodies differ from server to server, so the HTTP status
- * decides and the text only where one status covers several cases (texts of llama.cpp, vLLM, Ollama and OpenAI).
+ * Maps a failed call of an OpenAI-compatible server to a code. Error bodies differ between servers, so the HTTP status
+ * decides, and the text only where one status covers several cases (texts of llama.cpp, vLLM, Ollama and OpenAI).
  *
- * Some servers put the API key that they refuse into their answer, so the key is cut out of the message, and the error
- * that holds the answer is not kept as the cause.
+ * Some servers repeat a refused API key in their answer, so the key is removed from the message, and the error that
+ * holds the answer is not kept as the cause.
  */
 export const errorMapper =
   (apiKey: string): MapError =>
   (error, { endpoint, model }) => {
     const own = ownOf(error);
     if (own) return atEndpoint(own, { endpoint, model });
-    // Cut before anything looks for words in it: an answer may have 64 MiB. The key first, for half of it tells too much.
+    // Shortened before any search: an answer may have 64 MiB. The key is removed before that: half a key left at the end
+    // would still leak.
     const text = shorten(withoutSecret(describe(error), apiKey));
     const code = codeOf(error, text);
     const unsent = code === 'BACKEND_UNAVAILABLE' && isUnsent(error, text);
@@ -25,7 +26,7 @@ export const errorMapper =
     return new MillraceError(code, `${model} at ${endpoint}: ${text}`, details);
   };
 
-/** What was thrown on purpose, be it inside `fetch`, whose errors the client wraps. */
+/** A `MillraceError` thrown on purpose, including inside `fetch`, whose errors the client wraps. */
 function ownOf(error: unknown): MillraceError | undefined {
   const thrown = error instanceof APIConnectionError ? error.cause : error;
   return thrown instanceof MillraceError ? thrown : undefined;
@@ -40,7 +41,7 @@ function codeOf(error: unknown, text: string): ErrorCode {
     const status = error.status ?? statusIn(error);
     return status === undefined ? codeOfType(error, text) : codeOfStatus(status, error, text);
   }
-  // Raised while the body was read: fetch's TypeError when the connection breaks, JSON.parse's when it is no JSON.
+  // Raised while the body is read: fetch's TypeError if the connection breaks, JSON.parse's error for invalid JSON.
   if (error instanceof SyntaxError) return 'INVALID_OUTPUT';
   if (error instanceof TypeError && /terminated|fetch failed/.test(error.message)) {
     return /TIMEOUT/.test(text) ? 'BACKEND_TIMEOUT' : 'BACKEND_UNAVAILABLE';
@@ -48,19 +49,22 @@ function codeOf(error: unknown, text: string): ErrorCode {
   return 'INTERNAL';
 }
 
-/** No connection was made, or the answer that came instead of one to the call says that the server is not ready. */
+/** No connection was made, or the answer comes from a server or proxy that is not ready. */
 const isUnsent = (error: unknown, text: string): boolean =>
   error instanceof APIConnectionError
     ? neverLeft(text)
     : error instanceof APIError && error.status !== undefined && isNotReady(error.status, text);
 
-/** An error in the middle of a stream has no status: it came with 200. vLLM and llama.cpp say in `code` what it would be. */
+/**
+ * An error in mid-stream has no status of its own: the answer started with 200. vLLM and llama.cpp put the status into
+ * `code`.
+ */
 function statusIn({ code }: APIError): number | undefined {
   const status = Number(code ?? Number.NaN);
   return status >= 400 && status < 600 ? status : undefined;
 }
 
-/** OpenAI and Ollama tell the type at best. */
+/** OpenAI and Ollama state only the type, if anything. */
 function codeOfType(error: APIError, text: string): ErrorCode {
   const type = `${error.type ?? ''} ${error.code ?? ''}`;
   if (/insufficient_quota|invalid_request|BadRequest/i.test(type)) return 'BACKEND_REJECTED';
@@ -68,7 +72,7 @@ function codeOfType(error: APIError, text: string): ErrorCode {
 }
 
 const SHEDS_LOAD = /overload|capacity|busy|too many|rate limit/i;
-/** vLLM, llama.cpp and OpenAI say it with 404; DeepSeek and LiteLLM with 400. */
+/** vLLM, llama.cpp and OpenAI use 404 for an unknown model; DeepSeek and LiteLLM use 400. */
 const NO_SUCH_MODEL = /model\b.*\b(not exist|not found)|invalid model name/i;
 
 function codeOfStatus(status: number, error: APIError, text: string): ErrorCode {
@@ -79,16 +83,16 @@ function codeOfStatus(status: number, error: APIError, text: string): ErrorCode 
     case 403:
       return 'BACKEND_UNAUTHORIZED';
     case 404:
-      // The same status says that the server has no such route: an embedding asked of a chat server.
+      // The same status is used for a missing route, e.g. embeddings at a chat server.
       return /model/i.test(text) ? 'MODEL_NOT_FOUND' : 'BACKEND_REJECTED';
     case 408:
     case 504:
       return 'BACKEND_TIMEOUT';
     case 429:
-      // An account without credit is no rate limit: waiting does not help.
+      // An account without credit: waiting does not help, unlike with a rate limit.
       return error.code === 'insufficient_quota' ? 'BACKEND_REJECTED' : 'BACKEND_OVERLOADED';
     case 500:
-      // llama.cpp, asked to look at an image by a model that cannot see: no server error, whatever the status says.
+      // llama.cpp answers 500 for an image sent to a model without vision: not a server error.
       return /not supported|does not support/i.test(text) ? 'BACKEND_REJECTED' : 'BACKEND_ERROR';
     case 501:
       return 'BACKEND_REJECTED';
@@ -100,15 +104,15 @@ function codeOfStatus(status: number, error: APIError, text: string): ErrorCode 
     case 529:
       return 'BACKEND_OVERLOADED';
     default:
-      // A redirect, too: it is not followed, and the next call would be sent the same way.
+      // Includes redirects: they are not followed, and the next call would be redirected the same way.
       return status >= 300 && status < 500 ? 'BACKEND_REJECTED' : 'BACKEND_ERROR';
   }
 }
 
-/** Messages of errors that only wrap another one: the client's and fetch's. */
+/** Messages of wrapper errors: the client's and fetch's. */
 const WRAPPERS = new Set(['Connection error.', 'fetch failed']);
 
-/** The message, or what it wraps: `connect ECONNREFUSED 127.0.0.1:7408`. */
+/** The message, or that of the wrapped error: `connect ECONNREFUSED 127.0.0.1:7408`. */
 function describe(error: unknown): string {
   const parts: string[] = [];
   for (let at = error; at instanceof Error && parts.length < 4; at = at.cause) {
@@ -119,12 +123,12 @@ function describe(error: unknown): string {
   return (telling.length > 0 ? telling : [messageOf(error)]).join(': ');
 }
 
-/** Keys shorter than this are placeholders ("none") whose letters turn up in any text. */
+/** Shorter keys are placeholders ("none") that occur in ordinary text. */
 const SHORTEST_SECRET = 8;
 const withoutSecret = (text: string, secret: string): string =>
   secret.length < SHORTEST_SECRET ? text : text.replaceAll(secret, '***');
 
-/** Servers answer with whole pages; the start names the cause. */
+/** Servers may answer with whole pages; the cause is at the start. */
 const LONGEST_TEXT = 500;
 const shorten = (text: string): string => (text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text);
 

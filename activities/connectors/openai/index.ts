@@ -3,14 +3,14 @@ import { OpenAiBackend } from './backend.js';
 import { KIND_HANDLERS } from './kinds.js';
 
 export interface OpenAiOptions {
-  /** The key of each endpoint: sent to it and to no other, and never part of an error or a log line. */
+  /** The key of each endpoint: sent to no other endpoint, and never part of an error or a log line. */
   readonly keyOf: KeyOf;
 }
 
 /**
- * Servers of OpenAI's HTTP API: vLLM, llama.cpp, Ollama, OpenAI and others. An endpoint is a base URL that ends in `/v1`.
- * A server need not have every route: one that it lacks is `BACKEND_REJECTED` when it is called. Node's fetch gives up when
- * a server sends nothing for 300 s (`BACKEND_TIMEOUT`), whatever the stage's timeout says.
+ * Servers of OpenAI's HTTP API: vLLM, llama.cpp, Ollama, OpenAI and others. An endpoint is a base URL that ends in
+ * `/v1`. A server need not have every route: calling a missing one is `BACKEND_REJECTED`. Node's fetch fails when a
+ * server sends nothing for 300 s (`BACKEND_TIMEOUT`), whatever the stage's timeout is.
  */
 export const openAiConnector = ({ keyOf }: OpenAiOptions): Connector => ({
   name: 'openai',

@@ -1,7 +1,7 @@
 import type { OpenAI } from 'openai';
 import type { Call, CallContext, Reply } from '../connector.js';
 
-/** How one stage kind is spoken to an OpenAI-compatible server. */
+/** How one stage kind calls an OpenAI-compatible server. */
 export interface KindHandler {
   invoke(call: Call, context: CallContext & { readonly client: OpenAI }): Promise<Reply>;
   /** The smallest call that runs the model. */

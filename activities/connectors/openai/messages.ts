@@ -5,7 +5,7 @@ import type { JsonObject } from '../../../pipelines/json.js';
 import type { AgentMessage } from '../../../pipelines/plan/index.js';
 import type { CallContext } from '../connector.js';
 
-/** The conversation: system message, the turns so far, then the prompt with its images, if there is one. */
+/** The conversation: system message, earlier turns, then the prompt with its images, if any. */
 export async function messagesOf(
   system: string | undefined,
   input: JsonObject,
@@ -28,7 +28,7 @@ export async function messagesOf(
   ];
 }
 
-// Servers without images know no lists of parts.
+// Servers without image support do not accept lists of parts.
 const userMessage = (prompt: string, pictures: readonly Picture[]): OpenAI.ChatCompletionUserMessageParam => ({
   role: 'user',
   content: pictures.length === 0 ? prompt : [{ type: 'text', text: prompt }, ...pictures],
@@ -37,7 +37,7 @@ const userMessage = (prompt: string, pictures: readonly Picture[]): OpenAI.ChatC
 function messageOf({ role, content, toolCalls = [], toolCallId }: AgentMessage): OpenAI.ChatCompletionMessageParam {
   if (role === 'tool') return { role, content, tool_call_id: toolCallId ?? '' };
   if (role !== 'assistant' || toolCalls.length === 0) return { role, content };
-  // A message of calls alone has no content: some templates write an empty text into the prompt.
+  // A message that only calls tools has no content: some templates write an empty text into the prompt.
   return { role, content: content === '' ? null : content, tool_calls: toolCalls.map(callOf) };
 }
 
@@ -50,16 +50,16 @@ const callOf = ({ id, name, arguments: given }: NonNullable<AgentMessage['toolCa
 type Picture = OpenAI.ChatCompletionContentPartImage;
 
 const MEBIBYTE = 1024 * 1024;
-/** OpenAI's and vLLM's documented limit of an image; base64 adds a third to it. */
+/** OpenAI's and vLLM's documented limit per image; base64 adds a third. */
 const MOST_IMAGE_BYTES = 20 * MEBIBYTE;
-/** All images of a call, each as often as it is named: OpenAI takes requests of 50 MB, and a worker holds several at once. */
+/** All images of a call, repeats included: OpenAI accepts requests of 50 MB, and a worker holds several at once. */
 const MOST_BYTES = 50 * MEBIBYTE;
-/** Beyond what any vision model takes in one prompt; keeps a list of many small images from being read one by one. */
+/** More than any vision model accepts in one prompt; prevents reading a long list of small images one by one. */
 const MOST_IMAGES = 100;
 
 /**
- * The images by value: a server cannot reach the artifact store. They are read one after the other, one that is named twice
- * once. What the input says of their sizes is looked at before anything is read, what they turn out to have as they are.
+ * The images by value: a server cannot reach the artifact store. They are read one after the other, a repeated one
+ * once. Sizes stated in the input are checked before anything is read, actual sizes afterwards.
  */
 async function picturesOf(
   images: readonly Artifact[],
@@ -75,7 +75,7 @@ async function picturesOf(
   const pictures: Picture[] = [];
   let sum = 0;
   for (const image of images) {
-    if (!read) throw new MillraceError('INTERNAL', 'this host gives its connectors no way to read an image');
+    if (!read) throw new MillraceError('INTERNAL', 'this host cannot read images');
     const found = known.get(image.uri) ?? pictureOf(image, await read(image));
     signal.throwIfAborted();
     known.set(image.uri, found);

@@ -3,7 +3,7 @@ import { APIError, type OpenAI } from 'openai';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { canonicalJson, type Json } from '../../../pipelines/json.js';
 
-/** What `/v1/models` says of a model beyond OpenAI's fields: llama.cpp's `meta` and `aliases`, vLLM's `root`. */
+/** Fields of `/v1/models` beyond OpenAI's: llama.cpp's `meta` and `aliases`, vLLM's `root`. */
 interface Listed {
   readonly id: string;
   readonly owned_by?: string;
@@ -14,7 +14,7 @@ interface Listed {
 
 const LLAMA_CPP = 'llamacpp';
 
-/** The server's list of models; undefined where it offers none (404 and the like). */
+/** The server's list of models; undefined if it offers none (404 and the like). */
 async function list(client: OpenAI, signal: AbortSignal): Promise<readonly Listed[] | undefined> {
   try {
     const { data } = await client.models.list({ signal });
@@ -28,15 +28,15 @@ async function list(client: OpenAI, signal: AbortSignal): Promise<readonly Liste
 const named = (models: readonly Listed[], model: string): Listed | undefined =>
   models.find(({ id, aliases }) => id === model || (Array.isArray(aliases) && aliases.includes(model)));
 
-/** A server that answers but will not list its models has them all the same; what is wrong with it the call will say. */
+/** A server that answers but refuses to list its models may still serve them; the call will show what is wrong. */
 function unlisted(error: unknown): undefined {
   if (error instanceof APIError && error.status !== undefined) return undefined;
   throw error;
 }
 
 /**
- * llama.cpp answers with the model it has whatever name it is asked for: a wrong name must not go unnoticed. Throws
- * `MODEL_NOT_FOUND`. Other servers say so themselves, and some serve names that they do not list.
+ * llama.cpp answers any model name with the model that it has, so a wrong name would go unnoticed. Throws
+ * `MODEL_NOT_FOUND`. Other servers check the name themselves, and some serve names that they do not list.
  */
 export async function requireModel(client: OpenAI, model: string, signal: AbortSignal): Promise<void> {
   const models = (await list(client, signal).catch(unlisted)) ?? [];
@@ -50,9 +50,9 @@ export async function requireModel(client: OpenAI, model: string, signal: AbortS
 }
 
 /**
- * Hash of what the server tells of the model: its name, what it was made of (`root`) and the numbers of its weights
- * (`meta`: parameters, bytes, vocabulary, quantization). The protocol has no hash of weights, so a model retrained under the same name and
- * shape is not noticed. The name alone where the server tells nothing.
+ * Hash of what the server reports about the model: its name, its source (`root`) and its weights (`meta`: parameters,
+ * bytes, vocabulary, quantization). The protocol has no hash of weights, so a model retrained under the same name and
+ * shape is not detected. Only the name if the server reports nothing else.
  */
 export async function fingerprint(client: OpenAI, model: string, signal: AbortSignal): Promise<string> {
   const listed = named((await list(client, signal)) ?? [], model);
@@ -60,12 +60,12 @@ export async function fingerprint(client: OpenAI, model: string, signal: AbortSi
   const { id, owned_by, root = null, meta } = listed;
   if (owned_by === LLAMA_CPP && !meta)
     throw new MillraceError('BACKEND_UNAVAILABLE', 'the server is loading the model', { unsent: true });
-  const { n_ctx: _, ...weights } = meta ?? {}; // how the server was started, not what the model is
+  const { n_ctx: _, ...weights } = meta ?? {}; // a start option of the server, not a property of the model
   const told = { id, root, meta: weights } as Json;
   return createHash('sha256').update(canonicalJson(told)).digest('hex').slice(0, 16);
 }
 
-/** Whose server it is, as it says of its model: `llamacpp`, `vllm`. The protocol has no release. */
+/** The server's software, as its model entry states it: `llamacpp`, `vllm`. The protocol has no release. */
 export async function server(client: OpenAI, model: string, signal: AbortSignal): Promise<string> {
   return named((await list(client, signal)) ?? [], model)?.owned_by ?? 'unknown';
 }

@@ -7,8 +7,8 @@ import type { KindHandler } from './kind-handler.js';
 type Passage = JsonObject & { readonly text: string };
 
 /**
- * `POST /v1/rerank`, which OpenAI does not have: Jina's and Cohere's call, also of vLLM and llama.cpp. Scores are of the
- * model's own scale; of equals the order is the server's.
+ * `POST /v1/rerank`, which OpenAI does not have: the API of Jina and Cohere, also offered by vLLM and llama.cpp. Scores
+ * are on the model's own scale; equal scores keep the server's order.
  */
 export const rerank: KindHandler = {
   async invoke({ model, with: options, input }, { client, signal }) {
@@ -27,7 +27,7 @@ interface Question {
   readonly model: string;
   readonly query: string;
   readonly passages: readonly Passage[];
-  /** How many come back. */
+  /** Number of results. */
   readonly top: number;
 }
 

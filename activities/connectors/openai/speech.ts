@@ -3,21 +3,21 @@ import { WavReader } from '../../../media/wav.js';
 import { isSampleRate, type WavFormat } from '../../../media/wav-format.js';
 import { MillraceError } from '../../../pipelines/errors.js';
 
-/** Mono, 16 bits a sample; the rate in Hz. */
+/** Mono, 16 bits per sample; the rate in Hz. */
 export interface Speech {
   readonly samples: Int16Array;
   readonly sampleRate: number;
 }
 
-/** Twenty minutes at 24 kHz, below what an answer may have: a hundred times what a call asks for. */
+/** Twenty minutes at 24 kHz, below the limit of an answer and a hundred times what a call requests. */
 const MOST_BYTES = 1_200 * 24_000 * 2;
 
 /** OpenAI's `pcm`: 16-bit little-endian mono, without a header. */
 const PCM: WavFormat = { encoding: 's16', sampleRate: 24_000, channels: 1, frameBytes: 2 };
 
 /**
- * The audio of an answer of `/v1/audio/speech`, whatever of WAV and headerless PCM the server sends. `emit` gets the number
- * of samples of each piece as it arrives. Anything else is `INVALID_OUTPUT`.
+ * The audio of an answer of `/v1/audio/speech`: WAV or headerless PCM, whichever the server sends. `emit` gets the
+ * number of samples of each chunk as it arrives. Anything else is `INVALID_OUTPUT`.
  */
 export async function readSpeech(response: Response, emit: (samples: number) => void): Promise<Speech> {
   const type = response.headers.get('content-type') ?? '';
@@ -35,7 +35,7 @@ class SpeechReader {
   readonly #wav = new WavReader();
   readonly #held: Uint8Array[] = [];
   #bytes = 0;
-  /** Samples told so far. */
+  /** Samples emitted so far. */
   #told = 0;
   #isWav: boolean | undefined;
 
@@ -43,10 +43,10 @@ class SpeechReader {
     this.#type = type;
   }
 
-  /** Gives the number of whole samples that the chunk adds. */
+  /** Returns the number of whole samples that the chunk adds. */
   push(chunk: Uint8Array): number {
     if (chunk.length === 0) return 0;
-    // "R" begins every WAV; in PCM it may, too, but then the type says what it is.
+    // Every WAV starts with "R"; PCM may too, but then the content type identifies it.
     this.#isWav ??= chunk[0] === 'R'.charCodeAt(0) && !this.#isPcm;
     if (!this.#isWav && !this.#isPcm) {
       throw new MillraceError('INVALID_OUTPUT', `the speech is ${this.#type || 'of no type'}, neither WAV nor PCM`);
@@ -80,7 +80,7 @@ class SpeechReader {
     return /^audio\/(x-)?(pcm|l16)\b/i.test(this.#type);
   }
 
-  /** The rate of headerless PCM where the type tells: `audio/pcm; rate=22050`. */
+  /** The rate of headerless PCM if the content type states it: `audio/pcm; rate=22050`. */
   get #rate(): number | undefined {
     const [, rate] = /\brate=(\d+)/i.exec(this.#isWav ? '' : this.#type) ?? [];
     return rate === undefined ? undefined : Number(rate);
@@ -89,7 +89,7 @@ class SpeechReader {
 
 const to16Bits = (value: number): number => Math.min(0x7fff, Math.round(value * 0x8000));
 
-/** A broken file is the server's answer here, not the caller's input. */
+/** A broken file is an error of the server's answer here, not of the caller's input. */
 function readable<T>(read: () => T): T {
   try {
     return read();

@@ -3,9 +3,9 @@ import { isJsonObject, type Json, type JsonObject } from '../../../pipelines/jso
 import { compiled, fitted } from '../json-schema.js';
 
 /**
- * The schema with every object closed to further properties, as `strict: true` wants it at OpenAI and vLLM. An object that
- * says itself what else it takes is left, and so are the parts of `allOf`, which close each other's properties out.
- * OpenAI's own server also wants every property required, and says so.
+ * The schema with every object closed to further properties, as `strict: true` requires at OpenAI and vLLM. Objects
+ * that set `additionalProperties` themselves are left unchanged, and so are the parts of `allOf`, which would exclude
+ * each other's properties. OpenAI's own server also requires every property and reports it if one is not.
  */
 export function closed(schema: Json): Json {
   if (Array.isArray(schema)) return schema.map(closed);
@@ -20,13 +20,13 @@ export function closed(schema: Json): Json {
   return open ? { ...copy, additionalProperties: false } : copy;
 }
 
-/** Keywords whose value is a schema or a list of schemas; those whose value has schemas by name. */
+/** Keywords whose value is a schema or a list of schemas; keywords whose value maps names to schemas. */
 const IS_SCHEMA: ReadonlySet<string> = new Set(['items', 'prefixItems', 'anyOf', 'oneOf', 'additionalProperties']);
 const OF_SCHEMAS: ReadonlySet<string> = new Set(['properties', '$defs', 'definitions']);
 
 /**
- * `response_format` that binds a reply to a schema. The name is for the server's log. Throws `INVALID_PIPELINE` for a schema
- * that no reply could be checked against: before the call, which costs money.
+ * `response_format` that binds a reply to a schema. The name is for the server's log. Throws `INVALID_PIPELINE` for a
+ * schema that no reply could be checked against, before the call, which costs money.
  */
 export function boundTo(schema: JsonObject, strict = true) {
   compiled(schema);
@@ -37,15 +37,15 @@ export function boundTo(schema: JsonObject, strict = true) {
 }
 
 /**
- * A reply's text as the JSON that the schema asks for, its defaults filled in. Servers that do not bind the reply exist, so
- * it is checked: `INVALID_OUTPUT`.
+ * A reply's text as JSON that fits the schema, with its defaults filled in. Some servers do not bind the reply, so it
+ * is checked: `INVALID_OUTPUT`.
  */
 export function readStructured(text: string, schema: JsonObject, finish: string | undefined): Json {
   let value: Json;
   try {
     value = JSON.parse(text);
   } catch {
-    const why = finish === 'length' ? 'was cut at the most tokens of the reply' : 'is not JSON';
+    const why = finish === 'length' ? 'was cut off at its token limit' : 'is not JSON';
     throw new MillraceError('INVALID_OUTPUT', `the reply ${why}, but a schema binds it: ${start(text)}`);
   }
   const fit = fitted(value, schema);
@@ -53,7 +53,7 @@ export function readStructured(text: string, schema: JsonObject, finish: string 
   throw new MillraceError('INVALID_OUTPUT', `the reply does not fit its schema: ${fit.told}`, { fields: fit.fields });
 }
 
-/** The reply's text as the JSON that the schema asks for, if it happens to be that. */
+/** The reply's text as JSON if it fits the schema. */
 export function structuredIfFits(text: string, schema: JsonObject): Json | undefined {
   try {
     const fit = fitted(JSON.parse(text), schema);
@@ -63,7 +63,7 @@ export function structuredIfFits(text: string, schema: JsonObject): Json | undef
   }
 }
 
-/** Enough to see what the model wrote. */
+/** Enough to show what the model wrote. */
 const LONGEST_START = 80;
 const start = (text: string): string =>
   JSON.stringify(text.length > LONGEST_START ? `${text.slice(0, LONGEST_START)}…` : text);

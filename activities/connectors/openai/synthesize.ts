@@ -6,9 +6,9 @@ import type { KindHandler } from './kind-handler.js';
 import { readSpeech, type Speech } from './speech.js';
 
 /**
- * Speech synthesis by `POST /v1/audio/speech`. Long text is spoken in calls of a few sentences, so that a cancelled run
- * leaves the server at most one of them to finish, and none nears the 4,096 characters that OpenAI takes. Text without a
- * word in it is `INVALID_INPUT`. OpenAI itself wants a `voice`; other servers have one of their own.
+ * Speech synthesis by `POST /v1/audio/speech`. Long text is sent in calls of a few sentences, so that after a
+ * cancellation the server has at most one of them to finish, and none approaches OpenAI's limit of 4,096 characters.
+ * Text without a word is `INVALID_INPUT`. OpenAI itself requires a `voice`; other servers have a default.
  */
 export const synthesize: KindHandler = {
   async invoke({ model, with: { voice }, input }, { client, signal, audio, emit }) {
@@ -48,7 +48,7 @@ async function speak(
   emit: (samples: number) => void,
 ): Promise<Speech> {
   const body = { model, input: text, response_format: 'wav' as const, ...(typeof voice === 'string' && { voice }) };
-  // The client's type wants a voice, which servers with only one do not.
+  // The client's type requires a voice; servers with a single voice do not.
   const response = await client.audio.speech.create(body as OpenAI.Audio.SpeechCreateParams, { signal });
   return readSpeech(response, emit);
 }

@@ -3,13 +3,13 @@ import { MillraceError } from '../../../pipelines/errors.js';
 import { isJsonObject, type JsonObject } from '../../../pipelines/json.js';
 import { fitted } from '../json-schema.js';
 
-/** A part of a tool call, or all of it. */
+/** A delta of a tool call, or the whole call. */
 export interface ToolDelta {
   readonly index?: number | null;
   readonly id?: string | null;
   readonly function?: {
     readonly name?: string | null;
-    /** A text; an object from servers that forget to make one of it. */
+    /** JSON text; an object from servers that do not serialize it. */
     readonly arguments?: string | object | null;
   } | null;
 }
@@ -18,7 +18,7 @@ export interface ToolDelta {
 export interface ToolCall {
   readonly id: string;
   readonly name: string;
-  /** JSON, unless it was cut. */
+  /** JSON, unless it was cut off. */
   readonly arguments: string;
 }
 
@@ -27,16 +27,20 @@ export type ReadToolCall = {
   readonly id: string;
   readonly name: string;
   readonly arguments: JsonObject;
-  /** What is wrong with it, where such calls are reported; its arguments are then as the model wrote them, if they can be read. */
+  /**
+   * What is wrong with the call, where invalid calls are reported; the arguments are then as the model wrote them, if
+   * they can be parsed.
+   */
   readonly wrong?: string;
 };
 
-/** The tools on offer: the JSON Schema of each one's arguments by its name. */
+/** The offered tools: name to JSON Schema of the arguments. */
 export type OfferedTools = ReadonlyMap<string, JsonObject>;
 
 /**
- * Puts tool calls together from their deltas. The first delta of a call has its name, and some of its arguments, all or
- * none. Deltas of one call share an index; servers without one send whole calls, or number all of them 0 with other ids.
+ * Assembles tool calls from their deltas. The first delta of a call has its name and some, all or none of its
+ * arguments. Deltas of one call share an index; servers without indexes send whole calls, or index all of them 0 with
+ * different ids.
  */
 export class ToolCalls {
   readonly #calls: { index: number | undefined; id: string; name: string; arguments: string }[] = [];
@@ -65,9 +69,9 @@ export class ToolCalls {
 }
 
 /**
- * The calls with their arguments read and checked against the tools' schemas, whose defaults fill them. What is wrong with a
- * call stands in it, for the model to be told: a tool that is not on offer, arguments that were cut, that are no JSON object
- * or do not fit.
+ * The calls with their arguments parsed, checked against the tools' schemas and completed with their defaults. An error
+ * is recorded in the call, to be reported to the model: a tool that is not offered, or arguments that were cut off, are
+ * no JSON object or do not fit.
  */
 export function checkToolCalls(
   calls: readonly ToolCall[],
@@ -77,7 +81,7 @@ export function checkToolCalls(
   return calls.map(({ id, name, arguments: text }) => checked(id, name, readArguments(text, finish), offered, finish));
 }
 
-/** The same for calls that stood in the reply's text. */
+/** The same for calls found in the reply's text. */
 export const checkReadCalls = (calls: readonly ReadToolCall[], offered: OfferedTools): ReadToolCall[] =>
   calls.map(({ id, name, arguments: read }) => checked(id, name, read, offered, undefined));
 
@@ -101,11 +105,12 @@ function checked(
 }
 
 const whyUnread = (finish: string | undefined): string =>
-  finish === 'length' ? 'were cut at the most tokens of the reply' : 'are not a JSON object';
+  finish === 'length' ? 'were cut off at the reply’s token limit' : 'are not a JSON object';
 
 /**
- * The calls with their arguments read. Throws `INVALID_OUTPUT` for a tool that is not on offer, and for arguments that are
- * no JSON object, be it that they were cut. Whether they fit the tool's schema is not looked at: what was called says so.
+ * The calls with their arguments parsed. Throws `INVALID_OUTPUT` for a tool that is not offered, and for arguments that
+ * are no JSON object, including truncated ones. Arguments are not checked against the tool's schema: the called tool
+ * does that.
  */
 export function readToolCalls(
   calls: readonly ToolCall[],
@@ -114,7 +119,7 @@ export function readToolCalls(
 ): ReadToolCall[] {
   return calls.map(({ id, name, arguments: text }) => {
     if (!offered.has(name)) {
-      throw new MillraceError('INVALID_OUTPUT', `the model calls the tool "${name}", which is not on offer`);
+      throw new MillraceError('INVALID_OUTPUT', `the model calls the tool "${name}", which is not offered`);
     }
     const read = readArguments(text, finish);
     if (!read) {
@@ -125,16 +130,16 @@ export function readToolCalls(
 }
 
 function readArguments(text: string, finish: string | undefined): JsonObject | undefined {
-  // A tool without parameters is called with no text at all by some servers.
+  // Some servers send an empty text for a tool without parameters.
   if (text.trim() === '') return finish === 'length' ? undefined : {};
   const read = parsed(text);
   return isJsonObject(read) ? read : undefined;
 }
 
 /**
- * Tool calls that stand in the reply's text, as models write them where the server does not know their template: one JSON
- * object with `name` and `arguments` (or `parameters`), or a list of such, in a code block or not. Undefined unless the whole text is that, and
- * names only tools on offer: any other JSON is an answer.
+ * Tool calls in the reply's text, as models write them when the server does not know their template: one JSON object
+ * with `name` and `arguments` (or `parameters`), or a list of such, optionally in a code block. Undefined unless the
+ * whole text has this form and names only offered tools: any other JSON is an answer.
  */
 export function toolCallsInText(text: string, offered: Pick<OfferedTools, 'has'>): ReadToolCall[] | undefined {
   const fenced = withoutFence(text);
@@ -147,7 +152,7 @@ export function toolCallsInText(text: string, offered: Pick<OfferedTools, 'has'>
 
 const FENCE = '```';
 
-/** What stands in a code block, if the whole text is one of JSON or of no language; else the text. */
+/** The content of a code block if the whole text is one, of JSON or of no language; else the text. */
 function withoutFence(text: string): string {
   const block = text.trim();
   const lineEnd = block.indexOf('\n');
@@ -156,7 +161,7 @@ function withoutFence(text: string): string {
   return language === '' || language === 'json' ? block.slice(lineEnd + 1, -FENCE.length) : text;
 }
 
-/** What else may stand beside a name in a tool call. */
+/** Members allowed beside the name in a tool call. */
 const CALL_FIELDS: ReadonlySet<string> = new Set(['id', 'type', 'name', 'arguments', 'parameters']);
 
 function callIn(item: unknown, offered: Pick<OfferedTools, 'has'>): ReadToolCall | undefined {
@@ -168,7 +173,7 @@ function callIn(item: unknown, offered: Pick<OfferedTools, 'has'>): ReadToolCall
   return { id: typeof id === 'string' && id !== '' ? id : newId(), name, arguments: read };
 }
 
-/** Some servers give their calls no id; a conversation needs one to say what a result belongs to. */
+/** Some servers send calls without an id; a conversation needs one to assign results to calls. */
 const newId = (): string => `call_${randomUUID()}`;
 
 function parsed(text: string): unknown {

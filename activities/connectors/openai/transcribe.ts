@@ -7,12 +7,12 @@ import type { Json } from '../../../pipelines/json.js';
 import { SAMPLE_RATE, skip, windows } from '../speech-windows.js';
 import type { KindHandler } from './kind-handler.js';
 
-/** 10 minutes in windows of 30 s: 19 MB as WAV, below the 25 MB that OpenAI and vLLM take in one file. */
+/** 10 minutes in windows of 30 s: 19 MB as WAV, below the 25 MB that OpenAI and vLLM accept per file. */
 const LONGEST_PART = 600 * SAMPLE_RATE;
 
 /**
- * Speech recognition by `POST /v1/audio/transcriptions`, as 16-bit WAV at 16 kHz. Longer audio goes in parts of at most 10
- * minutes that end at a quiet moment. Progress is checkpointed behind every part.
+ * Speech recognition by `POST /v1/audio/transcriptions`, as 16-bit WAV at 16 kHz. Longer audio is sent in parts of at
+ * most 10 minutes that end at a quiet moment. Progress is checkpointed after every part.
  */
 export const transcribe: KindHandler = {
   async invoke({ model, input }, { client, signal, audio, emit, checkpoint, resumeFrom }) {
@@ -48,7 +48,7 @@ async function hear(client: OpenAI, model: string, samples: Int16Array, signal: 
   return text.trim();
 }
 
-/** Joins windows while they fit into a part, as 16-bit samples. */
+/** Joins windows into parts of at most the maximum length, as 16-bit samples. */
 async function* parts(pieces: AsyncIterable<Float32Array>): AsyncGenerator<Int16Array, void> {
   let held: Int16Array[] = [];
   let length = 0;
@@ -74,7 +74,7 @@ function joined(pieces: readonly Int16Array[], length: number): Int16Array {
   return whole;
 }
 
-/** What earlier attempts did: samples recognised and their text. */
+/** Result of earlier attempts: samples recognised and their text. */
 interface Progress {
   readonly sample: number;
   readonly text: string;

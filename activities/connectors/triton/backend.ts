@@ -10,13 +10,13 @@ import { heal, stateOf } from './heal.js';
 import type { KindHandler } from './kind-handler.js';
 import { KIND_HANDLERS } from './kinds.js';
 
-/** Longest wait for a server's word on whether it loads a model, which takes it a millisecond. */
+/** Longest wait for the server's answer whether it is loading a model, which normally takes a millisecond. */
 const STATE_MS = 1_000;
 
 /** One Triton server. */
 export class TritonBackend implements Backend {
   readonly endpoint: string;
-  /** Gone once the server has refused it: its models are loaded when it starts and at no other time. */
+  /** Removed once the server has refused a repair: it loads models only at its start. */
   heal?: (model: string, signal: AbortSignal) => Promise<void>;
   readonly #client: TritonClient;
 
@@ -70,7 +70,7 @@ export class TritonBackend implements Backend {
     }
   }
 
-  /** As `#mapped`; a model that is missing because it is being loaded is not there yet. */
+  /** As `#mapped`; a model that is still loading is mapped to unavailable instead of missing. */
   async #loaded<T>(model: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     try {
       return await this.#mapped(model, signal, work);

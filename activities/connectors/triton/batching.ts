@@ -1,7 +1,7 @@
 import type { ModelConfig } from '../../../protocols/open-inference/index.js';
 import type { Batching, BatchWork } from '../connector.js';
 
-/** How a model's calls are batched: not at all unless it has a batch dimension and a scheduler that fills it. */
+/** How a model's calls are batched: not at all without a batch dimension and a batching scheduler. */
 export function batchingOf(config: ModelConfig | undefined): Batching {
   const { max_batch_size: most = 0, dynamic_batching: dynamic, instance_group: groups = [] } = config ?? {};
   return {
@@ -15,7 +15,7 @@ export function batchingOf(config: ModelConfig | undefined): Batching {
   };
 }
 
-/** The work of all versions of a model, by size of batch. */
+/** Work of all versions of a model, by batch size. */
 export function together(batches: readonly BatchWork[]): BatchWork[] {
   const sums = new Map<number, BatchWork>();
   for (const { size, count, computeMs } of batches) {

@@ -4,11 +4,11 @@ import { type KindHandler, probeWith } from './kind-handler.js';
 import { outputOf } from './outputs.js';
 
 /**
- * Classification of one text. The model's scores come in the order of `with.labels`; the label is that of the highest
- * one, of equals the first.
+ * Classification of one text. The model's scores come in the order of `with.labels`; the label is the one with the
+ * highest score, the first of equals.
  *
  *     TEXT    BYTES  [1, 1]       UTF-8
- *     SCORES  FP32   [1, labels]  probabilities, as a rule: nothing here asks for it
+ *     SCORES  FP32   [1, labels]  usually probabilities, which is not required
  */
 export const classify: KindHandler = {
   async invoke({ model, with: options, input }, { client, signal }) {

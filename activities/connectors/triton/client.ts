@@ -20,33 +20,34 @@ import { type ModelStatistics, statisticsOf } from './statistics.js';
 const MEBIBYTE = 1024 * 1024;
 
 const CHANNEL: ChannelOptions = {
-  // gRPC's limit of 4 MiB is 87 s of 16-bit speech at 24 kHz; a bounded one stays so that a wild answer cannot fill memory.
+  // gRPC's default of 4 MiB is 87 s of 16-bit speech at 24 kHz; a limit remains so that an oversized answer cannot
+  // exhaust memory.
   'grpc.max_receive_message_length': 64 * MEBIBYTE,
   'grpc.max_send_message_length': 64 * MEBIBYTE,
-  // A restarted server is used again within a second of its return: gRPC's own backoff grows to two minutes.
+  // Reconnects to a restarted server within a second: gRPC's own backoff grows to two minutes.
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 1_000,
-  // A host name that now means another machine (a rescheduled pod) is looked up again after 1 s, not 30 s.
+  // A host name that now resolves to another machine (a rescheduled pod) is looked up again after 1 s, not 30 s.
   'grpc.dns_min_time_between_resolutions_ms': 1_000,
-  // A call is sent once: the stage's policy owns retries.
+  // No gRPC retries: the stage's policy owns retries.
   'grpc.enable_retries': 0,
-  // Notices a machine that vanished without a word. No more often: Triton allows one ping in five minutes and closes the
-  // connection, calls included, of who sends more.
+  // Detects a machine that disappeared without closing its connections. Not more often: Triton allows one ping in five
+  // minutes and closes the connection, with its calls, of a client that sends more.
   'grpc.keepalive_time_ms': 310_000,
   'grpc.keepalive_timeout_ms': 10_000,
 };
 
-/** The outputs of one response by name. `raw` of each is its bytes, still to be read. */
+/** The outputs of one response by name. `raw` of each is its undecoded bytes. */
 export type Outputs = ReadonlyMap<string, Tensor>;
 
 export interface InferOptions {
-  /** The outputs wanted. Default: all. */
+  /** The requested outputs. Default: all. */
   readonly outputs?: readonly string[];
   /** Request parameters, e.g. `sequence_id`. */
   readonly parameters?: Parameters;
 }
 
-/** How a model takes requests. */
+/** How a model accepts requests. */
 export interface Traits {
   /** A request has any number of responses, on a stream. */
   readonly decoupled: boolean;
@@ -54,7 +55,7 @@ export interface Traits {
   readonly sequential: boolean;
 }
 
-/** The files of a model, by path in its folder (`1/model.py`), and its `ModelConfig` as protobuf's JSON. */
+/** The files of a model, by path in its folder (`1/model.py`), and its `ModelConfig` as protobuf JSON. */
 export interface ModelFiles {
   readonly config: string;
   readonly files: Readonly<Record<string, Buffer>>;
@@ -86,8 +87,9 @@ export class TritonClient {
   }
 
   /**
-   * Runs any model: its responses as they come, one unless it is decoupled. Leaving the loop early cancels the rest. The
-   * server is asked once what a model is; after a failure it is asked again, for the model may be another one now.
+   * Runs any model and yields its responses as they arrive: one, unless the model is decoupled. Leaving the loop early
+   * cancels the rest. The model's properties are queried once, and again after a failure, because the model may have
+   * been replaced.
    */
   async *responses(
     model: string,
@@ -99,13 +101,13 @@ export class TritonClient {
       if ((await this.traits(model, signal)).decoupled) yield* this.#stream(requestOf(model, inputs, options), signal);
       else yield await this.infer(model, inputs, signal, options);
     } catch (error) {
-      // An abort says nothing of the model.
+      // An abort says nothing about the model.
       if (!signal.aborted) this.#traits.delete(model);
       throw error;
     }
   }
 
-  /** Undefined where the server does not have this extension of Triton's; MLServer does not. */
+  /** Undefined if the server lacks this Triton extension, as MLServer does. */
   async config(model: string, signal: AbortSignal): Promise<ModelConfig | undefined> {
     try {
       return (await this.#call('ModelConfig', { name: model }, signal)).config ?? undefined;
@@ -115,7 +117,7 @@ export class TritonClient {
     }
   }
 
-  /** Asked of the server once. Where it does not tell, models are plain. */
+  /** Queried once. Without an answer models are treated as plain. */
   async traits(model: string, signal: AbortSignal): Promise<Traits> {
     const known = this.#traits.get(model);
     if (known) return known;
@@ -129,8 +131,9 @@ export class TritonClient {
   }
 
   /**
-   * The `fingerprint` parameter of the model's configuration, which whoever deploys the weights sets to their hash; without
-   * it a hash of configuration, versions and tensors, which new weights under an old version number do not change.
+   * The `fingerprint` parameter of the model's configuration, which the deployer sets to a hash of the weights; without
+   * it a hash of configuration, versions and tensors, which does not change with new weights under an old version
+   * number.
    */
   async fingerprint(model: string, signal: AbortSignal): Promise<string> {
     const config = await this.config(model, signal);
@@ -152,13 +155,13 @@ export class TritonClient {
     return (await this.#call('RepositoryIndex', {}, signal)).models;
   }
 
-  /** Returns if the server says that the model is ready; throws `MODEL_NOT_FOUND` if it is not. */
+  /** Returns if the server reports the model as ready; throws `MODEL_NOT_FOUND` otherwise. */
   async ready(model: string, signal: AbortSignal): Promise<void> {
     const { ready } = await this.#call('ModelReady', { name: model }, signal);
     if (!ready) throw new MillraceError('MODEL_NOT_FOUND', 'the model is not ready');
   }
 
-  /** Inputs of a model as it describes them: a batch dimension comes first where it has one, -1 is any size. */
+  /** Inputs of a model by its metadata: a batch dimension comes first if there is one, -1 is any size. */
   async inputs(model: string, signal: AbortSignal): Promise<readonly TensorHeader[]> {
     const { inputs } = await this.#call('ModelMetadata', { name: model }, signal);
     return inputs.map(({ name, datatype, shape }) => ({ name, datatype, shape: shape.map(Number) }));
@@ -178,7 +181,7 @@ export class TritonClient {
     await this.#call('RepositoryModelUnload', { model_name: model }, signal);
   }
 
-  /** What each loaded version has done. A call counts a moment after it was answered. */
+  /** Statistics of each loaded version. A call is counted a moment after its answer. */
   async statistics(model: string, signal: AbortSignal): Promise<readonly ModelStatistics[]> {
     return (await this.#call('ModelStatistics', { name: model }, signal)).model_stats.map(statisticsOf);
   }
@@ -187,7 +190,7 @@ export class TritonClient {
     this.#client.close();
   }
 
-  /** One request on a stream of its own, so that cancelling the stream cancels this request and no other. */
+  /** One request on a stream of its own, so that cancelling the stream cancels only this request. */
   async *#stream(request: InferRequest, signal: AbortSignal): AsyncGenerator<Outputs, void> {
     signal.throwIfAborted();
     const { path, requestSerialize, responseDeserialize } = methodOf('ModelStreamInfer');
@@ -198,10 +201,10 @@ export class TritonClient {
     );
     const cancel = () => call.cancel();
     signal.addEventListener('abort', cancel, { once: true });
-    // A cancelled call reports its end when nobody reads it any more.
+    // A cancelled call reports its end after the last reader has gone.
     call.on('error', () => undefined);
     try {
-      // The end is announced: by a response that is empty unless the model's last one is it.
+      // The end is marked by a final response, which is empty unless it is also the model's last one.
       const parameters = { ...request.parameters, triton_enable_empty_final_response: { bool_param: true } };
       call.write({ ...request, parameters });
       let whole = false;
@@ -213,7 +216,7 @@ export class TritonClient {
           call.end();
         }
       }
-      // A server that shuts down, or a proxy, ends a stream in the middle without an error.
+      // A server that shuts down, or a proxy, may end a stream early without an error.
       if (!whole) throw new MillraceError('BACKEND_UNAVAILABLE', 'the stream ended before the last response');
     } finally {
       signal.removeEventListener('abort', cancel);
@@ -221,7 +224,7 @@ export class TritonClient {
     }
   }
 
-  /** The only deadline of a call is the signal's abort, which cancels it at the server. */
+  /** A call's only deadline is the signal's abort, which cancels it at the server. */
   #call<M extends keyof Methods>(
     method: M,
     request: Methods[M]['request'],
@@ -251,8 +254,8 @@ export class TritonClient {
 }
 
 /**
- * What a fingerprint is made of, with the fields that it has always had: another fingerprint of the same model would orphan
- * the vector indexes that it has made.
+ * Input of the fingerprint. Its fields must not change: another fingerprint of the same model would orphan the vector
+ * indexes built with it.
  */
 function fingerprinted(config: ModelConfig | undefined, metadata: Methods['ModelMetadata']['response']) {
   const { input: _, output: __, instance_group: ___, dynamic_batching: ____, ...rest } = config ?? {};

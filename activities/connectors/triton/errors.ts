@@ -5,8 +5,8 @@ import type { MapError } from '../connector.js';
 import { neverLeft } from '../unsent.js';
 
 /**
- * What a failed gRPC call means (codes: https://grpc.github.io/grpc/core/md_doc_statuscodes.html). Triton's texts decide
- * where one code covers several cases; they are those of Triton 2.51.
+ * Maps a failed gRPC call to a code (statuses: https://grpc.github.io/grpc/core/md_doc_statuscodes.html). Triton's
+ * texts decide where one status covers several cases; they are those of Triton 2.51.
  */
 export const mapError: MapError = (error, { endpoint, model }) => {
   if (error instanceof MillraceError) return atEndpoint(error, { endpoint, model });
@@ -18,13 +18,15 @@ export const mapError: MapError = (error, { endpoint, model }) => {
   return new MillraceError(means, `${model} at ${endpoint}: ${text}`, about, { cause: error });
 };
 
-/** Whether a failed repair says that no model can be loaded or unloaded here: Triton's control mode is not `explicit`. */
+/**
+ * Whether a failed repair shows that this server cannot load or unload models: Triton's control mode is not `explicit`.
+ */
 export const hasNoControl = (text: string): boolean => /explicit model load/i.test(text);
 
 /**
- * An error in the middle of a stream has only a text: the header `triton_grpc_error`, which would give it a code, lets
- * Triton 2.51 crash when the model sends anything afterwards. The code is the one that a plain call fails with for the same
- * reason; what a model says in its own words is UNKNOWN, as an exception in it is.
+ * An error in mid-stream has only a text: the header `triton_grpc_error`, which would add a status, crashes Triton 2.51
+ * if the model sends anything afterwards. The status chosen is the one that a plain call fails with for the same
+ * reason; a model's own message is UNKNOWN, like an exception in the model.
  */
 export function streamError(text: string): Error & { code: status; details: string } {
   const start = shorten(text);
@@ -33,15 +35,16 @@ export function streamError(text: string): Error & { code: status; details: stri
 }
 
 /**
- * Texts that say that what computes is gone for every input: "Stub process '…' is not healthy" (the Python process behind a
- * model that still says READY), or a CUDA context that fails from then on. Memory that one input is too large for is not.
+ * Texts that mean that the model fails for every input: "Stub process '…' is not healthy" (the Python process of a
+ * model that still reports READY has died), or a broken CUDA context. Out of memory for one large input is not
+ * included.
  */
 const BROKEN = /stub process\b.*\bis (not |un)healthy|CUDA error(?!: out of memory)/i;
 
 const STREAM_TEXTS: readonly (readonly [RegExp, status])[] = [
   [BROKEN, status.INTERNAL],
   [/maximum queue size|request timeout expired|unknown model|not ready|unload/i, status.UNAVAILABLE],
-  // The server's own checks of a request, before the model sees it.
+  // The server's own checks of a request, before the model runs.
   [
     /(inference|unexpected|missing|duplicate).* (input|output|shape|datatype)|expected \d+ inputs/i,
     status.INVALID_ARGUMENT,
@@ -49,21 +52,21 @@ const STREAM_TEXTS: readonly (readonly [RegExp, status])[] = [
 ];
 
 function codeOf(code: unknown, text: string): ErrorCode {
-  if (typeof code !== 'number') return 'INTERNAL'; // not gRPC's: a bug of ours
+  if (typeof code !== 'number') return 'INTERNAL'; // not a gRPC status: a bug in Millrace
   switch (code) {
     case status.UNAVAILABLE:
       // A queue policy's limits: no room, or waited too long.
       if (/maximum queue size|request timeout expired/i.test(text)) return 'BACKEND_OVERLOADED';
       if (hasNoControl(text)) return 'BACKEND_REJECTED';
-      // Between an unload and the end of the load that follows.
+      // Between an unload and the end of the following load.
       if (/unknown model|no available versions|not ready|unload/i.test(text)) return 'MODEL_NOT_FOUND';
       return 'BACKEND_UNAVAILABLE';
     case status.INTERNAL:
-      // grpc-js's own words for a connection that broke in mid-answer and for an answer that is not protobuf.
+      // grpc-js's texts for a connection that broke in mid-answer and for an answer that is not protobuf.
       if (/RST_STREAM/.test(text)) return 'BACKEND_UNAVAILABLE';
       if (/parsing error/i.test(text)) return 'INVALID_OUTPUT';
-      // An exception in a Python model's `execute`, and what ONNX Runtime, PyTorch and TensorRT say of one input, are INTERNAL
-      // too: the call failed, the model lives. Unloading it would fail the calls of others.
+      // Exceptions in a Python model's `execute`, and errors of ONNX Runtime, PyTorch and TensorRT about one input, are
+      // INTERNAL too: the call failed, the model still works. Unloading it would fail the calls of others.
       return BROKEN.test(text) ? 'BACKEND_BROKEN' : 'BACKEND_ERROR';
     case status.NOT_FOUND:
       return 'MODEL_NOT_FOUND';
@@ -75,7 +78,7 @@ function codeOf(code: unknown, text: string): ErrorCode {
     case status.DEADLINE_EXCEEDED:
       return 'BACKEND_TIMEOUT';
     case status.RESOURCE_EXHAUSTED:
-      // A message above our own limit fails the same way again; a server short of memory or slots does not.
+      // A message above the client's own limit would fail again; a server short of memory or slots may recover.
       return /message larger than|size larger than/i.test(text) ? 'BACKEND_REJECTED' : 'BACKEND_OVERLOADED';
     case status.UNAUTHENTICATED:
     case status.PERMISSION_DENIED:
@@ -85,6 +88,6 @@ function codeOf(code: unknown, text: string): ErrorCode {
   }
 }
 
-/** Servers put whole tracebacks into an error's text; its start names the cause. */
+/** Servers put whole tracebacks into an error's text; the cause is at the start. */
 const LONGEST_TEXT = 500;
 const shorten = (text: string): string => (text.length > LONGEST_TEXT ? `${text.slice(0, LONGEST_TEXT)}…` : text);

@@ -2,13 +2,13 @@ import type { JsonObject } from '../../../pipelines/json.js';
 import type { Dtype } from '../../../pipelines/media.js';
 import { type AnyTensor, badInput, invalid, type Tensor, toWire } from '../../../protocols/open-inference/index.js';
 
-/** What a stage says of a tensor; -1 for a dimension that varies. */
+/** A stage's declaration of a tensor; -1 for a dimension that varies. */
 export interface Format {
   readonly dtype: Dtype;
   readonly shape: readonly number[];
 }
 
-/** By tensor name; null where the stage's author described the tensor by a schema of their own. */
+/** By tensor name; null if the stage's author described the tensor by a schema of their own. */
 export type Formats = Readonly<Record<string, Format | null>>;
 
 /** The stage's input as tensors, each checked against its format. Throws `INVALID_INPUT` naming the tensor. */
@@ -24,7 +24,7 @@ export function inputTensors(input: JsonObject, formats: Formats): Tensor[] {
   });
 }
 
-/** Throws `INVALID_OUTPUT` naming the tensor when an output is not of its format. */
+/** Throws `INVALID_OUTPUT` naming the tensor if an output does not have its format. */
 export function checkOutput(name: string, format: Format | null, tensor: AnyTensor): void {
   const problem = format && mismatch(format, tensor);
   if (problem) throw invalid({ name }, problem);

@@ -2,15 +2,18 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { TritonClient } from './client.js';
 
-/** State changes are not announced: ask this often. */
+/** State changes are not announced; this is the polling interval. */
 const POLL_MS = 50;
-/** A model whose process is dead may stay UNLOADING for ever, and loads all the same: wait this long, for its memory, no longer. */
+/**
+ * A model whose process is dead may report UNLOADING for ever but can still be loaded: the wait, for its memory, ends
+ * after this time.
+ */
 const UNLOAD_MS = 500;
 
 /**
- * Unloads and loads a model, which starts a new Python process; a load alone leaves a dead one in place. A model that is
- * listed but not loaded, as when a repair was cut off half-way, is only loaded, and one that another client is loading
- * only waited for. Bounded by the signal.
+ * Unloads and loads a model, which starts a new Python process; a load alone leaves a dead one in place. A model that
+ * is listed but not loaded, e.g. after an interrupted repair, is only loaded; for one that another client is loading
+ * the function only waits. Bounded by the signal.
  */
 export async function heal(client: TritonClient, model: string, signal: AbortSignal): Promise<void> {
   const state = await stateOf(client, model, signal);

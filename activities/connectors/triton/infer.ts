@@ -7,18 +7,19 @@ import { outputOf } from './outputs.js';
 import { probeWithZeros } from './zeros.js';
 
 /**
- * Most elements of all outputs together, the bound that a stage's tensor schema has too: they pass by value through the
- * run's history. A decoupled model that goes on beyond it is cancelled.
+ * Most elements of all outputs together, the same limit as a stage's tensor schema: they are stored by value in the
+ * run's history. A decoupled model that exceeds it is cancelled.
  */
 const MOST_ELEMENTS = 100_000;
 
 /**
- * Any model, by tensors: those of `with.inputs` go in, those of `with.outputs` are asked for, each of the form stated.
- * The responses of a decoupled model are joined along the first dimension that its output's format leaves open. Each
+ * Any model, by tensors: those of `with.inputs` are sent, those of `with.outputs` requested, each in the stated form.
+ * Responses of a decoupled model are joined along the first dimension that its output's format leaves open. Each
  * response is emitted as the number of its elements.
  *
- * `with.parameters` are the protocol's request parameters. To a model with sequence batching `sequence_id` (an integer
- * above 0, or a text where the model's correlation ids are texts), `sequence_start` and `sequence_end` belong in them.
+ * `with.parameters` are the protocol's request parameters. For a model with sequence batching they include
+ * `sequence_id` (an integer above 0, or a text if the model's correlation ids are texts), `sequence_start` and
+ * `sequence_end`.
  */
 export const infer: KindHandler = {
   async invoke({ model, with: options, input }, { client, signal, emit }) {
@@ -33,7 +34,8 @@ export const infer: KindHandler = {
         const wire = response.get(name);
         if (!wire) continue;
         elements += sizeOf(wire.shape);
-        if (elements > MOST_ELEMENTS) throw invalid(wire, `more than ${MOST_ELEMENTS} elements by value`);
+        if (elements > MOST_ELEMENTS)
+          throw invalid(wire, `more than ${MOST_ELEMENTS} elements, the limit of tensors passed by value`);
         const tensor = fromWire(wire);
         checkOutput(name, format, tensor);
         const earlier = parts.get(name);

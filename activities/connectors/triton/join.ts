@@ -3,16 +3,19 @@ import { invalid, sizeOf } from '../../../protocols/open-inference/index.js';
 import type { Format } from './formats.js';
 
 /**
- * The responses of a decoupled model to one request as one tensor: joined along the first dimension that varies, which is
- * the first -1 of the format, or the first dimension where there is no format. In all other dimensions they must agree.
- * Throws `INVALID_OUTPUT` naming the tensor.
+ * Joins the responses of a decoupled model to one request into one tensor, along the first dimension that varies: the
+ * first -1 of the format, or the first dimension without a format. All other dimensions must be equal. Throws
+ * `INVALID_OUTPUT` naming the tensor.
  */
 export function joined(name: string, parts: readonly [AnyTensor, ...AnyTensor[]], format: Format | null): AnyTensor {
   const [first, ...others] = parts;
   if (others.length === 0) return first;
   const axis = format ? format.shape.indexOf(-1) : 0;
   if (axis === -1 || first.shape.length === 0) {
-    throw invalid({ name }, `${parts.length} responses of shape [${first.shape}], which no dimension can join`);
+    throw invalid(
+      { name },
+      `${parts.length} responses of shape [${first.shape}], which cannot be joined along any dimension`,
+    );
   }
   for (const { dtype, shape } of others) {
     const agrees =

@@ -2,7 +2,7 @@ import type { Tensor } from '../../../protocols/open-inference/index.js';
 import type { Call, CallContext, Reply } from '../connector.js';
 import type { TritonClient } from './client.js';
 
-/** How one stage kind is spoken to a Triton model: which tensors go in, which come out. */
+/** How one stage kind calls a Triton model: its input and output tensors. */
 export interface KindHandler {
   invoke(call: Call, context: CallContext & { readonly client: TritonClient }): Promise<Reply>;
   /** The smallest call that runs the model. */

@@ -5,8 +5,8 @@ import { type KindHandler, probeWith } from './kind-handler.js';
 import { outputOf } from './outputs.js';
 
 /**
- * Passages by how well they answer a query, best first, of equals in the order given; the first `with.top` of them. All
- * are scored in one call, so that a score may depend on the others; no passages, no call.
+ * Passages ranked by relevance to a query, best first, equal scores in the given order; the first `with.top` of them.
+ * All are scored in one call, so a score may depend on the other passages; without passages no call is made.
  *
  *     QUERY     BYTES  [1, 1]         UTF-8
  *     PASSAGES  BYTES  [1, passages]  UTF-8

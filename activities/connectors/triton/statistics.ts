@@ -1,7 +1,7 @@
 import type { Int64, StatisticsMessage } from '../../../protocols/open-inference/index.js';
 import type { BatchWork } from '../connector.js';
 
-/** What a version of a model has done since it was loaded, by the server's own count. */
+/** Statistics of one version of a model since it was loaded, as counted by the server. */
 export interface ModelStatistics {
   readonly name: string;
   readonly version: string;
@@ -9,14 +9,14 @@ export interface ModelStatistics {
   readonly inferences: number;
   /** Batches. */
   readonly executions: number;
-  /** Requests answered; of a decoupled model also those that were cancelled. */
+  /** Requests answered; for a decoupled model cancelled ones too. */
   readonly succeeded: number;
   readonly failed: number;
-  /** Milliseconds that requests have waited for an instance, all together. */
+  /** Total time that requests waited for an instance, in milliseconds. */
   readonly queueMs: number;
-  /** Milliseconds that their batches took, each request of a batch counted with all of it. */
+  /** Total time of their batches in milliseconds, a batch's full time counted for each of its requests. */
   readonly computeMs: number;
-  /** Of each size of batch that there was: how many, and what they took, all together. */
+  /** By batch size: number of batches and their total time. */
   readonly batches: readonly BatchWork[];
 }
 

@@ -14,8 +14,9 @@ import { outputOf } from './outputs.js';
  *     AUDIO        INT16  [1, samples]  mono
  *     SAMPLE_RATE  INT32  [1, 1]        Hz
  *
- * Long text is spoken in calls of a few sentences, so that a cancelled run leaves the server at most one of them to finish
- * and no answer nears the message limit; the samples of each are emitted as it arrives. Text without a word in it is `INVALID_INPUT`: there is nothing to say.
+ * Long text is sent in calls of a few sentences, so that after a cancellation the server has at most one of them to
+ * finish and no answer nears the message limit; the samples of each call are emitted as it ends. Text without a word is
+ * `INVALID_INPUT`.
  */
 export const synthesize: KindHandler = {
   async invoke({ model, input }, { client, signal, audio, emit }) {

@@ -12,8 +12,8 @@ import { outputOf } from './outputs.js';
  *     AUDIO  FP32   [1, samples]  mono at 16 kHz in [-1, 1]
  *     TEXT   BYTES  [1, 1]        UTF-8
  *
- * Audio is sent in windows of at most 30 s and their texts are joined. Progress is checkpointed behind every
- * window, and its text emitted, with the space before it; empty for a window without speech.
+ * Audio is sent in windows of at most 30 s and their texts are joined. Progress is checkpointed after every window, and
+ * its text emitted with the preceding space; the text is empty for a window without speech.
  */
 export const transcribe: KindHandler = {
   async invoke({ model, input }, { client, signal, audio, emit, checkpoint, resumeFrom }) {
@@ -37,7 +37,7 @@ export const transcribe: KindHandler = {
 
 const audioTensor = (samples: Float32Array): Tensor => fp32Tensor('AUDIO', [1, samples.length], samples);
 
-/** What earlier attempts did: samples recognised and their text. */
+/** Result of earlier attempts: samples recognised and their text. */
 interface Progress {
   readonly sample: number;
   readonly text: string;

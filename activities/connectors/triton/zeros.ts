@@ -6,16 +6,16 @@ import { MOST_ZEROS } from '../tensor-format.js';
 import type { TritonClient } from './client.js';
 import { mapError } from './errors.js';
 
-/** Codes of an error that only a live model can give: it did look at what it was sent. */
+/** Codes of errors that only a live model returns: it has examined its input. */
 const ALIVE: ReadonlySet<ErrorCode> = new Set(['BACKEND_REJECTED', 'BACKEND_ERROR', 'INVALID_OUTPUT']);
 
-/** Ids of a probe's sequences lie in the upper half of 32 bits, random so that two workers do not share one. */
+/** Sequence ids of probes use the upper half of 32 bits, chosen at random so that two workers do not share one. */
 const sequenceId = (): number => 2 ** 31 + Math.floor(Math.random() * 2 ** 31);
 
 /**
- * A call of a model of which nothing is known but what it says of itself: zeros (false, empty texts) in the smallest shape
- * that it takes, to the first response; readiness alone where those are large. The model may not like them: an error of its
- * own proves it alive as well.
+ * A call of a model known only by its metadata: zeros (false, empty texts) in the smallest shape that it accepts, up to
+ * the first response; only readiness is checked if the inputs are large. A model may reject zeros: an error from the
+ * model also proves that it is alive.
  */
 export async function probeWithZeros(model: string, client: TritonClient, signal: AbortSignal): Promise<void> {
   const described = (await client.inputs(model, signal)).map(({ shape, ...tensor }) => ({

@@ -26,8 +26,8 @@ describe('the URL of a call', () => {
     ['/cities/{name}', undefined, 'path.name', 'the path /cities/{name} needs a value for {name}'],
     ['/cities/{name}/x', { name: '' }, 'path.name', 'the path /cities/{name}/x needs a value for {name}'],
     ['/{toString}', {}, 'path.toString', 'the path /{toString} needs a value for {toString}'],
-    ['/a/{up}/b', { up: '..' }, 'path.up', '".." cannot stand in a path'],
-    ['/a/{here}', { here: '.' }, 'path.here', '"." cannot stand in a path'],
+    ['/a/{up}/b', { up: '..' }, 'path.up', '".." is not allowed in a path'],
+    ['/a/{here}', { here: '.' }, 'path.here', '"." is not allowed in a path'],
     ['/a/{half}', { half: '\ud83d' }, 'path.half', 'the value of {half} is not Unicode text'],
   ])('refuses %s with %j', (template, values, field, message) => {
     expect(() => targetUrl(BASE, template, values)).toThrow(

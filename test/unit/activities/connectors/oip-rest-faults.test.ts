@@ -122,7 +122,7 @@ describe('answers that cannot be used', () => {
     [
       'a type that nobody knows',
       '{"outputs":[{"name":"Y","datatype":"BF16","shape":[0],"data":[]}]}',
-      'output tensor Y: elements of type BF16 are not known',
+      'output tensor Y: unknown element type BF16',
     ],
   ])('%s is INVALID_OUTPUT', async (_, body, problem) => {
     server.gives(200, Buffer.from(body, 'latin1'), { 'content-type': 'application/json' });

@@ -82,7 +82,7 @@ describe('tool calls for an agent', () => {
       { city: 3, days: 1 },
     ],
     ['arguments that break a rule', ['weather', '{"city":"O"}'], 'tool_calls', /do not fit: city/, { city: 'O' }],
-    ['arguments that are cut', ['weather', '{"city":"Os'], 'length', /were cut at the most tokens/, {}],
+    ['arguments that are cut', ['weather', '{"city":"Os'], 'length', /were cut off at the reply’s token limit/, {}],
     ['arguments that are no object', ['weather', '"Oslo"'], 'tool_calls', /are not a JSON object/, {}],
     [
       'a tool of another name',

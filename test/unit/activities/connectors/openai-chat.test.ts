@@ -199,7 +199,7 @@ describe('images', () => {
   });
 
   it('need a host that can read them', async () => {
-    expect((await failure(see(3))).message).toContain('no way to read an image');
+    expect((await failure(see(3))).message).toContain('cannot read images');
   });
 });
 
@@ -329,7 +329,7 @@ describe('tool calls', () => {
     server.replay(fixture('vllm-tool-call-cut.recorded'));
     expect(await failure(chat(TOOLS))).toMatchObject({
       code: 'INVALID_OUTPUT',
-      message: expect.stringContaining('within its most tokens'),
+      message: expect.stringContaining('within its token limit'),
     });
   });
 

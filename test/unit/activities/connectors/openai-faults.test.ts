@@ -314,7 +314,7 @@ describe('a redirect', () => {
 
   it('to nowhere is one', async () => {
     server.json(307, {}, { location: 'http://' });
-    expect((await failure(chat())).message).toContain('what is not a URL');
+    expect((await failure(chat())).message).toContain('an invalid URL');
   });
 });
 

@@ -127,7 +127,12 @@ describe('many responses to one request', () => {
   });
 
   it.each<[string, Tensor[][], number[] | null, RegExp]>([
-    ['no dimension is open', [y([1], 1), y([1], 2)], [1], /Y: 2 responses of shape \[1\], which no dimension can join/],
+    [
+      'no dimension is open',
+      [y([1], 1), y([1], 2)],
+      [1],
+      /Y: 2 responses of shape \[1\], which cannot be joined along any dimension/,
+    ],
     ['they have no dimension', [y([], 1), y([], 2)], null, /2 responses of shape \[\]/],
     [
       'another dimension differs',

@@ -46,8 +46,8 @@ describe('tools that a foreign server offers', () => {
     servers({ s: { command: process.execPath, args: ['test/fixtures/mcp-odd-server.mjs', kind] } });
 
   it.each([
-    ['backtracks', /"odd" has a schema that is not taken: #\/properties\/a\/pattern refers back/],
-    ['many', /an agent takes 128 tools, and it has 200/],
+    ['backtracks', /"odd" has an unsupported schema: #\/properties\/a\/pattern refers back/],
+    ['many', /an agent accepts at most 128 tools of a server; this one has 200/],
     ['endless', /more than 2000 tools/],
     ['wordy', /"odd" has a description of more than 16384 characters/],
   ])('are refused: %s', async (kind, message) => {
