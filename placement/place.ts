@@ -19,30 +19,30 @@ import type { StageKind } from '../pipelines/stages/kind.js';
 import { TRAITS } from '../pipelines/stages/traits.js';
 import { codeQueues, type QueuesOf } from './queues.js';
 
-/** What placing needs to know of a pool. */
+/** Properties of a pool that placement uses. */
 export interface PoolDescription {
   readonly connector: string;
   readonly devices: readonly string[];
   /** The stage kind that it serves. */
   readonly kind: string;
-  /** What its connector can do beyond a plain call. */
+  /** Capabilities of its connector beyond a plain call. */
   readonly capabilities: ReadonlySet<string>;
-  /** Of a million tokens. */
+  /** Price per million tokens. */
   readonly price?: PricePlan;
 }
 
-/** What an option of a stage asks of the server; an empty list asks for nothing. */
+/** Capability that an option of a stage requires; an empty list requires none. */
 const NEEDS: Readonly<Record<string, string>> = { schema: 'structured-output', tools: 'tools', servers: 'tools' };
 const asksFor = (option: string, { with: options }: Alternative): boolean => {
   const value = options[option];
   return Array.isArray(value) ? value.length > 0 : value !== undefined;
 };
 
-/** What a stage's timeouts ask of the server: only a stream has a first chunk. */
+/** Capability that a stage's timeouts require: only a stream has a first chunk. */
 const streams = ({ policy: { timeout } }: StagePlan): boolean =>
   timeout.firstChunkMs !== undefined || timeout.idleMs !== undefined;
 
-/** Everything that may serve a stage besides its first candidate, in the order in which a placement numbers it. */
+/** Everything that may serve a stage besides its first candidate, in a placement's numbering. */
 export const alternativesOf = ({ fallback = [], degrade = [] }: StagePlan): readonly Alternative[] =>
   [...fallback, ...degrade.map(({ to }) => to)].filter((to): to is Alternative => typeof to === 'object');
 
@@ -51,21 +51,21 @@ const kindOf = ({ kind }: Alternative): Partial<StageKind> =>
 
 type PoolOf = (model: string) => PoolDescription | undefined;
 
-/** What placing goes by. */
+/** Input of placement. */
 interface Ground {
   readonly poolOf: PoolOf;
-  /** Task queue of all that no placement sends elsewhere. */
+  /** Task queue of everything that no placement assigns elsewhere. */
   readonly queue: string;
   readonly queuesOf?: QueuesOf | undefined;
 }
 
 /**
- * Says for each stage of a plan which connector, devices and task queue it runs on. Throws `MODEL_NOT_CONFIGURED` when a
- * stage, its alternatives or its cache name a model that no pool serves, and `CAPABILITY_MISSING` when a pool cannot do
- * what the stage needs of it.
+ * Assigns each stage of a plan a connector, devices and a task queue. Throws `MODEL_NOT_CONFIGURED` if a stage, its
+ * alternatives or its cache name a model that no pool serves, and `CAPABILITY_MISSING` if a pool lacks a capability that
+ * the stage requires.
  *
  * @param queue the deployment's own task queue
- * @param queuesOf where an applied placement sends the calls of a pool instead
+ * @param queuesOf queues of an applied placement for a pool's calls
  */
 export function place(plan: Plan, poolOf: PoolOf, queue: string, queuesOf?: QueuesOf): Placement {
   return placeAll(plan, { poolOf, queue, queuesOf });
@@ -91,7 +91,7 @@ function placeAll(plan: Plan, ground: Ground): Placement {
   return placement;
 }
 
-/** The rows of an agent's tools: of each that is a call, and of all stages of one that is a pipeline. */
+/** The rows of an agent's tools: of each tool that is a call, and of all stages of one that is a pipeline. */
 function placeTools(
   plan: Plan,
   stage: StagePlan,
@@ -121,7 +121,7 @@ function placeOne(plan: Plan, stage: StagePlan, by: Alternative, ground: Ground,
   const local = traitsOf(by.kind)?.local;
   if (local && by.codeVersion !== undefined) return { ...local, ...placedCode(queue, by.model, by.codeVersion) };
   if (local) return { ...local, queue };
-  // An agent's calls are of a kind of their own.
+  // An agent's calls have a kind of their own.
   const { calls = by.kind } = kindOf(by);
   const { connector, devices, capabilities, price } = describe(plan, poolOf, by.model, field, calls);
   const needed = Object.entries(NEEDS).flatMap(([option, capability]) => (asksFor(option, by) ? [capability] : []));
@@ -134,7 +134,7 @@ function placeOne(plan: Plan, stage: StagePlan, by: Alternative, ground: Ground,
   if (by.kind !== 'agent') return { connector, ...(queuesOf?.(by.model) ?? { device: devices.join(','), queue }) };
   const { budget } = agentOf(by);
   if (budget?.cost !== undefined && !budget.price && !price) {
-    const message = `neither the budget nor the pool "${by.model}" says what a million tokens cost`;
+    const message = `neither the budget nor the pool "${by.model}" states the price of a million tokens`;
     throw wrong('CAPABILITY_MISSING', plan, field, message);
   }
   return {

@@ -5,20 +5,20 @@ import type { PlacedPool, PlacementDocument } from './document/index.js';
 import { deviceQueue as ofDevice, poolQueue as ofPool } from './document/index.js';
 
 /*
- * Names of a placement's task queues in a deployment. They carry the deployment's own queue, so that two deployments in one
- * namespace stay apart.
+ * Names of a placement's task queues in a deployment. They contain the deployment's own queue, so that two deployments
+ * in one namespace stay separate.
  */
-/** The queues that a pool's calls go to, where a placement says so. */
+/** The queues that a placement assigns to a pool's calls. */
 export type QueuesOf = (model: string) => (Omit<StagePlacement, 'connector'> & { readonly queue: string }) | undefined;
 
 /** Queue of the calls that must run on one device. */
 export const deviceQueue = (taskQueue: string, device: string): string => `${taskQueue}.${ofDevice(device)}`;
-/** Queue of a pool's calls, which the workers of all its devices serve: whoever has room takes the next. */
+/** Queue of a pool's calls, served by the workers of all its devices: the first one with room takes the next call. */
 export const poolQueue = (taskQueue: string, model: string): string => `${taskQueue}.${ofPool(model)}`;
 
 /**
- * Queues of the calls of a function's version. The first is its own: functions without a version share that of their build, one
- * with a version has one of its name. The others are those of workers whose bodies stand in for it.
+ * Queues of the calls of a function's version. The first is its own: functions without a version share that of their
+ * build, one with a version has one named after it. The others belong to workers with compatible bodies.
  */
 export function codeQueues(taskQueue: string, name: string, version: string): readonly [string, ...string[]] {
   const one = `${taskQueue}.code.${name}@${version}`;
@@ -38,23 +38,23 @@ export function queuesOfCode(
       compatible === true
         ? [`${taskQueue}.code.${name}@*`]
         : (compatible ?? []).map((other) => `${taskQueue}.code.${name}@${other}`);
-    // A body that an author keeps of an earlier build is one function of it, not all.
+    // A body kept from an earlier build is one function of that build, not all of them.
     return [sources === undefined && version.startsWith(BUILD) ? one : own, ...others];
   });
   return [...new Set(all)].sort();
 }
 
 /**
- * How long a stage waits for a worker on its placed queue before any other worker may take it: four times what the planner
- * has predicted for one stage in a hundred, so that a load as predicted never leaves it; and 2 s at least, several times
- * the heartbeat of a worker that is only busy.
+ * How long a stage waits for a worker on its assigned queue before any other worker may take it: four times the
+ * predicted 99th percentile of the stage, so that a load as predicted never leaves the queue; at least 2 s, several
+ * heartbeats of a busy worker.
  */
 const PATIENCE = { timesP99: 4, leastMs: 2_000 };
 
 /**
- * The queues of an applied placement. A pool with several replicas has one queue that all their workers serve; one with a
- * single replica has its device's. When no worker takes a stage there, the deployment's own queue does, whose workers call
- * whatever endpoint of the pool still answers.
+ * The queues of an applied placement. A pool with several replicas has one queue that all their workers serve; one with
+ * a single replica uses its device's. If no worker takes a stage there, the deployment's own queue does, whose workers
+ * call any endpoint of the pool that still answers.
  */
 export function queuesOf({ pools, stages, predicted }: PlacementDocument, taskQueue: string): QueuesOf {
   const known = new Map(

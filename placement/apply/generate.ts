@@ -9,13 +9,13 @@ import { type OnDevice, tritonConfig } from './triton-config.js';
 import { shellLine, vllmArguments } from './vllm-arguments.js';
 
 export interface ApplyOptions {
-  /** The models file that the placement's pools come from. */
+  /** The models file that configures the placement's pools. */
   readonly base: Readonly<Record<string, PoolBase>>;
-  /** The configuration of a Triton model that its author wrote, by its name at the server. */
+  /** The author's configuration of a Triton model, by its name at the server. */
   readonly configOf: (model: string) => string | undefined;
   /** Device kinds that are CPUs; all others are GPUs. */
   readonly cpuKinds: ReadonlySet<string>;
-  /** Folder or repository of the weights that a vLLM pool serves; default: the model's name in the models file. */
+  /** Folder or repository of a vLLM pool's weights; default: the model's name in the models file. */
   readonly weights: Readonly<Record<string, string>>;
   /** vLLM's `--speculative-config` by pool. */
   readonly speculative: Readonly<Record<string, JsonObject>>;
@@ -27,7 +27,7 @@ export interface ApplyOptions {
   >;
 }
 
-/** A file to be written, by its path from the folder of the version. */
+/** A file to be written, by its path relative to the version's folder. */
 export interface GeneratedFile {
   readonly path: string;
   readonly text: string;
@@ -36,7 +36,7 @@ export interface GeneratedFile {
 export interface Generated {
   readonly files: readonly GeneratedFile[];
   readonly servers: readonly ModelServer[];
-  /** What the files cannot say and the operator has to know. */
+  /** Warnings for the operator that the files cannot express. */
   readonly notes: readonly string[];
 }
 
@@ -44,7 +44,7 @@ export interface Generated {
 const CONTAINER_MODELS = '/models';
 
 /**
- * All that a placement asks of servers: for machines (`commands/`, with ports of their own on each node, `models.json`) and
+ * All files for a placement's servers: for machines (`commands/`, with separate ports on each node, `models.json`) and
  * for Kubernetes (`kubernetes.yaml`); Triton's repositories in `triton/<server>/`. Throws `INVALID_PLACEMENT`.
  */
 export function generate(placement: PlacementDocument, inventory: Inventory, options: ApplyOptions): Generated {
@@ -58,7 +58,7 @@ export function generate(placement: PlacementDocument, inventory: Inventory, opt
     version: placement.version,
     modelsFile: json(modelsFile(placement, servers, options.base, ({ name }) => name)),
     placement: placementText,
-    // A container sees its own GPU only, as the first.
+    // A container sees only its own GPU, with index 0.
     configsOf: (server) => configs(server, on(server, 0), options),
     commandOf: (server) => (server.type === 'vllm' ? vllm(server, options) : triton(server, CONTAINER_MODELS, options)),
     isCpu,
@@ -83,7 +83,7 @@ export function generate(placement: PlacementDocument, inventory: Inventory, opt
   };
 }
 
-/** A share of a device is of the device's kind. */
+/** A share of a device has the device's kind. */
 const kindOf = ({ kind }: Device): string => kind.split(':', 1)[0] as string;
 const gpuOf = ({ devices: [first] }: ModelServer): number => (first === undefined ? 0 : indexOf(first));
 const json = (value: JsonObject): string => `${JSON.stringify(value, null, 2)}\n`;
@@ -98,7 +98,10 @@ function configs(server: ModelServer, on: OnDevice, options: ApplyOptions): Reco
   );
 }
 
-/** Ports as the server is known by; models are loaded by name, so that an unloaded one can be loaded again when it breaks. */
+/**
+ * Ports as recorded for the server; models are loaded explicitly by name, so that a broken one can be unloaded and
+ * loaded again.
+ */
 const triton = ({ port, hosted }: ModelServer, repository: string, options: ApplyOptions): string[] => [
   'tritonserver',
   `--model-repository=${repository}`,
@@ -122,11 +125,11 @@ function vllm({ hosted: [only], devices: [first], port }: ModelServer, options: 
   ];
 }
 
-/** To be run on the server's node, in the folder of the version. */
+/** Script to be run on the server's node, in the version's folder. */
 function script(server: ModelServer, options: ApplyOptions, cpu: boolean): string {
   const { name, node, type, devices } = server;
   const command = type === 'vllm' ? vllm(server, options) : triton(server, `triton/${name}`, options);
-  // Triton names its GPUs in the configuration; vLLM takes the first ones that it sees.
+  // Triton's configuration names its GPUs; vLLM takes the first visible ones.
   const seen = type === 'vllm' && !cpu ? ['env', `CUDA_VISIBLE_DEVICES=${devices.map(indexOf).join(',')}`] : [];
   return `#!/bin/sh\n# ${name}, on ${node}\nexec ${shellLine([...seen, ...command])}\n`;
 }

@@ -1,2 +1,2 @@
-/** What a placement becomes: configurations and commands of model servers, the models file, Kubernetes manifests. */
+/** Output of a placement: configurations and commands of model servers, the models file, Kubernetes manifests. */
 export { type Generated, generate } from './generate.js';

@@ -12,11 +12,11 @@ export interface ManifestOptions {
   readonly version: string;
   readonly taskQueue: string;
   readonly images: { readonly triton: string; readonly vllm: string; readonly millrace: string };
-  /** Resource that a GPU is requested by. */
+  /** Resource name by which a GPU is requested. */
   readonly gpuResource: string;
   /** Claim of the volume that holds Triton's model repository. */
   readonly modelsClaim: string;
-  /** Host and port of Temporal, for workers and for the scaler. */
+  /** Host and port of Temporal, for workers and the scaler. */
   readonly temporal: string;
   readonly namespace: string;
   readonly modelsFile: string;
@@ -27,19 +27,19 @@ export interface ManifestOptions {
   readonly isCpu: (server: ModelServer) => boolean;
 }
 
-/** Runs that wait for each shared worker before another one is started. */
+/** Waiting runs per shared worker before another worker is started. */
 const BACKLOG_PER_WORKER = 20;
 const MOST_WORKERS = 10;
-/** Stages get this long to end when a worker is stopped: Temporal gives what does not to another. */
+/** Time for stages to end when a worker is stopped; Temporal gives the remaining ones to another worker. */
 const WORKER_GRACE_SECONDS = 30;
-/** What workers need besides: REDIS_URL, keys; the operator makes it. */
+/** Further settings of workers, REDIS_URL and keys, in a secret that the operator creates. */
 const ENVIRONMENT = 'millrace-env';
 const CONFIG = 'millrace-placement';
 const CONFIG_FOLDER = '/etc/millrace';
 
 /**
- * Manifests of a placement: each model server with its GPUs on its node, a service for it, a worker on each node for its
- * devices, and workers for everything else that KEDA's Temporal scaler starts and stops by the backlog of their queue.
+ * Manifests of a placement: each model server with its GPUs on its node, a service for it, a worker on each node for
+ * its devices, and workers for everything else, which KEDA's Temporal scaler scales by the backlog of their queue.
  */
 export function manifestsOf(servers: readonly ModelServer[], options: ManifestOptions): Manifest[] {
   const { modelsFile, placement, version } = options;
@@ -86,7 +86,7 @@ function serverManifests(server: ModelServer, options: ManifestOptions): Manifes
         { name: 'models', persistentVolumeClaim: { claimName: modelsClaim } },
         { name: 'configs', configMap: { name } },
       ]
-    : // Workers of one vLLM talk through shared memory, of which a container has 64 MiB.
+    : // Workers of one vLLM communicate through shared memory, of which a container has 64 MiB by default.
       [{ name: 'shm', emptyDir: { medium: 'Memory' } }];
   const selector = { app: name };
   return [
@@ -99,7 +99,7 @@ function serverManifests(server: ModelServer, options: ManifestOptions): Manifes
       metadata: metadata(name, version),
       spec: {
         replicas: 1,
-        // The device is there once: the new server can only begin when the old one has ended.
+        // The device exists once: the new server can start only after the old one has ended.
         strategy: { type: 'Recreate' },
         selector: { matchLabels: selector },
         template: {

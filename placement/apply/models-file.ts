@@ -3,7 +3,7 @@ import type { JsonObject } from '../../pipelines/json.js';
 import type { PlacementDocument } from '../document/index.js';
 import type { ModelServer } from './servers.js';
 
-/** What a models file says of a pool besides its endpoints. */
+/** A pool's entry in the models file without its endpoints. */
 export interface PoolBase {
   readonly connector: string;
   readonly model: string;
@@ -11,12 +11,13 @@ export interface PoolBase {
   readonly [more: string]: unknown;
 }
 
-/** The most that a models file takes as an endpoint's concurrency. */
+/** Upper limit of an endpoint's concurrency in a models file. */
 const MOST_CONCURRENCY = 4_096;
 
 /**
- * A models file (`MILLRACE_MODELS`) with the placement's endpoints, each labelled by its device, for as many calls at once as
- * it batches. Pools that the placement does not name stay as they are. Throws `INVALID_PLACEMENT` for one without a base.
+ * A models file (`MILLRACE_MODELS`) with the placement's endpoints, each labelled with its device and limited to its
+ * batch size of concurrent calls. Pools that the placement does not name stay unchanged. Throws `INVALID_PLACEMENT` for
+ * one without a base.
  * @param hostOf the host name under which workers reach a server
  */
 export function modelsFile(
@@ -28,7 +29,7 @@ export function modelsFile(
   const placed = pools.map((pool) => {
     const known = base[pool.model];
     if (known === undefined) {
-      const message = `no pool of the models file has the name ${pool.model}: it says which connector and kind the model has`;
+      const message = `no pool of the models file has the name ${pool.model}: add one with the model’s connector and kind`;
       throw new MillraceError('INVALID_PLACEMENT', message, { fields: [{ field: `pools.${pool.model}`, message }] });
     }
     const running = pool.replicas.flatMap(({ endpoint, devices: [device = ''] }) =>
@@ -50,6 +51,6 @@ export function modelsFile(
 
 const atOnce = (maxBatch: number, instances: number): number => Math.min(MOST_CONCURRENCY, maxBatch * instances);
 
-/** Triton is called by gRPC, the port behind its HTTP one. */
+/** Triton is called by gRPC, on the port after its HTTP port. */
 const urlOf = ({ type, port }: ModelServer, host: string): string =>
   type === 'vllm' ? `http://${host}:${port}/v1` : `${host}:${port + 1}`;

@@ -1,7 +1,7 @@
 /**
- * A Triton model configuration (`config.pbtxt`, protobuf's text format) with some of its fields replaced; whatever else is
- * in it stays as its author wrote it, comments included.
- * @param fields text of each field by name, as it is to stand in the file; null removes it
+ * A Triton model configuration (`config.pbtxt`, protobuf's text format) with some of its fields replaced; everything
+ * else, including comments, stays as its author wrote it.
+ * @param fields text of each field by name, as it is written to the file; null removes it
  */
 export function withFields(config: string, fields: Readonly<Record<string, string | null>>): string {
   const kept = topLevel(config)
@@ -48,7 +48,7 @@ function match(pattern: RegExp, text: string, at: number): string | undefined {
   return pattern.exec(text)?.[0];
 }
 
-/** Where the value behind a field's name ends: at the bracket that closes it, or behind its scalar. */
+/** End of the value after a field's name: its closing bracket, or the end of its scalar. */
 function endOfValue(text: string, from: number): number {
   let depth = 0;
   let begun = false;

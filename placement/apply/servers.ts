@@ -9,23 +9,26 @@ export interface Hosted {
   readonly instances: number;
 }
 
-/** A model server to be run: a Triton for all models of one device, or a vLLM for one replica of one model. */
+/** A model server to be started: a Triton for all models of one device, or a vLLM for one replica of one model. */
 export interface ModelServer {
   /** A DNS label: `triton-gpu1-0`, `assistant-gpu1-1`. */
   readonly name: string;
   readonly type: 'triton' | 'vllm';
   readonly node: string;
   readonly devices: readonly Device[];
-  /** Its ports on the node: Triton's HTTP, gRPC and metrics in a row, vLLM's one. */
+  /** First of its ports on the node: consecutive HTTP, gRPC and metrics ports of Triton, or vLLM's single port. */
   readonly port: number;
   readonly hosted: readonly Hosted[];
 }
 
 const FIRST_PORT = { triton: 8000, vllm: 9000 } as const;
-/** Ports of one node's servers lie this far apart. */
+/** Distance between the ports of one node's servers. */
 const PORT_STEP = 10;
 
-/** The servers that a placement asks for; replicas whose server runs already ask for none. Throws `INVALID_PLACEMENT`. */
+/**
+ * The servers that a placement requires; replicas on a server that already runs require none. Throws
+ * `INVALID_PLACEMENT`.
+ */
 export function serversOf({ pools }: PlacementDocument, { devices }: Inventory): ModelServer[] {
   const known = new Map(devices.map((device) => [device.id, device]));
   const servers = new Map<string, ModelServer & { hosted: Hosted[] }>();
@@ -44,7 +47,11 @@ export function serversOf({ pools }: PlacementDocument, { devices }: Inventory):
         const port = FIRST_PORT[type] + PORT_STEP * number;
         servers.set(name, { name, type, node: first.node, devices: own, port, hosted: [{ pool, instances: 1 }] });
       } else if (type === 'vllm') {
-        throw invalid(pool, i, `${first.id} has two replicas of ${pool.model}: one server takes the device’s memory`);
+        throw invalid(
+          pool,
+          i,
+          `${first.id} has two replicas of ${pool.model}: one server uses all of the device’s memory`,
+        );
       } else {
         const at = server.hosted.findIndex((each) => each.pool === pool);
         if (at === -1) server.hosted.push({ pool, instances: 1 });
@@ -55,7 +62,7 @@ export function serversOf({ pools }: PlacementDocument, { devices }: Inventory):
   return [...servers.values()];
 }
 
-/** The number of a device on its node; of a part of one, its GPU's. */
+/** The number of a device on its node; for a part of a device, its GPU's. */
 export const indexOf = ({ id, node }: Device): number => Number.parseInt(id.slice(node.length + 1), 10);
 
 /** At most 63 lower-case letters, digits and dashes (RFC 1123). */
@@ -67,7 +74,7 @@ const label = (text: string): string =>
     .replace(/-+$/, '');
 
 const unknown = (pool: PlacedPool, replica: number, id: string): never => {
-  throw invalid(pool, replica, `${id} is not in the inventory: give the cluster.yaml that it was made for`);
+  throw invalid(pool, replica, `${id} is not in the inventory: pass the cluster.yaml of the placement`);
 };
 
 function invalid({ model }: PlacedPool, replica: number, message: string): MillraceError {

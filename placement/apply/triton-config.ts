@@ -2,21 +2,21 @@ import type { PlacedPool } from '../document/index.js';
 import { withFields } from './pbtxt.js';
 
 /**
- * Batches that may wait for each instance of a model. What waits longer belongs into Temporal's queue, where priority orders
- * it and another device can take it: a full queue answers UNAVAILABLE at once, which a stage's policy tries again.
+ * Batches that may wait for each instance of a model. Further calls belong in Temporal's queue, where priority orders
+ * them and another device can take them: a full queue answers UNAVAILABLE at once, which the stage's policy retries.
  */
 const QUEUED_BATCHES = 8;
-/** Least requests that may wait: a burst of single requests is no overload. */
+/** Minimum queue length: a burst of single requests is no overload. */
 const LEAST_QUEUED = 32;
 
 const MICROSECONDS = 1_000;
 
-/** Where a server runs a model: on the GPU of this index, as the server counts them, or on the CPU. */
+/** Where a server runs a model: on the GPU of this index, in the server's numbering, or on the CPU. */
 export type OnDevice = { readonly gpu: number } | 'cpu';
 
 /**
- * The model's configuration for a server on one device: instances, batches and queue are the placement's, all else is the
- * base's (tensors, backend, parameters). Without a base Triton completes what the model itself tells.
+ * The model's configuration for a server on one device: instances, batches and queue come from the placement, the rest
+ * from the base (tensors, backend, parameters). Without a base Triton completes what the model reports.
  * @param instances of the model on the device
  */
 export function tritonConfig(pool: PlacedPool, on: OnDevice, instances: number, base = ''): string {

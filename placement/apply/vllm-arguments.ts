@@ -3,40 +3,41 @@ import type { JsonObject } from '../../pipelines/json.js';
 import type { PlacedPool } from '../document/index.js';
 
 /**
- * The share is for weights, activations and key-value cache together. vLLM's own is 0.92 where none is given; beyond this
- * one nothing is left for CUDA's context.
+ * The share covers weights, activations and key-value cache. vLLM's default is 0.92; above this limit nothing is left
+ * for CUDA's context.
  */
 const MOST_SHARE = 0.95;
-/** Weights and cache are what a profile measures; CUDA’s context and the allocator take some more. */
+/** A profile measures weights and cache; CUDA’s context and the allocator need some more. */
 const SLACK = 0.02;
 
 export interface VllmOptions {
-  /** The model as vLLM finds it: a repository or a folder. */
+  /** The model's location for vLLM: a repository or a folder. */
   readonly weights: string;
   /** Memory of each of the replica's devices, in bytes. */
   readonly deviceMemoryBytes: number;
   readonly port: number;
   /** vLLM's `--speculative-config`, e.g. `{"method": "ngram", "num_speculative_tokens": 4}`. */
   readonly speculative?: JsonObject | undefined;
-  /** vLLM's `--tool-call-parser`: how the model writes tool calls. Without it vLLM refuses every call that has tools. */
+  /** vLLM's `--tool-call-parser`: the model's format of tool calls. Without it vLLM refuses every call with tools. */
   readonly toolParser?: string | undefined;
 }
 
 /**
- * The arguments of `vllm` for one replica. Throws `INVALID_PLACEMENT` for a pool whose memory its device does not have.
+ * The arguments of `vllm` for one replica. Throws `INVALID_PLACEMENT` for a pool that needs more memory than its device
+ * has.
  */
 export function vllmArguments(pool: PlacedPool, options: VllmOptions): string[] {
   const { model, parallel, maxBatch, memoryBytes } = pool;
   const { weights, deviceMemoryBytes, port, speculative, toolParser } = options;
   if (memoryBytes === 0) {
-    const message = `${model}: its profile states no memory, and vLLM has to be told how much it may take: profile it with --memory ${model}=<amount>, then place again`;
+    const message = `${model}: its profile states no memory, which vLLM needs for its memory limit: profile it with --memory ${model}=<amount>, then place again`;
     throw new MillraceError('INVALID_PLACEMENT', message, {
       fields: [{ field: `pools.${model}.memoryBytes`, message }],
     });
   }
   const share = Math.ceil((memoryBytes / deviceMemoryBytes + SLACK) * 100) / 100;
   if (share > MOST_SHARE) {
-    const message = `${model} takes ${share} of its device’s memory; vLLM can have ${MOST_SHARE}: place with less`;
+    const message = `${model} needs ${share} of its device’s memory, more than vLLM’s limit of ${MOST_SHARE}: place with less`;
     throw new MillraceError('INVALID_PLACEMENT', message, {
       fields: [{ field: `pools.${model}.memoryBytes`, message }],
     });

@@ -4,7 +4,7 @@ import { jsonHash } from '../../pipelines/plan/hash.js';
 import { readLocated } from '../source/index.js';
 import { type PlacementDocument, placementSchema } from './schema.js';
 
-/** Completes a placement with its version: what is carried out counts, predictions and reasons do not. */
+/** Adds the placement's version, a hash of the parts that are carried out; predictions and reasons are not included. */
 export function sealPlacement(body: Omit<PlacementDocument, 'version'>): PlacementDocument {
   return { ...body, version: versionOf(body) };
 }
@@ -14,7 +14,7 @@ function versionOf({ pools, stages }: Pick<PlacementDocument, 'pools' | 'stages'
   return jsonHash({ pools: carriedOut, stages } as unknown as Json).slice(0, 12);
 }
 
-/** A `placement.json`. Throws `INVALID_PLACEMENT` naming the lines that are wrong, or a version that is not its hash. */
+/** Parses a `placement.json`. Throws `INVALID_PLACEMENT` naming the wrong lines, or a version that is not its hash. */
 export function readPlacement(text: string, file = 'placement.json'): PlacementDocument {
   const { value, at } = readLocated(text, file, placementSchema, 'INVALID_PLACEMENT');
   if (versionOf(value) === value.version) return value;

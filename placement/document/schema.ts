@@ -10,23 +10,23 @@ const latencies = z.strictObject({ p50Ms: ms, p95Ms: ms, p99Ms: ms });
 export const predictedSchema = z.strictObject({
   /** Of whole runs, from arrival to the end. */
   ...latencies.shape,
-  /** Runs a second that end, of those that arrive. */
+  /** Completed runs per second, of those that arrive. */
   throughputPerSecond: z.number().min(0),
   arrivedPerSecond: z.number().min(0),
-  /** Share of the runs that end in failure. */
+  /** Share of the runs that fail. */
   failedShare: share,
   /** Time of each stage by its key, `<pipeline>/<stage>`. */
   stages: z.record(z.string(), z.strictObject({ waitMs: ms, waitP99Ms: ms, serviceMs: ms, batch: z.number().min(0) })),
-  /** Share of the time that each device is busy, and what its models take of its memory, in bytes. */
+  /** Share of the time that each device is busy, and memory used by its models, in bytes. */
   devices: z.record(z.string(), z.strictObject({ utilisation: share, memoryBytes: z.number().min(0) })),
 });
 
 const replica = z.strictObject({
-  /** Ids of the devices that it takes: several for a model in tensor or pipeline parallel. */
+  /** Ids of the devices that it uses: several with tensor or pipeline parallelism. */
   devices: z.array(z.string()).min(1),
-  /** Task queue of calls that must run here: `device.<node>.<index>`, of the first of its devices. */
+  /** Task queue of calls that must run here: `device.<node>.<index>`, of the first device. */
   queue: z.string(),
-  /** Server that runs there already, where the inventory names one. */
+  /** Server that already runs there, if the inventory names one. */
   endpoint: z.string().optional(),
 });
 
@@ -37,33 +37,33 @@ export const placedPoolSchema = z.strictObject({
   quality: z.number(),
   batching: z.enum(['dynamic', 'continuous']),
   parallel: z.strictObject({ tensor: z.int().min(1), pipeline: z.int().min(1) }),
-  /** Most requests at once in a replica: a batch, or the sequences of an LLM. */
+  /** Most concurrent requests in a replica: a batch, or the sequences of an LLM. */
   maxBatch: z.int().min(1),
   preferredBatchSizes: z.array(z.int().min(1)),
-  /** How long a batch waits for more, in milliseconds. */
+  /** Longest time that a batch waits to fill, in milliseconds. */
   maxQueueDelayMs: ms,
   /** Bytes on each device of a replica. */
   memoryBytes: z.number().min(0),
-  /** Task queue that any replica serves: `pool.<model>`. */
+  /** Task queue served by any replica: `pool.<model>`. */
   queue: z.string(),
   replicas: z.array(replica).min(1),
-  /** What was profiled, where the profile says. */
+  /** Fingerprint of the profiled model, if the profile has one. */
   fingerprint: z.strictObject({ model: z.string(), server: z.string(), device: z.string() }).optional(),
   reason: z.string(),
 });
 
-/** What holds when one device is gone. */
+/** Prediction without one device. */
 export const degradedSchema = z.strictObject({
   without: z.string(),
-  /** The same placement less the replicas on that device; null where a pool has none left. */
+  /** The same placement without the replicas on that device; null if a pool has none left. */
   predicted: predictedSchema.omit({ stages: true, devices: true }).nullable(),
-  /** Share of the runs to refuse so that the others keep the objective. */
+  /** Share of the runs to refuse so that the others meet the objective. */
   shedShare: share,
-  /** Pools that have no replica left. */
+  /** Pools without a remaining replica. */
   lost: z.array(z.string()),
 });
 
-/** One device more, for the pool that gains most by it for its price. */
+/** One additional device, for the pool that gains most by it for its price. */
 const nextStep = z.strictObject({
   add: z.string(),
   for: z.string(),
@@ -75,11 +75,11 @@ const robust = z.strictObject({ holds: z.boolean(), p95Ms: ms, p99Ms: ms, shedSh
 
 export const placementSchema = z.strictObject({
   format: z.literal(1),
-  /** First 12 hex digits of the sha256 of the canonical JSON of what is carried out: pools and stages. */
+  /** First 12 hex digits of the sha256 of the canonical JSON of pools and stages. */
   version: z.string().regex(/^[0-9a-f]{12}$/),
   objective: z.enum(['cost', 'rate']),
   slo: z.strictObject({ p95Ms: ms.optional(), p99Ms: ms.optional(), qualityFloor: share.optional() }),
-  /** Runs a second that it is made for; of objective `rate` the most that it holds. */
+  /** Runs per second that it is made for; with objective `rate` the most that it can serve. */
   ratePerSecond: z.number().min(0),
   currency: z.string(),
   costPerHour: z.number().min(0),
@@ -88,12 +88,15 @@ export const placementSchema = z.strictObject({
   stages: z.record(z.string(), z.string()),
   predicted: predictedSchema,
   bottleneck: z.strictObject({ model: z.string(), utilisation: share, reason: z.string() }),
-  /** What no placement can beat: a cost per hour, or a rate; how far this one is from it; whether that is proved to be all. */
+  /**
+   * Lower bound of cost per hour, or upper bound of rate, for any placement; this placement's distance from it; whether
+   * it is proven optimal.
+   */
   bound: z.number().min(0),
   gap: share,
   optimal: z.boolean(),
   degraded: z.array(degradedSchema),
-  /** The next most useful euro; null when no device more lowers the 99th percentile. */
+  /** The most useful additional device; null if none lowers the 99th percentile. */
   next: nextStep.nullable(),
   robustness: z.strictObject({ slowerBy50Percent: robust, twiceTheRate: robust }),
   assumptions: z.array(z.string()),

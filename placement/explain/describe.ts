@@ -29,10 +29,10 @@ import {
 import { rateOf } from '../simulator/index.js';
 import { reasonOf } from './reason.js';
 
-/** Devices told of when one of them is lost; those with the same pools on the same kind are alike. */
+/** Devices reported by the loss analysis; devices with the same pools on the same kind are equivalent. */
 const MOST_LOST = 16;
 
-/** The placement as a document: what was decided, why, what it promises, and what happens when things go wrong. */
+/** The placement as a document: decisions, reasons, predictions, and behaviour under faults and higher load. */
 export function describe(
   input: PlannerInput,
   problem: Problem,
@@ -115,7 +115,7 @@ export function predictedOf(problem: Problem, candidate: Candidate, seen: Seen, 
   const { result } = seen;
   const devices: Predicted['devices'] = {};
   for (const [device, replicas] of replicasByDevice(candidate)) {
-    // A replica that spans devices is simulated on the first of them, and keeps the others as busy.
+    // A replica that spans devices is simulated on the first of them; the others are equally busy.
     const first = replicas[0]?.devices[0] ?? device;
     const bytes = replicas.reduce(
       (sum, { pool }) => sum + (useOn(problem, candidate, pool, device)?.memoryBytes ?? 0),
@@ -170,7 +170,7 @@ function bottleneckOf(problem: Problem, candidate: Candidate, speed: number, { s
   return {
     model: problem.pools[p]?.model ?? '',
     utilisation: round(load, 4),
-    reason: `its devices are the fullest: ${Math.round(100 * load)} % in full batches; calls wait ${Math.round(waits[p] ?? 0)} ms on average`,
+    reason: `its devices have the highest load: ${Math.round(100 * load)} % in full batches; calls wait ${Math.round(waits[p] ?? 0)} ms on average`,
   };
 }
 
@@ -204,7 +204,10 @@ function robust(judge: Judge, candidate: Candidate, trial: { readonly speed: num
   return { holds, p95Ms: ms(p95Ms), p99Ms: ms(p99Ms), shedShare: shed };
 }
 
-/** Tries one device more of each kind for each pool, and takes what lowers the 99th percentile most for its price. */
+/**
+ * Tries one additional device of each kind for each pool, and returns the one that lowers the 99th percentile most for
+ * its price.
+ */
 function nextOf(input: PlannerInput, candidate: Candidate, speed: number, p99Ms: number): PlacementDocument['next'] {
   let best: { readonly step: NonNullable<PlacementDocument['next']>; readonly gain: number } | undefined;
   for (const kind of new Set(input.inventory.devices.map((device) => device.kind))) {
@@ -218,7 +221,7 @@ function nextOf(input: PlannerInput, candidate: Candidate, speed: number, p99Ms:
       if (useOn(problem, candidate, p, device)?.width !== 1) continue;
       const added: Replica = { pool: p, devices: [device] };
       const after = judge.see({ ...candidate, replicas: [...candidate.replicas, added] }, { speed }).p99Ms;
-      // A free device is worth a cent, so that of two the more useful is told.
+      // A free device is counted as a cent, so that of two free ones the more useful is reported.
       const gain = (p99Ms - after) / Math.max(price, 0.01);
       if (after < p99Ms * 0.99 && gain > (best?.gain ?? 0)) {
         best = { step: { add: kind, for: model, pricePerHour: price, p99Ms: ms(after) }, gain };

@@ -4,18 +4,18 @@ import type { Trace } from '../trace/index.js';
 /** How the runs of one pipeline arrive. */
 export type Arriving =
   | { readonly trace: Trace }
-  /** Runs a second, and the coefficient of variation of the time between two. */
+  /** Runs per second, and the coefficient of variation of the gaps between them. */
   | { readonly rate: number; readonly cv: number };
 
 /**
- * Runs that a placement is judged by: enough that the 99th percentile is made of some dozens, and that the objective passes
- * several times over; at most as many as a search can simulate often.
+ * Runs used to judge a placement: enough for some dozens beyond the 99th percentile and for several times the
+ * objective's duration; limited so that a search can simulate them many times.
  */
 const RUNS = { least: 4_000, most: 20_000, objectives: 8 };
 
 /**
- * The load of all pipelines, by their places. Of a trace that is longer than a search can simulate often, the busiest
- * stretch is taken. Rates give as many runs as it takes to see queues settle within the objective.
+ * The load of all pipelines, by index. A trace that is too long to be simulated many times is reduced to its busiest
+ * stretch. Rates are expanded to enough runs to see queues settle within the objective.
  */
 export function makeLoad(arriving: readonly Arriving[], sloMs: number, seed: number): Load {
   const total = arriving.reduce((sum, each) => sum + ('rate' in each ? each.rate : 0), 0);

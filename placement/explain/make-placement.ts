@@ -15,13 +15,13 @@ import { naivePlacements } from './naive.js';
 export interface PlannerOptions {
   readonly objective: 'cost' | 'rate';
   readonly timeLimitMs: number;
-  /** Milliseconds from any beginning. */
+  /** Clock in milliseconds with an arbitrary origin. */
   readonly clock: () => number;
 }
 
 /**
- * The cheapest placement that holds the load within the objective, or the one that holds the most. Throws
- * `PLACEMENT_INFEASIBLE` with the ways out when none was found, and what `buildProblem` throws.
+ * The cheapest placement that serves the load within the objective, or the one with the highest rate. Throws
+ * `PLACEMENT_INFEASIBLE` with the ways out if none is found, and what `buildProblem` throws.
  */
 export function makePlacement(input: PlannerInput, options: PlannerOptions): PlacementDocument {
   const problem = buildProblem(input);
@@ -44,7 +44,7 @@ function infeasible(found: WaysOut, rate: number, { objective, inventory }: Plan
     found.ratePerSecond > 0
       ? `a rate of at most ${found.ratePerSecond.toFixed(2)} runs a second`
       : 'no rate is low enough on these devices',
-    ...(found.p99Ms === undefined ? [] : [`a p99 objective of ${ms(found.p99Ms)} for this load, if it does not last`]),
+    ...(found.p99Ms === undefined ? [] : [`a p99 objective of ${ms(found.p99Ms)} for a short burst of this load`]),
     ...(found.shedShare < 1 ? [`refusing ${(100 * found.shedShare).toFixed(1)} % of the runs`] : []),
     ...found.devices.map(
       ({ kind, count, pricePerHour }) =>

@@ -1,19 +1,19 @@
 import { type Candidate, isPossible, type Problem, type Replica, useOn } from '../planner/index.js';
 
-/** A placement that somebody makes without measuring. */
+/** A placement made by a rule of thumb, without measuring. */
 export interface Naive {
   readonly name: 'all on one device' | 'round robin' | 'memory table';
   readonly candidate: Candidate;
 }
 
 /**
- * What teams do by hand: everything on one device (copied to every device that has room for it all), stages dealt out to
+ * Common rules of thumb: everything on one device (copied to every device that has room for it all), stages assigned to
  * devices in turn, and a table of memory: the largest models first, each onto the device with the most room left, until
- * nothing fits any more. Only those that are possible here.
+ * nothing fits any more. Only those that are feasible here.
  */
 export function naivePlacements(problem: Problem): readonly Naive[] {
   const configs = problem.pools.map(({ configs: list }) => list.length - 1);
-  // Where the largest batch has no room, smaller ones.
+  // If the largest batch does not fit, smaller ones.
   const tried = [configs, configs.map((config) => Math.floor(config / 2)), configs.map(() => 0)];
   const makers = [
     ['all on one device', allOnOne],

@@ -1,6 +1,6 @@
 import { type Candidate, configOf, type Problem, replicasByDevice, useOn } from '../planner/index.js';
 
-/** Why a pool is served as it is, in a sentence: what the load needs, what it shares, what else it could have been. */
+/** Why a pool is placed as it is, in a sentence: the load's demand, what it shares, and the alternatives. */
 export function reasonOf(problem: Problem, candidate: Candidate, pool: number): string {
   const config = configOf(problem, candidate, pool);
   const own = candidate.replicas.filter((replica) => replica.pool === pool);
@@ -34,7 +34,7 @@ function sharedWith(problem: Problem, candidate: Candidate, pool: number): strin
   return others.size > 0 ? `shares with ${[...others].join(', ')}` : '';
 }
 
-/** The price of the whole load on the other kinds, by time alone. */
+/** The price of the whole load on the other kinds, by compute time alone. */
 function otherwise(problem: Problem, candidate: Candidate, pool: number, used: ReadonlySet<string>): string {
   const config = candidate.configs[pool] ?? 0;
   const variants = problem.pools[pool]?.configs ?? [];

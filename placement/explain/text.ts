@@ -2,14 +2,14 @@ import type { PlacedPool, PlacementDocument } from '../document/index.js';
 import type { Inventory } from '../inventory/index.js';
 import { spellBytes } from '../source/index.js';
 
-/** Devices drawn one by one; of more, the first of each that are alike. */
+/** Devices drawn one by one; beyond that, the first of each group of equal ones. */
 const MOST_DRAWN = 32;
 /** Characters of a bar. */
 const BAR = 10;
 
 type Table = (headings: readonly string[], rows: readonly (readonly (string | number)[])[]) => string;
 
-/** A placement for people: the decision, the picture, the promises, and what comes next. `table` lays out columns. */
+/** A placement as text: the decision, the picture, the predictions, and the next step. `table` lays out columns. */
 export function placementText(placement: PlacementDocument, inventory: Inventory, table: Table): string {
   const { pools, predicted, bottleneck, degraded, robustness, next, assumptions, stages } = placement;
   const blocks = [
@@ -55,7 +55,7 @@ export function placementText(placement: PlacementDocument, inventory: Inventory
           : `  ${without}: p99 ${round(left.p99Ms)} ms${shedShare > 0 ? `; refuse ${percent(shedShare)} of the runs to keep the objective` : ', the objective holds'}`,
       ),
     ].join('\n'),
-    ...(assumptions.length > 0 ? [['Taken for granted', ...assumptions.map((each) => `  ${each}`)].join('\n')] : []),
+    ...(assumptions.length > 0 ? [['Assumptions', ...assumptions.map((each) => `  ${each}`)].join('\n')] : []),
   ];
   return blocks.join('\n\n');
 }
@@ -89,7 +89,7 @@ function devicesOf({ replicas }: PlacedPool): string {
   return ids.length <= 4 ? ids.join(' ') : `${ids.slice(0, 3).join(' ')} and ${ids.length - 3} more`;
 }
 
-/** Devices by pools, with bars of what is taken of their memory and of their time. */
+/** Devices by pools, with bars of memory and time used. */
 function picture({ pools, predicted }: PlacementDocument, { devices }: Inventory, table: Table): string {
   const used = devices.filter(({ id }) => predicted.devices[id]);
   const rows = used.slice(0, MOST_DRAWN).map(({ id, kind, memoryBytes }) => {
@@ -126,7 +126,7 @@ const robustLine = ({ holds, p99Ms, shedShare }: PlacementDocument['robustness']
       ? `does not hold: p99 ${round(p99Ms)} ms, and refusing runs does not help`
       : `does not hold: p99 ${round(p99Ms)} ms; refuse ${percent(shedShare)} of the runs to keep the objective`;
 
-/** One line that sets a placement beside another: what an answer to "what if" is read for. */
+/** One line that compares a placement with another, as the answer to a what-if question. */
 export function comparisonLine(name: string, other: PlacementDocument, base: PlacementDocument): string {
   const change = (value: number, from: number) => `${value >= from ? '+' : ''}${(value - from).toFixed(2)}`;
   return [

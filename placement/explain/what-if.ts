@@ -4,8 +4,8 @@ import type { Load } from '../simulator/index.js';
 import { nearest } from '../source/index.js';
 
 /**
- * The input as a question changes it: `add 1×A100`, `without gpu1/0`, `rate 2x`, `slo 600ms`. Throws `INVALID_INPUT` for a
- * question that is none of these, or names what the inventory lacks.
+ * The input as changed by a question: `add 1×A100`, `without gpu1/0`, `rate 2x`, `slo 600ms`. Throws `INVALID_INPUT`
+ * for any other question, or for names that the inventory lacks.
  */
 export function whatIf(input: PlannerInput, question: string): PlannerInput {
   const text = question.trim();

@@ -1,14 +1,14 @@
-/** Something that models run on: a GPU, a part of one, or a CPU. */
+/** A device that models run on: a GPU, a part of one, or a CPU. */
 export interface Device {
   /** `gpu1/0`; a MIG part is `gpu1/0.2`. */
   readonly id: string;
   readonly node: string;
-  /** What profiles name: `a100`; a share is a kind of its own, `a100:mig2` or `a100:mps4`. */
+  /** The kind that profiles name: `a100`; a share is a kind of its own, `a100:mig2` or `a100:mps4`. */
   readonly kind: string;
   readonly memoryBytes: number;
-  /** Of this device or part: the parts of one GPU share its price evenly. */
+  /** Price of this device or part: the parts of one GPU share its price evenly. */
   readonly pricePerHour: number;
-  /** Calls that run at once without slowing each other. */
+  /** Concurrent calls that do not slow each other. */
   readonly concurrency: number;
 }
 
@@ -17,13 +17,13 @@ export type LinkType = 'nvlink' | 'pcie' | 'network';
 export interface Link {
   readonly name: string;
   readonly type: LinkType;
-  /** Ids of all devices that it joins, those of nodes and links in it included. */
+  /** Ids of all devices that it joins, including those of nodes and links in it. */
   readonly devices: ReadonlySet<string>;
   readonly bytesPerMs: number;
   readonly latencyMs: number;
 }
 
-/** A model server that runs already. */
+/** A model server that already runs. */
 export interface RunningEndpoint {
   readonly url: string;
   readonly connector: string;
@@ -38,12 +38,12 @@ export interface Inventory {
   readonly endpoints: readonly RunningEndpoint[];
 }
 
-/** Where data goes from one device to another: `latencyMs + bytes / bytesPerMs`. */
+/** Transfer between devices: `latencyMs + bytes / bytesPerMs`. */
 export type Route = Pick<Link, 'type' | 'bytesPerMs' | 'latencyMs'>;
 
 /**
- * Where the file names no link. Within a node: PCIe 3.0 x16, the slowest that GPUs still have. Between nodes: 10 Gbit/s
- * and the round trip of a data centre.
+ * Defaults if the file names no link. Within a node: PCIe 3.0 x16, the slowest among current GPUs. Between nodes: 10
+ * Gbit/s and the round trip of a data centre.
  */
 export const UNNAMED_ROUTES = {
   node: { type: 'pcie', bytesPerMs: 12e6, latencyMs: 0.02 },
@@ -51,8 +51,8 @@ export const UNNAMED_ROUTES = {
 } as const satisfies Record<string, Route>;
 
 /**
- * The fastest link that joins both devices; undefined on one and the same device, where nothing moves. A network joins nodes:
- * what stays within one does not go over it.
+ * The fastest link that joins both devices; undefined for the same device. A network joins nodes; transfers within a
+ * node do not use it.
  */
 export function routeBetween({ links }: Inventory, a: Device, b: Device): Route | undefined {
   if (a.id === b.id) return undefined;

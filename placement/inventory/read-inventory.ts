@@ -5,8 +5,8 @@ import type { Device, Inventory, Link } from './inventory.js';
 import { type InventoryFile, inventorySchema } from './schema.js';
 
 /**
- * The inventory that a `cluster.yaml` describes. Throws `INVALID_INVENTORY` naming every wrong line and what to change:
- * amounts below nothing, unknown devices, names given twice, links that contain themselves.
+ * Parses a `cluster.yaml`. Throws `INVALID_INVENTORY` naming every wrong line and the correction: negative amounts,
+ * unknown devices, duplicate names, links that contain themselves.
  */
 export function readInventory(text: string, file = 'cluster.yaml'): Inventory {
   const source = readLocated(text, file, inventorySchema, 'INVALID_INVENTORY');
@@ -71,7 +71,7 @@ function devicesOf({ nodes }: InventoryFile): Device[] {
   return devices;
 }
 
-/** Links with the devices they join, and a mistake for each name that is unknown and each link that contains itself. */
+/** Links with the devices they join; reports each unknown name and each link that contains itself. */
 function linksOf({ links, nodes }: InventoryFile, devices: readonly Device[], wrong: Wrong): Link[] {
   const within = new Map<string, readonly string[]>();
   for (const { id } of devices) {
@@ -93,7 +93,7 @@ function linksOf({ links, nodes }: InventoryFile, devices: readonly Device[], wr
     return link.joins.flatMap((inner, j) => {
       const path = [...around, name];
       if (!path.includes(inner)) return membersOf(inner, path);
-      // Told once, at the link that closes the circle as it is written.
+      // Reported once, at the link that closes the cycle in file order.
       if (path[0] === inner)
         wrong(
           ['links', index, 'joins', j],

@@ -1,14 +1,14 @@
 import { z } from 'zod';
 import { bandwidth, latency, memory } from '../source/index.js';
 
-/** `cluster.yaml` as it is written; `readInventory` makes devices of it. See docs/reference/placement.md. */
+/** `cluster.yaml` as written; `readInventory` converts it to devices. See docs/reference/placement.md. */
 
 const NAME = /^[a-z0-9][a-z0-9-]{0,62}$/;
 const name = (what: string) =>
   z.string({ error: `give ${what} a name` }).regex(NAME, `${what}: lower-case letters, digits and "-", at most 63`);
 
 const share = z.strictObject({
-  /** `mig`: each part is a device of its own. `mps`: one device that runs `parts` calls at once. */
+  /** `mig`: each part is a device of its own. `mps`: one device that runs `parts` calls concurrently. */
   mode: z.enum(['mig', 'mps'], { error: 'must be "mig" or "mps"' }),
   parts: z.int({ error: 'give a whole number of parts' }).min(2, 'at least 2 parts').max(48, 'at most 48 parts'),
 });
@@ -17,9 +17,9 @@ const device = z.strictObject({
   kind: name('a device kind'),
   count: z.int().min(1, 'at least one device').max(1024, 'at most 1024 a line').default(1),
   memory,
-  /** Of one device, in the file's currency. */
+  /** Per device, in the file's currency. */
   pricePerHour: z.number({ error: 'give a price per hour, e.g. 2.40' }).min(0, 'a price is not negative').default(0),
-  /** Calls that run at once without slowing each other: the cores of a CPU. */
+  /** Concurrent calls that do not slow each other: the cores of a CPU. */
   concurrency: z.int().min(1, 'at least one call at once').max(1024).default(1),
   share: share.optional(),
 });
@@ -37,7 +37,7 @@ const endpoint = z.strictObject({
   url: z.string().min(1),
   connector: z.string().min(1),
   device: z.string({ error: 'name the device that it runs on, e.g. gpu1/0' }),
-  /** The models that it serves, by the names of their pools. */
+  /** The models that it serves, by their pools' names. */
   models: z.array(z.string().min(1)).default([]),
 });
 

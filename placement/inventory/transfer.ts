@@ -1,8 +1,8 @@
 import { type Inventory, routeBetween } from './inventory.js';
 
 /**
- * Milliseconds to move bytes between devices, by their places in the inventory. Devices of one node and the same links
- * are alike, so the table is of kinds of devices, not of devices.
+ * Milliseconds to move bytes between devices, by their indexes in the inventory. Devices of one node with the same
+ * links are equivalent, so the table covers classes of devices, not devices.
  */
 export function transferTimes(inventory: Inventory): (from: number, to: number, bytes: number) => number {
   const { devices, links } = inventory;

@@ -1,7 +1,7 @@
 import type { Config, Problem, Use } from './problem.js';
 import { type Constraint, minimise } from './simplex.js';
 
-/** Devices of one kind and price, wherever they are. */
+/** Devices of one kind and price, on any node. */
 interface Class {
   readonly kind: number;
   readonly pricePerHour: number;
@@ -18,14 +18,14 @@ interface Column {
   readonly bytes: number;
 }
 
-/** Relaxations solved at most: beyond, the bound is what the open ones say. */
+/** Most relaxations to solve; beyond that the open ones determine the bound. */
 const MOST_NODES = 400;
 const WHOLE = 1e-6;
 
 /**
- * What no placement that holds the objective can cost less than, per hour: replicas may be split into any fractions, so
- * only the time and the memory that the load needs of each class of devices count, and whole devices are paid. Branch and
- * bound over the numbers of devices; infinite when even all devices are too few.
+ * Lower bound of the hourly cost of any placement that meets the objective: replicas may be split into any fractions,
+ * so only the time and memory that the load needs of each class of devices count, and whole devices are paid. Branch
+ * and bound over the numbers of devices; infinite if even all devices are too few.
  */
 export function cheapest(problem: Problem): number {
   const classes = classesOf(problem);
@@ -66,7 +66,7 @@ export function cheapest(problem: Problem): number {
     const next = open.pop();
     if (next === undefined) return Number.POSITIVE_INFINITY;
     const split = next.counts.findIndex((count) => Math.abs(count - Math.round(count)) > WHOLE);
-    // The lowest of the open relaxations bounds them all.
+    // The lowest of the open relaxations bounds all of them.
     if (split < 0 || nodes >= MOST_NODES) return next.value * (1 - 1e-9);
     const count = next.counts[split] ?? 0;
     const changed = (bounds: readonly number[], value: number) =>
@@ -76,12 +76,12 @@ export function cheapest(problem: Problem): number {
   }
 }
 
-/** How many times the load no placement on the devices can exceed. */
+/** Upper bound of the load on these devices, as a multiple of the problem's load. */
 export function fastest(problem: Problem): number {
   const classes = classesOf(problem);
   const columns = columnsOf(problem, classes);
-  // Fractions of the load scale with it, so the factor is one more variable; the least of its negative is not allowed as a
-  // cost, so the share of the devices' time that the load itself needs is minimised instead, and turned over.
+  // Fractions of the load scale with it, so the factor is one more variable. Its negative is not allowed as a cost, so
+  // the share of the devices' time that the load needs is minimised instead, and inverted.
   const share = columns.length;
   const solution = minimise(
     [...columns.map(() => 0), 1],
@@ -131,7 +131,7 @@ function columnsOf({ pools }: Problem, classes: readonly Class[]): readonly Colu
 
 type Terms = Constraint['terms'];
 
-/** Every pool is served as a whole. */
+/** Every pool is served completely. */
 const wholePools = ({ pools }: Problem, columns: readonly Column[]): Constraint[] =>
   pools.map((_, p) => ({
     terms: columns.flatMap(({ pool }, c): (readonly [number, number])[] => (pool === p ? [[c, 1]] : [])),
@@ -139,7 +139,7 @@ const wholePools = ({ pools }: Problem, columns: readonly Column[]): Constraint[
     bound: 1,
   }));
 
-/** The time of a class's devices: an erlang of a wide replica keeps all its devices. */
+/** Time of a class's devices: an erlang of a wide replica occupies all of its devices. */
 const capacity = (columns: readonly Column[], k: number, more: Terms): Constraint => ({
   terms: [
     ...columns.flatMap((column, c): (readonly [number, number])[] => (column.class === k ? [[c, column.erlangs]] : [])),
@@ -149,7 +149,7 @@ const capacity = (columns: readonly Column[], k: number, more: Terms): Constrain
   bound: 0,
 });
 
-/** The memory: a pool that is served by a class in part has at least as much of a replica there. */
+/** Memory: a pool served partly by a class has at least that fraction of a replica there. */
 const memoryOf = (columns: readonly Column[], k: number, more: Terms): Constraint => ({
   terms: [
     ...columns.flatMap((column, c): (readonly [number, number])[] =>
@@ -161,5 +161,5 @@ const memoryOf = (columns: readonly Column[], k: number, more: Terms): Constrain
   bound: 0,
 });
 
-/** Bytes are counted in GiB beside erlangs, so that the simplex method sees numbers of one size. */
+/** Bytes are counted in GiB next to erlangs, so that the simplex method's numbers have similar magnitudes. */
 const SCALE = 2 ** 30;

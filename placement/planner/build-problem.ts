@@ -21,21 +21,21 @@ export interface PlannerInput {
   readonly pipelines: readonly PipelineShape[];
   readonly inventory: Inventory;
   readonly profiles: readonly ReadProfile[];
-  /** Requests of the pipelines, by their places. */
+  /** Requests of the pipelines, by index. */
   readonly load: Load;
   readonly objective: Objective;
   readonly qualityFloor?: number | undefined;
 }
 
-/** Batch sizes tried at most: each more multiplies what a search has to weigh. */
+/** Most batch sizes to try: each one multiplies the search space. */
 const MOST_BATCHES = 6;
-/** A stage that this share of the runs skips is none that every run has to wait for. */
+/** A stage that this share of the runs skips does not count towards every run's minimum time. */
 const RARELY_RUN = 0.5;
 
 /**
- * What the planner decides on. Throws `PROFILE_MISSING` when nothing says what a model costs on any device, `MODEL_FITS_NOWHERE`
- * when none has room for it, and `SLO_UNREACHABLE` when the objective is below what the stages take alone; each names the
- * files' lines.
+ * Builds the planner's problem. Throws `PROFILE_MISSING` if no profile covers a model on any device,
+ * `MODEL_FITS_NOWHERE` if no device has room for it, and `SLO_UNREACHABLE` if the objective is below the stages' own
+ * times; each names the files' lines.
  */
 export function buildProblem(input: PlannerInput): Problem {
   const { inventory, profiles, load, objective } = input;
@@ -57,7 +57,7 @@ export function buildProblem(input: PlannerInput): Problem {
   const drafts = models.map((model) => draftsOf(model, named, stages, kinds, cells, input));
   for (const [p, model] of models.entries()) {
     if (drafts[p]?.some(({ profile }) => profile.memory === undefined))
-      assumptions.push(`${model}: a profile of it states no memory, and it is taken to need none`);
+      assumptions.push(`${model}: one of its profiles states no memory; it is assumed to need none`);
   }
   const aloneMs = stages.map((stage, v) => {
     const least = Math.min(...(drafts[stage.pool] ?? []).flatMap(({ times }) => times[v]?.aloneMs ?? []));
@@ -84,7 +84,9 @@ export function buildProblem(input: PlannerInput): Problem {
   };
 }
 
-/** Embedders of caches and indexes are helpers: without a profile they are left out, and said to be. */
+/**
+ * Embedders of caches and indexes are auxiliary: without a profile they are left out, with an assumption that says so.
+ */
 function withoutUnprofiled(pipelines: readonly PipelineShape[], profiles: readonly ReadProfile[]) {
   const assumptions = pipelines.flatMap((pipeline) => pipeline.assumptions);
   const known = new Set(profiles.map(({ value }) => value.model));
@@ -96,7 +98,7 @@ function withoutUnprofiled(pipelines: readonly PipelineShape[], profiles: readon
     for (const [i, stage] of pipeline.stages.entries()) {
       const after = [...new Set(stage.after.flatMap((j) => behind[j] ?? []))];
       if (gone(stage)) {
-        assumptions.push(`${stage.id} (${stage.model}) has no profile and is taken to cost nothing`);
+        assumptions.push(`${stage.id} (${stage.model}) has no profile; it is assumed to cost nothing`);
         behind[i] = after;
       } else {
         places[i] = stages.push({ ...stage, after }) - 1;
@@ -124,7 +126,7 @@ function cellsOf(devices: readonly Device[], kinds: readonly string[]) {
   return { cells, cellOf };
 }
 
-/** A variant of a pool on a kind, before it is known which batches it may form. */
+/** A variant of a pool on a kind, before its batch sizes are known. */
 interface Draft {
   readonly kind: number;
   readonly profile: Profile;
@@ -182,7 +184,7 @@ function draftsOf(
   const good = drafts.filter(({ profile }) => profile.quality >= qualityFloor);
   if (good.length === 0) {
     const best = Math.max(...drafts.map(({ profile }) => profile.quality));
-    const message = `no variant of "${model}" is as good as the floor of ${qualityFloor}: the best has ${best}; lower the floor or profile a better one`;
+    const message = `no variant of "${model}" reaches the quality floor of ${qualityFloor}: the best has ${best}; lower the floor or profile a better one`;
     throw refused('PROFILE_MISSING', '--quality-floor', message);
   }
   const fitting = good.filter(({ profile, kind }) => fits(profile, kind, cells));
@@ -190,7 +192,7 @@ function draftsOf(
   return fitting;
 }
 
-/** Whether some node has devices enough, each with room for the model and one request. */
+/** Whether some node has enough devices, each with room for the model and one request. */
 function fits(profile: Profile, kind: number, cells: readonly Cell[]): boolean {
   const needed = memoryPerDevice(profile, 1);
   const nodes = new Map<string, number>();
@@ -215,7 +217,7 @@ function missing(
     return refused(
       'PROFILE_MISSING',
       needs,
-      `no profile is of the model "${model}"${nearest(model, known)}: profile it`,
+      `there is no profile of the model "${model}"${nearest(model, known)}: profile it`,
     );
   }
   const fields = ofModel.map(
@@ -277,7 +279,7 @@ function checkReach(
   }
 }
 
-/** Runs a second of each pipeline. */
+/** Runs per second of each pipeline. */
 function ratesOf(load: Load, pipelines: number): readonly number[] {
   const rate = rateOf(load);
   const counts = new Array<number>(pipelines).fill(0);
@@ -307,7 +309,7 @@ function poolOf(
   return { model, configs };
 }
 
-/** Batch sizes worth trying: those that were measured, thinned out evenly. */
+/** Batch sizes worth trying: the measured ones, evenly thinned out. */
 function batchesOf(profiles: readonly Profile[]): readonly number[] {
   const measured = profiles.flatMap((profile) =>
     (profile.batching === 'dynamic' ? profile.latency : profile.decode).map(({ batch }) => batch),
@@ -354,5 +356,5 @@ function useOf(
   };
 }
 
-/** A batch may be faster than its mean; what takes longer than the objective even at this share of it is out of reach. */
+/** A batch may be faster than its mean; one that exceeds the objective even at this share of it cannot meet it. */
 const LUCKY = 0.5;

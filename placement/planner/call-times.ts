@@ -1,9 +1,9 @@
 import { type Load, meanAt, quantileAt, type Table } from '../simulator/index.js';
 
-/** Requests of the load whose sizes stand for all. */
+/** Number of the load's requests whose sizes represent all. */
 const SAMPLES = 64;
 
-/** Sizes spread evenly over a column of the load; the typical one where the load lacks it. */
+/** Sizes spread evenly over a column of the load; the typical size if the load lacks the column. */
 function sampled(load: Load, column: string | undefined, typical: number): readonly number[] {
   const values = column === undefined ? undefined : load.sizes[column];
   if (!values || values.length === 0) return [typical];
@@ -16,17 +16,17 @@ function sampled(load: Load, column: string | undefined, typical: number): reado
 
 const average = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
 
-/** What a call of a stage takes, in milliseconds. */
+/** Times of a stage's calls, in milliseconds. */
 export interface CallTimes {
-  /** Least that a call alone takes: the median on an idle device, for the median of the load. */
+  /** Minimum time of a single call: the median on an idle device, for the load's median size. */
   readonly aloneMs: number;
-  /** Mean time of a batch by its size, from 1; of sequences the time of one when as many run. */
+  /** Mean time of a batch by its size, from 1; for sequences, the time of one when that many run. */
   readonly batchMs: readonly number[];
-  /** Time of a replica that one call of a batch of this size takes. */
+  /** Replica time used by one call of a batch of this size. */
   readonly workMs: readonly number[];
 }
 
-/** Times of the calls of a load at one table, up to a largest batch. */
+/** Times of a load's calls by one table, up to a maximum batch size. */
 export function callTimes(table: Table, load: Load, maxBatch: number): CallTimes {
   const batches = Array.from({ length: maxBatch }, (_, i) => i + 1);
   if (table.batching === 'dynamic') {
@@ -46,7 +46,7 @@ export function callTimes(table: Table, load: Load, maxBatch: number): CallTimes
   const median = [...sizesIn].sort((a, b) => a - b)[sizesIn.length >> 1] ?? table.typicalIn;
   return {
     aloneMs: table.overheadMs + quantileAt(table.prefill, 1, median, 0.5) + more * step(1),
-    // The others' prompts are read while it writes.
+    // The other sequences' prompts are processed while it generates.
     batchMs: batches.map((batch) => promptMs * batch + more * step(batch)),
     workMs: batches.map((batch) => promptMs + (more * step(batch)) / batch),
   };

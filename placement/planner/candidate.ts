@@ -1,9 +1,9 @@
 import type { SimulatedPlacement } from '../simulator/index.js';
 import type { Cell, Config, Problem, Use } from './problem.js';
 
-/** A placement that is considered: how each pool is served, and where its replicas are. */
+/** A candidate placement: how each pool is served, and where its replicas are. */
 export interface Candidate {
-  /** By pool: the place of its configuration. */
+  /** By pool: index of its configuration. */
   readonly configs: readonly number[];
   readonly replicas: readonly Replica[];
 }
@@ -20,14 +20,14 @@ export const configOf = (problem: Problem, { configs }: Candidate, pool: number)
 export const cellAt = (problem: Problem, device: number): Cell | undefined =>
   problem.cells[problem.cellOf[device] ?? 0];
 
-/** How a pool would be served on a device; undefined where it cannot. */
+/** How a pool would be served on a device; undefined if it cannot be. */
 export function useOn(problem: Problem, candidate: Candidate, pool: number, device: number): Use | undefined {
   const cell = cellAt(problem, device);
   const use = cell && configOf(problem, candidate, pool)?.uses[cell.kind];
   return use && cell && use.memoryBytes <= cell.memoryBytes ? use : undefined;
 }
 
-/** The replicas on each device that is in use. */
+/** The replicas on each device in use. */
 export function replicasByDevice({ replicas }: Candidate): Map<number, Replica[]> {
   const on = new Map<number, Replica[]>();
   for (const replica of replicas) {
@@ -48,8 +48,8 @@ export function costOf(problem: Problem, candidate: Candidate): number {
 }
 
 /**
- * Whether every pool has a replica, every replica a device that it fits on, all share their memory, and what spans devices
- * has them to itself and on one node.
+ * Whether every pool has a replica, every replica fits its device, replicas share the device's memory, and one that
+ * spans devices has them exclusively and on one node.
  */
 export function isPossible(problem: Problem, candidate: Candidate): boolean {
   const served = new Set(candidate.replicas.map(({ pool }) => pool));
@@ -63,7 +63,7 @@ export function isPossible(problem: Problem, candidate: Candidate): boolean {
       if (use === undefined || use.width !== devices.length) return false;
       if (use.width > 1 && replicas.length > 1) return false;
       if (devices.some((other) => cellAt(problem, other) !== cell)) return false;
-      // More replicas of a pool on a device than calls run at once would only wait for each other.
+      // More replicas of a pool on a device than concurrent calls would only wait for each other.
       if (replicas.slice(0, i).filter((other) => other.pool === pool).length >= cell.concurrency) return false;
       bytes += use.memoryBytes;
     }
@@ -72,15 +72,16 @@ export function isPossible(problem: Problem, candidate: Candidate): boolean {
   return true;
 }
 
-/** One text for candidates that are the same. */
+/** A key that is equal for equal candidates. */
 export function keyOf({ configs, replicas }: Candidate): string {
   const spelled = replicas.map(({ pool, devices }) => `${pool}@${devices.join('+')}`).sort();
   return `${configs.join(',')}|${spelled.join(' ')}`;
 }
 
 /**
- * A pool's replicas in the order in which equally busy ones are chosen: the fastest first, then by what else is on their
- * devices. So a placement means the same in whatever order it was put together, and on whichever of devices that are alike.
+ * A pool's replicas in the order in which equally busy ones are chosen: the fastest first, then by what else is on
+ * their devices. This makes a placement's meaning independent of how it was built and of which equivalent devices it
+ * uses.
  */
 export function orderedReplicas(problem: Problem, candidate: Candidate, pool: number): readonly Replica[] {
   return orderOf(problem, candidate, pool, replicasByDevice(candidate));
@@ -106,7 +107,7 @@ function orderOf(
 
 const compared = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-/** What the simulator is to run. */
+/** Input for the simulator. */
 export function simulatedPlacement(problem: Problem, candidate: Candidate): SimulatedPlacement {
   const on = replicasByDevice(candidate);
   return {

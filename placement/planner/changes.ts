@@ -3,10 +3,10 @@ import type { Problem } from './problem.js';
 import { balance } from './stability.js';
 import { Workbench } from './workbench.js';
 
-/** Devices and replicas tried for each step, so that one step of a large cluster ends. */
+/** Most devices and replicas to try per step, so that one step on a large cluster ends. */
 const MOST_TRIED = 24;
 
-/** Candidates beside one: replicas added, given to busier pools, taken away; batches larger and smaller. */
+/** Neighbours of a candidate: replicas added, reassigned to busier pools, or removed; larger and smaller batches. */
 export function* changes(problem: Problem, candidate: Candidate): Generator<Candidate> {
   const { devices: loads, pools } = balance(problem, candidate);
   const busiest = pools.map((load, p) => ({ load, p })).sort((a, b) => b.load - a.load);
@@ -36,7 +36,7 @@ export function* changes(problem: Problem, candidate: Candidate): Generator<Cand
   yield* swapped(candidate, busy.slice(0, MOST_TRIED));
 }
 
-/** A device that is given to one pool alone, with what was on it moved nowhere, or put in the place of one replica on it. */
+/** A device dedicated to one pool, dropping what was on it, or the pool in place of one replica on it. */
 function* given(problem: Problem, candidate: Candidate, device: number, pool: number): Generator<Candidate> {
   const there = new Workbench(problem, candidate).on(device);
   if (there.some(({ devices }) => devices.length > 1)) return;
@@ -51,7 +51,7 @@ function* given(problem: Problem, candidate: Candidate, device: number, pool: nu
   }
 }
 
-/** Two replicas of different pools that change places. */
+/** Two replicas of different pools swap devices. */
 function* swapped(candidate: Candidate, replicas: readonly Replica[]): Generator<Candidate> {
   for (const [i, a] of replicas.entries()) {
     for (const b of replicas.slice(i + 1)) {

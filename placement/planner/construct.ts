@@ -4,17 +4,17 @@ import { Workbench } from './workbench.js';
 
 /** How full the first draft of a placement makes its devices. */
 export interface Draft {
-  /** Share of the time that a pool's devices are to be busy, by pool. */
+  /** Target utilisation of a pool's devices, by pool. */
   readonly busy: readonly number[];
-  /** Whether what does not fill a device may share one. */
+  /** Whether a partial load may share a device. */
   readonly share: boolean;
-  /** Price per hour at which a pool's time of one objective is weighed: 0 looks at costs alone. */
+  /** Price per hour by which a pool's time, as a multiple of the objective, is weighted: 0 considers cost only. */
   readonly haste: number;
-  /** The load is this many times that of the problem. */
+  /** The load as a multiple of the problem's. */
   readonly speed?: number;
 }
 
-/** What a pool costs an hour when it is served in this way: by its time or by its memory, whichever is scarcer. */
+/** Hourly cost of serving a pool this way: by time or by memory, whichever is scarcer. */
 function priceOf(problem: Problem, use: Use, cell: number, busy: number, { haste, speed = 1 }: Draft): number {
   const { pricePerHour, concurrency, memoryBytes } = problem.cells[cell] ?? {
     pricePerHour: 0,
@@ -23,7 +23,7 @@ function priceOf(problem: Problem, use: Use, cell: number, busy: number, { haste
   };
   const time = (use.reachableErlangs * speed * use.width) / (busy * concurrency);
   const room = (use.memoryBytes * use.width) / memoryBytes;
-  // Without prices fewer devices are better still.
+  // Without prices fewer devices are preferred.
   const { p95Ms, p99Ms } = problem.objective;
   return (pricePerHour + 1e-3) * Math.max(time, room) + (haste * use.batchMs) / (p99Ms ?? p95Ms ?? 1);
 }
@@ -34,7 +34,7 @@ interface Offer {
   readonly price: number;
 }
 
-/** Ways to serve a pool, the cheapest first. */
+/** Ways to serve a pool, cheapest first. */
 function offersFor(problem: Problem, pool: number, busy: number, draft: Draft): readonly Offer[] {
   const offers = (problem.pools[pool]?.configs ?? []).flatMap(({ uses }, config) =>
     problem.cells.flatMap((cell, c): Offer[] => {
@@ -47,9 +47,8 @@ function offersFor(problem: Problem, pool: number, busy: number, draft: Draft): 
 }
 
 /**
- * A first draft: each pool in its cheapest way, on whole devices as far as its load fills them, and what is left over put
- * together on shared ones, stages that follow each other on one node where there is a choice. Undefined when the devices
- * do not suffice.
+ * A first draft: each pool in its cheapest way, on whole devices as far as its load fills them; remainders are combined
+ * on shared devices, consecutive stages on one node if possible. Undefined if the devices do not suffice.
  */
 export function construct(problem: Problem, draft: Draft): Candidate | undefined {
   const { busy, share, speed = 1 } = draft;
@@ -60,7 +59,7 @@ export function construct(problem: Problem, draft: Draft): Candidate | undefined
   const rest: { readonly pool: number; readonly erlangs: number }[] = [];
   for (const [p, list] of offers.entries()) {
     const config = list[0]?.config;
-    // In units of the pool's whole load: a kind that is twice as fast takes twice as much of it.
+    // In units of the pool's whole load: a kind that is twice as fast serves twice as much of it.
     let left = 1;
     for (const { cell } of list.filter((offer) => offer.config === config)) {
       const { concurrency, devices } = problem.cells[cell] ?? { concurrency: 1, devices: [] };
@@ -102,7 +101,7 @@ function sizeOf(
   return Math.min(...sizes);
 }
 
-/** Puts a part of a pool's load on the fullest shared device that has room, else on the cheapest free one. */
+/** Puts a part of a pool's load on the fullest shared device with room, else on the cheapest free one. */
 function putTogether(
   problem: Problem,
   bench: Workbench,
@@ -133,7 +132,7 @@ function putTogether(
     if (free.length === 1) shared.set(device, loadOn(device));
     return true;
   }
-  // Nothing is free: anywhere that has the memory.
+  // No device is free: use any with enough memory.
   const anywhere = bench
     .usedDevices()
     .filter((device) => bench.fits(pool, device))

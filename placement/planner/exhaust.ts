@@ -3,28 +3,28 @@ import type { Judge } from './judge.js';
 import type { Problem } from './problem.js';
 import { minimise } from './simplex.js';
 
-/** What searching all placements below a cost has shown. */
+/** Result of searching all placements below a cost. */
 export interface Exhausted {
-  /** The cheapest that holds, where one was found. */
+  /** The cheapest one that meets the objective, if found. */
   readonly found?: Candidate;
-  /** Nothing that costs less holds. */
+  /** No cheaper placement meets it. */
   readonly refutedBelow: number;
-  /** Everything below the cost that was asked about was tried. */
+  /** Everything below the given cost was tried. */
   readonly complete: boolean;
 }
 
-/** Choices of devices that are looked at at most; a cluster with more is too large to try everything. */
+/** Most device choices to examine; a cluster with more is too large for an exhaustive search. */
 const MOST_CHOICES = 20_000;
 
-/** Placements of one choice of devices; more cannot be tried in any time that a search may take. */
+/** Most placements of one device choice; more cannot be tried in the time of a search. */
 const MOST_PLACEMENTS = 2_000_000;
 
-/** An upper estimate of how many placements a choice of devices has. */
+/** An upper estimate of the number of placements of a device choice. */
 function placementsAtMost({ pools, cells }: Problem, counts: readonly number[]): number {
   const configs = pools.reduce((product, pool) => product * pool.configs.length, 1);
   return counts.reduce((product, n, c) => {
     const choices = (cells[c]?.concurrency ?? 1) > 1 ? 3 : 2;
-    // Multisets of n of the sets of pools.
+    // Multisets of n sets of pools.
     const sets = choices ** pools.length - 1;
     let ways = 1;
     for (let i = 0; i < n; i += 1) ways = (ways * (sets + i)) / (i + 1);
@@ -33,8 +33,8 @@ function placementsAtMost({ pools, cells }: Problem, counts: readonly number[]):
 }
 
 /**
- * Tries every placement that costs less than `below`, the cheapest devices first, until one holds or `goOn` says to stop.
- * Choices of devices on which the load cannot be balanced at all are passed over by a linear program.
+ * Tries every placement that costs less than `below`, cheapest devices first, until one meets the objective or `goOn`
+ * returns false. Device choices on which the load cannot be balanced at all are excluded by a linear program.
  */
 export function exhaust(problem: Problem, judge: Judge, below: number, goOn: () => boolean): Exhausted {
   const choices = choicesBelow(problem, below);
@@ -56,7 +56,7 @@ interface Choice {
   readonly cost: number;
 }
 
-/** Numbers of devices of each cell that cost less, rising; undefined when there are too many. */
+/** Numbers of devices of each cell that cost less, ascending; undefined if there are too many. */
 function choicesBelow({ cells }: Problem, below: number): readonly Choice[] | undefined {
   let choices: Choice[] = [{ counts: [], cost: 0 }];
   for (const { devices, pricePerHour } of cells) {
@@ -106,7 +106,7 @@ function balanceable({ pools, cells }: Problem, counts: readonly number[]): bool
   return solution !== undefined && solution.value < 1 - 1e-9;
 }
 
-/** Every way to serve all pools on exactly these devices; devices of a cell are alike. */
+/** Every way to serve all pools on exactly these devices; devices of a cell are equivalent. */
 function* placementsOn(problem: Problem, counts: readonly number[]): Generator<Candidate> {
   for (const configs of configsOf(problem)) {
     for (const replicas of replicasOn(problem, configs, counts, 0)) {
@@ -115,7 +115,7 @@ function* placementsOn(problem: Problem, counts: readonly number[]): Generator<C
   }
 }
 
-/** Every configuration of all pools, the largest batches first: they hold the most. */
+/** Every configuration of all pools, largest batches first because they serve the most load. */
 function* configsOf({ pools }: Problem, from = 0): Generator<readonly number[]> {
   const pool = pools[from];
   if (pool === undefined) {
@@ -144,7 +144,7 @@ function* replicasOn(
   }
 }
 
-/** Every way to use all of a cell's devices: wide replicas first, then sets of pools on each of the others. */
+/** Every way to use all of a cell's devices: wide replicas first, then sets of pools on the others. */
 function* fillings(
   problem: Problem,
   configs: readonly number[],
@@ -162,7 +162,7 @@ function* fillings(
   yield* sharings(setsOn(problem, configs, cell), devices, 0);
 }
 
-/** The sets of pools (one place for each replica) that fit a device of a cell together. */
+/** The sets of pools (one index per replica) that fit a device of a cell together. */
 function setsOn(problem: Problem, configs: readonly number[], cell: number): readonly (readonly number[])[] {
   const { kind, memoryBytes, concurrency } = problem.cells[cell] ?? { kind: 0, memoryBytes: 0, concurrency: 1 };
   let sets: { readonly pools: readonly number[]; readonly bytes: number }[] = [{ pools: [], bytes: 0 }];

@@ -6,17 +6,17 @@ import type { Problem } from './problem.js';
 import { balance } from './stability.js';
 import { Workbench } from './workbench.js';
 
-/** How full first drafts make devices, the fullest first. */
+/** Utilisations of first drafts, highest first. */
 const BUSY = [0.97, 0.9, 0.8, 0.7, 0.55, 0.4, 0.25];
 
 type GoOn = () => boolean;
 
-/** Prices of haste, in those of the cluster's average device: the dearer, the faster the kinds that are chosen. */
+/** Weights of speed, as multiples of the cluster's average device price: a higher weight chooses faster kinds. */
 const HASTE = [0, 0.3, 1, 3, 10];
 
 /**
- * First drafts that hold, the cheapest first: full devices, and emptier or faster ones where queues show that it takes them.
- * Where none holds, one that was repaired.
+ * First drafts that meet the objective, cheapest first: full devices, and less full or faster ones if queues require
+ * it. If none does, a repaired one.
  */
 export function firstDrafts(problem: Problem, judge: Judge, goOn: GoOn): readonly Candidate[] {
   const price =
@@ -38,7 +38,7 @@ export function firstDrafts(problem: Problem, judge: Judge, goOn: GoOn): readonl
       }
     }
   }
-  // What was emptiest or fastest is nearest to holding.
+  // The least full or fastest draft is the closest to meeting the objective.
   for (const candidate of held.length > 0 ? [] : failed.reverse().slice(0, MOST_REPAIRED)) {
     const repaired = repair(problem, judge, candidate, goOn);
     if (repaired) held.push(repaired);
@@ -47,13 +47,13 @@ export function firstDrafts(problem: Problem, judge: Judge, goOn: GoOn): readonl
   return held.sort((a, b) => costOf(problem, a) - costOf(problem, b));
 }
 
-/** Drafts that are repaired at most, and repairs of one. */
+/** Most drafts to repair, and most repairs of one. */
 const MOST_REPAIRED = 4;
 const MOST_REPAIRS = 40;
 
 /**
- * Brings a candidate's 99th percentile down step by step, by a replica more where calls wait, by other batches, by another
- * kind of device, until the objective holds; undefined when no step helps any more.
+ * Lowers a candidate's 99th percentile step by step, by an additional replica where calls wait, other batches, or
+ * another kind of device, until it meets the objective; undefined if no step helps.
  */
 function repair(problem: Problem, judge: Judge, start: Candidate, goOn: GoOn): Candidate | undefined {
   let candidate = start;
@@ -66,7 +66,7 @@ function repair(problem: Problem, judge: Judge, start: Candidate, goOn: GoOn): C
     for (const next of steps) {
       const { score, waits } = scoreOf(problem, judge, next);
       if (score < (best?.score ?? seen.score) - 1e-9) best = { next, score, waits };
-      // On large clusters the first step that helps is taken.
+      // On large clusters the first helpful step is taken.
       if (best && problem.devices.length > PAIRS_UP_TO) break;
     }
     if (best === undefined) return undefined;
@@ -107,7 +107,10 @@ function repairs(problem: Problem, candidate: Candidate, pool: number): readonly
   return [...(more ? [more] : []), ...moved, ...batches];
 }
 
-/** The candidate with another replica of a pool: on the cheapest free device, else on the least busy one with room. */
+/**
+ * The candidate with an additional replica of a pool: on the cheapest free device, else on the least busy one with
+ * room.
+ */
 export function withOneMore(problem: Problem, candidate: Candidate, pool: number): Candidate | undefined {
   const bench = new Workbench(problem, candidate);
   const cells = problem.cells.map((cell, c) => ({ c, price: cell.pricePerHour })).sort((a, b) => a.price - b.price);
@@ -125,8 +128,8 @@ export function withOneMore(problem: Problem, candidate: Candidate, pool: number
 }
 
 /**
- * Makes a candidate that holds cheaper, step by step, as long as the judge agrees. Where no step is cheaper, one that
- * leaves the runs more time at the same cost is taken: it may be what the next cheaper step needs.
+ * Makes a feasible candidate cheaper, step by step, as long as the judge accepts. If no step is cheaper, one with more
+ * slack at the same cost is taken: it may enable the next cheaper step.
  */
 export function improve(problem: Problem, judge: Judge, start: Candidate, goOn: GoOn): Candidate {
   let best = thinned(problem, judge, start, goOn);
@@ -157,17 +160,17 @@ export function improve(problem: Problem, judge: Judge, start: Candidate, goOn: 
   return best;
 }
 
-/** A step at the same cost has to leave this share of the time at most. */
+/** A step at the same cost may leave at most this share of the time. */
 const EASIER = 0.97;
 
-/** Takes replicas out by the handful, pool by pool, the dearest pool first. */
+/** Removes replicas in groups, pool by pool, the most expensive pool first. */
 function thinned(problem: Problem, judge: Judge, start: Candidate, goOn: GoOn): Candidate {
   let best = start;
   const pools = problem.pools
     .map((_, p) => ({ p, count: start.replicas.filter(({ pool }) => pool === p).length }))
     .sort((a, b) => b.count - a.count);
   for (const { p, count } of pools) {
-    // Halves what is taken until one passes; whole devices only, so that each step pays.
+    // Halves the group until one passes; whole devices only, so that each step saves cost.
     for (let take = Math.floor(count / 4); take >= 1 && count > 4 && goOn(); take = Math.floor(take / 2)) {
       const next = without(problem, best, aloneOnDevice(best, p).slice(-take));
       if (next !== undefined && judge.holds(next)) best = next;
@@ -190,12 +193,12 @@ function without(problem: Problem, candidate: Candidate, gone: readonly Replica[
   return balance(problem, next).peak < 1 ? next : undefined;
 }
 
-/** Devices in use looked at for each step of a large placement: those that pay most to leave. */
+/** Devices in use examined per step of a large placement: those whose removal saves most. */
 const MOST_LEFT = 48;
-/** Placements with more devices than this are not searched for pairs. */
+/** Placements with more devices are not searched for pairs. */
 const PAIRS_UP_TO = 12;
 
-/** Candidates that use cheaper or fewer devices. */
+/** Candidates with cheaper or fewer devices. */
 function* cheaper(problem: Problem, candidate: Candidate): Generator<Candidate> {
   const { devices: loads } = balance(problem, candidate);
   const bench = new Workbench(problem, candidate);
@@ -227,8 +230,8 @@ const freeOnes = ({ cells }: Problem, bench: Workbench): readonly number[] =>
   cells.flatMap(({ devices }) => devices.find((device) => bench.isFree(device)) ?? []);
 
 /**
- * The candidate without these devices: what was on them moves to the least busy devices with room, or to one given device,
- * or is dropped. Undefined where that cannot be.
+ * The candidate without these devices: their replicas move to the least busy devices with room, or to one given device,
+ * or are dropped. Undefined if that is impossible.
  */
 function vacated(
   problem: Problem,
@@ -273,7 +276,7 @@ function* variants(problem: Problem, candidate: Candidate | undefined): Generato
   }
 }
 
-/** The candidate with better variants where they hold at no more cost. */
+/** The candidate with higher-quality variants if they meet the objective at no additional cost. */
 export function refined(problem: Problem, judge: Judge, start: Candidate, goOn: GoOn): Candidate {
   let best = start;
   for (const [p, { configs }] of problem.pools.entries()) {

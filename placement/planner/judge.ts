@@ -11,21 +11,21 @@ export interface Latencies {
 }
 
 export interface Trial {
-  /** The load arrives this many times as fast. */
+  /** Speed of the load: it arrives this many times as fast. */
   readonly speed?: number;
-  /** Every call takes this many times as long. */
+  /** Factor on every call's time. */
   readonly slowdown?: number;
   readonly admit?: number;
   readonly detailed?: boolean;
 }
 
-/** What was seen when a candidate was simulated to its end. */
+/** Result of simulating a candidate to its end. */
 export interface Seen extends Latencies {
   readonly holds: boolean;
   readonly result: SimulationResult;
 }
 
-/** Decides whether candidates hold the objective: they must be possible, have a balance, and pass the simulation. */
+/** Decides whether candidates meet the objective: they must be valid, stable, and pass the simulation. */
 export class Judge {
   readonly problem: Problem;
   readonly #simulator: Simulator;
@@ -38,7 +38,7 @@ export class Judge {
     this.#simulator = new Simulator(problem.stages, problem.simulated, problem.load);
   }
 
-  /** Whether a candidate holds the objective; the simulation ends as soon as it cannot. */
+  /** Whether a candidate meets the objective; the simulation stops as soon as it cannot. */
   holds(candidate: Candidate, speed = 1): boolean {
     const key = `${speed}|${keyOf(candidate)}`;
     const known = this.#known.get(key);
@@ -48,7 +48,7 @@ export class Judge {
     return holds;
   }
 
-  /** Whether a candidate also holds an objective that is this much tighter: 0.9 is a tenth less time. */
+  /** Whether a candidate also meets a tighter objective: 0.9 is a tenth less time. */
   holdsTighter(candidate: Candidate, share: number): boolean {
     return this.#judged(candidate, 1, share);
   }
@@ -68,7 +68,7 @@ export class Judge {
     return !result.gaveUp && meets(latenciesOf(result), objective);
   }
 
-  /** What happens when a candidate runs; the result's arrays are good until the next simulation. */
+  /** Simulates a candidate; the result's arrays are valid until the next simulation. */
   see(candidate: Candidate, { speed = 1, slowdown = 1, admit, detailed = false }: Trial = {}): Seen {
     this.simulations += 1;
     const result = this.#simulator.run(simulatedPlacement(this.problem, candidate), {
@@ -79,7 +79,7 @@ export class Judge {
     });
     const latencies = latenciesOf(result);
     const peak = balance(this.problem, candidate).peak * speed * slowdown;
-    // What is refused beyond `admit` is no load.
+    // Requests refused beyond `admit` are no load.
     const holds = meets(latencies, this.problem.objective) && (admit !== undefined || peak < 1);
     return { ...latencies, holds, result };
   }

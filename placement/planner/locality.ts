@@ -2,14 +2,14 @@ import { type Candidate, cellAt, isPossible, replicasByDevice } from './candidat
 import type { Judge } from './judge.js';
 import type { Problem } from './problem.js';
 
-/** Below it data is not worth moving a model for, in milliseconds of a run: what simulations tell apart. */
+/** Smaller gains do not justify moving a model, in milliseconds of a run: the resolution of simulations. */
 const LEAST_MS = 1;
-/** Exchanges of devices that are weighed at most: of some dozens of devices all of them. */
+/** Most device exchanges to weigh: all of them for some dozens of devices. */
 const MOST_TRIED = 4_000;
 
 /**
- * The candidate on devices that are as good and as cheap, with less data on slow links: consecutive stages move to one node.
- * Cost and speed stay, so what takes less time on the way only gains; the judge has the last word.
+ * The candidate on equally good and cheap devices with less data on slow links: consecutive stages move to one node.
+ * Cost and speed stay, so shorter transfers can only help; the judge decides.
  */
 export function gathered(problem: Problem, judge: Judge, start: Candidate, goOn: () => boolean): Candidate {
   let best = start;
@@ -30,7 +30,7 @@ export function gathered(problem: Problem, judge: Judge, start: Candidate, goOn:
   return best;
 }
 
-/** Milliseconds that a run’s data is under way between devices, were calls spread evenly over replicas. */
+/** Milliseconds of transfer in a run, assuming calls spread evenly over replicas. */
 function movingMs({ stages, simulated }: Problem, { replicas }: Candidate): number {
   const on = (pool: number) =>
     replicas.flatMap((replica) => (replica.pool === pool ? replica.devices.slice(0, 1) : []));
@@ -49,7 +49,10 @@ function movingMs({ stages, simulated }: Problem, { replicas }: Candidate): numb
   return ms;
 }
 
-/** What is on one device and on another that is as good, changed over; the other may be free. Devices of a node alike stand for all. */
+/**
+ * Exchanges of the contents of equivalent devices; the other may be free. One device represents equivalent ones on its
+ * node.
+ */
 function* exchanges(problem: Problem, candidate: Candidate): Generator<Candidate> {
   const used = replicasByDevice(candidate);
   const single = (device: number) => (used.get(device) ?? []).every(({ devices }) => devices.length === 1);

@@ -1,6 +1,6 @@
 import type { Device, Inventory } from '../inventory/index.js';
 
-/** The inventory with devices of a kind added on a node of their own; undefined where it has none of the kind to copy. */
+/** The inventory with additional devices of a kind on a new node; undefined if it has no device of the kind to copy. */
 export function withMoreDevices(inventory: Inventory, kind: string, count: number): Inventory | undefined {
   const like = inventory.devices.find((device) => device.kind === kind);
   if (like === undefined) return undefined;

@@ -1,6 +1,6 @@
 import type { SimulatedStage } from '../simulator/index.js';
 
-/** The longest way through each stage, from the beginning of its pipeline to the end, when stages take these times. */
+/** The longest path through each stage, from start to end of its pipeline, given these stage times. */
 export function longestPaths(stages: readonly SimulatedStage[], ms: readonly number[]): readonly number[] {
   const until: number[] = [];
   for (const [v, { after }] of stages.entries()) {

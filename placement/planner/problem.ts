@@ -2,13 +2,13 @@ import type { Device, Inventory } from '../inventory/index.js';
 import type { Profile } from '../profiles/index.js';
 import type { Load, SimulatedDevices, SimulatedStage, Table } from '../simulator/index.js';
 
-/** What a placement has to hold, at the percentile that it names. */
+/** The time that runs must meet at the named percentile. */
 export interface Objective {
   readonly p95Ms?: number | undefined;
   readonly p99Ms?: number | undefined;
 }
 
-/** Everything that the planner decides on, in numbers: kinds, pools and stages by their places. */
+/** The planner's problem in numbers: kinds, pools and stages by index. */
 export interface Problem {
   readonly inventory: Inventory;
   readonly devices: readonly Device[];
@@ -26,7 +26,7 @@ export interface Problem {
   readonly assumptions: readonly string[];
 }
 
-/** Devices that are alike: of one kind and price, on one node. */
+/** Equivalent devices: same kind, price and node. */
 export interface Cell {
   readonly kind: number;
   readonly node: string;
@@ -47,7 +47,7 @@ export interface Config {
   readonly quality: number;
   readonly batching: 'dynamic' | 'continuous';
   readonly maxBatch: number;
-  /** By kind; undefined where it was not profiled or does not fit. */
+  /** By kind; undefined if it was not profiled or does not fit. */
   readonly uses: readonly (Use | undefined)[];
 }
 
@@ -62,15 +62,15 @@ export interface Use {
   readonly memoryBytes: number;
   readonly mostTokens: number;
   readonly tables: readonly (Table | undefined)[];
-  /** What the pool's stages take in full batches, each once, in milliseconds. */
+  /** Sum of the pool's stage times in full batches, in milliseconds. */
   readonly batchMs: number;
-  /** Replicas that the whole load keeps busy, in batches as large as they help: no placement needs fewer. */
+  /** Replicas that the whole load keeps busy with the most efficient batches: a lower bound for any placement. */
   readonly erlangs: number;
-  /** The same in batches whose own time leaves the objective within reach; infinite when none does. */
+  /** The same with batches whose own time allows the objective to be met; infinite if there are none. */
   readonly reachableErlangs: number;
 }
 
-/** Calls of a stage that reach its pool, for each run: branches, caches and repeated attempts counted. */
+/** Calls of a stage that reach its pool, per run: branches, caches and retries included. */
 export function callsPerRun({ calls, share, cacheHitRate, failureRate, attempts }: SimulatedStage): number {
   let tries = 0;
   for (let i = 0; i < attempts; i += 1) tries += failureRate ** i;

@@ -7,12 +7,12 @@ import type { Problem } from './problem.js';
 import { balance } from './stability.js';
 import { Workbench } from './workbench.js';
 
-/** Speeds are known to this share. */
+/** Relative precision of rates. */
 const PRECISION = 0.01;
-/** Weighs the objective as much as a hundred devices of price 1: only time counts. */
+/** Weighs the objective like a hundred devices of price 1: only time counts. */
 const HASTY = 100;
 
-/** How many times the load a candidate holds; 0 when not even a small part of it. `from`: where to begin. */
+/** The load that a candidate can serve, as a multiple; 0 if not even a small part. `from`: where to begin. */
 export function attainable(judge: Judge, candidate: Candidate, from = 1): number {
   let low = 0;
   let high = from;
@@ -41,7 +41,7 @@ export interface Fastest {
   readonly speed: number;
 }
 
-/** The placement on all devices that holds the most of the load that is found; undefined when none holds any. */
+/** The placement on all devices with the highest load found; undefined if none serves any. */
 export function fastestPlacement(
   problem: Problem,
   judge: Judge,
@@ -77,7 +77,7 @@ export function fastestPlacement(
   return best;
 }
 
-/** First drafts at rising speeds, up to the one that no longer fits the devices. */
+/** First drafts at rising rates, up to the last one that fits the devices. */
 function* drafts(problem: Problem): Generator<Candidate> {
   for (const [share, haste] of [
     [true, 0],
@@ -103,7 +103,7 @@ function* drafts(problem: Problem): Generator<Candidate> {
   }
 }
 
-/** The candidate with the devices that rest given to the busiest pools. */
+/** The candidate with unused devices given to the busiest pools. */
 function filled(problem: Problem, start: Candidate): Candidate {
   let candidate = start;
   for (let i = 0; i < problem.devices.length; i += 1) {

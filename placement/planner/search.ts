@@ -9,17 +9,17 @@ import { fastestPlacement } from './rate.js';
 
 export interface SearchOptions {
   readonly timeLimitMs: number;
-  /** Milliseconds from any beginning; placing reads no clock of its own. */
+  /** Clock in milliseconds with an arbitrary origin; the planner reads no clock of its own. */
   readonly clock: () => number;
-  /** Placements that a search for rate also begins with. */
+  /** Placements that a search for rate also starts from. */
   readonly seeds?: readonly Candidate[];
-  /** Most simulations of the search through all placements; 0: leave it out. */
+  /** Most simulations of the exhaustive search; 0: skip it. */
   readonly exhaustive?: number;
 }
 
 export interface Searched {
   readonly candidate: Candidate;
-  /** Cost per hour, or runs of the load's rate. */
+  /** Cost per hour, or rate as a multiple of the load's. */
   readonly value: number;
   readonly bound: number;
   /** Everything better was tried, or excluded by the bound. */
@@ -27,11 +27,14 @@ export interface Searched {
   readonly simulations: number;
 }
 
-/** Share of the time for finding and improving; the rest is for trying everything that is cheaper. */
+/** Share of the time for finding and improving; the rest is for the exhaustive search of cheaper placements. */
 const HEURISTIC_SHARE = 0.6;
 const MOST_EXHAUSTIVE = 300_000;
 
-/** The cheapest placement that holds the objective; undefined when none is found. Anytime: the best there is at the limit. */
+/**
+ * The cheapest placement that meets the objective; undefined if none is found. Anytime: returns the best at the time
+ * limit.
+ */
 export function searchCheapest(
   problem: Problem,
   options: SearchOptions,
@@ -71,7 +74,7 @@ export function searchCheapest(
   };
 }
 
-/** The placement that holds the most; its value is in loads: 2 is twice the rate of the problem's load. */
+/** The placement with the highest rate; its value is in loads: 2 is twice the rate of the problem's load. */
 export function searchFastest(
   problem: Problem,
   options: SearchOptions,
@@ -91,7 +94,10 @@ export function searchFastest(
   };
 }
 
-/** Whether devices of a cell are really alike: no link joins some of them only. Else trying one of them is not trying all. */
+/**
+ * Whether devices of a cell are really equivalent: no link joins only some of them. Otherwise one does not represent
+ * all.
+ */
 function symmetric({ cells, devices, inventory }: Problem): boolean {
   return inventory.links.every((link) =>
     cells.every((cell) => {

@@ -1,12 +1,13 @@
 import type { Candidate } from './candidate.js';
 import type { Judge, Trial } from './judge.js';
 
-/** Halvings of the number of runs in flight that are admitted. */
+/** Bisection steps for the number of admitted runs in flight. */
 const STEPS = 9;
 
 /**
- * Least share of the runs to refuse so that the others keep the objective: arrivals are refused while as many runs are in
- * flight as the placement serves in time. 0 when it holds as it is, 1 when even one at a time is too slow.
+ * Minimum share of the runs to refuse so that the others meet the objective: arrivals are refused while as many runs
+ * are in flight as the placement serves in time. 0 if it meets the objective as it is, 1 if even one run at a time is
+ * too slow.
  */
 export function shedShare(judge: Judge, candidate: Candidate, trial: Trial = {}): number {
   const all = judge.see(candidate, trial);

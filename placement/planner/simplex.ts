@@ -12,12 +12,12 @@ export interface LinearSolution {
 }
 
 const EPSILON = 1e-9;
-/** Pivots after which the rule that cannot cycle takes over from the one that is fast. */
+/** Pivots after which the rule that cannot cycle replaces the faster one. */
 const PATIENCE = 200;
 
 /**
- * Minimises `costs x` over x >= 0 under the constraints: the two-phase simplex method on a dense tableau, for some dozens of
- * rows. Undefined when no x satisfies them. Costs must not be negative, so that there is a minimum.
+ * Minimises `costs x` over x >= 0 under the constraints: the two-phase simplex method on a dense tableau, for some
+ * dozens of rows. Undefined if no x satisfies them. Costs must not be negative, so that a minimum exists.
  */
 export function minimise(costs: readonly number[], constraints: readonly Constraint[]): LinearSolution | undefined {
   const rows = constraints.length;
@@ -53,8 +53,8 @@ export function minimise(costs: readonly number[], constraints: readonly Constra
 }
 
 /**
- * Takes artificial variables that are zero out of the basis: phase two knows no cost of them, and would let them grow. A row
- * that has nothing else is a consequence of the others.
+ * Removes artificial variables that are zero from the basis: phase two has no cost for them and would let them grow. A
+ * row without other entries follows from the others.
  */
 function leaveArtificials(tableau: readonly Float64Array[], basis: Int32Array, usable: number): void {
   for (const [r, row] of tableau.entries()) {
@@ -100,7 +100,7 @@ function solve(tableau: readonly Float64Array[], basis: Int32Array, costs: Float
         leave = r;
       }
     }
-    // Costs are not negative, so no column is unbounded but for rounding.
+    // Costs are not negative, so a column is unbounded only by rounding.
     if (leave < 0) return -(reduced[width - 1] as number);
     pivot(tableau, reduced, leave, enter);
     basis[leave] = enter;

@@ -1,28 +1,27 @@
 import { type Candidate, cellAt, useOn } from './candidate.js';
 import type { Problem } from './problem.js';
 
-/** How the load would be spread over a placement in the long run, in full batches. */
+/** Long-term distribution of the load over a placement, in full batches. */
 export interface Balance {
-  /** The busiest device's load as a share of what it can do: at 1 or more queues grow without end. */
+  /** Load of the busiest device as a share of its capacity: at 1 or more queues grow without bound. */
   readonly peak: number;
-  /** Load of each device in use, and of each pool's devices on average, as such shares. */
+  /** Load of each device in use, and average load of each pool's devices, as such shares. */
   readonly devices: ReadonlyMap<number, number>;
   readonly pools: readonly number[];
 }
 
-/** Rounds of balancing: pools that share devices are balanced in turn, and each round halves what is left at least. */
+/** Rounds of balancing: pools that share devices are balanced in turn, and each round at least halves the imbalance. */
 const ROUNDS = 16;
 const STEADY = 1e-4;
 
 /**
- * Spreads each pool's load over its replicas so that the busiest device is as little busy as can be found. A simulation of
- * some seconds may end well although queues grow; what has no balance below 1 holds no rate for ever, and is not counted
- * as holding it.
+ * Distributes each pool's load over its replicas to minimise the busiest device's load. A simulation of some seconds
+ * may pass although queues grow; a placement without a distribution below 1 cannot sustain the rate and is rejected.
  */
 export function balance(problem: Problem, candidate: Candidate): Balance {
   const { replicas } = candidate;
   const pools = problem.pools.map((_, p) => replicas.flatMap((replica, r) => (replica.pool === p ? [r] : [])));
-  // Replicas that the whole load of the pool would keep busy here.
+  // Replicas that the pool's whole load would keep busy here.
   const erlangs = replicas.map(({ pool, devices }) => useOn(problem, candidate, pool, devices[0] ?? 0)?.erlangs ?? 0);
   const room = replicas.map(({ devices }) => cellAt(problem, devices[0] ?? 0)?.concurrency ?? 1);
   const load = new Map<number, number>();
@@ -56,7 +55,7 @@ export function balance(problem: Problem, candidate: Candidate): Balance {
       (sum, r) => sum + ((erlangs[r] ?? 0) > 0 ? (taken[r] as number) / (erlangs[r] ?? 1) : 1),
       0,
     );
-    // Even with every replica busy all the time a part of the load is left over.
+    // Even with every replica fully busy a part of the load remains.
     if (served < 1 - 1e-9) peak = Math.max(peak, 1 / Math.max(served, 1e-9));
     void p;
   }
@@ -66,7 +65,7 @@ export function balance(problem: Problem, candidate: Candidate): Balance {
   return { peak, devices: load, pools: pools.map(average) };
 }
 
-/** The load up to which all replicas of a pool are filled when they take it all, over what others take. */
+/** The level to which all replicas of a pool are filled by it, on top of other pools' load. */
 function levelOf(
   own: readonly number[],
   others: readonly number[],

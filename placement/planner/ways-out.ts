@@ -8,19 +8,19 @@ import type { Problem } from './problem.js';
 import { fastestPlacement } from './rate.js';
 import { shedShare } from './shed.js';
 
-/** What would make a load that no placement was found for hold. */
+/** Changes that would make an infeasible load feasible. */
 export interface WaysOut {
-  /** The most runs a second that the devices hold within the objective; 0: not even few. */
+  /** Highest rate, in runs per second, of these devices within the objective; 0: none. */
   readonly ratePerSecond: number;
-  /** 99th percentile of the fastest placement at the full load; undefined when its queues grow without end. */
+  /** 99th percentile of the fastest placement at the full load; undefined if its queues grow without bound. */
   readonly p99Ms?: number;
-  /** Share of the runs to refuse on it; 1: that does not help either. */
+  /** Share of the runs to refuse on it; 1: refusing does not help. */
   readonly shedShare: number;
-  /** Devices to add, the cheapest way first. */
+  /** Devices to add, cheapest way first. */
   readonly devices: readonly { readonly kind: string; readonly count: number; readonly pricePerHour: number }[];
 }
 
-/** Devices of a kind that are tried in turn. */
+/** Most devices of a kind to try. */
 const COUNTS = [1, 2, 4, 8, 16, 32];
 
 export function waysOut(input: PlannerInput, problem: Problem, goOn: () => boolean): WaysOut {

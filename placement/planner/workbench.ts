@@ -1,7 +1,7 @@
 import { type Candidate, cellAt, type Replica, replicasByDevice, useOn } from './candidate.js';
 import type { Problem, Use } from './problem.js';
 
-/** A candidate that is being changed: what is where, and what room is left. */
+/** A candidate under change: its contents and the room left. */
 export class Workbench {
   readonly #problem: Problem;
   readonly #configs: number[];
@@ -31,7 +31,7 @@ export class Workbench {
     return useOn(this.#problem, { configs: this.#configs, replicas: [] }, pool, device);
   }
 
-  /** Whether a replica of a pool that takes one device can be added there. */
+  /** Whether a one-device replica of a pool can be added there. */
   fits(pool: number, device: number): boolean {
     const use = this.use(pool, device);
     const cell = cellAt(this.#problem, device);
@@ -74,7 +74,7 @@ export class Workbench {
     return !this.#on.has(device);
   }
 
-  /** Free devices for one replica of a pool in a cell: as many as it is wide; undefined where there are none. */
+  /** Free devices for one replica of a pool in a cell: as many as it is wide; undefined if there are too few. */
   freeFor(pool: number, cell: number): readonly number[] | undefined {
     const { devices } = this.#problem.cells[cell] ?? { devices: [] };
     const width = this.use(pool, devices[0] ?? -1)?.width;

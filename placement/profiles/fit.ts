@@ -1,17 +1,17 @@
 import type { Profile, ProfileFile } from './schema.js';
 
-/** Times of calls of a model that is served by batches, in milliseconds. */
+/** Measured times of a model served by batches, in milliseconds. */
 export interface BatchSamples {
   readonly cells: readonly { readonly batch: number; readonly size?: number; readonly ms: readonly number[] }[];
-  /** Of calls alone, what they take outside the server's computing. */
+  /** Overhead of single calls outside the server's computation. */
   readonly overheadMs: readonly number[];
   readonly preferred: readonly number[];
   readonly size?: { readonly variable: string; readonly typical: number };
-  /** Calls that were made for it. */
+  /** Number of calls measured. */
   readonly calls: number;
 }
 
-/** Times of an LLM: to the first token by the prompt's tokens, and of a token by the sequences written at once. */
+/** Times of an LLM: to the first token by prompt tokens, and per token by concurrent sequences. */
 export interface SequenceSamples {
   readonly prefill: readonly { readonly tokens: number; readonly ms: readonly number[] }[];
   readonly decode: readonly { readonly batch: number; readonly ms: readonly number[] }[];
@@ -19,14 +19,14 @@ export interface SequenceSamples {
   readonly calls: number;
 }
 
-/** What a profile says besides its times. */
+/** A profile's fields besides its times. */
 export type ProfileOf = Pick<Profile, 'model' | 'variant' | 'deviceKind' | 'quality'> &
   Required<Pick<ProfileFile, 'measuredAt' | 'fingerprint'>> & {
     /** As an author writes it, e.g. `1.6GiB`; absent: unknown. */
     readonly memory?: string;
   };
 
-/** The profile of a model of which batches were timed. */
+/** The profile of a model with timed batches. */
 export function profileOfBatches({ memory, ...of }: ProfileOf, samples: BatchSamples): ProfileFile {
   const preferredBatchSizes = samples.preferred.filter((size) => samples.cells.some(({ batch }) => batch === size));
   return {
@@ -54,7 +54,7 @@ export function profileOfSequences({ memory, ...of }: ProfileOf, samples: Sequen
   };
 }
 
-/** A time that is measured as nothing is less than a microsecond. */
+/** A time that was measured as zero is below a microsecond. */
 const LEAST_MS = 0.001;
 const rounded = (ms: number): number => Math.round(ms * 1_000) / 1_000;
 const time = (ms: number): number => Math.max(LEAST_MS, rounded(ms));
@@ -66,7 +66,7 @@ const measured = (ms: readonly number[]) => ({
   meanMs: time(ms.reduce((sum, each) => sum + each, 0) / ms.length),
 });
 
-/** Interpolated between the two samples beside it; 0 of none. */
+/** Interpolated between neighbouring samples; 0 without samples. */
 function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   const at = share * (sorted.length - 1);

@@ -3,10 +3,10 @@ import { invalidFields } from '../../pipelines/invalid-fields.js';
 import { type Located, type Path, readLocated } from '../source/index.js';
 import { type Profile, profileSchema } from './schema.js';
 
-/** A profile and where it was read, so that a later objection can name the line. */
+/** A profile and its location, so that later errors can name the line. */
 export type ReadProfile = Located<Profile>;
 
-/** One profile of a JSON file. Throws `INVALID_PROFILE` naming every wrong line and what to change. */
+/** Parses one profile of a JSON file. Throws `INVALID_PROFILE` naming every wrong line and the correction. */
 export function readProfile(text: string, file: string): ReadProfile {
   const source = readLocated(text, file, profileSchema, 'INVALID_PROFILE');
   const mistakes: FieldError[] = [];
@@ -56,7 +56,7 @@ function checkRows(keys: readonly string[], field: string, wrong: Wrong): void {
 }
 
 /**
- * The profiles of a folder. Throws `INVALID_PROFILE` when there are none, and when two describe the same model, stage,
+ * The profiles of a folder. Throws `INVALID_PROFILE` if there are none, or if two describe the same model, stage,
  * variant and device kind.
  */
 export function readProfiles(
@@ -94,14 +94,14 @@ function fieldsOf(error: unknown): readonly FieldError[] {
   return fields;
 }
 
-/** Devices that one replica takes. */
+/** Devices per replica. */
 export const devicesPerReplica = ({ parallel }: Profile): number => parallel.tensor * parallel.pipeline;
 
-/** Most requests that a replica serves at once: the largest batch that was measured. */
+/** Most concurrent requests of a replica: the largest measured batch. */
 export const largestBatch = (profile: Profile): number =>
   Math.max(...(profile.batching === 'dynamic' ? profile.latency : profile.decode).map(({ batch }) => batch));
 
-/** Bytes on each of a replica's devices when `batch` requests are in it; 0 where the profile states no memory. */
+/** Bytes on each of a replica's devices with `batch` requests; 0 if the profile states no memory. */
 export function memoryPerDevice(profile: Profile, batch: number): number {
   const { weights, perRequest } = wholeMemory(profile);
   return Math.ceil((weights + batch * perRequest) / devicesPerReplica(profile));

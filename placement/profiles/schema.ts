@@ -9,12 +9,12 @@ const column = z
   .string({ error: 'name the column of the trace that holds the size, e.g. audio_s' })
   .regex(/^[a-z][a-z0-9_]*$/, 'lower-case letters, digits and "_"');
 
-/** Percentiles of what was measured in one cell of the table. */
+/** Percentiles of one measured cell of the table. */
 const measured = {
   p50Ms: ms('the median'),
   p95Ms: ms('the 95th percentile'),
   p99Ms: ms('the 99th percentile'),
-  /** Absent: what a distribution with these percentiles has that is symmetric below its 95th. */
+  /** Absent: derived from the other percentiles, with a distribution that is symmetric below its 95th. */
   meanMs: ms('the mean').optional(),
 };
 const rising = { error: 'percentiles must not fall: p50Ms <= p95Ms <= p99Ms' };
@@ -28,32 +28,35 @@ const common = {
   model: z.string({ error: 'name the model, as the pipeline’s stage does' }).min(1),
   /** Only for this stage; absent: for every stage of the model. */
   stage: z.string().min(1).optional(),
-  /** Precision, engine, degree of parallelism: what tells this way of serving the model from others. */
+  /** Precision, engine, degree of parallelism: distinguishes ways of serving the model. */
   variant: z.string().min(1).default('default'),
   /** As the inventory names it. */
   deviceKind: z.string({ error: 'name the device kind, as the inventory does' }).min(1),
-  /** Of the answers, from 0 to 1, on a scale that the models’ users agree on. */
+  /** Quality of the answers, from 0 to 1, on a scale that the models’ users define. */
   quality: z.number().min(0, 'from 0 to 1').max(1, 'from 0 to 1').default(1),
-  /** Devices that one replica takes: tensor x pipeline. */
+  /** Devices per replica: tensor x pipeline. */
   parallel: z
     .strictObject({ tensor: z.int().min(1).default(1), pipeline: z.int().min(1).default(1) })
     .default({ tensor: 1, pipeline: 1 }),
-  /** What was measured: a profile is stale when one of them has changed. */
+  /** What was measured: a profile is stale if one of these has changed. */
   fingerprint: z.strictObject({ model: z.string(), server: z.string(), device: z.string() }).optional(),
   measuredAt: z.iso.datetime({ offset: true, error: 'give an ISO 8601 time' }).optional(),
-  /** Of a call, outside the device: protocol, copies, scheduling. It takes time and keeps no device busy. */
+  /** Time of a call outside the device: protocol, copies, scheduling. It does not occupy a device. */
   overheadMs: z.number().min(0, 'not negative').default(0),
 };
 
 const dynamic = z.strictObject({
   ...common,
-  /** As Triton batches: what waits is taken together. */
+  /** Batching as in Triton: waiting requests are taken together. */
   batching: z.literal('dynamic'),
-  /** Absent: unknown, and taken as none. */
+  /** Absent: unknown, assumed to be none. */
   memory: z.strictObject({ weights: memory, perRequest: memoryOrNone.default(0) }).optional(),
-  /** Sizes of batch that the server forms early; empty: any. */
+  /** Preferred batch sizes; empty: any. */
   preferredBatchSizes: z.array(batch).default([]),
-  /** What the time of a call depends on besides the batch; absent: nothing. A batch takes as long as its largest member. */
+  /**
+   * The size that a call's time depends on besides the batch; absent: none. A batch takes as long as its largest
+   * member.
+   */
   size: z
     .strictObject({ variable: column, typical: z.number({ error: 'give a typical size' }).positive('above 0') })
     .optional(),
@@ -69,9 +72,11 @@ const dynamic = z.strictObject({
 
 const continuous = z.strictObject({
   ...common,
-  /** As vLLM batches: a request joins what runs. */
+  /** Batching as in vLLM: a request joins the running ones. */
   batching: z.literal('continuous'),
-  /** `perToken`: of the key-value cache, for each token in or out of a sequence. Absent: unknown, and taken as none. */
+  /**
+   * `perToken`: of the key-value cache, for each token in or out of a sequence. Absent: unknown, assumed to be none.
+   */
   memory: z.strictObject({ weights: memory, perToken: memoryOrNone.default(0) }).optional(),
   size: z
     .strictObject({
@@ -85,7 +90,7 @@ const continuous = z.strictObject({
   prefill: z
     .array(z.strictObject({ tokens: z.number().positive('above 0'), ...measured }).refine(rises, rising))
     .min(1, 'no rows: measure at least one prompt'),
-  /** Time of a token of each sequence, by the number of sequences that run at once. */
+  /** Time per token of each sequence, by the number of concurrent sequences. */
   decode: z.array(z.strictObject({ batch, ...measured }).refine(rises, rising)).min(1, 'no rows: measure batch 1'),
 });
 

@@ -4,7 +4,7 @@ import type { Profile } from './schema.js';
 
 const DAY_MS = 86_400_000;
 
-/** The profiles that were measured longer ago than `maxAgeMs`; one that does not say when has no age. */
+/** Messages for profiles measured longer ago than `maxAgeMs`; a profile without a time has no age. */
 export function tooOld(profiles: readonly ReadProfile[], now: Date, maxAgeMs: number): FieldError[] {
   return profiles.flatMap(({ value: { measuredAt, model }, at }): FieldError[] => {
     if (measuredAt === undefined) return [];
@@ -16,7 +16,7 @@ export function tooOld(profiles: readonly ReadProfile[], now: Date, maxAgeMs: nu
   });
 }
 
-/** What of a profile's fingerprint is no longer so; empty: it is what it was. Undefined: the profile has no fingerprint. */
+/** Differences from a profile's fingerprint; empty: unchanged. Undefined: the profile has no fingerprint. */
 export function changedSince(
   { fingerprint }: Profile,
   now: NonNullable<Profile['fingerprint']>,

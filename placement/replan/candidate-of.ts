@@ -2,8 +2,8 @@ import type { PlacementDocument } from '../document/index.js';
 import type { Candidate, Problem, Replica } from '../planner/index.js';
 
 /**
- * A placement that was decided before, as the planner sees it now, less the replicas on devices that are gone. Undefined where
- * the files no longer know one of its variants or batches, or where a pool has no replica left.
+ * An earlier placement as a candidate, without the replicas on lost devices. Undefined if the files no longer have one
+ * of its variants or batches, or if a pool has no replica left.
  */
 export function candidateOf(problem: Problem, { pools }: PlacementDocument): Candidate | undefined {
   const places = new Map(problem.devices.map(({ id }, d) => [id, d]));

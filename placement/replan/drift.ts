@@ -1,12 +1,12 @@
 import type { PlacementDocument, Predicted } from '../document/index.js';
 import { type Measured, measuredRate } from './measured.js';
 
-/** Something that is not as the placement predicted it. */
+/** A deviation from the placement's prediction. */
 export type Drift =
   | {
       /**
-       * `rate`: runs that arrive a second. `service`: milliseconds of a model's call at its server. `stage`: milliseconds of a
-       * stage, wait and service together. `p95`: milliseconds within which 95 % of the runs end.
+       * `rate`: arriving runs per second. `service`: milliseconds of a model's call at its server. `stage`:
+       * milliseconds of a stage, wait and service together. `p95`: milliseconds within which 95 % of the runs end.
        */
       readonly what: 'rate' | 'service' | 'stage' | 'p95';
       /** The pipelines, the model or the stage. */
@@ -16,24 +16,24 @@ export type Drift =
     }
   | { readonly what: 'device'; readonly of: string; readonly because: string };
 
-/** Share that a figure may differ from its prediction by: predictions themselves are that good. */
+/** Tolerated relative deviation: the accuracy of predictions. */
 export const TOLERANCE = 0.2;
-/** What orchestration may add to a stage, which no profile knows, in milliseconds. */
+/** Orchestration overhead of a stage in milliseconds, which profiles do not include. */
 const ORCHESTRATION_MS = 25;
-/** Calls of which a mean says something, and runs of which two lie beyond the 95th percentile. */
+/** Minimum calls for a meaningful mean, and minimum runs for two beyond the 95th percentile. */
 const LEAST = { calls: 20, runs: 40 };
-/** A count is off by chance by so many of its standard deviations in one case of twenty. */
+/** A count deviates by this many standard deviations by chance in one case of twenty. */
 const CHANCE = 2;
 
 export interface DriftOptions {
   readonly tolerance: number;
-  /** What the placement would do now, at the measured rate on the devices that are left; undefined where that is unknown. */
+  /** The placement's prediction at the measured rate on the remaining devices; undefined if unknown. */
   readonly expected: Pick<Predicted, 'stages'> | undefined;
 }
 
 /**
- * Where measurements and predictions part by more than the tolerance and more than chance: devices that are gone, the rate,
- * the servers' own times, then what follows from them.
+ * Deviations between measurement and prediction beyond tolerance and chance: lost devices, the rate, the servers' own
+ * times, then their consequences.
  */
 export function driftOf(placement: PlacementDocument, measured: Measured, options: DriftOptions): readonly Drift[] {
   const { tolerance, expected } = options;
@@ -42,7 +42,7 @@ export function driftOf(placement: PlacementDocument, measured: Measured, option
   const drift: Drift[] = measured.lost.map(({ device, because }) => ({ what: 'device', of: device, because }));
   const rate = measuredRate(measured);
   if (differs(rate, placement.ratePerSecond) && !byChance(rate, placement.ratePerSecond, measured.windowMs)) {
-    // Of objective "rate" the placement holds as much as there is: that less comes is no reason to change it.
+    // With objective "rate" the placement serves as much as possible: a lower rate is no reason to change it.
     if (placement.objective === 'cost' || rate > placement.ratePerSecond) {
       const of = Object.keys(measured.started).join(', ');
       drift.push({ what: 'rate', of, predicted: placement.ratePerSecond, measured: rounded(rate) });
@@ -68,13 +68,13 @@ export function driftOf(placement: PlacementDocument, measured: Measured, option
 
 const rounded = (value: number): number => Number(value.toFixed(value < 10 ? 2 : 1));
 
-/** Whether arrivals of this rate are seen as the other by chance, in a window of this length. */
+/** Whether chance explains the difference of two arrival rates in a window of this length. */
 function byChance(measured: number, predicted: number, windowMs: number): boolean {
   const seconds = windowMs / 1000;
   return Math.abs(measured - predicted) * seconds <= CHANCE * Math.sqrt(Math.max(measured, predicted) * seconds);
 }
 
-/** What calls take at the servers, by model: as predicted for now, where the prediction is known, and as measured. */
+/** Call times at the servers, by model: the prediction for the current load, if known, and the measurement. */
 function servicesOf(
   { stages, predicted }: PlacementDocument,
   { services }: Measured,
@@ -88,7 +88,7 @@ function servicesOf(
   });
 }
 
-/** How many times its profile a model’s call takes, of those that have drifted. */
+/** Measured call time as a multiple of the profile's, for models that have drifted. */
 export const slowdowns = (drift: readonly Drift[]): ReadonlyMap<string, number> =>
   new Map(
     drift.flatMap((each) => (each.what === 'service' ? [[each.of, each.measured / each.predicted] as const] : [])),

@@ -1,19 +1,19 @@
-/** What was seen of a placement in force, in the units of its predictions. */
+/** Measurements of the active placement, in the units of its predictions. */
 export interface Measured {
-  /** How long was looked back, in milliseconds. */
+  /** Length of the window, in milliseconds. */
   readonly windowMs: number;
   /** Runs that began in the window, by pipeline. */
   readonly started: Readonly<Record<string, number>>;
-  /** Runs that ended well in it, and the others that ended. */
+  /** Runs that succeeded in it, and the others that ended. */
   readonly completed: number;
   readonly failed: number;
-  /** Of whole runs, from start to end, over so many of them. */
+  /** Of whole runs, from start to end, and their number. */
   readonly runs: { readonly count: number; readonly p50Ms: number; readonly p95Ms: number };
   /** Mean of wait and service together, by `<pipeline>/<stage>`. */
   readonly stages: Readonly<Record<string, { readonly calls: number; readonly meanMs: number }>>;
-  /** What a call takes once its server has begun, by model; only of servers that say so. */
+  /** Time of a call from its start at the server, by model; only of servers that report it. */
   readonly services: Readonly<Record<string, { readonly calls: number; readonly meanMs: number }>>;
-  /** Devices of the placement that serve nothing, and how that was seen. */
+  /** Devices of the placement that serve nothing, and the evidence. */
   readonly lost: readonly LostDevice[];
 }
 
@@ -22,6 +22,6 @@ export interface LostDevice {
   readonly because: string;
 }
 
-/** Runs a second that began, all pipelines together. */
+/** Started runs per second, all pipelines together. */
 export const measuredRate = ({ started, windowMs }: Measured): number =>
   windowMs > 0 ? (Object.values(started).reduce((sum, count) => sum + count, 0) * 1000) / windowMs : 0;

@@ -9,34 +9,37 @@ import { type Drift, driftOf, slowdowns } from './drift.js';
 import type { Measured } from './measured.js';
 
 export interface ReplanInput {
-  /** The placement in force. */
+  /** The active placement. */
   readonly placement: PlacementDocument;
   readonly measured: Measured;
-  /** The files that it was made from, its own objective, and the load as it was measured. */
+  /** The files that it was made from, its own objective, and the measured load. */
   readonly input: PlannerInput;
   readonly tolerance: number;
 }
 
-/** What has become of a placement, and what should take its place. */
+/** State of a placement, and the proposed replacement. */
 export interface Replanned {
   readonly drift: readonly Drift[];
-  /** What the placement in force does at the measured rate on the devices that are left; null: a pool has none left. */
+  /** Prediction of the active placement at the measured rate on the remaining devices; null: a pool has none left. */
   readonly expected: Predicted | null;
-  /** Null while nothing has drifted, or with a `problem`. The placement in force itself when none better was found. */
+  /** Null while nothing has drifted, or with a `problem`. The active placement itself if none better was found. */
   readonly proposal: PlacementDocument | null;
-  /** Share of the runs to refuse so that the others keep the objective: no placement on what is left holds all of them. */
+  /**
+   * Share of the runs to refuse so that the others meet the objective: no placement on the remaining devices serves all
+   * of them.
+   */
   readonly refuseShare: number;
-  /** Why there is no proposal though something has drifted. */
+  /** Why there is no proposal although something has drifted. */
   readonly problem: string | null;
 }
 
 /**
- * Compares a placement with what was measured, and places again where they part: on the devices that are left, for the
- * measured rate, with profiles that take as many times as long as the servers say. When no placement holds that rate, the
- * one that holds most is proposed. Throws what `buildProblem` throws for files that do not fit each other.
+ * Compares a placement with measurements, and places again if they deviate: on the remaining devices, for the measured
+ * rate, with profiles scaled by the servers' measured times. If no placement serves that rate, the one with the highest
+ * rate is proposed. Throws what `buildProblem` throws for files that do not match each other.
  */
 export function replan({ placement, measured, input, tolerance }: ReplanInput, options: PlannerOptions): Replanned {
-  // What is wrong with the files themselves is told as such.
+  // Errors of the files themselves are thrown as such.
   buildProblem(input);
   const left = withoutLost(input, measured);
   const expected = expectedOf(placement, left) ?? null;
@@ -55,7 +58,7 @@ export function replan({ placement, measured, input, tolerance }: ReplanInput, o
   }
 }
 
-/** What holds most of a rate that is too high for any placement. */
+/** The placement with the highest rate, for a rate that no placement can serve. */
 function most(input: PlannerInput, wanted: number, options: PlannerOptions, problem: string) {
   try {
     const proposal = makePlacement(input, { ...options, objective: 'rate' });
@@ -75,7 +78,7 @@ function withoutLost(input: PlannerInput, { lost }: Measured): PlannerInput {
   return { ...input, inventory: { ...input.inventory, devices } };
 }
 
-/** What a placement is predicted to do with this input; undefined where a pool has no replica on its devices. */
+/** Prediction of a placement for this input; undefined if a pool has no replica on its devices. */
 function expectedOf(placement: PlacementDocument, input: PlannerInput): Predicted | undefined {
   const problem = problemOf(input);
   const candidate = problem && candidateOf(problem, placement);
@@ -84,7 +87,7 @@ function expectedOf(placement: PlacementDocument, input: PlannerInput): Predicte
   return predictedOf(problem, candidate, seen, rateOf(problem.load));
 }
 
-/** Undefined where the devices that are left can serve some pool no longer. */
+/** Undefined if the remaining devices cannot serve some pool. */
 function problemOf(input: PlannerInput): Problem | undefined {
   try {
     return buildProblem(input);
@@ -98,7 +101,8 @@ function withSlowdowns(input: PlannerInput, times: ReadonlyMap<string, number>):
   if (times.size === 0) return input;
   const [first, ...others] = input.pipelines;
   const said = [...times].map(
-    ([model, factor]) => `${model}: its calls take ${factor.toFixed(2)} times their profile, as its servers say`,
+    ([model, factor]) =>
+      `${model}: its calls take ${factor.toFixed(2)} times their profile, as measured at its servers`,
   );
   return {
     ...input,

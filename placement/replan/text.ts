@@ -7,7 +7,7 @@ const round = (value: number): number => Number(value.toFixed(value < 10 ? 2 : 0
 const UNITS = { rate: 'runs a second', service: 'ms a call', stage: 'ms', p95: 'ms' } as const;
 const NAMES = { rate: 'arrivals', service: 'server time', stage: 'stage', p95: 'p95', device: 'device lost' } as const;
 
-/** What was measured and what has drifted, for people; the proposal itself is told by `placementText`. */
+/** Measurements and drift as text; `placementText` prints the proposal itself. */
 export function replanText({ version, predicted }: PlacementDocument, measured: Measured, found: Replanned): string {
   const { drift, expected, proposal, refuseShare, problem } = found;
   const seconds = measured.windowMs / 1000;
@@ -18,13 +18,13 @@ export function replanText({ version, predicted }: PlacementDocument, measured: 
     ...(drift.length > 0
       ? [
           expected
-            ? `With it  predicted for now: ${round(expected.throughputPerSecond)} of ${round(expected.arrivedPerSecond)} runs a second end, p95 ${round(expected.p95Ms)} ms`
-            : 'With it  a pool has no device left',
+            ? `In force  predicted for now: ${round(expected.throughputPerSecond)} of ${round(expected.arrivedPerSecond)} runs a second end, p95 ${round(expected.p95Ms)} ms`
+            : 'In force  a pool has no device left',
         ]
       : []),
     ...(problem === null ? [] : [`No proposal  ${problem}`]),
     ...(proposal?.version === version
-      ? ['It stays  no better placement was found: where stages are slow and nothing above explains it, profile again']
+      ? ['Unchanged  no better placement was found; if stages are slow for no reason listed above, profile again']
       : []),
     ...(refuseShare > 0
       ? [

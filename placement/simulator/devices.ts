@@ -1,9 +1,9 @@
 import { EVENT, type Events } from './events.js';
 
 /**
- * Devices that share themselves evenly among what runs on them: with more calls than run at once without slowing each
- * other, each is slower by the same factor. A device has a clock of its own that goes at that rate, so that one number,
- * the clock's reading at its end, says when a call ends whatever joins or leaves meanwhile.
+ * Devices shared evenly by the calls on them: with more calls than run concurrently without slowing each other, all are
+ * slowed by the same factor. Each device has a clock that runs at that rate, so that one number, the clock's reading at
+ * its end, determines when a call ends whatever joins or leaves meanwhile.
  */
 export class Devices {
   readonly #concurrency: Float64Array;
@@ -11,13 +11,13 @@ export class Devices {
   readonly #readAt: Float64Array;
   readonly #running: Int32Array;
   readonly #stamp: Int32Array;
-  /** Replicas of each device, one after the other, and where each device's begin. */
+  /** Replicas of each device, one after the other, and the first index of each device. */
   readonly #replicas: Int32Array;
   readonly #first: Int32Array;
   readonly #deviceOf: Int32Array;
-  /** The clock's reading at which each replica's work ends; infinite while it rests. */
+  /** Clock reading at which each replica's work ends; infinite while it is idle. */
   readonly ends: Float64Array;
-  /** Milliseconds that each device was busy; with some of its concurrency free, that share of them. */
+  /** Milliseconds that each device was busy, weighted by the used share of its concurrency. */
   readonly busyMs: Float64Array;
   readonly #events: Events;
 
@@ -43,12 +43,12 @@ export class Devices {
     this.#events = events;
   }
 
-  /** Whether a replica has work under way. */
+  /** Whether a replica has work in progress. */
   isRunning(replica: number): boolean {
     return this.ends[replica] !== Number.POSITIVE_INFINITY;
   }
 
-  /** Brings a device's clock to now, and returns its reading. */
+  /** Advances a device's clock to now, and returns its reading. */
   read(device: number, now: number): number {
     const running = this.#running[device] as number;
     const passed = now - (this.#readAt[device] as number);
@@ -61,7 +61,7 @@ export class Devices {
     return this.#clock[device] as number;
   }
 
-  /** Says how much work a replica has before its next end, in milliseconds of an idle device; infinite: it rests. */
+  /** Sets the work of a replica until its next end, in milliseconds of an idle device; infinite: idle. */
   work(replica: number, now: number, ms: number): void {
     const device = this.#deviceOf[replica] as number;
     const clock = this.read(device, now);
@@ -72,9 +72,9 @@ export class Devices {
     this.#schedule(device, now);
   }
 
-  /** The next replica of a device whose work has ended by now; -1 when there is none. */
+  /** The next replica of a device whose work has ended by now; -1 if there is none. */
   ended(device: number): number {
-    // Rounding must not make an end be missed.
+    // Tolerance for rounding, so that no end is missed.
     const clock = (this.#clock[device] as number) * (1 + 1e-12) + 1e-9;
     for (let i = this.#first[device] as number; i < (this.#first[device + 1] as number); i += 1) {
       const replica = this.#replicas[i] as number;
@@ -83,7 +83,7 @@ export class Devices {
     return -1;
   }
 
-  /** Whether an event of a device still counts. */
+  /** Whether an event of a device is still current. */
   isCurrent(device: number, stamp: number): boolean {
     return this.#stamp[device] === stamp;
   }

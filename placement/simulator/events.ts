@@ -1,7 +1,7 @@
-/** What an event is about. */
+/** The subject of an event. */
 export const EVENT = { device: 0, timer: 1, ready: 2, answered: 3 } as const;
 
-/** Events by time, those of one time by the order in which they were added: a binary heap over typed arrays. */
+/** Events by time, those of equal time in insertion order: a binary heap over typed arrays. */
 export class Events {
   #time = new Float64Array(1024);
   #order = new Float64Array(1024);
@@ -11,7 +11,7 @@ export class Events {
   #size = 0;
   #added = 0;
 
-  /** The earliest event, as `pop` left it. */
+  /** The earliest event, as set by `pop`. */
   time = 0;
   kind = 0;
   subject = 0;
@@ -22,12 +22,12 @@ export class Events {
     this.#added = 0;
   }
 
-  /** When the earliest event is; infinite when there is none. */
+  /** Time of the earliest event; infinite if there is none. */
   get next(): number {
     return this.#size > 0 ? (this.#time[0] as number) : Number.POSITIVE_INFINITY;
   }
 
-  /** `stamp`: an event counts only while its subject still has this stamp. */
+  /** `stamp`: an event is valid only while its subject still has this stamp. */
   push(time: number, kind: number, subject: number, stamp = 0): void {
     if (this.#size === this.#time.length) this.#grow();
     const order = this.#added++;
@@ -35,7 +35,7 @@ export class Events {
     while (i > 0) {
       const parent = (i - 1) >> 1;
       const above = this.#time[parent] as number;
-      // The one that is added is the youngest: it stays behind those of its time.
+      // The new event is the latest: it stays behind those of equal time.
       if (above <= time) break;
       this.#move(parent, i);
       i = parent;

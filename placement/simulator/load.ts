@@ -3,27 +3,29 @@ import { DRAW, stream } from './random.js';
 
 /** Requests to simulate. */
 export interface Load {
-  /** When each arrives, in milliseconds, not falling. */
+  /** Arrival times in milliseconds, not decreasing. */
   readonly timesMs: Float64Array;
-  /** The pipeline of each, by its place among the simulated ones. */
+  /** The pipeline of each, by index among the simulated ones. */
   readonly pipelines: Uint16Array;
-  /** Sizes of each by the column's name; a column that is missing is taken as typical. */
+  /** Sizes of each by column name; a missing column is replaced by the typical size. */
   readonly sizes: Readonly<Record<string, Float64Array>>;
 }
 
-/** How requests arrive when there is no trace. */
+/** Arrival process without a trace. */
 export interface ArrivalOptions {
   readonly count: number;
-  /** Requests a second. */
+  /** Requests per second. */
   readonly rate: number;
   readonly seed: number;
-  /** Coefficient of variation of the time between two: 1 is a Poisson process, above it bursts. Default 1. */
+  /** Coefficient of variation of the gaps: 1 is a Poisson process, above it is bursty. Default 1. */
   readonly cv?: number;
-  /** The rate follows a sine of this period in milliseconds and this share of the rate as its amplitude, from 0 to 1. */
+  /**
+   * The rate follows a sine with this period in milliseconds and this amplitude as a share of the rate, from 0 to 1.
+   */
   readonly diurnal?: { readonly periodMs: number; readonly amplitude: number };
 }
 
-/** Times of a renewal process whose gaps are gamma distributed. */
+/** Times of a renewal process with gamma-distributed gaps. */
 export function arrivals({ count, rate, seed, cv = 1, diurnal }: ArrivalOptions): Float64Array {
   const draw = stream(seed, DRAW.arrivals);
   const gap = cv === 1 ? () => -Math.log(draw()) : cv === 0 ? () => 1 : gamma(1 / (cv * cv), draw);
@@ -36,7 +38,7 @@ export function arrivals({ count, rate, seed, cv = 1, diurnal }: ArrivalOptions)
   return times;
 }
 
-/** The time at which a process of rate 1 + a·sin(2πt/p) has had as many arrivals as an even one at `even`. */
+/** The time at which a process of rate 1 + a·sin(2πt/p) has had as many arrivals as a uniform one at `even`. */
 function stretched(even: number, { periodMs, amplitude }: NonNullable<ArrivalOptions['diurnal']>): number {
   const turn = (2 * Math.PI) / periodMs;
   const had = (t: number) => t + (amplitude / turn) * (1 - Math.cos(turn * t));
@@ -83,7 +85,7 @@ export function mergedLoad(loads: readonly Load[]): Load {
   for (const column of columns) {
     for (const [at, { of, i }] of order.entries()) {
       const values = sizes[column];
-      // A pipeline whose trace lacks the column: NaN is taken as typical.
+      // A pipeline whose trace lacks the column: NaN stands for the typical size.
       if (values) values[at] = loads[of]?.sizes[column]?.[i] ?? Number.NaN;
     }
   }
@@ -101,7 +103,7 @@ export const traceLoad = ({ timesMs, sizes }: Trace, speed = 1): Load =>
     sizes,
   );
 
-/** Requests a second on average. */
+/** Average requests per second. */
 export function rateOf({ timesMs }: Load): number {
   const spanMs = (timesMs[timesMs.length - 1] ?? 0) - (timesMs[0] ?? 0);
   return spanMs > 0 ? ((timesMs.length - 1) * 1000) / spanMs : 0;

@@ -8,7 +8,7 @@ export class Queues {
   #tail = new Int32Array(0);
   #taken = new Int32Array(0);
   #reminded = new Float64Array(0);
-  /** Calls that wait, and calls in the batch, by replica. */
+  /** Waiting calls, and calls in the batch, by replica. */
   length = new Int32Array(0);
   batch = new Int32Array(0);
 
@@ -38,17 +38,17 @@ export class Queues {
     return this.#head[replica] as number;
   }
 
-  /** The call behind one that waits or was taken. */
+  /** The call behind a waiting or taken one. */
   after(call: number): number {
     return this.#next[call] as number;
   }
 
-  /** Since when the first has waited. */
+  /** Since when the first call has waited. */
   oldest(replica: number): number {
     return this.#since[this.#head[replica] as number] as number;
   }
 
-  /** Whether a reminder for this time is new. */
+  /** Whether a timer for this time is new. */
   remind(replica: number, at: number): boolean {
     if (this.#reminded[replica] === at) return false;
     this.#reminded[replica] = at;
@@ -60,7 +60,7 @@ export class Queues {
     return this.#taken[replica] as number;
   }
 
-  /** Takes the first `size` calls out as a batch. `beside`: what counts as the batch's size, where it is more. */
+  /** Takes the first `size` calls as a batch. `beside`: the size that counts, if larger. */
   take(replica: number, size: number, now: number, times: StageTimes, stageOf: Int32Array, beside = size): void {
     let call = this.#head[replica] as number;
     this.#taken[replica] = call;

@@ -1,6 +1,6 @@
 /**
- * A number from 0 to 1, both out, that depends on its arguments alone: the same request draws the same luck on every
- * placement, so that two placements differ by what they are. (Finalizer of MurmurHash3, twice.)
+ * A number in (0, 1) that depends only on its arguments: the same request draws the same numbers on every placement, so
+ * that placements differ only by themselves. (Finalizer of MurmurHash3, twice.)
  */
 export function drawOf(seed: number, a: number, b: number): number {
   let h = mixed(Math.imul(seed, 0x9e3779b1) ^ a);
@@ -15,7 +15,7 @@ function mixed(value: number): number {
   return h ^ (h >>> 16);
 }
 
-/** What a stream of draws is for, so that no two purposes share one. */
+/** The purpose of a stream of draws, so that no two purposes share one. */
 export const DRAW = { arrivals: 1, service: 2, cache: 3, branch: 4, failure: 5, prompt: 6 } as const;
 
 /** Draws in sequence. */

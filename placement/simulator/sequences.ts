@@ -1,7 +1,7 @@
 /**
- * The sequences that an LLM server generates together (continuous batching). All advance by one token a step, and a step's
- * time depends on how many there are; a new prompt is read between two steps, while the others wait. So one count of steps
- * orders all ends: a sequence ends when the count has grown by its tokens.
+ * The sequences that an LLM server generates together (continuous batching). All advance by one token per step, and a
+ * step's time depends on their number; a new prompt is processed between two steps, while the others wait. One step
+ * counter therefore orders all ends: a sequence ends when the counter has grown by its tokens.
  */
 export class Sequences {
   readonly #most: Int32Array;
@@ -14,10 +14,10 @@ export class Sequences {
   readonly held: Float64Array;
   readonly #steps: Float64Array;
   readonly #readAt: Float64Array;
-  /** Milliseconds of prompts that are still to be read. */
+  /** Milliseconds of prompts still to be processed. */
   readonly #reading: Float64Array;
 
-  /** `most`: sequences at once of each replica; 0 where a replica batches in another way. */
+  /** `most`: concurrent sequences of each replica; 0 for replicas that batch differently. */
   constructor(most: Int32Array) {
     this.#most = most;
     this.#first = new Int32Array(most.length);
@@ -43,7 +43,7 @@ export class Sequences {
     );
   }
 
-  /** Brings a replica to the reading of its device's clock. */
+  /** Advances a replica to its device's clock. */
   advance(replica: number, clock: number, stepMs: Float64Array): void {
     const count = this.count[replica] as number;
     const passed = clock - (this.#readAt[replica] as number);
@@ -54,7 +54,7 @@ export class Sequences {
     this.#steps[replica] = (this.#steps[replica] as number) + (passed - reading) / (stepMs[count - 1] as number);
   }
 
-  /** Adds a sequence whose prompt takes `promptMs`, its first token included, and that has `more` tokens after it. */
+  /** Adds a sequence whose prompt takes `promptMs`, including its first token, and that has `more` tokens after it. */
   join(replica: number, call: number, promptMs: number, more: number, tokens: number): void {
     this.#reading[replica] = (this.#reading[replica] as number) + promptMs;
     this.held[replica] = (this.held[replica] as number) + tokens;
@@ -62,7 +62,7 @@ export class Sequences {
     const endAt = (this.#steps[replica] as number) + more;
     let i = this.count[replica] as number;
     this.count[replica] = i + 1;
-    // Sorted by the end, the earliest last: there are few, and the next to end is taken from the back.
+    // Sorted by end, the earliest last: there are few, and the next to end is popped from the back.
     while (i > 0 && (this.#endAt[first + i - 1] as number) <= endAt) i -= 1;
     for (let j = (this.count[replica] as number) - 1; j > i; j -= 1) this.#copy(first + j - 1, first + j);
     this.#endAt[first + i] = endAt;
@@ -70,7 +70,7 @@ export class Sequences {
     this.#tokens[first + i] = tokens;
   }
 
-  /** Work until the next sequence ends, in milliseconds; infinite when there is none. */
+  /** Work until the next sequence ends, in milliseconds; infinite if there is none. */
   left(replica: number, stepMs: Float64Array): number {
     const count = this.count[replica] as number;
     if (count === 0) return Number.POSITIVE_INFINITY;
@@ -79,13 +79,13 @@ export class Sequences {
     return (this.#reading[replica] as number) + steps * (stepMs[count - 1] as number);
   }
 
-  /** Takes the sequence that has ended out, and returns its call. */
+  /** Removes the sequence that has ended, and returns its call. */
   leave(replica: number): number {
     const count = (this.count[replica] as number) - 1;
     const at = (this.#first[replica] as number) + count;
     this.count[replica] = count;
     this.held[replica] = (this.held[replica] as number) - (this.#tokens[at] as number);
-    // Whatever rounding left of the step or of the prompt is done.
+    // Discards what rounding left of the step or of the prompt.
     if ((this.#steps[replica] as number) < (this.#endAt[at] as number))
       this.#steps[replica] = this.#endAt[at] as number;
     return this.#call[at] as number;

@@ -8,13 +8,13 @@ import type { StageTimes } from './stage-times.js';
 import type { SimulatedPlacement, SimulatedPool, SimulatedReplica } from './system.js';
 import { type ContinuousTable, type DynamicTable, quantileAt, type Table } from './table.js';
 
-/** What the servers share with the simulator: how calls are numbered, and where they wait. */
+/** State shared with the simulator: numbering of calls, and their queues. */
 export interface Calls {
   readonly load: Load;
   readonly stages: number;
   /** Stage of each call of a request. */
   readonly stageOf: Int32Array;
-  /** Attempts that have failed, by call. */
+  /** Failed attempts, by call. */
   readonly tries: Uint8Array;
   readonly queues: Queues;
   readonly times: StageTimes;
@@ -22,20 +22,20 @@ export interface Calls {
 }
 
 const NO_STEPS = new Float64Array(0);
-/** Keeps the draws of a call's attempts apart: above every call's number. */
+/** Separates the draws of a call's attempts: above every call's number. */
 export const ATTEMPT = 0x1000000;
 
-/** The replicas of a placement: they form batches as Triton does, or let sequences join as vLLM does. */
+/** The replicas of a placement: they batch as Triton does, or let sequences join as vLLM does. */
 export class Servers {
   readonly #calls: Calls;
   readonly #pools: readonly SimulatedPool[];
   readonly #replicas: readonly SimulatedReplica[];
   readonly #poolOf: Int32Array;
-  /** By replica and stage: the table, and the load's columns for its sizes; of batches the first is the size. */
+  /** By replica and stage: the table, and the load's columns for its sizes; for batches the first is the size. */
   readonly #tables: readonly (Table | undefined)[];
   readonly #columns: readonly (Float64Array | undefined)[];
   readonly #columnsOut: readonly (Float64Array | undefined)[];
-  /** By replica: times of a step of sequences. */
+  /** By replica: step times of sequences. */
   readonly #stepMs: readonly Float64Array[];
   readonly #queues: Queues;
   readonly #sequences: Sequences;
@@ -47,9 +47,9 @@ export class Servers {
   readonly #slowdown: number;
   readonly #ended: (replica: number, call: number, now: number) => void;
   readonly devices: Devices;
-  /** By pool: its first replica, and behind the last pool the number of all. */
+  /** By pool: its first replica; after the last pool the total number. */
   readonly firstReplica: Int32Array;
-  /** By replica: calls that were sent to it and have not ended, and its device. */
+  /** By replica: outstanding calls, and its device. */
   readonly outstanding: Int32Array;
   readonly deviceOf: Int32Array;
 
@@ -95,7 +95,7 @@ export class Servers {
     });
   }
 
-  /** What a call of a stage takes outside the device of a replica. */
+  /** Time of a stage's call outside the device of a replica. */
   overheadMs(replica: number, v: number): number {
     return this.#tables[replica * this.#calls.stages + v]?.overheadMs ?? 0;
   }
@@ -111,7 +111,10 @@ export class Servers {
     else this.#startBatch(replica, pool, now);
   }
 
-  /** Forms a batch as Triton does: the largest preferred size that waits, or all that waits once the oldest has waited enough. */
+  /**
+   * Forms a batch as Triton does: the largest preferred size that is waiting, or all waiting calls once the oldest has
+   * waited long enough.
+   */
   #startBatch(replica: number, { maxBatch, preferred, maxQueueDelayMs }: SimulatedPool, now: number): void {
     const waiting = this.#queues.length[replica] as number;
     if (waiting === 0 || this.devices.isRunning(replica)) return;
@@ -135,7 +138,7 @@ export class Servers {
     this.#queues.take(replica, size, now, this.#times, this.#stageOfCall);
   }
 
-  /** A batch takes as long as its longest member would with as many around it. */
+  /** A batch takes as long as its largest member would in a batch of this size. */
   #batchMs(replica: number, size: number): number {
     let call = this.#queues.first(replica);
     const draw = drawOf(this.#seed, call + (this.#calls.tries[call] as number) * ATTEMPT, DRAW.service);
@@ -151,7 +154,7 @@ export class Servers {
     return longest;
   }
 
-  /** Lets waiting sequences join what runs, while there is room for them and their tokens. */
+  /** Admits waiting sequences while there is room for them and their tokens. */
   #admit(replica: number, now: number): void {
     const { mostTokens } = this.#replicas[replica] as SimulatedReplica;
     const device = this.deviceOf[replica] as number;
@@ -183,7 +186,7 @@ export class Servers {
     this.devices.work(replica, now, this.#sequences.left(replica, stepMs) * this.#slowdown);
   }
 
-  /** Ends the work of a replica that has ended by now; each of its calls is told of before the next work starts. */
+  /** Ends a replica's work that is due; each of its calls is reported before the next work starts. */
   endWork(replica: number, now: number): void {
     const device = this.deviceOf[replica] as number;
     if (this.#pools[this.#poolOf[replica] as number]?.batching === 'continuous') {
@@ -199,7 +202,7 @@ export class Servers {
         this.#ended(replica, call, now);
         call = next;
       }
-      // Only now, so that what follows on the same replica forms a batch together.
+      // Only now, so that follow-up calls on the same replica form a batch together.
       this.devices.work(replica, now, Number.POSITIVE_INFINITY);
     }
     this.tryStart(replica, now);

@@ -13,11 +13,11 @@ import type {
 } from './system.js';
 
 /**
- * A discrete-event model of pipelines on pools: arrivals, queues, batches, devices that are shared, transfers, caches,
- * retries. The same load, placement and seed give the same result to the last bit. One object serves many placements of
- * one load; nothing is allocated for an event.
+ * A discrete-event model of pipelines on pools: arrivals, queues, batches, shared devices, transfers, caches, retries.
+ * The same load, placement and seed give bit-identical results. One object simulates many placements of one load; events
+ * allocate nothing.
  *
- * A request's calls are numbered: request x calls of a request + the call's place among them.
+ * Numbering of calls: request x calls per request + the call's index in it.
  */
 export class Simulator {
   readonly #load: Load;
@@ -25,10 +25,10 @@ export class Simulator {
   readonly #devices: SimulatedDevices;
   readonly #events = new Events();
   readonly #count: number;
-  /** When requests arrive at the speed of this simulation. */
+  /** Arrival times at this simulation's speed. */
   readonly #timesMs: Float64Array;
   #speed = 1;
-  /** Calls of a request, the stage of each, and where each stage's begin. */
+  /** Calls of a request, the stage of each, and the first index of each stage. */
   readonly #perRequest: number;
   readonly #stageOfCall: Int32Array;
   readonly #firstCall: Int32Array;
@@ -117,7 +117,7 @@ export class Simulator {
       if (giveUp) {
         while (due < arrived && (timesMs[due] as number) + giveUp.afterMs < now) {
           const took = this.#latency[due] as number;
-          // Not ended by now is NaN, unless it has failed or was refused: of those none are left.
+          // NaN here means not ended, unless failed or refused; of those none remain.
           if (took > giveUp.afterMs || (Number.isNaN(took) && (this.#left[due] as number) > 0)) late += 1;
           due += 1;
         }
@@ -217,7 +217,7 @@ export class Simulator {
     }
   }
 
-  /** Sends a call to the replica with the fewest outstanding calls, of equals to the nearest. */
+  /** Sends a call to the replica with the fewest outstanding calls, of equals the nearest. */
   #route(call: number, request: number, v: number, now: number, waitMs: number): void {
     const stage = this.#stages[v] as SimulatedStage;
     const { outstanding, firstReplica } = this.#servers;
@@ -242,7 +242,7 @@ export class Simulator {
     else this.#servers.enqueue(best, call, now);
   }
 
-  /** How long from now until everything that a stage reads is at a replica. */
+  /** Time until all inputs of a stage have arrived at a replica. */
   #travelMs(request: number, v: number, replica: number, now: number): number {
     const { after } = this.#stages[v] as SimulatedStage;
     const to = this.#servers.deviceOf[replica] as number;
@@ -259,7 +259,7 @@ export class Simulator {
     return there - now;
   }
 
-  /** Ends a call that ran on a replica: well, or in a failure that is tried again or ends the run. */
+  /** Ends a call that ran on a replica: with success, or with a failure that is retried or ends the run. */
   #endOn(replica: number, call: number, now: number): void {
     const device = this.#servers.deviceOf[replica] as number;
     this.#servers.outstanding[replica] = (this.#servers.outstanding[replica] as number) - 1;
@@ -286,7 +286,7 @@ export class Simulator {
 
   #endStage(request: number, v: number, now: number, device: number): void {
     const left = (this.#left[request] as number) - 1;
-    // Below: the run has failed, and what was under way ends for nobody.
+    // Below: the run has failed, and calls in progress end without effect.
     if (left < 0) return;
     const first = request * this.#stages.length;
     this.#endedAt[first + v] = now;

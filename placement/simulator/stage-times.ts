@@ -7,7 +7,7 @@ export class StageTimes {
   readonly #first: Int32Array;
   readonly #perRequest: number;
   readonly #count: number;
-  /** By call: NaN until it starts; of a call that was tried again, the last wait. */
+  /** By call: NaN until it starts; the last wait of a retried call. */
   readonly #wait: Float64Array;
   readonly #startedAt: Float64Array;
   readonly #calls: Float64Array;
@@ -54,7 +54,7 @@ export class StageTimes {
     this.#served[v] = (this.#served[v] as number) + (now - (this.#startedAt[call] as number));
   }
 
-  /** `detailed`: with the 99th percentile of the wait, which has to be sorted for. */
+  /** `detailed`: with the 99th percentile of the wait, which requires sorting. */
   results(spanMs: number, detailed: boolean): StageResult[] {
     return this.#stages.map((_, v) => {
       const calls = this.#calls[v] as number;

@@ -3,28 +3,28 @@ import type { Table } from './table.js';
 
 /** A stage of one of the simulated pipelines. */
 export interface SimulatedStage extends StageFigures {
-  /** Place of its pipeline. */
+  /** Index of its pipeline. */
   readonly pipeline: number;
-  /** Place of the pool that serves it. */
+  /** Index of the pool that serves it. */
   readonly pool: number;
-  /** Places, among all stages, of what has to end before. */
+  /** Indexes, among all stages, of its predecessors. */
   readonly after: readonly number[];
 }
 
-/** A pool as a placement makes it. */
+/** A pool in a placement. */
 export interface SimulatedPool {
   readonly batching: 'dynamic' | 'continuous';
   readonly maxBatch: number;
-  /** Sizes of batch that are formed early, rising; empty: the largest alone. */
+  /** Preferred batch sizes, ascending; empty: the largest alone. */
   readonly preferred: readonly number[];
   readonly maxQueueDelayMs: number;
   readonly replicas: readonly SimulatedReplica[];
 }
 
 export interface SimulatedReplica {
-  /** Place of the (first) device that it runs on. */
+  /** Index of the (first) device that it runs on. */
   readonly device: number;
-  /** By stage: what a call of it takes here; undefined for stages of other pools. */
+  /** By stage: the time of its calls here; undefined for stages of other pools. */
   readonly tables: readonly (Table | undefined)[];
   /** Most tokens in memory (continuous batching). */
   readonly mostTokens: number;
@@ -34,9 +34,9 @@ export interface SimulatedPlacement {
   readonly pools: readonly SimulatedPool[];
 }
 
-/** Where and how things move. */
+/** Devices and transfers. */
 export interface SimulatedDevices {
-  /** Calls that each device runs at once without slowing them. */
+  /** Concurrent calls that do not slow each other, by device. */
   readonly concurrency: readonly number[];
   /** Milliseconds to move bytes from one device to another. */
   transferMs(from: number, to: number, bytes: number): number;
@@ -44,20 +44,20 @@ export interface SimulatedDevices {
 
 export interface SimulationOptions {
   readonly seed?: number;
-  /** Stop as soon as more runs than these have taken longer: they cannot meet their objective any more. */
+  /** Stop as soon as more runs than this are too slow: the objective can no longer be met. */
   readonly giveUp?: { readonly afterMs: number; readonly late: number };
-  /** Runs in flight beyond which arrivals are refused. */
+  /** Runs in flight above which arrivals are refused. */
   readonly admit?: number;
-  /** The load arrives this many times as fast. */
+  /** Speed of the load: it arrives this many times as fast. */
   readonly speed?: number;
-  /** Every call takes this many times as long. */
+  /** Factor on every call's time. */
   readonly slowdown?: number;
-  /** With what has to be sorted for: the 99th percentile of each stage's wait, else NaN. */
+  /** Includes values that require sorting: the 99th percentile of each stage's wait, else NaN. */
   readonly detailed?: boolean;
 }
 
 export interface SimulationResult {
-  /** Of each request in milliseconds; NaN: it failed, was refused, or had not ended when it was given up. */
+  /** Of each request in milliseconds; NaN: it failed, was refused, or had not ended when the simulation stopped. */
   readonly latencyMs: Float64Array;
   readonly completed: number;
   readonly failed: number;
@@ -75,8 +75,11 @@ export interface StageResult {
   readonly meanWaitMs: number;
   readonly waitP99Ms: number;
   readonly meanServiceMs: number;
-  /** Calls in the batch of a call, on average; of continuous batching sequences that ran when one joined, itself included. */
+  /**
+   * Average number of calls in a call's batch; with continuous batching, sequences running when one joined, itself
+   * included.
+   */
   readonly meanBatch: number;
-  /** Calls in queue, averaged over the span. */
+  /** Queued calls, averaged over the span. */
   readonly meanQueue: number;
 }

@@ -4,7 +4,7 @@ import type { ContinuousProfile, DynamicProfile, Profile } from '../profiles/ind
 export interface Curve {
   /** Largest batch. */
   readonly batches: number;
-  /** Sizes that were measured, rising; one where the time does not depend on it. */
+  /** Measured sizes, ascending; one if the time does not depend on the size. */
   readonly sizes: Float64Array;
   /** Probabilities of the knots, from 0 to 1. */
   readonly probabilities: Float64Array;
@@ -28,15 +28,15 @@ export interface ContinuousTable {
   readonly typicalIn: number;
   readonly typicalOut: number;
   readonly prefill: Curve;
-  /** Mean milliseconds of a token by the number of sequences, from 1. */
+  /** Mean milliseconds per token by the number of sequences, from 1. */
   readonly stepMs: Float64Array;
 }
 
 export type Table = DynamicTable | ContinuousTable;
 
-/** Where percentiles stand, and beyond the last the same slope again: nothing is known of it. */
+/** Probabilities of the percentiles; beyond the last the same slope is assumed, for lack of data. */
 const PROBABILITIES = Float64Array.of(0, 0.5, 0.95, 0.99, 1);
-/** Nothing takes less than this share of its median: what is left of a wide distribution that is symmetric. */
+/** Lower limit as a share of the median, for a wide distribution that is assumed symmetric. */
 const LEAST_OF_MEDIAN = 0.2;
 
 interface Measured {
@@ -105,7 +105,7 @@ function continuousTable({ prefill, decode, size, overheadMs }: ContinuousProfil
   };
 }
 
-/** What the simulator needs of a profile. */
+/** The simulator's input from a profile. */
 export const tableOf = (profile: Profile): Table =>
   profile.batching === 'dynamic' ? dynamicTable(profile) : continuousTable(profile);
 
@@ -123,7 +123,7 @@ export function quantileAt({ sizes, probabilities, knots }: Curve, batch: number
   const low = knots[base - 1] as number;
   const here = low + share * ((knots[base] as number) - low);
   const top = sizes[s] as number;
-  // The first size or below costs as much as the first; beyond the last it goes on in proportion.
+  // Sizes up to the first cost as much as the first; beyond the last the time grows in proportion.
   if (s === 0) return size <= top || last > 0 ? here : (here * size) / top;
   if (size >= top) return (here * size) / top;
   const lowBefore = knots[base - 1 - width] as number;

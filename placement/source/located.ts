@@ -5,18 +5,18 @@ import { invalidFields } from '../../pipelines/invalid-fields.js';
 
 export type Path = readonly (string | number)[];
 
-/** A value that was read from a file, and where in the file each part of it stands. */
+/** A value read from a file, with the position of each of its parts. */
 export interface Located<T> {
   readonly value: T;
-  /** The file's name, as it was given. */
+  /** The file's name, as given. */
   readonly file: string;
-  /** `cluster.yaml:12 nodes[0].devices[1].memory`; the line of the nearest part around it that is written. */
+  /** `cluster.yaml:12 nodes[0].devices[1].memory`; the line of the nearest enclosing part that is written. */
   at(path: Path): string;
 }
 
 /**
- * Reads YAML, or JSON, which is YAML too, and checks it against a schema. Every mistake is named with its line: a failure
- * with `code` has fields such as `cluster.yaml:12 nodes[0].devices[1].memory`.
+ * Parses YAML, or JSON, which is YAML too, and checks it against a schema. Every mistake is reported with its line: a
+ * failure with `code` has fields such as `cluster.yaml:12 nodes[0].devices[1].memory`.
  */
 export function readLocated<S extends z.ZodType>(
   text: string,
@@ -50,14 +50,14 @@ function mistakesOf(issue: z.core.$ZodIssue, at: (path: Path) => string): FieldE
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({ field: at([...path, key]), message: 'no such field: remove or correct it' }));
   }
-  // Of a union the schema says itself what is wanted; zod's own message names no alternative.
+  // For a union the schema has its own message; zod's names no alternative.
   return [{ field: at(path), message: issue.message }];
 }
 
 const spellPath = (path: Path): string =>
   path.map((part, i) => (typeof part === 'number' ? `[${part}]` : i === 0 ? part : `.${part}`)).join('');
 
-/** Where the last part of the path that exists begins: the key where it is a member, so that the line is the member's own. */
+/** Start of the last existing part of the path: the key of a member, so that the line is the member's own. */
 function offsetOf(root: Node | null, path: Path): number {
   let node: unknown = root;
   let offset = root?.range?.[0] ?? 0;

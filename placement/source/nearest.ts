@@ -1,4 +1,7 @@
-/** ` (did you mean "a100"?)` where a known name is within a third of the wrong one's length, else what is known. */
+/**
+ * ` (did you mean "a100"?)` if a known name is within a third of the wrong one's length, else a list of the known
+ * names.
+ */
 export function nearest(wrong: string, known: readonly string[]): string {
   const [best] = known
     .map((name) => ({ name, distance: distance(wrong, name) }))
@@ -7,7 +10,7 @@ export function nearest(wrong: string, known: readonly string[]): string {
   return known.length > 0 ? ` (there are ${known.slice(0, MOST_NAMES).join(', ')})` : '';
 }
 
-/** Names listed at most: as many as fit a line. */
+/** Most names to list: as many as fit on a line. */
 const MOST_NAMES = 8;
 
 /** Levenshtein distance. */

@@ -1,9 +1,9 @@
 import { z } from 'zod';
 
-/** Quantities as people write them in the files of a placement, and the units that the planner counts in. */
+/** Quantities as written in a placement's files, and the planner's units. */
 
 const MEMORY = { B: 1, kB: 1e3, MB: 1e6, GB: 1e9, TB: 1e12, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 };
-/** Bytes a millisecond. */
+/** Bytes per millisecond. */
 const BANDWIDTH = { 'MB/s': 1e3, 'GB/s': 1e6, 'Mbit/s': 125, 'Gbit/s': 125e3 };
 /** Milliseconds. */
 const TIME = { us: 1e-3, ms: 1, s: 1e3 };
@@ -15,7 +15,7 @@ function quantity<U extends Record<string, number>>(units: U, what: string, exam
   const wanted = `${what} such as "${example}" (units: ${Object.keys(units).join(', ')})`;
   return z.union([z.string(), z.number()], { error: `give ${wanted}` }).transform((text, context) => {
     const [, amount, unit] = form.exec(String(text)) ?? [];
-    // A bare number is in the unit of size 1, where there is one: bytes.
+    // A bare number has the unit of size 1, if there is one: bytes.
     const value = typeof text === 'number' && 'B' in units ? text : Number(amount) * (units[unit ?? ''] ?? Number.NaN);
     const message = Number.isNaN(value)
       ? `"${text}" is not ${wanted}`
@@ -29,16 +29,16 @@ function quantity<U extends Record<string, number>>(units: U, what: string, exam
 
 const longestFirst = (a: string, b: string): number => b.length - a.length;
 
-/** Bytes, more than none: `80GiB`. */
+/** Bytes, above 0: `80GiB`. */
 export const memory = quantity(MEMORY, 'an amount of memory', '80GiB', 'above');
-/** Bytes, also none. */
+/** Bytes, 0 allowed. */
 export const memoryOrNone = quantity(MEMORY, 'an amount of memory', '200MiB', 'zero');
-/** Bytes a millisecond: `300GB/s`, `25Gbit/s`. */
+/** Bytes per millisecond: `300GB/s`, `25Gbit/s`. */
 export const bandwidth = quantity(BANDWIDTH, 'a bandwidth', '25Gbit/s', 'above');
-/** Milliseconds, also none: `50us`. */
+/** Milliseconds, 0 allowed: `50us`. */
 export const latency = quantity(TIME, 'a time', '50us', 'zero');
 
-/** Bytes as people read them: `1.5 GiB`. */
+/** Bytes in readable form: `1.5 GiB`. */
 export function spellBytes(bytes: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
   const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10));

@@ -3,7 +3,7 @@ import { invalidFields, MOST_FIELDS } from '../../pipelines/invalid-fields.js';
 
 /** Requests as they arrived. */
 export interface Trace {
-  /** Milliseconds after the first one, not falling. */
+  /** Milliseconds after the first one, not decreasing. */
   readonly timesMs: Float64Array;
   /** Sizes of each request by the column's name, e.g. `audio_s`, `tokens_in`. */
   readonly sizes: Readonly<Record<string, Float64Array>>;
@@ -12,8 +12,8 @@ export interface Trace {
 const COLUMN = /^[a-z][a-z0-9_]*$/;
 
 /**
- * A trace of lines `timestamp_s[,size…]`. A first line of names says what the sizes are; without sizes it may be left out.
- * Throws `INVALID_TRACE` naming the lines that are wrong: not a number, unsorted, too few or too many columns, none at all.
+ * A trace of lines `timestamp_s[,size…]`. A header line names the sizes; without sizes it may be omitted. Throws
+ * `INVALID_TRACE` naming the wrong lines: not a number, unsorted, too few or too many columns, or an empty trace.
  */
 export function readTrace(text: string, file = 'trace.csv'): Trace {
   const lines = text.replace(/^\ufeff/, '').split(/\r?\n/);

@@ -4,8 +4,8 @@ import { nearest } from '../source/index.js';
 import { FIGURES, type PipelineShape, type StageFigures } from './shape.js';
 
 /**
- * The pipelines with figures of their stages stated: `answer.cacheHitRate=0.4`, or `voice-assistant:answer.calls=2` where
- * two pipelines have a stage of the name. Throws `INVALID_INPUT` naming what is wrong.
+ * The pipelines with stated figures for their stages: `answer.cacheHitRate=0.4`, or `voice-assistant:answer.calls=2` if
+ * two pipelines have a stage of that name. Throws `INVALID_INPUT` naming the mistake.
  */
 export function withAssumptions(
   pipelines: readonly PipelineShape[],

@@ -2,26 +2,26 @@ import { STAGE_KINDS, type StageKindName } from '../../pipelines/stages/index.js
 import type { StageKind } from '../../pipelines/stages/kind.js';
 import { type PipelineShape, type StageShape, UNSTATED } from './shape.js';
 
-/** What is known of a stage when it is added. */
+/** Description of a stage when it is added. */
 export interface AddedStage {
   readonly id: string;
   readonly kind: string;
   readonly model: string;
   /** Sources that it waits for: ids of stages or of steps around stages. */
   readonly after: readonly string[];
-  /** Pools of embedders that it asks first: of its cache, of its index. */
+  /** Pools of embedders that it calls first: of its cache, of its index. */
   readonly embedders: readonly string[];
   readonly attempts?: number;
 }
 
 /**
- * Collects stages in the order in which they may run. Stages that the worker carries out are not placed: what waits for
- * one waits for what it waits for.
+ * Collects stages in a valid execution order. Stages that the worker serves are not placed: a stage that waits for one
+ * waits for that one's predecessors.
  */
 export class ShapeBuilder {
   readonly #stages: StageShape[] = [];
   readonly #assumptions: string[] = [];
-  /** The stages that have to end before a source has its value. */
+  /** The stages that must end before a source has its value. */
   readonly #endsOf = new Map<string, readonly number[]>();
 
   assume(assumption: string): void {
@@ -32,7 +32,7 @@ export class ShapeBuilder {
     return [...new Set(sources.flatMap((source) => this.#endsOf.get(source) ?? []))].sort((a, b) => a - b);
   }
 
-  /** Says that a source has its value when these stages have ended. */
+  /** Declares that a source has its value when these stages have ended. */
   define(source: string, ends: readonly number[]): void {
     this.#endsOf.set(source, ends);
   }
@@ -49,7 +49,7 @@ export class ShapeBuilder {
   add({ id, kind, model, after, embedders, attempts }: AddedStage): void {
     let waits = this.endsOf(after);
     for (const embedder of embedders) {
-      // What a cache or an index asks first is a call of a pool like any other.
+      // The embedding call of a cache or an index is a pool call like any other.
       waits = [this.#push({ ...UNSTATED, id: `${id}.embed`, model: embedder, after: waits })];
     }
     const known: StageKind | undefined = STAGE_KINDS[kind as StageKindName];

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { ShapeBuilder } from './builder.js';
 import type { PipelineShape } from './shape.js';
 
-/** What is read of `millrace explain --json`; everything else in it is left alone. */
+/** The fields of `millrace explain --json` that are used; others are ignored. */
 export const explainedSchema = z.object({
   pipeline: z.string(),
   stages: z
@@ -22,8 +22,8 @@ export const explainedSchema = z.object({
 });
 
 /**
- * What placing needs of an explained pipeline. It does not say what the steps around stages read, so a stage in one waits
- * for all stages before that step.
+ * A pipeline's workload from its explanation. The explanation does not list what steps around stages read, so a stage
+ * in one waits for all stages before that step.
  */
 export function shapeOfExplained({ pipeline, stages }: z.output<typeof explainedSchema>): PipelineShape {
   const builder = new ShapeBuilder();
@@ -32,7 +32,8 @@ export function shapeOfExplained({ pipeline, stages }: z.output<typeof explained
   const ids = stages.map(({ id }) => id);
   for (const [i, { id, kind, within, reads, candidates, cache }] of stages.entries()) {
     const after = new Set(reads.map((path) => path.split('.', 1)[0] as string));
-    // A step without stages, such as an `each` that only reshapes, is not told of: what reads it waits for all before.
+    // A step without stages, such as an `each` that only reshapes, is not listed: its readers wait for all earlier
+    // stages.
     const known = (source: string) =>
       source === 'input' || source.includes('/') || ids.includes(source) || inside.has(source);
     if (![...after].every(known)) for (const before of ids.slice(0, i)) after.add(before);

@@ -11,13 +11,13 @@ import {
 import { ShapeBuilder } from './builder.js';
 import type { PipelineShape } from './shape.js';
 
-/** The pool that embeds for a stage's options, where one does. */
+/** The pool that embeds for a stage's options, if any. */
 const embedderOf = (options: Json): readonly string[] =>
   isJsonObject(options) && typeof options.embedder === 'string' ? [options.embedder] : [];
 
 /**
- * What placing needs of a plan. A branch counts as taken, a loop as one item and one round, and every contender of a race
- * as run: the assumptions say so, and `--assume` can say otherwise.
+ * A plan's workload. A branch counts as taken, a loop as one item and one round, and every contender of a race as run;
+ * these are listed as assumptions, and `--assume` overrides them.
  */
 export function shapeOfPlan(plan: Plan): PipelineShape {
   const builder = new ShapeBuilder();
@@ -26,7 +26,7 @@ export function shapeOfPlan(plan: Plan): PipelineShape {
   return builder.build(plan.name);
 }
 
-/** Every step of a graph; `around` is what the step around the graph waits for. */
+/** Every step of a graph; `around` is what the enclosing step waits for. */
 function addGraph(graph: Graph, around: readonly string[], builder: ShapeBuilder, prefix: string): void {
   for (const step of graph.stages) {
     if (isStage(step)) addStage(step, around, builder, prefix);

@@ -10,15 +10,15 @@ import { shapeOfPlan } from './from-plan.js';
 import { type PipelineShape, type StageShape, shapeSchema } from './shape.js';
 
 /**
- * The pipeline that a file holds: a plan, what `millrace explain --json` prints, or the short form of
- * docs/reference/placement.md. Throws `INVALID_PIPELINE` naming the lines that are wrong.
+ * The pipeline in a file: a plan, the output of `millrace explain --json`, or the short form of
+ * docs/reference/placement.md. Throws `INVALID_PIPELINE` naming the wrong lines.
  */
 export function readPipelineShape(text: string, file: string): PipelineShape {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    // The short form may be YAML; what is neither is told with its line below.
+    // The short form may be YAML; a file that is neither is reported with its line below.
   }
   if (isJsonObject(value) && 'planVersion' in value && 'output' in value && !('pipeline' in value)) {
     return shapeOfPlan(checkedPlan(value, file));
@@ -29,7 +29,7 @@ export function readPipelineShape(text: string, file: string): PipelineShape {
   return shapeOfShort(readLocated(text, file, shapeSchema, 'INVALID_PIPELINE'));
 }
 
-/** What placing needs of a plan that is at hand, e.g. of the catalogue. Throws `INVALID_PIPELINE` when no pool serves it. */
+/** The workload of a plan in memory, e.g. of the catalogue. Throws `INVALID_PIPELINE` if no pool serves it. */
 export const shapeOf = (plan: Plan): PipelineShape => placeable(shapeOfPlan(plan), plan.name);
 
 function checkedPlan(value: Json, file: string): Plan {
@@ -46,11 +46,11 @@ function checkedPlan(value: Json, file: string): Plan {
 
 function placeable(shape: PipelineShape, file: string): PipelineShape {
   if (shape.stages.length > 0) return shape;
-  const message = 'no stage of it is served by a pool: there is nothing to place';
+  const message = 'none of its stages is served by a pool, so there is nothing to place';
   throw new MillraceError('INVALID_PIPELINE', `${file}: ${message}`, { fields: [{ field: file, message }] });
 }
 
-/** The short form with its stages in an order in which they may run. */
+/** The short form with its stages in a valid execution order. */
 function shapeOfShort({ value, at }: Located<z.output<typeof shapeSchema>>): PipelineShape {
   const mistakes: FieldError[] = [];
   const { stages } = value;

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 
-/** What placing needs to know of a pipeline: its stages as calls of pools, and what has to end before each. */
+/** A pipeline's workload: its stages as calls of pools, and their predecessors. */
 export interface PipelineShape {
   readonly name: string;
-  /** Every stage stands behind those that it waits for. */
+  /** Every stage comes after those that it waits for. */
   readonly stages: readonly StageShape[];
-  /** What the plan does not say and was taken for granted, for people. */
+  /** Assumptions beyond the plan, as text. */
   readonly assumptions: readonly string[];
 }
 
@@ -13,26 +13,26 @@ export interface StageShape extends StageFigures {
   readonly id: string;
   /** Name of the pool that serves it. */
   readonly model: string;
-  /** Places in `stages` of what has to end before it starts. */
+  /** Indexes in `stages` of its predecessors. */
   readonly after: readonly number[];
 }
 
-/** What a plan cannot know about a stage; `--assume <stage>.<figure>=<number>` states it. */
+/** Figures of a stage that a plan does not contain; `--assume <stage>.<figure>=<number>` states them. */
 export interface StageFigures {
-  /** Calls of the pool in a run, all at once: the items of an `each`. */
+  /** Concurrent calls of the pool per run: the items of an `each`. */
   readonly calls: number;
   /** Share of the runs that need the stage: a branch. */
   readonly share: number;
-  /** Share of the calls that a cache answers, and how long that takes in milliseconds. */
+  /** Share of the calls that a cache answers, and the time of such an answer in milliseconds. */
   readonly cacheHitRate: number;
   readonly cacheHitMs: number;
   /** Share of the attempts that fail, most attempts, and the wait between two in milliseconds. */
   readonly failureRate: number;
   readonly attempts: number;
   readonly backoffMs: number;
-  /** Orchestration of a call, in milliseconds: it takes time and keeps no device busy. */
+  /** Orchestration overhead of a call, in milliseconds; it does not occupy a device. */
   readonly overheadMs: number;
-  /** What it hands on, in bytes. */
+  /** Size of its output, in bytes. */
   readonly outputBytes: number;
 }
 
@@ -50,7 +50,7 @@ export const FIGURES = {
 
 const id = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/-]*$/, 'letters, digits, ".", "_", "/" and "-"');
 
-/** A pipeline of somebody who has no plan: stages, models and what waits for what. */
+/** A pipeline in short form, without a plan: stages, models and dependencies. */
 export const shapeSchema = z.strictObject({
   format: z.literal(1, { error: 'must be 1, the format of this release' }),
   name: id,
@@ -59,5 +59,5 @@ export const shapeSchema = z.strictObject({
     .min(1, 'no stages: list at least one'),
 });
 
-/** The figures where nobody has stated any. */
+/** The default figures. */
 export const UNSTATED: StageFigures = z.object(FIGURES).parse({});

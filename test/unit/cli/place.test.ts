@@ -84,7 +84,7 @@ describe('millrace place', { timeout: 120_000 }, () => {
   it('takes a pipeline of the catalogue by its name, and says what it takes for granted', async () => {
     const out = await placed(folder, '--pipeline', 'voice-assistant', '--slo-p99', '2s', '--rate', '2');
     expect(out).toMatch(/^voice-assistant\/answer +assistant/m);
-    expect(out).toMatch(/answer\.embed \(minilm\) has no profile and is taken to cost nothing/);
+    expect(out).toMatch(/answer\.embed \(minilm\) has no profile; it is assumed to cost nothing/);
   });
 
   it.each([

@@ -122,7 +122,7 @@ describe('what cannot be planned', SLOW, () => {
     const without = PROFILES.slice(0, 2);
     expect(refusal(() => plan(plannerInput({ profiles: without })))).toEqual({
       code: 'PROFILE_MISSING',
-      fields: ['voice/speak: no profile is of the model "tts" (there are whisper): profile it'],
+      fields: ['voice/speak: there is no profile of the model "tts" (there are whisper): profile it'],
     });
     const elsewhere = [...without, profileFile('tts', 'h100', 10)];
     expect(refusal(() => plan(plannerInput({ profiles: elsewhere })))).toEqual({

@@ -67,7 +67,7 @@ describe('a measured profile', () => {
       text: JSON.stringify(rest),
     }));
     const { assumptions } = buildProblem(plannerInput({ profiles: without }));
-    expect(assumptions).toContain('whisper: a profile of it states no memory, and it is taken to need none');
+    expect(assumptions).toContain('whisper: one of its profiles states no memory; it is assumed to need none');
     expect(buildProblem(plannerInput()).assumptions).toEqual([]);
   });
 

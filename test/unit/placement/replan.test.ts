@@ -98,7 +98,7 @@ describe('a placement in force', { timeout: 120_000 }, () => {
     expect(devicesOf(found.proposal ?? placement)).not.toContain(gone);
     expect(found.expected?.p99Ms).toBeGreaterThan(predicted.p99Ms);
     expect(Object.keys(found.expected?.devices ?? {})).not.toContain(gone);
-    expect(replanText(placement, asPredicted, found)).toMatch(/^With it {2}predicted for now: \d/m);
+    expect(replanText(placement, asPredicted, found)).toMatch(/^In force {2}predicted for now: \d/m);
   });
 
   it('is proposed the most that is left holds, with the share to refuse, where nothing holds all', () => {

@@ -141,7 +141,7 @@ describe('vLLM', () => {
   it('is refused memory that the device does not have', () => {
     const large = placedPool('assistant', [['gpu1/0']], { batching: 'continuous', memoryBytes: 79 * GIB });
     expect(() => generate(placementOf([large]), inventory, options)).toThrow(
-      expect.objectContaining({ code: 'INVALID_PLACEMENT', message: expect.stringContaining('assistant takes') }),
+      expect.objectContaining({ code: 'INVALID_PLACEMENT', message: expect.stringContaining('assistant needs') }),
     );
   });
 });
