@@ -2,7 +2,7 @@ import { type Document, isMap, isSeq, parseDocument, YAMLMap } from 'yaml';
 import { readInventory } from '../../placement/inventory/index.js';
 import type { RunningServer } from './running-servers.js';
 
-/** A line of a node's devices, as `cluster.yaml` has it. */
+/** A line of a node's devices in `cluster.yaml`. */
 export interface DeviceLine {
   readonly kind: string;
   readonly count?: number;
@@ -19,9 +19,9 @@ export interface Found {
 const EMPTY = 'format: 1\nnodes: []\n';
 
 /**
- * `cluster.yaml` with what was found on a node: its devices in place of those that the file has for it, and its servers that
- * are not there yet. Prices, links and comments elsewhere stay. Throws `INVALID_INVENTORY` when the file cannot be read, or
- * would not be one any more: a link to a device that is gone.
+ * `cluster.yaml` updated with a node's inventory: its devices replace those in the file, and missing servers are added.
+ * Prices, links and comments elsewhere are kept. Throws `INVALID_INVENTORY` if the file cannot be read or would become
+ * invalid, e.g. by a link to a removed device.
  */
 export function withNode(before: string | undefined, { node, devices, endpoints }: Found, file: string): string {
   if (before !== undefined) readInventory(before, file);
@@ -41,7 +41,7 @@ export function withNode(before: string | undefined, { node, devices, endpoints 
   return text;
 }
 
-/** What the file says that a device of a kind costs, which no machine knows. */
+/** The file's price of a device kind, which cannot be detected. */
 function priceOf(node: unknown, kind: string): { readonly pricePerHour?: unknown } {
   const devices = isMap(node) ? node.get('devices') : undefined;
   const line = isSeq(devices) ? devices.items.find((item) => isMap(item) && item.get('kind') === kind) : undefined;
@@ -60,7 +60,7 @@ function sequence(document: Document, key: string) {
   return made;
 }
 
-/** On one line. */
+/** Formatted on one line. */
 function flow(document: Document, ...parts: readonly object[]): YAMLMap {
   const map = document.createNode(Object.assign({}, ...parts));
   if (!(map instanceof YAMLMap)) throw new TypeError('a line is a map');

@@ -1,11 +1,11 @@
 import type { DeviceLine } from './cluster-file.js';
 import type { Machine } from './machine.js';
 
-/** What `apply` takes for a CPU unless it is told otherwise. */
+/** The device kind that `apply` treats as a CPU by default. */
 const CPU = 'cpu';
 const MEBIBYTE = 2 ** 20;
 
-/** The lines of a node: its GPUs, those alike and side by side together; without any its processors. */
+/** The device lines of a node: its GPUs, adjacent equal ones combined; without GPUs its processors. */
 export function deviceLines({ cpu, gpus }: Pick<Machine, 'cpu' | 'gpus'>): readonly DeviceLine[] {
   if (gpus.length === 0) return [{ kind: CPU, memory: spelled(cpu.memoryBytes), concurrency: cpu.cores }];
   const lines: { kind: string; count: number; memory: string }[] = [];
@@ -18,10 +18,10 @@ export function deviceLines({ cpu, gpus }: Pick<Machine, 'cpu' | 'gpus'>): reado
   return lines.map(({ count, ...line }) => (count === 1 ? line : { ...line, count }));
 }
 
-/** `NVIDIA A100-SXM4-80GB` is the kind `a100-sxm4-80gb`. */
+/** `NVIDIA A100-SXM4-80GB` becomes the kind `a100-sxm4-80gb`. */
 export const kindOf = (name: string): string => asName(name.replace(/^NVIDIA\s+/i, '')) || 'gpu';
 
-/** As names in an inventory are: lower-case letters, digits and "-". */
+/** Converted to a name of an inventory: lower-case letters, digits and "-". */
 export const asName = (text: string): string =>
   text
     .toLowerCase()
@@ -29,7 +29,7 @@ export const asName = (text: string): string =>
     .replace(/^-+|-+$/g, '')
     .slice(0, 63);
 
-/** Whole mebibytes, as gibibytes where they are whole. */
+/** Whole mebibytes, or gibibytes if they are whole. */
 function spelled(bytes: number): string {
   const mebibytes = Math.floor(bytes / MEBIBYTE);
   return mebibytes % 1024 === 0 ? `${mebibytes / 1024}GiB` : `${mebibytes}MiB`;

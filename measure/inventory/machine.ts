@@ -4,19 +4,21 @@ import { promisify } from 'node:util';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import { GPU_FIELDS, type Gpu, readGpus } from './nvidia-smi.js';
 
-/** What a node has that models can run on. */
+/** Hardware of a node that models can run on. */
 export interface Machine {
-  /** Its name without a domain. */
+  /** Host name without a domain. */
   readonly host: string;
   readonly cpu: { readonly model: string; readonly cores: number; readonly memoryBytes: number };
-  /** Empty where there is no `nvidia-smi`. */
+  /** Empty without `nvidia-smi`. */
   readonly gpus: readonly Gpu[];
 }
 
-/** `nvidia-smi` answers within a second, and within ten while a driver wakes up. */
+/** `nvidia-smi` answers within a second, or within ten while the driver starts. */
 const ANSWER_MS = 20_000;
 
-/** Looks at this machine. Throws `INVALID_INVENTORY` when `nvidia-smi` is there and fails, or says what is not understood. */
+/**
+ * Inspects this machine. Throws `INVALID_INVENTORY` if `nvidia-smi` exists and fails, or its output is not understood.
+ */
 export async function thisMachine(program = 'nvidia-smi'): Promise<Machine> {
   const [first] = cpus();
   return {
@@ -34,12 +36,12 @@ async function gpusBy(program: string): Promise<readonly Gpu[]> {
   } catch (error) {
     if (error instanceof MillraceError) throw error;
     if ((error as { code?: unknown }).code === 'ENOENT') return [];
-    const message = `it is there and fails: ${messageOf(error)}`;
+    const message = `the program exists but fails: ${messageOf(error)}`;
     throw new MillraceError('INVALID_INVENTORY', `${program}: ${message}`, { fields: [{ field: program, message }] });
   }
 }
 
-/** What runs models here, in words: the GPUs where there are some, else the CPU. */
+/** The hardware that runs models here, as text: the GPUs if there are any, else the CPU. */
 export function describeMachine({ cpu, gpus }: Machine): string {
   if (gpus.length === 0) return `${cpu.cores} x ${cpu.model}`;
   const names = [...new Set(gpus.map(({ name }) => name))];

@@ -1,22 +1,22 @@
 import { invalidFields } from '../../pipelines/invalid-fields.js';
 
-/** A GPU as `nvidia-smi` tells of it. */
+/** A GPU as reported by `nvidia-smi`. */
 export interface Gpu {
   readonly index: number;
   readonly name: string;
   readonly memoryBytes: number;
-  /** Whether it is cut into MIG parts; what those are the query does not say. */
+  /** Whether it is split into MIG parts; the query does not list them. */
   readonly mig: boolean;
 }
 
-/** What is asked of `nvidia-smi --query-gpu`, in this order; `nvidia-smi --help-query-gpu` explains each. */
+/** Fields queried by `nvidia-smi --query-gpu`, in this order; `nvidia-smi --help-query-gpu` explains each. */
 export const GPU_FIELDS = ['index', 'name', 'memory.total', 'mig.mode.current'] as const;
 
 const MEBIBYTE = 2 ** 20;
 
 /**
- * GPUs out of CSV without headings and units: memory is in MiB; MIG is `Enabled`, `Disabled` or, where a GPU cannot have it,
- * `[N/A]`. Throws `INVALID_INVENTORY` naming the lines that are none of it.
+ * Parses GPUs from CSV without headings and units: memory is in MiB; MIG is `Enabled`, `Disabled`, or `[N/A]` if the
+ * GPU does not support it. Throws `INVALID_INVENTORY` naming the lines that cannot be parsed.
  */
 export function readGpus(csv: string): readonly Gpu[] {
   const lines = csv.split(/\r?\n/).map((line) => line.trim());

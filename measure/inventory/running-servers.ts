@@ -4,7 +4,7 @@ import { messageOf } from '../../pipelines/errors.js';
 import { limited } from '../../runtime/limited.js';
 import { isLoopback } from '../../runtime/loopback.js';
 
-/** A server that runs on the node, as `cluster.yaml` lists it. */
+/** A server that runs on the node, as listed in `cluster.yaml`. */
 export interface RunningServer {
   readonly url: string;
   readonly connector: string;
@@ -14,16 +14,16 @@ export interface RunningServer {
 
 export interface Looked {
   readonly servers: readonly RunningServer[];
-  /** Why an endpoint of the models file is not among them. */
+  /** Why an endpoint of the models file is not included. */
   readonly notes: string[];
 }
 
-/** A server that runs says what a model is within milliseconds; what is silent for longer is no help to a plan. */
+/** A running server identifies a model within milliseconds; a longer silence means that it cannot be placed on. */
 const ANSWER_MS = 3_000;
 
 /**
- * The endpoints of the models file that are on a node's devices and answer: by their label, which is a device's id or, of an
- * endpoint on this machine, ends in its place among them (`gpu1`, `cpu0`).
+ * The endpoints of the models file on a node's devices that answer: matched by their label, which is a device's id or,
+ * for an endpoint on this machine, ends in its index (`gpu1`, `cpu0`).
  */
 export async function runningServers(
   models: ModelsConfig,
@@ -58,7 +58,7 @@ function deviceAt(url: string, label: string, node: string, devices: number): st
   return here ? `${node}/${Number(index)}` : undefined;
 }
 
-/** Why a server does not tell what a model is; undefined when it does. */
+/** Why a server does not identify a model; undefined if it does. */
 async function silence(backend: Backend, model: string): Promise<string | undefined> {
   try {
     await limited(ANSWER_MS, new AbortController().signal, (signal) => backend.fingerprint(model, signal));

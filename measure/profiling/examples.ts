@@ -4,23 +4,23 @@ import type { SampleAudio } from './sample-audio.js';
 
 /** Calls of a stage kind by which a model is measured. */
 export interface Example {
-  /** The column of a trace that says what a call's time depends on; absent: on nothing but the batch. */
+  /** The trace column that determines a call's time; absent: the time depends only on the batch. */
   readonly variable?: string;
-  /** Sizes that are measured; one that means nothing where there is no variable. */
+  /** Sizes to measure; a placeholder if there is no variable. */
   readonly sizes: readonly number[];
   /** The stage's options. */
   readonly with: JsonObject;
-  /** No two serials give the same input: a server's cache of responses must not answer. */
+  /** Different serials give different inputs, so that a server's response cache does not answer. */
   input(size: number, serial: number): JsonObject;
 }
 
 /**
- * Sizes lie within what one call of the server takes, for longer input is sent in several: 30 s of audio and 400
- * characters to speak. Beyond the last the simulator goes on in proportion.
+ * Sizes stay within a single call to the server, because longer input is split: 30 s of audio and 400 characters to
+ * speak. Beyond the last size the simulator extrapolates in proportion.
  */
 const AUDIO_SECONDS = [2, 5, 10, 25];
 const SPOKEN_CHARACTERS = [20, 60, 150, 350];
-/** A sentence, and a passage: what embedders and classifiers see. */
+/** A sentence, and a passage: typical input of embedders and classifiers. */
 const READ_CHARACTERS = [40, 400];
 const PASSAGES = [2, 8];
 
@@ -36,7 +36,7 @@ export function prose(characters: number, serial: number): string {
     .trim();
 }
 
-/** What a load without sizes is taken to have, of the sizes that are measured. */
+/** The typical size among the measured ones, for a load without sizes. */
 export const typicalOf = (sizes: readonly number[]): number => sizes[Math.floor((sizes.length - 1) / 2)] ?? 1;
 
 type Make = (options: JsonObject, audio: SampleAudio) => Example;
@@ -81,7 +81,7 @@ interface Format {
   readonly shape: readonly number[];
 }
 
-/** Tensors of the stated forms, a dimension that is left open being 1; numbers are the serial, within a byte's range. */
+/** Tensors of the stated forms, with open dimensions set to 1; numbers are the serial, within a byte's range. */
 function tensors(inputs: Readonly<Record<string, Format>>, serial: number): JsonObject {
   return Object.fromEntries(
     Object.entries(inputs).map(([name, { dtype, shape: stated }]) => {

@@ -5,17 +5,17 @@ import { type Profile, type ProfileFile, type ReadProfile, readProfile } from '.
 
 type Key = Pick<Profile, 'model' | 'variant' | 'deviceKind'>;
 
-/** A folder of profiles as `millrace profile` writes it and `millrace place` reads it. */
+/** A folder of profiles, written by `millrace profile` and read by `millrace place`. */
 export interface ProfileFolder {
-  /** The profile of a model for all its stages; undefined where there is none. */
+  /** The profile of a model for all its stages; undefined if there is none. */
   find(key: Key): ReadProfile | undefined;
-  /** Writes a profile in place of the one that is of the same, and gives the file's path. */
+  /** Writes a profile, replacing the one with the same key, and returns the file's path. */
   write(profile: ProfileFile): string;
 }
 
 /**
- * The profiles of a folder, which need not be there yet. Throws `INVALID_PROFILE` for a file that is none: what is measured
- * must not lie beside what cannot be read.
+ * The profiles of a folder, which need not exist. Throws `INVALID_PROFILE` for a file that cannot be read, because new
+ * profiles must not be written next to it.
  */
 export function profilesIn(folder: string): ProfileFolder {
   const read = names(folder).map((name) => readProfile(readFileSync(path.join(folder, name), 'utf8'), name));
@@ -43,7 +43,7 @@ export function profilesIn(folder: string): ProfileFolder {
   };
 }
 
-/** `whisper.fp16.a100.json`; the variant only where it has a name. */
+/** `whisper.fp16.a100.json`; the variant only if it is named. */
 const nameOf = ({ model, variant, deviceKind }: Key): string =>
   `${[model, ...(variant === 'default' ? [] : [variant]), deviceKind].map((part) => part.replace(/[^\w-]+/g, '_')).join('.')}.json`;
 

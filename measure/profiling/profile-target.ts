@@ -10,12 +10,15 @@ import { sampleBatches } from './sample-batches.js';
 import { sampleSequences } from './sample-sequences.js';
 import type { Target } from './targets.js';
 
-/** A server that lives says what it is within milliseconds; a loaded one within seconds. */
+/** A running server identifies itself within milliseconds, a loaded one within seconds. */
 const TOLD_MS = 10_000;
 
 export type Fingerprint = { readonly model: string; readonly server: string; readonly device: string };
 
-/** What a profile is of: the model's weights, the server and the device. Throws as the connector does when it is away. */
+/**
+ * Fingerprint of a profile: the model's weights, the server and the device. Throws as the connector does if the server
+ * is away.
+ */
 export async function fingerprintAt(
   target: Target,
   backend: Backend,
@@ -26,7 +29,7 @@ export async function fingerprintAt(
   return limited(TOLD_MS, signal, async (own) => {
     const model = await backend.fingerprint(pool.model, own);
     const server = (await backend.server?.(pool.model, own)) ?? pool.connector;
-    // Of another machine nothing is known but what its operator calls it.
+    // The hardware of a remote machine is unknown; its operator's name is used.
     return { model, server, device: isLoopback(endpoint.url) ? machine : endpoint.device };
   });
 }
@@ -35,7 +38,7 @@ export interface MeasureOptions {
   readonly samples: number;
   readonly timeLimitMs: number;
   readonly batches: readonly number[];
-  /** Rising; absent: those of the kind. */
+  /** Ascending; absent: those of the kind. */
   readonly sizes?: readonly number[] | undefined;
   readonly variant: string;
   readonly quality: number;
@@ -53,12 +56,13 @@ export interface Measured {
 }
 
 /**
- * Measures a model at its endpoint. Throws what the connector throws, and `PROFILE_UNMEASURED` for what cannot be measured.
+ * Measures a model at its endpoint. Throws what the connector throws, and `PROFILE_UNMEASURED` if it cannot be
+ * measured.
  */
 export async function profileTarget(target: Target, backend: Backend, options: MeasureOptions): Promise<Measured> {
   const { model, pool, endpoint, deviceKind } = target;
   const { variant, quality, audio, machine, signal } = options;
-  // Every call of a burst listens to it: more than the ten that Node takes for a leak.
+  // Every call of a burst adds a listener: more than the ten above which Node warns of a leak.
   setMaxListeners(0, signal);
   const fingerprint = await fingerprintAt(target, backend, machine, signal);
   const memory = options.memory[model];

@@ -3,13 +3,13 @@ import { decodeWav } from '../../media/index.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
 
-/** Hz that models of speech recognition take. */
+/** Sample rate of speech recognition models, in Hz. */
 const RATE = 16_000;
-/** Share of a second by which two calls' audio differ, so that no cache of the server knows the second. */
+/** Offset between two calls' audio as a share of a second, so that the server's cache does not know the second one. */
 const SHIFT_S = 0.013;
 const UNHASHED = '0'.repeat(64);
 
-/** Speech of any length, made of one recording said again and again; and a place for what models speak. No store is asked. */
+/** Speech of any length, made by repeating one recording, and a sink for synthesized audio. No store is used. */
 export class SampleAudio implements AudioPort {
   readonly #spoken: Float32Array;
 
@@ -17,7 +17,7 @@ export class SampleAudio implements AudioPort {
     this.#spoken = spoken;
   }
 
-  /** `wav`: a WAV file's bytes. Throws `INVALID_MEDIA` for what is none, and for silence of no length. */
+  /** `wav`: a WAV file's bytes. Throws `INVALID_MEDIA` for other files and for empty audio. */
   static async of(wav: Uint8Array, name: string): Promise<SampleAudio> {
     const chunks: number[] = [];
     for await (const chunk of decodeWav(whole(wav), { sampleRate: RATE })) for (const each of chunk) chunks.push(each);

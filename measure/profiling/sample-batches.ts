@@ -8,21 +8,21 @@ import { Cells, leastSamples, median, rounds, type Subject, settles, timed, warm
 
 /** A server counts a call a moment after it has answered it. */
 const COUNTED_WITHIN_MS = 2_000;
-/** Canaries of workers come every 15 s: of four bursts in a row one is free of them. */
+/** Workers' canaries come every 15 s: of four consecutive bursts one is undisturbed. */
 const TRIES = 4;
-/** Share of a call's time after which the server has surely begun with it, and is as surely not yet done. */
+/** Share of a call's time after which the server has certainly started it and certainly not finished it. */
 const BEGUN = 0.3;
 
 /**
- * What a model that is served by batches takes, by size of batch and size of input. A server that keeps statistics is
- * believed: each burst's batches are read from its count, without the wait in its queue, and what a call takes beyond them is
- * the overhead. Of another the time from a burst's start to its last answer is taken. Throws `PROFILE_UNMEASURED` when
- * others call the model all the time.
+ * Times of a model served by batches, by batch size and input size. If the server keeps statistics, each burst's
+ * batches are read from them, without queue time, and the rest of a call's time is its overhead. Otherwise the time
+ * from a burst's start to its last answer is used. Throws `PROFILE_UNMEASURED` if other clients call the model all the
+ * time.
  */
 export async function sampleBatches(subject: Subject, kind: StageKindName, example: Example): Promise<BatchSamples> {
   const meter = await Meter.of(subject, kind, example);
   const { batching } = meter;
-  // What does not depend on a size has none to choose.
+  // Without a size variable there are no sizes to choose.
   const sizes = (example.variable === undefined ? undefined : subject.sizes) ?? example.sizes;
   const batches = subject.batches.filter((batch) => batch === 1 || batching === undefined || batch <= batching.most);
   await warmUp((serial) => timed(subject, { kind, with: example.with, input: example.input(sizes[0] ?? 1, serial) }));
@@ -79,7 +79,7 @@ class Meter {
     return new Meter(subject, kind, example, await backend.batching?.(model, signal));
   }
 
-  /** Sizes of batch of which every size of input has samples enough. */
+  /** Batch sizes with enough samples of every input size. */
   batches(sizes: readonly number[]): readonly number[] {
     const seen = [...new Set(this.cells.keys.map((key) => Number(key.split('/')[0])))].sort((a, b) => a - b);
     return seen.filter((batch) =>
@@ -87,7 +87,7 @@ class Meter {
     );
   }
 
-  /** A burst among which nobody else's calls were, within a few tries. */
+  /** A burst without other clients' calls, within a few tries. */
   async undisturbed(batch: number, size: number): Promise<void> {
     for (let i = 0; i < TRIES; i += 1) {
       if (await this.#burst(batch, size)) return;
@@ -95,7 +95,9 @@ class Meter {
     }
   }
 
-  /** Calls at once that the server should make one batch of. False: others called the model meanwhile. */
+  /**
+   * Concurrent calls that the server should combine into one batch. False: other clients called the model meanwhile.
+   */
   async #burst(batch: number, size: number): Promise<boolean> {
     const before = await this.#work();
     // While each instance computes a call, the others wait and are taken together.
@@ -103,7 +105,7 @@ class Meter {
     const ahead = batch > 1 && before !== undefined ? instances : 0;
     const startedAt = performance.now();
     const first = Array.from({ length: ahead }, () => this.#call(size));
-    // What comes before the server has begun, or while it waits for more, would be taken into the batch of the first.
+    // Calls that arrive before the server has started, or while it waits for more, would join the first batch.
     if (ahead > 0) await sleep(delayMs + BEGUN * this.#aloneMs(size));
     await Promise.all([...first, ...Array.from({ length: batch }, () => this.#call(size))]);
     const wallMs = performance.now() - startedAt;
@@ -112,7 +114,7 @@ class Meter {
     return true;
   }
 
-  /** What a call alone has taken, in the median so far; 0 while nothing is known. */
+  /** Median time of a single call so far; 0 while unknown. */
   #aloneMs(size: number): number {
     return median(this.cells.of(`1/${size}`)) ?? 0;
   }
@@ -145,7 +147,7 @@ class Meter {
     return true;
   }
 
-  /** Undefined where the server keeps no statistics by which batches can be told apart. */
+  /** Undefined if the server keeps no statistics that distinguish batches. */
   async #work(): Promise<ServerWork | undefined> {
     const { backend, model, signal } = this.#subject;
     const work = await backend.work?.(model, signal);

@@ -5,19 +5,19 @@ import type { SequenceSamples } from '../../placement/profiles/index.js';
 import { prose, typicalOf } from './examples.js';
 import { Cells, leastSamples, median, rounds, type Subject, type Timed, timed, warmUp } from './sampling.js';
 
-/** Characters of the prompts whose reading is timed: a question, a paragraph, a page. */
+/** Characters of the prompts whose processing is timed: a question, a paragraph, a page. */
 const PROMPTS = [60, 400, 1_600];
-/** Tokens that are written while their pace is timed: dozens of steps in a call of a second or so. */
+/** Tokens generated while the rate is timed: dozens of steps in a call of about a second. */
 const WRITTEN = 40;
-/** A load without sizes is taken to write as much. */
+/** Output length assumed for a load without sizes. */
 const TYPICAL_OUT = 64;
-/** Where the server does not count a prompt's tokens: English has about four characters in one. */
+/** Used if the server does not count a prompt's tokens: English has about four characters per token. */
 const CHARACTERS_A_TOKEN = 4;
 
 /**
- * What an LLM takes: time to the first token by the length of a prompt that runs alone, and time of a token by the number of
- * sequences that are written at once, both as its stream shows them. Counts of sequences are doubled until the server no
- * longer writes that many at once. Throws `PROFILE_UNMEASURED` when it does not stream.
+ * Times of an LLM: time to the first token by the length of a prompt that runs alone, and time per token by the number
+ * of concurrent sequences, both from its stream. The number of sequences is doubled until the server no longer
+ * generates that many at once. Throws `PROFILE_UNMEASURED` if it does not stream.
  */
 export async function sampleSequences(subject: Subject, options: JsonObject): Promise<SequenceSamples> {
   const lengths = subject.sizes ?? PROMPTS;
@@ -25,7 +25,7 @@ export async function sampleSequences(subject: Subject, options: JsonObject): Pr
   let calls = 0;
   const ask = (characters: number, maxTokens: number) => {
     calls += 1;
-    // The serial comes first, so that the server's cache of prompts knows no more of it than of any new question.
+    // The serial comes first, so that the server's prompt cache has no more of it than of any new question.
     const input = { prompt: `${prose(characters, calls)}. Tell a long story about this.` };
     return timed(subject, { kind: 'chat', with: { ...shared(options), maxTokens }, input });
   };
@@ -44,7 +44,7 @@ export async function sampleSequences(subject: Subject, options: JsonObject): Pr
       const all = await Promise.all(Array.from({ length: count }, () => ask(shortest, WRITTEN)));
       const gaps = pace(all);
       decode.add(count, ...gaps);
-      // Not once have all been written together: the server takes fewer.
+      // At no time were all sequences generated together: the server's limit is lower.
       if (gaps.length === 0 && count > 1 && round === 0) {
         counts = counts.filter((each) => each < count);
         break;
@@ -71,22 +71,22 @@ export async function sampleSequences(subject: Subject, options: JsonObject): Pr
   };
 }
 
-/** Of a stage's options what every prompt of it has in common; what binds the reply would end it early. */
+/** Options shared by all prompts of a stage, except those that bind the reply, which would end it early. */
 const shared = ({ system }: JsonObject): JsonObject => (system === undefined ? {} : { system });
 
 const firstAt = ({ pieces, endedAt }: Timed): number => pieces[0] ?? endedAt;
 const outputTokens = ({ usage }: Reply, pieces: number): number => usage?.outputTokens ?? pieces;
 
 /**
- * Milliseconds a token of each sequence while all of them are written: between the last one's first piece and the first
- * one's last. Empty when there is no such time.
+ * Milliseconds per token of each sequence while all of them are generated: between the last one's first chunk and the
+ * first one's last. Empty if there is no such time.
  */
 export function pace(all: readonly Timed[]): number[] {
   const from = Math.max(...all.map(firstAt));
   const to = Math.min(...all.map(({ pieces }) => pieces.at(-1) ?? 0));
   return all.flatMap(({ reply, pieces }) => {
     const within = pieces.filter((at) => at >= from && at <= to);
-    // A piece may hold several tokens.
+    // A chunk may hold several tokens.
     const aPiece = Math.max(1, outputTokens(reply, pieces.length) / Math.max(1, pieces.length));
     const first = within[0];
     const last = within.at(-1);

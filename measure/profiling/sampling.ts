@@ -5,41 +5,41 @@ import { MillraceError } from '../../pipelines/errors.js';
 import { limited } from '../../runtime/limited.js';
 
 /**
- * Samples of each cell of a table without which it is none, unless fewer are asked for: the median of five holds while one
- * of them was disturbed, on either side. They are taken however long it takes.
+ * Minimum samples per cell of a table, unless fewer are requested: the median of five tolerates an outlier on either
+ * side. They are taken whatever time they need.
  */
 const LEAST_SAMPLES = 5;
 export const leastSamples = ({ samples }: Pick<Subject, 'samples'>): number => Math.min(samples, LEAST_SAMPLES);
-/** Longest time of one call: an LLM on a machine that has no core to spare takes minutes; a dead server is told of before. */
+/** Longest time of one call: an LLM on a fully loaded machine takes minutes; a dead server is detected earlier. */
 const CALL_MS = 300_000;
-/** Calls before any that counts: the first ones load what is loaded late, and fill caches of code. */
+/** Warm-up calls: the first ones trigger lazy loading and fill code caches. */
 const WARM_UP = 2;
 
-/** The model that is measured, and how much of it. */
+/** The model to measure, and how much of it. */
 export interface Subject {
   readonly backend: Backend;
   /** The model's name at the server. */
   readonly model: string;
   readonly audio: AudioPort;
-  /** Samples of each cell, if the time lasts. */
+  /** Samples per cell, if the time suffices. */
   readonly samples: number;
   readonly timeLimitMs: number;
-  /** Sizes of batch, or numbers of sequences, to measure. */
+  /** Batch sizes, or numbers of sequences, to measure. */
   readonly batches: readonly number[];
-  /** Sizes of input in place of those of the kind; of an LLM characters of a prompt. */
+  /** Input sizes in place of the kind's; for an LLM characters of a prompt. */
   readonly sizes?: readonly number[] | undefined;
   readonly signal: AbortSignal;
 }
 
 export interface Timed {
   readonly reply: Reply;
-  /** When it was sent, and when each piece and the end of its answer came; of `performance.now()`. */
+  /** Times of sending, of each chunk and of the answer's end, by `performance.now()`. */
   readonly startedAt: number;
   readonly pieces: readonly number[];
   readonly endedAt: number;
 }
 
-/** One call, with the times of what came back. Throws what the connector throws, `BACKEND_TIMEOUT` after five minutes. */
+/** One call, with the times of its chunks. Throws what the connector throws, `BACKEND_TIMEOUT` after five minutes. */
 export async function timed(subject: Subject, call: Omit<Call, 'model'>): Promise<Timed> {
   const { backend, model, audio, signal } = subject;
   const pieces: number[] = [];
@@ -62,8 +62,8 @@ export async function timed(subject: Subject, call: Omit<Call, 'model'>): Promis
 }
 
 /**
- * Rounds of measuring, so that every cell sees the same of the machine: as many as there are samples, and fewer when the
- * time is up, but the least in any case.
+ * Rounds of measuring, so that every cell sees the same machine state: one per sample, fewer if the time is up, but at
+ * least the minimum.
  */
 export async function rounds(subject: Subject, round: (count: number) => Promise<void>): Promise<void> {
   const { samples, timeLimitMs, signal } = subject;
@@ -98,11 +98,11 @@ export class Cells<K extends string | number> {
   }
 }
 
-/** The middle one of values in any order; undefined of none. */
+/** The median of unsorted values; undefined without values. */
 export const median = (values: readonly number[]): number | undefined =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 
-/** Waits until the condition holds, looking every few milliseconds, but no longer than a time. */
+/** Waits until the condition holds, polling every few milliseconds, up to a time limit. */
 export async function settles(condition: () => Promise<boolean>, withinMs: number): Promise<void> {
   const until = performance.now() + withinMs;
   while (!(await condition()) && performance.now() <= until) await sleep(LOOK_MS);

@@ -6,9 +6,9 @@ import type { Inventory } from '../../placement/inventory/index.js';
 import { nearest } from '../../placement/source/index.js';
 import { shapeOf } from '../../placement/workload/index.js';
 
-/** A model at one of its endpoints, that is to be measured there. */
+/** A model at the endpoint where it is to be measured. */
 export interface Target {
-  /** The pool's name, and what it is. */
+  /** The pool's name and configuration. */
   readonly model: string;
   readonly pool: ModelsConfig[string];
   /** Stages that it serves. */
@@ -20,13 +20,14 @@ export interface Target {
   readonly deviceKind: string;
 }
 
-/** Which kind of device is behind an endpoint: one for all, or what the inventory says. */
+/** The device kind behind an endpoint: one for all, or from the inventory. */
 export type Kinds = { readonly deviceKind: string } | { readonly inventory: Inventory };
 
 /**
- * What a pipeline's profiles are of: each model that a pool serves, at its first endpoint on each kind of device. `only`: of
- * these stages. Throws `INVALID_INPUT` for a stage that there is not and for an endpoint of which the inventory does not say where
- * it is, `MODEL_NOT_CONFIGURED` for a model without a pool, `INVALID_PIPELINE` when no pool serves anything of it.
+ * The profiles that a pipeline needs: each model that a pool serves, at its first endpoint on each kind of device.
+ * `only`: of these stages. Throws `INVALID_INPUT` for an unknown stage and for an endpoint whose device the inventory
+ * does not state, `MODEL_NOT_CONFIGURED` for a model without a pool, `INVALID_PIPELINE` if no pool serves any of its
+ * stages.
  */
 export function targetsOf(
   plan: Plan,
@@ -62,7 +63,7 @@ export function targetsOf(
   });
 }
 
-/** Every stage of a plan and of the plans in it. */
+/** Every stage of a plan and of its nested plans. */
 function* stagePlans(graph: Graph): Generator<StagePlan> {
   for (const step of graph.stages) {
     if (isStage(step)) yield step;
@@ -71,11 +72,11 @@ function* stagePlans(graph: Graph): Generator<StagePlan> {
   }
 }
 
-/** The device is named by the endpoint's label, else by the inventory's list of endpoints. */
+/** The device is taken from the endpoint's label, else from the inventory's list of endpoints. */
 function kindAt({ devices, endpoints }: Inventory, { url, device: label }: Target['endpoint']): string {
   const listed = endpoints.find((each) => each.url === url)?.device;
   const found = devices.find(({ id }) => id === label) ?? devices.find(({ id }) => id === listed);
   if (found) return found.kind;
-  const message = `it does not say where ${url} runs: it has no device "${label}", and no endpoint of this url; add one, or give --device-kind`;
+  const message = `it does not state where ${url} runs: it has neither a device "${label}" nor an endpoint with this url; add one, or pass --device-kind`;
   throw new MillraceError('INVALID_INPUT', `--cluster: ${message}`, { fields: [{ field: '--cluster', message }] });
 }

@@ -8,8 +8,8 @@ export interface MeasureOptions extends Omit<ServersOptions, 'connection'>, Runs
 }
 
 /**
- * Measures a placement in force: runs and stages from Temporal, times of calls and devices that are lost from the servers.
- * A server that keeps no count and batches continuously begins a call at once: there its stages' run time is its service.
+ * Measures the active placement: runs and stages from Temporal, call times and lost devices from the servers. A server
+ * without statistics that batches continuously starts a call at once: its stages' run time is used as service time.
  */
 export async function measure({ client, ...options }: MeasureOptions): Promise<Measured> {
   const connection = client.connection as Connection;

@@ -4,27 +4,27 @@ import type { RunResult, StageRecord } from '../../pipelines/run/index.js';
 import type { Measured } from '../../placement/replan/index.js';
 import { percentile, sortedNumbers } from '../../placement/simulator/index.js';
 
-/** Runs whose times are read: the 95th percentile of them is made of fifty. */
+/** Most runs whose times are read: fifty lie beyond the 95th percentile. */
 const MOST_RUNS = 1_000;
-/** Runs whose stages are read, each with a call: enough for means, and done in a second or two. */
+/** Most runs whose stages are read, with a call each: enough for means, and done in a second or two. */
 const MOST_RESULTS = 100;
-/** Results asked for at once. */
+/** Results fetched concurrently. */
 const AT_ONCE = 10;
 
 export interface RunsOptions {
   readonly pipelines: readonly string[];
-  /** The deployment's own task queue, which its runs are on. */
+  /** The deployment's own task queue, which its runs use. */
   readonly taskQueue: string;
   /** Beginning of the window. */
   readonly since: Date;
 }
 
 export interface MeasuredRuns extends Pick<Measured, 'started' | 'completed' | 'failed' | 'runs' | 'stages'> {
-  /** Mean run time of the stages of each model, in milliseconds: what a worker sees of a call. */
+  /** Mean run time of each model's stages, in milliseconds: a call's time as seen by a worker. */
   readonly models: Measured['services'];
 }
 
-/** What Temporal knows of the runs of a window. A run that was continued in a new history counts once, with its end. */
+/** Runs of a window from Temporal. A run that was continued in a new history counts once, at its end. */
 export async function measureRuns(client: Client, { pipelines, taskQueue, since }: RunsOptions): Promise<MeasuredRuns> {
   const queue = `TaskQueue = "${taskQueue}" AND ExecutionStatus != "ContinuedAsNew"`;
   const of = (name: string) => `WorkflowType = "${name}" AND ${queue}`;
@@ -64,7 +64,7 @@ export async function measureRuns(client: Client, { pipelines, taskQueue, since 
   };
 }
 
-/** At most so many, evenly over the whole. */
+/** At most this many, evenly over the whole. */
 function spread<T>(all: readonly T[], most: number): readonly T[] {
   const step = Math.max(1, all.length / most);
   return Array.from({ length: Math.min(all.length, most) }, (_, i) => all[Math.floor(i * step)]).flatMap((each) =>
@@ -77,14 +77,14 @@ interface Row {
   readonly row: StageRecord;
 }
 
-/** The stage tables of runs that ended; one that Temporal keeps no longer is left out. */
+/** The stage tables of ended runs, without those that Temporal no longer keeps. */
 async function rowsOf(client: Client, runs: readonly WorkflowExecutionInfo[]): Promise<readonly Row[]> {
   const read = async ({ workflowId, runId, type }: WorkflowExecutionInfo): Promise<Row[]> => {
     try {
       const { stages } = (await client.workflow.getHandle(workflowId, runId).result()) as RunResult;
       return stages.map((row) => ({ pipeline: type, row }));
     } catch {
-      // Its history is gone by now, or its result is none of a run.
+      // Its history has expired, or its result is not that of a run.
       return [];
     }
   };
@@ -93,7 +93,7 @@ async function rowsOf(client: Client, runs: readonly WorkflowExecutionInfo[]): P
 
 type Times = { readonly queueMs: number; readonly runMs: number };
 
-/** Means by a key, of stages that were done by their server. */
+/** Means by key, of stages that were answered by their server. */
 function meansOf(rows: readonly Row[], keyOf: (row: Row) => string, ms: (times: Times) => number): Measured['stages'] {
   const sums = new Map<string, { calls: number; sum: number }>();
   for (const each of rows) {

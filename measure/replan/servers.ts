@@ -9,10 +9,13 @@ import type { LostDevice, Measured } from '../../placement/replan/index.js';
 import { limited } from '../../runtime/limited.js';
 import { pollersOf } from '../../temporal/pollers.js';
 
-/** Longest wait for a server's count, which takes it a millisecond, and for a canary, which waits behind what a full server has. */
+/**
+ * Longest wait for a server's statistics, which normally take a millisecond, and for a canary, which waits behind the
+ * calls of a full server.
+ */
 const ANSWER_MS = { count: 2_000, canary: 15_000 };
 
-/** What a canary fails with where the server works. */
+/** Codes of a failed canary that still show that the server works. */
 const WORKS: ReadonlySet<ErrorCode> = new Set([
   'BACKEND_OVERLOADED',
   'BACKEND_UNAUTHORIZED',
@@ -26,9 +29,9 @@ export interface ServersOptions {
   readonly connectors: ReadonlyMap<string, Connector>;
   readonly connection: Connection;
   readonly namespace: string;
-  /** The deployment's own. */
+  /** The deployment's own task queue. */
   readonly taskQueue: string;
-  /** Time between two looks at what servers have done, in milliseconds. */
+  /** Interval between two readings of servers' statistics, in milliseconds. */
   readonly lookMs: number;
   readonly signal: AbortSignal;
 }
@@ -42,8 +45,8 @@ interface Placed {
 }
 
 /**
- * What the servers of a placement say: their own times of a call between two looks, and which devices are lost: those where
- * a model has no endpoint that answers a canary, and those whose queue no worker serves.
+ * State of a placement's servers: their own call times between two readings, and lost devices: those where a model has
+ * no endpoint that answers a canary, and those whose queue no worker serves.
  */
 export async function measureServers(options: ServersOptions): Promise<Pick<Measured, 'services' | 'lost'>> {
   const { placement, lookMs, signal } = options;
@@ -57,7 +60,7 @@ export async function measureServers(options: ServersOptions): Promise<Pick<Meas
     const services = servicesOf(placed, before, await countsOf(placed, signal));
     const devices = new Set(placement.pools.flatMap(({ replicas }) => replicas.flatMap((each) => each.devices)));
     if (lost.length === devices.size) {
-      const message = `none of the placement’s ${devices.size} devices serves anything (${lost[0]?.device}: ${lost[0]?.because}): run it where the servers can be reached, with the deployment’s MILLRACE_MODELS and MILLRACE_TASK_QUEUE`;
+      const message = `none of the placement’s ${devices.size} devices serves anything (${lost[0]?.device}: ${lost[0]?.because}): run this where the servers can be reached, with the deployment’s MILLRACE_MODELS and MILLRACE_TASK_QUEUE`;
       throw new MillraceError('BACKEND_UNAVAILABLE', message);
     }
     return { services, lost };
@@ -66,7 +69,7 @@ export async function measureServers(options: ServersOptions): Promise<Pick<Meas
   }
 }
 
-/** Every endpoint that the models file has for the placement's replicas. */
+/** Every endpoint of the placement's replicas in the models file. */
 function placedOf({ placement, models, connectors }: ServersOptions): readonly Placed[] {
   return placement.pools.flatMap(({ model, replicas }) => {
     const pool = models[model];
@@ -95,7 +98,7 @@ async function countsOf(placed: readonly Placed[], signal: AbortSignal) {
         const work = await limited(ANSWER_MS.count, signal, async (own) => backend.work?.(pool.model, own));
         if (work) counts.set(each, work);
       } catch {
-        // Whether it serves anything is for the canary to say.
+        // Whether it works is tested by the canary.
       }
     }),
   );
@@ -111,7 +114,7 @@ function servicesOf(
   for (const each of placed) {
     const from = before.get(each);
     const to = after.get(each);
-    // Fewer than before: the server has started anew.
+    // The counter has decreased: the server was restarted.
     if (!from || !to || to.requests <= from.requests) continue;
     const { calls, ms } = sums.get(each.model) ?? { calls: 0, ms: 0 };
     sums.set(each.model, {
@@ -141,7 +144,7 @@ async function lostOf(options: ServersOptions, placed: readonly Placed[]): Promi
   return found.flat();
 }
 
-/** Why a device serves nothing of some model; undefined where it serves all of them. */
+/** Why a device does not serve some model; undefined if it serves all of them. */
 async function lossOf(
   { connection, namespace, taskQueue, signal }: ServersOptions,
   placed: readonly Placed[],
