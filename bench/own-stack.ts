@@ -1,6 +1,9 @@
 import { TEMPORAL_SETTINGS } from '../workers/temporal-settings.js';
 
-/** Settings of servers, models and access of the developer's own. A bench has a stack of its own: an empty setting counts as none. */
+/**
+ * Settings for the developer's own servers, models and access. A bench uses its own stack: an empty setting counts as
+ * unset.
+ */
 const OWN = [
   ...Object.keys(TEMPORAL_SETTINGS),
   'TEMPORAL_UI_URL',
@@ -23,12 +26,12 @@ const OWN = [
 export interface OwnStack {
   /** Its folder in `.millrace`. */
   readonly name: string;
-  /** Its ports begin here: apart from a demo's, the tests' and the other benches'. */
+  /** First of its ports: separate from a demo's, the tests' and the other benches'. */
   readonly portBase: number;
   readonly more?: Readonly<Record<string, string>>;
 }
 
-/** The environment of a stack that a bench starts, and of the processes that it starts beside it. */
+/** The environment of a bench's stack and of the processes that it starts beside it. */
 export const environmentOf = ({ name, portBase, more = {} }: OwnStack): Readonly<Record<string, string>> => ({
   ...Object.fromEntries(OWN.map((setting) => [setting, ''])),
   MILLRACE_HOME: `.millrace/${name}`,

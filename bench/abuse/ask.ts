@@ -1,7 +1,7 @@
 import { type Agent, type IncomingMessage, request } from 'node:http';
 
 const HOST = '127.0.0.1';
-/** The attacker has addresses of its own on loopback: limits of connections are per address. */
+/** The attacker uses its own loopback addresses, because connection limits are per address. */
 const FROM = '127.0.0.2';
 
 export interface Asked {
@@ -12,22 +12,22 @@ export interface Asked {
   readonly headers?: Readonly<Record<string, string | number>>;
   readonly body?: Buffer | string;
   readonly from?: string;
-  /** Aborts when the answer is no longer waited for. */
+  /** Aborts when the answer is no longer needed. */
   readonly end?: AbortSignal;
   readonly agent?: Agent;
 }
 
 export interface Answered {
   readonly status: number;
-  /** Of the error table. */
+  /** Code of the error table. */
   readonly code?: string;
   readonly text: string;
 }
 
-/** Sends a request and reads the whole answer, also one that comes before all of the body has been sent. */
+/** Sends a request and reads the whole answer, even if it arrives before the body has been sent. */
 export const ask = async (asked: Asked): Promise<Answered> => readAnswer(await answerTo(asked));
 
-/** The rest of an answer whose head is there. */
+/** The rest of an answer whose head has arrived. */
 export async function readAnswer(response: IncomingMessage): Promise<Answered> {
   const pieces: Buffer[] = [];
   for await (const piece of response) pieces.push(piece as Buffer);
@@ -36,7 +36,7 @@ export async function readAnswer(response: IncomingMessage): Promise<Answered> {
   return { status: response.statusCode ?? 0, ...(code !== undefined && { code }), text };
 }
 
-/** Of a JSON body, as `json()` of a fetch. */
+/** Parses a JSON body, as `json()` of a fetch. */
 export const json = <T>({ text }: Answered): T => JSON.parse(text) as T;
 
 export const POST = { method: 'POST', headers: { 'content-type': 'application/json' } } as const;
@@ -77,7 +77,9 @@ export function answerTo({
   });
 }
 
-/** Where the doors have it: in a problem, beside a message, in OpenAI's `error`, in the `data` of one of JSON-RPC. */
+/**
+ * The error code's place by protocol: in a problem, beside a message, in OpenAI's `error`, in the `data` of JSON-RPC.
+ */
 function codeIn(text: string): string | undefined {
   try {
     const { code, error } = JSON.parse(text) as {

@@ -1,6 +1,6 @@
 import type { Secrets } from './keys.js';
 
-/** Ports of the two doors that are attacked: the gateway's, or the stub's in a control round. */
+/** Ports of the two attacked doors: the gateway's, or the stub's in a control round. */
 export interface Doors {
   readonly http: number;
   readonly grpc: number;
@@ -9,27 +9,27 @@ export interface Doors {
 export interface AttackContext {
   readonly doors: Doors;
   readonly secrets: Secrets;
-  /** Aborts when nothing more is to be sent; what is under way may still be answered. */
+  /** Aborts when no more requests are to be sent; requests in flight may still be answered. */
   readonly over: AbortSignal;
-  /** Aborts when nothing is waited for any more. */
+  /** Aborts when no answer is awaited any more. */
   readonly end: AbortSignal;
-  /** To be called when it is under way: the bystander begins then. */
+  /** Called when the attack is running; the bystander then starts. */
   readonly begun: () => void;
-  /** An answer: an HTTP status or `grpc` and a status, and the code of the error table if there is one. */
+  /** Records an answer: an HTTP status or `grpc` and a status, and the code of the error table if there is one. */
   readonly note: (status: string) => void;
 }
 
 interface Described {
   readonly name: string;
-  /** What is sent, in a few words. */
+  /** Short description of the requests. */
   readonly about: string;
-  /** Answers of which each has to come. */
+  /** Expected answers; each must occur. */
   readonly must: readonly string[];
-  /** Answers that may come as well. Any other is a failure. */
+  /** Further allowed answers. Any other is a failure. */
   readonly may?: readonly string[];
 }
 
-/** An attack that goes on while the bystander asks. */
+/** An attack that runs while the bystander sends requests. */
 export interface Load extends Described {
   readonly run: (context: AttackContext) => Promise<void>;
 }
@@ -41,7 +41,7 @@ export interface CheckContext {
   readonly ids: Secrets;
 }
 
-/** An attack without load: its answers are all that is looked at. */
+/** An attack without load: only its answers are checked. */
 export interface Check extends Described {
   readonly answers: (context: CheckContext) => Promise<readonly string[]>;
 }
@@ -49,15 +49,15 @@ export interface Check extends Described {
 export interface Pace {
   /** Milliseconds from one start to the next. */
   readonly everyMs: number;
-  /** Most of them under way. */
+  /** Most requests in flight. */
   readonly atOnce: number;
-  /** Most of them altogether. */
+  /** Most requests in total. */
   readonly most: number;
 }
 
 /**
- * Sends at a pace, the same against the gateway and against the stub: whoever answers sooner is not sent more. Resolves when
- * all are answered.
+ * Sends at a fixed pace, the same to the gateway and the stub: a faster answer does not cause more requests. Resolves
+ * when all are answered.
  */
 export async function paced(
   { everyMs, atOnce, most }: Pace,
@@ -80,7 +80,7 @@ export async function paced(
   await Promise.all(underWay);
 }
 
-/** Waits so many milliseconds, or until the round is over. */
+/** Waits this many milliseconds, or until the round is over. */
 export const pause = (ms: number, over: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
     const timer = setTimeout(done, Math.max(0, ms));

@@ -1,4 +1,4 @@
-/** Thread of an attacker: sends one attack to the doors that it is given until it is told that the round is over. */
+/** Attacker thread: sends one attack to the given doors until it is told that the round is over. */
 import { setMaxListeners } from 'node:events';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { Doors } from './attack.js';
@@ -11,19 +11,19 @@ export interface Order {
   readonly secrets: Secrets;
 }
 
-/** What it tells: that it is under way, and at the end how often each answer has come. */
+/** Messages to the main thread: that the attack is running, and at the end how often each answer occurred. */
 export type Told = 'begun' | Answers;
-/** How often each answer has come. */
+/** How often each answer occurred. */
 export type Answers = ReadonlyMap<string, number>;
 
-/** How long what is under way may take after the round is over, in milliseconds. */
+/** Time for requests in flight after the round's end, in milliseconds. */
 const GRACE_MS = 20_000;
 
 const { attack, doors, secrets } = workerData as Order;
 const answers = new Map<string, number>();
 const over = new AbortController();
 const end = new AbortController();
-// Some thousand requests listen to them.
+// Some thousand requests listen to these signals.
 setMaxListeners(0, over.signal, end.signal);
 parentPort?.once('message', () => {
   over.abort();

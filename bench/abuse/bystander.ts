@@ -2,23 +2,23 @@ import { Agent } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ask, POST, told } from './ask.js';
 
-/** Requests a second, whatever their answers take: one that asks only when it has been answered would miss what a stall costs. */
+/** Requests per second, independent of answer times: a closed loop would not record the cost of a stall. */
 const RATE = 100;
-/** Every tenth is a run that it waits for: ten a second leave most of two cores to the attack. */
+/** Every tenth request waits for a run: ten per second leave most of two cores to the attack. */
 const RUN_EVERY = 10;
-/** What has not been answered by then is lost, in milliseconds. */
+/** A request without an answer by then counts as lost, in milliseconds. */
 const LIMIT_MS = 60_000;
 const SOCKETS = 256;
 
 export interface Served {
-  /** Milliseconds from when a request was due to the end of its answer. */
+  /** Milliseconds from a request's due time to the end of its answer. */
   readonly p50: number;
   readonly p99: number;
-  /** Answers that were not the right ones, by status. */
+  /** Unexpected answers, by status. */
   readonly wrong: ReadonlyMap<string, number>;
 }
 
-/** Somebody who has nothing to do with the attack asks so many times. */
+/** Sends this many requests as a tenant that takes no part in the attack. */
 export async function bystander(port: number, secret: string, requests: number): Promise<Served> {
   const agent = new Agent({ keepAlive: true, maxSockets: SOCKETS });
   const wrong = new Map<string, number>();

@@ -3,10 +3,10 @@ import { connect } from 'node:net';
 
 const HOST = '127.0.0.1';
 const FROM = '127.0.0.2';
-/** Megabytes that a connection may have to send: above what it has, Node's client drops the answers that come. */
+/** Megabytes that a connection may still have to send: above this Node's client drops incoming answers. */
 const MOST_TO_SEND = 2_048;
 
-/** A connection of gRPC, from the attacker's address. */
+/** A gRPC connection from the attacker's address. */
 export function connection(port: number): http2.ClientHttp2Session {
   const session = http2.connect(`http://${HOST}:${port}`, {
     maxSessionMemory: MOST_TO_SEND,
@@ -16,8 +16,8 @@ export function connection(port: number): http2.ClientHttp2Session {
 }
 
 /**
- * A call whose body is what is written to it. Its answer is `grpc 3 INVALID_INPUT`, or `grpc closed` where the gateway gives up on a
- * client that goes on sending and takes no answer.
+ * A call whose body is written to it. Its answer is `grpc 3 INVALID_INPUT`, or `grpc closed` if the gateway closes the
+ * connection of a client that keeps sending without reading.
  */
 export function open(
   session: http2.ClientHttp2Session,
@@ -45,14 +45,14 @@ export function open(
   return { stream, answer };
 }
 
-/** In front of a message: uncompressed, and its length. */
+/** Prefix of a message: uncompressed, and its length. */
 export function prefix(length: number): Buffer {
   const bytes = Buffer.alloc(5);
   bytes.writeUInt32BE(length, 1);
   return bytes;
 }
 
-/** A field of protobuf with a length. */
+/** A length-delimited protobuf field. */
 export function field(number: number, ...parts: readonly Buffer[]): Buffer {
   const length: number[] = [];
   for (let left = parts.reduce((sum, part) => sum + part.length, 0); ; left = Math.floor(left / 0x80)) {

@@ -3,20 +3,20 @@ import { issueKey } from '../../gateway/index.js';
 import { changeKeys } from '../../workers/keys/index.js';
 import { KEYS } from './settings.js';
 
-/** So high that what refuses an attack is not the rate of its key. */
+/** High enough that no attack is refused by its key's rate limit. */
 const rate = { perSecond: 5_000 };
 const attacker = { tenant: 'attacker', limits: { rate } } as const;
 const team = { tenant: 'team', limits: { rate }, permissions: ['run', 'read'] } as const;
 
-/** Who asks: one tenant that behaves, and one that does not. */
+/** The keys: one tenant that behaves, and one that does not. */
 const HOLDERS = {
   bystander: { tenant: 'bystander', permissions: ['run', 'read', 'approve'], limits: { rate } },
   attacker: { ...attacker, permissions: ['run', 'read', 'approve'] },
-  /** May read metrics and nothing else. */
+  /** May only read metrics. */
   measurer: { ...attacker, permissions: ['metrics'] },
-  /** Has one request a second. */
+  /** Limited to one request per second. */
   slow: { tenant: 'attacker', permissions: ['run', 'read'], limits: { rate: { perSecond: 1 } } },
-  /** Two keys of one tenant, each for a pipeline of its own, and another one for the first pipeline. */
+  /** Two keys of one tenant, each for a pipeline of its own, and a third one for the first pipeline. */
   first: { ...team, pipelines: ['agent-a'] },
   second: { ...team, pipelines: ['agent-b'] },
   third: { ...team, pipelines: ['agent-a'] },
@@ -25,7 +25,7 @@ const HOLDERS = {
 export type Holder = keyof typeof HOLDERS;
 export type Secrets = Readonly<Record<Holder, string>>;
 
-/** Makes the file of keys anew. Gives the secrets, and the ids that are no secret. */
+/** Recreates the file of keys. Returns the secrets, and the ids, which are not secret. */
 export async function issueKeys(): Promise<{ secrets: Secrets; ids: Readonly<Record<Holder, string>> }> {
   rmSync(KEYS, { force: true });
   const issued = Object.entries(HOLDERS).map(([name, holder]) => {

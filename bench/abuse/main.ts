@@ -1,13 +1,15 @@
 /**
- * One tenant attacks in every way that is known to have harmed others, while another one, who has nothing to do with it, asks
- * 100 times a second and runs something with every tenth request. Rounds alternate: in a control round the same bytes go to a
- * stub, so that what attack and bystander share of the processor is in both. Attacks without load are tried once, by their answers.
+ * One tenant runs every attack known to have harmed others, while another tenant sends 100 requests per second and
+ * starts a run with every tenth. Rounds alternate: in a control round the same bytes go to a stub, so that the
+ * processor time shared by attack and bystander is in both. Attacks without load are run once and only their answers
+ * are checked.
  *
  *   npm run abuse [-- --json] [--attack NAME ...] [--rounds 3] [--requests 1000]
  *
- * It starts Temporal, Redis, a worker and a gateway of its own on ports from 7780; the model server is one that says what the
- * attacks need. All of it is on loopback. Exit 1 where the bystander's 99th percentile is more than twice the control's (medians
- * of the rounds) or it is refused, a process dies, the gateway's memory grows by more than 256 MiB, or an answer is not an expected one.
+ * It starts its own Temporal, Redis, worker and gateway on ports from 7780; the model server is a fake with the replies
+ * that the attacks need. Everything runs on loopback. Exits with 1 if the bystander's 99th percentile is more than
+ * twice the control's (medians of the rounds) or a request of it is refused, a process dies, the gateway's memory grows
+ * by more than 256 MiB, or an answer is not an expected one.
  */
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 
 const HOST = '127.0.0.1';
-/** What a pattern such as `^(a+)+$` fits almost: a backtracking engine tries 2³⁴ ways to make it fit. */
+/** Almost matches a pattern such as `^(a+)+$`: a backtracking engine tries 2³⁴ ways. */
 const ALMOST = JSON.stringify({ a: `${'a'.repeat(34)}!` });
 const DIMENSIONS = 8;
 
@@ -14,8 +14,9 @@ interface Chat {
 }
 
 /**
- * A model server that says what the attacks need: to `hostile` what a hostile pattern almost fits, as text or as arguments of
- * the first tool; else how many messages it has heard, which tells what a session had in it. It takes no time of the processor.
+ * A model server with the replies that the attacks need: to `hostile` a text that almost matches a hostile pattern, as
+ * text or as arguments of the first tool; otherwise the number of messages received, which shows a session's content.
+ * It uses next to no processor time.
  */
 export async function openModelServer(): Promise<string> {
   const server = createServer((request, response) => void serve(request, response).catch(() => response.destroy()));

@@ -1,4 +1,4 @@
-/** Thread of the servers that stand outside the stack: the stub of control rounds, and the model server. */
+/** Thread of the servers outside the stack: the stub of control rounds, and the model server. */
 import { parentPort } from 'node:worker_threads';
 import type { Doors } from './attack.js';
 import { openModelServer } from './model-server.js';

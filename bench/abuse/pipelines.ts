@@ -4,12 +4,12 @@ import { agent, approve, audio, chatInput, code, converse, pipeline, split } fro
 const said = z.object({ text: z.string() });
 const repeat = code('repeat', { input: said, output: said }, (input) => input);
 
-/** What the bystander runs: one inline stage that costs next to nothing. */
+/** The bystander's pipeline: one inline stage that costs next to nothing. */
 export const echo = pipeline('echo', { input: said, deadline: '60s' }, ({ input, stage }) => ({
   text: stage('repeat', repeat, { text: input.text }, { execution: 'inline' }).text,
 }));
 
-/** Waits for a decision, so that it can be followed for as long as the bench likes. */
+/** Waits for a decision, so that it can be followed as long as the bench needs. */
 export const held = pipeline('held', { input: said, deadline: '5m' }, ({ input, stage }) => {
   const wait = stage('wait', approve({ timeout: '4m', otherwise: false }), { subject: input.text });
   return { approved: wait.approved, by: wait.by, actor: wait.actor };
@@ -17,7 +17,7 @@ export const held = pipeline('held', { input: said, deadline: '5m' }, ({ input, 
 
 const once = { retry: { attempts: 1 } } as const;
 
-/** A conversation handed on to the model, whose answer is checked by the caller's own schema. */
+/** Passes a conversation to the model; the answer is checked against the caller's own schema. */
 export const talk = pipeline('talk', { input: chatInput, deadline: '60s' }, ({ input, stage }) => {
   const answer = stage('answer', converse({ model: 'assistant' }), input, { ...once, execution: 'inline' });
   return { text: answer.text, finish: answer.finish, toolCalls: answer.toolCalls };
@@ -37,7 +37,7 @@ const remembers = (name: string) =>
 export const agentA = remembers('agent-a');
 export const agentB = remembers('agent-b');
 
-/** Cuts audio into parts, of which each is written. */
+/** Cuts audio into parts, each of which is written. */
 export const parts = pipeline(
   'parts',
   { input: z.object({ speech: audio() }), deadline: '60s' },
@@ -46,7 +46,7 @@ export const parts = pipeline(
   }),
 );
 
-/** Gives back the file that it gets. */
+/** Returns its input file. */
 export const keep = pipeline('keep', { input: z.object({ sound: audio() }), deadline: '60s' }, ({ input }) => ({
   sound: input.sound,
 }));

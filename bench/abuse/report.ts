@@ -19,7 +19,7 @@ const row = (cells: readonly (string | number | null)[]): string =>
 
 export const head = (): string => `${row(COLUMNS.map(([name]) => name))}\n`;
 
-/** One attack: its figures, what it was answered, and what is wrong, in lines of 100 characters. */
+/** One attack: figures, answers and failures, in lines of 100 characters. */
 export function lines(verdict: Verdict): string {
   const { attack, bystanderP99Ms, controlP99Ms, ratio, gatewayRssMiB, gatewayGrowthMiB, workerRestarts } = verdict;
   const figures = [attack, bystanderP99Ms, controlP99Ms, ratio, gatewayRssMiB, gatewayGrowthMiB, workerRestarts];

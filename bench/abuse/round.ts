@@ -8,16 +8,16 @@ import { bystander, type Served } from './bystander.js';
 import type { Secrets } from './keys.js';
 import { settings } from './settings.js';
 
-/** An attacker that takes longer to be under way, or to end when it was told to, is taken for stuck, in milliseconds. */
+/** Longest time for an attack to start, or to end after being told to, in milliseconds. */
 const LIMIT_MS = 60_000;
 const SAMPLE_MS = 100;
 
 export interface Round {
   readonly served: Served;
   readonly answers: Answers;
-  /** Most memory of the gateway, in MiB. */
+  /** Peak memory of the gateway, in MiB. */
   readonly gatewayMiB: number;
-  /** Time of the processor that gateway and worker took, in seconds: what others do on the machine is not in it. */
+  /** CPU time of gateway and worker, in seconds; other processes on the machine are not included. */
   readonly cpuS: { readonly gateway: number; readonly worker: number };
 }
 
@@ -28,7 +28,7 @@ export interface Sides {
   readonly requests: number;
 }
 
-/** The bystander asks while the attack goes to the gateway, or in a control round to the stub. */
+/** The bystander sends requests while the attack runs against the gateway, or in a control round against the stub. */
 export async function round({ name }: Load, to: 'gateway' | 'stub', sides: Sides): Promise<Round> {
   const { gateway, secrets, requests } = sides;
   const workerData: Order = { attack: name, doors: sides[to], secrets };
@@ -55,7 +55,7 @@ export async function round({ name }: Load, to: 'gateway' | 'stub', sides: Sides
   }
 }
 
-/** The first message of a thread in which something is found. */
+/** The first message of a thread that matches. */
 const told = <T>(thread: Worker, find: (message: Told) => T | undefined): Promise<T> =>
   new Promise((resolve, reject) => {
     thread.once('error', reject);
@@ -73,7 +73,7 @@ const inTime = <T>(promise: Promise<T>, otherwise: string): Promise<T> =>
     }),
   ]);
 
-/** Of the gateway as it is now, in MiB; 0 while it starts again. */
+/** The gateway's current memory, in MiB; 0 while it restarts. */
 export const gatewayMemory = (): number => of('gateway', residentMb);
 
 const cpuNow = () => ({ gateway: of('gateway', cpuSeconds), worker: of('worker', cpuSeconds) });
@@ -83,10 +83,10 @@ function of(part: 'gateway' | 'worker', measure: (pid: number) => number): numbe
   try {
     return pid === undefined ? 0 : measure(pid) || 0;
   } catch {
-    return 0; // it has died a moment ago
+    return 0; // it has just died
   }
 }
 
-/** How often each part of the stack has been started again. */
+/** How often each part of the stack was restarted. */
 export const restarts = (): ReadonlyMap<string, number> =>
   new Map(status(settings).parts.map(({ name, restarts: count }) => [name, count]));

@@ -7,7 +7,7 @@ const PORT_BASE = 7780;
 const HOME = path.resolve('.millrace/abuse');
 const MEBIBYTE = 1024 * 1024;
 
-/** Where the gateway of the attack on proxies listens: behind the ports of the stack. */
+/** Port of the gateway for the proxy attack: behind the ports of the stack. */
 export const PROXIED_PORTS = { http: PORT_BASE + 12, grpc: PORT_BASE + 13 } as const;
 export const MODELS = path.join(HOME, 'models.json');
 export const KEYS = path.join(HOME, 'keys.json');
@@ -22,12 +22,12 @@ export const environment = environmentOf({
     MILLRACE_PIPELINES: fileURLToPath(new URL('./pipelines.js', import.meta.url)),
     MILLRACE_MODELS: MODELS,
     MILLRACE_KEYS: KEYS,
-    // A line for each of some hundred thousand requests is work of its own.
+    // A log line for each of some hundred thousand requests would be a load of its own.
     MILLRACE_LOG_LEVEL: 'warn',
     MILLRACE_TENANT_SESSIONS: String(QUOTAS.sessions),
     MILLRACE_TENANT_PASSAGES: String(QUOTAS.passages),
     MILLRACE_MAX_STAGE_MEDIA_BYTES: String(QUOTAS.stageMediaBytes),
-    // Canaries would be calls of the models.
+    // Canaries would add calls to the models.
     MILLRACE_CANARY_INTERVAL_MS: '3600000',
   },
 });

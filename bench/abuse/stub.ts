@@ -7,8 +7,8 @@ import type { Doors } from './attack.js';
 const HOST = '127.0.0.1';
 
 /**
- * What takes the bytes of an attack in a control round: both doors, behind which nothing is done. Every request is read to its
- * end and answered; who follows or waits for a run is kept waiting.
+ * Receives an attack's bytes in a control round: both doors, without any processing. Every request is read to its end
+ * and answered; followers and waiters of a run are kept waiting.
  */
 export async function openStub(): Promise<Doors> {
   const http = createServer((request, response) => void serve(request, response).catch(() => response.destroy()));
@@ -17,7 +17,7 @@ export async function openStub(): Promise<Doors> {
   grpc.on('stream', (stream) => {
     stream.on('error', () => undefined).resume();
     stream.once('end', () => {
-      // Whoever has left needs no answer.
+      // A client that has disconnected needs no answer.
       if (stream.destroyed || stream.closed) return;
       stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '0' }, { endStream: true });
     });

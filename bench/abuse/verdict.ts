@@ -2,25 +2,25 @@ import { median, round } from '../overhead/contest.js';
 import type { Load } from './attack.js';
 import type { Round } from './round.js';
 
-/** Above these the attack has harmed somebody. */
+/** Above these limits the attack counts as harmful. */
 const MOST_RATIO = 2;
 const MOST_GROWTH_MIB = 256;
 
-/** What `--json` prints of each attack. */
+/** Result of each attack, as printed by `--json`. */
 export interface Verdict {
   readonly attack: string;
-  /** What the attacker was answered. */
+  /** Answers to the attacker. */
   readonly status: string;
-  /** Of an attack without load there are no times. */
+  /** Absent for an attack without load. */
   readonly bystanderP99Ms: number | null;
   readonly controlP99Ms: number | null;
   readonly ratio: number | null;
-  /** Most that it had, and how much above its memory before. */
+  /** Peak memory, and its growth. */
   readonly gatewayRssMiB: number | null;
   readonly gatewayGrowthMiB: number | null;
   readonly workerRestarts: number;
   readonly rounds: number;
-  /** What is wrong; empty where nothing is. */
+  /** Failures; empty if there are none. */
   readonly problems: readonly string[];
 }
 
@@ -28,11 +28,11 @@ export interface Evidence {
   readonly attacked: readonly Round[];
   readonly control: readonly Round[];
   readonly beforeMiB: number;
-  /** Parts of the stack that were started again, and how often. */
+  /** Parts of the stack that were restarted, and how often. */
   readonly died: ReadonlyMap<string, number>;
 }
 
-/** Medians of the rounds, and what is wrong with them. */
+/** Medians of the rounds, and their failures. */
 export function judge(attack: Load, { attacked, control, beforeMiB, died }: Evidence): Verdict {
   const p99 = (rounds: readonly Round[]) => round(median(rounds.map(({ served }) => served.p99)), 1);
   const bystanderP99Ms = p99(attacked);
@@ -63,7 +63,7 @@ export function judge(attack: Load, { attacked, control, beforeMiB, died }: Evid
   };
 }
 
-/** Answers that were to come and have not, and those that were not to come. */
+/** Expected answers that did not occur, and unexpected ones that did. */
 export function misfits({ must, may = [] }: Pick<Load, 'must' | 'may'>, came: readonly string[]): string[] {
   return [
     ...must.filter((status) => !came.includes(status)).map((status) => `never answered ${status}`),

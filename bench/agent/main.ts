@@ -1,7 +1,7 @@
 /**
- * Tool calling with real weights: 40 questions over three tools through an agent on Temporal. A small model that was trained
- * to call tools (Qwen2.5-Coder-0.5B-Instruct, 4 bits) answers them on the embedded LLM server. Prints for each question what
- * was called, and the shares of the right tool and of valid arguments in the first call.
+ * Tool calling with real weights: 40 questions over three tools through an agent on Temporal. A small model trained for
+ * tool calls (Qwen2.5-Coder-0.5B-Instruct, 4 bits) answers them on the embedded LLM server. Prints the calls of each
+ * question, and the shares of the right tool and of valid arguments in the first call.
  *
  *   npm run bench:agent [-- --json]
  */
@@ -20,7 +20,7 @@ import { settingsWith } from './settings.js';
 import { toolCallingWeights } from './weights.js';
 
 const { values: options } = parseArgs({ options: { json: { type: 'boolean' } } });
-/** Requests that the embedded server decodes at once. */
+/** Requests that the embedded server decodes concurrently. */
 const IN_FLIGHT = 4;
 
 const note = (text: string) => void process.stderr.write(`${text}\n`);
@@ -39,7 +39,7 @@ interface Asked {
 
 async function main(): Promise<void> {
   const settings = settingsWith(await toolCallingWeights(settingsWith(), note));
-  // What an interrupted run has left up is not what this one starts.
+  // A stack left by an interrupted run is not reused.
   await down(settings);
   note('starting Temporal, Redis, the LLM server and a worker');
   try {
@@ -65,7 +65,7 @@ async function main(): Promise<void> {
   }
 }
 
-/** Of the first call: `wrong` arguments never reached the tool. */
+/** About the first call: `wrong` arguments never reached the tool. */
 const rightTool = ({ prompt, calls: [first] }: Asked): boolean => first?.name === prompt.tool;
 const validArguments = ({ calls: [first] }: Asked): boolean => first !== undefined && first.end !== 'wrong';
 const rightArguments = ({ prompt, calls: [first] }: Asked): boolean =>

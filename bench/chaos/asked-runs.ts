@@ -5,28 +5,28 @@ import { decideTwice } from './decide-twice.js';
 import { type Outcome, within } from './outcome.js';
 import { doneBy } from './payments.js';
 
-/** A client that does not get an answer asks again after this, under its idempotency key, in milliseconds. */
+/** A client without an answer retries after this time, with the same idempotency key, in milliseconds. */
 const AGAIN_MS = 500;
 const LOOK_MS = 1_000;
 
-/** The releases of which one has to have done all of a run. */
+/** The releases; one of them must have carried out all of a run. */
 const RELEASES = ['first', 'next'];
 
 export interface AskedRun {
   readonly number: number;
-  /** Of the gateway. */
+  /** Base URL of the gateway. */
   readonly base: string;
   readonly pipeline: string;
-  /** Whether the client waits for the end on the line, comes back for it, or has something to decide before. */
+  /** Whether the client waits on the connection, returns for the result, or has to decide first. */
   readonly client: 'waits' | 'comes back' | 'decides';
   readonly receiver: string;
   /** Idempotency key. */
   readonly key: string;
-  /** Told of the run's id as soon as it is known. */
+  /** Called with the run's id as soon as it is known. */
   readonly named: (id: string) => void;
 }
 
-/** Starts a run at the gateway's door and waits for its end, as a client does that does not give up. */
+/** Starts a run at the gateway's door and waits for its end, like a client that retries indefinitely. */
 export async function carryOutAsked(run: AskedRun): Promise<Outcome> {
   const began = Date.now();
   return await within(async (late) => {
@@ -70,7 +70,7 @@ async function start({ number, base, pipeline, client, receiver, key }: AskedRun
 const look = async ({ base }: AskedRun, id: string): Promise<Found> =>
   await read(await fetch(`${base}/v1/runs/${encodeURIComponent(id)}`));
 
-/** A run, or that of a problem; what else is refused may be asked for again. */
+/** A run, or that of a problem; other refusals may be retried. */
 async function read(answer: Response): Promise<Found> {
   const body = (await answer.json()) as RunDocument | Problem;
   if (answer.ok) return { document: body as RunDocument };
@@ -92,7 +92,7 @@ function outcomeOf(
     (release) =>
       output?.first === doneBy(release, 'reserve', number) && output.last === doneBy(release, 'close', number),
   );
-  // A decision whose answer was cut off may have been taken as well.
+  // A decision whose answer was cut off may have been accepted as well.
   const asDecided = decided === undefined || output?.approved === decided;
   return own && asDecided
     ? { kind: 'succeeded', ms, at: Date.now() }

@@ -5,10 +5,10 @@ import type { Seeded } from './seeded.js';
 
 /** Longer than leases, heartbeats and the timeout of workflow tasks, in milliseconds. */
 const CUT_MS = 12_000;
-/** What has been mended is heard of within a second. */
+/** A repaired connection is noticed within a second. */
 const SETTLED_MS = 1_000;
 
-/** One worker is cut off from a server that the others still reach: as by a firewall, or as by a broken cable. */
+/** Cuts one worker off from a server that others still reach: as by a firewall, or as by a broken cable. */
 export const cutOff = (link: Link, random: Seeded, mayHappen: () => boolean): Incident => ({
   mayHappen,
   async happen() {

@@ -3,11 +3,11 @@ import type { RunDocument } from '../../pipelines/run/document.js';
 const TAKEN = 202;
 
 /**
- * Two people decide at once, and differently. Gives the decisions that were taken: none while the run does not wait yet, or
- * nobody could say.
+ * Two people decide simultaneously and differently. Returns the accepted decisions: none while the run does not wait
+ * yet, or while the server cannot tell.
  */
 export async function decideTwice(base: string, run: RunDocument): Promise<boolean[]> {
-  // What a wait is decided by, where the gateway shows it.
+  // Identifies the wait, if the gateway shows it.
   const [wait] = (run as { readonly waiting?: readonly { readonly nonce?: string }[] }).waiting ?? [];
   const body = JSON.stringify(wait?.nonce === undefined ? {} : { nonce: wait.nonce });
   const decide = async (approved: boolean): Promise<boolean[]> => {

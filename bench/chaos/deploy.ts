@@ -5,8 +5,8 @@ import type { ChaosProcess } from './process.js';
 const MODULES = ['./pipelines.js', './pipelines-next.js'].map((file) => fileURLToPath(new URL(file, import.meta.url)));
 
 /**
- * The other release takes the place of the one that runs, workers first, as the documents say: each process is told to end,
- * and starts anew with changed functions when it has. Each round changes them back.
+ * Replaces the running release by the other one, workers first, as documented: each process is asked to end, and is
+ * restarted with changed functions afterwards. Each round changes them back.
  */
 export function deploy(workers: readonly ChaosProcess[], gateway: ChaosProcess, mayHappen: () => boolean): Incident {
   let release = 0;

@@ -2,11 +2,11 @@ import { z } from 'zod';
 import type { CodeContext } from '../../pipelines/stages/kind.js';
 import type { Asked } from './receiver.js';
 
-/** What every pipeline of the suite is given: the run's number, and where the receiver of its side effects is. */
+/** Input of every pipeline of the suite: the run's number, and the address of the receiver of its side effects. */
 export const shape = { run: z.number(), receiver: z.string() };
 type Given = z.output<z.ZodObject<typeof shape>>;
 
-/** The side effect of a stage, which takes its time. One that fails is tried again as the stage's policy says. */
+/** The side effect of a stage, which takes some time. A failed one is retried by the stage's policy. */
 export async function effect(
   { run, receiver }: Given,
   stage: string,

@@ -1,6 +1,6 @@
 import { PARTS } from './kills.js';
 
-/** What may be let loose on the stack, by the names of `--faults`. `calls`: a share of the calls of models is struck. */
+/** Faults by their names in `--faults`. `calls`: a share of the models' calls is struck. */
 export const FAULTS = [
   'kills',
   'calls',
@@ -17,12 +17,12 @@ export const FAULTS = [
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
-/** They need Triton and the LLM server: where none of them is wanted, runs of models are left out. */
+/** Faults that need Triton and the LLM server: if none is chosen, runs of models are left out. */
 const OF_MODELS: ReadonlySet<Fault> = new Set(['kills', 'calls', 'outage', 'replica']);
-/** They are in the runs, or in the calls, and no incident. */
+/** Faults that occur in the runs or in the calls, and are no incidents. */
 const NO_INCIDENT: ReadonlySet<Fault> = new Set(['calls', 'decisions']);
 
-/** The faults of `--faults`: `all`, `none`, or names with commas between. */
+/** The faults of `--faults`: `all`, `none`, or names separated by commas. */
 export function faultsOf(text: string): ReadonlySet<Fault> {
   if (text === 'all') return new Set(FAULTS);
   if (text === 'none') return new Set();
@@ -36,7 +36,7 @@ export function faultsOf(text: string): ReadonlySet<Fault> {
 export const needsModels = (faults: ReadonlySet<Fault>): boolean =>
   faults.size === 0 || [...faults].some((fault) => OF_MODELS.has(fault));
 
-/** The incidents that faults stand for: `kills` is one for each part and worker. */
+/** The incidents of the faults: `kills` has one for each part and worker. */
 export const incidentsOf = (faults: ReadonlySet<Fault>): string[] =>
   [...faults].flatMap((fault) =>
     fault === 'kills' ? ['worker-a', 'worker-b', ...PARTS] : NO_INCIDENT.has(fault) ? [] : fault,

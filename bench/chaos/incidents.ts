@@ -1,21 +1,21 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Seeded } from './seeded.js';
 
-/** Something that happens to a part of the stack while runs go on. */
+/** A fault of a part of the stack while runs continue. */
 export interface Incident {
-  /** Whether it may happen now: what an earlier one has broken may have to be whole again. */
+  /** Whether it may start now: damage of an earlier incident may have to be repaired first. */
   readonly mayHappen: () => boolean;
-  /** Resolves when the next one may come; what was broken may still be on its way back. */
+  /** Resolves when the next incident may start; recovery may still be in progress. */
   readonly happen: () => Promise<void>;
 }
 
-/** An incident falls when this many runs have been started. */
+/** An incident is due when this many runs have been started. */
 export interface PlannedIncident {
   readonly name: string;
   readonly after: number;
 }
 
-/** Every incident once a round, in an order of the seed, spread evenly over the runs. */
+/** Every incident once per round, in an order given by the seed, spread evenly over the runs. */
 export function planIncidents(
   names: readonly string[],
   runs: number,
@@ -28,10 +28,10 @@ export function planIncidents(
 }
 
 const LOOK_MS = 50;
-/** Triton has its models loaded after some ten seconds; a machine that others use takes several times that. */
+/** Triton loads its models within some ten seconds; a shared machine takes several times that. */
 const READY_MS = 120_000;
 
-/** Lets happen what is planned, one after the other. */
+/** Carries out planned incidents, one after the other. */
 export class Incidents {
   readonly done: PlannedIncident[] = [];
   readonly #plan: readonly PlannedIncident[];
@@ -48,7 +48,10 @@ export class Incidents {
     this.#note = note;
   }
 
-  /** Carries out the plan; `started` says how many runs have been started. Resolves when all of it is over and whole again. */
+  /**
+   * Carries out the plan; `started` returns the number of started runs. Resolves when all incidents are over and
+   * repaired.
+   */
   async run(started: () => number): Promise<void> {
     for (const planned of this.#plan) {
       while (started() < planned.after) await sleep(LOOK_MS);
@@ -62,7 +65,7 @@ export class Incidents {
     for (const [name, incident] of this.#incidents) await whole(name, incident);
   }
 
-  /** Incidents that were due when `started` runs had been started and have not come yet. */
+  /** Incidents that were due when `started` runs had been started and have not begun yet. */
   behind(started: number): number {
     return this.#plan.slice(this.done.length).filter(({ after }) => after < started).length;
   }
@@ -71,7 +74,7 @@ export class Incidents {
 async function whole(name: string, { mayHappen }: Incident): Promise<void> {
   const until = Date.now() + READY_MS;
   while (!mayHappen()) {
-    if (Date.now() > until) throw new Error(`${name}: what it needs did not come back within ${READY_MS} ms`);
+    if (Date.now() > until) throw new Error(`${name}: a required part did not recover within ${READY_MS} ms`);
     await sleep(LOOK_MS);
   }
 }

@@ -3,13 +3,13 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 
 const HOST = '127.0.0.1';
 
-/** One process's way to a server, which can be cut: for it alone the server is away then. */
+/** One process's connection to a server; cutting it makes the server away for this process alone. */
 export class Link {
   readonly #server: Server;
   readonly #target: number;
   readonly #sockets = new Set<Socket>();
   #cut: 'silent' | 'refused' | undefined;
-  /** Clients that have come while it was silent. */
+  /** Clients that connected while it was silent. */
   #waiting: Socket[] = [];
 
   private constructor(target: number) {
@@ -29,7 +29,7 @@ export class Link {
     return link;
   }
 
-  /** From now on nothing passes: either nobody hears anything any more, or connections are reset and refused. */
+  /** From now on nothing passes: either both sides get no bytes, or connections are reset and refused. */
   cut(how: 'silent' | 'refused'): void {
     this.#cut = how;
     for (const socket of this.#sockets) {
@@ -62,7 +62,7 @@ export class Link {
         to.once('drain', () => this.#cut === 'silent' || from.resume());
       });
       from.on('end', () => to.end());
-      // The other side sees what this side saw: a killed server is a reset connection.
+      // The other side gets the same as this side: a killed server is a reset connection.
       from.on('error', () => to.resetAndDestroy());
       from.on('close', () => {
         this.#sockets.delete(from);

@@ -39,12 +39,12 @@ export interface LoadOptions {
   readonly runs: number;
   readonly seed: number;
   readonly withModels: boolean;
-  /** Whether there are runs of which two people decide at once. */
+  /** Whether some runs get two simultaneous decisions. */
   readonly withDecisions: boolean;
   readonly note: (text: string) => void;
 }
 
-/** The runs: payments that somebody waits for, orders that are come back for, six stages of models, and decisions. */
+/** The runs: payments with waiting clients, orders with returning clients, six stages of models, and decisions. */
 export class Load {
   readonly runs: Begun[] = [];
   readonly #options: LoadOptions;
@@ -65,7 +65,7 @@ export class Load {
     return new Load(options, client, { placement, speechOf: await openSpeech(TENANT) });
   }
 
-  /** Carries out all runs. `hold` says whether no more may start for now. */
+  /** Carries out all runs. `hold` returns whether no more may start for now. */
   async carryOut(hold: () => boolean): Promise<void> {
     const { runs, note } = this.#options;
     let ended = 0;
@@ -82,7 +82,9 @@ export class Load {
     await pMap(Array.from({ length: runs }), carryOut, { concurrency: IN_FLIGHT });
   }
 
-  /** Resolves while a payment has been handed out: its first side effect was asked for, and its client has no answer. */
+  /**
+   * Resolves while a payment has been handed out: its first side effect was requested, and its client has no answer.
+   */
   async handedOut(): Promise<void> {
     const { effects } = this.#options.scene.receiver;
     const isOut = ({ plan, outcome }: Begun, number: number) =>
@@ -90,7 +92,7 @@ export class Load {
     while (!this.runs.some(isOut) && this.runs.length < this.#options.runs) await sleep(LOOK_MS);
   }
 
-  /** What became of the stages of each run. */
+  /** Outcome of each run's stages. */
   async judged(starts: readonly Start[]): Promise<Verdict[]> {
     const verdicts: Verdict[] = [];
     for (const [number, { plan, id, outcome }] of this.runs.entries()) {

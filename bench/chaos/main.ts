@@ -1,20 +1,21 @@
 /**
- * Runs of three pipelines while faults are let loose on two workers, a gateway, Triton, the LLM server, Redis and Temporal's
- * connections. Every run has to end in time, with its result or a code of the error table; no stage whose end was recorded may
- * start again, none may call its server more often than its policy says, and a receiver outside the stack counts what was asked
- * of it twice.
+ * Runs of three pipelines while faults are injected into two workers, a gateway, Triton, the LLM server, Redis and
+ * Temporal's connections. Every run must end in time, with its result or a code of the error table; no stage may start
+ * again after its end was recorded, none may call its server more often than its policy allows, and a receiver outside
+ * the stack counts repeated side effects.
  *
  *   npm run chaos [-- --runs 200] [--seed 1] [--faults all] [--json]
  *
- * Faults, of which `--faults` chooses some (`--faults flushed,full`), all or none: `kills`, both workers, Triton, the LLM server
- * and Redis get SIGKILL in turn; `calls`, 5 % of the models' calls are struck; the state store is `flushed`, is `failed-over` without
- * its last second, is `full`; one worker is cut off from Redis only (`redis-cut`) or from Temporal only (`temporal-cut`); the `gateway`
- * is killed between the hand-out of a run and its answer. What is killed comes back. `all` leaves out: the LLM server is away for a
- * minute (`outage`), one LLM server of two fails every call at once (`replica`), two people decide at once (`decisions`), another
- * release with changed functions takes the place of the one that runs, and back (`deploy`).
+ * Faults, of which `--faults` chooses some (`--faults flushed,full`), all or none: `kills`, both workers, Triton, the
+ * LLM server and Redis get SIGKILL in turn; `calls`, 5 % of the models' calls are struck; the state store is `flushed`,
+ * is `failed-over` without its last second, is `full`; one worker is cut off from Redis only (`redis-cut`) or from
+ * Temporal only (`temporal-cut`); the `gateway` is killed between the hand-out of a run and its answer. Killed
+ * processes are restarted. `all` excludes: the LLM server is away for a minute (`outage`), one LLM server of two fails
+ * every call at once (`replica`), two people decide at once (`decisions`), another release with changed functions
+ * replaces the running one, and back (`deploy`).
  *
- * Exit status 1 when a run was lost or hung, a stage or a side effect repeated or a policy exceeded; without faults also when a
- * run failed.
+ * Exit status 1 if a run was lost or hung, a stage or a side effect was repeated, or a policy was exceeded; without
+ * faults also if a run failed.
  */
 import { parseArgs } from 'node:util';
 import { down } from '../../deploy/local/stack/index.js';
@@ -45,7 +46,7 @@ if (!Number.isInteger(SEED)) throw new Error('--seed is a whole number');
 
 /** Share of the backends' calls that a fault strikes. */
 const FAULT_RATE = FAULTS.has('calls') ? 0.05 : 0;
-/** An incident for about this many runs: between two of them most of what was broken has come back. */
+/** Runs per incident: enough for most of the damage to be repaired before the next one. */
 const RUNS_AN_INCIDENT = 13;
 
 const note = (text: string) => void process.stderr.write(`${text}\n`);
@@ -57,7 +58,7 @@ let scene: Scene | undefined;
 const stop = async (): Promise<void> => void (await (scene ? scene.close() : down(settings)));
 
 async function main(): Promise<number> {
-  // What an interrupted suite has left up is not what this one starts.
+  // A stack left by an interrupted suite is not reused.
   await down(settings);
   const withModels = needsModels(FAULTS);
   note(`starting Temporal, Redis, ${withModels ? 'Triton, the LLM server, ' : ''}two workers and a gateway`);
@@ -81,7 +82,7 @@ async function main(): Promise<number> {
   const incidents = new Incidents(plan, new Map(known), note);
 
   const began = Date.now();
-  // They have to fall on runs, not behind them: nothing starts while more than one of them is due.
+  // Incidents must occur during runs, not after them: no run starts while more than one is due.
   const hold = () => incidents.behind(load.runs.length) > 1;
   await Promise.all([incidents.run(() => load.runs.length), load.carryOut(hold)]);
   const wallMs = Date.now() - began;

@@ -21,7 +21,7 @@ export const outage = (link: Link, mayHappen: () => boolean): Incident => ({
   },
 });
 
-/** One replica of two fails every call at once. */
+/** One of two replicas fails every call at once. */
 export const failingReplica = (replica: Replica, mayHappen: () => boolean): Incident => ({
   mayHappen,
   async happen() {

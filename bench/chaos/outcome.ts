@@ -1,20 +1,20 @@
-/** How a run ended. `lost`: with neither a result nor a code, or with another result than its own; `hung`: not in time. */
+/** How a run ended. `lost`: with neither a result nor a code, or with another run's result; `hung`: not in time. */
 export type Outcome =
-  | { readonly kind: 'succeeded'; readonly ms: number /** When it was told. */; readonly at: number }
+  | { readonly kind: 'succeeded'; readonly ms: number /** When the client got the result. */; readonly at: number }
   | { readonly kind: 'failed'; readonly code: string; readonly message: string; readonly ms: number }
   | { readonly kind: 'lost' | 'hung'; readonly message: string };
 
-/** Of every pipeline of the suite. */
+/** Deadline of every pipeline of the suite. */
 export const DEADLINE_MS = 180_000;
 
 /**
- * How much later than its deadline a run may end: a worker that is killed at the deadline holds the workflow task for the
- * ten seconds of its timeout, and the next takes it up, replays and may lose it once more.
+ * How much later than its deadline a run may end: a worker that is killed at the deadline holds the workflow task for
+ * its timeout of ten seconds; the next worker takes it, replays and may lose it once more.
  */
 const SLACK_MS = 30_000;
 const LIMIT_MS = DEADLINE_MS + SLACK_MS;
 
-/** The outcome of a run, unless it does not end in time. */
+/** The outcome of a run, or `hung` if it does not end in time. */
 export async function within(outcome: (late: AbortSignal) => Promise<Outcome>): Promise<Outcome> {
   const over = new AbortController();
   let timer: NodeJS.Timeout | undefined;

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { approve, code, pipeline } from '../../pipelines/index.js';
 import { effect, shape } from './effect.js';
 
-/** Time that each side effect takes, in milliseconds. */
+/** Duration of each side effect, in milliseconds. */
 const EFFECT_MS = { reserve: 300, charge: 1_500, receipt: 800, close: 200 } as const;
 
 const given = z.object({ ...shape, after: z.string().optional() });
@@ -14,11 +14,11 @@ const policy = {
 const inline = { ...policy, execution: 'inline' } as const;
 const input = z.object(shape);
 
-/** What a function of a release says that it has done. */
+/** Result of a release's function. */
 export const doneBy = (release: string, name: keyof typeof EFFECT_MS, run: number): string =>
   `${name} of ${run} by ${release}`;
 
-/** The pipelines of a release: in another one the functions are changed, and nothing else. */
+/** The pipelines of a release: releases differ only in their functions. */
 export function paymentsOf(release: string) {
   const step = (name: keyof typeof EFFECT_MS) =>
     code(name, { input: given, output: done }, async (asked, context) => {
@@ -27,7 +27,7 @@ export function paymentsOf(release: string) {
     });
   const [reserve, charge, receipt, close] = [step('reserve'), step('charge'), step('receipt'), step('close')];
 
-  /** Four side effects, each of which reads the one before, in one segment: a fast host runs it where somebody waits for it. */
+  /** Four side effects, each of which reads the one before, in one segment: a fast host runs it if a client waits. */
   const payment = pipeline('chaos-payment', { input, deadline: '3m' }, ({ input: { run, receiver }, stage }) => {
     const reserved = stage('reserve', reserve, { run, receiver }, inline);
     const charged = stage('charge', charge, { run, receiver, after: reserved.done }, inline);
@@ -45,7 +45,7 @@ export function paymentsOf(release: string) {
     return { first: reserved.done, last: closed.done };
   });
 
-  /** A side effect on either side of a decision. */
+  /** A side effect before and after a decision. */
   const approval = pipeline('chaos-approval', { input, deadline: '3m' }, ({ input: { run, receiver }, stage }) => {
     const reserved = stage('reserve', reserve, { run, receiver }, policy);
     const decided = stage('decide', approve({ timeout: '2m' }), { subject: reserved.done });

@@ -1,4 +1,4 @@
-/** What a deploy brings: the same pipelines, with other functions under the same names. */
+/** The next release: the same pipelines, with other functions under the same names. */
 import { paymentsOf } from './payments.js';
 
 export const { payment, order, approval } = paymentsOf('next');

@@ -9,7 +9,7 @@ import { CLI_MAIN } from '../../deploy/local/stack/paths.js';
 
 import { environment, settings } from './settings.js';
 
-/** Neither bundles anything when it starts, but shares two cores with models that load. */
+/** Start-up limit: neither process bundles anything, but both share two cores with models that load. */
 const START_MS = 60_000;
 const PROBE_MS = 100;
 
@@ -17,13 +17,13 @@ export interface ChaosProcessOptions {
   readonly name: string;
   readonly role: 'worker' | 'gateway';
   readonly env: Readonly<Record<string, string>>;
-  /** Answers with 200 when it takes work. */
+  /** Answers 200 when the process accepts work. */
   readonly probe: string;
-  /** Told of a failed attempt of a stage, as its log tells it. */
+  /** Called with each failed attempt of a stage in its log. */
   readonly onFailedAttempt?: (stage: string, code: string) => void;
 }
 
-/** A worker or a gateway in a process of its own, to be killed and started again. */
+/** A worker or a gateway in a process of its own, to be killed and restarted. */
 export class ChaosProcess {
   readonly name: string;
   readonly #options: ChaosProcessOptions;
@@ -43,13 +43,13 @@ export class ChaosProcess {
     return this.#ready;
   }
 
-  /** How it ended without being killed; a process that dies by itself is a bug, whatever becomes of the runs. */
+  /** How it ended without being killed; an unexpected end is a bug, whatever happens to the runs. */
   get died(): string | undefined {
     return this.#died;
   }
 
   /**
-   * Resolves when it takes work.
+   * Resolves when it accepts work.
    * @param more settings from now on
    */
   async start(more: Readonly<Record<string, string>> = {}): Promise<void> {
@@ -60,7 +60,7 @@ export class ChaosProcess {
         ...process.env,
         ...environment,
         ...this.#env,
-        // The stack's `down` ends it too, should this process be gone.
+        // `millrace down` also ends it if this process is gone.
         [STACK_MARK]: settings.MILLRACE_HOME,
       },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -82,12 +82,12 @@ export class ChaosProcess {
     throw new Error(`${this.name} did not start: see ${this.#logFile}`);
   }
 
-  /** Without time to say anything to anybody. */
+  /** SIGKILL, without a chance to clean up. */
   kill(): Promise<void> {
     return this.#end('SIGKILL');
   }
 
-  /** As a service manager does it: what is under way may end. */
+  /** As a service manager does it: work in progress may end. */
   stop(): Promise<void> {
     return this.#end('SIGTERM');
   }

@@ -7,17 +7,17 @@ import type { Start } from './verdict.js';
 const HOST = '127.0.0.1';
 
 export interface ProxyOptions {
-  /** Where it listens; 0 takes a free port. */
+  /** Port to listen on; 0 takes a free port. */
   readonly port: number;
   /** The server's port. */
   readonly target: number;
   readonly protocol: 'http1' | 'http2';
   readonly faults: Pick<StruckCalls, 'next' | 'strike'>;
-  /** A call of a run has passed, or was struck as it came. */
+  /** Called when a run's call has passed, or was struck on arrival. */
   readonly onCall: (start: Start) => void;
 }
 
-/** A TCP proxy in front of one server: bytes pass as they are, until a fault strikes a call. */
+/** A TCP proxy in front of one server: bytes pass unchanged until a fault strikes a call. */
 export class FaultyProxy {
   readonly #server: Server;
   readonly #connections = new Set<Socket>();
@@ -87,7 +87,7 @@ function join(client: Socket, server: Socket, { protocol, faults, onCall }: Prox
     if (stalled) return;
     if (!answered.some((id) => marked.has(id))) return pass(chunk, server, client);
     faults.strike(open);
-    // What has been written leaves before the reset.
+    // Written bytes are flushed before the reset.
     client.write(chunk.subarray(0, chunk.length >> 1), reset);
     stalled = true;
   });
@@ -97,7 +97,7 @@ function join(client: Socket, server: Socket, { protocol, faults, onCall }: Prox
     [server, client],
   ] as const) {
     from.on('end', () => to.end());
-    // The other side sees what this side saw: a killed server is a reset connection.
+    // The other side gets the same as this side: a killed server is a reset connection.
     from.on('error', () => to.resetAndDestroy());
     from.on('close', () => to.destroySoon());
   }

@@ -5,23 +5,23 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const HOST = '127.0.0.1';
 
-/** What a function asks of the receiver: one side effect, which takes its time. */
+/** A function's request to the receiver: one side effect, which takes some time. */
 export interface Asked {
   readonly run: number;
   /** Path of the stage. */
   readonly stage: string;
-  /** The idempotency key that the function was given. */
+  /** The idempotency key passed to the function. */
   readonly key: string;
   readonly ms: number;
 }
 
-/** A side effect that was asked for. */
+/** A requested side effect. */
 export interface Effect extends Omit<Asked, 'ms'> {
   /** Milliseconds since 1970; all records are made on one machine. */
   readonly at: number;
 }
 
-/** Stands outside the stack, like whoever is paid or mailed: it does what it is asked for, each time, and keeps count. */
+/** Stands for an external system such as a payment provider: it carries out every request and counts it. */
 export class Receiver {
   readonly effects: Effect[] = [];
   readonly #server = createServer((request, response) => {

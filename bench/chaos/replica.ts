@@ -7,16 +7,16 @@ const HOST = '127.0.0.1';
 
 export interface ReplicaOptions {
   readonly port: number;
-  /** Port of the server that it stands for. */
+  /** Port of the server that it forwards to. */
   readonly target: number;
-  /** Told of calls that it fails. */
+  /** Called for calls that it fails. */
   readonly onCall: (start: Start) => void;
 }
 
-/** A second LLM server that at times fails every call at once: whoever takes the least busy server takes it. */
+/** A second LLM server that at times fails every call at once, and so always looks least busy. */
 export class Replica {
   failing = false;
-  /** Calls that it has failed, and all that came while it did. */
+  /** Calls that it failed, and all that arrived meanwhile. */
   failed = 0;
   readonly #options: ReplicaOptions;
   readonly #server = createServer((asked, answer) => void this.#serve(asked, answer).catch(() => answer.destroy()));

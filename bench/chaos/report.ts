@@ -2,7 +2,7 @@ import { loadavg } from 'node:os';
 import type { PlannedIncident } from './incidents.js';
 import type { StruckCalls } from './struck-calls.js';
 
-/** What `--json` prints. */
+/** Output of `--json`. */
 export interface Totals {
   readonly runs: number;
   readonly succeeded: number;
@@ -14,26 +14,29 @@ export interface Totals {
   readonly repeatedStages: number;
   /** Stages that called their server more often than their policy allows. */
   readonly callsOverPolicy: number;
-  /** Side effects asked for again after their end was recorded, or under another idempotency key. */
+  /** Side effects requested again after their end was recorded, or under another idempotency key. */
   readonly sideEffectsTwice: number;
-  /** Side effects asked for again under their key, before their end was recorded: a worker died, or lost its hold, meanwhile. */
+  /**
+   * Side effects requested again under the same key before their end was recorded: a worker died, or lost its lease,
+   * meanwhile.
+   */
   readonly underWayRepeated: number;
 }
 
 export interface Details {
   readonly seed: number;
   readonly incidents: readonly PlannedIncident[];
-  /** By server; empty where there is none. */
+  /** By server; empty without model servers. */
   readonly struck: Readonly<Record<string, StruckCalls>>;
-  /** Failed attempts of stages by code, as the workers logged them. */
+  /** Failed attempts of stages by code, as logged by the workers. */
   readonly attempts: ReadonlyMap<string, number>;
-  /** Starts of stages that were not their first: calls that failed or whose worker was killed. */
+  /** Starts of stages after their first: calls that failed or whose worker was killed. */
   readonly startsAgain: number;
   readonly codes: ReadonlyMap<string, number>;
   /** Times of the runs that succeeded, in milliseconds. */
   readonly latencies: readonly number[];
   readonly wallMs: number;
-  /** Calls that the failing replica got. */
+  /** Calls received by the failing replica. */
   readonly replicaFailed: number | undefined;
 }
 
@@ -44,7 +47,7 @@ const counted = (counts: ReadonlyMap<string, number>): string =>
     .map(([name, count]) => `${name} ${count}`)
     .join(', ') || 'none';
 
-/** The table for people. */
+/** The table as text. */
 export function table(
   totals: Totals,
   { seed, incidents, struck, attempts, startsAgain, codes, latencies, wallMs, replicaFailed }: Details,

@@ -1,23 +1,23 @@
 /**
- * The number of a run inside what it sends to the servers, so that a proxy can tell whose call passes without knowing the
- * protocols' messages: in words in a text, and as the first samples of a recording.
+ * The number of a run inside its requests to the servers, so that a proxy can assign calls to runs without parsing the
+ * protocols' messages: as words in a text, and as the first samples of a recording.
  */
 const PATTERN = /\brun (\d{4})\b/;
 
 export const textMark = (run: number): string => `run ${String(run).padStart(4, '0')}`;
 
-/** A step that speech does not make; 16-bit samples this small cannot be heard. */
+/** A step that does not occur in speech; 16-bit samples this small are inaudible. */
 const MAGIC = [3, -5, 7, -11] as const;
 
-/** Six samples of 16 bits, at the rate that the recogniser wants: a resampler would change them. */
+/** Six samples of 16 bits, at the recogniser's rate: resampling would change them. */
 export const audioMark = (run: number): Int16Array => Int16Array.from([...MAGIC, run & 0xff, run >> 8]);
 
-/** How the recogniser's client sends samples: 32-bit floats in [-1, 1], little-endian. */
+/** Sample format of the recogniser's client: 32-bit floats in [-1, 1], little-endian. */
 const SAMPLE_BYTES = 4;
 const FULL_SCALE = 0x8000;
 const MAGIC_BYTES = Buffer.from(Float32Array.from(MAGIC, (sample) => sample / FULL_SCALE).buffer);
 
-/** The number of the run that these bytes are of; undefined where there is no mark. */
+/** The number of the run that these bytes belong to; undefined without a mark. */
 export function runOf(bytes: Buffer): number | undefined {
   const at = bytes.indexOf(MAGIC_BYTES);
   const low = at + MAGIC_BYTES.length;
@@ -29,6 +29,6 @@ export function runOf(bytes: Buffer): number | undefined {
   return found ? Number(found[1]) : undefined;
 }
 
-/** Which stage a call is of: in this suite each model serves one. */
+/** The stage of a call: in this suite each model serves one. */
 export const stageOf = (bytes: Buffer): 'transcribe' | 'speak' =>
   bytes.includes(MAGIC_BYTES) ? 'transcribe' : 'speak';

@@ -11,7 +11,7 @@ export interface RunToStart {
   readonly number: number;
   readonly workflowId: string;
   readonly speech: Artifact;
-  /** Where its side effects go. */
+  /** Address of its side effects' receiver. */
   readonly receiver: string;
   readonly queue: string;
   readonly placement: Placement;
@@ -51,7 +51,7 @@ export async function carryOut(client: Client, run: RunToStart): Promise<Outcome
 }
 
 function failureOf(error: unknown, ms: number): Outcome {
-  if (error instanceof WorkflowNotFoundError) return { kind: 'lost', message: 'Temporal does not know it' };
+  if (error instanceof WorkflowNotFoundError) return { kind: 'lost', message: 'unknown to Temporal' };
   if (!(error instanceof WorkflowFailedError)) return { kind: 'lost', message: String(error) };
   const { cause } = error;
   if (cause instanceof ApplicationFailure && isErrorCode(cause.type)) {

@@ -21,15 +21,15 @@ const HOST = '127.0.0.1';
 
 export interface SceneOptions {
   readonly seed: number;
-  /** Whether Triton and the LLM server are there, and which of their calls are struck. */
+  /** Whether Triton and the LLM server are present, and which of their calls are struck. */
   readonly models: { readonly triton: StruckCalls; readonly llm: StruckCalls } | undefined;
-  /** Whether the LLM server has a second one beside it. */
+  /** Whether there is a second LLM server. */
   readonly withReplica: boolean;
   readonly onCall: (start: Start) => void;
   readonly onFailedAttempt: (stage: string, code: string) => void;
 }
 
-/** Everything that takes part: the stack, two workers and a gateway in processes of their own, and what stands between them. */
+/** All participants: the stack, two workers and a gateway in processes of their own, and the proxies between them. */
 export class Scene {
   readonly receiver: Receiver;
   readonly temporal: string;
@@ -99,7 +99,7 @@ export class Scene {
     await down(settings);
   }
 
-  /** @param handedOut resolves while a run that somebody waits for is under way */
+  /** @param handedOut resolves while a run with a waiting client is in progress */
   incidents(handedOut: () => Promise<void>): ReadonlyMap<string, Incident> {
     const whole = () => this.processes.every(({ ready }) => ready) && isReady('redis');
     const isGateway = ({ name }: ChaosProcess) => name === 'gateway';

@@ -1,8 +1,8 @@
-/** Random numbers that a seed repeats: mulberry32, whose period of 2³² is far above what a suite draws. */
+/** Random numbers from a seed: mulberry32, whose period of 2³² is far above the suite's needs. */
 export class Seeded {
   #state: number;
 
-  /** @param purpose keeps the numbers of one use apart from another's, so that more of one do not change the other */
+  /** @param purpose separates the numbers of one use from another's, so that more of one do not change the other */
   constructor(seed: number, purpose: string) {
     this.#state = seed >>> 0;
     for (const char of purpose)

@@ -4,11 +4,11 @@ import { effect, shape } from './effect.js';
 import { textMark } from './run-mark.js';
 
 /**
- * Time that the code stages take, in milliseconds. The one in the middle of the segment takes longer, so that a killed worker
- * has segments in it whose first stage is in the journal: a wait costs nothing, however many runs share the processor.
+ * Durations of the code stages, in milliseconds. The one in the middle of the segment takes longer, so that a killed
+ * worker has segments whose first stage is in the journal: a wait costs no processor time, however many runs share it.
  */
 const CODE_MS = { prepare: 150, edit: 2_500, archive: 150 } as const;
-/** Longest piece of a reply that is spoken, in characters: a second or two of speech. */
+/** Longest part of a reply that is spoken, in characters: a second or two of speech. */
 const SPOKEN = 40;
 
 const prepare = code(
@@ -39,9 +39,9 @@ const archive = code(
 );
 
 /**
- * Outlasts the restart of any server on a busy machine: twenty attempts with these waits take about fifty seconds when each
- * is refused at once. An attempt that gets no answer is given up after twenty seconds, several times what a call takes
- * while ten runs share two cores.
+ * Outlasts the restart of any server on a busy machine: twenty attempts with these waits take about fifty seconds if
+ * each is refused at once. An attempt without an answer is aborted after twenty seconds, several times a call's
+ * duration while ten runs share two cores.
  */
 const policy = {
   retry: { attempts: 20, backoff: { initial: '200ms', factor: 2, max: '3s' } },
@@ -49,7 +49,7 @@ const policy = {
 } as const;
 const inline = { ...policy, execution: 'inline' } as const;
 
-/** Each reads the one before: three are activities of their own, the three in the middle of it are one segment. */
+/** Each stage reads the one before: three are activities of their own, the three in the middle are one segment. */
 export const sixStages = pipeline(
   'chaos-six-stages',
   { input: z.object({ ...shape, speech: audio() }), deadline: '3m' },

@@ -8,11 +8,11 @@ import { artifactsFolder } from '../../workers/compose.js';
 import { audioMark } from './run-mark.js';
 import { settings } from './settings.js';
 
-/** What the recogniser wants: the samples of a file at this rate reach it unchanged, and with them the run's mark. */
+/** The recogniser's rate: samples of a file at this rate reach it unchanged, and with them the run's mark. */
 const SAMPLE_RATE = 16_000;
 const QUESTION = path.join(RECIPE, 'audio', 'question.wav');
 
-/** Two seconds of speech in the store that the workers read, a recording for each run: its number is in it. */
+/** Two seconds of speech in the workers' store, one recording per run, which contains the run's number. */
 export async function openSpeech(tenant: string): Promise<(run: number) => Promise<Artifact>> {
   const store = await openFileStore(artifactsFolder(settings));
   const port = createAudioPort(store, tenant);

@@ -2,17 +2,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type { Incident } from './incidents.js';
 
-/** What a replica has not heard of when it takes over. */
+/** Replication lag: what a replica lacks when it takes over. */
 const LOST_MS = 1_000;
-/** How long there is no room, in milliseconds: longer than leases and waits for the store. */
+/** How long the store is full, in milliseconds: longer than leases and waits for the store. */
 const FULL_MS = 5_000;
 /**
- * What lives restores what it knows within three quarters of a second; until then a process that dies as well takes it with it,
- * which nobody promises anything about. So nothing else happens for so long.
+ * Surviving processes restore their state within three quarters of a second; state of a process that dies before that
+ * is lost, which no guarantee covers. So no other incident starts during this time.
  */
 const RESTORED_MS = 2_000;
 
-/** The store comes back with none of its memory. */
+/** The store restarts without its data. */
 export const flushed = (redis: Redis, mayHappen: () => boolean): Incident => ({
   mayHappen,
   async happen() {
@@ -21,7 +21,7 @@ export const flushed = (redis: Redis, mayHappen: () => boolean): Incident => ({
   },
 });
 
-/** A replica takes over that lacks the last second: all connections end, and the memory is that of a second before. */
+/** A replica without the last second takes over: all connections end, and the data is that of a second before. */
 export const failedOver = (redis: Redis, mayHappen: () => boolean): Incident => ({
   mayHappen,
   async happen() {
@@ -35,7 +35,7 @@ export const failedOver = (redis: Redis, mayHappen: () => boolean): Incident => 
   },
 });
 
-/** There is no room for more, until somebody makes some. */
+/** The store is full until memory is freed. */
 export const full = (redis: Redis, mayHappen: () => boolean): Incident => ({
   mayHappen,
   async happen() {
@@ -52,7 +52,7 @@ export const full = (redis: Redis, mayHappen: () => boolean): Incident => ({
 
 interface Kept {
   readonly key: string;
-  /** Milliseconds that it is kept; 0 for ever. */
+  /** Time to live in milliseconds; 0: none. */
   readonly left: number;
   readonly value: Buffer;
 }

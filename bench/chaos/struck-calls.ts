@@ -1,23 +1,23 @@
 import type { Seeded } from './seeded.js';
 
 /**
- * What happens to a call. `refuse`: the connection is reset before the whole request has passed; `cut`: in the middle of the
- * answer; `stall`: nothing passes any more for a while, then it is reset.
+ * Effect of a fault on a call. `refuse`: the connection is reset before the whole request has passed; `cut`: in the
+ * middle of the answer; `stall`: nothing passes for a while, then the connection is reset.
  */
 export type Fault = { readonly kind: 'refuse' | 'cut' } | { readonly kind: 'stall'; readonly ms: number };
 
-/** Shares of the kinds; a stall costs its calls seconds, so there are fewer of them. */
+/** Shares of the kinds; stalls are rarer because each takes seconds. */
 const REFUSED = 0.45;
 const CUT = 0.45;
-/** Below and above the twenty seconds after which an attempt of the suite's stages is given up. */
+/** Below and above the twenty seconds after which an attempt of the suite's stages is aborted. */
 const STALL_MS = { least: 2_000, most: 24_000 };
 
 /**
- * Which calls are struck, by a seed. A fault strikes all calls that share its connection, so what is kept is the share of
- * calls that were struck: each call adds `rate` to what is owed, and each struck call takes one off it.
+ * Chooses the calls to strike, by a seed. A fault strikes all calls on its connection, so the share of struck calls is
+ * kept constant: each call adds `rate` to a balance, and each struck call takes one off it.
  */
 export class StruckCalls {
-  /** Calls that have come, and those of them that a fault has struck. */
+  /** Calls that arrived, and those struck by a fault. */
   seen = 0;
   struck = 0;
   readonly #rate: number;
@@ -32,8 +32,8 @@ export class StruckCalls {
   }
 
   /**
-   * A call has come; the fault that it is to have, if any.
-   * @param open calls that share its connection, itself included: a fault waits until that many are owed
+   * A call has arrived; returns its fault, if any.
+   * @param open calls on its connection, itself included: a fault waits until the balance covers them
    */
   next(open: number): Fault | undefined {
     this.seen += 1;
@@ -52,7 +52,7 @@ export class StruckCalls {
     this.#owed -= calls;
   }
 
-  /** On average as many calls are owed as a fault strikes. */
+  /** On average the balance covers as many calls as a fault strikes. */
   #draw(): number {
     return this.#random.between(0.2, 1.8);
   }

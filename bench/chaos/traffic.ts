@@ -1,23 +1,23 @@
 import { runOf, stageOf } from './run-mark.js';
 
-/** A call that has become known: its number on the connection, and whose it is where it has a mark. */
+/** An identified call: its number on the connection, and its run if it has a mark. */
 export interface Call {
   readonly id: number;
   readonly run?: number | undefined;
   readonly stage?: string | undefined;
 }
 
-/** Reads one connection of a protocol: which calls its bytes belong to. The bytes themselves pass unchanged. */
+/** Assigns the bytes of one connection to calls. The bytes themselves pass unchanged. */
 export interface Traffic {
-  /** Bytes of the client: the calls that are known with them. */
+  /** Bytes from the client; returns the calls that they identify. */
   request(chunk: Buffer): readonly Call[];
-  /** Bytes of the server: the numbers of the calls that they answer. */
+  /** Bytes from the server; returns the numbers of the calls that they answer. */
   answer(chunk: Buffer): readonly number[];
-  /** Known calls that have not ended. */
+  /** Identified calls that have not ended. */
   readonly open: number;
 }
 
-/** HTTP/1.1 without pipelining: one call at a time, known when its body is whole. */
+/** HTTP/1.1 without pipelining: one call at a time, identified when its body is complete. */
 export class Http1Traffic implements Traffic {
   #bytes = Buffer.alloc(0);
   #calls = 0;
@@ -45,19 +45,19 @@ export class Http1Traffic implements Traffic {
   }
 }
 
-/** "PRI * HTTP/2.0" and so on: what a client sends before its first frame. */
+/** "PRI * HTTP/2.0" and so on: the client's preface before its first frame. */
 const PREFACE_BYTES = 24;
 const FRAME_HEADER_BYTES = 9;
 const FRAME = { data: 0, headers: 1, reset: 3 } as const;
 const END_STREAM = 0x1;
-/** A mark stands behind the names of model and tensors, which take some hundred bytes. */
+/** A mark follows the names of model and tensors, which take some hundred bytes. */
 const LOOKED_AT = 4 * 1024;
 
-/** HTTP/2, which gRPC speaks: calls are streams, known when their mark has come or their request is whole. */
+/** HTTP/2, used by gRPC: calls are streams, identified when their mark has arrived or their request is complete. */
 export class Http2Traffic implements Traffic {
   readonly #client = new Frames(PREFACE_BYTES);
   readonly #server = new Frames(0);
-  /** Beginnings of requests that are not known yet, by stream. */
+  /** Beginnings of unidentified requests, by stream. */
   readonly #begun = new Map<number, Buffer>();
   readonly #open = new Set<number>();
 
@@ -108,7 +108,7 @@ interface Frame {
   readonly payload: Buffer;
 }
 
-/** Cuts one direction of an HTTP/2 connection into its frames. */
+/** Splits one direction of an HTTP/2 connection into its frames. */
 class Frames {
   #bytes = Buffer.alloc(0);
   #skip: number;

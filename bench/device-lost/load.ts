@@ -7,7 +7,7 @@ import { arrivals } from '../../placement/simulator/index.js';
 import { RATE, threeStages } from './workload.js';
 
 const POOL = { connector: 'triton', kind: 'infer', devices: [], capabilities: new Set<string>() };
-/** More than the bench lasts. */
+/** Longer than the bench. */
 const MOST = 10_000;
 
 interface Ended {
@@ -15,7 +15,7 @@ interface Ended {
   readonly ms: number;
 }
 
-/** Runs that arrive as a Poisson process, whatever becomes of those before: as `millrace place` was told. */
+/** Runs arriving as a Poisson process, independent of earlier runs, as the placement assumes. */
 export class Load {
   readonly #client: Client;
   readonly #queue: string;
@@ -38,14 +38,14 @@ export class Load {
     this.#arriving = this.#arrive(seed);
   }
 
-  /** Lets no more runs begin, and waits for those that have. */
+  /** Starts no more runs, and waits for those in progress. */
   async end(): Promise<void> {
     this.#stop.abort();
     await this.#arriving;
     await Promise.all(this.#runs);
   }
 
-  /** Runs a second that began and ended between two times of `performance.now()`, and within how much time 95 % of these. */
+  /** Runs per second that started and ended between two times of `performance.now()`, and their 95th percentile. */
   between(from: number, to: number): { readonly arrived: number; readonly throughput: number; readonly p95Ms: number } {
     const perSecond = (count: number) => (1_000 * count) / (to - from);
     const arrived = perSecond(this.began.filter((at) => at >= from && at < to).length);
@@ -81,7 +81,7 @@ export class Load {
           },
         ],
       })) as { readonly output: { readonly y: { readonly data: readonly number[] } } };
-      // Every stage adds one: a run that skipped or repeated one would show.
+      // Every stage adds one, so a skipped or repeated stage would change the result.
       if (output.y.data[0] !== x + 3) throw new Error(`run ${x} gave ${output.y.data[0]}`);
       const at = performance.now();
       this.ended.push({ at, ms: at - began });

@@ -1,7 +1,8 @@
 /**
- * A device lost in mid-load. Three stages with models that cost a fixed time for each batch, placed by `millrace place` on four
- * nodes, each a Triton and a worker of its own; runs arrive at the rate that they were placed for. Then a node's processes are killed. It shows
- * that no run is lost, runs a second before and after beside the placement's own predictions, and what `millrace replan` proposes.
+ * Loss of a device under load. Three stages with models that take a fixed time per batch, placed by `millrace place` on
+ * four nodes, each with its own Triton and worker; runs arrive at the rate that they were placed for. Then a node's
+ * processes are killed. The bench shows that no run is lost, the runs per second before and after next to the
+ * placement's predictions, and what `millrace replan` proposes.
  *
  *   npm run bench:device-lost [-- --json]
  */
@@ -22,9 +23,9 @@ import { environment, settingsWith } from './settings.js';
 import { FILES, MAX_BATCH, NODES, RATE, SLO_MS } from './workload.js';
 
 const { values: options } = parseArgs({ options: { json: { type: 'boolean' } } });
-/** Milliseconds of each part: until queues have settled, then measured. */
+/** Milliseconds of each phase: until queues have settled, then measured. */
 const PARTS = { warmUp: 15_000, before: 45_000, settle: 10_000, after: 45_000 } as const;
-/** Of the arrivals. */
+/** Seed of the arrivals. */
 const SEED = 1;
 
 const note = (text: string) => void process.stderr.write(`${text}\n`);
@@ -49,7 +50,7 @@ async function millrace(...args: readonly string[]): Promise<string> {
     .stdout;
 }
 
-/** Of the devices whose loss leaves a placement, the one that costs most. */
+/** Of the devices whose loss leaves a valid placement, the one with the greatest impact. */
 function worstLoss({ degraded }: PlacementDocument) {
   const left = degraded.flatMap(({ without, predicted }) => (predicted ? [{ without, predicted }] : []));
   const [worst] = left.sort((a, b) => a.predicted.throughputPerSecond - b.predicted.throughputPerSecond);

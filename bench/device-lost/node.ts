@@ -17,7 +17,7 @@ const HOST = '127.0.0.1';
 const START_MS = 90_000;
 const PROBE_MS = 200;
 
-/** A machine with one device: a Triton of its own and a worker of its own, each a process. */
+/** A machine with one device: its own Triton and worker, each a process. */
 export class Node {
   readonly device: string;
   readonly #index: number;
@@ -39,7 +39,7 @@ export class Node {
     return this.#children.flatMap(({ pid }) => pid ?? []);
   }
 
-  /** Starts the server with the models that a placement puts here. */
+  /** Starts the server with the models that a placement assigns to it. */
   async serve({ server, backends, caches, env }: Programs['triton'], { pools }: PlacementDocument): Promise<void> {
     const { http, grpc, metrics } = portsOf(this.#index);
     this.#spawn('triton', server, env, [
@@ -69,7 +69,7 @@ export class Node {
     await answers(`http://${HOST}:${worker}/readyz`);
   }
 
-  /** Without time to say anything to anybody. */
+  /** SIGKILL, without a chance to clean up. */
   async kill(): Promise<void> {
     await Promise.all(
       this.#children.splice(0).map(async (child) => {
@@ -83,7 +83,7 @@ export class Node {
 
   #spawn(what: string, command: string, env: Readonly<Record<string, string>>, args: readonly string[]): void {
     const child = spawn(command, args, {
-      // The stack's `down` ends it too, should this process be gone.
+      // `millrace down` also ends it if this process is gone.
       env: { ...process.env, ...env, [STACK_MARK]: settingsWith().MILLRACE_HOME },
       stdio: ['ignore', 'pipe', 'pipe'],
     });

@@ -7,10 +7,10 @@ export const environment = environmentOf({
   name: 'bench-device-lost',
   portBase: PORT_BASE,
   more: {
-    // Temporal keeps its database: runs that an earlier bench has left are not this one's.
+    // Temporal keeps its database: runs left by an earlier bench are not counted.
     MILLRACE_TASK_QUEUE: `device-lost-${Date.now().toString(36)}`,
     MILLRACE_LOG_LEVEL: 'warn',
-    // Canaries would be calls of the devices.
+    // Canaries would add calls to the devices.
     MILLRACE_CANARY_INTERVAL_MS: '3600000',
   },
 });

@@ -1,19 +1,19 @@
 import { z } from 'zod';
 import { infer, type Pipeline, pipeline, tensor } from '../../pipelines/index.js';
 
-/** Requests that a batch holds. */
+/** Requests per batch. */
 export const MAX_BATCH = 2;
-/** Milliseconds of a batch, whatever its size: many times what Temporal takes for a stage, on a loaded machine too. */
+/** Milliseconds per batch of any size: many times Temporal's time for a stage, even on a loaded machine. */
 export const COST_MS = { first: 500, second: 1_000, third: 500 } as const;
-/** Four fifths of what four devices hold, so that with one less they cannot: a device lets 4, 2 and 4 runs a second through. */
+/** Four fifths of four devices' capacity, too much for three: a device serves 4, 2 and 4 runs per second. */
 export const RATE = 3.2;
-/** Almost four times what the stages take on idle devices: queues are long at four fifths of the devices. */
+/** Almost four times the stages' time on idle devices: queues are long at four fifths of the capacity. */
 export const SLO_MS = 7_500;
 export const NODES = ['n1', 'n2', 'n3', 'n4'] as const;
 export const DEVICE_KIND = 'gpu-like';
-/** What orchestration takes for a stage, about. */
+/** Approximate orchestration time of a stage. */
 const OVERHEAD_MS = 15;
-/** In an overload runs wait; here none is to fail for that. */
+/** Under overload runs wait; here none should fail for that. */
 const PATIENT = { timeout: { attempt: '4m', total: '10m', queue: '10m' } } as const;
 
 export type StageName = keyof typeof COST_MS;
@@ -32,7 +32,7 @@ export const threeStages = pipeline(
   },
 ) as Pipeline;
 
-/** The files that a placement is made from, by their names. */
+/** The input files of a placement, by name. */
 export const FILES: Readonly<Record<string, unknown>> = {
   'cluster.yaml': {
     format: 1,

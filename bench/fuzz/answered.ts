@@ -1,9 +1,9 @@
-/** What a gateway has answered since it was started, by its own metrics; what is asked for this alone does not count. */
+/** Answers of a gateway since its start, from its own metrics; requests for the metrics themselves do not count. */
 export interface Answered {
   readonly all: number;
   /** With 5xx. */
   readonly failed: number;
-  /** These by method, route and status. */
+  /** 5xx answers by method, route and status. */
   readonly failures: ReadonlyMap<string, number>;
 }
 

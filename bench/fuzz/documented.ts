@@ -1,4 +1,4 @@
-/** The statuses that a gateway’s own document has for a path that is posted to. */
+/** The statuses that a gateway’s own document lists for a POST path. */
 export async function documented(base: string, path: string): Promise<ReadonlySet<number>> {
   const document = (await (await fetch(`${base}/openapi.json`)).json()) as {
     readonly paths: Readonly<Record<string, { readonly post?: { readonly responses: object } }>>;

@@ -13,9 +13,9 @@ const INTERNAL = 13;
 const UNAVAILABLE = 14;
 const DATA_LOSS = 15;
 
-/** Requests of one connection; some break it, and a new one takes its place. */
+/** Requests per connection; some break it, and a new one replaces it. */
 const AT_ONCE = 8;
-/** An answer that takes longer is a failure of its own, in milliseconds. */
+/** A slower answer counts as a failure, in milliseconds. */
 const ANSWER_MS = 30_000;
 
 interface Made {
@@ -30,8 +30,8 @@ interface Answer {
 }
 
 /**
- * Sends calls of the inference protocol: right ones, right ones with bytes changed, and bytes that are none. An answer is
- * documented where its status is that of its code of the error table, or one that gRPC gives for a call that is none.
+ * Sends calls of the inference protocol: valid ones, valid ones with changed bytes, and random bytes. An answer is
+ * documented if its status is that of its code in the error table, or one that gRPC defines for an invalid call.
  */
 export async function fuzzGrpc(address: string, requests: number, random: Seeded): Promise<Outcome> {
   const found = new Found();
@@ -66,7 +66,7 @@ function judged({ type }: Made, { http, status, code }: Answer) {
   if ([UNKNOWN, INTERNAL, UNAVAILABLE, DATA_LOSS].includes(status)) return { problem: said, server: true };
   if (code !== undefined)
     return isErrorCode(code) && grpcStatus(code) === status ? undefined : { problem: said, server: false };
-  // Of a method that is not served, and of a call with no message or a second one.
+  // For a method that is not served, and for a call with no message or a second one.
   return [OK, CANCELLED, UNIMPLEMENTED].includes(status) ? undefined : { problem: said, server: false };
 }
 
@@ -109,7 +109,7 @@ function make(random: Seeded): Made {
   return { method: encodeURIComponent(method), type, body: Buffer.concat(parts) };
 }
 
-/** One of six is framed wrongly: another length, a flag for compression, nothing at all. */
+/** One in six is framed wrongly: another length, a compression flag, or nothing at all. */
 function framed(message: Buffer, random: Seeded): Buffer {
   const prefix = Buffer.alloc(5);
   prefix.writeUInt32BE(message.length, 1);
@@ -134,7 +134,7 @@ function messageOf(method: string, random: Seeded): Buffer {
 const encoded = (method: string, message: object): Buffer =>
   inferenceService[method]?.requestSerialize(message) ?? Buffer.alloc(0);
 
-/** Bytes of a message, some of them others, fewer or more. */
+/** A message's bytes, some of them changed, removed or added. */
 function changed(message: Buffer, random: Seeded): Buffer {
   const bytes = [...message];
   for (let i = random.below(8); i >= 0; i--) {

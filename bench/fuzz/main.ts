@@ -1,11 +1,11 @@
 /**
- * Sends requests to three doors, and looks for answers that are the server's fault and for those that no document has: to HTTP
- * requests that are made from the gateway's own OpenAPI document, and from breaking it; to gRPC calls of the inference protocol;
- * to MCP messages; right ones, changed ones, and bytes that are none.
+ * Sends requests to three doors, and looks for server errors and undocumented answers: HTTP requests generated from the
+ * gateway's own OpenAPI document, and violations of it; gRPC calls of the inference protocol; MCP messages; valid ones,
+ * changed ones, and random bytes.
  *
  *   npm run fuzz [-- --requests 5000] [--seed N] [--json]
  *
- * It starts Temporal, Redis, a worker and a gateway of its own on ports from 7660. Exit 1 where it finds something.
+ * It starts its own Temporal, Redis, worker and gateway on ports from 7660. Exits with 1 if it finds something.
  */
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync } from 'node:fs';
@@ -34,11 +34,11 @@ const { values: options } = parseArgs({
 });
 const WANTED = Number(options.requests);
 
-/** Test cases for an operation in one round; rounds with other seeds follow until there are enough requests. */
+/** Test cases per operation in one round; rounds with other seeds follow until there are enough requests. */
 const CASES = 40;
-/** A schema that gives so few requests is broken. */
+/** A schema that yields so few requests is broken. */
 const MOST_ROUNDS = 40;
-/** An answer that takes longer is a failure of its own. */
+/** A slower answer counts as a failure. */
 const ANSWER_S = 30;
 
 const CHECKS = ['status_code_conformance', 'content_type_conformance', 'response_schema_conformance'];
@@ -61,7 +61,7 @@ async function main(): Promise<number> {
   const seed = Number(options.seed);
   await up({ settings, parts: ['temporal', 'redis', 'worker', 'gateway'], onProgress: () => undefined });
   const base = gatewayUrl(settings);
-  // The first counts what the gateway answers to HTTP, so the others come after it.
+  // The first door counts the gateway's HTTP answers, so the others run after it.
   const doors = {
     http: await fuzzHttp(base),
     grpc: await fuzzGrpc(`127.0.0.1:${settings.MILLRACE_KSERVE_GRPC_PORT}`, WANTED, new Seeded(seed, 'grpc')),
@@ -128,7 +128,7 @@ function schemathesis(command: string, base: string, report: string, seed: numbe
   });
   return new Promise((resolve, reject) => {
     child.on('error', reject);
-    // 1: there were failures, which the report has.
+    // 1: there were failures, listed in the report.
     child.on('exit', (code) =>
       code === 0 || code === 1 ? resolve() : reject(new Error(`schemathesis ended with ${code}:\n${output}`)),
     );

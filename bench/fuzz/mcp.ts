@@ -6,7 +6,7 @@ import { Found, type Outcome, type Problem } from './outcome.js';
 const AT_ONCE = 8;
 const ANSWER_MS = 30_000;
 
-/** JSON-RPC’s own codes; what the protocol’s server says of a request that it does not take begins at -32000. */
+/** JSON-RPC’s own codes; the protocol’s codes for requests that a server refuses begin at -32000. */
 const CODES: ReadonlySet<number> = new Set([-32_700, -32_600, -32_601, -32_602, -32_000]);
 const INTERNAL = -32_603;
 
@@ -16,9 +16,10 @@ interface Message {
 }
 
 /**
- * Sends messages of the Model Context Protocol: right ones, ones with members of other types, and texts that are none. An
- * answer is documented where its status is one of the document’s, and each message in it a result or an error of a known code.
- * @param statuses that the gateway’s document has for `/mcp`
+ * Sends messages of the Model Context Protocol: valid ones, ones with members of other types, and invalid texts. An
+ * answer is documented if its status is one of the document’s, and each message in it is a result or an error with a
+ * known code.
+ * @param statuses that the gateway’s document lists for `/mcp`
  */
 export async function fuzzMcp(
   base: string,
@@ -58,7 +59,7 @@ async function judged(
   }
 }
 
-/** Of a body of JSON, or of the events of a stream. */
+/** Messages of a JSON body, or of the events of a stream. */
 function messagesIn(text: string, type: string): Message[] {
   if (text === '') return [];
   const texts = type.startsWith('text/event-stream')
@@ -82,7 +83,7 @@ function problemOf({ error, result }: Message): Problem | undefined {
 
 const one = <T>(of: readonly T[], random: Seeded): T => of[random.below(of.length)] as T;
 
-/** A value of any type, now and then with members that mean something elsewhere. */
+/** A value of any type, sometimes with members that have a meaning elsewhere. */
 function anything(random: Seeded, depth = 0): unknown {
   const plain = [null, true, 0, -1, 1.5, 1e308, '', 'plain', 'é', '\u0000', '__proto__', '2025-06-18'];
   if (depth > 3 || random.below(3) > 0) return one(plain, random);

@@ -1,20 +1,20 @@
-/** What became of the requests to one door. */
+/** Result of the requests to one door. */
 export interface Outcome {
   readonly requests: number;
   readonly serverErrors: number;
-  /** Kinds of answers that no document has. */
+  /** Kinds of undocumented answers. */
   readonly undocumented: number;
-  /** Each of both, with its number. */
+  /** All of both, with their numbers. */
   readonly problems: ReadonlyMap<string, number>;
 }
 
-/** What is wrong with an answer: the server’s fault, or not what its documents say. */
+/** A fault of an answer: a server error, or not documented. */
 export interface Problem {
   readonly problem: string;
   readonly server: boolean;
 }
 
-/** Collects what is wrong with answers. */
+/** Collects faults of answers. */
 export class Found {
   #requests = 0;
   #serverErrors = 0;

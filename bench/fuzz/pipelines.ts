@@ -1,14 +1,14 @@
 import { z } from 'zod';
 import { approve, audio, code, image, pipeline } from '../../pipelines/index.js';
 
-/** Pipelines of every kind of input that cost next to nothing to run. */
+/** Pipelines with every kind of input that cost next to nothing to run. */
 const said = z.object({ text: z.string() });
 const echo = code('echo', { input: said, output: said }, (input) => input);
 
 export const plain = pipeline(
   'plain',
   {
-    description: 'Gives back what it gets',
+    description: 'Returns its input',
     input: z.object({
       text: z.string().max(200),
       language: z.enum(['en', 'de']).default('en'),
@@ -24,7 +24,7 @@ export const plain = pipeline(
 export const media = pipeline(
   'media',
   {
-    description: 'Keeps what it gets',
+    description: 'Stores its input',
     input: z.object({ speech: audio(), picture: image().optional(), clips: z.array(audio()).max(3).default([]) }),
     deadline: '10s',
   },

@@ -1,14 +1,14 @@
 import { request } from 'node:http';
 
-/** One completion as its client sees it, in milliseconds from the request's start, the connection's included. */
+/** Times of one completion at its client, in milliseconds from the request's start, connection included. */
 export interface Taken {
   readonly ttftMs: number;
   readonly totalMs: number;
 }
 
-/** Long above any answer. */
+/** Far above any answer. */
 const LIMIT_MS = 60_000;
-/** Few tokens: what is compared is the way to the server, and its own time is in every figure. */
+/** Few tokens: the bench compares the overhead before the server, whose own time is in every figure. */
 const MOST_TOKENS = 12;
 
 const ASKED = {
@@ -21,7 +21,7 @@ const ASKED = {
   stream: true,
 };
 
-/** A streamed chat completion over a connection of its own. Rejects for anything but a whole answer with text. */
+/** A streamed chat completion over a new connection. Rejects unless the answer is complete and has text. */
 export function complete(base: string, model: string): Promise<Taken> {
   const body = JSON.stringify({ model, ...ASKED });
   const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
@@ -34,7 +34,7 @@ export function complete(base: string, model: string): Promise<Taken> {
       answer.setEncoding('utf8');
       answer.on('data', (piece: string) => {
         text += piece;
-        // The first chunk of some servers has the role and an empty text.
+        // Some servers' first chunk has the role and an empty text.
         if (/"content":\s*"[^"]/.test(text)) ttftMs ??= performance.now() - began;
       });
       answer.on('error', reject);

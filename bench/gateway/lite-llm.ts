@@ -9,7 +9,7 @@ import type { Settings } from '../../workers/settings.js';
 import { LITELLM_PORT } from './settings.js';
 
 const RECIPE = fileURLToPath(new URL('../../../bench/gateway', import.meta.url));
-/** 10 s on an idle machine: it imports a client of every provider. */
+/** 10 s on an idle machine: it imports a client for every provider. */
 const START_MS = 180_000;
 const STOP_MS = 5_000;
 
@@ -33,9 +33,9 @@ export async function startLiteLlm(settings: Settings, llm: string, note: (text:
       env: {
         PATH: process.env.PATH,
         HOME: process.env.HOME,
-        // What it would else fetch when it starts.
+        // Otherwise fetched at start.
         LITELLM_LOCAL_MODEL_COST_MAP: 'True',
-        // No keys, as at the gateway: both serve this machine only, for the time of the bench.
+        // No keys, as at the gateway: both serve only this machine during the bench.
         LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY: 'true',
         LITELLM_LOG: 'ERROR',
         NO_DOCS: 'True',

@@ -1,11 +1,12 @@
 /**
- * What stands between a client and its LLM server adds to a chat completion: to its first token and to its end. The same
- * request goes to the server itself, through the OpenAI door to a pipeline that hands it on (as one `inline` stage, and
- * `durable`, as an activity), and through the LiteLLM proxy, in interleaved rounds on one machine. Medians.
+ * The time that a layer between a client and its LLM server adds to a chat completion: to its first token and to its
+ * end. The same request is sent to the server itself, through the OpenAI door to a pass-through pipeline (as one
+ * `inline` stage, and `durable`, as an activity), and through the LiteLLM proxy, in interleaved rounds on one machine.
+ * Medians.
  *
- * The server is the embedded one; with `--paced` a stand-in that takes no time of the processor, so that what else runs on
- * the machine, and the server's own threads, are not in the differences. Calls come one at a time with a pause between, as
- * from a person: what a side does behind an answer is not in the next one's time unless it takes longer.
+ * The server is the embedded one; with `--paced` a stand-in that uses no processor time, so that other load on the
+ * machine and the server's own threads are not in the differences. Calls come one at a time with a pause between, as
+ * from a person, so that work after an answer does not delay the next one unless it takes longer.
  *
  *   npm run bench:gateway [-- --json] [--rounds N] [--paced] [--pause MS]
  */
@@ -41,7 +42,7 @@ const SIDES = ['direct', 'inline', 'durable', 'litellm'] as const;
 type Side = (typeof SIDES)[number];
 
 interface Figures extends Taken {
-  /** Above the server alone. */
+  /** Added to the server's own time. */
   readonly addedTtftMs: number;
   readonly addedTotalMs: number;
 }
@@ -75,7 +76,7 @@ async function main() {
     };
     for (const side of SIDES) for (let i = 0; i < WARM_UP; i++) await paused(side);
     for (let i = 0; i < ROUNDS; i++) {
-      // Each side comes first, second, third and last equally often.
+      // Each side is first, second, third and last equally often.
       const order = SIDES.map((_, at) => SIDES[(at + i) % SIDES.length] as Side);
       for (const side of order) for (let n = 0; n < CALLS_A_ROUND; n++) taken[side].push(await paused(side));
     }
@@ -99,7 +100,7 @@ async function main() {
     direct,
     millrace,
     litellm,
-    /** Added time to the first token, as a share of LiteLLM's. */
+    /** Added time to the first token, relative to LiteLLM's. */
     ofLiteLlm: { inline: ofLiteLlm(millrace.inline), durable: ofLiteLlm(millrace.durable) },
     server: options.paced ? ('paced' as const) : ('embedded' as const),
     pauseMs: PAUSE_MS,

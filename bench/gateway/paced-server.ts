@@ -1,6 +1,6 @@
 /**
- * An LLM server that takes no time of the processor: its first token comes after 10 ms, the others every 5 ms. It listens on
- * a port of loopback, writes its base URL as a line, and ends with its standard input.
+ * An LLM server that uses no processor time: its first token comes after 10 ms, the others every 5 ms. It listens on a
+ * loopback port, prints its base URL as a line, and ends with its standard input.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -1,6 +1,9 @@
 import { chatInput, converse, pipeline } from '../../pipelines/index.js';
 
-/** A conversation handed on to the LLM, as the catalogue's `chat`; once as an inline stage, once as an activity of its own. */
+/**
+ * Passes a conversation to the LLM like the catalogue's `chat`; once as an inline stage, once as an activity of its
+ * own.
+ */
 const passThrough = (name: string, execution: 'inline' | 'queued') =>
   pipeline(name, { input: chatInput }, ({ input, stage }) => {
     const answer = stage('answer', converse({ model: 'assistant' }), input, { execution });

@@ -17,5 +17,5 @@ export const settingsWith = (llm: string): Settings =>
     }),
   );
 
-/** Of the LiteLLM proxy: behind those of the stack. */
+/** Port of the LiteLLM proxy: behind those of the stack. */
 export const LITELLM_PORT = PORT_BASE + 15;

@@ -3,24 +3,24 @@ import path from 'node:path';
 import type { TritonClient } from '../../activities/connectors/triton/index.js';
 import { PACKAGE_ROOT } from '../../runtime/package-root.js';
 
-/** A model of a fixed cost for each batch, as an accelerator has it: `model.py`. */
+/** A model with a fixed cost per batch, like an accelerator's: `model.py`. */
 export interface GpuLike {
   readonly name: string;
-  /** Milliseconds of a batch, whatever its size. */
+  /** Milliseconds per batch of any size. */
   readonly costMs: number;
-  /** Milliseconds of each item of a batch besides. Default 0. */
+  /** Additional milliseconds per item of a batch. Default 0. */
   readonly perItemMs?: number;
   readonly maxBatch: number;
-  /** Longest that a batch waits to be full, in milliseconds. Default 0. */
+  /** Longest time that a batch waits to fill, in milliseconds. Default 0. */
   readonly queueDelayMs?: number;
-  /** Files that stand for the devices of its instances, one each: models with the same one take turns. */
+  /** Lock files that represent the devices of its instances, one each: models with the same file take turns. */
   readonly devices: readonly string[];
 }
 
-/** A Python model is loaded in a second; a loaded machine takes many of them. */
+/** A Python model loads within a second; a loaded machine takes several times that. */
 const LOAD_MS = 60_000;
 
-/** Loads a model over the wire, so that it need not lie in the server's repository. */
+/** Loads a model by request, so that it need not be in the server's repository. */
 export async function loadGpuLike(client: TritonClient, model: GpuLike): Promise<void> {
   const text = (value: string | number) => ({ string_value: String(value) });
   const config = {

@@ -1,7 +1,7 @@
 /**
- * What hedging does for a server that stalls: the same chat stage with and without a hedge, in turn, against a server
- * process that answers in about 20 ms and stalls 5 % of its calls for a second. Prints the 99th percentile of the latencies
- * of each and the share of calls that the hedge added, as the server counts them.
+ * The effect of hedging on a server that stalls: the same chat stage with and without a hedge, in turn, against a
+ * server process that answers in about 20 ms and stalls 5 % of its calls for a second. Prints the 99th percentile of
+ * each side's latencies and the share of calls that the hedge added, as counted by the server.
  *
  *   npm run bench:hedge [-- --json] [--rounds N] [--after MS | --percentile P]
  */
@@ -25,17 +25,17 @@ const { values: options } = parseArgs({
   options: {
     json: { type: 'boolean' },
     rounds: { type: 'string', default: '10' },
-    /** Several times what a call usually takes, on a machine that others use too. */
+    /** Several times a call's usual duration, also on a shared machine. */
     after: { type: 'string', default: '150' },
     percentile: { type: 'string' },
   },
 });
 const ROUNDS = Number(options.rounds);
 const CALLS_A_ROUND = 100;
-/** Few enough for two cores: what is measured is the server's stall, not a queue for the processor. */
+/** Few enough for two cores: the bench measures the server's stall, not a queue for the processor. */
 const IN_FLIGHT = 4;
 const WARM_UP = 40;
-/** The whole bench, several times what it takes. */
+/** Limit for the whole bench, several times its duration. */
 const LIMIT_MS = 55_000;
 
 const hedge: HedgePolicy =
@@ -55,7 +55,7 @@ const round = (value: number, digits: number) => Number(value.toFixed(digits));
 const percentile = (values: readonly number[], share: number): number =>
   values.toSorted((a, b) => a - b)[Math.floor(values.length * share)] ?? Number.NaN;
 
-/** A worker's stages over pools of its own, so that neither side knows the other's latencies. */
+/** A worker's stages with pools of its own, so that the sides do not share latencies. */
 function openRunner(urls: readonly string[]): { readonly runner: StageRunner; close(): void } {
   const endpoints = urls.map((url, i) => ({ url, device: `server${i}` }));
   const metrics = createMetrics();
@@ -112,7 +112,7 @@ async function compare(urls: readonly string[]) {
   const hedging = side({ ...STAGE, hedge });
   for (const { runner, call } of [plain, hedging]) await measure(runner, call, WARM_UP);
   for (let i = 0; i < ROUNDS; i++) {
-    // In turn, so that drift of the machine's speed meets both.
+    // In turn, so that changes of the machine's speed affect both.
     for (const each of i % 2 === 0 ? [plain, hedging] : [hedging, plain]) {
       const before = await callsSeen();
       each.taken.push(...(await measure(each.runner, each.call, CALLS_A_ROUND)));

@@ -1,6 +1,7 @@
 /**
- * A model server that stalls: 5 % of its chat completions take a second more, the others 15 to 25 ms. It listens on two
- * ports of loopback, as two endpoints would, writes their base URLs as one line of JSON, and ends with its standard input.
+ * A model server that stalls: 5 % of its chat completions take an additional second, the others 15 to 25 ms. It listens
+ * on two loopback ports, as two endpoints would, prints their base URLs as one line of JSON, and ends with its standard
+ * input.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -1,15 +1,15 @@
 /**
- * The time from a caller's question to its answer, for a run of four empty inline stages (one segment), on the paths that
- * Temporal offers and on Millrace's own:
+ * The time from a caller's request to its answer, for a run of four empty inline stages (one segment), on the paths
+ * that Temporal offers and on Millrace's own:
  *
  * `result`  start the workflow and wait for its result (Temporal's long poll)
  * `eager`   the same from the worker's own process, its first task handed over with the start
  * `update`  update-with-start whose update returns the result
- * `answer`  start the workflow; the segment's process sends the result once the journal has it, before Temporal does
- * `guarded` start the workflow with a delay as guardian, then hand the run to a worker past Temporal, which sends the result
- *           once the journal has it; the guardian is told behind it
+ * `answer`  start the workflow; the segment's process sends the result once it is in the journal, before Temporal has it
+ * `guarded` start the workflow with a delay as guardian, then hand the run to a worker past Temporal; the worker sends
+ *           the result once it is in the journal, and notifies the guardian afterwards
  *
- * A question is asked when Temporal has the end of the run before, so that none pays for what another has left behind.
+ * A request is sent when Temporal has recorded the previous run's end, so that no run pays for an earlier one.
  *
  *   npm run bench:interactive [-- --json] [--rounds N]
  */
@@ -45,7 +45,7 @@ const { values: options } = parseArgs({
 const ROUNDS = Number(options.rounds);
 const WARM_UP = 20;
 const RUNS_A_ROUND = 20;
-/** A run that cannot end must not hold the bench up for ever. */
+/** A run that cannot end must not block the bench for ever. */
 const RUN_TIMEOUT_MS = 60_000;
 
 async function main(): Promise<Record<string, { medianMs: number }>> {
@@ -96,7 +96,7 @@ async function main(): Promise<Record<string, { medianMs: number }>> {
     workflowRunTimeout: RUN_TIMEOUT_MS,
     args: [{ n: 1 }, { ...context(queue), ...extra }] as [object, RunContext],
   });
-  /** Runs whose callers have been answered and that Temporal may not have ended. */
+  /** Answered runs that may not have ended in Temporal. */
   const open: string[] = [];
   const ended = () => Promise.all(open.splice(0).map((id) => client.workflow.getHandle(id).result()));
   const paths: Record<string, () => Promise<unknown>> = {

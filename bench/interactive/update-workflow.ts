@@ -6,7 +6,7 @@ import { TemporalHost } from '../../workflows/temporal-host.js';
 
 const answer = defineUpdate<RunResult>('answer');
 
-/** The interpreter's workflow with an update that returns the result: what update-with-start would need of it. */
+/** The interpreter's workflow with an update that returns the result: what update-with-start would require. */
 export async function answering(input: JsonObject, context: RunContext): Promise<RunResult> {
   let result: RunResult | undefined;
   setHandler(answer, async () => {

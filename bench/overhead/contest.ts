@@ -3,7 +3,7 @@ import type { Side } from './side.js';
 
 export type Start = () => Promise<unknown>;
 
-/** One side of a contest: how a run is started, and the worker that carries it out. */
+/** One side of a comparison: how a run is started, and the worker that carries it out. */
 export interface Contender {
   readonly start: Start;
   readonly side: Side;
@@ -12,7 +12,7 @@ export interface Contender {
 export interface Figures {
   readonly millraceMs: number;
   readonly handWrittenMs: number;
-  /** Of the median latencies. */
+  /** Ratio of the median latencies. */
   readonly ratio: number;
   readonly millraceRunsPerS: number;
   readonly handWrittenRunsPerS: number;
@@ -53,7 +53,7 @@ async function turn({ start, side }: Contender, inFlight: 1 | 16, into: Series):
   into.cpuMs.push(((await side.cpuMs()) - cpuBefore) / count);
 }
 
-/** The two in turn, round by round, so that drift of the machine's speed meets both. */
+/** Both sides in turn, round by round, so that changes of the machine's speed affect both. */
 export async function compare(
   millrace: Contender,
   handWritten: Contender,

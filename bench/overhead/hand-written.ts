@@ -4,13 +4,13 @@ interface N {
   n: number;
 }
 
-/** The empty activities as anybody would write them. */
+/** The empty activities as usually written by hand. */
 export type Activities = Record<
   'first' | 'second' | 'third' | 'fourth' | 'one' | 'two' | 'three' | 'four' | 'five' | 'six' | 'spare',
   (input: N) => Promise<N>
 >;
 
-/** The same policy as the pipelines' stages have. */
+/** The same policy as the pipelines' stages. */
 const options = {
   startToCloseTimeout: 60_000,
   scheduleToCloseTimeout: 300_000,
@@ -31,12 +31,12 @@ export async function handWrittenQueued(input: N): Promise<N> {
 
 const local = proxyLocalActivities<Activities>({ startToCloseTimeout: 60_000, retry: { maximumAttempts: 1 } });
 
-/** The least that a run with one step in its worker can cost: no stages, no journal. */
+/** The minimum cost of a run with one step in its worker: no stages, no journal. */
 export async function handWrittenLocal(input: N): Promise<N> {
   return local.first(input);
 }
 
-/** With a fallback: what every stage of the pipeline does when its own model has failed for good. */
+/** With a fallback, as in every stage of the pipeline after its own model has failed for good. */
 async function orSpare(name: keyof Activities, input: N): Promise<N> {
   try {
     return await guarded[name](input);

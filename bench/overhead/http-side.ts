@@ -9,10 +9,10 @@ import { environment, settings } from './settings.js';
 
 const START_MS = 60_000;
 const PROBE_MS = 100;
-/** Above the stack's own ports; a side has three. */
+/** Above the stack's own ports; three per side. */
 const PORTS = 20;
 
-/** Where a build has its command line: the first is this one's, the other that of releases before it had a room. */
+/** Path of a build's command line: the first is this build's, the other that of releases before the folder `cli/`. */
 const MAINS = ['dist/cli/main.js', 'dist/workers/cli/main.js'];
 
 /** A worker and a gateway of one build, on the servers that all sides share. */
@@ -25,7 +25,7 @@ export class HttpSide {
     this.#processes = processes;
   }
 
-  /** @param root folder of a checkout that was built */
+  /** @param root folder of a built checkout */
   static async start(name: string, root: string, index: number): Promise<HttpSide> {
     const main = MAINS.map((file) => path.resolve(root, file)).find(existsSync);
     if (main === undefined) throw new Error(`there is no build in ${root}`);
@@ -65,7 +65,7 @@ export class HttpSide {
     throw new Error(`a side did not start: see ${path.join(settings.MILLRACE_HOME, 'logs')}`);
   }
 
-  /** CPU time that its processes have used, in milliseconds. */
+  /** CPU time used by its processes, in milliseconds. */
   cpuMs(): { readonly gateway: number; readonly worker: number } {
     const [gateway, worker] = this.#processes.map(({ pid = 0 }) => cpuSeconds(pid) * 1_000);
     return { gateway: gateway ?? Number.NaN, worker: worker ?? Number.NaN };

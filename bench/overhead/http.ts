@@ -12,7 +12,7 @@ const PIPELINE = 'four-empty-inline';
 const PRIORITIES = ['interactive', 'default'] as const;
 type PriorityOfRuns = (typeof PRIORITIES)[number];
 
-/** Of one side and one priority, the median of its rounds; CPU time per run, in milliseconds. */
+/** By side and priority, the median of its rounds; CPU time per run, in milliseconds. */
 export interface HttpFigures {
   readonly runsPerS: number;
   readonly p50Ms: number;
@@ -25,10 +25,10 @@ export interface HttpFigures {
 }
 
 /**
- * Four empty inline stages by POST with `Prefer: wait`, 16 in flight, interactive and default: this build, and beside it in the same
- * run another one.
+ * Four empty inline stages by POST with `Prefer: wait`, 16 in flight, interactive and default: this build, and
+ * optionally another one in the same run.
  *
- * @param against folder of another checkout that was built
+ * @param against folder of another built checkout
  */
 export async function compareHttp(
   rounds: number,
@@ -89,7 +89,7 @@ function serversCpuMs(): { readonly temporal: number; readonly redis: number } {
   return { temporal: cpu('temporal'), redis: cpu('redis') };
 }
 
-/** Starts a run and waits for its result. Rejects where it has not succeeded. */
+/** Starts a run and waits for its result. Rejects unless it has succeeded. */
 function poster(url: string, priority: PriorityOfRuns): () => Promise<void> {
   const agent = new Agent({ keepAlive: true, maxSockets: IN_FLIGHT });
   const body = JSON.stringify({ n: 1 });

@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url';
 import { readSettings } from '../../workers/settings.js';
 import { environmentOf } from '../own-stack.js';
 
-/** Of the processes that the bench starts beside the stack. */
+/** Ports of the processes that the bench starts beside the stack. */
 export const environment = environmentOf({
   name: 'bench',
   portBase: 7550,

@@ -20,7 +20,7 @@ export class Side {
     return new Side(child);
   }
 
-  /** CPU time that the process has used, in milliseconds. */
+  /** CPU time used by the process, in milliseconds. */
   async cpuMs(): Promise<number> {
     const answer = once(this.#process, 'message');
     this.#process.send('cpu');

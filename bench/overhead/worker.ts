@@ -1,4 +1,7 @@
-/** One side's worker, in a process of its own: `node worker.js <ours|theirs> <address of Temporal>`. Asked for `cpu` it tells its CPU time. */
+/**
+ * One side's worker in a process of its own: `node worker.js <ours|theirs> <address of Temporal>`. It answers `cpu`
+ * with its CPU time.
+ */
 import { fileURLToPath } from 'node:url';
 import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { pino } from 'pino';
@@ -19,7 +22,7 @@ const common = {
 };
 
 async function ours(): Promise<Worker> {
-  // Log lines are made as in production and thrown away.
+  // Log lines are produced as in production and discarded.
   const stages = await composeStages(settings, pino({ level: 'info' }, pino.destination('/dev/null')));
   return Worker.create({ ...common, ...workflowSource(), activities: workerActivities(stages), sinks: segmentSinks });
 }

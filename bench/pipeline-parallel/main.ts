@@ -1,7 +1,8 @@
 /**
- * Pipeline parallelism across runs: three stages, each an activity on the queue of its device, with models that cost a fixed
- * time for each batch and compute one batch at a time (`bench/gpu-like/model.py`). Runs a second with all stages on one
- * device, on three, and with a stage twice as slow, on one device and on two. Interleaved rounds; medians; the machine's load.
+ * Pipeline parallelism across runs: three stages, each an activity on its device's queue, with models that take a fixed
+ * time per batch and compute one batch at a time (`bench/gpu-like/model.py`). Runs per second with all stages on one
+ * device, on three, and with a stage twice as slow, on one device and on two. Interleaved rounds; medians; the
+ * machine's load.
  *
  *   npm run bench:pipeline-parallel [-- --json] [--rounds N]
  */
@@ -31,9 +32,9 @@ const { values: options } = parseArgs({
   options: { json: { type: 'boolean' }, rounds: { type: 'string', default: '3' } },
 });
 const ROUNDS = Number(options.rounds);
-/** Many next to those in flight: while a round begins and ends some devices have nothing to do. */
+/** Many compared with those in flight: at a round's start and end some devices are idle. */
 const RUNS_A_ROUND = 150;
-/** Enough that a batch waits before every device while another computes. */
+/** Enough that a batch waits at every device while another computes. */
 const IN_FLIGHT = 16;
 const WARM_UP = 8;
 
@@ -73,7 +74,7 @@ async function main(): Promise<void> {
       const model = poolOf(scenario, name);
       const files = devices.map((device) => path.join(folder, device));
       await loadGpuLike(client, { name: model, costMs, maxBatch: MAX_BATCH, devices: files });
-      // One endpoint serves all replicas; two batches each, one computed and one next.
+      // One endpoint serves all replicas; two batches each, one computing and one waiting.
       const endpoint = { url: triton, device: `${scenario.name}.${name}`, concurrency: 2 * MAX_BATCH * devices.length };
       pools[model] = { connector: 'triton', kind: 'infer', model, endpoints: [endpoint] };
     }
@@ -114,7 +115,7 @@ async function main(): Promise<void> {
 }
 
 let serial = 0;
-/** Runs a second, with `IN_FLIGHT` runs at any time. */
+/** Runs per second, with `IN_FLIGHT` runs at any time. */
 async function measure(client: Client, scenario: Scenario, queue: string, runs: number): Promise<number> {
   const { name, plan } = pipelineOf(scenario);
   const placement: Placement = Object.fromEntries(

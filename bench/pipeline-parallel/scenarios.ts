@@ -1,4 +1,4 @@
-/** A stage of a bench: what a batch costs its device, and on which devices its replicas are. */
+/** A stage of a bench: a batch's cost, and the devices of its replicas. */
 export interface ScenarioStage {
   readonly name: string;
   readonly costMs: number;
@@ -10,9 +10,9 @@ export interface Scenario {
   readonly stages: readonly ScenarioStage[];
 }
 
-/** Requests that a batch holds. */
+/** Requests per batch. */
 export const MAX_BATCH = 2;
-/** Milliseconds of a batch: several times what Temporal takes for a stage, as a model's call is. */
+/** Milliseconds per batch: several times Temporal's time for a stage, like a model's call. */
 const COST_MS = 150;
 
 const stages = (costs: readonly number[], devices: readonly (readonly string[])[]): readonly ScenarioStage[] =>
@@ -28,7 +28,7 @@ export const SCENARIOS: readonly Scenario[] = [
   { name: 'balancedByReplicas', stages: stages(uneven, [['d0'], ['d1', 'd2'], ['d3']]) },
 ];
 
-/** The most runs a second that the busiest device lets through: of what all stages on it cost, in full batches. */
+/** Upper bound of the rate: the busiest device's capacity, for full batches of all stages on it. */
 export function boundPerSecond({ stages }: Scenario): number {
   const busyMs = new Map<string, number>();
   for (const { costMs, devices } of stages)

@@ -8,7 +8,7 @@ export const settingsWith = (more: Readonly<Record<string, string>> = {}): Setti
       portBase: 7700,
       more: {
         MILLRACE_LOG_LEVEL: 'warn',
-        // Canaries would be calls of the devices.
+        // Canaries would add calls to the devices.
         MILLRACE_CANARY_INTERVAL_MS: '3600000',
         ...more,
       },

@@ -5,9 +5,9 @@ import { rateOf } from '../../placement/simulator/index.js';
 import { workloads } from './workloads.js';
 
 /**
- * `npm run bench:placement [-- --json] [--seconds 20]`: on the same devices, the rate at which 99 % of the runs end within
- * the objective, as the planner places the stages and as people place them without measuring. All are measured on arrivals
- * and luck that the planner has not seen: it would else be judged by what it was fitted to.
+ * `npm run bench:placement [-- --json] [--seconds 20]`: on the same devices, the rate at which 99 % of the runs meet
+ * the objective, for the planner's placement and for rules of thumb. All are measured on arrivals and random draws that
+ * the planner has not seen; otherwise it would be judged by what it was fitted to.
  */
 const { values } = parseArgs({
   options: { json: { type: 'boolean', default: false }, seconds: { type: 'string', default: '20' } },
@@ -26,7 +26,7 @@ const rows = workloads().map(({ name, input, unseen }) => {
     const placement = naive.find((each) => each.name === which);
     return placement ? held(placement.candidate) : 0;
   };
-  // Without the naive ones as beginnings: what the search finds by itself.
+  // Without the rules of thumb as starting points: only what the search finds by itself.
   const placed = searchFastest(problem, {
     timeLimitMs: 1000 * Number(values.seconds),
     clock: () => performance.now(),
@@ -34,7 +34,7 @@ const rows = workloads().map(({ name, input, unseen }) => {
   const row = {
     workload: name,
     placed: placed ? held(placed.candidate) : 0,
-    /** What the search itself saw, on the arrivals that it was made for. */
+    /** The search's own result, on the arrivals that it was made for. */
     promised: Number((rateOf(problem.load) * (placed?.value ?? 0)).toFixed(1)),
     bound: Number((rateOf(problem.load) * (placed?.bound ?? 0)).toFixed(1)),
     ...Object.fromEntries(NAIVE.map((each) => [each, of(each)])),

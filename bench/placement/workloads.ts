@@ -4,7 +4,9 @@ import type { PlannerInput } from '../../placement/planner/index.js';
 import { readProfiles } from '../../placement/profiles/index.js';
 import { readPipelineShape } from '../../placement/workload/index.js';
 
-/** Six workloads of different shape, each on a cluster of its own; times are made up, of the size that public tables have. */
+/**
+ * Six workloads of different shape, each on a cluster of its own; times are invented, in the range of public tables.
+ */
 
 interface Model {
   readonly name: string;
@@ -25,7 +27,7 @@ interface Workload {
   readonly cv: number;
 }
 
-/** Speed in A100s, memory, price. */
+/** Speed relative to an A100, memory, price. */
 const KINDS: Readonly<Record<string, { readonly speed: number; readonly gib: number; readonly price: number }>> = {
   a100: { speed: 1, gib: 80, price: 2.4 },
   l4: { speed: 0.35, gib: 24, price: 0.7 },
@@ -105,7 +107,7 @@ const WORKLOADS: readonly Workload[] = [
   },
 ];
 
-/** The workloads as `millrace place` would read them, with arrivals to place for and others to measure by. */
+/** The workloads as input of `millrace place`, with arrivals to place for and others to measure by. */
 export const workloads = (): readonly {
   readonly name: string;
   readonly input: PlannerInput;

@@ -1,9 +1,9 @@
 import type { Candidate, Judge, Problem, Replica } from '../../placement/planner/index.js';
 
 /**
- * The cheapest placement of an instance by trying them all: each set of devices from the cheapest, each configuration of
- * each pool, each set of pools on each device. Written for itself, so that it shares nothing with the planner but the
- * judge. Devices of a kind are alike, so of their arrangements only the sorted ones are tried. Infinite when none holds.
+ * The cheapest placement of an instance by enumeration: each set of devices from the cheapest, each configuration of
+ * each pool, each set of pools on each device. Written separately, so that it shares only the judge with the planner.
+ * Devices of a kind are equivalent, so only sorted arrangements are tried. Infinite if none meets the objective.
  */
 export function enumeratedOptimum(problem: Problem, judge: Judge): number {
   const { devices, pools } = problem;
@@ -30,7 +30,7 @@ export function enumeratedOptimum(problem: Problem, judge: Judge): number {
   return Number.POSITIVE_INFINITY;
 }
 
-/** Of sets that differ by which devices of a kind they have, the one with the first of them. */
+/** Of the sets that differ only in which devices of a kind they use, the first one. */
 const isFirstOfItsKinds = ({ devices }: Problem, set: readonly number[]): boolean =>
   set.every((d) => devices.every((other, o) => o >= d || other.kind !== devices[d]?.kind || set.includes(o)));
 
@@ -54,7 +54,7 @@ function arranged(
   return served === all ? { configs, replicas } : undefined;
 }
 
-/** Every list of places below these counts. */
+/** Every list of indexes below these counts. */
 function product(counts: readonly number[]): readonly (readonly number[])[] {
   return counts.reduce<readonly (readonly number[])[]>(
     (lists, count) => lists.flatMap((list) => Array.from({ length: count }, (_, i) => [...list, i])),

@@ -6,18 +6,18 @@ export interface Exactness {
   readonly instances: number;
   /** Instances on which the planner’s cost is the optimum. */
   readonly equal: number;
-  /** Largest share by which a plan cost more than the optimum. */
+  /** Largest excess of a placement's cost over the optimum, as a share. */
   readonly worstGap: number;
-  /** Instances whose bound was above the optimum: none may be. */
+  /** Instances whose bound was above the optimum: must be none. */
   readonly boundsAbove: number;
-  /** The same counts without the search through all placements: what large clusters get. */
+  /** The same counts without the exhaustive search, as on large clusters. */
   readonly heuristic: { readonly equal: number; readonly worstGap: number };
 }
 
-/** A search is ended by its own limits, not by the clock of a busy machine. */
+/** A search ends by its own limits, not by the clock of a busy machine. */
 const LIMIT_MS = 600_000;
 
-/** Plans seeded instances that hold at all, and compares with trying every placement. */
+/** Plans seeded feasible instances, and compares with an enumeration of all placements. */
 export function exactness(instances: number, told: (line: string) => void): Exactness {
   const clock = () => performance.now();
   let equal = 0;

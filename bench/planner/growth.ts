@@ -2,7 +2,7 @@ import type { SpeedRow } from './speed.js';
 
 const WIDE = 50;
 
-/** Time and gap by the number of devices, in bars on a logarithmic scale. */
+/** Time and gap by the number of devices, as bars on a logarithmic scale. */
 export function growth(rows: readonly SpeedRow[]): string {
   const longest = Math.log10(Math.max(...rows.map(({ ms }) => Math.max(10, ms))));
   const lines = rows.map(({ stages, kinds, devices, ms, cpuMs, gap, found, of }) => {

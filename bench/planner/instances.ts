@@ -4,7 +4,7 @@ import { type ProfileFile, type ReadProfile, readProfile } from '../../placement
 import { arrivals, drawOf, loadOf } from '../../placement/simulator/index.js';
 import { type PipelineShape, readPipelineShape } from '../../placement/workload/index.js';
 
-/** A random chain or diamond with profiles on kinds that are dearer the faster they are. */
+/** A random chain or diamond with profiles on kinds whose price rises with their speed. */
 export interface Instance {
   readonly seed: number;
   readonly stages: number;
@@ -13,18 +13,18 @@ export interface Instance {
 }
 
 interface Sizes extends Instance {
-  /** Batch sizes that are profiled. */
+  /** Profiled batch sizes. */
   readonly batches: readonly number[];
-  /** Erlangs of the whole load on the middling kind. */
+  /** Erlangs of the whole load on the middle kind. */
   readonly erlangs: number;
   readonly requests: number;
-  /** Objective over the sum of the stages' medians on the fastest kind. */
+  /** Objective divided by the sum of the stages' medians on the fastest kind. */
   readonly slack: number;
 }
 
 const GIB = 2 ** 30;
 
-/** Numbers from a seed, each by its name, so that a change to one leaves the others. */
+/** Numbers from a seed, each by its name, so that a change to one does not affect the others. */
 function chooser(seed: number) {
   let i = 0;
   const between = (low: number, high: number) => low + (high - low) * drawOf(seed, i++, 77);
@@ -48,13 +48,13 @@ export function smallInstance(seed: number): Problem {
   });
 }
 
-/** An instance of a size of its own. */
+/** An instance of a given size. */
 export function largeInstance(instance: Instance): Problem {
   const { between } = chooser(instance.seed);
   return problemOf({
     ...instance,
     batches: [1, 2, 4, 8],
-    // As much as fills about half of the devices.
+    // Fills about half of the devices.
     erlangs: instance.devices * between(0.35, 0.6),
     requests: Math.min(20_000, 1_000 + instance.devices * 50),
     slack: between(4, 8),
@@ -76,7 +76,7 @@ function inputOf({
   const { between, whole, oneOf } = chooser(seed + 0x5eed);
   const kinds = Array.from({ length: kindCount }, (_, k) => {
     const speed = 2 ** (k - (kindCount - 1) / 2) * between(0.8, 1.25);
-    // Not in proportion, and in steps, so that no two plans differ by a hair only.
+    // Not in proportion, and in steps, so that no two placements have almost equal costs.
     const price = Math.max(0.1, Math.round(speed ** between(0.7, 1.3) * 20) / 20);
     return { name: `kind${k}`, speed, price, gib: oneOf([16, 24, 40]) };
   });

@@ -4,8 +4,8 @@ import { growth } from './growth.js';
 import { speed } from './speed.js';
 
 /**
- * `npm run bench:planner [-- --json] [--instances 300] [--only exact|speed]`: the planner against trying every placement,
- * and how long it takes as pipelines and clusters grow.
+ * `npm run bench:planner [-- --json] [--instances 300] [--only exact|speed]`: the planner compared with an enumeration
+ * of all placements, and its time as pipelines and clusters grow.
  */
 const { values } = parseArgs({
   options: {

@@ -5,17 +5,17 @@ export interface SpeedRow {
   readonly stages: number;
   readonly kinds: number;
   readonly devices: number;
-  /** Median over the seeds: wall clock, and the process’s own time, which a busy machine does not change. */
+  /** Median over the seeds: wall clock, and CPU time, which does not depend on other load. */
   readonly ms: number;
   readonly cpuMs: number;
-  /** Median share by which the plan is above its lower bound. */
+  /** Median excess of the placement over its lower bound, as a share. */
   readonly gap: number;
   /** Plans that were found. */
   readonly found: number;
   readonly of: number;
 }
 
-/** Sizes that are planned, with the time that each may take and the number of seeds. */
+/** Sizes to place, with the time limit of each and the number of seeds. */
 const SIZES: readonly (Omit<Instance, 'seed'> & { readonly limitMs: number; readonly seeds: number })[] = [
   { stages: 4, kinds: 3, devices: 8, limitMs: 2_000, seeds: 5 },
   { stages: 8, kinds: 3, devices: 16, limitMs: 2_000, seeds: 5 },
@@ -26,8 +26,8 @@ const SIZES: readonly (Omit<Instance, 'seed'> & { readonly limitMs: number; read
 ];
 
 /**
- * Part of the limit that is left for what cannot be stopped: the simulation under way, and the last look at quality. On
- * the largest instances one simulation takes about a second.
+ * Part of the limit reserved for what cannot be interrupted: the simulation in progress, and the final quality check.
+ * On the largest instances one simulation takes about a second.
  */
 const SAFE_SHARE = 0.75;
 

@@ -9,25 +9,25 @@ import type { Asked } from './drive.js';
 import { gpuLike, voiceAssistant } from './pipelines.js';
 import { HOME } from './settings.js';
 
-/** A pipeline of the bench: what is asked of it, and the devices that it runs on. */
+/** A pipeline of the bench: its requests, and the devices that it runs on. */
 export interface Case {
   readonly pipeline: Pipeline;
   readonly asked: Asked;
   readonly inventory: Inventory;
   readonly deviceKind: string;
-  /** Id of the device of each model. */
+  /** Id of each model's device. */
   readonly deviceOf: Readonly<Record<string, string>>;
-  /** Runs at once that keep every stage busy. */
+  /** Concurrent runs that keep every stage busy. */
   readonly inFlight: number;
-  /** Runs that tell what one alone takes; the first of them finds everything cold and does not count. */
+  /** Runs that show the time of a single run; the first one starts cold and does not count. */
   readonly alone: number;
 }
 
 const MAX_BATCH = 4;
-/** Milliseconds of a batch, several times what Temporal takes for a stage, as a model's call is; unbalanced on purpose. */
+/** Milliseconds per batch, several times Temporal's time for a stage, like a model's call; unbalanced on purpose. */
 const COSTS = { first: 400, second: 600, third: 300 };
 
-/** The made-up models, on three devices of which each computes one batch at a time. */
+/** The invented models, on three devices, each of which computes one batch at a time. */
 export const gpuLikeModels = (folder: string): readonly GpuLike[] =>
   Object.entries(COSTS).map(([name, costMs]) => ({
     name,
@@ -73,7 +73,10 @@ const QUESTIONS = [
   (subject: string) => `How large is ${subject}?`,
 ];
 
-/** The voice assistant on one shared device: this machine's processors. `cores`: calls that it runs at once unslowed. */
+/**
+ * The voice assistant on one shared device: this machine's processors. `cores`: concurrent calls that do not slow each
+ * other.
+ */
 export async function voiceCase(triton: string, cores: number): Promise<Case> {
   const client = new TritonClient(triton);
   const spoken: { readonly file: File; readonly seconds: number }[] = [];
@@ -109,16 +112,16 @@ export async function voiceCase(triton: string, cores: number): Promise<Case> {
     deviceKind: 'cpu',
     deviceOf: Object.fromEntries(['whisper', 'minilm', 'assistant', 'tts'].map((model) => [model, 'here/0'])),
     inFlight: 4,
-    // Each of another length: fewer of them take as long.
+    // Of different lengths: fewer of them take equally long.
     alone: 11,
   };
 }
 
-/** A question out loud, by the stack's own voice. */
+/** A spoken question, in the voice of the stack's own model. */
 async function speak(client: TritonClient, text: string): Promise<{ readonly file: File; readonly seconds: number }> {
   const outputs = await client.infer('tts', [textTensor('TEXT', [1, 1], text)], AbortSignal.timeout(60_000));
   const [audio, rate] = [outputs.get('AUDIO'), outputs.get('SAMPLE_RATE')];
-  if (!audio || !rate) throw new Error('the voice says nothing');
+  if (!audio || !rate) throw new Error('speech synthesis returned no audio');
   const samples = readInt16(audio);
   const [sampleRate = 24_000] = readInt32(rate);
   const file = new File([Buffer.concat([...writeWav(samples, { sampleRate })])], 'q.wav', { type: 'audio/wav' });

@@ -6,25 +6,25 @@ import type { Load } from '../../placement/simulator/index.js';
 import { gatewayUrl } from '../../workers/endpoints.js';
 import { settings } from './settings.js';
 
-/** A run as a client saw it. */
+/** A run as seen by its client. */
 export interface Seen {
   readonly latencyMs: number;
   readonly endedAt: number;
-  /** What a trace of it says, by column. */
+  /** Its sizes in a trace, by column. */
   readonly sizes: Readonly<Record<string, number>>;
 }
 
-/** What is asked of a pipeline, request by request, and how its answer is read as sizes of a trace. */
+/** Requests to a pipeline, and how their answers become sizes of a trace. */
 export interface Asked {
   readonly pipeline: string;
   input(serial: number): object;
   sizes(serial: number, run: Awaited<ReturnType<MillraceClient['run']>>): Readonly<Record<string, number>>;
 }
 
-/** Of this bench alone: an earlier one's answers may still be cached. */
+/** Unique to this bench: an earlier one's answers may still be cached. */
 const BENCH = randomUUID();
 let serial = 0;
-/** One run from its request to its answer. A tenant of its own: no cache knows its question. */
+/** One run from its request to its answer. Each has its own tenant, so that no cache has its answer. */
 async function ask({ pipeline, input, sizes }: Asked): Promise<Seen> {
   const own = serial++;
   const client = new MillraceClient({ baseUrl: gatewayUrl(settings), tenant: `${BENCH}-${own}` });
@@ -41,14 +41,14 @@ export async function sequential(asked: Asked, runs: number): Promise<readonly S
   return seen;
 }
 
-/** Runs a second with so many in flight at any time. */
+/** Runs per second with this many in flight at any time. */
 export async function capacity(asked: Asked, runs: number, inFlight: number): Promise<number> {
   const startedAt = performance.now();
   await pMap(Array.from({ length: runs }), () => ask(asked), { concurrency: inFlight });
   return (1_000 * runs) / (performance.now() - startedAt);
 }
 
-/** Runs at the times of a load, whatever has ended by then. */
+/** Runs at the times of a load, independent of earlier runs. */
 export async function open(asked: Asked, { timesMs }: Load): Promise<readonly Seen[]> {
   const startedAt = performance.now();
   const runs: Promise<Seen>[] = [];
@@ -56,7 +56,7 @@ export async function open(asked: Asked, { timesMs }: Load): Promise<readonly Se
     const waitMs = startedAt + at - performance.now();
     if (waitMs > 0) await sleep(waitMs);
     const run = ask(asked);
-    // Told of when all have ended.
+    // Errors are reported when all runs have ended.
     run.catch(() => undefined);
     runs.push(run);
   }

@@ -1,8 +1,8 @@
 /**
- * The simulator against reality: what it says of a pipeline at three loads, and what the pipeline does when the same requests
- * arrive through the gateway. Each model is profiled alone, as `millrace profile` does; what a run alone takes beyond its
- * profiled stages is the orchestrator's cost, which does not grow with load; nothing that the simulator is told was seen under load but the sizes of
- * the requests.
+ * The simulator compared with measurements: its prediction for a pipeline at three loads, and the pipeline's behaviour
+ * when the same requests arrive through the gateway. Each model is profiled alone, as `millrace profile` does; the time
+ * of a single run beyond its profiled stages is the orchestrator's cost, which does not grow with load; none of the
+ * simulator's input was measured under load except the requests' sizes.
  *
  * `gpu-like`         three models that take a fixed time for a batch, each on a device of its own
  * `voice-assistant`  the real one: speech recognition, LLM and speech synthesis, all on this machine's processors
@@ -39,14 +39,14 @@ const { values: options } = parseArgs({
 });
 /** Length of each load: some hundred runs of the faster pipeline. */
 const SECONDS = Number(options.seconds);
-/** Shares of the capacity that was measured. */
+/** Shares of the measured capacity. */
 const LOADS = [0.4, 0.6, 0.8];
 const SEED = 7;
-/** Runs by which the capacity is measured, for each that is in flight. */
+/** Runs used to measure the capacity, per run in flight. */
 const CAPACITY_ROUNDS = 5;
 const SAMPLES = 8;
 const PROFILE_MS = 25_000;
-/** Characters of the prompts by which the LLM is profiled: of questions such as the bench asks. */
+/** Characters of the prompts used to profile the LLM: questions like the bench's. */
 const PROMPTS = [30, 120];
 
 const note = (text: string) => void process.stderr.write(`${text}\n`);
@@ -92,7 +92,7 @@ async function main(): Promise<void> {
   const {
     triton: [triton = ''],
   } = await up({ settings, parts: SERVER_PARTS });
-  // As `millrace inventory` writes them: a call for each processor at once, unslowed.
+  // As `millrace inventory` writes them: one call per processor without slowdown.
   const { cpu } = await thisMachine();
   const cases: (() => Promise<Case>)[] = [];
   if (options.pipeline.includes('gpu-like')) cases.push(() => gpuLikeCase(triton));
@@ -123,7 +123,7 @@ async function compare(one: Case): Promise<readonly Row[]> {
     const count = Math.max(20, Math.round(rate * SECONDS));
     const requests = loadOf(arrivals({ count, rate, seed: SEED }));
     const seen = await open(asked, requests);
-    // For whoever wants to try another model of the same.
+    // For trying another model on the same data.
     const kept = { system, timesMs: [...requests.timesMs], seen, outside, capacity: most };
     writeFileSync(path.join(HOME, `${pipeline.name}-${load}.json`), JSON.stringify(kept));
     const measured = observed(seen);
@@ -143,7 +143,7 @@ async function compare(one: Case): Promise<readonly Row[]> {
   return rows;
 }
 
-/** As `millrace profile` makes them. */
+/** Profiles as `millrace profile` makes them. */
 async function profilesOf({ pipeline, deviceKind }: Case): Promise<readonly ReadProfile[]> {
   const connectors = createConnectors({ openai: { keyOf: keysOf(settings) } });
   const file = path.resolve('deploy/local/audio/question.wav');
@@ -166,7 +166,7 @@ async function profilesOf({ pipeline, deviceKind }: Case): Promise<readonly Read
   return profiles;
 }
 
-/** A load with the sizes that its requests turned out to have. */
+/** A load with the measured sizes of its requests. */
 function withSizes(load: Load, seen: readonly Seen[]): Load {
   const columns = Object.keys(seen[0]?.sizes ?? {});
   const sizes = columns.map((column) => [column, Float64Array.from(seen, (run) => run.sizes[column] ?? Number.NaN)]);

@@ -5,30 +5,30 @@ import { type Load, percentile, Simulator, sortedNumbers } from '../../placement
 import type { PipelineShape } from '../../placement/workload/index.js';
 
 export interface Figures {
-  /** Runs a second, from the first arrival to the last end. */
+  /** Runs per second, from the first arrival to the last end. */
   readonly throughput: number;
   /** Milliseconds. */
   readonly p50: number;
   readonly p95: number;
 }
 
-/** Everything the simulator is told: nothing of it was seen under load. */
+/** The simulator's input; none of it was measured under load. */
 export interface System {
   readonly shape: PipelineShape;
   readonly inventory: Inventory;
   readonly profiles: readonly ReadProfile[];
-  /** Id of the device of each model. */
+  /** Id of each model's device. */
   readonly deviceOf: Readonly<Record<string, string>>;
 }
 
-/** No objective: what is wanted is what happens. */
+/** No objective: the full behaviour is simulated. */
 const ANY_MS = 1e9;
 
 const ORCHESTRATOR = 'orchestrator';
-/** More runs than are ever in flight: the orchestrator is to take its time and keep nobody waiting. */
+/** More than the runs in flight: the orchestrator's time delays each run but blocks none. */
 const AT_ONCE = 256;
 
-/** A system with what a run takes outside its models, in milliseconds, as a first stage of every run. */
+/** A system with a run's time outside its models, in milliseconds, as a first stage of every run. */
 export function orchestrated(system: System, outsideMs: readonly number[]): System {
   const of = { model: ORCHESTRATOR, variant: 'default', deviceKind: ORCHESTRATOR, quality: 1 };
   const samples = { cells: [{ batch: 1, ms: outsideMs }], overheadMs: [], preferred: [], calls: outsideMs.length };
@@ -58,7 +58,7 @@ export function orchestrated(system: System, outsideMs: readonly number[]): Syst
   };
 }
 
-/** What the simulator says of a load. */
+/** The simulator's prediction for a load. */
 export function predict({ shape, inventory, profiles, deviceOf }: System, load: Load, seed: number): Figures {
   const problem = buildProblem({ pipelines: [shape], inventory, profiles, load, objective: { p99Ms: ANY_MS } });
   const replicas = problem.pools.flatMap(({ model }, pool) => {
@@ -78,7 +78,7 @@ export function predict({ shape, inventory, profiles, deviceOf }: System, load: 
   };
 }
 
-/** The same of runs that were measured; times as `performance.now()` gives them. */
+/** The same for measured runs; times as returned by `performance.now()`. */
 export function observed(runs: readonly { readonly latencyMs: number; readonly endedAt: number }[]): Figures {
   const sorted = sortedNumbers(Float64Array.from(runs, ({ latencyMs }) => latencyMs));
   const first = Math.min(...runs.map(({ endedAt, latencyMs }) => endedAt - latencyMs));

@@ -1,12 +1,12 @@
 /**
- * Many clients that follow runs, while runs come at a steady rate: whether anybody sees an error, misses or is told twice, and
- * whether the gateway's memory stays bounded.
+ * Many clients follow runs while new runs start at a steady rate: whether any client gets an error, misses an event or
+ * gets one twice, and whether the gateway's memory stays bounded.
  *
  *   npm run bench:sse [-- --json] [--clients 200] [--rate 50] [--seconds 60]
  *
- * The clients follow runs that wait for a decision, ten to a run, each to its end and then the next. Beside them runs of one
- * empty inline stage are started at the rate, each followed to its end by the request that starts it. Exit 1 where an event is
- * lost or repeated, an answer is an error, or the gateway holds more memory than it should.
+ * The clients follow runs that wait for a decision, ten per run, each to its end and then the next. In addition, runs
+ * of one empty inline stage are started at the rate, each followed to its end by the request that starts it. Exits with
+ * 1 if an event is lost or repeated, an answer is an error, or the gateway exceeds its memory limit.
  */
 import { cpus, loadavg } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -32,17 +32,23 @@ const RATE = Number(options.rate);
 const SECONDS = Number(options.seconds);
 
 const CLIENTS_A_RUN = 10;
-/** How long a run waits for its decision, in milliseconds; half as much again for the last of the runs, so that they spread. */
+/**
+ * How long a run waits for its decision, in milliseconds; half as much again for the last of the runs, so that they
+ * spread.
+ */
 const HELD_MS = 10_000;
-/** Runs under way beside those that are held; a start above it is left out, so that the rate shows what the machine can do. */
+/**
+ * Most runs in flight besides the held ones; starts beyond that are skipped, so that the rate shows the machine's
+ * capacity.
+ */
 const MOST_UNDER_WAY = 32;
 const MOST_ATTEMPTS = 5;
 const AGAIN_MS = 1_000;
 const WARM_UP = 100;
 const SAMPLE_MS = 250;
-/** Behind the load: closed connections and the garbage of the last runs are gone by then. */
+/** Wait after the load: until connections are closed and the last runs' garbage is collected. */
 const SETTLE_MS = 10_000;
-/** What the gateway may hold above its idle memory, in MiB: some twice what was measured. */
+/** Memory limit of the gateway above its idle memory, in MiB: about twice the measured value. */
 const MOST_GROWTH_MB = 80;
 
 const note = (text: string) => process.stderr.write(`${text}\n`);
@@ -64,7 +70,7 @@ async function emptyRun(n: number): Promise<number> {
   return performance.now() - began;
 }
 
-/** Some clients that follow one run after the other until the time is over. Gives the number of runs. */
+/** Clients that follow one run after the other until the time is over. Returns the number of runs. */
 async function group(size: number, heldMs: number, until: number): Promise<number> {
   let runs = 0;
   do {
@@ -89,7 +95,7 @@ async function group(size: number, heldMs: number, until: number): Promise<numbe
   return runs;
 }
 
-/** As clients do, again where nobody can say now what a run waits for. */
+/** Retries like real clients while the server cannot tell what a run waits for. */
 async function approve(id: string): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     const { waiting = [] } = (await (await fetch(`${base}/v1/runs/${id}`)).json()) as RunDocument;
@@ -106,7 +112,7 @@ async function approve(id: string): Promise<void> {
   }
 }
 
-/** Runs of the empty pipeline at the rate, whatever their answers take; their times, and the starts that were left out. */
+/** Runs of the empty pipeline at a fixed rate, independent of their answers; their times, and the skipped starts. */
 async function steadyRuns(until: number): Promise<{ times: number[]; leftOut: number }> {
   const times: number[] = [];
   const underWay = new Set<Promise<void>>();
@@ -182,7 +188,7 @@ async function main() {
       peak: round(Math.max(...samples), 0),
       after: round(residentMb(gateway), 0),
     },
-    /** Of one core, while the load lasted. */
+    /** Share of one core, during the load. */
     cpuPercent: Object.fromEntries(
       [...atEnd].map(([name, seconds]) => [name, round(((seconds - (atStart.get(name) ?? 0)) / took) * 100, 0)]),
     ),

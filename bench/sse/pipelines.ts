@@ -15,14 +15,14 @@ export const emptyPipeline = pipeline('empty', { input: shape }, ({ input, stage
   n: stage('only', empty, { n: input.n }, { execution: 'inline' }).n,
 }));
 
-/** The same before and behind a decision, so that a run goes on for as long as the bench likes. */
+/** The same before and after a decision, so that a run lasts as long as the bench needs. */
 export const heldPipeline = pipeline('held', { input: shape, deadline: '10m' }, ({ input, stage }) => {
   const first = stage('first', begin, { n: input.n }, { execution: 'inline' });
   const wait = stage('wait', approve({ timeout: '5m', otherwise: false }), { subject: first.subject });
   return { n: stage('last', goOn, { n: first.n, go: wait.approved }, { execution: 'inline' }).n };
 });
 
-/** The events that whoever follows a run of it has to see, in this order, each once. */
+/** The events that each follower of a run must get, in this order, each once. */
 export const EVENTS_OF: Readonly<Record<'empty' | 'held', readonly string[]>> = {
   empty: ['stage.started only', 'stage.finished only', 'run'],
   held: [

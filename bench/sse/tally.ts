@@ -1,24 +1,24 @@
 import { serverEvents } from '../../client/sse.js';
 import { EVENTS_OF } from './pipelines.js';
 
-/** Mistakes of a kind that are printed; their number is told in any case. */
+/** Most errors of a kind to print; their number is reported in any case. */
 const MOST_TOLD = 10;
 
-/** What all clients have seen. */
+/** Observations of all clients. */
 export class Tally {
   events = 0;
-  /** Answers with an error's status, connections that broke, runs that did not succeed. */
+  /** Answers with an error status, broken connections, runs that did not succeed. */
   errors = 0;
-  /** Events that a client did not see. */
+  /** Events that a client missed. */
   lost = 0;
-  /** Events that a client saw twice, or behind a later one. */
+  /** Events that a client got twice, or out of order. */
   repeated = 0;
   /** Streams that are open now, and the most at once. */
   open = 0;
   mostOpen = 0;
   readonly told: string[] = [];
 
-  /** Follows one answer of events to its end. `sees` is called with each as `EVENTS_OF` names it. */
+  /** Follows one answer's events to its end. `sees` is called with each event, named as in `EVENTS_OF`. */
   async follow(
     pipeline: keyof typeof EVENTS_OF,
     response: Response,

@@ -6,7 +6,7 @@ interface Run {
   readonly output: { readonly sound: { readonly uri: string; readonly sha256: string } };
 }
 
-/** The bystander's file, asked for by its address. */
+/** Requests the bystander's file by its address. */
 export const foreignArtifact: Check = {
   name: 'foreign-artifact',
   about: 'a file of the bystander’s by KServe’s door, in a run’s input and by its address',

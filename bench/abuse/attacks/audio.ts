@@ -3,7 +3,7 @@ import { type Load, paced } from '../attack.js';
 import { QUOTAS } from '../settings.js';
 
 const RATE = 192_000;
-/** Eight bits a sample, which come out as sixteen: half as much again as a call may write. */
+/** Eight bits per sample, converted to sixteen: half as much again as a call may write. */
 const SAMPLES = (QUOTAS.stageMediaBytes * 3) / 4;
 
 export function silence(samples: number, rate: number): Buffer {

@@ -1,7 +1,7 @@
 import { ask, told } from '../ask.js';
 import { type Load, paced } from '../attack.js';
 
-/** As many as a batch may have. */
+/** The maximum size of a batch. */
 const CALLS = 20;
 
 export const batches: Load = {

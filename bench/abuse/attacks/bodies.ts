@@ -3,16 +3,19 @@ import { type AttackContext, type Load, paced, pause } from '../attack.js';
 import { connection, open, prefix } from '../call.js';
 
 const MEBIBYTE = 1024 * 1024;
-/** What each announces, the largest message that there may be, and what it sends of it: all at once would fill any memory. */
+/**
+ * Announced size, the largest message allowed, and what is actually sent of it: sending all at once would fill any
+ * memory.
+ */
 const ANNOUNCED = 70 * MEBIBYTE;
 const SENT = Buffer.alloc(4 * MEBIBYTE);
 const CALLS = 256;
 const REQUESTS = 64;
-/** How long they are held, in milliseconds. */
+/** How long the connections are held, in milliseconds. */
 const HELD_MS = 3_000;
 const PACE = { everyMs: HELD_MS + 500, atOnce: 1, most: 8 };
 
-/** What is still held when it is given up is not answered. */
+/** Connections still held at the end get no answer. */
 const grpc = async ({ doors, secrets, over, note }: AttackContext): Promise<undefined> => {
   const session = connection(doors.grpc);
   let givenUp = false;

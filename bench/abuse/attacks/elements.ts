@@ -3,11 +3,11 @@ import { paced } from '../attack.js';
 import { connection, field, open, prefix } from '../call.js';
 
 const MEBIBYTE = 1024 * 1024;
-/** Of `bytes_contents`, field 8 with a length: an element of no bytes takes two. */
+/** `bytes_contents`, field 8 with a length: an empty element takes two bytes. */
 const EMPTY_ELEMENT = Buffer.from([0x42, 0]);
 const BYTES = 70 * MEBIBYTE;
 
-/** A ModelInfer whose 36 million elements hold nothing. */
+/** A ModelInfer with 36 million empty elements. */
 function message(): Buffer {
   const contents = field(5, Buffer.alloc(BYTES, EMPTY_ELEMENT));
   const input = field(5, field(1, Buffer.from('text')), field(2, Buffer.from('BYTES')), contents);

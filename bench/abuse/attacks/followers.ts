@@ -2,15 +2,15 @@ import { Agent } from 'node:http';
 import { answerTo, ask, json, POST, readAnswer, told } from '../ask.js';
 import { type AttackContext, type Load, paced } from '../attack.js';
 
-/** More than a tenant may have, opened at the rate that tenants have by default, before the bystander begins. */
+/** More than a tenant's limit, opened at a tenant's default rate before the bystander starts. */
 const COUNT = 1_500;
 const PACE = { everyMs: 10, atOnce: COUNT, most: COUNT };
 const HELD = JSON.stringify({ text: 'a' });
 const RUNS = '/v1/pipelines/held/runs';
-/** Connections of one address are limited, and 1,500 are more than one may have. */
+/** Connections per address are limited below 1,500. */
 const addressOf = (n: number) => `127.0.0.${2 + (n % 3)}`;
 
-/** Each opens a connection of its own and keeps it for as long as the round goes on. */
+/** Each opens a connection of its own and keeps it for the whole round. */
 async function openAll(
   context: AttackContext,
   one: (to: {
@@ -30,7 +30,7 @@ async function openAll(
     try {
       return await one({ port: doors.http, secret: secrets.attacker, from: addressOf(n), end: over, agent });
     } catch (error) {
-      if (over.aborted) return undefined; // given up at the end of the round
+      if (over.aborted) return undefined; // aborted at the end of the round
       throw error;
     }
   });
@@ -50,7 +50,7 @@ export const manyFollowers: readonly Load[] = [
         const response = await answerTo({ ...to, path: `/v1/runs/${id}/events` });
         if (response.statusCode !== 200) return told(await readAnswer(response));
         note('200');
-        for await (const _ of response); // it has no end of its own
+        for await (const _ of response); // never ends by itself
         return undefined;
       });
     },

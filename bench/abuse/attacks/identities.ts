@@ -12,7 +12,7 @@ interface Run {
   readonly output?: { readonly by?: string; readonly actor?: string; readonly text?: string };
 }
 
-/** Signs an approval with the name of another: the key is recorded beside it. */
+/** Signs an approval with another's name: the key is recorded beside it. */
 export const foreignSignature: Check = {
   name: 'foreign-signature',
   about: 'an approval signed as another: who was authenticated is recorded beside the name',
@@ -23,12 +23,12 @@ export const foreignSignature: Check = {
     const body = JSON.stringify({ text: 'pay?' });
     const { id } = json<Run>(await ask({ port, path: '/v1/pipelines/held/runs', secret, body, ...POST }));
     const decide = async () => {
-      // A wait may have to be named by its nonce, which the run shows.
+      // A decision may need the wait's nonce, which the run shows.
       const { waiting: [wait] = [] } = json<Run>(await ask({ port, path: `/v1/runs/${id}`, secret }));
       const decision = { by: 'the chief', ...(wait && { nonce: wait.nonce }) };
       return await ask({ port, path: `/v1/runs/${id}/approve`, secret, body: JSON.stringify(decision), ...POST });
     };
-    // The run has to have come to its wait.
+    // The run must first reach its wait.
     let decided = await decide();
     for (let i = 0; decided.status !== 202 && i < LOOKS; i++) {
       await sleep(LOOK_MS);
@@ -46,10 +46,13 @@ export const foreignSignature: Check = {
   },
 };
 
-/** Goes on with a conversation of another key and of another pipeline. The model says how many messages it was shown. */
+/**
+ * Continues a conversation of another key and of another pipeline. The model answers with the number of messages it was
+ * sent.
+ */
 export const foreignSession: Check = {
   name: 'foreign-session',
-  about: 'a session by the name that another key, or another pipeline, gave it',
+  about: 'a session with the name of another key’s or another pipeline’s session',
   must: ['own: heard 1, then heard 3', 'another pipeline: heard 1', 'another key: heard 1'],
   async answers({ doors, secrets }) {
     const session = `s${Date.now()}`;

@@ -12,7 +12,7 @@ import { besideTheProxy } from './proxied.js';
 import { passages, sessions } from './quotas.js';
 import { zeros } from './zeros.js';
 
-/** Every attack that goes on while a bystander asks. */
+/** Every attack that runs beside a bystander. */
 export const LOADS: readonly Load[] = [
   ...emptyElements,
   hostilePatterns,
@@ -26,5 +26,5 @@ export const LOADS: readonly Load[] = [
   readiness,
 ];
 
-/** Every attack of which only the answer is looked at. */
+/** Every attack of which only the answers are checked. */
 export const CHECKS: readonly Check[] = [passages, besideTheProxy, foreignArtifact, foreignSignature, foreignSession];

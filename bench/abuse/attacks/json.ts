@@ -2,7 +2,7 @@ import { Agent } from 'node:http';
 import { ask, POST, told } from '../ask.js';
 import { type Load, paced } from '../attack.js';
 
-/** Above what Temporal takes, below what the gateway reads. */
+/** Above Temporal's limit, below the gateway's. */
 const BYTES = 3 * 1024 * 1024;
 
 export const largeJson: Load = {
@@ -20,7 +20,7 @@ export const largeJson: Load = {
 
 export const readiness: Load = {
   name: 'readyz-flood',
-  about: '400 questions a second whether the gateway is ready, without a key',
+  about: '400 readiness checks per second, without a key',
   must: ['200'],
   async run(context) {
     const { doors, end } = context;

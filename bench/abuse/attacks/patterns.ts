@@ -7,7 +7,10 @@ const schemaOf = (pattern: string) => ({
   required: ['a'],
   additionalProperties: false,
 });
-/** Takes a backtracking engine for ever on what the model says; the second cannot be matched in linear time at all. */
+/**
+ * The first takes a backtracking engine for ever on the model's reply; the second cannot be matched in linear time at
+ * all.
+ */
 const PATTERNS = ['^(a+)+$', '^(?:(a+)+\\1)$'];
 
 const WAYS = PATTERNS.flatMap((pattern) => {
@@ -22,7 +25,7 @@ export const hostilePatterns: Load = {
   name: 'hostile-patterns',
   about: 'chat with a catastrophic pattern in response_format and in a tool',
   must: ['400 INVALID_INPUT', '502 INVALID_OUTPUT'],
-  // A call that does not fit is the caller's to see.
+  // A call that does not fit is reported to the caller.
   may: ['200'],
   async run(context) {
     const { doors, secrets, end } = context;

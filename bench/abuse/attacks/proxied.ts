@@ -12,7 +12,7 @@ import { environment, PROXIED_PORTS, settings } from '../settings.js';
 const SECRET = 'a-secret-of-the-proxy-in-front-of-it';
 const START_MS = 60_000;
 
-/** A gateway behind a proxy that authenticates, asked beside the proxy. */
+/** A gateway behind an authenticating proxy, called without going through the proxy. */
 export const besideTheProxy: Check = {
   name: 'beside-the-proxy',
   about: 'proxy mode without the tenant’s header, without the proxy’s secret, and gRPC',
@@ -27,7 +27,7 @@ export const besideTheProxy: Check = {
         MILLRACE_PROXY_SECRET: SECRET,
         MILLRACE_GATEWAY_PORT: String(PROXIED_PORTS.http),
         MILLRACE_KSERVE_GRPC_PORT: String(PROXIED_PORTS.grpc),
-        // The stack's `down` ends it too, should this process be gone.
+        // `millrace down` also ends it if this process is gone.
         [STACK_MARK]: settings.MILLRACE_HOME,
       },
       stdio: ['ignore', 'ignore', 'inherit'],

@@ -8,7 +8,7 @@ import { ask, POST, told } from '../ask.js';
 import { type Check, type Load, paced } from '../attack.js';
 import { environment, QUOTAS } from '../settings.js';
 
-/** A tenant's conversations, each begun by a run of an agent. */
+/** A tenant's conversations, each started by an agent's run. */
 export const sessions: Load = {
   name: 'sessions',
   about: `conversations beyond the quota of ${QUOTAS.sessions}`,
@@ -18,7 +18,7 @@ export const sessions: Load = {
     const { doors, secrets, end } = context;
     const at = Date.now();
     const headers = { ...POST.headers, prefer: 'wait=30' };
-    // Each is a run, whose share of the processor the stub does not take.
+    // Each is a run; the stub does not use its share of the processor.
     await paced({ everyMs: 500, atOnce: 4, most: 200 }, context, async (n) => {
       const body = JSON.stringify({ prompt: 'hello', session: `${at}-${n}` });
       const where = '/v1/pipelines/agent-a/runs';
@@ -29,7 +29,7 @@ export const sessions: Load = {
   },
 };
 
-/** No door takes passages, so whoever puts them does so with the command line. */
+/** No door accepts passages; they are added by the command line. */
 export const passages: Check = {
   name: 'passages',
   about: `passages beyond the quota of ${QUOTAS.passages}`,

@@ -2,7 +2,7 @@ import { ask, told } from '../ask.js';
 import { type Load, paced } from '../attack.js';
 import { connection, field, open, prefix } from '../call.js';
 
-/** A length of zero is four of them: 16.7 million elements of a tensor that says it has one. */
+/** A length of zero is four zero bytes: 16.7 million elements in a tensor that declares one. */
 const ZEROS = 64 * 1024 * 1024;
 const PACE = { everyMs: 750, atOnce: 2, most: 40 };
 const FULL = ['grpc 8 BODY_MEMORY_FULL', '503 BODY_MEMORY_FULL', 'grpc closed'];
