@@ -23,6 +23,10 @@ export function asMs(text: string): number {
   }
 }
 
+/** A time as the gateway takes it: `2h` is two hours ago; whatever else is given is for the gateway to judge. */
+export const asMoment = (text: string): string =>
+  /^\d+(ms|s|m|h|d)$/.test(text) ? new Date(Date.now() - asMs(text)).toISOString() : text;
+
 /** `<name>=<value>` of an option that may be repeated. */
 export function asPairs(text: string, before: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   const at = text.indexOf('=');

@@ -5,7 +5,7 @@ import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { readSettings } from '../workers/settings.js';
 
 import type { ApplyCommandOptions } from './apply.js';
-import { asCount, asPairs } from './arguments.js';
+import { asCount, asMoment, asPairs } from './arguments.js';
 import type { PruneCommandOptions } from './artifacts.js';
 
 import { demo } from './demo.js';
@@ -21,6 +21,7 @@ import type { ProfileCommandOptions } from './profile.js';
 import { profileOptions } from './profile-options.js';
 import type { ReplanCommandOptions } from './replan.js';
 import { listPipelines, resumeRun, runPipeline } from './run.js';
+import type { ListOptions } from './runs.js';
 import { down, status, up } from './stack.js';
 import type { ValidateOptions } from './validate.js';
 
@@ -90,6 +91,7 @@ function program(): Command {
     .option('--tenant <name>', 'the tenant of the run')
     .option('--json', 'print the run as one JSON object')
     .action(async (id: string, options: Parameters<typeof resumeRun>[2]) => resumeRun(readSettings(), id, options));
+  listCommand(cli.command('runs'));
   cli
     .command('pipelines')
     .description('list the pipelines that the gateway serves')
@@ -169,6 +171,22 @@ function program(): Command {
   );
   indexCommands(cli.command('index').description('fill and search a vector index'));
   return cli;
+}
+
+function listCommand(runs: Command): void {
+  runs
+    .description('list runs: those that go on, the latest start first, then the others, the latest end first')
+    .option('--pipeline <name>', 'only runs of this pipeline')
+    .option('--status <status>', 'running, succeeded, failed or cancelled')
+    .option('--version <version>', 'only runs of this version of the plan')
+    .option('--from <time>', 'started then or later: ISO 8601, or how long ago, such as 2h', asMoment)
+    .option('--to <time>', 'started before: likewise', asMoment)
+    .option('--id <text>', 'what the run’s id begins with')
+    .option('--limit <number>', 'most runs, up to 100; default: 20', asCount)
+    .option('--cursor <cursor>', 'go on where the page before has ended; the filters must be the same')
+    .option('--tenant <name>', 'the tenant of the runs')
+    .option('--json', 'one page as one JSON object')
+    .action(async (options: ListOptions) => (await import('./runs.js')).listRuns(readSettings(), options));
 }
 
 function artifactCommands(artifacts: Command): void {

@@ -1,7 +1,7 @@
 import type { Pipeline } from '../pipelines/definition/index.js';
 import type { JsonObject } from '../pipelines/json.js';
 import type { Priority } from '../pipelines/plan/index.js';
-import type { PipelineDocument, RunDocument } from '../pipelines/run/document.js';
+import type { PipelineDocument, RunDocument, RunPage, RunStatus, RunSummary } from '../pipelines/run/document.js';
 import type { RunEvent } from '../pipelines/run/index.js';
 import { ClientError, errorOf, failureOf, unreachable } from './error.js';
 import { serverEvents } from './sse.js';
@@ -9,6 +9,8 @@ import { bodyOf, type Received, type Sent } from './values.js';
 
 /** Longest wait that is asked for with a start, in seconds; the gateway cuts it to its own limit. */
 const WAIT_S = 50;
+/** Runs of a page where all are wanted: the most that there may be. */
+const MOST_ROWS = 100;
 /** Pauses between two tries to follow a run, in milliseconds: doubled from the first to the longest. */
 const PAUSE = { firstMs: 250, longestMs: 5_000 };
 
@@ -45,6 +47,21 @@ export interface StartOptions {
   readonly signal?: AbortSignal;
   /** How often a start is tried again that found no gateway, or one without Temporal. Default 2. */
   readonly retries?: number;
+}
+
+/** Which runs are listed. Absent: any. */
+export interface RunFilters {
+  /** The pipeline's name. */
+  readonly pipeline?: string;
+  readonly status?: RunStatus;
+  /** Version of the plan. */
+  readonly version?: string;
+  /** Started then or later: ISO 8601, UTC where it names no offset. */
+  readonly from?: string;
+  /** Started before. */
+  readonly to?: string;
+  /** What the id begins with. */
+  readonly id?: string;
 }
 
 /** A run whose output has the type of its pipeline. */
@@ -117,6 +134,32 @@ export class MillraceClient {
   /** A run as it is now. */
   get(id: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<RunDocument> {
     return this.#json(runPath(id), { ...(signal && { signal }) });
+  }
+
+  /** A page of the list of runs, of at most `limit` (1 to 100, default 20), or of the one behind it: `cursor` is its `nextCursor`. */
+  listRuns(
+    filters: RunFilters & { readonly limit?: number; readonly cursor?: string } = {},
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<RunPage> {
+    const given = Object.entries(filters).filter(([, value]) => value !== undefined);
+    const query = new URLSearchParams(Object.fromEntries(given.map(([name, value]) => [name, String(value)])));
+    return this.#json(`/v1/runs${query.size > 0 ? `?${query}` : ''}`, { ...(signal && { signal }) });
+  }
+
+  /**
+   * All runs, page by page as they are taken: those that go on, the latest start first, then those that have ended, the latest end
+   * first. None is missed; one that ends meanwhile may come twice. A page that the gateway has no room for is asked for again.
+   */
+  async *runs(filters: RunFilters = {}, options: { readonly signal?: AbortSignal } = {}): AsyncGenerator<RunSummary> {
+    let cursor: string | undefined;
+    do {
+      const page = await this.#whenThereIsRoom(
+        () => this.listRuns({ ...filters, limit: MOST_ROWS, ...(cursor !== undefined && { cursor }) }, options),
+        options.signal,
+      );
+      yield* page.runs;
+      cursor = page.nextCursor;
+    } while (cursor !== undefined);
   }
 
   /** The run when it has ended, however it has. */
@@ -212,6 +255,17 @@ export class MillraceClient {
       } catch (error) {
         // The key makes it safe: what was started already is not started again.
         if (!(error instanceof ClientError) || error.run || left <= 0 || !isUnavailable(error)) throw error;
+        await pause(error.retryAfterMs ?? pauseMs, signal);
+      }
+    }
+  }
+
+  async #whenThereIsRoom<T>(ask: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    for (let pauseMs = PAUSE.firstMs; ; pauseMs = Math.min(2 * pauseMs, PAUSE.longestMs)) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (!(error instanceof ClientError) || error.status !== 429 || signal?.aborted) throw error;
         await pause(error.retryAfterMs ?? pauseMs, signal);
       }
     }

@@ -1,5 +1,12 @@
 /** The typed client of the HTTP trigger, for Node and browsers. */
-export type { PipelineDocument, RunDocument, RunError, RunStatus } from '../pipelines/run/document.js';
+export type {
+  PipelineDocument,
+  RunDocument,
+  RunError,
+  RunPage,
+  RunStatus,
+  RunSummary,
+} from '../pipelines/run/document.js';
 export {
   type ClientEvent,
   type ClientOptions,
@@ -7,6 +14,7 @@ export {
   MillraceClient,
   named,
   type Run,
+  type RunFilters,
   type StartOptions,
   type SucceededRun,
 } from './client.js';

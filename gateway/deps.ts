@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { Pipeline } from '../pipelines/definition/index.js';
 import type { RunDeps, RunLimits, RunParts } from '../runs/deps.js';
+import type { RunList } from '../runs/list/index.js';
 import type { ArtifactStore } from '../stores/artifacts/index.js';
 import type { Authenticator } from './access/authenticator.js';
 import type { Readiness, ReadinessCheck } from './readiness.js';
@@ -28,6 +29,7 @@ export interface GatewayParts extends RunParts {
 /** What its routes work with. */
 export interface GatewayDeps extends GatewayParts, RunDeps {
   readonly ready: Readiness;
+  readonly list: RunList;
   readonly limits: GatewayLimits;
   readonly logger: Logger;
 }

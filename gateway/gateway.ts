@@ -2,7 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } from 'fastify';
 import { MillraceError } from '../pipelines/errors.js';
 import { RunEnds } from '../runs/ends.js';
+import { TemporalRunList } from '../runs/list/index.js';
 import { StreamSlots } from '../runs/stream-slots.js';
+
 import { RationedWarnings } from '../telemetry/warnings.js';
 import { authenticateRequests } from './access/authenticate-requests.js';
 import { Authenticator } from './access/authenticator.js';
@@ -29,6 +31,7 @@ import { eventRoutes } from './rest/event-routes.js';
 import { operationsRoutes } from './rest/operations-routes.js';
 import { pipelineRoutes } from './rest/pipeline-routes.js';
 import { replayRoutes } from './rest/replay-routes.js';
+import { runListRoutes } from './rest/run-list-routes.js';
 import { runRoutes } from './rest/run-routes.js';
 
 /** The longest run id (pipeline name, dash, UUID) is 100 characters, which is also the router's default limit. */
@@ -38,6 +41,7 @@ const ERROR_SHAPES: readonly ErrorShape[] = [openAiErrors, mcpErrors];
 /** Every door registers its routes here. */
 const ROUTES = [
   runRoutes,
+  runListRoutes,
   eventRoutes,
   controlRoutes,
   replayRoutes,
@@ -57,6 +61,7 @@ export async function createGateway(parts: GatewayParts): Promise<FastifyInstanc
   const deps: GatewayDeps = {
     ...parts,
     ready: new Readiness(parts.readiness),
+    list: parts.list ?? new TemporalRunList(parts),
     ends: new RunEnds(parts),
     streams: new StreamSlots(parts),
   };

@@ -9,6 +9,7 @@ import type { FastJobs } from '../stores/jobs/index.js';
 import type { ResumableRecords } from '../stores/records/index.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Applicant } from './admission/admission.js';
+import type { RunList } from './list/run-list.js';
 import type { EndingRun, RunEnd } from './outcome.js';
 
 /** Dependencies of starting, following and reading runs. The composition root owns and closes them. */
@@ -26,6 +27,8 @@ export interface RunParts {
   readonly fast?: FastPath | undefined;
   /** Run records, from which failed runs are resumed. Absent: runs cannot be resumed. */
   readonly records?: ResumableRecords;
+  /** Where runs are looked up. Absent: Temporal's visibility. */
+  readonly list?: RunList;
   /** Events of running stages. */
   readonly events: Pick<RunEventReader, 'follow'>;
   /** Webhook receivers of run events. Absent: none. */
@@ -42,6 +45,7 @@ export type FastPath = Pick<FastJobs, 'put' | 'takeBack' | 'revoke' | 'done'>;
 
 /** Dependencies of the functions in this folder. */
 export interface RunDeps extends RunParts {
+  readonly list: RunList;
   /** Shared notification of runs' ends. */
   readonly ends: { of(run: EndingRun, signal: AbortSignal): Promise<RunEnd | undefined> };
   /** Limits concurrent requests that wait for a run or follow it. */

@@ -7,14 +7,19 @@ import { createGateway } from '../gateway/index.js';
 import type { Plan } from '../pipelines/plan/index.js';
 import { place } from '../placement/place.js';
 import { Admission, Backlog, queueStats, RunSlots, stateOf } from '../runs/admission/index.js';
+
+import { TemporalRunList } from '../runs/list/index.js';
+
 import { Answers } from '../stores/answers/index.js';
 import { openFileStore } from '../stores/artifacts/index.js';
 import { RunEventReader } from '../stores/events/index.js';
 import { FastJobs } from '../stores/jobs/index.js';
 import { RedisRecords } from '../stores/records/index.js';
+import { sharedSecret } from '../stores/secrets/index.js';
 import { lazyConnection, unreachable } from '../temporal/connect.js';
 import type { TemporalServer } from '../temporal/options.js';
 import { troubleOf } from '../temporal/trouble.js';
+
 import { answersCheck } from './answers-check.js';
 import { openPlacement } from './applied-placement.js';
 import { CodeWatch, missingCode } from './code-served.js';
@@ -30,6 +35,9 @@ import { releaseOf } from './release.js';
 import type { Settings } from './settings.js';
 import { openStore, watchStores } from './stores.js';
 import { openWebhooks } from './webhooks.js';
+
+/** Where gateways keep what they seal the cursors of lists with. */
+const CURSOR_SECRET = 'millrace:cursors';
 
 /** `millrace gateway`: serves the HTTP trigger until SIGTERM or SIGINT, then lets requests in progress end. */
 export async function runGateway(settings: Settings): Promise<void> {
@@ -61,6 +69,7 @@ export async function runGateway(settings: Settings): Promise<void> {
   const registry = new Registry();
   const stores = await watchStores(settings, { state: redis }, { logger, registry });
   const temporalClient = new Client({ connection, namespace });
+  const uiUrl = runPages(temporalUi, namespace);
   const placementOf = (plan: Plan) => place(plan, poolOf, settings.MILLRACE_TASK_QUEUE, applied.queuesOf);
   const runStateOf = (id: string) => stateOf(temporalClient, id);
   const shed = settings.MILLRACE_SHED === 'yes';
@@ -87,6 +96,7 @@ export async function runGateway(settings: Settings): Promise<void> {
     artifacts,
     answers,
     events,
+    list: new TemporalRunList({ temporal: temporalClient, uiUrl, secret: sharedSecret(redis, CURSOR_SECRET) }),
     records: new RedisRecords({ redis, keptMs: settings.MILLRACE_RECORD_KEPT_MS }),
     webhooks,
     ...(settings.MILLRACE_FAST_PATH === 'on' && { fast: new FastJobs(redis, settings.MILLRACE_TASK_QUEUE) }),
@@ -118,7 +128,7 @@ export async function runGateway(settings: Settings): Promise<void> {
     },
     ffmpeg: settings.MILLRACE_FFMPEG,
     publicUrl: settings.MILLRACE_PUBLIC_URL,
-    uiUrl: runPages(temporalUi, namespace),
+    uiUrl,
     ...(servesGrpc(settings) && {
       grpc: { host: settings.MILLRACE_GATEWAY_HOST, port: settings.MILLRACE_KSERVE_GRPC_PORT },
     }),

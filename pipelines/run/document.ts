@@ -36,6 +36,19 @@ export interface RunDocument {
   };
 }
 
+/** A run as lists have it: what is known of it without asking for its input, its stages or its result. */
+export type RunSummary = Pick<
+  RunDocument,
+  'id' | 'pipeline' | 'version' | 'tenant' | 'status' | 'createdAt' | 'endedAt' | 'resumedFrom' | 'links'
+>;
+
+/** A part of the list of runs. */
+export interface RunPage {
+  readonly runs: readonly RunSummary[];
+  /** Where the list goes on; absent at its end. A page may have fewer runs than were asked for, and more behind it. */
+  readonly nextCursor?: string;
+}
+
 export interface RunError {
   /** A code of the error table. */
   readonly code: string;
