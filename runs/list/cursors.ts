@@ -12,8 +12,8 @@ interface Listed {
 }
 
 /**
- * Cursors of lists: the place that Temporal names, sealed for one tenant and its filters. Temporal answers a place that it has not
- * made itself with an error of its own, which is worth ten tries to its client.
+ * Cursors of lists: the place that Temporal names, sealed for one tenant and its filters. Temporal answers a place that it did not
+ * make with an unknown error, which its client takes for passing and tries ten times; the seal keeps such places from it.
  */
 export class Cursors {
   readonly #secret: () => Promise<Buffer>;

@@ -196,3 +196,36 @@ describe('server-sent events', () => {
     ]);
   });
 });
+
+describe('the list of runs', () => {
+  const run = (id: string) => ({ id, pipeline: 'ask', status: 'running' });
+
+  test('is asked for by page, with what is filtered by', async () => {
+    const { client, asked } = answered(json({ runs: [run('a')], nextCursor: 'c' }), json({ runs: [] }));
+    expect(await client.listRuns({ pipeline: 'ask', limit: 1 })).toEqual({ runs: [run('a')], nextCursor: 'c' });
+    await client.listRuns();
+    expect(asked.map(({ url }) => url)).toEqual([
+      'http://gateway/v1/runs?pipeline=ask&limit=1',
+      'http://gateway/v1/runs',
+    ]);
+  });
+
+  test('is taken to its end, and waits where the gateway has no room', async () => {
+    const { client, asked } = answered(
+      json({ runs: [run('a')], nextCursor: 'c' }),
+      json({ code: 'RATE_LIMITED', detail: 'too often' }, 429, { 'retry-after': '0' }),
+      json({ runs: [], nextCursor: 'd' }),
+      json({ runs: [run('b')] }),
+    );
+    expect(
+      (await all(client.runs({ status: 'running', from: '2026-01-01T00:00:00+01:00' }))).map(({ id }) => id),
+    ).toEqual(['a', 'b']);
+    const first = 'http://gateway/v1/runs?status=running&from=2026-01-01T00%3A00%3A00%2B01%3A00&limit=100';
+    expect(asked.map(({ url }) => url)).toEqual([first, `${first}&cursor=c`, `${first}&cursor=c`, `${first}&cursor=d`]);
+  });
+
+  test('fails as it is, where waiting does not help', async () => {
+    const { client } = answered(json({ code: 'INVALID_INPUT', detail: 'cursor' }, 422));
+    await expect(all(client.runs())).rejects.toMatchObject({ code: 'INVALID_INPUT' });
+  });
+});
