@@ -3,11 +3,27 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 /** Bounds in seconds from a cache lookup (1 ms) to a long transcription (5 min), about three per decade. */
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 
+/** Of runs: from an answer out of a cache to one that a person has to decide on, a day. */
+const RUN_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 7_200, 86_400];
+
 /** What the worker measures, in Prometheus' units. */
 export function createMetrics(registry = new Registry()) {
   const registers = [registry];
   return {
     registry,
+    runs: new Counter({
+      name: 'millrace_runs_total',
+      help: 'Runs that have ended: succeeded, failed or cancelled, without those ended by Temporal itself',
+      labelNames: ['pipeline', 'status'] as const,
+      registers,
+    }),
+    runSeconds: new Histogram({
+      name: 'millrace_run_duration_seconds',
+      help: 'Time from the start of a run to its end',
+      labelNames: ['pipeline', 'status'] as const,
+      buckets: RUN_SECONDS,
+      registers,
+    }),
     stageSeconds: new Histogram({
       name: 'millrace_stage_seconds',
       help: 'Time that an attempt of a stage ran',

@@ -47,7 +47,7 @@ export async function runWorker(settings: Settings): Promise<void> {
     taskQueue: settings.MILLRACE_TASK_QUEUE,
     ...workflowSource(),
     activities: workerActivities(stages, ending(settings.MILLRACE_SHUTDOWN_GRACE_MS)),
-    sinks: workerSinks(stages.events),
+    sinks: workerSinks(stages),
     maxCachedWorkflows: 2 * WORKFLOW_TASKS,
     stickyQueueScheduleToStartTimeout: STICKY_MS,
     tuner: {

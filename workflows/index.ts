@@ -22,6 +22,7 @@ import {
 } from '../pipelines/run/index.js';
 import { runFailure } from './failures.js';
 import { interpret } from './interpreter/index.js';
+import { tellEnd } from './run-end.js';
 import { TemporalHost } from './temporal-host.js';
 
 export { webhookDelivery } from './webhooks/index.js';
@@ -57,11 +58,14 @@ export default async function run(input: JsonObject, context: RunContext): Promi
       const hit = cached.some((stage) => stage.cache === 'hit' || stage.cache === 'shared');
       upsertSearchAttributes([{ key: cacheHit, value: hit }]);
     }
+    tellEnd();
     return result;
   } catch (error) {
     const failure = runFailure(error, workflowInfo().unsafe.isReplayingHistoryEvents);
     // What does not end the run is thrown at once: its task is not completed.
-    if (host?.busy && failure instanceof TemporalFailure) await host.settled();
+    if (!(failure instanceof TemporalFailure)) throw failure;
+    if (host?.busy) await host.settled();
+    tellEnd(failure);
     throw failure;
   }
 }

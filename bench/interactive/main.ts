@@ -33,7 +33,7 @@ import { workerActivities } from '../../workers/activities.js';
 import { workflowSource } from '../../workers/bundle.js';
 import { composeStages } from '../../workers/compose.js';
 import { serveFastJobs } from '../../workers/hosts/fast-worker.js';
-import { segmentSinks } from '../../workers/hosts/running-segments.js';
+import { workerSinks } from '../../workers/hosts/sinks.js';
 import { openStore } from '../../workers/stores.js';
 import { median, round } from '../overhead/contest.js';
 import { fourEmptyInline } from '../overhead/pipelines.js';
@@ -56,13 +56,13 @@ async function main(): Promise<Record<string, { medianMs: number }>> {
   const connection = await NativeConnection.connect({ address: temporal });
   const activities = workerActivities(stages);
   const workers = await Promise.all([
-    Worker.create({ connection, taskQueue: 'plain', ...workflowSource(), activities, sinks: segmentSinks }),
+    Worker.create({ connection, taskQueue: 'plain', ...workflowSource(), activities, sinks: workerSinks(stages) }),
     Worker.create({
       connection,
       taskQueue: 'updates',
       workflowsPath: fileURLToPath(new URL('./update-workflow.js', import.meta.url)),
       activities,
-      sinks: segmentSinks,
+      sinks: workerSinks(stages),
     }),
   ]);
   const running = workers.map((worker) => worker.run());

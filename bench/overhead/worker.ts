@@ -8,7 +8,7 @@ import { pino } from 'pino';
 import { workerActivities } from '../../workers/activities.js';
 import { workflowSource } from '../../workers/bundle.js';
 import { composeStages } from '../../workers/compose.js';
-import { segmentSinks } from '../../workers/hosts/running-segments.js';
+import { workerSinks } from '../../workers/hosts/sinks.js';
 import type { Activities } from './hand-written.js';
 import { settings } from './settings.js';
 
@@ -24,7 +24,12 @@ const common = {
 async function ours(): Promise<Worker> {
   // Log lines are produced as in production and discarded.
   const stages = await composeStages(settings, pino({ level: 'info' }, pino.destination('/dev/null')));
-  return Worker.create({ ...common, ...workflowSource(), activities: workerActivities(stages), sinks: segmentSinks });
+  return Worker.create({
+    ...common,
+    ...workflowSource(),
+    activities: workerActivities(stages),
+    sinks: workerSinks(stages),
+  });
 }
 
 async function theirs(): Promise<Worker> {

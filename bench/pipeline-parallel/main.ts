@@ -22,7 +22,7 @@ import { deviceQueue, poolQueue } from '../../placement/queues.js';
 import { workflowSource } from '../../workers/bundle.js';
 import { composeStages } from '../../workers/compose.js';
 import { createDeviceWorkers } from '../../workers/device-worker.js';
-import { segmentSinks } from '../../workers/hosts/running-segments.js';
+import { workerSinks } from '../../workers/hosts/sinks.js';
 import { createLogger } from '../../workers/logger.js';
 import { loadGpuLike } from '../gpu-like/index.js';
 import { boundPerSecond, MAX_BATCH, SCENARIOS, type Scenario } from './scenarios.js';
@@ -89,7 +89,7 @@ async function main(): Promise<void> {
   const connection = await NativeConnection.connect({ address: temporal });
   const queue = settings.MILLRACE_TASK_QUEUE;
   const workers = [
-    await Worker.create({ connection, taskQueue: queue, ...workflowSource(), sinks: segmentSinks }),
+    await Worker.create({ connection, taskQueue: queue, ...workflowSource(), sinks: workerSinks(stages) }),
     await createDeviceWorkers({ connection, settings, stages }),
   ];
   const running = workers.map((worker) => worker.run());

@@ -5,7 +5,8 @@ import { Worker } from '@temporalio/worker';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunResult, StageRecord } from '../../pipelines/run/index.js';
-import { segmentSinks } from '../../workers/hosts/running-segments.js';
+import { createMetrics } from '../../telemetry/metrics.js';
+import { workerSinks } from '../../workers/hosts/sinks.js';
 import { contextOfRun, differences, type Seen } from '../support/random-plans/check.js';
 import { chosen } from '../support/random-plans/chooser.js';
 import { planOf, type RandomRun } from '../support/random-plans/plan-of.js';
@@ -93,7 +94,7 @@ describe('random plans on Temporal', () => {
       let replayed = 0;
       const all = histories as Parameters<typeof Worker.runReplayHistories>[1];
       for await (const { workflowId, error } of Worker.runReplayHistories(
-        { workflowBundle: await workflowBundle(), sinks: segmentSinks },
+        { workflowBundle: await workflowBundle(), sinks: workerSinks({ metrics: createMetrics() }) },
         all,
       )) {
         replayed += 1;

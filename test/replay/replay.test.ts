@@ -4,7 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { segmentSinks } from '../../workers/hosts/running-segments.js';
+import { createMetrics } from '../../telemetry/metrics.js';
+import { workerSinks } from '../../workers/hosts/sinks.js';
 
 const HISTORIES = fileURLToPath(new URL('./histories', import.meta.url));
 const BUNDLE = fileURLToPath(new URL('../../dist/workflow-bundle.js', import.meta.url));
@@ -22,7 +23,8 @@ describe('the interpreter replays', () => {
     expect(existsSync(BUNDLE), 'the build is missing: npm run build').toBe(true);
     Runtime.install({ logger: new DefaultLogger('ERROR') });
   });
-  const options = { workflowBundle: { codePath: BUNDLE }, sinks: segmentSinks };
+  const metrics = createMetrics();
+  const options = { workflowBundle: { codePath: BUNDLE }, sinks: workerSinks({ metrics }) };
   const read = (file: string): Recorded => {
     const bytes = readFileSync(path.join(HISTORIES, file));
     return JSON.parse((file.endsWith('.gz') ? gunzipSync(bytes) : bytes).toString());
@@ -33,6 +35,10 @@ describe('the interpreter replays', () => {
     // A child run's id is made of its parent's.
     const { workflowId } = history.events[0]?.workflowExecutionStartedEventAttributes ?? {};
     await Worker.runReplayHistory(options, history, workflowId);
+  });
+
+  it('and counts none of these runs again', async () => {
+    expect((await metrics.runs.get()).values).toEqual([]);
   });
 
   it('and notices a history that it did not make', async () => {

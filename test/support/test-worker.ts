@@ -7,6 +7,7 @@ import type { StageRunner } from '../../activities/stage/stage-runner.js';
 import { RunEventLog } from '../../stores/events/index.js';
 import { FastJobQueue } from '../../stores/jobs/index.js';
 import { createRedis } from '../../stores/redis/index.js';
+import { createMetrics, type Metrics } from '../../telemetry/metrics.js';
 import { workerActivities } from '../../workers/activities.js';
 import { ActivitySlots } from '../../workers/activity-slots.js';
 import { createCodeWorkers } from '../../workers/code-workers.js';
@@ -49,6 +50,8 @@ export interface TestWorkerOptions {
   readonly code?: Stages['code'];
   /** URL of the Redis whose fast jobs it takes; none by default. */
   readonly fast?: string;
+  /** Where its runs are counted. */
+  readonly metrics?: Metrics;
 }
 
 /** A worker in the test's own process whose stages are run by `runner`. */
@@ -75,7 +78,15 @@ export class TestWorker {
     this.#ends = ends;
   }
 
-  static async start({ queue, runner, redis, workflows, code, fast }: TestWorkerOptions): Promise<TestWorker> {
+  static async start({
+    queue,
+    runner,
+    redis,
+    workflows,
+    code,
+    fast,
+    metrics = createMetrics(),
+  }: TestWorkerOptions): Promise<TestWorker> {
     if (!quiet) Runtime.install({ logger: new DefaultLogger('ERROR') });
     quiet = true;
     const own = redis ?? testRedis();
@@ -86,7 +97,7 @@ export class TestWorker {
       taskQueue: queue,
       workflowBundle: await workflowBundle(workflows),
       activities: workerActivities({ runner: runner as StageRunner, redis: own }, ends.signal),
-      sinks: workerSinks(new RunEventLog(own)),
+      sinks: workerSinks({ events: new RunEventLog(own), metrics }),
       maxConcurrentActivityTaskExecutions: 64,
       maxConcurrentLocalActivityExecutions: 64,
       // As `workers/worker.ts` has it.

@@ -1,16 +1,27 @@
 import type { InjectedSinks } from '@temporalio/worker';
 import type { RunEventLog } from '../../stores/events/index.js';
+import type { Metrics } from '../../telemetry/metrics.js';
+import type { RunSinks } from '../../workflows/run-end.js';
 import type { SegmentSinks } from '../../workflows/segment-turns.js';
 import type { EventSinks } from '../../workflows/temporal-host.js';
+import { runSinks } from './run-ends.js';
 import { segmentSinks } from './running-segments.js';
+
+interface Takers {
+  /** Absent: nobody watches runs. */
+  readonly events?: Pick<RunEventLog, 'tell'>;
+  readonly metrics: Pick<Metrics, 'runs' | 'runSeconds'>;
+}
 
 /**
  * The sinks of a worker's workflows. Temporal awaits sinks before it accepts the commands of a workflow task, so events of a run are in
  * Redis before its end is visible.
+ * Without `callDuringReplay` no sink is called again by a worker that takes over.
  */
-export function workerSinks(log: RunEventLog): InjectedSinks<SegmentSinks & EventSinks> {
+export function workerSinks({ events, metrics }: Takers): InjectedSinks<SegmentSinks & EventSinks & RunSinks> {
   return {
     ...segmentSinks,
-    events: { tell: { fn: ({ workflowId }, event) => log.tell(workflowId, event) } },
+    ...runSinks(metrics),
+    events: { tell: { fn: ({ workflowId }, event) => events?.tell(workflowId, event) } },
   };
 }
