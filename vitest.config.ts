@@ -41,6 +41,7 @@ const SLOW = [
   'integration/profile',
   'integration/random-plans',
   'integration/retry-storm',
+  'integration/run-list',
   'integration/segments',
   'integration/server-away',
   'integration/stores',

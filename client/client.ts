@@ -148,7 +148,7 @@ export class MillraceClient {
 
   /**
    * All runs, page by page as they are taken: those that go on, the latest start first, then those that have ended, the latest end
-   * first. None is missed; one that ends meanwhile may come twice. A page that the gateway has no room for is asked for again.
+   * first. One that ends meanwhile may come twice. A page that the gateway has no room for is asked for again.
    */
   async *runs(filters: RunFilters = {}, options: { readonly signal?: AbortSignal } = {}): AsyncGenerator<RunSummary> {
     let cursor: string | undefined;

@@ -3,8 +3,8 @@ import { type FastifyBaseLogger, type FastifyInstance, fastify, LogController } 
 import { MillraceError } from '../pipelines/errors.js';
 import { RunEnds } from '../runs/ends.js';
 import { TemporalRunList } from '../runs/list/index.js';
+import { RunStarts } from '../runs/run-starts.js';
 import { StreamSlots } from '../runs/stream-slots.js';
-
 import { RationedWarnings } from '../telemetry/warnings.js';
 import { authenticateRequests } from './access/authenticate-requests.js';
 import { Authenticator } from './access/authenticator.js';
@@ -64,6 +64,7 @@ export async function createGateway(parts: GatewayParts): Promise<FastifyInstanc
     list: parts.list ?? new TemporalRunList(parts),
     ends: new RunEnds(parts),
     streams: new StreamSlots(parts),
+    starts: new RunStarts(parts.registry),
   };
   const { limits } = deps;
   const warnings = new RationedWarnings(deps.logger);

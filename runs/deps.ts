@@ -11,6 +11,7 @@ import type { Logger } from '../telemetry/logger.js';
 import type { Applicant } from './admission/admission.js';
 import type { RunList } from './list/run-list.js';
 import type { EndingRun, RunEnd } from './outcome.js';
+import type { RunStarts } from './run-starts.js';
 
 /** Dependencies of starting, following and reading runs. The composition root owns and closes them. */
 export interface RunParts {
@@ -50,6 +51,7 @@ export interface RunDeps extends RunParts {
   readonly ends: { of(run: EndingRun, signal: AbortSignal): Promise<RunEnd | undefined> };
   /** Limits concurrent requests that wait for a run or follow it. */
   readonly streams: { take(tenant: string): () => void };
+  readonly starts: Pick<RunStarts, 'count'>;
 }
 
 export interface RunLimits {

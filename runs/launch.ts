@@ -127,6 +127,7 @@ async function start(
   // Before the start: the result may arrive before Temporal has confirmed it.
   const answer = prepared.answered ? deps.answers?.expect(id, over) : undefined;
   const run = await (prepared.guarded ? startGuarded(deps, prepared) : startRun(deps, prepared));
+  if (!run.replayed) deps.starts.count(pipeline.name, options?.priority);
   if (answer === undefined) return { run, ended };
   const answered = answer.then((result) =>
     result ? documentOfEnded(deps, run, input, { status: 'succeeded', ...result }) : never<RunDocument>(),

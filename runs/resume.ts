@@ -60,7 +60,9 @@ export async function resumeRun(deps: RunDeps, id: string, caller: Caller, wish:
   try {
     await holdRecord(deps, id, { plan, stages, wish });
     const started = await startRun(deps, prepared);
-    return started.replayed ? { there: next } : { started, input };
+    if (started.replayed) return { there: next };
+    deps.starts.count(plan.name, priority);
+    return { started, input };
   } catch (error) {
     ended?.();
     throw error;

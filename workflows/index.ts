@@ -58,14 +58,14 @@ export default async function run(input: JsonObject, context: RunContext): Promi
       const hit = cached.some((stage) => stage.cache === 'hit' || stage.cache === 'shared');
       upsertSearchAttributes([{ key: cacheHit, value: hit }]);
     }
-    tellEnd();
+    tellEnd(context);
     return result;
   } catch (error) {
     const failure = runFailure(error, workflowInfo().unsafe.isReplayingHistoryEvents);
     // What does not end the run is thrown at once: its task is not completed.
     if (!(failure instanceof TemporalFailure)) throw failure;
     if (host?.busy) await host.settled();
-    tellEnd(failure);
+    tellEnd(context, failure);
     throw failure;
   }
 }

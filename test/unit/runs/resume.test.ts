@@ -67,6 +67,9 @@ describe('a run that has failed', () => {
     expect(response.headers.location).toBe(`/v1/runs/${id}-r1`);
     expect(response.json<RunDocument>()).toMatchObject({ id: `${id}-r1`, status: 'running', resumedFrom: id });
     const next = gateway.temporal.runs.get(`${id}-r1`);
+    expect(await gateway.deps.registry.metrics()).toMatch(
+      /^millrace_runs_started_total\{pipeline="greet",priority="default"\} 2$/m,
+    );
     expect(next?.options.args).toMatchObject([
       { name: 'Ada' },
       { plan: options.args[1].plan, sessionsOf: 'greet/key:ada', decisions: { ask: decision } },

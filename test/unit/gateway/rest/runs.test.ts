@@ -147,6 +147,13 @@ describe('a run that failed', () => {
   });
 });
 
+/** What is counted as started. */
+async function started() {
+  const metric = gateway.deps.registry.getSingleMetric('millrace_runs_started_total');
+  const { values } = (await metric?.get()) ?? { values: [] };
+  return values.map(({ labels, value }) => [labels.pipeline, labels.priority, value]);
+}
+
 describe('an idempotency key', () => {
   const key = { 'idempotency-key': 'order-1' };
 
@@ -162,6 +169,7 @@ describe('an idempotency key', () => {
     expect(third.statusCode).toBe(200);
     expect(third.json()).toMatchObject({ status: 'succeeded', output: { text: 'hi' } });
     expect((await post(key)).statusCode).toBe(200);
+    expect(await started()).toEqual([['listen', 'default', 1]]);
   });
 
   test('with another input is refused', async () => {
