@@ -68,7 +68,7 @@ export const ADVICE = {
   IDLE_TIMEOUT: 'Look why the server fell silent; give `timeout.idle` more time if that is normal.',
   QUEUE_TIMEOUT: 'Add endpoints or concurrency to the pool, lower the load, or give `timeout.queue` more time.',
   RATE_LIMITED:
-    'Send less, or raise what the message names: `rateLimit` of the pool in the models file, `MILLRACE_TENANT_RATE`, the key’s `limits`.',
+    'Send less, come back after `Retry-After`, or raise what the message names: `rateLimit` of the pool in the models file, `MILLRACE_TENANT_RATE`, the key’s `limits`.',
   NOT_CACHED: 'Give the run a longer deadline, or the stage a rung below `cached`.',
   CONVERSION_UNAVAILABLE:
     'Install ffmpeg where the worker, or for speech of the OpenAI door the gateway, runs (`MILLRACE_FFMPEG`), or use WAV.',
