@@ -81,7 +81,7 @@ type Of<I, O> = Pipeline<I, O>;
  */
 export const named = <P extends { readonly name: string }>(name: string): P => ({ name }) as P;
 
-/** The HTTP trigger, typed by pipelines. It needs nothing but `fetch`: Node 20.3 and browsers. */
+/** The HTTP trigger, typed by pipelines. It needs nothing but `fetch`: Node 20.19 and browsers. */
 export class MillraceClient {
   readonly #base: string;
   readonly #headers: Record<string, string>;

@@ -10,7 +10,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
-const NODE_WANTED = [20, 12];
+const NODE_WANTED = [20, 19];
 const SOURCES = [
   'activities',
   'bench',

@@ -81,6 +81,7 @@ export class EventStream {
     const { raw, server } = this.#reply;
     const { socket } = raw;
     // A connection that stays open for the client's next request would hold up the gateway's end.
-    raw.end(() => server.closing.aborted && socket?.destroySoon());
+    raw.once('finish', () => server.closing.aborted && socket?.destroySoon());
+    raw.end();
   }
 }
