@@ -19,6 +19,7 @@ import { RedisRecords, spillTo } from '../stores/records/index.js';
 import { isFull } from '../stores/redis/index.js';
 import { createMetrics, type Metrics } from '../telemetry/metrics.js';
 import { RationedWarnings } from '../telemetry/warnings.js';
+import { chooseFfmpeg } from './ffmpeg.js';
 import { loadMcpServers } from './mcp-servers.js';
 import { loadModels } from './models.js';
 import { openPassageIndex } from './passage-index.js';
@@ -82,7 +83,8 @@ export async function composeStages(settings: Settings, logger: Logger): Promise
     reserveBytes: settings.MILLRACE_DISK_RESERVE_BYTES / WORKERS_SHARE_OF_RESERVE,
   });
   const ofOneCall = () => withOutputBudget(artifacts, settings.MILLRACE_MAX_STAGE_MEDIA_BYTES);
-  const ffmpeg = settings.MILLRACE_FFMPEG;
+  const { program: ffmpeg, why } = chooseFfmpeg(settings);
+  logger.info({ ffmpeg, why }, 'ffmpeg');
   const watched = { state: redis, index: passages.redis, cache: cached };
   const stores = await watchStores(settings, watched, { logger, registry: metrics.registry });
   const warnings = new RationedWarnings(logger);

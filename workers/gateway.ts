@@ -25,6 +25,7 @@ import { openPlacement } from './applied-placement.js';
 import { CodeWatch, missingCode } from './code-served.js';
 import { artifactsFolder } from './compose.js';
 import { endpointsOf, runPages, temporalServer } from './endpoints.js';
+import { chooseFfmpeg } from './ffmpeg.js';
 import { openAccess } from './keys/index.js';
 import { createLogger } from './logger.js';
 import { loadModels, poolDescriptions } from './models.js';
@@ -86,6 +87,8 @@ export async function runGateway(settings: Settings): Promise<void> {
   const at = { connection, namespace, taskQueue: settings.MILLRACE_TASK_QUEUE };
   const code = new CodeWatch(() => missingCode(at, functions, redis), registry);
   const answers = new Answers(subscriber, logger);
+  const { program: ffmpeg, why } = chooseFfmpeg(settings);
+  logger.info({ ffmpeg, why }, 'ffmpeg');
   const app = await createGateway({
     authenticator: access.authenticator,
     admission,
@@ -126,7 +129,7 @@ export async function runGateway(settings: Settings): Promise<void> {
       maxConnections: settings.MILLRACE_MAX_CONNECTIONS,
       maxConnectionsPerAddress: settings.MILLRACE_MAX_CONNECTIONS_PER_ADDRESS,
     },
-    ffmpeg: settings.MILLRACE_FFMPEG,
+    ffmpeg,
     publicUrl: settings.MILLRACE_PUBLIC_URL,
     uiUrl,
     ...(servesGrpc(settings) && {

@@ -393,9 +393,9 @@ export function settingsSchema(basePort = BASE_PORT) {
     ),
     MILLRACE_FFMPEG: z
       .string()
-      .default('ffmpeg')
+      .optional()
       .describe(
-        'ffmpeg, which decodes audio that is no WAV, and at the gateway encodes speech: a path, or a name on PATH. WAV needs none.',
+        'ffmpeg, which decodes audio that is no WAV, and at the gateway encodes speech: a path, or a name on PATH. Default: the first one on PATH, else the one among the embedded servers’ packages. WAV needs none.',
       ),
     MILLRACE_INDEX_TIMEOUT_MS: ms(
       'Longest wait for one Redis answer about a vector index, which nothing can stand in for: far above a batch of writes (10 ms), and a cancelled stage still ends within it.',

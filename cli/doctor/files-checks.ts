@@ -4,6 +4,7 @@ import { access, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { artifactsFolder } from '../../workers/compose.js';
+import { chooseFfmpeg } from '../../workers/ffmpeg.js';
 import type { Settings } from '../../workers/settings.js';
 import { type Check, type Finding, fail, pass, told, warn } from './finding.js';
 
@@ -47,8 +48,9 @@ async function nearest(folder: string): Promise<string> {
   return exists || path.dirname(folder) === folder ? folder : nearest(path.dirname(folder));
 }
 
-export function ffmpegCheck({ MILLRACE_FFMPEG: program }: Settings): Check {
-  const remedy = 'install ffmpeg where the workers run, or correct MILLRACE_FFMPEG, if your audio is not WAV';
+export function ffmpegCheck(settings: Settings, searchPath = process.env.PATH): Check {
+  const { program, why } = chooseFfmpeg(settings, searchPath);
+  const remedy = 'install ffmpeg where worker and gateway run, or correct MILLRACE_FFMPEG, if your audio is not WAV';
   return {
     id: 'media.ffmpeg',
     about: program,
@@ -56,10 +58,11 @@ export function ffmpegCheck({ MILLRACE_FFMPEG: program }: Settings): Check {
     async run(signal) {
       try {
         const { stdout } = await answerOf(program, '-version', signal);
-        return [pass('media.ffmpeg', program, /^ffmpeg version \S+/.exec(stdout)?.[0] ?? 'of unknown version')];
+        const version = /^ffmpeg version \S+/.exec(stdout)?.[0] ?? 'of unknown version';
+        return [pass('media.ffmpeg', program, `${version}; ${why}`)];
       } catch (error) {
         const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-        const detail = missing ? 'not there: WAV is understood, other audio is refused' : told(error);
+        const detail = missing ? `not there (${why}): WAV is understood, other audio is refused` : told(error);
         return [warn('media.ffmpeg', program, detail, remedy)];
       }
     },

@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises';
-import { beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { createSplit } from '../../activities/split/worker-kind.js';
 import { inspectorOf } from '../../media/index.js';
 import { toInt16 } from '../../media/samples.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import type { Json } from '../../pipelines/json.js';
+import { encoded, ffmpeg } from '../support/ffmpeg.js';
 import { openSpeech, wordAccuracy } from '../support/speech.js';
 import { collect, pieces } from '../support/wav-samples.js';
-import { encoded, skipWithoutFfmpeg } from '../unit/media/ffmpeg-files.js';
 
 const QUESTION = 'What is the capital of France?';
 const TENANT = 'media-formats';
@@ -18,8 +18,6 @@ const put = (file: Buffer) => store.put(TENANT, pieces(file, 10_000), inspectorO
 const question = await readFile('deploy/local/audio/question.wav');
 
 describe('by ffmpeg', () => {
-  beforeEach(skipWithoutFfmpeg);
-
   test.each(['mp3', 'flac', 'ogg (Opus)', 'ogg (Vorbis)', 'webm', 'mp4'])('speech in %s is heard', async (as) => {
     const heard = await hear(await put(encoded(question, as)));
     expect(wordAccuracy(QUESTION, heard)).toBe(1);
@@ -40,7 +38,7 @@ test('long speech is split in its pauses: every part is heard whole', async () =
   const input = { audio: { ...source } as unknown as Json };
   const { signal } = new AbortController();
   const request = { model: 'audio', with: { longestMs: 8_000 }, input, tenant: TENANT };
-  const { parts } = await createSplit({ store })(request, { audio, signal, idempotencyKey: 'k' });
+  const { parts } = await createSplit({ store, ffmpeg })(request, { audio, signal, idempotencyKey: 'k' });
   const texts: string[] = [];
   for (const part of parts as unknown as { audio: Artifact }[]) texts.push(await hear(part.audio));
   expect(texts.length).toBeGreaterThan(2);

@@ -18,7 +18,6 @@ import type { Pipeline } from '../../pipelines/index.js';
 import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';
 import { testSettings } from '../support/settings.js';
 import { wordAccuracy } from '../support/speech.js';
-import { ffmpegIsThere, skipWithoutFfmpeg } from '../unit/media/ffmpeg-files.js';
 
 /** The official clients, unchanged, against pipelines on real servers. */
 
@@ -154,8 +153,7 @@ describe('for Node', () => {
     ).toBe('RIFF');
   });
 
-  test('speech as MP3, which is its default, heard again', async (context) => {
-    skipWithoutFfmpeg(context);
+  test('speech as MP3, which is its default, heard again', async () => {
     const spoken = await client.audio.speech.create({ model: 'speak', input: QUESTION, voice: 'default' });
     expect(spoken.headers.get('content-type')).toBe('audio/mpeg');
     const file = new File([Buffer.from(await spoken.arrayBuffer())], 'speech.mp3');
@@ -193,7 +191,6 @@ test('for Python: the same, its exceptions included', async () => {
     path.join(PYTHON, 'drive.py'),
     `${served.url}/v1`,
     SPEECH,
-    ...(ffmpegIsThere ? ['opus'] : []),
   ]);
   expect(JSON.parse(stdout)).toEqual({
     completion: expect.stringContaining('Paris'),
@@ -206,7 +203,7 @@ test('for Python: the same, its exceptions included', async () => {
     dimensions: [384, 384],
     heard: 'What is the capital of France?',
     riff: 'RIFF',
-    opus: ffmpegIsThere ? [expect.any(Number), QUESTION] : null,
+    opus: [expect.any(Number), QUESTION],
     errors: [
       ['NotFoundError', 404, 'model', 'model_not_found'],
       ['BadRequestError', 400, 'n', 'INVALID_INPUT'],

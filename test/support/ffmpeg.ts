@@ -2,15 +2,28 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { TestContext } from 'vitest';
+import { RECIPE } from '../../deploy/local/stack/paths.js';
+import { requirePlatform } from '../../deploy/local/stack/python.js';
+import { ensureVenv } from '../../deploy/local/stack/venv.js';
+import { chooseFfmpeg } from '../../workers/ffmpeg.js';
+import { testSettings } from './settings.js';
 
-const found = spawnSync('ffmpeg', ['-version']);
+/** The ffmpeg of the tests. The packages of the embedded servers, which have one, are installed where there is none yet. */
+export const ffmpeg = await found();
 
-export const ffmpegIsThere = found.error === undefined;
-
-/** For `beforeEach`: skips a test that needs ffmpeg where it is missing, and says so. */
-export const skipWithoutFfmpeg = ({ skip }: TestContext): void =>
-  skip(found.error !== undefined, `ffmpeg cannot be started: ${found.error?.message}`);
+async function found(): Promise<string> {
+  const settings = testSettings();
+  const { program, why } = chooseFfmpeg(settings);
+  const runs = (file: string) => spawnSync(file, ['-version']).error === undefined;
+  if (runs(program)) return program;
+  requirePlatform();
+  const { MILLRACE_VENV: folder, MILLRACE_PYTHON: explicitPython } = settings;
+  const onStep = (detail: string) => process.stderr.write(`packages of the embedded servers: ${detail}\n`);
+  await ensureVenv({ folder, explicitPython, recipe: RECIPE, env: process.env, onStep });
+  const installed = chooseFfmpeg(settings).program;
+  if (runs(installed)) return installed;
+  throw new Error(`no ffmpeg runs here: ${program} (${why})`);
+}
 
 /** What ffmpeg writes each encoding with. */
 const ENCODE: Readonly<Record<string, readonly string[]>> = {
@@ -31,7 +44,7 @@ export function encoded(wav: Buffer, as: string): Buffer {
   try {
     const file = path.join(folder, 'file'); // MP4 cannot be written to a pipe
     const options = ['-loglevel', 'error', '-y', '-f', 'wav', '-i', 'pipe:0', ...(ENCODE[as] ?? []), file];
-    const { status, stderr } = spawnSync('ffmpeg', options, { input: wav });
+    const { status, stderr } = spawnSync(ffmpeg, options, { input: wav });
     if (status !== 0) throw new Error(`ffmpeg cannot write ${as}: ${stderr}`);
     return readFileSync(file);
   } finally {

@@ -3,6 +3,7 @@ import { createAudioPort } from '../../media/index.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import { openFileStore } from '../../stores/artifacts/index.js';
 import { artifactsFolder } from '../../workers/compose.js';
+import { chooseFfmpeg } from '../../workers/ffmpeg.js';
 import { address } from './runs.js';
 import { testSettings } from './settings.js';
 
@@ -11,7 +12,7 @@ const LIMIT_MS = 60_000;
 /** Speech recognition and synthesis straight from the real Triton, and the artifact store that the test's workers use. */
 export async function openSpeech(tenant = 'default') {
   const store = await openFileStore(artifactsFolder(testSettings()));
-  const audio = createAudioPort(store, tenant);
+  const audio = createAudioPort(store, tenant, { ffmpeg: chooseFfmpeg(testSettings()).program });
   const triton = tritonConnector().connect(address('TRITON_URL'));
   const context = () => ({
     audio,

@@ -1,6 +1,4 @@
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import path from 'node:path';
 
 export interface CommandResult {
   /** Exit status; null when it could not be started or a signal ended it. */
@@ -41,12 +39,6 @@ export function runCommand(command: string, args: readonly string[], options: Co
     child.once('error', (error) => resolve({ code: null, stdout, stderr: `${stderr}${error.message}` }));
     child.once('close', (code) => resolve({ code, stdout, stderr }));
   });
-}
-
-/** Every file of this name in the folders of PATH, in their order. */
-export function onPath(name: string, searchPath: string | undefined): string[] {
-  const folders = (searchPath ?? '').split(path.delimiter).filter(Boolean);
-  return [...new Set(folders.map((folder) => path.join(folder, name)))].filter((file) => existsSync(file));
 }
 
 /** The last lines of a text, for an error message. */

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { z } from 'zod';
 import { MillraceError } from '../../../pipelines/errors.js';
-import { onPath, runCommand } from './command.js';
+import { onPath } from '../../../runtime/search-path.js';
+import { runCommand } from './command.js';
 
 /** An interpreter that the embedded servers can run on. */
 export interface Python {

@@ -37,6 +37,8 @@ export interface PartSpec {
   /** Parts that must be ready before the first start. A restart does not wait for them. */
   readonly needs: readonly PartName[];
   readonly ports: readonly PartPort[];
+  /** For people: the program that it runs, or uses, where several could be meant, and why this one. */
+  readonly program?: string;
   /** Where its clients find it, for people. */
   readonly address: string;
   readonly probe: Probe;

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import path from 'node:path';
 import { SEARCH_ATTRIBUTES } from '../../../pipelines/run/index.js';
 import { LOOPBACK } from '../../../workers/endpoints.js';
+import { type ChosenFfmpeg, describeFfmpeg } from '../../../workers/ffmpeg.js';
 import type { Settings } from '../../../workers/settings.js';
 import { type PartName, type PartPort, type PartSpec, REDIS_PARTS, type RedisPartName } from './part-spec.js';
 import { CLI_MAIN } from './paths.js';
@@ -25,10 +26,13 @@ const TRITON_MODELS = ['whisper', 'minilm', 'tts', 'moderation', 'rerank', 'echo
 const SERVER_START_MS = 60_000;
 const TRITON_START_MS = 120_000;
 
-type Maker = (settings: Settings, programs: Partial<Programs>) => PartSpec;
+/** The programs of the wanted parts: of servers, and the ffmpeg that worker and gateway use. */
+export type PartPrograms = Partial<Programs & { readonly ffmpeg: ChosenFfmpeg }>;
+
+type Maker = (settings: Settings, programs: PartPrograms) => PartSpec;
 
 /** How a part is run: its command line, ports, readiness. Needs the programs of the servers it is asked for. */
-export const partSpec = (name: PartName, settings: Settings, programs: Partial<Programs>): PartSpec =>
+export const partSpec = (name: PartName, settings: Settings, programs: PartPrograms): PartSpec =>
   MAKERS[name](settings, programs);
 
 const MAKERS: Record<PartName, Maker> = {
@@ -53,7 +57,7 @@ const shared = (settings: Settings, name: PartName) => ({
   stopGraceMs: 8_000,
 });
 
-function temporal(settings: Settings, programs: Partial<Programs>): PartSpec {
+function temporal(settings: Settings, programs: PartPrograms): PartSpec {
   const command = required(programs.temporal, 'temporal');
   const port = settings.MILLRACE_TEMPORAL_PORT;
   const uiPort = settings.MILLRACE_TEMPORAL_UI_PORT;
@@ -87,7 +91,7 @@ function temporal(settings: Settings, programs: Partial<Programs>): PartSpec {
 }
 
 /** Journals and live streams: none of it may go, and a killed Redis comes back with all but its last second. */
-function state(settings: Settings, programs: Partial<Programs>): PartSpec {
+function state(settings: Settings, programs: PartPrograms): PartSpec {
   return redis(settings, programs, {
     part: 'redis',
     port: { port: settings.MILLRACE_REDIS_PORT, setting: 'MILLRACE_REDIS_PORT' },
@@ -97,7 +101,7 @@ function state(settings: Settings, programs: Partial<Programs>): PartSpec {
 }
 
 /** Passages are what users have put there. */
-function index(settings: Settings, programs: Partial<Programs>): PartSpec {
+function index(settings: Settings, programs: PartPrograms): PartSpec {
   return redis(settings, programs, {
     part: 'redis-index',
     port: { port: settings.MILLRACE_REDIS_INDEX_PORT, setting: 'MILLRACE_REDIS_INDEX_PORT' },
@@ -107,7 +111,7 @@ function index(settings: Settings, programs: Partial<Programs>): PartSpec {
 }
 
 /** Answers are worth their model calls after a restart too, but none is worth a refused write. */
-function cache(settings: Settings, programs: Partial<Programs>): PartSpec {
+function cache(settings: Settings, programs: PartPrograms): PartSpec {
   return redis(settings, programs, {
     part: 'redis-cache',
     port: { port: settings.MILLRACE_REDIS_CACHE_PORT, setting: 'MILLRACE_REDIS_CACHE_PORT' },
@@ -126,8 +130,8 @@ interface RedisPart {
   readonly keeping: readonly string[];
 }
 
-function redis(settings: Settings, programs: Partial<Programs>, { part, port, bytes, keeping }: RedisPart): PartSpec {
-  const { server, line } = required(programs.redis, part);
+function redis(settings: Settings, programs: PartPrograms, { part, port, bytes, keeping }: RedisPart): PartSpec {
+  const { server, version, line } = required(programs.redis, part);
   return {
     ...shared(settings, part),
     command: server,
@@ -140,6 +144,7 @@ function redis(settings: Settings, programs: Partial<Programs>, { part, port, by
       ...['--maxmemory', String(bytes)],
     ],
     ports: [port],
+    program: `${server} ${version}`,
     address: `redis://${LOOPBACK}:${port.port}`,
     probe: { kind: 'redis', port: port.port },
   };
@@ -149,7 +154,7 @@ function redis(settings: Settings, programs: Partial<Programs>, { part, port, by
 export const redisFolder = (settings: Settings, part: RedisPartName, line: string): string =>
   path.join(settings.MILLRACE_HOME, part, line);
 
-function triton(settings: Settings, programs: Partial<Programs>): PartSpec {
+function triton(settings: Settings, programs: PartPrograms): PartSpec {
   const { server, models, backends, caches, env } = required(programs.triton, 'triton');
   const http = settings.MILLRACE_TRITON_HTTP_PORT;
   const grpc = settings.MILLRACE_TRITON_GRPC_PORT;
@@ -186,7 +191,7 @@ function triton(settings: Settings, programs: Partial<Programs>): PartSpec {
   };
 }
 
-function llm(settings: Settings, programs: Partial<Programs>): PartSpec {
+function llm(settings: Settings, programs: PartPrograms): PartSpec {
   const { command, args, weights } = required(programs.llm, 'llm');
   const port = settings.MILLRACE_LLM_PORT;
   const { MILLRACE_LLM_CHAT_TEMPLATE: template, MILLRACE_MODEL_THREADS: threads } = settings;
@@ -206,11 +211,11 @@ function llm(settings: Settings, programs: Partial<Programs>): PartSpec {
   };
 }
 
-function worker(settings: Settings): PartSpec {
+function worker(settings: Settings, programs: PartPrograms): PartSpec {
   const port = settings.MILLRACE_WORKER_METRICS_PORT;
   return {
     ...shared(settings, 'worker'),
-    ...nodeProcess('worker'),
+    ...nodeProcess('worker', programs),
     ports: [{ port, setting: 'MILLRACE_WORKER_METRICS_PORT' }],
     address: `http://${LOOPBACK}:${port}`,
     probe: { kind: 'http', url: `http://${LOOPBACK}:${port}/readyz` },
@@ -218,13 +223,13 @@ function worker(settings: Settings): PartSpec {
   };
 }
 
-function gateway(settings: Settings): PartSpec {
+function gateway(settings: Settings, programs: PartPrograms): PartSpec {
   const port = settings.MILLRACE_GATEWAY_PORT;
   const grpcPort = settings.MILLRACE_KSERVE_GRPC_PORT;
   const host = ['0.0.0.0', '::'].includes(settings.MILLRACE_GATEWAY_HOST) ? LOOPBACK : settings.MILLRACE_GATEWAY_HOST;
   return {
     ...shared(settings, 'gateway'),
-    ...nodeProcess('gateway'),
+    ...nodeProcess('gateway', programs),
     ports: [
       { port, setting: 'MILLRACE_GATEWAY_PORT' },
       ...(grpcPort === 0 ? [] : [{ port: grpcPort, setting: 'MILLRACE_KSERVE_GRPC_PORT' }]),
@@ -235,9 +240,10 @@ function gateway(settings: Settings): PartSpec {
 }
 
 /** Millrace's own processes start beside Triton and the LLM server, not after them: they bear with a slow backend. */
-const nodeProcess = (role: 'worker' | 'gateway') => ({
+const nodeProcess = (role: 'worker' | 'gateway', { ffmpeg }: PartPrograms) => ({
   command: process.execPath,
   args: ['--enable-source-maps', CLI_MAIN, role],
+  ...(ffmpeg && { env: { MILLRACE_FFMPEG: ffmpeg.program }, program: `ffmpeg ${describeFfmpeg(ffmpeg)}` }),
   // The user's own paths (MILLRACE_PIPELINES, MILLRACE_MODELS) are relative to where `up` was called.
   cwd: process.cwd(),
   inherit: 'all' as const,

@@ -2,8 +2,8 @@ import type { PartName } from './part-spec.js';
 
 /** What `up` is doing, for a line on the terminal. */
 export interface Progress {
-  /** A part; `packages` while programs are installed; `stack` for the whole. */
-  readonly part: PartName | 'packages' | 'stack';
+  /** A part; `packages` while programs are installed; `ffmpeg` for what worker and gateway use; `stack` for the whole. */
+  readonly part: PartName | 'packages' | 'ffmpeg' | 'stack';
   readonly state:
     | 'waiting'
     | 'installing'

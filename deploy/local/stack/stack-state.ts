@@ -21,6 +21,7 @@ const partRecord = z.object({
   failures: z.number().int(),
   /** Milliseconds from the last start to ready. */
   readyMs: z.number().optional(),
+  program: z.string().optional(),
   address: z.string(),
   ports: z.array(z.number().int()),
   log: z.string(),

@@ -8,6 +8,7 @@ import { withLock } from '../../../runtime/file-lock.js';
 import { readJson, writeJson } from '../../../runtime/json-file.js';
 import { isAlive, signalGroup, signalProcess } from '../../../runtime/process-identity.js';
 import { type Endpoints, endpointsOf } from '../../../workers/endpoints.js';
+import { chooseFfmpeg, describeFfmpeg } from '../../../workers/ffmpeg.js';
 import type { Settings } from '../../../workers/settings.js';
 import { addressOf } from './addresses.js';
 import { awaitReady } from './await-ready.js';
@@ -16,11 +17,11 @@ import { homeLock } from './locks.js';
 import { STACK_MARK } from './marks.js';
 import { changedSettings, isExternal, settingHashes, settingsAsEnvironment } from './part-settings.js';
 import { NODE_PARTS, type PartName, type PartSpec, REDIS_PARTS, SERVER_PARTS } from './part-spec.js';
-import { partSpec, redisFolder } from './parts.js';
+import { type PartPrograms, partSpec, redisFolder } from './parts.js';
 import { CLI_MAIN, RECIPE, SUPERVISOR_MAIN } from './paths.js';
 import { requireFreePorts } from './ports.js';
 import type { OnProgress, Progress } from './progress.js';
-import { type Programs, preparePrograms } from './python.js';
+import { preparePrograms } from './python.js';
 import { logPath, readState, type StackState, settingsPath, specsPath } from './stack-state.js';
 
 export interface UpOptions {
@@ -134,11 +135,7 @@ async function start(
   else await spawnSupervisor(settings);
 }
 
-async function programsFor(
-  missing: readonly PartName[],
-  settings: Settings,
-  tell: OnProgress,
-): Promise<Partial<Programs>> {
+async function programsFor(missing: readonly PartName[], settings: Settings, tell: OnProgress): Promise<PartPrograms> {
   for (const file of [settings.MILLRACE_LLM_GGUF, settings.MILLRACE_LLM_CHAT_TEMPLATE]) {
     if (missing.includes('llm') && file !== undefined && !existsSync(file)) {
       throw new MillraceError('INVALID_SETTING', `The embedded LLM server is to load ${file}, which is not there.`);
@@ -162,10 +159,14 @@ async function programsFor(
     onRedis: (detail) => tell('redis', 'using', detail),
   });
   if (installs) tell('packages', 'installed', settings.MILLRACE_VENV);
-  return programs;
+  if (!NODE_PARTS.some((part) => missing.includes(part))) return programs;
+  // Only now is the embedded one there where the packages have just been installed.
+  const ffmpeg = chooseFfmpeg(settings);
+  tell('ffmpeg', 'using', describeFfmpeg(ffmpeg));
+  return { ...programs, ffmpeg };
 }
 
-function makeFolders(missing: readonly PartName[], settings: Settings, programs: Partial<Programs>): void {
+function makeFolders(missing: readonly PartName[], settings: Settings, programs: PartPrograms): void {
   const home = settings.MILLRACE_HOME;
   mkdirSync(path.join(home, 'logs'), { recursive: true });
   if (missing.includes('temporal')) mkdirSync(path.join(home, 'temporal'), { recursive: true });

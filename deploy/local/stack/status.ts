@@ -4,8 +4,7 @@ import type { Settings } from '../../../workers/settings.js';
 import { addressOf } from './addresses.js';
 import { exitText } from './await-ready.js';
 import { isExternal } from './part-settings.js';
-import { type PartName, type PartState, REDIS_PARTS, SERVER_PARTS } from './part-spec.js';
-import { chosenRedis } from './redis-program.js';
+import { type PartName, type PartState, SERVER_PARTS } from './part-spec.js';
 import { readState, type StackState } from './stack-state.js';
 
 export interface PartStatus {
@@ -19,7 +18,7 @@ export interface PartStatus {
   readonly readyMs?: number;
   readonly address: string;
   readonly log?: string;
-  /** The program that it runs and its version, where several could be meant: of a Redis. */
+  /** Where several could be meant, for people: the server and version of a Redis; the ffmpeg of worker and gateway, and why this one. */
   readonly program?: string;
   /** How it ended the last time, in words. */
   readonly lastExit?: string;
@@ -51,12 +50,12 @@ export function status(settings: Settings): StackStatus {
     up: state !== undefined,
     ready: state?.ready ?? false,
     ...(state && { supervisorPid: state.supervisor.pid, startedAt: state.startedAt }),
-    parts: [...external, ...(state?.parts ?? []).map((part) => partStatus(part, chosenRedis(settings.MILLRACE_HOME)))],
+    parts: [...external, ...(state?.parts ?? []).map(partStatus)],
     endpoints: endpointsOf(settings),
   };
 }
 
-function partStatus(part: StackState['parts'][number], redis: ReturnType<typeof chosenRedis>): PartStatus {
+function partStatus(part: StackState['parts'][number]): PartStatus {
   return {
     name: part.name,
     state: part.state,
@@ -65,7 +64,7 @@ function partStatus(part: StackState['parts'][number], redis: ReturnType<typeof 
     ...(part.readyMs !== undefined && { readyMs: part.readyMs }),
     address: part.address,
     log: part.log,
-    ...(redis && REDIS_PARTS.some((name) => name === part.name) && { program: `${redis.server} ${redis.version}` }),
+    ...(part.program !== undefined && { program: part.program }),
     ...(part.lastExit && { lastExit: exitText(part) }),
   };
 }

@@ -44,6 +44,7 @@ export class SupervisedPart {
       state: 'waiting',
       starts: 0,
       failures: 0,
+      ...(spec.program !== undefined && { program: spec.program }),
       address: spec.address,
       ports: spec.ports.map(({ port }) => port),
       log: spec.log,

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { chmod, rm, symlink } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { withLock } from '../../../runtime/file-lock.js';
 import { readJson, writeJson } from '../../../runtime/json-file.js';
 import { markedProcesses, signalProcess } from '../../../runtime/process-identity.js';
+import { embeddedFfmpeg } from '../../../workers/ffmpeg.js';
 import { lastLines, runCommand } from './command.js';
 import { examine, findPython, type Python, type PythonSource } from './find-python.js';
 import { venvLock } from './locks.js';
@@ -73,6 +74,7 @@ async function makeVenv(options: VenvOptions, recipe: string): Promise<Venv> {
   const { python } = examined;
   await install(source, executable, options, env);
   const venv = { folder: options.folder, python, packages: packagesFolder(options.folder, python.version) };
+  await placeFfmpeg(venv);
   options.onStep('checking the weights');
   await verifyWeights(venv.packages, readManifest(path.join(options.recipe, 'weights.json')));
   writeJson(markerPath(options.folder), {
@@ -127,6 +129,17 @@ async function install(
   };
   const result = await runCommand(command, args, { env, timeoutMs: INSTALL_TIMEOUT_MS, onLine });
   if (result.code !== 0) throw failed(`the packages of ${lock}:\n${lastLines(result.stderr || result.stdout, 12)}`);
+}
+
+/** Gives the ffmpeg of its package, where that is installed, the name under which worker and gateway look for it. */
+async function placeFfmpeg({ folder, packages }: Venv): Promise<void> {
+  const binaries = path.join(packages, 'imageio_ffmpeg', 'binaries');
+  const name = existsSync(binaries) && readdirSync(binaries).find((file) => file.startsWith('ffmpeg-'));
+  if (!name) return;
+  const program = path.join(binaries, name);
+  const link = embeddedFfmpeg(folder);
+  await chmod(program, 0o755);
+  await symlink(path.relative(path.dirname(link), program), link);
 }
 
 /** The user's own environment (proxies, mirrors), without what would send the packages elsewhere. */

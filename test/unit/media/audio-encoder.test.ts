@@ -2,13 +2,13 @@ import { spawnSync } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { AudioEncoder, GIVEN_FORMATS, type GivenFormat, inspectorOf } from '../../../media/index.js';
 import { Semaphore } from '../../../media/semaphore.js';
 import type { Artifact } from '../../../pipelines/artifact.js';
 import { type ArtifactStore, openFileStore } from '../../../stores/artifacts/index.js';
+import { encoded, ffmpeg } from '../../support/ffmpeg.js';
 import { pieces, wavFile } from '../../support/wav-samples.js';
-import { encoded, skipWithoutFfmpeg } from './ffmpeg-files.js';
 
 let root: string;
 let store: ArtifactStore;
@@ -49,7 +49,7 @@ function decoded(file: Buffer, demuxer: string): Int16Array {
     's16le',
     'pipe:1',
   ];
-  const { stdout, stderr, status } = spawnSync('ffmpeg', options, { input: file });
+  const { stdout, stderr, status } = spawnSync(ffmpeg, options, { input: file });
   expect([status, stderr.toString()]).toEqual([0, '']);
   return samplesOf(stdout);
 }
@@ -65,10 +65,8 @@ function pitch(samples: Int16Array): number {
 }
 
 describe('by ffmpeg', () => {
-  beforeEach(skipWithoutFfmpeg);
-
   test.each(['mp3', 'opus', 'aac', 'flac'] as const)('%s is the same sound', async (format) => {
-    const encoder = new AudioEncoder(store);
+    const encoder = new AudioEncoder(store, ffmpeg);
     await encoder.require(format);
     const { mime, file } = await given(encoder, await put(speech), format);
     expect(mime).toBe(GIVEN_FORMATS[format].mime);
@@ -82,7 +80,7 @@ describe('by ffmpeg', () => {
   test.each(['mp3', 'opus', 'aac'] as const)('%s is made of any rate and of many channels', async (format) => {
     for (const sampleRate of [8_000, 44_100, 96_000]) {
       const artifact = await put(wavFile({ sampleRate, channels: sampleRate === 8_000 ? 1 : 6, seconds: 2, hz: 440 }));
-      const { file } = await given(new AudioEncoder(store), artifact, format);
+      const { file } = await given(new AudioEncoder(store, ffmpeg), artifact, format);
       expect(pitch(decoded(file, DEMUXER[format])), `${sampleRate}`).toBeCloseTo(440, -1);
     }
   });
@@ -90,7 +88,7 @@ describe('by ffmpeg', () => {
   test('what is no WAV is decoded on its way, or given as it is', async () => {
     const mp3 = encoded(speech, 'mp3');
     const artifact = await put(mp3);
-    const encoder = new AudioEncoder(store);
+    const encoder = new AudioEncoder(store, ffmpeg);
     expect(await given(encoder, artifact, 'mp3')).toEqual({ mime: 'audio/mpeg', bytes: mp3.length, file: mp3 });
     const wav = await given(encoder, artifact, 'wav');
     expect(wav.file.toString('latin1')).toMatch(STARTS.wav);
@@ -99,7 +97,7 @@ describe('by ffmpeg', () => {
   });
 
   test('an abort ends it, and its place is another’s', async () => {
-    const encoder = new AudioEncoder(store);
+    const encoder = new AudioEncoder(store, ffmpeg);
     const artifact = await put(wavFile({ sampleRate: 48_000, seconds: 60 }));
     for (let i = 0; i < availableParallelism() + 1; i++) {
       const gone = new AbortController();

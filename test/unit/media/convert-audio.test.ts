@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { conformInput, convertAudio, createAudioPort, inspectorOf } from '../../../media/index.js';
 import { WavReader } from '../../../media/wav.js';
@@ -9,8 +9,8 @@ import type { Artifact } from '../../../pipelines/artifact.js';
 import type { Json } from '../../../pipelines/json.js';
 import { type AudioFormat, audio, image } from '../../../pipelines/media.js';
 import { type ArtifactStore, openFileStore } from '../../../stores/artifacts/index.js';
+import { encoded, ffmpeg } from '../../support/ffmpeg.js';
 import { collect, pieces, wavFile, wavOf } from '../../support/wav-samples.js';
-import { encoded, skipWithoutFfmpeg } from './ffmpeg-files.js';
 
 let root: string;
 let store: ArtifactStore;
@@ -76,8 +76,6 @@ describe('audio is converted', () => {
   });
 
   describe('by ffmpeg', () => {
-    beforeEach(skipWithoutFfmpeg);
-
     test('from MP3, once for each content', async () => {
       const source = await put(encoded(wavFile({ sampleRate: 44_100, seconds: 1 }), 'mp3'));
       const texts: string[] = [];
@@ -87,13 +85,13 @@ describe('audio is converted', () => {
           'acme',
           source,
           { rate: 16_000, channels: 1 },
-          { onConversion: (text) => texts.push(text) },
+          { ffmpeg, onConversion: (text) => texts.push(text) },
         );
       const converted = await convert();
       expect(await convert()).toEqual(converted);
       expect(texts[0]).toBe('mp3 decoded by ffmpeg, 44100 Hz mono → 16000 Hz mono');
       const { samples } = await samplesOf(converted);
-      const read = await collect(createAudioPort(store, 'acme').read(source, { sampleRate: 16_000 }));
+      const read = await collect(createAudioPort(store, 'acme', { ffmpeg }).read(source, { sampleRate: 16_000 }));
       expect(Int16Array.from(read, (value) => Math.round(value * 32_768))).toEqual(Int16Array.from(samples));
     });
   });

@@ -2,12 +2,12 @@ import { execFileSync } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { decodeByFfmpeg } from '../../../media/ffmpeg.js';
 import { createAudioPort, inspectorOf } from '../../../media/index.js';
 import { type ArtifactStore, openFileStore } from '../../../stores/artifacts/index.js';
+import { encoded, ffmpeg } from '../../support/ffmpeg.js';
 import { collect, pieces, wavFile } from '../../support/wav-samples.js';
-import { encoded, skipWithoutFfmpeg } from './ffmpeg-files.js';
 
 let root: string;
 let store: ArtifactStore;
@@ -43,8 +43,6 @@ function purity(samples: Float32Array, sampleRate: number, hz: number): number {
 }
 
 describe('ffmpeg', () => {
-  beforeEach(skipWithoutFfmpeg);
-
   test.each([
     ['mp3', 'mp3'],
     ['mp3 without a tag', 'mp3'],
@@ -57,7 +55,7 @@ describe('ffmpeg', () => {
     ['mp4 in fragments', 'mp4'],
   ])('%s is read as samples', async (as, name) => {
     const conversions: string[] = [];
-    const port = createAudioPort(store, 'acme', { onConversion: (text) => conversions.push(text) });
+    const port = createAudioPort(store, 'acme', { ffmpeg, onConversion: (text) => conversions.push(text) });
     const samples = await collect(port.read(await put(encoded(stereo, as)), { sampleRate: 16_000 }));
     expect(samples.length).toBeGreaterThan(31_900);
     expect(samples.length).toBeLessThan(33_500); // codecs pad
@@ -72,7 +70,7 @@ describe('ffmpeg', () => {
   test('an MP4 is the same with its index behind as before', async () => {
     // Longer than what ffmpeg can go back in a pipe.
     const wav = wavFile({ sampleRate: 44_100, seconds: 40, hz: 3000 });
-    const port = createAudioPort(store, 'acme');
+    const port = createAudioPort(store, 'acme', { ffmpeg });
     const from = async (as: string) => {
       const file = encoded(wav, as);
       expect(file.length).toBeGreaterThan(500_000);
@@ -83,14 +81,14 @@ describe('ffmpeg', () => {
 
   test('FLAC is read bit by bit', async () => {
     const wav = wavFile({ encoding: 's24', seconds: 0.5 });
-    const port = createAudioPort(store, 'acme');
+    const port = createAudioPort(store, 'acme', { ffmpeg });
     const from = async (file: Buffer) => collect(port.read(await put(file), { sampleRate: 16_000 }));
     expect(await from(encoded(wav, 'flac'))).toEqual(await from(wav));
   });
 
   test('what is no audio inside is INVALID_MEDIA, with the reason', async () => {
     const noise = Buffer.concat([FLAC_HEAD, Buffer.alloc(5000, 0x5a)]);
-    const reading = collect(createAudioPort(store, 'acme').read(await put(noise), { sampleRate: 16_000 }));
+    const reading = collect(createAudioPort(store, 'acme', { ffmpeg }).read(await put(noise), { sampleRate: 16_000 }));
     await expect(reading).rejects.toMatchObject({
       code: 'INVALID_MEDIA',
       message: expect.stringMatching(/^the flac file cannot be decoded: .{10,300}$/),
@@ -101,7 +99,9 @@ describe('ffmpeg', () => {
   test('an MP4 cut before its index is INVALID_MEDIA', async () => {
     const file = encoded(stereo, 'mp4');
     const artifact = await put(file.subarray(0, file.length - 500));
-    await expect(collect(createAudioPort(store, 'acme').read(artifact, { sampleRate: 16_000 }))).rejects.toMatchObject({
+    await expect(
+      collect(createAudioPort(store, 'acme', { ffmpeg }).read(artifact, { sampleRate: 16_000 })),
+    ).rejects.toMatchObject({
       code: 'INVALID_MEDIA',
       message: expect.stringMatching(/truncated/),
     });
@@ -110,7 +110,9 @@ describe('ffmpeg', () => {
   test('an MP4 that is cut behind its index is INVALID_MEDIA, and not a shorter one', async () => {
     const file = encoded(stereo, 'mp4, index first');
     const artifact = await put(file.subarray(0, file.length / 2));
-    await expect(collect(createAudioPort(store, 'acme').read(artifact, { sampleRate: 16_000 }))).rejects.toMatchObject({
+    await expect(
+      collect(createAudioPort(store, 'acme', { ffmpeg }).read(artifact, { sampleRate: 16_000 })),
+    ).rejects.toMatchObject({
       code: 'INVALID_MEDIA',
       message: expect.stringMatching(/mp4 file is cut short: .*partial file/),
     });
@@ -120,7 +122,7 @@ describe('ffmpeg', () => {
     const file = encoded(stereo, 'flac');
     file.fill(0, 20_000, 20_040);
     const texts: string[] = [];
-    const port = createAudioPort(store, 'acme', { onConversion: (text) => texts.push(text) });
+    const port = createAudioPort(store, 'acme', { ffmpeg, onConversion: (text) => texts.push(text) });
     const { length } = await collect(port.read(await put(file), { sampleRate: 16_000 }));
     expect(length).toBeGreaterThan(28_000);
     expect(texts).toEqual([
@@ -131,7 +133,9 @@ describe('ffmpeg', () => {
 
   test('a playlist that passes for audio opens nothing', async () => {
     const list = `ID3\x04\0\0\0\0\0\0#EXTM3U\n#EXTINF:1,\nfile:///etc/hostname\n${'#'.repeat(100)}`;
-    const reading = collect(createAudioPort(store, 'acme').read(await put(Buffer.from(list)), { sampleRate: 16_000 }));
+    const reading = collect(
+      createAudioPort(store, 'acme', { ffmpeg }).read(await put(Buffer.from(list)), { sampleRate: 16_000 }),
+    );
     await expect(reading).rejects.toMatchObject({ code: 'INVALID_MEDIA' });
   });
 
@@ -145,7 +149,7 @@ describe('ffmpeg', () => {
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
     }
-    const reading = decodeByFfmpeg(slowly(), 'flac', { program: 'ffmpeg', signal: stop.signal });
+    const reading = decodeByFfmpeg(slowly(), 'flac', { program: ffmpeg, signal: stop.signal });
     await reading.next();
     setTimeout(() => stop.abort(reason), 50);
     await expect(
@@ -166,7 +170,7 @@ describe('ffmpeg', () => {
         closed = true;
       }
     }
-    for await (const _ of decodeByFfmpeg(source(), 'mp3', { program: 'ffmpeg' })) break;
+    for await (const _ of decodeByFfmpeg(source(), 'mp3', { program: ffmpeg })) break;
     expect(closed).toBe(true);
     expect(children()).toEqual([]);
   });
@@ -180,7 +184,7 @@ describe('ffmpeg', () => {
     }
     await expect(
       (async () => {
-        for await (const _ of decodeByFfmpeg(source(), 'mp3', { program: 'ffmpeg' }));
+        for await (const _ of decodeByFfmpeg(source(), 'mp3', { program: ffmpeg }));
       })(),
     ).rejects.toBe(broken);
   });
@@ -196,7 +200,7 @@ describe('ffmpeg', () => {
         }
       }
     }
-    const reading = decodeByFfmpeg(source(), 'mp3', { program: 'ffmpeg' });
+    const reading = decodeByFfmpeg(source(), 'mp3', { program: ffmpeg });
     await reading.next();
     await new Promise((resolve) => setTimeout(resolve, 1000));
     await reading.return();

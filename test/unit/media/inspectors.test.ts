@@ -1,8 +1,8 @@
-import { beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { inspectorOf } from '../../../media/index.js';
 import type { MediaKind } from '../../../pipelines/media.js';
+import { encoded } from '../../support/ffmpeg.js';
 import { wavFile } from '../../support/wav-samples.js';
-import { encoded, skipWithoutFfmpeg } from './ffmpeg-files.js';
 
 function inspect(kind: MediaKind, file: Buffer, piece = file.length) {
   const inspector = inspectorOf(kind);
@@ -29,8 +29,6 @@ describe('audio', () => {
   });
 
   describe('by ffmpeg', () => {
-    beforeEach(skipWithoutFfmpeg);
-
     test.each([
       ['mp3', { mime: 'audio/mpeg' }],
       ['mp3 without a tag', { mime: 'audio/mpeg', sampleRate: 44_100, channels: 2 }],

@@ -1,7 +1,7 @@
-import { beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { indexFirst } from '../../../media/mp4-order.js';
+import { encoded } from '../../support/ffmpeg.js';
 import { wavFile } from '../../support/wav-samples.js';
-import { encoded, skipWithoutFfmpeg } from './ffmpeg-files.js';
 
 /** The file as `indexFirst` gives it, and how much of it was read. */
 async function ordered(file: Buffer) {
@@ -109,8 +109,6 @@ describe('is refused:', () => {
 });
 
 describe('by ffmpeg', () => {
-  beforeEach(skipWithoutFfmpeg);
-
   test('a real one is read once', async () => {
     const file = encoded(wavFile({ sampleRate: 44_100, seconds: 20 }), 'mp4');
     const { file: moved, read } = await ordered(file);

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createSplit } from '../../../../activities/split/worker-kind.js';
 import { createAudioPort, inspectorOf } from '../../../../media/index.js';
 import { quietestCut } from '../../../../media/quietest-cut.js';
@@ -9,8 +9,8 @@ import type { Artifact } from '../../../../pipelines/artifact.js';
 import type { Json } from '../../../../pipelines/json.js';
 import { splitKind } from '../../../../pipelines/stages/split.js';
 import { type ArtifactStore, openFileStore } from '../../../../stores/artifacts/index.js';
+import { encoded, ffmpeg } from '../../../support/ffmpeg.js';
 import { collect, pieces, wavFile, wavOf } from '../../../support/wav-samples.js';
-import { encoded, skipWithoutFfmpeg } from '../../media/ffmpeg-files.js';
 
 let root: string;
 let store: ArtifactStore;
@@ -28,16 +28,16 @@ interface Part {
 async function split(file: Buffer, longestMs: number, signal = new AbortController().signal) {
   const artifact = await store.put('acme', pieces(file, 10_000), inspectorOf('audio'));
   const input = { audio: { ...artifact } as unknown as Json };
-  const audio = createAudioPort(store, 'acme', { signal });
+  const audio = createAudioPort(store, 'acme', { ffmpeg, signal });
   const request = { model: 'audio', with: { longestMs }, input, tenant: 'acme' };
-  const output = await createSplit({ store })(request, { audio, signal, idempotencyKey: 'k' });
+  const output = await createSplit({ store, ffmpeg })(request, { audio, signal, idempotencyKey: 'k' });
   expect(splitKind.output.safeParse(output).error).toBeUndefined();
   return { artifact, parts: output.parts as unknown as Part[] };
 }
 
 /** 16-bit samples as bytes: vitest compares typed arrays of a million elements too slowly. */
 async function samplesOf(artifact: Artifact, sampleRate: number): Promise<Buffer> {
-  const samples = await collect(createAudioPort(store, 'acme').read(artifact, { sampleRate }));
+  const samples = await collect(createAudioPort(store, 'acme', { ffmpeg }).read(artifact, { sampleRate }));
   return Buffer.from(Int16Array.from(samples, (value) => Math.round(value * 32_768)).buffer);
 }
 
@@ -109,8 +109,6 @@ describe('a file', () => {
   });
 
   describe('by ffmpeg', () => {
-    beforeEach(skipWithoutFfmpeg);
-
     test.each(['mp3', 'mp4', 'ogg (Opus)'])('of %s is decoded, at the rate that it turns out to have', async (as) => {
       const rate = as === 'ogg (Opus)' ? 48_000 : 44_100;
       const { artifact, parts } = await split(encoded(wavFile({ sampleRate: 44_100, seconds: 3 }), as), 1000);
@@ -133,7 +131,7 @@ test('longest out of bounds, another tenant’s audio and an abort are refused',
   const { signal } = new AbortController();
   const request = { model: 'audio', with: { longestMs: 1000 }, input, tenant: 'acme' };
   await expect(
-    createSplit({ store })(request, { audio: createAudioPort(store, 'rival'), signal, idempotencyKey: 'k' }),
+    createSplit({ store, ffmpeg })(request, { audio: createAudioPort(store, 'rival'), signal, idempotencyKey: 'k' }),
   ).rejects.toMatchObject({ code: 'ARTIFACT_NOT_FOUND' });
   await expect(split(wavFile(), 1000, AbortSignal.abort(new Error('cancelled')))).rejects.toThrow('cancelled');
 });
@@ -153,6 +151,6 @@ test('a rate that the caller made up is INVALID_MEDIA', async () => {
   const input = { audio: { ...artifact, sampleRate: 1e12 } as unknown as Json };
   const request = { model: 'audio', with: { longestMs: 600_000 }, input, tenant: 'acme' };
   await expect(
-    createSplit({ store })(request, { audio: createAudioPort(store, 'acme'), signal, idempotencyKey: 'k' }),
+    createSplit({ store, ffmpeg })(request, { audio: createAudioPort(store, 'acme'), signal, idempotencyKey: 'k' }),
   ).rejects.toMatchObject({ code: 'INVALID_MEDIA' });
 });

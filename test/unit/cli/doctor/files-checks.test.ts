@@ -39,6 +39,13 @@ describe('the folder of artifacts', () => {
 describe('ffmpeg', () => {
   const look = (program: string) => carryOut([ffmpegCheck(readSettings({ MILLRACE_FFMPEG: program }))]);
 
+  it('that is nowhere is a warning, which names the places', async () => {
+    const home = folder();
+    const [finding] = await carryOut([ffmpegCheck(readSettings({ MILLRACE_HOME: home }), home)]);
+    const embedded = path.join(home, 'venv', 'bin', 'ffmpeg');
+    expect(finding).toMatchObject({ about: 'ffmpeg', state: 'warn', detail: expect.stringContaining(embedded) });
+  });
+
   it('that is missing is a warning', async () => {
     const [finding] = await look(path.join(folder(), 'ffmpeg'));
     expect(finding).toMatchObject({ id: 'media.ffmpeg', state: 'warn', detail: expect.stringContaining('WAV') });
@@ -64,7 +71,7 @@ describe('ffmpeg', () => {
   it('tells its version', async () => {
     const program = path.join(folder(), 'ffmpeg');
     writeFileSync(program, '#!/bin/sh\necho "ffmpeg version 7.1 Copyright"\n', { mode: 0o755 });
-    expect(await look(program)).toMatchObject([{ state: 'ok', detail: 'ffmpeg version 7.1' }]);
+    expect(await look(program)).toMatchObject([{ state: 'ok', detail: 'ffmpeg version 7.1; set by MILLRACE_FFMPEG' }]);
   });
 });
 

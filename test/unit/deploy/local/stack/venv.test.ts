@@ -1,13 +1,13 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { INSTALL_MARK } from '../../../../../deploy/local/stack/marks.js';
 import { ensureVenv } from '../../../../../deploy/local/stack/venv.js';
-
+import { chooseFfmpeg } from '../../../../../workers/ffmpeg.js';
 import { fakePython } from './fake-programs.js';
 
 let root: string;
@@ -26,7 +26,11 @@ beforeEach(() => {
     if [ "$2" = pip ]; then
       echo pip >> ${root}/calls
       [ -e ${root}/offline ] && { echo "no matching distribution" >&2; exit 1; }
-      pack="$(dirname "$0")/../lib/python3.11/site-packages/pack"; mkdir -p "$pack"; printf '%s' "$(cat ${root}/weight)" > "$pack/model.bin"
+      packages="$(dirname "$0")/../lib/python3.11/site-packages"; mkdir -p "$packages/pack"
+      printf '%s' "$(cat ${root}/weight)" > "$packages/pack/model.bin"
+      if grep -q imageio-ffmpeg "${root}/recipe/requirements.txt"; then
+        mkdir -p "$packages/imageio_ffmpeg/binaries"; echo '#!/bin/sh' > "$packages/imageio_ffmpeg/binaries/ffmpeg-linux-x86_64-v9"
+      fi
       exit
     fi`;
   fakePython(`${root}/bin`, 'python3.11', { version: '3.11', before });
@@ -51,6 +55,17 @@ describe('the venv', () => {
     expect(readFileSync(`${first.packages}/pack/model.bin`, 'utf8')).toBe(WEIGHT);
     expect(await ensure()).toEqual(first);
     expect(calls()).toEqual(['venv', 'pip']);
+  });
+
+  it('has ffmpeg where worker and gateway look for it, executable, if its package is among those wanted', async () => {
+    const settings = () => ({ MILLRACE_FFMPEG: undefined, MILLRACE_VENV: `${root}/venv` });
+    await ensure();
+    expect(chooseFfmpeg(settings(), root).program).toBe('ffmpeg');
+    writeFileSync(`${root}/recipe/requirements.txt`, 'one==1\nimageio-ffmpeg==2\n');
+    const { packages } = await ensure();
+    const { program } = chooseFfmpeg(settings(), root);
+    expect(realpathSync(program)).toBe(realpathSync(`${packages}/imageio_ffmpeg/binaries/ffmpeg-linux-x86_64-v9`));
+    expect(spawnSync(program).status).toBe(0);
   });
 
   it('is made once when two ask at once', async () => {
