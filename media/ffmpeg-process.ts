@@ -118,7 +118,7 @@ interface Feeding {
 function feed(bytes: AsyncIterable<Uint8Array>, stdin: Writable): Feeding {
   let reading = false;
   let failed: Feeding['failed'];
-  const source = async function* () {
+  const watched = async function* () {
     reading = true;
     try {
       for await (const chunk of bytes) {
@@ -131,6 +131,10 @@ function feed(bytes: AsyncIterable<Uint8Array>, stdin: Writable): Feeding {
     } finally {
       reading = false;
     }
+  };
+  // From Node 22 on, the error of a broken pipe is thrown into the generator that feeds it: not into the one that watches.
+  const source = async function* () {
+    for await (const chunk of watched()) yield chunk;
   };
   const done = pipeline(Readable.from(source()), stdin).catch(() => undefined);
   return {

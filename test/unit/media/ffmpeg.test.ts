@@ -280,12 +280,12 @@ describe('a program that hangs', () => {
       yield mp3;
       await new Promise(() => undefined);
     }
-    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    // The wait for the source begins when the program has ended, in real time.
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'], shouldAdvanceTime: true });
     const refused = expect(decodeByFfmpeg(stuck(), 'mp3', { program }).next()).rejects.toMatchObject({
       code: 'STORE_UNAVAILABLE',
     });
     await vi.advanceTimersByTimeAsync(30_000);
-    vi.useRealTimers();
     await refused;
   });
 
