@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { StackStatus } from '../../deploy/local/stack/status.js';
 import { testEnvironment } from '../support/settings.js';
 
 const CLI = path.resolve('dist/cli/main.js');
@@ -36,7 +37,11 @@ describe('millrace', () => {
   it('pipelines and status: what there is', async () => {
     expect((await millrace(['pipelines'])).stdout).toMatch(/^voice-assistant\s+[0-9a-f]{12}\s+speech/m);
     const { code, stdout } = await millrace(['status', '--json']);
-    expect({ code, ready: JSON.parse(stdout).ready }).toEqual({ code: 0, ready: true });
+    const { ready, parts } = JSON.parse(stdout) as StackStatus;
+    expect({ code, ready }).toEqual({ code: 0, ready: true });
+    const programOf = (part: string) => parts.find(({ name }) => name === part)?.program;
+    const ffmpeg = /^ffmpeg \/.*ffmpeg: the (first on PATH|embedded one: there is none on PATH)$/;
+    for (const part of ['worker', 'gateway']) expect(programOf(part)).toMatch(ffmpeg);
   });
 
   it('up: safe to repeat', async () => {
