@@ -9,37 +9,49 @@ const SLOW_MS = 120_000;
  */
 const quick = { testTimeout: 30_000, pool: 'threads', isolate: false } as const;
 
-/** They take more than ten seconds each: servers die in them, or time has to pass. `npm run test:slow` runs them. */
-const SLOW = [
+const files = (names: readonly string[]) => names.map((name) => `test/${name}.test.ts`);
+
+/**
+ * Slow tests, of more than ten seconds each, that use the machine or a server of the stack to the full, kill one, or measure
+ * what another test beside them would change.
+ */
+const SLOW = files([
   'contract/openai',
-  'contract/temporal-host',
   'contract/triton-texts',
   'integration/abuse',
-  'integration/access',
-  'integration/agents',
   'integration/cached-runs',
   'integration/cancellation',
+  'integration/device-lost',
+  'integration/devices',
+  'integration/dsl-examples',
+  'integration/faults-servers',
+  'integration/large-audio',
+  'integration/mcp',
+  'integration/openai-clients',
+  'integration/profile',
+  'integration/random-plans',
+]);
+
+/**
+ * Slow tests that wait for most of their time: for leases and timeouts, for backoff, for workers of their own that start. Two
+ * of them at a time take little more than half as long.
+ */
+const WAITING = files([
+  'contract/temporal-host',
+  'integration/access',
+  'integration/agents',
   'integration/changed-workflows',
   'integration/code-versions',
   'integration/control-flow',
   'integration/decisions',
-  'integration/device-lost',
-  'integration/devices',
-  'integration/dsl-examples',
   'integration/fast-host-faults',
   'integration/faults-agent',
-  'integration/faults-servers',
   'integration/faults-worker',
   'integration/gateway-doors',
-  'integration/large-audio',
   'integration/lost-state',
   'integration/lost-workers',
-  'integration/mcp',
-  'integration/openai-clients',
   'integration/overload',
   'integration/policies',
-  'integration/profile',
-  'integration/random-plans',
   'integration/retry-storm',
   'integration/run-list',
   'integration/segments',
@@ -48,7 +60,7 @@ const SLOW = [
   'integration/temporal-host',
   'integration/temporal-tls',
   'integration/webhooks',
-].map((name) => `test/${name}.test.ts`);
+]);
 
 const patient = { testTimeout: SLOW_MS, hookTimeout: SLOW_MS, fileParallelism: false };
 const onServers = { globalSetup: ['test/support/embedded-stack.ts'], ...patient };
@@ -66,11 +78,21 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/contract/**/*.test.ts', 'test/integration/**/*.test.ts'],
-          exclude: SLOW,
+          exclude: [...SLOW, ...WAITING],
           ...onServers,
         },
       },
       { test: { name: 'slow', include: SLOW, ...onServers } },
+      {
+        test: {
+          name: 'waiting',
+          include: WAITING,
+          ...onServers,
+          fileParallelism: true,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+        },
+      },
     ],
   },
 });

@@ -6,7 +6,9 @@ import { testSettings } from './settings.js';
  * Starts the real servers, a worker and the gateway for the integration tests and stops them afterwards. Needs the build
  * (`dist/`), which `npm test` makes first: workers and gateway run from it as they do for users.
  */
-export async function setup(): Promise<void> {
+export async function setup(): Promise<(() => Promise<unknown>) | undefined> {
+  // The projects of one run share it: the first one starts and stops it.
+  if (process.env.TEST_GATEWAY_URL !== undefined) return undefined;
   const settings = testSettings();
   const tell = (line: string) => process.stderr.write(`${line}\n`);
   tell('integration tests: starting Temporal, Redis, Triton, an LLM server, a worker and the gateway');
@@ -24,8 +26,5 @@ export async function setup(): Promise<void> {
   process.env.TEST_TRITON_URL = endpoints.triton[0];
   process.env.TEST_LLM_BASE_URL = endpoints.llm[0];
   process.env.TEST_GATEWAY_URL = gatewayUrl(settings);
-}
-
-export async function teardown(): Promise<void> {
-  await down(testSettings());
+  return () => down(settings);
 }
