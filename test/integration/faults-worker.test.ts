@@ -29,7 +29,7 @@ describe('a worker killed with SIGKILL', () => {
     await client.connection.close();
   });
 
-  it('in the middle of a stage: another worker repeats that stage and no completed one', async () => {
+  it.concurrent('in the middle of a stage: another worker repeats that stage and no completed one', async () => {
     const queue = 'kill-mid-stage';
     const log = new CallLog();
     const victim = await WorkerProcess.start(queue);
@@ -45,7 +45,7 @@ describe('a worker killed with SIGKILL', () => {
     expect(stages.map(({ attempt }) => attempt)).toEqual([1, 2, 1]);
   });
 
-  it('between two stages: another worker goes on with the next', async () => {
+  it.concurrent('between two stages: another worker goes on with the next', async () => {
     const queue = 'kill-between-stages';
     const log = new CallLog();
     const victim = await WorkerProcess.start(queue);

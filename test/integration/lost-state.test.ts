@@ -205,7 +205,7 @@ describe('a guardian whose worker alone has lost the state store', () => {
 });
 
 describe('a segment that a worker has begun which then died', () => {
-  it.for(['guarded', 'plain'] as const)(
+  it.concurrent.for(['guarded', 'plain'] as const)(
     'is not begun by a worker without the state store, but by the next that has it (%s)',
     async (kind) => {
       const queue = `begun-${randomUUID()}`;

@@ -18,28 +18,31 @@ beforeAll(async () => {
 afterAll(() => client.connection.close());
 
 describe('a call that kills its worker', () => {
-  it.each(['inline', 'interactive', 'queued'] as const)('ends its run after two of them (%s)', async (kind) => {
-    const queue = `deadly-${randomUUID()}`;
-    const log = new CallLog();
-    const input = { log: log.file };
-    let worker = await WorkerProcess.start(queue);
-    const gateway = await starter(client, queue);
-    const handle =
-      kind === 'interactive'
-        ? (await gateway.start(fixtures.deadlyInline, input)).handle
-        : await start(client, kind === 'inline' ? fixtures.deadlyInline : fixtures.deadlyQueued, input, queue);
-    for (let lost = 1; lost <= 2; lost++) {
-      await worker.ended();
-      expect(log.count('deadly starts')).toBe(lost);
-      worker = await WorkerProcess.start(queue);
-    }
-    const failure = await failureOf(handle);
-    expect(failure).toMatchObject({ code: 'WORKER_LOST', stage: 'deadly' });
-    expect(log.count('first starts')).toBe(1);
-    expect(log.count('deadly starts')).toBe(2);
-    await worker.kill();
-    gateway.close();
-  });
+  it.concurrent.each(['inline', 'interactive', 'queued'] as const)(
+    'ends its run after two of them (%s)',
+    async (kind) => {
+      const queue = `deadly-${randomUUID()}`;
+      const log = new CallLog();
+      const input = { log: log.file };
+      let worker = await WorkerProcess.start(queue);
+      const gateway = await starter(client, queue);
+      const handle =
+        kind === 'interactive'
+          ? (await gateway.start(fixtures.deadlyInline, input)).handle
+          : await start(client, kind === 'inline' ? fixtures.deadlyInline : fixtures.deadlyQueued, input, queue);
+      for (let lost = 1; lost <= 2; lost++) {
+        await worker.ended();
+        expect(log.count('deadly starts')).toBe(lost);
+        worker = await WorkerProcess.start(queue);
+      }
+      const failure = await failureOf(handle);
+      expect(failure).toMatchObject({ code: 'WORKER_LOST', stage: 'deadly' });
+      expect(log.count('first starts')).toBe(1);
+      expect(log.count('deadly starts')).toBe(2);
+      await worker.kill();
+      gateway.close();
+    },
+  );
 });
 
 describe('a worker that is asked to end', () => {

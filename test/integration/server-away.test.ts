@@ -22,7 +22,8 @@ const asking = (name: string, options: Pick<Options, 'retry' | 'execution'> = {}
 /** Longer than all the waits of the default policy together. */
 const AWAY_MS = 20_000;
 
-describe('a model server that is away', () => {
+// The second one runs while the first one waits.
+describe.concurrent('a model server that is away', () => {
   let client: Client;
   let worker: WorkerProcess;
   let port: number;
@@ -64,7 +65,7 @@ describe('a model server that is away', () => {
   });
 });
 
-describe('one replica of two that fails at once', () => {
+describe.concurrent('one replica of two that fails at once', () => {
   let client: Client;
   let worker: WorkerProcess;
   const broken = new StormyLlm();
