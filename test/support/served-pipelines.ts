@@ -14,6 +14,7 @@ import { RunEventReader } from '../../stores/events/index.js';
 import { FastJobs } from '../../stores/jobs/index.js';
 import { connected } from '../../stores/redis/index.js';
 import { artifactsFolder, composeStages } from '../../workers/compose.js';
+import { chooseFfmpeg } from '../../workers/ffmpeg.js';
 import { createLogger } from '../../workers/logger.js';
 import { loadModels, poolDescriptions } from '../../workers/models.js';
 import { address, connect } from './runs.js';
@@ -86,6 +87,7 @@ export async function servePipelines(
     temporal: client,
     taskQueue: queue,
     artifacts: await openFileStore(artifactsFolder(settings)),
+    ffmpeg: chooseFfmpeg(settings).program,
     answers: {
       get channel() {
         return answers.channel;
