@@ -30,6 +30,8 @@ const SLOW = files([
   'integration/openai-clients',
   'integration/profile',
   'integration/random-plans',
+  'integration/run-list',
+  'integration/temporal-tls',
 ]);
 
 /**
@@ -53,12 +55,10 @@ const WAITING = files([
   'integration/overload',
   'integration/policies',
   'integration/retry-storm',
-  'integration/run-list',
   'integration/segments',
   'integration/server-away',
   'integration/stores',
   'integration/temporal-host',
-  'integration/temporal-tls',
   'integration/webhooks',
 ]);
 
