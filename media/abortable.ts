@@ -1,6 +1,6 @@
 /**
- * The same items until `signal` aborts; then its reason is thrown in place of the next one. A long file is read and decoded
- * piece by piece: without this, one that nobody waits for any more would be read to its end.
+ * Yields the same items until `signal` aborts, then throws its reason. Stops reading and decoding a long file when its
+ * result is no longer needed.
  */
 export async function* abortable<T>(items: AsyncIterable<T>, signal: AbortSignal | undefined): AsyncGenerator<T, void> {
   for await (const item of items) {

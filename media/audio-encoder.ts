@@ -10,18 +10,20 @@ import { openAudio } from './open-audio.js';
 import { toInt16 } from './samples.js';
 import { Semaphore } from './semaphore.js';
 
-/** Formats of audio that is given away, by OpenAI's names. */
+/** Formats of audio in responses, by OpenAI's names. */
 export type GivenFormat = 'mp3' | 'opus' | 'aac' | 'flac' | 'wav' | 'pcm';
 
 interface FormatRow {
-  /** As OpenAI names it in `Content-Type`. */
+  /** The `Content-Type` that OpenAI sends. */
   readonly mime: string;
-  /** ffmpeg's encoder and how it is told; absent where samples are given as they are. */
+  /** ffmpeg's encoder and its options; absent if samples are sent as they are. */
   readonly encoder?: string;
   readonly options?: readonly string[];
 }
 
-/** Bitrates are where listeners no longer tell speech from its original; constant, so that players know the length. */
+/**
+ * Bitrates at which speech is indistinguishable from the original; constant, so that players can compute the length.
+ */
 export const GIVEN_FORMATS: Readonly<Record<GivenFormat, FormatRow>> = {
   mp3: { mime: 'audio/mpeg', encoder: 'libmp3lame', options: ['-b:a', '96k', '-write_xing', '0', '-f', 'mp3'] },
   opus: { mime: 'audio/opus', encoder: 'libopus', options: ['-b:a', '48k', '-f', 'ogg'] },
@@ -31,23 +33,23 @@ export const GIVEN_FORMATS: Readonly<Record<GivenFormat, FormatRow>> = {
   pcm: { mime: 'audio/pcm' },
 };
 
-/** Of OpenAI's `pcm`: 16-bit signed little-endian, mono, without a header. */
+/** OpenAI's `pcm`: 16-bit signed little-endian, mono, without a header. */
 const PCM_HZ = 24_000;
 
-/** A list of encoders takes a tenth of a second; what hangs for this long, in milliseconds, is no ffmpeg. */
+/** Timeout of `ffmpeg -encoders`, in milliseconds; it normally takes a tenth of a second. */
 const LIST_MS = 5_000;
 
-/** Audio on its way to a caller. */
+/** Encoded audio for a caller. */
 export interface GivenAudio {
   readonly mime: string;
-  /** Its length, where it is known before. */
+  /** Its length, if known in advance. */
   readonly bytes?: number;
   readonly chunks: AsyncIterable<Uint8Array>;
 }
 
 /**
- * Gives artifacts away in the format that a caller wants: as they are where they fit, else by ffmpeg as they stream by.
- * At most as many programs run as there are cores; a caller above that waits.
+ * Encodes artifacts in the format that a caller requests: unchanged if they have it already, otherwise streamed through
+ * ffmpeg. Runs at most one ffmpeg process per core; further callers wait.
  */
 export class AudioEncoder {
   readonly #store: ArtifactStore;
@@ -62,8 +64,8 @@ export class AudioEncoder {
   }
 
   /**
-   * Whether audio, which is WAV mostly, can be given in a format: to be asked before work is spent on it. Throws
-   * `CONVERSION_UNAVAILABLE` where ffmpeg or its encoder is missing.
+   * Checks that a format can be encoded, assuming WAV as source; call it before the run. Throws
+   * `CONVERSION_UNAVAILABLE` if ffmpeg or its encoder is missing.
    */
   async require(format: GivenFormat): Promise<void> {
     const { encoder } = GIVEN_FORMATS[format];
@@ -72,7 +74,7 @@ export class AudioEncoder {
     if (!this.#encoders.has(encoder)) throw unavailable(format, `"${this.#program}" has no ${encoder}`);
   }
 
-  /** The chunks throw as `require` and `AudioPort.read` do, and the signal's reason. */
+  /** The chunks throw the errors of `require` and `AudioPort.read`, and the signal's reason. */
   async encode(tenant: string, artifact: Artifact, format: GivenFormat, signal: AbortSignal): Promise<GivenAudio> {
     const { mime, bytes } = await this.#store.stat(tenant, artifact.uri);
     const wanted = GIVEN_FORMATS[format].mime;
@@ -101,10 +103,9 @@ export class AudioEncoder {
         throw unavailable(format, `"${program}" cannot be started here (${codeOf(end.error)})`);
       const seconds = SILENCE_MS / 1_000;
       if (end.kind === 'silent' && end.starved)
-        throw new MillraceError('STORE_UNAVAILABLE', `the store gave nothing of ${artifact.uri} for ${seconds} s`);
-      const why =
-        end.kind === 'silent' ? `it gave nothing for ${seconds} s` : end.complaint || `it ended with ${end.exit}`;
-      throw new MillraceError('INTERNAL', `ffmpeg did not make ${format} of ${artifact.uri}: ${why}`);
+        throw new MillraceError('STORE_UNAVAILABLE', `the store sent no data of ${artifact.uri} for ${seconds} s`);
+      const why = end.kind === 'silent' ? `no output for ${seconds} s` : end.complaint || `it exited with ${end.exit}`;
+      throw new MillraceError('INTERNAL', `ffmpeg could not encode ${artifact.uri} as ${format}: ${why}`);
     } finally {
       this.#programs.release();
     }
@@ -118,7 +119,7 @@ async function* samples(read: AsyncIterable<Float32Array>): AsyncGenerator<Uint8
   }
 }
 
-/** The names that ffmpeg lists; an absent program is not remembered, for it may be installed. */
+/** The encoders that ffmpeg lists. A missing program is not cached: it may be installed later. */
 async function listEncoders(program: string, format: GivenFormat): Promise<ReadonlySet<string>> {
   try {
     const { stdout } = await promisify(execFile)(program, ['-hide_banner', '-encoders'], { timeout: LIST_MS });
@@ -131,5 +132,5 @@ async function listEncoders(program: string, format: GivenFormat): Promise<Reado
 const unavailable = (format: string, why: string) =>
   new MillraceError(
     'CONVERSION_UNAVAILABLE',
-    `${format} is made by ffmpeg, and ${why}: install it where the gateway runs, set MILLRACE_FFMPEG, or ask for wav or pcm`,
+    `${format} needs ffmpeg, and ${why}: install it where the gateway runs, set MILLRACE_FFMPEG, or request wav or pcm`,
   );

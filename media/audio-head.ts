@@ -3,16 +3,17 @@ import type { ArtifactInfo } from '../stores/artifacts/store.js';
 import { ENCODINGS } from './encodings.js';
 import { invalidMedia, isSampleRate, MOST_CHANNELS } from './wav-format.js';
 
-/** Sample rates of MPEG-1 audio in Hz by their index; MPEG-2 has half of each, MPEG-2.5 a quarter. */
+/** MPEG-1 sample rates in Hz, by index; MPEG-2 has half of each, MPEG-2.5 a quarter. */
 const MPEG_RATES = [44_100, 48_000, 32_000];
-/** Opus decodes at this rate, whatever was recorded (RFC 7845 §5.1). */
+/** Opus always decodes at this rate (RFC 7845 §5.1). */
 const OPUS_RATE = 48_000;
-/** Where the first packet of an Ogg stream starts: behind the header of a page with one segment (RFC 3533 §6). */
+/** Offset of the first packet of an Ogg stream: after the header of a page with one segment (RFC 3533 §6). */
 const OGG_PACKET = 28;
 
 /**
- * What the first bytes of a file that is no WAV say of it. Duration, rate and channel count are given where they stand at a
- * fixed place in the head, as with FLAC; the others would take a decoder. Throws `INVALID_MEDIA` for what no such file has.
+ * Reads the header of an audio file other than WAV. Duration, rate and channel count are returned only where the header
+ * has them at a fixed position, as in FLAC; otherwise a decoder would be needed. Throws `INVALID_MEDIA` for values that
+ * no valid file has.
  */
 export function infoOfHead(encoding: Exclude<AudioEncoding, 'wav'>, head: Uint8Array): ArtifactInfo {
   const info = { mime: ENCODINGS[encoding].mime, ...detailsOf(encoding, head) };
@@ -43,7 +44,7 @@ function flacInfo(view: DataView): Details {
   return {
     sampleRate,
     channels: ((packed >>> 9) & 7) + 1,
-    // Zero where the encoder did not know.
+    // Zero if the encoder did not know the length.
     ...(frames > 0 && { durationMs: Math.round((frames * 1000) / sampleRate) }),
   };
 }
@@ -58,7 +59,7 @@ function oggInfo(view: DataView, text: string): Details {
 
 function mpegInfo(view: DataView): Details {
   const version = (view.getUint8(1) >> 3) & 3; // 3: MPEG-1, 2: MPEG-2, 0: MPEG-2.5
-  const rate = MPEG_RATES[(view.getUint8(2) >> 2) & 3] as number; // the sniffer has refused the fourth
+  const rate = MPEG_RATES[(view.getUint8(2) >> 2) & 3] as number; // the sniffer has rejected the fourth value
   const mono = view.getUint8(3) >> 6 === 3;
   return { sampleRate: version === 3 ? rate : version === 2 ? rate / 2 : rate / 4, channels: mono ? 1 : 2 };
 }

@@ -6,7 +6,7 @@ import { openAudio } from './open-audio.js';
 import { decodeWav } from './pcm.js';
 import { writeWav } from './write-wav.js';
 
-/** Media as samples, so that no connector knows files or formats. */
+/** Media as samples: connectors need no knowledge of files or formats. */
 export interface AudioPort {
   /** Mono samples in [-1, 1] at `sampleRate` Hz, resampled and mixed down as needed, in chunks of bounded size. */
   read(artifact: Artifact, format: { readonly sampleRate: number }): AsyncIterable<Float32Array>;
@@ -15,17 +15,20 @@ export interface AudioPort {
 }
 
 export interface AudioPortOptions {
-  /** Called once for each read that resamples, mixes down or decodes, and again for a damaged file. */
+  /** Called once for each read that resamples, mixes down or decodes, and again if the file is damaged. */
   readonly onConversion?: OnConversion | undefined;
-  /** The ffmpeg program, for what is no WAV. Default: `ffmpeg` on PATH. */
+  /** The ffmpeg program, for encodings other than WAV. Default: `ffmpeg` on PATH. */
   readonly ffmpeg?: string | undefined;
-  /** Ends reading and decoding. A read that is left ends them too. */
+  /** Aborts reading and decoding. Leaving a read early does the same. */
   readonly signal?: AbortSignal | undefined;
 }
 
 export const DEFAULT_FFMPEG = 'ffmpeg';
 
-/** Audio of one tenant's artifacts as samples. Another tenant's address is `ARTIFACT_NOT_FOUND`, as if it did not exist. */
+/**
+ * Reads and writes the audio of one tenant's artifacts. Another tenant's address is `ARTIFACT_NOT_FOUND`, as if it did
+ * not exist.
+ */
 export function createAudioPort(store: ArtifactStore, tenant: string, options: AudioPortOptions = {}): AudioPort {
   const { onConversion, ffmpeg = DEFAULT_FFMPEG, signal } = options;
   return {

@@ -2,13 +2,15 @@ import type { Artifact } from '../pipelines/artifact.js';
 import { MillraceError } from '../pipelines/errors.js';
 import type { ArtifactStore } from '../stores/artifacts/store.js';
 
-/** The whole bytes of an artifact, for what is sent to a model as a file: an image. */
+/** Reads an artifact completely, for models that take a file: an image. */
 export type BytesPort = (artifact: Artifact) => Promise<Uint8Array>;
 
-/** They are held in memory, as base64 too, and servers of vision models refuse images above 20 MB. */
+/** The bytes are held in memory, also as base64; vision model servers reject images above 20 MB. */
 const MOST_BYTES = 20 * 1024 * 1024;
 
-/** Files of one tenant's artifacts. Throws `ARTIFACT_NOT_FOUND`, and `BODY_TOO_LARGE` above 20 MiB before anything is read. */
+/**
+ * Reads files of one tenant's artifacts. Throws `ARTIFACT_NOT_FOUND`, and `BODY_TOO_LARGE` above 20 MiB before reading.
+ */
 export const createBytesPort =
   (store: ArtifactStore, tenant: string): BytesPort =>
   async (artifact) => {

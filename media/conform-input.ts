@@ -5,13 +5,13 @@ import type { AudioFormat } from '../pipelines/media.js';
 import { fits } from './convert-audio.js';
 import { mapMedia } from './media-walk.js';
 
-/** Gives audio in a format. `path` is where it stands in the input. */
+/** Converts audio to a format. `path` is its path in the input. */
 export type Convert = (artifact: Artifact, format: AudioFormat, path: string) => Promise<Artifact>;
 
 /**
- * Converts the audio in a stage's input, at any depth, that is not of the format its schema declares. For stages that take
- * the artifact itself: one that reads samples through the audio port needs no conversion. What is no artifact stays as it
- * is, for validation to refuse.
+ * Converts audio in a stage's input, at any depth, to the format that its schema declares. For stages that take the
+ * artifact itself; stages that read samples through the audio port need no conversion. Values that are not artifacts
+ * are left for validation to reject.
  */
 export const conformInput = (schema: z.ZodType, input: Json, convert: Convert): Promise<Json> =>
   mapMedia(schema, input, async (value, { kind, path, schema: field }) => {
@@ -20,7 +20,7 @@ export const conformInput = (schema: z.ZodType, input: Json, convert: Convert): 
     return fits(value, format) ? value : ({ ...(await convert(value, format, path)) } as unknown as Json);
   });
 
-/** What `audio({ … })` was given. */
+/** The options of `audio({ … })`. */
 function declaredFormat(schema: z.ZodType): AudioFormat {
   const { rate, channels, encoding } = (schema.meta() ?? {}) as AudioFormat;
   return {

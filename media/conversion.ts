@@ -1,9 +1,9 @@
 import type { WavFormat } from './wav-format.js';
 
-/** Told what was done to audio on its way in: `44100 Hz stereo → 16000 Hz mono`; of a damaged file also that it is one. */
+/** Called with a description of the conversion, `44100 Hz stereo → 16000 Hz mono`, and again if the file is damaged. */
 export type OnConversion = (text: string) => void;
 
-/** What was done to audio of the `found` format to give the wanted one; undefined where nothing was. */
+/** Describes the conversion from `found` to the requested format; undefined if none is needed. */
 export function describeConversion(
   found: Pick<WavFormat, 'sampleRate' | 'channels'>,
   wanted: { readonly sampleRate: number; readonly channels: number },
@@ -14,7 +14,7 @@ export function describeConversion(
   return `${decoded} decoded by ffmpeg, ${from === to ? to : `${from} → ${to}`}`;
 }
 
-/** What to say of a damaged file that was decoded all the same. */
+/** Describes a damaged file that was decoded as far as possible. */
 export const describeDamage = (complaint: string): string => `damaged, decoded as far as possible: ${complaint}`;
 
 const NAMED = ['', 'mono', 'stereo'];

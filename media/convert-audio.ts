@@ -13,19 +13,18 @@ import { WavReader } from './wav.js';
 import { invalidMedia, type WavFormat } from './wav-format.js';
 import { wavHeader } from './write-wav.js';
 
-/** Whether audio is known to be of a format. What is not known of it, such as the rate of an MP4, counts as different. */
+/** Whether audio is known to have a format. Unknown properties, such as the rate of an MP4, count as different. */
 export const fits = ({ mime, sampleRate, channels }: Artifact, format: AudioFormat): boolean =>
   (format.encoding === undefined || encodingOf(mime) === format.encoding) &&
   (format.rate === undefined || sampleRate === format.rate) &&
   (format.channels === undefined || channels === format.channels);
 
 /**
- * Audio in a format: the artifact itself where it fits, else a new one, 16-bit WAV with the rate and channels of the format
- * and what the format leaves open as it was. Memory is bounded; the source is read twice, because a WAV's length stands at
- * its start. The store keeps equal content once, so a repeated conversion costs time but no space.
- *
- * Throws `CONVERSION_UNAVAILABLE` for an encoding other than WAV, which nothing here can make, and where ffmpeg is needed and
- * absent.
+ * Converts audio to a format. Returns the artifact itself if it has the format already, otherwise a new 16-bit WAV with
+ * the rate and channels of the format; properties that the format leaves open are kept. Memory is bounded; the source
+ * is read twice, because a WAV header contains the length. The store deduplicates content, so a repeated conversion
+ * costs time but no space.
+ * Throws `CONVERSION_UNAVAILABLE` for a target encoding other than WAV, and if ffmpeg is needed and missing.
  */
 export async function convertAudio(
   store: ArtifactStore,
@@ -36,7 +35,7 @@ export async function convertAudio(
 ): Promise<Artifact> {
   if (fits(artifact, format)) return artifact;
   if (format.encoding !== undefined && format.encoding !== 'wav') {
-    const message = `${artifact.uri} is ${artifact.mime}, not ${format.encoding} as declared; only WAV can be made of it`;
+    const message = `${artifact.uri} is ${artifact.mime}, not ${format.encoding} as declared; it can only be converted to WAV`;
     throw new MillraceError('CONVERSION_UNAVAILABLE', message);
   }
   const open = (onDamage?: (text: string) => void) =>

@@ -2,13 +2,15 @@ import type { AudioEncoding } from '../pipelines/media.js';
 
 interface EncodingRow {
   readonly mime: string;
-  /** Of a downloaded file. */
+  /** File name extension for downloads. */
   readonly extension: string;
-  /** ffmpeg's demuxer. It is named, never guessed: a guess would let a playlist pass for audio. Absent where none is needed. */
+  /**
+   * ffmpeg's demuxer, absent if none is needed. Always set explicitly: with detection, a playlist could pass for audio.
+   */
   readonly demuxer?: string;
 }
 
-/** The audio files that Millrace takes. WebM and MP4 may hold video too; only their first audio track is read. */
+/** The supported audio files. WebM and MP4 may contain video too; only their first audio track is read. */
 export const ENCODINGS: Readonly<Record<AudioEncoding, EncodingRow>> = {
   wav: { mime: 'audio/wav', extension: '.wav' },
   mp3: { mime: 'audio/mpeg', extension: '.mp3', demuxer: 'mp3' },
@@ -29,10 +31,10 @@ const BY_MIME: ReadonlyMap<string, AudioEncoding> = new Map(
   (Object.keys(ENCODINGS) as AudioEncoding[]).map((encoding) => [ENCODINGS[encoding].mime, encoding]),
 );
 
-/** The encoding of stored audio; undefined for a media type that none of Millrace's inspectors gives. */
+/** The encoding of stored audio; undefined for a media type that no inspector returns. */
 export const encodingOf = (mime: string): AudioEncoding | undefined => BY_MIME.get(mime);
 
-/** What a file of a media type is called, with its dot; empty for an unknown one. */
+/** The file name extension of a media type, with its dot; empty if unknown. */
 export function extensionOf(mime: string): string {
   const encoding = encodingOf(mime);
   return encoding === undefined ? (IMAGE_EXTENSIONS[mime] ?? '') : ENCODINGS[encoding].extension;

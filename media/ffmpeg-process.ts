@@ -6,32 +6,35 @@ import { messageOf } from '../pipelines/errors.js';
 export interface FfmpegOptions {
   /** The program: a path, or a name on PATH. */
   readonly program: string;
-  /** Ends the program at once; the reader gets the signal's reason. */
+  /** Kills the program; the reader gets the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The output is being waited for: a program silent for this long hangs, or the store that its input comes from. */
+/**
+ * Timeout without output while the reader waits, in milliseconds: the program hangs, or the store behind its input
+ * does.
+ */
 export const SILENCE_MS = 30_000;
-/** A source is told to end and then waited for; one that is stuck in a read does not hear it. */
+/** How long an ended source is awaited, in milliseconds; one that is blocked in a read does not react. */
 const SOURCE_END_MS = 500;
-/** Enough for the first complaint, which names the cause; those that follow from it do not matter. */
+/** Enough for the first message on stderr, which names the cause; later ones are consequences. */
 const COMPLAINT_CHARACTERS = 300;
 
-/** How the program has ended. */
+/** How the program ended. */
 export type FfmpegEnd =
-  /** `complaint`: what it has complained of all the same; empty mostly. */
+  /** `complaint`: warnings on stderr; usually empty. */
   | { readonly kind: 'done'; readonly complaint: string }
   | { readonly kind: 'failed'; readonly complaint: string; readonly exit: number | string }
   /** It could not be started. */
   | { readonly kind: 'absent'; readonly error: Error }
-  /** It gave nothing for `SILENCE_MS`: `starved`, because its source did not either. */
+  /** No output for `SILENCE_MS`; `starved` if its source sent nothing either. */
   | { readonly kind: 'silent'; readonly starved: boolean };
 
 /**
- * Sends bytes through ffmpeg, as both stream by, with one thread, pipes only, no file and no network: `-protocol_whitelist
- * pipe` keeps a hostile file from naming others. The program is gone when the generator has ended, however it ends; its
- * result is how the program did. Throws what `bytes` throws and the signal's reason.
- * @param input what `pipe:0` is, `output` what `pipe:1` is to be, as ffmpeg's options
+ * Streams bytes through ffmpeg with one thread and only pipes: `-protocol_whitelist pipe` keeps a hostile file from
+ * opening other files or the network. The process has ended when the generator has, in every case; the generator
+ * returns how it ended. Throws the errors of `bytes` and the signal's reason.
+ * @param input ffmpeg's options for `pipe:0`; `output`: those for `pipe:1`
  */
 export async function* throughFfmpeg(
   bytes: AsyncIterable<Uint8Array>,
@@ -43,7 +46,7 @@ export async function* throughFfmpeg(
   const ended = endOf(child);
   const complaint = complaintOf(child.stderr);
   const feeding = feed(bytes, child.stdin);
-  // A wrapper's own children may live on with the pipes; nobody reads those any more.
+  // The children of a wrapper script may keep the pipes open; they are no longer read.
   const kill = () => {
     child.kill('SIGKILL');
     for (const pipe of child.stdio) pipe?.destroy();
@@ -59,7 +62,7 @@ export async function* throughFfmpeg(
     signal?.throwIfAborted();
     if (silent) return { kind: 'silent', starved };
     if (end instanceof Error) return { kind: 'absent', error: end };
-    // A source that failed looks to ffmpeg like a file that ends early.
+    // To ffmpeg, a failed source looks like a file that ends early.
     await feeding.end();
     if (feeding.failed !== undefined) throw feeding.failed.error;
     return end === 0 ? { kind: 'done', complaint: complaint() } : { kind: 'failed', complaint: complaint(), exit: end };
@@ -78,14 +81,14 @@ const argumentsFor = (input: readonly string[], wanted: readonly string[]): stri
 
 type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 
-/** Its exit code or signal, or why it could not be started. Never rejects. */
+/** The exit code or signal, or the error of the start. Never rejects. */
 const endOf = (child: Child): Promise<number | string | Error> =>
   new Promise((resolve) => {
     child.once('error', resolve);
     child.once('close', (code, signal) => resolve(code ?? signal ?? 'no exit code'));
   });
 
-/** What the program gives. Returns whether it was ended for giving nothing; time that the reader takes does not count. */
+/** The program's output. Returns whether it was killed for sending none; time spent in the reader does not count. */
 async function* output(stdout: Readable, kill: () => void): AsyncGenerator<Uint8Array, boolean> {
   const chunks = stdout[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
   let silent = false;
@@ -95,7 +98,7 @@ async function* output(stdout: Readable, kill: () => void): AsyncGenerator<Uint8
   };
   for (;;) {
     const timer = setTimeout(onSilence, SILENCE_MS);
-    // The pipe breaks when the program is ended from here or could not be started; its end says why.
+    // The pipe breaks when the program is killed here or could not be started; `endOf` reports why.
     const next = await chunks
       .next()
       .catch(() => ({ done: true }) as const)
@@ -106,15 +109,15 @@ async function* output(stdout: Readable, kill: () => void): AsyncGenerator<Uint8
 }
 
 interface Feeding {
-  /** Whether the next bytes of the source are being waited for: the program has been given all there is. */
+  /** Whether the next bytes of the source are awaited: the program has received everything so far. */
   readonly reading: boolean;
-  /** What the source threw. An error of the pipe is the program's own affair. */
+  /** The error of the source. Errors of the pipe are reported by the program's exit. */
   readonly failed: { readonly error: unknown } | undefined;
-  /** Resolves when the source has ended, or has had its time to. */
+  /** Resolves when the source has ended, or after `SOURCE_END_MS`. */
   end(): Promise<void>;
 }
 
-/** Hands over the bytes. */
+/** Writes the bytes to the program. */
 function feed(bytes: AsyncIterable<Uint8Array>, stdin: Writable): Feeding {
   let reading = false;
   let failed: Feeding['failed'];
@@ -154,7 +157,7 @@ function feed(bytes: AsyncIterable<Uint8Array>, stdin: Writable): Feeding {
   };
 }
 
-/** Keeps the start of what the program complains of, on one line, without the addresses of its objects. */
+/** Keeps the start of stderr, on one line, without object addresses. */
 function complaintOf(stderr: Readable): () => string {
   let text = '';
   stderr.setEncoding('utf8').on('data', (part: string) => {

@@ -1,4 +1,4 @@
-/** Media as bytes and as samples: the only place that knows file formats. */
+/** Media as bytes and as samples. The only folder that knows file formats. */
 
 export { AudioEncoder, GIVEN_FORMATS, type GivenAudio, type GivenFormat } from './audio-encoder.js';
 export { type AudioPort, createAudioPort } from './audio-port.js';

@@ -5,11 +5,11 @@ import { audioEncodingOf, describeBytes, HEAD_BYTES, imageTypeOf } from './sniff
 import { invalidMedia } from './wav-format.js';
 import { WavInspector } from './wav-inspector.js';
 
-/** Lets files of one kind of media into the store, and nothing else. Throws `INVALID_MEDIA` saying what is wrong. */
+/** Admits only files of one kind of media into the store. Throws `INVALID_MEDIA` with the reason. */
 export const inspectorOf = (kind: MediaKind): Inspector =>
   new HeadInspector(kind === 'audio' ? audioInspector : imageInspector);
 
-/** Decides by a file's first bytes who inspects it; they are handed on with the rest. */
+/** Chooses the inspector by the file's first bytes, which it receives too. */
 class HeadInspector implements Inspector {
   #head: Uint8Array = new Uint8Array();
   #chosen: Inspector | undefined;
@@ -57,11 +57,13 @@ function imageInspector(head: Uint8Array): Inspector {
   return known({ mime });
 }
 
-/** A WAV cut inside its first word, or a RIFF file that Millrace does not read: the WAV reader says what is wrong with it. */
+/**
+ * Whether the file is a WAV cut inside its first word, or an unsupported RIFF file: the WAV reader reports the reason.
+ */
 function mayBeWav(head: Uint8Array): boolean {
   const id = Buffer.from(head.subarray(0, 4)).toString('latin1');
   return id !== '' && ['RIFF', 'RIFX', 'RF64', 'BW64'].some((known) => known.startsWith(id));
 }
 
-/** Of these files only the head is looked at; whether the rest can be decoded shows where it is. */
+/** Only the header of these files is inspected; decoding errors appear when they are decoded. */
 const known = (info: ArtifactInfo): Inspector => ({ push: () => undefined, end: () => info });

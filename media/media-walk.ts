@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { isJsonObject, type Json } from '../pipelines/json.js';
 import { bare, type MediaKind, mediaOf } from '../pipelines/media.js';
 
-/** A field of a value where its schema asks for media. */
+/** A field whose schema asks for media. */
 export interface MediaField {
   readonly kind: MediaKind;
   /** Keys and indices from the top, joined by dots: `speaker.voice`, `clips.0`. */
@@ -10,13 +10,14 @@ export interface MediaField {
   readonly schema: z.ZodType;
 }
 
-/** Gives what takes the place of a media value. */
+/** Returns the replacement of a media value. */
 export type TakeMedia = (value: Json, field: MediaField) => Promise<Json>;
 
 /**
- * Replaces every media value by what `take` gives for it, in order: in fields of objects, items of lists and tuples, values
- * of records, and members of unions. What does not fit the schema stays as it is, for validation to refuse, and so does null.
- * Of a union counts the first media member for what looks like media, else the first member whose literal fields agree.
+ * Replaces every media value by the result of `take`, in order: in fields of objects, items of lists and tuples, values
+ * of records, and members of unions. Values that do not fit the schema, and null, are left for validation. In a union,
+ * a value that looks like media takes the first media member, any other value the first member whose literal fields
+ * agree.
  */
 export async function mapMedia(schema: z.ZodType, value: Json, take: TakeMedia, path = ''): Promise<Json> {
   if (!holdsMedia(schema)) return value;
@@ -45,7 +46,7 @@ export async function mapMedia(schema: z.ZodType, value: Json, take: TakeMedia, 
   return Object.fromEntries(fields);
 }
 
-/** The schema of a field or an item, by its key or index; undefined where the schema knows none. */
+/** The schema of a field or item, by key or index; undefined if the schema has none. */
 function childSchema(schema: z.ZodType, key: string): z.ZodType | undefined {
   const inner = unwrapped(schema);
   if (inner instanceof z.ZodObject) {
@@ -58,7 +59,7 @@ function childSchema(schema: z.ZodType, key: string): z.ZodType | undefined {
   return inner instanceof z.ZodTuple ? (inner.def.items[Number(key)] as z.ZodType | undefined) : undefined;
 }
 
-/** The schemas that a value at a path may have: several below a union, none for a path that the schema does not know. */
+/** The schemas of the value at a path: several below a union, none for an unknown path. */
 export function schemasAt(schema: z.ZodType, path: readonly string[]): z.ZodType[] {
   const inner = unwrapped(schema);
   if (inner instanceof z.ZodUnion)
@@ -69,10 +70,10 @@ export function schemasAt(schema: z.ZodType, path: readonly string[]): z.ZodType
   return child === undefined ? [] : schemasAt(child, rest);
 }
 
-/** Schemas may contain themselves; media deeper than this is not found. */
+/** Schemas may be recursive; media below this depth are not found. */
 const MOST_LEVELS = 16;
 
-/** Every field that a schema has for media; `*` stands for any index or key. */
+/** All media fields of a schema; `*` stands for any index or key. */
 export function mediaFields(schema: z.ZodType, path = '', above: readonly z.ZodType[] = []): MediaField[] {
   if (above.includes(schema) || above.length > MOST_LEVELS) return [];
   const inner = unwrapped(schema);
@@ -89,7 +90,7 @@ export function mediaFields(schema: z.ZodType, path = '', above: readonly z.ZodT
 
 const HOLDS_MEDIA = new WeakMap<z.ZodType, boolean>();
 
-/** Whether any media can stand in a value, so that one which has none is not walked. Looked up once for each schema. */
+/** Whether a value can contain media; values that cannot are not walked. Cached per schema. */
 function holdsMedia(schema: z.ZodType): boolean {
   const known = HOLDS_MEDIA.get(schema);
   if (known !== undefined) return known;
@@ -100,7 +101,7 @@ function holdsMedia(schema: z.ZodType): boolean {
 
 const joined = (path: string, key: string): string => (path === '' ? key : `${path}.${key}`);
 
-/** Without what makes it optional, read-only or lazy. */
+/** The schema without optional, read-only and lazy wrappers. */
 function unwrapped(schema: z.ZodType): z.ZodType {
   const inner = bare(schema);
   return inner instanceof z.ZodReadonly || inner instanceof z.ZodLazy ? unwrapped(inner.unwrap() as z.ZodType) : inner;

@@ -10,22 +10,22 @@ interface Box {
   readonly end: number;
 }
 
-/** The longest box header: size, type, 64-bit size. */
+/** Bytes of the longest box header: size, type, 64-bit size. */
 const HEADER_BYTES = 16;
 /** The index of twelve hours of AAC is about 10 MB. It is held in memory. */
 const MOST_INDEX_BYTES = 32 * 1024 * 1024;
-/** Boxes at the top of a file before its index or its media: a handful in any real one. */
+/** Most top-level boxes before the index or the media; real files have a handful. */
 const MOST_BOXES = 1_000;
-/** Boxes that hold the tables of chunk offsets, from the outside inwards (ISO/IEC 14496-12 §6.2.3). */
+/** Boxes that contain the chunk offset tables, outermost first (ISO/IEC 14496-12 §6.2.3). */
 const CONTAINERS: ReadonlySet<string> = new Set(['moov', 'trak', 'mdia', 'minf', 'stbl']);
 
-/** A table of offsets lies five boxes deep; a broken index may nest them until the stack overflows. */
+/** Offset tables are five boxes deep; deeper nesting in a broken index could overflow the stack. */
 const DEEPEST_BOX = 8;
 
 /**
- * An MP4 file in an order in which it can be decoded from a pipe: the index (`moov`) before the media (`mdat`). Phones and
- * recorders write it behind, because they know it last. The index is moved forward and the offsets in it corrected; a file
- * that is in order already streams as it is. `size`: the file's, in bytes. Throws `INVALID_MEDIA` for a file without an index.
+ * Reorders an MP4 file so that it can be decoded from a pipe: the index (`moov`) before the media (`mdat`). Phones and
+ * recorders write the index last. It is moved to the front and its offsets are corrected; a file in the right order is
+ * streamed unchanged. `size`: of the file, in bytes. Throws `INVALID_MEDIA` for a file without an index.
  */
 export async function* indexFirst(read: ReadRange, size: number): AsyncGenerator<Uint8Array, void> {
   const { media, index } = await findBoxes(read, size);
@@ -59,7 +59,7 @@ async function findBoxes(read: ReadRange, size: number): Promise<{ media: Box | 
   throw invalidMedia('the MP4 file has no index ("moov" box): it is truncated, or was not closed by its recorder');
 }
 
-/** The box whose header stands at `offset` of `bytes`; `start` is where it is in the file. */
+/** The box whose header is at `offset` in `bytes`; `start` is its position in the file. */
 function boxAt(bytes: Buffer, offset: number, start: number, limit: number): Box {
   const small = bytes.readUInt32BE(offset);
   const type = bytes.toString('latin1', offset + 4, offset + 8);
@@ -73,9 +73,9 @@ function boxAt(bytes: Buffer, offset: number, start: number, limit: number): Box
   return { type, start, end };
 }
 
-/** Changes every chunk offset in the boxes of `moov[from, to)`, which lie `depth` boxes deep, in place. */
+/** Changes, in place, all chunk offsets in the boxes of `moov[from, to)`, at nesting level `depth`. */
 function shiftOffsets(moov: Buffer, from: number, to: number, shift: (offset: number) => number, depth = 0): void {
-  if (depth > DEEPEST_BOX) throw invalidMedia('the MP4 file is broken: its index has boxes in boxes without end');
+  if (depth > DEEPEST_BOX) throw invalidMedia('the MP4 file is broken: its index is nested too deeply');
   for (let at = from; at + 8 <= to; ) {
     const box = boxAt(moov, at, at, to);
     const body = at + (moov.readUInt32BE(at) === 1 ? HEADER_BYTES : 8);
@@ -86,7 +86,7 @@ function shiftOffsets(moov: Buffer, from: number, to: number, shift: (offset: nu
   }
 }
 
-/** A table: version and flags, the number of entries, the entries. */
+/** Changes an offset table: version and flags, the number of entries, the entries. */
 function shiftTable(moov: Buffer, body: number, end: number, width: 4 | 8, shift: (offset: number) => number): void {
   const first = body + 8;
   const count = first <= end ? moov.readUInt32BE(body + 4) : Number.POSITIVE_INFINITY;
@@ -100,7 +100,7 @@ function shiftTable(moov: Buffer, body: number, end: number, width: 4 | 8, shift
 
 function shiftedSmall(offset: number): number {
   if (offset <= 0xffffffff) return offset;
-  throw invalidMedia('the MP4 file is too large to be read: its index is behind 4 GiB of media');
+  throw invalidMedia('the MP4 file is too large to be read: its index comes after 4 GiB of media');
 }
 
 async function bytesOf(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {

@@ -6,16 +6,16 @@ import { type DecodeOptions, decodeByFfmpeg } from './ffmpeg.js';
 import { indexFirst } from './mp4-order.js';
 import { invalidMedia } from './wav-format.js';
 
-/** An artifact's audio as a WAV file: itself, or what ffmpeg makes of it. */
+/** An artifact's audio as a WAV file: the artifact itself, or ffmpeg's output. */
 export interface OpenAudio {
   readonly bytes: AsyncIterable<Uint8Array>;
-  /** Absent where nothing had to be decoded. */
+  /** Absent if nothing was decoded. */
   readonly decoded?: string;
 }
 
 /**
- * Opens audio of any encoding that the store takes. The bytes throw `CONVERSION_UNAVAILABLE` where ffmpeg is needed and absent,
- * and the signal's reason when it aborts.
+ * Opens audio of any supported encoding. The bytes throw `CONVERSION_UNAVAILABLE` if ffmpeg is needed and missing, and
+ * the signal's reason.
  */
 export function openAudio(
   store: ArtifactStore,
@@ -26,7 +26,7 @@ export function openAudio(
   const encoding = encodingOf(mime);
   if (encoding === undefined) throw invalidMedia(`${uri} is ${mime}, which is not audio that Millrace reads`);
   if (encoding === 'wav') return { bytes: abortable(store.read(tenant, uri), ffmpeg.signal) };
-  // Ranges are not checked against the sha256 as a whole read is; an index has to be found first.
+  // Ranges are not verified against the sha256 as a complete read is; they are needed to locate the index.
   const file =
     encoding === 'mp4' ? indexFirst((range) => store.read(tenant, uri, range), bytes) : store.read(tenant, uri);
   return { bytes: decodeByFfmpeg(file, encoding, ffmpeg), decoded: encoding };

@@ -3,7 +3,7 @@ import { toChannels } from './samples.js';
 import { WavReader } from './wav.js';
 import { invalidMedia, type WavFormat } from './wav-format.js';
 
-/** What is wanted of a file's samples. */
+/** The requested format of samples. */
 export interface PcmFormat {
   /** Hz; absent: the file's own. */
   readonly sampleRate?: number | undefined;
@@ -12,21 +12,21 @@ export interface PcmFormat {
 }
 
 /**
- * The longest audio that is decoded, in seconds: 12 hours, a long day in court. Silence packs so well that a file below any
- * limit of bytes may hold weeks.
+ * The longest audio that is decoded, in seconds: 12 hours. Silence compresses so well that a file below any byte limit
+ * may contain weeks.
  */
 const MOST_SECONDS = 12 * 3_600;
 
-/** Refuses audio that has more than `MOST_SECONDS` so far. */
+/** Rejects audio that is longer than `MOST_SECONDS` so far. */
 export function refuseEndless(bytes: number, { frameBytes, sampleRate }: WavFormat): void {
   if (bytes > MOST_SECONDS * sampleRate * frameBytes)
     throw invalidMedia(`the audio is longer than ${MOST_SECONDS / 3_600} hours`);
 }
 
 /**
- * Decodes a WAV file as it streams in: mono samples in [-1, 1] at `sampleRate` Hz, in chunks of at most a second (at most
- * 750 KiB), in bounded memory. Throws `INVALID_MEDIA` for what `WavReader` refuses, a truncated file only at its end, and beyond 12 hours.
- * `onFormat` is told the file's format before the first chunk.
+ * Decodes a WAV file as it streams: mono samples in [-1, 1] at `sampleRate` Hz, in chunks of at most a second (at most
+ * 750 KiB), in bounded memory. Throws `INVALID_MEDIA` for files that `WavReader` rejects, for truncation only at the
+ * end, and beyond 12 hours. `onFormat` is called with the file's format before the first chunk.
  */
 export async function* decodeWav(
   bytes: AsyncIterable<Uint8Array>,
@@ -36,7 +36,7 @@ export async function* decodeWav(
   for await (const [mono] of decodeChannels(bytes, { sampleRate, channels: 1 }, onFormat)) yield mono as Float32Array;
 }
 
-/** As `decodeWav`, with the samples of every channel that is wanted; all channels of a chunk have as many. */
+/** As `decodeWav`, with the samples of every requested channel; all channels of a chunk have the same length. */
 export async function* decodeChannels(
   bytes: AsyncIterable<Uint8Array>,
   wanted: PcmFormat,
@@ -73,7 +73,7 @@ export async function* decodeChannels(
   }
 }
 
-/** Cuts samples' bytes into blocks of whole frames, at most a second each, whatever the sizes they arrive in. */
+/** Splits sample bytes into blocks of whole frames, at most a second each, whatever the sizes of the chunks. */
 class FrameSplitter {
   #partial: Uint8Array = new Uint8Array();
 

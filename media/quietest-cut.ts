@@ -1,13 +1,16 @@
-/** Seconds over which loudness is measured: shorter than a pause between words, longer than a period of any voice. */
+/** Window for measuring loudness, in seconds: shorter than a pause between words, longer than a period of any voice. */
 const WINDOW_S = 0.02;
 /** Steps from window to window, in windows. */
 const STEP = 0.25;
-/** Where a cut may be: later keeps parts long, earlier finds more pauses. */
+/**
+ * The share of the samples, at their end, that is searched: a smaller one keeps parts long, a larger one finds more
+ * pauses.
+ */
 const SEARCHED = 0.2;
 
 /**
- * Where to cut samples so that it is heard least: the index of the sample in the middle of the quietest window of the last
- * fifth. Of equally quiet windows the last counts. Between 1 and the number of samples.
+ * The index at which a cut is least audible: the middle of the quietest window in the last fifth of the samples; among
+ * equally quiet windows, the last. Between 1 and the number of samples.
  */
 export function quietestCut(samples: Int16Array, sampleRate: number): number {
   const window = Math.max(1, Math.round(WINDOW_S * sampleRate));

@@ -3,9 +3,9 @@ import { clamp } from './samples.js';
 
 /** Changes the sample rate of one mono stream. Output is aligned with input: no delay, `round(n × to / from)` samples. */
 export interface Resampler {
-  /** Takes the next samples, at most a second of them, and gives what is ready. */
+  /** Converts the next samples, at most a second of them, and returns the output that is ready. */
   push(samples: Float32Array): Float32Array;
-  /** Gives the tail. */
+  /** Returns the remaining output. */
   end(): Float32Array;
   /** Frees the converter; must be called once. */
   close(): void;
@@ -32,7 +32,7 @@ export async function createResampler(fromHz: number, toHz: number): Promise<Res
       taken += samples.length;
       return samples.length === 0 ? samples : convert(samples);
     },
-    // The binding has no end-of-input flag. Silence pushes the samples out that the filter still holds; what it adds is cut.
+    // The binding has no end-of-input flag. Silence flushes the filter; the excess output is cut off.
     end() {
       const due = Math.round((taken * toHz) / fromHz) - given;
       const tail = new Float32Array(Math.max(0, due));

@@ -1,6 +1,6 @@
 import type { SampleEncoding, WavFormat } from './wav-format.js';
 
-/** Reads the sample at a byte offset as a number in [-1, 1]; a float file may go beyond. */
+/** Reads the sample at a byte offset as a number in [-1, 1]; values of a float file may exceed it. */
 type ReadSample = (view: DataView, at: number) => number;
 
 const SAMPLE: Readonly<Record<SampleEncoding, { readonly bytes: number; readonly read: ReadSample }>> = {
@@ -13,8 +13,8 @@ const SAMPLE: Readonly<Record<SampleEncoding, { readonly bytes: number; readonly
 };
 
 /**
- * Decodes whole frames to `wanted` channels: those of the file where there are as many, else the mean of all, which cannot
- * clip, on each. Values are kept in [-1, 1]; NaN is silence.
+ * Decodes whole frames to `wanted` channels: the file's channels if the counts agree, otherwise the mean of all on
+ * each, which cannot clip. Values are clamped to [-1, 1]; NaN becomes silence.
  */
 export function toChannels(frames: Uint8Array, format: WavFormat, wanted: number): Float32Array[] {
   if (wanted !== format.channels || wanted === 1) {
@@ -27,7 +27,7 @@ export function toChannels(frames: Uint8Array, format: WavFormat, wanted: number
 /** Decodes whole frames to one channel, the mean of all. */
 export const toMono = (frames: Uint8Array, format: WavFormat): Float32Array => mix(frames, format, 0, format.channels);
 
-/** The mean of the channels from `first` to before `last`. */
+/** The mean of the channels in [first, last). */
 function mix(frames: Uint8Array, format: WavFormat, first: number, last: number): Float32Array {
   const { encoding, frameBytes } = format;
   const view = new DataView(frames.buffer, frames.byteOffset, frames.byteLength);
@@ -41,7 +41,7 @@ function mix(frames: Uint8Array, format: WavFormat, first: number, last: number)
   return clamp(mixed);
 }
 
-/** Keeps samples in [-1, 1], in place. */
+/** Clamps samples to [-1, 1], in place. */
 export function clamp(samples: Float32Array): Float32Array {
   for (let i = 0; i < samples.length; i++) {
     const value = samples[i] as number;
@@ -52,7 +52,7 @@ export function clamp(samples: Float32Array): Float32Array {
   return samples;
 }
 
-/** Samples as 16-bit PCM. The inverse of how such PCM is read: what came from it comes back bit by bit. */
+/** Samples as 16-bit PCM. The exact inverse of reading such PCM. */
 export function toInt16(samples: Float32Array): Int16Array {
   const pcm = new Int16Array(samples.length);
   for (let i = 0; i < pcm.length; i++) pcm[i] = Math.min(0x7fff, Math.round((samples[i] as number) * 0x8000));

@@ -1,6 +1,5 @@
 /**
- * A number of permits, given in the order of asking. `p-limit` keeps that order too, but nobody can leave its queue: a caller that
- * is gone would wait on.
+ * A fair semaphore. `p-limit` is fair too, but its queue has no cancellation: an aborted caller would keep its place.
  */
 export class Semaphore {
   #free: number;
@@ -10,7 +9,7 @@ export class Semaphore {
     this.#free = permits;
   }
 
-  /** Resolves with a permit, which is to be released. Throws the signal's reason when it aborts before. */
+  /** Resolves with a permit, which the caller must release. Throws the signal's reason if it aborts first. */
   async acquire(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     if (this.#free > 0) {

@@ -1,8 +1,8 @@
 import type { AudioEncoding } from '../pipelines/media.js';
 
-/** As many of a file's first bytes as `describeBytes` looks at. */
+/** Number of first bytes that `describeBytes` uses. */
 export const SNIFF_BYTES = 12;
-/** As many as `audioEncodingOf` and `imageTypeOf` look at. */
+/** Number of first bytes that `audioEncodingOf` and `imageTypeOf` use. */
 export const HEAD_BYTES = 64;
 
 interface Signature {
@@ -67,8 +67,8 @@ export function imageTypeOf(head: Uint8Array): string | undefined {
 }
 
 /**
- * Names what bytes look like, for the message of a refused upload: people send AIFF with a WAV's name, or the JSON error of
- * another service. "looks like MP3", "is plain text", "is of an unknown format (first bytes 0x…)".
+ * Describes the format of bytes for the message of a rejected upload, such as AIFF named .wav or a JSON error of
+ * another service: "looks like MP3", "is plain text", "is of an unknown format (first bytes 0x…)".
  */
 export function describeBytes(head: Uint8Array): string {
   if (head.length === 0) return 'is empty';
@@ -86,8 +86,8 @@ export function describeBytes(head: Uint8Array): string {
 const isMpegSync = ([first = 0, second = 0]: Uint8Array): boolean => first === 0xff && (second & 0xe0) === 0xe0;
 
 /**
- * The header of a frame of MPEG audio layer III, none of its fields reserved. The other layers are left out: the byte
- * order mark of UTF-16 text would pass for layer I.
+ * Whether the bytes are a header of an MPEG audio layer III frame without reserved values. Other layers are excluded:
+ * the byte order mark of UTF-16 text would pass for layer I.
  */
 const isLayer3 = (head: Uint8Array): boolean => {
   const [, second = 0, third = 0] = head;

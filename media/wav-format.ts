@@ -1,6 +1,6 @@
 import { MillraceError } from '../pipelines/errors.js';
 
-/** How a sample is stored. All are little-endian; `u8` is unsigned with 128 as silence, as RIFF has it. */
+/** How a sample is stored. All are little-endian; `u8` is unsigned with 128 as silence, as in RIFF. */
 export type SampleEncoding = 'u8' | 's16' | 's24' | 's32' | 'f32' | 'f64';
 
 export interface WavFormat {
@@ -12,7 +12,7 @@ export interface WavFormat {
   readonly frameBytes: number;
 }
 
-/** Recorders and codecs in use lie between; what is outside is a broken header. */
+/** Covers all recorders and codecs in use; a rate outside indicates a broken header. */
 const RATE = { least: 1_000, most: 192_000 };
 /** 7.1 surround. */
 export const MOST_CHANNELS = 8;
@@ -25,7 +25,7 @@ const EXTENSIBLE = 0xfffe;
 /** Bytes 2–15 of every `KSDATAFORMAT_SUBTYPE_*` GUID whose first two bytes are a format tag. */
 const SUBFORMAT_TAIL = '000000001000800000aa00389b71';
 
-/** Names for refusals: tags of RFC 2361 that people meet. */
+/** Names of format tags of RFC 2361 for error messages. */
 const OTHER_FORMATS: Readonly<Record<number, string>> = {
   2: 'Microsoft ADPCM',
   6: 'A-law',
@@ -42,12 +42,12 @@ const ENCODINGS: Readonly<Record<number, Readonly<Record<number, SampleEncoding>
   [FLOAT]: { 32: 'f32', 64: 'f64' },
 };
 
-/** Least and most bytes of a `fmt ` chunk that are read: WAVEFORMAT, and WAVEFORMATEXTENSIBLE. */
+/** Least and most bytes that are read of a `fmt ` chunk: WAVEFORMAT, and WAVEFORMATEXTENSIBLE. */
 export const FMT_BYTES = { least: 16, most: 40 };
 
 /**
- * Reads the body of a `fmt ` chunk (Microsoft Multimedia Programming Interface 1.0, WAVEFORMATEXTENSIBLE).
- * Throws `INVALID_MEDIA` when Millrace cannot decode it.
+ * Reads the body of a `fmt ` chunk (Microsoft Multimedia Programming Interface 1.0, WAVEFORMATEXTENSIBLE). Throws
+ * `INVALID_MEDIA` for an unsupported format.
  */
 export function parseFmt(body: Uint8Array): WavFormat {
   const view = new DataView(body.buffer, body.byteOffset, body.byteLength);

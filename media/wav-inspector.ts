@@ -1,7 +1,7 @@
 import type { ArtifactInfo, Inspector } from '../stores/artifacts/store.js';
 import { WavReader } from './wav.js';
 
-/** Lets a WAV file into the store, and nothing else. Throws `INVALID_MEDIA` saying what is wrong with the file. */
+/** Admits only WAV files into the store. Throws `INVALID_MEDIA` with the reason. */
 export class WavInspector implements Inspector {
   readonly #reader = new WavReader();
 

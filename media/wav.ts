@@ -5,8 +5,8 @@ const RIFF_HEADER_BYTES = 12;
 const CHUNK_HEADER_BYTES = 8;
 
 /**
- * A `data` size at or above this is a placeholder: programs that write to a pipe cannot go back to fill it in. ffmpeg
- * writes 0xFFFFFFFF, arecord 0x7FFFFFFF and sox 0x7FFFF000; others leave 0.
+ * A `data` size at or above this is a placeholder: programs that write to a pipe cannot seek back to fill it in. ffmpeg
+ * writes 0xFFFFFFFF, arecord 0x7FFFFFFF and sox 0x7FFFF000; others write 0.
  */
 const PLACEHOLDER_SIZE = 0x7ffff000;
 
@@ -17,35 +17,33 @@ type Part =
   | { readonly is: 'skip'; left: number; readonly id: string }
   | { readonly is: 'data'; left: number }
   | { readonly is: 'rest' };
-/** The parts that are collected whole before they mean anything. */
+/** Parts that are buffered completely before they are parsed. */
 type Header = Extract<Part, { is: 'riff' | 'chunk' | 'fmt' }>;
 
 /**
- * Reads a RIFF/WAVE file from chunks of any size, in bounded memory: it keeps at most one header, and gives the samples'
- * bytes as views of the chunks that came in. Throws `INVALID_MEDIA` as soon as the bytes cannot be a WAV file that
- * Millrace can decode.
- *
- * Accepted beyond the letter of the format: chunks in any order as long as `fmt ` precedes `data`, a wrong RIFF size,
- * unknown `data` sizes (see `PLACEHOLDER_SIZE`), a missing pad byte at the end, a partial last frame (dropped).
+ * Reads a RIFF/WAVE file from chunks of any size, in bounded memory: it buffers at most one header, and yields the
+ * sample bytes as views of the chunks. Throws `INVALID_MEDIA` as soon as the bytes cannot be a supported WAV file.
+ * More tolerant than the specification: chunks in any order if `fmt ` precedes `data`, a wrong RIFF size, unknown
+ * `data` sizes (see `PLACEHOLDER_SIZE`), a missing pad byte at the end, a partial last frame (dropped).
  */
 export class WavReader {
   #part: Part = { is: 'riff' };
-  /** A header's bytes so far. */
+  /** The bytes of an incomplete header. */
   #held: Uint8Array = new Uint8Array();
   #format: WavFormat | undefined;
   #riffSize = 0;
   #position = 0;
-  /** Bytes of samples the header promises; undefined where it does not know. */
+  /** Sample bytes that the header declares; undefined if it has a placeholder. */
   #declared: number | undefined;
   #received = 0;
   #sawData = false;
 
-  /** The format, once its chunk has passed. */
+  /** The format; undefined before its chunk has been read. */
   get format(): WavFormat | undefined {
     return this.#format;
   }
 
-  /** Takes the next bytes and gives those of them that are samples. */
+  /** Takes the next bytes and yields those that are samples. */
   *push(chunk: Uint8Array): Generator<Uint8Array, void> {
     let rest = chunk;
     while (rest.length > 0) {
@@ -69,7 +67,7 @@ export class WavReader {
     }
   }
 
-  /** Says that no more bytes come, and gives the format and the number of whole frames. Throws `INVALID_MEDIA`. */
+  /** Ends the input; returns the format and the number of whole frames. Throws `INVALID_MEDIA`. */
   end(): { readonly format: WavFormat; readonly frames: number } {
     const format = this.#format;
     if (format === undefined || !this.#sawData) throw this.#endedEarly();
@@ -88,7 +86,7 @@ export class WavReader {
     return bytes.subarray(by);
   }
 
-  /** Collects a header, which may be split over chunks, and acts on it when it is whole. */
+  /** Buffers a header, which may be split over chunks, and parses it when it is complete. */
   #gather(part: Header, bytes: Uint8Array): Uint8Array {
     const wanted = neededFor(part) - this.#held.length;
     const taken = bytes.subarray(0, wanted);
@@ -133,7 +131,7 @@ export class WavReader {
   #onData(size: number): void {
     if (this.#format === undefined) throw invalidMedia('the WAV file has samples before their format ("fmt " chunk)');
     this.#sawData = true;
-    // Zero is a placeholder too, unless the RIFF size says that further chunks follow an empty one.
+    // Zero is a placeholder too, unless the RIFF size shows that chunks follow an empty one.
     const riffEnd = this.#riffSize + CHUNK_HEADER_BYTES;
     const reallyEmpty = size === 0 && riffEnd > this.#position && this.#riffSize < PLACEHOLDER_SIZE;
     if (reallyEmpty) this.#part = { is: 'rest' };
@@ -166,7 +164,7 @@ function neededFor(part: Header): number {
   return part.is === 'riff' ? RIFF_HEADER_BYTES : CHUNK_HEADER_BYTES;
 }
 
-/** Refuses what is no WAV as soon as `SNIFF_BYTES` can name it. */
+/** Rejects other files as soon as `SNIFF_BYTES` can name their format. */
 function refuseEarly(head: Uint8Array): void {
   if (head.length >= SNIFF_BYTES && !/^(RIF[FX]|RF64|BW64)/.test(tagAt(head, 0))) throw notWav(head);
 }

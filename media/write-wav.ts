@@ -1,12 +1,13 @@
 const HEADER_BYTES = 44;
 
-/** A 16-bit mono WAV file: its header, then its samples, little-endian as RIFF has them. */
+/** Writes a 16-bit mono WAV file: the header, then the little-endian samples. */
 export function* writeWav(
   samples: Int16Array,
   { sampleRate }: { readonly sampleRate: number },
 ): Generator<Uint8Array, void> {
   yield wavHeader({ sampleRate, channels: 1, frames: samples.length });
-  // 32 Ki samples a piece keep the store's writes small; Node runs on little-endian machines only, so views are the bytes.
+  // Pieces of 32 Ki samples keep the store's writes small. Views of the samples are the bytes: Node runs on
+  // little-endian machines only.
   const step = 32 * 1024;
   for (let at = 0; at < samples.length; at += step) {
     const part = samples.subarray(at, at + step);

@@ -3,7 +3,7 @@ import { DTYPES, type Dtype } from '../../pipelines/media.js';
 import { CODECS, type Element } from './elements.js';
 import { bytesTensor, type Fault, invalid, readTexts, sizeOf, type Tensor, viewOf } from './tensors.js';
 
-/** A tensor in JSON, as `infer` stages take and give it: row-major. */
+/** A tensor in JSON, row-major: the input and output of `infer` stages. */
 export interface AnyTensor {
   readonly dtype: Dtype;
   readonly shape: readonly number[];
@@ -12,7 +12,7 @@ export interface AnyTensor {
 
 export const isDtype = (datatype: string): datatype is Dtype => (DTYPES as readonly string[]).includes(datatype);
 
-/** The tensor on the wire. Throws `INVALID_INPUT`, naming tensor and element, for what the type cannot hold. */
+/** Encodes the tensor. Throws `INVALID_INPUT` with tensor and element if the type cannot represent an element. */
 export function toWire(name: string, { dtype, shape, data }: AnyTensor): Tensor {
   const size = sizeOf(shape);
   if (data.length !== size) throw badInput(name, `${data.length} elements for shape [${shape}], which takes ${size}`);
@@ -35,7 +35,10 @@ export function toWire(name: string, { dtype, shape, data }: AnyTensor): Tensor 
   return { name, datatype: dtype, shape, raw };
 }
 
-/** The tensor in JSON. Throws `INVALID_OUTPUT` or the `fault`, naming tensor and element, for what JSON cannot hold. */
+/**
+ * Decodes a tensor to JSON. Throws `INVALID_OUTPUT` or the error of `fault`, with tensor and element, for values that
+ * JSON cannot represent.
+ */
 export function fromWire(tensor: Tensor, fault: Fault = invalid): AnyTensor {
   const { datatype, shape, raw } = tensor;
   if (!isDtype(datatype)) throw fault(tensor, `elements of type ${datatype} cannot be read`);
@@ -49,14 +52,14 @@ export function fromWire(tensor: Tensor, fault: Fault = invalid): AnyTensor {
   const data = Array.from({ length: size }, (_, i) => {
     const element = read(view, i * width);
     if (typeof element === 'number' && !Number.isFinite(element)) {
-      throw fault(tensor, `element ${i} is ${element}, which JSON cannot hold`);
+      throw fault(tensor, `element ${i} is ${element}, which JSON cannot represent`);
     }
     return element;
   });
   return { dtype: datatype, shape, data };
 }
 
-/** What is wrong with an input, by the tensor's name. */
+/** An error about an input tensor. */
 export const badInput = (name: string, message: string): MillraceError =>
   new MillraceError('INVALID_INPUT', `input tensor ${name}: ${message}`, { fields: [{ field: name, message }] });
 

@@ -4,13 +4,13 @@ import { CODECS } from './elements.js';
 import { CONTENTS_OF, type InferResponse, type TensorMessage } from './messages.js';
 import { bytesTensor, type Fault, invalid, sizeOf, type Tensor, viewOf } from './tensors.js';
 
-/** The outputs of a response by name, each as bytes. */
+/** The outputs of a response by name, as bytes. */
 export const tensorsOf = ({ outputs, raw_output_contents: raws }: InferResponse): ReadonlyMap<string, Tensor> =>
   new Map(withBytes(outputs, raws).map((tensor) => [tensor.name, tensor]));
 
 /**
- * The tensors of a message, each as bytes. They come in one of two forms: bytes beside the tensors, as Triton's and its
- * clients' do, or typed elements in them; the second is turned into the first, so that nothing behind this knows of it.
+ * The tensors of a message, as bytes. The protocol has two forms: bytes beside the tensors, as Triton and its clients
+ * send, or typed elements inside them; the second is converted to the first.
  */
 export const withBytes = (messages: readonly TensorMessage[], raws: readonly Buffer[], fault = invalid): Tensor[] =>
   messages.map((message, i) => {
@@ -32,7 +32,7 @@ function rawOf({ name, datatype, contents }: TensorMessage, shape: readonly numb
   const raw = Buffer.alloc(elements.length * width);
   const view = viewOf(raw);
   elements.forEach((element, i) => {
-    // Small integers come in fields of 32 bits. NaN and infinity are left to whoever reads the floats.
+    // Small integers are sent in 32-bit fields. NaN and infinity are checked by the reader of the floats.
     if (!datatype.startsWith('FP') && !accepts(element)) {
       throw fault({ name }, `element ${i}, ${element}, is not ${datatype}`);
     }

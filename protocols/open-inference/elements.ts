@@ -1,20 +1,23 @@
 import type { Dtype } from '../../pipelines/media.js';
 import { halfBits, halfValue } from './half.js';
 
-/** An element of a tensor in JSON: a boolean, a BYTES text, a number, or a decimal text for a 64-bit integer beyond 2^53. */
+/**
+ * An element of a tensor in JSON: a boolean, a string (BYTES), a number, or a decimal string for a 64-bit integer
+ * beyond 2^53.
+ */
 export type Element = number | string | boolean;
 
-/** The element types that have one width. BYTES has none: each element brings its length. */
+/** The element types of fixed width. BYTES has none: each element has a length prefix. */
 export type Fixed = Exclude<Dtype, 'BYTES'>;
 
-/** How elements of one type lie in `raw_*_contents`: little-endian, `width` bytes each. */
+/** Encoding of the elements of one type in `raw_*_contents`: little-endian, `width` bytes each. */
 export interface Codec {
   readonly width: number;
-  /** Whether the type can hold the element; what it cannot hold exactly it may round, as floats do. */
+  /** Whether the type can represent the element; floats may round it. */
   accepts(element: unknown): boolean;
-  /** Of an element that is accepted. */
+  /** `element` must be accepted. */
   write(view: DataView, at: number, element: Element): void;
-  /** May be NaN or infinite where the type is a float: JSON has neither. */
+  /** Floats may be NaN or infinite, which JSON does not have. */
   read(view: DataView, at: number): Element;
 }
 
@@ -45,14 +48,14 @@ function unsigned(width: Width): Codec {
   };
 }
 
-/** Sign and up to 20 digits, as many as 2^64 has; leading zeros aside, which nobody writes. */
+/** Sign and up to 20 digits, as many as 2^64 has. Leading zeros count. */
 const DECIMAL = /^-?\d{1,20}$/;
 
 function wide(least: bigint, most: bigint, set: 'setBigInt64' | 'setBigUint64'): Codec {
   const get = set === 'setBigInt64' ? 'getBigInt64' : 'getBigUint64';
   return {
     width: 8,
-    // A number above 2^53 was rounded before it came here: its sender must write it as a text.
+    // A number above 2^53 may have been rounded by its JSON parser: the sender must write it as a string.
     accepts: (element) =>
       ((typeof element === 'string' && DECIMAL.test(element)) || Number.isSafeInteger(element)) &&
       BigInt(element as string | number) >= least &&
@@ -72,7 +75,7 @@ const float = (
   read: (view: DataView, at: number) => number,
 ): Codec => ({
   width,
-  // A number that would round to infinity is refused rather than turned into one.
+  // A number that would round to infinity is rejected.
   accepts: (element) => typeof element === 'number' && Number.isFinite(rounded(element)),
   write: (view, at, element) => write(view, at, Number(element)),
   read,

@@ -1,15 +1,18 @@
 /*
- * JSON whose integers keep every digit. `JSON.parse` rounds what lies beyond 2^53, and `JSON.stringify` writes a decimal
- * text as a string, where the protocol has a number. (`JSON.rawJSON` and a reviver's source text are not in Node 20.)
+ * JSON with exact integers. `JSON.parse` rounds integers beyond 2^53, and `JSON.stringify` writes a decimal text as a
+ * string where the protocol requires a number. (`JSON.rawJSON` and a reviver's source text are not in Node 20.)
  */
 
-/** An integer of 16 digits or more where a value stands; also in a string, which costs a scan and does no harm. */
+/** An integer of 16 digits or more. May match inside a string, which only costs an unneeded scan. */
 const LONG_INTEGER = /[[,:\s]-?\d{16,}[\],}\s]/;
-/** A number's text, from its first character on. */
+/** A number, matched at its first character. */
 const NUMBER = /-?\d+(\.\d+)?([eE][+-]?\d+)?/y;
 const INTEGER = /^-?\d+$/;
 
-/** As `JSON.parse`, but an integer that a number cannot hold exactly is its decimal text. Throws `SyntaxError`. */
+/**
+ * Like `JSON.parse`, but returns the decimal text of an integer that a number cannot represent exactly. Throws
+ * `SyntaxError`.
+ */
 export function parseExactly(text: string): unknown {
   return JSON.parse(LONG_INTEGER.test(text) ? withLongIntegersQuoted(text) : text);
 }
@@ -25,7 +28,7 @@ function withLongIntegersQuoted(text: string): string {
       NUMBER.lastIndex = at;
       const [number] = NUMBER.exec(text) ?? [];
       if (number === undefined) {
-        at += 1; // no JSON: the parser will say so
+        at += 1; // not JSON: left to the parser's error
         continue;
       }
       if (INTEGER.test(number) && !Number.isSafeInteger(Number(number))) {
@@ -46,7 +49,7 @@ const MINUS = 0x2d;
 const ZERO = 0x30;
 const NINE = 0x39;
 
-/** Where the string that begins at `start` has ended; the text's end if it does not. */
+/** The index after the string that begins at `start`; the length of the text if the string is not closed. */
 function endOfString(text: string, start: number): number {
   for (let at = start + 1; at < text.length; at++) {
     const character = text.charCodeAt(at);
@@ -56,6 +59,6 @@ function endOfString(text: string, start: number): number {
   return text.length;
 }
 
-/** An array of numbers and of integers' decimal texts, all written as numbers. */
+/** A JSON array of numbers; decimal texts are written as numbers too. */
 export const numbersJson = (values: readonly (number | string)[]): string =>
   `[${values.map((value) => (typeof value === 'string' ? String(BigInt(value)) : JSON.stringify(value))).join(',')}]`;

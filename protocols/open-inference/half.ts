@@ -5,7 +5,7 @@
 
 const SUBNORMAL_UNIT = 2 ** -24;
 const LEAST_NORMAL = 2 ** -14;
-/** Half-way between the largest half, 65504, and what would follow it: from here on a number rounds to infinity. */
+/** Midpoint between the largest half, 65504, and the next value: numbers from here on round to infinity. */
 const OVERFLOW = 65_520;
 
 const SIGN = 0x8000;
@@ -14,20 +14,20 @@ const NOT_A_NUMBER = 0x7e00;
 
 const scratch = new DataView(new ArrayBuffer(8));
 
-/** The bits of the half nearest to `value`, of two equally near ones the even one. */
+/** The bits of the half nearest to `value`; ties go to the even one. */
 export function halfBits(value: number): number {
   if (Number.isNaN(value)) return NOT_A_NUMBER;
   const sign = value < 0 || Object.is(value, -0) ? SIGN : 0;
   const size = Math.abs(value);
   if (size >= OVERFLOW) return sign | INFINITY;
-  // Rounding up from the largest subnormal carries into the exponent, which makes it the least normal: as it should be.
+  // Rounding up from the largest subnormal carries into the exponent, which correctly gives the smallest normal.
   if (size < LEAST_NORMAL) return sign | roundToEven(size / SUBNORMAL_UNIT);
   scratch.setFloat64(0, size);
   const exponent = (scratch.getUint16(0) >>> 4) - 1_023;
   return sign | (((exponent + 15) << 10) + roundToEven((size / 2 ** exponent - 1) * 1_024));
 }
 
-/** The number that the bits of a half stand for. */
+/** The value of a half. */
 export function halfValue(bits: number): number {
   const sign = bits & SIGN ? -1 : 1;
   const exponent = (bits >>> 10) & 0x1f;

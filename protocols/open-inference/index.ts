@@ -1,6 +1,6 @@
 /**
- * The KServe v2 inference protocol (Open Inference Protocol): its gRPC messages and the form of tensors on the wire. The
- * connectors of its servers speak it as clients, the gateway's door as a server.
+ * The KServe v2 inference protocol (Open Inference Protocol): gRPC messages and tensor encodings, for connectors (as
+ * clients) and the gateway's door (as server).
  */
 export { type AnyTensor, badInput, fromWire, invalidInput, isDtype, toWire } from './any-tensor.js';
 export { tensorsOf, withBytes } from './contents.js';

@@ -1,11 +1,11 @@
 import type { Dtype } from '../../pipelines/media.js';
 
 /*
- * The messages of `protocol.ts` as they come out of the decoder. Numbers of 64 bits are decimal texts there: `Int64`.
- * A message that is absent is null, everything else that is absent is zero, empty or false, as proto3 has it.
+ * The messages of `protocol.ts` as decoded. 64-bit integers are decimal strings: `Int64`. An absent message is null;
+ * other absent fields are zero, empty or false, as in proto3.
  */
 
-/** A 64-bit integer: a decimal text when decoded; a number will do when encoded. */
+/** A 64-bit integer: a decimal string when decoded; a number is accepted when encoding. */
 export type Int64 = string | number;
 
 /** Name, element type and shape of a tensor. */
@@ -15,7 +15,7 @@ export interface TensorHeader {
   readonly shape: readonly number[];
 }
 
-/** A tensor in a message; its bytes are in `raw_*_contents` at the same index, or its elements in `contents`. */
+/** A tensor in a message. Its data are in `raw_*_contents` at the same index, or in `contents`. */
 export interface TensorMessage {
   readonly name: string;
   readonly datatype: string;
@@ -23,7 +23,7 @@ export interface TensorMessage {
   readonly contents?: TypedContents | null;
 }
 
-/** Elements in the protocol's other form, one field for several types (`CONTENTS_OF`). */
+/** The protocol's other form of data: one field for several types (`CONTENTS_OF`). */
 export interface TypedContents {
   readonly bool_contents: readonly boolean[];
   readonly int_contents: readonly number[];
@@ -35,7 +35,7 @@ export interface TypedContents {
   readonly bytes_contents: readonly Buffer[];
 }
 
-/** Which field holds the elements of a type. FP16 has none: it travels as bytes only. */
+/** The field with the elements of each type. FP16 has none: it is sent as raw bytes only. */
 export const CONTENTS_OF: Readonly<Partial<Record<Dtype, keyof TypedContents>>> = {
   BOOL: 'bool_contents',
   INT8: 'int_contents',
@@ -51,7 +51,7 @@ export const CONTENTS_OF: Readonly<Partial<Record<Dtype, keyof TypedContents>>> 
   BYTES: 'bytes_contents',
 };
 
-/** A request's or response's parameter: exactly one field when encoded. */
+/** A parameter of a request or response: exactly one field is set when encoding. */
 export type Parameter =
   | { readonly bool_param: boolean }
   | { readonly int64_param: Int64 }
@@ -68,7 +68,7 @@ export interface InferRequest {
   readonly outputs?: readonly { readonly name: string }[];
   readonly raw_input_contents: readonly Buffer[];
 }
-/** An `InferRequest` as a server decodes it: of tensors' bytes and contents one is there. */
+/** An `InferRequest` as decoded by a server: data are in either `raw_input_contents` or `contents`. */
 export interface ReceivedInferRequest {
   readonly model_name: string;
   readonly model_version: string;
@@ -78,7 +78,7 @@ export interface ReceivedInferRequest {
   readonly outputs: readonly { readonly name: string; readonly parameters: ReceivedParameters }[];
   readonly raw_input_contents: readonly Buffer[];
 }
-/** Parameters as they are decoded: one field each, or none from a client that set none. */
+/** Decoded parameters: one field each, or none if the client set none. */
 export type ReceivedParameters = Readonly<Record<string, Partial<Record<ParameterField, string | number | boolean>>>>;
 type ParameterField = 'bool_param' | 'int64_param' | 'string_param' | 'double_param' | 'uint64_param';
 
@@ -87,13 +87,13 @@ export interface InferResponse {
   readonly outputs: readonly TensorMessage[];
   readonly raw_output_contents: readonly Buffer[];
 }
-/** One response of a stream: either an error's text or a response. */
+/** A message of a response stream: an error text or a response. */
 export interface StreamResponse {
   readonly error_message: string;
   readonly infer_response: InferResponse | null;
 }
 
-/** Requests and answers of the methods with one answer. */
+/** Requests and responses of the unary methods. */
 export interface Methods {
   ModelMetadata: {
     request: { name: string };
@@ -124,15 +124,15 @@ export interface ModelConfig {
   readonly output?: readonly object[];
   readonly instance_group?: readonly { readonly count: number }[];
   readonly default_model_filename: string;
-  /** Null unless requests that wait are batched. */
+  /** Null unless dynamic batching is enabled. */
   readonly dynamic_batching?: {
     readonly preferred_batch_size: readonly number[];
     readonly max_queue_delay_microseconds: Int64;
   } | null;
-  /** Null unless requests of one sequence belong to one instance of the model. */
+  /** Null unless requests of one sequence go to one instance of the model. */
   readonly sequence_batching: object | null;
   readonly parameters: Readonly<Record<string, { readonly string_value: string }>>;
-  /** `decoupled`: a request has any number of responses, and `ModelInfer` is refused. */
+  /** `decoupled`: a request has any number of responses, and `ModelInfer` is rejected. */
   readonly model_transaction_policy: { readonly decoupled: boolean } | null;
 }
 
@@ -144,21 +144,24 @@ export interface ModelIndex {
   readonly reason: string;
 }
 
-/** Counts since the model was loaded. `inference_count` counts batch elements, `execution_count` batches, the others requests. */
+/**
+ * Counts since the model was loaded: `inference_count` of batch elements, `execution_count` of batches, the others of
+ * requests.
+ */
 export interface StatisticsMessage {
   readonly name: string;
   readonly version: string;
   readonly inference_count: Int64;
   readonly execution_count: Int64;
   readonly inference_stats: Readonly<Record<'success' | 'fail' | Duration, Count | null>> | null;
-  /** For each size of batch that there was; a count is one of batches. */
+  /** By batch size; counts are of batches. */
   readonly batch_stats?: readonly ({ readonly batch_size: Int64 } & Readonly<Record<Compute, Count | null>>)[];
 }
 
 type Compute = 'compute_input' | 'compute_infer' | 'compute_output';
 type Duration = 'queue' | Compute;
 
-/** How often something has happened, and the nanoseconds that it took in all. */
+/** A count of events and their total duration in nanoseconds. */
 interface Count {
   readonly count: Int64;
   readonly ns: Int64;

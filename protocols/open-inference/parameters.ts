@@ -1,8 +1,8 @@
 import type { Parameters, ReceivedParameters } from './messages.js';
 
 /**
- * Request parameters in the protocol's types: a boolean, a text, an integer (int64) or a fraction (double). JSON does not
- * tell 1 from 1.0, so a whole number is always an integer.
+ * Encodes request parameters: a boolean, a string, an integer (int64) or a fraction (double). JSON does not distinguish
+ * 1 from 1.0, so a whole number is always an integer.
  */
 export function parametersOf(given: Readonly<Record<string, string | number | boolean>> = {}): Parameters {
   return Object.fromEntries(
@@ -17,7 +17,7 @@ export function parametersOf(given: Readonly<Record<string, string | number | bo
 /** A parameter's value in JSON. */
 export type ParameterValue = string | number | boolean;
 
-/** The parameters of a received message. Integers beyond 2^53 stay decimal texts. */
+/** Decodes the parameters of a message. Integers beyond 2^53 remain decimal strings. */
 export const valuesOf = (received: ReceivedParameters): Record<string, ParameterValue> =>
   Object.fromEntries(
     Object.entries(received).flatMap(([name, choice]) => {

@@ -2,13 +2,12 @@ import type { ServiceDefinition } from '@grpc/grpc-js';
 import { fromJSON } from '@grpc/proto-loader';
 
 /*
- * The part of Triton's gRPC protocol that Millrace speaks: the KServe v2 inference protocol ("Open Inference Protocol",
+ * The subset of Triton's gRPC protocol that Millrace uses: the KServe v2 inference protocol ("Open Inference Protocol",
  * https://github.com/kserve/open-inference-protocol, specification/protocol/open_inference_grpc.proto) with Triton's
  * model repository, configuration and statistics extensions (https://github.com/triton-inference-server/common,
- * protobuf/grpc_service.proto and model_config.proto; docs/protocol/ in the server's repository). Field numbers were read
- * from the descriptors of tritonclient 2.73.0. Fields that nothing here reads are left out: protobuf skips them.
- *
- * It is protobuf's JSON descriptor form, not .proto text, so that it needs neither a parser nor a file beside the code.
+ * protobuf/grpc_service.proto and model_config.proto; docs/protocol/ in the server's repository). Field numbers were
+ * taken from the descriptors of tritonclient 2.73.0. Unused fields are left out; protobuf skips them.
+ * It is protobuf's JSON descriptor form instead of .proto text, so that no .proto parser and no extra file are needed.
  */
 
 const one = (type: string, id: number) => ({ type, id });
@@ -154,7 +153,7 @@ const PROTOCOL = {
     TYPE_BF16: 14,
   }),
   ModelTransactionPolicy: message({ decoupled: one('bool', 1) }),
-  /** A message of which only whether it is there matters. */
+  /** A message of which only the presence matters. */
   Empty: message({}),
   ModelParameter: message({ string_value: one('string', 1) }),
   ModelStatisticsRequest: message({ name: one('string', 1), version: one('string', 2) }),
@@ -208,6 +207,6 @@ const PROTOCOL = {
 /** The service, ready for `makeGenericClientConstructor` and a server's `addService`. */
 export const inferenceService = fromJSON(
   { nested: { inference: { nested: PROTOCOL } } },
-  // `defaults`: absent means zero in proto3. `longs: String`: elements and parameters may lie beyond 2^53.
+  // `defaults`: absent means zero in proto3. `longs: String`: elements and parameters may exceed 2^53.
   { keepCase: true, longs: String, enums: String, defaults: true, oneofs: false },
 )['inference.GRPCInferenceService'] as ServiceDefinition;

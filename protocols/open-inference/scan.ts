@@ -1,26 +1,29 @@
 import { MillraceError } from '../../pipelines/errors.js';
 
 /*
- * A look at the bytes of a ModelInferRequest before they are decoded. The decoder makes an object of every repeated element
- * and a text of every string, so a message of empty elements becomes a hundred times its size. Here they are counted, and
- * nothing is made. The numbers of fields are those of `protocol.ts`.
+ * Checks the bytes of a ModelInferRequest before decoding. The decoder creates an object for every repeated element and
+ * a string for every text, so a message of empty elements would expand a hundredfold. The scan counts them without
+ * creating any. Field numbers are those of `protocol.ts`.
  */
 
-/** Most parts of a message that become objects or texts, or are passed over: tensors, parameters, outputs, elements of BYTES and of 64 bits. */
+/**
+ * Most parts of a message, each of which becomes an object or a string or is skipped: tensors, parameters, outputs,
+ * elements of BYTES and of 64 bits.
+ */
 export const MOST_PARTS = 100_000;
-/** Most typed numbers of a message: a minute of samples at 16 kHz. More of them come as `raw_input_contents`. */
+/** Most typed numbers of a message: a minute of samples at 16 kHz. More must be sent as `raw_input_contents`. */
 const MOST_NUMBERS = 1024 * 1024;
-/** Longest name, identifier or text of a parameter, in bytes: it may stand in an error's message. */
+/** Longest name, identifier or text parameter, in bytes: it may be quoted in an error message. */
 const LONGEST_TEXT = 65_536;
 
-/** What a field with a length holds. */
+/** Content of a length-delimited field. */
 type Field =
   | 'text'
-  /** A part, and nothing in it is looked at. */
+  /** A part whose content is not checked. */
   | 'part'
-  /** Numbers one after the other, of 4 or 8 bytes, or of as many as they need (`varint`); a single one where it has no length. */
+  /** Packed numbers of 4, 8 or a variable number of bytes (`varint`); a single one if not length-delimited. */
   | { readonly packed: 'varint' | 4 | 8; readonly as: 'parts' | 'numbers' }
-  /** A part with fields of its own. */
+  /** A message. */
   | { readonly fields: Fields };
 type Fields = Readonly<Record<number, Field>>;
 
@@ -51,7 +54,7 @@ const FIXED64 = 1;
 const DELIMITED = 2;
 const FIXED32 = 5;
 
-/** Throws `INVALID_INPUT` for a ModelInferRequest of more than may be decoded, at the first that is too much. */
+/** Throws `INVALID_INPUT` at the first limit that a ModelInferRequest exceeds. */
 export function expectModestRequest(bytes: Uint8Array): void {
   new Scan(bytes).message(0, bytes.length, REQUEST);
 }
@@ -63,7 +66,7 @@ class Scan {
 
   constructor(readonly bytes: Uint8Array) {}
 
-  /** Fields are at most five deep, as `REQUEST` is. */
+  /** Nesting is at most five deep, as in `REQUEST`. */
   message(start: number, end: number, fields: Fields): void {
     this.#at = start;
     while (this.#at < end) {
@@ -91,8 +94,8 @@ class Scan {
           break;
         }
         default:
-          // Groups, which proto3 has not: a decoder would follow their nesting until its stack is used up.
-          throw invalid('it is no protobuf message of this protocol');
+          // Groups are not in proto3: a decoder would follow their nesting until the stack overflows.
+          throw invalid('it is not a protobuf message of this protocol');
       }
     }
   }
@@ -116,7 +119,7 @@ class Scan {
     }
   }
 
-  /** How many there are: the last byte of each has its highest bit clear. What is above every limit is not counted on. */
+  /** The number of varints: the last byte of each has its highest bit clear. Counting stops above all limits. */
   #varints(from: number, length: number): number {
     let ends = 0;
     for (let at = from; at < from + length && ends <= MOST_NUMBERS; at++)
@@ -133,7 +136,7 @@ class Scan {
       throw invalid(`it has more than ${MOST_NUMBERS} numbers in contents; send them in raw_input_contents`);
   }
 
-  /** Sizes and tags that matter have up to 32 bits; of longer ones the rest is passed over. */
+  /** Sizes and tags have up to 32 bits; higher bits are ignored. */
   #varint(end: number): number {
     let value = 0;
     for (let shift = 0; shift < 70; shift += 7) {
@@ -146,7 +149,7 @@ class Scan {
   }
 
   #skip(length: number, end: number): void {
-    if (length > end - this.#at) throw invalid('a field in it reaches behind its end');
+    if (length > end - this.#at) throw invalid('a field in it extends beyond its end');
     this.#at += length;
   }
 }

@@ -2,19 +2,19 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { TensorHeader } from './messages.js';
 
 /**
- * Tensors as KServe v2 puts them on the wire in `raw_input_contents` and `raw_output_contents`: row-major, little-endian;
- * an element of BYTES is a u32 length and that many bytes.
- * Readers throw when the bytes are not what the header says: `INVALID_OUTPUT`, or the `fault` that they are given.
+ * Tensors in the encoding of `raw_input_contents` and `raw_output_contents`: row-major, little-endian; an element of
+ * BYTES is a u32 length followed by that many bytes. Readers throw `INVALID_OUTPUT`, or the error of `fault`, if the
+ * bytes do not match the header.
  */
 export interface Tensor extends TensorHeader {
   readonly raw: Buffer;
 }
 
-/** Bytes of an element. */
+/** Bytes per element. */
 const WIDTH = { INT16: 2, INT32: 4, FP32: 4 } as const;
 const LENGTH_PREFIX = 4;
 
-/** BYTES tensor of UTF-8 texts. */
+/** A BYTES tensor of UTF-8 texts. */
 export const textTensor = (name: string, shape: readonly number[], ...texts: string[]): Tensor =>
   bytesTensor(
     name,
@@ -22,7 +22,7 @@ export const textTensor = (name: string, shape: readonly number[], ...texts: str
     texts.map((text) => Buffer.from(text, 'utf8')),
   );
 
-/** BYTES tensor. */
+/** A BYTES tensor. */
 export function bytesTensor(name: string, shape: readonly number[], elements: readonly Uint8Array[]): Tensor {
   const raw = Buffer.alloc(elements.reduce((sum, element) => sum + LENGTH_PREFIX + element.length, 0));
   let at = 0;
@@ -34,7 +34,7 @@ export function bytesTensor(name: string, shape: readonly number[], elements: re
   return { name, datatype: 'BYTES', shape, raw };
 }
 
-/** FP32 tensor. */
+/** An FP32 tensor. */
 export function fp32Tensor(name: string, shape: readonly number[], values: Float32Array): Tensor {
   const raw = Buffer.alloc(values.length * WIDTH.FP32);
   const view = viewOf(raw);
@@ -48,14 +48,14 @@ export function fp32Tensor(name: string, shape: readonly number[], values: Float
 export function readBytes(tensor: Tensor, fault = invalid): Buffer[] {
   expectDatatype(tensor, 'BYTES', fault);
   const { raw, shape } = tensor;
-  // Each is made an object: no more of them than the shape has, whatever the bytes hold.
+  // Each element becomes an object: their number is limited by the shape, whatever the bytes contain.
   const wanted = sizeOf(shape);
   const elements: Buffer[] = [];
   for (let at = 0; at < raw.length; ) {
     if (elements.length === wanted) throw fault(tensor, `more elements than shape [${shape}] has`);
     const start = at + LENGTH_PREFIX;
     const end = start <= raw.length ? start + raw.readUInt32LE(at) : Number.POSITIVE_INFINITY;
-    if (end > raw.length) throw fault(tensor, `element ${elements.length} reaches behind the ${raw.length} bytes sent`);
+    if (end > raw.length) throw fault(tensor, `element ${elements.length} extends beyond the ${raw.length} bytes sent`);
     elements.push(raw.subarray(start, end));
     at = end;
   }
@@ -82,7 +82,7 @@ export function readText(tensor: Tensor): string {
   return text;
 }
 
-/** The values of an FP32 tensor, all finite. */
+/** The values of an FP32 tensor; all must be finite. */
 export function readFp32(tensor: Tensor): Float32Array {
   const view = numeric(tensor, 'FP32');
   const values = new Float32Array(tensor.raw.length / WIDTH.FP32);
@@ -123,14 +123,14 @@ function expectDatatype(tensor: Tensor, datatype: string, fault = invalid): void
   if (tensor.datatype !== datatype) throw fault(tensor, `${tensor.datatype} instead of ${datatype}`);
 }
 
-/** How many elements a shape has. */
+/** The number of elements of a shape. */
 export const sizeOf = (shape: readonly number[]): number => shape.reduce((product, length) => product * length, 1);
 
 export const viewOf = (raw: Buffer): DataView => new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
 
-/** What is wrong with a model's answer. */
+/** An error about a model's output tensor. */
 export const invalid: Fault = ({ name }, problem) =>
   new MillraceError('INVALID_OUTPUT', `output tensor ${name}: ${problem}`);
 
-/** The error for a tensor that is not what its header says: whose fault that is, the reader of the bytes knows. */
+/** Creates the error for bytes that do not match their header; the code depends on who sent them. */
 export type Fault = (tensor: { readonly name: string }, problem: string) => MillraceError;

@@ -234,7 +234,7 @@ test('a program that is not ffmpeg, or may not be run', async () => {
   });
   await expect(read('false')).rejects.toMatchObject({
     code: 'INVALID_MEDIA',
-    message: expect.stringMatching(/ffmpeg ended with 1/),
+    message: expect.stringMatching(/ffmpeg exited with 1/),
   });
 });
 
@@ -266,7 +266,7 @@ describe('a program that hangs', () => {
     const next = decodeByFfmpeg(pieces(mp3, 100), 'mp3', { program }).next();
     const refused = expect(next).rejects.toMatchObject({
       code: 'INVALID_MEDIA',
-      message: 'ffmpeg made nothing of the mp3 file for 30 s',
+      message: 'ffmpeg produced no output from the mp3 file for 30 s',
     });
     await vi.advanceTimersByTimeAsync(29_000);
     expect(vi.getTimerCount()).toBe(1);

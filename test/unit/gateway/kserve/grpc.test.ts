@@ -127,7 +127,7 @@ describe('ModelInfer', () => {
     ['an unknown tensor', { ...say, inputs: [{ ...textHeader, name: 'nope' }] }, 'input tensor nope'],
     ['a wrong datatype', { ...say, inputs: [{ ...textHeader, datatype: 'FP32' }] }, 'text: FP32 instead of BYTES'],
     ['a negative shape', { ...say, inputs: [{ ...textHeader, shape: [-1] }] }, 'text: [-1] is not a shape'],
-    ['bytes that end early', { ...say, raw_input_contents: [text.subarray(0, 6)] }, 'text: element 0 reaches behind'],
+    ['bytes that end early', { ...say, raw_input_contents: [text.subarray(0, 6)] }, 'text: element 0 extends beyond'],
     ['bytes that belong to nothing', { ...say, raw_input_contents: [text, text] }, 'raw_input_contents has 2 entries'],
     ['no data at all', { ...say, raw_input_contents: [] }, 'text: 0 elements for shape [1]'],
   ])('refuses %s and says which', async (_, request, message) => {

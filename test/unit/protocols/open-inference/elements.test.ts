@@ -142,7 +142,7 @@ describe('elements on the wire', () => {
   });
 
   it.each<[string, ReturnType<typeof wire>, RegExp]>([
-    ['NaN in FP16', wire('FP16', [1], 0x00, 0x7e), /element 0 is NaN, which JSON cannot hold/],
+    ['NaN in FP16', wire('FP16', [1], 0x00, 0x7e), /element 0 is NaN, which JSON cannot represent/],
     ['infinity in FP16', wire('FP16', [2], 0, 0, 0x00, 0xfc), /element 1 is -Infinity/],
     ['NaN in FP32', wire('FP32', [1], 0, 0, 0xc0, 0x7f), /element 0 is NaN/],
     ['infinity in FP64', wire('FP64', [1], 0, 0, 0, 0, 0, 0, 0xf0, 0x7f), /element 0 is Infinity/],

@@ -64,7 +64,7 @@ describe('tensors on the wire', () => {
     ['a negative dimension', () => readInt16(tensor('INT16', [1, -1], [])), /shape \[1,-1\]/],
     ['not a number', () => readFp32(fp32Tensor('OUT', [1, 2], Float32Array.of(1, Number.NaN))), /element 1 is NaN/],
     ['infinity', () => readFp32(fp32Tensor('OUT', [1, 1], Float32Array.of(-1 / 0))), /element 0 is -Infinity/],
-    ['a length that is cut off', () => readText(tensor('BYTES', [1, 1], [1, 0, 0])), /element 0 reaches behind the 3/],
+    ['a length that is cut off', () => readText(tensor('BYTES', [1, 1], [1, 0, 0])), /element 0 extends beyond the 3/],
     ['a length beyond the end', () => readText(tensor('BYTES', [1, 1], [0xff, 0xff, 0xff, 0xff, 65])), /element 0/],
     ['bytes that are not UTF-8', () => readText(tensor('BYTES', [1, 1], [1, 0, 0, 0, 0xc3])), /not UTF-8/],
     [
