@@ -6,27 +6,27 @@ import type { ArtifactStore } from '../stores/artifacts/index.js';
 import type { Authenticator } from './access/authenticator.js';
 import type { Readiness, ReadinessCheck } from './readiness.js';
 
-/** All that the gateway needs from outside; whoever composes it owns and closes these. */
+/** External dependencies of the gateway; the composing code owns and closes them. */
 export interface GatewayParts extends RunParts {
-  /** Who callers are. Absent: whoever reaches the gateway from this machine. */
+  /** Absent: callers on this machine are trusted without authentication. */
   readonly authenticator?: Authenticator;
   readonly pipelines: readonly Pipeline[];
   readonly artifacts: ArtifactStore;
-  /** What the gateway looks at to say that it is ready, by the name that it is told by. */
+  /** The checks of `/readyz`, by the name in its response. */
   readonly readiness: Readonly<Record<string, ReadinessCheck>>;
   readonly limits: GatewayLimits;
-  /** Base URL at which callers reach the gateway; absent where that is what they call. */
+  /** Base URL at which callers reach the gateway. Absent: that of the request. */
   readonly publicUrl?: string | undefined;
-  /** ffmpeg, which makes audio of other formats: a path, or a name on PATH, where the default is `ffmpeg`. */
+  /** The ffmpeg program, which encodes audio: a path, or a name on PATH. Default: `ffmpeg`. */
   readonly ffmpeg?: string;
-  /** Where the inference protocol is served by gRPC; absent: nowhere. */
+  /** Address of the gRPC listener of the inference protocol. Absent: no gRPC. */
   readonly grpc?: { readonly host: string; readonly port: number };
-  /** Millrace's own release. */
+  /** Millrace's release. */
   readonly release?: string;
   readonly logger: Logger;
 }
 
-/** What its routes work with. */
+/** Dependencies of the routes. */
 export interface GatewayDeps extends GatewayParts, RunDeps {
   readonly ready: Readiness;
   readonly list: RunList;
@@ -39,18 +39,21 @@ export interface GatewayLimits extends RunLimits {
   readonly maxAudioBytes: number;
   /** Largest JSON body, and largest text part of a multipart body. */
   readonly maxJsonBytes: number;
-  /** Bytes of requests’ bodies that the process holds in memory, all doors together. Absent: no bound. */
+  /** Most bytes of request bodies that the process holds in memory, over all doors. Absent: unlimited. */
   readonly maxBodyMemoryBytes?: number;
-  /** The same of one tenant. Absent: no bound of its own. */
+  /** The same per tenant. Absent: unlimited. */
   readonly maxTenantBodyMemoryBytes?: number;
   /** Longest `Prefer: wait`. */
   readonly maxWaitMs: number;
-  /** Longest time to receive one request. */
+  /** Timeout for receiving a request. */
   readonly uploadTimeoutMs: number;
-  /** Longest time to receive a request's headers, the first ones of a connection counted from its opening. Absent: Node's minute. */
+  /**
+   * Timeout for receiving a request's headers; of the first request on a connection it starts when the connection
+   * opens. Absent: Node's default of one minute.
+   */
   readonly headersTimeoutMs?: number;
-  /** Connections at once, of all clients. Absent: no bound. */
+  /** Most open connections. Absent: unlimited. */
   readonly maxConnections?: number;
-  /** Connections at once of one address. Absent: no bound. */
+  /** Most open connections per address. Absent: unlimited. */
   readonly maxConnectionsPerAddress?: number;
 }

@@ -36,9 +36,9 @@ import { runRoutes } from './rest/run-routes.js';
 
 /** The longest run id (pipeline name, dash, UUID) is 100 characters, which is also the router's default limit. */
 const MOST_PARAMETER_CHARACTERS = 256;
-/** The paths whose errors are no problem bodies. */
+/** Paths whose errors are not problem bodies. */
 const ERROR_SHAPES: readonly ErrorShape[] = [openAiErrors, mcpErrors];
-/** Every door registers its routes here. */
+/** The routes of all doors. */
 const ROUTES = [
   runRoutes,
   runListRoutes,
@@ -54,8 +54,8 @@ const ROUTES = [
 ] as const;
 
 /**
- * The HTTP trigger: starts runs, shows them, serves their media. Every error is a problem body (RFC 9457) with a code of the
- * error table.
+ * The HTTP server: starts runs, shows them, serves their media. Every error is a problem body (RFC 9457) with a code of
+ * the error table.
  */
 export async function createGateway(parts: GatewayParts): Promise<FastifyInstance> {
   const deps: GatewayDeps = {
@@ -70,7 +70,7 @@ export async function createGateway(parts: GatewayParts): Promise<FastifyInstanc
   const warnings = new RationedWarnings(deps.logger);
   const app = fastify({
     loggerInstance: deps.logger as FastifyBaseLogger,
-    // `observeRequests` writes one line a request instead.
+    // Replaced by the single line per request that `observeRequests` writes.
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'requestId' }),
     genReqId: () => randomUUID(),
     serverFactory: boundedServers(limits, warnings),
@@ -100,7 +100,10 @@ export async function createGateway(parts: GatewayParts): Promise<FastifyInstanc
   return app;
 }
 
-/** Before a body is read: 405 with `Allow` where the path has routes of other methods, else 404. */
+/**
+ * Rejects unknown routes before a body is read: 405 with `Allow` if the path has routes of other methods, otherwise
+ * 404.
+ */
 function refuseUnknownRoutes(app: FastifyInstance): void {
   const methods = new Map<string, Set<string>>();
   app.addHook('onRoute', ({ url, method }) => {
@@ -112,15 +115,15 @@ function refuseUnknownRoutes(app: FastifyInstance): void {
     if (!request.is404) return;
     const path = request.url.split('?', 1)[0] as string;
     const allowed = [...methods].find(([pattern]) => matches(pattern, path))?.[1];
-    if (allowed === undefined) throw new MillraceError('ROUTE_NOT_FOUND', `there is nothing at ${path}`);
+    if (allowed === undefined) throw new MillraceError('ROUTE_NOT_FOUND', `no route matches ${path}`);
     const allow = [...allowed].join(', ');
     reply.header('allow', allow);
-    const message = `${path} takes ${allow}, not ${request.method}`;
+    const message = `${path} allows ${allow}, not ${request.method}`;
     throw new MillraceError('METHOD_NOT_ALLOWED', message, { fields: [{ field: 'method', message }] });
   });
 }
 
-/** Whether a path is of a route's pattern, whose parameters are whole segments. */
+/** Whether a path matches a route's pattern; parameters are whole segments. */
 function matches(pattern: string, path: string): boolean {
   const wanted = pattern.split('/');
   const given = path.split('/');

@@ -1,4 +1,4 @@
-/** The doors. */
+/** The doors: protocols by which pipelines are called. */
 export * from './access/index.js';
 export type { GatewayDeps, GatewayLimits, GatewayParts } from './deps.js';
 export { createGateway } from './gateway.js';

@@ -1,14 +1,16 @@
 import { MillraceError } from '../pipelines/errors.js';
 
-/** Longest time that a part may take to say that it works: a probe of Kubernetes waits a second by default, people set 5. */
+/** Timeout of a check, in milliseconds: a Kubernetes probe waits a second by default, and 5 s in common practice. */
 const CHECK_MS = 2_000;
-/** What was found is told for so long, in milliseconds: anybody may ask, and each look costs files and calls. */
+/**
+ * How long a result is cached, in milliseconds: the route is open to everybody, and each check costs files and calls.
+ */
 const FRESH_MS = 1_000;
 
 export interface ReadinessCheck {
-  /** Whether the gateway is of no use without it. Otherwise its failure makes the gateway `degraded`. */
+  /** Whether no run can start without it. Otherwise its failure makes the gateway `degraded`. */
   readonly critical: boolean;
-  /** Throws when the part cannot be used; the message of a `MillraceError` is told to anybody. */
+  /** Throws if the part is unusable; the message of a `MillraceError` is public. */
   check(): Promise<void>;
 }
 
@@ -20,17 +22,14 @@ interface CheckResult {
 }
 
 export interface ReadinessDocument {
-  /**
-   * `unavailable`: no run can start here. `degraded`: runs start, and something is missing without which some wait, fail or are
-   * slower.
-   */
+  /** `unavailable`: no run can start. `degraded`: runs start, but some may wait, fail or be slower. */
   readonly status: 'ready' | 'degraded' | 'unavailable';
-  /** What is missing that a run can start without. */
+  /** The failed parts that are not critical. */
   readonly degraded: readonly { readonly part: string; readonly message: string }[];
   readonly checks: Readonly<Record<string, CheckResult>>;
 }
 
-/** Looks at everything that the gateway needs, at once, and once a second for all who ask. */
+/** Checks all parts in parallel, at most once a second, shared by all requests. */
 export class Readiness {
   readonly #parts: Readonly<Record<string, ReadinessCheck>>;
   #found: { readonly document: Promise<ReadinessDocument>; endedAt: number } | undefined;
@@ -74,7 +73,7 @@ async function run({ critical, check }: ReadinessCheck): Promise<CheckResult> {
     await Promise.race([check(), late]);
     return result('ok');
   } catch (error) {
-    // Only messages written for people: others may name paths.
+    // Only messages of `MillraceError` are public: others may contain paths.
     return { ...result('failed'), error: error instanceof MillraceError ? error.message : 'failed' };
   } finally {
     clearTimeout(timer);

@@ -24,6 +24,7 @@ export const fits = ({ mime, sampleRate, channels }: Artifact, format: AudioForm
  * the rate and channels of the format; properties that the format leaves open are kept. Memory is bounded; the source
  * is read twice, because a WAV header contains the length. The store deduplicates content, so a repeated conversion
  * costs time but no space.
+ *
  * Throws `CONVERSION_UNAVAILABLE` for a target encoding other than WAV, and if ffmpeg is needed and missing.
  */
 export async function convertAudio(

@@ -23,6 +23,7 @@ type Header = Extract<Part, { is: 'riff' | 'chunk' | 'fmt' }>;
 /**
  * Reads a RIFF/WAVE file from chunks of any size, in bounded memory: it buffers at most one header, and yields the
  * sample bytes as views of the chunks. Throws `INVALID_MEDIA` as soon as the bytes cannot be a supported WAV file.
+ *
  * More tolerant than the specification: chunks in any order if `fmt ` precedes `data`, a wrong RIFF size, unknown
  * `data` sizes (see `PLACEHOLDER_SIZE`), a missing pad byte at the end, a partial last frame (dropped).
  */

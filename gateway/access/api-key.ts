@@ -4,49 +4,49 @@ import { isTenant } from '../../stores/artifacts/index.js';
 import { rateFields } from '../../stores/rates/index.js';
 
 /**
- * What a key may do: `run` starts and cancels, `read` looks at pipelines, runs and their media, `approve` decides what an
- * approval waits for, `metrics` reads `/metrics`. Apart, because an agent's own key must not approve what the agent asks.
+ * Permissions of a key: `run` starts and cancels runs, `read` reads pipelines, runs and their media, `approve` decides
+ * approvals, `metrics` reads `/metrics`. `approve` is separate, so that an agent's key cannot approve its own requests.
  */
 export const PERMISSIONS = ['run', 'read', 'approve', 'metrics'] as const;
 export type Permission = (typeof PERMISSIONS)[number];
 
-/** Marks the text as a key of Millrace, for people and for scanners of leaked secrets. */
+/** Identifies a Millrace key to people and to secret scanners. */
 const PREFIX = 'millrace_';
-/** 256 bits: nothing to guess. */
+/** 256 bits: cannot be guessed. */
 const SECRET_BYTES = 32;
-/** Short enough to read out, and enough for a file that people keep. */
+/** Short enough to read aloud, long enough for a hand-edited file. */
 const ID_BYTES = 5;
 
 const time = z.iso.datetime().describe('ISO 8601, UTC');
 
-/** A key as it is kept: its hash, never itself. */
+/** A stored key: the hash of the secret, never the secret. */
 export const apiKeySchema = z.strictObject({
-  /** Names the key in lists, logs and commands; no secret. */
+  /** Identifies the key in lists, logs and commands; not secret. */
   id: z.string().regex(/^[a-z0-9]{1,32}$/),
-  /** Who or what has it, for people. */
+  /** Holder of the key, for people. */
   name: z.string().max(100),
   sha256: z.string().regex(/^[0-9a-f]{64}$/),
-  tenant: z.string().refine(isTenant, 'is no name of a tenant'),
+  tenant: z.string().refine(isTenant, 'is not a valid tenant name'),
   /**
-   * Whose its conversations are: those of keys with the same owner are one's, so that a new key goes on where the old one
-   * was. Absent: the key's own, by its id.
+   * Owner of its conversations. Keys with the same owner share conversations, so that a new key can replace an old one.
+   * Absent: the key has an owner of its own, its id.
    */
   owner: z
     .string()
     .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/)
     .optional(),
-  /** Absent: all of them. */
+  /** Absent: all pipelines. */
   pipelines: z.array(z.string()).min(1).optional(),
   permissions: z.array(z.enum(PERMISSIONS)).min(1),
   createdAt: time,
   expiresAt: time.optional(),
   revokedAt: time.optional(),
-  /** In place of the tenant's: the key then counts for itself. */
+  /** Limits in place of the tenant's; the key is then counted separately. */
   limits: z
     .strictObject({
-      /** Of requests. */
+      /** Rate of requests. */
       rate: z.strictObject(rateFields).optional(),
-      /** Most runs at once. */
+      /** Most concurrent runs. */
       runs: z.int().min(1).optional(),
     })
     .optional(),
@@ -54,13 +54,13 @@ export const apiKeySchema = z.strictObject({
 
 export type ApiKey = z.output<typeof apiKeySchema>;
 
-/** Where keys are looked up. */
+/** Looks up keys. */
 export interface KeyRing {
-  /** The key that a secret stands for, unless it has expired or was revoked. */
+  /** The key of a secret; undefined if it is unknown, expired or revoked. */
   find(secret: string): ApiKey | undefined;
 }
 
-/** A new key: the secret is seen here and never again. */
+/** Creates a key. Only the return value has the secret. */
 export function issueKey(of: Omit<ApiKey, 'id' | 'sha256' | 'createdAt'>): { secret: string; key: ApiKey } {
   const secret = `${PREFIX}${randomBytes(SECRET_BYTES).toString('base64url')}`;
   const id = randomBytes(ID_BYTES).toString('hex');
@@ -68,9 +68,9 @@ export function issueKey(of: Omit<ApiKey, 'id' | 'sha256' | 'createdAt'>): { sec
 }
 
 /**
- * Keys are found by the hash of what the caller sends, so how long a search takes says nothing about a key: nobody can aim
- * at a hash. One round of SHA-256 is right for 256 random bits; bcrypt and its kin slow down guesses at what people think
- * up, and here would only give an attacker a way to burn the gateway's processor.
+ * Keys are looked up by the SHA-256 of the secret, so the duration of a lookup reveals nothing useful. One round of
+ * SHA-256 suffices for 256 random bits; bcrypt and the like protect guessable passwords, and here would only let an
+ * attacker load the CPU.
  */
 export function keyRing(keys: readonly ApiKey[], now: () => number = Date.now): KeyRing {
   const byHash = new Map(keys.map((key) => [key.sha256, key]));

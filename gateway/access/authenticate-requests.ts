@@ -7,20 +7,20 @@ import { rateHeaders } from './request-rate.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Who makes the request; absent on routes that are `open`. Routes take it by `callerOf`. */
+    /** The authenticated caller; absent on `open` routes. Routes read it by `callerOf`. */
     caller?: Caller;
   }
   interface FastifyContextConfig {
-    /** Whether a route serves everybody, keys or not: `{ config: { open: true } }`. */
+    /** Whether the route needs no authentication: `{ config: { open: true } }`. */
     open?: boolean;
-    /** What a caller must be allowed for a route; by its method where it does not say. */
+    /** The permission that the route needs. Default: by its method, see `usualOf`. */
     permission?: Permission;
   }
 }
 
 /**
- * Every request, also one to a route that is not there, is authenticated before anything of it is looked at, and refused as
- * `FORBIDDEN` before its body is read.
+ * Authenticates every request, also to unknown routes, before anything else is processed. Rejects with `FORBIDDEN`
+ * before the body is read.
  */
 export function authenticateRequests(app: FastifyInstance, authenticator: Authenticator): void {
   app.decorateRequest('caller');
@@ -40,7 +40,7 @@ async function known(authenticator: Authenticator, request: FastifyRequest): Pro
   try {
     return await authenticator.authenticate({ headers: request.headers, address: request.ip });
   } catch (error) {
-    // A flood must not fill the log: its beginning is in it.
+    // Keeps a flood from filling the log; its start is logged.
     if (error instanceof MillraceError && error.code === 'RATE_LIMITED') request.notes.quiet = true;
     throw error;
   }

@@ -10,35 +10,37 @@ import { RateExceededError, type RateState, type RequestRate } from './request-r
 import { WrongKeys } from './wrong-keys.js';
 
 /**
- * How callers are known: by keys; by a proxy in front, which authenticates them and itself, and sets `Millrace-Tenant`; or not at all,
- * because only this machine reaches the gateway.
+ * How callers are authenticated: by keys; by a proxy in front, which authenticates itself and sets `Millrace-Tenant`;
+ * or not at all, because only this machine can reach the gateway.
  */
 export type Access =
   | { readonly by: 'key'; readonly keys: KeyRing }
   | ({ readonly by: 'proxy' } & ProxyInFront)
   | { readonly by: 'loopback' };
 
-/** What each tenant may do, where its key says nothing else. Who needs to show nothing has no limits: it may be anybody. */
+/**
+ * Limits of each tenant, unless its key has its own. Unauthenticated callers have no limits: they cannot be told apart.
+ */
 export interface TenantLimits {
-  /** Absent: as many requests as it likes. */
+  /** Absent: unlimited. */
   readonly rate?: Rate | undefined;
-  /** Runs at once. Absent: as many as it likes. */
+  /** Most concurrent runs. Absent: unlimited. */
   readonly runs?: number | undefined;
   readonly requests: RequestRate;
 }
 
-/** What a request shows, whichever protocol it came by. */
+/** Credentials of a request, independent of the protocol. */
 export interface Shown {
-  /** Of HTTP, or gRPC's metadata. */
+  /** HTTP headers or gRPC metadata. */
   readonly headers: Headers;
   /** The peer's IP address. */
   readonly address: string;
 }
 
-/** Longest secret that is looked at: twice what a key has. */
+/** Longest secret that is looked up: twice the length of a key. */
 const LONGEST_SECRET = 128;
 
-/** Tells who makes a request, and holds it to its rate. One for all doors of a gateway. */
+/** Authenticates requests and applies rate limits. Shared by all doors of a gateway. */
 export class Authenticator {
   readonly #access: Access;
   readonly #limits: TenantLimits | undefined;
@@ -53,8 +55,9 @@ export class Authenticator {
   }
 
   /**
-   * Throws `UNAUTHENTICATED` without a valid key, or what the proxy shows, `RATE_LIMITED` after too many wrong ones or when the caller's rate is used
-   * up, `FORBIDDEN` when `Millrace-Tenant` is not the key's or a stranger's page asks, `INVALID_HEADER`.
+   * Throws `UNAUTHENTICATED` without a valid key or proxy secret, `RATE_LIMITED` after too many wrong keys or above the
+   * caller's rate, `FORBIDDEN` if `Millrace-Tenant` is not the key's tenant or the request is from another site's page,
+   * `INVALID_HEADER`.
    */
   async authenticate(shown: Shown): Promise<Caller> {
     const caller = await this.#identify(shown);
@@ -64,7 +67,7 @@ export class Authenticator {
     return { ...caller, ...(rate && { rate }), ...(runs && { runs }) };
   }
 
-  /** Counts requests beside the one that the caller was authenticated for. Throws `RATE_LIMITED`. */
+  /** Counts further requests of an authenticated caller. Throws `RATE_LIMITED`. */
   async charge(caller: Caller, requests: number): Promise<void> {
     if (this.#limits !== undefined && requests > 0) await this.#take(caller, this.#limits, requests);
   }
@@ -89,7 +92,7 @@ export class Authenticator {
     const { tenant } = key;
     const named = namedTenant(headers);
     if (named === undefined || named === tenant) return { tenant, key };
-    const message = `the key is the tenant "${tenant}"’s`;
+    const message = `the key belongs to the tenant "${tenant}"`;
     throw new MillraceError('FORBIDDEN', `Millrace-Tenant: ${message}`, {
       fields: [{ field: 'Millrace-Tenant', message }],
     });
@@ -101,7 +104,11 @@ export class Authenticator {
       return rate && (await requests.take('tenant', tenant, rate, count));
     } catch (error) {
       if (error instanceof RateExceededError)
-        this.#warnings.warn('rate', { tenant, ...(key && { key: key.id }) }, 'a rate is used up: requests are refused');
+        this.#warnings.warn(
+          'rate',
+          { tenant, ...(key && { key: key.id }) },
+          'rate limit exceeded: requests are rejected',
+        );
       throw error;
     }
   }
@@ -114,7 +121,10 @@ export class Authenticator {
   }
 }
 
-/** `Authorization: Bearer <key>` (RFC 6750 §2.1), or `x-api-key: <key>` for clients that cannot send it; else empty. */
+/**
+ * The key of `Authorization: Bearer <key>` (RFC 6750 §2.1), or of `x-api-key` for clients that cannot send it; empty if
+ * there is none.
+ */
 function secretOf({ authorization, 'x-api-key': apiKey }: Headers): string {
   const [given] = [authorization].flat();
   if (given !== undefined) return /^bearer +(\S+) *$/i.exec(given)?.[1] ?? '';

@@ -2,21 +2,26 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { MillraceError } from '../../pipelines/errors.js';
 import { type Caller, type Headers, invalidHeader, namedTenant } from './caller.js';
 
-/** A proxy in front that authenticates callers, and names their tenant in `Millrace-Tenant`. */
+/** A proxy in front of the gateway that authenticates callers and names their tenant in `Millrace-Tenant`. */
 export interface ProxyInFront {
-  /** One of these it sends in `Millrace-Proxy-Secret`. Absent: nothing, since only this machine reaches the gateway. */
+  /**
+   * Accepted values of `Millrace-Proxy-Secret`. Absent: none is needed, because only this machine can reach the
+   * gateway.
+   */
   readonly secrets?: readonly string[];
 }
 
 const SECRET_HEADER = 'millrace-proxy-secret';
 const USER_HEADER = 'millrace-user';
-/** Visible ASCII: a name, an address, a token's subject. */
+/** Visible ASCII: a user name, an e-mail address, the subject of a token. */
 const USER = /^[\x21-\x7e]{1,200}$/;
 
-/** Names that no proxy may give: `default` is what a gateway without callers calls its own, `millrace` is kept for Millrace. */
+/**
+ * Tenants that a proxy cannot use: `default` is the tenant of a gateway without authentication, `millrace` is reserved.
+ */
 const RESERVED: ReadonlySet<string> = new Set(['default', 'millrace']);
 
-/** Whether the request comes from the proxy. Takes the same time whatever is wrong. */
+/** Whether the request has the proxy's secret. Constant time. */
 export function isFromProxy({ secrets = [] }: ProxyInFront, headers: Headers): boolean {
   if (secrets.length === 0) return true;
   const given = headers[SECRET_HEADER];
@@ -25,14 +30,15 @@ export function isFromProxy({ secrets = [] }: ProxyInFront, headers: Headers): b
 }
 
 /**
- * Whom the proxy names. Throws `UNAUTHENTICATED` where it names no tenant, `INVALID_HEADER` for a name that is none,
- * `FORBIDDEN` for one that is reserved.
+ * The caller that the proxy names. Throws `UNAUTHENTICATED` without a tenant, `INVALID_HEADER` for an invalid name,
+ * `FORBIDDEN` for a reserved one.
  */
 export function proxiedCaller(headers: Headers): Caller {
   const tenant = namedTenant(headers);
-  if (tenant === undefined) throw unauthenticated('Millrace-Tenant', 'is missing: the proxy names the caller’s tenant');
+  if (tenant === undefined)
+    throw unauthenticated('Millrace-Tenant', 'is missing: the proxy must set it to the caller’s tenant');
   if (RESERVED.has(tenant)) {
-    const message = `"${tenant}" is reserved: give the tenant another name`;
+    const message = `"${tenant}" is reserved: rename the tenant`;
     throw new MillraceError('FORBIDDEN', `Millrace-Tenant: ${message}`, {
       fields: [{ field: 'Millrace-Tenant', message }],
     });

@@ -3,19 +3,19 @@ import { RateLimiterRes } from 'rate-limiter-flexible';
 import { MillraceError } from '../../pipelines/errors.js';
 import { type Rate, type RateCounter, rateCounter } from '../../stores/rates/index.js';
 
-/** What is left of a caller's rate after a request. */
+/** State of a caller's rate limit after a request. */
 export interface RateState {
-  /** Whose rate: `tenant`, or `key` where a key has one of its own. */
+  /** Whose limit it is: `key` if the key has its own. */
   readonly of: 'tenant' | 'key';
-  /** Requests in a window of so many seconds. */
+  /** Requests per window. */
   readonly limit: number;
   readonly windowS: number;
   readonly remaining: number;
-  /** Until the window ends, in milliseconds. */
+  /** Remaining time of the window, in milliseconds. */
   readonly resetMs: number;
 }
 
-/** The caller's rate is used up: the answer says when there is more. */
+/** The caller's rate is exceeded; the response says when the window ends. */
 export class RateExceededError extends MillraceError {
   constructor(readonly rate: RateState) {
     const { of, limit, windowS, resetMs } = rate;
@@ -23,7 +23,10 @@ export class RateExceededError extends MillraceError {
   }
 }
 
-/** Counts the requests of tenants and keys over all gateways of a Redis; while it is away each gateway counts by itself. */
+/**
+ * Counts the requests of tenants and keys over all gateways that share a Redis; while it is unreachable each gateway
+ * counts alone.
+ */
 export class RequestRate {
   readonly #redis: Redis | undefined;
   readonly #counters = new Map<string, RateCounter>();
@@ -32,7 +35,7 @@ export class RequestRate {
     this.#redis = redis;
   }
 
-  /** Counts a request, or several that came as one. Throws `RateExceededError`. */
+  /** Counts a request, or the requests of a batch. Throws `RateExceededError`. */
   async take(of: RateState['of'], name: string, rate: Rate, requests = 1): Promise<RateState> {
     const counter = this.#counterOf(rate);
     const state = (left: RateLimiterRes): RateState => ({
@@ -50,7 +53,7 @@ export class RequestRate {
     }
   }
 
-  /** One for each rate that keys and settings name, which are few. */
+  /** One counter per rate; keys and settings name few different ones. */
   #counterOf(rate: Rate): RateCounter {
     const known = JSON.stringify([rate.perSecond, rate.burst]);
     const counter = this.#counters.get(known) ?? rateCounter('millrace:requests', rate, this.#redis);
@@ -60,8 +63,8 @@ export class RequestRate {
 }
 
 /**
- * How a rate is told: `RateLimit-Policy` and `RateLimit` as draft-ietf-httpapi-ratelimit-headers has them from its revision
- * 08 on, and the three fields of its revisions up to 06, which are those that clients read today.
+ * The rate limit in headers: `RateLimit-Policy` and `RateLimit` of draft-ietf-httpapi-ratelimit-headers from revision
+ * 08 on, and the three fields of its revisions up to 06, which current clients read.
  */
 export function rateHeaders({ of, limit, windowS, remaining, resetMs }: RateState): Record<string, string> {
   const resetS = Math.ceil(resetMs / 1000);

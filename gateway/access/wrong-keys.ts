@@ -3,14 +3,14 @@ import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Logger } from '../../telemetry/logger.js';
 
-/** Requests of one address without a right key in a window: a client with an old key that retries stays below. */
+/** Most requests per address and window without a valid key; a client that retries with an old key stays below. */
 const MOST = 20;
 const WINDOW_S = 60;
 
 /**
- * Counts the requests of each address that show no right key. Above the limit they are refused as `RATE_LIMITED` and no
- * longer make lines in the log; a right key from the same address is never refused, so that nobody is locked out by a
- * neighbour behind the same proxy. 256 random bits need no such limit against guessing: it is there for the log.
+ * Counts requests without a valid key, by address. Above the limit they are rejected with `RATE_LIMITED` and not
+ * logged. Requests with a valid key are always accepted, so that clients behind the same proxy cannot lock each other
+ * out. The limit protects the log: 256 random bits cannot be guessed.
  */
 export class WrongKeys {
   readonly #limiter = new RateLimiterMemory({ points: MOST, duration: WINDOW_S });
@@ -21,7 +21,7 @@ export class WrongKeys {
     this.#logger = logger;
   }
 
-  /** Throws `RATE_LIMITED` when the address has shown too many. */
+  /** Throws `RATE_LIMITED` above the limit. */
   async count(address: string): Promise<void> {
     const from = networkOf(address);
     try {
@@ -29,14 +29,17 @@ export class WrongKeys {
     } catch (refused) {
       if (!(refused instanceof RateLimiterRes)) throw refused;
       if (refused.consumedPoints === MOST + 1)
-        this.#logger.warn({ from, limit: MOST, windowS: WINDOW_S }, 'too many wrong keys: more are refused in silence');
-      const message = `${MOST} requests of this address in ${WINDOW_S} s have shown no right key`;
+        this.#logger.warn(
+          { from, limit: MOST, windowS: WINDOW_S },
+          'too many requests without a valid key: further ones are rejected and not logged',
+        );
+      const message = `more than ${MOST} requests of this address in ${WINDOW_S} s had no valid key`;
       throw new MillraceError('RATE_LIMITED', message, { retryAfterMs: Math.max(1, refused.msBeforeNext) });
     }
   }
 }
 
-/** Of IPv6 the first 64 bits, which is what one subscriber gets. */
+/** Of an IPv6 address the first 64 bits, which identify one subscriber. */
 function networkOf(address: string): string {
   if (!isIPv6(address) || address.startsWith('::ffff:')) return address;
   const [head = '', tail] = address.split('%', 1).join('').split('::');

@@ -3,20 +3,20 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { RouteDoc } from '../openapi/route-doc.js';
 import { isPageFile, type PageFileName, PageFiles } from './page-files.js';
 
-/** The page shows no secret; what it calls needs a key. */
+/** The page needs no key; the routes that it calls do. */
 const open = true;
 
 const EXPLORER: RouteDoc = {
   tag: 'description',
   operation: 'explorer',
-  summary: 'A page that shows this document and sends requests',
+  summary: 'API explorer: shows this document and sends requests',
   answers: {
     200: { description: 'The page', content: { 'text/html': { schema: { type: 'string' } } } },
-    304: { description: 'The page is as `If-None-Match` has it' },
+    304: { description: 'Not modified since the version in `If-None-Match`' },
   },
 };
 
-/** The page runs its own scripts only, talks to its own gateway only, and stands in no other page's frame. */
+/** The page may run only its own scripts, connect only to this gateway, and not be embedded in a frame. */
 const HEADERS = {
   'content-security-policy': [
     "default-src 'none'",
@@ -37,7 +37,7 @@ const HEADERS = {
   vary: 'Accept-Encoding',
 };
 
-/** `GET /explorer`: the interface as a page, which is Swagger UI from the gateway itself; nothing is loaded from elsewhere. */
+/** `GET /explorer`: Swagger UI for the OpenAPI document, served by the gateway; no external resources are loaded. */
 export async function explorerRoutes(app: FastifyInstance): Promise<void> {
   const files = new PageFiles();
   const send = async (name: PageFileName, request: FastifyRequest, reply: FastifyReply) => {

@@ -1,2 +1,2 @@
-/** A page that shows the OpenAPI document and sends requests from it. */
+/** Swagger UI for the OpenAPI document. */
 export { explorerRoutes } from './explorer-routes.js';

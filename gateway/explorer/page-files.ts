@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { gzip } from 'node:zlib';
 
-/** What is served, by its name below `/explorer/`. */
+/** The served files, by name below `/explorer/`. */
 const FILES = {
   'index.html': 'text/html; charset=utf-8',
   'explorer.css': 'text/css; charset=utf-8',
@@ -20,13 +20,13 @@ export interface PageFile {
   readonly type: string;
   readonly bytes: Buffer;
   readonly gzipped: Buffer;
-  /** Of the bytes. */
+  /** Entity tag, of the content. */
   readonly etag: string;
 }
 
 export const isPageFile = (name: string): name is PageFileName => Object.hasOwn(FILES, name);
 
-/** The page's files, each read and compressed when it is first asked for. */
+/** The page's files, read and compressed on first use. */
 export class PageFiles {
   readonly #read = new Map<PageFileName, Promise<PageFile>>();
 
@@ -35,7 +35,7 @@ export class PageFiles {
     if (known !== undefined) return known;
     const file = read(name);
     this.#read.set(name, file);
-    file.catch(() => this.#read.delete(name)); // the next request tries again
+    file.catch(() => this.#read.delete(name)); // retried by the next request
     return file;
   }
 }
@@ -47,7 +47,7 @@ async function read(name: PageFileName): Promise<PageFile> {
   return { type: FILES[name], bytes, gzipped, etag };
 }
 
-/** The build puts the files of Swagger UI beside those of the page; without one they are where npm has them. */
+/** The build copies the files of Swagger UI beside those of the page; without a build they are in node_modules. */
 function placeOf(name: PageFileName): string {
   const built = fileURLToPath(new URL(`./page/${name}`, import.meta.url));
   return existsSync(built) ? built : createRequire(import.meta.url).resolve(`swagger-ui-dist/${name}`);

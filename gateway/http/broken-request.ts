@@ -5,13 +5,15 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { RationedWarnings } from '../../telemetry/warnings.js';
 import { PROBLEM_TYPE, problemOf } from './problem.js';
 
-/** What Node's HTTP parser says of a request that it gives up. */
+/** Errors of Node's HTTP parser, by code. */
 const OF_NODE: Readonly<Record<string, () => MillraceError>> = {
   ERR_HTTP_REQUEST_TIMEOUT: () => new MillraceError('REQUEST_TIMEOUT', 'the request did not arrive in time'),
   HPE_HEADER_OVERFLOW: () => headersTooLarge('the headers are above 16 KiB'),
 };
 
-/** A request that the HTTP parser could not read, or that did not arrive in time: there is no request object to answer. */
+/**
+ * Responds to a request that the HTTP parser could not read or that did not arrive in time; there is no request object.
+ */
 export function answerBrokenRequest(
   error: Error & { readonly code?: string },
   socket: Socket,

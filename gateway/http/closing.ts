@@ -4,14 +4,14 @@ import type { FastifyInstance } from 'fastify';
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** Aborts when the gateway is to end: what would otherwise stay open ends now. */
+    /** Aborts when the gateway shuts down: long responses end then. */
     closing: AbortSignal;
   }
 }
 
 /**
- * Lets the gateway end while clients hold connections to it: streams that stay open, which are told by `closing`, and
- * connections on which nothing has been asked yet, as browsers open them in advance. Node closes those between two requests.
+ * Lets the gateway shut down while clients keep connections open: streams end by `closing`, and connections without a
+ * request yet, which browsers open in advance, are destroyed. Node closes those that are idle between two requests.
  */
 export function endConnectionsOnClose(app: FastifyInstance): void {
   const closing = new AbortController();

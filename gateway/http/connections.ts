@@ -5,24 +5,29 @@ import type { RationedWarnings } from '../../telemetry/warnings.js';
 import type { GatewayLimits } from '../deps.js';
 import { headersTooLarge } from './broken-request.js';
 
-/** Header fields of a request: what browsers and proxies send several times over. */
+/** Most header fields of a request: several times what browsers and proxies send. */
 const MOST_HEADERS = 100;
 /**
- * Requests of one connection that may be under way. No client in use sends a second before the first is answered; one chunk
- * of a connection holds a thousand small ones, which would all be worked on before anybody else's turn.
+ * Most concurrent requests of a connection. No client in use pipelines; but one chunk of a connection can contain a
+ * thousand small requests, which would all be processed before other connections.
  */
 const MOST_AT_ONCE = 4;
-/** Node looks so often for connections whose time is over; by default only every half minute. */
+/** Interval at which Node checks for expired connections, in milliseconds; its default is 30 s. */
 const CHECK_MS = 2_000;
-/** The HTTP parser's own timeout comes behind that of `Upload`, whose answer is the better one, and its lingering. */
+/**
+ * Margin by which the HTTP parser's timeout follows that of `Upload`, in milliseconds: `Upload` sends the better
+ * response, and lingers after it.
+ */
 const PARSER_GRACE_MS = 15_000;
-/** Above the minute for which balancers keep idle connections: the one that closes first must be the client's side. */
+/**
+ * In milliseconds; longer than the minute for which load balancers keep idle connections: the client's side must close
+ * first.
+ */
 export const KEEP_ALIVE_MS = 72_000;
 
 /**
- * Makes HTTP servers that bound what a stranger can hold before anything of a request is looked at: connections in all and
- * of one address, time for headers, and requests under way on one connection. A connection above a bound is closed at once,
- * since to answer it would be to serve it.
+ * Creates HTTP servers that limit the resources of unauthenticated clients: connections in total and per address, time
+ * for headers, and concurrent requests per connection. A connection above a limit is destroyed without a response.
  */
 export function boundedServers(
   limits: GatewayLimits,
@@ -42,14 +47,17 @@ export function boundedServers(
         if (take(request, response)) handler(request, response);
       },
     );
-    // Node leaves out what is above its own bound, and so has to let one through that shows.
+    // Node drops header fields above its own limit: one more than ours lets the excess be detected.
     server.maxHeadersCount = MOST_HEADERS + 1;
     boundConnections(server, limits, warnings);
     return server;
   };
 }
 
-/** Bounds the connections of a server, in all and of one address. One above a bound is destroyed before others hear of it. */
+/**
+ * Limits the connections of a server, in total and per address. Excess connections are destroyed before other listeners
+ * get them.
+ */
 export function boundConnections(
   server: NetServer,
   { maxConnections, maxConnectionsPerAddress = Number.POSITIVE_INFINITY }: GatewayLimits,
@@ -58,11 +66,15 @@ export function boundConnections(
   if (maxConnections !== undefined) server.maxConnections = maxConnections;
   server.prependListener('connection', boundEach(maxConnectionsPerAddress, warnings));
   server.on('drop', (from) =>
-    warnings.warn('full', { maxConnections, from: from?.remoteAddress }, 'no more connections are taken'),
+    warnings.warn(
+      'full',
+      { maxConnections, from: from?.remoteAddress },
+      'connection limit reached: further connections are closed',
+    ),
   );
 }
 
-/** Refuses requests with too many header fields. */
+/** Rejects requests with too many header fields. */
 export function boundHeaders(app: FastifyInstance, warnings: RationedWarnings): void {
   app.addHook('onRequest', async (request) => {
     if (request.raw.rawHeaders.length / 2 <= MOST_HEADERS) return;
@@ -79,7 +91,11 @@ function boundEach(most: number, warnings: RationedWarnings): (socket: Socket) =
     if (from === undefined) return;
     const count = (open.get(from) ?? 0) + 1;
     if (count > most) {
-      warnings.warn('address', { maxConnectionsPerAddress: most, from }, 'an address may open no more connections');
+      warnings.warn(
+        'address',
+        { maxConnectionsPerAddress: most, from },
+        'connection limit of an address reached: further connections are closed',
+      );
       socket.destroy();
       return;
     }
@@ -92,18 +108,14 @@ function boundEach(most: number, warnings: RationedWarnings): (socket: Socket) =
   };
 }
 
-/** Whether to look at a request at all: not when its connection asks for more than it has been answered. */
+/** Whether to process a request: not if its connection has too many unanswered ones. */
 function boundRequests(warnings: RationedWarnings): (request: IncomingMessage, response: ServerResponse) => boolean {
   const underWay = new WeakMap<Socket, number>();
   return ({ socket }, response) => {
     if (socket.destroyed) return false;
     const count = (underWay.get(socket) ?? 0) + 1;
     if (count > MOST_AT_ONCE) {
-      warnings.warn(
-        'pipelining',
-        { from: socket.remoteAddress },
-        'a client sends requests without waiting for answers',
-      );
+      warnings.warn('pipelining', { from: socket.remoteAddress }, 'a client pipelines too many requests');
       socket.destroy();
       return false;
     }

@@ -3,7 +3,7 @@ import type { MillraceError } from '../../pipelines/errors.js';
 import { swallowRest } from '../input/upload.js';
 import { headersOf, PROBLEM_TYPE, problemOf } from './problem.js';
 
-/** An error as the clients of one protocol read it. */
+/** An error in the format of one protocol. */
 export interface ErrorAnswer {
   readonly status: number;
   readonly type: string;
@@ -11,17 +11,17 @@ export interface ErrorAnswer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** How the errors of some paths are told. */
+/** Error format of some paths. */
 export interface ErrorShape {
-  /** Whether a path, without its query, is one of them. */
+  /** Whether it applies to a path without its query. */
   speaks(path: string): boolean;
   answer(error: MillraceError, request: FastifyRequest): ErrorAnswer;
 }
 
-/** Headers of an answer that is not sent after all. */
+/** Headers of the response that the error replaces. */
 const OF_THE_BODY = ['etag', 'accept-ranges', 'content-disposition', 'content-length', 'cache-control'];
 
-/** Answers a request with an error, in the shape of its path or else as a problem (RFC 9457). */
+/** Responds with an error in the format of the path, by default a problem (RFC 9457). */
 export function sendError(
   shapes: readonly ErrorShape[],
   error: MillraceError,

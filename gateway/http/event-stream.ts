@@ -1,31 +1,31 @@
 import type { FastifyReply } from 'fastify';
 
 /**
- * A comment is sent when nothing else has been for this long, in milliseconds: below the 30 s after which many proxies cut a
- * silent connection; it also finds out that a client has gone.
+ * Interval of comments while there are no events, in milliseconds: below the 30 s after which many proxies close an
+ * idle connection. They also detect that the client has disconnected.
  */
 const KEEP_ALIVE_MS = 15_000;
 
-/** What is written already gets this long to reach the client when the gateway is to end, in milliseconds. */
+/** How long the last bytes may take to reach the client at shutdown, in milliseconds. */
 const LAST_BYTES_MS = 1_000;
 
 export interface ServerEvent {
   readonly id?: string;
   readonly event?: string;
-  /** Without line breaks: JSON. */
+  /** JSON, without line breaks. */
   readonly data: string;
 }
 
 /**
- * An answer that is a stream of server-sent events (WHATWG HTML, "Server-sent events"). `send` resolves when the client's
- * connection takes more, so a slow one holds back whoever produces.
+ * A response of server-sent events (WHATWG HTML, "Server-sent events"). `send` resolves when the connection accepts
+ * more data, so that a slow client slows the producer.
  */
 export class EventStream {
   readonly #reply: FastifyReply;
   readonly #left = new AbortController();
   readonly #keepAlive: NodeJS.Timeout;
 
-  /** From here on the answer's status is 200: what fails later has to be an event. */
+  /** Sends the status 200: later failures must be sent as events. */
   constructor(reply: FastifyReply) {
     this.#reply = reply;
     const { closing } = reply.server;
@@ -35,7 +35,7 @@ export class EventStream {
       ...(reply.getHeaders() as Record<string, string>),
       'content-type': 'text/event-stream',
       'cache-control': 'no-store',
-      // nginx would collect the events and send them late.
+      // Keeps nginx from buffering the events.
       'x-accel-buffering': 'no',
     });
     raw.flushHeaders();
@@ -54,7 +54,7 @@ export class EventStream {
     this.#keepAlive = setInterval(() => raw.write(': \n\n'), KEEP_ALIVE_MS);
   }
 
-  /** Aborts when the client has gone, or is to go: it then comes back to another gateway. */
+  /** Aborts when the client disconnects, or at shutdown, when it should reconnect to another gateway. */
   get left(): AbortSignal {
     return this.#left.signal;
   }
@@ -80,7 +80,7 @@ export class EventStream {
     clearInterval(this.#keepAlive);
     const { raw, server } = this.#reply;
     const { socket } = raw;
-    // A connection that stays open for the client's next request would hold up the gateway's end.
+    // A connection kept alive for the client's next request would delay the shutdown.
     raw.once('finish', () => server.closing.aborted && socket?.destroySoon());
     raw.end();
   }

@@ -6,7 +6,7 @@ import { readBody } from '../input/held-bodies.js';
 import { emptyBody } from '../input/upload.js';
 
 /**
- * The routes of this scope take JSON and nothing else.
+ * Makes the routes of this scope accept only JSON.
  * @param mayBeEmpty a request without a body has the value `{}`
  */
 export function takeJson(app: FastifyInstance, { mayBeEmpty = false } = {}): void {

@@ -7,7 +7,10 @@ export type { Problem } from '../../pipelines/run/document.js';
 
 export const PROBLEM_TYPE = 'application/problem+json; charset=utf-8';
 
-/** The problem body of an error. What is no `MillraceError` or `INTERNAL` stays in the log: it may name paths or hosts. */
+/**
+ * The problem body of an error. Details of `INTERNAL` and foreign errors are only logged: they may contain paths or
+ * hosts.
+ */
 export function problemOf(error: MillraceError, request: { readonly url: string; readonly id: string }): Problem {
   const { code } = error;
   const { status, title } = errorRow(code);
@@ -26,24 +29,24 @@ export function problemOf(error: MillraceError, request: { readonly url: string;
   };
 }
 
-/** What HTTP says of an error beside its body: every door sends these. */
+/** Headers of an error response, at every door. */
 export const headersOf = (error: MillraceError): Record<string, string> => ({
   ...(error instanceof RateExceededError && rateHeaders(error.rate)),
   ...(error.code === 'UNAUTHENTICATED' && { 'www-authenticate': 'Bearer realm="millrace"' }),
-  // Whole seconds (RFC 9110 §10.2.3), never too few.
+  // In whole seconds (RFC 9110 §10.2.3), rounded up.
   ...(error.details.retryAfterMs !== undefined && {
     'retry-after': String(Math.ceil(error.details.retryAfterMs / 1000)),
   }),
 });
 
-/** Fastify's own errors, and what to tell the caller. `field` is what they are about. */
+/** Fastify's errors and their translation. `field` is the affected part of the request. */
 const OF_FASTIFY: Readonly<Record<string, { code: ErrorCode; field: string; message: string }>> = {
   FST_ERR_CTP_EMPTY_JSON_BODY: { code: 'EMPTY_BODY', field: 'body', message: 'the request has no body' },
   FST_ERR_CTP_BODY_TOO_LARGE: { code: 'BODY_TOO_LARGE', field: 'body', message: 'the JSON body is above the limit' },
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: {
     code: 'INVALID_HEADER',
     field: 'Content-Length',
-    message: 'the body has another length than Content-Length says',
+    message: 'the length of the body differs from Content-Length',
   },
   FST_ERR_CTP_INVALID_MEDIA_TYPE: {
     code: 'UNSUPPORTED_CONTENT_TYPE',
@@ -54,7 +57,7 @@ const OF_FASTIFY: Readonly<Record<string, { code: ErrorCode; field: string; mess
   FST_ERR_BAD_URL: { code: 'ROUTE_NOT_FOUND', field: 'path', message: 'the path cannot be decoded' },
 };
 
-/** Whatever was thrown while a request was served, as an error of the table. */
+/** Converts any thrown value to an error of the table. */
 export function asMillraceError(error: unknown): MillraceError {
   if (error instanceof MillraceError) return error;
   const known = OF_FASTIFY[(error as { code?: string } | null)?.code ?? ''];

@@ -1,13 +1,13 @@
 import type { FastifyRequest } from 'fastify';
 
 /**
- * Base URL of the gateway as a caller knows it, without a slash at its end: what the operator says, else what was called. What
- * `Forwarded` and `X-Forwarded-…` say is not looked at, since any caller may send them.
+ * Base URL of the gateway for callers, without a trailing slash: the configured one, otherwise that of the request.
+ * `Forwarded` and `X-Forwarded-…` are ignored, since any caller can send them.
  */
 export const baseUrlOf = (publicUrl: string | undefined, { protocol, host }: FastifyRequest): string =>
   publicUrl === undefined ? `${protocol}://${host}` : withoutSlash(publicUrl);
 
-/** Path of such a URL: `/` where it has none. */
+/** The path of such a URL; `/` if it has none. */
 export const basePathOf = (publicUrl: string): string => new URL(withoutSlash(publicUrl)).pathname;
 
 const withoutSlash = (url: string): string => url.replace(/\/+$/, '');

@@ -1,22 +1,22 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { Histogram, type Registry } from 'prom-client';
 
-/** nginx's status, in logs only, for a client that did not wait for its answer. */
+/** nginx's status for a client that disconnected before the response; used in logs only. */
 const CLIENT_LEFT = 499;
 
-/** Asked every few seconds by machines: of no interest at level `info` while they succeed. */
+/** Requested every few seconds by machines; logged below `info` while they succeed. */
 const PROBES: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics']);
 
-/** What is known of a request besides HTTP, for its log line. */
+/** Fields of a request's log line beside those of HTTP. */
 export interface RequestNotes {
   tenant?: string;
   /** Id of the caller's key. */
   key?: string;
   runId?: string;
-  /** Code of the error that the request ended with. */
+  /** Code of the request's error. */
   code?: string;
   error?: unknown;
-  /** Whether the request is one of a flood, of no interest at level `info`. */
+  /** Whether the request is part of a flood and logged below `info`. */
   quiet?: boolean;
 }
 
@@ -26,14 +26,14 @@ declare module 'fastify' {
   }
 }
 
-/** Seconds: a cached page (2 ms) to the longest wait for a run (55 s). */
+/** In seconds: from a cached page (2 ms) to the longest wait for a run (55 s). */
 const SECONDS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
 
-/** One structured log line and one measurement for every request, whatever became of it. */
+/** Writes one structured log line and one measurement for every request. */
 export function observeRequests(app: FastifyInstance, registry: Registry): void {
   const seconds = new Histogram({
     name: 'millrace_http_request_seconds',
-    help: 'Time from a request’s headers to the end of its answer',
+    help: 'Time from a request’s headers to the end of its response',
     labelNames: ['route', 'method', 'status'] as const,
     buckets: SECONDS,
     registers: [registry],
@@ -50,13 +50,13 @@ export function observeRequests(app: FastifyInstance, registry: Registry): void 
       log(request, status, reply.elapsedTime);
     };
     reply.raw.once('finish', () => end(reply.statusCode));
-    // Closed before the answer was written: the client never saw its status.
+    // Closed before the response was written: the client never received its status.
     reply.raw.once('close', () => end(reply.raw.writableEnded ? reply.statusCode : CLIENT_LEFT));
     done();
   });
 }
 
-/** The pattern, not the path: paths hold ids and would make a time series each. */
+/** The route's pattern: paths contain ids, each of which would create a time series. */
 const routeOf = (request: FastifyRequest): string =>
   request.is404 ? 'unmatched' : (request.routeOptions.url ?? 'unmatched');
 

@@ -2,18 +2,18 @@ import { Gauge, type Registry } from 'prom-client';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { GatewayLimits } from '../deps.js';
 
-/** A refused caller may come back after so long, in milliseconds: bodies of other requests are gone within seconds. */
+/** `Retry-After` of a rejected request, in milliseconds: memory is freed within seconds. */
 const RETRY_AFTER_MS = 1_000;
 
 /**
- * What is left of a body once its media are in the store and its run has begun, at most: Temporal takes no larger input. It
- * counts until the request has been answered.
+ * Most bytes of a body that are counted after its media are stored and its run has started, until the response:
+ * Temporal accepts no larger input.
  */
 export const MOST_INPUT_BYTES = 2 * 1024 * 1024;
 
 /**
- * The bytes of requests’ bodies that this process holds in memory, of all callers together and of each tenant: on every door,
- * so that no number of requests beside each other fills the memory. What is streamed into the artifact store is not held.
+ * Limits the bytes of request bodies that this process holds in memory, in total and per tenant, over all doors, so
+ * that concurrent requests cannot exhaust the memory. Bodies that are streamed into the artifact store do not count.
  */
 export class BodyBudget {
   readonly #most: number;
@@ -41,26 +41,27 @@ export class BodyBudget {
     return this.#held;
   }
 
-  /** The body of one request, of which nothing has arrived. */
+  /** The body of one request, initially empty. */
   open(tenant: string): HeldBody {
     return new HeldBody(this, tenant);
   }
 
   /**
-   * Throws `BODY_TOO_LARGE` where one body could never be held, and `BODY_MEMORY_FULL` where it cannot be now.
-   * @param own bytes that the body has already
+   * Throws `BODY_TOO_LARGE` if the body exceeds the tenant's limit by itself, and `BODY_MEMORY_FULL` if there is no
+   * room for it now.
+   * @param own bytes that the body holds already
    */
   expect(tenant: string, bytes: number, own: number): void {
     if (own + bytes > this.#mostOfTenant) throw tooLarge(own + bytes, this.#mostOfTenant);
     if ((this.#ofTenants.get(tenant) ?? 0) + bytes > this.#mostOfTenant)
       throw full(
-        `the tenant’s bodies in memory have more than ${this.#mostOfTenant} bytes with it (MILLRACE_TENANT_BODY_MEMORY_BYTES)`,
+        `with this body the tenant’s bodies in memory exceed ${this.#mostOfTenant} bytes (MILLRACE_TENANT_BODY_MEMORY_BYTES)`,
       );
     if (this.#held + bytes > this.#most)
-      throw full(`all bodies in memory have more than ${this.#most} bytes with it (MILLRACE_MAX_BODY_MEMORY_BYTES)`);
+      throw full(`with this body all bodies in memory exceed ${this.#most} bytes (MILLRACE_MAX_BODY_MEMORY_BYTES)`);
   }
 
-  /** Counts bytes that have come, or gone where they are negative. */
+  /** Adds bytes; negative to remove. */
   count(tenant: string, bytes: number): void {
     this.#held += bytes;
     const left = (this.#ofTenants.get(tenant) ?? 0) + bytes;
@@ -85,7 +86,7 @@ export class HeldBody {
     return this.#bytes;
   }
 
-  /** Throws as `take` would, and takes nothing: for what is announced and may never come. */
+  /** Throws like `take` without taking: for an announced length, which may never arrive. */
   expect(bytes: number): void {
     this.#budget.expect(this.#tenant, bytes, this.#bytes);
   }
@@ -98,14 +99,14 @@ export class HeldBody {
     this.#budget.count(this.#tenant, bytes);
   }
 
-  /** So many bytes are no longer kept. */
+  /** Releases bytes that are no longer kept. */
   give(bytes: number): void {
     const given = Math.min(bytes, this.#bytes);
     this.#bytes -= given;
     this.#budget.count(this.#tenant, -given);
   }
 
-  /** Of the body no more than so many bytes are kept from here on. */
+  /** Reduces the counted bytes to at most `most`. */
   keep(most: number): void {
     this.give(Math.max(0, this.#bytes - most));
   }

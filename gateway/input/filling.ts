@@ -1,15 +1,15 @@
-/** Above this a body gets its place in memory before all of it has come, in bytes. */
+/** Bodies above this size, in bytes, get their final buffer before they are complete. */
 const LARGE = 1024 * 1024;
 
 /**
- * The part of its length that has to have come by then. An announcement alone reserves nothing: what a client makes the process
- * reserve is at most so many times what it has sent, which the budget has counted.
+ * The share of the body that must have arrived before its buffer is allocated. A client can therefore make the process
+ * allocate at most 16 times the bytes that it has sent and the budget has counted.
  */
 const SHARE = 1 / 16;
 
 /**
- * Bytes of a known length that come in pieces of some ten kilobytes and are wanted as one buffer. Each piece is copied as it
- * comes: no turn of the event loop copies much, and the pieces are collected while they are young.
+ * Collects a body of known length, which arrives in pieces of some ten kilobytes, into one buffer. Each piece is copied
+ * as it arrives: no turn of the event loop copies much, and the pieces are garbage collected while they are young.
  */
 export class Filling {
   readonly #length: number;
@@ -21,14 +21,14 @@ export class Filling {
     this.#length = length;
   }
 
-  /** How many bytes are still to come. */
+  /** Bytes that are missing. */
   get left(): number {
     return this.#length - this.#size;
   }
 
-  /** Throws a `RangeError` where more comes than the length. */
+  /** Throws a `RangeError` for more bytes than the length. */
   push(piece: Buffer): void {
-    if (piece.length > this.left) throw new RangeError(`${piece.length} bytes have come; ${this.left} are missing`);
+    if (piece.length > this.left) throw new RangeError(`${piece.length} bytes have arrived; ${this.left} are missing`);
     const at = this.#size;
     this.#size += piece.length;
     if (this.#whole) piece.copy(this.#whole, at);
@@ -36,7 +36,7 @@ export class Filling {
     if (!this.#whole && this.#length > LARGE && this.#size >= this.#length * SHARE) this.#whole = this.#placed();
   }
 
-  /** What has come, once all has. */
+  /** The body; call it when it is complete. */
   whole(): Buffer {
     return this.#whole ?? Buffer.concat(this.#early, this.#size);
   }

@@ -8,12 +8,12 @@ import { readPacer } from './read-pacer.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** What the request holds of the memory for bodies; given back when it has been answered. */
+    /** The request's share of the memory for bodies; released after the response. */
     held: HeldBody;
   }
 }
 
-/** Gives every request, once its caller is known, its part in the budget. */
+/** Opens a share of the budget for every authenticated request. */
 export function holdBodies(app: FastifyInstance, budget: BodyBudget): void {
   app.decorateRequest('held');
   app.addHook('onRequest', async (request, reply) => {
@@ -25,8 +25,8 @@ export function holdBodies(app: FastifyInstance, budget: BodyBudget): void {
 }
 
 /**
- * The whole body of a request in memory, counted as it arrives. Throws `BODY_TOO_LARGE` above the route’s limit, which an
- * announced length is held to before anything is read, and what the budget throws.
+ * Reads the whole body into memory and counts it as it arrives. Throws `BODY_TOO_LARGE` above the route's limit (before
+ * reading, if the length is announced), and the errors of the budget.
  */
 export async function readBody(request: FastifyRequest, payload: IncomingMessage): Promise<Buffer> {
   const { held } = request;
@@ -45,11 +45,11 @@ export async function readBody(request: FastifyRequest, payload: IncomingMessage
 interface Lengths {
   /** The route's limit, in bytes. */
   readonly most: number;
-  /** `Content-Length`; NaN where there is none. */
+  /** `Content-Length`; NaN if absent. */
   readonly announced: number;
 }
 
-/** By events: the stream’s iterator would close the connection that the answer has to take. */
+/** Uses events: the stream's iterator would close the connection, which the response needs. */
 function received(payload: IncomingMessage, held: HeldBody, { most, announced }: Lengths): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const filling = Number.isNaN(announced) ? undefined : new Filling(announced);
@@ -60,7 +60,8 @@ function received(payload: IncomingMessage, held: HeldBody, { most, announced }:
       leave();
       reject(error);
     };
-    const gone = () => fail(new MillraceError('REQUEST_ABORTED', 'the client left before the body had arrived'));
+    const gone = () =>
+      fail(new MillraceError('REQUEST_ABORTED', 'the client disconnected before the body had arrived'));
     const take = (piece: Buffer) => {
       size += piece.length;
       try {
@@ -85,7 +86,7 @@ function received(payload: IncomingMessage, held: HeldBody, { most, announced }:
 }
 
 function otherLength(): MillraceError {
-  const message = 'the body has another length than Content-Length says';
+  const message = 'the length of the body differs from Content-Length';
   return new MillraceError('INVALID_HEADER', message, { fields: [{ field: 'Content-Length', message }] });
 }
 

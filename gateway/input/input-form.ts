@@ -7,27 +7,30 @@ import type { Json, JsonObject } from '../../pipelines/json.js';
 import { type MediaKind, mediaOf } from '../../pipelines/media.js';
 import { expectModest } from './input-size.js';
 
-/** Far above any pipeline's number of fields; also the most items that a form can give to a list. */
+/** Most parts of a form, and most items that it can add to a list; far above any pipeline's number of fields. */
 export const MOST_PARTS = 100;
 
-/** What a pipeline's input asks for. A path is field names and indices joined by dots: `speaker.voice`, `clips.0`. */
+/** The form of a pipeline's input. A path is field names and indices joined by dots: `speaker.voice`, `clips.0`. */
 export interface InputForm {
   readonly fields: ReadonlySet<string>;
-  /** Paths of the media, `*` for any index: `speech`, `speaker.voice`, `clips.*`. */
+  /** Paths of media fields, `*` for any index: `speech`, `speaker.voice`, `clips.*`. */
   readonly media: ReadonlySet<string>;
-  /** Most files that one form can bring. */
+  /** Most files in a form. */
   readonly mostFiles: number;
-  /** Whether the input has a place at a path. */
+  /** Whether the schema has a path. */
   has(path: string): boolean;
-  /** The kind of media that a path asks for, if it asks for media. */
+  /** The kind of media at a path; undefined if it is not media. */
   kindAt(path: string): MediaKind | undefined;
-  /** Whether a path is that of a list. */
+  /** Whether the path is a list. */
   isList(path: string): boolean;
-  /** Reads a field that came as text (a multipart part): as it is for a string field, else as JSON. */
+  /** Parses a field that was sent as text (a multipart part): unchanged for a string field, otherwise as JSON. */
   fromText(path: string, text: string): Json;
-  /** Replaces the media in the value at a path by what `take` gives for it. Throws `INVALID_INPUT` for one too large. */
+  /**
+   * Replaces the media in the value at a path by the results of `take`. Throws `INVALID_INPUT` for a value that is too
+   * large.
+   */
   withMedia(path: string, value: Json, take: TakeMedia): Promise<Json>;
-  /** Checks a whole input, media being artifacts by now. Throws `INVALID_INPUT` naming the bad fields. */
+  /** Validates a whole input, whose media are artifacts. Throws `INVALID_INPUT` with the fields. */
   parse(given: JsonObject): JsonObject;
 }
 
@@ -64,7 +67,7 @@ export function inputForm({ input }: Pick<Pipeline, 'input'>): InputForm {
   };
 }
 
-/** Text that is no JSON stays text, so that validation can say which type was expected. */
+/** Invalid JSON is kept as text, so that validation reports the expected type. */
 function parseOrKeep(text: string): Json {
   try {
     return JSON.parse(text) as Json;
@@ -83,7 +86,7 @@ function fieldErrors(
     return issue.keys.map((key) => ({ field: [...path, key].join('.'), message: 'unknown field' }));
   }
   const [top] = path;
-  // A refinement of the whole may name a field that may well be absent.
+  // A refinement of the whole object may name a field that is optional.
   const missing = path.length === 1 && top !== undefined && given[top] === undefined && !shape[top]?.isOptional();
   return [{ field: path.join('.') || 'body', message: missing ? 'is required' : issue.message }];
 }

@@ -3,7 +3,7 @@ import { type InputForm, invalidInput, MOST_PARTS } from './input-form.js';
 
 type Container = Record<string, Json>;
 
-/** An input that arrives in parts, each with the path of its place. */
+/** An input that arrives in parts, each with its path. */
 export class InputParts {
   readonly #form: InputForm;
   readonly #given = new Map<string, Json>();
@@ -12,7 +12,7 @@ export class InputParts {
     this.#form = form;
   }
 
-  /** Throws `INVALID_INPUT` for a place that is taken, or too far back in a list for a form to fill those before it. */
+  /** Throws `INVALID_INPUT` for a path that is set already, or an index beyond the items that a form can fill. */
   expectFree(path: string): void {
     if (this.#given.has(path)) throw invalidInput([{ field: path, message: 'is given twice' }]);
     if (this.#form.has(path) && path.split('.').some((key) => /^\d+$/.test(key) && Number(key) >= MOST_PARTS))
@@ -24,15 +24,15 @@ export class InputParts {
     this.#given.set(path, value);
   }
 
-  /** The path of the next item of a list that is given item by item. */
+  /** The path of the next item of a list that is sent item by item. */
   nextOf(list: string): string {
     for (let i = 0; ; i++) if (!this.#given.has(`${list}.${i}`)) return `${list}.${i}`;
   }
 
-  /** The input. A path that it has no place for is a field of that name, for validation to refuse. */
+  /** The input. An unknown path becomes a field of that name, for validation to reject. */
   whole(): JsonObject {
     const whole: Container = {};
-    // Outer before inner: a list may come as JSON and one of its items as a file.
+    // Outer paths first: a list may be sent as JSON and one of its items as a file.
     for (const [path, value] of [...this.#given].sort(([a], [b]) => depth(a) - depth(b))) {
       if (this.#form.has(path)) this.#place(whole, path, value);
       else set(whole, path, value);
@@ -49,7 +49,7 @@ export class InputParts {
       if (!Object.hasOwn(here, key)) set(here, key, this.#form.isList(above) ? [] : {});
       const inner = here[key];
       if (typeof inner !== 'object' || inner === null)
-        throw invalidInput([{ field: path, message: `${above} is given as a whole already` }]);
+        throw invalidInput([{ field: path, message: `${above} is already given as a whole` }]);
       here = inner as Container;
     }
     if (Object.hasOwn(here, last)) throw invalidInput([{ field: path, message: 'is given twice' }]);
@@ -59,7 +59,7 @@ export class InputParts {
 
 const depth = (path: string): number => path.split('.').length;
 
-/** An own property whatever its name: `__proto__` sets no prototype. */
+/** Sets an own property: `__proto__` does not change the prototype. */
 const set = (container: object, key: string, value: Json): void => {
   Object.defineProperty(container, key, { value, enumerable: true, writable: true, configurable: true });
 };

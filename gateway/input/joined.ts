@@ -1,11 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-/** Copied at once, in bytes: some tenths of a millisecond, in which nobody else is served. */
+/** Most bytes that are copied in one turn of the event loop: a few tenths of a millisecond. */
 const AT_ONCE = 1024 * 1024;
 
 /**
- * The pieces of a body as one, and none of them afterwards. A large one takes many turns of the event loop: to copy 70 MiB in one
- * keeps everybody else waiting for some tenths of a second.
+ * Concatenates the pieces of a body and empties the list. Large bodies are copied over several turns of the event loop:
+ * 70 MiB at once would block it for some tenths of a second.
  */
 export function joined(pieces: Buffer[], size: number): Buffer | Promise<Buffer> {
   if (size > AT_ONCE) return inTurns(pieces, size);
@@ -17,7 +17,7 @@ async function inTurns(pieces: Buffer[], size: number): Promise<Buffer> {
   let at = 0;
   let turn = 0;
   for (const piece of pieces.splice(0)) {
-    // A piece is what came at once: some ten kilobytes.
+    // A piece is one read: some ten kilobytes.
     at += piece.copy(whole, at);
     if (at - turn < AT_ONCE) continue;
     turn = at;

@@ -9,9 +9,9 @@ import { tooLarge, type Upload } from './upload.js';
 
 const FORMS = 'a file, an artifact object, {"uri": "artifact://…"} or {"base64": "…"}';
 const BASE64 = /^[A-Za-z0-9+/_-]*={0,2}$/;
-/** Characters decoded at a time; a multiple of 4, so that no piece ends inside a group. */
+/** Characters decoded at a time; a multiple of 4, so that no piece splits a base64 group. */
 const BASE64_STEP = 64 * 1024;
-/** Media of one input: each costs a look at the store, and 8 MiB of JSON have room for 80,000 addresses. */
+/** Most media of an input: each takes a lookup in the store, and 8 MiB of JSON could contain 80,000 addresses. */
 const MOST_MEDIA = 1_000;
 
 /** A file of a known length in bytes. */
@@ -20,12 +20,12 @@ export interface Pieces {
   readonly pieces: Iterable<Uint8Array>;
 }
 
-/** What is about the file and not about the request, so that the field has to be named. */
+/** Codes about the file instead of the request: the error names the field. */
 const OF_A_FIELD: ReadonlySet<ErrorCode> = new Set(['INVALID_MEDIA', 'BODY_TOO_LARGE', 'ARTIFACT_NOT_FOUND']);
 
 /**
- * Turns what a caller sent for the media of one input into artifacts of the caller's tenant. The bytes decide what they are;
- * they must be of the kind that the field asks for. Errors name the field.
+ * Converts the media values of an input into artifacts of the caller's tenant. The bytes determine the media type,
+ * which must be of the kind that the field declares. Errors name the field.
  */
 export class MediaIntake {
   #taken = 0;
@@ -46,12 +46,12 @@ export class MediaIntake {
     return this.#put(field, kind, () => upload.body(this.maxBytes));
   }
 
-  /** A file that has arrived already. */
+  /** Stores a file that is already in memory. */
   fromBytes(field: string, bytes: Uint8Array, kind: MediaKind): Promise<Artifact> {
     return this.fromPieces(field, { length: bytes.length, pieces: [bytes] }, kind);
   }
 
-  /** A file that is made piece by piece of what has arrived. */
+  /** Stores a file that is generated piece by piece. */
   fromPieces(field: string, { length, pieces }: Pieces, kind: MediaKind): Promise<Artifact> {
     return this.#put(field, kind, () => {
       if (length > this.maxBytes) throw tooLarge(this.maxBytes);
@@ -59,7 +59,7 @@ export class MediaIntake {
     });
   }
 
-  /** Reads the JSON forms of a media field. Of an artifact object only the address is believed. */
+  /** Reads the JSON forms of a media field. Of an artifact object only the address is used. */
   async fromJson(field: string, value: Json, kind: MediaKind): Promise<Artifact> {
     if (isJsonObject(value) && typeof value.base64 === 'string')
       return this.#fromBase64(field, value.base64, value.mime, kind);
@@ -94,7 +94,7 @@ export class MediaIntake {
 
   #count(field: string): void {
     if (++this.#taken > MOST_MEDIA)
-      throw invalidInput([{ field, message: `is one too many: an input has at most ${MOST_MEDIA} media` }]);
+      throw invalidInput([{ field, message: `exceeds the limit of ${MOST_MEDIA} media in an input` }]);
   }
 }
 

@@ -15,16 +15,16 @@ import type { MediaIntake } from './media-intake.js';
 import { emptyBody, type Upload } from './upload.js';
 
 type FileStream = MultipartFile['file'];
-/** A part of the form: also one that is no file comes as a stream, so that no more of it is in memory than is read. */
+/** A part of the form. Parts that are not files are streams too, so that no more than the limit is read into memory. */
 type Part = MultipartFile;
 
-/** The part that holds the fields that are no files, as one JSON object. */
+/** The part with the fields that are not files, as one JSON object. */
 const INPUT_PART = 'input';
 
 /**
- * Reads a multipart body (RFC 7578), in any order of parts: files by the path of their field (a single file may have any
- * name where the input has one media field), other fields as a JSON object in the part `input` or as parts of their own.
- * Files go to the store as they arrive.
+ * Reads a multipart body (RFC 7578) with its parts in any order: files by the path of their field (with one media field
+ * in the input, a single file may have any name), other fields as a JSON object in the part `input` or as separate
+ * parts. Files are streamed to the store.
  */
 export async function readMultipart(
   request: FastifyRequest,
@@ -47,7 +47,7 @@ export async function readMultipart(
       continue;
     }
     const bytes = await readText(part, upload, request.held, limits.maxJsonBytes);
-    // Each part has its limit; together they must not exceed what one body of JSON may be.
+    // Each part has a limit; their sum must not exceed that of a JSON body.
     textBytes += bytes.length;
     if (textBytes > limits.maxJsonBytes) throw textTooLarge(limits.maxJsonBytes);
     const value = jsonOrText(part, bytes);
@@ -61,7 +61,7 @@ export async function readMultipart(
   return given.whole();
 }
 
-/** A part that is no file: a reference to media, or the value of a field. */
+/** Reads a part that is not a file: a reference to media, or the value of a field. */
 async function readPart(path: string, value: Json, form: InputForm, intake: MediaIntake, take: TakeMedia) {
   const kind = form.kindAt(path);
   if (kind !== undefined)
@@ -72,16 +72,16 @@ async function readPart(path: string, value: Json, form: InputForm, intake: Medi
 const asJson = (artifact: Artifact): Json => ({ ...artifact }) as unknown as Json;
 
 function textTooLarge(maxBytes: number): MillraceError {
-  const message = `its parts that are no files are above the limit of ${maxBytes} bytes together`;
+  const message = `its parts that are not files are together above the limit of ${maxBytes} bytes`;
   return new MillraceError('BODY_TOO_LARGE', `the body: ${message}`, { fields: [{ field: 'body', message }] });
 }
 
-/** The parts as they arrive. What the parser throws is `INVALID_MULTIPART`. */
+/** Yields the parts as they arrive. Errors of the parser become `INVALID_MULTIPART`. */
 async function* partsOf(request: FastifyRequest, upload: Upload): AsyncGenerator<Part, void> {
   const options = {
-    // Who reads a part has its own limit, which names the field.
+    // The reader of a part applies its limit, with an error that names the field.
     limits: { fileSize: Number.POSITIVE_INFINITY, parts: MOST_PARTS },
-    // The parser would gather what is none in memory, several of them before the first is looked at.
+    // The parser would buffer parts that are not files in memory, several of them before the first is read.
     isPartAFile: () => true,
   };
   let iterator: AsyncIterator<Part>;
@@ -110,7 +110,7 @@ async function* fileBytes(file: FileStream): AsyncGenerator<Uint8Array, void> {
   }
 }
 
-/** As by default of the form's encoding, and media that a client sends without a file name. */
+/** Recognizes files as the form's encoding does, and also media that a client sends without a file name. */
 const isFile = ({ filename, mimetype }: Part): boolean =>
   filename !== undefined || mimetype === 'application/octet-stream' || /^(audio|image)\//.test(mimetype);
 
@@ -129,7 +129,7 @@ async function readText({ fieldname, file }: Part, upload: Upload, held: HeldBod
   return Buffer.concat(pieces, size);
 }
 
-/** Where a file goes: to the path that its part is named after, or to the only media that the input has. */
+/** The field of a file: the one that its part names, or the only media field of the input. */
 function fileField(name: string, form: InputForm, given: InputParts): { path: string; kind: MediaKind } {
   const [only = ''] = form.media.size === 1 && !form.has(name) ? form.media : [name];
   const list = form.isList(only) ? only : /^(.+)\.\*$/.exec(only)?.[1];
@@ -137,11 +137,13 @@ function fileField(name: string, form: InputForm, given: InputParts): { path: st
   const kind = form.kindAt(path);
   if (kind !== undefined && !path.includes('*')) return { path, kind };
   const known = [...form.media].join(', ') || 'none';
-  const message = form.has(name) ? 'takes no file' : `unknown field; the pipeline’s media fields are: ${known}`;
+  const message = form.has(name)
+    ? 'does not accept a file'
+    : `unknown field; the pipeline’s media fields are: ${known}`;
   throw invalidInput([{ field: name || 'body', message }]);
 }
 
-/** A part of type application/json is what it says; other clients send JSON as text. */
+/** A part of type application/json is parsed; other clients send JSON as text. */
 function jsonOrText(part: Part, bytes: Buffer): Json {
   const text = bytes.toString('utf8');
   return !isFile(part) && part.mimetype.startsWith('application/json') ? parseJson(text, part.fieldname) : text;
@@ -157,7 +159,7 @@ const rethrow = (error: unknown): never => {
   throw error instanceof MillraceError ? error : invalidMultipart(error);
 };
 
-/** Limits and JSON parts have codes of their own; everything else means that the body breaks RFC 7578. */
+/** Limits and JSON parts have codes of their own; other errors mean that the body violates RFC 7578. */
 function invalidMultipart(error: unknown): MillraceError {
   const code = (error as { code?: string }).code ?? '';
   const fields = [{ field: 'body', message: messageOf(error) }];

@@ -12,13 +12,13 @@ import { MediaIntake } from './media-intake.js';
 import { readMultipart } from './multipart-input.js';
 import { emptyBody, swallowRest, Upload } from './upload.js';
 
-/** A body that was left unread for `readInput` to stream: the content type parsers' way to say so. */
+/** The value of a body that the content type parsers leave unread for `readInput` to stream. */
 export const STREAMED = Symbol('millrace.streamed-body');
 
 /**
- * Reads a run's input from a request's body, whatever form it has: multipart, JSON, or a bare media file for an input with
- * one media field. Media goes to the store as it arrives and comes back as artifacts; then the whole input is checked.
- * What was stored for an input that is refused in the end stays in the store, unreferenced, like any artifact past its runs.
+ * Reads a run's input from a request body: multipart, JSON, or a bare media file for an input with one media field.
+ * Media are streamed to the store and replaced by artifacts; then the whole input is validated. Media of a rejected
+ * input stay in the store, unreferenced, like the artifacts of expired runs.
  */
 export async function readInput(
   request: FastifyRequest,
@@ -36,7 +36,7 @@ export async function readInput(
         ? await readFile(form, intake, upload)
         : await readObject(request.body as Json | undefined, form, intake);
     const input = form.parse(given);
-    // The answer may be long in coming.
+    // Free the body: the response may take long.
     request.body = undefined;
     request.held.keep(MOST_INPUT_BYTES);
     return input;
@@ -48,7 +48,7 @@ export async function readInput(
   }
 }
 
-/** Reads a run's input from JSON that came by itself, as `readInput` does from a JSON body. */
+/** Reads a run's input from a JSON value, as `readInput` does from a JSON body. */
 export const readJsonInput = async (value: Json, form: InputForm, intake: MediaIntake): Promise<JsonObject> =>
   form.parse(await readObject(value, form, intake));
 
@@ -59,7 +59,7 @@ async function readFile(form: InputForm, intake: MediaIntake, upload: Upload): P
     const message = `the pipeline’s input has ${count}, so a bare file cannot be its body; send multipart/form-data`;
     throw new MillraceError('UNSUPPORTED_CONTENT_TYPE', message, { fields: [{ field: 'Content-Type', message }] });
   }
-  const path = place.replaceAll('*', '0'); // of a list, its one item
+  const path = place.replaceAll('*', '0'); // in a list, its only item
   const given = new InputParts(form);
   given.add(path, asJson(await intake.fromBody(path, upload, form.kindAt(path) ?? 'audio')));
   return given.whole();

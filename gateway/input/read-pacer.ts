@@ -1,22 +1,24 @@
 import type { Readable } from 'node:stream';
 
-/** Bytes of bodies that are read in one turn: some tenths of a millisecond of copying, in which nobody else is served. */
+/** Bytes of bodies that are read per turn: a few tenths of a millisecond of copying, which blocks the event loop. */
 const A_TURN = 1024 * 1024;
-/** From one turn to the next, in milliseconds: what is read takes less than half of it, so that the others go on meanwhile. */
+/**
+ * Interval between turns, in milliseconds; reading takes less than half of it and leaves the rest to other requests.
+ */
 const EVERY_MS = 2;
-/** Bodies that go on in each turn. Each may bring what its connection had read already, some 64 KiB. */
+/** Bodies that are resumed per turn. Each may deliver what its connection has buffered, some 64 KiB. */
 const GO_ON = 16;
 
 /**
- * Lets large bodies take turns, at 500 MiB a second all together. Node reads up to 2 MiB of each connection that has bytes before it
- * looks at the next event: with a hundred uploads at once everybody else would wait for tenths of a second.
+ * Schedules the reading of large bodies, at 500 MiB/s in total. Node reads up to 2 MiB of each readable connection
+ * before the next event: with a hundred concurrent uploads other requests would be delayed by tenths of a second.
  */
 export class ReadPacer {
   readonly #waiting: Readable[] = [];
   #read = 0;
   #turn: NodeJS.Timeout | undefined;
 
-  /** Counts bytes that a body has just brought; it is paused where this turn has had enough, and goes on in a later one. */
+  /** Counts bytes that a body has delivered, and pauses it until a later turn if this turn's limit is exceeded. */
   came(body: Readable, bytes: number): void {
     this.#read += bytes;
     this.#turn ??= setTimeout(() => this.#next(), EVERY_MS);
@@ -33,5 +35,5 @@ export class ReadPacer {
   }
 }
 
-/** Of this process: its event loop is what all bodies share. */
+/** One per process: all bodies share its event loop. */
 export const readPacer = new ReadPacer();

@@ -3,17 +3,20 @@ import type { FastifyReply } from 'fastify';
 import { MillraceError } from '../../pipelines/errors.js';
 import { readPacer } from './read-pacer.js';
 
-/** How long a connection stays open to swallow a refused body, so that the client gets to read the refusal. */
+/**
+ * How long the rest of a rejected body is read and discarded, in milliseconds, so that the client can read the
+ * response.
+ */
 const LINGER_MS = 10_000;
 
 /**
- * The receiving of one request's body: ends with `REQUEST_TIMEOUT` when it takes too long and with `REQUEST_ABORTED` when
- * the client leaves, whichever part of it is being waited for.
+ * Receives one request body. Fails with `REQUEST_TIMEOUT` when it takes too long and with `REQUEST_ABORTED` when the
+ * client disconnects, at any point.
  */
 export class Upload {
   readonly #request: IncomingMessage;
   readonly #stop: () => void;
-  /** Those who wait for bytes. A promise to race with would keep every chunk that ever won alive. */
+  /** Rejection callbacks of pending reads. Racing with one long-lived promise would keep every chunk alive. */
   readonly #waiting = new Set<(error: MillraceError) => void>();
   #broken: MillraceError | undefined;
 
@@ -35,7 +38,10 @@ export class Upload {
     };
   }
 
-  /** Waits for something that depends on the body's bytes. What fails because the client left says so. */
+  /**
+   * Awaits a promise that depends on the body's bytes. Failures caused by the client's disconnect become
+   * `REQUEST_ABORTED`.
+   */
   arrival<T>(promise: Promise<T>): Promise<T> {
     return new Promise((resolve, reject) => {
       const refuse = (error: unknown) => {
@@ -51,7 +57,7 @@ export class Upload {
     });
   }
 
-  /** The bytes of one file, at most `maxBytes` of them; above it, `BODY_TOO_LARGE`. */
+  /** Yields the bytes of one file. Throws `BODY_TOO_LARGE` above `maxBytes`. */
   async *file(bytes: AsyncIterable<Uint8Array>, maxBytes: number): AsyncGenerator<Uint8Array, void> {
     const iterator = bytes[Symbol.asyncIterator]();
     let size = 0;
@@ -64,14 +70,14 @@ export class Upload {
         yield next.value;
       }
     } finally {
-      // Not awaited: the source may be waiting for bytes that never come.
+      // Not awaited: the source may be blocked on bytes that never arrive.
       iterator.return?.().then(undefined, () => {});
     }
   }
 
   /**
-   * The body itself as a file; `EMPTY_BODY` where there is none. Unlike the stream's own iterator it leaves the connection
-   * open for the answer.
+   * Yields the body itself as a file; throws `EMPTY_BODY` if there is none. Unlike the stream's own iterator it leaves
+   * the connection open for the response.
    */
   async *body(maxBytes: number): AsyncGenerator<Uint8Array, void> {
     let empty = true;
@@ -82,13 +88,13 @@ export class Upload {
     if (empty) throw emptyBody();
   }
 
-  /** Must be called when the body has arrived or been refused. */
+  /** Must be called when the body has arrived or was rejected. */
   end(): void {
     this.#stop();
   }
 }
 
-const aborted = () => new MillraceError('REQUEST_ABORTED', 'the client left before the body had arrived');
+const aborted = () => new MillraceError('REQUEST_ABORTED', 'the client disconnected before the body had arrived');
 
 export const emptyBody = (): MillraceError =>
   new MillraceError('EMPTY_BODY', 'the request has no body', { fields: [{ field: 'body', message: 'is empty' }] });
@@ -97,11 +103,11 @@ export const tooLarge = (maxBytes: number): MillraceError =>
   new MillraceError('BODY_TOO_LARGE', `the file is above the limit of ${maxBytes} bytes`);
 
 /**
- * Takes what is left of a refused body from the connection, for a while. Closing at once would reset the connection and the
- * client, still sending, would never see the answer (RFC 9112 §9.6).
+ * Reads and discards the rest of a rejected body for a while. Closing the connection at once would reset it, and the
+ * client, still sending, would never see the response (RFC 9112 §9.6).
  */
 export function swallowRest(request: IncomingMessage, reply?: FastifyReply): void {
-  // Fastify asks for a close when it could not read a body: Node would do so as soon as the answer is sent.
+  // Fastify requests a close when it could not read a body: Node would close as soon as the response is sent.
   reply?.removeHeader('connection');
   if (request.complete || request.destroyed) return;
   request.unpipe();

@@ -7,6 +7,7 @@ import { fromJSON } from '@grpc/proto-loader';
  * model repository, configuration and statistics extensions (https://github.com/triton-inference-server/common,
  * protobuf/grpc_service.proto and model_config.proto; docs/protocol/ in the server's repository). Field numbers were
  * taken from the descriptors of tritonclient 2.73.0. Unused fields are left out; protobuf skips them.
+ *
  * It is protobuf's JSON descriptor form instead of .proto text, so that no .proto parser and no extra file are needed.
  */
 

@@ -96,13 +96,15 @@ describe('nobody else is refused during', () => {
     const written = gateway.log.slice(before);
     expect(written).not.toContain('wrong-');
     expect(written.split('\n').filter((line) => /"status":4(01|29)/.test(line))).toHaveLength(20);
-    expect(gateway.lines('too many wrong keys')).toEqual([expect.objectContaining({ from: '127.0.0.2' })]);
+    expect(gateway.lines('too many requests without a valid key')).toEqual([
+      expect.objectContaining({ from: '127.0.0.2' }),
+    ]);
   });
 
   it('requests that wait for no answer, which are not looked at', async () => {
     const { closed = 0, ...answered } = await under('pipelining', pipelinedKeys(target, 50));
     expect(closed + Object.values(answered).reduce((sum, count) => sum + count, 0)).toBeLessThanOrEqual(50 * 4);
-    expect(gateway.lines('without waiting for answers')).toEqual([expect.objectContaining({ from: '127.0.0.2' })]);
+    expect(gateway.lines('pipelines too many requests')).toEqual([expect.objectContaining({ from: '127.0.0.2' })]);
   });
 
   it('oversize bodies, which are not kept', async () => {
@@ -129,7 +131,9 @@ describe('nobody else is refused during', () => {
     expect(late).toBeGreaterThanOrEqual(300);
     expect(closed).toBeGreaterThan(0);
     expect(late + closed).toBe(1_000);
-    expect(gateway.lines('may open no more connections')).toEqual([expect.objectContaining({ from: '127.0.0.2' })]);
+    expect(gateway.lines('connection limit of an address reached')).toEqual([
+      expect.objectContaining({ from: '127.0.0.2' }),
+    ]);
   });
 });
 

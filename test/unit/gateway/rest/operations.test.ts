@@ -157,7 +157,7 @@ test('unknown routes and methods', async () => {
     type: 'urn:millrace:error:ROUTE_NOT_FOUND',
     title: 'No route has this method and path.',
     status: 404,
-    detail: 'there is nothing at /v3/pipelines',
+    detail: 'no route matches /v3/pipelines',
     code: 'ROUTE_NOT_FOUND',
     instance: '/v3/pipelines',
     requestId: expect.any(String),
