@@ -2,10 +2,10 @@ import { isJsonObject } from '../../pipelines/json.js';
 import type { ParameterValues } from './input-tensor.js';
 import type { ServedModel } from './models.js';
 
-/** What stands for a stage's text in a plan's output: `answer.text`. */
+/** The binding of a stage's text in a plan's output: `answer.text`. */
 const TEXT_OF_STAGE = /^([^.]+)\.text$/;
 
-/** The outputs that are the text of one stage, by the stage's path: those whose text can be told as it comes. */
+/** The outputs that are the text of one stage, by the stage's path: they can be streamed. */
 export function deltaFields(
   { pipeline, outputs }: ServedModel,
   asked: ReadonlyMap<string, ParameterValues>,

@@ -4,13 +4,13 @@ import type { TensorField } from './fields.js';
 import { MODEL_VERSION, type ServedModel } from './models.js';
 
 /*
- * What the door says of itself and its models, in the form that gRPC's messages and the bodies of REST share
+ * Metadata of the server and its models, in the form common to gRPC's messages and the bodies of REST
  * (specification/protocol of the Open Inference Protocol; ModelConfig is Triton's extension).
  */
 
 export const PLATFORM = 'millrace_pipeline';
 
-/** Of the server. Extensions by Triton's names for them. */
+/** Metadata of the server. Extensions have Triton's names. */
 export const serverMetadata = (version: string) => ({
   name: 'millrace',
   version,
@@ -27,7 +27,10 @@ export const modelMetadata = ({ pipeline, inputs, outputs }: ServedModel) => ({
 
 const tensorMetadata = ({ name, datatype, shape }: TensorField) => ({ name, datatype, shape: [...shape] });
 
-/** What clients of Triton look at: no batch dimension, one answer for each request; which inputs may be left out. */
+/**
+ * The configuration that Triton's clients read: no batch dimension, one response per request, and which inputs are
+ * optional.
+ */
 export const modelConfig = ({ pipeline, inputs, outputs }: ServedModel) => ({
   name: pipeline.name,
   platform: PLATFORM,
@@ -50,8 +53,8 @@ const dataType = (datatype: Dtype): string => `TYPE_${datatype === 'BYTES' ? 'ST
 export const repositoryIndex = (models: readonly ServedModel[]) =>
   models.map(({ pipeline }) => ({ name: pipeline.name, version: MODEL_VERSION, state: 'READY', reason: '' }));
 
-/** Triton's parameter of a response: whether it is the last one of its request. Its perf_analyzer counts no others. */
+/** Triton's response parameter that marks the last response of a request; its perf_analyzer counts only those. */
 export const FINAL = 'triton_final_response';
 
-/** The parameters of a whole answer: the run, for `/v1/runs/{id}`, and the version of its plan. */
+/** Parameters of a complete response: the run, for `/v1/runs/{id}`, and the version of its plan. */
 export const answerParameters = ({ id, version }: RunDocument) => ({ run: id, plan: version, [FINAL]: true });

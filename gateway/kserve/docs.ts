@@ -5,7 +5,7 @@ import { OF_WAITED_RUNS } from '../openapi/problems.js';
 import type { RouteDoc, Schema } from '../openapi/route-doc.js';
 import { json } from '../openapi/schemas.js';
 
-/** What the error table calls unprocessable is a bad request in this protocol. */
+/** 422 of the error table is 400 in this protocol. */
 const UNPROCESSABLE = 422;
 export const statusOf = (code: ErrorCode): number => {
   const { status } = errorRow(code);
@@ -33,7 +33,7 @@ const statistics = object({ model_stats: list({ type: 'object' }) });
 const BINARY: Schema = {
   type: 'string',
   format: 'binary',
-  description: 'JSON, then the bytes of tensors; `inference-header-content-length` says where the JSON ends',
+  description: 'JSON followed by the bytes of tensors; `inference-header-content-length` is the length of the JSON',
 };
 
 const door = (operation: string, summary: string, rest: Partial<RouteDoc>): RouteDoc => ({
@@ -50,27 +50,27 @@ const says = (description: string, schema: Schema): Pick<RouteDoc, 'answers'> =>
 });
 const saysReady = (schema: Schema): Pick<RouteDoc, 'answers'> => ({
   answers: {
-    200: { description: 'It is ready', content: json(schema) },
-    503: { description: 'It is not', content: json(schema) },
+    200: { description: 'Ready', content: json(schema) },
+    503: { description: 'Not ready', content: json(schema) },
   },
 });
 
-export const SERVER = door('kserveServer', 'What this server is, to clients of the KServe v2 protocol', {
+export const SERVER = door('kserveServer', 'Metadata of this server (KServe v2 protocol)', {
   ...says('The server', object({ name: text, version: text, extensions: list(text) })),
 });
-export const LIVE = door('kserveLive', 'Whether the server lives', says('It does', object({ live: ready })));
-export const READY = door('kserveReady', 'Whether the server can serve', saysReady(object({ ready })));
-export const INDEX = door('kserveIndex', 'The models, which are pipelines', {
+export const LIVE = door('kserveLive', 'Liveness of the server', says('Alive', object({ live: ready })));
+export const READY = door('kserveReady', 'Readiness of the server', saysReady(object({ ready })));
+export const INDEX = door('kserveIndex', 'List the models; each is a pipeline', {
   body: { required: false, content: json({ type: 'object' }) },
   ...says('The models', list(object({ name: text, version: text, state: text, reason: text }))),
 });
 export const ALL_STATISTICS = door(
   'kserveAllStatistics',
-  'How often the models were called',
+  'Request counts and durations of all models',
   says('Counts', statistics),
 );
 
-/** The routes of a model; those of a version of it have other names. */
+/** The routes of a model. Operations of the routes with a version have names of their own. */
 export function modelDocs(ofVersion: boolean) {
   const model = (operation: string, summary: string, rest: Partial<RouteDoc>): RouteDoc =>
     door(`${operation}${ofVersion ? 'OfVersion' : ''}`, summary, {
@@ -83,22 +83,28 @@ export function modelDocs(ofVersion: boolean) {
     });
   const tensors = list(described);
   return {
-    metadata: model('kserveModel', 'A pipeline as a model: its fields as tensors', {
+    metadata: model('kserveModel', 'Metadata of a model: a pipeline, with its fields as tensors', {
       ...says(
         'The model',
         object({ name: text, versions: list(text), platform: text, inputs: tensors, outputs: tensors }),
       ),
     }),
-    config: model('kserveConfig', 'The model’s configuration, as Triton has it', says('It', { type: 'object' })),
-    statistics: model('kserveStatistics', 'How often the model was called', says('Counts', statistics)),
-    ready: model('kserveModelReady', 'Whether the model can serve', saysReady(object({ name: text, ready }))),
-    infer: model('kserveInfer', 'Run a pipeline as a model, and wait for its end', {
+    config: model(
+      'kserveConfig',
+      'Configuration of a model, in Triton’s form',
+      says('The configuration', { type: 'object' }),
+    ),
+    statistics: model('kserveStatistics', 'Request counts and durations of a model', says('Counts', statistics)),
+    ready: model('kserveModelReady', 'Readiness of a model', saysReady(object({ name: text, ready }))),
+    infer: model('kserveInfer', 'Run a model and wait for the result', {
       headers: {
         'Idempotency-Key': {
-          description: 'The same key and input again is the same run',
+          description: 'Repeating a request with the same key and input returns the same run',
           schema: { type: 'string', pattern: IDEMPOTENCY_KEY.source },
         },
-        'inference-header-content-length': { description: 'Bytes of the body that are JSON; absent: all' },
+        'inference-header-content-length': {
+          description: 'Length of the JSON in the body, in bytes; absent: the whole body',
+        },
       },
       body: {
         required: true,
@@ -111,7 +117,7 @@ export function modelDocs(ofVersion: boolean) {
       },
       answers: {
         200: {
-          description: 'The run has succeeded: the fields of its output',
+          description: 'The run succeeded: the fields of its output',
           content: {
             ...json(
               object(

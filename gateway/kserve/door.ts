@@ -8,7 +8,7 @@ import { type InferAnswer, type InferCall, infer, inferFollowed } from './infer.
 import { MODEL_VERSION, Models, type ServedModel } from './models.js';
 import { Statistics } from './statistics.js';
 
-/** What both protocols of the door share: the models, and what has been done for them. */
+/** Shared by both protocols of the door: the models and their statistics. */
 export class Door {
   readonly models: Models;
   readonly statistics = new Statistics();
@@ -17,7 +17,7 @@ export class Door {
     this.models = new Models(deps.pipelines);
   }
 
-  /** A model that the caller may know of. Throws `PIPELINE_NOT_FOUND` and `FORBIDDEN`. */
+  /** A model that the caller may use. Throws `PIPELINE_NOT_FOUND` and `FORBIDDEN`. */
   model(caller: Caller, name: string, version = ''): ServedModel {
     requirePermission(caller, 'read');
     return this.models.find(name, version, (pipeline) => mayUse(caller, pipeline));
@@ -28,7 +28,7 @@ export class Door {
     return this.models.all((pipeline) => mayUse(caller, pipeline));
   }
 
-  /** Runs the model and counts the request. With `onEvent` what the run does is told as it goes. */
+  /** Runs the model and counts the request. `onEvent` receives the run's events while it runs. */
   async infer(call: InferCall, onEvent?: (event: RunEvent) => void): Promise<InferAnswer> {
     const start = performance.now();
     const { name } = call.model.pipeline;
@@ -48,7 +48,7 @@ export class Door {
   }
 }
 
-/** An error as the door tells it; the cause of one inside the gateway stays in its log. */
+/** An error in the form of this door; details of internal errors are only logged. */
 export function told(error: unknown, requestId: string): MillraceError {
   const known = asMillraceError(error);
   if (known.code !== 'INTERNAL') return known;

@@ -1,7 +1,7 @@
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import type { Dtype, MediaKind } from '../../pipelines/media.js';
 
-/** What a field of a pipeline's input or output holds, or each item of it where it is a list. */
+/** Content of a field of a pipeline's input or output, or of its items if it is a list. */
 export type Holds = 'text' | 'number' | 'integer' | 'boolean' | 'json' | 'tensor' | MediaKind;
 
 /** A field of a pipeline's input or output as a tensor. */
@@ -9,12 +9,12 @@ export interface TensorField {
   readonly name: string;
   readonly holds: Holds;
   readonly datatype: Dtype;
-  /** `[1]` for one value, `[-1]` for a list; a tensor's own, -1 for a dimension that varies. */
+  /** `[1]` for a single value, `[-1]` for a list; a tensor field has its own, with -1 for a variable dimension. */
   readonly shape: readonly number[];
-  /** The pipeline may do without it (input), or give none (output). */
+  /** Whether the field may be absent. */
   readonly optional: boolean;
   readonly list: boolean;
-  /** Samples per second that the pipeline asks of an audio field, where it does. */
+  /** The sample rate in Hz that the pipeline declares for an audio field, if any. */
   readonly rate?: number;
 }
 
@@ -28,7 +28,10 @@ const DATATYPES: Readonly<Record<Exclude<Holds, 'tensor'>, Dtype>> = {
   image: 'BYTES',
 };
 
-/** The fields of an object's JSON Schema (`Pipeline.inputSchema`, `outputSchema`) as tensors, in the schema's order. */
+/**
+ * The fields of an object's JSON Schema (`Pipeline.inputSchema`, `outputSchema`) as tensors, in the order of the
+ * schema.
+ */
 export function tensorFields(schema: Json): TensorField[] {
   const { properties, required } = isJsonObject(schema) ? schema : {};
   const needed = Array.isArray(required) ? required : [];
@@ -56,7 +59,10 @@ function formOf(schema: JsonObject): Form {
   };
 }
 
-/** What the items of a list are; undefined for what is no list. A tuple is a list where its items are of one form. */
+/**
+ * The schema of a list's items; undefined if it is not a list. A tuple counts as a list if all its items have the same
+ * form.
+ */
 function itemsOf({ type, items, prefixItems }: JsonObject): JsonObject | undefined {
   if (type !== 'array') return undefined;
   const all = Array.isArray(prefixItems) ? prefixItems : [items ?? {}];
@@ -64,7 +70,7 @@ function itemsOf({ type, items, prefixItems }: JsonObject): JsonObject | undefin
   return forms.size === 1 && !forms.has('json') ? (all[0] as JsonObject) : {};
 }
 
-/** A null among numbers has no place in a tensor of numbers. */
+/** A nullable number is JSON: a tensor of numbers cannot contain null. */
 function holdsItem(given: Json): Exclude<Holds, 'tensor'> {
   const { schema, nullable } = withoutNull(given);
   return nullable ? 'json' : holdsOf(schema);
@@ -82,7 +88,7 @@ function holdsOf(schema: JsonObject): Exclude<Holds, 'tensor'> {
   return 'json';
 }
 
-/** A schema without what allows null in it. */
+/** The schema without null, and whether it allowed null. */
 function withoutNull(given: Json): { schema: JsonObject; nullable: boolean } {
   const schema = isJsonObject(given) ? given : {};
   const { type, anyOf } = schema;

@@ -16,33 +16,33 @@ import { GrpcCall } from './grpc-calls.js';
 
 export interface ArrivalOptions {
   readonly authenticator: Authenticator;
-  /** Of methods that need no key, by name: their answers, which take nothing of the request. */
+  /** Methods without authentication, by name; their responses do not depend on the request. */
   readonly open: Readonly<Record<string, () => Promise<object>>>;
   readonly bodies: BodyBudget;
-  /** What a method takes of its callers, by its name. */
+  /** Rules of the other methods, by name. */
   readonly methods: Readonly<Record<string, MethodRules>>;
-  /** Longest time to receive a message, in milliseconds. */
+  /** Timeout for receiving a message, in milliseconds. */
   readonly receiveMs: number;
-  /** Told of a call that is refused before it reaches its method. */
+  /** Called for a call that is rejected before it reaches its method. */
   readonly refused: (call: GrpcCall, error: unknown) => Partial<StatusObject>;
 }
 
 export interface MethodRules {
-  /** Of the key. */
+  /** Permissions that the key needs. */
   readonly permissions: readonly Permission[];
   /** Longest message, in bytes. */
   readonly most: number;
 }
 
-/** Longest message that asks about models, in bytes: a name and a version. */
+/** Longest message of the methods without tensors, in bytes: a name and a version. */
 export const MOST_QUESTION_BYTES = 65_536;
 
-/** Of methods that are not served. */
+/** Rules of unknown methods. */
 const UNSERVED: MethodRules = { permissions: [], most: MOST_QUESTION_BYTES };
 
 /**
- * What happens to a call before its method: its caller is authenticated and must be allowed what the method does before
- * anything of its body is read, as at the HTTP doors, and what arrives of the body is counted before it is kept.
+ * Handles a call before its method: authenticates the caller and checks its permission before any of the body is read,
+ * as at the HTTP doors, and counts the bytes of the body before they are kept.
  */
 export class GrpcArrivals {
   readonly #calls = new WeakMap<Metadata, GrpcCall>();
@@ -93,10 +93,10 @@ export class GrpcArrivals {
       sendStatus: (sent, next) => next(sent),
     });
 
-  /** The call whose metadata a method has got. */
+  /** The call that has this metadata object. */
   of(metadata: Metadata): GrpcCall {
     const call = this.#calls.get(metadata);
-    if (call === undefined) throw new MillraceError('INTERNAL', 'a call has come past its authentication');
+    if (call === undefined) throw new MillraceError('INTERNAL', 'the call bypassed authentication');
     return call;
   }
 

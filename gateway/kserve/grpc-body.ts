@@ -4,19 +4,19 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { HeldBody } from '../input/body-budget.js';
 import { Filling } from '../input/filling.js';
 
-/** A message in front of its bytes: whether it is compressed, and its length in four bytes. */
+/** Prefix of a message: a compression flag, and the length in four bytes. */
 const PREFIX_BYTES = 5;
-/** What a message costs beside its bytes, in bytes: a message of none has its place in queues. */
+/** Overhead of a message in memory, in bytes: an empty one takes space in queues too. */
 const PER_MESSAGE_BYTES = 256;
-/** A stream that is read no further may still be sent what its window holds, in bytes. */
+/** HTTP/2 window: bytes that may still arrive on a paused stream. */
 const WINDOW_BYTES = 65_535;
-/** How long a client that has been answered may go on sending, in milliseconds. */
+/** How long a client may keep sending after its response, in milliseconds. */
 const LINGER_MS = 1_000;
 
-/** What a message counts in the budget of bodies. */
+/** Bytes of a message in the body budget. */
 export const costOf = (bytes: number): number => bytes + PREFIX_BYTES + PER_MESSAGE_BYTES;
 
-/** Of a call of grpc-js: its stream, what cuts it into messages with their prefixes, and what is told of it. */
+/** Internals of a grpc-js call: its stream, its decoder of prefixed messages, and the handler of stream data. */
 interface Internals {
   readonly stream: ServerHttp2Stream;
   readonly decoder: { write: (framed: Buffer) => Buffer[] };
@@ -26,18 +26,21 @@ interface Internals {
 export interface GrpcBodyOptions {
   /** Longest message of the method, in bytes. */
   readonly most: number;
-  /** Whether any number of messages may come. */
+  /** Whether the call may have any number of messages. */
   readonly stream: boolean;
-  /** Longest time in which a message that has begun arrives; of a call with one message, that and the end of the request. */
+  /**
+   * Timeout for receiving a message once it has begun, in milliseconds; for a call with one message, for the whole
+   * request.
+   */
   readonly receiveMs: number;
-  /** Ends the call with an error’s status. */
+  /** Ends the call with the error’s status. */
   readonly refuse: (error: unknown) => void;
 }
 
 /**
- * What arrives of a call’s messages, before grpc-js gets it: grpc-js gathers a message of any announced length, shows nothing of it
- * before it is whole, and copies it in one go. Each piece is counted and kept here, and messages are handed on whole; or the call
- * ends, and nothing of it is kept then.
+ * Receives the messages of a call in front of grpc-js, which would buffer a message of any announced length, expose
+ * nothing of it before it is complete, and copy it in one go. Each piece is counted and kept here, and complete
+ * messages are passed on. When the call ends, everything is released.
  */
 export class GrpcBody {
   readonly #stream: ServerHttp2Stream;
@@ -45,22 +48,25 @@ export class GrpcBody {
   readonly #deliver: (framed: Buffer) => void;
   readonly #prefix = Buffer.alloc(PREFIX_BYTES);
   #inPrefix = 0;
-  /** The message that is coming, its prefix first. */
+  /** The message being received, including its prefix. */
   #message: Filling | undefined;
   #held: HeldBody | undefined;
   #late: NodeJS.Timeout | undefined;
   #linger: NodeJS.Timeout | undefined;
   #over = false;
 
-  /** Throws where grpc-js is not the one that this was written for: without it nothing would be bounded. */
+  /** Throws if the internals of grpc-js have changed: without them the memory would be unbounded. */
   constructor(call: ServerInterceptingCallInterface, options: GrpcBodyOptions) {
     const inner = call as unknown as Partial<Internals>;
     const { stream, decoder, handleDataFrame } = inner;
     if (!stream || !decoder?.write || !handleDataFrame)
-      throw new MillraceError('INTERNAL', 'this release of @grpc/grpc-js does not let its streams be counted');
+      throw new MillraceError(
+        'INTERNAL',
+        'this release of @grpc/grpc-js does not expose its streams, so their bytes cannot be counted',
+      );
     this.#stream = stream;
     this.#options = options;
-    // It gets messages that are whole. The stream is paused: nothing comes before the call has been admitted.
+    // The decoder gets complete messages. The stream is paused until the call is admitted.
     decoder.write = (framed) => [framed];
     this.#deliver = (framed) => handleDataFrame.call(inner, framed);
     inner.handleDataFrame = (piece) => this.#came(piece);
@@ -74,7 +80,7 @@ export class GrpcBody {
     });
   }
 
-  /** From here on the call’s caller is known, and its messages may come. Throws what `HeldBody.take` throws. */
+  /** Starts receiving messages, of a caller that is now known. Throws the errors of `HeldBody.take`. */
   open(held: HeldBody): void {
     this.#held = held;
     if (this.#stream.closed) held.release();
@@ -82,30 +88,30 @@ export class GrpcBody {
     else this.#await();
   }
 
-  /** Nothing more of the body is wanted. */
+  /** Discards the rest of the body. */
   drop(): void {
     this.#over = true;
     this.#message = undefined;
     clearTimeout(this.#late);
   }
 
-  /** All has arrived. */
+  /** The request is complete. */
   arrived(): void {
     clearTimeout(this.#late);
   }
 
-  /** Ends the call, and its stream with it. */
+  /** Ends the call and its stream with an error. */
   refuse(error: unknown): void {
     if (this.#over) return;
     this.drop();
     const stream = this.#stream;
-    // Right behind the status; a client that takes no more gets none.
+    // After the status; a client that stops reading does not receive it.
     stream.once('finish', () => setImmediate(() => stream.close(constants.NGHTTP2_NO_ERROR)));
     this.#linger = setTimeout(() => stream.close(constants.NGHTTP2_CANCEL), LINGER_MS);
     this.#options.refuse(error);
   }
 
-  /** Counts what has come, and hands on the messages that end in it. */
+  /** Counts a piece, and passes on the messages that are complete. */
   #came(piece: Buffer): void {
     try {
       for (let at = 0; at < piece.length && !this.#over; ) {
@@ -120,10 +126,14 @@ export class GrpcBody {
     }
   }
 
-  /** Counts and keeps what of a piece belongs to one prefix or message. Gives where that ends. Throws what `HeldBody.take` throws. */
+  /**
+   * Counts and keeps the part of a piece that belongs to one prefix or message. Returns the offset after it. Throws the
+   * errors of `HeldBody.take`.
+   */
   #count(piece: Buffer, at: number): number {
     const held = this.#held;
-    if (held === undefined) throw new MillraceError('INTERNAL', 'a message has come before its caller was known');
+    if (held === undefined)
+      throw new MillraceError('INTERNAL', 'a message arrived before its caller was authenticated');
     if (this.#message) {
       const taken = Math.min(this.#message.left, piece.length - at);
       held.take(taken);
@@ -150,7 +160,10 @@ export class GrpcBody {
     if (this.#options.stream && length > 0) this.#await();
   }
 
-  /** A slow client must not hold what it has sent for ever. While nothing is read of the stream, its time stands still. */
+  /**
+   * Starts the timeout of a message, so that a slow client cannot hold memory for ever. It is suspended while the
+   * stream is paused.
+   */
   #await(): void {
     clearTimeout(this.#late);
     const { receiveMs, stream } = this.#options;
@@ -171,6 +184,6 @@ function tooLong(bytes: number, most: number): MillraceError {
 }
 
 function compressed(): MillraceError {
-  const message = 'compressed messages are not supported; send them as they are';
+  const message = 'compressed messages are not supported; send them uncompressed';
   return new MillraceError('UNSUPPORTED_CONTENT_TYPE', message, { fields: [{ field: 'grpc-encoding', message }] });
 }

@@ -10,18 +10,18 @@ import type { BodyBudget, HeldBody } from '../input/body-budget.js';
 import { told } from './door.js';
 import { grpcStatus } from './grpc-status.js';
 
-/** Where a call comes from, and whom it asks for. */
+/** The peer's address and the requested host. */
 interface Peers {
   getPeer(): string;
   getHost(): string;
 }
 
-/** One call while it is served, and what its log line says in the end. */
+/** A gRPC call and its log line. */
 export class GrpcCall {
   readonly id = randomUUID();
-  /** The call's metadata; binary values are left out. */
+  /** The call's metadata, without binary values. */
   readonly headers: Headers;
-  /** Aborts when the client has cancelled, has gone, or its deadline is over. */
+  /** Aborts when the client cancels or disconnects, or its deadline expires. */
   get gone(): AbortSignal {
     return this.#gone.signal;
   }
@@ -41,18 +41,18 @@ export class GrpcCall {
     this.headers = { ...(Object.fromEntries(texts) as Headers), ':authority': peers.getHost() };
   }
 
-  /** To be called when the client has. */
+  /** To be called when the client has disconnected. */
   left(): void {
     this.#gone.abort();
   }
 
-  /** Who has made the call; known once it has reached its method. */
+  /** The caller; set before the method is called. */
   get caller(): Caller {
     if (this.#caller === undefined) throw new MillraceError('INTERNAL', 'the call is not authenticated');
     return this.#caller;
   }
 
-  /** What the call holds of the memory for bodies; there as soon as it has been authenticated. */
+  /** The call's share of the memory for bodies; set on authentication. */
   get held(): HeldBody {
     if (this.#held === undefined) throw new MillraceError('INTERNAL', 'the call is not authenticated');
     return this.#held;
@@ -63,7 +63,7 @@ export class GrpcCall {
     return this.#held;
   }
 
-  /** Throws what the authenticator throws. */
+  /** Throws the errors of the authenticator. */
   async authenticate(authenticator: Authenticator): Promise<Caller> {
     const caller = await authenticator.authenticate({
       headers: this.headers,
@@ -73,7 +73,7 @@ export class GrpcCall {
     return caller;
   }
 
-  /** The status of an error: the code of the error table is in the trailing metadata `millrace-code`. */
+  /** The gRPC status of an error; its code of the error table is in the trailing metadata `millrace-code`. */
   statusOf(error: unknown): { known: MillraceError; status: Partial<StatusObject> } {
     const known = told(error, this.id);
     const metadata = new Metadata();
@@ -85,9 +85,9 @@ export class GrpcCall {
     };
   }
 
-  /** Writes the call's log line and counts it. */
+  /** Writes the call's log line and records its duration. */
   ended({ logger }: GatewayDeps, seconds: Histogram<'method' | 'code'>, error?: unknown, known?: MillraceError): void {
-    if (this.#ended) return; // refused while its method was at work
+    if (this.#ended) return; // rejected while its method was running
     this.#ended = true;
     const ms = performance.now() - this.#start;
     const code = known === undefined ? status.OK : grpcStatus(known.code);
@@ -102,15 +102,18 @@ export class GrpcCall {
       ...(this.runId !== undefined && { runId: this.runId }),
       ...(known !== undefined && { code: known.code }),
     };
-    // A flood must not fill the log: its beginning is in it.
+    // Keeps a flood from filling the log; its start is logged.
     if (known?.code === 'RATE_LIMITED') logger.debug(fields, 'call');
     else if (code === status.INTERNAL) logger.error({ ...fields, err: error }, 'call failed');
     else logger.info(fields, 'call');
   }
 }
 
-/** Characters of a status’ text: it travels as a header, of which clients take some KB, and may quote what was sent. */
+/**
+ * Longest status text, in characters: it is sent as a header, which clients limit to some KB, and may quote the
+ * request.
+ */
 const LONGEST_DETAILS = 1_000;
 
-/** `127.0.0.1:1234`, `[::1]:1234` without the port. */
+/** `127.0.0.1:1234` and `[::1]:1234` without the port. */
 const addressOf = (peer: string): string => peer.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');

@@ -5,10 +5,10 @@ import type { RationedWarnings } from '../../telemetry/warnings.js';
 import type { GatewayLimits } from '../deps.js';
 import { boundConnections } from '../http/connections.js';
 
-/** What a client of HTTP/2 begins with: its preface, and an empty SETTINGS frame (RFC 9113 §3.4). */
+/** Length of the start of an HTTP/2 connection: the client preface, and an empty SETTINGS frame (RFC 9113 §3.4). */
 const GREETING_BYTES = 24 + 9;
 
-/** Where gRPC is served: connections are bounded as those of HTTP are, before the protocol sees them. */
+/** The gRPC listener. Applies the connection limits of the HTTP listener before the protocol starts. */
 export class GrpcListener {
   readonly #listener: NetServer;
   readonly #connections: ConnectionInjector;
@@ -30,7 +30,7 @@ export class GrpcListener {
     });
   }
 
-  /** Throws when the port cannot be had. */
+  /** Throws if the port is not available. */
   async listen(host: string, port: number): Promise<number> {
     this.#listener.listen(port, host);
     await once(this.#listener, 'listening');
@@ -38,11 +38,11 @@ export class GrpcListener {
     return typeof address === 'object' && address !== null ? address.port : port;
   }
 
-  /** Takes no more connections and lets the calls of those that are there end, for a while in milliseconds. */
+  /** Stops accepting connections and waits up to `graceMs` for running calls. */
   async close(graceMs: number): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#listener.close(() => resolve()));
     this.#connections.drain(graceMs);
-    // A connection that has not greeted is no session that could be drained.
+    // A connection without its preface has no session that could be drained.
     const late = setTimeout(() => {
       for (const socket of this.#sockets) socket.destroy();
     }, graceMs);

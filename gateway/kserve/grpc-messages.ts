@@ -11,7 +11,7 @@ import { answerParameters, FINAL } from './describe.js';
 import type { InferAnswer } from './infer.js';
 import { MODEL_VERSION, type ServedModel } from './models.js';
 
-/** A message as it came. grpc-js keeps it until its call ends, so its bytes leave it when they are decoded. */
+/** An encoded message. grpc-js keeps it until its call ends, so decoding removes the bytes from it. */
 export class RawMessage {
   #bytes: Buffer;
 
@@ -23,7 +23,10 @@ export class RawMessage {
     return this.#bytes.length;
   }
 
-  /** The message of a method. Throws `INVALID_INPUT`, for an inference request of too many parts before any is made. */
+  /**
+   * Decodes the message of a method. Throws `INVALID_INPUT`; for an inference request with too many parts before
+   * decoding.
+   */
   decode<Message>(method: string): Message {
     const bytes = this.#bytes;
     this.#bytes = NOTHING;
@@ -31,7 +34,7 @@ export class RawMessage {
     try {
       return inferenceService[method]?.requestDeserialize(bytes) as Message;
     } catch (cause) {
-      const message = 'it is no protobuf message of this protocol';
+      const message = 'it is not a protobuf message of this protocol';
       const fields = [{ field: 'message', message }];
       throw new MillraceError('INVALID_INPUT', `the message: ${message}`, { fields }, { cause });
     }
@@ -40,7 +43,7 @@ export class RawMessage {
 
 const NOTHING = Buffer.alloc(0);
 
-/** The service whose methods get their messages as they came: they are decoded once their caller may have that done. */
+/** The service with encoded messages: they are decoded after the caller is authorized. */
 export const rawService: ServiceDefinition = Object.fromEntries(
   Object.entries(inferenceService).map(([name, method]) => [
     name,
@@ -48,7 +51,7 @@ export const rawService: ServiceDefinition = Object.fromEntries(
   ]),
 );
 
-/** Which request an answer is to. */
+/** Identifies the request that a response belongs to. */
 export type RequestName = Pick<ReceivedInferRequest, 'model_name' | 'model_version' | 'id'>;
 
 const named = ({ pipeline }: ServedModel, { id }: RequestName) => ({
@@ -57,14 +60,14 @@ const named = ({ pipeline }: ServedModel, { id }: RequestName) => ({
   id,
 });
 
-/** Says which request of a stream an error is about. */
+/** The names of a stream's request, for its errors. */
 export const requestNamed = ({ model_name, model_version, id }: RequestName): RequestName => ({
   model_name,
   model_version,
   id,
 });
 
-/** The whole answer to a request. */
+/** The complete response to a request. */
 export const finalResponse = (model: ServedModel, request: RequestName, answer: InferAnswer) => ({
   ...named(model, request),
   parameters: parametersOf(answerParameters(answer.document)),
@@ -77,7 +80,7 @@ export const finalResponse = (model: ServedModel, request: RequestName, answer: 
   raw_output_contents: answer.outputs.map(({ raw }) => raw),
 });
 
-/** More of an output's text, of a stage's attempt: when another attempt begins, the text of the one before does not count. */
+/** A piece of an output's text with the attempt of its stage: a new attempt replaces the text of the previous one. */
 export function deltaResponse(
   model: ServedModel,
   request: RequestName,

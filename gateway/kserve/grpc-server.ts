@@ -35,19 +35,19 @@ export interface GrpcOptions {
   readonly port: number;
 }
 
-/** Calls at once on one connection: load tools keep some dozens under way on the one that they have. More wait at the client. */
+/** Most concurrent calls of a connection; load generators keep dozens open. Clients queue further ones. */
 const MOST_CALLS = 256;
 /**
- * A connection with calls that is silent for this long is asked whether it is there, and closed where it does not answer in
- * time, in milliseconds: the runs of a client that has vanished are cancelled.
+ * A connection with calls that is idle for this long gets a ping, and is closed without a reply in time, in
+ * milliseconds: the runs of a client that has vanished are cancelled.
  */
 const PING_MS = 60_000;
 const PONG_MS = 20_000;
 
-/** How long running calls get to end when the server closes, in milliseconds. */
+/** How long running calls may take to finish at shutdown, in milliseconds. */
 const DRAIN_MS = 5_000;
 
-/** Seconds: metadata (1 ms) to a long run. */
+/** In seconds: from metadata (1 ms) to a long run. */
 const SECONDS = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
 
 type Named = { readonly name: string; readonly version: string };
@@ -75,7 +75,7 @@ export class GrpcServer {
       refused: (call, error) => this.#failed(call, error),
     });
     const server = new Server({
-      // What arrives is bounded by `GrpcBody`, which knows the method.
+      // Limited by `GrpcBody` instead, per method.
       'grpc.max_receive_message_length': -1,
       'grpc.max_send_message_length': -1,
       'grpc.max_concurrent_streams': MOST_CALLS,
@@ -94,7 +94,7 @@ export class GrpcServer {
     });
     const { release } = options;
     server.addService(rawService, {
-      // Answered as they arrive.
+      // Answered on arrival.
       ServerLive: () => undefined,
       ServerReady: () => undefined,
       ServerMetadata: this.#unary('ServerMetadata', async () => serverMetadata(release)),
@@ -128,13 +128,13 @@ export class GrpcServer {
     });
   }
 
-  /** Throws when the port cannot be had. */
+  /** Throws if the port is not available. */
   async listen(): Promise<number> {
     const { host, port } = this.#options;
     return await this.#listener.listen(host, port);
   }
 
-  /** Lets running calls end, for a while. */
+  /** Waits up to `DRAIN_MS` for running calls. */
   close(): Promise<void> {
     return this.#listener.close(DRAIN_MS);
   }
@@ -165,7 +165,8 @@ export class GrpcServer {
   }
 
   /**
-   * @param named told which request it is
+   * Reads an inference request.
+   * @param named called with the request's names
    * @param left called when the message is no longer kept
    */
   #asked(
@@ -201,13 +202,13 @@ export class GrpcServer {
   }
 
   /**
-   * Requests as they come, each a run of its own, beside each other; answers in the order in which they are ready, each with
-   * its request's id. A request that fails is answered with `error_message` and ends no other.
+   * Runs the requests of a stream concurrently, each as a run of its own; responses are sent in order of completion,
+   * each with its request's id. A failed request gets an `error_message` and does not affect the others.
    */
   async #stream(stream: ServerDuplexStream<RawMessage, object>): Promise<void> {
     const call = this.#arrivals.of(stream.metadata);
     try {
-      // Its caller is known; from here on each request counts towards the caller's rate.
+      // The first request was counted on authentication; from here on each one counts towards the caller's rate.
       await answerAll(stream, call.gone, (message) => this.#answer(stream, message, call));
       call.ended(this.#door.deps, this.#seconds);
       stream.end();
@@ -258,7 +259,7 @@ export class GrpcServer {
 
 const NO_NAME: RequestName = { model_name: '', model_version: '', id: '' };
 
-/** What each method asks of its caller’s key, and how long its message may be. */
+/** The permissions and message limits of the methods. */
 function methodsOf({ maxAudioBytes, maxJsonBytes }: GatewayLimits): Record<string, MethodRules> {
   const looks: MethodRules = { permissions: ['read'], most: MOST_QUESTION_BYTES };
   const runs: MethodRules = { permissions: ['read', 'run'], most: maxAudioBytes + maxJsonBytes };
@@ -274,17 +275,17 @@ function methodsOf({ maxAudioBytes, maxJsonBytes }: GatewayLimits): Record<strin
   };
 }
 
-/** Most runs of one stream at once: what else a client sends waits. */
+/** Most concurrent runs of a stream; further requests wait. */
 const MOST_AT_ONCE = 64;
 
-/** Answers every request of a stream. Resolves when the client has sent its last and all are answered. */
+/** Responds to every request of a stream. Resolves when the client has sent its last request and all have responses. */
 async function answerAll<Request>(
   stream: ServerDuplexStream<Request, object>,
   signal: AbortSignal,
   answer: (request: Request) => Promise<void>,
 ): Promise<void> {
   const running = new Set<Promise<void>>();
-  // Not `for await`: leaving such a loop destroys the stream, whose answers are still to be written.
+  // Not `for await`: leaving such a loop destroys the stream, which is still needed for the responses.
   await new Promise<void>((resolve, reject) => {
     stream.on('data', (request: Request) => {
       const answered: Promise<void> = answer(request).finally(() => {
@@ -300,4 +301,4 @@ async function answerAll<Request>(
   await Promise.all(running);
 }
 
-const gone = () => new MillraceError('REQUEST_ABORTED', 'the client left before its answer');
+const gone = () => new MillraceError('REQUEST_ABORTED', 'the client disconnected before its response');

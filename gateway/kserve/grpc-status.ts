@@ -1,7 +1,7 @@
 import { status } from '@grpc/grpc-js';
 import { type ErrorCode, errorRow } from '../../pipelines/errors.js';
 
-/** Codes whose meaning their HTTP status does not tell. */
+/** Codes whose HTTP status does not determine the gRPC status. */
 const BY_CODE: Partial<Record<ErrorCode, status>> = {
   RUN_CANCELLED: status.CANCELLED,
   REQUEST_ABORTED: status.CANCELLED,
@@ -26,8 +26,8 @@ const BY_STATUS: Readonly<Record<number, status>> = {
 };
 
 /**
- * The gRPC status of a code of the error table. A model server's failure (502) is UNAVAILABLE where another try may help,
- * as gRPC's clients understand it, else INTERNAL.
+ * The gRPC status of a code of the error table. A failed model server (502) is UNAVAILABLE if a retry may help, as
+ * gRPC's clients interpret it, otherwise INTERNAL.
  */
 export function grpcStatus(code: ErrorCode): status {
   const row = errorRow(code);

@@ -7,8 +7,8 @@ import { GrpcServer } from './grpc-server.js';
 import { restRoutes } from './rest-routes.js';
 
 /**
- * The door of the KServe v2 protocol (Open Inference Protocol): every pipeline is a model, whose tensors are the fields of
- * its input and output. REST is served by the gateway itself, gRPC where `deps.grpc` says.
+ * The door of the KServe v2 protocol (Open Inference Protocol): every pipeline is a model, whose tensors are the fields
+ * of its input and output. REST is served by the gateway's HTTP server, gRPC at `deps.grpc`.
  */
 export async function kserveDoor(
   app: FastifyInstance,
@@ -20,7 +20,7 @@ export async function kserveDoor(
   await restRoutes(app, door, release);
   if (grpc === undefined) return;
   const server = new GrpcServer(door, { ...shared, release, ...grpc });
-  // Before the gateway listens, so that a port that is taken keeps it from starting.
+  // Before the gateway listens, so that a port in use prevents the start.
   app.addHook('onReady', async () => {
     const port = await server.listen();
     deps.logger.info({ host: grpc.host, port }, 'the inference protocol is served by gRPC');

@@ -15,18 +15,18 @@ import type { ServedModel } from './models.js';
 import { type GivenTensors, readTensors } from './read-tensors.js';
 import { type OutputTensor, writeTensors } from './write-tensors.js';
 
-/** An inference request, whichever protocol it came by. */
+/** An inference request, independent of the protocol. */
 export interface InferCall {
   readonly model: ServedModel;
   readonly caller: Caller;
   readonly parameters: ParameterValues;
   readonly inputs: GivenTensors;
-  /** The outputs asked for, with their parameters; none: all. */
+  /** The requested outputs with their parameters; empty: all outputs. */
   readonly outputs: ReadonlyMap<string, ParameterValues>;
   readonly idempotencyKey?: string | undefined;
-  /** Aborts when the client has left or its deadline is over: its run is cancelled then. */
+  /** Aborts when the client disconnects or its deadline expires: its run is then cancelled. */
   readonly gone: AbortSignal;
-  /** Called as soon as there is a run. */
+  /** Called as soon as the run has started. */
   readonly started: (run: StartedRun) => void;
 }
 
@@ -36,15 +36,15 @@ export interface InferAnswer {
 }
 
 /**
- * Runs a pipeline for a request and waits for its end. A caller of this protocol has no way to come back for a result, so
- * a run that nobody waits for any more is cancelled.
+ * Runs a pipeline for a request and waits for its end. A caller of this protocol cannot fetch a result later, so its
+ * run is cancelled when it disconnects.
  */
 export async function infer(deps: GatewayDeps, call: InferCall): Promise<InferAnswer> {
   const order = await orderOf(deps, call);
   return await answerOf(deps, call, await runAttended(deps, order, attendanceOf(call)));
 }
 
-/** The same; what the run does comes to `onEvent` as it goes. */
+/** Like `infer`; the run's events are passed to `onEvent` while it runs. */
 export async function inferFollowed(
   deps: GatewayDeps,
   call: InferCall,
@@ -57,7 +57,7 @@ export async function inferFollowed(
     if ('document' in each) document = each.document;
     else onEvent(each.event);
   }
-  if (document === undefined) throw new MillraceError('INTERNAL', 'a run was followed to its end, and has none');
+  if (document === undefined) throw new MillraceError('INTERNAL', 'the run has ended without a document');
   return await answerOf(deps, call, document);
 }
 
@@ -70,7 +70,7 @@ const attendanceOf = (call: InferCall): Attendance => ({
 async function orderOf(deps: GatewayDeps, call: InferCall): Promise<Order> {
   const { model, caller, parameters, inputs, idempotencyKey } = call;
   if (Number(parameters.sequence_id ?? 0) !== 0 || typeof parameters.sequence_id === 'string')
-    throw invalid('sequence_id', 'pipelines keep no sequences: each request is a run of its own');
+    throw invalid('sequence_id', 'sequences are not supported: each request is a run of its own');
   const options = optionsOf(call);
   waitOf(call);
   const intake = new MediaIntake(deps.artifacts, caller.tenant, deps.limits.maxAudioBytes);
@@ -92,16 +92,16 @@ function optionsOf({ model, outputs, parameters }: InferCall): RunOptions {
   };
 }
 
-/** Triton's `priority` is a number, 0 for the default and 1 for the highest; ours has names. */
+/** The priority of a run: a name, or Triton's number, where 0 is the default and 1 the highest. */
 function priorityOf(given: ParameterValues[string]): Priority {
   const found = PRIORITIES.find((priority) => priority === given);
   if (found) return found;
   if (given === 0) return 'default';
   if (typeof given === 'number' && given > 0) return given === 1 ? 'interactive' : 'default';
-  throw invalid('priority', `must be one of ${PRIORITIES.join(', ')}, or a number as Triton has it, not ${given}`);
+  throw invalid('priority', `must be one of ${PRIORITIES.join(', ')}, or a number as in Triton, not ${given}`);
 }
 
-/** How long the answer is waited for at most, in milliseconds: Triton's `timeout` is in microseconds. Undefined: to its end. */
+/** The longest wait for the run, in milliseconds; undefined for no limit. Triton's `timeout` is in microseconds. */
 function waitOf({ parameters: { timeout } }: InferCall): number | undefined {
   if (timeout === undefined || timeout === 0) return undefined;
   if (typeof timeout !== 'number' || !Number.isInteger(timeout) || timeout < 0)

@@ -2,7 +2,7 @@ import type { ParameterValue, Tensor } from '../../protocols/open-inference/inde
 
 export type ParameterValues = Readonly<Record<string, ParameterValue>>;
 
-/** A tensor of a request, its elements as bytes. */
+/** A tensor of a request, as bytes. */
 export interface InputTensor extends Tensor {
   readonly parameters: ParameterValues;
 }

@@ -3,7 +3,10 @@ import { MillraceError } from '../../pipelines/errors.js';
 import { type InputForm, inputForm } from '../input/input-form.js';
 import { type TensorField, tensorFields } from './fields.js';
 
-/** The version of every model: clients of Triton read versions as numbers, and one plan of a pipeline is served at a time. */
+/**
+ * The version of every model: Triton's clients parse versions as numbers, and one plan of a pipeline is served at a
+ * time.
+ */
 export const MODEL_VERSION = '1';
 
 /** A pipeline as a model of the protocol. */
@@ -14,7 +17,7 @@ export interface ServedModel {
   readonly outputs: readonly TensorField[];
 }
 
-/** The pipelines as models, by name. */
+/** The models, by name. */
 export class Models {
   readonly #models: ReadonlyMap<string, ServedModel>;
 
@@ -32,21 +35,21 @@ export class Models {
     );
   }
 
-  /** @param mayUse whether the caller may know of a pipeline */
+  /** @param mayUse whether the caller may use a pipeline */
   all(mayUse: (pipeline: Pipeline) => boolean): ServedModel[] {
     return [...this.#models.values()].filter(({ pipeline }) => mayUse(pipeline));
   }
 
   /**
-   * Throws `PIPELINE_NOT_FOUND`, also for a version that is not the one served.
-   * @param version empty for whichever is served; a plan's version makes sure of that plan
+   * Throws `PIPELINE_NOT_FOUND`, also for a version that is not served.
+   * @param version empty for the current one; the version of a plan ensures that this plan is used
    */
   find(name: string, version: string, mayUse: (pipeline: Pipeline) => boolean): ServedModel {
     const model = this.#models.get(name);
     if (model === undefined || !mayUse(model.pipeline)) throw notFound('model', `no pipeline is named "${name}"`);
     const plan = model.pipeline.plan.version;
     if (version === '' || version === MODEL_VERSION || version === plan) return model;
-    const message = `the pipeline "${name}" is served in version ${MODEL_VERSION}, of the plan ${plan}, not "${version}"`;
+    const message = `the pipeline "${name}" is served as version ${MODEL_VERSION} (plan ${plan}), not "${version}"`;
     throw notFound('version', message);
   }
 }

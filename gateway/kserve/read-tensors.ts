@@ -18,7 +18,7 @@ import type { InputTensor, ParameterValues } from './input-tensor.js';
 import type { ServedModel } from './models.js';
 import { isSamples, wavOf } from './samples.js';
 
-/** The tensors of a request until they have been read: a run may be waited for long after, and they are large. */
+/** The tensors of a request until they are read. They are large, and are released before the wait for the run. */
 export class GivenTensors {
   #tensors: readonly InputTensor[];
   readonly #left: () => void;
@@ -39,13 +39,13 @@ export class GivenTensors {
   }
 }
 
-/** An artifact's address may stand where a file's bytes do. */
+/** A media tensor may contain an artifact's address instead of the file. */
 const ADDRESS = Buffer.from('artifact://');
 
 /**
- * The pipeline's input that a request's tensors stand for, its media in the store. Throws `INVALID_INPUT` and what a media
- * field can throw, naming the tensor.
- * @param parameters the request's
+ * Converts a request's tensors to the pipeline's input and stores its media. Throws `INVALID_INPUT` and the errors of
+ * media fields, with the tensor's name.
+ * @param parameters parameters of the request
  */
 export async function readTensors(
   { pipeline, form, inputs }: ServedModel,
@@ -76,7 +76,7 @@ export async function readTensors(
   return form.parse(Object.fromEntries(given));
 }
 
-/** Undefined for an empty tensor where one value may be left out. */
+/** The value of a tensor; undefined for an empty tensor of an optional field. */
 async function inputOf(
   field: TensorField,
   tensor: InputTensor,
@@ -107,8 +107,8 @@ const expected = ({ holds, datatype }: TensorField): string =>
   holds === 'audio' ? 'BYTES (a file), FP32 or INT16 (samples)' : datatype;
 
 /**
- * The tensor's shape as the field has it: dimensions of 1 in front, a batch of one, may be more than it asks for. Undefined
- * where it does not fit. An optional field may also come empty, of shape [0].
+ * The tensor's shape in the field's rank: leading dimensions of 1, a batch of one, may be added. Undefined if it does
+ * not fit. An optional field may also be empty, with shape [0].
  */
 function shapeFor({ shape: wanted, optional, list }: TensorField, { shape }: Tensor): readonly number[] | undefined {
   const extra = shape.length - wanted.length;

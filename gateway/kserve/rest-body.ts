@@ -19,14 +19,14 @@ import type { OutputTensor } from './write-tensors.js';
 
 /*
  * Bodies of REST's `infer` (specification/protocol/inference_rest.md) with Triton's binary tensor data extension
- * (docs/protocol/extension_binary_data.md): JSON, then the bytes of the tensors whose parameter `binary_data_size` says so,
- * in order; a header says where the JSON ends.
+ * (docs/protocol/extension_binary_data.md): JSON, followed by the bytes of the tensors with the parameter
+ * `binary_data_size`, in order; a header has the length of the JSON.
  */
 
-/** The length of a body's JSON, where bytes follow it. */
+/** The length of the JSON in a body with binary data. */
 export const JSON_LENGTH_HEADER = 'inference-header-content-length';
 
-/** MLServer's parameter for BYTES in JSON that are no text: `"parameters": {"content_type": "base64"}`. */
+/** MLServer's parameter for binary BYTES in JSON: `"parameters": {"content_type": "base64"}`. */
 const CONTENT_TYPE = 'content_type';
 const BASE64 = 'base64';
 
@@ -38,7 +38,7 @@ export interface RestRequest {
 }
 
 /**
- * Throws `INVALID_JSON`, `INVALID_HEADER`, and `INVALID_INPUT` naming the member or the tensor.
+ * Throws `INVALID_JSON`, `INVALID_HEADER`, and `INVALID_INPUT` with the member or the tensor.
  * @param left called when the body is no longer kept
  */
 export function readRequest(body: Buffer, jsonLength: string | undefined, left: () => void): RestRequest {
@@ -46,7 +46,7 @@ export function readRequest(body: Buffer, jsonLength: string | undefined, left: 
   const request = jsonOf(body.subarray(0, end));
   const rest = { bytes: body.subarray(end) };
   const { id, inputs, outputs = [] } = request;
-  if (id !== undefined && typeof id !== 'string') throw invalid('id', 'must be a text');
+  if (id !== undefined && typeof id !== 'string') throw invalid('id', 'must be a string');
   if (!Array.isArray(inputs)) throw invalid('inputs', 'must be a list of tensors');
   if (!Array.isArray(outputs)) throw invalid('outputs', 'must be a list of outputs');
   const tensors = inputs.map((input: Json, i) => tensorOf(input, `inputs.${i}`, rest));
@@ -119,17 +119,17 @@ function tensorOf(input: Json, at: string, rest: { bytes: Buffer }): InputTensor
 function parametersIn({ parameters = {} }: JsonObject, at: string): ParameterValues {
   const isPlain = (value: Json) => ['string', 'number', 'boolean'].includes(typeof value);
   if (isJsonObject(parameters) && Object.values(parameters).every(isPlain)) return parameters as ParameterValues;
-  throw invalid(`${at}parameters`, 'must be an object of texts, numbers and booleans');
+  throw invalid(`${at}parameters`, 'must be an object of strings, numbers and booleans');
 }
 
 export interface RestAnswer {
   readonly body: Buffer;
-  /** Where the JSON ends, if bytes follow it. */
+  /** Length of the JSON if binary data follow it. */
   readonly jsonLength?: number;
 }
 
 /**
- * The body of an answer.
+ * The body of a response.
  * @param head its members before the outputs
  */
 export function writeAnswer(head: JsonObject, outputs: readonly OutputTensor[], request: RestRequest): RestAnswer {

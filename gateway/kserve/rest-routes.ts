@@ -12,19 +12,19 @@ import { type Door, told } from './door.js';
 import { MODEL_VERSION, type ServedModel } from './models.js';
 import { JSON_LENGTH_HEADER, readRequest, writeAnswer } from './rest-body.js';
 
-/** Probes have no key. */
+/** Probes send no key. */
 const open = true;
 
 type OfModel = { Params: { name: string; version?: string } };
 
 /**
- * The inference protocol over HTTP, every pipeline being a model: `/v2`, `/v2/health/live|ready`, `/v2/models/{name}` with
- * `/ready`, `/config`, `/stats` and `/infer`, each also under `/versions/{version}`, and `/v2/repository/index`.
+ * The inference protocol over HTTP, with every pipeline as a model: `/v2`, `/v2/health/live|ready`, `/v2/models/{name}`
+ * with `/ready`, `/config`, `/stats` and `/infer`, each also under `/versions/{version}`, and `/v2/repository/index`.
  */
 export async function restRoutes(app: FastifyInstance, door: Door, release: string): Promise<void> {
   const { deps } = door;
   app.removeAllContentTypeParsers();
-  // Clients of the protocol name no content type, or octets for JSON with bytes behind it.
+  // The protocol's clients send no content type, or application/octet-stream for JSON with binary data.
   app.addContentTypeParser('*', readBody);
   app.setErrorHandler((error, request, reply) => {
     const { code, message } = told(error, request.id);
@@ -73,7 +73,7 @@ export async function restRoutes(app: FastifyInstance, door: Door, release: stri
       {
         config: { doc: docs.infer },
         bodyLimit: deps.limits.maxAudioBytes + deps.limits.maxJsonBytes,
-        // What can be refused without the body is refused before it is read.
+        // Checks that do not need the body run before it is read.
         onRequest: async (request) => {
           model(request);
           refuseEncoded(request);
@@ -109,14 +109,14 @@ export async function restRoutes(app: FastifyInstance, door: Door, release: stri
       },
     );
   }
-  // Extensions that are not here, told in the protocol's form; before a body or its type is looked at.
+  // Unsupported extensions: responds in the protocol's error format before the body or its type is checked.
   const absent = async ({ method, url }: FastifyRequest): Promise<never> => {
     throw new MillraceError('ROUTE_NOT_FOUND', `${method} ${url.split('?', 1)[0]} is not served: see GET /v2`);
   };
   app.all('/v2/*', { config: { doc: 'none' }, onRequest: absent }, absent);
 }
 
-/** The body, which the request no longer keeps. */
+/** The body, removed from the request to free it early. */
 function bodyOf(request: FastifyRequest): Buffer {
   const { body } = request;
   request.body = undefined;
@@ -127,7 +127,7 @@ function bodyOf(request: FastifyRequest): Buffer {
 function refuseEncoded({ headers }: FastifyRequest): void {
   const encoding = headers['content-encoding'];
   if (encoding === undefined || encoding === 'identity') return;
-  const message = `"${encoding}" is not supported; send the body as it is`;
+  const message = `"${encoding}" is not supported; send the body without encoding`;
   throw new MillraceError('UNSUPPORTED_CONTENT_TYPE', `Content-Encoding ${message}`, {
     fields: [{ field: 'Content-Encoding', message }],
   });

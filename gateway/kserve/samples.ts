@@ -3,23 +3,24 @@ import { badInput, sizeOf, type Tensor } from '../../protocols/open-inference/in
 import type { Pieces } from '../input/media-intake.js';
 import type { InputTensor, ParameterValues } from './input-tensor.js';
 
-/** Rates that a file may say, in Hz: from below telephony to above studios. */
+/** Sample rates that a WAV file may have, in Hz: from below telephony to above studio rates. */
 const LEAST_RATE = 4_000;
 const MOST_RATE = 384_000;
 
-/** Of samples that are turned into a file at a time. */
+/** Size of the pieces in which samples are converted to a file. */
 const PIECE_BYTES = 64 * 1024;
 
-/** Names of the parameters that say the rate of samples: of the tensor itself, or of the whole request. */
+/** Parameters with the sample rate: of the tensor, or of the whole request. */
 export const RATE = 'sample_rate';
 const INPUT_RATE = 'input_sample_rate';
 
-/** Whether audio comes as samples instead of as a file. */
+/** Whether the audio is sent as samples instead of a file. */
 export const isSamples = ({ datatype }: Tensor): boolean => datatype === 'FP32' || datatype === 'INT16';
 
 /**
- * Mono samples, FP32 in [-1, 1] or INT16, as a 16-bit WAV file; its pieces throw as well. Their rate is the tensor's parameter `sample_rate`, the
- * request's `input_sample_rate`, or what the pipeline asks for. Throws `INVALID_INPUT` naming the tensor.
+ * Converts mono samples, FP32 in [-1, 1] or INT16, to a 16-bit WAV file; its pieces throw as well. The sample rate is
+ * the tensor's parameter `sample_rate`, the request's `input_sample_rate`, or that of the pipeline. Throws
+ * `INVALID_INPUT` with the tensor's name.
  */
 export function wavOf(tensor: InputTensor, asked: number | undefined, parameters: ParameterValues): Pieces {
   const { name, shape, raw, datatype } = tensor;
@@ -27,7 +28,7 @@ export function wavOf(tensor: InputTensor, asked: number | undefined, parameters
   if (extra < 0 || shape.slice(0, extra).some((size) => size !== 1))
     throw badInput(name, `shape [${shape}] instead of [-1]: samples are mono`);
   const rate = tensor.parameters[RATE] ?? parameters[INPUT_RATE] ?? asked;
-  if (rate === undefined) throw badInput(name, `samples need their rate in Hz: the tensor’s parameter ${RATE}`);
+  if (rate === undefined) throw badInput(name, `samples need a rate in Hz: set the tensor’s parameter ${RATE}`);
   if (typeof rate !== 'number' || !Number.isInteger(rate) || rate < LEAST_RATE || rate > MOST_RATE)
     throw badInput(name, `${RATE} must be a whole number of Hz from ${LEAST_RATE} to ${MOST_RATE}, not ${rate}`);
   const width = datatype === 'INT16' ? 2 : 4;
@@ -38,7 +39,10 @@ export function wavOf(tensor: InputTensor, asked: number | undefined, parameters
   return { length: header.length + frames * 2, pieces: wavPieces(header, tensor) };
 }
 
-/** Piece by piece, between which others have their turn: a message has room for minutes of the processor's time. */
+/**
+ * Converts piece by piece and yields to other requests in between: the samples of one message can take minutes of CPU
+ * time.
+ */
 function* wavPieces(header: Uint8Array, { name, datatype, raw }: Tensor): Generator<Uint8Array, void> {
   yield header;
   for (let at = 0; at < raw.length; at += PIECE_BYTES) {
@@ -52,12 +56,13 @@ function finite(piece: Buffer, first: number, name: string): Float32Array {
   const samples = new Float32Array(piece.length / 4);
   for (let i = 0; i < samples.length; i++) {
     const sample = view.getFloat32(i * 4, true);
-    if (!Number.isFinite(sample)) throw badInput(name, `element ${first + i} is ${sample}, which is no sample`);
+    if (!Number.isFinite(sample))
+      throw badInput(name, `element ${first + i} is ${sample}, which is not a valid sample`);
     samples[i] = sample;
   }
   return samples;
 }
 
-/** Node runs on little-endian machines only, so a view is the bytes. */
+/** A view of the samples is their bytes: Node runs on little-endian machines only. */
 const bytesOf = ({ buffer, byteOffset, byteLength }: Int16Array): Uint8Array =>
   new Uint8Array(buffer, byteOffset, byteLength);

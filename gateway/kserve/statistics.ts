@@ -1,24 +1,24 @@
 import type { RunDocument } from '../../runs/document.js';
 
-/** Requests and the nanoseconds of all of them together. */
+/** A count of requests and their total duration in nanoseconds. */
 interface Duration {
   count: number;
   ns: number;
 }
 
 interface Counts {
-  /** Milliseconds since 1970. */
+  /** In milliseconds since 1970. */
   lastInference: number;
   readonly success: Duration;
   readonly fail: Duration;
-  /** Of the stages of successful runs: what they waited and what they ran. Stages beside each other count each. */
+  /** Queue and execution times of the stages of successful runs; parallel stages are added up. */
   readonly queue: Duration;
   readonly compute: Duration;
 }
 
 const NS_PER_MS = 1_000_000;
 
-/** What this gateway has done for each model since it started, in the form of Triton's statistics extension. */
+/** Statistics of the models since this gateway started, in the form of Triton's statistics extension. */
 export class Statistics {
   readonly #counts = new Map<string, Counts>();
 
@@ -34,7 +34,7 @@ export class Statistics {
     add(this.#of(model).fail, ms);
   }
 
-  /** A row of `model_stats`; numbers as they stand in JSON, which gRPC's encoder takes as well. */
+  /** A row of `model_stats`. Numbers are JSON numbers, which gRPC's encoder accepts too. */
   row(name: string, version: string) {
     const { lastInference, success, fail, queue, compute } = this.#of(name);
     return {

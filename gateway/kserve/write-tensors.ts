@@ -9,31 +9,31 @@ import type { TensorField } from './fields.js';
 import type { ParameterValues } from './input-tensor.js';
 import { RATE } from './samples.js';
 
-/** A tensor of an answer. */
+/** A tensor of a response. */
 export interface OutputTensor extends Tensor {
   readonly parameters: ParameterValues;
-  /** Its elements are files: JSON takes them as base64 only. */
+  /** Its elements are files, which JSON can only contain as base64. */
   readonly files: boolean;
 }
 
-/** The parameter of a request that wants all audio of its answer as samples of this rate. */
+/** Request parameter: returns all audio as samples of this rate. */
 const OUTPUT_RATE = 'output_sample_rate';
 
 export interface WriteOptions {
   readonly store: ArtifactStore;
   readonly tenant: string;
-  /** Most bytes of the media of an answer together: it is made in memory. */
+  /** Most bytes of media in a response, which is built in memory. */
   readonly maxBytes: number;
-  /** The request's parameters. */
+  /** Parameters of the request. */
   readonly parameters: ParameterValues;
-  /** Of each output that was asked for by name. */
+  /** Parameters of the requested outputs, by name. */
   readonly asked: ReadonlyMap<string, ParameterValues>;
   readonly signal: AbortSignal;
 }
 
 /**
- * A run's output as tensors: those asked for, or all. What the pipeline did not give is an empty tensor of shape [0].
- * Throws `RESULT_TOO_LARGE`, and `INVALID_INPUT` for parameters that an output cannot follow.
+ * Converts a run's output to tensors: the requested ones, or all. An absent field becomes an empty tensor of shape [0].
+ * Throws `RESULT_TOO_LARGE`, and `INVALID_INPUT` for parameters that an output does not support.
  */
 export async function writeTensors(
   fields: readonly TensorField[],
@@ -107,11 +107,11 @@ async function fileOf(
 function spend(name: string, bytes: number, budget: Budget): void {
   budget.left -= bytes;
   if (budget.left >= 0) return;
-  const message = `output tensor ${name}: with it the answer’s media are above what one message holds; GET the run’s artifacts instead`;
+  const message = `output tensor ${name}: with it the media exceed the limit of a response; GET the run’s artifacts instead`;
   throw new MillraceError('RESULT_TOO_LARGE', message, { fields: [{ field: name, message }] });
 }
 
 function artifactOf(name: string, value: Json): Artifact {
   if (isArtifact(value)) return value;
-  throw new MillraceError('INVALID_OUTPUT', `output tensor ${name}: the run gave no media`);
+  throw new MillraceError('INVALID_OUTPUT', `output tensor ${name}: the run returned no media`);
 }

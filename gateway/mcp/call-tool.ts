@@ -12,27 +12,27 @@ import { readJsonInput } from '../input/read-input.js';
 import { contentOf } from './content.js';
 import type { PipelineTool } from './tool.js';
 
-/** One call of a tool. */
+/** A call of a tool. */
 export interface ToolCall {
   readonly tool: PipelineTool;
   readonly caller: Caller;
   readonly input: JsonObject;
-  /** Base URL of the gateway as the caller knows it. */
+  /** Base URL of the gateway for the caller. */
   readonly base: string;
-  /** Where progress is told, if the caller wants to know. */
+  /** The token of progress notifications, if the caller requested them. */
   readonly progressToken?: ProgressToken | undefined;
   readonly notify: (notification: ServerNotification) => Promise<void>;
-  /** Aborts when the caller does not want the result any more: the run is cancelled. */
+  /** Aborts when the caller cancels or disconnects: the run is cancelled. */
   readonly cancelled: AbortSignal;
-  /** Aborts when this process ends: the run goes on. */
+  /** Aborts at shutdown: the run continues. */
   readonly closing: AbortSignal;
   /** Called as soon as the run has started. */
   readonly started: (run: string) => void;
 }
 
 /**
- * Runs a pipeline as a tool. What the caller or the model can do something about is a result with `isError`; only what is wrong
- * inside is thrown, as `INTERNAL`.
+ * Runs a pipeline as a tool. Errors that the caller or the model can act on become results with `isError`; only
+ * `INTERNAL` is thrown.
  */
 export async function callTool(deps: GatewayDeps, call: ToolCall): Promise<CallToolResult> {
   try {
@@ -50,7 +50,7 @@ export async function callTool(deps: GatewayDeps, call: ToolCall): Promise<CallT
   }
 }
 
-/** Follows the run to its end and tells its progress. */
+/** Follows the run to its end and sends its progress. */
 async function runToItsEnd(deps: GatewayDeps, call: ToolCall, input: JsonObject): Promise<RunDocument> {
   const { tool, caller, cancelled, closing, progressToken, notify } = call;
   if (cancelled.aborted) throw cancelledCall();
@@ -75,18 +75,18 @@ async function runToItsEnd(deps: GatewayDeps, call: ToolCall, input: JsonObject)
   } catch (error) {
     asCancelled(error);
   }
-  if (document === undefined) throw new MillraceError('INTERNAL', 'a run was followed to its end, and has none');
+  if (document === undefined) throw new MillraceError('INTERNAL', 'the run has ended without a document');
   return document;
 }
 
 const cancelledCall = () => new MillraceError('RUN_CANCELLED', 'the call was cancelled');
 
-/** Who leaves in this protocol says so. */
+/** In this protocol a client that disconnects has cancelled its call. */
 function asCancelled(error: unknown): never {
   throw error instanceof MillraceError && error.code === 'REQUEST_ABORTED' ? cancelledCall() : error;
 }
 
-/** What of an event is progress. How many there will be is not known: a plan has branches and loops. */
+/** The progress message of an event, if it has one. The total is unknown: a plan has branches and loops. */
 function messageOf(event: RunEvent): string | undefined {
   if (event.type === 'events.lost') return undefined;
   const { path } = event;
@@ -108,7 +108,7 @@ function messageOf(event: RunEvent): string | undefined {
   }
 }
 
-/** The code first, so that a model and a program can both read it; the fields say what to correct. */
+/** The code comes first, for models and programs; the fields say what to correct. */
 function failed(error: MillraceError): CallToolResult {
   const { code, message, details } = error;
   const run = 'run' in error ? (error.run as RunDocument).id : undefined;

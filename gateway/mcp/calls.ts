@@ -1,6 +1,6 @@
 import type { RequestId } from '@modelcontextprotocol/sdk/types.js';
 
-/** Whose request it is: ids of requests are unique in a session of a caller's. */
+/** Identifies a request: its id is unique in a session of the caller. */
 interface CallKey {
   readonly tenant: string;
   readonly owner?: string | undefined;
@@ -9,13 +9,16 @@ interface CallKey {
 }
 
 /**
- * The calls under way in this process. `notifications/cancelled` comes in a request of its own and finds its call here. Without
- * a session the id alone could be anybody's, so such a call ends with its connection only.
+ * The running calls of this process. `notifications/cancelled` is a request of its own and finds its call here. Without
+ * a session the id is not unique to the client, so such a call can be cancelled by closing its connection only.
  */
 export class Calls {
   readonly #open = new Map<string, AbortController>();
 
-  /** A call that ends when `dropped` aborts or it is cancelled. `end` must be called when it is over. */
+  /**
+   * Registers a call that is aborted when `dropped` aborts or the call is cancelled. `end` must be called when it has
+   * ended.
+   */
   open(key: CallKey, dropped: AbortSignal): { readonly cancelled: AbortSignal; end(): void } {
     const controller = new AbortController();
     const name = nameOf(key);
@@ -38,6 +41,6 @@ export class Calls {
   }
 }
 
-/** `1` and `"1"` are two ids. */
+/** `1` and `"1"` are different ids. */
 const nameOf = ({ tenant, owner = '', session, id }: CallKey): string | undefined =>
   session === undefined ? undefined : JSON.stringify([tenant, owner, session, id]);

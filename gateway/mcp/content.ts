@@ -5,25 +5,25 @@ import type { ArtifactStore } from '../../stores/artifacts/index.js';
 
 type Content = CallToolResult['content'];
 
-/** Media up to this size travel in the result, larger ones as links: a spoken answer of twenty seconds at 24 kHz fits. */
+/** Media up to this size are embedded in the result, larger ones are links: 20 s of speech at 24 kHz fit. */
 const INLINE_BYTES = 1_048_576;
-/** All of them together: a client holds a result in memory as one message. */
+/** Limit of all embedded media together: a client holds a result in memory as one message. */
 const INLINE_BYTES_IN_ALL = 4_194_304;
 
-/** Where media come from. */
+/** Source of the media. */
 interface Source {
   readonly artifacts: ArtifactStore;
   readonly tenant: string;
-  /** Base URL of the gateway as the caller knows it. */
+  /** Base URL of the gateway for the caller. */
   readonly base: string;
 }
 
-/** A run's output as content: its JSON as text, then its media, as audio and images or as links where they are large. */
+/** A run's output as content: its JSON as text, then its media, embedded or as links if they are large. */
 export async function contentOf(output: JsonObject, source: Source): Promise<Content> {
   const content: Content = [{ type: 'text', text: JSON.stringify(output) }];
   let left = INLINE_BYTES_IN_ALL;
   for (const { artifact, href, name } of mediaIn(output)) {
-    // What a run holds is only what it was given: an address in it may be another tenant's.
+    // Artifacts in an output may have been part of the input: the address may be another tenant's.
     if (parseArtifactUri(artifact.uri)?.tenant !== source.tenant) continue;
     const { bytes, mime } = artifact;
     const type = mime.startsWith('audio/') ? 'audio' : mime.startsWith('image/') ? 'image' : undefined;
@@ -37,7 +37,7 @@ export async function contentOf(output: JsonObject, source: Source): Promise<Con
   return content;
 }
 
-/** The artifacts of an output with where their bytes are served, in the order of the output. */
+/** The artifacts of an output and the URLs of their bytes, in the order of the output. */
 function* mediaIn(value: Json, name = ''): Generator<{ artifact: Artifact; href: string; name: string }> {
   if (!isJsonObject(value) && !Array.isArray(value)) return;
   if (isArtifact(value)) {

@@ -4,7 +4,7 @@ import { json } from '../openapi/schemas.js';
 const text = { type: 'string' };
 const message = {
   type: 'object',
-  description: 'A message of JSON-RPC 2.0; up to version 2025-03-26 of the protocol also a list of at most 20',
+  description: 'A JSON-RPC 2.0 message; up to version 2025-03-26 of the protocol also a list of at most 20',
   properties: { jsonrpc: { const: '2.0' }, id: { type: ['string', 'integer', 'null'] }, method: text },
   required: ['jsonrpc'],
 };
@@ -14,21 +14,20 @@ export const MCP: RouteDoc = {
   tag: 'mcp',
   operation: 'mcp',
   summary: 'Pipelines as tools of the Model Context Protocol (streamable HTTP)',
-  description:
-    'Talk to it with a client of the protocol; `Accept` must name both `application/json` and `text/event-stream`.',
+  description: 'For clients of the protocol. `Accept` must include both `application/json` and `text/event-stream`.',
   headers: {
-    'Mcp-Session-Id': { description: 'What `initialize` has answered with' },
-    'MCP-Protocol-Version': { description: 'What `initialize` has settled on' },
+    'Mcp-Session-Id': { description: 'The session id that `initialize` returned' },
+    'MCP-Protocol-Version': { description: 'The version that `initialize` negotiated' },
   },
   body: { required: true, content: json(message) },
   answers: {
     200: {
-      description: 'The answers, and the progress of calls before them',
+      description: 'The responses, preceded by the progress of calls',
       content: asEvents,
-      headers: { 'Mcp-Session-Id': 'Of an `initialize`: the session’s id' },
+      headers: { 'Mcp-Session-Id': 'The session id, in the response to `initialize`' },
     },
-    202: { description: 'Nothing in the body wanted an answer' },
-    406: { description: 'The client takes no `application/json` or no `text/event-stream`', content: json(message) },
+    202: { description: 'The body has only notifications and responses' },
+    406: { description: '`Accept` lacks `application/json` or `text/event-stream`', content: json(message) },
   },
   problemContent: json({
     type: 'object',

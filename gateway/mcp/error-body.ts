@@ -2,7 +2,7 @@ import { ErrorCode } from '@modelcontextprotocol/sdk/types.js';
 import type { ErrorShape } from '../http/error-shape.js';
 import { problemOf } from '../http/problem.js';
 
-/** Errors before the protocol's server has the request, in the protocol's form; `data` is the problem body. */
+/** Errors before the SDK's server gets the request, as JSON-RPC errors; `data` is the problem body. */
 export const mcpErrors: ErrorShape = {
   speaks: (path) => path === '/mcp',
   answer(error, request) {

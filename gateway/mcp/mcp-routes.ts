@@ -28,15 +28,15 @@ import { tellMisfits } from './misfits.js';
 import { type PipelineTool, toolsOf } from './tool.js';
 
 const SESSION_HEADER = 'mcp-session-id';
-/** Visible ASCII, as the protocol wants; what this gateway gives is a UUID. */
+/** Visible ASCII, as the protocol requires; this gateway's ids are UUIDs. */
 const SESSION = /^[\x21-\x7e]{1,128}$/;
 
-/** Version of what the door offers: a release that breaks no client does not change it. */
+/** Version of the tools' interface; it changes only with incompatible releases. */
 const VERSION = '1';
 
 /**
- * `POST /mcp`: the Model Context Protocol over streamable HTTP, where each pipeline is a tool. Nothing is kept between
- * requests but the calls under way, so a gateway that starts again, or another one, serves the same session.
+ * `POST /mcp`: the Model Context Protocol over streamable HTTP, with each pipeline as a tool. No state is kept between
+ * requests except running calls, so a session continues after a restart and on other gateways.
  */
 export async function mcpRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
   const tools = toolsOf(deps.pipelines);
@@ -47,7 +47,7 @@ export async function mcpRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
   app.post('/mcp', options, async (request, reply) => {
     refuseForeignOrigin(request, deps.publicUrl);
     const caller = callerOf(request);
-    // The first message is the request that was counted when its caller was authenticated.
+    // The first message was counted on authentication.
     await deps.authenticator?.charge(caller, messagesIn(request) - 1);
     const session = sessionOf(request);
     const server = serverFor({ app, deps, tools, calls, request, caller, session });
@@ -57,10 +57,10 @@ export async function mcpRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
     const { raw } = reply;
     for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);
     if (startsSession(request.body)) raw.setHeader(SESSION_HEADER, randomUUID());
-    // A caller that has gone has no way to come back to its call: its run would be for nobody.
+    // A disconnected client cannot resume its call: the run is cancelled.
     raw.once('close', () => void server.close());
     const { socket } = request.raw;
-    // The client would keep the connection for its next request, and with it this process.
+    // A connection kept alive for the client's next request would delay the shutdown.
     raw.once('finish', () => app.closing.aborted && socket.destroySoon());
     await server.connect(transport as Transport);
     await transport.handleRequest(request.raw, raw, request.body);
@@ -78,7 +78,7 @@ interface Serving {
   readonly session: string | undefined;
 }
 
-/** The protocol's server for one request. */
+/** Creates the SDK's server for one request. */
 function serverFor({ app, deps, tools, calls, request, caller, session }: Serving): Server {
   const server = new Server({ name: 'millrace', version: VERSION }, { capabilities: { tools: {} } });
   const { tenant } = caller;
@@ -110,7 +110,7 @@ function serverFor({ app, deps, tools, calls, request, caller, session }: Servin
           },
         });
       } catch (thrown) {
-        // Its cause is in the log only: it may name paths or hosts.
+        // Its cause is only logged: it may contain paths or hosts.
         const error = asMillraceError(thrown);
         Object.assign(request.notes, { code: error.code, error });
         request.log.error({ code: error.code, tool: params.name, err: error }, 'a tool call failed');
@@ -141,8 +141,8 @@ function sessionOf({ headers }: FastifyRequest): string | undefined {
 }
 
 /**
- * The protocol wants `Origin` checked: a page of another site must not reach a server by a name that was made to resolve to it.
- * Without keys the gateway's own guard has looked at `Host` as well.
+ * Checks `Origin`, as the protocol requires: after DNS rebinding a page of another site could otherwise call the
+ * server. Without keys `refuseStrangers` has checked `Host` too.
  */
 function refuseForeignOrigin({ headers: { origin }, host }: FastifyRequest, publicUrl: string | undefined): void {
   if (origin === undefined) return;

@@ -4,13 +4,13 @@ import { invalidFields } from '../../pipelines/invalid-fields.js';
 /** The first version of the protocol without batches; versions are dates. */
 const WITHOUT_BATCHES = '2025-06-18';
 
-/** Most messages of a batch: each may be a run, and none of them is answered before all have begun. */
+/** Most messages of a batch: each may be a run, and responses are sent only after all have started. */
 const MOST_MESSAGES = 20;
 
 /**
- * How many messages a request brings. The protocol of 2025-03-26, which clients may still ask for, has batches; a request of
- * a later version must be one message. Throws `INVALID_INPUT` for a batch where there is none, and for one of more messages
- * than are taken at once.
+ * The number of messages in a request. The protocol of 2025-03-26, which clients may still request, has batches; a
+ * request of a later version must be one message. Throws `INVALID_INPUT` for a batch in a version without, and for a
+ * batch that is too long.
  */
 export function messagesIn({ body, headers }: Pick<FastifyRequest, 'body' | 'headers'>): number {
   if (!Array.isArray(body)) return 1;

@@ -1,14 +1,14 @@
 import type { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import { ErrorCode, type JSONRPCMessage } from '@modelcontextprotocol/sdk/types.js';
 
-/** The message of what the SDK's parser throws: a list of issues as JSON. */
+/** The message of a validation error of the SDK: a list of issues as JSON. */
 const ISSUES = /^\[\s*\{/;
-/** Characters of them that are told. */
+/** Most characters of it that are sent. */
 const MOST = 2_000;
 
 /**
- * The SDK answers a request that does not fit the schema of its method as an internal error, for what its parser throws has no
- * code. It is the client's mistake, so it is told as one.
+ * Corrects the code of validation errors: the SDK reports a request that does not fit its method's schema as an
+ * internal error, although it is the client's mistake.
  */
 export function tellMisfits(transport: StreamableHTTPServerTransport): void {
   const send = transport.send.bind(transport);

@@ -5,21 +5,21 @@ import type { MediaKind } from '../../pipelines/media.js';
 import { type InputForm, inputForm } from '../input/input-form.js';
 import { withMedia } from '../openapi/media-schema.js';
 
-/** The dialect that MCP expects where none is named. */
+/** The JSON Schema dialect that MCP assumes by default. */
 const DIALECT = 'https://json-schema.org/draft/2020-12/schema';
 
 /** A pipeline as a tool. */
 export interface PipelineTool {
   readonly pipeline: Pipeline;
   readonly form: InputForm;
-  /** As `tools/list` shows it. */
+  /** Its entry in `tools/list`. */
   readonly tool: Tool;
 }
 
-/** The name of a pipeline's tool: `voice-assistant` is `voice_assistant`, as most tools are written. */
+/** The tool name of a pipeline: `voice-assistant` becomes `voice_assistant`, the usual form. */
 const toolName = (pipeline: string): string => pipeline.replaceAll('-', '_');
 
-/** Tools by name. No two pipelines share one: their names have no underscores. */
+/** Tools by name. Names are unique: pipeline names have no underscores. */
 export const toolsOf = (pipelines: readonly Pipeline[]): ReadonlyMap<string, PipelineTool> =>
   new Map(pipelines.map((pipeline) => [toolName(pipeline.name), toolOf(pipeline)]));
 
@@ -38,16 +38,16 @@ function toolOf(pipeline: Pipeline): PipelineTool {
   };
 }
 
-/** Inputs and outputs of pipelines are objects, as the protocol wants. */
+/** Inputs and outputs of pipelines are objects, as MCP requires. */
 const ofTool = (schema: JsonObject) => ({ $schema: DIALECT, ...schema }) as unknown as Tool['inputSchema'];
 
-/** One object with the choice in words: not every model's tool interface takes `oneOf`. */
+/** One object with the alternatives in its description: not every model's tool interface supports `oneOf`. */
 const mediaInput = (_: JsonObject, kind: MediaKind): JsonObject => ({
   type: 'object',
   description: `${kind === 'audio' ? 'An audio file' : 'An image'}: its bytes as base64, or the uri of an artifact`,
   properties: {
     base64: { type: 'string', contentEncoding: 'base64' },
-    mime: { type: 'string', description: `With base64: ${kind}/…; the bytes decide` },
+    mime: { type: 'string', description: `With base64: ${kind}/…; the bytes determine the type` },
     uri: { type: 'string', description: 'artifact://<tenant>/<sha256>, from an earlier result' },
   },
   minProperties: 1,
@@ -64,7 +64,7 @@ const mediaOutput = (_: JsonObject, kind: MediaKind): JsonObject => ({
     durationMs: { type: 'number' },
     sampleRate: { type: 'integer' },
     channels: { type: 'integer' },
-    href: { type: 'string', description: 'Path at this server' },
+    href: { type: 'string', description: 'Path on this server' },
   },
   required: ['uri', 'mime', 'bytes', 'href'],
 });

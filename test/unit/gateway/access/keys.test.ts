@@ -152,7 +152,7 @@ describe('wrong keys', () => {
     expect((await ask('10.0.0.2', 'no')).statusCode).toBe(401);
     expect(lines.length).toBeLessThan(30);
     expect(lines.join('')).not.toContain('guess');
-    expect(lines.filter((line) => line.includes('too many wrong keys'))).toHaveLength(1);
+    expect(lines.filter((line) => line.includes('too many requests without a valid key'))).toHaveLength(1);
   });
 
   test('of one IPv6 network count together', async () => {

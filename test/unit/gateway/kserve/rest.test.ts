@@ -75,7 +75,7 @@ describe('what is there', () => {
 
   test.each([
     ['/v2/models/nobody', 404, 'no pipeline is named "nobody"'],
-    ['/v2/models/speaks/versions/7', 404, `in version 1, of the plan ${speaks.plan.version}, not "7"`],
+    ['/v2/models/speaks/versions/7', 404, `as version 1 (plan ${speaks.plan.version}), not "7"`],
     ['/v2/systemsharedmemory/status', 404, 'GET /v2/systemsharedmemory/status is not served'],
   ])('%s is refused in the protocol’s form', async (url, status, message) => {
     const response = await get(url);
@@ -232,7 +232,7 @@ describe('infer', () => {
       { inputs: least, outputs: [{ name: 'x' }] },
       'x: the pipeline has no such output (it has: text',
     ],
-    ['a sequence', { inputs: least, parameters: { sequence_id: 4 } }, 'sequence_id: pipelines keep no sequences'],
+    ['a sequence', { inputs: least, parameters: { sequence_id: 4 } }, 'sequence_id: sequences are not supported'],
     [
       'a timeout that is none',
       { inputs: least, parameters: { timeout: -1 } },
@@ -243,7 +243,7 @@ describe('infer', () => {
       { inputs: least, parameters: { priority: 'soon' } },
       'priority: must be one of interactive',
     ],
-    ['parameters that are none', { inputs: least, parameters: { a: {} } }, 'parameters: must be an object of texts'],
+    ['parameters that are none', { inputs: least, parameters: { a: {} } }, 'parameters: must be an object of strings'],
   ])('refuses %s', async (_, request, message) => {
     const response = await post(request);
     expect(response.statusCode).toBe(400);
