@@ -5,13 +5,13 @@ import { expectModest } from '../input/input-size.js';
 import { invalidParam } from './error-body.js';
 
 interface Passed {
-  /** Parameters that no pipeline takes, with the values that change nothing. */
+  /** Unsupported parameters, with a check for values that have no effect. */
   readonly neutral?: Readonly<Record<string, (value: Json) => boolean>>;
-  /** Parameters that change no answer. */
+  /** Parameters that do not affect the response. */
   readonly harmless?: readonly string[];
 }
 
-/** A body that fits its schema. Throws `INVALID_INPUT` naming the parameter: `messages[2].content`. */
+/** Validates a body by its schema. Throws `INVALID_INPUT` with the parameter: `messages[2].content`. */
 export function checked<Shape extends z.ZodRawShape>(
   schema: z.ZodObject<Shape>,
   body: Json,
@@ -21,7 +21,7 @@ export function checked<Shape extends z.ZodRawShape>(
   expectModest(body, 'body');
   for (const [name, value] of Object.entries(body)) {
     if (Object.hasOwn(schema.shape, name) || harmless.includes(name) || value === null) continue;
-    if (!Object.hasOwn(neutral, name)) throw invalidParam(name, 'is not a parameter that is known here');
+    if (!Object.hasOwn(neutral, name)) throw invalidParam(name, 'is not a known parameter');
     if (!neutral[name]?.(value)) throw invalidParam(name, 'is not supported with this value; leave it out');
   }
   const { data, error } = schema.safeParse(body);

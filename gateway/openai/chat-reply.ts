@@ -4,30 +4,30 @@ import type { RunDocument } from '../../runs/document.js';
 import { usageOf } from './model-run.js';
 import type { Model } from './models.js';
 
-/** What a run has answered. */
+/** The answer of a run. */
 export interface Answer {
   readonly text: string;
   readonly finish: 'stop' | 'length' | 'tools';
-  /** Calls that the caller is to make. */
+  /** Calls for the client to execute. */
   readonly toolCalls: readonly { readonly id: string; readonly name: string; readonly arguments: JsonObject }[];
-  /** Calls that the run has made: nothing is left to do about them. */
+  /** Calls that the run has executed. */
   readonly executed: readonly ExecutedCall[];
   readonly usage: { readonly input: number; readonly output: number } | undefined;
 }
 
-/** As OpenAI's protocol would have it: the arguments are JSON, the output is text. */
+/** In OpenAI's form: the arguments are JSON, the output is text. */
 export interface ExecutedCall {
   readonly id: string;
   readonly name: string;
   readonly arguments: string;
   readonly status: 'completed' | 'failed';
-  /** What the model was told that it gave. */
+  /** The output as it was returned to the model. */
   readonly output: string | null;
-  /** Why it was not carried out, or has failed. */
+  /** Why the call was not executed, or failed. */
   readonly error: string | null;
 }
 
-/** Fields of a pipeline's output that count. */
+/** The fields of a pipeline's output that are used. */
 export const answerFields = ({ face }: Model): readonly string[] => [
   face.output,
   'finish',
@@ -50,7 +50,7 @@ export function answerOf(document: RunDocument, { face }: Model): Answer {
   };
 }
 
-/** The caller answers a call by its id: one that a server has left out, or given twice, gets one of its own. */
+/** Clients answer a call by its id: missing and duplicate ids are replaced. */
 function withIds(calls: readonly JsonObject[], run: string): Answer['toolCalls'] {
   const seen = new Set<string>();
   return calls.map(({ id, name, arguments: given }, i) => {
@@ -73,7 +73,7 @@ function executedOf({ name, arguments: given, end, result, code, message }: Json
   };
 }
 
-/** What the completion of a run is known by. */
+/** Identity of the completion of a run. */
 export interface Completion {
   /** The run's id. */
   readonly run: string;
@@ -105,8 +105,8 @@ const callOf = ({ id, name, arguments: given }: Answer['toolCalls'][number]) => 
 });
 
 /**
- * What the protocol has no word for. A call among `tool_calls` is one that the client is to make; what the run has made stands
- * here.
+ * Millrace's extension of the protocol: `tool_calls` are calls for the client to execute; those that the run has
+ * executed are listed here.
  */
 interface Extension {
   readonly millrace?: { readonly executed_tool_calls: readonly ExecutedCall[] };
@@ -115,7 +115,7 @@ interface Extension {
 const extensionOf = ({ executed }: Answer): Extension =>
   executed.length > 0 ? { millrace: { executed_tool_calls: executed } } : {};
 
-/** A completion as a whole. */
+/** The completion of a run that is not streamed. */
 export const completionOf = (of: Completion, answer: Answer): OpenAI.ChatCompletion & Extension => {
   const { text, finish, toolCalls, usage } = answer;
   return {
@@ -142,7 +142,7 @@ export const completionOf = (of: Completion, answer: Answer): OpenAI.ChatComplet
 type Chunk = Omit<OpenAI.ChatCompletionChunk, 'usage'> & Extension & { readonly usage?: OpenAI.CompletionUsage | null };
 type Delta = OpenAI.ChatCompletionChunk.Choice.Delta;
 
-/** The chunks of a completion that is streamed. */
+/** Writes the chunks of a streamed completion. */
 export class ChunkWriter {
   readonly #of: Completion;
   readonly #includeUsage: boolean;
@@ -157,7 +157,7 @@ export class ChunkWriter {
     return this.#chunk({ content: text });
   }
 
-  /** What is left when all of the text is told. */
+  /** The remaining chunks after the text. */
   *end(answer: Answer): Generator<Chunk> {
     const { finish, toolCalls, usage } = answer;
     if (toolCalls.length > 0)

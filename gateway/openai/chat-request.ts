@@ -15,7 +15,7 @@ const refusalPart = z.object({ type: z.literal('refusal'), refusal: z.string() }
 const texts = z.union([z.string(), z.array(textPart)]);
 const nothing = z.null().optional();
 
-/** A name of a speaker changes the answer, and no stage takes it. */
+/** A speaker's `name` is rejected: it would affect the answer, and no stage supports it. */
 const message = z.discriminatedUnion('role', [
   z.object({ role: z.enum(['system', 'developer']), content: texts, name: nothing }),
   z.object({
@@ -100,7 +100,7 @@ const chatBody = z.object({
     .nullish(),
 });
 
-/** Parameters that no pipeline takes, with the values that change nothing. */
+/** Unsupported parameters, with a check for values that have no effect. */
 const NEUTRAL: Readonly<Record<string, (value: Json) => boolean>> = {
   n: (value) => value === 1,
   logprobs: (value) => value === false,
@@ -110,7 +110,7 @@ const NEUTRAL: Readonly<Record<string, (value: Json) => boolean>> = {
   functions: (value) => Array.isArray(value) && value.length === 0,
 };
 
-/** Parameters that are for the caller's own books, or that make no other answer. */
+/** Parameters for the caller's own records, or without effect on the answer. */
 const HARMLESS: readonly string[] = [
   'user',
   'safety_identifier',
@@ -125,16 +125,16 @@ const HARMLESS: readonly string[] = [
 export interface ChatRequest {
   readonly model: string;
   readonly stream: boolean;
-  /** The last chunk of the stream tells the tokens. */
+  /** Whether the last chunk of the stream has the token usage. */
   readonly includeUsage: boolean;
   readonly conversation: Conversation;
 }
 
-/** Reads the body of `POST /v1/chat/completions`. Throws `INVALID_INPUT` naming the parameter. */
+/** Reads the body of `POST /v1/chat/completions`. Throws `INVALID_INPUT` with the parameter. */
 export function readChatRequest(given: Json): ChatRequest {
   const request = checked(chatBody, given, { neutral: NEUTRAL, harmless: HARMLESS });
   const { model, stream, stream_options, messages } = request;
-  if (stream_options && !stream) throw invalidParam('stream_options', 'is only for a request with "stream": true');
+  if (stream_options && !stream) throw invalidParam('stream_options', 'requires "stream": true');
   return {
     model,
     stream: stream ?? false,
@@ -175,13 +175,13 @@ type Content = string | readonly { readonly type: string; readonly text?: string
 const textOf = (content: Content): ChatMessage['content'] =>
   typeof content === 'string' ? content : content.map(({ text, refusal }) => text ?? refusal ?? '').join('');
 
-/** The arguments of a call that the caller hands back, as they were given to it. */
+/** Parses the arguments of a call that the client sends back. */
 export function argumentsOf(text: string, param: string): JsonObject {
   try {
     const read: unknown = JSON.parse(text === '' ? '{}' : text);
     if (isJsonObject(read)) return read;
   } catch {
-    // said below
+    // reported below
   }
   throw invalidParam(param, 'is not a JSON object');
 }
@@ -239,7 +239,7 @@ interface GivenTool {
   readonly strict?: boolean | null | undefined;
 }
 
-/** A tool as a chat stage takes it. */
+/** A tool in the form of a chat stage. */
 export const toolOf = ({ name, description, parameters, strict }: GivenTool) => ({
   name,
   description: description ?? '',

@@ -13,7 +13,7 @@ import { sendAsEvents } from './event-answer.js';
 import { runStreamed, runToEnd, type StreamedRun } from './model-run.js';
 import { type Model, type Models, onlyOutputs } from './models.js';
 
-/** `POST /v1/chat/completions`, as a whole or as server-sent events. */
+/** `POST /v1/chat/completions`, as JSON or as server-sent events. */
 export function chatRoutes(app: FastifyInstance, deps: GatewayDeps, models: Models): void {
   takeJson(app);
   const options = { bodyLimit: deps.limits.maxJsonBytes, config: { doc: COMPLETE_CHAT } };

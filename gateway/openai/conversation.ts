@@ -7,38 +7,38 @@ import { MediaIntake } from '../input/media-intake.js';
 import { invalidParam } from './error-body.js';
 import { type Model, parsed } from './models.js';
 
-/** A message, and what the caller calls it: `messages[2]`. */
+/** A message with its path in the request: `messages[2]`. */
 export interface Turn {
   readonly message: ChatMessage;
   readonly param: string;
-  /** Data URLs of what it shows. */
+  /** Data URLs of its images. */
   readonly images?: readonly string[];
 }
 
-/** A parameter that changes the answer. */
+/** A parameter that affects the answer. */
 export interface Parameter {
-  /** As the caller calls it: `max_completion_tokens`. */
+  /** Its name in the request: `max_completion_tokens`. */
   readonly param: string;
   /** Key of `OPENAI_PARAMETERS.chat`. */
   readonly name: string;
-  /** As the input field takes it. */
+  /** Its value in the form of the input field. */
   readonly value: Json;
-  /** It says what is so anyway: a pipeline that does not take it may pass over it. */
+  /** Whether it states the default: a pipeline that does not support it may ignore it. */
   readonly neutral?: boolean;
 }
 
-/** What is asked of a model, whichever of OpenAI's two APIs it came by. */
+/** The request to a model, common to OpenAI's chat completions and responses. */
 export interface Conversation {
-  /** What the caller calls the messages. */
+  /** The request's name of the messages. */
   readonly about: string;
   readonly turns: readonly Turn[];
   readonly parameters: readonly Parameter[];
 }
 
 /**
- * A conversation as the input of a pipeline: all messages where it takes `messages`, the last of them where it takes one
- * text, those before it as `history` where it takes that, images as `images`. Whatever it has no field for is refused, if it
- * is not one that its author lets go: no answer comes from less than what was asked.
+ * Converts a conversation to a pipeline's input: all messages if it takes `messages`, the last one if it takes a text,
+ * earlier ones as `history` and images as `images` if it has these fields. Anything without a field is rejected unless
+ * the pipeline's author has listed it as ignored: no part of a request is dropped silently.
  */
 export async function inputOf(model: Model, conversation: Conversation, deps: GatewayDeps, tenant: string) {
   const given = { ...messagesFor(model, conversation.turns), ...parametersFor(model, conversation.parameters) };
@@ -56,14 +56,14 @@ function messagesFor({ face, form, pipeline: { name } }: Model, turns: readonly 
   const last = turns.at(-1);
   if (takesHistory && last?.message.role !== 'user' && face.optional) return { history: asJson(turns) };
   if (last === undefined || last.message.role !== 'user')
-    throw invalidParam(last?.param ?? 'messages', `the last message must be the user’s: "${name}" takes one text`);
+    throw invalidParam(last?.param ?? 'messages', `the last message must be the user’s: "${name}" takes a single text`);
   const before = turns.slice(0, -1);
   const kept = before.filter(({ message, param }) => {
     const what = message.role === 'system' ? 'system' : 'history';
     if (face.ignore.has(what)) return false;
     if (takesHistory) return true;
     const takes = what === 'system' ? 'no system messages' : 'no earlier turns';
-    throw invalidParam(param, `"${name}" takes ${takes}: the last message of the user is all that it is given`);
+    throw invalidParam(param, `"${name}" takes ${takes}: it gets the user’s last message only`);
   });
   return { [face.input]: last.message.content, ...(kept.length > 0 && { history: asJson(kept) }) };
 }
@@ -75,7 +75,7 @@ function parametersFor({ face, form, pipeline: { name } }: Model, parameters: re
     const field = OPENAI_PARAMETERS.chat[parameter] ?? parameter;
     if (form.fields.has(field)) return [[field, value]];
     if (neutral || face.ignore.has(parameter)) return [];
-    throw invalidParam(param, `"${name}" does not take it; leave it out`);
+    throw invalidParam(param, `"${name}" does not support it; leave it out`);
   });
   return Object.fromEntries(given);
 }
@@ -92,10 +92,10 @@ async function imagesFor(
   if (showing.length === 0) return {};
   const [first] = showing;
   if (!form.has('images.0') || form.kindAt('images.0') !== 'image')
-    throw invalidParam(first?.param ?? 'messages', `"${name}" takes no images`);
+    throw invalidParam(first?.param ?? 'messages', `"${name}" does not accept images`);
   const last = turns.at(-1);
   const stray = showing.find((turn) => turn !== last);
-  if (stray !== undefined) throw invalidParam(stray.param, 'images are taken with the last message only');
+  if (stray !== undefined) throw invalidParam(stray.param, 'images are accepted in the last message only');
   const values = (last?.images ?? []).map((url) => {
     const [prefix, mime] = DATA_URL.exec(url) ?? [];
     if (prefix === undefined || mime === undefined)

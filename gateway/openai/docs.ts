@@ -37,7 +37,7 @@ const door = (operation: string, summary: string, rest: Partial<RouteDoc>): Rout
   ...rest,
 });
 
-export const LIST_MODELS = door('listModels', 'The pipelines that are models to OpenAI’s clients', {
+export const LIST_MODELS = door('listModels', 'List the pipelines that OpenAI’s clients can use as models', {
   answers: {
     200: {
       description: 'The models',
@@ -46,13 +46,13 @@ export const LIST_MODELS = door('listModels', 'The pipelines that are models to 
   },
 });
 
-export const GET_MODEL = door('getModel', 'One of the models', {
+export const GET_MODEL = door('getModel', 'Get a model', {
   path: { id: { description: 'The pipeline’s name' } },
   answers: { 200: { description: 'The model', content: json(model) } },
   problems: ['PIPELINE_NOT_FOUND'],
 });
 
-/** A request that is a run, whose end its caller waits for. */
+/** A route that runs a pipeline and waits for its end. */
 const asked = (operation: string, summary: string, body: ContentDoc, answer: ContentDoc): RouteDoc =>
   door(operation, summary, {
     headers: {
@@ -63,7 +63,7 @@ const asked = (operation: string, summary: string, body: ContentDoc, answer: Con
       },
     },
     body: { required: true, content: body },
-    answers: { 200: { description: 'The answer', content: answer, headers: { 'millrace-run': 'The run’s id' } } },
+    answers: { 200: { description: 'The response', content: answer, headers: { 'millrace-run': 'The run’s id' } } },
     problems: ASKED,
   });
 
@@ -71,7 +71,7 @@ const ASKED: readonly ErrorCode[] = [...OF_WAITED_RUNS, 'PIPELINE_NOT_FOUND'];
 
 export const COMPLETE_CHAT = asked(
   'createChatCompletion',
-  'A conversation answered by a pipeline, as OpenAI’s chat completions',
+  'Answer a conversation with a pipeline (OpenAI’s chat completions)',
   json(
     object(
       { model: text, messages: { type: 'array', items: { type: 'object' }, minItems: 1 }, stream: { type: 'boolean' } },
@@ -90,7 +90,7 @@ const texts: Schema = { type: 'array', items: text };
 
 export const EMBED = asked(
   'createEmbeddings',
-  'Texts as embeddings of a pipeline',
+  'Create embeddings of texts with a pipeline',
   json(
     object({ model: text, input: { oneOf: [text, texts] }, encoding_format: { enum: ['float', 'base64'] } }, [
       'model',
@@ -110,7 +110,7 @@ export const EMBED = asked(
 export const TRANSCRIBE: RouteDoc = {
   ...asked(
     'createTranscription',
-    'A file of speech as text',
+    'Transcribe an audio file with a pipeline',
     {
       'multipart/form-data': {
         schema: object(
@@ -135,7 +135,7 @@ export const TRANSCRIBE: RouteDoc = {
 
 export const SPEAK = asked(
   'createSpeech',
-  'A text spoken by a pipeline',
+  'Synthesize speech from a text with a pipeline',
   json(
     object(
       {
@@ -159,7 +159,7 @@ export const SPEAK = asked(
 
 export const RESPOND = asked(
   'createResponse',
-  'A conversation answered by a pipeline, as OpenAI’s responses',
+  'Answer a conversation with a pipeline (OpenAI’s responses)',
   json(
     object(
       {

@@ -13,12 +13,15 @@ import { inputFor, type Models, onlyOutputs } from './models.js';
 
 const body = z.object({
   model: z.string(),
-  input: z.union([z.string(), z.array(z.string()).min(1)], 'must be a text or a list of texts, not of tokens'),
+  input: z.union(
+    [z.string(), z.array(z.string()).min(1)],
+    'must be a string or a list of strings; tokens are not supported',
+  ),
   encoding_format: z.enum(['float', 'base64']).nullish(),
   dimensions: z.int().min(1).nullish(),
 });
 
-/** `POST /v1/embeddings`: texts to a pipeline that takes a list of them, one text to any. */
+/** `POST /v1/embeddings`. A list of texts needs a pipeline that takes a list; a single text works with any. */
 export function embeddingsRoutes(app: FastifyInstance, deps: GatewayDeps, models: Models): void {
   takeJson(app);
   const options = { bodyLimit: deps.limits.maxJsonBytes, config: { doc: EMBED } };
@@ -29,7 +32,8 @@ export function embeddingsRoutes(app: FastifyInstance, deps: GatewayDeps, models
     const model = models.get('embeddings', asked.model, caller);
     const { face, pipeline } = model;
     const texts = typeof asked.input === 'string' ? [asked.input] : asked.input;
-    if (!face.list && texts.length > 1) throw invalidParam('input', `"${pipeline.name}" takes one text at a time`);
+    if (!face.list && texts.length > 1)
+      throw invalidParam('input', `"${pipeline.name}" takes a single text per request`);
     const given = { [face.input]: face.list ? texts : (texts[0] as string) };
     const input = inputFor(model, given, { dimensions: asked.dimensions }, OPENAI_PARAMETERS.embeddings, 'input');
     const order = { pipeline, caller, input, idempotencyKey, options: onlyOutputs(model, [face.output]) };
@@ -45,13 +49,13 @@ export function embeddingsRoutes(app: FastifyInstance, deps: GatewayDeps, models
         index,
         embedding: asked.encoding_format === 'base64' ? base64Of(vector) : vector,
       })),
-      // The clients' types have it always: 0 where no server has told.
+      // OpenAI's clients require it: 0 if no model server reports usage.
       usage: { prompt_tokens: tokens, total_tokens: tokens },
     };
   });
 }
 
-/** 32-bit floats, little-endian, as the clients decode them. */
+/** 32-bit floats, little-endian, as OpenAI's clients expect. */
 function base64Of(vector: readonly number[]): string {
   const bytes = Buffer.alloc(vector.length * 4);
   for (const [i, value] of vector.entries()) bytes.writeFloatLE(value, i * 4);

@@ -4,21 +4,21 @@ import { invalidFields } from '../../pipelines/invalid-fields.js';
 import type { ErrorShape } from '../http/error-shape.js';
 import { problemOf } from '../http/problem.js';
 
-/** Body of an error as OpenAI's clients read it. */
+/** An error body in OpenAI's form. */
 export interface ErrorBody {
   readonly error: {
     readonly message: string;
     readonly type: 'invalid_request_error' | 'requests' | 'server_error';
-    /** The parameter that is wrong, as the caller wrote it. */
+    /** The invalid parameter, as in the request. */
     readonly param: string | null;
-    /** OpenAI’s own word where there is one, else a code of the error table. */
+    /** OpenAI’s code if there is one, otherwise a code of the error table. */
     readonly code: string;
   };
 }
 
 const PATHS = /^\/v1\/(models|chat|completions|responses|embeddings|audio)(\/|$)/;
 
-/** OpenAI's words for some codes of the error table. */
+/** OpenAI's codes for some codes of the error table. */
 const CODES: Readonly<Partial<Record<ErrorCode, string>>> = {
   PIPELINE_NOT_FOUND: 'model_not_found',
   UNAUTHENTICATED: 'invalid_api_key',
@@ -26,8 +26,8 @@ const CODES: Readonly<Partial<Record<ErrorCode, string>>> = {
 };
 
 /**
- * Errors of the OpenAI-compatible routes. The status chooses the client's exception: what the table calls 422 is 400 there.
- * `x-should-retry` keeps clients from repeating by themselves, as they do for many statuses, what would fail again.
+ * Errors of the OpenAI-compatible routes. Clients choose the exception by the status: 422 of the error table becomes
+ * 400. `x-should-retry` stops clients from retrying, as they do for many statuses, where it cannot help.
  */
 export const openAiErrors: ErrorShape = {
   speaks: (path) => PATHS.test(path),
@@ -42,7 +42,7 @@ export const openAiErrors: ErrorShape = {
   },
 };
 
-/** OpenAI knows no 422. */
+/** OpenAI does not use 422. */
 export function statusOf(code: ErrorCode): number {
   const { status } = errorRow(code);
   return status === 422 ? 400 : status;
@@ -54,6 +54,6 @@ export function errorBody(error: MillraceError, request: Pick<FastifyRequest, 'u
   return { error: { message: detail, type, param: errors?.[0]?.field ?? null, code: CODES[error.code] ?? error.code } };
 }
 
-/** A request that cannot be answered as it is meant: `param` is what of it, as its caller wrote it. */
+/** An invalid parameter; `param` is its name in the request. */
 export const invalidParam = (param: string, message: string): MillraceError =>
   invalidFields('INVALID_INPUT', [{ field: param, message }]);

@@ -5,14 +5,14 @@ import { EventStream, type ServerEvent } from '../http/event-stream.js';
 import { asMillraceError } from '../http/problem.js';
 
 /**
- * Until there is something to tell, an error can still have a status of its own. After this time, in milliseconds, the
- * stream is opened all the same: its comments keep the connection from being cut.
+ * When the stream is opened without an event, in milliseconds. Until then an error has a status of its own; afterwards
+ * comments keep the connection open.
  */
 const OPEN_AFTER_MS = 10_000;
 
 /**
- * Answers with events as they come. An error before the first is thrown, for the usual answer; a later one becomes the event
- * that `failed` makes of it, and the stream ends there.
+ * Responds with a stream of events. An error before the first one is thrown, for an error response; a later one is sent
+ * as the event that `failed` creates, and ends the stream.
  */
 export async function sendAsEvents(
   reply: FastifyReply,
@@ -36,7 +36,7 @@ export async function sendAsEvents(
     await stream.send(failed(known));
   } finally {
     stream.end();
-    // A client that has left: what makes the events is told.
+    // The client may have disconnected: stops the generator.
     await events.return(undefined);
   }
 }

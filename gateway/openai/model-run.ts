@@ -17,18 +17,18 @@ interface Exchange {
 }
 
 /**
- * Runs a pipeline and waits for its end. Throws the run's error. A client that leaves ends the run, for it has no other way
- * to its result; one that has given an idempotency key means to come back.
+ * Runs a pipeline and waits for its end. Throws the run's error. The run is cancelled if the client disconnects, since
+ * it cannot fetch the result later, unless it has sent an idempotency key.
  */
 export async function runToEnd({ deps, request, reply }: Exchange, order: Order): Promise<RunDocument> {
   const started = (run: StartedRun) => note(request, reply, run);
   return await runAttended(deps, interactive(order), { gone: leaving(reply), started });
 }
 
-/** Somebody waits for every answer of this door, and its protocol has no word for how urgent it is. */
+/** Every client of this door waits for its response, and the protocol has no priority. */
 const interactive = (order: Order): Order => ({ ...order, options: { priority: 'interactive', ...order.options } });
 
-/** More of an answer's text, or the run that has ended well. */
+/** A piece of the answer's text, or the document of the successful run. */
 export type Piece = { readonly text: string } | { readonly document: RunDocument };
 
 export interface StreamedRun {
@@ -36,7 +36,7 @@ export interface StreamedRun {
   readonly pieces: AsyncGenerator<Piece>;
 }
 
-/** The same with the answer's text as it comes. Whoever stops taking pieces before the document ends the run. */
+/** Like `runToEnd`, with the text as it is produced. Ending the iteration before the document cancels the run. */
 export async function runStreamed(
   { deps, request, reply }: Exchange,
   order: Order,
@@ -73,7 +73,7 @@ function note(request: FastifyRequest, reply: FastifyReply, { id, replayed }: St
   if (replayed) reply.header('idempotency-replayed', 'true');
 }
 
-/** Tokens of all model calls of a run; undefined where no server has told. */
+/** The tokens of all model calls of a run; undefined if no model server reports usage. */
 export function usageOf({ stages = [] }: RunDocument): { input: number; output: number } | undefined {
   const told = stages.flatMap(({ usage }) => (isJsonObject(usage) ? [usage] : []));
   if (told.length === 0) return undefined;

@@ -9,7 +9,7 @@ import { type InputForm, inputForm } from '../input/input-form.js';
 import { invalidParam } from './error-body.js';
 import { textStages } from './text-stages.js';
 
-/** The endpoints that a kind of model has. */
+/** The endpoints of each kind of model. */
 const ENDPOINTS: Readonly<Record<OpenAiSurface, readonly string[]>> = {
   chat: ['/v1/chat/completions', '/v1/responses'],
   embeddings: ['/v1/embeddings'],
@@ -17,22 +17,22 @@ const ENDPOINTS: Readonly<Record<OpenAiSurface, readonly string[]>> = {
   speech: ['/v1/audio/speech'],
 };
 
-/** A pipeline as one kind of model. */
+/** A pipeline as a model of one kind. */
 export interface Model {
   readonly pipeline: Pipeline;
   readonly face: ModelFace;
   readonly form: InputForm;
-  /** Fields of the output. */
+  /** The fields of the output. */
   readonly outputs: ReadonlySet<string>;
-  /** The stages whose text is the answer as it is: while they run it can be told. */
+  /** Stages whose text is the answer unchanged, so that it can be streamed. */
   readonly textStages: ReadonlySet<string>;
 }
 
-/** The pipelines that are models, by name. */
+/** The models by name. */
 export class Models {
   readonly #pipelines: readonly Pipeline[];
   readonly #models: ReadonlyMap<string, Model>;
-  /** Seconds since 1970: nothing tells when a pipeline was made, so it is when the gateway learned of it. */
+  /** Reported as the creation time, in seconds since 1970: when the gateway was started. */
   readonly #since = Math.floor(Date.now() / 1_000);
 
   constructor(pipelines: readonly Pipeline[]) {
@@ -46,7 +46,7 @@ export class Models {
     );
   }
 
-  /** Those that a caller may use, as `/v1/models` lists them; what is not OpenAI's own is beside it. */
+  /** The models that a caller may use, in the form of `/v1/models`, with fields beyond OpenAI's. */
   list(caller: Caller) {
     return this.#pipelines.filter((each) => mayUse(caller, each)).map((each) => this.#describe(each));
   }
@@ -57,12 +57,12 @@ export class Models {
     return this.#describe(pipeline);
   }
 
-  /** Throws `PIPELINE_NOT_FOUND`, also for a model of another kind, whose message tells where it is to be found. */
+  /** Throws `PIPELINE_NOT_FOUND`, also for a model of another kind; the message names its endpoints. */
   get(kind: OpenAiSurface, name: string, caller: Caller): Model {
     const model = this.#models.get(`${kind} ${name}`);
     if (model !== undefined && mayUse(caller, model.pipeline)) return model;
     const { endpoints } = this.describe(name, caller);
-    throw noModel(name, `The model "${name}" is not one of this endpoint; it is one of ${endpoints.join(' and ')}.`);
+    throw noModel(name, `The model "${name}" is not served by this endpoint; use ${endpoints.join(' or ')}.`);
   }
 
   #describe({ name, plan, description, openai }: Pipeline) {
@@ -93,8 +93,8 @@ const noModel = (name: string, message: string): MillraceError =>
   new MillraceError('PIPELINE_NOT_FOUND', message, { fields: [{ field: 'model', message: `is "${name}"` }] });
 
 /**
- * The input of a pipeline, of what the kind's request always brings and of parameters by their names. Throws `INVALID_INPUT`
- * for a parameter that the pipeline has no field for, and for what does not fit; `about` is what the request calls its matter.
+ * A pipeline's input from the required fields of a request and its optional parameters. Throws `INVALID_INPUT` for a
+ * parameter without a field, and for invalid values; `about` names the request's main parameter.
  */
 export function inputFor(
   { face, form, pipeline: { name } }: Model,
@@ -108,12 +108,12 @@ export function inputFor(
     if (value === undefined || value === null) return [];
     if (form.fields.has(field)) return [[field, value]];
     if (face.ignore.has(param)) return [];
-    throw invalidParam(param, `"${name}" does not take it; leave it out`);
+    throw invalidParam(param, `"${name}" does not support it; leave it out`);
   });
   return parsed(form, { ...given, ...Object.fromEntries(more) }, (field) => (field === face.input ? about : field));
 }
 
-/** Checks an input; the first thing that is wrong with it is told by the parameter that its top field came by. */
+/** Validates an input. The error names the parameter from which the first invalid field comes. */
 export function parsed(form: InputForm, input: JsonObject, paramOf: (field: string) => string): JsonObject {
   try {
     return form.parse(input);
@@ -124,7 +124,10 @@ export function parsed(form: InputForm, input: JsonObject, paramOf: (field: stri
   }
 }
 
-/** The options of a run of which only these fields count, those of them that there are: stages that others need do not run. */
+/**
+ * Options of a run that limit it to these fields, as far as the output has them: stages that only other fields need do
+ * not run.
+ */
 export function onlyOutputs({ pipeline, outputs }: Model, fields: readonly string[]): RunOptions {
   const wanted = fields.filter((field) => outputs.has(field)).sort();
   const all = isJsonObject(pipeline.plan.output) ? Object.keys(pipeline.plan.output) : [];

@@ -12,8 +12,8 @@ import { transcriptionRoutes } from './transcription-routes.js';
 const ROUTES = [chatRoutes, responsesRoutes, embeddingsRoutes, transcriptionRoutes, speechRoutes] as const;
 
 /**
- * The door for OpenAI's clients (https://platform.openai.com/docs/api-reference): a pipeline is a model. Errors are in
- * OpenAI's shape, see `openAiErrors`.
+ * The door for OpenAI's clients (https://platform.openai.com/docs/api-reference): each pipeline is a model. For errors
+ * see `openAiErrors`.
  */
 export async function openAiRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
   const models = new Models(deps.pipelines);
@@ -27,7 +27,7 @@ export async function openAiRoutes(app: FastifyInstance, deps: GatewayDeps): Pro
   });
 
   for (const routes of ROUTES) {
-    // Each in a scope of its own: they take bodies of different types.
+    // Separate scopes: the routes accept different content types.
     app.register((scope, _, done) => {
       routes(scope, deps, models);
       done();

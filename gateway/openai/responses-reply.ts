@@ -8,7 +8,7 @@ export type ResponsesEvent = {
   readonly [key: string]: unknown;
 };
 
-/** What a response is known by, and what it says again of its request. */
+/** Identity of a response, and the parameters of its request that it repeats. */
 export interface ResponseOf extends Completion {
   readonly echo: ResponsesRequest['echo'];
 }
@@ -34,7 +34,7 @@ function base({ run, createdAt, model: { pipeline }, echo }: ResponseOf, status:
     tool_choice: echo.tool_choice ?? 'auto',
     text: { format: echo.text?.format ?? { type: 'text' } },
     parallel_tool_calls: echo.parallel_tool_calls ?? true,
-    // What was asked is in the run; no later request can refer to it.
+    // Responses cannot be referred to by later requests; the request is stored in the run.
     store: false,
     previous_response_id: null,
     metadata: {},
@@ -60,8 +60,8 @@ const callItem = (run: string, { id, name, arguments: given }: Answer['toolCalls
 });
 
 /**
- * A call that the run has made, with what it gave: the protocol's item of a call that a server has carried out. Clients make
- * calls of the type `function_call` only.
+ * An executed call with its output, as the protocol's item of a call that a server has executed. Clients execute only
+ * `function_call` items.
  */
 const executedItem = (pipeline: string, { id, ...call }: ExecutedCall): Item => ({
   id: `mcp_${id}`,
@@ -72,8 +72,8 @@ const executedItem = (pipeline: string, { id, ...call }: ExecutedCall): Item => 
 });
 
 /**
- * What the run has done, a message where there is text or nothing else, then the function calls. Where the text is told as it
- * comes, it is told before anybody knows what else there will be.
+ * Executed calls, then a message if there is text or nothing else, then function calls. With streaming, the message
+ * comes before any calls are known.
  */
 function itemsOf({ run, model }: ResponseOf, { text, toolCalls, executed, finish }: Answer): readonly Item[] {
   const hasMessage = text !== '' || toolCalls.length === 0;
@@ -84,7 +84,7 @@ function itemsOf({ run, model }: ResponseOf, { text, toolCalls, executed, finish
   return [...both, ...toolCalls.map((call, i) => callItem(run, call, i))];
 }
 
-/** A response as a whole. */
+/** The response of a run that is not streamed. */
 export function responseOf(of: ResponseOf, answer: Answer) {
   const { finish, usage } = answer;
   return {
@@ -101,7 +101,7 @@ export function responseOf(of: ResponseOf, answer: Answer) {
   };
 }
 
-/** The events of a response that is streamed. */
+/** Writes the events of a streamed response. */
 export class ResponseWriter {
   readonly #of: ResponseOf;
   #number = 0;
@@ -120,7 +120,7 @@ export class ResponseWriter {
 
   *text(delta: string): Generator<ResponsesEvent> {
     if (!this.#of.model.textStages.size) {
-      // It comes as a whole, behind what has been done.
+      // The text is sent as a whole, after the executed calls.
       this.#text += delta;
       return;
     }

@@ -25,7 +25,7 @@ const functionOutput = z.object({
   call_id: z.string(),
   output: z.union([z.string(), z.array(textPart)]),
 });
-/** What a run of an earlier response has done, as its client gives it back. */
+/** A call that the run of an earlier response has executed, sent back by the client. */
 const executedCall = z.object({
   type: z.literal('mcp_call'),
   id: z.string(),
@@ -41,7 +41,7 @@ const responsesBody = z.object({
   model: z.string(),
   input: z.union(
     [z.string(), z.array(item).min(1)],
-    'must be a text, or a list of messages, function calls and their outputs',
+    'must be a string, or a list of messages, function calls and their outputs',
   ),
   instructions: z.string().nullish(),
   stream: z.boolean().nullish(),
@@ -85,7 +85,7 @@ const responsesBody = z.object({
 });
 type Body = z.output<typeof responsesBody>;
 
-/** Parameters that no pipeline takes, with the values that change nothing. Nothing is kept from one response to the next. */
+/** Unsupported parameters, with a check for values that have no effect. Responses are not stored. */
 const NEUTRAL: Readonly<Record<string, (value: Json) => boolean>> = {
   background: (value) => value === false,
   truncation: (value) => value === 'disabled',
@@ -107,7 +107,7 @@ export interface ResponsesRequest {
   readonly model: string;
   readonly stream: boolean;
   readonly conversation: Conversation;
-  /** What an answer says again. */
+  /** Parameters that the response repeats. */
   readonly echo: Pick<
     Body,
     | 'parallel_tool_calls'
@@ -121,7 +121,7 @@ export interface ResponsesRequest {
   >;
 }
 
-/** Reads the body of `POST /v1/responses`. Throws `INVALID_INPUT` naming the parameter. */
+/** Reads the body of `POST /v1/responses`. Throws `INVALID_INPUT` with the parameter. */
 export function readResponsesRequest(given: Json): ResponsesRequest {
   const request = checked(responsesBody, given, { neutral: NEUTRAL, harmless: HARMLESS });
   const { model, stream, input, instructions, temperature, top_p, max_output_tokens, tools, tool_choice, text } =
@@ -148,7 +148,7 @@ export function readResponsesRequest(given: Json): ResponsesRequest {
   };
 }
 
-/** Calls that follow each other, and the message before them, are one turn of the assistant. */
+/** Consecutive calls and the message before them are one turn of the assistant. */
 function turnsOf(items: readonly Item[]): Turn[] {
   const turns: Turn[] = [];
   for (const [i, each] of items.entries()) {

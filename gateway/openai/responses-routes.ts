@@ -14,7 +14,7 @@ import { type Model, type Models, onlyOutputs } from './models.js';
 import { type ResponsesEvent, ResponseWriter, responseOf } from './responses-reply.js';
 import { readResponsesRequest } from './responses-request.js';
 
-/** `POST /v1/responses`, as a whole or as server-sent events. Nothing is kept for a later request to refer to. */
+/** `POST /v1/responses`, as JSON or as server-sent events. Responses are not stored. */
 export function responsesRoutes(app: FastifyInstance, deps: GatewayDeps, models: Models): void {
   takeJson(app);
   const options = { bodyLimit: deps.limits.maxJsonBytes, config: { doc: RESPOND } };
@@ -45,7 +45,7 @@ const asEvent = (event: ResponsesEvent): ServerEvent => ({ event: event.type, da
 async function* eventsOf(writer: ResponseWriter, { pieces }: StreamedRun, model: Model): AsyncGenerator<ServerEvent> {
   let begun = false;
   for await (const piece of pieces) {
-    // Not before: a run that fails at once is answered by its status.
+    // Deferred until the first piece: a run that fails at once gets an error status.
     if (!begun) for (const event of writer.begin()) yield asEvent(event);
     begun = true;
     const events = 'text' in piece ? writer.text(piece.text) : writer.end(answerOf(piece.document, model));

@@ -30,19 +30,19 @@ const body = z.object({
   stream_format: z.enum(['audio', 'sse']).nullish(),
 });
 
-/** The name of the only voice of a pipeline that takes none: OpenAI's clients have to give one. */
+/** The voice of a pipeline without voices: OpenAI's clients must send one. */
 const ONLY_VOICE = 'default';
 
-/** OpenAI's own. */
+/** The default of OpenAI. */
 const DEFAULT_FORMAT = 'mp3';
 
 /**
- * How much audio may wait for a slow client, in bytes: half an hour of MP3. Up to that, a client that does not read holds memory
- * and no process.
+ * Most audio that is buffered for a slow client, in bytes: half an hour of MP3. Up to this, a client that does not read
+ * occupies memory but no ffmpeg process.
  */
 const MOST_WAITING_BYTES = 24 * 1024 * 1024;
 
-/** `POST /v1/audio/speech`: a text as the audio that the pipeline makes of it, in the format that is asked for. */
+/** `POST /v1/audio/speech`: synthesizes a text, in the requested format. */
 export function speechRoutes(app: FastifyInstance, deps: GatewayDeps, models: Models): void {
   takeJson(app);
   const encoder = new AudioEncoder(deps.artifacts, deps.ffmpeg);
@@ -65,7 +65,7 @@ export function speechRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mo
     await canGive(encoder, format);
     const document = await runToEnd({ deps, request, reply }, order);
     const speech: unknown = document.output?.[face.output];
-    if (!isArtifact(speech)) throw new MillraceError('INVALID_OUTPUT', 'the run has made no audio');
+    if (!isArtifact(speech)) throw new MillraceError('INVALID_OUTPUT', 'the run returned no audio');
     const given = await encoder.encode(caller.tenant, speech, format, leaving(reply));
     if (asked.stream_format !== 'sse') return await sendAudio(reply, given);
     const failed = (error: MillraceError) => ({ data: JSON.stringify(errorBody(error, request)) });
@@ -74,7 +74,7 @@ export function speechRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mo
   });
 }
 
-/** Before a run is spent on it. */
+/** Checked before the run starts. */
 async function canGive(encoder: AudioEncoder, format: GivenFormat): Promise<void> {
   await encoder.require(format).catch((error: unknown) => {
     const { code, message } = asMillraceError(error);
@@ -82,7 +82,7 @@ async function canGive(encoder: AudioEncoder, format: GivenFormat): Promise<void
   });
 }
 
-/** Chunk by chunk, as it is made; what fails before the first has a status of its own. */
+/** Streams the audio. An error before the first chunk has a status of its own. */
 async function sendAudio(reply: FastifyReply, { mime, bytes, chunks }: GivenAudio): Promise<FastifyReply> {
   const rest = chunks[Symbol.asyncIterator]();
   const first = await rest.next();

@@ -1,20 +1,20 @@
 import { MillraceError } from '../../pipelines/errors.js';
 
 /**
- * What a client has been sent of a text. A stage that is tried again begins its text again: what was sent is not sent twice, and a
- * text that goes on in another way cannot be sent. Each delta costs its own length.
+ * The text that a client has been sent. A stage that is retried produces its text from the start: text that was sent
+ * already is skipped, and a text that differs from it is an error. Cost is linear in the length of the deltas.
  */
 export class ToldText {
   #told = '';
-  /** How much of the text the current attempt has given. */
+  /** Position of the current attempt in the text. */
   #at = 0;
 
-  /** Another attempt begins. */
+  /** Starts the next attempt. */
   begin(): void {
     this.#at = 0;
   }
 
-  /** What of a delta is new. Throws `BACKEND_ERROR` for a text that is another one. */
+  /** The new part of a delta. Throws `BACKEND_ERROR` if the text differs. */
   add(delta: string): string {
     const again = Math.min(delta.length, this.#told.length - this.#at);
     if (again > 0 && !this.#told.startsWith(delta.slice(0, again), this.#at)) throw this.#another();
@@ -24,7 +24,7 @@ export class ToldText {
     return rest;
   }
 
-  /** What the whole text has beyond what was sent. */
+  /** The part of the whole text that was not sent yet. */
   end(whole: string): string {
     if (!whole.startsWith(this.#told)) throw this.#another();
     const rest = whole.slice(this.#told.length);

@@ -17,7 +17,7 @@ import { sendAsEvents } from './event-answer.js';
 import { runStreamed, runToEnd, type StreamedRun, usageOf } from './model-run.js';
 import { inputFor, type Model, type Models, onlyOutputs } from './models.js';
 
-/** The parts of the form. Numbers and booleans come as text, which the form reads. */
+/** The parts of the form. Numbers and booleans are sent as text and parsed by the form. */
 const parts = z.strictObject({
   file: audio(),
   model: z.string(),
@@ -29,10 +29,10 @@ const parts = z.strictObject({
 });
 type Parts = z.output<typeof parts>;
 
-/** Fields of a pipeline's output beside the text that `verbose_json` tells, where there are such. */
+/** Optional fields of a pipeline's output for `verbose_json`. */
 const VERBOSE_FIELDS = ['language', 'segments'] as const;
 
-/** `POST /v1/audio/transcriptions`: a file as multipart, its text as JSON, as text or as server-sent events. */
+/** `POST /v1/audio/transcriptions`: a multipart file; responds with JSON, text or server-sent events. */
 export function transcriptionRoutes(app: FastifyInstance, deps: GatewayDeps, models: Models): void {
   app.removeAllContentTypeParsers();
   app.register(multipart);
@@ -46,8 +46,8 @@ export function transcriptionRoutes(app: FastifyInstance, deps: GatewayDeps, mod
     const { response_format: format = 'json', language, prompt, temperature } = asked;
     if (format === 'verbose_json') refuseVerbose(model, asked);
     else if (format !== 'json' && format !== 'text')
-      throw invalidParam('response_format', `"${format}" is not supported; there are json, text and verbose_json`);
-    if (asked.stream && format !== 'json') throw invalidParam('response_format', 'of a stream must be "json"');
+      throw invalidParam('response_format', `"${format}" is not supported; use json, text or verbose_json`);
+    if (asked.stream && format !== 'json') throw invalidParam('response_format', 'must be "json" with "stream": true');
     const given = { [face.input]: asked.file as unknown as JsonObject };
     const parameters = { language, prompt: prompt || undefined, temperature: temperature || undefined };
     const input = inputFor(model, given, parameters, OPENAI_PARAMETERS.transcription, 'file');
@@ -75,12 +75,12 @@ async function readParts(
   return (await readInput(request, form, tenant, deps.artifacts, deps.limits)) as unknown as Parts;
 }
 
-/** Said of the file and by the caller, or by the pipeline: nothing else knows the language. */
+/** `verbose_json` needs the duration of the file, and the language from the pipeline or the request. */
 function refuseVerbose({ outputs, form, pipeline: { name } }: Model, { language, file }: Parts): void {
   const known = outputs.has('language') || (language !== undefined && form.fields.has('language'));
-  if (!known) throw invalidParam('response_format', `"${name}" does not tell the language, which verbose_json has`);
+  if (!known) throw invalidParam('response_format', `"${name}" does not return the language that verbose_json needs`);
   if (file.durationMs === undefined)
-    throw invalidParam('response_format', 'the duration, which verbose_json has, is not known of this file; send WAV');
+    throw invalidParam('response_format', 'the duration of this file, which verbose_json needs, is unknown; send WAV');
 }
 
 const textOf = ({ output }: RunDocument, { face }: Model): string => {
@@ -98,7 +98,7 @@ function verbose({ output = {} }: RunDocument, { outputs }: Model, { language, f
   };
 }
 
-/** The tokens, where a server tells them; most tell none of speech. */
+/** Token usage, if a model server reports it; most do not for speech. */
 function usageBody(document: RunDocument) {
   const usage = usageOf(document);
   if (usage === undefined) return {};

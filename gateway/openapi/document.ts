@@ -7,16 +7,16 @@ import type { AnswerDoc, ContentDoc, ParameterDoc, RouteDoc } from './route-doc.
 import { COMPONENTS, schemaOf } from './schemas.js';
 import { shareDefinitions } from './shared-definitions.js';
 
-/** A route of the gateway with what it says of itself. */
+/** A route of the gateway with its documentation. */
 export interface DocumentedRoute {
   readonly method: string;
-  /** As the router has it: `/v1/runs/:id`. */
+  /** In the router's syntax: `/v1/runs/:id`. */
   readonly url: string;
   readonly open: boolean;
   readonly doc?: RouteDoc;
 }
 
-/** Keeps the routes of the interface that are added to an app and its scopes from now on. */
+/** Collects the documented routes that are added to an app and its scopes from now on. */
 export function collectRoutes(app: FastifyInstance): readonly DocumentedRoute[] {
   const routes: DocumentedRoute[] = [];
   app.addHook('onRoute', ({ method, url, config }) => {
@@ -27,18 +27,17 @@ export function collectRoutes(app: FastifyInstance): readonly DocumentedRoute[] 
   return routes;
 }
 
-/** Version of the HTTP interface, which the paths begin with; a release that breaks no client does not change it. */
+/** Version of the HTTP interface, which the paths start with; it changes only with incompatible releases. */
 const INTERFACE_VERSION = '1';
 
 const TENANT_PARAMETER: ParameterDoc = {
-  description:
-    'The tenant that the request acts for, where keys are not in use; with a key it may only name the key’s own',
+  description: 'The tenant of the request if keys are not in use; with a key it must be the key’s tenant',
   schema: { type: 'string', pattern: TENANT.source },
 };
 
 /**
- * The OpenAPI 3.1 document of routes, with those of each pipeline.
- * @param path where the routes begin at the server that the document is read from
+ * The OpenAPI 3.1 document of routes, including those of each pipeline.
+ * @param path base path of the routes on the server
  */
 export function openApiDocument(
   routes: readonly DocumentedRoute[],
@@ -68,7 +67,7 @@ export function openApiDocument(
     info: {
       title: 'Millrace',
       version: INTERFACE_VERSION,
-      description: 'Runs inference pipelines that must not lose work: starts runs, shows them, serves their media.',
+      description: 'Runs inference pipelines durably: starts runs, shows them, serves their media.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: path }],
@@ -78,7 +77,7 @@ export function openApiDocument(
     components: {
       schemas,
       securitySchemes: {
-        key: { type: 'http', scheme: 'bearer', description: 'An API key; none is needed where the gateway has none' },
+        key: { type: 'http', scheme: 'bearer', description: 'An API key; not needed if the gateway has no keys' },
       },
     },
   };
@@ -119,7 +118,7 @@ const parameters = (where: string, all: Readonly<Record<string, ParameterDoc>> =
   }));
 
 function answerOf({ description, content, headers = {} }: AnswerDoc): Json {
-  const all = { 'X-Request-Id': 'Finds the request in the gateway’s log', ...headers };
+  const all = { 'X-Request-Id': 'Id of the request in the gateway’s log', ...headers };
   return {
     description,
     headers: Object.fromEntries(

@@ -1,12 +1,11 @@
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 
-/** A text for a field of which nothing more is known. */
+/** A text for fields without further information. */
 const TEXT = 'What is the capital of France?';
 
 /**
- * A small value that fits a schema, to be sent as it is: of an object the required fields only, or where none is, the first of
- * which there is an example, for the rules of such inputs want one. Undefined where it takes media, or a text of a pattern or
- * format.
+ * A small value that is valid by a schema. Objects get their required fields only; without any, the first field with an
+ * example, since such inputs usually require one. Undefined for media, and for texts with a pattern or format.
  */
 export function exampleOf(schema: Json): Json | undefined {
   if (!isJsonObject(schema) || '$ref' in schema) return undefined;

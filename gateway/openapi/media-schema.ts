@@ -1,7 +1,7 @@
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import type { Schema } from './route-doc.js';
 
-/** Of a pipeline's schema: media and tensors, which are checked by code, as what stands for them on the wire. */
+/** Replaces media and tensors in a pipeline's schema, which are validated by code, by their wire form. */
 export function withMedia(schema: Json, as: (node: JsonObject, kind: 'audio' | 'image') => Schema): Schema {
   return walk(schema, as) as Schema;
 }
@@ -29,15 +29,15 @@ function tensorSchema({ dtype = '', shape }: JsonObject): Schema {
   };
 }
 
-/** A field of an input in JSON. */
+/** A media field of a JSON input. */
 export const mediaInput = (_: JsonObject, kind: 'audio' | 'image'): Schema => ({
   $ref: `#/components/schemas/${kind === 'audio' ? 'AudioInput' : 'ImageInput'}`,
 });
 
-/** A field of an output. */
+/** A media field of an output. */
 export const mediaOutput = (): Schema => ({ $ref: '#/components/schemas/Artifact' });
 
-/** A part of a multipart body. */
+/** A media part of a multipart body. */
 export const mediaPart = (node: JsonObject): Schema => ({
   type: 'string',
   format: 'binary',

@@ -6,7 +6,10 @@ import { basePathOf } from '../http/public-url.js';
 import { type DocumentedRoute, openApiDocument } from './document.js';
 import { json } from './schemas.js';
 
-/** `GET /openapi.json`: the routes of this gateway, those of each pipeline that the caller may use with its own schemas. */
+/**
+ * `GET /openapi.json`: the routes of this gateway, including those of each pipeline that the caller may use with its
+ * own schemas.
+ */
 export async function openApiRoutes(
   app: FastifyInstance,
   deps: GatewayDeps,
@@ -15,12 +18,12 @@ export async function openApiRoutes(
   const doc = {
     tag: 'description',
     operation: 'describe',
-    summary: 'This document',
+    summary: 'Get this document',
     answers: {
       200: { description: 'OpenAPI 3.1', content: json({ type: 'object' }), headers: { 'Cache-Control': 'no-cache' } },
     },
   };
-  // Not by what the request says of its host, which need not be the name of one.
+  // The request's `Host` is not used: it need not be a valid name.
   const path = deps.publicUrl === undefined ? '/' : basePathOf(deps.publicUrl);
   app.get('/openapi.json', { config: { doc } }, async (request, reply) => {
     const caller = callerOf(request);

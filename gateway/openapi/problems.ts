@@ -2,11 +2,11 @@ import { ERRORS, type ErrorCode, errorRow } from '../../pipelines/errors.js';
 import type { AnswerDoc, RouteDoc, Schema } from './route-doc.js';
 import { component } from './schemas.js';
 
-/** Every route that is not open to everybody: its caller is looked at first. */
+/** Errors of every route that is not `open`: its caller is authenticated first. */
 const OF_CALLERS: readonly ErrorCode[] = ['UNAUTHENTICATED', 'FORBIDDEN', 'RATE_LIMITED'];
-/** Every route: a request that is no valid HTTP, and a mistake of the gateway. */
+/** Errors of every route: an invalid HTTP request, and an internal error. */
 const OF_ALL: readonly ErrorCode[] = ['INVALID_HEADER', 'INTERNAL'];
-/** Routes that read a body. */
+/** Errors of routes that read a body. */
 export const OF_BODIES: readonly ErrorCode[] = [
   'INVALID_JSON',
   'BODY_TOO_LARGE',
@@ -14,10 +14,10 @@ export const OF_BODIES: readonly ErrorCode[] = [
   'UNSUPPORTED_CONTENT_TYPE',
   'REQUEST_TIMEOUT',
 ];
-/** Routes about one run. */
+/** Errors of routes about one run. */
 export const OF_RUNS: readonly ErrorCode[] = ['RUN_NOT_FOUND', 'ORCHESTRATOR_UNAVAILABLE'];
 
-/** Codes that no answer has: they belong to logs, to the definition of pipelines, to the command line. */
+/** Codes that no response has: they are used in logs, pipeline definitions and the command line. */
 const NEVER_OF_A_RUN: ReadonlySet<string> = new Set<ErrorCode>([
   'REQUEST_ABORTED',
   'INVALID_PIPELINE',
@@ -31,23 +31,23 @@ const NEVER_OF_A_RUN: ReadonlySet<string> = new Set<ErrorCode>([
   ...(['RUN_NOT_ENDED', 'NO_WEBHOOK', 'WEBHOOK_UNDELIVERED'] as const),
 ]);
 
-/** How a run may fail, of which the caller waits; a new code is one of them unless it is ruled out here. */
+/** Errors of a run whose end the caller waits for; new codes are included unless they are excluded here. */
 export const OF_WAITED_RUNS = (Object.keys(ERRORS) as ErrorCode[]).filter((code) => !NEVER_OF_A_RUN.has(code));
 
-/** The codes of a route in the order of the error table. */
+/** The codes of a route, in the order of the error table. */
 export function problemsOf({ problems = [], body, path }: RouteDoc, open: boolean): readonly ErrorCode[] {
   const all = new Set<ErrorCode>([
     ...problems,
     ...OF_ALL,
     ...(open ? [] : OF_CALLERS),
     ...(body ? OF_BODIES : []),
-    // A part of the path that cannot be decoded, or is too long.
+    // A path segment that is too long or cannot be decoded.
     ...(path ? (['ROUTE_NOT_FOUND'] as const) : []),
   ]);
   return (Object.keys(ERRORS) as ErrorCode[]).filter((code) => all.has(code));
 }
 
-/** The answers of a route's errors, by status. */
+/** The error responses of a route, by status. */
 export function problemAnswers(doc: RouteDoc, open: boolean): Record<number, AnswerDoc> {
   const byStatus = new Map<number, ErrorCode[]>();
   for (const code of problemsOf(doc, open)) {

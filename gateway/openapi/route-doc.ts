@@ -2,19 +2,19 @@ import type { Pipeline } from '../../pipelines/definition/index.js';
 import type { ErrorCode } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 
-/** A JSON Schema (2020-12), which is what OpenAPI 3.1 takes. */
+/** A JSON Schema (2020-12), the dialect of OpenAPI 3.1. */
 export type Schema = JsonObject;
 
 /** A parameter of the query, the path or the headers. */
 export interface ParameterDoc {
   readonly description: string;
-  /** Absent: any text. */
+  /** Absent: a string. */
   readonly schema?: Schema;
   readonly required?: boolean;
   readonly example?: string;
 }
 
-/** What a body may be, by media type. */
+/** Alternatives of a body, by media type. */
 export type ContentDoc = Readonly<
   Record<string, { readonly schema: Schema; readonly encoding?: Schema; readonly example?: JsonObject }>
 >;
@@ -22,18 +22,18 @@ export type ContentDoc = Readonly<
 export interface AnswerDoc {
   readonly description: string;
   readonly content?: ContentDoc;
-  /** Meaning of the headers beside those of every answer, by name. */
+  /** Descriptions of the headers beyond those of every response, by name. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
 /**
- * What a route is, for the OpenAPI document: it stands beside the route, as `config: { doc }`. What every route has in
- * common (keys, tenants, their errors) is added to it.
+ * Documentation of a route in the OpenAPI document, passed as `config: { doc }`. What all routes share (keys, tenants,
+ * their errors) is added.
  */
 export interface RouteDoc {
   /** Group in the document, such as `runs`. */
   readonly tag: string;
-  /** Unique in the document, in camelCase: the name of the call in generated clients. */
+  /** Unique in the document, in camelCase: the method name in generated clients. */
   readonly operation: string;
   /** One line. */
   readonly summary: string;
@@ -42,31 +42,31 @@ export interface RouteDoc {
   readonly query?: Readonly<Record<string, ParameterDoc>>;
   readonly headers?: Readonly<Record<string, ParameterDoc>>;
   readonly body?: { readonly required: boolean; readonly content: ContentDoc };
-  /** What it answers when it succeeds, by status. */
+  /** Successful responses, by status. */
   readonly answers: Readonly<Record<number, AnswerDoc>>;
-  /** The codes that it may fail with, beside those of every route. */
+  /** Error codes beyond those of every route. */
   readonly problems?: readonly ErrorCode[];
-  /** The body of an error, where the door's protocol has one of its own in place of a problem (RFC 9457). */
+  /** The body of errors, if the protocol does not use problems (RFC 9457). */
   readonly problemContent?: ContentDoc;
-  /** The status of an error, where the door's protocol has another than the error table. */
+  /** The status of an error, if the protocol differs from the error table. */
   readonly problemStatus?: (code: ErrorCode) => number;
-  /** The same route for one pipeline, with its own schemas, at a path of its own. */
+  /** The same route for one pipeline, at its own path with its own schemas. */
   readonly ofPipeline?: (pipeline: Pipeline) => { readonly url: string; readonly doc: RouteDoc };
 }
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     /**
-     * What the route is, for the OpenAPI document; `none` for one that is no part of the interface, such as one that refuses
-     * what is not there. A route without is a mistake that a test finds.
+     * Documentation for the OpenAPI document; `none` for routes outside the interface, such as one that rejects
+     * unsupported paths. Required: a test fails for a route without it.
      */
     doc?: RouteDoc | 'none';
   }
 }
 
 /**
- * An answer of server-sent events; the schema is that of one event, as OpenAPI has it from 3.2 on (`itemSchema`) and its tools
- * read `text/event-stream` before.
+ * A response of server-sent events. The schema is that of one event, as in `itemSchema` of OpenAPI 3.2 and as earlier
+ * tools interpret `text/event-stream`.
  */
 export const eventStream = (description: string): ContentDoc => ({
   'text/event-stream': {

@@ -4,11 +4,11 @@ import { ERRORS } from '../../pipelines/errors.js';
 import { isJsonObject } from '../../pipelines/json.js';
 import type { Schema } from './route-doc.js';
 
-/** What the gateway answers with, as zod schemas; the component of the same name is made of each. */
+/** The gateway's responses as zod schemas; each becomes the component of the same name. */
 const time = z.iso.datetime().describe('ISO 8601, UTC');
 const anyObject = z.record(z.string(), z.unknown());
 const field = z.object({
-  field: z.string().describe('Path of the field as the caller wrote it, or a header’s name'),
+  field: z.string().describe('Path of the field in the request, or the name of a header'),
   message: z.string(),
 });
 const codes = Object.keys(ERRORS) as [string, ...string[]];
@@ -24,7 +24,7 @@ const artifact = z.object({
   durationMs: z.number().optional(),
   sampleRate: z.number().optional(),
   channels: z.number().optional(),
-  href: z.string().optional().describe('Path of the bytes at this gateway'),
+  href: z.string().optional().describe('Path of the bytes on this gateway'),
 });
 
 const decided = {
@@ -33,9 +33,9 @@ const decided = {
   actor: z
     .string()
     .optional()
-    .describe('Whom the gateway has authenticated: key:<id>, or user:<name> where a proxy names its users'),
+    .describe('The authenticated caller: key:<id>, or user:<name> if a proxy names its users'),
 };
-const about = z.string().optional().describe('Hex sha256 of what was decided on');
+const about = z.string().optional().describe('Hex sha256 of the subject of the decision');
 const stage = z.object({
   stage: z.string(),
   kind: z.string(),
@@ -51,55 +51,52 @@ const stage = z.object({
   runMs: z.number().optional(),
   conversions: z.array(z.string()).optional(),
   hedged: z.literal(true).optional(),
-  resumed: z
-    .literal(true)
-    .optional()
-    .describe('Some of its results come from the record of the run that this one resumes'),
+  resumed: z.literal(true).optional().describe('Some results come from the record of the run that this one resumes'),
   usage: z.record(z.string(), z.number()).optional().describe('Tokens'),
   doing: z
     .string()
     .optional()
-    .describe('What an agent does now, or the server that the stage waits for: waiting for assistant'),
+    .describe('Current activity of an agent, or the server that the stage waits for: waiting for assistant'),
   instead: z.string().optional(),
   decisions: z
     .array(z.object({ path: z.string(), ...decided, about }))
     .optional()
-    .describe('What was decided of what it waited for, the latest last'),
+    .describe('Decisions of its waits, the latest last'),
   error: failure.optional(),
 });
 
 const wait = z.object({
-  nonce: z.string().describe('Names this wait and no other: a decision has to carry it'),
+  nonce: z.string().describe('Identifies this wait; required in the decision'),
   stage: z.string(),
   path: z.string().describe('Path of the stage in the run'),
-  subject: z.string().describe('What it is about, in words'),
+  subject: z.string().describe('Subject of the decision, as text'),
   call: z
     .object({
       tool: z.string(),
-      arguments: anyObject.optional().describe('Left out where they are long'),
+      arguments: anyObject.optional().describe('Omitted if they are long'),
       digest: z
         .string()
         .regex(/^[0-9a-f]{64}$/)
         .describe('Hex sha256 of the canonical JSON (RFC 8785) of the arguments'),
     })
     .optional()
-    .describe('Of a tool that an agent calls: what would be carried out'),
+    .describe('The tool call of an agent that would be executed'),
   since: time,
-  until: time.describe('When the default decision is taken, or the run fails without one'),
-  otherwise: z.boolean().describe('The default decision, taken at that time'),
+  until: time.describe('When the default decision applies, or the run fails if there is none'),
+  otherwise: z.boolean().describe('The default decision, which applies at that time'),
 });
 
 export const runDocument = z.object({
   id: z.string(),
   pipeline: z.string(),
-  version: z.string().describe('Version of the plan that the run carries'),
+  version: z.string().describe('Version of the run’s plan'),
   tenant: z.string(),
   status: z.enum(['running', 'succeeded', 'failed', 'cancelled']),
   createdAt: time,
   endedAt: time.optional(),
   input: anyObject.optional(),
   output: anyObject.optional(),
-  stages: z.array(stage).optional().describe('Absent while no worker can be asked'),
+  stages: z.array(stage).optional().describe('Absent while no worker is available'),
   waiting: z.array(wait).optional().describe('Open approvals of the run and its child runs, while it is running'),
   error: failure.extend({ stage: z.string().optional(), fields: z.array(field).optional() }).optional(),
   resumedFrom: z.string().optional().describe('The run that this one resumes'),
@@ -114,9 +111,9 @@ const problem = z.object({
   detail: z.string().describe('What happened this time'),
   code,
   instance: z.string().describe('Path of the request'),
-  requestId: z.string().describe('Finds the request in the gateway’s log'),
+  requestId: z.string().describe('Id of the request in the gateway’s log'),
   errors: z.array(field).optional().describe('The offending fields or headers'),
-  run: runDocument.optional().describe('The run that failed, when the caller waited for one'),
+  run: runDocument.optional().describe('The failed run, if the caller waited for it'),
 });
 
 const pipelineDocument = z.object({
@@ -129,7 +126,7 @@ const pipelineDocument = z.object({
 
 const ofStage = {
   stage: z.string().describe('The stage’s id'),
-  path: z.string().describe('The stage with the items and rounds around it: chunks[3]/transcribe'),
+  path: z.string().describe('The stage with the items and rounds that contain it: chunks[3]/transcribe'),
   attempt: z.int().min(1),
 };
 const runEvent = z.discriminatedUnion('type', [
@@ -161,7 +158,7 @@ const mediaForms = (kind: 'audio' | 'image') =>
     }),
     z
       .object({ uri: z.string().regex(/^artifact:\/\//) })
-      .describe('Media of the same tenant, such as of an earlier run'),
+      .describe('An artifact of the same tenant, for example from an earlier run'),
   ]);
 
 const check = z.object({
@@ -181,17 +178,17 @@ export const COMPONENTS = {
     status: z.enum(['ready', 'degraded', 'unavailable']),
     degraded: z
       .array(z.object({ part: z.string(), message: z.string() }))
-      .describe('What is missing that a run can start without'),
+      .describe('Failed parts without which runs can still start'),
     checks: z.record(z.string(), check),
   }),
   Run: runDocument,
   RunEvent: runEvent,
 } as const;
 
-/** The component of a name, for the schemas of routes. */
+/** A reference to a component, for the schemas of routes. */
 export const component = (name: keyof typeof COMPONENTS): Schema => ({ $ref: `#/components/schemas/${name}` });
 
-/** A zod schema as OpenAPI has it; what an answer has beside the fields that are named is no mistake. */
+/** A zod schema in OpenAPI's form; additional fields are allowed. */
 export const schemaOf = (schema: z.ZodType): Schema => {
   const json = jsonSchema(schema, 'input');
   return isJsonObject(json) ? json : {};

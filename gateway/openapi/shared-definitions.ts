@@ -5,9 +5,9 @@ const DEFINITION = '#/$defs/';
 const HASH_CHARACTERS = 8;
 
 /**
- * Schemas with definitions of their own (a recursive one, such as any JSON) as parts of a document: there `#/$defs/…` would
- * point at the document's root, so the definitions become components.
- * @param components takes the definitions, under names made of what they say
+ * Moves the definitions of schemas (recursive ones, such as any JSON) to components: within the document, their
+ * `#/$defs/…` would refer to its root.
+ * @param components receives the definitions, under names derived from their content
  */
 export function shareDefinitions(node: Json, components: Record<string, Json>): Json {
   return walk(node, new Map(), components);
@@ -26,9 +26,9 @@ function walk(node: Json, names: ReadonlyMap<string, string>, components: Record
   );
 }
 
-/** The components that definitions have become, by what referred to the definition. */
+/** Adds the definitions to the components. Returns the component of each reference. */
 function share(definitions: JsonObject, components: Record<string, Json>): ReadonlyMap<string, string> {
-  // All of them, since they refer to each other; the same ones of many pipelines become components once.
+  // All together, since they refer to each other; equal definitions of several pipelines share components.
   const hash = createHash('sha256').update(JSON.stringify(definitions)).digest('hex').slice(0, HASH_CHARACTERS);
   const each = Object.entries(definitions).map(([key, schema], i) => ({ key, schema, name: `Schema${i}_${hash}` }));
   const names = new Map(each.map(({ key, name }) => [`${DEFINITION}${key}`, name]));

@@ -22,21 +22,21 @@ const BYTES: ContentDoc = Object.fromEntries(
 const DOC: RouteDoc = {
   tag: 'artifacts',
   operation: 'getArtifact',
-  summary: 'The bytes of a media field of a run',
+  summary: 'Get the bytes of a media field of a run',
   path: { ...ID, name: { description: 'Path of the field: `speech`, `parts.0`, or `input.speech`' } },
   headers: {
     Range: { description: 'One range of bytes (RFC 9110 §14)', example: 'bytes=0-1023' },
-    'If-Range': { description: 'The range only where the ETag is this' },
-    'If-None-Match': { description: 'ETags that the caller has' },
+    'If-Range': { description: 'Applies `Range` only if the ETag matches' },
+    'If-None-Match': { description: 'ETags of the caller’s cached copies' },
   },
   answers: {
-    200: { description: 'All of it', content: BYTES, headers: HEADERS },
+    200: { description: 'The whole artifact', content: BYTES, headers: HEADERS },
     206: {
       description: 'The range',
       content: BYTES,
-      headers: { ...HEADERS, 'Content-Range': 'Which bytes of how many' },
+      headers: { ...HEADERS, 'Content-Range': 'The range and the total length' },
     },
-    304: { description: 'The caller has it', headers: HEADERS },
+    304: { description: 'Not modified', headers: HEADERS },
   },
   problems: [...OF_RUNS, 'ARTIFACT_NOT_FOUND', 'RANGE_NOT_SATISFIABLE', 'STORE_UNAVAILABLE', 'ARTIFACT_CORRUPT'],
 };
@@ -44,9 +44,9 @@ const DOC: RouteDoc = {
 type Named = { Params: { id: string; name: string } };
 
 /**
- * `GET` and `HEAD /v1/runs/{id}/artifacts/{name}`: the bytes of a media field of a run's output, or of its input by the
- * name `input.<field>`. One range, `If-Range` and `If-None-Match` are understood (RFC 9110 §13, §14): an artifact's sha256
- * is its entity tag, so what a client has seen once it may keep for ever.
+ * `GET` and `HEAD /v1/runs/{id}/artifacts/{name}`: the bytes of a media field of a run's output, or of its input with
+ * the name `input.<field>`. Supports a single range, `If-Range` and `If-None-Match` (RFC 9110 §13, §14). The ETag is
+ * the artifact's sha256, so responses can be cached for ever.
  */
 export async function artifactRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
   app.route<Named>({

@@ -2,9 +2,9 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { ByteRange } from '../../stores/artifacts/index.js';
 
 /**
- * The part that `Range` asks for (RFC 9110 §14). Undefined, for the whole, where there is no such header or it is one to
- * be ignored: another unit, malformed, or several ranges (a server may always send the whole instead).
- * Throws `RANGE_NOT_SATISFIABLE` when it starts behind the last byte.
+ * Parses `Range` (RFC 9110 §14). Undefined, for the whole artifact, if the header is absent or ignored: another unit,
+ * malformed, or several ranges (a server may always send the whole instead). Throws `RANGE_NOT_SATISFIABLE` if it
+ * starts after the last byte.
  */
 export function parseRange(header: string | undefined, size: number): ByteRange | undefined {
   const [, first = '', last = ''] = /^bytes=\s*(\d{0,15})-(\d{0,15})\s*$/i.exec(header ?? '') ?? [];

@@ -12,7 +12,7 @@ import { CANCEL_RUN, decideDoc, RESUME_RUN } from './run-docs.js';
 
 type OfRun = { Params: { id: string } };
 
-/** A decision's body has three short fields. */
+/** Limit of a decision's body, which has three short fields. */
 const MOST_BYTES = 16_384;
 
 /** `POST /v1/runs/{id}/cancel`, `/resume`, `/approve` and `/reject`. */
@@ -48,8 +48,8 @@ export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Pr
   );
 
   for (const [name, approved, doc] of [
-    ['approve', true, decideDoc('approveRun', 'Approve what a stage of the run waits for')],
-    ['reject', false, decideDoc('rejectRun', 'Reject what a stage of the run waits for')],
+    ['approve', true, decideDoc('approveRun', 'Approve an open wait of a run')],
+    ['reject', false, decideDoc('rejectRun', 'Reject an open wait of a run')],
   ] as const) {
     const options = { bodyLimit: MOST_BYTES, config: { permission: 'approve', doc } } as const;
     app.post<OfRun>(`/v1/runs/:id/${name}`, options, async (request, reply) => {
@@ -58,7 +58,7 @@ export async function controlRoutes(app: FastifyInstance, deps: GatewayDeps): Pr
       const caller = callerOf(request);
       const { description, accepted } = await findRun(deps, id, caller);
       const { nonce, stage, by } = decisionOf(request.body ?? {});
-      // Before its first task a run waits for nobody.
+      // Before its first workflow task a run has no waits.
       if (accepted || isDelayed(description)) throw notWaiting(nonce, []);
       const actor = actorOf(caller);
       const sent = { nonce, approved, ...(by !== undefined && { by }), ...(actor !== undefined && { actor }) };

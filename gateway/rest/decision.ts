@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { invalidFields } from '../../pipelines/invalid-fields.js';
 
-/** Longest path of a stage: ids of graphs in graphs, each up to 63 characters, with their indices. */
+/** Longest path of a stage: ids of nested graphs, each up to 63 characters, with their indices. */
 const LONGEST_PATH = 1_000;
-/** Longest name of who decided: it is kept in the run's history. */
+/** Longest name of a decider; it is stored in the run's history. */
 const LONGEST_NAME = 200;
 /** A nonce is a UUID. */
 const LONGEST_NONCE = 100;
@@ -11,16 +11,16 @@ const LONGEST_NONCE = 100;
 /** Body of `approve` and `reject`. */
 export const decision = z.strictObject({
   nonce: z
-    .string('must be that of the wait that is decided: GET /v1/runs/{id} shows it under `waiting`')
+    .string('must be the nonce of an open wait: see `waiting` of GET /v1/runs/{id}')
     .min(1)
     .max(LONGEST_NONCE)
-    .describe('Of the wait that is decided, as `waiting` of the run or the event `stage.waiting` shows it'),
+    .describe('The nonce of the wait, from `waiting` of the run or from the event `stage.waiting`'),
   stage: z
     .string()
     .min(1)
     .max(LONGEST_PATH)
     .optional()
-    .describe('Path of what waits; needed only where the run has many child runs'),
+    .describe('Path of the waiting stage; needed only if the run has many child runs'),
   by: z
     .string()
     .min(1)
@@ -37,7 +37,7 @@ export const resumption = z.strictObject({
   repeat: z
     .boolean()
     .default(false)
-    .describe('Whether steps that have ended may happen again where the record of the run lacks them'),
+    .describe('Whether steps that have ended may be repeated if they are missing in the record of the run'),
 });
 
 /** Throws `INVALID_INPUT` naming the fields. */
@@ -54,7 +54,7 @@ function read<Shape extends z.ZodRawShape>(schema: z.ZodObject<Shape>, body: unk
     .replace(/, (?=[^,]*$)/, ' and ');
   const fields = parsed.error.issues.flatMap((issue) =>
     issue.code === 'unrecognized_keys'
-      ? issue.keys.map((field) => ({ field, message: `is not a field; there are ${known}` }))
+      ? issue.keys.map((field) => ({ field, message: `is not a known field (known: ${known})` }))
       : [{ field: issue.path.join('.') || 'body', message: issue.message }],
   );
   throw invalidFields('INVALID_INPUT', fields);

@@ -8,9 +8,9 @@ import { asMillraceError, problemOf } from '../http/problem.js';
 import { FOLLOW_RUN } from './run-docs.js';
 
 /**
- * `GET /v1/runs/{id}/events`: what a run does, as server-sent events: those of its
- * stages (`RunEvent`), and at last `run`, the run's document. A client that comes back with `Last-Event-ID` gets what is behind
- * it; one that has seen `run` gets 204, which ends an `EventSource` for good.
+ * `GET /v1/runs/{id}/events`: the events of a run as server-sent events: those of its stages (`RunEvent`), and finally
+ * `run` with the run's document. With `Last-Event-ID` the stream continues after that event; after `run` the response
+ * is 204, which stops an `EventSource`.
  */
 export async function eventRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
   app.get<{ Params: { id: string } }>(
@@ -35,7 +35,7 @@ export async function eventRoutes(app: FastifyInstance, deps: GatewayDeps): Prom
   );
 }
 
-/** Answers with a run's events. `gone` is aborted when the client leaves. */
+/** Responds with a run's events. `gone` aborts when the client disconnects. */
 export async function sendEvents(
   reply: FastifyReply,
   events: AsyncGenerator<Followed>,

@@ -3,22 +3,22 @@ import type { GatewayDeps } from '../deps.js';
 import type { RouteDoc } from '../openapi/route-doc.js';
 import { component, json } from '../openapi/schemas.js';
 
-/** Probes have no key. */
+/** Probes send no key. */
 const open = true;
 
 const HEALTHZ: RouteDoc = {
   tag: 'operations',
   operation: 'isAlive',
-  summary: 'Whether the process lives',
-  answers: { 200: { description: 'It does', content: json({ properties: { status: { const: 'ok' } } }) } },
+  summary: 'Liveness',
+  answers: { 200: { description: 'Alive', content: json({ properties: { status: { const: 'ok' } } }) } },
 };
 const READYZ: RouteDoc = {
   tag: 'operations',
   operation: 'isReady',
-  summary: 'Whether what the gateway needs works',
+  summary: 'Readiness of the gateway and its dependencies',
   answers: {
     200: {
-      description: 'Runs can start; `degraded` where something is missing that some of them need',
+      description: 'Runs can start; `degraded` if a part has failed that some runs need',
       content: json(component('Readiness')),
     },
     503: { description: 'No run can start', content: json(component('Readiness')) },
@@ -32,8 +32,8 @@ const METRICS: RouteDoc = {
 };
 
 /**
- * For those who operate the gateway: `/healthz` (the process lives), `/readyz` (what it needs works: 200 `ready`, 200
- * `degraded` when runs start and something else is missing, else 503 `unavailable`), `/metrics` (Prometheus).
+ * Routes for operators: `/healthz` (liveness), `/readyz` (200 `ready`, 200 `degraded` if runs can start but another
+ * part has failed, otherwise 503 `unavailable`), `/metrics` (Prometheus).
  */
 export async function operationsRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
   app.get('/healthz', { config: { open, doc: HEALTHZ } }, async () => ({ status: 'ok' }));

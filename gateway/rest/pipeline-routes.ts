@@ -10,7 +10,7 @@ import { pipelineNotFound } from './run-routes.js';
 const LIST: RouteDoc = {
   tag: 'pipelines',
   operation: 'listPipelines',
-  summary: 'What the caller can run',
+  summary: 'List the pipelines that the caller may run',
   answers: {
     200: {
       description: 'The pipelines with the JSON Schemas of their inputs and outputs',
@@ -25,13 +25,16 @@ const LIST: RouteDoc = {
 const ONE: RouteDoc = {
   tag: 'pipelines',
   operation: 'getPipeline',
-  summary: 'One pipeline',
+  summary: 'Get a pipeline',
   path: { name: { description: 'The pipeline’s name' } },
   answers: { 200: { description: 'The pipeline', content: json(component('Pipeline')) } },
   problems: ['PIPELINE_NOT_FOUND'],
 };
 
-/** `GET /v1/pipelines` and `/v1/pipelines/{name}`: what the caller can run, with JSON Schemas (2020-12) of input and output. */
+/**
+ * `GET /v1/pipelines` and `/v1/pipelines/{name}`: the pipelines that the caller may run, with JSON Schemas (2020-12) of
+ * input and output.
+ */
 export async function pipelineRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
   app.get('/v1/pipelines', { config: { doc: LIST } }, async (request) => {
     const caller = callerOf(request);

@@ -1,26 +1,26 @@
 import { MillraceError } from '../../pipelines/errors.js';
 
-/** What the caller prefers (RFC 7240). */
+/** The preferences of a request (RFC 7240). */
 export interface Preference {
-  /** How long the answer may wait for the run to end. 0: answer 202 at once. */
+  /** How long the response may wait for the end of the run, in milliseconds. 0: responds with 202 at once. */
   readonly waitMs: number;
-  /** Value of `Preference-Applied`, when there was a preference to apply. */
+  /** Value of `Preference-Applied`, if a preference was applied. */
   readonly applied?: string;
 }
 
-/** A day: whoever asks for more has mistaken the unit. What is merely above the gateway's own limit is cut to it. */
+/** A day: a longer wait indicates a wrong unit. Shorter ones above the gateway's limit are reduced to it. */
 const LONGEST_WAIT_S = 86_400;
 
-/** Sticky, and each unambiguous, so that a hostile header costs one pass. */
+/** Sticky and unambiguous patterns: a hostile header takes a single pass. */
 const SPACE = /[ \t]*/y;
 const SEPARATORS = /[ \t,]*/y;
 const TOKEN = /[!#$%&'*+.^_`|~0-9A-Za-z-]+/y;
 const QUOTED = /"(?:[^"\\]|\\.)*"/y;
 
 /**
- * Reads `Prefer`. `wait=<seconds>` and `respond-async` are applied, others ignored, as RFC 7240 §2 wants; of a preference
- * given twice the first counts. Throws `INVALID_HEADER` for a header that is no list of preferences, and for a `wait` that
- * is no whole number of seconds from 0 to a day: to wait as if nothing had been said would hide the caller's mistake.
+ * Parses `Prefer`. Applies `wait=<seconds>` and `respond-async`, and ignores others, as RFC 7240 §2 requires; of a
+ * repeated preference the first counts. Throws `INVALID_HEADER` for a malformed header, and for a `wait` that is not a
+ * whole number of seconds from 0 to a day: ignoring it would hide the caller's mistake.
  */
 export function parsePrefer(header: string | undefined, maxWaitMs: number): Preference {
   if (header === undefined) return { waitMs: 0 };

@@ -18,25 +18,25 @@ import type { RouteDoc } from '../openapi/route-doc.js';
 import { json } from '../openapi/schemas.js';
 import { ID } from './run-docs.js';
 
-/** Nothing has to be said. */
+/** Limit of the body, in bytes, which has no content. */
 const MOST_BYTES = 1_024;
 
 const text = { type: 'string' };
 const REPLAY: RouteDoc = {
   tag: 'webhooks',
   operation: 'replayWebhooks',
-  summary: 'Tell the receivers again how the run has ended',
+  summary: 'Deliver the webhook event of a run again',
   path: ID,
   body: { required: false, content: json({ type: 'object' }) },
   answers: {
     202: {
-      description: 'The event will be delivered again',
+      description: 'The event is being delivered again',
       content: json({
         type: 'object',
         properties: {
           event: { ...text, description: 'Its `webhook-id`' },
           type: text,
-          targets: { type: 'array', items: text, description: 'Names of endpoints and hosts of URLs' },
+          targets: { type: 'array', items: text, description: 'Names of endpoints, and hosts of URLs' },
           links: { type: 'object', properties: { ui: text }, required: ['ui'] },
         },
         required: ['event', 'type', 'targets', 'links'],
@@ -47,8 +47,8 @@ const REPLAY: RouteDoc = {
 };
 
 /**
- * `POST /v1/runs/{id}/webhooks/replay`: sends the event of a run that has ended to all its targets again, under the same
- * `webhook-id`, with a schedule of its own. While such a replay is under way another one joins it.
+ * `POST /v1/runs/{id}/webhooks/replay`: sends the event of a run that has ended to all its targets again, with the same
+ * `webhook-id` and a new schedule. Further requests join a running replay.
  */
 export async function replayRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
   takeJson(app, { mayBeEmpty: true });
@@ -90,7 +90,7 @@ async function start({ temporal, taskQueue }: GatewayDeps, workflowId: string, o
         taskQueue,
         args: [order],
         workflowIdConflictPolicy: 'USE_EXISTING',
-        staticSummary: 'tells again',
+        staticSummary: 'delivers again',
       }),
     );
   } catch (error) {
@@ -98,5 +98,5 @@ async function start({ temporal, taskQueue }: GatewayDeps, workflowId: string, o
   }
 }
 
-/** An endpoint's name, or the host of a URL, whose path and query may hold a token. */
+/** The name of an endpoint, or the host of a URL, whose path and query may contain a token. */
 const shown = (target: WebhookTarget): string => ('endpoint' in target ? target.endpoint : new URL(target.url).host);

@@ -21,32 +21,32 @@ const NAME = { name: { description: 'The pipeline’s name' } };
 export const ID = { id: { description: 'The run’s id' } };
 
 const QUERY: Readonly<Record<string, ParameterDoc>> = {
-  outputs: { description: 'Fields of the output, with commas; stages that only others need do not run' },
+  outputs: { description: 'Comma-separated fields of the output; stages that only other fields need do not run' },
   webhook: {
     description: 'URL that receives an event when the run ends',
     schema: { type: 'string', format: 'uri' },
   },
-  priority: { description: 'Who goes first where calls wait', schema: { type: 'string', enum: PRIORITIES } },
+  priority: { description: 'Priority of the run’s calls in queues', schema: { type: 'string', enum: PRIORITIES } },
 };
 const HEADERS: Readonly<Record<string, ParameterDoc>> = {
   Prefer: {
-    description: '`wait=<seconds>`: answer when the run has ended, or after that time (RFC 7240)',
+    description: '`wait=<seconds>`: respond when the run has ended, or after that time (RFC 7240)',
     example: 'wait=30',
   },
   'Idempotency-Key': {
-    description: 'The same key and input again is the same run',
+    description: 'Repeating a request with the same key and input returns the same run',
     schema: { type: 'string', pattern: IDEMPOTENCY_KEY.source },
   },
 };
 
 const EVENTS_CONTENT: ContentDoc = eventStream(
-  '`event` is the `type` of a RunEvent, which is the `data` as JSON; the last is `run` with a Run. An `error` with a Problem ends ' +
+  '`event` is the `type` of a RunEvent, which is in `data` as JSON; the last event is `run` with a Run. An `error` with a Problem ends ' +
     'the stream early.',
 );
 
 const answers = (run: Schema, headers: Record<string, string>): Record<number, AnswerDoc> => ({
   200: {
-    description: 'The run, which has succeeded; or its events, to `Accept: text/event-stream`',
+    description: 'The successful run; or its events with `Accept: text/event-stream`',
     content: { ...json(run), ...EVENTS_CONTENT },
     headers,
   },
@@ -64,19 +64,19 @@ const START: Omit<RouteDoc, 'operation' | 'summary' | 'body' | 'answers'> = {
   problems: [...OF_WAITED_RUNS, 'PIPELINE_NOT_FOUND'],
 };
 const START_HEADERS = {
-  'Preference-Applied': 'What was applied of Prefer',
-  'Idempotency-Replayed': '`true` where the run had been started before under this key',
+  'Preference-Applied': 'The preferences of `Prefer` that were applied',
+  'Idempotency-Replayed': '`true` if the run was started by an earlier request with this key',
 };
 
 const FORM: Schema = {
   type: 'object',
   description:
-    'Files by the paths of their fields, other fields as parts of their own or as one JSON object in the part `input`',
+    'Files named by the paths of their fields; other fields as separate parts or as one JSON object in the part `input`',
 };
 const FILES: ContentDoc = Object.fromEntries(
   ['audio/*', 'image/*', 'application/octet-stream'].map((type) => [
     type,
-    { schema: { type: 'string', format: 'binary', description: 'The file of an input with one media field' } },
+    { schema: { type: 'string', format: 'binary', description: 'The file, for an input with one media field' } },
   ]),
 );
 
@@ -123,7 +123,7 @@ function startOf({ name, description, inputSchema, outputSchema }: Pipeline): Ro
   };
 }
 
-/** An output of which the caller may have asked for some fields only. */
+/** The schema of an output with all fields optional: the caller may have requested some only. */
 const anyOf = (schema: Json): Json => {
   if (!isJsonObject(schema)) return schema;
   const { required: _, ...rest } = schema;
@@ -149,7 +149,7 @@ function outputsOf(schema: Json): Partial<ParameterDoc> {
 export const GET_RUN: RouteDoc = {
   tag: 'runs',
   operation: 'getRun',
-  summary: 'A run, also one that failed',
+  summary: 'Get a run',
   path: ID,
   answers: { 200: { description: 'The run', content: json(component('Run')) } },
   problems: OF_RUNS,
@@ -158,17 +158,17 @@ export const GET_RUN: RouteDoc = {
 export const FOLLOW_RUN: RouteDoc = {
   tag: 'runs',
   operation: 'followRun',
-  summary: 'What a run does, as it does it',
+  summary: 'Follow the events of a run',
   path: ID,
   headers: {
     'Last-Event-ID': {
-      description: 'Id of the last event that was seen: what is behind it comes',
+      description: 'Id of the last received event; the stream continues after it',
       schema: { type: 'string', pattern: `^(${LAST_EVENT_ID.source})?$` },
     },
   },
   answers: {
     200: { description: 'The events', content: EVENTS_CONTENT },
-    204: { description: 'There is nothing behind Last-Event-ID: the run has ended and its end was seen' },
+    204: { description: 'The run has ended, and `Last-Event-ID` is its last event' },
   },
   problems: [...OF_RUNS, 'TOO_MANY_STREAMS'],
 };
@@ -180,7 +180,7 @@ const onRun = (description: string): Omit<RouteDoc, 'operation' | 'summary'> => 
 });
 
 export const CANCEL_RUN: RouteDoc = {
-  ...onRun('The run, which takes note'),
+  ...onRun('The run; it is being cancelled'),
   operation: 'cancelRun',
   summary: 'Cancel a run',
   body: { required: false, content: json({ type: 'object' }) },
@@ -190,9 +190,9 @@ export const CANCEL_RUN: RouteDoc = {
 export const RESUME_RUN: RouteDoc = {
   ...onRun('The new run, with `resumedFrom`'),
   operation: 'resumeRun',
-  summary: 'Resume a run that has failed, was cancelled or has run out of time',
+  summary: 'Resume a run that failed, was cancelled or timed out',
   headers: {
-    'Idempotency-Key': { description: 'Not needed: a run is resumed once, and asked again this is the same run' },
+    'Idempotency-Key': { description: 'Not needed: a run is resumed once, and further requests return the same run' },
   },
   body: { required: false, content: json(schemaOf(resumption), { repeat: false }) },
   problems: [
@@ -209,7 +209,7 @@ export const RESUME_RUN: RouteDoc = {
 };
 
 export const decideDoc = (operation: string, summary: string): RouteDoc => ({
-  ...onRun('The run, which has taken the decision'),
+  ...onRun('The run; the decision is recorded'),
   operation,
   summary,
   body: {

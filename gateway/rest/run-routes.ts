@@ -20,7 +20,7 @@ import { sendEvents } from './event-routes.js';
 import { type Preference, parsePrefer } from './prefer.js';
 import { GET_RUN, START_RUN } from './run-docs.js';
 
-/** What is known of a request for a run before its body is read. */
+/** Properties of a start request that are known before its body is read. */
 interface Asked {
   readonly pipeline: Pipeline;
   readonly form: InputForm;
@@ -30,7 +30,7 @@ interface Asked {
   readonly options: RunOptions;
 }
 
-/** Content types of a body that is a media file itself. */
+/** Content types of bodies that are a bare media file. */
 const A_FILE = /^((audio|image)\/|application\/octet-stream)/;
 
 type NamedPipeline = { Params: { name: string } };
@@ -47,7 +47,7 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
   app.post<NamedPipeline>('/v1/pipelines/:name/runs', {
     bodyLimit: deps.limits.maxJsonBytes,
     config: { doc: START_RUN },
-    // Everything that can be refused without the body is refused before it is read.
+    // Checks that do not need the body run before it is read.
     onRequest: async (request) => {
       const found = forms.get(request.params.name);
       const caller = callerOf(request);
@@ -96,7 +96,7 @@ export const pipelineNotFound = (name: string): MillraceError => {
   return new MillraceError('PIPELINE_NOT_FOUND', message, { fields: [{ field: 'pipeline', message }] });
 };
 
-/** A caller that asks for events gets the run as it goes (`text/event-stream`); one that takes anything gets a document. */
+/** Whether the caller accepts `text/event-stream`; wildcards get a document. */
 const wantsEvents = ({ headers: { accept = '' } }: FastifyRequest): boolean => /\btext\/event-stream\b/.test(accept);
 
 function note(request: FastifyRequest, reply: FastifyReply, { id, replayed }: StartedRun): void {
@@ -104,11 +104,11 @@ function note(request: FastifyRequest, reply: FastifyReply, { id, replayed }: St
   if (replayed) reply.header('idempotency-replayed', 'true');
 }
 
-/** Refuses a body by its announced length; what announces none is counted as it arrives. */
+/** Rejects a body by its announced length; without one it is counted as it arrives. */
 function refuseTooLong(request: FastifyRequest, form: InputForm, limits: GatewayLimits): void {
   const encoding = request.headers['content-encoding'];
   if (encoding !== undefined && encoding !== 'identity') {
-    const message = `"${encoding}" is not supported; send the body as it is`;
+    const message = `"${encoding}" is not supported; send the body without encoding`;
     throw new MillraceError('UNSUPPORTED_CONTENT_TYPE', `Content-Encoding ${message}`, {
       fields: [{ field: 'Content-Encoding', message }],
     });

@@ -106,7 +106,7 @@ describe('a decision', () => {
       const response = await post('approve', body);
       const problem = response.json<Problem>();
       expect([response.statusCode, problem.code, problem.errors?.[0]?.field]).toEqual([422, 'INVALID_INPUT', 'nonce']);
-      expect(problem.detail).toContain('GET /v1/runs/{id} shows it under `waiting`');
+      expect(problem.detail).toContain('see `waiting` of GET /v1/runs/{id}');
     }
     expect(gateway.temporal.sent).toEqual([]);
   });
