@@ -32,14 +32,14 @@ export function renderErrors(errors, advice) {
 
 # Errors
 
-Every error has a code of this table. The code is the \`code\` of an HTTP problem body, the \`type\` of Temporal’s
-\`ApplicationFailure\` and the \`code\` field of log lines. Codes are stable; clients decide on them, not on messages.
-The table is \`pipelines/errors.ts\`.
+Every error has a code from this table. The code is the \`code\` of an HTTP problem body, the \`type\` of Temporal’s
+\`ApplicationFailure\` and the \`code\` field of log lines. Codes are stable; clients should check codes, not messages.
+The source of the table is \`pipelines/errors.ts\`.
 
-- **HTTP**: the status of the answer when this error ends a request. A run that failed is shown with status 200 by
-  \`GET /v1/runs/{id}\`; the code is then in the document’s \`error\`.
-- **retry**: what a stage’s policy does with it. \`never\`: the stage fails at once. \`retry\`: it is tried again after its
-  backoff, up to its attempts; where a server is away (\`BACKEND_UNAVAILABLE\` without a call) it waits and uses up none. \`heal\`: as \`retry\`, and the pool repairs the endpoint, where the server offers a means.
+- **HTTP**: the response status when this error ends a request. \`GET /v1/runs/{id}\` returns a failed run with status 200;
+  the code is then in the document’s \`error\`.
+- **retry**: how a stage’s policy handles it. \`never\`: the stage fails at once. \`retry\`: the stage is retried after its
+  backoff, up to its attempts; if a server is away (\`BACKEND_UNAVAILABLE\` without a call) it waits without using an attempt. \`heal\`: as \`retry\`, and the pool repairs the endpoint if the server supports it.
   Outside a stage, \`retry\` means that the caller may try again.
 - A stage that has used up its attempts fails with the code of its last error.
 
@@ -63,8 +63,8 @@ export function renderSettings(settingsSchema) {
 
 # Settings
 
-Every setting is an environment variable. An empty one counts as unset. A value that does not fit ends the process with
-\`INVALID_SETTING\`, which names every bad variable. \`millrace settings\` prints this list. The schema is
+Every setting is an environment variable. An empty variable counts as unset. With an invalid value the process exits with
+\`INVALID_SETTING\`, which names every invalid variable. \`millrace settings\` prints this list. The schema is
 \`workers/settings.ts\`.
 
 ${table(['setting', 'default', 'value', 'meaning'], rows)}
