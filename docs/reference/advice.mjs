@@ -71,7 +71,7 @@ export const ADVICE = {
   IDLE_TIMEOUT: 'Check why the server stopped sending; give `timeout.idle` more time if that is normal.',
   QUEUE_TIMEOUT: 'Add endpoints or concurrency to the pool, lower the load, or give `timeout.queue` more time.',
   RATE_LIMITED:
-    'Send less, come back after `Retry-After`, or raise what the message names: `rateLimit` of the pool in the models file, `MILLRACE_TENANT_RATE`, the key’s `limits`.',
+    'Send less, retry after the time in `Retry-After`, or raise what the message names: `rateLimit` of the pool in the models file, `MILLRACE_TENANT_RATE`, the key’s `limits`.',
   NOT_CACHED: 'Give the run a longer deadline, or the stage a rung below `cached`.',
   CONVERSION_UNAVAILABLE:
     'Install ffmpeg on the worker’s machine, or for speech of the OpenAI door on the gateway’s (`MILLRACE_FFMPEG`), or use WAV.',
