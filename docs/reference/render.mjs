@@ -39,7 +39,8 @@ The source of the table is \`pipelines/errors.ts\`.
 - **HTTP**: the response status when this error ends a request. \`GET /v1/runs/{id}\` returns a failed run with status 200;
   the code is then in the document’s \`error\`.
 - **retry**: how a stage’s policy handles it. \`never\`: the stage fails at once. \`retry\`: the stage is retried after its
-  backoff, up to its attempts; if a server is away (\`BACKEND_UNAVAILABLE\` without a call) it waits without using an attempt. \`heal\`: as \`retry\`, and the pool repairs the endpoint if the server supports it.
+  backoff, up to its attempts; if a server is away (\`BACKEND_UNAVAILABLE\` without a call) it waits without using an attempt.
+  \`heal\`: as \`retry\`, and the pool repairs the endpoint if the server supports it.
   Outside a stage, \`retry\` means that the caller may try again.
 - A stage that has used up its attempts fails with the code of its last error.
 
