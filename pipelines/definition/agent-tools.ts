@@ -1,11 +1,11 @@
 import type { AgentPlan } from '../plan/agent.js';
 import { invalid } from './invalid.js';
 
-/** What of an agent's tools must fit into the run. Throws `INVALID_PIPELINE` naming the stage and the tool. */
+/** Checks that an agent's tools fit into the run. Throws `INVALID_PIPELINE` naming the stage and the tool. */
 export function checkTools(id: string, plan: AgentPlan, deadlineMs: number): void {
   const { tools, servers = [], maxTurns, onLimit } = plan;
   if (tools.length + servers.length > 0 && maxTurns === 1 && onLimit === 'answer') {
-    throw invalid(`${id}.maxTurns`, 'is 1: the only turn is that of the answer, which has no tools');
+    throw invalid(`${id}.maxTurns`, 'is 1: the only turn produces the answer, without tools');
   }
   const named = servers.map(({ server, approval }) => ({ name: server, approval }));
   for (const { name, approval } of [...tools, ...named]) {

@@ -14,15 +14,15 @@ export interface SemanticCache {
 }
 
 /**
- * Serves a stage's answer to an earlier request whose `key` means the same. Answers are kept apart by tenant, pipeline,
- * stage, kind, model, options, all inputs but the key, time to live and embedder. A hit needs the similarity and the lexical guards (negation,
- * numbers, names). When the cache cannot be reached the stage runs as if it had none.
+ * Serves the answer to an earlier request whose `key` has the same meaning. Answers are kept apart by tenant, pipeline,
+ * stage, kind, model, options, all inputs but the key, time to live and embedder. A hit must reach the similarity and
+ * pass the lexical guards (negation, numbers, names). When the cache cannot be reached, the stage runs without it.
  *
- * @param options.key the text whose meaning is compared
+ * @param options.key text whose meaning is compared
  * @param options.ttl how long an answer may be served; default one day
- * @param options.minSimilarity least cosine similarity; default 0.85. In MiniLM's space two thirds of near misses (`of France`,
- *   `of Spain`) lie above it and 6 % of paraphrases below: no threshold tells them apart, the guards do. This one keeps
- *   texts that are not about the same thing from reaching them
+ * @param options.minSimilarity minimum cosine similarity; default 0.85. In MiniLM's space two thirds of near misses
+ *   (`of France`, `of Spain`) score above it and 6 % of paraphrases below: no threshold separates them, the guards do.
+ *   This one keeps unrelated texts from reaching the guards
  * @param options.embedder pool that embeds the key; default `minilm`
  */
 export const semantic = (options: {
@@ -38,9 +38,9 @@ export function resolveCache(cache: SemanticCache, where: string, scope: GraphSc
   }
   if (typeof cache.embedder !== 'string' || cache.embedder === '')
     throw invalid(`${where}.embedder`, 'must name a pool');
-  if (cache.key === undefined) throw invalid(`${where}.key`, 'is missing: the text whose meaning is compared');
+  if (cache.key === undefined) throw invalid(`${where}.key`, 'is missing: name the text whose meaning is compared');
   const wrong = misfit(cache.key, z.string());
-  if (wrong) throw invalid(`${where}.key`, `${wrong.why}: the meaning of texts is compared`);
+  if (wrong) throw invalid(`${where}.key`, `${wrong.why}: the key is compared as text`);
   return {
     kind: 'semantic',
     key: toBinding(cache.key, `${where}.key`, scope),

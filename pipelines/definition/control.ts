@@ -1,16 +1,16 @@
 import type { Pipeline } from './defined.js';
 import type { Assignable, Bind, Bound, Ref } from './reference.js';
 
-/** Control flow: each takes functions that are traced at once, and gives a reference to what they return. */
+/** Control flow. Function arguments are traced immediately; each method returns a reference to the resulting value. */
 export interface Control {
   /**
-   * A branch: the graph of `then` when the condition holds, else that of `otherwise`. Without `otherwise` the value is null
-   * when it does not hold. Stages of the branch not taken do not run.
+   * Branch: runs the graph of `then` when the condition holds, else that of `otherwise`. Without `otherwise` the value
+   * is null when the condition does not hold. Stages of the branch not taken do not run.
    */
   when<A>(id: string, condition: Assignable<boolean>, then: () => A): Ref<Bound<A> | null>;
   when<A, B>(id: string, condition: Assignable<boolean>, then: () => A, otherwise: () => B): Ref<Bound<A> | Bound<B>>;
 
-  /** The graph of `body` for each item, several at once; a list of its values in the items' order. */
+  /** Runs the graph of `body` for each item, several at once. The value is a list in the items' order. */
   each<T, B>(
     id: string,
     over: Assignable<readonly T[]>,
@@ -24,7 +24,7 @@ export interface Control {
     options?: EachOptions,
   ): Ref<Bound<B>[]>;
 
-  /** The graph of `body` again and again on its own value, from `start`, until the condition holds. */
+  /** Runs the graph of `body` repeatedly, first on `start`, then on its own value, until the condition holds. */
   repeat<S>(
     id: string,
     start: S,
@@ -32,13 +32,17 @@ export interface Control {
     options: RepeatOptions<Bound<S>>,
   ): Ref<Bound<S>>;
 
-  /** The graphs of several functions at once: the value of the first that succeeds. The others are cancelled. */
+  /**
+   * Runs the graphs of several functions at once. The value is that of the first to succeed; the others are cancelled.
+   */
   race<C extends Readonly<Record<string, () => unknown>>>(
     id: string,
     contenders: C,
   ): Ref<{ winner: keyof C & string; value: Bound<ReturnType<C[keyof C]>> }>;
 
-  /** Another pipeline as a step: inside this run, or as a child run with a history, a table and a deadline of its own. */
+  /**
+   * Runs another pipeline as a step: inside this run, or as a child run with its own history, stage table and deadline.
+   */
   run<I, O>(
     id: string,
     pipeline: Pipeline<I, O>,
@@ -48,24 +52,24 @@ export interface Control {
 }
 
 export interface EachOptions {
-  /** Most items at once. Default 4: keeps a small server's batch full and leaves room for other runs. */
+  /** Maximum number of items at once. Default 4: fills a small server's batch and leaves capacity for other runs. */
   readonly concurrency?: number;
-  /** What a failed item does: `fail` ends the run, `null` stands in the list, `drop` is left out of it. Default `fail`. */
+  /** Effect of a failed item: `fail` ends the run, `null` takes its place, `drop` omits it. Default `fail`. */
   readonly onFailure?: 'fail' | 'null' | 'drop';
 }
 
 export interface RepeatOptions<S> {
-  /** Looked at after each round. */
+  /** Evaluated after each round. */
   readonly until: (state: Ref<S>) => Assignable<boolean>;
   readonly atMost: number;
-  /** What `atMost` rounds without `until` are. Default `accept`: the last state is as good as it gets. */
+  /** Result of `atMost` rounds without `until`: `accept` uses the last state, `fail` fails. Default `accept`. */
   readonly onLimit?: 'accept' | 'fail';
 }
 
 /** Defaults and bounds of control flow. */
 export const CONTROL = {
   concurrency: 4,
-  /** Temporal holds at most 2,000 activities of a run at once. */
+  /** Temporal allows at most 2,000 pending activities per workflow. */
   mostConcurrency: 256,
   /** A loop that needs more is a program, not a pipeline. */
   mostRounds: 10_000,

@@ -5,21 +5,21 @@ import type { NamedCode } from '../stages/kind.js';
 import type { ModelFaces } from './openai.js';
 import type { StageOptions } from './stage-options.js';
 
-/** A pipeline definition. `I` is the type of what a caller sends, `O` of a run's output. */
+/** A pipeline definition. `I` is the type of the caller's input, `O` of a run's output. */
 export interface Pipeline<I = unknown, O = unknown> {
   readonly name: string;
   readonly description: string;
   readonly plan: Plan;
-  /** Checks a run's input; unknown fields are errors. */
+  /** Validates a run's input; unknown fields are errors. */
   readonly input: z.ZodType<unknown, I>;
-  /** Describes a run's output. */
+  /** Schema of a run's output. */
   readonly output: z.ZodType<O>;
   readonly inputSchema: Json;
   readonly outputSchema: Json;
-  /** The kinds of model that it is to OpenAI's clients. */
+  /** The OpenAI surfaces on which the pipeline is served. */
   readonly openai: ModelFaces;
-  /** The functions of `code` stages and tools, by what they are called: `total`, `total@2`. */
+  /** Functions of `code` stages and tools by their versioned name: `total`, `total@2`. */
   readonly code: ReadonlyMap<string, NamedCode>;
-  /** The options that the author gave to each stage, by its id in the plan; no part of the plan, whose defaults are resolved. */
+  /** Options given by the author, by stage id; not part of the plan, which holds resolved values. */
   readonly authored: ReadonlyMap<string, StageOptions>;
 }

@@ -4,17 +4,17 @@ import { bare, mediaOf } from '../media.js';
 import { isReference, schemaOf } from './reference.js';
 import { itemOf, mayBeAbsent } from './schema.js';
 
-/** Where a value cannot be what is needed, and why: `path` is `.field` below the value, or nothing. */
+/** Where a value does not fit, and why: `path` is `.field` below the value, or empty. */
 export interface Misfit {
   readonly path: string;
   readonly why: string;
 }
 
 /**
- * Why what the author bound can never be what `want` takes; undefined when it may. The compiler says the same to typed
- * authors; this is for JavaScript, casts and constants that break a schema's rules. What cannot be known is let through.
+ * Why a bound value can never satisfy `want`; undefined when it may. The compiler reports the same to typed authors;
+ * this check covers JavaScript, casts and constants that violate a schema's rules. Unknown types are accepted.
  *
- * @param absentToo a value that may be null or absent is taken for the one that it is otherwise
+ * @param absentToo a value that may be null or absent is checked as if it were present
  */
 export function misfit(value: unknown, want: z.ZodType, absentToo = false): Misfit | undefined {
   if (isReference(value)) return between(schemaOf(value), want, absentToo);
@@ -53,7 +53,7 @@ function between(have: z.ZodType, want: z.ZodType, absentToo: boolean): Misfit |
   if (!absentToo && mayBeAbsent(have) && !takesAbsent(want)) {
     return {
       path: '',
-      why: 'may be absent; give it a value with either(), or say present() where it is known to be there',
+      why: 'may be absent; give it a default with either(), or use present() where it is known to be present',
     };
   }
   const format = formatMisfit(given, taken);
@@ -73,7 +73,6 @@ function between(have: z.ZodType, want: z.ZodType, absentToo: boolean): Misfit |
 
 type Shape = Readonly<Record<string, z.ZodType>>;
 
-/** A constant is simply tried. */
 function constant(value: unknown, want: z.ZodType): Misfit | undefined {
   try {
     const { error } = want.safeParse(value);
@@ -83,7 +82,7 @@ function constant(value: unknown, want: z.ZodType): Misfit | undefined {
     const path = issue.path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('');
     return { path, why: `does not fit: ${issue.message}` };
   } catch {
-    // A schema with asynchronous rules is checked when the run comes to it.
+    // A schema with asynchronous rules is checked during the run.
     return undefined;
   }
 }
@@ -104,7 +103,7 @@ const BASES = {
 } as const;
 type Base = (typeof BASES)[keyof typeof BASES] | 'audio' | 'image' | 'tensor' | 'any';
 
-/** What a schema's values are, as far as it can be told without one. */
+/** Base types of a schema's values, as far as the schema determines them. */
 function basesOf(schema: z.ZodType): readonly Base[] {
   const media = mediaOf(schema);
   const meta = bare(schema).meta();
@@ -119,7 +118,7 @@ function basesOf(schema: z.ZodType): readonly Base[] {
   return [base, ...empty];
 }
 
-/** Whether a schema says nothing against a value that is not there. */
+/** Whether a schema accepts an absent value. */
 const takesAbsent = (schema: z.ZodType): boolean =>
   schema.isOptional() || schema.isNullable() || basesOf(schema).includes('any');
 
@@ -128,14 +127,14 @@ const baseOfValue = (value: unknown): Base =>
 
 function overlap(given: readonly Base[], want: z.ZodType): boolean {
   const taken = basesOf(want);
-  // A tensor and media are objects to whoever declares them loosely.
+  // A loosely declared object schema accepts tensors and media.
   const wide = (base: Base): boolean => base === 'tensor' || base === 'audio' || base === 'image';
   const meets = (a: Base, b: Base) =>
     a === b || a === 'any' || b === 'any' || (a === 'object' && b === 'tensor') || (wide(a) && b === 'object');
   return given.some((a) => taken.some((b) => meets(a, b)));
 }
 
-/** Two formats that are known and differ: audio, tensors, sets of labels. */
+/** Mismatch of two known formats: audio, tensors, sets of labels. */
 function formatMisfit(given: z.ZodType, taken: z.ZodType): string | undefined {
   const [from, to] = [given.meta() ?? {}, taken.meta() ?? {}];
   if (from.media === 'audio' && to.media === 'audio') {

@@ -3,12 +3,12 @@ import { isJsonObject, type Json } from '../json.js';
 import type { Binding } from '../plan/binding.js';
 import { invalid } from './invalid.js';
 
-/** Keys that say how a value comes about; an object with one of them is no structure of fields. */
+/** Keys of computed values; an object with one of them is not a structure of fields. */
 const COMPUTED = ['$ref', '$op', '$text', '$const'];
 
 /**
- * The input of a pipeline that is a step, with the defaults of its schema: no zod runs between two steps. Throws
- * `INVALID_PIPELINE` for a field that is missing or that the pipeline does not have.
+ * Adds schema defaults to the input of a nested pipeline at definition time: no zod runs between two steps. Throws
+ * `INVALID_PIPELINE` for a missing or unknown field.
  */
 export function fillDefaults(binding: Binding, schema: z.ZodType, id: string): Binding {
   return filled(binding, schema, `${id}.input`);
@@ -33,7 +33,7 @@ function filled(binding: Binding, schema: z.ZodType, where: string): Binding {
   return result;
 }
 
-/** A computed object, field by field. */
+/** Bindings of a computed object's fields. */
 function fieldsOf(binding: Readonly<Record<string, Json>>, shape: Readonly<Record<string, z.ZodType>>) {
   const { $ref } = binding;
   return Object.fromEntries(

@@ -6,7 +6,7 @@ import { invalid } from './invalid.js';
 const NAME_OF_TOOL = /^[A-Za-z0-9_-]{1,64}$/;
 const count = z.int('must be a whole number').min(1, 'must be 1 or more');
 const tool = z.looseObject({ name: z.string().regex(NAME_OF_TOOL, 'must be a name of letters, digits, _ and -') });
-/** Where formats are null, a schema was given that is no `tensor()`. */
+/** A format is null where the schema was not made with `tensor()`. */
 const tensors = z.record(z.string(), z.looseObject({ dtype: z.string() }, 'must be described with tensor()'));
 
 /** An agent that needs more turns is a program, not a stage. */
@@ -21,7 +21,7 @@ const budget = z.looseObject({
 
 const unique = (message: string) => (all: readonly unknown[]) => new Set(all).size === all.length || message;
 
-/** What the options of a kind must be, where no type says it: they reach the plan as the author wrote them. */
+/** Rules for options that types do not enforce: options reach the plan as written. */
 const OPTIONS: Readonly<Record<string, z.ZodType>> = {
   chat: z.looseObject({
     maxTokens: count,
@@ -52,7 +52,7 @@ const OPTIONS: Readonly<Record<string, z.ZodType>> = {
   http: z.looseObject({ path: z.string().startsWith('/', 'must begin with "/": it is below the pool’s base URL') }),
 };
 
-/** Lists in which nothing may stand twice, by kind. */
+/** Lists whose entries must be unique, by kind. */
 const DISTINCT: Readonly<Record<string, (options: JsonObject) => readonly [string, readonly unknown[]]>> = {
   classify: ({ labels }) => ['labels', labels as readonly string[]],
   chat: (options) => ['tools', namesOf(options)],
@@ -62,9 +62,10 @@ const DISTINCT: Readonly<Record<string, (options: JsonObject) => readonly [strin
 const namesOf = ({ tools }: JsonObject): readonly string[] =>
   ((tools ?? []) as unknown as readonly { name: string }[]).map(({ name }) => name);
 
-/** Checks what a stage kind was given. Throws `INVALID_PIPELINE` naming the stage and the option. */
+/** Checks the options of a stage kind. Throws `INVALID_PIPELINE` naming the stage and the option. */
 export function checkUse(id: string, { kind, model, with: options }: StageUse<never, never>): void {
-  if (typeof model !== 'string' || model.trim() === '') throw invalid(`${id}.model`, 'must name what serves the stage');
+  if (typeof model !== 'string' || model.trim() === '')
+    throw invalid(`${id}.model`, 'must name the pool or function that serves the stage');
   const [issue] = OPTIONS[kind]?.safeParse(options).error?.issues ?? [];
   if (issue) throw invalid([id, ...issue.path].join('.'), issue.message);
   const [name, all] = DISTINCT[kind]?.(options) ?? ['', []];
@@ -72,7 +73,7 @@ export function checkUse(id: string, { kind, model, with: options }: StageUse<ne
   if (typeof twice === 'string') throw invalid(`${id}.${name}`, twice);
 }
 
-/** What the alternatives of a stage must have in common with it, by kind: its readers count on it. */
+/** Options that a stage's alternatives must share with it, by kind: readers of the output depend on them. */
 const SHARED: Readonly<Record<string, readonly string[]>> = {
   chat: ['schema'],
   agent: ['schema'],
@@ -80,10 +81,10 @@ const SHARED: Readonly<Record<string, readonly string[]>> = {
   infer: ['inputs', 'outputs'],
 };
 
-/** The option in which an alternative would change a stage's output; undefined when it can stand in. */
+/** The option by which an alternative would change the stage's output; undefined when it is compatible. */
 export const notShared = (kind: string, own: JsonObject, other: JsonObject): string | undefined =>
   (SHARED[kind] ?? []).find((option) => option in own && setOf(own[option]) !== setOf(other[option]));
 
-/** Labels stand in the order of each model's scores: the set of them is what counts. */
+/** The order of labels differs between models; only the set is compared. */
 const setOf = (value: Json | undefined): string | undefined =>
   value === undefined ? undefined : canonicalJson(Array.isArray(value) ? [...value].sort() : value);

@@ -1,11 +1,10 @@
-/** `chat`: chat completions and responses. The others are the endpoints of these names. */
+/** `chat`: chat completions and responses. The other surfaces are named after their endpoints. */
 export const OPENAI_SURFACES = ['chat', 'embeddings', 'transcription', 'speech'] as const;
 export type OpenAiSurface = (typeof OPENAI_SURFACES)[number];
 
 /**
- * The parameters of OpenAI's requests that change the answer, and the input field that takes each: a pipeline that has the
- * field is given the parameter, of any other a request with it is refused. The Responses API calls some by other names, as
- * which they are told apart in the gateway.
+ * OpenAI request parameters that change the answer, and the input field that receives each. A request with a parameter
+ * whose field the pipeline lacks is refused. The gateway maps the Responses API's own names to these.
  */
 export const OPENAI_PARAMETERS: Readonly<Record<OpenAiSurface, Readonly<Record<string, string>>>> = {
   chat: {
@@ -28,7 +27,7 @@ export const OPENAI_PARAMETERS: Readonly<Record<OpenAiSurface, Readonly<Record<s
   speech: { voice: 'voice', speed: 'speed', instructions: 'instructions' },
 };
 
-/** What of a conversation is no parameter, and may be dropped all the same. */
+/** Parts of a conversation that are not parameters but may be ignored as well. */
 const OF_A_CONVERSATION = ['system', 'history'];
 
 export const isOpenAiParameter = (kind: OpenAiSurface, name: string): boolean =>

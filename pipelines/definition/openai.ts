@@ -5,34 +5,34 @@ import { invalid } from './invalid.js';
 import { isOpenAiParameter, OPENAI_SURFACES, type OpenAiSurface } from './openai-parameters.js';
 
 /**
- * What a pipeline is to clients that speak OpenAI's protocol, by the endpoints that it is a model of. Where the option is
- * left out, the names and types of its fields say it; `false` keeps it from them.
+ * How a pipeline is exposed to OpenAI clients, by endpoint. Without this option the names and types of its fields
+ * decide; `false` does not expose it.
  */
 export type OpenAiOption = false | { readonly [Kind in OpenAiSurface]?: FaceOption };
 
-/** The fields that count, where their names do not say it, and what a request may say though the pipeline does not take it. */
+/** Fields to use where their names do not follow the convention, and request parameters to ignore. */
 export interface FaceOption {
-  /** The input field that takes the request's text or audio. */
+  /** Input field that receives the request's text or audio. */
   readonly input?: string;
-  /** The output field that is the answer. */
+  /** Output field that holds the answer. */
   readonly output?: string;
   /**
-   * Parameters of a request that are dropped in silence instead of refused: `temperature`, `voice`, …; of a conversation also
-   * `system` (its system messages) and `history` (all turns but the last).
+   * Request parameters that are dropped silently instead of refused: `temperature`, `voice`, …; for `chat` also
+   * `system` (system messages) and `history` (all turns but the last).
    */
   readonly ignore?: readonly string[];
 }
 
-/** What a request of one kind is made of in a pipeline. */
+/** How requests of one surface map to the fields of a pipeline. */
 export interface ModelFace {
   readonly input: string;
   /** The input is a list: of messages for `chat`, of texts for `embeddings`. */
   readonly list: boolean;
-  /** The input may be left out. */
+  /** The input field may be omitted. */
   readonly optional: boolean;
   readonly output: string;
   readonly ignore: ReadonlySet<string>;
-  /** Of `chat`: output fields with calls that the caller is to make, and with calls that have been made, by their schemas. */
+  /** `chat` only: output fields with calls for the caller to execute, and with executed calls, found by schema. */
   readonly calls: readonly string[];
   readonly executed: readonly string[];
 }
@@ -56,7 +56,7 @@ const isMessage: Test = (schema) => {
 const isVector: Test = isListOf((schema) => bare(schema) instanceof z.ZodNumber);
 
 interface Convention {
-  /** In order of precedence, with what may stand there. */
+  /** In order of precedence, with the type required of each. */
   readonly input: Readonly<Record<string, Test>>;
   readonly output: Readonly<Record<string, Test>>;
 }
@@ -83,8 +83,8 @@ const CONVENTIONS: Readonly<Record<OpenAiSurface, Convention>> = {
 };
 
 /**
- * The kinds of model that a pipeline is, by its fields or by what its author says. Throws `INVALID_PIPELINE` where the author
- * says what the fields cannot be.
+ * The surfaces of a pipeline, from its fields or the author's option. Throws `INVALID_PIPELINE` where the option
+ * does not match the fields.
  */
 export function modelFaces(input: z.ZodObject, output: z.ZodType, option: OpenAiOption | undefined): ModelFaces {
   if (option === false) return {};
@@ -95,7 +95,8 @@ export function modelFaces(input: z.ZodObject, output: z.ZodType, option: OpenAi
   }
   if (typeof option !== 'object' || option === null) throw invalid('openai', 'must be false or an object');
   const unknown = Object.keys(option).find((kind) => !(OPENAI_SURFACES as readonly string[]).includes(kind));
-  if (unknown !== undefined) throw invalid(`openai.${unknown}`, `is no kind; there are ${OPENAI_SURFACES.join(', ')}`);
+  if (unknown !== undefined)
+    throw invalid(`openai.${unknown}`, `is not a surface; the surfaces are ${OPENAI_SURFACES.join(', ')}`);
   const said = Object.entries(option) as [OpenAiSurface, FaceOption][];
   return Object.fromEntries(said.map(([kind, face]) => [kind, declared(kind, shapes, face)]));
 }
@@ -108,7 +109,7 @@ interface Shapes {
 function conventional(kind: OpenAiSurface, shapes: Shapes): ModelFace | undefined {
   const [input, output] = [find(kind, 'input', shapes), find(kind, 'output', shapes)];
   if (input === undefined || output === undefined || needsMore(kind, shapes, input) !== undefined) return undefined;
-  // A text that is answered in text and out loud is a conversation, not a text that is spoken.
+  // A pipeline that answers text with both text and audio is a conversation, not speech synthesis.
   if (kind === 'speech' && find('chat', 'output', shapes) !== undefined) return undefined;
   return face(kind, shapes, input, output, []);
 }
@@ -116,7 +117,8 @@ function conventional(kind: OpenAiSurface, shapes: Shapes): ModelFace | undefine
 function declared(kind: OpenAiSurface, shapes: Shapes, option: FaceOption): ModelFace {
   const where = `openai.${kind}`;
   const unknown = Object.keys(option).find((key) => !['input', 'output', 'ignore'].includes(key));
-  if (unknown !== undefined) throw invalid(`${where}.${unknown}`, 'is not an option; there are input, output, ignore');
+  if (unknown !== undefined)
+    throw invalid(`${where}.${unknown}`, 'is not an option; the options are input, output, ignore');
   const field = (side: 'input' | 'output'): string => {
     const name = option[side] ?? find(kind, side, shapes);
     const known = Object.keys(CONVENTIONS[kind][side]).join(', ');
@@ -124,16 +126,19 @@ function declared(kind: OpenAiSurface, shapes: Shapes, option: FaceOption): Mode
     const schema = Object.hasOwn(shapes[side], name) ? shapes[side][name] : undefined;
     if (schema === undefined) throw invalid(`${where}.${side}`, `the pipeline’s ${side} has no field "${name}"`);
     if (!Object.values(CONVENTIONS[kind][side]).some((test) => test(schema)))
-      throw invalid(`${where}.${side}`, `"${name}" has another type than ${known} have by convention`);
+      throw invalid(`${where}.${side}`, `"${name}" has a different type than ${known} have by convention`);
     return name;
   };
   const [input, output] = [field('input'), field('output')];
   const missing = needsMore(kind, shapes, input);
   if (missing !== undefined)
-    throw invalid(where, `no request brings the input’s field "${missing}"; give it a default or make it optional`);
+    throw invalid(
+      where,
+      `requests do not supply the input’s field "${missing}"; give it a default or make it optional`,
+    );
   const ignore = option.ignore ?? [];
   const stray = ignore.find((name) => !isOpenAiParameter(kind, name));
-  if (stray !== undefined) throw invalid(`${where}.ignore`, `"${stray}" is no parameter of a request`);
+  if (stray !== undefined) throw invalid(`${where}.ignore`, `"${stray}" is not a request parameter`);
   return face(kind, shapes, input, output, ignore);
 }
 
@@ -168,7 +173,7 @@ function find(kind: OpenAiSurface, side: 'input' | 'output', shapes: Shapes): st
   )?.[0];
 }
 
-/** A field that has to be given and that not every request of the kind gives. A voice is given by all. */
+/** A required field that not every request of the surface supplies. Every speech request supplies a voice. */
 const needsMore = (kind: OpenAiSurface, { input }: Shapes, taken: string): string | undefined =>
   Object.entries(input).find(
     ([name, schema]) => name !== taken && !schema.isOptional() && !(kind === 'speech' && name === 'voice'),

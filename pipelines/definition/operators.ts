@@ -13,12 +13,12 @@ const truth = (
   of: unknown[],
 ) => expression<boolean>(op, of, z.boolean());
 
-/** Whether two values are the same. */
+/** Whether two values are equal. */
 export const eq = <T extends Scalar>(a: Value<T>, b: Value<T>): Ref<boolean> => truth('eq', [a, b]);
 export const ne = <T extends Scalar>(a: Value<T>, b: Value<T>): Ref<boolean> => truth('ne', [a, b]);
 
 type Ordered<T> = Value<T | null | undefined>;
-/** Order of two numbers, or of two texts by code unit; false when one of them is absent. */
+/** Compares two numbers, or two texts by code unit; false when either is absent. */
 export const lt = <T extends number | string>(a: Ordered<T>, b: Ordered<T>): Ref<boolean> => truth('lt', [a, b]);
 export const lte = <T extends number | string>(a: Ordered<T>, b: Ordered<T>): Ref<boolean> => truth('lte', [a, b]);
 export const gt = <T extends number | string>(a: Ordered<T>, b: Ordered<T>): Ref<boolean> => truth('gt', [a, b]);
@@ -29,40 +29,40 @@ export const and = (...all: Truth[]): Ref<boolean> => truth('and', all);
 export const or = (...all: Truth[]): Ref<boolean> => truth('or', all);
 export const not = (a: Truth): Ref<boolean> => truth('not', [a]);
 
-/** Whether an optional value is there. */
+/** Whether an optional value is present. */
 export const has = (a: Assignable<unknown>): Ref<boolean> => truth('has', [a]);
 
-/** Whether a text holds a text, or a list a value. */
+/** Whether a text contains a text, or a list contains a value. */
 export function contains(text: Value<string | null | undefined>, part: Value<string>): Ref<boolean>;
 export function contains<T>(list: Value<readonly T[] | null | undefined>, item: Value<T>): Ref<boolean>;
 export function contains(a: unknown, b: unknown): Ref<boolean> {
   return truth('contains', [a, b]);
 }
 
-/** Length of a text in UTF-16 code units, or of a list; 0 for what is absent. */
+/** Length of a text in UTF-16 code units, or of a list; 0 when absent. */
 export const size = (a: Value<string | readonly unknown[] | null | undefined>): Ref<number> =>
   expression('size', [a], z.number());
 
-/** The first of two that is there. */
+/** The first of two values that is present. */
 export const either = <A, B>(a: Assignable<A>, b: Value<B>): Ref<NonNullable<A> | B> =>
   expression('either', [a, b], union([bareOf(schemaOf(a)), schemaOf(b)]));
 
 /**
- * A value that is known to be there, as inside a branch whose condition has said so. Where it is not, the stage that reads
- * it fails with `INVALID_INPUT`.
+ * An optional value that is known to be present, as inside a branch whose condition tests it. If it is absent, the
+ * stage that reads it fails with `INVALID_INPUT`.
  */
 export const present = <T>(a: Assignable<T>): Ref<NonNullable<T>> => expression('either', [a], bareOf(schemaOf(a)));
 
-/** An item of a list by its index, from the end where negative; null when there is none. */
+/** Item of a list by index, counted from the end when negative; null when out of range. */
 export const at = <T>(list: Assignable<readonly T[]>, index: Value<number>): Ref<T | null> =>
   expression('at', [list, index], (itemOf(schemaOf(list)) ?? z.unknown()).nullable());
 
-/** The texts of a list in one, absent ones left out. */
+/** Joins the texts of a list; absent ones are omitted. */
 export const join = (
   list: Assignable<readonly (string | number | boolean | null)[]>,
   separator: Value<string>,
 ): Ref<string> => expression('join', [list, separator], z.string());
 
-/** The schema of a value that is known to be there. */
+/** Schema of a value that is known to be present. */
 const bareOf = (schema: z.ZodType): z.ZodType =>
   schema instanceof z.ZodOptional || schema instanceof z.ZodNullable ? bareOf(schema.unwrap() as z.ZodType) : schema;

@@ -5,18 +5,17 @@ import { codeMap } from '../stages/code.js';
 import type { NamedCode } from '../stages/kind.js';
 import type { Pipeline } from './defined.js';
 
-/** What versions that are builds begin with. */
+/** Prefix of versions that identify a build. */
 export const BUILD = 'build-';
 
-/** What a deployment gives functions whose authors state no version. */
+/** Version that a deployment assigns to functions without one of their own. */
 export interface Build {
-  /** Their version. */
   readonly version: string;
-  /** Identifies the sources that they are made of. */
+  /** Identifies the sources of the functions. */
   readonly sources: string;
 }
 
-/** The pipeline as a deployment serves it: each function that its plan names has a version. */
+/** The pipeline as a deployment serves it: every function named in its plan has a version. */
 export function pinned<I, O>(pipeline: Pipeline<I, O>, build: Build): Pipeline<I, O> {
   const functions = [...pipeline.code.values()];
   if (functions.every(({ version }) => version !== undefined)) return pipeline;

@@ -15,11 +15,11 @@ import { jsonSchema } from './schema.js';
 import type { StageOptions } from './stage-options.js';
 import { checkName, checkSynchronous, Tracer } from './trace.js';
 
-/** What the traced function gets. */
+/** Argument of the traced function. */
 export interface Trace<I> extends Control {
   /** The run's input. */
   readonly input: Ref<I>;
-  /** Adds a stage and returns a reference to its output. Stages that do not read each other run in parallel. */
+  /** Adds a stage and returns a reference to its output. Stages that do not depend on each other run in parallel. */
   stage<SI, SO, const Options extends StageOptions<NoInfer<SI>, NoInfer<SO>>>(
     id: string,
     use: StageUse<SI, SO>,
@@ -29,23 +29,23 @@ export interface Trace<I> extends Control {
 }
 
 export interface PipelineOptions<Shape extends z.ZodRawShape> {
-  /** Its refinements hold at the door as well. */
+  /** Refinements are enforced on requests as well. */
   readonly input: z.ZodObject<Shape>;
   readonly description?: string;
-  /** The whole run must end within this time. Default 5 minutes: longer work should say so. */
+  /** Deadline of the whole run. Default 5 minutes; set it explicitly for longer work. */
   readonly deadline?: Duration;
   /**
-   * What is kept of each step of a run, for a day after its end by default: `full` what it was given and what it gave, so that
-   * a run that has failed can be resumed; `outputs` what it gave; `off` nothing, and no run can be resumed. Default `full`.
+   * What the record keeps of each step, for a day after the run's end by default: `full` its input and output, from
+   * which a failed run can be resumed; `outputs` its output; `off` nothing, and no run can be resumed. Default `full`.
    */
   readonly record?: 'full' | RecordLevel;
-  /** What the pipeline is to OpenAI's clients, where its fields' names do not say it; `false`: nothing. */
+  /** How OpenAI clients see the pipeline, where its field names do not determine it; `false`: not at all. */
   readonly openai?: OpenAiOption;
 }
 
 /**
- * Defines a pipeline. `trace` is called once, now; it gets references in place of values and must not branch on them.
- * Throws `INVALID_PIPELINE` naming the stage and what to change.
+ * Defines a pipeline. `trace` is called once, immediately; it receives references instead of values and must not branch
+ * on them. Throws `INVALID_PIPELINE` naming the stage and what to change.
  */
 export function pipeline<Shape extends z.ZodRawShape, B>(
   name: string,
@@ -76,10 +76,10 @@ function define<Shape extends z.ZodRawShape, B>(
   type Input = z.output<z.ZodObject<Shape>>;
   checkName(name, 'pipeline name');
   if (!(options?.input instanceof z.ZodObject)) {
-    throw invalid('input', 'must be a z.object({ … }): what a caller sends is an object of fields');
+    throw invalid('input', 'must be a z.object({ … }): a run’s input is an object of fields');
   }
   const unknown = Object.keys(options).find((key) => !OPTIONS.includes(key));
-  if (unknown !== undefined) throw invalid(unknown, `is not an option; there are ${OPTIONS.join(', ')}`);
+  if (unknown !== undefined) throw invalid(unknown, `is not an option; the options are ${OPTIONS.join(', ')}`);
   if (typeof trace !== 'function') throw invalid(name, 'needs a function that defines its stages');
   const input = options.input.strict();
   const deadlineMs = durationMs(options.deadline ?? '5m', 'deadline');

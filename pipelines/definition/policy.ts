@@ -3,7 +3,7 @@ import { ERRORS, type ErrorCode } from '../errors.js';
 import { type HedgePolicy, PRIORITIES, type Priority, type StagePolicy } from '../plan/plan.js';
 import { invalid } from './invalid.js';
 
-/** A stage's policy as the author writes it; what is left out comes from the stage kind, then from `DEFAULT_POLICY`. */
+/** A stage's policy as the author writes it. Omitted fields default to the stage kind's, then to `DEFAULT_POLICY`. */
 export interface PolicyOptions {
   readonly retry?: {
     readonly attempts?: number;
@@ -11,37 +11,37 @@ export interface PolicyOptions {
       readonly initial?: Duration;
       readonly factor?: number;
       readonly max?: Duration;
-      /** Share of each wait that is random, 0 to 1. */
+      /** Random share of each wait, 0 to 1. */
       readonly jitter?: number;
     };
-    /** Only these codes are tried again. */
+    /** Error codes that are retried; default all that are retryable. */
     readonly on?: readonly ErrorCode[];
   };
   readonly timeout?: {
     readonly attempt?: Duration;
     readonly total?: Duration;
-    /** Longest wait for a place at a model server. */
+    /** Maximum wait for a slot at a model server. */
     readonly queue?: Duration;
-    /** Longest silence before the first text or audio. Needs a server that streams. */
+    /** Maximum time until the first text or audio. Needs a server that streams. */
     readonly firstChunk?: Duration;
-    /** Longest silence after it. */
+    /** Maximum gap between chunks after the first. */
     readonly idle?: Duration;
   };
   readonly execution?: 'queued' | 'inline';
   readonly priority?: Priority;
   /**
-   * Longest wait for a server that is away before `fallback`, `degrade` or `optional` takes its place; 0: none. Default 15 s,
-   * of an interactive stage 5 s.
+   * Maximum wait for a server that is away before `fallback`, `degrade` or `optional` applies; 0: no wait. Default 15
+   * s, for an interactive stage 5 s.
    */
   readonly patience?: Duration;
-  /** A second call when the first is late: after a time, or after a percentile of the pool's recent latencies. */
+  /** A second call when the first is late: after a fixed time, or after a percentile of the pool's recent latencies. */
   readonly hedge?: { readonly after: Duration } | { readonly percentile: number };
 }
 
 /**
- * The general defaults. Six calls with these waits (0.2, 0.5, 1.25, 3.1, 7.8 s: 12.9 s together) outlast what makes calls
- * fail for a moment; a server that is away is waited for beside them, for the stage's whole time. A fifth of each wait is random, so that calls that failed
- * together do not come back together.
+ * General defaults. Six attempts with these waits (0.2, 0.5, 1.25, 3.1, 7.8 s: 12.9 s together) outlast transient
+ * failures; waiting for a server that is away is separate and bounded by the stage's total time only. A fifth of each
+ * wait is random so that calls that failed together do not retry together.
  */
 export const DEFAULT_POLICY: StagePolicy = {
   retry: { attempts: 6, initialMs: 200, factor: 2.5, maxMs: 10_000, jitter: 0.2 },
@@ -50,17 +50,17 @@ export const DEFAULT_POLICY: StagePolicy = {
 };
 
 /**
- * How long a stage with an alternative waits for a server that is away: a restart of a server that has its weights at hand is
- * over by then, and whoever waits at an interactive run is still there.
+ * How long a stage with an alternative waits for a server that is away: long enough for a restart with local weights,
+ * and short enough that the caller of an interactive run is still waiting.
  */
 export const DEFAULT_PATIENCE_MS = { interactive: 5_000, other: 15_000 };
 
-/** Most attempts an author may ask for: beyond it a retry policy hides an outage instead of bridging it. */
+/** Maximum attempts: beyond it a retry policy hides an outage instead of bridging it. */
 const MAX_ATTEMPTS = 100;
-/** A hedge below the median doubles the load; above the 99.9th percentile no window of samples knows it. */
+/** A hedge below the median doubles the load; a sample window cannot estimate percentiles above the 99.9th. */
 const PERCENTILE = { least: 50, most: 99.9 };
 
-/** @param hasAlternative something else may serve the stage: a fallback, a rung, nothing at all */
+/** @param hasAlternative the stage has a fallback or a degrade rung, or is optional */
 export function resolvePolicy(
   options: PolicyOptions,
   kind: PolicyOptions,
@@ -95,7 +95,10 @@ export function resolvePolicy(
   const usual = priority === 'interactive' ? DEFAULT_PATIENCE_MS.interactive : DEFAULT_PATIENCE_MS.other;
   const patienceMs = reader.time('patience', (o) => o.patience, orZero) ?? Math.min(usual, totalMs);
   if (options.patience !== undefined && !hasAlternative) {
-    throw invalid(`${where}.patience`, 'has no meaning for a stage without fallback, degrade or optional: it waits');
+    throw invalid(
+      `${where}.patience`,
+      'has no effect on a stage without fallback, degrade or optional, which always waits',
+    );
   }
   if (hasAlternative) reader.order('patience', patienceMs, 'timeout.total', totalMs);
   const chosen = options.execution ?? kind.execution ?? execution;
@@ -125,7 +128,7 @@ export function resolvePolicy(
   };
 }
 
-/** A duration that may be none at all. */
+/** A duration that may be 0. */
 const orZero = (given: Duration, field: string): number =>
   given === 0 || /^0(\.0+)?(ms|s|m|h|d)$/.test(String(given)) ? 0 : durationMs(given, field);
 
@@ -143,11 +146,11 @@ function resolveHedge(hedge: NonNullable<PolicyOptions['hedge']>, attemptMs: num
 }
 
 function checkCodes(on: readonly string[], where: string): void {
-  if (on.length === 0) throw invalid(`${where}.retry.on`, 'is empty: nothing would be tried again; say attempts: 1');
+  if (on.length === 0) throw invalid(`${where}.retry.on`, 'is empty: nothing would be retried; use attempts: 1');
   for (const code of on) {
     if (!Object.hasOwn(ERRORS, code)) throw invalid(`${where}.retry.on`, `"${code}" is not a code of the error table`);
     if (ERRORS[code as ErrorCode].retry === 'never') {
-      throw invalid(`${where}.retry.on`, `"${code}" would fail the same way again and is never tried again`);
+      throw invalid(`${where}.retry.on`, `"${code}" fails the same way each time and is never retried`);
     }
   }
 }
@@ -158,7 +161,7 @@ const KEYS: Readonly<Record<'retry' | 'retry.backoff' | 'timeout', readonly stri
   timeout: ['attempt', 'total', 'queue', 'firstChunk', 'idle'],
 };
 
-/** What a JavaScript author misspells would be lost in silence. */
+/** Rejects misspelled keys, which would otherwise be ignored silently for JavaScript authors. */
 function checkKeys({ retry, timeout }: PolicyOptions, where: string): void {
   for (const [field, given] of [
     ['retry', retry],
@@ -172,7 +175,7 @@ function checkKeys({ retry, timeout }: PolicyOptions, where: string): void {
     }
     const unknown = Object.keys(given).find((key) => !known.includes(key));
     if (unknown !== undefined) {
-      throw invalid(`${where}.${field}.${unknown}`, `is not an option; there are ${known.join(', ')}`);
+      throw invalid(`${where}.${field}.${unknown}`, `is not an option; the options are ${known.join(', ')}`);
     }
   }
 }
@@ -186,7 +189,7 @@ class Reader {
     readonly where: string,
   ) {}
 
-  /** The author's time as `read` takes it; a kind's own may be longer, for the kind knows what waits it out. */
+  /** Parses the author's duration with `read`; a kind's default may exceed a timer's limit, as approve's does. */
   time(field: string, pick: Pick<Duration>, read = timerMs): number | undefined {
     const given = pick(this.options);
     if (given !== undefined) return read(given, `${this.where}.${field}`);

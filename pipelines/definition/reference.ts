@@ -14,19 +14,19 @@ interface Typed<T> {
 }
 
 /**
- * A value that exists only while a run executes. Reading a field of it gives a reference to that field; what may be absent
- * or null stays so in its fields, and `either` gives it a value.
+ * A value that exists only while a run executes. Reading a field returns a reference to that field. If the value may be
+ * absent or null, so may its fields; `either` supplies a default.
  */
 export type Ref<T> = Typed<T> & Fields<NonNullable<T>, Extract<T, null | undefined> extends never ? never : null>;
 
-/** Of a union only the fields that all its members have. */
+/** For a union, only the fields that all its members have. */
 type Fields<T, Absent> = [T] extends [readonly unknown[] | Artifact | Tensor]
   ? unknown
   : [T] extends [object]
     ? { readonly [K in keyof T]-?: Ref<T[K] | Absent> }
     : unknown;
 
-/** What a reference of type `T` can be used as: itself, where its type fits. */
+/** A reference whose type is assignable to `T`. */
 export interface Assignable<T> {
   readonly [TYPE]: (value: never) => T;
 }
@@ -43,12 +43,12 @@ export type Bind<T> =
           ? { readonly [K in keyof T]: Bind<T[K]> }
           : never);
 
-/** The type of the value that a binding gives. */
+/** Type of the value of a binding. */
 export type Bound<B> = B extends Typed<infer T> ? T : B extends object ? { [K in keyof B]: Bound<B[K]> } : B;
 
 const TARGET = Symbol('millrace.reference');
 
-/** What stands behind a reference: a value of the run's scope, or an expression over others. */
+/** What a reference denotes: a value of the run's scope, or an expression over others. */
 type Target = { readonly schema: z.ZodType } & (
   | { readonly path: string; readonly scope: GraphScope }
   | { readonly op: Operator; readonly of: readonly unknown[] }
@@ -63,7 +63,7 @@ export const isReference = (value: unknown): boolean => targetOf(value) !== unde
 export const reference = <T>(path: string, schema: z.ZodType<T>, scope: GraphScope): Ref<T> =>
   proxy({ path, schema, scope });
 
-/** The value of an operator, as a reference. */
+/** A reference to the result of an operator. */
 export const expression = <T>(op: Operator, of: readonly unknown[], schema: z.ZodType): Ref<T> =>
   proxy({ op, of, schema });
 
@@ -74,8 +74,8 @@ const proxy = <T>(target: Target): Ref<T> =>
       get: (self, key) => {
         if (key === TARGET) return target;
         if (key === Symbol.toPrimitive) throw noValue(target, 'join texts with text`…`, compare with eq(), lt(), …');
-        if (key === Symbol.iterator) throw noValue(target, 'go over a list with each()');
-        // What `await` and JSON.stringify probe, never fields.
+        if (key === Symbol.iterator) throw noValue(target, 'iterate over a list with each()');
+        // Probed by `await` and JSON.stringify; never fields.
         if (typeof key !== 'string' || key === 'then' || key === 'toJSON') return undefined;
         return field(target, key, self);
       },
@@ -86,7 +86,7 @@ const proxy = <T>(target: Target): Ref<T> =>
       ownKeys: () => {
         const keys = fieldsOf(target.schema);
         if (keys.length > 0) return keys;
-        throw noValue(target, 'it has no fields that are known, so it cannot be spread');
+        throw noValue(target, 'its fields are not known, so it cannot be spread');
       },
       getOwnPropertyDescriptor: () => ({ enumerable: true, configurable: true }),
     },
@@ -96,7 +96,7 @@ const nameOf = (target: Target): string => ('path' in target ? target.path : tar
 const noValue = (target: Target, instead: string) =>
   invalid(nameOf(target), `is a reference: there is no value before a run; ${instead}`);
 
-/** What authors reach for that values have and references do not. */
+/** Members of values that references lack, and what to use instead. */
 const INSTEAD: Readonly<Record<string, string>> = {
   map: 'each()',
   forEach: 'each()',
@@ -118,7 +118,10 @@ function field(target: Target, key: string, self: unknown): unknown {
     throw invalid(`${name}.${key}`, `unknown field: ${name} has no field "${key}" (its fields: ${known})${instead}`);
   }
   if (key.includes('.')) {
-    throw invalid(`${name}.${key}`, 'cannot be read: a path is written with dots, so no field’s name may hold one');
+    throw invalid(
+      `${name}.${key}`,
+      'cannot be read: dots separate the parts of a path, so a field name must not contain one',
+    );
   }
   const derived = derivation(schema);
   if (derived !== undefined) return expression(derived.of, [field(target, derived.from, self)], schema);
@@ -126,7 +129,7 @@ function field(target: Target, key: string, self: unknown): unknown {
   return expression('get', [proxy(target), key], schema);
 }
 
-/** The plan's form of what the author wrote. Throws `INVALID_PIPELINE` for what no plan can hold. */
+/** Converts the author's value to its plan form. Throws `INVALID_PIPELINE` for values that a plan cannot hold. */
 export function toBinding(value: unknown, where: string, scope: GraphScope): Binding {
   const bind = (inner: unknown) => toBinding(inner, where, scope);
   const target = targetOf(value);
@@ -145,14 +148,14 @@ export function toBinding(value: unknown, where: string, scope: GraphScope): Bin
     const reserved = entries.find(([key]) => key.startsWith('$'));
     if (reserved === undefined) return Object.fromEntries(entries.map(([key, inner]) => [key, bind(inner)]));
     if (entries.some(([, inner]) => sourcesOf(bind(inner)).length > 0)) {
-      throw invalid(where, `an object with the key "${reserved[0]}" is taken as it is and cannot hold references`);
+      throw invalid(where, `an object with the key "${reserved[0]}" is passed unchanged and cannot contain references`);
     }
     return { $const: value as Json };
   }
   throw invalid(where, `is ${describe(value)}, which cannot be part of a plan; a plan is JSON`);
 }
 
-/** Not a Date, Map or other instance: JSON has no form that gives it back. */
+/** Not a Date, Map or other class instance: JSON cannot restore it. */
 const isPlain = (value: unknown): value is object =>
   isJsonObject(value) && [Object.prototype, null].includes(Object.getPrototypeOf(value) as object | null);
 
@@ -162,7 +165,7 @@ function describe(value: unknown): string {
   return typeof value === 'number' ? `${value}` : `a ${typeof value}`;
 }
 
-/** The zod schema of the value that a binding gives; constants as their types. */
+/** Zod schema of a binding's value; constants by their types. */
 export function schemaOf(value: unknown): z.ZodType {
   const target = targetOf(value);
   if (target !== undefined) return target.schema;
@@ -180,7 +183,7 @@ class Template {
   constructor(readonly parts: readonly unknown[]) {}
 }
 
-/** Text with references in it: `` text`Translate ${heard.text}` ``. What is absent is an empty text. */
+/** Text with embedded references: `` text`Translate ${heard.text}` ``. An absent value becomes an empty text. */
 export function text(
   strings: TemplateStringsArray,
   ...values: Assignable<string | number | boolean | null | undefined>[]

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { Json } from '../json.js';
 import { bare, mediaOf } from '../media.js';
 
-/** The object schemas that a value may have: several for a union, none for what has no fields. */
+/** Object schemas that a value may match: several for a union, none for a value without fields. */
 function objectsOf(schema: z.ZodType): z.ZodObject[] {
   const inner = bare(schema);
   if (mediaOf(inner) !== undefined) return [];
@@ -17,7 +17,7 @@ export const fieldsOf = (schema: z.ZodType): string[] => [
   ...new Set(objectsOf(schema).flatMap((object) => Object.keys(object.shape as object))),
 ];
 
-/** The schema of a field; undefined when no member of it has one. */
+/** Schema of a field; undefined when no object schema has it. */
 export function fieldOf(schema: z.ZodType, key: string): z.ZodType | undefined {
   const objects = objectsOf(schema);
   const found = objects.flatMap(({ shape }) => (Object.hasOwn(shape, key) ? [shape[key] as z.ZodType] : []));
@@ -27,14 +27,14 @@ export function fieldOf(schema: z.ZodType, key: string): z.ZodType | undefined {
   return absent ? joined.nullish() : joined;
 }
 
-/** One schema for values of several. */
+/** One schema that accepts the values of several. */
 export function union(schemas: readonly z.ZodType[]): z.ZodType {
   const [first, ...others] = [...new Set(schemas)].filter((schema) => !isEmpty(schema));
   const some = first === undefined ? z.null() : others.length === 0 ? first : z.union([first, ...others]);
   return schemas.some(isEmpty) && first !== undefined ? some.nullable() : some;
 }
 
-/** Whether a value that has passed the schema may be null or undefined; one with a default is there. */
+/** Whether a value that has passed the schema may be null or undefined; a default makes it present. */
 export function mayBeAbsent(schema: z.ZodType): boolean {
   if (isEmpty(schema) || schema instanceof z.ZodOptional || schema instanceof z.ZodNullable) return true;
   return schema instanceof z.ZodUnion && (schema.options as z.ZodType[]).some(mayBeAbsent);
@@ -48,11 +48,11 @@ export function itemOf(schema: z.ZodType): z.ZodType | undefined {
   return undefined;
 }
 
-/** How a field follows from another one, where it does. */
+/** How a field is derived from another one; undefined when it is not. */
 export const derivation = (schema: z.ZodType): { of: 'sentences' | 'tokens'; from: string } | undefined =>
   schema.meta()?.derived as { of: 'sentences' | 'tokens'; from: string } | undefined;
 
-/** JSON Schema (2020-12) of what a caller sends (`input`) for, or reads from, a zod schema. */
+/** JSON Schema (2020-12) of what a caller sends (`input`) or receives (`output`). */
 export const jsonSchema = (schema: z.ZodType, io: 'input' | 'output' = 'output'): Json => {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
   return rest as Json;

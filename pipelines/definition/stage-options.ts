@@ -8,23 +8,23 @@ import { checkUse, notShared } from './kind-options.js';
 import { type PolicyOptions, resolvePolicy } from './policy.js';
 import type { GraphScope } from './scope.js';
 
-/** How a stage is carried out. */
+/** How a stage is executed. */
 export interface StageOptions<I = never, O = never> extends PolicyOptions {
   readonly cache?: SemanticCache;
-  /** Taken in turn when the stage has failed for good, each under the stage's policy. */
+  /** Alternatives, tried in order after the stage has failed for good, each under the stage's policy. */
   readonly fallback?: readonly StageUse<I, O>[];
   /**
-   * The ladder for a run that is short of time: with less than `below` left for the stage the tightest rung that holds is
-   * taken. `cached`: an earlier answer, and without one the next tighter rung; `skip`: no output.
+   * Alternatives for a run short of time: with less than `below` left for the stage, the rung with the smallest
+   * matching `below` is taken. `cached`: a cached answer, or the next tighter rung if there is none; `skip`: no output.
    */
   readonly degrade?: readonly { readonly below: Duration; readonly to: StageUse<I, O> | 'cached' | 'skip' }[];
-  /** The run goes on without the stage when it fails; its output is then null. */
+  /** The run continues when the stage fails; its output is then null. */
   readonly optional?: boolean;
-  /** Its share of the run's deadline: the stages before it leave it this much. */
+  /** Share of the run's deadline reserved for this stage: earlier stages must leave this much. */
   readonly reserve?: Duration;
 }
 
-/** Keys that no typed author can add: what a JavaScript author misspells would be lost in silence. */
+/** Known keys. Types reject others; for JavaScript authors a misspelled key would be ignored silently. */
 const KNOWN: ReadonlySet<string> = new Set<keyof StageOptions>([
   'cache',
   'fallback',
@@ -39,7 +39,7 @@ const KNOWN: ReadonlySet<string> = new Set<keyof StageOptions>([
   'patience',
 ]);
 
-/** What only calls of model servers have. */
+/** Options that apply only to calls of model servers. */
 const ONLY_OF_POOLS: readonly (readonly [string, (policy: PolicyOptions) => unknown])[] = [
   ['hedge', ({ hedge }) => hedge],
   ['timeout.queue', ({ timeout }) => timeout?.queue],
@@ -47,7 +47,7 @@ const ONLY_OF_POOLS: readonly (readonly [string, (policy: PolicyOptions) => unkn
   ['timeout.idle', ({ timeout }) => timeout?.idle],
 ];
 
-/** What a stage's options are in the plan. */
+/** Resolves a stage's options to their plan form. */
 export function resolveOptions(
   id: string,
   use: StageUse<never, never>,
@@ -56,16 +56,17 @@ export function resolveOptions(
   deadlineMs: number,
 ): Pick<StagePlan, 'policy' | 'cache' | 'fallback' | 'degrade' | 'reserveMs'> {
   const unknown = Object.keys(options).find((key) => !KNOWN.has(key));
-  if (unknown !== undefined) throw invalid(`${id}.${unknown}`, `is not an option; there are ${[...KNOWN].join(', ')}`);
+  if (unknown !== undefined)
+    throw invalid(`${id}.${unknown}`, `is not an option; the options are ${[...KNOWN].join(', ')}`);
   const kind: StageKind = STAGE_KINDS[use.kind as keyof typeof STAGE_KINDS];
   const { cache, fallback = [], degrade = [], optional = false, reserve, ...policy } = options;
   const pointless =
     kind.servedBy === 'pool' || kind.calls ? undefined : ONLY_OF_POOLS.find(([, given]) => given(policy) !== undefined);
-  if (pointless) throw invalid(`${id}.${pointless[0]}`, 'has no meaning for a stage that no pool of servers serves');
+  if (pointless) throw invalid(`${id}.${pointless[0]}`, 'applies only to stages that a pool serves');
   if (kind.calls && cache !== undefined)
-    throw invalid(`${id}.cache`, 'has no meaning for a stage that acts: leave it out');
+    throw invalid(`${id}.cache`, 'does not apply to an agent, whose tools may have effects; remove it');
   if (kind.calls && policy.execution === 'inline') {
-    throw invalid(`${id}.execution`, 'cannot be "inline": every call of it is an activity of its own');
+    throw invalid(`${id}.execution`, 'cannot be "inline": each of its calls is a separate activity');
   }
   for (const [field, value] of [
     ['timeout.attempt', policy.timeout?.attempt],
@@ -92,11 +93,14 @@ function ladder(id: string, use: StageUse<never, never>, options: StageOptions, 
   const where = `${id}.degrade`;
   const rungs = (options.degrade ?? []).map(({ below, to }): DegradePlan => {
     if (to !== 'cached' && to !== 'skip' && typeof to !== 'object') {
-      throw invalid(where, `"${String(to)}" is no rung: name a stage use, "cached" or "skip"`);
+      throw invalid(where, `"${String(to)}" is not a rung; use a stage, "cached" or "skip"`);
     }
     const belowMs = durationMs(below, where);
     if (belowMs > deadlineMs) {
-      throw invalid(where, `"${below}" is longer than the pipeline’s deadline, ${deadlineMs} ms: it would always hold`);
+      throw invalid(
+        where,
+        `"${below}" is longer than the pipeline’s deadline, ${deadlineMs} ms: it would always apply`,
+      );
     }
     if (to === 'cached' && options.cache === undefined) throw invalid(where, '"cached" needs a cache');
     if (to === 'skip' && !options.optional)
@@ -121,11 +125,14 @@ function alternative(
   }
   const lost = ['schema', 'tools'].find((option) => option in use.with && !(option in other.with));
   if (lost !== undefined) {
-    throw invalid(`${id}.${field}`, `${other.model} is asked without the ${lost} that ${use.model} is asked with`);
+    throw invalid(`${id}.${field}`, `${other.model} is called without the ${lost} that ${use.model} is called with`);
   }
   const changed = notShared(use.kind, use.with, other.with);
   if (changed !== undefined) {
-    throw invalid(`${id}.${field}`, `${other.model} has another ${changed} than ${use.model}: the output would change`);
+    throw invalid(
+      `${id}.${field}`,
+      `${other.model} and ${use.model} differ in ${changed}, which would change the output`,
+    );
   }
   return servedAs(other);
 }

@@ -24,15 +24,15 @@ export function checkName(name: string, what: string): void {
   if (!NAME.test(name)) throw invalid(String(name), `is not a ${what}: ${NAME_RULE}`);
 }
 
-/** What a condition may be: where it is absent it does not hold. */
+/** Type of a condition; an absent value counts as false. */
 const TRUTH = z.boolean().nullish();
 
 type AnyUse = StageUse<never, never>;
 
-/** Records what the author's function does as the graphs of a plan. */
+/** Records the author's function as the graphs of a plan. */
 export class Tracer {
   readonly code = new Map<string, NamedCode>();
-  /** What the author said of each stage, for those who explain the plan. */
+  /** Options given for each stage, used to explain the plan. */
   readonly authored = new Map<string, StageOptions>();
   readonly #deadlineMs: number;
   readonly #ids = new Set<string>();
@@ -179,7 +179,7 @@ export class Tracer {
     return reference(id, other.output, this.#scope);
   }
 
-  /** What `body` adds and returns, as a graph inside the current one. */
+  /** Traces `body` as a graph inside the current one. */
   #graph(id: string, body: (scope: GraphScope) => unknown): { graph: Graph; schema: z.ZodType } {
     const outer = this.#scope;
     const inner = new GraphScope(id, outer);
@@ -213,10 +213,12 @@ export class Tracer {
     this.code.set(name, stage);
   }
 
-  /** A stage that the interpreter carries out itself has nothing to retry or to keep, and must fit into the run. */
+  /**
+   * A stage executed by the interpreter itself has nothing to retry or cache, and its timeout must fit into the run.
+   */
   #checkControl(id: string, use: AnyUse, options: StageOptions): void {
     const [given] = Object.entries(options).filter(([, value]) => value !== undefined);
-    if (given) throw invalid(`${id}.${given[0]}`, 'has no meaning for a stage that calls no server; leave it out');
+    if (given) throw invalid(`${id}.${given[0]}`, 'does not apply to a stage that calls no server; remove it');
     const { timeoutMs } = use.with;
     if (Number(timeoutMs) > this.#deadlineMs) {
       const limit = `the pipeline’s deadline of ${this.#deadlineMs} ms`;
@@ -225,7 +227,7 @@ export class Tracer {
   }
 }
 
-/** A function that is traced must not wait: it has references, not values. */
+/** A traced function must be synchronous: it receives references, not values. */
 export function checkSynchronous(id: string, result: unknown): void {
   if (result instanceof Promise) throw invalid(id, 'is traced with an async function; it must not be async');
 }
@@ -239,11 +241,11 @@ function checkBody(id: string, body: unknown): void {
   if (typeof body !== 'function') throw invalid(id, 'needs a function that adds its stages and returns their value');
 }
 
-/** What a JavaScript author misspells would be lost in silence. */
+/** Rejects misspelled keys, which would otherwise be ignored silently. */
 function checkOptions(id: string, options: object, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null) throw invalid(id, `needs the options ${known.join(', ')}`);
   const unknown = Object.keys(options).find((key) => !known.includes(key));
-  if (unknown !== undefined) throw invalid(`${id}.${unknown}`, `is not an option; there are ${known.join(', ')}`);
+  if (unknown !== undefined) throw invalid(`${id}.${unknown}`, `is not an option; the options are ${known.join(', ')}`);
 }
 
 function checkCount(field: string, value: number, most: number): void {

@@ -27,11 +27,11 @@ const agentWith = (options: object, policy?: object) =>
   one(agent({ model: 'assistant', ...options } as Anything), PROMPT, policy);
 
 const AGENTS: readonly Case[] = [
-  ['no model', 'a.model', /must name what serves/, () => one(agent({} as Anything), PROMPT)],
+  ['no model', 'a.model', /must name the pool or function/, () => one(agent({} as Anything), PROMPT)],
   ['no prompt', 'a.input.prompt', /expected string/, () => one(agent({ model: 'm' }), {})],
   ['no turn', 'a.maxTurns', /1 or more/, () => agentWith({ maxTurns: 0 })],
   ['turns without end', 'a.maxTurns', /1000 or less/, () => agentWith({ maxTurns: 1_001 })],
-  ['a turn for the answer alone', 'a.maxTurns', /has no tools/, () => agentWith({ maxTurns: 1, tools: [weather()] })],
+  ['a turn for the answer alone', 'a.maxTurns', /without tools/, () => agentWith({ maxTurns: 1, tools: [weather()] })],
   ['an unknown end', 'a.onLimit', /"answer" or "fail"/, () => agentWith({ onLimit: 'stop' })],
   ['no tokens', 'a.budget.tokens', /1 or more/, () => agentWith({ budget: { tokens: 0 } })],
   ['no cost', 'a.budget.cost', /above 0/, () => agentWith({ budget: { cost: 0 } })],
@@ -43,8 +43,8 @@ const AGENTS: readonly Case[] = [
   ],
   ['two tools of one name', 'a.tools', /twice/, () => agentWith({ tools: [weather(), weather()] })],
   ['a tool of no name', 'a.tools.0.name', /letters, digits/, () => agentWith({ tools: [weather({ name: 'a b' })] })],
-  ['a cache', 'a.cache', /acts/, () => agentWith({}, { cache: semantic({ key: 'x' as Anything }) })],
-  ['inline execution', 'a.execution', /activity of its own/, () => agentWith({}, { execution: 'inline' })],
+  ['a cache', 'a.cache', /tools may have effects/, () => agentWith({}, { cache: semantic({ key: 'x' as Anything }) })],
+  ['inline execution', 'a.execution', /separate activity/, () => agentWith({}, { execution: 'inline' })],
   [
     'an approval beyond the deadline',
     'a.tools.get_weather.approval.timeout',
@@ -65,7 +65,7 @@ const mute = pipeline('mute', { input: z.object({ q: z.string() }) }, () => ({ o
 
 /** A tool is refused by its own name, before it is any stage's. */
 const TOOLS: readonly (readonly [mistake: string, field: string, says: RegExp, define: () => unknown])[] = [
-  ['no description', 'get_weather.description', /reads nothing else/, () => weather({ description: '' })],
+  ['no description', 'get_weather.description', /by their description/, () => weather({ description: '' })],
   ['no schema', 'get_weather.input', /z\.object/, () => weather({ input: z.string() })],
   ['no function', 'get_weather.run', /function/, () => weather({ run: 1 })],
   ['a misspelt option', 'get_weather.retries', /not an option/, () => weather({ retries: 3 })],
@@ -82,7 +82,7 @@ const TOOLS: readonly (readonly [mistake: string, field: string, says: RegExp, d
   [
     'a kind that is no call',
     'ask_boss.use',
-    /no call/,
+    /not a single call/,
     () => stageTool({ name: 'ask_boss', description: 'x', use: approve({ timeout: '1m' }) }),
   ],
   [

@@ -38,7 +38,7 @@ const CONTROL: readonly Case[] = [
   [
     'a misspelt option of a loop',
     'e.paralel',
-    /there are concurrency/,
+    /the options are concurrency/,
     () => define(({ input, each }) => ({ x: each('e', input.words, () => 1, { paralel: 2 }) })),
   ],
   [

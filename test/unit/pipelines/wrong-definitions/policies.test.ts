@@ -3,13 +3,13 @@ import { chat, classify, embed, infer, semantic, tensor } from '../../../../pipe
 import { type Anything, ask, type Case, define, one, PROMPT, policy, refuses, TEXT, upper } from './refusal.js';
 
 const POLICIES: readonly Case[] = [
-  ['a misspelt option', 'a.retries', /there are cache/, () => policy({ retries: 3 })],
-  ['a misspelt part of retry', 'a.retry.attempt', /there are attempts/, () => policy({ retry: { attempt: 3 } })],
+  ['a misspelt option', 'a.retries', /the options are cache/, () => policy({ retries: 3 })],
+  ['a misspelt part of retry', 'a.retry.attempt', /the options are attempts/, () => policy({ retry: { attempt: 3 } })],
   ['a misspelt part of backoff', 'a.retry.backoff.jiter', /jitter/, () => policy({ retry: { backoff: { jiter: 0 } } })],
   [
     'a misspelt part of timeout',
     'a.timeout.attempts',
-    /there are attempt/,
+    /the options are attempt/,
     () => policy({ timeout: { attempts: '5s' } }),
   ],
   ['a timeout that is no object', 'a.timeout', /an object with attempt/, () => policy({ timeout: '5s' })],
@@ -38,7 +38,7 @@ const POLICIES: readonly Case[] = [
   [
     'a retry of what never helps',
     'a.retry.on',
-    /never tried again/,
+    /never retried/,
     () => policy({ retry: { on: ['INVALID_INPUT'] } }),
   ],
   ['a time that is none', 'a.timeout.attempt', /duration/, () => policy({ timeout: { attempt: 'soon' } })],
@@ -70,10 +70,10 @@ const POLICIES: readonly Case[] = [
   [
     'a first chunk of a function',
     'a.timeout.firstChunk',
-    /no pool/,
+    /that a pool serves/,
     () => one(upper, TEXT, { timeout: { firstChunk: '1s' } }),
   ],
-  ['a hedge of a function', 'a.hedge', /no pool/, () => one(upper, TEXT, { hedge: { after: '1s' } })],
+  ['a hedge of a function', 'a.hedge', /that a pool serves/, () => one(upper, TEXT, { hedge: { after: '1s' } })],
   ['a hedge with neither', 'a.hedge', /"after" or "percentile"/, () => policy({ hedge: {} })],
   ['a hedge with both', 'a.hedge', /"after" or "percentile"/, () => policy({ hedge: { after: '1s', percentile: 95 } })],
   ['a hedge below the median', 'a.hedge.percentile', /between 50/, () => policy({ hedge: { percentile: 10 } })],
@@ -84,7 +84,7 @@ const POLICIES: readonly Case[] = [
   [
     'a cache’s key that is a number',
     'a.cache.key',
-    /texts/,
+    /compared as text/,
     () => define(({ input, stage }) => stage('a', ask, PROMPT, { cache: semantic({ key: input.n }) })),
   ],
   [
@@ -120,7 +120,7 @@ const POLICIES: readonly Case[] = [
   [
     'a fallback with another schema',
     'a.fallback',
-    /another schema/,
+    /differ in schema/,
     () =>
       one(chat({ model: 'x', output: z.object({ n: z.number() }) }), PROMPT, {
         fallback: [chat({ model: 'y', output: z.object({ m: z.number() }) })],
@@ -129,7 +129,7 @@ const POLICIES: readonly Case[] = [
   [
     'a fallback with other labels',
     'a.fallback',
-    /another labels/,
+    /differ in labels/,
     () =>
       one(classify({ model: 'x', labels: ['a', 'b'] }), TEXT, {
         fallback: [classify({ model: 'y', labels: ['a', 'c'] })],
@@ -138,7 +138,7 @@ const POLICIES: readonly Case[] = [
   [
     'a fallback with other tensors',
     'a.fallback',
-    /another outputs/,
+    /differ in outputs/,
     () =>
       one(
         infer({ model: 'x', inputs: {}, outputs: { Y: tensor({ dtype: 'FP32', shape: [1] }) } }),
@@ -148,7 +148,7 @@ const POLICIES: readonly Case[] = [
         },
       ),
   ],
-  ['a rung that always holds', 'a.degrade', /always hold/, () => policy({ degrade: [{ below: '1h', to: ask }] })],
+  ['a rung that always holds', 'a.degrade', /always apply/, () => policy({ degrade: [{ below: '1h', to: ask }] })],
   [
     'two rungs at one height',
     'a.degrade',
@@ -167,7 +167,7 @@ const POLICIES: readonly Case[] = [
     /optional: true/,
     () => policy({ degrade: [{ below: '10s', to: 'skip' }] }),
   ],
-  ['a rung that is none', 'a.degrade', /no rung/, () => policy({ degrade: [{ below: '10s', to: 'cache' }] })],
+  ['a rung that is none', 'a.degrade', /not a rung/, () => policy({ degrade: [{ below: '10s', to: 'cache' }] })],
   ['a reserve beyond the deadline', 'a.reserve', /deadline/, () => policy({ reserve: '1h' })],
   [
     'reserves that are together beyond the deadline',

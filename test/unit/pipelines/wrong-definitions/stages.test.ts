@@ -149,7 +149,7 @@ const KIND_OPTIONS: readonly Case[] = [
   [
     'a policy for an approval',
     'a.retry',
-    /leave it out/,
+    /remove it/,
     () => one(approve({ timeout: '1m' }), { subject: 'x' }, { retry: { attempts: 2 } }),
   ],
 ];
