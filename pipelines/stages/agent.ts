@@ -18,7 +18,7 @@ const input = z.object({
   history: z.array(chatMessage).optional(),
 });
 
-/** Of an agent with sessions. A longer id is no name but a text. */
+/** Input of an agent with sessions. At most 200 characters: a longer id is text, not a name. */
 const sessionInput = input.extend({ session: z.string().min(1).max(200).nullish() });
 
 const LIMITS = ['turns', 'tokens', 'time', 'cost'] as const;
@@ -27,18 +27,20 @@ const output = z.object({
   text: z.string(),
   /** Why the answer ended: `stop`, or `length` where it was cut at `maxTokens`. */
   finish: z.enum(['stop', 'length']),
-  /** Model calls. */
+  /** Number of model calls. */
   turns: z.int(),
   toolCalls: executedCalls,
   usage: z.object({ inputTokens: z.int(), outputTokens: z.int(), cost: z.number().optional() }),
-  /** `answer`: the model had no more to ask. Else the limit that made it answer. */
+  /** `answer`: the model requested no more tools. Otherwise the limit that forced the answer. */
   stoppedBy: z.enum(['answer', ...LIMITS]),
 });
 
 export interface AgentInput {
   prompt: string;
   history?: ChatMessage[] | undefined;
-  /** Name of the conversation that this is a part of, where the agent has `session`. It belongs to the pipeline that was asked for and to who asked. */
+  /**
+   * Name of the conversation to continue, for an agent with `session`. Scoped to the called pipeline and the caller.
+   */
   session?: string | null | undefined;
 }
 
@@ -48,7 +50,7 @@ export interface AgentOutput<Data = never> {
   /** The answer's sentences and text deltas. */
   sentences: Stream<string>;
   tokens: Stream<string>;
-  /** The answer as `output` asks for it. */
+  /** The answer, parsed as `output` specifies. */
   data: Data;
   turns: number;
   toolCalls: AgentToolCall[];
@@ -59,11 +61,11 @@ export interface AgentOutput<Data = never> {
 export interface AgentBudget {
   /** Input and output tokens of all model calls together. */
   readonly tokens?: number;
-  /** Time in model calls and tools. The wait for a person is not part of it. */
+  /** Time in model calls and tools, without waits for a person. */
   readonly time?: Duration;
   /** In the currency of `price`. */
   readonly cost?: number;
-  /** Per million tokens. Default: what the pool says in the models file. */
+  /** Per million tokens. Default: the pool's price in the models file. */
   readonly price?: { readonly input: number; readonly output: number };
 }
 
@@ -71,39 +73,39 @@ export interface AgentSession {
   /** How long a session is kept after its last run. Default `'7d'`. */
   readonly keep?: Duration;
   /**
-   * Above this number of tokens in a run's last model call, what came before the run becomes a summary, which the model
-   * writes. Default 3,000: it leaves room in a context of 4,096.
+   * When a run's last model call exceeds this number of tokens, a summary written by the model replaces the
+   * conversation before that run. Default 3,000: leaves room in a context of 4,096.
    */
   readonly summarizeOver?: number;
 }
 
 export interface AgentOptions<Data = never> {
-  /** Name of a pool that serves `chat`; with tools its server must know tool calling. */
+  /** Name of a pool that serves `chat`; with tools its server must support tool calling. */
   readonly model: string;
   /** System message. */
   readonly instructions?: string;
   readonly tools?: readonly (Tool | ToolServer)[];
-  /** Most model calls, that of the final answer included. Default 8: seven rounds of tools. */
+  /** Maximum model calls, including that of the final answer. Default 8: seven rounds of tools. */
   readonly maxTurns?: number;
   readonly budget?: AgentBudget;
   /**
-   * What happens at a limit (`maxTurns`, `budget`). `answer`, the default: one last call without tools, in which the model
-   * is asked to answer with what it knows. `fail`: the stage fails with `LIMIT_REACHED`.
+   * What happens at a limit (`maxTurns`, `budget`). `answer`, the default: one last call without tools, in which the
+   * model is instructed to answer with what it has. `fail`: the stage fails with `LIMIT_REACHED`.
    */
   readonly onLimit?: 'answer' | 'fail';
-  /** Binds the final answer to a JSON schema; `data` is then of its type. Needs a server with structured output. */
+  /** Constrains the final answer to a JSON schema; `data` then has its type. Needs a server with structured output. */
   readonly output?: z.ZodType<Data>;
-  /** The conversation goes on from run to run, by the name in the input's `session`. */
+  /** Continues a conversation across runs, by the name in the input's `session`. */
   readonly session?: AgentSession;
-  /** Most tokens of each model call. Default 512: a paragraph, or several tool calls. */
+  /** Maximum tokens of each model call. Default 512: a paragraph, or several tool calls. */
   readonly maxTokens?: number;
   /** Sampling temperature. Default 0. */
   readonly temperature?: number;
 }
 
 /**
- * A model that calls tools until it can answer. Every model call and every tool call is an activity of its own; tool calls
- * of one turn run in parallel. The stage's policy is that of each model call; every tool has its own.
+ * A model that calls tools until it can answer. Every model call and every tool call is a separate activity; the tool
+ * calls of one turn run in parallel. The stage's policy applies to each model call; each tool has its own.
  *
  * ```ts
  * const answer = stage('answer', agent({ model: 'assistant', instructions: 'Be brief.', tools: [weather] }), {

@@ -4,25 +4,25 @@ import type { StageKind, StageUse } from './kind.js';
 import { TRAITS } from './traits.js';
 
 const input = z.object({
-  /** What the person decides on. */
+  /** What the decision is about. */
   subject: z.string(),
 });
 const output = z.object({
   approved: z.boolean(),
-  /** Who decided: the name that came with the signal, `person`, or `timeout`. */
+  /** Who decided: the name given with the signal, `person`, or `timeout`. */
   by: z.string(),
-  /** Whom the gateway has authenticated: `key:<id>` or `user:<name>`. Absent where nobody had to show anything. */
+  /** Identity authenticated by the gateway: `key:<id>` or `user:<name>`. Absent without authentication. */
   actor: z.string().optional(),
 });
 
 /**
- * Waits for a person. The run shows what it waits for under `waiting`, and a decision carries the nonce of it;
- * after `timeout` the run goes on with `otherwise`. The wait is durable and holds no worker. The pipeline's deadline goes
- * on meanwhile: state one that is longer.
+ * Waits for a person's decision. The run lists the wait under `waiting`; a decision carries its nonce. After `timeout`
+ * the run continues with `otherwise`. The wait is durable and holds no worker. The pipeline's deadline keeps running
+ * meanwhile and must be longer.
  */
 export const approve = (options: {
   timeout: Duration;
-  /** The decision when nobody decides. Default `false`. */
+  /** Decision after `timeout`. Default `false`. */
   otherwise?: boolean;
 }): StageUse<z.output<typeof input>, z.output<typeof output>> => ({
   kind: 'approve',
@@ -36,6 +36,6 @@ export const approveKind: StageKind = {
   input,
   output,
   ...TRAITS.approve,
-  // Its own `timeout` bounds the wait, and the pipeline's deadline.
+  // The wait is bounded by its own `timeout` and by the pipeline's deadline.
   policy: { timeout: { attempt: '365d', total: '365d' } },
 };

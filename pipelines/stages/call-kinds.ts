@@ -5,11 +5,11 @@ import { TRAITS } from './traits.js';
 
 const anything = z.looseObject({});
 
-/** Kinds of calls that an agent makes and no stage is of: the worker carries them out. */
+/** Kinds of calls that only agents make; no stage has them. The worker executes them. */
 export const CALL_KINDS = {
-  /** A tool of an MCP server: its arguments, and its result. */
+  /** A call of an MCP server's tool: its arguments and its result. */
   mcp: { ...TRAITS.mcp, input: anything, output: z.object({ result: z.json() }) },
-  /** The tools that an MCP server has. */
+  /** Lists the tools of an MCP server. */
   'mcp-tools': {
     ...TRAITS['mcp-tools'],
     input: z.object({}),
@@ -17,7 +17,7 @@ export const CALL_KINDS = {
       tools: z.array(z.object({ name: z.string(), description: z.string(), schema: z.record(z.string(), z.json()) })),
     }),
   },
-  /** Reads a conversation; with `part` it adds to it. */
+  /** Reads a conversation; with `part` appends to it. */
   session: {
     ...TRAITS.session,
     input: z.object({ session: z.string(), of: z.string(), part: z.json().optional() }),

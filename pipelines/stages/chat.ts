@@ -10,27 +10,27 @@ import { TRAITS } from './traits.js';
 export const chatMessage = z.object({
   role: z.enum(['user', 'assistant', 'system', 'tool']),
   content: z.string(),
-  /** Of the assistant: the tools that it wanted called. */
+  /** Assistant messages: the tool calls that it requested. */
   toolCalls: z.array(askedCall).optional(),
-  /** Of a tool: the call whose result it is. */
+  /** Tool messages: id of the call that this answers. */
   toolCallId: z.string().optional(),
 });
 
 const penalty = z.number().min(-2).max(2);
 
-/** What may be said for each call; what is absent is as the definition has it, or as the server does by itself. */
+/** Parameters of one call. Absent ones default to the definition's, or to the server's. */
 const parameters = {
   /** Sampling temperature. */
   temperature: z.number().min(0).max(2).optional(),
-  /** Only the likeliest tokens that have this probability together are drawn from. */
+  /** Nucleus sampling: draw only from the likeliest tokens with this total probability. */
   topP: z.number().gt(0).max(1).optional(),
   maxTokens: z.int().min(1).optional(),
-  /** Texts at which the reply ends. */
+  /** Stop sequences. */
   stop: z.array(z.string().min(1)).max(16).optional(),
   seed: z.int().optional(),
   presencePenalty: penalty.optional(),
   frequencyPenalty: penalty.optional(),
-  /** Tools on offer, in place of the definition's; `schema` is the JSON Schema of the arguments, `strict` binds them to it. */
+  /** Offered tools, replacing the definition's. `schema`: JSON Schema of the arguments, enforced if `strict`. */
   tools: z
     .array(
       z.object({
@@ -46,7 +46,7 @@ const parameters = {
     .optional(),
   toolChoice: z.union([z.enum(['auto', 'none', 'required']), z.strictObject({ name: z.string() })]).optional(),
   parallelToolCalls: z.boolean().optional(),
-  /** `json`: the reply is a JSON object. A schema: it fits this JSON Schema, to which `strict` binds it. */
+  /** `json`: the reply is a JSON object. A schema: the reply fits this JSON Schema, enforced if `strict`. */
   output: z
     .union([z.literal('json'), z.strictObject({ schema: foreignSchema, strict: z.boolean().optional() })])
     .optional(),
@@ -54,16 +54,16 @@ const parameters = {
 
 const input = z.object({
   prompt: z.string(),
-  /** The turns before the prompt, oldest first. */
+  /** Turns before the prompt, oldest first. */
   history: z.array(chatMessage).optional(),
-  /** For models that see. */
+  /** For vision models. */
   images: z.array(image()).optional(),
   ...parameters,
 });
 
 /**
- * A conversation that may end with something else than a prompt, such as a tool's result. As the input of a pipeline it takes
- * all that `converse` does: `stage('answer', converse({ model: 'assistant' }), input)`.
+ * A conversation that may end with something other than a prompt, such as a tool's result. As a pipeline's input it
+ * accepts everything that `converse` does: `stage('answer', converse({ model: 'assistant' }), input)`.
  */
 export const chatInput = z
   .object({
@@ -73,33 +73,33 @@ export const chatInput = z
   })
   .refine(({ prompt, history }) => prompt !== undefined || history.length > 0, {
     path: ['prompt'],
-    message: 'is needed where there is no history',
+    message: 'is required without a history',
   })
   .refine(({ prompt, images = [] }) => prompt !== undefined || images.length === 0, {
     path: ['images'],
-    message: 'belong to a prompt',
+    message: 'require a prompt',
   });
 
 const output = z.object({
   text: z.string(),
   /** Why the reply ended: `stop`, `length` (cut at `maxTokens`) or `tools`. */
   finish: z.enum(['stop', 'length', 'tools']).default('stop'),
-  /** The reply read as JSON, where `output` asks for it. */
+  /** The reply parsed as JSON, where `output` requests it. */
   data: z.json().optional(),
-  /** The tools that the model wants called, where `tools` offers some. */
+  /** Tool calls requested by the model, where `tools` offers some. */
   toolCalls: markedAsked(z.array(askedCall.extend({ wrong: z.string().optional() }))).optional(),
 });
 
 export interface ChatMessage {
   role: 'user' | 'assistant' | 'system' | 'tool';
   content: string;
-  /** Of the assistant: the tools that it wanted called. */
+  /** Assistant messages: the tool calls that it requested. */
   toolCalls?: ToolCall[] | undefined;
-  /** Of a tool: the call whose result it is. */
+  /** Tool messages: id of the call that this answers. */
   toolCallId?: string | undefined;
 }
 
-/** What may be said for each call, over what the definition says. */
+/** Parameters of one call, overriding the definition's. */
 export type ChatParameters = Pick<z.output<typeof chatInput>, keyof typeof parameters>;
 
 export interface ChatInput extends ChatParameters {
@@ -108,7 +108,7 @@ export interface ChatInput extends ChatParameters {
   images?: Image[] | undefined;
 }
 
-/** A prompt behind a history, or a history that ends with what is to be answered. */
+/** A prompt after a history, or a history that ends with the message to answer. */
 export interface ConversationInput extends ChatParameters {
   prompt?: string | undefined;
   history: ChatMessage[];
@@ -118,15 +118,15 @@ export interface ConversationInput extends ChatParameters {
 export interface ChatOutput<Data = never> {
   text: string;
   finish: 'stop' | 'length' | 'tools';
-  /** The reply's sentences and text deltas as they come. */
+  /** The reply's sentences and text deltas, streamed. */
   sentences: Stream<string>;
   tokens: Stream<string>;
   data: Data;
-  /** Calls that the caller is to make. */
+  /** Calls for the caller to execute. */
   toolCalls: ToolCall[];
 }
 
-/** A tool that the model may ask for: its name, what it does, and the schema of its arguments. */
+/** A tool offered to the model: its name, what it does, and the schema of its arguments. */
 export interface ChatTool {
   readonly name: string;
   readonly description: string;
@@ -137,24 +137,24 @@ export interface ChatOptions<Data = never> {
   readonly model: string;
   /** System message. */
   readonly system?: string;
-  /** Most tokens of the reply. Default 256: about a minute of speech. */
+  /** Maximum tokens of the reply. Default 256: about a minute of speech. */
   readonly maxTokens?: number;
-  /** Sampling temperature. Default 0: the same question gets the same answer, which a cache assumes. */
+  /** Sampling temperature. Default 0: the same question gets the same answer, as a cache assumes. */
   readonly temperature?: number;
-  /** Texts at which the reply ends. */
+  /** Stop sequences. */
   readonly stop?: readonly string[];
-  /** Binds the reply to a JSON schema; `data` is then of its type. Needs a server with structured output. */
+  /** Constrains the reply to a JSON schema; `data` then has its type. Needs a server with structured output. */
   readonly output?: z.ZodType<Data>;
-  /** Tools on offer; calls come back in `toolCalls`. Needs a server with tool calling. */
+  /** Offered tools; calls are returned in `toolCalls`. Needs a server with tool calling. */
   readonly tools?: readonly ChatTool[];
 }
 
 /**
- * One turn of an LLM: a prompt to a reply.
+ * One turn of an LLM: from a prompt to a reply.
  *
  * ```ts
- * const answer = stage('answer', chat({ model: 'assistant', system: 'Answer in one sentence.' }), { prompt: heard.text });
- * answer.text;
+ * const answer = stage('answer', chat({ model: 'assistant', system: 'Answer in one sentence.' }), { prompt: heard.text
+ * }); answer.text;
  * ```
  */
 export const chat = <Data = never>(options: ChatOptions<Data>): StageUse<ChatInput, ChatOutput<Data>> => {
@@ -185,7 +185,7 @@ export const chat = <Data = never>(options: ChatOptions<Data>): StageUse<ChatInp
   };
 };
 
-/** As `chat`, of a whole conversation: the prompt may be absent where the history ends with what is to be answered. */
+/** Like `chat`, for a whole conversation: the prompt may be absent if the history ends with the message to answer. */
 export const converse = <Data = never>(options: ChatOptions<Data>): StageUse<ConversationInput, ChatOutput<Data>> => {
   const { kind, model, with: own, output } = chat(options);
   return { kind, model, with: own, input: chatInput as unknown as z.ZodType<ConversationInput>, output };

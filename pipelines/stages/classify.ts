@@ -17,7 +17,7 @@ export interface ClassifyOutput<Label extends string> {
   scores: Record<Label, number>;
 }
 
-/** Text to one of the model's labels. `labels`: in the order of the model's scores. */
+/** Classifies text into one of the model's labels. `labels`: in the order of the model's scores. */
 export const classify = <const Label extends string>(options: {
   model: string;
   labels: readonly Label[];

@@ -4,8 +4,8 @@ import type { CodeFunction, CodeVersion, NamedCode, StageKind, StageUse } from '
 import { TRAITS } from './traits.js';
 
 /**
- * Your own TypeScript as a stage. The function lives in the worker; the plan holds its name and its version, which together
- * must be unique among the functions of the worker. It may run again after a crash, so it must be idempotent.
+ * Your own TypeScript as a stage. The function stays in the worker; the plan holds its name and version, which together
+ * must be unique among the worker's functions. It may run again after a crash, so it must be idempotent.
  *
  * ```ts
  * const shout = code('shout', { input: z.object({ text: z.string() }), output: z.object({ text: z.string() }) },
@@ -37,13 +37,13 @@ export const codeKind: StageKind = {
   ...TRAITS.code,
 };
 
-/** It becomes part of a task queue's name. */
+/** The version becomes part of a task queue's name. */
 const VERSION = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 const VERSION_RULE = 'letters, digits, ".", "_" and "-", a letter or digit first, 63 at most';
 
 export const isVersion = (version: unknown): version is string => typeof version === 'string' && VERSION.test(version);
 
-/** What the author says of a function's version. Throws `INVALID_PIPELINE` naming the function and the option. */
+/** Validates the author's version options. Throws `INVALID_PIPELINE` naming the function and the option. */
 export function versionOf(name: string, { version, compatible }: CodeVersion): CodeVersion {
   if (version !== undefined && !isVersion(version)) {
     throw invalid(`${name}.version`, `must be a text of ${VERSION_RULE}, not ${JSON.stringify(version)}`);
@@ -55,11 +55,11 @@ export function versionOf(name: string, { version, compatible }: CodeVersion): C
   return { ...(version !== undefined && { version }), ...(compatible !== undefined && { compatible }) };
 }
 
-/** A function as people and maps call it: `total@2`, or `total` where it has no version. */
+/** Versioned name of a function, for display and as a map key: `total@2`, or `total` without a version. */
 export const codeName = (name: string, version: string | undefined): string =>
   version === undefined ? name : `${name}@${version}`;
 
-/** The function of a use of `code`; undefined for any other. */
+/** The function of a `code` stage; undefined for other kinds. */
 export function codeOf(use: StageUse<never, never>): NamedCode | undefined {
   const { model, input, output, run, codeVersion: version, compatible } = use;
   if (run === undefined) return undefined;
@@ -67,6 +67,6 @@ export function codeOf(use: StageUse<never, never>): NamedCode | undefined {
   return { name: model, ...versioned, input, output, run: run as NamedCode['run'] };
 }
 
-/** Functions by what they are called. */
+/** Functions by versioned name. */
 export const codeMap = (functions: readonly NamedCode[]): ReadonlyMap<string, NamedCode> =>
   new Map(functions.map((each) => [codeName(each.name, each.version), each]));

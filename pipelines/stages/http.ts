@@ -23,16 +23,17 @@ export interface HttpOutput<Body> {
 }
 
 /**
- * A call of a JSON API whose base URL is a pool's endpoint. A status from 400 is an error: 429 and 5xx are tried again. A
- * call that is not idempotent needs `retry: { attempts: 1 }`; every attempt of a stage sends the same `Idempotency-Key`.
+ * Calls a JSON API whose base URL is a pool's endpoint. A status of 400 or above is an error; 429 and 5xx are retried.
+ * A call that is not idempotent needs `retry: { attempts: 1 }`; all attempts of a stage send the same
+ * `Idempotency-Key`.
  */
 export const http = <Body>(options: {
   /** Name of the pool. */
   service: string;
   method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** Below the base URL, e.g. `/v1/forecast/{city}`. */
+  /** Path below the base URL, e.g. `/v1/forecast/{city}`. */
   path: string;
-  /** Schema of the answer's body. */
+  /** Schema of the response body. */
   output: z.ZodType<Body>;
 }): StageUse<HttpInput, HttpOutput<Body>> => ({
   kind: 'http',

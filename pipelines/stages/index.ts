@@ -13,8 +13,8 @@ import { synthesizeKind } from './synthesize.js';
 import { transcribeKind } from './transcribe.js';
 
 /**
- * Every stage kind. A new one is a file beside these and a row here; a connector then offers it under the same name, or
- * the worker has a function for it.
+ * Every stage kind. A new kind is a file in this folder and a row here, and is served by a connector under the same
+ * name or by a function of the worker.
  */
 export const STAGE_KINDS = {
   transcribe: transcribeKind,

@@ -15,7 +15,7 @@ type Tensors = Readonly<Record<string, z.ZodType<Tensor<Dtype, readonly number[]
 type Values<T extends Tensors> = { [Name in keyof T]: z.output<T[Name]> };
 
 /**
- * A call of any model that speaks the KServe v2 protocol, by tensors.
+ * Calls any model that speaks the KServe v2 protocol, with tensors.
  *
  * ```ts
  * const scored = stage('score', infer({
@@ -28,10 +28,10 @@ type Values<T extends Tensors> = { [Name in keyof T]: z.output<T[Name]> };
  */
 export const infer = <const I extends Tensors, const O extends Tensors>(options: {
   model: string;
-  /** The model's input tensors, the batch dimension included. */
+  /** The model's input tensors, including the batch dimension. */
   inputs: I;
   outputs: O;
-  /** Request parameters of the protocol. */
+  /** Request parameters of the KServe protocol. */
   parameters?: Readonly<Record<string, string | number | boolean>>;
 }): StageUse<Values<I>, Values<O>> => ({
   kind: 'infer',

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { MillraceError, messageOf } from '../errors.js';
 import type { JsonObject } from '../json.js';
 
-/** JSON Schema (2020-12) of what a model is to write. Throws `INVALID_PIPELINE` naming `where` for a schema that has none. */
+/** JSON Schema (2020-12) for a model's output. Throws `INVALID_PIPELINE` naming `where` if the schema has none. */
 export function jsonSchemaOf(schema: z.ZodType, where: string): JsonObject {
   try {
     const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: 'input' });

@@ -4,41 +4,40 @@ import type { JsonObject } from '../json.js';
 import type { KindTraits } from './traits.js';
 
 /**
- * A stage kind bound to its options: what an author passes to `stage()`.
- * `I` and `O` are the types of its input and output.
+ * A stage kind bound to its options: the argument of `stage()`. `I` and `O` are the types of its input and output.
  */
 export interface StageUse<I, O> {
   /** Key of `STAGE_KINDS`. */
   readonly kind: string;
-  /** Name of the pool that serves it, of the index, or of the function of a `code` stage. */
+  /** Name of the pool that serves it, of the index, or of a `code` stage's function. */
   readonly model: string;
   readonly with: JsonObject;
   readonly input: z.ZodType<I>;
   readonly output: z.ZodType<O>;
-  /** The function of a `code` stage; it stays in the worker, the plan holds its name. */
+  /** Function of a `code` stage; it stays in the worker, the plan holds its name. */
   readonly run?: CodeFunction<I, O>;
-  /** Of a `code` stage: its function's version, where the author gives one. */
+  /** Version of a `code` stage's function, where the author gives one. */
   readonly codeVersion?: string;
   readonly compatible?: true | readonly string[];
   /** Other functions that stay in the worker: those of an agent's tools. */
   readonly functions?: readonly NamedCode[];
 }
 
-/** Which body of a function a run gets. */
+/** Selects the implementation of a function that a run uses. */
 export interface CodeVersion {
   /**
-   * To be changed with what the function does: a run gets the version that it began with. Without one it gets the build that
-   * it began with, whatever a later one has changed.
+   * Change it whenever the function's behaviour changes: a run keeps the version that it started with. Without a
+   * version a run keeps the build that it started with, whatever later builds change.
    */
   readonly version?: string;
-  /** Versions that this body may stand in for where no worker has them any more; `true`: all older ones. */
+  /** Versions that this one may replace when no worker has them any more; `true`: all older ones. */
   readonly compatible?: true | readonly string[];
 }
 
-/** A function that the worker keeps, by the name that the plan has. */
+/** A function kept by the worker, under the name used in the plan. */
 export interface NamedCode extends CodeStage, CodeVersion {
   readonly name: string;
-  /** Identifies the sources that it is made of, where its version is that of the build. */
+  /** Identifies the function's sources, where its version is that of a build. */
   readonly sources?: string;
 }
 
@@ -54,24 +53,24 @@ export type CodeFunction<I, O> = (input: I, context: CodeContext) => O | Promise
 export interface CodeContext {
   /** Aborts when the attempt ends early: a timeout, a cancelled run, a lost race. */
   readonly signal: AbortSignal;
-  /** The same in every attempt of this stage of this run: a service that is told it can drop a repeat. */
+  /** The same in every attempt of this stage in this run, so that a called service can drop repeats. */
   readonly idempotencyKey: string;
-  /** Whose run it is. */
+  /** Tenant of the run. */
   readonly tenant: string;
 }
 
 /** A row of the table of stage kinds. */
 export interface StageKind extends KindTraits {
   readonly input: z.ZodType;
-  /** What the server's answer must fit; fields that derive from others are not in it. */
+  /** Schema of the server's response, without derived fields. */
   readonly output: z.ZodType;
   /**
-   * Of what the interpreter carries out by calls of pools: the kind of these calls. The stage's policy is then that of each
-   * call.
+   * Kinds that the interpreter executes through calls of pools: the kind of these calls. The stage's policy then
+   * applies to each call.
    */
   readonly calls?: 'chat';
-  /** The pools, besides the stage's own, that a stage of this kind needs, by the name of the option that names them. */
+  /** Options that name further pools, besides the stage's own, which this kind needs. */
   readonly alsoNeeds?: readonly string[];
-  /** Defaults of the kind where they differ from the general ones, with the reason beside them. */
+  /** Defaults of the kind that differ from the general ones; the reason stands beside them. */
   readonly policy?: PolicyOptions;
 }

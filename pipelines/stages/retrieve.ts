@@ -5,7 +5,7 @@ import { TRAITS } from './traits.js';
 const metadata = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]));
 const passage = z.object({ id: z.string(), text: z.string(), metadata: metadata.optional() });
 const scored = passage.extend({
-  /** Higher is nearer: cosine similarity from `retrieve`, the model's own score from `rerank`. */
+  /** Higher is closer: cosine similarity from `retrieve`, the model's own score from `rerank`. */
   score: z.number(),
 });
 
@@ -14,21 +14,21 @@ export type Passage = z.output<typeof passage>;
 export type ScoredPassage = z.output<typeof scored>;
 
 const DEFAULT_EMBEDDER = 'minilm';
-/** What fits into the context of a small model beside the question. */
+/** Fits into a small model's context beside the question. */
 const DEFAULT_K = 4;
 
 const query = z.object({ query: z.string() });
 const found = z.object({ passages: z.array(scored) });
 
-/** The passages of an index that are nearest in meaning to a query, nearest first. An index is of one tenant. */
+/** The passages of an index closest in meaning to a query, closest first. Each index belongs to one tenant. */
 export const retrieve = (options: {
   /** Name of the index. */
   index: string;
-  /** Most passages. Default 4. */
+  /** Maximum number of passages. Default 4. */
   k?: number;
-  /** Least cosine similarity. Default: none. */
+  /** Minimum cosine similarity. Default: none. */
   minScore?: number;
-  /** Pool that embeds the query; the same as for `upsert`. Default `minilm`. */
+  /** Pool that embeds the query; must be the one used for `upsert`. Default `minilm`. */
   embedder?: string;
 }): StageUse<z.output<typeof query>, z.output<typeof found>> => ({
   kind: 'retrieve',
@@ -47,7 +47,7 @@ export const retrieveKind: StageKind = { input: query, output: found, ...TRAITS.
 const passages = z.object({ passages: z.array(passage) });
 const stored = z.object({ count: z.int() });
 
-/** Puts passages into an index; one with the same id is replaced. */
+/** Writes passages into an index; a passage with the same id is replaced. */
 export const upsert = (options: {
   index: string;
   embedder?: string;
@@ -63,10 +63,10 @@ export const upsertKind: StageKind = { input: passages, output: stored, ...TRAIT
 
 const candidates = z.object({ query: z.string(), passages: z.array(passage.extend({ score: z.number().optional() })) });
 
-/** Passages in the order in which a reranker finds that they answer the query, best first. */
+/** Orders passages by how well they answer the query according to a reranker, best first. */
 export const rerank = (options: {
   model: string;
-  /** Most passages that are kept. Default: all. */
+  /** Maximum number of passages kept. Default: all. */
   top?: number;
 }): StageUse<z.output<typeof candidates>, z.output<typeof found>> => ({
   kind: 'rerank',

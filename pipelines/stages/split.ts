@@ -13,10 +13,10 @@ export interface SplitOutput {
   parts: { audio: Audio<{ encoding: 'wav'; channels: 1 }>; startMs: number }[];
 }
 
-/** Long audio in parts of at most `longest`, cut where it is quietest, in order and without overlap. */
+/** Splits long audio into parts of at most `longest`, cut at the quietest points, in order and without overlap. */
 export const split = (
   options: {
-    /** Default 30 s: what Whisper hears at once. */
+    /** Default 30 s: Whisper's window. */
     longest?: Duration;
   } = {},
 ): StageUse<{ audio: Audio }, SplitOutput> => ({

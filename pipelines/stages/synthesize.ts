@@ -5,7 +5,7 @@ import { TRAITS } from './traits.js';
 
 const input = z.object({ text: z.union([z.string(), z.array(z.string())]) });
 const output = z.object({
-  /** 16-bit mono WAV at the voice's own rate (24 kHz for the embedded one). */
+  /** 16-bit mono WAV at the voice's native rate (24 kHz for the embedded voice). */
   audio: audio({ channels: 1, encoding: 'wav' }),
 });
 
@@ -20,7 +20,7 @@ export interface SynthesizeOutput {
 /** Speech synthesis: text to audio. */
 export const synthesize = (options: {
   model: string;
-  /** The voice’s name at the server, where one model has several. */
+  /** The server's name of the voice, for models with several. */
   voice?: string;
 }): StageUse<SynthesizeInput, SynthesizeOutput> => ({
   kind: 'synthesize',

@@ -1,17 +1,17 @@
 import { z } from 'zod';
 import { bare } from '../media.js';
 
-/** A call that the caller is to make: the model has asked for it, and nobody has made it. */
+/** A tool call requested by the model, for the caller to execute. */
 export interface ToolCall {
   id: string;
   name: string;
   arguments: Record<string, unknown>;
 }
 
-/** How a tool call has ended: `told` are a failure and a wrong call that the model was told of. */
+/** How a tool call ended. The model is given the error of a `failed` and of a `wrong` call. */
 const ENDS = ['done', 'failed', 'refused', 'wrong'] as const;
 
-/** A tool call that an agent has made, in the order in which the model asked for them. */
+/** A tool call executed by an agent; calls are listed in the order in which the model requested them. */
 export interface AgentToolCall {
   turn: number;
   name: string;
@@ -25,36 +25,36 @@ export interface AgentToolCall {
 export const askedCall = z.object({ id: z.string(), name: z.string(), arguments: z.looseObject({}) });
 
 const executedCall = z.object({
-  /** The model call that asked for it, from 1. */
+  /** Number of the model call that requested it, from 1. */
   turn: z.int(),
   name: z.string(),
   arguments: z.looseObject({}),
   end: z.enum(ENDS),
-  /** What the tool gave, of one that is `done`. */
+  /** The tool's result, when `done`. */
   result: z.json().optional(),
-  /** Why it is not `done`: a code of the error table, and what the model was told. */
+  /** Why it is not `done`: a code of the error table, and the message given to the model. */
   code: z.string().optional(),
   message: z.string().optional(),
 });
 
-/** What is to be done about a list of calls: the doors tell it by this, and never by a field's name. */
+/** What the caller must do with a list of calls. Protocol handlers decide by this mark, never by a field's name. */
 export type CallsToDo = 'execute' | 'none';
 
 /**
- * Schema of calls that the caller is to make, as `chat` gives them where `tools` offers some. OpenAI's clients get an output
- * field of this schema as `tool_calls`; a `code` stage that changes such calls has it in its output.
+ * Schema of calls for the caller to execute, as `chat` returns them when `tools` offers some. OpenAI clients receive an
+ * output field of this schema as `tool_calls`; a `code` stage that changes such calls declares it in its output.
  */
 export const toolCalls = (): z.ZodType<ToolCall[]> => markedAsked(z.array(askedCall));
 
 export const markedAsked = <T extends z.ZodType>(calls: T): T =>
   calls.meta({ toolCalls: 'execute', description: 'Tool calls for the caller to execute' });
 
-/** Schema of calls that an agent has made. */
+/** Schema of calls that an agent has executed. */
 export const executedCalls = z
   .array(executedCall)
-  .meta({ toolCalls: 'none', description: 'Calls that have been made: nothing is left to do about them' });
+  .meta({ toolCalls: 'none', description: 'Tool calls already executed: the caller has nothing to do' });
 
-/** What a schema says of the calls in its values; undefined where they are none, or of both sorts. */
+/** The mark of the calls in a schema's values; undefined if there are none, or of both sorts. */
 export function callsIn(schema: z.ZodType): CallsToDo | undefined {
   const inner = bare(schema);
   if (inner instanceof z.ZodUnion) {

@@ -1,23 +1,23 @@
-/** What is said of a stage kind beside its schemas. Without zod: the interpreter asks as well. */
+/** Properties of a stage kind beside its schemas. Free of zod, because the interpreter reads them too. */
 export interface KindTraits {
   /**
-   * Who carries it out: a `pool` of model servers through a connector, the `worker` itself, or the `interpreter`, in which
-   * case it takes no policy and no cache, and no segment holds it.
+   * What executes it: a `pool` of model servers through a connector, the `worker` itself, or the `interpreter`, in
+   * which case it has no policy and no cache, and cannot be part of a segment.
    */
   readonly servedBy: 'pool' | 'worker' | 'interpreter';
   /**
-   * What its calls change elsewhere: `none`; `possible`, where only its server knows; `intended`, where it is there for what it does
-   * and not for what it gives. Of all but `none` once more is not the same as once.
+   * Effects of its calls elsewhere: `none`; `possible`, where only the server knows; `intended`, where the effect is
+   * the purpose of the call. Except for `none`, repeating a call is not the same as making it once.
    */
   readonly effects: 'none' | 'possible' | 'intended';
-  /** Of what no pool serves: the connector and the device that people see. */
+  /** Kinds without a pool: the connector and device shown to users. */
   readonly local?: { readonly connector: string; readonly device: string };
 }
 
 const COMPUTES = { servedBy: 'pool', effects: 'none' } as const;
 const at = (connector: string, device = 'worker') => ({ connector, device }) as const;
 
-/** Of every kind of stage, and of the calls that an agent makes. */
+/** Traits of all stage kinds, and of the calls that agents make. */
 export const TRAITS = {
   transcribe: COMPUTES,
   embed: COMPUTES,
@@ -32,7 +32,7 @@ export const TRAITS = {
   split: { servedBy: 'worker', effects: 'none', local: at('media') },
   code: { servedBy: 'worker', effects: 'intended', local: at('code') },
   approve: { servedBy: 'interpreter', effects: 'none', local: at('workflow', 'person') },
-  // Its tools may.
+  // Its tools may have effects.
   agent: { servedBy: 'interpreter', effects: 'intended' },
   mcp: { servedBy: 'worker', effects: 'intended', local: at('mcp') },
   'mcp-tools': { servedBy: 'worker', effects: 'none', local: at('mcp') },
@@ -43,5 +43,5 @@ export const TRAITS = {
 export const traitsOf = (kind: string): KindTraits | undefined =>
   Object.hasOwn(TRAITS, kind) ? TRAITS[kind as keyof typeof TRAITS] : undefined;
 
-/** Whether calls of a kind change something elsewhere, or may. */
+/** Whether calls of a kind change state elsewhere, or may. */
 export const changesElsewhere = (kind: string): boolean => (traitsOf(kind)?.effects ?? 'none') !== 'none';

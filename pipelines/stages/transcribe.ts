@@ -5,7 +5,7 @@ import { TRAITS } from './traits.js';
 
 const input = z.object({ audio: audio() });
 const output = z.object({
-  /** What was said, without leading or trailing white space; empty for silence. */
+  /** The spoken text, without leading or trailing white space; empty for silence. */
   text: z.string(),
 });
 
@@ -13,7 +13,7 @@ export type TranscribeInput = z.output<typeof input>;
 export type TranscribeOutput = z.output<typeof output>;
 
 /**
- * Speech recognition: audio of any rate and channel count to text.
+ * Speech recognition: from audio of any rate and channel count to text.
  *
  * ```ts
  * const heard = stage('transcribe', transcribe({ model: 'whisper' }), { audio: input.speech });
@@ -32,6 +32,6 @@ export const transcribeKind: StageKind = {
   ...TRAITS.transcribe,
   input,
   output,
-  // An hour of audio is legitimate; a dead server is noticed by the heartbeat, not by this limit.
+  // An hour of audio is legitimate; a dead server is detected by the heartbeat, not by this limit.
   policy: { timeout: { attempt: '10m', total: '30m' } },
 };

@@ -6,13 +6,13 @@ import { checkKeys, offered, type Tool, type ToolOptions } from './tool.js';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
-/** Methods that do the same twice as once. The others are called once, unless `retry` says more. */
+/** Idempotent methods. The others are attempted once, unless `retry` allows more. */
 const REPEATABLE: ReadonlySet<string> = new Set(['GET', 'PUT', 'DELETE']);
 
 /**
- * A call of a JSON API whose base URL is a pool's endpoint. Arguments that the path names stand in it; of `GET` and `DELETE`
- * the others are the query, of the other methods the body. The answer's body is the result; every attempt of a call sends
- * the same `Idempotency-Key`.
+ * Calls a JSON API whose base URL is a pool's endpoint. Arguments named in the path fill it; the others become the
+ * query for `GET` and `DELETE`, the JSON body for other methods. The response body is the result. All attempts of a
+ * call send the same `Idempotency-Key`.
  */
 export function httpTool(
   options: ToolOptions<z.ZodObject> & {
@@ -20,7 +20,7 @@ export function httpTool(
     readonly service: string;
     /** Default `GET`. */
     readonly method?: Method;
-    /** Below the base URL, e.g. `/v1/forecast/{city}`. */
+    /** Path below the base URL, e.g. `/v1/forecast/{city}`. */
     readonly path: string;
   },
 ): Tool {
@@ -29,7 +29,7 @@ export function httpTool(
   const fields = Object.keys(input?.shape ?? {});
   const inPath = namesIn(path);
   const missing = inPath.find((each) => !fields.includes(each));
-  if (missing !== undefined) throw invalid(`${name}.path`, `names {${missing}}, which is no field of the input`);
+  if (missing !== undefined) throw invalid(`${name}.path`, `names {${missing}}, which is not a field of the input`);
   const rest = fields.filter((field) => !inPath.includes(field));
   const inQuery = method === 'GET' || method === 'DELETE';
   const places: ParameterLocations = inQuery

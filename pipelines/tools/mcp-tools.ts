@@ -4,7 +4,7 @@ import { durationMs } from '../duration.js';
 import type { ToolServerPlan } from '../plan/agent.js';
 import { TOOL_DEFAULTS, type ToolPolicy } from './tool.js';
 
-/** Tools of a server: what `mcpTools` makes. */
+/** The tools of a server, as returned by `mcpTools`. */
 export interface ToolServer {
   readonly server: ToolServerPlan;
 }
@@ -12,9 +12,9 @@ export interface ToolServer {
 const KEYS = ['server', 'only', 'prefix', 'retry', 'timeout', 'priority', 'approval', 'onFailure'];
 
 /**
- * The tools of an MCP server. How it is reached stands in the worker's file `MILLRACE_MCP_SERVERS` under its name. An agent
- * asks the server for its tools when it begins, and keeps to that list until it ends. A call is made once unless `retry` says
- * more: nobody knows what it does.
+ * The tools of an MCP server. The worker's file `MILLRACE_MCP_SERVERS` configures the connection under the server's
+ * name. An agent lists the server's tools when it starts and uses that list until it ends. A call is attempted once
+ * unless `retry` allows more, because its effects are unknown.
  *
  * ```ts
  * const files = mcpTools({ server: 'files', only: ['read_file', 'list_directory'] });
@@ -22,17 +22,18 @@ const KEYS = ['server', 'only', 'prefix', 'retry', 'timeout', 'priority', 'appro
  */
 export function mcpTools(
   options: ToolPolicy & {
-    /** Its name in the file of MCP servers. */
+    /** Name of the server in the file of MCP servers. */
     readonly server: string;
     /** Names of the tools to offer. Default: all. */
     readonly only?: readonly string[];
-    /** Stands before the tools' names, so that those of two servers differ. */
+    /** Prefix of the tools' names, to distinguish tools of several servers. */
     readonly prefix?: string;
   },
 ): ToolServer {
   const { server, only, prefix, approval, onFailure = 'tell', retry, timeout, priority } = options;
   const unknown = Object.keys(options).find((key) => !KEYS.includes(key));
-  if (unknown !== undefined) throw invalid(`${server}.${unknown}`, `is not an option; there are ${KEYS.join(', ')}`);
+  if (unknown !== undefined)
+    throw invalid(`${server}.${unknown}`, `is not an option; the options are ${KEYS.join(', ')}`);
   if (typeof server !== 'string' || server === '') throw invalid('mcpTools.server', 'must name an MCP server');
   if (only?.length === 0) throw invalid(`${server}.only`, 'is empty; leave it out to offer all tools');
   if (prefix !== undefined && !/^[A-Za-z0-9_-]{1,32}$/.test(prefix)) {

@@ -1,12 +1,12 @@
 import { isJsonObject, type Json, type JsonObject } from '../json.js';
 
-/** What is wrong with a document: where, as a JSON pointer, and what. */
+/** An error in an OpenAPI document: where, as a JSON pointer, and what. */
 export class DocumentError extends Error {}
 
-/** Deepest nesting of a schema: more is a schema that holds itself. */
+/** Maximum nesting of a schema; deeper means recursive. */
 const MOST_LEVELS = 32;
 
-/** Keywords of OpenAPI that say nothing of a value. */
+/** OpenAPI keywords that do not constrain values. */
 const NOT_OF_VALUES: ReadonlySet<string> = new Set([
   'example',
   'examples',
@@ -20,24 +20,24 @@ const NOT_OF_VALUES: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * A schema of an OpenAPI document (3.0 or 3.1) as plain JSON Schema: references within the document replaced by what they
- * point to, `nullable` by a type. Throws `DocumentError` for one that holds itself, and for references elsewhere.
+ * Converts a schema of an OpenAPI document (3.0 or 3.1) to plain JSON Schema: references within the document are
+ * inlined, `nullable` becomes a type. Throws `DocumentError` for recursive schemas and external references.
  */
 export function plainSchema(document: JsonObject, schema: Json, levels = 0): Json {
-  if (levels > MOST_LEVELS) throw new DocumentError('has a schema that holds itself');
+  if (levels > MOST_LEVELS) throw new DocumentError('has a recursive schema');
   if (Array.isArray(schema)) return schema.map((each: Json) => plainSchema(document, each, levels + 1));
   if (!isJsonObject(schema)) return schema;
   if (typeof schema.$ref === 'string') return plainSchema(document, pointed(document, schema.$ref), levels + 1);
   const copy: Record<string, Json> = {};
   for (const [key, value] of Object.entries(schema)) {
     if (key.startsWith('x-') || NOT_OF_VALUES.has(key)) continue;
-    // Names of properties are no keywords.
+    // Property names are not keywords.
     copy[key] =
       key === 'properties' && isJsonObject(value)
         ? properties(document, value, levels)
         : plainSchema(document, value, levels + 1);
   }
-  // 3.0 writes the bound beside a boolean, JSON Schema in its place.
+  // OpenAPI 3.0 has a boolean beside the bound, JSON Schema a number in its place.
   for (const [exclusive, bound] of [
     ['exclusiveMinimum', 'minimum'],
     ['exclusiveMaximum', 'maximum'],
@@ -56,11 +56,11 @@ export function plainSchema(document: JsonObject, schema: Json, levels = 0): Jso
 const properties = (document: JsonObject, all: JsonObject, levels: number): JsonObject =>
   Object.fromEntries(Object.entries(all).map(([name, value]) => [name, plainSchema(document, value, levels + 1)]));
 
-/** What a reference in the document points to: itself where it is none. */
+/** Follows references within the document; a value that is not a reference is returned unchanged. */
 export function dereferenced(document: JsonObject, value: Json | undefined): JsonObject | undefined {
   let found: Json | undefined = value;
   for (let hops = 0; isJsonObject(found) && typeof found.$ref === 'string'; hops++) {
-    if (hops > MOST_LEVELS) throw new DocumentError(`has a reference that leads to itself: ${found.$ref}`);
+    if (hops > MOST_LEVELS) throw new DocumentError(`has a circular reference: ${found.$ref}`);
     found = pointed(document, found.$ref);
   }
   return isJsonObject(found) ? found : undefined;

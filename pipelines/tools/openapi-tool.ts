@@ -9,9 +9,9 @@ import { checkKeys, type Tool, type ToolPolicy } from './tool.js';
 const METHODS: readonly Method[] = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
 
 /**
- * An operation of an OpenAPI document (3.0 or 3.1) as a tool: its parameters in the path and the query, and its JSON body,
- * are the arguments. The document is read now, so the plan holds all that a call needs. The pool's endpoints are the servers;
- * those of the document are not looked at.
+ * An operation of an OpenAPI document (3.0 or 3.1) as a tool. Its path and query parameters and its JSON body are the
+ * arguments. The document is read immediately, so the plan holds everything that a call needs. Calls go to the pool's
+ * endpoints; the document's `servers` are ignored.
  *
  * ```ts
  * const forecast = openapiTool({ document, operation: 'getForecast', service: 'weather-api' });
@@ -25,9 +25,9 @@ export function openapiTool(
     readonly operation: string;
     /** Name of the pool whose endpoints are base URLs. */
     readonly service: string;
-    /** Default: the operation's id. */
+    /** Default: the `operationId`. */
     readonly name?: string;
-    /** Default: its summary and description. */
+    /** Default: the operation's summary and description. */
     readonly description?: string;
   },
 ): Tool {
@@ -41,9 +41,9 @@ export function openapiTool(
     const told = [own.summary, own.description].filter((text) => typeof text === 'string').join('. ');
     const { schema, places } = argumentsOf(document, item, own);
     const policy = { ...rest, name, description: options.description ?? told };
-    // The model's arguments are checked against it, and whoever wrote the document need not be who wrote the pipeline.
+    // Arguments written by the model are checked against the schema, and the document may come from a third party.
     const refused = refusedForeign([['', schema]]);
-    if (refused) throw new DocumentError(`has a schema that is not taken: ${refused.why}`);
+    if (refused) throw new DocumentError(`has an unsupported schema: ${refused.why}`);
     return { plan: httpPlan(policy, schema, { service, method, path, places }), functions: new Map() };
   } catch (error) {
     if (error instanceof DocumentError) throw invalid(operation, error.message);
@@ -70,10 +70,10 @@ function found(document: JsonObject, operation: string): Found {
       ids.push(typeof own.operationId === 'string' ? own.operationId : `${method} ${path}`);
     }
   }
-  throw new DocumentError(`is no operation of the document (it has: ${ids.join(', ') || 'none'})`);
+  throw new DocumentError(`is not an operation of the document (operations: ${ids.join(', ') || 'none'})`);
 }
 
-/** The arguments as one object, and where each goes. */
+/** The arguments as one object schema, and where each is sent. */
 function argumentsOf(
   document: JsonObject,
   item: JsonObject,
@@ -84,10 +84,10 @@ function argumentsOf(
   const placed: { path: string[]; query: string[] } = { path: [], query: [] };
   for (const parameter of parametersOf(document, item, own)) {
     const { name, in: place, description, schema = {} } = parameter;
-    if (typeof name !== 'string') throw new DocumentError('has a parameter of no name');
+    if (typeof name !== 'string') throw new DocumentError('has a parameter without a name');
     if (place !== 'path' && place !== 'query') {
       if (parameter.required !== true) continue;
-      throw new DocumentError(`needs "${name}" as a ${String(place)}, which is nothing for a model`);
+      throw new DocumentError(`requires "${name}" in the ${String(place)}, which a model cannot provide`);
     }
     const plain = plainSchema(document, schema) as JsonObject;
     fields[name] = { ...(typeof description === 'string' && { description }), ...plain };
@@ -113,7 +113,7 @@ function argumentsOf(
   return { schema: { type: 'object', properties: fields, ...(required.length > 0 && { required }) }, places };
 }
 
-/** Of the operation and of its path; the operation's own come first. */
+/** Parameters of the operation and its path; the operation's take precedence. */
 function parametersOf(document: JsonObject, item: JsonObject, own: JsonObject): readonly JsonObject[] {
   const all = [own.parameters, item.parameters].flatMap((list) =>
     Array.isArray(list) ? (list as readonly Json[]) : [],
@@ -130,7 +130,7 @@ function bodyOf(document: JsonObject, own: JsonObject): { schema: JsonObject; re
   const required = body.required === true;
   if (!isJsonObject(media)) {
     if (!required) return undefined;
-    throw new DocumentError(`takes ${Object.keys(content).join(', ') || 'a body of no type'}, not JSON`);
+    throw new DocumentError(`takes ${Object.keys(content).join(', ') || 'a body without a type'}, not JSON`);
   }
   return { schema: plainSchema(document, media.schema ?? {}) as JsonObject, required };
 }

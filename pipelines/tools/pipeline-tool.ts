@@ -12,13 +12,13 @@ export interface PipelineToolOptions extends Pick<ToolPolicy, 'approval' | 'onFa
   readonly name?: string;
   /** Default: the pipeline's description. */
   readonly description?: string;
-  /** Most of the run's time. Default: the pipeline's deadline. */
+  /** Maximum duration of the run. Default: the pipeline's deadline. */
   readonly timeout?: { readonly total: Parameters<typeof durationMs>[0] };
 }
 
 /**
- * Another pipeline as a tool: each call is a run of its own, with a history, a stage table and a deadline. Its stages have
- * their policies; a run that has failed is not started again.
+ * Another pipeline as a tool: each call is a separate run with its own history, stage table and deadline. Its stages
+ * keep their policies; a failed run is not retried.
  */
 export function pipelineTool<I, O>(pipeline: Pipeline<I, O>, options: PipelineToolOptions = {}): Tool {
   if (pipeline?.plan === undefined) throw invalid('pipelineTool', 'needs a pipeline: what pipeline() returns');
@@ -28,7 +28,7 @@ export function pipelineTool<I, O>(pipeline: Pipeline<I, O>, options: PipelineTo
   const media = Object.entries(input instanceof z.ZodObject ? input.shape : {}).find(([, field]) =>
     mediaOf(field as z.ZodType),
   );
-  if (media) throw invalid(`${name}.${media[0]}`, 'is media, which no model can write');
+  if (media) throw invalid(`${name}.${media[0]}`, 'is media, which a model cannot provide');
   const totalMs = timeout ? durationMs(timeout.total, `${name}.timeout.total`) : pipeline.plan.deadlineMs;
   const plan: PipelineTool = {
     ...offered(

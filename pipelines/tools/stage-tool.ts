@@ -9,7 +9,7 @@ import { traitsOf } from '../stages/traits.js';
 import { checkKeys, offered, type Tool, type ToolPolicy } from './tool.js';
 
 /**
- * Any stage kind as a tool: its input are the arguments, its output is the result.
+ * Any stage kind as a tool: the arguments are its input, the result is its output.
  *
  * ```ts
  * const search = stageTool({
@@ -24,9 +24,9 @@ export function stageTool<I, O>(
     readonly name: string;
     readonly description: string;
     readonly use: StageUse<I, O>;
-    /** The arguments, where the model is to fill less than the whole input. */
+    /** Schema of the arguments, where the model must not fill the whole input. */
     readonly input?: z.ZodType<I>;
-    /** The field of the output that is the result. Default: all of it. */
+    /** Output field that is the result. Default: the whole output. */
     readonly result?: keyof O & string;
   },
 ): Tool {
@@ -34,7 +34,7 @@ export function stageTool<I, O>(
   checkKeys(options, ['use', 'input', 'result']);
   if (typeof use?.kind !== 'string') throw invalid(`${name}.use`, 'needs a stage kind with its options');
   if (traitsOf(use.kind)?.servedBy === 'interpreter')
-    throw invalid(`${name}.use`, `"${use.kind}" is no call; put it into a pipelineTool`);
+    throw invalid(`${name}.use`, `"${use.kind}" is not a single call; wrap it in a pipelineTool`);
   const plan: StageTool = {
     ...offered(options, jsonSchemaOf(options.input ?? use.input, `${name}.input`)),
     by: 'stage',

@@ -7,46 +7,49 @@ import { codeMap, versionOf } from '../stages/code.js';
 import { jsonSchemaOf } from '../stages/json-schema.js';
 import type { CodeContext, CodeStage, CodeVersion, NamedCode } from '../stages/kind.js';
 
-/** A tool of an agent: what `tool`, `stageTool`, `pipelineTool` and `httpTool` make. */
+/** A tool of an agent, as returned by `tool`, `stageTool`, `pipelineTool`, `httpTool` and `openapiTool`. */
 export interface Tool {
   readonly plan: ToolPlan;
-  /** Functions that the worker keeps for it, by what they are called. */
+  /** Functions that the worker keeps for it, by versioned name. */
   readonly functions: ReadonlyMap<string, NamedCode>;
 }
 
-/** How a tool's calls are made; what every tool takes. */
+/** How a tool's calls are made; common to all tools. */
 export interface ToolPolicy extends Pick<PolicyOptions, 'retry' | 'timeout' | 'priority'> {
   /**
-   * A person decides before each call, as with `approve`: on this call with these arguments, and no other. When nobody does
-   * within `timeout`, `otherwise` decides; default `false`.
+   * A person approves each call, as with `approve`. The decision covers that call with its arguments only. Without one
+   * within `timeout`, `otherwise` applies; default `false`.
    */
   readonly approval?: { readonly timeout: Duration; readonly otherwise?: boolean };
-  /** What a call does that has failed for good: `tell` the model its code and message (default), or `fail` the agent. */
+  /**
+   * Effect of a call that failed for good: `tell` gives its code and message to the model (default), `fail` fails the
+   * agent.
+   */
   readonly onFailure?: 'tell' | 'fail';
 }
 
 export interface ToolOptions<Input extends z.ZodObject> extends ToolPolicy, CodeVersion {
-  /** What the model calls it: letters, digits, `_` and `-`, 64 at most. */
+  /** Name shown to the model: letters, digits, `_` and `-`, 64 at most. */
   readonly name: string;
-  /** What it does and when to call it: the model reads nothing else. */
+  /** What the tool does and when to call it; the model sees no other documentation. */
   readonly description: string;
-  /** The arguments; their descriptions reach the model. */
+  /** Schema of the arguments; its descriptions are shown to the model. */
   readonly input: Input;
 }
 
-/** What all tools take besides their own. */
+/** Options common to all tools. */
 export const TOOL_KEYS = ['name', 'description', 'retry', 'timeout', 'priority', 'approval', 'onFailure'];
 
 /**
- * Three attempts with the general waits: a person or a voice waits for the agent, and the model can be told of a failure.
- * Half a minute is long for a function and short for a stuck one.
+ * Three attempts with the general waits: a caller is waiting for the agent, and the model can be given the failure. The
+ * attempt timeout is long for a function that works and short for one that hangs.
  */
 export const TOOL_DEFAULTS: PolicyOptions = { retry: { attempts: 3 }, timeout: { attempt: '30s', total: '2m' } };
 
 /**
- * Your own TypeScript as a tool. The function lives in the worker; the plan holds its name and its version, which together
- * must be unique among the functions of the worker. It may run again after a crash: `idempotencyKey` is the same in every attempt of a call, so that
- * what it calls can drop the repeat. What it returns reaches the model as JSON, a text as it is.
+ * Your own TypeScript as a tool. The function stays in the worker; the plan holds its name and version, which together
+ * must be unique among the worker's functions. It may run again after a crash: `idempotencyKey` is the same in every
+ * attempt of a call, so that services can drop repeats. The result reaches the model as JSON, a text as it is.
  *
  * ```ts
  * const weather = tool({
@@ -59,7 +62,7 @@ export const TOOL_DEFAULTS: PolicyOptions = { retry: { attempts: 3 }, timeout: {
  */
 export function tool<Input extends z.ZodObject, Output>(
   options: ToolOptions<Input> & {
-    /** Checks what the function gives. Default: any JSON. */
+    /** Validates the function's result. Default: any JSON. */
     readonly output: z.ZodType<Output>;
     readonly run: (input: z.output<Input>, context: CodeContext) => NoInfer<Output> | Promise<NoInfer<Output>>;
   },
@@ -97,7 +100,7 @@ export function tool(
   return { plan, functions: codeMap([stage]) };
 }
 
-/** A function is known by what it is: two tools of the same one, under different policies, are no clash of names. */
+/** Wrappers by function: two tools of the same function under different policies must not clash by name. */
 const known = new WeakMap<CodeStage['run'], CodeStage['run']>();
 
 function wrapped(run: CodeStage['run']): CodeStage['run'] {
@@ -108,7 +111,7 @@ function wrapped(run: CodeStage['run']): CodeStage['run'] {
   return wrapper;
 }
 
-/** What every tool's plan has. */
+/** Fields common to all tool plans. */
 export function offered(
   options: ToolPolicy & { readonly name: string; readonly description: string },
   schema: ToolPlan['schema'],
@@ -116,7 +119,7 @@ export function offered(
 ): Omit<ToolPlan, 'by' | 'plan' | keyof StageToolOnly> {
   const { name, description, retry, timeout, priority, approval, onFailure = 'tell' } = options;
   if (typeof description !== 'string' || description.trim() === '') {
-    throw invalid(`${name}.description`, 'is missing: the model reads nothing else of a tool');
+    throw invalid(`${name}.description`, 'is missing: the model chooses tools by their description');
   }
   if (onFailure !== 'tell' && onFailure !== 'fail') {
     throw invalid(`${name}.onFailure`, `must be "tell" or "fail", not "${String(onFailure)}"`);
@@ -139,11 +142,11 @@ export function offered(
 
 type StageToolOnly = { kind: 0; model: 0; with: 0; places: 0; result: 0 };
 
-/** What a JavaScript author misspells would be lost in silence. */
+/** Rejects misspelled keys, which would otherwise be ignored silently. */
 export function checkKeys(options: object & { readonly name?: unknown }, own: readonly string[]): void {
   const known = [...TOOL_KEYS, ...own];
   if (typeof options !== 'object' || options === null) throw invalid('tool', `needs the options ${known.join(', ')}`);
   const unknown = Object.keys(options).find((key) => !known.includes(key));
   if (unknown === undefined) return;
-  throw invalid(`${String(options.name)}.${unknown}`, `is not an option; there are ${known.join(', ')}`);
+  throw invalid(`${String(options.name)}.${unknown}`, `is not an option; the options are ${known.join(', ')}`);
 }

@@ -116,10 +116,10 @@ describe('an operation of an OpenAPI document', () => {
   });
 
   it.each([
-    ['nobody', /no operation of the document \(it has: getForecast, POST/],
-    ['secured', /"Authorization" as a header/],
+    ['nobody', /not an operation of the document \(operations: getForecast, POST/],
+    ['secured', /"Authorization" in the header/],
     ['upload', /takes image\/png, not JSON/],
-    ['loop', /holds itself/],
+    ['loop', /recursive schema/],
     ['far', /outside the document/],
   ])('%s is refused', (operation, says) => {
     const act = () => of(operation);
