@@ -4,19 +4,19 @@ import { apply, asText } from './expression.js';
 /**
  * Where a value comes from, as plain JSON:
  * - `{ $ref: 'input.speech' }`       a field of the run's input or of a step's value (`<step>.<field>...`)
- * - `{ $text: ['Hello ', b] }`       the parts joined as text
+ * - `{ $text: ['Hello ', b] }`       the parts concatenated as text
  * - `{ $op: 'gte', of: [b, 0.5] }`   an operator of the expression language
- * - `{ $const: value }`              a value taken as it is, whatever keys it has
+ * - `{ $const: value }`              a literal value, whatever its keys
  * - any other JSON                   itself, with bindings inside it resolved
  */
 export type Binding = Json;
 
-/** Each source's value: `input`, steps that have ended, and what a step defines for the graph in it. */
+/** Values by source: `input`, completed steps, and what a step defines for its inner graph. */
 export interface Scope {
   get(source: string): Json | undefined;
 }
 
-/** The steps (and `input`) that a binding reads, each once, in order of appearance. */
+/** The steps (and `input`) that a binding reads, without duplicates, in order of appearance. */
 export function sourcesOf(binding: Binding): string[] {
   const found = new Set<string>();
   visit(binding, (path) => found.add(path.split('.', 1)[0] as string));
@@ -30,7 +30,7 @@ function visit(binding: Binding, onRef: (path: string) => void): void {
   else if (!('$const' in binding)) for (const value of Object.values(binding)) visit(value, onRef);
 }
 
-/** The value of a binding. */
+/** Evaluates a binding. */
 export function resolve(binding: Binding, scope: Scope): Json {
   if (Array.isArray(binding)) return binding.map((item) => resolve(item, scope));
   if (!isJsonObject(binding)) return binding;
@@ -45,7 +45,7 @@ export function resolve(binding: Binding, scope: Scope): Json {
   }
   const resolved: Record<string, Json> = {};
   for (const [key, value] of Object.entries(binding)) {
-    // An optional field that is absent stays absent, so that a schema with an optional field takes it.
+    // An absent optional field stays absent, so that schemas with optional fields accept the value.
     const found =
       isJsonObject(value) && typeof value.$ref === 'string' ? lookUp(value.$ref, scope) : resolve(value, scope);
     if (found !== undefined) resolved[key] = found;
@@ -53,7 +53,7 @@ export function resolve(binding: Binding, scope: Scope): Json {
   return resolved satisfies JsonObject;
 }
 
-/** The binding with `hidden` replaced by null wherever it stands in it. */
+/** The binding with each occurrence of `hidden` replaced by null. */
 export function mask(binding: Binding, hidden: Binding): Binding {
   if (JSON.stringify(binding) === JSON.stringify(hidden)) return null;
   if (Array.isArray(binding)) return binding.map((item) => mask(item, hidden));
@@ -61,7 +61,7 @@ export function mask(binding: Binding, hidden: Binding): Binding {
   return Object.fromEntries(Object.entries(binding).map(([key, value]) => [key, mask(value, hidden)]));
 }
 
-/** Undefined for a field that its object does not have; a field of what is null is null. */
+/** Undefined for a field that its object lacks; a field of null is null. */
 function lookUp(path: string, scope: Scope): Json | undefined {
   const [source = '', ...fields] = path.split('.');
   let value: Json | undefined = scope.get(source) ?? null;

@@ -4,14 +4,14 @@ import { sentences } from './sentences.js';
 type Operation = (a: Json, b: Json, all: readonly Json[]) => Json;
 
 /**
- * The pure language of conditions: `{ $op: name, of: [arguments] }` in a binding. Every operator is total: an argument of
- * the wrong type gives false, null, an empty text or list, never an error. What is absent is null.
+ * The pure expression language of conditions: `{ $op: name, of: [arguments] }` in a binding. Every operator is total:
+ * an argument of the wrong type yields false, null, an empty text or list, never an error. An absent value is null.
  */
 const OPERATIONS = {
-  /** The same JSON value. */
+  /** Deep equality of JSON values. */
   eq: (a, b) => same(a, b),
   ne: (a, b) => !same(a, b),
-  /** Order of two numbers, or of two texts by code unit. */
+  /** Compares two numbers, or two texts by code unit. */
   lt: (a, b) => order(a, b) === -1,
   lte: (a, b) => order(a, b) === -1 || order(a, b) === 0,
   gt: (a, b) => order(a, b) === 1,
@@ -19,22 +19,22 @@ const OPERATIONS = {
   and: (_a, _b, all) => all.every((value) => value === true),
   or: (_a, _b, all) => all.some((value) => value === true),
   not: (a) => a !== true,
-  /** Not null: the value is there. */
+  /** Whether the value is present, i.e. not null. */
   has: (a) => a !== null,
-  /** A text within a text, or a value within a list. */
+  /** Whether a text contains a text, or a list a value. */
   contains: (a, b) =>
     typeof a === 'string'
       ? typeof b === 'string' && a.includes(b)
       : Array.isArray(a) && a.some((item) => same(item as Json, b)),
   /** Length of a text in UTF-16 code units, or of a list. */
   size: (a) => (typeof a === 'string' || Array.isArray(a) ? a.length : 0),
-  /** The first that is not null. */
+  /** The first value that is not null. */
   either: (_a, _b, all) => all.find((value) => value !== null) ?? null,
   /** A field of an object. */
   get: (a, key) => (isJsonObject(a) && typeof key === 'string' && Object.hasOwn(a, key) ? (a[key] ?? null) : null),
-  /** An item of a list; from its end where negative. */
+  /** An item of a list; counted from the end when negative. */
   at: (a, i) => (Array.isArray(a) && typeof i === 'number' ? ((a.at(i) as Json | undefined) ?? null) : null),
-  /** The items that are not null as texts, with a separator between. */
+  /** Joins the non-null items as texts with a separator. */
   join: (a, separator) =>
     Array.isArray(a)
       ? (a as readonly Json[])
@@ -42,9 +42,9 @@ const OPERATIONS = {
           .map(asText)
           .join(asText(separator))
       : '',
-  /** The sentences of a text: what a stream of sentences has given when it has ended. */
+  /** The sentences of a text: the collected form of a stream of sentences. */
   sentences: (a) => sentences(asText(a)),
-  /** A list of the one text: what a stream of tokens has given when it is collected. */
+  /** A list with the whole text: the collected form of a stream of tokens. */
   tokens: (a) => (asText(a) === '' ? [] : [asText(a)]),
 } as const satisfies Readonly<Record<string, Operation>>;
 
@@ -52,7 +52,7 @@ export type Operator = keyof typeof OPERATIONS;
 
 export const OPERATORS: ReadonlySet<string> = new Set(Object.keys(OPERATIONS));
 
-/** Null for an operator that this release does not know. */
+/** Evaluates an operator; null for one unknown to this release. */
 export const apply = (name: string, values: readonly Json[]): Json =>
   Object.hasOwn(OPERATIONS, name)
     ? (OPERATIONS[name as Operator] as Operation)(values[0] ?? null, values[1] ?? null, values)
@@ -67,6 +67,6 @@ function order(a: Json, b: Json): -1 | 0 | 1 | undefined {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** A value as part of a text: null is nothing, a structure is its JSON. */
+/** A value as part of a text: null is empty, a structure is its JSON. */
 export const asText = (value: Json): string =>
   typeof value === 'string' ? value : value === null ? '' : JSON.stringify(value);

@@ -7,5 +7,5 @@ export const sha256Hex = (text: string): string => createHash('sha256').update(t
 /** Hex sha256 of a value's canonical JSON. */
 export const jsonHash = (value: Json): string => sha256Hex(canonicalJson(value));
 
-/** Completes a plan with its version. */
+/** Adds the version to a plan. */
 export const seal = (body: PlanBody): Plan => ({ ...body, version: jsonHash(asJson(body)).slice(0, 12) });

@@ -5,8 +5,9 @@ import { STAGE_KINDS } from '../stages/index.js';
 import { PLAN_VERSION } from './plan.js';
 
 /**
- * The plan as a zod schema: it checks plans that come as files, and its JSON Schema is the one that is published. A type
- * test keeps it in step with `plan.ts`. Not for the sandbox, so no part of this folder's face.
+ * The plan as a zod schema. It validates plans read from files and is the source of the published JSON Schema. A type
+ * test keeps it in sync with `plan.ts`. Not exported by this folder's index, because the workflow sandbox must not load
+ * zod.
  */
 
 const ms = (about: string) =>
@@ -18,7 +19,7 @@ const id = z.string().regex(/^[a-z][a-z0-9-]{0,62}(\/[a-z][a-z0-9-]{0,62})*$/);
 const model = z.string().min(1);
 const options = z.record(z.string(), z.json()) as unknown as z.ZodType<JsonObject>;
 
-/** Any JSON; `$ref`, `$text`, `$op` and `$const` mean something in it. */
+/** Any JSON, in which `$ref`, `$text`, `$op` and `$const` have special meaning. */
 const binding = z.json().meta({ id: 'Binding', description: 'Where a value comes from: see plan.md, Bindings' });
 
 const alternative = z
@@ -102,7 +103,7 @@ const pipelineTool = z.strictObject({
   },
 });
 
-/** The `with` of an agent. */
+/** Schema of an agent's `with`. */
 export const agentSchema = z.strictObject({
   instructions: z.string().optional(),
   maxTokens: z.int().min(1),
@@ -133,7 +134,7 @@ export const agentSchema = z.strictObject({
   session: z.strictObject({ ttlMs: ms('How long it is kept'), summarizeOver: z.int().min(1) }).optional(),
 });
 
-/** The options of a kind are the kind's; those of an agent hold plans, and the interpreter counts on them. */
+/** Options are not checked here, except an agent's: they contain plans, which the interpreter relies on. */
 function checkAgent({ kind, with: given }: { kind: string; with: JsonObject }, context: z.RefinementCtx): void {
   if (kind !== 'agent') return;
   for (const issue of agentSchema.safeParse(given).error?.issues ?? []) {
@@ -229,5 +230,5 @@ const step = z.union([stage, when, each, repeat, race, subPipeline]).meta({ id: 
 
 export const planSchema = z.strictObject({ ...planShape, ...graph.shape }).meta({ id: 'Plan' });
 
-/** JSON Schema (2020-12) of plans of this format. */
+/** JSON Schema (2020-12) of this plan format. */
 export const planJsonSchema = (): JsonObject => z.toJSONSchema(planSchema) as unknown as JsonObject;

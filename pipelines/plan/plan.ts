@@ -1,33 +1,33 @@
 import type { Json, JsonObject } from '../json.js';
 import type { Binding } from './binding.js';
 
-/** Format of the plan. The interpreter refuses any other number. */
+/** Plan format. The interpreter refuses any other number. */
 export const PLAN_VERSION = 3;
 
-/** Steps and the value they are for. A step may read the steps before it, and those around its graph. */
+/** Steps and the output computed from them. A step may read earlier steps, and those of enclosing graphs. */
 export interface Graph {
   readonly stages: readonly Step[];
   readonly output: Binding;
 }
 
 /**
- * A pipeline definition compiled to plain JSON. Every default is resolved in it, so that it means the same under any
- * later release; its canonical text's hash is the pipeline's *version*, and each run carries the whole plan.
+ * A pipeline definition compiled to plain JSON. All defaults are resolved, so that later releases interpret it the same
+ * way. The hash of its canonical JSON is the pipeline's *version*; each run carries the whole plan.
  */
 export interface Plan extends Graph {
   readonly planVersion: number;
   readonly name: string;
   /** First 12 hex digits of the sha256 of the canonical JSON of the plan without this field. */
   readonly version: string;
-  /** The whole run must end within this time, in milliseconds. */
+  /** Deadline of the whole run, in milliseconds. */
   readonly deadlineMs: number;
-  /** What the record of its runs keeps. Absent: `full`. */
+  /** What the record of a run keeps. Absent: `full`. */
   readonly record?: RecordLevel;
 }
 
 /**
- * What the record of a run keeps of each call, besides how it went: `outputs` what it gave and a digest of what it was given;
- * `off` nothing, and the run cannot be resumed. Otherwise both.
+ * What a run's record keeps of each call besides its outcome: `outputs` its output and a digest of its input; `off`
+ * nothing, and the run cannot be resumed. Absent: both input and output.
  */
 export type RecordLevel = 'outputs' | 'off';
 
@@ -40,11 +40,11 @@ export interface StagePlan extends Alternative {
   readonly input: Binding;
   readonly policy: StagePolicy;
   readonly cache?: CachePlan;
-  /** Taken in turn when the stage has failed for good; `skip` makes its output null. */
+  /** Tried in order after the stage has failed for good; `skip` makes its output null. */
   readonly fallback?: readonly (Alternative | 'skip')[];
-  /** Taken when less than `belowMs` of the run's time is left for the stage: the tightest rung that holds. */
+  /** Used when less than `belowMs` of the run's time is left for the stage; the smallest matching `belowMs` applies. */
   readonly degrade?: readonly DegradePlan[];
-  /** Time that the stages before this one leave for it, in milliseconds: its share of the run's deadline. */
+  /** Time of the run's deadline that earlier stages must leave for this one, in milliseconds. */
   readonly reserveMs?: number;
 }
 
@@ -52,15 +52,15 @@ export interface StagePlan extends Alternative {
 export interface Alternative {
   /** Stage kind: a key of `STAGE_KINDS`. */
   readonly kind: string;
-  /** Name of the pool that serves it, or of the function of a `code` stage. */
+  /** Name of the pool that serves it, or of a `code` stage's function. */
   readonly model: string;
-  /** The kind's own options, e.g. `system` and `maxTokens` of `chat`. */
+  /** Options of the kind, e.g. `system` and `maxTokens` of `chat`. */
   readonly with: JsonObject;
-  /** Version of the function of a `code` stage. Absent: the plan was not loaded by a deployment, and any will do. */
+  /** Version of a `code` stage's function. Absent: the plan was not loaded by a deployment, and any version matches. */
   readonly codeVersion?: string;
 }
 
-/** The fields of a step or a tool that say what serves it. */
+/** The fields of a step or tool that say what serves it. */
 export const servedAs = ({ kind, model, with: options, codeVersion }: Alternative): Alternative => ({
   kind,
   model,
@@ -68,18 +68,18 @@ export const servedAs = ({ kind, model, with: options, codeVersion }: Alternativ
   ...(codeVersion !== undefined && { codeVersion }),
 });
 
-/** The stage, served by another. */
+/** The stage, served by an alternative. */
 export function serveAs({ codeVersion: _, ...stage }: StagePlan, by: Alternative): StagePlan {
   return { ...stage, ...servedAs(by) };
 }
 
 export interface DegradePlan {
   readonly belowMs: number;
-  /** `cached`: an earlier answer or nothing; when there is none the next tighter rung counts. */
+  /** `cached`: a cached answer; without one the next tighter rung applies. */
   readonly to: Alternative | 'cached' | 'skip';
 }
 
-/** A branch. Its value is that of the graph taken; null when there is none. */
+/** A branch. Its value is that of the graph taken; null if there is none. */
 export interface WhenPlan {
   readonly id: string;
   readonly kind: 'when';
@@ -88,49 +88,54 @@ export interface WhenPlan {
   readonly otherwise?: Graph;
 }
 
-/** A graph for each item of a list; inside it `<id>/item` and `<id>/index`. Its value is the list of values, in order. */
+/**
+ * A graph run for each item of a list, with `<id>/item` and `<id>/index` in scope. Its value is the list of values, in
+ * order.
+ */
 export interface EachPlan {
   readonly id: string;
   readonly kind: 'each';
   readonly over: Binding;
-  /** Most items at once. */
+  /** Maximum number of items at once. */
   readonly concurrency: number;
-  /** An item that fails: ends the run, is null in the list, or is left out of it. */
+  /** Effect of a failed item: ends the run, is null in the list, or is omitted. */
   readonly onFailure: 'fail' | 'null' | 'drop';
   readonly body: Graph;
 }
 
-/** A graph repeated on its own value; inside it `<id>/state` and `<id>/round` (from 1). Its value is the last state. */
+/**
+ * A graph repeated on its own value, with `<id>/state` and `<id>/round` (from 1) in scope. Its value is the last state.
+ */
 export interface RepeatPlan {
   readonly id: string;
   readonly kind: 'repeat';
   readonly start: Binding;
-  /** Looked at after each round, `<id>/state` being its value. */
+  /** Evaluated after each round; `<id>/state` is the round's value. */
   readonly until: Binding;
   readonly atMost: number;
-  /** What `atMost` rounds without `until` are: good enough, or a failure. */
+  /** After `atMost` rounds without `until`: accept the last state, or fail. */
   readonly onLimit: 'accept' | 'fail';
   readonly body: Graph;
 }
 
-/** Graphs that run at once. Its value is `{ winner, value }` of the first that succeeds; the others are cancelled. */
+/** Graphs that run concurrently. Its value is `{ winner, value }` of the first to succeed; the others are cancelled. */
 export interface RacePlan {
   readonly id: string;
   readonly kind: 'race';
   readonly contenders: Readonly<Record<string, Graph>>;
 }
 
-/** Another pipeline, in this run or as a run of its own. Its stages' ids and `input` have the prefix `<id>/`. */
+/** Another pipeline, inside this run or as a child run. Its stage ids and `input` have the prefix `<id>/`. */
 export interface SubPipelinePlan {
   readonly id: string;
   readonly kind: 'pipeline';
   readonly input: Binding;
-  /** `child`: a child workflow, typed by the pipeline's name, with a history and a deadline of its own. */
+  /** `child`: a child workflow, typed by the pipeline's name, with its own history and deadline. */
   readonly run: 'inline' | 'child';
   readonly plan: Plan;
 }
 
-/** How a stage's calls are made. All times in milliseconds. */
+/** How a stage's calls are made. All times are in milliseconds. */
 export interface StagePolicy {
   readonly retry: RetryPolicy;
   readonly timeout: {
@@ -138,46 +143,46 @@ export interface StagePolicy {
     readonly attemptMs: number;
     /** All attempts with the waits between (Temporal: schedule-to-close). */
     readonly totalMs: number;
-    /** From the time an attempt could start until a model server takes it. */
+    /** From the time that an attempt could start until a model server accepts it. */
     readonly queueMs?: number;
-    /** From the model call's start to its first useful chunk: text, audio. */
+    /** From the start of the model call to the first chunk of text or audio. */
     readonly firstChunkMs?: number;
     /** Between two chunks. */
     readonly idleMs?: number;
   };
   /** `queued`: an activity on its task queue. `inline`: part of a segment in the worker that runs the workflow. */
   readonly execution: 'queued' | 'inline';
-  /** Absent: the run's. */
+  /** Absent: the run's priority. */
   readonly priority?: Priority;
   readonly hedge?: HedgePolicy;
   /**
-   * Longest wait for a server that is away before the stage's next alternative is taken, in milliseconds; 0: none. Absent
-   * where there is no alternative: then the stage waits as long as it may take.
+   * Maximum wait for a server that is away before the stage's next alternative applies, in milliseconds; 0: no wait.
+   * Absent without an alternative: the stage then waits until its total timeout.
    */
   readonly patienceMs?: number;
 }
 
-/** Who goes first where calls wait. */
+/** Order in which waiting calls are served. */
 export type Priority = 'interactive' | 'default' | 'batch';
 export const PRIORITIES: readonly Priority[] = ['interactive', 'default', 'batch'];
 
-/** Temporal's priority keys: 1 is first, 5 last, 3 what has none. */
+/** Temporal priority keys: 1 is first, 5 last, 3 the default. */
 export const PRIORITY_KEYS: Readonly<Record<Priority, number>> = { interactive: 1, default: 3, batch: 5 };
 
 export interface RetryPolicy {
-  /** Most attempts, the first included; at most this many calls (and their hedges) reach the model server. */
+  /** Maximum attempts, including the first; at most this many calls (and their hedges) reach the model server. */
   readonly attempts: number;
   readonly initialMs: number;
-  /** Each wait is the one before times this. */
+  /** Multiplier from one wait to the next. */
   readonly factor: number;
   readonly maxMs: number;
-  /** Share of each wait that is random: 0.2 waits between 80 and 120 %. */
+  /** Random share of each wait: 0.2 waits between 80 and 120 %. */
   readonly jitter?: number;
-  /** Only these codes are tried again; absent: all that the error table calls `retry` or `heal`. */
+  /** Error codes that are retried; absent: all marked `retry` or `heal` in the error table. */
   readonly on?: readonly string[];
 }
 
-/** A second call when the first is late; the slower of the two is cancelled. Exactly one of the fields. */
+/** A second call when the first is late; the slower one is cancelled. Exactly one of the fields is set. */
 export interface HedgePolicy {
   readonly afterMs?: number;
   /** Percentile of the pool's recent latencies, e.g. 95. */
@@ -189,7 +194,7 @@ export interface CachePlan {
   /** The text whose meaning is looked up. */
   readonly key: Binding;
   readonly ttlMs: number;
-  /** Least cosine similarity of two keys' embeddings for a hit. */
+  /** Minimum cosine similarity of two keys' embeddings for a hit. */
   readonly minSimilarity: number;
   /** Pool that embeds the key. */
   readonly embedder: string;
@@ -198,10 +203,10 @@ export interface CachePlan {
 export type PlanBody = Omit<Plan, 'version'>;
 export const asJson = (plan: PlanBody | Plan): Json => plan as unknown as Json;
 
-/** Whether a step is a stage: something that is carried out, and has a policy. */
+/** Whether a step is a stage, i.e. is executed under a policy. */
 export const isStage = (step: Step): step is StagePlan => 'policy' in step;
 
-/** The graphs inside a step, none for a stage. A child run's graph is not of this run. */
+/** The graphs inside a step; none for a stage. A child run's graph does not belong to this run. */
 export function graphsOf(step: Step): readonly Graph[] {
   if (isStage(step)) return [];
   switch (step.kind) {

@@ -2,7 +2,7 @@ import { isJsonObject, type Json } from '../json.js';
 import type { Binding } from './binding.js';
 import type { Graph, Step } from './plan.js';
 
-/** A graph with the prefix `<prefix>/` before the ids of its steps and before `input`, so that it can stand in another. */
+/** The graph with `<prefix>/` before the ids of its steps and before `input`, so that it can be nested in another. */
 export const prefixed = (graph: Graph, prefix: string): Graph => ({
   stages: graph.stages.map((step) => prefixedStep(step, prefix)),
   output: prefixedRefs(graph.output, prefix),
@@ -21,7 +21,7 @@ function prefixedStep(step: Step, prefix: string): Step {
       Object.entries(step.contenders).map(([name, inner]) => [name, graph(inner)]),
     );
   }
-  // A child run's graph has names of its own.
+  // The graph of a child run has its own namespace.
   if ('plan' in step && step.run === 'inline') renamed.plan = { ...step.plan, ...graph(step.plan) };
   return renamed as unknown as Step;
 }

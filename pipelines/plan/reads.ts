@@ -3,19 +3,19 @@ import { type Graph, graphsOf, isStage, type Step } from './plan.js';
 
 const known = new WeakMap<Step, readonly string[]>();
 
-/** The sources that a step reads from the graphs around it, those that its own graphs read included. */
+/** The sources that a step reads from enclosing graphs, including reads of its inner graphs. */
 export function readsOf(step: Step): readonly string[] {
   const before = known.get(step);
   if (before) return before;
   const reads = new Set(sourcesOf(ownBindings(step)));
   for (const graph of graphsOf(step)) for (const source of readsOfGraph(graph)) reads.add(source);
-  // What the step itself defines for its graphs.
+  // Excludes what the step itself defines for its graphs.
   const outside = [...reads].filter((source) => !source.startsWith(`${step.id}/`));
   known.set(step, outside);
   return outside;
 }
 
-/** What a graph reads that none of its steps gives. */
+/** Sources that a graph reads from outside. */
 export function readsOfGraph({ stages, output }: Graph): string[] {
   const reads = new Set(sourcesOf(output));
   for (const step of stages) for (const source of readsOf(step)) reads.add(source);

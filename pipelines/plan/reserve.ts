@@ -1,14 +1,14 @@
 import { type Graph, graphsOf, isStage, type Step } from './plan.js';
 import { readsOf } from './reads.js';
 
-/** Milliseconds that each step has to leave for the steps after it: the longest chain of reserves, by id. */
+/** Milliseconds that each step must leave for the steps after it, by id: the longest chain of reserves. */
 export function reservedAfter(graph: Graph): ReadonlyMap<string, number> {
   const after = new Map<string, number>();
   if (reserveOf(graph) > 0) fill(graph, 0, after);
   return after;
 }
 
-/** `beyond`: what the steps after the graph itself need. */
+/** `beyond`: time needed after the graph itself. */
 function fill(graph: Graph, beyond: number, after: Map<string, number>): void {
   for (const step of [...graph.stages].reverse()) {
     const readers = graph.stages.filter((other) => readsOf(other).includes(step.id));
@@ -18,7 +18,7 @@ function fill(graph: Graph, beyond: number, after: Map<string, number>): void {
   }
 }
 
-/** The longest chain of reserves in a graph, in milliseconds: what its deadline must at least be. */
+/** The longest chain of reserves in a graph, in milliseconds; the minimum deadline. */
 export function reserveOf(graph: Graph): number {
   const chains = new Map<string, number>();
   for (const step of graph.stages) {
@@ -28,6 +28,6 @@ export function reserveOf(graph: Graph): number {
   return Math.max(0, ...chains.values());
 }
 
-/** Of control flow the longest of its graphs, once: how often a loop turns is not known. */
+/** Control flow needs the longest of its graphs, counted once: the number of iterations is not known. */
 const needOfStep = (step: Step): number =>
   isStage(step) ? (step.reserveMs ?? 0) : Math.max(0, ...graphsOf(step).map(reserveOf));

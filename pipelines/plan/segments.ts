@@ -3,8 +3,8 @@ import { type Graph, graphsOf, isStage, type Step } from './plan.js';
 import { readsOf } from './reads.js';
 
 /**
- * Whether a step can run inside a segment: it and all within it are inline. What the interpreter carries out itself is not: no segment
- * can hold a wait for a person.
+ * Whether a step can run inside a segment: it and everything within it are inline and not executed by the interpreter,
+ * since a segment cannot hold a wait for a person.
  */
 export function isInline(step: Step): boolean {
   if (isStage(step)) return step.policy.execution === 'inline' && traitsOf(step.kind)?.servedBy !== 'interpreter';
@@ -14,9 +14,9 @@ export function isInline(step: Step): boolean {
 }
 
 /**
- * Groups a graph's steps: each inline step joins the segment of the steps it reads, as far as nothing waits longer for it.
- * A step joins when all that it reads from outside the segment is known when the segment starts, and when no step of the
- * segment is read by one that is not inline: that one waits for the whole segment.
+ * Groups a graph's steps: each inline step joins the segment of the steps it reads, unless another step would then wait
+ * longer. A step joins if everything it reads from outside the segment is available when the segment starts, and if no
+ * step of the segment is read by a queued step, which waits for the whole segment.
  */
 export function groupsOf(graph: Graph): readonly (readonly Step[])[] {
   const before = known.get(graph);
@@ -48,7 +48,7 @@ function group(steps: readonly Step[]): readonly (readonly Step[])[] {
           if (!group || group.closed) return false;
           const members = new Set(group.members.map(({ id }) => id));
           const fits = reads.every((source) => members.has(source) || group.entry.has(source));
-          // The reader outside must not wait for a member that the step itself does not need.
+          // The outside reader must not wait for a member that the step itself does not depend on.
           return fits && (!readElsewhere || covers(step, group.members));
         });
       const group = joined ?? { members: [], entry: new Set(reads), closed: false };
@@ -61,7 +61,7 @@ function group(steps: readonly Step[]): readonly (readonly Step[])[] {
   return groups;
 }
 
-/** Whether a step needs every one of `members`, directly or through others of them. */
+/** Whether a step depends on every one of `members`, directly or through others of them. */
 function covers(step: Step, members: readonly Step[]): boolean {
   const needed = new Set(readsOf(step));
   for (const member of [...members].reverse()) {
