@@ -8,23 +8,23 @@ import type { RunContext, Segment } from './run.js';
 import { rowsAtStart } from './stage-rows.js';
 import { wanted } from './wanted.js';
 
-/** What a segment is built from. */
+/** Inputs for building a segment. */
 export interface SegmentParts {
   readonly context: RunContext;
-  /** The graph that its steps stand in. */
+  /** The graph that contains the steps. */
   readonly graph: Graph;
-  /** All its steps, in the graph's order. */
+  /** All steps of the segment, in the graph's order. */
   readonly steps: readonly Step[];
-  /** Those of them that have not ended. */
+  /** The steps that have not ended. */
   readonly todo: readonly [Step, ...Step[]];
   readonly prefix: string;
   readonly scope: JsonObject;
   readonly leftMs: number;
-  /** Milliseconds that a step leaves for those after it. */
+  /** Milliseconds that a step leaves for later ones. */
   reservedFor(step: string): number;
-  /** It is the whole run, and somebody waits for the result. */
+  /** Set if the segment is the whole run and a caller waits for the result. */
   readonly answer?: Segment['answer'];
-  /** A fast host runs it, under a journal of this name. */
+  /** Set if a fast host runs it: name of its journal. */
   readonly guarded?: string;
 }
 
@@ -48,9 +48,9 @@ export function buildSegment(parts: SegmentParts): Segment {
 }
 
 /**
- * A run as the one segment that it is, with the result as its answer; undefined for one that is more than a segment. A pure
- * function of the run: whoever hands it out and whoever takes it over build the same. Throws a `StageError` for fields of the output
- * that the plan does not have.
+ * Builds a run that is one segment, with the result as its answer; undefined for a run of more than one segment. A pure
+ * function of the run, so that the gateway and the guardian build the same segment. Throws a `StageError` for requested
+ * output fields that the plan lacks.
  */
 export function wholeRun(input: JsonObject, context: RunContext): Segment | undefined {
   const { plan, outputs, answerTo } = context;
@@ -80,7 +80,9 @@ export function wholeRun(input: JsonObject, context: RunContext): Segment | unde
   });
 }
 
-/** The graph of what a caller wants of a plan. The same object for the same fields, so that what is known of it is found again. */
+/**
+ * The subgraph for the requested outputs. Returns the same object for the same fields, so that caches keyed by it hit.
+ */
 export function wantedGraph(plan: Plan, outputs: readonly string[] | undefined): Graph {
   if (outputs === undefined) return plan;
   const graphs = known.get(plan) ?? new Map<string, Graph>();
@@ -95,18 +97,18 @@ export function wantedGraph(plan: Plan, outputs: readonly string[] | undefined):
   return graph;
 }
 
-/** Callers choose the fields: of a plan with ten there are a thousand choices. */
+/** Cache limit: callers choose the fields, and a plan with ten has a thousand combinations. */
 const MOST_KNOWN = 64;
 const known = new WeakMap<Plan, Map<string, Graph>>();
 
-/** What steps, and an output of theirs, read from before them. */
+/** Sources that steps, and an output of theirs, read from earlier steps. */
 export function readsOfAll(steps: readonly Step[], output: Binding = null): string[] {
   const reads = new Set([...steps.flatMap(readsOf), ...sourcesOf(output)]);
   for (const { id } of steps) reads.delete(id);
   return [...reads];
 }
 
-/** Those of the segment's steps whose values are read outside it. */
+/** The segment's steps whose values are read outside it. */
 function readOutside(graph: Graph, steps: readonly Step[]): string[] {
   const own = new Set(steps);
   const others = graph.stages.filter((step) => !own.has(step)).flatMap(readsOf);
@@ -114,7 +116,7 @@ function readOutside(graph: Graph, steps: readonly Step[]): string[] {
   return steps.map(({ id }) => id).filter((id) => read.has(id));
 }
 
-/** The run's context with what the segment needs of it. */
+/** The part of the run's context that the segment needs. */
 function contextOf(context: RunContext, stages: ReadonlySet<string>): Segment['context'] {
   const { plan, placement, tenant, sessionsOf, priority, events } = context;
   const rows = Object.entries(placement).filter(([key]) => stages.has(key.split('~', 1)[0] as string));

@@ -4,7 +4,7 @@ import type { StageRecord, Wait } from './index.js';
 
 export type RunStatus = 'running' | 'succeeded' | 'failed' | 'cancelled';
 
-/** A run as its caller sees it. */
+/** A run as shown to its caller. */
 export interface RunDocument {
   readonly id: string;
   readonly pipeline: string;
@@ -14,20 +14,22 @@ export interface RunDocument {
   readonly status: RunStatus;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
-  /** As Temporal has it; in the answer to a request that waited, when the gateway learnt of it, some milliseconds apart. */
+  /**
+   * Temporal's time; in the response to a waiting request the gateway's time, which may differ by some milliseconds.
+   */
   readonly endedAt?: string;
-  /** What the run was given; media as artifacts, each with the `href` of its bytes. */
+  /** The run's input; media as artifacts, each with the `href` of its bytes. */
   readonly input?: JsonObject;
-  /** What the pipeline returned, when it succeeded; media as in `input`. */
+  /** The run's output, when it succeeded; media as in `input`. */
   readonly output?: JsonObject;
-  /** Absent while no worker can be asked. */
+  /** Absent while no worker can be queried. */
   readonly stages?: readonly StageRecord[];
-  /** What people are to decide, in the run and in its child runs. Of a run that goes on; absent while no worker can be asked. */
+  /** Pending decisions of the run and its child runs, while it runs; absent while no worker can be queried. */
   readonly waiting?: readonly Wait[];
   readonly error?: RunError;
-  /** The run where this one goes on: it has failed, was cancelled or has run out of time. */
+  /** The run that this one resumes, which failed, was cancelled or timed out. */
   readonly resumedFrom?: string;
-  /** The run that goes on where this one has ended. */
+  /** The run that resumes this one. */
   readonly resumedAs?: string;
   readonly links: {
     readonly self: string;
@@ -57,28 +59,28 @@ export interface RunError {
   readonly fields?: readonly FieldError[];
 }
 
-/** Body of every answer that is no success: `application/problem+json` (RFC 9457). */
+/** Body of every error response: `application/problem+json` (RFC 9457). */
 export interface Problem {
   /** `urn:millrace:error:<code>` */
   readonly type: string;
   /** One sentence, the same for every occurrence of the code. */
   readonly title: string;
   readonly status: number;
-  /** What happened this time. */
+  /** Explains this occurrence. */
   readonly detail: string;
-  /** A code of the error table; clients decide on it. */
+  /** A code of the error table; clients should branch on it. */
   readonly code: ErrorCode;
   /** Path of the request. */
   readonly instance: string;
-  /** Finds the request in the gateway's log. */
+  /** Identifies the request in the gateway's log. */
   readonly requestId: string;
   /** The offending fields or headers. */
   readonly errors?: readonly FieldError[];
-  /** The run that failed, when the caller waited for one. */
+  /** The failed run, if the caller waited for one. */
   readonly run?: RunDocument;
 }
 
-/** A pipeline as the gateway lists it. */
+/** A pipeline as listed by the gateway. */
 export interface PipelineDocument {
   readonly name: string;
   readonly version: string;

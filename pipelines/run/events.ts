@@ -1,14 +1,14 @@
 import type { Wait } from './waits.js';
 
 /**
- * What can be seen of a run while it runs. `stage` is the stage's id, `path` where the stage stands in the run
+ * Observable events of a run in progress. `stage` is the stage's id, `path` its position in the run
  * (`chunks[3]/transcribe`, `answer/turn-2`).
  *
- * A stage that is tried again starts again, with the next attempt: the text of the attempt before does not count.
+ * A retried stage starts again with the next attempt: discard the text of the attempt before.
  */
 export type RunEvent = StageEvent | EventsLost;
 
-/** What a stage does. */
+/** An event of one stage. */
 export type StageEvent =
   | StageStarted
   | StageDelta
@@ -18,10 +18,12 @@ export type StageEvent =
   | StageWaiting
   | StageDecided;
 
-/** Here events are missing: the store could not be reached, or was full. The run's document is whole all the same. */
+/**
+ * Events are missing here: the store could not be reached, or was full. The run's document is complete nevertheless.
+ */
 export interface EventsLost {
   readonly type: 'events.lost';
-  /** How many, where it is known. */
+  /** Number of missing events, if known. */
   readonly count?: number;
 }
 
@@ -38,7 +40,7 @@ export interface StageStarted extends OfStage {
   readonly model: string;
 }
 
-/** More of the stage's text: tokens of a reply, words of a window of speech. */
+/** More of the stage's text: tokens of a reply, words from a window of speech. */
 export interface StageDelta extends OfStage {
   readonly type: 'stage.delta';
   readonly text: string;
@@ -51,7 +53,7 @@ export interface StageFinished extends OfStage {
   readonly runMs: number;
 }
 
-/** An attempt has failed; another may follow. */
+/** An attempt failed; another may follow. */
 export interface StageFailed extends OfStage {
   readonly type: 'stage.failed';
   /** A code of the error table. */
@@ -59,7 +61,7 @@ export interface StageFailed extends OfStage {
   readonly message: string;
 }
 
-/** The attempt has found no server to call and waits until one is back; told once for each outage that it meets. */
+/** The attempt found no server to call and waits for one; sent once per outage. */
 export interface StageWaitingFor extends OfStage {
   readonly type: 'stage.waiting_for';
   /** The model whose server is away. */
@@ -74,14 +76,14 @@ export interface StageWaiting extends OfStage, Omit<Wait, 'stage' | 'path'> {
   readonly type: 'stage.waiting';
 }
 
-/** The wait is over: a person has decided, or the stage's own default holds. */
+/** The wait ended: a person decided, or the stage's default applies. */
 export interface StageDecided extends OfStage {
   readonly type: 'stage.decided';
-  /** Of the wait. */
+  /** Nonce of the wait. */
   readonly nonce: string;
   readonly approved: boolean;
   /** Who decided: a name, `person`, or `timeout`. */
   readonly by: string;
-  /** Whom the gateway has authenticated (`StageDecision`). */
+  /** Identity authenticated by the gateway (`StageDecision`). */
   readonly actor?: string;
 }

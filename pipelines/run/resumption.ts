@@ -1,27 +1,29 @@
 /**
- * A run that was resumed is a run of its own, whose id says which: `<run>-r1` goes on where `<run>` has ended, `<run>-r2` where
- * that one has. What a run's own id ends with, a UUID or a hash, has no `r`. So there is one resumption of a run, whoever
- * asks for it and how often, and nothing besides its id has to be carried along for stages to know.
+ * Ids of resumed runs. A resumed run is a new run whose id names its origin: `<run>-r1` continues `<run>`, `<run>-r2`
+ * continues `<run>-r1`. A run's own id ends with a UUID or a hash, neither of which contains an `r`. So each run has
+ * one resumption, however often it is requested, and stages need nothing but the id to recognize it.
  */
 const RESUMPTION = /-r([1-9]\d*)$/;
 
-/** The id of the run that goes on where this one has ended. */
+/** Id of the run that resumes this one. */
 export function resumptionOf(run: string): string {
   const number = Number(RESUMPTION.exec(run)?.[1] ?? 0);
   return `${originOf(run)}-r${number + 1}`;
 }
 
-/** The id of the run where this one goes on; undefined for one that has begun at its start. */
+/** Id of the run that this one resumes; undefined for a run that started from the beginning. */
 export function resumedRun(run: string): string | undefined {
   const number = Number(RESUMPTION.exec(run)?.[1] ?? 0);
   if (number === 0) return undefined;
   return number === 1 ? originOf(run) : `${originOf(run)}-r${number - 1}`;
 }
 
-/** The first run of those that go on where another has ended: all of them do the same, each step once. */
+/** The first run of a chain of resumptions, which together run each step once. */
 export const originOf = (run: string): string => run.replace(RESUMPTION, '');
 
-/** A run and where in it a child run stands: `<run>/<path>`, of which each part may have one more. */
+/**
+ * Splits a run id into the root run and the path of a child run in it: `<run>/<path>`; the path may be nested further.
+ */
 export function splitRun(run: string): { readonly root: string; readonly inside: string } {
   const at = run.indexOf('/');
   return at < 0 ? { root: run, inside: '' } : { root: run.slice(0, at), inside: run.slice(at + 1) };

@@ -6,27 +6,28 @@ import type { CachePlan, HedgePolicy, Plan, Priority, RecordLevel, RetryPolicy, 
 import type { Tried } from '../retry.js';
 import type { Decision, StageDecision } from './waits.js';
 
-/** Where a stage runs: decided before the run starts and snapshotted into it with the plan. */
+/** Where a stage runs; decided before the run starts and stored in the run with the plan. */
 export interface StagePlacement {
   readonly connector: string;
-  /** The device's label, e.g. `cpu0`, `gpu1`; several endpoints' labels joined by `,`. */
+  /** Device label, e.g. `cpu0`, `gpu1`; for several endpoints the labels joined by `,`. */
   readonly device: string;
   /** Temporal task queue. */
   readonly queue: string;
   /**
-   * Queues of the other devices that can serve it, in order. Each is taken when nobody has begun the stage on the one
-   * before within `patienceMs`, as when its device is gone; on the last it waits as long as its policy says.
+   * Queues of other devices that can serve it, in order. The next one is used when no worker has started the stage
+   * within `patienceMs`, e.g. because its device is gone; on the last queue the stage waits as long as its policy
+   * allows.
    */
   readonly elsewhere?: readonly { readonly queue: string; readonly device: string }[];
-  /** Longest wait on a queue that is not the last, in milliseconds. */
+  /** Maximum wait on each queue but the last, in milliseconds. */
   readonly patienceMs?: number;
-  /** Of an agent's model: what a million tokens cost, where the pool says. */
+  /** For an agent's model: price per million tokens, if the pool states one. */
   readonly price?: PricePlan;
 }
 
 /**
- * By stage id; the n-th alternative of a stage (its fallbacks, then what it degrades to, from 1) as `<stage>~<n>`; a stage
- * of a child run as `<step>/<stage>`.
+ * By stage id. The n-th alternative of a stage (its fallbacks, then its degrade rungs, from 1) has the key
+ * `<stage>~<n>`, a stage of a child run `<step>/<stage>`.
  */
 export type Placement = Readonly<Record<string, StagePlacement>>;
 
@@ -36,29 +37,29 @@ export interface RunContext {
   readonly placement: Placement;
   readonly tenant: string;
   /**
-   * Whose conversations its agents and those of its child runs take part in, within the tenant: those of the pipeline that was
-   * asked for and of who asked. Absent: the pipeline’s.
+   * Owner of the conversations of its agents and of those in child runs, within the tenant: the called pipeline and the
+   * caller. Absent: the pipeline.
    */
   readonly sessionsOf?: string;
   /** Absent: `default`. */
   readonly priority?: Priority;
-  /** Fields of the output that the caller wants; stages that only others need are skipped. Absent: all. */
+  /** Output fields that the caller requested; stages needed only by other fields are skipped. Absent: all. */
   readonly outputs?: readonly string[];
   /**
-   * Where somebody waits for the result. A run that is one segment is answered there as soon as its last stage is in the
-   * journal; Temporal records the end behind it.
+   * Where a caller waits for the result. A run that is one segment is answered there as soon as its last stage is in
+   * the journal, before Temporal records the end.
    */
   readonly answerTo?: string;
-  /** Somebody may watch the run: its stages tell what they do (`RunEvent`). */
+  /** The run may be followed: its stages emit events (`RunEvent`). */
   readonly events?: true;
   /**
    * The run is one segment that a fast host runs outside Temporal, under a journal of this name. The workflow is its
-   * guardian: it ends with the outcome that it is told, and takes the segment over when the fast host is gone.
+   * guardian: it ends with the outcome that it receives, or takes over the segment when the fast host is gone.
    */
   readonly guarded?: string;
-  /** What people had decided in the run that this one resumes, by the path of the wait. The same is not asked for again. */
+  /** Decisions made in the run that this one resumes, by path of the wait; they are not requested again. */
   readonly decisions?: Readonly<Record<string, Omit<StageDecision, 'path'>>>;
-  /** What the run had done when its history was continued in a new one. */
+  /** State carried over when the run continued in a new history. */
   readonly carried?: Carried;
 }
 
@@ -66,9 +67,9 @@ export interface RunContext {
 export interface Carried {
   /** When the run started, on the run's clock. */
   readonly startedAt: number;
-  /** What has ended: steps' values, and of loops that have not ended their items' values and their state. */
+  /** What has ended: values of steps, and for running loops their state and the values of finished items. */
   readonly done: Json;
-  /** What people have decided, the latest last, by the nonce of the wait: also what the wait has not yet taken. */
+  /** Decisions by nonce of the wait, the latest last, including those that the wait has not consumed yet. */
   readonly decided: Readonly<Record<string, Decision>>;
   readonly rows: readonly StageRecord[];
 }
@@ -79,37 +80,39 @@ export interface StageCall {
   readonly version: string;
   readonly tenant: string;
   readonly stage: string;
-  /** The stage with the items and rounds around it: `chunks[3]/transcribe`. Absent where it is the stage's id. */
+  /** The stage with its enclosing items and rounds: `chunks[3]/transcribe`. Absent if it is the stage's id. */
   readonly path?: string;
   readonly kind: string;
   readonly model: string;
   readonly with: JsonObject;
-  /** Of a `code` stage: the version of its function; absent, any will do. */
+  /** Version of a `code` stage's function; absent, any version matches. */
   readonly codeVersion?: string;
-  /** The semantic cache to ask first, its key resolved; `context` is the input without the key. */
+  /** The semantic cache to query first, with its key resolved; `context` is the input without the key. */
   readonly cache?: Omit<CachePlan, 'key'> & {
     readonly key: string;
     readonly context: Json;
-    /** Only an earlier answer will do: without one the stage fails with `NOT_CACHED`. */
+    /** Only a cached answer is acceptable: without one the stage fails with `NOT_CACHED`. */
     readonly only?: true;
   };
   readonly retry: RetryPolicy;
-  /** Longest wait for a server that is away, where something else may serve the stage. Absent: as long as it may take. */
+  /** Maximum wait for a server that is away, if an alternative exists. Absent: until the total timeout. */
   readonly patienceMs?: number;
   readonly queueMs?: number;
   readonly firstChunkMs?: number;
   readonly idleMs?: number;
   readonly hedge?: HedgePolicy;
   readonly priority?: Priority;
-  /** The stage tells what it does. */
+  /** The stage emits events. */
   readonly events?: true;
-  /** What the run's record keeps of it. Absent: what it was given and what it gave. */
+  /** What the run's record keeps of the call. Absent: its input and output. */
   readonly record?: RecordLevel;
-  /** How long the run may take, in milliseconds: its record is kept from its end on. Absent: nothing is recorded. */
+  /**
+   * Maximum duration of the run, in milliseconds; its record is kept from the run's end. Absent: nothing is recorded.
+   */
   readonly runMs?: number;
 }
 
-/** Tells a run's calls apart: where the stage stands and what serves it, for its alternatives are calls of their own. */
+/** Identifies a call within a run: the stage's path and what serves it, since alternatives are separate calls. */
 export const callName = ({ path, stage, ...by }: NamedCall): string =>
   `${path ?? stage} ${canonicalJson(servedBy(by))}`;
 
@@ -126,8 +129,8 @@ export const servedBy = ({ kind, model, with: options, codeVersion, cache }: Ser
 ];
 
 /**
- * What the cache did for a stage: `off` it has none, `hit` an earlier answer was served, `miss` the model was asked and its
- * answer kept, `shared` an identical request in flight gave its answer, `bypass` the cache could not be reached.
+ * Result of the cache for a stage: `off` no cache, `hit` a cached answer was served, `miss` the model was called and
+ * its answer cached, `shared` an identical request in progress supplied its answer, `bypass` the cache was unreachable.
  */
 export type CacheOutcome = 'off' | 'hit' | 'miss' | 'shared' | 'bypass';
 
@@ -138,16 +141,16 @@ export interface StageOutcome {
   readonly device: string;
   readonly attempt: number;
   readonly cache: CacheOutcome;
-  /** From the time this attempt could start to the time it did, in milliseconds. */
+  /** Time between when this attempt could start and when it started, in milliseconds. */
   readonly queueMs: number;
   readonly runMs: number;
-  /** What was done to media on the way in: `audio: 44100 Hz stereo resampled to 16000 Hz mono`. */
+  /** Conversions of input media: `audio: 44100 Hz stereo resampled to 16000 Hz mono`. */
   readonly conversions?: readonly string[];
-  /** The second call of a hedge answered first. */
+  /** The second call of a hedge responded first. */
   readonly hedged?: true;
-  /** It comes from the record of the run that this one resumes: no call was made. */
+  /** The result comes from the record of the run that this one resumes: no call was made. */
   readonly resumed?: true;
-  /** What the call used, where the server says. */
+  /** Usage of the call, if reported by the server. */
   readonly usage?: TokenUsage;
 }
 
@@ -162,11 +165,11 @@ export interface StageRecord {
   readonly model: string;
   readonly device: string;
   /**
-   * `cancelled`: it ran when another stage's failure, a race or the deadline ended it. `skipped`: its branch was not taken,
-   * nobody wanted its output, or it was left out for want of time.
+   * `cancelled`: it was running when another stage's failure, a race or the deadline ended it. `skipped`: its branch
+   * was not taken, its output was not requested, or there was no time for it.
    */
   readonly status: 'waiting' | 'running' | 'done' | 'failed' | 'cancelled' | 'skipped';
-  /** How often it has ended and how often it has started, where that is not once. */
+  /** How often it has ended and started, if not once. */
   readonly count?: { readonly done: number; readonly started: number };
   readonly endpoint?: string;
   readonly attempt?: number;
@@ -175,36 +178,38 @@ export interface StageRecord {
   readonly runMs?: number;
   readonly conversions?: readonly string[];
   readonly hedged?: true;
-  /** Of its calls some were not made: what they gave comes from the record of the run that this one resumes. */
+  /** Some of its calls were not made: their results come from the record of the run that this one resumes. */
   readonly resumed?: true;
-  /** Tokens of all calls that have succeeded, those of the run before included, where the servers say. */
+  /** Tokens of all successful calls, including those of the resumed run, as reported by servers. */
   readonly usage?: TokenUsage;
-  /** What an agent does now: its turn, the tools it calls, the person it waits for; or the server that is waited for. */
+  /**
+   * Current activity of an agent: its turn, the tools it calls, the person it waits for; or the server that is awaited.
+   */
   readonly doing?: string;
-  /** Why another than the planned model served it: the code that the one before failed with, or `degraded`. */
+  /** Why an alternative served it: the error code of the candidate before it, or `degraded`. */
   readonly instead?: string;
-  /** What was decided of what it waited for, the latest last; of an agent, on its calls of tools. */
+  /** Decisions on its waits, the latest last; for an agent, on its tool calls. */
   readonly decisions?: readonly StageDecision[];
   readonly error?: { readonly code: string; readonly message: string };
 }
 
 /**
- * What an attempt of a stage's activity leaves for the next one, as the details of its heartbeat. Whatever is not known to
- * have been a wait was a call: an attempt whose worker was lost may have made it.
+ * State that an attempt of a stage's activity passes to the next, as its heartbeat details. Anything not known to be a
+ * wait counts as a call, because an attempt whose worker was lost may have made one.
  */
 export type AttemptState = Tried & {
-  /** What the connector needs to go on where it was. */
+  /** What the connector needs to continue where it was. */
   readonly progress?: Json;
-  /** While it waits for a server that is away: the stage, and the wait in words. */
+  /** While waiting for a server that is away: the stage, and a description of the wait. */
   readonly stage?: string;
   readonly doing?: string;
 };
 
-/** Calls that the attempts before this one have made. `attempt`: Temporal's count, from 1. */
+/** Number of calls made by earlier attempts. `attempt`: Temporal's count, from 1. */
 export const callsBefore = (attempt: number, { waits }: Pick<Tried, 'waits'>): number =>
   Math.max(0, attempt - 1 - waits);
 
-/** What a stage does whose server is away, for people: `waiting for assistant`. */
+/** Description of a stage whose server is away: `waiting for assistant`. */
 export const waitingFor = ({ model }: Pick<StageCall, 'model'>, { pool }: Pick<ErrorDetails, 'pool'> = {}): string =>
   `waiting for ${pool ?? model}`;
 
@@ -214,30 +219,30 @@ export interface RunResult {
   readonly stages: readonly StageRecord[];
 }
 
-/** Inline steps that run as one unit, with all that they need. */
+/** Inline steps that run as one unit, with everything that they need. */
 export interface Segment {
   /** Identifies it in the run: the path of its first step. */
   readonly path: string;
-  /** What stands before the ids of its steps in their paths: `chunks[3]/`. */
+  /** Prefix of its steps' ids in paths: `chunks[3]/`. */
   readonly prefix: string;
   readonly steps: readonly Step[];
-  /** The values that its steps read from before. */
+  /** Values of earlier steps that its steps read. */
   readonly scope: JsonObject;
-  /** Its steps whose values are read outside it; of the others it only says that they have ended. Absent: all. */
+  /** Its steps whose values are read outside it; for the others only their end is reported. Absent: all. */
   readonly wanted?: readonly string[];
-  /** The run's, with the plan's stages left out. */
+  /** The run's context without the plan's stages. */
   readonly context: RunContext;
-  /** Milliseconds that are left of the run's deadline when it starts. */
+  /** Milliseconds left of the run's deadline when the segment starts. */
   readonly leftMs: number;
-  /** Milliseconds that its stages leave for those after them, by id. */
+  /** Milliseconds that its stages must leave for later ones, by id. */
   readonly reserved: Readonly<Record<string, number>>;
-  /** A fast host runs it, under a journal of this name. */
+  /** Set if a fast host runs it: name of its journal. */
   readonly guarded?: string;
-  /** It is the whole run, and somebody waits for the result. */
+  /** Set if the segment is the whole run and a caller waits for the result. */
   readonly answer?: {
     readonly to: string;
     readonly output: Binding;
-    /** The run's stage table, where it has stages that nobody wants. */
+    /** The run's stage table, if it has stages that were not requested. */
     readonly table?: readonly StageRecord[];
   };
 }
@@ -245,66 +250,73 @@ export interface Segment {
 /** Second argument of a segment's activity; the first is the segment's scope. */
 export interface SegmentCall {
   readonly segment: Omit<Segment, 'scope'>;
-  /** Another process may have begun the segment. Absent: only an earlier attempt of this workflow task may have. */
+  /** Another process may have started the segment. Absent: only an earlier attempt of this workflow task may have. */
   readonly begun?: true;
   /**
-   * When its workflow task asks for it, by Temporal's clock: in milliseconds since 1970. A task that Temporal has given up asked
-   * before the one that has come in its place.
+   * When its workflow task requested it, by Temporal's clock, in milliseconds since 1970. A task that has timed out has
+   * an earlier value than the task that replaced it.
    */
   readonly askedAt: number;
 }
 
-/** Second argument of the activity that asks which of some queues a worker serves. */
+/** Second argument of the activity that returns which of some queues the worker serves. */
 export interface ServingCall {
   readonly serving: { readonly queues: readonly string[]; readonly code: string };
 }
 
-/** How far a segment came. With none of the flags and no `failure` all its steps have ended. */
+/** Progress of a segment. Without any of the flags and without `failure`, all its steps have ended. */
 export interface SegmentOutcome {
-  /** What has ended, in `Memo`'s form. Empty with a `failure`: nothing goes on from there. */
+  /** What has ended, in `Memo`'s form. Empty with a `failure`, after which nothing continues. */
   readonly done: Json;
   /** The rows of its stages. */
   readonly rows: readonly StageRecord[];
-  /** The journal could not be written, or a server is away: what has not ended is run step by step. */
+  /** The journal cannot be written, or a server is away: the remaining steps run one by one. */
   readonly interrupted?: true;
-  /** Where it is interrupted, what calls have had that have not succeeded, by `callName`: it counts on their queues too. */
+  /** With `interrupted`: attempts of calls that have not succeeded, by `callName`; they count on queues as well. */
   readonly tried?: Readonly<Record<string, TriedCall>>;
-  /** The run has been cancelled, which its workflow learns next. */
+  /** The run was cancelled; its workflow is about to be notified. */
   readonly ending?: true;
-  /** Nothing was run: the fast host has left the record. The workflow looks for what it was told, and takes the segment then. */
+  /**
+   * Nothing was run: the fast host left the record. The workflow checks for a received outcome before it takes the
+   * segment.
+   */
   readonly left?: true;
   /**
-   * Nothing more can be run here, and it may have begun: this worker does not reach the state store (`store`), or it ends, or
-   * its workflow task has been given up (`worker`). The run waits; then any worker may go on.
+   * The segment may have started but cannot continue here: the worker cannot reach the state store (`store`), or it is
+   * shutting down or its workflow task has timed out (`worker`). The run waits; then any worker may continue.
    */
   readonly away?: 'store' | 'worker';
   readonly failure?: { readonly code: string; readonly message: string; readonly details: JsonObject };
 }
 
-/** A call's attempts, and how it has failed for good if it has. */
+/** Attempts of a call, and its final failure, if any. */
 export interface TriedCall {
   readonly begun: number;
-  /** How long it has waited for a server that is away, in milliseconds: its patience is used up by as much. */
+  /** Time spent waiting for a server that is away, in milliseconds; it counts against the stage's patience. */
   readonly waitedMs?: number;
   readonly failure?: SegmentOutcome['failure'];
 }
 
 /**
- * Timeout of a run's workflow tasks, in milliseconds; Temporal's default is 10 s. When a worker dies another one goes on with
- * its segments after this time. A running segment keeps its task open, and what happens beside it is seen at 0.8 of it.
+ * Timeout of a run's workflow tasks, in milliseconds; Temporal's default is 10 s. When a worker dies, another continues
+ * its segments after this time. A running segment keeps its task open until 0.8 of it, when concurrent events are
+ * handled.
  */
 export const WORKFLOW_TASK_TIMEOUT_MS = 3_000;
 
 /**
- * How long a guardian's start is delayed, in milliseconds: when its fast host dies at once, the run goes on after this. The
+ * Start delay of a guardian, in milliseconds: if its fast host dies immediately, the run continues after this time. The
  * same as for a worker that dies in a segment.
  */
 export const GUARDIAN_DELAY_MS = 3_000;
 
-/** The signal that tells a guardian the `SegmentOutcome` of its run; null: nobody has begun it, it is to begin at once. */
+/**
+ * Signal with the `SegmentOutcome` of a guardian's run; null: no host has started it, so the guardian starts it
+ * immediately.
+ */
 export const OUTCOME_SIGNAL = '@outcome';
 
-/** Names of Temporal search attributes that a run carries. */
+/** Names of the Temporal search attributes of a run. */
 export const SEARCH_ATTRIBUTES = {
   pipeline: 'MillracePipeline',
   version: 'MillraceVersion',

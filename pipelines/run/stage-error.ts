@@ -1,6 +1,6 @@
 import type { JsonObject } from '../json.js';
 
-/** A stage, or the run as a whole, has failed for good. */
+/** A stage, or the whole run, has failed for good. */
 export class StageError extends Error {
   constructor(
     /** A code of the error table. */

@@ -1,7 +1,7 @@
 import { allSteps, type Graph, isStage } from '../plan/plan.js';
 import type { Placement, StageRecord } from './run.js';
 
-/** The table of a run's stages before any of them has begun. */
+/** A run's stage table before any stage has started. */
 export function rowsAtStart(graph: Graph, placement: Placement): readonly StageRecord[] {
   const rows: StageRecord[] = [];
   for (const step of allSteps(graph)) {

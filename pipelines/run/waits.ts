@@ -1,68 +1,68 @@
 import type { JsonObject } from '../json.js';
 
-/** What a run waits for a person to decide. */
+/** A pending decision of a run. */
 export interface Wait {
-  /** Names this wait and no other, of this run or of another: a decision has to carry it. */
+  /** Identifies this wait uniquely across runs; a decision must carry it. */
   readonly nonce: string;
   readonly stage: string;
-  /** Where it stands in the run: `chunks[3]/sign-off`, `answer/turn-2/refund:9f86d081884c`. */
+  /** Position in the run: `chunks[3]/sign-off`, `answer/turn-2/refund:9f86d081884c`. */
   readonly path: string;
-  /** What it is about, in words. */
+  /** What the decision is about. */
   readonly subject: string;
-  /** Of a tool that an agent calls: what would be carried out. */
+  /** For a tool call of an agent: the call that would be executed. */
   readonly call?: WaitingCall;
   /** ISO 8601, UTC. */
   readonly since: string;
-  /** When the run goes on without a decision, or ends for want of one; ISO 8601, UTC. */
+  /** When the run continues without a decision or fails for lack of one; ISO 8601, UTC. */
   readonly until: string;
-  /** The decision where nobody decides until then. */
+  /** The decision if none is made by then. */
   readonly otherwise: boolean;
 }
 
 export interface WaitingCall {
   readonly tool: string;
-  /** Left out where they are long: `digest` still tells them from others. */
+  /** Omitted when long; `digest` still identifies them. */
   readonly arguments?: JsonObject;
   /** Hex sha256 of the canonical JSON of the arguments. */
   readonly digest: string;
 }
 
-/** What a person has decided, or nobody in time. */
+/** A person's decision, or the default after the timeout. */
 export type Decision = {
   readonly approved: boolean;
-  /** The name that came with the decision, which nobody has checked; `person` where none came; `timeout`. */
+  /** Name given with the decision, unverified; `person` if none was given; `timeout`. */
   readonly by: string;
   /**
-   * Whom the gateway has authenticated: `key:<id>`, or `user:<name>` where a proxy names its users. Absent where nobody had
-   * to show anything, and of `timeout`.
+   * Identity authenticated by the gateway: `key:<id>`, or `user:<name>` if a proxy names its users. Absent without
+   * authentication, and for `timeout`.
    */
   readonly actor?: string;
 };
 
-/** The same, with where the wait stood in the run. */
+/** A decision with the position of its wait in the run. */
 export type StageDecision = Decision & {
   readonly path: string;
-  /** Hex sha256 of what was decided on: of an agent’s call its arguments, else the words. */
+  /** Hex sha256 of what was decided: the arguments of an agent’s call, else the subject. */
   readonly about?: string;
 };
 
-/** A person's decision, as it is sent to the run. */
+/** A person's decision, as sent to the run. */
 export interface GivenDecision {
-  /** Of the wait that the person has seen. */
+  /** Nonce of the wait that the person saw. */
   readonly nonce: string;
   readonly approved: boolean;
   readonly by?: string;
-  /** As the gateway has authenticated it. */
+  /** Identity authenticated by the gateway. */
   readonly actor?: string;
-  /** Where given, the wait's path: a nonce that belongs to another wait decides nothing. */
+  /** If given, the path of the wait: a nonce of another wait decides nothing. */
   readonly path?: string;
 }
 
 /**
- * The Temporal update that decides what a run waits for, with a `GivenDecision`. It is refused, and leaves no trace in the
- * history, where no wait with its nonce is open.
+ * Temporal update that decides a wait, with a `GivenDecision`. It is rejected, without a trace in the history, if no
+ * wait with its nonce is open.
  */
 export const DECIDE_UPDATE = 'decide';
 
-/** Query that returns what a run waits for a person to decide, as `Wait[]`. */
+/** Query that returns the run's pending decisions, as `Wait[]`. */
 export const WAITING_QUERY = 'waiting';

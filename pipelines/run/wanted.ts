@@ -2,15 +2,15 @@ import { isJsonObject, type Json, type JsonObject } from '../json.js';
 import { type Plan, readsOf, sourcesOf } from '../plan/index.js';
 import { StageError } from './stage-error.js';
 
-/** The output's binding and the steps that it takes. */
+/** The output's binding and the steps that it requires. */
 export interface Wanted {
   readonly output: Json;
   readonly steps: ReadonlySet<string>;
 }
 
 /**
- * Which steps a run takes when only some fields of the output are asked for: those that these fields read, and so on, and
- * those that no field reads: what they do, such as a write, is not for the caller to leave out.
+ * The steps that a run executes for some fields of the output: those that the fields depend on, and those that no field
+ * depends on. The latter run for their effects, such as a write, which a caller must not omit.
  */
 export function wanted(plan: Plan, outputs: readonly string[] | undefined): Wanted {
   if (outputs === undefined) return { output: plan.output, steps: new Set(plan.stages.map(({ id }) => id)) };
@@ -26,7 +26,7 @@ export function wanted(plan: Plan, outputs: readonly string[] | undefined): Want
   return { output, steps: needed(plan, new Set([...sourcesOf(output), ...forNone])) };
 }
 
-/** The steps and all that they read, directly or through others. */
+/** The steps and everything that they depend on. */
 function needed({ stages }: Plan, steps: Set<string>): ReadonlySet<string> {
   for (const step of [...stages].reverse()) {
     if (steps.has(step.id)) for (const source of readsOf(step)) steps.add(source);

@@ -1,11 +1,11 @@
 import type { Json, JsonObject } from '../json.js';
 
-/** Where an event goes: an endpoint of the tenant's that the operator has configured, by its name, or a URL that a request named. */
+/** Receiver of an event: the name of a tenant's endpoint configured by the operator, or a URL given in a request. */
 export type WebhookTarget = { readonly endpoint: string } | { readonly url: string };
 
-/** What is told of a run that has ended; every attempt sends the same bytes of it. */
+/** The event sent when a run has ended; every attempt sends the same bytes. */
 export interface WebhookEvent {
-  /** Header `webhook-id`: one for each run, so that a receiver can drop what it has seen. */
+  /** Header `webhook-id`: unique per run, so that a receiver can drop duplicates. */
   readonly id: string;
   readonly type: 'run.succeeded' | 'run.failed' | 'run.cancelled';
   /** When the run ended: ISO 8601, UTC. */
@@ -14,7 +14,9 @@ export interface WebhookEvent {
   readonly data: JsonObject;
 }
 
-/** A run that a delivery starts as its child: Temporal then tells it of the run's end, whatever ended it. */
+/**
+ * A run that a delivery starts as its child: Temporal then notifies the delivery of the run's end, whatever the cause.
+ */
 export interface RunToStart {
   readonly id: string;
   readonly pipeline: string;
@@ -22,38 +24,40 @@ export interface RunToStart {
   /** Arguments of the run's workflow. */
   readonly args: readonly [input: JsonObject, context: Json];
   readonly memo: JsonObject;
-  /** After which Temporal itself ends the run, in milliseconds. */
+  /** Execution timeout in Temporal, in milliseconds. */
   readonly timeoutMs: number;
-  /** What the Temporal UI says of the run. */
+  /** Description in the Temporal UI. */
   readonly summary: string;
   readonly details?: string;
   readonly priorityKey?: number;
 }
 
-/** Argument of the workflow that delivers. */
+/** Argument of the delivery workflow. */
 export interface WebhookOrder {
   readonly tenant: string;
   readonly targets: readonly WebhookTarget[];
   /** Task queue of the attempts. */
   readonly queue: string;
-  /** What is told: how this run ends, or an event again. */
+  /** What is sent: the end of this run, or an event again. */
   readonly of: { readonly run: RunToStart } | { readonly event: WebhookEvent };
 }
 
-/** What one attempt came to. `refused` is for good; `busy` was none: too many were on their way to the same place. */
+/**
+ * Result of one attempt. `refused` is final; `busy`: no attempt was made, too many were in progress to the same target.
+ */
 export type AttemptOutcome =
   | { readonly outcome: 'delivered'; readonly status: number }
   | {
       readonly outcome: 'failed';
       readonly reason: string;
       readonly status?: number;
-      /** The target asked to be left alone for this long, in milliseconds. */
+      /** The target requested this delay before the next attempt, in milliseconds. */
       readonly retryAfterMs?: number;
     }
   | { readonly outcome: 'refused'; readonly reason: string; readonly status?: number }
   | { readonly outcome: 'busy' };
 
-/** What became of an event at one target. */
+/** State of an event at one target. */
 export interface Delivery {
   /** The endpoint's name, or the URL's host. */
   readonly target: string;
@@ -67,16 +71,16 @@ export interface Delivery {
 
 /** The activities of a delivery. */
 export interface WebhookActivities {
-  /** How a run of the tenant has ended. */
+  /** The event for the end of a tenant's run. */
   webhookEvent(tenant: string, run: string): Promise<WebhookEvent>;
   webhookAttempt(tenant: string, target: WebhookTarget, event: WebhookEvent): Promise<AttemptOutcome>;
 }
 
-/** Type of the workflow that delivers. No pipeline can have this name, nor a stage that of an activity: theirs are in lower case. */
+/** Type of the delivery workflow. Pipelines and stages cannot have this name, because theirs are in lower case. */
 export const WEBHOOK_WORKFLOW = 'webhookDelivery';
 
-/** Id of the workflow that delivers the end of a run. No run has it: theirs are without a slash. */
+/** Id of the workflow that delivers a run's end. Ids of runs contain no slash. */
 export const deliveryId = (run: string): string => `webhook/${run}`;
 
-/** The task queue of the attempts: they must not stand in the way of runs, nor these in theirs. */
+/** Task queue of delivery attempts, separate so that deliveries and runs do not delay each other. */
 export const webhookQueue = (taskQueue: string): string => `${taskQueue}.webhooks`;
