@@ -9,19 +9,19 @@ import { isAway } from '../pipelines/errors.js';
 import type { JsonObject } from '../pipelines/json.js';
 import type { StagePlacement } from '../pipelines/run/index.js';
 
-/** How a stage is tried on one of its queues. */
+/** One try of a stage on one of its queues. */
 export interface OnQueue {
   readonly queue: string;
   readonly device: string;
-  /** Longest wait for a worker to begin, in milliseconds; undefined on the last queue, where the policy's own holds. */
+  /** Maximum wait for a worker to start, in milliseconds; undefined on the last queue, where the policy applies. */
   readonly patienceMs: number | undefined;
-  /** Attempts that earlier queues have begun. */
+  /** Attempts started on earlier queues. */
   readonly begun: number;
 }
 
 /**
- * Runs a stage on the first of its queues whose worker takes it. Attempts count over all queues: one that began on a device
- * which then went away is not given back.
+ * Runs a stage on the first of its queues on which a worker takes it. Attempts count across queues: one started on a
+ * device that then went away is not returned.
  */
 export async function onFirstQueue<T>(placed: StagePlacement, attempts: number, run: (on: OnQueue) => Promise<T>) {
   const { queue, device, elsewhere = [], patienceMs } = placed;
@@ -41,12 +41,14 @@ export async function onFirstQueue<T>(placed: StagePlacement, attempts: number, 
   throw new Error('a stage has at least one queue');
 }
 
-/** That nobody began the activity's latest attempt, or no server took its call, with what the one before failed with. */
+/**
+ * Set if no worker started the activity's latest attempt, or no server received its call; with the failure before that.
+ */
 export function notBegun(error: unknown): { begun: number; failure?: ApplicationFailure } | undefined {
   const cause = error instanceof ActivityFailure ? error.cause : error;
   if (cause instanceof ApplicationFailure) return isAway(awayOf(cause)) ? callsOf(cause) : undefined;
   if (!(cause instanceof TimeoutFailure) || cause.timeoutType !== 'SCHEDULE_TO_START') return undefined;
-  // The SDK makes no `cause` of what the server sends as one.
+  // The SDK does not convert the server's nested cause.
   const before = cause.failure?.cause;
   const failure = before && defaultFailureConverter.failureToError(before, defaultPayloadConverter);
   return failure instanceof ApplicationFailure ? callsOf(failure) : { begun: 0 };

@@ -13,11 +13,12 @@ import { StageError } from '../pipelines/run/stage-error.js';
 import { notBegun } from './elsewhere.js';
 
 /**
- * What a run's workflow throws for an error. A failure ends the run; Temporal gives the task of any other error to a worker
- * again until it succeeds. What is neither a stage's failure nor Temporal's own is a bug, and ends the run as `INTERNAL`; not
- * on replay, where it is the bug of a change: the history shows that the code it began with did without.
+ * Converts an error to what a run's workflow throws. A failure ends the run; after any other error Temporal retries the
+ * workflow task until it succeeds. An error that is neither a stage's failure nor Temporal's own is a bug and ends the
+ * run as `INTERNAL`, except on replay: there it is the bug of a code change, as the history shows that the original
+ * code ran without it.
  *
- * @param replaying as it was when the error was thrown
+ * @param replaying whether the workflow was replaying when the error was thrown
  */
 export function runFailure(error: unknown, replaying: boolean): unknown {
   if (error instanceof StageError) {
@@ -38,11 +39,11 @@ export function runFailure(error: unknown, replaying: boolean): unknown {
   });
 }
 
-/** Temporal reports by a type of its own that a worker was stopped in the middle of a stage. */
+/** Temporal has its own type for a worker that was stopped in the middle of a stage. */
 const codeOf = ({ type }: ApplicationFailure): string =>
   type === 'WorkerShutdown' ? 'STAGE_TIMEOUT' : (type ?? 'INTERNAL');
 
-/** A stage's last failure as the error table's code. */
+/** Maps a stage's last failure to a code of the error table. */
 export function stageError({ id, policy }: Pick<StagePlan, 'id'> & Partial<StagePlan>, error: unknown): StageError {
   const cause = error instanceof ActivityFailure ? error.cause : error;
   if (cause instanceof ApplicationFailure) {
@@ -71,12 +72,12 @@ export function stageError({ id, policy }: Pick<StagePlan, 'id'> & Partial<Stage
   });
 }
 
-/** A child run's failure as its own code. */
+/** Maps a child run's failure to its code. */
 export function childError(step: string, error: unknown): StageError {
   const cause = error instanceof ChildWorkflowFailure ? error.cause : error;
   const run = error instanceof ChildWorkflowFailure ? (error.execution.workflowId ?? '') : '';
   if (cause instanceof ApplicationFailure) {
-    // Its table is in its own history.
+    // Its stage table is in its own history.
     const { stages: _, ...details } = (cause.details?.[0] ?? {}) as JsonObject;
     return new StageError(codeOf(cause), `run "${step}": ${cause.message}`, { ...details, stage: step, run });
   }

@@ -33,8 +33,9 @@ const decideUpdate = defineUpdate<Decision, [GivenDecision]>(DECIDE_UPDATE);
 const cacheHit = defineSearchAttributeKey(SEARCH_ATTRIBUTES.cacheHit, 'BOOL');
 
 /**
- * The workflow of runs: it serves every workflow type that is no export's name, so that a run is typed by its pipeline's name,
- * and interprets the plan that came with the run. A failure carries a code of the error table as its type and the stage table in its details.
+ * The workflow of runs. It serves every workflow type that is not the name of an export, so that a run is typed by its
+ * pipeline's name, and interprets the plan passed with the run. A failure has a code of the error table as its type and
+ * the stage table in its details.
  */
 // biome-ignore lint/style/noDefaultExport: Temporal takes the default export as the workflow of every type
 export default async function run(input: JsonObject, context: RunContext): Promise<RunResult> {
@@ -62,7 +63,7 @@ export default async function run(input: JsonObject, context: RunContext): Promi
     return result;
   } catch (error) {
     const failure = runFailure(error, workflowInfo().unsafe.isReplayingHistoryEvents);
-    // What does not end the run is thrown at once: its task is not completed.
+    // An error that does not end the run is thrown immediately, because its workflow task does not complete.
     if (!(failure instanceof TemporalFailure)) throw failure;
     if (host?.busy) await host.settled();
     tellEnd(context, failure);

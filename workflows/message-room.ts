@@ -1,15 +1,17 @@
 import { sleep, workflowInfo } from '@temporalio/workflow';
 
-/** Temporal takes messages of 4 MiB; what a workflow task leads to travels in one. The rest is for small commands. */
+/**
+ * Temporal accepts messages of 4 MiB; all commands of a workflow task travel in one. The rest is for small commands.
+ */
 const MOST_BYTES = 3_000_000;
 
-/** Lets large calls begin in as many workflow tasks as it takes, for together they may be more than one message. */
+/** Spreads large calls over several workflow tasks, because together they may exceed one message. */
 export class MessageRoom {
   #historyLength = -1;
   #bytes = 0;
   #turn: Promise<void> = Promise.resolve();
 
-  /** Resolves when the task that is under way has room for a command of this size. */
+  /** Resolves when the current task has room for a command of this size. */
   take(bytes: number): Promise<void> {
     const taken = this.#turn.then(() => this.#wait(bytes));
     this.#turn = taken.catch(() => undefined);

@@ -1,10 +1,10 @@
 import './index.js';
 
 /**
- * Runs once in a worker's sandbox, before its first workflow: what is imported here is evaluated once and not for each run, so
- * nothing in `workflows/` may keep a run's state in a module.
+ * Runs once in a worker's sandbox, before its first workflow: modules imported here are evaluated once instead of once
+ * per run, so modules of `workflows/` must not hold the state of a run.
  *
- * Temporal's sandbox takes a stack trace of every promise, each frame of it looked up in the source map. Two frames are the
- * taking itself, and two are enough to find where an error was thrown.
+ * Temporal's sandbox takes a stack trace of every promise and looks up each frame in the source map. Two frames belong
+ * to the capture itself, and two more suffice to locate an error.
  */
 Error.stackTraceLimit = 4;

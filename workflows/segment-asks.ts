@@ -2,36 +2,41 @@ import { condition, workflowInfo } from '@temporalio/workflow';
 import type { Segment, SegmentOutcome } from '../pipelines/run/index.js';
 import { StageError } from '../pipelines/run/stage-error.js';
 
-/** What a fast host that has lost its journal tells Temporal is there this long after its lease, in milliseconds. */
+/**
+ * Time after its lease until the outcome of a fast host that lost its journal has reached Temporal, in milliseconds.
+ */
 const HAND_OVER_MS = 1_000;
 
-/** Pauses between two looks for the state store, in milliseconds: doubling, so that a day of them is no history that is full. */
+/**
+ * Pauses between checks for the state store, in milliseconds: doubling, so that a day of them does not fill the
+ * history.
+ */
 const PAUSE = { firstMs: 1_000, mostMs: 30_000 };
 
 export interface Asked {
   readonly segment: Segment;
-  /** What a guarded run was told of itself: an outcome, or null when nobody has begun it. */
+  /** Messages to a guarded run: an outcome, or null if no host has started it. */
   readonly inbox: (SegmentOutcome | null)[];
-  /** Asks the segment's activity once. `begun`: another process may have begun it. */
+  /** Runs the segment's activity once. `begun`: another process may have started the segment. */
   ask(leftMs: number, begun: boolean): Promise<SegmentOutcome>;
-  /** Shows whether the segment waits for the state store. */
+  /** Displays whether the segment waits for the state store. */
   waits(now: boolean): void;
 }
 
 /**
- * Asks a segment's activity until it has run, or its fast host has told what it has done. While a fast host, or an earlier
- * attempt at the workflow task, may have begun it, nothing of it runs without the journal: where a worker does not reach the
- * state store the run waits, until its deadline, and after each pause any worker may ask.
+ * Runs a segment's activity until the segment has run, or its fast host has sent the outcome. While a fast host or an
+ * earlier attempt of the workflow task may have started it, nothing of it runs without the journal: if a worker cannot
+ * reach the state store, the run waits until its deadline, and after each pause any worker may run the activity.
  */
 export async function untilRun({ segment, inbox, ask, waits }: Asked): Promise<SegmentOutcome> {
   const end = Date.now() + segment.leftMs;
   const guarded = segment.guarded !== undefined;
-  // An earlier task has scheduled it, and a worker has begun it then.
+  // An earlier task scheduled the activity, and a worker started it then.
   let begun = workflowInfo().unsafe.isReplaying;
   let hosted = guarded;
   let pauseMs = PAUSE.firstMs;
   if (guarded) {
-    // A signal of the first task comes after the workflow's own first steps: at the second look it is there.
+    // A signal in the first task is handled after the workflow's first steps: at the second check it has arrived.
     let looks = 0;
     await condition(() => inbox.length > 0 || looks++ > 0);
   }

@@ -7,12 +7,12 @@ export interface SegmentSinks extends Sinks {
 const { segments } = proxySinks<SegmentSinks>();
 
 /**
- * Lets the results of local activities in one at a time, each after all that came before it has had its effect.
+ * Delivers the results of local activities one at a time, each after the effects of all earlier ones.
  *
- * On replay Temporal gives the result of a local activity together with the events of its workflow task, where at first it
- * came after them: taken as they come, the two would start the steps behind them in another order than the history has.
- * And a local activity that is cancelled when it has just ended loses its workflow task (the server gives it again after
- * its timeout, 10 seconds). So none is ever cancelled: the worker is told to end it, and its result is not looked at.
+ * On replay Temporal delivers the result of a local activity together with the events of its workflow task, originally
+ * after them: without this order, the following steps would start in a different order than in the history. Also, a
+ * local activity cancelled just after it has ended loses its workflow task (the server retries it after its timeout, 10
+ * seconds). So none is ever cancelled: the worker is instructed to end it, and its result is ignored.
  */
 export class SegmentTurns {
   readonly #arrived: object[] = [];
@@ -23,8 +23,8 @@ export class SegmentTurns {
   }
 
   /**
-   * The result of `work`; a cancellation when the scope around the call is cancelled first.
-   * @param waits whether something of the run waits for a signal
+   * Returns the result of `work`; rejects with a cancellation if the enclosing scope is cancelled first.
+   * @param waits whether part of the run waits for a signal
    */
   async take<T>(path: string, work: () => Promise<T>, waits: () => boolean): Promise<T> {
     const turn = {};
@@ -39,7 +39,7 @@ export class SegmentTurns {
     try {
       await condition(() => this.#arrived[0] === turn);
       if (waits()) {
-        // What was waiting for a signal in the same task goes first: a second look comes after it.
+        // Code that was waiting for a signal in the same task runs first: the second check comes after it.
         let looks = 0;
         await condition(() => looks++ > 0);
       }
@@ -55,8 +55,8 @@ export class SegmentTurns {
   }
 
   /**
-   * Every local activity has ended, those that were given up too: one that ends at the moment of its workflow's end loses the
-   * workflow task as well.
+   * Resolves when every local activity has ended, including abandoned ones: one that ends at the same moment as its
+   * workflow also loses the workflow task.
    */
   async settled(): Promise<void> {
     await CancellationScope.nonCancellable(() => condition(() => this.#running === 0));

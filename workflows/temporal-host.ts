@@ -44,23 +44,26 @@ import { MessageRoom } from './message-room.js';
 import { untilRun } from './segment-asks.js';
 import { SegmentTurns } from './segment-turns.js';
 
-/** A worker that is gone or stuck is noticed within this time; activities beat ten times as often. */
+/** A dead or stuck worker is detected within this time; activities send heartbeats ten times as often. */
 const HEARTBEAT_TIMEOUT_MS = 5_000;
 
-/** A segment ends by itself at the run's deadline, with a code; a call takes up to a second to end. Temporal's timeout knows neither. */
+/**
+ * A segment ends itself at the run's deadline, with a code; a call takes up to a second to end. Temporal's timeout
+ * allows for both.
+ */
 const SEGMENT_GRACE_MS = 2_000;
 
-/** Inputs of calls below this size are not counted: hundreds of them begin at once. */
+/** Inputs of calls below this size are not counted: hundreds of them start at once. */
 const SMALL_BYTES = 4_000;
 
-/** What a worker takes from its workflows for those who watch a run. */
+/** Sink by which the worker receives events of its workflows for clients that follow a run. */
 export interface EventSinks extends Sinks {
   events: { tell(event: RunEvent): void };
 }
 
 const { events } = proxySinks<EventSinks>();
 
-/** The activity that asks Temporal who serves a queue, and the time that it has. */
+/** The activity that queries Temporal for the workers of a queue, and its timeout. */
 const ASKS = 'code';
 const ASK_MS = 10_000;
 
@@ -73,13 +76,13 @@ const tenantKey = defineSearchAttributeKey(SEARCH_ATTRIBUTES.tenant, 'KEYWORD');
 
 /** The interpreter's host inside a Temporal workflow: stages are activities, waits are durable timers. */
 export class TemporalHost implements RunHost {
-  /** What has ended on a fast host, as it was told. */
+  /** Outcomes received from a fast host. */
   readonly #outcomes: Json[] = [];
   readonly #turns = new SegmentTurns();
   #reported: readonly StageRecord[] = [];
   readonly #room = new MessageRoom();
   #stages: readonly StageRecord[] = [];
-  /** The stages of each segment that waits for the state store. */
+  /** Stages of each segment that waits for the state store. */
   readonly #storeless = new Set<ReadonlySet<string>>();
   readonly waits: Waits;
 
@@ -106,7 +109,7 @@ export class TemporalHost implements RunHost {
         ? elsewhere(stage, input, call, placed, shown)
         : activityOf(stage, call, placed, shown)(input, call);
     const bytes = bytesOf(input);
-    // Two promises more only where they are needed.
+    // Two more promises only where they are needed.
     const outcome = bytes < SMALL_BYTES ? begin() : this.#room.take(bytes).then(begin);
     return outcome.catch((error: unknown) => {
       throw isCancellation(error) ? error : stageError(stage, error);
@@ -118,13 +121,13 @@ export class TemporalHost implements RunHost {
       startToCloseTimeout: ASK_MS,
       scheduleToCloseTimeout: 2 * ASK_MS,
       retry: { maximumAttempts: 2 },
-      summary: short(`who has ${code}`),
+      summary: short(`workers with ${code}`),
     });
     return (ask as ServingActivity)({}, { serving: { queues, code } }).then(
       (queue) => queue ?? undefined,
       (error: unknown) => {
         if (isCancellation(error)) throw error;
-        // Workers that are too busy to ask, or a Temporal that does not say, are no sign that none has it.
+        // If workers are too busy to query, or Temporal does not answer, a worker may still have it.
         return queues[0];
       },
     );
@@ -145,7 +148,9 @@ export class TemporalHost implements RunHost {
     });
   }
 
-  /** A local activity, named by its stages. A crash of the worker runs it again, and its journal says where to go on. */
+  /**
+   * A local activity, named by its stages. After a crash of the worker it runs again and continues from its journal.
+   */
   #segment(segment: Segment, begun: boolean): Promise<SegmentOutcome> {
     const stages = short(segment.steps.map(({ id }) => id).join(', '));
     const activities = proxyLocalActivities<Record<string, SegmentActivity>>({
@@ -162,7 +167,7 @@ export class TemporalHost implements RunHost {
         () => this.waits.open.length > 0,
       )
       .then(
-        // The cancellation is on its way: nothing else may begin before it is here.
+        // The cancellation is about to arrive: nothing else may start before it.
         (outcome) => (outcome.ending ? CancellationScope.current().cancelRequested : outcome),
         (error: unknown) => {
           throw isCancellation(error) ? error : stageError({ id: segment.path }, error);
@@ -170,7 +175,7 @@ export class TemporalHost implements RunHost {
       );
   }
 
-  /** Something of the run is under way in its worker: it must not end before `settled`. */
+  /** Part of the run is executing in its worker: the workflow must not end before `settled`. */
   get busy(): boolean {
     return this.#turns.running > 0;
   }
@@ -197,7 +202,7 @@ export class TemporalHost implements RunHost {
       })) as RunResult;
       return result.output;
     } catch (error) {
-      // Somebody may have cancelled the child alone: that is its failure, not this run's cancellation.
+      // If the child alone was cancelled, that is the child's failure, not this run's cancellation.
       throw isCancellation(error) && CancellationScope.current().consideredCancelled
         ? error
         : childError(step.id, error);
@@ -244,7 +249,8 @@ export class TemporalHost implements RunHost {
       const scope = CancellationScope.current();
       try {
         const [only, ...others] = contenders;
-        // Alone, it has left nothing running when it succeeds, and cancelling has its price: a failure with a stack trace.
+        // A single contender leaves nothing running when it succeeds, and cancelling is costly: a failure with a stack
+        // trace.
         if (only && others.length === 0) return await only(this);
         const result = await Promise.race(contenders.map((contender) => contender(this)));
         scope.cancel();
@@ -265,14 +271,14 @@ export class TemporalHost implements RunHost {
     this.#show();
   }
 
-  /** By way of the worker: the history knows nothing of it. When a worker dies it may be told twice. */
+  /** Sent through the worker, without a record in the history; sent twice if a worker dies. */
   tell(event: RunEvent): void {
     events.tell(event);
   }
 
   #show(): void {
     const ids = [...this.#storeless];
-    // A segment's stages count as running until their rows come.
+    // A segment's stages count as running until their rows arrive.
     const storeless = ({ stage, status }: StageRecord) => status === 'running' && ids.some((each) => each.has(stage));
     const doing = 'waits for the state store';
     this.#stages =
@@ -283,11 +289,11 @@ export class TemporalHost implements RunHost {
   }
 }
 
-/** Names and summaries end up in metrics and in the UI's lists. */
+/** Names and summaries appear in metrics and in the UI's lists. */
 const LONGEST_NAME = 200;
 const short = (text: string): string => (text.length > LONGEST_NAME ? `${text.slice(0, LONGEST_NAME - 1)}…` : text);
 
-/** Runs a stage on the first of its queues that has a worker; time and attempts are those of its policy in all. */
+/** Runs a stage on the first of its queues that has a worker; its policy limits time and attempts across all queues. */
 function elsewhere(
   stage: StagePlan,
   input: JsonObject,
@@ -311,7 +317,7 @@ function elsewhere(
   });
 }
 
-/** The activity is typed by the stage's name; its summary says what serves it and where. */
+/** The activity is typed by the stage's name; its summary states what serves it and where. */
 function activityOf(
   stage: StagePlan,
   { path, priority }: StageCall,
@@ -327,7 +333,7 @@ function activityOf(
     ...(priority !== undefined && { priority: { priorityKey: PRIORITY_KEYS[priority] } }),
     startToCloseTimeout: timeout.attemptMs,
     scheduleToCloseTimeout: timeout.totalMs,
-    // How many calls there may be the activity knows: an attempt that found no server to call is none.
+    // The activity limits the number of calls: an attempt that found no server to call does not count.
     retry: {
       initialInterval: retry.initialMs,
       backoffCoefficient: retry.factor,

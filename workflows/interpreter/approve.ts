@@ -6,7 +6,7 @@ import { type Asked, aboutOf } from './asked.js';
 import { decidedBefore } from './decided-before.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
 
-/** Waits for a person's decision, or takes the default when the time is over. */
+/** Waits for a person's decision, or applies the default after the timeout. */
 export async function approve(run: Run, stage: StagePlan, input: JsonObject, at: At): Promise<Json | Stopped> {
   const { timeoutMs, otherwise } = stage.with as { timeoutMs: number; otherwise: boolean };
   const { table, deadline } = run;
@@ -32,10 +32,10 @@ export async function approve(run: Run, stage: StagePlan, input: JsonObject, at:
   }
 }
 
-/** What is kept of a wait, for a new history: it goes on under the same nonce. */
+/** State of a wait carried into a new history, where it continues under the same nonce. */
 type Kept = { readonly nonce: string; readonly since: number };
 
-/** The decision; undefined where the run stops for a new history, or the wait has become pointless. */
+/** Returns the decision; undefined if the run stops for a new history or the wait has become pointless. */
 export async function decide(run: Run, at: At, asked: Asked): Promise<Decision | undefined> {
   const { subject, call, stage, path, timeoutMs, otherwise, limitMs, pointless } = asked;
   const before = decidedBefore(run, asked);
@@ -63,7 +63,7 @@ export async function decide(run: Run, at: At, asked: Asked): Promise<Decision |
     ...(pointless === undefined ? [] : [() => pointless.then(() => undefined)]),
   ]);
   if (!heard && !isOver && stops()) return undefined;
-  // A decision that was accepted in the last moment counts: its sender has been told so.
+  // A decision accepted at the last moment counts: its sender has received a confirmation.
   const decision =
     at.host.close(nonce) ?? (isOver && limit === left ? { approved: otherwise, by: 'timeout' } : undefined);
   if (decision) {

@@ -2,7 +2,7 @@ import type { StagePlan } from '../../pipelines/plan/index.js';
 import type { StageCall } from '../../pipelines/run/index.js';
 import type { Run } from './state.js';
 
-/** What a stage's activity is told of the call that it carries out. `path`: where the call stands in the run. */
+/** Call argument of a stage's activity. `path`: position of the call in the run. */
 export function callOf(run: Run, stage: StagePlan, path: string, cache?: StageCall['cache']): StageCall {
   const { plan, tenant } = run.context;
   const { id, kind, model, codeVersion, policy } = stage;

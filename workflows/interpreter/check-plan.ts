@@ -19,8 +19,8 @@ import { StageError } from '../../pipelines/run/stage-error.js';
 import { CONTROL_STEPS } from './control.js';
 
 /**
- * Refuses what the interpreter could not run to an end: a plan of another release, and one that no definition gives. Whoever
- * starts runs without this package would otherwise see them hang, or fail in the middle.
+ * Rejects plans that the interpreter cannot complete: those of another release, and those that no definition produces.
+ * Runs started by other means than this package would otherwise hang or fail midway.
  */
 export function checkPlan({ plan, placement }: RunContext): void {
   const { planVersion } = plan;
@@ -36,16 +36,16 @@ export function checkPlan({ plan, placement }: RunContext): void {
 
 interface Checked {
   readonly placement: RunContext['placement'];
-  /** Of the whole plan. */
+  /** Ids in the whole plan. */
   readonly ids: Set<string>;
 }
 
-/** @param around what steps of the graph may read besides those before them */
+/** @param around sources that the graph's steps may read besides earlier steps */
 function checkGraph(graph: Graph, around: ReadonlySet<string>, checked: Checked): void {
-  if (!isObject(graph) || !Array.isArray(graph.stages)) throw invalid('a graph in it has no list of steps');
+  if (!isObject(graph) || !Array.isArray(graph.stages)) throw invalid('a graph has no list of steps');
   const visible = new Set(around);
   for (const step of graph.stages as readonly Step[]) {
-    if (!isObject(step) || typeof step.id !== 'string') throw invalid('a step in it has no id');
+    if (!isObject(step) || typeof step.id !== 'string') throw invalid('a step has no id');
     const { id } = step;
     if (checked.ids.has(id)) throw invalid('another step has the same id', id);
     checked.ids.add(id);
@@ -53,7 +53,7 @@ function checkGraph(graph: Graph, around: ReadonlySet<string>, checked: Checked)
     visible.add(id);
   }
   const unknown = readsOfGraph({ stages: [], output: graph.output }).find((source) => !visible.has(source));
-  if (unknown !== undefined) throw invalid(`an output reads "${unknown}", which is no step before it`);
+  if (unknown !== undefined) throw invalid(`an output reads "${unknown}", which is not an earlier step`);
   checkOperators(graph.output);
 }
 
@@ -70,10 +70,10 @@ function checkStep(step: Step, visible: ReadonlySet<string>, checked: Checked): 
     for (const graph of graphsOf(step)) checkGraph(graph, own, checked);
   }
   const unknown = readsOf(step).find((source) => !visible.has(source));
-  if (unknown !== undefined) throw invalid(`it reads "${unknown}", which is no step before it`, id);
+  if (unknown !== undefined) throw invalid(`it reads "${unknown}", which is not an earlier step`, id);
 }
 
-/** An agent, and those that may stand in for it, with a row for each tool that is a call. */
+/** Checks an agent and its alternatives: each tool that is a call needs a placement row. */
 function checkAgents(step: StagePlan, placement: RunContext['placement']): void {
   const alternatives = [...(step.fallback ?? []), ...(step.degrade ?? []).map(({ to }) => to)];
   const all: readonly Alternative[] = [step, ...alternatives.filter((to) => typeof to === 'object')];
@@ -84,7 +84,7 @@ function checkAgents(step: StagePlan, placement: RunContext['placement']): void 
     const row = i === 0 ? step.id : `${step.id}~${i}`;
     for (const tool of tools as readonly ToolPlan[]) {
       if (!isObject(tool) || (tool.by !== 'stage' && tool.by !== 'pipeline'))
-        throw invalid('a tool of it is none', step.id);
+        throw invalid('one of its tools is invalid', step.id);
       const placed = tool.by === 'pipeline' || placement[toolRow(row, tool.name)];
       if (!placed) throw invalid(`the placement has no row for its tool "${tool.name}"`, step.id);
     }
@@ -93,10 +93,11 @@ function checkAgents(step: StagePlan, placement: RunContext['placement']): void 
 
 function checkControl(step: Exclude<Step, { policy: unknown }>): void {
   const { id, kind } = step;
-  if (!Object.hasOwn(CONTROL_STEPS, kind)) throw invalid(`no step is of the kind "${kind}"`, id);
-  if (step.kind === 'each' && !(step.concurrency >= 1)) throw invalid('it has no room for an item', id);
-  if (step.kind === 'repeat' && !(step.atMost >= 1)) throw invalid('it has no round', id);
-  if (step.kind === 'race' && Object.keys(step.contenders ?? {}).length === 0) throw invalid('it has no contender', id);
+  if (!Object.hasOwn(CONTROL_STEPS, kind)) throw invalid(`the step kind "${kind}" is unknown`, id);
+  if (step.kind === 'each' && !(step.concurrency >= 1)) throw invalid('its concurrency is below 1', id);
+  if (step.kind === 'repeat' && !(step.atMost >= 1)) throw invalid('its number of rounds is below 1', id);
+  if (step.kind === 'race' && Object.keys(step.contenders ?? {}).length === 0)
+    throw invalid('it has no contenders', id);
   for (const key of ['condition', 'over', 'start', 'until', 'input'])
     if (key in step) checkOperators((step as unknown as Record<string, Json>)[key] as Json, id);
 }
@@ -105,11 +106,11 @@ function checkOperators(binding: Json, step?: string): void {
   if (Array.isArray(binding)) for (const item of binding) checkOperators(item as Json, step);
   if (!isJsonObject(binding) || '$const' in binding) return;
   const { $op } = binding;
-  if (typeof $op === 'string' && !OPERATORS.has($op)) throw invalid(`no operator is called "${$op}"`, step);
+  if (typeof $op === 'string' && !OPERATORS.has($op)) throw invalid(`the operator "${$op}" is unknown`, step);
   for (const value of Object.values(binding)) checkOperators(value, step);
 }
 
-/** The type says what a definition gives; a plan that comes with a run may be anything. */
+/** Types describe what definitions produce; a plan received with a run may be anything. */
 const isObject = (value: unknown): boolean => isJsonObject(value);
 
 const invalid = (message: string, stage?: string): StageError =>

@@ -22,7 +22,7 @@ import { graphValue, isFailure, stops } from './value.js';
 
 export type ControlStep = (run: Run, step: Step, scope: Scope, at: At) => Promise<Json | Stopped>;
 
-/** The steps that are control flow, by kind: each resolves with its value. */
+/** Control-flow steps by kind; each resolves with its value. */
 export const CONTROL_STEPS: Readonly<Record<string, ControlStep>> = {
   when: (run, step, scope, at) => when(run, step as WhenPlan, scope, at),
   each: (run, step, scope, at) => each(run, step as EachPlan, scope, at),
@@ -63,10 +63,10 @@ async function repeat(run: Run, step: RepeatPlan, scope: Scope, at: At): Promise
     if (round >= atMost) break;
   }
   if (step.onLimit === 'accept') return state;
-  throw new StageError('LIMIT_REACHED', `"${id}" has not reached its condition in ${atMost} rounds`, { stage: id });
+  throw new StageError('LIMIT_REACHED', `"${id}" did not reach its condition in ${atMost} rounds`, { stage: id });
 }
 
-/** The first contender that succeeds; the last failure when none does. */
+/** The first contender to succeed; the last failure if none does. */
 async function race(run: Run, step: RacePlan, scope: Scope, at: At): Promise<Json | Stopped> {
   const contenders = Object.entries(step.contenders);
   let left = contenders.length;
@@ -117,7 +117,7 @@ async function pipeline(run: Run, step: SubPipelinePlan, scope: Scope, at: At): 
   }
 }
 
-/** The rows of a child run: those of `id`, by the names that they have in it. */
+/** Placement rows of a child run: those of `id`, under their names in the child run. */
 export const placementOf = (placement: Placement, id: string): Placement =>
   Object.fromEntries(
     Object.entries(placement).flatMap(([key, placed]) =>

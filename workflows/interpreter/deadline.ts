@@ -1,17 +1,17 @@
 import type { StagePlan } from '../../pipelines/plan/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
 
-/** The run's clock may lag by this when a timeout arrives. */
+/** Possible lag of the run's clock when a timeout arrives. */
 const CLOCK_SLACK_MS = 50;
 
-/** What is left of the run's time, and what of that a stage may use. */
+/** Time left of the run's deadline, and the share of it that a stage may use. */
 export class Deadline {
   readonly #end: number;
   readonly #deadlineMs: number;
   readonly #now: () => number;
   readonly #reserved: ReadonlyMap<string, number>;
 
-  /** @param reserved milliseconds that each step leaves for those after it, by id */
+  /** @param reserved milliseconds that each step leaves for later ones, by id */
   constructor(end: number, deadlineMs: number, now: () => number, reserved: ReadonlyMap<string, number>) {
     this.#end = end;
     this.#deadlineMs = deadlineMs;
@@ -23,20 +23,20 @@ export class Deadline {
     return this.#end - this.#now();
   }
 
-  /** Milliseconds that a stage leaves for those after it. */
+  /** Milliseconds that a stage leaves for later ones. */
   reservedFor(step: string): number {
     return this.#reserved.get(step) ?? 0;
   }
 
-  /** Milliseconds that a stage may use: what is left, less what the stages after it need. */
+  /** Milliseconds that a stage may use: the time left minus what later stages need. */
   shareOf(step: string): number {
     return this.leftMs - this.reservedFor(step);
   }
 
   /**
-   * The stage with timeouts that end with its share, and with patience for half of it at most: what it takes in place of a server
-   * that is away needs time too. The same object when it needs no more. Throws `DEADLINE_EXCEEDED` when there is nothing left
-   * for it.
+   * Limits a stage's timeouts to its share, and its patience to half of that: an alternative to a server that is away
+   * needs time too. Returns the same object if nothing changes. Throws `DEADLINE_EXCEEDED` if no time is left for the
+   * stage.
    */
   limit(stage: StagePlan): StagePlan {
     const share = this.shareOf(stage.id);

@@ -2,7 +2,7 @@ import type { Decision } from '../../pipelines/run/index.js';
 import { type Asked, aboutOf } from './asked.js';
 import type { Run } from './state.js';
 
-/** What was decided of the same at the same place in the run that this one resumes. */
+/** The decision on the same subject at the same path in the run that this one resumes. */
 export function decidedBefore({ context, table }: Run, asked: Asked): Decision | undefined {
   const { stage, path } = asked;
   const before = context.decisions?.[path];

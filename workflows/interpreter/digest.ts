@@ -7,7 +7,9 @@ const ROUNDS = PRIMES.map((prime) => fraction(Math.cbrt(prime)));
 
 const rotated = (word: number, by: number): number => (word >>> by) | (word << (32 - by));
 
-/** Hex sha256 of a text: Temporal's sandbox has no crypto, and what a person has approved must be told from all else. */
+/**
+ * Hex sha256 of a text. Temporal's sandbox has no crypto, and an approval must be bound to exactly what was approved.
+ */
 export function sha256(text: string): string {
   const bytes = new TextEncoder().encode(text);
   const blocks = new DataView(new ArrayBuffer((Math.floor((bytes.length + 8) / 64) + 1) * 64));

@@ -5,13 +5,13 @@ import type { RunHost } from './host.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
 import { graphValue, isFailure, stops } from './value.js';
 
-/** How an item has ended. */
+/** Result of an item. */
 type Ended = { readonly ok: Json } | { readonly failed: true };
 
-/** The graph for each item, `concurrency` items at a time; the values in the items' order. */
+/** Runs the graph for each item, `concurrency` items at a time; returns the values in the items' order. */
 export async function each(run: Run, step: EachPlan, scope: Scope, at: At): Promise<Json | Stopped> {
   const list = resolve(step.over, scope) ?? [];
-  if (!Array.isArray(list)) throw new StageError('INVALID_INPUT', `"${step.id}" goes over a list`, { stage: step.id });
+  if (!Array.isArray(list)) throw new StageError('INVALID_INPUT', `"${step.id}" requires a list`, { stage: step.id });
   const ended: (Ended | undefined)[] = list.map((_, i) => at.memo.below(`${step.id}[${i}]`).value as Ended | undefined);
   let next = 0;
   const lane = async (): Promise<void> => {
@@ -44,7 +44,7 @@ async function item(
     graphValue(run, body, scope, own, { ...at, host, prefix: `${at.prefix}${id}[${i}]/`, memo });
   let ended: Ended;
   try {
-    // Where the others go on, what a failed item has left running is cancelled.
+    // If other items continue, work left running by a failed item is cancelled.
     const result = onFailure === 'fail' ? await graph(at.host) : await at.host.race([graph]);
     if (result === STOPPED) return undefined;
     ended = { ok: result };

@@ -15,40 +15,40 @@ import type {
 import type { StageError } from '../../pipelines/run/stage-error.js';
 
 /**
- * What the interpreter needs from the place it runs in. The Temporal workflow is one host, an in-process host the other;
- * a plan means the same in both. Everything that touches a clock, a network or another process is behind this port.
+ * What the interpreter needs from its environment: a Temporal workflow or an in-process host. A plan has the same
+ * meaning in both. All access to clocks, networks and other processes goes through this port.
  */
 export interface RunHost extends StageHost {
   /**
-   * Runs inline steps together, near the interpreter, with a record of each that has ended. Absent where `runStage` is as
-   * near.
+   * Runs inline steps together, close to the interpreter, and records each that has ended. Absent where `runStage` is
+   * just as close.
    */
   runSegment?(segment: Segment): Promise<SegmentOutcome>;
-  /** Runs another pipeline as a run of its own and gives its output. Rejects with a `StageError`. */
+  /** Runs another pipeline as a separate run and returns its output. Rejects with a `StageError`. */
   runChild(step: SubPipelinePlan, input: JsonObject, context: RunContext, path: string): Promise<JsonObject>;
-  /** A text that no other call gives, of this run or of another; the same when a run is replayed. */
+  /** A text unique across calls and runs; the same on replay. */
   nonce(): string;
   /**
-   * Opens a wait and resolves with the decision on it, one from an earlier history included; with undefined as soon as
-   * `giveUp` holds: it is then opened again in the next history, and what is decided meanwhile is kept for it.
+   * Opens a wait and resolves with its decision, including one from an earlier history. Resolves with undefined as soon
+   * as `giveUp` holds: the wait is opened again in the next history, and a decision made meanwhile is kept for it.
    */
   decision(wait: Wait, giveUp: () => boolean): Promise<Decision | undefined>;
-  /** Closes a wait: no decision on it is accepted any more. The decision that has been accepted, if one has. */
+  /** Closes a wait: further decisions on it are rejected. Returns the accepted decision, if any. */
   close(nonce: string): Decision | undefined;
   /**
-   * Starts all contenders and settles as the first that settles does; what the others, or one that failed, have left
-   * running is cancelled. Each contender gets a host of its own to work through.
+   * Starts all contenders and settles like the first that settles; work left running by the others, or by one that
+   * failed, is cancelled. Each contender has its own host.
    */
   race<T>(contenders: readonly ((host: RunHost) => Promise<T>)[]): Promise<T>;
-  /** Whether the run should go on in a new history: loops then stop between two rounds or items. */
+  /** Whether the run should continue in a new history: loops then stop between two rounds or items. */
   full(): boolean;
-  /** Takes the stage table after each change. */
+  /** Receives the stage table after each change. */
   report(stages: readonly StageRecord[]): void;
-  /** Takes what only the interpreter sees of a run that is watched. Absent where nobody can watch. */
+  /** Receives events that only the interpreter sees, of a run that may be followed. Absent where none can be. */
   tell?(event: RunEvent): void;
 }
 
-/** What one stage needs of its host. */
+/** What one stage needs from its host. */
 export interface StageHost {
   /** Runs a stage to its end under its policy. Rejects with a `StageError`, or with a cancellation. */
   runStage(
@@ -59,30 +59,32 @@ export interface StageHost {
     shown?: Shown,
   ): Promise<StageOutcome>;
   /**
-   * The first of some queues that a worker serves, or the first where nobody can say; undefined where none does, and then
-   * `code` is noted as missing. Absent where nothing waits in queues.
+   * The first of some queues that a worker serves, or the first if that is unknown; undefined if none is served, in
+   * which case `code` is recorded as missing. Absent where there are no queues.
    */
   serving?(queues: readonly string[], code: string): Promise<string | undefined>;
-  /** The run's clock, in milliseconds; the same when a run is replayed. */
+  /** The run's clock, in milliseconds; the same on replay. */
   now(): number;
-  /** Resolves after `ms` milliseconds. `what` is what people see while it lasts. */
+  /** Resolves after `ms` milliseconds. `what` is displayed meanwhile. */
   wait(ms: number, what: string): Promise<void>;
 }
 
-/** How people see a call that is a part of its stage, where the host can show it. */
+/** How a call that is part of its stage is displayed, where the host supports it. */
 export interface Shown {
-  /** In place of the stage's id. */
+  /** Displayed instead of the stage's id. */
   readonly type: string;
   readonly summary: string;
 }
 
-/** Code of a `StageError` that hands what a segment has not done back to the queues: a server that it needs is away. */
+/** Code of a `StageError` that returns the remaining steps of a segment to their queues because a server is away. */
 export const HANDED_BACK = 'HANDED_BACK';
 
-/** Whether a segment ends here and what it has not done is run step by step: no failure of a stage. */
+/** Whether the segment ends here and its remaining steps run one by one; not a failure of a stage. */
 export const interrupts = ({ code }: Pick<StageError, 'code'>): boolean =>
   code === 'JOURNAL_UNAVAILABLE' || code === HANDED_BACK;
 
-/** Whether no fallback and no control flow deals with a failure: the segment ends here, or nobody knows what had ended before. */
+/**
+ * Whether fallbacks and control flow must not handle a failure: the segment ends here, or it is unknown what had ended.
+ */
 export const concernsAll = (error: Pick<StageError, 'code'>): boolean =>
   interrupts(error) || error.code === 'RECORD_GONE';

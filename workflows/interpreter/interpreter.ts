@@ -14,22 +14,21 @@ import { checkCarried, checkOutput } from './sizes.js';
 import { StageTable } from './stage-table.js';
 import { type Run, STOPPED } from './state.js';
 
-/** A run that goes on in a new history. */
+/** A run that continues in a new history. */
 export interface Continued {
   readonly carried: Omit<Carried, 'decided'>;
 }
 
 /**
- * Runs a plan: each step as soon as every step it reads has ended, independent steps in parallel, the whole within the
- * plan's deadline. The first stage that fails for good, and has nobody to go on without it, ends the run and cancels the
- * others.
+ * Runs a plan: each step as soon as all steps that it reads have ended, independent steps in parallel, within the
+ * plan's deadline. The first stage that fails for good without an alternative ends the run and cancels the others.
  */
 export async function interpret(input: JsonObject, context: RunContext, host: RunHost): Promise<RunResult | Continued> {
   const { plan, placement, carried, outputs } = context;
   checkPlan(context);
   const table = new StageTable(plan, placement, (stages) => host.report(stages));
   if (carried) table.take(carried.rows);
-  // A run may wait before any of its stages begins.
+  // A run may wait before its first stage starts.
   host.report(table.rows);
   const startedAt = carried?.startedAt ?? host.now();
   const memo = Memo.from(carried?.done);
@@ -46,7 +45,7 @@ export async function interpret(input: JsonObject, context: RunContext, host: Ru
   try {
     const go = (inner: RunHost) =>
       runGraph(run, graph, undefined, { input }, { host: inner, prefix: '', memo, mayStop: true });
-    // A race of one: when a stage fails, those beside it are cancelled. A segment that is the whole run has none beside it.
+    // A race of one: a failing stage cancels those beside it. A segment that is the whole run has none.
     const scope = await (host.runSegment && isOneSegment(graph) ? go(host) : host.race([go]));
     if (scope === STOPPED) {
       const done = memo.toJson();

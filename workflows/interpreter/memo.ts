@@ -1,8 +1,8 @@
 import type { Json } from '../../pipelines/json.js';
 
 /**
- * What of a run has ended, by path, so that it can go on in a new history: a step's value, or of a loop that has not ended
- * its items' values and its state. A value stands for all below it.
+ * What has ended in a run, by path, so that it can continue in a new history: values of steps, and for loops in
+ * progress their state and their items' values. A value replaces everything below it.
  */
 export class Memo {
   #value: Json | undefined;
@@ -25,12 +25,12 @@ export class Memo {
     this.#below.clear();
   }
 
-  /** Forgets what is below under `name`. */
+  /** Forgets everything under `name`. */
   drop(name: string): void {
     this.#below.delete(name);
   }
 
-  /** Takes over what another memo of the same step knows. */
+  /** Takes over another memo of the same step. */
   take(name: string, memo: Memo): void {
     this.#below.set(name, memo);
   }

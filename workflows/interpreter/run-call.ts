@@ -6,9 +6,10 @@ import type { Shown, StageHost } from './host.js';
 import type { Run } from './state.js';
 
 /**
- * How long a call lies in its queue before the run asks whether a worker serves it, in milliseconds: twice as long each time. A
- * worker that comes takes the call at once; one whose body stands in for the version is found by the next question. While a worker
- * serves the queue there is less to ask, and each question costs the call its place; that a worker is gone Temporal says after 90 s.
+ * How long a call stays in its queue before the run queries whether a worker serves it, in milliseconds; doubled each
+ * time. A worker that starts takes the call immediately; one with a compatible version is found by the next query.
+ * While a worker serves the queue there is less to query, and each query costs the call its position in the queue.
+ * Temporal reports a lost worker after 90 s.
  */
 const ASKS = {
   firstMs: 5_000,
@@ -18,8 +19,8 @@ const ASKS = {
 };
 
 /**
- * Runs a call. One of a function whose version is pinned waits for a worker that has this version until its stage's total time
- * is over, and shows what it waits for.
+ * Runs a call. A call of a function with a pinned version waits for a worker that has this version until the stage's
+ * total timeout, and displays what it waits for.
  */
 export async function runCall(
   run: Run,
@@ -60,7 +61,7 @@ export async function runCall(
     const { begun: more } = failure.details;
     begun += failure.code === 'QUEUE_TIMEOUT' && typeof more === 'number' ? more : 0;
     if (begun >= retry.attempts) throw lost(stage);
-    // A worker of the queue that lacks the function must not be asked again at once.
+    // A worker of the queue without the function must not be called again immediately.
     if (failure.code === 'CODE_NOT_FOUND')
       await host.wait(Math.max(1, Math.min(askMs, end - host.now())), `code ${name}`);
     const serving: string | undefined = await host.serving(queues, name);
@@ -73,12 +74,12 @@ export async function runCall(
   }
 }
 
-/** Temporal's timer and the run's clock may differ by this. */
+/** Possible difference between Temporal's timer and the run's clock. */
 const SLACK_MS = 100;
 
 function absentError(run: Run, { id }: StagePlan, name: string, totalMs: number): StageError {
   if (run.deadline.leftMs > SLACK_MS) {
-    const message = `stage "${id}": no worker has taken it within ${totalMs} ms that has the code ${name}`;
+    const message = `stage "${id}": no worker with the code ${name} took it within ${totalMs} ms`;
     return new StageError('CODE_NOT_FOUND', message, { stage: id });
   }
   const { code, message, details } = run.deadline.exceeded(id);

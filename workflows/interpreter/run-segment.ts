@@ -10,7 +10,7 @@ import { GraphValues } from './scope.js';
 import { StageTable } from './stage-table.js';
 import type { Run } from './state.js';
 
-/** Runs a segment to its end, in the process that keeps its journal. */
+/** Runs a segment to its end, in the process that holds its journal. */
 export async function interpretSegment(segment: Segment, host: RunHost): Promise<SegmentOutcome> {
   const { context, steps, prefix, scope, leftMs, reserved, wanted } = segment;
   const graph: Graph = { stages: steps, output: null };
@@ -24,7 +24,7 @@ export async function interpretSegment(segment: Segment, host: RunHost): Promise
   );
   const run: Run = { context, table, deadline, continuing: false, graph: runGraph, step: runStep };
   try {
-    // A race of one: when a step fails, those beside it are cancelled.
+    // A race of one: a failing step cancels those beside it.
     await host.race([
       (inner) => runGraph(run, graph, new GraphValues(scope), {}, { host: inner, prefix, memo, mayStop: false }),
     ]);
@@ -40,10 +40,10 @@ export async function interpretSegment(segment: Segment, host: RunHost): Promise
   }
 }
 
-/** Without the rows of stages that will run again. */
+/** Excludes rows of stages that will run again. */
 const ended = (table: StageTable) => table.rows.filter(({ status }) => status === 'done');
 
-/** The run's result, where a segment is the whole run and has succeeded; what it has not run, nobody wanted. */
+/** The run's result, if a segment is the whole run and has succeeded; stages not run were not requested. */
 export function answerOf({ answer, steps, scope }: Segment, { done, rows }: SegmentOutcome): RunResult {
   const memo = Memo.from(done);
   const values = Object.fromEntries(steps.map(({ id }) => [id, memo.below(id).value ?? null]));

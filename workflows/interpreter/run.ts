@@ -8,8 +8,8 @@ import { runStage } from './stage.js';
 import { type RunGraph, type RunStep, STOPPED } from './state.js';
 
 /**
- * Runs a graph: each step as soon as every step it reads has ended, independent steps in parallel. Rejects with the first
- * failure; whoever owns the cancellation scope around it cancels the rest.
+ * Runs a graph: each step as soon as all steps that it reads have ended, independent steps in parallel. Rejects with
+ * the first failure; the owner of the enclosing cancellation scope cancels the rest.
  */
 export const runGraph: RunGraph = async (run, graph, around, own, at) => {
   const scope = new GraphValues(own, around);
@@ -33,9 +33,9 @@ export const runGraph: RunGraph = async (run, graph, around, own, at) => {
 };
 
 /**
- * Waits for the steps that it reads, which are before it, then runs; false when it, or one of them, has stopped. One
- * function with few awaits: Temporal's sandbox takes a stack trace of every promise that a workflow makes, and they are
- * most of what a run costs in a worker.
+ * Waits for the earlier steps that it reads, then runs; false if it, or one of them, has stopped. One function with few
+ * awaits: Temporal's sandbox takes a stack trace of every promise of a workflow, which is most of a run's cost in a
+ * worker.
  */
 export const runStep: RunStep = async (run, step, scope, ended, at) => {
   for (const source of readsOf(step)) {

@@ -1,7 +1,7 @@
 import type { Json } from '../../pipelines/json.js';
 import type { Scope } from '../../pipelines/plan/index.js';
 
-/** The values of one graph's steps, over those of the graphs around it. */
+/** Values of one graph's steps, backed by those of the enclosing graphs. */
 export class GraphValues implements Scope {
   readonly #own: Map<string, Json>;
   readonly #around: Scope | undefined;

@@ -8,7 +8,9 @@ import { Memo } from './memo.js';
 import type { GraphValues } from './scope.js';
 import type { At, Run } from './state.js';
 
-/** Runs a group of inline steps as one segment; what a lost journal leaves undone, step by step on its queues. */
+/**
+ * Runs a group of inline steps as one segment; after a lost journal the remaining steps run one by one on their queues.
+ */
 export async function runSegment(
   run: Run,
   steps: readonly Step[],
@@ -82,7 +84,7 @@ export async function runSegment(
   ]);
 }
 
-/** The values that the steps read from before; in a new history those of the segment that had ended are such as well. */
+/** Values that the steps read from earlier ones; in a new history these include ended steps of the segment. */
 function scopeOf(
   todo: readonly Step[],
   steps: readonly Step[],
@@ -99,15 +101,15 @@ function scopeOf(
   return values;
 }
 
-/** Rows that do not come any more: what no other segment holds ran, as far as anyone could see, until it was ended. */
+/** Rows that will not arrive: stages that no other segment holds were shown as running until they were ended. */
 function cancelRows({ table }: Run, stages: ReadonlySet<string>): void {
   const gone = table.rows.filter(({ stage, status }) => status === 'waiting' && stages.has(stage));
   table.take(gone.map((row) => ({ ...row, status: 'cancelled' })));
 }
 
 /**
- * The host for what a segment leaves undone. A stage has the attempts that it had not begun there, and what has failed there
- * for good is not called again.
+ * The host for the steps that a segment left undone. A stage has the attempts that were not started there, and a call
+ * that failed there for good is not repeated.
  */
 function afterTries(host: RunHost, tried: NonNullable<SegmentOutcome['tried']>): RunHost {
   return {
@@ -140,7 +142,7 @@ function afterTries(host: RunHost, tried: NonNullable<SegmentOutcome['tried']>):
   };
 }
 
-/** The step with all its stages on their queues. */
+/** The step with all its stages queued. */
 function queued(step: Step): Step {
   if (isStage(step)) return { ...step, policy: { ...step.policy, execution: 'queued' } };
   if (graphsOf(step).length === 0) return step;

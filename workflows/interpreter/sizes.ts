@@ -4,26 +4,26 @@ import { StageError } from '../../pipelines/run/stage-error.js';
 
 /**
  * Throws `RESULT_TOO_LARGE` for an input that no call can carry: results that fit one by one may not fit together.
- * @param copies how often the call holds the value: a cache is asked with it as well
+ * @param copies how often the call contains the value: the cache lookup repeats it
  */
 export function checkInput(input: JsonObject, stage: string, copies: 1 | 2 = 1): void {
   const large = tooLarge(input, MOST_BYTES / copies);
   if (large) throw failure(`stage "${stage}": its input ${large.message}`, `input.${large.field}`, stage);
 }
 
-/** Throws `RESULT_TOO_LARGE` for an output of the run that its history cannot hold. */
+/** Throws `RESULT_TOO_LARGE` for a run output that its history cannot hold. */
 export function checkOutput(output: Json): void {
   const large = tooLarge(output);
   if (large) throw failure(`the pipeline's output ${large.message}`, `output.${large.field}`);
 }
 
-/** Throws `RESULT_TOO_LARGE` for a state that no new history can begin with: the loop or the agent that has it must be shorter. */
+/** Throws `RESULT_TOO_LARGE` for state too large to start a new history; its loop or agent must be shortened. */
 export function checkCarried(carried: Json): void {
   const large = tooLarge(carried);
   if (!large) return;
   // `done.below.<step>. … `
   const [, , stage = ''] = large.field.split('.');
-  throw failure(`what the run takes into its next history ${large.message}`, large.field, stage);
+  throw failure(`the state that the run carries into its next history ${large.message}`, large.field, stage);
 }
 
 function failure(message: string, path: string, stage?: string): StageError {

@@ -10,10 +10,10 @@ import type {
 import type { StageError } from '../../pipelines/run/stage-error.js';
 import { rowsAtStart } from '../../pipelines/run/stage-rows.js';
 
-/** Most decisions that a row keeps, the latest: the table travels in payloads of Temporal, which have a limit. */
+/** Maximum decisions kept per row, the latest: the table travels in Temporal payloads, whose size is limited. */
 const MOST_DECISIONS = 50;
 
-/** The stages of a run and how far each is; the source of the live table, of the result and of failure details. */
+/** The stages of a run and their state; source of the live table, the result and failure details. */
 export class StageTable {
   readonly #rows = new Map<string, StageRecord>();
   readonly #held = new Map<string, number>();
@@ -30,7 +30,7 @@ export class StageTable {
     );
   }
 
-  /** Stages are in the hands of a segment (1), or no longer (-1): until their rows come they run, as far as anyone can see. */
+  /** Marks stages as held by a segment (1) or released (-1): until their rows arrive they are shown as running. */
   hold(stages: readonly string[], by: 1 | -1): void {
     for (const stage of stages) {
       const held = (this.#held.get(stage) ?? 0) + by;
@@ -40,7 +40,7 @@ export class StageTable {
     if (by > 0) this.#onChange(this.rows);
   }
 
-  /** Takes over rows that another table has kept. */
+  /** Merges rows kept by another table. */
   take(rows: readonly StageRecord[]): void {
     if (rows.length === 0) return;
     for (const row of rows) {
@@ -62,7 +62,7 @@ export class StageTable {
     this.#onChange(this.rows);
   }
 
-  /** The same start again, served by another. */
+  /** The same start, served by another candidate. */
   instead(stage: string, by: Partial<StageRecord>): void {
     const { error: _, ...row } = this.#rows.get(stage) ?? {};
     this.#rows.set(stage, { ...(row as StageRecord), ...by, status: 'running' });
@@ -78,12 +78,12 @@ export class StageTable {
     this.#change(stage, { status, ...rest, ...(usage && { usage }), ...(counted && { count: counted }) });
   }
 
-  /** What a stage that is made of many calls does now. */
+  /** Current activity of a stage that makes many calls. */
   doing(stage: string, doing: string): void {
     this.#change(stage, { doing });
   }
 
-  /** A person has decided what the stage, or a call of it, waited for, or nobody did in time. What follows is the news. */
+  /** Adds the decision, or the timeout, of a wait of the stage or of one of its calls. The next change reports it. */
   decided(stage: string, decision: StageDecision): void {
     const row = this.#rows.get(stage);
     if (row) this.#rows.set(stage, { ...row, decisions: [...(row.decisions ?? []), decision].slice(-MOST_DECISIONS) });
@@ -104,7 +104,7 @@ export class StageTable {
     }
   }
 
-  /** The run is over: nothing runs any more, and what has not run will not. */
+  /** The run has ended: running stages become cancelled, and after success waiting ones become skipped. */
   close(ended: 'done' | 'failed'): void {
     for (const { stage, status } of this.rows) {
       if (status === 'running') this.#change(stage, { status: 'cancelled' });
@@ -130,7 +130,7 @@ function added(a: StageRecord, b: StageRecord): { done: number; started: number 
   return started > 1 ? { started, done: endsOf(a) + endsOf(b) } : undefined;
 }
 
-/** What two sets of calls have used; a server that tells nothing adds nothing. */
+/** Sum of the usage of two sets of calls; servers that report none add nothing. */
 function together(a: TokenUsage | undefined, b: TokenUsage | undefined): TokenUsage | undefined {
   if (a === undefined || b === undefined) return a ?? b;
   const sum = (key: keyof TokenUsage) =>
@@ -140,12 +140,12 @@ function together(a: TokenUsage | undefined, b: TokenUsage | undefined): TokenUs
 
 const COLUMNS = ['stage', 'served by', 'status', 'attempt', 'cache', 'queue ms', 'run ms'];
 
-/** The Temporal UI puts the columns of a table edge to edge; no-break spaces it keeps. */
+/** The Temporal UI renders table columns without gaps but keeps no-break spaces. */
 const GAP = '\u00a0\u00a0';
 
 /**
- * The table in markdown, as the Temporal UI shows it under the run's details; few columns, for its pane is narrow, and what
- * agents do stands below it. As code, since the UI makes other text's quotes round.
+ * The table in markdown, shown by the Temporal UI under the run's details. It has few columns, because the pane is
+ * narrow; agents' activities follow below it, as code, because the UI replaces quotes in other text.
  */
 export function stageTableMarkdown(rows: readonly StageRecord[], waits: readonly Wait[] = []): string {
   const line = (cells: readonly (string | number)[]) =>
@@ -171,16 +171,16 @@ export function stageTableMarkdown(rows: readonly StageRecord[], waits: readonly
   return [...table, ...(below.length > 0 ? ['', ...below] : [])].join('\n');
 }
 
-/** Most waits that are shown. */
+/** Maximum number of waits shown. */
 const MOST_SHOWN = 20;
 
-/** What a person needs to decide from here: `temporal workflow update execute --name decide`. */
+/** What a person needs to decide with `temporal workflow update execute --name decide`. */
 const waitMarkdown = ({ path, subject, nonce, until }: Wait): string =>
   `- ${asCode(path)} waits for a person until ${until}: ${asCode(short(subject))}, nonce ${asCode(nonce)}`;
 
-/** Longest subject that is shown, in characters: the details of a run have a limit. */
+/** Maximum length of a displayed subject, in characters: the details of a run have a size limit. */
 const LONGEST_SUBJECT = 200;
-/** On one line: a subject with lines of its own would look like other waits. */
+/** On one line: line breaks in a subject could imitate other waits. */
 function short(subject: string): string {
   const text = subject.replace(/\s+/g, ' ');
   return text.length > LONGEST_SUBJECT ? `${text.slice(0, LONGEST_SUBJECT - 1)}…` : text;

@@ -21,17 +21,17 @@ import { runCall } from './run-call.js';
 import { checkInput } from './sizes.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
 
-/** One way to serve a stage: itself, one of its alternatives, or nothing. */
+/** One way to serve a stage: the stage itself, an alternative, or nothing. */
 interface Candidate extends Alternative {
-  /** Its row of the placement. */
+  /** Key of its placement row. */
   readonly placed: string;
   readonly cachedOnly?: true;
 }
 
-/** Which candidate of an agent a new history goes on with: the time left for it when it began chose the candidates. */
+/** The agent candidate that a new history continues with; the time left when it started determined the candidates. */
 type UnderWay = { readonly share: number; readonly i: number; readonly instead?: string };
 
-/** Failures that no other server would help: of the request, of the run, of Millrace itself. */
+/** Failures that no other server would avoid: of the request, of the run, of Millrace itself. */
 const BEYOND_HELP: ReadonlySet<string> = new Set([
   'INVALID_INPUT',
   'DEADLINE_EXCEEDED',
@@ -41,7 +41,7 @@ const BEYOND_HELP: ReadonlySet<string> = new Set([
   'RESUME_DIVERGED',
 ]);
 
-/** Runs a stage: its candidates in turn until one succeeds. Its value is null where it is optional and left out. */
+/** Runs a stage: tries its candidates in order until one succeeds. Its value is null if it is optional and skipped. */
 export async function runStage(run: Run, step: Step, scope: Scope, at: At): Promise<Json | Stopped> {
   const stage = step as StagePlan;
   const { table, deadline, context } = run;
@@ -104,7 +104,7 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
       const failure = deadline.isOver(error) ? deadline.exceeded(stage.id) : error;
       table.fail(stage.id, failure);
       from = i + 1;
-      // What serves a run that is short of time serves one whose servers are away, and no other.
+      // Degrade rungs serve runs short of time and runs whose servers are away, no others.
       if (!isAway(failure) && !candidates.spare.has(candidate)) {
         while (candidates.spare.has(candidates.all[from] as Candidate)) from += 1;
       }
@@ -125,21 +125,24 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
   throw new StageError('INTERNAL', `stage "${stage.id}" has no candidate`, { stage: stage.id });
 }
 
-/** The last of its candidates: there is nothing to take in place of a server that is away. */
+/** For the last candidate: there is no alternative to a server that is away. */
 const withoutPatience = (stage: StagePlan): StagePlan => {
   const { patienceMs, ...policy } = stage.policy;
   return patienceMs === undefined ? stage : { ...stage, policy };
 };
 
 interface Candidates {
-  /** In turn. */
+  /** In order. */
   readonly all: readonly (Candidate | 'skip')[];
-  /** Those of them that are rungs which do not hold: taken where the servers of the ones before are away. */
+  /** Rungs among them that do not apply: used if the servers of earlier candidates are away. */
   readonly spare: ReadonlySet<Candidate | 'skip'>;
   readonly degraded: boolean;
 }
 
-/** What serves the stage with `share` milliseconds for it: the tightest rung that holds and those below it, or itself; then its fallbacks. */
+/**
+ * Candidates of a stage with `share` milliseconds: the tightest matching rung and those below, or itself; then
+ * fallbacks.
+ */
 function candidatesOf(stage: StagePlan, share: number): Candidates {
   const { fallback = [], degrade = [] } = stage;
   const own: Candidate = { ...servedAs(stage), placed: stage.id };
@@ -157,7 +160,7 @@ function candidatesOf(stage: StagePlan, share: number): Candidates {
   if (holding >= 0) return { all: [...below, ...fallbacks], spare: new Set(), degraded: true };
   const spare = below.filter((candidate) => candidate !== 'skip');
   const others = fallbacks.filter((candidate) => candidate !== 'skip');
-  // A stage whose last rung is `skip` is optional: its fallbacks end with it as well.
+  // A stage whose last rung is `skip` is optional: its fallbacks end with `skip` as well.
   const last = fallbacks.length > others.length ? (['skip'] as const) : [];
   return { all: [own, ...others, ...spare, ...last], spare: new Set(spare), degraded: false };
 }
@@ -175,7 +178,7 @@ const changeOf = ({ model }: Candidate, { connector, device }: StagePlacement, i
   ...(instead !== undefined && { instead }),
 });
 
-/** The cache to ask first, its key resolved. */
+/** The cache to query first, with its key resolved. */
 function cacheOf({ input, cache }: StagePlan, { cachedOnly }: Candidate, scope: Scope): StageCall['cache'] {
   return (
     cache && {

@@ -7,16 +7,16 @@ import type { Memo } from './memo.js';
 import type { GraphValues } from './scope.js';
 import type { StageTable } from './stage-table.js';
 
-/** What all graphs of a run share. */
+/** State shared by all graphs of a run. */
 export interface Run {
   readonly context: RunContext;
   readonly table: StageTable;
   readonly deadline: Deadline;
-  /** Of a run of which somebody waits for the result: where to, and the graph whose output it is. */
+  /** Set if a caller waits for the result: its address, and the graph whose output it is. */
   readonly answer?: { readonly to: string; readonly graph: Graph };
-  /** The history is full: loops stop, what is under way ends, and the run goes on in a new history. */
+  /** The history is full: loops stop, calls in progress end, and the run continues in a new history. */
   continuing: boolean;
-  /** How graphs and steps are run: control flow is made of them. */
+  /** How control flow runs its graphs and steps. */
   readonly graph: RunGraph;
   readonly step: RunStep;
 }
@@ -40,14 +40,14 @@ export type RunStep = (
 /** Where a graph runs. */
 export interface At {
   readonly host: RunHost;
-  /** The items and rounds around it, as a prefix of its steps' paths: `chunks[3]/`. */
+  /** Enclosing items and rounds, as a prefix of its steps' paths: `chunks[3]/`. */
   readonly prefix: string;
-  /** What of it has ended. */
+  /** What has ended in it. */
   readonly memo: Memo;
   /** Whether a loop in it may stop for a new history. */
   readonly mayStop: boolean;
 }
 
-/** In place of a value: a loop has stopped for a new history. */
+/** Returned instead of a value: a loop stopped for a new history. */
 export const STOPPED = Symbol('stopped');
 export type Stopped = typeof STOPPED;

@@ -4,7 +4,7 @@ import { StageError } from '../../pipelines/run/stage-error.js';
 import { concernsAll } from './host.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
 
-/** The value of a graph. */
+/** Runs a graph and returns its value. */
 export async function graphValue(
   run: Run,
   graph: Graph,
@@ -16,12 +16,12 @@ export async function graphValue(
   return scope === STOPPED ? STOPPED : resolve(graph.output, scope);
 }
 
-/** Whether a loop has to stop here for a new history. */
+/** Whether a loop must stop here for a new history. */
 export function stops(run: Run, at: At): boolean {
   if (!at.mayStop) return false;
   run.continuing ||= at.host.full();
   return run.continuing;
 }
 
-/** A failure that control flow may deal with: not a cancellation, nor what concerns all of the run. */
+/** A failure that control flow may handle: not a cancellation, and not one that concerns the whole run. */
 export const isFailure = (error: unknown): error is StageError => error instanceof StageError && !concernsAll(error);

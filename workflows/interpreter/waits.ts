@@ -2,28 +2,28 @@ import { isJsonObject } from '../../pipelines/json.js';
 import type { Decision, GivenDecision, Wait } from '../../pipelines/run/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
 
-/** Most decisions that a new history is told of. Those that their waits have not taken yet are the latest. */
+/** Maximum decisions carried into a new history. Those not yet consumed by their waits are the latest. */
 const MOST_CARRIED = 256;
-/** Longest name of who decides: it is kept in the history. */
+/** Maximum length of the name given with a decision, which is kept in the history. */
 const LONGEST_NAME = 200;
-/** A tenant's user, as a proxy names it, or a key's id. */
+/** Maximum length of an actor: a tenant's user, as named by a proxy, or a key's id. */
 const LONGEST_ACTOR = 1_000;
 
 /**
- * What a run waits for people to decide, and what they have decided. A decision is for the one wait whose nonce it has; the
- * same decision again is the same answer, since whoever sent it may not have heard the first.
+ * The waits of a run and the decisions on them. A decision applies only to the wait with its nonce. Repeating a
+ * decision yields the same response, because the sender may not have received the first one.
  */
 export class Waits {
   readonly #open = new Map<string, { readonly wait: Wait; readonly wake: () => void }>();
   readonly #decided: Map<string, Decision>;
-  /** Ended without a person's decision. */
+  /** Waits that ended without a person's decision. */
   readonly #over = new Set<string>();
 
   constructor(decided: Readonly<Record<string, Decision>> = {}) {
     this.#decided = new Map(Object.entries(decided));
   }
 
-  /** What nobody has decided yet. */
+  /** Undecided waits. */
   get open(): readonly Wait[] {
     return [...this.#open.values()].map(({ wait }) => wait).filter(({ nonce }) => !this.#decided.has(nonce));
   }
@@ -32,7 +32,7 @@ export class Waits {
     return Object.fromEntries([...this.#decided].slice(-MOST_CARRIED));
   }
 
-  /** @param wake called when it is decided */
+  /** @param wake called when the wait is decided */
   begin(wait: Wait, wake: () => void = () => undefined): void {
     this.#open.set(wait.nonce, { wait, wake });
   }
@@ -41,7 +41,7 @@ export class Waits {
     return this.#decided.get(nonce);
   }
 
-  /** Nothing can be decided any more; the decision that came before, if one did. */
+  /** Closes a wait to decisions; returns the one made before, if any. */
   end(nonce: string): Decision | undefined {
     this.#open.delete(nonce);
     const decision = this.#decided.get(nonce);
@@ -50,8 +50,8 @@ export class Waits {
   }
 
   /**
-   * Throws what is wrong with a decision: `INVALID_INPUT`, `NOT_WAITING` where the run knows no such wait, `ALREADY_DECIDED`
-   * where the wait has ended in another way.
+   * Throws for an invalid decision: `INVALID_INPUT`, `NOT_WAITING` if the run has no such wait, `ALREADY_DECIDED` if
+   * the wait ended with a different decision or without one.
    */
   check(given: unknown): asserts given is GivenDecision {
     const wrong = misfit(given);
@@ -61,7 +61,10 @@ export class Waits {
     if (before) {
       if (same(before, decisionOf(given as GivenDecision))) return;
       const what = before.approved ? 'approved' : 'rejected';
-      throw new StageError('ALREADY_DECIDED', `it has been ${what} by ${before.by}; this decision has no effect`);
+      throw new StageError(
+        'ALREADY_DECIDED',
+        `the wait was already ${what} by ${before.by}; this decision has no effect`,
+      );
     }
     const open = this.#open.get(nonce)?.wait;
     if (open && (path === undefined || path === open.path)) return;
@@ -70,11 +73,11 @@ export class Waits {
       throw new StageError('ALREADY_DECIDED', message);
     }
     const paths = this.open.map(({ path }) => path).join(', ');
-    const those = paths === '' ? '' : `; what waits is ${paths}`;
-    throw new StageError('NOT_WAITING', `nothing of the run waits under the nonce "${nonce}"${those}`);
+    const those = paths === '' ? '' : `; open waits: ${paths}`;
+    throw new StageError('NOT_WAITING', `the run has no open wait with the nonce "${nonce}"${those}`);
   }
 
-  /** Takes a decision, or throws as `check` does. */
+  /** Applies a decision; throws like `check`. */
   decide(given: unknown): Decision {
     this.check(given);
     const { nonce } = given;
@@ -95,12 +98,12 @@ const decisionOf = ({ approved, by = 'person', actor }: GivenDecision): Decision
 
 const same = (a: Decision, b: Decision): boolean => a.approved === b.approved && a.by === b.by && a.actor === b.actor;
 
-/** What comes by Temporal's own command line nobody has checked. */
+/** Validates a decision: one sent with Temporal's command line is unchecked. */
 function misfit(given: unknown): { readonly field: string; readonly message: string } | undefined {
   if (!isJsonObject(given)) return { field: 'decision', message: 'a decision is an object with nonce and approved' };
   const { nonce, approved, by = '-', actor = '-' } = given;
   if (typeof nonce !== 'string' || nonce === '')
-    return { field: 'nonce', message: 'nonce must be that of a wait: the run lists what it waits for' };
+    return { field: 'nonce', message: 'nonce must be that of a wait; the run lists its waits' };
   if (typeof approved !== 'boolean') return { field: 'approved', message: 'approved must be true or false' };
   if (typeof by !== 'string' || by === '' || by.length > LONGEST_NAME || by === 'timeout')
     return { field: 'by', message: `by must be a name of up to ${LONGEST_NAME} characters, and not "timeout"` };

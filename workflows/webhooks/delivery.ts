@@ -25,17 +25,18 @@ import {
 } from '../../pipelines/run/index.js';
 import { crowdedMs, SCHEDULE_MS, waitMs } from './schedule.js';
 
-/** An attempt ends by itself within 15 s (`ATTEMPT_MS`); Temporal's own timeout is for a worker that hangs. */
+/** An attempt ends itself within 15 s (`ATTEMPT_MS`); Temporal's timeout is for a worker that hangs. */
 const ATTEMPT_TIMEOUT_MS = 30_000;
-/** A worker that is gone is noticed within this time. */
+/** A dead worker is detected within this time. */
 const HEARTBEAT_TIMEOUT_MS = 5_000;
-/** A worker's death and Temporal's absence are no attempts: they are made up for until it works. */
+/** A worker's death or an outage of Temporal is not an attempt: it is retried until it succeeds. */
 const INFRASTRUCTURE_RETRY = { initialInterval: 1_000, backoffCoefficient: 2, maximumInterval: 60_000 };
 
 /**
- * Tells every target how a run has ended. It starts the run as its child, so one start is all that can be lost or kept, and
- * Temporal reports the child's end to it whether the run succeeded, failed, timed out, was cancelled or was terminated.
- * Each target has its own attempts. Fails with `WEBHOOK_UNDELIVERED` when one of them could not be told.
+ * Sends the end of a run to every target. It starts the run as its child, so that one start creates both or neither,
+ * and Temporal reports the child's end whether the run succeeded, failed, timed out, was cancelled or was terminated.
+ * Each target has its own attempts. Fails with `WEBHOOK_UNDELIVERED` if the event could not be delivered to one of
+ * them.
  */
 export async function webhookDelivery({ tenant, targets, queue, of }: WebhookOrder): Promise<readonly Delivery[]> {
   if ('run' in of && !(await toItsEnd(of.run, tenant))) return [];
@@ -64,7 +65,7 @@ export async function webhookDelivery({ tenant, targets, queue, of }: WebhookOrd
   });
 }
 
-/** Starts the run and waits for its end. False where the run had been started before, without this delivery. */
+/** Starts the run and waits for its end. False if the run had already been started without this delivery. */
 async function toItsEnd(order: RunToStart, tenant: string) {
   const { id, pipeline, version, args, memo, timeoutMs, summary, details, priorityKey } = order;
   const key = (name: string) => defineSearchAttributeKey(name, 'KEYWORD');
@@ -73,7 +74,7 @@ async function toItsEnd(order: RunToStart, tenant: string) {
       workflowId: id,
       args: [...args],
       workflowIdReusePolicy: 'REJECT_DUPLICATE',
-      // The run is its caller's: it outlives whoever stops the delivery.
+      // The run belongs to its caller and continues if the delivery is stopped.
       parentClosePolicy: ParentClosePolicy.ABANDON,
       workflowRunTimeout: timeoutMs,
       workflowTaskTimeout: WORKFLOW_TASK_TIMEOUT_MS,
@@ -91,12 +92,12 @@ async function toItsEnd(order: RunToStart, tenant: string) {
     await CancellationScope.nonCancellable(run);
   } catch (error) {
     if (error instanceof WorkflowExecutionAlreadyStartedError) return false;
-    // However it ended: the event says it.
+    // However the run ended, the event reports it.
   }
   return true;
 }
 
-/** Makes attempts by the schedule until the target has taken the event. */
+/** Makes attempts on schedule until the target accepts the event. */
 async function deliver(
   attempt: (summary: string) => Promise<AttemptOutcome>,
   target: string,
@@ -121,7 +122,7 @@ async function deliver(
   return row;
 }
 
-/** A crowded target is no failed one: it costs time, not an attempt. */
+/** A crowded target has not failed: it costs time, not an attempt. */
 async function withRoom(attempt: () => Promise<AttemptOutcome>, target: string) {
   for (let times = 0; ; times++) {
     const done = await attempt();
@@ -139,7 +140,7 @@ const activities = (taskQueue: string, summary: string): WebhookActivities =>
     summary,
   });
 
-/** What of a target may be shown: the rest of a URL may hold a token. */
+/** Displayable name of a target: the rest of a URL may contain a token. */
 const nameOf = (target: WebhookTarget): string => ('endpoint' in target ? target.endpoint : hostOf(target.url));
 
 const hostOf = (url: string): string => /^[a-z]+:\/\/([^/?#]+)/i.exec(url)?.[1] ?? url;

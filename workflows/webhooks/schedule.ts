@@ -3,8 +3,8 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 
 /**
- * The wait before each attempt, in milliseconds: 11 attempts over three days, which outlasts a weekend. It is the schedule that
- * the Standard Webhooks specification gives as its example, and half a minute more, in which a receiver has restarted.
+ * The wait before each attempt, in milliseconds: 11 attempts over three days, which outlasts a weekend. It is the
+ * example schedule of the Standard Webhooks specification plus half a minute, in which a receiver can restart.
  */
 export const SCHEDULE_MS: readonly number[] = [
   0,
@@ -20,10 +20,10 @@ export const SCHEDULE_MS: readonly number[] = [
   24 * HOUR,
 ];
 
-/** Share of a wait by which it may be longer, so that what failed together does not come back together. */
+/** Maximum share added to a wait, so that deliveries that failed together are not retried together. */
 const JITTER = 0.1;
 
-/** Longest wait that a target is granted by its `Retry-After`: the schedule's own longest. */
+/** Maximum wait that a target can request by `Retry-After`: the longest of the schedule. */
 const LONGEST_MS = 24 * HOUR;
 
 /** @param random from 0 to 1 */
@@ -32,7 +32,7 @@ export function waitMs(scheduledMs: number, askedMs: number | undefined, random:
   return Math.max(jittered, Math.min(askedMs ?? 0, LONGEST_MS));
 }
 
-/** Waits for room at a crowded target: 1 s, then twice as long each time, up to a minute. */
+/** Waits for capacity at a crowded target: 1 s, doubled each time, up to a minute. */
 const CROWDED_MS = { first: SECOND, most: MINUTE };
 
 export const crowdedMs = (times: number, random: number): number =>

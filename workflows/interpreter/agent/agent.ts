@@ -12,23 +12,23 @@ import { runTools } from './run-tools.js';
 import { closeSession, type OpenSession, openSession } from './session.js';
 import { toolsOfServers } from './tool-servers.js';
 
-/** Which candidate of its stage an agent is. */
+/** Position of an agent among the candidates of its stage. */
 interface Candidacy {
   readonly row: string;
   readonly last: boolean;
-  /** What the candidates before it have left. */
+  /** Progress of the candidates before it. */
   readonly left: Progress | undefined;
 }
 
-/** What the model is asked when it cannot call tools any more, and when its answer lacks the form that is asked for. */
+/** Prompts for when tools can no longer be called, and for when the answer lacks the required form. */
 const NUDGES = {
   limit: 'Answer now with what you know. No tool can be called any more.',
   shaping: 'Give this answer in the form that is asked for.',
 } as const;
 
 /**
- * Lets the model call tools until it answers. Between two turns the agent may stop for a new history; within a turn what
- * has ended is kept in the memo.
+ * Lets the model call tools until it answers. Between two turns the agent may stop for a new history; within a turn the
+ * memo keeps what has ended.
  */
 export async function runAgent(
   run: Run,
@@ -85,7 +85,7 @@ export async function runAgent(
   }
 }
 
-/** The progress when the session has this run's part: with a model call more where that made a summary. */
+/** Saves this run's part of the session; returns the progress, with one more model call if that wrote a summary. */
 async function keep(
   agent: Agent,
   at: At,
@@ -94,7 +94,7 @@ async function keep(
   reply: Reply,
 ): Promise<Progress> {
   const messages: AgentMessage[] = [...progress.messages, { role: 'assistant', content: reply.text }];
-  // What the caller gave as history is the caller's.
+  // History given by the caller is not stored in the session.
   const before = session.messages.length + (Array.isArray(input.history) ? input.history.length : 0);
   const { inputTokens, outputTokens } = tokensOf(reply.usage, progress.messages, reply.text);
   const summary = await closeSession(agent, at, session, {
@@ -123,15 +123,17 @@ function outcomeOf(plan: AgentPlan, progress: Progress, reply: Reply, limit: Lim
 }
 
 const limitReached = (stage: string, limit: Limit): StageError =>
-  new StageError('LIMIT_REACHED', `stage "${stage}": the agent has not answered within its limit of ${limit}`, {
+  new StageError('LIMIT_REACHED', `stage "${stage}": the agent did not answer within its limit of ${limit}`, {
     stage,
   });
 
-/** A model that was told what was wrong and is wrong again: nothing of its turn is carried out. */
+/** The model repeated a mistake after it had been reported: no call of this turn is executed. */
 function refuseWrong(stage: string, { toolCalls }: Reply): void {
   const wrong = toolCalls.find((call) => call.wrong !== undefined);
   if (wrong) throw wrongAgain(stage, `${wrong.name}: ${wrong.wrong}`);
 }
 
 const wrongAgain = (stage: string, message: string | undefined): StageError =>
-  new StageError('INVALID_TOOL_CALL', `stage "${stage}": the model calls a tool wrongly again: ${message}`, { stage });
+  new StageError('INVALID_TOOL_CALL', `stage "${stage}": the model repeated an invalid tool call: ${message}`, {
+    stage,
+  });

@@ -7,7 +7,7 @@ import { checkInput } from '../sizes.js';
 import type { At } from '../state.js';
 import type { Agent } from './candidate.js';
 
-/** A tool call as the model's reply has it: with what is wrong with it, if anything is. */
+/** A tool call of the model's reply; `wrong` says what is invalid about it. */
 export interface AskedCall {
   readonly id: string;
   readonly name: string;
@@ -23,24 +23,24 @@ export interface Reply {
   readonly usage?: TokenUsage;
   readonly endpoint: string;
   readonly device: string;
-  /** On the run's clock, with what it waited and was tried again. */
+  /** On the run's clock, including waits and retries. */
   readonly ms: number;
 }
 
 export interface Question {
   readonly turn: number;
   readonly messages: readonly AgentMessage[];
-  /** Without tools, and bound to the schema of the answer. */
+  /** Without tools, and constrained to the answer's schema. */
   readonly final: boolean;
-  /** A last message of this call alone. */
+  /** A last message for this call only. */
   readonly nudge: string | undefined;
-  /** What the conversation was before these messages, in short. */
+  /** Summary of the conversation before these messages. */
   readonly summary?: string | undefined;
-  /** Of a call that is no turn of the agent's: its name, in place of `turn-<n>`. It is not bound to the answer's schema. */
+  /** Name of a call that is not a turn, in place of `turn-<n>`. It is not constrained to the answer's schema. */
   readonly name?: string;
 }
 
-/** One model call of an agent: an activity of its own under the stage's policy. */
+/** One model call of an agent: a separate activity under the stage's policy. */
 export async function askModel(agent: Agent, at: At, question: Question): Promise<Reply> {
   const { run, stage, row } = agent;
   const { turn, messages, nudge, name = `turn-${turn}` } = question;
@@ -80,7 +80,7 @@ function optionsOf({ plan }: Agent, { final, summary, name }: Question): JsonObj
     ...(system !== '' && { system }),
     maxTokens,
     temperature,
-    // A schema that binds every reply would leave no room for tool calls on most servers.
+    // A schema that constrains every reply would prevent tool calls on most servers.
     ...(schema && name === undefined && { schema, ...(!final && { bind: false }) }),
     ...(!final && {
       tools: tools.map(({ name, description, schema: takes }) => ({ name, description, schema: takes })),

@@ -5,8 +5,8 @@ import { costOf, type Progress, priced, spent, type ToolRecord, told } from './p
 import { type EndedCall, placesOf } from './run-tools.js';
 
 /**
- * What an agent that has failed leaves to the candidate after it: what it has been told, done and used. A turn in which a call
- * has ended is part of it; undefined where it has not begun.
+ * Progress that a failed agent leaves to the next candidate: its messages, calls and usage, including a turn in which a
+ * call has ended. Undefined if it has not started.
  */
 export function leftBy(stage: Pick<StagePlan, 'with'>, price: PricePlan | undefined, memo: Memo): Progress | undefined {
   const before = memo.below('progress').value as unknown as Progress | undefined;
@@ -38,11 +38,11 @@ const notCarriedOut = (turn: number, call: Reply['toolCalls'][number] | undefine
 });
 
 /**
- * Where the next candidate begins: behind what has been done, as if it had done it itself; without the conversation where
- * nothing was. Tokens, turns and time that were used are used.
+ * Initial progress of the next candidate: it continues after what has been done, as if it had done it itself, but
+ * without the conversation if nothing was done. Used tokens, turns and time stay used.
  */
 export function goesOn(left: Progress, fresh: Progress): Progress {
-  // An answer that was not good enough is no part of it: the model is to give one.
+  // An answer that was not accepted is dropped: the model must give a new one.
   const end = left.messages.findLastIndex(({ role }) => role === 'tool') + 1;
   const added = left.calls.length === 0 ? [] : left.messages.slice(left.given, end);
   return { ...left, given: fresh.given, messages: [...fresh.messages, ...added] };

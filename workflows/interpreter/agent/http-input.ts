@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '../../../pipelines/json.js';
 import type { ParameterLocations } from '../../../pipelines/plan/index.js';
 
-/** The input of an `http` call with a tool's arguments in their places. What the model has left out is left out. */
+/** Input of an `http` call with a tool's arguments at their parameter locations. Arguments omitted by the model stay omitted. */
 export function httpInput({ path, query, body }: ParameterLocations, given: JsonObject): JsonObject {
   const pick = (names: readonly string[]): JsonObject =>
     Object.fromEntries(names.flatMap((name) => (name in given ? [[name, given[name] as Json] as const] : [])));

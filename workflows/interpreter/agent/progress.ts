@@ -4,7 +4,7 @@ import type { TokenUsage } from '../../../pipelines/run/index.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
 import type { Reply } from './ask-model.js';
 
-/** A tool call as the agent's output has it. */
+/** A tool call as listed in the agent's output. */
 export interface ToolRecord {
   readonly turn: number;
   readonly name: string;
@@ -15,34 +15,35 @@ export interface ToolRecord {
   readonly message?: string;
 }
 
-/** How far an agent is, between two turns: all that it carries into a new history. */
+/** State of an agent between two turns, carried into a new history. */
 export interface Progress {
   readonly messages: readonly AgentMessage[];
-  /** How many of the messages it began with. */
+  /** Number of messages that it started with. */
   readonly given: number;
   readonly turns: number;
-  /** Turns in a row with a wrong tool call. */
+  /** Consecutive turns with a wrong tool call. */
   readonly wrongTurns: number;
   readonly inputTokens: number;
   readonly outputTokens: number;
   /** Time in model calls and tools. */
   readonly ms: number;
   readonly calls: readonly ToolRecord[];
-  /** The part of its tokens that candidates before it have used, and what they cost, where a price is known. */
+  /** Tokens used by earlier candidates, and their cost if a price is known. */
   readonly earlier?: { readonly inputTokens: number; readonly outputTokens: number; readonly cost?: number };
-  /** The model has answered, and has yet to give its answer the form that is asked for. */
+  /** The model has answered, but the answer does not yet have the required form. */
   readonly shaping?: true;
 }
 
-/** Throws `INVALID_INPUT` for what no definition with types gives. */
+/** Throws `INVALID_INPUT` for input that a typed definition cannot produce. */
 export function begin(
   stage: string,
   { prompt, history = [] }: JsonObject,
   before: readonly AgentMessage[] = [],
 ): Progress {
   if (typeof prompt !== 'string')
-    throw new StageError('INVALID_INPUT', `stage "${stage}": prompt is no text`, { stage });
-  if (!Array.isArray(history)) throw new StageError('INVALID_INPUT', `stage "${stage}": history is no list`, { stage });
+    throw new StageError('INVALID_INPUT', `stage "${stage}": prompt must be a text`, { stage });
+  if (!Array.isArray(history))
+    throw new StageError('INVALID_INPUT', `stage "${stage}": history must be a list`, { stage });
   const messages: AgentMessage[] = [
     ...before,
     ...(history as readonly AgentMessage[]),
@@ -62,12 +63,12 @@ export function begin(
 
 export type Limit = 'turns' | 'tokens' | 'time' | 'cost';
 
-/** The limit that the agent has reached before its next turn. */
+/** The limit reached before the next turn, if any. */
 export function limitOf(plan: AgentPlan, progress: Progress): Limit | undefined {
   const { maxTurns, onLimit, budget = {} } = plan;
   const turn = progress.turns + 1;
   if (turn === 1) return undefined;
-  // The last turn is the answer's: it has no tools.
+  // The last turn is for the answer, without tools.
   const last = onLimit === 'answer' ? turn >= maxTurns : turn > maxTurns;
   if (last && plan.tools.length > 0 && !progress.shaping) return 'turns';
   if (budget.tokens !== undefined && progress.inputTokens + progress.outputTokens >= budget.tokens) return 'tokens';
@@ -78,7 +79,7 @@ export function limitOf(plan: AgentPlan, progress: Progress): Limit | undefined 
 
 const MILLION = 1_000_000;
 
-/** What the model calls have cost so far; undefined where no price is known. */
+/** Cost of the model calls so far; undefined without a known price. */
 export function costOf({ budget }: AgentPlan, { inputTokens, outputTokens, earlier }: Progress): number | undefined {
   const price = budget?.price;
   if (!price) return earlier?.cost;
@@ -87,10 +88,10 @@ export function costOf({ budget }: AgentPlan, { inputTokens, outputTokens, earli
   return (earlier?.cost ?? 0) + (input + output) / MILLION;
 }
 
-/** Characters of a token, for servers that count none: English text and JSON have three to five. */
+/** Characters per token, for servers that report no usage: English text and JSON have three to five. */
 const CHARACTERS = 4;
 
-/** The tokens of one model call, as the server counts them or as its texts' lengths say. */
+/** Tokens of one model call, as reported by the server or estimated from text length. */
 export function tokensOf(
   usage: TokenUsage = {},
   sent: readonly AgentMessage[],
@@ -103,13 +104,13 @@ export function tokensOf(
   };
 }
 
-/** The plan with its pool's price, unless it states one. */
+/** The plan with the pool's price, unless it has its own. */
 export function priced(plan: AgentPlan, price: PricePlan | undefined): AgentPlan {
   if (!price || plan.budget?.price) return plan;
   return { ...plan, budget: { ...plan.budget, price } };
 }
 
-/** The progress with a model call counted. */
+/** Adds a model call to the progress. */
 export function spent(progress: Progress, { usage, ms, text, toolCalls }: Reply): Progress {
   const { inputTokens, outputTokens } = tokensOf(usage, progress.messages, [text, toolCalls as unknown as Json]);
   return {
@@ -121,7 +122,7 @@ export function spent(progress: Progress, { usage, ms, text, toolCalls }: Reply)
   };
 }
 
-/** The progress with what the tools gave: what the model asked for, and an answer to each of its calls. */
+/** Adds tool results to the progress: the model's requests, and a message in reply to each call. */
 export function told(
   progress: Progress,
   { text, toolCalls }: Reply,
@@ -146,7 +147,7 @@ export function told(
   };
 }
 
-/** What the model reads of a call's end. */
+/** Message to the model about an ended call. */
 function contentOf({ end, result, code, message }: ToolRecord): string {
   if (end === 'done') return textOf(result ?? null);
   if (end === 'refused') return message ?? '';

@@ -24,13 +24,13 @@ import type { Agent } from './candidate.js';
 import { httpInput } from './http-input.js';
 import { type ToolRecord, textOf } from './progress.js';
 
-/** Most calls of one turn that are carried out. A model that asks for more repeats itself. */
+/** Maximum calls executed in one turn. A model that requests more is repeating itself. */
 const MOST_CALLS = 16;
 
-/** Longest result, in characters: a fifth of a context of 64k tokens. More would leave no room for an answer. */
+/** Maximum result length, in characters: a fifth of a context of 64k tokens, so that there is room for an answer. */
 const LONGEST_RESULT = 50_000;
 
-/** Failures that are nothing for the model: of the run, and of a worker that lacks what the plan needs. */
+/** Failures not reported to the model: those of the run, and of a worker that lacks what the plan needs. */
 const NOT_TOLD: ReadonlySet<string> = new Set([
   'DEADLINE_EXCEEDED',
   'RUN_CANCELLED',
@@ -48,11 +48,14 @@ const NOT_TOLD: ReadonlySet<string> = new Set([
 export interface EndedCalls {
   /** In the order of the calls. */
   readonly records: readonly ToolRecord[];
-  /** The longest of the calls, without the wait for a person. */
+  /** Duration of the longest call, without the wait for a person. */
   readonly ms: number;
 }
 
-/** The tool calls of a turn, all at once; `STOPPED` where one of them waits for a person and the run takes a new history. */
+/**
+ * Runs the tool calls of a turn concurrently; `STOPPED` if one waits for a person and the run continues in a new
+ * history.
+ */
 export async function runTools(
   agent: Agent,
   at: At,
@@ -75,7 +78,7 @@ export async function runTools(
   return { records: ended.map(({ record }) => record), ms: Math.max(0, ...ended.map(({ ms }) => ms)) };
 }
 
-/** What tells the calls of one tool in one turn apart. */
+/** Names that distinguish calls of the same tool in one turn. */
 export function placesOf(calls: readonly AskedCall[]): readonly string[] {
   const seen = new Map<string, number>();
   return calls.map(({ name }) => {
@@ -86,8 +89,8 @@ export function placesOf(calls: readonly AskedCall[]): readonly string[] {
 }
 
 /**
- * The failure of a call that ends the agent, where another candidate goes on: what is under way beside it ends first, for the
- * next one has to know what has been done. What waits for a person is done no more.
+ * Failure of a call that ends the agent while another candidate follows. Concurrent calls finish first, because the
+ * next candidate must know what was done; waits for a person are abandoned.
  */
 class Failing {
   failure: StageError | undefined;
@@ -96,7 +99,7 @@ class Failing {
     this.#tell = resolve;
   });
 
-  /** Throws what is no failure of the candidate. */
+  /** Rethrows errors that are not failures of the candidate. */
   take(error: unknown): Stopped {
     if (!isFailure(error)) throw error;
     this.failure ??= error;
@@ -110,19 +113,19 @@ export interface EndedCall {
   readonly ms: number;
 }
 
-/** Where a call stands: `name` tells those of one tool in one turn apart. */
+/** Position of a call: `name` distinguishes calls of the same tool in one turn. */
 interface Place {
   readonly turn: number;
   readonly name: string;
   readonly failing: Failing | undefined;
 }
 
-/** Of a digest, in paths. */
+/** Length of a digest in paths. */
 const DIGEST_LENGTH = 12;
 
 /**
- * Where a call stands in the run, and what identifies it: with the candidate and a digest of the arguments, so that no other
- * call has its approval, its idempotency key or its result.
+ * Path of a call in the run, which identifies it. It includes the candidate and a digest of the arguments, so that no
+ * other call shares its approval, its idempotency key or its result.
  */
 const pathOf = ({ row }: Agent, at: At, { turn, name }: Place, digest: string): string =>
   `${at.prefix}${row}/turn-${turn}/${name}:${digest.slice(0, DIGEST_LENGTH)}`;
@@ -161,7 +164,7 @@ async function toolCall(agent: Agent, at: At, place: Place, call: AskedCall): Pr
     const result = await carryOut(agent, own, tool, path, call);
     const size = textOf(result).length;
     if (size > LONGEST_RESULT) {
-      const message = `the result has ${size} characters, more than ${LONGEST_RESULT}: ask for less`;
+      const message = `the result has ${size} characters, more than ${LONGEST_RESULT}: request less`;
       throw new StageError('RESULT_TOO_LARGE', message, { stage: stage.id });
     }
     return end({ end: 'done', result }, ms());
@@ -170,16 +173,16 @@ async function toolCall(agent: Agent, at: At, place: Place, call: AskedCall): Pr
     const failure = run.deadline.isOver(error) ? run.deadline.exceeded(stage.id) : error;
     const { code, message } = failure;
     const isTold = !NOT_TOLD.has(code) && run.deadline.leftMs > 0;
-    // The tool says that its arguments are no good: of that the model is told once.
+    // The tool rejects its arguments: reported to the model once.
     if (isTold && code === 'INVALID_INPUT') return end({ end: 'wrong', code, message: bare(message) }, ms());
-    // Also where it ends the agent: a candidate that goes on must not take a call that has begun for one that has not.
+    // Also recorded when it ends the agent: the next candidate must not treat a started call as not started.
     const failed = end({ end: 'failed', code, message: bare(message) }, ms());
     if (!isTold || tool.onFailure === 'fail') throw failure;
     return failed;
   }
 }
 
-/** Longest arguments that a wait shows, in characters of their JSON. */
+/** Maximum length of the arguments shown in a wait, in characters of their JSON. */
 const LONGEST_ARGUMENTS = 16_000;
 const isShort = (given: AskedCall['arguments']): boolean => JSON.stringify(given).length <= LONGEST_ARGUMENTS;
 
@@ -190,7 +193,7 @@ interface Allowance {
   readonly failing: Failing | undefined;
 }
 
-/** Undefined where a person allows the call; else what the model is told. */
+/** Undefined if a person approves the call; else the message to the model. */
 async function allowed(
   { run, stage }: Agent,
   at: At,
@@ -211,7 +214,7 @@ function carryOut(agent: Agent, at: At, tool: ToolPlan, path: string, call: Aske
   return tool.by === 'pipeline' ? runPipeline(agent, at, tool, path, call) : runTool(agent, at, tool, path, call);
 }
 
-/** An activity of its own, typed by the tool's name. */
+/** A separate activity, typed by the tool's name. */
 async function runTool(
   { run, stage, row }: Agent,
   at: At,
@@ -231,7 +234,7 @@ async function runTool(
   return tool.result === undefined ? output : (output[tool.result] ?? null);
 }
 
-/** A run of its own. */
+/** A separate run. */
 function runPipeline(
   { run, stage, row }: Agent,
   at: At,
@@ -262,13 +265,13 @@ function recordOf(
   return { turn, name, arguments: given, ...end };
 }
 
-/** A failure's message without the stage's name, which means nothing to the model. */
+/** A failure's message without the stage's name, which is meaningless to the model. */
 const bare = (message: string): string => message.replace(/^stage "[^"]*":? /, '');
 
-/** Longest arguments of a call as people see them, in characters. */
+/** Maximum length of the arguments of a displayed call, in characters. */
 const LONGEST_SPOKEN = 80;
 
-/** A call as people read it: `get_weather("Lisbon")`. */
+/** A call for display: `get_weather("Lisbon")`. */
 function spoken({ name, arguments: given }: AskedCall): string {
   const values = Object.values(given);
   const text = values.length === 0 ? '' : JSON.stringify(values.length === 1 ? values[0] : given);

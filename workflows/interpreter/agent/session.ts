@@ -8,16 +8,16 @@ import type { At } from '../state.js';
 import { askModel, type Reply } from './ask-model.js';
 import type { Agent } from './candidate.js';
 
-/** A conversation that goes on from run to run. */
+/** A conversation that continues across runs. */
 export interface OpenSession {
   readonly id: string;
-  /** What was said before, in short: it stands in the system message. */
+  /** Summary of earlier messages, sent in the system message. */
   readonly summary?: string;
   readonly messages: readonly AgentMessage[];
   readonly parts: number;
 }
 
-/** The session that the agent's input names, read once; undefined where it names none. */
+/** Reads the session named in the agent's input, once; undefined if none is named. */
 export async function openSession(agent: Agent, at: At, input: JsonObject): Promise<OpenSession | undefined> {
   const { session: id } = input;
   if (!agent.plan.session || typeof id !== 'string') return undefined;
@@ -29,13 +29,13 @@ export async function openSession(agent: Agent, at: At, input: JsonObject): Prom
   return kept.value as unknown as OpenSession;
 }
 
-/** What the model is asked when a session has become long. */
+/** Prompt for summarizing a long session. */
 const SUMMARIZE =
   'Sum up this conversation so far in one paragraph, for yourself to go on with later: who the user is, names, numbers, what was decided and done, what is open. Nothing else.';
 
 /**
- * Writes what this run has added to the session. Where the conversation has become longer than the session says, what was
- * there before becomes a summary, which the model writes; without one all is kept as it is, and the next run tries again.
+ * Saves this run's messages to the session. If the conversation exceeds the session's limit, a summary written by the
+ * model replaces the earlier messages; if that fails, they are kept and the next run tries again.
  */
 export async function closeSession(
   agent: Agent,
@@ -67,7 +67,7 @@ async function summarized(agent: Agent, at: At, { messages }: OpenSession, turns
   }
 }
 
-/** An activity of its own. A write has the same key in every attempt, and is made once. */
+/** A separate activity. A write has the same key in every attempt and is applied once. */
 async function call(
   { run, stage, plan, row }: Agent,
   at: At,

@@ -12,8 +12,8 @@ import type { At } from '../state.js';
 import type { Agent } from './candidate.js';
 
 /**
- * The tools of the agent's servers, asked for once: an agent keeps to the list that it began with, in a new history too.
- * Throws `INVALID_PIPELINE` for a tool that the server does not have, and for two of one name.
+ * The tools of the agent's servers, listed once: an agent keeps this list until it ends, also in a new history. Throws
+ * `INVALID_PIPELINE` for a requested tool that the server lacks, and for duplicate names.
  */
 export async function toolsOfServers(agent: Agent, at: At): Promise<readonly ToolPlan[]> {
   const { plan, stage } = agent;
@@ -42,7 +42,7 @@ async function listed({ run, stage, row }: Agent, at: At, from: ToolServerPlan):
   if (!placed) throw new StageError('INTERNAL', `the placement has no row for "${server}"`, { stage: stage.id });
   const { fallback: _, degrade: __, ...bare } = stage;
   const asked: JsonObject = only ? { only } : {};
-  // To ask for a list is harmless: it is tried again as the stage's own calls are.
+  // Listing has no effects, so it is retried like the stage's own calls.
   const called: StagePlan = run.deadline.limit({ ...bare, kind: 'mcp-tools', model: server, with: asked });
   const path = `${at.prefix}${row}/tools/${server}`;
   const shown = { type: stage.id, summary: `${at.prefix}${row} · tools of ${server}` };
@@ -67,10 +67,10 @@ async function listed({ run, stage, row }: Agent, at: At, from: ToolServerPlan):
     }));
 }
 
-/** Longest name of a tool that model servers take. */
+/** Maximum length of a tool name accepted by model servers. */
 const LONGEST_NAME = 64;
 
-/** MCP allows names that model servers do not. */
+/** Replaces characters that MCP allows in names and model servers do not. */
 const nameOf = (name: string): string => name.replace(/[^A-Za-z0-9_-]/g, '_').slice(0, LONGEST_NAME);
 
 const wrong = (stage: string, message: string): StageError =>
