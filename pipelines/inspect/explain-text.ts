@@ -3,7 +3,7 @@ import { agentOf } from '../plan/index.js';
 import type { Candidate, Explained, ExplainedStage, Valued } from './explain.js';
 import { spell } from './spell.js';
 
-/** An explanation for a terminal: plain text, one paragraph for each stage. */
+/** An explanation for a terminal: plain text, one paragraph per stage. */
 export function explanationText(explained: Explained): string {
   const { pipeline, version, planVersion, deadlineMs, reservedMs, worstCalls, children, segments, output } = explained;
   const head = [
@@ -53,7 +53,7 @@ function candidateText({ role, kind, model, with: options, placed }: Candidate):
   return `  ${label.padEnd(12)} ${model} (${where})${given}`;
 }
 
-/** The tools of an agent: what carries each out, under which policy, and who decides. */
+/** The tools of an agent: what executes each, under which policy, and whether a person approves. */
 function toolTexts({ kind, model, with: options }: Candidate): string[] {
   if (kind !== 'agent') return [];
   return agentOf({ with: options }).tools.map((tool) => {

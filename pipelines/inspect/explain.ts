@@ -10,13 +10,13 @@ import { readFieldsOf } from './reads.js';
 import { lanesOf, type Segments } from './steps.js';
 import { type Inspected, longestMs } from './warnings.js';
 
-/** Where something runs; undefined where no pool serves it. */
+/** Where something runs; undefined if no pool serves it. */
 export interface PlacedBy {
   readonly connector: string;
   readonly device: string;
 }
 
-/** A value of a stage's policy and who chose it. */
+/** A value of a stage's policy and its origin. */
 export interface Valued {
   readonly option: string;
   /** Times in milliseconds. */
@@ -29,7 +29,7 @@ export interface Valued {
     | 'follows retry.backoff.initial';
 }
 
-/** Something that may serve a stage, in the order in which it is tried. */
+/** What may serve a stage, in the order in which it is tried. */
 export interface Candidate {
   readonly role: string;
   readonly kind: string;
@@ -41,18 +41,18 @@ export interface Candidate {
 export interface ExplainedStage {
   readonly id: string;
   readonly kind: string;
-  /** The steps around it, outer first: `each parts`. */
+  /** Enclosing steps, outer first: `each parts`. */
   readonly within: readonly string[];
   readonly reads: readonly string[];
   readonly candidates: readonly Candidate[];
   readonly policy: readonly Valued[];
   readonly cache?: JsonObject;
-  /** What it leaves for the stages after it, of the deadline, in milliseconds. */
+  /** Time of the deadline that it leaves for later stages, in milliseconds. */
   readonly leavesMs: number;
   readonly reserveMs?: number;
-  /** Number of the inline segment that it is in, from 1. */
+  /** Number of its inline segment, from 1. */
   readonly segment?: number;
-  /** Once through all loops around it; of a loop for each item or round. */
+  /** For one pass through all enclosing loops, i.e. per item or round. */
   readonly worst: { readonly calls: number; readonly ms: number };
 }
 
@@ -63,10 +63,10 @@ export interface Explained {
   readonly deadlineMs: number;
   /** The longest chain of reserves, in milliseconds. */
   readonly reservedMs: number;
-  /** Most calls of model servers in a run whose loops have one item and one round. */
+  /** Maximum calls of model servers in a run whose loops have one item and one round. */
   readonly worstCalls: number;
   readonly stages: readonly ExplainedStage[];
-  /** Runs of their own, each with a plan that is explained under its own name. */
+  /** Child runs, each with a plan that is explained under its own name. */
   readonly children: readonly { readonly id: string; readonly pipeline: string; readonly deadlineMs: number }[];
   /** The stages of each inline segment. */
   readonly segments: readonly (readonly string[])[];
@@ -75,7 +75,7 @@ export interface Explained {
 
 type PlacedOf = (stage: StagePlan, by: Alternative) => PlacedBy | undefined;
 
-/** A plan stage by stage, with everything that was left out of its definition. */
+/** Explains a plan stage by stage, including all values that its definition omits. */
 export function explain({ plan, authored }: Inspected, segments: Segments, placedOf: PlacedOf): Explained {
   const stages: ExplainedStage[] = [];
   const inSegments: string[][] = [];
@@ -158,7 +158,7 @@ function candidatesOf({ kind, model, with: options, fallback = [], degrade = [] 
   ];
 }
 
-/** The largest number of calls and the longest time, over all ladders that the interpreter may climb down. */
+/** The maximum number of calls and the longest time, over all sequences of candidates that the interpreter may try. */
 function worstOf(stage: StagePlan, plan: Plan, kind: StageKind | undefined, leavesMs: number) {
   const left = Math.max(0, plan.deadlineMs - leavesMs);
   if (stage.kind === 'agent') return worstOfAgent(stage, left);
@@ -171,7 +171,7 @@ function worstOf(stage: StagePlan, plan: Plan, kind: StageKind | undefined, leav
   return { calls: candidates * each, ms: Math.min(left, candidates * Math.min(timeout.totalMs, longestMs(stage))) };
 }
 
-/** Every turn of every candidate with all its attempts; how long its tools take together nobody knows. */
+/** Every turn of every candidate with all its attempts; the total time of its tools is unknown. */
 function worstOfAgent({ kind, model, with: options, fallback = [], degrade = [], policy }: StagePlan, left: number) {
   const own: Alternative = { kind, model, with: options };
   const alternatives = [...fallback, ...degrade.map(({ to }) => to)];
@@ -182,7 +182,7 @@ function worstOfAgent({ kind, model, with: options, fallback = [], degrade = [],
 
 type Read = (options: PolicyOptions) => unknown;
 
-/** Every value of a policy, by the name under which an author gives it. */
+/** Every value of a policy, by the option name that authors use. */
 function policyOf({ policy }: StagePlan, authored: StageOptions, kind: PolicyOptions): Valued[] {
   const { retry, timeout, execution, priority, hedge } = policy;
   const of = (option: string, value: Json | undefined, read: Read, otherwise?: Valued['from']): Valued[] => {

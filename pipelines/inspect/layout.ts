@@ -4,7 +4,7 @@ export interface Sized {
   readonly width: number;
   readonly height: number;
 }
-/** A line between two boxes of one layout. `label` stands in the gap before its end. */
+/** A line between two boxes of one layout. `label` is placed in the gap before its end. */
 export interface Link {
   readonly from: string;
   readonly to: string;
@@ -17,17 +17,17 @@ export interface Point {
 export interface Layout {
   readonly width: number;
   readonly height: number;
-  /** Left upper corners, by id. */
+  /** Upper left corners, by id. */
   readonly at: ReadonlyMap<string, Point>;
-  /** Each link with the points that it goes through, from its start to its end. */
+  /** Each link with its points, from start to end. */
   readonly paths: readonly { readonly link: Link; readonly points: readonly Point[] }[];
 }
 
 const ROW_GAP = 22;
-/** A gap between columns has room for a bent line and, above it, its label. */
+/** A gap between columns has room for a curved line and the label above it. */
 const LEAST_COLUMN_GAP = 48;
 const LABEL_MARGIN = 26;
-/** Passes over the columns, forth and back: more change nothing for graphs that people write. */
+/** Passes over the columns, back and forth: more do not change graphs of realistic size. */
 const SWEEPS = 6;
 
 interface Cell {
@@ -39,10 +39,10 @@ interface Cell {
 }
 
 /**
- * Columns from left to right: each box right of all that it comes from, boxes of a column ordered so that lines cross
- * little, long lines led between the boxes that they pass. The same boxes and links give the same layout.
+ * Lays out boxes in columns from left to right: each box is right of its sources, boxes of a column are ordered to
+ * reduce crossings, and long lines are routed between the boxes that they pass. Deterministic.
  *
- * @param widthOf the width of a label's text in px
+ * @param widthOf width of a label's text in px
  */
 export function layered(boxes: readonly Sized[], links: readonly Link[], widthOf: (text: string) => number): Layout {
   const ranks = ranksOf(boxes, links);
@@ -91,7 +91,7 @@ export function layered(boxes: readonly Sized[], links: readonly Link[], widthOf
   };
 }
 
-/** The longest way to each box, in links. Links lead to boxes that stand later in the list. */
+/** The longest path to each box, in links. Links lead to boxes later in the list. */
 function ranksOf(boxes: readonly Sized[], links: readonly Link[]): ReadonlyMap<string, number> {
   const ranks = new Map<string, number>();
   for (const { id } of boxes) {
@@ -106,7 +106,7 @@ type Pairs = readonly (readonly [from: string, to: string])[];
 const neighbours = (id: string, pairs: Pairs, side: 0 | 1): string[] =>
   pairs.filter((pair) => pair[side === 0 ? 1 : 0] === id).map((pair) => pair[side]);
 
-/** Orders each column by the mean place of what its boxes are linked with. */
+/** Orders each column by the mean position of the linked boxes. */
 function order(columns: Cell[][], pairs: Pairs, cells: ReadonlyMap<string, Cell>): void {
   for (let sweep = 0; sweep < SWEEPS; sweep++) {
     const side = sweep % 2 === 0 ? 0 : 1;
@@ -124,7 +124,7 @@ function order(columns: Cell[][], pairs: Pairs, cells: ReadonlyMap<string, Cell>
   }
 }
 
-/** Gives each box its height: as level as possible with what it is linked with. Returns the height of all. */
+/** Sets the vertical position of each box, as level as possible with linked boxes. Returns the total height. */
 function stack(columns: Cell[][], pairs: Pairs, cells: ReadonlyMap<string, Cell>): number {
   for (const column of columns) {
     let y = 0;
@@ -152,7 +152,7 @@ function stack(columns: Cell[][], pairs: Pairs, cells: ReadonlyMap<string, Cell>
   return Math.max(0, ...all.map(({ y, height }) => y + height));
 }
 
-/** The wishes of a column, pushed apart where boxes would overlap; the push is shared up and down. */
+/** Wanted positions of a column, pushed apart where boxes would overlap; the push is shared up and down. */
 function settle(column: readonly Cell[], wishes: readonly number[]): void {
   const down: number[] = [];
   const up: number[] = [];
@@ -168,7 +168,7 @@ function settle(column: readonly Cell[], wishes: readonly number[]): void {
   for (const [i, cell] of column.entries()) cell.y = ((down[i] ?? 0) + (up[i] ?? 0)) / 2;
 }
 
-/** The points of each link: out of the right side of a box, through its places between others, into the left side. */
+/** The points of each link: from the right side of a box, through its places between others, to the left side. */
 function route(
   chains: readonly { readonly link: Link; readonly chain: readonly string[] }[],
   cells: ReadonlyMap<string, Cell>,
@@ -177,7 +177,7 @@ function route(
   widest: readonly number[],
 ): Layout['paths'] {
   const middle = (id: string): number => (at.get(id)?.y ?? 0) + (cells.get(id)?.height ?? 0) / 2;
-  /** The links of one side of a box meet it one below the other, in the order in which they come. */
+  /** Links on one side of a box are spread along it, in their order. */
   const port = (id: string, mine: number, others: readonly { readonly i: number; readonly y: number }[]): number => {
     const sorted = [...others].sort((a, b) => a.y - b.y || a.i - b.i);
     const place = sorted.findIndex(({ i }) => i === mine);
@@ -200,7 +200,7 @@ function route(
         points.push({ x: start, y: middle(id) }, { x: start + (widest[cell.rank] ?? 0), y: middle(id) });
       }
     }
-    // From a narrow box of a wide column the line first goes straight to the column's edge.
+    // From a narrow box of a wide column the line first runs straight to the column's edge.
     const from = cells.get(chain[0] as string) as Cell;
     const edge = (left[from.rank] ?? 0) + (widest[from.rank] ?? 0);
     const [first] = points as [Point];

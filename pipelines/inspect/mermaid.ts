@@ -2,12 +2,12 @@ import { type Graph, graphsOf, isStage, type Plan, type Step } from '../plan/ind
 import { type FieldRead, readFieldsOf } from './reads.js';
 import { DEFINES, lanesOf, type Segments, servedLine, titleOf, toolNames, valueLabel } from './steps.js';
 
-/** The definition into which the value that the step itself reads goes. */
+/** The definition that receives the value read by the step itself. */
 const ENTRY: Readonly<Record<string, string>> = { each: 'item', repeat: 'state', pipeline: 'input' };
 
 /**
  * A plan as a Mermaid flowchart: stages with what serves them, control flow and inline segments as subgraphs, edges
- * labelled by the field that is read.
+ * labelled with the field read.
  */
 export function mermaid(plan: Plan, { groupsOf, isInline }: Segments): string {
   const ids = new Ids();
@@ -89,11 +89,11 @@ function stageLabel(step: Extract<Step, { policy: unknown }>): string {
   return [step.id, servedLine(step), ...(more.length > 0 ? [more.join(' · ')] : [])].map(quote).join('<br/>');
 }
 
-/** Mermaid reads `#` as the start of a character's number. */
+/** Mermaid reads `#` as the start of a character code. */
 const quote = (text: string): string =>
   text.replaceAll('#', '#35;').replaceAll('"', '#quot;').replaceAll('<', '#lt;').replaceAll('>', '#gt;');
 
-/** Ids of nodes: Mermaid takes few characters, and some words mean something to it. */
+/** Node ids: Mermaid allows few characters and reserves some words. */
 class Ids {
   readonly #ids = new Map<string, string>();
   readonly #taken = new Set<string>();

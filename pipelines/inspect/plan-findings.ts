@@ -8,7 +8,7 @@ import { readFieldsOf } from './reads.js';
 
 const DEFINES: Readonly<Record<string, readonly string[]>> = { each: ['item', 'index'], repeat: ['state', 'round'] };
 
-/** What is wrong with a plan that was not made by `pipeline()` here, e.g. one from a file. */
+/** Errors of a plan that was not made by `pipeline()` here, e.g. one from a file. */
 export function planFindings(value: unknown): readonly Finding[] {
   const name = isJsonObject(value) && typeof value.name === 'string' ? value.name : '-';
   const found: Finding[] = [];
@@ -24,7 +24,7 @@ export function planFindings(value: unknown): readonly Finding[] {
   const plan = value as Plan;
   const { version, ...body } = plan;
   if (seal(body).version !== version) {
-    add('-', `the version is ${version}, the plan’s hash is ${seal(body).version}`, 'let pipeline() make the plan');
+    add('-', `the version is ${version}, the plan’s hash is ${seal(body).version}`, 'create the plan with pipeline()');
   }
   if (reserveOf(plan) > plan.deadlineMs) {
     add('-', `reserves of ${reserveOf(plan)} ms are more than the deadline`, 'give a longer deadline or reserve less');
@@ -39,8 +39,7 @@ function checkGraph(graph: Graph, around: ReadonlySet<string>, ids: Set<string>,
   const known = new Set(around);
   const check = (of: Step | Graph['output'], stage: string, sources: ReadonlySet<string>) => {
     for (const { source } of readFieldsOf(of)) {
-      if (!sources.has(source))
-        add(stage, `reads "${source}", which is no step before it`, 'read a step that is there');
+      if (!sources.has(source)) add(stage, `reads "${source}", which is not an earlier step`, 'read an earlier step');
     }
   };
   for (const step of graph.stages) {
@@ -82,14 +81,14 @@ interface Issue {
   readonly errors?: readonly (readonly Issue[])[];
 }
 
-/** Of a union the issue that reached farthest: the member that was meant. */
+/** For a union, the issue that reached deepest: that of the intended member. */
 function deepest({ path, message, code, errors = [] }: Issue): { path: readonly PropertyKey[]; message: string } {
   if (code !== 'invalid_union' || errors.length === 0) return { path, message };
   const meant = [...errors].sort((a, b) => depth(b) - depth(a))[0] ?? [];
   const inner = meant.map(deepest).sort((a, b) => b.path.length - a.path.length)[0];
   return inner ? { path: [...path, ...inner.path], message: inner.message } : { path, message };
 }
-/** A member whose `kind` is another's was not meant. */
+/** A member with a different `kind` was not intended. */
 const depth = (issues: readonly Issue[]): number =>
   issues.some(({ path }) => path[0] === 'kind')
     ? -1

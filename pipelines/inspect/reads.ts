@@ -9,7 +9,7 @@ export interface FieldRead {
 
 const isStep = (value: Step | Binding): value is Step => isJsonObject(value) && 'id' in value && 'kind' in value;
 
-/** What a step itself reads, without the graphs in it, or what a binding reads; each once, in order. */
+/** Fields read by a step itself, without its inner graphs, or by a binding; without duplicates, in order. */
 export function readFieldsOf(of: Step | Binding): readonly FieldRead[] {
   const found = new Map<string, FieldRead>();
   const add = (path: string) => {

@@ -5,7 +5,7 @@ const UNITS = [
   ['s', 1_000],
 ] as const;
 
-/** Milliseconds as authors write them, to two places: `5m`, `1.5s`, `250ms`. */
+/** Milliseconds in authors' notation, to two decimals: `5m`, `1.5s`, `250ms`. */
 export function spell(ms: number): string {
   const [unit, size] = UNITS.find(([, size]) => ms >= size) ?? ['ms', 1];
   return `${Number((ms / size).toFixed(2))}${unit}`;

@@ -1,15 +1,15 @@
 import { type Alternative, agentOf, type Graph, isStage, type Step } from '../plan/index.js';
 import { readFieldsOf } from './reads.js';
 
-/** How a plan is divided for execution; the interpreter knows. */
+/** How a plan is divided for execution; supplied by the interpreter. */
 export interface Segments {
-  /** A graph's steps by what runs together. */
+  /** A graph's steps, grouped by what runs together. */
   readonly groupsOf: (graph: Graph) => readonly (readonly Step[])[];
   /** Whether a step runs in a segment. */
   readonly isInline: (step: Step) => boolean;
 }
 
-/** What a step with graphs defines inside them, as nodes of their own. */
+/** Values that a step defines for its inner graphs, shown as separate nodes. */
 export const DEFINES: Readonly<Record<string, readonly string[]>> = {
   each: ['item', 'index'],
   repeat: ['state', 'round'],
@@ -35,7 +35,7 @@ export function lanesOf(step: Step): readonly (readonly [label: string, graph: G
   }
 }
 
-/** What a step with graphs is, in words. */
+/** Title of a step with inner graphs. */
 export function titleOf(step: Step): string {
   if (isStage(step)) return step.id;
   switch (step.kind) {
@@ -50,14 +50,14 @@ export function titleOf(step: Step): string {
   }
 }
 
-/** Who serves a stage, in words. */
+/** What serves a stage, in words. */
 export const servedLine = ({ kind, model }: { kind: string; model: string }): string => `${kind} · ${model}`;
 
-/** Names of the tools of an agent; none of any other stage. */
+/** Names of an agent's tools; none for other stages. */
 export const toolNames = (by: Alternative): string[] =>
   by.kind === 'agent' ? agentOf(by).tools.map(({ name }) => name) : [];
 
-/** What a graph without steps gives. */
+/** Label for the value of a graph without steps. */
 export function valueLabel({ output }: Graph): string {
   const reads = readFieldsOf(output).map(({ source, field }) => {
     const name = source.slice(source.lastIndexOf('/') + 1);

@@ -4,7 +4,7 @@ import { type Layout, type Link, layered, type Point, type Sized } from './layou
 import { readFieldsOf } from './reads.js';
 import { DEFINES, lanesOf, type Segments, servedLine, titleOf, toolNames, valueLabel } from './steps.js';
 
-/** Sizes in px, of a system sans-serif face: widths are a little above the mean so that no text leaves its box. */
+/** Sizes in px for a system sans-serif font: widths are a little above the mean so that text stays in its box. */
 const TEXT = { size: 13, width: 7.6 } as const;
 const SMALL = { size: 11, width: 6.4 } as const;
 const PAD = 12;
@@ -14,7 +14,7 @@ const MARGIN = 24;
 
 const widthOfLabel = (text: string): number => text.length * SMALL.width;
 
-/** Colours for both themes; contrast of text on its ground is at least 4.5 to 1. */
+/** Colours for both themes; text contrast is at least 4.5 to 1. */
 const STYLE = `
   .ground{fill:#fff}.stage{fill:#f4f6fb;stroke:#5b6b8c}.worker{fill:#eef7f0;stroke:#4f7f5f}.person{fill:#fdf3e4;stroke:#9a6a1c}
   .group{fill:none;stroke:#8a94a6}.lane{fill:none;stroke:#b6bdca;stroke-dasharray:3 3}.segment{fill:#2f6fed14;stroke:#2f6fed;stroke-dasharray:6 4}
@@ -28,14 +28,14 @@ const STYLE = `
     .line{stroke:#8fa0c4}.tip{fill:#8fa0c4}text{fill:#e8ecf5}.small{fill:#b4bfd4}.label{fill:#b4bfd4;stroke:#12161f}.mark{fill:#9dbbff}
   }`;
 
-/** A drawn thing: its size, and its picture with the left upper corner at (0, 0). */
+/** A drawn element: its size, and its SVG with the upper left corner at (0, 0). */
 interface Picture {
   readonly width: number;
   readonly height: number;
   readonly svg: string;
 }
 
-/** A plan as an SVG picture, for light and dark grounds. The same plan gives the same text. */
+/** A plan as an SVG image, for light and dark backgrounds. Deterministic. */
 export function svg(plan: Plan, segments: Segments): string {
   const { width, height, svg } = graphPicture(plan, segments, { ends: true });
   const [w, h] = [Math.ceil(width + 2 * MARGIN), Math.ceil(height + 2 * MARGIN)];
@@ -50,7 +50,7 @@ ${move(svg, { x: MARGIN, y: MARGIN })}
 `;
 }
 
-/** @param ends with the run's input and output as boxes; `defined`: what the step around defines for the graph */
+/** @param ends draw the run's input and output as boxes; `defined`: what the enclosing step defines for the graph */
 function graphPicture(
   graph: Graph,
   segments: Segments,
@@ -69,7 +69,7 @@ function graphPicture(
     for (const step of group) boxOf.set(step.id, id);
     boxes.push({ id, ...picture });
   }
-  // Boxes in the order of the steps that they begin with stand after all that they read: so no link leads back.
+  // Boxes are in the order of their first steps, after everything that they read: so no link leads back.
   for (const group of segments.groupsOf(graph)) {
     const [{ id }] = group as [Step];
     for (const [source, fields] of outsideReads(group)) {
@@ -101,7 +101,7 @@ function drawn(boxes: readonly (Sized & { readonly svg: string })[], links: read
 
 const sizeOf = ({ width, height }: Layout) => ({ width, height });
 
-/** Boxes with all that they are reached from before them. */
+/** Sorts boxes so that each comes after the boxes that link to it. */
 function sorted<T extends Sized>(boxes: readonly T[], links: readonly Link[]): T[] {
   const done: T[] = [];
   const left = [...boxes];
@@ -114,7 +114,7 @@ function sorted<T extends Sized>(boxes: readonly T[], links: readonly Link[]): T
   return done;
 }
 
-/** Links between the same boxes as one, with all their labels. */
+/** Merges links between the same boxes, with all their labels. */
 function merged(links: readonly Link[]): Link[] {
   const all = new Map<string, Link>();
   for (const each of links) {
@@ -126,7 +126,7 @@ function merged(links: readonly Link[]): Link[] {
   return [...all.values()];
 }
 
-/** What the steps of a group read from outside, with the graphs in them: fields by source. */
+/** What the steps of a group and their inner graphs read from outside: fields by source. */
 function outsideReads(group: readonly Step[]): ReadonlyMap<string, ReadonlySet<string>> {
   const found = new Map<string, Set<string>>();
   const own = new Set(group.map(({ id }) => id));
@@ -142,7 +142,7 @@ const deepReads = (step: Step): ReturnType<typeof readFieldsOf> => [
   ...lanesOf(step).flatMap(([, graph]) => [...graph.stages.flatMap(deepReads), ...readFieldsOf(graph.output)]),
 ];
 
-/** In a segment no step is in a segment of its own. */
+/** Inside a segment no step has a segment of its own. */
 const ALONE: Segments = { groupsOf: ({ stages }) => stages.map((step) => [step]), isInline: () => false };
 
 const segmentPicture = (stages: readonly Step[]): Picture =>
@@ -220,7 +220,7 @@ function framed(style: string, title: string, inner: Picture, of: string): Pictu
 const round = (n: number): number => Math.round(n * 10) / 10;
 const move = (svg: string, { x, y }: Point): string => `<g transform="translate(${round(x)} ${round(y)})">${svg}</g>`;
 
-/** Bent between two columns, straight along one. */
+/** Curved between two columns, straight within one. */
 function line(points: readonly Point[]): string {
   const [start, ...others] = points as [Point, ...Point[]];
   let d = `M${round(start.x)} ${round(start.y)}`;
@@ -236,7 +236,7 @@ function line(points: readonly Point[]): string {
   return `<path class="line" d="${d}" marker-end="url(#tip)"/>`;
 }
 
-/** In the last gap, where lines to one box lie apart from each other. */
+/** Placed in the last gap, where lines to the same box are apart from each other. */
 function label({ label: text }: Link, points: readonly Point[]): string {
   const [from, to] = points.slice(-2) as [Point, Point];
   if (text === '') return '';

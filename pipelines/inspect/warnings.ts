@@ -18,22 +18,22 @@ import { type Finding, WARNINGS, type WarningCode } from './finding.js';
 import { type FieldRead, readFieldsOf } from './reads.js';
 import { spell } from './spell.js';
 
-/** What is looked at: a pipeline, or a plan alone. */
+/** What is inspected: a pipeline, or a plan alone. */
 export interface Inspected {
   readonly plan: Plan;
   /** JSON Schema of the input; without it unused fields cannot be found. */
   readonly inputSchema?: Json;
-  /** What the author gave each stage; without it nobody knows which of its values were chosen. */
+  /** The author's options by stage; without them it is unknown which values were chosen. */
   readonly authored?: ReadonlyMap<string, StageOptions>;
 }
 
-/** An inline stage holds a place of the worker that runs the workflow; queued calls may take as long as they need. */
+/** An inline stage occupies a slot of the worker that runs the workflow; queued calls may take as long as they need. */
 const LONG_INLINE_MS = 60_000;
 const SAFE_METHODS: ReadonlySet<unknown> = new Set(['GET', 'PUT', 'DELETE']);
 
 type Warn = (stage: string, code: WarningCode, message: string) => void;
 
-/** Everything in a pipeline that is allowed and hardly ever meant. */
+/** Everything in a pipeline that is allowed but rarely intended. */
 export function warningsOf(inspected: Inspected): readonly Finding[] {
   const { plan } = inspected;
   const found: Finding[] = [];
@@ -71,7 +71,7 @@ function unusedSteps(graph: Graph, warn: Warn): void {
   }
 }
 
-/** Of control flow: whether anything in it does. A child run's stages are warned of with its own pipeline. */
+/** For control flow: whether any step in it does. Stages of a child run are reported with their own pipeline. */
 function doesWork(step: Step): boolean {
   if (isStage(step)) return traitsOf(step.kind)?.effects === 'intended';
   const graphs = step.kind === 'pipeline' ? [step.plan] : graphsOf(step);
@@ -118,10 +118,10 @@ function callsPools(kind: string): boolean {
   return known === undefined || known.servedBy === 'pool' || known.calls !== undefined || known.alsoNeeds !== undefined;
 }
 
-/** The longest that all attempts of one candidate may take, in milliseconds, were there no total. */
+/** Maximum duration of all attempts of one candidate, in milliseconds, ignoring the total timeout. */
 export function longestMs({ policy: { retry, timeout } }: StagePlan): number {
   let ms = retry.attempts * timeout.attemptMs;
-  // 1 is just above the largest random number: the longest wait that jitter makes.
+  // 1 is just above the largest random number: the longest wait with jitter.
   for (let failed = 1; failed < retry.attempts; failed++) ms += nextDelayMs(retry, failed, undefined, 1);
   return ms;
 }

@@ -87,7 +87,7 @@ describe('millrace validate', () => {
   it('writes one line for each finding, and exits with 0 when all are warnings', async () => {
     const module = moduleWith(`export const p = ${PIPELINE} x: 1 }));`);
     const { out, exit } = await told(() => validate(settings, module, {}));
-    expect(out).toBe('p input UNUSED_INPUT nothing reads "q" — read it, or take it out of the input’s schema\n');
+    expect(out).toBe('p input UNUSED_INPUT nothing reads "q" — read it, or remove it from the input’s schema\n');
     expect(exit).toBe(0);
   });
 

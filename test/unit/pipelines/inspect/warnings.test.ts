@@ -148,7 +148,7 @@ describe('a warning', () => {
   it('is one line', () => {
     const [finding] = warningsOf(define(() => ({})));
     expect(finding && findingLine(finding)).toBe(
-      'p input UNUSED_INPUT nothing reads "q" — read it, or take it out of the input’s schema',
+      'p input UNUSED_INPUT nothing reads "q" — read it, or remove it from the input’s schema',
     );
   });
 });
