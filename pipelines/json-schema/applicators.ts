@@ -3,7 +3,7 @@ import { type Check, Seen } from './check.js';
 import type { Keyword } from './keyword.js';
 import { fits, type Node, partFits, type Test } from './node.js';
 
-/** Fields of an object that must be there. */
+/** Required fields of an object. */
 const has = (names: readonly string[]): Test => {
   return (value, check) => {
     if (!isJsonObject(value)) return true;
@@ -16,7 +16,7 @@ const has = (names: readonly string[]): Test => {
 
 const objects: Readonly<Record<string, Keyword>> = {
   required: ({ given, at, reader }) => {
-    // Up to draft 3 a boolean, which some generators still write.
+    // A boolean up to draft 3, which some generators still write.
     if (typeof given === 'boolean') return undefined;
     return has(reader.names(given, at));
   },
@@ -50,7 +50,7 @@ const objects: Readonly<Record<string, Keyword>> = {
   },
 };
 
-/** All of them are looked at, so that all that is wrong is told, unless only the answer counts. */
+/** Checks all items, so that all errors are reported, unless only the result is needed. */
 function every<Item>(items: Iterable<Item>, check: Check, holds: (item: Item) => boolean): boolean {
   let valid = true;
   for (const item of items) {
@@ -60,7 +60,9 @@ function every<Item>(items: Iterable<Item>, check: Check, holds: (item: Item) =>
   return valid;
 }
 
-/** `properties`, `patternProperties` and `additionalProperties`, which is for what the two others say nothing of. */
+/**
+ * `properties`, `patternProperties` and `additionalProperties`, which applies to fields not covered by the other two.
+ */
 const fields: Keyword = ({ schema, at, reader }) => {
   const base = at.slice(0, at.lastIndexOf('/'));
   const own = reader.schemas(schema.properties ?? {}, `${base}/properties`);
@@ -144,7 +146,7 @@ const contains: Keyword = ({ given, schema, at, reader }) => {
   };
 };
 
-/** Looks at the same value by another schema; what that has seen counts where the value fits. */
+/** Checks the same value against another schema; what that has evaluated counts if the value fits. */
 function alsoFits(node: Node, value: Json, check: Check, seen: Seen | undefined): boolean {
   const own = seen && new Seen();
   const valid = fits(node, value, check, own);
@@ -177,7 +179,7 @@ const choice =
     };
   };
 
-/** The alternative whose mistake lies deepest is likely to be the one that was meant. */
+/** The alternative with the deepest error is probably the intended one. */
 const depthOf = ([first]: Check['errors']): number => (first ? first.field.split('.').length : 0);
 
 const inPlace: Readonly<Record<string, Keyword>> = {
@@ -236,5 +238,5 @@ const unevaluated: Readonly<Record<string, Keyword>> = {
   },
 };
 
-/** In the order in which they are looked at; `fields` and `items` stand for several keywords. */
+/** In order of evaluation; `fields` and `items` cover several keywords each. */
 export const APPLICATORS = { objects, fields, items, contains, inPlace, unevaluated };

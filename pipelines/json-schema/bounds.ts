@@ -1,6 +1,6 @@
 import { isJsonObject, type Json } from '../json.js';
 
-/** What the schemas of one request, or of one server’s tools, may have together that others than the pipeline’s author have written. */
+/** Limits of all schemas of one request, or of one server’s tools, that were not written by the pipeline’s author. */
 export interface Bounds {
   readonly schemas: number;
   readonly references: number;
@@ -8,13 +8,16 @@ export interface Bounds {
   readonly values: number;
   /** Schemas in one `anyOf`, `oneOf`, `allOf` or `prefixItems`. */
   readonly alternatives: number;
-  /** Schemas of one value, references followed: what a reader that follows them again and again has to read. */
+  /** Schemas applied to one value, with references followed: what a reader that follows them repeatedly has to read. */
   readonly inPlace: number;
-  /** Parts of all patterns together, with their repetitions written out. */
+  /** Parts of all patterns together, with repetitions expanded. */
   readonly patterns: number;
 }
 
-/** OpenAI's own API takes 5,000 properties and 1,000 values of `enum`; so much takes some tens of milliseconds to read. */
+/**
+ * OpenAI's own API accepts 5,000 properties and 1,000 values of `enum`; reading this many takes some tens of
+ * milliseconds.
+ */
 export const FOREIGN: Bounds = {
   schemas: 5_000,
   references: 1_000,
@@ -25,12 +28,12 @@ export const FOREIGN: Bounds = {
 };
 
 /**
- * Before anything of the schemas is read: how deep their JSON may be, how many values they may have, and how much text. The 40
- * tools of a large public MCP server have a fifth of it.
+ * Limits checked before schemas are read: depth of their JSON, number of values, and amount of text. The 40 tools of a
+ * large public MCP server use a fifth of them.
  */
 export const LARGEST = { levels: 64, values: 30_000, text: 256 * 1_024 };
 
-/** How large a value is, counted only as far as the limits: characters of its texts and names, values and levels. */
+/** Size of a value, counted only up to the limits: characters of its texts and names, values and levels. */
 export function sizeOf(value: Json, most: { levels: number; values: number; text: number }) {
   let level: readonly Json[] = [value];
   const size = { levels: 0, values: 0, text: 0 };

@@ -2,20 +2,20 @@ import type { FieldError } from '../errors.js';
 import { MOST_FIELDS } from '../invalid-fields.js';
 import type { Json } from '../json.js';
 
-/** A check stopped, for it took more steps than a value is worth. */
+/** A check was stopped because it took too many steps. */
 export class TooCostlyError extends Error {}
 
 /**
- * Most steps of one check. A step is one schema at one value, one item that is compared, or a few characters that a pattern
- * reads: this many take a fifth of a second, and the process serves nobody meanwhile.
+ * Maximum steps of one check. A step is one schema applied to one value, one compared item, or a few characters read by
+ * a pattern. This many take a fifth of a second, during which the process serves nothing else.
  */
 const MOST_STEPS = 400_000;
-/** How deep schemas may hold each other at one value and its parts, each level of which takes some of the stack. */
+/** Maximum nesting of schemas at one value and its parts; each level uses some of the stack. */
 const MOST_LEVELS = 1_000;
-/** Steps of a pattern's program that cost as much as one of a schema. */
+/** Steps of a pattern's program that cost as much as one schema step. */
 const PATTERN_STEPS = 2;
 
-/** Which properties and items of a value some schema has looked at: `unevaluatedProperties` is for the others. */
+/** Properties and items of a value that some schema has evaluated: `unevaluatedProperties` applies to the others. */
 export class Seen {
   readonly keys = new Set<string>();
   items = 0;
@@ -30,14 +30,14 @@ export class Seen {
 
 type Writable = Record<string, Json>;
 
-/** One check of a value: what it has cost, what is wrong with the value, and the defaults that it was given. */
+/** One check of a value: its cost, the errors found, and the defaults filled in. */
 export class Check {
   readonly #path: (string | number)[] = [];
   #errors: FieldError[] = [];
   #steps = 0;
   #levels = 0;
   #trials = 0;
-  /** Some schema wants to know what others have looked at. */
+  /** Some keyword depends on what others have evaluated. */
   readonly seeing: boolean;
   readonly #filled: { readonly owner: Writable; readonly key: string }[] = [];
 
@@ -49,12 +49,12 @@ export class Check {
     return this.#errors;
   }
 
-  /** Whether only the answer counts: the first mistake is enough. */
+  /** Only the result is needed: the first error is enough. */
   get trying(): boolean {
     return this.#trials > 0;
   }
 
-  /** Throws `TooCostlyError` above the most steps. */
+  /** Throws `TooCostlyError` above the maximum. */
   spend(steps: number): void {
     this.#steps += steps;
     if (this.#steps > MOST_STEPS) throw new TooCostlyError(`takes more than ${MOST_STEPS} steps to check`);
@@ -72,9 +72,9 @@ export class Check {
     this.#levels--;
   }
 
-  /** Says what is wrong with the value that is looked at, or with a part of it. */
+  /** Reports an error of the current value, or of a part of it. */
   fail(message: string, part?: string | number): false {
-    // Of what is tried within a trial nobody is told.
+    // Errors of a trial within a trial are not reported.
     if (this.#errors.length < MOST_FIELDS && this.#trials < 2) {
       const field = [...this.#path, ...(part === undefined ? [] : [part])].join('.');
       this.#errors.push({ field, message });
@@ -89,7 +89,7 @@ export class Check {
     return valid;
   }
 
-  /** Looks whether something holds that need not: what was found wrong, and what was filled in where it does not, is undone. */
+  /** Checks an optional condition: its errors, and the defaults filled in if it does not hold, are undone. */
   attempt(look: () => boolean): { readonly valid: boolean; readonly errors: readonly FieldError[] } {
     const before = this.#errors;
     const filled = this.#filled.length;

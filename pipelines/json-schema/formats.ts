@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** Formats that are checked; the others say something to people and models only. Each takes time linear in the text. */
+/** Formats that are checked; the others are informative only. Each check takes time linear in the text. */
 const FORMATS: Readonly<Record<string, z.ZodType>> = {
   date: z.iso.date(),
   'date-time': z.iso.datetime({ offset: true }),
@@ -11,7 +11,7 @@ const FORMATS: Readonly<Record<string, z.ZodType>> = {
   uuid: z.guid(),
 };
 
-/** Longest text of a format: an address. */
+/** Maximum length of a text with a format: that of an address. */
 const LONGEST = 4_096;
 
 export const fitsFormat = (format: string, text: string): boolean =>

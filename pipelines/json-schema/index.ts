@@ -7,26 +7,27 @@ import { partFits } from './node.js';
 import { noneCounted, Reader, SchemaError } from './reader.js';
 
 /**
- * JSON Schema (2020-12, and what drafts 4 to 2019-09 write otherwise) read as data: no code is made of a schema, patterns are
- * matched in linear time, and a check ends after a number of steps. So a schema of a stranger's cannot hold up a process.
+ * Interprets JSON Schema (2020-12, and what drafts 4 to 2019-09 write differently): no code is generated from a schema,
+ * patterns are matched in linear time, and a check is limited to a number of steps. So a third party's schema cannot
+ * block a process.
  */
 export { TooCostlyError } from './check.js';
 export { linearPattern } from './linear-pattern.js';
 export { SchemaError } from './reader.js';
 
-/** A value that a schema has made whole with its defaults, or why it does not fit. */
+/** A value completed with the schema's defaults, or why it does not fit. */
 export type Fitted = { readonly data: Json } | { readonly fields: readonly FieldError[] };
 
-/** A schema that was read once and checks any number of values. */
+/** A schema that is read once and checks any number of values. */
 export interface CheckedSchema {
   /** Throws `TooCostlyError`. */
   fit(value: Json): Fitted;
 }
 
-/** A value beyond this is not looked at: its check would take too many steps anyhow. */
+/** Larger values are rejected unchecked: their check would take too many steps in any case. */
 const LARGEST_VALUE = { levels: 200, values: 200_000, text: 16 * 1_024 * 1_024 };
 
-/** Reads a schema of a pipeline's author, or one that `expectForeign` has taken. Throws `SchemaError`. */
+/** Reads a schema of a pipeline's author, or one that `refusedForeign` accepted. Throws `SchemaError`. */
 export function readSchema(schema: Json): CheckedSchema {
   const reader = new Reader(schema);
   const node = reader.read();
@@ -44,16 +45,16 @@ export function readSchema(schema: Json): CheckedSchema {
   };
 }
 
-/** A schema that is not taken: which, and why. */
+/** A rejected schema, and why. */
 export interface Refused<Name> {
   readonly name: Name;
   readonly why: string;
 }
 
 /**
- * The first, if any, that is not taken of the schemas, by their names, that somebody else than the pipeline's author has
- * written: a caller, an MCP server. Together they are bounded in every way in which to read them, here or at a model server,
- * or to check by them, could take long.
+ * The first rejected schema, if any, of named schemas that were written by a caller or an MCP server instead of the
+ * pipeline's author. Together they are limited in everything that can make it slow to read them, here or at a model
+ * server, or to check values against them.
  */
 export function refusedForeign<Name>(schemas: Iterable<readonly [Name, Json]>): Refused<Name> | undefined {
   const sum = { values: 0, text: 0 };
@@ -63,8 +64,8 @@ export function refusedForeign<Name>(schemas: Iterable<readonly [Name, Json]>): 
     sum.values += values;
     sum.text += text;
     if (levels > LARGEST.levels) return { name, why: `is nested more than ${LARGEST.levels} levels deep` };
-    if (sum.values > LARGEST.values) return { name, why: `has values above the ${LARGEST.values} that are taken` };
-    if (sum.text > LARGEST.text) return { name, why: `has text above the ${LARGEST.text} characters that are taken` };
+    if (sum.values > LARGEST.values) return { name, why: `exceeds the limit of ${LARGEST.values} values` };
+    if (sum.text > LARGEST.text) return { name, why: `exceeds the limit of ${LARGEST.text} characters` };
     try {
       new Reader(schema, FOREIGN, count).read();
     } catch (error) {

@@ -2,24 +2,24 @@ import { RE2JS } from 're2js';
 import { messageOf } from '../errors.js';
 import { type Alternative, alternativesOf, withoutNeedlessEscapes } from './pattern-syntax.js';
 
-/** A pattern that is none, or that cannot be matched in linear time; the message says why. */
+/** An invalid pattern, or one that cannot be matched in linear time; the message says why. */
 export class PatternError extends Error {}
 
 /** A regular expression (ECMA-262, `u`) that is matched in time linear in the text, whatever the pattern. */
 export interface LinearPattern {
-  /** Instructions of its program: a match costs at most so many steps for each character. */
+  /** Instructions of its program: the maximum cost of a match for each character. */
   readonly weight: number;
   test(text: string): boolean;
 }
 
-/** Heaviest pattern: the text of a long paragraph, `^.{1,500}$`, twice over. Its program takes some milliseconds to build. */
+/** Maximum weight: twice that of a long paragraph, `^.{1,500}$`. Such a program takes some milliseconds to build. */
 const MOST_WEIGHT = 1_500;
-/** Longest pattern, in UTF-16 units: that of an ISO date and time has 300. */
+/** Maximum length, in UTF-16 units: the pattern of an ISO date and time has 300. */
 const LONGEST = 1_000;
 
 /**
- * Reads a pattern. Look-aheads are taken where they stand behind a leading `^`, as in `^(?=.*\d).{8,}$`: each is a pattern
- * of its own. Throws `PatternError` for other look-arounds, back references, and what is too long or too heavy.
+ * Reads a pattern. Look-aheads are supported after a leading `^`, as in `^(?=.*\d).{8,}$`: each is a separate pattern.
+ * Throws `PatternError` for other look-arounds, back references, and patterns that are too long or too heavy.
  */
 export function linearPattern(source: string): LinearPattern {
   if (source.length > LONGEST) throw new PatternError(`is longer than ${LONGEST} characters`);
@@ -38,25 +38,25 @@ export function linearPattern(source: string): LinearPattern {
   };
 }
 
-/** What JavaScript does not take as a pattern is none, though another dialect may. It is parsed only, never run. */
+/** Rejects what JavaScript rejects, even if another dialect accepts it. The pattern is only parsed, never run. */
 function expectRegExp(pattern: string): void {
   try {
     new RegExp(pattern, 'u');
   } catch (error) {
-    throw new PatternError(`is no regular expression: ${messageOf(error)}`);
+    throw new PatternError(`is not a regular expression: ${messageOf(error)}`);
   }
 }
 
 interface Engine {
   readonly compiled: RE2JS;
-  /** What it may have remembered of the texts it has seen, in units of some 8 bytes. */
+  /** Upper bound of what it has cached from the texts matched, in units of some 8 bytes. */
   kept: number;
 }
 
-/** Engines that are kept, and the most that one may remember before it is built anew: 64 MiB for all of them. */
+/** Maximum number of cached engines, and maximum cache of one before it is rebuilt: 64 MiB for all of them. */
 const MOST_ENGINES = 64;
 const MOST_KEPT = 128 * 1_024;
-/** What a state of an engine's automaton takes beside its instructions. */
+/** Size of a state of an engine's automaton besides its instructions. */
 const STATE = 20;
 
 const engines = new Map<string, Engine>();

@@ -1,19 +1,19 @@
 import type { Json } from '../json.js';
 import { type Check, Seen } from './check.js';
 
-/** Whether a value is what a keyword wants. What is wrong with it has been told to the check. */
+/** Whether a value satisfies a keyword. Errors are reported to the check. */
 export type Test = (value: Json, check: Check, seen: Seen | undefined) => boolean;
 
-/** A schema that was read: its tests, in the order in which they are made. */
+/** A schema that has been read: its tests, in order of evaluation. */
 export interface Node {
-  /** Where it stands: a JSON pointer. */
+  /** Its location: a JSON pointer. */
   readonly at: string;
   readonly tests: Test[];
-  /** Schemas that look at the same value. */
+  /** Schemas applied to the same value. */
   readonly inPlace: Node[];
 }
 
-/** Whether a value fits. Where nobody asks for all that is wrong, the first is enough. */
+/** Whether a value fits. Stops at the first error unless all are to be reported. */
 export function fits(node: Node, value: Json, check: Check, seen: Seen | undefined): boolean {
   check.spend(1 + node.tests.length);
   check.enter();
@@ -27,6 +27,6 @@ export function fits(node: Node, value: Json, check: Check, seen: Seen | undefin
   return valid;
 }
 
-/** The same for a part of a value, which nothing else has looked at yet. */
+/** The same for a part of a value, which no other schema has evaluated yet. */
 export const partFits = (node: Node, value: Json, check: Check): boolean =>
   fits(node, value, check, check.seeing ? new Seen() : undefined);

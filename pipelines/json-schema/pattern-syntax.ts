@@ -1,13 +1,13 @@
-/** One of the patterns that a pattern is made of: all of them must match, or must not where they are `forbidden`. */
+/** One of the patterns that a pattern is split into: all of them must match, or must not if `forbidden`. */
 export interface Alternative {
   /** In the syntax of RE2. */
   readonly translated: string;
-  /** Parts of the pattern with its repetitions written out. */
+  /** Parts of the pattern with repetitions expanded. */
   readonly weight: number;
   readonly forbidden: boolean;
 }
 
-/** What JavaScript takes as white space, which RE2 does not; and all but that. */
+/** JavaScript's white space, which differs from RE2's, and its complement. */
 const SPACE = '\\t-\\r \\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}\\x{feff}';
 const NOT_SPACE =
   '\\x{0}-\\x{8}\\x{e}-\\x{1f}!-\\x{9f}\\x{a1}-\\x{167f}\\x{1681}-\\x{1fff}\\x{200b}-\\x{2027}\\x{202a}-\\x{202e}' +
@@ -16,10 +16,10 @@ const ANY = '[\\x{0}-\\x{10ffff}]';
 const NONE = '[^\\x{0}-\\x{10ffff}]';
 const LINE = '[^\\n\\r\\x{2028}\\x{2029}]';
 
-/** What the flag `u` lets be escaped although it need not be. */
+/** Characters whose escapes the flag `u` allows without need. */
 const SYNTAX = new Set('^$\\.*+?()[]{}|/');
 
-/** The pattern without the escapes that only patterns without `u` may have: `\-` and `\"` are in many. */
+/** Removes escapes that are valid only without `u`: `\-` and `\"` are common. */
 export function withoutNeedlessEscapes(pattern: string): string {
   let inClass = false;
   return pattern.replaceAll(/\\([\s\S])|\[|\]/g, (part: string, escaped?: string) => {
@@ -33,8 +33,8 @@ export function withoutNeedlessEscapes(pattern: string): string {
 }
 
 /**
- * The patterns that a pattern (valid with `u`) is made of: what stands behind its leading look-aheads, and each of these. A
- * text says why there are none.
+ * Splits a pattern (valid with `u`) into the part after its leading look-aheads and each of these. A text says why it
+ * cannot be split.
  */
 export function alternativesOf(pattern: string): readonly Alternative[] | string {
   const heads: { body: string; forbidden: boolean }[] = [];
@@ -46,7 +46,7 @@ export function alternativesOf(pattern: string): readonly Alternative[] | string
     rest = `^${rest.slice(end + 1)}`;
     if (/^\^[*+?{]/.test(rest)) return 'repeats a look-ahead';
   }
-  // In `^(?=a)b|c` the look-ahead is not for `c`.
+  // In `^(?=a)b|c` the look-ahead does not apply to `c`.
   if (heads.length > 0 && hasChoice(rest)) return LOOKS_AROUND;
   const parts = [{ body: rest, forbidden: false }, ...heads];
   const translated: Alternative[] = [];
@@ -58,12 +58,13 @@ export function alternativesOf(pattern: string): readonly Alternative[] | string
   return translated;
 }
 
-const LOOKS_AROUND = 'looks around, which takes more than linear time; look-aheads are taken behind a leading ^ only';
+const LOOKS_AROUND =
+  'uses a look-around, which takes more than linear time; look-aheads are supported only after a leading ^';
 
-/** The tokens of a pattern outside whose classes `(`, `)` and `|` mean something. */
+/** The tokens of a pattern; `(`, `)` and `|` have a meaning outside classes only. */
 const TOKEN = /\\[\s\S]|\[(?:\\[\s\S]|[^\]\\])*\]|[\s\S]/gu;
 
-/** Where the group that opens at `start` ends. */
+/** End of the group that opens at `start`. */
 function closingOf(pattern: string, start: number): number {
   let depth = 0;
   for (const { 0: token, index } of pattern.slice(start).matchAll(TOKEN)) {
@@ -85,15 +86,15 @@ function hasChoice(pattern: string): boolean {
   return false;
 }
 
-/** A part of a pattern, longest first: escapes, groups, quantifiers, the rest. */
+/** A part of a pattern, longest first: escapes, groups, quantifiers, other characters. */
 const PART =
   /\\u\{([0-9a-fA-F]+)\}|\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})|\\c([a-zA-Z])|\\([pP])\{([^}]*)\}|\\[kK1-9]|\\[\s\S]|\(\?(?:<?[=!]|:|<[^>]*>)|\{\d+(?:,\d*)?\}\??|[*+]\??|\?\??|[\s\S]/gu;
 
-/** A pattern from JavaScript's syntax to RE2's. */
+/** Translates a pattern from JavaScript's syntax to RE2's. */
 class Translation {
   readonly #pattern: string;
   readonly #out: string[] = [];
-  /** Weight of each open group, the outermost first, and of the part that a quantifier would repeat. */
+  /** Weight of each open group, outermost first, and of the part that a quantifier would repeat. */
   readonly #groups: number[] = [0];
   #last = 0;
   #class: { readonly out: string[]; readonly negated: boolean } | undefined;
@@ -102,7 +103,7 @@ class Translation {
     this.#pattern = pattern;
   }
 
-  /** A text says why it cannot be matched. */
+  /** A text says why the pattern cannot be matched. */
   result(): Pick<Alternative, 'translated' | 'weight'> | string {
     for (const part of this.#pattern.matchAll(PART)) {
       const wrong = this.#class ? this.#inClass(part) : this.#outside(part);
@@ -144,11 +145,11 @@ class Translation {
     this.#groups[this.#groups.length - 1] = (this.#groups.at(-1) ?? 0) + weight;
   }
 
-  /** A quantifier: what it repeats is written out as often as it may come, or as it must. */
+  /** A quantifier: the repeated part counts as often as it may, or must, occur. */
   #repeat(token: string): string | undefined {
     const [, least, open, most] = /^\{(\d+)(,?)(\d*)\}/.exec(token) ?? [];
     const times = least === undefined ? 1 : Math.max(Number(least) + (open === ',' ? 1 : 0), Number(most || 0));
-    if (times > MOST_TIMES) return `repeats a part more than ${MOST_TIMES} times; say it by maxLength or maxItems`;
+    if (times > MOST_TIMES) return `repeats a part more than ${MOST_TIMES} times; use maxLength or maxItems`;
     this.#add(this.#last * (times - 1) + times);
     this.#out.push(token);
     return undefined;
@@ -167,19 +168,19 @@ class Translation {
     else if (token === '\\S') out.push(NOT_SPACE);
     else if (token === '\\b') out.push('\\x08');
     else if (token === '-' || /^\\[dDwW]$/.test(token)) out.push(token);
-    // What is one part outside of a class is several characters in it.
+    // One part outside a class is several characters inside it.
     else if (token.length > 1 && !token.startsWith('\\')) out.push(...[...token].map(quoted));
     else out.push(characterOf(part));
     return undefined;
   }
 }
 
-/** Most repetitions of one part that RE2 writes out. */
+/** Maximum repetitions of one part that RE2 expands. */
 const MOST_TIMES = 1_000;
-/** A class of hundreds of ranges, which takes longer to build. */
+/** Weight of a class with hundreds of ranges, which takes longer to build. */
 const OF_UNICODE = 25;
 
-/** A character or a class of Unicode, however it is written. */
+/** A character or a Unicode class, in any notation. */
 function characterOf(part: RegExpExecArray): string {
   const [token, point, high, low, unit, byte, control, property, name = ''] = part;
   if (high !== undefined && low !== undefined) {
@@ -194,5 +195,5 @@ function characterOf(part: RegExpExecArray): string {
   return quoted(token.startsWith('\\') ? token.slice(1) : token);
 }
 
-/** A character that means itself. */
+/** A literal character. */
 const quoted = (character: string): string => `\\x{${(character.codePointAt(0) ?? 0).toString(16)}}`;

@@ -6,7 +6,7 @@ import { type LinearPattern, linearPattern, PatternError } from './linear-patter
 import type { Node } from './node.js';
 import { SCALARS } from './scalars.js';
 
-/** A schema cannot be used: where in it, as a JSON pointer, and why. */
+/** A schema cannot be used: the location in it, as a JSON pointer, and why. */
 export class SchemaError extends Error {
   constructor(
     readonly at: string,
@@ -16,37 +16,37 @@ export class SchemaError extends Error {
   }
 }
 
-/** Deepest nesting of any schema: its reader, and what reads it at a model server, call themselves. */
+/** Maximum nesting of any schema: this reader, and those of model servers, are recursive. */
 const MOST_LEVELS = 200;
 
 const COUNTED = {
   schemas: 'schemas',
   references: 'references',
   values: 'values of const and enum',
-  patterns: 'parts of patterns, repetitions written out',
+  patterns: 'parts of patterns with repetitions expanded',
 };
 
 type Count = Record<keyof typeof COUNTED, number>;
 export const noneCounted = (): Count => ({ schemas: 0, references: 0, values: 0, patterns: 0 });
 
-/** Keywords that would be passed over in silence, and mean something. */
+/** Keywords that have a meaning and would otherwise be ignored silently. */
 const UNSUPPORTED = ['$dynamicRef', '$recursiveRef'];
 
-/** Reads one schema, with all that its references point to. Without bounds whatever its author has written is taken. */
+/** Reads one schema, with everything that its references point to. Without bounds any valid schema is accepted. */
 export class Reader implements KeywordReader {
   readonly #root: Json;
   readonly #bounds: Bounds | undefined;
   readonly #nodes = new Map<JsonObject, Node>();
-  /** The nodes that are being read, outermost first. */
+  /** The nodes being read, outermost first. */
   readonly #reading: Node[] = [];
   readonly #references: { readonly at: string; readonly to: string; readonly found: (node: Node) => void }[] = [];
   readonly #count: Count;
-  /** It has defaults, which are filled into values. */
+  /** The schema has defaults, which are filled into values. */
   filling = false;
-  /** A keyword wants to know what others have looked at. */
+  /** A keyword depends on what others have evaluated. */
   seeing = false;
 
-  /** @param count what was counted in schemas that share the bounds */
+  /** @param count shared by schemas that have the bounds in common */
   constructor(root: Json, bounds?: Bounds, count: Count = noneCounted()) {
     this.#root = root;
     this.#bounds = bounds;
@@ -55,7 +55,7 @@ export class Reader implements KeywordReader {
 
   read(): Node {
     const node = this.schema(this.#root, '#');
-    // What is not referred to is read as well: a model server reads it too.
+    // Unreferenced definitions are read as well, because a model server reads them too.
     if (isJsonObject(this.#root)) {
       for (const key of ['$defs', 'definitions']) {
         if (this.#root[key] !== undefined) this.schemas(this.#root[key], `#/${key}`);
@@ -68,7 +68,8 @@ export class Reader implements KeywordReader {
     const weights = new Map<Node, number>();
     for (const each of this.#nodes.values()) {
       const weight = weightOf(each, weights);
-      if (weight > most) this.refuse(each.at, `holds more than ${most} schemas of the same value, references followed`);
+      if (weight > most)
+        this.refuse(each.at, `applies more than ${most} schemas to one value, with references followed`);
     }
     return node;
   }
@@ -109,7 +110,7 @@ export class Reader implements KeywordReader {
       if (key !== undefined) add(key, keyword, schema[key] as Json);
     };
     for (const key of UNSUPPORTED) if (Object.hasOwn(schema, key)) this.refuse(`${at}/${key}`, 'is not supported here');
-    if (at !== '#' && typeof schema.$id === 'string') this.refuse(`${at}/$id`, 'may stand at the top only');
+    if (at !== '#' && typeof schema.$id === 'string') this.refuse(`${at}/$id`, 'is allowed at the top only');
     addAll(SCALARS);
     addAll(APPLICATORS.objects);
     addOne(['properties', 'patternProperties', 'additionalProperties'], APPLICATORS.fields);
@@ -121,7 +122,7 @@ export class Reader implements KeywordReader {
     if (node.tests.length > before) this.seeing = true;
   }
 
-  /** Schemas that look at the same value as the one that is being read. */
+  /** Schemas applied to the same value as the one being read. */
   inPlace(...nodes: readonly Node[]): void {
     this.#reading.at(-1)?.inPlace.push(...nodes);
   }
@@ -130,7 +131,7 @@ export class Reader implements KeywordReader {
     this.filling = true;
   }
 
-  /** What a reference points to, once all is read. */
+  /** The target of a reference, available once everything has been read. */
   reference(given: Json, at: string): () => Node {
     const named = typeof given === 'string' ? given : this.refuse(at, 'must be a string');
     const base = isJsonObject(this.#root) && typeof this.#root.$id === 'string' ? this.#root.$id : undefined;
@@ -155,14 +156,14 @@ export class Reader implements KeywordReader {
   #pointed(to: string, at: string): Json {
     let found: Json | undefined = this.#root;
     for (const part of to === '#' ? [] : to.slice(2).split('/')) {
-      const key = unescaped(part) ?? this.refuse(at, `is no JSON pointer: ${to.slice(0, 200)}`);
+      const key = unescaped(part) ?? this.refuse(at, `is not a JSON pointer: ${to.slice(0, 200)}`);
       const within: unknown = found;
       found =
         typeof within === 'object' && within !== null && Object.hasOwn(within, key)
           ? (within as JsonObject)[key]
           : undefined;
     }
-    return found ?? this.refuse(at, `refers to ${JSON.stringify(to.slice(0, 200))}, where there is nothing`);
+    return found ?? this.refuse(at, `refers to ${JSON.stringify(to.slice(0, 200))}, which does not exist`);
   }
 
   object(given: Json, at: string): JsonObject {
@@ -193,8 +194,8 @@ export class Reader implements KeywordReader {
   }
 
   /**
-   * A pattern that is matched in linear time. One of an author’s own schema that cannot be is left to JavaScript's engine:
-   * it is as trusted as the author’s code. With bounds, so for schemas of others, it is refused.
+   * A pattern that is matched in linear time. In an author's own schema, one that cannot be is left to JavaScript's
+   * engine: it is as trusted as the author’s code. With bounds, i.e. in schemas of others, it is rejected.
    */
   pattern(given: Json, at: string): LinearPattern {
     const source = typeof given === 'string' ? given : this.refuse(at, 'must be a string');
@@ -213,16 +214,16 @@ export class Reader implements KeywordReader {
     this.#count[what] += more;
     const most = this.#bounds?.[what];
     if (most === undefined || this.#count[what] <= most) return;
-    this.refuse(at, `is one too many: there may be ${most} ${COUNTED[what]}`);
+    this.refuse(at, `exceeds the limit of ${most} ${COUNTED[what]}`);
   }
 }
 
-/** How many schemas look at a value beside one, itself counted. Throws `SchemaError` for one that comes back to itself. */
+/** Number of schemas applied to a value besides one, including itself. Throws `SchemaError` for circular references. */
 function weightOf(node: Node, known: Map<Node, number>): number {
   const before = known.get(node);
   if (before !== undefined) {
     if (before > 0) return before;
-    throw new SchemaError(node.at, 'refers to itself without looking at a part of the value');
+    throw new SchemaError(node.at, 'refers to itself without descending into the value');
   }
   known.set(node, 0);
   const weight = node.inPlace.reduce((sum, each) => sum + weightOf(each, known), 1);

@@ -26,7 +26,7 @@ const type: Keyword = ({ given, at, reader }) => {
   return (value, check) => types.some(({ is }) => is(value)) || check.fail(`must be ${wanted}, not ${calledOf(value)}`);
 };
 
-/** Values told in a message; the others are counted. */
+/** Values listed in a message; the others are counted. */
 const MOST_TOLD = 20;
 
 /** Values are compared by their canonical text, which takes as long for one value as for a thousand. */
@@ -45,7 +45,7 @@ const oneOf = (values: readonly Json[]): Test => {
 const numberOf = (given: Json, at: string, reader: KeywordReader): number =>
   typeof given === 'number' ? given : reader.refuse(at, 'must be a number');
 
-/** A keyword about numbers; another about lengths is of the same form. */
+/** A keyword that compares numbers; those of lengths have the same form. */
 const ofNumbers =
   (holds: (value: number, limit: number) => boolean, told: string): Keyword =>
   ({ given, at, reader }) => {
@@ -53,7 +53,7 @@ const ofNumbers =
     return (value, check) => typeof value !== 'number' || holds(value, limit) || check.fail(`must be ${told} ${limit}`);
   };
 
-/** `exclusiveMinimum` and its like: up to draft 4 a boolean beside the limit. */
+/** `exclusiveMinimum` and `exclusiveMaximum`: up to draft 4 a boolean beside the limit. */
 const exclusive =
   (beside: string, holds: (value: number, limit: number) => boolean, told: string): Keyword =>
   (of) => {
@@ -62,7 +62,7 @@ const exclusive =
     return of.given && limit !== undefined ? ofNumbers(holds, told)({ ...of, given: limit }) : undefined;
   };
 
-/** How far from a whole number a quotient of floating point numbers may be. */
+/** Maximum distance of a floating point quotient from a whole number. */
 const ROUNDING = 1e-9;
 const isMultiple = (value: number, of: number): boolean => {
   const quotient = value / of;
@@ -85,7 +85,7 @@ const counted =
     };
   };
 
-/** In characters of Unicode, not in UTF-16 units. */
+/** In Unicode characters, not in UTF-16 units. */
 function lengthOf(value: Json): number | undefined {
   if (typeof value !== 'string') return undefined;
   let length = 0;
