@@ -1,8 +1,8 @@
 import { ARTIFACT_URI } from './tenant.js';
 
 /**
- * Media by reference: what travels on edges and through Temporal's history instead of bytes.
- * The address names the tenant, so that one tenant's reference is of no use to another.
+ * Media by reference: passed on edges and through Temporal's history instead of bytes. The address names the tenant, so
+ * that other tenants cannot use it.
  */
 export interface Artifact {
   /** `artifact://<tenant>/<sha256>` */

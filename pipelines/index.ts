@@ -1,4 +1,4 @@
-/** The face of Millrace for authors of pipelines. */
+/** Public API for authors of pipelines. */
 export * from './artifact.js';
 export * from './definition/index.js';
 export * from './errors.js';

@@ -1,15 +1,15 @@
 import { type ErrorCode, type ErrorDetails, type FieldError, MillraceError } from './errors.js';
 
 /**
- * Most fields that one failure names: as many as somebody corrects at once. A list of a million wrong items would else
- * make a failure of 100 MB, which neither a caller nor Temporal takes.
+ * Maximum fields named by one failure: as many as a person corrects at once. A list of a million wrong items would
+ * otherwise make a failure of 100 MB, which neither callers nor Temporal accept.
  */
 export const MOST_FIELDS = 20;
 
-/** Longest path and longest message of a field, in UTF-16 units: both may hold what a caller sent. */
+/** Maximum length of a field's path and of its message, in UTF-16 units: both may contain data of the caller. */
 const LONGEST = { field: 200, message: 500 };
 
-/** A failure that names the first of the bad fields, at most 20, and says how many more there are. */
+/** A failure that names the first invalid fields, at most 20, and the number of others. */
 export function invalidFields(code: ErrorCode, all: readonly FieldError[], more: ErrorDetails = {}): MillraceError {
   const fields = all.slice(0, MOST_FIELDS).map(({ field, message }) => ({
     field: clipped(field, LONGEST.field),

@@ -1,27 +1,27 @@
 import { isJsonObject, type Json } from './json.js';
 
 /*
- * What a run's history can hold: values that JSON says in full, up to a size. Nothing of Node's and no zod: the interpreter
- * asks as well.
+ * What a run's history can hold: values that JSON represents fully, up to a size. No Node API and no zod, because the
+ * interpreter uses it too.
  */
 
 /**
- * Most bytes of one value as JSON. Temporal refuses payloads above 2 MiB, all arguments of a call together; the rest is for
- * what stands around the value.
+ * Maximum size of one value as JSON, in bytes. Temporal rejects payloads above 2 MiB, for all arguments of a call
+ * together; the rest is for data around the value.
  */
 export const MOST_BYTES = 1_500_000;
 
-/** Those who read a value walk it on their stack. */
+/** Maximum nesting: readers of a value are recursive. */
 const DEEPEST = 500;
 
-/** A part of a value and what is wrong with it. `field`: its path, `items.3.price`; empty for the whole. */
+/** An invalid part of a value. `field`: its path, `items.3.price`; empty for the whole. */
 export interface Misfit {
   readonly field: string;
   readonly message: string;
 }
 
 /**
- * The first part of a value that JSON would lose, change or refuse. A field of an object that is undefined is none: it is
+ * The first part of a value that JSON would lose, change or reject. An undefined field of an object is valid: it is
  * absent.
  */
 export function notJson(value: unknown): Misfit | undefined {
@@ -29,7 +29,7 @@ export function notJson(value: unknown): Misfit | undefined {
   return found && { field: found.path.reverse().join('.'), message: found.message };
 }
 
-/** `path`: from the inside out, so that nothing is made of it where nothing is wrong. */
+/** `path`: from the inside out, so that it is built only if there is an error. */
 interface Found {
   readonly path: string[];
   readonly message: string;
@@ -55,7 +55,7 @@ function firstMisfit(value: unknown, around: object[]): Found | undefined {
 function wrongPrimitive(value: unknown): string | undefined {
   switch (typeof value) {
     case 'number':
-      return Number.isFinite(value) ? undefined : `is ${value}, which is no number in JSON; give null or leave it out`;
+      return Number.isFinite(value) ? undefined : `is ${value}, which is not a number in JSON; use null or omit it`;
     case 'bigint':
       return 'is a BigInt, which JSON does not have; give a number or a text';
     case 'undefined':
@@ -69,17 +69,17 @@ function wrongPrimitive(value: unknown): string | undefined {
 }
 
 function wrongObject(value: object, around: readonly object[]): string | undefined {
-  if (around.includes(value)) return 'holds itself';
+  if (around.includes(value)) return 'contains itself';
   if (around.length >= DEEPEST) return `is nested more than ${DEEPEST} levels deep`;
   if (Array.isArray(value)) return undefined;
   const prototype = Object.getPrototypeOf(value) as object | null;
-  // A plain object of another realm has a prototype that has none.
+  // The prototype of a plain object of another realm has no prototype.
   if (prototype === null || Object.getPrototypeOf(prototype) === null) return undefined;
   const { name } = (prototype.constructor ?? {}) as { readonly name?: string };
   return `is a ${name || 'class instance'}, which JSON does not have; give a plain object, a list or a text`;
 }
 
-/** That a value is larger than `most` bytes, naming the part that makes it so. */
+/** The error for a value larger than `most` bytes, naming the part responsible. */
 export function tooLarge(value: Json, most = MOST_BYTES): Misfit | undefined {
   const bytes = bytesOf(value, most);
   if (bytes <= most) return undefined;
@@ -88,25 +88,25 @@ export function tooLarge(value: Json, most = MOST_BYTES): Misfit | undefined {
   return { field, message: `has ${bytes} bytes as JSON, more than ${most}${which}` };
 }
 
-/** Bytes of a value as JSON; where they cannot be more than `enough`, its characters. */
+/** Bytes of a value as JSON; its characters if the bytes cannot exceed `enough`. */
 export function bytesOf(value: Json, enough = 0): number {
   const text = JSON.stringify(value) ?? '';
   return text.length * 3 <= enough ? text.length : utf8Length(text);
 }
 
-/** Neither `Buffer` nor `TextEncoder`: Temporal's sandbox need not have them. */
+/** Without `Buffer` and `TextEncoder`, which Temporal's sandbox may lack. */
 function utf8Length(text: string): number {
   let bytes = text.length;
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);
     if (unit < 0x80) continue;
-    // The two units of a pair are four bytes.
+    // The two units of a surrogate pair are four bytes.
     bytes += unit < 0x800 || (unit >= 0xd800 && unit <= 0xdfff) ? 1 : 2;
   }
   return bytes;
 }
 
-/** Path and size of the largest part that is more than `least` bytes, and within it of what is more than half of it. */
+/** Path and size of the largest part above `least` bytes, and within it of any part above half of it. */
 function largestIn(value: Json, least: number): readonly [field: string, bytes: number] {
   const parts: (readonly [string, Json])[] = Array.isArray(value)
     ? value.map((part, i) => [String(i), part])

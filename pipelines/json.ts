@@ -1,4 +1,4 @@
-/** What a plan, a stage's input and output and a run's result are made of. */
+/** JSON values: plans, stage inputs and outputs, and run results. */
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
 export interface JsonObject {
   readonly [key: string]: Json;
@@ -9,7 +9,7 @@ export const isJsonObject = (value: unknown): value is JsonObject =>
 
 /**
  * Canonical JSON (RFC 8785, JCS): object keys sorted by UTF-16 code units, no white space, ECMAScript number format.
- * Two values that mean the same give the same text, so that a hash of it identifies the value.
+ * Equal values give equal texts, so that a hash of the text identifies the value.
  */
 export function canonicalJson(value: Json): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;

@@ -5,15 +5,15 @@ declare const FORMAT: unique symbol;
 declare const STREAM: unique symbol;
 
 /**
- * What is known of audio before it exists: sample rate in Hz, channel count, and encoding of the file. Two known, different
- * values on one edge are a compile error; what only the data knows is converted where it is consumed.
+ * What is known of audio before it exists: sample rate in Hz, channel count, and file encoding. Two known, different
+ * values on one edge are a compile error; values known only at run time are converted by the consumer.
  */
 export interface AudioFormat {
   readonly rate?: number;
   readonly channels?: number;
   readonly encoding?: AudioEncoding;
 }
-/** `wav` holds PCM; the others need ffmpeg where they are decoded. */
+/** `wav` holds PCM; decoding the others needs ffmpeg. */
 export type AudioEncoding = 'wav' | 'mp3' | 'flac' | 'ogg' | 'webm' | 'mp4';
 
 // biome-ignore lint/suspicious/noExplicitAny: what is unknown fits whatever it meets, both ways
@@ -28,7 +28,7 @@ export type Audio<Format extends AudioFormat = AudioFormat> = Artifact & {
   };
 };
 
-/** Schema of an audio value. At the HTTP door the caller may send the file itself; inside a run it is an artifact. */
+/** Schema of an audio value. Over HTTP the caller may send the file itself; inside a run it is an artifact. */
 export const audio = <const Format extends AudioFormat = AudioFormat>(
   format?: Format,
 ): z.ZodType<Audio<Format>, Audio<Format>> =>
@@ -71,11 +71,11 @@ export interface Tensor<D extends Dtype = Dtype, Shape extends readonly number[]
   readonly dtype: D;
   readonly shape: readonly number[];
   readonly data: readonly (number | string | boolean)[];
-  /** Only a type: what is known of the shape, -1 for a dimension that varies. */
+  /** Type only: the known shape, -1 for a variable dimension. */
   readonly [FORMAT]?: Shape;
 }
 
-/** Schema of a tensor. `shape`: its dimensions, -1 for one that varies. Its elements are checked against both. */
+/** Schema of a tensor. `shape`: its dimensions, -1 for a variable one. Values are checked against dtype and shape. */
 export const tensor = <const D extends Dtype, const Shape extends readonly number[]>(format: {
   dtype: D;
   shape: Shape;
@@ -84,34 +84,34 @@ export const tensor = <const D extends Dtype, const Shape extends readonly numbe
     .custom<Tensor<D, Shape>>((value) => fits(value, format), `not a ${format.dtype} tensor of shape [${format.shape}]`)
     .meta({ tensor: { dtype: format.dtype, shape: [...format.shape] }, description: `A ${format.dtype} tensor` });
 
-/** Schema of any JSON that fits `schema`: the schema itself, named for the edge that it describes. */
+/** Schema of JSON that fits `schema`: the schema itself, named for the edge that it describes. */
 export const json = <T>(schema: z.ZodType<T>): z.ZodType<T> => schema;
 
 /**
- * A stream's values as they are collected: a list. A stage that can take pieces as they come accepts the stream where it
+ * A stream's values, collected in a list. A stage that can process pieces as they arrive accepts the stream where it
  * accepts the whole.
  */
 export type Stream<T> = readonly T[] & { readonly [STREAM]?: true };
 
-/** Schema of a stream that derives from the text in the field `from`. */
+/** Schema of a stream derived from the text in the field `from`. */
 export const stream = (of: 'sentences' | 'tokens', from: string): z.ZodType<Stream<string>> =>
   z.array(z.string()).meta({ derived: { of, from } }) as unknown as z.ZodType<Stream<string>>;
 
 export type MediaKind = 'audio' | 'image';
 
-/** The kind of media that a schema asks for, when it asks for media. */
+/** The kind of media that a schema requires, if any. */
 export function mediaOf(schema: z.ZodType): MediaKind | undefined {
   const media = bare(schema).meta()?.media;
   return media === 'audio' || media === 'image' ? media : undefined;
 }
 
-/** The schema without what makes it optional. */
+/** The schema without optional, nullable and default wrappers. */
 export function bare(schema: z.ZodType): z.ZodType {
   const wrapped = schema instanceof z.ZodOptional || schema instanceof z.ZodDefault || schema instanceof z.ZodNullable;
   return wrapped ? bare(schema.unwrap() as z.ZodType) : schema;
 }
 
-/** The largest tensor by value: media and embeddings of whole documents belong into artifacts. */
+/** Maximum elements of a tensor by value: media and embeddings of whole documents belong in artifacts. */
 const MOST_ELEMENTS = 100_000;
 
 function fits(value: unknown, format: { dtype: Dtype; shape: readonly number[] }): boolean {

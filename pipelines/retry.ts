@@ -1,7 +1,7 @@
 import { type ErrorDetails, errorRow, isAway, isErrorCode } from './errors.js';
 import type { RetryPolicy } from './plan/plan.js';
 
-/** Whether a failure is tried again as far as its code goes: the error table allows it, and so does the policy's `on`. */
+/** Whether a failure's code allows a retry, by the error table and by the policy's `on`. */
 export function mayRetry(
   { on }: Pick<RetryPolicy, 'on'>,
   { code, details }: { readonly code: string; readonly details: ErrorDetails },
@@ -10,14 +10,14 @@ export function mayRetry(
   return (errorRow(code).retry !== 'never' || details.elsewhere === true) && (on === undefined || on.includes(code));
 }
 
-/** Shortest and longest wait before a stage looks again for a server that is away, and how much of it is random. */
+/** Minimum and maximum wait before a stage checks again for a server that is away, and the random share of it. */
 const AWAY = { leastMs: 100, mostMs: 1_000, jitter: 0.25 };
 
-/** What a stage has behind it, as far as its next attempt needs it. */
+/** State of a stage's earlier attempts that its next attempt needs. */
 export interface Tried {
-  /** Attempts for which no model got a call. */
+  /** Attempts in which no model received a call. */
   readonly waits: number;
-  /** How long it has waited for a server that is away, in milliseconds, since the last call. */
+  /** Time waited for a server that is away since the last call, in milliseconds. */
   readonly waitedMs: number;
   /** The endpoint at which the last call failed. */
   readonly avoid?: string;
@@ -25,17 +25,17 @@ export interface Tried {
 
 export const UNTRIED: Tried = { waits: 0, waitedMs: 0 };
 
-/** What follows a failed attempt: another one after `delayMs`, or the stage's failure where that is absent. */
+/** What follows a failed attempt: another one after `delayMs`, or the stage's failure if that is absent. */
 export interface Next {
   readonly delayMs?: number;
   readonly tried: Tried;
 }
 
 /**
- * What follows a failure. Two budgets: a server that is away is waited for, as long as the stage may take or for
- * `patienceMs`; a call that was made counts against the policy's attempts.
+ * Decides what follows a failure. There are two budgets: the wait for a server that is away is limited by the stage's
+ * total time or by `patienceMs`; calls that were made count against the policy's attempts.
  *
- * @param calls calls made so far, this one included where it was made
+ * @param calls calls made so far, including this one if it was made
  * @param random a number in [0, 1)
  */
 export function nextAttempt(
@@ -63,11 +63,11 @@ export function nextAttempt(
 /**
  * The wait after a failed attempt, in whole milliseconds, at least one. `attempt` is the one that failed, from 1.
  *
- * What a server asks for (`retryAfterMs`) counts instead of the policy's backoff and is never undercut: the jitter only
- * adds to it, so that those whom it sent away together do not come back together. It may be longer than the time that the
- * stage has left: the host then ends the stage at once, which leaves that time to its fallback.
+ * A wait requested by a server (`retryAfterMs`) replaces the policy's backoff and is never shortened: jitter only adds
+ * to it, so that callers rejected together do not return together. It may exceed the stage's remaining time; the host
+ * then ends the stage immediately, which leaves that time to its fallback.
  *
- * @param random a number in [0, 1): 0.5 is the wait without jitter, or the middle of what it adds
+ * @param random a number in [0, 1): 0.5 is the wait without jitter, or the middle of what jitter adds
  */
 export function nextDelayMs(
   policy: Pick<RetryPolicy, 'initialMs' | 'factor' | 'maxMs' | 'jitter'>,
@@ -76,7 +76,7 @@ export function nextDelayMs(
   random: number,
 ): number {
   const { initialMs, factor, maxMs, jitter = 0 } = policy;
-  // A server that says 0 has no opinion.
+  // A server that sends 0 states no preference.
   const asked = retryAfterMs !== undefined && retryAfterMs > 0 ? retryAfterMs : undefined;
   const delay =
     asked === undefined

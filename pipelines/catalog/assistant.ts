@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { audio, chat, has, pipeline, present, synthesize, transcribe } from '../index.js';
 
 /**
- * A question, spoken or written, answered in text and out loud. A written one needs no speech recognition, and a run whose
- * `outputs` leave `speech` out no speech synthesis.
+ * A spoken or written question, answered in text and speech. A written question needs no speech recognition, and a run
+ * whose `outputs` omit `speech` needs no speech synthesis.
  */
 export const assistant = pipeline(
   'assistant',

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { audio, chat, join, pipeline, split, text, transcribe } from '../index.js';
 
-/** A long recording: cut into parts, each heard and summarised beside the others, and the notes made into minutes. */
+/** A long recording: split into parts, which are transcribed and summarised in parallel; the notes become minutes. */
 export const meetingMinutes = pipeline(
   'meeting-minutes',
   {
@@ -19,7 +19,7 @@ export const meetingMinutes = pipeline(
         const note = stage(
           'note',
           chat({ model: 'assistant', system: 'You summarise meetings.', maxTokens: 48 }),
-          // A small model forgets what the system message asks of a long text: the task stands beside it.
+          // On a long text a small model forgets the task of the system message: the task is given with the text.
           { prompt: text`Summarise in one short sentence what was said in this part of a meeting:\n\n"${heard.text}"` },
         );
         return { startMs: part.startMs, transcript: heard.text, note: note.text };

@@ -1,23 +1,25 @@
 import { z } from 'zod';
 import { audio, chatInput, converse, embed, pipeline, synthesize, transcribe } from '../index.js';
 
-/** Single models as pipelines, for clients of OpenAI's API and for whoever wants one call with a policy. */
+/** Single models as pipelines, for OpenAI clients and for single calls with a policy. */
 
 /**
- * A conversation handed on to the LLM as it is, with its tools and sampling parameters: what OpenAI's clients expect of a
- * model. One inline stage, for the least time to the first token.
+ * Passes a conversation to the LLM unchanged, with its tools and sampling parameters, as OpenAI clients expect of a
+ * model. One inline stage, for the shortest time to the first token.
  */
 export const chatModel = pipeline(
   'chat',
   { description: 'A conversation answered by the LLM, with the caller’s tools and parameters', input: chatInput },
   ({ input, stage }) => {
-    // A caller that states no limit wants the whole answer: some 700 words.
+    // A caller without a limit expects the whole answer: some 700 words.
     const answer = stage('answer', converse({ model: 'assistant', maxTokens: 1024 }), input, { execution: 'inline' });
     return { text: answer.text, finish: answer.finish, toolCalls: answer.toolCalls };
   },
 );
 
-/** Texts of one call: as many as fit into a run's history with embeddings of 1,024 numbers, which are 20 KB each. */
+/**
+ * Maximum texts per call: as many as fit into a run's history with embeddings of 1,024 numbers, which are 20 KB each.
+ */
 const MOST_TEXTS = 64;
 
 export const embedModel = pipeline(

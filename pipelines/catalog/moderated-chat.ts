@@ -3,11 +3,11 @@ import { approve, chat, classify, either, eq, not, or, pipeline } from '../index
 
 const LABELS = ['safe', 'unsafe'] as const;
 
-/** A message is answered at once when it is found safe; a person decides on the others before the model sees them. */
+/** A message classified as safe is answered immediately; for others a person decides before the model receives them. */
 export const moderatedChat = pipeline(
   'moderated-chat',
   {
-    description: 'A message that a person looks at first when a classifier finds it unsafe',
+    description: 'A message that a person reviews first when a classifier finds it unsafe',
     input: z.object({ message: z.string().min(1) }),
     deadline: '2h',
   },

@@ -1,15 +1,15 @@
 import { z } from 'zod';
 import { chat, either, join, pipeline, rerank, retrieve, text, upsert } from '../index.js';
 
-/** The index that both pipelines use; each tenant has one of its own. */
+/** The index of both pipelines; each tenant has its own. */
 const INDEX = 'docs';
 
-/** Passages that the reranker looks at: enough that the right one is among them, though the embedder ranks it low. */
+/** Passages given to the reranker: enough to include the right one, even if the embedder ranks it low. */
 const CANDIDATES = 8;
-/** Passages in the prompt: a small model is led astray by more. */
+/** Passages in the prompt: more distract a small model. */
 const IN_PROMPT = 3;
 
-/** A question answered from the tenant's own passages, which come with the answer. */
+/** A question answered from the tenant's own passages, which are returned with the answer. */
 export const ragAnswer = pipeline(
   'rag-answer',
   {
@@ -19,7 +19,7 @@ export const ragAnswer = pipeline(
   },
   ({ input, stage, each }) => {
     const found = stage('retrieve', retrieve({ index: INDEX, k: CANDIDATES }), { query: input.question });
-    // The order of the embedder is good enough to answer from: a reranker that is down ends no run.
+    // The embedder's order is good enough for an answer: a reranker that is down does not fail the run.
     const ranked = stage(
       'rerank',
       rerank({ model: 'rerank', top: IN_PROMPT }),
@@ -41,7 +41,7 @@ export const ragAnswer = pipeline(
   },
 );
 
-/** Passages put into the index that `rag-answer` reads; one with the same id is replaced. */
+/** Writes passages into the index that `rag-answer` reads; a passage with the same id is replaced. */
 export const ingest = pipeline(
   'ingest',
   {

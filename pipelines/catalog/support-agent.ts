@@ -12,7 +12,7 @@ const search = stageTool({
 });
 
 /**
- * Stands where your payment service is called: hand it the idempotency key, so that a call that was repeated after a crash
+ * Placeholder for a call of your payment service: pass it the idempotency key, so that a call repeated after a crash
  * pays once.
  */
 const refund = tool({
@@ -23,12 +23,12 @@ const refund = tool({
     order: z.string().describe('Number of the order'),
     reason: z.string().describe('Why, in a few words'),
   }),
-  // A person looks at every refund; nobody's silence pays.
+  // A person decides on every refund; a timeout rejects it.
   approval: { timeout: '1h', otherwise: false },
   run: ({ order }, { idempotencyKey }) => ({ order, status: 'refunded', reference: idempotencyKey }),
 });
 
-/** A customer's message, answered from the handbook; money goes back only when a person says so. */
+/** Answers a customer's message from the handbook; a refund needs a person's approval. */
 export const supportAgent = pipeline(
   'support-agent',
   {

@@ -2,8 +2,8 @@ const ENDS: ReadonlySet<string> = new Set(['.', '!', '?', '…', '。', '！', '
 const CLOSERS: ReadonlySet<string> = new Set(['"', '”', '’', ')', ']']);
 
 /**
- * The sentences of a text, trimmed, in order; none for a text without a word. One ends at white space after `.`, `!`, `?` or
- * `…` and what closes it, and at a line's end. A single pass: a model's degenerate reply must not cost more than a long one.
+ * Splits a text into its sentences, trimmed and in order; none for a text without words. A sentence ends at white space
+ * after `.`, `!`, `?` or `…` and closing marks, and at a line end. Linear time, even for a model's degenerate reply.
  */
 export function sentences(text: string): string[] {
   const found: string[] = [];

@@ -38,7 +38,7 @@ const failed = async (of: keyof typeof sizes, what: string, bytes = 0) => {
 describe.each(['oddQueued', 'oddInline'] as const)('%s: a value that JSON does not have', (of) => {
   it.each([
     ['bigint', 'BigInt', 'deep.value'],
-    ['cycle', 'holds itself', 'deep.value.self'],
+    ['cycle', 'contains itself', 'deep.value.self'],
     ['function', 'function', 'deep.value'],
     ['nan', 'NaN', 'deep.value'],
     ['date', 'Date', 'deep.value'],

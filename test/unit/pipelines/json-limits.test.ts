@@ -18,7 +18,7 @@ describe('what JSON does not have is found with its path', () => {
     ['a Date', { at: new Date() }, 'at', 'Date'],
     ['bytes', { b: new Uint8Array(1) }, 'b', 'Uint8Array'],
     ['a Map', { m: new Map() }, 'm', 'Map'],
-    ['what holds itself', cycle, 'list.0', 'holds itself'],
+    ['what holds itself', cycle, 'list.0', 'contains itself'],
     ['too deep a list', deep, expect.any(String), '500 levels'],
   ])('%s', (_, value, field, why) => {
     const found = notJson(value);

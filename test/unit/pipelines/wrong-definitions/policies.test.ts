@@ -35,12 +35,7 @@ const POLICIES: readonly Case[] = [
   ],
   ['a retry of nothing', 'a.retry.on', /attempts: 1/, () => policy({ retry: { on: [] } })],
   ['a retry of an unknown code', 'a.retry.on', /error table/, () => policy({ retry: { on: ['TEAPOT'] } })],
-  [
-    'a retry of what never helps',
-    'a.retry.on',
-    /never retried/,
-    () => policy({ retry: { on: ['INVALID_INPUT'] } }),
-  ],
+  ['a retry of what never helps', 'a.retry.on', /never retried/, () => policy({ retry: { on: ['INVALID_INPUT'] } })],
   ['a time that is none', 'a.timeout.attempt', /duration/, () => policy({ timeout: { attempt: 'soon' } })],
   [
     'an attempt longer than the total',
