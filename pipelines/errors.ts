@@ -216,7 +216,7 @@ export interface ErrorDetails {
   /** The pipeline with the invalid definition. */
   readonly pipeline?: string;
   readonly endpoint?: string;
-  /** The server asked to wait this long before the next call, in milliseconds (`retry-after`). */
+  /** Wait before the next call requested by the server, in milliseconds (`retry-after`). */
   readonly retryAfterMs?: number;
   /** No model received the call: connection refused, server not ready, or no endpoint of the pool responds. */
   readonly unsent?: true;
@@ -246,10 +246,7 @@ export const isErrorCode = (code: unknown): code is ErrorCode =>
 
 export const errorRow = (code: ErrorCode): ErrorRow => ERRORS[code];
 
-/**
- * Whether a stage failed because its server is away and no call was made: the stage then waits without using an
- * attempt.
- */
+/** Whether a stage failed because its server is away, without a call: it then waits and uses no attempt. */
 export const isAway = ({ code, details }: { readonly code: string; readonly details: object }): boolean =>
   isErrorCode(code) && errorRow(code).waits === true && (details as ErrorDetails).unsent === true;
 

@@ -37,8 +37,8 @@ export async function decideOn(deps: RunDeps, id: string, sent: GivenDecision, s
 }
 
 export function notWaiting(nonce: string, waits: readonly Wait[]): MillraceError {
-  const those = waits.length > 0 ? `; what waits is ${waits.map(({ path }) => path).join(', ')}` : '';
-  return new MillraceError('NOT_WAITING', `nothing of the run waits under the nonce "${nonce}"${those}`);
+  const those = waits.length > 0 ? `; open waits: ${waits.map(({ path }) => path).join(', ')}` : '';
+  return new MillraceError('NOT_WAITING', `the run has no open wait with the nonce "${nonce}"${those}`);
 }
 
 /** False if neither the run nor any of its child runs has the wait. */

@@ -7,10 +7,7 @@ import { StageError } from '../pipelines/run/stage-error.js';
  */
 const HAND_OVER_MS = 1_000;
 
-/**
- * Pauses between checks for the state store, in milliseconds: doubling, so that a day of them does not fill the
- * history.
- */
+/** Pauses between checks for the state store, in ms: doubling, so that a day of them does not fill the history. */
 const PAUSE = { firstMs: 1_000, mostMs: 30_000 };
 
 export interface Asked {

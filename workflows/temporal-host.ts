@@ -47,10 +47,7 @@ import { SegmentTurns } from './segment-turns.js';
 /** A dead or stuck worker is detected within this time; activities send heartbeats ten times as often. */
 const HEARTBEAT_TIMEOUT_MS = 5_000;
 
-/**
- * A segment ends itself at the run's deadline, with a code; a call takes up to a second to end. Temporal's timeout
- * allows for both.
- */
+/** A segment ends itself at the deadline, with a code; its calls end within a second. Temporal's timeout is later. */
 const SEGMENT_GRACE_MS = 2_000;
 
 /** Inputs of calls below this size are not counted: hundreds of them start at once. */
@@ -249,8 +246,7 @@ export class TemporalHost implements RunHost {
       const scope = CancellationScope.current();
       try {
         const [only, ...others] = contenders;
-        // A single contender leaves nothing running when it succeeds, and cancelling is costly: a failure with a stack
-        // trace.
+        // A single contender leaves nothing running when it succeeds, and cancelling costs a failure with a stack trace.
         if (only && others.length === 0) return await only(this);
         const result = await Promise.race(contenders.map((contender) => contender(this)));
         scope.cancel();

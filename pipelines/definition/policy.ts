@@ -30,8 +30,8 @@ export interface PolicyOptions {
   readonly execution?: 'queued' | 'inline';
   readonly priority?: Priority;
   /**
-   * Maximum wait for a server that is away before `fallback`, `degrade` or `optional` applies; 0: no wait. Default 15
-   * s, for an interactive stage 5 s.
+   * Maximum wait for a server that is away before `fallback`, `degrade` or `optional` applies; 0: no wait. Default
+   * 15 s, for an interactive stage 5 s.
    */
   readonly patience?: Duration;
   /** A second call when the first is late: after a fixed time, or after a percentile of the pool's recent latencies. */

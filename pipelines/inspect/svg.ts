@@ -142,7 +142,7 @@ const deepReads = (step: Step): ReturnType<typeof readFieldsOf> => [
   ...lanesOf(step).flatMap(([, graph]) => [...graph.stages.flatMap(deepReads), ...readFieldsOf(graph.output)]),
 ];
 
-/** Inside a segment no step has a segment of its own. */
+/** Segments are not nested: inside one, each step is on its own. */
 const ALONE: Segments = { groupsOf: ({ stages }) => stages.map((step) => [step]), isInline: () => false };
 
 const segmentPicture = (stages: readonly Step[]): Picture =>

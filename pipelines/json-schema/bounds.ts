@@ -14,10 +14,7 @@ export interface Bounds {
   readonly patterns: number;
 }
 
-/**
- * OpenAI's own API accepts 5,000 properties and 1,000 values of `enum`; reading this many takes some tens of
- * milliseconds.
- */
+/** OpenAI's own API accepts 5,000 properties and 1,000 values of `enum`; reading so many takes some tens of ms. */
 export const FOREIGN: Bounds = {
   schemas: 5_000,
   references: 1_000,

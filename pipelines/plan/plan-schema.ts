@@ -6,8 +6,7 @@ import { PLAN_VERSION } from './plan.js';
 
 /**
  * The plan as a zod schema. It validates plans read from files and is the source of the published JSON Schema. A type
- * test keeps it in sync with `plan.ts`. Not exported by this folder's index, because the workflow sandbox must not load
- * zod.
+ * test keeps it in sync with `plan.ts`. Not exported by this folder's index, which the sandbox loads.
  */
 
 const ms = (about: string) =>

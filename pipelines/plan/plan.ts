@@ -88,10 +88,7 @@ export interface WhenPlan {
   readonly otherwise?: Graph;
 }
 
-/**
- * A graph run for each item of a list, with `<id>/item` and `<id>/index` in scope. Its value is the list of values, in
- * order.
- */
+/** A graph run for each item of a list, as `<id>/item` and `<id>/index`. Its value is the list of values, in order. */
 export interface EachPlan {
   readonly id: string;
   readonly kind: 'each';

@@ -15,8 +15,7 @@ export interface StagePlacement {
   readonly queue: string;
   /**
    * Queues of other devices that can serve it, in order. The next one is used when no worker has started the stage
-   * within `patienceMs`, e.g. because its device is gone; on the last queue the stage waits as long as its policy
-   * allows.
+   * within `patienceMs`, e.g. because its device is gone; the last one is limited by the policy alone.
    */
   readonly elsewhere?: readonly { readonly queue: string; readonly device: string }[];
   /** Maximum wait on each queue but the last, in milliseconds. */
@@ -276,10 +275,7 @@ export interface SegmentOutcome {
   readonly tried?: Readonly<Record<string, TriedCall>>;
   /** The run was cancelled; its workflow is about to be notified. */
   readonly ending?: true;
-  /**
-   * Nothing was run: the fast host left the record. The workflow checks for a received outcome before it takes the
-   * segment.
-   */
+  /** Nothing was run: the fast host left the record. The workflow checks for an outcome, then takes the segment. */
   readonly left?: true;
   /**
    * The segment may have started but cannot continue here: the worker cannot reach the state store (`store`), or it is
@@ -299,8 +295,7 @@ export interface TriedCall {
 
 /**
  * Timeout of a run's workflow tasks, in milliseconds; Temporal's default is 10 s. When a worker dies, another continues
- * its segments after this time. A running segment keeps its task open until 0.8 of it, when concurrent events are
- * handled.
+ * its segments after this time. A running segment keeps its task open until 0.8 of it, then handles other events.
  */
 export const WORKFLOW_TASK_TIMEOUT_MS = 3_000;
 
@@ -310,10 +305,7 @@ export const WORKFLOW_TASK_TIMEOUT_MS = 3_000;
  */
 export const GUARDIAN_DELAY_MS = 3_000;
 
-/**
- * Signal with the `SegmentOutcome` of a guardian's run; null: no host has started it, so the guardian starts it
- * immediately.
- */
+/** Signal with the `SegmentOutcome` of a guardian's run; null: no host has started it, the guardian must do so now. */
 export const OUTCOME_SIGNAL = '@outcome';
 
 /** Names of the Temporal search attributes of a run. */

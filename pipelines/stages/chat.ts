@@ -153,8 +153,8 @@ export interface ChatOptions<Data = never> {
  * One turn of an LLM: from a prompt to a reply.
  *
  * ```ts
- * const answer = stage('answer', chat({ model: 'assistant', system: 'Answer in one sentence.' }), { prompt: heard.text
- * }); answer.text;
+ * const answer = stage('answer', chat({ model: 'assistant', system: 'Answer in one sentence.' }), { prompt: heard.text });
+ * answer.text;
  * ```
  */
 export const chat = <Data = never>(options: ChatOptions<Data>): StageUse<ChatInput, ChatOutput<Data>> => {

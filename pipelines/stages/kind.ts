@@ -71,6 +71,6 @@ export interface StageKind extends KindTraits {
   readonly calls?: 'chat';
   /** Options that name further pools, besides the stage's own, which this kind needs. */
   readonly alsoNeeds?: readonly string[];
-  /** Defaults of the kind that differ from the general ones; the reason stands beside them. */
+  /** Defaults of the kind that differ from the general ones, each with its reason in a comment. */
   readonly policy?: PolicyOptions;
 }

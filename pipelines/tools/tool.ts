@@ -21,10 +21,7 @@ export interface ToolPolicy extends Pick<PolicyOptions, 'retry' | 'timeout' | 'p
    * within `timeout`, `otherwise` applies; default `false`.
    */
   readonly approval?: { readonly timeout: Duration; readonly otherwise?: boolean };
-  /**
-   * Effect of a call that failed for good: `tell` gives its code and message to the model (default), `fail` fails the
-   * agent.
-   */
+  /** After a call failed for good: `tell` gives its code and message to the model (default), `fail` fails the agent. */
   readonly onFailure?: 'tell' | 'fail';
 }
 

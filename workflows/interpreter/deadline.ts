@@ -35,8 +35,7 @@ export class Deadline {
 
   /**
    * Limits a stage's timeouts to its share, and its patience to half of that: an alternative to a server that is away
-   * needs time too. Returns the same object if nothing changes. Throws `DEADLINE_EXCEEDED` if no time is left for the
-   * stage.
+   * needs time too. Returns the same object if nothing changes. Throws `DEADLINE_EXCEEDED` if no time is left.
    */
   limit(stage: StagePlan): StagePlan {
     const share = this.shareOf(stage.id);

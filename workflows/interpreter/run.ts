@@ -34,8 +34,7 @@ export const runGraph: RunGraph = async (run, graph, around, own, at) => {
 
 /**
  * Waits for the earlier steps that it reads, then runs; false if it, or one of them, has stopped. One function with few
- * awaits: Temporal's sandbox takes a stack trace of every promise of a workflow, which is most of a run's cost in a
- * worker.
+ * awaits: Temporal's sandbox takes a stack trace of every promise of a workflow, most of a run's cost in a worker.
  */
 export const runStep: RunStep = async (run, step, scope, ended, at) => {
   for (const source of readsOf(step)) {

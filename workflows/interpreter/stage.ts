@@ -139,10 +139,7 @@ interface Candidates {
   readonly degraded: boolean;
 }
 
-/**
- * Candidates of a stage with `share` milliseconds: the tightest matching rung and those below, or itself; then
- * fallbacks.
- */
+/** Candidates of a stage with `share` ms: the tightest matching rung and those below, or itself; then its fallbacks. */
 function candidatesOf(stage: StagePlan, share: number): Candidates {
   const { fallback = [], degrade = [] } = stage;
   const own: Candidate = { ...servedAs(stage), placed: stage.id };

@@ -35,8 +35,7 @@ const INFRASTRUCTURE_RETRY = { initialInterval: 1_000, backoffCoefficient: 2, ma
 /**
  * Sends the end of a run to every target. It starts the run as its child, so that one start creates both or neither,
  * and Temporal reports the child's end whether the run succeeded, failed, timed out, was cancelled or was terminated.
- * Each target has its own attempts. Fails with `WEBHOOK_UNDELIVERED` if the event could not be delivered to one of
- * them.
+ * Each target has its own attempts. Fails with `WEBHOOK_UNDELIVERED` if one of them did not accept the event.
  */
 export async function webhookDelivery({ tenant, targets, queue, of }: WebhookOrder): Promise<readonly Delivery[]> {
   if ('run' in of && !(await toItsEnd(of.run, tenant))) return [];

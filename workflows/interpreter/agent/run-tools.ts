@@ -52,10 +52,7 @@ export interface EndedCalls {
   readonly ms: number;
 }
 
-/**
- * Runs the tool calls of a turn concurrently; `STOPPED` if one waits for a person and the run continues in a new
- * history.
- */
+/** Runs a turn's tool calls concurrently; `STOPPED` if one waits for a person and the run takes a new history. */
 export async function runTools(
   agent: Agent,
   at: At,

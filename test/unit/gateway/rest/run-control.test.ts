@@ -166,7 +166,7 @@ describe('a decision', () => {
     gateway.temporal.waitAt(['sign-off']);
     const response = await post('approve', { nonce: 'none' });
     expect([response.statusCode, codeOf(response)]).toEqual([409, 'NOT_WAITING']);
-    expect(response.json<Problem>().detail).toContain('what waits is sign-off');
+    expect(response.json<Problem>().detail).toContain('open waits: sign-off');
   });
 
   test('of a run that has ended is RUN_ENDED', async () => {
