@@ -19,7 +19,7 @@ const model = z.string().min(1);
 const options = z.record(z.string(), z.json()) as unknown as z.ZodType<JsonObject>;
 
 /** Any JSON, in which `$ref`, `$text`, `$op` and `$const` have special meaning. */
-const binding = z.json().meta({ id: 'Binding', description: 'Where a value comes from: see plan.md, Bindings' });
+const binding = z.json().meta({ id: 'Binding', description: 'Source of a value; see plan.md, Bindings' });
 
 const alternative = z
   .strictObject({
@@ -35,7 +35,7 @@ const retry = z.strictObject({
   attempts: z.int().min(1).max(100),
   initialMs: ms('First wait'),
   factor: z.number().min(1).max(10),
-  maxMs: ms('Longest wait'),
+  maxMs: ms('Maximum wait'),
   jitter: z.number().min(0).max(1).optional(),
   on: z.array(z.enum(codes)).min(1).optional(),
 });
@@ -46,14 +46,14 @@ const policy = z
       attemptMs: ms('One attempt'),
       totalMs: ms('All attempts'),
       queueMs: ms('Wait for a model server').optional(),
-      firstChunkMs: ms('Silence before the first chunk').optional(),
-      idleMs: ms('Silence between two chunks').optional(),
+      firstChunkMs: ms('Maximum time until the first chunk').optional(),
+      idleMs: ms('Maximum time between two chunks').optional(),
     }),
     execution: z.enum(['queued', 'inline']),
     priority: z.enum(['interactive', 'default', 'batch']).optional(),
     hedge: z
       .union([
-        z.strictObject({ afterMs: ms('How late') }),
+        z.strictObject({ afterMs: ms('Delay of the second call') }),
         z.strictObject({ percentile: z.number().min(50).max(99.9) }),
       ])
       .optional(),
@@ -61,14 +61,14 @@ const policy = z
       .int()
       .min(0)
       .optional()
-      .meta({ description: 'Wait for a server that is away before an alternative is taken, in milliseconds' }),
+      .meta({ description: 'Maximum wait for a server that is away before an alternative is taken, in milliseconds' }),
   })
   .meta({ id: 'StagePolicy' });
 
 const cache = z.strictObject({
   kind: z.literal('semantic'),
   key: binding,
-  ttlMs: ms('How long an answer may be served'),
+  ttlMs: ms('Time to live of an answer'),
   minSimilarity: z.number().gt(0).max(1),
   embedder: model,
 });
@@ -76,7 +76,7 @@ const cache = z.strictObject({
 const price = z.strictObject({ input: z.number().min(0), output: z.number().min(0) });
 const ofTools = {
   policy,
-  approval: z.strictObject({ timeoutMs: ms('Longest wait for a person'), otherwise: z.boolean() }).optional(),
+  approval: z.strictObject({ timeoutMs: ms('Maximum wait for a person'), otherwise: z.boolean() }).optional(),
   onFailure: z.enum(['tell', 'fail']),
 };
 const offered = {
@@ -123,14 +123,14 @@ export const agentSchema = z.strictObject({
   budget: z
     .strictObject({
       tokens: z.int().min(1).optional(),
-      ms: ms('In model calls and tools').optional(),
+      ms: ms('Time in model calls and tools').optional(),
       cost: z.number().gt(0).optional(),
       price: price.optional(),
     })
     .optional(),
   onLimit: z.enum(['answer', 'fail']),
   schema: options.optional(),
-  session: z.strictObject({ ttlMs: ms('How long it is kept'), summarizeOver: z.int().min(1) }).optional(),
+  session: z.strictObject({ ttlMs: ms('Time to live'), summarizeOver: z.int().min(1) }).optional(),
 });
 
 /** Options are not checked here, except an agent's: they contain plans, which the interpreter relies on. */
@@ -161,7 +161,7 @@ const stage = z
       )
       .min(1)
       .optional(),
-    reserveMs: ms('What the stages before leave for it').optional(),
+    reserveMs: ms('Time that earlier stages leave for it').optional(),
   })
   .superRefine((given, context) => {
     const alternatives = [...(given.fallback ?? []), ...(given.degrade ?? []).map(({ to }) => to)];
@@ -176,7 +176,7 @@ const graph = z
     },
     output: binding,
   })
-  .meta({ id: 'Graph', description: 'Steps in an order in which each reads only those before it' });
+  .meta({ id: 'Graph', description: 'Steps in dependency order: each reads only earlier ones' });
 
 const when = z
   .strictObject({ id, kind: z.literal('when'), condition: binding, body: graph, otherwise: graph.optional() })
