@@ -62,7 +62,7 @@ export interface RepeatOptions<S> {
   /** Evaluated after each round. */
   readonly until: (state: Ref<S>) => Assignable<boolean>;
   readonly atMost: number;
-  /** Result of `atMost` rounds without `until`: `accept` uses the last state, `fail` fails. Default `accept`. */
+  /** At `atMost` rounds without `until`: `accept` takes the last state, `fail` is `LIMIT_REACHED`. Default `accept`. */
   readonly onLimit?: 'accept' | 'fail';
 }
 

@@ -6,28 +6,36 @@ import { invalid } from './invalid.js';
 /** A stage's policy as the author writes it. Omitted fields default to the stage kind's, then to `DEFAULT_POLICY`. */
 export interface PolicyOptions {
   readonly retry?: {
+    /** Maximum attempts, including the first; 1 to 100. Default 6. */
     readonly attempts?: number;
     readonly backoff?: {
+      /** First wait. Default 200 ms. */
       readonly initial?: Duration;
+      /** Multiplier from one wait to the next, 1 to 10. Default 2.5. */
       readonly factor?: number;
+      /** Maximum wait. Default 10 s, or `initial` if that is longer. */
       readonly max?: Duration;
-      /** Random share of each wait, 0 to 1. */
+      /** Random share of each wait, 0 to 1. Default 0.2. */
       readonly jitter?: number;
     };
     /** Error codes that are retried; default all that are retryable. */
     readonly on?: readonly ErrorCode[];
   };
   readonly timeout?: {
+    /** One attempt, from its start. Default 60 s. */
     readonly attempt?: Duration;
+    /** All attempts with the waits between. Default 5 minutes, or `attempt` if that is longer. Then `STAGE_TIMEOUT`. */
     readonly total?: Duration;
-    /** Maximum wait for a slot at a model server. */
+    /** Maximum wait for a slot at a model server. Then `QUEUE_TIMEOUT`. */
     readonly queue?: Duration;
-    /** Maximum time until the first text or audio. Needs a server that streams. */
+    /** Maximum time until the first text or audio. Then `FIRST_CHUNK_TIMEOUT`. Needs a server that streams. */
     readonly firstChunk?: Duration;
-    /** Maximum gap between chunks after the first. */
+    /** Maximum gap between chunks after the first. Then `IDLE_TIMEOUT`. */
     readonly idle?: Duration;
   };
+  /** `queued`: an activity on its task queue. `inline`: part of a segment in the worker that runs the workflow. */
   readonly execution?: 'queued' | 'inline';
+  /** Order in which waiting calls are served. Default: the run's. */
   readonly priority?: Priority;
   /**
    * Maximum wait for a server that is away before `fallback`, `degrade` or `optional` applies; 0: no wait. Default

@@ -36,8 +36,8 @@ export interface RunContext {
   readonly placement: Placement;
   readonly tenant: string;
   /**
-   * Owner of the conversations of its agents and of those in child runs, within the tenant: the called pipeline and the
-   * caller. Absent: the pipeline.
+   * Whose conversations its agents, and those of its child runs, take part in within the tenant: `<pipeline>/<owner>`,
+   * of the pipeline that was called. Absent: the pipeline.
    */
   readonly sessionsOf?: string;
   /** Absent: `default`. */

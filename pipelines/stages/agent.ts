@@ -39,7 +39,7 @@ export interface AgentInput {
   prompt: string;
   history?: ChatMessage[] | undefined;
   /**
-   * Name of the conversation to continue, for an agent with `session`. Scoped to the called pipeline and the caller.
+   * Name of the conversation to continue, for an agent with `session`. Scoped to the called pipeline and the owner.
    */
   session?: string | null | undefined;
 }
@@ -105,7 +105,8 @@ export interface AgentOptions<Data = never> {
 
 /**
  * A model that calls tools until it can answer. Every model call and every tool call is a separate activity; the tool
- * calls of one turn run in parallel. The stage's policy applies to each model call; each tool has its own.
+ * calls of one turn run in parallel. The stage's policy applies to each model call; each tool has its own. A model
+ * that repeats an invalid tool call after a correction fails the stage with `INVALID_TOOL_CALL`.
  *
  * ```ts
  * const answer = stage('answer', agent({ model: 'assistant', instructions: 'Be brief.', tools: [weather] }), {

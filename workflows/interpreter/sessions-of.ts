@@ -1,4 +1,4 @@
 import type { RunContext } from '../../pipelines/run/index.js';
 
-/** Owner of the conversations of a run's agents; child runs inherit it from the run that was called. */
+/** Whose conversations a run's agents take part in; child runs inherit it from the run that was called. */
 export const sessionsOf = ({ sessionsOf: given, plan }: RunContext): string => given ?? plan.name;
