@@ -1,27 +1,27 @@
 import { CancellationScope, isCancellation, proxySinks, type Sinks, workflowInfo } from '@temporalio/workflow';
 import type { RunContext } from '../pipelines/run/index.js';
 
-/** How a run has ended, as its document says it. */
+/** End status of a run, as in its document. */
 export type EndStatus = 'succeeded' | 'failed' | 'cancelled';
 
-/** What a worker takes from its workflows to count runs. */
+/** Sink by which the worker counts the runs of its workflows. */
 export interface RunSinks extends Sinks {
-  /** `startedAt`: by Temporal's clock, in milliseconds since 1970; of a run with several histories that of the first. */
+  /** `startedAt`: start of the run's first history by Temporal's clock, in milliseconds since 1970. */
   runs: { ended(status: EndStatus, startedAt: number): void };
 }
 
 const { runs } = proxySinks<RunSinks>();
 
 /**
- * Tells the worker that the run ends, with this failure if with any; the history knows nothing of it. It has to be the last that a
- * workflow does.
+ * Reports the run's end, and its failure if any, to the worker, without a record in the history. Must be the workflow's
+ * last operation.
  *
- * @param context undefined of a workflow that was started by hand, without its arguments
+ * @param context undefined for a workflow started by hand without arguments
  */
 export function tellEnd(context: RunContext | undefined, failure?: Error): void {
-  // As Temporal judges it: a failure by the cancellation of something else is a failure.
+  // As in Temporal: a failure caused by another cancellation is a failure, not a cancelled run.
   const cancelled = isCancellation(failure) && CancellationScope.current().consideredCancelled;
   const status = failure === undefined ? 'succeeded' : cancelled ? 'cancelled' : 'failed';
-  // Despite its description, `startTime` is that of the history.
+  // Despite its description, `startTime` is the start of the current history.
   runs.ended(status, context?.carried?.startedAt ?? workflowInfo().startTime.getTime());
 }

@@ -38,16 +38,16 @@ export interface RunDocument {
   };
 }
 
-/** A run as lists have it: what is known of it without asking for its input, its stages or its result. */
+/** A run as listed: what is known of it without fetching its input, stages or result. */
 export type RunSummary = Pick<
   RunDocument,
   'id' | 'pipeline' | 'version' | 'tenant' | 'status' | 'createdAt' | 'endedAt' | 'resumedFrom' | 'links'
 >;
 
-/** A part of the list of runs. */
+/** A page of the list of runs. */
 export interface RunPage {
   readonly runs: readonly RunSummary[];
-  /** Where the list goes on; absent at its end. A page may have fewer runs than were asked for, and more behind it. */
+  /** Continues the list; absent at its end. A page may have fewer runs than requested although more follow. */
   readonly nextCursor?: string;
 }
 
