@@ -5,41 +5,46 @@ import { messageOf } from '../../pipelines/errors.js';
 import type { RunResult, SegmentOutcome } from '../../pipelines/run/index.js';
 import type { Logger } from '../../telemetry/logger.js';
 
-/** A run's result on its way to who waits for it. */
+/** A run's result, sent by a worker to the gateway that waits for it. */
 export interface Answer {
   /** The run's id. */
   readonly run: string;
-  /** Null: none comes this way, Temporal has to be asked. Absent: nothing is said of it. */
+  /**
+   * Null: the result will not be sent this way and has to be read from Temporal. Absent: the message carries no result.
+   */
   readonly result?: RunResult | null;
-  /** From a fast host, for the run's guardian; null where it has not run. */
+  /** From a fast host, for the run's guardian. Null: the host has not run it. */
   readonly outcome?: SegmentOutcome | null;
 }
 
 /**
- * Hands a result to the process that waits for it. It is a shortcut and nothing more: where nobody listens, or Redis is
- * away, the result comes from Temporal a few milliseconds later.
+ * Sends a result to the process that waits for it. A shortcut only: without a subscriber, or while Redis is
+ * unreachable, the result is read from Temporal a few milliseconds later.
  */
 export async function publishAnswer(redis: Redis, to: string, answer: Answer): Promise<void> {
   await redis.publish(to, JSON.stringify(answer)).catch(() => undefined);
 }
 
-/** Pauses between two tries to subscribe, in milliseconds: doubling. Redis may load its data, or be asked to give the right. */
+/**
+ * Pauses between tries to subscribe, in milliseconds, doubling. Redis may be loading its data or refuse for lack of a
+ * permission.
+ */
 const PAUSE = { firstMs: 100, mostMs: 5_000 };
 
-/** The answers that one process waits for, on one Redis channel of its own. */
+/** Receives the answers that one process waits for, on a Redis channel of its own. */
 export class Answers {
   readonly #channel = `millrace:answers:${randomUUID()}`;
   readonly #redis: Redis;
   readonly #logger: Logger;
   #subscribed = false;
-  /** Why no answer can arrive, from the moment it was logged. */
+  /** Why no answer can arrive; set once it has been logged. */
   #reason: string | undefined;
-  /** Connections so far: a try on one that is gone is given up. */
+  /** Number of connections so far: a try on a closed one is abandoned. */
   #connections = 0;
   readonly #results = new Waiting<RunResult | null>();
   readonly #outcomes = new Waiting<SegmentOutcome | null>();
 
-  /** @param redis a connection for this purpose alone: a subscriber can send no other command */
+  /** @param redis a connection for this purpose alone: a subscribed connection accepts no other commands */
   constructor(redis: Redis, logger: Logger) {
     this.#redis = redis;
     this.#logger = logger;
@@ -49,11 +54,13 @@ export class Answers {
     redis.on('close', () => {
       this.#connections += 1;
       this.#subscribed = false;
-      if (redis.status !== 'end') this.#isOff('the connection to Redis is lost');
+      if (redis.status !== 'end') this.#isOff('the connection to Redis was lost');
     });
   }
 
-  /** Subscribes, again and again while the connection stands: a refusal or a slow answer is no reason to go without for ever. */
+  /**
+   * Subscribes, with retries while the connection stands: a refusal or a slow reply must not disable answers for good.
+   */
   async #subscribe(): Promise<void> {
     this.#connections += 1;
     const connection = this.#connections;
@@ -64,7 +71,7 @@ export class Answers {
         return;
       } catch (error) {
         if (this.#connections !== connection) return;
-        this.#isOff(`Redis does not take the subscription: ${messageOf(error)}`);
+        this.#isOff(`Redis rejected the subscription: ${messageOf(error)}`);
       }
       await sleep(pauseMs, undefined, { ref: false });
       if (this.#connections !== connection) return;
@@ -83,25 +90,28 @@ export class Answers {
     this.#reason = reason;
   }
 
-  /** Why runs are started and answered through Temporal alone; undefined while they are not. */
+  /** Why the fast path and direct answers are off; undefined while they are on. */
   get degraded(): string | undefined {
     return this.#subscribed ? undefined : (this.#reason ?? 'Redis has not answered yet');
   }
 
-  /** Where answers have to be sent to; undefined while none could arrive. */
+  /** The channel to send answers to; undefined while none can arrive. */
   get channel(): string | undefined {
     return this.#subscribed ? this.#channel : undefined;
   }
 
   /**
-   * Resolves with the result of a run if it is sent here, with null where none comes this way; stays open otherwise. Call it before
-   * the run starts.
+   * Resolves with the result of a run when it is sent here, or with null if it will not be sent this way; otherwise
+   * stays pending. Call it before the run starts.
    */
   expect(run: string, signal: AbortSignal): Promise<RunResult | null> {
     return this.#results.expect(run, signal);
   }
 
-  /** Resolves with what a fast host has done of a run, null where it has not run it; stays open otherwise. */
+  /**
+   * Resolves with the outcome of a run on a fast host, or with null if the host has not run it; otherwise stays
+   * pending.
+   */
   outcome(run: string, signal: AbortSignal): Promise<SegmentOutcome | null> {
     return this.#outcomes.expect(run, signal);
   }
@@ -112,18 +122,18 @@ export class Answers {
       if (result !== undefined) this.#results.arrived(run, result);
       if (outcome !== undefined) this.#outcomes.arrived(run, outcome);
     } catch (error) {
-      logger.warn({ err: error }, 'an answer cannot be read');
+      logger.warn({ err: error }, 'cannot parse an answer');
     }
   }
 }
 
-/** Who waits for a value, by run. */
+/** Pending promises for a value, by run. */
 class Waiting<T> {
   readonly #runs = new Map<string, Set<(value: T) => void>>();
 
   expect(run: string, signal: AbortSignal): Promise<T> {
     return new Promise((resolve) => {
-      // Callers with one idempotency key wait for one run.
+      // Callers with the same idempotency key wait for the same run.
       const all = this.#runs.get(run) ?? new Set();
       this.#runs.set(run, all.add(resolve));
       const leave = () => {

@@ -7,8 +7,8 @@ import type { ByteRange } from './store.js';
 const CHUNK_BYTES = 64 * 1024;
 
 /**
- * Streams a file out, all or a range (`end` inclusive, cut at the end of the file). A whole read is checked against the
- * sha256 in the address *before* its last chunk is given, so that who streams it on can still break off.
+ * Streams a file, all of it or a range (`end` inclusive, clipped to the file). A full read is checked against the
+ * sha256 in the address *before* its last chunk is yielded, so that the consumer can still abort its own response.
  */
 export async function* readBytes(file: string, uri: string, range?: ByteRange): AsyncGenerator<Uint8Array, void> {
   const handle = await open(file, 'r').catch((error: unknown) => {
@@ -40,16 +40,19 @@ export async function* readBytes(file: string, uri: string, range?: ByteRange): 
   }
 }
 
-/** A day: the least time that a use is noted after the one before. */
+/** Shortest interval between two updates of an artifact's last use: a day. */
 const USED_EVERY_MS = 24 * 3_600_000;
 
-/** Keeps the file's time of modification near its last use, which is what pruning goes by. A store that is read only is read all the same. */
+/**
+ * Updates the file's modification time, by which pruning determines the last use. Failures are ignored: a read-only
+ * store can still be read.
+ */
 async function noteUse(handle: FileHandle): Promise<void> {
   const now = Date.now();
   try {
     const { mtimeMs } = await handle.stat();
     if (now - mtimeMs > USED_EVERY_MS) await handle.utimes(now / 1_000, now / 1_000);
   } catch {
-    // It may be pruned earlier than it should be; it can be read.
+    // The artifact may be pruned too early; the read itself succeeds.
   }
 }

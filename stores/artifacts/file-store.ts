@@ -14,18 +14,18 @@ export interface FileStoreOptions extends RoomLimits {
   readonly maxBytes?: number;
 }
 
-/** Where puts in progress live; no tenant can have this name. On the store's own file system, so that a rename is atomic. */
+/** Folder of puts in progress, an invalid tenant name. On the store's own file system, so that a rename is atomic. */
 const INCOMING = '.incoming';
-/** A put that lasts longer than any upload timeout: a day-old file there belongs to a process that died. */
+/** Longer than any upload timeout: a file of this age in `.incoming` belongs to a process that died. */
 const STALE_MS = 24 * 3_600_000;
 
 /**
- * The artifact store on a file system: `<root>/<tenant>/<sha256, first two digits>/<sha256>` holds the bytes and
- * `<sha256>.json` beside it what is known of them. Files appear whole, by rename after fsync, the metadata first: a crash
- * leaves files in `.incoming` only, and they are removed when the store is opened a day later. Equal content of one tenant
- * is one file, however many puts of it run at once.
+ * The artifact store on a file system: `<root>/<tenant>/<sha256, first two digits>/<sha256>` holds the bytes,
+ * `<sha256>.json` beside it their metadata. Files appear complete, by rename after fsync, the metadata first: a crash
+ * leaves files in `.incoming` only, which are removed when the store is opened a day later. Equal content of one tenant
+ * is stored once, even by concurrent puts.
  *
- * Throws `STORE_UNAVAILABLE` when the root cannot be made.
+ * Throws `STORE_UNAVAILABLE` if the root cannot be created.
  */
 export async function openFileStore(root: string, options: FileStoreOptions = {}): Promise<ArtifactStore> {
   const incoming = path.join(root, INCOMING);
@@ -67,7 +67,7 @@ class FileStore implements ArtifactStore {
       return artifact;
     } finally {
       taken.end(kept);
-      // Gone already unless the put failed; what cannot be removed now is swept later.
+      // Already gone unless the put failed; files that cannot be removed now are removed at a later start.
       await Promise.allSettled([rm(temporary, { force: true }), rm(`${temporary}.json`, { force: true })]);
     }
   }
@@ -84,7 +84,7 @@ class FileStore implements ArtifactStore {
     if (artifact === undefined || artifact.uri !== uri) {
       throw new MillraceError(
         'ARTIFACT_CORRUPT',
-        `the metadata of ${uri} is missing or damaged; storing it again repairs it`,
+        `the metadata of ${uri} is missing or damaged; store it again to repair it`,
       );
     }
     if (artifact.bytes !== size) {
@@ -107,7 +107,7 @@ class FileStore implements ArtifactStore {
     }
   }
 
-  /** Every access by address comes through here. */
+  /** Validates an address and its tenant. All access by address goes through here. */
   #locate(tenant: string, uri: string): string {
     const address = parseArtifactUri(uri);
     if (address === undefined) throw new MillraceError('ARTIFACT_NOT_FOUND', `"${uri}" is not an artifact's address`);
@@ -133,7 +133,7 @@ async function sweep(incoming: string): Promise<void> {
   const before = Date.now() - STALE_MS;
   for (const name of await readdir(incoming)) {
     const file = path.join(incoming, name);
-    const found = await stat(file).catch(() => undefined); // another process may have finished with it
+    const found = await stat(file).catch(() => undefined); // another process may have removed it
     if (found !== undefined && found.mtimeMs < before) await rm(file, { force: true });
   }
 }

@@ -5,9 +5,9 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { Inspector } from './store.js';
 
 /**
- * Streams bytes into a new file and on to the disk. Errors of `bytes` and of the inspector come out as they are, those of
- * the file system as `STORE_UNAVAILABLE`, a full disk as `STORE_FULL`; above `maxBytes` it throws `BODY_TOO_LARGE`. `take`
- * is asked before each chunk is written and throws where there is no room. The caller removes the file.
+ * Streams bytes into a new file and syncs it. Errors of `bytes` and of the inspector are rethrown as they are, file
+ * system errors as `STORE_UNAVAILABLE`, a full disk as `STORE_FULL`; above `maxBytes` it throws `BODY_TOO_LARGE`.
+ * `take` is called before each chunk is written and throws if there is no room for it. The caller removes the file.
  */
 export async function receive(
   file: string,
@@ -22,7 +22,7 @@ export async function receive(
     for await (const chunk of bytes) {
       size += chunk.length;
       if (size > maxBytes) {
-        throw new MillraceError('BODY_TOO_LARGE', `the file is above the limit of ${maxBytes} bytes`);
+        throw new MillraceError('BODY_TOO_LARGE', `the file exceeds the limit of ${maxBytes} bytes`);
       }
       await take(chunk.length);
       inspector.push(chunk);
@@ -36,7 +36,7 @@ export async function receive(
   return { sha256: hash.digest('hex'), size };
 }
 
-/** Moves a received file to its place, its metadata before it: whoever sees the bytes sees what they are. */
+/** Moves a received file to its place, its metadata first, so that visible bytes always have metadata. */
 export async function publish(temporary: string, target: string, sidecar: string): Promise<void> {
   const folder = path.dirname(target);
   const temporarySidecar = `${temporary}.json`;
@@ -55,7 +55,7 @@ export async function publish(temporary: string, target: string, sidecar: string
   });
 }
 
-/** The text of a file, or undefined where there is none. */
+/** The text of a file, or undefined if it does not exist. */
 export async function readText(file: string): Promise<string | undefined> {
   try {
     return await readFile(file, 'utf8');
@@ -65,7 +65,10 @@ export async function readText(file: string): Promise<string | undefined> {
   }
 }
 
-/** `ARTIFACT_NOT_FOUND` for a missing file that was asked for by address, else `STORE_UNAVAILABLE`. Names no path. */
+/**
+ * `ARTIFACT_NOT_FOUND` for a missing file with an address, else `STORE_FULL` or `STORE_UNAVAILABLE`. The message
+ * contains no path.
+ */
 export function fileError(doing: 'open' | 'read' | 'write', error: unknown, uri?: string): MillraceError {
   if (error instanceof MillraceError) return error;
   const code = codeOf(error);
@@ -94,7 +97,7 @@ async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length; ) at += (await handle.write(bytes, at)).bytesWritten;
 }
 
-/** Makes a folder's entries durable, which a file's own fsync does not (fsync(2)). */
+/** Syncs a folder, so that its entries are durable: syncing a file does not do that (fsync(2)). */
 async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r');
   try {

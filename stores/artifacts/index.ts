@@ -1,4 +1,4 @@
-/** Media by address: the port and its drivers. */
+/** Artifact stores: the interface and its implementations. */
 export { openFileStore } from './file-store.js';
 export { withOutputBudget } from './output-budget.js';
 export { pruneArtifacts } from './prune.js';

@@ -2,8 +2,9 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { ArtifactStore } from './store.js';
 
 /**
- * A store for one call of a stage: all that the call puts has at most `maxBytes` together, whatever a small input unpacks to.
- * A put above it throws `OUTPUT_BUDGET_EXCEEDED`; what the call has put before stays until it is pruned.
+ * A store for one call of a stage that limits the total size of the call's puts to `maxBytes`, however much a small
+ * input unpacks to. A put above it throws `OUTPUT_BUDGET_EXCEEDED`; earlier puts of the call remain until they are
+ * pruned.
  */
 export function withOutputBudget(store: ArtifactStore, maxBytes: number): ArtifactStore {
   let written = 0;
@@ -13,7 +14,7 @@ export function withOutputBudget(store: ArtifactStore, maxBytes: number): Artifa
       if (written > maxBytes) {
         throw new MillraceError(
           'OUTPUT_BUDGET_EXCEEDED',
-          `the stage writes more than ${maxBytes} bytes of media; give it less, or raise MILLRACE_MAX_STAGE_MEDIA_BYTES`,
+          `the stage writes more than ${maxBytes} bytes of media; reduce its input, or raise MILLRACE_MAX_STAGE_MEDIA_BYTES`,
         );
       }
       yield chunk;

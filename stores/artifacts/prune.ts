@@ -4,11 +4,11 @@ import path from 'node:path';
 import { isTenant } from './tenant.js';
 
 export interface PruneOptions {
-  /** Artifacts last used before this time go, in milliseconds since 1970. */
+  /** Removes artifacts last used before this time, in milliseconds since 1970. */
   readonly before: number;
-  /** Only this tenant's. Default: all tenants'. */
+  /** Removes only this tenant's artifacts. Default: those of all tenants. */
   readonly tenant?: string | undefined;
-  /** Counts and removes nothing. */
+  /** Counts only; removes nothing. */
   readonly dryRun?: boolean | undefined;
 }
 
@@ -20,9 +20,9 @@ export interface Pruned {
 const SHA256 = /^[0-9a-f]{64}$/;
 
 /**
- * Removes the artifacts of a file store that were last used before a time. An artifact is used when it is stored, stored
- * again, or read as a whole; a read is noted once a day. The bytes go first: an artifact without them does not exist, whatever
- * its metadata says.
+ * Removes the artifacts of a file store that were last used before a time. Storing an artifact, storing it again and
+ * reading all of it count as use; reads are recorded at most once a day. The bytes are removed first: without them an
+ * artifact does not exist, even if its metadata does.
  */
 export async function pruneArtifacts(root: string, { before, tenant, dryRun }: PruneOptions): Promise<Pruned> {
   let files = 0;

@@ -4,42 +4,42 @@ import { MillraceError } from '../../pipelines/errors.js';
 import { fileError } from './file-write.js';
 
 export interface RoomLimits {
-  /** Most bytes of artifacts of one tenant; a put above it throws `QUOTA_EXCEEDED`. Default: no limit. */
+  /** Limit of a tenant's artifacts, in bytes; a put above it throws `QUOTA_EXCEEDED`. Default: no limit. */
   readonly tenantBytes?: number | undefined;
-  /** Bytes that a put leaves free on the store's file system; below it a put throws `STORE_FULL`. Default: none. */
+  /** Bytes that puts keep free on the store's file system; below that a put throws `STORE_FULL`. Default: none. */
   readonly reserveBytes?: number | undefined;
 }
 
-/** The room that one put takes, until it ends. */
+/** The space that one put reserves until it ends. */
 export interface Taken {
   /** Counts bytes before they are written. Throws `QUOTA_EXCEEDED` or `STORE_FULL`. */
   add(bytes: number): Promise<void>;
-  /** The put has ended; `kept` bytes of it are new in the store, 0 where it failed or the content was there before. */
+  /** Ends the put. `kept`: bytes added to the store; 0 if the put failed or the content already existed. */
   end(kept: number): void;
 }
 
-/** How often the disk is asked while a put goes on, in bytes. */
+/** Free disk space is checked each time a put has written this many bytes. */
 const LOOK_EVERY_BYTES = 8 * 1024 * 1024;
 
 /**
- * How long a tenant's measured use counts, in milliseconds. Between two measurements a process knows its own puts only: N
- * processes that share a folder may together pass a quota by what N - 1 of them write in this time.
+ * How long a measurement of a tenant's use is valid, in milliseconds. Between measurements a process counts only its
+ * own puts: N processes that share a folder may together exceed a quota by what N - 1 of them write in this time.
  */
 const MEASURED_FOR_MS = 60_000;
-/** A large store takes long to measure: at most this share of the time goes into it. */
+/** Largest share of the time spent measuring: a large store takes long. */
 const MEASURING_SHARE = 0.05;
 
 interface Use {
-  /** Bytes when it was measured, and what this process has added since. */
+  /** Bytes at the last measurement, plus those that this process has added since. */
   bytes: number;
-  /** Bytes of puts that have not ended. */
+  /** Bytes of puts in progress. */
   underWay: number;
-  /** When the next measurement is due, on the process's monotonic clock. */
+  /** When the next measurement is due, by the process's monotonic clock. */
   dueAt: number;
   measuring: Promise<void> | undefined;
 }
 
-/** Bounds what a tenant keeps in a file store, and keeps the disk from running full. */
+/** Enforces the quota of each tenant in a file store, and keeps the disk from filling up. */
 export class Room {
   readonly #root: string;
   readonly #tenantBytes: number;
@@ -52,7 +52,7 @@ export class Room {
     this.#reserveBytes = reserveBytes ?? 0;
   }
 
-  /** Begins a put. Throws `QUOTA_EXCEEDED` or `STORE_FULL` where there is no room for another byte. */
+  /** Begins a put. Throws `QUOTA_EXCEEDED` or `STORE_FULL` if there is no room for another byte. */
   async take(tenant: string): Promise<Taken> {
     const use = await this.#useOf(tenant);
     let taken = 0;
@@ -66,7 +66,7 @@ export class Room {
       looked = taken;
       await this.#requireDisk(LOOK_EVERY_BYTES);
     };
-    // Nothing is counted yet: who is refused here has nothing to give back.
+    // Nothing is reserved yet, so a rejected put has nothing to release.
     if (use.bytes + use.underWay >= this.#tenantBytes) throw this.#exceeded(tenant);
     return {
       add,
@@ -77,7 +77,7 @@ export class Room {
     };
   }
 
-  /** Throws `STORE_FULL` where the disk has less than the reserve and `more` bytes left. */
+  /** Throws `STORE_FULL` if the disk has less than the reserve plus `more` bytes left. */
   async #requireDisk(more: number): Promise<void> {
     if (this.#reserveBytes === 0) return;
     const { bavail, bsize } = await statfs(this.#root).catch((error: unknown) => {
@@ -87,7 +87,7 @@ export class Room {
     if (free >= this.#reserveBytes + more) return;
     throw new MillraceError(
       'STORE_FULL',
-      `the disk of the artifact store has ${free} bytes left and keeps ${this.#reserveBytes} free; remove artifacts or enlarge the disk`,
+      `the disk of the artifact store has ${free} bytes left, of which ${this.#reserveBytes} are reserved; remove artifacts or enlarge the disk`,
     );
   }
 
@@ -117,7 +117,7 @@ export class Room {
     const before = use.bytes;
     try {
       const found = await bytesIn(path.join(this.#root, tenant));
-      // What this process has kept in the meantime may or may not be among what was found: it counts.
+      // Puts of this process during the measurement may or may not be included in it; they are counted.
       use.bytes = found + (use.bytes - before);
     } finally {
       const took = performance.now() - began;
@@ -127,14 +127,14 @@ export class Room {
   }
 }
 
-/** Bytes of the files below a folder; 0 where there is none. */
+/** Bytes of the files below a folder; 0 if it does not exist. */
 async function bytesIn(folder: string): Promise<number> {
   let bytes = 0;
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
   for (const entry of entries) {
     const at = path.join(folder, entry.name);
     if (entry.isDirectory()) bytes += await bytesIn(at);
-    // A file that was removed in the meantime takes no room.
+    // A file removed during the measurement counts 0.
     else bytes += (await stat(at).catch(() => undefined))?.size ?? 0;
   }
   return bytes;

@@ -1,6 +1,6 @@
 import type { Artifact } from '../../pipelines/artifact.js';
 
-/** What the writer knows of the media; it is kept with the bytes. */
+/** Metadata that the writer supplies; stored with the bytes. */
 export type ArtifactInfo = Pick<Artifact, 'mime' | 'durationMs' | 'sampleRate' | 'channels'>;
 
 /** A part of an artifact's bytes, `end` inclusive. */
@@ -10,26 +10,27 @@ export interface ByteRange {
 }
 
 /**
- * Content-addressed store of media. Whose artifact is asked for is checked here, so that no caller can forget it: under the
- * name of one tenant another's address is `ARTIFACT_NOT_FOUND`, as if it did not exist.
+ * Content-addressed store of media. Every method checks the tenant: another tenant's address is `ARTIFACT_NOT_FOUND`,
+ * as if it did not exist.
  */
 export interface ArtifactStore {
-  /**
-   * Streams bytes in; nothing is visible until all of them are stored and the inspector has agreed.
-   */
+  /** Streams bytes in; the artifact becomes visible after all bytes are stored and the inspector has accepted them. */
   put(tenant: string, bytes: AsyncIterable<Uint8Array>, inspector: Inspector): Promise<Artifact>;
-  /** The artifact at an address. Throws `ARTIFACT_NOT_FOUND`. */
+  /** The metadata of an artifact. Throws `ARTIFACT_NOT_FOUND`. */
   stat(tenant: string, uri: string): Promise<Artifact>;
-  /** Streams bytes out, all or a range (`end` inclusive), checking a whole read against the sha256 (`ARTIFACT_CORRUPT`). */
+  /**
+   * Streams bytes out, all or a range (`end` inclusive). A full read is checked against the sha256
+   * (`ARTIFACT_CORRUPT`).
+   */
   read(tenant: string, uri: string, range?: ByteRange): AsyncIterable<Uint8Array>;
-  /** Throws `STORE_UNAVAILABLE` unless the store can be written. */
+  /** Throws `STORE_UNAVAILABLE` unless the store is writable. */
   check(): Promise<void>;
 }
 
-/** Looks at bytes as they pass into the store and says what they are. */
+/** Inspects bytes while they are stored and derives their metadata. */
 export interface Inspector {
-  /** Called with every chunk, in order. Throws to refuse early. */
+  /** Called with each chunk, in order. Throws to reject early. */
   push(chunk: Uint8Array): void;
-  /** Called after the last chunk. Throws to refuse. */
+  /** Called after the last chunk. Throws to reject. */
   end(): ArtifactInfo;
 }

@@ -1,23 +1,26 @@
 import type { Redis } from 'ioredis';
 
-/** An entry of a stream as its channel tells it; without an id, what the stream does not have. */
+/** An entry of a stream as published on its channel. An empty id: the message is not in the stream. */
 interface Told {
   readonly id: string;
   readonly text: string;
 }
 
-/** What one listener has been told and has not taken. */
+/** The entries that one subscriber has received and not yet taken. */
 export interface Subscription {
-  /** Resolves when everything that is told from now on will be heard; false where it cannot be. */
+  /** Resolves once every entry published from now on will be received; false if the subscription fails. */
   hears(): Promise<boolean>;
   take(): Told | undefined;
-  /** Something may have been told that was not heard, or there was no room for it. `hears` begins anew. */
+  /** Messages may have been missed, or were dropped for lack of room. Reset by `hears`. */
   readonly missed: boolean;
-  /** Resolves when there is more, or something was missed, or nobody listens any more; false when nothing happened within `ms`. */
+  /**
+   * Resolves when there are more entries, messages were missed, or the signal aborts; false if nothing happened within
+   * `ms`.
+   */
   more(ms: number, signal: AbortSignal): Promise<boolean>;
 }
 
-/** The channels on which a process hears of runs’ events, over one connection. */
+/** The channels on which a process receives runs’ events, over one connection. */
 export class EventSubscriptions {
   readonly #redis: Redis;
   readonly #most: number;
@@ -26,7 +29,7 @@ export class EventSubscriptions {
     { readonly all: Set<ChannelSubscription>; subscribed: Promise<boolean> | undefined }
   >();
 
-  /** @param most entries that a subscription keeps before it rather reads the stream again */
+  /** @param most entries that a subscription buffers; beyond that the stream is read again */
   constructor(subscriber: Redis, most: number) {
     this.#redis = subscriber;
     this.#most = most;
@@ -102,7 +105,7 @@ class ChannelSubscription implements Subscription {
   }
 
   tell(told: Told): void {
-    // What comes after a gap comes from the stream.
+    // After a gap entries are read from the stream.
     if (this.#missed) return;
     if (this.#told.length < this.#most) this.#told.push(told);
     else this.miss();

@@ -4,18 +4,21 @@ import { script } from '../redis/index.js';
 import { FIELD, streamOf, textOf, toldOnly } from './stream.js';
 
 /**
- * Most events of a run that are kept, the newest: 20 000 tokens are an hour of speech. Redis drops whole nodes of a stream,
- * so there may be some hundred more.
+ * Events kept of a run, the newest: 20 000 tokens are an hour of speech. Redis trims whole nodes of a stream, so it may
+ * keep some hundred more.
  */
 const MOST_EVENTS = 20_000;
 
-/** How long a run's events are kept after the last that begins or ends a stage, in milliseconds: a client may have lost its network. */
+/**
+ * How long events are kept after the last one that starts or ends a stage, in milliseconds: a client may have lost its
+ * network.
+ */
 const KEPT_MS = 3_600_000;
 
-/** Runs of which it is remembered that events were lost: more at once than a worker has. */
+/** Runs for which lost events are counted: more than a worker runs at once. */
 const MOST_GAPS = 10_000;
 
-/** Keeps an event, before it that others were lost, and tells whoever listens, in one way to Redis. */
+/** Stores an event, preceded by a gap marker if events were lost, and publishes both, in one round trip. */
 const add = script<[stream: string], [event: string, mostEvents: number, keptMs: number, gap: string], void>(`
 for _, text in ipairs({ARGV[4], ARGV[1]}) do
   if text ~= '' then
@@ -26,26 +29,26 @@ end
 if ARGV[3] ~= '0' then redis.call('pexpire', KEYS[1], ARGV[3]) end`);
 
 /**
- * Writes what stages do into their run's stream in Redis, in order. Nobody waits for it but at a stage's end: where Redis is
- * away or full the events are lost and the run goes on; its result is Temporal's. The next event that is kept says so, and
- * whoever listens at that moment is told at once.
+ * Appends the events of stages to their run's stream in Redis, in order. Awaited only at a stage's end: while Redis is
+ * unreachable or full, events are lost and the run continues; its result is in Temporal. The next event that is stored
+ * is preceded by a gap marker, and current followers are notified at once.
  */
 export class RunEventLog {
   readonly #redis: Redis;
 
   readonly #onLost: (error: unknown) => void;
-  /** Events of a run that were lost since the last that was kept. */
+  /** Events lost since the last stored one, by run. */
   readonly #lost = new Map<string, number>();
 
-  /** @param onLost called for each event that is not kept */
+  /** @param onLost called for each lost event */
   constructor(redis: Redis, onLost: (error: unknown) => void = () => undefined) {
     this.#redis = redis;
     this.#onLost = onLost;
   }
 
   /**
-   * What one attempt tells; undefined where nobody may be watching.
-   * @param again it has been told of before, and has waited for a server since
+   * Events of one attempt; undefined if the run has no events.
+   * @param again its start has been published, and it has waited for a server since
    */
   attempt(run: string, call: StageCall, attempt: number, again = false): AttemptEvents | undefined {
     if (!call.events) return undefined;
@@ -69,7 +72,7 @@ export class RunEventLog {
     };
   }
 
-  /** Adds an event that begins or ends something. Resolves when Redis has it, or cannot be reached. */
+  /** Adds an event that begins or ends something. Resolves when Redis has stored it or is unreachable. */
   tell(run: string, event: RunEvent): Promise<void> {
     return this.#add(run, event, true);
   }
@@ -85,17 +88,17 @@ export class RunEventLog {
       this.#onLost(error);
       const first = count === undefined && !this.#lost.has(run);
       if (this.#lost.size < MOST_GAPS) this.#lost.set(run, (this.#lost.get(run) ?? 0) + (count ?? 0) + 1);
-      // It takes no memory, so a full store does it.
+      // Publishing takes no memory, so it works while the store is full.
       if (first) await this.#redis.publish(key, toldOnly(textOf({ type: 'events.lost' }))).catch(() => undefined);
     }
   }
 }
 
 export interface AttemptEvents {
-  /** Whether any text has been told. */
+  /** Whether any text has been published. */
   readonly told: boolean;
   delta(text: string): void;
-  /** Resolves when Redis has all of the attempt's events, or cannot be reached. */
+  /** Resolves when Redis has stored all of the attempt's events or is unreachable. */
   finished(cache: string, runMs: number): Promise<void>;
   failed(code: string, message: string): Promise<void>;
   waitingFor(model: string, code: string, message: string): Promise<void>;

@@ -4,20 +4,23 @@ import type { RunEvent } from '../../pipelines/run/index.js';
 import { EventSubscriptions, type Subscription } from './event-subscriptions.js';
 import { eventOf, isBehind, POSITION, START, streamOf, textOf } from './stream.js';
 
-/** Pause before another try when Redis does not answer, in milliseconds. */
+/** Pause before the next try while Redis is unreachable, in milliseconds. */
 const PAUSE_MS = 250;
-/** Tries of the last read: what it misses nobody can ask for, and Redis, or this process, may be slow for a moment. */
+/** Tries of the last read: its events cannot be scheduled later, and Redis or this process may be slow for a moment. */
 const LAST_TRIES = 4;
-/** A follower that hears nothing for this time looks into the stream, in milliseconds: a message may have been lost with its connection. */
+/**
+ * A follower without messages for this time reads the stream, in milliseconds: a message may have been lost with its
+ * connection.
+ */
 const SILENCE_MS = 2_000;
-/** Most entries of one read: what one follower may hold in memory, some hundred kilobytes. */
+/** Largest number of entries of one read, which bounds the memory of a follower to some hundred kilobytes. */
 const PAGE = 500;
 
 export interface FollowedEvent {
-  /** Its position: to follow from behind it. Positions of a run grow. */
+  /** Its position, for resuming after it. Positions of a run increase. */
   readonly id: string;
   readonly event: RunEvent;
-  /** The same as JSON, as it was stored: a door that sends JSON does not write it again. */
+  /** The event as JSON, as stored: doors that send JSON need not serialize it again. */
   readonly json: string;
 }
 
@@ -25,27 +28,27 @@ const followed = (id: string, json: string): FollowedEvent => ({ id, json, event
 const LOST = textOf({ type: 'events.lost' });
 
 /**
- * Reads runs' events as they come. What has been is in the run's stream; what comes is told on a channel of the same name, so
- * that an event reaches its follower in one way from Redis. A follower that falls behind what it is told, or may have missed
- * something, reads the stream again: a slow client costs nothing but its own delay.
+ * Reads runs' events as they arrive. Past events are in the run's stream; new ones are also published on a channel of
+ * the same name, which takes them from Redis to a follower in one hop. A follower that falls behind or may have missed
+ * messages reads the stream again, so a slow client delays only itself.
  */
 export class RunEventReader {
   readonly #redis: Redis;
   readonly #subscriptions: EventSubscriptions;
   #closed = false;
 
-  /** @param subscriber a connection for this purpose alone: a subscriber can send no other command */
+  /** @param subscriber a connection for this purpose alone: a subscribed connection accepts no other commands */
   constructor(redis: Redis, subscriber: Redis) {
     this.#redis = redis;
     this.#subscriptions = new EventSubscriptions(subscriber, PAGE);
   }
 
-  /** What a position looks like. */
+  /** The form of a position. */
   static readonly POSITION = POSITION;
 
   /**
-   * The events of a run behind a position, as they come, until `signal` aborts; then those that are there already, if Redis
-   * answers within a few tries, else that some may be missing.
+   * Yields the events of a run after a position, as they arrive, until `signal` aborts; then those already stored, or a
+   * gap event if Redis is unreachable for all tries.
    */
   async *follow(run: string, after: string | undefined, signal: AbortSignal): AsyncGenerator<FollowedEvent> {
     const key = streamOf(run);
@@ -55,7 +58,7 @@ export class RunEventReader {
     try {
       for (;;) {
         const last = signal.aborted || this.#closed;
-        // Heard from here on, so that nothing falls between the page and what is told after it.
+        // Subscribed before the page is read, so that no event falls between the two.
         const hears = last || (await subscription.hears());
         const page = await this.#redis.xrange(key, `(${at}`, '+', 'COUNT', PAGE).catch(() => undefined);
         for (const [id, fields] of page ?? []) {
@@ -81,7 +84,7 @@ export class RunEventReader {
     }
   }
 
-  /** What is told behind a position, until something may have been missed or nobody listens any more. */
+  /** Yields events published after a position, until messages may have been missed or the signal aborts. */
   async *#told(subscription: Subscription, after: string, signal: AbortSignal): AsyncGenerator<FollowedEvent> {
     let at = after;
     for (;;) {

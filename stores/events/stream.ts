@@ -1,12 +1,12 @@
 import type { RunEvent } from '../../pipelines/run/index.js';
 
-/** The stream of a run's events, and the channel on which each is told. */
+/** The stream of a run's events, and the channel on which they are published. */
 export const streamOf = (run: string): string => `millrace:events:{${run}}`;
 
 /** Position before the first entry of a stream. */
 export const START = '0-0';
 
-/** Ids of Redis streams: milliseconds of its clock and a number, in decimal. */
+/** Ids of Redis streams: milliseconds of the server's clock and a counter, in decimal. */
 export const POSITION = /\d{1,19}-\d{1,19}/;
 
 /** Whether a position comes after another. */
@@ -16,7 +16,9 @@ export function isBehind(position: string, other: string): boolean {
   return ms === otherMs ? isGreater(no, otherNo) : isGreater(ms, otherMs);
 }
 
-/** Of two decimals of any length: they have more digits than a number holds, and one comes with each token. */
+/**
+ * Compares two decimals of any length: they have more digits than a number can hold, and one arrives with each token.
+ */
 function isGreater(one: string, other: string): boolean {
   const [a, b] = [one, other].map((digits) => (digits.startsWith('0') ? digits.replace(/^0+(?=\d)/, '') : digits)) as [
     string,
@@ -25,10 +27,10 @@ function isGreater(one: string, other: string): boolean {
   return a.length === b.length ? a > b : a.length > b.length;
 }
 
-/** A message of the channel that is no entry of the stream: it has no position. */
+/** A message of the channel that is not in the stream: it has no position. */
 export const toldOnly = (text: string): string => ` ${text}`;
 
-/** An entry's one field. */
+/** The only field of an entry. */
 export const FIELD = 'e';
 
 export const textOf = (event: RunEvent): string => JSON.stringify(event);

@@ -1,16 +1,16 @@
 import type { SegmentJournal } from './redis-journal.js';
 import type { Standing } from './scripts.js';
 
-/** How often a lease is renewed before it could run out. */
+/** Renewals within the length of a lease. */
 const RENEWALS = 4;
 
-/** A call takes up to a second to end: that long before its lease runs out unrenewed, it is told to. */
+/** A call takes up to a second to end: it is aborted this long before an unrenewed lease expires, in milliseconds. */
 const TO_END_MS = 1_000;
 
-/** Why a lease has ended; `unreachable`: Redis has not answered for so long that it may run out. */
+/** Why a lease has ended. `unreachable`: Redis has not answered for so long that the lease may expire. */
 export type LeaseEnd = Exclude<Standing, 'held'> | 'unreachable';
 
-/** Renews the lease on a journal until `stop`. `lost` is called once. */
+/** Renews the lease on a journal until `stop`. `lost` is called once at most. */
 export function keepLease(
   journal: Pick<SegmentJournal, 'renew'>,
   leaseMs: number,
@@ -35,7 +35,7 @@ export function keepLease(
       if (standing === 'held') held = asked;
       else end(standing);
     } catch {
-      // The next turn sees how long ago the last answer is.
+      // The next renewal checks the age of the last answer.
     }
   };
   const timer = setInterval(() => void renew(), leaseMs / RENEWALS);

@@ -4,37 +4,45 @@ import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
 import { begin, keepFor, release, restore, revoke, type Standing, take, write } from './scripts.js';
 
-/** What came of the end of a lease: how many have heard what was told, or why nothing was. */
+/** The outcome of releasing a lease: the number of subscribers that received the message, or why none was sent. */
 export type Released = { readonly heard: number } | Exclude<Standing, 'held'> | 'unreachable';
 
 interface Lease {
   readonly ms: number;
-  /** Until when it holds for sure, by this process's own clock, which stands still for no stopped process. */
+  /** Guaranteed end of the lease, by this process's own clock, which runs on while the process is stopped. */
   until: number;
-  /** Redis has said that the record is this one's. */
+  /** Redis has confirmed the ownership. */
   confirmed: boolean;
 }
 
-/** What a record is opened with. */
+/** Options of opening a journal. */
 export interface OpenOptions {
-  /** How long the record is kept after the last attempt has begun, in milliseconds. */
+  /** Expiry of the journal, counted from the start of the last attempt, in milliseconds. */
   readonly ttlMs: number;
-  /** A fast host may hold it under leases of this length: a missing record is not taken before one would have run out. */
+  /**
+   * A fast host may hold it under leases of this length, in milliseconds: a missing journal is taken only after one
+   * would have expired.
+   */
   readonly leaseMs?: number;
-  /** When the workflow task asked for it, by Temporal's clock: the record is not taken from an owner that was asked later. */
+  /**
+   * When the workflow scheduled the segment, by Temporal's clock: the journal is not taken from an owner that was
+   * scheduled later.
+   */
   readonly askedAt?: number;
-  /** Nobody has begun the record: a missing one is taken at once. */
+  /** No worker has begun the journal: a missing one is taken at once. */
   readonly untaken?: boolean;
 }
 
 /**
- * The record of one segment in Redis: a hash with a field for each call that has ended, a counter for each that has begun, a
- * mark for each that is under way, and its owner, who opened it last. A write is acknowledged before the next step starts, so
- * a worker that takes over knows all that has ended; and from then on the one before it writes nothing and begins nothing: a
- * worker that only lost sight of Temporal, or stood still, would repeat what the new one has done.
+ * The journal of one segment in Redis: a hash with a field for each call that has ended, a counter for each that has
+ * begun, a mark for each that is in progress, and the owner, which opened it last. A write is acknowledged before the
+ * next step starts, so a worker that takes over sees every call that has ended; from then on the previous owner can
+ * neither write nor begin a call. Otherwise a worker that lost its connection to Temporal, or was stopped for a while,
+ * would repeat calls of the new owner.
  *
- * Each write carries the number of those before it, so its owner learns when Redis has lost memory. Under a lease nobody else
- * can have taken the record in the meantime, and the owner restores it; without one it stops, and tells Temporal what it has.
+ * Each write carries the number of earlier writes, so the owner detects that Redis has lost data. Under a lease no
+ * other worker can have taken the journal in the meantime, and the owner restores it; without a lease the owner stops
+ * and reports to Temporal what it has.
  */
 export class SegmentJournal {
   readonly #redis: Redis;
@@ -44,14 +52,14 @@ export class SegmentJournal {
   readonly #lease: Lease | undefined;
   readonly #ended = new Map<string, Json>();
   readonly #begun = new Map<string, number>();
-  /** Calls that are under way, with the workers that were lost in a row while they were. */
+  /** Calls in progress, with the number of workers lost in a row during each. */
   readonly #underWay = new Map<string, number>();
   readonly #losses = new Map<string, number>();
-  /** Writes that were sent. */
+  /** Number of writes sent. */
   #writes = 0;
-  /** What came of the last restoration. It has all that was sent before it. */
+  /** Outcome of the last restoration, which includes all writes sent before it. */
   #restored: Promise<Standing> | undefined;
-  /** The last write of those that nobody waits for. Redis answers in order: those before it have ended with it. */
+  /** The last write that was not awaited. Redis answers in order, so it settles after all earlier ones. */
   #writing: Promise<void> = Promise.resolve();
   #lost = false;
 
@@ -64,10 +72,9 @@ export class SegmentJournal {
   }
 
   /**
-   * Takes the record over and reads what an earlier worker has left in it; `ranOut` says that a lease on it has run out, so
-   * that its owner may have told Temporal more than the record has. Rejects with `JOURNAL_UNAVAILABLE`, and with a `HeldError`
-   * while a lease holds,
-   * and with a `SupersededError` where the owner was asked later.
+   * Takes over the journal and reads what an earlier worker has recorded; `ranOut`: a lease on it has expired, so its
+   * owner may have reported more to Temporal than the journal contains. Rejects with `JOURNAL_UNAVAILABLE`, with
+   * `HeldError` while a lease holds, and with `SupersededError` if the owner was scheduled later.
    */
   static async open(
     redis: Redis,
@@ -88,14 +95,14 @@ export class SegmentJournal {
   #read(field: string, value: string): void {
     const call = field.slice(1);
     if (field.startsWith(BEGUN)) this.#begun.set(call, Number(value));
-    // Its worker ended without a word.
+    // Its worker was lost during the call.
     else if (field.startsWith(UNDER_WAY)) this.#losses.set(call, Number(value) + 1);
     else if (!field.startsWith('@')) this.#ended.set(field, JSON.parse(value));
   }
 
   /**
-   * Begins a record that nobody has begun, under a lease: until it has run out, nobody takes the record over. Where it cannot
-   * be begun, no call begins under it; nobody waits for this.
+   * Begins a journal that no worker has begun, under a lease that excludes others until it expires. Not awaited: if it
+   * fails, no call begins under it.
    */
   static begin(redis: Redis, key: string, ttlMs: number, leaseMs: number): SegmentJournal {
     const journal = new SegmentJournal(redis, key, ttlMs, leaseMs);
@@ -112,8 +119,8 @@ export class SegmentJournal {
   }
 
   /**
-   * Ends the lease, if the record is still this one's and has all that it knows; then it tells `message` on `channel`. Where it
-   * cannot be written the lease runs out.
+   * Ends the lease if this worker still owns the journal and the journal is complete, then publishes `message` on
+   * `channel`. If the write fails the lease expires by itself.
    */
   async release(told?: { readonly channel: string; readonly message: string }): Promise<Released> {
     const { channel = '', message = '' } = told ?? {};
@@ -136,22 +143,22 @@ export class SegmentJournal {
     return this.#ended.get(call);
   }
 
-  /** How many attempts of a call have begun, over all workers, as far as this one knows. */
+  /** Number of attempts of a call that have begun, over all workers, as far as this one knows. */
   begun(call: string): number {
     return this.#begun.get(call) ?? 0;
   }
 
-  /** How many workers in a row were lost while this call was under way in them. */
+  /** Number of workers lost in a row during this call. */
   losses(call: string): number {
     return this.#losses.get(call) ?? 0;
   }
 
   /**
-   * Counts an attempt that begins; its number, from 1, over all workers. Rejects with `JOURNAL_UNAVAILABLE`, and from then on
-   * always: the segment ends, and nothing of it may begin while it does.
+   * Counts an attempt as begun and returns its number, from 1, over all workers. Rejects with `JOURNAL_UNAVAILABLE`,
+   * and always after that: the segment is ending, and no further call may begin.
    *
-   * Three looks keep two workers from beginning at once: at this process's own clock before and after, which a process that
-   * stood still has not stopped, and in between at the owner, in Redis.
+   * Three checks keep two workers from beginning the same call: this process's clock before and after, which runs on
+   * while a process is stopped, and the owner in Redis between them.
    */
   async begin(call: string): Promise<number> {
     this.#mayBegin();
@@ -162,7 +169,7 @@ export class SegmentJournal {
       const fields = { [`${BEGUN}${call}`]: String(count), [`${UNDER_WAY}${call}`]: String(this.losses(call)) };
       const standing = await this.#write(fields, this.#ttlMs);
       if (standing !== 'held') throw new MillraceError('JOURNAL_UNAVAILABLE', WHY[standing]);
-      // The end before this beginning has had its answer.
+      // Redis has acknowledged all earlier ends before this begin.
       this.#mayBegin();
       return count;
     } catch (error) {
@@ -180,8 +187,8 @@ export class SegmentJournal {
   }
 
   /**
-   * Records how a call has ended. Where it cannot be written the result still counts. Nobody has to wait for it: a call that
-   * begins later does, for Redis answers in order, and `settled` does.
+   * Records the end of a call. If the write fails the result still counts. Need not be awaited: Redis answers in order,
+   * so the next `begin` and `settled` wait for it.
    */
   end(call: string, ended: Json): Promise<void> {
     this.#ended.set(call, ended);
@@ -195,14 +202,15 @@ export class SegmentJournal {
       const standing = await this.#write({ [call]: JSON.stringify(ended), [`${UNDER_WAY}${call}`]: '' });
       if (standing !== 'held') this.#lost = true;
     } catch {
-      // Under a lease the next write finds that this one is missing, and restores it.
+      // Under a lease the next write detects the missing one and restores it.
       if (!this.#lease) this.#lost = true;
     }
   }
 
   /**
-   * An attempt has ended without a result: a worker that is lost from now on is not lost in it. Nobody waits for this.
-   * @param made false: it has made no call, and does not count
+   * Marks an attempt as ended without a result: losing the worker after this does not count against the call. Not
+   * awaited.
+   * @param made false: no request was made, so the attempt is not counted
    */
   left(call: string, made = true): void {
     this.#losses.delete(call);
@@ -216,21 +224,21 @@ export class SegmentJournal {
     );
   }
 
-  /** Resolves when every write has had its answer; whether the record has all that has ended. */
+  /** Waits for all writes. True if the journal contains every call that has ended. */
   async settled(): Promise<boolean> {
     await this.#writing;
     return !this.#lost;
   }
 
   /**
-   * The segment has ended: the record is kept for `ms` milliseconds more, unless another worker has taken it over. Where this
-   * cannot be written it goes when it would have gone anyway.
+   * Keeps the journal of an ended segment for `ms` milliseconds more, unless another worker has taken it over. If the
+   * write fails the previous expiry applies.
    */
   async keepFor(ms: number): Promise<void> {
     await keepFor(this.#redis, [this.#key], this.#owner, ms).catch(() => undefined);
   }
 
-  /** Writes fields and renews the lease, where there is one. What it writes is in the maps before. */
+  /** Writes fields and renews the lease, if there is one. The fields must be in the maps already. */
   async #write(fields: Readonly<Record<string, string>>, ttlMs = 0): Promise<Standing> {
     const asked = performance.now();
     const restored = this.#restored;
@@ -253,7 +261,10 @@ export class SegmentJournal {
     if (this.#lease) Object.assign(this.#lease, { until: asked + this.#lease.ms, confirmed: true });
   }
 
-  /** Redis has lost memory. Whoever misses the record waits for a lease before taking it: until then it is this one's. */
+  /**
+   * Restores the journal after Redis has lost data. Other workers wait for a lease before they take a missing journal,
+   * so until then it is this worker's.
+   */
   #restore(): Promise<Standing> {
     const lease = this.#lease;
     if (!lease?.confirmed || performance.now() >= lease.until) return Promise.resolve('gone');
@@ -277,52 +288,52 @@ export class SegmentJournal {
 }
 
 const WHY: Readonly<Record<Exclude<Standing, 'held'>, string>> = {
-  taken: 'another worker has taken the journal over',
+  taken: 'another worker has taken over the journal',
   revoked: 'the run has not started',
   gone: 'the state store has lost the journal',
 };
 
-/** A guarded run has its outcome in Temporal: its record need not be kept for long. */
+/** Shortens the expiry of a guarded run's journal after its outcome has reached Temporal. */
 export async function releaseRecord(redis: Redis, key: string): Promise<void> {
   await redis.pexpire(key, KEPT_ENDED_MS);
 }
 
-/** The run has not started: nothing of it begins, and what a fast host runs of it is ended. */
+/** Revokes the journal of a run that has not started: no call of it begins, and a fast host that runs it ends it. */
 export async function revokeRecord(redis: Redis, key: string): Promise<void> {
   await revoke(redis, [key], KEPT_ENDED_MS);
 }
 
-/** Another holds the record under a lease, which runs out in `leftMs` milliseconds if it is not renewed. */
+/** Another worker holds the journal under a lease, which expires in `leftMs` milliseconds unless it is renewed. */
 export class HeldError extends Error {
   constructor(readonly leftMs: number) {
     super(`another worker holds the journal for ${leftMs} ms`);
   }
 }
 
-/** The record is another's, who was asked for it later. */
+/** The journal belongs to a worker that was scheduled later. */
 export class SupersededError extends Error {
   constructor() {
-    super('another worker has the journal, and was asked for it later');
+    super('a worker that was scheduled later owns the journal');
   }
 }
 
 /**
- * How long the record of a segment that has ended is kept, in milliseconds. Temporal has its outcome within some
- * milliseconds; a worker that dies before is followed by another after the workflow task's timeout, 3 s, or once somebody
- * has started it. At a hundred runs a second this leaves 12 000 records in Redis' memory.
+ * How long the journal of an ended segment is kept, in milliseconds. Its outcome reaches Temporal within milliseconds;
+ * a worker that dies before that is replaced after the workflow task timeout, 3 s, or when the next worker is started.
+ * At a hundred runs a second this keeps 12 000 journals in Redis.
  */
 export const KEPT_ENDED_MS = 120_000;
 
-/** The record of a segment of one execution of a run. A run's keys are on one node of a Redis Cluster. */
+/** Key of the journal of a segment of one execution of a run. All keys of a run are on one node of a Redis Cluster. */
 export const segmentKey = (run: string, execution: string, path: string): string =>
   `millrace:{${run}}:journal:${execution}:${path}`;
 
-/** The record of a guarded run, whose fast host runs all of it as one segment. */
+/** Key of the journal of a guarded run, which a fast host runs as one segment. */
 export const guardedKey = (run: string, guarded: string): string => segmentKey(run, guarded, 'run');
 
-/** Before the name of a call, its count of attempts. */
+/** Prefix of a call's attempt counter. */
 const BEGUN = '#';
-/** Before the name of a call that is under way, the workers that were lost in it. */
+/** Prefix of a call's count of lost workers while it is in progress. */
 const UNDER_WAY = '~';
 
 async function reached<T>(work: () => Promise<T>): Promise<T> {
@@ -331,7 +342,7 @@ async function reached<T>(work: () => Promise<T>): Promise<T> {
   } catch (error) {
     throw new MillraceError(
       'JOURNAL_UNAVAILABLE',
-      `the journal cannot be reached: ${messageOf(error)}`,
+      `the journal is unavailable: ${messageOf(error)}`,
       {},
       { cause: error },
     );

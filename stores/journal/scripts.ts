@@ -1,51 +1,54 @@
 import { script } from '../redis/index.js';
 
 /**
- * How a record stands to who writes to it. `taken`: another worker has it. `revoked`: its run has not started. `gone`: it is
- * missing, or has lost writes, and could not be restored: Redis has lost memory.
+ * Whether the writer still owns the journal. `taken`: another worker owns it. `revoked`: its run has not started.
+ * `gone`: Redis has lost data, and the journal is missing or incomplete and could not be restored.
  */
 export type Standing = 'held' | 'taken' | 'revoked' | 'gone';
 
-/** What Redis says of a record; `stale`: writes are missing. */
+/** Redis' view of the journal; `stale`: writes are missing. */
 type Reply = Standing | 'stale';
 
 type Key = readonly [record: string];
 
-/** Fields that are no call's. */
+/** Fields that are not calls. */
 const OWNER = '@owner';
-/** The end of the owner's lease, on Redis' clock. */
+/** End of the owner's lease, by Redis' clock. */
 const LEASE = '@lease';
-/** How many writes the owner has made: a record that has lost the last ones is told by it. */
+/** Number of the owner's writes, by which the loss of the latest ones is detected. */
 const SEQ = '@seq';
 
-/** When the owner was asked for it. */
+/** When the owner's segment was scheduled. */
 const ASKED = '@asked';
 
-/** Owner of a record that nobody may take yet: where it was missing, a fast host that lives restores it within this lease. */
+/**
+ * Owner of a journal that no worker may take yet: it was missing, and a live fast host restores it within this lease.
+ */
 const NOBODY = '?';
-/** Owner of a record of a run that has not started: whoever holds it ends, and nobody begins it. */
+/** Owner of the journal of a run that has not started: its previous owner ends, and no worker begins it. */
 const REVOKED = '-';
 
 const NOW = `local t = redis.call('time')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)`;
 
-/** Ends the script unless the record is the owner's and has all of its writes. ARGV: owner, writes. */
+/** Ends the script unless ARGV[1] owns the journal and ARGV[2], its number of writes, is current. */
 const HELD = `local owner = redis.call('hget', KEYS[1], '${OWNER}')
 if not owner or owner == '${NOBODY}' then return 'gone' end
 if owner == '${REVOKED}' then return 'revoked' end
 if owner ~= ARGV[1] then return 'taken' end
 if (redis.call('hget', KEYS[1], '${SEQ}') or '0') ~= ARGV[2] then return 'stale' end`;
 
-/** Fields from ARGV[6] on, each with its value; an empty one removes it. */
+/** Sets fields from ARGV[6] on, in pairs of name and value; an empty value removes the field. */
 const SET = `for i = 6, #ARGV, 2 do
   if ARGV[i + 1] == '' then redis.call('hdel', KEYS[1], ARGV[i])
   else redis.call('hset', KEYS[1], ARGV[i], ARGV[i + 1]) end
 end`;
 
 /**
- * Arguments in their order are ARGV: `missingMs` says how long a missing record is not taken, `longestMs` the longest lease there
- * is, `askedAt` when the owner was asked for it, or 0. Gives the milliseconds for which another holds the record, or -1 where the other was asked later; or whether a lease has run out, and
- * all fields. A lease that ends later than any can is one of a clock that has gone back.
+ * Takes over a journal. `missingMs`: how long a missing journal must not be taken. `longestMs`: the longest possible
+ * lease. `askedAt`: when the owner's segment was scheduled, or 0. Returns the milliseconds for which another worker
+ * holds the journal, or -1 if its owner was scheduled later; else whether a lease has expired, and all fields. A lease
+ * that ends later than possible comes from a clock that was set back.
  */
 export const take = script<
   Key,
@@ -75,7 +78,7 @@ redis.call('hset', KEYS[1], '${OWNER}', ARGV[1], '${SEQ}', 0, '${ASKED}', ARGV[5
 redis.call('pexpire', KEYS[1], ARGV[2])
 return {ranOut, redis.call('hgetall', KEYS[1])}`);
 
-/** A record that anybody has is left as it is. */
+/** Begins a journal; an existing one is left unchanged. */
 export const begin = script<Key, [owner: string, ttlMs: number, leaseMs: number], 0 | 1>(`
 if redis.call('exists', KEYS[1]) == 1 then return 0 end
 ${NOW}
@@ -83,7 +86,7 @@ redis.call('hset', KEYS[1], '${OWNER}', ARGV[1], '${LEASE}', now + ARGV[3])
 redis.call('pexpire', KEYS[1], ARGV[2])
 return 1`);
 
-/** `before`: the writes before this one, `writes`: those with it. A time of 0 is not set. */
+/** `before`: number of writes before this one, `writes`: including it. An expiry or lease of 0 is not set. */
 export const write = script<
   Key,
   [owner: string, before: number, writes: number, ttlMs: number, leaseMs: number, ...fields: string[]],
@@ -98,7 +101,7 @@ redis.call('hset', KEYS[1], '${SEQ}', ARGV[3])
 ${SET}
 return 'held'`);
 
-/** The record as its owner knows it, unless it is another's. */
+/** Replaces the journal with the owner's copy unless another worker owns it. */
 export const restore = script<
   Key,
   [owner: string, writes: number, ttlMs: number, leaseMs: number, nothing: '', ...fields: string[]],
@@ -114,7 +117,9 @@ redis.call('pexpire', KEYS[1], ARGV[3])
 ${SET}
 return 'held'`);
 
-/** Tells nothing where `channel` is empty. Gives how many have heard the message. */
+/**
+ * Releases the lease and returns the number of subscribers that received the message. An empty `channel`: no message.
+ */
 export const release = script<
   Key,
   [owner: string, writes: number, channel: string, message: string],
@@ -127,7 +132,10 @@ return redis.call('publish', ARGV[3], ARGV[4])`);
 export const keepFor = script<Key, [owner: string, ttlMs: number], void>(`
 if redis.call('hget', KEYS[1], '${OWNER}') == ARGV[1] then redis.call('pexpire', KEYS[1], ARGV[2]) end`);
 
-/** `ttlMs`: of a record that is not there yet. The lease stays: what runs under it has ended when it has run out. */
+/**
+ * `ttlMs`: expiry of a journal that does not exist yet. The lease remains: calls made under it have ended when it
+ * expires.
+ */
 export const revoke = script<Key, [ttlMs: number], void>(`
 local there = redis.call('exists', KEYS[1])
 redis.call('hset', KEYS[1], '${OWNER}', '${REVOKED}')

@@ -6,8 +6,8 @@ import { type Rate, windowOf } from './rate.js';
 export type RateCounter = RateLimiterRedis | RateLimiterMemory;
 
 /**
- * A counter that all processes of a Redis share; while it is away each process counts by itself.
- * @param redis absent: this process alone is counted
+ * A counter shared by all processes that use a Redis; while it is unreachable each process counts by itself.
+ * @param redis absent: counts within this process only
  */
 export function rateCounter(keyPrefix: string, rate: Rate, redis: Redis | undefined): RateCounter {
   const options = { keyPrefix, ...windowOf(rate) };

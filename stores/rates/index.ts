@@ -1,3 +1,3 @@
-/** Rates, and the counters that hold callers to them across processes. */
+/** Rates, and the counters that enforce them across processes. */
 export { type RateCounter, rateCounter } from './counter.js';
 export { type Rate, rateFields, windowOf } from './rate.js';

@@ -1,4 +1,4 @@
-/** The record of runs: what each call was given and what it gave, so that a run that has failed can be resumed. */
+/** Run records: the input and result of each call, from which a failed run is resumed. */
 export type { Before, EndedCall, KeptEnd, RecordSummary, ResumableRecords, RunRecords } from './record.js';
 export { asThrown, RedisRecords, recordKey } from './redis-records.js';
 export { type Spill, spillTo } from './spill.js';

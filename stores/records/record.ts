@@ -1,7 +1,7 @@
 import type { JsonObject } from '../../pipelines/json.js';
 import type { StageCall, StageOutcome } from '../../pipelines/run/index.js';
 
-/** How a call has ended, as a host knows it. */
+/** How a call has ended, as reported by its host. */
 export interface EndedCall {
   /** The run's id; of a child run `<run>/<path>`. */
   readonly run: string;
@@ -19,43 +19,49 @@ export interface Failure {
   readonly message: string;
 }
 
-/** What a resumed run finds of a call in the record of the run before: how it ended there, and that is how it ends here. */
+/** How a call ended in the run that is resumed; the resumed run takes the same outcome. */
 export type KeptEnd = { readonly outcome: StageOutcome } | { readonly failure: Failure };
 
 /**
- * The record of runs: what each call was given and what it gave, written as it ends. A run that has failed is resumed from it,
- * so that nothing that has ended happens again.
+ * Run records: the input and result of each call, written as it ends. A failed run is resumed from them without
+ * repeating calls that have ended.
  */
 export interface RunRecords {
-  /** Keeps how a call has ended. Never rejects and never waits for long: what cannot be kept is a gap, which the record says. */
+  /**
+   * Records the end of a call. Never rejects and never waits for long: a call that cannot be recorded is a gap, which
+   * the record counts.
+   */
   keep(ended: EndedCall): Promise<void>;
   /**
-   * How a call ended in the run that this one resumes; undefined where it did not, or where the run resumes none. Throws
-   * `RESUME_DIVERGED` where the stage has ended there in another way, or the call has succeeded with another input and must
-   * not be repeated, and `RECORD_GONE` where the record is not the one that the resumption has seen.
+   * How a call ended in the run that this one resumes; undefined if it did not end there, or the run is not a
+   * resumption. Throws `RESUME_DIVERGED` if the stage ended there in another way, or if the call succeeded with another
+   * input and must not be repeated, and `RECORD_GONE` if the record is not the one that the resumption was based on.
    */
   before(run: string, call: StageCall, input: JsonObject): Promise<KeptEnd | undefined>;
 }
 
-/** What the record of an ended run holds, for who wants to resume it. */
+/** Summary of an ended run's record, for deciding on a resumption. */
 export interface RecordSummary {
-  /** How many calls have succeeded, by the id of their stage. Those of child runs do not count. */
+  /** Number of calls that have succeeded, by stage id, without those of child runs. */
   readonly succeeded: ReadonlyMap<string, number>;
-  /** Calls that could not be kept. */
+  /** Number of calls that could not be recorded. */
   readonly gaps: number;
 }
 
-/** What the run that goes on is told of the one before, beside its calls. */
+/** What a resumed run is given about the previous one, besides its calls. */
 export interface Before {
-  /** Ids of the stages that were over for good: what they have come to stays, failures included. */
+  /** Ids of the stages that had ended: their outcomes stay, failures included. */
   readonly ended: readonly string[];
-  /** Calls of these that the record lacks may be made again. */
+  /** Calls of these stages that the record lacks may be repeated. */
   readonly repeat: boolean;
 }
 
-/** The resumption's side. */
+/** The part of the records that resuming needs. */
 export interface ResumableRecords {
   summary(run: string): Promise<RecordSummary>;
-  /** Keeps the record for at least `leastMs` milliseconds more, for the run that goes on from it, and marks it as seen. */
+  /**
+   * Keeps the record for at least `leastMs` milliseconds more, for the run that resumes from it, and marks it as in
+   * use.
+   */
   hold(run: string, before: Before, leastMs: number): Promise<void>;
 }

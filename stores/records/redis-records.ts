@@ -10,29 +10,29 @@ import type { Spill } from './spill.js';
 
 export interface RedisRecordsParts {
   readonly redis: Redis;
-  /** Keeps what is too large for Redis. Absent: it is a gap. */
+  /** Stores values that are too large for Redis. Absent: such a value is a gap. */
   readonly spill?: Spill;
   /** How long a record is kept after the end of its run, in milliseconds. */
   readonly keptMs: number;
-  /** Whether the store has room for records: they give way before runs do. */
+  /** Whether the store has room for records: they are dropped before runs are rejected. */
   readonly room?: () => boolean;
-  /** Called for each call that is not kept. */
+  /** Called for each call that is not recorded. */
   readonly onGap?: (error: unknown) => void;
 }
 
-/** A value above this goes to the artifact store, in bytes of JSON. */
+/** Larger values, in bytes of JSON, go to the artifact store. */
 const INLINE_BYTES = 16_384;
-/** Most of one run: a loop over some thousand items, in two fields each. */
+/** Limit of one run: a loop over some thousand items, with two fields each. */
 const MOST_FIELDS = 10_000;
 const MOST_BYTES = 8 * 2 ** 20;
 
-/** A call's entry, as it lies in Redis. */
+/** A call's entry as stored in Redis. */
 interface Entry {
   readonly path: string;
   readonly stage: string;
   readonly kind: string;
   readonly model: string;
-  /** Of a `code` stage's function, where it has one. */
+  /** Version of a `code` stage's function, if it has one. */
   readonly codeVersion?: string;
   /** The plan's version. */
   readonly version: string;
@@ -46,19 +46,22 @@ interface Entry {
   readonly endedAt: number;
 }
 
-/** In place, or where the artifact store has it. */
+/** A value, inline or by its address in the artifact store. */
 type Value = { readonly json: Json } | { readonly uri: string };
 
-/** Most runs whose gaps wait for the next write of this process: the oldest are forgotten, whose runs have long ended. */
+/**
+ * Runs whose gaps wait for the next write of this process; beyond that the oldest are dropped, whose runs ended long
+ * ago.
+ */
 const MOST_GAPS = 10_000;
 
 /**
- * Records in Redis: a hash for each run, its child runs included, with a field for each call. A success is never replaced by
- * the failure of a later attempt: its worker may have died before anybody heard of it.
+ * Records in Redis: a hash for each run, its child runs included, with a field for each call. A success is never
+ * replaced by the failure of a later attempt: its worker may have died before it reported the success.
  */
 export class RedisRecords implements RunRecords, ResumableRecords {
   readonly #parts: RedisRecordsParts;
-  /** Calls that could not be kept, until a later write says so. */
+  /** Calls that could not be recorded, until a later write adds their number. */
   readonly #gaps = new Map<string, number>();
 
   constructor(parts: RedisRecordsParts) {
@@ -73,14 +76,14 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     const gaps = this.#gaps.get(root) ?? 0;
     this.#gaps.delete(root);
     try {
-      if (!room()) throw new MillraceError('STATE_STORE_FULL', 'there is no room for records');
+      if (!room()) throw new MillraceError('STATE_STORE_FULL', 'the state store has no room for records');
       const entry = await this.#entryOf(ended);
       const name = nameOf(run, call);
       const [field, succeeded] = entry.failure ? [`${FAILED}${name}`, ''] : [name, name];
       const path = `${PATH}${pathOf(run, call)}`;
       const values = [field, JSON.stringify(entry), path, succeeded, keptMs + (call.runMs ?? 0)] as const;
       const kept = await keep(redis, [recordKey(root)], ...values, gaps, MOST_FIELDS, MOST_BYTES);
-      if (kept !== 1) onGap(new MillraceError('RESULT_TOO_LARGE', 'the record of the run has reached its most'));
+      if (kept !== 1) onGap(new MillraceError('RESULT_TOO_LARGE', 'the record of the run has reached its size limit'));
     } catch (error) {
       this.#gaps.set(root, (this.#gaps.get(root) ?? 0) + gaps + 1);
       const [oldest] = this.#gaps.keys();
@@ -102,7 +105,7 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     if (held == null) {
       throw new MillraceError(
         'RECORD_GONE',
-        `the record of the run "${from}" is not there any more: what has ended is not known`,
+        `the record of the run "${from}" no longer exists: it is unknown which calls have ended`,
       );
     }
     const digest = jsonHash(input);
@@ -111,12 +114,12 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     const { ended, repeat } = JSON.parse(held) as Before;
     const isOver = inside === '' ? ended.includes(call.stage) : isInside(inside, ended);
     const failure = entryOf(failed);
-    // The run went on behind the failure: to another candidate, to the next turn, or without the stage.
+    // The run continued after the failure: with another candidate, the next turn, or without the stage.
     const wentOn = isOver || Boolean(other) || turn != null;
     if (succeeded === undefined && failure?.failure && failure.digest === digest && wentOn) {
       return { failure: failure.failure };
     }
-    // With more time left another candidate would be the first; the stage has ended by the one that was.
+    // With more time left another candidate would come first; the stage ended with the recorded one.
     const others =
       succeeded === undefined && other ? entryOf(await reached(() => this.#parts.redis.hget(key, other))) : undefined;
     if (others?.digest === digest) return await this.#outcomeOf(others, call);
@@ -136,7 +139,7 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     for (const [field, text] of Object.entries(all)) {
       if (/^[@!=]/.test(field)) continue;
       const { stage, path } = JSON.parse(text) as Entry;
-      // The calls of child runs stand behind the path of the child.
+      // Calls of child runs are stored under the path of the child.
       if (path.startsWith(CHILD)) continue;
       succeeded.set(stage, (succeeded.get(stage) ?? 0) + 1);
     }
@@ -184,7 +187,7 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     } catch (error) {
       if (!(error instanceof MillraceError) || error.code !== 'ARTIFACT_NOT_FOUND') throw error;
     }
-    throw new MillraceError('RECORD_GONE', `a value of the record, ${value.uri}, is not there any more`);
+    throw new MillraceError('RECORD_GONE', `a value of the record, ${value.uri}, no longer exists`);
   }
 }
 
@@ -192,13 +195,13 @@ const entryOf = (text: string | null | undefined): Entry | undefined =>
   text == null ? undefined : (JSON.parse(text) as Entry);
 
 const diverged = ({ path, stage }: StageCall, how: string): MillraceError =>
-  new MillraceError('RESUME_DIVERGED', `stage "${path ?? stage}" ${how} in the run before, and is not repeated`, {
+  new MillraceError('RESUME_DIVERGED', `stage "${path ?? stage}" ${how} in the previous run and must not be repeated`, {
     stage,
   });
 
 export const recordKey = (root: string): string => `millrace:record:{${root}}`;
 
-/** Before the path of a call of a child run. */
+/** Prefix of the paths of child runs' calls. */
 const CHILD = '/';
 
 function pathOf(run: string, { path, stage }: StageCall): string {
@@ -206,7 +209,10 @@ function pathOf(run: string, { path, stage }: StageCall): string {
   return inside === '' ? (path ?? stage) : `${CHILD}${inside}/${path ?? stage}`;
 }
 
-/** Whether a child run stands in one of these stages: its path begins with the stage's id, behind the items and rounds around it. */
+/**
+ * Whether a child run belongs to one of these stages: its path starts with the stage's id, after enclosing items and
+ * rounds.
+ */
 function isInside(path: string, stages: readonly string[]): boolean {
   const starts = [0, ...[...path.matchAll(/\]\//g)].map(({ index }) => index + 2)];
   return starts.some((start) => {
@@ -222,24 +228,27 @@ function isInside(path: string, stages: readonly string[]): boolean {
   });
 }
 
-/** A call among those of its run: where it stands and what serves it. */
+/** Field of a call within its run: its path and what serves it. */
 const nameOf = (run: string, call: StageCall): string =>
   `${pathOf(run, call)} ${jsonHash(servedBy(call)).slice(0, 16)}`;
 
-/** Of a tool's call: the path of the next turn's. That it is there says that the model was told how this call ended. */
+/** For a tool's call: the path of the next turn's call. If that exists, the model has received how this call ended. */
 function turnAfter(path: string): string {
   const [, agent, turn] = /^(.*\/turn-)(\d+)\/[^/]+$/.exec(path) ?? [];
   return agent === undefined ? '' : `${agent}${Number(turn) + 1}`;
 }
 
-/** Fields that are no call's success: the mark of a resumption, gaps and bytes; failures; which call has succeeded at a path, empty where none has. */
+/**
+ * Other fields: the mark of a resumption, gaps and bytes; failures; the call that has succeeded at a path, empty if
+ * none has.
+ */
 const HELD = '@held';
 const GAPS = '@gaps';
 const BYTES = '@bytes';
 const FAILED = '!';
 const PATH = '=';
 
-/** 1 when the call is kept, 0 when the record has reached its most. */
+/** Returns 1 if the call is recorded, 0 if the record has reached its limit. */
 const keep = script<
   [record: string],
   [
@@ -275,11 +284,11 @@ async function reached<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    const message = `the record of the run cannot be reached: ${messageOf(error)}`;
+    const message = `the record of the run is unavailable: ${messageOf(error)}`;
     throw new MillraceError('STORE_UNAVAILABLE', message, {}, { cause: error });
   }
 }
 
-/** A kept failure as it was thrown; no attempt changes it. */
+/** A recorded failure as an error, final: another attempt would not change it. */
 export const asThrown = ({ code, message }: Failure): MillraceError =>
   new MillraceError(isErrorCode(code) ? code : 'INTERNAL', message, { final: true });

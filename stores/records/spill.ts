@@ -1,6 +1,6 @@
 import type { ArtifactStore, Inspector } from '../artifacts/index.js';
 
-/** Keeps values that are too large for the state store, under the tenant of their run. */
+/** Stores values that are too large for the state store, under the tenant of their run. */
 export interface Spill {
   put(tenant: string, text: string): Promise<string>;
   get(tenant: string, uri: string): Promise<string>;

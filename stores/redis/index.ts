@@ -1,4 +1,4 @@
-/** Connections to Redis, its scripts and vector sets, what a store must be like to be relied on, and what its refusals mean. */
+/** Connections to Redis, scripts, vector sets, checks of a store's configuration, and classification of its errors. */
 
 export { keySegment } from './key-segment.js';
 export { connected, createRedis, oneShotRedis } from './redis-client.js';

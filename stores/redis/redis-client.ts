@@ -2,32 +2,32 @@ import { Redis } from 'ioredis';
 import type { Logger } from '../../telemetry/logger.js';
 
 /**
- * Waits between two tries to reconnect: 50 ms, doubling to half a second. The cap is what brings hits back within a
- * second of Redis; two tries a second cost nothing.
+ * Delays between reconnects: 50 ms, doubling to half a second. The cap restores the connection within a second of
+ * Redis; two tries a second cost nothing.
  */
 const RECONNECT_FIRST_MS = 50;
 const RECONNECT_MAX_MS = 500;
 
 /**
- * A socket that owes an answer and stays silent for this many command timeouts is dropped and dialled again. Without it
- * a host that vanished without closing its connections is noticed only after TCP's own retries, about 15 minutes.
+ * A socket with a pending reply that stays silent for this many command timeouts is closed and reopened. Otherwise a
+ * host that vanished without closing its connections is noticed only after TCP's own retries, about 15 minutes.
  */
 const SILENT_TIMEOUTS = 4;
 
 /**
- * A connection for uses that can do without Redis: every command answers or fails within `timeoutMs`, and at once while
- * there is no connection. Nothing is queued or sent twice. It reconnects for ever and never throws by itself.
+ * A connection for uses that can do without Redis: every command settles within `timeoutMs`, and rejects at once while
+ * disconnected. Commands are neither queued nor sent twice. It reconnects indefinitely and never throws by itself.
  *
- * @param options.url redis:// or rediss:// URL, with user, password and database if need be
- * @param options.store what it is used for, for log lines
- * @param options.timeoutMs longest wait for one answer, in milliseconds
+ * @param options.url redis:// or rediss:// URL, with user, password and database if required
+ * @param options.store what it is used for, in log lines
+ * @param options.timeoutMs timeout of a command, in milliseconds
  */
 export function createRedis(options: { url: string; timeoutMs: number; logger: Logger; store?: string }): Redis {
   const { url, timeoutMs, logger, store } = options;
   const redis = new Redis(url, {
     connectionName: 'millrace',
     commandTimeout: timeoutMs,
-    // A TLS handshake takes several round trips where a command takes one.
+    // A TLS handshake takes several round trips, a command one.
     connectTimeout: Math.max(4 * timeoutMs, 1_000),
     socketTimeout: SILENT_TIMEOUTS * timeoutMs,
     enableOfflineQueue: false,
@@ -41,8 +41,8 @@ export function createRedis(options: { url: string; timeoutMs: number; logger: L
 }
 
 /**
- * A connection for one look: it is made by `connect`, once, and every command answers or fails within `timeoutMs`. Why it
- * cannot be made or is lost is told by its event `error`.
+ * A connection for a single check: `connect` opens it once, and every command settles within `timeoutMs`. Its `error`
+ * event carries why it could not be opened or was lost.
  */
 export const oneShotRedis = (url: string, timeoutMs: number): Redis =>
   new Redis(url, {
@@ -53,13 +53,13 @@ export const oneShotRedis = (url: string, timeoutMs: number): Redis =>
     retryStrategy: () => null,
   });
 
-/** One line when the connection is lost and one when it is back, however many tries lie between. */
+/** Logs one line when the connection is lost and one when it is back, however many tries lie between. */
 function logConnection(redis: Redis, logger: Logger, about: { readonly store?: string }): void {
   let up: boolean | undefined;
   let reason = '';
   redis.on('error', (error: Error) => {
     reason = error.message;
-    // The first connection: 'close' follows an error only, so it is told here with its reason.
+    // The first connection: 'close' only follows an error here, so it is logged with its reason.
     if (up === undefined) {
       up = false;
       logger.warn({ ...about, error: reason }, 'redis cannot be reached; trying again');
@@ -77,7 +77,7 @@ function logConnection(redis: Redis, logger: Logger, about: { readonly store?: s
   });
 }
 
-/** Whether Redis answered within `ms`: for a process's start-up, which goes on either way. */
+/** Whether Redis answered within `ms`, for a process's start-up, which continues either way. */
 export function connected(redis: Redis, ms: number): Promise<boolean> {
   if (redis.status === 'ready') return Promise.resolve(true);
   return new Promise((resolve) => {

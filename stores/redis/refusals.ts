@@ -1,6 +1,6 @@
 /**
- * Whether Redis has refused a write for want of memory, as against being away. A script is refused with the same word, and a
- * transaction says why beside its own refusal.
+ * Whether Redis rejected a write because it is out of memory, as opposed to being unreachable. Scripts are rejected
+ * with the same code; a transaction carries the reason next to its own error.
  */
 export function isFull(error: unknown): boolean {
   if (!(error instanceof Error)) return false;

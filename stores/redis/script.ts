@@ -7,11 +7,12 @@ type Command = (keys: number, ...keysAndArguments: readonly Argument[]) => Promi
 let defined = 0;
 
 /**
- * A Lua script of Redis as a function. Each connection sends the text once and its hash from then on. A server that has lost
- * the text (`SCRIPT FLUSH`) is sent it again, behind the commands that were sent in the meantime. The call rejects with what
- * Redis answers, and with `INTERNAL` where its keys are not of one slot of a Redis Cluster: a single server would not notice.
+ * A Redis Lua script as a function. Each connection sends the text once and its hash from then on. If the server has
+ * lost the text (`SCRIPT FLUSH`) it is sent again, after commands that were sent in the meantime. The call rejects with
+ * Redis' error, and with `INTERNAL` if its keys are not in one slot of a Redis Cluster, which a single server would not
+ * detect.
  *
- * @typeParam Reply what the script returns: it is not checked
+ * @typeParam Reply type of the script's reply, not checked
  */
 export function script<Keys extends readonly string[], Arguments extends readonly Argument[], Reply>(
   lua: string,
@@ -29,8 +30,8 @@ export function script<Keys extends readonly string[], Arguments extends readonl
 function requireOneSlot(keys: readonly string[]): void {
   const [first = '', ...others] = keys.map(hashedPart);
   if (others.every((other) => other === first)) return;
-  throw new MillraceError('INTERNAL', `a script has keys of several slots: ${keys.join(', ')}`);
+  throw new MillraceError('INTERNAL', `the keys of a script are in several slots: ${keys.join(', ')}`);
 }
 
-/** The part of a key that decides on its slot: what stands in its first braces, if anything does. */
+/** The part of a key that determines its slot: the content of its first braces, if any. */
 const hashedPart = (key: string): string => /^[^{]*\{([^}]+)\}/.exec(key)?.[1] ?? key;

@@ -1,21 +1,21 @@
 import type { Redis } from 'ioredis';
 
-/** What a Redis says of itself; absent what it does not show. */
+/** The configuration of a Redis; fields that it does not reveal are absent. */
 export interface StoreLook {
   /** Its `maxmemory-policy`. */
   readonly policy?: string;
-  /** Whether every write goes to an append-only file. */
+  /** Whether it has an append-only file. */
   readonly appendOnly?: boolean;
   readonly usedBytes?: number;
   /** 0: no limit. */
   readonly limitBytes?: number;
-  /** The id of the server's process: the same behind every address and database of one server. */
+  /** Id of the server's process, equal for every address and database of one server. */
   readonly server?: string;
 }
 
 /**
- * Looks at a store. Managed servers forbid `CONFIG GET` and show most of the same in `INFO`; others forbid `INFO`. Rejects
- * where the server cannot be reached.
+ * Reads a store's configuration. Managed servers forbid `CONFIG GET` and show most of the same in `INFO`; others forbid
+ * `INFO`. Rejects if the server is unreachable.
  */
 export async function lookAt(redis: Pick<Redis, 'info' | 'config'>): Promise<StoreLook> {
   const info = await shown(redis.info());
@@ -34,7 +34,7 @@ export async function lookAt(redis: Pick<Redis, 'info' | 'config'>): Promise<Sto
   };
 }
 
-/** Whether the store may drop what it was told to keep; undefined where it does not show. */
+/** Whether the store may evict data that must be kept; undefined if unknown. */
 export const mayEvict = ({ policy }: StoreLook): boolean | undefined =>
   policy === undefined ? undefined : policy !== 'noeviction';
 
@@ -44,7 +44,7 @@ async function configured(redis: Pick<Redis, 'config'>, name: string): Promise<s
   return typeof value === 'string' ? value : undefined;
 }
 
-/** The answer; undefined where the server refuses the command. */
+/** The reply; undefined if the server rejects the command. */
 async function shown<T>(asked: Promise<T>): Promise<T | undefined> {
   try {
     return await asked;

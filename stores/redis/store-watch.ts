@@ -4,20 +4,20 @@ import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Logger } from '../../telemetry/logger.js';
 import { lookAt, mayEvict, type StoreLook } from './store-look.js';
 
-/** Time between two looks, in milliseconds: a look is one command of 0.1 ms. */
+/** Interval of checks, in milliseconds; a check is one command of 0.1 ms. */
 const EVERY_MS = 1_000;
 
-/** Share of a store's memory that is left to runs that have begun: new ones are refused from here on. */
+/** Used share of a store's memory from which new runs are rejected; the rest is left to runs that have begun. */
 const FULL_AT = 0.95;
-/** Above this share of its memory nothing is kept that runs can do without. */
+/** Used share of a store's memory from which data that runs can do without is not stored. */
 const ROOMY_BELOW = 0.8;
 
 export interface StoreWatchOptions {
   readonly role: 'state' | 'index';
   readonly redis: Pick<Redis, 'info' | 'config'>;
-  /** What an operator sets to name the store, for messages. */
+  /** Name of the setting with the store's URL, for messages. */
   readonly setting: string;
-  /** A policy that the server does not show is taken to be `noeviction`. */
+  /** Assume `noeviction` if the server does not reveal its policy. */
   readonly acceptUnseen: boolean;
   readonly logger: Logger;
   readonly registry: Registry;
@@ -25,8 +25,8 @@ export interface StoreWatchOptions {
 }
 
 /**
- * Keeps an eye on a store that must keep what it is given: refuses it at the start where it may evict, and notices while it
- * is used that somebody has changed its policy or that its memory is full.
+ * Watches a store that must not lose data: rejects it at start-up if it may evict, and detects during operation that
+ * its policy has changed or its memory is full.
  */
 export class StoreWatch {
   readonly #options: StoreWatchOptions;
@@ -45,15 +45,12 @@ export class StoreWatch {
       new Gauge({ name, help, labelNames: ['store'] as const, registers });
     this.#used = gauge('millrace_store_used_bytes', 'Memory that a Redis store uses');
     this.#limit = gauge('millrace_store_limit_bytes', 'Memory that a Redis store may use; 0: no limit');
-    this.#evicts = gauge(
-      'millrace_store_evicts',
-      '1 where a Redis store that must keep everything has a policy that evicts',
-    );
+    this.#evicts = gauge('millrace_store_evicts', '1 if a Redis store that must not evict has an eviction policy');
   }
 
   /**
-   * The first look, then one every second until `stop`. Where the store cannot be reached the first look is left to the
-   * next one. Throws `INVALID_SETTING` for a store that may evict, or that does not show whether it may.
+   * Checks the store at once, then every second until `stop`. If the store is unreachable the first check is left to
+   * the next one. Throws `INVALID_SETTING` if the store may evict or does not reveal whether it may.
    */
   async start(): Promise<StoreLook | undefined> {
     const first = await this.#lookAgain();
@@ -67,12 +64,12 @@ export class StoreWatch {
     clearInterval(this.#timer);
   }
 
-  /** Whether the store has no memory left but for what has begun. */
+  /** Whether the store has no memory left for new runs. */
   get full(): boolean {
     return this.#share >= FULL_AT;
   }
 
-  /** Whether there is room for what only helps: records give way before runs do. */
+  /** Whether there is room for optional data: records are dropped before runs are rejected. */
   get roomy(): boolean {
     return this.#share < ROOMY_BELOW;
   }
@@ -82,13 +79,13 @@ export class StoreWatch {
     return limitBytes > 0 ? usedBytes / limitBytes : 0;
   }
 
-  /** Throws `STATE_STORE_FULL` where nothing new may begin. */
+  /** Throws `STATE_STORE_FULL` if nothing new may begin. */
   requireRoom(): void {
     if (!this.full) return;
     throw new MillraceError('STATE_STORE_FULL', fullness(this.#look), { retryAfterMs: EVERY_MS });
   }
 
-  /** Throws `INVALID_SETTING` where the store may evict by now, `STATE_STORE_FULL` where it is full. */
+  /** Throws `INVALID_SETTING` if the store may evict, `STATE_STORE_FULL` if it is full. */
   requireSound(): void {
     if (evicts(this.#look, this.#options.acceptUnseen)) refuse(this.#options, this.#look);
     this.requireRoom();
@@ -100,7 +97,7 @@ export class StoreWatch {
     try {
       look = await lookAt(redis);
     } catch (error) {
-      logger.debug({ store: role, error: messageOf(error) }, 'the store cannot be looked at');
+      logger.debug({ store: role, error: messageOf(error) }, 'cannot check the store');
       return undefined;
     }
     this.#look = look;
@@ -109,17 +106,17 @@ export class StoreWatch {
     this.#limit.set({ store: role }, look.limitBytes ?? 0);
     this.#evicts.set({ store: role }, bad ? 1 : 0);
     const about = { store: role, policy: look.policy };
-    this.#tell('evicts', bad, () => logger.error(about, `the ${role} store may evict what runs need: ${remedy}`));
+    this.#tell('evicts', bad, () => logger.error(about, `the ${role} store may evict data that runs need: ${remedy}`));
     this.#tell('full', this.full, () =>
       logger.error({ ...about, detail: fullness(look) }, `the ${role} store is full`),
     );
     this.#tell('no file', look.appendOnly === false, () =>
-      logger.warn(about, `the ${role} store has no append-only file: a restart of Redis loses what it holds`),
+      logger.warn(about, `the ${role} store has no append-only file: a restart of Redis loses its data`),
     );
     return look;
   }
 
-  /** Once when it begins to hold; again when it has ended and begins anew. */
+  /** Logs once when a condition begins to hold, and again each time it begins anew. */
   #tell(what: string, holds: boolean, tell: () => void): void {
     if (holds && !this.#told.has(what)) tell();
     if (holds) this.#told.add(what);
@@ -130,7 +127,7 @@ export class StoreWatch {
 const UNSEEN: StoreLook = {};
 const remedy = 'set its maxmemory-policy to noeviction';
 
-/** A store that has not been looked at yet counts as sound: it is away, which is told elsewhere. */
+/** A store that has not been checked yet counts as sound: it is unreachable, which is reported elsewhere. */
 const evicts = (look: StoreLook, acceptUnseen: boolean): boolean =>
   look !== UNSEEN && (mayEvict(look) ?? !acceptUnseen);
 
@@ -143,9 +140,9 @@ function refuse({ role, setting, acceptUnseen }: StoreWatchOptions, look: StoreL
   if (!evicts(look, acceptUnseen)) return;
   const message =
     look.policy === undefined
-      ? `the Redis of the ${role} store shows its maxmemory-policy neither by INFO nor by CONFIG GET. ` +
+      ? `the Redis of the ${role} store reveals its maxmemory-policy neither in INFO nor by CONFIG GET. ` +
         'Make sure that it is noeviction, then set MILLRACE_STORE_POLICY_UNSEEN=accept'
-      : `the Redis of the ${role} store has the maxmemory-policy ${look.policy}, which may evict what runs need to go on: ` +
+      : `the Redis of the ${role} store has the maxmemory-policy ${look.policy}, which may evict data that runs need: ` +
         `${remedy}, and give caches a Redis of their own (REDIS_CACHE_URL)`;
   throw new MillraceError('INVALID_SETTING', `${setting}: ${message}`, { fields: [{ field: setting, message }] });
 }

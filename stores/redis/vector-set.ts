@@ -1,9 +1,9 @@
 import type { Redis } from 'ioredis';
 
 /**
- * Eight bits a dimension: half the memory of floats (1.1 instead of 2.2 kB an element of 384). Measured on 100
- * questions in MiniLM space, the error of the cosine is at most 0.0018 and 0.0004 on average, which is no more than
- * that of the embedder's own int8 weights. (`BIN` is off by up to 0.29.)
+ * Eight bits a dimension: half the memory of floats (1.1 instead of 2.2 kB per element of 384 dimensions). Measured on
+ * 100 questions in MiniLM space, the error of the cosine is at most 0.0018 and 0.0004 on average, no more than that of
+ * the embedder's own int8 weights. (`BIN` is off by up to 0.29.)
  */
 export const QUANTISATION = 'Q8';
 
@@ -15,20 +15,20 @@ export interface Neighbour {
   readonly similarity: number;
 }
 
-/** Vector sets of Redis 8 (VADD, VSIM). Vectors have length 1 (L2 norm). Every call throws when Redis does not answer. */
+/** Vector sets of Redis 8 (VADD, VSIM). Vectors are L2-normalized. Every call rejects if Redis does not answer. */
 export class VectorSets {
   readonly #redis: Redis;
   #available: boolean | undefined;
 
   constructor(redis: Redis) {
     this.#redis = redis;
-    // The server behind an address may be another after a reconnect.
+    // After a reconnect the address may lead to another server.
     redis.on('close', () => {
       this.#available = undefined;
     });
   }
 
-  /** Whether the server has vector sets and allows their use. It is asked once a connection. */
+  /** Whether the server has vector sets and permits their use. Checked once per connection. */
   async available(): Promise<boolean> {
     this.#available ??= await probeVectorSets(this.#redis).then(
       () => true,
@@ -45,16 +45,16 @@ export class VectorSets {
     return serverName(await this.#redis.info('server').catch(() => ''));
   }
 
-  /** 0 where there is no such set. */
+  /** Number of elements; 0 if there is no such set. */
   async size(set: string): Promise<number> {
     return Number(await this.#redis.call('VCARD', set));
   }
 
-  /** Adds or replaces an element; the set lives at least `ttlMs` from now. */
+  /** Adds or replaces an element; the set expires `ttlMs` from now at the earliest. */
   async add(set: string, id: string, vector: Float32Array, ttlMs: number): Promise<void> {
     const pipeline = this.#redis.pipeline();
     pipeline.call('VADD', set, 'FP32', vectorBytes(vector), id, QUANTISATION);
-    // GT alone never sets an expiry on a key without one, NX alone never moves it.
+    // GT alone sets no expiry on a key without one; NX alone never extends it.
     pipeline.pexpire(set, ttlMs, 'NX');
     pipeline.pexpire(set, ttlMs, 'GT');
     const results = (await pipeline.exec()) ?? [];
@@ -62,8 +62,8 @@ export class VectorSets {
   }
 
   /**
-   * The nearest elements, nearest first.
-   * @param effort candidates that the search keeps in hand; absent: what Redis takes
+   * Nearest elements, nearest first.
+   * @param effort size of the search's candidate list; absent: Redis' default
    */
   async search(set: string, vector: Float32Array, count: number, effort?: number): Promise<Neighbour[]> {
     const how = effort === undefined ? [] : ['EF', effort];
@@ -78,7 +78,7 @@ export class VectorSets {
     return found;
   }
 
-  /** Up to `count` elements drawn at random. */
+  /** Up to `count` random elements. */
   async sample(set: string, count: number): Promise<string[]> {
     const reply = await this.#redis.call('VRANDMEMBER', set, count);
     return Array.isArray(reply) ? reply.map(String) : [];
@@ -93,22 +93,22 @@ export class VectorSets {
   }
 }
 
-/** Rejects where the server has no vector sets or forbids them: a real call says more than COMMAND INFO, ACLs included. */
+/** Rejects if the server has no vector sets or forbids them. A real call covers ACLs, which COMMAND INFO does not. */
 export const probeVectorSets = (redis: Redis): Promise<unknown> => redis.call('VCARD', PROBE);
 
-/** `VADD` takes 32-bit floats in little-endian order, which is that of every machine Node runs on today but s390x. */
+/** `VADD` takes 32-bit floats in little-endian order, the byte order of every platform of Node except s390x. */
 export const vectorBytes = (vector: Float32Array): Buffer =>
   Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength);
 
-/** As Redis says, to a client or to a script, that a command is not there or not allowed. */
+/** Redis' errors, to a client or a script, for a command that does not exist or is not permitted. */
 const REFUSALS =
   /^(ERR unknown command|NOPERM|ERR Unknown Redis command called from script|ERR ACL failure in script|ERR The user executing the script can't run)/i;
 
-/** Whether Redis has answered that the command is not there or not allowed, as against no answer. */
+/** Whether Redis has replied that the command does not exist or is not permitted, as opposed to not replying. */
 export const lacksVectorSets = (error: unknown): boolean =>
   error instanceof Error && error.name === 'ReplyError' && REFUSALS.test(error.message);
 
-/** The server's name and version out of `INFO server`. */
+/** The server's name and version, from `INFO server`. */
 export function serverName(info: string): string {
   const field = (name: string) => new RegExp(`^${name}:(.+?)\\r?$`, 'm').exec(info)?.[1];
   const valkey = field('valkey_version');
