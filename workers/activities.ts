@@ -7,11 +7,12 @@ import type { Stages } from './compose.js';
 import { createSegmentActivity } from './hosts/segment-executor.js';
 
 /**
- * The activities of a worker: one function serves the type of every stage and of every segment.
- * @param ends aborts when segments are to end because their worker does: Temporal waits for them, and does not cancel them
+ * The activities of a worker; the same function serves the activity type of every stage and every segment.
+ * @param ends aborts when segments have to end because their worker shuts down, which Temporal does not cancel but
+ * waits for
  */
 export function workerActivities({ runner, redis }: Pick<Stages, 'runner' | 'redis'>, ends?: AbortSignal) {
-  // One for each segment that runs.
+  // Each running segment adds a listener.
   if (ends) setMaxListeners(0, ends);
   const stage = createActivities(runner).default;
   const segment = createSegmentActivity(runner, redis, ends);

@@ -1,10 +1,10 @@
 import type { ActivitySlotInfo, CustomSlotSupplier, SlotPermit } from '@temporalio/worker';
 
 /**
- * Places for activities that the workers of a process share, however many task queues it serves: one for each queue would let
- * as many times the stages run at once as it has queues. A poll holds a place before it has a task, so every queue
- * may hold one while the others' polls hold the rest: else a queue could be left without a poll for as long as nothing comes on
- * the others.
+ * Activity slots shared by a process's workers, however many task queues they poll: with slots per queue the number of
+ * concurrent stages would multiply by the number of queues. A poll holds a slot before it has a task, so every queue
+ * may hold one even while the polls of other queues hold all the rest; otherwise a queue could stay without a poll for
+ * as long as the others receive no tasks.
  */
 export class ActivitySlots {
   readonly #most: number;
@@ -16,7 +16,7 @@ export class ActivitySlots {
     this.#most = most;
   }
 
-  /** For the worker of one task queue. */
+  /** The slot supplier for the worker of one task queue. */
   supplier(): CustomSlotSupplier<ActivitySlotInfo> {
     let polling = 0;
     const take = (): SlotPermit | null => {

@@ -3,24 +3,24 @@ import path from 'node:path';
 import { MillraceError } from '../pipelines/errors.js';
 import { type PlacementDocument, readPlacement } from '../placement/document/index.js';
 
-/** Names of what has been applied: `0003-039c5167e74c.json`, in order. */
+/** Names of applied placements in order: `0003-039c5167e74c.json`. */
 const ENTRY = /^(\d{4,})-[0-9a-f]{12}\.json$/;
 
 /**
- * The placements that were applied, the latest last, each in a file of its own beside the one that gateways watch. The file
- * is replaced whole: who reads it sees one placement or the other.
+ * The history of applied placements, latest last, each in a file of its own beside the file that gateways watch. That
+ * file is replaced atomically: a reader sees either the old or the new placement.
  */
 export class AppliedHistory {
   readonly #file: string;
   readonly #folder: string;
 
-  /** @param file what `MILLRACE_PLACEMENT` names */
+  /** @param file the file of `MILLRACE_PLACEMENT` */
   constructor(file: string) {
     this.#file = path.resolve(file);
     this.#folder = `${this.#file}.applied`;
   }
 
-  /** The placement that new runs go by now; undefined where there is none. Throws `INVALID_PLACEMENT`. */
+  /** The placement that new runs use; undefined if there is none. Throws `INVALID_PLACEMENT`. */
   current(): PlacementDocument | undefined {
     try {
       return readPlacement(readFileSync(this.#file, 'utf8'), this.#file);
@@ -30,19 +30,21 @@ export class AppliedHistory {
     }
   }
 
-  /** Makes it the placement of new runs. One that is it already is not written again. */
+  /** Makes a placement the one that new runs use. The current one is not written again. */
   apply(placement: PlacementDocument): { readonly changed: boolean } {
     mkdirSync(this.#folder, { recursive: true });
     const before = this.current();
     if (before?.version === placement.version) return { changed: false };
-    // A placement that was put there by hand can be gone back to as well.
+    // A placement written by hand can be rolled back to as well.
     if (before !== undefined && this.#entries().length === 0) this.#keep(before);
     this.#keep(placement);
     this.#write(placement);
     return { changed: true };
   }
 
-  /** Goes back to the placement applied before the current one; again, further back. Throws `INVALID_PLACEMENT`. */
+  /**
+   * Restores the placement applied before the current one; repeated calls go further back. Throws `INVALID_PLACEMENT`.
+   */
   rollback(): { readonly from: PlacementDocument | undefined; readonly to: PlacementDocument } {
     const [last, before] = this.#entries().reverse();
     if (last === undefined || before === undefined) {

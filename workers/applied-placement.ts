@@ -8,8 +8,8 @@ import type { Logger } from '../telemetry/logger.js';
 import type { Settings } from './settings.js';
 
 /**
- * Where the calls of pools go by the placement that is applied now. A run takes it with it when it starts, so that another
- * placement changes no run that is under way. Throws `INVALID_SETTING` and `INVALID_PLACEMENT`.
+ * Places the calls of pools by the currently applied placement. A run keeps the placement that it was started with.
+ * Throws `INVALID_SETTING` and `INVALID_PLACEMENT`.
  */
 export function openPlacement(
   { MILLRACE_PLACEMENT: file, MILLRACE_TASK_QUEUE: queue }: Settings,

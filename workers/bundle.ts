@@ -4,12 +4,12 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { bundleWorkflowCode, DefaultLogger } from '@temporalio/worker';
 
-/** The workflow bundle that the build makes: with it a worker starts in a quarter of the time. */
+/** The workflow bundle written by the build. With it a worker starts in a quarter of the time. */
 export const BUNDLE_PATH = fileURLToPath(new URL('../workflow-bundle.js', import.meta.url));
 const WORKFLOWS_PATH = fileURLToPath(new URL('../workflows/index.js', import.meta.url));
 const PRELOAD_PATH = fileURLToPath(new URL('../workflows/preload.js', import.meta.url));
 
-/** Where a worker takes its workflows from: the prebuilt bundle, or the sources where no build has been made. */
+/** The source of a worker's workflows: the prebuilt bundle, or the sources if there is no build. */
 export const workflowSource = () =>
   existsSync(BUNDLE_PATH) ? { workflowBundle: { codePath: BUNDLE_PATH } } : { workflowsPath: WORKFLOWS_PATH };
 
@@ -23,10 +23,10 @@ export async function writeBundle(): Promise<void> {
   await writeFile(BUNDLE_PATH, code);
 }
 
-/** Of Swagger UI: what the explorer serves, and what its licence wants beside it. */
+/** Files of Swagger UI: those that the explorer serves, and those that its licence requires beside them. */
 const SWAGGER_UI = ['swagger-ui-bundle.js', 'swagger-ui.css', 'swagger-ui-bundle.js.LICENSE.txt', 'LICENSE', 'NOTICE'];
 
-/** Puts the explorer's files, which the compiler leaves alone, into this build. */
+/** Copies the explorer's files, which the compiler does not, into this build. */
 async function copyExplorer(): Promise<void> {
   const folder = new URL('../gateway/explorer/page/', import.meta.url);
   await mkdir(folder, { recursive: true });
@@ -41,6 +41,6 @@ async function copyExplorer(): Promise<void> {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   await writeBundle();
   await copyExplorer();
-  // npm makes a package's commands executable when it installs them, which in a clone is before they are built.
+  // npm makes a package's commands executable on installation, which in a clone happens before they are built.
   await chmod(new URL('../cli/main.js', import.meta.url), 0o755);
 }

@@ -9,20 +9,23 @@ import type { NamedCode } from '../pipelines/stages/kind.js';
 import { codeQueues } from '../placement/queues.js';
 import { pollersOf } from '../temporal/pollers.js';
 
-/** A run that waits for a version asks at least this often, in milliseconds: what nobody has asked for since is not waited for. */
+/**
+ * A run that waits for a version requests it at least this often, in milliseconds; versions without a request for
+ * longer are not waited for.
+ */
 const ASKED_MS = 180_000;
-/** Most versions that are told apart. */
+/** Limit of versions that are recorded. */
 const MOST_NAMES = 100;
 
 const missingKey = (namespace: string, taskQueue: string): string => `millrace:code:missing:${namespace}:${taskQueue}`;
 
-/** Where queues are looked at. */
+/** Dependencies of looking up queues. */
 interface Queues {
   readonly connection: Pick<Connection, 'workflowService'>;
   readonly namespace: string;
 }
 
-/** Says which of the queues of a function's version a worker serves, and notes the version where none does. */
+/** Returns which of the queues of a function's version has a worker, and records the version as missing if none has. */
 export function createServingActivity(redis: Redis) {
   return async ({ serving: { queues, code } }: ServingCall): Promise<string | null> => {
     const { client, info } = Context.current();
@@ -30,7 +33,7 @@ export function createServingActivity(redis: Redis) {
     const served = await firstServed({ connection, namespace: options.namespace }, queues);
     const key = missingKey(options.namespace, info.taskQueue);
     const noted = served === undefined ? redis.zadd(key, Date.now(), code) : redis.zrem(key, code);
-    // Only for those who look at it.
+    // Only for observers.
     await noted.then(() => redis.zremrangebyrank(key, 0, -MOST_NAMES - 1)).catch(() => undefined);
     return served ?? null;
   };
@@ -44,8 +47,8 @@ async function firstServed({ connection, namespace }: Queues, queues: readonly s
 }
 
 /**
- * The versions of functions, `total@2`, that no worker has: of these functions, and of those that runs wait for, as far as
- * Redis tells.
+ * Versions of functions, such as `total@2`, that no worker has: of the given functions, and of those that runs wait for
+ * according to Redis.
  */
 export async function missingCode(
   at: Queues & { readonly taskQueue: string },
@@ -55,7 +58,7 @@ export async function missingCode(
   const waited = redis
     ?.zrangebyscore(missingKey(at.namespace, at.taskQueue), Date.now() - ASKED_MS, '+inf')
     .catch(() => []);
-  // Functions of one build share its queue.
+  // Functions of the same build share its queue.
   const asked = new Map<string, Promise<string | undefined>>();
   const own = functions.map(async ({ name, version }) => {
     if (version === undefined) return [];
@@ -67,10 +70,10 @@ export async function missingCode(
   return [...new Set([...((await waited) ?? []), ...(await Promise.all(own)).flat()])].sort();
 }
 
-/** Temporal and Redis are asked at most so often, in milliseconds. */
+/** Shortest interval between two lookups in Temporal and Redis, in milliseconds. */
 const FRESH_MS = 2_000;
 
-/** What is missing, for `/readyz` and for Prometheus. */
+/** Missing versions, for `/readyz` and Prometheus. */
 export class CodeWatch {
   readonly #ask: () => Promise<readonly string[]>;
   #asked: { readonly at: number; readonly missing: Promise<readonly string[]> } | undefined;
@@ -92,7 +95,7 @@ export class CodeWatch {
     });
   }
 
-  /** Throws `CODE_NOT_FOUND` naming what no worker has. */
+  /** Throws `CODE_NOT_FOUND` with the versions that no worker has. */
   async check(): Promise<void> {
     const missing = await this.#missing();
     if (missing.length > 0) throw new MillraceError('CODE_NOT_FOUND', `no worker has code ${missing.join(', ')}`);

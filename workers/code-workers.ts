@@ -7,15 +7,15 @@ import type { Stages } from './compose.js';
 import { HEARTBEAT_THROTTLE_MS } from './heartbeat.js';
 import type { Settings } from './settings.js';
 
-/** Each is a poll that Temporal's server holds open, for each worker process. */
+/** Limit of queues: for each, Temporal holds open polls of every worker process. */
 const MOST_QUEUES = 64;
-/** Polls of one queue: one is enough to take what comes, the other comes first while it is handed out. */
+/** Concurrent polls of one queue: one takes the next task while the other delivers one. */
 const POLLS = 2;
 
-/** They run no workflows; the tuner wants all four. */
+/** These workers run no workflows, but the tuner requires all four suppliers. */
 const NONE = { type: 'fixed-size', numSlots: 1 } as const;
 
-/** Workers for the queues of the code versions that this process has. */
+/** Creates workers for the queues of the code versions that this process has. */
 export async function createCodeWorkers(parts: {
   readonly connection: NativeConnection;
   readonly settings: Settings;

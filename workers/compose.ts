@@ -28,7 +28,7 @@ import { keysOf } from './pool-keys.js';
 import type { Settings } from './settings.js';
 import { openStore, type WatchedStores, watchStores } from './stores.js';
 
-/** All that runs stages, put together from the settings. */
+/** What running stages takes, composed from the settings. */
 export interface Stages {
   readonly runner: StageRunner;
   readonly pools: Pools;
@@ -37,17 +37,17 @@ export interface Stages {
   readonly code: CodeFunctions;
   /** The state store, for the journals of segments. */
   readonly redis: Redis;
-  /** What stages and workflows tell those who watch. */
+  /** Events of stages and workflows, for followers of runs. */
   readonly events: RunEventLog;
-  /** Whether the stores that must keep what they are given do. */
+  /** Watches of the stores that must not evict. */
   readonly stores: WatchedStores;
   close(): Promise<void>;
 }
 
-/** Where artifacts are kept; worker and gateway share it. */
+/** Folder of the artifact store, shared by worker and gateway. */
 export const artifactsFolder = (settings: Settings): string => path.join(settings.MILLRACE_HOME, 'artifacts');
 
-/** The part of the disk's reserve that uploads leave and workers may use: all but a quarter. */
+/** Workers reserve this fraction (1/n) of the disk reserve; uploads reserve all of it. */
 const WORKERS_SHARE_OF_RESERVE = 4;
 
 const sessionQuota = (settings: Settings) => ({
@@ -90,7 +90,7 @@ export async function composeStages(settings: Settings, logger: Logger): Promise
   const warnings = new RationedWarnings(logger);
   const events = new RunEventLog(redis, (error) => {
     metrics.eventsLost.inc({ why: isFull(error) ? 'full' : 'away' });
-    warnings.warn('events', { err: error }, 'events of runs are lost: the state store does not take them');
+    warnings.warn('events', { err: error }, 'events of runs are lost: cannot write them to the state store');
   });
   const records = new RedisRecords({
     redis,
@@ -99,11 +99,7 @@ export async function composeStages(settings: Settings, logger: Logger): Promise
     room: () => stores.state.roomy,
     onGap(error) {
       metrics.recordGaps.inc();
-      warnings.warn(
-        'records',
-        { err: error },
-        'the records of runs have gaps: they cannot be resumed without repeating',
-      );
+      warnings.warn('records', { err: error }, 'the records of runs have gaps: resuming these runs repeats calls');
     },
   });
   const runner = new StageRunner({
@@ -154,7 +150,7 @@ export async function composeStages(settings: Settings, logger: Logger): Promise
   };
 }
 
-/** A pool of an `embed` model as the semantic cache and the vector index want it. */
+/** A pool of an `embed` model, as an embedder for the semantic cache and the vector index. */
 export function embedderOf(pools: Pools, name: string): Embedder {
   const pool = pools.get(name);
   const context = { audio: { read: noAudio, write: noAudio }, checkpoint: () => undefined, emit: () => undefined };

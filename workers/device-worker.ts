@@ -12,9 +12,9 @@ import type { Stages } from './compose.js';
 import { HEARTBEAT_THROTTLE_MS } from './heartbeat.js';
 import type { Settings } from './settings.js';
 
-/** Time between two looks whether a device has room again, in milliseconds: a small part of any model's call. */
+/** Interval of checks whether a device has room, in milliseconds: a small fraction of any model's call. */
 const LOOK_MS = 20;
-/** It runs no workflows; the tuner wants all four. */
+/** These workers run no workflows, but the tuner requires all four suppliers. */
 const NONE = { type: 'fixed-size', numSlots: 1 } as const;
 
 export interface DeviceWorkerOptions {
@@ -24,9 +24,9 @@ export interface DeviceWorkerOptions {
 }
 
 /**
- * Serves the devices that the settings name: the task queue of each, and those of the pools that have endpoints on them. It
- * takes a stage only when the servers there have room for it, so that what waits does so in Temporal, where priority and
- * fairness order it and another device can take it.
+ * Serves the devices in the settings: the task queue of each, and those of the pools that have endpoints on them. A
+ * stage is taken only when the servers there have room for it; otherwise it waits in Temporal, where priority and
+ * fairness apply and another device can take it.
  */
 export async function createDeviceWorkers({ connection, settings, stages }: DeviceWorkerOptions) {
   const { TEMPORAL_NAMESPACE: namespace, MILLRACE_TASK_QUEUE: deployment, MILLRACE_DEVICES: labels = [] } = settings;
@@ -49,7 +49,7 @@ export async function createDeviceWorkers({ connection, settings, stages }: Devi
       shutdownGraceTime: settings.MILLRACE_SHUTDOWN_GRACE_MS,
     });
   const pools = new Set([...devices.values()].flatMap((device) => device.pools));
-  // A process may serve a queue once only, whatever the number of its devices.
+  // Temporal permits one worker per queue in a process, so a pool's queue is served once for all its devices.
   const ofPools = [...pools].map((pool) => {
     const on = [...devices].filter(([, device]) => device.pools.includes(pool)).map(([label]) => label);
     return serve(poolQueue(deployment, pool), on, pool);
@@ -60,7 +60,7 @@ export async function createDeviceWorkers({ connection, settings, stages }: Devi
   ]);
   return {
     async run(): Promise<void> {
-      // A signal for each: Node takes more than ten listeners of one for a leak.
+      // One signal per device: Node reports a leak above ten listeners of one signal.
       const watches = [...devices.values()].map((device) => {
         const ended = new AbortController();
         return { ended, watching: device.watch(ended.signal) };
@@ -78,7 +78,7 @@ export async function createDeviceWorkers({ connection, settings, stages }: Devi
   };
 }
 
-/** As many slots, polls included, as there is room for now. */
+/** Supplies as many slots, polls included, as there is room for. */
 export function slotsFor(room: () => number): CustomSlotSupplier<never> {
   let held = 0;
   const take = (): SlotPermit | null => {

@@ -3,15 +3,15 @@ import { invalid } from '../temporal/profile.js';
 import type { Settings } from './settings.js';
 
 /**
- * Where each server is: the user's own if a setting names it, else the embedded stack's port on loopback.
- * Nothing here says whether a server is up.
+ * Addresses of the servers: the user's own if a setting names them, else the embedded stack's port on loopback. Does
+ * not check whether a server is up.
  */
 export interface Endpoints {
   /** host:port of Temporal's gRPC frontend. */
   readonly temporal: string;
   /** Base URL of the Temporal UI, without a trailing slash. */
   readonly temporalUi: string;
-  /** redis:// or rediss:// URLs of the stores: state, vector indexes, semantic cache. */
+  /** redis:// or rediss:// URLs of the stores for state, vector indexes and the semantic cache. */
   readonly redis: string;
   readonly redisIndex: string;
   readonly redisCache: string;
@@ -21,7 +21,10 @@ export interface Endpoints {
   readonly llm: readonly string[];
 }
 
-/** The address that embedded servers bind: they have no authentication, so they never leave the machine. */
+/**
+ * The address that embedded servers bind: they have no authentication, so they must not be reachable from other
+ * machines.
+ */
 export const LOOPBACK = '127.0.0.1';
 
 export function endpointsOf(settings: Settings): Endpoints {
@@ -29,7 +32,7 @@ export function endpointsOf(settings: Settings): Endpoints {
     temporal: settings.TEMPORAL_ADDRESS ?? `${LOOPBACK}:${settings.MILLRACE_TEMPORAL_PORT}`,
     temporalUi: withoutSlash(settings.TEMPORAL_UI_URL ?? `http://${LOOPBACK}:${settings.MILLRACE_TEMPORAL_UI_PORT}`),
     redis: settings.REDIS_URL ?? `redis://${LOOPBACK}:${settings.MILLRACE_REDIS_PORT}`,
-    // One server of the user's own may serve both; the cache always needs one that may evict.
+    // The user's server may serve state and index; the cache needs a server of its own that may evict.
     redisIndex:
       settings.REDIS_INDEX_URL ?? settings.REDIS_URL ?? `redis://${LOOPBACK}:${settings.MILLRACE_REDIS_INDEX_PORT}`,
     redisCache: settings.REDIS_CACHE_URL ?? `redis://${LOOPBACK}:${settings.MILLRACE_REDIS_CACHE_PORT}`,
@@ -39,24 +42,24 @@ export function endpointsOf(settings: Settings): Endpoints {
 }
 
 /**
- * Temporal’s frontend, and how to speak to it. Throws `INVALID_SETTING` where TLS or a key is set and no server is: the embedded
- * one has neither, and a key must not go to another server than the one that it was made for.
+ * Temporal’s frontend with its connection settings. Throws `INVALID_SETTING` if TLS or a key is set without a server:
+ * the embedded server has neither, and a key must not be sent to a server that it was not issued for.
  */
 export function temporalServer(settings: Settings): TemporalServer {
   if (settings.TEMPORAL_ADDRESS === undefined && settings.TEMPORAL_TLS === 'true') {
     throw invalid(
       'TEMPORAL_ADDRESS',
-      'TLS or an API key for Temporal is set, and not for which server: set it, or unset TEMPORAL_API_KEY and TEMPORAL_TLS…',
+      'TLS or an API key for Temporal is set, but no server: set TEMPORAL_ADDRESS, or unset TEMPORAL_API_KEY and TEMPORAL_TLS…',
     );
   }
   return { ...settings, TEMPORAL_ADDRESS: endpointsOf(settings).temporal };
 }
 
-/** Where the command line finds the gateway. */
+/** Base URL of the gateway, for the command line. */
 export const gatewayUrl = (settings: Settings): string =>
   settings.MILLRACE_GATEWAY_URL ?? `http://${LOOPBACK}:${settings.MILLRACE_GATEWAY_PORT}`;
 
-/** Addresses of workflows' pages in the Temporal UI; with Temporal's id of an execution its own, else the latest's. */
+/** Builds URLs of workflows in the Temporal UI: of one execution if its id is given, else of the latest. */
 export const runPages =
   (temporalUi: string, namespace: string) =>
   (workflowId: string, runId?: string): string => {

@@ -37,10 +37,10 @@ import type { Settings } from './settings.js';
 import { openStore, watchStores } from './stores.js';
 import { openWebhooks } from './webhooks.js';
 
-/** Where gateways keep what they seal the cursors of lists with. */
+/** Key of the secret with which gateways seal the cursors of lists. */
 const CURSOR_SECRET = 'millrace:cursors';
 
-/** `millrace gateway`: serves the HTTP trigger until SIGTERM or SIGINT, then lets requests in progress end. */
+/** `millrace gateway`: serves all doors until SIGTERM or SIGINT, then lets requests in progress finish. */
 export async function runGateway(settings: Settings): Promise<void> {
   const logger = createLogger(settings, 'gateway');
   const { temporalUi } = endpointsOf(settings);
@@ -51,7 +51,7 @@ export async function runGateway(settings: Settings): Promise<void> {
     await loadModels(settings),
     createConnectors({ openai: { keyOf: keysOf(settings) } }),
   );
-  // A pipeline whose model nobody serves is a mistake of the deployment: say so now, not at its first run.
+  // A pipeline whose model has no pool is a deployment error: reported now, not at its first run.
   for (const { plan } of pipelines) place(plan, poolOf, settings.MILLRACE_TASK_QUEUE);
   const applied = openPlacement(settings, logger);
   const artifacts = await openFileStore(artifactsFolder(settings), {
@@ -59,7 +59,7 @@ export async function runGateway(settings: Settings): Promise<void> {
     tenantBytes: settings.MILLRACE_TENANT_ARTIFACT_BYTES || undefined,
     reserveBytes: settings.MILLRACE_DISK_RESERVE_BYTES,
   });
-  // Lazy: the gateway answers "not ready" while Temporal is away, instead of not answering.
+  // Lazy: while Temporal is unreachable the gateway responds "not ready" instead of not starting.
   const connection = lazyConnection(temporal);
   void tellTrouble(temporal, logger);
   const redis = openStore(settings, 'state', logger);
@@ -156,7 +156,7 @@ export async function runGateway(settings: Settings): Promise<void> {
   }
 }
 
-/** `/readyz` tells anybody that Temporal cannot be used; why, and at which address, is for the operator. */
+/** Logs why Temporal is unreachable, and its address, for the operator; the public `/readyz` does not contain them. */
 async function tellTrouble(temporal: TemporalServer, logger: Logger): Promise<void> {
   const trouble = await troubleOf(temporal);
   if (!trouble) return;
@@ -164,7 +164,7 @@ async function tellTrouble(temporal: TemporalServer, logger: Logger): Promise<vo
   logger.error({ code }, message);
 }
 
-/** Beside a proxy that authenticates, gRPC would be another way in: it has to be asked for. */
+/** With an authenticating proxy, gRPC would bypass it, so it is off unless it is enabled explicitly. */
 const servesGrpc = (settings: Settings): boolean =>
   settings.MILLRACE_KSERVE_GRPC_PORT !== 0 &&
   (settings.MILLRACE_KEYS !== undefined ||

@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http';
 import type { Registry } from 'prom-client';
 import { LOOPBACK } from './endpoints.js';
 
-/** The worker's own small server: `/metrics` (Prometheus), `/healthz` (alive) and `/readyz` (takes work). */
+/** The worker's own HTTP server: `/metrics` (Prometheus), `/healthz` (alive) and `/readyz` (accepts tasks). */
 export async function serveMetrics(port: number, registry: Registry, ready: () => boolean): Promise<Server> {
   const server = createServer((request, response) => {
     const answer = (status: number, body: string, type = 'text/plain; charset=utf-8') =>
@@ -12,7 +12,7 @@ export async function serveMetrics(port: number, registry: Registry, ready: () =
     if (request.url !== '/metrics') return answer(404, 'not found\n');
     registry.metrics().then(
       (text) => answer(200, text, registry.contentType),
-      () => answer(500, 'metrics cannot be read\n'),
+      () => answer(500, 'cannot collect the metrics\n'),
     );
   });
   await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, LOOPBACK, resolve));

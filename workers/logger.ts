@@ -1,7 +1,7 @@
 import { type Logger, pino } from 'pino';
 import type { Settings } from './settings.js';
 
-/** JSON lines on stdout; `process` tells the worker's lines from the gateway's. */
+/** Logs JSON lines to stdout; `process` distinguishes the worker's lines from the gateway's. */
 export const createLogger = (settings: Pick<Settings, 'MILLRACE_LOG_LEVEL'>, process: string): Logger =>
   pino({
     level: settings.MILLRACE_LOG_LEVEL,

@@ -3,7 +3,7 @@ import { type McpConfig, parseMcpServers } from '../activities/mcp/index.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
 import type { Settings } from './settings.js';
 
-/** The MCP servers of the file of `MILLRACE_MCP_SERVERS`; none without it. Throws `INVALID_SETTING`. */
+/** The MCP servers in the file of `MILLRACE_MCP_SERVERS`; none if it is unset. Throws `INVALID_SETTING`. */
 export async function loadMcpServers({ MILLRACE_MCP_SERVERS: file }: Settings): Promise<McpConfig> {
   if (file === undefined) return {};
   let value: unknown;

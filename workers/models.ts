@@ -7,7 +7,7 @@ import { endpointsOf } from './endpoints.js';
 import type { Settings } from './settings.js';
 
 /**
- * Which pool serves each model that a pipeline names: the file of `MILLRACE_MODELS`, or the models of the embedded stack
+ * The pool of each model that pipelines name: from the file of `MILLRACE_MODELS`, or the models of the embedded stack
  * on the Triton and LLM servers of the settings.
  */
 export async function loadModels(settings: Settings): Promise<ModelsConfig> {
@@ -23,7 +23,7 @@ export async function loadModels(settings: Settings): Promise<ModelsConfig> {
   }
 }
 
-/** What a placement needs of the pools. */
+/** What placing needs to know about the pools. */
 export const poolDescriptions =
   (models: ModelsConfig, connectors: ReadonlyMap<string, Connector>) =>
   (name: string): PoolDescription | undefined => {

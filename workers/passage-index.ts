@@ -5,7 +5,7 @@ import type { Logger } from '../telemetry/logger.js';
 import type { Settings } from './settings.js';
 import { openStore } from './stores.js';
 
-/** The vector index on its store, over a connection of its own: it waits longer than a cache does. */
+/** The vector index on its store, over a connection of its own, with a longer timeout than a cache has. */
 export function openPassageIndex(
   settings: Settings,
   embedderFor: (name: string) => Embedder,

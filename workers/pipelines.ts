@@ -12,20 +12,23 @@ import { sourcesOf } from './sources.js';
 
 /** What a process serves. */
 export interface Deployment {
-  /** Each function that their plans name has a version. */
+  /** Every function in their plans has a version. */
   readonly pipelines: readonly Pipeline[];
-  /** Those of the pipelines, and those that the module exports beside them: earlier versions for runs that are under way. */
+  /**
+   * The functions of the pipelines, and those that the module exports besides: earlier versions for runs in progress.
+   */
   readonly functions: readonly NamedCode[];
 }
 
 /**
- * What the module exports, one by one or in a list, or the catalogue. Functions without a version have the build's: that of
- * `buildId`, or one made of the module's sources, the same in every process that loads the same files.
+ * Loads the pipelines and functions that the module exports, one by one or in lists, or the catalogue. Functions
+ * without a version get that of the build: `buildId`, or a hash of the module's sources, which is equal in every
+ * process that loads the same files.
  */
 export async function loadDeployment(module: string | undefined, buildId?: string): Promise<Deployment> {
   const { pipelines, functions } =
     module === undefined ? { pipelines: catalog, functions: [] } : await readModule(module);
-  // A release of Millrace is the catalogue's build.
+  // The catalogue's build is the release of Millrace.
   const sources = module === undefined ? `millrace-${releaseOf()}` : await sourcesOf(path.resolve(module));
   const build: Build = { version: `${BUILD}${buildId ?? sources}`, sources };
   const own = pipelines.map((pipeline) => pinned(pipeline, build));
@@ -46,7 +49,7 @@ async function readModule(module: string): Promise<Deployment> {
   return { pipelines: [...new Set(pipelines)], functions: exported.flatMap(functionsOf) };
 }
 
-/** Those of an exported `code(…)` or `tool(…)`. */
+/** The functions of an exported `code(…)` or `tool(…)`. */
 function functionsOf(value: unknown): readonly NamedCode[] {
   if (typeof value !== 'object' || value === null) return [];
   if ('functions' in value && value.functions instanceof Map) return [...(value as Tool).functions.values()];

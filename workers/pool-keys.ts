@@ -4,12 +4,12 @@ import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { endpointsOf } from './endpoints.js';
 import type { Settings } from './settings.js';
 
-/** What `LLM_API_KEY` holds where a server wants none. */
+/** Value of `LLM_API_KEY` for servers that need none. */
 const NONE = 'none';
 
 /**
- * The key of an endpoint: the one that its pool refers to, else `LLM_API_KEY` at the addresses of `LLM_BASE_URL` and at no
- * other. A key goes to no server that it was not meant for.
+ * The key of an endpoint: the one that its pool refers to, else `LLM_API_KEY`, which is sent to the addresses of
+ * `LLM_BASE_URL` only.
  */
 export function keysOf(settings: Settings): KeyOf {
   const { llm } = endpointsOf(settings);
@@ -20,7 +20,7 @@ export function keysOf(settings: Settings): KeyOf {
   };
 }
 
-/** Throws `INVALID_SETTING` where the reference leads to nothing; what it leads to is in no message. */
+/** Throws `INVALID_SETTING` if the reference cannot be resolved. Messages never contain the key. */
 function read(reference: KeyReference): string {
   if ('env' in reference) {
     const key = process.env[reference.env]?.trim();
@@ -33,7 +33,8 @@ function read(reference: KeyReference): string {
   } catch (error) {
     throw invalid('file', `cannot read ${reference.file}: ${messageOf(error)}`);
   }
-  if (key === '' || /[\r\n]/.test(key)) throw invalid('file', `${reference.file} is to hold one line, the key`);
+  if (key === '' || /[\r\n]/.test(key))
+    throw invalid('file', `${reference.file} must contain the key on a single line`);
   return key;
 }
 

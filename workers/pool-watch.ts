@@ -3,12 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { PoolReports, type Pools } from '../activities/pools/index.js';
 import type { Stages } from './compose.js';
 
-/** How often a worker tells how its pools are, in milliseconds: three times before it counts as gone. */
+/** Interval of a worker's reports on its pools, in milliseconds; a worker counts as gone after three. */
 const EVERY_MS = 5_000;
 
 /**
- * Tells the gateways, by way of Redis, which endpoints of the worker's pools do not answer. They are asked for the model's
- * fingerprint, which computes nothing.
+ * Reports to the gateways, through Redis, which endpoints of the worker's pools do not answer. They are checked by a
+ * request for the model's fingerprint, which computes nothing.
  */
 export function watchPools(
   { pools, redis }: Pick<Stages, 'pools' | 'redis'>,
@@ -27,7 +27,7 @@ export function watchPools(
   };
 }
 
-/** Never rejects: what Redis does not take now it takes the next time. */
+/** Never rejects: a report that Redis rejects is repeated at the next interval. */
 async function watch(
   pools: Pools,
   tell: (report: Awaited<ReturnType<Pools['reach']>>) => Promise<void>,

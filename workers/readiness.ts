@@ -12,14 +12,14 @@ interface Parts {
   readonly namespace: string;
   readonly taskQueue: string;
   readonly redis: Redis;
-  /** The watch on the same store. */
+  /** The watch of the same store. */
   readonly state: Pick<StoreWatch, 'requireSound'>;
   readonly artifacts: Pick<ArtifactStore, 'check'>;
 }
 
 /**
- * What `/readyz` looks at. Critical is what no run can start without; a new part gets a row here. A message is told to anybody:
- * no address belongs in it.
+ * The checks of `/readyz`. Critical: no run can start without it. `/readyz` is public: messages must not contain
+ * addresses.
  */
 export function gatewayReadiness({
   connection,
@@ -44,14 +44,14 @@ async function refuseUnpolled(connection: Connection, namespace: string, taskQue
     (['workflows', 'stages'] as const).map((what) => pollersOf(connection, namespace, taskQueue, what)),
   );
   if (workflows?.length && stages?.length) return;
-  throw away(`no worker polls the task queue "${taskQueue}": runs are accepted and wait for one`);
+  throw away(`no worker polls the task queue "${taskQueue}": runs are accepted but wait for a worker`);
 }
 
 function refuseAway(reports: readonly PoolReport[]): void {
   if (reports.length === 0) throw away(`no worker has reported on its model servers for ${TOLD_MS / 1000} s`);
   const pools = new Set(reports.flatMap((report) => Object.keys(report)));
   const missing = [...pools].flatMap((pool) => {
-    // Workers may reach different servers: a pool is as well as the worker says that reaches most of it.
+    // Workers may reach different servers: a pool's state is that seen by the worker that reaches most of it.
     const [best] = reports.flatMap((report) => report[pool] ?? []).sort((a, b) => a.away / a.of - b.away / b.of);
     return best === undefined || best.away === 0
       ? []

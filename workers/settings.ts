@@ -5,8 +5,8 @@ import { withProfile } from '../temporal/profile.js';
 import { TEMPORAL_SETTINGS } from './temporal-settings.js';
 
 /**
- * Every setting of every Millrace process: name, meaning, default and the default's reason, once.
- * This file is the only reader of the environment; Temporal’s SDK, which reads profiles, gets it from here.
+ * Every setting of every Millrace process: name, meaning, default and the reason for the default. This file is the only
+ * reader of the environment, except that Temporal’s SDK, which reads profiles, gets the environment from here.
  */
 const BASE_PORT = 7400;
 
@@ -14,7 +14,7 @@ const port = (about: string, fallback: number) =>
   z.coerce.number().int().min(1).max(65_535).default(fallback).describe(about);
 const ms = (about: string, fallback: number) => z.coerce.number().int().positive().default(fallback).describe(about);
 const bytes = (about: string, fallback: number) => z.coerce.number().int().positive().default(fallback).describe(about);
-/** Of a secret that a person makes up: 16 random bytes in hex. */
+/** Shortest secret chosen by a person: 16 random bytes in hex. */
 const SHORTEST_SECRET = 32;
 const list = (about: string, shortest = 1) =>
   z
@@ -31,7 +31,7 @@ const list = (about: string, shortest = 1) =>
 
 export function settingsSchema(basePort = BASE_PORT) {
   return z.object({
-    // Where things live.
+    // Folders and pipelines.
     MILLRACE_HOME: z
       .string()
       .default('.millrace')
@@ -45,7 +45,7 @@ export function settingsSchema(basePort = BASE_PORT) {
     MILLRACE_LOG_LEVEL: z
       .enum(['trace', 'debug', 'info', 'warn', 'error', 'silent'])
       .default('info')
-      .describe('Least level of log lines.'),
+      .describe('Lowest level of log lines.'),
     MILLRACE_PIPELINES: z
       .string()
       .optional()
@@ -55,7 +55,7 @@ export function settingsSchema(basePort = BASE_PORT) {
       .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$/)
       .optional()
       .describe(
-        'Names the build of your pipelines, e.g. a commit: the version of functions that state none. Gateway and workers of a deployment need the same; default: a hash of the module of MILLRACE_PIPELINES and all files that it names by relative paths, which notices no change in packages.',
+        'Identifies the build of your pipelines, e.g. a commit: the version of functions that declare none. Must be equal for gateway and workers of a deployment. Default: a hash of the module of MILLRACE_PIPELINES and of all files that it refers to by relative paths; changes in packages do not change it.',
       ),
     MILLRACE_MODELS: z
       .string()
@@ -69,12 +69,12 @@ export function settingsSchema(basePort = BASE_PORT) {
       .describe(
         'JSON file of the MCP servers whose tools agents may call, by name: `command`, `args` and `env`, or `url` and `headers`.',
       ),
-    // Your own servers. Unset = the embedded stack's.
+    // The user's own servers. Unset: the embedded stack's.
     ...TEMPORAL_SETTINGS,
     MILLRACE_TASK_QUEUE: z
       .string()
       .default('millrace')
-      .describe('Temporal task queue; another name keeps two deployments in one namespace apart.'),
+      .describe('Temporal task queue; use different names for two deployments in one namespace.'),
     TEMPORAL_UI_URL: z.url().optional().describe('Base URL of the Temporal UI, for links to runs.'),
     REDIS_URL: z
       .string()
@@ -86,23 +86,23 @@ export function settingsSchema(basePort = BASE_PORT) {
       .string()
       .optional()
       .describe(
-        'URL of your Redis (8 or later) for vector indexes, `noeviction` too; default: the one of `REDIS_URL`, else the embedded one.',
+        'URL of your Redis (8 or later) for vector indexes, also with `noeviction`; default: that of `REDIS_URL`, else the embedded one.',
       ),
     REDIS_CACHE_URL: z
       .string()
       .optional()
       .describe(
-        'URL of your Redis (8 or later) for the semantic cache: a server of its own, which may evict (`allkeys-lru` or `volatile-lru`); default: the embedded one.',
+        'URL of your Redis (8 or later) for the semantic cache: a separate server that may evict (`allkeys-lru` or `volatile-lru`); default: the embedded one.',
       ),
     MILLRACE_RECORD_KEPT_MS: ms(
-      'How long the record of a run is kept after the end of the run, a day by default: until then a run that failed can be resumed.',
+      'How long the record of a run is kept after its end, a day by default; a failed run can be resumed until then.',
       24 * 3_600_000,
     ),
     MILLRACE_STORE_POLICY_UNSEEN: z
       .enum(['refuse', 'accept'])
       .default('refuse')
       .describe(
-        'Whether a Redis for state or indexes is used that shows its `maxmemory-policy` neither by `INFO` nor by `CONFIG GET`: `accept` says that you have made sure of `noeviction`.',
+        'Whether to use a Redis for state or indexes that reveals its `maxmemory-policy` neither in `INFO` nor by `CONFIG GET`: `accept` confirms that you have verified `noeviction`.',
       ),
     TRITON_URL: list('host:port of your Triton gRPC endpoints, separated by commas.'),
     LLM_BASE_URL: list('Base URLs (ending in /v1) of your OpenAI-compatible servers, separated by commas.'),
@@ -113,14 +113,17 @@ export function settingsSchema(basePort = BASE_PORT) {
       .describe(
         'Bearer token, sent to LLM_BASE_URL only; other pools name theirs in the models file (apiKey). llama.cpp and vLLM need none by default.',
       ),
-    MILLRACE_GATEWAY_URL: z.url().optional().describe('Base URL of a gateway elsewhere, for the command line.'),
+    MILLRACE_GATEWAY_URL: z
+      .url()
+      .optional()
+      .describe('Base URL of the gateway, for the command line; default: this machine’s.'),
     MILLRACE_PUBLIC_URL: z
       .url({ protocol: /^https?$/ })
       .optional()
       .describe(
-        'Base URL at which callers reach this gateway, where a proxy in front has another scheme, name or path: links begin with it. Forwarded headers are not trusted.',
+        'Base URL at which callers reach this gateway, if a proxy in front has another scheme, host or path: links start with it. Forwarded headers are not trusted.',
       ),
-    // Ports of what Millrace starts, all from one base so that two stacks need one setting to live side by side.
+    // Ports of the processes that Millrace starts, from one base, so that a second stack needs one setting.
     MILLRACE_PORT_BASE: port('First of the ports below; they follow in order.', BASE_PORT),
     MILLRACE_GATEWAY_PORT: port('HTTP trigger.', basePort),
     MILLRACE_WORKER_METRICS_PORT: port('Prometheus metrics of the worker.', basePort + 1),
@@ -138,60 +141,62 @@ export function settingsSchema(basePort = BASE_PORT) {
       .max(65_535)
       .default(basePort + 9)
       .describe(
-        'gRPC of the inference protocol (KServe v2), on the gateway’s address; its REST is on the gateway’s port. 0 turns gRPC off.',
+        'gRPC port of the inference protocol (KServe v2), on the gateway’s address; REST is on the gateway’s port. 0 turns gRPC off.',
       ),
     MILLRACE_REDIS_INDEX_PORT: port('Embedded Redis for vector indexes.', basePort + 10),
     MILLRACE_REDIS_CACHE_PORT: port('Embedded Redis for the semantic cache.', basePort + 11),
     MILLRACE_GATEWAY_HOST: z
       .string()
       .default('127.0.0.1')
-      .describe('Address the gateway binds. One that others can reach needs keys, or a proxy that authenticates.'),
+      .describe(
+        'Address the gateway binds. If other machines can reach it, keys or an authenticating proxy are required.',
+      ),
     MILLRACE_KEYS: z
       .string()
       .optional()
       .describe(
-        'JSON file of API keys that "millrace keys" keeps; a change is noticed within a second. Every request then needs a key. Unset: the gateway serves this machine only.',
+        'JSON file of API keys, maintained by "millrace keys"; a change takes effect within a second. With it every request needs a key. Unset: the gateway serves this machine only.',
       ),
     MILLRACE_PROXY_AUTHENTICATES: z
       .enum(['no', 'yes'])
       .default('no')
       .describe(
-        'Whether a proxy in front knows the callers, sets `Millrace-Tenant` on every request and drops the client’s own: the gateway then needs no keys.',
+        'Whether a proxy in front authenticates callers, sets `Millrace-Tenant` on every request and removes it from clients’ requests: the gateway then needs no keys.',
       ),
     MILLRACE_PROXY_SECRET: list(
-      'What that proxy sends as `Millrace-Proxy-Secret`, at least 32 characters; several, separated by commas, while one takes the place of another. Needed where the gateway’s address can be reached by others.',
+      'What that proxy sends as `Millrace-Proxy-Secret`, at least 32 characters; several, separated by commas, during a rotation. Required if other machines can reach the gateway’s address.',
       SHORTEST_SECRET,
     ),
     MILLRACE_PROXY_GRPC: z
       .enum(['off', 'on'])
       .default('off')
       .describe(
-        'Whether gRPC is served where a proxy authenticates. Off: most proxies pass HTTP only, and a port beside the proxy would be another way in. On: the same headers are needed as metadata.',
+        'Whether gRPC is served when a proxy authenticates. Off: most proxies pass HTTP only, and a port beside the proxy would bypass it. On: the same headers are required as metadata.',
       ),
-    MILLRACE_API_KEY: z.string().optional().describe('Key that the command line shows to the gateway.'),
+    MILLRACE_API_KEY: z.string().optional().describe('API key that the command line sends to the gateway.'),
     MILLRACE_PLACEMENT: z
       .string()
       .optional()
       .describe(
-        'The placement, as `millrace place` makes it, that new runs go by; a change is noticed within a second. Default: none, every stage goes to the shared queue.',
+        'Placement file, as written by `millrace place`, that new runs use; a change takes effect within a second. Default: none, every stage goes to the shared queue.',
       ),
     // The embedded stack.
     MILLRACE_REDIS_STATE_BYTES: bytes(
-      'Memory of the embedded Redis for state: some 10 000 runs with their records. When it is full new runs are refused.',
+      'Memory of the embedded Redis for state: some 10 000 runs with their records. When it is full new runs are rejected.',
       512 * 1024 * 1024,
     ),
     MILLRACE_REDIS_INDEX_BYTES: bytes(
-      'Memory of the embedded Redis for vector indexes: some 100 000 passages. When it is full no more are taken.',
+      'Memory of the embedded Redis for vector indexes: some 100 000 passages. When it is full new passages are rejected.',
       512 * 1024 * 1024,
     ),
     MILLRACE_REDIS_CACHE_BYTES: bytes(
-      'Memory of the embedded Redis for the semantic cache. When it is full the answers used longest ago go.',
+      'Memory of the embedded Redis for the semantic cache. When it is full the least recently used answers are evicted.',
       256 * 1024 * 1024,
     ),
     MILLRACE_PYTHON: z
       .string()
       .optional()
-      .describe('Python 3.10–3.12 for the embedded servers; default: the first fit on PATH, else uv.'),
+      .describe('Python 3.10–3.12 for the embedded servers; default: the first suitable one on PATH, else from uv.'),
     MILLRACE_LLM_GGUF: z
       .string()
       .optional()
@@ -203,34 +208,34 @@ export function settingsSchema(basePort = BASE_PORT) {
       .max(256)
       .optional()
       .describe(
-        'Threads that each embedded model computes with; default: what its server needs alone, at most 4. Where models share the processors fewer may be faster: threads that wait for each other wait for other models too.',
+        'Threads of each embedded model; default: the best number for its server alone, at most 4. If models share the processors fewer may be faster: threads that wait for each other also wait for other models.',
       ),
     MILLRACE_LLM_CONTEXT: z.coerce
       .number()
       .int()
       .min(512)
       .default(4096)
-      .describe('Tokens of context for each of the 4 requests that the embedded LLM server decodes at once.'),
+      .describe('Context size in tokens for each of the 4 requests that the embedded LLM server decodes concurrently.'),
     MILLRACE_LLM_CHAT_TEMPLATE: z
       .string()
       .optional()
-      .describe('Jinja chat template for the embedded LLM server; default: the one inside the weights.'),
+      .describe('Jinja chat template for the embedded LLM server; default: the one in the weights.'),
     // Limits of the gateway.
     MILLRACE_MAX_AUDIO_BYTES: bytes(
       'Largest media file accepted: 64 MiB is an hour of 16-bit mono at 8 kHz.',
       64 * 1024 * 1024,
     ),
-    MILLRACE_MAX_JSON_BYTES: bytes('Largest JSON body accepted; base64 media in it counts.', 8 * 1024 * 1024),
+    MILLRACE_MAX_JSON_BYTES: bytes('Largest JSON body accepted; base64 media in it count.', 8 * 1024 * 1024),
     MILLRACE_MAX_BODY_MEMORY_BYTES: bytes(
-      'Bytes of requests’ bodies that the gateway holds in memory at once, all doors together; media that are streamed to disk do not count. Above it requests are refused as `BODY_MEMORY_FULL`: three tenants at their share.',
+      'Bytes of request bodies that the gateway holds in memory at once, over all doors; media streamed to disk do not count. Requests above it are rejected as `BODY_MEMORY_FULL`. Default: three tenants at their limit.',
       256 * 1024 * 1024,
     ),
     MILLRACE_TENANT_BODY_MEMORY_BYTES: bytes(
-      'The same of one tenant: the largest message of the inference protocol, which is a media file and a JSON body together, and some beside it.',
+      'The same for one tenant. Default: the largest message of the inference protocol, which is a media file plus a JSON body, and some more.',
       80 * 1024 * 1024,
     ),
     MILLRACE_MAX_WAIT_MS: ms(
-      'Longest `Prefer: wait`: below the 60 s after which proxies commonly cut a silent connection.',
+      'Longest `Prefer: wait`: below the 60 s after which proxies commonly close an idle connection.',
       55_000,
     ),
     MILLRACE_TENANT_RATE: z.coerce
@@ -239,23 +244,21 @@ export function settingsSchema(basePort = BASE_PORT) {
       .max(100_000)
       .default(100)
       .describe(
-        'Requests per second of a tenant that a key or a proxy names; 0: no limit. A person or a service needs less; a loop gone wrong is stopped.',
+        'Requests per second of a tenant named by a key or a proxy; 0: no limit. Above what a person or a service needs, low enough to stop a runaway loop.',
       ),
     MILLRACE_TENANT_RUNS: z.coerce
       .number()
       .int()
       .min(0)
       .default(1_000)
-      .describe(
-        'Runs of such a tenant that may go on at once; 0: no limit. Each is a workflow that Temporal and a worker keep.',
-      ),
+      .describe('Concurrent runs of such a tenant; 0: no limit. Each is an open workflow in Temporal and on a worker.'),
     MILLRACE_TENANT_ARTIFACT_BYTES: z.coerce
       .number()
       .int()
       .min(0)
       .default(32 * 1024 ** 3)
       .describe(
-        'Bytes of media that a tenant may keep in the artifact store; 0: no limit. 32 GiB are 300 hours of 16-bit mono at 16 kHz. Gateway and workers need the same.',
+        'Bytes of media that a tenant may keep in the artifact store; 0: no limit. 32 GiB are 300 hours of 16-bit mono at 16 kHz. Must be equal for gateway and workers.',
       ),
     MILLRACE_TENANT_PASSAGES: z.coerce
       .number()
@@ -263,27 +266,27 @@ export function settingsSchema(basePort = BASE_PORT) {
       .min(0)
       .default(200_000)
       .describe(
-        'Passages that a tenant may keep in all its vector indices; 0: no limit. 200 000 of 384 dimensions take some 220 MB of Redis and their texts.',
+        'Passages that a tenant may keep in all its vector indexes; 0: no limit. 200 000 of 384 dimensions take some 220 MB of Redis plus their texts.',
       ),
     MILLRACE_TENANT_PASSAGE_BYTES: z.coerce
       .number()
       .int()
       .min(0)
       .default(1024 ** 3)
-      .describe('Bytes of texts, metadata and vectors that a tenant may keep in all its vector indices; 0: no limit.'),
+      .describe('Bytes of texts, metadata and vectors that a tenant may keep in all its vector indexes; 0: no limit.'),
     MILLRACE_TENANT_SESSIONS: z.coerce
       .number()
       .int()
       .min(0)
       .default(10_000)
-      .describe('Conversations that a tenant’s agents may keep at once, until they expire; 0: no limit.'),
+      .describe('Sessions that a tenant’s agents may keep at once, until they expire; 0: no limit.'),
     MILLRACE_TENANT_SESSION_BYTES: z.coerce
       .number()
       .int()
       .min(0)
       .default(256 * 1024 ** 2)
       .describe(
-        'Bytes that all conversations of a tenant may have together; 0: no limit. They share the state store with the journals of everybody’s runs.',
+        'Total bytes of a tenant’s sessions; 0: no limit. They share the state store with the journals of all runs.',
       ),
     MILLRACE_TENANT_CACHE_BYTES: z.coerce
       .number()
@@ -291,7 +294,7 @@ export function settingsSchema(basePort = BASE_PORT) {
       .min(0)
       .default(256 * 1024 ** 2)
       .describe(
-        'Bytes of answers of a tenant that the semantic cache takes in an hour; answers beyond it are given but not kept, so that one tenant does not push the others’ out. 0: no limit.',
+        'Bytes of a tenant’s answers that the semantic cache stores per hour; further answers are returned but not cached, so that one tenant does not evict the entries of others. 0: no limit.',
       ),
     MILLRACE_DISK_RESERVE_BYTES: z.coerce
       .number()
@@ -299,7 +302,7 @@ export function settingsSchema(basePort = BASE_PORT) {
       .min(0)
       .default(1024 ** 3)
       .describe(
-        'Bytes of disk that uploads leave free, so that runs under way can still write; workers stop at a quarter of it. 0: none.',
+        'Bytes of disk that uploads keep free, so that running stages can still write; workers keep a quarter of it free. 0: none.',
       ),
     MILLRACE_TENANT_STREAMS: z.coerce
       .number()
@@ -307,14 +310,14 @@ export function settingsSchema(basePort = BASE_PORT) {
       .min(1)
       .default(1_000)
       .describe(
-        'Requests of a tenant that wait for a run or follow it at once at a gateway, by any door: as many as it may have runs.',
+        'Requests of a tenant that wait for a run or follow it at once, per gateway, over all doors: as many as its concurrent runs.',
       ),
     MILLRACE_MAX_STREAMS: z.coerce
       .number()
       .int()
       .min(1)
       .default(4_000)
-      .describe('The same of all tenants; each costs a socket and some 50 kB.'),
+      .describe('The same for all tenants together; each costs a socket and some 50 kB.'),
     MILLRACE_LONG_POLLS: z.coerce
       .number()
       .int()
@@ -328,11 +331,11 @@ export function settingsSchema(basePort = BASE_PORT) {
       .enum(['yes', 'no'])
       .default('yes')
       .describe(
-        'Whether runs are refused as `OVERLOADED` when Temporal’s queues would take too much of their deadline, batch first.',
+        'Whether runs are rejected as `OVERLOADED` if Temporal’s queues would take too much of their deadline, batch first.',
       ),
     MILLRACE_UPLOAD_TIMEOUT_MS: ms('Longest time to receive one request.', 120_000),
     MILLRACE_HEADERS_TIMEOUT_MS: ms(
-      'Longest time to receive a request’s headers, and silence of a new connection: a client on a bad line needs a second or two.',
+      'Longest time to receive a request’s headers, and longest idle time of a new connection: a client on a bad line needs a second or two.',
       10_000,
     ),
     MILLRACE_MAX_CONNECTIONS: z.coerce
@@ -340,25 +343,25 @@ export function settingsSchema(basePort = BASE_PORT) {
       .int()
       .positive()
       .default(4_096)
-      .describe('Connections to the gateway at once; each costs some 10 KB and a file descriptor.'),
+      .describe('Concurrent connections to the gateway; each costs some 10 KB and a file descriptor.'),
     MILLRACE_MAX_CONNECTIONS_PER_ADDRESS: z.coerce
       .number()
       .int()
       .positive()
       .default(1_024)
       .describe(
-        'Connections of one address at once: below all, so that one client cannot shut out the others. Raise it for a proxy.',
+        'Concurrent connections of one address: below the total, so that one client cannot lock out the others. Raise it for a proxy.',
       ),
-    // Webhooks: gateway and workers need the same.
+    // Webhooks: must be equal for gateway and workers.
     MILLRACE_WEBHOOKS: z
       .string()
       .optional()
-      .describe('JSON file with each tenant’s webhook secrets and endpoints; default: none, so no webhooks.'),
+      .describe('JSON file with each tenant’s webhook secrets and endpoints; default: none, webhooks are off.'),
     MILLRACE_WEBHOOK_PRIVATE_TARGETS: z
       .enum(['refuse', 'allow'])
       .default('refuse')
       .describe(
-        'Whether webhooks may go to plain http and to addresses that are not public: refused, so that no caller reaches your own network through Millrace.',
+        'Whether webhooks may be sent to plain http and to addresses that are not public. By default they may not, so that callers cannot reach your own network through Millrace.',
       ),
     // The worker.
     MILLRACE_MAX_ACTIVITIES: z.coerce
@@ -366,39 +369,37 @@ export function settingsSchema(basePort = BASE_PORT) {
       .int()
       .positive()
       .default(32)
-      .describe(
-        'Stages running at once in a worker: Triton’s Python backend stalls above 32 calls in flight per model.',
-      ),
+      .describe('Concurrent stages of a worker: Triton’s Python backend stalls above 32 concurrent calls per model.'),
     MILLRACE_DEVICES: list(
-      'Devices that the worker serves, by their labels in the models file, separated by commas: their own task queues, and those of the pools that have an endpoint there. Default: none, it serves the shared queue only.',
+      'Devices that the worker serves, by their labels in the models file, separated by commas: their task queues, and those of the pools that have an endpoint there. Default: none, it serves the shared queue only.',
     ),
     MILLRACE_FAST_PATH: z
       .enum(['on', 'off'])
       .default('on')
       .describe(
-        'Whether interactive runs of which somebody waits, and that are one segment, go past Temporal to a worker, the workflow as their guardian. The gateway hands them out, the worker takes them.',
+        'Whether interactive runs that a caller waits for, and that are one segment, bypass Temporal: the gateway hands them to a worker, with the workflow as their guardian.',
       ),
     MILLRACE_MAX_STAGE_MEDIA_BYTES: bytes(
-      'Media that one call of a stage may write: a few MB of packed audio unpack to gigabytes. 2 GiB are 6 hours of 16-bit mono at 48 kHz.',
+      'Bytes of media that one call of a stage may write: a few MB of packed audio unpack to gigabytes. 2 GiB are 6 hours of 16-bit mono at 48 kHz.',
       2 * 1024 ** 3,
     ),
-    MILLRACE_SHUTDOWN_GRACE_MS: ms('Time that running stages get to end when a worker is stopped.', 10_000),
+    MILLRACE_SHUTDOWN_GRACE_MS: ms('Time that running stages have to finish when a worker is stopped.', 10_000),
     MILLRACE_CANARY_INTERVAL_MS: ms(
-      'Time between two canary calls to a model: a dead one is found within it when no traffic finds it first.',
+      'Interval of canary calls to a model: a model that fails without traffic is detected within it.',
       15_000,
     ),
     MILLRACE_REDIS_TIMEOUT_MS: ms(
-      'Longest wait for one Redis answer before the lookup counts as a miss: far above a healthy answer (< 1 ms), far below an LLM call.',
+      'Timeout of a Redis command, after which a cache lookup counts as a miss: far above a normal reply (< 1 ms), far below an LLM call.',
       250,
     ),
     MILLRACE_FFMPEG: z
       .string()
       .optional()
       .describe(
-        'ffmpeg, which decodes audio that is no WAV, and at the gateway encodes speech: a path, or a name on PATH. Default: the first one on PATH, else the one among the embedded servers’ packages. WAV needs none.',
+        'ffmpeg, which decodes audio other than WAV, and encodes speech at the gateway: a path, or a name on PATH. Default: the first one on PATH, else the one in the embedded servers’ packages. WAV does not need it.',
       ),
     MILLRACE_INDEX_TIMEOUT_MS: ms(
-      'Longest wait for one Redis answer about a vector index, which nothing can stand in for: far above a batch of writes (10 ms), and a cancelled stage still ends within it.',
+      'Timeout of a Redis command on a vector index, which has no fallback: far above a batch of writes (10 ms), and short enough for a cancelled stage to end.',
       1_000,
     ),
   });
@@ -407,8 +408,9 @@ export function settingsSchema(basePort = BASE_PORT) {
 export type Settings = z.output<ReturnType<typeof settingsSchema>> & { readonly MILLRACE_VENV: string };
 
 /**
- * Reads and checks the settings. Folders come back absolute, and what a profile of Temporal says as the variables that could have
- * said it, so that no process that gets the settings as its environment reads the profile again. Throws `INVALID_SETTING` naming every bad variable.
+ * Reads and validates the settings. Folders become absolute, and the values of a Temporal profile are returned as the
+ * equivalent variables, so that a process that gets the settings as its environment does not read the profile again.
+ * Throws `INVALID_SETTING` with every invalid variable.
  */
 export function readSettings(env: Readonly<Record<string, string | undefined>> = process.env): Settings {
   const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
@@ -432,9 +434,9 @@ export function readSettings(env: Readonly<Record<string, string | undefined>> =
 }
 
 /**
- * Variables whose name begins with `MILLRACE_` and is no setting's. `meant` is the setting of that name without the
- * beginning, if there is one.
- * @param others variables that are no settings and may be there
+ * Variables whose name starts with `MILLRACE_` and that are not settings. `meant`: the setting with that name minus the
+ * prefix, if there is one.
+ * @param others variables that are not settings but permitted
  */
 export function unknownSettings(
   env: Readonly<Record<string, string | undefined>>,

@@ -3,20 +3,21 @@ import { readFile, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { MillraceError } from '../pipelines/errors.js';
 
-/** A module with more local files than this is no source but an installation. */
+/** A module with more local files than this is not a source tree but an installation. */
 const MOST_FILES = 10_000;
-/** Largest file that is searched for what it imports; larger ones are data, and are only part of the hash. */
+/** Largest file that is searched for imports, in bytes; larger ones are data and are only hashed. */
 const MOST_SEARCHED = 4 * 1024 * 1024;
 
-/** A text that may name a file beside the one it stands in, whatever it is for: an import, a `require`, a `new URL`. */
+/** A string that may be the relative path of a file, whatever it is used for: an import, a `require`, a `new URL`. */
 const LOCAL = /(["'`])(\.{1,2}\/[^"'`\n]*?)\1/g;
-/** What an import may leave out, or name by what it is compiled to. */
+/** Endings that an import may omit, or replace by that of the compiled file. */
 const ENDINGS = ['', '.js', '.mjs', '.cjs', '.ts', '.mts', '.cts', '.json', '/index.js', '/index.ts'];
 const SOURCES: Readonly<Record<string, string>> = { '.js': '.ts', '.mjs': '.mts', '.cjs': '.cts' };
 
 /**
- * Identifies the sources of a module: its file and all files that it and they name by relative paths. The gateway and the worker of
- * a deployment make it by themselves, of the same files. Packages are not part of it, nor what a computed path names.
+ * Identifies the sources of a module by a hash of its file and of all files that it and they refer to by relative
+ * paths. Gateway and worker of a deployment compute it independently, from the same files. Packages and computed paths
+ * are not included.
  */
 export async function sourcesOf(module: string): Promise<string> {
   const entry = await realpath(module);

@@ -6,24 +6,27 @@ import type { Logger } from '../telemetry/logger.js';
 import { endpointsOf } from './endpoints.js';
 import type { Settings } from './settings.js';
 
-/** What a Redis is used for: `state` and `index` keep all that they are given, `cache` may drop anything. */
+/** Roles of a Redis: `state` and `index` never evict, `cache` may. */
 export type StoreRole = 'state' | 'index' | 'cache';
 
-/** The setting that names the user's own server of a role. */
+/** The setting with the user's own server for a role. */
 export const STORE_SETTINGS = {
   state: 'REDIS_URL',
   index: 'REDIS_INDEX_URL',
   cache: 'REDIS_CACHE_URL',
 } as const satisfies Record<StoreRole, keyof Settings>;
 
-/** Longest wait for a store at a process's start, in milliseconds: what cannot be looked at by then is looked at later. */
+/**
+ * Longest wait for a store at a process's start, in milliseconds; a store that has not answered by then is checked
+ * later.
+ */
 const START_MS = 2_000;
 
 export const storeUrl = (settings: Settings, role: StoreRole): string => endpointsOf(settings)[urlOf[role]];
 
 const urlOf = { state: 'redis', index: 'redisIndex', cache: 'redisCache' } as const;
 
-/** A connection to the store of a role: the only place where Millrace's processes make one. */
+/** Opens a connection to the store of a role: the only place where Millrace's processes open one. */
 export const openStore = (
   settings: Settings,
   role: StoreRole,
@@ -37,8 +40,8 @@ export interface WatchedStores {
 }
 
 /**
- * Watches the stores that must keep what they are given. Throws `INVALID_SETTING` where one of them may evict, or where the
- * cache is on the server of one: its entries would fill what must not be full.
+ * Watches the stores that must not evict. Throws `INVALID_SETTING` if one of them may, or if the cache is on the server
+ * of one: its entries would fill that server's memory.
  */
 export async function watchStores(
   settings: Settings,
@@ -75,7 +78,7 @@ export async function watchStores(
 
 function refuseShared(): never {
   const message =
-    'the semantic cache is on the Redis of the state or of the index, whose memory its entries would fill; give it a server of its own';
+    'the semantic cache shares a Redis with the state or the index and would fill its memory; give it a server of its own';
   throw new MillraceError('INVALID_SETTING', `REDIS_CACHE_URL: ${message}`, {
     fields: [{ field: 'REDIS_CACHE_URL', message }],
   });

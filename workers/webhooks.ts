@@ -16,7 +16,7 @@ export const openWebhooks = (settings: Settings, logger: Logger): WebhookConfig 
     logger,
   });
 
-/** A worker for the attempts at webhook targets, on a queue and with slots of its own: a target that hangs holds up no run. */
+/** A worker for webhook attempts, with its own queue and slots: a receiver that hangs delays no run. */
 export async function createWebhookWorker(
   settings: Settings,
   {
@@ -36,7 +36,7 @@ export async function createWebhookWorker(
       const { document } = await readRun({ temporal: Context.current().client, uiUrl, webhooks: config }, run, {
         tenant,
       });
-      // Temporal's parts may differ for a moment; it asks again.
+      // Temporal's services may briefly disagree; the activity is retried.
       if (document.status === 'running') throw new MillraceError('RUN_NOT_ENDED', `run ${run} has not ended yet`);
       return webhookEventOf(document);
     },

@@ -20,19 +20,19 @@ import type { Settings } from './settings.js';
 import { createWebhookWorker } from './webhooks.js';
 
 /**
- * Workflow tasks at once. A segment keeps its run's task open, waiting or running; with Temporal's default of 40 as many long
- * ones would leave no task to any other run of the worker.
+ * Concurrent workflow tasks. A segment keeps its run's workflow task open for as long as it waits or runs; with
+ * Temporal's default of 40, that many long segments would block all other runs of the worker.
  */
 const WORKFLOW_TASKS = 256;
 
 /**
- * How long Temporal waits for the worker that has a run in its cache before another takes its next task or query; 10 s by
- * default. A worker that lives takes one within milliseconds, and one that is dead must not keep a person's decision, or a query
- * within the gateway's 5 s, waiting. Too short it would cost a busy worker a replay.
+ * How long Temporal waits for the worker that has a run in its cache before it offers the next task or query to
+ * another; Temporal's default is 10 s. A live worker takes one within milliseconds, and a dead one must not delay a
+ * person's decision, or a query, whose timeout in the gateway is 5 s. A shorter time would cost a busy worker replays.
  */
 const STICKY_MS = 2_000;
 
-/** `millrace worker`: runs workflows and stages until SIGTERM or SIGINT, then lets running stages end. */
+/** `millrace worker`: runs workflows and stages until SIGTERM or SIGINT, then lets running stages finish. */
 export async function runWorker(settings: Settings): Promise<void> {
   const logger = createLogger(settings, 'worker');
   Runtime.install({ logger: temporalLogger(logger) });
@@ -73,10 +73,10 @@ export async function runWorker(settings: Settings): Promise<void> {
       devices: settings.MILLRACE_DEVICES,
       pipelines: stages.pipelines.map(({ name }) => name),
     },
-    'worker starts',
+    'worker started',
   );
   try {
-    // A signal ends all of them, and what breaks one leaves the others of no use.
+    // A signal ends all workers; if one fails the others are of no use.
     const all = [worker, webhooks, ...code, ...(devices ? [devices] : [])];
     await Promise.all(all.map((each) => each.run().finally(() => all.forEach(stop))));
   } finally {
@@ -89,7 +89,7 @@ export async function runWorker(settings: Settings): Promise<void> {
   }
 }
 
-/** Aborts this long after the process is asked to end, in milliseconds. */
+/** Aborts `graceMs` after the process receives a signal to end. */
 function ending(graceMs: number): AbortSignal {
   const end = new AbortController();
   const later = () => setTimeout(() => end.abort(), graceMs).unref();
@@ -101,11 +101,11 @@ function stop(worker: { shutdown(): void }): void {
   try {
     worker.shutdown();
   } catch {
-    // It has ended by itself.
+    // The worker has ended by itself.
   }
 }
 
-/** Temporal's own lines in the worker's log, in the same form. */
+/** Writes Temporal's log lines to the worker's log in the same format. */
 function temporalLogger(logger: Logger): DefaultLogger {
   const levels = { TRACE: 'trace', DEBUG: 'debug', INFO: 'info', WARN: 'warn', ERROR: 'error' } as const;
   return new DefaultLogger('INFO', ({ level, message, meta }: LogEntry) =>

@@ -16,7 +16,10 @@ type Given = Pick<
   | 'MILLRACE_TENANT_RUNS'
 >;
 
-/** How the gateway knows its callers. Throws `INVALID_SETTING` when others could reach it and nobody would be asked. */
+/**
+ * How the gateway authenticates callers. Throws `INVALID_SETTING` if it is reachable from other machines without
+ * authentication.
+ */
 export function openAccess(
   settings: Given,
   logger: Logger,
@@ -44,21 +47,18 @@ function accessOf(settings: Given, logger: Logger): Exclude<Access, { by: 'key' 
     const { MILLRACE_PROXY_SECRET: secrets = [] } = settings;
     if (secrets.length > 0) return { by: 'proxy', secrets };
     if (!isLoopbackName(host)) throw invalid('MILLRACE_PROXY_SECRET', openProxy(host));
-    logger.warn(
-      { setting: 'MILLRACE_PROXY_SECRET' },
-      'not set: every process of this machine can say that it is the proxy',
-    );
+    logger.warn({ setting: 'MILLRACE_PROXY_SECRET' }, 'not set: any process on this machine can pose as the proxy');
     return { by: 'proxy', secrets };
   }
   if (isLoopbackName(host)) return { by: 'loopback' };
   const message =
-    `${host} can be reached by others, and nobody would be asked for a key. Make keys (millrace keys create) and set ` +
-    'MILLRACE_KEYS, or set MILLRACE_PROXY_AUTHENTICATES=yes and MILLRACE_PROXY_SECRET where a proxy in front authenticates';
+    `${host} is reachable from other machines, and requests would need no key. Create keys (millrace keys create) and set ` +
+    'MILLRACE_KEYS, or set MILLRACE_PROXY_AUTHENTICATES=yes and MILLRACE_PROXY_SECRET if a proxy in front authenticates';
   throw invalid('MILLRACE_GATEWAY_HOST', message);
 }
 
 const openProxy = (host: string) =>
-  `${host} can be reached by others, who could say that they are the proxy. Set a secret of at least ` +
+  `${host} is reachable from other machines, which could pose as the proxy. Set a secret of at least ` +
   '32 characters that the proxy sends as `Millrace-Proxy-Secret`, or bind 127.0.0.1';
 
 const invalid = (field: string, message: string) =>

@@ -1,3 +1,3 @@
-/** The file of API keys, and how the gateway knows its callers by it. */
+/** The file of API keys, and the authentication of callers with it. */
 export { openAccess } from './access.js';
 export { changeKeys, readKeys } from './key-file.js';

@@ -9,13 +9,13 @@ const fileSchema = z.strictObject({
   keys: z.array(apiKeySchema).superRefine((keys, context) => {
     const seen = new Set<string>();
     for (const [i, { id }] of keys.entries()) {
-      if (seen.has(id)) context.addIssue({ code: 'custom', path: [i, 'id'], message: `"${id}" is there twice` });
+      if (seen.has(id)) context.addIssue({ code: 'custom', path: [i, 'id'], message: `"${id}" appears twice` });
       seen.add(id);
     }
   }),
 });
 
-/** The keys of a file. Throws `INVALID_SETTING` when it cannot be read or is no file of keys. */
+/** Reads the keys of a file. Throws `INVALID_SETTING` if it cannot be read or is not a key file. */
 export function readKeys(file: string): readonly ApiKey[] {
   const parsed = fileSchema.safeParse(jsonOf(file));
   if (parsed.success) return parsed.data.keys;
@@ -23,7 +23,7 @@ export function readKeys(file: string): readonly ApiKey[] {
   throw invalid(file, `${issue?.path.join('.')}: ${issue?.message}`);
 }
 
-/** Changes the keys of a file, which is made where there is none; readers see it before or after. */
+/** Changes the keys of a file, creating it if it does not exist. The file is replaced atomically. */
 export async function changeKeys(
   file: string,
   change: (keys: readonly ApiKey[]) => readonly ApiKey[],
@@ -43,7 +43,7 @@ function jsonOf(file: string): unknown {
   try {
     return JSON.parse(readFileSync(file, 'utf8'));
   } catch (error) {
-    // What JSON.parse says would quote the file, and somebody may have put a key itself into it.
+    // The message of JSON.parse would quote the file, which may contain a secret key by mistake.
     throw invalid(file, error instanceof SyntaxError ? 'is not JSON' : messageOf(error));
   }
 }

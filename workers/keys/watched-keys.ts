@@ -3,7 +3,7 @@ import { WatchedFile } from '../../runtime/watched-file.js';
 import type { Logger } from '../../telemetry/logger.js';
 import { readKeys } from './key-file.js';
 
-/** The keys of a file as it is now: a revoked one is refused within a second. */
+/** The current keys of a file: a revoked key is rejected within a second. */
 export class WatchedKeys implements KeyRing {
   readonly #ring: WatchedFile<KeyRing>;
 
