@@ -31,18 +31,18 @@ export interface ApplyCommandOptions {
   readonly json?: boolean;
 }
 
-/** What carries out a placement, where no other is named: images without a registry, for the operator's own. */
+/** Default images in the manifests: without a registry, to be replaced by the operator's own. */
 const IMAGES = { triton: 'tritonserver', vllm: 'vllm-openai', millrace: 'millrace' } as const;
 
-/** `millrace apply`: writes what a placement asks of servers, and makes it the placement of new runs. */
+/** `millrace apply`: writes the servers' configuration for a placement and makes it the placement of new runs. */
 export async function applyPlacement(
   settings: Settings,
   file: string | undefined,
   options: ApplyCommandOptions,
 ): Promise<void> {
   if (options.rollback) return rollBack(settings, file, options);
-  if (file === undefined) throw invalid('placement', 'name the placement.json to apply, or give --rollback');
-  if (options.cluster === undefined) throw invalid('cluster', 'give the cluster.yaml that the placement was made for');
+  if (file === undefined) throw invalid('placement', 'pass the placement.json to apply, or --rollback');
+  if (options.cluster === undefined) throw invalid('cluster', 'pass the cluster.yaml that the placement was made for');
   const placement = readPlacement(textOf(file), file);
   const generated = generate(placement, readInventory(textOf(options.cluster), options.cluster), {
     base: await loadModels(settings),
@@ -80,17 +80,17 @@ export async function applyPlacement(
   }
   print(folder);
   for (const each of generated.notes) note(`note: ${each}`);
-  if (applied) note(`New runs go by ${placement.version}; runs under way keep the placement that they began with.`);
+  if (applied) note(`New runs use ${placement.version}; running ones keep the placement that they were started with.`);
   else if (options.dryRun) note('Nothing was applied: --dry-run.');
-  else if (history === undefined) note('Nothing was applied: MILLRACE_PLACEMENT does not say where gateways look.');
+  else if (history === undefined) note('Nothing was applied: MILLRACE_PLACEMENT is not set.');
   else note(`${placement.version} is applied already.`);
   if (drain.length > 0) note(`Keep workers on these queues until they are empty: ${drain.join(', ')}`);
 }
 
 function rollBack(settings: Settings, file: string | undefined, { json }: ApplyCommandOptions): void {
-  if (file !== undefined) throw invalid('placement', 'a rollback goes to the placement before: name none');
+  if (file !== undefined) throw invalid('placement', 'a rollback restores the previous placement: pass none');
   if (settings.MILLRACE_PLACEMENT === undefined) {
-    const message = 'names no file: there is nothing to roll back';
+    const message = 'is not set: there is nothing to roll back';
     throw new MillraceError('INVALID_SETTING', `MILLRACE_PLACEMENT ${message}`, {
       fields: [{ field: 'MILLRACE_PLACEMENT', message }],
     });
@@ -102,7 +102,7 @@ function rollBack(settings: Settings, file: string | undefined, { json }: ApplyC
   if (!json && drain.length > 0) note(`Keep workers on these queues until they are empty: ${drain.join(', ')}`);
 }
 
-/** Queues that runs of one placement wait on and those of the other do not. */
+/** Queues that only runs of the old placement use. */
 function left(before: PlacementDocument, after: PlacementDocument, taskQueue: string): string[] {
   const queues = ({ pools }: PlacementDocument) =>
     new Set(
@@ -126,7 +126,7 @@ function writeAll(folder: string, { files }: Generated, repository: string | und
   }
 }
 
-/** All of a model but its configuration is where it was: weights are large. */
+/** Links a model's files except its configuration: weights are large. */
 function linkModel(folder: string, repository: string): void {
   const model = path.resolve(repository, path.basename(folder));
   for (const name of readdirSync(model))
@@ -140,11 +140,11 @@ function speculativeOf(given: Readonly<Record<string, string>>): Record<string, 
         const value: unknown = JSON.parse(text);
         if (isJsonObject(value)) return [model, value];
       } catch {
-        // Said below.
+        // Reported below.
       }
       throw invalid(
         'speculative',
-        `${model}: is no JSON object such as {"method": "ngram", "num_speculative_tokens": 4}`,
+        `${model}: is not a JSON object such as {"method": "ngram", "num_speculative_tokens": 4}`,
       );
     }),
   );
@@ -158,7 +158,7 @@ function textOf(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    throw invalid(file, `cannot be read: ${messageOf(error)}`);
+    throw invalid(file, `cannot read it: ${messageOf(error)}`);
   }
 }
 

@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import { durationMs } from '../pipelines/duration.js';
 
-/** How the values of options are read. Each throws commander's `InvalidArgumentError`, which says what is wanted. */
+/** Parsers of option values. They throw commander's `InvalidArgumentError` with the expected form. */
 
 export function asCount(text: string): number {
   if (/^[1-9]\d{0,3}$/.test(text) && Number(text) <= 1_000) return Number(text);
@@ -14,7 +14,7 @@ export function asShare(text: string): number {
   throw new InvalidArgumentError('It must be a number from 0 to 1.');
 }
 
-/** Milliseconds of `800ms`, `2s`, `30d`. */
+/** Parses a duration such as `800ms`, `2s`, `30d` to milliseconds. */
 export function asMs(text: string): number {
   try {
     return durationMs(text as `${number}ms`, 'time');
@@ -23,13 +23,13 @@ export function asMs(text: string): number {
   }
 }
 
-/** A time as the gateway takes it: `2h` is two hours ago; whatever else is given is for the gateway to judge. */
+/** A point in time for the gateway: `2h` becomes the time two hours ago; other values are passed on for the gateway to validate. */
 export const asMoment = (text: string): string =>
   /^\d+(ms|s|m|h|d)$/.test(text) ? new Date(Date.now() - asMs(text)).toISOString() : text;
 
-/** `<name>=<value>` of an option that may be repeated. */
+/** Parses `<name>=<value>` of an option that may be repeated. */
 export function asPairs(text: string, before: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   const at = text.indexOf('=');
-  if (at < 1) throw new InvalidArgumentError('Give <name>=<value>.');
+  if (at < 1) throw new InvalidArgumentError('It must be <name>=<value>.');
   return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
 }

@@ -12,12 +12,12 @@ export interface PruneCommandOptions {
   readonly json?: boolean;
 }
 
-/** `millrace artifacts prune`: removes media that nobody has used for a time. */
+/** `millrace artifacts prune`: removes media that have not been used for a time. */
 export async function pruneStore(settings: Settings, options: PruneCommandOptions): Promise<void> {
   const { olderThan, tenant, dryRun, json } = options;
   if (tenant !== undefined && !isTenant(tenant)) {
-    throw new MillraceError('INVALID_INPUT', `--tenant: "${tenant}" is no name of a tenant`, {
-      fields: [{ field: 'tenant', message: 'is no name of a tenant' }],
+    throw new MillraceError('INVALID_INPUT', `--tenant: "${tenant}" is not a tenant name`, {
+      fields: [{ field: 'tenant', message: 'is not a tenant name' }],
     });
   }
   const before = Date.now() - durationMs(olderThan as Duration, '--older-than');

@@ -21,10 +21,10 @@ interface DemoOptions {
 
 const shipped = (name: string) => path.join(RECIPE, 'audio', name);
 
-/** `millrace demo`: the whole of Millrace once, on real servers, on this machine. */
+/** `millrace demo`: runs a pipeline on real servers on this machine, twice. */
 export async function demo(settings: Settings, options: DemoOptions): Promise<void> {
   const question = options.audio === undefined ? shipped('question.wav') : await readable(options.audio);
-  // With a question of one's own there is no other wording of it at hand, so it is asked again as it is.
+  // There is no rewording of a user's own question, so the same file is sent again.
   const again = options.audio === undefined ? shipped('question-reworded.wav') : question;
   const keep = options.keep === true || status(settings).up;
   const stop = async () => {
@@ -38,7 +38,7 @@ export async function demo(settings: Settings, options: DemoOptions): Promise<vo
   try {
     note(bold('Starting Temporal, Redis, Triton, an LLM server, a worker and the gateway'));
     await up({ settings, parts: ALL_PARTS, onProgress: (progress) => note(progressLine(progress)) });
-    // A tenant of its own: an answer kept by an earlier demo would make the first question a hit.
+    // A separate tenant: an answer cached by an earlier demo would make the first question a hit.
     const client = new MillraceClient({ baseUrl: gatewayUrl(settings), tenant: `demo-${Date.now()}` });
     const folder = path.join(settings.MILLRACE_HOME, 'demo');
     await mkdir(folder, { recursive: true });
@@ -54,10 +54,10 @@ export async function demo(settings: Settings, options: DemoOptions): Promise<vo
     const { cache = 'off' } = answerOf(second);
     print(
       cache === 'hit'
-        ? green('The semantic cache knew the answer: the LLM was not asked.')
-        : `The semantic cache did not take the two for the same question (${cache}), so the LLM was asked.`,
+        ? green('The answer came from the semantic cache: the LLM was not called.')
+        : `The semantic cache did not match the two questions (${cache}), so the LLM was called.`,
     );
-    if (keep) note(`\nAll is still up. Temporal UI: ${first.links.ui}\nStop it with: npx millrace down`);
+    if (keep) note(`\nThe stack is still running. Temporal UI: ${first.links.ui}\nStop it with: npx millrace down`);
     if (options.json) {
       print(
         JSON.stringify({

@@ -14,7 +14,7 @@ export interface ExplainOptions {
   readonly json?: boolean;
 }
 
-/** What the models file says, without a server being asked. */
+/** The pools of the models file, without a call to any server. */
 export async function describedPools(settings: Settings): Promise<{
   readonly poolOf: (model: string) => PoolDescription | undefined;
   readonly names: readonly string[];
@@ -24,7 +24,9 @@ export async function describedPools(settings: Settings): Promise<{
   return { poolOf: poolDescriptions(models, connectors), names: Object.keys(models) };
 }
 
-/** `millrace explain`: a plan stage by stage, every default resolved and where it came from. No server is asked. */
+/**
+ * `millrace explain`: prints a plan stage by stage with all defaults resolved and their origin. No server is called.
+ */
 export async function explainPipeline(settings: Settings, name: string, options: ExplainOptions): Promise<void> {
   const pipeline = await findPipeline(settings, name, options.module);
   const { poolOf } = await describedPools(settings);
@@ -32,7 +34,7 @@ export async function explainPipeline(settings: Settings, name: string, options:
   print(options.json ? JSON.stringify(explained) : explanationText(explained));
 }
 
-/** Where one candidate of a stage would run; undefined where nothing serves it. */
+/** Where one candidate of a stage would run; undefined if no pool serves it. */
 function placedAt(
   stage: StagePlan,
   { kind, model, with: options }: Alternative,

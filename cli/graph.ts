@@ -12,13 +12,13 @@ export interface GraphOptions {
   readonly out?: string;
 }
 
-/** As the interpreter divides a plan. */
+/** The interpreter's division of plans into segments. */
 export const SEGMENTS: Segments = { groupsOf, isInline };
 
-/** `millrace graph`: a pipeline as a Mermaid flowchart or an SVG picture. No server is asked. */
+/** `millrace graph`: renders a pipeline as a Mermaid flowchart or as SVG. No server is called. */
 export async function graph(settings: Settings, name: string, { module, format, out }: GraphOptions): Promise<void> {
   const render = { mermaid, svg }[format];
-  if (!render) throw new MillraceError('INVALID_INPUT', `--format: "${format}" is none; there are mermaid and svg`);
+  if (!render) throw new MillraceError('INVALID_INPUT', `--format: unknown format "${format}"; known: mermaid, svg`);
   const { plan } = await findPipeline(settings, name, module);
   const text = render(plan, SEGMENTS);
   if (out === undefined) return print(text.trimEnd());

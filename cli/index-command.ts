@@ -26,13 +26,13 @@ export interface SearchOptions extends IndexOptions {
   readonly minScore?: number;
 }
 
-/** Passages handed to the index at once: a progress line every few seconds. */
+/** Passages per call of the index: a progress line every few seconds. */
 const BATCH = 256;
 
-/** Width of a passage's text in the table: one line of a terminal holds it beside id and score. */
+/** Width of a passage's text in the table, so that a row with id and score fits a terminal line. */
 const TEXT_WIDTH = 96;
 
-/** `millrace index put`: nothing is written unless every line of the file is right. */
+/** `millrace index put`: writes nothing unless every line of the file is valid. */
 export async function putPassages(settings: Settings, index: string, file: string, options: IndexOptions) {
   const { tenant, embedder } = options;
   requireTenant(tenant);
@@ -72,7 +72,7 @@ export async function searchPassages(settings: Settings, index: string, query: s
   });
 }
 
-/** An index for one command; SIGINT ends it between two calls, or within one. */
+/** Opens an index for one command; SIGINT ends it between or during calls. */
 async function withIndex(settings: Settings, work: (index: PassageIndex, signal: AbortSignal) => Promise<void>) {
   const logger = createLogger({ ...settings, MILLRACE_LOG_LEVEL: 'silent' }, 'index');
   const pools = new Pools({
@@ -84,7 +84,7 @@ async function withIndex(settings: Settings, work: (index: PassageIndex, signal:
   });
   const { index, redis } = openPassageIndex(settings, (name) => embedderOf(pools, name), logger);
   const stop = new AbortController();
-  const interrupt = () => stop.abort(new Error('interrupted; what was put before stays'));
+  const interrupt = () => stop.abort(new Error('interrupted; passages stored so far are kept'));
   process.once('SIGINT', interrupt);
   try {
     await connected(redis, settings.MILLRACE_INDEX_TIMEOUT_MS);
@@ -97,7 +97,7 @@ async function withIndex(settings: Settings, work: (index: PassageIndex, signal:
 }
 
 function requireTenant(name: string): void {
-  if (!isTenant(name)) throw new MillraceError('INVALID_INPUT', `--tenant: "${name}" is no tenant’s name`);
+  if (!isTenant(name)) throw new MillraceError('INVALID_INPUT', `--tenant: "${name}" is not a tenant name`);
 }
 
 function short(text: string): string {

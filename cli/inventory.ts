@@ -15,13 +15,16 @@ export interface InventoryCommandOptions {
   readonly json?: boolean;
 }
 
-/** `millrace inventory`: writes what this machine has into `cluster.yaml`; `-` as its name prints it. */
+/** `millrace inventory`: adds this machine's devices and servers to `cluster.yaml`; with the name `-` prints them. */
 export async function writeInventory(settings: Settings, options: InventoryCommandOptions): Promise<void> {
   const { out } = options;
   const machine = await thisMachine(options.nvidiaSmi);
   const node = options.node ?? asName(machine.host);
   if (node !== asName(node) || node === '') {
-    throw wrongOption('--node', `"${node}" is no name: lower-case letters, digits and "-", at most 63, e.g. gpu1`);
+    throw wrongOption(
+      '--node',
+      `"${node}" is not a node name: use lower-case letters, digits and "-", at most 63, e.g. gpu1`,
+    );
   }
   const devices = deviceLines(machine);
   const count = devices.reduce((sum, line) => sum + (line.count ?? 1), 0);
@@ -29,7 +32,10 @@ export async function writeInventory(settings: Settings, options: InventoryComma
   const { servers, notes } = await runningServers(await loadModels(settings), connectors, node, count);
   const text = withNode(out === '-' ? undefined : read(out), { node, devices, endpoints: servers }, out);
   for (const { index, mig } of machine.gpus) {
-    if (mig) notes.push(`GPU ${index} is cut by MIG: say how in its line, e.g. share: { mode: mig, parts: 2 }`);
+    if (mig)
+      notes.push(
+        `GPU ${index} is partitioned by MIG: add the partitions to its line, e.g. share: { mode: mig, parts: 2 }`,
+      );
   }
   if (out === '-') print(text.trimEnd());
   else write(out, text);

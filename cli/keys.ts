@@ -19,11 +19,11 @@ export interface CreateKeyOptions {
   readonly json?: boolean;
 }
 
-/** `millrace keys create`: the key goes to stdout, once, and nothing else does. */
+/** `millrace keys create`: prints the key, once, and nothing else to stdout. */
 export async function createKey(settings: Settings, options: CreateKeyOptions): Promise<void> {
   const { tenant, name, owner, pipelines, rate, runs } = options;
   const file = fileOf(settings);
-  if (!isTenant(tenant)) throw invalid('tenant', `"${tenant}" is no name of a tenant, such as "acme" or "team-1"`);
+  if (!isTenant(tenant)) throw invalid('tenant', `"${tenant}" is not a tenant name such as "acme" or "team-1"`);
   const permissions = options.permissions.map(permissionOf);
   const expires = options.expires === undefined ? {} : { expiresAt: after(options.expires, 'expires') };
   await refuseUnknown(settings, pipelines);
@@ -40,7 +40,7 @@ export async function createKey(settings: Settings, options: CreateKeyOptions): 
   await changeKeys(file, (keys) => [...keys, key], { create: true });
   if (options.json) print(JSON.stringify({ id: key.id, key: secret }));
   else print(secret);
-  note(`key ${key.id} of tenant ${tenant} is in ${file} as a hash; this is the only time that it is shown`);
+  note(`key ${key.id} of tenant ${tenant} is stored in ${file} as a hash; it is not shown again`);
 }
 
 /** `millrace keys list` */
@@ -60,7 +60,7 @@ export function listKeys(settings: Settings, { json }: { json?: boolean }): void
   else print(table(['key', 'state', 'tenant', 'owner', 'pipelines', 'permissions', 'expires', 'name'], rows));
 }
 
-/** `millrace keys revoke`: at once, or after the time that a client needs to take its new key. */
+/** `millrace keys revoke`: revokes a key at once, or after the time that a client needs to switch to its new key. */
 export async function revokeKey(settings: Settings, id: string, { after: grace }: { after?: string }): Promise<void> {
   const file = fileOf(settings);
   const end = grace === undefined ? { revokedAt: new Date().toISOString() } : { expiresAt: after(grace, 'after') };
@@ -72,14 +72,20 @@ export async function revokeKey(settings: Settings, id: string, { after: grace }
     },
     { create: false },
   );
-  note(`key ${id} ${grace === undefined ? 'is revoked' : `ends at ${end.expiresAt}`}; gateways notice within a second`);
+  note(
+    `key ${id} ${grace === undefined ? 'is revoked' : `ends at ${end.expiresAt}`}; gateways apply it within a second`,
+  );
 }
 
 function fileOf({ MILLRACE_KEYS: file }: Settings): string {
   if (file !== undefined) return file;
-  throw new MillraceError('INVALID_SETTING', 'MILLRACE_KEYS: name the file of keys, such as MILLRACE_KEYS=keys.json', {
-    fields: [{ field: 'MILLRACE_KEYS', message: 'is not set' }],
-  });
+  throw new MillraceError(
+    'INVALID_SETTING',
+    'MILLRACE_KEYS is not set: set it to the key file, such as MILLRACE_KEYS=keys.json',
+    {
+      fields: [{ field: 'MILLRACE_KEYS', message: 'is not set' }],
+    },
+  );
 }
 
 const stateOf = (key: Omit<ApiKey, 'sha256'>): string =>
@@ -87,28 +93,28 @@ const stateOf = (key: Omit<ApiKey, 'sha256'>): string =>
 
 function ownerOf(text: string): string {
   if (apiKeySchema.shape.owner.safeParse(text).success) return text;
-  throw invalid('owner', `"${text}" is no name of an owner, such as "web-shop", or the id of a key`);
+  throw invalid('owner', `"${text}" is neither an owner name such as "web-shop" nor the id of a key`);
 }
 
 function permissionOf(text: string): ApiKey['permissions'][number] {
   const found = PERMISSIONS.find((permission) => permission === text);
   if (found) return found;
-  throw invalid('permissions', `there are ${PERMISSIONS.join(', ')}, not "${text}"`);
+  throw invalid('permissions', `unknown permission "${text}"; known: ${PERMISSIONS.join(', ')}`);
 }
 
-/** A misspelt name would make a key that can do nothing. */
+/** Rejects unknown pipelines: a misspelt name would create a key that can do nothing. */
 async function refuseUnknown(settings: Settings, names: readonly string[] = []): Promise<void> {
   if (names.length === 0) return;
   const known = (await loadPipelines(settings.MILLRACE_PIPELINES)).map(({ name }) => name);
   const unknown = names.find((name) => !known.includes(name));
-  if (unknown !== undefined) throw invalid('pipelines', `there are ${known.join(', ')}, not "${unknown}"`);
+  if (unknown !== undefined) throw invalid('pipelines', `unknown pipeline "${unknown}"; known: ${known.join(', ')}`);
 }
 
 function after(duration: string, option: string): string {
   try {
     return new Date(Date.now() + durationMs(duration as Duration, option)).toISOString();
   } catch {
-    throw invalid(option, `"${duration}" is not a time such as "12h" or "90d"`);
+    throw invalid(option, `"${duration}" is not a duration such as "12h" or "90d"`);
   }
 }
 

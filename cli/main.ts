@@ -32,7 +32,7 @@ Start here:
   millrace status                            what runs where, and where its log is
   millrace down                              stop everything
 
-Your own servers: set TEMPORAL_ADDRESS, REDIS_URL, TRITON_URL or LLM_BASE_URL and "up" leaves that part to you.
+Your own servers: set TEMPORAL_ADDRESS, REDIS_URL, TRITON_URL or LLM_BASE_URL and "up" does not start that part.
 Your own pipelines: set MILLRACE_PIPELINES to a module that exports them.
 Every setting is an environment variable; "millrace settings" lists them with their defaults.
 
@@ -48,12 +48,12 @@ function program(): Command {
     });
   cli
     .command('up')
-    .description('start the embedded stack, or what is missing of it; safe to repeat')
+    .description('start the embedded stack or its missing parts; safe to repeat')
     .option('--servers-only', 'only Temporal, Redis, Triton and the LLM server: no worker, no gateway')
     .action(async (options: { serversOnly?: boolean }) => up(readSettings(), options));
   cli
     .command('down')
-    .description('stop all that "up" started')
+    .description('stop everything that "up" started')
     .action(async () => down(readSettings()));
   cli
     .command('status')
@@ -66,17 +66,20 @@ function program(): Command {
     .action(async () => (await import('../workers/worker.js')).runWorker(readSettings()));
   cli
     .command('gateway')
-    .description('run the HTTP trigger in the foreground')
+    .description('run the gateway in the foreground')
     .action(async () => (await import('../workers/gateway.js')).runGateway(readSettings()));
   cli
     .command('run')
-    .description('start a run through the gateway, watch it and print its result')
-    .argument('<pipeline>', 'a name that "millrace pipelines" lists')
+    .description('start a run at the gateway, watch it and print its result')
+    .argument('<pipeline>', 'a name listed by "millrace pipelines"')
     .option('--input <json>', 'the input’s fields as a JSON object', asObject, {})
     .option('--audio <file>', 'a WAV file for the pipeline’s audio field')
     .option('--out <folder>', 'folder for media in the output', '.')
     .option('--tenant <name>', 'the tenant to run as')
-    .option('--outputs <fields>', 'only these fields of the output, with commas; what only others need does not run')
+    .option(
+      '--outputs <fields>',
+      'only these output fields, separated by commas; stages that only other fields need do not run',
+    )
     .option('--priority <priority>', 'interactive, default or batch')
     .option('--json', 'print the run as one JSON object')
     .action(async (name: string, options: Parameters<typeof runPipeline>[2]) =>
@@ -85,8 +88,8 @@ function program(): Command {
   cli
     .command('resume')
     .description('resume a run that failed, was cancelled or timed out; stages that had completed are not repeated')
-    .argument('<run>', 'the id of the run that has ended')
-    .option('--repeat', 'let steps happen again that have ended and of which nothing is kept')
+    .argument('<run>', 'the id of the ended run')
+    .option('--repeat', 'repeat steps that had ended if their results are not in the record')
     .option('--out <folder>', 'folder for media in the output', '.')
     .option('--tenant <name>', 'the tenant of the run')
     .option('--json', 'print the run as one JSON object')
@@ -103,21 +106,21 @@ function program(): Command {
     .action(async () => (await import('./settings.js')).listSettings());
   cli
     .command('demo')
-    .description('set everything up, ask a spoken question twice and show what happened')
-    .option('--audio <file>', 'your own question (WAV) in place of the shipped one')
+    .description('set up the stack, ask a spoken question twice and show the runs')
+    .option('--audio <file>', 'your own question (WAV) instead of the shipped one')
     .option('--keep', 'leave the stack running')
-    .option('--json', 'end with one line of JSON')
+    .option('--json', 'print one line of JSON at the end')
     .action(async (options: Parameters<typeof demo>[1]) => demo(readSettings(), options));
   cli
     .command('doctor')
-    .description(`check settings, servers and models; exit ${EXIT.unavailable} when a server cannot be reached`)
+    .description(`check settings, servers and models; exit ${EXIT.unavailable} if a server is unreachable`)
     .option('--json', 'as one JSON object')
     .action(async (options: { json?: boolean }) => (await import('./doctor/index.js')).doctor(options));
   cli
     .command('validate')
-    .description(`check pipelines without a server; exit ${EXIT.failed} when one is wrong`)
+    .description(`check pipelines without a server; exit ${EXIT.failed} if one is invalid`)
     .argument('[module]', 'module that exports them; default: MILLRACE_PIPELINES, else the catalogue')
-    .option('--plan <file>', 'a plan as JSON in place of a module')
+    .option('--plan <file>', 'a plan as JSON instead of a module')
     .option('--json', 'as one JSON object')
     .action(async (module: string | undefined, options: ValidateOptions) =>
       (await import('./validate.js')).validate(readSettings(), module, options),
@@ -128,13 +131,13 @@ function program(): Command {
     .argument('<pipeline>', 'its name')
     .option('--module <file>', 'module that exports it; default: MILLRACE_PIPELINES, else the catalogue')
     .option('--format <format>', 'mermaid or svg', 'mermaid')
-    .option('--out <file>', 'write it there')
+    .option('--out <file>', 'write it to this file')
     .action(async (name: string, options: GraphOptions) =>
       (await import('./graph.js')).graph(readSettings(), name, options),
     );
   cli
     .command('explain')
-    .description('say what serves each stage of a pipeline, and where every value of its policy comes from')
+    .description('show what serves each stage of a pipeline, and the origin of every value of its policy')
     .argument('<pipeline>', 'its name')
     .option('--module <file>', 'module that exports it; default: MILLRACE_PIPELINES, else the catalogue')
     .option('--json', 'as one JSON object')
@@ -143,29 +146,29 @@ function program(): Command {
     );
   artifactCommands(cli.command('artifacts').description('media in the artifact store'));
   applyCommand(cli.command('apply'));
-  keyCommands(cli.command('keys').description('API keys of the gateway, in the file that MILLRACE_KEYS names'));
+  keyCommands(cli.command('keys').description('API keys of the gateway, in the file named by MILLRACE_KEYS'));
   placeOptions(cli.command('place').description('decide where each stage runs, from files alone, and say why')).action(
     async (options: PlaceCommandOptions) => (await import('./place.js')).placePipelines(readSettings(), options),
   );
   replanOptions(
     cli
       .command('replan')
-      .description('measure the placement in force, say what is not as predicted, and propose another'),
+      .description('measure the placement in force, report differences from its prediction, and propose another'),
   ).action(async (options: ReplanCommandOptions) =>
     (await import('./replan.js')).replanPlacement(readSettings(), options),
   );
   cli
     .command('inventory')
-    .description('write what this machine has to run models on, and what runs on it, into cluster.yaml')
-    .option('--out <file>', 'the inventory; what it says of other nodes stays. "-" prints this node’s', 'cluster.yaml')
+    .description('write the devices of this machine, and the servers on it, to cluster.yaml')
+    .option('--out <file>', 'the inventory; entries of other nodes are kept. "-" prints this node’s', 'cluster.yaml')
     .option('--node <name>', 'this machine’s name in it; default: its host name')
-    .option('--nvidia-smi <program>', 'the program that tells of GPUs', 'nvidia-smi')
+    .option('--nvidia-smi <program>', 'the program that lists GPUs', 'nvidia-smi')
     .option('--json', 'what was found as one JSON object')
     .action(async (options: InventoryCommandOptions) =>
       (await import('./inventory.js')).writeInventory(readSettings(), options),
     );
   profileOptions(
-    cli.command('profile').description('measure what the models of a pipeline cost at their endpoints'),
+    cli.command('profile').description('measure the latency of a pipeline’s models at their endpoints'),
   ).action(async (name: string, options: ProfileCommandOptions) =>
     (await import('./profile.js')).profilePipeline(readSettings(), name, options),
   );
@@ -192,10 +195,10 @@ function listCommand(runs: Command): void {
 function artifactCommands(artifacts: Command): void {
   artifacts
     .command('prune')
-    .description('remove media that was neither stored nor read for a time; a run that still needs it then fails')
-    .requiredOption('--older-than <time>', 'since its last use, such as 30d')
+    .description('remove media neither stored nor read for a time; a run that still needs them fails')
+    .requiredOption('--older-than <time>', 'time since their last use, such as 30d')
     .option('--tenant <name>', 'only this tenant’s; default: all tenants’')
-    .option('--dry-run', 'count it, remove nothing')
+    .option('--dry-run', 'count them, remove nothing')
     .option('--json', 'as one JSON object')
     .action(async (options: PruneCommandOptions) =>
       (await import('./artifacts.js')).pruneStore(readSettings(), options),
@@ -204,16 +207,16 @@ function artifactCommands(artifacts: Command): void {
 
 function applyCommand(apply: Command): void {
   apply
-    .description('write what a placement asks of Triton, vLLM and Kubernetes, and make it the placement of new runs')
-    .argument('[placement]', 'the placement.json that "millrace place" made')
+    .description('write the configuration of Triton, vLLM and Kubernetes for a placement, and make it that of new runs')
+    .argument('[placement]', 'the placement.json written by "millrace place"')
     .option('--cluster <file>', 'the cluster.yaml that it was made for')
-    .option('--out <folder>', 'where to write; each version has a folder of its own', 'applied')
-    .option('--triton-repository <folder>', 'models whose configurations are completed; all but these is linked')
-    .option('--cpu-kinds <kinds>', 'device kinds that are CPUs, with commas', asList, ['cpu'])
+    .option('--out <folder>', 'output folder, with a subfolder for each version', 'applied')
+    .option('--triton-repository <folder>', 'models whose configurations are completed; their other files are linked')
+    .option('--cpu-kinds <kinds>', 'device kinds that are CPUs, separated by commas', asList, ['cpu'])
     .option('--weights <model=path>', 'weights of a vLLM pool; may be repeated', asPairs, {})
     .option(
       '--tool-parser <model=name>',
-      'how the model of a vLLM pool writes tool calls; may be repeated',
+      'parser for the tool calls of a vLLM pool’s model; may be repeated',
       asPairs,
       {},
     )
@@ -224,9 +227,9 @@ function applyCommand(apply: Command): void {
       asPairs,
       {},
     )
-    .option('--gpu-resource <name>', 'what the manifests request GPUs by', 'nvidia.com/gpu')
+    .option('--gpu-resource <name>', 'resource name of GPUs in the manifests', 'nvidia.com/gpu')
     .option('--models-claim <name>', 'claim of the volume with Triton’s models in the manifests', 'millrace-models')
-    .option('--rollback', 'go back to the placement applied before')
+    .option('--rollback', 'restore the placement applied before')
     .option('--dry-run', 'write the files, change no placement')
     .option('--json', 'as one JSON object')
     .action(async (placement: string | undefined, options: ApplyCommandOptions) =>
@@ -237,27 +240,27 @@ function applyCommand(apply: Command): void {
 function keyCommands(keys: Command): void {
   keys
     .command('create')
-    .description('make a key and print it, once')
-    .requiredOption('--tenant <name>', 'whose key it is')
-    .option('--name <text>', 'who or what uses it', '')
-    .option('--owner <name>', 'whose its conversations are: keys of one owner share them; default: its own')
-    .option('--pipelines <names>', 'only these, with commas; default: all', asList)
-    .option('--permissions <names>', 'run, read, approve, metrics, with commas', asList, ['run', 'read'])
-    .option('--rate <number>', 'requests per second of this key alone, in place of its tenant’s', asRate)
+    .description('create a key and print it, once')
+    .requiredOption('--tenant <name>', 'tenant of the key')
+    .option('--name <text>', 'description, such as its user', '')
+    .option('--owner <name>', 'owner of its sessions, shared by keys of the same owner; default: the key itself')
+    .option('--pipelines <names>', 'only these, separated by commas; default: all', asList)
+    .option('--permissions <names>', 'run, read, approve, metrics, separated by commas', asList, ['run', 'read'])
+    .option('--rate <number>', 'requests per second of this key alone, instead of its tenant’s', asRate)
     .option('--runs <number>', 'most concurrent runs of this key', asCount)
     .option('--expires <time>', 'after this time, such as 90d; default: never')
     .option('--json', 'print the key and its id as one JSON object')
     .action(async (options: CreateKeyOptions) => (await import('./keys.js')).createKey(readSettings(), options));
   keys
     .command('list')
-    .description('show the keys, which are not in the file themselves, and what each may do')
+    .description('list the keys (by id; the file has only hashes) and their permissions')
     .option('--json', 'as one JSON array')
     .action(async (options: { json?: boolean }) => (await import('./keys.js')).listKeys(readSettings(), options));
   keys
     .command('revoke')
-    .description('end a key')
-    .argument('<key>', 'its id, as "millrace keys list" shows it')
-    .option('--after <time>', 'not at once but after this time, such as 1d')
+    .description('revoke a key')
+    .argument('<key>', 'its id, as listed by "millrace keys list"')
+    .option('--after <time>', 'only after this time, such as 1d')
     .action(async (id: string, options: { after?: string }) =>
       (await import('./keys.js')).revokeKey(readSettings(), id, options),
     );
@@ -266,10 +269,10 @@ function keyCommands(keys: Command): void {
 function indexCommands(index: Command): void {
   index
     .command('put')
-    .description('put passages into an index; one with the same id is replaced')
-    .argument('<index>', 'name of the index; made if there is none')
-    .argument('<file>', 'JSON Lines: {"id"?, "text", "metadata"?}, one passage a line')
-    .option('--tenant <name>', 'whose index it is', 'default')
+    .description('store passages in an index; one with the same id is replaced')
+    .argument('<index>', 'name of the index; created if it does not exist')
+    .argument('<file>', 'JSON Lines: {"id"?, "text", "metadata"?}, one passage per line')
+    .option('--tenant <name>', 'tenant of the index', 'default')
     .option('--embedder <model>', 'the pool that embeds', 'minilm')
     .option('--json', 'print one JSON object')
     .action(async (name: string, file: string, options: IndexOptions) =>
@@ -277,13 +280,13 @@ function indexCommands(index: Command): void {
     );
   index
     .command('search')
-    .description('the passages of an index that are nearest in meaning to a query')
+    .description('find the passages of an index nearest in meaning to a query')
     .argument('<index>', 'name of the index')
-    .argument('<query>', 'what to look for')
-    .option('--k <number>', 'most passages, up to 1000', asCount, 4)
+    .argument('<query>', 'search text')
+    .option('--k <number>', 'number of passages, up to 1000', asCount, 4)
     .option('--min-score <number>', 'least cosine similarity, from -1 to 1', asCosine)
-    .option('--tenant <name>', 'whose index it is', 'default')
-    .option('--embedder <model>', 'the pool that embeds; the one that the index was made with', 'minilm')
+    .option('--tenant <name>', 'tenant of the index', 'default')
+    .option('--embedder <model>', 'the pool that embeds; must be the one that the index was created with', 'minilm')
     .option('--json', 'print one JSON object')
     .action(async (name: string, query: string, options: SearchOptions) =>
       (await import('./index-command.js')).searchPassages(readSettings(), name, query, options),
@@ -316,12 +319,12 @@ function asObject(text: string): object {
     const value: unknown = JSON.parse(text);
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
   } catch {
-    // falls through to the one message
+    // Falls through to the common error.
   }
   throw new InvalidArgumentError('It must be a JSON object, e.g. --input \'{"question":"Why?"}\'.');
 }
 
-/** Codes that say: a server is missing, not: the request is wrong. */
+/** Codes that mean that a server is unavailable, rather than that the request is wrong. */
 const UNAVAILABLE = new Set([
   'GATEWAY_UNAVAILABLE',
   'ORCHESTRATOR_UNAVAILABLE',
@@ -349,7 +352,7 @@ try {
 } catch (error) {
   const { exitCode } = error as { exitCode?: unknown };
   if (typeof exitCode === 'number') {
-    // commander has printed its message
+    // commander has printed its message.
     process.exitCode = exitCode;
   } else {
     const code = error instanceof MillraceError || error instanceof ClientError ? error.code : undefined;
@@ -359,7 +362,7 @@ try {
       if (error.status === 0) note('start a gateway with "millrace up"');
     }
     if (code === undefined && error instanceof Error && error.stack) note(error.stack);
-    // Whatever was opened before the error must not keep the process alive.
+    // Exit explicitly: handles opened before the error would keep the process alive.
     process.exit(exitCodeOf(error));
   }
 }

@@ -1,7 +1,9 @@
 import { styleText } from 'node:util';
 import stringWidth from 'string-width';
 
-/** Where the command line writes: results on stdout, everything else on stderr, so that a script can read the results. */
+/**
+ * Output of the command line: results go to stdout, everything else to stderr, so that scripts can read the results.
+ */
 export const print = (text = ''): void => void process.stdout.write(`${text}\n`);
 export const note = (text = ''): void => void process.stderr.write(`${text}\n`);
 
@@ -18,7 +20,7 @@ export const dim = paint('dim');
 export const green = paint('green');
 export const red = paint('red');
 
-/** Rows under their headings, columns as wide as their longest cell; numbers to the right. */
+/** Formats rows under their headings, columns as wide as their longest cell; numbers are right-aligned. */
 export function table(headings: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
   const widths = headings.map((heading, i) => Math.max(...[heading, ...rows.map((row) => row[i] ?? '')].map(widthOf)));
   const line = (cells: readonly (string | number)[]) =>
@@ -32,5 +34,5 @@ export function table(headings: readonly string[], rows: readonly (readonly (str
   return [dim(line(headings)), ...rows.map(line)].join('\n');
 }
 
-/** Columns of a terminal: a colour takes none, a Chinese character two. */
+/** Terminal columns of a text: colour codes take none, a Chinese character two. */
 const widthOf = (cell: string | number): number => stringWidth(String(cell));

@@ -5,7 +5,7 @@ import { type FieldError, MillraceError, messageOf } from '../pipelines/errors.j
 import { sha256Hex } from '../pipelines/plan/hash.js';
 import type { Passage } from '../pipelines/stages/index.js';
 
-/** Mistakes shown before the reading stops: enough to see a pattern. */
+/** Errors collected before reading stops: enough to see a pattern. */
 const MOST_MISTAKES = 20;
 
 const line = z.strictObject({
@@ -15,10 +15,10 @@ const line = z.strictObject({
 });
 
 /**
- * Passages of a JSON Lines file: `{"id"?, "text", "metadata"?}`, one a line, empty lines apart. A line without an id gets
- * one made of its text, so that the same file put twice is the same passages.
+ * Reads the passages of a JSON Lines file: `{"id"?, "text", "metadata"?}`, one per line; empty lines are skipped. A
+ * line without an id gets one derived from its text, so that storing the same file twice yields the same passages.
  *
- * Throws `INVALID_INPUT` at the first line that is wrong.
+ * Throws `INVALID_INPUT` at the first invalid line.
  */
 export async function* readPassages(file: string): AsyncGenerator<Passage, void> {
   for await (const { passage, mistake } of parsed(file)) {
@@ -27,7 +27,9 @@ export async function* readPassages(file: string): AsyncGenerator<Passage, void>
   }
 }
 
-/** Reads the whole file and throws `INVALID_INPUT` naming every line that is wrong (the first 20). Returns the passages' number. */
+/**
+ * Reads the whole file and returns the number of passages. Throws `INVALID_INPUT` with every invalid line, 20 at most.
+ */
 export async function checkPassages(file: string): Promise<number> {
   const mistakes: FieldError[] = [];
   let count = 0;
@@ -57,7 +59,7 @@ function parse(text: string, field: string): { passage?: Passage; mistake?: Fiel
   try {
     value = JSON.parse(text);
   } catch (error) {
-    return { mistake: { field, message: `no JSON: ${messageOf(error)}` } };
+    return { mistake: { field, message: `not JSON: ${messageOf(error)}` } };
   }
   const { success, data, error } = line.safeParse(value);
   if (!success) {

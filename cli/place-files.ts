@@ -7,7 +7,7 @@ import { type PipelineShape, readPipelineShape, shapeOf } from '../placement/wor
 import type { Settings } from '../workers/settings.js';
 import { findPipeline } from './find-pipeline.js';
 
-/** The pipeline of a file that is there, else the one of this name. */
+/** The pipeline in a file if the file exists, else the pipeline with this name. */
 export async function readShape(settings: Settings, name: string, module: string | undefined): Promise<PipelineShape> {
   let text: string;
   try {
@@ -37,7 +37,7 @@ export async function readProfileFolder(folder: string): Promise<readonly ReadPr
   );
 }
 
-/** A file's text. Throws `code` when it cannot be read. */
+/** Reads a file as text. Throws `code` if it is not readable. */
 export async function read(
   file: string,
   code: 'INVALID_INVENTORY' | 'INVALID_PROFILE' | 'INVALID_TRACE' | 'INVALID_PLACEMENT',
@@ -49,6 +49,6 @@ export async function read(
   }
 }
 
-/** An option that cannot be used. */
+/** The error for an unusable option. */
 export const wrongOption = (field: string, message: string): MillraceError =>
   new MillraceError('INVALID_INPUT', `${field}: ${message}`, { fields: [{ field, message }] });

@@ -38,7 +38,7 @@ export interface PlaceCommandOptions {
   readonly json?: boolean;
 }
 
-/** `millrace place`: where each stage should run, from files alone. No server is asked. */
+/** `millrace place`: computes where each stage should run, from files only. No server is called. */
 export async function placePipelines(settings: Settings, options: PlaceCommandOptions): Promise<void> {
   const input = await inputOf(settings, options);
   const make = (changed: PlannerInput): PlacementDocument =>
@@ -47,7 +47,7 @@ export async function placePipelines(settings: Settings, options: PlaceCommandOp
       timeLimitMs: options.timeLimit,
       clock: () => performance.now(),
     });
-  // Questions are read before anything is placed: a wrong one is told at once.
+  // Questions are parsed before the placement is computed, so that a mistake is reported at once.
   const questions = options.whatIf.map((question) => ({ question, changed: whatIf(input, question) }));
   const placement = make(input);
   const answers = questions.map(({ question, changed }) => ({ question, ...answered(() => make(changed)) }));
@@ -63,7 +63,7 @@ export async function placePipelines(settings: Settings, options: PlaceCommandOp
   }
 }
 
-/** What the answer to a question is, or why there is none. */
+/** The placement that answers a question, or why there is none. */
 function answered(make: () => PlacementDocument): {
   readonly placement?: PlacementDocument;
   readonly problem?: string;
@@ -79,7 +79,7 @@ function answered(make: () => PlacementDocument): {
 async function inputOf(settings: Settings, options: PlaceCommandOptions): Promise<PlannerInput> {
   const { sloP95, sloP99, qualityFloor } = options;
   if (sloP95 === undefined && sloP99 === undefined)
-    throw wrongOption('--slo-p99', 'give --slo-p99 or --slo-p95, e.g. 800ms');
+    throw wrongOption('--slo-p99', 'pass --slo-p99 or --slo-p95, e.g. 800ms');
   const pipelines: PipelineShape[] = [];
   for (const each of options.pipeline) pipelines.push(await readShape(settings, each, options.module));
   const inventory = await readCluster(options.cluster);
@@ -98,19 +98,16 @@ async function inputOf(settings: Settings, options: PlaceCommandOptions): Promis
   };
 }
 
-/** A trace or a rate for each pipeline; a single rate is that of each. */
+/** A trace or a rate for each pipeline; a single rate applies to each of them. */
 async function arrivingOf({ pipeline, trace, rate, cv }: PlaceCommandOptions): Promise<readonly Arriving[]> {
-  if (trace.length > 0 && rate.length > 0) throw wrongOption('--rate', 'give --trace or --rate, not both');
+  if (trace.length > 0 && rate.length > 0) throw wrongOption('--rate', 'pass --trace or --rate, not both');
   if (trace.length === 0 && rate.length === 0) {
-    throw wrongOption('--rate', 'say how runs arrive: --trace trace.csv, or --rate 20');
+    throw wrongOption('--rate', 'pass the arrivals of runs: --trace trace.csv, or --rate 20');
   }
   const given = trace.length > 0 ? trace.length : rate.length;
   if (given !== pipeline.length && (given !== 1 || trace.length > 0)) {
     const option = trace.length > 0 ? '--trace' : '--rate';
-    throw wrongOption(
-      option,
-      `give one for each --pipeline, in their order: there are ${pipeline.length}, not ${given}`,
-    );
+    throw wrongOption(option, `pass one for each --pipeline, in their order: ${pipeline.length}, not ${given}`);
   }
   if (rate.length > 0) return pipeline.map((_, p) => ({ rate: rate[p] ?? rate[0] ?? 1, cv }));
   return Promise.all(

@@ -1,45 +1,40 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { asCount, asMs, asPairs, asShare } from './arguments.js';
 
-/** With twenty the 95th percentile lies between the two largest. */
+/** With twenty samples the 95th percentile is between the two largest. */
 const SAMPLES = 20;
-/** As long as one waits for each model at a terminal. */
+/** Default time per model: an acceptable wait at a terminal. */
 const TIME_LIMIT = '60s';
-/** Doubled up to what an endpoint is sent at once when nobody says; above it Triton's Python backend stalls. */
+/** Doubled up to the default concurrency of an endpoint; above it Triton's Python backend stalls. */
 const BATCHES = [1, 2, 4, 8, 16, 32];
 
 /** The options of `millrace profile`. */
 export function profileOptions(command: Command): Command {
   return command
     .argument('<pipeline>', 'its name')
-    .option('--profiles <folder>', 'where the profiles are', 'profiles')
-    .option('--cluster <file>', 'the inventory, which says on which kind of device each endpoint is')
-    .option('--device-kind <kind>', 'in place of an inventory: the kind that all endpoints are on')
+    .option('--profiles <folder>', 'folder of the profiles', 'profiles')
+    .option('--cluster <file>', 'the inventory, with the device kind of each endpoint')
+    .option('--device-kind <kind>', 'instead of an inventory: the device kind of all endpoints')
     .option(
       '--stage <stage>',
       'only the model of this stage; repeatable',
       (text, all: readonly string[]) => [...all, text],
       [],
     )
-    .option('--samples <number>', 'samples of each cell, if the time lasts', asCount, SAMPLES)
-    .option(
-      '--time-limit <time>',
-      'for each model; five samples of each cell are taken all the same',
-      asMs,
-      asMs(TIME_LIMIT),
-    )
-    .option('--batches <sizes>', 'sizes of batch, or sequences at once, with commas', asBatches, BATCHES)
+    .option('--samples <number>', 'samples per cell, if time permits', asCount, SAMPLES)
+    .option('--time-limit <time>', 'limit per model; at least five samples per cell are taken', asMs, asMs(TIME_LIMIT))
+    .option('--batches <sizes>', 'batch sizes, or concurrent sequences, separated by commas', asBatches, BATCHES)
     .option(
       '--sizes <sizes>',
-      'sizes of input, in the unit of the stage’s kind; of an LLM a prompt’s characters',
+      'input sizes, in the unit of the stage’s kind; for an LLM characters of the prompt',
       asSizes,
     )
     .option('--variant <name>', 'what tells this way of serving from others, e.g. fp16', 'default')
     .option('--quality <number>', 'of the answers, from 0 to 1', asShare, 1)
-    .option('--memory <model=amount>', 'what a model’s weights take, e.g. whisper=1.6GiB; repeatable', asPairs, {})
+    .option('--memory <model=amount>', 'memory of a model’s weights, e.g. whisper=1.6GiB; repeatable', asPairs, {})
     .option('--audio <file>', 'speech to recognise (WAV); default: the demo’s question')
     .option('--module <file>', 'module that exports the pipeline; default: MILLRACE_PIPELINES, else the catalogue')
-    .option('--check', 'measure nothing: ask the endpoints whether the profiles are still of them')
+    .option('--check', 'measure nothing: check whether the profiles still match the endpoints')
     .option('--json', 'as one JSON object');
 }
 
@@ -54,5 +49,5 @@ function asBatches(text: string): readonly number[] {
 function asSizes(text: string): readonly number[] {
   const sizes = text.split(',').map((size) => Number(size.trim() === '' ? Number.NaN : size));
   if (sizes.every((size) => size > 0 && size <= 100_000)) return [...new Set(sizes)].sort((a, b) => a - b);
-  throw new InvalidArgumentError('It must be numbers above 0, at most 100000, with commas.');
+  throw new InvalidArgumentError('It must be numbers above 0, at most 100000, separated by commas.');
 }

@@ -42,7 +42,9 @@ export interface ProfileCommandOptions {
   readonly json?: boolean;
 }
 
-/** `millrace profile`: measures each model of a pipeline at its endpoint, or asks whether its profiles are still of it. */
+/**
+ * `millrace profile`: measures each model of a pipeline at its endpoint, or checks whether its profiles still match.
+ */
 export async function profilePipeline(settings: Settings, name: string, options: ProfileCommandOptions): Promise<void> {
   const { plan } = await findPipeline(settings, name, options.module);
   const targets = targetsOf(plan, await loadModels(settings), await kindsOf(options), options.stage);
@@ -76,7 +78,7 @@ async function measure(
 ): Promise<void> {
   const audio = await sampleAudio(options.audio ?? path.join(RECIPE, 'audio', 'question.wav'));
   const { samples, timeLimit: timeLimitMs, batches, sizes, variant, quality } = options;
-  // Servers that are away are told of before the first is measured for a minute.
+  // Servers that are away are reported before the first one is measured for a minute.
   for (const target of targets) await fingerprintAt(target, backends.of(target), machine, signal);
   const files: { readonly file: string; readonly profile: ProfileFile; readonly calls: number }[] = [];
   for (const target of targets) {
@@ -92,7 +94,10 @@ async function measure(
   if (options.json) print(JSON.stringify({ profiles: files }));
 }
 
-/** Asks each endpoint what it is. Throws `PROFILE_STALE` naming each profile that is not of it, `PROFILE_MISSING` without one. */
+/**
+ * Compares profiles with their endpoints. Throws `PROFILE_STALE` with each profile that no longer matches,
+ * `PROFILE_MISSING` if there is none.
+ */
 async function check(
   { targets, folder, machine, backends, signal }: On,
   { variant, json }: ProfileCommandOptions,
@@ -120,7 +125,7 @@ async function check(
     const fields = bad.map(({ model, file, changes }) => ({
       field: state === 'stale' ? file : model,
       message:
-        state === 'stale' ? `${changes.join('; ')}: profile "${model}" again` : 'there is no profile of it: profile it',
+        state === 'stale' ? `${changes.join('; ')}: profile "${model}" again` : 'there is no profile of it: measure it',
     }));
     if (fields.length > 0) throw invalidFields(code, fields);
   }
@@ -128,12 +133,12 @@ async function check(
 
 async function kindsOf({ cluster, deviceKind }: ProfileCommandOptions) {
   if (deviceKind !== undefined && cluster !== undefined)
-    throw wrongOption('--device-kind', 'give --cluster or --device-kind, not both');
+    throw wrongOption('--device-kind', 'pass --cluster or --device-kind, not both');
   if (deviceKind !== undefined) return { deviceKind };
   if (cluster === undefined) {
     throw wrongOption(
       '--cluster',
-      'say which kind of device the endpoints are on: --cluster cluster.yaml, or --device-kind cpu',
+      'pass the device kind of the endpoints: --cluster cluster.yaml, or --device-kind cpu',
     );
   }
   return { inventory: await readCluster(cluster) };
@@ -144,7 +149,7 @@ function checkMemory(given: Readonly<Record<string, string>>, targets: readonly 
     if (!targets.some((target) => target.model === model)) {
       throw wrongOption(
         '--memory',
-        `no model "${model}" is profiled here (there are ${targets.map((t) => t.model).join(', ')})`,
+        `model "${model}" is not profiled here (known: ${targets.map((t) => t.model).join(', ')})`,
       );
     }
     const { error } = memory.safeParse(amount);
@@ -162,7 +167,7 @@ async function sampleAudio(file: string): Promise<SampleAudio> {
   return SampleAudio.of(bytes, file);
 }
 
-/** Clients of the endpoints, one for each. */
+/** Clients of the endpoints, one each. */
 class Backends {
   readonly #connectors;
   readonly #open = new Map<string, Backend>();
@@ -171,7 +176,7 @@ class Backends {
     this.#connectors = createConnectors({ openai: { keyOf: keysOf(settings) } });
   }
 
-  /** Throws `INVALID_SETTING` for a connector that there is not. */
+  /** Throws `INVALID_SETTING` for an unknown connector. */
   of({ model, pool: { connector: name, apiKey }, endpoint: { url } }: Target): Backend {
     const key = `${name} ${url} ${JSON.stringify(apiKey)}`;
     const connector = this.#connectors.get(name);
@@ -191,7 +196,7 @@ class Backends {
   }
 }
 
-/** The medians and tails of a profile, for people. */
+/** Medians and tails of a profile as a table. */
 function timesOf(profile: ProfileFile): string {
   const ms = ({ p50Ms, p95Ms }: { readonly p50Ms: number; readonly p95Ms: number }) => [
     Number(p50Ms.toFixed(2)),

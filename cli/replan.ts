@@ -44,20 +44,20 @@ export interface ReplanCommandOptions {
   readonly json?: boolean;
 }
 
-/** Runs from which a rate is taken to place for; with fewer the placement's own rate stays. */
+/** Least number of runs from which a rate is derived; with fewer the placement's own rate is kept. */
 const LEAST_RUNS = 20;
-/** Of them, for a pipeline of which none began: it has to be placed as well. */
+/** Share of the placement's rate for a pipeline without runs, which has to be placed as well. */
 const LEAST_SHARE = 0.01;
 
 /**
- * `millrace replan`: measures the placement in force, says what is not as predicted, and proposes another; nothing is
- * applied. With `every` it keeps watching until SIGTERM or SIGINT, and tells only what is new.
+ * `millrace replan`: measures the placement in force, reports differences from its prediction, and proposes another
+ * one; nothing is applied. With `every` it repeats until SIGTERM or SIGINT, and reports only what is new.
  */
 export async function replanPlacement(settings: Settings, options: ReplanCommandOptions): Promise<void> {
-  // What is wrong with the files and options is told before anybody is asked.
+  // Mistakes in files and options are reported before any server is called.
   await filesOf(settings, options, (await inForce(settings, options)).placement);
   if (!statSync(options.out, { throwIfNoEntry: false })?.isDirectory()) {
-    throw wrongOption('--out', `${options.out} is no folder: make it, or name another`);
+    throw wrongOption('--out', `${options.out} is not a folder: create it, or pass another`);
   }
   const connection = await connectClient(temporalServer(settings));
   const client = new Client({ connection, namespace: settings.TEMPORAL_NAMESPACE });
@@ -70,7 +70,7 @@ export async function replanPlacement(settings: Settings, options: ReplanCommand
   }
 }
 
-/** Looks again and again until SIGTERM or SIGINT. */
+/** Measures repeatedly until SIGTERM or SIGINT. */
 async function watch(
   settings: Settings,
   options: ReplanCommandOptions,
@@ -87,7 +87,7 @@ async function watch(
       if (look.news !== before && !signal.aborted) tell(options, look);
       before = look.news;
     } catch (error) {
-      // It is there to see what goes wrong: a server that is away now may be back at the next look.
+      // Errors do not end the watch: a server that is away now may be back for the next measurement.
       const code = error instanceof MillraceError ? `${error.code}: ` : '';
       if (!signal.aborted) note(`millrace: ${code}${messageOf(error)}`);
     }
@@ -100,7 +100,7 @@ interface Look {
   readonly measured: Measured;
   readonly found: Replanned;
   readonly input: PlannerInput;
-  /** What tells this look from one that says the same. */
+  /** Identifies the content of a report, to suppress repeated ones. */
   readonly news: string;
 }
 
@@ -121,7 +121,7 @@ async function lookOnce(
     namespace: settings.TEMPORAL_NAMESPACE,
     taskQueue: settings.MILLRACE_TASK_QUEUE,
     lookMs: options.look,
-    // Runs from before it was applied say nothing of it.
+    // Runs from before the placement was applied do not count.
     since: new Date(Math.max(Date.now() - options.window, appliedAt)),
     signal,
   });
@@ -138,28 +138,28 @@ async function lookOnce(
   return { placement, measured, found, input: now, news };
 }
 
-/** What was measured. Throws `ORCHESTRATOR_UNAVAILABLE` when Temporal does not say it. */
+/** Takes the measurement. Throws `ORCHESTRATOR_UNAVAILABLE` if Temporal does not provide it. */
 async function measuredBy(options: MeasureOptions): Promise<Measured> {
   try {
     return await measure(options);
   } catch (error) {
     if (error instanceof MillraceError) throw error;
-    const message = `Temporal does not say what ran in namespace "${options.namespace}": ${messageOf(error)}`;
+    const message = `Temporal does not list the runs of namespace "${options.namespace}": ${messageOf(error)}`;
     throw new MillraceError('ORCHESTRATOR_UNAVAILABLE', message, {}, { cause: error });
   }
 }
 
-/** The placement that new runs go by, and when it was put there. */
+/** The placement that new runs use, and when it was applied. */
 async function inForce({ MILLRACE_PLACEMENT }: Settings, { placement: given }: ReplanCommandOptions) {
   const file = given ?? MILLRACE_PLACEMENT;
   if (file === undefined) {
-    throw wrongOption('--placement', 'name the placement in force, or set MILLRACE_PLACEMENT');
+    throw wrongOption('--placement', 'pass the placement in force, or set MILLRACE_PLACEMENT');
   }
   const placement = readPlacement(await read(file, 'INVALID_PLACEMENT'), file);
   return { file, placement, appliedAt: statSync(file).mtimeMs };
 }
 
-/** Everything but the load. */
+/** Everything except the load. */
 async function filesOf(
   settings: Settings,
   { pipeline, cluster, profiles, assume, module }: ReplanCommandOptions,
@@ -179,7 +179,7 @@ async function filesOf(
     }
   }
   const absent = placed.find((name) => !pipelines.some((each) => each.name === name));
-  if (absent !== undefined) throw wrongOption('--pipeline', `the placement also serves "${absent}": give it too`);
+  if (absent !== undefined) throw wrongOption('--pipeline', `the placement also serves "${absent}": pass it too`);
   const inventory = await readCluster(cluster);
   const ids = inventory.devices.map(({ id }) => id);
   const used = placement.pools.flatMap(({ replicas }) => replicas.flatMap(({ devices }) => devices));
@@ -197,7 +197,9 @@ async function filesOf(
   };
 }
 
-/** Arrivals at the measured rates; where hardly any run began, at the rate that the placement was made for. */
+/**
+ * Arrivals at the measured rates; for pipelines with hardly any runs, at the rate that the placement was computed for.
+ */
 function loadOf(
   { slo, ratePerSecond }: PlacementDocument,
   measured: Measured,
@@ -227,5 +229,5 @@ function tell({ json, out, cluster }: ReplanCommandOptions, { placement, measure
   print(replanText(placement, measured, found));
   if (!changes) return;
   print(`\nProposed\n\n${placementText(proposal, input.inventory, table)}`);
-  print(`\nNothing was changed. To apply it, with the options that you gave apply before:\n  ${apply}`);
+  print(`\nNothing was changed. To apply it, with the same options as for the last apply:\n  ${apply}`);
 }

@@ -21,7 +21,7 @@ const HEADINGS = [
   'status',
 ];
 
-/** The stage table of a run. */
+/** The table of a run's stages. */
 export const stageTable = (stages: readonly StageRecord[]): string =>
   table(
     HEADINGS,
@@ -39,7 +39,7 @@ export const stageTable = (stages: readonly StageRecord[]): string =>
     ]),
   );
 
-/** Saves every media field of a run's output in `folder` and returns where, by field. */
+/** Saves every media field of a run's output in `folder` and returns the files by field. */
 export async function saveMedia(
   client: MillraceClient,
   run: RunDocument,
@@ -56,10 +56,10 @@ export async function saveMedia(
   return saved;
 }
 
-/** Pause between two looks at a run that goes on, in milliseconds. */
+/** Polling interval of a running run, in milliseconds. */
 const POLL_MS = 250;
 
-/** Looks at a run until it has ended. `onChange` sees each look. */
+/** Polls a run until it has ended. `onChange` receives every state. */
 export async function watch(
   client: MillraceClient,
   id: string,
@@ -73,7 +73,7 @@ export async function watch(
   }
 }
 
-/** A line for each stage whose state has changed since the last call. */
+/** Returns a line for each stage whose state has changed since the last call. */
 export function changes(): (stages: readonly StageRecord[]) => string[] {
   const seen = new Map<string, string>();
   return (stages) =>

@@ -20,7 +20,7 @@ interface RunOptions {
   readonly json?: boolean;
 }
 
-/** `millrace run`: exit 0 when the run succeeded, 1 when it failed. */
+/** `millrace run`: exit 0 if the run succeeded, 1 if it failed. */
 export async function runPipeline(settings: Settings, name: string, options: RunOptions): Promise<void> {
   const client = clientOf(settings, options.tenant);
   const media =
@@ -42,13 +42,13 @@ interface ResumeOptions extends Pick<RunOptions, 'out' | 'tenant' | 'json'> {
   readonly repeat?: boolean;
 }
 
-/** `millrace resume`: as `millrace run`, from where another run has ended. */
+/** `millrace resume`: as `millrace run`, resuming an ended run. */
 export async function resumeRun(settings: Settings, id: string, options: ResumeOptions): Promise<void> {
   const client = clientOf(settings, options.tenant);
   await finish(client, await client.resume(id, { repeat: options.repeat === true }), options);
 }
 
-/** Watches a run to its end and shows what it gave. */
+/** Watches a run until it has ended and shows its output. */
 async function finish(
   client: MillraceClient,
   started: Pick<RunDocument, 'id' | 'links'>,
@@ -93,7 +93,7 @@ async function find(client: MillraceClient, name: string): Promise<PipelineDocum
   throw new MillraceError('INVALID_INPUT', `no pipeline is named "${name}"; "millrace pipelines" lists them`);
 }
 
-/** The one field of a pipeline's input that takes audio. */
+/** The only audio field of a pipeline's input. */
 export function audioField(pipeline: Pick<PipelineDocument, 'name' | 'input'>): string {
   const fields = Object.entries(properties(pipeline.input)).filter(
     ([, schema]) => isJsonObject(schema) && schema.media === 'audio',
@@ -113,13 +113,13 @@ export const clientOf = (settings: Settings, tenant?: string): MillraceClient =>
     ...(tenant !== undefined && { tenant }),
   });
 
-/** A file of this machine as a caller sends it; it is read as it is sent. */
+/** A local file to upload; it is read while it is sent. */
 export async function fileOf(name: string): Promise<File> {
   const file = await readable(name);
   return new File([await openAsBlob(file)], path.basename(file));
 }
 
-/** Throws `INVALID_INPUT` unless the file can be read. */
+/** Throws `INVALID_INPUT` unless the file is readable. */
 export async function readable(file: string): Promise<string> {
   await access(file).catch(() => {
     throw new MillraceError('INVALID_INPUT', `--audio: cannot read ${file}`);

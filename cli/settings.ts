@@ -1,7 +1,7 @@
 import { type Settings, settingsSchema } from '../workers/settings.js';
 import { bold, print } from './output.js';
 
-/** Every setting, its default and what it is for. */
+/** Prints every setting with its default and description. */
 export function listSettings(): void {
   const schema = settingsSchema();
   const defaults = schema.parse({}) as Settings;

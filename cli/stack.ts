@@ -10,10 +10,10 @@ import {
 import type { Settings } from '../workers/settings.js';
 import { bold, dim, EXIT, green, note, print, red, table } from './output.js';
 
-/** Everything that `millrace up` starts. */
+/** All parts that `millrace up` starts. */
 export const ALL_PARTS: readonly PartName[] = [...SERVER_PARTS, ...NODE_PARTS];
 
-/** A line of what `up` is doing. */
+/** One progress line of `up`. */
 export function progressLine({ part, state, detail, ms }: Progress): string {
   const time = dim(`${(ms / 1000).toFixed(1).padStart(6)} s`);
   const good = state === 'ready' || state === 'external' || state === 'installed';
@@ -27,13 +27,13 @@ export async function up(settings: Settings, options: { serversOnly?: boolean })
 }
 
 export async function down(settings: Settings): Promise<void> {
-  note((await stopStack(settings)) ? 'stopped' : 'nothing was up');
+  note((await stopStack(settings)) ? 'stopped' : 'nothing was running');
 }
 
 export function status(settings: Settings, options: { json?: boolean }): void {
   const now = stackStatus(settings);
   if (options.json) print(JSON.stringify(now));
-  else if (!now.up && now.parts.length === 0) print('nothing is up');
+  else if (!now.up && now.parts.length === 0) print('nothing is running');
   else {
     const rows = now.parts.map((part) => [
       part.name,

@@ -28,8 +28,8 @@ interface Pools {
 }
 
 /**
- * `millrace validate`: everything that can be known of pipelines without a server. Exit 0 when there is no error, 1 when
- * there is, 2 when there is nothing to look at.
+ * `millrace validate`: all checks of pipelines that need no server. Exit 0 without errors, 1 with errors, 2 if there is
+ * nothing to check.
  */
 export async function validate(
   settings: Settings,
@@ -63,7 +63,7 @@ async function ofModule(module: string | undefined, pools: Pools): Promise<Looke
     ({ pipelines, functions } = await loadDeployment(module));
   } catch (error) {
     if (!(error instanceof MillraceError) || error.code !== 'INVALID_PIPELINE') throw error;
-    // The module ends where the first wrong definition throws: what comes after it is not known.
+    // The module stops at its first invalid definition; later ones are not checked.
     return { findings: [ofError(error, '-', pools)], names: [] };
   }
   const findings = pipelines.flatMap((pipeline) => findingsOf(pipeline, pools));
@@ -88,13 +88,13 @@ async function ofPlanFile(file: string, pools: Pools): Promise<Looked> {
   return { findings: findingsOf({ plan: value as Plan }, pools), names: [name] };
 }
 
-/** What is wrong with a pipeline, and what probably is. */
+/** Errors and likely mistakes in a pipeline. */
 export const findingsOf = (inspected: Inspected, pools: Pools): Finding[] => [
   ...misplaced(inspected.plan, pools),
   ...warningsOf(inspected),
 ];
 
-/** Every stage that cannot be placed, not only the first; a child run's as `<step>/<stage>`. */
+/** Every stage that cannot be placed; those of a child run as `<step>/<stage>`. */
 function misplaced(plan: Plan, pools: Pools, prefix = ''): Finding[] {
   return [...allSteps(plan)].flatMap((step) => {
     if (!isStage(step)) {
@@ -139,6 +139,6 @@ function remedyOf(code: string, { names, poolOf }: Pools, kind?: string): string
       same.length > 0 ? `name one that serves ${kind}: ${same.join(', ')}` : `none serves ${kind ?? 'it'} yet`;
     return `add the model to the file of MILLRACE_MODELS, or ${known}`;
   }
-  if (code === 'CAPABILITY_MISSING') return 'name a pool whose connector can, or leave the option out';
-  return 'correct the definition there';
+  if (code === 'CAPABILITY_MISSING') return 'use a pool whose connector supports it, or omit the option';
+  return 'correct the definition at this place';
 }

@@ -2,12 +2,12 @@ import type { Redis } from 'ioredis';
 import { type Finding, pass, warn } from './finding.js';
 
 /**
- * From here clocks are apart: queue times are Temporal's clock against the worker's, and a second is as much as a whole
- * stage takes.
+ * Largest tolerated clock difference, in milliseconds: queue times compare Temporal's clock with the worker's, and a
+ * second is as much as a whole stage takes.
  */
 const APART_MS = 1_000;
 
-/** Compares this machine's clock with that of Redis, half of the round trip taken as the way back. */
+/** Compares this machine's clock with that of Redis, assuming that half of the round trip is the way back. */
 export async function clockFinding(redis: Pick<Redis, 'time'>, about: string): Promise<Finding> {
   const sent = Date.now();
   const started = performance.now();

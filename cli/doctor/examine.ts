@@ -14,8 +14,8 @@ import { checkSettings, filesCheck, gatewayCheck } from './settings-checks.js';
 import { temporalCheck } from './temporal-check.js';
 
 /**
- * Looks at everything that Millrace needs: reads the models file, then carries out all checks at the same time, so that it
- * returns within the time of one check and of a file. Never throws; no finding has a secret of the settings in it.
+ * Checks everything that Millrace needs: reads the models file, then runs all checks concurrently, so that it returns
+ * within the time of one check and one file. Never throws; findings contain no secrets of the settings.
  *
  * @param env the environment that the settings are read from
  */
@@ -40,14 +40,14 @@ export async function examine(env: Readonly<Record<string, string | undefined>>)
   }));
 }
 
-/** What needs the models file; without it, or when it cannot be read in time, the reason. */
+/** The checks that need the models file; if it cannot be read in time, a failed finding. */
 async function modelChecks(settings: Settings): Promise<readonly Check[]> {
   const connectors = createConnectors({ openai: { keyOf: keysOf(settings) } });
   try {
     const models = await limited(FILE_MS, new AbortController().signal, () => loadModels(settings));
     return [pipelinesCheck(settings, models, connectors), ...poolChecks(settings, models, connectors)];
   } catch (error) {
-    const remedy = 'correct the file; nothing starts without it';
+    const remedy = 'correct the file; gateway and worker do not start without it';
     const about = settings.MILLRACE_MODELS ?? 'the embedded models';
     return [
       { id: 'settings.models', about, remedy, run: async () => [fail('settings.models', about, told(error), remedy)] },
@@ -55,7 +55,7 @@ async function modelChecks(settings: Settings): Promise<readonly Check[]> {
   }
 }
 
-/** The checks' findings in the checks' order. A check that throws, or does not end in time, is a failed finding. */
+/** The checks' findings in the checks' order. A check that throws or times out is a failed finding. */
 export async function carryOut(checks: readonly Check[], limitMs = CHECK_MS): Promise<readonly Finding[]> {
   const all = await Promise.all(
     checks.map(async (check) => {

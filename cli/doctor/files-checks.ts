@@ -8,9 +8,9 @@ import { chooseFfmpeg } from '../../workers/ffmpeg.js';
 import type { Settings } from '../../workers/settings.js';
 import { type Check, type Finding, fail, pass, told, warn } from './finding.js';
 
-/** Room for some sixteen of the largest uploads: below it an operator should act. */
+/** Warn below this free space, in bytes: some sixteen of the largest uploads. */
 const LITTLE_BYTES = 2 ** 30;
-/** Below the largest upload (64 MiB) with its conversions, the next run fails. */
+/** Fail below this free space, in bytes: the largest upload (64 MiB) with its conversions would fail. */
 const TOO_LITTLE_BYTES = 2 ** 28;
 
 export function artifactsCheck(settings: Settings): Check {
@@ -18,11 +18,11 @@ export function artifactsCheck(settings: Settings): Check {
   return {
     id: 'artifacts.writable',
     about: folder,
-    remedy: 'give this user the right to write there, or set MILLRACE_HOME to another folder',
+    remedy: 'grant this user write permission there, or set MILLRACE_HOME to another folder',
     async run() {
       const there = await nearest(folder);
       await access(there, constants.W_OK | constants.X_OK);
-      const detail = there === folder ? 'it can be written' : `not made yet; it can be made in ${there}`;
+      const detail = there === folder ? 'writable' : `does not exist yet; can be created in ${there}`;
       return [pass('artifacts.writable', folder, detail), await space(folder, there)];
     },
   };
@@ -32,14 +32,14 @@ async function space(folder: string, there: string): Promise<Finding> {
   const { bavail, bsize } = await statfs(there);
   const free = bavail * bsize;
   const detail = `${(free / 2 ** 30).toFixed(1)} GiB free`;
-  const remedy = 'make room, or set MILLRACE_HOME to a larger disk';
+  const remedy = 'free some space, or set MILLRACE_HOME to a larger disk';
   if (free < TOO_LITTLE_BYTES) return fail('artifacts.space', folder, detail, remedy);
   return free < LITTLE_BYTES
     ? warn('artifacts.space', folder, detail, remedy)
     : pass('artifacts.space', folder, detail);
 }
 
-/** The folder, or the nearest one above it that exists: a folder is made when it is first needed. */
+/** The folder, or its nearest existing ancestor: folders are created on first use. */
 async function nearest(folder: string): Promise<string> {
   const exists = await access(folder).then(
     () => true,
@@ -62,14 +62,17 @@ export function ffmpegCheck(settings: Settings, searchPath = process.env.PATH): 
         return [pass('media.ffmpeg', program, `${version}; ${why}`)];
       } catch (error) {
         const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-        const detail = missing ? `not there (${why}): WAV is understood, other audio is refused` : told(error);
+        const detail = missing ? `not found (${why}): only WAV audio is accepted` : told(error);
         return [warn('media.ffmpeg', program, detail, remedy)];
       }
     },
   };
 }
 
-/** What a program prints. Killed when the signal aborts: one that hangs may ignore SIGTERM, all that `execFile` would send. */
+/**
+ * Runs a program and returns its output. Killed with SIGKILL on abort: a program that hangs may ignore SIGTERM, the
+ * only signal that `execFile` would send.
+ */
 async function answerOf(program: string, argument: string, signal: AbortSignal): Promise<{ readonly stdout: string }> {
   signal.throwIfAborted();
   const running = promisify(execFile)(program, [argument]);

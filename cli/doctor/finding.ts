@@ -1,65 +1,65 @@
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 
 /**
- * Every finding by its id, which is stable: monitoring may count on it. The same id comes several times, once for each
- * thing it is about (`about`), and not at all where an earlier finding of the same server has failed.
+ * All findings by id. Ids are stable, so that monitoring can rely on them. An id may occur several times, once for each
+ * subject (`about`), and is missing if an earlier finding of the same server has failed.
  */
 export const FINDINGS = {
   'settings.valid': 'every setting has a value of its kind',
-  'settings.known': 'no variable looks like a setting and is none',
-  'settings.files': 'files that settings name can be read',
+  'settings.known': 'no variable looks like a setting without being one',
+  'settings.files': 'files named by settings are readable',
   'settings.gateway': 'the gateway is not open to the network without authentication',
   'settings.models': 'the models file describes pools that connectors can serve',
   'pipelines.placed': 'every pipeline is valid and has a pool for each of its models',
   'temporal.reachable': 'Temporal answers',
-  'temporal.key': 'an API key for Temporal travels over TLS, or stays on this machine',
+  'temporal.key': 'an API key for Temporal is sent over TLS, or stays on this machine',
   'temporal.namespace': 'the namespace exists',
   'temporal.attributes': 'the search attributes that runs carry are registered',
-  'temporal.worker': 'a worker takes tasks of the task queue',
+  'temporal.worker': 'a worker polls the task queue',
   'temporal.code': 'workers have the functions of the pipelines, in their versions',
   'redis.reachable': 'Redis answers',
-  'redis.writable': 'Redis takes writes',
+  'redis.writable': 'Redis accepts writes',
   'redis.vectors': 'Redis has vector sets',
-  'redis.eviction': 'Redis evicts nothing that must stay',
-  'redis.memory': 'Redis has room',
-  'redis.persistence': 'Redis keeps its data over a restart',
+  'redis.eviction': 'Redis does not evict data that must be kept',
+  'redis.memory': 'Redis has free memory',
+  'redis.persistence': 'Redis keeps its data across a restart',
   'pool.reachable': 'an endpoint answers',
   'pool.model': 'an endpoint has the model',
-  'pool.canary': 'a real call of the model succeeds, in good time',
-  'pool.key': 'a key travels over TLS, or stays on this machine',
+  'pool.canary': 'a real call of the model succeeds in time',
+  'pool.key': 'a key is sent over TLS, or stays on this machine',
   'pool.agreement': 'the endpoints of a pool have the same model',
-  'media.ffmpeg': 'ffmpeg is there, for media other than WAV',
-  'artifacts.writable': 'the folder of artifacts can be written',
-  'artifacts.space': 'the folder of artifacts has room',
-  'clock.skew': 'this machine and Redis have the same time',
+  'media.ffmpeg': 'ffmpeg is installed, for media other than WAV',
+  'artifacts.writable': 'the artifacts folder is writable',
+  'artifacts.space': 'the artifacts folder has free space',
+  'clock.skew': 'this machine and Redis have the same clock',
 } as const;
 
 export type FindingId = keyof typeof FINDINGS;
 
 export interface Finding {
   readonly id: FindingId;
-  /** What it is about: a setting, an address, `<pool> at <endpoint>`. */
+  /** The subject: a setting, an address, `<pool> at <endpoint>`. */
   readonly about: string;
   /** `warn`: works, but not as well or not as safely as it could. */
   readonly state: 'ok' | 'warn' | 'fail';
   readonly detail: string;
-  /** What to do; with every `warn` and `fail`. */
+  /** What to do; present with every `warn` and `fail`. */
   readonly remedy?: string;
-  /** How long the call took that the finding rests on, in milliseconds. */
+  /** Duration of the call that the finding is based on, in milliseconds. */
   readonly ms?: number;
 }
 
-/** Something to look at. What `run` throws is a failed finding with this id. */
+/** A check. An error that `run` throws becomes a failed finding with this id. */
 export interface Check {
   readonly id: FindingId;
   readonly about: string;
-  /** What to do when it cannot be carried out. */
+  /** What to do if the check cannot be carried out. */
   readonly remedy: string;
-  /** Ends when the signal aborts, and leaves nothing that keeps the process alive. */
+  /** Ends when the signal aborts, and leaves no handle that keeps the process alive. */
   run(signal: AbortSignal): Promise<readonly Finding[]>;
 }
 
-/** A finding as one expression: `pass('redis.reachable', about, 'Redis 8.2.3')`. */
+/** Creates a finding: `pass('redis.reachable', about, 'Redis 8.2.3')`. */
 export const pass = (id: FindingId, about: string, detail: string, ms?: number): Finding => ({
   id,
   about,
@@ -84,7 +84,7 @@ export const fail = (id: FindingId, about: string, detail: string, remedy: strin
   remedy,
 });
 
-/** What was thrown, for a person: the code with the message, without the empty note that gRPC ends its own with. */
+/** An error as text: its code and message, without the empty suffix of gRPC's messages. */
 export function told(error: unknown): string {
   const message = messageOf(error).replace(/\s*Resolution note:\s*$/, '');
   return error instanceof MillraceError ? `${error.code}: ${message}` : message;

@@ -2,16 +2,16 @@ import { bold, EXIT, green, print, red, table } from '../output.js';
 import { examine } from './examine.js';
 import type { Finding, FindingId } from './finding.js';
 
-/** Failures that say: a needed server cannot be reached, not: something is wrong. */
+/** Findings that mean that a required server is unreachable, rather than misconfigured. */
 const UNAVAILABLE: ReadonlySet<FindingId> = new Set(['temporal.reachable', 'redis.reachable', 'pool.reachable']);
 
-/** `millrace doctor`: exit 0 when nothing failed, 3 when a server cannot be reached, else 1. */
+/** `millrace doctor`: exit 0 if no check failed, 3 if a server is unreachable, else 1. */
 export async function doctor(options: { json?: boolean }, env = process.env): Promise<void> {
   const findings = await examine(env);
   const failed = findings.filter(({ state }) => state === 'fail');
   if (options.json) print(JSON.stringify({ ok: failed.length === 0, findings }));
   else show(findings);
-  // Behind all output; not left to the event loop, which the connections of a check that hears no signal would keep alive.
+  // Exits explicitly after all output: connections of a check that ignores its signal would keep the process alive.
   process.stdout.write('', () => process.exit(exitCodeOf(failed)));
 }
 

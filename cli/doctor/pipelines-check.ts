@@ -7,14 +7,14 @@ import { loadDeployment } from '../../workers/pipelines.js';
 import type { Settings } from '../../workers/settings.js';
 import { type Check, fail, pass, told } from './finding.js';
 
-/** Whether every pipeline is valid and can be placed, as the gateway checks it before it serves. */
+/** Whether every pipeline is valid and can be placed, with the same checks as the gateway at start-up. */
 export const pipelinesCheck = (
   settings: Settings,
   models: ModelsConfig,
   connectors: ReadonlyMap<string, Connector>,
 ): Check => {
   const about = settings.MILLRACE_PIPELINES ?? 'the catalogue';
-  const remedy = 'correct the definition or MILLRACE_PIPELINES; gateway and worker do not start before';
+  const remedy = 'correct the definition or MILLRACE_PIPELINES; gateway and worker do not start without';
   return {
     id: 'pipelines.placed',
     about,

@@ -10,17 +10,20 @@ import { CALL_MS } from './limits.js';
 
 type PoolConfig = ModelsConfig[string];
 
-/** A canary is the smallest call there is; one that takes longer says that the server is overloaded or still warming up. */
+/**
+ * A canary is the smallest call; if it takes longer than this, in milliseconds, the server is overloaded or still
+ * warming up.
+ */
 const SLOW_MS = 5_000;
 
-/** Which finding an error of the canary is, where it is not that the call itself fails. */
+/** The finding of a canary's error, if it is not a failure of the call itself. */
 const FINDING_OF: Partial<Record<ErrorCode, FindingId>> = {
   BACKEND_UNAVAILABLE: 'pool.reachable',
   BACKEND_TIMEOUT: 'pool.reachable',
   MODEL_NOT_FOUND: 'pool.model',
 };
 
-/** One check a pool: its endpoints are called at the same time, each with the smallest real call of its kind. */
+/** One check per pool: its endpoints are called concurrently, each with the smallest real call of its kind. */
 export function poolChecks(
   settings: Settings,
   models: ModelsConfig,
@@ -38,7 +41,7 @@ export function poolChecks(
         try {
           backend = connector.connect(url, pool.apiKey);
         } catch (error) {
-          // Opening a client calls nobody: what fails is the address as it is written.
+          // Opening a client makes no call, so an error here is about the address as written.
           return {
             findings: [fail('settings.models', `${name} at ${url}`, told(error), addressRemedy(settings, pool))],
           };
@@ -56,7 +59,7 @@ export function poolChecks(
   }));
 }
 
-/** A key that everyone on the way can read. */
+/** Warns if a key is sent in plain text. */
 function openKey(
   name: string,
   url: string,
@@ -66,7 +69,7 @@ function openKey(
 ): Finding[] {
   if (!takesKey || !url.startsWith('http:') || keysOf(settings)(url, apiKey) === undefined) return [];
   if (isLoopbackName(new URL(url).hostname)) return [];
-  const detail = 'its key is sent over plain http: whoever is on the way can read it';
+  const detail = 'its key is sent over plain http: it can be read in transit';
   return [warn('pool.key', `${name} at ${url}`, detail, 'use https, or a server that needs no key')];
 }
 
@@ -78,7 +81,7 @@ interface About {
 
 interface Look {
   readonly findings: readonly Finding[];
-  /** What the endpoint computes, where it says so. */
+  /** Version of the model, if the endpoint reveals it. */
   readonly version?: string;
 }
 
@@ -97,7 +100,7 @@ async function look(backend: Backend, subject: About, signal: AbortSignal): Prom
     'pool.canary',
     about,
     answer,
-    'look at the load of the server; a model that was just loaded warms up',
+    'check the load of the server; a model that was just loaded is still warming up',
   );
   const canary = ms > SLOW_MS ? { ...slow, ms: Math.round(ms) } : pass('pool.canary', about, answer, ms);
   const reachable = pass('pool.reachable', about, `${pool.connector}, on ${deviceOf(pool, backend.endpoint)}`);
@@ -105,19 +108,19 @@ async function look(backend: Backend, subject: About, signal: AbortSignal): Prom
     const version = await limited(CALL_MS, signal, (own) => backend.fingerprint(pool.model, own));
     return { findings: [reachable, pass('pool.model', about, `"${pool.model}", version ${version}`), canary], version };
   } catch (error) {
-    const remedy = 'nothing if the server keeps no list of its models; caches then do not notice new weights';
+    const remedy = 'none if the server does not list its models; caches then do not detect new weights';
     return {
-      findings: [reachable, warn('pool.model', about, `it does not say its version (${told(error)})`, remedy), canary],
+      findings: [reachable, warn('pool.model', about, `its version is unknown (${told(error)})`, remedy), canary],
     };
   }
 }
 
-/** What the canary's error says, and what it shows by the way: a server that refuses a model answers. */
+/** The finding of a canary's error. A server that rejects a model is reachable. */
 function failure(error: unknown, endpoint: string, { name, pool, settings }: About): Finding[] {
   const about = `${name} at ${endpoint}`;
   const code = error instanceof MillraceError ? error.code : 'BACKEND_TIMEOUT';
   const id = FINDING_OF[code] ?? 'pool.canary';
-  // Connectors begin with the model and the endpoint, which stand in the line already.
+  // Connectors start messages with the model and the endpoint, which the line contains already.
   const detail = told(error).replace(`${pool.model} at ${endpoint}: `, '');
   const finding = fail(id, about, detail, remedyOf(code, pool, settings));
   return id === 'pool.reachable' ? [finding] : [pass('pool.reachable', about, 'it answers'), finding];
@@ -136,11 +139,11 @@ function remedyOf(code: ErrorCode, pool: PoolConfig, settings: Settings): string
     case 'BACKEND_UNAUTHORIZED':
       return settings.MILLRACE_MODELS === undefined
         ? 'correct LLM_API_KEY'
-        : `name the key’s place in ${settings.MILLRACE_MODELS}: "apiKey": { "env": … }; LLM_API_KEY goes to LLM_BASE_URL only`;
+        : `set the key’s source in ${settings.MILLRACE_MODELS}: "apiKey": { "env": … }; LLM_API_KEY goes to LLM_BASE_URL only`;
     case 'BACKEND_OVERLOADED':
       return 'wait, or add an endpoint to the pool';
     case 'BACKEND_BROKEN':
-      return 'a worker’s pool repairs it within its canary interval; if it lasts, read the server’s log';
+      return 'a worker repairs it within its canary interval; if the error persists, read the server’s log';
     case 'BACKEND_REJECTED':
       return `compare the model’s tensors or the server’s API with what a ${pool.kind} stage sends`;
     default:
@@ -149,14 +152,14 @@ function remedyOf(code: ErrorCode, pool: PoolConfig, settings: Settings): string
 }
 
 const addressRemedy = (settings: Settings, { connector }: PoolConfig): string =>
-  `correct ${settings.MILLRACE_MODELS ?? addressSetting(settings, connector)[0]}; nothing starts without it`;
+  `correct ${settings.MILLRACE_MODELS ?? addressSetting(settings, connector)[0]}; gateway and worker do not start without it`;
 
 const addressSetting = (settings: Settings, connector: string) =>
   connector === 'triton'
     ? (['TRITON_URL', settings.TRITON_URL] as const)
     : (['LLM_BASE_URL', settings.LLM_BASE_URL] as const);
 
-/** The setting that holds the addresses of the endpoints, or the command that starts them. */
+/** The setting with the addresses of the endpoints, or the command that starts them. */
 function whereToLook(settings: Settings, connector: string): string {
   if (settings.MILLRACE_MODELS !== undefined)
     return `start the server, or correct its url in ${settings.MILLRACE_MODELS}`;
@@ -181,7 +184,7 @@ function unserved(
   return fail('settings.models', name, detail, 'correct the file of MILLRACE_MODELS');
 }
 
-/** Two endpoints with other weights answer differently from call to call, and caches take the one for the other. */
+/** Endpoints with different weights give different answers, and caches mix them up. */
 function agreement(name: string, looks: readonly Look[]): Finding[] {
   const versions = new Set(looks.flatMap(({ version }) => (version === undefined ? [] : [version])));
   if (looks.length < 2 || versions.size === 0) return [];

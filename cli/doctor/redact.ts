@@ -1,11 +1,11 @@
 import type { Settings } from '../../workers/settings.js';
 
-/** Shorter values are placeholders (`none`) whose letters turn up in any text. */
+/** Shorter values are placeholders (`none`) whose letters occur in any text. */
 const SHORTEST_SECRET = 6;
 
 const HIDDEN = '***';
 
-/** A function that takes the secrets of the settings, and user and password of any URL, out of a text. */
+/** Returns a function that removes the secrets of the settings, and user and password of any URL, from a text. */
 export function redactor(settings: Settings): (text: string) => string {
   const urls = [
     settings.REDIS_URL,
@@ -24,7 +24,7 @@ export function redactor(settings: Settings): (text: string) => string {
     secrets.reduce((rest, secret) => rest.replaceAll(secret, HIDDEN), text).replace(/\/\/[^@/\s]*@/g, `//${HIDDEN}@`);
 }
 
-/** The password of a URL, as it stands there and as it is sent. */
+/** The password of a URL, as written and decoded. */
 function passwordsOf(url: string | undefined): string[] {
   const password = /\/\/[^:@/\s]*:([^@/\s]+)@/.exec(url ?? '')?.[1];
   if (password === undefined) return [];

@@ -13,13 +13,16 @@ import { STORE_SETTINGS, type StoreRole, storeUrl } from '../../workers/stores.j
 import { clockFinding } from './clock.js';
 import { type Check, type Finding, fail, pass, told, warn } from './finding.js';
 
-/** Longest wait for a connection and for one answer: far above a healthy one (< 10 ms), within the time of a check. */
+/**
+ * Timeout of a connection and of one command, in milliseconds: far above normal (< 10 ms), below the timeout of a
+ * check.
+ */
 const ANSWER_MS = 3_000;
 
-/** Share of `maxmemory` from which Redis counts as nearly full: a burst of answers fills the rest. */
+/** Used share of `maxmemory` from which Redis counts as nearly full: a burst of answers fills the rest. */
 const NEARLY_FULL = 0.9;
 
-/** One check for each server: one may serve the state and the indexes. */
+/** One check per server: the same one may serve state and indexes. */
 export function redisChecks(settings: Settings): readonly Check[] {
   const roles = ['state', 'index', 'cache'] as const;
   const servers = new Map<string, StoreRole[]>();
@@ -57,7 +60,7 @@ function redisCheck(settings: Settings, url: string, roles: readonly StoreRole[]
         await redis.connect();
         return await look(redis, { about, roles, setting, acceptUnseen });
       } catch (error) {
-        // The client's own error says that the connection is closed, the event why.
+        // The client's own error only says that the connection is closed; the event has the reason.
         throw reason ?? error;
       } finally {
         signal.removeEventListener('abort', close);
@@ -97,21 +100,21 @@ async function look(redis: Redis, { about, roles, setting, acceptUnseen }: Looke
   ];
 }
 
-/** A server may forbid `INFO`; what it says is then unknown. */
+/** A server may forbid `INFO`; its content is then unknown. */
 function unlessAway(error: unknown): string {
   if (error instanceof Error && /^NOPERM/.test(error.message)) return '';
   throw error;
 }
 
-/** The program that runs there, where it shows: a server that came with an upgrade is another than the one before. */
+/** The server's executable, if it is reported: after an upgrade it may be a different one. */
 const programOf = (info: ReadonlyMap<string, string>): string => {
   const executable = info.get('executable');
   return executable ? `, ${executable}` : '';
 };
 
 function writable(about: string, info: ReadonlyMap<string, string>, setting: string): Finding {
-  if (info.get('role') !== 'slave') return pass('redis.writable', about, 'it takes writes');
-  return fail('redis.writable', about, 'it is a replica and takes no writes', `point ${setting} at the primary`);
+  if (info.get('role') !== 'slave') return pass('redis.writable', about, 'it accepts writes');
+  return fail('redis.writable', about, 'it is a read-only replica', `point ${setting} at the primary`);
 }
 
 async function vectorSets(redis: Redis, about: string, server: string): Promise<Finding> {
@@ -124,16 +127,17 @@ async function vectorSets(redis: Redis, about: string, server: string): Promise<
   }
 }
 
-/** State and indexes: whatever may be evicted is missed by a run that goes on, or by the user who has put it there. */
+/** State and indexes: evicted data would be missing from a running run, or from the user who has stored it. */
 function keeps(about: string, look: StoreLook, acceptUnseen: boolean): Finding {
   const remedy = 'set maxmemory-policy to noeviction; caches have a Redis of their own (REDIS_CACHE_URL)';
   const evicts = mayEvict(look);
-  if (evicts === false) return pass('redis.eviction', about, 'noeviction: when its memory is full, writes are refused');
+  if (evicts === false)
+    return pass('redis.eviction', about, 'noeviction: when its memory is full, writes are rejected');
   if (evicts === true) {
-    const detail = `${look.policy} may evict what runs need to go on: worker and gateway do not start with it`;
+    const detail = `${look.policy} may evict data that runs need: worker and gateway do not start with it`;
     return fail('redis.eviction', about, detail, remedy);
   }
-  const detail = 'its maxmemory-policy shows neither by INFO nor by CONFIG GET';
+  const detail = 'it reveals its maxmemory-policy neither in INFO nor by CONFIG GET';
   if (acceptUnseen) return pass('redis.eviction', about, `${detail}; MILLRACE_STORE_POLICY_UNSEEN accepts it`);
   return fail(
     'redis.eviction',
@@ -143,35 +147,35 @@ function keeps(about: string, look: StoreLook, acceptUnseen: boolean): Finding {
   );
 }
 
-/** Entries have a time to live. One that never evicts refuses new answers while it keeps old ones. */
+/** Cache entries have an expiry. A cache that does not evict rejects new answers while it keeps old ones. */
 function makesRoom(about: string, look: StoreLook): Finding {
   const { policy = 'unknown', limitBytes = 0 } = look;
-  if (policy !== 'noeviction') return pass('redis.eviction', about, `${policy}: old answers make room for new ones`);
+  if (policy !== 'noeviction') return pass('redis.eviction', about, `${policy}: old answers are evicted for new ones`);
   const detail =
     limitBytes === 0
       ? 'noeviction and no memory limit: the cache grows'
-      : 'noeviction: when full, no new answer is kept';
+      : 'noeviction: when full, new answers are not cached';
   return warn('redis.eviction', about, detail, 'set maxmemory, and maxmemory-policy to volatile-lru');
 }
 
 function memory(about: string, { usedBytes = 0, limitBytes = 0 }: StoreLook): Finding {
   const detail = `${megabytes(usedBytes)} used of ${limitBytes === 0 ? 'no limit' : megabytes(limitBytes)}`;
   if (limitBytes === 0 || usedBytes < NEARLY_FULL * limitBytes) return pass('redis.memory', about, detail);
-  return warn('redis.memory', about, detail, 'raise maxmemory: a full state store refuses new runs');
+  return warn('redis.memory', about, detail, 'raise maxmemory: runs are rejected while the state store is full');
 }
 
 function persistence(about: string, { appendOnly }: StoreLook): Finding {
   if (appendOnly === true) return pass('redis.persistence', about, 'an append-only file');
   const detail =
     appendOnly === undefined
-      ? 'whether it has an append-only file does not show'
-      : 'no append-only file: a restart loses what it holds since the last snapshot, or all';
+      ? 'it does not reveal whether it has an append-only file'
+      : 'no append-only file: a restart loses data since the last snapshot, or all data';
   return warn('redis.persistence', about, detail, 'set appendonly to yes');
 }
 
 const megabytes = (bytes: number): string => `${Math.round(bytes / 2 ** 20)} MiB`;
 
-/** The fields of `INFO`, `name:value` a line. */
+/** The fields of `INFO`, one `name:value` per line. */
 function fieldsOf(info: string): ReadonlyMap<string, string> {
   const lines = info.split(/\r?\n/).filter((line) => line.includes(':'));
   return new Map(lines.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1)]));

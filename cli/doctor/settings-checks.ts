@@ -12,13 +12,13 @@ type Environment = Readonly<Record<string, string | undefined>>;
 
 const SEE = 'correct it; "millrace settings" lists every setting';
 
-/** The settings, or a finding for each that is wrong: nothing else can be checked then. */
+/** The settings, or a finding for each invalid one; without settings no other check can run. */
 export function checkSettings(env: Environment): { readonly settings?: Settings; readonly findings: Finding[] } {
   const findings = unknownSettings(env, [STACK_MARK, INSTALL_MARK]).map(({ name, meant }) =>
     warn(
       'settings.known',
       name,
-      'no setting has this name, so it does nothing',
+      'there is no setting of this name, so it has no effect',
       meant === undefined ? 'remove it, or look up the name with "millrace settings"' : `did you mean ${meant}?`,
     ),
   );
@@ -38,7 +38,7 @@ export function checkSettings(env: Environment): { readonly settings?: Settings;
   }
 }
 
-/** Settings that name a file, apart from those whose own check reads it. */
+/** Settings that name a file, except those that another check reads. */
 const FILES = ['MILLRACE_PYTHON', 'MILLRACE_LLM_GGUF', 'MILLRACE_LLM_CHAT_TEMPLATE'] as const;
 
 export const filesCheck = (settings: Settings): Check => ({
@@ -49,7 +49,7 @@ export const filesCheck = (settings: Settings): Check => ({
     const named = FILES.flatMap((name) => (settings[name] === undefined ? [] : [[name, settings[name]] as const]));
     return Promise.all(
       named.map(async ([name, file]) =>
-        // A program without a slash is looked up on PATH by whoever starts it.
+        // A program without a slash is looked up on PATH when it is started.
         name === 'MILLRACE_PYTHON' && !file.includes('/')
           ? pass('settings.files', name, `${file}, from PATH`)
           : access(file, constants.R_OK).then(
@@ -71,17 +71,17 @@ export const gatewayCheck = (settings: Settings): Check => ({
     if (settings.MILLRACE_KEYS !== undefined) {
       const active = readKeys(settings.MILLRACE_KEYS).filter((key) => isActive(key, Date.now())).length;
       if (active > 0) return [pass('settings.gateway', about, `${host}, for the holders of ${active} keys`)];
-      return [warn('settings.gateway', about, 'no key is active: every request is refused', 'millrace keys create')];
+      return [warn('settings.gateway', about, 'no key is active: every request is rejected', 'millrace keys create')];
     }
     if (settings.MILLRACE_PROXY_AUTHENTICATES === 'yes') {
       if (settings.MILLRACE_PROXY_SECRET !== undefined)
         return [pass('settings.gateway', about, `${host}, behind a proxy that authenticates callers and itself`)];
-      const detail = `whoever reaches ${host} can say that it is the proxy`;
+      const detail = `any client that reaches ${host} can pose as the proxy`;
       const remedy = 'set MILLRACE_PROXY_SECRET, and have the proxy send it as Millrace-Proxy-Secret';
       return [(isLoopbackName(host) ? warn : fail)('settings.gateway', about, detail, remedy)];
     }
     if (isLoopbackName(host)) return [pass('settings.gateway', about, `${host}: this machine only`)];
-    const remedy = 'make keys (millrace keys create) and set MILLRACE_KEYS; the gateway does not start without';
-    return [fail('settings.gateway', about, `${host} can be reached by others, and there are no keys`, remedy)];
+    const remedy = 'create keys (millrace keys create) and set MILLRACE_KEYS; the gateway does not start without';
+    return [fail('settings.gateway', about, `${host} is reachable from other machines, and there are no keys`, remedy)];
   },
 });

@@ -13,7 +13,7 @@ import type { Settings } from '../../workers/settings.js';
 import { type Check, type Finding, fail, pass, told, warn } from './finding.js';
 import { CALL_MS } from './limits.js';
 
-/** gRPC's status for what is not there. */
+/** gRPC's status `NOT_FOUND`. */
 const NOT_FOUND = 5;
 
 export function temporalCheck(settings: Settings): Check {
@@ -35,7 +35,7 @@ export function temporalCheck(settings: Settings): Check {
       } catch (error) {
         if (!(error instanceof MillraceError && error.code === 'INVALID_SETTING')) throw error;
         const [{ field, message } = { field: 'environment', message: error.message }] = error.details.fields ?? [];
-        return [fail('settings.valid', field, message, 'correct it; worker and gateway do not start before')];
+        return [fail('settings.valid', field, message, 'correct it; worker and gateway do not start without')];
       }
     },
   };
@@ -47,7 +47,7 @@ async function reach(
   remedy: string,
   signal: AbortSignal,
 ): Promise<Finding[]> {
-  // The SDK's retries try an absent server again and again for longer than a check may take.
+  // The SDK would retry an unreachable server for longer than the timeout of a check.
   const connection = lazyConnection(server, { retries: false });
   const close = () => void connection.close();
   signal.addEventListener('abort', close, { once: true });
@@ -83,14 +83,12 @@ async function reachableFinding(connection: Connection, server: TemporalServer, 
   }
 }
 
-/** An in-house server may have no TLS: nothing forbids a key there. */
+/** A warning only: a server inside a private network may have no TLS. */
 function keyFindings(settings: Settings, address: string): Finding[] {
   const { TEMPORAL_API_KEY: key, TEMPORAL_TLS: tls } = settings;
   if (key === undefined || tls === 'true' || isLoopback(address)) return [];
-  const detail = 'the API key is sent in plain text: whoever is on the way can read it';
-  return [
-    warn('temporal.key', address, detail, 'set TEMPORAL_TLS=true, and TEMPORAL_ADDRESS to a port that speaks TLS'),
-  ];
+  const detail = 'the API key is sent in plain text: it can be read in transit';
+  return [warn('temporal.key', address, detail, 'set TEMPORAL_TLS=true, and TEMPORAL_ADDRESS to a TLS port')];
 }
 
 async function look(connection: Connection, settings: Settings): Promise<Finding[]> {
@@ -108,19 +106,19 @@ async function look(connection: Connection, settings: Settings): Promise<Finding
 async function namespaceFinding(connection: Connection, namespace: string): Promise<Finding> {
   try {
     await connection.workflowService.describeNamespace({ namespace });
-    return pass('temporal.namespace', namespace, 'there');
+    return pass('temporal.namespace', namespace, 'exists');
   } catch (error) {
     const missing = (error as { code?: unknown }).code === NOT_FOUND;
     const detail = missing ? 'Temporal has no namespace of this name' : told(error);
     const remedy = missing
-      ? `make it with "temporal operator namespace create --namespace ${namespace}", or correct TEMPORAL_NAMESPACE`
-      : 'look at the rights of this client in Temporal';
+      ? `create it with "temporal operator namespace create --namespace ${namespace}", or correct TEMPORAL_NAMESPACE`
+      : 'check the permissions of this client in Temporal';
     return fail('temporal.namespace', namespace, detail, remedy);
   }
 }
 
 async function attributesFinding(connection: Connection, namespace: string): Promise<Finding> {
-  const remedy = `start a worker once, which adds them; at Temporal Cloud add them by hand: ${wantedAttributes()}`;
+  const remedy = `start a worker once, which adds them; in Temporal Cloud add them by hand: ${wantedAttributes()}`;
   try {
     const missing = await missingAttributes(connection, namespace);
     if (missing.length === 0) return pass('temporal.attributes', namespace, wantedAttributes());
@@ -130,7 +128,9 @@ async function attributesFinding(connection: Connection, namespace: string): Pro
   }
 }
 
-/** Whether workers have the functions that new runs will need. A module that cannot be loaded is another check's to tell. */
+/**
+ * Whether workers have the functions that new runs need. A module that cannot be loaded is reported by another check.
+ */
 async function codeFindings(connection: Connection, settings: Settings): Promise<Finding[]> {
   const { MILLRACE_PIPELINES: module, MILLRACE_BUILD_ID: build, MILLRACE_TASK_QUEUE: taskQueue } = settings;
   const deployment = await loadDeployment(module, build).catch(() => undefined);
@@ -150,10 +150,10 @@ async function workerFinding(connection: Connection, namespace: string, queue: s
   for (const what of ['workflows', 'stages'] as const) {
     const alive = await pollersOf(connection, namespace, queue, what);
     if (alive.length === 0) {
-      const detail = `no worker takes ${what} of the task queue "${queue}": runs wait and do nothing`;
+      const detail = `no worker polls the task queue "${queue}" for ${what}: runs wait`;
       return fail('temporal.worker', queue, detail, remedy);
     }
     for (const name of alive) workers.add(name);
   }
-  return pass('temporal.worker', queue, `${workers.size} of them: ${[...workers].join(', ')}`);
+  return pass('temporal.worker', queue, `${workers.size} workers: ${[...workers].join(', ')}`);
 }

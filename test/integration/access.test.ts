@@ -148,7 +148,9 @@ describe('a rate', () => {
 
 it('an address that others can reach is not bound without keys', async () => {
   const bound = GatewayProcess.start({ MILLRACE_GATEWAY_HOST: '0.0.0.0' });
-  await expect(bound).rejects.toThrow(/INVALID_SETTING: MILLRACE_GATEWAY_HOST: 0\.0\.0\.0 can be reached by others/);
+  await expect(bound).rejects.toThrow(
+    /INVALID_SETTING: MILLRACE_GATEWAY_HOST: 0\.0\.0\.0 is reachable from other machines/,
+  );
 });
 
 it('without Redis a gateway limits the runs that it knows of, and no log holds a secret, at its most talkative and however a run ends', async () => {

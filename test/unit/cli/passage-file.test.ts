@@ -57,7 +57,7 @@ describe('a file of passages', () => {
     );
     const mistakes = await mistakesOf(name);
     expect(mistakes.map(({ field }) => field)).toEqual(['line 2', 'line 4', 'line 5', 'line 6', 'line 7', 'line 8']);
-    expect(mistakes[0]?.message).toContain('no JSON');
+    expect(mistakes[0]?.message).toContain('not JSON');
     expect(mistakes[1]?.message).toMatch(/id.*text: it is empty/);
     await expect(all(name)).rejects.toMatchObject({ code: 'INVALID_INPUT' });
   });

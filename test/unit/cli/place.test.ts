@@ -88,8 +88,8 @@ describe('millrace place', { timeout: 120_000 }, () => {
   });
 
   it.each([
-    ['no objective', ['--rate', '5'], 'INVALID_INPUT', /--slo-p99: give/],
-    ['no arrivals', slo, 'INVALID_INPUT', /--rate: say how runs arrive/],
+    ['no objective', ['--rate', '5'], 'INVALID_INPUT', /--slo-p99: pass/],
+    ['no arrivals', slo, 'INVALID_INPUT', /--rate: pass the arrivals of runs/],
     ['arrivals twice', [...slo, '--rate', '5', '--trace', 'x.csv'], 'INVALID_INPUT', /not both/],
     ['a trace that is not there', [...slo, '--trace', `${folder}/no.csv`], 'INVALID_TRACE', /cannot read/],
     ['a wrong question', [...slo, '--rate', '5', '--what-if', 'win'], 'INVALID_INPUT', /--what-if win: ask/],

@@ -31,7 +31,7 @@ describe('millrace profile', () => {
   it.each([
     ['an unknown pipeline', ['nope', ...CPU], 'INVALID_INPUT', /^no pipeline is named "nope"/],
     ['an unknown stage', ['voice-assistant', ...CPU, '--stage', 'speek'], 'INVALID_INPUT', /--stage: .*mean "speak"/],
-    ['no kind of device', ['voice-assistant', ...PROFILES], 'INVALID_INPUT', /--cluster: say which kind of device/],
+    ['no kind of device', ['voice-assistant', ...PROFILES], 'INVALID_INPUT', /--cluster: pass the device kind/],
     ['two of them', ['voice-assistant', ...CPU, '--cluster', 'c.yaml'], 'INVALID_INPUT', /--device-kind: .*not both/],
     [
       'an inventory that is not there',
@@ -43,7 +43,7 @@ describe('millrace profile', () => {
       'memory of no model',
       ['voice-assistant', ...CPU, '--memory', 'x=1GiB'],
       'INVALID_INPUT',
-      /--memory: no model "x"/,
+      /--memory: model "x" is not profiled/,
     ],
     [
       'memory of nothing',

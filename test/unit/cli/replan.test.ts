@@ -42,7 +42,7 @@ beforeAll(() => {
 
 describe('millrace replan', { timeout: 60_000 }, () => {
   it.each([
-    ['no placement', [...files, ...pipeline], 'INVALID_INPUT', /^--placement: name the placement in force/],
+    ['no placement', [...files, ...pipeline], 'INVALID_INPUT', /^--placement: pass the placement in force/],
     ['one that is not there', [...files, '--placement', at('no.json')], 'INVALID_PLACEMENT', /cannot read .*no\.json/],
     ['one that is none', [...files, '--placement', at('broken.json')], 'INVALID_PLACEMENT', /broken\.json:1 format/],
     [

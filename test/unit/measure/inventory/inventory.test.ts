@@ -139,7 +139,7 @@ describe('millrace inventory', () => {
   });
 
   it.each([
-    ['a name that is none', { node: 'GPU_1', out: '-' }, 'INVALID_INPUT', /--node: "GPU_1" is no name/],
+    ['a name that is none', { node: 'GPU_1', out: '-' }, 'INVALID_INPUT', /--node: "GPU_1" is not a node name/],
     ['a file that cannot be read', { out: folder }, 'INVALID_INVENTORY', /cannot read/],
     ['a folder that is not there', { out: path.join(folder, 'a', 'b.yaml') }, 'INVALID_INPUT', /--out: cannot write/],
   ])('refuses %s', async (_, more, code, message) => {

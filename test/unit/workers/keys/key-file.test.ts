@@ -43,7 +43,7 @@ test('the same id twice is refused', () => {
   const file = newFile();
   const { key } = issue();
   writeFileSync(file, JSON.stringify({ keys: [key, key] }));
-  expect(() => readKeys(file)).toThrow(/keys\.1\.id: .* is there twice/);
+  expect(() => readKeys(file)).toThrow(/keys\.1\.id: .* appears twice/);
 });
 
 test('a gateway takes up a new key and drops a revoked one within seconds, and bears with a broken file', {
