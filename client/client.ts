@@ -7,45 +7,45 @@ import { ClientError, errorOf, failureOf, unreachable } from './error.js';
 import { serverEvents } from './sse.js';
 import { bodyOf, type Received, type Sent } from './values.js';
 
-/** Longest wait that is asked for with a start, in seconds; the gateway cuts it to its own limit. */
+/** Longest wait requested with a start, in seconds; the gateway reduces it to its own limit. */
 const WAIT_S = 50;
-/** Runs of a page where all are wanted: the most that there may be. */
+/** Page size for listing all runs: the maximum. */
 const MOST_ROWS = 100;
-/** Pauses between two tries to follow a run, in milliseconds: doubled from the first to the longest. */
+/** Pauses between tries to follow a run, in milliseconds, doubling from the first to the longest. */
 const PAUSE = { firstMs: 250, longestMs: 5_000 };
 
-/** A decision on what a run waits for. */
+/** A decision on a wait of a run. */
 export interface DecisionBody {
-  /** Of the wait. */
+  /** The nonce of the wait. */
   readonly nonce: string;
-  /** Path of what waits; needed only where the run has many child runs. */
+  /** Path of the waiting stage; required only if the run has many child runs. */
   readonly stage?: string;
-  /** Who decides, for people. */
+  /** The person who decides, for display. */
   readonly by?: string;
 }
 
 export interface ClientOptions {
-  /** Where the gateway is: `https://millrace.example`. In a browser, relative to the page where it is empty. */
+  /** Base URL of the gateway: `https://millrace.example`. Empty in a browser: relative to the page. */
   readonly baseUrl: string;
-  /** An API key, where the gateway wants one. */
+  /** An API key, if the gateway requires one. */
   readonly key?: string;
-  /** The tenant, where the gateway goes without keys. */
+  /** The tenant, if the gateway requires no keys. */
   readonly tenant?: string;
-  /** In place of the global `fetch`. */
+  /** Replaces the global `fetch`. */
   readonly fetch?: typeof fetch;
 }
 
 export interface StartOptions {
-  /** The same key and input again is the same run. Default: one of the client's own, so that it can try again. */
+  /** The same key with the same input returns the same run. Default: a random key, which makes retries safe. */
   readonly idempotencyKey?: string;
   readonly priority?: Priority;
-  /** Fields of the output that are wanted; stages that only others need do not run. */
+  /** Requested fields of the output; stages that only other fields need do not run. */
   readonly outputs?: readonly string[];
-  /** URL of a receiver that is told of the run's end. */
+  /** URL of a webhook receiver of the run's end. */
   readonly webhook?: string;
-  /** Ends the waiting, not the run. */
+  /** Ends the wait, not the run. */
   readonly signal?: AbortSignal;
-  /** How often a start is tried again that found no gateway, or one without Temporal. Default 2. */
+  /** Retries of a start if no gateway is reachable, or the gateway cannot reach Temporal. Default 2. */
   readonly retries?: number;
 }
 
@@ -69,19 +69,19 @@ export type Run<O = JsonObject> = Omit<RunDocument, 'output'> & { readonly outpu
 /** A run that has succeeded. */
 export type SucceededRun<O = JsonObject> = Run<O> & { readonly status: 'succeeded'; readonly output: Received<O> };
 
-/** What a run does, and at last the run itself. */
+/** An event of a run; the last one is the run itself. */
 export type ClientEvent<O = JsonObject> = RunEvent | { readonly type: 'run'; readonly run: Run<O> };
 
-/** A pipeline: its definition, which gives the types of input and output, or its name. */
+/** A pipeline: its definition, with the types of input and output, or its name. */
 type Of<I, O> = Pipeline<I, O>;
 
 /**
- * A pipeline by its name with the types of its definition, of which only the type is imported:
- * `named<typeof voiceAssistant>('voice-assistant')`.
+ * Refers to a pipeline by name, with the types of a definition that is imported as a type only: `named<typeof
+ * voiceAssistant>('voice-assistant')`.
  */
 export const named = <P extends { readonly name: string }>(name: string): P => ({ name }) as P;
 
-/** The HTTP trigger, typed by pipelines. It needs nothing but `fetch`: Node 20.19 and browsers. */
+/** Typed client of the REST API. It needs only `fetch`: Node 20.19 and browsers. */
 export class MillraceClient {
   readonly #base: string;
   readonly #headers: Record<string, string>;
@@ -100,7 +100,7 @@ export class MillraceClient {
     return (await this.#json<{ pipelines: readonly PipelineDocument[] }>('/v1/pipelines')).pipelines;
   }
 
-  /** Starts a run and waits for its end. Throws a `ClientError` with the run when it does not succeed. */
+  /** Starts a run and waits until it has ended. Throws a `ClientError` with the run unless it succeeds. */
   run<I, O>(pipeline: Of<I, O>, input: Sent<NoInfer<I>>, options?: StartOptions): Promise<SucceededRun<O>>;
   run(pipeline: string, input: object, options?: StartOptions): Promise<SucceededRun>;
   async run(pipeline: string | { name: string }, input: object, options: StartOptions = {}): Promise<SucceededRun> {
@@ -110,7 +110,7 @@ export class MillraceClient {
     throw failureOf(run);
   }
 
-  /** Starts a run and comes back at once. */
+  /** Starts a run and returns at once. */
   start<I, O>(pipeline: Of<I, O>, input: Sent<NoInfer<I>>, options?: StartOptions): Promise<Run<O>>;
   start(pipeline: string, input: object, options?: StartOptions): Promise<Run>;
   async start(pipeline: string | { name: string }, input: object, options: StartOptions = {}): Promise<Run> {
@@ -118,8 +118,8 @@ export class MillraceClient {
   }
 
   /**
-   * Starts the run that goes on where a run has failed, was cancelled or has run out of time; asked again it is the same run.
-   * `repeat`: steps that have ended may happen again where nothing is kept of them.
+   * Starts a run that resumes one that failed, was cancelled or timed out; repeated calls return the same run.
+   * `repeat`: steps that had ended may be repeated if their results are not in the record.
    */
   resume(id: string, options: { readonly repeat?: boolean; readonly signal?: AbortSignal } = {}): Promise<RunDocument> {
     const { repeat = false, signal } = options;
@@ -131,12 +131,12 @@ export class MillraceClient {
     });
   }
 
-  /** A run as it is now. */
+  /** The current state of a run. */
   get(id: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<RunDocument> {
     return this.#json(runPath(id), { ...(signal && { signal }) });
   }
 
-  /** A page of the list of runs, of at most `limit` (1 to 100, default 20), or of the one behind it: `cursor` is its `nextCursor`. */
+  /** One page of runs, at most `limit` (1 to 100, default 20); `cursor` is the `nextCursor` of the previous page. */
   listRuns(
     filters: RunFilters & { readonly limit?: number; readonly cursor?: string } = {},
     { signal }: { readonly signal?: AbortSignal } = {},
@@ -147,8 +147,8 @@ export class MillraceClient {
   }
 
   /**
-   * All runs, page by page as they are taken: those that go on, the latest start first, then those that have ended, the latest end
-   * first. One that ends meanwhile may come twice. A page that the gateway has no room for is asked for again.
+   * All runs, fetched page by page as they are consumed: running ones, latest start first, then ended ones, latest end first. A run
+   * that ends meanwhile may occur twice. A page that the gateway rejects for lack of capacity is requested again.
    */
   async *runs(filters: RunFilters = {}, options: { readonly signal?: AbortSignal } = {}): AsyncGenerator<RunSummary> {
     let cursor: string | undefined;
@@ -162,7 +162,7 @@ export class MillraceClient {
     } while (cursor !== undefined);
   }
 
-  /** The run when it has ended, however it has. */
+  /** Waits until a run has ended, with any outcome. */
   async wait(id: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<RunDocument> {
     for await (const event of this.events(id, { ...(signal && { signal }) })) {
       if (event.type === 'run') return event.run as unknown as RunDocument;
@@ -171,8 +171,8 @@ export class MillraceClient {
   }
 
   /**
-   * What a run does, as it does it, from its beginning or from behind the event `after`; the last is the run. A connection
-   * that is lost is made again, and nothing is missed or comes twice. Ends without the run when `signal` aborts.
+   * Yields the events of a run as they happen, from the start or after the event `after`; the last one is the run. A
+   * lost connection is reopened without missing or repeating events. Ends without the run if `signal` aborts.
    */
   async *events<O = JsonObject>(
     id: string,
@@ -187,7 +187,7 @@ export class MillraceClient {
         const response = await this.#request(`${runPath(id)}/events`, { headers, ...(signal && { signal }) });
         if (response.status === 204 || !response.body) return;
         for await (const event of serverEvents(response.body)) {
-          if (event.type === 'error') break; // the run goes on, and so does this
+          if (event.type === 'error') break; // the run continues: reconnect
           last = event.id;
           pauseMs = PAUSE.firstMs;
           const data = JSON.parse(event.data) as RunEvent | Run<O>;
@@ -212,8 +212,8 @@ export class MillraceClient {
   }
 
   /**
-   * Decides what a stage of the run waits for. `nonce` is that of the wait, as `waiting` of the run or the event
-   * `stage.waiting` shows it. Where the answer does not come, the same call again is no second decision.
+   * Accepts or rejects what a stage of the run waits for. `nonce` is that of the wait, from `waiting` of the run or
+   * from the event `stage.waiting`. If the response is lost, repeating the call is idempotent.
    */
   approve(id: string, decision: DecisionBody): Promise<RunDocument> {
     return this.#decide(id, 'approve', decision);
@@ -223,7 +223,7 @@ export class MillraceClient {
     return this.#decide(id, 'reject', decision);
   }
 
-  /** The bytes of an artifact of a run, as the answer that has them: `(await client.artifact(run.output.speech)).blob()`. */
+  /** The response with the bytes of an artifact of a run: `(await client.artifact(run.output.speech)).blob()`. */
   artifact({ href }: { readonly href: string }, init: RequestInit = {}): Promise<Response> {
     return this.#request(href, init);
   }
@@ -253,7 +253,7 @@ export class MillraceClient {
       try {
         return await this.#json(route, init);
       } catch (error) {
-        // The key makes it safe: what was started already is not started again.
+        // Safe because of the idempotency key: a run that was started is not started again.
         if (!(error instanceof ClientError) || error.run || left <= 0 || !isUnavailable(error)) throw error;
         await pause(error.retryAfterMs ?? pauseMs, signal);
       }
@@ -275,7 +275,7 @@ export class MillraceClient {
     return (await (await this.#request(route, init)).json()) as T;
   }
 
-  /** Throws a `ClientError` for what is no success. */
+  /** Throws a `ClientError` unless the response is successful. */
   async #request(route: string, init: RequestInit): Promise<Response> {
     let response: Response;
     try {
@@ -292,17 +292,17 @@ export class MillraceClient {
 
 const runPath = (id: string): string => `/v1/runs/${encodeURIComponent(id)}`;
 
-/** Worth another try for who follows a run: the gateway is away, or has too much to do. */
+/** Worth a retry while following a run: the gateway is unreachable or overloaded. */
 const isPassing = ({ status }: ClientError): boolean => status === 0 || status === 429 || status >= 500;
-/** Nothing was started, or nobody knows. */
+/** The run was not started, or it is unknown whether it was. */
 const isUnavailable = ({ code }: ClientError): boolean =>
   code === 'GATEWAY_UNAVAILABLE' || code === 'ORCHESTRATOR_UNAVAILABLE';
 
-/** Unlike `randomUUID`, this is there in pages that are not served by HTTPS. */
+/** Unlike `randomUUID`, available on pages that are not served over HTTPS. */
 const newKey = (): string =>
   [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 
-/** Waits, or until `signal` aborts. */
+/** Resolves after `ms` or when `signal` aborts. */
 function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const end = () => {

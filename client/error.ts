@@ -1,22 +1,22 @@
 import type { Problem, RunDocument } from '../pipelines/run/document.js';
 
-/** The code of a `ClientError` that no gateway has answered: it cannot be reached, or what answered is none. */
+/** The code of a `ClientError` without a response of a gateway: it is unreachable, or the server is not a gateway. */
 const UNREACHABLE = 'GATEWAY_UNAVAILABLE';
 
-/** An answer of the gateway that is no success, a run that has failed, or no answer at all. */
+/** An error response of the gateway, a run that has failed, or a missing response. */
 export class ClientError extends Error {
   override readonly name = 'ClientError';
-  /** A code of the error table; decide on this. */
+  /** A code of the error table; branch on this. */
   readonly code: string;
-  /** The HTTP status; 0 where there was no answer. */
+  /** The HTTP status; 0 without a response. */
   readonly status: number;
-  /** The offending fields or headers. */
+  /** The invalid fields or headers. */
   readonly fields: readonly { readonly field: string; readonly message: string }[];
-  /** The run, when the error is that of a run. */
+  /** The run, if the error is that of a run. */
   readonly run?: RunDocument;
-  /** Finds the request in the gateway's log. */
+  /** Identifies the request in the gateway's log. */
   readonly requestId?: string;
-  /** The gateway asks to wait this long before another try, in milliseconds. */
+  /** Time that the gateway asks the client to wait before a retry, in milliseconds. */
   readonly retryAfterMs?: number;
 
   constructor(
@@ -24,7 +24,7 @@ export class ClientError extends Error {
     problem: Partial<Omit<Problem, 'code'>> & { readonly code?: string },
     options: { cause?: unknown; retryAfterMs?: number } = {},
   ) {
-    super(problem.detail ?? `the gateway answered ${status}`, options);
+    super(problem.detail ?? `the gateway responded with status ${status}`, options);
     this.code = problem.code ?? UNREACHABLE;
     this.status = status;
     this.fields = problem.errors ?? [];
@@ -34,7 +34,7 @@ export class ClientError extends Error {
   }
 }
 
-/** The error of an answer. */
+/** The error of a response. */
 export async function errorOf(response: Response): Promise<ClientError> {
   const problem = (await response.json().catch(() => ({}))) as Partial<Problem>;
   const seconds = Number(response.headers.get('retry-after') ?? Number.NaN);
@@ -44,7 +44,7 @@ export async function errorOf(response: Response): Promise<ClientError> {
 export function unreachable(base: string, cause: unknown): ClientError {
   const inner = cause instanceof Error && cause.cause instanceof Error ? cause.cause : cause;
   const why = inner instanceof Error ? inner.message : String(inner);
-  return new ClientError(0, { code: UNREACHABLE, detail: `no gateway answers at ${base} (${why})` }, { cause });
+  return new ClientError(0, { code: UNREACHABLE, detail: `no gateway responds at ${base} (${why})` }, { cause });
 }
 
 /** The error of a run that has ended without success. */

@@ -1,4 +1,4 @@
-/** The typed client of the HTTP trigger, for Node and browsers. */
+/** The typed client of the REST API, for Node and browsers. */
 export type {
   PipelineDocument,
   RunDocument,

@@ -1,12 +1,12 @@
-/** A server-sent event, by the rules of WHATWG HTML. */
+/** A server-sent event, as defined by WHATWG HTML. */
 export interface ServerEvent {
-  /** The last id that was seen, which may be that of an event before. */
+  /** The last id received, possibly that of an earlier event. */
   readonly id: string;
   readonly type: string;
   readonly data: string;
 }
 
-/** The events of an answer as they come; one that is cut off in its middle is none. */
+/** Yields the events of a response as they arrive; an event cut off at the end is dropped. */
 export async function* serverEvents(body: ReadableStream<Uint8Array>): AsyncGenerator<ServerEvent> {
   let id = '';
   let type = '';
@@ -28,7 +28,7 @@ export async function* serverEvents(body: ReadableStream<Uint8Array>): AsyncGene
   }
 }
 
-/** Lines end with LF, CR LF or CR; what stands behind the last one is none. */
+/** Lines end with LF, CR LF or CR; text after the last line end is dropped. */
 async function* lines(body: ReadableStream<Uint8Array>): AsyncGenerator<string> {
   const reader = body.getReader();
   const decoder = new TextDecoder();
@@ -46,7 +46,7 @@ async function* lines(body: ReadableStream<Uint8Array>): AsyncGenerator<string> 
       text = rest + text.slice(whole.length);
     }
   } finally {
-    // Whoever stops reading does not want the rest: the connection is closed.
+    // The connection is closed when the consumer stops reading.
     await reader.cancel().catch(() => undefined);
   }
 }

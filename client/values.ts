@@ -1,9 +1,9 @@
 import type { Artifact } from '../pipelines/artifact.js';
 
-/** What a caller sends for media: a file, or what is at the gateway already. */
+/** Media in a request: a file, or an artifact that the gateway has already. */
 export type MediaInput = Blob | { readonly base64: string; readonly mime?: string } | { readonly uri: string };
 
-/** A pipeline's input as a caller sends it: media as `MediaInput`. */
+/** A pipeline's input in a request: media as `MediaInput`. */
 export type Sent<T> = T extends Artifact
   ? MediaInput
   : T extends readonly (infer Item)[]
@@ -15,7 +15,7 @@ export type Sent<T> = T extends Artifact
 /** An artifact of a run, with the path of its bytes. */
 export type ServedArtifact = Artifact & { readonly href: string };
 
-/** A pipeline's output as a caller gets it: media as `ServedArtifact`. */
+/** A pipeline's output in a response: media as `ServedArtifact`. */
 export type Received<T> = T extends Artifact
   ? ServedArtifact
   : T extends readonly (infer Item)[]
@@ -24,7 +24,7 @@ export type Received<T> = T extends Artifact
       ? { readonly [Key in keyof T]: Received<T[Key]> }
       : T;
 
-/** The body of a start: JSON, or a form where the input has files. */
+/** The body of a start: JSON, or a form if the input has files. */
 export function bodyOf(input: object): { readonly body: string | FormData; readonly headers: Record<string, string> } {
   if (!hasFile(input)) return { body: JSON.stringify(input), headers: { 'content-type': 'application/json' } };
   const form = new FormData();
@@ -37,7 +37,7 @@ export function bodyOf(input: object): { readonly body: string | FormData; reado
   return { body: form, headers: {} };
 }
 
-/** What has a file in it goes part by part, each under its path. */
+/** Adds values with files part by part, each under its path. */
 function addParts(form: FormData, path: string, value: unknown): void {
   if (value instanceof Blob) form.set(path, value, value instanceof File ? value.name : path);
   else if (hasFile(value))

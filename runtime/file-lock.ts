@@ -10,7 +10,7 @@ const POLL_MS = 100;
 const owner = z.object({ pid: z.number(), startTicks: z.number(), program: z.string(), command: z.string() });
 
 /**
- * Runs `work` while no other process of this machine does so under this lock file. The lock of a process that has died is taken
+ * Runs `work` while no other process of this machine does so under this lock file. The lock of a dead process is taken
  * over.
  */
 export async function withLock<T>(file: string, onWait: (pid: number) => void, work: () => Promise<T>): Promise<T> {
@@ -33,7 +33,7 @@ export async function withLock<T>(file: string, onWait: (pid: number) => void, w
   }
 }
 
-/** The owner is written first and then linked into place: a lock is never seen without one. */
+/** The owner is written to a temporary file that is then linked into place, so that a lock always has an owner. */
 function tryLock(file: string): boolean {
   const draft = `${file}.${process.pid}`;
   writeJson(draft, identify(process.pid));
@@ -53,7 +53,10 @@ function readOwner(file: string): ProcessIdentity | undefined {
   return parsed.success ? parsed.data : undefined;
 }
 
-/** Removes a lock without a living owner; puts it back when another process was quicker and it is a living one's by now. */
+/**
+ * Removes a lock whose owner is dead. If another process has replaced it with a live one in the meantime, puts that
+ * back.
+ */
 function takeAside(file: string, dead: ProcessIdentity | undefined): void {
   const aside = `${file}.dead.${process.pid}`;
   try {

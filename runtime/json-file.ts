@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
-/** The file's JSON; undefined when it is absent or not JSON. */
+/** The parsed file; undefined if it is missing or not JSON. */
 export function readJson(file: string): unknown {
   try {
     return JSON.parse(readFileSync(file, 'utf8'));
@@ -10,7 +10,7 @@ export function readJson(file: string): unknown {
   }
 }
 
-/** Writes beside the file and renames, so that a reader sees the old text or the new, never a half. */
+/** Replaces the file atomically: writes a draft beside it and renames it. */
 export function writeJson(file: string, value: unknown): void {
   mkdirSync(path.dirname(file), { recursive: true });
   const draft = `${file}.${process.pid}.tmp`;

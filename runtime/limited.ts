@@ -1,6 +1,6 @@
 /**
- * A controller that aborts as `signal` does, until `release`. Not `AbortSignal.any`: Node 20 forgets a timeout that only
- * such a signal knows at the next garbage collection, and what waits for it never ends.
+ * A controller that aborts with `signal`, until `release`. Not `AbortSignal.any`: Node 20 garbage-collects a timeout
+ * that only such a signal references, and anything waiting for it hangs.
  */
 export function linkedAbort(signal: AbortSignal): { readonly own: AbortController; release(): void } {
   const own = new AbortController();
@@ -11,8 +11,8 @@ export function linkedAbort(signal: AbortSignal): { readonly own: AbortControlle
 }
 
 /**
- * The result of `work`, which gets a signal that aborts as `signal` does or after `ms`. Rejects as soon as that signal
- * aborts, with its reason or a `TimeoutError`, even if the work pays no attention to it.
+ * The result of `work`, which gets a signal that aborts with `signal` or after `ms`. Rejects as soon as that signal
+ * aborts, with its reason or a `TimeoutError`, even if `work` ignores it.
  */
 export function limited<T>(ms: number, signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
   return new Promise<T>((resolve, reject) => {

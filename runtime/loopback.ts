@@ -1,11 +1,11 @@
 import { isIPv4 } from 'node:net';
 
 /**
- * Whether an address (`host`, `host:port` or a URL) is this machine's own. A proxy of the environment cannot reach what
- * lies there, though gRPC would send it there.
+ * Whether an address (`host`, `host:port` or a URL) is on this machine. gRPC would send such traffic to a proxy from
+ * the environment, which cannot reach it.
  */
 export const isLoopback = (address: string): boolean => /^(\w+:\/\/)?(127\.|\[?::1\]?|localhost\b)/.test(address);
 
-/** Whether a host's name or address, alone, can be no other machine (RFC 6761 §6.3, RFC 1122 §3.2.1.3). */
+/** Whether a host name or address always means this machine (RFC 6761 §6.3, RFC 1122 §3.2.1.3). */
 export const isLoopbackName = (host: string): boolean =>
   host === '::1' || host === '[::1]' || (isIPv4(host) && host.startsWith('127.')) || /^(.+\.)?localhost$/i.test(host);

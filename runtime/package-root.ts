@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** The folder of Millrace itself, whether this file runs from the sources or from `dist/`. */
+/** The folder of the Millrace package, both from the sources and from `dist/`. */
 export const PACKAGE_ROOT = findRoot(path.dirname(fileURLToPath(import.meta.url)));
 
 function findRoot(start: string): string {

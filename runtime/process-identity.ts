@@ -1,24 +1,24 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /**
- * What tells a process from a later one that got the same pid: the time it was started, and its program.
- * Written to disk, so that a later `up` can end what a killed supervisor left behind, and nothing else.
+ * Distinguishes a process from a later one with the same pid: its start time and its program. Written to disk, so that
+ * a later `up` can end the processes that a killed supervisor left behind, and no others.
  */
 export interface ProcessIdentity {
   readonly pid: number;
   /** Field 22 of /proc/<pid>/stat: clock ticks between the machine's boot and the process's start. */
   readonly startTicks: number;
-  /** The program's file. Not the command line: a server may rewrite that (Redis does, and its environment with it). */
+  /** The executable. Not the command line: a server may rewrite it (Redis does, and its environment with it). */
   readonly program: string;
   /** Arguments joined by spaces, for people. */
   readonly command: string;
 }
 
-/** The process that has this pid now, or undefined when there is none (a zombie counts as none). */
+/** The process with this pid, or undefined if there is none (a zombie counts as none). */
 export function identify(pid: number): ProcessIdentity | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The name (field 2) is in parentheses and may hold spaces and parentheses of its own.
+    // The name (field 2) is in parentheses and may contain spaces and parentheses.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     const [state, ...rest] = fields;
     if (state === 'Z' || state === 'X') return undefined;
@@ -32,13 +32,13 @@ export function identify(pid: number): ProcessIdentity | undefined {
   }
 }
 
-/** Whether the very process that was identified earlier still runs. */
+/** Whether the process that was identified earlier is still running. */
 export function isAlive(identity: ProcessIdentity): boolean {
   const now = identify(identity.pid);
   return now !== undefined && now.startTicks === identity.startTicks && now.program === identity.program;
 }
 
-/** Sends a signal to a process group; false when it has no member left. */
+/** Sends a signal to a process group; false if the group has no member left. */
 export function signalGroup(pid: number, signal: NodeJS.Signals): boolean {
   try {
     process.kill(-pid, signal);
@@ -48,7 +48,7 @@ export function signalGroup(pid: number, signal: NodeJS.Signals): boolean {
   }
 }
 
-/** Sends a signal to one process; false when it is gone. */
+/** Sends a signal to one process; false if it has exited. */
 export function signalProcess(pid: number, signal: NodeJS.Signals): boolean {
   try {
     process.kill(pid, signal);
@@ -58,7 +58,10 @@ export function signalProcess(pid: number, signal: NodeJS.Signals): boolean {
   }
 }
 
-/** Processes whose environment holds this variable with this value. They may outlive their parent and its process group. */
+/**
+ * Processes whose environment contains this variable with this value. They may outlive their parent and its process
+ * group.
+ */
 export function markedProcesses(mark: string, value: string): ProcessIdentity[] {
   const wanted = `${mark}=${value}`;
   const found: ProcessIdentity[] = [];

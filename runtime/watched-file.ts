@@ -3,12 +3,15 @@ import { messageOf } from '../pipelines/errors.js';
 import type { Logger } from '../telemetry/logger.js';
 
 /**
- * How often the file is looked at: a change counts within it. The file is asked (a few microseconds) instead of waiting to
- * be told, because a mounted secret or configuration is replaced by way of a link, of which the kernel tells nothing.
+ * Polling interval of the file, in milliseconds; a change takes effect within it. Polling (a few microseconds) instead
+ * of file system events, because a mounted secret or configuration is replaced through a symbolic link, for which the
+ * kernel sends no event.
  */
 const LOOK_MS = 1_000;
 
-/** What a file says now. One that has become unreadable changes nothing but the log. */
+/**
+ * The current content of a file. If it becomes unreadable the last content stays in effect, and the error is logged.
+ */
 export class WatchedFile<T> {
   readonly #file: string;
   readonly #what: string;
@@ -19,15 +22,15 @@ export class WatchedFile<T> {
   #current: T;
 
   /**
-   * Throws what `read` throws at first.
-   * @param what for the log: `API keys`
+   * Throws what `read` throws for the first content.
+   * @param what name of the content in the log: `API keys`
    */
   constructor(file: string, what: string, read: (file: string) => T, logger: Logger) {
     this.#file = file;
     this.#what = what;
     this.#read = read;
     this.#logger = logger;
-    // Before it is read: what changes in between is seen the next time.
+    // Taken before reading, so that a change in between is detected by the next poll.
     this.#seen = stampOf(file);
     this.#current = read(file);
     this.#timer = setInterval(() => this.#look(), LOOK_MS);
@@ -49,13 +52,13 @@ export class WatchedFile<T> {
     try {
       this.#current = this.#read(this.#file);
     } catch (error) {
-      const message = `${this.#what} cannot be read; those read before stay`;
+      const message = `${this.#what} cannot be read; the last ones read stay in effect`;
       this.#logger.error({ file: this.#file, error: messageOf(error) }, message);
     }
   }
 }
 
-/** Differs when the file is another or has been written. */
+/** Changes when the file is replaced or written. */
 function stampOf(file: string): string {
   try {
     const { ino, size, mtimeMs } = statSync(file);

@@ -1,4 +1,4 @@
-/** Structured log lines: fields first, then a message. pino's loggers are of this shape. */
+/** Structured log lines: fields first, then a message. pino's loggers have this shape. */
 export interface Logger {
   debug(fields: object, message: string): void;
   info(fields: object, message: string): void;

@@ -1,12 +1,12 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
-/** Bounds in seconds from a cache lookup (1 ms) to a long transcription (5 min), about three per decade. */
+/** Histogram buckets in seconds, from a cache lookup (1 ms) to a long transcription (5 min), about three per decade. */
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300];
 
-/** Of runs: from an answer out of a cache to one that a person has to decide on, a day. */
+/** Histogram buckets of runs in seconds: from a cached answer to a run that waits for a person, a day. */
 const RUN_SECONDS = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1_800, 7_200, 86_400];
 
-/** What the worker measures, in Prometheus' units. */
+/** The worker's metrics, in Prometheus' units. */
 export function createMetrics(registry = new Registry()) {
   const registers = [registry];
   return {
@@ -26,7 +26,7 @@ export function createMetrics(registry = new Registry()) {
     }),
     stageSeconds: new Histogram({
       name: 'millrace_stage_seconds',
-      help: 'Time that an attempt of a stage ran',
+      help: 'Duration of an attempt of a stage',
       labelNames: ['pipeline', 'stage', 'kind', 'model', 'outcome'] as const,
       buckets: SECONDS,
       registers,
@@ -40,7 +40,7 @@ export function createMetrics(registry = new Registry()) {
     }),
     backendCalls: new Counter({
       name: 'millrace_backend_calls_total',
-      help: 'Calls of model servers by result code (ok or an error code)',
+      help: 'Calls to model servers by result code (ok or an error code)',
       labelNames: ['connector', 'model', 'endpoint', 'code'] as const,
       registers,
     }),
@@ -58,26 +58,26 @@ export function createMetrics(registry = new Registry()) {
     }),
     cacheSeconds: new Histogram({
       name: 'millrace_cache_lookup_seconds',
-      help: 'Time of a semantic cache lookup, its embedding included',
+      help: 'Time of a semantic cache lookup, including its embedding',
       labelNames: ['pipeline', 'stage'] as const,
       buckets: SECONDS,
       registers,
     }),
     heals: new Counter({
       name: 'millrace_heals_total',
-      help: 'Models repaired (ok), not (failed) or not allowed to be (refused) after a canary found them dead',
+      help: 'Repairs of models after a failed canary: repaired (ok), not repaired (failed) or not permitted (refused)',
       labelNames: ['connector', 'model', 'endpoint', 'outcome'] as const,
       registers,
     }),
     ejections: new Counter({
       name: 'millrace_ejections_total',
-      help: 'Times that an endpoint was taken out of its pool because it failed more than the others',
+      help: 'Ejections of an endpoint from its pool because it failed more than the others',
       labelNames: ['model', 'endpoint'] as const,
       registers,
     }),
     hedges: new Counter({
       name: 'millrace_hedges_total',
-      help: 'Calls that reached their hedge delay: the second call won, lost or failed, or was not made (no budget or no capacity)',
+      help: 'Calls that reached their hedge delay: the second call won, lost or failed, or was suppressed (no budget or no capacity)',
       labelNames: ['model', 'outcome'] as const,
       registers,
     }),
@@ -89,13 +89,13 @@ export function createMetrics(registry = new Registry()) {
     }),
     eventsLost: new Counter({
       name: 'millrace_events_lost_total',
-      help: 'Events of runs that the state store could not take: it was away or full',
+      help: 'Run events lost because the state store was away or full',
       labelNames: ['why'] as const,
       registers,
     }),
     recordGaps: new Counter({
       name: 'millrace_record_gaps_total',
-      help: 'Calls that the record of their run lacks: the state store was away or full, or the record is as large as it may be',
+      help: 'Calls missing from the record of their run because the state store was away or full, or the record had reached its limit',
       registers,
     }),
     poolOutstanding: new Gauge({

@@ -1,9 +1,14 @@
 import type { Logger } from './logger.js';
 
-/** One line a kind in this time: an outage is told at once and then at a rate a person can read. */
+/**
+ * Interval of repeated warnings of one kind, in milliseconds: an outage is logged at once and then at a readable rate.
+ */
 const EVERY_MS = 30_000;
 
-/** Warnings that may come thousands a second; each kind is logged at most once in `EVERY_MS`, with how many were held back. */
+/**
+ * Limits warnings that may occur thousands of times a second: each kind is logged at most once in `EVERY_MS`, with the
+ * number of suppressed ones.
+ */
 export class RationedWarnings {
   readonly #logger: Logger;
   readonly #kinds = new Map<string, { next: number; held: number }>();
@@ -12,7 +17,7 @@ export class RationedWarnings {
     this.#logger = logger;
   }
 
-  /** @param kind one of a few fixed words, never a user's text */
+  /** @param kind one of a few fixed words, never user input */
   warn(kind: string, fields: object, message: string): void {
     const now = performance.now();
     const state = this.#kinds.get(kind);

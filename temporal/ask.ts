@@ -2,7 +2,7 @@ import http2 from 'node:http2';
 import net from 'node:net';
 import tls from 'node:tls';
 
-/** Where to look, and how. */
+/** The address to probe, and how. */
 export interface Asked {
   readonly host: string;
   readonly port: number;
@@ -11,24 +11,26 @@ export interface Asked {
   readonly tls?: tls.ConnectionOptions | undefined;
 }
 
-/** How far a question came. `session`: the connection stands, with TLS if that was wanted, and HTTP/2 failed. */
+/**
+ * How far a probe got. `session`: the connection is established, including TLS if it was requested, but HTTP/2 failed.
+ */
 export type Ended =
   | { readonly at: 'connect' | 'handshake' | 'session'; readonly error: NodeJS.ErrnoException }
   | { readonly at: 'answer'; readonly status: number; readonly grpcStatus?: number; readonly body: string };
 
-/** Codes of errors beside those of Node. */
+/** Error codes in addition to Node's. */
 export const SILENT = 'SILENT';
 export const NO_HTTP2 = 'NO_HTTP2';
 
-/** As much of an answer as is looked at. */
+/** Largest part of a response body that is examined, in bytes. */
 const LONGEST_BODY = 4_096;
 
-/** A request of gRPC without any field in its frame: not compressed, no bytes. */
+/** A gRPC frame with an empty message: not compressed, no bytes. */
 const EMPTY = Buffer.alloc(5);
 
 /**
- * Asks Temporal’s frontend what it is, without its SDK, which does not tell why it fails. Never rejects; what takes longer than
- * `limitMs` fails with the code `SILENT`.
+ * Sends a request to Temporal’s frontend without its SDK, which does not report why it fails. Never rejects; fails with
+ * the code `SILENT` after `limitMs`.
  */
 export function ask({ host, port, apiKey, tls: secure }: Asked, limitMs: number): Promise<Ended> {
   return new Promise((resolve) => {
@@ -77,7 +79,7 @@ export function ask({ host, port, apiKey, tls: secure }: Asked, limitMs: number)
     });
     request.on('error', fail);
     request.on('end', () => {
-      // Also at the end of a session without an answer, which tells of itself.
+      // Also emitted when a session ends without a response, which reports its own error.
       if (head[':status'] === undefined) return;
       const grpcStatus = head['grpc-status'];
       const status = Number(head[':status']);

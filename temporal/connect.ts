@@ -6,18 +6,23 @@ import type { Trouble } from './causes.js';
 import { channelArgs, reachOptions, type TemporalServer } from './options.js';
 import { troubleOf } from './trouble.js';
 
-/** Longest wait for the first answer: it takes milliseconds, with a TLS handshake over an ocean less than a second. */
+/**
+ * Timeout of the first response, in milliseconds: it takes milliseconds, with a TLS handshake across an ocean less than
+ * a second.
+ */
 export const CONNECT_MS = 3_000;
 
-/** How long a server is tried that looks sound and does not answer in time. */
+/**
+ * How long connecting is retried if a probe finds no fault but the server does not respond in time, in milliseconds.
+ */
 const PATIENCE_MS = 12_000;
 
 const START = 'start it (the embedded one by "millrace up"), or correct TEMPORAL_ADDRESS';
 
 /**
- * A connection that is made at the first call, and again after each loss. `retries: false` leaves the SDK’s own away: a call then
- * fails at once when nobody is there.
- * Throws `INVALID_SETTING` when certificates or keys cannot be read.
+ * A connection that is opened at the first call, and again after each loss. `retries: false` disables the SDK’s own
+ * retries: a call then fails at once if no server is there.
+ * Throws `INVALID_SETTING` if certificates or keys cannot be read.
  */
 export const lazyConnection = (server: TemporalServer, { retries = true } = {}): Connection =>
   Connection.lazy({
@@ -47,7 +52,7 @@ export async function connectWorker(server: TemporalServer): Promise<NativeConne
   return await patiently(server, async () => {
     const connecting = NativeConnection.connect(options);
     try {
-      // The native client has no timeout for a server that accepts the connection and does not answer.
+      // The native client has no timeout for a server that accepts the connection but does not respond.
       return await limited(CONNECT_MS, new AbortController().signal, () => connecting);
     } catch (error) {
       void connecting.then((late) => late.close()).catch(() => undefined);
@@ -56,7 +61,7 @@ export async function connectWorker(server: TemporalServer): Promise<NativeConne
   });
 }
 
-/** Connects; tries again while a probe finds nothing wrong: the server, or this machine, is only slow. */
+/** Connects; retries while a probe finds no fault: the server, or this machine, is only slow. */
 async function patiently<T>(server: TemporalServer, connect: () => Promise<T>): Promise<T> {
   for (const end = performance.now() + PATIENCE_MS; ; ) {
     try {
@@ -70,7 +75,7 @@ async function patiently<T>(server: TemporalServer, connect: () => Promise<T>): 
   }
 }
 
-/** What keeps a server from being used, as an error for its operator. */
+/** The cause of an unreachable server as an error for the operator. */
 export function unreachable(
   { TEMPORAL_ADDRESS: address }: TemporalServer,
   { cause, remedy = START }: Trouble,

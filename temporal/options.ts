@@ -5,10 +5,10 @@ import { messageOf } from '../pipelines/errors.js';
 import { isLoopback } from '../runtime/loopback.js';
 import { invalid, type TemporalVariables } from './profile.js';
 
-/** A server that is known, by the variables of `withProfile`. */
+/** A server with a known address, described by the variables of `withProfile`. */
 export type TemporalServer = TemporalVariables & { readonly TEMPORAL_ADDRESS: string };
 
-/** What both clients of the SDK, that of Node and the native one, take to reach a server. */
+/** Connection options shared by the SDK's two clients, Node's and the native one. */
 export interface ReachOptions {
   readonly address: string;
   readonly apiKey?: string;
@@ -16,8 +16,8 @@ export interface ReachOptions {
 }
 
 /**
- * Reads certificates and keys. They are looked at here because the SDK only says of a bad one that nobody answered in time.
- * Throws `INVALID_SETTING` naming the variable.
+ * Reads and validates certificates and keys, because the SDK reports a bad one only as a timeout. Throws
+ * `INVALID_SETTING` naming the variable.
  */
 export function reachOptions(server: TemporalServer): ReachOptions {
   const { TEMPORAL_ADDRESS: address, TEMPORAL_API_KEY: apiKey, TEMPORAL_TLS: tls } = server;
@@ -30,18 +30,18 @@ export interface Place {
   readonly port: number;
 }
 
-/** Temporal’s port, where an address names none. */
+/** Temporal’s default port. */
 const PORT = 7233;
 
 export function placeOf({ TEMPORAL_ADDRESS: address }: TemporalServer): Place {
   const url = URL.canParse(`tcp://${address}`) ? new URL(`tcp://${address}`) : undefined;
   if (!url?.hostname || url.href !== `tcp://${url.host}`) {
-    throw invalid('TEMPORAL_ADDRESS', 'it has to be host:port, e.g. temporal.internal:7233');
+    throw invalid('TEMPORAL_ADDRESS', 'must be host:port, e.g. temporal.internal:7233');
   }
   return { host: url.hostname.replace(/^\[|\]$/g, ''), port: url.port === '' ? PORT : Number(url.port) };
 }
 
-/** Where gRPC of Node would hand what is on this machine to a proxy of the environment, which cannot reach it. */
+/** Node's gRPC would send traffic for this machine to a proxy from the environment, which cannot reach it. */
 export const channelArgs = (address: string) =>
   isLoopback(address) ? { channelArgs: { 'grpc.enable_http_proxy': 0 } } : {};
 
@@ -50,8 +50,8 @@ function tlsOf(server: TemporalServer): TLSConfig {
   const certificate = pem(server, 'CLIENT_CERT');
   const key = pem(server, 'CLIENT_KEY');
   if (authority) x509(authority);
-  if (certificate && !key) throw invalid(certificate.name, 'there is no key for it: set TEMPORAL_TLS_CLIENT_KEY_PATH');
-  if (key && !certificate) throw invalid(key.name, 'it has no certificate: set TEMPORAL_TLS_CLIENT_CERT_PATH');
+  if (certificate && !key) throw invalid(certificate.name, 'has no key: set TEMPORAL_TLS_CLIENT_KEY_PATH');
+  if (key && !certificate) throw invalid(key.name, 'has no certificate: set TEMPORAL_TLS_CLIENT_CERT_PATH');
   if (certificate && key && !x509(certificate).checkPrivateKey(privateKey(key))) {
     throw invalid(key.name, 'this is not the key of the client certificate');
   }
@@ -64,7 +64,7 @@ function tlsOf(server: TemporalServer): TLSConfig {
 }
 
 interface Pem {
-  /** The variable that gave it. */
+  /** The variable that it comes from. */
   readonly name: string;
   readonly bytes: Buffer;
 }
@@ -83,23 +83,22 @@ function pem(server: TemporalServer, what: 'SERVER_CA_CERT' | 'CLIENT_CERT' | 'C
 }
 
 function x509({ name, bytes }: Pem): X509Certificate {
-  // The SDK takes PEM only, Node's class other forms too.
-  if (!bytes.includes('-----BEGIN CERTIFICATE-----'))
-    throw invalid(name, 'there is no certificate in it in PEM format');
+  // The SDK accepts PEM only, Node's class other formats too.
+  if (!bytes.includes('-----BEGIN CERTIFICATE-----')) throw invalid(name, 'contains no certificate in PEM format');
   try {
     return new X509Certificate(bytes);
   } catch (error) {
-    throw invalid(name, `its certificate cannot be read: ${messageOf(error)}`);
+    throw invalid(name, `cannot parse its certificate: ${messageOf(error)}`);
   }
 }
 
 function privateKey({ name, bytes }: Pem) {
   if (bytes.includes('ENCRYPTED'))
-    throw invalid(name, 'the key has a passphrase, which Temporal’s clients cannot be given');
+    throw invalid(name, 'the key has a passphrase, which Temporal’s clients do not support');
   try {
     return createPrivateKey(bytes);
   } catch {
-    // Its message may show what was read.
-    throw invalid(name, 'there is no private key in it in PEM format');
+    // Its message may contain the file's content.
+    throw invalid(name, 'contains no private key in PEM format');
   }
 }

@@ -1,15 +1,15 @@
 import type { Connection } from '@temporalio/client';
 
 /**
- * A worker polls again within 60 s, Temporal's longest poll; one that did not within this time is gone, though Temporal
- * lists it for five minutes.
+ * A worker polls again within 60 s, Temporal's longest poll; one that has not polled for this long, in milliseconds, is
+ * gone, though Temporal lists it for five minutes.
  */
 const POLLED_MS = 90_000;
 
 /** Values of temporal.api.enums.v1.TaskQueueType. */
 const QUEUE_TYPES = { workflows: 1, stages: 2 } as const;
 
-/** Names of the workers that take tasks of a queue. */
+/** Identities of the workers that poll a queue. */
 export async function pollersOf(
   connection: Pick<Connection, 'workflowService'>,
   namespace: string,

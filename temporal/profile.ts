@@ -3,12 +3,12 @@ import path from 'node:path';
 import { loadClientConfigProfile, toTomlProfile } from '@temporalio/envconfig';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
 
-/** Where a Temporal server is and how to speak to it, by the names that Temporal’s own tools have for these variables. */
+/** Address and connection settings of a Temporal server, under the variable names of Temporal’s own tools. */
 export interface TemporalVariables {
   readonly TEMPORAL_ADDRESS?: string | undefined;
   readonly TEMPORAL_NAMESPACE?: string | undefined;
   readonly TEMPORAL_API_KEY?: string | undefined;
-  /** Undefined: nothing asks for TLS, and nothing forbids it. */
+  /** Undefined: not specified. */
   readonly TEMPORAL_TLS?: 'true' | 'false' | undefined;
   readonly TEMPORAL_TLS_SERVER_NAME?: string | undefined;
   readonly TEMPORAL_TLS_SERVER_CA_CERT_PATH?: string | undefined;
@@ -21,7 +21,7 @@ export interface TemporalVariables {
 
 type Given = Readonly<Record<string, string | undefined>>;
 
-/** What the SDK reads for a profile: its own variables, and where the user’s folder of configuration is. */
+/** Variables that the SDK reads for a profile: its own, and those that determine the user’s configuration folder. */
 const READ = [
   ...['TEMPORAL_ADDRESS', 'TEMPORAL_NAMESPACE', 'TEMPORAL_API_KEY', 'TEMPORAL_TLS', 'TEMPORAL_TLS_SERVER_NAME'],
   ...['TEMPORAL_TLS_SERVER_CA_CERT_PATH', 'TEMPORAL_TLS_SERVER_CA_CERT_DATA'],
@@ -30,13 +30,13 @@ const READ = [
   ...['HOME', 'XDG_CONFIG_HOME', 'APPDATA'],
 ];
 
-/** Temporal’s own name for the profile of whoever names none. */
+/** Temporal’s default profile name. */
 const DEFAULT_PROFILE = 'default';
 
 /**
- * The variables with the profile that they name filled in: a variable goes before the profile’s value. Without
- * `TEMPORAL_PROFILE` and `TEMPORAL_CONFIG_FILE` no file is looked for, so that a profile made for Temporal’s own tools does not
- * lead an embedded stack to a server elsewhere. Paths come back absolute, and `TEMPORAL_TLS` says whether TLS is on.
+ * The variables, completed from the profile that they name; a variable takes precedence over the profile. Without
+ * `TEMPORAL_PROFILE` and `TEMPORAL_CONFIG_FILE` no file is read, so that a profile for Temporal’s own tools does not
+ * point an embedded stack to another server. Paths are returned absolute, and `TEMPORAL_TLS` tells whether TLS is on.
  * Throws `INVALID_SETTING`.
  */
 export function withProfile(given: Given): TemporalVariables {
@@ -80,11 +80,11 @@ function profileOf(given: Given) {
     const source = file === undefined ? {} : { configSource: { data: readFileSync(file) } };
     return loadClientConfigProfile({ ...source, profile, overrideEnvVars });
   } catch (error) {
-    // Behind the first line the parser of TOML shows those around the mistake, and there may be a key in them.
+    // After the first line the TOML parser quotes lines around the mistake, which may contain a key.
     const reason = error instanceof TypeError ? 'it has no profiles' : (messageOf(error).split('\n', 1)[0] ?? '');
     const twice = /both (\w+)_path and/.exec(reason)?.[1]?.toUpperCase();
     if (twice !== undefined) {
-      throw invalid(`TEMPORAL_TLS_${twice}_PATH`, `TEMPORAL_TLS_${twice}_DATA is given too: leave one away`);
+      throw invalid(`TEMPORAL_TLS_${twice}_PATH`, `TEMPORAL_TLS_${twice}_DATA is set too: remove one of them`);
     }
     throw invalid(sourceOf(given), `no profile "${profile}" can be read from ${file ?? 'temporal.toml'}: ${reason}`);
   }
@@ -96,13 +96,13 @@ const asksForProfile = (given: Given): boolean =>
 const sourceOf = ({ TEMPORAL_CONFIG_FILE }: Given): string =>
   TEMPORAL_CONFIG_FILE === undefined ? 'TEMPORAL_PROFILE' : 'TEMPORAL_CONFIG_FILE';
 
-/** Nobody has looked at the types of what the file says. */
+/** The types of a profile's values are not validated by the SDK. */
 function text(given: Given, name: string, value: unknown): string | undefined {
   if (value === undefined || typeof value === 'string') return value;
-  throw invalid(sourceOf(given), `${name} of the profile has to be a string`);
+  throw invalid(sourceOf(given), `${name} of the profile must be a string`);
 }
 
-/** A mistake in one of the variables. */
+/** The error for an invalid variable. */
 export function invalid(field: string, message: string): MillraceError {
   return new MillraceError('INVALID_SETTING', `${field}: ${message}`, { fields: [{ field, message }] });
 }

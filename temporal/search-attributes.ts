@@ -13,25 +13,25 @@ const WANTED: Readonly<Record<string, keyof typeof INDEXED_VALUE>> = {
   [SEARCH_ATTRIBUTES.cacheHit]: 'Bool',
 };
 
-/** gRPC’s status codes by which a server keeps its operator service from clients, as Temporal Cloud does. */
+/** gRPC’s status codes of servers that do not expose their operator service to clients, such as Temporal Cloud. */
 const KEPT_FROM_CLIENTS: ReadonlySet<unknown> = new Set([
   7 /* PERMISSION_DENIED */, 12 /* UNIMPLEMENTED */, 16 /* UNAUTHENTICATED */,
 ]);
 const INVALID_ARGUMENT = 3;
 
-/** The two calls of Temporal's operator service that are used here. */
+/** The two calls of Temporal's operator service that are used. */
 interface Operator {
   listSearchAttributes(request: { namespace: string }): Promise<{ customAttributes?: object | null }>;
   addSearchAttributes(request: { namespace: string; searchAttributes: Record<string, number> }): Promise<unknown>;
 }
 
-/** Names of the search attributes that runs carry, and how the namespace has to know them. */
+/** Names and types of the search attributes that runs need in the namespace. */
 export const wantedAttributes = (): string =>
   Object.entries(WANTED)
     .map(([name, type]) => `${name} (${type})`)
     .join(', ');
 
-/** Those that the namespace does not know. Rejects with what Temporal's client throws. */
+/** The attributes that the namespace lacks. Rejects with the error of Temporal's client. */
 export async function missingAttributes(
   connection: Connection | NativeConnection,
   namespace: string,
@@ -48,7 +48,7 @@ export async function missingAttributes(
   }
 }
 
-/** A query that names an attribute which the namespace does not know is refused. */
+/** Whether the namespace has an attribute: a query that names an unknown one is rejected. */
 async function canBeAskedFor(
   connection: Connection | NativeConnection,
   namespace: string,
@@ -66,8 +66,8 @@ async function canBeAskedFor(
 const codeOf = (error: unknown): unknown => (error as { code?: unknown }).code;
 
 /**
- * Registers the search attributes that runs carry where they are missing: a workflow task that sets an unknown one is
- * retried for ever. Where a client may not add them, as at Temporal Cloud, the error says what to add.
+ * Registers missing search attributes: a workflow task that sets an unknown one is retried for ever. If clients may not
+ * add them, as in Temporal Cloud, the error names those to add.
  */
 export async function ensureSearchAttributes(
   connection: Connection | NativeConnection,
@@ -84,7 +84,7 @@ export async function ensureSearchAttributes(
   } catch (error) {
     throw new MillraceError(
       'ORCHESTRATOR_UNAVAILABLE',
-      `cannot make sure that namespace "${namespace}" has the search attributes ${wantedAttributes()}: ${messageOf(error)}; where clients may not add them, add them by hand`,
+      `cannot ensure that namespace "${namespace}" has the search attributes ${wantedAttributes()}: ${messageOf(error)}; where clients may not add them, add them by hand`,
       {},
       { cause: error },
     );

@@ -15,13 +15,16 @@ import {
 } from './causes.js';
 import { type Place, placeOf, reachOptions, type TemporalServer } from './options.js';
 
-/** Longest wait for one answer: it takes milliseconds, with a TLS handshake over an ocean less than a second. */
+/**
+ * Timeout of one response, in milliseconds: it takes milliseconds, with a TLS handshake across an ocean less than a
+ * second.
+ */
 const ASK_MS = 3_000;
 
 /**
- * Finds out by connections of its own, within twice three seconds, why a Temporal server cannot be reached: the SDK says of a failed
- * TLS handshake no more than that a deadline has passed. Undefined when the server answers. No secret is in what is told.
- * Throws `INVALID_SETTING` when certificates or keys cannot be read.
+ * Determines why a Temporal server is unreachable, with connections of its own and within twice three seconds: the SDK
+ * reports a failed TLS handshake only as a timeout. Undefined if the server responds. The result contains no secrets.
+ * Throws `INVALID_SETTING` if certificates or keys cannot be read.
  */
 export async function troubleOf(server: TemporalServer): Promise<Trouble | undefined> {
   const { apiKey, tls } = reachOptions(server);
@@ -42,8 +45,8 @@ async function ofTls(failed: Failed, client: Client, place: Place): Promise<Trou
   const named = ofHandshake(failed, client);
   if (named) return named;
   if (await speaksPlain(place)) return TLS_IS_ON;
-  if (code === SILENT) return { cause: 'it takes connections and says nothing' };
-  // Some servers end the connection without an alert where they miss a certificate or refuse it.
+  if (code === SILENT) return { cause: 'it accepts connections but does not respond' };
+  // Some servers close the connection without an alert if a certificate is missing or rejected.
   if (failed.at === 'session') return ofClientCertificate(client, code);
   return { cause: `the TLS handshake fails: ${message.trim()}` };
 }
@@ -51,18 +54,18 @@ async function ofTls(failed: Failed, client: Client, place: Place): Promise<Trou
 async function ofPlain(place: Place): Promise<Trouble> {
   return (await speaksTls(place))
     ? TLS_IS_OFF
-    : { cause: 'it takes connections and does not answer as gRPC servers do' };
+    : { cause: 'it accepts connections but does not respond like a gRPC server' };
 }
 
 const speaksPlain = async (place: Place): Promise<boolean> => (await ask(place, ASK_MS)).at === 'answer';
 
-/** Whether a handshake begins; whose certificates these are does not matter here. */
+/** Whether a handshake starts; which certificates are used does not matter. */
 async function speaksTls(place: Place): Promise<boolean> {
   const ended = await ask({ ...place, tls: { rejectUnauthorized: false } }, ASK_MS);
   return ended.at === 'answer' || ended.at === 'session' || /ALERT/.test(ended.error.code ?? '');
 }
 
-/** The same for Node’s TLS. A name is sent and looked for in the certificate; of an address it is only looked for. */
+/** The same options for Node’s TLS. A host name is sent as SNI and verified; an address is only verified. */
 function nodeOptions({ serverNameOverride, serverRootCACertificate: ca, clientCertPair }: TLSConfig, host: string) {
   const servername = serverNameOverride ?? (isIP(host) === 0 ? host : undefined);
   return {

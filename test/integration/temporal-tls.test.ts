@@ -146,7 +146,7 @@ describe.skipIf(!present)('Temporal behind TLS', () => {
     [
       'no certificate',
       () => ({ TEMPORAL_ADDRESS: mutual, ...trusted() }),
-      /^the server wants a client certificate, and none is set/,
+      /^the server requires a client certificate, but none is set/,
       /TEMPORAL_TLS_CLIENT_CERT_PATH/,
     ],
     [
@@ -159,7 +159,7 @@ describe.skipIf(!present)('Temporal behind TLS', () => {
           TEMPORAL_TLS_CLIENT_KEY_PATH: stranger.key,
         };
       },
-      /^the server does not accept the client certificate/,
+      /^the server rejects the client certificate/,
       /TEMPORAL_TLS_CLIENT_CERT_PATH/,
     ],
     [
@@ -177,19 +177,19 @@ describe.skipIf(!present)('Temporal behind TLS', () => {
     [
       'plain text',
       () => ({ TEMPORAL_ADDRESS: mutual }),
-      /^the server speaks TLS, and TLS is off$/,
+      /^the server uses TLS, but TLS is off$/,
       /TEMPORAL_TLS=true/,
     ],
     [
       'TLS to the plain port',
       () => ({ TEMPORAL_ADDRESS: address('TEMPORAL_ADDRESS'), ...trusted() }),
-      /^the server speaks plain text, and TLS is on$/,
+      /^the server does not use TLS, but TLS is on$/,
       /TEMPORAL_TLS=false/,
     ],
     [
       'a bad key',
       () => ({ ...withKey(), TEMPORAL_API_KEY: 'key-bad-and-secret' }),
-      /^the server refuses the API key \(HTTP 401\)$/,
+      /^the server rejects the API key \(HTTP 401\)$/,
       /TEMPORAL_API_KEY/,
     ],
   ];
@@ -220,7 +220,7 @@ describe.skipIf(!present)('Temporal behind TLS', () => {
   it('with a bad key: the gateway starts, is not ready, and says why in its log only', async () => {
     const gateway = await GatewayProcess.start({ ...withKey(), TEMPORAL_API_KEY: 'key-bad-and-secret' });
     try {
-      const cause = 'the server refuses the API key';
+      const cause = 'the server rejects the API key';
       await until('it says why', async () => gateway.lines(cause).length > 0, 10_000);
       expect(gateway.lines(cause)).toMatchObject([{ code: 'ORCHESTRATOR_UNAVAILABLE' }]);
       const readiness = await fetch(`${gateway.url}/readyz`);

@@ -68,7 +68,7 @@ describe('millrace replan', { timeout: 60_000 }, () => {
       'a Temporal that does not answer',
       [...files, ...inForce, ...pipeline],
       'ORCHESTRATOR_UNAVAILABLE',
-      /Temporal cannot be used at 127\.0\.0\.1:1: nothing listens there .*TEMPORAL_ADDRESS/,
+      /Temporal cannot be used at 127\.0\.0\.1:1: connection refused: no server listens there .*TEMPORAL_ADDRESS/,
     ],
   ])('refuses %s', async (_, args, code, message) => {
     const error = await run(...args).catch((thrown: unknown) => thrown);

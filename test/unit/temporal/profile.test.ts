@@ -65,7 +65,7 @@ describe('a profile', () => {
     ],
     ['a name that is not there', { TEMPORAL_CONFIG_FILE: file, TEMPORAL_PROFILE: 'x' }, /profile "x".*not found/],
     ['a name without a file', { TEMPORAL_PROFILE: 'x', XDG_CONFIG_HOME: '/nowhere' }, /^TEMPORAL_PROFILE: .*"x"/],
-    ['a number', { TEMPORAL_CONFIG_FILE: file, TEMPORAL_PROFILE: 'odd' }, /address of the profile has to be a string/],
+    ['a number', { TEMPORAL_CONFIG_FILE: file, TEMPORAL_PROFILE: 'odd' }, /address of the profile must be a string/],
     ['no address', { TEMPORAL_CONFIG_FILE: file, TEMPORAL_PROFILE: 'nowhere' }, /no address.*TEMPORAL_ADDRESS/],
     ['what is not sent', { TEMPORAL_CONFIG_FILE: file, TEMPORAL_PROFILE: 'headers' }, /grpc_meta/],
     [

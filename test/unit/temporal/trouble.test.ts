@@ -86,7 +86,7 @@ const found = (TEMPORAL_ADDRESS: string, more: object = {}) => troubleOf({ TEMPO
 
 describe('a way that does not lead there', () => {
   it('nothing listens, and no name', async () => {
-    expect(await found(`127.0.0.1:${await freePort()}`)).toEqual({ cause: 'nothing listens there (ECONNREFUSED)' });
+    expect(await found(`127.0.0.1:${await freePort()}`)).toEqual({ cause: 'connection refused: no server listens there (ECONNREFUSED)' });
     expect(await found('no-such-name.invalid:7233', { TEMPORAL_TLS: 'true' })).toMatchObject({
       cause: expect.stringMatching(/^the name no-such-name\.invalid does not resolve/),
       remedy: expect.stringContaining('TEMPORAL_ADDRESS'),
@@ -101,10 +101,10 @@ describe('a way that does not lead there', () => {
     const thrown = await Promise.all([connectWorker, connectClient].map((connect) => connect(server).catch((e) => e)));
     for (const error of thrown) {
       expect(error).toMatchObject({ code: 'ORCHESTRATOR_UNAVAILABLE' });
-      expect(error.message).toContain(`${silent}: it takes connections and says nothing; start it`);
+      expect(error.message).toContain(`${silent}: it accepts connections but does not respond; start it`);
     }
     expect(performance.now() - started).toBeLessThan(12_000);
-    expect((await plain)?.cause).toBe('it takes connections and does not answer as gRPC servers do');
+    expect((await plain)?.cause).toBe('it accepts connections but does not respond like a gRPC server');
   });
 });
 
@@ -114,13 +114,13 @@ describe('TLS', () => {
     const secure = await serve(status(0), {});
     expect(await found(plain)).toBeUndefined();
     expect(await found(plain, { TEMPORAL_TLS: 'true' })).toMatchObject({
-      cause: 'the server speaks plain text, and TLS is on',
+      cause: 'the server does not use TLS, but TLS is on',
       remedy: expect.stringContaining('TEMPORAL_TLS=false'),
     });
     expect(await found(secure, trusting())).toBeUndefined();
     for (const address of [secure, await strict()])
       expect(await found(address)).toEqual({
-        cause: 'the server speaks TLS, and TLS is off',
+        cause: 'the server uses TLS, but TLS is off',
         remedy: 'set TEMPORAL_TLS=true',
       });
   });
@@ -155,11 +155,11 @@ describe('TLS', () => {
   ])('with a client’s certificate that is missing or refused %s', async (_, start) => {
     const address = await start();
     expect(await found(address, trusting())).toMatchObject({
-      cause: expect.stringMatching(/^the server wants a client certificate, and none is set/),
+      cause: expect.stringMatching(/^the server requires a client certificate, but none is set/),
       remedy: expect.stringContaining('TEMPORAL_TLS_CLIENT_CERT_PATH'),
     });
     expect((await found(address, { ...trusting(), ...as(stranger) }))?.cause).toMatch(
-      /^the server does not accept the client certificate/,
+      /^the server rejects the client certificate/,
     );
     expect((await found(address, { ...trusting(), ...as(expired) }))?.cause).toMatch(
       /^the client certificate has expired: it was valid until /,
@@ -193,10 +193,10 @@ describe('an answer', () => {
   ])('%s refuses the key, or its absence', async (how, answer) => {
     const address = await serve(answer);
     expect(await found(address, key)).toEqual({
-      cause: `the server refuses the API key (${how})`,
+      cause: `the server rejects the API key (${how})`,
       remedy: expect.stringContaining('TEMPORAL_API_KEY'),
     });
-    expect((await found(address))?.cause).toBe(`the server refuses a client without an API key (${how})`);
+    expect((await found(address))?.cause).toBe(`the server rejects clients without an API key (${how})`);
   });
 
   it('takes the key as a bearer token', async () => {
@@ -208,10 +208,10 @@ describe('an answer', () => {
   });
 
   it.each([
-    ['a proxy answers, and does not reach Temporal (HTTP 502)', http(502)],
-    ['what listens there is not Temporal’s frontend (HTTP 200)', http(200, '<html>')],
-    ['what listens there is not Temporal’s frontend (gRPC status 12)', status(12)],
-    ['Temporal answers with gRPC status 14', status(14)],
+    ['a proxy responds but cannot reach Temporal (HTTP 502)', http(502)],
+    ['the server is not Temporal’s frontend (HTTP 200)', http(200, '<html>')],
+    ['the server is not Temporal’s frontend (gRPC status 12)', status(12)],
+    ['Temporal responds with gRPC status 14', status(14)],
   ])('that is another server’s: %s', async (cause, answer) => {
     expect(await found(await serve(answer))).toMatchObject({ cause });
   });
@@ -239,11 +239,11 @@ describe('files', () => {
     const CA = 'TEMPORAL_TLS_SERVER_CA_CERT_PATH';
     const cases: [object, string, RegExp][] = [
       [{ [CA]: path.join(folder, 'no.pem') }, CA, /ENOENT/],
-      [{ [CA]: junk }, CA, /no certificate in it in PEM/],
-      [{ [CERT]: client.cert }, CERT, /no key for it/],
+      [{ [CA]: junk }, CA, /contains no certificate in PEM/],
+      [{ [CERT]: client.cert }, CERT, /has no key: /],
       [{ [KEY]: client.key }, KEY, /no certificate/],
       [{ [CERT]: client.cert, [KEY]: stranger.key }, KEY, /not the key of the client certificate/],
-      [{ [CERT]: client.cert, [KEY]: junk }, KEY, /no private key in it/],
+      [{ [CERT]: client.cert, [KEY]: junk }, KEY, /contains no private key/],
       [{ [CERT]: client.cert, [KEY]: locked }, KEY, /passphrase/],
       [{ TEMPORAL_ADDRESS: 'http://a:1/x' }, 'TEMPORAL_ADDRESS', /host:port/],
     ];
