@@ -3,20 +3,20 @@ import { jsonHash, sha256Hex } from '../../pipelines/plan/hash.js';
 import type { Priority } from '../../pipelines/plan/index.js';
 import { keySegment } from '../../stores/redis/index.js';
 
-/** Raised when the meaning of what is stored changes; older entries then expire unread. */
+/** Incremented when the meaning of stored data changes; older entries expire unread. */
 const FORMAT = 1;
 
-/** What a lookup is about. Everything but `key`, `minSimilarity`, `priority` and `queueMs` tells partitions apart. */
+/** A cache lookup. All fields except `key`, `minSimilarity`, `priority` and `queueMs` determine the partition. */
 export interface CacheRequest {
   readonly tenant: string;
   readonly pipeline: string;
   readonly stage: string;
   readonly kind: string;
-  /** Identity of the model, weights included where they can be told. */
+  /** Identity of the model, including its weights if known. */
   readonly model: string;
-  /** Everything else the answer depends on: the stage's options and its inputs but the key. */
+  /** Everything else that the answer depends on: the stage's options and its inputs except the key. */
   readonly context: Json;
-  /** The text whose meaning is compared. */
+  /** The text that is compared by meaning. */
   readonly key: string;
   /** How long an answer may be served, in milliseconds. */
   readonly ttlMs: number;
@@ -24,28 +24,30 @@ export interface CacheRequest {
   readonly minSimilarity: number;
   /** Name of the embedder. */
   readonly embedder: string;
-  /** Of the call of the embedder. Absent: `default`. */
+  /** Priority of the embedder's call. Absent: `default`. */
   readonly priority?: Priority | undefined;
-  /** Longest wait for a place at the embedder, in milliseconds, within the lookup's own time. */
+  /** Longest wait in the embedder's queue, in milliseconds, within the time of the lookup. */
   readonly queueMs?: number | undefined;
 }
 
-/** Redis keys of one lookup. They hold hashes only: what users say never stands in a key's name. */
+/** Redis keys of one lookup. They contain hashes only, never users' texts. */
 export interface CacheKeys {
-  /** Id of the text in its partition. */
+  /** Id of the text within its partition. */
   readonly id: string;
   readonly entry: string;
   readonly lease: string;
   readonly vectors: string;
-  /** Key of another text's entry in the same partition. */
+  /** Key of the entry of another text in the same partition. */
   entryOf(id: string): string;
 }
 
 /**
- * The tenant stands in the key in clear, so that no hash collision joins two tenants and an operator can find or delete
- * what is theirs. The braces make the partition one slot of a Redis Cluster, which scripts over several keys need.
+ * The tenant is in clear in the key, so that no hash collision joins two tenants and an operator can find or delete a
+ * tenant's data. The braces put the partition into one slot of a Redis Cluster, which scripts with several keys
+ * require.
  *
- * The time to live tells partitions apart too: an answer stored under a longer one must not outlive a shorter one.
+ * The time to live is part of the partition too: an answer stored with a longer one must not be served beyond a shorter
+ * one.
  */
 export function keysOf(request: CacheRequest, fingerprint: string): CacheKeys {
   const { tenant, pipeline, stage, kind, model, context, ttlMs, embedder } = request;
@@ -68,9 +70,9 @@ export function keysOf(request: CacheRequest, fingerprint: string): CacheKeys {
 }
 
 /**
- * The form in which two texts are *the same text*: composed characters, plain apostrophes, single spaces, no full stop or
- * exclamation mark at the end, a small first letter. Nothing that may carry meaning is touched: not case (`US`, `us`), not a
- * question mark, not superscripts (`5²`, which NFKC would turn into `52`).
+ * The form in which two texts are *the same text*: composed characters, plain apostrophes, single spaces, no full stop
+ * or exclamation mark at the end, a lower-case first letter. Anything that may carry meaning is kept: case (`US`,
+ * `us`), question marks, superscripts (`5²`, which NFKC would turn into `52`).
  */
 export function normaliseText(text: string): string {
   const plain = text

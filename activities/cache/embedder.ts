@@ -1,18 +1,18 @@
 import type { Priority } from '../../pipelines/plan/index.js';
 
-/** How the semantic cache gets embeddings; a pool of an `embed` model stands behind it. */
+/** Provides embeddings to the semantic cache, from a pool of an `embed` model. */
 export interface Embedder {
-  /** Identifies model and weights: vectors of two fingerprints are never compared. */
+  /** Identifies model and weights: vectors with different fingerprints are never compared. */
   fingerprint(signal: AbortSignal): Promise<string>;
   /** L2-normalised vector. */
   embed(text: string, signal: AbortSignal, caller: EmbedCaller): Promise<Float32Array>;
 }
 
-/** For whom an embedding is made: it counts and queues at the pool as the stage's own calls do. */
+/** The caller of an embedding, which counts and queues at the pool as the stage's own calls do. */
 export interface EmbedCaller {
   readonly tenant: string;
   /** Absent: `default`. */
   readonly priority?: Priority | undefined;
-  /** Longest wait for a place at the embedder, in milliseconds. Absent: no limit but the signal. */
+  /** Longest wait in the embedder's queue, in milliseconds. Absent: until the signal aborts. */
   readonly queueMs?: number | undefined;
 }

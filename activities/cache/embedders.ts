@@ -3,23 +3,23 @@ import { limited } from '../../runtime/limited.js';
 import type { EmbedCaller, Embedder } from './embedder.js';
 
 /**
- * How long a fingerprint is believed. It changes when an embedder's weights do, which is a deployment; within this time
- * of one, vectors of old and new weights may meet in one set. They are then as good as unrelated, so that costs hits,
+ * How long a fingerprint is cached, in milliseconds. It changes when an embedder is deployed with other weights; within
+ * this time vectors of old and new weights may mix in one set. They are then practically unrelated, which costs hits,
  * not correctness.
  */
 const BELIEVED_MS = 10_000;
 
-/** An embedder did not answer, or there is none of this name. */
+/** An embedder did not respond, or does not exist. */
 export class EmbedderFailure extends Error {
   constructor(name: string, cause: unknown) {
     super(`embedder ${name}: ${messageOf(cause)}`, { cause });
   }
 }
 
-/** The embedding of a lookup's text, asked for when first needed. */
+/** The embedding of a lookup's text, computed when first needed. */
 export type Vector = (signal: AbortSignal) => Promise<Float32Array>;
 
-/** Embedders by name. Every call ends within a time and throws an `EmbedderFailure`, or the signal's reason. */
+/** Embedders by name. Every call ends within a timeout and throws an `EmbedderFailure`, or the signal's reason. */
 export class Embedders {
   readonly #embedderFor: (name: string) => Embedder;
   readonly #timeoutMs: number;

@@ -5,22 +5,26 @@ import type { CacheKeys } from './cache-key.js';
 
 /** A stored answer. */
 export interface Entry {
-  /** The key text it was given for, as it was asked. */
+  /** The key text that the answer was given for, as asked. */
   readonly text: string;
   readonly output: JsonObject;
   /**
-   * Copied from the answer to another text that means the same, so that this one is found without an embedding. Texts are
-   * compared with the one the model was asked, never with a copy's: meanings would drift from copy to copy.
+   * Copied from the answer to another text with the same meaning, so that this text is found without an embedding.
+   * Texts are compared only with the text that the model was asked, never with a copy's: meanings would drift from copy
+   * to copy.
    */
   readonly copy?: true;
 }
 
-/** Larger answers are not kept: the cache is for answers a person hears or reads, and must not crowd Redis out. */
+/**
+ * Largest answer that is cached, in characters of JSON: the cache is for answers that a person hears or reads, and must
+ * not fill Redis.
+ */
 const MAX_ENTRY_CHARS = 256 * 1024;
 
 /**
- * The lease says who asks the model for a text; it lives only as long as its owner renews it. Each script is one atomic
- * step, so that no answer falls between looking and leaping.
+ * The lease identifies the worker that calls the model for a text; it expires unless its owner renews it. Each script
+ * is atomic, so that no answer is missed between check and claim.
  */
 const claim = script<[entry: string, lease: string], [owner: string, leaseMs: number], string | 0 | 1>(`
 local entry = redis.call('GET', KEYS[1])
@@ -43,7 +47,7 @@ if left > 0 then redis.call('SET', KEYS[1], ARGV[2], 'PX', left) end
 if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
 return left`);
 
-/** Answers and leases in Redis. Every call throws when Redis does not answer. */
+/** Answers and leases in Redis. Every call rejects if Redis does not respond. */
 export class Entries {
   readonly #redis: Redis;
 
@@ -51,20 +55,20 @@ export class Entries {
     this.#redis = redis;
   }
 
-  /** The answers of several texts of a partition, `undefined` for what has expired. */
+  /** The answers to several texts of a partition, `undefined` for expired ones. */
   async read(at: CacheKeys, ids: readonly string[]): Promise<(Entry | undefined)[]> {
     if (ids.length === 0) return [];
     return (await this.#redis.mget(...ids.map((id) => at.entryOf(id)))).map(parse);
   }
 
-  /** The answer if it has come, else the lease if it is free. */
+  /** The answer if it exists, else the lease if it is free. */
   async claim(at: CacheKeys, owner: string, leaseMs: number): Promise<Entry | 'mine' | 'taken'> {
     const reply = await claim(this.#redis, [at.entry, at.lease], owner, leaseMs);
     if (reply === 1) return 'mine';
     if (reply === 0) return 'taken';
     const entry = parse(reply);
     if (entry) return entry;
-    // Not written by this format: whoever finds it clears the way.
+    // Not in this format: removed, so that the next claim can take the lease.
     await this.#redis.del(at.entry);
     return 'taken';
   }
@@ -73,7 +77,7 @@ export class Entries {
     await this.#redis.del(at.entry);
   }
 
-  /** False when the lease has passed to somebody else. */
+  /** False if another worker owns the lease. */
   async renew(at: CacheKeys, owner: string, leaseMs: number): Promise<boolean> {
     return (await renew(this.#redis, [at.lease], owner, leaseMs)) === 1;
   }
@@ -82,7 +86,7 @@ export class Entries {
     await release(this.#redis, [at.lease], owner);
   }
 
-  /** Keeps an answer and frees its lease in one step. False when the answer is too large to keep. */
+  /** Stores an answer and releases its lease atomically. False if the answer is too large. */
   async store(at: CacheKeys, owner: string, entry: Entry, ttlMs: number): Promise<boolean> {
     const value = JSON.stringify(entry);
     if (value.length > MAX_ENTRY_CHARS) {
@@ -93,7 +97,9 @@ export class Entries {
     return true;
   }
 
-  /** Serves the answer of the text `source` under this text too, for what is left of its time, and frees the lease. */
+  /**
+   * Serves the answer of the text `source` for this text too, for its remaining time to live, and releases the lease.
+   */
   async copy(at: CacheKeys, owner: string, entry: Entry, source: string): Promise<void> {
     const value = JSON.stringify({ ...entry, copy: true });
     await copy(this.#redis, [at.entry, at.lease, at.entryOf(source)], owner, value);

@@ -3,9 +3,8 @@ import type { CacheKeys } from './cache-key.js';
 import type { Entries, Entry } from './entries.js';
 
 /**
- * The right to ask the model for a text, held until `end`. It is renewed three times in its life, so that two lost
- * renewals in a row do not hand it over. When it is lost all the same somebody else asks too: a second call of the model,
- * no wrong answer.
+ * The right to call the model for a text, held until `end`. Renewed three times within its length, so that it survives
+ * two failed renewals in a row. If it is lost, another worker calls the model too: a second call, not a wrong answer.
  */
 export class Lease {
   readonly owner = randomUUID();
@@ -20,7 +19,7 @@ export class Lease {
     this.#leaseMs = leaseMs;
   }
 
-  /** The answer if it has come, else the lease if it is free. Renews it from then on. */
+  /** The answer if it exists, else the lease if it is free, which is then renewed until `end`. */
   async claim(): Promise<Entry | 'mine' | 'taken'> {
     const claim = await this.#entries.claim(this.#at, this.owner, this.#leaseMs);
     if (claim === 'mine') this.#hold();
@@ -44,7 +43,9 @@ export class Lease {
     clearInterval(this.#timer);
   }
 
-  /** Lets those who wait go on at once instead of when the lease expires. Nobody waits for it and it never throws. */
+  /**
+   * Releases the lease, so that waiting workers proceed at once instead of when it expires. Not awaited; never throws.
+   */
   giveUp(): void {
     this.end();
     this.#entries.release(this.#at, this.owner).catch(() => undefined);

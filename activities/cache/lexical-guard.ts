@@ -6,15 +6,15 @@ import { type Token, tokensOf } from './lexical/tokens.js';
 import { ENGLISH, NEGATIONS, PRONOUNS, TIME_WORDS, UNITS } from './lexical/words.js';
 
 /**
- * Longer texts differ unless they are the same text. Embedders cut a text off (MiniLM at 256 tokens, some 1000
- * characters), and the longer two texts are the less one word moves their vectors.
+ * Longer texts differ unless they are identical. Embedders truncate a text (MiniLM at 256 tokens, some 1000
+ * characters), and the longer two texts are, the less one word moves their vectors.
  */
 export const MAX_CHARS = 512;
 const MAX_TOKENS = 128;
 
 /**
- * Why two texts must not share an answer, however near their embeddings are; undefined when nothing speaks against it.
- * A wrong answer is much worse than a model call, so that whatever is in doubt differs:
+ * Why two texts must not share an answer, however similar their embeddings are; undefined if they may. A wrong answer
+ * is much worse than a model call, so texts differ in case of doubt:
  *
  * - both must ask for the same thing (who, when, how many, yes or no), of the same time, of one or of several;
  * - the same numbers in the same order;
@@ -22,11 +22,12 @@ const MAX_TOKENS = 128;
  *   past where the other text says `did`, or one of a short list of synonyms. Only articles, helping verbs and courtesy
  *   count for nothing, and a few pairs of ways to put a question (`how tall is X`, `what is the height of X`) for one.
  *
- * So negations, names, units, antonyms, times and who does what to whom need no lists of pairs to tell them apart.
+ * So negations, names, units, antonyms, times and roles (who does what to whom) are distinguished without lists of
+ * pairs.
  *
- * The rules are for English. A text without any common English word, or with quotes, must have the same words in the same order, which is
- * safe and seldom hits. Pure and deterministic; the verdict does not depend on the order of the two texts. Takes
- * some 20 µs for two questions and is bounded on texts of any length.
+ * The rules are for English. A text without any common English word, or with quotes, must have the same words in the
+ * same order, which is safe and rarely hits. Pure and deterministic; the order of the two texts does not matter. Takes
+ * some 20 µs for two questions and is bounded for texts of any length.
  */
 export function differs(a: string, b: string): string | undefined {
   if (a === b) return undefined;
@@ -40,7 +41,7 @@ export function differs(a: string, b: string): string | undefined {
   return same ? undefined : 'language: not plain English, and not the same words';
 }
 
-/** In quotes a word stands for itself: `what does "the" mean`. */
+/** In quotes a word refers to itself: `what does "the" mean`. */
 const QUOTES = /["“”„«»`]|(?:^|\s)['‘]|['’](?:\s|$)/;
 
 const isEnglish = (tokens: readonly Token[]): boolean => tokens.some(({ word }) => ENGLISH.has(word));
@@ -66,7 +67,7 @@ function differ(a: Meaning, b: Meaning): string | undefined {
   return undefined;
 }
 
-/** The items of `a` without counterpart in `b`. */
+/** The items of `a` without a counterpart in `b`. */
 function oneSided(a: Meaning, b: Meaning): Item[] {
   const free = [...b.items];
   return a.items.filter((item) => {
@@ -82,22 +83,22 @@ function same(a: Meaning, item: Item, b: Meaning, other: Item): boolean {
   return item.group === other.group || isPastOf(a, item, b, other) || isPastOf(b, other, a, item);
 }
 
-/** `Did … end` and `ended`; with another helping verb `ended` is something else. */
+/** `Did … end` and `ended`; with another helping verb `ended` has another meaning. */
 const isPastOf = (a: Meaning, item: Item, b: Meaning, other: Item): boolean =>
   a.did && !b.did && !b.passive && b.tense === 'past' && other.pastOf.includes(item.group);
 
-/** A bare phrase (`capital of France`) asks what it is, but one word may be anything. */
+/** A bare phrase (`capital of France`) asks what it is, but a single word is ambiguous. */
 function sameFocus(a: Meaning, b: Meaning): boolean {
   if (a.focus === b.focus) return true;
   const pair = [a.focus, b.focus];
   return pair.includes('what') && pair.includes('none') && a.items.some(({ word }) => word === 'of');
 }
 
-/** Where no verb sets a time the present is meant. */
+/** Without a verb that sets a tense, the present is meant. */
 const sameTense = (a: Tense, b: Tense): boolean => a === b || (isNow(a) && isNow(b));
 const isNow = (tense: Tense): boolean => tense === 'present' || tense === 'open';
 
-/** `Which country` and `which countries` want one answer and a list. */
+/** `Which country` asks for one answer, `which countries` for a list. */
 function sameCount(a: Meaning, b: Meaning): boolean {
   if (a.count !== undefined && b.count !== undefined && a.count !== b.count) return false;
   const [first, other] = [a.items[0], b.items[0]];
@@ -105,7 +106,7 @@ function sameCount(a: Meaning, b: Meaning): boolean {
   return !listed || !first || !other || isPlural(first) === isPlural(other);
 }
 
-/** `turkey` and `Turkey`, where both texts care for capitals and neither word starts a sentence. */
+/** `turkey` and `Turkey`, if both texts use capitals and neither word starts a sentence. */
 const capitalsDiffer = (a: Meaning, item: Item, b: Meaning, other: Item): boolean =>
   a.cased && b.cased && ((isName(item) && other.letters === 'plain') || (isName(other) && item.letters === 'plain'));
 

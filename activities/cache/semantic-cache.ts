@@ -16,30 +16,35 @@ import { Lease } from './lease.js';
 import { pause } from './pause.js';
 import { SimilarTexts } from './similar-texts.js';
 
-/** All in milliseconds. */
+/** Timeouts in milliseconds. */
 export interface CacheTimeouts {
-  /** Longest wait for an embedding or an embedder's fingerprint. Default 2 s: 7 ms is usual, a cold model takes longer. */
+  /** Timeout of an embedding or an embedder's fingerprint. Default 2 s: 7 ms is usual, a cold model takes longer. */
   readonly embedMs: number;
-  /** Life of a lease without renewal: how long a worker that died keeps others waiting. Default 3 s. */
+  /** Length of a lease without renewal: how long others wait for a worker that died. Default 3 s. */
   readonly leaseMs: number;
-  /** Longest wait for somebody else's answer to the same text. Default 30 s: half of a stage's default attempt. */
+  /**
+   * Longest wait for another worker's answer to the same text. Default 30 s: half of a stage's default attempt timeout.
+   */
   readonly waitMs: number;
 }
 
 const TIMEOUTS: CacheTimeouts = { embedMs: 2_000, leaseMs: 3_000, waitMs: 30_000 };
 
-/** Waits between two looks for somebody else's answer: short next to a model call, rare enough for 1000 waiters. */
+/**
+ * Delay between two polls for another worker's answer, in milliseconds, growing: short compared to a model call, rare
+ * enough for 1000 waiters.
+ */
 const LOOK_FIRST_MS = 15;
 const LOOK_MAX_MS = 100;
 
 export interface SemanticCacheParts {
   readonly redis: Redis;
-  /** May throw when there is no such pool; the stage then runs without a cache. */
+  /** May throw if there is no such pool; the stage then runs without a cache. */
   readonly embedderFor: (name: string) => Embedder;
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly timeouts?: Partial<CacheTimeouts>;
-  /** Bytes of answers that are kept of a tenant in an hour, over all workers of the Redis. Default: no limit. */
+  /** Bytes of answers stored per tenant and hour, over all workers that share the Redis. Default: no limit. */
   readonly tenantBytesPerHour?: number | undefined;
 }
 
@@ -50,21 +55,22 @@ export interface Cached {
 
 type Ask = () => Promise<JsonObject>;
 
-/** Whether an earlier answer may still be served: schemas change, and what is stored outlives them. */
+/** Whether an earlier answer may still be served: stored answers outlive changes of schemas. */
 type Valid = (output: JsonObject) => boolean;
 const anything: Valid = () => true;
 
-/** What a lookup decided. `lead` asks and keeps the answer, for itself and for those who wait. */
+/** The decision of a lookup. `lead` calls the model and stores the answer, for this caller and those that wait. */
 type Decision =
   | { readonly do: 'serve'; readonly output: JsonObject; readonly outcome: 'hit' | 'shared' }
   | { readonly do: 'lead'; readonly at: CacheKeys; readonly lease: Lease; readonly vector: Vector }
   | { readonly do: 'bypass' };
 
 /**
- * Serves an earlier answer to a text that means the same: the same text, or one that is near in the embedder's space and
- * that no lexical guard tells apart. Texts that are asked at the same time, on any worker, are asked once.
+ * Serves an earlier answer to a text with the same meaning: an equal text, or one that is similar by its embedding and
+ * that the lexical guard does not distinguish. Of concurrent lookups of the same text, on any worker, one calls the
+ * model.
  *
- * It fails open: when Redis or the embedder does not answer, the model is asked as if there were no cache.
+ * Fails open: if Redis or the embedder does not respond, the model is called as if there were no cache.
  */
 export class SemanticCache {
   readonly #entries: Entries;
@@ -88,19 +94,19 @@ export class SemanticCache {
     }
   }
 
-  /** What is in use, for the start-up log. Never throws; answers within Redis' command timeout. */
+  /** The matching in use, for the start-up log. Never throws; ends within Redis' command timeout. */
   async describe(): Promise<string> {
     return this.#similar.describe();
   }
 
   /**
-   * The answer to `request.key`, from the cache or from `ask`, which is called at most once. Its errors pass unchanged.
-   * Throws the signal's reason when that aborts during the lookup. What is not `valid` is as good as absent, and is
-   * overwritten.
+   * The answer to `request.key`, from the cache or from `ask`, which is called at most once and whose errors are
+   * rethrown. Throws the signal's reason if that aborts during the lookup. Cached answers that are not `valid` are
+   * ignored and overwritten.
    */
   async through(request: CacheRequest, ask: Ask, signal: AbortSignal, valid: Valid = anything): Promise<Cached> {
     signal.throwIfAborted();
-    // Silence means nothing, so nothing means the same.
+    // An empty text has no meaning to compare.
     if (request.key.trim() === '') return { output: await ask(), outcome: 'off' };
     const decision = await this.#decide(request, signal, valid);
     if (decision.do === 'serve') return this.#counted(request, decision.output, decision.outcome);
@@ -120,7 +126,7 @@ export class SemanticCache {
     return this.#counted(request, output, kept ? 'miss' : 'bypass');
   }
 
-  /** An earlier answer, if there is one: asks no model, and waits for nobody who does. Never throws but at an abort. */
+  /** An earlier answer, if there is one; neither calls a model nor waits for another call. Throws only on abort. */
   async earlier(request: CacheRequest, signal: AbortSignal, valid: Valid = anything): Promise<JsonObject | undefined> {
     signal.throwIfAborted();
     try {
@@ -151,7 +157,7 @@ export class SemanticCache {
   async #decide(request: CacheRequest, signal: AbortSignal, valid: Valid): Promise<Decision> {
     const end = this.#metrics.cacheSeconds.startTimer({ pipeline: request.pipeline, stage: request.stage });
     let looked = false;
-    // The wait for somebody else's model call is not part of what a lookup costs.
+    // The wait for another worker's model call is not part of the lookup's duration.
     const lookedUp = () => {
       if (!looked) end();
       looked = true;
@@ -189,27 +195,27 @@ export class SemanticCache {
       if (!similar) return { do: 'lead', at, lease, vector };
       const { output } = similar.entry;
       lease.end();
-      // Without the copy the answer is as good.
+      // If the copy fails the answer is still valid.
       await this.#entries.copy(at, lease.owner, { text: request.key, output }, similar.id).catch(() => lease.giveUp());
       return { do: 'serve', output, outcome: 'hit' };
     } catch (error) {
-      // Redis may have given the lease without our having heard of it.
+      // Redis may have granted the lease although its reply was lost.
       lease.giveUp();
       throw error;
     }
   }
 
-  /** As the lease's own; an answer that is not valid is dropped first. */
+  /** As the lease's `claim`; an invalid answer is removed first. */
   async #claim(lease: Lease, at: CacheKeys, valid: Valid): Promise<Entry | 'mine' | 'taken'> {
     const claim = await lease.claim();
     if (typeof claim === 'string' || valid(claim.output)) return claim;
     await this.#entries.drop(at);
     const second = await lease.claim();
-    // Somebody of another release writes what this one cannot read: then each asks for itself.
+    // A worker of another release writes answers that this one cannot use: then each calls the model.
     return typeof second === 'string' || valid(second.output) ? second : 'taken';
   }
 
-  /** Until the answer comes, or the lease is free because its owner failed or died, or patience ends. */
+  /** Until there is an answer, the lease is free because its owner failed or died, or the wait times out. */
   async #wait(lease: Lease, at: CacheKeys, signal: AbortSignal, valid: Valid): Promise<Entry | 'mine' | 'impatient'> {
     const until = performance.now() + this.#timeouts.waitMs;
     for (let wait = LOOK_FIRST_MS; performance.now() < until; wait = Math.min(wait * 1.5, LOOK_MAX_MS)) {
@@ -220,7 +226,7 @@ export class SemanticCache {
     return 'impatient';
   }
 
-  /** False when the cache could not be reached. */
+  /** False if the cache was unavailable. */
   async #keep(
     request: CacheRequest,
     { at, lease, vector }: { at: CacheKeys; lease: Lease; vector: Vector },
@@ -242,7 +248,7 @@ export class SemanticCache {
       return true;
     } catch (error) {
       if (!signal.aborted)
-        this.#warnings.warn('store', aboutOf(request, error), 'answer not kept in the semantic cache');
+        this.#warnings.warn('store', aboutOf(request, error), 'answer not stored in the semantic cache');
       return false;
     }
   }
@@ -260,7 +266,7 @@ export class SemanticCache {
       this.#warnings.warn(
         'allowance',
         { tenant, pipeline, stage },
-        'answer not kept: the tenant has filled its share of the semantic cache',
+        'answer not stored: the tenant has used up its hourly allowance of the semantic cache',
       );
       return false;
     }
@@ -276,7 +282,7 @@ const aboutOf = ({ pipeline, stage, embedder }: CacheRequest, error: unknown) =>
   error: messageOf(error),
 });
 
-/** An answer without any text, number or reference in it is a failure that did not say so. */
+/** An answer without any text, number or reference is an unreported failure. */
 function worthKeeping(output: JsonObject): boolean {
   if (typeof output.text === 'string' && output.text.trim() === '') return false;
   return Object.values(output).some((value) => {

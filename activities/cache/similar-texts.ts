@@ -5,15 +5,15 @@ import type { Vector } from './embedders.js';
 import type { Entries, Entry } from './entries.js';
 import { differs, MAX_CHARS } from './lexical-guard.js';
 
-/** Neighbours looked at. The nearest may be a near miss (`of Spain`) with the true match behind it. */
+/** Number of neighbours examined. The nearest may be a near miss (`of Spain`) with the true match behind it. */
 const NEIGHBOURS = 10;
 
-/** Expired elements found by chance at each insert: five for one added keep the expired below a fifth of a set. */
+/** Elements sampled at each insert to find expired ones: five per added one keep the expired below a fifth of a set. */
 const SAMPLE = 5;
 
 /**
- * Most elements of a set. At 384 dimensions 10 000 take about 11 MB and a search stays below 1 ms; beyond it one element
- * drawn at random makes room. Its answer is still found by exact text until it expires.
+ * Limit of a set's elements. At 384 dimensions 10 000 take about 11 MB and a search stays below 1 ms; beyond it a
+ * random element is removed. Its answer is still found by exact text until it expires.
  */
 const MAX_ELEMENTS = 10_000;
 
@@ -22,7 +22,7 @@ interface Similar {
   readonly entry: Entry;
 }
 
-/** Finds answers to texts that mean the same, and forgets vectors whose answer has expired. */
+/** Finds answers to texts with the same meaning, and removes vectors whose answers have expired. */
 export class SimilarTexts {
   readonly #vectors: VectorSets;
   readonly #entries: Entries;
@@ -32,16 +32,16 @@ export class SimilarTexts {
     this.#entries = entries;
   }
 
-  /** What matching is in use, in words for the start-up log. */
+  /** The matching in use, for the start-up log. */
   async describe(): Promise<string> {
     const available = await this.#vectors.available().catch(() => undefined);
-    if (available === undefined) return 'semantic cache off until Redis can be reached';
+    if (available === undefined) return 'semantic cache off until Redis is reachable';
     const server = await this.#vectors.server();
     if (available) return `${server} vector sets`;
     return `semantic matching off: this Redis has no vector sets (${server}); exact text matching only`;
   }
 
-  /** The nearest answer that is near enough, `valid`, and that no guard refuses. */
+  /** The nearest answer that is similar enough, `valid`, and not ruled out by the guard. */
   async find(
     at: CacheKeys,
     request: CacheRequest,

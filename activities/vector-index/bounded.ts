@@ -2,8 +2,8 @@ import pMap from 'p-map';
 import { linkedAbort } from '../../runtime/limited.js';
 
 /**
- * `work` of every item, at most `limit` at once, results in order. The first failure is thrown; no further item is begun
- * then, and those begun see their signal abort.
+ * Runs `work` for every item, at most `limit` at once, and returns the results in order. Throws the first failure;
+ * after it no further item is begun, and the signal of those in progress aborts.
  */
 export async function bounded<T, R>(
   items: readonly T[],

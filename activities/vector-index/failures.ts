@@ -2,15 +2,15 @@ import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import { isFull, lacksVectorSets } from '../../stores/redis/index.js';
 
 /**
- * What a failed Redis command means for an index. An index is no cache: nothing can be served without it, so an absent
- * Redis is `STORE_UNAVAILABLE`, for the stage's policy to try again, a full one `STORE_FULL`, and one without vector sets
+ * Maps a failed Redis command to the error of an index. Unlike a cache, an index cannot be bypassed: an unreachable
+ * Redis is `STORE_UNAVAILABLE`, retried by the stage's policy, a full one `STORE_FULL`, and one without vector sets
  * `INDEX_UNSUPPORTED`.
  *
- * @param server the server in words, `Redis 7.4.1`
+ * @param server name and version of the server, `Redis 7.4.1`
  */
 export function indexFailure(thrown: unknown, server: string): MillraceError {
   if (thrown instanceof MillraceError) return thrown;
-  // A transaction that was refused says so (EXECABORT) and has the reason beside it.
+  // A rejected transaction has the code EXECABORT and carries the reason separately.
   const error = (thrown as { previousErrors?: readonly unknown[] }).previousErrors?.[0] ?? thrown;
   if (lacksVectorSets(error)) {
     return new MillraceError(
@@ -23,7 +23,7 @@ export function indexFailure(thrown: unknown, server: string): MillraceError {
   if (isFull(error)) {
     return new MillraceError(
       'STORE_FULL',
-      'the Redis of the vector index is at its memory limit (maxmemory); delete indices or raise the limit',
+      'the Redis of the vector index is at its memory limit (maxmemory); delete indexes or raise the limit',
       {},
       { cause: error },
     );
@@ -36,6 +36,6 @@ export function indexFailure(thrown: unknown, server: string): MillraceError {
   );
 }
 
-/** What the client says while there is no connection means little to who does not know the client. */
+/** Replaces the client's internal messages about a missing connection. */
 const told = (message: string): string =>
-  /enableOfflineQueue|Connection is closed|max retries per request/i.test(message) ? 'it cannot be reached' : message;
+  /enableOfflineQueue|Connection is closed|max retries per request/i.test(message) ? 'it is unreachable' : message;

@@ -1,3 +1,3 @@
-/** Passages by meaning, in Redis' vector sets: what `retrieve` and `upsert` stages run on. */
+/** Vector indexes in Redis' vector sets, used by `retrieve` and `upsert` stages. */
 export { PassageIndex } from './passage-index.js';
 export { indexKinds } from './worker-kinds.js';

@@ -1,10 +1,10 @@
 import { sha256Hex } from '../../pipelines/plan/hash.js';
 import { keySegment } from '../../stores/redis/index.js';
 
-/** Raised when the meaning of what is stored changes; an index of another format is then not found. */
+/** Incremented when the meaning of stored data changes; indexes of another format are not found. */
 const FORMAT = 2;
 
-/** An index as its user names it. */
+/** The name of an index. */
 export interface IndexName {
   readonly tenant: string;
   readonly index: string;
@@ -12,28 +12,28 @@ export interface IndexName {
 
 /** Redis keys of one index. */
 export interface IndexKeys {
-  /** Hash: what the index was made with. */
+  /** Hash: the properties that the index was created with. */
   readonly meta: string;
-  /** Hash of the tenant: what each of its indices holds, `<passages> <bytes>` by the index's segment. */
+  /** Hash of the tenant: the size of each of its indexes, `<passages> <bytes>` by the index's segment. */
   readonly use: string;
   /** The index's field in `use`. */
   readonly segment: string;
-  /** Keys of what one embedder made. */
+  /** Keys of the data of one embedder. */
   of(fingerprint: string): PassageKeys;
 }
 
 export interface PassageKeys {
-  /** Vector set: passages' ids. */
+  /** Vector set of passages' ids. */
   readonly vectors: string;
-  /** Hash: id to the passage's JSON. */
+  /** Hash of the passages' JSON by id. */
   readonly passages: string;
 }
 
 /**
- * The tenant and the index stand in the key in clear, so that no hash collision joins two of them and an operator can find
- * or delete what is theirs. The braces put all of a tenant into one slot of a Redis Cluster: a script that writes passages
- * also counts them against the tenant's quota. Vectors and passages have the embedder's fingerprint in their key: those of
- * two embedders never meet, whatever else goes wrong.
+ * Tenant and index are in clear in the key, so that no hash collision joins two of them and an operator can find or
+ * delete their data. The braces put all data of a tenant into one slot of a Redis Cluster: the script that writes
+ * passages also updates the tenant's quota. Keys of vectors and passages contain the embedder's fingerprint, so that
+ * data of two embedders never mix.
  */
 export function keysOf({ tenant, index }: IndexName): IndexKeys {
   const ofTenant = `millrace:index:{${keySegment(tenant)}}:${FORMAT}`;
@@ -50,5 +50,5 @@ export function keysOf({ tenant, index }: IndexName): IndexKeys {
   };
 }
 
-/** 64 bits tell apart as many embedders as one index will ever see; the meta hash holds the whole fingerprint. */
+/** 64 bits distinguish the embedders of an index; the meta hash has the whole fingerprint. */
 const FINGERPRINT_DIGITS = 16;

@@ -6,16 +6,21 @@ import { bounded } from './bounded.js';
 import { type IndexName, keysOf } from './keys.js';
 import { type IndexMeta, type PassageQuota, RedisPassages } from './redis-passages.js';
 
-/** Embeddings asked for at once: a full batch of the embedded Triton, a quarter of what a pool lets through, so that queries pass. */
+/**
+ * Concurrent embedding calls: a full batch of the embedded Triton, and a quarter of a pool's capacity, so that queries
+ * are not blocked.
+ */
 const EMBEDDINGS_AT_ONCE = 8;
 
-/** Passages written in one transaction: 7 ms of Redis' time at 384 dimensions, which a cache lookup beside it can wait. */
+/**
+ * Passages per transaction: 7 ms of Redis' time at 384 dimensions, an acceptable delay for a concurrent cache lookup.
+ */
 const WRITES_AT_ONCE = 32;
 
 export interface PassageIndexParts {
-  /** Its commands must end by themselves, within the time that a stage can wait after its cancellation. */
+  /** Its commands must time out by themselves, within the time that a cancelled stage may take to end. */
   readonly redis: Redis;
-  /** Throws `MODEL_NOT_CONFIGURED` when there is no such pool. */
+  /** Throws `MODEL_NOT_CONFIGURED` if there is no such pool. */
   readonly embedderFor: (name: string) => Embedder;
   /** Default: no limit. */
   readonly quota?: PassageQuota;
@@ -25,11 +30,11 @@ const UNLIMITED: PassageQuota = { passages: 0, bytes: 0 };
 
 export interface Query extends IndexName, EmbedCaller {
   readonly query: string;
-  /** Most passages. */
+  /** Number of passages, at most. */
   readonly k: number;
-  /** Least cosine similarity; absent: any. */
+  /** Least cosine similarity. Absent: no limit. */
   readonly minScore?: number | undefined;
-  /** Name of the pool that embeds. */
+  /** Name of the embedder's pool. */
   readonly embedder: string;
 }
 
@@ -39,8 +44,8 @@ export interface Upsert extends IndexName, EmbedCaller {
 }
 
 /**
- * Passages by meaning. An index is of one tenant and one embedder: the first `upsert` makes it, and one that is used with
- * other weights is refused (`INDEX_MISMATCH`) rather than searched in vain.
+ * Vector indexes of passages. An index belongs to one tenant and one embedder: the first `upsert` creates it, and use
+ * with other weights is rejected (`INDEX_MISMATCH`), since a search would find nothing useful.
  */
 export class PassageIndex {
   readonly #store: RedisPassages;
@@ -53,7 +58,7 @@ export class PassageIndex {
 
   /**
    * The passages nearest to the query, nearest first, scored by cosine. Throws `INDEX_NOT_FOUND`, `INDEX_MISMATCH`,
-   * `INDEX_UNSUPPORTED`, `STORE_UNAVAILABLE`, what the embedder throws, or the signal's reason.
+   * `INDEX_UNSUPPORTED`, `STORE_UNAVAILABLE`, the embedder's error, or the signal's reason.
    */
   async search(request: Query, signal: AbortSignal): Promise<ScoredPassage[]> {
     const { tenant, index, query, k, minScore = -1, embedder: name } = request;
@@ -63,7 +68,7 @@ export class PassageIndex {
     if (!meta) {
       throw new MillraceError(
         'INDEX_NOT_FOUND',
-        `tenant "${tenant}" has no vector index "${index}"; an upsert stage or "millrace index put" makes one`,
+        `tenant "${tenant}" has no vector index "${index}"; an upsert stage or "millrace index put" creates it`,
       );
     }
     requireSame(meta, { embedder: name, fingerprint }, request);
@@ -84,9 +89,10 @@ export class PassageIndex {
   }
 
   /**
-   * Adds or replaces passages; of two with one id the later counts. Returns how many there were, each id once. Throws as
-   * `search` does, but for `INDEX_NOT_FOUND`, and `QUOTA_EXCEEDED` where the tenant would keep too much or `STORE_FULL` where
-   * Redis has no memory left; what was written before stays, and the same call again completes it.
+   * Adds or replaces passages; of several with the same id the last one counts. Returns the number of distinct ids.
+   * Throws as `search` does except for `INDEX_NOT_FOUND`, `QUOTA_EXCEEDED` if the tenant's quota would be exceeded, and
+   * `STORE_FULL` if Redis is out of memory; passages written before the error are kept, and repeating the call
+   * completes it.
    */
   async upsert(request: Upsert, signal: AbortSignal): Promise<number> {
     const { tenant, index, embedder: name } = request;
@@ -94,7 +100,7 @@ export class PassageIndex {
     const embedder = this.#embedderFor(name);
     const keys = keysOf({ tenant, index });
     const [known, fingerprint] = await Promise.all([this.#store.meta(keys), embedder.fingerprint(signal)]);
-    // Before anything is paid for.
+    // Checked before any embedding is computed.
     if (known) requireSame(known, { embedder: name, fingerprint }, request);
     for (let from = 0; from < passages.length; from += WRITES_AT_ONCE) {
       const batch = passages.slice(from, from + WRITES_AT_ONCE);
@@ -114,7 +120,7 @@ export class PassageIndex {
   }
 }
 
-/** Throws `INDEX_MISMATCH` unless the index was made with this embedder. */
+/** Throws `INDEX_MISMATCH` unless the index was created with this embedder. */
 function requireSame(
   meta: IndexMeta,
   used: Omit<IndexMeta, 'dimensions'> & { readonly dimensions?: number },
@@ -127,7 +133,7 @@ function requireSame(
     used.dimensions === undefined ? `"${used.embedder}" (${used.fingerprint})` : words({ ...used, dimensions });
   throw new MillraceError(
     'INDEX_MISMATCH',
-    `the vector index "${index}" of tenant "${tenant}" was made with ${words(meta)}, not with ${now}: ` +
-      'use that embedder, or put the passages into an index of another name',
+    `the vector index "${index}" of tenant "${tenant}" was created with ${words(meta)}, not with ${now}: ` +
+      'use that embedder, or store the passages in another index',
   );
 }

@@ -5,38 +5,38 @@ import { QUANTISATION, script, VectorSets, vectorBytes } from '../../stores/redi
 import { indexFailure } from './failures.js';
 import type { IndexKeys, PassageKeys } from './keys.js';
 
-/** What an index was made with. */
+/** The properties that an index was created with. */
 export interface IndexMeta {
-  /** Name of the pool, for people: the fingerprint decides. */
+  /** Name of the pool, for display: the fingerprint is compared. */
   readonly embedder: string;
-  /** Identity of the model that made the vectors, weights included where they can be told. */
+  /** Identity of the model that computed the vectors, including its weights if known. */
   readonly fingerprint: string;
   /** Length of the vectors. */
   readonly dimensions: number;
 }
 
-/** A passage with its embedding of length 1 (L2 norm). */
+/** A passage with its L2-normalized embedding. */
 export interface Embedded {
   readonly passage: Passage;
   readonly vector: Float32Array;
 }
 
 /**
- * Candidates that a search keeps in hand. On 1 000 random vectors of 384 dimensions, a worst case, the ten nearest are
- * found to 99 % (97 % at 100, no more at 500), in the same millisecond.
+ * Size of a search's candidate list. On 1 000 random vectors of 384 dimensions, a worst case, 99 % of the ten nearest
+ * are found (97 % at 100, no more at 500), in the same millisecond.
  */
 const EXPLORATION = 200;
 
-/** What a tenant may keep in all its indices together. 0: no limit. */
+/** Quota of all indexes of a tenant together. 0: no limit. */
 export interface PassageQuota {
   readonly passages: number;
-  /** Of texts, metadata, ids and vectors, in bytes. */
+  /** Bytes of texts, metadata, ids and vectors. */
   readonly bytes: number;
 }
 
 /**
- * The first writer says what an index is made with; a later one is told. One atomic step. An index that an operator has
- * deleted holds nothing any more: its use is counted from 0 when it is made again.
+ * The first writer sets the properties of an index; later ones receive them. Atomic. An index that an operator has
+ * deleted is empty: its size is counted from 0 when it is created again.
  */
 const claim = script<
   [meta: string, use: string],
@@ -50,9 +50,9 @@ end
 return redis.call('HMGET', KEYS[1], 'embedder', 'fingerprint', 'dimensions')`);
 
 /**
- * Writes passages, texts and vectors together, unless the tenant would then keep more than it may: in that case it writes
- * nothing and answers with what there would be.
- * The last arguments: id, JSON and vector of each passage.
+ * Writes passages, texts and vectors together, unless that would exceed the tenant's quota: in that case it writes
+ * nothing and returns the size that would result.
+ * The last arguments are id, JSON and vector of each passage.
  */
 const write = script<
   [vectors: string, passages: string, use: string],
@@ -85,7 +85,7 @@ end
 redis.call('HSET', KEYS[3], own, string.format('%d %d', ownCount, ownBytes))
 return false`);
 
-/** Indexes in Redis: vector sets for the vectors, a hash for the texts. Throws `STORE_UNAVAILABLE` or `INDEX_UNSUPPORTED`. */
+/** Indexes in Redis: vector sets for vectors, a hash for texts. Throws `STORE_UNAVAILABLE` or `INDEX_UNSUPPORTED`. */
 export class RedisPassages {
   readonly #redis: Redis;
   readonly #vectors: VectorSets;
@@ -101,7 +101,7 @@ export class RedisPassages {
     return this.#ask(async () => parseMeta(await this.#redis.hmget(at.meta, 'embedder', 'fingerprint', 'dimensions')));
   }
 
-  /** Makes the index with `wanted` unless there is one; what it is made with in either case. */
+  /** Creates the index with `wanted` unless it exists; returns its properties in either case. */
   async claim(at: IndexKeys, wanted: IndexMeta): Promise<IndexMeta> {
     const { embedder, fingerprint, dimensions } = wanted;
     return this.#ask(async () => {
@@ -112,7 +112,7 @@ export class RedisPassages {
 
   /**
    * Adds or replaces passages, a text and its vector together: a search never finds one without the other. Throws
-   * `QUOTA_EXCEEDED`, having written none of them.
+   * `QUOTA_EXCEEDED` without writing any of them.
    * @param entries passages with different ids
    */
   async write(index: IndexKeys, at: PassageKeys, entries: readonly Embedded[]): Promise<void> {
@@ -128,14 +128,14 @@ export class RedisPassages {
     if (reply) throw exceeded(...reply, this.#quota);
   }
 
-  /** Ids of the nearest passages with their cosine, nearest first. */
+  /** Ids of the nearest passages with their cosine similarity, nearest first. */
   async search(at: PassageKeys, vector: Float32Array, count: number): Promise<{ id: string; score: number }[]> {
     const effort = Math.max(EXPLORATION, count);
     const found = await this.#ask(() => this.#vectors.search(at.vectors, vector, count, effort));
     return found.map(({ id, similarity }) => ({ id, score: similarity }));
   }
 
-  /** The passages of these ids; `undefined` for one that is not there. */
+  /** The passages with these ids; `undefined` for missing ones. */
   async read(at: PassageKeys, ids: readonly string[]): Promise<(Passage | undefined)[]> {
     if (ids.length === 0) return [];
     const texts = await this.#ask(() => this.#redis.hmget(at.passages, ...ids));
@@ -156,7 +156,7 @@ export class RedisPassages {
 function exceeded(what: 'passages' | 'bytes', wanted: number, quota: PassageQuota): MillraceError {
   const [most, setting] =
     what === 'passages' ? [quota.passages, 'MILLRACE_TENANT_PASSAGES'] : [quota.bytes, 'MILLRACE_TENANT_PASSAGE_BYTES'];
-  const message = `would make ${wanted} ${what} in the tenant’s vector indices, more than the ${most} of ${setting}`;
+  const message = `would result in ${wanted} ${what} in the tenant’s vector indexes, more than the ${most} of ${setting}`;
   return new MillraceError('QUOTA_EXCEEDED', `upsert ${message}`, { fields: [{ field: 'passages', message }] });
 }
 

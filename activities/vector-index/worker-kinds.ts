@@ -5,7 +5,7 @@ import type { Passage } from '../../pipelines/stages/index.js';
 import type { WorkerKind, WorkerRequest } from '../stage/worker-kind.js';
 import type { PassageIndex } from './passage-index.js';
 
-/** The most passages of one search: more than any model's context holds, and a result that still fits into a history. */
+/** Limit of passages of one search: more than any model's context holds, and the result still fits into a history. */
 const MOST_K = 1_000;
 
 const retrieveOptions = z.object({
@@ -36,7 +36,7 @@ export function indexKinds(index: PassageIndex): ReadonlyMap<string, WorkerKind>
   ]);
 }
 
-/** Whose index it is, and the stage's options. Throws `INVALID_PIPELINE`: options come from the definition. */
+/** The caller's tenant and the stage's options. Throws `INVALID_PIPELINE`: options come from the definition. */
 function of<T extends object>({ model, tenant, priority, with: given }: WorkerRequest, options: z.ZodType<T>) {
   const parsed = options.safeParse(given);
   if (parsed.success) return { ...parsed.data, tenant, priority, index: model };

@@ -108,7 +108,7 @@ describe('semantic cache on real Redis and MiniLM', () => {
     expect((await through('who wrote Hamlet?', long, own, two.cache)).outcome).toBe('miss');
     expect((await through('how far is the moon?', long, own, one.cache)).output).toEqual({ text: long });
     expect(one.warnings.map(({ message }) => message)).toContainEqual(
-      expect.stringContaining('share of the semantic cache'),
+      expect.stringContaining('allowance of the semantic cache'),
     );
     expect((await through('what is a lake?', 'other', own, two.cache)).outcome).toBe('hit');
     expect((await through('how far is the moon?', 'again', own, two.cache)).output).toEqual({ text: 'again' });

@@ -1,4 +1,4 @@
-/** Base form, past and participle where they differ: irregular verbs that questions use. */
+/** Base form, past, and participle if different: irregular verbs used in questions. */
 const IRREGULAR = `
 be was been|become became become|begin began begun|bite bit bitten|blow blew blown|break broke broken|bring brought brought|
 build built built|buy bought bought|catch caught caught|choose chose chosen|come came come|cost cost cost|cut cut cut|
@@ -37,14 +37,14 @@ const IRREGULAR_PLURALS: Readonly<Record<string, string>> = {
   women: 'woman',
 };
 
-/** Words whose `-s` makes another word or belongs to it. */
+/** Words ending in `-s` that are not the plural of the word without it. */
 const NOT_PLURALS = new Set(
   `aids arms bras brains customs gas glasses goods ins jeans lens mars means news pants physics process savings scissors series
    shorts species spirits stairs states texas thanks thus always mathematics maths politics yes his hers its this was has does
    christmas paris athens wales netherlands philippines alps andes olympics`.split(/\s+/),
 );
 
-/** The singular of a plural, the base of a verb's third person; else the word itself. Only what is sure. */
+/** The singular of a plural, the base of a verb's third person; else the word itself. Certain cases only. */
 export function singularOf(word: string): string {
   const irregular = IRREGULAR_PLURALS[word];
   if (irregular !== undefined && Object.hasOwn(IRREGULAR_PLURALS, word)) return irregular;
@@ -54,7 +54,7 @@ export function singularOf(word: string): string {
   return word.slice(0, -1);
 }
 
-/** What a past form may be the past of: `hoped` of hope (or hop), `wrote` of write. Empty for all else. */
+/** The verbs that a past form may belong to: `hoped` of hope (or hop), `wrote` of write. Empty for other words. */
 export function basesOfPast(word: string): readonly string[] {
   const irregular = PAST.get(word);
   if (irregular !== undefined) return [irregular];

@@ -2,7 +2,7 @@ import { basesOfPast, singularOf } from './inflection.js';
 import type { Token } from './tokens.js';
 import { groupOf, HAVE } from './words.js';
 
-/** A word that must have its counterpart, with the ways it may. */
+/** A word that must have a counterpart, with the forms that match it. */
 export interface Item {
   readonly word: string;
   readonly letters: Token['letters'];

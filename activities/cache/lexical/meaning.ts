@@ -6,16 +6,16 @@ import { settle, type Tense } from './settle.js';
 import { POSSESSIVE, type Token } from './tokens.js';
 import { ARTICLES, BE, DO, HAVE, MODALS, PARTICLES, PER_UNITS, PHRASAL, PHRASE_ENDS } from './words.js';
 
-/** What a question asks, in a form in which two that ask the same are equal. */
+/** The meaning of a question, in a form that is equal for two questions that ask the same. */
 export interface Meaning {
-  /** See `Opening.focus`; measures asked for in two ways (`how tall`, `the height of`) have one name. */
+  /** See `Opening.focus`; measures that can be asked for in two ways (`how tall`, `the height of`) have one name. */
   readonly focus: string;
   readonly tense: Tense;
-  /** Whether it asks about one or several, as far as `is` and `are` tell. */
+  /** Whether it asks about one or several, if `is` or `are` shows it. */
   readonly count: 'one' | 'many' | undefined;
-  /** Numbers in order of appearance, years among them. */
+  /** Numbers in order of appearance, including years. */
   readonly numbers: readonly string[];
-  /** Everything else that carries meaning, in order. A number stands in it as `#`, a year does not. */
+  /** All other words that carry meaning, in order. A number is included as `#`, a year is not. */
   readonly items: readonly Item[];
   /** Something is done to the subject (`was killed`). */
   readonly passive: boolean;
@@ -23,7 +23,7 @@ export interface Meaning {
   readonly did: boolean;
   /** Has `the`. */
   readonly definite: boolean;
-  /** Has capital letters, so that small ones tell something. */
+  /** Has capital letters, so that lower case is significant. */
   readonly cased: boolean;
 }
 
@@ -66,25 +66,26 @@ function withoutNumbers(tokens: readonly Token[]): { rest: Token[]; numbers: str
     }
     numbers.push(read.digits);
     at += read.length;
-    // A year may stand anywhere: `the 1998 World Cup`, `the World Cup in 1998`.
+    // A year may be anywhere: `the 1998 World Cup`, `the World Cup in 1998`.
     if (!YEAR.test(read.digits)) rest.push({ word: '#', letters: 'plain' });
     else if (BEFORE_YEAR.has(previous?.word ?? '')) rest.pop();
   }
   return { rest, numbers };
 }
 
-/** Words that hold a sentence together and are told by focus, tense and count instead. */
+/** Function words, whose meaning focus, tense and count cover. */
 function isScaffold(words: readonly string[], at: number): boolean {
   const word = words[at] as string;
   const [previous = '', next = '', afterNext = ''] = [words[at - 1], words[at + 1], words[at + 2]];
   if (word === 'am' && previous === '#') return false; // five in the morning
   if (ARTICLES.has(word) || BE.has(word)) return true;
-  // `What does a bank do?`, `who is will smith?`: a verb helps only where no other does, and never at the end.
+  // `What does a bank do?`, `who is will smith?`: a verb is a helping verb only if there is no other, and never at the
+  // end.
   const helps = at < words.length - 1 && !words.slice(0, at).some(isHelper);
   if (DO.has(word) || word === 'will' || word === 'shall') return helps;
   if (HAVE.has(word)) return isParticiple(next) || (next === 'not' && isParticiple(afterNext));
   if (word === 'there') return BE.has(previous) || BE.has(next);
-  // `Is it safe to`, `how far is it from`, `what time it is`: this `it` stands for nothing said before.
+  // `Is it safe to`, `how far is it from`, `what time it is`: this `it` has no antecedent.
   if (word === 'it')
     return (BE.has(previous) && opensClause(words, at + 1)) || (BE.has(next) && at + 2 === words.length);
   return false;
@@ -95,11 +96,11 @@ const isHelper = (word: string): boolean => BE.has(word) || DO.has(word) || HAVE
 const opensClause = (words: readonly string[], at: number): boolean =>
   words[at] === 'from' || words.slice(at, at + 3).includes('to') || words[at] === undefined;
 
-/** `France's capital` as `the capital of France`, scaffold left out. Both readings then run in one order. */
+/** Rewrites `France's capital` as `the capital of France` without function words, so that both have the same order. */
 function withOwners(tokens: readonly Token[]): Token[] {
   const words = tokens.map(({ word }) => word);
   const out: Token[] = [];
-  let phrase = 0; // where the noun phrase that is being read starts in `out`
+  let phrase = 0; // start of the current noun phrase in `out`
   for (let at = 0; at < tokens.length; at += 1) {
     const token = tokens[at] as Token;
     if (token.word === POSSESSIVE) {
@@ -121,7 +122,7 @@ function withOwners(tokens: readonly Token[]): Token[] {
 
 const endsPhrase = (word: string): boolean => PHRASE_ENDS.has(word) || word === POSSESSIVE;
 
-/** `turn the lights on` as `turn on the lights`. */
+/** Rewrites `turn the lights on` as `turn on the lights`. */
 function withParticles(tokens: readonly Token[]): readonly Token[] {
   const last = tokens.at(-1);
   const verb = tokens.findIndex(({ word }) => PHRASAL.has(word));
@@ -129,7 +130,7 @@ function withParticles(tokens: readonly Token[]): readonly Token[] {
   return [...tokens.slice(0, verb + 1), last, ...tokens.slice(verb + 1, -1)];
 }
 
-/** By the first verb that tells; a past form tells where no helping verb stands. */
+/** The tense of the first verb that shows it; a past form counts only without a helping verb. */
 function tenseOf(words: readonly string[], items: readonly Item[]): Tense {
   for (const word of words) {
     if (word === 'was' || word === 'were' || word === 'did' || word === 'had') return 'past';

@@ -1,4 +1,4 @@
-/** Number words in English; what they leave out stays a word, and words must match too. */
+/** English number words; others remain words, which must match too. */
 const ONES =
   'zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen'.split(
     ' ',
@@ -26,7 +26,7 @@ const VALUES = new Map<string, number>([
   ...TENS.map((word, i) => [word, 20 + 10 * i] as const),
 ]);
 
-/** The value of a number word below 100, of a scale (`hundred`), or of nothing. */
+/** The value of a number word below 100 or of a scale (`hundred`); undefined for other words. */
 const wordValue = (word: string): number | undefined => VALUES.get(word);
 const scaleValue = (word: string): number | undefined => (Object.hasOwn(SCALES, word) ? SCALES[word] : undefined);
 export const romanValue = (word: string): number | undefined => (Object.hasOwn(ROMAN, word) ? ROMAN[word] : undefined);
@@ -40,8 +40,8 @@ export function ordinalOf(word: string): string | undefined {
 }
 
 /**
- * Digits in one form: `1,000` and `1000.0` are 1000. What can be read in two ways (`3,5`, `007`, `1.2.3`) stays as it
- * is written, so that it equals itself only.
+ * Digits in one form: `1,000` and `1000.0` are 1000. Ambiguous ones (`3,5`, `007`, `1.2.3`) are kept as written, so
+ * that they equal only themselves.
  */
 function digitsOf(word: string): string | undefined {
   if (!/^\d/.test(word) || !/^\d+(?:[.,/]\d+)*$/.test(word)) return undefined;
@@ -49,7 +49,10 @@ function digitsOf(word: string): string | undefined {
   return /^(?:0|[1-9]\d{0,14})(?:\.\d{1,9})?$/.test(joined) ? String(Number(joined)) : joined;
 }
 
-/** The number that starts at `at`, as digits, and how many words it takes. `twenty five` is 25, `nineteen ninety eight` 1998. */
+/**
+ * The number that starts at `at`, in digits, and its number of words. `twenty five` is 25, `nineteen ninety eight`
+ * 1998.
+ */
 export function readNumber(words: readonly string[], at: number): { digits: string; length: number } | undefined {
   const first = words[at];
   if (first === undefined) return undefined;

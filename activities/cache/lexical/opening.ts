@@ -16,7 +16,7 @@ import {
   WH,
 } from './words.js';
 
-/** How a question begins: what it asks for, and the words left when that is said. */
+/** The opening of a question: what it asks for, and the remaining words. */
 export interface Opening {
   /**
    * `what`, `who`, `when`, `where`, `why`, `whose`, `how` (in what way), `how:<adjective>`, `whether` (yes or no), `about`,
@@ -45,7 +45,7 @@ function withAliases(tokens: readonly Token[]): Token[] {
     const alias = ALIASES.get(tokens[at]?.word ?? '')?.find(({ from }) => startsWith(tokens, from, at));
     if (alias) {
       at += alias.from.length;
-      // A country keeps the capital letters of its long name.
+      // A country keeps the capitals of its long name.
       const letters = alias.to.length === 1 ? (tokens[at - 1]?.letters ?? 'plain') : 'plain';
       out.push(...alias.to.map((word) => ({ word, letters })));
     } else {
@@ -63,7 +63,7 @@ type Told = 'explain' | 'tell' | undefined;
 const isDefinite = (tokens: readonly Token[]): boolean =>
   tokens[0]?.word === 'the' || tokens.slice(0, 4).some(({ word }) => word === POSSESSIVE);
 
-/** `US`, `IT`, `WHO` are names where `us`, `it`, `who` are not. */
+/** `US`, `IT`, `WHO` are names, unlike `us`, `it`, `who`. */
 const acronymOf = (word: string): string => (word === 'us' ? 'usa' : PHRASE_ENDS.has(word) ? word.toUpperCase() : word);
 
 function withoutFrames(tokens: readonly Token[]): { told: Told; rest: readonly Token[] } {
@@ -92,7 +92,7 @@ function withoutFrames(tokens: readonly Token[]): { told: Told; rest: readonly T
 const isTelling = (telling: readonly string[], tokens: readonly Token[]): boolean =>
   telling[0] !== 'name' || tokens.some(({ word }) => word === 'of' || word === 'in');
 
-/** Frames such as `do you know`, as against `can you`, which is courtesy only before a verb of telling. */
+/** Frames such as `do you know`, as opposed to `can you`, which is courtesy only before a verb of telling. */
 const isKnowing = (frame: readonly string[]): boolean => !['you', 'please'].includes(frame.at(-1) ?? '');
 
 function whOpening(tokens: readonly Token[]): Opening {
@@ -141,7 +141,7 @@ function howOpening(tokens: readonly Token[], words: readonly string[]): Opening
     const focus = `how:${next}`;
     if (next === 'many') return { focus, rest: withHolder(tokens.slice(2)) };
     if (next !== 'long') return { focus, rest: tokens.slice(2) };
-    // How long something takes, whoever does it.
+    // The duration of an action, regardless of who performs it.
     const taking = /^how long (?:does|will|would) it take (?:(?:me|you|us) )?to /.exec(
       `${words.slice(0, 7).join(' ')} `,
     )?.[0];
@@ -150,7 +150,7 @@ function howOpening(tokens: readonly Token[], words: readonly string[]): Opening
     return { focus, rest: tokens.slice(acting ? 4 : 2) };
   }
   if (next === 'to') return { focus: 'how', rest: tokens.slice(2) };
-  // In `how do I`, `how can you` anyone is meant.
+  // In `how do I` and `how can you` the person does not matter.
   if (HELPERS.has(next) && ANYONE.has(third) && next !== 'did') return { focus: 'how', rest: tokens.slice(3) };
   if (BE.has(next)) return { focus: 'how is', rest: tokens.slice(1) };
   return { focus: 'how', rest: tokens.slice(1) };

@@ -1,7 +1,7 @@
 import { type Item, plainItem } from './item.js';
 import { MAKERS, MEASURE_NOUNS, MEASURES } from './words.js';
 
-/** Time that a verb sets; `open` where it sets none. */
+/** Tense of a verb; `open` if there is none. */
 export type Tense = 'past' | 'present' | 'future' | 'open';
 
 interface Asked {
@@ -10,9 +10,11 @@ interface Asked {
   readonly items: readonly Item[];
 }
 
-/** Questions that are put in two ways, brought to one. Each rule looks at the focus and at words in fixed places only.
+/**
+ * Rewrites questions that can be put in two ways to one form. Each rule examines only the focus and words in fixed positions.
  *
- * @param hasDo the question has `do`, `does` or `did` as its helping verb */
+ * @param hasDo the question has `do`, `does` or `did` as its helping verb
+ */
 export function settle(focus: string, tense: Tense, items: readonly Item[], hasDo: boolean): Asked {
   const [first, second] = items;
   const adjective = focus.startsWith('how:') ? focus.slice(4) : undefined;
@@ -45,7 +47,7 @@ export function settle(focus: string, tense: Tense, items: readonly Item[], hasD
   return { focus, tense, items };
 }
 
-/** `Who wrote X` as `who is the author of X`: of either, the time is that of the work. */
+/** `Who wrote X` as `who is the author of X`: the tense of either is that of the work. */
 function settleMaker(tense: Tense, items: readonly Item[]): Asked {
   const [first, second] = items;
   const verb = first?.pastOf.find((base) => Object.hasOwn(MAKERS, base));

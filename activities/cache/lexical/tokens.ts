@@ -2,16 +2,19 @@
 export interface Token {
   /** In lower case; contractions are written out. */
   readonly word: string;
-  /** What its capital letters say: `upper` (two or more, all capital), `capital`, `start` (capital, but so is every sentence's first), `plain`. */
+  /**
+   * Its capitalization: `upper` (two or more letters, all capital), `capital`, `start` (capital at the start of a
+   * sentence), `plain`.
+   */
   readonly letters: 'upper' | 'capital' | 'start' | 'plain';
 }
 
-/** Stands for a possessive `'s`. */
+/** A possessive `'s`. */
 export const POSSESSIVE = "'s";
 
 /**
- * Words (with inner marks, `U.S`, `o'clock`, `3.5`, `10:30`), signs that carry meaning, and pictographs. Each
- * alternative's parts are disjoint, so matching takes linear time on any input.
+ * Words (with inner marks, `U.S`, `o'clock`, `3.5`, `10:30`), signs that carry meaning, and pictographs. The parts of
+ * each alternative are disjoint, so matching takes linear time on any input.
  */
 const PIECES =
   /[\p{L}\p{M}\p{N}]+(?:['.,:/&-][\p{L}\p{M}\p{N}]+)*|[$€£¥₹%°+\-=<>^*/#&]|[.?!]|\p{Extended_Pictographic}/gu;
@@ -29,7 +32,7 @@ const SIGNS: Readonly<Record<string, string>> = {
 
 const SUPERSCRIPTS = '⁰¹²³⁴⁵⁶⁷⁸⁹';
 
-/** Forms that no rule gives, with and without the apostrophe that hasty writers leave out. */
+/** Contractions that no rule covers, with and without the apostrophe, which is often omitted. */
 const CONTRACTIONS: Readonly<Record<string, readonly string[]>> = {
   "can't": ['can', 'not'],
   cant: ['can', 'not'],
@@ -47,7 +50,7 @@ const CONTRACTIONS: Readonly<Record<string, readonly string[]>> = {
 
 const WITHOUT_APOSTROPHE = /^(is|are|was|were|do|does|did|has|have|had|could|would|should|must|need)nt$/;
 const WH_WITHOUT_APOSTROPHE = /^(what|who|where|when|how|that|there)s$/;
-/** After these `'s` is `is`; after all other words it is a possessive. */
+/** After these words `'s` means `is`; after others it is a possessive. */
 const IS_AFTER = new Set([
   'what',
   'who',
@@ -67,7 +70,7 @@ const ENDINGS: Readonly<Record<string, string>> = { re: 'are', m: 'am', ve: 'hav
 const UNITS_AFTER_DIGITS =
   /^(\d+(?:\.\d+)?)(kg|g|mg|lb|lbs|oz|km|m|cm|mm|mi|ft|in|l|ml|h|hr|hrs|min|mins|s|sec|ms|am|pm|c|f|k|w|kw|v|gb|mb|tb|mph|kmh)$/;
 
-/** The tokens of a text, at most `limit` and one. */
+/** The tokens of a text, at most `limit` + 1. */
 export function tokensOf(text: string, limit: number): Token[] {
   const plain = plainText(text);
   const shouting = plain === plain.toUpperCase();
@@ -90,7 +93,9 @@ export function tokensOf(text: string, limit: number): Token[] {
   return tokens;
 }
 
-/** Compatibility forms made plain, but not where that would change a value: `5²` is not 52, `1½` is not 11/2. */
+/**
+ * Replaces compatibility forms by plain ones, except where that would change a value: `5²` is not 52, `1½` is not 11/2.
+ */
 function plainText(text: string): string {
   return text
     .replace(/[⁰¹²³⁴-⁹]/g, (digit) => `^${SUPERSCRIPTS.indexOf(digit)}`)
@@ -101,7 +106,7 @@ function plainText(text: string): string {
     .replace(/\u2044/g, '/');
 }
 
-/** A hyphen between words is none; one before a number that it does not join to anything is. */
+/** A hyphen between words is not a minus; one before a number is, unless it joins the number to something. */
 function isMinus(text: string, at: number): boolean {
   const rest = text.slice(at + 1, at + 3);
   return /^ ?\d/.test(rest) && !/[\p{L}\p{N}]/u.test(text[at - 1] ?? '');
@@ -114,7 +119,7 @@ function lettersOf(piece: string, sentenceStart: boolean): Token['letters'] {
   return sentenceStart ? 'start' : 'capital';
 }
 
-/** A piece's parts where its inner marks join several words: `gluten-free`, `km/h`, `10-15`, `6:30`. */
+/** The parts of a piece whose inner marks join several words: `gluten-free`, `km/h`, `10-15`, `6:30`. */
 function partsOf(piece: string): string[] {
   if (piece.length === 1) return [piece];
   if (/^\p{L}(?:\.\p{L})+$/u.test(piece)) return [piece.replaceAll('.', '')];

@@ -1,11 +1,11 @@
-/** The words that the guards treat specially. English only. A word that stands nowhere here is content and must match. */
+/** Words with a special role in the guards. English only. A word that is not listed is content and must match. */
 
 const set = (words: string): ReadonlySet<string> => new Set(words.trim().split(/\s+/));
 
 export const NEGATIONS = set(
   'not no never none nobody nothing nowhere neither nor without hardly barely scarcely rarely seldom except unless instead',
 );
-/** Where one of these stands in one text only, or in another place, the texts ask about different times. */
+/** If one of these is in only one of the texts, or in another position, the texts ask about different times. */
 export const TIME_WORDS = set(
   `today tomorrow yesterday tonight now currently recently soon later earlier before after since until during ago
    next last previous past future morning afternoon evening night noon midnight am pm
@@ -22,7 +22,7 @@ export const PRONOUNS = set(
   'i me my mine you your yours he him his she her hers it its we us our ours they them their theirs this these those one',
 );
 
-/** Common in English and in no other language with Latin letters that is likely here. */
+/** Common in English and not in other languages with Latin letters that are likely here. */
 export const ENGLISH = set(
   `the what which who whose how when where why does did should could would can will are and of you she they my your it this there
    please with from for than before after without tell set turn`,
@@ -34,14 +34,14 @@ export const DO = set('do does did');
 export const HAVE = set('has have had');
 export const MODALS = set('can could may might must should would will shall');
 export const WH = set('what which who whom whose when where why how');
-/** Words of a question that say how it is put, not what it asks. Dropped wherever they stand. */
+/** Words that affect the tone of a question, not its meaning. Dropped everywhere. */
 export const SOFT = set('please kindly');
-/** Said before the question proper. */
+/** Words before the actual question. */
 export const GREETINGS = set('hey hi hello ok okay um uh');
-/** The same, where a question follows: `well water` is no filler. */
+/** The same, if a question follows: in `well water` it is no filler. */
 export const FILLERS = set('so well and');
 
-/** Openings that ask for an answer without being part of the question; longest first where one begins another. */
+/** Openings that request an answer without being part of the question; a longer one comes before its own beginning. */
 export const FRAMES: readonly (readonly string[])[] = [
   'do you happen to know',
   'do you know',
@@ -60,7 +60,7 @@ export const FRAMES: readonly (readonly string[])[] = [
   'would you',
   'will you',
 ].map((frame) => frame.split(' '));
-/** After these, `can you` and its like are courtesy; before other words they ask about an ability. */
+/** Before these, `can you` and the like are courtesy; before other words they ask about an ability. */
 export const TELLING: readonly (readonly string[])[] = [
   'tell me',
   'tell us',
@@ -72,7 +72,9 @@ export const TELLING: readonly (readonly string[])[] = [
   'name',
 ].map((frame) => frame.split(' '));
 
-/** Groups that mean the same in a question, in base form; each grade of an adjective is a group of its own. */
+/**
+ * Groups of words with the same meaning in a question, in base form; each degree of an adjective is a separate group.
+ */
 const SYNONYMS: ReadonlyMap<string, string> = new Map(
   `big large|bigger larger|biggest largest|little small|smaller littler|smallest littlest|quick fast|quicker faster|quickest fastest
    |begin start commence|buy purchase|fix repair mend|car automobile|film movie|doctor physician|child kid|picture photo photograph
@@ -108,7 +110,7 @@ function byFirstWord(rows: readonly (readonly [from: string, to: string])[]): Ma
   return found;
 }
 
-/** Names of several words; applied before all else, so that both texts are judged in the shorter form. */
+/** Names of several words; applied first, so that both texts are compared in the shorter form. */
 export const ALIASES: ReadonlyMap<string, readonly Alias[]> = byFirstWord([
   ['the united states of america', 'usa'],
   ['united states of america', 'usa'],
@@ -141,14 +143,14 @@ export const ALIASES: ReadonlyMap<string, readonly Alias[]> = byFirstWord([
   ['by whom', 'by who'],
 ]);
 
-/** `a day`, `each day` and `per day` are one. */
+/** `a day`, `each day` and `per day` are equal. */
 export const PER_UNITS = set('second minute hour day night week month year person');
 
-/** Verbs whose particle may stand behind their object: `turn the lights on`. */
+/** Verbs whose particle may follow their object: `turn the lights on`. */
 export const PHRASAL = set('turn switch shut put plug log sign back throw wake fill power set pick take');
 export const PARTICLES = set('on off up down out away back');
 
-/** What `how <adjective>` asks, as the noun that asks the same. */
+/** The noun with the same meaning as `how <adjective>`. */
 export const MEASURES: Readonly<Record<string, string>> = {
   tall: 'height',
   high: 'height',
@@ -174,7 +176,7 @@ export const MAKERS: Readonly<Record<string, string>> = {
   design: 'designer',
 };
 
-/** `which <noun> is the <head>`: the noun says nothing that the head does not. */
+/** `which <noun> is the <head>`: the noun adds nothing to the head. */
 export const IMPLIED_NOUNS: Readonly<Record<string, string>> = { city: 'capital', person: 'author' };
 
 export const PREPOSITIONS = set(
@@ -182,7 +184,7 @@ export const PREPOSITIONS = set(
    across along around within per via than as like`,
 );
 
-/** Where a noun phrase ends, when it is read from left to right. */
+/** Words that end a noun phrase, read from left to right. */
 export const PHRASE_ENDS: ReadonlySet<string> = new Set(
   [ARTICLES, BE, DO, HAVE, MODALS, WH, PREPOSITIONS, PRONOUNS, NEGATIONS].flatMap((words) => [...words]),
 );

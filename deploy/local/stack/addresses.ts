@@ -2,7 +2,7 @@ import { endpointsOf, LOOPBACK } from '../../../workers/endpoints.js';
 import type { Settings } from '../../../workers/settings.js';
 import type { PartName } from './part-spec.js';
 
-/** Where a part's clients find it. */
+/** The address at which clients reach a part. */
 export function addressOf(part: PartName, settings: Settings): string {
   const { temporal, redis, redisIndex, redisCache, triton, llm } = endpointsOf(settings);
   const addresses: Record<PartName, string> = {

@@ -7,13 +7,15 @@ import type { PartName } from './part-spec.js';
 import type { OnProgress } from './progress.js';
 import { logPath, type PartRecord, readState } from './stack-state.js';
 
-/** Failed starts in a row after which `up` gives up. Triton aborts about one start in twelve, so one means nothing. */
+/**
+ * Failed starts in a row after which `up` fails. Triton aborts about one start in twelve, so one failure means nothing.
+ */
 const MAX_FAILURES = 4;
 const TIMEOUT_MS = 240_000;
 const POLL_MS = 50;
 const LOG_LINES = 12;
 
-/** Follows the supervisor's state until these parts are ready, telling each change. */
+/** Follows the supervisor's state until these parts are ready, and reports each change. */
 export async function awaitReady(home: string, wanted: readonly PartName[], tell: OnProgress): Promise<void> {
   const told = new Map<PartName, string>();
   const giveUpAt = Date.now() + TIMEOUT_MS;
@@ -29,7 +31,7 @@ export async function awaitReady(home: string, wanted: readonly PartName[], tell
       told.set(part.name, change);
       if (part.state !== 'ready' && part.failures >= MAX_FAILURES) throw notStarting(part);
     }
-    // A part that was asked for a moment ago may not be on record yet.
+    // A part that was just requested may not be in the state yet.
     if (parts.length === wanted.length && parts.every((part) => part.state === 'ready')) return;
     if (Date.now() > giveUpAt) {
       const late = wanted.filter((name) => parts.find((part) => part.name === name)?.state !== 'ready');
@@ -50,7 +52,7 @@ const notStarting = (part: PartRecord): MillraceError =>
 
 const failed = (message: string): MillraceError => new MillraceError('STACK_START_FAILED', message);
 
-/** How a part ended, in words. */
+/** How a part ended, as text. */
 export function exitText({ lastExit }: Pick<PartRecord, 'lastExit'>): string {
   if (!lastExit) return '';
   const how = lastExit.signal ? `was ended by ${lastExit.signal}` : `exited with ${lastExit.code ?? 'no status'}`;

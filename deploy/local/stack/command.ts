@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 
 export interface CommandResult {
-  /** Exit status; null when it could not be started or a signal ended it. */
+  /** Exit status; null if the program could not be started or was ended by a signal. */
   readonly code: number | null;
   readonly stdout: string;
   readonly stderr: string;
@@ -9,13 +9,13 @@ export interface CommandResult {
 
 export interface CommandOptions {
   readonly env?: NodeJS.ProcessEnv;
-  /** Killed after this long. */
+  /** The program is killed after this time, in milliseconds. */
   readonly timeoutMs: number;
-  /** Called for each line of stdout as it comes. */
+  /** Called for each line of stdout as it arrives. */
   readonly onLine?: (line: string) => void;
 }
 
-/** Runs a program to its end without a shell. Never throws: a program that is not there is a result like another. */
+/** Runs a program to completion without a shell. Never throws: a missing program is a result too. */
 export function runCommand(command: string, args: readonly string[], options: CommandOptions): Promise<CommandResult> {
   return new Promise((resolve) => {
     const child = spawn(command, args, {
@@ -41,5 +41,5 @@ export function runCommand(command: string, args: readonly string[], options: Co
   });
 }
 
-/** The last lines of a text, for an error message. */
+/** The last lines of a text, for error messages. */
 export const lastLines = (text: string, count: number): string => text.trimEnd().split('\n').slice(-count).join('\n');

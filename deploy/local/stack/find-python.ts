@@ -4,7 +4,7 @@ import { MillraceError } from '../../../pipelines/errors.js';
 import { onPath } from '../../../runtime/search-path.js';
 import { runCommand } from './command.js';
 
-/** An interpreter that the embedded servers can run on. */
+/** An interpreter that can run the embedded servers. */
 export interface Python {
   readonly executable: string;
   /** major.minor, as Triton's stubs are named. */
@@ -13,7 +13,9 @@ export interface Python {
   readonly libraryFolder: string;
 }
 
-/** numpy below 2 has no wheel for 3.13, and Triton's Python backend aborts with numpy 2. 3.11 is the one proven longest. */
+/**
+ * numpy below 2 has no wheel for 3.13, and Triton's Python backend aborts with numpy 2. 3.11 has been tested longest.
+ */
 const VERSIONS = ['3.12', '3.11', '3.10'];
 const namesOf = (versions: readonly string[]): string[] => [
   ...versions.map((version) => `python${version}`),
@@ -26,7 +28,7 @@ const listed = (versions: readonly string[]): string =>
     .join(', ')
     .replace(/, ([^,]*)$/, ' or $1');
 
-/** Printed by the interpreter itself. A shared libpython is not always where sysconfig says (relocated builds). */
+/** Prints the interpreter's properties. A shared libpython is not always where sysconfig says (relocated builds). */
 const QUESTION = `
 import json, os, sys, sysconfig as s
 names = [n for n in (s.get_config_var("INSTSONAME"), s.get_config_var("LDLIBRARY")) if n and ".so" in n]
@@ -51,13 +53,13 @@ const answer = z.object({
 export type Examined = { readonly python: Python } | { readonly unfit: string };
 
 export interface ExamineOptions {
-  /** Whether it must be able to make a venv; not asked of the interpreter inside one that is already made. */
+  /** Whether the interpreter must be able to create a venv; not required of one inside an existing venv. */
   readonly venvs: boolean;
-  /** major.minor of those that fit. Default: the embedded servers'. */
+  /** Accepted versions, major.minor. Default: those of the embedded servers. */
   readonly versions?: readonly string[] | undefined;
 }
 
-/** Asks one interpreter whether it fits, and says in words why not. */
+/** Checks whether an interpreter is suitable; if not, the reason as text. */
 export async function examine(executable: string, options: ExamineOptions): Promise<Examined> {
   const result = await runCommand(executable, ['-I', '-c', QUESTION], { timeoutMs: 20_000 });
   if (result.code !== 0) return { unfit: 'does not run' };
@@ -69,28 +71,28 @@ export async function examine(executable: string, options: ExamineOptions): Prom
   }
   const { version, libraryFolder, venvs, bits } = parsed;
   const { versions = VERSIONS } = options;
-  if (!versions.includes(version)) return { unfit: `is Python ${version}; ${listed(versions)} is needed` };
+  if (!versions.includes(version)) return { unfit: `is Python ${version}; ${listed(versions)} is required` };
   if (bits !== 64) return { unfit: 'is a 32-bit build' };
   if (!libraryFolder) return { unfit: 'has no shared libpython, which Triton needs' };
   if (options.venvs && !venvs) return { unfit: 'lacks the venv module (on Debian: the package python3-venv)' };
   return { python: { executable, version, libraryFolder } };
 }
 
-/** How the venv is to be made. */
+/** How to create the venv. */
 export type PythonSource =
   | { readonly kind: 'python'; readonly python: Python }
-  /** uv brings an interpreter of its own where none is installed. */
+  /** uv installs an interpreter if there is none. */
   | { readonly kind: 'uv'; readonly uv: string };
 
 export interface Wanted {
-  /** The setting MILLRACE_PYTHON: then nothing else is tried. */
+  /** Value of MILLRACE_PYTHON; if set, no other interpreter is tried. */
   readonly explicit?: string | undefined;
   readonly searchPath: string | undefined;
-  /** major.minor of those that fit, the preferred one first. Default: the embedded servers'. */
+  /** Accepted versions, major.minor, the preferred one first. Default: those of the embedded servers. */
   readonly versions?: readonly string[] | undefined;
 }
 
-/** The first interpreter that fits: the setting, else PATH (newest version first), else uv. */
+/** The first suitable interpreter: the setting, else from PATH (newest version first), else uv. */
 export async function findPython({ explicit, searchPath, versions = VERSIONS }: Wanted): Promise<PythonSource> {
   const fits = { venvs: true, versions };
   if (explicit !== undefined) {
@@ -110,10 +112,10 @@ export async function findPython({ explicit, searchPath, versions = VERSIONS }: 
   }
   const uv = onPath('uv', searchPath)[0];
   if (uv) return { kind: 'uv', uv };
-  const tried = refused.length > 0 ? ` Found, but unfit: ${refused.join('; ')}.` : '';
+  const tried = refused.length > 0 ? ` Found, but unsuitable: ${refused.join('; ')}.` : '';
   throw new MillraceError(
     'STACK_UNSUPPORTED',
     `The servers’ packages need Python ${listed(versions)} with a shared libpython and the venv module, or uv.${tried} ` +
-      'Install one, or name it in MILLRACE_PYTHON.',
+      'Install one, or set MILLRACE_PYTHON to it.',
   );
 }

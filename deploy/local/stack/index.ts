@@ -1,4 +1,4 @@
-/** The embedded stack: real servers on this machine, started, supervised and stopped. `up`, `down`, `status`. */
+/** The embedded stack: starts, supervises and stops real servers on this machine. `up`, `down`, `status`. */
 export { NODE_PARTS, type PartName, SERVER_PARTS } from './part-spec.js';
 export type { Progress } from './progress.js';
 export { down, up } from './stack.js';

@@ -11,15 +11,15 @@ import { STACK_MARK } from './marks.js';
 import { SUPERVISOR_MAIN } from './paths.js';
 import { clearState, readState } from './stack-state.js';
 
-/** Time between SIGTERM and SIGKILL for what a killed supervisor left behind. */
+/** Time between SIGTERM and SIGKILL for processes left by a killed supervisor, in milliseconds. */
 const GRACE_MS = 5_000;
 
 /**
- * Ends what is left of a stack whose supervisor is gone: the parts on record, and every process that carries the
- * home's mark. A pid on record that belongs to another process by now is not touched. Returns what was ended.
+ * Ends the remains of a stack whose supervisor is gone: the recorded parts, and every process that carries the home's
+ * mark. A recorded pid that belongs to another process by now is left alone. Returns the ended processes.
  */
 export async function endLeftovers(home: string): Promise<readonly ProcessIdentity[]> {
-  // A supervisor whose record is lost (its home was deleted) would start again what is ended here.
+  // A supervisor whose record is lost (its home was deleted) would restart the parts.
   const supervisors = markedProcesses(STACK_MARK, home).filter(({ command }) =>
     command.includes(path.basename(SUPERVISOR_MAIN)),
   );

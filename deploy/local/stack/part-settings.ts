@@ -4,7 +4,7 @@ import type { PartName, SERVER_PARTS } from './part-spec.js';
 
 type SettingName = keyof Settings;
 
-/** The settings that show in a part's command line; the worker and the gateway read all of them. */
+/** The settings that affect a part's command line; worker and gateway read all of them. */
 const USED: Record<(typeof SERVER_PARTS)[number], readonly SettingName[]> = {
   temporal: ['TEMPORAL_ADDRESS', 'TEMPORAL_NAMESPACE', 'MILLRACE_TEMPORAL_PORT', 'MILLRACE_TEMPORAL_UI_PORT'],
   redis: ['REDIS_URL', 'MILLRACE_REDIS_PORT', 'MILLRACE_REDIS_STATE_BYTES'],
@@ -30,7 +30,7 @@ const USED: Record<(typeof SERVER_PARTS)[number], readonly SettingName[]> = {
   ],
 };
 
-/** The settings of which any names the user's own server in place of a part. */
+/** Settings that name the user's own server instead of a part, any of which suffices. */
 const OWN_SERVER: Partial<Record<PartName, readonly SettingName[]>> = {
   temporal: ['TEMPORAL_ADDRESS'],
   redis: ['REDIS_URL'],
@@ -40,19 +40,19 @@ const OWN_SERVER: Partial<Record<PartName, readonly SettingName[]>> = {
   llm: ['LLM_BASE_URL'],
 };
 
-/** Whether the user has named a server of their own for this part, so that it is not started. */
+/** Whether the settings name the user's own server for this part, so that it is not started. */
 export function isExternal(part: PartName, settings: Settings): boolean {
   return OWN_SERVER[part]?.some((name) => settings[name] !== undefined) ?? false;
 }
 
-/** Hashes of all settings: they say which one has changed without keeping a key or a password on disk. */
+/** Hashes of all settings, by which changed ones are detected without storing keys or passwords on disk. */
 export function settingHashes(settings: Settings): Record<string, string> {
   const hash = (value: unknown) => createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16);
   const given = Object.entries(settings).filter(([, value]) => value !== undefined);
   return Object.fromEntries(given.map(([name, value]) => [name, hash(value)]));
 }
 
-/** Names of the settings that differ between two sets of hashes and matter to one of these parts. */
+/** Names of the settings that differ between two sets of hashes and affect one of these parts. */
 export function changedSettings(
   parts: readonly PartName[],
   before: Readonly<Record<string, string>>,
@@ -66,9 +66,9 @@ export function changedSettings(
   return [...names].sort();
 }
 
-/** The settings as the environment of a process that will read them again. */
+/** The settings as environment variables for a process that reads them again. */
 export function settingsAsEnvironment(settings: Settings): Record<string, string> {
-  // An empty one counts as none, and hides what the process's own environment says.
+  // An empty variable counts as unset, and overrides the process's own environment.
   return Object.fromEntries(
     Object.keys(settingsSchema().shape).map((name) => {
       const value = settings[name as keyof Settings];

@@ -1,6 +1,9 @@
-/** The parts of a stack: the servers, of them a Redis for each role (`redis` is the one for state), and the two processes of Millrace itself. */
+/**
+ * Names of a stack's parts: the servers, with a Redis per role (`redis` is that for state), and Millrace's two
+ * processes.
+ */
 export const SERVER_PARTS = ['temporal', 'redis', 'redis-index', 'redis-cache', 'triton', 'llm'] as const;
-/** The servers that are a Redis, all of one program. */
+/** The parts that run redis-server. */
 export const REDIS_PARTS = ['redis', 'redis-index', 'redis-cache'] as const;
 export type RedisPartName = (typeof REDIS_PARTS)[number];
 export const NODE_PARTS = ['worker', 'gateway'] as const;
@@ -8,45 +11,50 @@ export type PartName = (typeof SERVER_PARTS)[number] | (typeof NODE_PARTS)[numbe
 
 export interface PartPort {
   readonly port: number;
-  /** The setting that moves it, for the message when the port is taken. */
+  /** The setting that changes the port, for the message when it is in use. */
   readonly setting: string;
 }
 
-/** How the supervisor asks a part whether it is ready. */
+/** How the supervisor checks whether a part is ready. */
 export type Probe =
-  /** Ready when this URL answers 200; any other answer means alive but not ready. */
+  /** Ready if this URL responds with 200; any other response means alive but not ready. */
   | { readonly kind: 'http'; readonly url: string }
-  /** Ready when the server on this port answers PONG to PING. */
+  /** Ready if the server on this port responds to PING with PONG. */
   | { readonly kind: 'redis'; readonly port: number };
 
 /**
- * Everything the supervisor needs to run a part, as plain JSON: it knows nothing else about Temporal, Triton or
- * Python. It holds no secrets: settings reach the supervisor through its own environment.
+ * Everything the supervisor needs to run a part, as plain JSON: it knows nothing about Temporal, Triton or Python.
+ * Contains no secrets: settings reach the supervisor through its environment.
  */
 export interface PartSpec {
   readonly name: PartName;
   readonly command: string;
   readonly args: readonly string[];
   readonly cwd: string;
-  /** Added to what is inherited. */
+  /** Added to the inherited environment. */
   readonly env: Readonly<Record<string, string>>;
-  /** `all` hands the supervisor's environment on; `basics` only PATH, HOME and the like, so that no key reaches a server. */
+  /**
+   * `all` passes on the supervisor's environment; `basics` only PATH, HOME and the like, so that no key reaches a
+   * server.
+   */
   readonly inherit: 'all' | 'basics';
-  /** Log file; it takes stdout and stderr. */
+  /** Log file for stdout and stderr. */
   readonly log: string;
-  /** Parts that must be ready before the first start. A restart does not wait for them. */
+  /** Parts that must be ready before the first start. Restarts do not wait for them. */
   readonly needs: readonly PartName[];
   readonly ports: readonly PartPort[];
-  /** For people: the program that it runs, or uses, where several could be meant, and why this one. */
+  /** For display: the program that it runs or uses, if it may vary, and why it was chosen. */
   readonly program?: string;
-  /** Where its clients find it, for people. */
+  /** Address for clients, for display. */
   readonly address: string;
   readonly probe: Probe;
-  /** A start that takes longer is killed and tried again, in milliseconds. */
+  /** A start that takes longer is killed and repeated, in milliseconds. */
   readonly startTimeoutMs: number;
   /** Time between SIGTERM and SIGKILL, in milliseconds. */
   readonly stopGraceMs: number;
-  /** Files in /dev/shm that begin with this are the part's; those of a killed predecessor are removed before a start. */
+  /**
+   * Files in /dev/shm with this prefix belong to the part; those of a killed predecessor are removed before a start.
+   */
   readonly sharedMemoryPrefix?: string;
 }
 

@@ -10,8 +10,8 @@ import type { Programs } from './python.js';
 import { logPath } from './stack-state.js';
 
 /**
- * Search attributes of every run. A dev server registers the ones of its command line in a new database only; for an
- * older one the worker adds what is missing.
+ * Search attributes of every run. A dev server registers those on its command line only when it creates its database;
+ * in an older one the worker adds missing ones.
  */
 const ATTRIBUTE_TYPES = {
   [SEARCH_ATTRIBUTES.pipeline]: 'Keyword',
@@ -22,7 +22,7 @@ const ATTRIBUTE_TYPES = {
 
 const TRITON_MODELS = ['whisper', 'minilm', 'tts', 'moderation', 'rerank', 'echo'];
 
-/** Wall time of a start on a loaded 2-core machine, tenfold. */
+/** Ten times the duration of a start on a loaded 2-core machine, in milliseconds. */
 const SERVER_START_MS = 60_000;
 const TRITON_START_MS = 120_000;
 
@@ -31,7 +31,7 @@ export type PartPrograms = Partial<Programs & { readonly ffmpeg: ChosenFfmpeg }>
 
 type Maker = (settings: Settings, programs: PartPrograms) => PartSpec;
 
-/** How a part is run: its command line, ports, readiness. Needs the programs of the servers it is asked for. */
+/** How to run a part: command line, ports, readiness. Requires the program of the part. */
 export const partSpec = (name: PartName, settings: Settings, programs: PartPrograms): PartSpec =>
   MAKERS[name](settings, programs);
 
@@ -66,15 +66,16 @@ function temporal(settings: Settings, programs: PartPrograms): PartSpec {
     ...shared(settings, 'temporal'),
     command,
     args: [
-      // The user's own CLI profile must not steer the embedded server.
+      // The user's own CLI profile must not affect the embedded server.
       ...['server', 'start-dev', '--disable-config-file', '--disable-config-env', '--log-level', 'error'],
       ...['--ip', LOOPBACK, '--port', String(port), '--ui-port', String(uiPort), '--namespace', namespace],
       ...['--db-filename', path.join(settings.MILLRACE_HOME, 'temporal', 'temporal.db')],
-      // 10 to 52 workflows a second. A machine that loses power may lose the last second; a killed process loses nothing.
+      // Raises 10 workflows per second to 52. A power failure may lose the last second; a killed process loses nothing.
       ...['--sqlite-pragma', 'journal_mode=WAL', '--sqlite-pragma', 'synchronous=NORMAL'],
-      // Five activities in sequence on another queue: 550 ms by default, 84 ms with it.
+      // Five activities in sequence on another queue: 550 ms by default, 84 ms with this.
       ...['--dynamic-config-value', 'history.transferProcessorMaxPollRPS=2000'],
-      // Timers, backoffs among them, fire up to this late, by default a second: two retries after 10 ms took 2.1 s, now 0.14 s.
+      // Timers, including backoffs, fire up to this late, by default a second: two retries after 10 ms took 2.1 s, now
+      // 0.14 s.
       ...['--dynamic-config-value', 'history.timerProcessorMaxTimeShift="20ms"'],
       ...['--dynamic-config-value', 'frontend.enableServerVersionCheck=false', '--ui-disable-news-fetch'],
       ...Object.entries(ATTRIBUTE_TYPES).flatMap(([name, type]) => ['--search-attribute', `${name}=${type}`]),
@@ -85,12 +86,12 @@ function temporal(settings: Settings, programs: PartPrograms): PartSpec {
       { port: uiPort, setting: 'MILLRACE_TEMPORAL_UI_PORT' },
     ],
     address: `${LOOPBACK}:${port}`,
-    // The UI asks the frontend for the namespace, so one answer covers UI, frontend and namespace.
+    // The UI requests the namespace from the frontend, so one response covers UI, frontend and namespace.
     probe: { kind: 'http', url: `http://${LOOPBACK}:${uiPort}/api/v1/namespaces/${encodeURIComponent(namespace)}` },
   };
 }
 
-/** Journals and live streams: none of it may go, and a killed Redis comes back with all but its last second. */
+/** Journals and live streams: nothing may be evicted, and a killed Redis loses at most its last second. */
 function state(settings: Settings, programs: PartPrograms): PartSpec {
   return redis(settings, programs, {
     part: 'redis',
@@ -100,7 +101,7 @@ function state(settings: Settings, programs: PartPrograms): PartSpec {
   });
 }
 
-/** Passages are what users have put there. */
+/** Passages are users' data and may not be evicted. */
 function index(settings: Settings, programs: PartPrograms): PartSpec {
   return redis(settings, programs, {
     part: 'redis-index',
@@ -110,7 +111,7 @@ function index(settings: Settings, programs: PartPrograms): PartSpec {
   });
 }
 
-/** Answers are worth their model calls after a restart too, but none is worth a refused write. */
+/** Answers save model calls after a restart too, but may be evicted: a write must not be rejected. */
 function cache(settings: Settings, programs: PartPrograms): PartSpec {
   return redis(settings, programs, {
     part: 'redis-cache',
@@ -126,7 +127,7 @@ interface RedisPart {
   readonly part: RedisPartName;
   readonly port: PartPort;
   readonly bytes: number;
-  /** What it does for its data to stay. */
+  /** Options for persistence. */
   readonly keeping: readonly string[];
 }
 
@@ -137,7 +138,7 @@ function redis(settings: Settings, programs: PartPrograms, { part, port, bytes, 
     command: server,
     args: [
       ...['--port', String(port.port), '--bind', LOOPBACK, '--protected-mode', 'yes', '--daemonize', 'no'],
-      // It would overwrite its environment, and with it the mark of the stack.
+      // It would overwrite the environment, which contains the stack's mark.
       ...['--set-proc-title', 'no'],
       ...['--dir', redisFolder(settings, part, line), '--save', ''],
       ...keeping,
@@ -150,7 +151,7 @@ function redis(settings: Settings, programs: PartPrograms, { part, port, bytes, 
   };
 }
 
-/** Where a part's data is: in a folder of the release line that began it. */
+/** The folder of a part's data, named after the release line that created it. */
 export const redisFolder = (settings: Settings, part: RedisPartName, line: string): string =>
   path.join(settings.MILLRACE_HOME, part, line);
 
@@ -168,16 +169,17 @@ function triton(settings: Settings, programs: PartPrograms): PartSpec {
       `--model-repository=${models}`,
       `--backend-directory=${backends}`,
       `--cache-directory=${caches}`,
-      // A killed stub is healed by unloading and loading its model, which Triton allows in this mode only.
+      // A killed stub is repaired by unloading and loading its model, which Triton permits in this mode only.
       '--model-control-mode=explicit',
       ...TRITON_MODELS.map((model) => `--load-model=${model}`),
       `--backend-config=python,shm-region-prefix-name=${sharedMemoryPrefix}`,
-      // HTTP is for probes and people: a JSON body of some megabytes crashes this release (a stack overflow). Calls use gRPC.
+      // HTTP is for probes and people: a JSON body of some megabytes crashes this release (stack overflow). Calls use
+      // gRPC.
       ...[`--http-address=${LOOPBACK}`, `--http-port=${http}`, `--grpc-address=${LOOPBACK}`, `--grpc-port=${grpc}`],
       ...[`--metrics-address=${LOOPBACK}`, `--metrics-port=${metrics}`, '--allow-gpu-metrics=false'],
       '--exit-timeout-secs=3',
     ],
-    // Read by the models themselves.
+    // Read by the models.
     env: threads === undefined ? env : { ...env, MILLRACE_MODEL_THREADS: String(threads) },
     ports: [
       { port: http, setting: 'MILLRACE_TRITON_HTTP_PORT' },
@@ -239,12 +241,12 @@ function gateway(settings: Settings, programs: PartPrograms): PartSpec {
   };
 }
 
-/** Millrace's own processes start beside Triton and the LLM server, not after them: they bear with a slow backend. */
+/** Millrace's processes start concurrently with Triton and the LLM server: they tolerate a slow backend. */
 const nodeProcess = (role: 'worker' | 'gateway', { ffmpeg }: PartPrograms) => ({
   command: process.execPath,
   args: ['--enable-source-maps', CLI_MAIN, role],
   ...(ffmpeg && { env: { MILLRACE_FFMPEG: ffmpeg.program }, program: `ffmpeg ${describeFfmpeg(ffmpeg)}` }),
-  // The user's own paths (MILLRACE_PIPELINES, MILLRACE_MODELS) are relative to where `up` was called.
+  // Relative paths of the user (MILLRACE_PIPELINES, MILLRACE_MODELS) refer to the folder in which `up` was called.
   cwd: process.cwd(),
   inherit: 'all' as const,
   needs: ['temporal', ...REDIS_PARTS] as const,

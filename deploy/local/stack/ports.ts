@@ -5,21 +5,21 @@ import { identify, type ProcessIdentity } from '../../../runtime/process-identit
 import { LOOPBACK } from '../../../workers/endpoints.js';
 import type { PartSpec } from './part-spec.js';
 
-/** Throws `STACK_PORT_IN_USE` naming every taken port, who holds it and the setting that moves it. */
+/** Throws `STACK_PORT_IN_USE` naming every port in use, its owner and the setting that changes it. */
 export async function requireFreePorts(specs: readonly Pick<PartSpec, 'name' | 'ports'>[]): Promise<void> {
   const problems: { field: string; message: string }[] = [];
   const seen = new Map<number, string>();
   for (const { name, ports } of specs) {
     for (const { port, setting } of ports) {
       const twin = seen.get(port);
-      if (twin) problems.push({ field: setting, message: `port ${port} is also the one of ${twin}` });
+      if (twin) problems.push({ field: setting, message: `port ${port} is also used by ${twin}` });
       else if (!(await isFree(port))) problems.push({ field: setting, message: takenMessage(name, port) });
       seen.set(port, setting);
     }
   }
   if (problems.length === 0) return;
-  const text = problems.map(({ field, message }) => `${message} (set ${field} to another)`).join('; ');
-  throw new MillraceError('STACK_PORT_IN_USE', `${text}. MILLRACE_PORT_BASE moves all ports at once.`, {
+  const text = problems.map(({ field, message }) => `${message} (change ${field})`).join('; ');
+  throw new MillraceError('STACK_PORT_IN_USE', `${text}. MILLRACE_PORT_BASE changes all ports at once.`, {
     fields: problems,
   });
 }
@@ -27,7 +27,7 @@ export async function requireFreePorts(specs: readonly Pick<PartSpec, 'name' | '
 function takenMessage(part: string, port: number): string {
   const owner = listenerOf(port);
   const who = owner ? `pid ${owner.pid}, ${owner.command.slice(0, 80)}` : 'another process';
-  return `port ${port} of ${part} is held by ${who}`;
+  return `port ${port} of ${part} is in use by ${who}`;
 }
 
 export function isFree(port: number): Promise<boolean> {
@@ -38,7 +38,7 @@ export function isFree(port: number): Promise<boolean> {
   });
 }
 
-/** The process that listens on a TCP port, as far as this user may see it. */
+/** The process that listens on a TCP port, if visible to this user. */
 export function listenerOf(port: number): ProcessIdentity | undefined {
   const inodes = listeningInodes(port);
   if (inodes.size === 0) return undefined;

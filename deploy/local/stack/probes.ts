@@ -3,10 +3,10 @@ import { connect } from 'node:net';
 import { LOOPBACK } from '../../../workers/endpoints.js';
 import type { Probe } from './part-spec.js';
 
-/** `alive`: it answers, but not that it is ready. `silent`: no answer at all. */
+/** `alive`: it responds, but is not ready. `silent`: no response. */
 export type ProbeResult = 'ready' | 'alive' | 'silent';
 
-/** Longest wait for an answer. Triton's Python backend may stall for some seconds under a burst. */
+/** Timeout of a response, in milliseconds. Triton's Python backend may stall for some seconds under a burst. */
 const TIMEOUT_MS = 5_000;
 
 export function ask(probe: Probe, timeoutMs = TIMEOUT_MS): Promise<ProbeResult> {
@@ -15,7 +15,7 @@ export function ask(probe: Probe, timeoutMs = TIMEOUT_MS): Promise<ProbeResult> 
 
 function askHttp(url: string, timeoutMs: number): Promise<ProbeResult> {
   return new Promise((resolve) => {
-    // A fresh connection each time: a kept one may lead to a process that has just died.
+    // A new connection each time: a kept one may lead to a process that has just died.
     const request = get(url, { agent: false, timeout: timeoutMs }, (response) => {
       response.resume();
       resolve(response.statusCode === 200 ? 'ready' : 'alive');
@@ -36,7 +36,7 @@ function askRedis(port: number, timeoutMs: number): Promise<ProbeResult> {
     socket.setTimeout(timeoutMs, () => end('silent'));
     socket.once('error', () => end('silent'));
     socket.once('connect', () => socket.write('PING\r\n'));
-    // While it loads its file Redis answers -LOADING.
+    // Redis responds with -LOADING while it loads its file.
     socket.once('data', (reply) => end(reply.toString('latin1').startsWith('+PONG') ? 'ready' : 'alive'));
     socket.once('close', () => resolve('silent'));
   });

@@ -1,8 +1,8 @@
 import type { PartName } from './part-spec.js';
 
-/** What `up` is doing, for a line on the terminal. */
+/** Progress of `up`, for a line on the terminal. */
 export interface Progress {
-  /** A part; `packages` while programs are installed; `ffmpeg` for what worker and gateway use; `stack` for the whole. */
+  /** A part; `packages` during installation; `ffmpeg` for that of worker and gateway; `stack` for the whole. */
   readonly part: PartName | 'packages' | 'ffmpeg' | 'stack';
   readonly state:
     | 'waiting'
@@ -15,7 +15,7 @@ export interface Progress {
     | 'ready'
     | 'external';
   readonly detail: string;
-  /** Milliseconds since this `up` was called. */
+  /** Milliseconds since the call of `up`. */
   readonly ms: number;
 }
 

@@ -10,7 +10,7 @@ import { type PartName, REDIS_PARTS } from './part-spec.js';
 import { chooseRedis, type RedisProgram } from './redis-program.js';
 import { ensureVenv, type Venv } from './venv.js';
 
-/** The programs of the embedded servers, ready to be started. That they come in Python wheels is known only here. */
+/** The programs of the embedded servers, ready to start. Only this module knows that they come in Python wheels. */
 export interface Programs {
   readonly temporal: string;
   readonly redis: RedisProgram;
@@ -22,7 +22,7 @@ export interface Programs {
     readonly backends: string;
     /** Folder for --cache-directory. */
     readonly caches: string;
-    /** Environment that the server and its Python stubs need. */
+    /** Environment required by the server and its Python stubs. */
     readonly env: Readonly<Record<string, string>>;
   };
   readonly llm: { readonly command: string; readonly args: readonly string[]; readonly weights: string };
@@ -37,16 +37,19 @@ export interface ProgramOptions {
   readonly explicitPython?: string | undefined;
   readonly env: NodeJS.ProcessEnv;
   readonly onStep: (detail: string) => void;
-  /** Told which Redis server is used and why, and when it is another than the last time. */
+  /** Receives which Redis server is used and why, and whether it differs from the last time. */
   readonly onRedis?: (detail: string) => void;
 }
 
-/** A temporal CLI on PATH is used from this version on: older ones lack flags that the stack passes. */
+/** Oldest temporal CLI from PATH that is used: older ones lack flags that the stack passes. */
 const TEMPORAL_MIN = [1, 9, 1];
-/** Vector sets, which the semantic cache needs, came with Redis 8. */
+/** Vector sets, which the semantic cache needs, were added in Redis 8. */
 const REDIS_MIN = [8, 0, 0];
 
-/** Finds each of the wanted parts' programs: on PATH where the version fits, else in the venv, made if need be. */
+/**
+ * Finds the programs of the requested parts: on PATH if the version is suitable, else in the venv, which is created if
+ * necessary.
+ */
 export async function preparePrograms(
   wanted: readonly PartName[],
   options: ProgramOptions,
@@ -108,8 +111,8 @@ async function fromVenv(venv: Venv, options: ProgramOptions): Promise<Omit<Progr
 }
 
 /**
- * The wheel keeps the Python backend's stubs apart, one for each Python; the server wants the right one beside the
- * backend's library. So the backend gets a folder of its own.
+ * The wheel contains the Python backend's stubs in a folder for each Python version; the server requires the right one
+ * beside the backend's library. So the backend is assembled in a folder of its own.
  */
 async function layOutTriton(venv: Venv, { home, recipe, env }: ProgramOptions): Promise<Programs['triton']> {
   const wheel = path.join(venv.packages, 'pytriton', 'tritonserver');
@@ -123,7 +126,7 @@ async function layOutTriton(venv: Venv, { home, recipe, env }: ProgramOptions): 
   for (const file of [server, stub, library, utilities]) {
     if (!existsSync(file)) throw new MillraceError('STACK_INSTALL_FAILED', `Triton’s wheel has no ${file}.`);
   }
-  // The stubs write bytecode beside the models: not into the package.
+  // The stubs write bytecode beside the models, which must not go into the package.
   await rm(models, { recursive: true, force: true });
   await cp(path.join(recipe, 'models'), models, { recursive: true });
   await rm(backend, { recursive: true, force: true });
@@ -141,7 +144,7 @@ async function layOutTriton(venv: Venv, { home, recipe, env }: ProgramOptions): 
     caches: path.join(wheel, 'caches'),
     env: {
       LD_LIBRARY_PATH: [path.join(venv.packages, 'nvidia_pytriton.libs'), venv.python.libraryFolder].join(':'),
-      // The stub finds its packages by the first python3 on PATH, and by nothing else: it ignores PYTHONPATH.
+      // The stub finds its packages only through the first python3 on PATH: it ignores PYTHONPATH.
       PATH: `${path.join(venv.folder, 'bin')}:${env.PATH ?? ''}`,
       PYTHONNOUSERSITE: '1',
       CUDA_VISIBLE_DEVICES: '',
@@ -150,8 +153,8 @@ async function layOutTriton(venv: Venv, { home, recipe, env }: ProgramOptions): 
 }
 
 /**
- * Triton hands the paths of its stubs and models to a shell without quoting them, so a folder with a space or another
- * character that a shell reads gets a plain name in the system's temporary folder.
+ * Triton passes the paths of its stubs and models to a shell without quoting, so a path with a space or another special
+ * character gets a link with a plain name in the system's temporary folder.
  */
 async function withoutSpecials(folder: string): Promise<string> {
   if (/^[\w./-]+$/.test(folder)) return folder;
@@ -176,7 +179,7 @@ async function fitOnPath(
   return undefined;
 }
 
-/** `Redis server v=8.2.3 …`, `temporal version 1.9.1 (…)`: the first three numbers. */
+/** The version in `Redis server v=8.2.3 …`, `temporal version 1.9.1 (…)`: the first three numbers. */
 async function versionOf(file: string, env: NodeJS.ProcessEnv): Promise<string | undefined> {
   const { code, stdout } = await runCommand(file, ['--version'], { env, timeoutMs: 10_000 });
   return code === 0 ? /\d+\.\d+\.\d+/.exec(stdout)?.[0] : undefined;
@@ -191,12 +194,12 @@ export function atLeast(version: string, least: readonly number[]): boolean {
   return true;
 }
 
-/** The wheels of Triton exist for Linux on x86-64 only. */
+/** Triton's wheels exist for Linux on x86-64 only. */
 export function requirePlatform(platform: string = process.platform, arch: string = process.arch): void {
   if (platform === 'linux' && arch === 'x64') return;
   throw new MillraceError(
     'STACK_UNSUPPORTED',
-    `The embedded servers run on Linux x86-64; this is ${platform} ${arch}. Point Millrace at your own servers with ` +
+    `The embedded servers run on Linux x86-64; this is ${platform} ${arch}. Use your own servers: set ` +
       'TEMPORAL_ADDRESS, REDIS_URL, TRITON_URL and LLM_BASE_URL.',
   );
 }

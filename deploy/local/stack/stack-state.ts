@@ -15,9 +15,9 @@ const partRecord = z.object({
   name: z.enum([...SERVER_PARTS, ...NODE_PARTS]),
   state: z.enum(['waiting', 'starting', 'ready', 'backoff', 'stopping', 'stopped', 'external']),
   process: identity.optional(),
-  /** Starts so far; restarts are one less. */
+  /** Number of starts; restarts are one less. */
   starts: z.number().int(),
-  /** Starts in a row that ended before the part was ready, or soon after. */
+  /** Consecutive starts that ended before the part was ready, or soon after. */
   failures: z.number().int(),
   /** Milliseconds from the last start to ready. */
   readyMs: z.number().optional(),
@@ -44,21 +44,21 @@ const stackState = z.object({
   parts: z.array(partRecord),
 });
 
-/** One part as the supervisor last saw it. */
+/** A part's last state, as seen by the supervisor. */
 export type PartRecord = z.output<typeof partRecord>;
 
-/** `<home>/run/state.json`: written by the supervisor at each change, read by everyone else. */
+/** `<home>/run/state.json`: written by the supervisor on each change, read by all other processes. */
 export type StackState = z.output<typeof stackState>;
 
 export const runFolder = (home: string): string => path.join(home, 'run');
 export const statePath = (home: string): string => path.join(runFolder(home), 'state.json');
-/** What the supervisor is to run: a list of part specs, written by `up`. */
+/** The parts that the supervisor runs: a list of part specs, written by `up`. */
 export const specsPath = (home: string): string => path.join(runFolder(home), 'parts.json');
 /** Hashes of the settings that the stack was started with, by name. */
 export const settingsPath = (home: string): string => path.join(runFolder(home), 'settings.json');
 export const logPath = (home: string, part: string): string => path.join(home, 'logs', `${part}.log`);
 
-/** The state on disk; undefined when there is none, or when it cannot be understood (half-made, or of another release). */
+/** The state on disk; undefined if there is none or it is not valid (incomplete, or of another release). */
 export function readState(home: string): StackState | undefined {
   const parsed = stackState.safeParse(readJson(statePath(home)));
   return parsed.success ? parsed.data : undefined;

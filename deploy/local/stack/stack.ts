@@ -31,21 +31,23 @@ export interface UpOptions {
   readonly onProgress?: (progress: Progress) => void;
 }
 
-/** Longest wait for a supervisor to stop its parts before it is killed: above every part's own grace. */
+/**
+ * Longest wait for a supervisor to stop its parts before it is killed, in milliseconds: above every part's own grace.
+ */
 const DOWN_TIMEOUT_MS = 45_000;
 const SUPERVISOR_START_MS = 10_000;
 
 /**
- * Starts the wanted parts that do not run yet, and resolves when all of them are ready. Safe to call again and from
- * several processes: what runs stays, and what a killed supervisor left behind is ended first. A part for which the
- * settings name the user's own server is not started.
+ * Starts the requested parts that are not running, and resolves when all of them are ready. Safe to repeat and to call
+ * from several processes: running parts are kept, and processes left by a killed supervisor are ended first. A part is
+ * not started if the settings name the user's own server for it.
  */
 export async function up({ settings, parts = SERVER_PARTS, onProgress }: UpOptions): Promise<Endpoints> {
   const began = Date.now();
   const tell: OnProgress = (part, state, detail) => onProgress?.({ part, state, detail, ms: Date.now() - began });
   const home = settings.MILLRACE_HOME;
   const wanted = parts.filter((part) => !isExternal(part, settings));
-  const onWait = (pid: number) => tell('stack', 'waiting', `for process ${pid}, which is at it too`);
+  const onWait = (pid: number) => tell('stack', 'waiting', `for process ${pid}, which is starting the stack too`);
   await withLock(homeLock(home), onWait, async () => {
     const running = await runningStack(home, tell);
     const present = running?.parts.map(({ name }) => name) ?? [];
@@ -53,12 +55,12 @@ export async function up({ settings, parts = SERVER_PARTS, onProgress }: UpOptio
     for (const part of parts) if (isExternal(part, settings)) tell(part, 'external', addressOf(part, settings));
     const missing = wanted.filter((part) => !present.includes(part));
     if (missing.length > 0) await start(missing, settings, running, tell);
-    // The caller may have started nothing but its own servers: then there is no supervisor to wait for.
+    // If all servers are the user's own there is no supervisor to wait for.
     if (wanted.length === 0) return;
     try {
       await awaitReady(home, wanted, tell);
     } catch (error) {
-      // What was up before stays up; a stack that never came up leaves nothing behind.
+      // Parts that were running are kept; a stack that never became ready is stopped.
       if (!running) await stopSupervisor(home);
       throw error;
     }
@@ -66,7 +68,7 @@ export async function up({ settings, parts = SERVER_PARTS, onProgress }: UpOptio
   return endpointsOf(settings);
 }
 
-/** Stops every part of the home, and the supervisor. Resolves to false when nothing was up. */
+/** Stops all parts of the home, and the supervisor. Resolves to false if nothing was running. */
 export async function down(settings: Settings): Promise<boolean> {
   const home = settings.MILLRACE_HOME;
   if (!existsSync(home)) return false;
@@ -90,7 +92,7 @@ async function stopSupervisor(home: string): Promise<boolean> {
   return wasUp || ended.length > 0;
 }
 
-/** The state of a living supervisor. Whatever a dead one left is ended. */
+/** The state of a live supervisor. Processes left by a dead one are ended. */
 async function runningStack(home: string, tell: OnProgress): Promise<StackState | undefined> {
   const state = readState(home);
   if (state && isAlive(state.supervisor)) {
@@ -100,7 +102,7 @@ async function runningStack(home: string, tell: OnProgress): Promise<StackState 
     return undefined;
   }
   const ended = await endLeftovers(home);
-  if (ended.length > 0) tell('stack', 'recovered', `ended ${ended.length} processes of a supervisor that is gone`);
+  if (ended.length > 0) tell('stack', 'recovered', `ended ${ended.length} processes left by a dead supervisor`);
   return undefined;
 }
 
@@ -112,7 +114,7 @@ function requireSameSettings(settings: Settings, present: readonly PartName[]): 
   if (changed.length === 0) return;
   throw new MillraceError(
     'STACK_SETTINGS_CHANGED',
-    `The stack in ${settings.MILLRACE_HOME} runs with other values of ${changed.join(', ')}. Stop it first: millrace down`,
+    `The stack in ${settings.MILLRACE_HOME} runs with different values of ${changed.join(', ')}. Stop it first: millrace down`,
     { fields: changed.map((field) => ({ field, message: 'differs from what the stack was started with' })) },
   );
 }
@@ -138,11 +140,11 @@ async function start(
 async function programsFor(missing: readonly PartName[], settings: Settings, tell: OnProgress): Promise<PartPrograms> {
   for (const file of [settings.MILLRACE_LLM_GGUF, settings.MILLRACE_LLM_CHAT_TEMPLATE]) {
     if (missing.includes('llm') && file !== undefined && !existsSync(file)) {
-      throw new MillraceError('INVALID_SETTING', `The embedded LLM server is to load ${file}, which is not there.`);
+      throw new MillraceError('INVALID_SETTING', `MILLRACE_LLM_GGUF: ${file} does not exist.`);
     }
   }
   if (NODE_PARTS.some((part) => missing.includes(part)) && !existsSync(CLI_MAIN)) {
-    throw new MillraceError('STACK_START_FAILED', `Millrace is not built: ${CLI_MAIN} is not there.`);
+    throw new MillraceError('STACK_START_FAILED', `Millrace is not built: ${CLI_MAIN} does not exist.`);
   }
   let installs = false;
   const onStep = (detail: string) => {
@@ -176,7 +178,7 @@ function makeFolders(missing: readonly PartName[], settings: Settings, programs:
   }
 }
 
-/** A detached process in a session of its own: it outlives this one and its terminal. */
+/** A detached process in its own session: it outlives this process and its terminal. */
 async function spawnSupervisor(settings: Settings): Promise<void> {
   const home = settings.MILLRACE_HOME;
   const file = logPath(home, 'supervisor');
@@ -199,6 +201,10 @@ async function spawnSupervisor(settings: Settings): Promise<void> {
   const giveUpAt = Date.now() + SUPERVISOR_START_MS;
   while (readState(home)?.supervisor.pid !== child.pid) {
     if (failure === undefined && Date.now() < giveUpAt) await sleep(20);
-    else throw new MillraceError('STACK_START_FAILED', `The supervisor: ${failure ?? 'no sign of life'}. See ${file}.`);
+    else
+      throw new MillraceError(
+        'STACK_START_FAILED',
+        `The supervisor: ${failure ?? 'did not start in time'}. See ${file}.`,
+      );
   }
 }

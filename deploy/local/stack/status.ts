@@ -10,24 +10,24 @@ import { readState, type StackState } from './stack-state.js';
 export interface PartStatus {
   readonly name: PartName;
   readonly state: PartState;
-  /** The process, while there is one; it leads a process group of the same number. */
+  /** Pid of the process, if running; it leads a process group with the same number. */
   readonly pid?: number;
-  /** Starts beyond the first since the stack was started. */
+  /** Restarts since the stack was started. */
   readonly restarts: number;
   /** Milliseconds from its last start to ready. */
   readonly readyMs?: number;
   readonly address: string;
   readonly log?: string;
-  /** Where several could be meant, for people: the server and version of a Redis; the ffmpeg of worker and gateway, and why this one. */
+  /** The program if it may vary: server and version of a Redis; the ffmpeg of worker and gateway, and why it was chosen. */
   readonly program?: string;
-  /** How it ended the last time, in words. */
+  /** How it ended the last time, as text. */
   readonly lastExit?: string;
 }
 
 export interface StackStatus {
-  /** Whether a supervisor runs. */
+  /** Whether a supervisor is running. */
   readonly up: boolean;
-  /** Whether it runs and every part it runs is ready. */
+  /** Whether the supervisor and all its parts are running and ready. */
   readonly ready: boolean;
   readonly supervisorPid?: number;
   /** ISO time. */
@@ -36,7 +36,10 @@ export interface StackStatus {
   readonly endpoints: Endpoints;
 }
 
-/** The stack as it is now, read from the supervisor's record. Servers of the user's own are listed as `external`, unasked. */
+/**
+ * The current state of the stack, from the supervisor's record. The user's own servers are listed as `external` without
+ * a check.
+ */
 export function status(settings: Settings): StackStatus {
   const recorded = readState(settings.MILLRACE_HOME);
   const state = recorded && isAlive(recorded.supervisor) ? recorded : undefined;

@@ -9,12 +9,12 @@ import type { PartSpec } from './part-spec.js';
 import { ask } from './probes.js';
 import type { PartRecord } from './stack-state.js';
 
-/** Time between two probes while a part starts; it bounds how much later than ready it is seen to be ready. */
+/** Interval of probes while a part starts, in milliseconds; it bounds the delay in detecting that the part is ready. */
 const START_PROBE_MS = 100;
 const LIVE_PROBE_MS = 5_000;
-/** Probes in a row without any answer after which a part that is ready counts as hung: about half a minute. */
+/** Consecutive probes without a response after which a ready part counts as hung: about half a minute. */
 const SILENT_PROBES = 3;
-/** A log that has grown beyond this is put aside at the next start, in bytes. */
+/** A log above this size is rotated at the next start, in bytes. */
 const LOG_LIMIT = 20 * 1024 * 1024;
 const BASICS = ['PATH', 'HOME', 'USER', 'LOGNAME', 'LANG', 'LC_ALL', 'TZ', 'TMPDIR'];
 
@@ -23,7 +23,9 @@ interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** Keeps one part running: start, wait until ready, watch, and start again when it ends, until told to stop. */
+/**
+ * Keeps one part running: starts it, waits until it is ready, watches it, and restarts it when it ends, until `stop`.
+ */
 export class SupervisedPart {
   readonly record: PartRecord;
   readonly done: Promise<void>;
@@ -34,9 +36,9 @@ export class SupervisedPart {
   constructor(
     readonly spec: PartSpec,
     private readonly home: string,
-    /** Resolves when the parts it needs are ready. */
+    /** Resolves when the parts that it needs are ready. */
     needsReady: Promise<void>,
-    /** Called after every change of the record. */
+    /** Called after each change of the record. */
     private readonly onChange: () => void,
   ) {
     this.record = {
@@ -52,7 +54,7 @@ export class SupervisedPart {
     this.done = this.run(needsReady);
   }
 
-  /** SIGTERM to the part, after its grace SIGKILL to its whole process group; resolves when nothing is left of it. */
+  /** Sends SIGTERM to the part, and SIGKILL to its process group after the grace; resolves when no process is left. */
   async stop(): Promise<void> {
     this.stopping.abort();
     if (this.child?.pid !== undefined) {
@@ -77,7 +79,7 @@ export class SupervisedPart {
     this.change({ state: 'stopped' });
   }
 
-  /** One life of the part. Returns when it has ended, with the time at which it had become ready. */
+  /** Runs the part once. Returns when it has ended, with the time at which it became ready. */
   private async once(startedAt: number): Promise<number | undefined> {
     const { spec } = this;
     this.reason = undefined;
@@ -113,7 +115,7 @@ export class SupervisedPart {
     return readyAt;
   }
 
-  /** Until the part ends: asks whether it is ready, then whether it still answers; ends it when it does not. */
+  /** Until the part ends: probes whether it is ready, then whether it still responds; ends it if it does not. */
   private async watch(child: ChildProcess, over: AbortSignal, onReady: () => void): Promise<void> {
     const { probe, startTimeoutMs } = this.spec;
     const pause = (ms: number) => sleep(ms, undefined, { signal: over }).catch(() => undefined);
@@ -147,7 +149,7 @@ export class SupervisedPart {
     const log = openLog(spec.log, record.starts === 0);
     writeSync(log, `--- ${new Date().toISOString()} ${spec.name}: start ${record.starts + 1}\n`);
     try {
-      // A process group of its own, so that the part and all that it starts can be ended together.
+      // Its own process group, so that the part and its children can be ended together.
       return spawn(spec.command, spec.args, {
         cwd: spec.cwd,
         env: this.environment(),
@@ -180,14 +182,14 @@ const aborted = (signal: AbortSignal): Promise<void> =>
     else signal.addEventListener('abort', () => resolve(), { once: true });
   });
 
-/** A program that cannot be started counts as one that ended at once. */
+/** A program that cannot be started counts as one that exited at once. */
 const exitOf = (child: ChildProcess): Promise<Exit> =>
   new Promise((resolve) => {
     child.once('error', () => resolve({ code: null, signal: null }));
     child.once('exit', (code, signal) => resolve({ code, signal }));
   });
 
-/** Opens the log for appending; puts the old one aside at the first start, or when it has grown too long. */
+/** Opens the log for appending; rotates it at the first start, or if it is too large. */
 function openLog(file: string, first: boolean): number {
   mkdirSync(path.dirname(file), { recursive: true });
   const size = statSync(file, { throwIfNoEntry: false })?.size ?? 0;
@@ -195,7 +197,7 @@ function openLog(file: string, first: boolean): number {
   return openSync(file, 'a');
 }
 
-/** A killed Triton leaves its shared memory behind, tens of megabytes each time. */
+/** Removes the shared memory that a killed Triton leaves behind, tens of megabytes each time. */
 function removeSharedMemory(prefix: string | undefined): void {
   if (prefix === undefined) return;
   try {
@@ -203,6 +205,6 @@ function removeSharedMemory(prefix: string | undefined): void {
       if (name.startsWith(prefix)) rmSync(path.join('/dev/shm', name), { force: true });
     }
   } catch {
-    // No /dev/shm to read: nothing to remove.
+    // No readable /dev/shm: nothing to remove.
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The supervisor's process: `node supervisor-main.js HOME`. It runs the parts of `HOME/run/parts.json`, looks there
- * for more on SIGHUP, and stops all of them on SIGTERM or SIGINT. Its stdout and stderr are `HOME/logs/supervisor.log`.
+ * The supervisor's process: `node supervisor-main.js HOME`. Runs the parts in `HOME/run/parts.json`, rereads that file
+ * on SIGHUP, and stops all parts on SIGTERM or SIGINT. Its stdout and stderr are `HOME/logs/supervisor.log`.
  */
 import { messageOf } from '../../../pipelines/errors.js';
 import { readJson } from '../../../runtime/json-file.js';
@@ -13,7 +13,7 @@ if (!home) throw new Error('usage: supervisor-main HOME');
 
 const say = (text: string) => process.stdout.write(`${new Date().toISOString()} ${text}\n`);
 const supervisor = new Supervisor(home);
-/** Written by `up` of this same release just before. */
+/** Written by `up` of the same release just before. */
 const wanted = () => (readJson(specsPath(home)) ?? []) as readonly PartSpec[];
 
 let stopping = false;
@@ -38,7 +38,7 @@ process.on('SIGTERM', () => end('SIGTERM', 0));
 process.on('SIGINT', () => end('SIGINT', 0));
 process.on('SIGHUP', () => {
   if (stopping) return;
-  say('looking for more parts');
+  say('reading the parts again');
   supervisor.add(wanted());
 });
 process.on('uncaughtException', (error) => {

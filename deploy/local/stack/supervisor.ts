@@ -4,10 +4,10 @@ import { type PartName, type PartSpec, SERVER_PARTS } from './part-spec.js';
 import { type StackState, writeState } from './stack-state.js';
 import { SupervisedPart } from './supervised-part.js';
 
-/** Parts that serve others are stopped after those they serve, so that a stage in flight can still end. */
+/** Parts that serve others are stopped after those, so that running stages can finish. */
 const STOP_ORDER: readonly (readonly PartName[])[] = [['gateway'], ['worker'], SERVER_PARTS];
 
-/** Runs the parts of one home and keeps `run/state.json` true. It lives in a process of its own: see supervisor-main. */
+/** Runs the parts of one home and keeps `run/state.json` current. Runs in its own process: see supervisor-main. */
 export class Supervisor {
   private readonly parts = new Map<PartName, SupervisedPart>();
   private readonly self: ProcessIdentity;
@@ -20,12 +20,12 @@ export class Supervisor {
     this.self = self;
   }
 
-  /** Starts the parts that do not run yet; the others are left as they are. */
+  /** Starts the parts that are not running; others are left unchanged. */
   add(specs: readonly PartSpec[]): void {
     const fresh = specs.filter(({ name }) => !this.parts.has(name));
     const here = new Set([...this.parts.keys(), ...fresh.map(({ name }) => name)]);
     for (const spec of fresh) {
-      // A part that is not here is the user's own: it is taken to be up.
+      // A part that is not in this stack is the user's own and assumed to be up.
       const needs = spec.needs.filter((name) => here.has(name));
       this.parts.set(spec.name, new SupervisedPart(spec, this.home, this.allReady(needs), () => this.changed()));
     }
@@ -34,7 +34,7 @@ export class Supervisor {
 
   async stop(): Promise<void> {
     for (const names of STOP_ORDER) {
-      // One that cannot be stopped well must not keep the others from it.
+      // A part that fails to stop must not keep the others running.
       await Promise.allSettled(names.map((name) => this.parts.get(name)?.stop()));
     }
   }
@@ -64,8 +64,8 @@ export class Supervisor {
     try {
       writeState(this.home, state);
     } catch (error) {
-      // A full disk must not end the parts; the next change writes again.
-      process.stderr.write(`the state cannot be written: ${messageOf(error)}\n`);
+      // A full disk must not end the parts; the next change is written again.
+      process.stderr.write(`cannot write the state: ${messageOf(error)}\n`);
     }
   }
 }

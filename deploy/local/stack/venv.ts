@@ -14,10 +14,10 @@ import { venvLock } from './locks.js';
 import { INSTALL_MARK } from './marks.js';
 import { readManifest, verifyWeights } from './weights.js';
 
-/** The venv of the embedded servers: one folder of pinned wheels, made once. */
+/** The venv of the embedded servers: one folder of pinned wheels, created once. */
 export interface Venv {
   readonly folder: string;
-  /** Its interpreter, with the version and library of the one it was made from. */
+  /** Its interpreter, with the version and library of its base interpreter. */
   readonly python: Python;
   /** Folder of the installed packages. */
   readonly packages: string;
@@ -28,37 +28,40 @@ export interface VenvOptions {
   /** `deploy/local`: the lock file and the weights' manifest. */
   readonly recipe: string;
   readonly explicitPython?: string | undefined;
-  /** major.minor of the interpreters that its packages are for, 3.11 among them. Default: the embedded servers'. */
+  /**
+   * Versions of the interpreters that its packages support, major.minor, 3.11 among them. Default: those of the
+   * embedded servers.
+   */
   readonly pythons?: readonly string[] | undefined;
   readonly env: NodeJS.ProcessEnv;
-  /** Hears what is being done, in words. */
+  /** Receives the current step as text. */
   readonly onStep: (detail: string) => void;
 }
 
-/** Written last: a venv without it, or with another, is half-made or out of date, and is made anew. */
+/** Written last: a venv without it is incomplete, one with another is outdated, and both are recreated. */
 const marker = z.object({
   recipe: z.string(),
   explicitPython: z.string().nullable(),
   python: z.object({ version: z.string(), libraryFolder: z.string() }),
 });
 
-/** 36 s from a warm cache; 0.5 GB to fetch on a slow line. */
+/** In milliseconds: 36 s from a warm cache; 0.5 GB to download on a slow line. */
 const INSTALL_TIMEOUT_MS = 30 * 60_000;
-/** Least time between two lines about it. */
+/** Shortest interval between two progress lines, in milliseconds. */
 const STEP_MS = 3_000;
 const UV_PYTHON = '3.11';
 
-/** The venv, made now if it is not there yet. Several processes may ask at once: one makes it. */
+/** The venv, created if it does not exist. If several processes call this at once, one of them creates it. */
 export async function ensureVenv(options: VenvOptions): Promise<Venv> {
   const recipe = recipeHash(options.recipe);
   const ready = readVenv(options, recipe);
   if (ready) return ready;
-  const onWait = (pid: number) => options.onStep(`waiting for process ${pid}, which installs them`);
+  const onWait = (pid: number) => options.onStep(`waiting for process ${pid}, which is installing them`);
   return withLock(venvLock(options.folder), onWait, async () => readVenv(options, recipe) ?? makeVenv(options, recipe));
 }
 
 async function makeVenv(options: VenvOptions, recipe: string): Promise<Venv> {
-  // An installer whose `up` was killed may still write into the folder.
+  // An installer whose `up` was killed may still be writing into the folder.
   for (const { pid } of markedProcesses(INSTALL_MARK, options.folder)) signalProcess(pid, 'SIGKILL');
   const source = await findPython({
     explicit: options.explicitPython,
@@ -85,7 +88,7 @@ async function makeVenv(options: VenvOptions, recipe: string): Promise<Venv> {
   return venv;
 }
 
-/** The finished venv on disk, if it was made from this recipe and its base interpreter is still there. */
+/** The complete venv on disk, if it was created from this recipe and its base interpreter still exists. */
 function readVenv({ folder, explicitPython }: VenvOptions, recipe: string): Venv | undefined {
   const parsed = marker.safeParse(readJson(markerPath(folder)));
   const executable = path.join(folder, 'bin', 'python');
@@ -100,13 +103,13 @@ async function create(source: PythonSource, options: VenvOptions, env: NodeJS.Pr
     source.kind === 'uv'
       ? [source.uv, ['venv', '--quiet', '--python', UV_PYTHON, options.folder]]
       : [source.python.executable, ['-m', 'venv', options.folder]];
-  options.onStep(`making a venv with ${source.kind === 'uv' ? 'uv' : `Python ${source.python.version}`}`);
+  options.onStep(`creating a venv with ${source.kind === 'uv' ? 'uv' : `Python ${source.python.version}`}`);
   const result = await runCommand(command, args, { env, timeoutMs: INSTALL_TIMEOUT_MS });
   if (result.code !== 0)
     throw failed(`${command} ${args.join(' ')}:\n${lastLines(result.stderr || result.stdout, 12)}`);
 }
 
-/** Every package is in the lock file, so nothing is resolved: `--no-deps` leaves out what our use does not touch. */
+/** Every package is in the lock file, so nothing is resolved: `--no-deps` omits packages that are not used here. */
 async function install(
   source: PythonSource,
   executable: string,
@@ -131,7 +134,7 @@ async function install(
   if (result.code !== 0) throw failed(`the packages of ${lock}:\n${lastLines(result.stderr || result.stdout, 12)}`);
 }
 
-/** Gives the ffmpeg of its package, where that is installed, the name under which worker and gateway look for it. */
+/** Links the ffmpeg of its package, if installed, to the path at which worker and gateway expect it. */
 async function placeFfmpeg({ folder, packages }: Venv): Promise<void> {
   const binaries = path.join(packages, 'imageio_ffmpeg', 'binaries');
   const name = existsSync(binaries) && readdirSync(binaries).find((file) => file.startsWith('ffmpeg-'));
@@ -142,7 +145,7 @@ async function placeFfmpeg({ folder, packages }: Venv): Promise<void> {
   await symlink(path.relative(path.dirname(link), program), link);
 }
 
-/** The user's own environment (proxies, mirrors), without what would send the packages elsewhere. */
+/** The user's environment (proxies, mirrors), without variables that would redirect the installation. */
 function installEnvironment({ env, folder }: VenvOptions): NodeJS.ProcessEnv {
   const diverting = ['PYTHONHOME', 'PYTHONPATH', 'PIP_TARGET', 'PIP_PREFIX', 'PIP_USER', 'PIP_REQUIRE_VIRTUALENV'];
   const kept = Object.fromEntries(Object.entries(env).filter(([name]) => !diverting.includes(name)));
@@ -162,5 +165,5 @@ const packagesFolder = (folder: string, version: string): string =>
 const failed = (what: string): MillraceError =>
   new MillraceError(
     'STACK_INSTALL_FAILED',
-    `Installing the embedded servers failed: ${what}\nThe next \`millrace up\` begins anew.`,
+    `Installing the embedded servers failed: ${what}\nThe next \`millrace up\` starts over.`,
   );

@@ -5,13 +5,13 @@ import path from 'node:path';
 import { z } from 'zod';
 import { MillraceError } from '../../../pipelines/errors.js';
 
-/** `deploy/local/weights.json`: the weights come from small uploads by third parties, so each file is pinned by hash. */
+/** `deploy/local/weights.json`: the weights are small uploads by third parties, so each file is pinned by its hash. */
 const manifest = z.object({
   files: z.array(
     z.object({
-      /** The model that loads it, as Triton or the LLM server names it. */
+      /** The model that loads it, as named by Triton or the LLM server. */
       model: z.string(),
-      /** Path below the venv's folder of packages. */
+      /** Path relative to the venv's package folder. */
       file: z.string(),
       bytes: z.number().int(),
       sha256: z.string().length(64),
@@ -24,7 +24,7 @@ export type WeightFile = z.output<typeof manifest>['files'][number];
 export const readManifest = (file: string): readonly WeightFile[] =>
   manifest.parse(JSON.parse(readFileSync(file, 'utf8'))).files;
 
-/** Throws `STACK_INSTALL_FAILED` naming the first file that is absent or not what the manifest says. */
+/** Throws `STACK_INSTALL_FAILED` naming the first file that is missing or differs from the manifest. */
 export async function verifyWeights(folder: string, files: readonly WeightFile[]): Promise<void> {
   for (const { file, bytes, sha256, model } of files) {
     const full = path.join(folder, file);
@@ -32,7 +32,7 @@ export async function verifyWeights(folder: string, files: readonly WeightFile[]
       (stats) => stats.size,
       () => undefined,
     );
-    if (size === undefined) throw wrong(model, full, 'is not there');
+    if (size === undefined) throw wrong(model, full, 'does not exist');
     if (size !== bytes) throw wrong(model, full, `has ${size} bytes, not ${bytes}`);
     const actual = await sha256Of(full);
     if (actual !== sha256) throw wrong(model, full, `has sha256 ${actual}, not ${sha256}`);

@@ -61,7 +61,7 @@ describe('semantic cache with faults', () => {
     const { ask, calls } = model('Paris');
     expect(await cache.through(request('x'), ask, never())).toEqual({ output: { text: 'Paris' }, outcome: 'bypass' });
     expect(calls()).toBe(1);
-    expect(warnings.map(({ message }) => message)).toEqual(['answer not kept in the semantic cache']);
+    expect(warnings.map(({ message }) => message)).toEqual(['answer not stored in the semantic cache']);
   });
 
   it.each([

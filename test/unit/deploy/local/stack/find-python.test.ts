@@ -52,7 +52,7 @@ describe('finding a Python', () => {
     fakePython(`${root}/b`, 'python3', { version: '3.10' });
     await expect(only()).rejects.toMatchObject({
       code: 'STACK_UNSUPPORTED',
-      message: expect.stringMatching(/need Python 3\.11 with .*python3 is Python 3\.10; 3\.11 is needed/),
+      message: expect.stringMatching(/need Python 3\.11 with .*python3 is Python 3\.10; 3\.11 is required/),
     });
     await expect(only(newer)).rejects.toMatchObject({ code: 'INVALID_SETTING' });
     const want = fakePython(`${root}/b`, 'python3.11', { version: '3.11' });

@@ -21,7 +21,7 @@ describe('ports', () => {
     await expect(requireFreePorts([spec])).rejects.toMatchObject({
       code: 'STACK_PORT_IN_USE',
       message: expect.stringMatching(
-        new RegExp(`port ${port} of redis is held by pid ${process.pid}.*MILLRACE_REDIS_PORT.*MILLRACE_PORT_BASE`),
+        new RegExp(`port ${port} of redis is in use by pid ${process.pid}.*MILLRACE_REDIS_PORT.*MILLRACE_PORT_BASE`),
       ),
       details: { fields: [{ field: 'MILLRACE_REDIS_PORT' }] },
     });
@@ -34,7 +34,7 @@ describe('ports', () => {
     const llm = { name: 'llm' as const, ports: [{ port, setting: 'MILLRACE_LLM_PORT' }] };
     await expect(requireFreePorts([redis])).resolves.toBeUndefined();
     await expect(requireFreePorts([redis, llm])).rejects.toMatchObject({
-      message: expect.stringContaining('also the one of MILLRACE_REDIS_PORT'),
+      message: expect.stringContaining('also used by MILLRACE_REDIS_PORT'),
     });
   });
 });

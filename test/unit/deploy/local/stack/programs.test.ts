@@ -30,7 +30,7 @@ describe('programs of the embedded servers', () => {
     });
     expect(found).toEqual({
       temporal,
-      redis: { server, version: '8.0.2', line: '8.0', why: 'the first on PATH that is new enough' },
+      redis: { server, version: '8.0.2', line: '8.0', why: 'the first suitable one on PATH' },
     });
     expect(steps).toEqual([]);
   });

@@ -14,7 +14,7 @@ const file = (sha256: string, bytes = 3) => [{ model: 'm', file: 'abc.bin', byte
 
 describe('weights', () => {
   it('pass when size and hash agree, and are named when they do not', async () => {
-    await expect(verifyWeights(folder, file(ABC))).rejects.toThrow('abc.bin is not there');
+    await expect(verifyWeights(folder, file(ABC))).rejects.toThrow('abc.bin does not exist');
     writeFileSync(path.join(folder, 'abc.bin'), 'abc');
     await expect(verifyWeights(folder, file(ABC))).resolves.toBeUndefined();
     await expect(verifyWeights(folder, file(ABC, 4))).rejects.toThrow('abc.bin has 3 bytes, not 4');
