@@ -53,7 +53,7 @@ it('one that is gone, or is another version by now, is replaced aloud, and the d
   begun(home, '8.0');
   versions.set(system.server, '8.1.0');
   expect(await choose({ ...system, version: '8.1.0' })).toMatchObject({ version: '8.1.0', line: '8.0' });
-  expect(told.pop()).toMatch(/was 8\.0\.0 and is 8\.1\.0.*8\.1\.0.*redis\/8\.0/);
+  expect(told.pop()).toMatch(/changed from 8\.0\.0 to 8\.1\.0.*8\.1\.0.*redis\/8\.0/);
   rmSync(system.server);
   expect(await choose(undefined)).toMatchObject({ version: '8.2.3', line: '8.0' });
   expect(told.pop()).toMatch(/no longer exists.*8\.2\.3.*redis\/8\.0/);
