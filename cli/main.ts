@@ -178,15 +178,15 @@ function program(): Command {
 
 function listCommand(runs: Command): void {
   runs
-    .description('list runs: those that go on, the latest start first, then the others, the latest end first')
+    .description('list runs: running ones, latest start first, then ended ones, latest end first')
     .option('--pipeline <name>', 'only runs of this pipeline')
     .option('--status <status>', 'running, succeeded, failed or cancelled')
     .option('--version <version>', 'only runs of this version of the plan')
-    .option('--from <time>', 'started then or later: ISO 8601, or how long ago, such as 2h', asMoment)
-    .option('--to <time>', 'started before: likewise', asMoment)
-    .option('--id <text>', 'what the run’s id begins with')
-    .option('--limit <number>', 'most runs, up to 100; default: 20', asCount)
-    .option('--cursor <cursor>', 'go on where the page before has ended; the filters must be the same')
+    .option('--from <time>', 'started at this time or later: ISO 8601, or how long ago, such as 2h', asMoment)
+    .option('--to <time>', 'started before this time, in the same form', asMoment)
+    .option('--id <text>', 'start of the run’s id')
+    .option('--limit <number>', 'number of runs, up to 100; default: 20', asCount)
+    .option('--cursor <cursor>', 'continue after the previous page; the filters must be the same')
     .option('--tenant <name>', 'the tenant of the runs')
     .option('--json', 'one page as one JSON object')
     .action(async (options: ListOptions) => (await import('./runs.js')).listRuns(readSettings(), options));

@@ -7,7 +7,7 @@ import { clientOf } from './run.js';
 export interface ListOptions {
   readonly pipeline?: string;
   readonly status?: string;
-  /** Of the plan. */
+  /** Version of the plan. */
   readonly version?: string;
   /** ISO 8601. */
   readonly from?: string;
@@ -19,16 +19,16 @@ export interface ListOptions {
   readonly json?: boolean;
 }
 
-/** `millrace runs`: a page of the list of runs, and on stderr how to get the next one. */
+/** `millrace runs`: prints one page of runs, and on stderr how to get the next one. */
 export async function listRuns(settings: Settings, { tenant, json, status, ...rest }: ListOptions): Promise<void> {
   const wanted = { ...rest, ...(status !== undefined && { status: status as RunStatus }) };
   const page = await clientOf(settings, tenant).listRuns(wanted);
   if (json) return print(JSON.stringify(page));
   print(runTable(page.runs));
-  if (page.nextCursor !== undefined) note(`there are more: add --cursor ${page.nextCursor}`);
+  if (page.nextCursor !== undefined) note(`more runs: add --cursor ${page.nextCursor}`);
 }
 
-/** The pipeline is how an id begins; with names of up to 21 characters a line has at most 100. */
+/** The pipeline is the start of an id; with names of up to 21 characters a line has at most 100. */
 export const runTable = (runs: readonly RunSummary[]): string =>
   table(
     ['run', 'status', 'created', 'took'],
@@ -40,9 +40,9 @@ export const runTable = (runs: readonly RunSummary[]): string =>
     ]),
   );
 
-/** Milliseconds for people: `840 ms`, `12.3 s`, `7.5 min`, `26.0 h`. */
+/** A duration for display: `840 ms`, `12.3 s`, `7.5 min`, `26.0 h`. */
 function timeOf(ms: number): string {
-  // Two machines have told these times: their clocks may differ.
+  // Start and end are by the clocks of two machines, which may differ.
   if (ms < 1_000) return `${Math.max(0, ms)} ms`;
   if (ms < 60_000) return `${(ms / 1_000).toFixed(1)} s`;
   return ms < 3_600_000 ? `${(ms / 60_000).toFixed(1)} min` : `${(ms / 3_600_000).toFixed(1)} h`;

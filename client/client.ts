@@ -49,18 +49,18 @@ export interface StartOptions {
   readonly retries?: number;
 }
 
-/** Which runs are listed. Absent: any. */
+/** Filters of a list of runs. Absent: no restriction. */
 export interface RunFilters {
   /** The pipeline's name. */
   readonly pipeline?: string;
   readonly status?: RunStatus;
   /** Version of the plan. */
   readonly version?: string;
-  /** Started then or later: ISO 8601, UTC where it names no offset. */
+  /** Started at this time or later: ISO 8601, UTC without an offset. */
   readonly from?: string;
-  /** Started before. */
+  /** Started before this time. */
   readonly to?: string;
-  /** What the id begins with. */
+  /** Start of the id. */
   readonly id?: string;
 }
 

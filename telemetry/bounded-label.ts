@@ -1,9 +1,10 @@
-/** What all values count as that come when there are as many as may be; no pipeline can have this name. */
+/** The value that replaces all further ones once the limit is reached; no pipeline can have this name. */
 const OTHERS = '_other';
 
 /**
- * Bounds the values of a label: a metric keeps each for as long as the process lives. The first `most` that come have their own.
- * @returns the value to count a value as
+ * Limits the values of a label, since a metric keeps each for the life of the process. The first `most` values are kept
+ * as they are.
+ * @returns a function that maps a value to the one to count
  */
 export function boundedLabel(most = 200): (value: string) => string {
   const own = new Set<string>();

@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto';
 import type { Redis } from 'ioredis';
 
 /**
- * A secret that all processes of a Redis share: the first that needs it makes it. While Redis does not answer, a process has one
- * of its own; what was sealed with a secret that is gone is refused, so it seals only what can be asked for again.
+ * A secret shared by all processes of a Redis and created by the first that needs it. While Redis is unreachable a
+ * process uses a secret of its own; data sealed with a lost secret is rejected later, so use it only for data that can
+ * be requested again.
  */
 export function sharedSecret(redis: Redis, key: string): () => Promise<Buffer> {
   const own = randomBytes(32).toString('base64');

@@ -174,12 +174,7 @@ describe.skipIf(!present)('Temporal behind TLS', () => {
       /^the server’s certificate is for other names: DNS:localhost, DNS:temporal\.test$/,
       /TEMPORAL_TLS_SERVER_NAME/,
     ],
-    [
-      'plain text',
-      () => ({ TEMPORAL_ADDRESS: mutual }),
-      /^the server uses TLS, but TLS is off$/,
-      /TEMPORAL_TLS=true/,
-    ],
+    ['plain text', () => ({ TEMPORAL_ADDRESS: mutual }), /^the server uses TLS, but TLS is off$/, /TEMPORAL_TLS=true/],
     [
       'TLS to the plain port',
       () => ({ TEMPORAL_ADDRESS: address('TEMPORAL_ADDRESS'), ...trusted() }),

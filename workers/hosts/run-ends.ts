@@ -5,14 +5,14 @@ import type { Metrics } from '../../telemetry/metrics.js';
 import type { RunSinks } from '../../workflows/run-end.js';
 
 /**
- * Ends that are remembered, the oldest go first. A workflow whose last task Temporal has refused, as when a signal came meanwhile,
- * ends again within seconds.
+ * Number of ends that are remembered; the oldest are dropped first. A workflow whose last task Temporal has rejected,
+ * for example because a signal arrived, ends again within seconds.
  */
 const MOST_REMEMBERED = 10_000;
 
 /**
- * Counts runs as their workflows end, whatever has run them. A child run is a part of its run. A run that is terminated, or that
- * Temporal itself ends in want of a worker, ends without its workflow, and is not counted.
+ * Counts runs as their workflows end, on any host. A child run is part of its run. A run that is terminated, or that
+ * Temporal ends for lack of a worker, ends without its workflow and is not counted.
  */
 export function runSinks({ runs, runSeconds }: Pick<Metrics, 'runs' | 'runSeconds'>): InjectedSinks<RunSinks> {
   const counted = new Set<string>();
@@ -27,7 +27,7 @@ export function runSinks({ runs, runSeconds }: Pick<Metrics, 'runs' | 'runSecond
           if (counted.size > MOST_REMEMBERED && oldest !== undefined) counted.delete(oldest);
           const labels = { pipeline: labelOf(workflowType), status };
           runs.inc(labels);
-          // Two machines' clocks: the start is by Temporal's.
+          // By the clocks of two machines: the start is by Temporal's.
           runSeconds.observe(labels, Math.max(0, Date.now() - startedAt) / 1_000);
         },
       },

@@ -86,7 +86,9 @@ const found = (TEMPORAL_ADDRESS: string, more: object = {}) => troubleOf({ TEMPO
 
 describe('a way that does not lead there', () => {
   it('nothing listens, and no name', async () => {
-    expect(await found(`127.0.0.1:${await freePort()}`)).toEqual({ cause: 'connection refused: no server listens there (ECONNREFUSED)' });
+    expect(await found(`127.0.0.1:${await freePort()}`)).toEqual({
+      cause: 'connection refused: no server listens there (ECONNREFUSED)',
+    });
     expect(await found('no-such-name.invalid:7233', { TEMPORAL_TLS: 'true' })).toMatchObject({
       cause: expect.stringMatching(/^the name no-such-name\.invalid does not resolve/),
       remedy: expect.stringContaining('TEMPORAL_ADDRESS'),
