@@ -14,7 +14,7 @@ export const pipelinesCheck = (
   connectors: ReadonlyMap<string, Connector>,
 ): Check => {
   const about = settings.MILLRACE_PIPELINES ?? 'the catalogue';
-  const remedy = 'correct the definition or MILLRACE_PIPELINES; gateway and worker do not start without';
+  const remedy = 'correct the definition or MILLRACE_PIPELINES; gateway and worker do not start otherwise';
   return {
     id: 'pipelines.placed',
     about,

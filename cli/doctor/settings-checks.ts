@@ -81,7 +81,7 @@ export const gatewayCheck = (settings: Settings): Check => ({
       return [(isLoopbackName(host) ? warn : fail)('settings.gateway', about, detail, remedy)];
     }
     if (isLoopbackName(host)) return [pass('settings.gateway', about, `${host}: this machine only`)];
-    const remedy = 'create keys (millrace keys create) and set MILLRACE_KEYS; the gateway does not start without';
+    const remedy = 'create keys (millrace keys create) and set MILLRACE_KEYS; the gateway does not start otherwise';
     return [fail('settings.gateway', about, `${host} is reachable from other machines, and there are no keys`, remedy)];
   },
 });

@@ -35,7 +35,7 @@ export function temporalCheck(settings: Settings): Check {
       } catch (error) {
         if (!(error instanceof MillraceError && error.code === 'INVALID_SETTING')) throw error;
         const [{ field, message } = { field: 'environment', message: error.message }] = error.details.fields ?? [];
-        return [fail('settings.valid', field, message, 'correct it; worker and gateway do not start without')];
+        return [fail('settings.valid', field, message, 'correct it; worker and gateway do not start otherwise')];
       }
     },
   };

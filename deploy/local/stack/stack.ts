@@ -140,7 +140,7 @@ async function start(
 async function programsFor(missing: readonly PartName[], settings: Settings, tell: OnProgress): Promise<PartPrograms> {
   for (const file of [settings.MILLRACE_LLM_GGUF, settings.MILLRACE_LLM_CHAT_TEMPLATE]) {
     if (missing.includes('llm') && file !== undefined && !existsSync(file)) {
-      throw new MillraceError('INVALID_SETTING', `MILLRACE_LLM_GGUF: ${file} does not exist.`);
+      throw new MillraceError('INVALID_SETTING', `The embedded LLM server needs ${file}, which does not exist.`);
     }
   }
   if (NODE_PARTS.some((part) => missing.includes(part)) && !existsSync(CLI_MAIN)) {
