@@ -7,21 +7,21 @@ import type { Settings } from './settings.js';
 export interface ChosenFfmpeg {
   /** A path, or a name on PATH. */
   readonly program: string;
-  /** Why this one, for people. */
+  /** Why it was chosen, for display. */
   readonly why: string;
 }
 
 const NAME = 'ffmpeg';
 
-/** For people: which one, and why. */
+/** The program and why it was chosen, for display. */
 export const describeFfmpeg = ({ program, why }: ChosenFfmpeg): string => `${program}: ${why}`;
 
-/** Where the installation of the embedded servers leaves its ffmpeg. */
+/** Path of the ffmpeg installed with the embedded servers. */
 export const embeddedFfmpeg = (venv: string): string => path.join(venv, 'bin', NAME);
 
 /**
- * The ffmpeg of `MILLRACE_FFMPEG`, else the first one on PATH, else that of the embedded servers' packages. Where there is
- * none, the program is the bare name: what needs it says that it cannot be started.
+ * The ffmpeg of `MILLRACE_FFMPEG`, else the first one on PATH, else that of the embedded servers' packages. If there is none,
+ * the program is the bare name, and using it fails with an error that it cannot be started.
  */
 export function chooseFfmpeg(
   { MILLRACE_FFMPEG, MILLRACE_VENV }: Pick<Settings, 'MILLRACE_FFMPEG' | 'MILLRACE_VENV'>,
@@ -32,7 +32,7 @@ export function chooseFfmpeg(
   if (first !== undefined) return { program: first, why: 'the first on PATH' };
   const embedded = embeddedFfmpeg(MILLRACE_VENV);
   if (isProgram(embedded)) return { program: embedded, why: 'the embedded one: there is none on PATH' };
-  return { program: NAME, why: `none is on PATH, nor at ${embedded}, where \`millrace up\` installs one` };
+  return { program: NAME, why: `none on PATH, nor at ${embedded}, where \`millrace up\` installs one` };
 }
 
 function isProgram(file: string): boolean {

@@ -325,7 +325,7 @@ export function settingsSchema(basePort = BASE_PORT) {
       .max(1_000)
       .default(256)
       .describe(
-        'Long polls of Temporal that a gateway holds at once to learn the ends of runs, one a run and at most three quarters for one tenant; other runs are looked at in turn. A frontend of Temporal takes 1,200 of a namespace from all gateways and workers.',
+        'Concurrent long polls of Temporal by which a gateway waits for the ends of runs, one per run and at most three quarters for one tenant; other runs are polled in turn. A Temporal frontend accepts 1,200 per namespace from all gateways and workers.',
       ),
     MILLRACE_SHED: z
       .enum(['yes', 'no'])

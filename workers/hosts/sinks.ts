@@ -8,7 +8,7 @@ import { runSinks } from './run-ends.js';
 import { segmentSinks } from './running-segments.js';
 
 interface Takers {
-  /** Absent: nobody watches runs. */
+  /** Absent: events are dropped. */
   readonly events?: Pick<RunEventLog, 'tell'>;
   readonly metrics: Pick<Metrics, 'runs' | 'runSeconds'>;
 }
@@ -16,7 +16,7 @@ interface Takers {
 /**
  * The sinks of a worker's workflows. Temporal awaits sinks before it accepts the commands of a workflow task, so events of a run are in
  * Redis before its end is visible.
- * Without `callDuringReplay` no sink is called again by a worker that takes over.
+ * Without `callDuringReplay`, a worker that takes over a run does not repeat its sink calls.
  */
 export function workerSinks({ events, metrics }: Takers): InjectedSinks<SegmentSinks & EventSinks & RunSinks> {
   return {

@@ -26,7 +26,7 @@ const TRITON_MODELS = ['whisper', 'minilm', 'tts', 'moderation', 'rerank', 'echo
 const SERVER_START_MS = 60_000;
 const TRITON_START_MS = 120_000;
 
-/** The programs of the wanted parts: of servers, and the ffmpeg that worker and gateway use. */
+/** Programs of the requested parts: those of servers, and the ffmpeg of worker and gateway. */
 export type PartPrograms = Partial<Programs & { readonly ffmpeg: ChosenFfmpeg }>;
 
 type Maker = (settings: Settings, programs: PartPrograms) => PartSpec;

@@ -162,7 +162,7 @@ async function programsFor(missing: readonly PartName[], settings: Settings, tel
   });
   if (installs) tell('packages', 'installed', settings.MILLRACE_VENV);
   if (!NODE_PARTS.some((part) => missing.includes(part))) return programs;
-  // Only now is the embedded one there where the packages have just been installed.
+  // After the installation, which may have added the embedded ffmpeg.
   const ffmpeg = chooseFfmpeg(settings);
   tell('ffmpeg', 'using', describeFfmpeg(ffmpeg));
   return { ...programs, ffmpeg };
