@@ -11,6 +11,7 @@ import {
   type StageOutcome,
   waitingFor,
 } from '../../pipelines/run/index.js';
+import { leadMs } from '../../pipelines/run/lead.js';
 import { attemptsBefore, type LossNote, MOST_LOSSES, told, workerLost } from './lost-workers.js';
 import type { StageRunner } from './stage-runner.js';
 
@@ -87,13 +88,6 @@ export function createActivities(runner: StageRunner, devices?: readonly string[
 }
 
 const expired = (ms: number) => new MillraceError('STAGE_TIMEOUT', `the attempt took longer than ${ms} ms`);
-
-/**
- * How long before Temporal's own timeout an attempt expires: a call takes up to a second to end, but most end within
- * milliseconds. Temporal's timeout has no error code and ignores how many calls are left.
- */
-const LEAD = { ms: 250, share: 0.1 };
-const leadMs = (timeoutMs: number): number => Math.min(LEAD.ms, timeoutMs * LEAD.share);
 
 /** Longest message, in UTF-16 units. Temporal drops code and stage of a larger failure. */
 const LONGEST_MESSAGE = 5_000;

@@ -1,4 +1,5 @@
 import type { StagePlan } from '../../pipelines/plan/index.js';
+import { leadMs } from '../../pipelines/run/lead.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
 
 /** Possible lag of the run's clock when a timeout arrives. */
@@ -10,6 +11,8 @@ export class Deadline {
   readonly #deadlineMs: number;
   readonly #now: () => number;
   readonly #reserved: ReadonlyMap<string, number>;
+  /** An attempt that the deadline cuts short expires ahead of it, and the clock may lag. */
+  readonly #slackMs: number;
 
   /** @param reserved milliseconds that each step leaves for later ones, by id */
   constructor(end: number, deadlineMs: number, now: () => number, reserved: ReadonlyMap<string, number>) {
@@ -17,6 +20,7 @@ export class Deadline {
     this.#deadlineMs = deadlineMs;
     this.#now = now;
     this.#reserved = reserved;
+    this.#slackMs = CLOCK_SLACK_MS + leadMs(deadlineMs);
   }
 
   get leftMs(): number {
@@ -53,7 +57,7 @@ export class Deadline {
 
   /** Whether a failure is the run's deadline and not the stage's own timeout. */
   isOver(error: StageError): boolean {
-    return error.code === 'STAGE_TIMEOUT' && this.leftMs <= CLOCK_SLACK_MS;
+    return error.code === 'STAGE_TIMEOUT' && this.leftMs <= this.#slackMs;
   }
 
   exceeded(stage: string): StageError {
@@ -63,7 +67,7 @@ export class Deadline {
   #exceeded(stage: string): StageError {
     const left = Math.max(0, Math.round(this.leftMs));
     const message =
-      left > CLOCK_SLACK_MS
+      left > this.#slackMs
         ? `the ${left} ms left of the deadline of ${this.#deadlineMs} ms are reserved for the stages after "${stage}"`
         : `the run took longer than its deadline of ${this.#deadlineMs} ms`;
     return new StageError('DEADLINE_EXCEEDED', message, { stage });

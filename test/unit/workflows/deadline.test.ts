@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_POLICY } from '../../../pipelines/definition/policy.js';
 import type { StagePlan } from '../../../pipelines/plan/index.js';
+import { StageError } from '../../../pipelines/run/stage-error.js';
 import { Deadline } from '../../../workflows/interpreter/deadline.js';
 
 const stage = (patienceMs?: number): StagePlan => ({
@@ -33,5 +34,28 @@ describe('what a deadline leaves of a stage’s patience', () => {
     expect(left(10_000).limit(stage()).policy).not.toHaveProperty('patienceMs');
     const whole = stage(15_000);
     expect(left(DEFAULT_POLICY.timeout.totalMs).limit(whole)).toBe(whole);
+  });
+});
+
+describe('a stage that the deadline cuts short', () => {
+  const timedOut = new StageError('STAGE_TIMEOUT', 'the attempt took longer than 630 ms');
+  it.each([
+    // An attempt of 700 ms expires 70 ms ahead of Temporal's timeout; on an idle machine the run learns of it at once.
+    [700, 69, true],
+    [700, 120, true],
+    [700, 121, false],
+    [60_000, 300, true],
+    [60_000, 301, false],
+    [60_000, -5, true],
+  ])(
+    'of %i ms, with %i ms left when its timeout arrives, has exceeded the deadline: %s',
+    (deadlineMs, leftMs, over) => {
+      expect(new Deadline(leftMs, deadlineMs, () => 0, new Map()).isOver(timedOut)).toBe(over);
+    },
+  );
+
+  it('is not what another failure is', () => {
+    const failed = new StageError('BACKEND_ERROR', 'down');
+    expect(new Deadline(-5, 700, () => 0, new Map()).isOver(failed)).toBe(false);
   });
 });
