@@ -3,9 +3,9 @@ const LARGE = 1024 * 1024;
 
 /**
  * The share of the body that must have arrived before its buffer is allocated. A client can therefore make the process
- * allocate at most 16 times the bytes that it has sent and the budget has counted.
+ * allocate at most four times the bytes that it has sent and the budget has counted.
  */
-const SHARE = 1 / 16;
+const SHARE = 1 / 4;
 
 /**
  * Collects a body of known length, which arrives in pieces of some ten kilobytes, into one buffer. Each piece is copied
