@@ -1,3 +1,4 @@
+import { LONGEST_TIMER_MS } from '../pipelines/duration.js';
 import { MillraceError } from '../pipelines/errors.js';
 import { cancelRun } from './cancel.js';
 import type { RunDeps } from './deps.js';
@@ -28,7 +29,8 @@ export interface Attendance {
  * `DEADLINE_EXCEEDED`.
  */
 export async function runAttended(deps: RunDeps, order: Order, attendance: Attendance): Promise<RunDocument> {
-  const { gone, started, waitMs = longestWaitMs(order) } = attendance;
+  const { gone, started } = attendance;
+  const waitMs = waitOf(order, attendance);
   const { run, document } = await launch(deps, order, { waitMs, gone, started });
   if (document.status === 'succeeded') return document;
   if (document.status !== 'running') throw failureOf(document);
@@ -41,7 +43,7 @@ export async function runAttended(deps: RunDeps, order: Order, attendance: Atten
  * counts as a disconnect. Throws `GATEWAY_UNAVAILABLE` when this process shuts down first.
  */
 export async function followAttended(deps: RunDeps, order: Order, attendance: Attendance): Promise<FollowedRun> {
-  const { gone, closing, started, waitMs = longestWaitMs(order) } = attendance;
+  const { gone, closing, started } = attendance;
   const over = new AbortController();
   const end = () => over.abort();
   const signals = closing ? [gone, closing] : [gone];
@@ -49,7 +51,7 @@ export async function followAttended(deps: RunDeps, order: Order, attendance: At
     if (signal.aborted) end();
     signal.addEventListener('abort', end, { once: true });
   }
-  const timer = setTimeout(end, waitMs).unref();
+  const timer = setTimeout(end, waitOf(order, attendance)).unref();
   const release = () => {
     clearTimeout(timer);
     for (const signal of signals) signal.removeEventListener('abort', end);
@@ -57,19 +59,33 @@ export async function followAttended(deps: RunDeps, order: Order, attendance: At
   try {
     const { run, events } = await launchFollowed(deps, order, over.signal);
     started?.(run);
-    return { run, events: toItsEnd(deps, order, attendance, { run, events, release }) };
+    let left: Promise<void> | undefined;
+    const leave = () => {
+      left ??= abandon(deps, order, run);
+      return left;
+    };
+    // At once, not when the events are read next: they may never be.
+    gone.addEventListener('abort', leave, { once: true });
+    if (gone.aborted) void leave();
+    const done = () => {
+      release();
+      gone.removeEventListener('abort', leave);
+    };
+    return { run, events: toItsEnd(attendance, { run, events, leave, done }) };
   } catch (error) {
     release();
     throw error;
   }
 }
 
-async function* toItsEnd(
-  deps: RunDeps,
-  order: Order,
-  attendance: Attendance,
-  { run, events, release }: FollowedRun & { release(): void },
-): AsyncGenerator<Followed> {
+interface Attended extends FollowedRun {
+  /** Cancels the run, once. */
+  leave(): Promise<void>;
+  /** Stops listening to signals. */
+  done(): void;
+}
+
+async function* toItsEnd(attendance: Attendance, { run, events, leave, done }: Attended): AsyncGenerator<Followed> {
   let ended = false;
   try {
     for await (const each of events) {
@@ -81,13 +97,15 @@ async function* toItsEnd(
     }
     if (!ended) throw unended(attendance, run);
   } finally {
-    release();
+    done();
     const goesOn = attendance.closing?.aborted && !attendance.gone.aborted;
-    if (!ended && !goesOn) await abandon(deps, order, run);
+    if (!ended && !goesOn) await leave();
   }
 }
 
-const longestWaitMs = ({ pipeline }: Order): number => pipeline.plan.deadlineMs + GRACE_MS;
+/** The wait of a request: no longer than the run can take, nor than a timer, which fires at once above its maximum. */
+const waitOf = ({ pipeline }: Order, { waitMs = Number.POSITIVE_INFINITY }: Attendance): number =>
+  Math.min(waitMs, pipeline.plan.deadlineMs + GRACE_MS, LONGEST_TIMER_MS);
 
 function unended({ gone, closing }: Attendance, { id }: StartedRun): MillraceError {
   if (gone.aborted) return new MillraceError('REQUEST_ABORTED', 'the caller left before the run had ended');

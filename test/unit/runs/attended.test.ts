@@ -1,0 +1,75 @@
+import { Registry } from 'prom-client';
+import { afterEach, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { pipeline } from '../../../pipelines/index.js';
+import { followAttended, runAttended } from '../../../runs/attended.js';
+import { RunEnds } from '../../../runs/ends.js';
+import type { Order } from '../../../runs/launch.js';
+import { greet, type TestGateway, testGateway } from '../../support/test-gateway.js';
+
+let gateway: TestGateway | undefined;
+afterEach(async () => {
+  await gateway?.close();
+  gateway = undefined;
+});
+
+const patient = pipeline('patient', { input: z.object({ name: z.string() }), deadline: '40d' }, ({ input }) => ({
+  name: input.name,
+}));
+
+/** What `runs/` needs, on a fake Temporal whose runs end after a moment, or never. */
+async function setUp({ end = true } = {}) {
+  gateway = await testGateway();
+  const { deps, temporal } = gateway;
+  temporal.onStart = (run) => {
+    if (end) setTimeout(() => run.end({ output: { name: 'Ada' }, stages: [] }), 50);
+  };
+  const streams = { take: () => () => undefined };
+  const starts = { count: () => undefined };
+  const own = { ...deps, registry: new Registry() };
+  return { temporal, runs: { ...own, ends: new RunEnds(own), streams, starts } as never };
+}
+
+const order = (of = greet): Order => ({ pipeline: of, caller: { tenant: 'default' }, input: { name: 'Ada' } }) as never;
+const attendance = (waitMs?: number) => ({ gone: new AbortController().signal, waitMs });
+
+describe('a run that its caller waits for', () => {
+  it.each([
+    ['longer than a timer can', greet, 2 ** 40],
+    ['whose deadline is longer than a timer can be', patient as unknown as typeof greet, undefined],
+  ])('%s is waited for and not cancelled', async (_, of, waitMs) => {
+    const { runs, temporal } = await setUp();
+    expect(await runAttended(runs, order(of), attendance(waitMs))).toMatchObject({ status: 'succeeded' });
+    expect(temporal.sent).toEqual([]);
+  });
+
+  it.each([
+    ['longer than a timer can', greet, 2 ** 40],
+    ['whose deadline is longer than a timer can be', patient as unknown as typeof greet, undefined],
+  ])('%s is followed and not cancelled', async (_, of, waitMs) => {
+    const { runs, temporal } = await setUp();
+    const { events } = await followAttended(runs, order(of), attendance(waitMs));
+    const items = [];
+    for await (const each of events) items.push(each);
+    expect(items).toMatchObject([{ document: { status: 'succeeded' } }]);
+    expect(temporal.sent).toEqual([]);
+  });
+
+  it('is cancelled when the caller disconnects, though its events are not read', async () => {
+    const { runs, temporal } = await setUp({ end: false });
+    const gone = new AbortController();
+    await followAttended(runs, order(), { gone: gone.signal });
+    gone.abort();
+    await expect.poll(() => temporal.sent).toEqual([['cancel']]);
+  });
+
+  it('is not cancelled when the caller has an idempotency key', async () => {
+    const { runs, temporal } = await setUp({ end: false });
+    const gone = new AbortController();
+    const keyed = { ...order(), idempotencyKey: 'k' };
+    const { events } = await followAttended(runs, keyed, { gone: gone.signal });
+    gone.abort();
+    await expect(events.next()).rejects.toMatchObject({ code: 'REQUEST_ABORTED' });
+    expect(temporal.sent).toEqual([]);
+  });
+});
