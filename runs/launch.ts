@@ -55,7 +55,7 @@ async function launchAndWait(deps: RunDeps, order: Order, { waitMs, gone, starte
     started?.(run);
     const documents = answered !== undefined ? [answered] : [];
     const left = untold === undefined ? Promise.resolve(waitMs) : quietFor(waitMs, close.signal, untold);
-    const settled = left.then((ms) => settle(deps, run, order, ms, close.signal));
+    const settled = left.then((leftMs) => settle(deps, run, order, { waits: waitMs > 0, leftMs }, close.signal));
     const document = await Promise.race([settled, ...documents]);
     if (document.status !== 'running') ended();
     return { run, document };
@@ -141,12 +141,13 @@ async function settle(
   deps: RunDeps,
   run: StartedRun,
   { caller, input }: Order,
-  waitMs: number,
+  { waits, leftMs }: { readonly waits: boolean; readonly leftMs: number },
   gone: AbortSignal,
 ): Promise<RunDocument> {
-  const end = await waitForRun(deps, { id: run.id, tenant: caller.tenant }, waitMs, gone);
-  if (end) return documentOfEnded(deps, run, input, end.outcome);
-  if (!run.replayed && (waitMs === 0 || gone.aborted)) return documentOfStarted(deps, run, input);
+  const end = await waitForRun(deps, { id: run.id, tenant: caller.tenant }, leftMs, gone);
+  // A run that existed before may have ended long ago: only Temporal knows when.
+  if (end && !run.replayed) return documentOfEnded(deps, run, input, end.outcome);
+  if (!run.replayed && (!waits || gone.aborted)) return documentOfStarted(deps, run, input);
   try {
     return (await readRun(deps, run.id, caller)).document;
   } catch (error) {

@@ -29,6 +29,8 @@ interface FakeRun {
   readonly options: { workflowId: string; memo: Record<string, unknown>; args: [JsonObject, RunContext] } & JsonObject;
   readonly started: Date;
   status: 'RUNNING' | 'COMPLETED' | 'FAILED' | 'CANCELED';
+  /** When it ended. Absent: at the time of the description. */
+  closed?: Date;
   readonly ended: Promise<RunResult>;
   end: (result: RunResult | Error) => void;
 }
@@ -196,14 +198,14 @@ export class FakeTemporal {
       })),
     };
     if (this.children.has(id)) return { raw };
-    const { type, status, started, options } = this.#run(id);
+    const { type, status, started, closed, options } = this.#run(id);
     return {
       raw,
       type,
       runId: 'execution-1',
       status: { name: status },
       startTime: started,
-      ...(status !== 'RUNNING' && { closeTime: new Date() }),
+      ...(status !== 'RUNNING' && { closeTime: closed ?? new Date() }),
       memo: JSON.parse(JSON.stringify(options.memo)) as Record<string, unknown>,
     };
   }

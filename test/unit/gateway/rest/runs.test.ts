@@ -164,10 +164,13 @@ describe('an idempotency key', () => {
     expect(second.headers['idempotency-replayed']).toBe('true');
     expect(second.statusCode).toBe(202);
     expect(second.json<RunDocument>().id).toBe(first.json<RunDocument>().id);
-    gateway.temporal.only().end({ output: { text: 'hi' }, stages: [] });
+    const run = gateway.temporal.only();
+    run.closed = new Date('2026-01-01T00:00:00.000Z');
+    run.end({ output: { text: 'hi' }, stages: [] });
     const third = await post({ ...key, prefer: 'wait=1' });
     expect(third.statusCode).toBe(200);
-    expect(third.json()).toMatchObject({ status: 'succeeded', output: { text: 'hi' } });
+    const ended = { status: 'succeeded', output: { text: 'hi' }, endedAt: '2026-01-01T00:00:00.000Z' };
+    expect(third.json()).toMatchObject(ended);
     expect((await post(key)).statusCode).toBe(200);
     expect(await started()).toEqual([['listen', 'default', 1]]);
   });
