@@ -87,7 +87,7 @@ export function wantedGraph(plan: Plan, outputs: readonly string[] | undefined):
   if (outputs === undefined) return plan;
   const graphs = known.get(plan) ?? new Map<string, Graph>();
   known.set(plan, graphs);
-  const key = outputs.join(',');
+  const key = JSON.stringify(outputs);
   const before = graphs.get(key);
   if (before) return before;
   const { output, steps } = wanted(plan, outputs);
