@@ -43,7 +43,7 @@ export interface PreparedRun {
   readonly answered: boolean;
   /** The whole run as one segment, if a fast host is to run it. */
   readonly guarded?: Segment;
-  /** It may be queued before Temporal has confirmed its start. */
+  /** A fast host may get it before Temporal has confirmed its start. */
   readonly changesNothing: boolean;
 }
 
@@ -76,7 +76,7 @@ export function prepareRun(deps: RunDeps, request: RunRequest): PreparedRun {
     webhooks,
     answered,
     ...(guarded && { guarded }),
-    changesNothing: request.idempotencyKey === undefined && changesNothing(plan),
+    changesNothing: guarded !== undefined && request.idempotencyKey === undefined && changesNothing(plan),
   };
 }
 
