@@ -1,4 +1,4 @@
-import { TEMPORAL_SETTINGS } from '../workers/temporal-settings.js';
+import { TEMPORAL_SETTINGS } from '../workers/settings/temporal.js';
 
 /**
  * Settings for the developer's own servers, models and access. A bench uses its own stack: an empty setting counts as

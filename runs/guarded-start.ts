@@ -3,6 +3,7 @@ import { messageOf } from '../pipelines/errors.js';
 import type { SegmentOutcome } from '../pipelines/run/index.js';
 import type { FastJob } from '../stores/jobs/index.js';
 import type { FastPath, RunDeps } from './deps.js';
+import { never, OVER } from './over.js';
 import type { PreparedRun } from './prepare.js';
 import { type StartedRun, startRun, tellGuardian } from './start.js';
 
@@ -11,9 +12,6 @@ import { type StartedRun, startRun, tellGuardian } from './start.js';
  * within a millisecond.
  */
 const TAKEN_MS = 150;
-
-/** Shared: a new error for each abort would capture a stack trace. */
-const OVER = new Error('the outcome is no longer needed');
 
 /**
  * Starts a run on a fast host: starts its workflow as the guardian, with a delay, and puts the job into the queue. A run without side
@@ -77,5 +75,3 @@ async function guard(deps: RunDeps, fast: FastPath, { run, job, ended, put }: Gu
     for (const timer of timers) clearTimeout(timer);
   }
 }
-
-const never = <T>(): Promise<T> => new Promise(() => undefined);

@@ -7,6 +7,7 @@ import type { RunDocument } from './document.js';
 import { type FollowedRun, followRun } from './follow.js';
 import { startGuarded } from './guarded-start.js';
 import type { RunOptions } from './options.js';
+import { never, OVER } from './over.js';
 import { prepareRun, runId } from './prepare.js';
 import { documentOfEnded, documentOfStarted, readRun } from './read.js';
 import { type StartedRun, startRun } from './start.js';
@@ -64,9 +65,6 @@ async function launchAndWait(deps: RunDeps, order: Order, { waitMs, gone, starte
     release();
   }
 }
-
-/** Shared: a new error for each abort would capture a stack trace. */
-const OVER = new Error('the wait is over');
 
 /** Starts a run and streams its events, then its document. */
 export async function launchFollowed(deps: RunDeps, order: Order, gone: AbortSignal): Promise<FollowedRun> {
@@ -156,5 +154,3 @@ async function settle(
     return documentOfStarted(deps, run, input);
   }
 }
-
-const never = <T>(): Promise<T> => new Promise(() => undefined);

@@ -1,13 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { z } from 'zod';
-import { approve, code, type Pipeline, pipeline, text } from '../../pipelines/index.js';
+import { approve, pipeline, text } from '../../pipelines/index.js';
 import type { GivenDecision, Wait } from '../../pipelines/run/index.js';
+import { add, any, one } from './host-fixtures.js';
 import type { SuiteHost, SuiteRun } from './host-suite.js';
-
-const one = z.object({ n: z.number() });
-const add = code('add', { input: one, output: one }, ({ n }) => ({ n: n + 1 }));
-const any = (made: unknown) => made as Pipeline;
 
 /** What a run waits for, as soon as that is so much. */
 export async function waitsOf(run: SuiteRun, count: number): Promise<readonly Wait[]> {

@@ -1,22 +1,26 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { describe, expect, it, vi } from 'vitest';
-import { z } from 'zod';
-import type { Duration } from '../../pipelines/duration.js';
-import {
-  code,
-  eq,
-  gt,
-  gte,
-  MillraceError,
-  type Pipeline,
-  pipeline,
-  type StageOptions,
-  type StageUse,
-  text,
-} from '../../pipelines/index.js';
+import { describe, expect, it } from 'vitest';
+import { code, eq, gt, gte, MillraceError, type Pipeline, pipeline, text } from '../../pipelines/index.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { GivenDecision, RunContext, StageRecord, Wait } from '../../pipelines/run/index.js';
+import {
+  add,
+  any,
+  down,
+  inTurn,
+  list,
+  type N,
+  odd,
+  once,
+  one,
+  pause,
+  quick,
+  seen,
+  single,
+  slow,
+  wrong,
+} from './host-fixtures.js';
 import { hostPeople } from './host-people.js';
+import { hostPlans } from './host-plans.js';
 
 /** A run that a host has under way. */
 export interface SuiteRun {
@@ -46,54 +50,6 @@ export interface SuiteHost {
   ): Promise<SuiteEnd>;
 }
 
-const one = z.object({ n: z.number() });
-type N = z.output<typeof one>;
-const list = z.object({ items: z.array(z.number()) });
-const add = code('add', { input: one, output: one }, ({ n }) => ({ n: n + 1 }));
-const odd = code('odd', { input: one, output: one }, ({ n }) => {
-  if (n % 2 === 1) throw new MillraceError('BACKEND_REJECTED', `${n} is odd`);
-  return { n };
-});
-const slow = code('slow', { input: one, output: one }, async (input, { signal }) => {
-  await sleep(60_000, undefined, { signal });
-  return input;
-});
-
-/** A function that takes long, and one whose calls wait until the first has begun: who comes first is not left to the host. */
-function inTurn(name: string, then: (n: N) => N) {
-  let begin = () => {};
-  const begun = new Promise<void>((resolve) => {
-    begin = resolve;
-  });
-  const long = code(`long-${name}`, { input: one, output: one }, async (input, { signal }) => {
-    begin();
-    await sleep(60_000, undefined, { signal });
-    return input;
-  });
-  const after = code(`after-${name}`, { input: one, output: one }, async (input) => {
-    await begun;
-    return then(input);
-  });
-  return { long, after, begun };
-}
-
-/** An abort reaches a function some time after its run has ended, and how long that takes depends on the machine. */
-const seen = (events: readonly string[], event: string) =>
-  vi.waitFor(() => expect(events).toContain(event), { timeout: 10_000, interval: 20 });
-const pause = code('pause', { input: one, output: one }, async (input) => {
-  await sleep(200);
-  return input;
-});
-const down = code('down', { input: one, output: one }, () => {
-  throw new MillraceError('BACKEND_UNAVAILABLE', 'down');
-});
-const wrong = code('wrong', { input: one, output: one }, () => {
-  throw new MillraceError('BACKEND_REJECTED', 'wrong');
-});
-const quick = { retry: { attempts: 3, backoff: { initial: '5ms', max: '5ms' } } } as const;
-const once = { retry: { attempts: 1 } } as const;
-const any = (made: unknown) => made as Pipeline;
-
 const inner = pipeline('inner', { input: one, deadline: '1m' }, ({ input, stage }) => ({
   n: stage('add', add, { n: input.n }).n,
 }));
@@ -120,12 +76,6 @@ const flow = any(
     return { all, size: chosen.size, winner: first.winner, sub: sub.n, child: child.n };
   }),
 );
-
-/** A pipeline of the one stage `a`; `options` are its policy, and the pipeline's deadline. */
-const single = (name: string, use: StageUse<N, N>, options: StageOptions<N, N>, deadline: Duration = '1m') =>
-  any(
-    pipeline(name, { input: one, deadline }, ({ input, stage }) => ({ n: stage('a', use, { n: input.n }, options).n })),
-  );
 
 /** What every host of the interpreter has to do, and all do alike. */
 export function hostSuite(name: string, host: () => SuiteHost): void {
@@ -389,57 +339,5 @@ export function hostSuite(name: string, host: () => SuiteHost): void {
     });
   });
 
-  describe(`${name}: plans that no definition gives`, () => {
-    const { plan } = single('broken', add, {});
-    const broken = (change: (plan: JsonObject) => JsonObject): Partial<RunContext> => ({
-      plan: change(plan as unknown as JsonObject) as unknown as RunContext['plan'],
-    });
-    const [stage] = plan.stages as unknown as readonly JsonObject[];
-    const cases: readonly (readonly [string, Partial<RunContext>])[] = [
-      ['steps that are no list', broken((own) => ({ ...own, stages: 7 }))],
-      ['no steps', broken(({ stages: _, ...own }) => own)],
-      ['a step that is nothing', broken((own) => ({ ...own, stages: [null] }))],
-      [
-        'control flow of an unknown kind',
-        broken((own) => ({ ...own, stages: [{ id: 'a', kind: 'until', body: {} }] })),
-      ],
-      ['a stage of no placement', { placement: {} }],
-      [
-        'a loop without a body',
-        broken((own) => ({ ...own, stages: [{ id: 'a', kind: 'each', over: [1], concurrency: 1 }] })),
-      ],
-      [
-        'a loop without room',
-        broken((own) => ({
-          ...own,
-          stages: [
-            { id: 'l', kind: 'each', over: [1], concurrency: 0, onFailure: 'fail', body: { stages: [], output: 1 } },
-          ],
-        })),
-      ],
-      ['a race of nobody', broken((own) => ({ ...own, stages: [{ id: 'r', kind: 'race', contenders: {} }] }))],
-      ['a step that was before', broken((own) => ({ ...own, stages: [stage as JsonObject, stage as JsonObject] }))],
-      ['a step that nobody has', broken((own) => ({ ...own, output: { n: { $ref: 'nobody.n' } } }))],
-      [
-        'a step that reads a later one',
-        broken((own) => ({
-          ...own,
-          stages: [
-            { ...stage, input: { n: { $ref: 'b.n' } } },
-            { ...stage, id: 'b' },
-          ],
-        })),
-      ],
-      ['an unknown operator', broken((own) => ({ ...own, output: { n: { $op: 'guess', of: [1] } } }))],
-    ];
-    it.each(cases)('fails a run with %s', async (_, context) => {
-      const end = await host().run(single('broken', add, {}), { n: 1 }, { context });
-      expect(end.code).toBe('INVALID_PIPELINE');
-    });
-
-    it('fails a run of an unknown plan version', async () => {
-      const context = broken((own) => ({ ...own, planVersion: 99 }));
-      expect((await host().run(single('broken', add, {}), { n: 1 }, { context })).code).toBe('UNKNOWN_PLAN_VERSION');
-    });
-  });
+  hostPlans(name, host);
 }

@@ -1,5 +1,5 @@
+import { TEMPORAL_SETTINGS } from '../../workers/settings/temporal.js';
 import { readSettings, type Settings } from '../../workers/settings.js';
-import { TEMPORAL_SETTINGS } from '../../workers/temporal-settings.js';
 
 /** Ports of the stack that tests start: apart from those of a demo that may be up. */
 const TEST_PORT_BASE = process.env.MILLRACE_TEST_PORT_BASE ?? '7500';

@@ -1,0 +1,41 @@
+import { z } from 'zod';
+import { list, SHORTEST_SECRET } from './fields.js';
+
+/** Who may reach the gateway, and what new runs are placed by. */
+export const ACCESS_SETTINGS = {
+  MILLRACE_GATEWAY_HOST: z
+    .string()
+    .default('127.0.0.1')
+    .describe(
+      'Address the gateway binds. If other machines can reach it, keys or an authenticating proxy are required.',
+    ),
+  MILLRACE_KEYS: z
+    .string()
+    .optional()
+    .describe(
+      'JSON file of API keys, maintained by "millrace keys"; a change takes effect within a second. With it every request needs a key. Unset: the gateway serves this machine only.',
+    ),
+  MILLRACE_PROXY_AUTHENTICATES: z
+    .enum(['no', 'yes'])
+    .default('no')
+    .describe(
+      'Whether a proxy in front authenticates callers, sets `Millrace-Tenant` on every request and removes it from clients’ requests: the gateway then needs no keys.',
+    ),
+  MILLRACE_PROXY_SECRET: list(
+    'What that proxy sends as `Millrace-Proxy-Secret`, at least 32 characters; several, separated by commas, during a rotation. Required if other machines can reach the gateway’s address.',
+    SHORTEST_SECRET,
+  ),
+  MILLRACE_PROXY_GRPC: z
+    .enum(['off', 'on'])
+    .default('off')
+    .describe(
+      'Whether gRPC is served when a proxy authenticates. Off: most proxies pass HTTP only, and a port beside the proxy would bypass it. On: the same headers are required as metadata.',
+    ),
+  MILLRACE_API_KEY: z.string().optional().describe('API key that the command line sends to the gateway.'),
+  MILLRACE_PLACEMENT: z
+    .string()
+    .optional()
+    .describe(
+      'Placement file, as written by `millrace place`, that new runs use; a change takes effect within a second. Default: none, every stage goes to the shared queue.',
+    ),
+};

@@ -1,0 +1,27 @@
+import { z } from 'zod';
+import { BASE_PORT, port } from './fields.js';
+
+/** Ports of the processes that Millrace starts, from one base, so that a second stack needs one setting. */
+export const portSettings = (basePort: number) => ({
+  MILLRACE_PORT_BASE: port('First of the ports below; they follow in order.', BASE_PORT),
+  MILLRACE_GATEWAY_PORT: port('HTTP trigger.', basePort),
+  MILLRACE_WORKER_METRICS_PORT: port('Prometheus metrics of the worker.', basePort + 1),
+  MILLRACE_TEMPORAL_PORT: port('Embedded Temporal, gRPC.', basePort + 2),
+  MILLRACE_TEMPORAL_UI_PORT: port('Embedded Temporal UI.', basePort + 3),
+  MILLRACE_REDIS_PORT: port('Embedded Redis for the state of runs.', basePort + 4),
+  MILLRACE_TRITON_HTTP_PORT: port('Embedded Triton, HTTP.', basePort + 5),
+  MILLRACE_TRITON_GRPC_PORT: port('Embedded Triton, gRPC.', basePort + 6),
+  MILLRACE_TRITON_METRICS_PORT: port('Embedded Triton, metrics.', basePort + 7),
+  MILLRACE_LLM_PORT: port('Embedded LLM server.', basePort + 8),
+  MILLRACE_KSERVE_GRPC_PORT: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(65_535)
+    .default(basePort + 9)
+    .describe(
+      'gRPC port of the inference protocol (KServe v2), on the gateway’s address; REST is on the gateway’s port. 0 turns gRPC off.',
+    ),
+  MILLRACE_REDIS_INDEX_PORT: port('Embedded Redis for vector indexes.', basePort + 10),
+  MILLRACE_REDIS_CACHE_PORT: port('Embedded Redis for the semantic cache.', basePort + 11),
+});

@@ -1,0 +1,60 @@
+import { z } from 'zod';
+import { list, ms } from './fields.js';
+import { TEMPORAL_SETTINGS } from './temporal.js';
+
+/** The user’s own servers. Unset: the embedded stack’s. */
+export const SERVER_SETTINGS = {
+  ...TEMPORAL_SETTINGS,
+  MILLRACE_TASK_QUEUE: z
+    .string()
+    .default('millrace')
+    .describe('Temporal task queue; use different names for two deployments in one namespace.'),
+  TEMPORAL_UI_URL: z.url().optional().describe('Base URL of the Temporal UI, for links to runs.'),
+  REDIS_URL: z
+    .string()
+    .optional()
+    .describe(
+      'URL of your Redis for the state of runs: journals, jobs, events, sessions, limits. Its `maxmemory-policy` must be `noeviction`.',
+    ),
+  REDIS_INDEX_URL: z
+    .string()
+    .optional()
+    .describe(
+      'URL of your Redis (8 or later) for vector indexes, also with `noeviction`; default: that of `REDIS_URL`, else the embedded one.',
+    ),
+  REDIS_CACHE_URL: z
+    .string()
+    .optional()
+    .describe(
+      'URL of your Redis (8 or later) for the semantic cache: a separate server that may evict (`allkeys-lru` or `volatile-lru`); default: the embedded one.',
+    ),
+  MILLRACE_RECORD_KEPT_MS: ms(
+    'How long the record of a run is kept after its end, a day by default; a failed run can be resumed until then.',
+    24 * 3_600_000,
+  ),
+  MILLRACE_STORE_POLICY_UNSEEN: z
+    .enum(['refuse', 'accept'])
+    .default('refuse')
+    .describe(
+      'Whether to use a Redis for state or indexes that reveals its `maxmemory-policy` neither in `INFO` nor by `CONFIG GET`: `accept` confirms that you have verified `noeviction`.',
+    ),
+  TRITON_URL: list('host:port of your Triton gRPC endpoints, separated by commas.'),
+  LLM_BASE_URL: list('Base URLs (ending in /v1) of your OpenAI-compatible servers, separated by commas.'),
+  LLM_MODEL: z.string().default('assistant').describe('Model name to send to the LLM server.'),
+  LLM_API_KEY: z
+    .string()
+    .default('none')
+    .describe(
+      'Bearer token, sent to LLM_BASE_URL only; other pools name theirs in the models file (apiKey). llama.cpp and vLLM need none by default.',
+    ),
+  MILLRACE_GATEWAY_URL: z
+    .url()
+    .optional()
+    .describe('Base URL of the gateway, for the command line; default: this machine’s.'),
+  MILLRACE_PUBLIC_URL: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe(
+      'Base URL at which callers reach this gateway, if a proxy in front has another scheme, host or path: links start with it. Forwarded headers are not trusted.',
+    ),
+};
