@@ -35,6 +35,8 @@ export class Scene {
   readonly temporal: string;
   readonly base = gatewayUrl(settings);
   readonly processes: readonly ChaosProcess[];
+  /** Keeps the release that a deploy has replaced, for the runs that began under it. */
+  readonly #old: ChaosProcess;
   readonly #seed: number;
   readonly #redis: Redis;
   readonly replica: Replica | undefined;
@@ -47,6 +49,7 @@ export class Scene {
       readonly receiver: Receiver;
       readonly temporal: string;
       readonly processes: readonly ChaosProcess[];
+      readonly old: ChaosProcess;
       readonly links: Links;
       readonly proxies: readonly FaultyProxy[];
       readonly replica: Replica | undefined;
@@ -56,6 +59,7 @@ export class Scene {
     this.receiver = parts.receiver;
     this.temporal = parts.temporal;
     this.processes = parts.processes;
+    this.#old = parts.old;
     this.replica = parts.replica;
     this.#links = parts.links;
     this.#redis = new Redis(settings.MILLRACE_REDIS_PORT, HOST).on('error', () => undefined);
@@ -86,14 +90,15 @@ export class Scene {
       temporal: await Link.open({ port: LINK_PORTS.temporal, target: settings.MILLRACE_TEMPORAL_PORT }),
       llm: await Link.open({ port: LINK_PORTS.llm, target: settings.MILLRACE_LLM_PORT }),
     };
-    const processes = processesOf(options);
-    const scene = new Scene(options, { receiver: await Receiver.open(), temporal, processes, links, proxies, replica });
+    const { processes, old } = processesOf(options);
+    const receiver = await Receiver.open();
+    const scene = new Scene(options, { receiver, temporal, processes, old, links, proxies, replica });
     await Promise.all(processes.map((each) => each.start()));
     return scene;
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.processes.map((each) => each.kill()));
+    await Promise.all([...this.processes, this.#old].map((each) => each.kill()));
     this.#redis.disconnect();
     for (const each of this.#closing) each.close();
     await down(settings);
@@ -109,7 +114,7 @@ export class Scene {
       ...PARTS.map((part) => [part, killPart(part)] as const),
       ...workers.map((worker) => [worker.name, killProcess(worker)] as const),
       ...gateways.map((gateway) => [gateway.name, killProcess(gateway, handedOut)] as const),
-      ...gateways.map((gateway) => ['deploy', deploy(workers, gateway, whole)] as const),
+      ...gateways.map((gateway) => ['deploy', deploy({ workers, gateway, old: this.#old }, whole)] as const),
       ...(this.replica ? [['replica', failingReplica(this.replica, () => isReady('llm'))] as const] : []),
       ['outage', outage(this.#links.llm, () => isReady('llm'))],
       ['flushed', flushed(this.#redis, whole)],
@@ -127,7 +132,7 @@ interface Links {
   readonly llm: Link;
 }
 
-function processesOf({ models, withReplica, onFailedAttempt }: SceneOptions): ChaosProcess[] {
+function processesOf({ models, withReplica, onFailedAttempt }: SceneOptions) {
   const llms = [PROXY_PORTS.llm, ...(withReplica ? [REPLICA_PORT] : [])].map((port) => `http://${HOST}:${port}/v1`);
   const servers: Readonly<Record<string, string>> = models
     ? { TRITON_URL: `${HOST}:${PROXY_PORTS.triton}`, LLM_BASE_URL: llms.join(',') }
@@ -143,9 +148,6 @@ function processesOf({ models, withReplica, onFailedAttempt }: SceneOptions): Ch
     TEMPORAL_ADDRESS: `${HOST}:${LINK_PORTS.temporal}`,
   };
   const probe = `${gatewayUrl(settings)}/readyz`;
-  return [
-    worker('worker-a', linked),
-    worker('worker-b'),
-    new ChaosProcess({ name: 'gateway', role: 'gateway', env: servers, probe }),
-  ];
+  const gateway = new ChaosProcess({ name: 'gateway', role: 'gateway', env: servers, probe });
+  return { processes: [worker('worker-a', linked), worker('worker-b'), gateway], old: worker('worker-old') };
 }

@@ -11,7 +11,11 @@ const PORT_BASE = 7640;
 export const PROXY_PORTS = { triton: PORT_BASE + 14, llm: PORT_BASE + 15 } as const;
 export const LINK_PORTS = { redis: PORT_BASE + 16, temporal: PORT_BASE + 17, llm: PORT_BASE + 18 } as const;
 export const REPLICA_PORT = PORT_BASE + 19;
-export const METRICS_PORTS = { 'worker-a': PORT_BASE + 12, 'worker-b': PORT_BASE + 13 } as const;
+export const METRICS_PORTS = {
+  'worker-a': PORT_BASE + 12,
+  'worker-b': PORT_BASE + 13,
+  'worker-old': PORT_BASE + 20,
+} as const;
 
 /** The environment of all processes that the suite starts. */
 export const environment = environmentOf({
