@@ -5,7 +5,7 @@ import { TENANT } from '../../pipelines/tenant.js';
 import { problemAnswers } from './problems.js';
 import type { AnswerDoc, ContentDoc, ParameterDoc, RouteDoc } from './route-doc.js';
 import { COMPONENTS, schemaOf } from './schemas.js';
-import { shareDefinitions } from './shared-definitions.js';
+import { shareAllDefinitions, shareDefinitions } from './shared-definitions.js';
 
 /** A route of the gateway with its documentation. */
 export interface DocumentedRoute {
@@ -73,7 +73,7 @@ export function openApiDocument(
     servers: [{ url: path }],
     security: [{ key: [] }, {}],
     tags: [...new Set(routes.flatMap(({ doc }) => (doc ? [doc.tag] : [])))].map((name) => ({ name })),
-    paths: shareDefinitions(sorted, schemas),
+    paths: shareAllDefinitions(sorted, schemas),
     components: {
       schemas,
       securitySchemes: {

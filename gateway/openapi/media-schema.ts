@@ -1,4 +1,5 @@
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
+import { mapSubschemas } from '../../pipelines/json-schema/map-subschemas.js';
 import type { Schema } from './route-doc.js';
 
 /** Replaces media and tensors in a pipeline's schema, which are validated by code, by their wire form. */
@@ -7,12 +8,11 @@ export function withMedia(schema: Json, as: (node: JsonObject, kind: 'audio' | '
 }
 
 function walk(node: Json, as: (node: JsonObject, kind: 'audio' | 'image') => Schema): Json {
-  if (Array.isArray(node)) return node.map((item: Json) => walk(item, as));
   if (!isJsonObject(node)) return node;
   const { media, tensor } = node;
   if (media === 'audio' || media === 'image') return as(node, media);
   if (isJsonObject(tensor)) return tensorSchema(tensor);
-  return Object.fromEntries(Object.entries(node).map(([key, inner]) => [key, walk(inner, as)]));
+  return mapSubschemas(node, (schema) => walk(schema, as));
 }
 
 function tensorSchema({ dtype = '', shape }: JsonObject): Schema {

@@ -15,9 +15,7 @@ export interface ParameterDoc {
 }
 
 /** Alternatives of a body, by media type. */
-export type ContentDoc = Readonly<
-  Record<string, { readonly schema: Schema; readonly encoding?: Schema; readonly example?: JsonObject }>
->;
+export type ContentDoc = Readonly<Record<string, { readonly schema: Schema; readonly example?: JsonObject }>>;
 
 export interface AnswerDoc {
   readonly description: string;

@@ -126,6 +126,33 @@ test('a schema that contains itself is a component, of all pipelines that have i
   expect(start(document.paths, 'two').requestBody).toEqual(start(document.paths, 'one').requestBody);
 });
 
+test('fields may have the names of keywords, and values look like schemas', async () => {
+  const input = z.object({
+    tensor: z.object({ media: z.string() }),
+    $defs: z.string(),
+    $ref: z.string(),
+    media: z.string(),
+    schema: z.object({ media: z.literal('audio') }).default({ media: 'audio' }),
+  });
+  const other = await testGateway(
+    {},
+    { pipelines: [pipeline('named', { input }, ({ input }) => ({ tensor: input.tensor }))] },
+  );
+  const { paths } = (await other.app.inject('/openapi.json')).json<Document>();
+  await other.close();
+  const { schema } = start(paths, 'named').requestBody?.content['application/json'] ?? {};
+  expect(schema).toMatchObject({
+    required: ['tensor', '$defs', '$ref', 'media'],
+    properties: {
+      tensor: { type: 'object', properties: { media: { type: 'string' } } },
+      $defs: { type: 'string' },
+      $ref: { type: 'string' },
+      media: { type: 'string' },
+      schema: { default: { media: 'audio' }, properties: { media: { const: 'audio' } } },
+    },
+  });
+});
+
 test('a pipeline’s example is a small input that it takes', async () => {
   const [small, spoken, either] = [
     z.object({
