@@ -63,7 +63,7 @@ export async function replanPlacement(settings: Settings, options: ReplanCommand
   const client = new Client({ connection, namespace: settings.TEMPORAL_NAMESPACE });
   try {
     if (options.every === undefined)
-      tell(options, await lookOnce(settings, options, client, new AbortController().signal));
+      report(options, await measureOnce(settings, options, client, new AbortController().signal));
     else await watch(settings, options, client, options.every);
   } finally {
     await connection.close();
@@ -83,9 +83,9 @@ async function watch(
   let before = '';
   while (!signal.aborted) {
     try {
-      const look = await lookOnce(settings, options, client, signal);
-      if (look.news !== before && !signal.aborted) tell(options, look);
-      before = look.news;
+      const measurement = await measureOnce(settings, options, client, signal);
+      if (measurement.news !== before && !signal.aborted) report(options, measurement);
+      before = measurement.news;
     } catch (error) {
       // Errors do not end the watch: a server that is away now may be back for the next measurement.
       const code = error instanceof MillraceError ? `${error.code}: ` : '';
@@ -95,7 +95,7 @@ async function watch(
   }
 }
 
-interface Look {
+interface Measurement {
   readonly placement: PlacementDocument;
   readonly measured: Measured;
   readonly found: Replanned;
@@ -104,12 +104,12 @@ interface Look {
   readonly news: string;
 }
 
-async function lookOnce(
+async function measureOnce(
   settings: Settings,
   options: ReplanCommandOptions,
   client: Client,
   signal: AbortSignal,
-): Promise<Look> {
+): Promise<Measurement> {
   const { file, placement, appliedAt } = await inForce(settings, options);
   const input = await filesOf(settings, options, placement);
   const measured = await measuredBy({
@@ -216,7 +216,10 @@ function loadOf(
   return makeLoad(arriving, sloMs, seed);
 }
 
-function tell({ json, out, cluster }: ReplanCommandOptions, { placement, measured, found, input }: Look): void {
+function report(
+  { json, out, cluster }: ReplanCommandOptions,
+  { placement, measured, found, input }: Measurement,
+): void {
   const { proposal } = found;
   const changes = proposal !== null && proposal.version !== placement.version;
   const file = path.join(out, `placement-${proposal?.version}.json`);

@@ -51,12 +51,12 @@ export async function validate(
   process.exitCode = errors > 0 ? EXIT.failed : EXIT.ok;
 }
 
-interface Looked {
+interface Checked {
   readonly findings: readonly Finding[];
   readonly names: readonly string[];
 }
 
-async function ofModule(module: string | undefined, pools: Pools): Promise<Looked> {
+async function ofModule(module: string | undefined, pools: Pools): Promise<Checked> {
   let pipelines: readonly Pipeline[];
   let functions: Deployment['functions'];
   try {
@@ -75,7 +75,7 @@ async function ofModule(module: string | undefined, pools: Pools): Promise<Looke
   return { findings, names: pipelines.map(({ name }) => name) };
 }
 
-async function ofPlanFile(file: string, pools: Pools): Promise<Looked> {
+async function ofPlanFile(file: string, pools: Pools): Promise<Checked> {
   let value: unknown;
   try {
     value = JSON.parse(await readFile(file, 'utf8'));

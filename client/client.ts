@@ -181,7 +181,7 @@ export class MillraceClient {
     let last = after ?? '';
     let pauseMs = PAUSE.firstMs;
     while (!signal?.aborted) {
-      let asked: number | undefined;
+      let requestedMs: number | undefined;
       try {
         const headers = { accept: 'text/event-stream', ...(last !== '' && { 'last-event-id': last }) };
         const response = await this.#request(`${runPath(id)}/events`, { headers, ...(signal && { signal }) });
@@ -200,9 +200,9 @@ export class MillraceClient {
       } catch (error) {
         if (signal?.aborted) return;
         if (error instanceof ClientError && !isPassing(error)) throw error;
-        asked = error instanceof ClientError ? error.retryAfterMs : undefined;
+        requestedMs = error instanceof ClientError ? error.retryAfterMs : undefined;
       }
-      await pause(asked ?? pauseMs, signal);
+      await pause(requestedMs ?? pauseMs, signal);
       pauseMs = Math.min(2 * pauseMs, PAUSE.longestMs);
     }
   }
@@ -260,10 +260,10 @@ export class MillraceClient {
     }
   }
 
-  async #whenThereIsRoom<T>(ask: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  async #whenThereIsRoom<T>(send: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     for (let pauseMs = PAUSE.firstMs; ; pauseMs = Math.min(2 * pauseMs, PAUSE.longestMs)) {
       try {
-        return await ask();
+        return await send();
       } catch (error) {
         if (!(error instanceof ClientError) || error.status !== 429 || signal?.aborted) throw error;
         await pause(error.retryAfterMs ?? pauseMs, signal);

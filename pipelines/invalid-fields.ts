@@ -15,9 +15,9 @@ export function invalidFields(code: ErrorCode, all: readonly FieldError[], more:
     field: clipped(field, LONGEST.field),
     message: clipped(message, LONGEST.message),
   }));
-  const told = fields.map(({ field, message }) => `${field}: ${message}`);
-  if (all.length > fields.length) told.push(`and ${all.length - fields.length} more`);
-  return new MillraceError(code, told.join('; '), { ...more, fields });
+  const parts = fields.map(({ field, message }) => `${field}: ${message}`);
+  if (all.length > fields.length) parts.push(`and ${all.length - fields.length} more`);
+  return new MillraceError(code, parts.join('; '), { ...more, fields });
 }
 
 const clipped = (text: string, longest: number): string =>

@@ -77,10 +77,10 @@ export function nextDelayMs(
 ): number {
   const { initialMs, factor, maxMs, jitter = 0 } = policy;
   // A server that sends 0 states no preference.
-  const asked = retryAfterMs !== undefined && retryAfterMs > 0 ? retryAfterMs : undefined;
+  const requestedMs = retryAfterMs !== undefined && retryAfterMs > 0 ? retryAfterMs : undefined;
   const delay =
-    asked === undefined
+    requestedMs === undefined
       ? Math.min(initialMs * factor ** (attempt - 1), maxMs) * (1 + jitter * (2 * random - 1))
-      : asked * (1 + jitter * random);
+      : requestedMs * (1 + jitter * random);
   return Math.max(1, Math.round(delay));
 }

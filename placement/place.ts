@@ -33,7 +33,7 @@ export interface PoolDescription {
 
 /** Capability that an option of a stage requires; an empty list requires none. */
 const NEEDS: Readonly<Record<string, string>> = { schema: 'structured-output', tools: 'tools', servers: 'tools' };
-const asksFor = (option: string, { with: options }: Alternative): boolean => {
+const usesOption = (option: string, { with: options }: Alternative): boolean => {
   const value = options[option];
   return Array.isArray(value) ? value.length > 0 : value !== undefined;
 };
@@ -124,7 +124,7 @@ function placeOne(plan: Plan, stage: StagePlan, by: Alternative, ground: Ground,
   // An agent's calls have a kind of their own.
   const { calls = by.kind } = kindOf(by);
   const { connector, devices, capabilities, price } = describe(plan, poolOf, by.model, field, calls);
-  const needed = Object.entries(NEEDS).flatMap(([option, capability]) => (asksFor(option, by) ? [capability] : []));
+  const needed = Object.entries(NEEDS).flatMap(([option, capability]) => (usesOption(option, by) ? [capability] : []));
   if (streams(stage)) needed.push('stream');
   const missing = needed.find((capability) => !capabilities.has(capability));
   if (missing !== undefined) {

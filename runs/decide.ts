@@ -20,7 +20,7 @@ const DECISION_MS = 10_000;
 /** gRPC `ABORTED`: the run continues as new or moves to another worker; the decision has to be sent again. */
 const ABORTED = 10;
 
-interface Asked {
+interface DecisionRequest {
   readonly sent: GivenDecision;
   /** Path of the wait, where the caller names it. */
   readonly stage: string | undefined;
@@ -42,10 +42,10 @@ export function notWaiting(nonce: string, waits: readonly Wait[]): MillraceError
 }
 
 /** False if neither the run nor any of its child runs has the wait. */
-async function isTaken(deps: RunDeps, of: Within, asked: Asked): Promise<boolean> {
-  const { sent, stage } = asked;
+async function isTaken(deps: RunDeps, of: Within, request: DecisionRequest): Promise<boolean> {
+  const { sent, stage } = request;
   const inside = stage?.startsWith(prefixOf(of)) ? stage.slice(prefixOf(of).length) : undefined;
-  const known = await knows(deps, of, { ...sent, ...(inside !== undefined && { path: inside }) });
+  const known = await sendDecision(deps, of, { ...sent, ...(inside !== undefined && { path: inside }) });
   if (known) return true;
   const all = await childrenOf(deps, of.workflowId);
   const children = all
@@ -55,7 +55,7 @@ async function isTaken(deps: RunDeps, of: Within, asked: Asked): Promise<boolean
     const message = `must be given: the run has ${children.length} child runs, too many to ask them all`;
     throw invalidFields('INVALID_INPUT', [{ field: 'stage', message }]);
   }
-  const answers = await Promise.allSettled(children.map((child) => isTaken(deps, child, asked)));
+  const answers = await Promise.allSettled(children.map((child) => isTaken(deps, child, request)));
   if (answers.some((answer) => answer.status === 'fulfilled' && answer.value)) return true;
   const refused = answers.find((answer) => answer.status === 'rejected');
   if (refused) throw refused.reason;
@@ -63,7 +63,7 @@ async function isTaken(deps: RunDeps, of: Within, asked: Asked): Promise<boolean
 }
 
 /** Sends the decision to one run. False if it does not have the wait; throws if it rejects the decision. */
-async function knows({ temporal }: RunDeps, of: Within, sent: GivenDecision): Promise<boolean> {
+async function sendDecision({ temporal }: RunDeps, of: Within, sent: GivenDecision): Promise<boolean> {
   const { id, workflowId } = of;
   const handle = temporal.workflow.getHandle(workflowId);
   try {

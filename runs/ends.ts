@@ -15,15 +15,15 @@ const LONG_POLLS = 256;
 const SHARE_OF_TENANT = 0.75;
 
 /** Polling of runs without a long poll: interval per run in milliseconds, and concurrency. */
-const LOOK_EVERY_MS = 1_000;
-const LOOKS_AT_ONCE = 8;
+const DESCRIBE_EVERY_MS = 1_000;
+const DESCRIBED_AT_ONCE = 8;
 const TICK_MS = 100;
 
 interface Watched extends EndingRun {
   readonly waiters: Set<{ settle(end: RunEnd): void; fail(error: unknown): void }>;
   /** Aborts when the last waiter has left. */
   readonly left: AbortController;
-  lookedAt: number;
+  describedAt: number;
 }
 
 type Reading = Pick<RunParts, 'temporal' | 'uiUrl' | 'webhooks' | 'logger' | 'registry' | 'limits'>;
@@ -42,7 +42,7 @@ export class RunEnds {
   /** Open long polls by tenant. */
   readonly #polls = new Map<string, number>();
   #polling = 0;
-  #looking = 0;
+  #describing = 0;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(deps: Reading) {
@@ -91,7 +91,7 @@ export class RunEnds {
   }
 
   #watch({ id, tenant }: EndingRun): Watched {
-    const watched: Watched = { id, tenant, waiters: new Set(), left: new AbortController(), lookedAt: 0 };
+    const watched: Watched = { id, tenant, waiters: new Set(), left: new AbortController(), describedAt: 0 };
     this.#watched.set(id, watched);
     if (this.#mayPoll(tenant)) void this.#poll(watched);
     else this.#queue(watched);
@@ -113,16 +113,16 @@ export class RunEnds {
   async #poll(watched: Watched): Promise<void> {
     const { temporal } = this.#deps;
     this.#count(watched.tenant, 1);
-    const asked = temporal.withAbortSignal(watched.left.signal, () =>
+    const result = temporal.withAbortSignal(watched.left.signal, () =>
       outcomeOf(temporal.workflow.getHandle(watched.id)),
     );
-    await asked
+    await result
       .finally(() => this.#count(watched.tenant, -1))
       .then(
         (outcome) => (outcome ? this.#ended(watched, outcome) : undefined),
         (error: unknown) => {
           if (!isFull(error)) return this.#failed(watched, error);
-          watched.lookedAt = performance.now();
+          watched.describedAt = performance.now();
           this.#queue(watched);
         },
       );
@@ -145,26 +145,26 @@ export class RunEnds {
     this.#timer = undefined;
     const now = performance.now();
     for (const watched of this.#unpolled) {
-      const due = watched.lookedAt + LOOK_EVERY_MS <= now;
+      const due = watched.describedAt + DESCRIBE_EVERY_MS <= now;
       // A run whose long poll Temporal has just rejected waits for its turn.
       if (due && this.#mayPoll(watched.tenant)) {
         this.#unpolled.delete(watched);
-        watched.lookedAt = now;
+        watched.describedAt = now;
         void this.#poll(watched);
-      } else if (due && this.#looking < LOOKS_AT_ONCE) {
+      } else if (due && this.#describing < DESCRIBED_AT_ONCE) {
         this.#unpolled.delete(watched);
-        watched.lookedAt = now;
-        void this.#look(watched);
+        watched.describedAt = now;
+        void this.#describe(watched);
       } else break;
     }
     if (this.#unpolled.size > 0) this.#timer ??= setTimeout(() => this.#next(), TICK_MS).unref();
   }
 
   /** Never rejects. */
-  async #look(watched: Watched): Promise<void> {
+  async #describe(watched: Watched): Promise<void> {
     const { temporal } = this.#deps;
     const handle = temporal.workflow.getHandle(watched.id);
-    this.#looking++;
+    this.#describing++;
     try {
       const outcome = await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, async () => {
         const { status } = await handle.describe();
@@ -177,7 +177,7 @@ export class RunEnds {
       if (isFull(error)) this.#queue(watched);
       else this.#failed(watched, error);
     } finally {
-      this.#looking--;
+      this.#describing--;
     }
   }
 

@@ -51,8 +51,8 @@ export interface PreparedRun {
 export function prepareRun(deps: RunDeps, request: RunRequest): PreparedRun {
   const { pipeline, tenant, input, options = {}, resumes, answer = false } = request;
   const { plan } = pipeline;
-  const told = { tenant, pipeline: plan.name, webhook: options.webhook };
-  const webhooks = resumes ? (resumes.webhooks ?? []) : webhookTargets(deps.webhooks, told);
+  const scope = { tenant, pipeline: plan.name, webhook: options.webhook };
+  const webhooks = resumes ? (resumes.webhooks ?? []) : webhookTargets(deps.webhooks, scope);
   const channel = answer ? deps.answers?.channel : undefined;
   const answered = channel !== undefined && isOneSegment(wantedGraph(plan, options.outputs));
   // With receivers, the delivery workflow starts the run; without a waiting caller, the fast path gains nothing.

@@ -13,7 +13,7 @@ import { outcomeOf, type RunOutcome } from './outcome.js';
 import type { StartedRun } from './start.js';
 import { pendingIn, waitingIn } from './waiting.js';
 import { withWaits } from './waiting-for.js';
-import { deliveryOf } from './webhooks/told-run.js';
+import { deliveryOf } from './webhooks/start-with-delivery.js';
 
 /** Timeout of a query for the stage table, in milliseconds. Without an answer the run is shown without it. */
 const QUERY_MS = 1_000;
@@ -193,7 +193,7 @@ export async function stagesOf(temporal: Client, id: string): Promise<readonly S
 }
 
 /** Whether a step of the kind may wait for a person. */
-const mayAsk = (kind: string): boolean => kind === 'pipeline' || traitsOf(kind)?.servedBy === 'interpreter';
+const mayHaveWaits = (kind: string): boolean => kind === 'pipeline' || traitsOf(kind)?.servedBy === 'interpreter';
 
 /** Queries the workflow, which takes a worker; what it does not answer is left out. */
 async function liveState(temporal: Client, id: string, children: readonly string[]): Promise<Live> {
@@ -201,7 +201,7 @@ async function liveState(temporal: Client, id: string, children: readonly string
   try {
     return await temporal.withDeadline(Date.now() + QUERY_MS, async () => {
       stages = await temporal.workflow.getHandle(id).query<readonly StageRecord[]>(STAGES_QUERY);
-      const mayWait = stages.some(({ kind, status }) => status === 'running' && mayAsk(kind));
+      const mayWait = stages.some(({ kind, status }) => status === 'running' && mayHaveWaits(kind));
       return { stages, waiting: mayWait ? await waitingIn({ temporal }, id, children) : [] };
     });
   } catch {

@@ -31,7 +31,7 @@ export async function resumeRun(deps: RunDeps, id: string, caller: Caller, wish:
   if (running)
     throw new MillraceError('RUN_NOT_ENDED', 'the run is still running; cancel it first, or wait for it to end');
   if (description.status.name === 'COMPLETED') throw new MillraceError('NOT_RESUMABLE', 'the run has succeeded');
-  const there = await asked(deps, id, () => resumptionThere(deps.temporal, id));
+  const there = await answerOf(deps, id, () => resumptionThere(deps.temporal, id));
   if (there !== undefined) return { there };
   const { input, context } = await begunWith(deps, id, description.runId);
   const stages = await stagesThere(deps, id);
@@ -75,7 +75,7 @@ async function begunWith(
   id: string,
   runId: string,
 ): Promise<{ readonly input: JsonObject; readonly context: RunContext }> {
-  const [input = null, context = null]: readonly Json[] = await asked(deps, id, () =>
+  const [input = null, context = null]: readonly Json[] = await answerOf(deps, id, () =>
     argumentsOf(deps.temporal, id, runId),
   );
   if (!isJsonObject(input) || !isJsonObject(context) || !isJsonObject(context.plan ?? null)) {
@@ -86,7 +86,7 @@ async function begunWith(
 
 /** The run's stage table; undefined if it is not available. */
 async function stagesThere(deps: RunDeps, id: string): Promise<readonly StageRecord[] | undefined> {
-  const outcome = await asked(deps, id, () => outcomeOf(deps.temporal.workflow.getHandle(id)));
+  const outcome = await answerOf(deps, id, () => outcomeOf(deps.temporal.workflow.getHandle(id)));
   // A cancelled run ends without its table; its workflow can still be queried, which takes a worker.
   return outcome?.stages ?? (await stagesOf(deps.temporal, id));
 }
@@ -134,7 +134,7 @@ function lacks(stages: readonly StageRecord[], { succeeded, gaps }: RecordSummar
   return gaps > 0 && lacking.length === 0 ? [`${gaps} calls that could not be kept`] : lacking;
 }
 
-async function asked<T>({ temporal }: RunDeps, id: string, question: () => Promise<T>): Promise<T> {
+async function answerOf<T>({ temporal }: RunDeps, id: string, question: () => Promise<T>): Promise<T> {
   try {
     return await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, question);
   } catch (error) {

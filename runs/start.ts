@@ -21,7 +21,7 @@ import { describeRun } from './described-run.js';
 import { asRunMemo, type RunMemo } from './memo.js';
 import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
 import type { PreparedRun } from './prepare.js';
-import { deliveryOf, startTold } from './webhooks/told-run.js';
+import { deliveryOf, startWithDelivery } from './webhooks/start-with-delivery.js';
 
 export interface StartedRun {
   readonly id: string;
@@ -90,7 +90,7 @@ async function startWithWebhooks(deps: RunDeps, run: PreparedRun): Promise<Start
     ...(options?.priority && { priorityKey: PRIORITY_KEYS[options.priority] }),
   };
   try {
-    const seen = await startTold(deps, { tenant, targets: webhooks, of: { run: order } });
+    const seen = await startWithDelivery(deps, { tenant, targets: webhooks, of: { run: order } });
     const there = asRunMemo(seen?.memo);
     // A run that was started without a webhook may have the id.
     if (there && there.createdAt !== memo.createdAt) return { id, memo: same(there, memo), replayed: true };

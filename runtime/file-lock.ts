@@ -15,12 +15,12 @@ const owner = z.object({ pid: z.number(), startTicks: z.number(), program: z.str
  */
 export async function withLock<T>(file: string, onWait: (pid: number) => void, work: () => Promise<T>): Promise<T> {
   mkdirSync(path.dirname(file), { recursive: true });
-  let told = false;
+  let reported = false;
   while (!tryLock(file)) {
     const holder = readOwner(file);
     if (holder && isAlive(holder)) {
-      if (!told) onWait(holder.pid);
-      told = true;
+      if (!reported) onWait(holder.pid);
+      reported = true;
       await sleep(POLL_MS);
     } else {
       takeAside(file, holder);

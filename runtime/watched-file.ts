@@ -33,7 +33,7 @@ export class WatchedFile<T> {
     // Taken before reading, so that a change in between is detected by the next poll.
     this.#seen = stampOf(file);
     this.#current = read(file);
-    this.#timer = setInterval(() => this.#look(), LOOK_MS);
+    this.#timer = setInterval(() => this.#check(), LOOK_MS);
     this.#timer.unref();
   }
 
@@ -45,7 +45,7 @@ export class WatchedFile<T> {
     clearInterval(this.#timer);
   }
 
-  #look(): void {
+  #check(): void {
     const stamp = stampOf(this.#file);
     if (stamp === this.#seen) return;
     this.#seen = stamp;

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto';
-import { type Ended, NO_HTTP2, SILENT } from './ask.js';
+import { type Ended, NO_HTTP2, SILENT } from './probe.js';
 
 /** Why a Temporal server is unreachable. */
 export interface Trouble {

@@ -44,7 +44,7 @@ export function withProfile(given: Given): TemporalVariables {
   if (Object.keys(grpc_meta ?? {}).length > 0) {
     throw invalid(sourceOf(given), 'the profile has grpc_meta, which is not sent: remove it, or use another profile');
   }
-  if (asksForProfile(given) && address === undefined) {
+  if (requiresProfile(given) && address === undefined) {
     throw invalid(sourceOf(given), 'the profile has no address: add it, or set TEMPORAL_ADDRESS');
   }
   const apiKey = text(given, 'api_key', api_key)?.trim();
@@ -76,7 +76,7 @@ function profileOf(given: Given) {
   );
   const { TEMPORAL_CONFIG_FILE: file, TEMPORAL_PROFILE: profile = DEFAULT_PROFILE } = given;
   try {
-    if (!asksForProfile(given)) return loadClientConfigProfile({ disableFile: true, overrideEnvVars });
+    if (!requiresProfile(given)) return loadClientConfigProfile({ disableFile: true, overrideEnvVars });
     const source = file === undefined ? {} : { configSource: { data: readFileSync(file) } };
     return loadClientConfigProfile({ ...source, profile, overrideEnvVars });
   } catch (error) {
@@ -90,7 +90,7 @@ function profileOf(given: Given) {
   }
 }
 
-const asksForProfile = (given: Given): boolean =>
+const requiresProfile = (given: Given): boolean =>
   given.TEMPORAL_CONFIG_FILE !== undefined || given.TEMPORAL_PROFILE !== undefined;
 
 const sourceOf = ({ TEMPORAL_CONFIG_FILE }: Given): string =>

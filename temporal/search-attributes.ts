@@ -43,13 +43,13 @@ export async function missingAttributes(
     return names.filter((name) => !Object.hasOwn(customAttributes ?? {}, name));
   } catch (error) {
     if (!KEPT_FROM_CLIENTS.has(codeOf(error))) throw error;
-    const known = await Promise.all(names.map((name) => canBeAskedFor(connection, namespace, name)));
+    const known = await Promise.all(names.map((name) => isQueryable(connection, namespace, name)));
     return names.filter((_, at) => !known[at]);
   }
 }
 
 /** Whether the namespace has an attribute: a query that names an unknown one is rejected. */
-async function canBeAskedFor(
+async function isQueryable(
   connection: Connection | NativeConnection,
   namespace: string,
   name: string,

@@ -1,7 +1,6 @@
 import { isIP } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import type { TLSConfig } from '@temporalio/client';
-import { ask, SILENT } from './ask.js';
 import {
   type Client,
   type Failed,
@@ -14,6 +13,7 @@ import {
   type Trouble,
 } from './causes.js';
 import { type Place, placeOf, reachOptions, type TemporalServer } from './options.js';
+import { probe, SILENT } from './probe.js';
 
 /**
  * Timeout of one response, in milliseconds: it takes milliseconds, with a TLS handshake across an ocean less than a
@@ -29,7 +29,7 @@ const ASK_MS = 3_000;
 export async function troubleOf(server: TemporalServer): Promise<Trouble | undefined> {
   const { apiKey, tls } = reachOptions(server);
   const place = placeOf(server);
-  const ended = await ask({ ...place, apiKey, tls: tls ? nodeOptions(tls, place.host) : undefined }, ASK_MS);
+  const ended = await probe({ ...place, apiKey, tls: tls ? nodeOptions(tls, place.host) : undefined }, ASK_MS);
   const client: Client = {
     host: place.host,
     ownAuthority: tls !== false && tls.serverRootCACertificate !== undefined,
@@ -57,11 +57,11 @@ async function ofPlain(place: Place): Promise<Trouble> {
     : { cause: 'it accepts connections but does not respond like a gRPC server' };
 }
 
-const speaksPlain = async (place: Place): Promise<boolean> => (await ask(place, ASK_MS)).at === 'answer';
+const speaksPlain = async (place: Place): Promise<boolean> => (await probe(place, ASK_MS)).at === 'answer';
 
 /** Whether a handshake starts; which certificates are used does not matter. */
 async function speaksTls(place: Place): Promise<boolean> {
-  const ended = await ask({ ...place, tls: { rejectUnauthorized: false } }, ASK_MS);
+  const ended = await probe({ ...place, tls: { rejectUnauthorized: false } }, ASK_MS);
   return ended.at === 'answer' || ended.at === 'session' || /ALERT/.test(ended.error.code ?? '');
 }
 

@@ -59,12 +59,12 @@ export async function missingCode(
     ?.zrangebyscore(missingKey(at.namespace, at.taskQueue), Date.now() - ASKED_MS, '+inf')
     .catch(() => []);
   // Functions of the same build share its queue.
-  const asked = new Map<string, Promise<string | undefined>>();
+  const queries = new Map<string, Promise<string | undefined>>();
   const own = functions.map(async ({ name, version }) => {
     if (version === undefined) return [];
     const queues = codeQueues(at.taskQueue, name, version);
-    const known = asked.get(queues[0]) ?? firstServed(at, queues);
-    asked.set(queues[0], known);
+    const known = queries.get(queues[0]) ?? firstServed(at, queues);
+    queries.set(queues[0], known);
     return (await known) === undefined ? [codeName(name, version)] : [];
   });
   return [...new Set([...((await waited) ?? []), ...(await Promise.all(own)).flat()])].sort();
@@ -75,11 +75,11 @@ const FRESH_MS = 2_000;
 
 /** Missing versions, for `/readyz` and Prometheus. */
 export class CodeWatch {
-  readonly #ask: () => Promise<readonly string[]>;
-  #asked: { readonly at: number; readonly missing: Promise<readonly string[]> } | undefined;
+  readonly #query: () => Promise<readonly string[]>;
+  #latest: { readonly at: number; readonly missing: Promise<readonly string[]> } | undefined;
 
-  constructor(ask: () => Promise<readonly string[]>, registry: Registry) {
-    this.#ask = ask;
+  constructor(query: () => Promise<readonly string[]>, registry: Registry) {
+    this.#query = query;
     const missing = () => this.#missing();
     new Gauge({
       name: 'millrace_code_missing',
@@ -103,7 +103,8 @@ export class CodeWatch {
 
   #missing(): Promise<readonly string[]> {
     const now = performance.now();
-    if (this.#asked === undefined || now - this.#asked.at > FRESH_MS) this.#asked = { at: now, missing: this.#ask() };
-    return this.#asked.missing;
+    if (this.#latest === undefined || now - this.#latest.at > FRESH_MS)
+      this.#latest = { at: now, missing: this.#query() };
+    return this.#latest.missing;
   }
 }

@@ -61,7 +61,7 @@ export async function runGateway(settings: Settings): Promise<void> {
   });
   // Lazy: while Temporal is unreachable the gateway responds "not ready" instead of not starting.
   const connection = lazyConnection(temporal);
-  void tellTrouble(temporal, logger);
+  void logTrouble(temporal, logger);
   const redis = openStore(settings, 'state', logger);
   const subscriber = openStore(settings, 'state', logger);
   const listener = openStore(settings, 'state', logger);
@@ -157,7 +157,7 @@ export async function runGateway(settings: Settings): Promise<void> {
 }
 
 /** Logs why Temporal is unreachable, and its address, for the operator; the public `/readyz` does not contain them. */
-async function tellTrouble(temporal: TemporalServer, logger: Logger): Promise<void> {
+async function logTrouble(temporal: TemporalServer, logger: Logger): Promise<void> {
   const trouble = await troubleOf(temporal);
   if (!trouble) return;
   const { code, message } = unreachable(temporal, trouble);

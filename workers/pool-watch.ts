@@ -17,7 +17,7 @@ export function watchPools(
   const reports = new PoolReports(redis, taskQueue);
   const worker = randomUUID();
   const over = new AbortController();
-  const watching = watch(pools, (report) => reports.tell(worker, report), over.signal);
+  const watching = watch(pools, (report) => reports.store(worker, report), over.signal);
   return {
     async stop() {
       over.abort();
@@ -30,12 +30,12 @@ export function watchPools(
 /** Never rejects: a report that Redis rejects is repeated at the next interval. */
 async function watch(
   pools: Pools,
-  tell: (report: Awaited<ReturnType<Pools['reach']>>) => Promise<void>,
+  send: (report: Awaited<ReturnType<Pools['reach']>>) => Promise<void>,
   over: AbortSignal,
 ): Promise<void> {
   while (!over.aborted) {
     const report = await pools.reach(over);
-    if (!over.aborted) await tell(report).catch(() => undefined);
+    if (!over.aborted) await send(report).catch(() => undefined);
     await sleep(EVERY_MS, undefined, { signal: over }).catch(() => undefined);
   }
 }

@@ -1,6 +1,6 @@
 import type { Connection } from '@temporalio/client';
 import type { Redis } from 'ioredis';
-import { type PoolReport, PoolReports, TOLD_MS } from '../activities/pools/index.js';
+import { FRESH_MS, type PoolReport, PoolReports } from '../activities/pools/index.js';
 import type { ReadinessCheck } from '../gateway/index.js';
 import { MillraceError } from '../pipelines/errors.js';
 import type { ArtifactStore } from '../stores/artifacts/index.js';
@@ -35,7 +35,7 @@ export function gatewayReadiness({
     artifacts: { critical: true, check: () => artifacts.check() },
     redis: { critical: false, check: async () => void (await redis.ping().then(() => state.requireSound())) },
     workers: { critical: false, check: () => refuseUnpolled(connection, namespace, taskQueue) },
-    models: { critical: false, check: async () => refuseAway(await reports.told()) },
+    models: { critical: false, check: async () => refuseAway(await reports.fresh()) },
   };
 }
 
@@ -48,7 +48,7 @@ async function refuseUnpolled(connection: Connection, namespace: string, taskQue
 }
 
 function refuseAway(reports: readonly PoolReport[]): void {
-  if (reports.length === 0) throw away(`no worker has reported on its model servers for ${TOLD_MS / 1000} s`);
+  if (reports.length === 0) throw away(`no worker has reported on its model servers for ${FRESH_MS / 1000} s`);
   const pools = new Set(reports.flatMap((report) => Object.keys(report)));
   const missing = [...pools].flatMap((pool) => {
     // Workers may reach different servers: a pool's state is that seen by the worker that reaches most of it.

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { Registry } from 'prom-client';
 import { MillraceError } from '../pipelines/errors.js';
-import { connected, createRedis, lookAt, StoreWatch } from '../stores/redis/index.js';
+import { connected, createRedis, readStoreState, StoreWatch } from '../stores/redis/index.js';
 import type { Logger } from '../telemetry/logger.js';
 import { endpointsOf } from './endpoints.js';
 import type { Settings } from './settings.js';
@@ -67,8 +67,8 @@ export async function watchStores(
   await Promise.all(all.map((client) => connected(client, START_MS)));
   try {
     const kept = [await state.start(), await index?.start()];
-    const cache = redis.cache && (await lookAt(redis.cache).catch(() => undefined));
-    if (cache?.server !== undefined && kept.some((look) => look?.server === cache.server)) refuseShared();
+    const cache = redis.cache && (await readStoreState(redis.cache).catch(() => undefined));
+    if (cache?.server !== undefined && kept.some((state) => state?.server === cache.server)) refuseShared();
     return { state, stop };
   } catch (error) {
     stop();

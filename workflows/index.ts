@@ -22,7 +22,7 @@ import {
 } from '../pipelines/run/index.js';
 import { runFailure } from './failures.js';
 import { interpret } from './interpreter/index.js';
-import { tellEnd } from './run-end.js';
+import { reportEnd } from './run-end.js';
 import { TemporalHost } from './temporal-host.js';
 
 export { webhookDelivery } from './webhooks/index.js';
@@ -59,14 +59,14 @@ export default async function run(input: JsonObject, context: RunContext): Promi
       const hit = cached.some((stage) => stage.cache === 'hit' || stage.cache === 'shared');
       upsertSearchAttributes([{ key: cacheHit, value: hit }]);
     }
-    tellEnd(context);
+    reportEnd(context);
     return result;
   } catch (error) {
     const failure = runFailure(error, workflowInfo().unsafe.isReplayingHistoryEvents);
     // An error that does not end the run is thrown immediately, because its workflow task does not complete.
     if (!(failure instanceof TemporalFailure)) throw failure;
     if (host?.busy) await host.settled();
-    tellEnd(context, failure);
+    reportEnd(context, failure);
     throw failure;
   }
 }

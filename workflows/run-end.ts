@@ -18,7 +18,7 @@ const { runs } = proxySinks<RunSinks>();
  *
  * @param context undefined for a workflow started by hand without arguments
  */
-export function tellEnd(context: RunContext | undefined, failure?: Error): void {
+export function reportEnd(context: RunContext | undefined, failure?: Error): void {
   // As in Temporal: a failure caused by another cancellation is a failure, not a cancelled run.
   const cancelled = isCancellation(failure) && CancellationScope.current().consideredCancelled;
   const status = failure === undefined ? 'succeeded' : cancelled ? 'cancelled' : 'failed';

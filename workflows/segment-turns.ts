@@ -40,8 +40,8 @@ export class SegmentTurns {
       await condition(() => this.#arrived[0] === turn);
       if (waits()) {
         // Code that was waiting for a signal in the same task runs first: the second check comes after it.
-        let looks = 0;
-        await condition(() => looks++ > 0);
+        let checks = 0;
+        await condition(() => checks++ > 0);
       }
     } catch (error) {
       segments.abandon(path);

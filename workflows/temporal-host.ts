@@ -41,7 +41,7 @@ import { onFirstQueue } from './elsewhere.js';
 import { childError, stageError } from './failures.js';
 import { type RunHost, type Shown, stageTableMarkdown, Waits } from './interpreter/index.js';
 import { MessageRoom } from './message-room.js';
-import { untilRun } from './segment-asks.js';
+import { untilRun } from './segment-attempts.js';
 import { SegmentTurns } from './segment-turns.js';
 
 /** A dead or stuck worker is detected within this time; activities send heartbeats ten times as often. */
@@ -55,14 +55,14 @@ const SMALL_BYTES = 4_000;
 
 /** Sink by which the worker receives events of its workflows for clients that follow a run. */
 export interface EventSinks extends Sinks {
-  events: { tell(event: RunEvent): void };
+  events: { publish(event: RunEvent): void };
 }
 
 const { events } = proxySinks<EventSinks>();
 
 /** The activity that queries Temporal for the workers of a queue, and its timeout. */
-const ASKS = 'code';
-const ASK_MS = 10_000;
+const QUERY = 'code';
+const QUERY_MS = 10_000;
 
 type ServingActivity = (input: JsonObject, call: ServingCall) => Promise<string | null>;
 type SegmentActivity = (scope: JsonObject, call: SegmentCall) => Promise<SegmentOutcome>;
@@ -114,13 +114,13 @@ export class TemporalHost implements RunHost {
   }
 
   serving(queues: readonly string[], code: string): Promise<string | undefined> {
-    const { [ASKS]: ask } = proxyActivities<Record<string, ServingActivity>>({
-      startToCloseTimeout: ASK_MS,
-      scheduleToCloseTimeout: 2 * ASK_MS,
+    const { [QUERY]: query } = proxyActivities<Record<string, ServingActivity>>({
+      startToCloseTimeout: QUERY_MS,
+      scheduleToCloseTimeout: 2 * QUERY_MS,
       retry: { maximumAttempts: 2 },
       summary: short(`workers with ${code}`),
     });
-    return (ask as ServingActivity)({}, { serving: { queues, code } }).then(
+    return (query as ServingActivity)({}, { serving: { queues, code } }).then(
       (queue) => queue ?? undefined,
       (error: unknown) => {
         if (isCancellation(error)) throw error;
@@ -135,7 +135,7 @@ export class TemporalHost implements RunHost {
     return untilRun({
       segment,
       inbox: (segment.guarded === undefined ? [] : this.#outcomes) as (SegmentOutcome | null)[],
-      ask: (leftMs, begun) => this.#segment({ ...segment, leftMs }, begun),
+      runOnce: (leftMs, begun) => this.#segment({ ...segment, leftMs }, begun),
       waits: (now) => {
         if (now === this.#storeless.has(ids)) return;
         if (now) this.#storeless.add(ids);
@@ -268,8 +268,8 @@ export class TemporalHost implements RunHost {
   }
 
   /** Sent through the worker, without a record in the history; sent twice if a worker dies. */
-  tell(event: RunEvent): void {
-    events.tell(event);
+  publish(event: RunEvent): void {
+    events.publish(event);
   }
 
   #show(): void {

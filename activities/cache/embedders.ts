@@ -33,7 +33,7 @@ export class Embedders {
   async fingerprint(name: string, signal: AbortSignal): Promise<string> {
     const known = this.#known.get(name);
     if (known && performance.now() < known.until) return known.fingerprint;
-    const fingerprint = await this.#ask(name, signal, (embedder, own) => embedder.fingerprint(own));
+    const fingerprint = await this.#call(name, signal, (embedder, own) => embedder.fingerprint(own));
     this.#known.set(name, { fingerprint, until: performance.now() + BELIEVED_MS });
     return fingerprint;
   }
@@ -41,12 +41,12 @@ export class Embedders {
   vectorOf(name: string, text: string, caller: EmbedCaller): Vector {
     let vector: Promise<Float32Array> | undefined;
     return (signal) => {
-      vector ??= this.#ask(name, signal, (embedder, own) => embedder.embed(text, own, caller));
+      vector ??= this.#call(name, signal, (embedder, own) => embedder.embed(text, own, caller));
       return vector;
     };
   }
 
-  async #ask<T>(
+  async #call<T>(
     name: string,
     signal: AbortSignal,
     call: (embedder: Embedder, signal: AbortSignal) => Promise<T>,

@@ -53,7 +53,7 @@ export interface Cached {
   readonly outcome: CacheOutcome;
 }
 
-type Ask = () => Promise<JsonObject>;
+type Produce = () => Promise<JsonObject>;
 
 /** Whether an earlier answer may still be served: stored answers outlive changes of schemas. */
 type Valid = (output: JsonObject) => boolean;
@@ -104,19 +104,24 @@ export class SemanticCache {
    * rethrown. Throws the signal's reason if that aborts during the lookup. Cached answers that are not `valid` are
    * ignored and overwritten.
    */
-  async through(request: CacheRequest, ask: Ask, signal: AbortSignal, valid: Valid = anything): Promise<Cached> {
+  async through(
+    request: CacheRequest,
+    produce: Produce,
+    signal: AbortSignal,
+    valid: Valid = anything,
+  ): Promise<Cached> {
     signal.throwIfAborted();
     // An empty text has no meaning to compare.
-    if (request.key.trim() === '') return { output: await ask(), outcome: 'off' };
+    if (request.key.trim() === '') return { output: await produce(), outcome: 'off' };
     const decision = await this.#decide(request, signal, valid);
     if (decision.do === 'serve') return this.#counted(request, decision.output, decision.outcome);
     if (decision.do === 'bypass') {
       this.#count(request, 'bypass');
-      return { output: await ask(), outcome: 'bypass' };
+      return { output: await produce(), outcome: 'bypass' };
     }
     let output: JsonObject;
     try {
-      output = await ask();
+      output = await produce();
     } catch (error) {
       decision.lease.giveUp();
       this.#count(request, 'miss');
@@ -156,11 +161,11 @@ export class SemanticCache {
 
   async #decide(request: CacheRequest, signal: AbortSignal, valid: Valid): Promise<Decision> {
     const end = this.#metrics.cacheSeconds.startTimer({ pipeline: request.pipeline, stage: request.stage });
-    let looked = false;
+    let done = false;
     // The wait for another worker's model call is not part of the lookup's duration.
     const lookedUp = () => {
-      if (!looked) end();
-      looked = true;
+      if (!done) end();
+      done = true;
     };
     try {
       return await this.#lookUp(request, signal, valid, lookedUp);

@@ -3,7 +3,7 @@ import type { Json, JsonObject } from '../../pipelines/json.js';
 import { type CheckedSchema, readSchema, SchemaError, TooCostlyError } from '../../pipelines/json-schema/index.js';
 
 /** A value completed with the schema's defaults, or why it does not fit. */
-export type Fitted = { readonly data: Json } | { readonly fields: readonly FieldError[]; readonly told: string };
+export type Fitted = { readonly data: Json } | { readonly fields: readonly FieldError[]; readonly summary: string };
 
 /**
  * Checks a value against a JSON Schema. Throws `INVALID_PIPELINE` for a schema that cannot be read, and
@@ -14,8 +14,8 @@ export function fitted(value: Json, schema: JsonObject): Fitted {
   try {
     const fit = checked.fit(value);
     if ('data' in fit) return fit;
-    const told = fit.fields.map(({ field, message }) => (field ? `${field}: ${message}` : message)).join('; ');
-    return { fields: fit.fields, told };
+    const summary = fit.fields.map(({ field, message }) => (field ? `${field}: ${message}` : message)).join('; ');
+    return { fields: fit.fields, summary };
   } catch (error) {
     if (!(error instanceof TooCostlyError)) throw error;
     throw new MillraceError('CHECK_TOO_COSTLY', `the value ${error.message} against its JSON schema`);

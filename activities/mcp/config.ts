@@ -25,6 +25,6 @@ export function parseMcpServers(value: unknown, source: string): McpConfig {
   const parsed = serversSchema.safeParse(value);
   if (parsed.success) return parsed.data;
   const fields = parsed.error.issues.map(({ path, message }) => ({ field: path.join('.') || '(root)', message }));
-  const told = fields.map(({ field, message }) => `${field}: ${message}`).join('; ');
-  throw new MillraceError('INVALID_SETTING', `${source}: ${told}`, { fields });
+  const summary = fields.map(({ field, message }) => `${field}: ${message}`).join('; ');
+  throw new MillraceError('INVALID_SETTING', `${source}: ${summary}`, { fields });
 }

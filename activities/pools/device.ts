@@ -47,12 +47,12 @@ export class Device {
   /** Polls the servers until `signal` aborts. Never rejects. */
   async watch(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await Promise.all(this.#all.map((placed) => this.#look(placed, signal)));
+      await Promise.all(this.#all.map((placed) => this.#check(placed, signal)));
       await sleep(LOOK_MS, undefined, { signal, ref: false }).catch(() => undefined);
     }
   }
 
-  async #look(placed: Placed, signal: AbortSignal): Promise<void> {
+  async #check(placed: Placed, signal: AbortSignal): Promise<void> {
     const { endpoint, model } = placed;
     try {
       const { backend } = endpoint;

@@ -33,7 +33,7 @@ export class Monitor {
     const { intervalMs, closing } = this.#parts;
     const timer = setTimeout(
       () => {
-        if (!closing.aborted) void this.#look().finally(() => this.#schedule());
+        if (!closing.aborted) void this.#check().finally(() => this.#schedule());
       },
       intervalMs * (0.75 + Math.random() / 2),
     );
@@ -41,7 +41,7 @@ export class Monitor {
   }
 
   /** Never rejects. */
-  async #look(): Promise<void> {
+  async #check(): Promise<void> {
     const endpoint = this.#endpoint;
     const { name, healer, intervalMs, logger, changed } = this.#parts;
     // A server without support for repairs removes its backend's `heal`; a broken model there is only watched.

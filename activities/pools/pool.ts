@@ -83,9 +83,9 @@ export class Pool {
     const { connector, model, kind } = config;
     const closing = this.#closing.signal;
     const changed = () => this.#queue.next();
-    const ask = ({ backend }: Endpoint, ms: number) =>
+    const probe = ({ backend }: Endpoint, ms: number) =>
       limited(ms, closing, (signal) => backend.fingerprint(model, signal));
-    this.#recovery = new Recovery({ ask, closing, changed });
+    this.#recovery = new Recovery({ probe, closing, changed });
     this.#healer = new Healer({ name, connector, model, kind, metrics, logger, closing, changed });
     for (const endpoint of this.#endpoints) {
       // Without support for repairs a canary would have only costs, at some servers in money.

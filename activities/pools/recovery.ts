@@ -11,7 +11,7 @@ const WANTED_MS = 30_000;
 
 export interface RecoveryParts {
   /** Queries the server's models without running one. Rejects with a `MillraceError`. */
-  readonly ask: (endpoint: Endpoint, ms: number) => Promise<unknown>;
+  readonly probe: (endpoint: Endpoint, ms: number) => Promise<unknown>;
   readonly closing: AbortSignal;
   /** Called when an endpoint's state has changed. */
   readonly changed: () => void;
@@ -23,7 +23,7 @@ export interface RecoveryParts {
  */
 export class Recovery {
   readonly #parts: RecoveryParts;
-  readonly #looking = new Set<Endpoint>();
+  readonly #probing = new Set<Endpoint>();
   #wantedAt = Number.NEGATIVE_INFINITY;
 
   constructor(parts: RecoveryParts) {
@@ -34,35 +34,35 @@ export class Recovery {
   wanted(endpoints: readonly Endpoint[]): void {
     this.#wantedAt = performance.now();
     for (const endpoint of endpoints) {
-      if (endpoint.away === undefined || this.#looking.has(endpoint)) continue;
-      this.#looking.add(endpoint);
-      this.#lookIn(PAUSE_MS.first, endpoint);
+      if (endpoint.away === undefined || this.#probing.has(endpoint)) continue;
+      this.#probing.add(endpoint);
+      this.#probeIn(PAUSE_MS.first, endpoint);
     }
   }
 
-  #lookIn(ms: number, endpoint: Endpoint): void {
-    const timer = setTimeout(() => void this.#look(ms, endpoint), ms * (1 + JITTER * (2 * Math.random() - 1)));
+  #probeIn(ms: number, endpoint: Endpoint): void {
+    const timer = setTimeout(() => void this.#probe(ms, endpoint), ms * (1 + JITTER * (2 * Math.random() - 1)));
     timer.unref();
   }
 
   /** Never rejects. */
-  async #look(pauseMs: number, endpoint: Endpoint): Promise<void> {
-    const { ask, closing, changed } = this.#parts;
+  async #probe(pauseMs: number, endpoint: Endpoint): Promise<void> {
+    const { probe, closing, changed } = this.#parts;
     const wanted = performance.now() - this.#wantedAt < WANTED_MS;
     // An endpoint's state without demand becomes stale: the next call tests it.
     const there =
-      closing.aborted || !wanted || endpoint.away === undefined || (await answers(ask(endpoint, ANSWER_MS)));
-    if (!there) return this.#lookIn(Math.min(pauseMs * 2, PAUSE_MS.longest), endpoint);
-    this.#looking.delete(endpoint);
+      closing.aborted || !wanted || endpoint.away === undefined || (await answers(probe(endpoint, ANSWER_MS)));
+    if (!there) return this.#probeIn(Math.min(pauseMs * 2, PAUSE_MS.longest), endpoint);
+    this.#probing.delete(endpoint);
     endpoint.reachable();
     changed();
   }
 }
 
 /** Whether a server is reachable: a refusal of the query counts. */
-async function answers(asked: Promise<unknown>): Promise<boolean> {
+async function answers(reply: Promise<unknown>): Promise<boolean> {
   try {
-    await asked;
+    await reply;
     return true;
   } catch (error) {
     const { code } = error as { code?: unknown };

@@ -2,13 +2,13 @@ import type { Redis } from 'ioredis';
 import { script } from '../../stores/redis/index.js';
 
 /** A worker without a report for this time is gone, in milliseconds: workers report every few seconds. */
-export const TOLD_MS = 15_000;
+export const FRESH_MS = 15_000;
 
 /** Endpoints of a worker's pools that do not answer, by pool: how many of how many. */
 export type PoolReport = Readonly<Record<string, { readonly away: number; readonly of: number }>>;
 
 /** Stores a worker's report with the store's time, and drops reports of workers that are gone. */
-const tell = script<[reports: string], [worker: string, report: string, toldMs: number], void>(`
+const storeReport = script<[reports: string], [worker: string, report: string, freshMs: number], void>(`
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('HSET', KEYS[1], ARGV[1], now .. ' ' .. ARGV[2])
@@ -19,7 +19,7 @@ end
 redis.call('PEXPIRE', KEYS[1], ARGV[3])`);
 
 /** The reports that are fresh by the store's clock. */
-const told = script<[reports: string], [toldMs: number], string[]>(`
+const freshReports = script<[reports: string], [freshMs: number], string[]>(`
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local fresh = {}
@@ -39,8 +39,8 @@ export class PoolReports {
     this.#key = `millrace:pools:{${taskQueue}}`;
   }
 
-  async tell(worker: string, report: PoolReport): Promise<void> {
-    await tell(this.#redis, [this.#key], worker, JSON.stringify(report), TOLD_MS);
+  async store(worker: string, report: PoolReport): Promise<void> {
+    await storeReport(this.#redis, [this.#key], worker, JSON.stringify(report), FRESH_MS);
   }
 
   /** The worker shuts down. */
@@ -49,8 +49,8 @@ export class PoolReports {
   }
 
   /** One for each live worker. */
-  async told(): Promise<readonly PoolReport[]> {
-    const texts = await told(this.#redis, [this.#key], TOLD_MS);
+  async fresh(): Promise<readonly PoolReport[]> {
+    const texts = await freshReports(this.#redis, [this.#key], FRESH_MS);
     return texts.map((text) => JSON.parse(text) as PoolReport);
   }
 }

@@ -12,7 +12,7 @@ import {
   waitingFor,
 } from '../../pipelines/run/index.js';
 import { leadMs } from '../../pipelines/run/lead.js';
-import { attemptsBefore, type LossNote, MOST_LOSSES, told, workerLost } from './lost-workers.js';
+import { attemptsBefore, heartbeatSent, type LossNote, MOST_LOSSES, workerLost } from './lost-workers.js';
 import type { StageRunner } from './stage-runner.js';
 
 export type StageActivity = (input: JsonObject, call: StageCall) => Promise<StageOutcome>;
@@ -42,7 +42,7 @@ export function createActivities(runner: StageRunner, devices?: readonly string[
       if (over || calls >= call.retry.attempts) throw lastAttemptLost(call, calls);
       if (losses > 0) {
         beat();
-        await told();
+        await heartbeatSent();
       }
       const beating = setInterval(beat, HEARTBEAT_INTERVAL_MS);
       // Temporal informs a worker of a timed-out attempt late (with a heartbeat) or never; the call must not outlive

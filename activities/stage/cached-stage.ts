@@ -48,11 +48,11 @@ export async function throughCache(
     return fromCache(call, schema, output, 'hit');
   }
   let served: Served | undefined;
-  const ask = async () => {
+  const produce = async () => {
     served = await serve();
     return served.output;
   };
-  const { output, outcome } = await parts.cache.through(request, ask, attempt.signal, valid);
+  const { output, outcome } = await parts.cache.through(request, produce, attempt.signal, valid);
   return served ? { ...served, cache: outcome } : fromCache(call, schema, output, outcome);
 }
 

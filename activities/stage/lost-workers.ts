@@ -31,7 +31,7 @@ const ANSWER_MS = 1_000;
  * After a loss the counter must reach Temporal before the call begins, because the call may end this worker at once. In
  * milliseconds.
  */
-const TOLD_MS = 200;
+const SENT_MS = 200;
 
 /** Outcome of earlier attempts that ended without a report. */
 export interface Before {
@@ -60,4 +60,4 @@ export async function attemptsBefore({ info, client }: Context, note: LossNote |
 }
 
 /** Resolves when Temporal has the last heartbeat. */
-export const told = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, TOLD_MS));
+export const heartbeatSent = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, SENT_MS));

@@ -103,7 +103,7 @@ export async function serveStage(
           audio: audioFor(attempt.signal),
           idempotencyKey: idempotencyKeyOf(call, attempt),
         })
-      : await askPool(parts, checked, call, attempt, audioFor, onText);
+      : await callPool(parts, checked, call, attempt, audioFor, onText);
   const output = keepable(served.output, call.stage);
   return { ...served, output, ...(conversions.size > 0 && { conversions: [...conversions] }) };
 }
@@ -114,7 +114,7 @@ export function kindOf(call: StageCall): StageKind {
   throw new MillraceError('UNKNOWN_PLAN_VERSION', `this worker does not know the stage kind "${call.kind}"`);
 }
 
-async function askPool(
+async function callPool(
   { pools, metrics, bytesOf }: ServingParts,
   input: JsonObject,
   call: StageCall,

@@ -55,7 +55,7 @@ export class StageRunner {
     const queueMs = Math.round(attempt.queueMs);
     // A stage that waits for a server comes here repeatedly; the event is sent once.
     const waited = (attempt.tried?.waitedMs ?? 0) > 0;
-    const told = events.attempt(attempt.run, call, attempt.attempt, waited);
+    const published = events.attempt(attempt.run, call, attempt.attempt, waited);
     const record = (result: EndedCall['result']): Promise<void> | undefined => {
       const { run, attempt: number } = attempt;
       return records?.keep({ run, call, input, attempt: number, startedAt, endedAt: Date.now(), result });
@@ -67,13 +67,14 @@ export class StageRunner {
       if (!before && this.lacks(call)) {
         throw new MillraceError('CODE_NOT_FOUND', `this worker has no code ${codeName(call.model, call.codeVersion)}`);
       }
-      const serve = () => serveStage(this.#parts, input, call, attempt, told?.delta);
+      const serve = () => serveStage(this.#parts, input, call, attempt, published?.delta);
       const served = before?.outcome ?? (await throughCache(this.#parts, call, attempt, serve));
       const runMs = measure('ok');
-      if (told && !told.told && typeof served.output.text === 'string') told.delta(served.output.text);
+      if (published && !published.hasText && typeof served.output.text === 'string')
+        published.delta(served.output.text);
       const outcome = { ...served, attempt: attempt.attempt, queueMs, runMs };
       // Both are sent to Redis at once: the record exists before the end is visible to followers.
-      await Promise.all([record({ outcome }), told?.finished(served.cache, runMs)]);
+      await Promise.all([record({ outcome }), published?.finished(served.cache, runMs)]);
       const { endpoint, cache, conversions, hedged } = served;
       const resumed = before !== undefined || undefined;
       logger.info({ ...fields, endpoint, cache, queueMs, runMs, conversions, hedged, resumed }, 'stage done');
@@ -82,22 +83,22 @@ export class StageRunner {
       if (error instanceof MillraceError && isAway(error) && call.patienceMs !== 0 && !attempt.signal.aborted) {
         if (waited) throw error;
         logger.warn({ ...fields, code: error.code, error: error.message }, 'stage waits for a server that is away');
-        await told?.waitingFor(error.details.pool ?? call.model, error.code, error.message);
+        await published?.waitingFor(error.details.pool ?? call.model, error.code, error.message);
         throw error;
       }
       const code = error instanceof MillraceError ? error.code : attempt.signal.aborted ? 'aborted' : 'INTERNAL';
       const runMs = measure(code);
       logger.warn({ ...fields, code, error: messageOf(error), runMs }, 'stage attempt failed');
-      const [toldCode, message] = toldOf(error, attempt.signal);
-      const failed = error instanceof MillraceError ? record({ failure: { code: toldCode, message } }) : undefined;
-      await Promise.all([failed, told?.failed(toldCode, message)]);
+      const [publicCode, message] = publicFailure(error, attempt.signal);
+      const failed = error instanceof MillraceError ? record({ failure: { code: publicCode, message } }) : undefined;
+      await Promise.all([failed, published?.failed(publicCode, message)]);
       throw error;
     }
   }
 }
 
 /** The failure as followers of the run see it; an unexpected error's message may contain paths or hosts. */
-function toldOf(error: unknown, signal: AbortSignal): [code: string, message: string] {
+function publicFailure(error: unknown, signal: AbortSignal): [code: string, message: string] {
   const known = [signal.aborted ? signal.reason : undefined, error].find((each) => each instanceof MillraceError);
   if (known) return [known.code, known.message];
   return signal.aborted ? ['RUN_CANCELLED', 'the stage was aborted'] : ['INTERNAL', 'an error inside the worker'];

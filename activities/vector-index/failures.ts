@@ -30,12 +30,12 @@ export function indexFailure(thrown: unknown, server: string): MillraceError {
   }
   return new MillraceError(
     'STORE_UNAVAILABLE',
-    `the Redis of the vector index failed: ${told(messageOf(error))}`,
+    `the Redis of the vector index failed: ${publicMessage(messageOf(error))}`,
     {},
     { cause: error },
   );
 }
 
 /** Replaces the client's internal messages about a missing connection. */
-const told = (message: string): string =>
+const publicMessage = (message: string): string =>
   /enableOfflineQueue|Connection is closed|max retries per request/i.test(message) ? 'it is unreachable' : message;

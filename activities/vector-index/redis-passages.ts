@@ -98,13 +98,15 @@ export class RedisPassages {
   }
 
   async meta(at: IndexKeys): Promise<IndexMeta | undefined> {
-    return this.#ask(async () => parseMeta(await this.#redis.hmget(at.meta, 'embedder', 'fingerprint', 'dimensions')));
+    return this.#query(async () =>
+      parseMeta(await this.#redis.hmget(at.meta, 'embedder', 'fingerprint', 'dimensions')),
+    );
   }
 
   /** Creates the index with `wanted` unless it exists; returns its properties in either case. */
   async claim(at: IndexKeys, wanted: IndexMeta): Promise<IndexMeta> {
     const { embedder, fingerprint, dimensions } = wanted;
-    return this.#ask(async () => {
+    return this.#query(async () => {
       const reply = await claim(this.#redis, [at.meta, at.use], embedder, fingerprint, dimensions, at.segment);
       return parseMeta(reply) ?? wanted;
     });
@@ -122,7 +124,7 @@ export class RedisPassages {
       JSON.stringify({ text, ...(metadata && { metadata }) }),
       vectorBytes(vector),
     ]);
-    const reply = await this.#ask(() =>
+    const reply = await this.#query(() =>
       write(this.#redis, [at.vectors, at.passages, index.use], index.segment, passages, bytes, ...written),
     );
     if (reply) throw exceeded(...reply, this.#quota);
@@ -131,18 +133,18 @@ export class RedisPassages {
   /** Ids of the nearest passages with their cosine similarity, nearest first. */
   async search(at: PassageKeys, vector: Float32Array, count: number): Promise<{ id: string; score: number }[]> {
     const effort = Math.max(EXPLORATION, count);
-    const found = await this.#ask(() => this.#vectors.search(at.vectors, vector, count, effort));
+    const found = await this.#query(() => this.#vectors.search(at.vectors, vector, count, effort));
     return found.map(({ id, similarity }) => ({ id, score: similarity }));
   }
 
   /** The passages with these ids; `undefined` for missing ones. */
   async read(at: PassageKeys, ids: readonly string[]): Promise<(Passage | undefined)[]> {
     if (ids.length === 0) return [];
-    const texts = await this.#ask(() => this.#redis.hmget(at.passages, ...ids));
+    const texts = await this.#query(() => this.#redis.hmget(at.passages, ...ids));
     return texts.map((text, i) => (text === null ? undefined : { id: ids[i] as string, ...JSON.parse(text) }));
   }
 
-  async #ask<T>(work: () => Promise<T>): Promise<T> {
+  async #query<T>(work: () => Promise<T>): Promise<T> {
     try {
       return await work();
     } catch (error) {

@@ -85,8 +85,8 @@ async function attemptAt(
   // This worker's configuration differs from the gateway's: it may be corrected before the last attempt.
   if (url === undefined) return { outcome: 'failed', reason: 'the endpoint is not configured' };
   if (secrets.length === 0) return { outcome: 'failed', reason: 'the tenant has no secrets configured' };
-  const { id, ...told } = event;
-  const body = JSON.stringify(told);
+  const { id, ...payload } = event;
+  const body = JSON.stringify(payload);
   const headers = {
     'content-type': 'application/json',
     'user-agent': 'Millrace-Webhooks',
@@ -105,9 +105,12 @@ async function attemptAt(
 function outcomeOf(status: number, retryAfter: string | undefined): AttemptOutcome {
   if (status >= 200 && status < 300) return { outcome: 'delivered', status };
   if (status === 410) return { outcome: 'refused', status, reason: 'the target is gone (410)' };
-  const asked = retryAfterMs({ get: (name) => (name === 'retry-after' ? (retryAfter ?? null) : null) }, Date.now());
+  const requestedMs = retryAfterMs(
+    { get: (name) => (name === 'retry-after' ? (retryAfter ?? null) : null) },
+    Date.now(),
+  );
   const reason = status >= 300 && status < 400 ? `a redirect (${status}) is not followed` : `status ${status}`;
-  return { outcome: 'failed', status, reason, ...(asked !== undefined && { retryAfterMs: asked }) };
+  return { outcome: 'failed', status, reason, ...(requestedMs !== undefined && { retryAfterMs: requestedMs }) };
 }
 
 /** The kind of a failure, because Node's messages contain addresses. */

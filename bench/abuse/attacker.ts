@@ -12,7 +12,7 @@ export interface Order {
 }
 
 /** Messages to the main thread: that the attack is running, and at the end how often each answer occurred. */
-export type Told = 'begun' | Answers;
+export type AttackerMessage = 'begun' | Answers;
 /** How often each answer occurred. */
 export type Answers = ReadonlyMap<string, number>;
 
@@ -32,7 +32,7 @@ parentPort?.once('message', () => {
 const note = (status: string) => {
   if (!end.signal.aborted) answers.set(status, (answers.get(status) ?? 0) + 1);
 };
-const begun = () => parentPort?.postMessage('begun' satisfies Told);
+const begun = () => parentPort?.postMessage('begun' satisfies AttackerMessage);
 const load = LOADS.find(({ name }) => name === attack);
 await load?.run({ doors, secrets, over: over.signal, end: end.signal, note, begun });
-parentPort?.postMessage(answers satisfies Told);
+parentPort?.postMessage(answers satisfies AttackerMessage);

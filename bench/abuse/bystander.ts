@@ -1,6 +1,6 @@
 import { Agent } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ask, POST, told } from './ask.js';
+import { exchange, outcomeOf, POST } from './exchange.js';
 
 /** Requests per second, independent of answer times: a closed loop would not record the cost of a stall. */
 const RATE = 100;
@@ -26,11 +26,14 @@ export async function bystander(port: number, secret: string, requests: number):
   const began = performance.now();
   const one = async (n: number, due: number) => {
     const end = AbortSignal.timeout(LIMIT_MS);
-    const asked = { port, secret, agent, end, from: '127.0.0.1' };
+    const request = { port, secret, agent, end, from: '127.0.0.1' };
     const isRun = n % RUN_EVERY === 0;
-    const status = await (isRun ? ask({ ...asked, ...run(n) }) : ask({ ...asked, path: '/v1/pipelines/echo' }))
+    const status = await (isRun
+      ? exchange({ ...request, ...run(n) })
+      : exchange({ ...request, path: '/v1/pipelines/echo' })
+    )
       .then((answer) =>
-        isRun && answer.status === 200 && !answer.text.includes(textOf(n)) ? 'another’s' : told(answer),
+        isRun && answer.status === 200 && !answer.text.includes(textOf(n)) ? 'another’s' : outcomeOf(answer),
       )
       .catch((error: unknown) => String(error));
     taken.push(performance.now() - due);

@@ -56,8 +56,8 @@ async function loaded(attack: Load, sides: Sides): Promise<Verdict> {
   for (let i = 0; i < ROUNDS; i++) {
     attacked.push(await round(attack, 'gateway', sides));
     control.push(await round(attack, 'stub', sides));
-    const told = [attacked, control].map((rounds) => described(rounds.at(-1)));
-    note(`${attack.name}, round ${i + 1}: ${told.join('; control ')}`);
+    const lines = [attacked, control].map((rounds) => described(rounds.at(-1)));
+    note(`${attack.name}, round ${i + 1}: ${lines.join('; control ')}`);
   }
   const died = [...restarts()].map(([part, count]) => [part, count - (before.get(part) ?? 0)] as const);
   return judge(attack, { attacked, control, beforeMiB, died: new Map(died.filter(([, count]) => count > 0)) });
@@ -100,13 +100,13 @@ async function main(): Promise<boolean> {
   await bystander(gateway.http, secrets.bystander, WARM_UP);
   if (!options.json) process.stdout.write(head());
   let good = true;
-  const tell = (verdict: Verdict) => {
+  const report = (verdict: Verdict) => {
     good &&= verdict.problems.length === 0;
     for (const problem of verdict.problems) note(`${verdict.attack}: ${problem}`);
     process.stdout.write(options.json ? `${JSON.stringify(verdict)}\n` : lines(verdict));
   };
-  for (const attack of LOADS.filter(isWanted)) tell(await loaded(attack, sides));
-  for (const check of CHECKS.filter(isWanted)) tell(await checked(check, sides, ids));
+  for (const attack of LOADS.filter(isWanted)) report(await loaded(attack, sides));
+  for (const check of CHECKS.filter(isWanted)) report(await checked(check, sides, ids));
   note(
     `load average ${loadavg()
       .map((load) => load.toFixed(2))

@@ -38,13 +38,13 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
 }
 
 function complete({ stream, messages, tools }: Chat, response: ServerResponse): void {
-  const heard = messages.filter(({ role }) => role !== 'system');
-  const hostile = heard.at(-1)?.content === 'hostile';
+  const conversation = messages.filter(({ role }) => role !== 'system');
+  const hostile = conversation.at(-1)?.content === 'hostile';
   const name = tools?.[0]?.function.name;
   const called = hostile && name !== undefined;
   const message = called
     ? { tool_calls: [{ index: 0, id: 'call', type: 'function', function: { name, arguments: ALMOST } }] }
-    : { content: hostile ? ALMOST : `heard ${heard.length}` };
+    : { content: hostile ? ALMOST : `heard ${conversation.length}` };
   const finish_reason = called ? 'tool_calls' : 'stop';
   const usage = { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 };
   const head = { id: 'c', created: 0, model: 'model' };

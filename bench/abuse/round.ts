@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads';
 import { status } from '../../deploy/local/stack/index.js';
 import { cpuSeconds, residentMb } from '../sse/usage.js';
 import type { Doors, Load } from './attack.js';
-import type { Answers, Order, Told } from './attacker.js';
+import type { Answers, AttackerMessage, Order } from './attacker.js';
 import { bystander, type Served } from './bystander.js';
 import type { Secrets } from './keys.js';
 import { settings } from './settings.js';
@@ -33,8 +33,8 @@ export async function round({ name }: Load, to: 'gateway' | 'stub', sides: Sides
   const { gateway, secrets, requests } = sides;
   const workerData: Order = { attack: name, doors: sides[to], secrets };
   const attacker = new Worker(new URL('./attacker.js', import.meta.url), { workerData });
-  const begun = told(attacker, (message) => (message === 'begun' ? true : undefined));
-  const ended = told(attacker, (message) => (message === 'begun' ? undefined : message));
+  const begun = messageFrom(attacker, (message) => (message === 'begun' ? true : undefined));
+  const ended = messageFrom(attacker, (message) => (message === 'begun' ? undefined : message));
   for (const each of [begun, ended]) each.catch(() => undefined);
   let gatewayMiB = gatewayMemory();
   const watch = setInterval(() => {
@@ -56,10 +56,10 @@ export async function round({ name }: Load, to: 'gateway' | 'stub', sides: Sides
 }
 
 /** The first message of a thread that matches. */
-const told = <T>(thread: Worker, find: (message: Told) => T | undefined): Promise<T> =>
+const messageFrom = <T>(thread: Worker, find: (message: AttackerMessage) => T | undefined): Promise<T> =>
   new Promise((resolve, reject) => {
     thread.once('error', reject);
-    thread.on('message', (message: Told) => {
+    thread.on('message', (message: AttackerMessage) => {
       const found = find(message);
       if (found !== undefined) resolve(found);
     });

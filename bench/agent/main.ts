@@ -30,7 +30,7 @@ interface ToolCall {
   readonly arguments: Readonly<Record<string, unknown>>;
   readonly end: string;
 }
-interface Asked {
+interface Measured {
   readonly prompt: Prompt;
   readonly calls: readonly ToolCall[];
   readonly text: string;
@@ -48,7 +48,7 @@ async function main(): Promise<void> {
     const poolOf = poolDescriptions(await loadModels(settings), createConnectors());
     const { name, plan } = threeTools;
     const placement = place(plan, poolOf, settings.MILLRACE_TASK_QUEUE);
-    const ask = async (prompt: Prompt, i: number): Promise<Asked> => {
+    const ask = async (prompt: Prompt, i: number): Promise<Measured> => {
       const startedAt = performance.now();
       const { output } = (await client.workflow.execute(name, {
         taskQueue: settings.MILLRACE_TASK_QUEUE,
@@ -66,17 +66,17 @@ async function main(): Promise<void> {
 }
 
 /** About the first call: `wrong` arguments never reached the tool. */
-const rightTool = ({ prompt, calls: [first] }: Asked): boolean => first?.name === prompt.tool;
-const validArguments = ({ calls: [first] }: Asked): boolean => first !== undefined && first.end !== 'wrong';
-const rightArguments = ({ prompt, calls: [first] }: Asked): boolean =>
+const rightTool = ({ prompt, calls: [first] }: Measured): boolean => first?.name === prompt.tool;
+const validArguments = ({ calls: [first] }: Measured): boolean => first !== undefined && first.end !== 'wrong';
+const rightArguments = ({ prompt, calls: [first] }: Measured): boolean =>
   Object.entries(prompt.arguments).every(([name, value]) => bare(first?.arguments[name]) === bare(value));
 const bare = (value: unknown): string => String(value ?? '').replaceAll(' ', '');
 
-function report(asked: readonly Asked[]): void {
-  const share = (holds: (one: Asked) => boolean) => asked.filter(holds).length / asked.length;
-  const ms = asked.map((one) => one.ms).toSorted((a, b) => a - b);
+function report(measured: readonly Measured[]): void {
+  const share = (holds: (one: Measured) => boolean) => measured.filter(holds).length / measured.length;
+  const ms = measured.map((one) => one.ms).toSorted((a, b) => a - b);
   const figures = {
-    prompts: asked.length,
+    prompts: measured.length,
     rightTool: share(rightTool),
     validArguments: share(validArguments),
     rightArguments: share(rightArguments),
@@ -87,7 +87,7 @@ function report(asked: readonly Asked[]): void {
     process.stdout.write(`${JSON.stringify(figures)}\n`);
     return;
   }
-  for (const one of asked) {
+  for (const one of measured) {
     const marks = [rightTool(one), validArguments(one), rightArguments(one)].map((yes) => (yes ? '+' : '-')).join('');
     const calls = one.calls
       .map(({ name, arguments: args, end }) => `${name}(${JSON.stringify(args)}) ${end}`)

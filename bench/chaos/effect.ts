@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import type { CodeContext } from '../../pipelines/stages/kind.js';
-import type { Asked } from './receiver.js';
+import type { EffectRequest } from './receiver.js';
 
 /** Input of every pipeline of the suite: the run's number, and the address of the receiver of its side effects. */
 export const shape = { run: z.number(), receiver: z.string() };
@@ -13,8 +13,8 @@ export async function effect(
   ms: number,
   { signal, idempotencyKey: key }: Pick<CodeContext, 'signal' | 'idempotencyKey'>,
 ): Promise<void> {
-  const asked: Asked = { run, stage, key, ms };
-  const answer = await fetch(receiver, { method: 'POST', body: JSON.stringify(asked), signal });
+  const request: EffectRequest = { run, stage, key, ms };
+  const answer = await fetch(receiver, { method: 'POST', body: JSON.stringify(request), signal });
   if (!answer.ok) throw new Error(`the receiver answered ${answer.status}`);
   await answer.arrayBuffer();
 }

@@ -7,9 +7,9 @@ import type { Plan } from '../../pipelines/plan/index.js';
 import type { Placement } from '../../pipelines/run/index.js';
 import { place } from '../../placement/place.js';
 import { loadModels, poolDescriptions } from '../../workers/models.js';
-import { carryOutAsked } from './asked-runs.js';
 import type { Outcome } from './outcome.js';
 import { approval, order, payment } from './pipelines.js';
+import { runToEnd } from './requested-runs.js';
 import { carryOut, completedStages } from './runs.js';
 import type { Scene } from './scene.js';
 import { settings } from './settings.js';
@@ -100,7 +100,7 @@ export class Load {
         stages: plan.stages.map((stage) => ({ id: stage.id, attempts: attemptsOf(stage) })),
         starts: starts.filter(({ run }) => run === number),
         completed: id === undefined ? new Map() : await completedStages(this.#client, id),
-        toldAt: outcome?.kind === 'succeeded' ? outcome.at : undefined,
+        reportedAt: outcome?.kind === 'succeeded' ? outcome.at : undefined,
       });
       const { note } = this.#options;
       for (const stage of verdict.repeated) note(`run ${number}, ${id}: "${stage}" started again after its end`);
@@ -135,7 +135,7 @@ export class Load {
       begun.id = id;
     };
     const client = plan === payment.plan ? 'waits' : plan === approval.plan ? 'decides' : 'comes back';
-    return await carryOutAsked({ number, base: scene.base, pipeline: plan.name, client, receiver, key, named });
+    return await runToEnd({ number, base: scene.base, pipeline: plan.name, client, receiver, key, named });
   }
 }
 

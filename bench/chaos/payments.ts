@@ -21,9 +21,9 @@ export const doneBy = (release: string, name: keyof typeof EFFECT_MS, run: numbe
 /** The pipelines of a release: releases differ only in their functions. */
 export function paymentsOf(release: string) {
   const step = (name: keyof typeof EFFECT_MS) =>
-    code(name, { input: given, output: done }, async (asked, context) => {
-      await effect(asked, name, EFFECT_MS[name], context);
-      return { done: doneBy(release, name, asked.run) };
+    code(name, { input: given, output: done }, async (order, context) => {
+      await effect(order, name, EFFECT_MS[name], context);
+      return { done: doneBy(release, name, order.run) };
     });
   const [reserve, charge, receipt, close] = [step('reserve'), step('charge'), step('receipt'), step('close')];
 
@@ -31,8 +31,8 @@ export function paymentsOf(release: string) {
   const payment = pipeline('chaos-payment', { input, deadline: '3m' }, ({ input: { run, receiver }, stage }) => {
     const reserved = stage('reserve', reserve, { run, receiver }, inline);
     const charged = stage('charge', charge, { run, receiver, after: reserved.done }, inline);
-    const told = stage('receipt', receipt, { run, receiver, after: charged.done }, inline);
-    const closed = stage('close', close, { run, receiver, after: told.done }, inline);
+    const receiptSent = stage('receipt', receipt, { run, receiver, after: charged.done }, inline);
+    const closed = stage('close', close, { run, receiver, after: receiptSent.done }, inline);
     return { first: reserved.done, last: closed.done };
   });
 
@@ -40,8 +40,8 @@ export function paymentsOf(release: string) {
   const order = pipeline('chaos-order', { input, deadline: '3m' }, ({ input: { run, receiver }, stage }) => {
     const reserved = stage('reserve', reserve, { run, receiver }, policy);
     const charged = stage('charge', charge, { run, receiver, after: reserved.done }, inline);
-    const told = stage('receipt', receipt, { run, receiver, after: charged.done }, inline);
-    const closed = stage('close', close, { run, receiver, after: told.done }, policy);
+    const receiptSent = stage('receipt', receipt, { run, receiver, after: charged.done }, inline);
+    const closed = stage('close', close, { run, receiver, after: receiptSent.done }, policy);
     return { first: reserved.done, last: closed.done };
   });
 

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const HOST = '127.0.0.1';
 
 /** A function's request to the receiver: one side effect, which takes some time. */
-export interface Asked {
+export interface EffectRequest {
   readonly run: number;
   /** Path of the stage. */
   readonly stage: string;
@@ -16,7 +16,7 @@ export interface Asked {
 }
 
 /** A requested side effect. */
-export interface Effect extends Omit<Asked, 'ms'> {
+export interface Effect extends Omit<EffectRequest, 'ms'> {
   /** Milliseconds since 1970; all records are made on one machine. */
   readonly at: number;
 }
@@ -47,7 +47,7 @@ export class Receiver {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const pieces: Buffer[] = [];
     for await (const piece of request) pieces.push(piece as Buffer);
-    const { ms, ...effect } = JSON.parse(Buffer.concat(pieces).toString()) as Asked;
+    const { ms, ...effect } = JSON.parse(Buffer.concat(pieces).toString()) as EffectRequest;
     this.effects.push({ ...effect, at: Date.now() });
     await sleep(ms);
     response.end();

@@ -19,7 +19,9 @@ export class Replica {
   /** Calls that it failed, and all that arrived meanwhile. */
   failed = 0;
   readonly #options: ReplicaOptions;
-  readonly #server = createServer((asked, answer) => void this.#serve(asked, answer).catch(() => answer.destroy()));
+  readonly #server = createServer(
+    (incoming, answer) => void this.#serve(incoming, answer).catch(() => answer.destroy()),
+  );
 
   private constructor(options: ReplicaOptions) {
     this.#options = options;
@@ -37,9 +39,9 @@ export class Replica {
     this.#server.closeAllConnections();
   }
 
-  async #serve(asked: IncomingMessage, answer: ServerResponse): Promise<void> {
+  async #serve(incoming: IncomingMessage, answer: ServerResponse): Promise<void> {
     const pieces: Buffer[] = [];
-    for await (const piece of asked) pieces.push(piece as Buffer);
+    for await (const piece of incoming) pieces.push(piece as Buffer);
     const body = Buffer.concat(pieces);
     if (this.failing) {
       const run = runOf(body);
@@ -50,7 +52,7 @@ export class Replica {
       answer.writeHead(500, { 'content-type': 'application/json' }).end('{"error":{"message":"out of order"}}');
       return;
     }
-    const { method, url: path, headers } = asked;
+    const { method, url: path, headers } = incoming;
     const passed = request({ host: HOST, port: this.#options.target, method, path, headers });
     passed.once('error', () => answer.destroy());
     answer.once('close', () => passed.destroy());

@@ -56,16 +56,16 @@ export const sixStages = pipeline(
   ({ input, stage }) => {
     const { run, receiver } = input;
     const prepared = stage('prepare', prepare, { run, receiver, speech: input.speech }, policy);
-    const heard = stage('transcribe', transcribe({ model: 'whisper' }), { audio: prepared.speech }, policy);
+    const transcript = stage('transcribe', transcribe({ model: 'whisper' }), { audio: prepared.speech }, policy);
     const answer = stage(
       'answer',
       chat({ model: 'assistant', system: 'Answer in one short sentence.', maxTokens: 12 }),
-      { prompt: text`${prepared.mark}: ${heard.text}` },
+      { prompt: text`${prepared.mark}: ${transcript.text}` },
       inline,
     );
     const edited = stage('edit', edit, { run, receiver, text: answer.text }, inline);
     const spoken = stage('speak', synthesize({ model: 'tts' }), { text: edited.text }, inline);
     const archived = stage('archive', archive, { run, receiver, speech: spoken.audio }, policy);
-    return { heard: heard.text, text: edited.text, spoken: spoken.audio, archived: archived.speech };
+    return { heard: transcript.text, text: edited.text, spoken: spoken.audio, archived: archived.speech };
   },
 );

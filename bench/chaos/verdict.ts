@@ -16,7 +16,7 @@ export interface Evidence {
   /** When Temporal recorded the end of a queued stage, by stage. */
   readonly completed: ReadonlyMap<string, number>;
   /** When the waiting client got the run's result. */
-  readonly toldAt?: number | undefined;
+  readonly reportedAt?: number | undefined;
 }
 
 export interface Verdict {
@@ -35,13 +35,13 @@ export interface Verdict {
  * journal had its result by then. A queued stage's end is recorded when the history has it, and all ends are when the
  * client gets the run's result. No start may come after that.
  */
-export function judge({ stages, starts, completed, toldAt = Number.POSITIVE_INFINITY }: Evidence): Verdict {
+export function judge({ stages, starts, completed, reportedAt = Number.POSITIVE_INFINITY }: Evidence): Verdict {
   const firstStart = (id: string) => Math.min(...starts.filter(({ stage }) => stage === id).map(({ at }) => at));
   const verdict = { repeated: [] as string[], overPolicy: [] as string[], twice: [] as string[], underWay: 0 };
   for (const [i, { id, attempts }] of stages.entries()) {
     const own = starts.filter(({ stage }) => stage === id).toSorted((a, b) => a.at - b.at);
     const behind = stages.slice(i + 1).map((later) => firstStart(later.id));
-    const recordedAt = Math.min(completed.get(id) ?? Number.POSITIVE_INFINITY, toldAt, ...behind);
+    const recordedAt = Math.min(completed.get(id) ?? Number.POSITIVE_INFINITY, reportedAt, ...behind);
     const late = own.some(({ at }) => at > recordedAt);
     if (late) verdict.repeated.push(id);
     if (own.length > attempts) verdict.overPolicy.push(id);

@@ -61,8 +61,8 @@ function worstLoss({ degraded }: PlacementDocument) {
 async function main(): Promise<void> {
   await down(settings);
   for (const [name, value] of Object.entries(FILES)) write(name, value);
-  const asked = ['--rate', String(RATE), '--slo-p99', `${SLO_MS}ms`, '--json'];
-  const placement = readPlacement(await millrace('place', ...files, ...asked));
+  const options = ['--rate', String(RATE), '--slo-p99', `${SLO_MS}ms`, '--json'];
+  const placement = readPlacement(await millrace('place', ...files, ...options));
   const worst = worstLoss(placement);
   note(
     placement.pools

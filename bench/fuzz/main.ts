@@ -71,8 +71,8 @@ async function main(): Promise<number> {
   const result = Object.fromEntries(
     Object.entries(doors).map(([door, { problems: _, ...counts }]) => [door, counts] as const),
   );
-  const told = Object.entries(doors).map(([door, outcome]) => describe(door, outcome));
-  process.stdout.write(`${options.json ? JSON.stringify(result) : told.join('\n')}\n`);
+  const lines = Object.entries(doors).map(([door, outcome]) => describe(door, outcome));
+  process.stdout.write(`${options.json ? JSON.stringify(result) : lines.join('\n')}\n`);
   const good = ({ requests, serverErrors, undocumented }: Outcome) =>
     requests >= WANTED && serverErrors + undocumented === 0;
   return Object.values(doors).every(good) ? 0 : 1;

@@ -62,7 +62,7 @@ async function main() {
   const [server = ''] = llm;
   const lite = await startLiteLlm(settings, server, note);
   const door = `${gatewayUrl(settings)}/v1`;
-  const asks: Readonly<Record<Side, () => Promise<Taken>>> = {
+  const calls: Readonly<Record<Side, () => Promise<Taken>>> = {
     direct: () => complete(server, settings.LLM_MODEL),
     inline: () => complete(door, 'inline'),
     durable: () => complete(door, 'durable'),
@@ -72,7 +72,7 @@ async function main() {
   try {
     const paused = async (side: Side): Promise<Taken> => {
       await sleep(PAUSE_MS);
-      return await asks[side]();
+      return await calls[side]();
     };
     for (const side of SIDES) for (let i = 0; i < WARM_UP; i++) await paused(side);
     for (let i = 0; i < ROUNDS; i++) {

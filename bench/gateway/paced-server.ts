@@ -10,7 +10,7 @@ const FIRST_MS = 10;
 const EVERY_MS = 5;
 const TOKENS = ['The', ' capital', ' of', ' France', ' is', ' Paris', '.'];
 
-const told = { id: 'c', created: 0, model: 'assistant' };
+const envelope = { id: 'c', created: 0, model: 'assistant' };
 const usage = { prompt_tokens: 28, completion_tokens: TOKENS.length, total_tokens: 28 + TOKENS.length };
 
 async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -22,7 +22,7 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
   for await (const _ of request);
   response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();
   const chunk = (choices: readonly object[], more = {}) =>
-    response.write(`data: ${JSON.stringify({ ...told, object: 'chat.completion.chunk', choices, ...more })}\n\n`);
+    response.write(`data: ${JSON.stringify({ ...envelope, object: 'chat.completion.chunk', choices, ...more })}\n\n`);
   for (const [i, content] of TOKENS.entries()) {
     await sleep(i === 0 ? FIRST_MS : EVERY_MS);
     chunk([{ index: 0, delta: { ...(i === 0 && { role: 'assistant' }), content }, finish_reason: null }]);

@@ -25,17 +25,17 @@ const random = randomNumbers(1);
 let calls = 0;
 
 const usage = { prompt_tokens: 1, completion_tokens: 1, total_tokens: 2 };
-const told = { id: 'c', object: 'chat.completion', created: 0, model: 'slow' };
+const envelope = { id: 'c', object: 'chat.completion', created: 0, model: 'slow' };
 
 function answer(response: ServerResponse, streamed: boolean): void {
   const content = 'Yes.';
   if (!streamed) {
     const choice = { index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' };
-    json(response, { ...told, choices: [choice], usage });
+    json(response, { ...envelope, choices: [choice], usage });
     return;
   }
   const chunk = (choices: unknown, more = {}) =>
-    `data: ${JSON.stringify({ ...told, object: 'chat.completion.chunk', choices, ...more })}\n\n`;
+    `data: ${JSON.stringify({ ...envelope, object: 'chat.completion.chunk', choices, ...more })}\n\n`;
   response.writeHead(200, { 'content-type': 'text/event-stream' });
   response.write(chunk([{ index: 0, delta: { role: 'assistant', content }, finish_reason: null }]));
   response.write(chunk([{ index: 0, delta: {}, finish_reason: 'stop' }], { usage }));

@@ -18,7 +18,7 @@ export interface Exactness {
 const LIMIT_MS = 600_000;
 
 /** Plans seeded feasible instances, and compares with an enumeration of all placements. */
-export function exactness(instances: number, told: (line: string) => void): Exactness {
+export function exactness(instances: number, log: (line: string) => void): Exactness {
   const clock = () => performance.now();
   let equal = 0;
   let worstGap = 0;
@@ -34,14 +34,14 @@ export function exactness(instances: number, told: (line: string) => void): Exac
     const found = searchCheapest(problem, { timeLimitMs: LIMIT_MS, clock });
     const gap = found ? found.value / optimum - 1 : 1;
     if (gap < 1e-9) equal += 1;
-    else told(`seed ${seed}: ${found?.value ?? 'none'} against ${optimum}`);
+    else log(`seed ${seed}: ${found?.value ?? 'none'} against ${optimum}`);
     worstGap = Math.max(worstGap, gap);
     if ((found?.bound ?? 0) > optimum * (1 + 1e-9)) boundsAbove += 1;
     const heuristic = searchCheapest(problem, { timeLimitMs: LIMIT_MS, clock, exhaustive: 0 });
     const quickly = heuristic ? heuristic.value / optimum - 1 : 1;
     if (quickly < 1e-9) quick += 1;
     quickGap = Math.max(quickGap, quickly);
-    if (done % 25 === 0) told(`${done} of ${instances}: ${equal} equal`);
+    if (done % 25 === 0) log(`${done} of ${instances}: ${equal} equal`);
   }
   const round = (value: number) => Number(Math.max(0, value).toFixed(6));
   return {

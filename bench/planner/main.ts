@@ -15,9 +15,9 @@ const { values } = parseArgs({
   },
 });
 
-const told = (line: string): void => void process.stderr.write(`${line}\n`);
-const exact = values.only === 'speed' ? undefined : exactness(Number(values.instances), told);
-const rows = values.only === 'exact' ? undefined : speed(told);
+const log = (line: string): void => void process.stderr.write(`${line}\n`);
+const exact = values.only === 'speed' ? undefined : exactness(Number(values.instances), log);
+const rows = values.only === 'exact' ? undefined : speed(log);
 
 if (values.json) process.stdout.write(`${JSON.stringify({ exact, speed: rows })}\n`);
 else {

@@ -31,7 +31,7 @@ const SIZES: readonly (Omit<Instance, 'seed'> & { readonly limitMs: number; read
  */
 const SAFE_SHARE = 0.75;
 
-export function speed(told: (line: string) => void): readonly SpeedRow[] {
+export function speed(log: (line: string) => void): readonly SpeedRow[] {
   return SIZES.map(({ limitMs, seeds, ...size }) => {
     const runs = Array.from({ length: seeds }, (_, i) => {
       const problem = largeInstance({ ...size, seed: 1_000 + i });
@@ -57,7 +57,7 @@ export function speed(told: (line: string) => void): readonly SpeedRow[] {
       found: runs.filter(({ gap }) => !Number.isNaN(gap)).length,
       of: runs.length,
     };
-    told(JSON.stringify(row));
+    log(JSON.stringify(row));
     return row;
   });
 }

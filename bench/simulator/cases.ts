@@ -5,14 +5,14 @@ import type { Pipeline } from '../../pipelines/index.js';
 import { type Inventory, readInventory } from '../../placement/inventory/index.js';
 import { readInt16, readInt32, textTensor } from '../../protocols/open-inference/index.js';
 import { type GpuLike, loadGpuLike } from '../gpu-like/index.js';
-import type { Asked } from './drive.js';
+import type { RunRequest } from './drive.js';
 import { gpuLike, voiceAssistant } from './pipelines.js';
 import { HOME } from './settings.js';
 
 /** A pipeline of the bench: its requests, and the devices that it runs on. */
 export interface Case {
   readonly pipeline: Pipeline;
-  readonly asked: Asked;
+  readonly request: RunRequest;
   readonly inventory: Inventory;
   readonly deviceKind: string;
   /** Id of each model's device. */
@@ -46,7 +46,7 @@ export async function gpuLikeCase(triton: string): Promise<Case> {
   const names = Object.keys(COSTS);
   return {
     pipeline: gpuLike as Pipeline,
-    asked: {
+    request: {
       pipeline: gpuLike.name,
       input: (serial) => ({ x: { dtype: 'FP32', shape: [1, 1], data: [serial] } }),
       sizes: () => ({}),
@@ -89,7 +89,7 @@ export async function voiceCase(triton: string, cores: number): Promise<Case> {
   const of = (serial: number) => spoken[serial % spoken.length] ?? { file: new File([], ''), seconds: 0 };
   return {
     pipeline: voiceAssistant as Pipeline,
-    asked: {
+    request: {
       pipeline: voiceAssistant.name,
       input: (serial) => ({ speech: of(serial).file }),
       sizes(serial, { output, stages = [] }) {

@@ -15,7 +15,7 @@ export interface Seen {
 }
 
 /** Requests to a pipeline, and how their answers become sizes of a trace. */
-export interface Asked {
+export interface RunRequest {
   readonly pipeline: string;
   input(serial: number): object;
   sizes(serial: number, run: Awaited<ReturnType<MillraceClient['run']>>): Readonly<Record<string, number>>;
@@ -25,7 +25,7 @@ export interface Asked {
 const BENCH = randomUUID();
 let serial = 0;
 /** One run from its request to its answer. Each has its own tenant, so that no cache has its answer. */
-async function ask({ pipeline, input, sizes }: Asked): Promise<Seen> {
+async function ask({ pipeline, input, sizes }: RunRequest): Promise<Seen> {
   const own = serial++;
   const client = new MillraceClient({ baseUrl: gatewayUrl(settings), tenant: `${BENCH}-${own}` });
   const startedAt = performance.now();
@@ -35,27 +35,27 @@ async function ask({ pipeline, input, sizes }: Asked): Promise<Seen> {
 }
 
 /** Runs one after the other. */
-export async function sequential(asked: Asked, runs: number): Promise<readonly Seen[]> {
+export async function sequential(request: RunRequest, runs: number): Promise<readonly Seen[]> {
   const seen: Seen[] = [];
-  for (let i = 0; i < runs; i += 1) seen.push(await ask(asked));
+  for (let i = 0; i < runs; i += 1) seen.push(await ask(request));
   return seen;
 }
 
 /** Runs per second with this many in flight at any time. */
-export async function capacity(asked: Asked, runs: number, inFlight: number): Promise<number> {
+export async function capacity(request: RunRequest, runs: number, inFlight: number): Promise<number> {
   const startedAt = performance.now();
-  await pMap(Array.from({ length: runs }), () => ask(asked), { concurrency: inFlight });
+  await pMap(Array.from({ length: runs }), () => ask(request), { concurrency: inFlight });
   return (1_000 * runs) / (performance.now() - startedAt);
 }
 
 /** Runs at the times of a load, independent of earlier runs. */
-export async function open(asked: Asked, { timesMs }: Load): Promise<readonly Seen[]> {
+export async function open(request: RunRequest, { timesMs }: Load): Promise<readonly Seen[]> {
   const startedAt = performance.now();
   const runs: Promise<Seen>[] = [];
   for (const at of timesMs) {
     const waitMs = startedAt + at - performance.now();
     if (waitMs > 0) await sleep(waitMs);
-    const run = ask(asked);
+    const run = ask(request);
     // Errors are reported when all runs have ended.
     run.catch(() => undefined);
     runs.push(run);

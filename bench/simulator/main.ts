@@ -104,10 +104,10 @@ async function main(): Promise<void> {
 }
 
 async function compare(one: Case): Promise<readonly Row[]> {
-  const { pipeline, asked, inFlight } = one;
+  const { pipeline, request, inFlight } = one;
   const profiles = await profilesOf(one);
   const bare: System = { ...one, shape: shapeOf(pipeline.plan), profiles };
-  const [, ...first] = await sequential(asked, one.alone);
+  const [, ...first] = await sequential(request, one.alone);
   const apart = withSizes(loadOf(Float64Array.from(first, (_, i) => i * 1e6)), first);
   const insideMs = predict(bare, apart, SEED).p50;
   const outside = first.map(({ latencyMs }) => Math.max(0, latencyMs - insideMs));
@@ -115,14 +115,14 @@ async function compare(one: Case): Promise<readonly Row[]> {
     `${pipeline.name}: a run alone takes ${round(observed(first).p50)} ms, ${round(insideMs)} of them in the models`,
   );
   const system = orchestrated(bare, outside);
-  const most = await capacity(asked, CAPACITY_ROUNDS * inFlight, inFlight);
+  const most = await capacity(request, CAPACITY_ROUNDS * inFlight, inFlight);
   note(`${pipeline.name}: ${round(most)} runs/s with ${inFlight} in flight`);
   const rows: Row[] = [];
   for (const load of LOADS) {
     const rate = load * most;
     const count = Math.max(20, Math.round(rate * SECONDS));
     const requests = loadOf(arrivals({ count, rate, seed: SEED }));
-    const seen = await open(asked, requests);
+    const seen = await open(request, requests);
     // For trying another model on the same data.
     const kept = { system, timesMs: [...requests.timesMs], seen, outside, capacity: most };
     writeFileSync(path.join(HOME, `${pipeline.name}-${load}.json`), JSON.stringify(kept));

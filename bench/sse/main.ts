@@ -200,7 +200,7 @@ async function main() {
 let failed = true;
 try {
   const result = await main();
-  for (const line of tally.told) note(line);
+  for (const line of tally.details) note(line);
   const { gatewayMb, cpuPercent, runMs } = result;
   const tooMuch = gatewayMb.peak > gatewayMb.before + MOST_GROWTH_MB;
   failed = result.errors + result.lost + result.repeated > 0 || tooMuch;

@@ -2,7 +2,7 @@ import { serverEvents } from '../../client/sse.js';
 import { EVENTS_OF } from './pipelines.js';
 
 /** Most errors of a kind to print; their number is reported in any case. */
-const MOST_TOLD = 10;
+const MOST_DETAILS = 10;
 
 /** Observations of all clients. */
 export class Tally {
@@ -16,13 +16,13 @@ export class Tally {
   /** Streams that are open now, and the most at once. */
   open = 0;
   mostOpen = 0;
-  readonly told: string[] = [];
+  readonly details: string[] = [];
 
-  /** Follows one answer's events to its end. `sees` is called with each event, named as in `EVENTS_OF`. */
+  /** Follows one answer's events to its end. `onEvent` is called with each event, named as in `EVENTS_OF`. */
   async follow(
     pipeline: keyof typeof EVENTS_OF,
     response: Response,
-    sees: (event: string) => void = () => undefined,
+    onEvent: (event: string) => void = () => undefined,
   ): Promise<void> {
     if (!response.ok || response.body === null) throw new Error(`${response.status}: ${await response.text()}`);
     this.open++;
@@ -38,7 +38,7 @@ export class Tally {
         ids.add(id);
         const event = stage === undefined ? type : `${type} ${stage}`;
         seen.push(event);
-        sees(event);
+        onEvent(event);
       }
     } finally {
       this.open--;
@@ -55,6 +55,6 @@ export class Tally {
 
   wrong(kind: 'errors' | 'lost' | 'repeated', what: string): void {
     this[kind]++;
-    if (this[kind] <= MOST_TOLD) this.told.push(`${kind}: ${what.slice(0, 500)}`);
+    if (this[kind] <= MOST_DETAILS) this.details.push(`${kind}: ${what.slice(0, 500)}`);
   }
 }

@@ -4,7 +4,7 @@ import { loadModels } from '../../workers/models.js';
 import { keysOf } from '../../workers/pool-keys.js';
 import type { Settings } from '../../workers/settings.js';
 import { artifactsCheck, ffmpegCheck } from './files-checks.js';
-import { type Check, type Finding, fail, told } from './finding.js';
+import { type Check, errorText, type Finding, fail } from './finding.js';
 import { CHECK_MS, FILE_MS } from './limits.js';
 import { pipelinesCheck } from './pipelines-check.js';
 import { poolChecks } from './pools-check.js';
@@ -50,7 +50,12 @@ async function modelChecks(settings: Settings): Promise<readonly Check[]> {
     const remedy = 'correct the file; gateway and worker do not start without it';
     const about = settings.MILLRACE_MODELS ?? 'the embedded models';
     return [
-      { id: 'settings.models', about, remedy, run: async () => [fail('settings.models', about, told(error), remedy)] },
+      {
+        id: 'settings.models',
+        about,
+        remedy,
+        run: async () => [fail('settings.models', about, errorText(error), remedy)],
+      },
     ];
   }
 }
@@ -62,7 +67,7 @@ export async function carryOut(checks: readonly Check[], limitMs = CHECK_MS): Pr
       try {
         return await limited(limitMs, new AbortController().signal, (signal) => check.run(signal));
       } catch (error) {
-        return [fail(check.id, check.about, told(error), check.remedy)];
+        return [fail(check.id, check.about, errorText(error), check.remedy)];
       }
     }),
   );

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { artifactsFolder } from '../../workers/compose.js';
 import { chooseFfmpeg } from '../../workers/ffmpeg.js';
 import type { Settings } from '../../workers/settings.js';
-import { type Check, type Finding, fail, pass, told, warn } from './finding.js';
+import { type Check, errorText, type Finding, fail, pass, warn } from './finding.js';
 
 /** Warn below this free space, in bytes: some sixteen of the largest uploads. */
 const LITTLE_BYTES = 2 ** 30;
@@ -62,7 +62,7 @@ export function ffmpegCheck(settings: Settings, searchPath = process.env.PATH): 
         return [pass('media.ffmpeg', program, `${version}; ${why}`)];
       } catch (error) {
         const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-        const detail = missing ? `not found (${why}): only WAV audio is accepted` : told(error);
+        const detail = missing ? `not found (${why}): only WAV audio is accepted` : errorText(error);
         return [warn('media.ffmpeg', program, detail, remedy)];
       }
     },

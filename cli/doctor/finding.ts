@@ -85,7 +85,7 @@ export const fail = (id: FindingId, about: string, detail: string, remedy: strin
 });
 
 /** An error as text: its code and message, without the empty suffix of gRPC's messages. */
-export function told(error: unknown): string {
+export function errorText(error: unknown): string {
   const message = messageOf(error).replace(/\s*Resolution note:\s*$/, '');
   return error instanceof MillraceError ? `${error.code}: ${message}` : message;
 }

@@ -5,7 +5,7 @@ import { place } from '../../placement/place.js';
 import { poolDescriptions } from '../../workers/models.js';
 import { loadDeployment } from '../../workers/pipelines.js';
 import type { Settings } from '../../workers/settings.js';
-import { type Check, fail, pass, told } from './finding.js';
+import { type Check, errorText, fail, pass } from './finding.js';
 
 /** Whether every pipeline is valid and can be placed, with the same checks as the gateway at start-up. */
 export const pipelinesCheck = (
@@ -28,7 +28,7 @@ export const pipelinesCheck = (
           const stages = Object.keys(place(plan, poolOf, settings.MILLRACE_TASK_QUEUE)).length;
           return pass('pipelines.placed', name, `version ${plan.version}, ${stages} stages placed`);
         } catch (error) {
-          return fail('pipelines.placed', name, told(error), 'add the model to the file of MILLRACE_MODELS');
+          return fail('pipelines.placed', name, errorText(error), 'add the model to the file of MILLRACE_MODELS');
         }
       });
     },

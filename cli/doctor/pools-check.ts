@@ -5,7 +5,7 @@ import { limited } from '../../runtime/limited.js';
 import { isLoopbackName } from '../../runtime/loopback.js';
 import { keysOf } from '../../workers/pool-keys.js';
 import type { Settings } from '../../workers/settings.js';
-import { type Check, type Finding, type FindingId, fail, pass, told, warn } from './finding.js';
+import { type Check, errorText, type Finding, type FindingId, fail, pass, warn } from './finding.js';
 import { CALL_MS } from './limits.js';
 
 type PoolConfig = ModelsConfig[string];
@@ -36,24 +36,24 @@ export function poolChecks(
     async run(signal) {
       const connector = connectors.get(pool.connector);
       if (!connector?.kinds.has(pool.kind)) return [unserved(name, pool, connector, connectors)];
-      const looks = pool.endpoints.map(async ({ url }): Promise<Look> => {
+      const checks = pool.endpoints.map(async ({ url }): Promise<EndpointCheck> => {
         let backend: Backend;
         try {
           backend = connector.connect(url, pool.apiKey);
         } catch (error) {
           // Opening a client makes no call, so an error here is about the address as written.
           return {
-            findings: [fail('settings.models', `${name} at ${url}`, told(error), addressRemedy(settings, pool))],
+            findings: [fail('settings.models', `${name} at ${url}`, errorText(error), addressRemedy(settings, pool))],
           };
         }
         try {
-          const looked = await look(backend, { name, pool, settings }, signal);
-          return { ...looked, findings: [...openKey(name, url, pool, connector, settings), ...looked.findings] };
+          const checked = await checkEndpoint(backend, { name, pool, settings }, signal);
+          return { ...checked, findings: [...openKey(name, url, pool, connector, settings), ...checked.findings] };
         } finally {
           backend.close();
         }
       });
-      const all = await Promise.all(looks);
+      const all = await Promise.all(checks);
       return [...all.flatMap(({ findings }) => findings), ...agreement(name, all)];
     },
   }));
@@ -79,13 +79,13 @@ interface About {
   readonly settings: Settings;
 }
 
-interface Look {
+interface EndpointCheck {
   readonly findings: readonly Finding[];
   /** Version of the model, if the endpoint reveals it. */
   readonly version?: string;
 }
 
-async function look(backend: Backend, subject: About, signal: AbortSignal): Promise<Look> {
+async function checkEndpoint(backend: Backend, subject: About, signal: AbortSignal): Promise<EndpointCheck> {
   const { name, pool } = subject;
   const about = `${name} at ${backend.endpoint}`;
   const started = performance.now();
@@ -110,7 +110,7 @@ async function look(backend: Backend, subject: About, signal: AbortSignal): Prom
   } catch (error) {
     const remedy = 'none if the server does not list its models; caches then do not detect new weights';
     return {
-      findings: [reachable, warn('pool.model', about, `its version is unknown (${told(error)})`, remedy), canary],
+      findings: [reachable, warn('pool.model', about, `its version is unknown (${errorText(error)})`, remedy), canary],
     };
   }
 }
@@ -121,7 +121,7 @@ function failure(error: unknown, endpoint: string, { name, pool, settings }: Abo
   const code = error instanceof MillraceError ? error.code : 'BACKEND_TIMEOUT';
   const id = FINDING_OF[code] ?? 'pool.canary';
   // Connectors start messages with the model and the endpoint, which the line contains already.
-  const detail = told(error).replace(`${pool.model} at ${endpoint}: `, '');
+  const detail = errorText(error).replace(`${pool.model} at ${endpoint}: `, '');
   const finding = fail(id, about, detail, remedyOf(code, pool, settings));
   return id === 'pool.reachable' ? [finding] : [pass('pool.reachable', about, 'it answers'), finding];
 }
@@ -185,10 +185,10 @@ function unserved(
 }
 
 /** Endpoints with different weights give different answers, and caches mix them up. */
-function agreement(name: string, looks: readonly Look[]): Finding[] {
-  const versions = new Set(looks.flatMap(({ version }) => (version === undefined ? [] : [version])));
-  if (looks.length < 2 || versions.size === 0) return [];
-  if (versions.size === 1) return [pass('pool.agreement', name, `${looks.length} endpoints, one version`)];
+function agreement(name: string, checks: readonly EndpointCheck[]): Finding[] {
+  const versions = new Set(checks.flatMap(({ version }) => (version === undefined ? [] : [version])));
+  if (checks.length < 2 || versions.size === 0) return [];
+  if (versions.size === 1) return [pass('pool.agreement', name, `${checks.length} endpoints, one version`)];
   const detail = `its endpoints have ${versions.size} versions of the model: ${[...versions].join(', ')}`;
   return [warn('pool.agreement', name, detail, 'deploy the same weights to all of them, or make two pools')];
 }

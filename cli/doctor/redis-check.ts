@@ -1,17 +1,17 @@
 import type { Redis } from 'ioredis';
 import { addressOf } from '../../deploy/local/stack/addresses.js';
 import {
-  lookAt,
   mayEvict,
   oneShotRedis,
   probeVectorSets,
-  type StoreLook,
+  readStoreState,
+  type StoreState,
   serverName,
 } from '../../stores/redis/index.js';
 import type { Settings } from '../../workers/settings.js';
 import { STORE_SETTINGS, type StoreRole, storeUrl } from '../../workers/stores.js';
 import { clockFinding } from './clock.js';
-import { type Check, type Finding, fail, pass, told, warn } from './finding.js';
+import { type Check, errorText, type Finding, fail, pass, warn } from './finding.js';
 
 /**
  * Timeout of a connection and of one command, in milliseconds: far above normal (< 10 ms), below the timeout of a
@@ -58,7 +58,7 @@ function redisCheck(settings: Settings, url: string, roles: readonly StoreRole[]
       signal.addEventListener('abort', close, { once: true });
       try {
         await redis.connect();
-        return await look(redis, { about, roles, setting, acceptUnseen });
+        return await checkOne(redis, { about, roles, setting, acceptUnseen });
       } catch (error) {
         // The client's own error only says that the connection is closed; the event has the reason.
         throw reason ?? error;
@@ -70,21 +70,21 @@ function redisCheck(settings: Settings, url: string, roles: readonly StoreRole[]
   };
 }
 
-interface Looked {
+interface CheckedRedis {
   readonly about: string;
   readonly roles: readonly StoreRole[];
   readonly setting: string;
   readonly acceptUnseen: boolean;
 }
 
-async function look(redis: Redis, { about, roles, setting, acceptUnseen }: Looked): Promise<Finding[]> {
+async function checkOne(redis: Redis, { about, roles, setting, acceptUnseen }: CheckedRedis): Promise<Finding[]> {
   const started = performance.now();
   const text = await redis.info().catch(unlessAway);
   const ms = performance.now() - started;
   const info = fieldsOf(text);
   const server = serverName(text);
   const kept = roles.filter((role) => role !== 'cache');
-  const store = await lookAt(redis);
+  const store = await readStoreState(redis);
   return [
     pass('redis.reachable', about, `${server} for ${roles.join(' and ')}${programOf(info)}`, ms),
     writable(about, info, setting),
@@ -122,19 +122,19 @@ async function vectorSets(redis: Redis, about: string, server: string): Promise<
     await probeVectorSets(redis);
     return pass('redis.vectors', about, 'vector sets: semantic matching and vector indexes work');
   } catch (error) {
-    const detail = `${server} has no vector sets: the cache matches exact text only, retrieve and upsert stages fail (${told(error)})`;
+    const detail = `${server} has no vector sets: the cache matches exact text only, retrieve and upsert stages fail (${errorText(error)})`;
     return warn('redis.vectors', about, detail, 'use Redis 8 or later, and allow VADD, VSIM, VCARD, VREM, VRANDMEMBER');
   }
 }
 
 /** State and indexes: evicted data would be missing from a running run, or from the user who has stored it. */
-function keeps(about: string, look: StoreLook, acceptUnseen: boolean): Finding {
+function keeps(about: string, state: StoreState, acceptUnseen: boolean): Finding {
   const remedy = 'set maxmemory-policy to noeviction; caches have a Redis of their own (REDIS_CACHE_URL)';
-  const evicts = mayEvict(look);
+  const evicts = mayEvict(state);
   if (evicts === false)
     return pass('redis.eviction', about, 'noeviction: when its memory is full, writes are rejected');
   if (evicts === true) {
-    const detail = `${look.policy} may evict data that runs need: worker and gateway do not start with it`;
+    const detail = `${state.policy} may evict data that runs need: worker and gateway do not start with it`;
     return fail('redis.eviction', about, detail, remedy);
   }
   const detail = 'it reveals its maxmemory-policy neither in INFO nor by CONFIG GET';
@@ -148,8 +148,8 @@ function keeps(about: string, look: StoreLook, acceptUnseen: boolean): Finding {
 }
 
 /** Cache entries have an expiry. A cache that does not evict rejects new answers while it keeps old ones. */
-function makesRoom(about: string, look: StoreLook): Finding {
-  const { policy = 'unknown', limitBytes = 0 } = look;
+function makesRoom(about: string, state: StoreState): Finding {
+  const { policy = 'unknown', limitBytes = 0 } = state;
   if (policy !== 'noeviction') return pass('redis.eviction', about, `${policy}: old answers are evicted for new ones`);
   const detail =
     limitBytes === 0
@@ -158,13 +158,13 @@ function makesRoom(about: string, look: StoreLook): Finding {
   return warn('redis.eviction', about, detail, 'set maxmemory, and maxmemory-policy to volatile-lru');
 }
 
-function memory(about: string, { usedBytes = 0, limitBytes = 0 }: StoreLook): Finding {
+function memory(about: string, { usedBytes = 0, limitBytes = 0 }: StoreState): Finding {
   const detail = `${megabytes(usedBytes)} used of ${limitBytes === 0 ? 'no limit' : megabytes(limitBytes)}`;
   if (limitBytes === 0 || usedBytes < NEARLY_FULL * limitBytes) return pass('redis.memory', about, detail);
   return warn('redis.memory', about, detail, 'raise maxmemory: runs are rejected while the state store is full');
 }
 
-function persistence(about: string, { appendOnly }: StoreLook): Finding {
+function persistence(about: string, { appendOnly }: StoreState): Finding {
   if (appendOnly === true) return pass('redis.persistence', about, 'an append-only file');
   const detail =
     appendOnly === undefined

@@ -6,7 +6,7 @@ import { MillraceError } from '../../pipelines/errors.js';
 import { isLoopbackName } from '../../runtime/loopback.js';
 import { readKeys } from '../../workers/keys/index.js';
 import { readSettings, type Settings, settingsSchema, unknownSettings } from '../../workers/settings.js';
-import { type Check, type Finding, fail, pass, told, warn } from './finding.js';
+import { type Check, errorText, type Finding, fail, pass, warn } from './finding.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -31,7 +31,7 @@ export function checkSettings(env: Environment): { readonly settings?: Settings;
   } catch (error) {
     const fields = error instanceof MillraceError ? (error.details.fields ?? []) : [];
     if (fields.length === 0)
-      return { findings: [fail('settings.valid', 'environment', told(error), SEE), ...findings] };
+      return { findings: [fail('settings.valid', 'environment', errorText(error), SEE), ...findings] };
     return {
       findings: [...fields.map(({ field, message }) => fail('settings.valid', field, message, SEE)), ...findings],
     };
@@ -54,7 +54,8 @@ export const filesCheck = (settings: Settings): Check => ({
           ? pass('settings.files', name, `${file}, from PATH`)
           : access(file, constants.R_OK).then(
               () => pass('settings.files', name, file),
-              (error) => fail('settings.files', name, told(error), 'correct the path, or unset it for the default'),
+              (error) =>
+                fail('settings.files', name, errorText(error), 'correct the path, or unset it for the default'),
             ),
       ),
     );

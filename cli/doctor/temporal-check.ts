@@ -10,7 +10,7 @@ import { missingCode } from '../../workers/code-served.js';
 import { endpointsOf, temporalServer } from '../../workers/endpoints.js';
 import { loadDeployment } from '../../workers/pipelines.js';
 import type { Settings } from '../../workers/settings.js';
-import { type Check, type Finding, fail, pass, told, warn } from './finding.js';
+import { type Check, errorText, type Finding, fail, pass, warn } from './finding.js';
 import { CALL_MS } from './limits.js';
 
 /** gRPC's status `NOT_FOUND`. */
@@ -54,7 +54,7 @@ async function reach(
   try {
     const reachable = await reachableFinding(connection, server, remedy);
     if (reachable.state === 'fail') return [reachable];
-    const more = await connection.withDeadline(Date.now() + CALL_MS, () => look(connection, settings));
+    const more = await connection.withDeadline(Date.now() + CALL_MS, () => checkServer(connection, settings));
     return [reachable, ...more];
   } finally {
     signal.removeEventListener('abort', close);
@@ -78,7 +78,7 @@ async function reachableFinding(connection: Connection, server: TemporalServer, 
     const detail = [`Temporal ${serverVersion || 'of unknown version'}`, ...how].join(', ');
     return pass('temporal.reachable', address, detail, performance.now() - started);
   } catch (error) {
-    const trouble = (await troubleOf(server)) ?? { cause: told(error) };
+    const trouble = (await troubleOf(server)) ?? { cause: errorText(error) };
     return fail('temporal.reachable', address, trouble.cause, trouble.remedy ?? remedy);
   }
 }
@@ -91,7 +91,7 @@ function keyFindings(settings: Settings, address: string): Finding[] {
   return [warn('temporal.key', address, detail, 'set TEMPORAL_TLS=true, and TEMPORAL_ADDRESS to a TLS port')];
 }
 
-async function look(connection: Connection, settings: Settings): Promise<Finding[]> {
+async function checkServer(connection: Connection, settings: Settings): Promise<Finding[]> {
   const namespace = settings.TEMPORAL_NAMESPACE;
   const found = await namespaceFinding(connection, namespace);
   if (found.state === 'fail') return [found];
@@ -109,7 +109,7 @@ async function namespaceFinding(connection: Connection, namespace: string): Prom
     return pass('temporal.namespace', namespace, 'exists');
   } catch (error) {
     const missing = (error as { code?: unknown }).code === NOT_FOUND;
-    const detail = missing ? 'Temporal has no namespace of this name' : told(error);
+    const detail = missing ? 'Temporal has no namespace of this name' : errorText(error);
     const remedy = missing
       ? `create it with "temporal operator namespace create --namespace ${namespace}", or correct TEMPORAL_NAMESPACE`
       : 'check the permissions of this client in Temporal';
@@ -124,7 +124,7 @@ async function attributesFinding(connection: Connection, namespace: string): Pro
     if (missing.length === 0) return pass('temporal.attributes', namespace, wantedAttributes());
     return fail('temporal.attributes', namespace, `missing: ${missing.join(', ')}`, remedy);
   } catch (error) {
-    return fail('temporal.attributes', namespace, told(error), remedy);
+    return fail('temporal.attributes', namespace, errorText(error), remedy);
   }
 }
 

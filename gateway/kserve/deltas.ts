@@ -8,7 +8,7 @@ const TEXT_OF_STAGE = /^([^.]+)\.text$/;
 /** The outputs that are the text of one stage, by the stage's path: they can be streamed. */
 export function deltaFields(
   { pipeline, outputs }: ServedModel,
-  asked: ReadonlyMap<string, ParameterValues>,
+  requested: ReadonlyMap<string, ParameterValues>,
 ): ReadonlyMap<string, string> {
   const bindings = isJsonObject(pipeline.plan.output) ? pipeline.plan.output : {};
   return new Map(
@@ -16,7 +16,7 @@ export function deltaFields(
       const binding = bindings[name];
       const reference = isJsonObject(binding) && typeof binding.$ref === 'string' ? binding.$ref : '';
       const [, stage] = TEXT_OF_STAGE.exec(reference) ?? [];
-      const wanted = asked.size === 0 || asked.has(name);
+      const wanted = requested.size === 0 || requested.has(name);
       return holds === 'text' && wanted && stage !== undefined && stage !== 'input' ? [[stage, name] as const] : [];
     }),
   );

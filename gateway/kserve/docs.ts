@@ -45,10 +45,10 @@ const door = (operation: string, summary: string, rest: Partial<RouteDoc>): Rout
   problemContent: json(object({ error: text, code: text }, ['error'])),
   ...rest,
 });
-const says = (description: string, schema: Schema): Pick<RouteDoc, 'answers'> => ({
+const okAnswers = (description: string, schema: Schema): Pick<RouteDoc, 'answers'> => ({
   answers: { 200: { description, content: json(schema) } },
 });
-const saysReady = (schema: Schema): Pick<RouteDoc, 'answers'> => ({
+const readyAnswers = (schema: Schema): Pick<RouteDoc, 'answers'> => ({
   answers: {
     200: { description: 'Ready', content: json(schema) },
     503: { description: 'Not ready', content: json(schema) },
@@ -56,18 +56,18 @@ const saysReady = (schema: Schema): Pick<RouteDoc, 'answers'> => ({
 });
 
 export const SERVER = door('kserveServer', 'Metadata of this server (KServe v2 protocol)', {
-  ...says('The server', object({ name: text, version: text, extensions: list(text) })),
+  ...okAnswers('The server', object({ name: text, version: text, extensions: list(text) })),
 });
-export const LIVE = door('kserveLive', 'Liveness of the server', says('Alive', object({ live: ready })));
-export const READY = door('kserveReady', 'Readiness of the server', saysReady(object({ ready })));
+export const LIVE = door('kserveLive', 'Liveness of the server', okAnswers('Alive', object({ live: ready })));
+export const READY = door('kserveReady', 'Readiness of the server', readyAnswers(object({ ready })));
 export const INDEX = door('kserveIndex', 'List the models; each is a pipeline', {
   body: { required: false, content: json({ type: 'object' }) },
-  ...says('The models', list(object({ name: text, version: text, state: text, reason: text }))),
+  ...okAnswers('The models', list(object({ name: text, version: text, state: text, reason: text }))),
 });
 export const ALL_STATISTICS = door(
   'kserveAllStatistics',
   'Request counts and durations of all models',
-  says('Counts', statistics),
+  okAnswers('Counts', statistics),
 );
 
 /** The routes of a model. Operations of the routes with a version have names of their own. */
@@ -84,7 +84,7 @@ export function modelDocs(ofVersion: boolean) {
   const tensors = list(described);
   return {
     metadata: model('kserveModel', 'Metadata of a model: a pipeline, with its fields as tensors', {
-      ...says(
+      ...okAnswers(
         'The model',
         object({ name: text, versions: list(text), platform: text, inputs: tensors, outputs: tensors }),
       ),
@@ -92,10 +92,10 @@ export function modelDocs(ofVersion: boolean) {
     config: model(
       'kserveConfig',
       'Configuration of a model, in Triton’s form',
-      says('The configuration', { type: 'object' }),
+      okAnswers('The configuration', { type: 'object' }),
     ),
-    statistics: model('kserveStatistics', 'Request counts and durations of a model', says('Counts', statistics)),
-    ready: model('kserveModelReady', 'Readiness of a model', saysReady(object({ name: text, ready }))),
+    statistics: model('kserveStatistics', 'Request counts and durations of a model', okAnswers('Counts', statistics)),
+    ready: model('kserveModelReady', 'Readiness of a model', readyAnswers(object({ name: text, ready }))),
     infer: model('kserveInfer', 'Run a model and wait for the result', {
       headers: {
         'Idempotency-Key': {

@@ -49,7 +49,7 @@ export class Door {
 }
 
 /** An error in the form of this door; details of internal errors are only logged. */
-export function told(error: unknown, requestId: string): MillraceError {
+export function publicError(error: unknown, requestId: string): MillraceError {
   const known = asMillraceError(error);
   if (known.code !== 'INTERNAL') return known;
   return new MillraceError(

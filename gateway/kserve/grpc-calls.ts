@@ -7,7 +7,7 @@ import type { Caller, Headers } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { headersOf } from '../http/problem.js';
 import type { BodyBudget, HeldBody } from '../input/body-budget.js';
-import { told } from './door.js';
+import { publicError } from './door.js';
 import { grpcStatus } from './grpc-status.js';
 
 /** The peer's address and the requested host. */
@@ -75,7 +75,7 @@ export class GrpcCall {
 
   /** The gRPC status of an error; its code of the error table is in the trailing metadata `millrace-code`. */
   statusOf(error: unknown): { known: MillraceError; status: Partial<StatusObject> } {
-    const known = told(error, this.id);
+    const known = publicError(error, this.id);
     const metadata = new Metadata();
     metadata.set('millrace-code', known.code);
     for (const [name, value] of Object.entries(headersOf(known))) metadata.set(name, value);

@@ -116,13 +116,13 @@ export class GrpcServer {
       })),
       ModelInfer: this.#answered(async (message, caller, call) => {
         let request = NO_NAME;
-        const asked = this.#asked(message, caller, call, {
+        const inference = this.#readRequest(message, caller, call, {
           named: (name) => {
             request = name;
           },
           left: () => call.held.keep(MOST_INPUT_BYTES),
         });
-        return finalResponse(asked.model, request, await door.infer(asked));
+        return finalResponse(inference.model, request, await door.infer(inference));
       }),
       ModelStreamInfer: (stream: ServerDuplexStream<RawMessage, object>) => void this.#stream(stream),
     });
@@ -169,7 +169,7 @@ export class GrpcServer {
    * @param named called with the request's names
    * @param left called when the message is no longer kept
    */
-  #asked(
+  #readRequest(
     message: RawMessage,
     caller: Caller,
     call: GrpcCall,
@@ -231,23 +231,23 @@ export class GrpcServer {
     try {
       const caller = await call.authenticate(this.#options.authenticator);
       requirePermission(caller, 'run');
-      const asked = this.#asked(message, caller, call, {
+      const inference = this.#readRequest(message, caller, call, {
         named: (name) => {
           request = name;
         },
         left: () => keep(MOST_INPUT_BYTES),
       });
-      const fields = asked.parameters.deltas === true ? deltaFields(asked.model, asked.outputs) : undefined;
+      const fields = inference.parameters.deltas === true ? deltaFields(inference.model, inference.outputs) : undefined;
       const answer = await this.#door.infer(
-        asked,
+        inference,
         fields &&
           ((event) => {
             const name = event.type === 'stage.delta' ? fields.get(event.path) : undefined;
             if (name !== undefined && event.type === 'stage.delta')
-              send({ infer_response: deltaResponse(asked.model, request, { name, ...event }) });
+              send({ infer_response: deltaResponse(inference.model, request, { name, ...event }) });
           }),
       );
-      send({ infer_response: finalResponse(asked.model, request, answer) });
+      send({ infer_response: finalResponse(inference.model, request, answer) });
     } catch (error) {
       const { status } = call.statusOf(error);
       send({ error_message: status.details, infer_response: request });
@@ -261,15 +261,15 @@ const NO_NAME: RequestName = { model_name: '', model_version: '', id: '' };
 
 /** The permissions and message limits of the methods. */
 function methodsOf({ maxAudioBytes, maxJsonBytes }: GatewayLimits): Record<string, MethodRules> {
-  const looks: MethodRules = { permissions: ['read'], most: MOST_QUESTION_BYTES };
+  const readOnly: MethodRules = { permissions: ['read'], most: MOST_QUESTION_BYTES };
   const runs: MethodRules = { permissions: ['read', 'run'], most: maxAudioBytes + maxJsonBytes };
   return {
-    ServerMetadata: { ...looks, permissions: [] },
-    ModelReady: looks,
-    ModelMetadata: looks,
-    ModelConfig: looks,
-    ModelStatistics: looks,
-    RepositoryIndex: looks,
+    ServerMetadata: { ...readOnly, permissions: [] },
+    ModelReady: readOnly,
+    ModelMetadata: readOnly,
+    ModelConfig: readOnly,
+    ModelStatistics: readOnly,
+    RepositoryIndex: readOnly,
     ModelInfer: runs,
     ModelStreamInfer: runs,
   };

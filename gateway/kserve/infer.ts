@@ -80,10 +80,10 @@ async function orderOf(deps: GatewayDeps, call: InferCall): Promise<Order> {
 
 function optionsOf({ model, outputs, parameters }: InferCall): RunOptions {
   const known = model.outputs.map(({ name }) => name);
-  for (const [name, asked] of outputs) {
+  for (const [name, requested] of outputs) {
     if (!known.includes(name)) throw invalid(name, `the pipeline has no such output (it has: ${known.join(', ')})`);
-    if (Number(asked.classification ?? 0) > 0) throw invalid(name, 'classification of an output is not supported');
-    if (asked.shared_memory_region !== undefined) throw invalid(name, 'shared memory is not supported');
+    if (Number(requested.classification ?? 0) > 0) throw invalid(name, 'classification of an output is not supported');
+    if (requested.shared_memory_region !== undefined) throw invalid(name, 'shared memory is not supported');
   }
   const names = [...outputs.keys()].sort();
   return {
@@ -116,7 +116,7 @@ async function answerOf(deps: GatewayDeps, call: InferCall, document: RunDocumen
     tenant: call.caller.tenant,
     maxBytes: limits.maxAudioBytes,
     parameters: call.parameters,
-    asked: call.outputs,
+    requested: call.outputs,
     signal: call.gone,
   });
   return { outputs, document };

@@ -8,7 +8,7 @@ import { readBody } from '../input/held-bodies.js';
 import { emptyBody, swallowRest } from '../input/upload.js';
 import { answerParameters, modelConfig, modelMetadata, repositoryIndex, serverMetadata } from './describe.js';
 import { ALL_STATISTICS, INDEX, LIVE, modelDocs, READY, SERVER, statusOf } from './docs.js';
-import { type Door, told } from './door.js';
+import { type Door, publicError } from './door.js';
 import { MODEL_VERSION, type ServedModel } from './models.js';
 import { JSON_LENGTH_HEADER, readRequest, writeAnswer } from './rest-body.js';
 
@@ -27,7 +27,7 @@ export async function restRoutes(app: FastifyInstance, door: Door, release: stri
   // The protocol's clients send no content type, or application/octet-stream for JSON with binary data.
   app.addContentTypeParser('*', readBody);
   app.setErrorHandler((error, request, reply) => {
-    const { code, message } = told(error, request.id);
+    const { code, message } = publicError(error, request.id);
     Object.assign(request.notes, { code, error });
     swallowRest(request.raw, reply);
     const known = error instanceof MillraceError ? headersOf(error) : {};
@@ -82,13 +82,13 @@ export async function restRoutes(app: FastifyInstance, door: Door, release: stri
       async (request, reply) => {
         const served = model(request);
         const caller = callerOf(request);
-        const asked = readRequest(bodyOf(request), request.headers[JSON_LENGTH_HEADER] as string | undefined, () =>
+        const inference = readRequest(bodyOf(request), request.headers[JSON_LENGTH_HEADER] as string | undefined, () =>
           request.held.keep(MOST_INPUT_BYTES),
         );
         const { outputs, document } = await door.infer({
           model: served,
           caller,
-          ...asked,
+          ...inference,
           idempotencyKey: idempotencyKeyOf(request.headers),
           gone: leaving(reply),
           started: ({ id, replayed }) => {
@@ -100,10 +100,10 @@ export async function restRoutes(app: FastifyInstance, door: Door, release: stri
         const head = {
           model_name: name,
           model_version: MODEL_VERSION,
-          ...(asked.id !== undefined && { id: asked.id }),
+          ...(inference.id !== undefined && { id: inference.id }),
           parameters: answerParameters(document),
         };
-        const { body, jsonLength } = writeAnswer(head, outputs, asked);
+        const { body, jsonLength } = writeAnswer(head, outputs, inference);
         if (jsonLength === undefined) return await reply.type('application/json').send(body);
         return await reply.type('application/octet-stream').header(JSON_LENGTH_HEADER, jsonLength).send(body);
       },

@@ -22,12 +22,12 @@ export const isSamples = ({ datatype }: Tensor): boolean => datatype === 'FP32' 
  * the tensor's parameter `sample_rate`, the request's `input_sample_rate`, or that of the pipeline. Throws
  * `INVALID_INPUT` with the tensor's name.
  */
-export function wavOf(tensor: InputTensor, asked: number | undefined, parameters: ParameterValues): Pieces {
+export function wavOf(tensor: InputTensor, requestedRate: number | undefined, parameters: ParameterValues): Pieces {
   const { name, shape, raw, datatype } = tensor;
   const extra = shape.length - 1;
   if (extra < 0 || shape.slice(0, extra).some((size) => size !== 1))
     throw badInput(name, `shape [${shape}] instead of [-1]: samples are mono`);
-  const rate = tensor.parameters[RATE] ?? parameters[INPUT_RATE] ?? asked;
+  const rate = tensor.parameters[RATE] ?? parameters[INPUT_RATE] ?? requestedRate;
   if (rate === undefined) throw badInput(name, `samples need a rate in Hz: set the tensor’s parameter ${RATE}`);
   if (typeof rate !== 'number' || !Number.isInteger(rate) || rate < LEAST_RATE || rate > MOST_RATE)
     throw badInput(name, `${RATE} must be a whole number of Hz from ${LEAST_RATE} to ${MOST_RATE}, not ${rate}`);

@@ -27,7 +27,7 @@ export interface WriteOptions {
   /** Parameters of the request. */
   readonly parameters: ParameterValues;
   /** Parameters of the requested outputs, by name. */
-  readonly asked: ReadonlyMap<string, ParameterValues>;
+  readonly requested: ReadonlyMap<string, ParameterValues>;
   readonly signal: AbortSignal;
 }
 
@@ -40,7 +40,7 @@ export async function writeTensors(
   output: JsonObject,
   options: WriteOptions,
 ): Promise<OutputTensor[]> {
-  const wanted = options.asked.size === 0 ? fields : fields.filter(({ name }) => options.asked.has(name));
+  const wanted = options.requested.size === 0 ? fields : fields.filter(({ name }) => options.requested.has(name));
   const budget = { left: options.maxBytes };
   const tensors: OutputTensor[] = [];
   for (const field of wanted) tensors.push(await tensorOf(field, output[field.name] ?? null, budget, options));
@@ -56,7 +56,7 @@ async function tensorOf(field: TensorField, value: Json, budget: Budget, options
   if (holds === 'tensor') return plain(toWire(name, value as unknown as TensorValue));
   const items = list ? (value as readonly Json[]) : [value];
   if (holds === 'audio' || holds === 'image') {
-    const rate = options.asked.get(name)?.[RATE] ?? options.parameters[OUTPUT_RATE];
+    const rate = options.requested.get(name)?.[RATE] ?? options.parameters[OUTPUT_RATE];
     if (holds === 'audio' && !list && rate !== undefined) return samplesOf(field, value, rate, budget, options);
     const files: Buffer[] = [];
     for (const item of items) files.push(await fileOf(field, item, budget, options));

@@ -24,7 +24,7 @@ import { callTool } from './call-tool.js';
 import { Calls } from './calls.js';
 import { MCP } from './docs.js';
 import { messagesIn } from './messages.js';
-import { tellMisfits } from './misfits.js';
+import { correctMisfits } from './misfits.js';
 import { type PipelineTool, toolsOf } from './tool.js';
 
 const SESSION_HEADER = 'mcp-session-id';
@@ -52,7 +52,7 @@ export async function mcpRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
     const session = sessionOf(request);
     const server = serverFor({ app, deps, tools, calls, request, caller, session });
     const transport = new StreamableHTTPServerTransport();
-    tellMisfits(transport);
+    correctMisfits(transport);
     reply.hijack();
     const { raw } = reply;
     for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);

@@ -10,12 +10,12 @@ const MOST = 2_000;
  * Corrects the code of validation errors: the SDK reports a request that does not fit its method's schema as an
  * internal error, although it is the client's mistake.
  */
-export function tellMisfits(transport: StreamableHTTPServerTransport): void {
+export function correctMisfits(transport: StreamableHTTPServerTransport): void {
   const send = transport.send.bind(transport);
-  transport.send = (message, options) => send(told(message), options);
+  transport.send = (message, options) => send(corrected(message), options);
 }
 
-function told(message: JSONRPCMessage): JSONRPCMessage {
+function corrected(message: JSONRPCMessage): JSONRPCMessage {
   if (!('error' in message) || message.error.code !== ErrorCode.InternalError || !ISSUES.test(message.error.message))
     return message;
   const text = `the request does not fit its method’s schema: ${message.error.message.slice(0, MOST)}`;

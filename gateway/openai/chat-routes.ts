@@ -20,18 +20,18 @@ export function chatRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mode
   app.post('/v1/chat/completions', options, async (request, reply) => {
     const caller = callerOf(request);
     const idempotencyKey = idempotencyKeyOf(request.headers);
-    const asked = readChatRequest(request.body as Json);
-    const model = models.get('chat', asked.model, caller);
-    const input = await inputOf(model, asked.conversation, deps, caller.tenant);
+    const chatRequest = readChatRequest(request.body as Json);
+    const model = models.get('chat', chatRequest.model, caller);
+    const input = await inputOf(model, chatRequest.conversation, deps, caller.tenant);
     const options = onlyOutputs(model, answerFields(model));
     const order = { pipeline: model.pipeline, caller, input, idempotencyKey, options };
     const exchange = { deps, request, reply };
-    if (!asked.stream) {
+    if (!chatRequest.stream) {
       const document = await runToEnd(exchange, order);
       const { id: run, createdAt } = document;
       return completionOf({ run, createdAt, model }, answerOf(document, model));
     }
-    const events = chunks(await runStreamed(exchange, order, model), model, asked.includeUsage);
+    const events = chunks(await runStreamed(exchange, order, model), model, chatRequest.includeUsage);
     await sendAsEvents(reply, events, (error) => ({ data: JSON.stringify(errorBody(error, request)) }));
     return reply;
   });

@@ -53,7 +53,7 @@ export const GET_MODEL = door('getModel', 'Get a model', {
 });
 
 /** A route that runs a pipeline and waits for its end. */
-const asked = (operation: string, summary: string, body: ContentDoc, answer: ContentDoc): RouteDoc =>
+const runRoute = (operation: string, summary: string, body: ContentDoc, answer: ContentDoc): RouteDoc =>
   door(operation, summary, {
     headers: {
       'Idempotency-Key': {
@@ -64,12 +64,12 @@ const asked = (operation: string, summary: string, body: ContentDoc, answer: Con
     },
     body: { required: true, content: body },
     answers: { 200: { description: 'The response', content: answer, headers: { 'millrace-run': 'The run’s id' } } },
-    problems: ASKED,
+    problems: RUN_PROBLEMS,
   });
 
-const ASKED: readonly ErrorCode[] = [...OF_WAITED_RUNS, 'PIPELINE_NOT_FOUND'];
+const RUN_PROBLEMS: readonly ErrorCode[] = [...OF_WAITED_RUNS, 'PIPELINE_NOT_FOUND'];
 
-export const COMPLETE_CHAT = asked(
+export const COMPLETE_CHAT = runRoute(
   'createChatCompletion',
   'Answer a conversation with a pipeline (OpenAI’s chat completions)',
   json(
@@ -88,7 +88,7 @@ export const COMPLETE_CHAT = asked(
 
 const texts: Schema = { type: 'array', items: text };
 
-export const EMBED = asked(
+export const EMBED = runRoute(
   'createEmbeddings',
   'Create embeddings of texts with a pipeline',
   json(
@@ -108,7 +108,7 @@ export const EMBED = asked(
 );
 
 export const TRANSCRIBE: RouteDoc = {
-  ...asked(
+  ...runRoute(
     'createTranscription',
     'Transcribe an audio file with a pipeline',
     {
@@ -130,10 +130,10 @@ export const TRANSCRIBE: RouteDoc = {
       ...eventStream('With `stream`: `transcript.text.delta`, then `transcript.text.done`'),
     },
   ),
-  problems: [...ASKED, 'INVALID_MULTIPART', 'EMPTY_BODY'],
+  problems: [...RUN_PROBLEMS, 'INVALID_MULTIPART', 'EMPTY_BODY'],
 };
 
-export const SPEAK = asked(
+export const SPEAK = runRoute(
   'createSpeech',
   'Synthesize speech from a text with a pipeline',
   json(
@@ -157,7 +157,7 @@ export const SPEAK = asked(
   },
 );
 
-export const RESPOND = asked(
+export const RESPOND = runRoute(
   'createResponse',
   'Answer a conversation with a pipeline (OpenAI’s responses)',
   json(

@@ -28,14 +28,14 @@ export function embeddingsRoutes(app: FastifyInstance, deps: GatewayDeps, models
   app.post('/v1/embeddings', options, async (request, reply) => {
     const caller = callerOf(request);
     const idempotencyKey = idempotencyKeyOf(request.headers);
-    const asked = checked(body, request.body as Json, { harmless: ['user'] });
-    const model = models.get('embeddings', asked.model, caller);
+    const checkedBody = checked(body, request.body as Json, { harmless: ['user'] });
+    const model = models.get('embeddings', checkedBody.model, caller);
     const { face, pipeline } = model;
-    const texts = typeof asked.input === 'string' ? [asked.input] : asked.input;
+    const texts = typeof checkedBody.input === 'string' ? [checkedBody.input] : checkedBody.input;
     if (!face.list && texts.length > 1)
       throw invalidParam('input', `"${pipeline.name}" takes a single text per request`);
     const given = { [face.input]: face.list ? texts : (texts[0] as string) };
-    const input = inputFor(model, given, { dimensions: asked.dimensions }, OPENAI_PARAMETERS.embeddings, 'input');
+    const input = inputFor(model, given, { dimensions: checkedBody.dimensions }, OPENAI_PARAMETERS.embeddings, 'input');
     const order = { pipeline, caller, input, idempotencyKey, options: onlyOutputs(model, [face.output]) };
     const document = await runToEnd({ deps, request, reply }, order);
     const found = document.output?.[face.output] as unknown as number[] | number[][];
@@ -47,7 +47,7 @@ export function embeddingsRoutes(app: FastifyInstance, deps: GatewayDeps, models
       data: vectors.map((vector, index) => ({
         object: 'embedding',
         index,
-        embedding: asked.encoding_format === 'base64' ? base64Of(vector) : vector,
+        embedding: checkedBody.encoding_format === 'base64' ? base64Of(vector) : vector,
       })),
       // OpenAI's clients require it: 0 if no model server reports usage.
       usage: { prompt_tokens: tokens, total_tokens: tokens },

@@ -8,7 +8,7 @@ import type { StartedRun } from '../../runs/start.js';
 import type { GatewayDeps } from '../deps.js';
 import { leaving } from '../http/leaving.js';
 import type { Model } from './models.js';
-import { ToldText } from './told-text.js';
+import { SentText } from './sent-text.js';
 
 interface Exchange {
   readonly deps: GatewayDeps;
@@ -48,21 +48,21 @@ export async function runStreamed(
 }
 
 async function* piecesOf(events: AsyncGenerator<Followed>, { face, textStages }: Model): AsyncGenerator<Piece> {
-  const told = new ToldText();
+  const sentText = new SentText();
   for await (const each of events) {
     if ('document' in each) {
       const { document } = each;
       const text = document.output?.[face.output];
-      const rest = told.end(typeof text === 'string' ? text : '');
+      const rest = sentText.end(typeof text === 'string' ? text : '');
       if (rest !== '') yield { text: rest };
       yield { document };
       return;
     }
     const { event } = each;
     if (event.type === 'events.lost' || !textStages.has(event.stage)) continue;
-    if (event.type === 'stage.started') told.begin();
+    if (event.type === 'stage.started') sentText.begin();
     if (event.type !== 'stage.delta') continue;
-    const text = told.add(event.text);
+    const text = sentText.add(event.text);
     if (text !== '') yield { text };
   }
 }
@@ -75,8 +75,8 @@ function note(request: FastifyRequest, reply: FastifyReply, { id, replayed }: St
 
 /** The tokens of all model calls of a run; undefined if no model server reports usage. */
 export function usageOf({ stages = [] }: RunDocument): { input: number; output: number } | undefined {
-  const told = stages.flatMap(({ usage }) => (isJsonObject(usage) ? [usage] : []));
-  if (told.length === 0) return undefined;
-  const sum = (key: 'inputTokens' | 'outputTokens') => told.reduce((total, usage) => total + (usage[key] ?? 0), 0);
+  const usages = stages.flatMap(({ usage }) => (isJsonObject(usage) ? [usage] : []));
+  if (usages.length === 0) return undefined;
+  const sum = (key: 'inputTokens' | 'outputTokens') => usages.reduce((total, usage) => total + (usage[key] ?? 0), 0);
   return { input: sum('inputTokens'), output: sum('outputTokens') };
 }

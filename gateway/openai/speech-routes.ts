@@ -50,24 +50,24 @@ export function speechRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mo
   app.post('/v1/audio/speech', options, async (request, reply) => {
     const caller = callerOf(request);
     const idempotencyKey = idempotencyKeyOf(request.headers);
-    const { voice, ...asked } = checked(body, request.body as Json, {});
-    const model = models.get('speech', asked.model, caller);
+    const { voice, ...checkedBody } = checked(body, request.body as Json, {});
+    const model = models.get('speech', checkedBody.model, caller);
     const { face, pipeline, form } = model;
-    const format = asked.response_format ?? DEFAULT_FORMAT;
+    const format = checkedBody.response_format ?? DEFAULT_FORMAT;
     const named = typeof voice === 'object' ? voice?.id : voice;
     const parameters = {
       voice: form.fields.has('voice') || named !== ONLY_VOICE ? named : undefined,
-      speed: asked.speed === 1 && !form.fields.has('speed') ? undefined : asked.speed,
-      instructions: asked.instructions || undefined,
+      speed: checkedBody.speed === 1 && !form.fields.has('speed') ? undefined : checkedBody.speed,
+      instructions: checkedBody.instructions || undefined,
     };
-    const input = inputFor(model, { [face.input]: asked.input }, parameters, OPENAI_PARAMETERS.speech, 'input');
+    const input = inputFor(model, { [face.input]: checkedBody.input }, parameters, OPENAI_PARAMETERS.speech, 'input');
     const order = { pipeline, caller, input, idempotencyKey, options: onlyOutputs(model, [face.output]) };
     await canGive(encoder, format);
     const document = await runToEnd({ deps, request, reply }, order);
     const speech: unknown = document.output?.[face.output];
     if (!isArtifact(speech)) throw new MillraceError('INVALID_OUTPUT', 'the run returned no audio');
     const given = await encoder.encode(caller.tenant, speech, format, leaving(reply));
-    if (asked.stream_format !== 'sse') return await sendAudio(reply, given);
+    if (checkedBody.stream_format !== 'sse') return await sendAudio(reply, given);
     const failed = (error: MillraceError) => ({ data: JSON.stringify(errorBody(error, request)) });
     await sendAsEvents(reply, asEvents(given, document), failed);
     return reply;

@@ -40,21 +40,22 @@ export function transcriptionRoutes(app: FastifyInstance, deps: GatewayDeps, mod
   app.post('/v1/audio/transcriptions', { config: { doc: TRANSCRIBE } }, async (request, reply) => {
     const caller = callerOf(request);
     const idempotencyKey = idempotencyKeyOf(request.headers);
-    const asked = await readParts(request, caller, deps, form);
-    const model = models.get('transcription', asked.model, caller);
+    const checkedBody = await readParts(request, caller, deps, form);
+    const model = models.get('transcription', checkedBody.model, caller);
     const { face, pipeline } = model;
-    const { response_format: format = 'json', language, prompt, temperature } = asked;
-    if (format === 'verbose_json') refuseVerbose(model, asked);
+    const { response_format: format = 'json', language, prompt, temperature } = checkedBody;
+    if (format === 'verbose_json') refuseVerbose(model, checkedBody);
     else if (format !== 'json' && format !== 'text')
       throw invalidParam('response_format', `"${format}" is not supported; use json, text or verbose_json`);
-    if (asked.stream && format !== 'json') throw invalidParam('response_format', 'must be "json" with "stream": true');
-    const given = { [face.input]: asked.file as unknown as JsonObject };
+    if (checkedBody.stream && format !== 'json')
+      throw invalidParam('response_format', 'must be "json" with "stream": true');
+    const given = { [face.input]: checkedBody.file as unknown as JsonObject };
     const parameters = { language, prompt: prompt || undefined, temperature: temperature || undefined };
     const input = inputFor(model, given, parameters, OPENAI_PARAMETERS.transcription, 'file');
     const fields = [face.output, ...(format === 'verbose_json' ? VERBOSE_FIELDS : [])];
     const order = { pipeline, caller, input, idempotencyKey, options: onlyOutputs(model, fields) };
     const exchange = { deps, request, reply };
-    if (asked.stream) {
+    if (checkedBody.stream) {
       const events = transcript(await runStreamed(exchange, order, model), model);
       await sendAsEvents(reply, events, (error) => ({ data: JSON.stringify(errorBody(error, request)) }));
       return reply;
@@ -62,7 +63,7 @@ export function transcriptionRoutes(app: FastifyInstance, deps: GatewayDeps, mod
     const document = await runToEnd(exchange, order);
     const text = textOf(document, model);
     if (format === 'text') return await reply.type('text/plain; charset=utf-8').send(`${text}\n`);
-    return format === 'json' ? { text, ...usageBody(document) } : verbose(document, model, asked, text);
+    return format === 'json' ? { text, ...usageBody(document) } : verbose(document, model, checkedBody, text);
   });
 }
 

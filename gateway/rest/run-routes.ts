@@ -21,7 +21,7 @@ import { type Preference, parsePrefer } from './prefer.js';
 import { GET_RUN, START_RUN } from './run-docs.js';
 
 /** Properties of a start request that are known before its body is read. */
-interface Asked {
+interface StartRequest {
   readonly pipeline: Pipeline;
   readonly form: InputForm;
   readonly caller: Caller;
@@ -38,7 +38,7 @@ type NamedPipeline = { Params: { name: string } };
 /** `POST /v1/pipelines/{name}/runs` and `GET /v1/runs/{id}`. */
 export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
   const forms = new Map(deps.pipelines.map((pipeline) => [pipeline.name, { pipeline, form: inputForm(pipeline) }]));
-  const orders = new WeakMap<FastifyRequest, Asked>();
+  const orders = new WeakMap<FastifyRequest, StartRequest>();
 
   takeJson(app);
   await app.register(multipart);
@@ -61,10 +61,10 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
       refuseTooLong(request, found.form, deps.limits);
     },
     handler: async (request, reply) => {
-      const { pipeline, form, caller, preference, idempotencyKey, options } = orders.get(request) as Asked;
+      const { pipeline, form, caller, preference, idempotencyKey, options } = orders.get(request) as StartRequest;
       const input = await readInput(request, form, caller.tenant, deps.artifacts, deps.limits);
       const order = { pipeline, caller, input, idempotencyKey, options };
-      if (wantsEvents(request)) {
+      if (acceptsEvents(request)) {
         const gone = new AbortController();
         const { run, events } = await launchFollowed(deps, order, gone.signal);
         note(request, reply, run);
@@ -97,7 +97,7 @@ export const pipelineNotFound = (name: string): MillraceError => {
 };
 
 /** Whether the caller accepts `text/event-stream`; wildcards get a document. */
-const wantsEvents = ({ headers: { accept = '' } }: FastifyRequest): boolean => /\btext\/event-stream\b/.test(accept);
+const acceptsEvents = ({ headers: { accept = '' } }: FastifyRequest): boolean => /\btext\/event-stream\b/.test(accept);
 
 function note(request: FastifyRequest, reply: FastifyReply, { id, replayed }: StartedRun): void {
   request.notes.runId = id;

@@ -12,7 +12,7 @@ export interface RunningServer {
   readonly models: readonly string[];
 }
 
-export interface Looked {
+export interface FoundServers {
   readonly servers: readonly RunningServer[];
   /** Why an endpoint of the models file is not included. */
   readonly notes: string[];
@@ -30,7 +30,7 @@ export async function runningServers(
   connectors: ReadonlyMap<string, Connector>,
   node: string,
   devices: number,
-): Promise<Looked> {
+): Promise<FoundServers> {
   const servers = new Map<string, RunningServer & { readonly models: string[] }>();
   const notes: string[] = [];
   for (const [name, { connector, model, endpoints, apiKey }] of Object.entries(models)) {

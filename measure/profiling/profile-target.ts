@@ -11,7 +11,7 @@ import { sampleSequences } from './sample-sequences.js';
 import type { Target } from './targets.js';
 
 /** A running server identifies itself within milliseconds, a loaded one within seconds. */
-const TOLD_MS = 10_000;
+const ANSWER_MS = 10_000;
 
 export type Fingerprint = { readonly model: string; readonly server: string; readonly device: string };
 
@@ -26,7 +26,7 @@ export async function fingerprintAt(
   signal: AbortSignal,
 ): Promise<Fingerprint> {
   const { pool, endpoint } = target;
-  return limited(TOLD_MS, signal, async (own) => {
+  return limited(ANSWER_MS, signal, async (own) => {
     const model = await backend.fingerprint(pool.model, own);
     const server = (await backend.server?.(pool.model, own)) ?? pool.connector;
     // The hardware of a remote machine is unknown; its operator's name is used.

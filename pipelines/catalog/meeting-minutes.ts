@@ -15,14 +15,16 @@ export const meetingMinutes = pipeline(
       'parts',
       parts,
       (part) => {
-        const heard = stage('transcribe', transcribe({ model: 'whisper' }), { audio: part.audio });
+        const transcribed = stage('transcribe', transcribe({ model: 'whisper' }), { audio: part.audio });
         const note = stage(
           'note',
           chat({ model: 'assistant', system: 'You summarise meetings.', maxTokens: 48 }),
           // On a long text a small model forgets the task of the system message: the task is given with the text.
-          { prompt: text`Summarise in one short sentence what was said in this part of a meeting:\n\n"${heard.text}"` },
+          {
+            prompt: text`Summarise in one short sentence what was said in this part of a meeting:\n\n"${transcribed.text}"`,
+          },
         );
-        return { startMs: part.startMs, transcript: heard.text, note: note.text };
+        return { startMs: part.startMs, transcript: transcribed.text, note: note.text };
       },
       { concurrency: 4 },
     );

@@ -57,7 +57,7 @@ export const voiceAgent = pipeline(
     deadline: '5m',
   },
   ({ input, stage }) => {
-    const heard = stage('transcribe', transcribe({ model: 'whisper' }), { audio: input.speech });
+    const transcribed = stage('transcribe', transcribe({ model: 'whisper' }), { audio: input.speech });
     const answer = stage(
       'answer',
       agent({
@@ -67,9 +67,9 @@ export const voiceAgent = pipeline(
         maxTurns: 4,
         maxTokens: 96,
       }),
-      { prompt: heard.text },
+      { prompt: transcribed.text },
     );
     const spoken = stage('speak', synthesize({ model: 'tts' }), { text: answer.sentences });
-    return { question: heard.text, reply: answer.text, toolCalls: answer.toolCalls, speech: spoken.audio };
+    return { question: transcribed.text, reply: answer.text, toolCalls: answer.toolCalls, speech: spoken.audio };
   },
 );

@@ -10,14 +10,14 @@ export const voiceAssistant = pipeline(
     deadline: '5m',
   },
   ({ input, stage }) => {
-    const heard = stage('transcribe', transcribe({ model: 'whisper' }), { audio: input.speech });
+    const transcribed = stage('transcribe', transcribe({ model: 'whisper' }), { audio: input.speech });
     const answer = stage(
       'answer',
       chat({ model: 'assistant', system: 'Answer in one short sentence.', maxTokens: 64 }),
-      { prompt: heard.text },
-      { cache: semantic({ key: heard.text, ttl: '1d' }) },
+      { prompt: transcribed.text },
+      { cache: semantic({ key: transcribed.text, ttl: '1d' }) },
     );
     const spoken = stage('speak', synthesize({ model: 'tts' }), { text: answer.text });
-    return { transcript: heard.text, reply: answer.text, speech: spoken.audio };
+    return { transcript: transcribed.text, reply: answer.text, speech: spoken.audio };
   },
 );

@@ -61,9 +61,9 @@ function toolTexts({ kind, model, with: options }: Candidate): string[] {
     const { retry, timeout } = policy;
     const by = tool.by === 'pipeline' ? `a run of ${tool.plan.name}` : `${tool.kind} · ${tool.model}`;
     const attempts = `${retry.attempts} ${retry.attempts === 1 ? 'attempt' : 'attempts'} of ${spell(timeout.attemptMs)}`;
-    const asks =
+    const approvalText =
       approval && `a person decides within ${spell(approval.timeoutMs)}, else ${approval.otherwise ? 'yes' : 'no'}`;
-    const more = [asks, onFailure === 'fail' && 'its failure ends the agent']
+    const more = [approvalText, onFailure === 'fail' && 'its failure ends the agent']
       .filter(Boolean)
       .map((each) => `, ${each}`);
     return `    tool ${name} for ${model}: ${by}, ${attempts}, ${spell(timeout.totalMs)} in all${more.join('')}`;

@@ -27,14 +27,14 @@ const type: Keyword = ({ given, at, reader }) => {
 };
 
 /** Values listed in a message; the others are counted. */
-const MOST_TOLD = 20;
+const MOST_LISTED = 20;
 
 /** Values are compared by their canonical text, which takes as long for one value as for a thousand. */
 const oneOf = (values: readonly Json[]): Test => {
   const texts = new Set(values.map(canonicalJson));
-  const told = values.slice(0, MOST_TOLD).map((value) => JSON.stringify(value).slice(0, 100));
-  if (values.length > MOST_TOLD) told.push(`… (${values.length - MOST_TOLD} more)`);
-  const wanted = `must be ${values.length === 1 ? '' : 'one of '}${told.join(', ')}`;
+  const listed = values.slice(0, MOST_LISTED).map((value) => JSON.stringify(value).slice(0, 100));
+  if (values.length > MOST_LISTED) listed.push(`… (${values.length - MOST_LISTED} more)`);
+  const wanted = `must be ${values.length === 1 ? '' : 'one of '}${listed.join(', ')}`;
   return (value, check) => {
     const text = canonicalJson(value);
     check.spend(Math.ceil(text.length / 64));
@@ -47,19 +47,20 @@ const numberOf = (given: Json, at: string, reader: KeywordReader): number =>
 
 /** A keyword that compares numbers; those of lengths have the same form. */
 const ofNumbers =
-  (holds: (value: number, limit: number) => boolean, told: string): Keyword =>
+  (holds: (value: number, limit: number) => boolean, comparison: string): Keyword =>
   ({ given, at, reader }) => {
     const limit = numberOf(given, at, reader);
-    return (value, check) => typeof value !== 'number' || holds(value, limit) || check.fail(`must be ${told} ${limit}`);
+    return (value, check) =>
+      typeof value !== 'number' || holds(value, limit) || check.fail(`must be ${comparison} ${limit}`);
   };
 
 /** `exclusiveMinimum` and `exclusiveMaximum`: up to draft 4 a boolean beside the limit. */
 const exclusive =
-  (beside: string, holds: (value: number, limit: number) => boolean, told: string): Keyword =>
+  (beside: string, holds: (value: number, limit: number) => boolean, comparison: string): Keyword =>
   (of) => {
-    if (typeof of.given !== 'boolean') return ofNumbers(holds, told)(of);
+    if (typeof of.given !== 'boolean') return ofNumbers(holds, comparison)(of);
     const limit = of.schema[beside];
-    return of.given && limit !== undefined ? ofNumbers(holds, told)({ ...of, given: limit }) : undefined;
+    return of.given && limit !== undefined ? ofNumbers(holds, comparison)({ ...of, given: limit }) : undefined;
   };
 
 /** Maximum distance of a floating point quotient from a whole number. */
@@ -78,10 +79,10 @@ const counted =
   (size: (value: Json) => number | undefined, least: boolean, things: string): Keyword =>
   ({ given, at, reader }) => {
     const limit = countOf(given, at, reader);
-    const told = `must have at ${least ? 'least' : 'most'} ${limit} ${things}`;
+    const message = `must have at ${least ? 'least' : 'most'} ${limit} ${things}`;
     return (value, check) => {
       const found = size(value);
-      return found === undefined || (least ? found >= limit : found <= limit) || check.fail(told);
+      return found === undefined || (least ? found >= limit : found <= limit) || check.fail(message);
     };
   };
 

@@ -3,7 +3,7 @@ import { foreignSchema, foreignSchemas } from '../json-schema/index.js';
 import { type Image, image, type Stream, stream } from '../media.js';
 import { jsonSchemaOf } from './json-schema.js';
 import type { StageKind, StageUse } from './kind.js';
-import { askedCall, markedAsked, type ToolCall } from './tool-calls.js';
+import { markedForCaller, requestedCall, type ToolCall } from './tool-calls.js';
 import { TRAITS } from './traits.js';
 
 /** A message of a conversation. */
@@ -11,7 +11,7 @@ export const chatMessage = z.object({
   role: z.enum(['user', 'assistant', 'system', 'tool']),
   content: z.string(),
   /** Assistant messages: the tool calls that it requested. */
-  toolCalls: z.array(askedCall).optional(),
+  toolCalls: z.array(requestedCall).optional(),
   /** Tool messages: id of the call that this answers. */
   toolCallId: z.string().optional(),
 });
@@ -87,7 +87,7 @@ const output = z.object({
   /** The reply parsed as JSON, where `output` requests it. */
   data: z.json().optional(),
   /** Tool calls requested by the model, where `tools` offers some. */
-  toolCalls: markedAsked(z.array(askedCall.extend({ wrong: z.string().optional() }))).optional(),
+  toolCalls: markedForCaller(z.array(requestedCall.extend({ wrong: z.string().optional() }))).optional(),
 });
 
 export interface ChatMessage {

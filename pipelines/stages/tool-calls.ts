@@ -22,7 +22,7 @@ export interface AgentToolCall {
   message?: string | undefined;
 }
 
-export const askedCall = z.object({ id: z.string(), name: z.string(), arguments: z.looseObject({}) });
+export const requestedCall = z.object({ id: z.string(), name: z.string(), arguments: z.looseObject({}) });
 
 const executedCall = z.object({
   /** Number of the model call that requested it, from 1. */
@@ -44,9 +44,9 @@ export type CallsToDo = 'execute' | 'none';
  * Schema of calls for the caller to execute, as `chat` returns them when `tools` offers some. OpenAI clients receive an
  * output field of this schema as `tool_calls`; a `code` stage that changes such calls declares it in its output.
  */
-export const toolCalls = (): z.ZodType<ToolCall[]> => markedAsked(z.array(askedCall));
+export const toolCalls = (): z.ZodType<ToolCall[]> => markedForCaller(z.array(requestedCall));
 
-export const markedAsked = <T extends z.ZodType>(calls: T): T =>
+export const markedForCaller = <T extends z.ZodType>(calls: T): T =>
   calls.meta({ toolCalls: 'execute', description: 'Tool calls for the caller to execute' });
 
 /** Schema of calls that an agent has executed. */

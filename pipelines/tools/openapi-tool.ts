@@ -38,9 +38,9 @@ export function openapiTool(
     const { method, path, item, own } = found(document, operation);
     const id = typeof own.operationId === 'string' ? own.operationId : `${method}${path}`;
     const name = options.name ?? id.replace(/[^A-Za-z0-9_-]+/g, '_').replace(/^_+|_+$/g, '');
-    const told = [own.summary, own.description].filter((text) => typeof text === 'string').join('. ');
+    const description = [own.summary, own.description].filter((text) => typeof text === 'string').join('. ');
     const { schema, places } = argumentsOf(document, item, own);
-    const policy = { ...rest, name, description: options.description ?? told };
+    const policy = { ...rest, name, description: options.description ?? description };
     // Arguments written by the model are checked against the schema, and the document may come from a third party.
     const refused = refusedForeign([['', schema]]);
     if (refused) throw new DocumentError(`has an unsupported schema: ${refused.why}`);

@@ -175,15 +175,15 @@ function bottleneckOf(problem: Problem, candidate: Candidate, speed: number, { s
 }
 
 function degradedOf(problem: Problem, judge: Judge, candidate: Candidate, speed: number, rate: number): Degraded[] {
-  const told = new Set<string>();
+  const described = new Set<string>();
   const degraded: Degraded[] = [];
   for (const [device, there] of replicasByDevice(candidate)) {
     const alike = `${cellAt(problem, device)?.kind}|${there
       .map(({ pool }) => pool)
       .sort()
       .join()}`;
-    if (told.has(alike) || degraded.length >= MOST_LOST) continue;
-    told.add(alike);
+    if (described.has(alike) || degraded.length >= MOST_LOST) continue;
+    described.add(alike);
     const left = candidate.replicas.filter(({ devices }) => !devices.includes(device));
     const lost = problem.pools.flatMap(({ model }, p) => (left.some(({ pool }) => pool === p) ? [] : [model]));
     const without = problem.devices[device]?.id ?? '';

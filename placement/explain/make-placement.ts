@@ -39,7 +39,7 @@ export function makePlacement(input: PlannerInput, options: PlannerOptions): Pla
 function infeasible(found: WaysOut, rate: number, { objective, inventory }: PlannerInput): MillraceError {
   const ms = (value: number) => `${Math.ceil(value)} ms`;
   const { p95Ms, p99Ms } = objective;
-  const asked = p99Ms === undefined ? `p95 of ${ms(p95Ms ?? 0)}` : `p99 of ${ms(p99Ms)}`;
+  const limit = p99Ms === undefined ? `p95 of ${ms(p95Ms ?? 0)}` : `p99 of ${ms(p99Ms)}`;
   const ways = [
     found.ratePerSecond > 0
       ? `a rate of at most ${found.ratePerSecond.toFixed(2)} runs a second`
@@ -51,7 +51,7 @@ function infeasible(found: WaysOut, rate: number, { objective, inventory }: Plan
         `${count} more ${kind} (${pricePerHour.toFixed(2)} ${inventory.currency} an hour)`,
     ),
   ];
-  const message = `infeasible, because no placement on the ${inventory.devices.length} devices was found that holds ${rate.toFixed(2)} runs a second with a ${asked}. What would make it feasible: ${ways.join('; or ')}`;
+  const message = `infeasible, because no placement on the ${inventory.devices.length} devices was found that holds ${rate.toFixed(2)} runs a second with a ${limit}. What would make it feasible: ${ways.join('; or ')}`;
   return new MillraceError('PLACEMENT_INFEASIBLE', message, {
     fields: ways.map((way) => ({ field: 'feasible with', message: way })),
   });

@@ -39,7 +39,7 @@ function otherwise(problem: Problem, candidate: Candidate, pool: number, used: R
   const config = candidate.configs[pool] ?? 0;
   const variants = problem.pools[pool]?.configs ?? [];
   const own = variants[config];
-  const told = problem.kinds.flatMap((kind, k) => {
+  const reasons = problem.kinds.flatMap((kind, k) => {
     if (used.has(kind)) return [];
     const uses = variants.flatMap(({ uses: by, variant }) => (variant === own?.variant && by[k] ? [by[k]] : []));
     const cell = problem.cells.find((each) => each.kind === k);
@@ -52,5 +52,5 @@ function otherwise(problem: Problem, candidate: Candidate, pool: number, used: R
   const sameKind = candidate.replicas.find((replica) => replica.pool === pool)?.devices[0];
   const use = sameKind === undefined ? undefined : useOn(problem, candidate, pool, sameKind);
   const batch = use && own && own.maxBatch === 1 && variants.length > 1 ? ['one call at a time is fast enough'] : [];
-  return [...told, ...batch].join(', ');
+  return [...reasons, ...batch].join(', ');
 }

@@ -66,7 +66,7 @@ const money = (value: number, { currency }: PlacementDocument): string => `${val
 
 function summary(placement: PlacementDocument): string {
   const { predicted, slo, objective, ratePerSecond, bound, gap, optimal, version, costPerHour } = placement;
-  const asked = [
+  const objectives = [
     ...(slo.p95Ms === undefined ? [] : [`p95 <= ${slo.p95Ms} ms`]),
     ...(slo.p99Ms === undefined ? [] : [`p99 <= ${slo.p99Ms} ms`]),
   ].join(', ');
@@ -76,7 +76,7 @@ function summary(placement: PlacementDocument): string {
       ? `no placement costs less than ${money(bound, placement)}`
       : `no placement on these devices holds more than ${round(bound)} a second`;
   return [
-    `Placement ${version}: ${rate} for ${money(costPerHour, placement)}, ${asked}`,
+    `Placement ${version}: ${rate} for ${money(costPerHour, placement)}, ${objectives}`,
     `Predicted   p50 ${round(predicted.p50Ms)} ms, p95 ${round(predicted.p95Ms)} ms, p99 ${round(predicted.p99Ms)} ms, ${round(predicted.throughputPerSecond)} of ${round(predicted.arrivedPerSecond)} runs a second end`,
     optimal
       ? `Optimal     everything cheaper was tried: ${limit}`

@@ -15,14 +15,14 @@ interface Known {
 
 /** How long tasks wait in Temporal's queues. Refreshed in the background while runs arrive often enough. */
 export class Backlog {
-  readonly #ask: (queue: Queue) => Promise<QueueStats>;
+  readonly #query: (queue: Queue) => Promise<QueueStats>;
   readonly #warnings: RationedWarnings;
   readonly #known = new Map<string, Known>();
-  readonly #asking = new Map<string, Promise<void>>();
+  readonly #queries = new Map<string, Promise<void>>();
   readonly #now: () => number;
 
-  constructor(ask: (queue: Queue) => Promise<QueueStats>, logger: Logger, now = () => performance.now()) {
-    this.#ask = ask;
+  constructor(query: (queue: Queue) => Promise<QueueStats>, logger: Logger, now = () => performance.now()) {
+    this.#query = query;
     this.#warnings = new RationedWarnings(logger);
     this.#now = now;
   }
@@ -31,8 +31,8 @@ export class Backlog {
   async waitMs(queue: Queue, priority: number): Promise<number> {
     const name = `${queue.type} ${queue.name}${queue.standIn ? ' instead' : ''}`;
     if (this.#age(name) > FRESH_MS) {
-      const asking = this.#refresh(name, queue);
-      if (this.#age(name) > STALE_MS) await asking;
+      const refreshed = this.#refresh(name, queue);
+      if (this.#age(name) > STALE_MS) await refreshed;
     }
     const known = this.#known.get(name);
     return known === undefined || this.#age(name) > STALE_MS ? 0 : expectedWaitMs(known.stats, priority);
@@ -43,16 +43,16 @@ export class Backlog {
   }
 
   #refresh(name: string, queue: Queue): Promise<void> {
-    const asking =
-      this.#asking.get(name) ??
-      this.#ask(queue)
+    const query =
+      this.#queries.get(name) ??
+      this.#query(queue)
         .then(
           (stats) => void this.#known.set(name, { stats, at: this.#now() }),
           (error) =>
             this.#warnings.warn('stats', { error: messageOf(error) }, 'queues cannot be measured: no run is shed'),
         )
-        .finally(() => this.#asking.delete(name));
-    this.#asking.set(name, asking);
-    return asking;
+        .finally(() => this.#queries.delete(name));
+    this.#queries.set(name, query);
+    return query;
   }
 }

@@ -75,7 +75,7 @@ export class RunSlots {
   }
 
   async #tryAgain(set: string, most: number, run: string): Promise<boolean> {
-    if (await this.#mayLook(set)) await this.#dropEnded(set);
+    if (await this.#mayCheck(set)) await this.#dropEnded(set);
     else await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     return await this.#try(set, most, run);
   }
@@ -94,7 +94,7 @@ export class RunSlots {
     const runs = this.#here.get(owner);
     if (runs !== undefined && !runs.has(run) && runs.size >= most) {
       const oldest = [...runs].slice(0, LOOK_AT).map(([id, since]) => ({ run: id, since }));
-      const { gone, alive } = await this.#look(oldest);
+      const { gone, alive } = await this.#check(oldest);
       for (const id of gone) runs.delete(id);
       for (const id of alive) {
         const since = runs.get(id);
@@ -119,7 +119,7 @@ export class RunSlots {
     return (await take(this.#deps.redis, [set], run, Date.now(), most, KEEP_S)) !== 0;
   }
 
-  async #mayLook(set: string): Promise<boolean> {
+  async #mayCheck(set: string): Promise<boolean> {
     return (await this.#deps.redis.set(`${set}:looked`, '1', 'PX', LOOK_EVERY_MS, 'NX')) === 'OK';
   }
 
@@ -127,7 +127,7 @@ export class RunSlots {
     const { redis } = this.#deps;
     const scored = await redis.zrangebyscore(set, '-inf', '+inf', 'WITHSCORES', 'LIMIT', 0, LOOK_AT);
     const runs = scored.flatMap((run, i) => (i % 2 === 1 ? [] : [{ run, since: Number(scored[i + 1]) }]));
-    const { gone, alive } = await this.#look(runs);
+    const { gone, alive } = await this.#check(runs);
     const now = String(Date.now());
     // Running ones are moved to the end of the order of checks.
     await Promise.all([
@@ -137,17 +137,17 @@ export class RunSlots {
   }
 
   /** Checks runs in Temporal: which have ended, which are running; the others are unknown. */
-  async #look(
+  async #check(
     runs: readonly { readonly run: string; readonly since: number }[],
   ): Promise<{ readonly gone: readonly string[]; readonly alive: readonly string[] }> {
     const now = Date.now();
-    const looked = await Promise.all(
+    const checked = await Promise.all(
       runs.map(async ({ run, since }) => ({ run, since, state: await this.#deps.stateOf(run) })),
     );
-    const gone = looked.filter(
+    const gone = checked.filter(
       ({ state, since }) => state === 'ended' || (state === 'absent' && now - since > START_MS),
     );
-    const alive = looked.filter(({ state }) => state === 'running');
+    const alive = checked.filter(({ state }) => state === 'running');
     return { gone: gone.map(({ run }) => run), alive: alive.map(({ run }) => run) };
   }
 }

@@ -54,7 +54,7 @@ export class TemporalRunList implements RunList {
     const mayAny = pipeline === undefined ? pipelines?.length !== 0 : mayUse(caller, { name: pipeline });
     if (!mayAny) return { runs: [] };
     await this.#take(tenant);
-    const { executions, nextPageToken } = await this.#ask({
+    const { executions, nextPageToken } = await this.#query({
       query: visibilityQuery({ tenant, pipelines }, filters),
       pageSize: limit,
       ...(place && { nextPageToken: place }),
@@ -79,7 +79,7 @@ export class TemporalRunList implements RunList {
     }
   }
 
-  async #ask(question: { query: string; pageSize: number; nextPageToken?: Uint8Array }): Promise<ListAnswer> {
+  async #query(question: { query: string; pageSize: number; nextPageToken?: Uint8Array }): Promise<ListAnswer> {
     const { temporal } = this.#parts;
     const { namespace } = temporal.options;
     try {

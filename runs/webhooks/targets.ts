@@ -2,7 +2,7 @@ import { targetFault, type WebhookConfig } from '../../activities/webhooks/index
 import { MillraceError } from '../../pipelines/errors.js';
 import type { WebhookTarget } from '../../pipelines/run/index.js';
 
-interface Told {
+interface TargetScope {
   readonly tenant: string;
   /** The pipeline's name. */
   readonly pipeline: string;
@@ -16,7 +16,7 @@ interface Told {
  */
 export function webhookTargets(
   config: WebhookConfig | undefined,
-  { tenant, pipeline, webhook }: Told,
+  { tenant, pipeline, webhook }: TargetScope,
 ): readonly WebhookTarget[] {
   const { secrets, endpoints = {} } = config?.of(tenant) ?? {};
   const configured = Object.entries(endpoints)

@@ -56,14 +56,14 @@ export class Room {
   async take(tenant: string): Promise<Taken> {
     const use = await this.#useOf(tenant);
     let taken = 0;
-    let looked = 0;
+    let checkedAt = 0;
     await this.#requireDisk(0);
     const add = async (bytes: number) => {
       taken += bytes;
       use.underWay += bytes;
       if (use.bytes + use.underWay > this.#tenantBytes) throw this.#exceeded(tenant);
-      if (taken - looked < LOOK_EVERY_BYTES) return;
-      looked = taken;
+      if (taken - checkedAt < LOOK_EVERY_BYTES) return;
+      checkedAt = taken;
       await this.#requireDisk(LOOK_EVERY_BYTES);
     };
     // Nothing is reserved yet, so a rejected put has nothing to release.

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 
 /** An entry of a stream as published on its channel. An empty id: the message is not in the stream. */
-interface Told {
+interface ChannelEntry {
   readonly id: string;
   readonly text: string;
 }
@@ -9,9 +9,9 @@ interface Told {
 /** The entries that one subscriber has received and not yet taken. */
 export interface Subscription {
   /** Resolves once every entry published from now on will be received; false if the subscription fails. */
-  hears(): Promise<boolean>;
-  take(): Told | undefined;
-  /** Messages may have been missed, or were dropped for lack of room. Reset by `hears`. */
+  ready(): Promise<boolean>;
+  take(): ChannelEntry | undefined;
+  /** Messages may have been missed, or were dropped for lack of room. Reset by `ready`. */
   readonly missed: boolean;
   /**
    * Resolves when there are more entries, messages were missed, or the signal aborts; false if nothing happened within
@@ -35,8 +35,8 @@ export class EventSubscriptions {
     this.#most = most;
     subscriber.on('message', (channel: string, message: string) => {
       const at = message.indexOf(' ');
-      const told = { id: message.slice(0, at), text: message.slice(at + 1) };
-      for (const subscription of this.#channels.get(channel)?.all ?? []) subscription.tell(told);
+      const entry = { id: message.slice(0, at), text: message.slice(at + 1) };
+      for (const subscription of this.#channels.get(channel)?.all ?? []) subscription.add(entry);
     });
     subscriber.on('close', () => {
       for (const channel of this.#channels.values()) {
@@ -80,7 +80,7 @@ export class EventSubscriptions {
 class ChannelSubscription implements Subscription {
   readonly #most: number;
   readonly #subscribe: () => Promise<boolean>;
-  #told: Told[] = [];
+  #entries: ChannelEntry[] = [];
   #missed = false;
   #wake: () => void = () => undefined;
 
@@ -93,28 +93,28 @@ class ChannelSubscription implements Subscription {
     return this.#missed;
   }
 
-  async hears(): Promise<boolean> {
+  async ready(): Promise<boolean> {
     const subscribed = await this.#subscribe();
     this.#missed = false;
-    this.#told = [];
+    this.#entries = [];
     return subscribed;
   }
 
-  take(): Told | undefined {
-    return this.#told.shift();
+  take(): ChannelEntry | undefined {
+    return this.#entries.shift();
   }
 
-  tell(told: Told): void {
+  add(entry: ChannelEntry): void {
     // After a gap entries are read from the stream.
     if (this.#missed) return;
-    if (this.#told.length < this.#most) this.#told.push(told);
+    if (this.#entries.length < this.#most) this.#entries.push(entry);
     else this.miss();
     this.#wake();
   }
 
   miss(): void {
     this.#missed = true;
-    this.#told = [];
+    this.#entries = [];
     this.#wake();
   }
 

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import type { RunEvent, StageCall } from '../../pipelines/run/index.js';
 import { script } from '../redis/index.js';
-import { FIELD, streamOf, textOf, toldOnly } from './stream.js';
+import { FIELD, streamOf, textOf, unstored } from './stream.js';
 
 /**
  * Events kept of a run, the newest: 20 000 tokens are an hour of speech. Redis trims whole nodes of a stream, so it may
@@ -55,9 +55,9 @@ export class RunEventLog {
     const { stage, path = stage, kind, model } = call;
     const of = { stage, path, attempt };
     let text = false;
-    if (!again) void this.tell(run, { type: 'stage.started', ...of, kind, model });
+    if (!again) void this.publish(run, { type: 'stage.started', ...of, kind, model });
     return {
-      get told() {
+      get hasText() {
         return text;
       },
       delta: (delta) => {
@@ -65,15 +65,15 @@ export class RunEventLog {
         text = true;
         void this.#add(run, { type: 'stage.delta', ...of, text: delta }, false);
       },
-      finished: (cache, runMs) => this.tell(run, { type: 'stage.finished', ...of, cache, runMs }),
-      failed: (code, message) => this.tell(run, { type: 'stage.failed', ...of, code, message }),
+      finished: (cache, runMs) => this.publish(run, { type: 'stage.finished', ...of, cache, runMs }),
+      failed: (code, message) => this.publish(run, { type: 'stage.failed', ...of, code, message }),
       waitingFor: (server, code, message) =>
-        this.tell(run, { type: 'stage.waiting_for', ...of, model: server, code, message }),
+        this.publish(run, { type: 'stage.waiting_for', ...of, model: server, code, message }),
     };
   }
 
   /** Adds an event that begins or ends something. Resolves when Redis has stored it or is unreachable. */
-  tell(run: string, event: RunEvent): Promise<void> {
+  publish(run: string, event: RunEvent): Promise<void> {
     return this.#add(run, event, true);
   }
 
@@ -89,14 +89,14 @@ export class RunEventLog {
       const first = count === undefined && !this.#lost.has(run);
       if (this.#lost.size < MOST_GAPS) this.#lost.set(run, (this.#lost.get(run) ?? 0) + (count ?? 0) + 1);
       // Publishing takes no memory, so it works while the store is full.
-      if (first) await this.#redis.publish(key, toldOnly(textOf({ type: 'events.lost' }))).catch(() => undefined);
+      if (first) await this.#redis.publish(key, unstored(textOf({ type: 'events.lost' }))).catch(() => undefined);
     }
   }
 }
 
 export interface AttemptEvents {
   /** Whether any text has been published. */
-  readonly told: boolean;
+  readonly hasText: boolean;
   delta(text: string): void;
   /** Resolves when Redis has stored all of the attempt's events or is unreachable. */
   finished(cache: string, runMs: number): Promise<void>;

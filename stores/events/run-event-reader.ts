@@ -59,7 +59,7 @@ export class RunEventReader {
       for (;;) {
         const last = signal.aborted || this.#closed;
         // Subscribed before the page is read, so that no event falls between the two.
-        const hears = last || (await subscription.hears());
+        const subscribed = last || (await subscription.ready());
         const page = await this.#redis.xrange(key, `(${at}`, '+', 'COUNT', PAGE).catch(() => undefined);
         for (const [id, fields] of page ?? []) {
           at = id;
@@ -72,11 +72,11 @@ export class RunEventReader {
           return;
         }
         if (last) await sleep(PAUSE_MS);
-        else if (!hears || page === undefined) await sleep(PAUSE_MS, undefined, { signal }).catch(() => undefined);
+        else if (!subscribed || page === undefined) await sleep(PAUSE_MS, undefined, { signal }).catch(() => undefined);
         else
-          for await (const told of this.#told(subscription, at, signal)) {
-            at = told.id;
-            yield told;
+          for await (const event of this.#published(subscription, at, signal)) {
+            at = event.id;
+            yield event;
           }
       }
     } finally {
@@ -85,7 +85,7 @@ export class RunEventReader {
   }
 
   /** Yields events published after a position, until messages may have been missed or the signal aborts. */
-  async *#told(subscription: Subscription, after: string, signal: AbortSignal): AsyncGenerator<FollowedEvent> {
+  async *#published(subscription: Subscription, after: string, signal: AbortSignal): AsyncGenerator<FollowedEvent> {
     let at = after;
     for (;;) {
       const next = subscription.take();

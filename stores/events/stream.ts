@@ -28,7 +28,7 @@ function isGreater(one: string, other: string): boolean {
 }
 
 /** A message of the channel that is not in the stream: it has no position. */
-export const toldOnly = (text: string): string => ` ${text}`;
+export const unstored = (text: string): string => ` ${text}`;
 
 /** The only field of an entry. */
 export const FIELD = 'e';

@@ -28,11 +28,11 @@ export function keepLease(
     lost(why);
   };
   const renew = async () => {
-    const asked = performance.now();
-    if (asked - held >= leaseMs - TO_END_MS) return end('unreachable');
+    const sentAt = performance.now();
+    if (sentAt - held >= leaseMs - TO_END_MS) return end('unreachable');
     try {
       const standing = await journal.renew();
-      if (standing === 'held') held = asked;
+      if (standing === 'held') held = sentAt;
       else end(standing);
     } catch {
       // The next renewal checks the age of the last answer.

@@ -5,7 +5,7 @@ import type { Json } from '../../pipelines/json.js';
 import { begin, keepFor, release, restore, revoke, type Standing, take, write } from './scripts.js';
 
 /** The outcome of releasing a lease: the number of subscribers that received the message, or why none was sent. */
-export type Released = { readonly heard: number } | Exclude<Standing, 'held'> | 'unreachable';
+export type Released = { readonly receivers: number } | Exclude<Standing, 'held'> | 'unreachable';
 
 interface Lease {
   readonly ms: number;
@@ -122,8 +122,8 @@ export class SegmentJournal {
    * Ends the lease if this worker still owns the journal and the journal is complete, then publishes `message` on
    * `channel`. If the write fails the lease expires by itself.
    */
-  async release(told?: { readonly channel: string; readonly message: string }): Promise<Released> {
-    const { channel = '', message = '' } = told ?? {};
+  async release(announcement?: { readonly channel: string; readonly message: string }): Promise<Released> {
+    const { channel = '', message = '' } = announcement ?? {};
     const end = () => release(this.#redis, [this.#key], this.#owner, this.#writes, channel, message);
     try {
       let said = await end();
@@ -132,7 +132,7 @@ export class SegmentJournal {
         if (standing !== 'held') return standing;
         said = await end();
       }
-      if (typeof said === 'number') return { heard: said };
+      if (typeof said === 'number') return { receivers: said };
       return said === 'taken' || said === 'revoked' ? said : 'gone';
     } catch {
       return 'unreachable';
@@ -240,7 +240,7 @@ export class SegmentJournal {
 
   /** Writes fields and renews the lease, if there is one. The fields must be in the maps already. */
   async #write(fields: Readonly<Record<string, string>>, ttlMs = 0): Promise<Standing> {
-    const asked = performance.now();
+    const sentAt = performance.now();
     const restored = this.#restored;
     const before = this.#writes;
     const pairs = Object.entries(fields).flat();
@@ -253,12 +253,12 @@ export class SegmentJournal {
     if (said === 'gone' || said === 'stale') {
       return await (this.#restored !== undefined && this.#restored !== restored ? this.#restored : this.#restore());
     }
-    if (said === 'held') this.#confirm(asked);
+    if (said === 'held') this.#confirm(sentAt);
     return said;
   }
 
-  #confirm(asked: number): void {
-    if (this.#lease) Object.assign(this.#lease, { until: asked + this.#lease.ms, confirmed: true });
+  #confirm(sentAt: number): void {
+    if (this.#lease) Object.assign(this.#lease, { until: sentAt + this.#lease.ms, confirmed: true });
   }
 
   /**
@@ -273,7 +273,7 @@ export class SegmentJournal {
   }
 
   async #rewrite(lease: Lease): Promise<Standing> {
-    const asked = performance.now();
+    const sentAt = performance.now();
     const fields = [
       ...[...this.#ended].flatMap(([call, ended]) => [call, JSON.stringify(ended)]),
       ...[...this.#begun].flatMap(([call, count]) => [`${BEGUN}${call}`, String(count)]),
@@ -282,7 +282,7 @@ export class SegmentJournal {
     const said = await reached(() =>
       restore(this.#redis, [this.#key], this.#owner, this.#writes, this.#ttlMs, lease.ms, '', ...fields),
     );
-    if (said === 'held') this.#confirm(asked);
+    if (said === 'held') this.#confirm(sentAt);
     return said;
   }
 }

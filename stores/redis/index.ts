@@ -4,7 +4,7 @@ export { keySegment } from './key-segment.js';
 export { connected, createRedis, oneShotRedis } from './redis-client.js';
 export { isFull } from './refusals.js';
 export { script } from './script.js';
-export { lookAt, mayEvict, type StoreLook } from './store-look.js';
+export { mayEvict, readStoreState, type StoreState } from './store-state.js';
 export { StoreWatch } from './store-watch.js';
 export {
   lacksVectorSets,

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import { Gauge, type Registry } from 'prom-client';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Logger } from '../../telemetry/logger.js';
-import { lookAt, mayEvict, type StoreLook } from './store-look.js';
+import { mayEvict, readStoreState, type StoreState } from './store-state.js';
 
 /** Interval of checks, in milliseconds; a check is one command of 0.1 ms. */
 const EVERY_MS = 1_000;
@@ -33,8 +33,8 @@ export class StoreWatch {
   readonly #used: Gauge<'store'>;
   readonly #limit: Gauge<'store'>;
   readonly #evicts: Gauge<'store'>;
-  #look: StoreLook = UNSEEN;
-  #told = new Set<string>();
+  #state: StoreState = UNSEEN;
+  #logged = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: StoreWatchOptions) {
@@ -52,10 +52,10 @@ export class StoreWatch {
    * Checks the store at once, then every second until `stop`. If the store is unreachable the first check is left to
    * the next one. Throws `INVALID_SETTING` if the store may evict or does not reveal whether it may.
    */
-  async start(): Promise<StoreLook | undefined> {
-    const first = await this.#lookAgain();
+  async start(): Promise<StoreState | undefined> {
+    const first = await this.#check();
     if (first) refuse(this.#options, first);
-    this.#timer = setInterval(() => void this.#lookAgain(), this.#options.everyMs ?? EVERY_MS);
+    this.#timer = setInterval(() => void this.#check(), this.#options.everyMs ?? EVERY_MS);
     this.#timer.unref();
     return first;
   }
@@ -75,74 +75,76 @@ export class StoreWatch {
   }
 
   get #share(): number {
-    const { usedBytes = 0, limitBytes = 0 } = this.#look;
+    const { usedBytes = 0, limitBytes = 0 } = this.#state;
     return limitBytes > 0 ? usedBytes / limitBytes : 0;
   }
 
   /** Throws `STATE_STORE_FULL` if nothing new may begin. */
   requireRoom(): void {
     if (!this.full) return;
-    throw new MillraceError('STATE_STORE_FULL', fullness(this.#look), { retryAfterMs: EVERY_MS });
+    throw new MillraceError('STATE_STORE_FULL', fullness(this.#state), { retryAfterMs: EVERY_MS });
   }
 
   /** Throws `INVALID_SETTING` if the store may evict, `STATE_STORE_FULL` if it is full. */
   requireSound(): void {
-    if (evicts(this.#look, this.#options.acceptUnseen)) refuse(this.#options, this.#look);
+    if (evicts(this.#state, this.#options.acceptUnseen)) refuse(this.#options, this.#state);
     this.requireRoom();
   }
 
-  async #lookAgain(): Promise<StoreLook | undefined> {
+  async #check(): Promise<StoreState | undefined> {
     const { redis, role, acceptUnseen, logger } = this.#options;
-    let look: StoreLook;
+    let state: StoreState;
     try {
-      look = await lookAt(redis);
+      state = await readStoreState(redis);
     } catch (error) {
       logger.debug({ store: role, error: messageOf(error) }, 'cannot check the store');
       return undefined;
     }
-    this.#look = look;
-    const bad = evicts(look, acceptUnseen);
-    this.#used.set({ store: role }, look.usedBytes ?? 0);
-    this.#limit.set({ store: role }, look.limitBytes ?? 0);
+    this.#state = state;
+    const bad = evicts(state, acceptUnseen);
+    this.#used.set({ store: role }, state.usedBytes ?? 0);
+    this.#limit.set({ store: role }, state.limitBytes ?? 0);
     this.#evicts.set({ store: role }, bad ? 1 : 0);
-    const about = { store: role, policy: look.policy };
-    this.#tell('evicts', bad, () => logger.error(about, `the ${role} store may evict data that runs need: ${remedy}`));
-    this.#tell('full', this.full, () =>
-      logger.error({ ...about, detail: fullness(look) }, `the ${role} store is full`),
+    const about = { store: role, policy: state.policy };
+    this.#logOnce('evicts', bad, () =>
+      logger.error(about, `the ${role} store may evict data that runs need: ${remedy}`),
     );
-    this.#tell('no file', look.appendOnly === false, () =>
+    this.#logOnce('full', this.full, () =>
+      logger.error({ ...about, detail: fullness(state) }, `the ${role} store is full`),
+    );
+    this.#logOnce('no file', state.appendOnly === false, () =>
       logger.warn(about, `the ${role} store has no append-only file: a restart of Redis loses its data`),
     );
-    return look;
+    return state;
   }
 
   /** Logs once when a condition begins to hold, and again each time it begins anew. */
-  #tell(what: string, holds: boolean, tell: () => void): void {
-    if (holds && !this.#told.has(what)) tell();
-    if (holds) this.#told.add(what);
-    else this.#told.delete(what);
+  #logOnce(what: string, holds: boolean, log: () => void): void {
+    if (holds && !this.#logged.has(what)) log();
+    if (holds) this.#logged.add(what);
+    else this.#logged.delete(what);
   }
 }
 
-const UNSEEN: StoreLook = {};
+const UNSEEN: StoreState = {};
 const remedy = 'set its maxmemory-policy to noeviction';
 
 /** A store that has not been checked yet counts as sound: it is unreachable, which is reported elsewhere. */
-const evicts = (look: StoreLook, acceptUnseen: boolean): boolean =>
-  look !== UNSEEN && (mayEvict(look) ?? !acceptUnseen);
+const evicts = (state: StoreState, acceptUnseen: boolean): boolean =>
+  state !== UNSEEN && (mayEvict(state) ?? !acceptUnseen);
 
-function fullness({ usedBytes = 0, limitBytes = 0 }: StoreLook): string {
+function fullness({ usedBytes = 0, limitBytes = 0 }: StoreState): string {
   const mebibytes = (bytes: number) => Math.round(bytes / 2 ** 20);
   return `it uses ${mebibytes(usedBytes)} of ${mebibytes(limitBytes)} MiB`;
 }
 
-function refuse({ role, setting, acceptUnseen }: StoreWatchOptions, look: StoreLook): void {
-  if (!evicts(look, acceptUnseen)) return;
+function refuse({ role, setting, acceptUnseen }: StoreWatchOptions, state: StoreState): void {
+  if (!evicts(state, acceptUnseen)) return;
   const message =
-    look.policy === undefined
+    state.policy === undefined
       ? `the Redis of the ${role} store reveals its maxmemory-policy neither in INFO nor by CONFIG GET. ` +
         'Make sure that it is noeviction, then set MILLRACE_STORE_POLICY_UNSEEN=accept'
-      : `the Redis of the ${role} store has the maxmemory-policy ${look.policy}, which may evict data that runs need: ` +
+      : `the Redis of the ${role} store has the maxmemory-policy ${state.policy}, which may evict data that runs need: ` +
         `${remedy}, and give caches a Redis of their own (REDIS_CACHE_URL)`;
   throw new MillraceError('INVALID_SETTING', `${setting}: ${message}`, { fields: [{ field: setting, message }] });
 }

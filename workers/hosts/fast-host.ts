@@ -65,7 +65,7 @@ export async function runFastJob(job: FastJob, parts: FastHostParts, stopping: A
     stopping.removeEventListener('abort', stop);
   }
   if (cancelled) await journal.release();
-  else await tell({ job, parts, journal, outcome });
+  else await publishOutcome({ job, parts, journal, outcome });
 }
 
 /** Whether this worker can run the whole segment; otherwise it is left to other workers from the beginning. */
@@ -93,14 +93,14 @@ interface Ended {
  * Publishes the outcome to the gateway after all writes of the journal. If the journal is incomplete, or no gateway has received the
  * message, the guardian is signalled first.
  */
-async function tell({ job: { id, segment }, parts, journal, outcome }: Ended): Promise<void> {
+async function publishOutcome({ job: { id, segment }, parts, journal, outcome }: Ended): Promise<void> {
   const channel = channelOf(segment);
   const message = { run: id, ...answerOf(segment, outcome) };
   const released = await journal.release({ channel, message: JSON.stringify(message) });
   // Another process has the journal, or the run was not started: this outcome is void.
   if (released === 'taken' || released === 'revoked') return;
   const recorded = typeof released === 'object';
-  if (recorded && (released.heard > 0 || message.outcome === LEFT)) return;
+  if (recorded && (released.receivers > 0 || message.outcome === LEFT)) return;
   if (outcome) await handOver(id, parts, outcome);
   if (!recorded) await publishAnswer(parts.redis, channel, message);
 }

@@ -10,7 +10,7 @@ const LOOK_MS = 500;
 const ANSWER_MS = 1_000;
 
 interface Watch {
-  readonly told: Set<() => void>;
+  readonly listeners: Set<() => void>;
   timer: NodeJS.Timeout | undefined;
 }
 
@@ -34,12 +34,12 @@ export function watchRun(
   const watch = runs.get(key) ?? begin(client, workflowId, runId, () => runs.delete(key));
   runs.set(key, watch);
   // A closure of its own, even if two segments pass the same function.
-  const tell = () => ending();
-  watch.told.add(tell);
+  const listener = () => ending();
+  watch.listeners.add(listener);
   return {
     stop() {
-      watch.told.delete(tell);
-      if (watch.told.size > 0 || runs.get(key) !== watch) return;
+      watch.listeners.delete(listener);
+      if (watch.listeners.size > 0 || runs.get(key) !== watch) return;
       clearTimeout(watch.timer);
       runs.delete(key);
     },
@@ -48,11 +48,11 @@ export function watchRun(
 
 function begin(client: Client, workflowId: string, runId: string | undefined, over: () => void): Watch {
   const handle = client.workflow.getHandle(workflowId, runId);
-  const watch: Watch = { told: new Set(), timer: undefined };
+  const watch: Watch = { listeners: new Set(), timer: undefined };
   const next = () => {
-    if (watch.told.size > 0) watch.timer = setTimeout(look, LOOK_MS);
+    if (watch.listeners.size > 0) watch.timer = setTimeout(check, LOOK_MS);
   };
-  const look = async () => {
+  const check = async () => {
     try {
       const { status, raw } = await client.withDeadline(Date.now() + ANSWER_MS, () => handle.describe());
       if (status.name === 'RUNNING' && !raw.workflowExtendedInfo?.cancelRequested) return next();
@@ -60,9 +60,9 @@ function begin(client: Client, workflowId: string, runId: string | undefined, ov
       // Temporal is unavailable, so nobody can have cancelled the run through it.
       return next();
     }
-    if (watch.told.size > 0) over();
-    for (const tell of watch.told) tell();
+    if (watch.listeners.size > 0) over();
+    for (const listener of watch.listeners) listener();
   };
-  watch.timer = setTimeout(look, LOOK_MS);
+  watch.timer = setTimeout(check, LOOK_MS);
   return watch;
 }

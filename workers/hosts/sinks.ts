@@ -9,7 +9,7 @@ import { segmentSinks } from './running-segments.js';
 
 interface Takers {
   /** Absent: events are dropped. */
-  readonly events?: Pick<RunEventLog, 'tell'>;
+  readonly events?: Pick<RunEventLog, 'publish'>;
   readonly metrics: Pick<Metrics, 'runs' | 'runSeconds'>;
 }
 
@@ -22,6 +22,6 @@ export function workerSinks({ events, metrics }: Takers): InjectedSinks<SegmentS
   return {
     ...segmentSinks,
     ...runSinks(metrics),
-    events: { tell: { fn: ({ workflowId }, event) => events?.tell(workflowId, event) } },
+    events: { publish: { fn: ({ workflowId }, event) => events?.publish(workflowId, event) } },
   };
 }

@@ -2,7 +2,7 @@ import type { Json, JsonObject } from '../../pipelines/json.js';
 import type { StagePlan } from '../../pipelines/plan/index.js';
 import type { Decision, RunEvent, Wait } from '../../pipelines/run/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
-import { type Asked, aboutOf } from './asked.js';
+import { type ApprovalRequest, aboutOf } from './approval-request.js';
 import { decidedBefore } from './decided-before.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
 
@@ -26,7 +26,7 @@ export async function approve(run: Run, stage: StagePlan, input: JsonObject, at:
     if (failure instanceof StageError) {
       table.fail(stage.id, failure);
       const { code, message } = failure;
-      tell(run, at, { type: 'stage.failed', stage: stage.id, path, attempt: 1, code, message });
+      publish(run, at, { type: 'stage.failed', stage: stage.id, path, attempt: 1, code, message });
     }
     throw failure;
   }
@@ -36,9 +36,9 @@ export async function approve(run: Run, stage: StagePlan, input: JsonObject, at:
 type Kept = { readonly nonce: string; readonly since: number };
 
 /** Returns the decision; undefined if the run stops for a new history or the wait has become pointless. */
-export async function decide(run: Run, at: At, asked: Asked): Promise<Decision | undefined> {
-  const { subject, call, stage, path, timeoutMs, otherwise, limitMs, pointless } = asked;
-  const before = decidedBefore(run, asked);
+export async function decide(run: Run, at: At, request: ApprovalRequest): Promise<Decision | undefined> {
+  const { subject, call, stage, path, timeoutMs, otherwise, limitMs, pointless } = request;
+  const before = decidedBefore(run, request);
   if (before) return before;
   const kept = at.memo.below('wait');
   const now = at.host.now();
@@ -50,10 +50,10 @@ export async function decide(run: Run, at: At, asked: Asked): Promise<Decision |
   const what = { nonce, subject, ...(call && { call }), since: iso(since), until: iso(now + limit), otherwise };
   const wait: Wait = { ...what, stage, path };
   const of = { stage, path, attempt: 1 };
-  if (begins) tell(run, at, { type: 'stage.waiting', ...of, ...what });
+  if (begins) publish(run, at, { type: 'stage.waiting', ...of, ...what });
   let isOver = false;
   const stops = () => run.continuing && at.mayStop;
-  const heard = await at.host.race<Decision | undefined>([
+  const raced = await at.host.race<Decision | undefined>([
     (inner) => inner.decision(wait, stops),
     async (inner) => {
       await inner.wait(limit, `${path} waits for a person · ${nonce}`);
@@ -62,19 +62,19 @@ export async function decide(run: Run, at: At, asked: Asked): Promise<Decision |
     },
     ...(pointless === undefined ? [] : [() => pointless.then(() => undefined)]),
   ]);
-  if (!heard && !isOver && stops()) return undefined;
+  if (!raced && !isOver && stops()) return undefined;
   // A decision accepted at the last moment counts: its sender has received a confirmation.
   const decision =
     at.host.close(nonce) ?? (isOver && limit === left ? { approved: otherwise, by: 'timeout' } : undefined);
   if (decision) {
-    run.table.decided(stage, { path, ...decision, about: aboutOf(asked) });
-    tell(run, at, { type: 'stage.decided', ...of, nonce, ...decision });
+    run.table.decided(stage, { path, ...decision, about: aboutOf(request) });
+    publish(run, at, { type: 'stage.decided', ...of, nonce, ...decision });
   } else if (isOver) throw new StageError('STAGE_TIMEOUT', `stage "${stage}": no decision was made in time`, { stage });
   return decision;
 }
 
 const iso = (ms: number): string => new Date(ms).toISOString();
 
-function tell({ context }: Run, { host }: At, event: RunEvent): void {
-  if (context.events) host.tell?.(event);
+function publish({ context }: Run, { host }: At, event: RunEvent): void {
+  if (context.events) host.publish?.(event);
 }

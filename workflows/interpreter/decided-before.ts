@@ -1,12 +1,12 @@
 import type { Decision } from '../../pipelines/run/index.js';
-import { type Asked, aboutOf } from './asked.js';
+import { type ApprovalRequest, aboutOf } from './approval-request.js';
 import type { Run } from './state.js';
 
 /** The decision on the same subject at the same path in the run that this one resumes. */
-export function decidedBefore({ context, table }: Run, asked: Asked): Decision | undefined {
-  const { stage, path } = asked;
+export function decidedBefore({ context, table }: Run, request: ApprovalRequest): Decision | undefined {
+  const { stage, path } = request;
   const before = context.decisions?.[path];
-  if (before === undefined || before.about !== aboutOf(asked)) return undefined;
+  if (before === undefined || before.about !== aboutOf(request)) return undefined;
   const { about, ...decision } = before;
   table.decided(stage, { path, ...decision, about });
   return decision;

@@ -45,7 +45,7 @@ export interface RunHost extends StageHost {
   /** Receives the stage table after each change. */
   report(stages: readonly StageRecord[]): void;
   /** Receives events that only the interpreter sees, of a run that may be followed. Absent where none can be. */
-  tell?(event: RunEvent): void;
+  publish?(event: RunEvent): void;
 }
 
 /** What one stage needs from its host. */

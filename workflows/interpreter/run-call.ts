@@ -11,7 +11,7 @@ import type { Run } from './state.js';
  * While a worker serves the queue there is less to query, and each query costs the call its position in the queue.
  * Temporal reports a lost worker after 90 s.
  */
-const ASKS = {
+const QUERIES = {
   firstMs: 5_000,
   factor: 2,
   missing: { firstMs: 10_000, mostMs: 60_000 },
@@ -39,8 +39,8 @@ export async function runCall(
   const end = host.now() + timeout.totalMs;
   const absent = () => absentError(run, stage, name, timeout.totalMs);
   let { queue } = own;
-  let askMs = ASKS.firstMs;
-  const next = { missing: ASKS.missing.firstMs, served: ASKS.served.firstMs };
+  let queryMs = QUERIES.firstMs;
+  const next = { missing: QUERIES.missing.firstMs, served: QUERIES.served.firstMs };
   let missing = false;
   let begun = 0;
   for (;;) {
@@ -48,7 +48,7 @@ export async function runCall(
     if (leftMs <= 0) throw absent();
     const limits = { ...timeout, attemptMs: Math.min(timeout.attemptMs, leftMs), totalMs: leftMs };
     const left = { ...retry, attempts: retry.attempts - begun };
-    const policy = { ...stage.policy, retry: left, timeout: { ...limits, queueMs: Math.min(askMs, leftMs) } };
+    const policy = { ...stage.policy, retry: left, timeout: { ...limits, queueMs: Math.min(queryMs, leftMs) } };
     let failure: StageError;
     try {
       return await host.runStage({ ...stage, policy }, input, { ...call, retry: left }, { ...own, queue }, shown);
@@ -63,13 +63,13 @@ export async function runCall(
     if (begun >= retry.attempts) throw lost(stage);
     // A worker of the queue without the function must not be called again immediately.
     if (failure.code === 'CODE_NOT_FOUND')
-      await host.wait(Math.max(1, Math.min(askMs, end - host.now())), `code ${name}`);
+      await host.wait(Math.max(1, Math.min(queryMs, end - host.now())), `code ${name}`);
     const serving: string | undefined = await host.serving(queues, name);
     queue = serving ?? own.queue;
     missing = serving === undefined || failure.code === 'CODE_NOT_FOUND';
     const found = missing ? 'missing' : 'served';
-    askMs = next[found];
-    next[found] = Math.min(ASKS[found].mostMs, askMs * ASKS.factor);
+    queryMs = next[found];
+    next[found] = Math.min(QUERIES[found].mostMs, queryMs * QUERIES.factor);
     if (missing) run.table.doing(stage.id, `waiting for code ${name}`);
   }
 }

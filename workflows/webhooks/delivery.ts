@@ -41,7 +41,7 @@ export async function webhookDelivery({ tenant, targets, queue, of }: WebhookOrd
   if ('run' in of && !(await toItsEnd(of.run, tenant))) return [];
   const event = 'event' in of ? of.event : await activities(queue, of.run.id).webhookEvent(tenant, of.run.id);
   const rows: Delivery[] = targets.map((target) => ({ target: nameOf(target), state: 'waiting', attempts: 0 }));
-  const told = await Promise.all(
+  const deliveries = await Promise.all(
     targets.map((target, i) =>
       deliver(
         (summary) => activities(queue, summary).webhookAttempt(tenant, target, event),
@@ -54,13 +54,13 @@ export async function webhookDelivery({ tenant, targets, queue, of }: WebhookOrd
       ),
     ),
   );
-  const undelivered = told.filter(({ state }) => state === 'undelivered');
-  if (undelivered.length === 0) return told;
+  const undelivered = deliveries.filter(({ state }) => state === 'undelivered');
+  if (undelivered.length === 0) return deliveries;
   throw ApplicationFailure.create({
     type: 'WEBHOOK_UNDELIVERED',
     message: undelivered.map(({ target, reason }) => `${target}: ${reason}`).join('; '),
     nonRetryable: true,
-    details: [told],
+    details: [deliveries],
   });
 }
 
@@ -104,9 +104,9 @@ async function deliver(
   report: (row: Delivery) => void,
 ): Promise<Delivery> {
   let row: Delivery = { target, state: 'waiting', attempts: 0 };
-  let asked: number | undefined;
+  let requestedMs: number | undefined;
   for (const [i, scheduledMs] of SCHEDULE_MS.entries()) {
-    const pauseMs = waitMs(scheduledMs, asked, Math.random());
+    const pauseMs = waitMs(scheduledMs, requestedMs, Math.random());
     if (pauseMs > 0) await sleep(pauseMs, { summary: `${target} · attempt ${i + 1}` });
     const done = await withRoom(() => attempt(`${event.type} → ${target} · attempt ${i + 1}`), target);
     const { outcome, ...seen } = done;
@@ -114,7 +114,7 @@ async function deliver(
     row = { target, state, attempts: i + 1, ...seen };
     report(row);
     if (state !== 'waiting') return row;
-    asked = done.outcome === 'failed' ? done.retryAfterMs : undefined;
+    requestedMs = done.outcome === 'failed' ? done.retryAfterMs : undefined;
   }
   row = { ...row, state: 'undelivered' };
   report(row);

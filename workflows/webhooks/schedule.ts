@@ -27,9 +27,9 @@ const JITTER = 0.1;
 const LONGEST_MS = 24 * HOUR;
 
 /** @param random from 0 to 1 */
-export function waitMs(scheduledMs: number, askedMs: number | undefined, random: number): number {
+export function waitMs(scheduledMs: number, requestedMs: number | undefined, random: number): number {
   const jittered = Math.round(scheduledMs * (1 + JITTER * random));
-  return Math.max(jittered, Math.min(askedMs ?? 0, LONGEST_MS));
+  return Math.max(jittered, Math.min(requestedMs ?? 0, LONGEST_MS));
 }
 
 /** Waits for capacity at a crowded target: 1 s, doubled each time, up to a minute. */

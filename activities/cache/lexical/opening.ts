@@ -7,12 +7,12 @@ import {
   FRAMES,
   GREETINGS,
   HAVE,
+  IMPERATIVES,
   IMPLIED_NOUNS,
   MODALS,
   PHRASE_ENDS,
   PREPOSITIONS,
   SOFT,
-  TELLING,
   WH,
 } from './words.js';
 
@@ -27,16 +27,16 @@ export interface Opening {
 }
 
 export function openingOf(tokens: readonly Token[]): Opening {
-  const { told, rest } = withoutFrames(withAliases(tokens.filter(({ word }) => !SOFT.has(word))));
+  const { imperative, rest } = withoutFrames(withAliases(tokens.filter(({ word }) => !SOFT.has(word))));
   const [first, second] = [rest[0]?.word ?? '', rest[1]?.word ?? ''];
-  if (told && (first === 'if' || first === 'whether')) return { focus: 'whether', rest: rest.slice(1) };
-  if (told && first === 'about') return { focus: 'about', rest: rest.slice(1) };
+  if (imperative && (first === 'if' || first === 'whether')) return { focus: 'whether', rest: rest.slice(1) };
+  if (imperative && first === 'about') return { focus: 'about', rest: rest.slice(1) };
   if (WH.has(first)) return whOpening(rest);
   // `At what temperature does it boil` is `what temperature does it boil at`.
   if (PREPOSITIONS.has(first) && WH.has(second)) return whOpening([...rest.slice(1), rest[0] as Token]);
-  if (told) return { focus: isDefinite(rest) || told === 'explain' ? 'what' : 'tell', rest };
-  const asks = BE.has(first) || DO.has(first) || HAVE.has(first) || MODALS.has(first);
-  return { focus: asks ? 'whether' : 'none', rest };
+  if (imperative) return { focus: isDefinite(rest) || imperative === 'explain' ? 'what' : 'tell', rest };
+  const isYesNo = BE.has(first) || DO.has(first) || HAVE.has(first) || MODALS.has(first);
+  return { focus: isYesNo ? 'whether' : 'none', rest };
 }
 
 function withAliases(tokens: readonly Token[]): Token[] {
@@ -57,7 +57,7 @@ function withAliases(tokens: readonly Token[]): Token[] {
   return out;
 }
 
-type Told = 'explain' | 'tell' | undefined;
+type Imperative = 'explain' | 'tell' | undefined;
 
 /** `Tell me the capital` asks what it is; `tell me a joke` does not. */
 const isDefinite = (tokens: readonly Token[]): boolean =>
@@ -66,34 +66,37 @@ const isDefinite = (tokens: readonly Token[]): boolean =>
 /** `US`, `IT`, `WHO` are names, unlike `us`, `it`, `who`. */
 const acronymOf = (word: string): string => (word === 'us' ? 'usa' : PHRASE_ENDS.has(word) ? word.toUpperCase() : word);
 
-function withoutFrames(tokens: readonly Token[]): { told: Told; rest: readonly Token[] } {
+function withoutFrames(tokens: readonly Token[]): { imperative: Imperative; rest: readonly Token[] } {
   let rest = tokens;
-  let told: Told;
+  let imperative: Imperative;
   for (;;) {
     const [first = '', second = ''] = [rest[0]?.word, rest[1]?.word];
     const filler = rest.length > 1 && (GREETINGS.has(first) || (FILLERS.has(first) && PHRASE_ENDS.has(second)));
     const frame = FRAMES.find((words) => startsWith(rest, words, 0));
-    const telling = TELLING.find((words) => startsWith(rest, words, 0) && isTelling(words, rest));
+    const verb = IMPERATIVES.find((words) => startsWith(rest, words, 0) && isImperative(words, rest));
     if (filler) {
       rest = rest.slice(1);
-    } else if (telling && rest.length > telling.length) {
-      rest = rest.slice(telling.length);
-      told = telling[0] === 'explain' || telling[0] === 'define' ? 'explain' : 'tell';
-    } else if (frame && (isKnowing(frame) || TELLING.some((words) => startsWith(rest, words, frame.length)))) {
+    } else if (verb && rest.length > verb.length) {
+      rest = rest.slice(verb.length);
+      imperative = verb[0] === 'explain' || verb[0] === 'define' ? 'explain' : 'tell';
+    } else if (
+      frame &&
+      (isIndirectQuestion(frame) || IMPERATIVES.some((words) => startsWith(rest, words, frame.length)))
+    ) {
       rest = rest.slice(frame.length);
-      if (isKnowing(frame)) told ??= 'tell';
+      if (isIndirectQuestion(frame)) imperative ??= 'tell';
     } else {
-      return { told, rest };
+      return { imperative, rest };
     }
   }
 }
 
 /** `Name the capital of France`, not `name the dog Rex`. */
-const isTelling = (telling: readonly string[], tokens: readonly Token[]): boolean =>
-  telling[0] !== 'name' || tokens.some(({ word }) => word === 'of' || word === 'in');
+const isImperative = (verb: readonly string[], tokens: readonly Token[]): boolean =>
+  verb[0] !== 'name' || tokens.some(({ word }) => word === 'of' || word === 'in');
 
 /** Frames such as `do you know`, as opposed to `can you`, which is courtesy only before a verb of telling. */
-const isKnowing = (frame: readonly string[]): boolean => !['you', 'please'].includes(frame.at(-1) ?? '');
+const isIndirectQuestion = (frame: readonly string[]): boolean => !['you', 'please'].includes(frame.at(-1) ?? '');
 
 function whOpening(tokens: readonly Token[]): Opening {
   const words = tokens.map(({ word }) => word);

@@ -4,7 +4,7 @@ import { MAKERS, MEASURE_NOUNS, MEASURES } from './words.js';
 /** Tense of a verb; `open` if there is none. */
 export type Tense = 'past' | 'present' | 'future' | 'open';
 
-interface Asked {
+interface Settled {
   readonly focus: string;
   readonly tense: Tense;
   readonly items: readonly Item[];
@@ -15,7 +15,7 @@ interface Asked {
  *
  * @param hasDo the question has `do`, `does` or `did` as its helping verb
  */
-export function settle(focus: string, tense: Tense, items: readonly Item[], hasDo: boolean): Asked {
+export function settle(focus: string, tense: Tense, items: readonly Item[], hasDo: boolean): Settled {
   const [first, second] = items;
   const adjective = focus.startsWith('how:') ? focus.slice(4) : undefined;
   if (adjective !== undefined && Object.hasOwn(MEASURES, adjective)) {
@@ -48,7 +48,7 @@ export function settle(focus: string, tense: Tense, items: readonly Item[], hasD
 }
 
 /** `Who wrote X` as `who is the author of X`: the tense of either is that of the work. */
-function settleMaker(tense: Tense, items: readonly Item[]): Asked {
+function settleMaker(tense: Tense, items: readonly Item[]): Settled {
   const [first, second] = items;
   const verb = first?.pastOf.find((base) => Object.hasOwn(MAKERS, base));
   const noun = verb === undefined ? undefined : MAKERS[verb];

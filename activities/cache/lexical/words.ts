@@ -61,7 +61,7 @@ export const FRAMES: readonly (readonly string[])[] = [
   'will you',
 ].map((frame) => frame.split(' '));
 /** Before these, `can you` and the like are courtesy; before other words they ask about an ability. */
-export const TELLING: readonly (readonly string[])[] = [
+export const IMPERATIVES: readonly (readonly string[])[] = [
   'tell me',
   'tell us',
   'show me',

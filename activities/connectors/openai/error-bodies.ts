@@ -56,7 +56,7 @@ function uniform(text: string): string {
   const body = parsed(text);
   if (!isJsonObject(body) || isJsonObject(body.error)) return text;
   const { error, detail, ...rest } = body;
-  const message = [error, body.message, detail].find((told) => told !== undefined && told !== null) ?? body;
+  const message = [error, body.message, detail].find((each) => each !== undefined && each !== null) ?? body;
   return JSON.stringify({
     error: { ...rest, message: typeof message === 'string' ? message : JSON.stringify(message) },
   });

@@ -119,8 +119,8 @@ function describe(error: unknown): string {
     const { code } = at as { code?: unknown };
     parts.push(typeof code === 'string' && !at.message.includes(code) ? `${at.message} (${code})` : at.message);
   }
-  const telling = parts.filter((part) => !WRAPPERS.has(part));
-  return (telling.length > 0 ? telling : [messageOf(error)]).join(': ');
+  const specific = parts.filter((part) => !WRAPPERS.has(part));
+  return (specific.length > 0 ? specific : [messageOf(error)]).join(': ');
 }
 
 /** Shorter keys are placeholders ("none") that occur in ordinary text. */

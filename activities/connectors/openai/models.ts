@@ -61,8 +61,8 @@ export async function fingerprint(client: OpenAI, model: string, signal: AbortSi
   if (owned_by === LLAMA_CPP && !meta)
     throw new MillraceError('BACKEND_UNAVAILABLE', 'the server is loading the model', { unsent: true });
   const { n_ctx: _, ...weights } = meta ?? {}; // a start option of the server, not a property of the model
-  const told = { id, root, meta: weights } as Json;
-  return createHash('sha256').update(canonicalJson(told)).digest('hex').slice(0, 16);
+  const reported = { id, root, meta: weights } as Json;
+  return createHash('sha256').update(canonicalJson(reported)).digest('hex').slice(0, 16);
 }
 
 /** The server's software, as its model entry states it: `llamacpp`, `vllm`. The protocol has no release. */

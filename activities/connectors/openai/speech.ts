@@ -36,7 +36,7 @@ class SpeechReader {
   readonly #held: Uint8Array[] = [];
   #bytes = 0;
   /** Samples emitted so far. */
-  #told = 0;
+  #reported = 0;
   #isWav: boolean | undefined;
 
   constructor(type: string) {
@@ -57,8 +57,8 @@ class SpeechReader {
     }
     if (this.#bytes > MOST_BYTES) throw new MillraceError('INVALID_OUTPUT', `more than ${MOST_BYTES} bytes of speech`);
     const whole = this.#format ? Math.floor(this.#bytes / this.#format.frameBytes) : 0;
-    const added = whole - this.#told;
-    this.#told = whole;
+    const added = whole - this.#reported;
+    this.#reported = whole;
     return added;
   }
 
@@ -66,7 +66,7 @@ class SpeechReader {
     const format = this.#isWav ? readable(() => this.#wav.end().format) : PCM;
     const sampleRate = this.#rate ?? format.sampleRate;
     if (!isSampleRate(sampleRate)) throw new MillraceError('INVALID_OUTPUT', `speech at ${sampleRate} Hz`);
-    if (this.#told === 0) throw new MillraceError('INVALID_OUTPUT', 'the speech has no samples');
+    if (this.#reported === 0) throw new MillraceError('INVALID_OUTPUT', 'the speech has no samples');
     const mono = toMono(Buffer.concat(this.#held), format);
     return { samples: Int16Array.from(mono, to16Bits), sampleRate };
   }

@@ -30,9 +30,9 @@ const OF_SCHEMAS: ReadonlySet<string> = new Set(['properties', '$defs', 'definit
  */
 export function boundTo(schema: JsonObject, strict = true) {
   compiled(schema);
-  const asked = (strict ? closed(schema) : schema) as Record<string, unknown>;
+  const sentSchema = (strict ? closed(schema) : schema) as Record<string, unknown>;
   return {
-    response_format: { type: 'json_schema' as const, json_schema: { name: 'reply', strict, schema: asked } },
+    response_format: { type: 'json_schema' as const, json_schema: { name: 'reply', strict, schema: sentSchema } },
   };
 }
 
@@ -50,7 +50,9 @@ export function readStructured(text: string, schema: JsonObject, finish: string 
   }
   const fit = fitted(value, schema);
   if ('data' in fit) return fit.data;
-  throw new MillraceError('INVALID_OUTPUT', `the reply does not fit its schema: ${fit.told}`, { fields: fit.fields });
+  throw new MillraceError('INVALID_OUTPUT', `the reply does not fit its schema: ${fit.summary}`, {
+    fields: fit.fields,
+  });
 }
 
 /** The reply's text as JSON if it fits the schema. */

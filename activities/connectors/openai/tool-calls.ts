@@ -101,7 +101,7 @@ function checked(
   if (!read) return { ...call, wrong: `the arguments ${whyUnread(finish)}` };
   const fit = fitted(read, schema);
   if ('data' in fit) return { ...call, arguments: fit.data as JsonObject };
-  return { ...call, wrong: `the arguments do not fit: ${fit.told}` };
+  return { ...call, wrong: `the arguments do not fit: ${fit.summary}` };
 }
 
 const whyUnread = (finish: string | undefined): string =>

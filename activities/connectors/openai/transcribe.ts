@@ -21,8 +21,8 @@ export const transcribe: KindHandler = {
     const samples = abortable(audio.read(input.audio as unknown as Artifact, { sampleRate: SAMPLE_RATE }), signal);
     for await (const part of parts(windows(skip(samples, sample)))) {
       signal.throwIfAborted();
-      const heard = await hear(client, model, part, signal);
-      const more = [text, heard].every((each) => each !== '') ? ` ${heard}` : heard;
+      const transcript = await transcriptOf(client, model, part, signal);
+      const more = [text, transcript].every((each) => each !== '') ? ` ${transcript}` : transcript;
       text += more;
       sample += part.length;
       emit(more);
@@ -32,11 +32,11 @@ export const transcribe: KindHandler = {
   },
   /** A second of silence: OpenAI refuses less than a tenth of one. */
   async probe(model, client, signal) {
-    await hear(client, model, new Int16Array(SAMPLE_RATE), signal);
+    await transcriptOf(client, model, new Int16Array(SAMPLE_RATE), signal);
   },
 };
 
-async function hear(client: OpenAI, model: string, samples: Int16Array, signal: AbortSignal): Promise<string> {
+async function transcriptOf(client: OpenAI, model: string, samples: Int16Array, signal: AbortSignal): Promise<string> {
   const wav = Buffer.concat([...writeWav(samples, { sampleRate: SAMPLE_RATE })]);
   const file = await toFile(wav, 'audio.wav', { type: 'audio/wav' });
   const answer: unknown = await client.audio.transcriptions.create(

@@ -25,10 +25,10 @@ export const infer: KindHandler = {
   async invoke({ model, with: options, input }, { client, signal, emit }) {
     const { inputs, outputs, parameters } = options as unknown as InferWith;
     const sent = inputTensors(input, inputs);
-    const asked = { outputs: Object.keys(outputs), parameters: parametersOf(parameters) };
+    const requested = { outputs: Object.keys(outputs), parameters: parametersOf(parameters) };
     const parts = new Map<string, [AnyTensor, ...AnyTensor[]]>();
     let elements = 0;
-    for await (const response of client.responses(model, sent, signal, asked)) {
+    for await (const response of client.responses(model, sent, signal, requested)) {
       const before = elements;
       for (const [name, format] of Object.entries(outputs)) {
         const wire = response.get(name);

@@ -22,8 +22,8 @@ export const transcribe: KindHandler = {
     const samples = abortable(audio.read(input.audio as unknown as Artifact, { sampleRate: SAMPLE_RATE }), signal);
     for await (const window of windows(skip(samples, sample))) {
       const outputs = await client.infer(model, [audioTensor(window)], signal);
-      const heard = readText(outputOf(outputs, 'TEXT')).trim();
-      const delta = text !== '' && heard !== '' ? ` ${heard}` : heard;
+      const transcript = readText(outputOf(outputs, 'TEXT')).trim();
+      const delta = text !== '' && transcript !== '' ? ` ${transcript}` : transcript;
       text += delta;
       sample += window.length;
       emit(delta);

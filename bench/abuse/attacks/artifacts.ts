@@ -1,5 +1,5 @@
-import { ask, json, POST, told } from '../ask.js';
 import type { Check } from '../attack.js';
+import { exchange, json, outcomeOf, POST } from '../exchange.js';
 import { silence } from './audio.js';
 
 interface Run {
@@ -14,7 +14,7 @@ export const foreignArtifact: Check = {
   async answers({ doors, secrets }) {
     const port = doors.http;
     const run = (secret: string, sound: object) =>
-      ask({
+      exchange({
         port,
         path: '/v1/pipelines/keep/runs',
         secret,
@@ -24,18 +24,18 @@ export const foreignArtifact: Check = {
       });
     const wav = silence(1_000, 8_000).toString('base64');
     const kept = await run(secrets.bystander, { base64: wav });
-    if (kept.status !== 200) return [`own file: ${told(kept)}`];
+    if (kept.status !== 200) return [`own file: ${outcomeOf(kept)}`];
     const { sound } = json<Run>(kept).output;
     const infer = async (secret: string) => {
       const inputs = [{ name: 'sound', datatype: 'BYTES', shape: [1], data: [sound.uri] }];
-      return told(
-        await ask({ port, path: '/v2/models/keep/infer', secret, body: JSON.stringify({ inputs }), ...POST }),
+      return outcomeOf(
+        await exchange({ port, path: '/v2/models/keep/infer', secret, body: JSON.stringify({ inputs }), ...POST }),
       );
     };
     return [
       `own file: ${await infer(secrets.bystander)}`,
       `KServe: ${await infer(secrets.attacker)}`,
-      `input: ${told(await run(secrets.attacker, sound))}`,
+      `input: ${outcomeOf(await run(secrets.attacker, sound))}`,
     ];
   },
 };

@@ -1,5 +1,5 @@
-import { ask, told } from '../ask.js';
 import { type Load, paced } from '../attack.js';
+import { exchange, outcomeOf } from '../exchange.js';
 import { QUOTAS } from '../settings.js';
 
 const RATE = 192_000;
@@ -33,7 +33,9 @@ export const packedAudio: Load = {
     const headers = { 'content-type': 'audio/wav', prefer: 'wait=30' };
     const path = '/v1/pipelines/parts/runs';
     await paced({ everyMs: 2_000, atOnce: 2, most: 20 }, context, async () =>
-      told(await ask({ port: doors.http, path, secret: secrets.attacker, method: 'POST', headers, body, end })),
+      outcomeOf(
+        await exchange({ port: doors.http, path, secret: secrets.attacker, method: 'POST', headers, body, end }),
+      ),
     );
   },
 };

@@ -1,5 +1,5 @@
-import { ask, told } from '../ask.js';
 import { type Load, paced } from '../attack.js';
+import { exchange, outcomeOf } from '../exchange.js';
 
 /** The maximum size of a batch. */
 const CALLS = 20;
@@ -21,8 +21,8 @@ export const batches: Load = {
     await paced({ everyMs: 50, atOnce: 4, most: 1_000 }, context, async (n) => {
       const length = n % 2 === 0 ? CALLS : 5 * CALLS;
       const body = JSON.stringify(Array.from({ length }, (_, id) => call(id)));
-      return told(
-        await ask({ port: doors.http, path: '/mcp', secret: secrets.slow, method: 'POST', headers, body, end }),
+      return outcomeOf(
+        await exchange({ port: doors.http, path: '/mcp', secret: secrets.slow, method: 'POST', headers, body, end }),
       );
     });
   },

@@ -1,6 +1,6 @@
 import { Agent } from 'node:http';
-import { answerTo, ask, json, POST, readAnswer, told } from '../ask.js';
 import { type AttackContext, type Load, paced } from '../attack.js';
+import { answerTo, exchange, json, outcomeOf, POST, readAnswer } from '../exchange.js';
 
 /** More than a tenant's limit, opened at a tenant's default rate before the bystander starts. */
 const COUNT = 1_500;
@@ -44,11 +44,11 @@ export const manyFollowers: readonly Load[] = [
     must: ['200', '429 TOO_MANY_STREAMS'],
     async run(context) {
       const { doors, secrets, note, end } = context;
-      const asked = { port: doors.http, path: RUNS, secret: secrets.attacker, body: HELD, end, ...POST };
-      const { id } = json<{ id: string }>(await ask(asked));
+      const request = { port: doors.http, path: RUNS, secret: secrets.attacker, body: HELD, end, ...POST };
+      const { id } = json<{ id: string }>(await exchange(request));
       await openAll(context, async (to) => {
         const response = await answerTo({ ...to, path: `/v1/runs/${id}/events` });
-        if (response.statusCode !== 200) return told(await readAnswer(response));
+        if (response.statusCode !== 200) return outcomeOf(await readAnswer(response));
         note('200');
         for await (const _ of response); // never ends by itself
         return undefined;
@@ -62,7 +62,9 @@ export const manyFollowers: readonly Load[] = [
     may: ['202'],
     async run(context) {
       const headers = { ...POST.headers, 'idempotency-key': `waited-${Date.now()}`, prefer: 'wait=55' };
-      await openAll(context, async (to) => told(await ask({ ...to, path: RUNS, body: HELD, method: 'POST', headers })));
+      await openAll(context, async (to) =>
+        outcomeOf(await exchange({ ...to, path: RUNS, body: HELD, method: 'POST', headers })),
+      );
     },
   },
 ];

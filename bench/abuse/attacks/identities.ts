@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ask, json, POST, told } from '../ask.js';
 import type { Check } from '../attack.js';
+import { exchange, json, outcomeOf, POST } from '../exchange.js';
 
 const WAITED = { ...POST.headers, prefer: 'wait=30' };
 const LOOK_MS = 200;
@@ -21,12 +21,12 @@ export const foreignSignature: Check = {
     const secret = secrets.attacker;
     const port = doors.http;
     const body = JSON.stringify({ text: 'pay?' });
-    const { id } = json<Run>(await ask({ port, path: '/v1/pipelines/held/runs', secret, body, ...POST }));
+    const { id } = json<Run>(await exchange({ port, path: '/v1/pipelines/held/runs', secret, body, ...POST }));
     const decide = async () => {
       // A decision may need the wait's nonce, which the run shows.
-      const { waiting: [wait] = [] } = json<Run>(await ask({ port, path: `/v1/runs/${id}`, secret }));
+      const { waiting: [wait] = [] } = json<Run>(await exchange({ port, path: `/v1/runs/${id}`, secret }));
       const decision = { by: 'the chief', ...(wait && { nonce: wait.nonce }) };
-      return await ask({ port, path: `/v1/runs/${id}/approve`, secret, body: JSON.stringify(decision), ...POST });
+      return await exchange({ port, path: `/v1/runs/${id}/approve`, secret, body: JSON.stringify(decision), ...POST });
     };
     // The run must first reach its wait.
     let decided = await decide();
@@ -35,14 +35,14 @@ export const foreignSignature: Check = {
       decided = await decide();
     }
     for (let i = 0; i < LOOKS; i++) {
-      const { output } = json<Run>(await ask({ port, path: `/v1/runs/${id}`, secret }));
+      const { output } = json<Run>(await exchange({ port, path: `/v1/runs/${id}`, secret }));
       if (output) {
         const actor = output.actor === `key:${ids.attacker}` ? 'its key' : String(output.actor);
-        return [told(decided), `by ${output.by}, actor ${actor}`];
+        return [outcomeOf(decided), `by ${output.by}, actor ${actor}`];
       }
       await sleep(LOOK_MS);
     }
-    return [told(decided), 'the run has not ended'];
+    return [outcomeOf(decided), 'the run has not ended'];
   },
 };
 
@@ -58,9 +58,9 @@ export const foreignSession: Check = {
     const session = `s${Date.now()}`;
     const said = async (secret: string, pipeline: string) => {
       const body = JSON.stringify({ prompt: 'hello', session });
-      const asked = { port: doors.http, path: `/v1/pipelines/${pipeline}/runs`, secret, method: 'POST', body };
-      const answer = await ask({ ...asked, headers: WAITED });
-      return answer.status === 200 ? String(json<Run>(answer).output?.text) : told(answer);
+      const request = { port: doors.http, path: `/v1/pipelines/${pipeline}/runs`, secret, method: 'POST', body };
+      const answer = await exchange({ ...request, headers: WAITED });
+      return answer.status === 200 ? String(json<Run>(answer).output?.text) : outcomeOf(answer);
     };
     const own = [await said(secrets.first, 'agent-a'), await said(secrets.first, 'agent-a')];
     return [

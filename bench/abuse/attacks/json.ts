@@ -1,6 +1,6 @@
 import { Agent } from 'node:http';
-import { ask, POST, told } from '../ask.js';
 import { type Load, paced } from '../attack.js';
+import { exchange, outcomeOf, POST } from '../exchange.js';
 
 /** Above Temporal's limit, below the gateway's. */
 const BYTES = 3 * 1024 * 1024;
@@ -13,8 +13,8 @@ export const largeJson: Load = {
   async run(context) {
     const { doors, secrets, end } = context;
     const body = JSON.stringify({ text: 'a'.repeat(BYTES) });
-    const asked = { port: doors.http, path: '/v1/pipelines/echo/runs', secret: secrets.attacker, body, end, ...POST };
-    await paced({ everyMs: 200, atOnce: 4, most: 200 }, context, async () => told(await ask(asked)));
+    const request = { port: doors.http, path: '/v1/pipelines/echo/runs', secret: secrets.attacker, body, end, ...POST };
+    await paced({ everyMs: 200, atOnce: 4, most: 200 }, context, async () => outcomeOf(await exchange(request)));
   },
 };
 
@@ -25,8 +25,8 @@ export const readiness: Load = {
   async run(context) {
     const { doors, end } = context;
     const agent = new Agent({ keepAlive: true, maxSockets: 16 });
-    const asked = { port: doors.http, path: '/readyz', end, agent };
-    await paced({ everyMs: 2.5, atOnce: 16, most: 20_000 }, context, async () => told(await ask(asked)));
+    const request = { port: doors.http, path: '/readyz', end, agent };
+    await paced({ everyMs: 2.5, atOnce: 16, most: 20_000 }, context, async () => outcomeOf(await exchange(request)));
     agent.destroy();
   },
 };

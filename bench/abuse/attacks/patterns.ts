@@ -1,5 +1,5 @@
-import { ask, POST, told } from '../ask.js';
 import { type Load, paced } from '../attack.js';
+import { exchange, outcomeOf, POST } from '../exchange.js';
 
 const schemaOf = (pattern: string) => ({
   type: 'object',
@@ -32,8 +32,8 @@ export const hostilePatterns: Load = {
     const messages = [{ role: 'user', content: 'hostile' }];
     await paced({ everyMs: 250, atOnce: 4, most: 200 }, context, async (n) => {
       const body = JSON.stringify({ model: 'talk', messages, ...WAYS[n % WAYS.length] });
-      const asked = { port: doors.http, path: '/v1/chat/completions', secret: secrets.attacker, body, end, ...POST };
-      return told(await ask(asked));
+      const request = { port: doors.http, path: '/v1/chat/completions', secret: secrets.attacker, body, end, ...POST };
+      return outcomeOf(await exchange(request));
     });
   },
 };

@@ -4,9 +4,8 @@ import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { STACK_MARK } from '../../../deploy/local/stack/marks.js';
 import { CLI_MAIN } from '../../../deploy/local/stack/paths.js';
-
-import { ask, told } from '../ask.js';
 import type { Check } from '../attack.js';
+import { exchange, outcomeOf } from '../exchange.js';
 import { environment, PROXIED_PORTS, settings } from '../settings.js';
 
 const SECRET = 'a-secret-of-the-proxy-in-front-of-it';
@@ -34,10 +33,10 @@ export const besideTheProxy: Check = {
     });
     const ended = once(child, 'exit');
     const look = async (headers: Record<string, string>) =>
-      told(await ask({ port: PROXIED_PORTS.http, path: '/v1/pipelines/echo', headers }));
+      outcomeOf(await exchange({ port: PROXIED_PORTS.http, path: '/v1/pipelines/echo', headers }));
     try {
       const until = Date.now() + START_MS;
-      while ((await ask({ port: PROXIED_PORTS.http, path: '/healthz' }).catch(() => undefined))?.status !== 200) {
+      while ((await exchange({ port: PROXIED_PORTS.http, path: '/healthz' }).catch(() => undefined))?.status !== 200) {
         if (Date.now() > until || child.exitCode !== null) return ['the gateway did not start'];
         await sleep(100);
       }

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { CLI_MAIN } from '../../../deploy/local/stack/paths.js';
-import { ask, POST, told } from '../ask.js';
 import { type Check, type Load, paced } from '../attack.js';
+import { exchange, outcomeOf, POST } from '../exchange.js';
 import { environment, QUOTAS } from '../settings.js';
 
 /** A tenant's conversations, each started by an agent's run. */
@@ -22,8 +22,8 @@ export const sessions: Load = {
     await paced({ everyMs: 500, atOnce: 4, most: 200 }, context, async (n) => {
       const body = JSON.stringify({ prompt: 'hello', session: `${at}-${n}` });
       const where = '/v1/pipelines/agent-a/runs';
-      return told(
-        await ask({ port: doors.http, path: where, secret: secrets.attacker, method: 'POST', headers, body, end }),
+      return outcomeOf(
+        await exchange({ port: doors.http, path: where, secret: secrets.attacker, method: 'POST', headers, body, end }),
       );
     });
   },

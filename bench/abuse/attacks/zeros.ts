@@ -1,6 +1,6 @@
-import { ask, told } from '../ask.js';
 import { type Load, paced } from '../attack.js';
 import { connection, field, open, prefix } from '../call.js';
+import { exchange, outcomeOf } from '../exchange.js';
 
 /** A length of zero is four zero bytes: 16.7 million elements in a tensor that declares one. */
 const ZEROS = 64 * 1024 * 1024;
@@ -20,7 +20,9 @@ const rest: Load = {
     const headers = { 'content-type': 'application/octet-stream', 'inference-header-content-length': head.length };
     const path = '/v2/models/echo/infer';
     await paced(PACE, context, async () =>
-      told(await ask({ port: doors.http, path, secret: secrets.attacker, method: 'POST', headers, body, end })),
+      outcomeOf(
+        await exchange({ port: doors.http, path, secret: secrets.attacker, method: 'POST', headers, body, end }),
+      ),
     );
   },
 };

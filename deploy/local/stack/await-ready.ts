@@ -16,8 +16,8 @@ const POLL_MS = 50;
 const LOG_LINES = 12;
 
 /** Follows the supervisor's state until these parts are ready, and reports each change. */
-export async function awaitReady(home: string, wanted: readonly PartName[], tell: OnProgress): Promise<void> {
-  const told = new Map<PartName, string>();
+export async function awaitReady(home: string, wanted: readonly PartName[], notify: OnProgress): Promise<void> {
+  const reported = new Map<PartName, string>();
   const giveUpAt = Date.now() + TIMEOUT_MS;
   for (;;) {
     const state = readState(home);
@@ -27,8 +27,8 @@ export async function awaitReady(home: string, wanted: readonly PartName[], tell
     const parts = state.parts.filter(({ name }) => wanted.includes(name));
     for (const part of parts) {
       const change = `${part.state} ${part.starts}`;
-      if (told.get(part.name) !== change) report(part, tell);
-      told.set(part.name, change);
+      if (reported.get(part.name) !== change) report(part, notify);
+      reported.set(part.name, change);
       if (part.state !== 'ready' && part.failures >= MAX_FAILURES) throw notStarting(part);
     }
     // A part that was just requested may not be in the state yet.
@@ -41,10 +41,10 @@ export async function awaitReady(home: string, wanted: readonly PartName[], tell
   }
 }
 
-function report(part: PartRecord, tell: OnProgress): void {
-  if (part.state === 'ready') tell(part.name, 'ready', part.address);
-  else if (part.state === 'starting') tell(part.name, 'starting', part.starts > 1 ? `start ${part.starts}` : '');
-  else if (part.state === 'backoff') tell(part.name, 'retrying', exitText(part));
+function report(part: PartRecord, notify: OnProgress): void {
+  if (part.state === 'ready') notify(part.name, 'ready', part.address);
+  else if (part.state === 'starting') notify(part.name, 'starting', part.starts > 1 ? `start ${part.starts}` : '');
+  else if (part.state === 'backoff') notify(part.name, 'retrying', exitText(part));
 }
 
 const notStarting = (part: PartRecord): MillraceError =>

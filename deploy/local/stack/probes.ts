@@ -9,11 +9,11 @@ export type ProbeResult = 'ready' | 'alive' | 'silent';
 /** Timeout of a response, in milliseconds. Triton's Python backend may stall for some seconds under a burst. */
 const TIMEOUT_MS = 5_000;
 
-export function ask(probe: Probe, timeoutMs = TIMEOUT_MS): Promise<ProbeResult> {
-  return probe.kind === 'http' ? askHttp(probe.url, timeoutMs) : askRedis(probe.port, timeoutMs);
+export function runProbe(probe: Probe, timeoutMs = TIMEOUT_MS): Promise<ProbeResult> {
+  return probe.kind === 'http' ? probeHttp(probe.url, timeoutMs) : probeRedis(probe.port, timeoutMs);
 }
 
-function askHttp(url: string, timeoutMs: number): Promise<ProbeResult> {
+function probeHttp(url: string, timeoutMs: number): Promise<ProbeResult> {
   return new Promise((resolve) => {
     // A new connection each time: a kept one may lead to a process that has just died.
     const request = get(url, { agent: false, timeout: timeoutMs }, (response) => {
@@ -26,7 +26,7 @@ function askHttp(url: string, timeoutMs: number): Promise<ProbeResult> {
   });
 }
 
-function askRedis(port: number, timeoutMs: number): Promise<ProbeResult> {
+function probeRedis(port: number, timeoutMs: number): Promise<ProbeResult> {
   return new Promise((resolve) => {
     const socket = connect({ port, host: LOOPBACK });
     const end = (result: ProbeResult) => {

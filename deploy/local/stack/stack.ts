@@ -44,21 +44,21 @@ const SUPERVISOR_START_MS = 10_000;
  */
 export async function up({ settings, parts = SERVER_PARTS, onProgress }: UpOptions): Promise<Endpoints> {
   const began = Date.now();
-  const tell: OnProgress = (part, state, detail) => onProgress?.({ part, state, detail, ms: Date.now() - began });
+  const notify: OnProgress = (part, state, detail) => onProgress?.({ part, state, detail, ms: Date.now() - began });
   const home = settings.MILLRACE_HOME;
   const wanted = parts.filter((part) => !isExternal(part, settings));
-  const onWait = (pid: number) => tell('stack', 'waiting', `for process ${pid}, which is starting the stack too`);
+  const onWait = (pid: number) => notify('stack', 'waiting', `for process ${pid}, which is starting the stack too`);
   await withLock(homeLock(home), onWait, async () => {
-    const running = await runningStack(home, tell);
+    const running = await runningStack(home, notify);
     const present = running?.parts.map(({ name }) => name) ?? [];
     if (running) requireSameSettings(settings, present);
-    for (const part of parts) if (isExternal(part, settings)) tell(part, 'external', addressOf(part, settings));
+    for (const part of parts) if (isExternal(part, settings)) notify(part, 'external', addressOf(part, settings));
     const missing = wanted.filter((part) => !present.includes(part));
-    if (missing.length > 0) await start(missing, settings, running, tell);
+    if (missing.length > 0) await start(missing, settings, running, notify);
     // If all servers are the user's own there is no supervisor to wait for.
     if (wanted.length === 0) return;
     try {
-      await awaitReady(home, wanted, tell);
+      await awaitReady(home, wanted, notify);
     } catch (error) {
       // Parts that were running are kept; a stack that never became ready is stopped.
       if (!running) await stopSupervisor(home);
@@ -93,7 +93,7 @@ async function stopSupervisor(home: string): Promise<boolean> {
 }
 
 /** The state of a live supervisor. Processes left by a dead one are ended. */
-async function runningStack(home: string, tell: OnProgress): Promise<StackState | undefined> {
+async function runningStack(home: string, notify: OnProgress): Promise<StackState | undefined> {
   const state = readState(home);
   if (state && isAlive(state.supervisor)) {
     const ending = state.parts.some((part) => part.state === 'stopping' || part.state === 'stopped');
@@ -102,7 +102,7 @@ async function runningStack(home: string, tell: OnProgress): Promise<StackState 
     return undefined;
   }
   const ended = await endLeftovers(home);
-  if (ended.length > 0) tell('stack', 'recovered', `ended ${ended.length} processes left by a dead supervisor`);
+  if (ended.length > 0) notify('stack', 'recovered', `ended ${ended.length} processes left by a dead supervisor`);
   return undefined;
 }
 
@@ -123,10 +123,10 @@ async function start(
   missing: readonly PartName[],
   settings: Settings,
   running: StackState | undefined,
-  tell: OnProgress,
+  notify: OnProgress,
 ): Promise<void> {
   const home = settings.MILLRACE_HOME;
-  const programs = await programsFor(missing, settings, tell);
+  const programs = await programsFor(missing, settings, notify);
   const specs = missing.map((part) => partSpec(part, settings, programs));
   await requireFreePorts(specs);
   makeFolders(missing, settings, programs);
@@ -137,7 +137,11 @@ async function start(
   else await spawnSupervisor(settings);
 }
 
-async function programsFor(missing: readonly PartName[], settings: Settings, tell: OnProgress): Promise<PartPrograms> {
+async function programsFor(
+  missing: readonly PartName[],
+  settings: Settings,
+  notify: OnProgress,
+): Promise<PartPrograms> {
   for (const file of [settings.MILLRACE_LLM_GGUF, settings.MILLRACE_LLM_CHAT_TEMPLATE]) {
     if (missing.includes('llm') && file !== undefined && !existsSync(file)) {
       throw new MillraceError('INVALID_SETTING', `The embedded LLM server needs ${file}, which does not exist.`);
@@ -149,7 +153,7 @@ async function programsFor(missing: readonly PartName[], settings: Settings, tel
   let installs = false;
   const onStep = (detail: string) => {
     installs = true;
-    tell('packages', 'installing', detail);
+    notify('packages', 'installing', detail);
   };
   const programs = await preparePrograms(missing, {
     home: settings.MILLRACE_HOME,
@@ -158,13 +162,13 @@ async function programsFor(missing: readonly PartName[], settings: Settings, tel
     explicitPython: settings.MILLRACE_PYTHON,
     env: process.env,
     onStep,
-    onRedis: (detail) => tell('redis', 'using', detail),
+    onRedis: (detail) => notify('redis', 'using', detail),
   });
-  if (installs) tell('packages', 'installed', settings.MILLRACE_VENV);
+  if (installs) notify('packages', 'installed', settings.MILLRACE_VENV);
   if (!NODE_PARTS.some((part) => missing.includes(part))) return programs;
   // After the installation, which may have added the embedded ffmpeg.
   const ffmpeg = chooseFfmpeg(settings);
-  tell('ffmpeg', 'using', describeFfmpeg(ffmpeg));
+  notify('ffmpeg', 'using', describeFfmpeg(ffmpeg));
   return { ...programs, ffmpeg };
 }
 

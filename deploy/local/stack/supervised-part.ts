@@ -6,7 +6,7 @@ import { identify, signalGroup, signalProcess } from '../../../runtime/process-i
 import { failuresAfter, restartDelay } from './backoff.js';
 import { STACK_MARK } from './marks.js';
 import type { PartSpec } from './part-spec.js';
-import { ask } from './probes.js';
+import { runProbe } from './probes.js';
 import type { PartRecord } from './stack-state.js';
 
 /** Interval of probes while a part starts, in milliseconds; it bounds the delay in detecting that the part is ready. */
@@ -120,7 +120,7 @@ export class SupervisedPart {
     const { probe, startTimeoutMs } = this.spec;
     const pause = (ms: number) => sleep(ms, undefined, { signal: over }).catch(() => undefined);
     const giveUpAt = Date.now() + startTimeoutMs;
-    while (!over.aborted && (await ask(probe)) !== 'ready') {
+    while (!over.aborted && (await runProbe(probe)) !== 'ready') {
       if (Date.now() > giveUpAt) return this.end(child.pid, `not ready after ${startTimeoutMs} ms`);
       await pause(START_PROBE_MS);
     }
@@ -129,7 +129,7 @@ export class SupervisedPart {
     for (let silent = 0; !over.aborted; ) {
       await pause(LIVE_PROBE_MS);
       if (over.aborted) return;
-      silent = (await ask(probe)) === 'silent' ? silent + 1 : 0;
+      silent = (await runProbe(probe)) === 'silent' ? silent + 1 : 0;
       if (silent >= SILENT_PROBES) return this.end(child.pid, `no answer to ${silent} probes`);
     }
   }

@@ -11,7 +11,7 @@ import { Supervisor } from './supervisor.js';
 const home = process.argv[2];
 if (!home) throw new Error('usage: supervisor-main HOME');
 
-const say = (text: string) => process.stdout.write(`${new Date().toISOString()} ${text}\n`);
+const log = (text: string) => process.stdout.write(`${new Date().toISOString()} ${text}\n`);
 const supervisor = new Supervisor(home);
 /** Written by `up` of the same release just before. */
 const wanted = () => (readJson(specsPath(home)) ?? []) as readonly PartSpec[];
@@ -20,16 +20,16 @@ let stopping = false;
 async function stop(why: string, status: number): Promise<void> {
   if (stopping) return;
   stopping = true;
-  say(`stopping: ${why}`);
+  log(`stopping: ${why}`);
   await supervisor.stop();
   clearState(home as string);
-  say('stopped');
+  log('stopped');
   process.exit(status);
 }
 
 const end = (why: string, status: number) => {
   stop(why, status).catch((error) => {
-    say(`stop failed: ${messageOf(error)}`);
+    log(`stop failed: ${messageOf(error)}`);
     process.exit(1);
   });
 };
@@ -38,13 +38,13 @@ process.on('SIGTERM', () => end('SIGTERM', 0));
 process.on('SIGINT', () => end('SIGINT', 0));
 process.on('SIGHUP', () => {
   if (stopping) return;
-  say('reading the parts again');
+  log('reading the parts again');
   supervisor.add(wanted());
 });
 process.on('uncaughtException', (error) => {
-  say(`error: ${error.stack ?? error.message}`);
+  log(`error: ${error.stack ?? error.message}`);
   end('an error of the supervisor itself', 1);
 });
 
-say(`supervisor ${process.pid} of ${home}`);
+log(`supervisor ${process.pid} of ${home}`);
 supervisor.add(wanted());

@@ -123,11 +123,11 @@ async function install(
       ? [source.uv, ['pip', 'install', '--python', executable, ...wanted]]
       : [executable, ['-m', 'pip', 'install', '--progress-bar', 'off', ...wanted]];
   options.onStep('installing packages');
-  let toldAt = Date.now();
+  let reportedAt = Date.now();
   const onLine = (line: string) => {
     const name = /^Collecting ([^\s;=]+)/.exec(line)?.[1] ?? (line.startsWith('Installing') ? 'unpacking' : undefined);
-    if (!name || Date.now() - toldAt < STEP_MS) return;
-    toldAt = Date.now();
+    if (!name || Date.now() - reportedAt < STEP_MS) return;
+    reportedAt = Date.now();
     options.onStep(`installing packages: ${name}`);
   };
   const result = await runCommand(command, args, { env, timeoutMs: INSTALL_TIMEOUT_MS, onLine });

@@ -4,10 +4,10 @@ import type { StageOutcome } from '../../../pipelines/run/index.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
 import { type At, type Run, STOPPED, type Stopped } from '../state.js';
 import { stops } from '../value.js';
-import { askModel, type Reply } from './ask-model.js';
+import { callModel, type Reply } from './call-model.js';
 import type { Agent } from './candidate.js';
 import { goesOn } from './hand-over.js';
-import { begin, costOf, type Limit, limitOf, type Progress, priced, spent, tokensOf, told } from './progress.js';
+import { begin, costOf, type Limit, limitOf, type Progress, priced, spent, tokensOf, withResults } from './progress.js';
 import { runTools } from './run-tools.js';
 import { closeSession, type OpenSession, openSession } from './session.js';
 import { toolsOfServers } from './tool-servers.js';
@@ -58,25 +58,29 @@ export async function runAgent(
     run.table.doing(stage.id, `turn ${turn}`);
     const final = limit !== undefined || progress.shaping === true || plan.tools.length === 0;
     const nudge = limit ? NUDGES.limit : progress.shaping ? NUDGES.shaping : undefined;
-    const reply = await askModel(agent, inTurn, {
+    const reply = await callModel(agent, inTurn, {
       turn,
       messages: progress.messages,
       final,
       nudge,
       summary: session?.summary,
     });
-    const asked = spent(progress, reply);
+    const replied = spent(progress, reply);
     if (final || reply.toolCalls.length === 0) {
       if (final || plan.schema === undefined || reply.data !== undefined) {
-        const whole = session ? await keep(agent, at, { session, input }, asked, reply) : asked;
+        const whole = session ? await keep(agent, at, { session, input }, replied, reply) : replied;
         return outcomeOf(plan, whole, reply, limit);
       }
-      progress = { ...asked, shaping: true, messages: [...asked.messages, { role: 'assistant', content: reply.text }] };
+      progress = {
+        ...replied,
+        shaping: true,
+        messages: [...replied.messages, { role: 'assistant', content: reply.text }],
+      };
     } else {
       if (progress.wrongTurns > 0) refuseWrong(stage.id, reply);
       const ended = await runTools(agent, inTurn, turn, reply.toolCalls);
       if (ended === STOPPED) return STOPPED;
-      progress = told(asked, reply, ended.records, ended.ms);
+      progress = withResults(replied, reply, ended.records, ended.ms);
       if (progress.wrongTurns > 1)
         throw wrongAgain(stage.id, ended.records.find(({ end }) => end === 'wrong')?.message);
     }

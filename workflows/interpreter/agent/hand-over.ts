@@ -1,7 +1,7 @@
 import { agentOf, type PricePlan, type StagePlan } from '../../../pipelines/plan/index.js';
 import type { Memo } from '../memo.js';
-import type { Reply } from './ask-model.js';
-import { costOf, type Progress, priced, spent, type ToolRecord, told } from './progress.js';
+import type { Reply } from './call-model.js';
+import { costOf, type Progress, priced, spent, type ToolRecord, withResults } from './progress.js';
 import { type EndedCall, placesOf } from './run-tools.js';
 
 /**
@@ -21,12 +21,12 @@ export function leftBy(stage: Pick<StagePlan, 'with'>, price: PricePlan | undefi
 }
 
 function withTurn(before: Progress, reply: Reply, inTurn: Memo): Progress {
-  const asked = spent(before, reply);
+  const replied = spent(before, reply);
   const names = placesOf(reply.toolCalls);
   const ended = names.map((name) => inTurn.below(name).value as unknown as EndedCall | undefined);
-  if (ended.every((end) => end === undefined)) return asked;
+  if (ended.every((end) => end === undefined)) return replied;
   const records = ended.map((end, i) => end?.record ?? notCarriedOut(before.turns + 1, reply.toolCalls[i]));
-  return told(asked, reply, records, Math.max(0, ...ended.map((end) => end?.ms ?? 0)));
+  return withResults(replied, reply, records, Math.max(0, ...ended.map((end) => end?.ms ?? 0)));
 }
 
 const notCarriedOut = (turn: number, call: Reply['toolCalls'][number] | undefined): ToolRecord => ({

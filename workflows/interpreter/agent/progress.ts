@@ -2,7 +2,7 @@ import type { Json, JsonObject } from '../../../pipelines/json.js';
 import type { AgentMessage, AgentPlan, PricePlan } from '../../../pipelines/plan/index.js';
 import type { TokenUsage } from '../../../pipelines/run/index.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
-import type { Reply } from './ask-model.js';
+import type { Reply } from './call-model.js';
 
 /** A tool call as listed in the agent's output. */
 export interface ToolRecord {
@@ -123,13 +123,13 @@ export function spent(progress: Progress, { usage, ms, text, toolCalls }: Reply)
 }
 
 /** Adds tool results to the progress: the model's requests, and a message in reply to each call. */
-export function told(
+export function withResults(
   progress: Progress,
   { text, toolCalls }: Reply,
   records: readonly ToolRecord[],
   ms: number,
 ): Progress {
-  const asked: AgentMessage = {
+  const request: AgentMessage = {
     role: 'assistant',
     content: text,
     toolCalls: toolCalls.map(({ id, name, arguments: given }) => ({ id, name, arguments: given })),
@@ -140,7 +140,7 @@ export function told(
   const wrong = records.some(({ end }) => end === 'wrong');
   return {
     ...progress,
-    messages: [...progress.messages, asked, ...answers],
+    messages: [...progress.messages, request, ...answers],
     calls: [...progress.calls, ...records],
     ms: progress.ms + ms,
     wrongTurns: wrong ? progress.wrongTurns + 1 : 0,

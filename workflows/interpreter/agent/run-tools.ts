@@ -19,7 +19,7 @@ import { runCall } from '../run-call.js';
 import { sessionsOf } from '../sessions-of.js';
 import { type At, STOPPED, type Stopped } from '../state.js';
 import { isFailure } from '../value.js';
-import type { AskedCall } from './ask-model.js';
+import type { RequestedCall } from './call-model.js';
 import type { Agent } from './candidate.js';
 import { httpInput } from './http-input.js';
 import { type ToolRecord, textOf } from './progress.js';
@@ -31,7 +31,7 @@ const MOST_CALLS = 16;
 const LONGEST_RESULT = 50_000;
 
 /** Failures not reported to the model: those of the run, and of a worker that lacks what the plan needs. */
-const NOT_TOLD: ReadonlySet<string> = new Set([
+const NOT_REPORTED: ReadonlySet<string> = new Set([
   'DEADLINE_EXCEEDED',
   'RUN_CANCELLED',
   'UNKNOWN_PLAN_VERSION',
@@ -57,7 +57,7 @@ export async function runTools(
   agent: Agent,
   at: At,
   turn: number,
-  calls: readonly AskedCall[],
+  calls: readonly RequestedCall[],
 ): Promise<EndedCalls | Stopped> {
   const names = placesOf(calls);
   agent.run.table.doing(agent.stage.id, `turn ${turn}: ${calls.map(spoken).join(', ')}`);
@@ -76,7 +76,7 @@ export async function runTools(
 }
 
 /** Names that distinguish calls of the same tool in one turn. */
-export function placesOf(calls: readonly AskedCall[]): readonly string[] {
+export function placesOf(calls: readonly RequestedCall[]): readonly string[] {
   const seen = new Map<string, number>();
   return calls.map(({ name }) => {
     const count = (seen.get(name) ?? 0) + 1;
@@ -91,16 +91,16 @@ export function placesOf(calls: readonly AskedCall[]): readonly string[] {
  */
 class Failing {
   failure: StageError | undefined;
-  #tell: () => void = () => undefined;
+  #resolve: () => void = () => undefined;
   readonly pointless = new Promise<void>((resolve) => {
-    this.#tell = resolve;
+    this.#resolve = resolve;
   });
 
   /** Rethrows errors that are not failures of the candidate. */
   take(error: unknown): Stopped {
     if (!isFailure(error)) throw error;
     this.failure ??= error;
-    this.#tell();
+    this.#resolve();
     return STOPPED;
   }
 }
@@ -127,12 +127,12 @@ const DIGEST_LENGTH = 12;
 const pathOf = ({ row }: Agent, at: At, { turn, name }: Place, digest: string): string =>
   `${at.prefix}${row}/turn-${turn}/${name}:${digest.slice(0, DIGEST_LENGTH)}`;
 
-const tooMany = (turn: number, call: AskedCall): EndedCall => {
+const tooMany = (turn: number, call: RequestedCall): EndedCall => {
   const message = `at most ${MOST_CALLS} tools can be called at once`;
   return { record: recordOf(turn, call, { end: 'wrong', code: 'INVALID_TOOL_CALL', message }), ms: 0 };
 };
 
-async function toolCall(agent: Agent, at: At, place: Place, call: AskedCall): Promise<EndedCall | Stopped> {
+async function toolCall(agent: Agent, at: At, place: Place, call: RequestedCall): Promise<EndedCall | Stopped> {
   const { run, stage, plan } = agent;
   const { failing } = place;
   const memo = at.memo.below(place.name);
@@ -169,23 +169,23 @@ async function toolCall(agent: Agent, at: At, place: Place, call: AskedCall): Pr
     if (!(error instanceof StageError)) throw error;
     const failure = run.deadline.isOver(error) ? run.deadline.exceeded(stage.id) : error;
     const { code, message } = failure;
-    const isTold = !NOT_TOLD.has(code) && run.deadline.leftMs > 0;
+    const isReported = !NOT_REPORTED.has(code) && run.deadline.leftMs > 0;
     // The tool rejects its arguments: reported to the model once.
-    if (isTold && code === 'INVALID_INPUT') return end({ end: 'wrong', code, message: bare(message) }, ms());
+    if (isReported && code === 'INVALID_INPUT') return end({ end: 'wrong', code, message: bare(message) }, ms());
     // Also recorded when it ends the agent: the next candidate must not treat a started call as not started.
     const failed = end({ end: 'failed', code, message: bare(message) }, ms());
-    if (!isTold || tool.onFailure === 'fail') throw failure;
+    if (!isReported || tool.onFailure === 'fail') throw failure;
     return failed;
   }
 }
 
 /** Maximum length of the arguments shown in a wait, in characters of their JSON. */
 const LONGEST_ARGUMENTS = 16_000;
-const isShort = (given: AskedCall['arguments']): boolean => JSON.stringify(given).length <= LONGEST_ARGUMENTS;
+const isShort = (given: RequestedCall['arguments']): boolean => JSON.stringify(given).length <= LONGEST_ARGUMENTS;
 
 interface Allowance {
   readonly path: string;
-  readonly call: AskedCall;
+  readonly call: RequestedCall;
   readonly waiting: WaitingCall;
   readonly failing: Failing | undefined;
 }
@@ -199,15 +199,15 @@ async function allowed(
 ): Promise<string | undefined | Stopped> {
   run.table.doing(stage.id, `waits for a person: ${spoken(call)}, ${path}`);
   const limitMs = Math.max(1, run.deadline.shareOf(stage.id));
-  const asked = { ...approval, subject: spoken(call), call: waiting, stage: stage.id, path, limitMs };
-  const decision = await decide(run, at, { ...asked, ...(failing && { pointless: failing.pointless }) });
+  const request = { ...approval, subject: spoken(call), call: waiting, stage: stage.id, path, limitMs };
+  const decision = await decide(run, at, { ...request, ...(failing && { pointless: failing.pointless }) });
   if (decision === undefined) return STOPPED;
   run.table.doing(stage.id, spoken(call));
   if (decision.approved) return undefined;
   return decision.by === 'timeout' ? 'The call was not approved in time.' : 'A person rejected the call.';
 }
 
-function carryOut(agent: Agent, at: At, tool: ToolPlan, path: string, call: AskedCall): Promise<Json> {
+function carryOut(agent: Agent, at: At, tool: ToolPlan, path: string, call: RequestedCall): Promise<Json> {
   return tool.by === 'pipeline' ? runPipeline(agent, at, tool, path, call) : runTool(agent, at, tool, path, call);
 }
 
@@ -217,7 +217,7 @@ async function runTool(
   at: At,
   tool: StageTool,
   path: string,
-  call: AskedCall,
+  call: RequestedCall,
 ): Promise<Json> {
   const key = tool.kind === 'mcp' ? serverRow(row, tool.model) : toolRow(row, tool.name);
   const placed = run.context.placement[key];
@@ -237,7 +237,7 @@ function runPipeline(
   at: At,
   tool: PipelineTool,
   path: string,
-  call: AskedCall,
+  call: RequestedCall,
 ): Promise<Json> {
   const { plan, name, policy } = tool;
   const { placement, tenant, priority = policy.priority } = run.context;
@@ -256,7 +256,7 @@ function runPipeline(
 
 function recordOf(
   turn: number,
-  { name, arguments: given }: AskedCall,
+  { name, arguments: given }: RequestedCall,
   end: Partial<ToolRecord> & Pick<ToolRecord, 'end'>,
 ): ToolRecord {
   return { turn, name, arguments: given, ...end };
@@ -269,7 +269,7 @@ const bare = (message: string): string => message.replace(/^stage "[^"]*":? /, '
 const LONGEST_SPOKEN = 80;
 
 /** A call for display: `get_weather("Lisbon")`. */
-function spoken({ name, arguments: given }: AskedCall): string {
+function spoken({ name, arguments: given }: RequestedCall): string {
   const values = Object.values(given);
   const text = values.length === 0 ? '' : JSON.stringify(values.length === 1 ? values[0] : given);
   return `${name}(${text.length > LONGEST_SPOKEN ? `${text.slice(0, LONGEST_SPOKEN - 1)}…` : text})`;

@@ -5,7 +5,7 @@ import { callOf } from '../call.js';
 import { concernsAll } from '../host.js';
 import { sessionsOf } from '../sessions-of.js';
 import type { At } from '../state.js';
-import { askModel, type Reply } from './ask-model.js';
+import { callModel, type Reply } from './call-model.js';
 import type { Agent } from './candidate.js';
 
 /** A conversation that continues across runs. */
@@ -59,7 +59,7 @@ export async function closeSession(
 async function summarized(agent: Agent, at: At, { messages }: OpenSession, turns: number): Promise<Reply | undefined> {
   const question = { turn: turns + 1, messages, final: true, nudge: SUMMARIZE, name: 'summary' } as const;
   try {
-    const reply = await askModel(agent, { ...at, memo: at.memo.below('summary') }, question);
+    const reply = await callModel(agent, { ...at, memo: at.memo.below('summary') }, question);
     return reply.text.trim() === '' ? undefined : reply;
   } catch (error) {
     if (error instanceof StageError && !concernsAll(error)) return undefined;

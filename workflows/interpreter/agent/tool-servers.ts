@@ -41,9 +41,9 @@ async function listed({ run, stage, row }: Agent, at: At, from: ToolServerPlan):
   const placed = run.context.placement[serverRow(row, server)];
   if (!placed) throw new StageError('INTERNAL', `the placement has no row for "${server}"`, { stage: stage.id });
   const { fallback: _, degrade: __, ...bare } = stage;
-  const asked: JsonObject = only ? { only } : {};
+  const options: JsonObject = only ? { only } : {};
   // Listing has no effects, so it is retried like the stage's own calls.
-  const called: StagePlan = run.deadline.limit({ ...bare, kind: 'mcp-tools', model: server, with: asked });
+  const called: StagePlan = run.deadline.limit({ ...bare, kind: 'mcp-tools', model: server, with: options });
   const path = `${at.prefix}${row}/tools/${server}`;
   const shown = { type: stage.id, summary: `${at.prefix}${row} · tools of ${server}` };
   const { output } = await at.host.runStage(called, {}, callOf(run, called, path), placed, shown);

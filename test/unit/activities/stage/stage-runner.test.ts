@@ -165,7 +165,7 @@ describe('a stage of a pool', () => {
           attempt: (_run, _call, _attempt, again) => {
             if (!again) told.push(['started']);
             return {
-              ...{ told: false, delta: () => undefined, finished: tell('finished') },
+              ...{ hasText: false, delta: () => undefined, finished: tell('finished') },
               ...{ failed: tell('failed'), waitingFor: tell('waiting for') },
             };
           },

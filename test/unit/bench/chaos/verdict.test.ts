@@ -32,8 +32,8 @@ describe('the verdict on a run', () => {
 
   it('finds a stage that starts after the run’s end was told', () => {
     const starts = at('third', 10, 30);
-    expect(judge({ stages, starts, completed: new Map(), toldAt: 20 }).repeated).toEqual(['third']);
-    expect(judge({ stages, starts, completed: new Map(), toldAt: 40 })).toEqual(clean);
+    expect(judge({ stages, starts, completed: new Map(), reportedAt: 20 }).repeated).toEqual(['third']);
+    expect(judge({ stages, starts, completed: new Map(), reportedAt: 40 })).toEqual(clean);
   });
 
   it('tells a side effect that happened twice from one that was under way', () => {

@@ -1,6 +1,6 @@
 import { Registry } from 'prom-client';
 import { afterEach, describe, expect, it } from 'vitest';
-import { isFull, lookAt, mayEvict, StoreWatch } from '../../../../stores/redis/index.js';
+import { isFull, mayEvict, readStoreState, StoreWatch } from '../../../../stores/redis/index.js';
 import { recordingLogger } from '../../../support/caches.js';
 import { until } from '../../../support/runs.js';
 
@@ -25,7 +25,7 @@ function server(fields: Record<string, string>, shows: { info?: boolean; config?
       : refuse('info');
   const config = (_: string, name: string) =>
     shows.config ? Promise.resolve([name, fields[name.replaceAll('-', '_')] ?? '']) : refuse('config|get');
-  return { info, config } as unknown as Parameters<typeof lookAt>[0];
+  return { info, config } as unknown as Parameters<typeof readStoreState>[0];
 }
 
 const sound = { maxmemory_policy: 'noeviction', aof_enabled: '1', used_memory: '1', maxmemory: String(100 * MIB) };
@@ -35,7 +35,7 @@ afterEach(() => {
   for (const watch of opened.splice(0)) watch.stop();
 });
 
-function watch(redis: Parameters<typeof lookAt>[0], acceptUnseen = false) {
+function watch(redis: Parameters<typeof readStoreState>[0], acceptUnseen = false) {
   const registry = new Registry();
   const { logger, warnings } = recordingLogger();
   const made = new StoreWatch({
@@ -54,9 +54,9 @@ function watch(redis: Parameters<typeof lookAt>[0], acceptUnseen = false) {
 describe('a look at a store', () => {
   it('reads the policy from INFO where CONFIG is forbidden, and the other way round', async () => {
     const fields = { ...sound, maxmemory_policy: 'volatile-lru' };
-    expect(mayEvict(await lookAt(server(fields, { info: true })))).toBe(true);
-    expect(mayEvict(await lookAt(server(fields, { config: true })))).toBe(true);
-    expect(mayEvict(await lookAt(server(fields, {})))).toBeUndefined();
+    expect(mayEvict(await readStoreState(server(fields, { info: true })))).toBe(true);
+    expect(mayEvict(await readStoreState(server(fields, { config: true })))).toBe(true);
+    expect(mayEvict(await readStoreState(server(fields, {})))).toBeUndefined();
   });
 });
 
@@ -85,7 +85,7 @@ describe('at the start', () => {
     expect(warnings).toHaveLength(1);
     expect(warnings[0]?.message).toContain('append-only');
     const away = { info: () => Promise.reject(new Error('Connection is closed.')) } as unknown as Parameters<
-      typeof lookAt
+      typeof readStoreState
     >[0];
     const { watch: absent } = watch(away);
     await absent.start();

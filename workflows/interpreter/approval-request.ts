@@ -2,7 +2,7 @@ import type { WaitingCall } from '../../pipelines/run/index.js';
 import { sha256 } from './digest.js';
 
 /** A decision requested from a person. */
-export interface Asked {
+export interface ApprovalRequest {
   /** What it is about. */
   readonly subject: string;
   readonly call?: WaitingCall;
@@ -18,4 +18,5 @@ export interface Asked {
 }
 
 /** Identifies what a decision is about: an agent's call by its arguments, which the subject may abbreviate. */
-export const aboutOf = ({ subject, call }: Pick<Asked, 'subject' | 'call'>): string => call?.digest ?? sha256(subject);
+export const aboutOf = ({ subject, call }: Pick<ApprovalRequest, 'subject' | 'call'>): string =>
+  call?.digest ?? sha256(subject);

@@ -4,7 +4,7 @@ const HOST = '127.0.0.1';
 /** The attacker uses its own loopback addresses, because connection limits are per address. */
 const FROM = '127.0.0.2';
 
-export interface Asked {
+export interface RequestOptions {
   readonly port: number;
   readonly path: string;
   readonly secret?: string;
@@ -25,7 +25,7 @@ export interface Answered {
 }
 
 /** Sends a request and reads the whole answer, even if it arrives before the body has been sent. */
-export const ask = async (asked: Asked): Promise<Answered> => readAnswer(await answerTo(asked));
+export const exchange = async (options: RequestOptions): Promise<Answered> => readAnswer(await answerTo(options));
 
 /** The rest of an answer whose head has arrived. */
 export async function readAnswer(response: IncomingMessage): Promise<Answered> {
@@ -42,7 +42,7 @@ export const json = <T>({ text }: Answered): T => JSON.parse(text) as T;
 export const POST = { method: 'POST', headers: { 'content-type': 'application/json' } } as const;
 
 /** `429 RATE_LIMITED` */
-export const told = ({ status, code }: Pick<Answered, 'status' | 'code'>): string =>
+export const outcomeOf = ({ status, code }: Pick<Answered, 'status' | 'code'>): string =>
   code === undefined ? String(status) : `${status} ${code}`;
 
 /** The head of the answer. */
@@ -54,17 +54,17 @@ export function answerTo({
   end,
   agent,
   from = FROM,
-  ...asked
-}: Asked): Promise<IncomingMessage> {
+  ...options
+}: RequestOptions): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const sent = request({
       host: HOST,
       localAddress: from,
       port,
       path,
-      method: asked.method ?? 'GET',
+      method: options.method ?? 'GET',
       headers: {
-        ...asked.headers,
+        ...options.headers,
         ...(secret !== undefined && { authorization: `Bearer ${secret}` }),
         ...(body !== undefined && { 'content-length': Buffer.byteLength(body) }),
       },

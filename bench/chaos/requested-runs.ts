@@ -12,7 +12,7 @@ const LOOK_MS = 1_000;
 /** The releases; one of them must have carried out all of a run. */
 const RELEASES = ['first', 'next'];
 
-export interface AskedRun {
+export interface RequestedRun {
   readonly number: number;
   /** Base URL of the gateway. */
   readonly base: string;
@@ -27,7 +27,7 @@ export interface AskedRun {
 }
 
 /** Starts a run at the gateway's door and waits for its end, like a client that retries indefinitely. */
-export async function carryOutAsked(run: AskedRun): Promise<Outcome> {
+export async function runToEnd(run: RequestedRun): Promise<Outcome> {
   const began = Date.now();
   return await within(async (late) => {
     let id: string | undefined;
@@ -59,7 +59,7 @@ type Found = { readonly document: RunDocument } | { readonly again: string };
 
 const notNow = (error: unknown): Found => ({ again: messageOf(error) });
 
-async function start({ number, base, pipeline, client, receiver, key }: AskedRun): Promise<Found> {
+async function start({ number, base, pipeline, client, receiver, key }: RequestedRun): Promise<Found> {
   const waits = client === 'waits';
   const headers = { 'content-type': 'application/json', 'idempotency-key': key, ...(waits && { prefer: 'wait=50' }) };
   const body = JSON.stringify({ run: number, receiver });
@@ -67,7 +67,7 @@ async function start({ number, base, pipeline, client, receiver, key }: AskedRun
   return await read(await fetch(`${base}/v1/pipelines/${pipeline}/runs${query}`, { method: 'POST', headers, body }));
 }
 
-const look = async ({ base }: AskedRun, id: string): Promise<Found> =>
+const look = async ({ base }: RequestedRun, id: string): Promise<Found> =>
   await read(await fetch(`${base}/v1/runs/${encodeURIComponent(id)}`));
 
 /** A run, or that of a problem; other refusals may be retried. */
@@ -79,7 +79,7 @@ async function read(answer: Response): Promise<Found> {
 }
 
 function outcomeOf(
-  { number }: AskedRun,
+  { number }: RequestedRun,
   { status, output, error }: RunDocument,
   decided: boolean | undefined,
   ms: number,

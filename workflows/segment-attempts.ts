@@ -10,12 +10,12 @@ const HAND_OVER_MS = 1_000;
 /** Pauses between checks for the state store, in ms: doubling, so that a day of them does not fill the history. */
 const PAUSE = { firstMs: 1_000, mostMs: 30_000 };
 
-export interface Asked {
+export interface SegmentAttempts {
   readonly segment: Segment;
   /** Messages to a guarded run: an outcome, or null if no host has started it. */
   readonly inbox: (SegmentOutcome | null)[];
   /** Runs the segment's activity once. `begun`: another process may have started the segment. */
-  ask(leftMs: number, begun: boolean): Promise<SegmentOutcome>;
+  runOnce(leftMs: number, begun: boolean): Promise<SegmentOutcome>;
   /** Displays whether the segment waits for the state store. */
   waits(now: boolean): void;
 }
@@ -25,7 +25,7 @@ export interface Asked {
  * earlier attempt of the workflow task may have started it, nothing of it runs without the journal: if a worker cannot
  * reach the state store, the run waits until its deadline, and after each pause any worker may run the activity.
  */
-export async function untilRun({ segment, inbox, ask, waits }: Asked): Promise<SegmentOutcome> {
+export async function untilRun({ segment, inbox, runOnce, waits }: SegmentAttempts): Promise<SegmentOutcome> {
   const end = Date.now() + segment.leftMs;
   const guarded = segment.guarded !== undefined;
   // An earlier task scheduled the activity, and a worker started it then.
@@ -34,15 +34,15 @@ export async function untilRun({ segment, inbox, ask, waits }: Asked): Promise<S
   let pauseMs = PAUSE.firstMs;
   if (guarded) {
     // A signal in the first task is handled after the workflow's first steps: at the second check it has arrived.
-    let looks = 0;
-    await condition(() => inbox.length > 0 || looks++ > 0);
+    let checks = 0;
+    await condition(() => inbox.length > 0 || checks++ > 0);
   }
   for (;;) {
-    for (let told = inbox.shift(); told !== undefined; told = inbox.shift()) {
-      if (told === null) hosted = false;
-      else if (!told.left) return told;
+    for (let message = inbox.shift(); message !== undefined; message = inbox.shift()) {
+      if (message === null) hosted = false;
+      else if (!message.left) return message;
     }
-    const outcome = await ask(end - Date.now(), begun || hosted);
+    const outcome = await runOnce(end - Date.now(), begun || hosted);
     waits(outcome.away === 'store');
     if (outcome.left) {
       await condition(() => inbox.length > 0, HAND_OVER_MS);

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, it } from 'vitest';
-import { SharedLooks } from '../../../runs/shared-looks.js';
+import { SharedRequests } from '../../../runs/shared-requests.js';
 
 it('looks once at a time for all who ask, and tells nobody what was before they asked', async () => {
-  const looks = new SharedLooks<number>();
+  const looks = new SharedRequests<number>();
   let state = 0;
   let running = 0;
   let most = 0;
@@ -31,7 +31,7 @@ it('looks once at a time for all who ask, and tells nobody what was before they 
 });
 
 it('keeps those with other keys apart, and looks again after a failure', async () => {
-  const looks = new SharedLooks<string>();
+  const looks = new SharedRequests<string>();
   const failing = looks.of('a', () => Promise.reject(new Error('away')));
   const after = looks.of('a', async () => 'there');
   expect(await looks.of('b', async () => 'other')).toBe('other');

@@ -3,7 +3,7 @@ import net from 'node:net';
 import tls from 'node:tls';
 
 /** The address to probe, and how. */
-export interface Asked {
+export interface ProbeTarget {
   readonly host: string;
   readonly port: number;
   readonly apiKey?: string | undefined;
@@ -32,7 +32,7 @@ const EMPTY = Buffer.alloc(5);
  * Sends a request to Temporal’s frontend without its SDK, which does not report why it fails. Never rejects; fails with
  * the code `SILENT` after `limitMs`.
  */
-export function ask({ host, port, apiKey, tls: secure }: Asked, limitMs: number): Promise<Ended> {
+export function probe({ host, port, apiKey, tls: secure }: ProbeTarget, limitMs: number): Promise<Ended> {
   return new Promise((resolve) => {
     let at: 'connect' | 'handshake' | 'session' = 'connect';
     const socket = secure ? tls.connect({ host, port, ALPNProtocols: ['h2'], ...secure }) : net.connect({ host, port });

@@ -8,7 +8,7 @@ import type { At } from '../state.js';
 import type { Agent } from './candidate.js';
 
 /** A tool call of the model's reply; `wrong` says what is invalid about it. */
-export interface AskedCall {
+export interface RequestedCall {
   readonly id: string;
   readonly name: string;
   readonly arguments: JsonObject;
@@ -18,7 +18,7 @@ export interface AskedCall {
 export interface Reply {
   readonly text: string;
   readonly finish: string;
-  readonly toolCalls: readonly AskedCall[];
+  readonly toolCalls: readonly RequestedCall[];
   readonly data?: Json;
   readonly usage?: TokenUsage;
   readonly endpoint: string;
@@ -41,7 +41,7 @@ export interface Question {
 }
 
 /** One model call of an agent: a separate activity under the stage's policy. */
-export async function askModel(agent: Agent, at: At, question: Question): Promise<Reply> {
+export async function callModel(agent: Agent, at: At, question: Question): Promise<Reply> {
   const { run, stage, row } = agent;
   const { turn, messages, nudge, name = `turn-${turn}` } = question;
   const kept = at.memo.below('reply');

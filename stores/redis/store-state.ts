@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 
 /** The configuration of a Redis; fields that it does not reveal are absent. */
-export interface StoreLook {
+export interface StoreState {
   /** Its `maxmemory-policy`. */
   readonly policy?: string;
   /** Whether it has an append-only file. */
@@ -17,7 +17,7 @@ export interface StoreLook {
  * Reads a store's configuration. Managed servers forbid `CONFIG GET` and show most of the same in `INFO`; others forbid
  * `INFO`. Rejects if the server is unreachable.
  */
-export async function lookAt(redis: Pick<Redis, 'info' | 'config'>): Promise<StoreLook> {
+export async function readStoreState(redis: Pick<Redis, 'info' | 'config'>): Promise<StoreState> {
   const info = await shown(redis.info());
   const field = (name: string): string | undefined => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info ?? '')?.[1];
   const policy = field('maxmemory_policy') ?? (await configured(redis, 'maxmemory-policy'));
@@ -35,7 +35,7 @@ export async function lookAt(redis: Pick<Redis, 'info' | 'config'>): Promise<Sto
 }
 
 /** Whether the store may evict data that must be kept; undefined if unknown. */
-export const mayEvict = ({ policy }: StoreLook): boolean | undefined =>
+export const mayEvict = ({ policy }: StoreState): boolean | undefined =>
   policy === undefined ? undefined : policy !== 'noeviction';
 
 async function configured(redis: Pick<Redis, 'config'>, name: string): Promise<string | undefined> {
@@ -45,9 +45,9 @@ async function configured(redis: Pick<Redis, 'config'>, name: string): Promise<s
 }
 
 /** The reply; undefined if the server rejects the command. */
-async function shown<T>(asked: Promise<T>): Promise<T | undefined> {
+async function shown<T>(reply: Promise<T>): Promise<T | undefined> {
   try {
-    return await asked;
+    return await reply;
   } catch (error) {
     if (error instanceof Error && error.name === 'ReplyError' && /^(NOPERM|ERR)/.test(error.message)) return undefined;
     throw error;

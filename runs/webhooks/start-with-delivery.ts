@@ -16,7 +16,7 @@ const LOOK_MS = 10;
  * Starts the delivery workflow of a run, which starts the run as its child: a single start, so that a crash cannot leave a run without
  * its delivery. Returns the run's description, or undefined if no worker has started it yet.
  */
-export async function startTold(
+export async function startWithDelivery(
   { temporal, taskQueue }: Pick<RunDeps, 'temporal' | 'taskQueue'>,
   order: Omit<WebhookOrder, 'queue'> & { readonly of: Extract<WebhookOrder['of'], { run: unknown }> },
 ): Promise<WorkflowExecutionDescription | undefined> {
