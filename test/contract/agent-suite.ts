@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { MillraceError, pipeline, pipelineTool, stageTool, tool } from '../../pipelines/index.js';
-import type { Asked, Said } from '../support/scripted-model.js';
+import type { ModelRequest, Said } from '../support/scripted-model.js';
 import { agentOf, clock, sum, weather } from './agents.js';
 import { agentsAmongOthers } from './agents-among-others.js';
 import { agentsHandingOver } from './agents-handing-over.js';
@@ -16,12 +16,12 @@ export function agentSuite(name: string, host: () => SuiteHost): void {
     });
 
     it('runs the tools that the model asks for, side by side, and tells it what they gave', async () => {
-      let told: Asked | undefined;
+      let lastRequest: ModelRequest | undefined;
       const both = agentOf(
         'both',
-        (asked) => {
-          if (asked.messages.length > 1) {
-            told = asked;
+        (request) => {
+          if (request.messages.length > 1) {
+            lastRequest = request;
             return { text: 'Fine, and noon.' };
           }
           return {
@@ -42,16 +42,16 @@ export function agentSuite(name: string, host: () => SuiteHost): void {
           { turn: 1, name: 'get_weather', end: 'done', result: { city: 'Oslo', celsius: 4 } },
         ],
       });
-      expect(told?.tools).toEqual(['get_weather', 'get_time']);
-      expect(told?.with).toMatchObject({ system: 'Be brief.' });
-      expect(told?.messages.map(({ role, content }) => [role, content])).toEqual([
+      expect(lastRequest?.tools).toEqual(['get_weather', 'get_time']);
+      expect(lastRequest?.with).toMatchObject({ system: 'Be brief.' });
+      expect(lastRequest?.messages.map(({ role, content }) => [role, content])).toEqual([
         ['user', 'Oslo?'],
         ['assistant', ''],
         ['tool', 'noon in Oslo'],
         ['tool', '{"city":"Oslo","celsius":4}'],
       ]);
-      const [time, fine] = (told?.messages[1]?.toolCalls ?? []).map(({ id }) => id);
-      expect(told?.messages.slice(2).map(({ toolCallId }) => toolCallId)).toEqual([time, fine]);
+      const [time, fine] = (lastRequest?.messages[1]?.toolCalls ?? []).map(({ id }) => id);
+      expect(lastRequest?.messages.slice(2).map(({ toolCallId }) => toolCallId)).toEqual([time, fine]);
       expect(end.events).toEqual([
         'answer/turn-1/get_time starts',
         'answer/turn-1/get_weather starts',
@@ -62,11 +62,11 @@ export function agentSuite(name: string, host: () => SuiteHost): void {
     });
 
     it('tells the model once of a wrong call, be it the name or the arguments', async () => {
-      const heard: string[] = [];
+      const received: string[] = [];
       const wrong = agentOf(
         'wrong-once',
         ({ messages }) => {
-          heard.push(messages.at(-1)?.content ?? '');
+          received.push(messages.at(-1)?.content ?? '');
           const turns: Said[] = [
             {
               calls: [
@@ -77,7 +77,7 @@ export function agentSuite(name: string, host: () => SuiteHost): void {
             { calls: [['get_weather', { city: 'Oslo' }]] },
             { text: 'Fine.' },
           ];
-          return turns[heard.length - 1] ?? {};
+          return turns[received.length - 1] ?? {};
         },
         { tools: [weather] },
       );
@@ -86,7 +86,7 @@ export function agentSuite(name: string, host: () => SuiteHost): void {
         text: 'Fine.',
         toolCalls: [{ end: 'wrong', code: 'INVALID_TOOL_CALL' }, { end: 'wrong', name: 'get_wether' }, { end: 'done' }],
       });
-      expect(heard[1]).toContain('there is no tool "get_wether"');
+      expect(received[1]).toContain('there is no tool "get_wether"');
       expect(end.events).toHaveLength(2);
     });
 
@@ -132,7 +132,7 @@ export function agentSuite(name: string, host: () => SuiteHost): void {
       ['cost', { cost: 0.0004, price: { input: 1, output: 2 } }, 5],
     ] as const)('stops when the budget of %s is used up', async (limit, budget, turns) => {
       const name = `budget-${limit}`;
-      const script = ({ tools }: Asked): Said => {
+      const script = ({ tools }: ModelRequest): Said => {
         const usage = { inputTokens: 80, outputTokens: 10 };
         return tools.length > 0 ? { calls: [['get_weather', { city: 'Oslo' }]], usage } : { text: 'Enough.', usage };
       };
@@ -142,7 +142,7 @@ export function agentSuite(name: string, host: () => SuiteHost): void {
     });
 
     it('stops when the budget of time is used up', async () => {
-      const script = async ({ tools }: Asked): Promise<Said> => {
+      const script = async ({ tools }: ModelRequest): Promise<Said> => {
         await sleep(150);
         return tools.length > 0 ? { calls: [['get_weather', { city: 'Oslo' }]] } : { text: 'Enough.' };
       };

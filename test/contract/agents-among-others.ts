@@ -4,7 +4,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { agent, MillraceError, type Pipeline, pipeline, tool } from '../../pipelines/index.js';
 import type { Wait } from '../../pipelines/run/index.js';
-import { type Asked, type Said, scripted } from '../support/scripted-model.js';
+import { type ModelRequest, type Said, scripted } from '../support/scripted-model.js';
 import { agentOf, clock, question, weather } from './agents.js';
 import { waitsOf } from './host-people.js';
 import type { SuiteHost } from './host-suite.js';
@@ -77,7 +77,7 @@ export function agentsAmongOthers(name: string, host: () => SuiteHost): void {
   });
 
   describe(`${name}: an agent’s typed answer`, () => {
-    const typed = (of: string, script: (asked: Asked) => Said, more: object = {}) => {
+    const typed = (of: string, script: (request: ModelRequest) => Said, more: object = {}) => {
       const use = agent({ model: scripted(of, script), output: z.object({ city: z.string() }), ...more });
       return pipeline(of, { input: question }, ({ input, stage }) => {
         const { data, turns } = stage('answer', use, { prompt: input.q }, { retry: { attempts: 1 } });
@@ -86,14 +86,14 @@ export function agentsAmongOthers(name: string, host: () => SuiteHost): void {
     };
 
     it('is asked for once more where the free answer does not fit', async () => {
-      const asks: unknown[] = [];
-      const script = ({ messages, tools, with: { schema, bind } }: Asked): Said => {
-        asks.push([tools.length, schema !== undefined, bind ?? true, messages.at(-1)?.content]);
+      const requests: unknown[] = [];
+      const script = ({ messages, tools, with: { schema, bind } }: ModelRequest): Said => {
+        requests.push([tools.length, schema !== undefined, bind ?? true, messages.at(-1)?.content]);
         return tools.length > 0 ? { text: 'It is Oslo.' } : { text: '{"city":"Oslo"}', data: { city: 'Oslo' } };
       };
       const end = await host().run(typed('shaped', script, { tools: [weather] }), { q: 'Where?' });
       expect(end.output).toEqual({ city: 'Oslo', turns: 2 });
-      expect(asks).toEqual([
+      expect(requests).toEqual([
         [1, true, false, 'Where?'],
         [0, true, true, 'Give this answer in the form that is asked for.'],
       ]);

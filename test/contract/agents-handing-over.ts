@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { type AgentOptions, agent, MillraceError, type Pipeline, pipeline, tool } from '../../pipelines/index.js';
-import { type Asked, type Said, scripted } from '../support/scripted-model.js';
+import { type ModelRequest, type Said, scripted } from '../support/scripted-model.js';
 import { question, weather } from './agents.js';
 import { waitsOf } from './host-people.js';
 import type { SuiteHost } from './host-suite.js';
@@ -24,7 +24,7 @@ export function agentsHandingOver(name: string, host: () => SuiteHost): void {
     const away = (): never => {
       throw new MillraceError('BACKEND_UNAVAILABLE', 'gone');
     };
-    type Script = (asked: Asked) => Said | Promise<Said>;
+    type Script = (request: ModelRequest) => Said | Promise<Said>;
     const made = (
       of: string,
       scripts: readonly [Script, Script],
@@ -41,12 +41,12 @@ export function agentsHandingOver(name: string, host: () => SuiteHost): void {
 
     it('has what was done in its output and before its eyes, and no approval that was not for it', async () => {
       paid.length = 0;
-      let seen: Asked | undefined;
+      let seen: ModelRequest | undefined;
       const desk = made('two-desks', [
         ({ messages }) => (messages.length > 1 ? away() : { calls: [['refund', { order: 'A-1' }]] }),
-        (asked) => {
-          seen ??= asked;
-          const results = asked.messages.filter(({ role }) => role === 'tool');
+        (request) => {
+          seen ??= request;
+          const results = request.messages.filter(({ role }) => role === 'tool');
           return results.length > 1
             ? { text: results.map(({ content }) => content).join(', ') }
             : { calls: [['refund', { order: 'B-2' }]] };
@@ -122,7 +122,7 @@ export function agentsHandingOver(name: string, host: () => SuiteHost): void {
           return 'done after all';
         },
       });
-      let seen: Asked | undefined;
+      let seen: ModelRequest | undefined;
       const desk = made(
         'turn-fails',
         [
@@ -133,8 +133,8 @@ export function agentsHandingOver(name: string, host: () => SuiteHost): void {
               ['refund', { order: 'A-1' }],
             ],
           }),
-          (asked) => {
-            seen = asked;
+          (request) => {
+            seen = request;
             return { text: 'Half.' };
           },
         ],
@@ -167,13 +167,13 @@ export function agentsHandingOver(name: string, host: () => SuiteHost): void {
           throw new MillraceError('INTERNAL', 'it broke afterwards');
         },
       });
-      let seen: Asked | undefined;
+      let seen: ModelRequest | undefined;
       const desk = made(
         'unsure-end',
         [
           () => ({ calls: [['unsure', {}]] }),
-          (asked) => {
-            seen = asked;
+          (request) => {
+            seen = request;
             return { text: 'To be looked at.' };
           },
         ],

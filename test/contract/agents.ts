@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Duration } from '../../pipelines/duration.js';
 import { agent, code, type Pipeline, pipeline, type Tool, tool } from '../../pipelines/index.js';
 import type { AgentOptions } from '../../pipelines/stages/index.js';
-import { type Asked, type Said, scripted } from '../support/scripted-model.js';
+import { type ModelRequest, type Said, scripted } from '../support/scripted-model.js';
 /** What the agents of the suite are asked. */
 export const question = z.object({ q: z.string() });
 
@@ -32,15 +32,15 @@ export const sum = code(
 /** A pipeline of one agent, whose model says `turns` in order: the n-th when the conversation has n - 1 replies. */
 export function agentOf(
   name: string,
-  turns: readonly Said[] | ((asked: Asked) => Said | Promise<Said>),
+  turns: readonly Said[] | ((request: ModelRequest) => Said | Promise<Said>),
   {
     deadline = '1m',
     ...options
   }: Partial<AgentOptions> & { readonly tools?: readonly Tool[]; readonly deadline?: Duration } = {},
 ): Pipeline {
-  const script = (asked: Asked): Said | Promise<Said> => {
-    if (typeof turns === 'function') return turns(asked);
-    return turns[asked.messages.filter(({ role }) => role === 'assistant').length] ?? { text: 'the end' };
+  const script = (request: ModelRequest): Said | Promise<Said> => {
+    if (typeof turns === 'function') return turns(request);
+    return turns[request.messages.filter(({ role }) => role === 'assistant').length] ?? { text: 'the end' };
   };
   const model = scripted(name, script);
   const made = pipeline(name, { input: question, deadline }, ({ input, stage }) => {

@@ -185,9 +185,9 @@ describe('triton: what only its models show', () => {
       checkpoint: (progress: unknown) => checkpoints.push(progress as never),
     };
     const whole = await backend.invoke(call, context);
-    const heard = words(whole.output.text as string);
-    expect(words(text).filter((word) => !heard.includes(word)).length).toBeLessThan(5);
-    expect(Math.abs(heard.length - words(text).length)).toBeLessThan(4);
+    const recognised = words(whole.output.text as string);
+    expect(words(text).filter((word) => !recognised.includes(word)).length).toBeLessThan(5);
+    expect(Math.abs(recognised.length - words(text).length)).toBeLessThan(4);
     expect(checkpoints.length).toBeGreaterThan(1);
     const [first] = checkpoints;
     const resumed = await backend.invoke(call, { ...context, ...(first && { resumeFrom: { ...first } }) });

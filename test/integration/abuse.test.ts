@@ -28,7 +28,7 @@ const attacker = issueKey({ name: 'attacker', tenant: 'evil', permissions: ['run
 let gateway: GatewayProcess;
 let target: Target;
 let calmMs: number;
-const told: string[] = [];
+const lines: string[] = [];
 
 beforeAll(async () => {
   const file = path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), 'keys.json');
@@ -47,14 +47,14 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await gateway?.stop();
-  process.stderr.write(`${told.join('\n')}\n`);
+  process.stderr.write(`${lines.join('\n')}\n`);
 });
 
 /** Asks, and now and then runs, so many times. Throws when it is refused. */
 async function customer(
   times: number,
   attack: AbortSignal = AbortSignal.abort(),
-): Promise<{ p50: number; worst: number; asked: number }> {
+): Promise<{ p50: number; worst: number; requests: number }> {
   const log = new CallLog();
   const taken: number[] = [];
   for (let i = 0; i < times || !attack.aborted; i++) {
@@ -71,19 +71,19 @@ async function customer(
     await sleep(20);
   }
   taken.sort((a, b) => a - b);
-  return { p50: taken[Math.floor(taken.length / 2)] ?? 0, worst: taken.at(-1) ?? 0, asked: taken.length };
+  return { p50: taken[Math.floor(taken.length / 2)] ?? 0, worst: taken.at(-1) ?? 0, requests: taken.length };
 }
 
 /** What became of an attack, the customer having been served during all of it. */
 async function under<T>(name: string, attack: Promise<T>): Promise<T> {
   const over = new AbortController();
-  const [answers, { p50, worst, asked }] = await Promise.all([
+  const [answers, { p50, worst, requests }] = await Promise.all([
     attack.finally(() => over.abort()),
     customer(5, over.signal),
   ]);
   const ratio = (p50 / calmMs).toFixed(1);
-  told.push(
-    `${name}: ${JSON.stringify(answers)}; a customer’s ${asked} requests: median ${p50.toFixed(1)} ms (${ratio} of calm), longest ${worst.toFixed(0)} ms`,
+  lines.push(
+    `${name}: ${JSON.stringify(answers)}; a customer’s ${requests} requests: median ${p50.toFixed(1)} ms (${ratio} of calm), longest ${worst.toFixed(0)} ms`,
   );
   return answers;
 }

@@ -125,9 +125,9 @@ describe('what can be seen of an agent', () => {
     const paths = ['answer/turn-1', count, 'answer/turn-2'];
     expect(pathsOf('stage.started')).toEqual(paths);
     expect(pathsOf('stage.finished')).toEqual(paths);
-    const told = events.flatMap((event) => (event.type === 'stage.delta' ? [event] : []));
+    const deltas = events.flatMap((event) => (event.type === 'stage.delta' ? [event] : []));
     expect(
-      told
+      deltas
         .filter(({ path }) => path === 'answer/turn-2')
         .map(({ text }) => text)
         .join(''),

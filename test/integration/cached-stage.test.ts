@@ -158,18 +158,18 @@ describe('a stage that wants an earlier answer only', () => {
       metrics: test.metrics,
       logger: recordingLogger().logger,
     };
-    let asked: () => void = () => undefined;
-    const asking = new Promise<void>((resolve) => {
-      asked = resolve;
+    let called: () => void = () => undefined;
+    const inCall = new Promise<void>((resolve) => {
+      called = resolve;
     });
     const slow = throughCache(parts, request, attempt, async () => {
-      asked();
+      called();
       await new Promise<void>((resolve) => {
         answer = resolve;
       });
       return { output: { text: 'Paris' }, endpoint: 'e', device: 'd' };
     });
-    await asking;
+    await inCall;
     await expect(ask(call(own, CAPITAL, {}, true), {})).rejects.toMatchObject(refused);
     answer();
     expect(await slow).toMatchObject({ cache: 'miss' });

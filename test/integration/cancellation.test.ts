@@ -70,7 +70,7 @@ const counting = ({ stage }: Trace, model: string, options: Options) =>
     { COUNT: int32(600), DELAY_MS: int32(100) },
     options,
   );
-const telling = ({ stage }: Trace, model: string, options: Options) =>
+const writing = ({ stage }: Trace, model: string, options: Options) =>
   stage('work', chat({ model, maxTokens: 3_000 }), { prompt: 'Write a very long story about a river.' }, options);
 
 let triton: WatchedServer;
@@ -84,8 +84,8 @@ const SERVERS: Readonly<Record<string, Busy>> = {
   },
   'the LLM server': {
     server: () => llm,
-    work: (trace, options) => telling(trace, 'story', options),
-    hedged: (trace, options) => telling(trace, 'hedged-story', { ...options, hedge: { after: HEDGE } }),
+    work: (trace, options) => writing(trace, 'story', options),
+    hedged: (trace, options) => writing(trace, 'hedged-story', { ...options, hedge: { after: HEDGE } }),
     // The other is the stand-in's.
     hedgedCalls: 1,
   },

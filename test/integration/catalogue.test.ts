@@ -62,7 +62,7 @@ const statuses = ({ stages = [] }: RunDocument) =>
 const problemOf = async (response: Response) => (await response.json()) as Problem;
 const text = (value: Json | undefined): string => (typeof value === 'string' ? value : '');
 
-async function asked(model: string): Promise<number> {
+async function callsTo(model: string): Promise<number> {
   const all = await triton.statistics(model, AbortSignal.timeout(DEADLINE_MS));
   return all.reduce((sum, { succeeded, failed }) => sum + succeeded + failed, 0);
 }
@@ -75,11 +75,11 @@ async function bytesOf({ uri }: Artifact): Promise<Buffer> {
 
 async function ended(id: string, limitMs?: number): Promise<RunDocument> {
   let run = await served.get(id);
-  const looks = async () => {
+  const hasEnded = async () => {
     run = await served.get(id);
     return run.status !== 'running';
   };
-  await until('the run ends', looks, limitMs);
+  await until('the run ends', hasEnded, limitMs);
   return run;
 }
 
@@ -100,11 +100,11 @@ describe('voice-assistant', () => {
 
   it('runs no speech synthesis when nobody wants to hear it', async () => {
     const question = await speech.speak('What is the capital of Italy?');
-    const before = await asked('tts');
+    const before = await callsTo('tts');
     const run = await served.run('voice-assistant?outputs=transcript,reply', { speech: { uri: question.uri } });
     expect(Object.keys(run.output ?? {}).sort()).toEqual(['reply', 'transcript']);
     expect(statuses(run)).toEqual({ transcribe: 'done', answer: 'done', speak: 'skipped' });
-    expect(await asked('tts')).toBe(before);
+    expect(await callsTo('tts')).toBe(before);
   });
 
   it.each([
@@ -131,11 +131,11 @@ describe('voice-assistant', () => {
 
 describe('assistant', () => {
   it('takes text and gives text without a call of a speech model', async () => {
-    const before = [await asked('whisper'), await asked('tts')];
+    const before = [await callsTo('whisper'), await callsTo('tts')];
     const run = await served.run('assistant?outputs=reply', { text: SAFE });
     expect(text(run.output?.reply)).toContain('Paris');
     expect(statuses(run)).toEqual({ transcribe: 'skipped', answer: 'done', speak: 'skipped' });
-    expect([await asked('whisper'), await asked('tts')]).toEqual(before);
+    expect([await callsTo('whisper'), await callsTo('tts')]).toEqual(before);
   });
 
   it('takes speech and gives speech', async () => {
@@ -143,7 +143,7 @@ describe('assistant', () => {
     const run = await served.run('assistant', { speech: { uri: question.uri } });
     expect(wordAccuracy(SAFE, text(run.output?.question))).toBe(1);
     expect(statuses(run)).toEqual({ transcribe: 'done', answer: 'done', speak: 'done' });
-    const said = await speech.hear(run.output?.speech as unknown as Artifact);
+    const said = await speech.recognise(run.output?.speech as unknown as Artifact);
     expect(said).toMatch(/Paris/i);
   });
 
@@ -244,9 +244,9 @@ describe('meeting-minutes', () => {
     expect(run.status).toBe('succeeded');
     const { transcript, notes, minutes } = run.output as Record<string, Json>;
 
-    const heard = text(transcript).toLowerCase();
-    const places = SAID.map(([word]) => heard.indexOf(word));
-    expect(places, heard).not.toContain(-1);
+    const recognised = text(transcript).toLowerCase();
+    const places = SAID.map(([word]) => recognised.indexOf(word));
+    expect(places, recognised).not.toContain(-1);
     expect(places).toEqual(places.toSorted((a, b) => a - b));
     expect(wordAccuracy(whole, text(transcript))).toBeGreaterThan(0.85);
 

@@ -80,15 +80,15 @@ async function watched(settings: Readonly<Record<string, string>>, ...args: read
     cwd: folder,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
-  let told = '';
+  let output = '';
   child.stdout.on('data', (text: Buffer) => {
-    told += text;
+    output += text;
   });
   const exit = once(child, 'exit');
-  await until('it tells what it has found', () => told.includes('To apply it'), 60_000);
+  await until('it tells what it has found', () => output.includes('To apply it'), 60_000);
   child.kill('SIGTERM');
   expect(await exit).toEqual([0, null]);
-  return told;
+  return output;
 }
 
 describe('a device that is lost in mid-load', () => {
@@ -194,8 +194,8 @@ describe('a device that is lost in mid-load', () => {
       const served = new Set(results.map(({ stages: [row] }) => row?.device));
       expect([...served].sort()).toEqual(['here/0', 'here/1']);
 
-      const look = ['--look', '300ms', '--time-limit', '1s'];
-      const found = JSON.parse(await millrace(env, 'replan', ...files, ...look, '--json'));
+      const options = ['--look', '300ms', '--time-limit', '1s'];
+      const found = JSON.parse(await millrace(env, 'replan', ...files, ...options, '--json'));
       expect(found.placement).toBe(placement.version);
       expect(found.measured).toMatchObject({ started: { [addOne.name]: RUNS }, completed: RUNS, failed: 0 });
       expect(found.drift[0]).toMatchObject({ what: 'device', of: 'here/1' });
@@ -207,10 +207,10 @@ describe('a device that is lost in mid-load', () => {
       expect(readdirSync(folder)).toContain(`placement-${proposal.version}.json`);
       expect(found.apply).toBe(`millrace apply placement-${proposal.version}.json --cluster cluster.yaml`);
       expect(readFileSync(path.join(folder, 'placement.json'), 'utf8')).toBe(made);
-      const told = await watched(env, 'replan', ...files, ...look, '--every', '1s');
-      expect(told).toMatch(/^ {2}device lost {2}here\/1: adder at .* answers no canary/m);
-      expect(told).toMatch(/^Placement [0-9a-f]{12}: .* runs a second for 0\.00 EUR an hour/m);
-      expect(told).toMatch(/Nothing was changed\. To apply it/);
+      const output = await watched(env, 'replan', ...files, ...options, '--every', '1s');
+      expect(output).toMatch(/^ {2}device lost {2}here\/1: adder at .* answers no canary/m);
+      expect(output).toMatch(/^Placement [0-9a-f]{12}: .* runs a second for 0\.00 EUR an hour/m);
+      expect(output).toMatch(/Nothing was changed\. To apply it/);
     } finally {
       applied.close();
       devices.shutdown();

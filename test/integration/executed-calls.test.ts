@@ -54,9 +54,9 @@ const desk = pipeline(
 
 /** Pays by itself, and asks the caller to look something up. */
 const both = pipeline('both', { input: chatInput }, ({ input, stage }) => {
-  const asked = stage('ask', converse({ model: 'assistant' }), input);
+  const requested = stage('ask', converse({ model: 'assistant' }), input);
   const done = stage('pay', refunds, { prompt: 'Pay order 4711 back.' });
-  return { text: asked.text, toolCalls: asked.toolCalls, executed: done.toolCalls };
+  return { text: requested.text, toolCalls: requested.toolCalls, executed: done.toolCalls };
 });
 
 const tenant = `t-${randomUUID()}`;
@@ -131,8 +131,8 @@ describe('a refund that a person has approved', () => {
     expect(completion.choices[0]?.message.content).toContain('refunded');
     expect(completion.choices[0]?.message.tool_calls).toBeUndefined();
     expect(chunks.flatMap(({ choices }) => choices[0]?.delta.tool_calls ?? [])).toEqual([]);
-    const told = chunks.flatMap((chunk) => executedIn(chunk) ?? []);
-    expect(told).toMatchObject([SEARCHED, REFUNDED]);
+    const executed = chunks.flatMap((chunk) => executedIn(chunk) ?? []);
+    expect(executed).toMatchObject([SEARCHED, REFUNDED]);
   });
 
   test('is an item of a response that is done, and no call of a function', async () => {

@@ -70,8 +70,8 @@ describe('behind a proxy that authenticates', () => {
     const actor = 'user:ada@acme.example';
     const decision = { path: 'sign-off', approved: true, by: 'the boss', actor };
     for (const events of all) {
-      const told = events.find(({ event }) => event === 'stage.decided');
-      expect(JSON.parse(told?.data ?? '{}')).toMatchObject(decision);
+      const decided = events.find(({ event }) => event === 'stage.decided');
+      expect(JSON.parse(decided?.data ?? '{}')).toMatchObject(decision);
       const run = JSON.parse(events.at(-1)?.data ?? '{}') as RunDocument;
       expect([run.status, run.stages?.[0]?.decisions]).toMatchObject(['succeeded', [decision]]);
     }

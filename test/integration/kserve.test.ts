@@ -131,14 +131,14 @@ it('a run whose REST client leaves is cancelled', async () => {
     ],
   };
   const left = new AbortController();
-  const asked = fetch(`${rest}/v2/models/three-steps/infer`, {
+  const response = fetch(`${rest}/v2/models/three-steps/infer`, {
     method: 'POST',
     body: JSON.stringify(body),
     signal: left.signal,
   });
   await until('the first stage runs', () => log.count('first starts') === 1);
   left.abort();
-  await expect(asked).rejects.toThrow();
+  await expect(response).rejects.toThrow();
   await sleep(STEP_MS);
   expect(log.lines()).toEqual(['first starts']);
 });

@@ -222,11 +222,11 @@ describe('a segment that a worker has begun which then died', () => {
       const runner = new CodeRunner(fixtures.fourInlineSteps);
       const blind = await TestWorker.start({ queue, runner, redis: testRedis(NO_REDIS, REDIS_TIMEOUT_MS) });
       await waitsVisibly(run);
-      const sees = await TestWorker.start({ queue, runner, redis: testRedis(own.url) });
+      const connected = await TestWorker.start({ queue, runner, redis: testRedis(own.url) });
       expect(await outputOf(run)).toEqual({ last: 'fourth' });
       expect(log.count('first starts')).toBe(1);
       expect(log.count('second starts')).toBe(2);
-      await Promise.all([blind.stop(), sees.stop()]);
+      await Promise.all([blind.stop(), connected.stop()]);
       gateway.close();
     },
   );

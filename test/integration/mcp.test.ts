@@ -71,11 +71,11 @@ describe('the MCP door', () => {
       speech: { uri: string; href: string };
     };
     expect(transcript).toMatch(/capital of France/);
-    const [written, heard] = result.content as [{ text: string }, { type: string; data: string; mimeType: string }];
+    const [written, audio] = result.content as [{ text: string }, { type: string; data: string; mimeType: string }];
     expect(JSON.parse(written.text)).toEqual(result.structuredContent);
-    expect(heard).toMatchObject({ type: 'audio', mimeType: 'audio/wav' });
+    expect(audio).toMatchObject({ type: 'audio', mimeType: 'audio/wav' });
     const bytes = Buffer.from(await (await fetch(`${served.url}${speech.href}`)).arrayBuffer());
-    expect(Buffer.from(heard.data, 'base64').equals(bytes)).toBe(true);
+    expect(Buffer.from(audio.data, 'base64').equals(bytes)).toBe(true);
     expect(progress.map(({ message }) => message)).toEqual(
       ['transcribe', 'answer', 'speak'].flatMap((stage) => [`${stage} started`, `${stage} finished`]),
     );

@@ -13,14 +13,14 @@ const QUESTION = 'What is the capital of France?';
 const TENANT = 'media-formats';
 const RATE = 16_000;
 
-const { store, audio, hear } = await openSpeech(TENANT);
+const { store, audio, recognise } = await openSpeech(TENANT);
 const put = (file: Buffer) => store.put(TENANT, pieces(file, 10_000), inspectorOf('audio'));
 const question = await readFile('deploy/local/audio/question.wav');
 
 describe('by ffmpeg', () => {
   test.each(['mp3', 'flac', 'ogg (Opus)', 'ogg (Vorbis)', 'webm', 'mp4'])('speech in %s is heard', async (as) => {
-    const heard = await hear(await put(encoded(question, as)));
-    expect(wordAccuracy(QUESTION, heard)).toBe(1);
+    const recognised = await recognise(await put(encoded(question, as)));
+    expect(wordAccuracy(QUESTION, recognised)).toBe(1);
   });
 });
 
@@ -40,7 +40,7 @@ test('long speech is split in its pauses: every part is heard whole', async () =
   const request = { model: 'audio', with: { longestMs: 8_000 }, input, tenant: TENANT };
   const { parts } = await createSplit({ store, ffmpeg })(request, { audio, signal, idempotencyKey: 'k' });
   const texts: string[] = [];
-  for (const part of parts as unknown as { audio: Artifact }[]) texts.push(await hear(part.audio));
+  for (const part of parts as unknown as { audio: Artifact }[]) texts.push(await recognise(part.audio));
   expect(texts.length).toBeGreaterThan(2);
   expect(wordAccuracy(Array(12).fill(QUESTION).join(' '), texts.join(' '))).toBeGreaterThan(0.95);
 });

@@ -101,11 +101,11 @@ describe('for Node', () => {
   });
 
   test('a response, as a whole and streamed', async () => {
-    const asked = { model: 'chat', instructions: brief.content, input: question.content, max_output_tokens: 16 };
-    const response = await client.responses.create(asked);
+    const body = { model: 'chat', instructions: brief.content, input: question.content, max_output_tokens: 16 };
+    const response = await client.responses.create(body);
     expect(response.output_text).toContain('Paris');
     const events = [];
-    for await (const event of await client.responses.create({ ...asked, stream: true })) events.push(event);
+    for await (const event of await client.responses.create({ ...body, stream: true })) events.push(event);
     expect(events[0]?.type).toBe('response.created');
     expect(events.map(({ sequence_number }) => sequence_number)).toEqual(events.map((_, i) => i));
     const last = events.at(-1);
@@ -124,8 +124,11 @@ describe('for Node', () => {
   });
 
   test('speech to text and back', async () => {
-    const heard = await client.audio.transcriptions.create({ model: 'transcribe', file: createReadStream(SPEECH) });
-    expect(heard.text).toBe('What is the capital of France?');
+    const transcription = await client.audio.transcriptions.create({
+      model: 'transcribe',
+      file: createReadStream(SPEECH),
+    });
+    expect(transcription.text).toBe('What is the capital of France?');
     const asText = await client.audio.transcriptions.create({
       model: 'voice-assistant',
       file: createReadStream(SPEECH),
@@ -139,7 +142,7 @@ describe('for Node', () => {
     });
     const events = [];
     for await (const event of stream) events.push(event);
-    expect(events.at(-1)).toMatchObject({ type: 'transcript.text.done', text: heard.text });
+    expect(events.at(-1)).toMatchObject({ type: 'transcript.text.done', text: transcription.text });
     const spoken = await client.audio.speech.create({
       model: 'speak',
       input: 'The mill turns.',
@@ -157,8 +160,8 @@ describe('for Node', () => {
     const spoken = await client.audio.speech.create({ model: 'speak', input: QUESTION, voice: 'default' });
     expect(spoken.headers.get('content-type')).toBe('audio/mpeg');
     const file = new File([Buffer.from(await spoken.arrayBuffer())], 'speech.mp3');
-    const heard = await client.audio.transcriptions.create({ model: 'transcribe', file });
-    expect(wordAccuracy(QUESTION, heard.text)).toBe(1);
+    const transcription = await client.audio.transcriptions.create({ model: 'transcribe', file });
+    expect(wordAccuracy(QUESTION, transcription.text)).toBe(1);
   });
 
   test('errors as its exceptions', async () => {

@@ -52,20 +52,20 @@ describe('who follows a run', () => {
     const run = `events-test-${randomUUID()}`;
     const events = both.log.attempt(run, call, 1);
     if (!events) throw new Error('the call tells nothing');
-    const tell = (...texts: string[]) => {
+    const publish = (...texts: string[]) => {
       for (const text of texts) events.delta(text);
     };
-    return { run, tell, events };
+    return { run, tell: publish, events };
   };
 
   it('gets what has been and what comes, each once and in order', async () => {
-    const { run, tell } = attempt();
-    tell(...numbers(0, 50));
+    const { run, tell: publish } = attempt();
+    publish(...numbers(0, 50));
     const one = follow(both, run);
     await until('the first are here', () => one.texts.length >= 50);
-    tell(...numbers(50, 100));
+    publish(...numbers(50, 100));
     const two = follow(both, run);
-    tell(...numbers(100, 150));
+    publish(...numbers(100, 150));
     for (const each of [one, two]) {
       await until('all are here', () => each.texts.length >= 150);
       each.stop();
@@ -75,8 +75,8 @@ describe('who follows a run', () => {
   });
 
   it('goes on behind a position', async () => {
-    const { run, tell } = attempt();
-    tell(...numbers(0, 10));
+    const { run, tell: publish } = attempt();
+    publish(...numbers(0, 10));
     const one = follow(both, run);
     await until('all are here', () => one.texts.length === 10);
     one.stop();
@@ -88,19 +88,19 @@ describe('who follows a run', () => {
   });
 
   it('loses nothing by being slower than what is told, and holds no more than a page of it', async () => {
-    const { run, tell, events } = attempt();
+    const { run, tell: publish, events } = attempt();
     const seen: string[] = [];
     const over = new AbortController();
     const following = (async () => {
       for await (const { event } of both.reader.follow(run, undefined, over.signal)) {
         if (event.type !== 'stage.delta') continue;
         if (seen.push(event.text) === 1) {
-          tell(...numbers(1, 1_500));
+          publish(...numbers(1, 1_500));
           await events.finished('off', 1);
         }
       }
     })();
-    tell('0');
+    publish('0');
     await until('all are here', () => seen.length >= 1_500);
     over.abort();
     await following;
@@ -108,9 +108,9 @@ describe('who follows a run', () => {
   });
 
   it('is given what is there before it is let go', async () => {
-    const { run, tell, events } = attempt();
+    const { run, tell: publish, events } = attempt();
     const one = follow(both, run);
-    tell('a');
+    publish('a');
     await events.finished('off', 1);
     one.stop();
     await one.done;

@@ -28,7 +28,7 @@ const start = async (pipeline: string, input: object): Promise<string> =>
 const read = async (id: string): Promise<RunDocument> =>
   (await (await fetch(`${base}/v1/runs/${id}`)).json()) as RunDocument;
 const events = (id: string) => `${base}/v1/runs/${id}/events`;
-const told = (all: readonly ReadEvent[]): StageEvent[] =>
+const stageEvents = (all: readonly ReadEvent[]): StageEvent[] =>
   all.filter(({ event }) => event.startsWith('stage.')).map(({ data }) => JSON.parse(data) as StageEvent);
 const runIn = (all: readonly ReadEvent[]): RunDocument => JSON.parse(all.at(-1)?.data ?? 'null') as RunDocument;
 
@@ -52,7 +52,7 @@ describe('the events of a run', () => {
     expect(new Set(whole.map(({ id }) => id)).size).toBe(whole.length);
     expect(whole.at(-1)).toMatchObject({ id: 'end', event: 'run' });
     expect(runIn(whole)).toEqual(await read(id));
-    const of = (path: string) => told(whole).filter((event) => event.path === path);
+    const of = (path: string) => stageEvents(whole).filter((event) => event.path === path);
     for (let i = 0; i < 12; i++) {
       expect(of(`items[${i}]/say`).map(({ type, stage }) => [type, stage])).toEqual([
         ['stage.started', 'say'],
@@ -68,7 +68,7 @@ describe('the events of a run', () => {
   it('have a reply’s text as the model server gives it', async () => {
     const id = await start('ask', { question: 'What is the capital of France?' });
     const all = await allEvents(await fetch(events(id)));
-    const texts = told(all).flatMap((event) => (event.type === 'stage.delta' ? [event.text] : []));
+    const texts = stageEvents(all).flatMap((event) => (event.type === 'stage.delta' ? [event.text] : []));
     expect(texts.length).toBeGreaterThan(3);
     expect(texts.join('').trim()).toBe(runIn(all).output?.reply);
   });
@@ -80,7 +80,7 @@ describe('the events of a run', () => {
     const all = await allEvents(response);
     const { id } = runIn(all);
     expect(response.headers.get('location')).toBe(`/v1/runs/${id}`);
-    expect(told(all)).toEqual(told(await allEvents(await fetch(events(id)))));
+    expect(stageEvents(all)).toEqual(stageEvents(await allEvents(await fetch(events(id)))));
   });
 
   it('of a run whose events are gone are its end', async () => {
@@ -97,7 +97,7 @@ describe('the events of a run', () => {
   it('say which attempt failed and why', async () => {
     const { file } = new CallLog();
     const id = await start('flaky-run', { log: file, failures: 1, code: 'BACKEND_UNAVAILABLE' });
-    const all = told(await allEvents(await fetch(events(id))));
+    const all = stageEvents(await allEvents(await fetch(events(id))));
     expect(all.map(({ type, attempt }) => [type, attempt])).toEqual([
       ['stage.started', 1],
       ['stage.failed', 1],
@@ -134,7 +134,7 @@ describe('cancel', () => {
     await until('the server has stopped', () => server.hasEnded(1));
     expect(performance.now() - before).toBeLessThan(2_000);
     const all = await allEvents(await fetch(events(id)));
-    expect(told(all).at(-1)).toMatchObject({ type: 'stage.failed', code: 'RUN_CANCELLED' });
+    expect(stageEvents(all).at(-1)).toMatchObject({ type: 'stage.failed', code: 'RUN_CANCELLED' });
     expect(runIn(all)).toMatchObject({ status: 'cancelled', error: { code: 'RUN_CANCELLED' } });
     const again = await call(`/v1/runs/${id}/cancel`);
     expect([again.status, ((await again.json()) as Problem).code]).toEqual([409, 'RUN_ENDED']);
@@ -153,7 +153,7 @@ describe('a stage that waits for a person', () => {
 
   it('tells that it waits, for what and until when, and who has decided', async () => {
     const id = await start('gated', { log: new CallLog().file });
-    const [waiting] = told(await waitingIn(id, 1));
+    const [waiting] = stageEvents(await waitingIn(id, 1));
     expect(waiting).toEqual({
       type: 'stage.waiting',
       stage: 'sign-off',
@@ -170,13 +170,13 @@ describe('a stage that waits for a person', () => {
     const { nonce } = waiting as { nonce: string };
     expect((await call(`/v1/runs/${id}/reject`, { nonce, by: 'ada' })).status).toBe(202);
     const all = await allEvents(await fetch(events(id)));
-    expect(told(all).map(({ type, stage }) => [type, stage])).toEqual([
+    expect(stageEvents(all).map(({ type, stage }) => [type, stage])).toEqual([
       ['stage.waiting', 'sign-off'],
       ['stage.decided', 'sign-off'],
       ['stage.started', 'first'],
       ['stage.finished', 'first'],
     ]);
-    expect(told(all)[1]).toMatchObject({ nonce, approved: false, by: 'ada' });
+    expect(stageEvents(all)[1]).toMatchObject({ nonce, approved: false, by: 'ada' });
     expect(runIn(all).output).toMatchObject({ approved: false, by: 'ada' });
     // Temporal knows the decision again when the run is over, and another from it.
     expect((await call(`/v1/runs/${id}/reject`, { nonce, by: 'ada' })).status).toBe(202);
@@ -186,7 +186,7 @@ describe('a stage that waits for a person', () => {
 
   it('is named where several wait, by item; the others take their default', async () => {
     const id = await start('reviews', { items: ['a', 'b'] });
-    const waits = told(await waitingIn(id, 2)) as unknown as { path: string; nonce: string }[];
+    const waits = stageEvents(await waitingIn(id, 2)) as unknown as { path: string; nonce: string }[];
     const nonceAt = (path: string) => waits.find((wait) => wait.path === path)?.nonce;
     const problem = async (body: object) => {
       const response = await call(`/v1/runs/${id}/approve`, body);
@@ -203,7 +203,7 @@ describe('a stage that waits for a person', () => {
     expect(both.map(({ status }) => status).sort()).toEqual([202, 409]);
     const by = both[0]?.status === 202 ? 'ada' : 'bob';
     const all = await allEvents(await fetch(events(id)));
-    const decided = told(all).filter(({ type }) => type === 'stage.decided');
+    const decided = stageEvents(all).filter(({ type }) => type === 'stage.decided');
     expect(decided).toMatchObject([
       { path: 'items[1]/review', approved: true, by },
       { path: 'items[0]/review', approved: false, by: 'timeout' },
@@ -213,7 +213,7 @@ describe('a stage that waits for a person', () => {
   it('fails when the run has no more time for a decision', async () => {
     const id = await start('unreviewed', {});
     const all = await allEvents(await fetch(events(id)));
-    const review = told(all).filter(({ path }) => path === 'review');
+    const review = stageEvents(all).filter(({ path }) => path === 'review');
     expect(review.map(({ type }) => type)).toEqual(['stage.waiting', 'stage.failed']);
     expect(review[1]).toMatchObject({ code: 'DEADLINE_EXCEEDED' });
   });
@@ -290,7 +290,7 @@ describe('where Redis is away', () => {
     await redis.start();
     const all = kept(await following);
     expect(grows(all)).toBe(true);
-    expect(told(all)).toContainEqual(expect.objectContaining({ type: 'stage.finished', path: 'last' }));
+    expect(stageEvents(all)).toContainEqual(expect.objectContaining({ type: 'stage.finished', path: 'last' }));
     expect(runIn(all).status).toBe('succeeded');
   });
 

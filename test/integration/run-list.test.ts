@@ -185,11 +185,11 @@ describe('runs that go on', () => {
 
   it('are no more than five pages a second of Temporal, for each tenant by itself', async () => {
     await sleep(2_500);
-    const asked = await Promise.all(Array.from({ length: 30 }, () => raw('limit=1')));
-    const statuses = asked.map(({ status }) => status);
+    const responses = await Promise.all(Array.from({ length: 30 }, () => raw('limit=1')));
+    const statuses = responses.map(({ status }) => status);
     expect(statuses.filter((status) => status === 200)).toHaveLength(10);
     expect(statuses.filter((status) => status === 429)).toHaveLength(20);
-    expect(Number(asked.find(({ status }) => status === 429)?.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect(Number(responses.find(({ status }) => status === 429)?.headers.get('retry-after'))).toBeGreaterThan(0);
     expect((await raw('limit=1', 'other')).status).toBe(200);
     await sleep(2_500);
   });

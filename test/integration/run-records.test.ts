@@ -301,9 +301,9 @@ it('an agent that had ended is not asked again, and its tools do nothing twice, 
       return { n: 7 };
     },
   });
-  let asked = 0;
+  let modelCalls = 0;
   const model = scripted('resumed-agent', ({ messages }) => {
-    asked += 1;
+    modelCalls += 1;
     if (messages.length > 1) return { text: JSON.stringify(messages.slice(1).map(({ content }) => content)) };
     return {
       calls: [
@@ -348,16 +348,16 @@ it('an agent that had ended is not asked again, and its tools do nothing twice, 
   await expect(runInProcess({ q: 'help' }, contextOf(helper), options(run))).rejects.toMatchObject({
     code: 'CODE_FAILED',
   });
-  const [events, questions] = [inner.events.length, asked];
+  const [events, questions] = [inner.events.length, modelCalls];
   expect(questions).toBe(2);
   broken = false;
   await records.hold(run, { ended: ['answer'], repeat: false }, 1);
   const { output } = await runInProcess({ q: 'help' }, contextOf(helper), options(resumptionOf(run)));
   expect(output.text).toContain('the index is away');
-  expect(asked, 'the model').toBe(questions);
+  expect(modelCalls, 'the model').toBe(questions);
   expect(inner.events.slice(events)).toEqual(['send starts', 'send ends']);
   // Also where the agent itself had not ended: the model was told how the tool failed, and went on.
   await records.hold(run, { ended: [], repeat: false }, 1);
   await runInProcess({ q: 'help' }, contextOf(helper), options(resumptionOf(run)));
-  expect([asked, flaky], 'the model, the tool').toEqual([questions, 1]);
+  expect([modelCalls, flaky], 'the model, the tool').toEqual([questions, 1]);
 });

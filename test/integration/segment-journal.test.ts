@@ -150,16 +150,16 @@ describe('the journal of a fast host', () => {
 
   it('is not taken from an owner that was asked later: its workflow task has come in the place of the other', async () => {
     const { key } = host();
-    const asked = async (askedAt: number) =>
+    const openAt = async (askedAt: number) =>
       (await SegmentJournal.open(redis, key, { ttlMs: TTL_MS, askedAt })).journal;
-    const one = await asked(1_000);
-    const two = await asked(2_000);
+    const one = await openAt(1_000);
+    const two = await openAt(2_000);
     await two.begin('first');
-    await expect(asked(1_500)).rejects.toBeInstanceOf(SupersededError);
+    await expect(openAt(1_500)).rejects.toBeInstanceOf(SupersededError);
     await two.end('first', { n: 1 });
     await expect(one.begin('second')).rejects.toMatchObject({ code: 'JOURNAL_UNAVAILABLE' });
     // A worker that replays the task asks as it did.
-    expect((await asked(2_000)).ended('first')).toEqual({ n: 1 });
+    expect((await openAt(2_000)).ended('first')).toEqual({ n: 1 });
   });
 
   it('is not taken over while the lease holds, and is when it has run out, which is told', async () => {
@@ -184,7 +184,7 @@ describe('the journal of a fast host', () => {
     const one = begin();
     await one.begin('first');
     await one.end('first', { n: 1 });
-    expect(await one.release()).toEqual({ heard: 0 });
+    expect(await one.release()).toEqual({ receivers: 0 });
     const { journal, ranOut } = await take();
     expect(ranOut).toBe(false);
     expect(journal.ended('first')).toEqual({ n: 1 });
@@ -212,14 +212,14 @@ describe('the journal of a fast host', () => {
     const listener = testRedis();
     await connected(listener, 5_000);
     const channel = `journal-test-${randomUUID()}`;
-    const heard: string[] = [];
-    listener.on('message', (_channel: string, message: string) => heard.push(message));
+    const received: string[] = [];
+    listener.on('message', (_channel: string, message: string) => received.push(message));
     await listener.subscribe(channel);
     expect(await one.release({ channel, message: 'mine' })).toBe('taken');
     await redis.publish(channel, 'end');
-    await until('all is heard', () => heard.includes('end'));
+    await until('all is heard', () => received.includes('end'));
     listener.disconnect();
-    expect(heard).toEqual(['end']);
+    expect(received).toEqual(['end']);
   });
 
   it('begins nothing once its own clock says that the lease may have run out, though nobody has taken it', async () => {
@@ -242,7 +242,7 @@ describe('the journal of a fast host', () => {
       if (by === 'a beginning') expect(await one.begin('third')).toBe(1);
       if (by === 'an end') await one.end('second', { n: 2 });
       if (by !== 'a release') await expect(open()).rejects.toBeInstanceOf(HeldError);
-      expect(await one.release()).toEqual({ heard: 0 });
+      expect(await one.release()).toEqual({ receivers: 0 });
       const { journal, ranOut } = await take();
       expect(ranOut).toBe(false);
       expect(journal.ended('first')).toEqual({ n: 1 });

@@ -11,7 +11,7 @@ import { place } from '../../placement/place.js';
 import { connected } from '../../stores/redis/index.js';
 import { runInProcess } from '../../workers/hosts/in-process-host.js';
 import { poolOf } from '../support/runs.js';
-import { type Asked, askScript, type Said, scripted } from '../support/scripted-model.js';
+import { type ModelRequest, runScript, type Said, scripted } from '../support/scripted-model.js';
 import { testRedis } from '../support/test-worker.js';
 
 const DAY_MS = 86_400_000;
@@ -134,11 +134,11 @@ describe('an agent with sessions', () => {
     input: z.object({ city: z.string() }),
     run: ({ city }) => `sun in ${city}`,
   });
-  const heard: Asked[] = [];
-  const made = (of: string, script: (asked: Asked) => Said, summarizeOver: number) => {
-    const model = scripted(of, (asked) => {
-      heard.push(asked);
-      return script(asked);
+  const requests: ModelRequest[] = [];
+  const made = (of: string, script: (request: ModelRequest) => Said, summarizeOver: number) => {
+    const model = scripted(of, (request) => {
+      requests.push(request);
+      return script(request);
     });
     const use = agent({ model, instructions: 'Be kind.', tools: [weather], session: { keep: '1d', summarizeOver } });
     const input = z.object({ q: z.string(), session: z.string().optional() });
@@ -157,7 +157,7 @@ describe('an agent with sessions', () => {
           what === 'session'
             ? { output: await kind({ model, with: options, input: given, tenant }, context) }
             : what === 'chat'
-              ? await askScript(call, given)
+              ? await runScript(call, given)
               : { output: { result: `sun in ${String(given.city)}` } };
         return { ...ended, endpoint: '', device: '', attempt, cache: 'off', queueMs: 0, runMs: 0 } as const;
       },
@@ -166,10 +166,10 @@ describe('an agent with sessions', () => {
     const context: RunContext = { plan: of.plan, tenant, placement, ...(sessionsOf !== undefined && { sessionsOf }) };
     return (await runInProcess(input, context, { runner, run: id })).output;
   }
-  const conversation = ({ messages }: Asked) => messages.map(({ role, content }) => `${role}: ${content}`);
+  const conversation = ({ messages }: ModelRequest) => messages.map(({ role, content }) => `${role}: ${content}`);
 
   it('goes on where the last run ended, its tool calls included', async () => {
-    heard.length = 0;
+    requests.length = 0;
     const talk = made(
       'talk',
       ({ messages, tools }) => {
@@ -182,7 +182,7 @@ describe('an agent with sessions', () => {
     const session = randomUUID();
     expect(await run(talk, { q: 'Weather in Oslo?', session })).toMatchObject({ text: 're: sun in Oslo' });
     expect(await run(talk, { q: 'And now?', session })).toMatchObject({ text: 're: And now?', turns: 1 });
-    expect(conversation(heard.at(-1) as Asked)).toEqual([
+    expect(conversation(requests.at(-1) as ModelRequest)).toEqual([
       'user: Weather in Oslo?',
       'assistant: ',
       'tool: sun in Oslo',
@@ -190,16 +190,16 @@ describe('an agent with sessions', () => {
       'user: And now?',
     ]);
     await run(talk, { q: 'Who are you?', session: randomUUID() });
-    expect(conversation(heard.at(-1) as Asked)).toEqual(['user: Who are you?']);
+    expect(conversation(requests.at(-1) as ModelRequest)).toEqual(['user: Who are you?']);
     await run(talk, { q: 'Alone?' });
-    expect(conversation(heard.at(-1) as Asked)).toEqual(['user: Alone?']);
+    expect(conversation(requests.at(-1) as ModelRequest)).toEqual(['user: Alone?']);
     // The same name, asked for by another: it is another conversation.
     await run(talk, { q: 'And I?', session }, 'talk/key:b2');
-    expect(conversation(heard.at(-1) as Asked)).toEqual(['user: And I?']);
+    expect(conversation(requests.at(-1) as ModelRequest)).toEqual(['user: And I?']);
   });
 
   it('makes a summary when the conversation is long, and tells it in the system message', async () => {
-    heard.length = 0;
+    requests.length = 0;
     const long = made(
       'long',
       ({ messages }) => {
@@ -214,9 +214,9 @@ describe('an agent with sessions', () => {
     const second = await run(long, { q: 'two', session });
     // The last model call had 3 messages: 130 tokens. The summary's own tokens are counted; it is no turn.
     expect(second).toMatchObject({ turns: 1, usage: { inputTokens: 120 + 120, outputTokens: 20 } });
-    expect(conversation(heard.at(-1) as Asked).slice(0, 2)).toEqual(['user: one', 'assistant: re: one']);
+    expect(conversation(requests.at(-1) as ModelRequest).slice(0, 2)).toEqual(['user: one', 'assistant: re: one']);
     await run(long, { q: 'three', session });
-    const third = heard.find(({ messages }) => messages.at(-1)?.content === 'three') as Asked;
+    const third = requests.find(({ messages }) => messages.at(-1)?.content === 'three') as ModelRequest;
     expect(conversation(third)).toEqual(['user: two', 'assistant: re: two', 'user: three']);
     expect(third.with.system).toBe('Be kind.\n\nThe conversation so far, in short: They greeted.');
   });

@@ -163,11 +163,11 @@ describe('an index that another embedder made', () => {
   it('is refused, by search and by upsert, and left as it was', async () => {
     const own = tenant();
     await put(own);
-    let asked = 0;
+    let embedCalls = 0;
     const retrained = indexOf({
       fingerprint: async () => 'other weights',
       embed: async (text, signal) => {
-        asked += 1;
+        embedCalls += 1;
         return minilm.embed(text, signal, { tenant: 'acme' });
       },
     });
@@ -179,7 +179,7 @@ describe('an index that another embedder made', () => {
       expect(failure.message).toContain(await minilm.fingerprint(never()));
       expect(failure.message).toMatch(/"docs".*384 dimensions.*other weights/);
     }
-    expect(asked, 'nothing is embedded in vain').toBe(0);
+    expect(embedCalls, 'nothing is embedded in vain').toBe(0);
     expect((await search(own, 'capital of France', { k: 1 }))[0]?.text).toBe(DOCS[0]?.text);
   });
 
@@ -240,18 +240,18 @@ describe('the embedder fails or is slow', () => {
   it('passes its error on, stops asking and leaves the rest to the next try', async () => {
     const own = tenant();
     const failure = new Error('no room');
-    let asked = 0;
+    let embedCalls = 0;
     const flaky = indexOf({
       fingerprint: async () => 'flaky',
       embed: async () => {
-        asked += 1;
-        if (asked > 40) throw failure;
+        embedCalls += 1;
+        if (embedCalls > 40) throw failure;
         return new Float32Array([1, 0]);
       },
     });
     const many = Array.from({ length: 200 }, (_, i) => ({ id: `${i}`, text: `${i}` }));
     await expect(put(own, many, flaky)).rejects.toBe(failure);
-    expect(asked).toBeLessThanOrEqual(48);
+    expect(embedCalls).toBeLessThanOrEqual(48);
     expect(
       await search(
         own,

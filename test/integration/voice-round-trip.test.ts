@@ -25,7 +25,7 @@ afterAll(async () => {
 });
 
 it('hears six spoken questions and says its replies so that they can be understood', async () => {
-  const heard: number[] = [];
+  const questions: number[] = [];
   const said: number[] = [];
   for (const question of QUESTIONS) {
     const audio = await speech.speak(question);
@@ -37,13 +37,13 @@ it('hears six spoken questions and says its replies so that they can be understo
     );
     const { output } = await resultOf(run);
     const { transcript, reply } = output as { transcript: string; reply: string };
-    const recognised = await speech.hear(output.speech as unknown as Artifact);
-    heard.push(wordAccuracy(question, transcript));
+    const recognised = await speech.recognise(output.speech as unknown as Artifact);
+    questions.push(wordAccuracy(question, transcript));
     said.push(wordAccuracy(reply, recognised));
     process.stdout.write(`  "${question}" → "${transcript}" → "${reply}" → "${recognised}"\n`);
   }
   const mean = (values: number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
-  process.stdout.write(`  word accuracy: questions ${mean(heard).toFixed(3)}, replies ${mean(said).toFixed(3)}\n`);
-  expect(mean(heard)).toBeGreaterThanOrEqual(0.95);
+  process.stdout.write(`  word accuracy: questions ${mean(questions).toFixed(3)}, replies ${mean(said).toFixed(3)}\n`);
+  expect(mean(questions)).toBeGreaterThanOrEqual(0.95);
   expect(mean(said)).toBeGreaterThanOrEqual(0.9);
 });

@@ -68,7 +68,7 @@ async function accepted(pipeline: string, input: object, request: Request = {}):
 const get = async (id: string) =>
   (await (await fetch(`${gateway.url}/v1/runs/${encodeURIComponent(id)}`)).json()) as RunDocument;
 const ended = (id: string) => until(`${id} has ended`, async () => (await get(id)).status !== 'running');
-const told = (id: string, ms?: number) =>
+const delivered = (id: string, ms?: number) =>
   until(`the receiver is told of ${id}`, () => receiver.about(id).length > 0, ms);
 const quick = (log = new CallLog()) => ({ log: log.file, ms: 1 });
 
@@ -88,7 +88,7 @@ describe('webhooks', () => {
     expect(receiver.requests).toEqual([]);
     worker = await WorkerProcess.start(queue, settings);
     const all = [...runs, slow, waiting];
-    for (const id of all) await told(id);
+    for (const id of all) await delivered(id);
     expect(receiver.refused).toEqual([]);
     expect(new Set(receiver.received.map(({ id }) => id))).toEqual(new Set(all.map((id) => `msg_${id}`)));
     expect(receiver.about(runs[2] as string)[0]).toMatchObject({
@@ -108,18 +108,18 @@ describe('webhooks', () => {
   });
 
   it('are not held up by targets that hang or fail', async () => {
-    const asked = (path: string) => receiver.requests.filter((at) => at.startsWith(path)).length;
+    const requestsTo = (path: string) => receiver.requests.filter((at) => at.startsWith(path)).length;
     for (let i = 0; i < 3; i++) await accepted('three-inline-steps', quick(), { path: `/broken/${i}` });
-    await until('the broken ones are asked', () => asked('/broken') === 3);
+    await until('the broken ones are asked', () => requestsTo('/broken') === 3);
     for (let i = 0; i < 10; i++) await accepted('three-inline-steps', quick(), { path: `/hang/${i}` });
-    await until('eight attempts hang', () => asked('/hang') === 8);
+    await until('eight attempts hang', () => requestsTo('/hang') === 8);
     // The host of the hanging ones is the receiver’s own by this name.
     const url = `http://localhost:${receiver.port}/good`;
     const good: string[] = [];
     for (let i = 0; i < 5; i++) good.push(await accepted('three-inline-steps', quick(), { url }));
-    for (const id of good) await told(id, 5_000);
+    for (const id of good) await delivered(id, 5_000);
     // No more than eight at once, and those still hang.
-    expect(asked('/hang')).toBe(8);
+    expect(requestsTo('/hang')).toBe(8);
   });
 
   it('tell of a run that failed, was cancelled, terminated, or timed out with nobody to say so', async () => {
@@ -164,7 +164,7 @@ describe('webhooks', () => {
       taskQueue: queue,
       args: [order],
     });
-    for (const id of [failed, cancelled, terminated, timedOut]) await told(id);
+    for (const id of [failed, cancelled, terminated, timedOut]) await delivered(id);
     const seen = (id: string) => receiver.about(id).map(({ event: { type, data } }) => ({ type, error: data.error }));
     expect(seen(failed)).toEqual([{ type: 'run.failed', error: expect.objectContaining({ code: 'INVALID_INPUT' }) }]);
     expect(seen(cancelled)).toEqual([
@@ -187,7 +187,7 @@ describe('webhooks', () => {
     };
     expect(await replay()).toMatchObject({ status: 409, body: { code: 'RUN_NOT_ENDED' } });
     expect((await decideOver(`${gateway.url}/v1/runs/${id}`, 'approve', {})).status).toBe(202);
-    await told(id);
+    await delivered(id);
     expect(await replay()).toMatchObject({
       status: 202,
       body: { event: `msg_${id}`, type: 'run.succeeded', targets: [`localhost:${receiver.port}`] },
@@ -196,8 +196,8 @@ describe('webhooks', () => {
     const [first, second] = receiver.about(id);
     expect(second).toMatchObject({ id: first?.id, body: first?.body });
     for (const key of [secret, retiring]) new Webhook(key).verify(second?.body ?? '', second?.headers ?? {});
-    const untold = await post('three-inline-steps', quick(), { url: '', headers: { prefer: 'wait=20' } });
-    const { id: other } = (await untold.json()) as RunDocument;
+    const unsubscribed = await post('three-inline-steps', quick(), { url: '', headers: { prefer: 'wait=20' } });
+    const { id: other } = (await unsubscribed.json()) as RunDocument;
     const response = await fetch(`${gateway.url}/v1/runs/${other}/webhooks/replay`, { method: 'POST' });
     expect(await response.json()).toMatchObject({ status: 409, code: 'NO_WEBHOOK' });
   });
@@ -211,7 +211,7 @@ describe('webhooks', () => {
     const again = await post('flaky-run', input, { url: '', headers });
     expect(again.headers.get('idempotency-replayed')).toBe('true');
     expect(await again.json()).toMatchObject({ id, status: 'succeeded' });
-    await told(id);
+    await delivered(id);
     expect(receiver.about(id)).toMatchObject([{ path: '/audit', event: { data: { tenant: 'acme' } } }]);
   });
 

@@ -10,14 +10,14 @@ export async function setup(): Promise<(() => Promise<unknown>) | undefined> {
   // The projects of one run share it: the first one starts and stops it.
   if (process.env.TEST_GATEWAY_URL !== undefined) return undefined;
   const settings = testSettings();
-  const tell = (line: string) => process.stderr.write(`${line}\n`);
-  tell('integration tests: starting Temporal, Redis, Triton, an LLM server, a worker and the gateway');
+  const log = (line: string) => process.stderr.write(`${line}\n`);
+  log('integration tests: starting Temporal, Redis, Triton, an LLM server, a worker and the gateway');
   // What an interrupted run has left up would run yesterday's build.
   await down(settings);
   const endpoints = await up({
     settings,
     parts: [...SERVER_PARTS, ...NODE_PARTS],
-    onProgress: ({ part, state, detail, ms }) => tell(`  ${(ms / 1000).toFixed(1)} s  ${part} ${state} ${detail}`),
+    onProgress: ({ part, state, detail, ms }) => log(`  ${(ms / 1000).toFixed(1)} s  ${part} ${state} ${detail}`),
   });
   process.env.TEST_TEMPORAL_ADDRESS = endpoints.temporal;
   process.env.TEST_REDIS_URL = endpoints.redis;

@@ -5,7 +5,7 @@ import type { JsonObject } from '../../pipelines/json.js';
 import { agentOf, allSteps, type Graph, isStage, type ToolPlan, toolRow } from '../../pipelines/plan/index.js';
 import type { RunContext, StageCall, StageOutcome } from '../../pipelines/run/index.js';
 import { alternativesOf } from '../../placement/place.js';
-import { askScript } from './scripted-model.js';
+import { runScript } from './scripted-model.js';
 
 /** A run's second argument for a pipeline of `code` stages. */
 export const contextOf = ({ plan }: Pipeline, queue = 'test'): RunContext => ({
@@ -44,7 +44,7 @@ export class CodeRunner {
 
   async run(input: JsonObject, call: StageCall, { attempt, signal }: Attempt): Promise<StageOutcome> {
     if (call.kind === 'chat')
-      return { ...(await askScript(call, input)), endpoint: 'script', device: '', ...ENDED, attempt };
+      return { ...(await runScript(call, input)), endpoint: 'script', device: '', ...ENDED, attempt };
     const code = this.#pipeline.code.get(call.model);
     if (!code) throw new MillraceError('CODE_NOT_FOUND', call.model);
     const { path = call.stage, tenant } = call;

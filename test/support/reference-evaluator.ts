@@ -201,7 +201,7 @@ class Book {
 function resolve(bound: Binding, names: Names): Json {
   if (Array.isArray(bound)) return (bound as readonly Json[]).map((item) => resolve(item, names));
   if (!isJsonObject(bound)) return bound;
-  if ('$ref' in bound) return look(bound.$ref as string, names) ?? null;
+  if ('$ref' in bound) return lookUp(bound.$ref as string, names) ?? null;
   if ('$const' in bound) return bound.$const as Json;
   if ('$text' in bound) return (bound.$text as Json[]).map((part) => text(resolve(part, names))).join('');
   if ('$op' in bound)
@@ -210,14 +210,14 @@ function resolve(bound: Binding, names: Names): Json {
       (bound.of as Json[]).map((part) => resolve(part, names)),
     );
   const entries = Object.entries(bound).map(([key, value]) => {
-    const absent = isJsonObject(value) && '$ref' in value && look(value.$ref as string, names) === undefined;
+    const absent = isJsonObject(value) && '$ref' in value && lookUp(value.$ref as string, names) === undefined;
     return absent ? [] : [[key, resolve(value, names)] as const];
   });
   return Object.fromEntries(entries.flat());
 }
 
 /** Undefined where an object does not have the field, null where there is no object. */
-function look(path: string, names: Names): Json | undefined {
+function lookUp(path: string, names: Names): Json | undefined {
   const [source = '', ...fields] = path.split('.');
   return fields.reduce<Json | undefined>(
     (value, field) => (value === undefined ? undefined : isJsonObject(value) ? value[field] : null),

@@ -80,7 +80,7 @@ const messageOf = ({ role, content, tool_calls, tool_call_id }: Request['message
   ...(tool_call_id !== undefined && { toolCallId: tool_call_id }),
 });
 
-function eventsOf({ text = '', calls = [] }: Said, asked: number): object[] {
+function eventsOf({ text = '', calls = [] }: Said, requests: number): object[] {
   const chunk = (delta: object, finish: string | null = null) => ({
     choices: [{ index: 0, delta, finish_reason: finish }],
   });
@@ -95,6 +95,6 @@ function eventsOf({ text = '', calls = [] }: Said, asked: number): object[] {
     ...words.map((content) => chunk({ content })),
     ...deltas.map((delta) => chunk({ tool_calls: [delta] })),
     chunk({}, calls.length > 0 ? 'tool_calls' : 'stop'),
-    { choices: [], usage: { prompt_tokens: asked, completion_tokens: text.length } },
+    { choices: [], usage: { prompt_tokens: requests, completion_tokens: text.length } },
   ];
 }

@@ -11,7 +11,7 @@ export interface Said {
   readonly usage?: TokenUsage;
 }
 
-export interface Asked {
+export interface ModelRequest {
   /** Without the system message. */
   readonly messages: readonly AgentMessage[];
   /** Names of the tools on offer. */
@@ -19,7 +19,7 @@ export interface Asked {
   readonly with: JsonObject;
 }
 
-export type Script = (asked: Asked) => Said | Promise<Said>;
+export type Script = (request: ModelRequest) => Said | Promise<Said>;
 
 const scripts = new Map<string, Script>();
 
@@ -30,7 +30,7 @@ export function scripted(name: string, script: Script): string {
 }
 
 /** What the model of a `chat` call says; wrong tool calls are found as the connector finds them. */
-export async function askScript(
+export async function runScript(
   { model, with: options }: StageCall,
   input: JsonObject,
 ): Promise<{ output: JsonObject; usage?: TokenUsage }> {

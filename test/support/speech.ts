@@ -30,7 +30,7 @@ export async function openSpeech(tenant = 'default') {
       );
       return output.audio as unknown as Artifact;
     },
-    async hear(artifact: Artifact): Promise<string> {
+    async recognise(artifact: Artifact): Promise<string> {
       const input = { audio: artifact as unknown as Record<string, string> };
       const { output } = await triton.invoke({ kind: 'transcribe', model: 'whisper', with: {}, input }, context());
       return output.text as string;

@@ -32,7 +32,7 @@ const CONVERT_MS = 600_000;
 /** Of the machine's memory, for the key-value cache. */
 const CACHE_GIB = 1;
 
-const tell = (line: string) => void process.stderr.write(`vLLM: ${line}\n`);
+const log = (line: string) => void process.stderr.write(`vLLM: ${line}\n`);
 let stop: (() => Promise<void>) | undefined;
 
 /**
@@ -46,7 +46,7 @@ export async function setup(): Promise<void> {
   const port = await freePort();
   const endpoint = `http://127.0.0.1:${port}/v1`;
   const startedAt = performance.now();
-  tell(`starting on port ${port}`);
+  log(`starting on port ${port}`);
   stop = await startServer({
     name: 'vLLM',
     command: path.join(venv.folder, 'bin', 'vllm'),
@@ -57,7 +57,7 @@ export async function setup(): Promise<void> {
     // `/health` may be well while the first request kills the engine.
     answers: () => completes(endpoint),
   });
-  tell(`ready after ${((performance.now() - startedAt) / 1_000).toFixed(1)} s`);
+  log(`ready after ${((performance.now() - startedAt) / 1_000).toFixed(1)} s`);
   process.env.TEST_VLLM_BASE_URL = endpoint;
   process.env.TEST_VLLM_MODEL = model;
   process.env.TEST_VLLM_PYTHON = venv.python.executable;
@@ -103,10 +103,10 @@ async function install(): Promise<Venv> {
   try {
     const { env } = process;
     const explicitPython = readSettings(env).MILLRACE_PYTHON;
-    return await ensureVenv({ folder: FOLDER, recipe: RECIPE, explicitPython, pythons: ['3.11'], env, onStep: tell });
+    return await ensureVenv({ folder: FOLDER, recipe: RECIPE, explicitPython, pythons: ['3.11'], env, onStep: log });
   } catch (error) {
     if (!(error instanceof MillraceError)) throw error;
-    tell(`${error.code}: ${error.message}`);
+    log(`${error.code}: ${error.message}`);
     process.exit(EXIT.unavailable);
   }
 }
@@ -117,7 +117,7 @@ async function converted({ folder, packages, python }: Venv): Promise<string> {
   if (existsSync(model)) return model;
   const [weights] = readManifest(path.join(RECIPE, 'weights.json'));
   if (!weights) throw new Error('the manifest names no weights');
-  tell('converting the weights');
+  log('converting the weights');
   const unfinished = `${model}.${process.pid}`;
   const args = [path.join(RECIPE, 'convert-weights.py'), path.join(packages, weights.file), unfinished];
   const result = await runCommand(python.executable, args, { env: environment(), timeoutMs: CONVERT_MS });

@@ -35,8 +35,8 @@ beforeAll(() => {
   writeFileSync(at('p.json'), PIPELINE);
   writeFileSync(at('other.json'), PIPELINE.replace('"speak"', '"say"'));
   writeFileSync(at('broken.json'), '{"format": 2}');
-  let looked = 0;
-  const placement = makePlacement(plannerInput(), { objective: 'cost', timeLimitMs: 400, clock: () => looked++ });
+  let ticks = 0;
+  const placement = makePlacement(plannerInput(), { objective: 'cost', timeLimitMs: 400, clock: () => ticks++ });
   writeFileSync(at('placement.json'), JSON.stringify(placement));
 });
 

@@ -14,7 +14,7 @@ const settings = testSettings({ MILLRACE_PIPELINES: '' });
 const temporary = (name: string) => path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), name);
 
 /** What a command writes to stdout, and the exit code that it asks for. */
-async function told(command: () => Promise<void>): Promise<{ out: string; exit: unknown }> {
+async function outputOf(command: () => Promise<void>): Promise<{ out: string; exit: unknown }> {
   let out = '';
   vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
     out += String(text);
@@ -30,7 +30,7 @@ afterEach(() => {
 });
 
 const findings = async (module: string) => {
-  const { out, exit } = await told(() => validate(settings, module, { json: true }));
+  const { out, exit } = await outputOf(() => validate(settings, module, { json: true }));
   return { ...(JSON.parse(out) as { ok: boolean; pipelines: string[]; findings: Finding[] }), exit };
 };
 
@@ -38,7 +38,7 @@ const PIPELINE = "m.pipeline('p', { input: z.object({ q: z.string() }) }, ({ inp
 
 describe('millrace validate', () => {
   it('finds nothing wrong with the catalogue', async () => {
-    const { out, exit } = await told(() => validate(settings, undefined, { json: true }));
+    const { out, exit } = await outputOf(() => validate(settings, undefined, { json: true }));
     expect(JSON.parse(out)).toMatchObject({ ok: true, findings: [] });
     expect(exit).toBe(0);
   });
@@ -86,7 +86,7 @@ describe('millrace validate', () => {
 
   it('writes one line for each finding, and exits with 0 when all are warnings', async () => {
     const module = moduleWith(`export const p = ${PIPELINE} x: 1 }));`);
-    const { out, exit } = await told(() => validate(settings, module, {}));
+    const { out, exit } = await outputOf(() => validate(settings, module, {}));
     expect(out).toBe('p input UNUSED_INPUT nothing reads "q" — read it, or remove it from the input’s schema\n');
     expect(exit).toBe(0);
   });
@@ -98,9 +98,9 @@ describe('millrace validate', () => {
   it('checks a plan from a file', async () => {
     const file = temporary('plan.json');
     writeFileSync(file, JSON.stringify(voiceAssistant.plan));
-    expect(await told(() => validate(settings, undefined, { plan: file }))).toEqual({ out: '', exit: 0 });
+    expect(await outputOf(() => validate(settings, undefined, { plan: file }))).toEqual({ out: '', exit: 0 });
     writeFileSync(file, JSON.stringify({ ...voiceAssistant.plan, deadlineMs: 0 }));
-    const { out, exit } = await told(() => validate(settings, undefined, { plan: file }));
+    const { out, exit } = await outputOf(() => validate(settings, undefined, { plan: file }));
     expect(out).toContain('voice-assistant - INVALID_PIPELINE deadlineMs');
     expect(exit).toBe(1);
     writeFileSync(file, '{');
@@ -110,10 +110,10 @@ describe('millrace validate', () => {
 
 describe('millrace graph', () => {
   it('prints Mermaid, and writes SVG into a file', async () => {
-    const { out } = await told(() => graph(settings, 'voice-assistant', { format: 'mermaid' }));
+    const { out } = await outputOf(() => graph(settings, 'voice-assistant', { format: 'mermaid' }));
     expect(out).toMatch(/^flowchart LR\n/);
     const file = temporary('voice.svg');
-    expect((await told(() => graph(settings, 'voice-assistant', { format: 'svg', out: file }))).out).toBe('');
+    expect((await outputOf(() => graph(settings, 'voice-assistant', { format: 'svg', out: file }))).out).toBe('');
     expect(readFileSync(file, 'utf8')).toMatch(/^<svg xmlns/);
   });
 
@@ -128,14 +128,14 @@ describe('millrace graph', () => {
 
 describe('millrace explain', () => {
   it('prints the plan stage by stage with the pools of the models file', async () => {
-    const { out } = await told(() => explainPipeline(settings, 'voice-assistant', {}));
+    const { out } = await outputOf(() => explainPipeline(settings, 'voice-assistant', {}));
     expect(out).toContain('stage transcribe (transcribe)');
     expect(out).toContain('served by    whisper (triton @cpu0)');
     expect(out).toMatch(/timeout\.attempt +10m +kind default/);
   });
 
   it('prints JSON', async () => {
-    const { out } = await told(() => explainPipeline(settings, 'voice-assistant', { json: true }));
+    const { out } = await outputOf(() => explainPipeline(settings, 'voice-assistant', { json: true }));
     expect(JSON.parse(out)).toMatchObject({ pipeline: 'voice-assistant', stages: [{ id: 'transcribe' }, {}, {}] });
   });
 });

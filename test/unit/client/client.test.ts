@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { ClientError, type ClientEvent, MillraceClient } from '../../../client/index.js';
 import { serverEvents } from '../../../client/sse.js';
 
-interface Asked {
+interface SentRequest {
   readonly url: string;
   readonly headers: Record<string, string>;
   readonly body?: string | FormData;
@@ -10,9 +10,9 @@ interface Asked {
 
 /** A client whose requests are answered in turn; an `Error` is a connection that fails. */
 function answered(...answers: (Response | Error)[]) {
-  const asked: Asked[] = [];
+  const requests: SentRequest[] = [];
   const own = async (url: string, init: RequestInit) => {
-    asked.push({
+    requests.push({
       url,
       headers: init.headers as Record<string, string>,
       ...(init.body && { body: init.body as string }),
@@ -22,7 +22,7 @@ function answered(...answers: (Response | Error)[]) {
     if (answer instanceof Error) throw answer;
     return answer;
   };
-  return { asked, client: new MillraceClient({ baseUrl: 'http://gateway/', fetch: own as typeof fetch }) };
+  return { asked: requests, client: new MillraceClient({ baseUrl: 'http://gateway/', fetch: own as typeof fetch }) };
 }
 
 const json = (body: object, status = 200, headers: Record<string, string> = {}) =>
@@ -42,7 +42,7 @@ const texts = (events: readonly ClientEvent[]) =>
 
 describe('events', () => {
   test('go on behind the last one when the connection is lost, ends early or fails', async () => {
-    const { client, asked } = answered(
+    const { client, asked: requests } = answered(
       sse(event(1) + event(2)),
       down,
       sse(`${event(3)}id: 4-0\nevent: stage.delta\nda`),
@@ -51,7 +51,7 @@ describe('events', () => {
       sse(`${event(4)}${end}`),
     );
     expect(texts(await all(client.events('r')))).toEqual(['1', '2', '3', '4', 'run']);
-    expect(asked.map(({ headers }) => headers['last-event-id'])).toEqual([
+    expect(requests.map(({ headers }) => headers['last-event-id'])).toEqual([
       undefined,
       '2-0',
       '2-0',
@@ -62,9 +62,9 @@ describe('events', () => {
   });
 
   test('begin behind a position, and end where there is nothing more', async () => {
-    const { client, asked } = answered(new Response(null, { status: 204 }));
+    const { client, asked: requests } = answered(new Response(null, { status: 204 }));
     expect(await all(client.events('r', { after: 'end' }))).toEqual([]);
-    expect(asked[0]).toMatchObject({ url: 'http://gateway/v1/runs/r/events', headers: { 'last-event-id': 'end' } });
+    expect(requests[0]).toMatchObject({ url: 'http://gateway/v1/runs/r/events', headers: { 'last-event-id': 'end' } });
   });
 
   test('of a run that is not there are an error', async () => {
@@ -90,14 +90,14 @@ describe('events', () => {
 
 describe('a start', () => {
   test('that finds no gateway is tried again under the same key', async () => {
-    const { client, asked } = answered(
+    const { client, asked: requests } = answered(
       down,
       json({ code: 'ORCHESTRATOR_UNAVAILABLE' }, 503),
       json({ id: 'r', status: 'running' }, 202),
     );
     expect(await client.start('greet', { name: 'Ada' })).toMatchObject({ id: 'r' });
-    expect(new Set(asked.map(({ headers }) => headers['idempotency-key'])).size).toBe(1);
-    expect(asked[0]).toMatchObject({ url: 'http://gateway/v1/pipelines/greet/runs', body: '{"name":"Ada"}' });
+    expect(new Set(requests.map(({ headers }) => headers['idempotency-key'])).size).toBe(1);
+    expect(requests[0]).toMatchObject({ url: 'http://gateway/v1/pipelines/greet/runs', body: '{"name":"Ada"}' });
   });
 
   test('that is refused is not', async () => {
@@ -121,7 +121,7 @@ describe('a start', () => {
   });
 
   test('sends files under their paths, and the rest as one part or by their paths', async () => {
-    const { client, asked } = answered(json({ id: 'r', status: 'running' }, 202));
+    const { client, asked: requests } = answered(json({ id: 'r', status: 'running' }, 202));
     const clip = new Blob(['RIFF']);
     await client.start('p', {
       speech: new File(['RIFF'], 'q.wav'),
@@ -129,7 +129,7 @@ describe('a start', () => {
       speaker: { voice: clip, name: 'Ada', age: 36 },
       language: 'en',
     });
-    const form = asked[0]?.body as FormData;
+    const form = requests[0]?.body as FormData;
     const parts = [...form].map(([name, value]) => [name, value instanceof Blob ? 'a file' : value]);
     expect(Object.fromEntries(parts)).toEqual({
       speech: 'a file',
@@ -140,15 +140,15 @@ describe('a start', () => {
       'speaker.age': '36',
       input: '{"language":"en"}',
     });
-    expect(asked[0]?.headers).not.toHaveProperty('content-type');
+    expect(requests[0]?.headers).not.toHaveProperty('content-type');
   });
 });
 
 describe('run', () => {
   test('is the run that has succeeded, waited for as long as it takes', async () => {
-    const { client, asked } = answered(json({ id: 'r', status: 'running' }, 202), sse(event(1) + end));
+    const { client, asked: requests } = answered(json({ id: 'r', status: 'running' }, 202), sse(event(1) + end));
     expect(await client.run('greet', {})).toEqual({ id: 'r', status: 'succeeded' });
-    expect(asked[0]?.headers.prefer).toBe('wait=50');
+    expect(requests[0]?.headers.prefer).toBe('wait=50');
   });
 
   test('throws the error of one that has failed, with the run', async () => {
@@ -201,17 +201,17 @@ describe('the list of runs', () => {
   const run = (id: string) => ({ id, pipeline: 'ask', status: 'running' });
 
   test('is asked for by page, with what is filtered by', async () => {
-    const { client, asked } = answered(json({ runs: [run('a')], nextCursor: 'c' }), json({ runs: [] }));
+    const { client, asked: requests } = answered(json({ runs: [run('a')], nextCursor: 'c' }), json({ runs: [] }));
     expect(await client.listRuns({ pipeline: 'ask', limit: 1 })).toEqual({ runs: [run('a')], nextCursor: 'c' });
     await client.listRuns();
-    expect(asked.map(({ url }) => url)).toEqual([
+    expect(requests.map(({ url }) => url)).toEqual([
       'http://gateway/v1/runs?pipeline=ask&limit=1',
       'http://gateway/v1/runs',
     ]);
   });
 
   test('is taken to its end, and waits where the gateway has no room', async () => {
-    const { client, asked } = answered(
+    const { client, asked: requests } = answered(
       json({ runs: [run('a')], nextCursor: 'c' }),
       json({ code: 'RATE_LIMITED', detail: 'too often' }, 429, { 'retry-after': '0' }),
       json({ runs: [], nextCursor: 'd' }),
@@ -221,7 +221,12 @@ describe('the list of runs', () => {
       (await all(client.runs({ status: 'running', from: '2026-01-01T00:00:00+01:00' }))).map(({ id }) => id),
     ).toEqual(['a', 'b']);
     const first = 'http://gateway/v1/runs?status=running&from=2026-01-01T00%3A00%3A00%2B01%3A00&limit=100';
-    expect(asked.map(({ url }) => url)).toEqual([first, `${first}&cursor=c`, `${first}&cursor=c`, `${first}&cursor=d`]);
+    expect(requests.map(({ url }) => url)).toEqual([
+      first,
+      `${first}&cursor=c`,
+      `${first}&cursor=c`,
+      `${first}&cursor=d`,
+    ]);
   });
 
   test('fails as it is, where waiting does not help', async () => {

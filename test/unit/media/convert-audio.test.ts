@@ -136,9 +136,9 @@ test('an input conforms to its schema at any depth', async () => {
     picture: null,
     note: value(wide),
   };
-  const asked: string[] = [];
+  const converted: string[] = [];
   const convert = (artifact: Artifact, to: AudioFormat, at: string) => {
-    asked.push(`${at} ${JSON.stringify(to)}`);
+    converted.push(`${at} ${JSON.stringify(to)}`);
     return convertAudio(store, 'acme', artifact, to);
   };
   const conformed = await conformInput(schema, input, convert);
@@ -150,7 +150,7 @@ test('an input conforms to its schema at any depth', async () => {
     clips: [value(right), narrow],
   });
   const wanted = JSON.stringify(format);
-  expect(asked).toEqual([`speech ${wanted}`, `speaker.voice ${wanted}`, `clips.1 ${wanted}`]);
+  expect(converted).toEqual([`speech ${wanted}`, `speaker.voice ${wanted}`, `clips.1 ${wanted}`]);
   expect(schema.safeParse(conformed).success).toBe(true);
   expect(await conformInput(schema, { speech: 5, clips: 'no' }, convert)).toEqual({ speech: 5, clips: 'no' });
 });

@@ -26,8 +26,8 @@ describe('a deployment pins every function', () => {
     ({ input, stage, when, each, run }) => {
       const first = stage('first', add, { n: input.n }, { fallback: [add] }).n;
       stage('second', stated, { n: first });
-      const asked = { model: 'assistant', tools: [lookUp, pipelineTool(inner, { description: 'Adds' })] };
-      stage('asks', agent(asked), { prompt: 'x' });
+      const options = { model: 'assistant', tools: [lookUp, pipelineTool(inner, { description: 'Adds' })] };
+      stage('asks', agent(options), { prompt: 'x' });
       const [inline, child] = (['inline', 'child'] as const).map((as) => run(as, inner, { n: first }, { as }).n);
       const items = each('items', input.list, (n) => stage('item', add, { n }).n);
       const other = when(

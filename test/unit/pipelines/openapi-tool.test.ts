@@ -121,10 +121,10 @@ describe('an operation of an OpenAPI document', () => {
     ['upload', /takes image\/png, not JSON/],
     ['loop', /recursive schema/],
     ['far', /outside the document/],
-  ])('%s is refused', (operation, says) => {
+  ])('%s is refused', (operation, text) => {
     const act = () => of(operation);
     expect(act).toThrow(MillraceError);
-    expect(act).toThrow(says);
+    expect(act).toThrow(text);
     expect(act).toThrow(expect.objectContaining({ code: 'INVALID_PIPELINE' }));
   });
 });

@@ -24,9 +24,9 @@ const large = { memory: { weights: '16GiB' } };
 const profiles = [profileFile('whisper', 'l4', 40, large), profileFile('tts', 'l4', 40, large)];
 
 function placed(bandwidth: string, text = pipeline, tables = profiles) {
-  let looked = 0;
+  let ticks = 0;
   const input = plannerInput({ cluster: cluster(bandwidth), pipelines: [text], profiles: tables, rate: 5, p99Ms: 600 });
-  return makePlacement(input, { objective: 'cost', timeLimitMs: 400, clock: () => looked++ });
+  return makePlacement(input, { objective: 'cost', timeLimitMs: 400, clock: () => ticks++ });
 }
 
 const devicesOf = (placement: ReturnType<typeof placed>) =>

@@ -10,9 +10,9 @@ import { refusal } from './refusal.js';
 const SLOW = { timeout: 120_000 };
 
 /** Time that is counted in looks at the clock: the same plan on any machine. */
-function options(objective: 'cost' | 'rate' = 'cost', looks = 400) {
-  let looked = 0;
-  return { objective, timeLimitMs: looks, clock: () => looked++ };
+function options(objective: 'cost' | 'rate' = 'cost', timeLimit = 400) {
+  let ticks = 0;
+  return { objective, timeLimitMs: timeLimit, clock: () => ticks++ };
 }
 const plan = (input: PlannerInput, objective: 'cost' | 'rate' = 'cost') => makePlacement(input, options(objective));
 
@@ -152,20 +152,20 @@ describe('what cannot be planned', SLOW, () => {
 });
 
 describe('what if', () => {
-  const asked = (question: string) => whatIf(plannerInput(), question);
+  const answerTo = (question: string) => whatIf(plannerInput(), question);
 
   it('adds and removes devices, and changes rate and objective', () => {
     for (const question of ['add 2×A100', 'add 2 a100', 'add 2x a100']) {
       expect(
-        asked(question).inventory.devices.filter(({ kind }) => kind === 'a100'),
+        answerTo(question).inventory.devices.filter(({ kind }) => kind === 'a100'),
         question,
       ).toHaveLength(4);
     }
-    expect(asked('add l4').inventory.devices).toHaveLength(7);
-    expect(asked('without gpu2').inventory.devices.map(({ id }) => id)).toEqual(['gpu1/0', 'gpu1/1']);
-    expect(asked('without gpu1/0').inventory.devices).toHaveLength(5);
-    expect(asked('rate 2x').load.timesMs[9]).toBeCloseTo((plannerInput().load.timesMs[9] ?? 0) / 2);
-    expect(asked('slo 0.6s').objective).toEqual({ p99Ms: 600 });
+    expect(answerTo('add l4').inventory.devices).toHaveLength(7);
+    expect(answerTo('without gpu2').inventory.devices.map(({ id }) => id)).toEqual(['gpu1/0', 'gpu1/1']);
+    expect(answerTo('without gpu1/0').inventory.devices).toHaveLength(5);
+    expect(answerTo('rate 2x').load.timesMs[9]).toBeCloseTo((plannerInput().load.timesMs[9] ?? 0) / 2);
+    expect(answerTo('slo 0.6s').objective).toEqual({ p99Ms: 600 });
   });
 
   it.each([
@@ -174,7 +174,7 @@ describe('what if', () => {
     ['without gpu7/0', /no device or node "gpu7\/0" \(did you mean/],
     ['rate 0x', /ask/],
   ])('refuses "%s"', (question, message) => {
-    const { code, fields } = refusal(() => asked(question));
+    const { code, fields } = refusal(() => answerTo(question));
     expect(code).toBe('INVALID_INPUT');
     expect(fields[0]).toMatch(message);
   });

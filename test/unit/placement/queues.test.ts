@@ -25,8 +25,8 @@ const on = (...devices: string[]) =>
   });
 
 const voice = pipeline('voice', { input: z.object({ speech: audio() }) }, ({ input, stage }) => {
-  const heard = stage('hear', transcribe({ model: 'whisper' }), { audio: input.speech });
-  return { reply: stage('answer', chat({ model: 'assistant' }), { prompt: heard.text }).text };
+  const transcribed = stage('hear', transcribe({ model: 'whisper' }), { audio: input.speech });
+  return { reply: stage('answer', chat({ model: 'assistant' }), { prompt: transcribed.text }).text };
 });
 const KINDS: Record<string, string> = { whisper: 'transcribe', assistant: 'chat' };
 const poolOf = (model: string) => ({

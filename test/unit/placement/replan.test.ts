@@ -6,8 +6,8 @@ import { plannerInput } from './placement-files.js';
 
 /** Time that is counted in looks at the clock: the same plan on any machine. */
 const options = () => {
-  let looked = 0;
-  return { objective: 'cost' as const, timeLimitMs: 400, clock: () => looked++ };
+  let ticks = 0;
+  return { objective: 'cost' as const, timeLimitMs: 400, clock: () => ticks++ };
 };
 const placement = makePlacement(plannerInput(), options());
 const { predicted } = placement;

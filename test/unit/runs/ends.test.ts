@@ -17,13 +17,13 @@ let temporal: FakeTemporal;
 let registry: Registry;
 /** Long polls and describes under way, the most that there were, and how many there have been. */
 const polls = { now: 0, most: 0, all: 0 };
-const looks = { all: 0 };
+const descriptions = { all: 0 };
 
 beforeEach(() => {
   temporal = new FakeTemporal();
   registry = new Registry();
   Object.assign(polls, { now: 0, most: 0, all: 0 });
-  looks.all = 0;
+  descriptions.all = 0;
   const { workflow } = temporal.client;
   const getHandle = workflow.getHandle.bind(workflow);
   workflow.getHandle = ((id: string) => {
@@ -31,7 +31,7 @@ beforeEach(() => {
     return {
       ...handle,
       describe: () => {
-        looks.all++;
+        descriptions.all++;
         return handle.describe();
       },
       result: async () => {
@@ -82,14 +82,14 @@ test('1,500 who wait for one run cost one long poll, and its end is read once by
   await sleep(10);
   expect(polls).toEqual({ now: 1, most: 1, all: 1 });
   temporal.runs.get('greet-1')?.end({ output: { name: 'Ada' }, stages: [] });
-  const told = await Promise.all(all);
-  expect(told[0]?.outcome).toMatchObject({ status: 'succeeded', output: { name: 'Ada' } });
-  expect([polls.all, looks.all]).toEqual([1, 0]);
-  const documents = await Promise.all(told.map((end) => end?.document()));
+  const outcomes = await Promise.all(all);
+  expect(outcomes[0]?.outcome).toMatchObject({ status: 'succeeded', output: { name: 'Ada' } });
+  expect([polls.all, descriptions.all]).toEqual([1, 0]);
+  const documents = await Promise.all(outcomes.map((end) => end?.document()));
   expect(new Set(documents).size).toBe(1);
   expect(documents[0]).toMatchObject({ id: 'greet-1', status: 'succeeded', output: { name: 'Ada' } });
   // The second is the reading of the run that has ended.
-  expect([polls.all, looks.all]).toEqual([2, 1]);
+  expect([polls.all, descriptions.all]).toEqual([2, 1]);
   expect(await gauge('millrace_awaited_runs')).toBe(0);
 });
 
@@ -107,7 +107,7 @@ test('long polls are bounded, and a tenant has three quarters of them; the end o
   temporal.runs.get('greet-b')?.end({ output: {}, stages: [] });
   expect((await bystander)?.outcome.status).toBe('succeeded');
   await sleep(500);
-  expect(looks.all).toBeGreaterThan(20);
+  expect(descriptions.all).toBeGreaterThan(20);
   for (const id of ids) temporal.runs.get(id)?.end({ output: {}, stages: [] });
   const outcomes = (await Promise.all(all)).map((end) => end?.outcome.status);
   expect(new Set(outcomes)).toEqual(new Set(['succeeded']));

@@ -3,12 +3,12 @@ import { expect, it } from 'vitest';
 import { SharedRequests } from '../../../runs/shared-requests.js';
 
 it('looks once at a time for all who ask, and tells nobody what was before they asked', async () => {
-  const looks = new SharedRequests<number>();
+  const requests = new SharedRequests<number>();
   let state = 0;
   let running = 0;
   let most = 0;
   let count = 0;
-  const look = async () => {
+  const request = async () => {
     count += 1;
     running += 1;
     most = Math.max(most, running);
@@ -17,24 +17,24 @@ it('looks once at a time for all who ask, and tells nobody what was before they 
     running -= 1;
     return seen;
   };
-  const first = looks.of('run', look);
+  const first = requests.of('run', request);
   state = 1;
-  const others = Array.from({ length: 100 }, () => looks.of('run', look));
+  const others = Array.from({ length: 100 }, () => requests.of('run', request));
   await sleep(5);
   state = 2;
-  others.push(looks.of('run', look));
+  others.push(requests.of('run', request));
   expect(await first).toBe(0);
   expect(new Set(await Promise.all(others))).toEqual(new Set([2]));
   expect([count, most]).toEqual([2, 1]);
   state = 3;
-  expect(await looks.of('run', look)).toBe(3);
+  expect(await requests.of('run', request)).toBe(3);
 });
 
 it('keeps those with other keys apart, and looks again after a failure', async () => {
-  const looks = new SharedRequests<string>();
-  const failing = looks.of('a', () => Promise.reject(new Error('away')));
-  const after = looks.of('a', async () => 'there');
-  expect(await looks.of('b', async () => 'other')).toBe('other');
+  const requests = new SharedRequests<string>();
+  const failing = requests.of('a', () => Promise.reject(new Error('away')));
+  const after = requests.of('a', async () => 'there');
+  expect(await requests.of('b', async () => 'other')).toBe('other');
   await expect(failing).rejects.toThrow('away');
   expect(await after).toBe('there');
 });

@@ -12,9 +12,9 @@ import { scripted } from '../../support/scripted-model.js';
 
 /** A host whose history is full after some looks. */
 class FullHost extends InProcessHost {
-  looks = 0;
+  checks = 0;
   override full(): boolean {
-    return --this.looks < 0;
+    return --this.checks < 0;
   }
   override race<T>(contenders: Parameters<InProcessHost['race']>[0]): Promise<T> {
     return Promise.race(contenders.map((contender) => contender(this))) as Promise<T>;
@@ -47,9 +47,9 @@ const more = code('more', { input: one, output: one }, async ({ n }) => {
   return { n: n + 1 };
 });
 const next = tool({ name: 'next', description: 'Counts', input: z.object({ n: z.number() }), run: ({ n }) => n + 1 });
-const asked: number[] = [];
+const messageCounts: number[] = [];
 const counter = scripted('counter', ({ messages }) => {
-  asked.push(messages.length);
+  messageCounts.push(messages.length);
   const n = Number(messages.at(-1)?.content ?? 0);
   return n >= 5 ? { text: `${n}` } : { calls: [['next', { n: Number.isNaN(n) ? 0 : n }]] };
 });
@@ -65,10 +65,10 @@ const counting = (name: string, model: string, fallback: readonly string[] = [])
   }) as unknown as Pipeline;
 
 /** Runs to the end in as many histories as it takes, each of `looks` looks; how many it were. */
-async function inHistories(made: Pipeline, looks: number, host: FullHost) {
+async function inHistories(made: Pipeline, checks: number, host: FullHost) {
   let context: RunContext = contextOf(made);
   for (let histories = 1; ; histories++) {
-    host.looks = looks;
+    host.checks = checks;
     const ended = await interpret({}, context, host);
     if (!('carried' in ended)) return { histories, output: ended.output };
     // As it is in the input of the next history.
@@ -79,23 +79,23 @@ async function inHistories(made: Pipeline, looks: number, host: FullHost) {
 
 describe('an agent that goes on in a new history', () => {
   it('asks nothing twice', async () => {
-    asked.length = 0;
+    messageCounts.length = 0;
     const made = counting('counting', counter);
     const runner = new CodeRunner(made);
     const { histories, output } = await inHistories(made, 2, new FullHost({ runner, run: 'r' }));
     expect(histories).toBe(3);
     expect(output).toMatchObject({ text: '5', turns: 6 });
     expect((output.toolCalls as Json[]).length).toBe(5);
-    expect(asked).toEqual([1, 3, 5, 7, 9, 11]);
+    expect(messageCounts).toEqual([1, 3, 5, 7, 9, 11]);
     expect(runner.events.filter((event) => event.endsWith('starts'))).toHaveLength(5);
   });
 
   it('does not go back to what it has fallen back from', async () => {
-    asked.length = 0;
+    messageCounts.length = 0;
     const made = counting('counting-after-loss', lost, [counter]);
     const { output } = await inHistories(made, 2, new FullHost({ runner: new CodeRunner(made), run: 'r' }));
     expect(output).toMatchObject({ text: '5', turns: 6 });
-    expect(asked).toEqual([1, 3, 5, 7, 9, 11]);
+    expect(messageCounts).toEqual([1, 3, 5, 7, 9, 11]);
   });
 
   it('keeps what has ended of a turn in which a person is waited for', async () => {
@@ -106,9 +106,9 @@ describe('an agent that goes on in a new history', () => {
       approval: { timeout: '5m' },
       run: () => 'paid',
     });
-    let asks = 0;
+    let modelCalls = 0;
     const model = scripted('payer', ({ messages }) => {
-      asks += 1;
+      modelCalls += 1;
       return messages.length > 1
         ? { text: 'Done.' }
         : {
@@ -129,17 +129,17 @@ describe('an agent that goes on in a new history', () => {
     const runner = new CodeRunner(made);
     const waits = new Waits();
     const host = new GivingUpHost({ runner, run: 'r', waits });
-    host.looks = 2;
+    host.checks = 2;
     const first = await interpret({}, contextOf(made), host);
     if (!('carried' in first)) throw new Error('it did not stop');
     expect(runner.events.filter((event) => event.includes('next') && event.endsWith('ends'))).toHaveLength(1);
     const nonces = waits.open.map(({ nonce }) => nonce);
     await decideIn(waits, 'answer/turn-1/pay', { approved: true });
-    host.looks = 99;
+    host.checks = 99;
     const carried = JSON.parse(JSON.stringify({ ...first.carried, decided: waits.carried })) as RunContext['carried'];
     const second = await interpret({}, { ...contextOf(made), ...(carried && { carried }) }, host);
     expect(second).toMatchObject({ output: { text: 'Done.', n: 3 } });
-    expect(asks).toBe(2);
+    expect(modelCalls).toBe(2);
     // The wait is the same in both histories.
     expect(Object.keys(waits.carried)).toEqual(nonces);
     expect(runner.events.filter((event) => event.includes('next') && event.endsWith('starts'))).toHaveLength(1);

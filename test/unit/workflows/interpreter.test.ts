@@ -242,9 +242,9 @@ describe('interpret', () => {
       expect(ended.output).toEqual({ decision: { approved: true, by: 'ada' } });
       expect(ended.stages[0]?.decisions).toEqual([{ path, ...decision }]);
       const other = new Waits();
-      const asked = again(signed('refund 500'), other);
+      const second = again(signed('refund 500'), other);
       await decideIn(other, 'sign-off', { approved: false, by: 'bob' });
-      expect((await asked).output, 'of another sum').toEqual({ decision: { approved: false, by: 'bob' } });
+      expect((await second).output, 'of another sum').toEqual({ decision: { approved: false, by: 'bob' } });
     });
 
     it('fails at the deadline when that comes before its own timeout', async () => {

@@ -18,12 +18,12 @@ const loop = pipeline('loop', { input: one, deadline: '10m' }, ({ input, stage, 
 /** A host whose clock and whose history's end the test decides. */
 class ClockHost extends InProcessHost {
   clock = 0;
-  looks = 2;
+  checks = 2;
   override now(): number {
     return this.clock;
   }
   override full(): boolean {
-    return --this.looks < 0;
+    return --this.checks < 0;
   }
   override race<T>(contenders: Parameters<InProcessHost['race']>[0]): Promise<T> {
     return Promise.race(contenders.map((contender) => contender(this))) as Promise<T>;
@@ -38,7 +38,7 @@ describe('a run that goes on in a new history', () => {
     if (!('carried' in first)) throw new Error('the history was not full');
     expect(first.carried.startedAt).toBe(1_000);
     const context: RunContext = { ...contextOf(loop), carried: { ...first.carried, decided: {} } };
-    host.looks = 99;
+    host.checks = 99;
     host.clock = 1_000 + 599_000;
     expect(await interpret({ n: 0 }, context, host)).toMatchObject({ output: { n: 5 } });
     host.clock = 1_000 + 600_001;

@@ -107,8 +107,8 @@ describe('a random plan means what the reference says', () => {
         return runOn(
           (runner) => {
             // Enough looks for the loops around one another to start; more each time, so that the run goes on.
-            let looks = 4 * histories;
-            return changed(inProcess(runner), () => ({ full: () => looks-- <= 0 }));
+            let checks = 4 * histories;
+            return changed(inProcess(runner), () => ({ full: () => checks-- <= 0 }));
           },
           random,
           () => {

@@ -226,13 +226,13 @@ describe('requests', () => {
   );
 
   it('sends through the transport that it is given', async () => {
-    const asked: string[] = [];
+    const urls: string[] = [];
     const transport = async (url: string) => {
-      asked.push(url);
+      urls.push(url);
       return new Response('{}');
     };
     await oipRestConnector({ transport }).connect('https://host/base').fingerprint('m', limit());
-    expect(asked).toEqual(['https://host/base/v2/models/m']);
+    expect(urls).toEqual(['https://host/base/v2/models/m']);
   });
 });
 
@@ -313,7 +313,7 @@ describe('repairs', () => {
       response.writeHead(status).end(body);
     };
   };
-  const asked = () => server.received.map(({ url }) => url.replace('/v2/repository/', ''));
+  const urls = () => server.received.map(({ url }) => url.replace('/v2/repository/', ''));
 
   it('waits while the model unloads, then loads it', async () => {
     let polls = 0;
@@ -322,9 +322,9 @@ describe('repairs', () => {
       response.end(url.endsWith('/index') ? JSON.stringify([{ name: 'm', version: '1', state }]) : '');
     };
     await connect().heal?.('m', limit());
-    expect(asked().at(0)).toBe('models/m/unload');
-    expect(asked().filter((path) => path === 'index').length).toBeGreaterThan(2);
-    expect(asked().at(-1)).toBe('models/m/load');
+    expect(urls().at(0)).toBe('models/m/unload');
+    expect(urls().filter((path) => path === 'index').length).toBeGreaterThan(2);
+    expect(urls().at(-1)).toBe('models/m/load');
   });
 
   it('loads a model that is not loaded, without an index too', async () => {
@@ -333,7 +333,7 @@ describe('repairs', () => {
       '/v2/repository/models/m/load': [200, ''],
     });
     await connect().heal?.('m', limit());
-    expect(asked()).toEqual(['models/m/unload', 'index', 'models/m/load']);
+    expect(urls()).toEqual(['models/m/unload', 'index', 'models/m/load']);
   });
 
   it.each<[string, number, string]>([

@@ -91,10 +91,10 @@ describe('tool calls for an agent', () => {
       /no tool "wether"; there are weather, time/,
       { city: 'Oslo' },
     ],
-  ] as const)('say what is wrong with %s', async (_, call, finish, says, given) => {
+  ] as const)('say what is wrong with %s', async (_, call, finish, message, given) => {
     server.events([...calling(call), chunk({}, finish)]);
     const [wrong] = (await ask()).output.toolCalls as unknown as JsonObject[];
-    expect(wrong).toMatchObject({ id: 'c0', name: call[0], arguments: given, wrong: expect.stringMatching(says) });
+    expect(wrong).toMatchObject({ id: 'c0', name: call[0], arguments: given, wrong: expect.stringMatching(message) });
   });
 
   it('are found in text, and whatever the server says of the end', async () => {

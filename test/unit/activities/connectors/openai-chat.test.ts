@@ -260,11 +260,11 @@ describe('structured output', () => {
     ['is cut', '{"city": "Pa', 'length', 'was cut'],
     ['does not fit', '{"city": 7}', 'stop', 'city: '],
     ['lacks a field', '{}', 'stop', 'city: '],
-  ])('that %s is INVALID_OUTPUT', async (_, text, finish, told) => {
+  ])('that %s is INVALID_OUTPUT', async (_, text, finish, message) => {
     server.events([chunk({ content: text }), chunk({}, finish)]);
     const error = await failure(chat(BOUND));
     expect(error.code).toBe('INVALID_OUTPUT');
-    expect(error.message).toContain(told);
+    expect(error.message).toContain(message);
   });
 });
 

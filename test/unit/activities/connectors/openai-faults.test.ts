@@ -64,9 +64,9 @@ describe('what an error’s status and body mean', () => {
     [{ error: 'told by Ollama' }, 'told by Ollama'],
     [{ detail: [{ loc: ['body', 'input'], msg: 'field required' }] }, 'field required'],
     [{ strange: 'told by nobody' }, 'told by nobody'],
-  ])('%j tells what the matter is', async (body, told) => {
+  ])('%j tells what the matter is', async (body, message) => {
     server.json(400, body);
-    expect((await failure(chat())).message).toContain(told);
+    expect((await failure(chat())).message).toContain(message);
   });
 
   it.each([
@@ -83,8 +83,8 @@ describe('what an error’s status and body mean', () => {
   it('keeps the API key out of an error that a simulated server puts it in', async () => {
     server.json(401, { error: { message: `${'x'.repeat(490)} Incorrect API key provided: ${API_KEY}` } });
     const error = await failure(chat());
-    const told = [error.message, error.stack, JSON.stringify(error), String(error.cause)].join();
-    expect(told).not.toContain('sk-very');
+    const texts = [error.message, error.stack, JSON.stringify(error), String(error.cause)].join();
+    expect(texts).not.toContain('sk-very');
   });
 });
 
@@ -251,13 +251,13 @@ describe('what a simulated server says of its models', () => {
   });
 
   it('changes with the weights, not with how the server was started', async () => {
-    const told = async (meta: object) => {
+    const fingerprintWith = async (meta: object) => {
       server.models = { status: 200, body: { data: [{ id: 'm', meta }] } };
       return fingerprint();
     };
-    const first = await told({ size: 1, n_params: 2, n_ctx: 4_096 });
-    expect(await told({ size: 1, n_params: 2, n_ctx: 8_192 })).toBe(first);
-    expect(await told({ size: 3, n_params: 2, n_ctx: 4_096 })).not.toBe(first);
+    const first = await fingerprintWith({ size: 1, n_params: 2, n_ctx: 4_096 });
+    expect(await fingerprintWith({ size: 1, n_params: 2, n_ctx: 8_192 })).toBe(first);
+    expect(await fingerprintWith({ size: 3, n_params: 2, n_ctx: 4_096 })).not.toBe(first);
   });
 
   it('is that llama.cpp is still loading, for a time', async () => {

@@ -85,18 +85,20 @@ describe('transcribe', () => {
     let part = 0;
     server.answer = (response) =>
       void response.writeHead(200, { 'content-type': 'application/json' }).end(`{"text":" part ${++part}"}`);
-    const told: Json[] = [];
-    const { output, usage } = await transcribe(audioOf(700), { checkpoint: (progress) => void told.push(progress) });
+    const checkpoints: Json[] = [];
+    const { output, usage } = await transcribe(audioOf(700), {
+      checkpoint: (progress) => void checkpoints.push(progress),
+    });
     expect(output.text).toBe('part 1 part 2');
     expect(usage?.audioSeconds).toBe(700);
     const lengths = server.received.map((request) => form(request).samples.length);
     expect(lengths.reduce((a, b) => a + b)).toBe(700 * 16_000);
     expect(Math.max(...lengths)).toBeLessThanOrEqual(600 * 16_000);
-    expect(told).toEqual([
+    expect(checkpoints).toEqual([
       { sample: lengths[0], text: 'part 1' },
       { sample: 700 * 16_000, text: 'part 1 part 2' },
     ]);
-    const resumed = await transcribe(audioOf(700), { resumeFrom: told[0] as Json });
+    const resumed = await transcribe(audioOf(700), { resumeFrom: checkpoints[0] as Json });
     expect(resumed.output.text).toBe('part 1 part 3');
     expect(server.received).toHaveLength(3);
     expect(resumed.usage?.audioSeconds).toBe(700 - (lengths[0] as number) / 16_000);

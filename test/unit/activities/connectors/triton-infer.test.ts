@@ -22,11 +22,11 @@ async function run(
   responses: readonly (readonly Tensor[])[],
   { input = INPUT, options = use.with }: { input?: JsonObject; options?: JsonObject } = {},
 ) {
-  const asked: { inputs: readonly Tensor[]; options: InferOptions }[] = [];
+  const requests: { inputs: readonly Tensor[]; options: InferOptions }[] = [];
   const emitted: unknown[] = [];
   const client = {
     async *responses(_: string, inputs: readonly Tensor[], __: AbortSignal, inferOptions: InferOptions) {
-      asked.push({ inputs, options: inferOptions });
+      requests.push({ inputs, options: inferOptions });
       for (const outputs of responses) yield new Map(outputs.map((output) => [output.name, output]));
     },
   } as unknown as TritonClient;
@@ -36,16 +36,16 @@ async function run(
     emit: (chunk: unknown) => void emitted.push(chunk),
     checkpoint: () => undefined,
   } as never);
-  return { ...reply, asked, emitted };
+  return { ...reply, asked: requests, emitted };
 }
 
 const y = (shape: number[], ...data: number[]) => [toWire('Y', value('INT32', shape, data))];
 
 describe('infer', () => {
   it('sends the inputs, asks for the outputs, and types the parameters', async () => {
-    const { output, asked } = await run([y([2, 1], 5, 6)]);
+    const { output, asked: requests } = await run([y([2, 1], 5, 6)]);
     expect(output).toEqual({ Y: value('INT32', [2, 1], [5, 6]) });
-    const [{ inputs, options } = { inputs: [], options: {} }] = asked;
+    const [{ inputs, options } = { inputs: [], options: {} }] = requests;
     expect(inputs.map(({ name, datatype, shape }) => [name, datatype, shape])).toEqual([
       ['X', 'FP32', [1, 2]],
       ['FLAG', 'BOOL', []],

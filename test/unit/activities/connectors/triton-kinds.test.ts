@@ -66,19 +66,22 @@ const input = (inputs: readonly Tensor[]): Tensor => inputs[0] as Tensor;
 
 describe('transcribe', () => {
   /** Hears the number of whole seconds in each window. */
-  const hear = (inputs: readonly Tensor[]) => [
+  const recognise = (inputs: readonly Tensor[]) => [
     textTensor('TEXT', [1, 1], ` ${Math.round(readFp32(input(inputs)).length / 16_000)} s `),
   ];
 
   it('makes one call of short audio', async () => {
-    const { output, usage, calls } = await run(transcribe, { audio: { ...artifact } }, hear, {
+    const { output, usage, calls } = await run(transcribe, { audio: { ...artifact } }, recognise, {
       samples: new Float32Array(64_000),
     });
     expect({ output, usage, calls }).toEqual({ output: { text: '4 s' }, usage: { audioSeconds: 4 }, calls: 1 });
   });
 
   it('makes no call of no audio', async () => {
-    expect(await run(transcribe, { audio: { ...artifact } }, hear)).toMatchObject({ output: { text: '' }, calls: 0 });
+    expect(await run(transcribe, { audio: { ...artifact } }, recognise)).toMatchObject({
+      output: { text: '' },
+      calls: 0,
+    });
   });
 
   it('leaves out windows without speech', async () => {
@@ -90,14 +93,17 @@ describe('transcribe', () => {
 
   it('checkpoints every window and resumes behind the last one', async () => {
     const samples = new Float32Array(16_000 * 80);
-    const whole = await run(transcribe, {}, hear, { samples });
+    const whole = await run(transcribe, {}, recognise, { samples });
     expect(whole.checkpoints).toHaveLength(3);
     const [first] = whole.checkpoints;
-    const resumed = await run(transcribe, {}, hear, { samples, ...(first !== undefined && { resumeFrom: first }) });
+    const resumed = await run(transcribe, {}, recognise, {
+      samples,
+      ...(first !== undefined && { resumeFrom: first }),
+    });
     expect(resumed).toMatchObject({ output: whole.output, calls: 2, checkpoints: whole.checkpoints.slice(1) });
     expect(resumed.usage?.audioSeconds).toBeLessThan(55.1);
     const last = whole.checkpoints.at(-1) as Json;
-    expect(await run(transcribe, {}, hear, { samples, resumeFrom: last })).toMatchObject({
+    expect(await run(transcribe, {}, recognise, { samples, resumeFrom: last })).toMatchObject({
       output: whole.output,
       calls: 0,
     });
@@ -105,18 +111,21 @@ describe('transcribe', () => {
 
   it('emits the text of every window, as it is joined, and no earlier attempt’s', async () => {
     const samples = new Float32Array(16_000 * 80);
-    const whole = await run(transcribe, {}, hear, { samples });
+    const whole = await run(transcribe, {}, recognise, { samples });
     expect(whole.emitted).toHaveLength(3);
     expect(whole.emitted.join('')).toBe(whole.output.text);
     const [first] = whole.checkpoints;
-    const resumed = await run(transcribe, {}, hear, { samples, ...(first !== undefined && { resumeFrom: first }) });
+    const resumed = await run(transcribe, {}, recognise, {
+      samples,
+      ...(first !== undefined && { resumeFrom: first }),
+    });
     expect(resumed.emitted).toEqual(whole.emitted.slice(1));
   });
 
   it.each<[Json]>([[null], ['text'], [{ sample: 1.5, text: 'x' }], [{ sample: 5 }]])(
     'starts over from progress that is not its own: %j',
     async (resumeFrom) => {
-      const { calls } = await run(transcribe, {}, hear, { samples: new Float32Array(16_000), resumeFrom });
+      const { calls } = await run(transcribe, {}, recognise, { samples: new Float32Array(16_000), resumeFrom });
       expect(calls).toBe(1);
     },
   );
@@ -150,24 +159,24 @@ describe('synthesize', () => {
 
   it('writes all passages as one artifact', async () => {
     const text = `${'word '.repeat(60)}end. ${'word '.repeat(60)}end.`;
-    const heard: string[] = [];
+    const spoken: string[] = [];
     const { output, usage, emitted, written, calls } = await run(synthesize, { text }, (inputs) => {
-      heard.push(readText(input(inputs)));
+      spoken.push(readText(input(inputs)));
       return voice(24_000, 12_000)();
     });
     expect({ output, usage, calls }).toEqual({ output: { audio: artifact }, usage: { audioSeconds: 1 }, calls: 2 });
     expect(written).toEqual([{ samples: new Int16Array(24_000).fill(257), sampleRate: 24_000 }]);
-    expect(heard.join(' ')).toBe(text);
+    expect(spoken.join(' ')).toBe(text);
     expect(emitted).toEqual([12_000, 12_000]);
   });
 
   it('speaks a list of sentences as one text', async () => {
-    const heard: string[] = [];
+    const spoken: string[] = [];
     await run(synthesize, { text: ['One.', 'Two.'] }, (inputs) => {
-      heard.push(readText(input(inputs)));
+      spoken.push(readText(input(inputs)));
       return voice(24_000, 1)();
     });
-    expect(heard).toEqual(['One. Two.']);
+    expect(spoken).toEqual(['One. Two.']);
   });
 
   it('has nothing to say to an empty text', async () => {

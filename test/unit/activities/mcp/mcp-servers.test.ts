@@ -9,7 +9,7 @@ import type { RunContext, StageCall } from '../../../../pipelines/run/index.js';
 import { place } from '../../../../placement/place.js';
 import { runInProcess } from '../../../../workers/hosts/in-process-host.js';
 import { poolOf } from '../../../support/runs.js';
-import { askScript, type Said, scripted } from '../../../support/scripted-model.js';
+import { runScript, type Said, scripted } from '../../../support/scripted-model.js';
 
 const SERVER = 'test/fixtures/mcp-server.mjs';
 const stdio = { command: process.execPath, args: [SERVER], env: { TOKEN: 't0ken' } };
@@ -86,9 +86,9 @@ describe.each([
 
   it('gets what stands in the file, the key of the call, and nothing else of the worker’s environment', async () => {
     process.env.SECRET = 'of the worker';
-    const told = JSON.parse(String(await servers({ s: config() }).call('s', 'about', {}, call))) as JsonObject;
-    expect(told).toMatchObject({ meta: { 'millrace/idempotencyKey': 'run/answer/turn-1/add' }, ...secret });
-    if (config() === stdio) expect(told.home).toBeUndefined();
+    const about = JSON.parse(String(await servers({ s: config() }).call('s', 'about', {}, call))) as JsonObject;
+    expect(about).toMatchObject({ meta: { 'millrace/idempotencyKey': 'run/answer/turn-1/add' }, ...secret });
+    if (config() === stdio) expect(about.home).toBeUndefined();
   });
 
   it('says that a tool has failed', async () => {
@@ -163,23 +163,23 @@ describe('an agent with tools of an MCP server', () => {
   };
   async function run(made: Pipeline) {
     const kinds = new Map(mcpKinds(servers({ notes: stdio })));
-    const asked: string[] = [];
+    const requests: string[] = [];
     const runner = {
       async run(input: JsonObject, request: StageCall, { signal, attempt }: { signal: AbortSignal; attempt: number }) {
         const { model, with: own, tenant, kind, path = '' } = request;
-        asked.push(path);
+        requests.push(path);
         const worker = kinds.get(kind);
         const context = { signal, audio: {} as never, idempotencyKey: path };
         const ended = worker
           ? { output: await worker({ model, with: own, input, tenant }, context) }
-          : await askScript(request, input);
+          : await runScript(request, input);
         return { ...ended, endpoint: '', device: '', attempt, cache: 'off', queueMs: 0, runMs: 0 } as const;
       },
     };
     const placement = place(made.plan, () => poolOf('assistant'), 'test');
     const context: RunContext = { plan: made.plan, tenant: 'default', placement };
     const { output } = await runInProcess({ q: '?' }, context, { runner, run: 'r' });
-    return { output, asked };
+    return { output, asked: requests };
   }
 
   it('asks for them once, and calls them by the server’s names', async () => {
@@ -193,7 +193,7 @@ describe('an agent with tools of an MCP server', () => {
       { calls: [['n_notes_find', { wrod: 'mill' }]] },
       { text: 'Found.' },
     ] as const;
-    const { output, asked } = await run(made('mcp-notes', { server: 'notes', prefix: 'n_' }, turns));
+    const { output, asked: requests } = await run(made('mcp-notes', { server: 'notes', prefix: 'n_' }, turns));
     expect(output).toMatchObject({
       text: 'Found.',
       toolCalls: [
@@ -202,7 +202,7 @@ describe('an agent with tools of an MCP server', () => {
         { name: 'n_notes_find', end: 'wrong' },
       ],
     });
-    expect(asked.filter((path) => path.includes('tools'))).toEqual(['answer/tools/notes']);
+    expect(requests.filter((path) => path.includes('tools'))).toEqual(['answer/tools/notes']);
   });
 
   it('fails when two tools have one name, and when the server lacks one that is named', async () => {

@@ -53,9 +53,9 @@ describe('a pool none of whose endpoints can be reached', () => {
     made.backend('a').failing = 'BACKEND_UNAVAILABLE';
     await call(made);
     await vi.advanceTimersByTimeAsync(60_000);
-    const asked = made.backend('a').log.length;
+    const calls = made.backend('a').log.length;
     await vi.advanceTimersByTimeAsync(60_000);
-    expect(made.backend('a').log.length).toBe(asked);
+    expect(made.backend('a').log.length).toBe(calls);
     await call(made);
     expect(invoked(made, 'a')).toBe(2);
   });

@@ -151,11 +151,11 @@ describe('the record of a run', () => {
 
 describe('a stage of a pool', () => {
   it('tells once that it waits for a server that is away, and not at all where it takes something else at once', async () => {
-    const told: unknown[] = [];
-    const tell =
+    const published: unknown[] = [];
+    const publish =
       (type: string) =>
       async (...about: unknown[]) =>
-        void told.push([type, ...about]);
+        void published.push([type, ...about]);
     const { runner } = runnerOf(
       async () => {
         throw new MillraceError('BACKEND_UNAVAILABLE', 'refused', { unsent: true });
@@ -163,10 +163,10 @@ describe('a stage of a pool', () => {
       {
         events: {
           attempt: (_run, _call, _attempt, again) => {
-            if (!again) told.push(['started']);
+            if (!again) published.push(['started']);
             return {
-              ...{ hasText: false, delta: () => undefined, finished: tell('finished') },
-              ...{ failed: tell('failed'), waitingFor: tell('waiting for') },
+              ...{ hasText: false, delta: () => undefined, finished: publish('finished') },
+              ...{ failed: publish('failed'), waitingFor: publish('waiting for') },
             };
           },
         },
@@ -177,10 +177,10 @@ describe('a stage of a pool', () => {
       await expect(runner.run(prompt, stage, attempt({ tried }))).rejects.toMatchObject({ details: { unsent: true } });
       tried = { waits: i, waitedMs: i * 100 };
     }
-    expect(told).toEqual([['started'], ['waiting for', 'assistant', 'BACKEND_UNAVAILABLE', 'refused']]);
-    told.length = 0;
+    expect(published).toEqual([['started'], ['waiting for', 'assistant', 'BACKEND_UNAVAILABLE', 'refused']]);
+    published.length = 0;
     await expect(runner.run(prompt, { ...stage, patienceMs: 0 }, attempt())).rejects.toThrow();
-    expect(told.map((each) => (each as string[]).slice(0, 2))).toEqual([
+    expect(published.map((each) => (each as string[]).slice(0, 2))).toEqual([
       ['started'],
       ['failed', 'BACKEND_UNAVAILABLE'],
     ]);

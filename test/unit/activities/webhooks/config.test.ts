@@ -84,15 +84,16 @@ describe('the webhooks of a tenant', () => {
   it('are its endpoints for the pipeline, and the URL of the request', async () => {
     const endpoints = { billing: { url }, audit: { url, pipelines: ['other'] } };
     const { config } = await open({ acme: { secrets: [first], endpoints } });
-    const told = (pipeline: string, webhook?: string) => webhookTargets(config, { tenant: 'acme', pipeline, webhook });
-    expect(told('listen')).toEqual([{ endpoint: 'billing' }]);
-    expect(told('other', url)).toEqual([{ endpoint: 'billing' }, { endpoint: 'audit' }, { url }]);
+    const targetsOf = (pipeline: string, webhook?: string) =>
+      webhookTargets(config, { tenant: 'acme', pipeline, webhook });
+    expect(targetsOf('listen')).toEqual([{ endpoint: 'billing' }]);
+    expect(targetsOf('other', url)).toEqual([{ endpoint: 'billing' }, { endpoint: 'audit' }, { url }]);
     const refusal = (code: string) =>
       expect.objectContaining({
         code,
         details: expect.objectContaining({ fields: [expect.objectContaining({ field: 'webhook' })] }),
       });
-    expect(() => told('listen', 'http://example.com/')).toThrow(refusal('WEBHOOK_REFUSED'));
+    expect(() => targetsOf('listen', 'http://example.com/')).toThrow(refusal('WEBHOOK_REFUSED'));
     const without = () => webhookTargets(config, { tenant: 'other', pipeline: 'listen', webhook: url });
     expect(without).toThrow(refusal('INVALID_INPUT'));
     expect(webhookTargets(config, { tenant: 'other', pipeline: 'listen' })).toEqual([]);

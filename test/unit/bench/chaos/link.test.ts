@@ -29,33 +29,33 @@ function client() {
   socket.on('data', (chunk) => {
     said.text += chunk.toString();
   });
-  return { socket, heard: () => said.text };
+  return { socket, received: () => said.text };
 }
 
 it('passes what is said, both ways', async () => {
-  const { socket, heard } = client();
+  const { socket, received } = client();
   socket.write('hello');
-  await expect.poll(heard).toBe('hello');
+  await expect.poll(received).toBe('hello');
 });
 
 it('is silent while it is cut, and gives everything afterwards, also to those who came meanwhile', async () => {
   const before = client();
   before.socket.write('a');
-  await expect.poll(before.heard).toBe('a');
+  await expect.poll(before.received).toBe('a');
   link.cut('silent');
   before.socket.write('b');
   const meanwhile = client();
   meanwhile.socket.write('c');
   await sleep(100); // nothing tells that nothing comes
-  expect([before.heard(), meanwhile.heard()]).toEqual(['a', '']);
+  expect([before.received(), meanwhile.received()]).toEqual(['a', '']);
   link.mend();
-  await expect.poll(() => [before.heard(), meanwhile.heard()]).toEqual(['ab', 'c']);
+  await expect.poll(() => [before.received(), meanwhile.received()]).toEqual(['ab', 'c']);
 });
 
 it('resets and refuses while it is cut off, and lets in again', async () => {
   const before = client();
   before.socket.write('a');
-  await expect.poll(before.heard).toBe('a');
+  await expect.poll(before.received).toBe('a');
   link.cut('refused');
   await expect.poll(() => before.socket.closed).toBe(true);
   const meanwhile = client();
@@ -63,5 +63,5 @@ it('resets and refuses while it is cut off, and lets in again', async () => {
   link.mend();
   const after = client();
   after.socket.write('b');
-  await expect.poll(after.heard).toBe('b');
+  await expect.poll(after.received).toBe('b');
 });

@@ -70,29 +70,29 @@ describe('the proxy in front of an HTTP/1.1 server', () => {
   });
 
   it('resets a refused call before the server has it whole', async () => {
-    const heard: string[] = [];
+    const received: string[] = [];
     const faults = new Script({ kind: 'refuse' });
     const { port } = await behindProxy(
-      echo((body) => heard.push(body)),
+      echo((body) => received.push(body)),
       'http1',
       faults,
     );
     expect(await post(port, 'x')).toBe('ECONNRESET');
     expect(await post(port, 'y')).toBe('heard y');
-    expect(heard).toEqual(['y']);
+    expect(received).toEqual(['y']);
     expect(faults.struck).toBe(1);
   });
 
   it('resets a cut call in the middle of its answer', async () => {
-    const heard: string[] = [];
+    const received: string[] = [];
     const faults = new Script({ kind: 'cut' });
     const { port } = await behindProxy(
-      echo((body) => heard.push(body)),
+      echo((body) => received.push(body)),
       'http1',
       faults,
     );
     expect(await post(port, 'x'.repeat(1_000))).toBe('ECONNRESET');
-    expect(heard).toHaveLength(1);
+    expect(received).toHaveLength(1);
     expect(faults.struck).toBe(1);
   });
 

@@ -24,7 +24,7 @@ interface Operation {
 test('every route of the document but those it declares public needs a key', async () => {
   const { paths } = await theDocument();
   const open: string[] = [];
-  let asked = 0;
+  let requests = 0;
   for (const [path, methods] of Object.entries(paths)) {
     for (const [method, { security, requestBody }] of Object.entries(methods)) {
       const name = `${method.toUpperCase()} ${path}`;
@@ -33,7 +33,7 @@ test('every route of the document but those it declares public needs a key', asy
       const ask = (headers: Record<string, string>) =>
         gateway.app.inject({
           method: method.toUpperCase() as 'GET',
-          remoteAddress: `10.0.${Math.floor(asked / 250)}.${asked++ % 250}`, // an address may show few wrong keys
+          remoteAddress: `10.0.${Math.floor(requests / 250)}.${requests++ % 250}`, // an address may show few wrong keys
           url: path.replaceAll(/\{\w+\}/g, 'listen'),
           headers: { ...headers, ...(type !== undefined && { 'content-type': type.replace('*', 'wav') }) },
           ...(type !== undefined && { payload: '{}' }),

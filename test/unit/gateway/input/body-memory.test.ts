@@ -116,8 +116,8 @@ describe('bodies in memory', () => {
 
   it('are never larger than a tenant’s share', async () => {
     await serve({ maxTenantBodyMemoryBytes: 100_000 });
-    const asked = await post('/mcp', json, 700_000, some);
-    expect(await asked.answer()).toEqual([413, 'BODY_TOO_LARGE']);
+    const response = await post('/mcp', json, 700_000, some);
+    expect(await response.answer()).toEqual([413, 'BODY_TOO_LARGE']);
   });
 
   it('are not those of files, which stream into the store', async () => {
@@ -151,8 +151,8 @@ describe('bodies in memory', () => {
 test('a key that may not run pipelines is refused before its body is there', async () => {
   await serve();
   for (const [url, type] of DOORS) {
-    const asked = await post(url, type, 700_000, Buffer.alloc(0), measurer.secret);
-    expect(await asked.answer()).toEqual([403, 'FORBIDDEN']);
+    const response = await post(url, type, 700_000, Buffer.alloc(0), measurer.secret);
+    expect(await response.answer()).toEqual([403, 'FORBIDDEN']);
   }
 });
 

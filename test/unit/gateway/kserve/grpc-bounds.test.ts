@@ -77,10 +77,10 @@ async function call(
   const stream = opened(from, method, sent, apiKey);
   if (ends) stream.end();
   const [headers] = (await once(stream, 'response')) as [http2.IncomingHttpHeaders];
-  const told =
+  const status =
     headers['grpc-status'] === undefined ? ((await once(stream, 'trailers')) as (typeof headers)[])[0] : headers;
   stream.close();
-  return [Number(told?.['grpc-status']), told?.['millrace-code']];
+  return [Number(status?.['grpc-status']), status?.['millrace-code']];
 }
 
 /** A field of protobuf with a length. */

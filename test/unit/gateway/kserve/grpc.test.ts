@@ -57,7 +57,7 @@ const refusal = async (method: string, request: object, metadata?: Metadata): Pr
   );
 
 const { raw: text, ...textHeader } = textTensor('text', [1], 'hello');
-const say = { model_name: 'speaks', id: '7', inputs: [textHeader], raw_input_contents: [text] };
+const speakRequest = { model_name: 'speaks', id: '7', inputs: [textHeader], raw_input_contents: [text] };
 
 describe('what is there', () => {
   it('is told of the server and the models', async () => {
@@ -93,7 +93,7 @@ describe('what is there', () => {
 
 describe('ModelInfer', () => {
   it('answers with bytes beside the tensors, and the request’s id', async () => {
-    const answer = await call<Answer>('ModelInfer', say);
+    const answer = await call<Answer>('ModelInfer', speakRequest);
     expect(answer.id).toBe('7');
     expect(answer.parameters).toMatchObject({ run: { string_param: expect.stringMatching(/^speaks-/) } });
     expect(gateway.temporal.only().options.args[0]).toEqual({ text: 'hello' });
@@ -124,12 +124,24 @@ describe('ModelInfer', () => {
   });
 
   test.each<[string, object, string]>([
-    ['an unknown tensor', { ...say, inputs: [{ ...textHeader, name: 'nope' }] }, 'input tensor nope'],
-    ['a wrong datatype', { ...say, inputs: [{ ...textHeader, datatype: 'FP32' }] }, 'text: FP32 instead of BYTES'],
-    ['a negative shape', { ...say, inputs: [{ ...textHeader, shape: [-1] }] }, 'text: [-1] is not a shape'],
-    ['bytes that end early', { ...say, raw_input_contents: [text.subarray(0, 6)] }, 'text: element 0 extends beyond'],
-    ['bytes that belong to nothing', { ...say, raw_input_contents: [text, text] }, 'raw_input_contents has 2 entries'],
-    ['no data at all', { ...say, raw_input_contents: [] }, 'text: 0 elements for shape [1]'],
+    ['an unknown tensor', { ...speakRequest, inputs: [{ ...textHeader, name: 'nope' }] }, 'input tensor nope'],
+    [
+      'a wrong datatype',
+      { ...speakRequest, inputs: [{ ...textHeader, datatype: 'FP32' }] },
+      'text: FP32 instead of BYTES',
+    ],
+    ['a negative shape', { ...speakRequest, inputs: [{ ...textHeader, shape: [-1] }] }, 'text: [-1] is not a shape'],
+    [
+      'bytes that end early',
+      { ...speakRequest, raw_input_contents: [text.subarray(0, 6)] },
+      'text: element 0 extends beyond',
+    ],
+    [
+      'bytes that belong to nothing',
+      { ...speakRequest, raw_input_contents: [text, text] },
+      'raw_input_contents has 2 entries',
+    ],
+    ['no data at all', { ...speakRequest, raw_input_contents: [] }, 'text: 0 elements for shape [1]'],
   ])('refuses %s and says which', async (_, request, message) => {
     const error = await refusal('ModelInfer', request);
     expect([error.code, error.details]).toEqual([status.INVALID_ARGUMENT, expect.stringContaining(message)]);
@@ -139,13 +151,13 @@ describe('ModelInfer', () => {
 
   it('tells a failed run by its own code', async () => {
     gateway.temporal.onStart = (run) => run.end(failure('BACKEND_OVERLOADED', 'no room', {}));
-    const error = await refusal('ModelInfer', say);
+    const error = await refusal('ModelInfer', speakRequest);
     expect([error.code, error.details]).toEqual([status.UNAVAILABLE, 'no room']);
   });
 
   it('tells nothing of an error inside, which is in the log', async () => {
     gateway.temporal.outage = new Error('at /secret/path');
-    const error = await refusal('ModelInfer', say);
+    const error = await refusal('ModelInfer', speakRequest);
     expect([error.code, error.details.includes('secret')]).toEqual([status.INTERNAL, false]);
   });
 
@@ -156,7 +168,7 @@ describe('ModelInfer', () => {
     await serve({ authenticator });
     const wrong = new Metadata();
     wrong.set('authorization', 'Bearer nobody');
-    expect((await refusal('ModelInfer', say, wrong)).code).toBe(status.UNAUTHENTICATED);
+    expect((await refusal('ModelInfer', speakRequest, wrong)).code).toBe(status.UNAUTHENTICATED);
     expect(await call('ServerLive', {})).toEqual({ live: true });
   });
 });
@@ -174,8 +186,8 @@ describe('ModelStreamInfer', () => {
     });
 
   it('answers each request; one that fails ends no other', async () => {
-    const wrong = { ...say, id: '8', model_name: 'nobody' };
-    const responses = await collect([say, wrong, { ...say, id: '9' }]);
+    const wrong = { ...speakRequest, id: '8', model_name: 'nobody' };
+    const responses = await collect([speakRequest, wrong, { ...speakRequest, id: '9' }]);
     const byId = Object.fromEntries(responses.map((each) => [each.infer_response.id, each]));
     expect(Object.keys(byId)).toEqual(['7', '8', '9']);
     expect(byId[8]?.error_message).toContain('nobody');
@@ -188,16 +200,16 @@ describe('ModelStreamInfer', () => {
     const delta = (text: string, attempt: number, path = 'reply'): RunEvent => ({
       ...{ type: 'stage.delta', stage: path, path, text, attempt },
     });
-    const told = [delta('He', 1), delta('Hel', 2), delta('unseen', 1, 'other'), delta('lo', 2)];
+    const events = [delta('He', 1), delta('Hel', 2), delta('unseen', 1, 'other'), delta('lo', 2)];
     await serve({
       events: {
         async *follow() {
-          for (const [i, event] of told.entries()) yield { id: `${i}-0`, event, json: JSON.stringify(event) };
+          for (const [i, event] of events.entries()) yield { id: `${i}-0`, event, json: JSON.stringify(event) };
         },
       },
     });
     gateway.temporal.onStart = (run) => run.end({ output: { reply: 'Hello', asked: 'a' }, stages: [] });
-    const responses = await collect([{ ...say, parameters: { deltas: { bool_param: true } } }]);
+    const responses = await collect([{ ...speakRequest, parameters: { deltas: { bool_param: true } } }]);
     const texts = responses.map(({ infer_response }) => {
       const [first] = tensorsOf(infer_response as never).values();
       return [first?.name, first && fromWire(first).data[0], infer_response.parameters.attempt ?? 'whole'];

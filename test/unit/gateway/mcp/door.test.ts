@@ -45,12 +45,12 @@ const initialize = (protocolVersion: string) => ({
 describe('the MCP door', () => {
   it('negotiates the protocol’s version and gives a session', async () => {
     const { url } = await start();
-    for (const [asked, given] of [
+    for (const [requested, given] of [
       ['2025-11-25', '2025-11-25'],
       ['2025-03-26', '2025-03-26'],
       ['1999-01-01', '2025-11-25'],
     ] as const) {
-      const { result } = await ask(url, 'initialize', initialize(asked));
+      const { result } = await ask(url, 'initialize', initialize(requested));
       expect(result).toMatchObject({
         protocolVersion: given,
         serverInfo: { name: 'millrace' },

@@ -256,11 +256,11 @@ describe('a stream', () => {
       .trimEnd()
       .split('\n\n')
       .map((block) => block.replace(/^data: /, ''));
-  const told = (body: string) =>
+  const parsedChunks = (body: string) =>
     chunksOf(body)
       .filter((text) => text !== '[DONE]')
       .map((text) => JSON.parse(text) as { choices: { delta: { content?: string } }[]; error?: { code: string } });
-  const textOf = (body: string) => told(body).map(({ choices = [] }) => choices[0]?.delta.content ?? '');
+  const textOf = (body: string) => parsedChunks(body).map(({ choices = [] }) => choices[0]?.delta.content ?? '');
 
   test('gives the text as it comes, the reason, the usage and the end', async () => {
     events = [started, delta('So'), { ...delta('never'), stage: 'other' } as RunEvent, delta('. Now.')];
@@ -268,7 +268,7 @@ describe('a stream', () => {
     const { body, headers } = await post({ model: 'chat', stream: true, stream_options: { include_usage: true } });
     expect(headers['content-type']).toBe('text/event-stream');
     expect(textOf(body)).toEqual(['So', '. Now.', '', '']);
-    expect(told(body)).toMatchObject([
+    expect(parsedChunks(body)).toMatchObject([
       {
         object: 'chat.completion.chunk',
         choices: [{ delta: { role: 'assistant' }, finish_reason: null }],
@@ -291,7 +291,7 @@ describe('a stream', () => {
   test('breaks off when the next attempt gives another text', async () => {
     events = [started, delta('So'), { ...started, attempt: 2 }, delta('No')];
     const { body } = await post({ model: 'chat', stream: true });
-    expect(told(body).at(-1)).toMatchObject({ error: { type: 'server_error', code: 'BACKEND_ERROR' } });
+    expect(parsedChunks(body).at(-1)).toMatchObject({ error: { type: 'server_error', code: 'BACKEND_ERROR' } });
     expect(body).not.toContain('[DONE]');
     expect(gateway.temporal.sent).toEqual([['cancel']]);
   });
@@ -301,14 +301,14 @@ describe('a stream', () => {
     gateway.temporal.onStart = (run) => run.end(failure('IDLE_TIMEOUT', 'it fell silent', { stages: [] }));
     const { body, statusCode } = await post({ model: 'chat', stream: true });
     expect(statusCode).toBe(200);
-    expect(told(body).at(-1)).toMatchObject({ error: { message: 'it fell silent', code: 'IDLE_TIMEOUT' } });
+    expect(parsedChunks(body).at(-1)).toMatchObject({ error: { message: 'it fell silent', code: 'IDLE_TIMEOUT' } });
   });
 
   test('tells tool calls at its end', async () => {
     answers({ text: '', finish: 'tools', toolCalls: [{ id: 'c1', name: 'look', arguments: {} }] });
     const { body } = await post({ model: 'chat', stream: true });
     const call = { index: 0, id: 'c1', type: 'function', function: { name: 'look', arguments: '{}' } };
-    expect(told(body)).toMatchObject([
+    expect(parsedChunks(body)).toMatchObject([
       { choices: [{ delta: { role: 'assistant', tool_calls: [call] } }] },
       { choices: [{ finish_reason: 'tool_calls' }] },
     ]);

@@ -20,9 +20,9 @@ const question = z.object({ question: z.string() });
 
 /** What an agent has made, under the name that calls to make usually have, and the other way round. */
 const swapped = pipeline('swapped', { input: chatInput }, ({ input, stage }) => {
-  const asked = stage('ask', converse({ model: 'assistant' }), input);
+  const requested = stage('ask', converse({ model: 'assistant' }), input);
   const made = stage('act', acts, { prompt: 'Look.' });
-  return { text: asked.text, toolCalls: made.toolCalls, log: asked.toolCalls };
+  return { text: requested.text, toolCalls: made.toolCalls, log: requested.toolCalls };
 });
 /** Calls that come by way of the author's own code. */
 const filtered = pipeline('filtered', { input: question }, ({ input, stage }) => {

@@ -110,8 +110,8 @@ describe('embeddings', () => {
         [0.5, 0.5],
       ],
     });
-    const asked = { model: 'embed', input: ['a', 'b'], encoding_format: 'base64' };
-    const { data } = (await post('embeddings', asked)).json<{ data: { index: number; embedding: string }[] }>();
+    const body = { model: 'embed', input: ['a', 'b'], encoding_format: 'base64' };
+    const { data } = (await post('embeddings', body)).json<{ data: { index: number; embedding: string }[] }>();
     const bytes = Buffer.from(data[1]?.embedding ?? '', 'base64');
     expect([bytes.readFloatLE(0), bytes.readFloatLE(4)]).toEqual([0.5, 0.5]);
     expect(inputGiven()).toEqual({ texts: ['a', 'b'] });
@@ -194,7 +194,7 @@ describe('a transcription', () => {
 });
 
 describe('speech', () => {
-  const asked = { model: 'speak', input: 'So.', voice: 'default' };
+  const speakBody = { model: 'speak', input: 'So.', voice: 'default' };
   const wav = wavFile({ sampleRate: 24_000, seconds: 1 });
   beforeEach(async () => {
     const artifact = await gateway.deps.artifacts.put('default', pieces(wav, 10_000), inspectorOf('audio'));
@@ -202,16 +202,20 @@ describe('speech', () => {
   });
 
   test('as WAV, and as its samples', async () => {
-    const whole = await post('audio/speech', { ...asked, response_format: 'wav' });
+    const whole = await post('audio/speech', { ...speakBody, response_format: 'wav' });
     expect(whole.headers).toMatchObject({ 'content-type': 'audio/wav', 'content-length': String(wav.length) });
     expect(whole.rawPayload.equals(wav)).toBe(true);
-    const samples = await post('audio/speech', { ...asked, response_format: 'pcm' });
+    const samples = await post('audio/speech', { ...speakBody, response_format: 'pcm' });
     expect(samples.headers['content-type']).toBe('audio/pcm');
     expect(samples.rawPayload.equals(wav.subarray(44))).toBe(true);
   });
 
   test('as events', async () => {
-    const { body, headers } = await post('audio/speech', { ...asked, response_format: 'wav', stream_format: 'sse' });
+    const { body, headers } = await post('audio/speech', {
+      ...speakBody,
+      response_format: 'wav',
+      stream_format: 'sse',
+    });
     expect(headers['content-type']).toBe('text/event-stream');
     const events = [...body.matchAll(/^data: (.*)$/gm)].map(([, data = '']) => JSON.parse(data) as SpeechEvent);
     expect(events.at(-1)).toEqual({
@@ -230,7 +234,7 @@ describe('speech', () => {
       {},
       { pipelines: [speakModel] as unknown as Pipeline[], placementOf: () => ({}), ffmpeg: '/nowhere/ffmpeg' },
     );
-    const refused = await bare.app.inject({ method: 'POST', url: '/v1/audio/speech', payload: asked });
+    const refused = await bare.app.inject({ method: 'POST', url: '/v1/audio/speech', payload: speakBody });
     expect(refused.statusCode).toBe(400);
     expect(refused.json()).toMatchObject({ error: { param: 'response_format', code: 'CONVERSION_UNAVAILABLE' } });
     expect(bare.temporal.runs.size).toBe(0);
@@ -244,10 +248,10 @@ describe('speech', () => {
       [{ voice: 'onyx', response_format: 'wav' }, 'voice'],
     ] as const;
     for (const [wrong, param] of refusals) {
-      const refused = await post('audio/speech', { ...asked, ...wrong });
+      const refused = await post('audio/speech', { ...speakBody, ...wrong });
       expect([refused.statusCode, refused.json().error.param]).toEqual([400, param]);
     }
-    expect((await post('audio/speech', { ...asked, model: 'chat' })).statusCode).toBe(404);
+    expect((await post('audio/speech', { ...speakBody, model: 'chat' })).statusCode).toBe(404);
   });
 });
 

@@ -59,22 +59,22 @@ test.each([
 });
 
 test('one look is told to all who ask within a second, with what is missing', async () => {
-  let looks = 0;
+  let checks = 0;
   const check = async () => {
-    looks++;
+    checks++;
     throw new MillraceError('BACKEND_UNAVAILABLE', 'no worker polls');
   };
   await start({ readiness: { temporal: { critical: true, check: works }, workers: { critical: false, check } } });
-  const asked = await Promise.all(Array.from({ length: 200 }, () => send('GET', '/readyz')));
+  const responses = await Promise.all(Array.from({ length: 200 }, () => send('GET', '/readyz')));
   expect((await send('GET', '/v2/health/ready')).statusCode).toBe(200);
-  expect(looks).toBe(1);
-  expect(asked[0]?.json()).toMatchObject({
+  expect(checks).toBe(1);
+  expect(responses[0]?.json()).toMatchObject({
     status: 'degraded',
     degraded: [{ part: 'workers', message: 'no worker polls' }],
   });
   await new Promise((resolve) => setTimeout(resolve, 1_050));
   await send('GET', '/readyz');
-  expect(looks).toBe(2);
+  expect(checks).toBe(2);
 });
 
 test('a part that hangs is not ready, and a stranger’s message is not shown', async () => {

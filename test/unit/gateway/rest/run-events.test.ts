@@ -60,18 +60,18 @@ describe('the events of a run', () => {
   });
 
   test('are followed from behind Last-Event-ID; behind the last there is nothing, 204', async () => {
-    const asked: (string | undefined)[] = [];
+    const positions: (string | undefined)[] = [];
     const { run } = await serve(async function* (_, after) {
-      asked.push(after);
+      positions.push(after);
       yield* [];
     });
     endWith();
     await allEvents(await events(run, { 'last-event-id': '17-3' }));
     await allEvents(await events(run, { 'last-event-id': '' }));
-    expect(asked).toEqual(['17-3', undefined]);
+    expect(positions).toEqual(['17-3', undefined]);
     const over = await events(run, { 'last-event-id': 'end' });
     expect([over.status, await over.text()]).toEqual([204, '']);
-    expect(asked).toHaveLength(2);
+    expect(positions).toHaveLength(2);
   });
 
   test.each(['17', 'end ', '1-2-3', '-', '17-x', '99999999999999999999-0'])(

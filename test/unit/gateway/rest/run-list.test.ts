@@ -6,20 +6,20 @@ import type { ListRequest, RunList } from '../../../../runs/list/index.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
 
 /** A list that keeps what it is asked for. */
-class Asked implements RunList {
+class RecordedList implements RunList {
   readonly all: [caller: Caller, request: ListRequest][] = [];
   answer: RunPage = { runs: [] };
 
-  async page(...asked: [Caller, ListRequest]): Promise<RunPage> {
-    this.all.push(asked);
+  async page(...request: [Caller, ListRequest]): Promise<RunPage> {
+    this.all.push(request);
     return this.answer;
   }
 }
 
 let gateway: TestGateway;
-let list: Asked;
+let list: RecordedList;
 beforeEach(async () => {
-  list = new Asked();
+  list = new RecordedList();
   gateway = await testGateway({}, { list });
 });
 afterEach(() => gateway.close());

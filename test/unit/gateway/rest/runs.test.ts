@@ -73,8 +73,10 @@ describe('a run is started', () => {
   });
 
   test('of a pipeline whose description is longer than what Temporal takes', async () => {
-    const told = pipeline('told', { description: '語'.repeat(10_000), input: z.object({}) }, () => ({ said: 'yes' }));
-    const other = await testGateway({}, { pipelines: [told] });
+    const described = pipeline('told', { description: '語'.repeat(10_000), input: z.object({}) }, () => ({
+      said: 'yes',
+    }));
+    const other = await testGateway({}, { pipelines: [described] });
     const started = await other.app.inject({ method: 'POST', url: '/v1/pipelines/told/runs', payload: {} });
     expect(started.statusCode).toBe(202);
     const details = String(other.temporal.only().options.staticDetails);

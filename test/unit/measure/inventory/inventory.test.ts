@@ -130,12 +130,12 @@ describe('millrace inventory', () => {
     vi.spyOn(process.stdout, 'write').mockReturnValue(true);
     const out = path.join(folder, 'cluster.yaml');
     await writeInventory(settings, { ...common, out });
-    const told = notes.mock.calls.map(([text]) => String(text)).join('');
+    const output = notes.mock.calls.map(([text]) => String(text)).join('');
     vi.restoreAllMocks();
     const { devices, endpoints } = readInventory(readFileSync(out, 'utf8'));
     expect(devices).toEqual([expect.objectContaining({ id: 'here/0', kind: 'cpu' })]);
     expect(endpoints).toEqual([]);
-    expect(told).toContain('assistant at http://127.0.0.1:9/v1 is left out');
+    expect(output).toContain('assistant at http://127.0.0.1:9/v1 is left out');
   });
 
   it.each([

@@ -19,13 +19,13 @@ interface Server {
 function connectors(servers: Readonly<Record<string, Server>>): ReadonlyMap<string, Connector> {
   const connect = (endpoint: string) => {
     const { fails, counts } = servers[endpoint] ?? {};
-    const looks = [...(counts ?? [])];
+    const samples = [...(counts ?? [])];
     return {
       endpoint,
       probe: async () => {
         if (fails) throw new MillraceError(fails, 'as told');
       },
-      ...(counts && { work: async () => looks.shift() }),
+      ...(counts && { work: async () => samples.shift() }),
       close: () => undefined,
     };
   };
@@ -136,7 +136,7 @@ describe('the runs of a window', () => {
     ...more,
   });
   /** Temporal with runs that took 100, 200, … ms, whose stage tables are these in turn; the last run’s result is gone. */
-  function client(tables: readonly (readonly StageRecord[])[], asked: string[] = []): Client {
+  function client(tables: readonly (readonly StageRecord[])[], queries: string[] = []): Client {
     const runs = tables.map((_, i) => ({
       ...{ workflowId: `${i}`, runId: 'r', type: 'voice', startTime: new Date(0) },
       closeTime: new Date(100 * (i + 1)),
@@ -144,7 +144,7 @@ describe('the runs of a window', () => {
     return {
       workflow: {
         count: async (query: string) => {
-          asked.push(query);
+          queries.push(query);
           return { count: query.includes('StartTime') ? 7 : query.includes('Completed"') ? 4 : 5 };
         },
         async *list() {
@@ -163,14 +163,14 @@ describe('the runs of a window', () => {
   const options = { pipelines: ['voice'], taskQueue: 'blue', since: new Date('2026-01-01T00:00:00Z') };
 
   it('are counted by Temporal, and their times and stage tables read', async () => {
-    const asked: string[] = [];
+    const queries: string[] = [];
     const tables = [
       [row({}), row({ stage: 'speak', model: 'tts', runMs: 20 })],
       [row({ runMs: 70 }), row({ cache: 'hit', stage: 'speak', model: 'tts', runMs: 1 })],
       [row({ status: 'skipped' })],
       [],
     ];
-    expect(await measureRuns(client(tables, asked), options)).toEqual({
+    expect(await measureRuns(client(tables, queries), options)).toEqual({
       started: { voice: 7 },
       completed: 4,
       failed: 1,
@@ -179,7 +179,7 @@ describe('the runs of a window', () => {
       models: { whisper: { calls: 2, meanMs: 60 }, tts: { calls: 1, meanMs: 20 } },
     });
     // Runs of another deployment in the namespace are none of this one's.
-    expect(asked.every((query) => query.includes('TaskQueue = "blue"'))).toBe(true);
-    expect(asked.some((query) => query.endsWith('StartTime >= "2026-01-01T00:00:00.000Z"'))).toBe(true);
+    expect(queries.every((query) => query.includes('TaskQueue = "blue"'))).toBe(true);
+    expect(queries.some((query) => query.endsWith('StartTime >= "2026-01-01T00:00:00.000Z"'))).toBe(true);
   });
 });

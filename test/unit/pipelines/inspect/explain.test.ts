@@ -25,8 +25,8 @@ describe('an explanation', () => {
       execution: ['queued', 'general default'],
       hedge: [{ percentile: 95 }, 'author'],
     });
-    const [heard] = explain(voiceAssistant as never, SEGMENTS, () => placed).stages;
-    const attempt = heard?.policy.find(({ option }) => option === 'timeout.attempt');
+    const [transcribed] = explain(voiceAssistant as never, SEGMENTS, () => placed).stages;
+    const attempt = transcribed?.policy.find(({ option }) => option === 'timeout.attempt');
     expect(attempt).toEqual({ option: 'timeout.attempt', value: 600_000, from: 'kind default' });
   });
 

@@ -50,10 +50,10 @@ describe('a plan from a file', () => {
     ['an id twice', 'first', /twice/, put('second', 'id', 'first')],
     ['reserves beyond the deadline', '-', /reserves of 700000/, put('answer', 'reserveMs', 700_000)],
     ['no stages', '-', /stages/, put('', 'stages', undefined)],
-  ])('with %s is refused, naming the step', (_, step, says, change) => {
+  ])('with %s is refused, naming the step', (_, step, text, change) => {
     const found = planFindings(changed(change));
     expect(found.length).toBeGreaterThan(0);
-    const hit = found.find(({ message }) => says.test(message));
+    const hit = found.find(({ message }) => text.test(message));
     expect(hit, JSON.stringify(found)).toMatchObject({
       stage: step,
       code: 'INVALID_PIPELINE',

@@ -103,11 +103,11 @@ const TOOLS: readonly (readonly [mistake: string, field: string, says: RegExp, d
 ];
 
 describe('a tool with mistakes', () => {
-  it.each(TOOLS)('%s', (_, field, says, definition) => {
+  it.each(TOOLS)('%s', (_, field, text, definition) => {
     const { code, message, details } = refusal(definition);
     expect(code).toBe('INVALID_PIPELINE');
     expect(details.fields?.[0]?.field).toBe(field);
-    expect(message).toMatch(says);
+    expect(message).toMatch(text);
   });
 
   it('and two different functions of one name are refused', () => {

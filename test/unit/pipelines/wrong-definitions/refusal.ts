@@ -53,11 +53,11 @@ export function refusal(act: () => unknown): MillraceError {
 /** A test for each: refused while it is defined, by the name of its stage. */
 export function refuses(what: string, cases: readonly Case[]): void {
   describe(`a definition with mistakes in ${what}`, () => {
-    it.each(cases)('%s', (_, field, says, definition) => {
+    it.each(cases)('%s', (_, field, text, definition) => {
       const { code, message, details } = refusal(definition);
       expect(code).toBe('INVALID_PIPELINE');
       expect(details.fields?.[0]?.field).toBe(field);
-      expect(message).toMatch(says);
+      expect(message).toMatch(text);
       expect(details.pipeline).toMatch(/^(p|Voice|other)$/);
     });
   });

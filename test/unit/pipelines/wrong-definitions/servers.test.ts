@@ -105,11 +105,11 @@ const MISPLACED: readonly Misplaced[] = [
 ];
 
 describe('a definition that the servers cannot carry out', () => {
-  it.each(MISPLACED)('%s', (_, field, says, make) => {
+  it.each(MISPLACED)('%s', (_, field, text, make) => {
     const [expected, { plan }] = make();
     const { code, message, details } = refusal(() => place(plan, (model) => POOLS[model], 'queue'));
     expect(code).toBe(expected);
     expect(details.fields?.[0]?.field).toBe(field);
-    expect(message).toMatch(says);
+    expect(message).toMatch(text);
   });
 });

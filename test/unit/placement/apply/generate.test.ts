@@ -103,12 +103,12 @@ describe('vLLM', () => {
   });
 
   it('refuses tools unless it is told how they are called, which the operator is told', () => {
-    const told = (toolParsers: Record<string, string>) =>
+    const notesFor = (toolParsers: Record<string, string>) =>
       generate(placement, inventory, { ...options, toolParsers }).notes.filter((note) =>
         note.includes('--tool-parser'),
       );
-    expect(told({})).toEqual([expect.stringMatching(/^assistant: /)]);
-    expect(told({ assistant: 'hermes' })).toEqual([]);
+    expect(notesFor({})).toEqual([expect.stringMatching(/^assistant: /)]);
+    expect(notesFor({ assistant: 'hermes' })).toEqual([]);
   });
 
   it('gets no argument that its parser does not have', () => {

@@ -52,9 +52,9 @@ describe('statistics', () => {
 
   test('are asked for once a second while runs come, and nobody waits; after a pause the first one does', async () => {
     let now = 0;
-    let asked = 0;
+    let queries = 0;
     const backlog = new Backlog(
-      async () => waiting(++asked),
+      async () => waiting(++queries),
       logger,
       () => now,
     );
@@ -67,7 +67,7 @@ describe('statistics', () => {
     expect(await backlog.waitMs(queue, 3)).toBe(2_000);
     now = 60_000;
     expect(await backlog.waitMs(queue, 3)).toBe(3_000);
-    expect(asked).toBe(3);
+    expect(queries).toBe(3);
   });
 
   test('that cannot be had shed nothing, and old ones do not count', async () => {

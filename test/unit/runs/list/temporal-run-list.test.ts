@@ -28,7 +28,7 @@ type Page = Error | { rows?: object[]; next?: string };
 
 /** Temporal's visibility, which answers with pages in turn. */
 function visibilityOf(secret: (() => Promise<Buffer>) | undefined, ...pages: Page[]) {
-  const asked: { query: string; pageSize: number; nextPageToken?: Uint8Array }[] = [];
+  const queries: { query: string; pageSize: number; nextPageToken?: Uint8Array }[] = [];
   const client = {
     options: {
       namespace: 'default',
@@ -37,8 +37,8 @@ function visibilityOf(secret: (() => Promise<Buffer>) | undefined, ...pages: Pag
     withDeadline: async <T>(_: number, work: () => Promise<T>) => await work(),
     workflow: {
       workflowService: {
-        listWorkflowExecutions: async (question: (typeof asked)[number]) => {
-          asked.push(question);
+        listWorkflowExecutions: async (question: (typeof queries)[number]) => {
+          queries.push(question);
           const page = pages.shift() ?? {};
           if (page instanceof Error) throw page;
           return { executions: page.rows ?? [], nextPageToken: Buffer.from(page.next ?? '') };
@@ -47,7 +47,7 @@ function visibilityOf(secret: (() => Promise<Buffer>) | undefined, ...pages: Pag
     },
   } as unknown as Client;
   const uiUrl = (id: string, run?: string) => `http://ui/${id}/${run}`;
-  return { asked, list: new TemporalRunList({ temporal: client, uiUrl, ...(secret && { secret }) }) };
+  return { asked: queries, list: new TemporalRunList({ temporal: client, uiUrl, ...(secret && { secret }) }) };
 }
 const visibility = (...pages: Page[]) => visibilityOf(undefined, ...pages);
 
@@ -100,20 +100,20 @@ test('every end that Temporal knows is one of a run', async () => {
 test('what is not the caller’s, or no run, is left out whatever Temporal answers', async () => {
   const rows = [row('ask-1', 1, { tenant: 'other' }), row('tell-1', 1, { pipeline: 'tell' }), row('ask-2', 1)];
   const foreign = { ...row('ask-3', 1), memo: null };
-  const { list, asked } = visibility({ rows: [...rows, foreign] });
+  const { list, asked: queries } = visibility({ rows: [...rows, foreign] });
   const { runs } = await list.page({ ...acme, key: { id: 'k', pipelines: ['ask'] } }, all);
   expect(runs.map(({ id }) => id)).toEqual(['ask-2']);
-  expect(asked[0]?.query).toContain("MillraceTenant = 'acme'");
-  expect(asked[0]?.query).toContain("MillracePipeline IN ('ask')");
+  expect(queries[0]?.query).toContain("MillraceTenant = 'acme'");
+  expect(queries[0]?.query).toContain("MillracePipeline IN ('ask')");
 });
 
 test.each([
   ['of which none is asked for', { pipelines: ['ask'] }, { pipeline: 'tell' }],
   ['that can be none', { pipelines: ["x' OR 'a' = 'a"] }, {}],
 ])('a key for pipelines %s gets an empty list, and Temporal no question', async (_, key, filters) => {
-  const { list, asked } = visibility({ rows: [row('tell-1', 1)] });
+  const { list, asked: queries } = visibility({ rows: [row('tell-1', 1)] });
   expect(await list.page({ ...acme, key: { id: 'k', ...key } }, { filters, limit: 20 })).toEqual({ runs: [] });
-  expect(asked).toEqual([]);
+  expect(queries).toEqual([]);
 });
 
 describe('a cursor', () => {
@@ -121,14 +121,14 @@ describe('a cursor', () => {
   const filters = { pipeline: 'ask' };
 
   test('goes on where the page has ended, whatever the number of rows', async () => {
-    const { list, asked } = paged();
+    const { list, asked: queries } = paged();
     const { nextCursor } = await list.page(acme, { filters, limit: 2 });
     expect(await list.page(acme, { filters, limit: 50, cursor: nextCursor as string })).toEqual({ runs: [] });
-    expect(asked.map(({ pageSize, nextPageToken }) => [pageSize, nextPageToken && String(nextPageToken)])).toEqual([
+    expect(queries.map(({ pageSize, nextPageToken }) => [pageSize, nextPageToken && String(nextPageToken)])).toEqual([
       [2, undefined],
       [50, 'place'],
     ]);
-    expect(new Set(asked.map(({ query }) => query)).size).toBe(1);
+    expect(new Set(queries.map(({ query }) => query)).size).toBe(1);
   });
 
   const other = (cursor: string) => Buffer.from(cursor, 'base64url');
@@ -150,11 +150,11 @@ describe('a cursor', () => {
     ],
     ['of nothing but a place', acme, filters, () => Buffer.from('{"RunID":"x"}').toString('base64url')],
   ])('%s is refused, and Temporal does not see it', async (_, caller, wanted, change) => {
-    const { list, asked } = paged();
+    const { list, asked: queries } = paged();
     const { nextCursor = '' } = await list.page(acme, { filters, limit: 2 });
     const refused = list.page(caller, { filters: wanted, limit: 2, cursor: change(nextCursor) });
     await expect(refused).rejects.toMatchObject({ code: 'INVALID_INPUT', details: { fields: [{ field: 'cursor' }] } });
-    expect(asked).toHaveLength(1);
+    expect(queries).toHaveLength(1);
   });
 
   test('of another gateway holds where both have the secret, and not elsewhere', async () => {
@@ -166,12 +166,12 @@ describe('a cursor', () => {
 });
 
 test('a tenant that asks too often is told so; others are not', async () => {
-  const { list, asked } = visibility();
+  const { list, asked: queries } = visibility();
   const answers = await Promise.allSettled(Array.from({ length: 30 }, () => list.page(acme, all)));
   const refused = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason] : []));
   expect(refused).toHaveLength(20);
   expect(refused[0]).toMatchObject({ code: 'RATE_LIMITED', details: { retryAfterMs: expect.any(Number) } });
-  expect(asked).toHaveLength(10);
+  expect(queries).toHaveLength(10);
   expect(await list.page({ tenant: 'other' }, all)).toEqual({ runs: [] });
 });
 

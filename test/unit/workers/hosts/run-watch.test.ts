@@ -11,7 +11,7 @@ afterEach(() => {
 
 /** Temporal's client as far as a watch needs it, of which each look is answered by `answer`. */
 function clientOf(answer: () => Promise<unknown>) {
-  const seen = { looks: 0, deadlines: [] as number[] };
+  const seen = { checks: 0, deadlines: [] as number[] };
   const client = {
     withDeadline: (deadline: number, work: () => Promise<unknown>) => {
       seen.deadlines.push(deadline - Date.now());
@@ -20,7 +20,7 @@ function clientOf(answer: () => Promise<unknown>) {
     workflow: {
       getHandle: () => ({
         describe: () => {
-          seen.looks += 1;
+          seen.checks += 1;
           return answer();
         },
       }),
@@ -29,7 +29,10 @@ function clientOf(answer: () => Promise<unknown>) {
   return { client, seen };
 }
 const running = async () => ({ status: { name: 'RUNNING' }, raw: {} });
-const asked = async () => ({ status: { name: 'RUNNING' }, raw: { workflowExtendedInfo: { cancelRequested: true } } });
+const cancelled = async () => ({
+  status: { name: 'RUNNING' },
+  raw: { workflowExtendedInfo: { cancelRequested: true } },
+});
 
 describe('the watch of a run', () => {
   it('is one for all its segments, each look with a limit', async () => {
@@ -39,38 +42,38 @@ describe('the watch of a run', () => {
     expect(seen).toEqual({ looks: 3, deadlines: [1_000, 1_000, 1_000] });
     for (const watch of watches.slice(1)) watch.stop();
     await vi.advanceTimersByTimeAsync(500);
-    expect(seen.looks).toBe(4);
+    expect(seen.checks).toBe(4);
     watches[0]?.stop();
     await vi.advanceTimersByTimeAsync(5_000);
-    expect(seen.looks).toBe(4);
+    expect(seen.checks).toBe(4);
     expect(vi.getTimerCount()).toBe(0);
   });
 
   it('tells every segment once, and begins again for one that comes later', async () => {
-    const { client, seen } = clientOf(asked);
-    const told: string[] = [];
-    watchRun(client, 'w', 'r', () => told.push('a'));
-    watchRun(client, 'w', 'r', () => told.push('b'));
-    watchRun(client, 'w', 'r', () => told.push('stopped')).stop();
+    const { client, seen } = clientOf(cancelled);
+    const called: string[] = [];
+    watchRun(client, 'w', 'r', () => called.push('a'));
+    watchRun(client, 'w', 'r', () => called.push('b'));
+    watchRun(client, 'w', 'r', () => called.push('stopped')).stop();
     await vi.advanceTimersByTimeAsync(5_000);
-    expect(told).toEqual(['a', 'b']);
-    watchRun(client, 'w', 'r', () => told.push('c'));
+    expect(called).toEqual(['a', 'b']);
+    watchRun(client, 'w', 'r', () => called.push('c'));
     await vi.advanceTimersByTimeAsync(500);
-    expect(told).toEqual(['a', 'b', 'c']);
-    expect(seen.looks).toBe(2);
+    expect(called).toEqual(['a', 'b', 'c']);
+    expect(seen.checks).toBe(2);
   });
 
   it('looks again while Temporal is away', async () => {
     let away = true;
     const { client } = clientOf(async () => {
       if (away) throw new Error('away');
-      return asked();
+      return cancelled();
     });
-    const told: string[] = [];
-    watchRun(client, 'w', 'r', () => told.push('a'));
+    const called: string[] = [];
+    watchRun(client, 'w', 'r', () => called.push('a'));
     await vi.advanceTimersByTimeAsync(2_000);
     away = false;
     await vi.advanceTimersByTimeAsync(500);
-    expect(told).toEqual(['a']);
+    expect(called).toEqual(['a']);
   });
 });

@@ -13,7 +13,7 @@ const begun = (home: string, line: string) => mkdirSync(path.join(home, 'redis',
 /** A machine with these servers; `told` is what it says of changes. */
 function machine(home: string) {
   const versions = new Map<string, string>();
-  const told: string[] = [];
+  const changes: string[] = [];
   const install = (name: string, version: string) => {
     const server = script(path.join(home, name), 'redis-server', 'true');
     versions.set(server, version);
@@ -25,14 +25,14 @@ function machine(home: string) {
       onPath: async () => onPath,
       installed: async () => installed,
       versionOf: async (server) => versions.get(server),
-      onChange: (what) => told.push(what),
+      onChange: (what) => changes.push(what),
     });
-  return { install, choose, told, versions };
+  return { install, choose, told: changes, versions };
 }
 
 it('a server that appears on PATH does not take the place of the one that has the data', async () => {
   const home = newHome();
-  const { install, choose, told } = machine(home);
+  const { install, choose, told: changes } = machine(home);
   const first = await choose(undefined);
   expect(first).toMatchObject({ version: '8.2.3', line: '8.2', why: expect.stringContaining('installed package') });
   const second = await choose(install('system', '8.0.0'));
@@ -42,35 +42,35 @@ it('a server that appears on PATH does not take the place of the one that has th
     line: '8.2',
     why: expect.stringMatching(/as the last time/),
   });
-  expect(told).toEqual([]);
+  expect(changes).toEqual([]);
 });
 
 it('one that is gone, or is another version by now, is replaced aloud, and the data stays where it is', async () => {
   const home = newHome();
-  const { install, choose, told, versions } = machine(home);
+  const { install, choose, told: changes, versions } = machine(home);
   const system = install('system', '8.0.0');
   expect(await choose(system)).toMatchObject({ line: '8.0', why: expect.stringContaining('PATH') });
   begun(home, '8.0');
   versions.set(system.server, '8.1.0');
   expect(await choose({ ...system, version: '8.1.0' })).toMatchObject({ version: '8.1.0', line: '8.0' });
-  expect(told.pop()).toMatch(/changed from 8\.0\.0 to 8\.1\.0.*8\.1\.0.*redis\/8\.0/);
+  expect(changes.pop()).toMatch(/changed from 8\.0\.0 to 8\.1\.0.*8\.1\.0.*redis\/8\.0/);
   rmSync(system.server);
   expect(await choose(undefined)).toMatchObject({ version: '8.2.3', line: '8.0' });
-  expect(told.pop()).toMatch(/no longer exists.*8\.2\.3.*redis\/8\.0/);
+  expect(changes.pop()).toMatch(/no longer exists.*8\.2\.3.*redis\/8\.0/);
   expect(chosenRedis(home)).toMatchObject({ version: '8.2.3', line: '8.0' });
 });
 
 it('data from before a server was recorded stays in use: by a server that can read it, not by the first on PATH', async () => {
   const home = newHome();
   for (const line of ['7.4', '8.2']) begun(home, line);
-  const { install, choose, told } = machine(home);
+  const { install, choose, told: changes } = machine(home);
   expect(await choose(install('system', '8.0.0'))).toMatchObject({
     version: '8.2.3',
     line: '8.2',
     why: expect.stringContaining('8.0.0 on PATH is older than the data'),
   });
-  expect(told.shift()).toMatch(/data of Redis 7\.4 exists as well/);
-  expect(told.shift()).toMatch(/redis\/8\.2/);
+  expect(changes.shift()).toMatch(/data of Redis 7\.4 exists as well/);
+  expect(changes.shift()).toMatch(/redis\/8\.2/);
 });
 
 it('a server that cannot read the data is not started beside it', async () => {
@@ -89,10 +89,10 @@ it('a server that cannot read the data is not started beside it', async () => {
 
 it('what was used before and is installed again is no change', async () => {
   const home = newHome();
-  const { choose, told, install } = machine(home);
+  const { choose, told: changes, install } = machine(home);
   const { server } = await choose(undefined);
   begun(home, '8.2');
   rmSync(server);
   expect(await choose(undefined, install('venv', '8.2.3'))).toMatchObject({ server, line: '8.2' });
-  expect(told).toEqual([]);
+  expect(changes).toEqual([]);
 });
