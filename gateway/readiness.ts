@@ -40,7 +40,7 @@ export class Readiness {
 
   now(): Promise<ReadinessDocument> {
     if (this.#found && performance.now() - this.#found.endedAt < FRESH_MS) return this.#found.document;
-    const found = { document: look(this.#parts), endedAt: Number.POSITIVE_INFINITY };
+    const found = { document: checkAll(this.#parts), endedAt: Number.POSITIVE_INFINITY };
     void found.document.then(() => {
       found.endedAt = performance.now();
     });
@@ -50,7 +50,7 @@ export class Readiness {
 }
 
 /** Never rejects. */
-async function look(parts: Readonly<Record<string, ReadinessCheck>>): Promise<ReadinessDocument> {
+async function checkAll(parts: Readonly<Record<string, ReadinessCheck>>): Promise<ReadinessDocument> {
   const entries = Object.entries(parts).map(async ([name, part]) => [name, await run(part)] as const);
   const all = await Promise.all(entries);
   const failed = all.filter(([, { status }]) => status === 'failed');

@@ -7,7 +7,7 @@ import type { Logger } from '../telemetry/logger.js';
  * of file system events, because a mounted secret or configuration is replaced through a symbolic link, for which the
  * kernel sends no event.
  */
-const LOOK_MS = 1_000;
+const POLL_MS = 1_000;
 
 /**
  * The current content of a file. If it becomes unreadable the last content stays in effect, and the error is logged.
@@ -33,7 +33,7 @@ export class WatchedFile<T> {
     // Taken before reading, so that a change in between is detected by the next poll.
     this.#seen = stampOf(file);
     this.#current = read(file);
-    this.#timer = setInterval(() => this.#check(), LOOK_MS);
+    this.#timer = setInterval(() => this.#check(), POLL_MS);
     this.#timer.unref();
   }
 

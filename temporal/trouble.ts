@@ -19,7 +19,7 @@ import { probe, SILENT } from './probe.js';
  * Timeout of one response, in milliseconds: it takes milliseconds, with a TLS handshake across an ocean less than a
  * second.
  */
-const ASK_MS = 3_000;
+const PROBE_MS = 3_000;
 
 /**
  * Determines why a Temporal server is unreachable, with connections of its own and within twice three seconds: the SDK
@@ -29,7 +29,7 @@ const ASK_MS = 3_000;
 export async function troubleOf(server: TemporalServer): Promise<Trouble | undefined> {
   const { apiKey, tls } = reachOptions(server);
   const place = placeOf(server);
-  const ended = await probe({ ...place, apiKey, tls: tls ? nodeOptions(tls, place.host) : undefined }, ASK_MS);
+  const ended = await probe({ ...place, apiKey, tls: tls ? nodeOptions(tls, place.host) : undefined }, PROBE_MS);
   const client: Client = {
     host: place.host,
     ownAuthority: tls !== false && tls.serverRootCACertificate !== undefined,
@@ -57,11 +57,11 @@ async function ofPlain(place: Place): Promise<Trouble> {
     : { cause: 'it accepts connections but does not respond like a gRPC server' };
 }
 
-const speaksPlain = async (place: Place): Promise<boolean> => (await probe(place, ASK_MS)).at === 'answer';
+const speaksPlain = async (place: Place): Promise<boolean> => (await probe(place, PROBE_MS)).at === 'answer';
 
 /** Whether a handshake starts; which certificates are used does not matter. */
 async function speaksTls(place: Place): Promise<boolean> {
-  const ended = await probe({ ...place, tls: { rejectUnauthorized: false } }, ASK_MS);
+  const ended = await probe({ ...place, tls: { rejectUnauthorized: false } }, PROBE_MS);
   return ended.at === 'answer' || ended.at === 'session' || /ALERT/.test(ended.error.code ?? '');
 }
 

@@ -13,7 +13,7 @@ import { pollersOf } from '../temporal/pollers.js';
  * A run that waits for a version requests it at least this often, in milliseconds; versions without a request for
  * longer are not waited for.
  */
-const ASKED_MS = 180_000;
+const REQUESTED_MS = 180_000;
 /** Limit of versions that are recorded. */
 const MOST_NAMES = 100;
 
@@ -56,7 +56,7 @@ export async function missingCode(
   redis?: Redis,
 ): Promise<readonly string[]> {
   const waited = redis
-    ?.zrangebyscore(missingKey(at.namespace, at.taskQueue), Date.now() - ASKED_MS, '+inf')
+    ?.zrangebyscore(missingKey(at.namespace, at.taskQueue), Date.now() - REQUESTED_MS, '+inf')
     .catch(() => []);
   // Functions of the same build share its queue.
   const queries = new Map<string, Promise<string | undefined>>();

@@ -13,7 +13,7 @@ import { HEARTBEAT_THROTTLE_MS } from './heartbeat.js';
 import type { Settings } from './settings.js';
 
 /** Interval of checks whether a device has room, in milliseconds: a small fraction of any model's call. */
-const LOOK_MS = 20;
+const POLL_MS = 20;
 /** These workers run no workflows, but the tuner requires all four suppliers. */
 const NONE = { type: 'fixed-size', numSlots: 1 } as const;
 
@@ -93,7 +93,7 @@ export function slotsFor(room: () => number): CustomSlotSupplier<never> {
         signal.throwIfAborted();
         const permit = take();
         if (permit) return permit;
-        await sleep(LOOK_MS);
+        await sleep(POLL_MS);
       }
     },
     tryReserveSlot: take,

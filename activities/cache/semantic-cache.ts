@@ -100,7 +100,7 @@ export class SemanticCache {
   }
 
   /**
-   * The answer to `request.key`, from the cache or from `ask`, which is called at most once and whose errors are
+   * The answer to `request.key`, from the cache or from `produce`, which is called at most once and whose errors are
    * rethrown. Throws the signal's reason if that aborts during the lookup. Cached answers that are not `valid` are
    * ignored and overwritten.
    */

@@ -7,7 +7,7 @@ import type { Endpoint } from './endpoint.js';
  * Interval between two readings of servers' statistics: long enough for some batches, short compared with a queue that
  * builds up.
  */
-const LOOK_MS = 500;
+const POLL_MS = 500;
 /** Longest wait for a server's statistics, which normally take a millisecond. */
 const ANSWER_MS = 2_000;
 
@@ -48,7 +48,7 @@ export class Device {
   async watch(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await Promise.all(this.#all.map((placed) => this.#check(placed, signal)));
-      await sleep(LOOK_MS, undefined, { signal, ref: false }).catch(() => undefined);
+      await sleep(POLL_MS, undefined, { signal, ref: false }).catch(() => undefined);
     }
   }
 

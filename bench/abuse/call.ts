@@ -32,13 +32,13 @@ export function open(
     'x-api-key': secret,
   });
   const answer = new Promise<string>((resolve) => {
-    const look = (headers: http2.IncomingHttpHeaders) => {
+    const onHeaders = (headers: http2.IncomingHttpHeaders) => {
       const status = headers['grpc-status'];
       const code = headers['millrace-code'];
       if (status !== undefined) resolve(`grpc ${String(status)}${typeof code === 'string' ? ` ${code}` : ''}`);
     };
-    stream.on('response', look);
-    stream.on('trailers', look);
+    stream.on('response', onHeaders);
+    stream.on('trailers', onHeaders);
     stream.on('error', () => undefined).resume();
     stream.once('close', () => resolve('grpc closed'));
   });

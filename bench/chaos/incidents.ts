@@ -27,7 +27,7 @@ export function planIncidents(
   return planned.map((name, i) => ({ name, after: Math.floor((i + random.next()) * share) }));
 }
 
-const LOOK_MS = 50;
+const POLL_MS = 50;
 /** Triton loads its models within some ten seconds; a shared machine takes several times that. */
 const READY_MS = 120_000;
 
@@ -54,7 +54,7 @@ export class Incidents {
    */
   async run(started: () => number): Promise<void> {
     for (const planned of this.#plan) {
-      while (started() < planned.after) await sleep(LOOK_MS);
+      while (started() < planned.after) await sleep(POLL_MS);
       const incident = this.#incidents.get(planned.name);
       if (incident === undefined) throw new Error(`there is no incident ${planned.name}`);
       await whole(planned.name, incident);
@@ -75,6 +75,6 @@ async function whole(name: string, { mayHappen }: Incident): Promise<void> {
   const until = Date.now() + READY_MS;
   while (!mayHappen()) {
     if (Date.now() > until) throw new Error(`${name}: a required part did not recover within ${READY_MS} ms`);
-    await sleep(LOOK_MS);
+    await sleep(POLL_MS);
   }
 }

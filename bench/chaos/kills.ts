@@ -9,7 +9,7 @@ export const PARTS = ['triton', 'llm', 'redis'] as const;
 
 /** Delay until a killed process is restarted, unless it restarts by itself: a service manager's usual pause. */
 const PAUSE_MS = 1_000;
-const LOOK_MS = 50;
+const POLL_MS = 50;
 
 const partOf = (name: string) => status(settings).parts.find((part) => part.name === name);
 
@@ -23,7 +23,7 @@ export const killPart = (name: (typeof PARTS)[number]): Incident => ({
     if (pid === undefined) throw new Error(`${name} does not run`);
     process.kill(pid, 'SIGKILL');
     // Until the supervisor has noticed, its record still reports a healthy part.
-    while (partOf(name)?.pid === pid) await sleep(LOOK_MS);
+    while (partOf(name)?.pid === pid) await sleep(POLL_MS);
   },
 });
 

@@ -19,7 +19,7 @@ import { judge, type Start, type Verdict } from './verdict.js';
 
 /** Enough to have runs in every stage at each incident; more would only wait for two cores. */
 const IN_FLIGHT = 12;
-const LOOK_MS = 50;
+const POLL_MS = 50;
 const TENANT = 'chaos';
 
 /** What runs of six stages need. */
@@ -70,7 +70,7 @@ export class Load {
     const { runs, note } = this.#options;
     let ended = 0;
     const carryOut = async () => {
-      while (hold()) await sleep(LOOK_MS);
+      while (hold()) await sleep(POLL_MS);
       const number = this.runs.length;
       const outcome = await this.#begin(number);
       const begun = this.runs[number];
@@ -89,7 +89,7 @@ export class Load {
     const { effects } = this.#options.scene.receiver;
     const isOut = ({ plan, outcome }: Begun, number: number) =>
       plan === payment.plan && outcome === undefined && effects.some(({ run }) => run === number);
-    while (!this.runs.some(isOut) && this.runs.length < this.#options.runs) await sleep(LOOK_MS);
+    while (!this.runs.some(isOut) && this.runs.length < this.#options.runs) await sleep(POLL_MS);
   }
 
   /** Outcome of each run's stages. */

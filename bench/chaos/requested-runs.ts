@@ -7,7 +7,7 @@ import { doneBy } from './payments.js';
 
 /** A client without an answer retries after this time, with the same idempotency key, in milliseconds. */
 const AGAIN_MS = 500;
-const LOOK_MS = 1_000;
+const POLL_MS = 1_000;
 
 /** The releases; one of them must have carried out all of a run. */
 const RELEASES = ['first', 'next'];
@@ -34,7 +34,7 @@ export async function runToEnd(run: RequestedRun): Promise<Outcome> {
     let decided: boolean | undefined;
     let last = 'no answer';
     while (!late.aborted) {
-      const found: Found = await (id === undefined ? start(run) : look(run, id)).catch(notNow);
+      const found: Found = await (id === undefined ? start(run) : find(run, id)).catch(notNow);
       if ('again' in found) {
         last = found.again;
         await sleep(AGAIN_MS);
@@ -49,7 +49,7 @@ export async function runToEnd(run: RequestedRun): Promise<Outcome> {
         if (taken.length > 1) return { kind: 'lost', message: `took ${taken.join(' and ')} for one decision` };
         decided = taken[0];
       }
-      if (run.client !== 'waits') await sleep(LOOK_MS);
+      if (run.client !== 'waits') await sleep(POLL_MS);
     }
     return { kind: 'hung', message: last };
   });
@@ -67,7 +67,7 @@ async function start({ number, base, pipeline, client, receiver, key }: Requeste
   return await read(await fetch(`${base}/v1/pipelines/${pipeline}/runs${query}`, { method: 'POST', headers, body }));
 }
 
-const look = async ({ base }: RequestedRun, id: string): Promise<Found> =>
+const find = async ({ base }: RequestedRun, id: string): Promise<Found> =>
   await read(await fetch(`${base}/v1/runs/${encodeURIComponent(id)}`));
 
 /** A run, or that of a problem; other refusals may be retried. */

@@ -11,7 +11,7 @@ const LIMIT_MS = 60_000;
 /** Few tokens: the bench compares the overhead before the server, whose own time is in every figure. */
 const MOST_TOKENS = 12;
 
-const ASKED = {
+const FIELDS = {
   messages: [
     { role: 'system', content: 'Answer in one short sentence.' },
     { role: 'user', content: 'What is the capital of France?' },
@@ -23,12 +23,12 @@ const ASKED = {
 
 /** A streamed chat completion over a new connection. Rejects unless the answer is complete and has text. */
 export function complete(base: string, model: string): Promise<Taken> {
-  const body = JSON.stringify({ model, ...ASKED });
+  const body = JSON.stringify({ model, ...FIELDS });
   const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
   return new Promise((resolve, reject) => {
     const began = performance.now();
     const options = { method: 'POST', headers, agent: false, timeout: LIMIT_MS } as const;
-    const asking = request(`${base}/chat/completions`, options, (answer) => {
+    const sent = request(`${base}/chat/completions`, options, (answer) => {
       let text = '';
       let ttftMs: number | undefined;
       answer.setEncoding('utf8');
@@ -44,8 +44,8 @@ export function complete(base: string, model: string): Promise<Taken> {
         else reject(new Error(`${base} answers ${answer.statusCode}: ${text.slice(0, 500)}`));
       });
     });
-    asking.on('error', reject);
-    asking.on('timeout', () => asking.destroy(new Error(`${base} gives no answer`)));
-    asking.end(body);
+    sent.on('error', reject);
+    sent.on('timeout', () => sent.destroy(new Error(`${base} gives no answer`)));
+    sent.end(body);
   });
 }

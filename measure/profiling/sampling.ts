@@ -105,6 +105,6 @@ export const median = (values: readonly number[]): number | undefined =>
 /** Waits until the condition holds, polling every few milliseconds, up to a time limit. */
 export async function settles(condition: () => Promise<boolean>, withinMs: number): Promise<void> {
   const until = performance.now() + withinMs;
-  while (!(await condition()) && performance.now() <= until) await sleep(LOOK_MS);
+  while (!(await condition()) && performance.now() <= until) await sleep(POLL_MS);
 }
-const LOOK_MS = 5;
+const POLL_MS = 5;

@@ -82,20 +82,20 @@ export class Check {
     return false;
   }
 
-  at(part: string | number, look: () => boolean): boolean {
+  at(part: string | number, validate: () => boolean): boolean {
     this.#path.push(part);
-    const valid = look();
+    const valid = validate();
     this.#path.pop();
     return valid;
   }
 
   /** Checks an optional condition: its errors, and the defaults filled in if it does not hold, are undone. */
-  attempt(look: () => boolean): { readonly valid: boolean; readonly errors: readonly FieldError[] } {
+  attempt(validate: () => boolean): { readonly valid: boolean; readonly errors: readonly FieldError[] } {
     const before = this.#errors;
     const filled = this.#filled.length;
     this.#errors = [];
     this.#trials++;
-    const valid = look();
+    const valid = validate();
     this.#trials--;
     const errors = this.#errors;
     this.#errors = before;

@@ -47,7 +47,7 @@ export function alternativesOf(pattern: string): readonly Alternative[] | string
     if (/^\^[*+?{]/.test(rest)) return 'repeats a look-ahead';
   }
   // In `^(?=a)b|c` the look-ahead does not apply to `c`.
-  if (heads.length > 0 && hasChoice(rest)) return LOOKS_AROUND;
+  if (heads.length > 0 && hasChoice(rest)) return LOOKAROUND;
   const parts = [{ body: rest, forbidden: false }, ...heads];
   const translated: Alternative[] = [];
   for (const { body, forbidden } of parts) {
@@ -58,7 +58,7 @@ export function alternativesOf(pattern: string): readonly Alternative[] | string
   return translated;
 }
 
-const LOOKS_AROUND =
+const LOOKAROUND =
   'uses a look-around, which takes more than linear time; look-aheads are supported only after a leading ^';
 
 /** The tokens of a pattern; `(`, `)` and `|` have a meaning outside classes only. */
@@ -114,7 +114,7 @@ class Translation {
 
   #outside(part: RegExpExecArray): string | undefined {
     const [token] = part;
-    if (/^\(\?<?[=!]$/.test(token)) return LOOKS_AROUND;
+    if (/^\(\?<?[=!]$/.test(token)) return LOOKAROUND;
     if (/^\\[kK1-9]$/.test(token)) return 'refers back to a group, which takes more than linear time';
     if (token.startsWith('(')) {
       this.#out.push('(?:');

@@ -15,9 +15,9 @@ export interface RunSlotsDeps {
 }
 
 /** Runs that are checked at once when all slots are taken; each costs Temporal 2 ms. */
-const LOOK_AT = 32;
+const MOST_CHECKED = 32;
 /** Only one gateway checks an owner's runs within this time, in milliseconds. */
-const LOOK_EVERY_MS = 250;
+const CHECK_EVERY_MS = 250;
 /** Pause of the other gateways before their next try, in milliseconds. */
 const PAUSE_MS = 60;
 /** A run that Temporal does not know may still be starting; after twice the timeout of a start it is not. */
@@ -93,7 +93,7 @@ export class RunSlots {
   async #takeHere(owner: string, most: number, run: string): Promise<boolean> {
     const runs = this.#here.get(owner);
     if (runs !== undefined && !runs.has(run) && runs.size >= most) {
-      const oldest = [...runs].slice(0, LOOK_AT).map(([id, since]) => ({ run: id, since }));
+      const oldest = [...runs].slice(0, MOST_CHECKED).map(([id, since]) => ({ run: id, since }));
       const { gone, alive } = await this.#check(oldest);
       for (const id of gone) runs.delete(id);
       for (const id of alive) {
@@ -120,12 +120,12 @@ export class RunSlots {
   }
 
   async #mayCheck(set: string): Promise<boolean> {
-    return (await this.#deps.redis.set(`${set}:looked`, '1', 'PX', LOOK_EVERY_MS, 'NX')) === 'OK';
+    return (await this.#deps.redis.set(`${set}:looked`, '1', 'PX', CHECK_EVERY_MS, 'NX')) === 'OK';
   }
 
   async #dropEnded(set: string): Promise<void> {
     const { redis } = this.#deps;
-    const scored = await redis.zrangebyscore(set, '-inf', '+inf', 'WITHSCORES', 'LIMIT', 0, LOOK_AT);
+    const scored = await redis.zrangebyscore(set, '-inf', '+inf', 'WITHSCORES', 'LIMIT', 0, MOST_CHECKED);
     const runs = scored.flatMap((run, i) => (i % 2 === 1 ? [] : [{ run, since: Number(scored[i + 1]) }]));
     const { gone, alive } = await this.#check(runs);
     const now = String(Date.now());

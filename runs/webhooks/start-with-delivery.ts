@@ -10,7 +10,7 @@ import { TEMPORAL_DEADLINE_MS } from '../orchestrator.js';
  * run is accepted and starts later.
  */
 const STARTS_MS = 2_000;
-const LOOK_MS = 10;
+const POLL_MS = 10;
 
 /**
  * Starts the delivery workflow of a run, which starts the run as its child: a single start, so that a crash cannot leave a run without
@@ -33,7 +33,7 @@ export async function startWithDelivery(
     }),
   );
   const handle = temporal.workflow.getHandle(id);
-  for (const end = Date.now() + STARTS_MS; Date.now() < end; await sleep(LOOK_MS)) {
+  for (const end = Date.now() + STARTS_MS; Date.now() < end; await sleep(POLL_MS)) {
     try {
       return await temporal.withDeadline(end, () => handle.describe());
     } catch (error) {

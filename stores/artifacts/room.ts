@@ -19,7 +19,7 @@ export interface Taken {
 }
 
 /** Free disk space is checked each time a put has written this many bytes. */
-const LOOK_EVERY_BYTES = 8 * 1024 * 1024;
+const CHECK_EVERY_BYTES = 8 * 1024 * 1024;
 
 /**
  * How long a measurement of a tenant's use is valid, in milliseconds. Between measurements a process counts only its
@@ -62,9 +62,9 @@ export class Room {
       taken += bytes;
       use.underWay += bytes;
       if (use.bytes + use.underWay > this.#tenantBytes) throw this.#exceeded(tenant);
-      if (taken - checkedAt < LOOK_EVERY_BYTES) return;
+      if (taken - checkedAt < CHECK_EVERY_BYTES) return;
       checkedAt = taken;
-      await this.#requireDisk(LOOK_EVERY_BYTES);
+      await this.#requireDisk(CHECK_EVERY_BYTES);
     };
     // Nothing is reserved yet, so a rejected put has nothing to release.
     if (use.bytes + use.underWay >= this.#tenantBytes) throw this.#exceeded(tenant);

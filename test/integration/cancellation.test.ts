@@ -28,7 +28,7 @@ import { type WatchedServer, watchedLlm, watchedTriton } from '../support/watche
  */
 const WITHIN_MS = 1_000;
 /** Time between two looks at a server's counters. */
-const LOOK_MS = 20;
+const POLL_MS = 20;
 /** A call that has begun is at its server within this time. */
 const UNDER_WAY_MS = 500;
 /** The LLM server notices that a connection is closed when it sends the next token; the one after that may be under way. */
@@ -250,7 +250,7 @@ describe('a call that is ended early', () => {
     let before: number | undefined;
     while (!(await watch.hasEnded(calls)) && Date.now() < end) {
       if (run.ended > 0) before ??= await watch.steps();
-      await sleep(LOOK_MS);
+      await sleep(POLL_MS);
     }
     const ms = Date.now() - happened;
     const steps = (await watch.steps()) - (before ?? 0);

@@ -87,7 +87,7 @@ describe('doctor on a Redis that could harm', () => {
     await server.kill();
   });
 
-  const look = async (url = server.url) => {
+  const diagnose = async (url = server.url) => {
     const findings = await carryOut(redisChecks(readSettings({ REDIS_URL: url })).slice(0, 1));
     return (id: FindingId) => findings.find((finding) => finding.id === id);
   };
@@ -96,7 +96,7 @@ describe('doctor on a Redis that could harm', () => {
     const states: Record<string, string | undefined> = {};
     for (const policy of ['allkeys-lru', 'allkeys-random', 'noeviction', 'volatile-lru', 'volatile-ttl']) {
       await admin.config('SET', 'maxmemory-policy', policy);
-      states[policy] = (await look())('redis.eviction')?.state;
+      states[policy] = (await diagnose())('redis.eviction')?.state;
     }
     expect(states).toEqual({
       'allkeys-lru': 'fail',
@@ -125,24 +125,24 @@ describe('doctor on a Redis that could harm', () => {
     await admin.set('filler', 'x'.repeat(2 ** 20));
     await admin.config('SET', 'maxmemory-policy', 'noeviction');
     await admin.config('SET', 'maxmemory', '1mb');
-    const found = await look();
+    const found = await diagnose();
     expect(found('redis.memory')?.state).toBe('warn');
     expect(found('redis.persistence')?.state).toBe('warn');
     await admin.config('SET', 'maxmemory', '0');
-    expect((await look())('redis.memory')?.state).toBe('ok');
+    expect((await diagnose())('redis.memory')?.state).toBe('ok');
     await admin.call('ACL', 'SETUSER', 'plain', 'on', '>hidden-word', '~*', '+@all', '-vcard');
-    const plain = await look(server.url.replace('//', '//plain:hidden-word@'));
+    const plain = await diagnose(server.url.replace('//', '//plain:hidden-word@'));
     expect(plain('redis.vectors')).toMatchObject({ state: 'warn', remedy: expect.stringContaining('Redis 8') });
     expect(JSON.stringify(plain('redis.reachable'))).not.toContain('hidden-word');
   });
 
   it('refuses a replica and a wrong password', async () => {
-    expect((await look(server.url.replace('//', '//plain:wrong-word@')))('redis.reachable')).toMatchObject({
+    expect((await diagnose(server.url.replace('//', '//plain:wrong-word@')))('redis.reachable')).toMatchObject({
       state: 'fail',
       detail: expect.stringContaining('WRONGPASS'),
     });
     await admin.replicaof('127.0.0.1', String(await freePort()));
-    expect((await look())('redis.writable')?.state).toBe('fail');
+    expect((await diagnose())('redis.writable')?.state).toBe('fail');
     await admin.replicaof('NO', 'ONE');
   });
 });

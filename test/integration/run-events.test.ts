@@ -55,11 +55,11 @@ describe('who follows a run', () => {
     const publish = (...texts: string[]) => {
       for (const text of texts) events.delta(text);
     };
-    return { run, tell: publish, events };
+    return { run, publish, events };
   };
 
   it('gets what has been and what comes, each once and in order', async () => {
-    const { run, tell: publish } = attempt();
+    const { run, publish } = attempt();
     publish(...numbers(0, 50));
     const one = follow(both, run);
     await until('the first are here', () => one.texts.length >= 50);
@@ -75,7 +75,7 @@ describe('who follows a run', () => {
   });
 
   it('goes on behind a position', async () => {
-    const { run, tell: publish } = attempt();
+    const { run, publish } = attempt();
     publish(...numbers(0, 10));
     const one = follow(both, run);
     await until('all are here', () => one.texts.length === 10);
@@ -88,7 +88,7 @@ describe('who follows a run', () => {
   });
 
   it('loses nothing by being slower than what is told, and holds no more than a page of it', async () => {
-    const { run, tell: publish, events } = attempt();
+    const { run, publish, events } = attempt();
     const seen: string[] = [];
     const over = new AbortController();
     const following = (async () => {
@@ -108,7 +108,7 @@ describe('who follows a run', () => {
   });
 
   it('is given what is there before it is let go', async () => {
-    const { run, tell: publish, events } = attempt();
+    const { run, publish, events } = attempt();
     const one = follow(both, run);
     publish('a');
     await events.finished('off', 1);

@@ -221,15 +221,15 @@ describe('what a resumed run takes from the record', () => {
   }
 
   it('nothing but what has ended with the same input; another is refused where it would change something', async () => {
-    const look = await taken([
+    const recordOf = await taken([
       [paid, { n: 1 }, { receipt: 1 }],
       [call(), { n: 1 }, { text: 'yes' }],
     ]);
-    expect(await look(paid, { n: 1 })).toMatchObject({ outcome: { output: { receipt: 1 } } });
-    await expect(look(paid, { n: 2 })).rejects.toMatchObject({ code: 'RESUME_DIVERGED' });
-    expect(await look(call(), { n: 2 }), 'a model may be asked again').toBeUndefined();
-    expect(await look({ ...paid, path: 'items[1]/pay' }, { n: 1 }), 'another item').toBeUndefined();
-    expect(await look(call({ stage: 'later' }), {})).toBeUndefined();
+    expect(await recordOf(paid, { n: 1 })).toMatchObject({ outcome: { output: { receipt: 1 } } });
+    await expect(recordOf(paid, { n: 2 })).rejects.toMatchObject({ code: 'RESUME_DIVERGED' });
+    expect(await recordOf(call(), { n: 2 }), 'a model may be asked again').toBeUndefined();
+    expect(await recordOf({ ...paid, path: 'items[1]/pay' }, { n: 1 }), 'another item').toBeUndefined();
+    expect(await recordOf(call({ stage: 'later' }), {})).toBeUndefined();
   });
 
   it('a failure only where the run went on behind it, and then no attempt changes it', async () => {
@@ -252,8 +252,8 @@ describe('what a resumed run takes from the record', () => {
   });
 
   it('what the candidate gave that served the stage, where there is time for another one now', async () => {
-    const look = await taken([[call({ model: 'small' }), { n: 1 }, { text: 'yes' }]]);
-    expect(await look(call(), { n: 1 })).toMatchObject({ outcome: { output: { text: 'yes' } } });
+    const recordOf = await taken([[call({ model: 'small' }), { n: 1 }, { text: 'yes' }]]);
+    expect(await recordOf(call(), { n: 1 })).toMatchObject({ outcome: { output: { text: 'yes' } } });
   });
 
   it('no call of a stage that had ended without it, unless somebody has said that it may happen again', async () => {

@@ -22,7 +22,7 @@ export interface FastHostParts {
 }
 
 /** How long signalling a guardian is retried, and the pause between two tries, in milliseconds. */
-const TELL_MS = 60_000;
+const SIGNAL_MS = 60_000;
 const TELL_PAUSE_MS = 500;
 /** How long a missing guardian may still be starting, in milliseconds: jobs may be queued before the start is confirmed. */
 const START_MS = 5_000;
@@ -118,7 +118,7 @@ async function handOver(id: string, { client, logger }: FastHostParts, outcome: 
     try {
       return await client.workflow.getHandle(id).signal(OUTCOME_SIGNAL, outcome);
     } catch (error) {
-      const longest = error instanceof WorkflowNotFoundError ? START_MS : TELL_MS;
+      const longest = error instanceof WorkflowNotFoundError ? START_MS : SIGNAL_MS;
       const over = performance.now() - began >= longest;
       if (over)
         return logger.warn(

@@ -1,7 +1,7 @@
 import type { Client } from '@temporalio/client';
 
 /** Interval of the checks, in milliseconds: half of the time in which a cancelled call has to end. */
-const LOOK_MS = 500;
+const POLL_MS = 500;
 
 /**
  * Timeout of a check, in milliseconds. The SDK's own timeout with retries is more than ten seconds, so a hanging connection would stop
@@ -50,7 +50,7 @@ function begin(client: Client, workflowId: string, runId: string | undefined, ov
   const handle = client.workflow.getHandle(workflowId, runId);
   const watch: Watch = { listeners: new Set(), timer: undefined };
   const next = () => {
-    if (watch.listeners.size > 0) watch.timer = setTimeout(check, LOOK_MS);
+    if (watch.listeners.size > 0) watch.timer = setTimeout(check, POLL_MS);
   };
   const check = async () => {
     try {
@@ -63,6 +63,6 @@ function begin(client: Client, workflowId: string, runId: string | undefined, ov
     if (watch.listeners.size > 0) over();
     for (const listener of watch.listeners) listener();
   };
-  watch.timer = setTimeout(check, LOOK_MS);
+  watch.timer = setTimeout(check, POLL_MS);
   return watch;
 }

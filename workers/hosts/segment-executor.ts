@@ -45,7 +45,7 @@ export const journalTtlMs = (leftMs: number): number => Math.ceil(Math.max(0, le
 export const LEASE_MS = WORKFLOW_TASK_TIMEOUT_MS;
 
 /** Interval in which a guardian checks whether a fast host still holds the journal, in milliseconds. */
-const LOOK_MS = 100;
+const POLL_MS = 100;
 
 /** How long a guardian's worker retries an unreachable state store before it reports it, in milliseconds. */
 const AWAY_MS = 1_000;
@@ -126,7 +126,7 @@ async function openRecord(redis: Redis, { segment, workflowId, runId, leftMs, be
     return await SegmentJournal.open(redis, segmentKey(workflowId, runId, path), { ttlMs, askedAt });
   let awaySince: number | undefined;
   for (;;) {
-    let pause = LOOK_MS;
+    let pause = POLL_MS;
     try {
       const key = guardedKey(workflowId, guarded);
       return await SegmentJournal.open(redis, key, { ttlMs, leaseMs: LEASE_MS, askedAt, untaken: !begun });

@@ -3,8 +3,8 @@ import type { Check } from '../attack.js';
 import { exchange, json, outcomeOf, POST } from '../exchange.js';
 
 const WAITED = { ...POST.headers, prefer: 'wait=30' };
-const LOOK_MS = 200;
-const LOOKS = 100;
+const POLL_MS = 200;
+const POLLS = 100;
 
 interface Run {
   readonly id: string;
@@ -30,17 +30,17 @@ export const foreignSignature: Check = {
     };
     // The run must first reach its wait.
     let decided = await decide();
-    for (let i = 0; decided.status !== 202 && i < LOOKS; i++) {
-      await sleep(LOOK_MS);
+    for (let i = 0; decided.status !== 202 && i < POLLS; i++) {
+      await sleep(POLL_MS);
       decided = await decide();
     }
-    for (let i = 0; i < LOOKS; i++) {
+    for (let i = 0; i < POLLS; i++) {
       const { output } = json<Run>(await exchange({ port, path: `/v1/runs/${id}`, secret }));
       if (output) {
         const actor = output.actor === `key:${ids.attacker}` ? 'its key' : String(output.actor);
         return [outcomeOf(decided), `by ${output.by}, actor ${actor}`];
       }
-      await sleep(LOOK_MS);
+      await sleep(POLL_MS);
     }
     return [outcomeOf(decided), 'the run has not ended'];
   },

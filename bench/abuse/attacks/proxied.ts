@@ -32,7 +32,7 @@ export const besideTheProxy: Check = {
       stdio: ['ignore', 'ignore', 'inherit'],
     });
     const ended = once(child, 'exit');
-    const look = async (headers: Record<string, string>) =>
+    const request = async (headers: Record<string, string>) =>
       outcomeOf(await exchange({ port: PROXIED_PORTS.http, path: '/v1/pipelines/echo', headers }));
     try {
       const until = Date.now() + START_MS;
@@ -43,9 +43,9 @@ export const besideTheProxy: Check = {
       const secret = { 'millrace-proxy-secret': SECRET };
       const tenant = { 'millrace-tenant': 'bystander' };
       return [
-        `no tenant: ${await look(secret)}`,
-        `no secret: ${await look(tenant)}`,
-        `both: ${await look({ ...secret, ...tenant })}`,
+        `no tenant: ${await request(secret)}`,
+        `no secret: ${await request(tenant)}`,
+        `both: ${await request({ ...secret, ...tenant })}`,
         `gRPC: ${await listens(PROXIED_PORTS.grpc)}`,
       ];
     } finally {

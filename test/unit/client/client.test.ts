@@ -22,7 +22,7 @@ function answered(...answers: (Response | Error)[]) {
     if (answer instanceof Error) throw answer;
     return answer;
   };
-  return { asked: requests, client: new MillraceClient({ baseUrl: 'http://gateway/', fetch: own as typeof fetch }) };
+  return { requests, client: new MillraceClient({ baseUrl: 'http://gateway/', fetch: own as typeof fetch }) };
 }
 
 const json = (body: object, status = 200, headers: Record<string, string> = {}) =>
@@ -42,7 +42,7 @@ const texts = (events: readonly ClientEvent[]) =>
 
 describe('events', () => {
   test('go on behind the last one when the connection is lost, ends early or fails', async () => {
-    const { client, asked: requests } = answered(
+    const { client, requests } = answered(
       sse(event(1) + event(2)),
       down,
       sse(`${event(3)}id: 4-0\nevent: stage.delta\nda`),
@@ -62,7 +62,7 @@ describe('events', () => {
   });
 
   test('begin behind a position, and end where there is nothing more', async () => {
-    const { client, asked: requests } = answered(new Response(null, { status: 204 }));
+    const { client, requests } = answered(new Response(null, { status: 204 }));
     expect(await all(client.events('r', { after: 'end' }))).toEqual([]);
     expect(requests[0]).toMatchObject({ url: 'http://gateway/v1/runs/r/events', headers: { 'last-event-id': 'end' } });
   });
@@ -90,7 +90,7 @@ describe('events', () => {
 
 describe('a start', () => {
   test('that finds no gateway is tried again under the same key', async () => {
-    const { client, asked: requests } = answered(
+    const { client, requests } = answered(
       down,
       json({ code: 'ORCHESTRATOR_UNAVAILABLE' }, 503),
       json({ id: 'r', status: 'running' }, 202),
@@ -121,7 +121,7 @@ describe('a start', () => {
   });
 
   test('sends files under their paths, and the rest as one part or by their paths', async () => {
-    const { client, asked: requests } = answered(json({ id: 'r', status: 'running' }, 202));
+    const { client, requests } = answered(json({ id: 'r', status: 'running' }, 202));
     const clip = new Blob(['RIFF']);
     await client.start('p', {
       speech: new File(['RIFF'], 'q.wav'),
@@ -146,7 +146,7 @@ describe('a start', () => {
 
 describe('run', () => {
   test('is the run that has succeeded, waited for as long as it takes', async () => {
-    const { client, asked: requests } = answered(json({ id: 'r', status: 'running' }, 202), sse(event(1) + end));
+    const { client, requests } = answered(json({ id: 'r', status: 'running' }, 202), sse(event(1) + end));
     expect(await client.run('greet', {})).toEqual({ id: 'r', status: 'succeeded' });
     expect(requests[0]?.headers.prefer).toBe('wait=50');
   });
@@ -201,7 +201,7 @@ describe('the list of runs', () => {
   const run = (id: string) => ({ id, pipeline: 'ask', status: 'running' });
 
   test('is asked for by page, with what is filtered by', async () => {
-    const { client, asked: requests } = answered(json({ runs: [run('a')], nextCursor: 'c' }), json({ runs: [] }));
+    const { client, requests } = answered(json({ runs: [run('a')], nextCursor: 'c' }), json({ runs: [] }));
     expect(await client.listRuns({ pipeline: 'ask', limit: 1 })).toEqual({ runs: [run('a')], nextCursor: 'c' });
     await client.listRuns();
     expect(requests.map(({ url }) => url)).toEqual([
@@ -211,7 +211,7 @@ describe('the list of runs', () => {
   });
 
   test('is taken to its end, and waits where the gateway has no room', async () => {
-    const { client, asked: requests } = answered(
+    const { client, requests } = answered(
       json({ runs: [run('a')], nextCursor: 'c' }),
       json({ code: 'RATE_LIMITED', detail: 'too often' }, 429, { 'retry-after': '0' }),
       json({ runs: [], nextCursor: 'd' }),

@@ -64,7 +64,7 @@ const counting = (name: string, model: string, fallback: readonly string[] = [])
     return { text, turns, toolCalls };
   }) as unknown as Pipeline;
 
-/** Runs to the end in as many histories as it takes, each of `looks` looks; how many it were. */
+/** Runs to the end in as many histories as it takes, each of `checks` checks; how many it were. */
 async function inHistories(made: Pipeline, checks: number, host: FullHost) {
   let context: RunContext = contextOf(made);
   for (let histories = 1; ; histories++) {

@@ -36,14 +36,14 @@ async function run(
     emit: (chunk: unknown) => void emitted.push(chunk),
     checkpoint: () => undefined,
   } as never);
-  return { ...reply, asked: requests, emitted };
+  return { ...reply, requests, emitted };
 }
 
 const y = (shape: number[], ...data: number[]) => [toWire('Y', value('INT32', shape, data))];
 
 describe('infer', () => {
   it('sends the inputs, asks for the outputs, and types the parameters', async () => {
-    const { output, asked: requests } = await run([y([2, 1], 5, 6)]);
+    const { output, requests } = await run([y([2, 1], 5, 6)]);
     expect(output).toEqual({ Y: value('INT32', [2, 1], [5, 6]) });
     const [{ inputs, options } = { inputs: [], options: {} }] = requests;
     expect(inputs.map(({ name, datatype, shape }) => [name, datatype, shape])).toEqual([

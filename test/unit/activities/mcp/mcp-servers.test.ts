@@ -179,7 +179,7 @@ describe('an agent with tools of an MCP server', () => {
     const placement = place(made.plan, () => poolOf('assistant'), 'test');
     const context: RunContext = { plan: made.plan, tenant: 'default', placement };
     const { output } = await runInProcess({ q: '?' }, context, { runner, run: 'r' });
-    return { output, asked: requests };
+    return { output, requests };
   }
 
   it('asks for them once, and calls them by the server’s names', async () => {
@@ -193,7 +193,7 @@ describe('an agent with tools of an MCP server', () => {
       { calls: [['n_notes_find', { wrod: 'mill' }]] },
       { text: 'Found.' },
     ] as const;
-    const { output, asked: requests } = await run(made('mcp-notes', { server: 'notes', prefix: 'n_' }, turns));
+    const { output, requests } = await run(made('mcp-notes', { server: 'notes', prefix: 'n_' }, turns));
     expect(output).toMatchObject({
       text: 'Found.',
       toolCalls: [

@@ -37,7 +37,7 @@ describe('the folder of artifacts', () => {
 });
 
 describe('ffmpeg', () => {
-  const look = (program: string) => carryOut([ffmpegCheck(readSettings({ MILLRACE_FFMPEG: program }))]);
+  const check = (program: string) => carryOut([ffmpegCheck(readSettings({ MILLRACE_FFMPEG: program }))]);
 
   it('that is nowhere is a warning, which names the places', async () => {
     const home = folder();
@@ -47,7 +47,7 @@ describe('ffmpeg', () => {
   });
 
   it('that is missing is a warning', async () => {
-    const [finding] = await look(path.join(folder(), 'ffmpeg'));
+    const [finding] = await check(path.join(folder(), 'ffmpeg'));
     expect(finding).toMatchObject({ id: 'media.ffmpeg', state: 'warn', detail: expect.stringContaining('WAV') });
   });
 
@@ -71,7 +71,7 @@ describe('ffmpeg', () => {
   it('tells its version', async () => {
     const program = path.join(folder(), 'ffmpeg');
     writeFileSync(program, '#!/bin/sh\necho "ffmpeg version 7.1 Copyright"\n', { mode: 0o755 });
-    expect(await look(program)).toMatchObject([{ state: 'ok', detail: 'ffmpeg version 7.1; set by MILLRACE_FFMPEG' }]);
+    expect(await check(program)).toMatchObject([{ state: 'ok', detail: 'ffmpeg version 7.1; set by MILLRACE_FFMPEG' }]);
   });
 });
 

@@ -44,7 +44,7 @@ const withKey = (urls: readonly string[]) => {
 };
 
 /** What `doctor` finds at a pool of these addresses; `LLM_API_KEY` is for them, unless `settings` say otherwise. */
-function look(urls: readonly string[], more: object = {}, settings = withKey(urls)) {
+function check(urls: readonly string[], more: object = {}, settings = withKey(urls)) {
   const endpoints = urls.map((url, i) => ({ url, device: `gpu${i}` }));
   const pool = { connector: 'openai', model: 'assistant', kind: 'chat', endpoints, ...more };
   const connectors = createConnectors({ openai: { keyOf: keysOf(settings) } });
@@ -54,7 +54,7 @@ function look(urls: readonly string[], more: object = {}, settings = withKey(url
 describe('an endpoint', () => {
   it('that works: reachable, its version, the time of a call', async () => {
     const url = await llm();
-    const findings = await look([url]);
+    const findings = await check([url]);
     expect(findings.map(({ id, state, about }) => [id, state, about])).toEqual(
       ['pool.reachable', 'pool.model', 'pool.canary'].map((id) => [id, 'ok', `assistant at ${url}`]),
     );
@@ -65,7 +65,7 @@ describe('an endpoint', () => {
 
   it('that is dead beside one that lives: named, with what to do', async () => {
     const dead = `http://127.0.0.1:${await freePort()}/v1`;
-    const findings = await look([dead, await llm()]);
+    const findings = await check([dead, await llm()]);
     const failed = findings.filter(({ state }) => state === 'fail');
     expect(failed).toEqual([
       {
@@ -86,7 +86,7 @@ describe('an endpoint', () => {
     [429, 'slow down', 'pool.canary', 'add an endpoint'],
     [500, 'out of memory', 'pool.canary', 'log'],
   ])('that answers %i %s', async (status, message, id, remedy) => {
-    const findings = await look([await llm({ chat: refusal(status, message) })]);
+    const findings = await check([await llm({ chat: refusal(status, message) })]);
     expect(findings.map(({ id, state }) => [id, state])).toEqual([
       ['pool.reachable', 'ok'],
       [id, 'fail'],
@@ -97,7 +97,7 @@ describe('an endpoint', () => {
 
   it('whose address is none is a mistake in the settings, and hides no other endpoint', async () => {
     const dead = `http://127.0.0.1:${await freePort()}`;
-    const findings = await look(['not an address', dead], { connector: 'oip-rest', kind: 'embed' });
+    const findings = await check(['not an address', dead], { connector: 'oip-rest', kind: 'embed' });
     expect(findings.map(({ id, about, state }) => [id, about, state])).toEqual([
       ['settings.models', 'assistant at not an address', 'fail'],
       ['pool.reachable', `assistant at ${dead}`, 'fail'],
@@ -106,15 +106,15 @@ describe('an endpoint', () => {
   });
 
   it('of another version than its neighbour is a warning', async () => {
-    const findings = await look([await llm({ root: 'old' }), await llm({ root: 'new' })]);
+    const findings = await check([await llm({ root: 'old' }), await llm({ root: 'new' })]);
     expect(findings.at(-1)).toMatchObject({ id: 'pool.agreement', state: 'warn', about: 'assistant' });
-    expect((await look([await llm(), await llm()])).at(-1)).toMatchObject({ id: 'pool.agreement', state: 'ok' });
+    expect((await check([await llm(), await llm()])).at(-1)).toMatchObject({ id: 'pool.agreement', state: 'ok' });
   });
 });
 
 describe('a key over plain http', () => {
   const keyFindings = async (url: string, more: object = {}) =>
-    (await look([url], more)).filter(({ id }) => id === 'pool.key');
+    (await check([url], more)).filter(({ id }) => id === 'pool.key');
 
   it('is a warning where it leaves this machine, and none where there is no key or the way is TLS', async () => {
     process.env.TEST_POOL_KEY = 'sk-secret-word';
@@ -128,14 +128,14 @@ describe('a key over plain http', () => {
       expect(await keyFindings('https://llm.invalid:1/v1', named)).toEqual([]);
       expect(await keyFindings(await llm(), named)).toEqual([]);
       const settings = readSettings({ LLM_BASE_URL: 'http://other.invalid/v1', LLM_API_KEY: 'sk-secret-word' });
-      expect((await look([away], {}, settings)).filter(({ id }) => id === 'pool.key')).toEqual([]);
+      expect((await check([away], {}, settings)).filter(({ id }) => id === 'pool.key')).toEqual([]);
     } finally {
       delete process.env.TEST_POOL_KEY;
     }
   });
 
   it('that is nowhere is a mistake in the settings', async () => {
-    const findings = await look([await llm()], { apiKey: { env: 'NO_SUCH_KEY' } });
+    const findings = await check([await llm()], { apiKey: { env: 'NO_SUCH_KEY' } });
     expect(findings).toMatchObject([{ id: 'settings.models', state: 'fail' }]);
     expect(findings[0]?.detail).toContain('the environment has no NO_SUCH_KEY');
   });
@@ -143,10 +143,10 @@ describe('a key over plain http', () => {
 
 describe('a pool', () => {
   it('that no connector can serve is a mistake in the models file', async () => {
-    expect(await look(['x'], { connector: 'nobody' })).toMatchObject([
+    expect(await check(['x'], { connector: 'nobody' })).toMatchObject([
       { id: 'settings.models', state: 'fail', about: 'assistant', detail: expect.stringContaining('known: triton') },
     ]);
-    expect(await look(['x'], { kind: 'synthesize', connector: 'http' })).toMatchObject([
+    expect(await check(['x'], { kind: 'synthesize', connector: 'http' })).toMatchObject([
       { id: 'settings.models', state: 'fail', detail: expect.stringContaining('not synthesize') },
     ]);
   });

@@ -64,7 +64,7 @@ const speech = pipeline('speech', { description: 'x', input: z.object({ said: au
 const mute = pipeline('mute', { input: z.object({ q: z.string() }) }, () => ({ ok: true }));
 
 /** A tool is refused by its own name, before it is any stage's. */
-const TOOLS: readonly (readonly [mistake: string, field: string, says: RegExp, define: () => unknown])[] = [
+const TOOLS: readonly (readonly [mistake: string, field: string, text: RegExp, define: () => unknown])[] = [
   ['no description', 'get_weather.description', /by their description/, () => weather({ description: '' })],
   ['no schema', 'get_weather.input', /z\.object/, () => weather({ input: z.string() })],
   ['no function', 'get_weather.run', /function/, () => weather({ run: 1 })],

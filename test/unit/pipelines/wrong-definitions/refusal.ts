@@ -37,7 +37,7 @@ export const PROMPT = { prompt: 'x' };
 export const chatWith = (options: object) => one(chat({ model: 'assistant', ...options } as Anything), PROMPT);
 export const policy = (options: object) => one(ask, PROMPT, options);
 
-export type Case = readonly [mistake: string, field: string, says: RegExp, define: () => Pipeline];
+export type Case = readonly [mistake: string, field: string, text: RegExp, define: () => Pipeline];
 
 /** What a definition is refused with. */
 export function refusal(act: () => unknown): MillraceError {

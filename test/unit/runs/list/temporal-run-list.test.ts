@@ -47,7 +47,7 @@ function visibilityOf(secret: (() => Promise<Buffer>) | undefined, ...pages: Pag
     },
   } as unknown as Client;
   const uiUrl = (id: string, run?: string) => `http://ui/${id}/${run}`;
-  return { asked: queries, list: new TemporalRunList({ temporal: client, uiUrl, ...(secret && { secret }) }) };
+  return { queries, list: new TemporalRunList({ temporal: client, uiUrl, ...(secret && { secret }) }) };
 }
 const visibility = (...pages: Page[]) => visibilityOf(undefined, ...pages);
 
@@ -100,7 +100,7 @@ test('every end that Temporal knows is one of a run', async () => {
 test('what is not the caller’s, or no run, is left out whatever Temporal answers', async () => {
   const rows = [row('ask-1', 1, { tenant: 'other' }), row('tell-1', 1, { pipeline: 'tell' }), row('ask-2', 1)];
   const foreign = { ...row('ask-3', 1), memo: null };
-  const { list, asked: queries } = visibility({ rows: [...rows, foreign] });
+  const { list, queries } = visibility({ rows: [...rows, foreign] });
   const { runs } = await list.page({ ...acme, key: { id: 'k', pipelines: ['ask'] } }, all);
   expect(runs.map(({ id }) => id)).toEqual(['ask-2']);
   expect(queries[0]?.query).toContain("MillraceTenant = 'acme'");
@@ -111,7 +111,7 @@ test.each([
   ['of which none is asked for', { pipelines: ['ask'] }, { pipeline: 'tell' }],
   ['that can be none', { pipelines: ["x' OR 'a' = 'a"] }, {}],
 ])('a key for pipelines %s gets an empty list, and Temporal no question', async (_, key, filters) => {
-  const { list, asked: queries } = visibility({ rows: [row('tell-1', 1)] });
+  const { list, queries } = visibility({ rows: [row('tell-1', 1)] });
   expect(await list.page({ ...acme, key: { id: 'k', ...key } }, { filters, limit: 20 })).toEqual({ runs: [] });
   expect(queries).toEqual([]);
 });
@@ -121,7 +121,7 @@ describe('a cursor', () => {
   const filters = { pipeline: 'ask' };
 
   test('goes on where the page has ended, whatever the number of rows', async () => {
-    const { list, asked: queries } = paged();
+    const { list, queries } = paged();
     const { nextCursor } = await list.page(acme, { filters, limit: 2 });
     expect(await list.page(acme, { filters, limit: 50, cursor: nextCursor as string })).toEqual({ runs: [] });
     expect(queries.map(({ pageSize, nextPageToken }) => [pageSize, nextPageToken && String(nextPageToken)])).toEqual([
@@ -150,7 +150,7 @@ describe('a cursor', () => {
     ],
     ['of nothing but a place', acme, filters, () => Buffer.from('{"RunID":"x"}').toString('base64url')],
   ])('%s is refused, and Temporal does not see it', async (_, caller, wanted, change) => {
-    const { list, asked: queries } = paged();
+    const { list, queries } = paged();
     const { nextCursor = '' } = await list.page(acme, { filters, limit: 2 });
     const refused = list.page(caller, { filters: wanted, limit: 2, cursor: change(nextCursor) });
     await expect(refused).rejects.toMatchObject({ code: 'INVALID_INPUT', details: { fields: [{ field: 'cursor' }] } });
@@ -166,7 +166,7 @@ describe('a cursor', () => {
 });
 
 test('a tenant that asks too often is told so; others are not', async () => {
-  const { list, asked: queries } = visibility();
+  const { list, queries } = visibility();
   const answers = await Promise.allSettled(Array.from({ length: 30 }, () => list.page(acme, all)));
   const refused = answers.flatMap((answer) => (answer.status === 'rejected' ? [answer.reason] : []));
   expect(refused).toHaveLength(20);

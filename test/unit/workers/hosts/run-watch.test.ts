@@ -39,7 +39,7 @@ describe('the watch of a run', () => {
     const { client, seen } = clientOf(running);
     const watches = Array.from({ length: 50 }, () => watchRun(client, 'w', 'r', () => undefined));
     await vi.advanceTimersByTimeAsync(1_600);
-    expect(seen).toEqual({ looks: 3, deadlines: [1_000, 1_000, 1_000] });
+    expect(seen).toEqual({ checks: 3, deadlines: [1_000, 1_000, 1_000] });
     for (const watch of watches.slice(1)) watch.stop();
     await vi.advanceTimersByTimeAsync(500);
     expect(seen.checks).toBe(4);

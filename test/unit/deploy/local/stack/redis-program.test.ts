@@ -10,7 +10,7 @@ const newHome = () => mkdtempSync(path.join(tmpdir(), 'redis-program-'));
 /** A part has begun its data. */
 const begun = (home: string, line: string) => mkdirSync(path.join(home, 'redis', line), { recursive: true });
 
-/** A machine with these servers; `told` is what it says of changes. */
+/** A machine with these servers; `changes` is what it reports of changes. */
 function machine(home: string) {
   const versions = new Map<string, string>();
   const changes: string[] = [];
@@ -27,12 +27,12 @@ function machine(home: string) {
       versionOf: async (server) => versions.get(server),
       onChange: (what) => changes.push(what),
     });
-  return { install, choose, told: changes, versions };
+  return { install, choose, changes, versions };
 }
 
 it('a server that appears on PATH does not take the place of the one that has the data', async () => {
   const home = newHome();
-  const { install, choose, told: changes } = machine(home);
+  const { install, choose, changes } = machine(home);
   const first = await choose(undefined);
   expect(first).toMatchObject({ version: '8.2.3', line: '8.2', why: expect.stringContaining('installed package') });
   const second = await choose(install('system', '8.0.0'));
@@ -47,7 +47,7 @@ it('a server that appears on PATH does not take the place of the one that has th
 
 it('one that is gone, or is another version by now, is replaced aloud, and the data stays where it is', async () => {
   const home = newHome();
-  const { install, choose, told: changes, versions } = machine(home);
+  const { install, choose, changes, versions } = machine(home);
   const system = install('system', '8.0.0');
   expect(await choose(system)).toMatchObject({ line: '8.0', why: expect.stringContaining('PATH') });
   begun(home, '8.0');
@@ -63,7 +63,7 @@ it('one that is gone, or is another version by now, is replaced aloud, and the d
 it('data from before a server was recorded stays in use: by a server that can read it, not by the first on PATH', async () => {
   const home = newHome();
   for (const line of ['7.4', '8.2']) begun(home, line);
-  const { install, choose, told: changes } = machine(home);
+  const { install, choose, changes } = machine(home);
   expect(await choose(install('system', '8.0.0'))).toMatchObject({
     version: '8.2.3',
     line: '8.2',
@@ -89,7 +89,7 @@ it('a server that cannot read the data is not started beside it', async () => {
 
 it('what was used before and is installed again is no change', async () => {
   const home = newHome();
-  const { choose, told: changes, install } = machine(home);
+  const { choose, changes, install } = machine(home);
   const { server } = await choose(undefined);
   begun(home, '8.2');
   rmSync(server);
