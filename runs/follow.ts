@@ -36,7 +36,7 @@ interface FollowOptions {
   /** Resolves with the run's document if a worker sends its result ahead of Temporal's record. */
   readonly answered?: Promise<RunDocument> | undefined;
   /** A worker sends the result: Temporal is polled only after a delay, or when this resolves, because the worker has no result to send. */
-  readonly untold?: Promise<unknown> | undefined;
+  readonly noResult?: Promise<unknown> | undefined;
 }
 
 /**
@@ -46,13 +46,13 @@ interface FollowOptions {
 export async function* followRun(
   deps: RunDeps,
   { id, caller }: { readonly id: string; readonly caller: Caller },
-  { after, gone, answered, untold }: FollowOptions,
+  { after, gone, answered, noResult }: FollowOptions,
 ): AsyncGenerator<Followed> {
   if (after === END || gone.aborted) return;
   const over = new AbortController();
   const stop = () => over.abort();
   gone.addEventListener('abort', stop, { once: true });
-  const ended = endOf(deps, { id, caller, signal: over.signal, answered, untold }).finally(stop);
+  const ended = endOf(deps, { id, caller, signal: over.signal, answered, noResult }).finally(stop);
   ended.catch(() => undefined);
   try {
     yield* deps.events.follow(id, after, over.signal);
@@ -70,15 +70,15 @@ interface Ending {
   readonly caller: Caller;
   readonly signal: AbortSignal;
   readonly answered: Promise<RunDocument> | undefined;
-  readonly untold: Promise<unknown> | undefined;
+  readonly noResult: Promise<unknown> | undefined;
 }
 
 async function endOf(
   deps: RunDeps,
-  { id, caller, signal, answered, untold }: Ending,
+  { id, caller, signal, answered, noResult }: Ending,
 ): Promise<RunDocument | undefined> {
   const recorded = async () => {
-    const left = untold === undefined ? FOLLOW_MS : await quietFor(FOLLOW_MS, signal, untold);
+    const left = noResult === undefined ? FOLLOW_MS : await quietFor(FOLLOW_MS, signal, noResult);
     const end = await waitForRun(deps, { id, tenant: caller.tenant }, left, signal);
     if (end) return await end.document();
     if (signal.aborted) return undefined;

@@ -5,7 +5,7 @@ import type { FastJob } from '../stores/jobs/index.js';
 import type { FastPath, RunDeps } from './deps.js';
 import { never, OVER } from './over.js';
 import type { PreparedRun } from './prepare.js';
-import { type StartedRun, startRun, tellGuardian } from './start.js';
+import { type StartedRun, signalGuardian, startRun } from './start.js';
 
 /**
  * How long a job may stay in the queue before its guardian runs it instead, in milliseconds. A worker with capacity takes a job
@@ -64,7 +64,7 @@ async function guard(deps: RunDeps, fast: FastPath, { run, job, ended, put }: Gu
     const gone = after(Math.min(run.context.plan.deadlineMs, LONGEST_TIMER_MS));
     const outcome = await Promise.race([ended, gone, untaken()]);
     if (outcome === undefined) return;
-    await tellGuardian(deps, run, outcome);
+    await signalGuardian(deps, run, outcome);
     if (outcome && !outcome.left) await fast.done(job);
   } catch (error) {
     deps.logger.warn(

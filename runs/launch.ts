@@ -52,10 +52,10 @@ async function launchAndWait(deps: RunDeps, order: Order, { waitMs, gone, starte
   const { own: close, release } = linkedAbort(gone);
   try {
     const wanted = { answer: waitMs > 0, events: waitMs === 0 };
-    const { run, answered, untold, ended } = await start(deps, order, wanted, close.signal);
+    const { run, answered, noResult, ended } = await start(deps, order, wanted, close.signal);
     started?.(run);
     const documents = answered !== undefined ? [answered] : [];
-    const left = untold === undefined ? Promise.resolve(waitMs) : quietFor(waitMs, close.signal, untold);
+    const left = noResult === undefined ? Promise.resolve(waitMs) : quietFor(waitMs, close.signal, noResult);
     const settled = left.then((leftMs) => settle(deps, run, order, { waits: waitMs > 0, leftMs }, close.signal));
     const document = await Promise.race([settled, ...documents]);
     if (document.status !== 'running') ended();
@@ -76,7 +76,7 @@ export async function launchFollowed(deps: RunDeps, order: Order, gone: AbortSig
     leave();
   };
   const wanted = { answer: true, events: true };
-  const { run, answered, untold, ended } = await start(deps, order, wanted, close.signal).catch((error: unknown) => {
+  const { run, answered, noResult, ended } = await start(deps, order, wanted, close.signal).catch((error: unknown) => {
     stop();
     throw error;
   });
@@ -85,7 +85,7 @@ export async function launchFollowed(deps: RunDeps, order: Order, gone: AbortSig
   async function* events(): FollowedRun['events'] {
     try {
       const of = { id: run.id, caller: order.caller };
-      for await (const each of followRun(deps, of, { gone, answered, untold })) {
+      for await (const each of followRun(deps, of, { gone, answered, noResult })) {
         if ('document' in each) ended();
         yield each;
       }
@@ -102,7 +102,7 @@ interface Started {
   /** Resolves if a worker sends the result ahead of Temporal's record; stays pending otherwise. */
   readonly answered?: Promise<RunDocument>;
   /** A worker sends the result: Temporal is polled only after a delay, or when this resolves, because the worker has no result to send. */
-  readonly untold?: Promise<unknown>;
+  readonly noResult?: Promise<unknown>;
   /** Must be called when the run is known to have ended. */
   ended(): void;
 }
@@ -130,8 +130,8 @@ async function start(
   const answered = answer.then((result) =>
     result ? documentOfEnded(deps, run, input, { status: 'succeeded', ...result }) : never<RunDocument>(),
   );
-  const untold = answer.then((result) => (result === null ? undefined : never()));
-  return { run, ended, answered, ...(!run.replayed && { untold }) };
+  const noResult = answer.then((result) => (result === null ? undefined : never()));
+  return { run, ended, answered, ...(!run.replayed && { noResult }) };
 }
 
 /** The run when it has ended or the wait is over. */

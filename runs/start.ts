@@ -105,7 +105,7 @@ async function startWithWebhooks(deps: RunDeps, run: PreparedRun): Promise<Start
  * Signals the outcome of its run to a guardian, which ends its start delay; with null the guardian runs the segment. A plain signal would
  * not end the delay, signal-with-start does. The workflow exists, so none is started.
  */
-export async function tellGuardian(deps: RunDeps, run: PreparedRun, outcome: SegmentOutcome | null): Promise<void> {
+export async function signalGuardian(deps: RunDeps, run: PreparedRun, outcome: SegmentOutcome | null): Promise<void> {
   const signal = { signal: OUTCOME_SIGNAL, signalArgs: [outcome] };
   await deps.temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
     deps.temporal.workflow.signalWithStart(run.memo.pipeline, { ...optionsOf(deps, run), ...signal }),

@@ -11,9 +11,9 @@ const QUIET_MS = 1_000;
 /**
  * Resolves when Temporal should be polled for the end of a run whose worker may send the result, or `signal` has aborted, with the
  * rest of `ms`.
- * @param untold resolves when the worker has no result to send
+ * @param noResult resolves when the worker has no result to send
  */
-export function quietFor(ms: number, signal: AbortSignal, untold: Promise<unknown>): Promise<number> {
+export function quietFor(ms: number, signal: AbortSignal, noResult: Promise<unknown>): Promise<number> {
   const began = performance.now();
   return new Promise((resolve) => {
     const end = () => {
@@ -23,7 +23,7 @@ export function quietFor(ms: number, signal: AbortSignal, untold: Promise<unknow
     };
     const timer = setTimeout(end, Math.min(ms, QUIET_MS));
     signal.addEventListener('abort', end, { once: true });
-    void untold.then(end);
+    void noResult.then(end);
     if (signal.aborted) end();
   });
 }
