@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { NODE_PARTS, type PartName, SERVER_PARTS, status, up } from '../../deploy/local/stack/index.js';
 import { audio, type Pipeline, pipeline, transcribe } from '../../pipelines/index.js';
 import type { StageRecord } from '../../pipelines/run/index.js';
+import { freePort } from '../support/free-port.js';
 import { ownRedis } from '../support/own-redis.js';
 import { address, connect, failureOf, fixtures, resultOf, start, until } from '../support/runs.js';
 import { testSettings } from '../support/settings.js';
@@ -142,7 +143,7 @@ describe('a server killed with SIGKILL', () => {
     await allUp();
   });
 
-  it('the LLM server: a run waits for the restart, which takes longer than all of its attempts', async () => {
+  it('the LLM server: a run waits for the restart, however long it takes', async () => {
     const before = part('llm');
     kill(before.pid);
     const run = await start(client, fixtures.ask, { question: 'What is water?' }, QUEUE);
@@ -152,11 +153,13 @@ describe('a server killed with SIGKILL', () => {
     await allUp();
   });
 
-  it('the LLM server: a run whose time ends before the restart fails with a stable code', async () => {
-    kill(part('llm').pid);
-    const run = await start(client, fixtures.askBriefly, { question: 'What is water?' }, QUEUE);
+  it('the LLM server: a run whose time ends before it is back fails with a stable code', async () => {
+    // A restart may take less than a second: this server never comes back.
+    const queue = 'llm-away';
+    const worker = await WorkerProcess.start(queue, { LLM_BASE_URL: `http://127.0.0.1:${await freePort()}/v1` });
+    const run = await start(client, fixtures.askBriefly, { question: 'What is water?' }, queue);
     expect(await failureOf(run)).toMatchObject({ code: 'BACKEND_UNAVAILABLE', stage: 'answer' });
-    await allUp();
+    await worker.kill('SIGTERM');
   });
 
   it('the Redis of the cache: runs complete past the cache, and hits return when it is back', async () => {
