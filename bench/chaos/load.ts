@@ -50,6 +50,8 @@ export class Load {
   readonly #options: LoadOptions;
   readonly #client: Client;
   readonly #spoken: Spoken | undefined;
+  /** An incident waits for a payment to be handed out: runs start even if further incidents are due. */
+  #needed = false;
 
   private constructor(options: LoadOptions, client: Client, spoken?: Spoken) {
     this.#options = options;
@@ -70,7 +72,7 @@ export class Load {
     const { runs, note } = this.#options;
     let ended = 0;
     const carryOut = async () => {
-      while (hold()) await sleep(POLL_MS);
+      while (hold() && !this.#needed) await sleep(POLL_MS);
       const number = this.runs.length;
       const outcome = await this.#begin(number);
       const begun = this.runs[number];
@@ -89,7 +91,9 @@ export class Load {
     const { effects } = this.#options.scene.receiver;
     const isOut = ({ plan, outcome }: Begun, number: number) =>
       plan === payment.plan && outcome === undefined && effects.some(({ run }) => run === number);
+    this.#needed = true;
     while (!this.runs.some(isOut) && this.runs.length < this.#options.runs) await sleep(POLL_MS);
+    this.#needed = false;
   }
 
   /** Outcome of each run's stages. */
