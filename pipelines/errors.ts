@@ -104,6 +104,11 @@ export const ERRORS = {
   },
   CODE_FAILED: { status: 500, retry: 'retry', title: 'The function of a code stage threw an error.' },
   CODE_NOT_FOUND: { status: 503, retry: 'never', title: 'No worker has this version of a code stage’s function.' },
+  ACTIVITY_FAILED: {
+    status: 502,
+    retry: 'never',
+    title: 'An activity or workflow of another Temporal worker failed.',
+  },
   ARTIFACT_CORRUPT: { status: 500, retry: 'never', title: 'An artifact’s bytes do not match its sha256.' },
   STORE_UNAVAILABLE: {
     status: 503,

@@ -17,12 +17,14 @@ export {
 export type { Plan, StagePlan } from './plan/index.js';
 export type { StageRecord } from './run/index.js';
 export {
+  type ActivityOptions,
   type AgentBudget,
   type AgentInput,
   type AgentOptions,
   type AgentOutput,
   type AgentSession,
   type AgentToolCall,
+  activity,
   agent,
   approve,
   type ChatInput,
@@ -56,5 +58,7 @@ export {
   toolCalls,
   transcribe,
   upsert,
+  type WorkflowOptions,
+  workflow,
 } from './stages/index.js';
 export * from './tools/index.js';

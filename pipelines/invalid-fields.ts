@@ -1,4 +1,6 @@
+import type { z } from 'zod';
 import { type ErrorCode, type ErrorDetails, type FieldError, MillraceError } from './errors.js';
+import type { JsonObject } from './json.js';
 
 /**
  * Maximum fields named by one failure: as many as a person corrects at once. A list of a million wrong items would
@@ -22,3 +24,19 @@ export function invalidFields(code: ErrorCode, all: readonly FieldError[], more:
 
 const clipped = (text: string, longest: number): string =>
   text.length <= longest ? text : `${text.slice(0, longest - 1)}…`;
+
+/** The errors of an input's fields as its caller sees them. `shape`: the fields of the input's schema. */
+export function fieldErrors(
+  issue: z.core.$ZodIssue,
+  given: JsonObject,
+  shape: Readonly<Record<string, z.ZodType>>,
+): FieldError[] {
+  const path = issue.path.map(String);
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => ({ field: [...path, key].join('.'), message: 'unknown field' }));
+  }
+  const [top] = path;
+  // A refinement of the whole object may name a field that is optional.
+  const missing = path.length === 1 && top !== undefined && given[top] === undefined && !shape[top]?.isOptional();
+  return [{ field: path.join('.') || 'body', message: missing ? 'is required' : issue.message }];
+}

@@ -118,7 +118,8 @@ function placeOne(plan: Plan, stage: StagePlan, by: Alternative, ground: Ground,
   const { poolOf, queue, queuesOf } = ground;
   const { embedder } = by.with;
   if (typeof embedder === 'string') describe(plan, poolOf, embedder, `${stage.id}.embedder`, 'embed');
-  const local = traitsOf(by.kind)?.local;
+  const { local, servedBy } = traitsOf(by.kind) ?? {};
+  if (servedBy === 'temporal') return placedElsewhere(plan, by, queue, field);
   if (local && by.codeVersion !== undefined) return { ...local, ...placedCode(queue, by.model, by.codeVersion) };
   if (local) return { ...local, queue };
   // An agent's calls have a kind of their own.
@@ -142,6 +143,16 @@ function placeOne(plan: Plan, stage: StagePlan, by: Alternative, ground: Ground,
     ...(queuesOf?.(by.model) ?? { device: devices.join(','), queue }),
     ...(price && { price }),
   };
+}
+
+/** A stage of another worker of Temporal. Millrace's own workers serve every activity type on their queue. */
+function placedElsewhere(plan: Plan, { kind, with: options }: Alternative, own: string, field: string): StagePlacement {
+  const queue = String(options.queue);
+  if (kind === 'activity' && queue === own) {
+    const message = `the queue "${queue}" is that of Millrace’s own workers, which do not have this activity`;
+    throw wrong('MODEL_NOT_CONFIGURED', plan, field, message);
+  }
+  return { connector: 'temporal', device: queue, queue };
 }
 
 function placedCode(taskQueue: string, name: string, version: string): Pick<StagePlacement, 'queue' | 'elsewhere'> {

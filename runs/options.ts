@@ -31,9 +31,16 @@ export function runOptionsOf(query: unknown, plan: Plan): RunOptions {
   };
 }
 
-function outputsOf(text: string, { output }: Plan): readonly string[] {
+const outputsOf = (text: string, plan: Plan): readonly string[] =>
+  knownOutputs(
+    text.split(',').map((field) => field.trim()),
+    plan,
+  );
+
+/** Names of wanted output fields, sorted and each once. Throws `INVALID_INPUT` for none and for unknown ones. */
+export function knownOutputs(names: readonly string[], { output }: Plan): readonly string[] {
   const known = isJsonObject(output) ? Object.keys(output) : [];
-  const fields = [...new Set(text.split(',').map((field) => field.trim()))].filter((field) => field !== '');
+  const fields = [...new Set(names)].filter((field) => field !== '');
   if (fields.length === 0) throw invalid('outputs', `names no field; the output has ${known.join(', ')}`);
   const unknown = fields.find((field) => !known.includes(field));
   if (unknown !== undefined)

@@ -47,8 +47,11 @@ export interface PreparedRun {
   readonly changesNothing: boolean;
 }
 
+/** What preparing a run takes. */
+export type Preparing = Pick<RunDeps, 'placementOf' | 'webhooks' | 'answers' | 'fast'>;
+
 /** Throws `INPUT_TOO_LARGE`, `MODEL_NOT_CONFIGURED`, and what `webhookTargets` throws. */
-export function prepareRun(deps: RunDeps, request: RunRequest): PreparedRun {
+export function prepareRun(deps: Preparing, request: RunRequest): PreparedRun {
   const { pipeline, tenant, input, options = {}, resumes, answer = false } = request;
   const { plan } = pipeline;
   const scope = { tenant, pipeline: plan.name, webhook: options.webhook };
@@ -81,7 +84,7 @@ export function prepareRun(deps: RunDeps, request: RunRequest): PreparedRun {
 }
 
 function contextOf(
-  deps: RunDeps,
+  deps: Preparing,
   { pipeline, tenant, owner, options = {}, events, resumes }: RunRequest,
   answerTo: string | undefined,
   guarded: string | undefined,

@@ -1,26 +1,36 @@
 import { setMaxListeners } from 'node:events';
 import { createActivities } from '../activities/stage/activity.js';
+import { createForeignActivity } from '../activities/stage/foreign-activity.js';
 import type { JsonObject } from '../pipelines/json.js';
-import type { SegmentCall, ServingCall, StageCall } from '../pipelines/run/index.js';
+import type { ForeignCall, SegmentCall, ServingCall, StageCall, StartCall } from '../pipelines/run/index.js';
 import { createServingActivity } from './code-served.js';
 import type { Stages } from './compose.js';
+import { createStartActivity, type StartForeign } from './foreign-starts.js';
 import { createSegmentActivity } from './hosts/segment-executor.js';
+
+type Parts = Pick<Stages, 'runner' | 'redis'> & Partial<Pick<Stages, 'foreign'>>;
+type Call = StageCall | SegmentCall | ServingCall | ForeignCall | StartCall;
 
 /**
  * The activities of a worker; the same function serves the activity type of every stage and every segment.
  * @param ends aborts when segments have to end because their worker shuts down, which Temporal does not cancel but
  * waits for
+ * @param starts prepares runs that other clients and workflows start. Absent: none can be started
  */
-export function workerActivities({ runner, redis }: Pick<Stages, 'runner' | 'redis'>, ends?: AbortSignal) {
+export function workerActivities({ runner, redis, foreign }: Parts, ends?: AbortSignal, starts?: StartForeign) {
   // Each running segment adds a listener.
   if (ends) setMaxListeners(0, ends);
   const stage = createActivities(runner).default;
   const segment = createSegmentActivity(runner, redis, ends);
   const serving = createServingActivity(redis);
+  const around = foreign && createForeignActivity(foreign);
+  const start = createStartActivity(starts);
   return {
-    default: (input: JsonObject, call: StageCall | SegmentCall | ServingCall) => {
+    default: (input: JsonObject, call: Call) => {
       if ('segment' in call) return segment(input, call);
-      return 'serving' in call ? serving(call) : stage(input, call);
+      if ('foreign' in call && around) return around(input, call);
+      if ('start' in call) return start(call);
+      return 'serving' in call ? serving(call) : stage(input, call as StageCall);
     },
   };
 }

@@ -8,6 +8,7 @@ import { Pools } from '../activities/pools/index.js';
 import { SessionStore, sessionKind } from '../activities/sessions/index.js';
 import { createSplit } from '../activities/split/worker-kind.js';
 import { CodeFunctions } from '../activities/stage/code-functions.js';
+import { ForeignCalls } from '../activities/stage/foreign-calls.js';
 import { StageRunner } from '../activities/stage/stage-runner.js';
 import { indexKinds } from '../activities/vector-index/index.js';
 import { conformInput, convertAudio, createAudioPort, createBytesPort } from '../media/index.js';
@@ -31,6 +32,8 @@ import { openStore, type WatchedStores, watchStores } from './stores.js';
 /** What running stages takes, composed from the settings. */
 export interface Stages {
   readonly runner: StageRunner;
+  /** What happens around the calls of other workers. */
+  readonly foreign: ForeignCalls;
   readonly pools: Pools;
   readonly metrics: Metrics;
   readonly pipelines: readonly Pipeline[];
@@ -132,6 +135,7 @@ export async function composeStages(settings: Settings, logger: Logger): Promise
   logger.info({ cache: await cache.describe() }, 'semantic cache');
   return {
     runner,
+    foreign: new ForeignCalls({ events, records, metrics, logger }),
     pools,
     metrics,
     pipelines,

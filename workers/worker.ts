@@ -10,6 +10,7 @@ import { createCodeWorkers } from './code-workers.js';
 import { composeStages } from './compose.js';
 import { createDeviceWorkers } from './device-worker.js';
 import { temporalServer } from './endpoints.js';
+import { openForeignStarts } from './foreign-starts.js';
 import { HEARTBEAT_THROTTLE_MS } from './heartbeat.js';
 import { createFastWorker } from './hosts/fast-worker.js';
 import { workerSinks } from './hosts/sinks.js';
@@ -41,12 +42,13 @@ export async function runWorker(settings: Settings): Promise<void> {
   const connection = await connectWorker(temporal);
   await ensureSearchAttributes(connection, settings.TEMPORAL_NAMESPACE);
   const slots = new ActivitySlots(settings.MILLRACE_MAX_ACTIVITIES);
+  const starts = await openForeignStarts(settings, stages.pipelines, logger);
   const worker = await Worker.create({
     connection,
     namespace: settings.TEMPORAL_NAMESPACE,
     taskQueue: settings.MILLRACE_TASK_QUEUE,
     ...workflowSource(),
-    activities: workerActivities(stages, ending(settings.MILLRACE_SHUTDOWN_GRACE_MS)),
+    activities: workerActivities(stages, ending(settings.MILLRACE_SHUTDOWN_GRACE_MS), starts.prepare),
     sinks: workerSinks(stages),
     maxCachedWorkflows: 2 * WORKFLOW_TASKS,
     stickyQueueScheduleToStartTimeout: STICKY_MS,
@@ -82,6 +84,7 @@ export async function runWorker(settings: Settings): Promise<void> {
   } finally {
     await watch.stop();
     await fast?.stop();
+    starts.close();
     server.close();
     await connection.close();
     await stages.close();

@@ -7,7 +7,7 @@ import {
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { JsonObject } from '../pipelines/json.js';
+import type { Json, JsonObject } from '../pipelines/json.js';
 import {
   DECIDE_UPDATE,
   type Decision,
@@ -17,10 +17,12 @@ import {
   SEARCH_ATTRIBUTES,
   STAGES_QUERY,
   type StageRecord,
+  type StartOptions,
   WAITING_QUERY,
   type Wait,
 } from '../pipelines/run/index.js';
 import { runFailure } from './failures.js';
+import { isContext, prepareStart } from './foreign-start.js';
 import { interpret } from './interpreter/index.js';
 import { reportEnd } from './run-end.js';
 import { TemporalHost } from './temporal-host.js';
@@ -36,11 +38,16 @@ const cacheHit = defineSearchAttributeKey(SEARCH_ATTRIBUTES.cacheHit, 'BOOL');
  * The workflow of runs. It serves every workflow type that is not the name of an export, so that a run is typed by its
  * pipeline's name, and interprets the plan passed with the run. A failure has a code of the error table as its type and
  * the stage table in its details.
+ *
+ * @param by by a gateway the run's context; by another client or workflow the options of the run, if any
  */
 // biome-ignore lint/style/noDefaultExport: Temporal takes the default export as the workflow of every type
-export default async function run(input: JsonObject, context: RunContext): Promise<RunResult> {
+export default async function run(given: JsonObject, by?: RunContext | StartOptions | null): Promise<RunResult> {
   let host: TemporalHost | undefined;
+  let context = isContext(by) ? by : undefined;
+  let input = given;
   try {
+    if (!context) ({ context, input } = await prepareStart(given, by as Json | undefined));
     const own = new TemporalHost(context);
     host = own;
     setHandler(stagesQuery, () => own.stages);

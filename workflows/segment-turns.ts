@@ -24,9 +24,10 @@ export class SegmentTurns {
 
   /**
    * Returns the result of `work`; rejects with a cancellation if the enclosing scope is cancelled first.
+   * @param path of the segment, to end it; undefined for a short local activity, which ends by itself
    * @param waits whether part of the run waits for a signal
    */
-  async take<T>(path: string, work: () => Promise<T>, waits: () => boolean): Promise<T> {
+  async take<T>(path: string | undefined, work: () => Promise<T>, waits: () => boolean): Promise<T> {
     const turn = {};
     let gone = false;
     const arrive = () => {
@@ -44,7 +45,7 @@ export class SegmentTurns {
         await condition(() => checks++ > 0);
       }
     } catch (error) {
-      segments.abandon(path);
+      if (path !== undefined) segments.abandon(path);
       throw error;
     } finally {
       gone = true;

@@ -37,8 +37,10 @@ import {
   type Wait,
   WORKFLOW_TASK_TIMEOUT_MS,
 } from '../pipelines/run/index.js';
+import { traitsOf } from '../pipelines/stages/traits.js';
 import { onFirstQueue } from './elsewhere.js';
 import { childError, stageError } from './failures.js';
+import { callForeign } from './foreign.js';
 import { type RunHost, type Shown, stageTableMarkdown, Waits } from './interpreter/index.js';
 import { MessageRoom } from './message-room.js';
 import { untilRun } from './segment-attempts.js';
@@ -101,6 +103,12 @@ export class TemporalHost implements RunHost {
     placed: StagePlacement,
     shown?: Shown,
   ): Promise<StageOutcome> {
+    if (traitsOf(stage.kind)?.servedBy === 'temporal')
+      return callForeign(stage, input, call, placed, {
+        inTurn: (work) => this.#turns.take(undefined, work, () => this.waits.open.length > 0),
+        room: (bytes) => (bytes < SMALL_BYTES ? undefined : this.#room.take(bytes)),
+        tell: (event) => this.tell(event),
+      });
     const begin = () =>
       placed.elsewhere && placed.patienceMs !== undefined
         ? elsewhere(stage, input, call, placed, shown)

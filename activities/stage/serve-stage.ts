@@ -7,7 +7,7 @@ import type { Json, JsonObject } from '../../pipelines/json.js';
 import { notJson } from '../../pipelines/json-limits.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
 import type { Tried } from '../../pipelines/retry.js';
-import { originOf, type StageCall, splitRun, type TokenUsage } from '../../pipelines/run/index.js';
+import { idempotencyKeyOf, type StageCall, type TokenUsage } from '../../pipelines/run/index.js';
 import { CALL_KINDS, codeName, STAGE_KINDS, type StageKindName } from '../../pipelines/stages/index.js';
 import type { CodeStage, StageKind } from '../../pipelines/stages/kind.js';
 import type { Metrics } from '../../telemetry/metrics.js';
@@ -94,6 +94,10 @@ export async function serveStage(
     const output = keepable(await runCode(parts, input, call, attempt, onConversion), call.stage);
     return { output, ...IN_WORKER, ...(conversions.size > 0 && { conversions: [...conversions] }) };
   }
+  if (kind.servedBy === 'temporal') {
+    const message = `a stage of the kind "${call.kind}" runs only in a run of Temporal, on the queue of its worker`;
+    throw new MillraceError('CAPABILITY_MISSING', message, { stage: call.stage });
+  }
   const checked = check(kind.input, input, 'INVALID_INPUT', call.stage);
   const audioFor = (signal: AbortSignal) => parts.audioOf(call.tenant, onConversion, signal);
   const served =
@@ -101,7 +105,7 @@ export async function serveStage(
       ? await runInWorker(parts.workerKinds, checked, call, {
           signal: attempt.signal,
           audio: audioFor(attempt.signal),
-          idempotencyKey: idempotencyKeyOf(call, attempt),
+          idempotencyKey: idempotencyKeyOf(call, attempt.run),
         })
       : await callPool(parts, checked, call, attempt, audioFor, onText);
   const output = keepable(served.output, call.stage);
@@ -126,7 +130,7 @@ async function callPool(
   const context = {
     bytes: bytesOf(call.tenant),
     checkpoint: attempt.checkpoint,
-    idempotencyKey: idempotencyKeyOf(call, attempt),
+    idempotencyKey: idempotencyKeyOf(call, attempt.run),
     ...(resumeFrom !== null && { resumeFrom }),
   };
   const { reply, at, output } = await pools.get(call.model).use(
@@ -204,15 +208,6 @@ async function runInWorker(
   return { output: check(kindOf(call).output, given, 'INVALID_OUTPUT', call.stage), ...IN_WORKER };
 }
 
-/**
- * Identical in every attempt of a stage of a run, and in every run that resumes it, so that a service can drop a call
- * that it has already carried out.
- */
-function idempotencyKeyOf({ path, stage }: StageCall, { run }: Attempt): string {
-  const { root, inside } = splitRun(run);
-  return [originOf(root), ...(inside === '' ? [] : [inside]), path ?? stage].join('/');
-}
-
 async function runCode(
   { code: functions, conform }: ServingParts,
   input: JsonObject,
@@ -230,7 +225,7 @@ async function runCode(
   let output: unknown;
   try {
     output = await untilAbort(signal, async () =>
-      code.run(checked, { signal, idempotencyKey: idempotencyKeyOf(call, attempt), tenant: call.tenant }),
+      code.run(checked, { signal, idempotencyKey: idempotencyKeyOf(call, attempt.run), tenant: call.tenant }),
     );
   } catch (error) {
     if (signal.aborted || error instanceof MillraceError) throw error;

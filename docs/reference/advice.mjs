@@ -53,6 +53,8 @@ export const ADVICE = {
     'Read the message; if a function throws an error with a `code` of this table, that code determines the retry.',
   CODE_NOT_FOUND:
     'Start a worker of the build or the version that the message names, or give the newer function `compatible`.',
+  ACTIVITY_FAILED:
+    'Read the failure in Temporal’s UI, which has its cause and stack; its worker decides what is retried. See [foreign-temporal.md](foreign-temporal.md#failures).',
   ARTIFACT_CORRUPT: 'Store the file again, and check the disk that holds the artifacts.',
   STORE_UNAVAILABLE:
     'Check space, rights and mount of the folder `artifacts` in `MILLRACE_HOME`; for a vector index, Redis and `REDIS_URL`.',

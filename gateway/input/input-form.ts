@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { mapMedia, mediaFields, schemasAt, type TakeMedia } from '../../media/index.js';
 import type { Pipeline } from '../../pipelines/definition/index.js';
 import type { FieldError, MillraceError } from '../../pipelines/errors.js';
-import { invalidFields } from '../../pipelines/invalid-fields.js';
+import { fieldErrors, invalidFields } from '../../pipelines/invalid-fields.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { type MediaKind, mediaOf } from '../../pipelines/media.js';
 import { expectModest } from './input-size.js';
@@ -74,21 +74,6 @@ function parseOrKeep(text: string): Json {
   } catch {
     return text;
   }
-}
-
-function fieldErrors(
-  issue: z.core.$ZodIssue,
-  given: JsonObject,
-  shape: Readonly<Record<string, z.ZodType>>,
-): FieldError[] {
-  const path = issue.path.map(String);
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({ field: [...path, key].join('.'), message: 'unknown field' }));
-  }
-  const [top] = path;
-  // A refinement of the whole object may name a field that is optional.
-  const missing = path.length === 1 && top !== undefined && given[top] === undefined && !shape[top]?.isOptional();
-  return [{ field: path.join('.') || 'body', message: missing ? 'is required' : issue.message }];
 }
 
 export function invalidInput(fields: readonly FieldError[]): MillraceError {

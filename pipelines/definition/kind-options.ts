@@ -79,6 +79,8 @@ const SHARED: Readonly<Record<string, readonly string[]>> = {
   agent: ['schema'],
   classify: ['labels'],
   infer: ['inputs', 'outputs'],
+  activity: ['output'],
+  workflow: ['output'],
 };
 
 /** The option by which an alternative would change the stage's output; undefined when it is compatible. */

@@ -3,6 +3,7 @@ import { type Alternative, type DegradePlan, type StagePlan, servedAs } from '..
 import { STAGE_KINDS } from '../stages/index.js';
 import type { StageKind, StageUse } from '../stages/kind.js';
 import { resolveCache, type SemanticCache } from './cache.js';
+import { checkForeign } from './foreign-options.js';
 import { invalid } from './invalid.js';
 import { checkUse, notShared } from './kind-options.js';
 import { type PolicyOptions, resolvePolicy } from './policy.js';
@@ -63,6 +64,7 @@ export function resolveOptions(
   const pointless =
     kind.servedBy === 'pool' || kind.calls ? undefined : ONLY_OF_POOLS.find(([, given]) => given(policy) !== undefined);
   if (pointless) throw invalid(`${id}.${pointless[0]}`, 'applies only to stages that a pool serves');
+  if (kind.servedBy === 'temporal') checkForeign(id, use.kind, options);
   if (kind.calls && cache !== undefined)
     throw invalid(`${id}.cache`, 'does not apply to an agent, whose tools may have effects; remove it');
   if (kind.calls && policy.execution === 'inline') {
@@ -78,7 +80,7 @@ export function resolveOptions(
       throw invalid(`${id}.${field}`, `${ms} ms is longer than the pipeline’s deadline, ${deadlineMs} ms`);
   }
   const fallbacks = fallback.map((other) => alternative(id, 'fallback', use, other));
-  const waits = kind.servedBy !== 'interpreter' || kind.calls !== undefined;
+  const waits = (kind.servedBy !== 'interpreter' || kind.calls !== undefined) && use.kind !== 'workflow';
   const hasAlternative = waits && (optional || fallbacks.length > 0 || degrade.length > 0);
   return {
     policy: resolvePolicy(policy, kind.policy ?? {}, id, hasAlternative),

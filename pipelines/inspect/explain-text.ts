@@ -43,12 +43,19 @@ function stageText(stage: ExplainedStage): string[] {
   ];
 }
 
+/** Options that are too long to be shown, by kind. */
+const LONG: Readonly<Record<string, readonly string[]>> = {
+  agent: ['tools'],
+  activity: ['input', 'output'],
+  workflow: ['input', 'output'],
+};
+
 function candidateText({ role, kind, model, with: options, placed }: Candidate): string {
   const label = role === 'first' ? 'served by' : role;
   if (kind === 'skip') return `  ${label.padEnd(12)} nothing: its output is null`;
   const where = placed === undefined ? 'no pool serves it' : `${placed.connector} @${placed.device}`;
-  const { tools, ...plain } = options;
-  const shown = kind === 'agent' ? plain : options;
+  const hidden = LONG[kind] ?? [];
+  const shown = Object.fromEntries(Object.entries(options).filter(([option]) => !hidden.includes(option)));
   const given = Object.keys(shown).length > 0 ? ` ${JSON.stringify(shown)}` : '';
   return `  ${label.padEnd(12)} ${model} (${where})${given}`;
 }

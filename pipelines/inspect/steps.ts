@@ -1,4 +1,5 @@
 import { type Alternative, agentOf, type Graph, isStage, type Step } from '../plan/index.js';
+import { traitsOf } from '../stages/traits.js';
 import { readFieldsOf } from './reads.js';
 
 /** How a plan is divided for execution; supplied by the interpreter. */
@@ -51,7 +52,8 @@ export function titleOf(step: Step): string {
 }
 
 /** What serves a stage, in words. */
-export const servedLine = ({ kind, model }: { kind: string; model: string }): string => `${kind} · ${model}`;
+export const servedLine = ({ kind, model, with: options }: Alternative): string =>
+  [kind, model, ...(traitsOf(kind)?.servedBy === 'temporal' ? [`queue ${String(options.queue)}`] : [])].join(' · ');
 
 /** Names of an agent's tools; none for other stages. */
 export const toolNames = (by: Alternative): string[] =>

@@ -174,6 +174,9 @@ function stepPicture(step: Step, segments: Segments): Picture {
 const MOST_LETTERS = 44;
 const shortened = (text: string): string => (text.length > MOST_LETTERS ? `${text.slice(0, MOST_LETTERS - 1)}…` : text);
 
+/** Served by code instead of a model server. */
+const BY_CODE: ReadonlySet<string | undefined> = new Set(['worker', 'temporal']);
+
 function stagePicture(step: Extract<Step, { policy: unknown }>): Picture {
   const marks = [
     ...(toolNames(step).length > 0 ? [`tools: ${toolNames(step).join(', ')}`] : []),
@@ -182,7 +185,7 @@ function stagePicture(step: Extract<Step, { policy: unknown }>): Picture {
     ...(step.degrade?.length ? ['degrades'] : []),
     ...(step.policy.hedge ? ['hedged'] : []),
   ];
-  const style = step.kind === 'approve' ? 'person' : traitsOf(step.kind)?.servedBy === 'worker' ? 'worker' : 'stage';
+  const style = step.kind === 'approve' ? 'person' : BY_CODE.has(traitsOf(step.kind)?.servedBy) ? 'worker' : 'stage';
   const id = step.id.slice(step.id.lastIndexOf('/') + 1);
   return box(style, [id, servedLine(step)], marks.length > 0 ? shortened(marks.join(' · ')) : undefined);
 }

@@ -133,10 +133,30 @@ export const agentSchema = z.strictObject({
   session: z.strictObject({ ttlMs: ms('Time to live'), summarizeOver: z.int().min(1) }).optional(),
 });
 
-/** Options are not checked here, except an agent's: they contain plans, which the interpreter relies on. */
-function checkAgent({ kind, with: given }: { kind: string; with: JsonObject }, context: z.RefinementCtx): void {
-  if (kind !== 'agent') return;
-  for (const issue of agentSchema.safeParse(given).error?.issues ?? []) {
+const ofForeign = {
+  queue: z.string().min(1),
+  input: options,
+  output: options,
+  args: names.optional(),
+  version: z.string().min(1).optional(),
+};
+
+/**
+ * Schemas of `with` of the kinds whose options the interpreter relies on; the others are not checked here. Agents
+ * contain plans, and what another worker serves is called by the workflow itself.
+ */
+const WITH: Readonly<Record<string, z.ZodType>> = {
+  agent: agentSchema,
+  activity: z.strictObject({
+    ...ofForeign,
+    heartbeatMs: ms('Maximum time between two heartbeats').optional(),
+    protocol: z.literal('millrace').optional(),
+  }),
+  workflow: z.strictObject(ofForeign),
+};
+
+function checkWith({ kind, with: given }: { kind: string; with: JsonObject }, context: z.RefinementCtx): void {
+  for (const issue of WITH[kind]?.safeParse(given).error?.issues ?? []) {
     context.addIssue({ code: 'custom', message: issue.message, path: ['with', ...issue.path] });
   }
 }
@@ -165,7 +185,7 @@ const stage = z
   })
   .superRefine((given, context) => {
     const alternatives = [...(given.fallback ?? []), ...(given.degrade ?? []).map(({ to }) => to)];
-    for (const by of [given, ...alternatives]) if (typeof by === 'object') checkAgent(by, context);
+    for (const by of [given, ...alternatives]) if (typeof by === 'object') checkWith(by, context);
   })
   .meta({ id: 'Stage' });
 

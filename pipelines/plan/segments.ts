@@ -3,11 +3,11 @@ import { type Graph, graphsOf, isStage, type Step } from './plan.js';
 import { readsOf } from './reads.js';
 
 /**
- * Whether a step can run inside a segment: it and everything within it are inline and not executed by the interpreter,
- * since a segment cannot hold a wait for a person.
+ * Whether a step can run inside a segment: it and everything within it are inline, and executed neither by the
+ * interpreter, since a segment cannot hold a wait for a person, nor by another worker of Temporal.
  */
 export function isInline(step: Step): boolean {
-  if (isStage(step)) return step.policy.execution === 'inline' && traitsOf(step.kind)?.servedBy !== 'interpreter';
+  if (isStage(step)) return step.policy.execution === 'inline' && !OUTSIDE.has(traitsOf(step.kind)?.servedBy);
   if (step.kind === 'pipeline' && step.run === 'child') return false;
   const inner = graphsOf(step).flatMap(({ stages }) => stages);
   return inner.length > 0 && inner.every(isInline);
@@ -25,6 +25,8 @@ export function groupsOf(graph: Graph): readonly (readonly Step[])[] {
   known.set(graph, groups);
   return groups;
 }
+
+const OUTSIDE: ReadonlySet<string | undefined> = new Set(['interpreter', 'temporal']);
 
 /** Whether a graph as a whole is one segment. */
 export function isOneSegment(graph: Graph): boolean {

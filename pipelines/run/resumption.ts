@@ -28,3 +28,15 @@ export function splitRun(run: string): { readonly root: string; readonly inside:
   const at = run.indexOf('/');
   return at < 0 ? { root: run, inside: '' } : { root: run.slice(0, at), inside: run.slice(at + 1) };
 }
+
+/**
+ * Identical in every attempt of a call of a run, and in every run that resumes it, so that a service can drop a call
+ * that it has already carried out.
+ */
+export function idempotencyKeyOf(
+  { path, stage }: { readonly path?: string; readonly stage: string },
+  run: string,
+): string {
+  const { root, inside } = splitRun(run);
+  return [originOf(root), ...(inside === '' ? [] : [inside]), path ?? stage].join('/');
+}

@@ -1,3 +1,4 @@
+import { activityKind } from './activity.js';
 import { agentKind } from './agent.js';
 import { approveKind } from './approve.js';
 import { chatKind } from './chat.js';
@@ -11,6 +12,7 @@ import { rerankKind, retrieveKind, upsertKind } from './retrieve.js';
 import { splitKind } from './split.js';
 import { synthesizeKind } from './synthesize.js';
 import { transcribeKind } from './transcribe.js';
+import { workflowKind } from './workflow.js';
 
 /**
  * Every stage kind. A new kind is a file in this folder and a row here, and is served by a connector under the same
@@ -31,10 +33,13 @@ export const STAGE_KINDS = {
   code: codeKind,
   approve: approveKind,
   agent: agentKind,
+  activity: activityKind,
+  workflow: workflowKind,
 } as const satisfies Record<string, StageKind>;
 
 export type StageKindName = keyof typeof STAGE_KINDS;
 
+export { type ActivityOptions, activity } from './activity.js';
 export {
   type AgentBudget,
   type AgentInput,
@@ -69,3 +74,4 @@ export * from './synthesize.js';
 export { type AgentToolCall, type ToolCall, toolCalls } from './tool-calls.js';
 export { changesElsewhere, traitsOf } from './traits.js';
 export * from './transcribe.js';
+export { type WorkflowOptions, workflow } from './workflow.js';

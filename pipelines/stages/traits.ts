@@ -1,10 +1,11 @@
 /** Properties of a stage kind beside its schemas. Free of zod, because the interpreter reads them too. */
 export interface KindTraits {
   /**
-   * What executes it: a `pool` of model servers through a connector, the `worker` itself, or the `interpreter`, in
-   * which case it has no policy and no cache, and cannot be part of a segment.
+   * What executes it: a `pool` of model servers through a connector; the `worker` itself; the `interpreter`, in which
+   * case it has no policy and no cache, and cannot be part of a segment; or `temporal`: another worker of the same
+   * Temporal namespace, which the run's workflow calls directly, so it cannot be part of a segment either.
    */
-  readonly servedBy: 'pool' | 'worker' | 'interpreter';
+  readonly servedBy: 'pool' | 'worker' | 'interpreter' | 'temporal';
   /**
    * Effects of its calls elsewhere: `none`; `possible`, where only the server knows; `intended`, where the effect is
    * the purpose of the call. Except for `none`, repeating a call is not the same as making it once.
@@ -32,6 +33,8 @@ export const TRAITS = {
   split: { servedBy: 'worker', effects: 'none', local: at('media') },
   code: { servedBy: 'worker', effects: 'intended', local: at('code') },
   approve: { servedBy: 'interpreter', effects: 'none', local: at('workflow', 'person') },
+  activity: { servedBy: 'temporal', effects: 'intended' },
+  workflow: { servedBy: 'temporal', effects: 'intended' },
   // Its tools may have effects.
   agent: { servedBy: 'interpreter', effects: 'intended' },
   mcp: { servedBy: 'worker', effects: 'intended', local: at('mcp') },

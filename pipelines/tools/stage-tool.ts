@@ -1,5 +1,7 @@
 import type { z } from 'zod';
+import { checkForeign } from '../definition/foreign-options.js';
 import { invalid } from '../definition/invalid.js';
+import type { PolicyOptions } from '../definition/policy.js';
 import type { StageTool } from '../plan/agent.js';
 import { servedAs } from '../plan/plan.js';
 import { codeMap, codeOf } from '../stages/code.js';
@@ -7,6 +9,9 @@ import { jsonSchemaOf } from '../stages/json-schema.js';
 import type { StageUse } from '../stages/kind.js';
 import { traitsOf } from '../stages/traits.js';
 import { checkKeys, offered, type Tool, type ToolPolicy } from './tool.js';
+
+/** What a call of another worker does is unknown; Temporal adds no random share to its waits. */
+const ONCE: PolicyOptions = { retry: { attempts: 1, backoff: { jitter: 0 } } };
 
 /**
  * Any stage kind as a tool: the arguments are its input, the result is its output.
@@ -35,8 +40,10 @@ export function stageTool<I, O>(
   if (typeof use?.kind !== 'string') throw invalid(`${name}.use`, 'needs a stage kind with its options');
   if (traitsOf(use.kind)?.servedBy === 'interpreter')
     throw invalid(`${name}.use`, `"${use.kind}" is not a single call; wrap it in a pipelineTool`);
+  const foreign = traitsOf(use.kind)?.servedBy === 'temporal';
+  if (foreign) checkForeign(name, use.kind, options);
   const plan: StageTool = {
-    ...offered(options, jsonSchemaOf(options.input ?? use.input, `${name}.input`)),
+    ...offered(options, jsonSchemaOf(options.input ?? use.input, `${name}.input`), foreign ? ONCE : {}),
     by: 'stage',
     ...servedAs(use),
     ...(result !== undefined && { result }),

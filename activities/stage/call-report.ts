@@ -1,0 +1,101 @@
+import { MillraceError, messageOf } from '../../pipelines/errors.js';
+import type { JsonObject } from '../../pipelines/json.js';
+import type { StageCall, StageOutcome } from '../../pipelines/run/index.js';
+import type { RunEventLog } from '../../stores/events/index.js';
+import type { EndedCall, RunRecords } from '../../stores/records/index.js';
+import type { Logger } from '../../telemetry/logger.js';
+import type { Metrics } from '../../telemetry/metrics.js';
+
+export interface ReportParts {
+  readonly metrics: Metrics;
+  readonly logger: Logger;
+  readonly events: Pick<RunEventLog, 'attempt'>;
+  /** Absent: nothing is recorded, and runs cannot be resumed. */
+  readonly records?: RunRecords;
+}
+
+export interface Reported {
+  readonly run: string;
+  readonly call: StageCall;
+  readonly input: JsonObject;
+  /** From 1. */
+  readonly attempt: number;
+  readonly queueMs: number;
+  /** Its start has been published. */
+  readonly again?: boolean;
+}
+
+/** Reports one attempt of a call wherever it is to be seen: in metrics, log, events for followers and the run's record. */
+export class CallReport {
+  readonly events: ReturnType<RunEventLog['attempt']>;
+  readonly #parts: ReportParts;
+  readonly #of: Reported;
+  readonly #started = performance.now();
+  readonly #startedAt = Date.now();
+
+  /** Publishes the start. */
+  constructor(parts: ReportParts, of: Reported) {
+    this.#parts = parts;
+    this.#of = of;
+    this.events = parts.events.attempt(of.run, of.call, of.attempt, of.again);
+  }
+
+  get fields() {
+    const { run, call, attempt } = this.#of;
+    const { pipeline, path, stage, tenant, model } = call;
+    return { run, pipeline, stage: path ?? stage, tenant, model, attempt };
+  }
+
+  /** @param ran when the call ran, unless it ran since this report was made */
+  async done(served: Omit<StageOutcome, 'attempt' | 'queueMs' | 'runMs'>, ran?: Ran): Promise<StageOutcome> {
+    const { attempt } = this.#of;
+    const queueMs = Math.round(this.#of.queueMs);
+    const runMs = this.#measure('ok', ran);
+    if (this.events && !this.events.hasText && typeof served.output.text === 'string')
+      this.events.delta(served.output.text);
+    const outcome = { ...served, attempt, queueMs, runMs };
+    // Both are sent to Redis at once: the record exists before the end is visible to followers.
+    await Promise.all([this.#record({ outcome }, ran), this.events?.finished(served.cache, runMs)]);
+    const { endpoint, cache, conversions, hedged, resumed } = served;
+    this.#parts.logger.info(
+      { ...this.fields, endpoint, cache, queueMs, runMs, conversions, hedged, resumed },
+      'stage done',
+    );
+    return outcome;
+  }
+
+  /** @param told the failure as followers of the run see it */
+  async failed(error: unknown, code: string, told: Told, ran?: Ran): Promise<void> {
+    const runMs = this.#measure(code, ran);
+    this.#parts.logger.warn({ ...this.fields, code, error: messageOf(error), runMs }, 'stage attempt failed');
+    const recorded = error instanceof MillraceError ? this.#record({ failure: told }, ran) : undefined;
+    await Promise.all([recorded, this.events?.failed(told.code, told.message)]);
+  }
+
+  #measure(outcome: string, ran?: Ran): number {
+    const runMs = ran?.runMs ?? performance.now() - this.#started;
+    const { pipeline, stage, kind, model } = this.#of.call;
+    this.#parts.metrics.stageSeconds.observe({ pipeline, stage, kind, model, outcome }, runMs / 1_000);
+    return Math.round(runMs);
+  }
+
+  #record(result: EndedCall['result'], ran?: Ran): Promise<void> | undefined {
+    const { run, call, input, attempt } = this.#of;
+    const times = ran
+      ? { startedAt: ran.startedAt, endedAt: ran.startedAt + ran.runMs }
+      : { startedAt: this.#startedAt, endedAt: Date.now() };
+    return this.#parts.records?.keep({ run, call, input, attempt, ...times, result });
+  }
+}
+
+/** When a call ran, in milliseconds. */
+export interface Ran {
+  readonly startedAt: number;
+  readonly runMs: number;
+}
+
+/** A failure as followers of the run see it. */
+export interface Told {
+  readonly code: string;
+  readonly message: string;
+}

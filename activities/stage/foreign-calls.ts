@@ -1,0 +1,139 @@
+import { isErrorCode, MillraceError } from '../../pipelines/errors.js';
+import { invalidFields } from '../../pipelines/invalid-fields.js';
+import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
+import { notJson } from '../../pipelines/json-limits.js';
+import type {
+  ForeignEnd,
+  ForeignOutcome,
+  ForeignStart,
+  StageCall,
+  StageOutcome,
+  TokenUsage,
+} from '../../pipelines/run/index.js';
+import { asThrown } from '../../stores/records/index.js';
+import { fitted } from '../connectors/json-schema.js';
+import { CallReport, type ReportParts, type Told } from './call-report.js';
+import { keepable, unfit } from './stage-output.js';
+
+/**
+ * What Millrace does around a call that another worker of Temporal serves: the run's workflow makes the call itself,
+ * and this worker checks and reports it, as `StageRunner` does for calls of its own. The attempts are Temporal's: all of
+ * them together are one here.
+ */
+export class ForeignCalls {
+  readonly #parts: ReportParts;
+
+  constructor(parts: ReportParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Before the call: its outcome in the run that this one resumes, or the checked input. Throws `INVALID_INPUT`, the
+   * failure that the call had in that run, and what `RunRecords.before` throws.
+   */
+  async before(run: string, input: JsonObject, call: StageCall): Promise<ForeignStart> {
+    const report = this.#report(run, input, call);
+    try {
+      const before = await this.#parts.records?.before(run, call, input);
+      if (before && 'failure' in before) throw asThrown(before.failure);
+      if (before) return { outcome: await report.done(before.outcome) };
+      const fit = fitted(input, schemaOf(call, 'input'));
+      if ('fields' in fit) throw invalidFields('INVALID_INPUT', fit.fields, { stage: call.stage });
+      return fit.data === input ? {} : { input: fit.data as JsonObject };
+    } catch (error) {
+      await report.failed(error, ...toldOf(error));
+      throw error;
+    }
+  }
+
+  /**
+   * After the call: checks and unwraps its result, and reports its end. Throws `INVALID_OUTPUT` and `RESULT_TOO_LARGE`.
+   * Null for a call that failed.
+   */
+  async after(run: string, input: JsonObject, call: StageCall, ended: ForeignEnd): Promise<ForeignOutcome | null> {
+    const report = this.#report(run, input, call, true);
+    try {
+      if ('failure' in ended) {
+        const { code, message } = ended.failure;
+        await report.failed(
+          new MillraceError(isErrorCode(code) ? code : 'INTERNAL', message),
+          code,
+          ended.failure,
+          ended,
+        );
+        return null;
+      }
+      const { result } = ended;
+      const { output, usage, conversions } = unwrapped(call, result);
+      const fit = fitted(output, schemaOf(call, 'output'));
+      if ('fields' in fit) throw invalidFields('INVALID_OUTPUT', fit.fields, { stage: call.stage });
+      const whole = keepable(fit.data as JsonObject, call.stage);
+      const served: Omit<StageOutcome, 'attempt' | 'queueMs' | 'runMs'> = {
+        output: whole,
+        endpoint: 'temporal',
+        device: String(call.with.queue),
+        cache: 'off',
+        ...(usage && { usage }),
+        ...(conversions && { conversions }),
+      };
+      const { output: _, ...outcome } = await report.done(served, ended);
+      return fit.data === output ? outcome : { ...outcome, output: fit.data };
+    } catch (error) {
+      await report.failed(error, ...toldOf(error), ended);
+      throw error;
+    }
+  }
+
+  #report(run: string, input: JsonObject, call: StageCall, again = false): CallReport {
+    return new CallReport(this.#parts, { run, call, input, attempt: 1, queueMs: 0, again });
+  }
+}
+
+const schemaOf = (call: StageCall, of: 'input' | 'output'): JsonObject => call.with[of] as JsonObject;
+
+function toldOf(error: unknown): [code: string, told: Told] {
+  if (error instanceof MillraceError) return [error.code, { code: error.code, message: error.message }];
+  return ['INTERNAL', { code: 'INTERNAL', message: 'an error inside the worker' }];
+}
+
+interface Unwrapped {
+  readonly output: Json;
+  readonly usage?: TokenUsage;
+  readonly conversions?: readonly string[];
+}
+
+/** The parts of a result. Throws `INVALID_OUTPUT` for one that is not JSON or not as its protocol requires. */
+function unwrapped({ with: { protocol }, stage }: StageCall, given: Json): Unwrapped {
+  const result = given ?? null;
+  const wrong = notJson(result);
+  if (wrong) throw unfit(wrong, stage);
+  if (protocol !== 'millrace') return { output: result };
+  const fail = (field: string, message: string) => invalidFields('INVALID_OUTPUT', [{ field, message }], { stage });
+  if (!isJsonObject(result) || result.output === undefined)
+    throw fail('output', 'is missing: the result must be { output, usage?, conversions? }');
+  const { output, usage, conversions } = result;
+  const texts = conversions ?? [];
+  if (!Array.isArray(texts) || !texts.every((text) => typeof text === 'string'))
+    throw fail('conversions', 'must be a list of texts');
+  return {
+    output,
+    ...(usage != null && { usage: usageOf(usage, fail) }),
+    ...(texts.length > 0 && { conversions: texts.slice(0, MOST_CONVERSIONS) as readonly string[] }),
+  };
+}
+
+/** The stage table travels with the run's result. */
+const MOST_CONVERSIONS = 20;
+
+const TOKENS = ['inputTokens', 'outputTokens'] as const;
+
+function usageOf(usage: Json, fail: (field: string, message: string) => MillraceError): TokenUsage {
+  if (!isJsonObject(usage)) throw fail('usage', 'must be an object');
+  const counts = TOKENS.flatMap((name) => {
+    const count = usage[name];
+    if (count == null) return [];
+    if (!Number.isInteger(count) || Number(count) < 0) throw fail(`usage.${name}`, 'must be a whole number, 0 or more');
+    return [[name, count]];
+  });
+  return Object.fromEntries(counts) as TokenUsage;
+}

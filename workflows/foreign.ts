@@ -1,0 +1,202 @@
+import {
+  ActivityCancellationType,
+  CancellationScope,
+  ChildWorkflowCancellationType,
+  executeChild,
+  isCancellation,
+  ParentClosePolicy,
+  proxyActivities,
+  proxyLocalActivities,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
+import { bytesOf } from '../pipelines/json-limits.js';
+import { PRIORITY_KEYS, type StagePlan } from '../pipelines/plan/index.js';
+import {
+  type ForeignCall,
+  type ForeignEnd,
+  type ForeignOutcome,
+  type ForeignStart,
+  idempotencyKeyOf,
+  type RunEvent,
+  type StageCall,
+  type StageOutcome,
+  type StagePlacement,
+} from '../pipelines/run/index.js';
+import { StageError } from '../pipelines/run/stage-error.js';
+import { stageError } from './failures.js';
+import { foreignError } from './foreign-failures.js';
+
+/** What a foreign call needs from the host of its run. */
+export interface ForeignHost {
+  /** Runs a local activity; its result arrives after the effects of those that ended before it. */
+  inTurn<T>(work: () => Promise<T>): Promise<T>;
+  /** Resolves when the current workflow task has room for a command of this size. */
+  room(bytes: number): Promise<void> | undefined;
+  tell(event: RunEvent): void;
+}
+
+type Around = (input: JsonObject, call: ForeignCall) => Promise<ForeignStart | ForeignOutcome | null>;
+type Foreign = (...args: readonly Json[]) => Promise<Json>;
+
+/** The local activities before and after a call: checks, a record and events. They repeat while a store is away. */
+const AROUND = { startToCloseTimeout: 10_000, retry: { initialInterval: 200, maximumAttempts: 6 } };
+
+/**
+ * Least wait for a worker that polls the queue, in milliseconds: without an alternative's patience of 0 it takes Temporal
+ * some milliseconds to hand out a task, also where a worker is waiting for one.
+ */
+const LEAST_PATIENCE_MS = 500;
+
+/**
+ * Runs a stage that another worker of Temporal serves: the workflow itself calls its activity, or starts its workflow as
+ * a child. Before and after it, local activities check what goes in and comes out, and report it.
+ */
+export async function callForeign(
+  stage: StagePlan,
+  input: JsonObject,
+  call: StageCall,
+  placed: StagePlacement,
+  host: ForeignHost,
+): Promise<StageOutcome> {
+  const begunAt = Date.now();
+  const path = call.path ?? call.stage;
+  const around = (what: string) =>
+    proxyLocalActivities<Record<string, Around>>({ ...AROUND, summary: `${path} · ${what}` })[stage.id] as Around;
+  let failure: StageError | undefined;
+  let result: Json = null;
+  try {
+    const given = (await host.inTurn(() => around('input')(input, { foreign: { call } }))) as ForeignStart;
+    if ('outcome' in given) return given.outcome;
+    const taken = given.input ?? input;
+    const startedAt = Date.now();
+    try {
+      await host.room(bytesOf(taken));
+      const leftMs = Math.max(1, stage.policy.timeout.totalMs - (Date.now() - begunAt));
+      const make = stage.kind === 'workflow' ? childOf : activityOf;
+      result = (await make(stage, call, placed, leftMs)(...argumentsOf(taken, call, leftMs))) ?? null;
+      if (ArrayBuffer.isView(result)) failure = bytesFailure(stage);
+    } catch (error) {
+      if (isOwnCancellation(error)) throw error;
+      failure = foreignError(stage, placed.queue, error);
+    }
+    const times = { startedAt, runMs: Date.now() - startedAt };
+    const ended: ForeignEnd = failure
+      ? { ...times, failure: { code: failure.code, message: failure.message } }
+      : { ...times, result };
+    const outcome = await host.inTurn(() => around('result')(input, { foreign: { call, ended } }));
+    if (!failure) return { output: outputOf(call, result), ...outcome } as StageOutcome;
+  } catch (error) {
+    if (isOwnCancellation(error)) {
+      if (call.events) host.tell(cancelled(call, path));
+      throw error;
+    }
+    // A failed report must not hide the call's own failure.
+    failure ??= stageError(stage, error);
+  }
+  throw failure;
+}
+
+/** A cancellation of the run, or of the race that the stage is in, and not of the other worker's work alone. */
+const isOwnCancellation = (error: unknown): boolean =>
+  isCancellation(error) && CancellationScope.current().consideredCancelled;
+
+const cancelled = ({ stage }: StageCall, path: string): RunEvent => ({
+  type: 'stage.failed',
+  stage,
+  path,
+  attempt: 1,
+  code: 'RUN_CANCELLED',
+  message: 'the stage was aborted',
+});
+
+const bytesFailure = ({ id }: StagePlan): StageError =>
+  new StageError('INVALID_OUTPUT', `stage "${id}": the result is bytes, not JSON; return media by reference`, {
+    stage: id,
+  });
+
+/** The output within a result. */
+const outputOf = ({ with: { protocol } }: StageCall, result: Json): Json =>
+  protocol === 'millrace' && isJsonObject(result) ? (result.output ?? null) : result;
+
+function argumentsOf(input: JsonObject, call: StageCall, leftMs: number): readonly Json[] {
+  const { args, protocol } = call.with;
+  if (protocol === 'millrace') return [input, callArgument(call, leftMs)];
+  if (!Array.isArray(args)) return [input];
+  const names = args as readonly string[];
+  const last = names.findLastIndex((name) => input[name] !== undefined);
+  return names.slice(0, last + 1).map((name) => input[name] ?? null);
+}
+
+/** Version of the protocol `millrace`. */
+const PROTOCOL = 1;
+
+/** The second argument of an activity with the protocol `millrace`. */
+function callArgument(call: StageCall, leftMs: number): JsonObject {
+  const { pipeline, stage, path, tenant, priority } = call;
+  const run = workflowInfo().workflowId;
+  return {
+    protocol: PROTOCOL,
+    run,
+    pipeline,
+    stage,
+    ...(path !== undefined && { path }),
+    tenant,
+    idempotencyKey: idempotencyKeyOf(call, run),
+    deadlineMs: leftMs,
+    ...(priority && { priority }),
+  };
+}
+
+/** Cancelling does not wait for the other worker: an activity without heartbeats never hears of it. */
+function activityOf(stage: StagePlan, call: StageCall, placed: StagePlacement, leftMs: number): Foreign {
+  const { policy, model } = stage;
+  const { retry, timeout, patienceMs } = policy;
+  const { heartbeatMs } = stage.with;
+  const activities = proxyActivities<Record<string, Foreign>>({
+    taskQueue: placed.queue,
+    startToCloseTimeout: Math.min(timeout.attemptMs, leftMs),
+    scheduleToCloseTimeout: leftMs,
+    ...(patienceMs !== undefined && { scheduleToStartTimeout: Math.max(LEAST_PATIENCE_MS, patienceMs) }),
+    ...(typeof heartbeatMs === 'number' && { heartbeatTimeout: heartbeatMs }),
+    ...priorityOf(call),
+    cancellationType: ActivityCancellationType.TRY_CANCEL,
+    retry: retryOf(retry),
+    summary: summaryOf(call, placed),
+  });
+  return activities[model] as Foreign;
+}
+
+function childOf(stage: StagePlan, call: StageCall, placed: StagePlacement, leftMs: number): Foreign {
+  const { policy, model } = stage;
+  const { retry, timeout } = policy;
+  return (...args) =>
+    executeChild(model, {
+      workflowId: `${workflowInfo().workflowId}/${call.path ?? call.stage}`,
+      taskQueue: placed.queue,
+      args: [...args],
+      workflowExecutionTimeout: leftMs,
+      workflowRunTimeout: Math.min(timeout.attemptMs, leftMs),
+      ...(retry.attempts > 1 && { retry: retryOf(retry) }),
+      ...priorityOf(call),
+      parentClosePolicy: ParentClosePolicy.REQUEST_CANCEL,
+      cancellationType: ChildWorkflowCancellationType.TRY_CANCEL,
+      staticSummary: summaryOf(call, placed),
+    }) as Promise<Json>;
+}
+
+const retryOf = ({ attempts, initialMs, factor, maxMs }: StagePlan['policy']['retry']) => ({
+  maximumAttempts: attempts,
+  initialInterval: initialMs,
+  backoffCoefficient: factor,
+  maximumInterval: maxMs,
+});
+
+const priorityOf = ({ priority }: StageCall) =>
+  priority === undefined ? {} : { priority: { priorityKey: PRIORITY_KEYS[priority] } };
+
+/** Longest summary, in characters: it appears in the UI's lists. */
+const LONGEST_SUMMARY = 200;
+
+const summaryOf = ({ stage, path = stage, model }: StageCall, { queue }: StagePlacement): string =>
+  `${path} · ${model} @${queue}`.slice(0, LONGEST_SUMMARY);
