@@ -17,6 +17,7 @@ export const FINDINGS = {
   'temporal.attributes': 'the search attributes that runs carry are registered',
   'temporal.worker': 'a worker polls the task queue',
   'temporal.code': 'workers have the functions of the pipelines, in their versions',
+  'temporal.foreign': 'workers poll the queues of the stages that other workers serve',
   'redis.reachable': 'Redis answers',
   'redis.writable': 'Redis accepts writes',
   'redis.vectors': 'Redis has vector sets',

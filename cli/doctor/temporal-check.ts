@@ -11,6 +11,7 @@ import { endpointsOf, temporalServer } from '../../workers/endpoints.js';
 import { loadDeployment } from '../../workers/pipelines.js';
 import type { Settings } from '../../workers/settings.js';
 import { type Check, errorText, type Finding, fail, pass, warn } from './finding.js';
+import { foreignFindings } from './foreign-check.js';
 import { CALL_MS } from './limits.js';
 
 /** gRPC's status `NOT_FOUND`. */
@@ -100,6 +101,7 @@ async function checkServer(connection: Connection, settings: Settings): Promise<
     await attributesFinding(connection, namespace),
     await workerFinding(connection, namespace, settings.MILLRACE_TASK_QUEUE),
     ...(await codeFindings(connection, settings)),
+    ...(await foreignFindings(connection, settings)),
   ];
 }
 

@@ -140,11 +140,13 @@ describe('the interpreter in a Temporal workflow', () => {
   });
 
   it('fails a run on a defect of the interpreter instead of repeating its task for ever', async () => {
-    // Without its second argument the workflow cannot even look at the plan.
+    const { plan } = fixtures.threeSteps;
+    // State of no earlier history: the interpreter throws where it reads it.
+    const context = { plan: { ...plan, stages: [], output: {} }, placement: {}, tenant: 'default', carried: {} };
     const handle = await client.workflow.start('broken', {
       taskQueue: QUEUE,
       workflowId: `broken-${Date.now()}`,
-      args: [{}],
+      args: [{}, context],
     });
     await expect(handle.result()).rejects.toMatchObject({ cause: { type: 'INTERNAL' } });
   });

@@ -3,6 +3,7 @@
 //   node test/replay/record.mjs <name of a folder in test/replay/histories> [feature ...]
 // Without features all are recorded. MILLRACE_TEST_SERVERS=<first port> takes the servers of a stack that is up.
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -13,6 +14,7 @@ import { down, up } from '../../dist/deploy/local/stack/index.js';
 import { place } from '../../dist/placement/place.js';
 import { readSettings } from '../../dist/workers/settings.js';
 import * as agents from '../fixtures/agents.mjs';
+import * as foreign from '../fixtures/foreign.mjs';
 import * as fixtures from '../fixtures/pipelines.mjs';
 import { scriptedLlm } from './scripted-llm.mjs';
 
@@ -31,6 +33,8 @@ const folder = path.join('test/replay/histories', release);
 const WITHOUT_REDIS = 'without-redis';
 /** Its worker has the pipelines with agents, whose model is scripted, and an MCP server. */
 const AGENTS = { queue: `recorded-agents-${process.pid}` };
+/** Its worker has the pipelines with stages of another worker, which runs beside it. */
+const FOREIGN = { queue: `recorded-foreign-${process.pid}` };
 const log = () => path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), 'calls.log');
 
 /** A run that a fast host runs: its workflow starts with a delay. */
@@ -90,6 +94,17 @@ const FEATURES = {
   'agent-approval-by-default': [agents.hastyDesk, () => ({ task: 'refund' }), undefined, AGENTS],
   'agent-session': [agents.rememberingAgent, () => ({ task: 'sum', session: 'recorded' }), undefined, AGENTS],
   'agent-session-summary': [agents.rememberingAgent, () => ({ task: 'sum', session: 'recorded' }), undefined, AGENTS],
+  'foreign-stages': [foreign.both, () => ({ name: 'Ada', a: 1, b: 41 }), undefined, FOREIGN],
+  'foreign-failure': [
+    foreign.fails,
+    () => ({ log: log(), type: 'ValueError', message: 'bad', nonRetryable: true }),
+    undefined,
+    FOREIGN,
+  ],
+  'foreign-alternative': [foreign.instead, () => ({ a: 2, b: 3 }), undefined, FOREIGN],
+  'foreign-cancelled': [foreign.slow, () => ({ log: log(), steps: 600 }), (run) => run.cancel(), FOREIGN],
+  'foreign-start': [foreign.shouting, () => ({ text: 'mill' }), undefined, { ...FOREIGN, alone: true }],
+  'foreign-start-refused': [foreign.shouting, () => ({ txt: 'mill' }), undefined, { ...FOREIGN, alone: true }],
   'agent-new-history': [agents.longAgent, () => ({ task: 'long' }), undefined, AGENTS],
 };
 
@@ -148,6 +163,14 @@ async function workerOn(queue, port, more) {
   return child;
 }
 
+/** A worker of plain Temporal. */
+async function foreignWorker(address, queue) {
+  const args = ['test/fixtures/foreign-worker.mjs', address, queue];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(child.stdout, 'data');
+  return child;
+}
+
 /** Files of the settings of the worker with agents. */
 function agentSettings(url) {
   const home = mkdtempSync(path.join(tmpdir(), 'millrace-'));
@@ -190,13 +213,19 @@ try {
   const env = { TEMPORAL_ADDRESS: temporal };
   children.push(await workerOn(WITHOUT_REDIS, 7599, { ...env, REDIS_URL: 'redis://127.0.0.1:1' }));
   children.push(await workerOn(AGENTS.queue, 7598, { ...env, ...agentSettings(llm.url) }));
+  children.push(await workerOn(FOREIGN.queue, 7597, { ...env, MILLRACE_PIPELINES: 'test/fixtures/foreign.mjs' }));
+  children.push(await foreignWorker(temporal, 'foreign'));
   for (const [feature, [{ name, plan }, input, act, more = {}]] of Object.entries(FEATURES)) {
     if (only.length > 0 && !only.includes(feature)) continue;
-    const { queue = settings.MILLRACE_TASK_QUEUE, context = {} } = more;
+    // Alone: started without a context, as other clients start runs.
+    const { queue = settings.MILLRACE_TASK_QUEUE, context = {}, alone = false } = more;
     const wanted = {
       taskQueue: queue,
       workflowId: `${feature}-${Date.now()}`,
-      args: [input(), { plan, placement: place(plan, poolOf, queue), tenant: 'default', ...context }],
+      args: [
+        input(),
+        ...(alone ? [] : [{ plan, placement: place(plan, poolOf, queue), tenant: 'default', ...context }]),
+      ],
     };
     const run = await client.workflow.start(name, { ...wanted, ...more.options });
     if (act) {

@@ -78,6 +78,7 @@ describe('the examples of the DSL reference', () => {
         'fallback',
         'hedge',
         'optional',
+        'patience',
         'priority',
         'reserve',
         'retry',

@@ -1,0 +1,221 @@
+import { rmSync, writeFileSync } from 'node:fs';
+import type { Client } from '@temporalio/client';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { MillraceClient, type RunDocument } from '../../client/index.js';
+import { recordKey } from '../../stores/records/index.js';
+import { ForeignWorker } from '../support/foreign-worker.js';
+import { GatewayProcess } from '../support/gateway-process.js';
+import { address, CallLog, connect, until } from '../support/runs.js';
+import { WorkerProcess } from '../support/worker-process.js';
+
+const QUEUE = 'foreign-stages';
+const SETTINGS = { MILLRACE_PIPELINES: 'test/fixtures/foreign.mjs', MILLRACE_TASK_QUEUE: QUEUE };
+
+let temporal: Client;
+let redis: Redis;
+let worker: WorkerProcess;
+let gateway: GatewayProcess;
+let other: ForeignWorker;
+let client: MillraceClient;
+
+beforeAll(async () => {
+  redis = new Redis(address('REDIS_URL'));
+  [temporal, worker, gateway, other] = await Promise.all([
+    connect(),
+    WorkerProcess.start(QUEUE, SETTINGS),
+    GatewayProcess.start(SETTINGS),
+    ForeignWorker.start('foreign'),
+  ]);
+  client = new MillraceClient({ baseUrl: gateway.url });
+});
+afterAll(async () => {
+  await Promise.all([worker.kill('SIGTERM'), gateway.stop(), other.kill()]);
+  redis.disconnect();
+  await temporal.connection.close();
+});
+
+const ended = async (pipeline: string, input: object): Promise<RunDocument> => {
+  const { id } = await client.start(pipeline, input as Record<string, never>);
+  return await client.wait(id);
+};
+
+/** The entry of a stage in the record of a run. */
+const recorded = async (run: string, stage: string): Promise<Record<string, unknown>> => {
+  const all = Object.entries(await redis.hgetall(recordKey(run)));
+  const [, text] = all.find(([field]) => field.replace(/^!/, '').startsWith(`${stage} `)) ?? [];
+  return JSON.parse(text ?? 'null') as Record<string, unknown>;
+};
+
+describe('activities and workflows of a worker of plain Temporal, as stages', () => {
+  it('are called with their own arguments, and their results are the outputs', async () => {
+    const run = await ended('foreign-both', { name: 'Ada', a: 1, b: 41 });
+    expect(run).toMatchObject({ status: 'succeeded', output: { greeting: 'Hello, Ada!', sum: 42, score: 53 } });
+    expect(run.stages).toMatchObject([
+      { stage: 'greet', kind: 'activity', connector: 'temporal', model: 'greet', device: 'foreign', status: 'done' },
+      { stage: 'add', kind: 'activity', attempt: 1, cache: 'off' },
+      { stage: 'score', kind: 'workflow', connector: 'temporal', model: 'ScoreCustomer', status: 'done' },
+    ]);
+    const { events } = await temporal.workflow.getHandle(run.id).fetchHistory();
+    const scheduled = (events ?? []).flatMap((event) => event.activityTaskScheduledEventAttributes ?? []);
+    expect(scheduled.map(({ activityType, taskQueue }) => [activityType?.name, taskQueue?.name])).toEqual([
+      ['greet', 'foreign'],
+      ['add', 'foreign'],
+    ]);
+    const child = temporal.workflow.getHandle(`${run.id}/score`);
+    expect(await child.describe()).toMatchObject({ type: 'ScoreCustomer', taskQueue: 'foreign' });
+  });
+
+  it('leave the record, the events and the metrics that other stages leave', async () => {
+    const { id } = await client.start('foreign-both', { name: 'Ada', a: 1, b: 2 });
+    const told: unknown[] = [];
+    for await (const event of client.events(id)) {
+      if (event.type.startsWith('stage.')) told.push(event);
+    }
+    const of = (stage: string) => told.filter((event) => (event as { stage?: string }).stage === stage);
+    expect(of('greet')).toMatchObject([
+      { type: 'stage.started', path: 'greet', attempt: 1, kind: 'activity', model: 'greet' },
+      { type: 'stage.finished', path: 'greet', attempt: 1, cache: 'off', runMs: expect.any(Number) },
+    ]);
+    expect(of('score')).toHaveLength(2);
+    expect(await recorded(id, 'greet')).toMatchObject({
+      path: 'greet',
+      kind: 'activity',
+      model: 'greet',
+      attempt: 1,
+      input: { json: { name: 'Ada' } },
+      output: { json: 'Hello, Ada!' },
+      served: { endpoint: 'temporal', device: 'foreign', cache: 'off' },
+    });
+    const count = await worker.metric(
+      'millrace_stage_seconds_count',
+      'stage="greet",kind="activity",model="greet",outcome="ok"',
+    );
+    expect(count).toBeGreaterThanOrEqual(1);
+  });
+
+  it('are retried by Temporal until they succeed', async () => {
+    const log = new CallLog();
+    expect(await ended('foreign-flaky', { log: log.file, failures: 2 })).toMatchObject({ output: { calls: 3 } });
+    const broken = new CallLog();
+    expect(await ended('foreign-flaky', { log: broken.file, failures: 9 })).toMatchObject({
+      error: { code: 'ACTIVITY_FAILED', stage: 'flaky', message: 'stage "flaky": Error: failure 3' },
+    });
+    expect(broken.count('call')).toBe(3);
+  });
+
+  it.each([
+    ['foreign-fails', 'ValueError', false, 3, 'ACTIVITY_FAILED', 'stage "fails": ValueError: bad'],
+    ['foreign-fails', 'ValueError', true, 1, 'ACTIVITY_FAILED', 'stage "fails": ValueError: bad'],
+    ['foreign-fails', 'BACKEND_REJECTED', true, 1, 'BACKEND_REJECTED', 'stage "fails": bad'],
+    // What controls the run is not theirs to say.
+    ['foreign-fails', 'RUN_CANCELLED', true, 1, 'ACTIVITY_FAILED', 'stage "fails": RUN_CANCELLED: bad'],
+    ['foreign-workflow-fails', 'ValueError', true, 1, 'ACTIVITY_FAILED', 'stage "fails": ValueError: bad'],
+    ['foreign-workflow-fails', 'INVALID_MEDIA', true, 1, 'INVALID_MEDIA', 'stage "fails": bad'],
+  ])(
+    '%s with %s, non-retryable %s, fails after %d calls with %s',
+    async (pipeline, type, nonRetryable, calls, code, message) => {
+      const log = new CallLog();
+      const run = await ended(pipeline, { log: log.file, type, message: 'bad', nonRetryable });
+      expect(run).toMatchObject({ status: 'failed', error: { code, message, stage: 'fails' } });
+      if (code === 'BACKEND_REJECTED') expect(run.error?.fields).toEqual([{ field: 'x', message: 'kept' }]);
+      expect(log.count('call')).toBe(calls);
+      expect(await recorded(run.id, 'fails')).toMatchObject({ failure: { code, message } });
+    },
+  );
+
+  it('go on from their heartbeats when their worker is killed', async () => {
+    const log = new CallLog();
+    const { id } = await client.start('foreign-slow', { log: log.file, steps: 40 });
+    await until('it has begun', () => log.count('starts at 0') === 1);
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await other.kill();
+    other = await ForeignWorker.start('foreign');
+    const { status, output } = await client.wait(id);
+    expect(status).toBe('succeeded');
+    expect(Number(output?.from)).toBeGreaterThan(3);
+    expect(log.lines()).toEqual(['starts at 0', `starts at ${String(output?.from)}`]);
+  });
+
+  it('hear of a cancelled run', async () => {
+    const [activity, workflow] = [new CallLog(), new CallLog()];
+    const one = await client.start('foreign-slow', { log: activity.file, steps: 600 });
+    const two = await client.start('foreign-waits', { log: workflow.file });
+    await until('both have begun', () => activity.count('starts at 0') + workflow.count('starts') === 2);
+    await Promise.all([client.cancel(one.id), client.cancel(two.id)]);
+    expect(await client.wait(one.id)).toMatchObject({ status: 'cancelled' });
+    expect(await client.wait(two.id)).toMatchObject({ status: 'cancelled' });
+    await until('both have heard', () => activity.count('cancelled') + workflow.count('cancelled') === 2);
+  });
+
+  it('wait in the queue for a worker that starts late', async () => {
+    const { id } = await client.start('foreign-late', { a: 2, b: 3 });
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    expect(await client.get(id)).toMatchObject({ status: 'running', stages: [{ status: 'running' }] });
+    const worker = await ForeignWorker.start('foreign-late');
+    try {
+      expect(await client.wait(id)).toMatchObject({ status: 'succeeded', output: { sum: 5 } });
+    } finally {
+      await worker.kill();
+    }
+  });
+
+  it('give way to an alternative after its patience, and else wait as long as the policy says', async () => {
+    const run = await ended('foreign-instead', { a: 2, b: 3 });
+    expect(run).toMatchObject({ status: 'succeeded', output: { sum: 5, extra: null } });
+    expect(run.stages).toMatchObject([
+      { stage: 'add', device: 'foreign', instead: 'BACKEND_UNAVAILABLE' },
+      { stage: 'extra', status: 'skipped', instead: 'BACKEND_UNAVAILABLE' },
+    ]);
+    expect((await ended('foreign-never', { a: 2, b: 3 })).error).toMatchObject({
+      code: 'STAGE_TIMEOUT',
+      message: expect.stringContaining('task queue "foreign-nobody"'),
+    });
+  });
+
+  it('are not called again by a run that resumes', async () => {
+    const log = new CallLog();
+    const strike = `${log.file}.broken`;
+    writeFileSync(strike, '');
+    const failed = await ended('foreign-order', { log: log.file });
+    expect(failed).toMatchObject({ status: 'failed', error: { code: 'BACKEND_REJECTED', stage: 'ship' } });
+    rmSync(strike);
+    const resumed = await client.resume(failed.id);
+    const run = await client.wait(resumed.id);
+    expect(run).toMatchObject({ status: 'succeeded', output: { parcel: 'charged billed' } });
+    expect(run.stages).toMatchObject([{ resumed: true }, { resumed: true }, { stage: 'ship' }]);
+    expect(log.lines().sort()).toEqual(['bill', 'charge', 'ship', 'ship']);
+  });
+
+  it('fail where the result does not fit, is too large or is no JSON', async () => {
+    const error = async (what: string, times = 1) => (await ended('foreign-echo', { what, times })).error;
+    expect(await error('{"list":["one"]}')).toMatchObject({
+      code: 'INVALID_OUTPUT',
+      stage: 'echo',
+      fields: [{ field: 'list.0' }],
+    });
+    expect(await error('nothing')).toMatchObject({ code: 'INVALID_OUTPUT' });
+    expect(await error('bytes')).toMatchObject({ code: 'INVALID_OUTPUT', message: expect.stringContaining('bytes') });
+    expect(await error('large')).toMatchObject({ code: 'RESULT_TOO_LARGE', fields: [{ field: 'list' }] });
+    // What the schema completes.
+    expect((await ended('foreign-echo', { what: '{"list":[1]}' })).output).toEqual({ out: { list: [1], unit: 'm' } });
+  });
+
+  it('know the call and report usage with the protocol "millrace"', async () => {
+    const run = await ended('foreign-called', { n: 7 });
+    expect(run.output).toEqual({
+      call: {
+        n: 7,
+        protocol: 1,
+        run: run.id,
+        pipeline: 'foreign-called',
+        stage: 'called',
+        tenant: 'default',
+        idempotencyKey: `${run.id}/called`,
+        deadlineMs: expect.any(Number),
+        priority: 'batch',
+      },
+    });
+    expect(run.stages).toMatchObject([{ usage: { inputTokens: 3, outputTokens: 4 } }]);
+  });
+});
