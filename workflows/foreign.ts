@@ -17,6 +17,7 @@ import {
   type ForeignEnd,
   type ForeignOutcome,
   type ForeignStart,
+  foreignActivityId,
   idempotencyKeyOf,
   type RunEvent,
   type StageCall,
@@ -29,6 +30,8 @@ import { foreignError } from './foreign-failures.js';
 
 /** What a foreign call needs from the host of its run. */
 export interface ForeignHost {
+  /** Number of a call, distinct within the run. */
+  readonly number: number;
   /** Runs a local activity; its result arrives after the effects of those that ended before it. */
   inTurn<T>(work: () => Promise<T>): Promise<T>;
   /** Resolves when the current workflow task has room for a command of this size. */
@@ -74,7 +77,7 @@ export async function callForeign(
       await host.room(bytesOf(taken));
       const leftMs = Math.max(1, stage.policy.timeout.totalMs - (Date.now() - begunAt));
       const make = stage.kind === 'workflow' ? childOf : activityOf;
-      result = (await make(stage, call, placed, leftMs)(...argumentsOf(taken, call, leftMs))) ?? null;
+      result = (await make(stage, call, placed, leftMs, host.number)(...argumentsOf(taken, call, leftMs))) ?? null;
       if (ArrayBuffer.isView(result)) failure = bytesFailure(stage);
     } catch (error) {
       if (isOwnCancellation(error)) throw error;
@@ -149,12 +152,20 @@ function callArgument(call: StageCall, leftMs: number): JsonObject {
 }
 
 /** Cancelling does not wait for the other worker: an activity without heartbeats never hears of it. */
-function activityOf(stage: StagePlan, call: StageCall, placed: StagePlacement, leftMs: number): Foreign {
+function activityOf(
+  stage: StagePlan,
+  call: StageCall,
+  placed: StagePlacement,
+  leftMs: number,
+  number: number,
+): Foreign {
   const { policy, model } = stage;
   const { retry, timeout, patienceMs } = policy;
   const { heartbeatMs } = stage.with;
   const activities = proxyActivities<Record<string, Foreign>>({
     taskQueue: placed.queue,
+    // The run's document finds the stage by it. No two that are pending may have the same.
+    activityId: foreignActivityId(call.path ?? call.stage, number),
     startToCloseTimeout: Math.min(timeout.attemptMs, leftMs),
     scheduleToCloseTimeout: leftMs,
     ...(patienceMs !== undefined && { scheduleToStartTimeout: Math.max(LEAST_PATIENCE_MS, patienceMs) }),

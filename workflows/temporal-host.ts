@@ -80,6 +80,7 @@ export class TemporalHost implements RunHost {
   readonly #turns = new SegmentTurns();
   #reported: readonly StageRecord[] = [];
   readonly #room = new MessageRoom();
+  #foreignCalls = 0;
   #stages: readonly StageRecord[] = [];
   /** Stages of each segment that waits for the state store. */
   readonly #storeless = new Set<ReadonlySet<string>>();
@@ -105,6 +106,7 @@ export class TemporalHost implements RunHost {
   ): Promise<StageOutcome> {
     if (traitsOf(stage.kind)?.servedBy === 'temporal')
       return callForeign(stage, input, call, placed, {
+        number: ++this.#foreignCalls,
         inTurn: (work) => this.#turns.take(undefined, work, () => this.waits.open.length > 0),
         room: (bytes) => (bytes < SMALL_BYTES ? undefined : this.#room.take(bytes)),
         tell: (event) => this.tell(event),

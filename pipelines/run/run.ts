@@ -282,6 +282,16 @@ export type ForeignEnd = {
   readonly runMs: number;
 } & ({ readonly result: Json } | { readonly failure: { readonly code: string; readonly message: string } });
 
+/** Longest part of a path in an activity's id, in characters; Temporal accepts ids of 1,000. */
+const LONGEST_PATH = 900;
+
+/** Id of the activity of a call of another worker. */
+export const foreignActivityId = (path: string, number: number): string => `${path.slice(0, LONGEST_PATH)}#${number}`;
+
+/** The stage of an activity with such an id; undefined for other ids. */
+export const stageOfForeign = (activityId: string): string | undefined =>
+  /^(?:.*\]\/)?([^#]*)#\d+$/.exec(activityId)?.[1];
+
 /** What precedes a call: its outcome in the run that this one resumes, or the input where defaults complete it. */
 export type ForeignStart = { readonly outcome: StageOutcome } | { readonly input?: JsonObject };
 

@@ -151,7 +151,10 @@ describe('activities and workflows of a worker of plain Temporal, as stages', ()
   it('wait in the queue for a worker that starts late', async () => {
     const { id } = await client.start('foreign-late', { a: 2, b: 3 });
     await new Promise((resolve) => setTimeout(resolve, 2_000));
-    expect(await client.get(id)).toMatchObject({ status: 'running', stages: [{ status: 'running' }] });
+    expect(await client.get(id)).toMatchObject({
+      status: 'running',
+      stages: [{ status: 'running', doing: 'waiting for a worker of the task queue foreign-late' }],
+    });
     const worker = await ForeignWorker.start('foreign-late');
     try {
       expect(await client.wait(id)).toMatchObject({ status: 'succeeded', output: { sum: 5 } });

@@ -1,7 +1,7 @@
 import type { Client } from '@temporalio/client';
 import { expect, it } from 'vitest';
 import { z } from 'zod';
-import { code, pipeline } from '../../../../pipelines/index.js';
+import { activity, code, pipeline, workflow } from '../../../../pipelines/index.js';
 import { place } from '../../../../placement/place.js';
 import { expectedWaitMs, queueStats } from '../../../../runs/admission/queue-stats.js';
 import { queuesOf } from '../../../../runs/admission/queues-of.js';
@@ -38,4 +38,20 @@ it.each([
   } as unknown as Client;
   const queue = { name: 'q', type: 'activity', ...(standIn && { standIn }) } as const;
   expect(expectedWaitMs(await queueStats(temporal, queue), 3)).toBe(wait);
+});
+
+it('a stage of another worker waits in that worker’s queue, unless it has an alternative', () => {
+  const use = (queue: string) => ({ queue, type: 't', input: z.object({}), output: z.null() });
+  const { plan } = pipeline('foreign', { input: one }, ({ stage }) => {
+    stage('a', activity(use('python')), {});
+    stage('b', activity(use('away')), {}, { optional: true });
+    stage('c', workflow(use('risk')), {});
+    return {};
+  });
+  const placed = place(plan, () => undefined, 'millrace');
+  expect(
+    queuesOf(plan, placed, 'millrace')
+      .flat()
+      .map(({ name }) => name),
+  ).toEqual(['millrace', 'python']);
 });
