@@ -1,4 +1,5 @@
 export * from './events.js';
+export * from './foreign.js';
 export * from './resumption.js';
 export * from './run.js';
 export * from './waits.js';
