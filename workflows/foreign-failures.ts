@@ -24,19 +24,29 @@ const OF_RUNS: ReadonlySet<string> = new Set([
   'WORKER_LOST',
 ]);
 
+/**
+ * Least wait for a worker, in milliseconds: Temporal takes some milliseconds to hand out a task, also where a worker is
+ * waiting for one.
+ */
+const LEAST_PATIENCE_MS = 500;
+
+/** How long a call with an alternative waits for a worker, in milliseconds; undefined without one. */
+export const patienceOf = ({ policy: { patienceMs } }: StagePlan): number | undefined =>
+  patienceMs === undefined ? undefined : Math.max(LEAST_PATIENCE_MS, patienceMs);
+
 /** Longest part of a foreign message that is kept, in characters, and most bytes of details: a run ends with them. */
 const LONGEST_MESSAGE = 2_000;
 const MOST_DETAILS = 16_000;
 
 /** Maps the last failure of a call of another worker to a code of the error table. */
 export function foreignError(stage: StagePlan, queue: string, error: unknown): StageError {
-  const { id, kind, policy } = stage;
+  const { id, kind } = stage;
   const cause = error instanceof ActivityFailure || error instanceof ChildWorkflowFailure ? error.cause : error;
   if (cause instanceof ApplicationFailure) return ofFailure(stage, cause);
   if (cause instanceof TimeoutFailure) {
     if (cause.timeoutType === 'SCHEDULE_TO_START') {
       const { begun } = notBegun(cause) ?? { begun: 0 };
-      const message = `stage "${id}": no worker of the task queue "${queue}" took it within ${policy.patienceMs} ms`;
+      const message = `stage "${id}": no worker of the task queue "${queue}" took it within ${patienceOf(stage)} ms`;
       return new StageError('BACKEND_UNAVAILABLE', message, { stage: id, ...(begun === 0 && { unsent: true }) });
     }
     const { code, message, details } = stageError(stage, cause);

@@ -26,7 +26,7 @@ import {
 } from '../pipelines/run/index.js';
 import { StageError } from '../pipelines/run/stage-error.js';
 import { stageError } from './failures.js';
-import { foreignError } from './foreign-failures.js';
+import { foreignError, patienceOf } from './foreign-failures.js';
 
 /** What a foreign call needs from the host of its run. */
 export interface ForeignHost {
@@ -44,12 +44,6 @@ type Foreign = (...args: readonly Json[]) => Promise<Json>;
 
 /** The local activities before and after a call: checks, a record and events. They repeat while a store is away. */
 const AROUND = { startToCloseTimeout: 10_000, retry: { initialInterval: 200, maximumAttempts: 6 } };
-
-/**
- * Least wait for a worker that polls the queue, in milliseconds: without an alternative's patience of 0 it takes Temporal
- * some milliseconds to hand out a task, also where a worker is waiting for one.
- */
-const LEAST_PATIENCE_MS = 500;
 
 /**
  * Runs a stage that another worker of Temporal serves: the workflow itself calls its activity, or starts its workflow as
@@ -160,7 +154,8 @@ function activityOf(
   number: number,
 ): Foreign {
   const { policy, model } = stage;
-  const { retry, timeout, patienceMs } = policy;
+  const { retry, timeout } = policy;
+  const patienceMs = patienceOf(stage);
   const { heartbeatMs } = stage.with;
   const activities = proxyActivities<Record<string, Foreign>>({
     taskQueue: placed.queue,
@@ -168,7 +163,7 @@ function activityOf(
     activityId: foreignActivityId(call.path ?? call.stage, number),
     startToCloseTimeout: Math.min(timeout.attemptMs, leftMs),
     scheduleToCloseTimeout: leftMs,
-    ...(patienceMs !== undefined && { scheduleToStartTimeout: Math.max(LEAST_PATIENCE_MS, patienceMs) }),
+    ...(patienceMs !== undefined && { scheduleToStartTimeout: patienceMs }),
     ...(typeof heartbeatMs === 'number' && { heartbeatTimeout: heartbeatMs }),
     ...priorityOf(call),
     cancellationType: ActivityCancellationType.TRY_CANCEL,

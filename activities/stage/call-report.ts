@@ -51,8 +51,9 @@ export class CallReport {
     const { attempt } = this.#of;
     const queueMs = Math.round(this.#of.queueMs);
     const runMs = this.#measure('ok', ran);
-    if (this.events && !this.events.hasText && typeof served.output.text === 'string')
-      this.events.delta(served.output.text);
+    // Another worker's output may be any JSON.
+    const { text } = (served.output as JsonObject | null) ?? {};
+    if (this.events && !this.events.hasText && typeof text === 'string') this.events.delta(text);
     const outcome = { ...served, attempt, queueMs, runMs };
     // Both are sent to Redis at once: the record exists before the end is visible to followers.
     await Promise.all([this.#record({ outcome }, ran), this.events?.finished(served.cache, runMs)]);

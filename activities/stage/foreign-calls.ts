@@ -67,6 +67,7 @@ export class ForeignCalls {
       const { output, usage, conversions } = unwrapped(call, result);
       const fit = fitted(output, schemaOf(call, 'output'));
       if ('fields' in fit) throw invalidFields('INVALID_OUTPUT', fit.fields, { stage: call.stage });
+      this.#count(call.model, usage);
       const whole = keepable(fit.data as JsonObject, call.stage);
       const served: Omit<StageOutcome, 'attempt' | 'queueMs' | 'runMs'> = {
         output: whole,
@@ -82,6 +83,12 @@ export class ForeignCalls {
       await report.failed(error, ...toldOf(error), ended);
       throw error;
     }
+  }
+
+  #count(model: string, { inputTokens, outputTokens }: TokenUsage = {}): void {
+    const { usage } = this.#parts.metrics;
+    if (inputTokens !== undefined) usage.inc({ model, unit: 'input_tokens' }, inputTokens);
+    if (outputTokens !== undefined) usage.inc({ model, unit: 'output_tokens' }, outputTokens);
   }
 
   #report(run: string, input: JsonObject, call: StageCall, again = false): CallReport {
