@@ -1,12 +1,24 @@
+import { randomUUID } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
 import type { Client } from '@temporalio/client';
+import { Worker } from '@temporalio/worker';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { ForeignCalls } from '../../activities/stage/foreign-calls.js';
 import { MillraceClient, type RunDocument } from '../../client/index.js';
+import { activity, agent, pipeline, stageTool } from '../../pipelines/index.js';
+import { place } from '../../placement/place.js';
 import { recordKey } from '../../stores/records/index.js';
+import { createMetrics } from '../../telemetry/metrics.js';
+import { workerSinks } from '../../workers/hosts/sinks.js';
+import { recordingLogger } from '../support/caches.js';
 import { ForeignWorker } from '../support/foreign-worker.js';
 import { GatewayProcess } from '../support/gateway-process.js';
+import { CodeRunner } from '../support/in-process.js';
 import { address, CallLog, connect, until } from '../support/runs.js';
+import { scripted } from '../support/scripted-model.js';
+import { TestWorker, workflowBundle } from '../support/test-worker.js';
 import { WorkerProcess } from '../support/worker-process.js';
 
 const QUEUE = 'foreign-stages';
@@ -35,8 +47,12 @@ afterAll(async () => {
   await temporal.connection.close();
 });
 
+/** Of runs whose histories are replayed. */
+const ids: string[] = [];
+
 const ended = async (pipeline: string, input: object): Promise<RunDocument> => {
   const { id } = await client.start(pipeline, input as Record<string, never>);
+  ids.push(id);
   return await client.wait(id);
 };
 
@@ -220,5 +236,60 @@ describe('activities and workflows of a worker of plain Temporal, as stages', ()
       },
     });
     expect(run.stages).toMatchObject([{ usage: { inputTokens: 3, outputTokens: 4 } }]);
+  });
+
+  it('are tools of an agent', async () => {
+    const asks = scripted('asks-add', ({ messages }) =>
+      messages.length === 1 ? { calls: [['add', { a: 2, b: 3 }]] } : { text: `It is ${messages.at(-1)?.content}.` },
+    );
+    const numbers = z.object({ a: z.number(), b: z.number() });
+    const add = activity({ queue: 'foreign', type: 'add', input: numbers, output: z.number(), args: ['a', 'b'] });
+    const tools = [stageTool({ name: 'add', description: 'Adds two numbers', use: add })];
+    const asked = pipeline('foreign-agent', { input: z.object({ task: z.string() }) }, ({ input, stage }) => ({
+      text: stage('answer', agent({ model: asks, tools }), { prompt: input.task }).text,
+    }));
+    const metrics = createMetrics();
+    const { logger } = recordingLogger();
+    const own = await TestWorker.start({
+      queue: 'foreign-agent',
+      runner: new CodeRunner(asked),
+      foreign: new ForeignCalls({ events: { attempt: () => undefined }, metrics, logger }),
+    });
+    try {
+      const pool = { connector: 'openai', kind: 'chat', devices: ['cpu0'], capabilities: new Set(['tools']) };
+      const placement = place(asked.plan, () => pool, 'foreign-agent');
+      const run = await temporal.workflow.execute('foreign-agent', {
+        taskQueue: 'foreign-agent',
+        workflowId: `foreign-agent-${randomUUID()}`,
+        args: [{ task: 'Add 2 and 3.' }, { plan: asked.plan, placement, tenant: 'default' }],
+      });
+      expect(run).toMatchObject({ output: { text: 'It is 5.' } });
+    } finally {
+      await own.stop();
+    }
+  });
+
+  it('run beside inline and queued stages, in loops and races, and each history replays', async () => {
+    const inputs = [
+      { items: [1, 2, 3, 4, 5, 6], ms: 10 },
+      { items: [1, 2, 3], ms: 3_000 },
+    ];
+    for (const input of inputs) {
+      const run = await ended('foreign-mixed', input);
+      expect(run).toMatchObject({ status: 'succeeded', output: { first: 'somebody', long: 1 } });
+      const wanted = input.items.map((item, i) => ({ sum: item + i, queued: item + i + 1, score: item + i + 4 }));
+      expect(run.output?.sums).toEqual(wanted);
+    }
+    const histories = ids.map(async (workflowId) => ({
+      workflowId,
+      history: await temporal.workflow.getHandle(workflowId).fetchHistory(),
+    }));
+    const options = { workflowBundle: await workflowBundle(), sinks: workerSinks({ metrics: createMetrics() }) };
+    const failed: string[] = [];
+    for await (const { workflowId, error } of Worker.runReplayHistories(options, await Promise.all(histories))) {
+      if (error) failed.push(`${workflowId}: ${error.message}`);
+    }
+    expect(failed).toEqual([]);
+    expect(ids.length).toBeGreaterThan(10);
   });
 });

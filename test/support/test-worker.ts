@@ -3,6 +3,7 @@ import { Client } from '@temporalio/client';
 import { bundleWorkflowCode, DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import type { Redis } from 'ioredis';
 import { pino } from 'pino';
+import type { ForeignCalls } from '../../activities/stage/foreign-calls.js';
 import type { StageRunner } from '../../activities/stage/stage-runner.js';
 import { RunEventLog } from '../../stores/events/index.js';
 import { FastJobQueue } from '../../stores/jobs/index.js';
@@ -42,6 +43,8 @@ let quiet = false;
 export interface TestWorkerOptions {
   readonly queue: string;
   readonly runner: Pick<StageRunner, 'run'>;
+  /** What happens around the calls of other workers; none can be called by default. */
+  readonly foreign?: ForeignCalls;
   /** For the journals of segments; the stack's own by default. */
   readonly redis?: Redis;
   /** The module of its workflows, as `workflowBundle` takes it. */
@@ -81,6 +84,7 @@ export class TestWorker {
   static async start({
     queue,
     runner,
+    foreign,
     redis,
     workflows,
     code,
@@ -96,7 +100,10 @@ export class TestWorker {
       connection,
       taskQueue: queue,
       workflowBundle: await workflowBundle(workflows),
-      activities: workerActivities({ runner: runner as StageRunner, redis: own }, ends.signal),
+      activities: workerActivities(
+        { runner: runner as StageRunner, redis: own, ...(foreign && { foreign }) },
+        ends.signal,
+      ),
       sinks: workerSinks({ events: new RunEventLog(own), metrics }),
       maxConcurrentActivityTaskExecutions: 64,
       maxConcurrentLocalActivityExecutions: 64,
