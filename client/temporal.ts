@@ -23,6 +23,9 @@ export type PipelineHandle<O> = Omit<WorkflowHandle, 'result'> & { result(): Pro
 /** Default of `MILLRACE_TASK_QUEUE`. */
 const TASK_QUEUE = 'millrace';
 
+/** As for runs that a gateway starts: when a worker dies, another continues inline stages after this time, in milliseconds. */
+const TASK_TIMEOUT_MS = 3_000;
+
 /**
  * Starts a run of a pipeline and returns its handle. The default id, `<pipeline>-<UUID>`, is one under which the gateway
  * shows the run as well.
@@ -43,6 +46,7 @@ export async function startPipeline<I, O>(
   };
   const handle = await client.workflow.start(pipeline.name, {
     taskQueue: TASK_QUEUE,
+    workflowTaskTimeout: TASK_TIMEOUT_MS,
     workflowId: `${pipeline.name}-${crypto.randomUUID()}`,
     ...own,
     args: [input, given],
