@@ -99,11 +99,14 @@ function schemaOf(schema: z.ZodType, where: string): JsonObject {
 function convert(schema: z.ZodType, io: 'input' | 'output', where: string): Record<string, unknown> {
   const at = (path: readonly (string | number)[]) =>
     [where, ...path.filter((key) => !KEYWORDS.has(String(key)))].join('.');
+  // A schema with `meta` is followed by the one that it was made of.
+  const made = new Set<unknown>();
   return z.toJSONSchema(schema, {
     io,
     unrepresentable: ({ zodSchema, path, message }) => {
       const referenced = byReference(zodSchema as unknown as z.ZodType);
-      if (referenced) return referenced;
+      if (referenced) made.add(zodSchema._zod.parent);
+      if (referenced || made.has(zodSchema)) return referenced ?? 'any';
       throw invalid(at(path), `cannot be expressed in JSON Schema: ${message}`);
     },
     override: ({ zodSchema, path }) => {
