@@ -45,9 +45,14 @@ export function foreignError(stage: StagePlan, queue: string, error: unknown): S
   if (cause instanceof ApplicationFailure) return ofFailure(stage, cause);
   if (cause instanceof TimeoutFailure) {
     if (cause.timeoutType === 'SCHEDULE_TO_START') {
+      const patience = patienceOf(stage);
+      const none = `stage "${id}": no worker of the task queue "${queue}" took it within`;
+      // Without an alternative it waits until its total time is over.
+      if (patience === undefined)
+        return new StageError('STAGE_TIMEOUT', `${none} ${stage.policy.timeout.totalMs} ms`, { stage: id });
       const { begun } = notBegun(cause) ?? { begun: 0 };
-      const message = `stage "${id}": no worker of the task queue "${queue}" took it within ${patienceOf(stage)} ms`;
-      return new StageError('BACKEND_UNAVAILABLE', message, { stage: id, ...(begun === 0 && { unsent: true }) });
+      const details = { stage: id, ...(begun === 0 && { unsent: true }) };
+      return new StageError('BACKEND_UNAVAILABLE', `${none} ${patience} ms`, details);
     }
     const { code, message, details } = stageError(stage, cause);
     return new StageError(code, `${message} on the task queue "${queue}"`, details);

@@ -65,6 +65,8 @@ export class ForeignCalls {
       }
       const { result } = ended;
       const { output, usage, conversions } = unwrapped(call, result);
+      // Before the check: one of a larger value takes too long.
+      keepable(output as JsonObject, call.stage);
       const fit = fitted(output, schemaOf(call, 'output'));
       if ('fields' in fit) throw invalidFields('INVALID_OUTPUT', fit.fields, { stage: call.stage });
       this.#count(call.model, usage);

@@ -72,6 +72,11 @@ describe('the failure of a call of another worker', () => {
       message: 'stage "clean": no worker of the task queue "python" took it within 1000 ms',
     });
     expect(isAway(found)).toBe(true);
+    const { patienceMs: _, ...policy } = stage.policy;
+    expect(foreignError({ ...stage, policy }, 'python', activity(timeout))).toMatchObject({
+      code: 'STAGE_TIMEOUT',
+      message: 'stage "clean": no worker of the task queue "python" took it within 20 ms',
+    });
   });
 
   it('is a timeout of the stage otherwise', () => {
