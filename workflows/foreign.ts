@@ -36,7 +36,7 @@ export interface ForeignHost {
   inTurn<T>(work: () => Promise<T>): Promise<T>;
   /** Resolves when the current workflow task has room for a command of this size. */
   room(bytes: number): Promise<void> | undefined;
-  tell(event: RunEvent): void;
+  publish(event: RunEvent): void;
 }
 
 type Around = (input: JsonObject, call: ForeignCall) => Promise<ForeignStart | ForeignOutcome | null>;
@@ -85,7 +85,7 @@ export async function callForeign(
     if (!failure) return { output: outputOf(call, result), ...outcome } as StageOutcome;
   } catch (error) {
     if (isOwnCancellation(error)) {
-      if (call.events) host.tell(cancelled(call, path));
+      if (call.events) host.publish(cancelled(call, path));
       throw error;
     }
     // A failed report must not hide the call's own failure.

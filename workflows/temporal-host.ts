@@ -109,7 +109,7 @@ export class TemporalHost implements RunHost {
         number: ++this.#foreignCalls,
         inTurn: (work) => this.#turns.take(undefined, work, () => this.waits.open.length > 0),
         room: (bytes) => (bytes < SMALL_BYTES ? undefined : this.#room.take(bytes)),
-        tell: (event) => this.tell(event),
+        publish: (event) => this.publish(event),
       });
     const begin = () =>
       placed.elsewhere && placed.patienceMs !== undefined

@@ -65,12 +65,12 @@ export class CallReport {
     return outcome;
   }
 
-  /** @param told the failure as followers of the run see it */
-  async failed(error: unknown, code: string, told: Told, ran?: Ran): Promise<void> {
+  /** @param shown the failure as followers of the run see it */
+  async failed(error: unknown, code: string, shown: PublicFailure, ran?: Ran): Promise<void> {
     const runMs = this.#measure(code, ran);
     this.#parts.logger.warn({ ...this.fields, code, error: messageOf(error), runMs }, 'stage attempt failed');
-    const recorded = error instanceof MillraceError ? this.#record({ failure: told }, ran) : undefined;
-    await Promise.all([recorded, this.events?.failed(told.code, told.message)]);
+    const recorded = error instanceof MillraceError ? this.#record({ failure: shown }, ran) : undefined;
+    await Promise.all([recorded, this.events?.failed(shown.code, shown.message)]);
   }
 
   #measure(outcome: string, ran?: Ran): number {
@@ -96,7 +96,7 @@ export interface Ran {
 }
 
 /** A failure as followers of the run see it. */
-export interface Told {
+export interface PublicFailure {
   readonly code: string;
   readonly message: string;
 }

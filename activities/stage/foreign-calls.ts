@@ -12,7 +12,7 @@ import type {
 } from '../../pipelines/run/index.js';
 import { asThrown } from '../../stores/records/index.js';
 import { fitted } from '../connectors/json-schema.js';
-import { CallReport, type ReportParts, type Told } from './call-report.js';
+import { CallReport, type PublicFailure, type ReportParts } from './call-report.js';
 import { keepable, unfit } from './stage-output.js';
 
 /**
@@ -41,7 +41,7 @@ export class ForeignCalls {
       if ('fields' in fit) throw invalidFields('INVALID_INPUT', fit.fields, { stage: call.stage });
       return fit.data === input ? {} : { input: fit.data as JsonObject };
     } catch (error) {
-      await report.failed(error, ...toldOf(error));
+      await report.failed(error, ...publicFailure(error));
       throw error;
     }
   }
@@ -82,7 +82,7 @@ export class ForeignCalls {
       const { output: _, ...outcome } = await report.done(served, ended);
       return fit.data === output ? outcome : { ...outcome, output: fit.data };
     } catch (error) {
-      await report.failed(error, ...toldOf(error), ended);
+      await report.failed(error, ...publicFailure(error), ended);
       throw error;
     }
   }
@@ -100,7 +100,7 @@ export class ForeignCalls {
 
 const schemaOf = (call: StageCall, of: 'input' | 'output'): JsonObject => call.with[of] as JsonObject;
 
-function toldOf(error: unknown): [code: string, told: Told] {
+function publicFailure(error: unknown): [code: string, shown: PublicFailure] {
   if (error instanceof MillraceError) return [error.code, { code: error.code, message: error.message }];
   return ['INTERNAL', { code: 'INTERNAL', message: 'an error inside the worker' }];
 }

@@ -4,7 +4,7 @@ import type { StageCall, StageOutcome } from '../../pipelines/run/index.js';
 import { codeName } from '../../pipelines/stages/index.js';
 import { asThrown } from '../../stores/records/index.js';
 import { type CachingParts, throughCache } from './cached-stage.js';
-import { CallReport, type ReportParts, type PublicFailure } from './call-report.js';
+import { CallReport, type PublicFailure, type ReportParts } from './call-report.js';
 import { type Attempt, type ServingParts, serveStage } from './serve-stage.js';
 
 export type { Attempt } from './serve-stage.js';

@@ -24,7 +24,7 @@ function foreignCalls(before?: KeptEnd | MillraceError) {
   const kept: EndedCall[] = [];
   const told: JsonObject[] = [];
   class Events extends RunEventLog {
-    override async tell(_run: string, event: unknown) {
+    override async publish(_run: string, event: unknown) {
       told.push(event as JsonObject);
     }
   }
