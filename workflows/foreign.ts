@@ -145,7 +145,7 @@ function callArgument(call: StageCall, leftMs: number): JsonObject {
   };
 }
 
-/** Cancelling does not wait for the other worker: an activity without heartbeats never hears of it. */
+/** Cancelling does not wait for the other worker: an activity without heartbeats never receives it. */
 function activityOf(
   stage: StagePlan,
   call: StageCall,

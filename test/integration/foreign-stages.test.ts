@@ -84,11 +84,11 @@ describe('activities and workflows of a worker of plain Temporal, as stages', ()
 
   it('leave the record, the events and the metrics that other stages leave', async () => {
     const { id } = await client.start('foreign-both', { name: 'Ada', a: 1, b: 2 });
-    const told: unknown[] = [];
+    const published: unknown[] = [];
     for await (const event of client.events(id)) {
-      if (event.type.startsWith('stage.')) told.push(event);
+      if (event.type.startsWith('stage.')) published.push(event);
     }
-    const of = (stage: string) => told.filter((event) => (event as { stage?: string }).stage === stage);
+    const of = (stage: string) => published.filter((event) => (event as { stage?: string }).stage === stage);
     expect(of('greet')).toMatchObject([
       { type: 'stage.started', path: 'greet', attempt: 1, kind: 'activity', model: 'greet' },
       { type: 'stage.finished', path: 'greet', attempt: 1, cache: 'off', runMs: expect.any(Number) },
@@ -153,7 +153,7 @@ describe('activities and workflows of a worker of plain Temporal, as stages', ()
     expect(log.lines()).toEqual(['starts at 0', `starts at ${String(output?.from)}`]);
   });
 
-  it('hear of a cancelled run', async () => {
+  it('receive the cancellation of their run', async () => {
     const [activity, workflow] = [new CallLog(), new CallLog()];
     const one = await client.start('foreign-slow', { log: activity.file, steps: 600 });
     const two = await client.start('foreign-waits', { log: workflow.file });
@@ -161,7 +161,7 @@ describe('activities and workflows of a worker of plain Temporal, as stages', ()
     await Promise.all([client.cancel(one.id), client.cancel(two.id)]);
     expect(await client.wait(one.id)).toMatchObject({ status: 'cancelled' });
     expect(await client.wait(two.id)).toMatchObject({ status: 'cancelled' });
-    await until('both have heard', () => activity.count('cancelled') + workflow.count('cancelled') === 2);
+    await until('both have ended', () => activity.count('cancelled') + workflow.count('cancelled') === 2);
   });
 
   it('wait in the queue for a worker that starts late', async () => {

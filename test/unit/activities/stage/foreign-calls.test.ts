@@ -22,10 +22,10 @@ function callOf(options: object = {}): StageCall {
 /** With everything that it reports. */
 function foreignCalls(before?: KeptEnd | MillraceError) {
   const kept: EndedCall[] = [];
-  const told: JsonObject[] = [];
+  const published: JsonObject[] = [];
   class Events extends RunEventLog {
     override async publish(_run: string, event: unknown) {
-      told.push(event as JsonObject);
+      published.push(event as JsonObject);
     }
   }
   const metrics = createMetrics();
@@ -41,7 +41,7 @@ function foreignCalls(before?: KeptEnd | MillraceError) {
       },
     },
   });
-  return { calls, kept, told, metrics };
+  return { calls, kept, published, metrics };
 }
 
 const RAN = { startedAt: 1_000, runMs: 250 };
@@ -49,9 +49,9 @@ const returned = (result: unknown): ForeignEnd => ({ ...RAN, result: result as J
 
 describe('before a call of another worker', () => {
   it('its start is told and its input is checked', async () => {
-    const { calls, told, kept } = foreignCalls();
+    const { calls, published, kept } = foreignCalls();
     expect(await calls.before('run', { n: 1, unit: 'km' }, callOf())).toEqual({ input: { n: 1, unit: 'km' } });
-    expect(told).toEqual([
+    expect(published).toEqual([
       { type: 'stage.started', stage: 'sum', path: 'sum', attempt: 1, kind: 'activity', model: 'sum' },
     ]);
     expect(kept).toEqual([]);
@@ -61,12 +61,12 @@ describe('before a call of another worker', () => {
   });
 
   it('an input that does not fit fails, with its field, and is recorded', async () => {
-    const { calls, told, kept } = foreignCalls();
+    const { calls, published, kept } = foreignCalls();
     await expect(calls.before('run', { n: 'one' }, callOf())).rejects.toMatchObject({
       code: 'INVALID_INPUT',
       details: { stage: 'sum', fields: [{ field: 'n' }] },
     });
-    expect(told[1]).toMatchObject({ type: 'stage.failed', code: 'INVALID_INPUT' });
+    expect(published[1]).toMatchObject({ type: 'stage.failed', code: 'INVALID_INPUT' });
     expect(kept).toMatchObject([{ run: 'run', result: { failure: { code: 'INVALID_INPUT' } } }]);
   });
 
@@ -81,11 +81,11 @@ describe('before a call of another worker', () => {
       runMs: 9,
       resumed: true as const,
     };
-    const { calls, told, kept } = foreignCalls({ outcome });
+    const { calls, published, kept } = foreignCalls({ outcome });
     expect(await calls.before('run-r1', { n: 1 }, callOf())).toMatchObject({
       outcome: { output: { n: 3 }, resumed: true },
     });
-    expect(told.map(({ type }) => type)).toEqual(['stage.started', 'stage.finished']);
+    expect(published.map(({ type }) => type)).toEqual(['stage.started', 'stage.finished']);
     expect(kept).toMatchObject([{ result: { outcome: { output: { n: 3 } } } }]);
     const failed = foreignCalls({ failure: { code: 'ACTIVITY_FAILED', message: 'bad' } });
     await expect(failed.calls.before('run-r1', { n: 1 }, callOf())).rejects.toMatchObject({
@@ -98,12 +98,14 @@ describe('before a call of another worker', () => {
 });
 
 describe('after a call of another worker', () => {
-  it('its result is the output, its end is told, recorded and measured with its own times', async () => {
-    const { calls, told, kept, metrics } = foreignCalls();
+  it('its result is the output, its end is published, recorded and measured with its own times', async () => {
+    const { calls, published, kept, metrics } = foreignCalls();
     const outcome = await calls.after('run', { n: 1 }, callOf(), returned({ n: 2, unit: 'km' }));
     // The result is in the history already.
     expect(outcome).toMatchObject({ attempt: 1, runMs: 250, endpoint: 'temporal', device: 'q', cache: 'off' });
-    expect(told).toEqual([{ type: 'stage.finished', stage: 'sum', path: 'sum', attempt: 1, cache: 'off', runMs: 250 }]);
+    expect(published).toEqual([
+      { type: 'stage.finished', stage: 'sum', path: 'sum', attempt: 1, cache: 'off', runMs: 250 },
+    ]);
     expect(kept).toMatchObject([
       {
         run: 'run',
@@ -132,20 +134,20 @@ describe('after a call of another worker', () => {
     ['absent', undefined, 'INVALID_OUTPUT', ''],
     ['too large', { n: 1, unit: 'm'.repeat(1_600_000) }, 'RESULT_TOO_LARGE', 'unit'],
   ])('a result that is %s fails and is recorded so', async (_, result, code, field) => {
-    const { calls, told, kept } = foreignCalls();
+    const { calls, published, kept } = foreignCalls();
     await expect(calls.after('run', { n: 1 }, callOf(), returned(result))).rejects.toMatchObject({
       code,
       details: { stage: 'sum', fields: [{ field }] },
     });
-    expect(told).toMatchObject([{ type: 'stage.failed', code }]);
+    expect(published).toMatchObject([{ type: 'stage.failed', code }]);
     expect(kept).toMatchObject([{ result: { failure: { code } }, startedAt: 1_000 }]);
   });
 
-  it('a failure is told and recorded with its code', async () => {
-    const { calls, told, kept } = foreignCalls();
+  it('a failure is published and recorded with its code', async () => {
+    const { calls, published, kept } = foreignCalls();
     const failure = { code: 'ACTIVITY_FAILED', message: 'stage "sum": ValueError: bad' };
     expect(await calls.after('run', { n: 1 }, callOf(), { ...RAN, failure })).toBeNull();
-    expect(told).toMatchObject([{ type: 'stage.failed', ...failure }]);
+    expect(published).toMatchObject([{ type: 'stage.failed', ...failure }]);
     expect(kept).toMatchObject([{ result: { failure } }]);
   });
 
