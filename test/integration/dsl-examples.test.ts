@@ -12,18 +12,9 @@ import { composeStages, type Stages } from '../../workers/compose.js';
 import { runInProcess } from '../../workers/hosts/in-process-host.js';
 import { createLogger } from '../../workers/logger.js';
 import { loadModels, poolDescriptions } from '../../workers/models.js';
-import { asModule, examples, valuesOf } from '../support/dsl-examples.js';
+import { asModule, examples, SHAPES, valuesOf } from '../support/dsl-examples.js';
 import { address } from '../support/runs.js';
 import { testSettings } from '../support/settings.js';
-
-/** What the expectations of blocks that call models are made of: no test knows what a model will say. */
-const SHAPES = {
-  text: expect.any(String) as unknown,
-  number: expect.any(Number) as unknown,
-  boolean: expect.any(Boolean) as unknown,
-  list: expect.any(Array) as unknown,
-  audio: expect.objectContaining({ mime: 'audio/wav', durationMs: expect.any(Number) as unknown }) as unknown,
-};
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 mkdirSync(path.join(ROOT, '.millrace'), { recursive: true });

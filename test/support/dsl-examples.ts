@@ -1,5 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { expect } from 'vitest';
+
+/** What the expectations of blocks that call models are made of: no test knows what a model will say. */
+export const SHAPES = {
+  text: expect.any(String) as unknown,
+  number: expect.any(Number) as unknown,
+  boolean: expect.any(Boolean) as unknown,
+  list: expect.any(Array) as unknown,
+  object: expect.any(Object) as unknown,
+  audio: expect.objectContaining({ mime: 'audio/wav', durationMs: expect.any(Number) as unknown }) as unknown,
+};
 
 /** A block of docs/reference/dsl.md: a module, what people decide in its run, and its runs. */
 export interface Example {
@@ -42,7 +53,18 @@ export function valuesOf(text: string, names: Readonly<Record<string, unknown>> 
   return new Function(...Object.keys(names), `return ${list}`)(...Object.values(names)) as unknown[];
 }
 
-const FACE = fileURLToPath(new URL('../../pipelines/index.ts', import.meta.url));
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const { exports } = JSON.parse(readFileSync(`${ROOT}package.json`, 'utf8')) as {
+  exports: Readonly<Record<string, { readonly types?: string }>>;
+};
+
+/** The source file of an entry of the package, `millrace/client`. */
+function sourceOf(specifier: string): string {
+  const types = exports[specifier.replace('millrace', '.')]?.types;
+  if (types === undefined) throw new Error(`the package has no entry "${specifier}"`);
+  return types.replace('./dist/', ROOT).replace(/\.d\.ts$/, '.ts');
+}
 
 /** The block as a file of this repository would be: it imports the sources in place of the package. */
-export const asModule = ({ source }: Example, face = FACE): string => source.replaceAll("'millrace'", `'${face}'`);
+export const asModule = ({ source }: Pick<Example, 'source'>): string =>
+  source.replaceAll(/'(millrace(?:\/[\w-]+)?)'/g, (_, specifier: string) => `'${sourceOf(specifier)}'`);

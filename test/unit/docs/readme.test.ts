@@ -1,18 +1,31 @@
-import { readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
 import { expect, it } from 'vitest';
+import { ROOT, read } from '../../support/pages.js';
 
-const read = (file: string) => readFileSync(new URL(`../../../${file}`, import.meta.url), 'utf8');
+const README = read('README.md');
 
 it('the README shows the pipeline that is shipped', () => {
   const source = read('pipelines/catalog/voice-assistant.ts');
-  expect(read('README.md')).toContain(source.slice(source.indexOf('export const')).trim());
+  expect(README).toContain(source.slice(source.indexOf('export const')).trim());
 });
 
-it('the README names only npm scripts that exist', () => {
+it('the README is read in one sitting', () => {
+  expect(README.split('\n').length).toBeLessThanOrEqual(151);
+});
+
+it('the README names the commands by which CI tests, and only npm scripts that exist', () => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
-  const named = [...read('README.md').matchAll(/npm (?:run )?(test|[a-z]+:[a-z]+(?:-[a-z]+)*|(?<=run )[a-z]+)/g)].map(
+  const named = [...README.matchAll(/npm (?:run )?(test\b(?!:)|[a-z]+:[a-z]+(?:-[a-z]+)*|(?<=run )[a-z]+)/g)].map(
     ([, name]) => name ?? '',
   );
-  expect(named.length).toBeGreaterThan(3);
   for (const name of named) expect(Object.keys(scripts)).toContain(name);
+  expect(named).toEqual(expect.arrayContaining(['demo', 'test', 'test:slow']));
+});
+
+it('the README links to what is there', () => {
+  const links = [...README.matchAll(/\]\(([^)#]+)(?:#[^)]*)?\)/g)].map(([, link = '']) => link);
+  const own = links.filter((link) => !/^https?:/.test(link));
+  expect(own.length).toBeGreaterThan(20);
+  for (const link of own) expect(existsSync(path.join(ROOT, link)), link).toBe(true);
 });

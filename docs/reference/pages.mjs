@@ -1,0 +1,148 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+
+/**
+ * The pages of the documentation by audience, from which `docs/README.md` and `llms.txt` are made. A page that does not
+ * exist is left out, and one that no section names is listed last.
+ */
+const SECTIONS = [
+  {
+    title: 'Start here',
+    pages: {
+      'README.md': 'what it is, two commands, a pipeline in ten lines, who it is for',
+      'docs/guides/first-pipeline.md': 'a pipeline of your own, from an empty folder to a typed client',
+      'docs/guides/common-mistakes.md': 'mistakes of the first hour, and the message that each gets',
+      'docs/comparison.md':
+        'Temporal alone, LiveKit Agents, Pipecat, Ray Serve, Mastra: what to take and what to combine',
+      'docs/reference/glossary.md': 'words with a specific meaning here',
+    },
+  },
+  {
+    title: 'For authors of pipelines',
+    pages: {
+      'docs/guides/your-models.md': 'your Triton, vLLM, Ollama or hosted models as pools; your Temporal and Redis',
+      'docs/guides/voice.md':
+        'spoken questions, live text, long recordings, what to put in front of a live conversation',
+      'docs/guides/agents.md': 'tools, approval by a person, budgets, conversations',
+      'docs/guides/rag.md': 'answers from your own passages, with the passages',
+      'docs/guides/python-stages.md': 'Python functions as stages',
+      'docs/guides/temporal-teams.md':
+        'existing Temporal activities and workflows as stages, pipelines from foreign workflows',
+      'docs/guides/testing.md': 'pipelines in unit tests, without servers',
+      'docs/reference/dsl.md': 'kinds, control flow, policies, each with an example that the tests run',
+      'docs/reference/plan.md': 'what a pipeline is compiled to',
+    },
+  },
+  {
+    title: 'For callers',
+    pages: {
+      'docs/reference/http.md': 'runs, events, media, decisions, lists, limits',
+      'docs/reference/client.md': 'start, follow, decide, resume, with the types of the definition',
+      'docs/reference/python-client.md': 'the Python client',
+      'docs/reference/openai.md': 'pipelines as models of OpenAI’s API',
+      'docs/reference/mcp.md': 'pipelines as tools of the Model Context Protocol',
+      'docs/reference/kserve.md': 'pipelines as models of the KServe v2 protocol, REST and gRPC',
+      'docs/reference/webhooks.md': 'signed requests when a run ends',
+      'docs/reference/foreign-temporal.md': 'pipelines from foreign workflows and clients of any SDK',
+      'docs/reference/errors.md': 'every error code and what to do',
+    },
+  },
+  {
+    title: 'For operators',
+    pages: {
+      'docs/guides/on-call.md': 'what to look at first, alerts, a runbook for each failure, resuming, deploys',
+      'docs/guides/guarantees.md': 'each promise with its mechanism and its test, and what can still go wrong',
+      'docs/guides/placement.md': 'how many devices of which kind, what goes where',
+      'docs/reference/configuration.md': 'millrace.config.ts',
+      'docs/reference/settings.md': 'every setting with its default',
+      'docs/reference/metrics.md': 'every metric with its labels',
+      'docs/reference/access.md': 'keys, tenants, permissions, limits, a proxy in front',
+      'docs/reference/temporal.md': 'TLS, certificates, API keys, profiles; what to check when it cannot be reached',
+      'docs/reference/placement.md': 'inventory, profiles, traces, placements: the formats, and what was measured',
+      'docs/reference/architecture.md': 'from the request to the answer, and which process keeps what',
+      'docs/reference/limits.md': 'what Millrace does not do, or only partly',
+      'docs/benchmarks.md': 'what it costs and gains, with the command for each figure',
+      'SECURITY.md': 'the trust model, and how to report a vulnerability',
+    },
+  },
+  {
+    title: 'For those who extend it',
+    pages: {
+      'docs/guides/write-a-connector.md': 'a protocol of your own',
+      'docs/guides/write-a-door.md': 'another way in',
+      'CONTRIBUTING.md': 'the folders, the gate, how to add a stage kind',
+      'docs/decisions/README.md': 'why it is as it is: the records by number',
+      'CHANGELOG.md': 'what changed in each version',
+    },
+  },
+];
+
+const GENERATED = '<!-- Made by docs/reference/generate.mjs. Do not edit by hand. -->';
+
+/** Every Markdown page under `docs/`, as paths from the root, but the index itself. */
+function allPages(root) {
+  return readdirSync(path.join(root, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.md') && file !== 'README.md')
+    .map((file) => path.posix.join('docs', file.replaceAll(path.sep, '/')))
+    .sort();
+}
+
+const titleOf = (root, page) => /^# (.+)$/m.exec(readFileSync(path.join(root, page), 'utf8'))?.[1] ?? page;
+const isRecord = (page) => /^docs\/decisions\/\d/.test(page);
+
+/** The sections with the pages that exist: `{ page, title, about }`. */
+function sectionsOf(root) {
+  const sections = SECTIONS.map(({ title, pages }) => ({
+    title,
+    pages: Object.entries(pages)
+      .filter(([page]) => existsSync(path.join(root, page)))
+      .map(([page, about]) => ({ page, title: titleOf(root, page), about })),
+  }));
+  const listed = new Set(sections.flatMap(({ pages }) => pages.map(({ page }) => page)));
+  const rest = allPages(root).filter((page) => !listed.has(page) && !isRecord(page));
+  if (rest.length === 0) return sections;
+  return [...sections, { title: 'More', pages: rest.map((page) => ({ page, title: titleOf(root, page) })) }];
+}
+
+const about = (text) => (text === undefined ? '' : `: ${text}`);
+
+/** `docs/README.md`: the pages by audience. */
+export function renderIndex(root) {
+  const sections = sectionsOf(root).map(({ title, pages }) => {
+    const lines = pages.map(
+      (each) => `- [${each.title}](${path.posix.relative('docs', each.page)})${about(each.about)}`,
+    );
+    return `## ${title}\n\n${lines.join('\n')}\n`;
+  });
+  return `${GENERATED}
+
+# Documentation
+
+Every page is Markdown; [llms.txt](../llms.txt) lists them for programs. The examples of the README, the guides and the language reference are compiled
+and run by the tests.
+
+${sections.join('\n')}`;
+}
+
+/** `llms.txt`, in the format of llmstxt.org: every page, decision records as optional. */
+export function renderLlms(root) {
+  const sections = sectionsOf(root).map(({ title, pages }) => {
+    const lines = pages.map((each) => `- [${each.title}](${each.page})${about(each.about)}`);
+    return `## ${title}\n\n${lines.join('\n')}\n`;
+  });
+  const records = allPages(root).filter(isRecord);
+  const optional = records.map((page) => `- [${titleOf(root, page)}](${page})`);
+  return `# Millrace
+
+> Millrace runs inference pipelines that must not lose work: typed TypeScript graphs of stages (speech recognition, LLMs, agents, retrieval, speech
+> synthesis, your own code), executed durably on Temporal, with models on Triton, vLLM and other OpenAI-compatible servers, and Redis for journals and a
+> semantic cache.
+
+Links are relative to this file. Pipelines are written with the package \`millrace\`; the command is \`millrace\`.
+
+${sections.join('\n')}
+## Optional
+
+${optional.join('\n')}
+`;
+}
