@@ -25,6 +25,7 @@ const SLOW = files([
   'integration/devices',
   'integration/dsl-examples',
   'integration/faults-servers',
+  'integration/guides',
   'integration/large-audio',
   'integration/mcp',
   'integration/openai-clients',
