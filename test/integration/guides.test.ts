@@ -9,7 +9,15 @@ import type { Pipeline } from '../../pipelines/index.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { loadModels } from '../../workers/models.js';
 import { SHAPES, valuesOf } from '../support/dsl-examples.js';
-import { folderForBlocks, GUIDES, isPipeline, ROOT, read, type WrittenBlock, writeBlocks } from '../support/pages.js';
+import {
+  folderForBlocks,
+  isPipeline,
+  OWN_GUIDES,
+  ROOT,
+  read,
+  type WrittenBlock,
+  writeBlocks,
+} from '../support/pages.js';
 import { address, until } from '../support/runs.js';
 import { ScriptedLlm } from '../support/scripted-llm.js';
 import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';
@@ -35,7 +43,7 @@ const llm = new ScriptedLlm(({ messages, tools }) => {
 });
 
 const folder = folderForBlocks('guides');
-const blocks = writeBlocks(folder, GUIDES);
+const blocks = writeBlocks(folder, OWN_GUIDES);
 const served = new Map<boolean, ServedPipelines>();
 const servedFor = (page: string) => served.get(SCRIPTED.has(page)) as ServedPipelines;
 
@@ -131,7 +139,7 @@ describe('programs of the guides', () => {
 });
 
 it('every guide whose page shows pipelines runs at least one', () => {
-  for (const page of GUIDES.filter((each) => /^```ts$/m.test(read(each)) && each !== 'README.md')) {
+  for (const page of OWN_GUIDES.filter((each) => /^```ts$/m.test(read(each)) && each !== 'README.md')) {
     expect(runs.map((block) => block.page)).toContain(page);
   }
 });

@@ -17,6 +17,16 @@ export const pagesOf = (folder: string): string[] =>
 /** The pages that a user follows step by step. */
 export const GUIDES: readonly string[] = ['README.md', ...pagesOf('docs/guides')];
 
+/** Guides whose TypeScript needs more than the page has, and the test that runs it. */
+export const RUN_BY: ReadonlyMap<string, string> = new Map([
+  ['docs/guides/python-stages.md', 'test/integration/python-stages.test.ts'],
+  ['docs/guides/testing.md', 'test/unit/docs/guides.test.ts'],
+  ['docs/guides/write-a-connector.md', 'test/unit/docs/guides.test.ts'],
+]);
+
+/** All others. */
+export const OWN_GUIDES: readonly string[] = GUIDES.filter((page) => !RUN_BY.has(page));
+
 /** A fenced block of a page. */
 export interface Block {
   readonly page: string;

@@ -13,8 +13,10 @@ import {
   folderForBlocks,
   GUIDES,
   isPipeline,
+  OWN_GUIDES,
   pagesOf,
   ROOT,
+  RUN_BY,
   read,
   writeBlocks,
 } from '../../support/pages.js';
@@ -31,7 +33,13 @@ const at = ({ page, line }: { page: string; line: number }) => `${page}:${line}`
 describe('TypeScript of the README and the guides', () => {
   const folder = folderForBlocks('pages');
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
-  const written = writeBlocks(folder, GUIDES);
+  const written = writeBlocks(folder, OWN_GUIDES);
+
+  it('is run by another test where the page is not enough', () => {
+    for (const [page, test] of RUN_BY) {
+      if (GUIDES.includes(page)) expect(read(test), `${test} runs ${page}`).toContain(path.basename(page, '.md'));
+    }
+  });
 
   it('compiles', { timeout: COMPILE_MS }, async () => {
     expect(written.length).toBeGreaterThan(8);
