@@ -12,6 +12,7 @@ import {
   waitingFor,
 } from '../../pipelines/run/index.js';
 import { leadMs } from '../../pipelines/run/lead.js';
+import { isCurrent } from './late-task.js';
 import { attemptsBefore, heartbeatSent, type LossNote, MOST_LOSSES, workerLost } from './lost-workers.js';
 import type { StageRunner } from './stage-runner.js';
 
@@ -29,6 +30,12 @@ export function createActivities(runner: StageRunner, devices?: readonly string[
     async default(input, call) {
       const context = Context.current();
       const { info } = context;
+      if (!(await isCurrent(context))) {
+        context.log.warn(
+          'the task came late, and Temporal expects no result of this attempt any more: it is not begun',
+        );
+        throw new CancelledFailure('the attempt is over');
+      }
       const { lost, ...left } = (info.heartbeatDetails ?? {}) as Partial<AttemptState> & { lost?: LossNote };
       const { progress: resumeFrom = null, stage: _, doing: __, ...tried } = { ...UNTRIED, ...left };
       let progress: Json = resumeFrom;

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asyncLocalStorage, type Context } from '@temporalio/activity';
-import { ApplicationFailure } from '@temporalio/common';
+import { ActivityCancelledError, ActivityNotFoundError } from '@temporalio/client';
+import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
 import { describe, expect, it } from 'vitest';
 import { createActivities } from '../../../../activities/stage/activity.js';
 import type { StageRunner } from '../../../../activities/stage/stage-runner.js';
@@ -116,5 +117,71 @@ describe('what an attempt leaves for the next one', () => {
     const { failure, calls } = await attempt(3, { waits: 0, waitedMs: 0, lost: { losses: 0, ended: 2 } }, broken);
     expect(calls).toEqual([]);
     expect(failure).toMatchObject({ type: 'STAGE_TIMEOUT', nonRetryable: true });
+  });
+});
+
+describe('a task that comes late', () => {
+  const call = { stage: 'a', retry: { attempts: 1 } } as unknown as StageCall;
+
+  /** What happens to a task scheduled `lateMs` ago, where Temporal answers its heartbeats as given, one after the other. */
+  async function late(lateMs: number, answers: readonly (Error | 'ok')[], startToCloseTimeoutMs = 60_000) {
+    let begun = 0;
+    const beats: unknown[] = [];
+    const runner = { run: async () => (begun += 1) } as unknown as StageRunner;
+    const left = [...answers];
+    const context = {
+      info: {
+        startToCloseTimeoutMs,
+        attempt: 1,
+        currentAttemptScheduledTimestampMs: Date.now() - lateMs,
+        heartbeatDetails: { progress: 7 },
+        taskToken: new Uint8Array([1]),
+      },
+      client: {
+        withDeadline: (_: number, act: () => Promise<void>) => act(),
+        activity: {
+          heartbeat: async (token: Uint8Array, details: unknown) => {
+            beats.push([...token, details]);
+            const answer = left.length > 1 ? left.shift() : left[0];
+            if (answer instanceof Error) throw answer;
+          },
+        },
+      },
+      cancellationSignal: new AbortController().signal,
+      heartbeat: () => undefined,
+      log: { warn: () => undefined },
+    } as unknown as Context;
+    const run = asyncLocalStorage.run(context, () => createActivities(runner).default({}, call));
+    const failure = await run.then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    return { begun, beats, failure };
+  }
+
+  it('is begun at once while Temporal cannot have given it to another worker', async () => {
+    expect(await late(300, [new Error('unreachable')])).toEqual({ begun: 1, beats: [], failure: undefined });
+  });
+
+  it('is begun if Temporal still expects its result, with the progress of earlier attempts kept', async () => {
+    expect(await late(12_000, ['ok'])).toEqual({ begun: 1, beats: [[1, { progress: 7 }]], failure: undefined });
+  });
+
+  it('is not begun if another worker has it or has completed it', async () => {
+    const { begun, failure } = await late(12_000, [new ActivityNotFoundError('gone')]);
+    expect(begun).toBe(0);
+    expect(failure).toBeInstanceOf(CancelledFailure);
+  });
+
+  it('is begun no earlier than Temporal answers, and never if it does not', async () => {
+    const away = new Error('unreachable');
+    expect(await late(12_000, [away, away, 'ok'])).toMatchObject({ begun: 1, failure: undefined });
+    const { begun, failure } = await late(12_000, [away], 600);
+    expect(begun).toBe(0);
+    expect(failure).toBeInstanceOf(CancelledFailure);
+  });
+
+  it('is left to its own heartbeats where the run is being cancelled', async () => {
+    expect(await late(12_000, [new ActivityCancelledError('cancelled')])).toMatchObject({ begun: 1 });
   });
 });
