@@ -1,9 +1,8 @@
-import { createConnectors } from '../activities/connectors/index.js';
 import { explain, explanationText } from '../pipelines/inspect/index.js';
 import { type Alternative, PLAN_VERSION, type StagePlan } from '../pipelines/plan/index.js';
 import { type PoolDescription, place } from '../placement/place.js';
+import { connectorsOf } from '../workers/connectors.js';
 import { loadModels, poolDescriptions } from '../workers/models.js';
-import { keysOf } from '../workers/pool-keys.js';
 import type { Settings } from '../workers/settings.js';
 import { findPipeline } from './find-pipeline.js';
 import { SEGMENTS } from './graph.js';
@@ -20,7 +19,7 @@ export async function describedPools(settings: Settings): Promise<{
   readonly names: readonly string[];
 }> {
   const models = await loadModels(settings);
-  const connectors = createConnectors({ openai: { keyOf: keysOf(settings) } });
+  const connectors = connectorsOf(settings);
   return { poolOf: poolDescriptions(models, connectors), names: Object.keys(models) };
 }
 

@@ -1,4 +1,3 @@
-import { createConnectors } from '../activities/connectors/index.js';
 import { Pools } from '../activities/pools/index.js';
 import type { PassageIndex } from '../activities/vector-index/index.js';
 import { MillraceError } from '../pipelines/errors.js';
@@ -7,10 +6,10 @@ import { isTenant } from '../stores/artifacts/index.js';
 import { connected } from '../stores/redis/index.js';
 import { createMetrics } from '../telemetry/metrics.js';
 import { embedderOf } from '../workers/compose.js';
+import { connectorsOf } from '../workers/connectors.js';
 import { createLogger } from '../workers/logger.js';
 import { loadModels } from '../workers/models.js';
 import { openPassageIndex } from '../workers/passage-index.js';
-import { keysOf } from '../workers/pool-keys.js';
 import type { Settings } from '../workers/settings.js';
 import { dim, note, print, table } from './output.js';
 import { checkPassages, readPassages } from './passage-file.js';
@@ -77,7 +76,7 @@ async function withIndex(settings: Settings, work: (index: PassageIndex, signal:
   const logger = createLogger({ ...settings, MILLRACE_LOG_LEVEL: 'silent' }, 'index');
   const pools = new Pools({
     models: await loadModels(settings),
-    connectors: createConnectors({ openai: { keyOf: keysOf(settings) } }),
+    connectors: connectorsOf(settings),
     metrics: createMetrics(),
     logger,
     canaryIntervalMs: settings.MILLRACE_CANARY_INTERVAL_MS,

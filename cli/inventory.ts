@@ -1,9 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createConnectors } from '../activities/connectors/index.js';
 import { asName, deviceLines, runningServers, thisMachine, withNode } from '../measure/inventory/index.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
+import { connectorsOf } from '../workers/connectors.js';
 import { loadModels } from '../workers/models.js';
-import { keysOf } from '../workers/pool-keys.js';
 import type { Settings } from '../workers/settings.js';
 import { note, print } from './output.js';
 import { wrongOption } from './place-files.js';
@@ -28,7 +27,7 @@ export async function writeInventory(settings: Settings, options: InventoryComma
   }
   const devices = deviceLines(machine);
   const count = devices.reduce((sum, line) => sum + (line.count ?? 1), 0);
-  const connectors = createConnectors({ openai: { keyOf: keysOf(settings) } });
+  const connectors = connectorsOf(settings);
   const { servers, notes } = await runningServers(await loadModels(settings), connectors, node, count);
   const text = withNode(out === '-' ? undefined : read(out), { node, devices, endpoints: servers }, out);
   for (const { index, mig } of machine.gpus) {

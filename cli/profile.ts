@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Backend } from '../activities/connectors/index.js';
-import { createConnectors } from '../activities/connectors/index.js';
+import { connectorOf } from '../activities/pools/index.js';
 import { RECIPE } from '../deploy/local/stack/paths.js';
 import { describeMachine, thisMachine } from '../measure/inventory/index.js';
 import {
@@ -15,10 +15,11 @@ import {
 } from '../measure/profiling/index.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { invalidFields } from '../pipelines/invalid-fields.js';
+import type { DefinedKinds } from '../pipelines/stages/index.js';
 import { changedSince, type ProfileFile } from '../placement/profiles/index.js';
 import { memory } from '../placement/source/index.js';
+import { connectorsOf } from '../workers/connectors.js';
 import { loadModels } from '../workers/models.js';
-import { keysOf } from '../workers/pool-keys.js';
 import type { Settings } from '../workers/settings.js';
 import { findPipeline } from './find-pipeline.js';
 import { note, print, table } from './output.js';
@@ -46,7 +47,7 @@ export interface ProfileCommandOptions {
  * `millrace profile`: measures each model of a pipeline at its endpoint, or checks whether its profiles still match.
  */
 export async function profilePipeline(settings: Settings, name: string, options: ProfileCommandOptions): Promise<void> {
-  const { plan } = await findPipeline(settings, name, options.module);
+  const { plan, kinds } = await findPipeline(settings, name, options.module);
   const targets = targetsOf(plan, await loadModels(settings), await kindsOf(options), options.stage);
   checkMemory(options.memory, targets);
   const folder = profilesIn(options.profiles);
@@ -56,7 +57,7 @@ export async function profilePipeline(settings: Settings, name: string, options:
   const stop = () => interrupted.abort(new MillraceError('REQUEST_ABORTED', 'interrupted'));
   process.once('SIGINT', stop);
   try {
-    const on = { targets, folder, machine, backends, signal: interrupted.signal };
+    const on = { targets, kinds, folder, machine, backends, signal: interrupted.signal };
     await (options.check ? check(on, options) : measure(on, options));
   } finally {
     process.off('SIGINT', stop);
@@ -66,6 +67,7 @@ export async function profilePipeline(settings: Settings, name: string, options:
 
 interface On {
   readonly targets: readonly Target[];
+  readonly kinds: DefinedKinds;
   readonly folder: ProfileFolder;
   readonly machine: string;
   readonly backends: Backends;
@@ -73,7 +75,7 @@ interface On {
 }
 
 async function measure(
-  { targets, folder, machine, backends, signal }: On,
+  { targets, kinds, folder, machine, backends, signal }: On,
   options: ProfileCommandOptions,
 ): Promise<void> {
   const audio = await sampleAudio(options.audio ?? path.join(RECIPE, 'audio', 'question.wav'));
@@ -84,7 +86,19 @@ async function measure(
   for (const target of targets) {
     note(`measuring ${target.model} (${target.stages.join(', ')}) at ${target.endpoint.url}`);
     const measured = await profileTarget(target, backends.of(target), {
-      ...{ samples, timeLimitMs, batches, sizes, variant, quality, memory: options.memory, audio, machine, signal },
+      ...{
+        samples,
+        timeLimitMs,
+        batches,
+        sizes,
+        variant,
+        quality,
+        memory: options.memory,
+        audio,
+        kinds,
+        machine,
+        signal,
+      },
       now: new Date(),
     });
     const file = folder.write(measured.profile);
@@ -173,20 +187,14 @@ class Backends {
   readonly #open = new Map<string, Backend>();
 
   constructor(settings: Settings) {
-    this.#connectors = createConnectors({ openai: { keyOf: keysOf(settings) } });
+    this.#connectors = connectorsOf(settings);
   }
 
   /** Throws `INVALID_SETTING` for an unknown connector. */
-  of({ model, pool: { connector: name, apiKey }, endpoint: { url } }: Target): Backend {
+  of({ model, pool, endpoint: { url } }: Target): Backend {
+    const { connector: name, apiKey } = pool;
     const key = `${name} ${url} ${JSON.stringify(apiKey)}`;
-    const connector = this.#connectors.get(name);
-    if (connector === undefined) {
-      const message = `no connector "${name}" (known: ${[...this.#connectors.keys()].join(', ')})`;
-      throw new MillraceError('INVALID_SETTING', `${model}.connector: ${message}`, {
-        fields: [{ field: `${model}.connector`, message }],
-      });
-    }
-    const backend = this.#open.get(key) ?? connector.connect(url, apiKey);
+    const backend = this.#open.get(key) ?? connectorOf(model, pool, this.#connectors).connect(url, apiKey);
     this.#open.set(key, backend);
     return backend;
   }

@@ -2,7 +2,6 @@ import { statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from '@temporalio/client';
-import { createConnectors } from '../activities/connectors/index.js';
 import { type MeasureOptions, measure } from '../measure/replan/index.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { type PlacementDocument, readPlacement } from '../placement/document/index.js';
@@ -19,9 +18,9 @@ import {
 import { nearest } from '../placement/source/index.js';
 import { type PipelineShape, withAssumptions } from '../placement/workload/index.js';
 import { connectClient } from '../temporal/connect.js';
+import { connectorsOf } from '../workers/connectors.js';
 import { temporalServer } from '../workers/endpoints.js';
 import { loadModels } from '../workers/models.js';
-import { keysOf } from '../workers/pool-keys.js';
 import type { Settings } from '../workers/settings.js';
 import { note, print, table } from './output.js';
 import { read, readCluster, readProfileFolder, readShape, wrongOption } from './place-files.js';
@@ -116,7 +115,7 @@ async function measureOnce(
     placement,
     pipelines: input.pipelines.map(({ name }) => name),
     models: await loadModels(settings),
-    connectors: createConnectors({ openai: { keyOf: keysOf(settings) } }),
+    connectors: connectorsOf(settings),
     client,
     namespace: settings.TEMPORAL_NAMESPACE,
     taskQueue: settings.MILLRACE_TASK_QUEUE,

@@ -14,7 +14,7 @@ export interface ErrorRow {
   readonly status: number;
   readonly retry: RetryClass;
   /**
-   * The failure may mean that the server is away. If no server received the call (`unsent`), the stage waits for the
+   * The failure may mean that the server, or a worker that can make the call, is away. If no server received the call (`unsent`), the stage waits for the
    * server instead of using up its attempts.
    */
   readonly waits?: true;
@@ -108,6 +108,12 @@ export const ERRORS = {
     status: 502,
     retry: 'never',
     title: 'An activity or workflow of another Temporal worker failed.',
+  },
+  KIND_NOT_FOUND: {
+    status: 503,
+    retry: 'retry',
+    waits: true,
+    title: 'The worker does not have the definition of a stage kind.',
   },
   ARTIFACT_CORRUPT: { status: 500, retry: 'never', title: 'An artifact’s bytes do not match its sha256.' },
   STORE_UNAVAILABLE: {

@@ -14,8 +14,7 @@ import {
   toolRow,
 } from '../pipelines/plan/index.js';
 import type { Placement, StagePlacement } from '../pipelines/run/index.js';
-import { STAGE_KINDS, traitsOf } from '../pipelines/stages/index.js';
-import type { StageKind } from '../pipelines/stages/kind.js';
+import { isDefinedKind, kindNamed, traitsOf } from '../pipelines/stages/index.js';
 import { TRAITS } from '../pipelines/stages/traits.js';
 import { codeQueues, type QueuesOf } from './queues.js';
 
@@ -33,8 +32,9 @@ export interface PoolDescription {
 
 /** Capability that an option of a stage requires; an empty list requires none. */
 const NEEDS: Readonly<Record<string, string>> = { schema: 'structured-output', tools: 'tools', servers: 'tools' };
-const usesOption = (option: string, { with: options }: Alternative): boolean => {
-  const value = options[option];
+const usesOption = (option: string, { kind, with: options }: Alternative): boolean => {
+  // An option of a kind made with `defineKind` that has the same name means something else.
+  const value = isDefinedKind(kind) ? undefined : options[option];
   return Array.isArray(value) ? value.length > 0 : value !== undefined;
 };
 
@@ -45,9 +45,6 @@ const streams = ({ policy: { timeout } }: StagePlan): boolean =>
 /** Everything that may serve a stage besides its first candidate, in a placement's numbering. */
 export const alternativesOf = ({ fallback = [], degrade = [] }: StagePlan): readonly Alternative[] =>
   [...fallback, ...degrade.map(({ to }) => to)].filter((to): to is Alternative => typeof to === 'object');
-
-const kindOf = ({ kind }: Alternative): Partial<StageKind> =>
-  Object.hasOwn(STAGE_KINDS, kind) ? STAGE_KINDS[kind as keyof typeof STAGE_KINDS] : {};
 
 type PoolOf = (model: string) => PoolDescription | undefined;
 
@@ -116,14 +113,14 @@ function placeTools(
 
 function placeOne(plan: Plan, stage: StagePlan, by: Alternative, ground: Ground, field: string): StagePlacement {
   const { poolOf, queue, queuesOf } = ground;
-  const { embedder } = by.with;
+  const embedder = isDefinedKind(by.kind) ? undefined : by.with.embedder;
   if (typeof embedder === 'string') describe(plan, poolOf, embedder, `${stage.id}.embedder`, 'embed');
-  const { local, servedBy } = traitsOf(by.kind) ?? {};
+  const { local, servedBy } = traitsOf(by) ?? {};
   if (servedBy === 'temporal') return placedElsewhere(plan, by, queue, field);
   if (local && by.codeVersion !== undefined) return { ...local, ...placedCode(queue, by.model, by.codeVersion) };
   if (local) return { ...local, queue };
   // An agent's calls have a kind of their own.
-  const { calls = by.kind } = kindOf(by);
+  const calls = kindNamed(by.kind)?.calls ?? by.kind;
   const { connector, devices, capabilities, price } = describe(plan, poolOf, by.model, field, calls);
   const needed = Object.entries(NEEDS).flatMap(([option, capability]) => (usesOption(option, by) ? [capability] : []));
   if (streams(stage)) needed.push('stream');

@@ -107,7 +107,7 @@ function contextOf(
 
 /** A run with side effects is queued only after Temporal has confirmed its start. */
 const changesNothing = (plan: Plan): boolean =>
-  [...allSteps(plan)].every((step) => !isStage(step) || !changesElsewhere(step.kind));
+  [...allSteps(plan)].every((step) => !isStage(step) || !changesElsewhere(step));
 
 /** The id of a new run; derived from the idempotency key if there is one. */
 export function runId({ pipeline, tenant, idempotencyKey }: Omit<RunRequest, 'id' | 'input'>): string {

@@ -193,7 +193,7 @@ export async function stagesOf(temporal: Client, id: string): Promise<readonly S
 }
 
 /** Whether a step of the kind may wait for a person. */
-const mayHaveWaits = (kind: string): boolean => kind === 'pipeline' || traitsOf(kind)?.servedBy === 'interpreter';
+const mayHaveWaits = (kind: string): boolean => kind === 'pipeline' || traitsOf({ kind })?.servedBy === 'interpreter';
 
 /** Queries the workflow, which takes a worker; what it does not answer is left out. */
 async function liveState(temporal: Client, id: string, children: readonly string[]): Promise<Live> {

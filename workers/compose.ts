@@ -2,7 +2,7 @@ import path from 'node:path';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { type Embedder, SemanticCache } from '../activities/cache/index.js';
-import { createConnectors } from '../activities/connectors/index.js';
+import type { Connector } from '../activities/connectors/index.js';
 import { McpServers, mcpKinds } from '../activities/mcp/index.js';
 import { Pools } from '../activities/pools/index.js';
 import { SessionStore, sessionKind } from '../activities/sessions/index.js';
@@ -14,18 +14,19 @@ import { indexKinds } from '../activities/vector-index/index.js';
 import { conformInput, convertAudio, createAudioPort, createBytesPort } from '../media/index.js';
 import type { Pipeline } from '../pipelines/index.js';
 import type { JsonObject } from '../pipelines/json.js';
+import { kindsByName } from '../pipelines/stages/index.js';
 import { openFileStore, withOutputBudget } from '../stores/artifacts/index.js';
 import { RunEventLog } from '../stores/events/index.js';
 import { RedisRecords, spillTo } from '../stores/records/index.js';
 import { isFull } from '../stores/redis/index.js';
 import { createMetrics, type Metrics } from '../telemetry/metrics.js';
 import { RationedWarnings } from '../telemetry/warnings.js';
+import { connectorsOf } from './connectors.js';
 import { chooseFfmpeg } from './ffmpeg.js';
 import { loadMcpServers } from './mcp-servers.js';
 import { loadModels } from './models.js';
 import { openPassageIndex } from './passage-index.js';
 import { loadDeployment } from './pipelines.js';
-import { keysOf } from './pool-keys.js';
 import type { Settings } from './settings.js';
 import { openStore, type WatchedStores, watchStores } from './stores.js';
 
@@ -58,15 +59,20 @@ const sessionQuota = (settings: Settings) => ({
   bytes: settings.MILLRACE_TENANT_SESSION_BYTES,
 });
 
-export async function composeStages(settings: Settings, logger: Logger): Promise<Stages> {
+/** @param outside connectors besides Millrace's own */
+export async function composeStages(
+  settings: Settings,
+  logger: Logger,
+  outside: readonly Connector[] = [],
+): Promise<Stages> {
   const metrics = createMetrics();
-  const { pipelines, functions } = await loadDeployment(settings.MILLRACE_PIPELINES, settings.MILLRACE_BUILD_ID);
+  const { pipelines, functions, kinds } = await loadDeployment(settings.MILLRACE_PIPELINES, settings.MILLRACE_BUILD_ID);
   const code = new CodeFunctions(functions);
   const redis = openStore(settings, 'state', logger);
   const cached = openStore(settings, 'cache', logger);
   const pools = new Pools({
     models: await loadModels(settings),
-    connectors: createConnectors({ openai: { keyOf: keysOf(settings) } }),
+    connectors: connectorsOf(settings, outside),
     metrics,
     logger,
     canaryIntervalMs: settings.MILLRACE_CANARY_INTERVAL_MS,
@@ -121,6 +127,7 @@ export async function composeStages(settings: Settings, logger: Logger): Promise
       )) as JsonObject;
     },
     code,
+    kinds: kindsByName(kinds),
     events,
     records,
     workerKinds: new Map([

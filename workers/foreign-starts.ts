@@ -1,5 +1,4 @@
 import { Context } from '@temporalio/activity';
-import { createConnectors } from '../activities/connectors/index.js';
 import { asFailure } from '../activities/stage/foreign-activity.js';
 import type { Pipeline } from '../pipelines/definition/index.js';
 import { MillraceError } from '../pipelines/errors.js';
@@ -9,8 +8,8 @@ import { place } from '../placement/place.js';
 import { prepareForeign } from '../runs/foreign-start.js';
 import type { Logger } from '../telemetry/logger.js';
 import { openPlacement } from './applied-placement.js';
+import { connectorsOf } from './connectors.js';
 import { loadModels, poolDescriptions } from './models.js';
-import { keysOf } from './pool-keys.js';
 import type { Settings } from './settings.js';
 
 /** Prepares a run that a client or workflow of any SDK has started. */
@@ -35,8 +34,7 @@ export async function openForeignStarts(
   pipelines: readonly Pipeline[],
   logger: Logger,
 ): Promise<{ prepare: StartForeign; close(): void }> {
-  const connectors = createConnectors({ openai: { keyOf: keysOf(settings) } });
-  const poolOf = poolDescriptions(await loadModels(settings), connectors);
+  const poolOf = poolDescriptions(await loadModels(settings), connectorsOf(settings));
   const applied = openPlacement(settings, logger);
   const deps = {
     pipelines,

@@ -2,14 +2,11 @@ import { once } from 'node:events';
 import { Client } from '@temporalio/client';
 import type { Logger } from 'pino';
 import { Registry } from 'prom-client';
-import { createConnectors } from '../activities/connectors/index.js';
 import { createGateway } from '../gateway/index.js';
 import type { Plan } from '../pipelines/plan/index.js';
 import { place } from '../placement/place.js';
 import { Admission, Backlog, queueStats, RunSlots, stateOf } from '../runs/admission/index.js';
-
 import { TemporalRunList } from '../runs/list/index.js';
-
 import { Answers } from '../stores/answers/index.js';
 import { openFileStore } from '../stores/artifacts/index.js';
 import { RunEventReader } from '../stores/events/index.js';
@@ -19,18 +16,17 @@ import { sharedSecret } from '../stores/secrets/index.js';
 import { lazyConnection, unreachable } from '../temporal/connect.js';
 import type { TemporalServer } from '../temporal/options.js';
 import { troubleOf } from '../temporal/trouble.js';
-
 import { answersCheck } from './answers-check.js';
 import { openPlacement } from './applied-placement.js';
 import { CodeWatch, missingCode } from './code-served.js';
 import { artifactsFolder } from './compose.js';
+import { connectorsOf } from './connectors.js';
 import { endpointsOf, runPages, temporalServer } from './endpoints.js';
 import { chooseFfmpeg } from './ffmpeg.js';
 import { openAccess } from './keys/index.js';
 import { createLogger } from './logger.js';
 import { loadModels, poolDescriptions } from './models.js';
 import { loadDeployment } from './pipelines.js';
-import { keysOf } from './pool-keys.js';
 import { gatewayReadiness } from './readiness.js';
 import { releaseOf } from './release.js';
 import type { Settings } from './settings.js';
@@ -47,10 +43,7 @@ export async function runGateway(settings: Settings): Promise<void> {
   const temporal = temporalServer(settings);
   const namespace = settings.TEMPORAL_NAMESPACE;
   const { pipelines, functions } = await loadDeployment(settings.MILLRACE_PIPELINES, settings.MILLRACE_BUILD_ID);
-  const poolOf = poolDescriptions(
-    await loadModels(settings),
-    createConnectors({ openai: { keyOf: keysOf(settings) } }),
-  );
+  const poolOf = poolDescriptions(await loadModels(settings), connectorsOf(settings));
   // A pipeline whose model has no pool is a deployment error: reported now, not at its first run.
   for (const { plan } of pipelines) place(plan, poolOf, settings.MILLRACE_TASK_QUEUE);
   const applied = openPlacement(settings, logger);

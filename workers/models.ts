@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import type { Connector } from '../activities/connectors/index.js';
-import { type ModelsConfig, parseModels } from '../activities/pools/index.js';
+import type { Connectors } from '../activities/connectors/index.js';
+import { connectorOf, type ModelsConfig, parseModels } from '../activities/pools/index.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
 import type { PoolDescription } from '../placement/place.js';
 import { endpointsOf } from './endpoints.js';
@@ -23,15 +23,15 @@ export async function loadModels(settings: Settings): Promise<ModelsConfig> {
   }
 }
 
-/** What placing needs to know about the pools. */
+/** What placing needs to know about the pools. Throws `INVALID_SETTING` for a pool whose connector does not exist or fit. */
 export const poolDescriptions =
-  (models: ModelsConfig, connectors: ReadonlyMap<string, Connector>) =>
+  (models: ModelsConfig, connectors: Connectors) =>
   (name: string): PoolDescription | undefined => {
     const pool = models[name];
     if (!pool) return undefined;
     const { connector, kind, endpoints, price } = pool;
     const devices = [...new Set(endpoints.map(({ device }) => device))];
-    const capabilities = connectors.get(connector)?.capabilities ?? new Set();
+    const { capabilities } = connectorOf(name, pool, connectors);
     return { connector, kind, devices, capabilities, ...(price && { price }) };
   };
 

@@ -4,8 +4,8 @@ import { pipelines as catalog } from '../pipelines/catalog/index.js';
 import type { Pipeline } from '../pipelines/definition/index.js';
 import { BUILD, type Build, pinned, pinnedCode } from '../pipelines/definition/pinned.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
-import { codeOf } from '../pipelines/stages/index.js';
-import type { NamedCode, StageUse } from '../pipelines/stages/kind.js';
+import { codeOf, isKindBuilder } from '../pipelines/stages/index.js';
+import type { DefinedKind, NamedCode, StageUse } from '../pipelines/stages/kind.js';
 import type { Tool } from '../pipelines/tools/index.js';
 import { releaseOf } from './release.js';
 import { sourcesOf } from './sources.js';
@@ -18,22 +18,28 @@ export interface Deployment {
    * The functions of the pipelines, and those that the module exports besides: earlier versions for runs in progress.
    */
   readonly functions: readonly NamedCode[];
+  /** The kinds made with `defineKind` of the pipelines, and those that the module exports besides. */
+  readonly kinds: readonly DefinedKind[];
 }
 
 /**
- * Loads the pipelines and functions that the module exports, one by one or in lists, or the catalogue. Functions
+ * Loads the pipelines, functions and kinds that the module exports, one by one or in lists, or the catalogue. Functions
  * without a version get that of the build: `buildId`, or a hash of the module's sources, which is equal in every
  * process that loads the same files.
  */
 export async function loadDeployment(module: string | undefined, buildId?: string): Promise<Deployment> {
-  const { pipelines, functions } =
-    module === undefined ? { pipelines: catalog, functions: [] } : await readModule(module);
+  const { pipelines, functions, kinds } =
+    module === undefined ? { pipelines: catalog, functions: [], kinds: [] } : await readModule(module);
   // The catalogue's build is the release of Millrace.
   const sources = module === undefined ? `millrace-${releaseOf()}` : await sourcesOf(path.resolve(module));
   const build: Build = { version: `${BUILD}${buildId ?? sources}`, sources };
   const own = pipelines.map((pipeline) => pinned(pipeline, build));
   const more = functions.map((each) => pinnedCode(each, build));
-  return { pipelines: own, functions: [...own.flatMap(({ code }) => [...code.values()]), ...more] };
+  return {
+    pipelines: own,
+    functions: [...own.flatMap(({ code }) => [...code.values()]), ...more],
+    kinds: [...own.flatMap((pipeline) => [...pipeline.kinds.values()]), ...kinds],
+  };
 }
 
 export const loadPipelines = async (module: string | undefined, buildId?: string): Promise<readonly Pipeline[]> =>
@@ -46,7 +52,11 @@ async function readModule(module: string): Promise<Deployment> {
   const names = pipelines.map((pipeline) => pipeline.name);
   const twice = names.find((name, i) => names.indexOf(name) !== i && pipelines[i] !== pipelines[names.indexOf(name)]);
   if (twice !== undefined) throw setting(`${module} exports two pipelines named "${twice}"`);
-  return { pipelines: [...new Set(pipelines)], functions: exported.flatMap(functionsOf) };
+  return {
+    pipelines: [...new Set(pipelines)],
+    functions: exported.flatMap(functionsOf),
+    kinds: exported.filter(isKindBuilder).map(({ definition }) => definition),
+  };
 }
 
 /** The functions of an exported `code(…)` or `tool(…)`. */

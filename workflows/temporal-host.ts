@@ -104,7 +104,7 @@ export class TemporalHost implements RunHost {
     placed: StagePlacement,
     shown?: Shown,
   ): Promise<StageOutcome> {
-    if (traitsOf(stage.kind)?.servedBy === 'temporal')
+    if (traitsOf(stage)?.servedBy === 'temporal')
       return callForeign(stage, input, call, placed, {
         number: ++this.#foreignCalls,
         inTurn: (work) => this.#turns.take(undefined, work, () => this.waits.open.length > 0),

@@ -2,7 +2,6 @@ import type { AudioPort } from '../../media/index.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import type { MillraceError } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
-import type { StageKindName } from '../../pipelines/stages/index.js';
 
 /**
  * The interface to every model server. A connector implements one protocol; `connect` returns a *backend*, the client
@@ -10,26 +9,19 @@ import type { StageKindName } from '../../pipelines/stages/index.js';
  */
 export interface Connector {
   readonly name: string;
-  /** The stage kinds it can serve. */
-  readonly kinds: ReadonlySet<StageKindName>;
+  /** The stage kinds it can serve, those made with `defineKind` by their names: `acme/segment`. */
+  readonly kinds: ReadonlySet<string>;
   /** Capabilities beyond a plain call; a stage that needs others is refused before anything runs. */
   readonly capabilities: ReadonlySet<Capability>;
   /** Set if its servers may require a key. Absent: no key is sent, and a pool must not name one. */
   readonly takesKey?: true;
   /**
-   * Opens a client; lazily, so that an endpoint that is down does not stop a worker from starting.
-   * @param key where the pool's key is stored. Throws `INVALID_SETTING` if there is none
+   * Opens a client; lazily, so that an endpoint that is down does not stop a worker from starting. Throws
+   * `INVALID_SETTING` for an endpoint that is not in the connector's form.
+   * @param key the key of the endpoint's pool, with `takesKey` only. Never part of an error or a log line
    */
-  connect(endpoint: string, key?: KeyReference): Backend;
+  connect(endpoint: string, key?: string): Backend;
 }
-
-/**
- * Where a pool's key is stored: never the key itself, because the models file is read, printed and stored elsewhere.
- */
-export type KeyReference = { readonly env: string } | { readonly file: string };
-
-/** The key that is sent to an endpoint; undefined: none. */
-export type KeyOf = (endpoint: string, reference?: KeyReference) => string | undefined;
 
 /** `stream`: chunks arrive before the end. `tools`: tool calls. `structured-output`: a JSON schema binds the answer. */
 export type Capability = 'stream' | 'tools' | 'structured-output';
@@ -45,7 +37,7 @@ export interface Backend {
    * Canary: the smallest real call of the model. A server can report ready while every call fails, so readiness is not
    * enough.
    */
-  probe(model: string, kind: StageKindName, signal: AbortSignal): Promise<void>;
+  probe(model: string, kind: string, signal: AbortSignal): Promise<void>;
   /** Repairs a model that is ready but fails. Absent if the server offers no way to do it. */
   heal?(model: string, signal: AbortSignal): Promise<void>;
   /** Statistics of the model since it was loaded, as counted by the server. Absent if the server keeps none. */
@@ -91,7 +83,7 @@ export interface Batching {
 }
 
 export interface Call {
-  readonly kind: StageKindName;
+  readonly kind: string;
   /** The model's name at the server. */
   readonly model: string;
   readonly with: JsonObject;

@@ -1,19 +1,49 @@
+import { MillraceError } from '../../pipelines/errors.js';
 import type { Connector } from './connector.js';
 import { httpConnector } from './http/index.js';
 import { oipRestConnector } from './oip-rest/index.js';
-import { type OpenAiOptions, openAiConnector } from './openai/index.js';
+import { openAiConnector } from './openai/index.js';
+import type { Connectors, KeyOf, RegisteredConnector } from './registered.js';
 import { tritonConnector } from './triton/index.js';
 
-export interface ConnectorOptions {
-  readonly openai: OpenAiOptions;
+/** Millrace's own connectors. To add one, add a folder here and a name below. */
+const OWN: readonly (() => Connector)[] = [tritonConnector, oipRestConnector, openAiConnector, httpConnector];
+
+/**
+ * Every connector of a deployment by its name. Throws `INVALID_SETTING` if two have the same name.
+ * @param outside connectors besides Millrace's own
+ */
+export function createConnectors({
+  keyOf = () => undefined,
+  outside = [],
+}: {
+  readonly keyOf?: KeyOf;
+  readonly outside?: readonly Connector[];
+} = {}): Connectors {
+  const all = new Map<string, RegisteredConnector>();
+  for (const connector of [...OWN.map((make) => make()), ...outside]) {
+    if (all.has(connector.name)) throw twice(connector.name);
+    all.set(connector.name, registered(connector, keyOf));
+  }
+  return all;
 }
 
-const NO_KEYS: ConnectorOptions = { openai: { keyOf: () => undefined } };
+/** A connector without keys gets none, whatever the deployment has for its endpoint. */
+function registered(connector: Connector, keyOf: KeyOf): RegisteredConnector {
+  const { name, kinds, capabilities, takesKey } = connector;
+  return {
+    name,
+    kinds,
+    capabilities,
+    ...(takesKey && { takesKey }),
+    connect: (endpoint, reference) => connector.connect(endpoint, takesKey ? keyOf(endpoint, reference) : undefined),
+  };
+}
 
-/** Every connector by name. To add one, add a folder here and a line below. */
-export function createConnectors({ openai } = NO_KEYS): ReadonlyMap<string, Connector> {
-  const connectors = [tritonConnector(), oipRestConnector(), openAiConnector(openai), httpConnector()];
-  return new Map(connectors.map((connector) => [connector.name, connector]));
+function twice(name: string): MillraceError {
+  const message = `two connectors are named "${name}"`;
+  return new MillraceError('INVALID_SETTING', `connectors: ${message}`, { fields: [{ field: 'connectors', message }] });
 }
 
 export type * from './connector.js';
+export type * from './registered.js';

@@ -1,5 +1,4 @@
 import { MillraceError } from '../../pipelines/errors.js';
-import type { StageKindName } from '../../pipelines/stages/index.js';
 import type { MapError } from './connector.js';
 
 /** Runs a backend's call: the signal's abort reason passes unchanged, every other error is mapped by `mapError`. */
@@ -19,7 +18,7 @@ export async function mapped<T>(
 }
 
 /** How a connector serves a stage kind. Throws `BACKEND_REJECTED` naming the kinds that it serves. */
-export function handlerOf<T>(kinds: ReadonlyMap<StageKindName, T>, kind: StageKindName, connector: string): T {
+export function handlerOf<T>(kinds: ReadonlyMap<string, T>, kind: string, connector: string): T {
   const found = kinds.get(kind);
   if (found !== undefined) return found;
   const known = [...kinds.keys()].join(', ');

@@ -1,5 +1,4 @@
 import { type ErrorCode, MillraceError, messageOf } from '../../pipelines/errors.js';
-import type { StageKindName } from '../../pipelines/stages/index.js';
 import { limited } from '../../runtime/limited.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { Metrics } from '../../telemetry/metrics.js';
@@ -17,7 +16,7 @@ export interface HealerParts {
   readonly name: string;
   readonly connector: string;
   readonly model: string;
-  readonly kind: StageKindName;
+  readonly kind: string;
   readonly metrics: Metrics;
   readonly logger: Logger;
   /** Aborted when the pool closes. */

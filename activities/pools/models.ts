@@ -1,6 +1,8 @@
 import { z } from 'zod';
+import { didYouMean } from '../../pipelines/did-you-mean.js';
 import { MillraceError } from '../../pipelines/errors.js';
-import { STAGE_KINDS, type StageKindName } from '../../pipelines/stages/index.js';
+import { isDefinedKind, KIND_NAME, STAGE_KINDS, type StageKindName } from '../../pipelines/stages/index.js';
+import type { Connectors, RegisteredConnector } from '../connectors/registered.js';
 import { rateLimitSchema } from './rate-limit.js';
 
 /**
@@ -11,7 +13,10 @@ const DEFAULT_CONCURRENCY = 32;
 /** Far above any server's batch; a larger number is a typing error. */
 const MOST_CONCURRENCY = 4_096;
 
-const kinds = (Object.keys(STAGE_KINDS) as StageKindName[]).filter((kind) => STAGE_KINDS[kind].servedBy === 'pool');
+/** Millrace's kinds that a pool can serve. */
+const KINDS: readonly string[] = (Object.keys(STAGE_KINDS) as StageKindName[]).filter(
+  (kind) => STAGE_KINDS[kind].servedBy === 'pool',
+);
 
 const endpoint = z.strictObject({
   /** Address in the connector's form: `host:port` for triton, a base URL ending in `/v1` for openai. */
@@ -30,7 +35,12 @@ const modelsSchema = z.record(
     /** The model's name at the servers. */
     model: z.string().min(1),
     /** What the model does; its canary is a call of this kind. */
-    kind: z.enum(kinds),
+    kind: z.string().refine((kind) => KINDS.includes(kind) || KIND_NAME.test(kind), {
+      error: ({ input }) =>
+        isDefinedKind(String(input))
+          ? 'is not the name of a kind made with defineKind, such as acme/segment'
+          : `must be one of ${KINDS.join(', ')}, or a kind made with defineKind${didYouMean(String(input), KINDS)}`,
+    }),
     endpoints: z
       .array(endpoint)
       .min(1)
@@ -61,4 +71,31 @@ export function parseModels(value: unknown, source: string): ModelsConfig {
   throw new MillraceError('INVALID_SETTING', `${source}: ${fields.map((f) => `${f.field}: ${f.message}`).join('; ')}`, {
     fields,
   });
+}
+
+/**
+ * The connector of a pool. Throws `INVALID_SETTING` naming the field if there is none of this name, or if it cannot
+ * serve the pool's kind or its key.
+ */
+export function connectorOf(
+  name: string,
+  { connector: wanted, kind, apiKey }: PoolConfig,
+  connectors: Connectors,
+): RegisteredConnector {
+  const connector = connectors.get(wanted);
+  const known = [...connectors.keys()];
+  if (!connector) {
+    const listed = `known: ${known.join(', ')}; others are listed in \`connectors\` of the configuration`;
+    invalid(`${name}.connector`, `no connector "${wanted}" (${listed})${didYouMean(wanted, known)}`);
+  }
+  const kinds = [...connector.kinds];
+  if (!connector.kinds.has(kind)) {
+    invalid(`${name}.kind`, `${wanted} serves ${kinds.join(', ')}, not ${kind}${didYouMean(kind, kinds)}`);
+  }
+  if (apiKey && !connector.takesKey) invalid(`${name}.apiKey`, `${wanted} sends no key`);
+  return connector;
+}
+
+export function invalid(field: string, message: string): never {
+  throw new MillraceError('INVALID_SETTING', `models: ${field}: ${message}`, { fields: [{ field, message }] });
 }

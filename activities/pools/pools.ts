@@ -2,15 +2,16 @@ import type { Redis } from 'ioredis';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { Metrics } from '../../telemetry/metrics.js';
-import type { Backend, Connector, KeyReference } from '../connectors/connector.js';
+import type { Backend } from '../connectors/connector.js';
+import type { Connectors, KeyReference, RegisteredConnector } from '../connectors/registered.js';
 import { Device } from './device.js';
-import type { ModelsConfig } from './models.js';
+import { connectorOf, invalid, type ModelsConfig } from './models.js';
 import { Pool } from './pool.js';
 import type { PoolReport } from './reports.js';
 
 export interface PoolsParts {
   readonly models: ModelsConfig;
-  readonly connectors: ReadonlyMap<string, Connector>;
+  readonly connectors: Connectors;
   readonly metrics: Metrics;
   readonly logger: Logger;
   readonly canaryIntervalMs: number;
@@ -29,18 +30,8 @@ export class Pools {
   constructor({ models, connectors, ...parts }: PoolsParts) {
     this.#pools = new Map(
       Object.entries(models).map(([name, config]) => {
-        const connector = connectors.get(config.connector);
-        if (!connector) {
-          invalid(
-            `${name}.connector`,
-            `no connector "${config.connector}" (known: ${[...connectors.keys()].join(', ')})`,
-          );
-        }
-        if (!connector.kinds.has(config.kind)) {
-          invalid(`${name}.kind`, `${connector.name} serves ${[...connector.kinds].join(', ')}, not ${config.kind}`);
-        }
         const { apiKey } = config;
-        if (apiKey && !connector.takesKey) invalid(`${name}.apiKey`, `${connector.name} sends no key`);
+        const connector = connectorOf(name, config, connectors);
         return [name, new Pool(name, config, { ...parts, backendOf: (url) => this.#backend(connector, url, apiKey) })];
       }),
     );
@@ -74,14 +65,10 @@ export class Pools {
     for (const backend of this.#backends.values()) backend.close();
   }
 
-  #backend(connector: Connector, url: string, key: KeyReference | undefined): Backend {
+  #backend(connector: RegisteredConnector, url: string, key: KeyReference | undefined): Backend {
     const id = `${connector.name} ${url} ${JSON.stringify(key)}`;
     const backend = this.#backends.get(id) ?? connector.connect(url, key);
     this.#backends.set(id, backend);
     return backend;
   }
-}
-
-function invalid(field: string, message: string): never {
-  throw new MillraceError('INVALID_SETTING', `models: ${field}: ${message}`, { fields: [{ field, message }] });
 }

@@ -8,12 +8,12 @@ import type { Logger } from '../../telemetry/logger.js';
 import type { Metrics } from '../../telemetry/metrics.js';
 import type { CacheRequest, SemanticCache } from '../cache/index.js';
 import type { Pools } from '../pools/index.js';
-import { type Attempt, type Functions, kindOf, queueLeft, type Served } from './serve-stage.js';
+import type { Known } from './lack.js';
+import { type Attempt, kindOf, queueLeft, type Served } from './serve-stage.js';
 
-export interface CachingParts {
+export interface CachingParts extends Known {
   readonly pools: Pools;
   readonly cache: SemanticCache;
-  readonly code: Functions;
   readonly metrics: Metrics;
   readonly logger: Logger;
 }
@@ -40,7 +40,7 @@ export async function throughCache(
     return { ...(await serve()), cache: 'bypass' };
   }
   const request = requestOf(call, call.cache, model, queueLeft(call, attempt));
-  const schema = outputSchema(parts.code, call);
+  const schema = outputSchema(parts, call);
   const valid = (output: JsonObject) => schema.safeParse(output).success;
   if (only) {
     const output = await parts.cache.earlier(request, attempt.signal, valid);
@@ -95,13 +95,13 @@ const requestOf = (
  * the run.
  */
 async function identityOf(
-  { pools, code, logger }: CachingParts,
+  { pools, code, kinds, logger }: CachingParts,
   call: StageCall,
   { signal, run }: Attempt,
 ): Promise<string | undefined> {
   const { kind, model, stage } = call;
   if (kind === 'code') return codeIdentity(model, code.get(model, call.codeVersion));
-  if (kindOf(call).servedBy === 'worker') return model;
+  if (kindOf(kinds, call).servedBy === 'worker') return model;
   const pool = pools.get(model);
   try {
     return await pool.identity(signal);
@@ -115,8 +115,8 @@ async function identityOf(
   }
 }
 
-const outputSchema = (code: CachingParts['code'], call: StageCall): z.ZodType =>
-  (call.kind === 'code' ? code.get(call.model, call.codeVersion)?.output : undefined) ?? kindOf(call).output;
+const outputSchema = ({ code, kinds }: CachingParts, call: StageCall): z.ZodType =>
+  (call.kind === 'code' ? code.get(call.model, call.codeVersion)?.output : undefined) ?? kindOf(kinds, call).output;
 
 const identities = new WeakMap<CodeStage, string>();
 

@@ -1,4 +1,5 @@
 import { MillraceError } from '../../pipelines/errors.js';
+import { type Clock, REAL_CLOCK } from '../../runtime/clock.js';
 import { linkedAbort } from '../../runtime/limited.js';
 
 /** Limits on a model call's silence, in milliseconds. */
@@ -25,20 +26,21 @@ export async function watched<T>(
   { firstChunkMs, idleMs, emptyCounts = false }: ChunkLimits,
   signal: AbortSignal,
   call: (signal: AbortSignal, emit: Emit) => Promise<T>,
+  clock: Clock = REAL_CLOCK,
 ): Promise<T> {
   if (firstChunkMs === undefined && idleMs === undefined) return call(signal, () => undefined);
   const { own, release } = linkedAbort(signal);
   const giveUp = (silence: MillraceError) => own.abort(silence);
-  let timer = firstChunkMs === undefined ? undefined : setTimeout(giveUp, firstChunkMs, noChunk(firstChunkMs));
+  let timer = firstChunkMs === undefined ? undefined : clock.timer(firstChunkMs, () => giveUp(noChunk(firstChunkMs)));
   let idling = false;
   const emit: Emit = (chunk) => {
     if (own.signal.aborted) return;
     // A model sends thousands of deltas: one timer is moved instead of creating one for each.
-    if (idling) return void timer?.refresh();
+    if (idling) return timer?.refresh();
     if (!emptyCounts && (chunk === '' || chunk === 0)) return;
     idling = true;
-    clearTimeout(timer);
-    timer = idleMs === undefined ? undefined : setTimeout(giveUp, idleMs, fellSilent(idleMs));
+    timer?.clear();
+    timer = idleMs === undefined ? undefined : clock.timer(idleMs, () => giveUp(fellSilent(idleMs)));
   };
   try {
     return await call(own.signal, emit);
@@ -46,7 +48,7 @@ export async function watched<T>(
     // Many libraries throw an error of their own instead of the signal's reason.
     throw own.signal.aborted && !signal.aborted ? own.signal.reason : error;
   } finally {
-    clearTimeout(timer);
+    timer?.clear();
     release();
   }
 }

@@ -8,12 +8,13 @@ import { notJson } from '../../pipelines/json-limits.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
 import type { Tried } from '../../pipelines/retry.js';
 import { idempotencyKeyOf, type StageCall, type TokenUsage } from '../../pipelines/run/index.js';
-import { CALL_KINDS, codeName, STAGE_KINDS, type StageKindName } from '../../pipelines/stages/index.js';
-import type { CodeStage, StageKind } from '../../pipelines/stages/kind.js';
-import type { Metrics } from '../../telemetry/metrics.js';
-import type { Reply } from '../connectors/connector.js';
-import type { Pools } from '../pools/index.js';
+import { CALL_KINDS, codeName, type DefinedKinds, isDefinedKind, kindNamed } from '../../pipelines/stages/index.js';
+import type { StageKind } from '../../pipelines/stages/kind.js';
+import type { Clock } from '../../runtime/clock.js';
+import type { CallContext, Reply } from '../connectors/connector.js';
+import type { Pool } from '../pools/index.js';
 import { watched } from './chunk-watch.js';
+import { type Known, lacking } from './lack.js';
 import { keepable, unfit } from './stage-output.js';
 import type { WorkerKind } from './worker-kind.js';
 
@@ -35,23 +36,30 @@ export interface Attempt {
   checkpoint(progress: Json): void;
 }
 
-export interface ServingParts {
-  readonly pools: Pools;
+export interface ServingParts extends Known {
+  readonly pools: ModelPools;
   /** Audio of a tenant; `onConversion` receives descriptions of the conversions applied. */
   readonly audioOf: (tenant: string, onConversion: (what: string) => void, signal: AbortSignal) => AudioPort;
   /** Bytes of a tenant's artifacts: images. */
   readonly bytesOf: (tenant: string) => (artifact: Artifact) => Promise<Uint8Array>;
   /** The input with its media converted to the formats that a schema declares. */
   readonly conform: Conform;
-  readonly code: Functions;
   /** Implementations of the kinds that the worker serves itself, by kind. */
-  readonly workerKinds: ReadonlyMap<string, WorkerKind>;
-  readonly metrics: Metrics;
+  readonly workerKinds: Pick<ReadonlyMap<string, WorkerKind>, 'get'>;
+  readonly metrics: Usages;
+  /** Of the limits on a model's silence. Default: the process's. */
+  readonly clock?: Clock;
 }
 
-/** Looks up a function by its name and version. */
-export interface Functions {
-  get(name: string, version?: string): CodeStage | undefined;
+/** The pools as stages use them. */
+export interface ModelPools {
+  /** Throws `MODEL_NOT_CONFIGURED`. */
+  get(model: string): Pick<Pool, 'use'>;
+}
+
+/** Counts what calls use. */
+export interface Usages {
+  readonly usage: { inc(labels: { model: string; unit: string }, amount: number): void };
 }
 
 export type Conform = (
@@ -87,7 +95,7 @@ export async function serveStage(
   attempt: Attempt,
   onText: OnText = () => undefined,
 ): Promise<Served> {
-  const kind = kindOf(call);
+  const kind = kindOf(parts.kinds, call);
   const conversions = new Set<string>();
   const onConversion = (what: string) => void conversions.add(what);
   if (call.kind === 'code') {
@@ -102,24 +110,31 @@ export async function serveStage(
   const audioFor = (signal: AbortSignal) => parts.audioOf(call.tenant, onConversion, signal);
   const served =
     kind.servedBy === 'worker'
-      ? await runInWorker(parts.workerKinds, checked, call, {
+      ? await runInWorker(parts.workerKinds, kind, checked, call, {
           signal: attempt.signal,
           audio: audioFor(attempt.signal),
           idempotencyKey: idempotencyKeyOf(call, attempt.run),
         })
-      : await callPool(parts, checked, call, attempt, audioFor, onText);
+      : await callPool(parts, kind, checked, call, attempt, audioFor, onText);
   const output = keepable(served.output, call.stage);
   return { ...served, output, ...(conversions.size > 0 && { conversions: [...conversions] }) };
 }
 
-export function kindOf(call: StageCall): StageKind {
-  if (Object.hasOwn(STAGE_KINDS, call.kind)) return STAGE_KINDS[call.kind as StageKindName];
-  if (Object.hasOwn(CALL_KINDS, call.kind)) return CALL_KINDS[call.kind as keyof typeof CALL_KINDS];
-  throw new MillraceError('UNKNOWN_PLAN_VERSION', `this worker does not know the stage kind "${call.kind}"`);
+/**
+ * The kind of a call. Throws `KIND_NOT_FOUND` for one made with `defineKind` that this worker does not have: the call
+ * then waits for a worker that does, and no attempt is used.
+ */
+export function kindOf(kinds: DefinedKinds | undefined, { kind }: Pick<StageCall, 'kind'>): StageKind {
+  const known = kindNamed(kind, kinds);
+  if (known) return known;
+  if (Object.hasOwn(CALL_KINDS, kind)) return CALL_KINDS[kind as keyof typeof CALL_KINDS];
+  if (isDefinedKind(kind)) throw lacking({ code: 'KIND_NOT_FOUND', what: `definition of the kind "${kind}"` });
+  throw new MillraceError('UNKNOWN_PLAN_VERSION', `this worker does not know the stage kind "${kind}"`);
 }
 
 async function callPool(
-  { pools, metrics, bytesOf }: ServingParts,
+  { pools, metrics, bytesOf, clock }: ServingParts,
+  kind: StageKind,
   input: JsonObject,
   call: StageCall,
   attempt: Attempt,
@@ -135,10 +150,10 @@ async function callPool(
   };
   const { reply, at, output } = await pools.get(call.model).use(
     async (backend, at, own) => {
-      const request = { kind: call.kind as StageKindName, model: at.model, with: call.with, input };
+      const request = { kind: call.kind, model: at.model, with: call.with, input };
       // A call's audio is released when the call ends, also for a hedge's loser and a stalled call, not only at the
       // attempt's end.
-      const reply = await watched({ ...call, emptyCounts: offersTools(call, input) }, own, (signal, emit) =>
+      const answer = (signal: AbortSignal, emit: CallContext['emit']) =>
         backend.invoke(request, {
           ...context,
           audio: audioFor(signal),
@@ -148,10 +163,10 @@ async function callPool(
             // Of a hedge's two calls it is not yet known whose text counts.
             if (typeof chunk === 'string' && !call.hedge) onText(chunk);
           },
-        }),
-      );
+        });
+      const reply = await watched({ ...call, emptyCounts: offersTools(call, input) }, own, answer, clock);
       // Checked here, so that an answer that does not fit counts against its endpoint.
-      return { reply, at, output: check(kindOf(call).output, reply.output, 'INVALID_OUTPUT', call.stage) };
+      return { reply, at, output: check(kind.output, reply.output, 'INVALID_OUTPUT', call.stage) };
     },
     {
       signal,
@@ -197,6 +212,7 @@ function affinityOf({ kind, with: options }: StageCall, { history, ...given }: J
 
 async function runInWorker(
   kinds: ServingParts['workerKinds'],
+  { output }: StageKind,
   input: JsonObject,
   call: StageCall,
   context: Parameters<WorkerKind>[1],
@@ -205,7 +221,7 @@ async function runInWorker(
   const run = kinds.get(kind);
   if (!run) throw new MillraceError('MODEL_NOT_CONFIGURED', `this worker cannot carry out ${kind} stages`);
   const given = await run({ model, with: options, input, tenant, ...(priority && { priority }) }, context);
-  return { output: check(kindOf(call).output, given, 'INVALID_OUTPUT', call.stage), ...IN_WORKER };
+  return { output: check(output, given, 'INVALID_OUTPUT', call.stage), ...IN_WORKER };
 }
 
 async function runCode(
@@ -281,7 +297,7 @@ function tokensOf({ usage = {} }: Reply): TokenUsage | undefined {
   return { ...(inputTokens !== undefined && { inputTokens }), ...(outputTokens !== undefined && { outputTokens }) };
 }
 
-function count(metrics: Metrics, model: string, { usage = {} }: Reply): void {
+function count(metrics: Usages, model: string, { usage = {} }: Reply): void {
   const { inputTokens, outputTokens, audioSeconds } = usage;
   for (const [unit, amount] of Object.entries({
     input_tokens: inputTokens,

@@ -1,10 +1,10 @@
 import { isAway, MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { StageCall, StageOutcome } from '../../pipelines/run/index.js';
-import { codeName } from '../../pipelines/stages/index.js';
 import { asThrown } from '../../stores/records/index.js';
 import { type CachingParts, throughCache } from './cached-stage.js';
 import { CallReport, type PublicFailure, type ReportParts } from './call-report.js';
+import { type Lack, lacking, lackOf } from './lack.js';
 import { type Attempt, type ServingParts, serveStage } from './serve-stage.js';
 
 export type { Attempt } from './serve-stage.js';
@@ -22,9 +22,9 @@ export class StageRunner {
     this.#parts = parts;
   }
 
-  /** Whether a call needs a version of a function that this worker does not have. */
-  lacks({ kind, model, codeVersion }: Pick<StageCall, 'kind' | 'model' | 'codeVersion'>): boolean {
-    return kind === 'code' && codeVersion !== undefined && this.#parts.code.get(model, codeVersion) === undefined;
+  /** What a call needs that this worker does not have: a version of a function, or the definition of a kind. */
+  lack(call: Parameters<typeof lackOf>[1]): Lack | undefined {
+    return lackOf(this.#parts, call);
   }
 
   /** Throws a `MillraceError`, or the reason of `attempt.signal`. */
@@ -40,9 +40,8 @@ export class StageRunner {
       const before = await records?.before(run, call, input);
       if (before && 'failure' in before) throw asThrown(before.failure);
       // The cache must not answer for a function body that this worker does not have.
-      if (!before && this.lacks(call)) {
-        throw new MillraceError('CODE_NOT_FOUND', `this worker has no code ${codeName(call.model, call.codeVersion)}`);
-      }
+      const lack = before ? undefined : this.lack(call);
+      if (lack) throw lacking(lack);
       const serve = () => serveStage(this.#parts, input, call, attempt, report.events?.delta);
       return await report.done(before?.outcome ?? (await throughCache(this.#parts, call, attempt, serve)));
     } catch (error) {

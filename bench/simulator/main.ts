@@ -9,11 +9,11 @@
  *
  *   npm run bench:simulator [-- --json] [--seconds N] [--pipeline gpu-like|voice-assistant]
  */
+
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { createConnectors } from '../../activities/connectors/index.js';
 import { parseModels } from '../../activities/pools/index.js';
 import { table } from '../../cli/output.js';
 import { down, NODE_PARTS, SERVER_PARTS, up } from '../../deploy/local/stack/index.js';
@@ -22,8 +22,8 @@ import { profileTarget, SampleAudio, targetsOf } from '../../measure/profiling/i
 import { type ReadProfile, readProfile } from '../../placement/profiles/index.js';
 import { arrivals, type Load, loadOf } from '../../placement/simulator/index.js';
 import { shapeOf } from '../../placement/workload/index.js';
+import { connectorsOf } from '../../workers/connectors.js';
 import { endpointsOf } from '../../workers/endpoints.js';
-import { keysOf } from '../../workers/pool-keys.js';
 import { type Case, gpuLikeCase, voiceCase } from './cases.js';
 import { capacity, open, type Seen, sequential } from './drive.js';
 import { type Figures, observed, orchestrated, predict, type System } from './predict.js';
@@ -145,7 +145,7 @@ async function compare(one: Case): Promise<readonly Row[]> {
 
 /** Profiles as `millrace profile` makes them. */
 async function profilesOf({ pipeline, deviceKind }: Case): Promise<readonly ReadProfile[]> {
-  const connectors = createConnectors({ openai: { keyOf: keysOf(settings) } });
+  const connectors = connectorsOf(settings);
   const file = path.resolve('deploy/local/audio/question.wav');
   const audio = await SampleAudio.of(readFileSync(file), file);
   const machine = describeMachine(await thisMachine());

@@ -1,7 +1,6 @@
-import { createConnectors } from '../../activities/connectors/index.js';
 import { limited } from '../../runtime/limited.js';
+import { connectorsOf } from '../../workers/connectors.js';
 import { loadModels } from '../../workers/models.js';
-import { keysOf } from '../../workers/pool-keys.js';
 import type { Settings } from '../../workers/settings.js';
 import { artifactsCheck, ffmpegCheck } from './files-checks.js';
 import { type Check, errorText, type Finding, fail } from './finding.js';
@@ -42,7 +41,7 @@ export async function examine(env: Readonly<Record<string, string | undefined>>)
 
 /** The checks that need the models file; if it cannot be read in time, a failed finding. */
 async function modelChecks(settings: Settings): Promise<readonly Check[]> {
-  const connectors = createConnectors({ openai: { keyOf: keysOf(settings) } });
+  const connectors = connectorsOf(settings);
   try {
     const models = await limited(FILE_MS, new AbortController().signal, () => loadModels(settings));
     return [pipelinesCheck(settings, models, connectors), ...poolChecks(settings, models, connectors)];

@@ -17,7 +17,7 @@ export async function foreignFindings(connection: Connection, settings: Settings
   );
   const stages = (deployment?.pipelines ?? []).flatMap(({ plan }) => [...allSteps(plan)].filter(isStage));
   const uses = stages.flatMap((stage) => [stage, ...alternativesOf(stage)]);
-  const foreign = uses.filter(({ kind }) => traitsOf(kind)?.servedBy === 'temporal');
+  const foreign = uses.filter((use) => traitsOf(use)?.servedBy === 'temporal');
   const queues = new Map(foreign.map(({ kind, with: { queue } }) => [`${kind} ${String(queue)}`, { kind, queue }]));
   return await Promise.all(
     [...queues.values()].map(async ({ kind, queue }) => {

@@ -1,4 +1,4 @@
-import type { Connector } from '../../activities/connectors/index.js';
+import type { Connectors } from '../../activities/connectors/index.js';
 import type { ModelsConfig } from '../../activities/pools/index.js';
 import { CodeFunctions } from '../../activities/stage/code-functions.js';
 import { place } from '../../placement/place.js';
@@ -8,11 +8,7 @@ import type { Settings } from '../../workers/settings.js';
 import { type Check, errorText, fail, pass } from './finding.js';
 
 /** Whether every pipeline is valid and can be placed, with the same checks as the gateway at start-up. */
-export const pipelinesCheck = (
-  settings: Settings,
-  models: ModelsConfig,
-  connectors: ReadonlyMap<string, Connector>,
-): Check => {
+export const pipelinesCheck = (settings: Settings, models: ModelsConfig, connectors: Connectors): Check => {
   const about = settings.MILLRACE_PIPELINES ?? 'the catalogue';
   const remedy = 'correct the definition or MILLRACE_PIPELINES; gateway and worker do not start otherwise';
   return {

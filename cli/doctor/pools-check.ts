@@ -1,5 +1,5 @@
-import type { Backend, Connector } from '../../activities/connectors/index.js';
-import type { ModelsConfig } from '../../activities/pools/index.js';
+import type { Backend, Connectors, RegisteredConnector } from '../../activities/connectors/index.js';
+import { connectorOf, type ModelsConfig } from '../../activities/pools/index.js';
 import { type ErrorCode, MillraceError } from '../../pipelines/errors.js';
 import { limited } from '../../runtime/limited.js';
 import { isLoopbackName } from '../../runtime/loopback.js';
@@ -24,18 +24,18 @@ const FINDING_OF: Partial<Record<ErrorCode, FindingId>> = {
 };
 
 /** One check per pool: its endpoints are called concurrently, each with the smallest real call of its kind. */
-export function poolChecks(
-  settings: Settings,
-  models: ModelsConfig,
-  connectors: ReadonlyMap<string, Connector>,
-): readonly Check[] {
+export function poolChecks(settings: Settings, models: ModelsConfig, connectors: Connectors): readonly Check[] {
   return Object.entries(models).map(([name, pool]) => ({
     id: 'pool.reachable' as const,
     about: name,
     remedy: whereToLook(settings, pool.connector),
     async run(signal) {
-      const connector = connectors.get(pool.connector);
-      if (!connector?.kinds.has(pool.kind)) return [unserved(name, pool, connector, connectors)];
+      let connector: RegisteredConnector;
+      try {
+        connector = connectorOf(name, pool, connectors);
+      } catch (error) {
+        return [fail('settings.models', name, errorText(error), 'correct the file of MILLRACE_MODELS')];
+      }
       const checks = pool.endpoints.map(async ({ url }): Promise<EndpointCheck> => {
         let backend: Backend;
         try {
@@ -64,7 +64,7 @@ function openKey(
   name: string,
   url: string,
   { apiKey }: PoolConfig,
-  { takesKey }: Connector,
+  { takesKey }: RegisteredConnector,
   settings: Settings,
 ): Finding[] {
   if (!takesKey || !url.startsWith('http:') || keysOf(settings)(url, apiKey) === undefined) return [];
@@ -171,18 +171,6 @@ function whereToLook(settings: Settings, connector: string): string {
 
 const deviceOf = (pool: PoolConfig, url: string): string =>
   pool.endpoints.find((endpoint) => endpoint.url === url)?.device ?? 'a device without a label';
-
-function unserved(
-  name: string,
-  { connector: wanted, kind }: PoolConfig,
-  connector: Connector | undefined,
-  connectors: ReadonlyMap<string, Connector>,
-): Finding {
-  const detail = connector
-    ? `${wanted} serves ${[...connector.kinds].join(', ')}, not ${kind}`
-    : `no connector "${wanted}" (known: ${[...connectors.keys()].join(', ')})`;
-  return fail('settings.models', name, detail, 'correct the file of MILLRACE_MODELS');
-}
 
 /** Endpoints with different weights give different answers, and caches mix them up. */
 function agreement(name: string, checks: readonly EndpointCheck[]): Finding[] {

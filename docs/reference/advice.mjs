@@ -55,6 +55,8 @@ export const ADVICE = {
     'Start a worker of the build or the version that the message names, or give the newer function `compatible`.',
   ACTIVITY_FAILED:
     'Read the failure in Temporal’s UI, which has its cause and stack; its worker decides what is retried. See [foreign-temporal.md](foreign-temporal.md#failures).',
+  KIND_NOT_FOUND:
+    'Start a worker whose pipelines use the kind that the message names, or whose module exports its `defineKind`.',
   ARTIFACT_CORRUPT: 'Store the file again, and check the disk that holds the artifacts.',
   STORE_UNAVAILABLE:
     'Check space, rights and mount of the folder `artifacts` in `MILLRACE_HOME`; for a vector index, Redis and `REDIS_URL`.',

@@ -1,4 +1,4 @@
-import type { Backend, Connector } from '../../activities/connectors/index.js';
+import type { Backend, Connectors } from '../../activities/connectors/index.js';
 import type { ModelsConfig } from '../../activities/pools/index.js';
 import { messageOf } from '../../pipelines/errors.js';
 import { limited } from '../../runtime/limited.js';
@@ -27,7 +27,7 @@ const ANSWER_MS = 3_000;
  */
 export async function runningServers(
   models: ModelsConfig,
-  connectors: ReadonlyMap<string, Connector>,
+  connectors: Connectors,
   node: string,
   devices: number,
 ): Promise<FoundServers> {

@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from '../../pipelines/json.js';
-import type { StageKindName } from '../../pipelines/stages/index.js';
+import type { DefinedKinds } from '../../pipelines/stages/index.js';
 import type { SampleAudio } from './sample-audio.js';
 
 /** Calls of a stage kind by which a model is measured. */
@@ -54,7 +54,7 @@ const sized =
   });
 const text = (size: number, serial: number): JsonObject => ({ text: prose(size, serial) });
 
-const EXAMPLES: Partial<Record<StageKindName, Make>> = {
+const EXAMPLES: Readonly<Record<string, Make>> = {
   transcribe: sized('audio_s', AUDIO_SECONDS, (size, serial, audio) => ({
     audio: { ...audio.artifact(size, serial) },
   })),
@@ -72,9 +72,17 @@ const EXAMPLES: Partial<Record<StageKindName, Make>> = {
   }),
 };
 
-/** Calls of a kind; undefined for a kind that is not measured by batch. */
-export const exampleOf = (kind: StageKindName, options: JsonObject, audio: SampleAudio): Example | undefined =>
-  EXAMPLES[kind]?.(options, audio);
+/** Calls of a kind; undefined for one that is not measured by batch, or that `defineKind` gives no example. */
+export function exampleOf(
+  kind: string,
+  options: JsonObject,
+  audio: SampleAudio,
+  defined?: DefinedKinds,
+): Example | undefined {
+  const example = defined?.get(kind)?.example;
+  if (example) return { sizes: [1], with: options, input: (_, serial) => example(serial) };
+  return EXAMPLES[kind]?.(options, audio);
+}
 
 interface Format {
   readonly dtype: string;

@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import type { Backend } from '../../activities/connectors/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
+import { type DefinedKinds, isDefinedKind } from '../../pipelines/stages/index.js';
 import { type ProfileFile, profileOfBatches, profileOfSequences } from '../../placement/profiles/index.js';
 import { limited } from '../../runtime/limited.js';
 import { isLoopback } from '../../runtime/loopback.js';
@@ -45,10 +46,15 @@ export interface MeasureOptions {
   /** By the pool's name. */
   readonly memory: Readonly<Record<string, string>>;
   readonly audio: SampleAudio;
+  /** The kinds made with `defineKind` of the pipeline. */
+  readonly kinds?: DefinedKinds;
   readonly machine: string;
   readonly now: Date;
   readonly signal: AbortSignal;
 }
+
+const wayOut = (kind: string): string =>
+  isDefinedKind(kind) ? 'give its defineKind an `example`' : 'write its profile by hand';
 
 export interface Measured {
   readonly profile: ProfileFile;
@@ -78,9 +84,9 @@ export async function profileTarget(target: Target, backend: Backend, options: M
     const sampled = await sampleSequences(subject, target.with);
     return { profile: profileOfSequences(of, sampled), calls: sampled.calls };
   }
-  const example = exampleOf(pool.kind, target.with, audio);
+  const example = exampleOf(pool.kind, target.with, audio, options.kinds);
   if (example === undefined) {
-    const message = `a pool of kind ${pool.kind} has no calls to measure by: write its profile by hand`;
+    const message = `a pool of kind ${pool.kind} has no calls to measure by: ${wayOut(pool.kind)}`;
     throw new MillraceError('PROFILE_UNMEASURED', `${model}: ${message}`, { fields: [{ field: model, message }] });
   }
   const sampled = await sampleBatches(subject, pool.kind, example);

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Batching, ServerWork } from '../../activities/connectors/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
-import type { StageKindName } from '../../pipelines/stages/index.js';
 import type { BatchSamples } from '../../placement/profiles/index.js';
 import { type Example, typicalOf } from './examples.js';
 import { Cells, leastSamples, median, rounds, type Subject, settles, timed, warmUp } from './sampling.js';
@@ -19,7 +18,7 @@ const BEGUN = 0.3;
  * from a burst's start to its last answer is used. Throws `PROFILE_UNMEASURED` if other clients call the model all the
  * time.
  */
-export async function sampleBatches(subject: Subject, kind: StageKindName, example: Example): Promise<BatchSamples> {
+export async function sampleBatches(subject: Subject, kind: string, example: Example): Promise<BatchSamples> {
   const meter = await Meter.of(subject, kind, example);
   const { batching } = meter;
   // Without a size variable there are no sizes to choose.
@@ -60,12 +59,12 @@ class Meter {
   calls = 0;
   disturbed = 0;
   readonly #subject: Subject;
-  readonly #kind: StageKindName;
+  readonly #kind: string;
   readonly #example: Example;
 
   private constructor(
     subject: Subject,
-    kind: StageKindName,
+    kind: string,
     example: Example,
     readonly batching: Batching | undefined,
   ) {
@@ -74,7 +73,7 @@ class Meter {
     this.#example = example;
   }
 
-  static async of(subject: Subject, kind: StageKindName, example: Example): Promise<Meter> {
+  static async of(subject: Subject, kind: string, example: Example): Promise<Meter> {
     const { backend, model, signal } = subject;
     return new Meter(subject, kind, example, await backend.batching?.(model, signal));
   }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from '@temporalio/client';
-import type { Backend, Connector, ServerWork } from '../../activities/connectors/index.js';
+import type { Backend, Connectors, ServerWork } from '../../activities/connectors/index.js';
 import type { ModelsConfig } from '../../activities/pools/index.js';
 import { type ErrorCode, MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { PlacementDocument } from '../../placement/document/index.js';
@@ -26,7 +26,7 @@ const WORKS: ReadonlySet<ErrorCode> = new Set([
 export interface ServersOptions {
   readonly placement: PlacementDocument;
   readonly models: ModelsConfig;
-  readonly connectors: ReadonlyMap<string, Connector>;
+  readonly connectors: Connectors;
   readonly connection: Connection;
   readonly namespace: string;
   /** The deployment's own task queue. */

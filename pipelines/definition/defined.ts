@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { Json } from '../json.js';
 import type { Plan } from '../plan/plan.js';
+import type { DefinedKinds } from '../stages/index.js';
 import type { NamedCode } from '../stages/kind.js';
 import type { ModelFaces } from './openai.js';
 import type { StageOptions } from './stage-options.js';
@@ -20,6 +21,8 @@ export interface Pipeline<I = unknown, O = unknown> {
   readonly openai: ModelFaces;
   /** Functions of `code` stages and tools by their versioned name: `total`, `total@2`. */
   readonly code: ReadonlyMap<string, NamedCode>;
+  /** The kinds made with `defineKind` that its stages and tools use. */
+  readonly kinds: DefinedKinds;
   /** Options given by the author, by stage id; not part of the plan, which holds resolved values. */
   readonly authored: ReadonlyMap<string, StageOptions>;
 }

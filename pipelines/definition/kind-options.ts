@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { canonicalJson, type Json, type JsonObject } from '../json.js';
 import type { StageUse } from '../stages/kind.js';
+import { isDefinedKind } from '../stages/traits.js';
 import { invalid } from './invalid.js';
 
 const NAME_OF_TOOL = /^[A-Za-z0-9_-]{1,64}$/;
@@ -66,6 +67,7 @@ const namesOf = ({ tools }: JsonObject): readonly string[] =>
 export function checkUse(id: string, { kind, model, with: options }: StageUse<never, never>): void {
   if (typeof model !== 'string' || model.trim() === '')
     throw invalid(`${id}.model`, 'must name the pool or function that serves the stage');
+  if (isDefinedKind(kind)) return;
   const [issue] = OPTIONS[kind]?.safeParse(options).error?.issues ?? [];
   if (issue) throw invalid([id, ...issue.path].join('.'), issue.message);
   const [name, all] = DISTINCT[kind]?.(options) ?? ['', []];

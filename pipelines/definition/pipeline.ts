@@ -128,6 +128,7 @@ function define<Shape extends z.ZodRawShape, B>(
     outputSchema: jsonSchema(schema),
     openai: modelFaces(input, schema, options.openai),
     code: tracer.code,
+    kinds: tracer.kinds,
     authored: tracer.authored,
   };
 }

@@ -1,7 +1,7 @@
 import { type Duration, durationMs } from '../duration.js';
 import { type Alternative, type DegradePlan, type StagePlan, servedAs } from '../plan/plan.js';
-import { STAGE_KINDS } from '../stages/index.js';
-import type { StageKind, StageUse } from '../stages/kind.js';
+import { isDefinedKind, kindOfUse } from '../stages/index.js';
+import type { StageUse } from '../stages/kind.js';
 import { resolveCache, type SemanticCache } from './cache.js';
 import { checkForeign } from './foreign-options.js';
 import { invalid } from './invalid.js';
@@ -59,15 +59,15 @@ export function resolveOptions(
   const unknown = Object.keys(options).find((key) => !KNOWN.has(key));
   if (unknown !== undefined)
     throw invalid(`${id}.${unknown}`, `is not an option; the options are ${[...KNOWN].join(', ')}`);
-  const kind: StageKind = STAGE_KINDS[use.kind as keyof typeof STAGE_KINDS];
+  const { servedBy, calls, policy: usual = {} } = kindOfUse(use) ?? {};
   const { cache, fallback = [], degrade = [], optional = false, reserve, ...policy } = options;
   const pointless =
-    kind.servedBy === 'pool' || kind.calls ? undefined : ONLY_OF_POOLS.find(([, given]) => given(policy) !== undefined);
+    servedBy === 'pool' || calls ? undefined : ONLY_OF_POOLS.find(([, given]) => given(policy) !== undefined);
   if (pointless) throw invalid(`${id}.${pointless[0]}`, 'applies only to stages that a pool serves');
-  if (kind.servedBy === 'temporal') checkForeign(id, use.kind, options);
-  if (kind.calls && cache !== undefined)
+  if (servedBy === 'temporal') checkForeign(id, use.kind, options);
+  if (calls && cache !== undefined)
     throw invalid(`${id}.cache`, 'does not apply to an agent, whose tools may have effects; remove it');
-  if (kind.calls && policy.execution === 'inline') {
+  if (calls && policy.execution === 'inline') {
     throw invalid(`${id}.execution`, 'cannot be "inline": each of its calls is a separate activity');
   }
   for (const [field, value] of [
@@ -80,10 +80,10 @@ export function resolveOptions(
       throw invalid(`${id}.${field}`, `${ms} ms is longer than the pipeline’s deadline, ${deadlineMs} ms`);
   }
   const fallbacks = fallback.map((other) => alternative(id, 'fallback', use, other));
-  const waits = (kind.servedBy !== 'interpreter' || kind.calls !== undefined) && use.kind !== 'workflow';
+  const waits = (servedBy !== 'interpreter' || calls !== undefined) && use.kind !== 'workflow';
   const hasAlternative = waits && (optional || fallbacks.length > 0 || degrade.length > 0);
   return {
-    policy: resolvePolicy(policy, kind.policy ?? {}, id, hasAlternative),
+    policy: resolvePolicy(policy, usual, id, hasAlternative),
     ...(cache !== undefined && { cache: resolveCache(cache, `${id}.cache`, scope) }),
     ...((fallbacks.length > 0 || optional) && { fallback: optional ? [...fallbacks, 'skip'] : fallbacks }),
     ...(degrade.length > 0 && { degrade: ladder(id, use, options, deadlineMs) }),
@@ -125,7 +125,8 @@ function alternative(
   if (other.kind !== use.kind) {
     throw invalid(`${id}.${field}`, `is a ${other.kind} stage where ${use.kind} is needed`);
   }
-  const lost = ['schema', 'tools'].find((option) => option in use.with && !(option in other.with));
+  const shapesOutput = isDefinedKind(use.kind) ? [] : ['schema', 'tools'];
+  const lost = shapesOutput.find((option) => option in use.with && !(option in other.with));
   if (lost !== undefined) {
     throw invalid(`${id}.${field}`, `${other.model} is called without the ${lost} that ${use.model} is called with`);
   }

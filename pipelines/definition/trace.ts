@@ -3,8 +3,8 @@ import { agentOf } from '../plan/agent.js';
 import type { Binding } from '../plan/binding.js';
 import { type Graph, type StagePlan, type Step, servedAs } from '../plan/plan.js';
 import { prefixed } from '../plan/prefix.js';
-import { codeName, codeOf, STAGE_KINDS } from '../stages/index.js';
-import type { NamedCode, StageKind, StageUse } from '../stages/kind.js';
+import { codeName, codeOf, kindOfUse, kindsByName } from '../stages/index.js';
+import type { DefinedKind, NamedCode, StageUse } from '../stages/kind.js';
 import { checkTools } from './agent-tools.js';
 import { CONTROL, type EachOptions, type RepeatOptions } from './control.js';
 import type { Pipeline } from './defined.js';
@@ -32,6 +32,7 @@ type AnyUse = StageUse<never, never>;
 /** Records the author's function as the graphs of a plan. */
 export class Tracer {
   readonly code = new Map<string, NamedCode>();
+  kinds: ReadonlyMap<string, DefinedKind> = new Map();
   /** Options given for each stage, used to explain the plan. */
   readonly authored = new Map<string, StageOptions>();
   readonly #deadlineMs: number;
@@ -50,14 +51,15 @@ export class Tracer {
   stage(id: string, use: AnyUse, bound: unknown, options: StageOptions = {}): unknown {
     this.#claim(id);
     if (typeof use?.kind !== 'string') throw invalid(id, 'needs a stage kind with its options, e.g. chat({ model })');
-    if (!Object.hasOwn(STAGE_KINDS, use.kind)) throw invalid(id, `has the unknown stage kind "${use.kind}"`);
+    const kind = kindOfUse(use);
+    if (!kind) throw invalid(id, `has the unknown stage kind "${use.kind}"`);
     checkUse(id, use);
-    const kind: StageKind = STAGE_KINDS[use.kind as keyof typeof STAGE_KINDS];
     if (kind.servedBy === 'interpreter' && !kind.calls) this.#checkControl(id, use, options);
     const uses = [use, ...(options.fallback ?? []), ...(options.degrade ?? []).map(({ to }) => to)];
     for (const each of uses) {
       if (typeof each !== 'object') continue;
       this.#keepCode(id, each);
+      this.#keepKinds(id, each.definitions ?? []);
       if (each.kind === 'agent') checkTools(id, agentOf(each), this.#deadlineMs);
     }
     const step: StagePlan = {
@@ -165,6 +167,7 @@ export class Tracer {
     if (as !== 'inline' && as !== 'child') throw invalid(`${id}.as`, `must be "inline" or "child", not "${as}"`);
     const binding = toBinding(input, `${id}.input`, this.#scope);
     for (const stage of other.code.values()) this.#keep(id, stage);
+    this.#keepKinds(id, [...other.kinds.values()]);
     for (const [stage, given] of other.authored) this.authored.set(`${id}/${stage}`, given);
     const plan = as === 'inline' ? { ...other.plan, ...prefixed(other.plan, id) } : other.plan;
     if (plan.deadlineMs > this.#deadlineMs && as === 'child') {
@@ -204,6 +207,10 @@ export class Tracer {
   #keepCode(id: string, use: AnyUse): void {
     const own = codeOf(use);
     for (const stage of [...(own ? [own] : []), ...(use.functions ?? [])]) this.#keep(id, stage);
+  }
+
+  #keepKinds(id: string, kinds: readonly DefinedKind[]): void {
+    if (kinds.length > 0) this.kinds = kindsByName([...this.kinds.values(), ...kinds], id);
   }
 
   #keep(id: string, stage: NamedCode): void {

@@ -4,8 +4,7 @@ import type { StageOptions } from '../definition/stage-options.js';
 import type { Json, JsonObject } from '../json.js';
 import { type Alternative, agentOf, type Graph, isStage, type Plan, type StagePlan, type Step } from '../plan/index.js';
 import { reservedAfter, reserveOf } from '../plan/reserve.js';
-import { STAGE_KINDS, type StageKindName } from '../stages/index.js';
-import type { StageKind } from '../stages/kind.js';
+import { type DefinedKinds, kindNamed, traitsOf } from '../stages/index.js';
 import { readFieldsOf } from './reads.js';
 import { lanesOf, type Segments } from './steps.js';
 import { type Inspected, longestMs } from './warnings.js';
@@ -76,7 +75,7 @@ export interface Explained {
 type PlacedOf = (stage: StagePlan, by: Alternative) => PlacedBy | undefined;
 
 /** Explains a plan stage by stage, including all values that its definition omits. */
-export function explain({ plan, authored }: Inspected, segments: Segments, placedOf: PlacedOf): Explained {
+export function explain({ plan, authored, kinds }: Inspected, segments: Segments, placedOf: PlacedOf): Explained {
   const stages: ExplainedStage[] = [];
   const inSegments: string[][] = [];
   const children: Explained['children'][number][] = [];
@@ -87,7 +86,10 @@ export function explain({ plan, authored }: Inspected, segments: Segments, place
       for (const step of group) {
         if (isStage(step)) {
           if (own !== undefined) inSegments[own - 1]?.push(step.id);
-          stages.push(stageOf(step, plan, authored?.get(step.id), within, reserved.get(step.id) ?? 0, own, placedOf));
+          const leavesMs = reserved.get(step.id) ?? 0;
+          stages.push(
+            stageOf(step, plan, { authored: authored?.get(step.id), kinds }, within, leavesMs, own, placedOf),
+          );
         }
         if (!isStage(step) && step.kind === 'pipeline' && step.run === 'child') {
           children.push({ id: step.id, pipeline: step.plan.name, deadlineMs: step.plan.deadlineMs });
@@ -120,14 +122,14 @@ const pathsOf = (of: Step | Json): string[] =>
 function stageOf(
   stage: StagePlan,
   plan: Plan,
-  authored: StageOptions | undefined,
+  { authored, kinds }: { authored: StageOptions | undefined; kinds: DefinedKinds | undefined },
   within: readonly string[],
   leavesMs: number,
   segment: number | undefined,
   placedOf: PlacedOf,
 ): ExplainedStage {
   const candidates = candidatesOf(stage).map((each) => ({ ...each, placed: placedOf(stage, each) }));
-  const kind: StageKind = STAGE_KINDS[stage.kind as StageKindName];
+  const kind = kindNamed(stage.kind, kinds);
   return {
     id: stage.id,
     kind: stage.kind,
@@ -139,7 +141,7 @@ function stageOf(
     leavesMs,
     ...(stage.reserveMs !== undefined && { reserveMs: stage.reserveMs }),
     ...(segment !== undefined && { segment }),
-    worst: worstOf(stage, plan, kind, leavesMs),
+    worst: worstOf(stage, plan, leavesMs),
   };
 }
 
@@ -159,15 +161,16 @@ function candidatesOf({ kind, model, with: options, fallback = [], degrade = [] 
 }
 
 /** The maximum number of calls and the longest time, over all sequences of candidates that the interpreter may try. */
-function worstOf(stage: StagePlan, plan: Plan, kind: StageKind | undefined, leavesMs: number) {
+function worstOf(stage: StagePlan, plan: Plan, leavesMs: number) {
   const left = Math.max(0, plan.deadlineMs - leavesMs);
   if (stage.kind === 'agent') return worstOfAgent(stage, left);
-  if (kind?.servedBy === 'interpreter') return { calls: 0, ms: Math.min(left, Number(stage.with.timeoutMs ?? left)) };
+  const servedBy = traitsOf(stage)?.servedBy;
+  if (servedBy === 'interpreter') return { calls: 0, ms: Math.min(left, Number(stage.with.timeoutMs ?? left)) };
   const fallbacks = (stage.fallback ?? []).filter((to) => to !== 'skip').length;
   const rungs = (stage.degrade ?? []).filter(({ to }) => typeof to === 'object').length;
   const candidates = Math.max(1, rungs) + fallbacks;
   const { retry, hedge, timeout } = stage.policy;
-  const each = kind?.servedBy === 'pool' ? retry.attempts * (hedge ? 2 : 1) : 0;
+  const each = servedBy === 'pool' ? retry.attempts * (hedge ? 2 : 1) : 0;
   return { calls: candidates * each, ms: Math.min(left, candidates * Math.min(timeout.totalMs, longestMs(stage))) };
 }
 

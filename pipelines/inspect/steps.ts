@@ -53,7 +53,7 @@ export function titleOf(step: Step): string {
 
 /** What serves a stage, in words. */
 export const servedLine = ({ kind, model, with: options }: Alternative): string =>
-  [kind, model, ...(traitsOf(kind)?.servedBy === 'temporal' ? [`queue ${String(options.queue)}`] : [])].join(' · ');
+  [kind, model, ...(traitsOf({ kind })?.servedBy === 'temporal' ? [`queue ${String(options.queue)}`] : [])].join(' · ');
 
 /** Names of an agent's tools; none for other stages. */
 export const toolNames = (by: Alternative): string[] =>

@@ -185,7 +185,7 @@ function stagePicture(step: Extract<Step, { policy: unknown }>): Picture {
     ...(step.degrade?.length ? ['degrades'] : []),
     ...(step.policy.hedge ? ['hedged'] : []),
   ];
-  const style = step.kind === 'approve' ? 'person' : BY_CODE.has(traitsOf(step.kind)?.servedBy) ? 'worker' : 'stage';
+  const style = step.kind === 'approve' ? 'person' : BY_CODE.has(traitsOf(step)?.servedBy) ? 'worker' : 'stage';
   const id = step.id.slice(step.id.lastIndexOf('/') + 1);
   return box(style, [id, servedLine(step)], marks.length > 0 ? shortened(marks.join(' · ')) : undefined);
 }

@@ -12,8 +12,7 @@ import {
   sourcesOf,
 } from '../plan/index.js';
 import { nextDelayMs } from '../retry.js';
-import { STAGE_KINDS, traitsOf } from '../stages/index.js';
-import type { StageKind } from '../stages/kind.js';
+import { type DefinedKinds, kindNamed, traitsOf } from '../stages/index.js';
 import { type Finding, WARNINGS, type WarningCode } from './finding.js';
 import { type FieldRead, readFieldsOf } from './reads.js';
 import { spell } from './spell.js';
@@ -25,6 +24,8 @@ export interface Inspected {
   readonly inputSchema?: Json;
   /** The author's options by stage; without them it is unknown which values were chosen. */
   readonly authored?: ReadonlyMap<string, StageOptions>;
+  /** The kinds made with `defineKind` that it uses; without them their defaults are unknown. */
+  readonly kinds?: DefinedKinds;
 }
 
 /** An inline stage occupies a slot of the worker that runs the workflow; queued calls may take as long as they need. */
@@ -73,7 +74,7 @@ function unusedSteps(graph: Graph, warn: Warn): void {
 
 /** For control flow: whether any step in it does. Stages of a child run are reported with their own pipeline. */
 function doesWork(step: Step): boolean {
-  if (isStage(step)) return traitsOf(step.kind)?.effects === 'intended';
+  if (isStage(step)) return traitsOf(step)?.effects === 'intended';
   const graphs = step.kind === 'pipeline' ? [step.plan] : graphsOf(step);
   return graphs.some(({ stages }) => stages.some(doesWork));
 }
@@ -96,7 +97,7 @@ function stageWarnings(stage: StagePlan, authored: StageOptions | undefined, war
     const left = spell(totalMs - attemptMs);
     warn(id, 'TOTAL_CUTS_RETRIES', `an attempt that times out after ${spell(attemptMs)} leaves ${left} for all others`);
   }
-  if (policy.execution === 'inline' && callsPools(kind) && attemptMs > LONG_INLINE_MS) {
+  if (policy.execution === 'inline' && callsPools(stage) && attemptMs > LONG_INLINE_MS) {
     warn(id, 'LONG_INLINE_ATTEMPT', `an inline attempt may hold the worker for ${spell(attemptMs)}`);
   }
   const writes = kind === 'upsert' || (kind === 'http' && stage.with.method !== 'GET');
@@ -111,11 +112,9 @@ function stageWarnings(stage: StagePlan, authored: StageOptions | undefined, war
 }
 
 /** Whether its attempts wait for model servers. */
-function callsPools(kind: string): boolean {
-  const known: StageKind | undefined = Object.hasOwn(STAGE_KINDS, kind)
-    ? STAGE_KINDS[kind as keyof typeof STAGE_KINDS]
-    : undefined;
-  return known === undefined || known.servedBy === 'pool' || known.calls !== undefined || known.alsoNeeds !== undefined;
+function callsPools(stage: StagePlan): boolean {
+  const { calls, alsoNeeds } = kindNamed(stage.kind) ?? {};
+  return (traitsOf(stage)?.servedBy ?? 'pool') === 'pool' || calls !== undefined || alsoNeeds !== undefined;
 }
 
 /** Maximum duration of all attempts of one candidate, in milliseconds, ignoring the total timeout. */

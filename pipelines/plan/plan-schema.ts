@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ERRORS, type ErrorCode } from '../errors.js';
 import type { JsonObject } from '../json.js';
-import { STAGE_KINDS } from '../stages/index.js';
+import { isDefinedKind, KIND_NAME, STAGE_KINDS } from '../stages/index.js';
 import { PLAN_VERSION } from './plan.js';
 
 /**
@@ -23,7 +23,11 @@ const binding = z.json().meta({ id: 'Binding', description: 'Source of a value; 
 
 const alternative = z
   .strictObject({
-    kind: z.enum(Object.keys(STAGE_KINDS)),
+    kind: z.union([z.enum(Object.keys(STAGE_KINDS)), z.string().regex(KIND_NAME)]),
+    effects: z
+      .enum(['none', 'possible', 'intended'])
+      .optional()
+      .meta({ description: 'Effects of the calls of a kind made with defineKind' }),
     model,
     with: options,
     codeVersion: z.string().min(1).optional().meta({ description: 'Version of the function of a code stage' }),
@@ -133,6 +137,13 @@ export const agentSchema = z.strictObject({
   session: z.strictObject({ ttlMs: ms('Time to live'), summarizeOver: z.int().min(1) }).optional(),
 });
 
+/** The interpreter knows the effects of Millrace's kinds, and those of others by the plan alone. */
+function checkEffects({ kind, effects }: { kind: string; effects?: unknown }, context: z.RefinementCtx): void {
+  if (isDefinedKind(kind) === (effects !== undefined)) return;
+  const message = isDefinedKind(kind) ? 'is required for a kind made with defineKind' : 'does not apply to this kind';
+  context.addIssue({ code: 'custom', message, path: ['effects'] });
+}
+
 const ofForeign = {
   queue: z.string().min(1),
   input: options,
@@ -185,7 +196,11 @@ const stage = z
   })
   .superRefine((given, context) => {
     const alternatives = [...(given.fallback ?? []), ...(given.degrade ?? []).map(({ to }) => to)];
-    for (const by of [given, ...alternatives]) if (typeof by === 'object') checkWith(by, context);
+    for (const by of [given, ...alternatives]) {
+      if (typeof by !== 'object') continue;
+      checkEffects(by, context);
+      checkWith(by, context);
+    }
   })
   .meta({ id: 'Stage' });
 

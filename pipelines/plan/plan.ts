@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from '../json.js';
+import type { Effects, OfKind } from '../stages/traits.js';
 import type { Binding } from './binding.js';
 
 /** Plan format. The interpreter refuses any other number. */
@@ -49,9 +50,11 @@ export interface StagePlan extends Alternative {
 }
 
 /** What serves a stage. */
-export interface Alternative {
-  /** Stage kind: a key of `STAGE_KINDS`. */
+export interface Alternative extends OfKind {
+  /** Stage kind: a key of `STAGE_KINDS`, or the name of a kind made with `defineKind`, `acme/segment`. */
   readonly kind: string;
+  /** Effects of the calls of a kind made with `defineKind`; those of Millrace's own are known. */
+  readonly effects?: Effects;
   /** Name of the pool that serves it, or of a `code` stage's function. */
   readonly model: string;
   /** Options of the kind, e.g. `system` and `maxTokens` of `chat`. */
@@ -61,15 +64,16 @@ export interface Alternative {
 }
 
 /** The fields of a step or tool that say what serves it. */
-export const servedAs = ({ kind, model, with: options, codeVersion }: Alternative): Alternative => ({
+export const servedAs = ({ kind, effects, model, with: options, codeVersion }: Alternative): Alternative => ({
   kind,
+  ...(effects !== undefined && { effects }),
   model,
   with: options,
   ...(codeVersion !== undefined && { codeVersion }),
 });
 
 /** The stage, served by an alternative. */
-export function serveAs({ codeVersion: _, ...stage }: StagePlan, by: Alternative): StagePlan {
+export function serveAs({ codeVersion: _, effects: __, ...stage }: StagePlan, by: Alternative): StagePlan {
   return { ...stage, ...servedAs(by) };
 }
 

@@ -7,7 +7,7 @@ import { readsOf } from './reads.js';
  * interpreter, since a segment cannot hold a wait for a person, nor by another worker of Temporal.
  */
 export function isInline(step: Step): boolean {
-  if (isStage(step)) return step.policy.execution === 'inline' && !OUTSIDE.has(traitsOf(step.kind)?.servedBy);
+  if (isStage(step)) return step.policy.execution === 'inline' && !OUTSIDE.has(traitsOf(step)?.servedBy);
   if (step.kind === 'pipeline' && step.run === 'child') return false;
   const inner = graphsOf(step).flatMap(({ stages }) => stages);
   return inner.length > 0 && inner.every(isInline);

@@ -4,6 +4,7 @@ import type { PricePlan } from '../plan/agent.js';
 import type { Binding } from '../plan/binding.js';
 import type { CachePlan, HedgePolicy, Plan, Priority, RecordLevel, RetryPolicy, Step } from '../plan/plan.js';
 import type { Tried } from '../retry.js';
+import type { Effects } from '../stages/traits.js';
 import type { Decision, StageDecision } from './waits.js';
 
 /** Where a stage runs; decided before the run starts and stored in the run with the plan. */
@@ -82,6 +83,8 @@ export interface StageCall {
   /** The stage with its enclosing items and rounds: `chunks[3]/transcribe`. Absent if it is the stage's id. */
   readonly path?: string;
   readonly kind: string;
+  /** Effects of a kind made with `defineKind`. */
+  readonly effects?: Effects;
   readonly model: string;
   readonly with: JsonObject;
   /** Version of a `code` stage's function; absent, any version matches. */

@@ -147,6 +147,7 @@ export const agent = <Data = never>(options: AgentOptions<Data>): StageUse<Agent
       tokens: stream('tokens', 'text'),
     }) as unknown as z.ZodType<AgentOutput<Data>>,
     functions: tools.flatMap(({ functions }) => [...functions.values()]),
+    definitions: tools.flatMap(({ definitions = [] }) => definitions),
   };
 };
 

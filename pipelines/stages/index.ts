@@ -7,7 +7,7 @@ import { codeKind } from './code.js';
 import { embedKind } from './embed.js';
 import { httpKind } from './http.js';
 import { inferKind } from './infer.js';
-import type { StageKind } from './kind.js';
+import type { DefinedKind, StageKind, StageUse } from './kind.js';
 import { rerankKind, retrieveKind, upsertKind } from './retrieve.js';
 import { splitKind } from './split.js';
 import { synthesizeKind } from './synthesize.js';
@@ -39,6 +39,17 @@ export const STAGE_KINDS = {
 
 export type StageKindName = keyof typeof STAGE_KINDS;
 
+/** Kinds made with `defineKind`, by name. */
+export type DefinedKinds = ReadonlyMap<string, DefinedKind>;
+
+/** A kind by name: one of Millrace's or of `defined`. */
+export const kindNamed = (name: string, defined?: DefinedKinds): StageKind | undefined =>
+  Object.hasOwn(STAGE_KINDS, name) ? STAGE_KINDS[name as StageKindName] : defined?.get(name);
+
+/** The kind of a stage as its author states it. */
+export const kindOfUse = ({ kind, definitions = [] }: StageUse<never, never>): StageKind | undefined =>
+  kindNamed(kind) ?? definitions.find(({ name }) => name === kind);
+
 export { type ActivityOptions, activity } from './activity.js';
 export {
   type AgentBudget,
@@ -64,14 +75,22 @@ export {
 } from './chat.js';
 export { type ClassifyOutput, classify } from './classify.js';
 export { code, codeName, codeOf } from './code.js';
+export {
+  defineKind,
+  isKindBuilder,
+  KIND_NAME,
+  type KindBuilder,
+  type KindDefinition,
+  kindsByName,
+} from './define-kind.js';
 export * from './embed.js';
 export { type HttpInput, type HttpOutput, http } from './http.js';
 export { infer } from './infer.js';
-export type { CodeFunction, StageKind, StageUse } from './kind.js';
+export type { CodeFunction, DefinedKind, StageKind, StageUse } from './kind.js';
 export { type Passage, rerank, retrieve, type ScoredPassage, upsert } from './retrieve.js';
 export { type SplitOutput, split } from './split.js';
 export * from './synthesize.js';
 export { type AgentToolCall, type ToolCall, toolCalls } from './tool-calls.js';
-export { changesElsewhere, traitsOf } from './traits.js';
+export { changesElsewhere, isDefinedKind, traitsOf } from './traits.js';
 export * from './transcribe.js';
 export { type WorkflowOptions, workflow } from './workflow.js';

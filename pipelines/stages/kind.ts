@@ -1,13 +1,13 @@
 import type { z } from 'zod';
 import type { PolicyOptions } from '../definition/policy.js';
 import type { JsonObject } from '../json.js';
-import type { KindTraits } from './traits.js';
+import type { KindTraits, OfKind } from './traits.js';
 
 /**
  * A stage kind bound to its options: the argument of `stage()`. `I` and `O` are the types of its input and output.
  */
-export interface StageUse<I, O> {
-  /** Key of `STAGE_KINDS`. */
+export interface StageUse<I, O> extends OfKind {
+  /** Key of `STAGE_KINDS`, or the name of a kind made with `defineKind`. */
   readonly kind: string;
   /** Name of the pool that serves it, of the index, or of a `code` stage's function. */
   readonly model: string;
@@ -21,6 +21,8 @@ export interface StageUse<I, O> {
   readonly compatible?: true | readonly string[];
   /** Other functions that stay in the worker: those of an agent's tools. */
   readonly functions?: readonly NamedCode[];
+  /** Kinds made with `defineKind` that it uses, its own first; they stay in the worker, the plan has their names. */
+  readonly definitions?: readonly DefinedKind[];
 }
 
 /** Selects the implementation of a function that a run uses. */
@@ -73,4 +75,12 @@ export interface StageKind extends KindTraits {
   readonly alsoNeeds?: readonly string[];
   /** Defaults of the kind that differ from the general ones, each with its reason in a comment. */
   readonly policy?: PolicyOptions;
+  /** An input by which a pool's model is measured; different serials give different inputs. */
+  readonly example?: (serial: number) => JsonObject;
+}
+
+/** A kind made with `defineKind`. */
+export interface DefinedKind extends StageKind {
+  /** With a namespace: `acme/segment`. */
+  readonly name: string;
 }

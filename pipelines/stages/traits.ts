@@ -42,9 +42,22 @@ export const TRAITS = {
   session: { servedBy: 'worker', effects: 'intended', local: at('redis') },
 } as const satisfies Readonly<Record<string, KindTraits>>;
 
-/** Undefined for control flow, and for a kind of another release. */
-export const traitsOf = (kind: string): KindTraits | undefined =>
-  Object.hasOwn(TRAITS, kind) ? TRAITS[kind as keyof typeof TRAITS] : undefined;
+export type Effects = KindTraits['effects'];
 
-/** Whether calls of a kind change state elsewhere, or may. */
-export const changesElsewhere = (kind: string): boolean => (traitsOf(kind)?.effects ?? 'none') !== 'none';
+/** What tells the traits of a stage or call: its kind and, where that is none of Millrace's, its effects. */
+export interface OfKind {
+  readonly kind: string;
+  readonly effects?: Effects;
+}
+
+/** Whether a kind is made with `defineKind`: its name has a namespace. */
+export const isDefinedKind = (kind: string): boolean => kind.includes('/');
+
+/** Undefined for control flow, and for a kind of another release. */
+export const traitsOf = ({ kind, effects = 'possible' }: OfKind): KindTraits | undefined => {
+  if (isDefinedKind(kind)) return { servedBy: 'pool', effects };
+  return Object.hasOwn(TRAITS, kind) ? TRAITS[kind as keyof typeof TRAITS] : undefined;
+};
+
+/** Whether calls change state elsewhere, or may. */
+export const changesElsewhere = (call: OfKind): boolean => (traitsOf(call)?.effects ?? 'none') !== 'none';

@@ -38,5 +38,5 @@ export function pipelineTool<I, O>(pipeline: Pipeline<I, O>, options: PipelineTo
     by: 'pipeline',
     plan: pipeline.plan,
   };
-  return { plan, functions: pipeline.code };
+  return { plan, functions: pipeline.code, definitions: [...pipeline.kinds.values()] };
 }

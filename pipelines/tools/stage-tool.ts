@@ -38,9 +38,9 @@ export function stageTool<I, O>(
   const { name, use, result } = options;
   checkKeys(options, ['use', 'input', 'result']);
   if (typeof use?.kind !== 'string') throw invalid(`${name}.use`, 'needs a stage kind with its options');
-  if (traitsOf(use.kind)?.servedBy === 'interpreter')
+  if (traitsOf(use)?.servedBy === 'interpreter')
     throw invalid(`${name}.use`, `"${use.kind}" is not a single call; wrap it in a pipelineTool`);
-  const foreign = traitsOf(use.kind)?.servedBy === 'temporal';
+  const foreign = traitsOf(use)?.servedBy === 'temporal';
   if (foreign) checkForeign(name, use.kind, options);
   const plan: StageTool = {
     ...offered(options, jsonSchemaOf(options.input ?? use.input, `${name}.input`), foreign ? ONCE : {}),
@@ -49,5 +49,5 @@ export function stageTool<I, O>(
     ...(result !== undefined && { result }),
   };
   const own = codeOf(use as unknown as StageUse<never, never>);
-  return { plan, functions: codeMap(own ? [own] : []) };
+  return { plan, functions: codeMap(own ? [own] : []), definitions: use.definitions ?? [] };
 }

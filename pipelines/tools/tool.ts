@@ -5,13 +5,15 @@ import { type Duration, durationMs } from '../duration.js';
 import type { ToolPlan } from '../plan/agent.js';
 import { codeMap, versionOf } from '../stages/code.js';
 import { jsonSchemaOf } from '../stages/json-schema.js';
-import type { CodeContext, CodeStage, CodeVersion, NamedCode } from '../stages/kind.js';
+import type { CodeContext, CodeStage, CodeVersion, DefinedKind, NamedCode } from '../stages/kind.js';
 
 /** A tool of an agent, as returned by `tool`, `stageTool`, `pipelineTool`, `httpTool` and `openapiTool`. */
 export interface Tool {
   readonly plan: ToolPlan;
   /** Functions that the worker keeps for it, by versioned name. */
   readonly functions: ReadonlyMap<string, NamedCode>;
+  /** Kinds made with `defineKind` that its calls use. */
+  readonly definitions?: readonly DefinedKind[];
 }
 
 /** How a tool's calls are made; common to all tools. */

@@ -1,5 +1,4 @@
-import { STAGE_KINDS, type StageKindName } from '../../pipelines/stages/index.js';
-import type { StageKind } from '../../pipelines/stages/kind.js';
+import { traitsOf } from '../../pipelines/stages/index.js';
 import { type PipelineShape, type StageShape, UNSTATED } from './shape.js';
 
 /** Description of a stage when it is added. */
@@ -52,8 +51,7 @@ export class ShapeBuilder {
       // The embedding call of a cache or an index is a pool call like any other.
       waits = [this.#push({ ...UNSTATED, id: `${id}.embed`, model: embedder, after: waits })];
     }
-    const known: StageKind | undefined = STAGE_KINDS[kind as StageKindName];
-    if (known?.servedBy === 'pool' && kind !== 'http') {
+    if (traitsOf({ kind })?.servedBy === 'pool' && kind !== 'http') {
       waits = [this.#push({ ...UNSTATED, id, model, after: waits, ...(attempts !== undefined && { attempts }) })];
     } else this.assume(`${id} (${kind}) runs outside the devices and takes no time`);
     this.define(id, waits);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isDefinedKind } from '../../pipelines/stages/index.js';
 import { ShapeBuilder } from './builder.js';
 import type { PipelineShape } from './shape.js';
 
@@ -45,7 +46,7 @@ export function shapeOfExplained({ pipeline, stages }: z.output<typeof explained
       inside.set(step, [...(inside.get(step) ?? []), id]);
     }
     const [first] = candidates;
-    const embedder = first?.with.embedder;
+    const embedder = isDefinedKind(kind) ? undefined : first?.with.embedder;
     builder.add({
       id,
       kind,

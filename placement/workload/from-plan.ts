@@ -8,6 +8,7 @@ import {
   type Step,
   sourcesOf,
 } from '../../pipelines/plan/index.js';
+import { isDefinedKind } from '../../pipelines/stages/index.js';
 import { ShapeBuilder } from './builder.js';
 import type { PipelineShape } from './shape.js';
 
@@ -40,7 +41,10 @@ function addStage(stage: StagePlan, around: readonly string[], builder: ShapeBui
     kind: stage.kind,
     model: stage.model,
     after: [...around, ...sourcesOf([stage.input, stage.cache?.key ?? null]).map((source) => `${prefix}${source}`)],
-    embedders: [...(stage.cache ? [stage.cache.embedder] : []), ...embedderOf(stage.with)],
+    embedders: [
+      ...(stage.cache ? [stage.cache.embedder] : []),
+      ...(isDefinedKind(stage.kind) ? [] : embedderOf(stage.with)),
+    ],
     attempts: stage.policy.retry.attempts,
   });
 }

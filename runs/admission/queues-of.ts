@@ -10,7 +10,7 @@ import type { Queue } from './queue-stats.js';
 export function queuesOf(plan: Plan, placement: Placement, taskQueue: string): readonly (readonly Queue[])[] {
   const stages = [...allSteps(plan)].flatMap((step) => {
     if (!isStage(step) || step.policy.execution === 'inline' || step.kind === 'approve') return [];
-    const foreign = traitsOf(step.kind)?.servedBy === 'temporal';
+    const foreign = traitsOf(step)?.servedBy === 'temporal';
     if (foreign && (step.kind === 'workflow' || step.fallback || step.degrade)) return [];
     const placed = placement[step.id];
     return placed ? [[placed.queue, ...(placed.elsewhere ?? []).map(({ queue }) => queue)]] : [];

@@ -123,7 +123,7 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     const others =
       succeeded === undefined && other ? entryOf(await reached(() => this.#parts.redis.hget(key, other))) : undefined;
     if (others?.digest === digest) return await this.#outcomeOf(others, call);
-    if ((succeeded || other) && changesElsewhere(call.kind)) throw diverged(call, 'has succeeded with another input');
+    if ((succeeded || other) && changesElsewhere(call)) throw diverged(call, 'has succeeded with another input');
     if (isOver && !repeat && !succeeded && !other) throw diverged(call, 'had ended without this call');
     return undefined;
   }

@@ -4,7 +4,10 @@ import type { CallContext } from '../../activities/connectors/connector.js';
 import { openAiConnector } from '../../activities/connectors/openai/index.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import { chat as chatStage } from '../../pipelines/index.js';
+import { freePort } from '../support/free-port.js';
 import { connectorContract, invoke, noAudio } from './connector-contract.js';
+
+const DEAD = `http://127.0.0.1:${await freePort()}/v1`;
 
 /** A real server of OpenAI's API, with SmolLM2-135M-Instruct as `assistant` in a context of 4,096 tokens. */
 export interface OpenAiServer {
@@ -66,12 +69,13 @@ const silence: CallContext['audio'] = {
 
 /** What the connector is held to at every server of OpenAI's API; what differs from server to server is in `server`. */
 export function openAiContract(server: OpenAiServer): void {
-  const connector = openAiConnector({ keyOf: () => server.apiKey });
+  const connector = openAiConnector();
 
   connectorContract({
     connector,
     endpoint: server.endpoint,
-    deadEndpoint: 'http://127.0.0.1:9/v1',
+    key: server.apiKey,
+    deadEndpoint: DEAD,
     audio: silence,
     working: server.working,
     calls: {
@@ -133,7 +137,7 @@ export function openAiContract(server: OpenAiServer): void {
   });
 
   describe(`openai with ${server.name}: beyond the shared suite`, () => {
-    const backend = connector.connect(server.endpoint);
+    const backend = connector.connect(server.endpoint, server.apiKey);
 
     it('stops at the most tokens asked for', async () => {
       const { usage } = await invoke(backend, { ...STORY, with: { maxTokens: 5, temperature: 0 } });
@@ -266,7 +270,7 @@ export function openAiContract(server: OpenAiServer): void {
 
     if (server.apiKey !== 'none') {
       it('a wrong key is BACKEND_UNAUTHORIZED, and is told to nobody', async () => {
-        const wrong = openAiConnector({ keyOf: () => 'a-key-of-somebody-else' }).connect(server.endpoint);
+        const wrong = openAiConnector().connect(server.endpoint, 'a-key-of-somebody-else');
         const call = invoke(wrong, { kind: 'chat', ...chat('Name a colour.', 1) });
         await expect(call).rejects.toMatchObject({
           code: 'BACKEND_UNAUTHORIZED',

@@ -12,6 +12,8 @@ import { composeStages, type Stages } from '../../workers/compose.js';
 import { runInProcess } from '../../workers/hosts/in-process-host.js';
 import { createLogger } from '../../workers/logger.js';
 import { loadModels, poolDescriptions } from '../../workers/models.js';
+import { acme } from '../support/acme/connector.js';
+import { AcmeServer } from '../support/acme/server.js';
 import { asModule, examples, SHAPES, valuesOf } from '../support/dsl-examples.js';
 import { address } from '../support/runs.js';
 import { testSettings } from '../support/settings.js';
@@ -21,7 +23,7 @@ mkdirSync(path.join(ROOT, '.millrace'), { recursive: true });
 const folder = mkdtempSync(path.join(ROOT, '.millrace', 'dsl-'));
 const tenant = `dsl-${randomUUID()}`;
 
-/** The embedded models, and the two pools that only the page's examples have. */
+/** The embedded models, and the pools that only the page's examples have. */
 async function withExamplePools(): Promise<string> {
   const url = address('LLM_BASE_URL');
   const settings = testSettings({ MILLRACE_PIPELINES: '', ...servers() });
@@ -33,6 +35,13 @@ async function withExamplePools(): Promise<string> {
       kind: 'infer',
       model: 'minilm',
       endpoints: [{ url: address('TRITON_URL'), device: 'cpu0' }],
+    },
+    words: {
+      connector: 'acme',
+      kind: 'acme/keywords',
+      model: 'words',
+      endpoints: [{ url: acmeServer.url, device: 'cpu0' }],
+      apiKey: { file: keyFile },
     },
   };
   const file = path.join(folder, 'models.json');
@@ -59,12 +68,17 @@ function withMcpServer(): string {
 const ALL = examples();
 const opened: Stages[] = [];
 let modelsFile = '';
+const acmeServer = new AcmeServer();
+const keyFile = path.join(folder, 'acme-key');
 const mcpServersFile = withMcpServer();
 
 beforeAll(async () => {
+  await acmeServer.start();
+  writeFileSync(keyFile, AcmeServer.key);
   modelsFile = await withExamplePools();
 });
 afterAll(async () => {
+  await acmeServer.stop();
   for (const stages of opened) await stages.close();
   rmSync(folder, { recursive: true, force: true });
   for (const url of [address('REDIS_URL'), address('REDIS_INDEX_URL'), address('REDIS_CACHE_URL')]) {
@@ -87,13 +101,13 @@ it.each(ALL.map((example, i) => [example.name, example, i] as const))(
       MILLRACE_MCP_SERVERS: mcpServersFile,
       ...servers(),
     });
-    const stages = await composeStages(settings, createLogger(settings, 'test'));
+    const stages = await composeStages(settings, createLogger(settings, 'test'), [acme]);
     opened.push(stages);
     const [pipeline] = stages.pipelines;
     if (!pipeline) throw new Error('the block exports no pipeline');
     // Those of functions alone are run by the unit test.
     if ([...allSteps(pipeline.plan)].filter(isStage).every(({ kind }) => kind === 'code' || kind === 'approve')) return;
-    const connectors = createConnectors();
+    const connectors = createConnectors({ outside: [acme] });
     const placement = place(pipeline.plan, poolDescriptions(await loadModels(settings), connectors), 'test');
     for (const { call, expected } of example.runs) {
       const [input] = valuesOf(call) as [JsonObject];

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
-import { createConnectors } from '../../activities/connectors/index.js';
+import { type Connector, createConnectors } from '../../activities/connectors/index.js';
 import { createGateway } from '../../gateway/index.js';
 import type { Pipeline } from '../../pipelines/index.js';
 import type { Problem } from '../../pipelines/run/document.js';
@@ -44,6 +44,7 @@ type Body = NonNullable<RequestInit['body']>;
  * @param fast whether interactive runs go past Temporal
  * @param more settings of the worker
  * @param queue the worker's task queue; one of its own by default
+ * @param connectors connectors besides Millrace's own
  */
 export async function servePipelines(
   pipelines: readonly Pipeline<never>[],
@@ -52,12 +53,19 @@ export async function servePipelines(
     fast = false,
     more = {},
     queue = `served-${randomUUID()}`,
-  }: { answersRedis?: string; fast?: boolean; more?: Record<string, string>; queue?: string } = {},
+    connectors = [],
+  }: {
+    answersRedis?: string;
+    fast?: boolean;
+    more?: Record<string, string>;
+    queue?: string;
+    connectors?: readonly Connector[];
+  } = {},
 ): Promise<ServedPipelines> {
   const settings = testSettings({ MILLRACE_PIPELINES: '', MILLRACE_LOG_LEVEL: 'silent', ...more });
   const logger = pino({ level: 'silent' });
-  const stages = await composeStages(settings, createLogger(settings, 'test'));
-  const poolOf = poolDescriptions(await loadModels(settings), createConnectors());
+  const stages = await composeStages(settings, createLogger(settings, 'test'), connectors);
+  const poolOf = poolDescriptions(await loadModels(settings), createConnectors({ outside: connectors }));
   const [journals, subscriber] = [testRedis(answersRedis), testRedis(answersRedis)];
   // A first run without them would take the long way.
   for (const redis of [journals, subscriber]) await connected(redis, CONNECT_MS);

@@ -23,7 +23,7 @@ openAiContract({
 // The last test: no vLLM is left behind it.
 describe('openai with vLLM: its engine is killed', () => {
   it('ends the call that it works on and every later one with a code that policies try again', async () => {
-    const backend = openAiConnector({ keyOf: () => API_KEY }).connect(endpoint);
+    const backend = openAiConnector().connect(endpoint, API_KEY);
     const call = (maxTokens: number) => ({
       ...{ kind: 'chat' as const, model: 'assistant', with: { maxTokens, temperature: 0 } },
       input: { prompt: 'Write a very long story about a river.' },

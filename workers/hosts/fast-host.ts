@@ -73,7 +73,7 @@ function canRun(segment: Segment | undefined, runner: Runner): segment is Segmen
   // A gateway of another release may queue plans of another format.
   if (segment?.context.plan.planVersion !== PLAN_VERSION) return false;
   const steps = allSteps({ stages: segment.steps, output: null });
-  return [...steps].every((step) => !isStage(step) || runner.lacks?.(step) !== true);
+  return [...steps].every((step) => !isStage(step) || runner.lack?.(step) === undefined);
 }
 
 const channelOf = (segment: Segment | undefined): string => segment?.answer?.to ?? '';

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { MOST_LOSSES, workerLost } from '../../activities/stage/lost-workers.js';
 import type { Attempt, StageRunner } from '../../activities/stage/stage-runner.js';
-import { LONGEST_TIMER_MS } from '../../pipelines/duration.js';
 import { isAway, MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import type { StagePlan, SubPipelinePlan } from '../../pipelines/plan/index.js';
@@ -10,6 +9,7 @@ import { nextAttempt, UNTRIED } from '../../pipelines/retry.js';
 import type {
   Decision,
   RunContext,
+  RunEvent,
   RunResult,
   StageCall,
   StageOutcome,
@@ -17,7 +17,7 @@ import type {
   Wait,
 } from '../../pipelines/run/index.js';
 import { StageError } from '../../pipelines/run/stage-error.js';
-import { codeName } from '../../pipelines/stages/index.js';
+import { type Clock, REAL_CLOCK } from '../../runtime/clock.js';
 import { linkedAbort } from '../../runtime/limited.js';
 import { HANDED_BACK, interpret, interrupts, type RunHost, Waits } from '../../workflows/interpreter/index.js';
 
@@ -48,7 +48,7 @@ export type Ended =
   | { readonly outcome: StageOutcome }
   | { readonly failure: { readonly code: string; readonly message: string; readonly details: JsonObject } };
 
-export type Runner = Pick<StageRunner, 'run'> & Partial<Pick<StageRunner, 'lacks'>>;
+export type Runner = Pick<StageRunner, 'run'> & Partial<Pick<StageRunner, 'lack'>>;
 
 export interface InProcessOptions {
   readonly runner: Runner;
@@ -58,6 +58,10 @@ export interface InProcessOptions {
   readonly waits?: Waits;
   readonly journal?: Journal;
   readonly onReport?: (stages: readonly StageRecord[]) => void;
+  /** Receives what only the interpreter sees, of a run that may be followed. */
+  readonly onEvent?: (event: RunEvent) => void;
+  /** Default: the process's. */
+  readonly clock?: Clock;
 }
 
 /**
@@ -68,6 +72,7 @@ export class InProcessHost implements RunHost {
   readonly #options: InProcessOptions;
   readonly #signal: AbortSignal;
   readonly #waits: Waits;
+  readonly #clock: Clock;
   readonly #underWay: CallsUnderWay;
 
   /** @param underWay shared by the hosts of a run's races */
@@ -76,6 +81,7 @@ export class InProcessHost implements RunHost {
     this.#underWay = underWay;
     this.#signal = options.signal ?? new AbortController().signal;
     this.#waits = options.waits ?? new Waits();
+    this.#clock = options.clock ?? REAL_CLOCK;
   }
 
   async runStage(stage: StagePlan, input: JsonObject, call: StageCall): Promise<StageOutcome> {
@@ -101,7 +107,7 @@ export class InProcessHost implements RunHost {
   async #attempts(stage: StagePlan, input: JsonObject, call: StageCall): Promise<StageOutcome> {
     const { retry, timeout } = stage.policy;
     const { journal } = this.#options;
-    const end = performance.now() + timeout.totalMs;
+    const end = this.now() + timeout.totalMs;
     let resumeFrom: Json = null;
     let tried = UNTRIED;
     let count = 1;
@@ -113,7 +119,7 @@ export class InProcessHost implements RunHost {
         this.#signal.throwIfAborted();
         if (attempt > retry.attempts)
           throw new MillraceError('STAGE_TIMEOUT', 'its worker stopped in the last attempt');
-        return await withinAttempt(stage, end - performance.now(), this.#signal, (signal) =>
+        return await withinAttempt(this.#clock, stage, end - this.now(), this.#signal, (signal) =>
           this.#options.runner.run(input, call, {
             signal,
             attempt,
@@ -133,7 +139,7 @@ export class InProcessHost implements RunHost {
         tried = next.tried;
         journal?.left(call, away ? tried.waitedMs : undefined);
         this.#signal.throwIfAborted();
-        if (next.delayMs === undefined || performance.now() + next.delayMs >= end) throw stageError(stage, failure);
+        if (next.delayMs === undefined || this.now() + next.delayMs >= end) throw stageError(stage, failure);
         this.#underWay.left(call);
         if (!away) count += 1;
         await this.wait(next.delayMs);
@@ -148,7 +154,7 @@ export class InProcessHost implements RunHost {
   async #begin(call: StageCall, count: number): Promise<number> {
     this.#underWay.begun(call);
     try {
-      this.#checkCode(call);
+      this.#checkNeeds(call);
       return (await this.#options.journal?.begin(call)) ?? count;
     } catch (error) {
       this.#underWay.left(call);
@@ -157,19 +163,24 @@ export class InProcessHost implements RunHost {
     }
   }
 
-  /** If this worker lacks the version of a function, the rest of the segment runs on task queues that other workers poll. */
-  #checkCode(call: StageCall): void {
+  /** If this worker lacks what the call needs, the rest of the segment runs on task queues that other workers poll. */
+  #checkNeeds(call: StageCall): void {
     const { runner, journal } = this.#options;
-    if (!runner.lacks?.(call)) return;
-    const message = `stage "${call.stage}": this worker has no code ${codeName(call.model, call.codeVersion)}`;
-    throw new StageError(journal ? HANDED_BACK : 'CODE_NOT_FOUND', message, { stage: call.stage });
+    const lack = runner.lack?.(call);
+    if (!lack) return;
+    const message = `stage "${call.stage}": this worker has no ${lack.what}`;
+    throw new StageError(journal ? HANDED_BACK : lack.code, message, { stage: call.stage });
   }
 
   /** Stages of a child run are not recorded in this run's journal. */
   async runChild(step: SubPipelinePlan, input: JsonObject, context: RunContext, path: string): Promise<JsonObject> {
-    const { runner, run } = this.#options;
+    const { runner, run, onEvent, clock } = this.#options;
     try {
-      const child = new InProcessHost({ runner, run: `${run}/${path}`, signal: this.#signal, waits: this.#waits });
+      const child = new InProcessHost({
+        ...{ runner, run: `${run}/${path}`, signal: this.#signal, waits: this.#waits },
+        ...(onEvent && { onEvent }),
+        ...(clock && { clock }),
+      });
       return ((await interpret(input, context, child)) as RunResult).output;
     } catch (error) {
       if (!(error instanceof StageError)) throw error;
@@ -179,15 +190,11 @@ export class InProcessHost implements RunHost {
   }
 
   now(): number {
-    return performance.now();
+    return this.#clock.now();
   }
 
   async wait(ms: number): Promise<void> {
-    let left = ms;
-    do {
-      await sleep(Math.min(left, LONGEST_TIMER_MS), undefined, { signal: this.#signal });
-      left -= LONGEST_TIMER_MS;
-    } while (left > 0);
+    await this.#clock.sleep(ms, this.#signal);
   }
 
   nonce(): string {
@@ -234,6 +241,10 @@ export class InProcessHost implements RunHost {
   report(stages: readonly StageRecord[]): void {
     this.#options.onReport?.(stages);
   }
+
+  publish(event: RunEvent): void {
+    this.#options.onEvent?.(event);
+  }
 }
 
 /** Runs a pipeline in this process. Rejects with a `StageError`. */
@@ -252,6 +263,7 @@ const stageError = ({ id }: StagePlan, { code, message, details }: MillraceError
  * timeout, so that a pool can distinguish a hanging server from a disconnected caller.
  */
 async function withinAttempt<T>(
+  clock: Clock,
   { policy: { timeout } }: StagePlan,
   leftMs: number,
   signal: AbortSignal,
@@ -261,14 +273,14 @@ async function withinAttempt<T>(
   const { own, release } = linkedAbort(signal);
   const limits = `limits: ${attemptMs} ms an attempt, ${totalMs} ms in all`;
   const expire = () => own.abort(new MillraceError('STAGE_TIMEOUT', `timed out (${limits})`));
-  const expiring = setTimeout(expire, Math.min(attemptMs, Math.max(0, leftMs), LONGEST_TIMER_MS));
+  const expiring = clock.timer(Math.min(attemptMs, Math.max(0, leftMs)), expire);
   try {
     return await new Promise<T>((resolve, reject) => {
       own.signal.addEventListener('abort', () => reject(own.signal.reason), { once: true });
       work(own.signal).then(resolve, reject);
     });
   } finally {
-    clearTimeout(expiring);
+    expiring.clear();
     release();
   }
 }

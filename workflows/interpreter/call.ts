@@ -5,7 +5,7 @@ import type { Run } from './state.js';
 /** Call argument of a stage's activity. `path`: position of the call in the run. */
 export function callOf(run: Run, stage: StagePlan, path: string, cache?: StageCall['cache']): StageCall {
   const { plan, tenant } = run.context;
-  const { id, kind, model, codeVersion, policy } = stage;
+  const { id, kind, effects, model, codeVersion, policy } = stage;
   const { retry, timeout, hedge } = policy;
   const priority = policy.priority ?? run.context.priority;
   return {
@@ -15,6 +15,7 @@ export function callOf(run: Run, stage: StagePlan, path: string, cache?: StageCa
     stage: id,
     ...(path !== id && { path }),
     kind,
+    ...(effects !== undefined && { effects }),
     model,
     with: stage.with,
     ...(codeVersion !== undefined && { codeVersion }),

@@ -1,6 +1,5 @@
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { JsonObject } from '../../../pipelines/json.js';
-import type { StageKindName } from '../../../pipelines/stages/index.js';
 import { baseUrl } from '../base-url.js';
 import type { Backend, Call, CallContext, Reply } from '../connector.js';
 import { exchange, type Transport } from '../exchange.js';
@@ -55,7 +54,7 @@ export class HttpBackend implements Backend {
    * `HEAD` of the base URL. The API's paths are unknown, so any answer counts, including an error, except a proxy's
    * report that it has no upstream.
    */
-  probe(model: string, _kind: StageKindName, signal: AbortSignal): Promise<void> {
+  probe(model: string, _kind: string, signal: AbortSignal): Promise<void> {
     return this.#mapped(model, signal, () => this.#answers(signal));
   }
 

@@ -1,4 +1,3 @@
-import type { StageKindName } from '../../../pipelines/stages/index.js';
 import { baseUrl } from '../base-url.js';
 import type { Backend, Call, CallContext, Reply } from '../connector.js';
 import type { Transport } from '../exchange.js';
@@ -26,7 +25,7 @@ export class OipRestBackend implements Backend {
     return this.#mapped(call.model, signal, () => handler(call.kind).invoke(call, this.#client, { signal }));
   }
 
-  probe(model: string, kind: StageKindName, signal: AbortSignal): Promise<void> {
+  probe(model: string, kind: string, signal: AbortSignal): Promise<void> {
     return this.#mapped(model, signal, () => handler(kind).probe(model, this.#client, signal));
   }
 
@@ -51,4 +50,4 @@ export class OipRestBackend implements Backend {
   }
 }
 
-const handler = (kind: StageKindName): KindHandler => handlerOf(KIND_HANDLERS, kind, 'oip-rest');
+const handler = (kind: string): KindHandler => handlerOf(KIND_HANDLERS, kind, 'oip-rest');

@@ -1,11 +1,10 @@
-import type { StageKindName } from '../../../pipelines/stages/index.js';
 import { classify } from './classify.js';
 import { embed } from './embed.js';
 import { infer } from './infer.js';
 import type { KindHandler } from './kind-handler.js';
 import { rerank } from './rerank.js';
 
-export const KIND_HANDLERS: ReadonlyMap<StageKindName, KindHandler> = new Map([
+export const KIND_HANDLERS: ReadonlyMap<string, KindHandler> = new Map([
   ['infer', infer],
   ['embed', embed],
   ['classify', classify],

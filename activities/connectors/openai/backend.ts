@@ -1,6 +1,5 @@
 import { OpenAI } from 'openai';
 import { MillraceError } from '../../../pipelines/errors.js';
-import type { StageKindName } from '../../../pipelines/stages/index.js';
 import type { Backend, Call, CallContext, MapError, Reply } from '../connector.js';
 import { handlerOf, mapped } from '../mapped.js';
 import { boundedFetch } from './error-bodies.js';
@@ -51,7 +50,7 @@ export class OpenAiBackend implements Backend {
     });
   }
 
-  probe(model: string, kind: StageKindName, signal: AbortSignal): Promise<void> {
+  probe(model: string, kind: string, signal: AbortSignal): Promise<void> {
     return this.#mapped(model, signal, async () => {
       const served = await this.#ready(kind, model, signal);
       await served.probe(model, this.#client, signal);
@@ -69,7 +68,7 @@ export class OpenAiBackend implements Backend {
   /** Nothing to close: connections belong to Node's fetch and end when idle. */
   close(): void {}
 
-  async #ready(kind: StageKindName, model: string, signal: AbortSignal): Promise<KindHandler> {
+  async #ready(kind: string, model: string, signal: AbortSignal): Promise<KindHandler> {
     const served = handlerOf(KIND_HANDLERS, kind, 'openai');
     if (!this.#present.has(model)) {
       await requireModel(this.#client, model, signal);

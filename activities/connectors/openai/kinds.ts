@@ -1,4 +1,3 @@
-import type { StageKindName } from '../../../pipelines/stages/index.js';
 import { chat } from './chat.js';
 import { classify } from './classify.js';
 import { embed } from './embed.js';
@@ -7,7 +6,7 @@ import { rerank } from './rerank.js';
 import { synthesize } from './synthesize.js';
 import { transcribe } from './transcribe.js';
 
-export const KIND_HANDLERS: ReadonlyMap<StageKindName, KindHandler> = new Map([
+export const KIND_HANDLERS: ReadonlyMap<string, KindHandler> = new Map([
   ['chat', chat],
   ['classify', classify],
   ['embed', embed],

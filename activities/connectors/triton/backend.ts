@@ -1,5 +1,4 @@
 import { MillraceError, messageOf } from '../../../pipelines/errors.js';
-import type { StageKindName } from '../../../pipelines/stages/index.js';
 import { limited } from '../../../runtime/limited.js';
 import type { Backend, Batching, Call, CallContext, Reply, ServerWork } from '../connector.js';
 import { handlerOf, mapped } from '../mapped.js';
@@ -32,7 +31,7 @@ export class TritonBackend implements Backend {
     );
   }
 
-  async probe(model: string, kind: StageKindName, signal: AbortSignal): Promise<void> {
+  async probe(model: string, kind: string, signal: AbortSignal): Promise<void> {
     await this.#loaded(model, signal, async () => handler(kind).probe(model, this.#client, signal));
   }
 
@@ -95,4 +94,4 @@ export class TritonBackend implements Backend {
   }
 }
 
-const handler = (kind: StageKindName): KindHandler => handlerOf(KIND_HANDLERS, kind, 'triton');
+const handler = (kind: string): KindHandler => handlerOf(KIND_HANDLERS, kind, 'triton');

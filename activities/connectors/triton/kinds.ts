@@ -1,4 +1,3 @@
-import type { StageKindName } from '../../../pipelines/stages/index.js';
 import { classify } from './classify.js';
 import { embed } from './embed.js';
 import { infer } from './infer.js';
@@ -7,7 +6,7 @@ import { rerank } from './rerank.js';
 import { synthesize } from './synthesize.js';
 import { transcribe } from './transcribe.js';
 
-export const KIND_HANDLERS: ReadonlyMap<StageKindName, KindHandler> = new Map([
+export const KIND_HANDLERS: ReadonlyMap<string, KindHandler> = new Map([
   ['transcribe', transcribe],
   ['embed', embed],
   ['synthesize', synthesize],

@@ -2,9 +2,9 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createConnectors } from '../../../activities/connectors/index.js';
 import { Pools, parseModels } from '../../../activities/pools/index.js';
 import { createMetrics } from '../../../telemetry/metrics.js';
+import { connectorsOf } from '../../../workers/connectors.js';
 import { keysOf } from '../../../workers/pool-keys.js';
 import { readSettings } from '../../../workers/settings.js';
 import { SimulatedServer } from '../activities/connectors/openai-server.js';
@@ -81,7 +81,7 @@ describe('a request', () => {
     const settings = readSettings({ LLM_BASE_URL: one().endpoint, LLM_API_KEY: 'sk-of-all' });
     const made = new Pools({
       models: parseModels(Object.fromEntries(models), 'test'),
-      connectors: createConnectors({ openai: { keyOf: keysOf(settings) } }),
+      connectors: connectorsOf(settings),
       metrics: createMetrics(),
       logger: quiet,
       canaryIntervalMs: 600_000,

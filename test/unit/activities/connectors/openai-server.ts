@@ -53,7 +53,7 @@ export class SimulatedServer {
   }
 
   connect(): Backend {
-    return openAiConnector({ keyOf: () => API_KEY }).connect(this.endpoint);
+    return openAiConnector().connect(this.endpoint, API_KEY);
   }
 
   json(status: number, body: unknown, headers: Record<string, string> = {}): void {

@@ -1,4 +1,5 @@
-import type { Backend, Connector } from '../../../../activities/connectors/connector.js';
+import type { Backend } from '../../../../activities/connectors/connector.js';
+import type { RegisteredConnector } from '../../../../activities/connectors/registered.js';
 import { Pools, parseModels } from '../../../../activities/pools/index.js';
 import type { RateLimitConfig } from '../../../../activities/pools/rate-limit.js';
 import { type ErrorCode, MillraceError } from '../../../../pipelines/errors.js';
@@ -71,7 +72,7 @@ export function fakePools(
   { concurrency = 32, canaryIntervalMs = 15_000, rateLimit }: FakePoolOptions = {},
 ) {
   const backends = new Map<string, FakeBackend>();
-  const connector: Connector = {
+  const connector: RegisteredConnector = {
     name: 'fake',
     kinds: new Set(['embed']),
     capabilities: new Set<never>(),

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import type { SemanticCache } from '../../../../activities/cache/index.js';
-import type { Backend, Call, CallContext, Connector } from '../../../../activities/connectors/connector.js';
+import type { Backend, Call, CallContext } from '../../../../activities/connectors/connector.js';
+import type { RegisteredConnector } from '../../../../activities/connectors/registered.js';
 import { Pools, parseModels } from '../../../../activities/pools/index.js';
 import { CodeFunctions } from '../../../../activities/stage/code-functions.js';
 import { type Attempt, StageRunner, type StageRunnerParts } from '../../../../activities/stage/stage-runner.js';
@@ -17,7 +18,7 @@ type Invoke = (call: Call, context: CallContext, endpoint: string) => Promise<Js
 /** A runner over one pool `assistant` of two endpoints of one place each, whose calls `invoke` answers. */
 function runnerOf(invoke: Invoke, more: Partial<StageRunnerParts> = {}) {
   const calls: { call: Call; context: CallContext; endpoint: string }[] = [];
-  const connector: Connector = {
+  const connector: RegisteredConnector = {
     name: 'fake',
     kinds: new Set(['chat']),
     capabilities: new Set<never>(),

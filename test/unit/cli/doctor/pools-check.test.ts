@@ -1,11 +1,10 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createConnectors } from '../../../../activities/connectors/index.js';
 import { parseModels } from '../../../../activities/pools/index.js';
 import { carryOut } from '../../../../cli/doctor/examine.js';
 import { poolChecks } from '../../../../cli/doctor/pools-check.js';
-import { keysOf } from '../../../../workers/pool-keys.js';
+import { connectorsOf } from '../../../../workers/connectors.js';
 import { readSettings } from '../../../../workers/settings.js';
 import { freePort } from '../../../support/free-port.js';
 
@@ -47,7 +46,7 @@ const withKey = (urls: readonly string[]) => {
 function check(urls: readonly string[], more: object = {}, settings = withKey(urls)) {
   const endpoints = urls.map((url, i) => ({ url, device: `gpu${i}` }));
   const pool = { connector: 'openai', model: 'assistant', kind: 'chat', endpoints, ...more };
-  const connectors = createConnectors({ openai: { keyOf: keysOf(settings) } });
+  const connectors = connectorsOf(settings);
   return carryOut(poolChecks(settings, parseModels({ assistant: pool }, 'test'), connectors));
 }
 

@@ -1,6 +1,6 @@
 import type { Client, Connection } from '@temporalio/client';
 import { describe, expect, it } from 'vitest';
-import type { Connector, ServerWork } from '../../../../activities/connectors/index.js';
+import type { Connectors, RegisteredConnector, ServerWork } from '../../../../activities/connectors/index.js';
 import { parseModels } from '../../../../activities/pools/index.js';
 import { measureRuns } from '../../../../measure/replan/runs.js';
 import { measureServers } from '../../../../measure/replan/servers.js';
@@ -16,7 +16,7 @@ interface Server {
 }
 
 /** A connector whose servers are as told, by their addresses. */
-function connectors(servers: Readonly<Record<string, Server>>): ReadonlyMap<string, Connector> {
+function connectors(servers: Readonly<Record<string, Server>>): Connectors {
   const connect = (endpoint: string) => {
     const { fails, counts } = servers[endpoint] ?? {};
     const samples = [...(counts ?? [])];
@@ -29,7 +29,7 @@ function connectors(servers: Readonly<Record<string, Server>>): ReadonlyMap<stri
       close: () => undefined,
     };
   };
-  return new Map([['triton', { name: 'triton', connect } as unknown as Connector]]);
+  return new Map([['triton', { name: 'triton', connect } as unknown as RegisteredConnector]]);
 }
 
 const endpoints = ['a/0', 'b/0'].map((device) => ({ url: `${device}:1`, device }));

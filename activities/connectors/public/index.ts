@@ -1,0 +1,24 @@
+/** `millrace/connector`: what a connector of your own implements, what it can be made of, and the suite that proves it. */
+export { type ErrorCode, type ErrorDetails, isErrorCode, MillraceError } from '../../../pipelines/errors.js';
+export type { Json, JsonObject } from '../../../pipelines/json.js';
+export { baseUrl } from '../base-url.js';
+export type {
+  Backend,
+  Batching,
+  BatchWork,
+  Call,
+  CallContext,
+  Capability,
+  Connector,
+  MapError,
+  Reply,
+  ServerWork,
+  Usage,
+} from '../connector.js';
+export { type Contract, type ContractCall, connectorContract, noAudio, type TestRunner } from '../contract/index.js';
+export { type Answer, type Exchange, exchange, LONGEST_BODY, type Transport, textOf } from '../exchange.js';
+export { readBody } from '../http/answer.js';
+export { codeOfStatus, errorMapper, HttpFault, shortened } from '../http-fault.js';
+export { handlerOf, mapped } from '../mapped.js';
+export { retryAfterMs } from '../retry-after.js';
+export { isNotReady, neverLeft } from '../unsent.js';

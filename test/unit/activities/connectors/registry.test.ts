@@ -1,0 +1,71 @@
+import { expect, it } from 'vitest';
+import type { Connector } from '../../../../activities/connectors/connector.js';
+import { createConnectors } from '../../../../activities/connectors/index.js';
+import { Pools, parseModels } from '../../../../activities/pools/index.js';
+import { createMetrics } from '../../../../telemetry/metrics.js';
+import { acme } from '../../../support/acme/connector.js';
+
+it('has Millrace’s connectors, and those of others beside them', () => {
+  expect([...createConnectors({ outside: [acme] }).keys()]).toEqual(['triton', 'oip-rest', 'openai', 'http', 'acme']);
+});
+
+it('refuses two connectors of one name', () => {
+  const two = () => createConnectors({ outside: [acme, { ...acme, kinds: new Set(['chat']) }] });
+  expect(two).toThrow(expect.objectContaining({ code: 'INVALID_SETTING', message: expect.stringContaining('"acme"') }));
+  expect(() => createConnectors({ outside: [{ ...acme, name: 'triton' }] })).toThrow('"triton"');
+});
+
+it('gives a connector the key of its pool, and none to one that takes no keys', () => {
+  const given: (string | undefined)[] = [];
+  const takes = (name: string, takesKey: boolean): Connector => ({
+    name,
+    kinds: acme.kinds,
+    capabilities: acme.capabilities,
+    ...(takesKey && { takesKey }),
+    connect(endpoint, key) {
+      given.push(key);
+      return acme.connect(endpoint, key);
+    },
+  });
+  const keyOf = () => 'secret';
+  const all = createConnectors({ keyOf, outside: [takes('keyed', true), takes('open', false)] });
+  for (const name of ['keyed', 'open']) all.get(name)?.connect('http://127.0.0.1:1', { env: 'KEY' });
+  expect(given).toEqual(['secret', undefined]);
+});
+
+const pool = {
+  connector: 'acme',
+  model: 'words',
+  kind: 'acme/keywords',
+  endpoints: [{ url: 'http://x', device: 'd' }],
+};
+const parts = { metrics: createMetrics(), logger: console, canaryIntervalMs: 60_000 };
+const open = (models: object) =>
+  new Pools({ ...parts, models: parseModels(models, 'test'), connectors: createConnectors({ outside: [acme] }) });
+
+it('opens pools of an outside kind at an outside connector', () => {
+  const pools = open({ words: pool });
+  expect(pools.get('words')).toBeDefined();
+  pools.close();
+});
+
+it.each([
+  ['a connector that nobody has', { ...pool, connector: 'acmee' }, 'words.connector', 'did you mean "acme"?'],
+  ['a kind that its connector does not serve', { ...pool, kind: 'acme/keyword' }, 'words.kind', '"acme/keywords"?'],
+])('names %s and what was probably meant', (_, given, field, meant) => {
+  expect(() => open({ words: given })).toThrow(
+    expect.objectContaining({
+      code: 'INVALID_SETTING',
+      message: expect.stringContaining(meant),
+      details: { fields: [expect.objectContaining({ field })] },
+    }),
+  );
+});
+
+it.each([
+  ['chatt', 'did you mean "chat"?'],
+  ['acme/Draw', 'is not the name of a kind made with defineKind'],
+  ['approve', 'must be one of transcribe,'],
+])('the models file refuses the kind %s', (kind, message) => {
+  expect(() => parseModels({ words: { ...pool, kind } }, 'models.json')).toThrow(message);
+});

@@ -1,0 +1,10 @@
+import { type Connector, type Connectors, createConnectors } from '../activities/connectors/index.js';
+import { keysOf } from './pool-keys.js';
+import type { Settings } from './settings.js';
+
+/**
+ * The connectors of a process, with the keys of its settings.
+ * @param outside connectors besides Millrace's own
+ */
+export const connectorsOf = (settings: Settings, outside: readonly Connector[] = []): Connectors =>
+  createConnectors({ keyOf: keysOf(settings), outside });
