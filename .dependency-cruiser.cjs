@@ -23,6 +23,17 @@ const ROOMS = {
     ...['pipelines', 'telemetry', 'runtime', 'temporal', 'stores', 'media', 'protocols', 'activities', 'workflows'],
     ...['runs', 'gateway', 'placement'],
   ],
+  testing: [
+    ...[
+      'pipelines',
+      'runtime',
+      'activities/stage',
+      'activities/connectors/(connector|json-schema)\\.ts',
+      'placement',
+      'workflows',
+    ],
+    'workers/hosts/in-process-host\\.ts',
+  ],
   deploy: ['pipelines', 'telemetry', 'runtime', 'workers'],
   cli: [
     ...['pipelines', 'telemetry', 'runtime', 'temporal', 'stores', 'media', 'protocols', 'activities', 'workflows'],
@@ -74,6 +85,12 @@ module.exports = {
     no('workflows-without-zod', 'The sandbox never imports zod or Node.', built('workflows'), {
       path: '(^|node_modules/)zod|^(node:)?(fs|net|http|crypto|path|os|process)(/|$)',
     }),
+    no(
+      'entries-load-little',
+      'A connector of somebody else and a unit test need no Temporal, no door and no store.',
+      '^dist/(testing|activities/connectors/public)/index\\.js$',
+      { reachable: true, path: 'node_modules/(@temporalio|@grpc|fastify|ioredis|openai|pino|prom-client|protobufjs)/' },
+    ),
     no('interpreter-is-pure', 'The interpreter knows no host.', '^workflows/interpreter/', {
       path: '(^|node_modules/)@temporalio',
     }),

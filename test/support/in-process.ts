@@ -2,36 +2,18 @@ import type { Attempt } from '../../activities/stage/stage-runner.js';
 import type { Pipeline } from '../../pipelines/definition/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
-import { agentOf, allSteps, type Graph, isStage, type ToolPlan, toolRow } from '../../pipelines/plan/index.js';
 import type { RunContext, StageCall, StageOutcome } from '../../pipelines/run/index.js';
-import { alternativesOf } from '../../placement/place.js';
+import { placedAt } from '../../testing/rows.js';
 import { runScript } from './scripted-model.js';
 
 /** A run's second argument for a pipeline of `code` stages. */
 export const contextOf = ({ plan }: Pipeline, queue = 'test'): RunContext => ({
   plan,
   tenant: 'default',
-  placement: Object.fromEntries(rowsOf(plan).map((id) => [id, { connector: 'code', device: 'worker', queue }])),
+  placement: placedAt(plan, { connector: 'code', device: 'worker', queue }),
 });
 
 const ENDED = { cache: 'off', queueMs: 0, runMs: 0 } as const;
-
-/** Every row that a placement of the plan has. */
-const rowsOf = (graph: Graph): string[] =>
-  [...allSteps(graph)].flatMap((step) => {
-    if (isStage(step)) {
-      return [step, ...alternativesOf(step)].flatMap((by, i) => {
-        const row = i === 0 ? step.id : `${step.id}~${i}`;
-        return [row, ...(by.kind === 'agent' ? agentOf(by).tools.flatMap((tool) => rowsOfTool(tool, row)) : [])];
-      });
-    }
-    return step.kind === 'pipeline' && step.run === 'child' ? rowsOf(step.plan).map((id) => `${step.id}/${id}`) : [];
-  });
-
-const rowsOfTool = (tool: ToolPlan, row: string): string[] => {
-  const own = toolRow(row, tool.name);
-  return tool.by === 'pipeline' ? rowsOf(tool.plan).map((id) => `${own}/${id}`) : [own];
-};
 
 /** Runs `code` stages and keeps the order in which they started and ended. */
 export class CodeRunner {

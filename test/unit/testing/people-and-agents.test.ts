@@ -1,0 +1,164 @@
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { agent, approve, mcpTools, pipeline, tool } from '../../../pipelines/index.js';
+import { testPipeline, toolCalls, used } from '../../../testing/index.js';
+
+const question = z.object({ text: z.string() });
+
+describe('people', () => {
+  const signed = pipeline('signed', { input: question, deadline: '3d' }, ({ input, stage }) => {
+    const decided = stage('sign', approve({ timeout: '1d', otherwise: false }), { subject: input.text });
+    return { approved: decided.approved, by: decided.by };
+  });
+
+  it('decide as the test says, after a time', async () => {
+    const run = await testPipeline(
+      signed,
+      { text: 'a refund' },
+      {
+        decisions: { sign: { approved: true, by: 'ann', after: '2h' } },
+      },
+    );
+    expect(run.output).toEqual({ approved: true, by: 'ann' });
+    expect(run.durationMs).toBe(7_200_000);
+    expect(run.events.map(({ type }) => type)).toEqual(['stage.waiting', 'stage.decided']);
+  });
+
+  it('decide by what they are asked', async () => {
+    const run = await testPipeline(
+      signed,
+      { text: 'a refund' },
+      {
+        decisions: { sign: ({ subject }) => ({ approved: subject === 'a refund' }) },
+      },
+    );
+    expect(run.output).toEqual({ approved: true, by: 'person' });
+  });
+
+  it('do not decide: the timeout applies', async () => {
+    const run = await testPipeline(signed, { text: 'a refund' }, { decisions: { sign: 'nobody' } });
+    expect(run.output).toEqual({ approved: false, by: 'timeout' });
+    expect(run.durationMs).toBe(86_400_000);
+  });
+
+  it('are missing in the test', async () => {
+    await expect(testPipeline(signed, { text: 'a refund' })).rejects.toThrow(
+      'the stage "sign" waits for a person (a refund) and has no decision; add decisions: { \'sign\': { approved: true } }',
+    );
+  });
+});
+
+describe('agents', () => {
+  const weather = tool({
+    name: 'get_weather',
+    description: 'The weather in a city',
+    input: z.object({ city: z.string() }),
+    run: ({ city }) => ({ city, celsius: 21 }),
+  });
+  const refund = tool({
+    name: 'refund',
+    description: 'Pays money back',
+    input: z.object({ euros: z.number() }),
+    run: () => 'paid',
+    approval: { timeout: '1h' },
+  });
+  const desk = pipeline('desk', { input: question, deadline: '2h' }, ({ input, stage }) => {
+    const answer = stage('answer', agent({ model: 'm', tools: [weather, refund], budget: { tokens: 100 } }), {
+      prompt: input.text,
+    });
+    return { text: answer.text, turns: answer.turns, stoppedBy: answer.stoppedBy };
+  });
+
+  it('call the real tools that the scripted model calls', async () => {
+    const run = await testPipeline(
+      desk,
+      { text: 'Lisbon?' },
+      {
+        stages: { answer: [toolCalls(['get_weather', { city: 'Lisbon' }]), { text: 'It is sunny.' }] },
+      },
+    );
+    expect(run.output).toEqual({ text: 'It is sunny.', turns: 2, stoppedBy: 'answer' });
+    expect(run.calls.map(({ tool: name, kind, input }) => [name, kind, input])).toEqual([
+      [undefined, 'chat', { history: [{ role: 'user', content: 'Lisbon?' }] }],
+      ['get_weather', 'code', { city: 'Lisbon' }],
+      [undefined, 'chat', expect.objectContaining({ history: expect.any(Array) as unknown })],
+    ]);
+    const history = run.calls[2]?.input.history as unknown as readonly { role: string; content: string }[];
+    expect(JSON.parse(history.at(-1)?.content ?? '')).toEqual({ city: 'Lisbon', celsius: 21 });
+  });
+
+  it('get the results of scripted tools, and decisions on their calls', async () => {
+    const run = await testPipeline(
+      desk,
+      { text: 'money back' },
+      {
+        stages: {
+          'answer/turn-1': toolCalls(['get_weather', { city: 'Rome' }], ['refund', { euros: 5 }]),
+          'answer/turn-2': ({ history }) => ({ text: JSON.stringify(history) }),
+        },
+        tools: { get_weather: 'rain' },
+        decisions: { refund: ({ call }) => ({ approved: Number(call?.arguments?.euros) < 3 }) },
+      },
+    );
+    expect(run.output.text).toContain('rain');
+    expect(run.output.text).toContain('A person rejected the call.');
+  });
+
+  it('are charged for what the script says was used', async () => {
+    const run = await testPipeline(
+      desk,
+      { text: 'on and on' },
+      {
+        stages: {
+          answer: [
+            used({ inputTokens: 90, outputTokens: 20 }, toolCalls(['get_weather', { city: 'Rome' }])),
+            { text: 'enough' },
+          ],
+        },
+      },
+    );
+    expect(run.output).toMatchObject({ text: 'enough', stoppedBy: 'tokens' });
+  });
+
+  it('begin a conversation, and list the tools of servers that the test gives', async () => {
+    const chatty = pipeline('chatty', { input: question }, ({ input, stage }) => ({
+      text: stage('talk', agent({ model: 'm', tools: [mcpTools({ server: 'notes' })], session: {} }), {
+        prompt: input.text,
+        session: 'ada',
+      }).text,
+    }));
+    const turns = { talk: [toolCalls(['add', { text: 'milk' }]), { text: 'noted' }] };
+    await expect(testPipeline(chatty, { text: 'x' }, { stages: turns })).rejects.toThrow(
+      "add stages: { 'talk/tools/notes': … }",
+    );
+    const add = { name: 'add', description: 'Adds a note', schema: { type: 'object' } };
+    const run = await testPipeline(
+      chatty,
+      { text: 'x' },
+      {
+        stages: { ...turns, 'talk/tools/notes': { tools: [add] } },
+        tools: { add: 'ok' },
+      },
+    );
+    expect(run.output).toEqual({ text: 'noted' });
+    expect(run.calls.map(({ kind }) => kind)).toEqual(['mcp-tools', 'session', 'chat', 'mcp', 'chat', 'session']);
+  });
+
+  it('name a tool without a script or a function', async () => {
+    const { stageTool, retrieve } = await import('../../../pipelines/index.js');
+    const search = stageTool({
+      name: 'search',
+      description: 'Passages',
+      use: retrieve({ index: 'books', embedder: 'minilm' }),
+    });
+    const reader = pipeline('reader', { input: question }, ({ input, stage }) => ({
+      text: stage('read', agent({ model: 'm', tools: [search] }), { prompt: input.text }).text,
+    }));
+    const scripts = { stages: { read: [toolCalls(['search', { query: 'x' }]), { text: 'done' }] } };
+    await expect(testPipeline(reader, { text: 'x' }, scripts)).rejects.toThrow(
+      'the tool "search" of the agent "read" (retrieve) has no script; add tools: { search: … }',
+    );
+    const run = await testPipeline(reader, { text: 'x' }, { ...scripts, tools: { search: { passages: [] } } });
+    expect(run.output).toEqual({ text: 'done' });
+  });
+});
