@@ -53,6 +53,7 @@ const WAITING = files([
   'integration/gateway-doors',
   'integration/lost-state',
   'integration/lost-workers',
+  'integration/outside',
   'integration/overload',
   'integration/policies',
   'integration/retry-storm',

@@ -1,0 +1,31 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect, it } from 'vitest';
+
+const read = (file: string) => readFileSync(fileURLToPath(new URL(`../../../${file}`, import.meta.url)), 'utf8');
+
+/** The entries of the package by the files that they are made of. */
+const ENTRIES = [
+  ['pipelines/index.js', 'millrace'],
+  ['activities/connectors/public/index.js', 'millrace/connector'],
+  ['testing/index.js', 'millrace/testing'],
+] as const;
+
+/** A file of the tests as it is in a project that uses the package. */
+function asShown(file: string): string {
+  let source = read(file);
+  for (const [path, entry] of ENTRIES) {
+    source = source.replaceAll(new RegExp(`'(\\.\\./)+${path.replaceAll('.', '\\.')}'`, 'g'), `'${entry}'`);
+  }
+  return source.replaceAll(/'(?:\.\.\/)+support\/acme\//g, "'./").trim();
+}
+
+it.each([
+  ['write-a-connector', '// keywords.ts\n', 'test/support/acme/keywords.ts'],
+  ['write-a-connector', '// connector.ts\n', 'test/support/acme/connector.ts'],
+  ['write-a-connector', '// pipelines.ts\n', 'test/support/acme/pipelines.ts'],
+  ['write-a-connector', '// connector.test.ts\n', 'test/unit/activities/connectors/contract/acme.test.ts'],
+  ['testing', '', 'test/unit/testing/guide.test.ts'],
+])('docs/guides/%s.md shows a file that the tests run: %s%s', (guide, name, file) => {
+  expect(read(`docs/guides/${guide}.md`)).toContain(`\`\`\`ts\n${name}${asShown(file)}\n\`\`\``);
+});
