@@ -9,6 +9,7 @@ import type { Pipeline } from '../../pipelines/index.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { loadModels } from '../../workers/models.js';
 import { SHAPES, valuesOf } from '../support/dsl-examples.js';
+import { ForeignWorker } from '../support/foreign-worker.js';
 import {
   folderForBlocks,
   isPipeline,
@@ -71,11 +72,16 @@ async function serve(scripted: boolean): Promise<ServedPipelines> {
   });
 }
 
+/** The worker of another team, for the guide to Temporal. */
+let foreign: ForeignWorker;
+
 beforeAll(async () => {
+  foreign = await ForeignWorker.start('risk');
   for (const scripted of [false, true]) served.set(scripted, await serve(scripted));
 });
 afterAll(async () => {
   for (const each of served.values()) await each.close();
+  await foreign.kill();
   llm.close();
   rmSync(folder, { recursive: true, force: true });
 });
