@@ -75,6 +75,7 @@ export async function servePipelines(
       queue,
       runner: stages.runner,
       code: stages.code,
+      foreign: stages.foreign,
       redis: journals,
       ...(fast && { fast: answersRedis }),
     }),
