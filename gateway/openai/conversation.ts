@@ -41,13 +41,23 @@ export interface Conversation {
  * the pipeline's author has listed it as ignored: no part of a request is dropped silently.
  */
 export async function inputOf(model: Model, conversation: Conversation, deps: GatewayDeps, tenant: string) {
-  const given = { ...messagesFor(model, conversation.turns), ...parametersFor(model, conversation.parameters) };
+  const { turns, fields } = systemFor(model, conversation.turns);
+  const given = { ...fields, ...messagesFor(model, turns), ...parametersFor(model, conversation.parameters) };
   const images = await imagesFor(model, conversation.turns, deps, tenant);
   return parsed(model.form, { ...given, ...images }, (field) => {
     const found = conversation.parameters.find(({ name }) => (OPENAI_PARAMETERS.chat[name] ?? name) === field);
     if (found !== undefined) return found.param;
-    return [model.face.input, 'history', 'images'].includes(field) ? conversation.about : field;
+    const fromTurns = [model.face.input, model.face.system, 'history', 'images'];
+    return fromTurns.includes(field) ? conversation.about : field;
   });
+}
+
+/** Where the author maps system messages to a field: their texts as that field, and the other turns. */
+function systemFor({ face: { system } }: Model, turns: readonly Turn[]) {
+  const said = system === undefined ? [] : turns.filter(({ message }) => message.role === 'system');
+  if (system === undefined || said.length === 0) return { turns, fields: {} };
+  const text = said.map(({ message }) => message.content).join('\n\n');
+  return { turns: turns.filter((turn) => !said.includes(turn)), fields: { [system]: text } };
 }
 
 function messagesFor({ face, form, pipeline: { name } }: Model, turns: readonly Turn[]): JsonObject {

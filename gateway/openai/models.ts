@@ -31,12 +31,14 @@ export interface Model {
 /** The models by name. */
 export class Models {
   readonly #pipelines: readonly Pipeline[];
+  readonly #others: readonly Pipeline[];
   readonly #models: ReadonlyMap<string, Model>;
   /** Reported as the creation time, in seconds since 1970: when the gateway was started. */
   readonly #since = Math.floor(Date.now() / 1_000);
 
   constructor(pipelines: readonly Pipeline[]) {
     this.#pipelines = pipelines.filter(({ openai }) => Object.keys(openai).length > 0);
+    this.#others = pipelines.filter(({ noModel }) => noModel !== undefined);
     this.#models = new Map(
       this.#pipelines.flatMap((pipeline) => {
         const form = inputForm(pipeline);
@@ -53,7 +55,11 @@ export class Models {
 
   describe(name: string, caller: Caller) {
     const pipeline = this.#pipelines.find((each) => each.name === name && mayUse(caller, each));
-    if (pipeline === undefined) throw noModel(name, `The model "${name}" does not exist; GET /v1/models lists them.`);
+    if (pipeline === undefined) {
+      const other = this.#others.find((each) => each.name === name && mayUse(caller, each));
+      const why = other ? `: the pipeline of this name is none, since ${other.noModel}` : '';
+      throw noModel(name, `The model "${name}" does not exist${why}; GET /v1/models lists the models.`);
+    }
     return this.#describe(pipeline);
   }
 

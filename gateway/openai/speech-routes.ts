@@ -15,10 +15,10 @@ import { leaving } from '../http/leaving.js';
 import { asMillraceError } from '../http/problem.js';
 import { checked } from './body.js';
 import { SPEAK } from './docs.js';
-import { errorBody } from './error-body.js';
+import { errorBody, invalidParam } from './error-body.js';
 import { sendAsEvents } from './event-answer.js';
 import { runToEnd, usageOf } from './model-run.js';
-import { inputFor, type Models, onlyOutputs } from './models.js';
+import { inputFor, type Model, type Models, onlyOutputs } from './models.js';
 
 const body = z.object({
   model: z.string(),
@@ -29,9 +29,6 @@ const body = z.object({
   instructions: z.string().nullish(),
   stream_format: z.enum(['audio', 'sse']).nullish(),
 });
-
-/** The voice of a pipeline without voices: OpenAI's clients must send one. */
-const ONLY_VOICE = 'default';
 
 /** The default of OpenAI. */
 const DEFAULT_FORMAT = 'mp3';
@@ -56,7 +53,7 @@ export function speechRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mo
     const format = checkedBody.response_format ?? DEFAULT_FORMAT;
     const named = typeof voice === 'object' ? voice?.id : voice;
     const parameters = {
-      voice: form.fields.has('voice') || named !== ONLY_VOICE ? named : undefined,
+      voice: voiceFor(model, named),
       speed: checkedBody.speed === 1 && !form.fields.has('speed') ? undefined : checkedBody.speed,
       instructions: checkedBody.instructions || undefined,
     };
@@ -72,6 +69,17 @@ export function speechRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mo
     await sendAsEvents(reply, asEvents(given, document), failed);
     return reply;
   });
+}
+
+/**
+ * The value of the field `voice`. OpenAI's clients must name a voice, also for a pipeline that has a single one: any name
+ * stands for that one. Throws `INVALID_INPUT` for a name that is none of several.
+ */
+function voiceFor({ face: { voices }, pipeline: { name } }: Model, named: string | undefined): string | undefined {
+  if (voices === undefined || named === undefined) return named;
+  if (voices.length <= 1) return voices[0];
+  if (voices.includes(named)) return named;
+  throw invalidParam('voice', `"${named}" is not a voice of "${name}"; its voices are ${voices.join(', ')}`);
 }
 
 /** Checked before the run starts. */

@@ -19,6 +19,8 @@ export interface Pipeline<I = unknown, O = unknown> {
   readonly outputSchema: Json;
   /** The OpenAI surfaces on which the pipeline is served. */
   readonly openai: ModelFaces;
+  /** Why it is on none of them. */
+  readonly noModel?: string;
   /** Functions of `code` stages and tools by their versioned name: `total`, `total@2`. */
   readonly code: ReadonlyMap<string, NamedCode>;
   /** The kinds made with `defineKind` that its stages and tools use. */

@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import { bare, mediaOf } from '../media.js';
+import { bare } from '../media.js';
 import { type CallsToDo, callsIn } from '../stages/tool-calls.js';
 import { invalid } from './invalid.js';
+import { CONVENTIONS, type Fields, find, isText, needsMore, type Shapes } from './openai-conventions.js';
 import { isOpenAiParameter, OPENAI_SURFACES, type OpenAiSurface } from './openai-parameters.js';
 
 /**
@@ -16,6 +17,8 @@ export interface FaceOption {
   readonly input?: string;
   /** Output field that holds the answer. */
   readonly output?: string;
+  /** `chat` only: input field that receives the text of the system messages, joined by blank lines. */
+  readonly system?: string;
   /**
    * Request parameters that are dropped silently instead of refused: `temperature`, `voice`, …; for `chat` also
    * `system` (system messages) and `history` (all turns but the last).
@@ -32,55 +35,15 @@ export interface ModelFace {
   readonly optional: boolean;
   readonly output: string;
   readonly ignore: ReadonlySet<string>;
+  /** `chat` only: the input field for the text of system messages. */
+  readonly system?: string;
+  /** `speech` only: the voices that the pipeline has; with one or none any name is accepted. Absent: any text. */
+  readonly voices?: readonly string[];
   /** `chat` only: output fields with calls for the caller to execute, and with executed calls, found by schema. */
   readonly calls: readonly string[];
   readonly executed: readonly string[];
 }
 export type ModelFaces = Readonly<Partial<Record<OpenAiSurface, ModelFace>>>;
-
-type Fields = Readonly<Record<string, z.ZodType>>;
-type Test = (schema: z.ZodType) => boolean;
-
-const isText: Test = (schema) => bare(schema) instanceof z.ZodString;
-const isAudio: Test = (schema) => mediaOf(schema) === 'audio';
-const isListOf =
-  (test: Test): Test =>
-  (schema) => {
-    const inner = bare(schema);
-    return inner instanceof z.ZodArray && test(inner.element as z.ZodType);
-  };
-const isMessage: Test = (schema) => {
-  const inner = bare(schema);
-  return inner instanceof z.ZodObject && ['role', 'content'].every((key) => Object.hasOwn(inner.shape, key));
-};
-const isVector: Test = isListOf((schema) => bare(schema) instanceof z.ZodNumber);
-
-interface Convention {
-  /** In order of precedence, with the type required of each. */
-  readonly input: Readonly<Record<string, Test>>;
-  readonly output: Readonly<Record<string, Test>>;
-}
-
-const named = (names: readonly string[], test: Test) => Object.fromEntries(names.map((name) => [name, test]));
-
-const CONVENTIONS: Readonly<Record<OpenAiSurface, Convention>> = {
-  chat: {
-    input: { messages: isListOf(isMessage), ...named(['prompt', 'question', 'message', 'text'], isText) },
-    output: named(['text', 'reply', 'answer'], isText),
-  },
-  embeddings: {
-    input: { texts: isListOf(isText), text: isText },
-    output: { embeddings: isListOf(isVector), embedding: isVector },
-  },
-  transcription: {
-    input: named(['audio', 'speech', 'file'], isAudio),
-    output: named(['text', 'transcript'], isText),
-  },
-  speech: {
-    input: named(['text', 'input'], isText),
-    output: named(['audio', 'speech'], isAudio),
-  },
-};
 
 /**
  * The surfaces of a pipeline, from its fields or the author's option. Throws `INVALID_PIPELINE` where the option
@@ -88,7 +51,7 @@ const CONVENTIONS: Readonly<Record<OpenAiSurface, Convention>> = {
  */
 export function modelFaces(input: z.ZodObject, output: z.ZodType, option: OpenAiOption | undefined): ModelFaces {
   if (option === false) return {};
-  const shapes = { input: input.shape as Fields, output: (bare(output) as z.ZodObject).shape as Fields };
+  const shapes = shapesOf(input, output);
   if (option === undefined) {
     const found = OPENAI_SURFACES.map((kind) => [kind, conventional(kind, shapes)] as const);
     return Object.fromEntries(found.filter(([, face]) => face !== undefined));
@@ -101,10 +64,40 @@ export function modelFaces(input: z.ZodObject, output: z.ZodType, option: OpenAi
   return Object.fromEntries(said.map(([kind, face]) => [kind, declared(kind, shapes, face)]));
 }
 
-interface Shapes {
-  readonly input: Fields;
-  readonly output: Fields;
+const shapesOf = (input: z.ZodObject, output: z.ZodType): Shapes => ({
+  input: input.shape as Fields,
+  output: (bare(output) as z.ZodObject).shape as Fields,
+});
+
+/** Why a pipeline without surfaces has none, and what to change, in one line. */
+export function whyNoModel(input: z.ZodObject, output: z.ZodType, option: OpenAiOption | undefined): string {
+  if (option === false) return 'its definition says openai: false';
+  const shapes = shapesOf(input, output);
+  const [near] = OPENAI_SURFACES.map((kind) => nearness(kind, shapes)).sort((a, b) => b.met - a.met);
+  if (near === undefined || near.met === 0)
+    return 'no input and output fields have names and types of the convention; map them, e.g. openai: { chat: { input, output } }';
+  return near.why;
 }
+
+/** How many sides of a surface a pipeline has, and what it lacks. */
+function nearness(kind: OpenAiSurface, shapes: Shapes): { readonly met: number; readonly why: string } {
+  const [input, output] = [find(kind, 'input', shapes), find(kind, 'output', shapes)];
+  if (input !== undefined && output !== undefined) {
+    const missing = needsMore(kind, shapes, input);
+    if (missing === undefined) return { met: 0, why: '' };
+    return { met: 2, why: `${kind} requests ${lacks(missing)}` };
+  }
+  if (input === undefined && output === undefined) return { met: 0, why: '' };
+  const side = input === undefined ? 'input' : 'output';
+  const names = Object.keys(CONVENTIONS[kind][side]);
+  const wrong = names.find((name) => Object.hasOwn(shapes[side], name));
+  const lack =
+    wrong === undefined ? `no ${side} field is named ${names.join(', ')}` : `the ${side} field "${wrong}" has another type`;
+  return { met: 1, why: `for ${kind} ${lack}; name the field with openai: { ${kind}: { ${side} } }` };
+}
+
+const lacks = (field: string) =>
+  `do not supply the input’s field "${field}"; give it a default or make it optional`;
 
 function conventional(kind: OpenAiSurface, shapes: Shapes): ModelFace | undefined {
   const [input, output] = [find(kind, 'input', shapes), find(kind, 'output', shapes)];
@@ -116,9 +109,10 @@ function conventional(kind: OpenAiSurface, shapes: Shapes): ModelFace | undefine
 
 function declared(kind: OpenAiSurface, shapes: Shapes, option: FaceOption): ModelFace {
   const where = `openai.${kind}`;
-  const unknown = Object.keys(option).find((key) => !['input', 'output', 'ignore'].includes(key));
+  const known = ['input', 'output', 'ignore', ...(kind === 'chat' ? ['system'] : [])];
+  const unknown = Object.keys(option).find((key) => !known.includes(key));
   if (unknown !== undefined)
-    throw invalid(`${where}.${unknown}`, 'is not an option; the options are input, output, ignore');
+    throw invalid(`${where}.${unknown}`, `is not an option; the options are ${known.join(', ')}`);
   const field = (side: 'input' | 'output'): string => {
     const name = option[side] ?? find(kind, side, shapes);
     const known = Object.keys(CONVENTIONS[kind][side]).join(', ');
@@ -131,15 +125,18 @@ function declared(kind: OpenAiSurface, shapes: Shapes, option: FaceOption): Mode
   };
   const [input, output] = [field('input'), field('output')];
   const missing = needsMore(kind, shapes, input);
-  if (missing !== undefined)
-    throw invalid(
-      where,
-      `requests do not supply the input’s field "${missing}"; give it a default or make it optional`,
-    );
+  if (missing !== undefined) throw invalid(where, `requests ${lacks(missing)}`);
+  const { system } = option;
+  if (system !== undefined) {
+    const schema = Object.hasOwn(shapes.input, system) ? shapes.input[system] : undefined;
+    if (schema === undefined) throw invalid(`${where}.system`, `the pipeline’s input has no field "${system}"`);
+    if (system === input) throw invalid(`${where}.system`, `"${system}" receives the user’s messages`);
+    if (!isText(schema)) throw invalid(`${where}.system`, `"${system}" is not a text`);
+  }
   const ignore = option.ignore ?? [];
   const stray = ignore.find((name) => !isOpenAiParameter(kind, name));
   if (stray !== undefined) throw invalid(`${where}.ignore`, `"${stray}" is not a request parameter`);
-  return face(kind, shapes, input, output, ignore);
+  return { ...face(kind, shapes, input, output, ignore), ...(system !== undefined && { system }) };
 }
 
 function face(
@@ -150,7 +147,7 @@ function face(
   ignore: readonly string[],
 ): ModelFace {
   const schema = shapes.input[input] as z.ZodType;
-  const list = bare(schema) instanceof z.ZodArray;
+  const list = (kind === 'chat' || kind === 'embeddings') && !isText(schema);
   const fieldsWith = (todo: CallsToDo) =>
     Object.entries(kind === 'chat' ? shapes.output : {})
       .filter(([, field]) => callsIn(field) === todo)
@@ -161,20 +158,16 @@ function face(
     optional: schema.isOptional(),
     output,
     ignore: new Set(ignore),
+    ...(kind === 'speech' && voicesOf(shapes.input.voice)),
     calls: fieldsWith('execute'),
     executed: fieldsWith('none'),
   };
 }
 
-function find(kind: OpenAiSurface, side: 'input' | 'output', shapes: Shapes): string | undefined {
-  const fields = shapes[side];
-  return Object.entries(CONVENTIONS[kind][side]).find(
-    ([name, test]) => Object.hasOwn(fields, name) && test(fields[name] as z.ZodType),
-  )?.[0];
+/** The voices of a pipeline by its field `voice`; without the field it has its own voice only. */
+function voicesOf(field: z.ZodType | undefined): Pick<ModelFace, 'voices'> {
+  if (field === undefined) return { voices: [] };
+  const inner = bare(field);
+  if (inner instanceof z.ZodEnum) return { voices: inner.options.map(String) };
+  return inner instanceof z.ZodLiteral ? { voices: [...inner.values].map(String) } : {};
 }
-
-/** A required field that not every request of the surface supplies. Every speech request supplies a voice. */
-const needsMore = (kind: OpenAiSurface, { input }: Shapes, taken: string): string | undefined =>
-  Object.entries(input).find(
-    ([name, schema]) => name !== taken && !schema.isOptional() && !(kind === 'speech' && name === 'voice'),
-  )?.[0];

@@ -6,10 +6,11 @@ import { seal } from '../plan/hash.js';
 import { allSteps, isStage, PLAN_VERSION, type RecordLevel } from '../plan/plan.js';
 import { reserveOf } from '../plan/reserve.js';
 import type { StageUse } from '../stages/kind.js';
+import { broken } from './broken.js';
 import type { Control } from './control.js';
 import type { Pipeline } from './defined.js';
 import { invalid } from './invalid.js';
-import { modelFaces, type OpenAiOption } from './openai.js';
+import { modelFaces, type OpenAiOption, whyNoModel } from './openai.js';
 import { type Bind, type Bound, type Ref, reference, schemaOf, toBinding } from './reference.js';
 import { jsonSchema } from './schema.js';
 import type { StageOptions } from './stage-options.js';
@@ -55,15 +56,14 @@ export function pipeline<Shape extends z.ZodRawShape, B>(
   try {
     return define(name, options, trace);
   } catch (error) {
-    if (!(error instanceof MillraceError) || error.details.pipeline !== undefined) throw error;
-    const { code, message, details } = error;
-    throw new MillraceError(
-      code,
-      `pipeline "${name}": ${message}`,
-      { ...details, pipeline: String(name) },
-      { cause: error },
-    );
+    if (!(error instanceof MillraceError)) throw error;
+    return broken(String(name), error.details.pipeline === undefined ? named(String(name), error) : error);
   }
+}
+
+function named(name: string, error: MillraceError): MillraceError {
+  const { code, message, details } = error;
+  return new MillraceError(code, `pipeline "${name}": ${message}`, { ...details, pipeline: name }, { cause: error });
 }
 
 const OPTIONS: readonly string[] = ['input', 'description', 'deadline', 'record', 'openai'];
@@ -111,6 +111,7 @@ function define<Shape extends z.ZodRawShape, B>(
     );
   }
   const schema = schemaOf(result);
+  const openai = modelFaces(input, schema, options.openai);
   return {
     name,
     description: options.description ?? '',
@@ -126,7 +127,8 @@ function define<Shape extends z.ZodRawShape, B>(
     output: schema as z.ZodType<Bound<B>>,
     inputSchema: jsonSchema(input, 'input'),
     outputSchema: jsonSchema(schema),
-    openai: modelFaces(input, schema, options.openai),
+    openai,
+    ...(Object.keys(openai).length === 0 && { noModel: whyNoModel(input, schema, options.openai) }),
     code: tracer.code,
     kinds: tracer.kinds,
     authored: tracer.authored,
