@@ -17,6 +17,8 @@ export interface GatewayParts extends RunParts {
   readonly limits: GatewayLimits;
   /** Base URL at which callers reach the gateway. Absent: that of the request. */
   readonly publicUrl?: string | undefined;
+  /** Origins whose pages may read responses, such as `https://app.example`. Absent: none but the gateway’s own. */
+  readonly corsOrigins?: readonly string[] | undefined;
   /** The ffmpeg program, which encodes audio: a path, or a name on PATH. Default: `ffmpeg`. */
   readonly ffmpeg?: string;
   /** Address of the gRPC listener of the inference protocol. Absent: no gRPC. */

@@ -13,6 +13,7 @@ import { explorerRoutes } from './explorer/index.js';
 import { answerBrokenRequest } from './http/broken-request.js';
 import { endConnectionsOnClose } from './http/closing.js';
 import { boundedServers, boundHeaders } from './http/connections.js';
+import { shareWithOrigins } from './http/cors.js';
 import { type ErrorShape, sendError } from './http/error-shape.js';
 import { asMillraceError } from './http/problem.js';
 import { observeRequests } from './http/request-log.js';
@@ -86,7 +87,9 @@ export async function createGateway(parts: GatewayParts): Promise<FastifyInstanc
   observeRequests(app, deps.registry);
   boundHeaders(app, warnings);
   app.setErrorHandler((error, request, reply) => sendError(ERROR_SHAPES, asMillraceError(error), request, reply));
-  const authenticator = deps.authenticator ?? new Authenticator({ by: 'loopback' }, deps.logger);
+  const { corsOrigins = [] } = deps;
+  shareWithOrigins(app, corsOrigins);
+  const authenticator = deps.authenticator ?? new Authenticator({ by: 'loopback', origins: corsOrigins }, deps.logger);
   authenticateRequests(app, authenticator);
   const bodies = new BodyBudget(limits, deps.registry);
   holdBodies(app, bodies);

@@ -26,7 +26,7 @@ import { chooseFfmpeg } from './ffmpeg.js';
 import { openAccess } from './keys/index.js';
 import { createLogger } from './logger.js';
 import { loadModels, poolDescriptions } from './models.js';
-import { loadDeployment } from './pipelines.js';
+import { loadDeployment, requirePlaced } from './pipelines.js';
 import { gatewayReadiness } from './readiness.js';
 import { releaseOf } from './release.js';
 import type { Settings } from './settings.js';
@@ -44,8 +44,8 @@ export async function runGateway(settings: Settings): Promise<void> {
   const namespace = settings.TEMPORAL_NAMESPACE;
   const { pipelines, functions } = await loadDeployment(settings.MILLRACE_PIPELINES, settings.MILLRACE_BUILD_ID);
   const poolOf = poolDescriptions(await loadModels(settings), connectorsOf(settings));
-  // A pipeline whose model has no pool is a deployment error: reported now, not at its first run.
-  for (const { plan } of pipelines) place(plan, poolOf, settings.MILLRACE_TASK_QUEUE);
+  // Reported now, not at the first run.
+  requirePlaced(pipelines, poolOf, settings.MILLRACE_TASK_QUEUE);
   const applied = openPlacement(settings, logger);
   const artifacts = await openFileStore(artifactsFolder(settings), {
     maxBytes: settings.MILLRACE_MAX_AUDIO_BYTES,
@@ -124,6 +124,7 @@ export async function runGateway(settings: Settings): Promise<void> {
     },
     ffmpeg,
     publicUrl: settings.MILLRACE_PUBLIC_URL,
+    corsOrigins: settings.MILLRACE_CORS_ORIGINS,
     uiUrl,
     ...(servesGrpc(settings) && {
       grpc: { host: settings.MILLRACE_GATEWAY_HOST, port: settings.MILLRACE_KSERVE_GRPC_PORT },

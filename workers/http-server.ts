@@ -1,9 +1,14 @@
 import { createServer, type Server } from 'node:http';
 import type { Registry } from 'prom-client';
-import { LOOPBACK } from './endpoints.js';
+
+/** Where the worker's HTTP server listens. */
+interface At {
+  readonly host: string;
+  readonly port: number;
+}
 
 /** The worker's own HTTP server: `/metrics` (Prometheus), `/healthz` (alive) and `/readyz` (accepts tasks). */
-export async function serveMetrics(port: number, registry: Registry, ready: () => boolean): Promise<Server> {
+export async function serveMetrics({ host, port }: At, registry: Registry, ready: () => boolean): Promise<Server> {
   const server = createServer((request, response) => {
     const answer = (status: number, body: string, type = 'text/plain; charset=utf-8') =>
       response.writeHead(status, { 'content-type': type }).end(body);
@@ -15,6 +20,6 @@ export async function serveMetrics(port: number, registry: Registry, ready: () =
       () => answer(500, 'cannot collect the metrics\n'),
     );
   });
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, LOOPBACK, resolve));
+  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(port, host, resolve));
   return server;
 }

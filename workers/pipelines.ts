@@ -1,12 +1,14 @@
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { pipelines as catalog } from '../pipelines/catalog/index.js';
+import { collecting, errorOf } from '../pipelines/definition/broken.js';
 import type { Pipeline } from '../pipelines/definition/index.js';
 import { BUILD, type Build, pinned, pinnedCode } from '../pipelines/definition/pinned.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { codeOf, isKindBuilder } from '../pipelines/stages/index.js';
 import type { DefinedKind, NamedCode, StageUse } from '../pipelines/stages/kind.js';
 import type { Tool } from '../pipelines/tools/index.js';
+import { type PoolDescription, place } from '../placement/place.js';
 import { releaseOf } from './release.js';
 import { sourcesOf } from './sources.js';
 
@@ -22,14 +24,27 @@ export interface Deployment {
   readonly kinds: readonly DefinedKind[];
 }
 
+/** A deployment as far as its definitions are valid. */
+export interface Inspected extends Deployment {
+  /** Why the others are not. */
+  readonly errors: readonly MillraceError[];
+}
+
 /**
  * Loads the pipelines, functions and kinds that the module exports, one by one or in lists, or the catalogue. Functions
  * without a version get that of the build: `buildId`, or a hash of the module's sources, which is equal in every
- * process that loads the same files.
+ * process that loads the same files. Throws the errors of all invalid definitions together.
  */
 export async function loadDeployment(module: string | undefined, buildId?: string): Promise<Deployment> {
-  const { pipelines, functions, kinds } =
-    module === undefined ? { pipelines: catalog, functions: [], kinds: [] } : await readModule(module);
+  const { errors, ...deployment } = await inspectDeployment(module, buildId);
+  if (errors.length > 0) throw together(errors);
+  return deployment;
+}
+
+/** As `loadDeployment`, with the valid definitions of a module that has invalid ones too. */
+export async function inspectDeployment(module: string | undefined, buildId?: string): Promise<Inspected> {
+  const { pipelines, functions, kinds, errors } =
+    module === undefined ? { pipelines: catalog, functions: [], kinds: [], errors: [] } : await readModule(module);
   // The catalogue's build is the release of Millrace.
   const sources = module === undefined ? `millrace-${releaseOf()}` : await sourcesOf(path.resolve(module));
   const build: Build = { version: `${BUILD}${buildId ?? sources}`, sources };
@@ -39,16 +54,50 @@ export async function loadDeployment(module: string | undefined, buildId?: strin
     pipelines: own,
     functions: [...own.flatMap(({ code }) => [...code.values()]), ...more],
     kinds: [...own.flatMap((pipeline) => [...pipeline.kinds.values()]), ...kinds],
+    errors,
   };
+}
+
+/** Several errors as one, with a line and the fields of each. */
+export function together(errors: readonly MillraceError[]): MillraceError {
+  const [first, ...others] = errors;
+  if (first === undefined) throw new TypeError('there is no error');
+  if (others.length === 0) return first;
+  const lines = errors.map(({ message }) => `  ${message}`).join('\n');
+  const fields = errors.flatMap(({ details }) => details.fields ?? []);
+  return new MillraceError(first.code, `${errors.length} errors\n${lines}`, { fields }, { cause: first });
+}
+
+/** Throws the errors of all pipelines that cannot be placed, because a model of theirs has no pool. */
+export function requirePlaced(
+  pipelines: readonly Pipeline[],
+  poolOf: (model: string) => PoolDescription | undefined,
+  taskQueue: string,
+): void {
+  const errors = pipelines.flatMap(({ plan }) => {
+    try {
+      place(plan, poolOf, taskQueue);
+      return [];
+    } catch (error) {
+      if (error instanceof MillraceError) return [error];
+      throw error;
+    }
+  });
+  if (errors.length > 0) throw together(errors);
 }
 
 export const loadPipelines = async (module: string | undefined, buildId?: string): Promise<readonly Pipeline[]> =>
   (await loadDeployment(module, buildId)).pipelines;
 
-async function readModule(module: string): Promise<Deployment> {
-  const exported = Object.values(await importModule(module)).flatMap((value) => value as unknown);
+async function readModule(module: string): Promise<Inspected> {
+  const { value = {}, errors: found, failure } = await collecting(() => importModule(module));
+  // What follows from an invalid definition, such as its use by the module, is not reported beside it.
+  if (failure !== undefined && found.length === 0) throw failure;
+  const exported = Object.values(value).flatMap((each) => each as unknown);
+  // A module that was loaded before is not evaluated again, but still exports what stands in for its invalid definitions.
+  const errors = [...new Set([...found, ...exported.flatMap((each) => errorOf(each) ?? [])])];
   const pipelines = exported.filter(isPipeline);
-  if (pipelines.length === 0) throw setting(`${module} exports no pipeline`);
+  if (pipelines.length + errors.length === 0) throw setting(`${module} exports no pipeline`);
   const names = pipelines.map((pipeline) => pipeline.name);
   const twice = names.find((name, i) => names.indexOf(name) !== i && pipelines[i] !== pipelines[names.indexOf(name)]);
   if (twice !== undefined) throw setting(`${module} exports two pipelines named "${twice}"`);
@@ -56,6 +105,7 @@ async function readModule(module: string): Promise<Deployment> {
     pipelines: [...new Set(pipelines)],
     functions: exported.flatMap(functionsOf),
     kinds: exported.filter(isKindBuilder).map(({ definition }) => definition),
+    errors,
   };
 }
 

@@ -67,7 +67,8 @@ export async function runWorker(settings: Settings): Promise<void> {
   const devices = settings.MILLRACE_DEVICES && (await createDeviceWorkers({ connection, settings, stages }));
   const fast = createFastWorker({ settings, stages, connection, logger });
   const watch = watchPools(stages, settings.MILLRACE_TASK_QUEUE);
-  const server = await serveMetrics(settings.MILLRACE_WORKER_METRICS_PORT, stages.metrics.registry, ready);
+  const { MILLRACE_WORKER_METRICS_HOST: host, MILLRACE_WORKER_METRICS_PORT: port } = settings;
+  const server = await serveMetrics({ host, port }, stages.metrics.registry, ready);
   logger.info(
     {
       temporal: temporal.TEMPORAL_ADDRESS,

@@ -3,7 +3,7 @@ import type { ModelsConfig } from '../../activities/pools/index.js';
 import { CodeFunctions } from '../../activities/stage/code-functions.js';
 import { place } from '../../placement/place.js';
 import { poolDescriptions } from '../../workers/models.js';
-import { loadDeployment } from '../../workers/pipelines.js';
+import { inspectDeployment } from '../../workers/pipelines.js';
 import type { Settings } from '../../workers/settings.js';
 import { type Check, errorText, fail, pass } from './finding.js';
 
@@ -16,10 +16,12 @@ export const pipelinesCheck = (settings: Settings, models: ModelsConfig, connect
     about,
     remedy,
     async run() {
-      const { pipelines, functions } = await loadDeployment(settings.MILLRACE_PIPELINES, settings.MILLRACE_BUILD_ID);
+      const { MILLRACE_PIPELINES: module, MILLRACE_BUILD_ID: buildId } = settings;
+      const { pipelines, functions, errors } = await inspectDeployment(module, buildId);
       new CodeFunctions(functions);
       const poolOf = poolDescriptions(models, connectors);
-      return pipelines.map(({ name, plan }) => {
+      const invalid = errors.map((error) => fail('pipelines.placed', error.details.pipeline ?? about, told(error), remedy));
+      const valid = pipelines.map(({ name, plan }) => {
         try {
           const stages = Object.keys(place(plan, poolOf, settings.MILLRACE_TASK_QUEUE)).length;
           return pass('pipelines.placed', name, `version ${plan.version}, ${stages} stages placed`);
@@ -27,6 +29,7 @@ export const pipelinesCheck = (settings: Settings, models: ModelsConfig, connect
           return fail('pipelines.placed', name, errorText(error), 'add the model to the file of MILLRACE_MODELS');
         }
       });
+      return [...invalid, ...valid];
     },
   };
 };

@@ -16,7 +16,11 @@ import { WrongKeys } from './wrong-keys.js';
 export type Access =
   | { readonly by: 'key'; readonly keys: KeyRing }
   | ({ readonly by: 'proxy' } & ProxyInFront)
-  | { readonly by: 'loopback' };
+  | {
+      readonly by: 'loopback';
+      /** Origins of other sites whose pages may call the gateway. */
+      readonly origins?: readonly string[] | undefined;
+    };
 
 /**
  * Limits of each tenant, unless its key has its own. Unauthenticated callers have no limits: they cannot be told apart.
@@ -79,7 +83,7 @@ export class Authenticator {
       throw unauthenticated('Millrace-Proxy-Secret', 'is not the secret of the proxy in front of this gateway');
     }
     if (this.#access.by === 'loopback') {
-      refuseStrangers(headers);
+      refuseStrangers(headers, this.#access.origins);
       return statedCaller(headers);
     }
     const secret = secretOf(headers);

@@ -45,7 +45,7 @@ export async function mcpRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
 
   const options = { bodyLimit: deps.limits.maxJsonBytes, config: { permission: 'read', doc: MCP } } as const;
   app.post('/mcp', options, async (request, reply) => {
-    refuseForeignOrigin(request, deps.publicUrl);
+    refuseForeignOrigin(request, deps);
     const caller = callerOf(request);
     // The first message was counted on authentication.
     await deps.authenticator?.charge(caller, messagesIn(request) - 1);
@@ -144,8 +144,11 @@ function sessionOf({ headers }: FastifyRequest): string | undefined {
  * Checks `Origin`, as the protocol requires: after DNS rebinding a page of another site could otherwise call the
  * server. Without keys `refuseStrangers` has checked `Host` too.
  */
-function refuseForeignOrigin({ headers: { origin }, host }: FastifyRequest, publicUrl: string | undefined): void {
-  if (origin === undefined) return;
+function refuseForeignOrigin(
+  { headers: { origin }, host }: FastifyRequest,
+  { publicUrl, corsOrigins = [] }: Pick<GatewayDeps, 'publicUrl' | 'corsOrigins'>,
+): void {
+  if (origin === undefined || corsOrigins.includes(origin)) return;
   const url = URL.canParse(origin) ? new URL(origin) : undefined;
   const names = [host, ...(publicUrl === undefined ? [] : [new URL(publicUrl).host])];
   if (url && (names.includes(url.host) || isLoopbackName(url.hostname))) return;

@@ -12,6 +12,7 @@ type Given = Pick<
   | 'MILLRACE_PROXY_AUTHENTICATES'
   | 'MILLRACE_PROXY_SECRET'
   | 'MILLRACE_GATEWAY_HOST'
+  | 'MILLRACE_CORS_ORIGINS'
   | 'MILLRACE_TENANT_RATE'
   | 'MILLRACE_TENANT_RUNS'
 >;
@@ -50,7 +51,7 @@ function accessOf(settings: Given, logger: Logger): Exclude<Access, { by: 'key' 
     logger.warn({ setting: 'MILLRACE_PROXY_SECRET' }, 'not set: any process on this machine can pose as the proxy');
     return { by: 'proxy', secrets };
   }
-  if (isLoopbackName(host)) return { by: 'loopback' };
+  if (isLoopbackName(host)) return { by: 'loopback', origins: settings.MILLRACE_CORS_ORIGINS };
   const message =
     `${host} is reachable from other machines, and requests would need no key. Create keys (millrace keys create) and set ` +
     'MILLRACE_KEYS, or set MILLRACE_PROXY_AUTHENTICATES=yes and MILLRACE_PROXY_SECRET if a proxy in front authenticates';

@@ -9,6 +9,11 @@ export const ACCESS_SETTINGS = {
     .describe(
       'Address the gateway binds. If other machines can reach it, keys or an authenticating proxy are required.',
     ),
+  MILLRACE_CORS_ORIGINS: list(
+    'Origins whose pages may call the gateway from a browser (CORS), such as `https://app.example`, separated by commas. Default: none. Keys are still needed where they are in use; `*` is not accepted.',
+  ).refine((origins) => origins === undefined || origins.every(isOrigin), {
+    error: 'must be origins such as https://app.example or http://localhost:5173: scheme, host and port only, no *',
+  }),
   MILLRACE_KEYS: z
     .string()
     .optional()
@@ -39,3 +44,9 @@ export const ACCESS_SETTINGS = {
       'Placement file, as written by `millrace place`, that new runs use; a change takes effect within a second. Default: none, every stage goes to the shared queue.',
     ),
 };
+
+/** As browsers send it: lower case, without a default port, a path or a slash at the end. */
+function isOrigin(text: string): boolean {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  return url !== undefined && ['http:', 'https:'].includes(url.protocol) && url.origin === text;
+}

@@ -18,6 +18,12 @@ export const WORKER_SETTINGS = {
     .describe(
       'Whether interactive runs that a caller waits for, and that are one segment, bypass Temporal: the gateway hands them to a worker, with the workflow as their guardian.',
     ),
+  MILLRACE_WORKER_METRICS_HOST: z
+    .string()
+    .default('127.0.0.1')
+    .describe(
+      'Address on which the worker serves `/metrics`, `/healthz` and `/readyz`, without authentication. Set it where a Prometheus server or the probes of Kubernetes are on other machines.',
+    ),
   MILLRACE_MAX_STAGE_MEDIA_BYTES: bytes(
     'Bytes of media that one call of a stage may write: a few MB of packed audio unpack to gigabytes. 2 GiB are 6 hours of 16-bit mono at 48 kHz.',
     2 * 1024 ** 3,

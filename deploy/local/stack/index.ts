@@ -2,4 +2,4 @@
 export { NODE_PARTS, type PartName, SERVER_PARTS } from './part-spec.js';
 export type { Progress } from './progress.js';
 export { down, up } from './stack.js';
-export { status } from './status.js';
+export { OUTDATED, outdatedParts, status } from './status.js';

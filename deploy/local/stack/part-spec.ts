@@ -22,6 +22,15 @@ export type Probe =
   /** Ready if the server on this port responds to PING with PONG. */
   | { readonly kind: 'redis'; readonly port: number };
 
+/** The files that identify what a part of Millrace's own runs. */
+export interface PartCode {
+  /** Folder of a build. */
+  readonly folder: string;
+  /** Module with the pipelines: with the files that it imports. */
+  readonly module?: string | undefined;
+  readonly files: readonly string[];
+}
+
 /**
  * Everything the supervisor needs to run a part, as plain JSON: it knows nothing about Temporal, Triton or Python.
  * Contains no secrets: settings reach the supervisor through its environment.
@@ -45,6 +54,8 @@ export interface PartSpec {
   readonly ports: readonly PartPort[];
   /** For display: the program that it runs or uses, if it may vary, and why it was chosen. */
   readonly program?: string;
+  /** What it runs, if that may change while it runs; recorded at each start. */
+  readonly code?: PartCode;
   /** Address for clients, for display. */
   readonly address: string;
   readonly probe: Probe;

@@ -5,7 +5,7 @@ import { LOOPBACK } from '../../../workers/endpoints.js';
 import { type ChosenFfmpeg, describeFfmpeg } from '../../../workers/ffmpeg.js';
 import type { Settings } from '../../../workers/settings.js';
 import { type PartName, type PartPort, type PartSpec, REDIS_PARTS, type RedisPartName } from './part-spec.js';
-import { CLI_MAIN } from './paths.js';
+import { BUILD, CLI_MAIN, PACKAGE_FILE } from './paths.js';
 import type { Programs } from './python.js';
 import { logPath } from './stack-state.js';
 
@@ -217,10 +217,10 @@ function worker(settings: Settings, programs: PartPrograms): PartSpec {
   const port = settings.MILLRACE_WORKER_METRICS_PORT;
   return {
     ...shared(settings, 'worker'),
-    ...nodeProcess('worker', programs),
+    ...nodeProcess('worker', settings, programs),
     ports: [{ port, setting: 'MILLRACE_WORKER_METRICS_PORT' }],
-    address: `http://${LOOPBACK}:${port}`,
-    probe: { kind: 'http', url: `http://${LOOPBACK}:${port}/readyz` },
+    address: urlAt(settings.MILLRACE_WORKER_METRICS_HOST, port),
+    probe: { kind: 'http', url: `${urlAt(settings.MILLRACE_WORKER_METRICS_HOST, port)}/readyz` },
     stopGraceMs: settings.MILLRACE_SHUTDOWN_GRACE_MS + 5_000,
   };
 }
@@ -228,26 +228,36 @@ function worker(settings: Settings, programs: PartPrograms): PartSpec {
 function gateway(settings: Settings, programs: PartPrograms): PartSpec {
   const port = settings.MILLRACE_GATEWAY_PORT;
   const grpcPort = settings.MILLRACE_KSERVE_GRPC_PORT;
-  const host = ['0.0.0.0', '::'].includes(settings.MILLRACE_GATEWAY_HOST) ? LOOPBACK : settings.MILLRACE_GATEWAY_HOST;
   return {
     ...shared(settings, 'gateway'),
-    ...nodeProcess('gateway', programs),
+    ...nodeProcess('gateway', settings, programs),
     ports: [
       { port, setting: 'MILLRACE_GATEWAY_PORT' },
       ...(grpcPort === 0 ? [] : [{ port: grpcPort, setting: 'MILLRACE_KSERVE_GRPC_PORT' }]),
     ],
-    address: `http://${host}:${port}`,
-    probe: { kind: 'http', url: `http://${host}:${port}/readyz` },
+    address: urlAt(settings.MILLRACE_GATEWAY_HOST, port),
+    probe: { kind: 'http', url: `${urlAt(settings.MILLRACE_GATEWAY_HOST, port)}/readyz` },
   };
 }
 
+/** URL at which this machine reaches a server that binds an address. */
+function urlAt(host: string, port: number): string {
+  if (['0.0.0.0', '::'].includes(host)) return `http://${LOOPBACK}:${port}`;
+  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
 /** Millrace's processes start concurrently with Triton and the LLM server: they tolerate a slow backend. */
-const nodeProcess = (role: 'worker' | 'gateway', { ffmpeg }: PartPrograms) => ({
+const nodeProcess = (role: 'worker' | 'gateway', settings: Settings, { ffmpeg }: PartPrograms) => ({
   command: process.execPath,
   args: ['--enable-source-maps', CLI_MAIN, role],
   ...(ffmpeg && { env: { MILLRACE_FFMPEG: ffmpeg.program }, program: `ffmpeg ${describeFfmpeg(ffmpeg)}` }),
   // Relative paths of the user (MILLRACE_PIPELINES, MILLRACE_MODELS) refer to the folder in which `up` was called.
   cwd: process.cwd(),
+  code: {
+    folder: BUILD,
+    module: settings.MILLRACE_PIPELINES && path.resolve(settings.MILLRACE_PIPELINES),
+    files: [PACKAGE_FILE, ...(settings.MILLRACE_MODELS ? [path.resolve(settings.MILLRACE_MODELS)] : [])],
+  },
   inherit: 'all' as const,
   needs: ['temporal', ...REDIS_PARTS] as const,
 });

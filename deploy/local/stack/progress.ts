@@ -13,6 +13,7 @@ export interface Progress {
     | 'starting'
     | 'retrying'
     | 'ready'
+    | 'outdated'
     | 'external';
   readonly detail: string;
   /** Milliseconds since the call of `up`. */

@@ -22,6 +22,8 @@ const partRecord = z.object({
   /** Milliseconds from the last start to ready. */
   readyMs: z.number().optional(),
   program: z.string().optional(),
+  /** Hash of what it runs, taken at its last start. */
+  code: z.string().optional(),
   address: z.string(),
   ports: z.array(z.number().int()),
   log: z.string(),

@@ -23,6 +23,7 @@ import { requireFreePorts } from './ports.js';
 import type { OnProgress, Progress } from './progress.js';
 import { preparePrograms } from './python.js';
 import { logPath, readState, type StackState, settingsPath, specsPath } from './stack-state.js';
+import { OUTDATED, outdatedParts } from './status.js';
 
 export interface UpOptions {
   readonly settings: Settings;
@@ -59,6 +60,7 @@ export async function up({ settings, parts = SERVER_PARTS, onProgress }: UpOptio
     if (wanted.length === 0) return;
     try {
       await awaitReady(home, wanted, notify);
+      for (const part of await outdatedParts(settings)) notify(part, 'outdated', OUTDATED);
     } catch (error) {
       // Parts that were running are kept; a stack that never became ready is stopped.
       if (!running) await stopSupervisor(home);

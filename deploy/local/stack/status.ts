@@ -1,11 +1,13 @@
+import { readJson } from '../../../runtime/json-file.js';
 import { isAlive } from '../../../runtime/process-identity.js';
 import { type Endpoints, endpointsOf } from '../../../workers/endpoints.js';
 import type { Settings } from '../../../workers/settings.js';
 import { addressOf } from './addresses.js';
 import { exitText } from './await-ready.js';
+import { codeHash } from './part-code.js';
 import { isExternal } from './part-settings.js';
-import { type PartName, type PartState, SERVER_PARTS } from './part-spec.js';
-import { readState, type StackState } from './stack-state.js';
+import { type PartName, type PartSpec, type PartState, SERVER_PARTS } from './part-spec.js';
+import { readState, type StackState, specsPath } from './stack-state.js';
 
 export interface PartStatus {
   readonly name: PartName;
@@ -56,6 +58,24 @@ export function status(settings: Settings): StackStatus {
     parts: [...external, ...(state?.parts ?? []).map(partStatus)],
     endpoints: endpointsOf(settings),
   };
+}
+
+/** What to do about an outdated part. */
+export const OUTDATED =
+  'the build, the pipelines or the models file have changed since it was started; to use them: millrace down, then millrace up';
+
+/** The running parts whose build, pipelines or models file have changed since they were started. */
+export async function outdatedParts({ MILLRACE_HOME: home }: Settings): Promise<readonly PartName[]> {
+  const state = readState(home);
+  if (!state || !isAlive(state.supervisor)) return [];
+  const specs = (readJson(specsPath(home)) ?? []) as readonly PartSpec[];
+  const found = state.parts.map(async ({ name, code, process }) => {
+    const spec = specs.find((each) => each.name === name);
+    if (process === undefined || code === undefined || spec?.code === undefined) return [];
+    const now = await codeHash(spec.code);
+    return now === undefined || now === code ? [] : [name];
+  });
+  return (await Promise.all(found)).flat();
 }
 
 function partStatus(part: StackState['parts'][number]): PartStatus {

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { identify, signalGroup, signalProcess } from '../../../runtime/process-identity.js';
 import { failuresAfter, restartDelay } from './backoff.js';
 import { STACK_MARK } from './marks.js';
+import { codeHash } from './part-code.js';
 import type { PartSpec } from './part-spec.js';
 import { runProbe } from './probes.js';
 import type { PartRecord } from './stack-state.js';
@@ -84,6 +85,8 @@ export class SupervisedPart {
     const { spec } = this;
     this.reason = undefined;
     removeSharedMemory(spec.sharedMemoryPrefix);
+    const code = spec.code && (await codeHash(spec.code));
+    if (this.stopping.signal.aborted) return undefined;
     const child = this.spawn();
     const exited = exitOf(child);
     this.child = child;
@@ -91,6 +94,7 @@ export class SupervisedPart {
       state: 'starting',
       starts: this.record.starts + 1,
       process: child.pid ? identify(child.pid) : undefined,
+      code,
     });
     let readyAt: number | undefined;
     const over = new AbortController();
