@@ -3,8 +3,11 @@ import { agentOf } from '../plan/index.js';
 import type { Candidate, Explained, ExplainedStage, Valued } from './explain.js';
 import { spell } from './spell.js';
 
-/** An explanation for a terminal: plain text, one paragraph per stage. */
-export function explanationText(explained: Explained): string {
+/**
+ * An explanation for a terminal: plain text, one paragraph per stage.
+ * @param all also the values of policies that are defaults
+ */
+export function explanationText(explained: Explained, { all = false }: { readonly all?: boolean } = {}): string {
   const { pipeline, version, planVersion, deadlineMs, reservedMs, worstCalls, children, segments, output } = explained;
   const head = [
     `pipeline ${pipeline}, version ${version}, plan format ${planVersion}`,
@@ -22,12 +25,20 @@ export function explanationText(explained: Explained): string {
     'output',
     ...Object.entries(output).map(([field, reads]) => `  ${field}  from ${reads.join(', ') || 'a constant'}`),
   ];
-  return [head, ...explained.stages.map(stageText), foot].map((lines) => lines.join('\n')).join('\n\n');
+  if (!all) foot.push('', 'Defaults are not shown; --all shows them.');
+  return [head, ...explained.stages.map((stage) => stageText(stage, all)), foot].map((lines) => lines.join('\n')).join('\n\n');
 }
 
-function stageText(stage: ExplainedStage): string[] {
-  const { id, kind, within, reads, candidates, policy, cache, leavesMs, reserveMs, segment, worst } = stage;
+/** Values that are neither a default nor the consequence of one. */
+function chosen(policy: readonly Valued[]): readonly Valued[] {
+  const own = new Set(policy.filter(({ from }) => from === 'author').map(({ option }) => option));
+  return policy.filter(({ option, from }) => own.has(option) || own.has(from.replace('follows ', '')));
+}
+
+function stageText(stage: ExplainedStage, all: boolean): string[] {
+  const { id, kind, within, reads, candidates, cache, leavesMs, reserveMs, segment, worst } = stage;
   const once = within.some((step) => /^(each|repeat) /.test(step)) ? ' for each item or round' : '';
+  const policy = all ? stage.policy : chosen(stage.policy);
   const widest = Math.max(...policy.map(({ option }) => option.length), 0);
   const values = policy.map((each) => `    ${each.option.padEnd(widest)}  ${valueText(each).padEnd(12)}  ${each.from}`);
   return [
@@ -35,7 +46,7 @@ function stageText(stage: ExplainedStage): string[] {
     `  reads        ${reads.join(', ') || 'nothing'}`,
     ...candidates.flatMap((each) => [candidateText(each), ...toolTexts(each)]),
     ...(policy.length > 0 ? ['  policy', ...values] : []),
-    `  cache        ${cache ? cacheText(cache) : 'none'}`,
+    ...(cache || all ? [`  cache        ${cache ? cacheText(cache) : 'none'}`] : []),
     ...(segment === undefined ? [] : [`  segment      ${segment}`]),
     ...(reserveMs === undefined ? [] : [`  reserve      ${spell(reserveMs)}`]),
     ...(leavesMs > 0 ? [`  leaves       ${spell(leavesMs)} of the deadline for the stages after it`] : []),

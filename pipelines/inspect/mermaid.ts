@@ -1,6 +1,16 @@
 import { type Graph, graphsOf, isStage, type Plan, type Step } from '../plan/index.js';
 import { type FieldRead, readFieldsOf } from './reads.js';
-import { DEFINES, lanesOf, type Segments, servedLine, titleOf, toolNames, valueLabel } from './steps.js';
+import {
+  conditionOf,
+  DEFINES,
+  insteadOf,
+  lanesOf,
+  type Segments,
+  servedLine,
+  titleOf,
+  toolNames,
+  valueLabel,
+} from './steps.js';
 
 /** The definition that receives the value read by the step itself. */
 const ENTRY: Readonly<Record<string, string>> = { each: 'item', repeat: 'state', pipeline: 'input' };
@@ -29,10 +39,16 @@ export function mermaid(plan: Plan, { groupsOf, isInline }: Segments): string {
     const id = ids.of(step.id);
     if (isStage(step)) {
       lines.push(`${indent}${id}["${stageLabel(step)}"]`);
+      for (const [i, { when, by }] of insteadOf(step).entries()) {
+        const other = ids.of(`${step.id} else ${i + 1}`);
+        lines.push(`${indent}${other}(["${quote(by)}"])`);
+        edges.push(`${id} -. "${quote(when)}" .-> ${other}`);
+      }
     } else if (step.kind === 'pipeline' && step.run === 'child') {
       lines.push(`${indent}${id}[["${quote(step.id)}<br/>child run · ${quote(step.plan.name)}"]]`);
     } else {
-      lines.push(`${indent}subgraph ${id} ["${quote(titleOf(step))}"]`);
+      const title = [titleOf(step), conditionOf(step)].filter((part) => part !== undefined).join(' · ');
+      lines.push(`${indent}subgraph ${id} ["${quote(title)}"]`);
       for (const name of DEFINES[step.kind] ?? []) {
         const defined = `${step.id}/${name}`;
         if (read.has(defined) || ENTRY[step.kind] === name) lines.push(`${indent}  ${ids.of(defined)}(["${name}"])`);
@@ -83,7 +99,6 @@ function stageLabel(step: Extract<Step, { policy: unknown }>): string {
   const more = [
     ...(toolNames(step).length > 0 ? [`tools: ${toolNames(step).join(', ')}`] : []),
     ...(step.cache ? ['cache'] : []),
-    ...(step.fallback?.length ? [`${step.fallback.length} to fall back on`] : []),
     ...(step.policy.hedge ? ['hedged'] : []),
   ];
   return [step.id, servedLine(step), ...(more.length > 0 ? [more.join(' · ')] : [])].map(quote).join('<br/>');

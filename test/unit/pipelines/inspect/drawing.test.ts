@@ -3,6 +3,7 @@ import { SEGMENTS } from '../../../../cli/graph.js';
 import { pipelines } from '../../../../pipelines/catalog/index.js';
 import { mermaid, svg } from '../../../../pipelines/inspect/index.js';
 import { layered } from '../../../../pipelines/inspect/layout.js';
+
 import { everything } from './everything.js';
 
 const ALL = [...pipelines, everything];
@@ -12,12 +13,15 @@ describe('a Mermaid flowchart', () => {
 
   it('shows stages, control flow, segments and fields', () => {
     for (const part of [
-      's_answer["answer<br/>chat · assistant<br/>cache · 1 to fall back on · hedged"]',
+      's_answer["answer<br/>chat · assistant<br/>cache · hedged"]',
+      's_answer -. "less than 20s left" .-> s_answer_else_1',
+      's_answer_else_1(["with maxTokens 16"])',
+      's_answer -. "on failure" .-> s_answer_else_3',
       'subgraph segment1 ["inline segment"]',
-      'subgraph s_branch ["when · branch"]',
+      'subgraph s_branch ["when · branch · if answer.finish = #quot;stop#quot;"]',
       'subgraph s_branch_otherwise ["otherwise"]',
       'subgraph s_all ["each · all · 2 at once"]',
-      'subgraph s_again ["repeat · again · at most 5"]',
+      'subgraph s_again ["repeat · again · at most 5 · until state.n ≥ 9"]',
       'subgraph s_fast_left ["left"]',
       's_child[["child<br/>child run · inner"]]',
       's_input -- "list" --> s_all_item',

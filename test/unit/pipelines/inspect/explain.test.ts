@@ -58,7 +58,7 @@ describe('an explanation', () => {
   });
 
   it('is readable', () => {
-    const text = explanationText(explained);
+    const text = explanationText(explained, { all: true });
     for (const line of [
       'pipeline everything',
       'deadline     10m, of which the stages in sequence reserve 30s',
