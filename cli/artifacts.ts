@@ -3,7 +3,7 @@ import { MillraceError } from '../pipelines/errors.js';
 import { isTenant, pruneArtifacts } from '../stores/artifacts/index.js';
 import { artifactsFolder } from '../workers/compose.js';
 import type { Settings } from '../workers/settings.js';
-import { print } from './output.js';
+import { print, show } from './output.js';
 
 export interface PruneCommandOptions {
   readonly olderThan: string;
@@ -24,5 +24,5 @@ export async function pruneStore(settings: Settings, options: PruneCommandOption
   const pruned = await pruneArtifacts(artifactsFolder(settings), { before, tenant, dryRun });
   if (json) return print(JSON.stringify({ ...pruned, removed: !dryRun }));
   const done = dryRun ? 'would be removed' : 'removed';
-  print(`${pruned.files} artifacts (${(pruned.bytes / 1024 ** 2).toFixed(1)} MiB) ${done}`);
+  show(`${pruned.files} artifacts (${(pruned.bytes / 1024 ** 2).toFixed(1)} MiB) ${done}`);
 }

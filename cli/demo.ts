@@ -8,8 +8,8 @@ import { MillraceError } from '../pipelines/errors.js';
 import type { StageRecord } from '../pipelines/run/index.js';
 import { gatewayUrl } from '../workers/endpoints.js';
 import type { Settings } from '../workers/settings.js';
-import { bold, dim, EXIT, green, note, print } from './output.js';
-import { fileOf, readable } from './run.js';
+import { bold, dim, EXIT, green, note, print, show } from './output.js';
+import { fileOf, readable } from './run-input.js';
 import { changes, saveMedia, stageTable, watch } from './run-view.js';
 import { ALL_PARTS, progressLine } from './stack.js';
 
@@ -23,7 +23,7 @@ const shipped = (name: string) => path.join(RECIPE, 'audio', name);
 
 /** `millrace demo`: runs a pipeline on real servers on this machine, twice. */
 export async function demo(settings: Settings, options: DemoOptions): Promise<void> {
-  const question = options.audio === undefined ? shipped('question.wav') : await readable(options.audio);
+  const question = options.audio === undefined ? shipped('question.wav') : await readable(options.audio, '--audio');
   // There is no rewording of a user's own question, so the same file is sent again.
   const again = options.audio === undefined ? shipped('question-reworded.wav') : question;
   const keep = options.keep === true || status(settings).up;
@@ -46,13 +46,13 @@ export async function demo(settings: Settings, options: DemoOptions): Promise<vo
     note(bold(`\nAsking ${path.relative(process.cwd(), question)}`));
     const first = await ask(client, question);
     const { speech = '' } = await saveMedia(client, first, folder);
-    show(first, speech);
+    tell(first, speech);
 
     note(bold(options.audio === undefined ? '\nAsking the same in other words' : '\nAsking the same again'));
     const second = await ask(client, again);
-    show(second, (await saveMedia(client, second, folder)).speech ?? '');
+    tell(second, (await saveMedia(client, second, folder)).speech ?? '');
     const { cache = 'off' } = answerOf(second);
-    print(
+    show(
       cache === 'hit'
         ? green('The answer came from the semantic cache: the LLM was not called.')
         : `The semantic cache did not match the two questions (${cache}), so the LLM was called.`,
@@ -76,7 +76,7 @@ export async function demo(settings: Settings, options: DemoOptions): Promise<vo
 }
 
 async function ask(client: MillraceClient, audio: string): Promise<RunDocument> {
-  const { id } = await client.start(voiceAssistant, { speech: await fileOf(audio) });
+  const { id } = await client.start(voiceAssistant, { speech: await fileOf(audio, '--audio') });
   const news = changes();
   const run = await watch(client, id, ({ stages = [] }) => {
     for (const line of news(stages)) note(`  ${line}`);
@@ -88,12 +88,12 @@ async function ask(client: MillraceClient, audio: string): Promise<RunDocument> 
   );
 }
 
-function show(run: RunDocument, wav: string): void {
-  print(`\n${stageTable(run.stages ?? [])}\n`);
-  print(`${bold('transcript')}   ${String(run.output?.transcript)}`);
-  print(`${bold('reply')}        ${String(run.output?.reply)}`);
-  print(`${bold('reply WAV')}    ${wav}`);
-  print(`${bold('Temporal UI')}  ${run.links.ui}\n`);
+function tell(run: RunDocument, wav: string): void {
+  show(`\n${stageTable(run.stages ?? [])}\n`);
+  show(`${bold('transcript')}   ${String(run.output?.transcript)}`);
+  show(`${bold('reply')}        ${String(run.output?.reply)}`);
+  show(`${bold('reply WAV')}    ${wav}`);
+  show(`${bold('Temporal UI')}  ${run.links.ui}\n`);
 }
 
 const answerOf = (run: RunDocument): Partial<StageRecord> => run.stages?.find(({ stage }) => stage === 'answer') ?? {};

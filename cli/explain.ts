@@ -6,10 +6,12 @@ import { loadModels, poolDescriptions } from '../workers/models.js';
 import type { Settings } from '../workers/settings.js';
 import { findPipeline } from './find-pipeline.js';
 import { SEGMENTS } from './graph.js';
-import { print } from './output.js';
+import { print, show } from './output.js';
 
 export interface ExplainOptions {
   readonly module?: string;
+  /** Every value of a policy, not only those that differ from the defaults. */
+  readonly all?: boolean;
   readonly json?: boolean;
 }
 
@@ -24,13 +26,15 @@ export async function describedPools(settings: Settings): Promise<{
 }
 
 /**
- * `millrace explain`: prints a plan stage by stage with all defaults resolved and their origin. No server is called.
+ * `millrace explain`: prints a plan stage by stage, with the values that differ from the defaults, or all of them, and
+ * their origin. No server is called.
  */
 export async function explainPipeline(settings: Settings, name: string, options: ExplainOptions): Promise<void> {
   const pipeline = await findPipeline(settings, name, options.module);
   const { poolOf } = await describedPools(settings);
   const explained = explain(pipeline, SEGMENTS, (stage, by) => placedAt(stage, by, poolOf));
-  print(options.json ? JSON.stringify(explained) : explanationText(explained));
+  if (options.json) print(JSON.stringify(explained));
+  else show(explanationText(explained, { all: options.all === true }));
 }
 
 /** Where one candidate of a stage would run; undefined if no pool serves it. */

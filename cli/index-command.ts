@@ -11,7 +11,7 @@ import { createLogger } from '../workers/logger.js';
 import { loadModels } from '../workers/models.js';
 import { openPassageIndex } from '../workers/passage-index.js';
 import type { Settings } from '../workers/settings.js';
-import { dim, note, print, table } from './output.js';
+import { dim, note, print, show, table } from './output.js';
 import { checkPassages, readPassages } from './passage-file.js';
 
 export interface IndexOptions {
@@ -50,7 +50,7 @@ export async function putPassages(settings: Settings, index: string, file: strin
     }
     if (batch.length > 0) await put(batch);
     if (options.json) print(JSON.stringify({ index, tenant, embedder, passages: done }));
-    else print(`${done} passages put into the index "${index}" of tenant "${tenant}"`);
+    else show(`${done} passages put into the index "${index}" of tenant "${tenant}"`);
   });
 }
 

@@ -4,7 +4,7 @@ import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { connectorsOf } from '../workers/connectors.js';
 import { loadModels } from '../workers/models.js';
 import type { Settings } from '../workers/settings.js';
-import { note, print } from './output.js';
+import { note, print, show } from './output.js';
 import { wrongOption } from './place-files.js';
 
 export interface InventoryCommandOptions {
@@ -40,7 +40,7 @@ export async function writeInventory(settings: Settings, options: InventoryComma
   else write(out, text);
   if (options.json && out !== '-') print(JSON.stringify({ file: out, node, devices, endpoints: servers, notes }));
   else if (out !== '-')
-    print(
+    show(
       `${out}: ${node} has ${count} ${devices.map(({ kind }) => kind).join(', ')}; ${servers.length} servers run on it`,
     );
   for (const each of notes) note(`note: ${each}`);

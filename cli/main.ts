@@ -14,7 +14,7 @@ import type { GraphOptions } from './graph.js';
 import type { IndexOptions, SearchOptions } from './index-command.js';
 import type { InventoryCommandOptions } from './inventory.js';
 import type { CreateKeyOptions } from './keys.js';
-import { EXIT, note } from './output.js';
+import { complain, EXIT, note } from './output.js';
 import type { PlaceCommandOptions } from './place.js';
 import { placeOptions, replanOptions } from './place-options.js';
 import type { ProfileCommandOptions } from './profile.js';
@@ -24,11 +24,13 @@ import { listPipelines, resumeRun, runPipeline } from './run.js';
 import type { ListOptions } from './runs.js';
 import { down, status, up } from './stack.js';
 import type { ValidateOptions } from './validate.js';
+import { columnsOf, wrapped } from './wrap.js';
 
 const HELP = `
 Start here:
   millrace up                                start Temporal, Redis, Triton, an LLM server, a worker and the gateway
-  millrace run voice-assistant --audio q.wav ask a question out loud
+  millrace pipelines                         what can be run, and with which input
+  millrace run <pipeline> --input '{…}'      run one; --file <field>=<path> sends a file
   millrace status                            what runs where, and where its log is
   millrace down                              stop everything
 
@@ -42,7 +44,8 @@ function program(): Command {
   const cli = new Command('millrace')
     .description('Runs inference pipelines that must not lose work.')
     .showHelpAfterError('(millrace --help shows what there is)')
-    .addHelpText('after', HELP)
+    .configureOutput({ getOutHelpWidth: () => columnsOf(process.stdout), getErrHelpWidth: () => columnsOf(process.stderr) })
+    .addHelpText('after', wrapped(HELP, columnsOf(process.stdout)))
     .exitOverride((error) => {
       throw error.exitCode === 0 ? error : Object.assign(error, { exitCode: EXIT.usage });
     });
@@ -59,7 +62,7 @@ function program(): Command {
     .command('status')
     .description(`show the parts, their pids, addresses and logs; exit ${EXIT.unavailable} unless all are ready`)
     .option('--json', 'as one JSON object')
-    .action((options: { json?: boolean }) => status(readSettings(), options));
+    .action(async (options: { json?: boolean }) => status(readSettings(), options));
   cli
     .command('worker')
     .description('run a worker in the foreground: workflows and stages')
@@ -73,7 +76,8 @@ function program(): Command {
     .description('start a run at the gateway, watch it and print its result')
     .argument('<pipeline>', 'a name listed by "millrace pipelines"')
     .option('--input <json>', 'the input’s fields as a JSON object', asObject, {})
-    .option('--audio <file>', 'a WAV file for the pipeline’s audio field')
+    .option('--file <field=path>', 'a file for a field: media, a text or JSON; may be repeated', asPairs, {})
+    .option('--audio <file>', 'a file for the pipeline’s only audio field')
     .option('--out <folder>', 'folder for media in the output', '.')
     .option('--tenant <name>', 'the tenant to run as')
     .option(
@@ -137,10 +141,11 @@ function program(): Command {
     );
   cli
     .command('explain')
-    .description('show what serves each stage of a pipeline, and the origin of every value of its policy')
+    .description('show what serves each stage of a pipeline, and what differs from the defaults')
     .argument('<pipeline>', 'its name')
     .option('--module <file>', 'module that exports it; default: MILLRACE_PIPELINES, else the catalogue')
-    .option('--json', 'as one JSON object')
+    .option('--all', 'every value of its policy, defaults included')
+    .option('--json', 'as one JSON object, with every value')
     .action(async (name: string, options: ExplainOptions) =>
       (await import('./explain.js')).explainPipeline(readSettings(), name, options),
     );
@@ -356,9 +361,9 @@ try {
     process.exitCode = exitCode;
   } else {
     const code = error instanceof MillraceError || error instanceof ClientError ? error.code : undefined;
-    note(`millrace: ${code ? `${code}: ` : ''}${messageOf(error)}`);
+    complain(`millrace: ${code ? `${code}: ` : ''}${messageOf(error)}`);
     if (error instanceof ClientError) {
-      for (const { field, message } of error.fields) note(`  ${field}: ${message}`);
+      for (const { field, message } of error.fields) complain(`  ${field}: ${message}`);
       if (error.status === 0) note('start a gateway with "millrace up"');
     }
     if (code === undefined && error instanceof Error && error.stack) note(error.stack);

@@ -1,11 +1,17 @@
 import { styleText } from 'node:util';
-import stringWidth from 'string-width';
+import { columnsOf, widthOf, wrapped, wrappedCells } from './wrap.js';
 
 /**
  * Output of the command line: results go to stdout, everything else to stderr, so that scripts can read the results.
+ * `print` writes data unchanged; `show` and `note` write text for people, wrapped to the terminal's columns.
  */
 export const print = (text = ''): void => void process.stdout.write(`${text}\n`);
-export const note = (text = ''): void => void process.stderr.write(`${text}\n`);
+export const show = (text = ''): void => print(wrapped(text, columnsOf(process.stdout)));
+export const note = (text = ''): void =>
+  void process.stderr.write(`${wrapped(text, columnsOf(process.stderr))}\n`);
+/** An error: on one line where no person reads it as it appears, so that a log can be searched. */
+export const complain = (text: string): void =>
+  void process.stderr.write(`${process.stderr.isTTY ? wrapped(text, columnsOf(process.stderr)) : text}\n`);
 
 /** Exit codes, stated in `--help`. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, unavailable: 3 } as const;
@@ -20,19 +26,45 @@ export const dim = paint('dim');
 export const green = paint('green');
 export const red = paint('red');
 
-/** Formats rows under their headings, columns as wide as their longest cell; numbers are right-aligned. */
-export function table(headings: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
-  const widths = headings.map((heading, i) => Math.max(...[heading, ...rows.map((row) => row[i] ?? '')].map(widthOf)));
-  const line = (cells: readonly (string | number)[]) =>
-    cells
-      .map((cell, i) => {
-        const space = ' '.repeat(Math.max(0, (widths[i] ?? 0) - widthOf(cell)));
-        return typeof cell === 'number' ? `${space}${cell}` : `${cell}${space}`;
-      })
-      .join('  ')
-      .trimEnd();
-  return [dim(line(headings)), ...rows.map(line)].join('\n');
+type Cell = string | number;
+
+/**
+ * Formats rows under their headings, columns as wide as their longest cell; numbers are right-aligned. If the terminal
+ * has too few columns, the widest ones are narrowed and their cells wrapped. `notes`: text below a row, by its number.
+ */
+export function table(
+  headings: readonly string[],
+  rows: readonly (readonly Cell[])[],
+  notes: readonly (string | undefined)[] = [],
+): string {
+  const natural = headings.map((heading, i) => Math.max(...[heading, ...rows.map((row) => row[i] ?? '')].map(widthOf)));
+  const widths = narrowed(natural, columnsOf(process.stdout) - GAP.length * (headings.length - 1));
+  const lines = (cells: readonly Cell[]) =>
+    wrappedCells(cells, widths).map((parts) =>
+      parts
+        .map((part, i) => {
+          const space = ' '.repeat(Math.max(0, (widths[i] ?? 0) - widthOf(part)));
+          return typeof cells[i] === 'number' ? `${space}${part}` : `${part}${space}`;
+        })
+        .join(GAP)
+        .trimEnd(),
+    );
+  const noted = rows.flatMap((row, i) => [...lines(row), ...(notes[i] === undefined ? [] : [`${GAP}→ ${notes[i]}`])]);
+  return [...lines(headings).map(dim), ...noted].join('\n');
 }
 
-/** Terminal columns of a text: colour codes take none, a Chinese character two. */
-const widthOf = (cell: string | number): number => stringWidth(String(cell));
+const GAP = '  ';
+
+/** Widths with the sum `room`: columns up to an equal share keep theirs, the others share what is left. */
+function narrowed(natural: readonly number[], room: number): readonly number[] {
+  if (natural.reduce((sum, width) => sum + width, 0) <= room) return natural;
+  let left = room;
+  let wide = natural.map((_, i) => i);
+  for (;;) {
+    const share = Math.floor(left / wide.length);
+    const fitting = wide.filter((i) => (natural[i] ?? 0) <= share);
+    if (fitting.length === 0) return natural.map((width, i) => (wide.includes(i) ? Math.max(1, share) : width));
+    left -= fitting.reduce((sum, i) => sum + (natural[i] ?? 0), 0);
+    wide = wide.filter((i) => !fitting.includes(i));
+  }
+}

@@ -15,7 +15,7 @@ import { tooOld } from '../placement/profiles/index.js';
 import { readTrace } from '../placement/trace/index.js';
 import { type PipelineShape, withAssumptions } from '../placement/workload/index.js';
 import type { Settings } from '../workers/settings.js';
-import { print, table } from './output.js';
+import { print, show, table } from './output.js';
 import { read, readCluster, readProfileFolder, readShape, wrongOption } from './place-files.js';
 
 export interface PlaceCommandOptions {
@@ -56,10 +56,10 @@ export async function placePipelines(settings: Settings, options: PlaceCommandOp
     print(JSON.stringify(answers.length > 0 ? { ...placement, whatIf: whatIfs } : placement));
     return;
   }
-  print(placementText(placement, input.inventory, table));
+  show(placementText(placement, input.inventory, table));
   for (const { question, placement: other, problem } of answers) {
     print();
-    print(other ? comparisonLine(`What if ${question}`, other, placement) : `What if ${question}: ${problem}`);
+    show(other ? comparisonLine(`What if ${question}`, other, placement) : `What if ${question}: ${problem}`);
   }
 }
 

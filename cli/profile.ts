@@ -22,7 +22,7 @@ import { connectorsOf } from '../workers/connectors.js';
 import { loadModels } from '../workers/models.js';
 import type { Settings } from '../workers/settings.js';
 import { findPipeline } from './find-pipeline.js';
-import { note, print, table } from './output.js';
+import { note, print, show, table } from './output.js';
 import { readCluster, wrongOption } from './place-files.js';
 
 export interface ProfileCommandOptions {
@@ -103,7 +103,7 @@ async function measure(
     });
     const file = folder.write(measured.profile);
     files.push({ file, ...measured });
-    if (!options.json) print(`${file}: ${measured.calls} calls\n${timesOf(measured.profile)}\n`);
+    if (!options.json) show(`${file}: ${measured.calls} calls\n${timesOf(measured.profile)}\n`);
   }
   if (options.json) print(JSON.stringify({ profiles: files }));
 }

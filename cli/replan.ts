@@ -22,7 +22,7 @@ import { connectorsOf } from '../workers/connectors.js';
 import { temporalServer } from '../workers/endpoints.js';
 import { loadModels } from '../workers/models.js';
 import type { Settings } from '../workers/settings.js';
-import { note, print, table } from './output.js';
+import { complain, print, show, table } from './output.js';
 import { read, readCluster, readProfileFolder, readShape, wrongOption } from './place-files.js';
 
 export interface ReplanCommandOptions {
@@ -88,7 +88,7 @@ async function watch(
     } catch (error) {
       // Errors do not end the watch: a server that is away now may be back for the next measurement.
       const code = error instanceof MillraceError ? `${error.code}: ` : '';
-      if (!signal.aborted) note(`millrace: ${code}${messageOf(error)}`);
+      if (!signal.aborted) complain(`millrace: ${code}${messageOf(error)}`);
     }
     await sleep(everyMs, undefined, { signal }).catch(() => undefined);
   }
@@ -228,8 +228,8 @@ function report(
     print(JSON.stringify({ placement: placement.version, at: new Date().toISOString(), measured, ...found, apply }));
     return;
   }
-  print(replanText(placement, measured, found));
+  show(replanText(placement, measured, found));
   if (!changes) return;
-  print(`\nProposed\n\n${placementText(proposal, input.inventory, table)}`);
-  print(`\nNothing was changed. To apply it, with the same options as for the last apply:\n  ${apply}`);
+  show(`\nProposed\n\n${placementText(proposal, input.inventory, table)}`);
+  show(`\nNothing was changed. To apply it, with the same options as for the last apply:\n  ${apply}`);
 }

@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 import { pipeline as pipe } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MillraceClient, RunDocument, ServedArtifact } from '../client/index.js';
+import { extensionOf } from '../media/index.js';
 import { isArtifact } from '../pipelines/artifact.js';
 import type { StageRecord } from '../pipelines/run/index.js';
 import { table } from './output.js';
@@ -48,7 +49,7 @@ export async function saveMedia(
   const saved: Record<string, string> = {};
   for (const [name, value] of Object.entries(run.output ?? {})) {
     if (!isArtifact(value)) continue;
-    const file = path.join(folder, `${run.id}-${name}${value.mime === 'audio/wav' ? '.wav' : ''}`);
+    const file = path.join(folder, `${run.id}-${name}${extensionOf(value.mime)}`);
     const { body } = await client.artifact(value as unknown as ServedArtifact);
     await pipe(Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]), createWriteStream(file));
     saved[name] = file;

@@ -1,18 +1,14 @@
-import { openAsBlob } from 'node:fs';
-import { access, mkdir } from 'node:fs/promises';
-import path from 'node:path';
+import { mkdir } from 'node:fs/promises';
 import { MillraceClient, type PipelineDocument, type RunDocument } from '../client/index.js';
 import { MillraceError } from '../pipelines/errors.js';
-import { isJsonObject, type JsonObject } from '../pipelines/json.js';
 import type { Priority } from '../pipelines/plan/index.js';
 import { gatewayUrl } from '../workers/endpoints.js';
 import type { Settings } from '../workers/settings.js';
-import { bold, EXIT, note, print, red, table } from './output.js';
+import { bold, EXIT, note, print, red, show, table } from './output.js';
+import { type InputOptions, inputOf, properties } from './run-input.js';
 import { changes, saveMedia, stageTable, watch } from './run-view.js';
 
-interface RunOptions {
-  readonly input: JsonObject;
-  readonly audio?: string;
+interface RunOptions extends InputOptions {
   readonly out: string;
   readonly tenant?: string;
   readonly outputs?: string;
@@ -23,18 +19,13 @@ interface RunOptions {
 /** `millrace run`: exit 0 if the run succeeded, 1 if it failed. */
 export async function runPipeline(settings: Settings, name: string, options: RunOptions): Promise<void> {
   const client = clientOf(settings, options.tenant);
-  const media =
-    options.audio === undefined ? {} : { [audioField(await find(client, name))]: await fileOf(options.audio) };
+  const input = await inputOf(options, () => find(client, name));
   const { outputs, priority } = options;
-  const started = await client.start(
-    name,
-    { ...options.input, ...media },
-    {
-      ...(outputs && { outputs: outputs.split(',') }),
-      ...(priority && { priority: priority as Priority }),
-      retries: 0,
-    },
-  );
+  const started = await client.start(name, input, {
+    ...(outputs && { outputs: outputs.split(',') }),
+    ...(priority && { priority: priority as Priority }),
+    retries: 0,
+  });
   await finish(client, started, options);
 }
 
@@ -62,7 +53,7 @@ async function finish(
   await mkdir(options.out, { recursive: true });
   const files = await saveMedia(client, run, options.out);
   if (options.json) print(JSON.stringify({ ...run, files }));
-  else show(run, files);
+  else tell(run, files);
   process.exitCode = run.status === 'succeeded' ? EXIT.ok : EXIT.failed;
 }
 
@@ -79,12 +70,12 @@ export async function listPipelines(settings: Settings, options: { json?: boolea
   print(table(['pipeline', 'version', 'input', 'description'], rows));
 }
 
-function show(run: RunDocument, files: Readonly<Record<string, string>>): void {
-  if (run.stages) print(stageTable(run.stages));
+function tell(run: RunDocument, files: Readonly<Record<string, string>>): void {
+  if (run.stages) show(stageTable(run.stages));
   for (const [name, value] of Object.entries(run.output ?? {})) {
-    print(`${bold(name)}: ${files[name] ?? (typeof value === 'string' ? value : JSON.stringify(value))}`);
+    show(`${bold(name)}: ${files[name] ?? (typeof value === 'string' ? value : JSON.stringify(value))}`);
   }
-  if (run.error) print(red(`${run.error.code}: ${run.error.message}`));
+  if (run.error) show(red(`${run.error.code}: ${run.error.message}`));
 }
 
 async function find(client: MillraceClient, name: string): Promise<PipelineDocument> {
@@ -93,36 +84,9 @@ async function find(client: MillraceClient, name: string): Promise<PipelineDocum
   throw new MillraceError('INVALID_INPUT', `no pipeline is named "${name}"; "millrace pipelines" lists them`);
 }
 
-/** The only audio field of a pipeline's input. */
-export function audioField(pipeline: Pick<PipelineDocument, 'name' | 'input'>): string {
-  const fields = Object.entries(properties(pipeline.input)).filter(
-    ([, schema]) => isJsonObject(schema) && schema.media === 'audio',
-  );
-  const [field] = fields[0] ?? [];
-  if (field !== undefined && fields.length === 1) return field;
-  throw new MillraceError('INVALID_INPUT', `--audio: pipeline "${pipeline.name}" has ${fields.length} audio fields`);
-}
-
-const properties = (schema: JsonObject): JsonObject =>
-  isJsonObject(schema.properties ?? null) ? (schema.properties as JsonObject) : {};
-
 export const clientOf = (settings: Settings, tenant?: string): MillraceClient =>
   new MillraceClient({
     baseUrl: gatewayUrl(settings),
     ...(settings.MILLRACE_API_KEY !== undefined && { key: settings.MILLRACE_API_KEY }),
     ...(tenant !== undefined && { tenant }),
   });
-
-/** A local file to upload; it is read while it is sent. */
-export async function fileOf(name: string): Promise<File> {
-  const file = await readable(name);
-  return new File([await openAsBlob(file)], path.basename(file));
-}
-
-/** Throws `INVALID_INPUT` unless the file is readable. */
-export async function readable(file: string): Promise<string> {
-  await access(file).catch(() => {
-    throw new MillraceError('INVALID_INPUT', `--audio: cannot read ${file}`);
-  });
-  return file;
-}

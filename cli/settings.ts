@@ -1,5 +1,5 @@
 import { type Settings, settingsSchema } from '../workers/settings.js';
-import { bold, print } from './output.js';
+import { bold, show } from './output.js';
 
 /** Prints every setting with its default and description. */
 export function listSettings(): void {
@@ -7,6 +7,6 @@ export function listSettings(): void {
   const defaults = schema.parse({}) as Settings;
   for (const [name, field] of Object.entries(schema.shape)) {
     const value = defaults[name as keyof Settings];
-    print(`${bold(name)}${value === undefined ? '' : `=${String(value)}`}\n    ${field.description ?? ''}`);
+    show(`${bold(name)}${value === undefined ? '' : `=${String(value)}`}\n    ${field.description ?? ''}`);
   }
 }

@@ -12,10 +12,10 @@ import {
 } from '../pipelines/inspect/index.js';
 import { allSteps, isStage, type Plan, type StagePlan } from '../pipelines/plan/index.js';
 import { alternativesOf, type PoolDescription, place } from '../placement/place.js';
-import { type Deployment, loadDeployment } from '../workers/pipelines.js';
+import { inspectDeployment, loadPipelines } from '../workers/pipelines.js';
 import type { Settings } from '../workers/settings.js';
 import { describedPools } from './explain.js';
-import { EXIT, green, note, print, red } from './output.js';
+import { EXIT, green, note, print, red, show } from './output.js';
 
 export interface ValidateOptions {
   readonly plan?: string;
@@ -37,14 +37,15 @@ export async function validate(
   options: ValidateOptions,
 ): Promise<void> {
   const pools = await describedPools(settings);
-  const { findings, names } =
+  const { findings, names, models } =
     options.plan === undefined
       ? await ofModule(module ?? settings.MILLRACE_PIPELINES, pools)
       : await ofPlanFile(options.plan, pools);
   const errors = findings.filter(({ level }) => level === 'error').length;
-  if (options.json) print(JSON.stringify({ ok: errors === 0, pipelines: names, findings }));
+  if (options.json) print(JSON.stringify({ ok: errors === 0, pipelines: names, findings, ...(models && { models }) }));
   else {
-    for (const finding of findings) print(findingLine(finding));
+    for (const finding of findings) show(findingLine(finding));
+    for (const each of models ?? []) show(modelLine(each));
     const verdict = `${errors} errors, ${findings.length - errors} warnings in ${names.join(', ') || 'no pipeline'}`;
     note(errors > 0 ? red(verdict) : green(verdict));
   }
@@ -54,25 +55,51 @@ export async function validate(
 interface Checked {
   readonly findings: readonly Finding[];
   readonly names: readonly string[];
+  readonly models?: readonly AsModel[];
 }
 
+/** What a pipeline is to OpenAI's clients. */
+interface AsModel {
+  readonly pipeline: string;
+  /** The surfaces on which it is a model: `chat`, `speech`, … */
+  readonly surfaces: readonly string[];
+  /** Why it is on none. */
+  readonly why?: string;
+}
+
+const asModel = ({ name, openai, noModel }: Pipeline): AsModel => ({
+  pipeline: name,
+  surfaces: Object.keys(openai),
+  ...(noModel !== undefined && { why: noModel }),
+});
+
+const modelLine = ({ pipeline, surfaces, why }: AsModel): string =>
+  `${pipeline} is ${why === undefined ? `an OpenAI model: ${surfaces.join(', ')}` : `no OpenAI model: ${why}`}`;
+
+/** Checks all pipelines of a module, also if some definitions are invalid. */
 async function ofModule(module: string | undefined, pools: Pools): Promise<Checked> {
-  let pipelines: readonly Pipeline[];
-  let functions: Deployment['functions'];
-  try {
-    ({ pipelines, functions } = await loadDeployment(module));
-  } catch (error) {
-    if (!(error instanceof MillraceError) || error.code !== 'INVALID_PIPELINE') throw error;
-    // The module stops at its first invalid definition; later ones are not checked.
-    return { findings: [ofError(error, '-', pools)], names: [] };
-  }
-  const findings = pipelines.flatMap((pipeline) => findingsOf(pipeline, pools));
+  const { pipelines, functions, errors } = await inspectDeployment(module);
+  const findings = errors.map((error) => ofError(error, '-', pools));
+  findings.push(...pipelines.flatMap((pipeline) => findingsOf(pipeline, pools)));
   try {
     new CodeFunctions(functions);
   } catch (error) {
     findings.push(ofError(error, '-', pools));
   }
-  return { findings, names: pipelines.map(({ name }) => name) };
+  return { findings, names: pipelines.map(({ name }) => name), models: pipelines.map(asModel) };
+}
+
+/**
+ * The pipelines of the settings. Throws `INVALID_PIPELINE` with every error, of definitions and of stages that no pool
+ * serves; warnings are not reported.
+ */
+export async function requireValid(settings: Settings): Promise<readonly Pipeline[]> {
+  const { findings } = await ofModule(settings.MILLRACE_PIPELINES, await describedPools(settings));
+  const errors = findings.filter(({ level }) => level === 'error');
+  if (errors.length === 0) return await loadPipelines(settings.MILLRACE_PIPELINES, settings.MILLRACE_BUILD_ID);
+  const lines = errors.map((finding) => `  ${findingLine(finding)}`).join('\n');
+  const fields = errors.map(({ stage, message }) => ({ field: stage, message }));
+  throw new MillraceError('INVALID_PIPELINE', `nothing was started or stopped\n${lines}`, { fields });
 }
 
 async function ofPlanFile(file: string, pools: Pools): Promise<Checked> {

@@ -1,4 +1,4 @@
-import { bold, EXIT, green, print, red, table } from '../output.js';
+import { bold, EXIT, green, print, red, show, table } from '../output.js';
 import { examine } from './examine.js';
 import type { Finding, FindingId } from './finding.js';
 
@@ -10,7 +10,7 @@ export async function doctor(options: { json?: boolean }, env = process.env): Pr
   const findings = await examine(env);
   const failed = findings.filter(({ state }) => state === 'fail');
   if (options.json) print(JSON.stringify({ ok: failed.length === 0, findings }));
-  else show(findings);
+  else tell(findings);
   // Exits explicitly after all output: connections of a check that ignores its signal would keep the process alive.
   process.stdout.write('', () => process.exit(exitCodeOf(failed)));
 }
@@ -20,9 +20,11 @@ export function exitCodeOf(failed: readonly Finding[]): number {
   return failed.some(({ id }) => UNAVAILABLE.has(id)) ? EXIT.unavailable : EXIT.failed;
 }
 
-function show(findings: readonly Finding[]): void {
-  const rows = findings.map(({ id, about, state, detail, remedy = '' }) => [id, about, state, detail, remedy]);
-  print(table(['check', 'of', 'state', 'detail', 'what to do'], rows));
+/** A line for each finding; what failed or warns has what to do below it. */
+function tell(findings: readonly Finding[]): void {
+  const rows = findings.map(({ id, about, state, detail }) => [state, id, about, detail]);
+  const remedies = findings.map(({ remedy }) => remedy);
+  show(table(['state', 'check', 'of', 'detail'], rows, remedies));
   const count = (wanted: Finding['state']) => findings.filter(({ state }) => state === wanted).length;
   const [failures, warnings] = [count('fail'), count('warn')];
   const verdict = `${failures} failed, ${warnings} warned, ${count('ok')} ok`;

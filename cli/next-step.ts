@@ -1,0 +1,32 @@
+import { exampleOf } from '../gateway/openapi/example.js';
+import type { Pipeline } from '../pipelines/definition/index.js';
+import { isJsonObject, type Json } from '../pipelines/json.js';
+import { properties } from './run-input.js';
+
+/** A command that runs one of the pipelines: if possible one that needs no file. */
+export function nextCommand(pipelines: readonly Runnable[]): string | undefined {
+  const all = pipelines.map(runCommand);
+  return all.find((command) => !command.includes(' --file ')) ?? all[0];
+}
+
+type Runnable = Pick<Pipeline, 'name' | 'inputSchema'>;
+
+/** A command that runs a pipeline, with a value or a file for each field that it requires. */
+function runCommand({ name, inputSchema }: Runnable): string {
+  const schema = isJsonObject(inputSchema) ? inputSchema : {};
+  const required = (schema.required ?? []) as readonly string[];
+  const wanted = Object.entries(properties(schema)).filter(([field, of]) => required.includes(field) && !hasDefault(of));
+  const files = wanted.flatMap(([field, of]) => (mediaOf(of) === undefined ? [] : [`--file ${field}=${fileFor(of)}`]));
+  const values = wanted.filter(([, of]) => mediaOf(of) === undefined).map(([field, of]) => [field, valueFor(of)]);
+  const input = values.length > 0 ? [`--input '${quoted(JSON.stringify(Object.fromEntries(values)))}'`] : [];
+  return ['millrace run', name, ...input, ...files].join(' ');
+}
+
+const hasDefault = (schema: Json): boolean => isJsonObject(schema) && 'default' in schema;
+const mediaOf = (schema: Json): Json | undefined => (isJsonObject(schema) ? schema.media : undefined);
+const fileFor = (schema: Json): string => (mediaOf(schema) === 'image' ? 'picture.png' : 'speech.wav');
+/** A value that is valid where one can be told from the schema. */
+const valueFor = (schema: Json): Json => exampleOf(schema) ?? '…';
+/** Within single quotes of a shell. */
+const quoted = (json: string): string => json.replaceAll("'", `'\\''`);
+
