@@ -46,11 +46,11 @@ export async function demo(settings: Settings, options: DemoOptions): Promise<vo
     note(bold(`\nAsking ${path.relative(process.cwd(), question)}`));
     const first = await ask(client, question);
     const { speech = '' } = await saveMedia(client, first, folder);
-    tell(first, speech);
+    showRun(first, speech);
 
     note(bold(options.audio === undefined ? '\nAsking the same in other words' : '\nAsking the same again'));
     const second = await ask(client, again);
-    tell(second, (await saveMedia(client, second, folder)).speech ?? '');
+    showRun(second, (await saveMedia(client, second, folder)).speech ?? '');
     const { cache = 'off' } = answerOf(second);
     show(
       cache === 'hit'
@@ -88,7 +88,7 @@ async function ask(client: MillraceClient, audio: string): Promise<RunDocument> 
   );
 }
 
-function tell(run: RunDocument, wav: string): void {
+function showRun(run: RunDocument, wav: string): void {
   show(`\n${stageTable(run.stages ?? [])}\n`);
   show(`${bold('transcript')}   ${String(run.output?.transcript)}`);
   show(`${bold('reply')}        ${String(run.output?.reply)}`);

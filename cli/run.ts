@@ -53,7 +53,7 @@ async function finish(
   await mkdir(options.out, { recursive: true });
   const files = await saveMedia(client, run, options.out);
   if (options.json) print(JSON.stringify({ ...run, files }));
-  else tell(run, files);
+  else showRun(run, files);
   process.exitCode = run.status === 'succeeded' ? EXIT.ok : EXIT.failed;
 }
 
@@ -70,7 +70,7 @@ export async function listPipelines(settings: Settings, options: { json?: boolea
   print(table(['pipeline', 'version', 'input', 'description'], rows));
 }
 
-function tell(run: RunDocument, files: Readonly<Record<string, string>>): void {
+function showRun(run: RunDocument, files: Readonly<Record<string, string>>): void {
   if (run.stages) show(stageTable(run.stages));
   for (const [name, value] of Object.entries(run.output ?? {})) {
     show(`${bold(name)}: ${files[name] ?? (typeof value === 'string' ? value : JSON.stringify(value))}`);

@@ -93,8 +93,11 @@ const updateIdOf = (sent: GivenDecision): string =>
 function refusalOf(error: unknown): MillraceError | undefined {
   const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
   if (!(cause instanceof ApplicationFailure) || !isErrorCode(cause.type)) return undefined;
-  const { fields } = (cause.details?.[0] ?? {}) as { fields?: readonly FieldError[] };
-  return new MillraceError(cause.type, cause.message, { ...(fields && { fields }) });
+  const { fields, message = cause.message } = (cause.details?.[0] ?? {}) as {
+    fields?: readonly FieldError[];
+    message?: string;
+  };
+  return new MillraceError(cause.type, message, { ...(fields && { fields }) });
 }
 
 function failureOf(error: unknown, workflowId: string): MillraceError {

@@ -43,16 +43,18 @@ interface FailureDetails {
   readonly stages?: readonly StageRecord[];
   readonly stage?: string;
   readonly fields?: readonly FieldError[];
+  /** The whole message, with the stages around it; absent in failures of earlier releases. */
+  readonly message?: string;
 }
 
 function failureOf({ cause, message }: WorkflowFailedError): RunOutcome {
   if (cause instanceof ApplicationFailure) {
-    const { stages, stage, fields } = (cause.details?.[0] ?? {}) as FailureDetails;
+    const { stages, stage, fields, message: whole = cause.message } = (cause.details?.[0] ?? {}) as FailureDetails;
     const code = isErrorCode(cause.type) ? cause.type : 'RUN_FAILED';
     return {
       status: code === 'RUN_CANCELLED' ? 'cancelled' : 'failed',
       ...(stages && { stages }),
-      error: { code, message: cause.message, ...(stage !== undefined && { stage }), ...(fields && { fields }) },
+      error: { code, message: whole, ...(stage !== undefined && { stage }), ...(fields && { fields }) },
     };
   }
   if (cause instanceof CancelledFailure) {

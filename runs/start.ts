@@ -139,7 +139,7 @@ function optionsOf(deps: RunDeps, run: PreparedRun) {
 function textsOf({ request: { pipeline, resumes }, memo }: PreparedRun): { summary: string; details?: string } {
   const { description } = pipeline;
   return {
-    summary: `${memo.pipeline} · ${memo.version}${resumes ? ` · resumes ${resumes.id}` : ''}`,
+    summary: `${memo.pipeline} · tenant ${memo.tenant} · version ${memo.version}${resumes ? ` · resumes ${resumes.id}` : ''}`,
     ...(description !== '' && { details: description.slice(0, MOST_DETAILS) }),
   };
 }

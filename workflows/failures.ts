@@ -24,9 +24,9 @@ export function runFailure(error: unknown, replaying: boolean): unknown {
   if (error instanceof StageError) {
     return ApplicationFailure.create({
       type: error.code,
-      message: error.message,
+      message: headline(error),
       nonRetryable: true,
-      details: [error.details],
+      details: [{ ...error.details, message: error.message }],
     });
   }
   if (error instanceof TemporalFailure || error instanceof ContinueAsNew) return error;
@@ -37,6 +37,12 @@ export function runFailure(error: unknown, replaying: boolean): unknown {
     nonRetryable: true,
     ...(error instanceof Error && { cause: error }),
   });
+}
+
+/** For Temporal's UI: what went wrong first, without the steps around it, then the code and the stage. */
+function headline({ code, message, details }: StageError): string {
+  const text = message.replace(/^(?:(?:stage|run) "[^"]+": )+/, '');
+  return `${text} (${code}${typeof details.stage === 'string' ? `, stage "${details.stage}"` : ''})`;
 }
 
 /** Temporal has its own type for a worker that was stopped in the middle of a stage. */
@@ -78,8 +84,8 @@ export function childError(step: string, error: unknown): StageError {
   const run = error instanceof ChildWorkflowFailure ? (error.execution.workflowId ?? '') : '';
   if (cause instanceof ApplicationFailure) {
     // Its stage table is in its own history.
-    const { stages: _, ...details } = (cause.details?.[0] ?? {}) as JsonObject;
-    return new StageError(codeOf(cause), `run "${step}": ${cause.message}`, { ...details, stage: step, run });
+    const { stages: _, message = cause.message, ...details } = (cause.details?.[0] ?? {}) as JsonObject;
+    return new StageError(codeOf(cause), `run "${step}": ${String(message)}`, { ...details, stage: step, run });
   }
   if (cause instanceof CancelledFailure) {
     return new StageError('CHILD_CANCELLED', `run "${step}": it was cancelled`, { stage: step, run });

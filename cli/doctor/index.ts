@@ -10,7 +10,7 @@ export async function doctor(options: { json?: boolean }, env = process.env): Pr
   const findings = await examine(env);
   const failed = findings.filter(({ state }) => state === 'fail');
   if (options.json) print(JSON.stringify({ ok: failed.length === 0, findings }));
-  else tell(findings);
+  else showFindings(findings);
   // Exits explicitly after all output: connections of a check that ignores its signal would keep the process alive.
   process.stdout.write('', () => process.exit(exitCodeOf(failed)));
 }
@@ -21,7 +21,7 @@ export function exitCodeOf(failed: readonly Finding[]): number {
 }
 
 /** A line for each finding; what failed or warns has what to do below it. */
-function tell(findings: readonly Finding[]): void {
+function showFindings(findings: readonly Finding[]): void {
   const rows = findings.map(({ id, about, state, detail }) => [state, id, about, detail]);
   const remedies = findings.map(({ remedy }) => remedy);
   show(table(['state', 'check', 'of', 'detail'], rows, remedies));

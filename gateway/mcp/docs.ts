@@ -20,6 +20,7 @@ export const MCP: RouteDoc = {
     'MCP-Protocol-Version': { description: 'The version that `initialize` negotiated' },
   },
   body: { required: true, content: json(message) },
+  exampleFor: () => ({ jsonrpc: '2.0', id: 1, method: 'tools/list' }),
   answers: {
     200: {
       description: 'The responses, preceded by the progress of calls',

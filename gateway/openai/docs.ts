@@ -1,6 +1,9 @@
 import { GIVEN_FORMATS } from '../../media/index.js';
+import type { OpenAiSurface, Pipeline } from '../../pipelines/definition/index.js';
 import type { ErrorCode } from '../../pipelines/errors.js';
+import type { JsonObject } from '../../pipelines/json.js';
 import { IDEMPOTENCY_KEY } from '../access/caller.js';
+import { TEXT } from '../openapi/example.js';
 import { OF_WAITED_RUNS } from '../openapi/problems.js';
 import { type ContentDoc, eventStream, type RouteDoc, type Schema } from '../openapi/route-doc.js';
 import { json } from '../openapi/schemas.js';
@@ -52,9 +55,24 @@ export const GET_MODEL = door('getModel', 'Get a model', {
   problems: ['PIPELINE_NOT_FOUND'],
 });
 
+/** A body for the first pipeline that is a model of a kind. */
+const exampleFor =
+  (kind: OpenAiSurface, body: (pipeline: Pipeline) => JsonObject): RouteDoc['exampleFor'] =>
+  (pipelines) => {
+    const first = pipelines.find(({ openai }) => openai[kind] !== undefined);
+    return first && { model: first.name, ...body(first) };
+  };
+
 /** A route that runs a pipeline and waits for its end. */
-const runRoute = (operation: string, summary: string, body: ContentDoc, answer: ContentDoc): RouteDoc =>
+const runRoute = (
+  operation: string,
+  summary: string,
+  body: ContentDoc,
+  answer: ContentDoc,
+  example?: RouteDoc['exampleFor'],
+): RouteDoc =>
   door(operation, summary, {
+    ...(example && { exampleFor: example }),
     headers: {
       'Idempotency-Key': {
         description:
@@ -84,6 +102,7 @@ export const COMPLETE_CHAT = runRoute(
     ),
     ...eventStream('With `"stream": true`: chunks as `data`, then `[DONE]`'),
   },
+  exampleFor('chat', () => ({ messages: [{ role: 'user', content: TEXT }] })),
 );
 
 const texts: Schema = { type: 'array', items: text };
@@ -105,6 +124,7 @@ export const EMBED = runRoute(
       usage: { type: 'object' },
     }),
   ),
+  exampleFor('embeddings', () => ({ input: TEXT })),
 );
 
 export const TRANSCRIBE: RouteDoc = {
@@ -147,7 +167,6 @@ export const SPEAK = runRoute(
       },
       ['model', 'input'],
     ),
-    { model: 'speak', input: 'The mill turns.', voice: 'default' },
   ),
   {
     ...Object.fromEntries(
@@ -155,6 +174,12 @@ export const SPEAK = runRoute(
     ),
     ...eventStream('With `stream_format: "sse"`: `speech.audio.delta` with base64, then `speech.audio.done`'),
   },
+  // WAV needs no conversion, which the gateway may lack a program for.
+  exampleFor('speech', ({ openai }) => ({
+    input: 'The mill turns.',
+    voice: openai.speech?.voices?.[0] ?? 'alloy',
+    response_format: 'wav',
+  })),
 );
 
 export const RESPOND = runRoute(
@@ -174,4 +199,5 @@ export const RESPOND = runRoute(
     ...json(object({ id: text, object: { const: 'response' }, output: { type: 'array', items: { type: 'object' } } })),
     ...eventStream('With `"stream": true`: `response.created` … `response.output_text.delta` … `response.completed`'),
   },
+  exampleFor('chat', () => ({ input: TEXT })),
 );

@@ -48,7 +48,7 @@ export function openApiDocument(
   const add = (route: DocumentedRoute, url: string, doc: RouteDoc) => {
     const at = url.replace(/:(\w+)/g, '{$1}');
     paths[at] ??= {};
-    (paths[at] as Record<string, Json>)[route.method.toLowerCase()] = operation(route, doc);
+    (paths[at] as Record<string, Json>)[route.method.toLowerCase()] = operation(route, doc, pipelines);
   };
   for (const route of routes) {
     const { doc } = route;
@@ -83,7 +83,11 @@ export function openApiDocument(
   };
 }
 
-function operation({ method, open, doc: template }: DocumentedRoute, doc: RouteDoc): Json {
+function operation(
+  { method, open, doc: template }: DocumentedRoute,
+  doc: RouteDoc,
+  pipelines: readonly Pipeline[],
+): Json {
   const suffix = method === 'HEAD' ? 'Head' : '';
   const { summary, description, tag, body, path, query, headers } = doc;
   return {
@@ -97,7 +101,12 @@ function operation({ method, open, doc: template }: DocumentedRoute, doc: RouteD
       ...parameters('query', query),
       ...parameters('header', { ...headers, ...(!open && { 'Millrace-Tenant': TENANT_PARAMETER }) }),
     ],
-    ...(body && { requestBody: { required: body.required, content: contentOf(body.content) } }),
+    ...(body && {
+      requestBody: {
+        required: body.required,
+        content: contentOf(withExample(body.content, doc.exampleFor?.(pipelines))),
+      },
+    }),
     responses: Object.fromEntries(
       Object.entries({ ...problemAnswers({ ...template, ...doc }, open), ...doc.answers }).map(([status, answer]) => [
         status,
@@ -126,6 +135,12 @@ function answerOf({ description, content, headers = {} }: AnswerDoc): Json {
     ),
     ...(content && { content: contentOf(content) }),
   };
+}
+
+/** The content with an example of its JSON form. */
+function withExample(content: ContentDoc, example: JsonObject | undefined): ContentDoc {
+  const { 'application/json': own } = content;
+  return own === undefined || example === undefined ? content : { ...content, 'application/json': { ...own, example } };
 }
 
 const contentOf = (content: ContentDoc): Json => content as unknown as Json;

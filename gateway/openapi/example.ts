@@ -1,38 +1,133 @@
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 
 /** A text for fields without further information. */
-const TEXT = 'What is the capital of France?';
+export const TEXT = 'What is the capital of France?';
+
+/** The smallest files of each kind: 10 ms of silence, and one pixel. */
+const MEDIA: Readonly<Record<string, JsonObject>> = {
+  '#/components/schemas/AudioInput': { base64: silence(), mime: 'audio/wav' },
+  '#/components/schemas/ImageInput': {
+    base64:
+      'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==',
+    mime: 'image/png',
+  },
+};
+
+/** Values of formats that callers can send. */
+const FORMATS: Readonly<Record<string, string>> = {
+  'date-time': '2026-01-31T12:00:00Z',
+  date: '2026-01-31',
+  time: '12:00:00Z',
+  duration: 'PT30S',
+  email: 'ada@example.com',
+  uri: 'https://example.com',
+  uuid: '7f9c24e5-1f4b-4a2b-9d3e-0c5a8b6d1e2f',
+  ipv4: '192.0.2.1',
+  ipv6: '2001:db8::1',
+};
+
+/** Schemas within schemas that are followed. */
+const MOST_LEVELS = 12;
 
 /**
- * A small value that is valid by a schema. Objects get their required fields only; without any, the first field with an
- * example, since such inputs usually require one. Undefined for media, and for texts with a pattern or format.
+ * A small value that is valid by a schema whose media are in their wire form. Objects get their required fields only;
+ * without any, the first field with an example, since such inputs usually require one; media only if there is nothing
+ * else. Undefined where none can be told, as for a text with a pattern.
  */
-export function exampleOf(schema: Json): Json | undefined {
-  if (!isJsonObject(schema) || '$ref' in schema) return undefined;
+export const exampleOf = (schema: Json): Json | undefined => valueOf(schema, schema, 0);
+
+function valueOf(schema: Json, root: Json, level: number): Json | undefined {
+  if (!isJsonObject(schema) || level > MOST_LEVELS) return undefined;
+  const { $ref } = schema;
+  if (typeof $ref === 'string') return MEDIA[$ref] ?? valueOf(definitionOf($ref, root), root, level + 1);
   if ('default' in schema) return schema.default as Json;
   if ('const' in schema) return schema.const as Json;
-  const [first] = (schema.enum ?? schema.anyOf ?? schema.oneOf ?? []) as readonly Json[];
-  if (first !== undefined) return schema.enum ? first : exampleOf(first);
-  const { type, pattern, format, minLength = 0, maxLength = TEXT.length, minimum = 1, maximum = minimum } = schema;
+  const inner = (each: Json) => valueOf(each, root, level + 1);
+  if (Array.isArray(schema.enum)) return schema.enum[0] as Json | undefined;
+  const options = (schema.anyOf ?? schema.oneOf) as readonly Json[] | undefined;
+  if (options !== undefined) return options.map(inner).find((value) => value !== undefined);
+  // Two parts of a value cannot be joined in general.
+  if ('allOf' in schema || 'not' in schema) return undefined;
+  const type = Array.isArray(schema.type) ? schema.type[0] : schema.type;
   if (type === 'boolean') return false;
-  if (type === 'number' || type === 'integer') return Number(minimum) <= Number(maximum) ? minimum : maximum;
-  if (type === 'array') return listOf(schema);
-  if (type === 'object') return objectOf(schema);
-  if (type !== 'string' || pattern !== undefined || format !== undefined || Number(minLength) > TEXT.length)
-    return undefined;
-  return TEXT.slice(0, Number(maxLength));
+  if (type === 'null') return null;
+  if (type === 'number' || type === 'integer') return numberOf(schema, type === 'integer');
+  if (type === 'array') return listOf(schema, inner);
+  if (type === 'object') return objectOf(schema, inner);
+  return type === 'string' ? textOf(schema) : undefined;
 }
 
-function objectOf({ properties = {}, required = [] }: JsonObject): JsonObject | undefined {
+function definitionOf(ref: string, root: Json): Json {
+  const [, name = ''] = /^#\/\$defs\/(.+)$/.exec(ref) ?? [];
+  const definitions = isJsonObject(root) && isJsonObject(root.$defs) ? root.$defs : {};
+  return Object.hasOwn(definitions, name) ? (definitions[name] ?? null) : null;
+}
+
+function textOf({ pattern, format, minLength = 0, maxLength = TEXT.length }: JsonObject): string | undefined {
+  if (typeof format === 'string') return FORMATS[format];
+  if (pattern !== undefined || Number(minLength) > 1_000) return undefined;
+  const text = TEXT.padEnd(Number(minLength), ' and more').slice(0, Math.max(Number(minLength), TEXT.length));
+  return text.slice(0, Number(maxLength));
+}
+
+/** The least number from 1 on, else the greatest below it, that the bounds allow. */
+function numberOf(schema: JsonObject, whole: boolean): number | undefined {
+  const bound = (name: string, otherwise: number) => (typeof schema[name] === 'number' ? schema[name] : otherwise);
+  const step = bound('multipleOf', whole ? 1 : 0);
+  const least = Math.max(bound('minimum', -Infinity), bound('exclusiveMinimum', -Infinity));
+  const most = Math.min(bound('maximum', Infinity), bound('exclusiveMaximum', Infinity));
+  const middle = Number.isFinite(least) && Number.isFinite(most) ? [(least + most) / 2] : [];
+  const candidates = [1, least, least + (step || 1), most, most - (step || 1), ...middle, 0];
+  const fitting = step === 0 ? candidates : candidates.flatMap((n) => [Math.ceil(n / step) * step, Math.floor(n / step) * step]);
+  return fitting.find(
+    (n) =>
+      Number.isFinite(n) &&
+      n >= bound('minimum', -Infinity) &&
+      n <= bound('maximum', Infinity) &&
+      n > bound('exclusiveMinimum', -Infinity) &&
+      n < bound('exclusiveMaximum', Infinity),
+  );
+}
+
+type Inner = (schema: Json) => Json | undefined;
+
+const isMedia = (schema: Json | undefined): boolean =>
+  isJsonObject(schema) && typeof schema.$ref === 'string' && Object.hasOwn(MEDIA, schema.$ref);
+
+function objectOf({ properties = {}, required = [] }: JsonObject, inner: Inner): JsonObject | undefined {
   const fields = Object.entries(properties as JsonObject);
   const wanted = fields.filter(([name]) => (required as readonly string[]).includes(name));
-  const examples = (wanted.length > 0 ? wanted : fields).map(([name, schema]) => [name, exampleOf(schema as Json)]);
-  const known = examples.filter(([, value]) => value !== undefined);
-  if (wanted.length === 0) return Object.fromEntries(known.slice(0, 1));
-  return known.length === wanted.length ? Object.fromEntries(known) : undefined;
+  const examples = (wanted.length > 0 ? wanted : fields).map(([name, schema]) => [name, inner(schema)] as const);
+  const known = examples.filter((each): each is readonly [string, Json] => each[1] !== undefined);
+  if (wanted.length > 0) return known.length === wanted.length ? Object.fromEntries(known) : undefined;
+  const first = known.find(([name]) => !isMedia((properties as JsonObject)[name])) ?? known[0];
+  return first === undefined ? {} : Object.fromEntries([first]);
 }
 
-function listOf({ items = null, minItems = 0 }: JsonObject): Json | undefined {
-  const item = minItems === 0 ? null : exampleOf(items);
-  return item === undefined ? undefined : Array.from({ length: Number(minItems) }, () => item);
+function listOf({ items, prefixItems, minItems = 0, uniqueItems }: JsonObject, inner: Inner): Json | undefined {
+  const first = ((prefixItems ?? []) as readonly Json[]).map(inner);
+  const more = Math.max(0, Number(minItems) - first.length);
+  if (more > 1 && uniqueItems === true) return undefined;
+  const item = more > 0 ? inner(items ?? null) : null;
+  const all = [...first, ...Array.from({ length: more }, () => item)];
+  return all.includes(undefined) ? undefined : (all as Json[]);
+}
+
+/** A WAV file with 80 samples of 8 bits at 8 kHz. */
+function silence(): string {
+  const samples = 80;
+  const header = Buffer.alloc(44);
+  header.write('RIFF', 0);
+  header.writeUInt32LE(36 + samples, 4);
+  header.write('WAVEfmt ', 8);
+  header.writeUInt32LE(16, 16);
+  header.writeUInt16LE(1, 20);
+  header.writeUInt16LE(1, 22);
+  header.writeUInt32LE(8_000, 24);
+  header.writeUInt32LE(8_000, 28);
+  header.writeUInt16LE(1, 32);
+  header.writeUInt16LE(8, 34);
+  header.write('data', 36);
+  header.writeUInt32LE(samples, 40);
+  return Buffer.concat([header, Buffer.alloc(samples, 128)]).toString('base64');
 }

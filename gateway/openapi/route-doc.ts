@@ -48,6 +48,8 @@ export interface RouteDoc {
   readonly problemContent?: ContentDoc;
   /** The status of an error, if the protocol differs from the error table. */
   readonly problemStatus?: (code: ErrorCode) => number;
+  /** A JSON body that can be sent as it is, which depends on the pipelines; absent if none of them suits. */
+  readonly exampleFor?: (pipelines: readonly Pipeline[]) => JsonObject | undefined;
   /** The same route for one pipeline, at its own path with its own schemas. */
   readonly ofPipeline?: (pipeline: Pipeline) => { readonly url: string; readonly doc: RouteDoc };
 }

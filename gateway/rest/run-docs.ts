@@ -1,5 +1,5 @@
 import type { Pipeline } from '../../pipelines/definition/index.js';
-import { isJsonObject, type Json } from '../../pipelines/json.js';
+import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import { PRIORITIES } from '../../pipelines/plan/index.js';
 import { LAST_EVENT_ID } from '../../runs/follow.js';
 import { IDEMPOTENCY_KEY } from '../access/caller.js';
@@ -93,10 +93,17 @@ export const START_RUN: RouteDoc = {
   ofPipeline: (pipeline) => ({ url: `/v1/pipelines/${pipeline.name}/runs`, doc: startOf(pipeline) }),
 };
 
-function startOf({ name, description, inputSchema, outputSchema }: Pipeline): RouteDoc {
+/** An input that can be sent as JSON; without media only if the pipeline accepts it, refinements included. */
+export function exampleInput({ input, inputSchema }: Pipeline): JsonObject | undefined {
+  const example = exampleOf(withMedia(inputSchema, mediaInput));
+  if (!isJsonObject(example)) return undefined;
+  return mediaCount(inputSchema) > 0 || input.safeParse(example).success ? example : undefined;
+}
+
+function startOf(pipeline: Pipeline): RouteDoc {
+  const { name, description, inputSchema, outputSchema } = pipeline;
   const media = mediaCount(inputSchema);
   const input = withMedia(inputSchema, mediaInput);
-  const example = exampleOf(input);
   const run: Schema = {
     allOf: [
       component('Run'),
@@ -114,7 +121,7 @@ function startOf({ name, description, inputSchema, outputSchema }: Pipeline): Ro
     body: {
       required: true,
       content: {
-        ...json(input, isJsonObject(example) ? example : undefined),
+        ...json(input, exampleInput(pipeline)),
         ...(media > 0 && { 'multipart/form-data': { schema: withMedia(inputSchema, mediaPart) } }),
         ...(media === 1 && FILES),
       },

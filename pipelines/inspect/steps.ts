@@ -1,7 +1,7 @@
 import { type Alternative, agentOf, type Graph, isStage, type StagePlan, type Step } from '../plan/index.js';
 import { traitsOf } from '../stages/traits.js';
 import { readFieldsOf } from './reads.js';
-import { said } from './say.js';
+import { bindingText } from './binding-text.js';
 import { spell } from './spell.js';
 
 /** How a plan is divided for execution; supplied by the interpreter. */
@@ -56,8 +56,8 @@ export function titleOf(step: Step): string {
 /** The condition of a branch, or of the end of a loop. */
 export function conditionOf(step: Step): string | undefined {
   if (isStage(step)) return undefined;
-  if (step.kind === 'when') return `if ${said(step.condition)}`;
-  return step.kind === 'repeat' ? `until ${said(step.until)}` : undefined;
+  if (step.kind === 'when') return `if ${bindingText(step.condition)}`;
+  return step.kind === 'repeat' ? `until ${bindingText(step.until)}` : undefined;
 }
 
 /** What serves a stage, in words; of an approval its decision. */

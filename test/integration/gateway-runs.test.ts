@@ -155,7 +155,7 @@ it('a run carries its search attributes, summary and pipeline name', async () =>
   try {
     const description = await client.workflow.getHandle(id).describe();
     expect(description.type).toBe('three-steps');
-    expect(await description.staticSummary()).toBe(`three-steps · ${version}`);
+    expect(await description.staticSummary()).toBe(`three-steps · tenant acme · version ${version}`);
     expect(description.searchAttributes).toMatchObject({
       MillracePipeline: ['three-steps'],
       MillraceVersion: [version],

@@ -50,7 +50,7 @@ describe('a run is started', () => {
       taskQueue: 'millrace',
       workflowIdReusePolicy: 'REJECT_DUPLICATE',
       workflowRunTimeout: 40_000,
-      staticSummary: `listen · ${listen.plan.version}`,
+      staticSummary: `listen · tenant default · version ${listen.plan.version}`,
       staticDetails: listen.description,
     });
     const [input, context] = options.args;

@@ -16,23 +16,23 @@ const BETWEEN: Readonly<Record<string, string>> = {
 };
 
 /** A binding, such as a condition, as people read it: `answer.finish = "stop" and not input.short`. */
-export function said(binding: Binding): string {
-  if (Array.isArray(binding)) return `[${binding.map((item) => said(item as Binding)).join(', ')}]`;
+export function bindingText(binding: Binding): string {
+  if (Array.isArray(binding)) return `[${binding.map((item) => bindingText(item as Binding)).join(', ')}]`;
   if (!isJsonObject(binding)) return JSON.stringify(binding);
   const { $ref, $op, of, $text, $const } = binding;
   // What a step defines for its inner graph has the step's id before it: `chunks/item`.
   if (typeof $ref === 'string') return $ref.replace(/^[^.]*\//, '');
-  if (Array.isArray($text)) return $text.map((part) => (typeof part === 'string' ? part : said(part as Binding))).join('');
+  if (Array.isArray($text)) return $text.map((part) => (typeof part === 'string' ? part : bindingText(part as Binding))).join('');
   if ($const !== undefined) return JSON.stringify($const);
   if (typeof $op !== 'string' || !Array.isArray(of))
     return `{ ${Object.entries(binding)
-      .map(([name, value]) => `${name}: ${said(value)}`)
+      .map(([name, value]) => `${name}: ${bindingText(value)}`)
       .join(', ')} }`;
   return operation($op, of as readonly Binding[]);
 }
 
 function operation(op: string, of: readonly Binding[]): string {
-  const all = of.map((each) => (isCompound(each) && op in BETWEEN ? `(${said(each)})` : said(each)));
+  const all = of.map((each) => (isCompound(each) && op in BETWEEN ? `(${bindingText(each)})` : bindingText(each)));
   const [first = '', second = ''] = all;
   if (op in BETWEEN) return all.join(` ${BETWEEN[op]} `);
   switch (op) {

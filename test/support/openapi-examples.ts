@@ -1,0 +1,39 @@
+import type { JsonObject } from '../../pipelines/json.js';
+
+/** A request made of the examples of an operation. */
+export interface ExampleRequest {
+  readonly method: string;
+  /** With the query of the parameters' examples. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: JsonObject;
+}
+
+interface Operation {
+  readonly parameters?: readonly { readonly name: string; readonly in: string; readonly example?: string }[];
+  readonly requestBody?: { readonly content: Readonly<Record<string, { readonly example?: JsonObject }>> };
+}
+
+export type OpenApiPaths = Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+
+/** The requests of all operations with an example of a body, and what a client of the document adds by itself. */
+export function exampleRequests(paths: OpenApiPaths): readonly ExampleRequest[] {
+  return Object.entries(paths).flatMap(([path, operations]) =>
+    Object.entries(operations).flatMap(([method, { parameters = [], requestBody }]) => {
+      const body = requestBody?.content['application/json']?.example;
+      if (body === undefined) return [];
+      const given = (where: string) =>
+        parameters.flatMap(({ name, in: place, example }) =>
+          place === where && example !== undefined ? [[name, example] as const] : [],
+        );
+      const query = new URLSearchParams(Object.fromEntries(given('query'))).toString();
+      const headers = {
+        'content-type': 'application/json',
+        // MCP's clients accept both, as its description requires.
+        accept: path === '/mcp' ? 'application/json, text/event-stream' : 'application/json',
+        ...Object.fromEntries(given('header')),
+      };
+      return [{ method: method.toUpperCase(), path: query === '' ? path : `${path}?${query}`, headers, body }];
+    }),
+  );
+}
