@@ -86,7 +86,9 @@ async function ofModule(module: string | undefined, pools: Pools): Promise<Check
   } catch (error) {
     findings.push(ofError(error, '-', pools));
   }
-  return { findings, names: pipelines.map(({ name }) => name), models: pipelines.map(asModel) };
+  const invalid = errors.flatMap(({ details }) => details.pipeline ?? []);
+  const names = [...new Set([...pipelines.map(({ name }) => name), ...invalid])];
+  return { findings, names, models: pipelines.map(asModel) };
 }
 
 /**

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { Command } from 'commander';
+import stringWidth from 'string-width';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { type PlaceCommandOptions, placePipelines } from '../../../cli/place.js';
 import { placeOptions } from '../../../cli/place-options.js';
@@ -49,6 +50,11 @@ describe('millrace place', { timeout: 120_000 }, () => {
   const folder = files();
   const pipeline = ['--pipeline', `${folder}/p.json`];
   const slo = ['--slo-p99', '400ms'];
+
+  it('prints at most 100 columns', async () => {
+    const text = await placed(folder, ...pipeline, ...slo, '--rate', '4', '--what-if', 'rate 2x');
+    expect(text.split('\n').filter((line) => stringWidth(line) > 100)).toEqual([]);
+  });
 
   it('prints placement.json for files alone, of a trace as of a rate', async () => {
     const byTrace = readPlacement(

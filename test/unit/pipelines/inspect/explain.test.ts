@@ -72,4 +72,21 @@ describe('an explanation', () => {
       expect(text).toContain(line);
     }
   });
+
+  it('shows only what differs from the defaults unless all is asked for', () => {
+    const text = explanationText(explained);
+    for (const line of [
+      'retry.attempts         2             author',
+      'retry.backoff.max      20s           follows retry.backoff.initial',
+      'timeout.total          6m            follows timeout.attempt',
+      'Defaults are not shown; --all shows them.',
+    ]) {
+      expect(text).toContain(line);
+    }
+    expect(text).not.toMatch(/general default|kind default|cache +none/);
+    expect(explanationText(explained, { all: true })).toMatch(/general default(.|\n)*cache +none/);
+    // A total that follows an attempt's default is a default too.
+    const heard = explanationText(explain(voiceAssistant as never, SEGMENTS, () => placed));
+    expect(heard).not.toContain('follows');
+  });
 });

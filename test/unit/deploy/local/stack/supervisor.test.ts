@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -6,9 +6,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { STACK_MARK } from '../../../../../deploy/local/stack/marks.js';
 import type { PartName, PartSpec } from '../../../../../deploy/local/stack/part-spec.js';
-import { type PartRecord, readState } from '../../../../../deploy/local/stack/stack-state.js';
+import { type PartRecord, readState, specsPath } from '../../../../../deploy/local/stack/stack-state.js';
+import { outdatedParts } from '../../../../../deploy/local/stack/status.js';
 import { Supervisor } from '../../../../../deploy/local/stack/supervisor.js';
+import { writeJson } from '../../../../../runtime/json-file.js';
 import { identify, markedProcesses } from '../../../../../runtime/process-identity.js';
+import { testSettings } from '../../../../support/settings.js';
 
 let home: string;
 let supervisor: Supervisor;
@@ -125,5 +128,42 @@ describe('the supervisor', { timeout: 20_000 }, () => {
     expect(markedProcesses(STACK_MARK, home)).toEqual([]);
     expect(readState(home)?.parts.map(({ state }) => state)).toEqual(['stopped', 'stopped']);
     expect(existsSync(home) && readdirSync(path.join(home, 'run'))).toEqual(['state.json']);
+  });
+});
+
+describe('a part that runs files which may change', () => {
+  it('is outdated from their change until its next start', async () => {
+    const folder = path.join(home, 'dist');
+    const release = path.join(home, 'package.json');
+    mkdirSync(path.join(folder, 'cli'), { recursive: true });
+    writeFileSync(path.join(folder, 'cli', 'main.js'), 'one');
+    writeFileSync(release, '{}');
+    const module = path.join(home, 'pipelines.mjs');
+    writeFileSync(module, "import './steps.mjs';");
+    writeFileSync(path.join(home, 'steps.mjs'), '');
+    const spec = await part('worker', '', { code: { folder, module, files: [release] } });
+    writeJson(specsPath(home), [spec]);
+    supervisor.add([spec]);
+    const { process: first } = await until('worker', ({ state }) => state === 'ready');
+    const settings = testSettings({ MILLRACE_HOME: home });
+    expect(await outdatedParts(settings)).toEqual([]);
+    // Not a program: it may change.
+    writeFileSync(path.join(folder, 'notes.txt'), 'x');
+    expect(await outdatedParts(settings)).toEqual([]);
+    for (const [file, content] of [
+      [path.join(folder, 'cli', 'main.js'), 'two'],
+      [path.join(home, 'steps.mjs'), 'more'],
+      [release, '{"version":"2"}'],
+    ] as const) {
+      const before = readFileSync(file);
+      writeFileSync(file, content);
+      expect(await outdatedParts(settings), file).toEqual(['worker']);
+      writeFileSync(file, before);
+      expect(await outdatedParts(settings)).toEqual([]);
+    }
+    writeFileSync(release, '{"version":"2"}');
+    process.kill(first?.pid ?? 0, 'SIGKILL');
+    await until('worker', ({ state, starts }) => state === 'ready' && starts === 2);
+    expect(await outdatedParts(settings)).toEqual([]);
   });
 });
