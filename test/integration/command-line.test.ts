@@ -2,12 +2,20 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import stringWidth from 'string-width';
 import { describe, expect, it } from 'vitest';
 import type { StackStatus } from '../../deploy/local/stack/status.js';
 import { testEnvironment } from '../support/settings.js';
 
 const CLI = path.resolve('dist/cli/main.js');
 const QUESTION = 'deploy/local/audio/question.wav';
+const COMMANDS = ['up', 'down', 'status', 'worker', 'gateway', 'run', 'resume', 'runs', 'pipelines', 'settings', 'demo', 'doctor']
+  .concat(['validate', 'graph', 'explain', 'artifacts prune', 'apply', 'keys create', 'keys list', 'keys revoke', 'place'])
+  .concat(['replan', 'inventory', 'profile', 'index put', 'index search']);
+
+/** Lines above 100 columns; an address or a path alone stays whole. */
+const tooLong = (text: string): string[] =>
+  text.split('\n').filter((line) => stringWidth(line) > 100 && !/^\s*(https?:\/)?\/\S+$/.test(line));
 
 /** Runs the built command as a shell would. */
 function millrace(args: readonly string[], more: Readonly<Record<string, string>> = {}) {
@@ -44,8 +52,41 @@ describe('millrace', () => {
     for (const part of ['worker', 'gateway']) expect(programOf(part)).toMatch(ffmpeg);
   });
 
-  it('up: safe to repeat', async () => {
-    expect((await millrace(['up'])).code).toBe(0);
+  it('run --file: sends a file for a field', async () => {
+    const out = mkdtempSync(path.join(tmpdir(), 'millrace-'));
+    const { code, stdout } = await millrace(['run', 'voice-assistant', '--file', `speech=${QUESTION}`, '--out', out]);
+    expect(code).toBe(0);
+    expect(stdout).toContain('transcript: What is the capital of France?');
+    expect(tooLong(stdout)).toEqual([]);
+  });
+
+  it('up: safe to repeat, with a command for one of the pipelines', async () => {
+    const { code, stderr } = await millrace(['up']);
+    expect(code).toBe(0);
+    const [, name] = /^Next: millrace run ([\w-]+)/m.exec(stderr) ?? [];
+    expect((await millrace(['pipelines'])).stdout).toMatch(new RegExp(`^${name} `, 'm'));
+    expect(stderr).not.toContain('outdated');
+    expect(tooLong(stderr)).toEqual([]);
+  });
+
+  it('up: with a bad pipeline leaves what runs as it is', async () => {
+    const bad = path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), 'bad.mjs');
+    const face = path.resolve('dist/pipelines/index.js');
+    writeFileSync(bad, `import { pipeline } from '${face}'; export const a = pipeline('a', {}); export const b = pipeline('b', {});`);
+    const pids = async () => (JSON.parse((await millrace(['status', '--json'])).stdout) as StackStatus).parts.map(({ pid }) => pid);
+    const before = await pids();
+    const { code, stderr } = await millrace(['up'], { MILLRACE_PIPELINES: bad });
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/nothing was started or stopped\n {2}a (.|\n)*\n {2}b /);
+    expect(await pids()).toEqual(before);
+  });
+
+  const help = [[], ...COMMANDS.map((command) => command.split(' '))];
+  it.each(help)('%s --help: fits 100 columns', async (...command) => {
+    const { code, stdout } = await millrace([...command, '--help']);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^Usage: millrace/);
+    expect(tooLong(stdout)).toEqual([]);
   });
 
   const notAudio = path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), 'notes.wav');
