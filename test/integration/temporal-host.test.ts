@@ -60,7 +60,8 @@ describe('the interpreter in a Temporal workflow', () => {
       QUEUE,
     );
     const failure = await failureOf(handle);
-    expect(failure).toMatchObject({ code: 'BACKEND_UNAVAILABLE', stage: 'flaky', message: 'failure 3 (BACKEND_UNAVAILABLE, stage "flaky")' });
+    expect(failure).toMatchObject({ code: 'BACKEND_UNAVAILABLE', stage: 'flaky', message: 'stage "flaky": failure 3' });
+    expect(failure.headline).toBe('failure 3 (BACKEND_UNAVAILABLE, stage "flaky")');
     expect(failure.stages).toMatchObject([
       { stage: 'flaky', status: 'failed', error: { code: 'BACKEND_UNAVAILABLE' } },
     ]);

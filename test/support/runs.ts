@@ -67,7 +67,7 @@ export const resultOf = (handle: WorkflowHandle): Promise<RunResult> => handle.r
 /** The failure that ended a run: its code, its stage and its table. */
 export async function failureOf(
   handle: WorkflowHandle,
-): Promise<{ code: string; message: string; stage?: string; stages: readonly StageRecord[] }> {
+): Promise<{ code: string; message: string; headline: string; stage?: string; stages: readonly StageRecord[] }> {
   try {
     await handle.result();
   } catch (error) {
@@ -75,6 +75,8 @@ export async function failureOf(
       const [details = {}] = error.cause.details ?? [];
       return {
         code: error.cause.type ?? '',
+        // What the Temporal UI shows; the details have the whole message.
+        headline: error.cause.message,
         message: error.cause.message,
         ...(details as { stage?: string; stages: StageRecord[] }),
       };
