@@ -28,7 +28,7 @@ import { columnsOf, wrapped } from './wrap.js';
 
 const HELP = `
 Start here:
-  millrace up                                start Temporal, Redis, Triton, an LLM server, a worker and the gateway
+  millrace up                                start the servers, a worker and the gateway
   millrace pipelines                         what can be run, and with which input
   millrace run <pipeline> --input '{…}'      run one; --file <field>=<path> sends a file
   millrace status                            what runs where, and where its log is
@@ -44,7 +44,10 @@ function program(): Command {
   const cli = new Command('millrace')
     .description('Runs inference pipelines that must not lose work.')
     .showHelpAfterError('(millrace --help shows what there is)')
-    .configureOutput({ getOutHelpWidth: () => columnsOf(process.stdout), getErrHelpWidth: () => columnsOf(process.stderr) })
+    .configureOutput({
+      getOutHelpWidth: () => columnsOf(process.stdout),
+      getErrHelpWidth: () => columnsOf(process.stderr),
+    })
     .addHelpText('after', wrapped(HELP, columnsOf(process.stdout)))
     .exitOverride((error) => {
       throw error.exitCode === 0 ? error : Object.assign(error, { exitCode: EXIT.usage });

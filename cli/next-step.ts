@@ -15,7 +15,10 @@ type Runnable = Pick<Pipeline, 'name' | 'inputSchema'>;
 function runCommand({ name, inputSchema }: Runnable): string {
   const schema = isJsonObject(inputSchema) ? inputSchema : {};
   const required = (schema.required ?? []) as readonly string[];
-  const wanted = Object.entries(properties(schema)).filter(([field, of]) => required.includes(field) && !hasDefault(of));
+  const fields = Object.entries(properties(schema)).filter(([, of]) => !hasDefault(of));
+  const needed = fields.filter(([field]) => required.includes(field));
+  // Inputs without required fields usually need one of them.
+  const wanted = needed.length > 0 ? needed : fields.filter(([, of]) => exampleOf(of) !== undefined).slice(0, 1);
   const files = wanted.flatMap(([field, of]) => (mediaOf(of) === undefined ? [] : [`--file ${field}=${fileFor(of)}`]));
   const values = wanted.filter(([, of]) => mediaOf(of) === undefined).map(([field, of]) => [field, valueFor(of)]);
   const input = values.length > 0 ? [`--input '${quoted(JSON.stringify(Object.fromEntries(values)))}'`] : [];
@@ -29,4 +32,3 @@ const fileFor = (schema: Json): string => (mediaOf(schema) === 'image' ? 'pictur
 const valueFor = (schema: Json): Json => exampleOf(schema) ?? '…';
 /** Within single quotes of a shell. */
 const quoted = (json: string): string => json.replaceAll("'", `'\\''`);
-

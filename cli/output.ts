@@ -7,8 +7,7 @@ import { columnsOf, widthOf, wrapped, wrappedCells } from './wrap.js';
  */
 export const print = (text = ''): void => void process.stdout.write(`${text}\n`);
 export const show = (text = ''): void => print(wrapped(text, columnsOf(process.stdout)));
-export const note = (text = ''): void =>
-  void process.stderr.write(`${wrapped(text, columnsOf(process.stderr))}\n`);
+export const note = (text = ''): void => void process.stderr.write(`${wrapped(text, columnsOf(process.stderr))}\n`);
 /** An error: on one line where no person reads it as it appears, so that a log can be searched. */
 export const complain = (text: string): void =>
   void process.stderr.write(`${process.stderr.isTTY ? wrapped(text, columnsOf(process.stderr)) : text}\n`);

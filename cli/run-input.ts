@@ -28,11 +28,11 @@ export async function inputOf(
   if (audio === undefined && files.length === 0) return all;
   const pipeline = await describe();
   if (audio !== undefined) all[audioField(pipeline)] = await fileOf(audio, '--audio');
-  for (const [field, name] of files) put(all, field.split('.'), await valueOf(pipeline, field, name));
+  for (const [field, name] of files) put(all, field.split('.'), await fileValue(pipeline, field, name));
   return all;
 }
 
-async function valueOf(pipeline: Described, field: string, name: string): Promise<unknown> {
+async function fileValue(pipeline: Described, field: string, name: string): Promise<unknown> {
   const schema = schemaAt(pipeline.input, field.split('.'), pipeline.input);
   if (schema === undefined) {
     const known = Object.keys(properties(pipeline.input)).join(', ') || 'none';
@@ -40,11 +40,13 @@ async function valueOf(pipeline: Described, field: string, name: string): Promis
   }
   if (isMedia(schema)) return await fileOf(name, `--file ${field}`);
   const text = await readFile(await readable(name, `--file ${field}`), 'utf8');
-  if (schema.type === 'string') return text;
+  if ([schema.type].flat().includes('string')) return text;
   try {
     return JSON.parse(text) as Json;
   } catch (error) {
-    throw invalid(`--file ${field}: the field is neither media nor a text, and ${name} is not JSON: ${messageOf(error)}`);
+    throw invalid(
+      `--file ${field}: the field is neither media nor a text, and ${name} is not JSON: ${messageOf(error)}`,
+    );
   }
 }
 
@@ -89,7 +91,9 @@ export function audioField(pipeline: Described): string {
   );
   const [field] = fields[0] ?? [];
   if (field !== undefined && fields.length === 1) return field;
-  throw invalid(`--audio: pipeline "${pipeline.name}" has ${fields.length} audio fields; name one: --file <field>=<path>`);
+  throw invalid(
+    `--audio: pipeline "${pipeline.name}" has ${fields.length} audio fields; name one: --file <field>=<path>`,
+  );
 }
 
 export const properties = (schema: JsonObject): JsonObject =>

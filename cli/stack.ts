@@ -60,7 +60,8 @@ export async function status(settings: Settings, options: { json?: boolean }): P
     if (program !== undefined) show(`${name}: ${program}`);
     if (lastExit !== undefined) show(`${name}: ${lastExit} the last time`);
   }
-  if (now.parts.some(({ log }) => log !== undefined)) show(`logs: ${path.join(settings.MILLRACE_HOME, 'logs', '<part>.log')}`);
+  if (now.parts.some(({ log }) => log !== undefined))
+    show(`logs: ${path.join(settings.MILLRACE_HOME, 'logs', '<part>.log')}`);
   for (const name of outdated) show(red(`${name}: ${OUTDATED}`));
   print(now.ready ? green('ready') : red(now.up ? 'not ready' : 'not up'));
 }

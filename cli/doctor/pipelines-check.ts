@@ -20,7 +20,9 @@ export const pipelinesCheck = (settings: Settings, models: ModelsConfig, connect
       const { pipelines, functions, errors } = await inspectDeployment(module, buildId);
       new CodeFunctions(functions);
       const poolOf = poolDescriptions(models, connectors);
-      const invalid = errors.map((error) => fail('pipelines.placed', error.details.pipeline ?? about, errorText(error), remedy));
+      const invalid = errors.map((error) =>
+        fail('pipelines.placed', error.details.pipeline ?? about, errorText(error), remedy),
+      );
       const valid = pipelines.map(({ name, plan }) => {
         try {
           const stages = Object.keys(place(plan, poolOf, settings.MILLRACE_TASK_QUEUE)).length;

@@ -7,8 +7,7 @@ export const TEXT = 'What is the capital of France?';
 const MEDIA: Readonly<Record<string, JsonObject>> = {
   '#/components/schemas/AudioInput': { base64: silence(), mime: 'audio/wav' },
   '#/components/schemas/ImageInput': {
-    base64:
-      'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==',
+    base64: 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==',
     mime: 'image/png',
   },
 };
@@ -34,15 +33,15 @@ const MOST_LEVELS = 12;
  * without any, the first field with an example, since such inputs usually require one; media only if there is nothing
  * else. Undefined where none can be told, as for a text with a pattern.
  */
-export const exampleOf = (schema: Json): Json | undefined => valueOf(schema, schema, 0);
+export const exampleOf = (schema: Json): Json | undefined => exampleValue(schema, schema, 0);
 
-function valueOf(schema: Json, root: Json, level: number): Json | undefined {
+function exampleValue(schema: Json, root: Json, level: number): Json | undefined {
   if (!isJsonObject(schema) || level > MOST_LEVELS) return undefined;
   const { $ref } = schema;
-  if (typeof $ref === 'string') return MEDIA[$ref] ?? valueOf(definitionOf($ref, root), root, level + 1);
+  if (typeof $ref === 'string') return MEDIA[$ref] ?? exampleValue(definitionOf($ref, root), root, level + 1);
   if ('default' in schema) return schema.default as Json;
   if ('const' in schema) return schema.const as Json;
-  const inner = (each: Json) => valueOf(each, root, level + 1);
+  const inner = (each: Json) => exampleValue(each, root, level + 1);
   if (Array.isArray(schema.enum)) return schema.enum[0] as Json | undefined;
   const options = (schema.anyOf ?? schema.oneOf) as readonly Json[] | undefined;
   if (options !== undefined) return options.map(inner).find((value) => value !== undefined);
@@ -63,7 +62,12 @@ function definitionOf(ref: string, root: Json): Json {
   return Object.hasOwn(definitions, name) ? (definitions[name] ?? null) : null;
 }
 
-function textOf({ pattern, format, minLength = 0, maxLength = TEXT.length }: JsonObject): string | undefined {
+function textOf({
+  pattern,
+  format,
+  minLength = 0,
+  maxLength = Number.POSITIVE_INFINITY,
+}: JsonObject): string | undefined {
   if (typeof format === 'string') return FORMATS[format];
   if (pattern !== undefined || Number(minLength) > 1_000) return undefined;
   const text = TEXT.padEnd(Number(minLength), ' and more').slice(0, Math.max(Number(minLength), TEXT.length));
@@ -78,7 +82,8 @@ function numberOf(schema: JsonObject, whole: boolean): number | undefined {
   const most = Math.min(bound('maximum', Infinity), bound('exclusiveMaximum', Infinity));
   const middle = Number.isFinite(least) && Number.isFinite(most) ? [(least + most) / 2] : [];
   const candidates = [1, least, least + (step || 1), most, most - (step || 1), ...middle, 0];
-  const fitting = step === 0 ? candidates : candidates.flatMap((n) => [Math.ceil(n / step) * step, Math.floor(n / step) * step]);
+  const fitting =
+    step === 0 ? candidates : candidates.flatMap((n) => [Math.ceil(n / step) * step, Math.floor(n / step) * step]);
   return fitting.find(
     (n) =>
       Number.isFinite(n) &&

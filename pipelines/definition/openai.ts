@@ -92,12 +92,13 @@ function nearness(kind: OpenAiSurface, shapes: Shapes): { readonly met: number; 
   const names = Object.keys(CONVENTIONS[kind][side]);
   const wrong = names.find((name) => Object.hasOwn(shapes[side], name));
   const lack =
-    wrong === undefined ? `no ${side} field is named ${names.join(', ')}` : `the ${side} field "${wrong}" has another type`;
+    wrong === undefined
+      ? `no ${side} field is named ${names.join(', ')}`
+      : `the ${side} field "${wrong}" has another type`;
   return { met: 1, why: `for ${kind} ${lack}; name the field with openai: { ${kind}: { ${side} } }` };
 }
 
-const lacks = (field: string) =>
-  `do not supply the input’s field "${field}"; give it a default or make it optional`;
+const lacks = (field: string) => `do not supply the input’s field "${field}"; give it a default or make it optional`;
 
 function conventional(kind: OpenAiSurface, shapes: Shapes): ModelFace | undefined {
   const [input, output] = [find(kind, 'input', shapes), find(kind, 'output', shapes)];

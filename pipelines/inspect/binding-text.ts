@@ -22,7 +22,8 @@ export function bindingText(binding: Binding): string {
   const { $ref, $op, of, $text, $const } = binding;
   // What a step defines for its inner graph has the step's id before it: `chunks/item`.
   if (typeof $ref === 'string') return $ref.replace(/^[^.]*\//, '');
-  if (Array.isArray($text)) return $text.map((part) => (typeof part === 'string' ? part : bindingText(part as Binding))).join('');
+  if (Array.isArray($text))
+    return $text.map((part) => (typeof part === 'string' ? part : bindingText(part as Binding))).join('');
   if ($const !== undefined) return JSON.stringify($const);
   if (typeof $op !== 'string' || !Array.isArray(of))
     return `{ ${Object.entries(binding)

@@ -26,7 +26,9 @@ export function explanationText(explained: Explained, { all = false }: { readonl
     ...Object.entries(output).map(([field, reads]) => `  ${field}  from ${reads.join(', ') || 'a constant'}`),
   ];
   if (!all) foot.push('', 'Defaults are not shown; --all shows them.');
-  return [head, ...explained.stages.map((stage) => stageText(stage, all)), foot].map((lines) => lines.join('\n')).join('\n\n');
+  return [head, ...explained.stages.map((stage) => stageText(stage, all)), foot]
+    .map((lines) => lines.join('\n'))
+    .join('\n\n');
 }
 
 /** Values that are neither a default nor the consequence of one. */

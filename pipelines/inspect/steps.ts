@@ -2,6 +2,7 @@ import { type Alternative, agentOf, type Graph, isStage, type StagePlan, type St
 import { traitsOf } from '../stages/traits.js';
 import { readFieldsOf } from './reads.js';
 import { bindingText } from './binding-text.js';
+import { readFieldsOf } from './reads.js';
 import { spell } from './spell.js';
 
 /** How a plan is divided for execution; supplied by the interpreter. */

@@ -63,7 +63,8 @@ export function box(style: string, lines: readonly Line[]): Picture {
 
 export function pill(text: string): Picture {
   const width = Math.ceil(text.length * TEXT.width + 2 * PAD);
-  const name = (y: number) => `<text x="${width / 2}" y="${round(y + 4.5)}" text-anchor="middle">${escaped(text)}</text>`;
+  const name = (y: number) =>
+    `<text x="${width / 2}" y="${round(y + 4.5)}" text-anchor="middle">${escaped(text)}</text>`;
   return {
     width,
     height: 28,
@@ -103,7 +104,10 @@ export function stacked(pictures: readonly Picture[]): Picture {
 }
 
 /** A picture with others below it, each under a dashed arrow that says when it takes the first one's place. */
-export function withOthers(main: Picture, others: readonly { readonly when: string; readonly picture: Picture }[]): Picture {
+export function withOthers(
+  main: Picture,
+  others: readonly { readonly when: string; readonly picture: Picture }[],
+): Picture {
   const columns = others.map(({ when, picture }) => Math.ceil(Math.max(picture.width, widthOfLabel(when))));
   const row = columns.reduce((sum, width) => sum + width + PAD, -PAD);
   const width = Math.max(main.width, row) + 2 * PAD;

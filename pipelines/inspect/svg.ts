@@ -3,13 +3,13 @@ import { traitsOf } from '../stages/traits.js';
 import { type Link, layered, type Point, type Sized } from './layout.js';
 import { readFieldsOf } from './reads.js';
 import {
+  conditionOf,
   DEFINES,
   insteadOf,
   lanesOf,
   linesOf,
   type Segments,
   servedLine,
-  conditionOf,
   titleOf,
   toolNames,
   valueLabel,
@@ -166,14 +166,17 @@ const segmentPicture = (stages: readonly Step[]): Picture =>
 function stepPicture(step: Step, segments: Segments): Picture {
   if (isStage(step)) return stagePicture(step);
   const lanes = lanesOf(step);
-  if (lanes.length === 0) return box('stage', [name(step.id), small(`child run · ${titleOf(step).split(' · ').at(-1)}`)]);
+  if (lanes.length === 0)
+    return box('stage', [name(step.id), small(`child run · ${titleOf(step).split(' · ').at(-1)}`)]);
   const pictures = lanes.map(([lane, graph]) => {
     const used = new Set(
       [...graph.stages.flatMap(deepReads), ...readFieldsOf(graph.output)].map(({ source }) => source),
     );
     const defined = (DEFINES[step.kind] ?? []).map((each) => `${step.id}/${each}`).filter((each) => used.has(each));
     const inner =
-      graph.stages.length > 0 ? graphPicture(graph, segments, { defined }) : box('end', [name(shortened(valueLabel(graph)))]);
+      graph.stages.length > 0
+        ? graphPicture(graph, segments, { defined })
+        : box('end', [name(shortened(valueLabel(graph)))]);
     return lane === '' ? inner : framed('lane', [small(lane)], inner);
   });
   const condition = conditionOf(step);

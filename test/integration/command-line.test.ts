@@ -9,8 +9,31 @@ import { testEnvironment } from '../support/settings.js';
 
 const CLI = path.resolve('dist/cli/main.js');
 const QUESTION = 'deploy/local/audio/question.wav';
-const COMMANDS = ['up', 'down', 'status', 'worker', 'gateway', 'run', 'resume', 'runs', 'pipelines', 'settings', 'demo', 'doctor']
-  .concat(['validate', 'graph', 'explain', 'artifacts prune', 'apply', 'keys create', 'keys list', 'keys revoke', 'place'])
+const COMMANDS = [
+  'up',
+  'down',
+  'status',
+  'worker',
+  'gateway',
+  'run',
+  'resume',
+  'runs',
+  'pipelines',
+  'settings',
+  'demo',
+  'doctor',
+]
+  .concat([
+    'validate',
+    'graph',
+    'explain',
+    'artifacts prune',
+    'apply',
+    'keys create',
+    'keys list',
+    'keys revoke',
+    'place',
+  ])
   .concat(['replan', 'inventory', 'profile', 'index put', 'index search']);
 
 /** Lines above 100 columns; an address or a path alone stays whole. */
@@ -72,8 +95,12 @@ describe('millrace', () => {
   it('up: with a bad pipeline leaves what runs as it is', async () => {
     const bad = path.join(mkdtempSync(path.join(tmpdir(), 'millrace-')), 'bad.mjs');
     const face = path.resolve('dist/pipelines/index.js');
-    writeFileSync(bad, `import { pipeline } from '${face}'; export const a = pipeline('a', {}); export const b = pipeline('b', {});`);
-    const pids = async () => (JSON.parse((await millrace(['status', '--json'])).stdout) as StackStatus).parts.map(({ pid }) => pid);
+    writeFileSync(
+      bad,
+      `import { pipeline } from '${face}'; export const a = pipeline('a', {}); export const b = pipeline('b', {});`,
+    );
+    const pids = async () =>
+      (JSON.parse((await millrace(['status', '--json'])).stdout) as StackStatus).parts.map(({ pid }) => pid);
     const before = await pids();
     const { code, stderr } = await millrace(['up'], { MILLRACE_PIPELINES: bad });
     expect(code).toBe(2);

@@ -16,8 +16,14 @@ interface Operation {
 
 export type OpenApiPaths = Readonly<Record<string, Readonly<Record<string, Operation>>>>;
 
-/** The requests of all operations with an example of a body, and what a client of the document adds by itself. */
-export function exampleRequests(paths: OpenApiPaths): readonly ExampleRequest[] {
+/** Whether a response says that its request has a wrong form, and not that it comes at a wrong time. */
+export const isRefused = (status: number): boolean => status >= 400 && status < 500 && status !== 409;
+
+/**
+ * The requests of all operations with an example of a body, and what a client of the document adds by itself.
+ * @param run id of a run, for the routes of one
+ */
+export function exampleRequests(paths: OpenApiPaths, run = 'none'): readonly ExampleRequest[] {
   return Object.entries(paths).flatMap(([path, operations]) =>
     Object.entries(operations).flatMap(([method, { parameters = [], requestBody }]) => {
       const body = requestBody?.content['application/json']?.example;
@@ -33,7 +39,14 @@ export function exampleRequests(paths: OpenApiPaths): readonly ExampleRequest[] 
         accept: path === '/mcp' ? 'application/json, text/event-stream' : 'application/json',
         ...Object.fromEntries(given('header')),
       };
-      return [{ method: method.toUpperCase(), path: query === '' ? path : `${path}?${query}`, headers, body }];
+      return [
+        {
+          method: method.toUpperCase(),
+          path: `${path.replace('{id}', run)}${query === '' ? '' : `?${query}`}`,
+          headers,
+          body,
+        },
+      ];
     }),
   );
 }

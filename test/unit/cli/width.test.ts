@@ -70,7 +70,9 @@ function runningStack(): void {
     startedAt: new Date().toISOString(),
     ready: false,
     parts: [
-      part('worker', { program: `ffmpeg ${'/a-long-folder'.repeat(4)}/ffmpeg: the embedded one: there is none on PATH` }),
+      part('worker', {
+        program: `ffmpeg ${'/a-long-folder'.repeat(4)}/ffmpeg: the embedded one: there is none on PATH`,
+      }),
       part('redis', { program: `${'/a-long-folder'.repeat(4)}/redis-server 8.2.3`, process: self }),
       part('triton', {
         lastExit: { code: 1, signal: null, reason: 'not ready after 120000 ms', at: '', uptimeMs: 120_000 },
@@ -114,7 +116,13 @@ describe('the output has at most 100 columns:', () => {
   it.each<[string, () => unknown]>([
     ['doctor', () => doctor({}, dead)],
     ['doctor with invalid settings', () => doctor({}, { MILLRACE_CORS_ORIGINS: '*', MILLRACE_GATEWAY_PORT: 'x' })],
-    ['status', () => (runningStack(), status(catalogue, {}))],
+    [
+      'status',
+      () => {
+        runningStack();
+        return status(catalogue, {});
+      },
+    ],
     ['settings', listSettings],
     ['validate', () => validate(catalogue, undefined, {})],
     ['validate with findings', () => validate(catalogue, moduleWith(BROKEN), {})],
@@ -124,12 +132,30 @@ describe('the output has at most 100 columns:', () => {
       async () => {
         const all = ['run', 'read', 'approve', 'metrics'];
         const names = ['voice-assistant', 'meeting-minutes'];
-        await createKey(withKeys, { tenant: 'acme-corporation', name: 'The nightly batch of minutes', permissions: all, pipelines: names });
+        await createKey(withKeys, {
+          tenant: 'acme-corporation',
+          name: 'The nightly batch of minutes',
+          permissions: all,
+          pipelines: names,
+        });
         listKeys(withKeys, {});
       },
     ],
     ['run', () => show(stageTable([row, row]))],
-    ['runs', () => show(runTable([{ id: `${'p'.repeat(63)}-7f9c24e5-1f4b-4a2b-9d3e-0c5a8b6d1e2f`, pipeline: 'p', status: 'running', createdAt: '2026-01-31T12:00:00.000Z' } as never]))],
+    [
+      'runs',
+      () =>
+        show(
+          runTable([
+            {
+              id: `${'p'.repeat(63)}-7f9c24e5-1f4b-4a2b-9d3e-0c5a8b6d1e2f`,
+              pipeline: 'p',
+              status: 'running',
+              createdAt: '2026-01-31T12:00:00.000Z',
+            } as never,
+          ]),
+        ),
+    ],
     ['notes', () => note(`Next: ${'word '.repeat(60)}`)],
     ...pipelines.flatMap(({ name }): [string, () => unknown][] => [
       [`explain ${name}`, () => explainPipeline(catalogue, name, {})],
@@ -156,12 +182,27 @@ describe('wrapping', () => {
     const words = Array.from({ length: 80 }, (_, i) => `word${i}`);
     const text = await outputOf(() => show(`    policy  ${words.join(' ')}`));
     expect(text.split(/\s+/).filter(Boolean)).toEqual(['policy', ...words]);
-    expect(text.split('\n').slice(1, -1).every((line) => line.startsWith('      word'))).toBe(true);
+    expect(
+      text
+        .split('\n')
+        .slice(1, -1)
+        .every((line) => line.startsWith('      word')),
+    ).toBe(true);
   });
 
   it('keeps every character of a table, and its columns apart', async () => {
     const long = 'x'.repeat(90);
-    const text = await outputOf(() => show(table(['a', 'b', 'n'], [['one', long, 7], ['two', `${long} ${long}`, 1_000]])));
+    const text = await outputOf(() =>
+      show(
+        table(
+          ['a', 'b', 'n'],
+          [
+            ['one', long, 7],
+            ['two', `${long} ${long}`, 1_000],
+          ],
+        ),
+      ),
+    );
     expect(tooLong(text)).toEqual([]);
     expect([...text.matchAll(/x/g)]).toHaveLength(3 * 90);
     for (const line of text.split('\n').filter((each) => each.includes('xx'))) expect(line.indexOf('x')).toBe(5);

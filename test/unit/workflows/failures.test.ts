@@ -23,7 +23,11 @@ test('a run gets the message of its child without code and stage in it', () => {
   const error = childError('child', childFailure(cause));
   expect(error.message).toBe('run "child": stage "total": no such order');
   expect(error.details).toEqual({ stage: 'child', run: 'w/child' });
-  const old = ApplicationFailure.create({ type: 'CODE_FAILED', message: 'stage "total": no such order', details: [{}] });
+  const old = ApplicationFailure.create({
+    type: 'CODE_FAILED',
+    message: 'stage "total": no such order',
+    details: [{}],
+  });
   expect(childError('child', childFailure(old)).message).toBe('run "child": stage "total": no such order');
 });
 

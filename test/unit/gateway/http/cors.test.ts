@@ -30,7 +30,8 @@ const PREFLIGHT = {
     'access-control-request-headers': 'authorization,content-type,x-stainless-lang',
   },
 };
-const headersOf = ({ headers }: Response) => Object.fromEntries([...headers].filter(([name]) => name.startsWith('access-control')));
+const headersOf = ({ headers }: Response) =>
+  Object.fromEntries([...headers].filter(([name]) => name.startsWith('access-control')));
 
 test('a preflight of an allowed origin is answered before authentication, by every door', async () => {
   const ask = await serve([PAGE, 'http://localhost:5173'], true);
@@ -60,7 +61,11 @@ test('a request from an allowed origin needs its key, and the page can read the 
 test('without keys an allowed origin is served, also with a stream and by the MCP door', async () => {
   const ask = await serve([PAGE]);
   const headers = { 'content-type': 'application/json' };
-  const started = await ask('/v1/pipelines/greet/runs', PAGE, { method: 'POST', body: JSON.stringify({ name: 'Ada' }), headers });
+  const started = await ask('/v1/pipelines/greet/runs', PAGE, {
+    method: 'POST',
+    body: JSON.stringify({ name: 'Ada' }),
+    headers,
+  });
   expect([started.status, started.headers.get('access-control-allow-origin')]).toEqual([202, PAGE]);
   const { id } = (await started.json()) as { id: string };
   const events = await ask(`/v1/runs/${id}/events`, PAGE);
@@ -91,7 +96,9 @@ test('only names of headers are repeated to a preflight', async () => {
   const ask = await serve([PAGE]);
   for (const wanted of ['a b<c>', `x-${'y'.repeat(3_000)}`]) {
     const headers = { ...PREFLIGHT.headers, 'access-control-request-headers': wanted };
-    expect((await ask('/v1/runs', PAGE, { method: 'OPTIONS', headers })).headers.has('access-control-allow-headers')).toBe(false);
+    expect(
+      (await ask('/v1/runs', PAGE, { method: 'OPTIONS', headers })).headers.has('access-control-allow-headers'),
+    ).toBe(false);
   }
 });
 
@@ -100,12 +107,17 @@ test('a plain OPTIONS is not allowed, as without the setting', async () => {
   expect((await ask('/v1/runs', PAGE, { method: 'OPTIONS' })).status).toBe(405);
 });
 
-test.each(['*', 'null', 'app.example', 'https://app.example/', 'https://App.example', 'https://a.example,*', 'ftp://a.example'])(
-  'the setting refuses %s',
-  (value) => {
-    expect(() => readSettings({ MILLRACE_CORS_ORIGINS: value })).toThrow(/MILLRACE_CORS_ORIGINS: must be origins/);
-  },
-);
+test.each([
+  '*',
+  'null',
+  'app.example',
+  'https://app.example/',
+  'https://App.example',
+  'https://a.example,*',
+  'ftp://a.example',
+])('the setting refuses %s', (value) => {
+  expect(() => readSettings({ MILLRACE_CORS_ORIGINS: value })).toThrow(/MILLRACE_CORS_ORIGINS: must be origins/);
+});
 
 test('the setting takes exact origins, and is off by default', () => {
   const given = `${PAGE}, http://localhost:5173`;

@@ -83,9 +83,13 @@ describe('a pipeline that is no model says why:', () => {
 
 /** Speech with several voices, with one, and with any. */
 const speech = (name: string, voice?: z.ZodType) =>
-  pipeline(name, { input: z.object({ text: z.string(), sample: audio().optional(), ...(voice && { voice }) }) }, ({ input }) => ({
-    audio: input.sample,
-  }));
+  pipeline(
+    name,
+    { input: z.object({ text: z.string(), sample: audio().optional(), ...(voice && { voice }) }) },
+    ({ input }) => ({
+      audio: input.sample,
+    }),
+  );
 const mapped = pipeline(
   'mapped',
   {
@@ -162,25 +166,37 @@ describe('system messages', () => {
   test('are refused where the author maps none', async () => {
     const refused = await post('chat/completions', { model: 'branched', messages });
     expect(refused.statusCode).toBe(400);
-    expect(refused.json().error).toMatchObject({ param: 'messages[0]', message: expect.stringContaining('no system messages') });
+    expect(refused.json().error).toMatchObject({
+      param: 'messages[0]',
+      message: expect.stringContaining('no system messages'),
+    });
   });
 
   const define = (system: string) =>
-    pipeline('p', { input: z.object({ q: z.string(), n: z.number().optional() }), openai: { chat: { input: 'q', output: 'a', system } } }, ({ input }) => ({
-      a: input.q,
-    }));
+    pipeline(
+      'p',
+      {
+        input: z.object({ q: z.string(), n: z.number().optional() }),
+        openai: { chat: { input: 'q', output: 'a', system } },
+      },
+      ({ input }) => ({
+        a: input.q,
+      }),
+    );
   test.each([
-    ['x', 'has no field "x"'],
-    ['q', 'receives the user’s messages'],
-    ['n', 'is not a text'],
+    ['x', 'the pipeline’s input has no field "x"'],
+    ['q', '"q" receives the user’s messages'],
+    ['n', '"n" is not a text'],
   ])('cannot be mapped to the field "%s"', (system, why) => {
     expect(() => define(system)).toThrow(MillraceError);
-    expect(() => define(system)).toThrow(`openai.chat.system: ${why === 'has no field "x"' ? `the pipeline’s input ${why}` : `"${system}" ${why}`}`);
+    expect(() => define(system)).toThrow(`"openai.chat.system" ${why}`);
   });
 });
 
 test('a request for a pipeline that is no model says why it is none', async () => {
   const refused = await post('chat/completions', { model: 'mixed', messages: [{ role: 'user', content: 'Why?' }] });
   expect(refused.statusCode).toBe(404);
-  expect(refused.json().error.message).toMatch(/the pipeline of this name is none, since for chat the output field "text"/);
+  expect(refused.json().error.message).toMatch(
+    /the pipeline of this name is none, since for chat the output field "text"/,
+  );
 });

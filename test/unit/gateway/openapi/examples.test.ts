@@ -5,27 +5,37 @@ import { exampleOf } from '../../../../gateway/openapi/example.js';
 import { pipelines as catalogue } from '../../../../pipelines/catalog/index.js';
 import { jsonSchema } from '../../../../pipelines/definition/schema.js';
 import { audio, image, type Pipeline, pipeline } from '../../../../pipelines/index.js';
-import { exampleRequests, type OpenApiPaths } from '../../../support/openapi-examples.js';
+import { exampleRequests, isRefused, type OpenApiPaths } from '../../../support/openapi-examples.js';
 import { testGateway } from '../../../support/test-gateway.js';
 
 const own = [
-  pipeline('nested', { input: z.object({ clip: z.object({ sound: audio(), title: z.string().min(40) }) }) }, ({ input }) => ({
-    title: input.clip.title,
-  })),
-  pipeline('seen', { input: z.object({ pictures: z.array(image()).min(1) }) }, ({ input }) => ({ pictures: input.pictures })),
-  pipeline('formats', {
-    input: z.object({
-      at: z.iso.datetime(),
-      mail: z.email(),
-      id: z.uuid(),
-      link: z.url(),
-      even: z.int().multipleOf(2).gt(4),
-      share: z.number().gt(0).lt(1),
-      pair: z.tuple([z.string(), z.number()]),
-      maybe: z.string().nullable(),
-      tagged: z.discriminatedUnion('kind', [z.object({ kind: z.literal('a'), n: z.number() })]),
+  pipeline(
+    'nested',
+    { input: z.object({ clip: z.object({ sound: audio(), title: z.string().min(40) }) }) },
+    ({ input }) => ({
+      title: input.clip.title,
     }),
-  }, ({ input }) => ({ at: input.at })),
+  ),
+  pipeline('seen', { input: z.object({ pictures: z.array(image()).min(1) }) }, ({ input }) => ({
+    pictures: input.pictures,
+  })),
+  pipeline(
+    'formats',
+    {
+      input: z.object({
+        at: z.iso.datetime(),
+        mail: z.email(),
+        id: z.uuid(),
+        link: z.url(),
+        even: z.int().multipleOf(2).gt(4),
+        share: z.number().gt(0).lt(1),
+        pair: z.tuple([z.string(), z.number()]),
+        maybe: z.string().nullable(),
+        tagged: z.discriminatedUnion('kind', [z.object({ kind: z.literal('a'), n: z.number() })]),
+      }),
+    },
+    ({ input }) => ({ at: input.at }),
+  ),
   pipeline('refined', { input: z.object({ word: z.string().refine((word) => word === 'secret') }) }, ({ input }) => ({
     word: input.word,
   })),
@@ -35,11 +45,16 @@ test('every example of the document is accepted as it is', async () => {
   const gateway = await testGateway({}, { pipelines: [...own, ...catalogue], placementOf: () => ({}) });
   gateway.temporal.onStart = (run) => run.end({ output: {}, stages: [] });
   const { paths } = (await gateway.app.inject('/openapi.json')).json<{ paths: OpenApiPaths }>();
-  const requests = exampleRequests(paths);
+  const started = await gateway.app.inject({
+    method: 'POST',
+    url: '/v1/pipelines/formats/runs',
+    payload: exampleRequests(paths).find(({ path }) => path.startsWith('/v1/pipelines/formats/'))?.body ?? {},
+  });
+  const requests = exampleRequests(paths, started.json<{ id: string }>().id);
   const refused: string[] = [];
   for (const { method, path, headers, body } of requests) {
     const response = await gateway.app.inject({ method: method as 'POST', url: path, headers, payload: body });
-    if (response.statusCode >= 400 && response.statusCode < 500) refused.push(`${path} ${response.statusCode} ${response.body}`);
+    if (isRefused(response.statusCode)) refused.push(`${path} ${response.statusCode} ${response.body}`);
   }
   expect(refused).toEqual([]);
   const sent = requests.map(({ path }) => path.split('?', 1)[0]);

@@ -42,8 +42,8 @@ describe('a pipeline with an agent', () => {
   });
 
   it('is drawn with the names of its tools', () => {
-    expect(mermaid(desk.plan, SEGMENTS)).toContain('tools: refund, sum-up');
-    expect(svg(desk.plan, SEGMENTS)).toContain('tools: refund, sum-up');
+    expect(mermaid(desk.plan, SEGMENTS)).toContain('tools: refund (a person approves), sum-up');
+    expect(svg(desk.plan, SEGMENTS)).toContain('tools: refund (a person approves), sum-up');
   });
 
   it('is placed with a row for each tool, and for each stage of a tool’s pipeline', () => {

@@ -9,6 +9,7 @@ import {
   approve,
   chat,
   code,
+  either,
   eq,
   gte,
   has,
@@ -31,12 +32,18 @@ interface Box {
 }
 
 /** The texts of a picture with their places, and its boxes: a reader of its own, for the few elements that it has. */
-function partsOf(picture: string): { readonly texts: Box[]; readonly boxes: Box[]; readonly width: number; readonly height: number } {
+function partsOf(picture: string): {
+  readonly texts: Box[];
+  readonly boxes: Box[];
+  readonly width: number;
+  readonly height: number;
+} {
   const [, width = 0, height = 0] = /viewBox="0 0 (\d+) (\d+)"/.exec(picture) ?? [];
   const texts: Box[] = [];
   const boxes: Box[] = [];
   const at: { x: number; y: number }[] = [{ x: 0, y: 0 }];
-  const found = /<g transform="translate\(([-\d.]+) ([-\d.]+)\)">|<\/g>|<text([^>]*)>([^<]*)<\/text>|<rect class="(\w+)"([^>]*)\/>/g;
+  const found =
+    /<g transform="translate\(([-\d.]+) ([-\d.]+)\)">|<\/g>|<text([^>]*)>([^<]*)<\/text>|<rect class="(\w+)"([^>]*)\/>/g;
   for (const [whole, dx, dy, attributes = '', escaped = '', style, size = ''] of picture.matchAll(found)) {
     const now = at.at(-1) ?? { x: 0, y: 0 };
     if (whole === '</g>') at.pop();
@@ -61,7 +68,8 @@ function partsOf(picture: string): { readonly texts: Box[]; readonly boxes: Box[
 
 const overlap = (a: Box, b: Box): boolean =>
   a.left < b.right - 0.5 && b.left < a.right - 0.5 && a.top < b.bottom - 0.5 && b.top < a.bottom - 0.5;
-const within = (a: Box, b: Box): boolean => a.left >= b.left - 0.5 && a.right <= b.right + 0.5 && a.top >= b.top - 0.5 && a.bottom <= b.bottom + 0.5;
+const within = (a: Box, b: Box): boolean =>
+  a.left >= b.left - 0.5 && a.right <= b.right + 0.5 && a.top >= b.top - 0.5 && a.bottom <= b.bottom + 0.5;
 
 /** What is wrong in a picture: texts over texts, across the edge of a box, or outside. */
 function wrongIn({ plan }: Pick<Pipeline, 'plan'>): string[] {
@@ -74,11 +82,18 @@ function wrongIn({ plan }: Pick<Pipeline, 'plan'>): string[] {
   ]);
 }
 
-const step = code('step', { input: z.record(z.string(), z.unknown()), output: z.object({ value: z.string(), other_long_name: z.string(), flag: z.boolean() }) }, () => ({
-  value: '',
-  other_long_name: '',
-  flag: true,
-}));
+const step = code(
+  'step',
+  {
+    input: z.record(z.string(), z.unknown()),
+    output: z.object({ value: z.string(), other_long_name: z.string(), flag: z.boolean() }),
+  },
+  () => ({
+    value: '',
+    other_long_name: '',
+    flag: true,
+  }),
+);
 
 /** Many fields from many sources into one stage. */
 const busy = pipeline(
@@ -86,8 +101,15 @@ const busy = pipeline(
   { input: z.object(Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`field_number_${i}`, z.string()]))) },
   ({ input, stage }) => {
     const fields = input as unknown as Record<string, string>;
-    const sources = Array.from({ length: 7 }, (_, i) => stage(`source-${i}`, step, { of: fields[`field_number_${i}`] }));
-    const all = Object.fromEntries(sources.flatMap(({ value, other_long_name }, i) => [[`v${i}`, value], [`o${i}`, other_long_name]]));
+    const sources = Array.from({ length: 7 }, (_, i) =>
+      stage(`source-${i}`, step, { of: fields[`field_number_${i}`] }),
+    );
+    const all = Object.fromEntries(
+      sources.flatMap(({ value, other_long_name }, i) => [
+        [`v${i}`, value],
+        [`o${i}`, other_long_name],
+      ]),
+    );
     const end = stage('end', step, all);
     return { ...Object.fromEntries(sources.map(({ value }, i) => [`result_${i}`, value])), end: end.value };
   },
@@ -108,10 +130,13 @@ describe('the texts of a picture do not overlap', () => {
 
   it('nor in generated pipelines', () => {
     const reads = fc.array(fc.nat({ max: 30 }), { minLength: 1, maxLength: 6 });
-    const shape = fc.array(fc.record({ reads, kind: fc.constantFrom('stage', 'others', 'when', 'each', 'approve'), long: fc.boolean() }), {
-      minLength: 1,
-      maxLength: 12,
-    });
+    const shape = fc.array(
+      fc.record({ reads, kind: fc.constantFrom('stage', 'others', 'when', 'each', 'approve'), long: fc.boolean() }),
+      {
+        minLength: 1,
+        maxLength: 12,
+      },
+    );
     fc.assert(
       fc.property(shape, (steps) => {
         expect(wrongIn(generated(steps))).toEqual([]);
@@ -155,7 +180,7 @@ function generated(steps: readonly GeneratedStep[]): Pipeline {
         };
         const done =
           kind === 'others'
-            ? stage(id, chat({ model: 'assistant' }), { prompt: first }, others).text
+            ? either(stage(id, chat({ model: 'assistant' }), { prompt: first }, others).text, 'none')
             : stage(id, step, from).value;
         known.push(done as unknown as string);
       }
@@ -165,21 +190,34 @@ function generated(steps: readonly GeneratedStep[]): Pipeline {
 }
 
 test('conditions, alternatives and approvals are drawn', () => {
-  const drawn = pipeline('drawn', { input: z.object({ q: z.string(), short: z.boolean() }), deadline: '2h' }, ({ input, stage, when, repeat }) => {
-    const asked = stage('ask', approve({ timeout: '30m', otherwise: true }), { subject: input.q });
-    const answer = stage('answer', chat({ model: 'assistant' }), { prompt: input.q }, {
-      degrade: [{ below: '2s', to: chat({ model: 'assistant', maxTokens: 8 }) }],
-      fallback: [chat({ model: 'small' })],
-      optional: true,
-    });
-    const branch = when('branch', and(asked.approved, or(input.short, gte(size(input.q), 3))), () => stage('more', step, { a: answer.text }).value);
-    const end = repeat('again', { v: input.q }, (state) => ({ v: stage('round', step, { v: state.v }).value }), {
-      until: (state) => eq(state.v, 'done'),
-      atMost: 3,
-    });
-    const desk = stage('desk', agent({ model: 'assistant', tools: [refund] }), { prompt: end.v });
-    return { branch, text: desk.text };
-  });
+  const drawn = pipeline(
+    'drawn',
+    { input: z.object({ q: z.string(), short: z.boolean() }), deadline: '2h' },
+    ({ input, stage, when, repeat }) => {
+      const asked = stage('ask', approve({ timeout: '30m', otherwise: true }), { subject: input.q });
+      const answer = stage(
+        'answer',
+        chat({ model: 'assistant' }),
+        { prompt: input.q },
+        {
+          degrade: [{ below: '2s', to: chat({ model: 'assistant', maxTokens: 8 }) }],
+          fallback: [chat({ model: 'small' })],
+          optional: true,
+        },
+      );
+      const branch = when(
+        'branch',
+        and(asked.approved, or(input.short, gte(size(input.q), 3))),
+        () => stage('more', step, { a: answer.text }).value,
+      );
+      const end = repeat('again', { v: input.q }, (state) => ({ v: stage('round', step, { v: state.v }).value }), {
+        until: (state) => eq(state.v, 'done'),
+        atMost: 3,
+      });
+      const desk = stage('desk', agent({ model: 'assistant', tools: [refund] }), { prompt: end.v });
+      return { branch, text: desk.text };
+    },
+  );
   const { texts } = partsOf(svg(drawn.plan, SEGMENTS));
   const all = texts.map(({ text }) => text);
   for (const text of [
