@@ -12,6 +12,7 @@ import { bold, dim, EXIT, green, note, print, show } from './output.js';
 import { fileOf, readable } from './run-input.js';
 import { changes, saveMedia, stageTable, watch } from './run-view.js';
 import { ALL_PARTS, progressLine } from './stack.js';
+import { requireValid } from './validate.js';
 
 interface DemoOptions {
   readonly audio?: string;
@@ -23,6 +24,7 @@ const shipped = (name: string) => path.join(RECIPE, 'audio', name);
 
 /** `millrace demo`: runs a pipeline on real servers on this machine, twice. */
 export async function demo(settings: Settings, options: DemoOptions): Promise<void> {
+  await requireValid(settings);
   const question = options.audio === undefined ? shipped('question.wav') : await readable(options.audio, '--audio');
   // There is no rewording of a user's own question, so the same file is sent again.
   const again = options.audio === undefined ? shipped('question-reworded.wav') : question;

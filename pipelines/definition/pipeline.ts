@@ -46,7 +46,8 @@ export interface PipelineOptions<Shape extends z.ZodRawShape> {
 
 /**
  * Defines a pipeline. `trace` is called once, immediately; it receives references instead of values and must not branch
- * on them. Throws `INVALID_PIPELINE` naming the stage and what to change.
+ * on them. Throws `INVALID_PIPELINE` naming the stage and what to change; while Millrace loads the module, the error is
+ * collected instead, so that the other definitions are checked too.
  */
 export function pipeline<Shape extends z.ZodRawShape, B>(
   name: string,
