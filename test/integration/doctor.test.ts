@@ -54,8 +54,8 @@ describe('doctor on the stack', () => {
   it('prints a table', async () => {
     const env = { ...process.env, ...testEnvironment(), NO_COLOR: '1' };
     const { stdout } = await promisify(execFile)(process.execPath, [MAIN, 'doctor'], { env });
-    expect(stdout).toMatch(/^check +of +state +detail/);
-    expect(stdout).toMatch(/^pool\.canary +minilm at \S+ +ok /m);
+    expect(stdout).toMatch(/^state +check +of +detail/);
+    expect(stdout).toMatch(/^ok +pool\.canary +minilm at \S+ /m);
     expect(stdout.trimEnd()).toMatch(/\n0 failed, \d warned, \d+ ok$/);
   });
 

@@ -157,7 +157,7 @@ describe('for Node', () => {
   });
 
   test('speech as MP3, which is its default, heard again', async () => {
-    const spoken = await client.audio.speech.create({ model: 'speak', input: QUESTION, voice: 'default' });
+    const spoken = await client.audio.speech.create({ model: 'speak', input: QUESTION, voice: 'onyx' });
     expect(spoken.headers.get('content-type')).toBe('audio/mpeg');
     const file = new File([Buffer.from(await spoken.arrayBuffer())], 'speech.mp3');
     const transcription = await client.audio.transcriptions.create({ model: 'transcribe', file });
@@ -175,8 +175,6 @@ describe('for Node', () => {
       type: 'invalid_request_error',
       requestID: expect.any(String),
     });
-    const voice = client.audio.speech.create({ model: 'speak', input: 'A.', voice: 'onyx', response_format: 'wav' });
-    await expect(voice).rejects.toMatchObject({ status: 400, param: 'voice' });
     const silent = client.audio.transcriptions.create({ model: 'transcribe', file: new File(['no audio'], 'a.wav') });
     await expect(silent).rejects.toMatchObject({ status: 400, param: 'file' });
   });
