@@ -29,12 +29,12 @@ type Cell = string | number;
 
 /**
  * Formats rows under their headings, columns as wide as their longest cell; numbers are right-aligned. If the terminal
- * has too few columns, the widest ones are narrowed and their cells wrapped. `notes`: text below a row, by its number.
+ * has too few columns, the widest ones are narrowed and their cells wrapped. `notes`: lines below a row, by its number.
  */
 export function table(
   headings: readonly string[],
   rows: readonly (readonly Cell[])[],
-  notes: readonly (string | undefined)[] = [],
+  notes: readonly (readonly string[])[] = [],
 ): string {
   const natural = headings.map((heading, i) => Math.max(...[heading, ...rows.map((row) => row[i] ?? '')].map(widthOf)));
   const widths = narrowed(natural, columnsOf(process.stdout) - GAP.length * (headings.length - 1));
@@ -48,7 +48,7 @@ export function table(
         .join(GAP)
         .trimEnd(),
     );
-  const noted = rows.flatMap((row, i) => [...lines(row), ...(notes[i] === undefined ? [] : [`${GAP}→ ${notes[i]}`])]);
+  const noted = rows.flatMap((row, i) => [...lines(row), ...(notes[i] ?? []).map((note) => `${GAP}${note}`)]);
   return [...lines(headings).map(dim), ...noted].join('\n');
 }
 

@@ -1,4 +1,5 @@
 import { bold, EXIT, green, print, red, show, table } from '../output.js';
+import { widthOf } from '../wrap.js';
 import { examine } from './examine.js';
 import type { Finding, FindingId } from './finding.js';
 
@@ -20,11 +21,21 @@ export function exitCodeOf(failed: readonly Finding[]): number {
   return failed.some(({ id }) => UNAVAILABLE.has(id)) ? EXIT.unavailable : EXIT.failed;
 }
 
+/** Columns of a detail on the line of its finding; a longer one has a line of its own, where a path stays whole. */
+const SHORT_DETAIL = 34;
+
 /** A line for each finding; what failed or warns has what to do below it. */
 function showFindings(findings: readonly Finding[]): void {
-  const rows = findings.map(({ id, about, state, detail }) => [state, id, about, detail]);
-  const remedies = findings.map(({ remedy }) => remedy);
-  show(table(['state', 'check', 'of', 'detail'], rows, remedies));
+  const isShort = ({ detail }: Finding) => widthOf(detail) <= SHORT_DETAIL;
+  const rows = findings.map((finding) => {
+    const { id, about, state, detail } = finding;
+    return [state, id, about, isShort(finding) ? detail : ''];
+  });
+  const notes = findings.map((finding) => [
+    ...(isShort(finding) ? [] : [finding.detail]),
+    ...(finding.remedy === undefined ? [] : [`→ ${finding.remedy}`]),
+  ]);
+  show(table(['state', 'check', 'of', 'detail'], rows, notes));
   const count = (wanted: Finding['state']) => findings.filter(({ state }) => state === wanted).length;
   const [failures, warnings] = [count('fail'), count('warn')];
   const verdict = `${failures} failed, ${warnings} warned, ${count('ok')} ok`;

@@ -26,7 +26,7 @@ export const pipelinesCheck = (settings: Settings, models: ModelsConfig, connect
       const valid = pipelines.map(({ name, plan }) => {
         try {
           const stages = Object.keys(place(plan, poolOf, settings.MILLRACE_TASK_QUEUE)).length;
-          return pass('pipelines.placed', name, `version ${plan.version}, ${stages} stages placed`);
+          return pass('pipelines.placed', name, `version ${plan.version}, ${stages} stages`);
         } catch (error) {
           return fail('pipelines.placed', name, errorText(error), 'add the model to the file of MILLRACE_MODELS');
         }
