@@ -10,12 +10,12 @@ export const columnsOf = ({ isTTY, columns }: { readonly isTTY?: boolean; readon
 /** Terminal columns of a text: colour codes take none, a Chinese character two. */
 export const widthOf = (cell: string | number): number => stringWidth(String(cell));
 
-/** An address or a path, which must stay whole to be followed or copied. */
-const WHOLE = /^(?:https?:\/\/|\/|\.{1,2}\/)\S+$/;
+/** An address, a path or a cursor, which must stay whole to be followed or copied; JSON may be broken. */
+const WHOLE = /^[^"]+$/;
 
 /**
- * A text whose lines have at most `width` columns; only an address or a path that is longer stays whole. A line that
- * continues another is indented by two more.
+ * A text whose lines have at most `width` columns; only a word that is longer stays whole, on a line of its own. A line
+ * that continues another is indented by two more.
  */
 export function wrapped(text: string, width: number): string {
   return text

@@ -36,9 +36,9 @@ const COMMANDS = [
   ])
   .concat(['replan', 'inventory', 'profile', 'index put', 'index search']);
 
-/** Lines above 100 columns; an address or a path alone stays whole. */
+/** Lines above 100 columns; a word alone stays whole. */
 const tooLong = (text: string): string[] =>
-  text.split('\n').filter((line) => stringWidth(line) > 100 && !/^\s*(https?:\/)?\/\S+$/.test(line));
+  text.split('\n').filter((line) => stringWidth(line) > 100 && !/^\s*[^\s"]+$/.test(line));
 
 /** Runs the built command as a shell would. */
 function millrace(args: readonly string[], more: Readonly<Record<string, string>> = {}) {

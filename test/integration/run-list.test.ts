@@ -205,7 +205,7 @@ describe('runs that go on', () => {
     const lines = stdout.trimEnd().split('\n');
     expect(lines).toHaveLength(5);
     expect(lines[1]).toMatch(new RegExp(`^${started[4]}  running  \\d{4}-\\d\\d-\\d\\dT[\\d:]{8}Z$`));
-    const [, cursor = ''] = /--cursor (\S+)/.exec(stderr) ?? [];
+    const [, cursor = ''] = /--cursor\s+(\S+)/.exec(stderr) ?? [];
     // `--from 1h` is another time by now, and so another list.
     await expect(millrace(...filters, '--cursor', cursor)).rejects.toMatchObject({ code: 2 });
     const page = JSON.parse((await millrace('--status', 'running', '--limit', '1', '--json')).stdout);
