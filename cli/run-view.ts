@@ -9,36 +9,38 @@ import { isArtifact } from '../pipelines/artifact.js';
 import type { StageRecord } from '../pipelines/run/index.js';
 import { table } from './output.js';
 
-const HEADINGS = [
-  'stage',
-  'connector',
-  'model',
-  'endpoint',
-  'device',
-  'attempt',
-  'cache',
-  'queue ms',
-  'run ms',
-  'status',
+interface Column {
+  readonly heading: string;
+  readonly of: (row: StageRecord) => string | number;
+  /** The value of every run without incidents: a column that has no other is left out. */
+  readonly usual?: string | number;
+}
+
+const COLUMNS: readonly Column[] = [
+  { heading: 'stage', of: ({ stage }) => stage },
+  { heading: 'served by', of: servedBy },
+  { heading: 'endpoint', of: ({ endpoint = '' }) => endpoint },
+  { heading: 'attempt', of: ({ attempt = '' }) => attempt, usual: 1 },
+  { heading: 'cache', of: ({ cache = '' }) => cache, usual: 'off' },
+  { heading: 'queue ms', of: ({ queueMs = '' }) => queueMs },
+  { heading: 'run ms', of: ({ runMs = '' }) => runMs },
+  { heading: 'status', of: ({ status, error }) => (error ? `${status} ${error.code}` : status) },
 ];
 
 /** The table of a run's stages. */
-export const stageTable = (stages: readonly StageRecord[]): string =>
-  table(
-    HEADINGS,
-    stages.map((row) => [
-      row.stage,
-      row.connector,
-      row.model,
-      row.endpoint ?? '',
-      row.device,
-      row.attempt ?? '',
-      row.cache ?? '',
-      row.queueMs ?? '',
-      row.runMs ?? '',
-      row.error ? `${row.status} ${row.error.code}` : row.status,
-    ]),
+export function stageTable(stages: readonly StageRecord[]): string {
+  const shown = COLUMNS.filter(
+    ({ of, usual }) => usual === undefined || stages.some((row) => ![usual, ''].includes(of(row))),
   );
+  return table(
+    shown.map(({ heading }) => heading),
+    stages.map((row) => shown.map(({ of }) => of(row))),
+  );
+}
+
+function servedBy({ connector, model, device }: StageRecord): string {
+  return `${connector} · ${model} @${device}`;
+}
 
 /** Saves every media field of a run's output in `folder` and returns the files by field. */
 export async function saveMedia(
@@ -83,10 +85,7 @@ export function changes(): (stages: readonly StageRecord[]) => string[] {
       if (seen.get(row.stage) === state || state === 'waiting') return [];
       seen.set(row.stage, state);
       const took = row.runMs === undefined ? '' : ` in ${row.runMs} ms`;
-      const by =
-        row.cache === 'hit' || row.cache === 'shared'
-          ? `cache ${row.cache}`
-          : `${row.connector} · ${row.model} @${row.device}`;
+      const by = row.cache === 'hit' || row.cache === 'shared' ? `cache ${row.cache}` : servedBy(row);
       return [`${row.stage.padEnd(12)} ${by}  ${state}${took}`];
     });
 }

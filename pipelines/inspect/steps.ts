@@ -1,6 +1,5 @@
 import { type Alternative, agentOf, type Graph, isStage, type StagePlan, type Step } from '../plan/index.js';
 import { traitsOf } from '../stages/traits.js';
-import { readFieldsOf } from './reads.js';
 import { bindingText } from './binding-text.js';
 import { readFieldsOf } from './reads.js';
 import { spell } from './spell.js';

@@ -177,6 +177,34 @@ describe('the output has at most 100 columns:', () => {
   });
 });
 
+describe('the table of a run', () => {
+  const usual = {
+    ...row,
+    stage: 'answer',
+    model: 'assistant',
+    device: 'cpu0',
+    endpoint: 'http://127.0.0.1:7408/v1',
+    attempt: 1,
+    cache: 'off',
+    queueMs: 3,
+    runMs: 268,
+    status: 'done',
+    error: undefined,
+  } as never;
+
+  it('fits without a wrap where nothing is unusual, which is left out', async () => {
+    const lines = stageTable([usual]).split('\n');
+    expect(lines).toHaveLength(2);
+    expect(lines[0]).toMatch(/^stage +served by +endpoint +queue ms +run ms +status$/);
+    expect(lines[1]).toMatch(/^answer +openai · assistant @cpu0 +http:\S+ +3 +268 +done$/);
+  });
+
+  it('shows attempts and caches that are', () => {
+    expect(stageTable([usual, { ...(usual as object), attempt: 2 } as never])).toMatch(/endpoint +attempt +queue/);
+    expect(stageTable([usual, { ...(usual as object), cache: 'miss' } as never])).toMatch(/endpoint +cache +queue/);
+  });
+});
+
 describe('wrapping', () => {
   it('keeps every word, and the place of what continues a line', async () => {
     const words = Array.from({ length: 80 }, (_, i) => `word${i}`);
