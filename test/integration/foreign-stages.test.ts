@@ -6,6 +6,7 @@ import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { ForeignCalls } from '../../activities/stage/foreign-calls.js';
+import { examine } from '../../cli/doctor/examine.js';
 import { MillraceClient, type RunDocument } from '../../client/index.js';
 import { activity, agent, pipeline, stageTool } from '../../pipelines/index.js';
 import { place } from '../../placement/place.js';
@@ -18,6 +19,7 @@ import { GatewayProcess } from '../support/gateway-process.js';
 import { CodeRunner } from '../support/in-process.js';
 import { address, CallLog, connect, until } from '../support/runs.js';
 import { scripted } from '../support/scripted-model.js';
+import { testEnvironment } from '../support/settings.js';
 import { TestWorker, workflowBundle } from '../support/test-worker.js';
 import { WorkerProcess } from '../support/worker-process.js';
 
@@ -190,6 +192,18 @@ describe('activities and workflows of a worker of plain Temporal, as stages', ()
       code: 'STAGE_TIMEOUT',
       message: expect.stringContaining('task queue "foreign-nobody"'),
     });
+  });
+
+  it('are reported by doctor where no worker polls their queue', async () => {
+    const findings = await examine(testEnvironment(SETTINGS));
+    const found = findings.filter(({ id }) => id === 'temporal.foreign');
+    expect(found.map(({ about, state }) => [about, state])).toEqual(
+      expect.arrayContaining([
+        ['foreign', 'ok'],
+        ['foreign-nobody', 'warn'],
+      ]),
+    );
+    expect(found.find(({ about }) => about === 'foreign-nobody')?.detail).toContain('no worker polls the task queue');
   });
 
   it('are not called again by a run that resumes', async () => {
