@@ -1,5 +1,6 @@
 import type { Pipeline } from './defined.js';
 import type { Assignable, Bind, Bound, Ref } from './reference.js';
+import type { Synchronous } from './refused.js';
 
 /** Control flow. Function arguments are traced immediately; each method returns a reference to the resulting value. */
 export interface Control {
@@ -7,20 +8,25 @@ export interface Control {
    * Branch: runs the graph of `then` when the condition holds, else that of `otherwise`. Without `otherwise` the value
    * is null when the condition does not hold. Stages of the branch not taken do not run.
    */
-  when<A>(id: string, condition: Assignable<boolean>, then: () => A): Ref<Bound<A> | null>;
-  when<A, B>(id: string, condition: Assignable<boolean>, then: () => A, otherwise: () => B): Ref<Bound<A> | Bound<B>>;
+  when<A>(id: string, condition: Assignable<boolean>, then: () => A & Synchronous<A>): Ref<Bound<A> | null>;
+  when<A, B>(
+    id: string,
+    condition: Assignable<boolean>,
+    then: () => A & Synchronous<A>,
+    otherwise: () => B & Synchronous<B>,
+  ): Ref<Bound<A> | Bound<B>>;
 
   /** Runs the graph of `body` for each item, several at once. The value is a list in the items' order. */
   each<T, B>(
     id: string,
     over: Assignable<readonly T[]>,
-    body: (item: Ref<T>, index: Ref<number>) => B,
+    body: (item: Ref<T>, index: Ref<number>) => B & Synchronous<B>,
     options: EachOptions & { readonly onFailure: 'null' },
   ): Ref<(Bound<B> | null)[]>;
   each<T, B>(
     id: string,
     over: Assignable<readonly T[]>,
-    body: (item: Ref<T>, index: Ref<number>) => B,
+    body: (item: Ref<T>, index: Ref<number>) => B & Synchronous<B>,
     options?: EachOptions,
   ): Ref<Bound<B>[]>;
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { didYouMean } from '../did-you-mean.js';
 import { isJsonObject } from '../json.js';
 import { bare, mediaOf } from '../media.js';
 import { isReference, schemaOf } from './reference.js';
@@ -18,7 +19,7 @@ export interface Misfit {
  */
 export function misfit(value: unknown, want: z.ZodType, absentToo = false): Misfit | undefined {
   if (isReference(value)) return between(schemaOf(value), want, absentToo);
-  if (!holdsReference(value)) return constant(value, want);
+  if (!holdsReference(value)) return constant(value, want) ?? strayField(value, want);
   const inner = bare(want);
   if (Array.isArray(value)) {
     if (!overlap(['list'], inner)) return { path: '', why: `is a list where ${namesOf(inner)} is needed` };
@@ -35,13 +36,21 @@ export function misfit(value: unknown, want: z.ZodType, absentToo = false): Misf
   if (!(inner instanceof z.ZodObject)) return undefined;
   const shape = inner.shape as Readonly<Record<string, z.ZodType>>;
   const given = Object.entries(value as object).filter(([, each]) => each !== undefined);
-  const unknown = given.find(([key]) => !Object.hasOwn(shape, key));
-  if (unknown && (inner.def.catchall === undefined || inner.def.catchall instanceof z.ZodNever))
-    return noField(unknown[0], shape);
   return (
+    strayField(value, inner) ??
     missing(shape, (key) => given.some(([name]) => name === key)) ??
     first(given, ([key, each]) => within(shape[key] && misfit(each, shape[key], absentToo), `.${key}`))
   );
+}
+
+/** A field that an object schema does not have: zod would drop it silently. */
+function strayField(value: unknown, want: z.ZodType): Misfit | undefined {
+  const inner = bare(want);
+  if (!isJsonObject(value) || !(inner instanceof z.ZodObject)) return undefined;
+  if (inner.def.catchall !== undefined && !(inner.def.catchall instanceof z.ZodNever)) return undefined;
+  const shape = inner.shape as Shape;
+  const stray = Object.keys(value).find((key) => value[key] !== undefined && !Object.hasOwn(shape, key));
+  return stray === undefined ? undefined : noField(stray, shape);
 }
 
 /** Why a value of one schema can never be one of another. */
@@ -78,7 +87,10 @@ function constant(value: unknown, want: z.ZodType): Misfit | undefined {
     const { error } = want.safeParse(value);
     const [issue] = error?.issues ?? [];
     if (!issue) return undefined;
-    if (issue.code === 'unrecognized_keys') return { path: `.${issue.keys[0]}`, why: 'is not one of its fields' };
+    if (issue.code === 'unrecognized_keys') {
+      if (issue.path.length === 0) return strayField(value, want) ?? { path: `.${issue.keys[0]}`, why: NOT_A_FIELD };
+      return { path: `.${[...issue.path, issue.keys[0]].map(String).join('.')}`, why: NOT_A_FIELD };
+    }
     const path = issue.path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('');
     return { path, why: `does not fit: ${issue.message}` };
   } catch {
@@ -173,9 +185,10 @@ const ARTICLES: Readonly<Record<Base, string>> = {
 };
 const namesOf = (schema: z.ZodType): string => [...new Set(basesOf(schema).map((base) => ARTICLES[base]))].join(' or ');
 
+const NOT_A_FIELD = 'is not one of its fields';
 const noField = (key: string, shape: Shape): Misfit => ({
   path: `.${key}`,
-  why: `is not one of its fields: ${Object.keys(shape).join(', ') || 'none'}`,
+  why: `${NOT_A_FIELD}: ${Object.keys(shape).join(', ') || 'none'}${didYouMean(key, Object.keys(shape))}`,
 });
 
 function missing(shape: Shape, has: (key: string) => boolean): Misfit | undefined {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { didYouMean } from '../did-you-mean.js';
 import { isJsonObject, type Json } from '../json.js';
 import type { Binding } from '../plan/binding.js';
 import { invalid } from './invalid.js';
@@ -19,7 +20,10 @@ function filled(binding: Binding, schema: z.ZodType, where: string): Binding {
   const shape = schema.shape as Record<string, z.ZodType>;
   const given = COMPUTED.some((key) => key in binding) ? fieldsOf(binding, shape) : binding;
   const unknown = Object.keys(given).find((key) => !Object.hasOwn(shape, key));
-  if (unknown !== undefined) throw invalid(`${where}.${unknown}`, 'is not a field of the pipeline’s input');
+  if (unknown !== undefined) {
+    const meant = didYouMean(unknown, Object.keys(shape));
+    throw invalid(`${where}.${unknown}`, `is not a field of the pipeline’s input${meant}`);
+  }
   const result: Record<string, Json> = { ...given };
   for (const [key, field] of Object.entries(shape)) {
     const value = Object.hasOwn(given, key) ? given[key] : undefined;

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { bare } from '../media.js';
 import { type CallsToDo, callsIn } from '../stages/tool-calls.js';
-import { invalid } from './invalid.js';
+import { invalid, unknownOption } from './invalid.js';
 import { CONVENTIONS, type Fields, find, isText, needsMore, type Shapes } from './openai-conventions.js';
 import { isOpenAiParameter, OPENAI_SURFACES, type OpenAiSurface } from './openai-parameters.js';
 
@@ -113,7 +113,7 @@ function declared(kind: OpenAiSurface, shapes: Shapes, option: FaceOption): Mode
   const known = ['input', 'output', 'ignore', ...(kind === 'chat' ? ['system'] : [])];
   const unknown = Object.keys(option).find((key) => !known.includes(key));
   if (unknown !== undefined)
-    throw invalid(`${where}.${unknown}`, `is not an option; the options are ${known.join(', ')}`);
+    throw unknownOption(where, unknown, known);
   const field = (side: 'input' | 'output'): string => {
     const name = option[side] ?? find(kind, side, shapes);
     const known = Object.keys(CONVENTIONS[kind][side]).join(', ');

@@ -9,9 +9,10 @@ import type { StageUse } from '../stages/kind.js';
 import { broken } from './broken.js';
 import type { Control } from './control.js';
 import type { Pipeline } from './defined.js';
-import { invalid } from './invalid.js';
+import { invalid, unknownOption } from './invalid.js';
 import { modelFaces, type OpenAiOption, whyNoModel } from './openai.js';
 import { type Bind, type Bound, type Ref, reference, schemaOf, toBinding } from './reference.js';
+import type { OfKind, Suited, Synchronous } from './refused.js';
 import { jsonSchema } from './schema.js';
 import type { StageOptions } from './stage-options.js';
 import { checkName, checkSynchronous, Tracer } from './trace.js';
@@ -21,11 +22,11 @@ export interface Trace<I> extends Control {
   /** The run's input. */
   readonly input: Ref<I>;
   /** Adds a stage and returns a reference to its output. Stages that do not depend on each other run in parallel. */
-  stage<SI, SO, const Options extends StageOptions<NoInfer<SI>, NoInfer<SO>>>(
+  stage<SI, SO, Kind extends string, const Options extends StageOptions<NoInfer<SI>, NoInfer<SO>>>(
     id: string,
-    use: StageUse<SI, SO>,
+    use: StageUse<SI, SO> & OfKind<Kind>,
     input: Bind<NoInfer<SI>>,
-    options?: Options,
+    options?: Options & Suited<NoInfer<Kind>, NoInfer<Options>>,
   ): Ref<Options extends { readonly optional: true } ? SO | null : SO>;
 }
 
@@ -52,7 +53,7 @@ export interface PipelineOptions<Shape extends z.ZodRawShape> {
 export function pipeline<Shape extends z.ZodRawShape, B>(
   name: string,
   options: PipelineOptions<Shape>,
-  trace: (trace: Trace<z.output<z.ZodObject<Shape>>>) => B,
+  trace: (trace: Trace<z.output<z.ZodObject<Shape>>>) => B & Synchronous<B>,
 ): Pipeline<z.input<z.ZodObject<Shape>>, Bound<B>> {
   try {
     return define(name, options, trace);
@@ -80,7 +81,7 @@ function define<Shape extends z.ZodRawShape, B>(
     throw invalid('input', 'must be a z.object({ … }): a run’s input is an object of fields');
   }
   const unknown = Object.keys(options).find((key) => !OPTIONS.includes(key));
-  if (unknown !== undefined) throw invalid(unknown, `is not an option; the options are ${OPTIONS.join(', ')}`);
+  if (unknown !== undefined) throw unknownOption('', unknown, OPTIONS);
   if (typeof trace !== 'function') throw invalid(name, 'needs a function that defines its stages');
   const input = options.input.strict();
   const deadlineMs = durationMs(options.deadline ?? '5m', 'deadline');
@@ -97,7 +98,7 @@ function define<Shape extends z.ZodRawShape, B>(
     run: tracer.run.bind(tracer),
     input: reference('input', input, scope),
   };
-  const result = trace(bound as unknown as Trace<Input>);
+  const result = traced(tracer, () => trace(bound as unknown as Trace<Input>));
   checkSynchronous(name, result);
   const output = toBinding(result, 'output', scope);
   checkOutput(output);
@@ -134,6 +135,14 @@ function define<Shape extends z.ZodRawShape, B>(
     kinds: tracer.kinds,
     authored: tracer.authored,
   };
+}
+
+function traced<T>(tracer: Tracer, trace: () => T): T {
+  try {
+    return trace();
+  } finally {
+    tracer.end();
+  }
 }
 
 function checkOutput(output: Binding): void {

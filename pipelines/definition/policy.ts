@@ -1,7 +1,8 @@
+import { didYouMean } from '../did-you-mean.js';
 import { type Duration, durationMs, timerMs } from '../duration.js';
 import { ERRORS, type ErrorCode } from '../errors.js';
 import { type HedgePolicy, PRIORITIES, type Priority, type StagePolicy } from '../plan/plan.js';
-import { invalid } from './invalid.js';
+import { invalid, unknownOption } from './invalid.js';
 
 /** A stage's policy as the author writes it. Omitted fields default to the stage kind's, then to `DEFAULT_POLICY`. */
 export interface PolicyOptions {
@@ -156,7 +157,10 @@ function resolveHedge(hedge: NonNullable<PolicyOptions['hedge']>, attemptMs: num
 function checkCodes(on: readonly string[], where: string): void {
   if (on.length === 0) throw invalid(`${where}.retry.on`, 'is empty: nothing would be retried; use attempts: 1');
   for (const code of on) {
-    if (!Object.hasOwn(ERRORS, code)) throw invalid(`${where}.retry.on`, `"${code}" is not a code of the error table`);
+    if (!Object.hasOwn(ERRORS, code)) {
+      const meant = didYouMean(code, Object.keys(ERRORS));
+      throw invalid(`${where}.retry.on`, `"${code}" is not a code of the error table${meant}`);
+    }
     if (ERRORS[code as ErrorCode].retry === 'never') {
       throw invalid(`${where}.retry.on`, `"${code}" fails the same way each time and is never retried`);
     }
@@ -182,9 +186,7 @@ function checkKeys({ retry, timeout }: PolicyOptions, where: string): void {
       throw invalid(`${where}.${field}`, `must be an object with ${known.join(', ')}`);
     }
     const unknown = Object.keys(given).find((key) => !known.includes(key));
-    if (unknown !== undefined) {
-      throw invalid(`${where}.${field}.${unknown}`, `is not an option; the options are ${known.join(', ')}`);
-    }
+    if (unknown !== undefined) throw unknownOption(`${where}.${field}`, unknown, known);
   }
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Artifact } from '../artifact.js';
+import { didYouMean } from '../did-you-mean.js';
 import { isJsonObject, type Json } from '../json.js';
 import type { Tensor } from '../media.js';
 import { type Binding, sourcesOf } from '../plan/binding.js';
@@ -48,16 +49,17 @@ export type Bound<B> = B extends Typed<infer T> ? T : B extends object ? { [K in
 
 const TARGET = Symbol('millrace.reference');
 
-/** What a reference denotes: a value of the run's scope, or an expression over others. */
+/** What a reference denotes: a value of the run's scope, an expression over others, or a text with others in it. */
 type Target = { readonly schema: z.ZodType } & (
   | { readonly path: string; readonly scope: GraphScope }
   | { readonly op: Operator; readonly of: readonly unknown[] }
+  | { readonly parts: readonly unknown[] }
 );
 
 const targetOf = (value: unknown): Target | undefined =>
   typeof value === 'object' && value !== null ? (value as { [TARGET]?: Target })[TARGET] : undefined;
 
-export const isReference = (value: unknown): boolean => targetOf(value) !== undefined || value instanceof Template;
+export const isReference = (value: unknown): boolean => targetOf(value) !== undefined;
 
 /** A reference to `path`, whose fields are those of `schema`. */
 export const reference = <T>(path: string, schema: z.ZodType<T>, scope: GraphScope): Ref<T> =>
@@ -67,20 +69,35 @@ export const reference = <T>(path: string, schema: z.ZodType<T>, scope: GraphSco
 export const expression = <T>(op: Operator, of: readonly unknown[], schema: z.ZodType): Ref<T> =>
   proxy({ op, of, schema });
 
+/** Node prints the result of this method of a proxy's target. */
+const INSPECT = Symbol.for('nodejs.util.inspect.custom');
+
 const proxy = <T>(target: Target): Ref<T> =>
   new Proxy(
-    {},
+    { [INSPECT]: () => shown(target) },
     {
       get: (self, key) => {
         if (key === TARGET) return target;
-        if (key === Symbol.toPrimitive) throw noValue(target, 'join texts with text`…`, compare with eq(), lt(), …');
-        if (key === Symbol.iterator) throw noValue(target, 'iterate over a list with each()');
-        // Probed by `await` and JSON.stringify; never fields.
-        if (typeof key !== 'string' || key === 'then' || key === 'toJSON') return undefined;
+        if (key === Symbol.toPrimitive) throw noValue(target, USE_OPERATORS);
+        if (key === Symbol.iterator || key === Symbol.asyncIterator) throw noValue(target, 'iterate with each()');
+        if (key === 'toJSON') {
+          return () => {
+            throw noValue(target, 'pass the reference itself: it becomes JSON in the run');
+          };
+        }
+        // Probed by `await`; never a field.
+        if (typeof key !== 'string' || key === 'then') return undefined;
         return field(target, key, self);
+      },
+      has: (_, key) => {
+        if (typeof key !== 'string') return false;
+        throw noValue(target, `has() tells in a run whether "${key}" is present`);
       },
       set: (_, key) => {
         throw noValue(target, `"${String(key)}" cannot be set; make an object of references`);
+      },
+      deleteProperty: (_, key) => {
+        throw noValue(target, `"${String(key)}" cannot be deleted; make an object of references`);
       },
       // `{ ...input }`: its fields, each a reference.
       ownKeys: () => {
@@ -90,16 +107,41 @@ const proxy = <T>(target: Target): Ref<T> =>
       },
       getOwnPropertyDescriptor: () => ({ enumerable: true, configurable: true }),
     },
-  ) as Ref<T>;
+  ) as unknown as Ref<T>;
 
-const nameOf = (target: Target): string => ('path' in target ? target.path : target.op);
+const USE_OPERATORS = 'join texts with text`…`, compare with eq(), lt(), …, compute in a code() stage';
+
+const nameOf = (target: Target): string =>
+  'path' in target ? target.path : 'op' in target ? target.op : 'a template';
+
+/** Longest displayed reference, in UTF-16 units. */
+const LONGEST_SHOWN = 200;
+
+/** A reference as `console.log` prints it: `Ref(answer.text)`, `Ref(eq(input.n, 1))`. */
+function shown(target: Target): string {
+  const text = spelled(target);
+  return `Ref(${text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN - 1)}…` : text})`;
+}
+
+function spelled(target: Target): string {
+  if ('path' in target) return target.path;
+  const part = (value: unknown): string => {
+    const inner = targetOf(value);
+    return inner ? spelled(inner) : (JSON.stringify(value) ?? String(value));
+  };
+  if ('op' in target) return `${target.op}(${target.of.map(part).join(', ')})`;
+  return `text\`${target.parts.map((each) => (typeof each === 'string' ? each : `\${${part(each)}}`)).join('')}\``;
+}
+
 const noValue = (target: Target, instead: string) =>
   invalid(nameOf(target), `is a reference: there is no value before a run; ${instead}`);
 
 /** Members of values that references lack, and what to use instead. */
 const INSTEAD: Readonly<Record<string, string>> = {
   map: 'each()',
+  flatMap: 'each()',
   forEach: 'each()',
+  filter: "each() with onFailure: 'drop', or a code() stage",
   length: 'size()',
   includes: 'contains()',
   at: 'at()',
@@ -109,13 +151,20 @@ const INSTEAD: Readonly<Record<string, string>> = {
   valueOf: 'eq(), lt() and the other operators',
 };
 
+const insteadOf = (key: string): string | undefined => {
+  if (Object.hasOwn(INSTEAD, key)) return INSTEAD[key];
+  const isMethod = [String.prototype, Array.prototype, Number.prototype].some((each) => key in each);
+  return isMethod ? 'a code() stage: there is no value before a run' : undefined;
+};
+
 function field(target: Target, key: string, self: unknown): unknown {
   const name = nameOf(target);
   const schema = fieldOf(target.schema, key);
   if (schema === undefined) {
     const known = fieldsOf(target.schema).join(', ') || 'none';
-    const instead = Object.hasOwn(INSTEAD, key) ? `; use ${INSTEAD[key]}` : '';
-    throw invalid(`${name}.${key}`, `unknown field: ${name} has no field "${key}" (its fields: ${known})${instead}`);
+    const instead = insteadOf(key);
+    const meant = instead === undefined ? didYouMean(key, fieldsOf(target.schema)) : `; use ${instead}`;
+    throw invalid(`${name}.${key}`, `unknown field: ${name} has no field "${key}" (its fields: ${known})${meant}`);
   }
   if (key.includes('.')) {
     throw invalid(
@@ -135,11 +184,11 @@ export function toBinding(value: unknown, where: string, scope: GraphScope): Bin
   const target = targetOf(value);
   if (target !== undefined) {
     if ('op' in target) return { $op: target.op, of: target.of.map(bind) };
+    if ('parts' in target) return { $text: target.parts.map(bind) };
     const reason = scope.whyNot(target.scope);
     if (reason !== undefined) throw invalid(where, `cannot read ${target.path}: ${reason}`);
     return { $ref: target.path };
   }
-  if (value instanceof Template) return { $text: value.parts.map(bind) };
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return value;
   if (typeof value === 'number' && Number.isFinite(value)) return value;
   if (Array.isArray(value)) return value.map(bind);
@@ -169,7 +218,7 @@ function describe(value: unknown): string {
 export function schemaOf(value: unknown): z.ZodType {
   const target = targetOf(value);
   if (target !== undefined) return target.schema;
-  if (value instanceof Template || typeof value === 'string') return z.string();
+  if (typeof value === 'string') return z.string();
   if (typeof value === 'number') return z.number();
   if (typeof value === 'boolean') return z.boolean();
   if (Array.isArray(value)) return z.tuple(value.map(schemaOf) as [z.ZodType]);
@@ -177,10 +226,6 @@ export function schemaOf(value: unknown): z.ZodType {
     return z.object(Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, schemaOf(inner)])));
   }
   return z.null();
-}
-
-class Template {
-  constructor(readonly parts: readonly unknown[]) {}
 }
 
 /** Text with embedded references: `` text`Translate ${heard.text}` ``. An absent value becomes an empty text. */
@@ -191,5 +236,5 @@ export function text(
   const parts = strings
     .flatMap((part, i) => (i < values.length ? [part, values[i]] : [part]))
     .filter((part) => part !== '');
-  return new Template(parts) as unknown as Ref<string>;
+  return proxy<string>({ parts, schema: z.string() });
 }

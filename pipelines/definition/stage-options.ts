@@ -4,7 +4,7 @@ import { isDefinedKind, kindOfUse } from '../stages/index.js';
 import type { StageUse } from '../stages/kind.js';
 import { resolveCache, type SemanticCache } from './cache.js';
 import { checkForeign } from './foreign-options.js';
-import { invalid } from './invalid.js';
+import { invalid, unknownOption } from './invalid.js';
 import { checkUse, notShared } from './kind-options.js';
 import { type PolicyOptions, resolvePolicy } from './policy.js';
 import type { GraphScope } from './scope.js';
@@ -57,8 +57,7 @@ export function resolveOptions(
   deadlineMs: number,
 ): Pick<StagePlan, 'policy' | 'cache' | 'fallback' | 'degrade' | 'reserveMs'> {
   const unknown = Object.keys(options).find((key) => !KNOWN.has(key));
-  if (unknown !== undefined)
-    throw invalid(`${id}.${unknown}`, `is not an option; the options are ${[...KNOWN].join(', ')}`);
+  if (unknown !== undefined) throw unknownOption(id, unknown, [...KNOWN]);
   const { servedBy, calls, policy: usual = {} } = kindOfUse(use) ?? {};
   const { cache, fallback = [], degrade = [], optional = false, reserve, ...policy } = options;
   const pointless =

@@ -10,7 +10,7 @@ import { CONTROL, type EachOptions, type RepeatOptions } from './control.js';
 import type { Pipeline } from './defined.js';
 import { misfit } from './fits.js';
 import { fillDefaults } from './input-defaults.js';
-import { invalid } from './invalid.js';
+import { invalid, unknownOption } from './invalid.js';
 import { checkUse } from './kind-options.js';
 import { reference, schemaOf, toBinding } from './reference.js';
 import { itemOf, union } from './schema.js';
@@ -37,6 +37,7 @@ export class Tracer {
   readonly authored = new Map<string, StageOptions>();
   readonly #deadlineMs: number;
   readonly #ids = new Set<string>();
+  #ended = false;
   #scope: GraphScope;
 
   constructor(name: string, deadlineMs: number) {
@@ -197,10 +198,16 @@ export class Tracer {
     }
   }
 
+  /** The definition has returned: its plan is complete. */
+  end(): void {
+    this.#ended = true;
+  }
+
   #claim(id: string): void {
     checkName(id, 'stage id');
+    if (this.#ended) throw invalid(id, 'is added after the definition has returned, so no run would have it');
     if (id === 'input') throw invalid(id, 'is the name of the run’s input; choose another stage id');
-    if (this.#ids.has(id)) throw invalid(id, 'is defined twice');
+    if (this.#ids.has(id)) throw invalid(id, 'is defined twice; give each step its own id');
     this.#ids.add(id);
   }
 
@@ -236,7 +243,10 @@ export class Tracer {
 
 /** A traced function must be synchronous: it receives references, not values. */
 export function checkSynchronous(id: string, result: unknown): void {
-  if (result instanceof Promise) throw invalid(id, 'is traced with an async function; it must not be async');
+  if (!(result instanceof Promise)) return;
+  // What the function does after its first `await` must not end the process.
+  result.catch(() => undefined);
+  throw invalid(id, 'is traced with an async function, which must not be async: remove async and await');
 }
 
 function checkFit(where: string, value: unknown, want: z.ZodType, mayBeAbsent = false): void {
@@ -252,7 +262,7 @@ function checkBody(id: string, body: unknown): void {
 function checkOptions(id: string, options: object, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null) throw invalid(id, `needs the options ${known.join(', ')}`);
   const unknown = Object.keys(options).find((key) => !known.includes(key));
-  if (unknown !== undefined) throw invalid(`${id}.${unknown}`, `is not an option; the options are ${known.join(', ')}`);
+  if (unknown !== undefined) throw unknownOption(id, unknown, known);
 }
 
 function checkCount(field: string, value: number, most: number): void {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { OfKind } from '../definition/refused.js';
 import { type Duration, durationMs } from '../duration.js';
 import type { JsonObject } from '../json.js';
 import type { Stream } from '../media.js';
@@ -115,7 +116,9 @@ export interface AgentOptions<Data = never> {
  * answer.text;
  * ```
  */
-export const agent = <Data = never>(options: AgentOptions<Data>): StageUse<AgentInput, AgentOutput<Data>> => {
+export const agent = <Data = never>(
+  options: AgentOptions<Data>,
+): StageUse<AgentInput, AgentOutput<Data>> & OfKind<'agent'> => {
   const { model, instructions, output: schema, budget, session } = options;
   const tools = (options.tools ?? []).filter((each) => 'plan' in each);
   const servers = (options.tools ?? []).filter((each) => 'server' in each);

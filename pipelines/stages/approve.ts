@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { OfKind } from '../definition/refused.js';
 import { type Duration, durationMs } from '../duration.js';
 import type { StageKind, StageUse } from './kind.js';
 import { TRAITS } from './traits.js';
@@ -24,7 +25,7 @@ export const approve = (options: {
   timeout: Duration;
   /** Decision after `timeout`. Default `false`. */
   otherwise?: boolean;
-}): StageUse<z.output<typeof input>, z.output<typeof output>> => ({
+}): StageUse<z.output<typeof input>, z.output<typeof output>> & OfKind<'approve'> => ({
   kind: 'approve',
   model: 'person',
   with: { timeoutMs: durationMs(options.timeout, 'approve.timeout'), otherwise: options.otherwise ?? false },

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { invalid } from '../definition/invalid.js';
+import type { OfKind } from '../definition/refused.js';
 import type { CodeFunction, CodeVersion, NamedCode, StageKind, StageUse } from './kind.js';
 import { TRAITS } from './traits.js';
 
@@ -16,7 +17,7 @@ export const code = <I, O>(
   name: string,
   schemas: { input: z.ZodType<I>; output: z.ZodType<O> } & CodeVersion,
   run: CodeFunction<NoInfer<I>, NoInfer<O>>,
-): StageUse<I, O> => {
+): StageUse<I, O> & OfKind<'code'> => {
   const { input, output } = schemas;
   const { version: codeVersion, compatible } = versionOf(name, schemas);
   return {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { OfKind } from '../definition/refused.js';
 import type { StageKind, StageUse } from './kind.js';
 import { TRAITS } from './traits.js';
 
@@ -30,7 +31,7 @@ export const retrieve = (options: {
   minScore?: number;
   /** Pool that embeds the query; must be the one used for `upsert`. Default `minilm`. */
   embedder?: string;
-}): StageUse<z.output<typeof query>, z.output<typeof found>> => ({
+}): StageUse<z.output<typeof query>, z.output<typeof found>> & OfKind<'retrieve'> => ({
   kind: 'retrieve',
   model: options.index,
   with: {
@@ -51,7 +52,7 @@ const stored = z.object({ count: z.int() });
 export const upsert = (options: {
   index: string;
   embedder?: string;
-}): StageUse<z.output<typeof passages>, z.output<typeof stored>> => ({
+}): StageUse<z.output<typeof passages>, z.output<typeof stored>> & OfKind<'upsert'> => ({
   kind: 'upsert',
   model: options.index,
   with: { embedder: options.embedder ?? DEFAULT_EMBEDDER },

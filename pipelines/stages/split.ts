@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { OfKind } from '../definition/refused.js';
 import { type Duration, durationMs } from '../duration.js';
 import { type Audio, audio } from '../media.js';
 import type { StageKind, StageUse } from './kind.js';
@@ -19,7 +20,7 @@ export const split = (
     /** Default 30 s: Whisper's window. */
     longest?: Duration;
   } = {},
-): StageUse<{ audio: Audio }, SplitOutput> => ({
+): StageUse<{ audio: Audio }, SplitOutput> & OfKind<'split'> => ({
   kind: 'split',
   model: 'audio',
   with: { longestMs: durationMs(options.longest ?? '30s', 'split.longest') },

@@ -1,4 +1,4 @@
-import { invalid } from '../definition/invalid.js';
+import { invalid, unknownOption } from '../definition/invalid.js';
 import { resolvePolicy } from '../definition/policy.js';
 import { durationMs } from '../duration.js';
 import type { ToolServerPlan } from '../plan/agent.js';
@@ -33,7 +33,7 @@ export function mcpTools(
   const { server, only, prefix, approval, onFailure = 'tell', retry, timeout, priority } = options;
   const unknown = Object.keys(options).find((key) => !KEYS.includes(key));
   if (unknown !== undefined)
-    throw invalid(`${server}.${unknown}`, `is not an option; the options are ${KEYS.join(', ')}`);
+    throw unknownOption(server, unknown, KEYS);
   if (typeof server !== 'string' || server === '') throw invalid('mcpTools.server', 'must name an MCP server');
   if (only?.length === 0) throw invalid(`${server}.only`, 'is empty; leave it out to offer all tools');
   if (prefix !== undefined && !/^[A-Za-z0-9_-]{1,32}$/.test(prefix)) {

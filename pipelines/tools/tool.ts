@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { invalid } from '../definition/invalid.js';
+import { invalid, unknownOption } from '../definition/invalid.js';
 import { type PolicyOptions, resolvePolicy } from '../definition/policy.js';
 import { type Duration, durationMs } from '../duration.js';
 import type { ToolPlan } from '../plan/agent.js';
@@ -147,5 +147,5 @@ export function checkKeys(options: object & { readonly name?: unknown }, own: re
   if (typeof options !== 'object' || options === null) throw invalid('tool', `needs the options ${known.join(', ')}`);
   const unknown = Object.keys(options).find((key) => !known.includes(key));
   if (unknown === undefined) return;
-  throw invalid(`${String(options.name)}.${unknown}`, `is not an option; the options are ${known.join(', ')}`);
+  throw unknownOption(String(options.name), unknown, known);
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import {
   agent,
+  approve,
   at,
   audio,
   chat,
@@ -11,6 +12,7 @@ import {
   infer,
   lt,
   pipeline,
+  retrieve,
   semantic,
   stageTool,
   synthesize,
@@ -178,5 +180,34 @@ export function mistakesOfAgents() {
     // @ts-expect-error a tool message says what it answers in a text
     stage('e', agent({ model: 'm' }), { prompt: input.q, history: [{ role: 'tool', content: 'x', toolCallId: 1 }] });
     return {};
+  });
+}
+
+/** Mistakes that would be ignored, or fail at run time only. */
+export function mistakesWithoutEffect() {
+  const input = z.object({ q: z.string(), words: z.array(z.string()) });
+  const upper = code('upper', { input: z.object({ q: z.string() }), output: z.object({ q: z.string() }) }, (i) => i);
+  // @ts-expect-error a definition is not async
+  pipeline('wrong', { input }, async ({ input, stage }) => ({ q: (await stage('a', upper, { q: input.q })).q }));
+  pipeline('wrong', { input }, ({ input, stage, each, when }) => {
+    // @ts-expect-error no server to hedge
+    stage('a', upper, { q: input.q }, { hedge: { after: '1s' } });
+    // @ts-expect-error no server that streams
+    stage('b', upper, { q: input.q }, { timeout: { firstChunk: '1s' } });
+    // @ts-expect-error no server to wait for
+    stage('c', retrieve({ index: 'i' }), { query: input.q }, { timeout: { queue: '1s' } });
+    // @ts-expect-error nothing to retry
+    stage('d', approve({ timeout: '1m' }), { subject: input.q }, { retry: { attempts: 2 } });
+    // @ts-expect-error an agent has no cache
+    stage('e', agent({ model: 'm' }), { prompt: input.q }, { cache: semantic({ key: input.q }) });
+    // @ts-expect-error each call of an agent is an activity
+    stage('f', agent({ model: 'm' }), { prompt: input.q }, { execution: 'inline' });
+    // @ts-expect-error the body is not async
+    each('g', input.words, async (q) => stage('h', upper, { q }));
+    // @ts-expect-error the branch is not async
+    when('i', eq(input.q, 'x'), async () => stage('j', upper, { q: input.q }));
+    stage('k', upper, { q: input.q }, { retry: { attempts: 2 }, timeout: { attempt: '1s' }, optional: true });
+    stage('l', agent({ model: 'm' }), { prompt: input.q }, { hedge: { after: '1s' } });
+    return { q: input.q };
   });
 }
