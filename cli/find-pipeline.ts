@@ -1,4 +1,5 @@
 import type { Pipeline } from '../pipelines/definition/index.js';
+import { didYouMean } from '../pipelines/did-you-mean.js';
 import { MillraceError } from '../pipelines/errors.js';
 import { loadPipelines } from '../workers/pipelines.js';
 import type { Settings } from '../workers/settings.js';
@@ -8,7 +9,7 @@ export async function findPipeline(settings: Settings, name: string, module?: st
   const pipelines = await loadPipelines(module ?? settings.MILLRACE_PIPELINES, settings.MILLRACE_BUILD_ID);
   const found = pipelines.find((pipeline) => pipeline.name === name);
   if (found) return found;
-  const names = pipelines.map((pipeline) => pipeline.name).join(', ');
-  const message = `no pipeline is named "${name}"; known: ${names}`;
+  const names = pipelines.map((pipeline) => pipeline.name);
+  const message = `no pipeline is named "${name}"; known: ${names.join(', ')}${didYouMean(name, names)}`;
   throw new MillraceError('INVALID_INPUT', message, { fields: [{ field: '<pipeline>', message }] });
 }

@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { MillraceClient, type PipelineDocument, type RunDocument } from '../client/index.js';
+import { didYouMean } from '../pipelines/did-you-mean.js';
 import { MillraceError } from '../pipelines/errors.js';
 import type { Priority } from '../pipelines/plan/index.js';
 import { gatewayUrl } from '../workers/endpoints.js';
@@ -75,13 +76,21 @@ function showRun(run: RunDocument, files: Readonly<Record<string, string>>): voi
   for (const [name, value] of Object.entries(run.output ?? {})) {
     show(`${bold(name)}: ${files[name] ?? (typeof value === 'string' ? value : JSON.stringify(value))}`);
   }
-  if (run.error) show(red(`${run.error.code}: ${run.error.message}`));
+  if (run.error) {
+    const { code, message, at } = run.error;
+    show(red(`${code}: ${message}${at === undefined ? '' : ` (${at})`}`));
+  }
 }
 
 async function find(client: MillraceClient, name: string): Promise<PipelineDocument> {
-  const found = (await client.pipelines()).find((pipeline) => pipeline.name === name);
+  const pipelines = await client.pipelines();
+  const found = pipelines.find((pipeline) => pipeline.name === name);
   if (found) return found;
-  throw new MillraceError('INVALID_INPUT', `no pipeline is named "${name}"; "millrace pipelines" lists them`);
+  const meant = didYouMean(
+    name,
+    pipelines.map((pipeline) => pipeline.name),
+  );
+  throw new MillraceError('INVALID_INPUT', `no pipeline is named "${name}"; "millrace pipelines" lists them${meant}`);
 }
 
 export const clientOf = (settings: Settings, tenant?: string): MillraceClient =>

@@ -1,6 +1,8 @@
 import { readFile } from 'node:fs/promises';
+import path from 'node:path';
 import { CodeFunctions } from '../activities/stage/code-functions.js';
 import type { Pipeline } from '../pipelines/definition/index.js';
+import { closest } from '../pipelines/did-you-mean.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
 import {
   type Finding,
@@ -13,6 +15,7 @@ import {
 import { allSteps, isStage, type Plan, type StagePlan } from '../pipelines/plan/index.js';
 import { alternativesOf, type PoolDescription, place } from '../placement/place.js';
 import { inspectDeployment, loadPipelines } from '../workers/pipelines.js';
+import { scanSources } from '../workers/scan/index.js';
 import type { Settings } from '../workers/settings.js';
 import { describedPools } from './explain.js';
 import { EXIT, green, note, print, red, show } from './output.js';
@@ -78,6 +81,7 @@ const modelLine = ({ pipeline, surfaces, why }: AsModel): string =>
 
 /** Checks all pipelines of a module, also if some definitions are invalid. */
 async function ofModule(module: string | undefined, pools: Pools): Promise<Checked> {
+  const mistakes = module === undefined ? [] : await scanSources(path.resolve(module)).catch(() => []);
   const { pipelines, functions, errors } = await inspectDeployment(module);
   const findings = errors.map((error) => ofError(error, '-', pools));
   findings.push(...pipelines.flatMap((pipeline) => findingsOf(pipeline, pools)));
@@ -88,7 +92,7 @@ async function ofModule(module: string | undefined, pools: Pools): Promise<Check
   }
   const invalid = errors.flatMap(({ details }) => details.pipeline ?? []);
   const names = [...new Set([...pipelines.map(({ name }) => name), ...invalid])];
-  return { findings, names, models: pipelines.map(asModel) };
+  return { findings: [...findings, ...mistakes], names, models: pipelines.map(asModel) };
 }
 
 /**
@@ -139,7 +143,7 @@ function misplaced(plan: Plan, pools: Pools, prefix = ''): Finding[] {
         place({ ...plan, stages: [stage], output: null }, pools.poolOf, '');
         return [];
       } catch (error) {
-        const finding = ofError(error, plan.name, pools, stage.kind);
+        const finding = ofError(error, plan.name, pools, stage);
         const message = i === 0 ? finding.message : `an alternative of it: ${finding.message}`;
         return [{ ...finding, stage: `${prefix}${step.id}`, message }];
       }
@@ -147,7 +151,7 @@ function misplaced(plan: Plan, pools: Pools, prefix = ''): Finding[] {
   });
 }
 
-function ofError(error: unknown, pipeline: string, pools: Pools, kind?: string): Finding {
+function ofError(error: unknown, pipeline: string, pools: Pools, served?: Served): Finding {
   if (!(error instanceof MillraceError)) throw error;
   const [{ field, message } = { field: '-', message: error.message }] = error.details.fields ?? [];
   const path = field.slice(stageOf(field).length + 1);
@@ -157,13 +161,19 @@ function ofError(error: unknown, pipeline: string, pools: Pools, kind?: string):
     stage: stageOf(field),
     code: error.code,
     message: path === '' || error.code !== 'INVALID_PIPELINE' ? message : `${path} ${message}`,
-    remedy: remedyOf(error.code, pools, kind),
+    remedy: remedyOf(error.code, pools, served),
+    ...(error.details.at !== undefined && { at: error.details.at }),
   };
 }
 
-function remedyOf(code: string, { names, poolOf }: Pools, kind?: string): string {
+/** What the finding is about, if it is a stage that cannot be placed. */
+type Served = Pick<StagePlan, 'kind' | 'model'>;
+
+function remedyOf(code: string, { names, poolOf }: Pools, { kind, model = '' }: Partial<Served> = {}): string {
   if (code === 'MODEL_NOT_CONFIGURED') {
     const same = names.filter((name) => poolOf(name)?.kind === kind);
+    const meant = poolOf(model) ? undefined : closest(model, same);
+    if (meant !== undefined) return `did you mean "${meant}"? Or add the model to the file of MILLRACE_MODELS`;
     const known =
       same.length > 0 ? `name one that serves ${kind}: ${same.join(', ')}` : `none serves ${kind ?? 'it'} yet`;
     return `add the model to the file of MILLRACE_MODELS, or ${known}`;

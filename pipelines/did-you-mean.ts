@@ -10,8 +10,11 @@ export function closest(name: string, known: Iterable<string>): string | undefin
   for (const candidate of [...known].slice(0, MOST_NAMES)) {
     if (candidate === name || candidate.length > LONGEST_NAME) continue;
     const other = candidate.toLowerCase();
-    const edits = other.startsWith(meant) && meant.length >= 3 ? 1 : editsBetween(meant, other);
-    if (edits <= allowed(Math.min(meant.length, other.length)) && edits < (best?.edits ?? Number.POSITIVE_INFINITY)) {
+    const most = allowed(Math.min(meant.length, other.length));
+    const begins = other.startsWith(meant) && meant.length >= 3;
+    if (!begins && Math.abs(meant.length - other.length) > most) continue;
+    const edits = begins ? 1 : editsBetween(meant, other);
+    if (edits <= most && edits < (best?.edits ?? Number.POSITIVE_INFINITY)) {
       best = { name: candidate, edits };
     }
   }

@@ -226,6 +226,10 @@ export interface ErrorDetails {
   readonly stage?: string;
   /** The pipeline with the invalid definition. */
   readonly pipeline?: string;
+  /** Where the author's code caused it: `pipelines.ts:12:5`, relative to the module of the pipelines. */
+  readonly at?: string;
+  /** The author's frames of its stack, in such paths. Shown in Temporal and logs, never to callers. */
+  readonly stack?: string;
   readonly endpoint?: string;
   /** Wait before the next call requested by the server, in milliseconds (`retry-after`). */
   readonly retryAfterMs?: number;

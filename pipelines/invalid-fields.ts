@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { didYouMean } from './did-you-mean.js';
 import { type ErrorCode, type ErrorDetails, type FieldError, MillraceError } from './errors.js';
 import type { JsonObject } from './json.js';
 
@@ -33,10 +34,17 @@ export function fieldErrors(
 ): FieldError[] {
   const path = issue.path.map(String);
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => ({ field: [...path, key].join('.'), message: 'unknown field' }));
+    return unknownFields(issue.keys, path.length === 0 ? Object.keys(shape) : [], path.join('.'));
   }
   const [top] = path;
   // A refinement of the whole object may name a field that is optional.
   const missing = path.length === 1 && top !== undefined && given[top] === undefined && !shape[top]?.isOptional();
   return [{ field: path.join('.') || 'body', message: missing ? 'is required' : issue.message }];
 }
+
+/** Fields that are not in the input, each with the one that was probably meant, as far as the error names them. */
+export const unknownFields = (fields: readonly string[], known: Iterable<string>, path = ''): FieldError[] =>
+  fields.map((field, i) => ({
+    field: path === '' ? field : `${path}.${field}`,
+    message: `unknown field${i < MOST_FIELDS ? didYouMean(field, known) : ''}`,
+  }));

@@ -2,7 +2,7 @@ import { LONGEST_TIMER_MS } from '../pipelines/duration.js';
 import { MillraceError } from '../pipelines/errors.js';
 import { cancelRun } from './cancel.js';
 import type { RunDeps } from './deps.js';
-import { type RunDocument, runPath } from './document.js';
+import { type RunDocument, runPath, withoutPlace } from './document.js';
 import { failureOf } from './failed.js';
 import type { Followed, FollowedRun } from './follow.js';
 import { launch, launchFollowed, type Order } from './launch.js';
@@ -33,7 +33,7 @@ export async function runAttended(deps: RunDeps, order: Order, attendance: Atten
   const waitMs = waitOf(order, attendance);
   const { run, document } = await launch(deps, order, { waitMs, gone, started });
   if (document.status === 'succeeded') return document;
-  if (document.status !== 'running') throw failureOf(document);
+  if (document.status !== 'running') throw failureOf(withoutPlace(document));
   await abandon(deps, order, run);
   throw unended(attendance, run);
 }
@@ -91,7 +91,7 @@ async function* toItsEnd(attendance: Attendance, { run, events, leave, done }: A
     for await (const each of events) {
       if ('document' in each) {
         ended = true;
-        if (each.document.status !== 'succeeded') throw failureOf(each.document);
+        if (each.document.status !== 'succeeded') throw failureOf(withoutPlace(each.document));
       }
       yield each;
     }

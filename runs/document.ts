@@ -1,6 +1,8 @@
 import { type Artifact, isArtifact } from '../pipelines/artifact.js';
 import { isJsonObject, type Json, type JsonObject } from '../pipelines/json.js';
 
+import type { RunDocument } from '../pipelines/run/document.js';
+
 export type { RunDocument, RunError, RunStatus } from '../pipelines/run/document.js';
 
 /** Prefix of the names of a run's input media; names without it are those of the output. */
@@ -23,6 +25,13 @@ function addHrefs(value: Json, base: string, name: string): Json {
 
 const joined = (prefix: string, key: string): string =>
   prefix === '' || prefix === INPUT_PREFIX ? `${prefix}${key}` : `${prefix}.${key}`;
+
+/** The document for those who may not know the author's sources: end users of a door, receivers of webhooks. */
+export function withoutPlace(document: RunDocument): RunDocument {
+  if (document.error?.at === undefined) return document;
+  const { at: _, ...error } = document.error;
+  return { ...document, error };
+}
 
 /** Finds a run's artifact by name: `speech`, `parts.0`, `input.speech`. */
 export function artifactNamed(name: string, run: { input?: JsonObject; output?: JsonObject }): Artifact | undefined {

@@ -45,16 +45,23 @@ interface FailureDetails {
   readonly fields?: readonly FieldError[];
   /** The whole message, with the stages around it; absent in failures of earlier releases. */
   readonly message?: string;
+  readonly at?: string;
 }
 
 function failureOf({ cause, message }: WorkflowFailedError): RunOutcome {
   if (cause instanceof ApplicationFailure) {
-    const { stages, stage, fields, message: whole = cause.message } = (cause.details?.[0] ?? {}) as FailureDetails;
+    const { stages, stage, fields, at, message: whole = cause.message } = (cause.details?.[0] ?? {}) as FailureDetails;
     const code = isErrorCode(cause.type) ? cause.type : 'RUN_FAILED';
     return {
       status: code === 'RUN_CANCELLED' ? 'cancelled' : 'failed',
       ...(stages && { stages }),
-      error: { code, message: whole, ...(stage !== undefined && { stage }), ...(fields && { fields }) },
+      error: {
+        code,
+        message: whole,
+        ...(stage !== undefined && { stage }),
+        ...(fields && { fields }),
+        ...(at !== undefined && { at }),
+      },
     };
   }
   if (cause instanceof CancelledFailure) {

@@ -128,6 +128,7 @@ export async function composeStages(
     },
     code,
     kinds: kindsByName(kinds),
+    sources: settings.MILLRACE_PIPELINES && path.dirname(path.resolve(settings.MILLRACE_PIPELINES)),
     events,
     records,
     workerKinds: new Map([

@@ -4,11 +4,12 @@ import { pipelines as catalog } from '../pipelines/catalog/index.js';
 import { collecting, errorOf } from '../pipelines/definition/broken.js';
 import type { Pipeline } from '../pipelines/definition/index.js';
 import { BUILD, type Build, pinned, pinnedCode } from '../pipelines/definition/pinned.js';
-import { MillraceError, messageOf } from '../pipelines/errors.js';
+import { MillraceError } from '../pipelines/errors.js';
 import { codeOf, isKindBuilder } from '../pipelines/stages/index.js';
 import type { DefinedKind, NamedCode, StageUse } from '../pipelines/stages/kind.js';
 import type { Tool } from '../pipelines/tools/index.js';
 import { type PoolDescription, place } from '../placement/place.js';
+import { loadError } from './load-error.js';
 import { releaseOf } from './release.js';
 import { sourcesOf } from './sources.js';
 
@@ -93,14 +94,16 @@ async function readModule(module: string): Promise<Inspected> {
   const { value = {}, errors: found, failure } = await collecting(() => importModule(module));
   // What follows from an invalid definition, such as its use by the module, is not reported beside it.
   if (failure !== undefined && found.length === 0) throw failure;
-  const exported = Object.values(value).flatMap((each) => each as unknown);
+  const exported = valuesOf(value);
   // A module that was loaded before is not evaluated again, but still exports what stands in for its invalid definitions.
   const errors = [...new Set([...found, ...exported.flatMap((each) => errorOf(each) ?? [])])];
   const pipelines = exported.filter(isPipeline);
-  if (pipelines.length + errors.length === 0) throw setting(`${module} exports no pipeline`);
+  if (pipelines.length + errors.length === 0) {
+    throw setting(`${module} exports no pipeline: export what pipeline() returns, by any name or in a list`);
+  }
   const names = pipelines.map((pipeline) => pipeline.name);
   const twice = names.find((name, i) => names.indexOf(name) !== i && pipelines[i] !== pipelines[names.indexOf(name)]);
-  if (twice !== undefined) throw setting(`${module} exports two pipelines named "${twice}"`);
+  if (twice !== undefined) throw setting(`${module} exports two pipelines named "${twice}": give one another name`);
   return {
     pipelines: [...new Set(pipelines)],
     functions: exported.flatMap(functionsOf),
@@ -117,12 +120,18 @@ function functionsOf(value: unknown): readonly NamedCode[] {
   return own ? [own] : [];
 }
 
+/** What a module exports, one by one, in lists, or as fields of its default export, as CommonJS modules may. */
+function valuesOf(module: object): readonly unknown[] {
+  const { default: all } = module as { readonly default?: unknown };
+  const inside = typeof all === 'object' && all !== null && !isPipeline(all) ? Object.values(all) : [];
+  return [...new Set([...Object.values(module), ...inside].flatMap((value) => value as unknown))];
+}
+
 async function importModule(module: string): Promise<object> {
   try {
     return (await import(pathToFileURL(path.resolve(module)).href)) as object;
   } catch (error) {
-    if (error instanceof MillraceError) throw error;
-    throw setting(`cannot load ${module}: ${messageOf(error)}`);
+    throw loadError(error, module);
   }
 }
 

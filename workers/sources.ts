@@ -20,28 +20,44 @@ const SOURCES: Readonly<Record<string, string>> = { '.js': '.ts', '.mjs': '.mts'
  * are not included.
  */
 export async function sourcesOf(module: string): Promise<string> {
+  const hashes = new Map<string, string>();
+  for await (const { name, content } of localFiles(module)) {
+    hashes.set(name, createHash('sha256').update(content).digest('hex'));
+  }
+  const all = [...hashes].sort(([a], [b]) => (a < b ? -1 : 1));
+  return createHash('sha256').update(JSON.stringify(all)).digest('hex').slice(0, 12);
+}
+
+/** A file of a module: its absolute path, and the one relative to the module's folder. */
+interface LocalFile {
+  readonly file: string;
+  readonly name: string;
+  readonly content: Buffer;
+}
+
+/** The file of a module and all files that it and they refer to by relative paths, each once, the module first. */
+export async function* localFiles(module: string): AsyncGenerator<LocalFile> {
   const entry = await realpath(module);
   const folder = path.dirname(entry);
-  const hashes = new Map<string, string>();
+  const names = new Set<string>();
   const todo = [entry];
   for (let file = todo.pop(); file !== undefined; file = todo.pop()) {
     const name = path.relative(folder, file).replaceAll(path.sep, '/');
-    if (hashes.has(name)) continue;
-    if (hashes.size >= MOST_FILES)
+    if (names.has(name)) continue;
+    if (names.size >= MOST_FILES)
       throw new MillraceError(
         'INVALID_SETTING',
         `${module} names more than ${MOST_FILES} local files; set MILLRACE_BUILD_ID`,
       );
-    const bytes = await readFile(file);
-    hashes.set(name, createHash('sha256').update(bytes).digest('hex'));
-    if (bytes.length > MOST_SEARCHED) continue;
-    for (const [, , named = ''] of bytes.toString('utf8').matchAll(LOCAL)) {
+    names.add(name);
+    const content = await readFile(file);
+    yield { file, name, content };
+    if (content.length > MOST_SEARCHED) continue;
+    for (const [, , named = ''] of content.toString('utf8').matchAll(LOCAL)) {
       const found = await fileOf(path.resolve(path.dirname(file), named.split(/[?#]/, 1)[0] as string));
       if (found !== undefined) todo.push(found);
     }
   }
-  const all = [...hashes].sort(([a], [b]) => (a < b ? -1 : 1));
-  return createHash('sha256').update(JSON.stringify(all)).digest('hex').slice(0, 12);
 }
 
 async function fileOf(named: string): Promise<string | undefined> {

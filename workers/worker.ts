@@ -17,6 +17,7 @@ import { workerSinks } from './hosts/sinks.js';
 import { serveMetrics } from './http-server.js';
 import { createLogger } from './logger.js';
 import { watchPools } from './pool-watch.js';
+import { logMistakes } from './scan/index.js';
 import type { Settings } from './settings.js';
 import { createWebhookWorker } from './webhooks.js';
 
@@ -38,6 +39,7 @@ export async function runWorker(settings: Settings): Promise<void> {
   const logger = createLogger(settings, 'worker');
   Runtime.install({ logger: temporalLogger(logger) });
   const stages = await composeStages(settings, logger);
+  void logMistakes(settings.MILLRACE_PIPELINES, logger);
   const temporal = temporalServer(settings);
   const connection = await connectWorker(temporal);
   await ensureSearchAttributes(connection, settings.TEMPORAL_NAMESPACE);

@@ -22,12 +22,16 @@ import { notBegun } from './elsewhere.js';
  */
 export function runFailure(error: unknown, replaying: boolean): unknown {
   if (error instanceof StageError) {
-    return ApplicationFailure.create({
+    const { stack, ...details } = error.details;
+    const failure = ApplicationFailure.create({
       type: error.code,
       message: headline(error),
       nonRetryable: true,
-      details: [{ ...error.details, message: error.message }],
+      details: [{ ...details, message: error.message }],
     });
+    // The frames of the author's function, for the Temporal UI.
+    if (typeof stack === 'string') failure.stack = stack;
+    return failure;
   }
   if (error instanceof TemporalFailure || error instanceof ContinueAsNew) return error;
   if (replaying || error instanceof DeterminismViolationError) return error;

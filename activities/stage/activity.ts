@@ -125,7 +125,7 @@ function asFailure(
   next: Next | undefined,
 ): ApplicationFailure {
   const delay = next?.delayMs;
-  return ApplicationFailure.create({
+  const failure = ApplicationFailure.create({
     type: code,
     message: (isAway({ code, details }) ? `${waitingFor(call, details)}: ${message}` : message).slice(
       0,
@@ -133,6 +133,9 @@ function asFailure(
     ),
     details: [{ ...details, stage: call.stage, attempt: calls }],
     ...(delay === undefined ? { nonRetryable: true } : { nonRetryable: false, nextRetryDelay: delay }),
-    ...(cause instanceof Error && cause.message.length <= LONGEST_MESSAGE && { cause }),
+    ...(cause instanceof Error && details.stack === undefined && cause.message.length <= LONGEST_MESSAGE && { cause }),
   });
+  // The Temporal UI shows the stack: the author's frames instead of Millrace's.
+  if (details.stack !== undefined) failure.stack = details.stack;
+  return failure;
 }

@@ -68,7 +68,9 @@ export class CallReport {
   /** @param shown the failure as followers of the run see it */
   async failed(error: unknown, code: string, shown: PublicFailure, ran?: Ran): Promise<void> {
     const runMs = this.#measure(code, ran);
-    this.#parts.logger.warn({ ...this.fields, code, error: messageOf(error), runMs }, 'stage attempt failed');
+    const { at, stack } = error instanceof MillraceError ? error.details : {};
+    const fields = { ...this.fields, code, error: messageOf(error), at, stack, runMs };
+    this.#parts.logger.warn(fields, 'stage attempt failed');
     const recorded = error instanceof MillraceError ? this.#record({ failure: shown }, ran) : undefined;
     await Promise.all([recorded, this.events?.failed(shown.code, shown.message)]);
   }

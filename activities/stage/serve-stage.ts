@@ -10,6 +10,7 @@ import type { Tried } from '../../pipelines/retry.js';
 import { idempotencyKeyOf, type StageCall, type TokenUsage } from '../../pipelines/run/index.js';
 import { CALL_KINDS, codeName, type DefinedKinds, isDefinedKind, kindNamed } from '../../pipelines/stages/index.js';
 import type { StageKind } from '../../pipelines/stages/kind.js';
+import { authorStack, placeOf, placeText } from '../../runtime/author-frames.js';
 import type { Clock } from '../../runtime/clock.js';
 import type { CallContext, Reply } from '../connectors/connector.js';
 import type { Pool } from '../pools/index.js';
@@ -44,6 +45,8 @@ export interface ServingParts extends Known {
   readonly bytesOf: (tenant: string) => (artifact: Artifact) => Promise<Uint8Array>;
   /** The input with its media converted to the formats that a schema declares. */
   readonly conform: Conform;
+  /** Folder of the pipelines' module: places in errors of its functions are relative to it. Absent: the working folder. */
+  readonly sources?: string | undefined;
   /** Implementations of the kinds that the worker serves itself, by kind. */
   readonly workerKinds: Pick<ReadonlyMap<string, WorkerKind>, 'get'>;
   readonly metrics: Usages;
@@ -225,7 +228,7 @@ async function runInWorker(
 }
 
 async function runCode(
-  { code: functions, conform }: ServingParts,
+  { code: functions, conform, sources = process.cwd() }: ServingParts,
   input: JsonObject,
   call: StageCall,
   attempt: Attempt,
@@ -244,10 +247,8 @@ async function runCode(
       code.run(checked, { signal, idempotencyKey: idempotencyKeyOf(call, attempt.run), tenant: call.tenant }),
     );
   } catch (error) {
-    if (signal.aborted || error instanceof MillraceError) throw error;
-    // A function may throw an error with a `code` of the error table to control retries.
-    const own = (error as { code?: unknown } | null)?.code;
-    throw new MillraceError(isErrorCode(own) ? own : 'CODE_FAILED', messageOf(error), {}, { cause: error });
+    if (signal.aborted) throw error;
+    throw codeError(error, sources);
   }
   try {
     return check(code.output, output, 'INVALID_OUTPUT', call.stage);
@@ -256,6 +257,18 @@ async function runCode(
     const wrong = notJson(output);
     throw wrong ? unfit(wrong, call.stage) : error;
   }
+}
+
+/** What a function has thrown, with its place in the author's code. */
+function codeError(error: unknown, sources: string): MillraceError {
+  const place = placeOf(error);
+  const told = { ...(place && { at: placeText(place, sources) }), stack: authorStack(error, sources) };
+  if (error instanceof MillraceError) {
+    return new MillraceError(error.code, error.message, { ...error.details, ...told }, { cause: error });
+  }
+  // A function may throw an error with a `code` of the error table to control retries.
+  const own = (error as { code?: unknown } | null)?.code;
+  return new MillraceError(isErrorCode(own) ? own : 'CODE_FAILED', messageOf(error), told, { cause: error });
 }
 
 /**

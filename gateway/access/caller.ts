@@ -30,9 +30,14 @@ export function callerOf({ caller }: FastifyRequest): Caller {
   return caller;
 }
 
+/** Whether the caller has a permission; without keys every caller has all. */
+export const holds = ({ key }: Caller, permission: Permission): boolean =>
+  key === undefined || key.permissions.includes(permission);
+
 /** Throws `FORBIDDEN` if the caller's key lacks the permission. */
-export function requirePermission({ key }: Caller, permission: Permission): void {
-  if (key === undefined || key.permissions.includes(permission)) return;
+export function requirePermission(caller: Caller, permission: Permission): void {
+  const { key } = caller;
+  if (key === undefined || holds(caller, permission)) return;
   const message = `the key ${key.id} lacks the permission "${permission}"; it has ${key.permissions.join(', ')}`;
   throw new MillraceError('FORBIDDEN', message, { fields: [{ field: 'Authorization', message }] });
 }

@@ -3,6 +3,7 @@ import type { TakeMedia } from '../../media/index.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
+import { unknownFields } from '../../pipelines/invalid-fields.js';
 import type { ArtifactStore } from '../../stores/artifacts/index.js';
 import type { GatewayLimits } from '../deps.js';
 import { MOST_INPUT_BYTES } from './body-budget.js';
@@ -69,7 +70,7 @@ async function readObject(body: Json | undefined, form: InputForm, intake: Media
   if (body === undefined) throw emptyBody();
   if (!isJsonObject(body)) throw invalidInput([{ field: 'body', message: 'must be a JSON object' }]);
   const unknown = Object.keys(body).filter((field) => !form.fields.has(field));
-  if (unknown.length > 0) throw invalidInput(unknown.map((field) => ({ field, message: 'unknown field' })));
+  if (unknown.length > 0) throw invalidInput(unknownFields(unknown, form.fields));
   const given: [string, Json][] = [];
   for (const [field, value] of Object.entries(body)) {
     const take: TakeMedia = async (media, { path, kind }) => asJson(await intake.fromJson(path, media, kind));

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { ModelFace, OpenAiSurface, Pipeline } from '../../pipelines/definition/index.js';
+import { didYouMean } from '../../pipelines/did-you-mean.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import { mayUse } from '../../runs/caller.js';
@@ -58,7 +59,9 @@ export class Models {
     if (pipeline === undefined) {
       const other = this.#others.find((each) => each.name === name && mayUse(caller, each));
       const why = other ? `: the pipeline of this name is none, since ${other.noModel}` : '';
-      throw noModel(name, `The model "${name}" does not exist${why}; GET /v1/models lists the models.`);
+      const usable = this.list(caller).map(({ id }) => id);
+      const meant = other ? '' : didYouMean(name, usable);
+      throw noModel(name, `The model "${name}" does not exist${why}; GET /v1/models lists the models${meant || '.'}`);
     }
     return this.#describe(pipeline);
   }

@@ -98,7 +98,13 @@ export const runDocument = z.object({
   output: anyObject.optional(),
   stages: z.array(stage).optional().describe('Absent while no worker is available'),
   waiting: z.array(wait).optional().describe('Open approvals of the run and its child runs, while it is running'),
-  error: failure.extend({ stage: z.string().optional(), fields: z.array(field).optional() }).optional(),
+  error: failure
+    .extend({
+      stage: z.string().optional(),
+      fields: z.array(field).optional(),
+      at: z.string().optional().describe('Where a function of the pipeline threw it: pipelines.ts:12:5'),
+    })
+    .optional(),
   resumedFrom: z.string().optional().describe('The run that this one resumes'),
   resumedAs: z.string().optional().describe('The run that resumes this one'),
   links: z.object({ self: z.string(), ui: z.string().describe('The run’s page in the Temporal UI') }),

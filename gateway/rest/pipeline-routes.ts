@@ -41,8 +41,11 @@ export async function pipelineRoutes(app: FastifyInstance, deps: GatewayDeps): P
     return { pipelines: deps.pipelines.filter((pipeline) => mayUse(caller, pipeline)).map(describe) };
   });
   app.get<{ Params: { name: string } }>('/v1/pipelines/:name', { config: { doc: ONE } }, async (request) => {
+    const caller = callerOf(request);
     const pipeline = deps.pipelines.find(({ name }) => name === request.params.name);
-    if (pipeline === undefined || !mayUse(callerOf(request), pipeline)) throw pipelineNotFound(request.params.name);
+    if (pipeline === undefined || !mayUse(caller, pipeline)) {
+      throw pipelineNotFound(request.params.name, deps, caller);
+    }
     return describe(pipeline);
   });
 }

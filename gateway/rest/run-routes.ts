@@ -1,16 +1,17 @@
 import multipart from '@fastify/multipart';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Pipeline } from '../../pipelines/definition/index.js';
+import { didYouMean } from '../../pipelines/did-you-mean.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { mayUse } from '../../runs/caller.js';
-import { runPath } from '../../runs/document.js';
+import { runPath, withoutPlace } from '../../runs/document.js';
 import { failureOf } from '../../runs/failed.js';
 import { launch, launchFollowed } from '../../runs/launch.js';
 import { type RunOptions, runOptionsOf } from '../../runs/options.js';
 import { readRun } from '../../runs/read.js';
 import type { StartedRun } from '../../runs/start.js';
 import { webhookTargets } from '../../runs/webhooks/targets.js';
-import { type Caller, callerOf, idempotencyKeyOf, invalidHeader } from '../access/caller.js';
+import { type Caller, callerOf, holds, idempotencyKeyOf, invalidHeader } from '../access/caller.js';
 import type { GatewayDeps, GatewayLimits } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
 import { leaving } from '../http/leaving.js';
@@ -51,7 +52,9 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
     onRequest: async (request) => {
       const found = forms.get(request.params.name);
       const caller = callerOf(request);
-      if (found === undefined || !mayUse(caller, found.pipeline)) throw pipelineNotFound(request.params.name);
+      if (found === undefined || !mayUse(caller, found.pipeline)) {
+        throw pipelineNotFound(request.params.name, deps, caller);
+      }
       const { headers } = request;
       const preference = parsePrefer(headers.prefer as string | undefined, deps.limits.maxWaitMs);
       const options = runOptionsOf(request.query, found.pipeline.plan);
@@ -81,7 +84,7 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
       if (document.status === 'running')
         return await reply.code(202).header('location', runPath(run.id)).send(document);
       if (document.status === 'succeeded') return document;
-      throw failureOf(document);
+      throw failureOf(holds(caller, 'read') ? document : withoutPlace(document));
     },
   });
 
@@ -91,8 +94,10 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
   });
 }
 
-export const pipelineNotFound = (name: string): MillraceError => {
-  const message = `no pipeline is named "${name}"; GET /v1/pipelines lists them`;
+/** Only pipelines that the caller may use are suggested. */
+export const pipelineNotFound = (name: string, { pipelines }: GatewayDeps, caller: Caller): MillraceError => {
+  const usable = pipelines.filter((each) => mayUse(caller, each)).map((each) => each.name);
+  const message = `no pipeline is named "${name}"; GET /v1/pipelines lists them${didYouMean(name, usable)}`;
   return new MillraceError('PIPELINE_NOT_FOUND', message, { fields: [{ field: 'pipeline', message }] });
 };
 

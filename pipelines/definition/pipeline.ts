@@ -10,6 +10,7 @@ import { broken } from './broken.js';
 import type { Control } from './control.js';
 import type { Pipeline } from './defined.js';
 import { invalid, unknownOption } from './invalid.js';
+import { checkJsonValues } from './json-values.js';
 import { modelFaces, type OpenAiOption, whyNoModel } from './openai.js';
 import { type Bind, type Bound, type Ref, reference, schemaOf, toBinding } from './reference.js';
 import type { OfKind, Suited, Synchronous } from './refused.js';
@@ -84,6 +85,7 @@ function define<Shape extends z.ZodRawShape, B>(
   if (unknown !== undefined) throw unknownOption('', unknown, OPTIONS);
   if (typeof trace !== 'function') throw invalid(name, 'needs a function that defines its stages');
   const input = options.input.strict();
+  checkJsonValues(input, 'input', 'output');
   const deadlineMs = durationMs(options.deadline ?? '5m', 'deadline');
   const { record = 'full' } = options;
   if (!['full', 'outputs', 'off'].includes(record)) throw invalid('record', 'must be full, outputs or off');

@@ -10,6 +10,8 @@ export interface Finding {
   readonly message: string;
   /** What to change. */
   readonly remedy: string;
+  /** Place in the author's code: `pipelines.ts:12:5`. */
+  readonly at?: string;
 }
 
 /** What is allowed but rarely intended, with what to change. */
@@ -24,12 +26,20 @@ export const WARNINGS = {
   REPEATED_WRITE: 'remove the hedge: a second call of this method may repeat its effect',
   CACHED_WRITE: 'remove the cache: a hit would skip the write',
   SAME_FALLBACK: 'name another model, or give the stage more attempts instead',
+  REFERENCE_TESTED: 'branch with when(); inside a condition use and(), or(), not(), has()',
+  REFERENCE_COMPARED: 'compare with eq(), ne(), lt(), …; has() tells whether a value is present',
+  REFERENCE_DEFAULT: 'use either(), or .default() in the schema of the input',
+  REFERENCE_IN_FUNCTION: 'give the value to the stage as a field of its input',
+  FROZEN_VALUE: 'take the value from the input, or compute it in a code() function',
+  CAUGHT_STAGE: 'give the stage a fallback or optional: true; it fails in a run, not here',
+  STATE_IN_FUNCTION: 'keep it in a store, or return it: each worker has its own copy, and retries change it again',
+  NOT_SCANNED: 'look there yourself for conditions that test a reference',
 } as const;
 export type WarningCode = keyof typeof WARNINGS;
 
-/** One line: pipeline, stage, code, message — what to change. */
-export const findingLine = ({ pipeline, stage, code, message, remedy }: Finding): string =>
-  `${pipeline} ${stage} ${code} ${message} — ${remedy}`;
+/** One line: pipeline, stage, code, message (place) — what to change. */
+export const findingLine = ({ pipeline, stage, code, message, remedy, at }: Finding): string =>
+  `${pipeline} ${stage} ${code} ${message}${at === undefined ? '' : ` (${at})`} — ${remedy}`;
 
 /** The step named by a field of an error's details: `answer` for `answer.retry.attempts`. */
 export const stageOf = (field: string): string => field.split(/[.[]/, 1)[0] || '-';

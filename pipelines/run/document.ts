@@ -57,6 +57,8 @@ export interface RunError {
   readonly message: string;
   readonly stage?: string;
   readonly fields?: readonly FieldError[];
+  /** Where a function of the pipeline threw it: `pipelines.ts:12:5`, relative to the module of the pipelines. */
+  readonly at?: string;
 }
 
 /** Body of every error response: `application/problem+json` (RFC 9457). */

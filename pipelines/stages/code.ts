@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { invalid } from '../definition/invalid.js';
+import { checkJsonValues } from '../definition/json-values.js';
 import type { OfKind } from '../definition/refused.js';
 import type { CodeFunction, CodeVersion, NamedCode, StageKind, StageUse } from './kind.js';
 import { TRAITS } from './traits.js';
@@ -18,7 +19,10 @@ export const code = <I, O>(
   schemas: { input: z.ZodType<I>; output: z.ZodType<O> } & CodeVersion,
   run: CodeFunction<NoInfer<I>, NoInfer<O>>,
 ): StageUse<I, O> & OfKind<'code'> => {
-  const { input, output } = schemas;
+  const { input, output } = schemas ?? {};
+  checkJsonValues(input, `${name}.input`, 'input');
+  checkJsonValues(output, `${name}.output`, 'output');
+  if (typeof run !== 'function') throw invalid(`${name}.run`, 'must be a function of the stage’s input');
   const { version: codeVersion, compatible } = versionOf(name, schemas);
   return {
     kind: 'code',

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { invalid, unknownOption } from '../definition/invalid.js';
+import { checkJsonValues } from '../definition/json-values.js';
 import { type PolicyOptions, resolvePolicy } from '../definition/policy.js';
 import { type Duration, durationMs } from '../duration.js';
 import type { ToolPlan } from '../plan/agent.js';
@@ -79,6 +80,7 @@ export function tool(
   checkKeys(options, ['input', 'output', 'run', 'version', 'compatible']);
   if (!(input instanceof z.ZodObject)) throw invalid(`${name}.input`, 'must be a z.object({ … }) of the arguments');
   if (typeof run !== 'function') throw invalid(`${name}.run`, 'must be a function of the arguments');
+  checkJsonValues(output, `${name}.output`, 'output');
   const versioned = versionOf(name, options);
   const stage: NamedCode = {
     name,

@@ -212,7 +212,7 @@ describe('pipeline', () => {
       'a.retry',
       () =>
         pipeline('p', { input: z.object({}) }, ({ stage }) => ({
-          ok: stage('a', approve({ timeout: '1m' }), { subject: 'x' }, { retry: { attempts: 2 } } as never).approved,
+          ok: stage('a', approve({ timeout: '1m' }), { subject: 'x' }, { retry: { attempts: 2 } } as object).approved,
         })),
     ],
     [

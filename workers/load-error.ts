@@ -1,0 +1,53 @@
+import { existsSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { closest } from '../pipelines/did-you-mean.js';
+import { MillraceError, messageOf } from '../pipelines/errors.js';
+import { placeOf, placeText } from '../runtime/author-frames.js';
+
+/**
+ * Why a module of pipelines cannot be loaded, with the file and line in the author's code, relative to the working
+ * folder.
+ */
+export function loadError(error: unknown, module: string): MillraceError {
+  const place = placeOf(error);
+  const at = place ? placeText(place, process.cwd()) : syntaxPlace(error);
+  const where = at === undefined ? '' : ` (${at})`;
+  if (error instanceof MillraceError) {
+    const { code, message, details } = error;
+    return new MillraceError(code, `${message}${where}`, { ...details, ...(at && { at }) }, { cause: error });
+  }
+  const name = error instanceof Error && error.name !== 'Error' ? `${error.name}: ` : '';
+  const message = existsSync(module) ? `cannot load ${module}: ${name}${messageOf(error)}${where}` : noFile(module);
+  return new MillraceError(
+    'INVALID_SETTING',
+    `MILLRACE_PIPELINES: ${message}`,
+    { fields: [{ field: 'MILLRACE_PIPELINES', message }], ...(at && { at }) },
+    { cause: error },
+  );
+}
+
+function noFile(module: string): string {
+  const file = path.resolve(module);
+  const meant = closest(path.basename(file), neighbours(path.dirname(file)));
+  const question = meant === undefined ? '' : `; did you mean "${path.join(path.dirname(module), meant)}"?`;
+  return `there is no file ${module} (seen from ${process.cwd()})${question}`;
+}
+
+function neighbours(folder: string): readonly string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+/** Node puts the place of a syntax error in the first line of its stack: `file:///…/pipelines.mjs:3`. */
+function syntaxPlace(error: unknown): string | undefined {
+  const [first = ''] = String((error as { stack?: unknown } | null)?.stack ?? '').split('\n', 1);
+  const colon = first.lastIndexOf(':');
+  const line = first.slice(colon + 1);
+  if (!/^\d{1,7}$/.test(line) || !/^(file:\/\/)?\//.test(first)) return undefined;
+  const file = first.startsWith('file:') ? fileURLToPath(first.slice(0, colon)) : first.slice(0, colon);
+  return `${path.relative(process.cwd(), file)}:${line}`;
+}
