@@ -32,8 +32,8 @@ export function durationMs(duration: Duration, field: string): number {
   const [, amount, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/.exec(String(duration)) ?? [];
   const value = typeof duration === 'number' ? duration : Number(amount) * UNITS[unit as keyof typeof UNITS];
   if (!Number.isFinite(value) || value <= 0) {
-    const message = `${JSON.stringify(duration)} is not a duration; write ${FORMATS}`;
-    throw new MillraceError('INVALID_PIPELINE', `${field}: ${message}`, { fields: [{ field, message }] });
+    const message = `is ${JSON.stringify(duration) ?? String(duration)}, which is not a duration; write ${FORMATS}`;
+    throw new MillraceError('INVALID_PIPELINE', `"${field}" ${message}`, { fields: [{ field, message }] });
   }
   return Math.round(value);
 }

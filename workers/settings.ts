@@ -1,5 +1,6 @@
 import path from 'node:path';
 import { z } from 'zod';
+import { closest } from '../pipelines/did-you-mean.js';
 import { MillraceError } from '../pipelines/errors.js';
 import { withProfile } from '../temporal/profile.js';
 import { ACCESS_SETTINGS } from './settings/access.js';
@@ -59,7 +60,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>> =
 
 /**
  * Variables whose name starts with `MILLRACE_` and that are not settings. `meant`: the setting with that name minus the
- * prefix, if there is one.
+ * prefix, or with a similar name, if there is one.
  * @param others variables that are not settings but permitted
  */
 export function unknownSettings(
@@ -70,7 +71,8 @@ export function unknownSettings(
   return Object.keys(env)
     .filter((name) => name.startsWith('MILLRACE_') && !known.has(name))
     .map((name) => {
-      const meant = name.slice('MILLRACE_'.length);
-      return known.has(meant) ? { name, meant } : { name };
+      const bare = name.slice('MILLRACE_'.length);
+      const meant = known.has(bare) ? bare : closest(name, known);
+      return meant === undefined ? { name } : { name, meant };
     });
 }

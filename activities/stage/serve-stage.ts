@@ -286,6 +286,8 @@ function untilAbort<T>(signal: AbortSignal, work: () => Promise<T>): Promise<T> 
   });
 }
 
+const WHOLE = { INVALID_INPUT: 'input', INVALID_OUTPUT: 'output' } as const;
+
 /** The value as parsed by its schema: with defaults, without unknown members. */
 function check(schema: z.ZodType, value: unknown, code: 'INVALID_INPUT' | 'INVALID_OUTPUT', stage: string): JsonObject {
   let parsed: z.ZodSafeParseResult<unknown>;
@@ -299,7 +301,7 @@ function check(schema: z.ZodType, value: unknown, code: 'INVALID_INPUT' | 'INVAL
   if (parsed.success) return parsed.data as JsonObject;
   throw invalidFields(
     code,
-    parsed.error.issues.map(({ path, message }) => ({ field: path.join('.'), message })),
+    parsed.error.issues.map(({ path, message }) => ({ field: path.join('.') || WHOLE[code], message })),
     { stage },
   );
 }

@@ -19,7 +19,7 @@ export interface Misfit {
  */
 export function misfit(value: unknown, want: z.ZodType, absentToo = false): Misfit | undefined {
   if (isReference(value)) return between(schemaOf(value), want, absentToo);
-  if (!holdsReference(value)) return constant(value, want) ?? strayField(value, want);
+  if (!holdsReference(value)) return missingField(value, want) ?? constant(value, want) ?? strayField(value, want);
   const inner = bare(want);
   if (Array.isArray(value)) {
     if (!overlap(['list'], inner)) return { path: '', why: `is a list where ${namesOf(inner)} is needed` };
@@ -41,6 +41,12 @@ export function misfit(value: unknown, want: z.ZodType, absentToo = false): Misf
     missing(shape, (key) => given.some(([name]) => name === key)) ??
     first(given, ([key, each]) => within(shape[key] && misfit(each, shape[key], absentToo), `.${key}`))
   );
+}
+
+function missingField(value: unknown, want: z.ZodType): Misfit | undefined {
+  const inner = bare(want);
+  if (!isJsonObject(value) || !(inner instanceof z.ZodObject)) return undefined;
+  return missing(inner.shape as Shape, (key) => value[key] !== undefined);
 }
 
 /** A field that an object schema does not have: zod would drop it silently. */

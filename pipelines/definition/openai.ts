@@ -112,8 +112,7 @@ function declared(kind: OpenAiSurface, shapes: Shapes, option: FaceOption): Mode
   const where = `openai.${kind}`;
   const known = ['input', 'output', 'ignore', ...(kind === 'chat' ? ['system'] : [])];
   const unknown = Object.keys(option).find((key) => !known.includes(key));
-  if (unknown !== undefined)
-    throw unknownOption(where, unknown, known);
+  if (unknown !== undefined) throw unknownOption(where, unknown, known);
   const field = (side: 'input' | 'output'): string => {
     const name = option[side] ?? find(kind, side, shapes);
     const known = Object.keys(CONVENTIONS[kind][side]).join(', ');

@@ -102,6 +102,7 @@ function define<Shape extends z.ZodRawShape, B>(
   };
   const result = traced(tracer, () => trace(bound as unknown as Trace<Input>));
   checkSynchronous(name, result);
+  if (result === undefined) throw invalid('output', `is undefined: ${RETURN}`);
   const output = toBinding(result, 'output', scope);
   checkOutput(output);
   const reserved = reserveOf({ stages: scope.steps, output });
@@ -139,6 +140,8 @@ function define<Shape extends z.ZodRawShape, B>(
   };
 }
 
+const RETURN = 'return { field: reference, … } from the function of the pipeline';
+
 function traced<T>(tracer: Tracer, trace: () => T): T {
   try {
     return trace();
@@ -150,5 +153,5 @@ function traced<T>(tracer: Tracer, trace: () => T): T {
 function checkOutput(output: Binding): void {
   const isObject = typeof output === 'object' && output !== null && !Array.isArray(output);
   if (isObject && !('$ref' in output) && !('$op' in output) && !('$text' in output)) return;
-  throw invalid('output', 'must be an object: return { field: reference, ... } from the pipeline function');
+  throw invalid('output', `must be an object: ${RETURN}`);
 }

@@ -111,8 +111,7 @@ const proxy = <T>(target: Target): Ref<T> =>
 
 const USE_OPERATORS = 'join texts with text`…`, compare with eq(), lt(), …, compute in a code() stage';
 
-const nameOf = (target: Target): string =>
-  'path' in target ? target.path : 'op' in target ? target.op : 'a template';
+const nameOf = (target: Target): string => ('path' in target ? target.path : 'op' in target ? target.op : 'a template');
 
 /** Longest displayed reference, in UTF-16 units. */
 const LONGEST_SHOWN = 200;

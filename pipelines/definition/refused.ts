@@ -3,9 +3,10 @@
  */
 
 /** Refuses an async function: a definition receives references, not values, and is not run. */
-export type Synchronous<B> = B extends PromiseLike<unknown>
-  ? 'A definition is traced when it is loaded and must not be async: remove async and await'
-  : unknown;
+export type Synchronous<B> =
+  B extends PromiseLike<unknown>
+    ? 'A definition is traced when it is loaded and must not be async: remove async and await'
+    : unknown;
 
 type OnlyOfPools = 'This applies only to stages that a model server serves: remove it';
 interface NoPool {
@@ -29,7 +30,9 @@ type NotOfPersons = 'This does not apply to a stage that waits for a person: rem
 
 /** The given ones among unsuitable options. One that may be given, as in a shared `PolicyOptions`, is checked at load. */
 type Refused<Options, Table> = {
-  readonly [Key in keyof Table as Options extends { readonly [K in Key]: unknown } ? Key : never]: Table[Key] extends string
+  readonly [Key in keyof Table as Options extends { readonly [K in Key]: unknown }
+    ? Key
+    : never]: Table[Key] extends string
     ? Table[Key]
     : Options extends { readonly [K in Key]: infer Inner }
       ? Refused<Inner, Table[Key]>

@@ -32,8 +32,7 @@ export function mcpTools(
 ): ToolServer {
   const { server, only, prefix, approval, onFailure = 'tell', retry, timeout, priority } = options;
   const unknown = Object.keys(options).find((key) => !KEYS.includes(key));
-  if (unknown !== undefined)
-    throw unknownOption(server, unknown, KEYS);
+  if (unknown !== undefined) throw unknownOption(server, unknown, KEYS);
   if (typeof server !== 'string' || server === '') throw invalid('mcpTools.server', 'must name an MCP server');
   if (only?.length === 0) throw invalid(`${server}.only`, 'is empty; leave it out to offer all tools');
   if (prefix !== undefined && !/^[A-Za-z0-9_-]{1,32}$/.test(prefix)) {

@@ -22,7 +22,8 @@ export function frozenBecause(node: Node, scope: Scope): string | undefined {
     const member = unwrapped(callee);
     const object = nameOf(partOf(member, 'object')) ?? '';
     const shadowed = scope.get(object) !== undefined && object !== 'crypto';
-    if (Object.hasOwn(CALLS, object) && !shadowed && CALLS[object]?.includes(keyOf(member, 'property') ?? '')) return once;
+    if (Object.hasOwn(CALLS, object) && !shadowed && CALLS[object]?.includes(keyOf(member, 'property') ?? ''))
+      return once;
   }
   if (node.type === 'MemberExpression') {
     const object = partOf(node, 'object');

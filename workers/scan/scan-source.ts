@@ -61,35 +61,42 @@ class Scan {
   visit(node: Node, scope: Scope, where: Where): void {
     switch (node.type) {
       case 'ImportDeclaration':
-        return bindImport(node, scope);
+        bindImport(node, scope);
+        break;
       case 'VariableDeclaration':
-        return this.#declaration(node, scope, where);
+        this.#declaration(node, scope, where);
+        break;
       case 'BlockStatement': {
         const inner = new Scope(scope);
         inner.declare(partsOf(node, 'body'));
-        return this.#children(node, inner, where);
+        this.#children(node, inner, where);
+        break;
       }
       case 'ForStatement':
       case 'ForOfStatement':
       case 'ForInStatement': {
         const inner = new Scope(scope);
         this.#condition(partOf(node, 'test'), inner, where);
-        return this.#children(node, inner, where);
+        this.#children(node, inner, where);
+        break;
       }
       case 'CatchClause': {
         const inner = new Scope(scope);
         for (const name of namesIn(partOf(node, 'param'))) inner.set(name, 'other');
-        return this.#children(node, inner, where);
+        this.#children(node, inner, where);
+        break;
       }
       case 'ArrowFunctionExpression':
       case 'FunctionExpression':
       case 'FunctionDeclaration':
-        return this.#function(node, scope, where.runs === 'definition' ? { ...where, runs: 'unknown' } : where);
+        this.#function(node, scope, where.runs === 'definition' ? { ...where, runs: 'unknown' } : where);
+        break;
       case 'CallExpression':
-        return this.#call(node, scope, where);
+        this.#call(node, scope, where);
+        break;
       default:
         this.#check(node, scope, where);
-        return this.#children(node, scope, where);
+        this.#children(node, scope, where);
     }
   }
 
@@ -114,7 +121,8 @@ class Scan {
     if (pattern.type === 'AssignmentPattern') {
       const why = 'never takes the default: a reference is always there';
       this.#tell('REFERENCE_DEFAULT', pattern, `${this.#shown(pattern)} ${why}`, where);
-      return this.#bindReference(partOf(pattern, 'left'), scope, where);
+      this.#bindReference(partOf(pattern, 'left'), scope, where);
+      return;
     }
     const name = nameOf(pattern);
     if (name !== undefined) scope.set(name, this.#assigned.has(name) ? 'other' : 'reference');
@@ -132,11 +140,15 @@ class Scan {
       const define = isFunction(body) ? body : scope.functionNamed(nameOf(body) ?? '');
       if (typeof name?.value === 'string' && define) {
         for (const each of given) if (each !== body) this.visit(each, scope, where);
-        return this.#definition(define, scope, name.value);
+        this.#definition(define, scope, name.value);
+        return;
       }
     }
     if (callee === 'step') this.#steps += 1;
-    if (callee !== 'step' && callee !== 'code') return this.#children(node, scope, where);
+    if (callee !== 'step' && callee !== 'code') {
+      this.#children(node, scope, where);
+      return;
+    }
     const called = partOf(node, 'callee');
     if (called) this.visit(called, scope, where);
     for (const argument of given.flatMap(withFields)) {
@@ -181,7 +193,10 @@ class Scan {
 
   /** The rules for one node. */
   #check(node: Node, scope: Scope, where: Where): void {
-    if (where.runs === 'stage') return this.#checkInStage(node, scope, where);
+    if (where.runs === 'stage') {
+      this.#checkInStage(node, scope, where);
+      return;
+    }
     if (where.runs === 'definition') {
       const frozen = frozenBecause(node, scope);
       if (frozen) this.#tell('FROZEN_VALUE', node, `${this.#shown(node)} ${frozen}`, where);
@@ -191,18 +206,23 @@ class Scan {
       case 'ConditionalExpression':
       case 'WhileStatement':
       case 'DoWhileStatement':
-        return this.#condition(partOf(node, 'test'), scope, where);
+        this.#condition(partOf(node, 'test'), scope, where);
+        break;
       case 'SwitchStatement':
-        return this.#condition(partOf(node, 'discriminant'), scope, where);
+        this.#condition(partOf(node, 'discriminant'), scope, where);
+        break;
       case 'UnaryExpression':
         if (node.operator === '!') this.#condition(partOf(node, 'argument'), scope, where);
-        return;
+        break;
       case 'LogicalExpression':
-        return this.#logical(node, scope, where);
+        this.#logical(node, scope, where);
+        break;
       case 'BinaryExpression':
-        return this.#comparison(node, scope, where);
+        this.#comparison(node, scope, where);
+        break;
       case 'TryStatement':
-        return this.#attempt(node, scope, where);
+        this.#attempt(node, scope, where);
+        break;
       default:
     }
   }
@@ -214,8 +234,8 @@ class Scan {
 
   #logical(node: Node, scope: Scope, where: Where): void {
     const left = partOf(node, 'left');
-    if (node.operator === '&&') return this.#condition(left, scope, where);
-    if (!isReference(left, scope)) return;
+    if (node.operator === '&&') this.#condition(left, scope, where);
+    if (node.operator === '&&' || !isReference(left, scope)) return;
     const why = `never takes what follows ${String(node.operator)}: a reference is always there`;
     this.#tell('REFERENCE_DEFAULT', node, `${this.#shown(node)} ${why}`, where);
   }
@@ -236,7 +256,12 @@ class Scan {
     inner.declare(partsOf(block, 'body'));
     this.#children(block, inner, where);
     if (this.#steps === before) return;
-    this.#tell('CAUGHT_STAGE', node, 'try … catch catches mistakes in the definition, not failures of its stages', where);
+    this.#tell(
+      'CAUGHT_STAGE',
+      node,
+      'try … catch catches mistakes in the definition, not failures of its stages',
+      where,
+    );
   }
 
   /** In a function that runs in the worker, where references have no values. */

@@ -4,7 +4,16 @@ import { isFunction, type Node, nameOf, partOf, partsOf } from './node.js';
  * What a name means to the scan. `trace`: the argument of a definition; `step`: one of its functions; `language`: all of
  * Millrace’s exports; `state`: a variable of the module; `other`: anything else, which hides an outer name.
  */
-export type Meaning = 'reference' | 'trace' | 'step' | 'operator' | 'pipeline' | 'code' | 'language' | 'state' | 'other';
+export type Meaning =
+  | 'reference'
+  | 'trace'
+  | 'step'
+  | 'operator'
+  | 'pipeline'
+  | 'code'
+  | 'language'
+  | 'state'
+  | 'other';
 
 /** The names of a block and of those around it. */
 export class Scope {

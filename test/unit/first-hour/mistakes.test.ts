@@ -1,0 +1,318 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { format, inspect, promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { z } from 'zod';
+import { CodeFunctions } from '../../../activities/stage/code-functions.js';
+import { type Attempt, type ServingParts, serveStage } from '../../../activities/stage/serve-stage.js';
+import { findPipeline } from '../../../cli/find-pipeline.js';
+import { validate } from '../../../cli/validate.js';
+import { MillraceError } from '../../../pipelines/errors.js';
+import { eq, pipeline, text } from '../../../pipelines/index.js';
+import type { Problem } from '../../../pipelines/run/document.js';
+import type { StageCall } from '../../../pipelines/run/index.js';
+import { loadError } from '../../../workers/load-error.js';
+import { loadModels } from '../../../workers/models.js';
+import { loadDeployment } from '../../../workers/pipelines.js';
+import { testSettings } from '../../support/settings.js';
+import { type TestGateway, testGateway } from '../../support/test-gateway.js';
+import { MISTAKES, type Mistake, prelude, sourceOf } from './definitions.js';
+import { type Row, renderMistakes } from './page.js';
+import { type FailingFunction, FUNCTIONS, moduleOf, REQUESTS } from './runs.js';
+
+/*
+ * What an author or caller is told for the mistakes of a first hour: each message is exact. The guide page is made of the
+ * same table.
+ */
+
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+const PRELUDE = prelude(path.join(ROOT, 'pipelines/index.ts'), createRequire(import.meta.url).resolve('zod'));
+const folder = mkdtempSync(path.join(tmpdir(), 'millrace-mistakes-'));
+const settings = testSettings({ MILLRACE_PIPELINES: '' });
+
+function written(source: string, name = 'pipelines.ts', inside = folder): string {
+  const file = path.join(mkdtempSync(path.join(inside, 'm-')), name);
+  writeFileSync(file, `${PRELUDE}\n${source}\n`);
+  return file;
+}
+
+/** Without the temporary folder, and with lines only: columns are those of the test runner's transform. */
+const plain = (text: string): string =>
+  text
+    .replace(/[^\s(:"]*\/m-\w+\//g, '')
+    .replaceAll(process.cwd(), '/home/me/project')
+    .replace(/(pipelines\.[cm]?[jt]s:\d+):\d+/g, '$1');
+
+async function refusal(act: () => unknown): Promise<MillraceError> {
+  try {
+    await act();
+  } catch (error) {
+    if (error instanceof MillraceError) return error;
+    throw error;
+  }
+  throw new Error('it was accepted');
+}
+const told = ({ code, message }: MillraceError): string => `${code}: ${plain(message)}`;
+
+async function validated(module: string): Promise<readonly string[]> {
+  let out = '';
+  vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    out += String(text);
+    return true;
+  });
+  vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  await validate(settings, module, {}).finally(() => vi.restoreAllMocks());
+  process.exitCode = 0;
+  return plain(out).trimEnd().split('\n');
+}
+
+/** What Node itself reports for a module that it cannot load. */
+async function nodeError(source: string): Promise<unknown> {
+  const file = path.join(mkdtempSync(path.join(folder, 'm-')), 'pipelines.mjs');
+  writeFileSync(file, source);
+  const print =
+    'import(process.argv[1]).catch(({ name, message, stack }) => console.log(JSON.stringify({ name, message, stack })))';
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', print, file]);
+  const { name, message, stack } = JSON.parse(stdout) as Error;
+  throw loadError(Object.assign(new Error(message), { name, stack }), file);
+}
+
+const modelsFile = (text: string) => {
+  const file = path.join(mkdtempSync(path.join(folder, 'm-')), 'models.json');
+  writeFileSync(file, text);
+  return loadModels(testSettings({ MILLRACE_MODELS: file }));
+};
+const pool = {
+  connector: 'openai',
+  model: 'm',
+  kind: 'chat',
+  endpoints: [{ url: 'http://127.0.0.1:1/v1', device: 'gpu0' }],
+};
+
+interface WrongCommand {
+  readonly mistake: string;
+  readonly act: () => Promise<unknown>;
+  readonly says: string;
+}
+
+const LOADING: readonly WrongCommand[] = [
+  {
+    mistake: 'a misspelled file',
+    act: () => loadDeployment(written('').replace('pipelines.ts', 'piplines.ts')),
+    says: '',
+  },
+  { mistake: 'a syntax error', act: () => nodeError('const a = 1;\nexport const p = ;\n'), says: '' },
+  {
+    mistake: 'an error while the module is loaded',
+    act: () => nodeError('const config = undefined;\nexport const p = config.name;\n'),
+    says: '',
+  },
+  {
+    mistake: 'a package that is not installed',
+    act: () => nodeError("import 'no-such-package';\n"),
+    says: '',
+  },
+  { mistake: 'a module without pipelines', act: () => loadDeployment(written('export const a = 1;')), says: '' },
+  {
+    mistake: 'two pipelines of one name',
+    act: () =>
+      loadDeployment(
+        written("export const [a, b] = ['x', 'y'].map((x) => pipeline('p', { input: z.object({}) }, () => ({ x })));"),
+      ),
+    says: '',
+  },
+  {
+    mistake: 'two functions of one name',
+    act: async () => {
+      const { functions } = await loadDeployment(
+        written(
+          "const one = () => code('same', inText, (i) => i);\nexport const all = [one(), one()];\nexport const p = pipeline('p', { input: z.object({}) }, () => ({}));",
+        ),
+      );
+      new CodeFunctions(functions);
+    },
+    says: '',
+  },
+  { mistake: 'a misspelled pipeline', act: () => findPipeline(settings, 'voice-asistant'), says: '' },
+  {
+    mistake: 'no file of models',
+    act: () => loadModels(testSettings({ MILLRACE_MODELS: '/nowhere/models.json' })),
+    says: '',
+  },
+  { mistake: 'a file of models that is not JSON', act: () => modelsFile('{ assistant: 1 }'), says: '' },
+  {
+    mistake: 'a misspelled field in the file of models',
+    act: () => modelsFile(JSON.stringify({ assistant: { ...pool, endpoint: [] } })),
+    says: '',
+  },
+  {
+    mistake: 'a misspelled kind in the file of models',
+    act: () => modelsFile(JSON.stringify({ assistant: { ...pool, kind: 'chatt' } })),
+    says: '',
+  },
+];
+
+const rows: readonly Mistake[] = MISTAKES.flatMap(([, each]) => each);
+
+describe('the compiler', () => {
+  const messages = new Map<string, string>();
+  beforeAll(async () => {
+    const project = mkdtempSync(path.join(folder, 'types-'));
+    const compilerOptions = {
+      ...{ noEmit: true, allowImportingTsExtensions: true, noUnusedLocals: false, noUnusedParameters: false },
+      ...{ declaration: false, sourceMap: false, typeRoots: [path.join(ROOT, 'node_modules/@types')] },
+    };
+    const config = { extends: path.join(ROOT, 'tsconfig.json'), compilerOptions, include: ['*.ts'] };
+    writeFileSync(path.join(project, 'tsconfig.json'), JSON.stringify(config));
+    for (const [i, row] of rows.entries()) {
+      writeFileSync(path.join(project, `row${i}.ts`), `${PRELUDE}\n${sourceOf(row)}\n`);
+    }
+    const compiler = path.join(ROOT, 'node_modules/typescript/lib/tsc.js');
+    const { stdout } = await promisify(execFile)(process.execPath, [compiler, '-p', project], {
+      maxBuffer: 2 ** 24,
+    }).catch((error: { stdout: string }) => error);
+    for (const block of stdout.split(/\n(?=\S)/)) {
+      const [, i] = /row(\d+)\.ts\(/.exec(block) ?? [];
+      const { mistake } = rows[Number(i)] ?? { mistake: block };
+      messages.set(mistake, `${messages.get(mistake) ?? ''}${block}\n`);
+    }
+  }, 120_000);
+
+  it.each(rows.filter(({ types }) => types !== undefined))('refuses $mistake', ({ mistake, types }) => {
+    expect(messages.get(mistake)).toContain(types);
+  });
+
+  it('accepts the others: only a definition, or a scan of its sources, can find them', () => {
+    const refused = [...messages.keys()].filter(
+      (each) => rows.find(({ mistake }) => mistake === each)?.types === undefined,
+    );
+    expect(refused.map((mistake) => messages.get(mistake))).toEqual([]);
+  });
+});
+
+describe('a definition', () => {
+  it.each(rows.filter(({ definition }) => definition !== undefined))('refuses $mistake', async (row) => {
+    expect(told(await refusal(() => loadDeployment(written(sourceOf(row)))))).toBe(row.definition);
+  });
+});
+
+describe('millrace validate', () => {
+  it.each(rows.filter(({ validate: line }) => line !== undefined))('finds $mistake', async (row) => {
+    expect(await validated(written(sourceOf(row)))).toContain(row.validate);
+  });
+
+  it('lets every other mistake be found at load', () => {
+    const silent = rows.filter((row) => row.types === undefined && row.definition === undefined && !row.validate);
+    expect(silent).toEqual([]);
+  });
+});
+
+describe('loading a module', () => {
+  it.each(LOADING)('$mistake', async ({ act, says }) => {
+    expect(told(await refusal(act))).toBe(says);
+  });
+
+  it.each([
+    ['a default export', 'export default pipeline("p", { input: z.object({}) }, () => ({}));'],
+    ['a list', 'export const all = [pipeline("p", { input: z.object({}) }, () => ({}))];'],
+    ['fields of a default export', 'export default { p: pipeline("p", { input: z.object({}) }, () => ({})) };'],
+  ])('takes pipelines from %s', async (_, source) => {
+    const { pipelines } = await loadDeployment(written(source));
+    expect(pipelines.map(({ name }) => name)).toEqual(['p']);
+  });
+});
+
+describe('a function of a stage', () => {
+  it.each(FUNCTIONS)('fails: $mistake', async (row) => {
+    const { code, message, details } = await failureOf(row);
+    expect({ says: `${code}: ${plain(message)}`, at: details.at && plain(details.at) }).toEqual({
+      says: row.says,
+      at: row.at,
+    });
+    if (row.at === undefined) return;
+    expect(details.stack?.split('\n')[1]).toMatch(/^ {4}at .*pipelines\.ts:\d+:\d+\)?$/);
+    expect(details.stack).not.toContain('node_modules');
+    expect(details.stack).not.toContain(folder);
+  });
+});
+
+async function failureOf(row: FailingFunction): Promise<MillraceError> {
+  const file = written(`${moduleOf(row)}\nexport const p = pipeline('q', { input: z.object({}) }, () => ({}));`);
+  const { functions } = await loadDeployment(file);
+  const parts = { code: new CodeFunctions(functions), conform: async (_: unknown, input: unknown) => input };
+  const call = { kind: 'code', stage: 'a', model: 'work', with: {}, tenant: 'default' } as Partial<StageCall>;
+  const attempt: Partial<Attempt> = { signal: new AbortController().signal, run: 'r', attempt: 1 };
+  const sources = path.dirname(file);
+  const served = () =>
+    serveStage({ ...parts, sources } as unknown as ServingParts, { text: 'x' }, call as StageCall, attempt as Attempt);
+  return await refusal(served);
+}
+
+describe('a request', () => {
+  let gateway: TestGateway;
+  beforeAll(async () => {
+    gateway = await testGateway();
+  });
+  afterAll(() => gateway.close());
+
+  it.each(REQUESTS)('is refused: $mistake', async ({ pipeline = 'greet', body, type = 'application/json', says }) => {
+    const response = await gateway.app.inject({
+      method: 'POST',
+      url: `/v1/pipelines/${pipeline}/runs`,
+      headers: { 'content-type': type },
+      ...(body !== undefined && { payload: body }),
+    });
+    const { status, code, detail } = response.json<Problem>();
+    expect(`${status} ${code}: ${detail}`).toBe(says);
+  });
+});
+
+describe('a reference', () => {
+  it('is printed with its path, or its expression', () => {
+    const seen: string[] = [];
+    pipeline('p', { input: z.object({ n: z.number(), q: z.string() }) }, ({ input }) => {
+      for (const each of [input, input.n, eq(input.n, 1), text`Say ${input.q}!`]) seen.push(inspect(each));
+      seen.push(inspect({ deep: { n: input.n } }), format('%o %s', input.q, [input.q]));
+      return {};
+    });
+    expect(seen).toEqual([
+      'Ref(input)',
+      'Ref(input.n)',
+      'Ref(eq(input.n, 1))',
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: what is printed is source
+      'Ref(text`Say ${input.q}!`)',
+      '{ deep: { n: Ref(input.n) } }',
+      'Ref(input.q) [ Ref(input.q) ]',
+    ]);
+  });
+});
+
+it('the guide has the table', async () => {
+  const by = (row: Mistake) => [
+    ...(row.types === undefined ? [] : ['compiler']),
+    ...(row.definition === undefined ? [] : ['load']),
+    ...(row.validate === undefined ? [] : ['validate']),
+  ];
+  const definitions = MISTAKES.map(([section, each]): [string, Row[]] => [
+    section,
+    each.map((row) => ({
+      mistake: row.mistake,
+      by: by(row),
+      says: row.definition ?? row.validate ?? row.types ?? '',
+    })),
+  ]);
+  const sections: [string, Row[]][] = [
+    ...definitions,
+    ['Modules, models and commands', LOADING.map(({ mistake, says }) => ({ mistake, by: ['load'], says }))],
+    [
+      'Functions of stages',
+      FUNCTIONS.map(({ mistake, says, at }) => ({ mistake, by: ['run'], says: at ? `${says} (${at})` : says })),
+    ],
+    ['Requests', REQUESTS.map(({ mistake, says }) => ({ mistake, by: ['HTTP'], says }))],
+  ];
+  await expect(renderMistakes(sections)).toMatchFileSnapshot(path.join(ROOT, 'docs/guides/common-mistakes.md'));
+});
