@@ -9,9 +9,9 @@ import { placeOf, placeText } from '../runtime/author-frames.js';
  * Why a module of pipelines cannot be loaded, with the file and line in the author's code, relative to the working
  * folder.
  */
-export function loadError(error: unknown, module: string): MillraceError {
+export async function loadError(error: unknown, module: string): Promise<MillraceError> {
   const place = placeOf(error);
-  const at = place ? placeText(place, process.cwd()) : syntaxPlace(error);
+  const at = place ? placeText(place, process.cwd()) : await syntaxPlace(error, module);
   const where = at === undefined ? '' : ` (${at})`;
   if (error instanceof MillraceError) {
     const { code, message, details } = error;
@@ -42,12 +42,11 @@ function neighbours(folder: string): readonly string[] {
   }
 }
 
-/** Node puts the place of a syntax error in the first line of its stack: `file:///…/pipelines.mjs:3`. */
-function syntaxPlace(error: unknown): string | undefined {
-  const [first = ''] = String((error as { stack?: unknown } | null)?.stack ?? '').split('\n', 1);
-  const colon = first.lastIndexOf(':');
-  const line = first.slice(colon + 1);
-  if (!/^\d{1,7}$/.test(line) || !/^(file:\/\/)?\//.test(first)) return undefined;
-  const file = first.startsWith('file:') ? fileURLToPath(first.slice(0, colon)) : first.slice(0, colon);
-  return `${path.relative(process.cwd(), file)}:${line}`;
+/** Where a syntax error is: Node says it only for a missing export, in the first line of the stack. */
+async function syntaxPlace(error: unknown, module: string): Promise<string | undefined> {
+  if (!(error instanceof SyntaxError)) return undefined;
+  const [, url, line] = /^(file:\/\/\S{1,1000}):(\d{1,7})\n/.exec(error.stack ?? '') ?? [];
+  if (url !== undefined) return `${path.relative(process.cwd(), fileURLToPath(url))}:${line}`;
+  const { syntaxErrorIn } = await import('./scan/index.js');
+  return await syntaxErrorIn(module).catch(() => undefined);
 }

@@ -131,7 +131,7 @@ async function importModule(module: string): Promise<object> {
   try {
     return (await import(pathToFileURL(path.resolve(module)).href)) as object;
   } catch (error) {
-    throw loadError(error, module);
+    throw await loadError(error, module);
   }
 }
 

@@ -45,6 +45,21 @@ export async function scanSources(module: string): Promise<readonly Finding[]> {
   return found.slice(0, MOST.findings);
 }
 
+/** The place of the first syntax error in a module and the files that it refers to, if there is one. */
+export async function syntaxErrorIn(module: string): Promise<string | undefined> {
+  const { parseSource } = await import('./parse.js');
+  for await (const { file, content } of localFiles(module)) {
+    if (!SOURCE.test(file) || !isAuthors(file) || content.length > MOST.fileBytes) continue;
+    try {
+      parseSource(content.toString('utf8'), file);
+    } catch (error) {
+      const { line, column = 0 } = (error as { loc?: { line?: number; column?: number } }).loc ?? {};
+      if (line !== undefined) return `${path.relative(process.cwd(), file)}:${line}:${column + 1}`;
+    }
+  }
+  return undefined;
+}
+
 /** Logs the probable mistakes in a module's sources; it delays nothing and never fails. */
 export async function logMistakes(module: string | undefined, logger: Logger): Promise<void> {
   if (module === undefined) return;

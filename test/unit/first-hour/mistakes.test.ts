@@ -78,7 +78,8 @@ async function nodeError(source: string): Promise<unknown> {
     'import(process.argv[1]).catch(({ name, message, stack }) => console.log(JSON.stringify({ name, message, stack })))';
   const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', print, file]);
   const { name, message, stack } = JSON.parse(stdout) as Error;
-  throw loadError(Object.assign(new Error(message), { name, stack }), file);
+  const made = name === 'SyntaxError' ? new SyntaxError(message) : new Error(message);
+  throw await loadError(Object.assign(made, { name, stack }), file);
 }
 
 const modelsFile = (text: string) => {
@@ -109,6 +110,11 @@ const LOADING: readonly WrongCommand[] = [
   {
     mistake: 'an error while the module is loaded',
     act: () => nodeError('const config = undefined;\nexport const p = config.name;\n'),
+    says: '',
+  },
+  {
+    mistake: 'an import of what is not exported',
+    act: () => nodeError("import { zod } from 'node:path';\n"),
     says: '',
   },
   {
