@@ -228,7 +228,10 @@ class Scan {
   }
 
   #condition(test: Node | undefined, scope: Scope, where: Where): void {
-    if (test === undefined || where.runs === 'stage' || !isReference(test, scope)) return;
+    if (test === undefined || where.runs === 'stage') return;
+    // Its left side is checked wherever it is.
+    if (test.type === 'LogicalExpression') this.#condition(partOf(test, 'right'), scope, where);
+    if (!isReference(test, scope)) return;
     this.#tell('REFERENCE_TESTED', test, `${this.#shown(test)} is a reference, which always counts as true`, where);
   }
 
