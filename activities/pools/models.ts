@@ -27,47 +27,55 @@ const endpoint = z.strictObject({
   concurrency: z.int().min(1).max(MOST_CONCURRENCY).default(DEFAULT_CONCURRENCY),
 });
 
-const modelsSchema = z.record(
-  z.string().min(1),
-  z.strictObject({
-    /** Name of the connector for the servers' protocol. */
-    connector: z.string().min(1),
-    /** The model's name at the servers. */
-    model: z.string().min(1),
-    /** What the model does; its canary is a call of this kind. */
-    kind: z.string().refine((kind) => KINDS.includes(kind) || KIND_NAME.test(kind), {
-      error: ({ input }) =>
-        isDefinedKind(String(input))
-          ? 'is not the name of a kind made with defineKind, such as acme/segment'
-          : `must be one of ${KINDS.join(', ')}, or a kind made with defineKind${didYouMean(String(input), KINDS)}`,
-    }),
-    endpoints: z
-      .array(endpoint)
-      .min(1)
-      .refine((all) => new Set(all.map(({ url }) => url)).size === all.length, 'two endpoints have one url'),
-    /** Most calls per second over all workers, and of each tenant. Absent: no limit, and no overhead. */
-    rateLimit: rateLimitSchema.optional(),
-    /** Where the key of its servers is stored; it is sent to this pool's endpoints only. */
-    apiKey: z
-      .union([z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })], {
-        error: 'names where the key is, { "env": … } or { "file": … }, and never the key itself',
-      })
-      .optional(),
-    /** Price of a million tokens in any currency; used to compute agents' cost. */
-    price: z.strictObject({ input: z.number().min(0), output: z.number().min(0) }).optional(),
+const pool = z.strictObject({
+  /** Name of the connector for the servers' protocol. */
+  connector: z.string().min(1),
+  /** The model's name at the servers. */
+  model: z.string().min(1),
+  /** What the model does; its canary is a call of this kind. */
+  kind: z.string().refine((kind) => KINDS.includes(kind) || KIND_NAME.test(kind), {
+    error: ({ input }) =>
+      isDefinedKind(String(input))
+        ? 'is not the name of a kind made with defineKind, such as acme/segment'
+        : `must be one of ${KINDS.join(', ')}, or a kind made with defineKind${didYouMean(String(input), KINDS)}`,
   }),
-);
+  endpoints: z
+    .array(endpoint)
+    .min(1)
+    .refine((all) => new Set(all.map(({ url }) => url)).size === all.length, 'two endpoints have one url'),
+  /** Most calls per second over all workers, and of each tenant. Absent: no limit, and no overhead. */
+  rateLimit: rateLimitSchema.optional(),
+  /** Where the key of its servers is stored; it is sent to this pool's endpoints only. */
+  apiKey: z
+    .union([z.strictObject({ env: z.string().min(1) }), z.strictObject({ file: z.string().min(1) })], {
+      error: 'names where the key is, { "env": … } or { "file": … }, and never the key itself',
+    })
+    .optional(),
+  /** Price of a million tokens in any currency; used to compute agents' cost. */
+  price: z.strictObject({ input: z.number().min(0), output: z.number().min(0) }).optional(),
+});
+const modelsSchema = z.record(z.string().min(1), pool);
 
 /** The models file: pools by the name that pipelines use. */
 export type ModelsConfig = z.output<typeof modelsSchema>;
 export type PoolConfig = ModelsConfig[string];
 export type EndpointConfig = PoolConfig['endpoints'][number];
 
+/** The key that was probably meant. */
+function suggestionFor(issue: z.core.$ZodIssue): string {
+  if (issue.code !== 'unrecognized_keys') return '';
+  const known = issue.path.length > 1 ? endpoint.shape : pool.shape;
+  return didYouMean(issue.keys[0] ?? '', Object.keys(known));
+}
+
 /** Checks a models file. Throws `INVALID_SETTING` naming every bad path; `source` is the file's name for the message. */
 export function parseModels(value: unknown, source: string): ModelsConfig {
   const parsed = modelsSchema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const fields = parsed.error.issues.map(({ path, message }) => ({ field: path.join('.') || '(root)', message }));
+  const fields = parsed.error.issues.map((issue) => ({
+    field: issue.path.join('.') || '(root)',
+    message: `${issue.message}${suggestionFor(issue)}`,
+  }));
   throw new MillraceError('INVALID_SETTING', `${source}: ${fields.map((f) => `${f.field}: ${f.message}`).join('; ')}`, {
     fields,
   });

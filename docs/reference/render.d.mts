@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { ErrorRow } from '../../pipelines/errors.js';
 import type { Plan } from '../../pipelines/index.js';
 
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string;
 export function renderErrors(
   errors: Readonly<Record<string, ErrorRow>>,
   advice: Readonly<Record<string, string>>,

@@ -3,7 +3,7 @@ import { z } from 'zod';
 /** The reference pages that are made from the sources. Pure: text in, text out; `generate.mjs` writes, a unit test compares. */
 
 /** A markdown table with its columns aligned, as the formatter of the gate wants it. */
-function table(head, rows) {
+export function table(head, rows) {
   const cells = [head, ...rows].map((row) => row.map((cell) => String(cell).replaceAll('|', '\\|')));
   const widths = head.map((_, i) => Math.max(3, ...cells.map((row) => [...row[i]].length)));
   const line = (row) => `| ${row.map((cell, i) => cell + ' '.repeat(widths[i] - [...cell].length)).join(' | ')} |`;

@@ -8,10 +8,15 @@ export type Synchronous<B> =
     ? 'A definition is traced when it is loaded and must not be async: remove async and await'
     : unknown;
 
+/** A type that no option has; the compiler shows the sentence. */
+interface Refusal<Why extends string> {
+  readonly refused: Why;
+}
+
 type OnlyOfPools = 'This applies only to stages that a model server serves: remove it';
 interface NoPool {
-  hedge: OnlyOfPools;
-  timeout: { queue: OnlyOfPools; firstChunk: OnlyOfPools; idle: OnlyOfPools };
+  hedge: Refusal<OnlyOfPools>;
+  timeout: { queue: Refusal<OnlyOfPools>; firstChunk: Refusal<OnlyOfPools>; idle: Refusal<OnlyOfPools> };
 }
 
 /** Options that have no effect on a kind, and why. */
@@ -21,7 +26,7 @@ interface Unsuited {
   upsert: NoPool;
   split: NoPool;
   agent: {
-    cache: 'An agent has no cache, because its tools may have effects: remove it';
+    cache: Refusal<'An agent has no cache, because its tools may have effects: remove it'>;
     execution: 'queued';
   };
 }
@@ -30,9 +35,9 @@ type NotOfPersons = 'This does not apply to a stage that waits for a person: rem
 
 /** The given ones among unsuitable options. One that may be given, as in a shared `PolicyOptions`, is checked at load. */
 type Refused<Options, Table> = {
-  readonly [Key in keyof Table as Options extends { readonly [K in Key]: unknown }
-    ? Key
-    : never]: Table[Key] extends string
+  readonly [Key in keyof Table as Options extends { readonly [K in Key]: unknown } ? Key : never]: Table[Key] extends
+    | string
+    | Refusal<string>
     ? Table[Key]
     : Options extends { readonly [K in Key]: infer Inner }
       ? Refused<Inner, Table[Key]>
@@ -41,7 +46,7 @@ type Refused<Options, Table> = {
 
 /** Refuses options that have no effect on a kind. */
 export type Suited<Kind extends string, Options> = Kind extends 'approve'
-  ? { readonly [Key in keyof Options]: NotOfPersons }
+  ? { readonly [Key in keyof Options]: Refusal<NotOfPersons> }
   : Kind extends keyof Unsuited
     ? Refused<Options, Unsuited[Kind]>
     : unknown;

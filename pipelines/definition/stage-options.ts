@@ -103,7 +103,8 @@ function ladder(id: string, use: StageUse<never, never>, options: StageOptions, 
         `"${below}" is longer than the pipeline’s deadline, ${deadlineMs} ms: it would always apply`,
       );
     }
-    if (to === 'cached' && options.cache === undefined) throw invalid(where, '"cached" needs a cache');
+    if (to === 'cached' && options.cache === undefined)
+      throw invalid(where, '"cached" needs a cache: add cache: semantic({ key })');
     if (to === 'skip' && !options.optional)
       throw invalid(where, '"skip" needs `optional: true`: the output may be null');
     return { belowMs, to: typeof to === 'string' ? to : alternative(id, 'degrade', use, to) };

@@ -14,6 +14,18 @@ export interface Finding {
   readonly at?: string;
 }
 
+/** Probable mistakes in the source of a definition, which its plan does not show. */
+export const SOURCE_WARNINGS = {
+  REFERENCE_TESTED: 'branch with when(); inside a condition use and(), or(), not(), has()',
+  REFERENCE_COMPARED: 'compare with eq(), ne(), lt(), …; has() tells whether a value is present',
+  REFERENCE_DEFAULT: 'use either(), or .default() in the schema of the input',
+  REFERENCE_IN_FUNCTION: 'give the value to the stage as a field of its input',
+  FROZEN_VALUE: 'take the value from the input, or compute it in a code() function',
+  CAUGHT_STAGE: 'give the stage a fallback or optional: true; it fails in a run, not here',
+  STATE_IN_FUNCTION: 'keep it in a store, or return it: each worker has its own copy, and retries change it again',
+  NOT_SCANNED: 'look there yourself for conditions that test a reference',
+} as const;
+
 /** What is allowed but rarely intended, with what to change. */
 export const WARNINGS = {
   UNUSED_STAGE: 'read its output, return it, or remove the stage',
@@ -26,14 +38,7 @@ export const WARNINGS = {
   REPEATED_WRITE: 'remove the hedge: a second call of this method may repeat its effect',
   CACHED_WRITE: 'remove the cache: a hit would skip the write',
   SAME_FALLBACK: 'name another model, or give the stage more attempts instead',
-  REFERENCE_TESTED: 'branch with when(); inside a condition use and(), or(), not(), has()',
-  REFERENCE_COMPARED: 'compare with eq(), ne(), lt(), …; has() tells whether a value is present',
-  REFERENCE_DEFAULT: 'use either(), or .default() in the schema of the input',
-  REFERENCE_IN_FUNCTION: 'give the value to the stage as a field of its input',
-  FROZEN_VALUE: 'take the value from the input, or compute it in a code() function',
-  CAUGHT_STAGE: 'give the stage a fallback or optional: true; it fails in a run, not here',
-  STATE_IN_FUNCTION: 'keep it in a store, or return it: each worker has its own copy, and retries change it again',
-  NOT_SCANNED: 'look there yourself for conditions that test a reference',
+  ...SOURCE_WARNINGS,
 } as const;
 export type WarningCode = keyof typeof WARNINGS;
 

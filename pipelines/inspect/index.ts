@@ -1,6 +1,6 @@
 export { explain } from './explain.js';
 export { explanationText } from './explain-text.js';
-export { type Finding, findingLine, stageOf, WARNINGS, type WarningCode } from './finding.js';
+export { type Finding, findingLine, SOURCE_WARNINGS, stageOf, WARNINGS, type WarningCode } from './finding.js';
 export { mermaid } from './mermaid.js';
 export { planFindings } from './plan-findings.js';
 export type { Segments } from './steps.js';

@@ -1,3 +1,5 @@
+import { table } from '../../../docs/reference/render.mjs';
+
 /** A row of the guide. */
 export interface Row {
   readonly mistake: string;
@@ -25,15 +27,14 @@ Temporal UI, and in the run’s document as \`error.at\`. The path is relative t
 KServe doors, and keys without the permission \`read\` do not get it.
 `;
 
-const escaped = (text: string): string => text.replaceAll('|', '\\|').replaceAll('\n', ' ');
 /** In a code span that may contain backticks. */
-const code = (text: string): string => (text.includes('`') ? `\`\` ${escaped(text)} \`\`` : `\`${escaped(text)}\``);
+const code = (text: string): string => (text.includes('`') ? `\`\`${text}\`\`` : `\`${text}\``);
 
 /** The guide page, from the table. */
 export function renderMistakes(sections: readonly (readonly [section: string, rows: readonly Row[]])[]): string {
   const bodies = sections.map(([section, rows]) => {
-    const lines = rows.map(({ mistake, by, says }) => `| ${escaped(mistake)} | ${by.join(', ')} | ${code(says)} |`);
-    return `## ${section}\n\n| mistake | told by | message |\n| --- | --- | --- |\n${lines.join('\n')}\n`;
+    const lines = rows.map(({ mistake, by, says }) => [mistake, by.join(', '), code(says)]);
+    return `## ${section}\n\n${table(['mistake', 'told by', 'message'], lines)}\n`;
   });
   return [INTRO, ...bodies].join('\n');
 }

@@ -28,12 +28,14 @@ describe('settings', () => {
     const { findings } = checkSettings({
       MILLRACE_REDIS_URL: 'redis://x',
       MILLRACE_PORTBASE: '1',
+      MILLRACE_OTHER_THINGS: '1',
       MILLRACE_STACK_HOME: '/x',
     });
     const unknown = findings.filter(({ id }) => id === 'settings.known');
     expect(unknown.map(({ about, state, remedy }) => [about, state, remedy])).toEqual([
       ['MILLRACE_REDIS_URL', 'warn', 'did you mean REDIS_URL?'],
-      ['MILLRACE_PORTBASE', 'warn', expect.stringContaining('millrace settings')],
+      ['MILLRACE_PORTBASE', 'warn', 'did you mean MILLRACE_PORT_BASE?'],
+      ['MILLRACE_OTHER_THINGS', 'warn', expect.stringContaining('millrace settings')],
     ]);
   });
 

@@ -16,7 +16,7 @@ import {
 import { type Anything, ask, type Case, chatWith, define, one, refuses, TEXT, upper } from './refusal.js';
 
 const STAGE_INPUTS: readonly Case[] = [
-  ['no input', 'a.input.prompt', /expected string/, () => one(ask, {})],
+  ['no input', 'a.input.prompt', /missing: it is text/, () => one(ask, {})],
   [
     'an input that only other fields have',
     'a.input.prompt',
