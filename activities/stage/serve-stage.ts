@@ -262,13 +262,13 @@ async function runCode(
 /** What a function has thrown, with its place in the author's code. */
 function codeError(error: unknown, sources: string): MillraceError {
   const place = placeOf(error);
-  const told = { ...(place && { at: placeText(place, sources) }), stack: authorStack(error, sources) };
+  const where = { ...(place && { at: placeText(place, sources) }), stack: authorStack(error, sources) };
   if (error instanceof MillraceError) {
-    return new MillraceError(error.code, error.message, { ...error.details, ...told }, { cause: error });
+    return new MillraceError(error.code, error.message, { ...error.details, ...where }, { cause: error });
   }
   // A function may throw an error with a `code` of the error table to control retries.
   const own = (error as { code?: unknown } | null)?.code;
-  return new MillraceError(isErrorCode(own) ? own : 'CODE_FAILED', messageOf(error), told, { cause: error });
+  return new MillraceError(isErrorCode(own) ? own : 'CODE_FAILED', messageOf(error), where, { cause: error });
 }
 
 /**

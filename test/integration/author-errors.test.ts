@@ -50,7 +50,7 @@ describe.each(CASES)('the failure of %s', (_, pipeline, input, line) => {
       expect(stack).not.toContain(process.cwd());
     }
     const log = readFileSync(path.join(testSettings().MILLRACE_HOME, 'logs/worker.log'), 'utf8');
-    const told = log.split('\n').find((each) => each.includes(id) && each.includes('stage attempt failed')) ?? '{}';
-    expect(JSON.parse(told)).toMatchObject({ at, stack: expect.stringContaining(`(pipelines.mjs:${line}:`) });
+    const logged = log.split('\n').find((each) => each.includes(id) && each.includes('stage attempt failed')) ?? '{}';
+    expect(JSON.parse(logged)).toMatchObject({ at, stack: expect.stringContaining(`(pipelines.mjs:${line}:`) });
   });
 });

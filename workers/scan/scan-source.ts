@@ -120,7 +120,7 @@ class Scan {
     if (pattern === undefined) return;
     if (pattern.type === 'AssignmentPattern') {
       const why = 'never takes the default: a reference is always there';
-      this.#tell('REFERENCE_DEFAULT', pattern, `${this.#shown(pattern)} ${why}`, where);
+      this.#report('REFERENCE_DEFAULT', pattern, `${this.#shown(pattern)} ${why}`, where);
       this.#bindReference(partOf(pattern, 'left'), scope, where);
       return;
     }
@@ -199,7 +199,7 @@ class Scan {
     }
     if (where.runs === 'definition') {
       const frozen = frozenBecause(node, scope);
-      if (frozen) this.#tell('FROZEN_VALUE', node, `${this.#shown(node)} ${frozen}`, where);
+      if (frozen) this.#report('FROZEN_VALUE', node, `${this.#shown(node)} ${frozen}`, where);
     }
     switch (node.type) {
       case 'IfStatement':
@@ -232,7 +232,7 @@ class Scan {
     // Its left side is checked wherever it is.
     if (test.type === 'LogicalExpression') this.#condition(partOf(test, 'right'), scope, where);
     if (!isReference(test, scope)) return;
-    this.#tell('REFERENCE_TESTED', test, `${this.#shown(test)} is a reference, which always counts as true`, where);
+    this.#report('REFERENCE_TESTED', test, `${this.#shown(test)} is a reference, which always counts as true`, where);
   }
 
   #logical(node: Node, scope: Scope, where: Where): void {
@@ -240,7 +240,7 @@ class Scan {
     if (node.operator === '&&') this.#condition(left, scope, where);
     if (node.operator === '&&' || !isReference(left, scope)) return;
     const why = `never takes what follows ${String(node.operator)}: a reference is always there`;
-    this.#tell('REFERENCE_DEFAULT', node, `${this.#shown(node)} ${why}`, where);
+    this.#report('REFERENCE_DEFAULT', node, `${this.#shown(node)} ${why}`, where);
   }
 
   #comparison(node: Node, scope: Scope, where: Where): void {
@@ -248,7 +248,7 @@ class Scan {
     if (!EQUALITY.test(String(node.operator)) || !sides.some((side) => isReference(side, scope))) return;
     const result = String(node.operator).startsWith('!') ? 'true' : 'false';
     const why = `is always ${result}: a reference equals no value`;
-    this.#tell('REFERENCE_COMPARED', node, `${this.#shown(node)} ${why}`, where);
+    this.#report('REFERENCE_COMPARED', node, `${this.#shown(node)} ${why}`, where);
   }
 
   #attempt(node: Node, scope: Scope, where: Where): void {
@@ -259,7 +259,7 @@ class Scan {
     inner.declare(partsOf(block, 'body'));
     this.#children(block, inner, where);
     if (this.#steps === before) return;
-    this.#tell(
+    this.#report(
       'CAUGHT_STAGE',
       node,
       'try … catch catches mistakes in the definition, not failures of its stages',
@@ -277,15 +277,15 @@ class Scan {
           : undefined;
     if (changed !== undefined && scope.get(changed) === 'state') {
       const message = `${this.#shown(node)} changes a variable outside the function`;
-      this.#tell('STATE_IN_FUNCTION', node, message, where);
+      this.#report('STATE_IN_FUNCTION', node, message, where);
     }
     if (node.type === 'Identifier' && isReference(node, scope)) {
       const message = `${this.#shown(node)} is a reference of the definition: it has no value in a function of a stage`;
-      this.#tell('REFERENCE_IN_FUNCTION', node, message, where);
+      this.#report('REFERENCE_IN_FUNCTION', node, message, where);
     }
   }
 
-  #tell(code: WarningCode, node: Node, message: string, { pipeline }: Where): void {
+  #report(code: WarningCode, node: Node, message: string, { pipeline }: Where): void {
     const { line, column } = unwrapped(node).loc.start;
     this.found.set(`${code} ${line}:${column}`, { code, message, pipeline, line, column: column + 1 });
   }

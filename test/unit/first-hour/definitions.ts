@@ -1,4 +1,4 @@
-/** A mistake in a module of pipelines, and what its author is told where. */
+/** A mistake in a module of pipelines, and the message that its author gets, by what finds it. */
 export interface Mistake {
   readonly mistake: string;
   /** Lines of a definition's body, from line 3 of the module on. */

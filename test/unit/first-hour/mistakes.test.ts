@@ -26,7 +26,7 @@ import { type Row, renderMistakes } from './page.js';
 import { type FailingFunction, FUNCTIONS, moduleOf, REQUESTS } from './runs.js';
 
 /*
- * What an author or caller is told for the mistakes of a first hour: each message is exact. The guide page is made of the
+ * What an author or caller reads for the mistakes of a first hour: each message is exact. The guide page is made of the
  * same table.
  */
 
@@ -57,7 +57,7 @@ async function refusal(act: () => unknown): Promise<MillraceError> {
   }
   throw new Error('it was accepted');
 }
-const told = ({ code, message }: MillraceError): string => `${code}: ${plain(message)}`;
+const spelled = ({ code, message }: MillraceError): string => `${code}: ${plain(message)}`;
 
 async function validated(module: string): Promise<readonly string[]> {
   let out = '';
@@ -225,7 +225,7 @@ describe('the compiler', () => {
 
 describe('a definition', () => {
   it.each(rows.filter(({ definition }) => definition !== undefined))('refuses $mistake', async (row) => {
-    const got = told(await refusal(() => loadDeployment(written(sourceOf(row)))));
+    const got = spelled(await refusal(() => loadDeployment(written(sourceOf(row)))));
     expect(got).toBe(row.definition);
   });
 });
@@ -253,7 +253,7 @@ describe('millrace validate', () => {
 
 describe('loading a module', () => {
   it.each(LOADING)('$mistake', async (row) => {
-    const got = told(await refusal(row.act));
+    const got = spelled(await refusal(row.act));
     expect(got).toBe(row.says);
   });
 

@@ -3,7 +3,7 @@ import { table } from '../../../docs/reference/render.mjs';
 /** A row of the guide. */
 export interface Row {
   readonly mistake: string;
-  /** What tells: the compiler, the load of the module, `millrace validate`, a run, a door or a command. */
+  /** What finds it: the compiler, the load of the module, `millrace validate`, a run, a door or a command. */
   readonly by: readonly string[];
   readonly says: string;
 }
@@ -12,7 +12,7 @@ const INTRO = `<!-- Made by test/unit/first-hour/mistakes.test.ts from the table
 
 # Common mistakes
 
-What you are told for the mistakes of a first hour, and by what: the **compiler**, the **load** of the module (\`validate\`, \`up\`,
+The messages for mistakes of a first hour, and what finds them: the **compiler**, the **load** of the module (\`validate\`, \`up\`,
 worker and gateway), **validate** alone (as a warning, also in the worker’s log), or a **run**. Each message is tested.
 
 A pipeline’s function runs once, when its module is loaded. It receives references, not values: a reference says where a value will
@@ -34,7 +34,7 @@ const code = (text: string): string => (text.includes('`') ? `\`\`${text}\`\`` :
 export function renderMistakes(sections: readonly (readonly [section: string, rows: readonly Row[]])[]): string {
   const bodies = sections.map(([section, rows]) => {
     const lines = rows.map(({ mistake, by, says }) => [mistake, by.join(', '), code(says)]);
-    return `## ${section}\n\n${table(['mistake', 'told by', 'message'], lines)}\n`;
+    return `## ${section}\n\n${table(['mistake', 'found by', 'message'], lines)}\n`;
   });
   return [INTRO, ...bodies].join('\n');
 }
