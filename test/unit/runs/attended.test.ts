@@ -1,9 +1,11 @@
+import { ApplicationFailure } from '@temporalio/common';
 import { Registry } from 'prom-client';
 import { afterEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { pipeline } from '../../../pipelines/index.js';
 import { followAttended, runAttended } from '../../../runs/attended.js';
 import { RunEnds } from '../../../runs/ends.js';
+import type { RunFailedError } from '../../../runs/failed.js';
 import type { Order } from '../../../runs/launch.js';
 import { greet, type TestGateway, testGateway } from '../../support/test-gateway.js';
 
@@ -53,6 +55,14 @@ describe('a run that its caller waits for', () => {
     for await (const each of events) items.push(each);
     expect(items).toMatchObject([{ document: { status: 'succeeded' } }]);
     expect(temporal.sent).toEqual([]);
+  });
+
+  it('fails without the place in the author’s sources, which end users of a door do not get', async () => {
+    const { runs, temporal } = await setUp({ end: false });
+    const details = [{ stages: [], at: 'pipelines.ts:12:5' }];
+    temporal.onStart = (run) => run.end(ApplicationFailure.create({ type: 'CODE_FAILED', message: 'no', details }));
+    const failure: unknown = await runAttended(runs, order(), attendance()).catch((error: unknown) => error);
+    expect((failure as RunFailedError).run.error).toEqual({ code: 'CODE_FAILED', message: 'no' });
   });
 
   it('is cancelled when the caller disconnects, though its events are not read', async () => {
