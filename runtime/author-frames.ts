@@ -25,7 +25,7 @@ const LONGEST_LINE = 1_000;
 /** Folders of Millrace in its package. Pipelines of its tests and benches count as an author's. */
 const OWN = new Set([
   ...['activities', 'cli', 'client', 'deploy', 'gateway', 'measure', 'media', 'pipelines', 'placement', 'protocols'],
-  ...['runs', 'runtime', 'stores', 'telemetry', 'temporal', 'workers', 'workflows'],
+  ...['runs', 'runtime', 'stores', 'telemetry', 'temporal', 'testing', 'workers', 'workflows'],
 ]);
 
 /** The author's frames of an error, innermost first: without Node, installed packages and Millrace itself. */
