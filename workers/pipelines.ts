@@ -93,10 +93,11 @@ export const loadPipelines = async (module: string | undefined, buildId?: string
 async function readModule(module: string): Promise<Inspected> {
   const { value = {}, errors: found, failure } = await collecting(() => importModule(module));
   // What follows from an invalid definition, such as its use by the module, is not reported beside it.
-  if (failure !== undefined && found.length === 0) throw failure;
+  if (failure !== undefined && found.length === 0) throw await loadError(failure, module);
   const exported = valuesOf(value);
   // A module that was loaded before is not evaluated again, but still exports what stands in for its invalid definitions.
-  const errors = [...new Set([...found, ...exported.flatMap((each) => errorOf(each) ?? [])])];
+  const invalid = new Set([...found, ...exported.flatMap((each) => errorOf(each) ?? [])]);
+  const errors = await Promise.all([...invalid].map((error) => loadError(error, module)));
   const pipelines = exported.filter(isPipeline);
   if (pipelines.length + errors.length === 0) {
     throw setting(`${module} exports no pipeline: export what pipeline() returns, by any name or in a list`);
@@ -128,11 +129,7 @@ function valuesOf(module: object): readonly unknown[] {
 }
 
 async function importModule(module: string): Promise<object> {
-  try {
-    return (await import(pathToFileURL(path.resolve(module)).href)) as object;
-  } catch (error) {
-    throw await loadError(error, module);
-  }
+  return (await import(pathToFileURL(path.resolve(module)).href)) as object;
 }
 
 const isPipeline = (value: unknown): value is Pipeline =>

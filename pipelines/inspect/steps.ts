@@ -64,7 +64,9 @@ export function conditionOf(step: Step): string | undefined {
 export const servedLine = ({ kind, model, with: options }: Alternative): string =>
   kind === 'approve'
     ? `a person decides within ${spell(Number(options.timeoutMs))}, else ${options.otherwise === true ? 'yes' : 'no'}`
-    : [kind, model, ...(traitsOf({ kind })?.servedBy === 'temporal' ? [`queue ${String(options.queue)}`] : [])].join(' · ');
+    : [kind, model, ...(traitsOf({ kind })?.servedBy === 'temporal' ? [`queue ${String(options.queue)}`] : [])].join(
+        ' · ',
+      );
 
 /** Names of an agent's tools, and which of them a person approves; none for other stages. */
 export const toolNames = (by: Alternative): string[] =>

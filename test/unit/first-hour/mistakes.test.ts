@@ -66,7 +66,11 @@ async function validated(module: string): Promise<readonly string[]> {
     return true;
   });
   vi.spyOn(process.stderr, 'write').mockReturnValue(true);
+  // Each finding in one line.
+  const { isTTY, columns } = process.stdout;
+  Object.assign(process.stdout, { isTTY: true, columns: 10_000 });
   await validate(settings, module, {}).finally(() => vi.restoreAllMocks());
+  Object.assign(process.stdout, { isTTY, columns });
   process.exitCode = 0;
   return plain(out).trimEnd().split('\n');
 }

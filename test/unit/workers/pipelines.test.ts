@@ -39,7 +39,7 @@ test('the other definitions of a module with bad ones are loaded, and each error
     expect(errors.map(({ details }) => details.pipeline)).toEqual(['first', 'second']);
     expect(errors.map(({ message }) => message)).toEqual([
       expect.stringMatching(/pipeline "first": "answer\.retry\.attempts"/),
-      expect.stringMatching(/pipeline "second": answer\.timeout\.attempt/),
+      expect.stringMatching(/pipeline "second": "answer\.timeout\.attempt"/),
     ]);
   }
 });
