@@ -56,6 +56,7 @@ const WAITING = files([
   'integration/outside',
   'integration/overload',
   'integration/policies',
+  'integration/python-stages',
   'integration/retry-storm',
   'integration/segments',
   'integration/server-away',

@@ -23,6 +23,7 @@ import type { ReplanCommandOptions } from './replan.js';
 import { listPipelines, resumeRun, runPipeline } from './run.js';
 import type { ListOptions } from './runs.js';
 import { down, status, up } from './stack.js';
+import type { TypesOptions } from './types/index.js';
 import type { ValidateOptions } from './validate.js';
 import { columnsOf, wrapped } from './wrap.js';
 
@@ -151,6 +152,14 @@ function program(): Command {
     .option('--json', 'as one JSON object, with every value')
     .action(async (name: string, options: ExplainOptions) =>
       (await import('./explain.js')).explainPipeline(readSettings(), name, options),
+    );
+  cli
+    .command('types')
+    .description('write a TypeScript module for Python stages, from what "python -m millrace manifest" prints')
+    .argument('<manifest>', 'the manifest; "-" reads standard input')
+    .option('--out <file>', 'write it to this file')
+    .action(async (file: string, options: TypesOptions) =>
+      (await import('./types/index.js')).writeTypes(file, options),
     );
   artifactCommands(cli.command('artifacts').description('media in the artifact store'));
   applyCommand(cli.command('apply'));

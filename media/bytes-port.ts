@@ -1,6 +1,6 @@
 import type { Artifact } from '../pipelines/artifact.js';
-import { MillraceError } from '../pipelines/errors.js';
 import type { ArtifactStore } from '../stores/artifacts/store.js';
+import { readWhole } from './read-whole.js';
 
 /** Reads an artifact completely, for models that take a file: an image. */
 export type BytesPort = (artifact: Artifact) => Promise<Uint8Array>;
@@ -13,13 +13,5 @@ const MOST_BYTES = 20 * 1024 * 1024;
  */
 export const createBytesPort =
   (store: ArtifactStore, tenant: string): BytesPort =>
-  async (artifact) => {
-    const { uri, bytes } = await store.stat(tenant, artifact.uri);
-    if (bytes > MOST_BYTES) {
-      const message = `${uri} has ${bytes} bytes; at most ${MOST_BYTES} are sent to a model as a file`;
-      throw new MillraceError('BODY_TOO_LARGE', message);
-    }
-    const parts: Uint8Array[] = [];
-    for await (const part of store.read(tenant, uri)) parts.push(part);
-    return Buffer.concat(parts);
-  };
+  ({ uri }) =>
+    readWhole(store, tenant, uri, { most: MOST_BYTES, limit: 'are sent to a model as a file' });

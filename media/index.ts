@@ -3,6 +3,7 @@
 export { AudioEncoder, GIVEN_FORMATS, type GivenAudio, type GivenFormat } from './audio-encoder.js';
 export { type AudioPort, createAudioPort } from './audio-port.js';
 export { createBytesPort } from './bytes-port.js';
+export { createCodeArtifacts } from './code-artifacts.js';
 export { conformInput } from './conform-input.js';
 export { convertAudio } from './convert-audio.js';
 export { extensionOf } from './encodings.js';

@@ -121,6 +121,7 @@ export class ScriptedRunner {
       kinds: pipeline.kinds,
       audioOf: () => ({ read: noMedia, write: noMedia }),
       bytesOf: () => noMedia,
+      artifactsOf: () => ({ read: noMedia, write: noMedia, readAudio: noMedia, writeAudio: noMedia }),
       conform: async (_, input) => input,
       metrics: { usage: { inc: () => undefined } },
       clock,

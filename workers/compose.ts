@@ -11,7 +11,7 @@ import { CodeFunctions } from '../activities/stage/code-functions.js';
 import { ForeignCalls } from '../activities/stage/foreign-calls.js';
 import { StageRunner } from '../activities/stage/stage-runner.js';
 import { indexKinds } from '../activities/vector-index/index.js';
-import { conformInput, convertAudio, createAudioPort, createBytesPort } from '../media/index.js';
+import { conformInput, convertAudio, createAudioPort, createBytesPort, createCodeArtifacts } from '../media/index.js';
 import type { Pipeline } from '../pipelines/index.js';
 import type { JsonObject } from '../pipelines/json.js';
 import { kindsByName } from '../pipelines/stages/index.js';
@@ -116,6 +116,13 @@ export async function composeStages(
     cache,
     audioOf: (tenant, onConversion, signal) => createAudioPort(ofOneCall(), tenant, { onConversion, ffmpeg, signal }),
     bytesOf: (tenant) => createBytesPort(artifacts, tenant),
+    artifactsOf: (tenant, onConversion, signal) =>
+      createCodeArtifacts(ofOneCall(), tenant, {
+        onConversion,
+        ffmpeg,
+        signal,
+        mostBytes: settings.MILLRACE_MAX_STAGE_MEDIA_BYTES,
+      }),
     conform: async (schema, input, { tenant, signal, onConversion }) => {
       const store = ofOneCall();
       return (await conformInput(schema, input, (artifact, format, at) =>

@@ -9,7 +9,7 @@ import { jsonHash } from '../../pipelines/plan/hash.js';
 import type { Tried } from '../../pipelines/retry.js';
 import { idempotencyKeyOf, type StageCall, type TokenUsage } from '../../pipelines/run/index.js';
 import { CALL_KINDS, codeName, type DefinedKinds, isDefinedKind, kindNamed } from '../../pipelines/stages/index.js';
-import type { StageKind } from '../../pipelines/stages/kind.js';
+import type { CodeArtifacts, StageKind } from '../../pipelines/stages/kind.js';
 import { authorStack, placeOf, placeText } from '../../runtime/author-frames.js';
 import type { Clock } from '../../runtime/clock.js';
 import type { CallContext, Reply } from '../connectors/connector.js';
@@ -43,6 +43,8 @@ export interface ServingParts extends Known {
   readonly audioOf: (tenant: string, onConversion: (what: string) => void, signal: AbortSignal) => AudioPort;
   /** Bytes of a tenant's artifacts: images. */
   readonly bytesOf: (tenant: string) => (artifact: Artifact) => Promise<Uint8Array>;
+  /** Media of a tenant, for functions of `code` stages and tools; one for each call. */
+  readonly artifactsOf: (tenant: string, onConversion: (what: string) => void, signal: AbortSignal) => CodeArtifacts;
   /** The input with its media converted to the formats that a schema declares. */
   readonly conform: Conform;
   /** Folder of the pipelines' module: places in errors of its functions are relative to it. Absent: the working folder. */
@@ -228,7 +230,7 @@ async function runInWorker(
 }
 
 async function runCode(
-  { code: functions, conform, sources = process.cwd() }: ServingParts,
+  { code: functions, conform, artifactsOf, sources = process.cwd() }: ServingParts,
   input: JsonObject,
   call: StageCall,
   attempt: Attempt,
@@ -244,7 +246,12 @@ async function runCode(
   let output: unknown;
   try {
     output = await untilAbort(signal, async () =>
-      code.run(checked, { signal, idempotencyKey: idempotencyKeyOf(call, attempt.run), tenant: call.tenant }),
+      code.run(checked, {
+        signal,
+        idempotencyKey: idempotencyKeyOf(call, attempt.run),
+        tenant: call.tenant,
+        artifacts: artifactsOf(call.tenant, onConversion, signal),
+      }),
     );
   } catch (error) {
     if (signal.aborted) throw error;

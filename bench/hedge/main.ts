@@ -76,6 +76,7 @@ function openRunner(urls: readonly string[]): { readonly runner: StageRunner; cl
     cache: { through: unused, earlier: unused } as unknown as SemanticCache,
     audioOf: () => ({ read: unused, write: unused }),
     bytesOf: () => unused,
+    artifactsOf: unused,
     conform: async (_, input) => input,
     code: new Map(),
     workerKinds: new Map(),

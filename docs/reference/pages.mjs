@@ -55,6 +55,7 @@ const SECTIONS = [
       'docs/guides/placement.md': 'how many devices of which kind, what goes where',
       'docs/reference/configuration.md': 'millrace.config.ts',
       'docs/reference/settings.md': 'every setting with its default',
+      'docs/reference/artifacts.md': 'where media are, who may write there and how, limits',
       'docs/reference/metrics.md': 'every metric with its labels',
       'docs/reference/access.md': 'keys, tenants, permissions, limits, a proxy in front',
       'docs/reference/temporal.md': 'TLS, certificates, API keys, profiles; what to check when it cannot be reached',

@@ -82,6 +82,8 @@ async function send(
     vary: `${TENANT_HEADER}, authorization, x-api-key`,
     'content-disposition': `inline; filename="${file}"`,
     'x-content-type-options': 'nosniff',
+    // A stage may store any type: a page of it must not act as one of the gateway's.
+    'content-security-policy': "sandbox; default-src 'none'",
   });
   if (matches(request.headers['if-none-match'], tag)) return reply.code(304).send();
   const range = rangeOf(request, reply, tag, bytes);

@@ -86,7 +86,15 @@ export {
 export * from './embed.js';
 export { type HttpInput, type HttpOutput, http } from './http.js';
 export { infer } from './infer.js';
-export type { CodeFunction, DefinedKind, StageKind, StageUse } from './kind.js';
+export type {
+  AudioSamples,
+  CodeArtifacts,
+  CodeContext,
+  CodeFunction,
+  DefinedKind,
+  StageKind,
+  StageUse,
+} from './kind.js';
 export { type Passage, rerank, retrieve, type ScoredPassage, upsert } from './retrieve.js';
 export { type SplitOutput, split } from './split.js';
 export * from './synthesize.js';

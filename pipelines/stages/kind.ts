@@ -1,6 +1,8 @@
 import type { z } from 'zod';
+import type { Artifact } from '../artifact.js';
 import type { PolicyOptions } from '../definition/policy.js';
 import type { JsonObject } from '../json.js';
+import type { Audio } from '../media.js';
 import type { KindTraits, OfKind } from './traits.js';
 
 /**
@@ -59,6 +61,39 @@ export interface CodeContext {
   readonly idempotencyKey: string;
   /** Tenant of the run. */
   readonly tenant: string;
+  /** Media of the run's tenant. */
+  readonly artifacts: CodeArtifacts;
+}
+
+/**
+ * Reads and writes artifacts of the run's tenant during one call of a function. `MILLRACE_MAX_STAGE_MEDIA_BYTES` limits
+ * what is read at a time (`BODY_TOO_LARGE`) and what the call writes in total (`OUTPUT_BUDGET_EXCEEDED`).
+ */
+export interface CodeArtifacts {
+  /**
+   * All bytes of an artifact, checked against its sha256. Throws `ARTIFACT_NOT_FOUND`, also for another tenant's
+   * artifact, `ARTIFACT_CORRUPT` and `STORE_UNAVAILABLE`.
+   */
+  read(artifact: Artifact): Promise<Uint8Array>;
+  /**
+   * Stores bytes under an IANA media type, `image/png`. Bytes of audio and images are checked: `INVALID_MEDIA`. Throws
+   * `QUOTA_EXCEEDED`, `STORE_FULL` and `STORE_UNAVAILABLE`.
+   */
+  write(bytes: Uint8Array, options: { readonly type: string }): Promise<Artifact>;
+  /**
+   * Mono samples in [-1, 1] of audio in any supported encoding, at its own rate; channels are mixed. Throws as `read`
+   * does, `INVALID_MEDIA`, and `CONVERSION_UNAVAILABLE` if it needs ffmpeg and there is none.
+   */
+  readAudio(audio: Artifact): Promise<AudioSamples>;
+  /** Stores mono samples in [-1, 1] as 16-bit WAV; values outside are clipped. Throws as `write` does. */
+  writeAudio(samples: Float32Array, sampleRate: number): Promise<Audio>;
+}
+
+/** Mono audio in memory. */
+export interface AudioSamples {
+  readonly samples: Float32Array;
+  /** Samples per second. */
+  readonly sampleRate: number;
 }
 
 /** A row of the table of stage kinds. */

@@ -3,6 +3,7 @@ import type { Pipeline } from '../../pipelines/definition/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { RunContext, StageCall, StageOutcome } from '../../pipelines/run/index.js';
+import type { CodeArtifacts } from '../../pipelines/stages/kind.js';
 import { placedAt } from '../../testing/rows.js';
 import { runScript } from './scripted-model.js';
 
@@ -14,6 +15,9 @@ export const contextOf = ({ plan }: Pipeline, queue = 'test'): RunContext => ({
 });
 
 const ENDED = { cache: 'off', queueMs: 0, runMs: 0 } as const;
+
+/** No stage here uses media. */
+const none = {} as CodeArtifacts;
 
 /** Runs `code` stages and keeps the order in which they started and ended. */
 export class CodeRunner {
@@ -36,7 +40,12 @@ export class CodeRunner {
     try {
       const checked = code.input.safeParse(input);
       if (!checked.success) throw new MillraceError('INVALID_INPUT', checked.error.issues[0]?.message ?? '');
-      const output = (await code.run(checked.data, { signal, idempotencyKey: path, tenant })) as JsonObject;
+      const output = (await code.run(checked.data, {
+        signal,
+        idempotencyKey: path,
+        tenant,
+        artifacts: none,
+      })) as JsonObject;
       this.events.push(`${name} ends`);
       return { output, endpoint: 'worker', device: '', attempt, ...ENDED };
     } catch (error) {

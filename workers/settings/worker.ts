@@ -25,7 +25,7 @@ export const WORKER_SETTINGS = {
       'Address on which the worker serves `/metrics`, `/healthz` and `/readyz`, without authentication. Set it where a Prometheus server or the probes of Kubernetes are on other machines.',
     ),
   MILLRACE_MAX_STAGE_MEDIA_BYTES: bytes(
-    'Bytes of media that one call of a stage may write: a few MB of packed audio unpack to gigabytes. 2 GiB are 6 hours of 16-bit mono at 48 kHz.',
+    'Bytes of media that one call of a stage may write, and that a function of your own may read at a time: a few MB of packed audio unpack to gigabytes. 2 GiB are 6 hours of 16-bit mono at 48 kHz.',
     2 * 1024 ** 3,
   ),
   MILLRACE_SHUTDOWN_GRACE_MS: ms('Time that running stages have to finish when a worker is stopped.', 10_000),

@@ -9,6 +9,7 @@ import { type Attempt, StageRunner, type StageRunnerParts } from '../../../../ac
 import { MillraceError } from '../../../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../../../pipelines/json.js';
 import type { StageCall } from '../../../../pipelines/run/index.js';
+import type { CodeArtifacts } from '../../../../pipelines/stages/kind.js';
 import type { EndedCall, KeptEnd } from '../../../../stores/records/index.js';
 import { createMetrics } from '../../../../telemetry/metrics.js';
 import { recordingLogger } from '../../../support/caches.js';
@@ -50,6 +51,7 @@ function runnerOf(invoke: Invoke, more: Partial<StageRunnerParts> = {}) {
     cache: {} as SemanticCache,
     audioOf: () => audio,
     bytesOf: () => never,
+    artifactsOf: () => ({}) as CodeArtifacts,
     conform: async (_, input) => input,
     code: new Map(),
     workerKinds: new Map(),

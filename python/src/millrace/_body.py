@@ -1,0 +1,106 @@
+"""The body of a start: JSON, or a form if the input has files."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from .artifact import Artifact
+
+_CHUNK_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Body:
+    """A request's body and its headers; `data` makes the body anew for each try."""
+
+    headers: Mapping[str, str]
+    data: Callable[[], bytes | Iterator[bytes]]
+
+
+def body_of(input: Mapping[str, Any]) -> Body:
+    """The body of an input; files are sent as they are read."""
+    if not _has_file(input):
+        data = json.dumps(input, default=_plain, allow_nan=False).encode()
+        return Body({"Content-Type": "application/json"}, lambda: data)
+    plain = {name: value for name, value in input.items() if not _has_file(value)}
+    parts = [part for name, value in input.items() if _has_file(value) for part in _parts(name, value)]
+    if plain:
+        parts.append(("input", json.dumps(plain, default=_plain, allow_nan=False)))
+    boundary = uuid.uuid4().hex
+    heads = [_head(boundary, name, value) for name, value in parts]
+    end = f"--{boundary}--\r\n".encode()
+    length = sum(len(head) + _size(value) + 2 for head, (_, value) in zip(heads, parts, strict=True)) + len(end)
+    headers = {"Content-Type": f"multipart/form-data; boundary={boundary}", "Content-Length": str(length)}
+
+    def form() -> Iterator[bytes]:
+        for head, (_, value) in zip(heads, parts, strict=True):
+            yield head
+            yield from _bytes(value)
+            yield b"\r\n"
+        yield end
+
+    return Body(headers, form)
+
+
+def _has_file(value: Any) -> bool:
+    if isinstance(value, (bytes, Path)):
+        return True
+    if isinstance(value, Mapping):
+        return any(map(_has_file, value.values()))
+    return isinstance(value, (list, tuple)) and any(map(_has_file, value))
+
+
+def _parts(path: str, value: Any) -> Iterator[tuple[str, bytes | Path | str]]:
+    """Values with files part by part, each under its path."""
+    if isinstance(value, (bytes, Path)):
+        yield path, value
+    elif _has_file(value):
+        inner = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for key, each in inner:
+            yield from _parts(f"{path}.{key}", each)
+    elif isinstance(value, str):
+        yield path, value
+    else:
+        yield path, json.dumps(value, default=_plain, allow_nan=False)
+
+
+def _head(boundary: str, path: str, value: bytes | Path | str) -> bytes:
+    name = _quoted(path)
+    if isinstance(value, str):
+        return f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'.encode()
+    file = _quoted(value.name if isinstance(value, Path) else path)
+    disposition = f'Content-Disposition: form-data; name="{name}"; filename="{file}"'
+    return f"--{boundary}\r\n{disposition}\r\nContent-Type: application/octet-stream\r\n\r\n".encode()
+
+
+def _quoted(name: str) -> str:
+    return name.replace('"', "%22").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _size(value: bytes | Path | str) -> int:
+    return os.path.getsize(value) if isinstance(value, Path) else len(value.encode() if isinstance(value, str) else value)
+
+
+def _bytes(value: bytes | Path | str) -> Iterator[bytes]:
+    if isinstance(value, Path):
+        with value.open("rb") as file:
+            while piece := file.read(_CHUNK_BYTES):
+                yield piece
+    else:
+        yield value.encode() if isinstance(value, str) else value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Artifact):
+        return {"uri": value.uri}
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", by_alias=True)
+    raise TypeError(f"the input holds a {type(value).__name__}, which JSON does not have")

@@ -1,0 +1,222 @@
+"""Stages as Temporal activities that speak the protocol of Millrace's stages."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticSerializationError
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from ._json import check_json, check_size
+from .artifacts import Artifacts
+from .context import Context
+from .errors import FieldError, StageError
+from .manifest import PROTOCOL
+from .stage import Stage
+from .store import ArtifactStore
+
+logger = logging.getLogger("millrace")
+
+HEARTBEAT_S = 1.0
+"""Time between two heartbeats; a cancellation arrives with the answer to one."""
+_LEAST_PAUSE_S = 0.1
+_GRACE_S = 1.0
+"""How long a cancelled function has to end before its call is reported as ended."""
+
+
+class _Call(BaseModel):
+    """Second argument of a stage's activity; the first is its input."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    protocol: int
+    run: str
+    pipeline: str
+    stage: str
+    tenant: str
+    idempotency_key: str = Field(alias="idempotencyKey")
+    path: str | None = None
+    deadline_ms: float | None = Field(default=None, alias="deadlineMs")
+    priority: str | None = None
+
+
+class Server:
+    """Carries out the calls of stages: checks, context, heartbeats, cancellation, failures."""
+
+    def __init__(self, store: ArtifactStore, executor: ThreadPoolExecutor, *, most_media_bytes: int) -> None:
+        self._store = store
+        self._executor = executor
+        self._most_media_bytes = most_media_bytes
+
+    def activity_of(self, stage: Stage[Any, Any]) -> Callable[..., Awaitable[Any]]:
+        """The activity of a stage, for a Temporal worker."""
+
+        @activity.defn(name=stage.name)
+        async def run(input: Any, call: Any = None) -> Any:
+            try:
+                return await self._serve(stage, input, call)
+            except StageError as error:
+                logger.warning("stage %s: %s: %s", stage.name, error.code, error)
+                raise _failure(error, stage.name) from error
+
+        return run
+
+    async def _serve(self, stage: Stage[Any, Any], input: Any, call: Any) -> dict[str, Any]:
+        known = _call_of(stage, call)
+        given = _model(stage.input, input, "INVALID_INPUT", known.stage)
+        saved = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        conversions: dict[str, None] = {}
+        artifacts = Artifacts(
+            self._store,
+            known.tenant,
+            most_bytes=self._most_media_bytes,
+            on_conversion=lambda what: conversions.setdefault(what),
+        )
+        ctx = _context(known, artifacts, on_save=lambda: _notify(loop, saved))
+        beating = asyncio.create_task(_beat(ctx, saved))
+        try:
+            output = await self._until_cancelled(stage, given, ctx)
+        except BaseException:
+            # The report of a failure carries the last heartbeat, so the next attempt has what was saved.
+            _heartbeat(ctx)
+            raise
+        finally:
+            beating.cancel()
+        return {
+            "output": _output(stage, output, known.stage),
+            **({"usage": ctx._usage} if ctx._usage else {}),
+            **({"conversions": list(conversions)} if conversions else {}),
+        }
+
+    async def _until_cancelled(self, stage: Stage[Any, Any], given: BaseModel, ctx: Context) -> Any:
+        """The function's result. A cancelled function has a moment to end; then its call is reported as ended."""
+        running: asyncio.Future[Any]
+        if stage.is_async:
+            running = asyncio.ensure_future(stage(given, ctx))
+        else:
+            loop = asyncio.get_running_loop()
+            running = loop.run_in_executor(self._executor, contextvars.copy_context().run, stage, given, ctx)
+        # The error of a function that ends too late is dropped, as its result is.
+        running.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        try:
+            await asyncio.wait([running])
+        except asyncio.CancelledError:
+            ctx._cancelled.set()
+            if stage.is_async:
+                running.cancel()
+            await asyncio.wait([running], timeout=_GRACE_S)
+            if not running.done():
+                logger.warning("stage %s was cancelled and still runs; check ctx.cancelled in its loops", stage.name)
+            raise
+        return running.result()
+
+
+def _notify(loop: asyncio.AbstractEventLoop, saved: asyncio.Event) -> None:
+    try:
+        loop.call_soon_threadsafe(saved.set)
+    except RuntimeError:
+        pass  # a cancelled function that still runs after the worker has ended
+
+
+async def _beat(ctx: Context, saved: asyncio.Event) -> None:
+    """Sends heartbeats: regularly, and soon after something was saved."""
+    while True:
+        saved.clear()
+        _heartbeat(ctx)
+        await asyncio.sleep(_LEAST_PAUSE_S)
+        try:
+            await asyncio.wait_for(saved.wait(), HEARTBEAT_S - _LEAST_PAUSE_S)
+        except asyncio.TimeoutError:
+            pass
+
+
+def _heartbeat(ctx: Context) -> None:
+    # Also what an earlier attempt left: a heartbeat without it would erase it.
+    activity.heartbeat({"progress": ctx.progress})
+
+
+def _call_of(stage: Stage[Any, Any], call: Any) -> _Call:
+    try:
+        known = _Call.model_validate(call)
+    except ValidationError as error:
+        message = (
+            f'the activity "{stage.name}" is a stage of Millrace; declare it with protocol: "millrace" '
+            f"({error.error_count()} fields of its second argument are missing or wrong)"
+        )
+        raise StageError("INVALID_INPUT", message, fields=_fields(error)) from None
+    if known.protocol != PROTOCOL:
+        message = f"the run speaks version {known.protocol} of the protocol, this worker {PROTOCOL}; upgrade the older"
+        raise StageError("UNKNOWN_PLAN_VERSION", message)
+    return known
+
+
+def _context(call: _Call, artifacts: Artifacts, on_save: Callable[[], None]) -> Context:
+    info = activity.info()
+    left = info.heartbeat_details[0] if info.heartbeat_details else None
+    return Context(
+        run=call.run,
+        pipeline=call.pipeline,
+        stage=call.stage,
+        path=call.path,
+        tenant=call.tenant,
+        attempt=info.attempt,
+        idempotency_key=call.idempotency_key,
+        deadline=_deadline(info, call.deadline_ms),
+        priority=call.priority,
+        progress=left.get("progress") if isinstance(left, dict) else None,
+        artifacts=artifacts,
+        on_save=on_save,
+    )
+
+
+def _deadline(info: activity.Info, deadline_ms: float | None) -> datetime | None:
+    """The first of the ends that the attempt, all attempts and the stage have."""
+    ends: list[datetime] = []
+    if info.start_to_close_timeout:
+        ends.append(info.started_time + info.start_to_close_timeout)
+    if info.schedule_to_close_timeout:
+        ends.append(info.scheduled_time + info.schedule_to_close_timeout)
+    if deadline_ms is not None:
+        ends.append(info.scheduled_time + timedelta(milliseconds=deadline_ms))
+    return min(ends, default=None)
+
+
+def _model(model: type[BaseModel], value: Any, code: str, stage: str) -> BaseModel:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        fields = _fields(error)
+        first = fields[0]
+        more = f", and {len(fields) - 1} more" if len(fields) > 1 else ""
+        what = "input" if code == "INVALID_INPUT" else "output"
+        message = f'the {what} of stage "{stage}": {first["field"]}: {first["message"]}{more}'
+        raise StageError(code, message, fields=fields) from None
+
+
+def _output(stage: Stage[Any, Any], value: Any, name: str) -> dict[str, Any]:
+    output = value if isinstance(value, stage.output) else _model(stage.output, value, "INVALID_OUTPUT", name)
+    try:
+        made: dict[str, Any] = output.model_dump(mode="json", by_alias=True, warnings="error")
+    except PydanticSerializationError as error:
+        raise StageError("INVALID_OUTPUT", f'the output of stage "{name}": {error}') from None
+    check_size(check_json(made, "output"), made, name)
+    return made
+
+
+def _fields(error: ValidationError) -> list[FieldError]:
+    wrong = error.errors(include_url=False, include_context=False, include_input=False)
+    return [FieldError(field=".".join(map(str, each["loc"])) or "body", message=each["msg"]) for each in wrong[:20]]
+
+
+def _failure(error: StageError, stage: str) -> ApplicationError:
+    details: dict[str, Any] = {"stage": stage, **({"fields": list(error.fields)} if error.fields else {})}
+    return ApplicationError(str(error)[:5_000], details, type=error.code, non_retryable=not error.retryable)

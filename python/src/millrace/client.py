@@ -1,0 +1,384 @@
+"""The client of the HTTP door."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ._body import body_of
+from ._sse import server_events
+from .errors import FieldError
+
+T = TypeVar("T")
+
+_WAIT_S = 50
+"""Longest wait requested with a start; the gateway reduces it to its own limit."""
+_ANSWER_S = 75.0
+"""Longest silence of a gateway: above that wait, and above the 15 s between comments of an event stream."""
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 5.0
+_RECORDED_S = 2.0
+_UNREACHABLE = "GATEWAY_UNAVAILABLE"
+_MOST_ROWS = 100
+
+
+class Run(BaseModel):
+    """A run as the gateway shows it. Fields that this class does not name are kept, under their names in JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True)
+
+    id: str
+    pipeline: str
+    version: str
+    tenant: str
+    status: str
+    """`running`, `succeeded`, `failed` or `cancelled`"""
+    created_at: str = Field(alias="createdAt")
+    ended_at: str | None = Field(default=None, alias="endedAt")
+    input: dict[str, Any] | None = None
+    output: dict[str, Any] | None = None
+    """The pipeline's output, if the run succeeded; each artifact with the `href` of its bytes."""
+    stages: list[dict[str, Any]] | None = None
+    """The table of stages: which endpoint, which attempt, how long."""
+    waiting: list[dict[str, Any]] | None = None
+    """Open waits for a decision, each with its `nonce`."""
+    error: dict[str, Any] | None = None
+    """`code`, `message`, and if known `stage` and `fields`, unless the run succeeded."""
+    links: dict[str, str] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Event:
+    """An event of a run. The last one has the type `run`, and `run` set."""
+
+    id: str
+    """Where to continue: `events(run, after=event.id)`."""
+    type: str
+    """`stage.started`, `stage.delta`, `stage.finished`, …, `run`"""
+    data: dict[str, Any]
+    run: Run | None = None
+
+
+@dataclass(eq=False)
+class MillraceApiError(Exception):
+    """An error response of the gateway, a run that did not succeed, or a gateway that does not answer."""
+
+    code: str
+    """A code of Millrace's error table; branch on this. `GATEWAY_UNAVAILABLE` without a response."""
+    message: str
+    fields: Sequence[FieldError] = ()
+    """The invalid fields or headers."""
+    status: int = 0
+    """The HTTP status; 0 without a response."""
+    run: Run | None = None
+    """The run, if the error is that of a run."""
+    request_id: str | None = None
+    """Identifies the request in the gateway's log."""
+    retry_after: float | None = field(default=None)
+    """Time that the gateway asks to wait before a retry, in seconds."""
+
+    def __str__(self) -> str:
+        """Code and message."""
+        return f"{self.code}: {self.message}"
+
+
+class Client:
+    """Calls a gateway: starts runs, follows them, decides, and fetches media.
+
+    `base_url`: of the gateway, `http://127.0.0.1:7400` for `millrace up`. `api_key`: if the gateway requires one.
+    `tenant`: for a gateway without keys. Calls block; in `async` code use `asyncio.to_thread`. Calls from several
+    threads do not disturb each other. Every method raises `MillraceApiError`.
+    """
+
+    def __init__(
+        self, base_url: str = "http://127.0.0.1:7400", *, api_key: str | None = None, tenant: str | None = None
+    ) -> None:
+        self._base = base_url.rstrip("/")
+        self._headers: dict[str, str] = {}
+        if api_key is not None:
+            self._headers["Authorization"] = f"Bearer {api_key}"
+        if tenant is not None:
+            self._headers["Millrace-Tenant"] = tenant
+        # A redirect would carry the key to another host.
+        self._opener = urllib.request.build_opener(_NoRedirects)
+
+    def run(self, pipeline: str, input: Mapping[str, Any], *, timeout: float | None = None, **options: Any) -> Run:
+        """Starts a run and waits until it has ended; raises unless it succeeds. Options as for `start`.
+
+        `timeout`: seconds, after which `TimeoutError` is raised; the run continues.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        wait_s = _WAIT_S if timeout is None else max(0, min(_WAIT_S, int(timeout)))
+        started = self._start(pipeline, input, {"Prefer": f"wait={wait_s}"}, **options)
+        if started.status == "running":
+            left = None if end is None else max(0.0, end - time.monotonic())
+            started = self.wait(started.id, timeout=left)
+        if started.status != "succeeded":
+            raise _failure_of(started)
+        return started
+
+    def start(self, pipeline: str, input: Mapping[str, Any], **options: Any) -> Run:
+        """Starts a run and returns at once.
+
+        A media field of `input` takes `bytes`, a `pathlib.Path`, or an artifact of an earlier run. Options:
+        `idempotency_key` (the same key with the same input returns the same run; random by default, which makes retries
+        safe), `priority`, `outputs` (names of the output's fields; stages that only others need do not run), `webhook`,
+        and `retries` (of a start while no gateway answers, or it cannot reach Temporal; 2 by default).
+        """
+        return self._start(pipeline, input, {}, **options)
+
+    def get(self, run: str) -> Run:
+        """The current state of a run."""
+        return self._run("GET", _path(run))
+
+    def wait(self, run: str, *, timeout: float | None = None) -> Run:
+        """Waits until a run has ended, with any outcome. Raises `TimeoutError` after `timeout` seconds."""
+        for event in self.events(run, timeout=timeout):
+            if event.run is not None:
+                return event.run
+        return self.get(run)
+
+    def events(self, run: str, *, after: str | None = None, timeout: float | None = None) -> Iterator[Event]:
+        """The events of a run as they happen, from its start or after the event `after`; the last one is the run.
+
+        A lost connection is reopened without missing or repeating events. Raises `TimeoutError` after `timeout` seconds.
+        """
+        last, pause = after or "", _FIRST_PAUSE_S
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            asked: float | None = None
+            try:
+                headers = {"Accept": "text/event-stream", **({"Last-Event-ID": last} if last else {})}
+                with self._request("GET", f"{_path(run)}/events", headers=headers, timeout=_left(end, run)) as response:
+                    if response.status == 204:
+                        return
+                    for sent in server_events(_lines(response, end, run)):
+                        if sent.type == "error":
+                            break  # the run continues: reconnect
+                        last, pause = sent.id, _FIRST_PAUSE_S
+                        data = json.loads(sent.data)
+                        if sent.type == "run":
+                            yield Event(sent.id, "run", data, Run.model_validate(data))
+                            return
+                        yield Event(sent.id, data["type"], data)
+            except MillraceApiError as error:
+                if error.status not in (0, 429) and error.status < 500:
+                    raise
+                asked = error.retry_after
+            except (OSError, HTTPException):
+                _left(end, run)  # else the connection was lost
+            left = _left(end, run)
+            time.sleep(min(pause if asked is None else asked, left))
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+    def cancel(self, run: str) -> Run:
+        """Cancels a run."""
+        return self._run("POST", f"{_path(run)}/cancel")
+
+    def resume(self, run: str, *, repeat: bool = False) -> Run:
+        """Starts a run that resumes one that failed, was cancelled or timed out; repeated calls return the same run.
+
+        `repeat`: steps that had ended may be repeated if their results are not in the record.
+        """
+        return self._run("POST", f"{_path(run)}/resume", {"repeat": repeat})
+
+    def decide(
+        self, run: str, nonce: str, approved: bool, *, by: str | None = None, stage: str | None = None
+    ) -> Run:
+        """Decides what a stage of the run waits for.
+
+        `nonce`: of the wait, from `Run.waiting` or the event `stage.waiting`. `by`: the person, for display. `stage`:
+        its path, required only if the run has many child runs. If no answer arrives, call again: it counts once.
+        """
+        body = {"nonce": nonce, **({} if by is None else {"by": by}), **({} if stage is None else {"stage": stage})}
+        return self._run("POST", f"{_path(run)}/{'approve' if approved else 'reject'}", body)
+
+    def list(
+        self,
+        *,
+        pipeline: str | None = None,
+        status: str | None = None,
+        version: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        id: str | None = None,
+    ) -> Iterator[Run]:
+        """Runs, fetched page by page: running ones, latest start first, then ended ones, latest end first.
+
+        `since` and `until` are ISO 8601: started at or after the one, before the other. `id`: the start of the id. A run
+        that ends meanwhile may occur twice.
+        """
+        given = {"pipeline": pipeline, "status": status, "version": version, "from": since, "to": until, "id": id}
+        filters = {name: value for name, value in given.items() if value is not None}
+        cursor: dict[str, str] = {}
+        while True:
+            query = urllib.parse.urlencode({**filters, "limit": _MOST_ROWS, **cursor})
+            page = _while_full(lambda: self._json("GET", f"/v1/runs?{query}"))
+            for row in page["runs"]:
+                yield Run.model_validate(row)
+            if "nextCursor" not in page:
+                return
+            cursor = {"cursor": page["nextCursor"]}
+
+    def pipelines(self) -> Sequence[Mapping[str, Any]]:
+        """The pipelines that the gateway serves, each with `name`, `version`, `description`, `input` and `output`."""
+        return cast(Sequence[Mapping[str, Any]], self._json("GET", "/v1/pipelines")["pipelines"])
+
+    def download(self, artifact: Mapping[str, Any], to: Path | str | None = None) -> bytes:
+        """The bytes of an artifact of a run, `run.output["speech"]`. With `to`, they go to that file; returns b""."""
+        with self._artifact(str(artifact["href"])) as response:
+            if to is None:
+                return response.read()
+            with Path(to).open("wb") as file:
+                while piece := response.read(1 << 16):
+                    file.write(piece)
+        return b""
+
+    def _artifact(self, route: str) -> HTTPResponse:
+        # A waiting caller has the output somewhat before Temporal has the run's end, without which it has no artifacts.
+        end = time.monotonic() + _RECORDED_S
+        while True:
+            try:
+                return self._request("GET", route)
+            except MillraceApiError as error:
+                if error.code != "ARTIFACT_NOT_FOUND" or time.monotonic() > end:
+                    raise
+            time.sleep(_FIRST_PAUSE_S / 2)
+
+    def _start(
+        self,
+        pipeline: str,
+        input: Mapping[str, Any],
+        more: Mapping[str, str],
+        *,
+        idempotency_key: str | None = None,
+        priority: str | None = None,
+        outputs: Sequence[str] | None = None,
+        webhook: str | None = None,
+        retries: int = 2,
+    ) -> Run:
+        given = {"outputs": ",".join(outputs) if outputs else None, "priority": priority, "webhook": webhook}
+        query = urllib.parse.urlencode({name: value for name, value in given.items() if value is not None})
+        route = f"/v1/pipelines/{urllib.parse.quote(pipeline, safe='')}/runs{f'?{query}' if query else ''}"
+        headers = {**more, "Idempotency-Key": idempotency_key or uuid.uuid4().hex}
+        body = body_of(input)
+        pause = _FIRST_PAUSE_S
+        for left in range(retries, -1, -1):
+            try:
+                with self._request("POST", route, headers={**headers, **body.headers}, data=body.data()) as response:
+                    return Run.model_validate_json(response.read())
+            except MillraceApiError as error:
+                # Safe because of the idempotency key: a run that was started is not started again.
+                unavailable = error.code in (_UNREACHABLE, "ORCHESTRATOR_UNAVAILABLE")
+                if error.run is not None or left == 0 or not unavailable:
+                    raise
+                time.sleep(pause if error.retry_after is None else error.retry_after)
+                pause *= 2
+        raise AssertionError("unreachable")
+
+    def _run(self, method: str, route: str, body: Mapping[str, Any] | None = None) -> Run:
+        return Run.model_validate(self._json(method, route, body))
+
+    def _json(self, method: str, route: str, body: Mapping[str, Any] | None = None) -> Any:
+        headers = {} if body is None else {"Content-Type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        with self._request(method, route, headers=headers, data=data) as response:
+            return json.loads(response.read())
+
+    def _request(
+        self,
+        method: str,
+        route: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        data: Any = None,
+        timeout: float = _ANSWER_S,
+    ) -> HTTPResponse:
+        """A successful response. Raises `MillraceApiError` otherwise."""
+        request = urllib.request.Request(
+            self._base + route, data=data, headers={**self._headers, **(headers or {})}, method=method
+        )
+        try:
+            return cast(HTTPResponse, self._opener.open(request, timeout=min(timeout, _ANSWER_S)))
+        except urllib.error.HTTPError as error:
+            with error:
+                raise _error_of(error) from None
+        except (OSError, HTTPException) as error:
+            reason = getattr(error, "reason", None) or error
+            raise MillraceApiError(_UNREACHABLE, f"no gateway responds at {self._base} ({reason})") from error
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+def _path(run: str) -> str:
+    return f"/v1/runs/{urllib.parse.quote(run, safe='')}"
+
+
+def _lines(response: HTTPResponse, end: float | None, run: str) -> Iterator[bytes]:
+    """The lines of a response as they arrive, until the time is over."""
+    for line in response:
+        _left(end, run)
+        yield line
+
+
+def _left(end: float | None, run: str) -> float:
+    """Seconds left, at most the longest silence. Raises `TimeoutError` if there are none."""
+    left = _ANSWER_S if end is None else end - time.monotonic()
+    if left <= 0:
+        raise TimeoutError(f"the run {run} has not ended yet; it continues")
+    return min(left, _ANSWER_S)
+
+
+def _while_full(ask: Callable[[], T]) -> T:
+    """The answer of a gateway, asked again while the caller's limit of pages is reached."""
+    pause = _FIRST_PAUSE_S
+    while True:
+        try:
+            return ask()
+        except MillraceApiError as error:
+            if error.status != 429:
+                raise
+            time.sleep(pause if error.retry_after is None else error.retry_after)
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+
+def _error_of(error: urllib.error.HTTPError) -> MillraceApiError:
+    try:
+        found = json.loads(error.read())
+    except (ValueError, OSError, HTTPException):
+        found = {}
+    problem: dict[str, Any] = found if isinstance(found, dict) else {}
+    try:
+        retry_after = float(error.headers.get("Retry-After", ""))
+    except ValueError:
+        retry_after = None
+    run = problem.get("run")
+    return MillraceApiError(
+        problem.get("code", _UNREACHABLE),
+        problem.get("detail", f"the gateway responded with status {error.code}"),
+        problem.get("errors", ()),
+        status=error.code,
+        run=None if run is None else Run.model_validate(run),
+        request_id=problem.get("requestId"),
+        retry_after=retry_after,
+    )
+
+
+def _failure_of(run: Run) -> MillraceApiError:
+    """The error of a run that has ended without success."""
+    error = run.error or {}
+    message = error.get("message", f"the run {run.status}")
+    return MillraceApiError(error.get("code", "RUN_FAILED"), message, error.get("fields", ()), run=run)

@@ -1,0 +1,46 @@
+"""The manifest of stages: what `millrace types` turns into TypeScript."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic.errors import PydanticInvalidForJsonSchema
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import core_schema
+
+from .errors import SettingError
+from .stage import Stage
+
+PROTOCOL = 1
+"""Version of what a run and a Python stage say to each other."""
+
+
+def manifest(stages: Iterable[Stage[Any, Any]], queue: str) -> dict[str, Any]:
+    """Queue, names and JSON Schemas of stages, as JSON. Raises `SettingError` for a type without a JSON Schema."""
+    return {"protocol": PROTOCOL, "queue": queue, "stages": [_entry(stage) for stage in stages]}
+
+
+def _entry(stage: Stage[Any, Any]) -> dict[str, Any]:
+    try:
+        return {
+            "type": stage.name,
+            **({} if stage.version is None else {"version": stage.version}),
+            **({} if stage.heartbeat is None else {"heartbeat": stage.heartbeat}),
+            **({"description": stage.description} if stage.description else {}),
+            "input": stage.input.model_json_schema(mode="validation"),
+            "output": stage.output.model_json_schema(mode="serialization", schema_generator=_Sent),
+        }
+    except PydanticInvalidForJsonSchema as error:
+        raise SettingError(f'stage "{stage.name}": {error.message}') from error
+
+
+class _Sent(GenerateJsonSchema):
+    """The schema of what is sent: fields with a default are always there."""
+
+    def field_is_required(
+        self,
+        field: core_schema.ModelField | core_schema.DataclassField | core_schema.TypedDictField,
+        total: bool,
+    ) -> bool:
+        return not field.get("serialization_exclude")

@@ -1,0 +1,139 @@
+"""The decorator that turns a function into a stage."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable
+from types import ModuleType
+from typing import Any, Generic, TypeVar, get_origin, overload
+
+from pydantic import BaseModel, RootModel
+
+from .context import Context
+from .errors import SettingError
+
+I = TypeVar("I", bound=BaseModel)  # noqa: E741
+O = TypeVar("O", bound=BaseModel)  # noqa: E741
+
+Function = (
+    Callable[[I], O] | Callable[[I, Context], O] | Callable[[I], Awaitable[O]] | Callable[[I, Context], Awaitable[O]]
+)
+"""A stage's function: it takes a pydantic model, and the context if it wants it, and returns a pydantic model."""
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,62}")
+_DURATION = re.compile(r"[1-9]\d*(s|m)")
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+
+class Stage(Generic[I, O]):
+    """A function that a worker serves as a stage of pipelines. Calling it calls the function, as in a test."""
+
+    def __init__(
+        self,
+        function: Function[I, O],
+        *,
+        name: str | None = None,
+        version: str | None = None,
+        heartbeat: str | None = None,
+    ) -> None:
+        self.function = function
+        self.name: str = function.__name__ if name is None else name
+        """Type of the Temporal activity."""
+        self.version = version
+        self.heartbeat = heartbeat
+        self.description = inspect.getdoc(function) or ""
+        self.is_async = inspect.iscoroutinefunction(function)
+        if not _NAME.fullmatch(self.name):
+            raise SettingError(
+                f'stage "{self.name}": the name must have letters, digits, ".", "_" and "-", a letter first, 63 at most'
+            )
+        if version is not None and not _VERSION.fullmatch(version):
+            raise SettingError(
+                f'stage "{self.name}": the version must have letters, digits, ".", "_" and "-", '
+                "a letter or digit first, 63 at most"
+            )
+        if heartbeat is not None and not _DURATION.fullmatch(heartbeat):
+            raise SettingError(f'stage "{self.name}": heartbeat must be a time such as 30s or 2m, not "{heartbeat}"')
+        self.input: type[I]
+        self.output: type[O]
+        self.input, self.output, self.takes_context = _types(function, self.name)
+        self.__doc__ = function.__doc__
+        self.__name__ = self.name
+
+    def __call__(self, input: I, ctx: Context | None = None) -> Any:
+        """Calls the function; of an `async` one the result is to be awaited."""
+        if not self.takes_context:
+            return self.function(input)  # type: ignore[call-arg]
+        return self.function(input, Context() if ctx is None else ctx)  # type: ignore[call-arg]
+
+
+@overload
+def stage(function: Function[I, O], /) -> Stage[I, O]: ...
+
+
+@overload
+def stage(
+    *, name: str | None = None, version: str | None = None, heartbeat: str | None = None
+) -> Callable[[Function[I, O]], Stage[I, O]]: ...
+
+
+def stage(
+    function: Any = None,
+    /,
+    *,
+    name: str | None = None,
+    version: str | None = None,
+    heartbeat: str | None = None,
+) -> Any:
+    """Turns a function into a stage: `@stage`, or `@stage(name="denoise", version="2")`.
+
+    The function takes a pydantic model and, if it has a second parameter, the `Context`; it returns a pydantic model.
+    It may be `async`. Other functions run in a thread, one for each call. It may run again after a crash, so it must be
+    idempotent.
+
+    `name`: the activity's type, by default the function's name. `version`: is part of the version of the pipelines that
+    use it; change it when the function's behaviour changes. `heartbeat`: after this time without a sign of life its
+    worker counts as lost, by default `5s`; longer for native code that holds Python's global lock for longer.
+
+    Raises `SettingError` for a function whose parameters or result have no such types.
+    """
+    if function is not None:
+        return Stage(function)
+    return lambda given: Stage(given, name=name, version=version, heartbeat=heartbeat)
+
+
+def stages_of(module: ModuleType) -> list[Stage[Any, Any]]:
+    """The stages in a module's namespace, by name. Raises `SettingError` for none, and for two of one name."""
+    found: dict[str, Stage[Any, Any]] = {}
+    for value in vars(module).values():
+        if not isinstance(value, Stage):
+            continue
+        if found.setdefault(value.name, value) is not value:
+            raise SettingError(f'{module.__name__} has two stages named "{value.name}"; give one another name')
+    if not found:
+        raise SettingError(f"{module.__name__} has no stage; mark a function with @millrace.stage")
+    return [found[name] for name in sorted(found)]
+
+
+def _types(function: Callable[..., Any], name: str) -> tuple[Any, Any, bool]:
+    try:
+        signature = inspect.signature(function, eval_str=True)
+    except (NameError, TypeError) as error:
+        raise SettingError(
+            f'stage "{name}": its types cannot be read ({error}); the models must be defined at the top of a module'
+        ) from error
+    parameters = list(signature.parameters.values())
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if not 1 <= len(parameters) <= 2 or any(each.kind not in positional for each in parameters):
+        raise SettingError(f'stage "{name}": it must take its input, and the context if it wants it: (input, ctx)')
+    if len(parameters) == 2 and parameters[1].annotation not in (Context, inspect.Parameter.empty):
+        raise SettingError(f'stage "{name}": its second parameter must be a millrace.Context')
+    given, made = parameters[0].annotation, signature.return_annotation
+    for what, model in (("the type of its first parameter", given), ("the type of its result", made)):
+        # In Python 3.10 `dict[str, int]` is a class.
+        is_class = inspect.isclass(model) and get_origin(model) is None
+        if not is_class or not issubclass(model, BaseModel) or issubclass(model, RootModel):
+            shown = "missing" if model is inspect.Signature.empty else getattr(model, "__name__", repr(model))
+            raise SettingError(f'stage "{name}": {what} is {shown}; it must be a class derived from pydantic.BaseModel')
+    return given, made, len(parameters) == 2

@@ -1,0 +1,282 @@
+"""Stages as activities, in Temporal's own test environment: no server."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+import millrace
+from millrace import Artifact, ArtifactStore, Context, StageError
+from millrace._serve import Server
+
+CALL = {
+    "protocol": 1,
+    "run": "run-1",
+    "pipeline": "p",
+    "stage": "count",
+    "path": "each[2]/count",
+    "tenant": "acme",
+    "idempotencyKey": "run-1/each[2]/count",
+    "later": "unknown fields are of later releases",
+}
+
+
+class Number(BaseModel):
+    n: int
+
+
+class Made(BaseModel):
+    n: float
+    file: Artifact | None = None
+
+
+@pytest.fixture
+def server(store: ArtifactStore) -> Iterator[Server]:
+    executor = ThreadPoolExecutor(4)
+    yield Server(store, executor, most_media_bytes=1_000)
+    executor.shutdown(wait=False)
+
+
+class Env(ActivityEnvironment):
+    """Keeps the details of heartbeats."""
+
+    def __init__(self, **info: Any) -> None:
+        super().__init__()
+        self.info = replace(self.info, **{"schedule_to_close_timeout": None, **info})
+        self.beats: list[Any] = []
+        self.on_heartbeat = lambda *details: self.beats.append(details[0])
+
+
+async def call(server: Server, stage: Any, input: Any, env: Env | None = None, call: Any = CALL) -> Any:
+    return await (env or Env()).run(server.activity_of(stage), input, call)
+
+
+def run(server: Server, stage: Any, input: Any, env: Env | None = None, sent: Any = CALL) -> Any:
+    return asyncio.run(call(server, stage, input, env, sent))
+
+
+def failure(server: Server, stage: Any, input: Any, sent: Any = CALL, env: Env | None = None) -> ApplicationError:
+    with pytest.raises(ApplicationError) as failed:
+        run(server, stage, input, env, sent)
+    return failed.value
+
+
+def test_input_output_and_usage(server: Server) -> None:
+    @millrace.stage
+    def count(input: Number, ctx: Context) -> Made:
+        ctx.usage(input_tokens=input.n)
+        return Made(n=input.n / 2)
+
+    assert run(server, count, {"n": 3}) == {"output": {"n": 1.5, "file": None}, "usage": {"inputTokens": 3}}
+
+
+def test_what_the_context_says(server: Server) -> None:
+    seen: list[Context] = []
+
+    @millrace.stage
+    async def look(input: Number, ctx: Context) -> Made:
+        seen.append(ctx)
+        return Made(n=1)
+
+    env = Env(attempt=3, heartbeat_details=[{"progress": [1]}], start_to_close_timeout=timedelta(seconds=60))
+    assert run(server, look, {"n": 1}, env) == {"output": {"n": 1, "file": None}}
+    [ctx] = seen
+    assert (ctx.run, ctx.pipeline, ctx.stage, ctx.path) == ("run-1", "p", "count", "each[2]/count")
+    assert (ctx.tenant, ctx.attempt, ctx.idempotency_key) == ("acme", 3, "run-1/each[2]/count")
+    assert (ctx.progress, ctx.cancelled, ctx.priority) == ([1], False, None)
+    assert ctx.deadline == env.info.started_time + timedelta(seconds=60)
+    sent = {**CALL, "deadlineMs": 5_000, "priority": "interactive"}
+    run(server, look, {"n": 1}, env, sent)
+    assert seen[1].deadline == env.info.scheduled_time + timedelta(seconds=5) and seen[1].priority == "interactive"
+
+
+def test_artifacts_are_those_of_the_tenant_and_without_what_is_unknown(server: Server, store: ArtifactStore) -> None:
+    @millrace.stage
+    def keep(input: Number, ctx: Context) -> Made:
+        return Made(n=1, file=ctx.artifacts.write(b"x" * input.n, "text/plain"))
+
+    made = run(server, keep, {"n": 10})["output"]["file"]
+    assert sorted(made) == ["bytes", "mime", "sha256", "uri"] and made["uri"].startswith("artifact://acme/")
+    assert store.read("acme", made["uri"], 100) == b"x" * 10
+    assert failure(server, keep, {"n": 1_001}).type == "OUTPUT_BUDGET_EXCEEDED"
+
+
+def test_input_that_does_not_fit(server: Server) -> None:
+    @millrace.stage
+    def never(input: Number) -> Made:
+        raise AssertionError
+
+    failed = failure(server, never, {"n": "many"})
+    assert (failed.type, failed.non_retryable) == ("INVALID_INPUT", True)
+    assert failed.details[0]["stage"] == "never" and failed.details[0]["fields"][0]["field"] == "n"
+    assert str(failed).startswith('INVALID_INPUT: the input of stage "count": n: ')
+
+
+@pytest.mark.parametrize("sent", [None, {}, {**CALL, "run": 7}])
+def test_a_caller_that_does_not_speak_the_protocol(server: Server, sent: Any) -> None:
+    @millrace.stage
+    def never(input: Number) -> Made:
+        raise AssertionError
+
+    failed = failure(server, never, {"n": 1}, sent)
+    assert failed.type == "INVALID_INPUT" and 'protocol: "millrace"' in str(failed)
+    assert failure(server, never, {"n": 1}, {**CALL, "protocol": 2}).type == "UNKNOWN_PLAN_VERSION"
+
+
+class Wrong(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("value", "field"),
+    [({"n": "many"}, "n"), ({}, "n"), (7, "body"), (None, "body"), (Made.model_construct(n="many"), None)],
+)
+def test_output_that_does_not_fit(server: Server, value: Any, field: str | None) -> None:
+    @millrace.stage
+    def wrong(input: Number) -> Made:
+        return value  # type: ignore[no-any-return]
+
+    failed = failure(server, wrong, {"n": 1})
+    # A model may answer differently the next time.
+    assert (failed.type, failed.non_retryable) == ("INVALID_OUTPUT", False)
+    if field is not None:
+        assert failed.details[0]["fields"][0]["field"] == field
+
+
+def test_a_number_that_json_does_not_have_and_a_result_that_no_history_holds(server: Server) -> None:
+    class Texts(BaseModel):
+        text: str
+
+    @millrace.stage
+    def nan(input: Number) -> Made:
+        return Made(n=float("nan"))
+
+    globals()["Texts"] = Texts
+
+    def much(input: Number) -> Texts:
+        return Texts(text="x" * 1_600_000)
+
+    failed = failure(server, nan, {"n": 1})
+    assert failed.type == "INVALID_OUTPUT" and failed.details[0]["fields"][0]["field"] == "n"
+    failed = failure(server, millrace.stage(much), {"n": 1})
+    assert (failed.type, failed.non_retryable) == ("RESULT_TOO_LARGE", True)
+    assert failed.details[0]["fields"][0]["field"] == "text"
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (StageError("BACKEND_REJECTED", "no"), ("BACKEND_REJECTED", True)),
+        (StageError("BACKEND_REJECTED", "no", retryable=True), ("BACKEND_REJECTED", False)),
+        (StageError("BACKEND_TIMEOUT", "late"), ("BACKEND_TIMEOUT", False)),
+        (StageError("NO_SUCH_VOICE", "no", retryable=False), ("NO_SUCH_VOICE", True)),
+    ],
+)
+def test_failures_with_a_code(server: Server, error: StageError, expected: tuple[str, bool]) -> None:
+    @millrace.stage
+    async def fails(input: Number) -> Made:
+        raise error
+
+    failed = failure(server, fails, {"n": 1})
+    assert (failed.type, failed.non_retryable) == expected
+
+
+def test_other_errors_go_through_as_they_are(server: Server) -> None:
+    @millrace.stage
+    def fails(input: Number) -> Made:
+        raise Wrong("this is wrong")
+
+    with pytest.raises(Wrong, match="this is wrong"):
+        run(server, fails, {"n": 1})
+
+
+def test_heartbeats_while_a_function_holds_its_thread_and_progress_soon(server: Server) -> None:
+    @millrace.stage
+    def slow(input: Number, ctx: Context) -> Made:
+        time.sleep(0.3)
+        ctx.save({"done": 1})
+        time.sleep(1.5)
+        return Made(n=1)
+
+    env = Env(heartbeat_details=[{"progress": {"done": 0}}])
+    run(server, slow, {"n": 1}, env)
+    assert env.beats[0] == {"progress": {"done": 0}}  # not erased
+    assert {"progress": {"done": 1}} in env.beats and 3 <= len(env.beats) <= 5
+
+
+def test_a_failure_carries_what_was_saved_last(server: Server) -> None:
+    @millrace.stage
+    def fails(input: Number, ctx: Context) -> Made:
+        for done in range(1_000):
+            ctx.save(done)
+        raise StageError("BACKEND_ERROR", "broken")
+
+    env = Env()
+    failure(server, fails, {"n": 1}, env=env)
+    assert env.beats[-1] == {"progress": 999} and len(env.beats) < 10
+
+
+def cancelled_after(server: Server, stage: Any, seconds: float) -> float:
+    """Cancels a call, and returns how long its end took."""
+
+    async def main() -> float:
+        env = Env()
+        running = asyncio.create_task(call(server, stage, {"n": 1}, env))
+        await asyncio.sleep(seconds)
+        began = time.monotonic()
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        return time.monotonic() - began
+
+    return asyncio.run(main())
+
+
+def test_cancellation_reaches_a_function_in_a_thread(server: Server) -> None:
+    ended = threading.Event()
+
+    @millrace.stage
+    def polls(input: Number, ctx: Context) -> Made:
+        while not ctx.cancelled:
+            time.sleep(0.01)
+        ended.set()
+        return Made(n=1)
+
+    assert cancelled_after(server, polls, 0.2) < 0.5
+    assert ended.is_set()
+
+
+def test_cancellation_interrupts_an_async_function(server: Server) -> None:
+    seen: list[bool] = []
+
+    @millrace.stage
+    async def waits(input: Number, ctx: Context) -> Made:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            seen.append(ctx.cancelled)
+        return Made(n=1)
+
+    assert cancelled_after(server, waits, 0.2) < 0.5
+    assert seen == [True]
+
+
+def test_a_function_that_ignores_its_cancellation_does_not_hold_the_run(server: Server) -> None:
+    @millrace.stage
+    def deaf(input: Number, ctx: Context) -> Made:
+        time.sleep(2.5)
+        ctx.save("too late")
+        return Made(n=1)
+
+    assert 0.9 < cancelled_after(server, deaf, 0.2) < 1.6

@@ -1,0 +1,252 @@
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readManifest } from '../../cli/types/manifest.js';
+import { moduleSource } from '../../cli/types/module-source.js';
+import { MillraceClient, type RunDocument } from '../../client/index.js';
+import { encoded } from '../support/ffmpeg.js';
+import { GatewayProcess } from '../support/gateway-process.js';
+import { type PythonSdk, PythonWorker, pythonSdk, runPython } from '../support/python-sdk.js';
+import { address, CallLog, until } from '../support/runs.js';
+import { wavFile } from '../support/wav-samples.js';
+import { WorkerProcess } from '../support/worker-process.js';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+const FIXTURES = path.join(ROOT, 'test/fixtures/python-sdk');
+const QUEUE = 'python-work';
+
+const sdk = await pythonSdk();
+
+/** The module that `millrace types` makes of the stages of a Python module. */
+async function typesOf(python: PythonSdk, cwd: string, module: string, queue: string): Promise<string> {
+  const { code, stdout, stderr } = await runPython(python, ['-m', 'millrace', 'manifest', module, '--queue', queue], {
+    cwd,
+  });
+  expect(code, stderr).toBe(0);
+  return moduleSource(readManifest(stdout));
+}
+
+/** Modules without types as the build's processes load them: they import the package in place of the sources. */
+const asModule = (source: string) =>
+  source
+    .replace(/from '(?:\.\.\/)+pipelines\/index\.js'/, "from 'millrace'")
+    .replaceAll(/from '\.\/([\w-]+)\.js'/g, "from './$1.mjs'");
+
+/** A worker and a gateway of the build. */
+async function serve(pipelines: string, queue: string) {
+  const settings = { MILLRACE_PIPELINES: pipelines, MILLRACE_TASK_QUEUE: queue };
+  const [worker, gateway] = await Promise.all([WorkerProcess.start(queue, settings), GatewayProcess.start(settings)]);
+  return {
+    url: gateway.url,
+    async stop() {
+      await Promise.all([worker.kill('SIGTERM'), gateway.stop()]);
+    },
+  };
+}
+type Served = Awaited<ReturnType<typeof serve>>;
+
+if (typeof sdk === 'string') {
+  it('Python stages', ({ skip }) => skip(sdk));
+} else {
+  mkdirSync(path.join(ROOT, '.millrace'), { recursive: true });
+  const folders: string[] = [];
+  const newFolder = () => {
+    folders.push(mkdtempSync(path.join(ROOT, '.millrace', 'python-')));
+    return folders.at(-1) as string;
+  };
+  afterAll(() => {
+    for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+  });
+
+  describe('the guide', () => {
+    const folder = newFolder();
+    const guide = readFileSync(path.join(ROOT, 'docs/guides/python-stages.md'), 'utf8');
+    const block = (name: string): string => {
+      const [, source] = new RegExp(`\`\`\`\\w+\\n(?:#|//) ${name}\\n([\\s\\S]*?)\`\`\``).exec(guide) ?? [];
+      if (source === undefined) throw new Error(`the guide has no block ${name}`);
+      return source;
+    };
+    let served: Served;
+    let worker: PythonWorker;
+    beforeAll(async () => {
+      for (const name of ['speech_stages.py', 'ask.py']) writeFileSync(path.join(folder, name), block(name));
+      writeFileSync(path.join(folder, 'speech-stages.mjs'), await typesOf(sdk, folder, 'speech_stages', 'python'));
+      writeFileSync(path.join(folder, 'pipelines.mjs'), asModule(block('pipelines.ts')));
+      [served, worker] = await Promise.all([
+        serve(path.join(folder, 'pipelines.mjs'), 'python-guide'),
+        PythonWorker.start(sdk, folder, 'speech_stages', 'python'),
+      ]);
+    });
+    afterAll(async () => {
+      await worker?.kill('SIGTERM');
+      await served?.stop();
+    });
+
+    it('filters audio and embeds a text in Python, asked by the Python client', async () => {
+      const question = path.join(folder, 'question.wav');
+      writeFileSync(question, wavFile({ sampleRate: 16_000, channels: 2, seconds: 1, amplitude: 0.5 }));
+      const { code, stdout, stderr } = await runPython(sdk, ['ask.py', served.url, question], { cwd: folder });
+      expect(code, stderr).toBe(0);
+      // A sine has the loudness of its amplitude divided by the root of two.
+      expect(stdout.split('\n')).toEqual([expect.stringMatching(/^succeeded 0\.35\d? 64 b'RIFF'$/), 'run', '']);
+    });
+
+    it('shows usage, conversions and the Python worker in the table of stages', async () => {
+      const client = new MillraceClient({ baseUrl: served.url });
+      const speech = new Blob([wavFile({ sampleRate: 8_000, channels: 2, seconds: 0.5 })]);
+      const { id, output, stages } = await client.run('cleaned', { speech, title: 'On old mills' });
+      expect(output).toMatchObject({
+        speech: { mime: 'audio/wav', durationMs: 500, sampleRate: 8_000, channels: 1 },
+        topic: expect.any(Array),
+      });
+      expect(Math.hypot(...(output.topic as unknown as number[]))).toBeCloseTo(1);
+      expect(stages).toMatchObject([
+        { stage: 'denoise', kind: 'activity', device: 'python', conversions: ['8000 Hz stereo → 8000 Hz mono'] },
+        { stage: 'embed', kind: 'activity', usage: { inputTokens: 3 } },
+      ]);
+      const bytesOf = async () => (await fetch(`${served.url}/v1/runs/${id}/artifacts/speech`)).arrayBuffer();
+      await expect.poll(async () => (await bytesOf()).byteLength).toBe(44 + 2 * 4_000);
+    });
+
+    it('says that it reads WAV only', async () => {
+      const client = new MillraceClient({ baseUrl: served.url });
+      const speech = new Blob([new Uint8Array(encoded(wavFile({ seconds: 1 }), 'mp3'))]);
+      await expect(client.run('cleaned', { speech, title: 'x' })).rejects.toMatchObject({
+        code: 'CONVERSION_UNAVAILABLE',
+        message: expect.stringContaining('is audio/mpeg; Python stages read WAV'),
+      });
+    });
+  });
+
+  describe('stages of a Python worker', () => {
+    const folder = newFolder();
+    let served: Served;
+    let worker: PythonWorker;
+    let client: MillraceClient;
+    const startWorker = () => PythonWorker.start(sdk, FIXTURES, 'work_stages', QUEUE);
+    beforeAll(async () => {
+      for (const name of ['pipelines', 'work-stages'])
+        writeFileSync(
+          path.join(folder, `${name}.mjs`),
+          asModule(readFileSync(path.join(FIXTURES, `${name}.ts`), 'utf8')),
+        );
+      const pipelines = path.join(folder, 'pipelines.mjs');
+      [served, worker] = await Promise.all([serve(pipelines, 'python-pipelines'), startWorker()]);
+      client = new MillraceClient({ baseUrl: served.url });
+    });
+    afterAll(async () => {
+      await worker?.kill('SIGTERM');
+      await served?.stop();
+    });
+
+    const ended = async (pipeline: string, input: object): Promise<RunDocument> =>
+      await client.wait((await client.start(pipeline, input)).id);
+
+    it('have the types that are committed', async () => {
+      const made = await typesOf(sdk, FIXTURES, 'work_stages', QUEUE);
+      expect(made.replace("'millrace'", "'../../../pipelines/index.js'")).toBe(
+        readFileSync(path.join(FIXTURES, 'work-stages.ts'), 'utf8'),
+      );
+    });
+
+    it('killed in the middle go on from what they saved, and no completed stage is repeated', async () => {
+      const log = new CallLog();
+      const { id } = await client.start('python-jobs', { log: log.file, steps: 20 });
+      await until('the middle is at work', () => log.count('middle 10') === 1);
+      await worker.kill();
+      worker = await startWorker();
+      const run = await client.wait(id);
+      expect(run).toMatchObject({ status: 'succeeded' });
+      const { began } = run.output as { began: number[] };
+      expect([began[0], began[2]]).toEqual([0, 0]);
+      // What was saved reaches Temporal within a second, five steps; the killed step runs again.
+      expect(began[1]).toBeGreaterThanOrEqual(4);
+      for (const name of ['before 0', 'before 1', 'middle 0', 'middle 3', 'last 0'])
+        expect(log.count(name), name).toBe(1);
+      for (let step = 0; step < 20; step++) expect(log.count(`middle ${step}`), `middle ${step}`).toBeGreaterThan(0);
+      expect(log.lines().length).toBeLessThanOrEqual(2 + 20 + 1 + 7);
+    });
+
+    it('hear of a cancelled run', async () => {
+      const log = new CallLog();
+      const { id } = await client.start('python-both', { log: log.file, steps: 200 });
+      await until('both have begun', () => log.count('one 0') + log.count('two 0') === 2);
+      await client.cancel(id);
+      expect(await client.wait(id)).toMatchObject({ status: 'cancelled' });
+      await until('both have heard', () => log.count('one cancelled') + log.count('two cancelled') === 2, 5_000);
+    });
+
+    it('end in their time when the worker is stopped', async () => {
+      const log = new CallLog();
+      const { id } = await client.start('python-both', { log: log.file, steps: 5 });
+      await until('both have begun', () => log.count('one 0') + log.count('two 0') === 2);
+      expect(await worker.kill('SIGTERM')).toBe(0);
+      expect(worker.log).toContain('stopping: calls in progress have 10 s to end');
+      expect(await client.wait(id)).toMatchObject({ status: 'succeeded', output: { one: 0, two: 0 } });
+      expect(log.count('one 0')).toBe(1);
+      worker = await startWorker();
+    });
+
+    it.each([
+      ['text', 2, 'INVALID_OUTPUT'],
+      ['nothing', 2, 'INVALID_OUTPUT'],
+      ['nan', 2, 'INVALID_OUTPUT'],
+      ['raise', 2, 'ACTIVITY_FAILED'],
+      ['BACKEND_REJECTED', 1, 'BACKEND_REJECTED'],
+      ['BACKEND_OVERLOADED', 2, 'BACKEND_OVERLOADED'],
+      ['NO_SUCH_VOICE', 2, 'ACTIVITY_FAILED'],
+    ])('that end with %s are called %d times, and the code is %s', async (what, calls, code) => {
+      const log = new CallLog();
+      const run = await ended('python-answered', { what, log: log.file });
+      expect(run).toMatchObject({ status: 'failed', error: { code, stage: 'answer' } });
+      expect(log.count('call')).toBe(calls);
+      if (what === 'text') expect(run.error).toMatchObject({ fields: [{ field: 'n' }] });
+      if (what === 'raise') expect(run.error?.message).toContain("ValueError: this is the author's");
+      if (what === 'NO_SUCH_VOICE') expect(run.error?.message).toContain('NO_SUCH_VOICE: said so');
+    });
+
+    it('are not served in a namespace that does not exist, and that is said', async () => {
+      const args = ['-m', 'millrace', 'worker', 'work_stages', '--namespace', 'nowhere'];
+      const more = { TEMPORAL_ADDRESS: address('TEMPORAL_ADDRESS'), MILLRACE_HOME: path.join(folder, 'home') };
+      const { code, stderr } = await runPython(sdk, args, { cwd: FIXTURES, more });
+      expect(code, stderr).toBe(2);
+      const where = `Temporal at ${more.TEMPORAL_ADDRESS} has no namespace "nowhere"`;
+      expect(stderr.trim().split('\n').at(-1)).toBe(`millrace: ${where}; create it, or set TEMPORAL_NAMESPACE`);
+    });
+
+    it('leave usage and events as others do', async () => {
+      const log = new CallLog();
+      const { id } = await client.start('python-answered', { what: 'fine', log: log.file });
+      const types: string[] = [];
+      for await (const { type } of client.events(id)) types.push(type);
+      expect(types).toEqual(['stage.started', 'stage.finished', 'run']);
+      expect(await client.get(id)).toMatchObject({
+        output: { n: 1 },
+        stages: [{ stage: 'answer', usage: { inputTokens: 3, outputTokens: 4 } }],
+      });
+    });
+
+    it('the Python client follows, decides, cancels, resumes and lists', async () => {
+      const { code, stdout, stderr } = await runPython(sdk, ['drive.py', served.url, randomUUID()], { cwd: FIXTURES });
+      expect(code, stderr).toBe(0);
+      expect(JSON.parse(stdout)).toEqual({
+        pipelines: ['python-answered', 'python-asked', 'python-both', 'python-jobs'],
+        again: true,
+        reused: ['IDEMPOTENCY_KEY_REUSED', 422, expect.any(Array)],
+        rival: ['RUN_NOT_FOUND', 404, expect.any(Array)],
+        waiting: ['mill'],
+        output: { text: 'MILL', approved: true },
+        events: ['run', 'stage.decided', 'stage.delta', 'stage.finished', 'stage.started', 'stage.waiting'],
+        'decided twice': ['RUN_ENDED', 409, []],
+        'after the end': [],
+        cancelled: 'cancelled',
+        failed: ['INVALID_INPUT', 422, ['text']],
+        timeout: true,
+        resumed: true,
+        listed: true,
+      });
+    });
+  });
+}
