@@ -1,7 +1,7 @@
 import { type Duration, durationMs } from '../pipelines/duration.js';
 import { MillraceError } from '../pipelines/errors.js';
 import { isTenant, pruneArtifacts } from '../stores/artifacts/index.js';
-import { artifactsFolder } from '../workers/compose.js';
+import { artifactsFolder } from '../workers/artifacts.js';
 import type { Settings } from '../workers/settings.js';
 import { print, show } from './output.js';
 
@@ -19,6 +19,10 @@ export async function pruneStore(settings: Settings, options: PruneCommandOption
     throw new MillraceError('INVALID_INPUT', `--tenant: "${tenant}" is not a tenant name`, {
       fields: [{ field: 'tenant', message: 'is not a tenant name' }],
     });
+  }
+  if (settings.config.artifacts !== undefined) {
+    const message = 'the configuration has an artifact store of its own: remove its media with its own tools';
+    throw new MillraceError('INVALID_SETTING', message, { fields: [{ field: 'stores.artifacts', message }] });
   }
   const before = Date.now() - durationMs(olderThan as Duration, '--older-than');
   const pruned = await pruneArtifacts(artifactsFolder(settings), { before, tenant, dryRun });

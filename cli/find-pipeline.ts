@@ -6,7 +6,7 @@ import type { Settings } from '../workers/settings.js';
 
 /** Finds a pipeline of `module`, `MILLRACE_PIPELINES` or the catalogue by name. No server is called. */
 export async function findPipeline(settings: Settings, name: string, module?: string): Promise<Pipeline> {
-  const pipelines = await loadPipelines(module ?? settings.MILLRACE_PIPELINES, settings.MILLRACE_BUILD_ID);
+  const pipelines = await loadPipelines(settings, module);
   const found = pipelines.find((pipeline) => pipeline.name === name);
   if (found) return found;
   const names = pipelines.map((pipeline) => pipeline.name);

@@ -105,7 +105,7 @@ function permissionOf(text: string): ApiKey['permissions'][number] {
 /** Rejects unknown pipelines: a misspelt name would create a key that can do nothing. */
 async function refuseUnknown(settings: Settings, names: readonly string[] = []): Promise<void> {
   if (names.length === 0) return;
-  const known = (await loadPipelines(settings.MILLRACE_PIPELINES)).map(({ name }) => name);
+  const known = (await loadPipelines(settings)).map(({ name }) => name);
   const unknown = names.find((name) => !known.includes(name));
   if (unknown !== undefined) throw invalid('pipelines', `unknown pipeline "${unknown}"; known: ${known.join(', ')}`);
 }

@@ -2,7 +2,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { ClientError } from '../client/index.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
-import { readSettings } from '../workers/settings.js';
+import { loadSettings } from '../workers/config/load.js';
 
 import type { ApplyCommandOptions } from './apply.js';
 import { asCount, asMoment, asPairs } from './arguments.js';
@@ -38,12 +38,22 @@ Start here:
 Your own servers: set TEMPORAL_ADDRESS, REDIS_URL, TRITON_URL or LLM_BASE_URL and "up" does not start that part.
 Your own pipelines: set MILLRACE_PIPELINES to a module that exports them.
 Every setting is an environment variable; "millrace settings" lists them with their defaults.
+Configuration: millrace.config.ts in this folder holds settings, and connectors and doors of your own.
 
 Exit codes: ${EXIT.ok} done · ${EXIT.failed} the run or command failed · ${EXIT.usage} wrong usage or input · ${EXIT.unavailable} a needed server cannot be reached or started`;
+
+/** The file of `--config`. */
+let configFile: string | undefined;
+
+const settings = () => loadSettings(process.env, configFile);
 
 function program(): Command {
   const cli = new Command('millrace')
     .description('Runs inference pipelines that must not lose work.')
+    .option('--config <file>', 'configuration file; default: MILLRACE_CONFIG, else millrace.config.ts in this folder')
+    .hook('preAction', (root) => {
+      configFile = root.opts<{ config?: string }>().config;
+    })
     .showHelpAfterError('(millrace --help shows what there is)')
     .configureOutput({
       getOutHelpWidth: () => columnsOf(process.stdout),
@@ -57,24 +67,24 @@ function program(): Command {
     .command('up')
     .description('start the embedded stack or its missing parts; safe to repeat')
     .option('--servers-only', 'only Temporal, Redis, Triton and the LLM server: no worker, no gateway')
-    .action(async (options: { serversOnly?: boolean }) => up(readSettings(), options));
+    .action(async (options: { serversOnly?: boolean }) => up(await settings(), options));
   cli
     .command('down')
     .description('stop everything that "up" started')
-    .action(async () => down(readSettings()));
+    .action(async () => down(await settings()));
   cli
     .command('status')
     .description(`show the parts, their pids, addresses and logs; exit ${EXIT.unavailable} unless all are ready`)
     .option('--json', 'as one JSON object')
-    .action(async (options: { json?: boolean }) => status(readSettings(), options));
+    .action(async (options: { json?: boolean }) => status(await settings(), options));
   cli
     .command('worker')
     .description('run a worker in the foreground: workflows and stages')
-    .action(async () => (await import('../workers/worker.js')).runWorker(readSettings()));
+    .action(async () => (await import('../workers/worker.js')).runWorker(await settings()));
   cli
     .command('gateway')
     .description('run the gateway in the foreground')
-    .action(async () => (await import('../workers/gateway.js')).runGateway(readSettings()));
+    .action(async () => (await import('../workers/gateway.js')).runGateway(await settings()));
   cli
     .command('run')
     .description('start a run at the gateway, watch it and print its result')
@@ -91,7 +101,7 @@ function program(): Command {
     .option('--priority <priority>', 'interactive, default or batch')
     .option('--json', 'print the run as one JSON object')
     .action(async (name: string, options: Parameters<typeof runPipeline>[2]) =>
-      runPipeline(readSettings(), name, options),
+      runPipeline(await settings(), name, options),
     );
   cli
     .command('resume')
@@ -101,13 +111,13 @@ function program(): Command {
     .option('--out <folder>', 'folder for media in the output', '.')
     .option('--tenant <name>', 'the tenant of the run')
     .option('--json', 'print the run as one JSON object')
-    .action(async (id: string, options: Parameters<typeof resumeRun>[2]) => resumeRun(readSettings(), id, options));
+    .action(async (id: string, options: Parameters<typeof resumeRun>[2]) => resumeRun(await settings(), id, options));
   listCommand(cli.command('runs'));
   cli
     .command('pipelines')
     .description('list the pipelines that the gateway serves')
     .option('--json', 'with their JSON Schemas')
-    .action(async (options: { json?: boolean }) => listPipelines(readSettings(), options));
+    .action(async (options: { json?: boolean }) => listPipelines(await settings(), options));
   cli
     .command('settings')
     .description('list every setting with its default and its reason')
@@ -118,12 +128,14 @@ function program(): Command {
     .option('--audio <file>', 'your own question (WAV) instead of the shipped one')
     .option('--keep', 'leave the stack running')
     .option('--json', 'print one line of JSON at the end')
-    .action(async (options: Parameters<typeof demo>[1]) => demo(readSettings(), options));
+    .action(async (options: Parameters<typeof demo>[1]) => demo(await settings(), options));
   cli
     .command('doctor')
     .description(`check settings, servers and models; exit ${EXIT.unavailable} if a server is unreachable`)
     .option('--json', 'as one JSON object')
-    .action(async (options: { json?: boolean }) => (await import('./doctor/index.js')).doctor(options));
+    .action(async (options: { json?: boolean }) =>
+      (await import('./doctor/index.js')).doctor({ ...options, config: configFile }),
+    );
   cli
     .command('validate')
     .description(`check pipelines without a server; exit ${EXIT.failed} if one is invalid`)
@@ -131,7 +143,7 @@ function program(): Command {
     .option('--plan <file>', 'a plan as JSON instead of a module')
     .option('--json', 'as one JSON object')
     .action(async (module: string | undefined, options: ValidateOptions) =>
-      (await import('./validate.js')).validate(readSettings(), module, options),
+      (await import('./validate.js')).validate(await settings(), module, options),
     );
   cli
     .command('graph')
@@ -141,7 +153,7 @@ function program(): Command {
     .option('--format <format>', 'mermaid or svg', 'mermaid')
     .option('--out <file>', 'write it to this file')
     .action(async (name: string, options: GraphOptions) =>
-      (await import('./graph.js')).graph(readSettings(), name, options),
+      (await import('./graph.js')).graph(await settings(), name, options),
     );
   cli
     .command('explain')
@@ -151,7 +163,7 @@ function program(): Command {
     .option('--all', 'every value of its policy, defaults included')
     .option('--json', 'as one JSON object, with every value')
     .action(async (name: string, options: ExplainOptions) =>
-      (await import('./explain.js')).explainPipeline(readSettings(), name, options),
+      (await import('./explain.js')).explainPipeline(await settings(), name, options),
     );
   cli
     .command('types')
@@ -165,14 +177,14 @@ function program(): Command {
   applyCommand(cli.command('apply'));
   keyCommands(cli.command('keys').description('API keys of the gateway, in the file named by MILLRACE_KEYS'));
   placeOptions(cli.command('place').description('decide where each stage runs, from files alone, and say why')).action(
-    async (options: PlaceCommandOptions) => (await import('./place.js')).placePipelines(readSettings(), options),
+    async (options: PlaceCommandOptions) => (await import('./place.js')).placePipelines(await settings(), options),
   );
   replanOptions(
     cli
       .command('replan')
       .description('measure the placement in force, report differences from its prediction, and propose another'),
   ).action(async (options: ReplanCommandOptions) =>
-    (await import('./replan.js')).replanPlacement(readSettings(), options),
+    (await import('./replan.js')).replanPlacement(await settings(), options),
   );
   cli
     .command('inventory')
@@ -182,12 +194,12 @@ function program(): Command {
     .option('--nvidia-smi <program>', 'the program that lists GPUs', 'nvidia-smi')
     .option('--json', 'what was found as one JSON object')
     .action(async (options: InventoryCommandOptions) =>
-      (await import('./inventory.js')).writeInventory(readSettings(), options),
+      (await import('./inventory.js')).writeInventory(await settings(), options),
     );
   profileOptions(
     cli.command('profile').description('measure the latency of a pipeline’s models at their endpoints'),
   ).action(async (name: string, options: ProfileCommandOptions) =>
-    (await import('./profile.js')).profilePipeline(readSettings(), name, options),
+    (await import('./profile.js')).profilePipeline(await settings(), name, options),
   );
   indexCommands(cli.command('index').description('fill and search a vector index'));
   return cli;
@@ -206,7 +218,7 @@ function listCommand(runs: Command): void {
     .option('--cursor <cursor>', 'continue after the previous page; the filters must be the same')
     .option('--tenant <name>', 'the tenant of the runs')
     .option('--json', 'one page as one JSON object')
-    .action(async (options: ListOptions) => (await import('./runs.js')).listRuns(readSettings(), options));
+    .action(async (options: ListOptions) => (await import('./runs.js')).listRuns(await settings(), options));
 }
 
 function artifactCommands(artifacts: Command): void {
@@ -218,7 +230,7 @@ function artifactCommands(artifacts: Command): void {
     .option('--dry-run', 'count them, remove nothing')
     .option('--json', 'as one JSON object')
     .action(async (options: PruneCommandOptions) =>
-      (await import('./artifacts.js')).pruneStore(readSettings(), options),
+      (await import('./artifacts.js')).pruneStore(await settings(), options),
     );
 }
 
@@ -250,7 +262,7 @@ function applyCommand(apply: Command): void {
     .option('--dry-run', 'write the files, change no placement')
     .option('--json', 'as one JSON object')
     .action(async (placement: string | undefined, options: ApplyCommandOptions) =>
-      (await import('./apply.js')).applyPlacement(readSettings(), placement, options),
+      (await import('./apply.js')).applyPlacement(await settings(), placement, options),
     );
 }
 
@@ -267,19 +279,19 @@ function keyCommands(keys: Command): void {
     .option('--runs <number>', 'most concurrent runs of this key', asCount)
     .option('--expires <time>', 'after this time, such as 90d; default: never')
     .option('--json', 'print the key and its id as one JSON object')
-    .action(async (options: CreateKeyOptions) => (await import('./keys.js')).createKey(readSettings(), options));
+    .action(async (options: CreateKeyOptions) => (await import('./keys.js')).createKey(await settings(), options));
   keys
     .command('list')
     .description('list the keys (by id; the file has only hashes) and their permissions')
     .option('--json', 'as one JSON array')
-    .action(async (options: { json?: boolean }) => (await import('./keys.js')).listKeys(readSettings(), options));
+    .action(async (options: { json?: boolean }) => (await import('./keys.js')).listKeys(await settings(), options));
   keys
     .command('revoke')
     .description('revoke a key')
     .argument('<key>', 'its id, as listed by "millrace keys list"')
     .option('--after <time>', 'only after this time, such as 1d')
     .action(async (id: string, options: { after?: string }) =>
-      (await import('./keys.js')).revokeKey(readSettings(), id, options),
+      (await import('./keys.js')).revokeKey(await settings(), id, options),
     );
 }
 
@@ -293,7 +305,7 @@ function indexCommands(index: Command): void {
     .option('--embedder <model>', 'the pool that embeds', 'minilm')
     .option('--json', 'print one JSON object')
     .action(async (name: string, file: string, options: IndexOptions) =>
-      (await import('./index-command.js')).putPassages(readSettings(), name, file, options),
+      (await import('./index-command.js')).putPassages(await settings(), name, file, options),
     );
   index
     .command('search')
@@ -306,7 +318,7 @@ function indexCommands(index: Command): void {
     .option('--embedder <model>', 'the pool that embeds; must be the one that the index was created with', 'minilm')
     .option('--json', 'print one JSON object')
     .action(async (name: string, query: string, options: SearchOptions) =>
-      (await import('./index-command.js')).searchPassages(readSettings(), name, query, options),
+      (await import('./index-command.js')).searchPassages(await settings(), name, query, options),
     );
 }
 

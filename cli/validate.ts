@@ -41,9 +41,7 @@ export async function validate(
 ): Promise<void> {
   const pools = await describedPools(settings);
   const { findings, names, models } =
-    options.plan === undefined
-      ? await ofModule(module ?? settings.MILLRACE_PIPELINES, pools)
-      : await ofPlanFile(options.plan, pools);
+    options.plan === undefined ? await ofModule(settings, module, pools) : await ofPlanFile(options.plan, pools);
   const errors = findings.filter(({ level }) => level === 'error').length;
   if (options.json) print(JSON.stringify({ ok: errors === 0, pipelines: names, findings, ...(models && { models }) }));
   else {
@@ -80,9 +78,10 @@ const modelLine = ({ pipeline, surfaces, why }: AsModel): string =>
   `${pipeline} is ${why === undefined ? `an OpenAI model: ${surfaces.join(', ')}` : `no OpenAI model: ${why}`}`;
 
 /** Checks all pipelines of a module, also if some definitions are invalid. */
-async function ofModule(module: string | undefined, pools: Pools): Promise<Checked> {
+async function ofModule(settings: Settings, given: string | undefined, pools: Pools): Promise<Checked> {
+  const module = given ?? settings.MILLRACE_PIPELINES;
   const mistakes = module === undefined ? [] : await scanSources(path.resolve(module)).catch(() => []);
-  const { pipelines, functions, errors } = await inspectDeployment(module);
+  const { pipelines, functions, errors } = await inspectDeployment(settings, module);
   const findings = errors.map((error) => ofError(error, '-', pools));
   findings.push(...pipelines.flatMap((pipeline) => findingsOf(pipeline, pools)));
   try {
@@ -100,9 +99,9 @@ async function ofModule(module: string | undefined, pools: Pools): Promise<Check
  * serves; warnings are not reported.
  */
 export async function requireValid(settings: Settings): Promise<readonly Pipeline[]> {
-  const { findings } = await ofModule(settings.MILLRACE_PIPELINES, await describedPools(settings));
+  const { findings } = await ofModule(settings, undefined, await describedPools(settings));
   const errors = findings.filter(({ level }) => level === 'error');
-  if (errors.length === 0) return await loadPipelines(settings.MILLRACE_PIPELINES, settings.MILLRACE_BUILD_ID);
+  if (errors.length === 0) return await loadPipelines(settings);
   const lines = errors.map((finding) => `  ${findingLine(finding)}`).join('\n');
   const fields = errors.map(({ stage, message }) => ({ field: stage, message }));
   throw new MillraceError('INVALID_PIPELINE', `nothing was started or stopped\n${lines}`, { fields });

@@ -4,6 +4,7 @@ import type { RunDeps, RunLimits, RunParts } from '../runs/deps.js';
 import type { RunList } from '../runs/list/index.js';
 import type { ArtifactStore } from '../stores/artifacts/index.js';
 import type { Authenticator } from './access/authenticator.js';
+import type { Door } from './doors/door.js';
 import type { Readiness, ReadinessCheck } from './readiness.js';
 
 /** External dependencies of the gateway; the composing code owns and closes them. */
@@ -11,6 +12,8 @@ export interface GatewayParts extends RunParts {
   /** Absent: callers on this machine are trusted without authentication. */
   readonly authenticator?: Authenticator;
   readonly pipelines: readonly Pipeline[];
+  /** Protocols from outside. Absent: none. */
+  readonly doors?: readonly Door[];
   readonly artifacts: ArtifactStore;
   /** The checks of `/readyz`, by the name in its response. */
   readonly readiness: Readonly<Record<string, ReadinessCheck>>;

@@ -9,6 +9,7 @@ import { RationedWarnings } from '../telemetry/warnings.js';
 import { authenticateRequests } from './access/authenticate-requests.js';
 import { Authenticator } from './access/authenticator.js';
 import type { GatewayDeps, GatewayParts } from './deps.js';
+import { firstPart, mountDoors } from './doors/index.js';
 import { explorerRoutes } from './explorer/index.js';
 import { answerBrokenRequest } from './http/broken-request.js';
 import { endConnectionsOnClose } from './http/closing.js';
@@ -93,21 +94,23 @@ export async function createGateway(parts: GatewayParts): Promise<FastifyInstanc
   authenticateRequests(app, authenticator);
   const bodies = new BodyBudget(limits, deps.registry);
   holdBodies(app, bodies);
-  refuseUnknownRoutes(app);
+  const routes = refuseUnknownRoutes(app);
   const documented = collectRoutes(app);
   for (const routes of ROUTES) {
     await app.register(async (scope) => routes(scope, deps));
   }
   await app.register(async (scope) => kserveDoor(scope, deps, { authenticator, bodies }));
   await app.register(async (scope) => openApiRoutes(scope, deps, documented));
+  await mountDoors(app, deps, { doors: parts.doors ?? [], used: new Set([...routes.keys()].map(firstPart)) });
   return app;
 }
 
 /**
  * Rejects unknown routes before a body is read: 405 with `Allow` if the path has routes of other methods, otherwise
  * 404.
+ * @returns the methods of each route, also of those that are added later
  */
-function refuseUnknownRoutes(app: FastifyInstance): void {
+function refuseUnknownRoutes(app: FastifyInstance): ReadonlyMap<string, ReadonlySet<string>> {
   const methods = new Map<string, Set<string>>();
   app.addHook('onRoute', ({ url, method }) => {
     const known = methods.get(url) ?? new Set();
@@ -124,6 +127,7 @@ function refuseUnknownRoutes(app: FastifyInstance): void {
     const message = `${path} allows ${allow}, not ${request.method}`;
     throw new MillraceError('METHOD_NOT_ALLOWED', message, { fields: [{ field: 'method', message }] });
   });
+  return methods;
 }
 
 /** Whether a path matches a route's pattern; parameters are whole segments. */

@@ -1,7 +1,55 @@
 /** Public API for authors of pipelines. */
-export * from './artifact.js';
-export * from './definition/index.js';
-export * from './errors.js';
+export { type Artifact, isArtifact } from './artifact.js';
+export {
+  type Assignable,
+  and,
+  at,
+  type Bind,
+  type Bound,
+  type Control,
+  contains,
+  type EachOptions,
+  either,
+  eq,
+  type FaceOption,
+  gt,
+  gte,
+  has,
+  join,
+  lt,
+  lte,
+  type ModelFace,
+  type ModelFaces,
+  ne,
+  not,
+  type OpenAiOption,
+  type OpenAiSurface,
+  or,
+  type Pipeline,
+  type PipelineOptions,
+  type PolicyOptions,
+  pipeline,
+  present,
+  type Ref,
+  type RepeatOptions,
+  type SemanticCache,
+  type StageOptions,
+  semantic,
+  size,
+  type Trace,
+  text,
+  type Value,
+} from './definition/index.js';
+export {
+  ERRORS,
+  type ErrorCode,
+  type ErrorDetails,
+  type ErrorRow,
+  type FieldError,
+  MillraceError,
+  type RetryClass,
+} from './errors.js';
+export type { Json, JsonObject } from './json.js';
 export {
   type Audio,
   type AudioFormat,
@@ -67,4 +115,16 @@ export {
   type WorkflowOptions,
   workflow,
 } from './stages/index.js';
-export * from './tools/index.js';
+export {
+  httpTool,
+  mcpTools,
+  openapiTool,
+  type PipelineToolOptions,
+  pipelineTool,
+  stageTool,
+  type Tool,
+  type ToolOptions,
+  type ToolPolicy,
+  type ToolServer,
+  tool,
+} from './tools/index.js';

@@ -15,12 +15,13 @@ import { conformInput, convertAudio, createAudioPort, createBytesPort, createCod
 import type { Pipeline } from '../pipelines/index.js';
 import type { JsonObject } from '../pipelines/json.js';
 import { kindsByName } from '../pipelines/stages/index.js';
-import { openFileStore, withOutputBudget } from '../stores/artifacts/index.js';
+import { withOutputBudget } from '../stores/artifacts/index.js';
 import { RunEventLog } from '../stores/events/index.js';
 import { RedisRecords, spillTo } from '../stores/records/index.js';
 import { isFull } from '../stores/redis/index.js';
 import { createMetrics, type Metrics } from '../telemetry/metrics.js';
 import { RationedWarnings } from '../telemetry/warnings.js';
+import { openArtifacts } from './artifacts.js';
 import { connectorsOf } from './connectors.js';
 import { chooseFfmpeg } from './ffmpeg.js';
 import { loadMcpServers } from './mcp-servers.js';
@@ -48,9 +49,6 @@ export interface Stages {
   close(): Promise<void>;
 }
 
-/** Folder of the artifact store, shared by worker and gateway. */
-export const artifactsFolder = (settings: Settings): string => path.join(settings.MILLRACE_HOME, 'artifacts');
-
 /** Workers reserve this fraction (1/n) of the disk reserve; uploads reserve all of it. */
 const WORKERS_SHARE_OF_RESERVE = 4;
 
@@ -59,14 +57,15 @@ const sessionQuota = (settings: Settings) => ({
   bytes: settings.MILLRACE_TENANT_SESSION_BYTES,
 });
 
-/** @param outside connectors besides Millrace's own */
+/** @param outside connectors besides Millrace's own; default: those of the configuration */
 export async function composeStages(
   settings: Settings,
   logger: Logger,
-  outside: readonly Connector[] = [],
+  outside: readonly Connector[] = settings.config.connectors,
 ): Promise<Stages> {
   const metrics = createMetrics();
-  const { pipelines, functions, kinds } = await loadDeployment(settings.MILLRACE_PIPELINES, settings.MILLRACE_BUILD_ID);
+  const { pipelines, functions, kinds } = await loadDeployment(settings);
+  const module = settings.MILLRACE_PIPELINES ?? (settings.config.pipelines && settings.config.file);
   const code = new CodeFunctions(functions);
   const redis = openStore(settings, 'state', logger);
   const cached = openStore(settings, 'cache', logger);
@@ -87,8 +86,7 @@ export async function composeStages(
   });
   const passages = openPassageIndex(settings, (name) => embedderOf(pools, name), logger);
   const mcp = new McpServers(await loadMcpServers(settings));
-  const artifacts = await openFileStore(artifactsFolder(settings), {
-    tenantBytes: settings.MILLRACE_TENANT_ARTIFACT_BYTES || undefined,
+  const artifacts = await openArtifacts(settings, {
     reserveBytes: settings.MILLRACE_DISK_RESERVE_BYTES / WORKERS_SHARE_OF_RESERVE,
   });
   const ofOneCall = () => withOutputBudget(artifacts, settings.MILLRACE_MAX_STAGE_MEDIA_BYTES);
@@ -135,7 +133,7 @@ export async function composeStages(
     },
     code,
     kinds: kindsByName(kinds),
-    sources: settings.MILLRACE_PIPELINES && path.dirname(path.resolve(settings.MILLRACE_PIPELINES)),
+    sources: module && path.dirname(path.resolve(module)),
     events,
     records,
     workerKinds: new Map([

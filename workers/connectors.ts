@@ -4,7 +4,9 @@ import type { Settings } from './settings.js';
 
 /**
  * The connectors of a process, with the keys of its settings.
- * @param outside connectors besides Millrace's own
+ * @param outside connectors besides Millrace's own; default: those of the configuration
  */
-export const connectorsOf = (settings: Settings, outside: readonly Connector[] = []): Connectors =>
-  createConnectors({ keyOf: keysOf(settings), outside });
+export const connectorsOf = (
+  settings: Settings,
+  outside: readonly Connector[] = settings.config.connectors,
+): Connectors => createConnectors({ keyOf: keysOf(settings), outside });

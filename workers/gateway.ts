@@ -8,7 +8,6 @@ import { place } from '../placement/place.js';
 import { Admission, Backlog, queueStats, RunSlots, stateOf } from '../runs/admission/index.js';
 import { TemporalRunList } from '../runs/list/index.js';
 import { Answers } from '../stores/answers/index.js';
-import { openFileStore } from '../stores/artifacts/index.js';
 import { RunEventReader } from '../stores/events/index.js';
 import { FastJobs } from '../stores/jobs/index.js';
 import { RedisRecords } from '../stores/records/index.js';
@@ -18,8 +17,8 @@ import type { TemporalServer } from '../temporal/options.js';
 import { troubleOf } from '../temporal/trouble.js';
 import { answersCheck } from './answers-check.js';
 import { openPlacement } from './applied-placement.js';
+import { openArtifacts } from './artifacts.js';
 import { CodeWatch, missingCode } from './code-served.js';
-import { artifactsFolder } from './compose.js';
 import { connectorsOf } from './connectors.js';
 import { endpointsOf, runPages, temporalServer } from './endpoints.js';
 import { chooseFfmpeg } from './ffmpeg.js';
@@ -31,25 +30,29 @@ import { gatewayReadiness } from './readiness.js';
 import { releaseOf } from './release.js';
 import type { Settings } from './settings.js';
 import { openStore, watchStores } from './stores.js';
+import { requireOneTemporal } from './temporal-packages.js';
 import { openWebhooks } from './webhooks.js';
 
 /** Key of the secret with which gateways seal the cursors of lists. */
 const CURSOR_SECRET = 'millrace:cursors';
 
-/** `millrace gateway`: serves all doors until SIGTERM or SIGINT, then lets requests in progress finish. */
-export async function runGateway(settings: Settings): Promise<void> {
+/**
+ * `millrace gateway`: serves all doors until SIGTERM or SIGINT, or until `end` aborts, then lets requests in progress
+ * finish.
+ */
+export async function runGateway(settings: Settings, end: AbortSignal = new AbortController().signal): Promise<void> {
+  requireOneTemporal();
   const logger = createLogger(settings, 'gateway');
   const { temporalUi } = endpointsOf(settings);
   const temporal = temporalServer(settings);
   const namespace = settings.TEMPORAL_NAMESPACE;
-  const { pipelines, functions } = await loadDeployment(settings.MILLRACE_PIPELINES, settings.MILLRACE_BUILD_ID);
+  const { pipelines, functions } = await loadDeployment(settings);
   const poolOf = poolDescriptions(await loadModels(settings), connectorsOf(settings));
   // Reported now, not at the first run.
   requirePlaced(pipelines, poolOf, settings.MILLRACE_TASK_QUEUE);
   const applied = openPlacement(settings, logger);
-  const artifacts = await openFileStore(artifactsFolder(settings), {
+  const artifacts = await openArtifacts(settings, {
     maxBytes: settings.MILLRACE_MAX_AUDIO_BYTES,
-    tenantBytes: settings.MILLRACE_TENANT_ARTIFACT_BYTES || undefined,
     reserveBytes: settings.MILLRACE_DISK_RESERVE_BYTES,
   });
   // Lazy: while Temporal is unreachable the gateway responds "not ready" instead of not starting.
@@ -86,6 +89,7 @@ export async function runGateway(settings: Settings): Promise<void> {
     authenticator: access.authenticator,
     admission,
     pipelines,
+    doors: settings.config.doors,
     placementOf,
     temporal: temporalClient,
     taskQueue: settings.MILLRACE_TASK_QUEUE,
@@ -135,7 +139,7 @@ export async function runGateway(settings: Settings): Promise<void> {
   });
   try {
     await app.listen({ host: settings.MILLRACE_GATEWAY_HOST, port: settings.MILLRACE_GATEWAY_PORT });
-    await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
+    if (!end.aborted) await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT'), once(end, 'abort')]);
   } finally {
     access.close();
     applied.close();

@@ -7,16 +7,18 @@ import { endpointsOf } from './endpoints.js';
 import type { Settings } from './settings.js';
 
 /**
- * The pool of each model that pipelines name: from the file of `MILLRACE_MODELS`, or the models of the embedded stack
+ * The pool of each model that pipelines name: from the file of `MILLRACE_MODELS`, the configuration, or the models of the embedded stack
  * on the Triton and LLM servers of the settings.
  */
 export async function loadModels(settings: Settings): Promise<ModelsConfig> {
-  if (settings.MILLRACE_MODELS === undefined) return parseModels(embeddedModels(settings), 'the embedded models');
+  const { MILLRACE_MODELS: file, config } = settings;
+  if (file === undefined && config.models !== undefined) return parseModels(config.models, 'models');
+  if (file === undefined) return parseModels(embeddedModels(settings), 'the embedded models');
   try {
-    return parseModels(JSON.parse(await readFile(settings.MILLRACE_MODELS, 'utf8')), settings.MILLRACE_MODELS);
+    return parseModels(JSON.parse(await readFile(file, 'utf8')), file);
   } catch (error) {
     if (error instanceof MillraceError) throw error;
-    const message = `cannot read ${settings.MILLRACE_MODELS}: ${messageOf(error)}`;
+    const message = `cannot read ${file}: ${messageOf(error)}`;
     throw new MillraceError('INVALID_SETTING', `MILLRACE_MODELS: ${message}`, {
       fields: [{ field: 'MILLRACE_MODELS', message }],
     });

@@ -1,16 +1,18 @@
 import path from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { pipelines as catalog } from '../pipelines/catalog/index.js';
 import { collecting, errorOf } from '../pipelines/definition/broken.js';
 import type { Pipeline } from '../pipelines/definition/index.js';
 import { BUILD, type Build, pinned, pinnedCode } from '../pipelines/definition/pinned.js';
 import { MillraceError } from '../pipelines/errors.js';
+import { invalidFields } from '../pipelines/invalid-fields.js';
 import { codeOf, isKindBuilder } from '../pipelines/stages/index.js';
 import type { DefinedKind, NamedCode, StageUse } from '../pipelines/stages/kind.js';
 import type { Tool } from '../pipelines/tools/index.js';
 import { type PoolDescription, place } from '../placement/place.js';
+import { importModule } from '../runtime/typescript/index.js';
 import { loadError } from './load-error.js';
 import { releaseOf } from './release.js';
+import type { Settings } from './settings.js';
 import { sourcesOf } from './sources.js';
 
 /** What a process serves. */
@@ -21,7 +23,7 @@ export interface Deployment {
    * The functions of the pipelines, and those that the module exports besides: earlier versions for runs in progress.
    */
   readonly functions: readonly NamedCode[];
-  /** The kinds made with `defineKind` of the pipelines, and those that the module exports besides. */
+  /** The kinds made with `defineKind` of the pipelines, and those that the module or the configuration has besides. */
   readonly kinds: readonly DefinedKind[];
 }
 
@@ -31,30 +33,39 @@ export interface Inspected extends Deployment {
   readonly errors: readonly MillraceError[];
 }
 
+/** The settings that say what is served. */
+type Given = Pick<Settings, 'MILLRACE_PIPELINES' | 'MILLRACE_BUILD_ID' | 'config'>;
+
 /**
- * Loads the pipelines, functions and kinds that the module exports, one by one or in lists, or the catalogue. Functions
- * without a version get that of the build: `buildId`, or a hash of the module's sources, which is equal in every
- * process that loads the same files. Throws the errors of all invalid definitions together.
+ * Loads the pipelines, functions and kinds that the module exports, one by one or in lists, or those of the
+ * configuration, or the catalogue. Functions without a version get that of the build: `MILLRACE_BUILD_ID`, or a hash of
+ * the sources of the module or configuration, which is equal in every process that loads the same files. Throws the
+ * errors of all invalid definitions together.
+ * @param module default: `MILLRACE_PIPELINES`
  */
-export async function loadDeployment(module: string | undefined, buildId?: string): Promise<Deployment> {
-  const { errors, ...deployment } = await inspectDeployment(module, buildId);
+export async function loadDeployment(settings: Given, module?: string): Promise<Deployment> {
+  const { errors, ...deployment } = await inspectDeployment(settings, module);
   if (errors.length > 0) throw together(errors);
   return deployment;
 }
 
 /** As `loadDeployment`, with the valid definitions of a module that has invalid ones too. */
-export async function inspectDeployment(module: string | undefined, buildId?: string): Promise<Inspected> {
-  const { pipelines, functions, kinds, errors } =
-    module === undefined ? { pipelines: catalog, functions: [], kinds: [], errors: [] } : await readModule(module);
-  // The catalogue's build is the release of Millrace.
-  const sources = module === undefined ? `millrace-${releaseOf()}` : await sourcesOf(path.resolve(module));
+export async function inspectDeployment(settings: Given, module = settings.MILLRACE_PIPELINES): Promise<Inspected> {
+  const { MILLRACE_BUILD_ID: buildId, config } = settings;
+  const { pipelines, functions, kinds, errors, sources } =
+    module !== undefined
+      ? { ...(await readModule(module)), sources: await sourcesOf(path.resolve(module)) }
+      : config.pipelines !== undefined
+        ? await ofConfig(config, config.pipelines, buildId)
+        : // The catalogue's build is the release of Millrace.
+          { pipelines: catalog, functions: [], kinds: [], errors: [], sources: `millrace-${releaseOf()}` };
   const build: Build = { version: `${BUILD}${buildId ?? sources}`, sources };
   const own = pipelines.map((pipeline) => pinned(pipeline, build));
   const more = functions.map((each) => pinnedCode(each, build));
   return {
     pipelines: own,
     functions: [...own.flatMap(({ code }) => [...code.values()]), ...more],
-    kinds: [...own.flatMap((pipeline) => [...pipeline.kinds.values()]), ...kinds],
+    kinds: [...own.flatMap((pipeline) => [...pipeline.kinds.values()]), ...kinds, ...config.kinds],
     errors,
   };
 }
@@ -87,24 +98,49 @@ export function requirePlaced(
   if (errors.length > 0) throw together(errors);
 }
 
-export const loadPipelines = async (module: string | undefined, buildId?: string): Promise<readonly Pipeline[]> =>
-  (await loadDeployment(module, buildId)).pipelines;
+export const loadPipelines = async (settings: Given, module?: string): Promise<readonly Pipeline[]> =>
+  (await loadDeployment(settings, module)).pipelines;
 
 async function readModule(module: string): Promise<Inspected> {
-  const { value = {}, errors: found, failure } = await collecting(() => importModule(module));
+  const { value = {}, errors, failure } = await collecting(() => importModule(module));
   // What follows from an invalid definition, such as its use by the module, is not reported beside it.
-  if (failure !== undefined && found.length === 0) throw await loadError(failure, module);
-  const exported = valuesOf(value);
+  if (failure !== undefined && errors.length === 0) throw await loadError(failure, module);
+  return await inspected(valuesOf(value), errors, `MILLRACE_PIPELINES: ${module}`);
+}
+
+async function ofConfig({ file }: Settings['config'], values: readonly unknown[], buildId: string | undefined) {
+  const found = await inspected(values, [], file ?? 'the configuration');
+  if (file !== undefined) return { ...found, sources: await sourcesOf(file) };
+  const all = [...found.pipelines.flatMap(({ code }) => [...code.values()]), ...found.functions];
+  const unversioned = all.find(({ version }) => version === undefined);
+  if (unversioned === undefined || buildId !== undefined) return { ...found, sources: buildId ?? '' };
+  throw invalidFields('INVALID_SETTING', [
+    {
+      field: 'MILLRACE_BUILD_ID',
+      message: `a configuration without a file has no sources to hash, and the function "${unversioned.name}" has no version: set the build id, or versions`,
+    },
+  ]);
+}
+
+/**
+ * @param found errors of definitions
+ * @param source names the module or file in messages
+ */
+async function inspected(
+  values: readonly unknown[],
+  found: readonly MillraceError[],
+  source: string,
+): Promise<Inspected> {
+  const exported = values.flatMap((each) => each as unknown);
   // A module that was loaded before is not evaluated again, but still exports what stands in for its invalid definitions.
   const invalid = new Set([...found, ...exported.flatMap((each) => errorOf(each) ?? [])]);
-  const errors = await Promise.all([...invalid].map((error) => loadError(error, module)));
+  const errors = await Promise.all([...invalid].map((error) => loadError(error, source)));
   const pipelines = exported.filter(isPipeline);
-  if (pipelines.length + errors.length === 0) {
-    throw setting(`${module} exports no pipeline: export what pipeline() returns, by any name or in a list`);
-  }
+  if (pipelines.length + errors.length === 0)
+    throw setting(`${source} exports no pipeline: export what pipeline() returns, by any name or in a list`);
   const names = pipelines.map((pipeline) => pipeline.name);
   const twice = names.find((name, i) => names.indexOf(name) !== i && pipelines[i] !== pipelines[names.indexOf(name)]);
-  if (twice !== undefined) throw setting(`${module} exports two pipelines named "${twice}": give one another name`);
+  if (twice !== undefined) throw setting(`${source} exports two pipelines named "${twice}": give one another name`);
   return {
     pipelines: [...new Set(pipelines)],
     functions: exported.flatMap(functionsOf),
@@ -128,14 +164,12 @@ function valuesOf(module: object): readonly unknown[] {
   return [...new Set([...Object.values(module), ...inside].flatMap((value) => value as unknown))];
 }
 
-async function importModule(module: string): Promise<object> {
-  return (await import(pathToFileURL(path.resolve(module)).href)) as object;
-}
-
 const isPipeline = (value: unknown): value is Pipeline =>
   typeof value === 'object' && value !== null && 'plan' in value && 'inputSchema' in value && 'code' in value;
 
+/** Whether a value is something that a pipelines module exports to be served. */
+export const isServed = (value: unknown): boolean =>
+  isPipeline(value) || isKindBuilder(value) || functionsOf(value).length > 0;
+
 const setting = (message: string) =>
-  new MillraceError('INVALID_SETTING', `MILLRACE_PIPELINES: ${message}`, {
-    fields: [{ field: 'MILLRACE_PIPELINES', message }],
-  });
+  new MillraceError('INVALID_SETTING', message, { fields: [{ field: 'MILLRACE_PIPELINES', message }] });

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { closest } from '../pipelines/did-you-mean.js';
 import { MillraceError } from '../pipelines/errors.js';
 import { withProfile } from '../temporal/profile.js';
+import { type LoadedConfig, NO_CONFIG } from './config/loaded.js';
 import { ACCESS_SETTINGS } from './settings/access.js';
 import { BASE_PORT } from './settings/fields.js';
 import { FILE_SETTINGS } from './settings/files.js';
@@ -30,15 +31,28 @@ export function settingsSchema(basePort = BASE_PORT) {
   });
 }
 
-export type Settings = z.output<ReturnType<typeof settingsSchema>> & { readonly MILLRACE_VENV: string };
+type Schema = ReturnType<typeof settingsSchema>;
+
+/** The name of a setting, which is that of its variable. */
+export type SettingName = keyof z.input<Schema>;
+
+export type Settings = z.output<Schema> & {
+  readonly MILLRACE_VENV: string;
+  /** What the configuration file adds that is no variable. */
+  readonly config: LoadedConfig;
+};
 
 /**
- * Reads and validates the settings. Folders become absolute, and the values of a Temporal profile are returned as the
+ * Reads and validates the settings; variables take precedence over a configuration. Folders become absolute, and the values of a Temporal profile are returned as the
  * equivalent variables, so that a process that gets the settings as its environment does not read the profile again.
  * Throws `INVALID_SETTING` with every invalid variable.
  */
-export function readSettings(env: Readonly<Record<string, string | undefined>> = process.env): Settings {
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''));
+export function readSettings(
+  env: Readonly<Record<string, string | undefined>> = process.env,
+  config: LoadedConfig = NO_CONFIG,
+): Settings {
+  const set = Object.entries(env).filter(([, value]) => value !== undefined && value !== '');
+  const given = { ...config.settings, ...Object.fromEntries(set) };
   const base = Number(given.MILLRACE_PORT_BASE ?? BASE_PORT);
   const parsed = settingsSchema(Number.isInteger(base) ? base : BASE_PORT).safeParse(given);
   if (!parsed.success) {
@@ -53,6 +67,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>> =
     TEMPORAL_NAMESPACE: temporal.TEMPORAL_NAMESPACE ?? parsed.data.TEMPORAL_NAMESPACE,
     TEMPORAL_CONFIG_FILE: undefined,
     TEMPORAL_PROFILE: undefined,
+    config,
     MILLRACE_HOME: home,
     MILLRACE_VENV: path.resolve(parsed.data.MILLRACE_VENV ?? path.join(home, 'venv')),
   };

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { readFile, realpath, stat } from 'node:fs/promises';
+import { readFile, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { MillraceError } from '../pipelines/errors.js';
+import { sourceFile } from '../runtime/typescript/index.js';
 
 /** A module with more local files than this is not a source tree but an installation. */
 const MOST_FILES = 10_000;
@@ -10,9 +11,6 @@ const MOST_SEARCHED = 4 * 1024 * 1024;
 
 /** A string that may be the relative path of a file, whatever it is used for: an import, a `require`, a `new URL`. */
 const LOCAL = /(["'`])(\.{1,2}\/[^"'`\n]*?)\1/g;
-/** Endings that an import may omit, or replace by that of the compiled file. */
-const ENDINGS = ['', '.js', '.mjs', '.cjs', '.ts', '.mts', '.cts', '.json', '/index.js', '/index.ts'];
-const SOURCES: Readonly<Record<string, string>> = { '.js': '.ts', '.mjs': '.mts', '.cjs': '.cts' };
 
 /**
  * Identifies the sources of a module by a hash of its file and of all files that it and they refer to by relative
@@ -54,19 +52,8 @@ export async function* localFiles(module: string): AsyncGenerator<LocalFile> {
     yield { file, name, content };
     if (content.length > MOST_SEARCHED) continue;
     for (const [, , named = ''] of content.toString('utf8').matchAll(LOCAL)) {
-      const found = await fileOf(path.resolve(path.dirname(file), named.split(/[?#]/, 1)[0] as string));
-      if (found !== undefined) todo.push(found);
+      const found = sourceFile(path.resolve(path.dirname(file), named.split(/[?#]/, 1)[0] as string));
+      if (found !== undefined) todo.push(await realpath(found));
     }
   }
-}
-
-async function fileOf(named: string): Promise<string | undefined> {
-  const { dir, name, ext } = path.parse(named);
-  const source = SOURCES[ext];
-  const candidates = [...ENDINGS.map((ending) => named + ending), ...(source ? [path.join(dir, name + source)] : [])];
-  for (const candidate of candidates) {
-    const found = await stat(candidate).catch(() => undefined);
-    if (found?.isFile()) return await realpath(candidate);
-  }
-  return undefined;
 }

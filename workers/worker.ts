@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { IllegalStateError } from '@temporalio/common';
 import { DefaultLogger, type LogEntry, Runtime, Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { connectWorker } from '../temporal/connect.js';
@@ -19,6 +20,7 @@ import { createLogger } from './logger.js';
 import { watchPools } from './pool-watch.js';
 import { logMistakes } from './scan/index.js';
 import type { Settings } from './settings.js';
+import { requireOneTemporal } from './temporal-packages.js';
 import { createWebhookWorker } from './webhooks.js';
 
 /**
@@ -34,10 +36,14 @@ const WORKFLOW_TASKS = 256;
  */
 const STICKY_MS = 2_000;
 
-/** `millrace worker`: runs workflows and stages until SIGTERM or SIGINT, then lets running stages finish. */
-export async function runWorker(settings: Settings): Promise<void> {
+/**
+ * `millrace worker`: runs workflows and stages until SIGTERM or SIGINT, or until `end` aborts, then lets running stages
+ * finish.
+ */
+export async function runWorker(settings: Settings, end: AbortSignal = new AbortController().signal): Promise<void> {
+  requireOneTemporal();
   const logger = createLogger(settings, 'worker');
-  Runtime.install({ logger: temporalLogger(logger) });
+  installRuntime(logger);
   const stages = await composeStages(settings, logger);
   void logMistakes(settings.MILLRACE_PIPELINES, logger);
   const temporal = temporalServer(settings);
@@ -50,7 +56,7 @@ export async function runWorker(settings: Settings): Promise<void> {
     namespace: settings.TEMPORAL_NAMESPACE,
     taskQueue: settings.MILLRACE_TASK_QUEUE,
     ...workflowSource(),
-    activities: workerActivities(stages, ending(settings.MILLRACE_SHUTDOWN_GRACE_MS), starts.prepare),
+    activities: workerActivities(stages, ending(end, settings.MILLRACE_SHUTDOWN_GRACE_MS), starts.prepare),
     sinks: workerSinks(stages),
     maxCachedWorkflows: 2 * WORKFLOW_TASKS,
     stickyQueueScheduleToStartTimeout: STICKY_MS,
@@ -83,6 +89,8 @@ export async function runWorker(settings: Settings): Promise<void> {
   try {
     // A signal ends all workers; if one fails the others are of no use.
     const all = [worker, webhooks, ...code, ...(devices ? [devices] : [])];
+    end.addEventListener('abort', () => all.forEach(stop), { once: true });
+    if (end.aborted) all.forEach(stop);
     await Promise.all(all.map((each) => each.run().finally(() => all.forEach(stop))));
   } finally {
     await watch.stop();
@@ -95,12 +103,22 @@ export async function runWorker(settings: Settings): Promise<void> {
   }
 }
 
-/** Aborts `graceMs` after the process receives a signal to end. */
-function ending(graceMs: number): AbortSignal {
-  const end = new AbortController();
-  const later = () => setTimeout(() => end.abort(), graceMs).unref();
+/** Aborts `graceMs` after the process receives a signal to end, or `end` aborts. */
+function ending(end: AbortSignal, graceMs: number): AbortSignal {
+  const over = new AbortController();
+  const later = () => setTimeout(() => over.abort(), graceMs).unref();
   for (const signal of ['SIGTERM', 'SIGINT']) void once(process, signal).then(later);
-  return end.signal;
+  end.addEventListener('abort', later, { once: true });
+  return over.signal;
+}
+
+/** A program with workers of its own has a runtime, which then logs as that program says. */
+function installRuntime(logger: Logger): void {
+  try {
+    Runtime.install({ logger: temporalLogger(logger) });
+  } catch (error) {
+    if (!(error instanceof IllegalStateError)) throw error;
+  }
 }
 
 function stop(worker: { shutdown(): void }): void {

@@ -1,4 +1,4 @@
-export { connectorOf, type ModelsConfig, parseModels } from './models.js';
+export { connectorOf, type ModelsConfig, type ModelsFile, parseModels } from './models.js';
 export type { CallTarget, Pool, UseOptions } from './pool.js';
 export { Pools } from './pools.js';
 export { FRESH_MS, type PoolReport, PoolReports } from './reports.js';

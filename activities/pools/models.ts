@@ -56,6 +56,8 @@ const pool = z.strictObject({
 });
 const modelsSchema = z.record(z.string().min(1), pool);
 
+/** The models file as it is written. */
+export type ModelsFile = z.input<typeof modelsSchema>;
 /** The models file: pools by the name that pipelines use. */
 export type ModelsConfig = z.output<typeof modelsSchema>;
 export type PoolConfig = ModelsConfig[string];

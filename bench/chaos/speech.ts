@@ -4,7 +4,7 @@ import { RECIPE } from '../../deploy/local/stack/paths.js';
 import { createAudioPort, inspectorOf } from '../../media/index.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import { openFileStore } from '../../stores/artifacts/index.js';
-import { artifactsFolder } from '../../workers/compose.js';
+import { artifactsFolder } from '../../workers/artifacts.js';
 import { audioMark } from './run-mark.js';
 import { settings } from './settings.js';
 

@@ -17,9 +17,13 @@ import { temporalCheck } from './temporal-check.js';
  * within the time of one check and one file. Never throws; findings contain no secrets of the settings.
  *
  * @param env the environment that the settings are read from
+ * @param config the configuration file that the command line names
  */
-export async function examine(env: Readonly<Record<string, string | undefined>>): Promise<readonly Finding[]> {
-  const { settings, findings } = checkSettings(env);
+export async function examine(
+  env: Readonly<Record<string, string | undefined>>,
+  config?: string,
+): Promise<readonly Finding[]> {
+  const { settings, findings } = await checkSettings(env, config);
   if (!settings) return findings;
   const more = await carryOut([
     filesCheck(settings),

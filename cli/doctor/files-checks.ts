@@ -3,7 +3,7 @@ import { constants } from 'node:fs';
 import { access, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { artifactsFolder } from '../../workers/compose.js';
+import { artifactsFolder } from '../../workers/artifacts.js';
 import { chooseFfmpeg } from '../../workers/ffmpeg.js';
 import type { Settings } from '../../workers/settings.js';
 import { type Check, errorText, type Finding, fail, pass, warn } from './finding.js';
@@ -15,6 +15,12 @@ const TOO_LITTLE_BYTES = 2 ** 28;
 
 export function artifactsCheck(settings: Settings): Check {
   const folder = artifactsFolder(settings);
+  const own = settings.config.artifacts;
+  if (own !== undefined) {
+    const remedy = 'see the message of the configuration’s artifact store';
+    const run = () => own.check().then(() => [pass('artifacts.writable', 'stores.artifacts', 'writable')]);
+    return { id: 'artifacts.writable', about: 'stores.artifacts', remedy, run };
+  }
   return {
     id: 'artifacts.writable',
     about: folder,

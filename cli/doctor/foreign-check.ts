@@ -12,9 +12,7 @@ import { type Finding, pass, warn } from './finding.js';
  * is reported by another check.
  */
 export async function foreignFindings(connection: Connection, settings: Settings): Promise<Finding[]> {
-  const deployment = await loadDeployment(settings.MILLRACE_PIPELINES, settings.MILLRACE_BUILD_ID).catch(
-    () => undefined,
-  );
+  const deployment = await loadDeployment(settings).catch(() => undefined);
   const stages = (deployment?.pipelines ?? []).flatMap(({ plan }) => [...allSteps(plan)].filter(isStage));
   const uses = stages.flatMap((stage) => [stage, ...alternativesOf(stage)]);
   const foreign = uses.filter((use) => traitsOf(use)?.servedBy === 'temporal');

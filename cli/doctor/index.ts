@@ -7,8 +7,11 @@ import type { Finding, FindingId } from './finding.js';
 const UNAVAILABLE: ReadonlySet<FindingId> = new Set(['temporal.reachable', 'redis.reachable', 'pool.reachable']);
 
 /** `millrace doctor`: exit 0 if no check failed, 3 if a server is unreachable, else 1. */
-export async function doctor(options: { json?: boolean }, env = process.env): Promise<void> {
-  const findings = await examine(env);
+export async function doctor(
+  options: { readonly json?: boolean; readonly config?: string | undefined },
+  env = process.env,
+): Promise<void> {
+  const findings = await examine(env, options.config);
   const failed = findings.filter(({ state }) => state === 'fail');
   if (options.json) print(JSON.stringify({ ok: failed.length === 0, findings }));
   else showFindings(findings);

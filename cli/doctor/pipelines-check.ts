@@ -16,8 +16,7 @@ export const pipelinesCheck = (settings: Settings, models: ModelsConfig, connect
     about,
     remedy,
     async run() {
-      const { MILLRACE_PIPELINES: module, MILLRACE_BUILD_ID: buildId } = settings;
-      const { pipelines, functions, errors } = await inspectDeployment(module, buildId);
+      const { pipelines, functions, errors } = await inspectDeployment(settings);
       new CodeFunctions(functions);
       const poolOf = poolDescriptions(models, connectors);
       const invalid = errors.map((error) =>

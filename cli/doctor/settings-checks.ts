@@ -4,8 +4,9 @@ import { INSTALL_MARK, STACK_MARK } from '../../deploy/local/stack/marks.js';
 import { isActive } from '../../gateway/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { isLoopbackName } from '../../runtime/loopback.js';
+import { loadSettings } from '../../workers/config/load.js';
 import { readKeys } from '../../workers/keys/index.js';
-import { readSettings, type Settings, settingsSchema, unknownSettings } from '../../workers/settings.js';
+import { type Settings, settingsSchema, unknownSettings } from '../../workers/settings.js';
 import { type Check, errorText, type Finding, fail, pass, warn } from './finding.js';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -13,7 +14,10 @@ type Environment = Readonly<Record<string, string | undefined>>;
 const SEE = 'correct it; "millrace settings" lists every setting';
 
 /** The settings, or a finding for each invalid one; without settings no other check can run. */
-export function checkSettings(env: Environment): { readonly settings?: Settings; readonly findings: Finding[] } {
+export async function checkSettings(
+  env: Environment,
+  config?: string,
+): Promise<{ readonly settings?: Settings; readonly findings: Finding[] }> {
   const findings = unknownSettings(env, [STACK_MARK, INSTALL_MARK]).map(({ name, meant }) =>
     warn(
       'settings.known',
@@ -23,10 +27,12 @@ export function checkSettings(env: Environment): { readonly settings?: Settings;
     ),
   );
   try {
-    const settings = readSettings(env);
+    const settings = await loadSettings(env, config);
     const names = Object.keys(settingsSchema().shape);
     const given = names.filter((name) => env[name] !== undefined && env[name] !== '');
-    const detail = `${names.length} settings, ${given.length === 0 ? 'all at their defaults' : `given: ${given.join(', ')}`}`;
+    const { file } = settings.config;
+    const from = file === undefined ? '' : `, ${Object.keys(settings.config.settings).length} from ${file}`;
+    const detail = `${names.length} settings, ${given.length === 0 ? 'all at their defaults' : `given: ${given.join(', ')}`}${from}`;
     return { settings, findings: [pass('settings.valid', 'environment', detail), ...findings] };
   } catch (error) {
     const fields = error instanceof MillraceError ? (error.details.fields ?? []) : [];

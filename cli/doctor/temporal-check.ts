@@ -134,8 +134,8 @@ async function attributesFinding(connection: Connection, namespace: string): Pro
  * Whether workers have the functions that new runs need. A module that cannot be loaded is reported by another check.
  */
 async function codeFindings(connection: Connection, settings: Settings): Promise<Finding[]> {
-  const { MILLRACE_PIPELINES: module, MILLRACE_BUILD_ID: build, MILLRACE_TASK_QUEUE: taskQueue } = settings;
-  const deployment = await loadDeployment(module, build).catch(() => undefined);
+  const { MILLRACE_TASK_QUEUE: taskQueue } = settings;
+  const deployment = await loadDeployment(settings).catch(() => undefined);
   if (!deployment || deployment.functions.length === 0) return [];
   const at = { connection, namespace: settings.TEMPORAL_NAMESPACE, taskQueue };
   const missing = await missingCode(at, deployment.functions);

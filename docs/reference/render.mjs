@@ -64,7 +64,7 @@ export function renderSettings(settingsSchema) {
 
 # Settings
 
-Every setting is an environment variable. An empty variable counts as unset. With an invalid value the process exits with
+Every setting is an environment variable, or stands in \`settings\` of the [configuration file](configuration.md), over which a variable takes precedence. An empty variable counts as unset. With an invalid value the process exits with
 \`INVALID_SETTING\`, which names every invalid variable. \`millrace settings\` prints this list. The schema is
 \`workers/settings.ts\`.
 

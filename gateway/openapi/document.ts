@@ -27,9 +27,6 @@ export function collectRoutes(app: FastifyInstance): readonly DocumentedRoute[] 
   return routes;
 }
 
-/** Version of the HTTP interface, which the paths start with; it changes only with incompatible releases. */
-const INTERFACE_VERSION = '1';
-
 const TENANT_PARAMETER: ParameterDoc = {
   description: 'The tenant of the request if keys are not in use; with a key it must be the key’s tenant',
   schema: { type: 'string', pattern: TENANT.source },
@@ -37,11 +34,13 @@ const TENANT_PARAMETER: ParameterDoc = {
 
 /**
  * The OpenAPI 3.1 document of routes, including those of each pipeline.
+ * @param release of Millrace; the interface itself has a version in its paths
  * @param path base path of the routes on the server
  */
 export function openApiDocument(
   routes: readonly DocumentedRoute[],
   pipelines: readonly Pipeline[],
+  release: string,
   path = '/',
 ): JsonObject {
   const paths: Record<string, Record<string, Json>> = {};
@@ -66,7 +65,7 @@ export function openApiDocument(
     openapi: '3.1.1',
     info: {
       title: 'Millrace',
-      version: INTERFACE_VERSION,
+      version: release,
       description: 'Runs inference pipelines durably: starts runs, shows them, serves their media.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },

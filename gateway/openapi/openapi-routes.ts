@@ -29,6 +29,6 @@ export async function openApiRoutes(
     const caller = callerOf(request);
     const pipelines = deps.pipelines.filter((pipeline) => mayUse(caller, pipeline));
     reply.header('cache-control', 'no-cache');
-    return openApiDocument(routes, pipelines, path);
+    return openApiDocument(routes, pipelines, deps.release ?? 'unknown', path);
   });
 }

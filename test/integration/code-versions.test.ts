@@ -10,6 +10,7 @@ import { loadPipelines } from '../../workers/pipelines.js';
 import { decideAt } from '../support/deciding.js';
 import { GatewayProcess } from '../support/gateway-process.js';
 import { connect, resultOf, start, until } from '../support/runs.js';
+import { testSettings } from '../support/settings.js';
 import { WorkerProcess } from '../support/worker-process.js';
 
 /** A rolling deploy with real processes: a run gets the code that it began with, whoever else is there. */
@@ -59,7 +60,7 @@ let oldWorker: WorkerProcess;
 let newWorker: WorkerProcess | undefined;
 let gated: Pipeline;
 beforeAll(async () => {
-  const old = await loadPipelines(modules.old);
+  const old = await loadPipelines(testSettings(), modules.old);
   gated = old.find(({ name }) => name === 'gated') as Pipeline;
   [client, gateway, oldWorker] = await Promise.all([
     connect(),

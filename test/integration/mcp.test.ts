@@ -9,7 +9,7 @@ import { inspectorOf } from '../../media/index.js';
 import { voiceAssistant } from '../../pipelines/catalog/index.js';
 import type { Pipeline } from '../../pipelines/index.js';
 import { openFileStore } from '../../stores/artifacts/index.js';
-import { artifactsFolder } from '../../workers/compose.js';
+import { artifactsFolder } from '../../workers/artifacts.js';
 import { conformance } from '../support/mcp/conformance.js';
 import { CallLog, until } from '../support/runs.js';
 import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';

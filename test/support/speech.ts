@@ -2,7 +2,7 @@ import { tritonConnector } from '../../activities/connectors/triton/index.js';
 import { createAudioPort } from '../../media/index.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import { openFileStore } from '../../stores/artifacts/index.js';
-import { artifactsFolder } from '../../workers/compose.js';
+import { artifactsFolder } from '../../workers/artifacts.js';
 import { chooseFfmpeg } from '../../workers/ffmpeg.js';
 import { address } from './runs.js';
 import { testSettings } from './settings.js';

@@ -2,6 +2,12 @@ import { z } from 'zod';
 
 /** Folders, files and pipelines. */
 export const FILE_SETTINGS = {
+  MILLRACE_CONFIG: z
+    .string()
+    .optional()
+    .describe(
+      'Configuration file, for what variables cannot express and for settings that the environment does not have; default: millrace.config.ts, .mts, .js or .mjs in the working directory. `none`: no file. The option --config of every command takes precedence.',
+    ),
   MILLRACE_HOME: z
     .string()
     .default('.millrace')
@@ -19,7 +25,9 @@ export const FILE_SETTINGS = {
   MILLRACE_PIPELINES: z
     .string()
     .optional()
-    .describe('Module that exports your pipelines; default: the catalogue shipped with Millrace.'),
+    .describe(
+      'Module that exports your pipelines, JavaScript or TypeScript; default: the catalogue shipped with Millrace.',
+    ),
   MILLRACE_BUILD_ID: z
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$/)

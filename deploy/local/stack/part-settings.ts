@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto';
-import { type Settings, settingsSchema } from '../../../workers/settings.js';
+import { type SettingName, type Settings, settingsSchema } from '../../../workers/settings.js';
 import type { PartName, SERVER_PARTS } from './part-spec.js';
-
-type SettingName = keyof Settings;
 
 /** The settings that affect a part's command line; worker and gateway read all of them. */
 const USED: Record<(typeof SERVER_PARTS)[number], readonly SettingName[]> = {
@@ -48,8 +46,8 @@ export function isExternal(part: PartName, settings: Settings): boolean {
 /** Hashes of all settings, by which changed ones are detected without storing keys or passwords on disk. */
 export function settingHashes(settings: Settings): Record<string, string> {
   const hash = (value: unknown) => createHash('sha256').update(JSON.stringify(value)).digest('hex').slice(0, 16);
-  const given = Object.entries(settings).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(given.map(([name, value]) => [name, hash(value)]));
+  const given = names().filter((name) => settings[name] !== undefined);
+  return Object.fromEntries(given.map((name) => [name, hash(settings[name])]));
 }
 
 /** Names of the settings that differ between two sets of hashes and affect one of these parts. */
@@ -70,9 +68,11 @@ export function changedSettings(
 export function settingsAsEnvironment(settings: Settings): Record<string, string> {
   // An empty variable counts as unset, and overrides the process's own environment.
   return Object.fromEntries(
-    Object.keys(settingsSchema().shape).map((name) => {
-      const value = settings[name as keyof Settings];
+    names().map((name) => {
+      const value = settings[name];
       return [name, Array.isArray(value) ? value.join(',') : String(value ?? '')];
     }),
   );
 }
+
+const names = () => Object.keys(settingsSchema().shape) as SettingName[];

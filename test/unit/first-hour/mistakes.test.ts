@@ -19,6 +19,7 @@ import type { StageCall } from '../../../pipelines/run/index.js';
 import { loadError } from '../../../workers/load-error.js';
 import { loadModels } from '../../../workers/models.js';
 import { loadDeployment } from '../../../workers/pipelines.js';
+import { readSettings } from '../../../workers/settings.js';
 import { testSettings } from '../../support/settings.js';
 import { type TestGateway, testGateway } from '../../support/test-gateway.js';
 import { MISTAKES, type Mistake, prelude, sourceOf } from './definitions.js';
@@ -108,7 +109,7 @@ interface WrongCommand {
 const LOADING: readonly WrongCommand[] = [
   {
     mistake: 'a misspelled file',
-    act: () => loadDeployment(written('').replace('pipelines.ts', 'piplines.ts')),
+    act: () => loadDeployment(readSettings({}), written('').replace('pipelines.ts', 'piplines.ts')),
     says: 'INVALID_SETTING: MILLRACE_PIPELINES: there is no file piplines.ts (seen from /home/me/project); did you mean "pipelines.ts"?',
   },
   {
@@ -133,13 +134,14 @@ const LOADING: readonly WrongCommand[] = [
   },
   {
     mistake: 'a module without pipelines',
-    act: () => loadDeployment(written('export const a = 1;')),
+    act: () => loadDeployment(readSettings({}), written('export const a = 1;')),
     says: 'INVALID_SETTING: MILLRACE_PIPELINES: pipelines.ts exports no pipeline: export what pipeline() returns, by any name or in a list',
   },
   {
     mistake: 'two pipelines of one name',
     act: () =>
       loadDeployment(
+        readSettings({}),
         written("export const [a, b] = ['x', 'y'].map((x) => pipeline('p', { input: z.object({}) }, () => ({ x })));"),
       ),
     says: 'INVALID_SETTING: MILLRACE_PIPELINES: pipelines.ts exports two pipelines named "p": give one another name',
@@ -148,6 +150,7 @@ const LOADING: readonly WrongCommand[] = [
     mistake: 'two functions of one name',
     act: async () => {
       const { functions } = await loadDeployment(
+        readSettings({}),
         written(
           "const one = () => code('same', inText, (i) => i);\nexport const all = [one(), one()];\nexport const p = pipeline('p', { input: z.object({}) }, () => ({}));",
         ),
@@ -229,7 +232,7 @@ describe('the compiler', () => {
 
 describe('a definition', () => {
   it.each(rows.filter(({ definition }) => definition !== undefined))('refuses $mistake', async (row) => {
-    const got = spelled(await refusal(() => loadDeployment(written(sourceOf(row)))));
+    const got = spelled(await refusal(() => loadDeployment(readSettings({}), written(sourceOf(row)))));
     expect(got).toBe(row.definition);
   });
 });
@@ -266,7 +269,7 @@ describe('loading a module', () => {
     ['a list', 'export const all = [pipeline("p", { input: z.object({}) }, () => ({}))];'],
     ['fields of a default export', 'export default { p: pipeline("p", { input: z.object({}) }, () => ({})) };'],
   ])('takes pipelines from %s', async (_, source) => {
-    const { pipelines } = await loadDeployment(written(source));
+    const { pipelines } = await loadDeployment(readSettings({}), written(source));
     expect(pipelines.map(({ name }) => name)).toEqual(['p']);
   });
 });
@@ -287,7 +290,7 @@ describe('a function of a stage', () => {
 
 async function failureOf(row: FailingFunction): Promise<MillraceError> {
   const file = written(`${moduleOf(row)}\nexport const p = pipeline('q', { input: z.object({}) }, () => ({}));`);
-  const { functions } = await loadDeployment(file);
+  const { functions } = await loadDeployment(readSettings({}), file);
   const parts = { code: new CodeFunctions(functions), conform: async (_: unknown, input: unknown) => input };
   const call = { kind: 'code', stage: 'a', model: 'work', with: {}, tenant: 'default' } as Partial<StageCall>;
   const attempt: Partial<Attempt> = { signal: new AbortController().signal, run: 'r', attempt: 1 };

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, expect, it } from 'vitest';
 import { kindsByName } from '../../../pipelines/stages/index.js';
 import { loadDeployment } from '../../../workers/pipelines.js';
+import { readSettings } from '../../../workers/settings.js';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 /** Inside the repository, so that modules find its packages. */
@@ -11,11 +12,12 @@ mkdirSync(path.join(ROOT, '.millrace'), { recursive: true });
 const folder = mkdtempSync(path.join(ROOT, '.millrace', 'kinds-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const namesOf = async (module: string) => (await loadDeployment(module)).kinds.map(({ name }) => name);
+const namesOf = async (module: string) =>
+  (await loadDeployment(readSettings({}), module)).kinds.map(({ name }) => name);
 
 it('has the kinds of its pipelines', async () => {
   expect(await namesOf('test/support/acme/pipelines.ts')).toEqual(['acme/keywords', 'acme/keywords']);
-  const { kinds } = await loadDeployment('test/support/acme/pipelines.ts');
+  const { kinds } = await loadDeployment(readSettings({}), 'test/support/acme/pipelines.ts');
   expect([...kindsByName(kinds).keys()]).toEqual(['acme/keywords']);
 });
 
@@ -36,5 +38,5 @@ it('has the kinds that its module exports besides', async () => {
 });
 
 it('has none without pipelines of its own', async () => {
-  expect((await loadDeployment(undefined)).kinds).toEqual([]);
+  expect((await loadDeployment(readSettings({}))).kinds).toEqual([]);
 });

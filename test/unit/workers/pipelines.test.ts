@@ -8,6 +8,7 @@ import { validate } from '../../../cli/validate.js';
 import type { MillraceError } from '../../../pipelines/errors.js';
 import { MillraceError as ThrownError } from '../../../pipelines/errors.js';
 import { inspectDeployment, loadDeployment, requirePlaced } from '../../../workers/pipelines.js';
+import { readSettings } from '../../../workers/settings.js';
 import { testSettings } from '../../support/settings.js';
 import { moduleWith } from '../cli/modules.js';
 
@@ -34,7 +35,7 @@ const module = moduleWith(`
 
 test('the other definitions of a module with bad ones are loaded, and each error is reported once', async () => {
   for (const _ of ['first', 'again, from the cache of modules']) {
-    const { pipelines, errors } = await inspectDeployment(module);
+    const { pipelines, errors } = await inspectDeployment(readSettings({}), module);
     expect(pipelines.map(({ name }) => name)).toEqual(['good']);
     expect(errors.map(({ details }) => details.pipeline)).toEqual(['first', 'second']);
     expect(errors.map(({ message }) => message)).toEqual([
@@ -45,7 +46,7 @@ test('the other definitions of a module with bad ones are loaded, and each error
 });
 
 test('a worker and a gateway do not start with them, and say why for each', async () => {
-  const error = await loadDeployment(module).catch((thrown: MillraceError) => thrown);
+  const error = await loadDeployment(readSettings({}), module).catch((thrown: MillraceError) => thrown);
   expect(error).toMatchObject({ code: 'INVALID_PIPELINE', message: expect.stringContaining('2 errors\n') });
   for (const name of ['first', 'second']) expect((error as MillraceError).message).toContain(`pipeline "${name}":`);
   expect((error as MillraceError).details.fields).toHaveLength(2);
@@ -53,17 +54,20 @@ test('a worker and a gateway do not start with them, and say why for each', asyn
 
 test('a single error is reported as it is, and a definition outside of a load throws', async () => {
   const single = moduleWith(`export const a = ${define('a', BAD)}; export const b = ${define('b')};`);
-  await expect(loadDeployment(single)).rejects.toThrow(/^pipeline "a": "answer\.retry\.attempts"/);
+  await expect(loadDeployment(readSettings({}), single)).rejects.toThrow(/^pipeline "a": "answer\.retry\.attempts"/);
   const { pipeline } = await import('../../../pipelines/index.js');
   expect(() => pipeline('x', { input: 1 as never }, () => ({}))).toThrow(ThrownError);
 });
 
 test('an error that ends the load is not hidden', async () => {
-  await expect(loadDeployment(moduleWith('throw new Error("no")'))).rejects.toMatchObject({ code: 'INVALID_SETTING' });
+  await expect(loadDeployment(readSettings({}), moduleWith('throw new Error("no")'))).rejects.toMatchObject({
+    code: 'INVALID_SETTING',
+  });
 });
 
 test('every pipeline that cannot be placed is reported', async () => {
   const { pipelines } = await loadDeployment(
+    readSettings({}),
     moduleWith(`export const all = [${define('a', '', 'x')}, ${define('b')}, ${define('c', '', 'y')}];`),
   );
   const poolOf = (model: string) =>

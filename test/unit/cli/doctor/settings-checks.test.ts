@@ -8,8 +8,8 @@ import { issueKey } from '../../../../gateway/index.js';
 import { readSettings } from '../../../../workers/settings.js';
 
 describe('settings', () => {
-  it('are counted, and the given ones named without their values', () => {
-    const { settings, findings } = checkSettings({ LLM_API_KEY: 'sk-very-secret', LLM_MODEL: '', PATH: '/bin' });
+  it('are counted, and the given ones named without their values', async () => {
+    const { settings, findings } = await checkSettings({ LLM_API_KEY: 'sk-very-secret', LLM_MODEL: '', PATH: '/bin' });
     expect(settings?.LLM_API_KEY).toBe('sk-very-secret');
     expect(findings).toEqual([{ id: 'settings.valid', about: 'environment', state: 'ok', detail: expect.any(String) }]);
     expect(findings[0]?.detail).toMatch(/^\d\d settings, given: LLM_API_KEY$/);
@@ -24,8 +24,8 @@ describe('settings', () => {
     for (const { remedy } of findings) expect(remedy).toContain('millrace settings');
   });
 
-  it('that do not exist are told, with what was likely meant', () => {
-    const { findings } = checkSettings({
+  it('that do not exist are told, with what was likely meant', async () => {
+    const { findings } = await checkSettings({
       MILLRACE_REDIS_URL: 'redis://x',
       MILLRACE_PORTBASE: '1',
       MILLRACE_OTHER_THINGS: '1',
