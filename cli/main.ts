@@ -173,14 +173,6 @@ function program(): Command {
     .action(async (file: string, options: TypesOptions) =>
       (await import('./types/index.js')).writeTypes(file, options),
     );
-  cli
-    .command('types')
-    .description('write a TypeScript module for Python stages, from what "python -m millrace manifest" prints')
-    .argument('<manifest>', 'the manifest; "-" reads standard input')
-    .option('--out <file>', 'write it to this file')
-    .action(async (file: string, options: TypesOptions) =>
-      (await import('./types/index.js')).writeTypes(file, options),
-    );
   artifactCommands(cli.command('artifacts').description('media in the artifact store'));
   applyCommand(cli.command('apply'));
   keyCommands(cli.command('keys').description('API keys of the gateway, in the file named by MILLRACE_KEYS'));

@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { transformWithEsbuild } from 'vite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Door } from '../../gateway/index.js';
 import type { Pipeline } from '../../pipelines/index.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { loadModels } from '../../workers/models.js';
@@ -69,7 +70,15 @@ async function serve(scripted: boolean): Promise<ServedPipelines> {
   const { all: exported } = (await import(pathToFileURL(module).href)) as { all: unknown[] };
   return servePipelines(exported.filter(isPipeline) as unknown as Pipeline<never>[], {
     more: { MILLRACE_PIPELINES: module, MILLRACE_MODELS: models },
+    doors: scripted ? [] : await doors(),
   });
+}
+
+/** The doors that the guides define. */
+async function doors(): Promise<readonly Door[]> {
+  const files = blocks.filter(({ source }) => source.includes(': Door = ')).map(({ file }) => pathToFileURL(file).href);
+  const modules = await Promise.all(files.map(async (file) => (await import(file)) as Record<string, Door>));
+  return modules.flatMap((module) => Object.values(module));
 }
 
 /** The worker of another team, for the guide to Temporal. */

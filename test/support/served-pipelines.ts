@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { type Connector, createConnectors } from '../../activities/connectors/index.js';
-import { createGateway } from '../../gateway/index.js';
+import { createGateway, type Door } from '../../gateway/index.js';
 import type { Pipeline } from '../../pipelines/index.js';
 import type { Problem } from '../../pipelines/run/document.js';
 import { place } from '../../placement/place.js';
@@ -46,6 +46,7 @@ type Body = NonNullable<RequestInit['body']>;
  * @param more settings of the worker
  * @param queue the worker's task queue; one of its own by default
  * @param connectors connectors besides Millrace's own
+ * @param doors doors of the gateway besides its own
  */
 export async function servePipelines(
   pipelines: readonly Pipeline<never>[],
@@ -55,12 +56,14 @@ export async function servePipelines(
     more = {},
     queue = `served-${randomUUID()}`,
     connectors = [],
+    doors = [],
   }: {
     answersRedis?: string;
     fast?: boolean;
     more?: Record<string, string>;
     queue?: string;
     connectors?: readonly Connector[];
+    doors?: readonly Door[];
   } = {},
 ): Promise<ServedPipelines> {
   const settings = testSettings({ MILLRACE_PIPELINES: '', MILLRACE_LOG_LEVEL: 'silent', ...more });
@@ -93,6 +96,7 @@ export async function servePipelines(
   };
   const app = await createGateway({
     pipelines,
+    doors,
     placementOf: (plan) => place(plan, poolOf, queue),
     temporal: client,
     taskQueue: queue,
