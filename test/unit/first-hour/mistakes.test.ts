@@ -291,7 +291,11 @@ describe('a function of a stage', () => {
 async function failureOf(row: FailingFunction): Promise<MillraceError> {
   const file = written(`${moduleOf(row)}\nexport const p = pipeline('q', { input: z.object({}) }, () => ({}));`);
   const { functions } = await loadDeployment(readSettings({}), file);
-  const parts = { code: new CodeFunctions(functions), conform: async (_: unknown, input: unknown) => input };
+  const parts = {
+    code: new CodeFunctions(functions),
+    conform: async (_: unknown, input: unknown) => input,
+    artifactsOf: () => ({}),
+  };
   const call = { kind: 'code', stage: 'a', model: 'work', with: {}, tenant: 'default' } as Partial<StageCall>;
   const attempt: Partial<Attempt> = { signal: new AbortController().signal, run: 'r', attempt: 1 };
   const sources = path.dirname(file);
