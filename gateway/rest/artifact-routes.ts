@@ -5,6 +5,7 @@ import type { Artifact } from '../../pipelines/artifact.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { artifactNamed } from '../../runs/document.js';
 import { readRun } from '../../runs/read.js';
+import { waitForRun } from '../../runs/wait.js';
 import { callerOf, TENANT_HEADER } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { OF_RUNS } from '../openapi/problems.js';
@@ -57,14 +58,25 @@ export async function artifactRoutes(app: FastifyInstance, deps: GatewayDeps): P
       const { id, name } = request.params;
       request.notes.runId = id;
       const caller = callerOf(request);
-      const run = await readRun(deps, id, caller);
-      const artifact = artifactNamed(name, run);
+      let run = await readRun(deps, id, caller);
+      let artifact = artifactNamed(name, run);
+      // A caller may have a result before Temporal has recorded it.
+      if (artifact === undefined && run.document.status === 'running' && (await endsSoon(deps, id, caller.tenant))) {
+        run = await readRun(deps, id, caller);
+        artifact = artifactNamed(name, run);
+      }
       if (artifact === undefined) throw noArtifact(name, run.document.status === 'running');
       const { mime, bytes } = await deps.artifacts.stat(caller.tenant, artifact.uri);
       return await send(request, reply, deps, caller.tenant, { ...artifact, mime, bytes }, fileName(name, mime));
     },
   });
 }
+
+/** Longest time between a result that a worker has sent and Temporal's record of it, in milliseconds. */
+const RECORDED_MS = 1_000;
+
+const endsSoon = async (deps: GatewayDeps, id: string, tenant: string): Promise<boolean> =>
+  (await waitForRun(deps, { id, tenant }, RECORDED_MS, new AbortController().signal)) !== undefined;
 
 async function send(
   request: FastifyRequest,

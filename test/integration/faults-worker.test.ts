@@ -1,7 +1,16 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CallLog, connect, fixtures, resultOf, start, until } from '../support/runs.js';
+import { Link } from '../../bench/chaos/link.js';
+import { place } from '../../placement/place.js';
+import { freePort } from '../support/free-port.js';
+import { CallLog, connect, fixtures, poolOf, resultOf, start, until } from '../support/runs.js';
+import { testSettings } from '../support/settings.js';
 import { WorkerProcess } from '../support/worker-process.js';
+
+/** Value of temporal.api.enums.v1.PendingActivityState. */
+const STARTED = 2;
 
 const NAMES = ['first', 'second', 'third'] as const;
 
@@ -60,6 +69,43 @@ describe('a worker killed with SIGKILL', () => {
     await other.kill('SIGTERM');
     expect(before.map((name) => log.count(`${name} starts`))).toEqual(startsBefore);
     expect(log.count('third ends')).toBe(1);
+  });
+
+  it.concurrent('cut off with a task on its way: the task is not begun once another worker has completed it', async () => {
+    const [workflows, stages] = ['late-workflows', 'late-stages'];
+    const log = new CallLog();
+    const port = await freePort();
+    const link = await Link.open({ port, target: testSettings().MILLRACE_TEMPORAL_PORT });
+    const [host, late] = await Promise.all([
+      WorkerProcess.start(workflows),
+      WorkerProcess.start(stages, { TEMPORAL_ADDRESS: `127.0.0.1:${port}` }),
+    ]);
+    const { name, plan } = fixtures.threeSteps;
+    const placement = place(plan, poolOf, stages);
+    const begin = (file: string) =>
+      client.workflow.start(name, {
+        taskQueue: workflows,
+        workflowId: `${name}-${randomUUID()}`,
+        args: [
+          { log: file, ms: 1 },
+          { plan, placement, tenant: 'default' },
+        ],
+      });
+    // Then it polls for tasks.
+    await resultOf(await begin(new CallLog().file));
+    link.cut('silent');
+    const run = await begin(log.file);
+    await until('Temporal has sent the task to the worker that is cut off', async () => {
+      const [activity] = (await run.describe()).raw.pendingActivities ?? [];
+      return activity?.state === STARTED;
+    });
+    const other = await WorkerProcess.start(stages);
+    expect((await resultOf(run)).output).toEqual({ last: 'third' });
+    link.mend();
+    await until('the task arrives', () => readFileSync(late.logFile, 'utf8').includes('the task came late'));
+    expect(NAMES.map((each) => log.count(`${each} starts`))).toEqual([1, 1, 1]);
+    await Promise.all([host, late, other].map((each) => each.kill('SIGTERM')));
+    link.close();
   });
 
   it('with 20 runs in flight: none is lost and no completed stage is repeated', async () => {

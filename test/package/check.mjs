@@ -21,6 +21,7 @@ const LOADS = {
   './testing': [...LANGUAGE, 'yaml'],
   '.': LANGUAGE,
   './client': [],
+  './temporal': [],
   './catalog': LANGUAGE,
   './server': [],
 };

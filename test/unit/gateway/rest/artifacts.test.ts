@@ -131,3 +131,22 @@ test('while the run goes on there is its input only', async () => {
     detail: expect.stringContaining('yet'),
   });
 });
+
+test('media of a run whose end Temporal is about to record is served', async () => {
+  let record = () => {};
+  gateway.temporal.onStart = (started) => {
+    const speech = started.options.args[0].speech as Json;
+    record = () => started.end({ output: { heard: speech }, stages: [] });
+  };
+  const running = await gateway.app.inject({
+    method: 'POST',
+    url: '/v1/pipelines/listen/runs',
+    headers: { 'content-type': 'audio/wav' },
+    payload: wav,
+  });
+  const { id } = running.json() as RunDocument;
+  setTimeout(() => record(), 100);
+  const response = await gateway.app.inject(`/v1/runs/${id}/artifacts/heard`);
+  expect(response.statusCode).toBe(200);
+  expect(response.rawPayload.equals(wav)).toBe(true);
+});
