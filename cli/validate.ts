@@ -14,7 +14,7 @@ import {
 } from '../pipelines/inspect/index.js';
 import { allSteps, isStage, type Plan, type StagePlan } from '../pipelines/plan/index.js';
 import { alternativesOf, type PoolDescription, place } from '../placement/place.js';
-import { inspectDeployment, loadPipelines } from '../workers/pipelines.js';
+import { fileOfPipelines, inspectDeployment, loadPipelines } from '../workers/pipelines.js';
 import { scanSources } from '../workers/scan/index.js';
 import type { Settings } from '../workers/settings.js';
 import { describedPools } from './explain.js';
@@ -80,7 +80,8 @@ const modelLine = ({ pipeline, surfaces, why }: AsModel): string =>
 /** Checks all pipelines of a module, also if some definitions are invalid. */
 async function ofModule(settings: Settings, given: string | undefined, pools: Pools): Promise<Checked> {
   const module = given ?? settings.MILLRACE_PIPELINES;
-  const mistakes = module === undefined ? [] : await scanSources(path.resolve(module)).catch(() => []);
+  const file = module ?? fileOfPipelines(settings);
+  const mistakes = file === undefined ? [] : await scanSources(path.resolve(file)).catch(() => []);
   const { pipelines, functions, errors } = await inspectDeployment(settings, module);
   const findings = errors.map((error) => ofError(error, '-', pools));
   findings.push(...pipelines.flatMap((pipeline) => findingsOf(pipeline, pools)));

@@ -27,7 +27,7 @@ import { chooseFfmpeg } from './ffmpeg.js';
 import { loadMcpServers } from './mcp-servers.js';
 import { loadModels } from './models.js';
 import { openPassageIndex } from './passage-index.js';
-import { loadDeployment } from './pipelines.js';
+import { fileOfPipelines, loadDeployment } from './pipelines.js';
 import type { Settings } from './settings.js';
 import { openStore, type WatchedStores, watchStores } from './stores.js';
 
@@ -65,7 +65,7 @@ export async function composeStages(
 ): Promise<Stages> {
   const metrics = createMetrics();
   const { pipelines, functions, kinds } = await loadDeployment(settings);
-  const module = settings.MILLRACE_PIPELINES ?? (settings.config.pipelines && settings.config.file);
+  const module = fileOfPipelines(settings);
   const code = new CodeFunctions(functions);
   const redis = openStore(settings, 'state', logger);
   const cached = openStore(settings, 'cache', logger);

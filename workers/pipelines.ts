@@ -70,6 +70,10 @@ export async function inspectDeployment(settings: Given, module = settings.MILLR
   };
 }
 
+/** The file with the definitions, if there is one: the module, or the configuration. */
+export const fileOfPipelines = ({ MILLRACE_PIPELINES: module, config }: Given): string | undefined =>
+  module ?? (config.pipelines && config.file);
+
 /** Several errors as one, with a line and the fields of each. */
 export function together(errors: readonly MillraceError[]): MillraceError {
   const [first, ...others] = errors;

@@ -17,6 +17,7 @@ import { createFastWorker } from './hosts/fast-worker.js';
 import { workerSinks } from './hosts/sinks.js';
 import { serveMetrics } from './http-server.js';
 import { createLogger } from './logger.js';
+import { fileOfPipelines } from './pipelines.js';
 import { watchPools } from './pool-watch.js';
 import { logMistakes } from './scan/index.js';
 import type { Settings } from './settings.js';
@@ -45,7 +46,7 @@ export async function runWorker(settings: Settings, end: AbortSignal = new Abort
   const logger = createLogger(settings, 'worker');
   installRuntime(logger);
   const stages = await composeStages(settings, logger);
-  void logMistakes(settings.MILLRACE_PIPELINES, logger);
+  void logMistakes(fileOfPipelines(settings), logger);
   const temporal = temporalServer(settings);
   const connection = await connectWorker(temporal);
   await ensureSearchAttributes(connection, settings.TEMPORAL_NAMESPACE);

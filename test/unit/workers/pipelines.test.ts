@@ -7,7 +7,7 @@ import { up } from '../../../cli/stack.js';
 import { validate } from '../../../cli/validate.js';
 import type { MillraceError } from '../../../pipelines/errors.js';
 import { MillraceError as ThrownError } from '../../../pipelines/errors.js';
-import { inspectDeployment, loadDeployment, requirePlaced } from '../../../workers/pipelines.js';
+import { fileOfPipelines, inspectDeployment, loadDeployment, requirePlaced } from '../../../workers/pipelines.js';
 import { readSettings } from '../../../workers/settings.js';
 import { testSettings } from '../../support/settings.js';
 import { moduleWith } from '../cli/modules.js';
@@ -107,4 +107,13 @@ test('up starts nothing with them', async () => {
     ),
   });
   expect(existsSync(home)).toBe(false);
+});
+
+test('the sources to scan are those of the module, else of a configuration with pipelines of its own', () => {
+  const settings = readSettings({});
+  const config = { ...settings.config, file: '/etc/millrace.config.ts' };
+  expect(fileOfPipelines(settings)).toBeUndefined();
+  expect(fileOfPipelines({ ...settings, config })).toBeUndefined();
+  expect(fileOfPipelines({ ...settings, config: { ...config, pipelines: [] } })).toBe('/etc/millrace.config.ts');
+  expect(fileOfPipelines({ ...settings, config, MILLRACE_PIPELINES: 'a.ts' })).toBe('a.ts');
 });
