@@ -21,6 +21,7 @@ const SLOW = files([
   'integration/abuse',
   'integration/cached-runs',
   'integration/cancellation',
+  'integration/consumer',
   'integration/device-lost',
   'integration/devices',
   'integration/dsl-examples',

@@ -34,6 +34,7 @@ export interface OwnStack {
 /** The environment of a bench's stack and of the processes that it starts beside it. */
 export const environmentOf = ({ name, portBase, more = {} }: OwnStack): Readonly<Record<string, string>> => ({
   ...Object.fromEntries(OWN.map((setting) => [setting, ''])),
+  MILLRACE_CONFIG: 'none',
   MILLRACE_HOME: `.millrace/${name}`,
   MILLRACE_VENV: '.millrace/venv',
   MILLRACE_PORT_BASE: String(portBase),

@@ -104,6 +104,11 @@ function program(): Command {
       runPipeline(await settings(), name, options),
     );
   cli
+    .command('init')
+    .description('write a project: configuration, two pipelines, a test, a models file')
+    .argument('[folder]', 'an empty folder, or one that does not exist', '.')
+    .action(async (folder: string) => (await import('./init/index.js')).init(folder));
+  cli
     .command('resume')
     .description('resume a run that failed, was cancelled or timed out; stages that had completed are not repeated')
     .argument('<run>', 'the id of the ended run')

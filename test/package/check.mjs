@@ -54,7 +54,9 @@ process.exitCode = problems.length > 0 ? 1 : 0;
 
 function checkFiles(names) {
   for (const name of names) {
-    if (/\.tsbuildinfo$|^dist\/bench\/|^docs\/decisions\/|(?<!\.d)\.[cm]?ts$/.test(name))
+    // The project that `millrace init` writes is shipped as it is.
+    const project = name.startsWith('deploy/project/');
+    if (!project && /\.tsbuildinfo$|^dist\/bench\/|^docs\/decisions\/|(?<!\.d)\.[cm]?ts$/.test(name))
       problems.push(`${name} is packed`);
     if (name.endsWith('.map')) checkMap(name);
   }
@@ -65,6 +67,8 @@ function checkFiles(names) {
     'docs/reference/configuration.md',
     'docs/guides/guarantees.md',
     'CHANGELOG.md',
+    'deploy/project/gitignore',
+    'deploy/project/pipelines.ts',
   ];
   for (const name of wanted) {
     if (!names.has(name.replace(/^\.\//, ''))) problems.push(`${name} is not packed`);

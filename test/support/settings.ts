@@ -36,6 +36,8 @@ function serversAt(base: number): Record<string, string> {
 export const testEnvironment = (more: Readonly<Record<string, string>> = {}): Record<string, string> => ({
   ...OWN,
   ...(SERVERS_AT && serversAt(Number(SERVERS_AT))),
+  // As the command line passes it to processes: a configuration file of the developer's own must not take part.
+  MILLRACE_CONFIG: 'none',
   MILLRACE_HOME: '.millrace/test',
   MILLRACE_VENV: '.millrace/venv',
   MILLRACE_PORT_BASE: TEST_PORT_BASE,

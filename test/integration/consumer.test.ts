@@ -1,0 +1,142 @@
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { freePort } from '../support/free-port.js';
+import { until } from '../support/runs.js';
+import { testEnvironment, testSettings } from '../support/settings.js';
+
+/*
+ * A stranger's path: the packed package, installed into the project that `millrace init` writes. Nothing of the clone is used but
+ * the servers of the tests' stack.
+ */
+
+const execute = promisify(execFile);
+const folder = realpathSync(mkdtempSync(path.join(tmpdir(), 'millrace-consumer-')));
+const app = path.join(folder, 'my-app');
+const settings = testSettings();
+
+/** Settings of the stack's servers, as a user of own servers has them; the project's own are not overridden. */
+const at = (port: number) => `127.0.0.1:${port}`;
+const environment = {
+  ...process.env,
+  ...testEnvironment(),
+  MILLRACE_PIPELINES: '',
+  MILLRACE_HOME: path.join(folder, 'home'),
+  MILLRACE_TASK_QUEUE: 'consumer',
+  TEMPORAL_ADDRESS: at(settings.MILLRACE_TEMPORAL_PORT),
+  REDIS_URL: `redis://${at(settings.MILLRACE_REDIS_PORT)}`,
+  REDIS_INDEX_URL: `redis://${at(settings.MILLRACE_REDIS_INDEX_PORT)}`,
+  REDIS_CACHE_URL: `redis://${at(settings.MILLRACE_REDIS_CACHE_PORT)}`,
+};
+
+async function run(command: string, args: readonly string[], cwd = app, env: NodeJS.ProcessEnv = environment) {
+  try {
+    return (await execute(command, args, { cwd, env, maxBuffer: 16 * 1024 * 1024 })).stdout;
+  } catch (error) {
+    const { stdout = '', stderr = '' } = error as { stdout?: string; stderr?: string };
+    throw new Error(`${command} ${args.join(' ')} failed:\n${stdout}${stderr}`, { cause: error });
+  }
+}
+const millrace = (...args: string[]) => run(path.join(app, 'node_modules/.bin/millrace'), args);
+
+beforeAll(async () => {
+  const packed = await run(
+    'npm',
+    ['pack', '--json', '--ignore-scripts', '--pack-destination', folder],
+    process.cwd(),
+    process.env,
+  );
+  const [{ filename }] = JSON.parse(packed) as [{ filename: string }];
+  // As `npx millrace init my-app` does it, from the package alone.
+  await run(
+    'npm',
+    [
+      'install',
+      '--prefix',
+      folder,
+      '--no-save',
+      '--no-audit',
+      '--no-fund',
+      '--ignore-scripts',
+      path.join(folder, filename),
+    ],
+    folder,
+    process.env,
+  );
+  await run(path.join(folder, 'node_modules/.bin/millrace'), ['init', 'my-app'], folder, process.env);
+  const manifest = path.join(app, 'package.json');
+  const project = JSON.parse(readFileSync(manifest, 'utf8')) as { dependencies: Record<string, string> };
+  expect(project.dependencies.millrace).toMatch(/^\^\d/);
+  project.dependencies.millrace = `file:${path.join(folder, filename)}`;
+  writeFileSync(manifest, JSON.stringify(project));
+  await run('npm', ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--prefer-offline'], app, process.env);
+});
+
+it('has one copy of what an app and Millrace share', async () => {
+  for (const name of ['zod', '@temporalio/workflow', '@temporalio/client']) {
+    expect(existsSync(path.join(app, 'node_modules', name, 'package.json')), name).toBe(true);
+    expect(existsSync(path.join(app, 'node_modules/millrace/node_modules', name)), name).toBe(false);
+  }
+});
+
+it('compiles, and its tests pass without servers', async () => {
+  await run('npm', ['run', 'check']);
+  expect(await run('npm', ['test', '--', '--reporter=verbose'])).toMatch(/2 passed/);
+});
+
+it('is valid, from the configuration that is found in its folder', async () => {
+  expect(await millrace('validate')).toContain('ask-aloud is an OpenAI model');
+});
+
+it('does not overwrite files', async () => {
+  await expect(run(path.join(folder, 'node_modules/.bin/millrace'), ['init', 'my-app'], folder)).rejects.toThrow(
+    /is not empty/,
+  );
+});
+
+it('answers on real servers', async () => {
+  const models = JSON.parse(readFileSync(path.join(app, 'models.json'), 'utf8')) as Record<
+    string,
+    { endpoints: { url: string }[] }
+  >;
+  const text = JSON.stringify(models)
+    .replaceAll(at(7408), at(settings.MILLRACE_LLM_PORT))
+    .replaceAll(at(7406), at(settings.MILLRACE_TRITON_GRPC_PORT));
+  writeFileSync(path.join(app, 'models.json'), text);
+  const port = await freePort();
+  const own = {
+    MILLRACE_GATEWAY_PORT: String(port),
+    MILLRACE_KSERVE_GRPC_PORT: '0',
+    MILLRACE_WORKER_METRICS_PORT: String(await freePort()),
+  };
+  const processes = ['worker', 'gateway'].map((role) =>
+    spawn(path.join(app, 'node_modules/.bin/millrace'), [role], {
+      cwd: app,
+      env: { ...environment, ...own },
+      stdio: 'ignore',
+    }),
+  );
+  try {
+    const url = `http://${at(port)}`;
+    await until('the gateway is ready', async () => (await fetch(`${url}/readyz`).catch(() => undefined))?.ok === true);
+    const answer = await fetch(`${url}/v1/pipelines/ask/runs`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', prefer: 'wait=30' },
+      body: JSON.stringify({ question: 'What is the capital of France?' }),
+    });
+    expect(await answer.json()).toMatchObject({
+      status: 'succeeded',
+      output: { answer: expect.stringContaining('Paris') },
+    });
+  } finally {
+    await Promise.all(
+      processes.map((each) => (each.exitCode === null && each.kill('SIGTERM') ? once(each, 'exit') : undefined)),
+    );
+  }
+});
+
+afterAll(() => run('rm', ['-r', folder], tmpdir()));
