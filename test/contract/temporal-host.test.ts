@@ -69,8 +69,10 @@ const temporal: SuiteHost = {
       const cause = error instanceof WorkflowFailedError ? error.cause : undefined;
       if (cause instanceof CancelledFailure) return { code: 'RUN_CANCELLED', stages: await run.rows(), events };
       if (!(cause instanceof ApplicationFailure)) throw error;
-      const { stages = [] } = (cause.details?.[0] ?? {}) as { stages?: readonly StageRecord[] };
-      return { code: cause.type ?? '', message: cause.message, stages, events };
+      // The failure's own message is the headline of Temporal's UI; the details have the whole one.
+      type Details = { readonly stages?: readonly StageRecord[]; readonly message?: string };
+      const { stages = [], message = cause.message } = (cause.details?.[0] ?? {}) as Details;
+      return { code: cause.type ?? '', message, stages, events };
     }
   },
 };

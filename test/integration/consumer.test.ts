@@ -24,6 +24,7 @@ const at = (port: number) => `127.0.0.1:${port}`;
 const environment = {
   ...process.env,
   ...testEnvironment(),
+  MILLRACE_CONFIG: '',
   MILLRACE_PIPELINES: '',
   MILLRACE_HOME: path.join(folder, 'home'),
   MILLRACE_TASK_QUEUE: 'consumer',
@@ -89,7 +90,7 @@ it('compiles, and its tests pass without servers', async () => {
 });
 
 it('is valid, from the configuration that is found in its folder', async () => {
-  expect(await millrace('validate')).toContain('ask-aloud is an OpenAI model');
+  expect(await millrace('validate')).toContain('ask is an OpenAI model: chat');
 });
 
 it('does not overwrite files', async () => {
