@@ -44,10 +44,11 @@ const cacheHit = defineSearchAttributeKey(SEARCH_ATTRIBUTES.cacheHit, 'BOOL');
 // biome-ignore lint/style/noDefaultExport: Temporal takes the default export as the workflow of every type
 export default async function run(given: JsonObject, by?: RunContext | StartOptions | null): Promise<RunResult> {
   let host: TemporalHost | undefined;
-  let context = isContext(by) ? by : undefined;
+  let context: RunContext | undefined;
   let input = given;
   try {
-    if (!context) ({ context, input } = await prepareStart(given, by as Json | undefined));
+    if (isContext(by)) context = by;
+    else ({ context, input } = await prepareStart(given, by as Json | undefined));
     const own = new TemporalHost(context);
     host = own;
     setHandler(stagesQuery, () => own.stages);
