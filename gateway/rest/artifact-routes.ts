@@ -39,7 +39,14 @@ const DOC: RouteDoc = {
     },
     304: { description: 'Not modified', headers: HEADERS },
   },
-  problems: [...OF_RUNS, 'ARTIFACT_NOT_FOUND', 'RANGE_NOT_SATISFIABLE', 'STORE_UNAVAILABLE', 'ARTIFACT_CORRUPT'],
+  problems: [
+    ...OF_RUNS,
+    'TOO_MANY_STREAMS',
+    'ARTIFACT_NOT_FOUND',
+    'RANGE_NOT_SATISFIABLE',
+    'STORE_UNAVAILABLE',
+    'ARTIFACT_CORRUPT',
+  ],
 };
 
 type Named = { Params: { id: string; name: string } };
@@ -75,8 +82,15 @@ export async function artifactRoutes(app: FastifyInstance, deps: GatewayDeps): P
 /** Longest time between a result that a worker has sent and Temporal's record of it, in milliseconds. */
 const RECORDED_MS = 1_000;
 
-const endsSoon = async (deps: GatewayDeps, id: string, tenant: string): Promise<boolean> =>
-  (await waitForRun(deps, { id, tenant }, RECORDED_MS, new AbortController().signal)) !== undefined;
+/** Whether a run ends within that time. It is a wait like any other, of which a tenant may have a limited number at once. */
+async function endsSoon(deps: GatewayDeps, id: string, tenant: string): Promise<boolean> {
+  const leave = deps.streams.take(tenant);
+  try {
+    return (await waitForRun(deps, { id, tenant }, RECORDED_MS, new AbortController().signal)) !== undefined;
+  } finally {
+    leave();
+  }
+}
 
 async function send(
   request: FastifyRequest,

@@ -150,3 +150,19 @@ test('media of a run whose end Temporal is about to record is served', async () 
   expect(response.statusCode).toBe(200);
   expect(response.rawPayload.equals(wav)).toBe(true);
 });
+
+test('waiting for that end counts against what a tenant may have of waits', async () => {
+  await gateway.close();
+  gateway = await testGateway({ maxStreamsOfTenant: 1 });
+  gateway.temporal.onStart = () => {};
+  const running = await gateway.app.inject({
+    method: 'POST',
+    url: '/v1/pipelines/listen/runs',
+    headers: { 'content-type': 'audio/wav' },
+    payload: wav,
+  });
+  run = running.json();
+  const codes = (await Promise.all([get('heard'), get('heard')])).map((response) => response.json().code as string);
+  expect(codes.sort()).toEqual(['ARTIFACT_NOT_FOUND', 'TOO_MANY_STREAMS']);
+  expect((await get('input.speech')).statusCode).toBe(200);
+});
