@@ -54,4 +54,9 @@ export function shareWithOrigins(app: FastifyInstance, origins: readonly string[
       reply.header('access-control-allow-headers', wanted);
     return reply.code(204).send();
   });
+  // A route that varies by something else has replaced the header.
+  app.addHook('onSend', async (_, reply) => {
+    const vary = String(reply.getHeader('vary') ?? '');
+    if (!vary.split(/ *, */).includes('Origin')) reply.header('vary', vary === '' ? 'Origin' : `${vary}, Origin`);
+  });
 }

@@ -3,6 +3,7 @@ import { afterEach, expect, test } from 'vitest';
 import { Authenticator } from '../../../../gateway/index.js';
 import { readSettings } from '../../../../workers/settings.js';
 import { type TestGateway, testGateway } from '../../../support/test-gateway.js';
+import { wavFile } from '../../../support/wav-samples.js';
 
 const PAGE = 'https://app.example';
 const STRANGER = 'https://other.example';
@@ -123,4 +124,19 @@ test('the setting takes exact origins, and is off by default', () => {
   const given = `${PAGE}, http://localhost:5173`;
   expect(readSettings({ MILLRACE_CORS_ORIGINS: given }).MILLRACE_CORS_ORIGINS).toEqual([PAGE, 'http://localhost:5173']);
   expect(readSettings({}).MILLRACE_CORS_ORIGINS).toBeUndefined();
+});
+
+test('a response that varies by other headers varies by the origin too: browsers keep it for a year', async () => {
+  const ask = await serve([PAGE]);
+  if (gateway) gateway.temporal.onStart = (run) => run.end({ output: {}, stages: [] });
+  const started = await ask('/v1/pipelines/listen/runs', PAGE, {
+    method: 'POST',
+    headers: { 'content-type': 'audio/wav', prefer: 'wait=1' },
+    body: new Uint8Array(wavFile({ seconds: 1 })),
+  });
+  const { id } = (await started.json()) as { id: string };
+  const media = await ask(`/v1/runs/${id}/artifacts/input.speech`, PAGE);
+  expect(media.status).toBe(200);
+  expect(media.headers.get('cache-control')).toContain('immutable');
+  expect(media.headers.get('vary')?.split(', ')).toEqual(expect.arrayContaining(['authorization', 'Origin']));
 });
