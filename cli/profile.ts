@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import type { Backend } from '../activities/connectors/index.js';
+import { type Backend, shared } from '../activities/connectors/index.js';
 import { connectorOf } from '../activities/pools/index.js';
 import { RECIPE } from '../deploy/local/stack/paths.js';
 import { describeMachine, thisMachine } from '../measure/inventory/index.js';
@@ -192,9 +192,8 @@ class Backends {
 
   /** Throws `INVALID_SETTING` for an unknown connector. */
   of({ model, pool, endpoint: { url } }: Target): Backend {
-    const { connector: name, apiKey } = pool;
-    const key = `${name} ${url} ${JSON.stringify(apiKey)}`;
-    const backend = this.#open.get(key) ?? connectorOf(model, pool, this.#connectors).connect(url, apiKey);
+    const key = `${pool.connector} ${url} ${shared(pool)}`;
+    const backend = this.#open.get(key) ?? connectorOf(model, pool, this.#connectors).connect(url, pool);
     this.#open.set(key, backend);
     return backend;
   }

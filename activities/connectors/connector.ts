@@ -1,3 +1,4 @@
+import type { z } from 'zod';
 import type { AudioPort } from '../../media/index.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import type { MillraceError } from '../../pipelines/errors.js';
@@ -16,12 +17,22 @@ export interface Connector {
   /** Set if its servers may require a key. Absent: no key is sent, and a pool must not name one. */
   readonly takesKey?: true;
   /**
+   * Schema of the `options` that a pool of this kind may have: what the connector has to know of the model and its
+   * calls beside the address. Best strict, so that a misspelt option is named. Absent: its pools have no options.
+   */
+  readonly options?: (kind: string) => z.ZodType<PoolOptions>;
+  /**
    * Opens a client; lazily, so that an endpoint that is down does not stop a worker from starting. Throws
    * `INVALID_SETTING` for an endpoint that is not in the connector's form.
    * @param key the key of the endpoint's pool, with `takesKey` only. Never part of an error or a log line
+   * @param options of the pool, as parsed by the schema `options`; absent without one. Pools with the same options
+   *   share a client
    */
-  connect(endpoint: string, key?: string): Backend;
+  connect(endpoint: string, key?: string, options?: PoolOptions): Backend;
 }
+
+/** A pool's options as its connector's schema gives them. */
+export type PoolOptions = Readonly<Record<string, unknown>>;
 
 /** `stream`: chunks arrive before the end. `tools`: tool calls. `structured-output`: a JSON schema binds the answer. */
 export type Capability = 'stream' | 'tools' | 'structured-output';

@@ -3,6 +3,7 @@ import type { Connector } from './connector.js';
 import { httpConnector } from './http/index.js';
 import { oipRestConnector } from './oip-rest/index.js';
 import { openAiConnector } from './openai/index.js';
+import { optionsOf } from './pool-options.js';
 import type { Connectors, KeyOf, RegisteredConnector } from './registered.js';
 import { tritonConnector } from './triton/index.js';
 
@@ -36,7 +37,11 @@ function registered(connector: Connector, keyOf: KeyOf): RegisteredConnector {
     kinds,
     capabilities,
     ...(takesKey && { takesKey }),
-    connect: (endpoint, reference) => connector.connect(endpoint, takesKey ? keyOf(endpoint, reference) : undefined),
+    check: (pool, at) => void optionsOf(connector, pool, at),
+    connect(endpoint, pool) {
+      const key = takesKey ? keyOf(endpoint, pool?.apiKey) : undefined;
+      return connector.connect(endpoint, key, pool && optionsOf(connector, pool, 'options'));
+    },
   };
 }
 
@@ -47,3 +52,4 @@ function twice(name: string): MillraceError {
 
 export type * from './connector.js';
 export type * from './registered.js';
+export { shared } from './registered.js';

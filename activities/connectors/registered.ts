@@ -1,4 +1,4 @@
-import type { Backend, Connector } from './connector.js';
+import type { Backend, Connector, PoolOptions } from './connector.js';
 
 /**
  * Where a pool's key is stored: never the key itself, because the models file is read, printed and stored elsewhere.
@@ -8,11 +8,25 @@ export type KeyReference = { readonly env: string } | { readonly file: string };
 /** The key that is sent to an endpoint; undefined: none. */
 export type KeyOf = (endpoint: string, reference?: KeyReference) => string | undefined;
 
-/** A connector of a deployment, which takes a pool's reference to its key. */
-export interface RegisteredConnector extends Omit<Connector, 'connect'> {
-  /** Throws `INVALID_SETTING` if the reference cannot be resolved. */
-  connect(endpoint: string, key?: KeyReference): Backend;
+/** What a connector takes of a pool, besides the address of an endpoint. */
+export interface PoolAccess {
+  readonly kind: string;
+  readonly apiKey?: KeyReference | undefined;
+  /** As written in the models file. */
+  readonly options?: PoolOptions | undefined;
+}
+
+/** A connector of a deployment, which takes a pool's reference to its key and its options as written. */
+export interface RegisteredConnector extends Omit<Connector, 'connect' | 'options'> {
+  /** Checks a pool's options. Throws `INVALID_SETTING` naming each wrong field, below `at`. */
+  check(pool: PoolAccess, at: string): void;
+  /** Throws `INVALID_SETTING` if the key's reference cannot be resolved, or for options that do not fit. */
+  connect(endpoint: string, pool?: PoolAccess): Backend;
 }
 
 /** By name. */
 export type Connectors = ReadonlyMap<string, RegisteredConnector>;
+
+/** What two pools of a server must have in common to share a client; the kind matters only to options. */
+export const shared = ({ kind, apiKey, options }: PoolAccess): string =>
+  JSON.stringify([apiKey, options && { kind, options }]);

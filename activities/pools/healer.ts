@@ -17,6 +17,8 @@ export interface HealerParts {
   readonly connector: string;
   readonly model: string;
   readonly kind: string;
+  /** Others own the servers: a broken model is only kept out until they have repaired it. */
+  readonly off: boolean;
   readonly metrics: Metrics;
   readonly logger: Logger;
   /** Aborted when the pool closes. */
@@ -50,7 +52,9 @@ export class Healer {
    */
   start(endpoint: Endpoint, codes: readonly ErrorCode[] = ['BACKEND_BROKEN']): void {
     const paused = (this.#pauses.get(endpoint)?.until ?? 0) > performance.now();
-    if (endpoint.backend.heal === undefined || endpoint.healing || paused || this.#parts.closing.aborted) return;
+    const { off, closing } = this.#parts;
+    const known = off && endpoint.broken;
+    if (endpoint.backend.heal === undefined || endpoint.healing || paused || known || closing.aborted) return;
     endpoint.healing = true;
     void this.#run(endpoint, codes).finally(() => {
       endpoint.healing = false;
@@ -60,12 +64,13 @@ export class Healer {
 
   /** Never rejects. */
   async #run(endpoint: Endpoint, codes: readonly ErrorCode[]): Promise<void> {
-    const { name, connector, model, metrics, logger, closing } = this.#parts;
+    const { name, connector, model, off, metrics, logger, closing } = this.#parts;
     const started = performance.now();
     const found = await this.#failure(endpoint);
     if (found === undefined || closing.aborted) return;
     if (found === 'no answer' ? endpoint.succeededAt > started : !codes.includes(found)) return;
     const fields = { model: name, connector, endpoint: endpoint.url };
+    if (off) return this.#leave(endpoint, 'off', 'model is broken; its pool leaves repairs to others (heal: off)');
     logger.warn({ ...fields, code: found }, 'model is broken, repairing it');
     try {
       await limited(HEAL_TIMEOUT_MS, closing, async (signal) => endpoint.backend.heal?.(model, signal));
@@ -77,20 +82,25 @@ export class Healer {
     } catch (error) {
       if (closing.aborted) return;
       if (endpoint.backend.heal === undefined) {
-        // The canary continues and detects a repair by another client.
-        endpoint.broken = true;
-        metrics.heals.inc({ connector, model: name, endpoint: endpoint.url, outcome: 'refused' });
-        logger.error(
-          { ...fields, error: messageOf(error) },
-          'this server does not allow clients to repair its models: restart it',
-        );
-        return;
+        const text = 'this server does not allow clients to repair its models: restart it';
+        return this.#leave(endpoint, 'refused', text, error);
       }
       const ms = Math.min((this.#pauses.get(endpoint)?.ms ?? PAUSE_MS.first / 2) * 2, PAUSE_MS.longest);
       this.#pauses.set(endpoint, { until: performance.now() + ms, ms });
       metrics.heals.inc({ connector, model: name, endpoint: endpoint.url, outcome: 'failed' });
       logger.error({ ...fields, error: messageOf(error), nextInMs: ms }, 'model could not be repaired');
     }
+  }
+
+  /** Keeps the endpoint out; its canary continues and detects a repair by another client. */
+  #leave(endpoint: Endpoint, outcome: 'off' | 'refused', text: string, error?: unknown): void {
+    const { name, connector, metrics, logger } = this.#parts;
+    endpoint.broken = true;
+    metrics.heals.inc({ connector, model: name, endpoint: endpoint.url, outcome });
+    logger.error(
+      { model: name, connector, endpoint: endpoint.url, ...(error !== undefined && { error: messageOf(error) }) },
+      text,
+    );
   }
 
   /**

@@ -51,6 +51,13 @@ const pool = z.strictObject({
       error: 'names where the key is, { "env": … } or { "file": … }, and never the key itself',
     })
     .optional(),
+  /** What the connector has to know of the model beside the address; each connector has a schema of its own. */
+  options: z.record(z.string(), z.json()).optional(),
+  /**
+   * Whether workers repair the model at its servers. `off`: others own the servers; nothing is loaded or unloaded, and
+   * no canary runs.
+   */
+  heal: z.enum(['on', 'off']).default('on'),
   /** Price of a million tokens in any currency; used to compute agents' cost. */
   price: z.strictObject({ input: z.number().min(0), output: z.number().min(0) }).optional(),
 });
@@ -85,13 +92,10 @@ export function parseModels(value: unknown, source: string): ModelsConfig {
 
 /**
  * The connector of a pool. Throws `INVALID_SETTING` naming the field if there is none of this name, or if it cannot
- * serve the pool's kind or its key.
+ * serve the pool's kind, its key or its options.
  */
-export function connectorOf(
-  name: string,
-  { connector: wanted, kind, apiKey }: PoolConfig,
-  connectors: Connectors,
-): RegisteredConnector {
+export function connectorOf(name: string, pool: PoolConfig, connectors: Connectors): RegisteredConnector {
+  const { connector: wanted, kind, apiKey } = pool;
   const connector = connectors.get(wanted);
   const known = [...connectors.keys()];
   if (!connector) {
@@ -103,6 +107,7 @@ export function connectorOf(
     invalid(`${name}.kind`, `${wanted} serves ${kinds.join(', ')}, not ${kind}${didYouMean(kind, kinds)}`);
   }
   if (apiKey && !connector.takesKey) invalid(`${name}.apiKey`, `${wanted} sends no key`);
+  connector.check(pool, `${name}.options`);
   return connector;
 }
 

@@ -6,6 +6,8 @@ import type { Healer } from './healer.js';
 export interface MonitorParts {
   readonly name: string;
   readonly healer: Healer;
+  /** No canaries but of a model that is known to be broken. */
+  readonly off: boolean;
   readonly intervalMs: number;
   readonly logger: Logger;
   readonly closing: AbortSignal;
@@ -43,9 +45,9 @@ export class Monitor {
   /** Never rejects. */
   async #check(): Promise<void> {
     const endpoint = this.#endpoint;
-    const { name, healer, intervalMs, logger, changed } = this.#parts;
+    const { name, healer, off, intervalMs, logger, changed } = this.#parts;
     // A server without support for repairs removes its backend's `heal`; a broken model there is only watched.
-    if (endpoint.backend.heal === undefined && !endpoint.broken) return;
+    if ((off || endpoint.backend.heal === undefined) && !endpoint.broken) return;
     if (endpoint.healing || performance.now() - endpoint.succeededAt < intervalMs) return;
     const before = this.#lastCode;
     try {

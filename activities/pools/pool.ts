@@ -81,16 +81,25 @@ export class Pool {
     this.#logger = logger;
     this.#queue = new CallQueue(this.#endpoints, (away) => this.#noneThere(away));
     const { connector, model, kind } = config;
+    const off = config.heal === 'off';
     const closing = this.#closing.signal;
     const changed = () => this.#queue.next();
     const probe = ({ backend }: Endpoint, ms: number) =>
       limited(ms, closing, (signal) => backend.fingerprint(model, signal));
     this.#recovery = new Recovery({ probe, closing, changed });
-    this.#healer = new Healer({ name, connector, model, kind, metrics, logger, closing, changed });
+    this.#healer = new Healer({ name, connector, model, kind, off, metrics, logger, closing, changed });
     for (const endpoint of this.#endpoints) {
       // Without support for repairs a canary would have only costs, at some servers in money.
       if (endpoint.backend.heal === undefined) continue;
-      new Monitor(endpoint, { name, healer: this.#healer, intervalMs: canaryIntervalMs, logger, closing, changed });
+      new Monitor(endpoint, {
+        name,
+        healer: this.#healer,
+        off,
+        intervalMs: canaryIntervalMs,
+        logger,
+        closing,
+        changed,
+      });
     }
   }
 

@@ -3,7 +3,7 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { Logger } from '../../telemetry/logger.js';
 import type { Metrics } from '../../telemetry/metrics.js';
 import type { Backend } from '../connectors/connector.js';
-import type { Connectors, KeyReference, RegisteredConnector } from '../connectors/registered.js';
+import { type Connectors, type PoolAccess, type RegisteredConnector, shared } from '../connectors/registered.js';
 import { Device } from './device.js';
 import { connectorOf, invalid, type ModelsConfig } from './models.js';
 import { Pool } from './pool.js';
@@ -19,7 +19,7 @@ export interface PoolsParts {
   readonly redis?: Redis;
 }
 
-/** A worker's pools by the name that pipelines use. Pools with the same server and key share a client. */
+/** A worker's pools by the name that pipelines use. Pools with the same server, key and options share a client. */
 export class Pools {
   readonly #pools: ReadonlyMap<string, Pool>;
   readonly #backends = new Map<string, Backend>();
@@ -30,9 +30,8 @@ export class Pools {
   constructor({ models, connectors, ...parts }: PoolsParts) {
     this.#pools = new Map(
       Object.entries(models).map(([name, config]) => {
-        const { apiKey } = config;
         const connector = connectorOf(name, config, connectors);
-        return [name, new Pool(name, config, { ...parts, backendOf: (url) => this.#backend(connector, url, apiKey) })];
+        return [name, new Pool(name, config, { ...parts, backendOf: (url) => this.#backend(connector, url, config) })];
       }),
     );
   }
@@ -65,9 +64,9 @@ export class Pools {
     for (const backend of this.#backends.values()) backend.close();
   }
 
-  #backend(connector: RegisteredConnector, url: string, key: KeyReference | undefined): Backend {
-    const id = `${connector.name} ${url} ${JSON.stringify(key)}`;
-    const backend = this.#backends.get(id) ?? connector.connect(url, key);
+  #backend(connector: RegisteredConnector, url: string, pool: PoolAccess): Backend {
+    const id = `${connector.name} ${url} ${shared(pool)}`;
+    const backend = this.#backends.get(id) ?? connector.connect(url, pool);
     this.#backends.set(id, backend);
     return backend;
   }

@@ -151,7 +151,7 @@ async function profilesOf({ pipeline, deviceKind }: Case): Promise<readonly Read
   const machine = describeMachine(await thisMachine());
   const profiles: ReadProfile[] = [];
   for (const target of targetsOf(pipeline.plan, parseModels(models(), MODELS), { deviceKind })) {
-    const backend = connectors.get(target.pool.connector)?.connect(target.endpoint.url, target.pool.apiKey);
+    const backend = connectors.get(target.pool.connector)?.connect(target.endpoint.url, target.pool);
     if (!backend) throw new Error(`no connector ${target.pool.connector}`);
     const { profile } = await profileTarget(target, backend, {
       ...{ samples: SAMPLES, timeLimitMs: PROFILE_MS, batches: [1, 2, 4], variant: 'default', quality: 1, memory: {} },

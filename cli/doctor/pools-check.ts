@@ -39,7 +39,7 @@ export function poolChecks(settings: Settings, models: ModelsConfig, connectors:
       const checks = pool.endpoints.map(async ({ url }): Promise<EndpointCheck> => {
         let backend: Backend;
         try {
-          backend = connector.connect(url, pool.apiKey);
+          backend = connector.connect(url, pool);
         } catch (error) {
           // Opening a client makes no call, so an error here is about the address as written.
           return {

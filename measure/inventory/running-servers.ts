@@ -33,11 +33,12 @@ export async function runningServers(
 ): Promise<FoundServers> {
   const servers = new Map<string, RunningServer & { readonly models: string[] }>();
   const notes: string[] = [];
-  for (const [name, { connector, model, endpoints, apiKey }] of Object.entries(models)) {
+  for (const [name, pool] of Object.entries(models)) {
+    const { connector, model, endpoints } = pool;
     for (const { url, device: label } of endpoints) {
       const device = deviceAt(url, label, node, devices);
       if (device === undefined) continue;
-      const backend = connectors.get(connector)?.connect(url, apiKey);
+      const backend = connectors.get(connector)?.connect(url, pool);
       const silent = backend && (await silence(backend, model));
       if (silent !== undefined) {
         notes.push(`${name} at ${url} is left out: ${silent}`);

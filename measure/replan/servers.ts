@@ -84,7 +84,7 @@ function placedOf({ placement, models, connectors }: ServersOptions): readonly P
     }
     const devices = new Set(replicas.map(({ devices: [first = ''] }) => first));
     return pool.endpoints.flatMap(({ url, device }) =>
-      devices.has(device) ? [{ model, device, pool, backend: connector.connect(url, pool.apiKey) }] : [],
+      devices.has(device) ? [{ model, device, pool, backend: connector.connect(url, pool) }] : [],
     );
   });
 }

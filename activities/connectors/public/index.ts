@@ -11,6 +11,7 @@ export type {
   Capability,
   Connector,
   MapError,
+  PoolOptions,
   Reply,
   ServerWork,
   Usage,

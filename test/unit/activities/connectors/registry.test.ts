@@ -1,4 +1,5 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import type { Connector } from '../../../../activities/connectors/connector.js';
 import { createConnectors } from '../../../../activities/connectors/index.js';
 import { Pools, parseModels } from '../../../../activities/pools/index.js';
@@ -29,7 +30,8 @@ it('gives a connector the key of its pool, and none to one that takes no keys', 
   });
   const keyOf = () => 'secret';
   const all = createConnectors({ keyOf, outside: [takes('keyed', true), takes('open', false)] });
-  for (const name of ['keyed', 'open']) all.get(name)?.connect('http://127.0.0.1:1', { env: 'KEY' });
+  for (const name of ['keyed', 'open'])
+    all.get(name)?.connect('http://127.0.0.1:1', { kind: 'acme/keywords', apiKey: { env: 'KEY' } });
   expect(given).toEqual(['secret', undefined]);
 });
 
@@ -68,4 +70,46 @@ it.each([
   ['approve', 'must be one of transcribe,'],
 ])('the models file refuses the kind %s', (kind, message) => {
   expect(() => parseModels({ words: { ...pool, kind } }, 'models.json')).toThrow(message);
+});
+
+describe('a pool’s options', () => {
+  const given: unknown[] = [];
+  const tuned: Connector = {
+    ...acme,
+    name: 'tuned',
+    options: (kind) => z.strictObject({ most: z.int().default(3), kind: z.literal(kind).default(kind) }),
+    connect(endpoint, key, options) {
+      given.push(options);
+      return acme.connect(endpoint, key);
+    },
+  };
+  const openWith = (options?: object, connector = 'tuned') =>
+    new Pools({
+      ...parts,
+      models: parseModels({ words: { ...pool, connector, ...(options && { options }) } }, 'test'),
+      connectors: createConnectors({ outside: [acme, tuned] }),
+    }).close();
+
+  it('reach the connector as its schema gives them', () => {
+    openWith({ most: 7 });
+    openWith();
+    expect(given).toEqual([
+      { most: 7, kind: 'acme/keywords' },
+      { most: 3, kind: 'acme/keywords' },
+    ]);
+  });
+
+  it.each([
+    ['tuned', { mots: 7 }, 'did you mean "most"?', 'words.options'],
+    ['tuned', { most: 'seven' }, 'expected number', 'words.options.most'],
+    ['acme', { most: 7 }, 'acme has no options', 'words.options'],
+  ])('that %s does not take are named: %j', (connector, options, message, field) => {
+    expect(() => openWith(options, connector)).toThrow(
+      expect.objectContaining({
+        code: 'INVALID_SETTING',
+        message: expect.stringContaining(message),
+        details: { fields: [expect.objectContaining({ field })] },
+      }),
+    );
+  });
 });

@@ -64,18 +64,20 @@ interface FakePoolOptions {
   readonly concurrency?: number;
   readonly canaryIntervalMs?: number;
   readonly rateLimit?: RateLimitConfig;
+  readonly heal?: 'on' | 'off';
 }
 
 /** Pools of fake servers; one pool, `m`, over the given urls. */
 export function fakePools(
   urls: string[],
-  { concurrency = 32, canaryIntervalMs = 15_000, rateLimit }: FakePoolOptions = {},
+  { concurrency = 32, canaryIntervalMs = 15_000, rateLimit, heal }: FakePoolOptions = {},
 ) {
   const backends = new Map<string, FakeBackend>();
   const connector: RegisteredConnector = {
     name: 'fake',
     kinds: new Set(['embed']),
     capabilities: new Set<never>(),
+    check: () => undefined,
     connect: (url) => {
       const backend = new FakeBackend(url);
       backends.set(url, backend);
@@ -85,7 +87,10 @@ export function fakePools(
   const endpoints = urls.map((url) => ({ url, device: `gpu-${url}`, concurrency }));
   const metrics: Metrics = createMetrics();
   const pools = new Pools({
-    models: parseModels({ m: { connector: 'fake', model: 'real-m', kind: 'embed', endpoints, rateLimit } }, 'test'),
+    models: parseModels(
+      { m: { connector: 'fake', model: 'real-m', kind: 'embed', endpoints, rateLimit, heal } },
+      'test',
+    ),
     connectors: new Map([['fake', connector]]),
     metrics,
     logger: quiet,

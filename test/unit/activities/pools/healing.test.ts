@@ -171,6 +171,30 @@ describe('a broken model met by calls', () => {
     expect(fake.log.filter((entry) => entry === 'invoke').length).toBeGreaterThan(5);
   });
 
+  it('of a pool with heal: off is never repaired, watched only while broken, and back once its owner has repaired it', async () => {
+    const { pool, backend, metrics } = fakePools(['a', 'b'], { heal: 'off' });
+    const fake = backend('a');
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(fake.log).toEqual([]);
+    fake.failing = 'BACKEND_BROKEN';
+    expect(await call(pool)).toBe('BACKEND_BROKEN');
+    for (let second = 0; second < 60; second++) {
+      expect(await call(pool)).toBe('ok');
+      await vi.advanceTimersByTimeAsync(1_000);
+    }
+    expect(fake.log).not.toContain('heal');
+    expect(fake.log.filter((entry) => entry === 'probe').length).toBeGreaterThan(1);
+    expect(await counts(metrics.heals)).toEqual({ 'fake m a off': 1 });
+    fake.failing = undefined;
+    await vi.advanceTimersByTimeAsync(20_000);
+    const before = fake.log.length;
+    for (let i = 0; i < 30; i++) {
+      expect(await call(pool)).toBe('ok');
+      await vi.advanceTimersByTimeAsync(1_000);
+    }
+    expect(fake.log.slice(before)).toContain('invoke');
+  });
+
   it('that is the only one gets every call where no repair is allowed: nobody waits for one', async () => {
     const { pool, backend } = fakePools(['a']);
     const fake = backend('a');

@@ -64,7 +64,13 @@ describe('pools', () => {
     const connectors = new Map([
       [
         'triton',
-        { name: 'triton', kinds: new Set(['embed'] as const), capabilities: new Set<never>(), connect: () => never() },
+        {
+          name: 'triton',
+          kinds: new Set(['embed'] as const),
+          capabilities: new Set<never>(),
+          check: () => undefined,
+          connect: () => never(),
+        },
       ],
     ]);
     expect(() => new Pools({ ...parts, connectors, models })).toThrow(

@@ -23,6 +23,7 @@ function runnerOf(invoke: Invoke, more: Partial<StageRunnerParts> = {}) {
     name: 'fake',
     kinds: new Set(['chat']),
     capabilities: new Set<never>(),
+    check: () => undefined,
     connect: (endpoint): Backend => ({
       endpoint,
       invoke: async (call, context) => {

@@ -1,0 +1,36 @@
+import { didYouMean } from '../../pipelines/did-you-mean.js';
+import { MillraceError } from '../../pipelines/errors.js';
+import type { Connector, PoolOptions } from './connector.js';
+import type { PoolAccess } from './registered.js';
+
+/**
+ * A pool's options as the connector's schema gives them; those of an empty object if the pool has none. Undefined if
+ * the connector knows no options. Throws `INVALID_SETTING` naming each wrong field, below `at`.
+ */
+export function optionsOf(
+  { name, options: schemaOf }: Pick<Connector, 'name' | 'options'>,
+  { kind, options }: PoolAccess,
+  at: string,
+): PoolOptions | undefined {
+  if (!schemaOf) {
+    if (options === undefined) return undefined;
+    throw invalid([{ field: at, message: `${name} has no options` }]);
+  }
+  const schema = schemaOf(kind);
+  const parsed = schema.safeParse(options ?? {});
+  if (parsed.success) return parsed.data;
+  throw invalid(
+    parsed.error.issues.map((issue) => {
+      const meant = issue.code === 'unrecognized_keys' ? didYouMean(issue.keys[0] ?? '', keysOf(schema)) : '';
+      return { field: [at, ...issue.path.map(String)].join('.'), message: `${issue.message}${meant}` };
+    }),
+  );
+}
+
+/** The names of the options themselves; those of nested objects are not suggested. */
+const keysOf = (schema: object): string[] => ('shape' in schema && schema.shape ? Object.keys(schema.shape) : []);
+
+function invalid(fields: { field: string; message: string }[]): MillraceError {
+  const text = fields.map(({ field, message }) => `${field}: ${message}`).join('; ');
+  return new MillraceError('INVALID_SETTING', `models: ${text}`, { fields });
+}
