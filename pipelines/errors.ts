@@ -76,6 +76,7 @@ export const ERRORS = {
     title: 'The model server cannot be reached.',
   },
   BACKEND_OVERLOADED: { status: 503, retry: 'retry', title: 'The model server has no capacity for the call.' },
+  BACKEND_RATE_LIMITED: { status: 429, retry: 'retry', title: 'The rate limit of the model server is exhausted.' },
   BACKEND_TIMEOUT: { status: 504, retry: 'retry', title: 'The model server did not answer in time.' },
   FIRST_CHUNK_TIMEOUT: { status: 504, retry: 'retry', title: 'The model server sent no text or audio in time.' },
   IDLE_TIMEOUT: { status: 504, retry: 'retry', title: 'The model server stopped sending in the middle of its answer.' },
@@ -94,6 +95,11 @@ export const ERRORS = {
   BACKEND_BROKEN: { status: 502, retry: 'heal', title: 'The model server is up, but its model is broken.' },
   BACKEND_ERROR: { status: 502, retry: 'retry', title: 'The model server failed.' },
   BACKEND_REJECTED: { status: 502, retry: 'never', title: 'The model server rejected the call.' },
+  CONTEXT_TOO_LONG: {
+    status: 400,
+    retry: 'never',
+    title: 'The conversation and its reply do not fit into the model’s context.',
+  },
   BACKEND_UNAUTHORIZED: { status: 502, retry: 'never', title: 'The model server rejected the credentials.' },
   MODEL_NOT_FOUND: { status: 502, retry: 'retry', title: 'The model server does not have the model.' },
   INVALID_OUTPUT: { status: 502, retry: 'retry', title: 'The model server’s answer does not fit the stage’s schema.' },
@@ -233,6 +239,8 @@ export interface ErrorDetails {
   readonly endpoint?: string;
   /** Wait before the next call requested by the server, in milliseconds (`retry-after`). */
   readonly retryAfterMs?: number;
+  /** With `CONTEXT_TOO_LONG`: the model's context, in tokens, if the server states it. */
+  readonly contextTokens?: number;
   /** No model received the call: connection refused, server not ready, or no endpoint of the pool responds. */
   readonly unsent?: true;
   /** The pool that has no endpoint for the call, if it is not the stage's own model. */

@@ -8,7 +8,8 @@ export class RunFailedError extends MillraceError {
     message: string,
     readonly run: RunDocument,
   ) {
-    super(code, message, { fields: run.error?.fields ?? [] });
+    const { fields = [], retryAfterMs } = run.error ?? {};
+    super(code, message, { fields, ...(retryAfterMs !== undefined && { retryAfterMs }) });
   }
 }
 

@@ -46,11 +46,13 @@ interface FailureDetails {
   /** The whole message, with the stages around it; absent in failures of earlier releases. */
   readonly message?: string;
   readonly at?: string;
+  readonly retryAfterMs?: number;
 }
 
 function failureOf({ cause, message }: WorkflowFailedError): RunOutcome {
   if (cause instanceof ApplicationFailure) {
-    const { stages, stage, fields, at, message: whole = cause.message } = (cause.details?.[0] ?? {}) as FailureDetails;
+    const details = (cause.details?.[0] ?? {}) as FailureDetails;
+    const { stages, stage, fields, at, retryAfterMs, message: whole = cause.message } = details;
     const code = isErrorCode(cause.type) ? cause.type : 'RUN_FAILED';
     return {
       status: code === 'RUN_CANCELLED' ? 'cancelled' : 'failed',
@@ -61,6 +63,7 @@ function failureOf({ cause, message }: WorkflowFailedError): RunOutcome {
         ...(stage !== undefined && { stage }),
         ...(fields && { fields }),
         ...(at !== undefined && { at }),
+        ...(typeof retryAfterMs === 'number' && { retryAfterMs }),
       },
     };
   }

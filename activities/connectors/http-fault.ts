@@ -51,6 +51,7 @@ export function codeOfStatus({ status, detail, retryAfterMs }: HttpFault): Error
     case 504:
       return 'BACKEND_TIMEOUT';
     case 429:
+      return 'BACKEND_RATE_LIMITED';
     case 529:
       return 'BACKEND_OVERLOADED';
     case 501:

@@ -235,7 +235,8 @@ export class Endpoint {
       case 'MODEL_NOT_FOUND':
         this.#breaker.failed();
         break;
-      case 'BACKEND_OVERLOADED': {
+      case 'BACKEND_OVERLOADED':
+      case 'BACKEND_RATE_LIMITED': {
         // The server works: no breaker, only less traffic.
         const ms = Math.min(error.details.retryAfterMs ?? SHED_MS, LONGEST_RETRY_AFTER_MS);
         this.#shedUntil = Math.max(this.#shedUntil, performance.now() + ms);

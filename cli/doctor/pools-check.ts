@@ -141,6 +141,7 @@ function remedyOf(code: ErrorCode, pool: PoolConfig, settings: Settings): string
         ? 'correct LLM_API_KEY'
         : `set the key’s source in ${settings.MILLRACE_MODELS}: "apiKey": { "env": … }; LLM_API_KEY goes to LLM_BASE_URL only`;
     case 'BACKEND_OVERLOADED':
+    case 'BACKEND_RATE_LIMITED':
       return 'wait, or add an endpoint to the pool';
     case 'BACKEND_BROKEN':
       return 'a worker repairs it within its canary interval; if the error persists, read the server’s log';

@@ -37,6 +37,10 @@ export const ADVICE = {
   BACKEND_UNAVAILABLE:
     'Stages wait for the server. If it persists, check that it runs, and its address in `MILLRACE_MODELS`.',
   BACKEND_OVERLOADED: 'If it persists, add an endpoint to the pool or send less at once.',
+  BACKEND_RATE_LIMITED:
+    'Retry after the time in `Retry-After`; give the pool a `rateLimit` below the server’s own, or raise the server’s.',
+  CONTEXT_TOO_LONG:
+    'Send a shorter conversation or ask for a shorter reply (`maxTokens`), or serve the model with a longer context. An agent shortens its conversation by itself, once; see `context` of `agent`.',
   BACKEND_TIMEOUT: 'If it persists, check the server’s load; give the stage more attempts or time.',
   BACKEND_BROKEN:
     'Nothing at first, since a pool repairs a model that Triton serves; if it persists, read the server’s log.',

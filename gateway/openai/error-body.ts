@@ -23,6 +23,8 @@ const CODES: Readonly<Partial<Record<ErrorCode, string>>> = {
   PIPELINE_NOT_FOUND: 'model_not_found',
   UNAUTHENTICATED: 'invalid_api_key',
   RATE_LIMITED: 'rate_limit_exceeded',
+  BACKEND_RATE_LIMITED: 'rate_limit_exceeded',
+  CONTEXT_TOO_LONG: 'context_length_exceeded',
 };
 
 /**

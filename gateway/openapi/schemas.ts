@@ -103,6 +103,7 @@ export const runDocument = z.object({
       stage: z.string().optional(),
       fields: z.array(field).optional(),
       at: z.string().optional().describe('Where a function of the pipeline threw it: pipelines.ts:12:5'),
+      retryAfterMs: z.number().optional().describe('Wait that the model server requested, from the run’s end'),
     })
     .optional(),
   resumedFrom: z.string().optional().describe('The run that this one resumes'),

@@ -18,6 +18,7 @@ const ANSWER_MS = { count: 2_000, canary: 15_000 };
 /** Codes of a failed canary that still show that the server works. */
 const WORKS: ReadonlySet<ErrorCode> = new Set([
   'BACKEND_OVERLOADED',
+  'BACKEND_RATE_LIMITED',
   'BACKEND_UNAUTHORIZED',
   'BACKEND_REJECTED',
   'RATE_LIMITED',

@@ -59,6 +59,8 @@ export interface RunError {
   readonly fields?: readonly FieldError[];
   /** Where a function of the pipeline threw it: `pipelines.ts:12:5`, relative to the module of the pipelines. */
   readonly at?: string;
+  /** Wait that the model server requested with its refusal, in milliseconds from the run's end. */
+  readonly retryAfterMs?: number;
 }
 
 /** Body of every error response: `application/problem+json` (RFC 9457). */

@@ -68,7 +68,7 @@ describe('a stage’s policy', () => {
       llm.answer = () => ({ status });
       const { code, stage } = await failureOf(await ask());
       expect({ code, stage }).toEqual({
-        code: status === 500 ? 'BACKEND_ERROR' : 'BACKEND_OVERLOADED',
+        code: { 500: 'BACKEND_ERROR', 429: 'BACKEND_RATE_LIMITED', 503: 'BACKEND_OVERLOADED' }[status],
         stage: 'answer',
       });
       expect(llm.calls).toHaveLength(3);

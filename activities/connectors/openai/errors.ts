@@ -4,6 +4,7 @@ import { atEndpoint } from '../at-endpoint.js';
 import type { MapError } from '../connector.js';
 import { retryAfterMs } from '../retry-after.js';
 import { isNotReady, neverLeft } from '../unsent.js';
+import { contextTokensIn, overflows } from './context-overflow.js';
 
 /**
  * Maps a failed call of an OpenAI-compatible server to a code. Error bodies differ between servers, so the HTTP status
@@ -22,7 +23,13 @@ export const errorMapper =
     const text = shorten(withoutSecret(describe(error), apiKey));
     const code = codeOf(error, text);
     const unsent = code === 'BACKEND_UNAVAILABLE' && isUnsent(error, text);
-    const details: ErrorDetails = { endpoint, ...waitOf(error), ...(unsent && { unsent }) };
+    const contextTokens = code === 'CONTEXT_TOO_LONG' ? contextTokensIn(error, text) : undefined;
+    const details: ErrorDetails = {
+      endpoint,
+      ...waitOf(error),
+      ...(unsent && { unsent }),
+      ...(contextTokens !== undefined && { contextTokens }),
+    };
     return new MillraceError(code, `${model} at ${endpoint}: ${text}`, details);
   };
 
@@ -67,8 +74,10 @@ function statusIn({ code }: APIError): number | undefined {
 /** OpenAI and Ollama state only the type, if anything. */
 function codeOfType(error: APIError, text: string): ErrorCode {
   const type = `${error.type ?? ''} ${error.code ?? ''}`;
+  if (overflows(error, text)) return 'CONTEXT_TOO_LONG';
   if (/insufficient_quota|invalid_request|BadRequest/i.test(type)) return 'BACKEND_REJECTED';
-  return /rate_limit|overloaded/i.test(type) || SHEDS_LOAD.test(text) ? 'BACKEND_OVERLOADED' : 'BACKEND_ERROR';
+  if (/rate_limit/i.test(type)) return 'BACKEND_RATE_LIMITED';
+  return /overloaded/i.test(type) || SHEDS_LOAD.test(text) ? 'BACKEND_OVERLOADED' : 'BACKEND_ERROR';
 }
 
 const SHEDS_LOAD = /overload|capacity|busy|too many|rate limit/i;
@@ -76,6 +85,7 @@ const SHEDS_LOAD = /overload|capacity|busy|too many|rate limit/i;
 const NO_SUCH_MODEL = /model\b.*\b(not exist|not found)|invalid model name/i;
 
 function codeOfStatus(status: number, error: APIError, text: string): ErrorCode {
+  if (status < 502 && overflows(error, text)) return 'CONTEXT_TOO_LONG';
   switch (status) {
     case 400:
       return error.code === 'model_not_found' || NO_SUCH_MODEL.test(text) ? 'MODEL_NOT_FOUND' : 'BACKEND_REJECTED';
@@ -90,7 +100,7 @@ function codeOfStatus(status: number, error: APIError, text: string): ErrorCode 
       return 'BACKEND_TIMEOUT';
     case 429:
       // An account without credit: waiting does not help, unlike with a rate limit.
-      return error.code === 'insufficient_quota' ? 'BACKEND_REJECTED' : 'BACKEND_OVERLOADED';
+      return error.code === 'insufficient_quota' ? 'BACKEND_REJECTED' : 'BACKEND_RATE_LIMITED';
     case 500:
       // llama.cpp answers 500 for an image sent to a model without vision: not a server error.
       return /not supported|does not support/i.test(text) ? 'BACKEND_REJECTED' : 'BACKEND_ERROR';

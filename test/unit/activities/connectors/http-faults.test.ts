@@ -121,7 +121,7 @@ describe('answers', () => {
     [408, 'BACKEND_TIMEOUT'],
     [409, 'BACKEND_REJECTED'],
     [422, 'BACKEND_REJECTED'],
-    [429, 'BACKEND_OVERLOADED'],
+    [429, 'BACKEND_RATE_LIMITED'],
     [500, 'BACKEND_ERROR'],
     [501, 'BACKEND_REJECTED'],
     [502, 'BACKEND_UNAVAILABLE'],
@@ -139,7 +139,7 @@ describe('answers', () => {
     server.gives(503, '', { 'retry-after': '3' });
     await expect(call()).rejects.toMatchObject({ code: 'BACKEND_OVERLOADED', details: { retryAfterMs: 3_000 } });
     server.gives(429, '', { 'retry-after-ms': '40' });
-    await expect(call()).rejects.toMatchObject({ code: 'BACKEND_OVERLOADED', details: { retryAfterMs: 40 } });
+    await expect(call()).rejects.toMatchObject({ code: 'BACKEND_RATE_LIMITED', details: { retryAfterMs: 40 } });
   });
 });
 

@@ -79,7 +79,7 @@ describe('what a failed call means', () => {
     ['a proxy', 403, '<html>', 'BACKEND_UNAUTHORIZED'],
     ['a proxy', 408, '', 'BACKEND_TIMEOUT'],
     ['a proxy', 413, '', 'BACKEND_REJECTED'],
-    ['a proxy', 429, '', 'BACKEND_OVERLOADED'],
+    ['a proxy', 429, '', 'BACKEND_RATE_LIMITED'],
     ['a proxy', 502, '', 'BACKEND_UNAVAILABLE'],
     ['a proxy', 503, 'no healthy upstream', 'BACKEND_UNAVAILABLE'],
     ['a proxy', 504, '', 'BACKEND_TIMEOUT'],
@@ -101,7 +101,7 @@ describe('what a failed call means', () => {
 
   it('hears how long the server asks to wait', async () => {
     server.gives(429, '', { 'retry-after': '2' });
-    await expect(infer()).rejects.toMatchObject({ code: 'BACKEND_OVERLOADED', details: { retryAfterMs: 2_000 } });
+    await expect(infer()).rejects.toMatchObject({ code: 'BACKEND_RATE_LIMITED', details: { retryAfterMs: 2_000 } });
     server.gives(503, 'starting', { 'retry-after': '1' });
     await expect(infer()).rejects.toMatchObject({ code: 'BACKEND_OVERLOADED', details: { retryAfterMs: 1_000 } });
     server.gives(503, 'starting');

@@ -245,6 +245,26 @@ describe('errors are in OpenAI’s shape', () => {
     expect(response.json()).toMatchObject({ error: { message: 'no server', type: 'server_error', param: null } });
     expect(response.headers['x-should-retry']).toBeUndefined();
   });
+
+  test.each([false, true])(
+    'a run that its server refuses for now stays 429, with the wait (stream: %s)',
+    async (stream) => {
+      const details = { stages: [], retryAfterMs: 1_500 };
+      gateway.temporal.onStart = (run) => run.end(failure('BACKEND_RATE_LIMITED', 'slow down', details));
+      const response = await post({ model: 'chat', stream });
+      expect([response.statusCode, response.headers['retry-after']]).toEqual([429, '2']);
+      expect(response.json()).toMatchObject({ error: { code: 'rate_limit_exceeded', type: 'requests' } });
+    },
+  );
+
+  test('a conversation that is too long for the model', async () => {
+    gateway.temporal.onStart = (run) => run.end(failure('CONTEXT_TOO_LONG', 'too long', { stages: [] }));
+    const response = await post({ model: 'chat' });
+    expect([response.statusCode, response.headers['x-should-retry']]).toEqual([400, 'false']);
+    expect(response.json()).toMatchObject({
+      error: { code: 'context_length_exceeded', type: 'invalid_request_error' },
+    });
+  });
 });
 
 describe('a stream', () => {
