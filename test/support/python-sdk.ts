@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ensureVenv } from '../../deploy/local/stack/venv.js';
@@ -12,7 +14,7 @@ const FIXTURES = fileURLToPath(new URL('../fixtures/python-sdk', import.meta.url
 /** The package's folder. */
 export const PACKAGE = fileURLToPath(new URL('../../python', import.meta.url));
 
-/** An interpreter that can run the sources of the package, and its tests. */
+/** An interpreter that has the built package, and what its tests need. */
 export interface PythonSdk {
   readonly python: string;
   /** Without variables that would lead to servers of the developer's own. */
@@ -33,19 +35,27 @@ export async function pythonSdk(): Promise<PythonSdk | string> {
       onStep: (detail) => process.stderr.write(`Python package: ${detail}\n`),
     });
     const { PATH = '', HOME = '' } = process.env;
-    const env = {
-      ...testEnvironment(),
-      PATH,
-      HOME,
-      PYTHONPATH: path.join(PACKAGE, 'src'),
-      PYTHONDONTWRITEBYTECODE: '1',
-    };
-    return { python: path.join(folder, 'bin', 'python'), env };
+    const env = { ...testEnvironment(), PATH, HOME, PYTHONDONTWRITEBYTECODE: '1' };
+    const python = path.join(folder, 'bin', 'python');
+    return { python, env: { ...env, PYTHONPATH: await builtPackage({ python, env }) } };
   } catch (error) {
     if (error instanceof MillraceError && /^STACK_(UNSUPPORTED|INSTALL_FAILED)$/.test(error.code))
       return messageOf(error);
     throw error;
   }
+}
+
+/** Folder of the package as its wheel has it: the tests see what is published, not the sources. */
+async function builtPackage(sdk: PythonSdk): Promise<string> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'millrace-wheel-'));
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const build = 'import sys; from hatchling import build; print(build.build_wheel(sys.argv[1]))';
+  const built = await runPython(sdk, ['-c', build, folder]);
+  if (built.code !== 0) throw new Error(`the wheel was not built:\n${built.stderr}`);
+  const wheel = path.join(folder, built.stdout.trim());
+  const unpacked = await runPython(sdk, ['-m', 'zipfile', '-e', wheel, folder]);
+  if (unpacked.code !== 0) throw new Error(`the wheel was not unpacked:\n${unpacked.stderr}`);
+  return folder;
 }
 
 export interface Ended {

@@ -2,7 +2,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import { invalidFields } from '../../pipelines/invalid-fields.js';
-import { importModule, placeOf } from '../../runtime/typescript/index.js';
+import { importModule } from '../../runtime/typescript/index.js';
+import { loadPlace } from '../load-place.js';
 import { readSettings, type Settings } from '../settings.js';
 import type { Config } from './define.js';
 import { type LoadedConfig, NO_CONFIG } from './loaded.js';
@@ -70,8 +71,7 @@ async function imported(file: string): Promise<object> {
   try {
     return await importModule(file);
   } catch (error) {
-    const place = placeOf(error);
-    const field = place === undefined ? shown(file) : `${shown(place.file)}:${place.line}`;
+    const field = (await loadPlace(error, file)) ?? shown(file);
     const { code, details } =
       error instanceof MillraceError ? error : { code: 'INVALID_SETTING' as const, details: {} };
     const message = `cannot be loaded: ${messageOf(error)}`;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { beforeAll, expect, it } from 'vitest';
-import { placeOf, sourceFile } from '../../../runtime/typescript/index.js';
+import { sourceFile } from '../../../runtime/typescript/index.js';
 import { resolve } from '../../../runtime/typescript/resolve.js';
 import { sourcesOf } from '../../../workers/sources.js';
 
@@ -56,18 +56,4 @@ it('a build is told apart by what its TypeScript files import', async () => {
     builds.add(await sourcesOf(at('pipelines.ts')));
   }
   expect(builds.size).toBe(4);
-});
-
-it('the place of an error is the first in a file of the user’s', () => {
-  const error = new Error('no such field');
-  error.stack = `Error: no such field
-    at check (file:///app/node_modules/zod/index.js:10:2)
-    at Object.<anonymous> (file:///app/pipe%20lines.ts:7:21)
-    at file:///app/other.ts:1:1`;
-  expect(placeOf(error)).toEqual({ file: '/app/pipe lines.ts', line: 7 });
-  expect(placeOf(new SyntaxError('/app/x.ts:3: TypeScript enum is not supported'))).toEqual({
-    file: '/app/x.ts',
-    line: 3,
-  });
-  expect(placeOf('thrown text')).toBeUndefined();
 });
