@@ -88,7 +88,7 @@ describe('millrace', () => {
     expect(code).toBe(0);
     const [, name] = /^Next: millrace run ([\w-]+)/m.exec(stderr) ?? [];
     expect((await millrace(['pipelines'])).stdout).toMatch(new RegExp(`^${name} `, 'm'));
-    expect(stderr).not.toContain('outdated');
+    expect(stderr).not.toContain('restarting');
     expect(tooLong(stderr)).toEqual([]);
   });
 

@@ -8,11 +8,11 @@ import type { PartCode } from './part-spec.js';
  * Identifies what a part runs by the content of its files; undefined if one cannot be read, as in the middle of a
  * build.
  */
-export async function codeHash({ folder, module, files }: PartCode): Promise<string | undefined> {
+export async function codeHash({ folder, modules, files }: PartCode): Promise<string | undefined> {
   try {
     const hash = createHash('sha256');
     for (const file of [...(await programsIn(folder)), ...files]) hash.update(file).update(await readFile(file));
-    if (module !== undefined) hash.update(await sourcesOf(module));
+    for (const module of modules) hash.update(await sourcesOf(module));
     return hash.digest('hex').slice(0, 16);
   } catch {
     return undefined;

@@ -26,8 +26,8 @@ export type Probe =
 export interface PartCode {
   /** Folder of a build. */
   readonly folder: string;
-  /** Module with the pipelines: with the files that it imports. */
-  readonly module?: string | undefined;
+  /** The module with the pipelines and the configuration file: each with the files that it imports. */
+  readonly modules: readonly string[];
   readonly files: readonly string[];
 }
 

@@ -255,7 +255,7 @@ const nodeProcess = (role: 'worker' | 'gateway', settings: Settings, { ffmpeg }:
   cwd: process.cwd(),
   code: {
     folder: BUILD,
-    module: settings.MILLRACE_PIPELINES && path.resolve(settings.MILLRACE_PIPELINES),
+    modules: [settings.MILLRACE_PIPELINES, settings.config.file].flatMap((file) => (file ? [path.resolve(file)] : [])),
     files: [PACKAGE_FILE, ...(settings.MILLRACE_MODELS ? [path.resolve(settings.MILLRACE_MODELS)] : [])],
   },
   inherit: 'all' as const,

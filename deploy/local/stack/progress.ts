@@ -13,7 +13,7 @@ export interface Progress {
     | 'starting'
     | 'retrying'
     | 'ready'
-    | 'outdated'
+    | 'restarting'
     | 'external';
   readonly detail: string;
   /** Milliseconds since the call of `up`. */

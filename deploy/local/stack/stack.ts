@@ -22,8 +22,9 @@ import { CLI_MAIN, RECIPE, SUPERVISOR_MAIN } from './paths.js';
 import { requireFreePorts } from './ports.js';
 import type { OnProgress, Progress } from './progress.js';
 import { preparePrograms } from './python.js';
+import { restart } from './restart.js';
 import { logPath, readState, type StackState, settingsPath, specsPath } from './stack-state.js';
-import { OUTDATED, outdatedParts } from './status.js';
+import { outdatedParts } from './status.js';
 
 export interface UpOptions {
   readonly settings: Settings;
@@ -40,8 +41,9 @@ const SUPERVISOR_START_MS = 10_000;
 
 /**
  * Starts the requested parts that are not running, and resolves when all of them are ready. Safe to repeat and to call
- * from several processes: running parts are kept, and processes left by a killed supervisor are ended first. A part is
- * not started if the settings name the user's own server for it.
+ * from several processes: running servers are kept; a worker or gateway whose build, pipelines or models file have changed
+ * since it was started is restarted; processes left by a killed supervisor are ended first. A part is not started if the
+ * settings name the user's own server for it.
  */
 export async function up({ settings, parts = SERVER_PARTS, onProgress }: UpOptions): Promise<Endpoints> {
   const began = Date.now();
@@ -60,7 +62,10 @@ export async function up({ settings, parts = SERVER_PARTS, onProgress }: UpOptio
     if (wanted.length === 0) return;
     try {
       await awaitReady(home, wanted, notify);
-      for (const part of await outdatedParts(settings)) notify(part, 'outdated', OUTDATED);
+      const outdated = await outdatedParts(settings);
+      // The worker first: a gateway of a later release starts runs that a worker of the earlier one does not know.
+      for (const part of NODE_PARTS)
+        if (wanted.includes(part) && outdated.includes(part)) await restart(home, part, notify);
     } catch (error) {
       // Parts that were running are kept; a stack that never became ready is stopped.
       if (!running) await stopSupervisor(home);

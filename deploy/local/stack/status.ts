@@ -62,7 +62,7 @@ export function status(settings: Settings): StackStatus {
 
 /** What to do about an outdated part. */
 export const OUTDATED =
-  'the build, the pipelines or the models file have changed since it was started; to use them: millrace down, then millrace up';
+  'the build, the pipelines or the models file have changed since it was started; to use them: millrace up';
 
 /** The running parts whose build, pipelines or models file have changed since they were started. */
 export async function outdatedParts({ MILLRACE_HOME: home }: Settings): Promise<readonly PartName[]> {

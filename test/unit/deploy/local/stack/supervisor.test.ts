@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { STACK_MARK } from '../../../../../deploy/local/stack/marks.js';
 import type { PartName, PartSpec } from '../../../../../deploy/local/stack/part-spec.js';
+import { restart } from '../../../../../deploy/local/stack/restart.js';
 import { type PartRecord, readState, specsPath } from '../../../../../deploy/local/stack/stack-state.js';
 import { outdatedParts } from '../../../../../deploy/local/stack/status.js';
 import { Supervisor } from '../../../../../deploy/local/stack/supervisor.js';
@@ -141,7 +142,7 @@ describe('a part that runs files which may change', () => {
     const module = path.join(home, 'pipelines.mjs');
     writeFileSync(module, "import './steps.mjs';");
     writeFileSync(path.join(home, 'steps.mjs'), '');
-    const spec = await part('worker', '', { code: { folder, module, files: [release] } });
+    const spec = await part('worker', '', { code: { folder, modules: [module], files: [release] } });
     writeJson(specsPath(home), [spec]);
     supervisor.add([spec]);
     const { process: first } = await until('worker', ({ state }) => state === 'ready');
@@ -165,5 +166,16 @@ describe('a part that runs files which may change', () => {
     process.kill(first?.pid ?? 0, 'SIGKILL');
     await until('worker', ({ state, starts }) => state === 'ready' && starts === 2);
     expect(await outdatedParts(settings)).toEqual([]);
+  });
+
+  it('is restarted once by `restart`, which waits until it is ready', async () => {
+    supervisor.add([await part('worker', '')]);
+    await until('worker', ({ state }) => state === 'ready');
+    const states: string[] = [];
+    await restart(home, 'worker', (name, state) => states.push(`${name} ${state}`));
+    const record = readState(home)?.parts.find(({ name }) => name === 'worker');
+    expect(record).toMatchObject({ state: 'ready', starts: 2 });
+    expect(states[0]).toBe('worker restarting');
+    expect(states.at(-1)).toBe('worker ready');
   });
 });
