@@ -47,6 +47,7 @@ const WAITING = files([
   'integration/access',
   'integration/agents',
   'integration/changed-workflows',
+  'integration/client-retries',
   'integration/code-versions',
   'integration/control-flow',
   'integration/decisions',

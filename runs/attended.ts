@@ -1,11 +1,13 @@
 import { LONGEST_TIMER_MS } from '../pipelines/duration.js';
 import { MillraceError } from '../pipelines/errors.js';
-import { cancelRun } from './cancel.js';
+import { cancelLeft } from './cancel.js';
 import type { RunDeps } from './deps.js';
 import { type RunDocument, runPath, withoutPlace } from './document.js';
 import { failureOf } from './failed.js';
 import type { Followed, FollowedRun } from './follow.js';
-import { launch, launchFollowed, type Order } from './launch.js';
+import { launch, launchFollowed } from './launch.js';
+import { CancelledByCaller, onLeaveOf } from './leaving.js';
+import type { Order } from './order.js';
 import { BACKSTOP_MS, type StartedRun } from './start.js';
 
 /** Beyond the plan's deadline, in milliseconds: Temporal's own timeout of the run, and the time to report it. */
@@ -24,17 +26,17 @@ export interface Attendance {
 }
 
 /**
- * Runs a pipeline and returns the run after it has succeeded. If the caller disconnects or the wait times out, the run is cancelled,
- * unless the request has an idempotency key: its caller can retry. Throws the run's own error, `REQUEST_ABORTED`, and
- * `DEADLINE_EXCEEDED`.
+ * Runs a pipeline and returns the run after it has succeeded. If the caller disconnects or the wait times out, the run is cancelled
+ * or continues as `onLeaveOf` says; a retry of the request gets a run that continues. Throws the run's own error, `REQUEST_ABORTED`,
+ * and `DEADLINE_EXCEEDED`.
  */
 export async function runAttended(deps: RunDeps, order: Order, attendance: Attendance): Promise<RunDocument> {
   const { gone, started } = attendance;
   const waitMs = waitOf(order, attendance);
-  const { run, document } = await launch(deps, order, { waitMs, gone, started });
+  const { run, document } = await launch(deps, mayBeRetried(order), { waitMs, gone, started });
   if (document.status === 'succeeded') return document;
   if (document.status !== 'running') throw failureOf(withoutPlace(document));
-  await abandon(deps, order, run);
+  await abandon(deps, order, run, gone);
   throw unended(attendance, run);
 }
 
@@ -57,11 +59,11 @@ export async function followAttended(deps: RunDeps, order: Order, attendance: At
     for (const signal of signals) signal.removeEventListener('abort', end);
   };
   try {
-    const { run, events } = await launchFollowed(deps, order, over.signal);
+    const { run, events } = await launchFollowed(deps, mayBeRetried(order), over.signal);
     started?.(run);
     let left: Promise<void> | undefined;
     const leave = () => {
-      left ??= abandon(deps, order, run);
+      left ??= abandon(deps, order, run, gone);
       return left;
     };
     // At once, not when the events are read next: they may never be.
@@ -79,7 +81,7 @@ export async function followAttended(deps: RunDeps, order: Order, attendance: At
 }
 
 interface Attended extends FollowedRun {
-  /** Cancels the run, once. */
+  /** Cancels the run, once, unless it outlives its caller. */
   leave(): Promise<void>;
   /** Stops listening to signals. */
   done(): void;
@@ -116,11 +118,10 @@ function unended({ gone, closing }: Attendance, { id }: StartedRun): MillraceErr
   return new MillraceError('DEADLINE_EXCEEDED', 'the run did not end within the time given');
 }
 
-async function abandon(deps: RunDeps, { idempotencyKey }: Order, { id }: StartedRun): Promise<void> {
-  if (idempotencyKey !== undefined) return;
-  await cancelRun(deps, id).catch((error: unknown) => {
-    // The run may have ended in the meantime.
-    if (error instanceof MillraceError && error.code === 'RUN_ENDED') return;
-    deps.logger.warn({ runId: id, err: error }, 'a run whose caller has disconnected could not be cancelled');
-  });
+/** Clients of these doors retry requests that they get no response to. */
+const mayBeRetried = (order: Order): Order => ({ retry: 0, ...order });
+
+async function abandon(deps: RunDeps, order: Order, { id }: StartedRun, gone: AbortSignal): Promise<void> {
+  const isCancelled = gone.aborted && gone.reason instanceof CancelledByCaller;
+  if (isCancelled || onLeaveOf(order) === 'cancel') await cancelLeft(deps, id);
 }

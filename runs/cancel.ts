@@ -12,4 +12,12 @@ export async function cancelRun({ temporal }: RunDeps, id: string): Promise<void
   }
 }
 
+/** Cancels a run whose caller has left. Never rejects: the run may have ended, or its deadline ends it. */
+export async function cancelLeft(deps: RunDeps, id: string): Promise<void> {
+  await cancelRun(deps, id).catch((error: unknown) => {
+    if (error instanceof MillraceError && error.code === 'RUN_ENDED') return;
+    deps.logger.warn({ runId: id, err: error }, 'a run whose caller has disconnected could not be cancelled');
+  });
+}
+
 export const hasEnded = (): MillraceError => new MillraceError('RUN_ENDED', 'the run has ended; GET it for how');

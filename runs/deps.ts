@@ -7,6 +7,7 @@ import type { Answers } from '../stores/answers/index.js';
 import type { RunEventReader } from '../stores/events/index.js';
 import type { FastJobs } from '../stores/jobs/index.js';
 import type { ResumableRecords } from '../stores/records/index.js';
+import type { LatestRuns } from '../stores/retries/index.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Applicant } from './admission/admission.js';
 import type { RunList } from './list/run-list.js';
@@ -28,6 +29,11 @@ export interface RunParts {
   readonly fast?: FastPath | undefined;
   /** Run records, from which failed runs are resumed. Absent: runs cannot be resumed. */
   readonly records?: ResumableRecords;
+  /**
+   * The runs of the latest of equal requests, for their retries. Absent: a retry gets the run of the first of equal
+   * requests.
+   */
+  readonly latest?: LatestRuns;
   /** Where runs are looked up. Absent: Temporal's visibility. */
   readonly list?: RunList;
   /** Events of running stages. */

@@ -1,27 +1,17 @@
-import type { Pipeline } from '../pipelines/definition/index.js';
 import type { JsonObject } from '../pipelines/json.js';
 import { linkedAbort } from '../runtime/limited.js';
-import { type Caller, ownerOf } from './caller.js';
+import { ownerOf } from './caller.js';
 import type { RunDeps } from './deps.js';
 import type { RunDocument } from './document.js';
 import { type FollowedRun, followRun } from './follow.js';
 import { startGuarded } from './guarded-start.js';
-import type { RunOptions } from './options.js';
+import type { Order } from './order.js';
 import { never, OVER } from './over.js';
-import { prepareRun, runId } from './prepare.js';
+import { prepareRun } from './prepare.js';
 import { documentOfEnded, documentOfStarted, readRun } from './read.js';
+import { claimOf } from './retried.js';
 import { type StartedRun, startRun } from './start.js';
 import { quietFor, waitForRun } from './wait.js';
-
-/** A request for a run, independent of the door's protocol. */
-export interface Order {
-  readonly pipeline: Pipeline;
-  readonly caller: Caller;
-  /** After parsing by the pipeline's schema. */
-  readonly input: JsonObject;
-  readonly idempotencyKey?: string | undefined;
-  readonly options?: RunOptions | undefined;
-}
 
 export interface Launched {
   readonly run: StartedRun;
@@ -107,19 +97,30 @@ interface Started {
   ended(): void;
 }
 
+interface Wanted {
+  readonly answer: boolean;
+  readonly events: boolean;
+}
+
 /** @param over aborts when the wait is over */
-async function start(
+async function start(deps: RunDeps, order: Order, wanted: Wanted, over: AbortSignal): Promise<Started> {
+  const { id, repeated, there, another } = await claimOf(deps, order);
+  if (there) return { run: { id, memo: there, replayed: true }, ended: () => undefined };
+  const started = await startAs(deps, order, { ...wanted, id, repeated: repeated || another !== undefined }, over);
+  if (!another || !started.run.replayed) return started;
+  return await startAs(deps, order, { ...wanted, id: await another(), repeated: false }, over);
+}
+
+async function startAs(
   deps: RunDeps,
   { pipeline, caller, input, idempotencyKey, options }: Order,
-  wanted: { answer: boolean; events: boolean },
+  { id, repeated, ...wanted }: Wanted & { readonly id: string; readonly repeated: boolean },
   over: AbortSignal,
 ): Promise<Started> {
   const { tenant } = caller;
-  const id = runId({ pipeline, tenant, idempotencyKey });
   const owner = ownerOf(caller);
   const prepared = prepareRun(deps, { id, pipeline, tenant, owner, input, idempotencyKey, options, ...wanted });
   const { placement } = prepared.context;
-  const repeated = idempotencyKey !== undefined;
   const applicant = { id, pipeline, placement, caller, priority: options?.priority, repeated };
   const ended = (await deps.admission?.admit(applicant)) ?? (() => undefined);
   // Before the start: the result may arrive before Temporal has confirmed it.

@@ -11,6 +11,7 @@ import { Answers } from '../stores/answers/index.js';
 import { RunEventReader } from '../stores/events/index.js';
 import { FastJobs } from '../stores/jobs/index.js';
 import { RedisRecords } from '../stores/records/index.js';
+import { RedisLatestRuns } from '../stores/retries/index.js';
 import { sharedSecret } from '../stores/secrets/index.js';
 import { lazyConnection, unreachable } from '../temporal/connect.js';
 import type { TemporalServer } from '../temporal/options.js';
@@ -97,6 +98,7 @@ export async function runGateway(settings: Settings, end: AbortSignal = new Abor
     answers,
     events,
     list: new TemporalRunList({ temporal: temporalClient, uiUrl, secret: sharedSecret(redis, CURSOR_SECRET) }),
+    latest: new RedisLatestRuns(redis),
     records: new RedisRecords({ redis, keptMs: settings.MILLRACE_RECORD_KEPT_MS }),
     webhooks,
     ...(settings.MILLRACE_FAST_PATH === 'on' && { fast: new FastJobs(redis, settings.MILLRACE_TASK_QUEUE) }),

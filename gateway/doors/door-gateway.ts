@@ -8,6 +8,7 @@ import { runOptionsOf } from '../../runs/options.js';
 import { findRun, readRun } from '../../runs/read.js';
 import type { Permission } from '../access/api-key.js';
 import { type Caller, callerOf, IDEMPOTENCY_KEY, requirePermission } from '../access/caller.js';
+import { persistenceOf } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
 import { leaving } from '../http/leaving.js';
 import { type InputForm, inputForm } from '../input/input-form.js';
@@ -34,11 +35,20 @@ export function doorGateway(deps: GatewayDeps, replyOf: (request: FastifyRequest
     forms.set(pipeline.name, form);
     const intake = new MediaIntake(deps.artifacts, caller.tenant, deps.limits.maxAudioBytes);
     const input = await readJsonInput(order.input, form, intake);
+    const waitMs = Math.min(Math.max(order.waitMs ?? 0, 0), deps.limits.maxWaitMs);
+    const persistence = { ...(waitMs > 0 && { retry: 0 }), ...persistenceOf(request.headers) };
     const { document } = await launch(
       deps,
-      { pipeline, caller, input, idempotencyKey: keyOf(order), options: optionsOf(order, pipeline.plan) },
       {
-        waitMs: Math.min(Math.max(order.waitMs ?? 0, 0), deps.limits.maxWaitMs),
+        pipeline,
+        caller,
+        input,
+        idempotencyKey: keyOf(order),
+        ...persistence,
+        options: optionsOf(order, pipeline.plan),
+      },
+      {
+        waitMs,
         gone: leaving(replyOf(request)),
         started: ({ id }) => {
           request.notes.runId = id;

@@ -1,6 +1,7 @@
 import { type ErrorCode, errorRow } from '../../pipelines/errors.js';
 import { DTYPES } from '../../pipelines/media.js';
 import { IDEMPOTENCY_KEY } from '../access/caller.js';
+import { PERSISTENCE_HEADERS } from '../openapi/persistence-doc.js';
 import { OF_WAITED_RUNS } from '../openapi/problems.js';
 import type { RouteDoc, Schema } from '../openapi/route-doc.js';
 import { json } from '../openapi/schemas.js';
@@ -102,6 +103,7 @@ export function modelDocs(ofVersion: boolean) {
           description: 'Repeating a request with the same key and input returns the same run',
           schema: { type: 'string', pattern: IDEMPOTENCY_KEY.source },
         },
+        ...PERSISTENCE_HEADERS,
         'inference-header-content-length': {
           description: 'Length of the JSON in the body, in bytes; absent: the whole body',
         },

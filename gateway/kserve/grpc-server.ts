@@ -5,6 +5,7 @@ import { invalidInput, type ReceivedInferRequest, valuesOf, withBytes } from '..
 import { RationedWarnings } from '../../telemetry/warnings.js';
 import type { Authenticator } from '../access/authenticator.js';
 import { type Caller, idempotencyKeyOf, requirePermission } from '../access/caller.js';
+import { persistenceOf } from '../access/retries.js';
 import type { GatewayLimits } from '../deps.js';
 import { KEEP_ALIVE_MS } from '../http/connections.js';
 import { type BodyBudget, MOST_INPUT_BYTES } from '../input/body-budget.js';
@@ -194,6 +195,7 @@ export class GrpcServer {
       inputs: new GivenTensors(tensors, left),
       outputs: new Map(outputs.map(({ name, parameters }) => [name, valuesOf(parameters)])),
       idempotencyKey: idempotencyKeyOf(call.headers as Record<string, string>),
+      persistence: persistenceOf(call.headers as Record<string, string>),
       gone: call.gone,
       started: ({ id }) => {
         call.runId = id;

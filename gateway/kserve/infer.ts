@@ -4,10 +4,11 @@ import { PRIORITIES, type Priority } from '../../pipelines/plan/index.js';
 import { type Attendance, followAttended, runAttended } from '../../runs/attended.js';
 import type { RunDocument } from '../../runs/document.js';
 import type { Followed } from '../../runs/follow.js';
-import type { Order } from '../../runs/launch.js';
 import type { RunOptions } from '../../runs/options.js';
+import type { Order } from '../../runs/order.js';
 import type { StartedRun } from '../../runs/start.js';
 import type { Caller } from '../access/caller.js';
+import type { Persistence } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
 import { MediaIntake } from '../input/media-intake.js';
 import type { ParameterValues } from './input-tensor.js';
@@ -24,7 +25,8 @@ export interface InferCall {
   /** The requested outputs with their parameters; empty: all outputs. */
   readonly outputs: ReadonlyMap<string, ParameterValues>;
   readonly idempotencyKey?: string | undefined;
-  /** Aborts when the client disconnects or its deadline expires: its run is then cancelled. */
+  readonly persistence?: Persistence;
+  /** Aborts when the client disconnects or its deadline expires. */
   readonly gone: AbortSignal;
   /** Called as soon as the run has started. */
   readonly started: (run: StartedRun) => void;
@@ -36,8 +38,8 @@ export interface InferAnswer {
 }
 
 /**
- * Runs a pipeline for a request and waits for its end. A caller of this protocol cannot fetch a result later, so its
- * run is cancelled when it disconnects.
+ * Runs a pipeline for a request and waits for its end. A caller of this protocol cannot fetch a result later: when it
+ * disconnects, its run is cancelled, unless it has effects or the caller may send the request again (`onLeaveOf`).
  */
 export async function infer(deps: GatewayDeps, call: InferCall): Promise<InferAnswer> {
   const order = await orderOf(deps, call);
@@ -68,14 +70,14 @@ const attendanceOf = (call: InferCall): Attendance => ({
 });
 
 async function orderOf(deps: GatewayDeps, call: InferCall): Promise<Order> {
-  const { model, caller, parameters, inputs, idempotencyKey } = call;
+  const { model, caller, parameters, inputs, idempotencyKey, persistence } = call;
   if (Number(parameters.sequence_id ?? 0) !== 0 || typeof parameters.sequence_id === 'string')
     throw invalid('sequence_id', 'sequences are not supported: each request is a run of its own');
   const options = optionsOf(call);
   waitOf(call);
   const intake = new MediaIntake(deps.artifacts, caller.tenant, deps.limits.maxAudioBytes);
   const input = await inputs.read((tensors) => readTensors(model, tensors, parameters, intake));
-  return { pipeline: model.pipeline, caller, input, idempotencyKey, options };
+  return { pipeline: model.pipeline, caller, input, idempotencyKey, ...persistence, options };
 }
 
 function optionsOf({ model, outputs, parameters }: InferCall): RunOptions {

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { MillraceError } from '../../pipelines/errors.js';
 import { callerOf, idempotencyKeyOf } from '../access/caller.js';
+import { persistenceOf } from '../access/retries.js';
 import { leaving } from '../http/leaving.js';
 import { headersOf } from '../http/problem.js';
 import { MOST_INPUT_BYTES } from '../input/body-budget.js';
@@ -90,6 +91,7 @@ export async function restRoutes(app: FastifyInstance, door: Door, release: stri
           caller,
           ...inference,
           idempotencyKey: idempotencyKeyOf(request.headers),
+          persistence: persistenceOf(request.headers),
           gone: leaving(reply),
           started: ({ id, replayed }) => {
             request.notes.runId = id;

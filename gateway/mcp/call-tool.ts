@@ -5,6 +5,7 @@ import type { RunEvent } from '../../pipelines/run/index.js';
 import { followAttended } from '../../runs/attended.js';
 import type { RunDocument } from '../../runs/document.js';
 import { type Caller, requirePermission } from '../access/caller.js';
+import type { Persistence } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
 import { asMillraceError } from '../http/problem.js';
 import { MediaIntake } from '../input/media-intake.js';
@@ -17,12 +18,14 @@ export interface ToolCall {
   readonly tool: PipelineTool;
   readonly caller: Caller;
   readonly input: JsonObject;
+  /** What the request's headers say about retries and about leaving. */
+  readonly persistence?: Persistence;
   /** Base URL of the gateway for the caller. */
   readonly base: string;
   /** The token of progress notifications, if the caller requested them. */
   readonly progressToken?: ProgressToken | undefined;
   readonly notify: (notification: ServerNotification) => Promise<void>;
-  /** Aborts when the caller cancels or disconnects: the run is cancelled. */
+  /** Aborts when the caller cancels or disconnects. */
   readonly cancelled: AbortSignal;
   /** Aborts at shutdown: the run continues. */
   readonly closing: AbortSignal;
@@ -56,7 +59,7 @@ async function runToItsEnd(deps: GatewayDeps, call: ToolCall, input: JsonObject)
   if (cancelled.aborted) throw cancelledCall();
   const { events } = await followAttended(
     deps,
-    { pipeline: tool.pipeline, caller, input },
+    { pipeline: tool.pipeline, caller, input, ...call.persistence },
     { gone: cancelled, closing, started: ({ id }) => call.started(id) },
   ).catch(asCancelled);
   let progress = 0;

@@ -1,4 +1,8 @@
 import type { RequestId } from '@modelcontextprotocol/sdk/types.js';
+import { CancelledByCaller } from '../../runs/leaving.js';
+
+/** How much of a reason is read, in characters. */
+const LONGEST_REASON = 200;
 
 /** Identifies a request: its id is unique in a session of the caller. */
 interface CallKey {
@@ -35,9 +39,11 @@ export class Calls {
     };
   }
 
-  cancel(key: CallKey): void {
+  /** @param reason what the client states; the SDK's clients cancel a call that has timed out */
+  cancel(key: CallKey, reason = ''): void {
     const name = nameOf(key);
-    if (name !== undefined) this.#open.get(name)?.abort();
+    const left = reason.slice(0, LONGEST_REASON).toLowerCase().includes('timed out');
+    if (name !== undefined) this.#open.get(name)?.abort(left ? undefined : new CancelledByCaller());
   }
 }
 

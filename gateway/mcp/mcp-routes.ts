@@ -16,6 +16,7 @@ import type { JsonObject } from '../../pipelines/json.js';
 import { mayUse, ownerOf } from '../../runs/caller.js';
 import { isLoopbackName } from '../../runtime/loopback.js';
 import { type Caller, callerOf } from '../access/caller.js';
+import { persistenceOf } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
 import { asMillraceError, problemOf } from '../http/problem.js';
@@ -57,7 +58,7 @@ export async function mcpRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
     const { raw } = reply;
     for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);
     if (startsSession(request.body)) raw.setHeader(SESSION_HEADER, randomUUID());
-    // A disconnected client cannot resume its call: the run is cancelled.
+    // A disconnected client cannot resume its call; whether the run goes on is the pipeline's matter.
     raw.once('close', () => void server.close());
     const { socket } = request.raw;
     // A connection kept alive for the client's next request would delay the shutdown.
@@ -101,6 +102,7 @@ function serverFor({ app, deps, tools, calls, request, caller, session }: Servin
           caller,
           input: (params.arguments ?? {}) as JsonObject,
           base: baseUrlOf(deps.publicUrl, request),
+          persistence: persistenceOf(request.headers),
           progressToken: _meta?.progressToken,
           notify: sendNotification,
           cancelled: call.cancelled,
@@ -121,8 +123,8 @@ function serverFor({ app, deps, tools, calls, request, caller, session }: Servin
     },
   );
 
-  server.setNotificationHandler(CancelledNotificationSchema, ({ params: { requestId } }) => {
-    if (requestId !== undefined) calls.cancel({ tenant, owner, session, id: requestId });
+  server.setNotificationHandler(CancelledNotificationSchema, ({ params: { requestId, reason } }) => {
+    if (requestId !== undefined) calls.cancel({ tenant, owner, session, id: requestId }, reason);
   });
   return server;
 }

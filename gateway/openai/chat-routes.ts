@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { Json } from '../../pipelines/json.js';
 import { callerOf, idempotencyKeyOf } from '../access/caller.js';
+import { persistenceOf } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
 import type { ServerEvent } from '../http/event-stream.js';
 import { takeJson } from '../http/json-body.js';
@@ -20,11 +21,12 @@ export function chatRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mode
   app.post('/v1/chat/completions', options, async (request, reply) => {
     const caller = callerOf(request);
     const idempotencyKey = idempotencyKeyOf(request.headers);
+    const persistence = persistenceOf(request.headers);
     const chatRequest = readChatRequest(request.body as Json);
     const model = models.get('chat', chatRequest.model, caller);
     const input = await inputOf(model, chatRequest.conversation, deps, caller.tenant);
     const options = onlyOutputs(model, answerFields(model));
-    const order = { pipeline: model.pipeline, caller, input, idempotencyKey, options };
+    const order = { pipeline: model.pipeline, caller, input, idempotencyKey, ...persistence, options };
     const exchange = { deps, request, reply };
     if (!chatRequest.stream) {
       const document = await runToEnd(exchange, order);

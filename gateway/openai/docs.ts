@@ -4,6 +4,7 @@ import type { ErrorCode } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import { IDEMPOTENCY_KEY } from '../access/caller.js';
 import { TEXT } from '../openapi/example.js';
+import { PERSISTENCE_HEADERS } from '../openapi/persistence-doc.js';
 import { OF_WAITED_RUNS } from '../openapi/problems.js';
 import { type ContentDoc, eventStream, type RouteDoc, type Schema } from '../openapi/route-doc.js';
 import { json } from '../openapi/schemas.js';
@@ -79,6 +80,7 @@ const runRoute = (
           'The same key with the same request returns the same run; such a run is not cancelled when the client disconnects',
         schema: { type: 'string', pattern: IDEMPOTENCY_KEY.source },
       },
+      ...PERSISTENCE_HEADERS,
     },
     body: { required: true, content: body },
     answers: { 200: { description: 'The response', content: answer, headers: { 'millrace-run': 'The run’s id' } } },

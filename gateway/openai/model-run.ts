@@ -3,7 +3,7 @@ import { isJsonObject } from '../../pipelines/json.js';
 import { followAttended, runAttended } from '../../runs/attended.js';
 import type { RunDocument } from '../../runs/document.js';
 import type { Followed } from '../../runs/follow.js';
-import type { Order } from '../../runs/launch.js';
+import type { Order } from '../../runs/order.js';
 import type { StartedRun } from '../../runs/start.js';
 import type { GatewayDeps } from '../deps.js';
 import { leaving } from '../http/leaving.js';

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { Json } from '../../pipelines/json.js';
 import { callerOf, idempotencyKeyOf } from '../access/caller.js';
+import { persistenceOf } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
 import type { ServerEvent } from '../http/event-stream.js';
 import { takeJson } from '../http/json-body.js';
@@ -21,11 +22,12 @@ export function responsesRoutes(app: FastifyInstance, deps: GatewayDeps, models:
   app.post('/v1/responses', options, async (request, reply) => {
     const caller = callerOf(request);
     const idempotencyKey = idempotencyKeyOf(request.headers);
+    const persistence = persistenceOf(request.headers);
     const { model: name, stream, conversation, echo } = readResponsesRequest(request.body as Json);
     const model = models.get('chat', name, caller);
     const input = await inputOf(model, conversation, deps, caller.tenant);
     const outputs = onlyOutputs(model, answerFields(model));
-    const order = { pipeline: model.pipeline, caller, input, idempotencyKey, options: outputs };
+    const order = { pipeline: model.pipeline, caller, input, idempotencyKey, ...persistence, options: outputs };
     const exchange = { deps, request, reply };
     if (!stream) {
       const document = await runToEnd(exchange, order);

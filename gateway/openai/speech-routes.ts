@@ -8,6 +8,7 @@ import { MillraceError } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
 import type { RunDocument } from '../../runs/document.js';
 import { callerOf, idempotencyKeyOf } from '../access/caller.js';
+import { persistenceOf } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
 import type { ServerEvent } from '../http/event-stream.js';
 import { takeJson } from '../http/json-body.js';
@@ -47,6 +48,7 @@ export function speechRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mo
   app.post('/v1/audio/speech', options, async (request, reply) => {
     const caller = callerOf(request);
     const idempotencyKey = idempotencyKeyOf(request.headers);
+    const persistence = persistenceOf(request.headers);
     const { voice, ...checkedBody } = checked(body, request.body as Json, {});
     const model = models.get('speech', checkedBody.model, caller);
     const { face, pipeline, form } = model;
@@ -58,7 +60,14 @@ export function speechRoutes(app: FastifyInstance, deps: GatewayDeps, models: Mo
       instructions: checkedBody.instructions || undefined,
     };
     const input = inputFor(model, { [face.input]: checkedBody.input }, parameters, OPENAI_PARAMETERS.speech, 'input');
-    const order = { pipeline, caller, input, idempotencyKey, options: onlyOutputs(model, [face.output]) };
+    const order = {
+      pipeline,
+      caller,
+      input,
+      idempotencyKey,
+      ...persistence,
+      options: onlyOutputs(model, [face.output]),
+    };
     await canGive(encoder, format);
     const document = await runToEnd({ deps, request, reply }, order);
     const speech: unknown = document.output?.[face.output];

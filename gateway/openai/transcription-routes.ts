@@ -7,6 +7,7 @@ import type { JsonObject } from '../../pipelines/json.js';
 import { audio } from '../../pipelines/media.js';
 import type { RunDocument } from '../../runs/document.js';
 import { type Caller, callerOf, idempotencyKeyOf } from '../access/caller.js';
+import { persistenceOf } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
 import type { ServerEvent } from '../http/event-stream.js';
 import { inputForm } from '../input/input-form.js';
@@ -40,6 +41,7 @@ export function transcriptionRoutes(app: FastifyInstance, deps: GatewayDeps, mod
   app.post('/v1/audio/transcriptions', { config: { doc: TRANSCRIBE } }, async (request, reply) => {
     const caller = callerOf(request);
     const idempotencyKey = idempotencyKeyOf(request.headers);
+    const persistence = persistenceOf(request.headers);
     const checkedBody = await readParts(request, caller, deps, form);
     const model = models.get('transcription', checkedBody.model, caller);
     const { face, pipeline } = model;
@@ -53,7 +55,7 @@ export function transcriptionRoutes(app: FastifyInstance, deps: GatewayDeps, mod
     const parameters = { language, prompt: prompt || undefined, temperature: temperature || undefined };
     const input = inputFor(model, given, parameters, OPENAI_PARAMETERS.transcription, 'file');
     const fields = [face.output, ...(format === 'verbose_json' ? VERBOSE_FIELDS : [])];
-    const order = { pipeline, caller, input, idempotencyKey, options: onlyOutputs(model, fields) };
+    const order = { pipeline, caller, input, idempotencyKey, ...persistence, options: onlyOutputs(model, fields) };
     const exchange = { deps, request, reply };
     if (checkedBody.stream) {
       const events = transcript(await runStreamed(exchange, order, model), model);

@@ -5,6 +5,7 @@ import { LAST_EVENT_ID } from '../../runs/follow.js';
 import { IDEMPOTENCY_KEY } from '../access/caller.js';
 import { exampleOf } from '../openapi/example.js';
 import { mediaInput, mediaOutput, mediaPart, withMedia } from '../openapi/media-schema.js';
+import { PERSISTENCE_HEADERS } from '../openapi/persistence-doc.js';
 import { OF_RUNS, OF_WAITED_RUNS } from '../openapi/problems.js';
 import {
   type AnswerDoc,
@@ -37,6 +38,7 @@ const HEADERS: Readonly<Record<string, ParameterDoc>> = {
     description: 'Repeating a request with the same key and input returns the same run',
     schema: { type: 'string', pattern: IDEMPOTENCY_KEY.source },
   },
+  ...PERSISTENCE_HEADERS,
 };
 
 const EVENTS_CONTENT: ContentDoc = eventStream(
@@ -65,7 +67,8 @@ const START: Omit<RouteDoc, 'operation' | 'summary' | 'body' | 'answers'> = {
 };
 const START_HEADERS = {
   'Preference-Applied': 'The preferences of `Prefer` that were applied',
-  'Idempotency-Replayed': '`true` if the run was started by an earlier request with this key',
+  'Idempotency-Replayed': '`true` if the run was started by an earlier request with this key, or that this one retries',
+  'Millrace-Run': 'The run’s id',
 };
 
 const FORM: Schema = {

@@ -4,14 +4,17 @@ import type { Pipeline } from '../../pipelines/definition/index.js';
 import { didYouMean } from '../../pipelines/did-you-mean.js';
 import { MillraceError } from '../../pipelines/errors.js';
 import { mayUse } from '../../runs/caller.js';
+import { cancelLeft } from '../../runs/cancel.js';
 import { runPath, withoutPlace } from '../../runs/document.js';
 import { failureOf } from '../../runs/failed.js';
 import { launch, launchFollowed } from '../../runs/launch.js';
+import { endsWithCaller } from '../../runs/leaving.js';
 import { type RunOptions, runOptionsOf } from '../../runs/options.js';
 import { readRun } from '../../runs/read.js';
 import type { StartedRun } from '../../runs/start.js';
 import { webhookTargets } from '../../runs/webhooks/targets.js';
 import { type Caller, callerOf, holds, idempotencyKeyOf, invalidHeader } from '../access/caller.js';
+import { type Persistence, persistenceOf } from '../access/retries.js';
 import type { GatewayDeps, GatewayLimits } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
 import { leaving } from '../http/leaving.js';
@@ -29,6 +32,7 @@ interface StartRequest {
   readonly preference: Preference;
   readonly idempotencyKey: string | undefined;
   readonly options: RunOptions;
+  readonly persistence: Persistence;
 }
 
 /** Content types of bodies that are a bare media file. */
@@ -60,26 +64,41 @@ export async function runRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
       const options = runOptionsOf(request.query, found.pipeline.plan);
       const { tenant } = caller;
       webhookTargets(deps.webhooks, { tenant, pipeline: found.pipeline.name, webhook: options.webhook });
-      orders.set(request, { ...found, caller, preference, idempotencyKey: idempotencyKeyOf(headers), options });
+      const persistence = persistenceOf(headers);
+      // A client that is given the run's id at once needs no retry of the whole request.
+      const waits = preference.waitMs > 0 || acceptsEvents(request);
+      orders.set(request, {
+        ...found,
+        caller,
+        preference,
+        idempotencyKey: idempotencyKeyOf(headers),
+        options,
+        persistence: { ...(waits && { retry: 0 }), ...persistence },
+      });
       refuseTooLong(request, found.form, deps.limits);
     },
     handler: async (request, reply) => {
-      const { pipeline, form, caller, preference, idempotencyKey, options } = orders.get(request) as StartRequest;
+      const { pipeline, form, caller, preference, idempotencyKey, options, persistence } = orders.get(
+        request,
+      ) as StartRequest;
       const input = await readInput(request, form, caller.tenant, deps.artifacts, deps.limits);
-      const order = { pipeline, caller, input, idempotencyKey, options };
+      const order = { pipeline, caller, input, idempotencyKey, ...persistence, options };
       if (acceptsEvents(request)) {
         const gone = new AbortController();
         const { run, events } = await launchFollowed(deps, order, gone.signal);
         note(request, reply, run);
         reply.header('location', runPath(run.id));
+        if (endsWithCaller(order)) leaving(reply).addEventListener('abort', () => void cancelLeft(deps, run.id));
         await sendEvents(reply, events, gone);
         return reply;
       }
+      const left = leaving(reply);
       const { run, document } = await launch(deps, order, {
         waitMs: preference.waitMs,
-        gone: leaving(reply),
+        gone: left,
         started: (run) => note(request, reply, run),
       });
+      if (left.aborted && document.status === 'running' && endsWithCaller(order)) await cancelLeft(deps, run.id);
       if (preference.applied !== undefined) reply.header('preference-applied', preference.applied);
       if (document.status === 'running')
         return await reply.code(202).header('location', runPath(run.id)).send(document);
@@ -106,6 +125,7 @@ const acceptsEvents = ({ headers: { accept = '' } }: FastifyRequest): boolean =>
 
 function note(request: FastifyRequest, reply: FastifyReply, { id, replayed }: StartedRun): void {
   request.notes.runId = id;
+  reply.header('millrace-run', id);
   if (replayed) reply.header('idempotency-replayed', 'true');
 }
 

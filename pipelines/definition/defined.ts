@@ -6,6 +6,9 @@ import type { NamedCode } from '../stages/kind.js';
 import type { ModelFaces } from './openai.js';
 import type { StageOptions } from './stage-options.js';
 
+/** What happens to a run whose caller leaves without its result. */
+export type OnLeave = 'cancel' | 'continue';
+
 /** A pipeline definition. `I` is the type of the caller's input, `O` of a run's output. */
 export interface Pipeline<I = unknown, O = unknown> {
   readonly name: string;
@@ -21,6 +24,8 @@ export interface Pipeline<I = unknown, O = unknown> {
   readonly openai: ModelFaces;
   /** Why it is on none of them. */
   readonly noModel?: string;
+  /** What its author states about runs whose caller leaves. Absent: their effects decide. */
+  readonly onLeave?: OnLeave;
   /** Functions of `code` stages and tools by their versioned name: `total`, `total@2`. */
   readonly code: ReadonlyMap<string, NamedCode>;
   /** The kinds made with `defineKind` that its stages and tools use. */

@@ -8,7 +8,7 @@ import { reserveOf } from '../plan/reserve.js';
 import type { StageUse } from '../stages/kind.js';
 import { broken } from './broken.js';
 import type { Control } from './control.js';
-import type { Pipeline } from './defined.js';
+import type { OnLeave, Pipeline } from './defined.js';
 import { invalid, unknownOption } from './invalid.js';
 import { checkJsonValues } from './json-values.js';
 import { modelFaces, type OpenAiOption, whyNoModel } from './openai.js';
@@ -44,6 +44,12 @@ export interface PipelineOptions<Shape extends z.ZodRawShape> {
   readonly record?: 'full' | RecordLevel;
   /** How OpenAI clients see the pipeline, where its field names do not determine it; `false`: not at all. */
   readonly openai?: OpenAiOption;
+  /**
+   * What happens to a run whose caller leaves: disconnects, or no longer waits. Default: `continue` if a stage or tool
+   * has effects, so that a retry gets the same run; `cancel` if there are only calls of models. Where a response carries
+   * the run's id, as with `POST …/runs`, the run continues unless this says `cancel`.
+   */
+  readonly onLeave?: OnLeave;
 }
 
 /**
@@ -69,7 +75,7 @@ function named(name: string, error: MillraceError): MillraceError {
   return new MillraceError(code, `pipeline "${name}": ${message}`, { ...details, pipeline: name }, { cause: error });
 }
 
-const OPTIONS: readonly string[] = ['input', 'description', 'deadline', 'record', 'openai'];
+const OPTIONS: readonly string[] = ['input', 'description', 'deadline', 'record', 'openai', 'onLeave'];
 
 function define<Shape extends z.ZodRawShape, B>(
   name: string,
@@ -89,6 +95,9 @@ function define<Shape extends z.ZodRawShape, B>(
   const deadlineMs = durationMs(options.deadline ?? '5m', 'deadline');
   const { record = 'full' } = options;
   if (!['full', 'outputs', 'off'].includes(record)) throw invalid('record', 'must be full, outputs or off');
+  const { onLeave } = options;
+  if (onLeave !== undefined && onLeave !== 'cancel' && onLeave !== 'continue')
+    throw invalid('onLeave', `must be "cancel" or "continue", not "${String(onLeave)}"`);
   const tracer = new Tracer(name, deadlineMs);
   const { scope } = tracer;
   const bound = {
@@ -133,6 +142,7 @@ function define<Shape extends z.ZodRawShape, B>(
     inputSchema: jsonSchema(input, 'input'),
     outputSchema: jsonSchema(schema),
     openai,
+    ...(onLeave !== undefined && { onLeave }),
     ...(Object.keys(openai).length === 0 && { noModel: whyNoModel(input, schema, options.openai) }),
     code: tracer.code,
     kinds: tracer.kinds,

@@ -122,7 +122,7 @@ describe('Millrace’s own connectors', () => {
   });
 });
 
-it('a run whose REST client leaves is cancelled', async () => {
+it('a run whose REST client leaves is cancelled where the request says so', async () => {
   const log = new CallLog();
   const body = {
     inputs: [
@@ -133,6 +133,7 @@ it('a run whose REST client leaves is cancelled', async () => {
   const left = new AbortController();
   const response = fetch(`${rest}/v2/models/three-steps/infer`, {
     method: 'POST',
+    headers: { 'millrace-on-leave': 'cancel' },
     body: JSON.stringify(body),
     signal: left.signal,
   });

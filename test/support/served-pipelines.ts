@@ -12,7 +12,9 @@ import { Answers } from '../../stores/answers/index.js';
 import { openFileStore } from '../../stores/artifacts/index.js';
 import { RunEventReader } from '../../stores/events/index.js';
 import { FastJobs } from '../../stores/jobs/index.js';
+import { RedisRecords } from '../../stores/records/index.js';
 import { connected } from '../../stores/redis/index.js';
+import { RedisLatestRuns } from '../../stores/retries/index.js';
 import { artifactsFolder } from '../../workers/artifacts.js';
 import { composeStages } from '../../workers/compose.js';
 import { chooseFfmpeg } from '../../workers/ffmpeg.js';
@@ -110,6 +112,8 @@ export async function servePipelines(
       outcome: (run, signal) => answers.outcome(run, signal),
     },
     ...(fast && { fast: fastPath }),
+    latest: new RedisLatestRuns(reading),
+    records: new RedisRecords({ redis: reading, keptMs: settings.MILLRACE_RECORD_KEPT_MS }),
     events,
     readiness: {},
     limits: { maxAudioBytes: 64 * MEBIBYTE, maxJsonBytes: MEBIBYTE, maxWaitMs: 100_000, uploadTimeoutMs: 30_000 },

@@ -6,7 +6,7 @@ import { pipeline } from '../../../pipelines/index.js';
 import { followAttended, runAttended } from '../../../runs/attended.js';
 import { RunEnds } from '../../../runs/ends.js';
 import type { RunFailedError } from '../../../runs/failed.js';
-import type { Order } from '../../../runs/launch.js';
+import type { Order } from '../../../runs/order.js';
 import { greet, type TestGateway, testGateway } from '../../support/test-gateway.js';
 
 let gateway: TestGateway | undefined;

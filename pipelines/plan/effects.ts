@@ -1,0 +1,42 @@
+import { changesElsewhere, type OfKind, traitsOf } from '../stages/traits.js';
+import { agentOf, type ToolPlan } from './agent.js';
+import { type Alternative, allSteps, type Graph, isStage, type Step } from './plan.js';
+
+/** HTTP methods that change nothing (RFC 9110 §9.2.1). */
+const SAFE_METHODS: ReadonlySet<unknown> = new Set(['GET', 'HEAD']);
+
+const known = new WeakMap<Graph, boolean>();
+
+/**
+ * Whether running a graph has effects elsewhere that are the purpose of a call: a function, a request that is not safe,
+ * a tool, a child run with one of these, the memory of a session. Calls of models have none, and effects that only the
+ * server knows do not count.
+ */
+export function hasEffects(graph: Graph): boolean {
+  const before = known.get(graph);
+  if (before !== undefined) return before;
+  const found = [...allSteps(graph)].some(stepHasEffects);
+  known.set(graph, found);
+  return found;
+}
+
+function stepHasEffects(step: Step): boolean {
+  if (step.kind === 'pipeline' && 'plan' in step) return step.run === 'child' && hasEffects(step.plan);
+  if (!isStage(step)) return false;
+  const { fallback = [], degrade = [] } = step;
+  const others = [...fallback, ...degrade.map(({ to }) => to)].filter((each) => typeof each === 'object');
+  return [step, ...others].some(callHasEffects);
+}
+
+function callHasEffects(call: Alternative): boolean {
+  if (call.kind === 'agent') {
+    const { tools, servers = [], session } = agentOf(call);
+    return session !== undefined || servers.length > 0 || tools.some(toolHasEffects);
+  }
+  return isIntended(call) && !(call.kind === 'http' && SAFE_METHODS.has(call.with.method));
+}
+
+const toolHasEffects = (tool: ToolPlan): boolean =>
+  tool.by === 'pipeline' ? hasEffects(tool.plan) : callHasEffects(tool);
+
+const isIntended = (call: OfKind): boolean => changesElsewhere(call) && traitsOf(call)?.effects === 'intended';

@@ -1,0 +1,21 @@
+import type { OnLeave, Pipeline } from '../pipelines/definition/index.js';
+import type { JsonObject } from '../pipelines/json.js';
+import type { Caller } from './caller.js';
+import type { RunOptions } from './options.js';
+
+/** A request for a run, independent of the door's protocol. */
+export interface Order {
+  readonly pipeline: Pipeline;
+  readonly caller: Caller;
+  /** After parsing by the pipeline's schema. */
+  readonly input: JsonObject;
+  readonly idempotencyKey?: string | undefined;
+  /**
+   * Which retry of the client it is: 0 for a first request, of which a retry may follow. Absent: it is none, and none
+   * will be recognised.
+   */
+  readonly retry?: number | undefined;
+  /** What the request states about a caller that leaves. */
+  readonly onLeave?: OnLeave | undefined;
+  readonly options?: RunOptions | undefined;
+}

@@ -1,0 +1,141 @@
+import { createHash } from 'node:crypto';
+import { errorRow, isErrorCode, MillraceError } from '../pipelines/errors.js';
+import type { JsonObject } from '../pipelines/json.js';
+import { jsonHash } from '../pipelines/plan/hash.js';
+import { ownerOf } from './caller.js';
+import type { RunDeps } from './deps.js';
+import { onLeaveOf } from './leaving.js';
+import type { RunMemo } from './memo.js';
+import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
+import type { Order } from './order.js';
+import { outcomeOf } from './outcome.js';
+import { runId } from './prepare.js';
+import { findRun, resumptionThere } from './read.js';
+import { resumeRun } from './resume.js';
+
+/**
+ * How long a request is known again as the retry of an earlier one, in milliseconds. OpenAI's clients wait ten minutes
+ * for a response and retry twice by default.
+ */
+export const RETRY_WINDOW_MS = 3_600_000;
+
+/** How far the clocks of two gateways may differ, in milliseconds. */
+const CLOCKS_MS = 60_000;
+
+/** Most resumptions of a run that are followed to the latest. */
+const MOST_RESUMPTIONS = 10;
+
+/** The id that a request's run gets, and whose it may be already. */
+export interface Claim {
+  readonly id: string;
+  /** The run may exist: the request then gets it. */
+  readonly repeated: boolean;
+  /** The run exists. */
+  readonly there?: RunMemo;
+  /** For a first request: the id to use if an equal request has taken the first one. */
+  readonly another?: () => Promise<string>;
+}
+
+/**
+ * The id of the run of a request. With an idempotency key it is derived from the key. Without one, if the run outlives
+ * its caller and the request may be retried, it is derived from the tenant, the owner, the pipeline, the input and the
+ * hour, so that Temporal keeps a retry from starting a second run even if the state store has lost everything. A retry
+ * (`retry` above 0) gets the run of the latest equal request of the last hour. An equal request that is no retry gets a
+ * run of its own, under an id that the state store keeps for its retries.
+ */
+export async function claimOf(deps: RunDeps, order: Order): Promise<Claim> {
+  const { pipeline, caller, idempotencyKey, retry } = order;
+  const { tenant } = caller;
+  if (idempotencyKey !== undefined) return { id: runId({ pipeline, tenant, idempotencyKey }), repeated: true };
+  const fresh = () => runId({ pipeline, tenant });
+  if (retry === undefined || onLeaveOf(order) === 'cancel') return { id: fresh(), repeated: false };
+  const now = Date.now();
+  const digest = digestOf(order);
+  if (retry > 0) return await earlier(deps, order, { digest, now });
+  const id = derivedId(order, digest, now);
+  const another = async () => {
+    const own = fresh();
+    await deps.latest?.replace(id, own, RETRY_WINDOW_MS).catch(() => undefined);
+    return own;
+  };
+  // While the state store is away, Temporal tells that the id is taken.
+  const first = (await deps.latest?.claim(id, id, RETRY_WINDOW_MS).catch(() => true)) ?? true;
+  return first ? { id, repeated: false, another } : { id: await another(), repeated: false };
+}
+
+interface Sought {
+  readonly digest: string;
+  readonly now: number;
+}
+
+async function earlier(deps: RunDeps, order: Order, { digest, now }: Sought): Promise<Claim> {
+  const at = [now, now - RETRY_WINDOW_MS, now + CLOCKS_MS];
+  const ids = [...new Set(at.map((time) => derivedId(order, digest, time)))];
+  for (const id of ids) {
+    const latest = await deps.latest?.latest(id).catch(() => undefined);
+    if (latest === undefined) continue;
+    return (await existing(deps, order, latest)) ?? { id: latest, repeated: true };
+  }
+  for (const id of ids) {
+    const found = await existing(deps, order, id);
+    if (found?.there && Date.parse(found.there.createdAt) >= now - RETRY_WINDOW_MS) return found;
+  }
+  return { id: derivedId(order, digest, now), repeated: true };
+}
+
+/** The run, if it has started; in place of a run that has failed, the one that resumes it. */
+async function existing(deps: RunDeps, { caller }: Order, id: string): Promise<Claim | undefined> {
+  let last = id;
+  try {
+    for (let i = 0; i < MOST_RESUMPTIONS; i++) {
+      const { description, memo, running } = await findRun(deps, last, caller);
+      const claim: Claim = { id: last, repeated: true, there: memo };
+      if (running || description.status.name === 'COMPLETED') return claim;
+      const next = (await asked(deps, last, () => resumptionThere(deps.temporal, last))) ?? (await resumed());
+      if (next === undefined) return claim;
+      last = next;
+    }
+    return undefined;
+  } catch (error) {
+    if (error instanceof MillraceError && error.code === 'RUN_NOT_FOUND') return undefined;
+    throw error;
+  }
+
+  /** Completed calls are not repeated; a run that cannot be resumed keeps its failure. */
+  async function resumed(): Promise<string | undefined> {
+    const outcome = await asked(deps, last, () => outcomeOf(deps.temporal.workflow.getHandle(last)));
+    const code = outcome?.error?.code;
+    if (outcome?.status !== 'failed' || !isErrorCode(code) || errorRow(code).retry === 'never') return undefined;
+    try {
+      const next = await resumeRun(deps, last, caller, { repeat: false });
+      return next.started ? next.started.id : next.there;
+    } catch (error) {
+      if (error instanceof MillraceError && NOT_RESUMED.has(error.code)) return undefined;
+      throw error;
+    }
+  }
+}
+
+const NOT_RESUMED: ReadonlySet<string> = new Set(['NOT_RESUMABLE', 'RECORD_INCOMPLETE']);
+
+async function asked<T>({ temporal }: RunDeps, id: string, question: () => Promise<T>): Promise<T> {
+  try {
+    return await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, question);
+  } catch (error) {
+    throw fromTemporal(error, id);
+  }
+}
+
+/** The same for equal requests of one owner. */
+function digestOf({ pipeline, caller, input, options = {} }: Order): string {
+  const owner = ownerOf(caller) ?? null;
+  return jsonHash({ tenant: caller.tenant, owner, pipeline: pipeline.name, input, ...options } as JsonObject);
+}
+
+function derivedId({ pipeline }: Order, digest: string, now: number): string {
+  const hour = Math.floor(now / RETRY_WINDOW_MS);
+  const hash = createHash('sha256')
+    .update(JSON.stringify(['retry', digest, hour]))
+    .digest('hex');
+  return `${pipeline.name}-${hash.slice(0, 32)}`;
+}

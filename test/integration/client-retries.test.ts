@@ -1,0 +1,147 @@
+import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import OpenAI from 'openai';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { ensureVenv } from '../../deploy/local/stack/venv.js';
+import type { RunPage } from '../../pipelines/run/document.js';
+import { GatewayProcess } from '../support/gateway-process.js';
+import { CallLog } from '../support/runs.js';
+import { testSettings } from '../support/settings.js';
+import { WorkerProcess } from '../support/worker-process.js';
+
+/**
+ * Clients that give up after three seconds and retry by themselves, at a pipeline that pays and then takes five: the
+ * receiver of the payments is a file, outside of Millrace.
+ */
+
+const QUEUE = `paying-${randomUUID()}`;
+const settings = { MILLRACE_PIPELINES: 'test/fixtures/paying.mjs', MILLRACE_TASK_QUEUE: QUEUE };
+
+let gateway: GatewayProcess;
+let worker: WorkerProcess;
+let client: OpenAI;
+beforeAll(async () => {
+  [gateway, worker] = await Promise.all([GatewayProcess.start(settings), WorkerProcess.start(QUEUE, settings)]);
+  client = new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: 'none', timeout: 3_000 });
+});
+afterAll(() => Promise.all([gateway?.stop(), worker?.kill()]));
+
+let log: CallLog;
+beforeEach(() => {
+  log = new CallLog();
+});
+const chat = (what: string, model = 'paying') => ({
+  model,
+  messages: [{ role: 'user' as const, content: `${what}|${log.file}` }],
+});
+
+describe('OpenAI for Node with its retries', () => {
+  const asks: [string, () => Promise<string | null | undefined>][] = [
+    ['chat', async () => (await client.chat.completions.create(chat('rent'))).choices[0]?.message.content],
+    [
+      'responses',
+      async () => (await client.responses.create({ model: 'paying', input: `rent|${log.file}` })).output_text,
+    ],
+  ];
+  test.each(asks)('%s: pays once, and the retry gets the answer of the same run', async (_, ask) => {
+    expect(await ask()).toMatch('for rent');
+    expect(log.lines()).toEqual(['rent']);
+  });
+
+  test('a stream that has not begun: the retry follows the same run', async () => {
+    let text = '';
+    for await (const chunk of await client.chat.completions.create({ ...chat('rent'), stream: true }))
+      text += chunk.choices[0]?.delta.content ?? '';
+    expect(text).toMatch('for rent');
+    expect(log.lines()).toEqual(['rent']);
+  });
+
+  test('two clients that send the same at once pay twice, and none of their retries pays', async () => {
+    const both = [client.chat.completions.create(chat('rent')), client.chat.completions.create(chat('rent'))];
+    for (const { choices } of await Promise.all(both)) expect(choices[0]?.message.content).toMatch('for rent');
+    expect(log.lines()).toEqual(['rent', 'rent']);
+  });
+
+  test('a run that fails after it has paid is resumed by the retry: it does not pay again', async () => {
+    const completion = await client.chat.completions.create(chat('rent', 'failing'));
+    expect(completion.choices[0]?.message.content).toBe('confirmed');
+    expect(log.lines()).toEqual(['rent']);
+  });
+
+  test('the gateway dies: the retry reaches another one, which has the same run', async () => {
+    const dying = await GatewayProcess.start(settings);
+    let base = dying.url;
+    const balanced = new OpenAI({
+      baseURL: `${gateway.url}/v1`,
+      apiKey: 'none',
+      fetch: (url, init) => fetch(String(url).replace(gateway.url, base), init),
+    });
+    const completion = balanced.chat.completions.create(chat('rent')).withResponse();
+    await expect.poll(() => log.lines(), { timeout: 15_000 }).toEqual(['rent']);
+    base = gateway.url;
+    await dying.stop('SIGKILL');
+    const { data, response } = await completion;
+    expect(data.choices[0]?.message.content).toMatch('for rent');
+    expect(response.headers.get('idempotency-replayed')).toBe('true');
+    expect(log.lines()).toEqual(['rent']);
+  });
+});
+
+test('OpenAI for Python with its retries pays once at each door', async () => {
+  const recipe = fileURLToPath(new URL('../fixtures/openai-python', import.meta.url));
+  const venv = await ensureVenv({
+    folder: path.resolve('.millrace/openai-python-venv'),
+    recipe,
+    explicitPython: testSettings().MILLRACE_PYTHON,
+    env: process.env,
+    onStep: (detail) => process.stderr.write(`openai for Python: ${detail}\n`),
+  });
+  const python = path.join(venv.folder, 'bin', 'python');
+  const args = [path.join(recipe, 'retry.py'), `${gateway.url}/v1`, log.file];
+  const { stdout } = await promisify(execFile)(python, args);
+  expect(JSON.parse(stdout)).toEqual({
+    chat: [expect.stringContaining('for chat from Python'), 1],
+    response: [expect.stringContaining('for response from Python'), 1],
+  });
+  expect(log.lines()).toEqual(['chat from Python', 'response from Python']);
+});
+
+describe('any client', () => {
+  test('HTTP with a wait: a retry that says so gets the run that was left', async () => {
+    const post = async (headers: Record<string, string>, signal?: AbortSignal) =>
+      fetch(`${gateway.url}/v1/pipelines/paying/runs`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', prefer: 'wait=60', ...headers },
+        body: JSON.stringify({ prompt: `rent|${log.file}` }),
+        ...(signal && { signal }),
+      });
+    const left = new AbortController();
+    const first = post({}, left.signal).catch(() => 'left');
+    await expect.poll(() => log.lines(), { timeout: 15_000 }).toEqual(['rent']);
+    left.abort();
+    expect(await first).toBe('left');
+    const second = await post({ 'x-stainless-retry-count': '1' });
+    expect(await second.json()).toMatchObject({ output: { text: expect.stringContaining('for rent') } });
+    expect(second.headers.get('idempotency-replayed')).toBe('true');
+    expect(log.lines()).toEqual(['rent']);
+  });
+
+  test('a request that states it has its run cancelled when its client leaves', async () => {
+    const before = await cancelledRuns();
+    const left = new AbortController();
+    const options = { headers: { 'millrace-on-leave': 'cancel' }, signal: left.signal };
+    const request = client.chat.completions.create(chat('rent'), options).catch(() => 'left');
+    await expect.poll(() => log.lines(), { timeout: 15_000 }).toEqual(['rent']);
+    left.abort();
+    expect(await request).toBe('left');
+    await expect.poll(cancelledRuns, { timeout: 15_000 }).toBe(before + 1);
+  });
+
+  const cancelledRuns = async (): Promise<number> => {
+    const page = await fetch(`${gateway.url}/v1/runs?pipeline=paying&status=cancelled&limit=100`);
+    return ((await page.json()) as RunPage).runs.length;
+  };
+});

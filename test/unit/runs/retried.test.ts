@@ -1,0 +1,188 @@
+import { Registry } from 'prom-client';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { z } from 'zod';
+import { code, pipeline } from '../../../pipelines/index.js';
+import { runAttended } from '../../../runs/attended.js';
+import { RunEnds } from '../../../runs/ends.js';
+import { CancelledByCaller } from '../../../runs/leaving.js';
+import type { Order } from '../../../runs/order.js';
+import { RETRY_WINDOW_MS } from '../../../runs/retried.js';
+import type { LatestRuns } from '../../../stores/retries/index.js';
+import { grpcError } from '../../support/fake-temporal.js';
+import { greet, type TestGateway, testGateway } from '../../support/test-gateway.js';
+
+const named = z.object({ name: z.string() });
+const pay = pipeline('pay', { input: named }, ({ input, stage }) => ({
+  name: stage(
+    'charge',
+    code('charge', { input: named, output: named }, (given) => given),
+    { name: input.name },
+  ).name,
+}));
+
+/** The latest runs, in memory; `lost` makes every call fail. */
+class Latest implements LatestRuns {
+  readonly runs = new Map<string, string>();
+  lost = false;
+  async claim(request: string, run: string) {
+    this.#check();
+    if (this.runs.has(request)) return false;
+    this.runs.set(request, run);
+    return true;
+  }
+  async replace(request: string, run: string) {
+    this.#check();
+    this.runs.set(request, run);
+  }
+  async latest(request: string) {
+    this.#check();
+    return this.runs.get(request);
+  }
+  #check() {
+    if (this.lost) throw new Error('no connection');
+  }
+}
+
+let gateway: TestGateway;
+let latest: Latest;
+let runs: Parameters<typeof runAttended>[0];
+beforeEach(async () => {
+  latest = new Latest();
+  gateway = await testGateway({}, { latest, placementOf: () => ({}) });
+  const own = { ...gateway.deps, registry: new Registry() };
+  const [streams, starts] = [{ take: () => () => undefined }, { count: () => undefined }];
+  runs = { ...own, ends: new RunEnds(own), streams, starts } as never;
+});
+afterEach(async () => {
+  vi.useRealTimers();
+  await gateway.close();
+});
+
+const order = (more: Partial<Order> = {}): Order => ({
+  pipeline: pay as never,
+  caller: { tenant: 'default' },
+  input: { name: 'Ada' },
+  ...more,
+});
+/** A request whose client leaves as soon as its run has started. */
+async function leave(of: Order, reason?: Error): Promise<void> {
+  const gone = new AbortController();
+  const { signal } = gone;
+  await expect(runAttended(runs, of, { gone: signal, started: () => gone.abort(reason) })).rejects.toMatchObject({
+    code: 'REQUEST_ABORTED',
+  });
+}
+const stay = (of: Order) => runAttended(runs, of, { gone: new AbortController().signal });
+const started = () => [...gateway.temporal.runs.keys()];
+const end = (id: string, name: string) => gateway.temporal.runs.get(id)?.end({ output: { name }, stages: [] });
+
+describe('a client that leaves and retries', () => {
+  it('gets the run that it has left, where the run has effects', async () => {
+    await leave(order());
+    const [id = ''] = started();
+    expect(gateway.temporal.sent).toEqual([]);
+    end(id, 'paid');
+    expect(await stay(order({ retry: 1 }))).toMatchObject({ id, output: { name: 'paid' } });
+    expect(started()).toEqual([id]);
+  });
+
+  it('gets a run of its own where there are only calls of models: the one that it has left is cancelled', async () => {
+    const pure = order({ pipeline: greet as never });
+    await leave(pure);
+    expect(gateway.temporal.sent).toEqual([['cancel']]);
+    await leave({ ...pure, retry: 1 });
+    expect(started()).toHaveLength(2);
+  });
+
+  it.each([
+    ['the request states cancel', order({ onLeave: 'cancel' }), ['cancel']],
+    ['the request states continue', order({ pipeline: greet as never, onLeave: 'continue' }), []],
+    ['the pipeline states cancel', order({ pipeline: { ...pay, onLeave: 'cancel' } as never }), ['cancel']],
+    ['the pipeline states continue', order({ pipeline: { ...greet, onLeave: 'continue' } as never }), []],
+  ])('%s', async (_, of, sent) => {
+    await leave(of);
+    expect(gateway.temporal.sent.flat()).toEqual(sent);
+  });
+
+  it('has its run cancelled when it asks for it, whatever is said of leaving', async () => {
+    await leave(order(), new CancelledByCaller());
+    expect(gateway.temporal.sent).toEqual([['cancel']]);
+  });
+
+  it('is told from another client that sends the same: each retry gets the latest', async () => {
+    await leave(order());
+    await leave(order());
+    const [first, second = ''] = started();
+    expect(second).not.toBe(first);
+    end(second, 'the second');
+    expect(await stay(order({ retry: 1 }))).toMatchObject({ id: second });
+    expect(started()).toHaveLength(2);
+  });
+
+  it.each([
+    ['tenant', order({ caller: { tenant: 'other' } })],
+    ['key', order({ caller: { tenant: 'default', key: { id: 'k' } } })],
+    ['input', order({ input: { name: 'Grace' } })],
+    ['wish', order({ options: { priority: 'batch' } })],
+  ])('does not get the run of another %s', async (_, of) => {
+    await leave(of);
+    await leave(order({ retry: 1 }));
+    expect(started()).toHaveLength(2);
+  });
+
+  it('starts the run if the request before it did not', async () => {
+    gateway.temporal.outage = grpcError(14, 'unavailable');
+    await expect(stay(order())).rejects.toMatchObject({ code: 'ORCHESTRATOR_UNAVAILABLE' });
+    gateway.temporal.outage = undefined;
+    await leave(order({ retry: 1 }));
+    await leave(order({ retry: 2 }));
+    expect(started()).toHaveLength(1);
+  });
+
+  it('starts none while it is unknown whether the run exists', async () => {
+    await leave(order());
+    gateway.temporal.outage = grpcError(14, 'unavailable');
+    await expect(stay(order({ retry: 1 }))).rejects.toMatchObject({ code: 'ORCHESTRATOR_UNAVAILABLE' });
+    expect(started()).toHaveLength(1);
+  });
+});
+
+describe('without the state store', () => {
+  it.each([
+    ['that is away', () => Object.assign(latest, { lost: true })],
+    ['that has lost its data', () => latest.runs.clear()],
+  ])('%s a retry still starts no second run', async (_, lose) => {
+    await leave(order());
+    lose();
+    await leave(order({ retry: 1 }));
+    expect(started()).toHaveLength(1);
+  });
+
+  it('an equal request that is no retry still gets a run of its own', async () => {
+    latest.lost = true;
+    await leave(order());
+    await leave(order());
+    expect(started()).toHaveLength(2);
+  });
+
+  it('a retry in the next hour gets the run of the last minutes, and one of the day after a new one', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.UTC(2026, 10, 26, 12, 59, 50) });
+    latest.lost = true;
+    await leave(order());
+    vi.setSystemTime(Date.UTC(2026, 10, 26, 13, 0, 10));
+    await leave(order({ retry: 1 }));
+    expect(started()).toHaveLength(1);
+    vi.setSystemTime(Date.UTC(2026, 10, 26, 12, 59, 50) + RETRY_WINDOW_MS + 60_000);
+    await leave(order({ retry: 2 }));
+    expect(started()).toHaveLength(2);
+  });
+
+  it('a gateway whose clock is behind finds it too', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.UTC(2026, 10, 26, 13, 0, 1) });
+    await leave(order());
+    latest.runs.clear();
+    vi.setSystemTime(Date.UTC(2026, 10, 26, 12, 59, 58));
+    await leave(order({ retry: 1 }));
+    expect(started()).toHaveLength(1);
+  });
+});
