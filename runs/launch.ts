@@ -1,4 +1,3 @@
-import type { JsonObject } from '../pipelines/json.js';
 import { linkedAbort } from '../runtime/limited.js';
 import { ownerOf } from './caller.js';
 import type { RunDeps } from './deps.js';
