@@ -8,12 +8,13 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 
 import millrace
@@ -53,7 +54,8 @@ class Env(ActivityEnvironment):
 
     def __init__(self, **info: Any) -> None:
         super().__init__()
-        self.info = replace(self.info, **{"schedule_to_close_timeout": None, **info})
+        fresh = {"schedule_to_close_timeout": None, "current_attempt_scheduled_time": datetime.now(timezone.utc)}
+        self.info = replace(self.info, **{**fresh, **info})
         self.beats: list[Any] = []
         self.on_heartbeat = lambda *details: self.beats.append(details[0])
 
@@ -280,3 +282,51 @@ def test_a_function_that_ignores_its_cancellation_does_not_hold_the_run(server: 
         return Made(n=1)
 
     assert 0.9 < cancelled_after(server, deaf, 0.2) < 1.6
+
+
+class ScriptedTemporal:
+    """In place of Temporal, which cannot be made to answer so: what it says to heartbeats, in turn."""
+
+    def __init__(self, *answers: RPCStatusCode | None) -> None:
+        self.answers = list(answers)
+        self.details: list[Any] = []
+
+    def get_async_activity_handle(self, *, task_token: bytes) -> ScriptedTemporal:
+        return self
+
+    async def heartbeat(self, *details: Any, rpc_timeout: timedelta) -> None:
+        self.details.append(details)
+        status = self.answers.pop(0)
+        if status is not None:
+            raise RPCError("scripted", status, b"")
+
+
+@pytest.mark.parametrize(
+    ("answers", "begins"),
+    [
+        ([None], True),
+        ([RPCStatusCode.UNAVAILABLE, None], True),
+        ([RPCStatusCode.UNAVAILABLE, RPCStatusCode.NOT_FOUND], False),
+    ],
+)
+def test_a_late_task_begins_only_if_temporal_still_expects_its_result(
+    server: Server, answers: list[RPCStatusCode | None], begins: bool
+) -> None:
+    begun: list[int] = []
+
+    @millrace.stage
+    def pays(input: Number, ctx: Context) -> Made:
+        begun.append(1)
+        return Made(n=1)
+
+    temporal = ScriptedTemporal(*answers)
+    late = datetime.now(timezone.utc) - timedelta(seconds=20)
+    env = Env(current_attempt_scheduled_time=late, heartbeat_details=[{"progress": 7}])
+    env._client = temporal  # type: ignore[assignment]
+    if begins:
+        assert run(server, pays, {"n": 1}, env)["output"]["n"] == 1
+    else:
+        assert failure(server, pays, {"n": 1}, env=env).type == "STAGE_TIMEOUT"
+    assert len(begun) == int(begins)
+    # The progress of earlier attempts is not erased by asking.
+    assert temporal.details == [({"progress": 7},)] * len(answers)

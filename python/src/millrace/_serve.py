@@ -16,6 +16,7 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from ._json import check_json, check_size
+from ._late import is_current
 from .artifacts import Artifacts
 from .context import Context
 from .errors import FieldError, StageError
@@ -61,6 +62,9 @@ class Server:
 
         @activity.defn(name=stage.name)
         async def run(input: Any, call: Any = None) -> Any:
+            if not await is_current():
+                # Temporal drops this report, as it would drop a result.
+                raise ApplicationError("the task arrived after its attempt had ended", type="STAGE_TIMEOUT")
             try:
                 return await self._serve(stage, input, call)
             except StageError as error:
