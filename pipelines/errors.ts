@@ -102,6 +102,11 @@ export const ERRORS = {
   },
   BACKEND_UNAUTHORIZED: { status: 502, retry: 'never', title: 'The model server rejected the credentials.' },
   MODEL_NOT_FOUND: { status: 502, retry: 'retry', title: 'The model server does not have the model.' },
+  LENGTH: {
+    status: 502,
+    retry: 'never',
+    title: 'The model’s reply reached its token limit before it was usable.',
+  },
   INVALID_OUTPUT: { status: 502, retry: 'retry', title: 'The model server’s answer does not fit the stage’s schema.' },
   CHECK_TOO_COSTLY: {
     status: 422,
@@ -241,6 +246,8 @@ export interface ErrorDetails {
   readonly retryAfterMs?: number;
   /** With `CONTEXT_TOO_LONG`: the model's context, in tokens, if the server states it. */
   readonly contextTokens?: number;
+  /** With `CONTEXT_TOO_LONG`: tokens of the prompt, with the reply's limit if the server adds it, if it states them. */
+  readonly neededTokens?: number;
   /** No model received the call: connection refused, server not ready, or no endpoint of the pool responds. */
   readonly unsent?: true;
   /** The pool that has no endpoint for the call, if it is not the stage's own model. */

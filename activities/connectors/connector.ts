@@ -3,6 +3,7 @@ import type { AudioPort } from '../../media/index.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import type { MillraceError } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
+import type { Priority } from '../../pipelines/plan/index.js';
 
 /**
  * The interface to every model server. A connector implements one protocol; `connect` returns a *backend*, the client
@@ -133,6 +134,10 @@ export interface CallContext {
    * work once. Printable ASCII.
    */
   readonly idempotencyKey?: string;
+  /** Tenant of the run. Absent outside runs, e.g. in a measurement. */
+  readonly tenant?: string;
+  /** Priority of the stage. */
+  readonly priority?: Priority;
 }
 
 /** Converts whatever a connector catches into a `MillraceError`. */

@@ -16,6 +16,7 @@ import type { CallContext, Reply } from '../connectors/connector.js';
 import type { Pool } from '../pools/index.js';
 import { watched } from './chunk-watch.js';
 import { type Known, lacking } from './lack.js';
+import { type Conversation, withinContext } from './overflow.js';
 import { keepable, unfit } from './stage-output.js';
 import type { WorkerKind } from './worker-kind.js';
 
@@ -120,7 +121,7 @@ export async function serveStage(
           audio: audioFor(attempt.signal),
           idempotencyKey: idempotencyKeyOf(call, attempt.run),
         })
-      : await callPool(parts, kind, checked, call, attempt, audioFor, onText);
+      : await callPool(parts, kind, checked, call, attempt, { audioFor, onText, onShortened: onConversion });
   const output = keepable(served.output, call.stage);
   return { ...served, output, ...(conversions.size > 0 && { conversions: [...conversions] }) };
 }
@@ -137,20 +138,72 @@ export function kindOf(kinds: DefinedKinds | undefined, { kind }: Pick<StageCall
   throw new MillraceError('UNKNOWN_PLAN_VERSION', `this worker does not know the stage kind "${kind}"`);
 }
 
+interface PoolCallParts {
+  readonly audioFor: (signal: AbortSignal) => AudioPort;
+  readonly onText: OnText;
+  /** Describes what of a conversation was left out. */
+  readonly onShortened: (what: string) => void;
+}
+
 async function callPool(
+  parts: ServingParts,
+  kind: StageKind,
+  input: JsonObject,
+  call: StageCall,
+  attempt: Attempt,
+  own: PoolCallParts,
+): Promise<Served> {
+  const send = (conversation: Conversation) =>
+    callOnce(parts, kind, conversation.input, { ...call, with: conversation.with }, attempt, own);
+  if (call.kind !== 'chat' || call.with.onOverflow === undefined) return send({ with: call.with, input });
+  const spent: (TokenUsage | undefined)[] = [];
+  const summarize = async (transcript: string) => {
+    const { output, usage } = await callOnce(
+      parts,
+      kind,
+      { prompt: transcript },
+      { ...call, with: { ...call.with, ...SUMMARY } },
+      attempt,
+      { ...own, onText: () => undefined },
+    );
+    spent.push(usage);
+    return output.text as string;
+  };
+  const served = await withinContext({ with: call.with, input }, { send, summarize, onShortened: own.onShortened });
+  const usage = [served.usage, ...spent].reduce(sumOf);
+  return { ...served, ...(usage && { usage }) };
+}
+
+/** Options of the call that summarizes a conversation. It offers no tools and is bound to no schema. */
+const SUMMARY: JsonObject = {
+  system: 'Summarize the following conversation for its participants: facts, decisions and open questions, in short.',
+  maxTokens: 256,
+  temperature: 0,
+  tools: [],
+  bind: false,
+};
+
+function sumOf(a: TokenUsage | undefined, b: TokenUsage | undefined): TokenUsage | undefined {
+  if (!a || !b) return a ?? b;
+  const sum = (x: number | undefined, y: number | undefined) => (x ?? 0) + (y ?? 0);
+  return { inputTokens: sum(a.inputTokens, b.inputTokens), outputTokens: sum(a.outputTokens, b.outputTokens) };
+}
+
+async function callOnce(
   { pools, metrics, bytesOf, clock }: ServingParts,
   kind: StageKind,
   input: JsonObject,
   call: StageCall,
   attempt: Attempt,
-  audioFor: (signal: AbortSignal) => AudioPort,
-  onText: OnText,
+  { audioFor, onText }: PoolCallParts,
 ): Promise<Served> {
   const { signal, resumeFrom } = attempt;
   const context = {
     bytes: bytesOf(call.tenant),
     checkpoint: attempt.checkpoint,
     idempotencyKey: idempotencyKeyOf(call, attempt.run),
+    tenant: call.tenant,
+    ...(call.priority && { priority: call.priority }),
     ...(resumeFrom !== null && { resumeFrom }),
   };
   const { reply, at, output } = await pools.get(call.model).use(

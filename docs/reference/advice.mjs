@@ -36,11 +36,13 @@ export const ADVICE = {
   MODEL_NOT_CONFIGURED: 'Add the model to the file of `MILLRACE_MODELS`, the same at gateway and worker.',
   BACKEND_UNAVAILABLE:
     'Stages wait for the server. If it persists, check that it runs, and its address in `MILLRACE_MODELS`.',
+  LENGTH:
+    'Raise `maxTokens`, or limit the reasoning (`thinkingTokens`, `reasoningEffort`): the same call would end the same way.',
   BACKEND_OVERLOADED: 'If it persists, add an endpoint to the pool or send less at once.',
   BACKEND_RATE_LIMITED:
     'Retry after the time in `Retry-After`; give the pool a `rateLimit` below the server’s own, or raise the server’s.',
   CONTEXT_TOO_LONG:
-    'Send a shorter conversation or ask for a shorter reply (`maxTokens`), or serve the model with a longer context. An agent shortens its conversation by itself, once; see `context` of `agent`.',
+    'Send a shorter conversation or ask for a shorter reply (`maxTokens`), or serve the model with a longer context. A `chat` stage shortens it with `onOverflow`; an agent shortens its conversation by itself, once; see `context` of `agent`.',
   BACKEND_TIMEOUT: 'If it persists, check the server’s load; give the stage more attempts or time.',
   BACKEND_BROKEN:
     'Nothing at first, since a pool repairs a model that Triton serves; if it persists, read the server’s log.',

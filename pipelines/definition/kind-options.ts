@@ -1,5 +1,7 @@
 import { z } from 'zod';
 import { canonicalJson, type Json, type JsonObject } from '../json.js';
+import { REASONING_EFFORTS } from '../stages/chat.js';
+import { extraSchema } from '../stages/extra.js';
 import type { StageUse } from '../stages/kind.js';
 import { isDefinedKind } from '../stages/traits.js';
 import { invalid } from './invalid.js';
@@ -22,12 +24,32 @@ const budget = z.looseObject({
 
 const unique = (message: string) => (all: readonly unknown[]) => new Set(all).size === all.length || message;
 
+const text = z.string().min(1, 'must not be empty');
+
 /** Rules for options that types do not enforce: options reach the plan as written. */
 const OPTIONS: Readonly<Record<string, z.ZodType>> = {
   chat: z.looseObject({
     maxTokens: count,
     temperature: z.number('must be a number').min(0, 'must be 0 or more').max(2, 'must be 2 or less'),
-    stop: z.array(z.string().min(1, 'must not be empty')).optional(),
+    topP: z.number('must be a number').gt(0, 'must be above 0').max(1, 'must be 1 or less').optional(),
+    topK: count.optional(),
+    minP: z.number('must be a number').min(0, 'must be 0 or more').max(1, 'must be 1 or less').optional(),
+    logprobs: z.int('must be a whole number').min(0, 'must be 0 or more').max(20, 'must be 20 or less').optional(),
+    reasoningEffort: z.enum(REASONING_EFFORTS, `must be one of ${REASONING_EFFORTS.join(', ')}`).optional(),
+    thinkingTokens: z.int('must be a whole number').min(0, 'must be 0 or more').optional(),
+    constrain: z
+      .union(
+        [
+          z.strictObject({ choice: z.array(text).min(1) }),
+          z.strictObject({ regex: text }),
+          z.strictObject({ grammar: text }),
+        ],
+        'must be { choice: […] }, { regex: … } or { grammar: … }',
+      )
+      .optional(),
+    onOverflow: z.enum(['fail', 'drop-oldest', 'summarize'], 'must be "fail", "drop-oldest" or "summarize"').optional(),
+    extra: extraSchema.optional(),
+    stop: z.array(text).optional(),
     tools: z.array(tool).min(1, 'is empty; leave it out').optional(),
   }),
   agent: z.looseObject({
@@ -77,7 +99,7 @@ export function checkUse(id: string, { kind, model, with: options }: StageUse<ne
 
 /** Options that a stage's alternatives must share with it, by kind: readers of the output depend on them. */
 const SHARED: Readonly<Record<string, readonly string[]>> = {
-  chat: ['schema'],
+  chat: ['schema', 'logprobs'],
   agent: ['schema'],
   classify: ['labels'],
   infer: ['inputs', 'outputs'],

@@ -102,6 +102,8 @@ export interface AgentMessage {
   readonly toolCalls?: readonly { readonly id: string; readonly name: string; readonly arguments: JsonObject }[];
   /** Tool messages: id of the call that this answers. */
   readonly toolCallId?: string;
+  /** Assistant messages: the reasoning before it, for pools whose model wants it back. */
+  readonly reasoning?: string;
 }
 
 /** The agent options of a stage or of one of its alternatives. */

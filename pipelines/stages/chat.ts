@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Json, JsonObject } from '../json.js';
 import { foreignSchema, foreignSchemas } from '../json-schema/index.js';
 import { type Image, image, type Stream, stream } from '../media.js';
 import { jsonSchemaOf } from './json-schema.js';
@@ -14,7 +15,12 @@ export const chatMessage = z.object({
   toolCalls: z.array(requestedCall).optional(),
   /** Tool messages: id of the call that this answers. */
   toolCallId: z.string().optional(),
+  /** Assistant messages: the reasoning before it; sent only to pools that want it (`reasoningInHistory`). */
+  reasoning: z.string().optional(),
 });
+
+export const REASONING_EFFORTS = ['none', 'minimal', 'low', 'medium', 'high', 'xhigh'] as const;
+export type ReasoningEffort = (typeof REASONING_EFFORTS)[number];
 
 const penalty = z.number().min(-2).max(2);
 
@@ -30,6 +36,8 @@ const parameters = {
   seed: z.int().optional(),
   presencePenalty: penalty.optional(),
   frequencyPenalty: penalty.optional(),
+  /** How much a reasoning model thinks before it replies; `none` turns reasoning off where the model allows it. */
+  reasoningEffort: z.enum(REASONING_EFFORTS).optional(),
   /** Offered tools, replacing the definition's. `schema`: JSON Schema of the arguments, enforced if `strict`. */
   tools: z
     .array(
@@ -80,8 +88,18 @@ export const chatInput = z
     message: 'require a prompt',
   });
 
+const tokenProbability = z.object({
+  token: z.string(),
+  /** Natural logarithm of the token's probability. */
+  logprob: z.number(),
+});
+
 const output = z.object({
   text: z.string(),
+  /** What the model thought before it replied, where the server separates it. */
+  reasoning: z.string().optional(),
+  /** The reply's tokens with their probabilities, where `logprobs` requests them. */
+  logprobs: z.array(tokenProbability.extend({ top: z.array(tokenProbability).default([]) })).optional(),
   /** Why the reply ended: `stop`, `length` (cut at `maxTokens`) or `tools`. */
   finish: z.enum(['stop', 'length', 'tools']).default('stop'),
   /** The reply parsed as JSON, where `output` requests it. */
@@ -97,6 +115,8 @@ export interface ChatMessage {
   toolCalls?: ToolCall[] | undefined;
   /** Tool messages: id of the call that this answers. */
   toolCallId?: string | undefined;
+  /** Assistant messages: the reasoning before it; sent only to pools that want it (`reasoningInHistory`). */
+  reasoning?: string | undefined;
 }
 
 /** Parameters of one call, overriding the definition's. */
@@ -115,8 +135,23 @@ export interface ConversationInput extends ChatParameters {
   images?: Image[] | undefined;
 }
 
+/** A token of a reply, with the likeliest tokens at its place. */
+export interface TokenLogprob {
+  token: string;
+  /** Natural logarithm of the token's probability. */
+  logprob: number;
+  top: { token: string; logprob: number }[];
+}
+
 export interface ChatOutput<Data = never> {
   text: string;
+  /**
+   * What the model thought before it replied, where the server separates it from the reply; of more than 65,536
+   * characters only the last.
+   */
+  reasoning?: string | undefined;
+  /** The reply's tokens with their probabilities, where `logprobs` requests them. */
+  logprobs?: TokenLogprob[] | undefined;
   finish: 'stop' | 'length' | 'tools';
   /** The reply's sentences and text deltas, streamed. */
   sentences: Stream<string>;
@@ -133,6 +168,18 @@ export interface ChatTool {
   readonly input: z.ZodObject;
 }
 
+/**
+ * What a reply must look like, enforced by the server while it generates: one of the texts, a regular expression, or a
+ * grammar, each in the server's own dialect.
+ */
+export type Constraint =
+  | { readonly choice: readonly string[] }
+  | { readonly regex: string }
+  | { readonly grammar: string };
+
+/** What to do with a conversation that the model's context does not hold. */
+export type OnOverflow = 'fail' | 'drop-oldest' | 'summarize';
+
 export interface ChatOptions<Data = never> {
   readonly model: string;
   /** System message. */
@@ -141,6 +188,33 @@ export interface ChatOptions<Data = never> {
   readonly maxTokens?: number;
   /** Sampling temperature. Default 0: the same question gets the same answer, as a cache assumes. */
   readonly temperature?: number;
+  /** Nucleus sampling: draw only from the likeliest tokens with this total probability. */
+  readonly topP?: number;
+  /** Draw only from this many likeliest tokens. Not part of OpenAI's own API. */
+  readonly topK?: number;
+  /** Draw only from tokens at least this likely, relative to the likeliest. Not part of OpenAI's own API. */
+  readonly minP?: number;
+  /** Return the probabilities of the reply's tokens, each with this many likeliest alternatives; at most 20. */
+  readonly logprobs?: number;
+  /** How much a reasoning model thinks before it replies. Default: the model's. */
+  readonly reasoningEffort?: ReasoningEffort;
+  /**
+   * Maximum tokens of reasoning, besides `maxTokens` of the reply. A server without such a limit is held to the sum of
+   * both. Default: reasoning counts against `maxTokens`.
+   */
+  readonly thinkingTokens?: number;
+  /** Constrains the reply's text. Needs vLLM, SGLang or, except for `regex`, llama.cpp. */
+  readonly constrain?: Constraint;
+  /**
+   * `fail` (default): the stage fails with `CONTEXT_TOO_LONG`. `drop-oldest`: the oldest turns are left out until the
+   * rest fits. `summarize`: the model first summarizes them, in a call of its own. System messages and the prompt stay.
+   */
+  readonly onOverflow?: OnOverflow;
+  /**
+   * Further members of the request's body as the server names them, such as `chat_template_kwargs`; they replace those
+   * of the pool's `extra` and of the options above.
+   */
+  readonly extra?: JsonObject;
   /** Stop sequences. */
   readonly stop?: readonly string[];
   /** Constrains the reply to a JSON schema; `data` then has its type. Needs a server with structured output. */
@@ -158,7 +232,7 @@ export interface ChatOptions<Data = never> {
  * ```
  */
 export const chat = <Data = never>(options: ChatOptions<Data>): StageUse<ChatInput, ChatOutput<Data>> => {
-  const { model, system, maxTokens = 256, temperature = 0, stop, output: schema, tools } = options;
+  const { model, system, maxTokens = 256, temperature = 0, output: schema, tools } = options;
   return {
     kind: 'chat',
     model,
@@ -166,7 +240,7 @@ export const chat = <Data = never>(options: ChatOptions<Data>): StageUse<ChatInp
       ...(system !== undefined && { system }),
       maxTokens,
       temperature,
-      ...(stop !== undefined && { stop }),
+      ...asGiven(options),
       ...(schema !== undefined && { schema: jsonSchemaOf(schema, 'chat.output') }),
       ...(tools !== undefined && {
         tools: tools.map(({ name, description, input }) => ({
@@ -184,6 +258,15 @@ export const chat = <Data = never>(options: ChatOptions<Data>): StageUse<ChatInp
     }) as unknown as z.ZodType<ChatOutput<Data>>,
   };
 };
+
+/** Options that reach the plan as they are written. */
+const AS_GIVEN = [
+  ...(['stop', 'topP', 'topK', 'minP', 'logprobs', 'reasoningEffort', 'thinkingTokens'] as const),
+  ...(['constrain', 'onOverflow', 'extra'] as const),
+];
+
+const asGiven = (options: ChatOptions<unknown>): JsonObject =>
+  Object.fromEntries(AS_GIVEN.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name] as Json]])));
 
 /** Like `chat`, for a whole conversation: the prompt may be absent if the history ends with the message to answer. */
 export const converse = <Data = never>(options: ChatOptions<Data>): StageUse<ConversationInput, ChatOutput<Data>> => {

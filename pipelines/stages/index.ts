@@ -68,10 +68,14 @@ export {
   type ChatOutput,
   type ChatParameters,
   type ChatTool,
+  type Constraint,
   type ConversationInput,
   chat,
   chatInput,
   converse,
+  type OnOverflow,
+  type ReasoningEffort,
+  type TokenLogprob,
 } from './chat.js';
 export { type ClassifyOutput, classify } from './classify.js';
 export { code, codeName, codeOf } from './code.js';
@@ -84,6 +88,7 @@ export {
   kindsByName,
 } from './define-kind.js';
 export * from './embed.js';
+export { extraSchema } from './extra.js';
 export { type HttpInput, type HttpOutput, http } from './http.js';
 export { infer } from './infer.js';
 export type {

@@ -132,8 +132,8 @@ export function openAiContract(server: OpenAiServer): void {
       },
     },
     longCall: STORY,
-    // More tokens than the context holds.
-    badCall: { kind: 'chat', ...chat('hello '.repeat(9_000), 1) },
+    badCall: { kind: 'chat', ...chat('Hello.', 1), with: { maxTokens: 1, extra: { temperature: 'hot' } } },
+    overflow: { kind: 'chat', ...chat('hello '.repeat(9_000), 1) },
   });
 
   describe(`openai with ${server.name}: beyond the shared suite`, () => {
@@ -153,10 +153,10 @@ export function openAiContract(server: OpenAiServer): void {
       expect((await invoke(backend, { ...STORY, with: { maxTokens: 5 } })).output.finish).toBe('length');
     });
 
-    it('a structured reply that is cut is INVALID_OUTPUT', async () => {
+    it('a structured reply that is cut is LENGTH', async () => {
       const call = { ...BOUND, with: { ...BOUND.with, maxTokens: 12 } };
       await expect(invoke(backend, call)).rejects.toMatchObject({
-        code: 'INVALID_OUTPUT',
+        code: 'LENGTH',
         message: expect.stringContaining('cut off at its token limit'),
       });
     });

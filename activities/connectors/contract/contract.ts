@@ -49,6 +49,8 @@ export interface Contract {
   readonly longCall: Call;
   /** A call that the server refuses. */
   readonly badCall: Call;
+  /** A call with more tokens than the model's context holds. Absent where models have none. */
+  readonly overflow?: Call;
   /** Media of the calls. Default: none, and a connector that reads or writes audio fails. */
   readonly audio?: CallContext['audio'];
   readonly bytes?: CallContext['bytes'];

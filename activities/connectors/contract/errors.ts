@@ -1,3 +1,4 @@
+import type { ErrorDetails, MillraceError } from '../../../pipelines/errors.js';
 import type { Backend, Call } from '../connector.js';
 import { contextOf, limit } from './context.js';
 import type { Contract, TestRunner } from './contract.js';
@@ -9,7 +10,7 @@ const NO_MODEL = 'no-such-model';
 
 /** @param some a call that succeeds */
 export function errors({ it }: TestRunner, contract: Contract, backend: () => Backend, some: Call): void {
-  const { connector, endpoint, deadEndpoint, badCall, key, unknownModel = 'MODEL_NOT_FOUND' } = contract;
+  const { connector, endpoint, deadEndpoint, badCall, overflow, key, unknownModel = 'MODEL_NOT_FOUND' } = contract;
 
   if (unknownModel !== null) {
     it(`an unknown model is ${unknownModel}`, async () => {
@@ -24,6 +25,19 @@ export function errors({ it }: TestRunner, contract: Contract, backend: () => Ba
     const invoke = () => backend().invoke(badCall, contextOf(contract));
     await expectCode(invoke, 'BACKEND_REJECTED', endpoint, 'badCall');
   });
+
+  if (overflow) {
+    it('a call beyond the context is CONTEXT_TOO_LONG, with both numbers', async () => {
+      const invoke = () => backend().invoke(overflow, contextOf(contract));
+      await expectCode(invoke, 'CONTEXT_TOO_LONG', endpoint, 'overflow');
+      const { neededTokens = 0, contextTokens = 0 } = await invoke().then(
+        (): ErrorDetails => ({}),
+        (error: MillraceError) => error.details,
+      );
+      const both = contextTokens > 0 && neededTokens > contextTokens;
+      expectThat(both, 'the error needs `contextTokens` and a higher number of `neededTokens`');
+    });
+  }
 
   it('a server that is down is BACKEND_UNAVAILABLE, at once and every time', async () => {
     const dead = connector.connect(deadEndpoint, key);

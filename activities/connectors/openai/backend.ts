@@ -4,9 +4,9 @@ import type { Backend, Call, CallContext, MapError, Reply } from '../connector.j
 import { handlerOf, mapped } from '../mapped.js';
 import { boundedFetch } from './error-bodies.js';
 import { errorMapper } from './errors.js';
-import type { KindHandler } from './kind-handler.js';
 import { KIND_HANDLERS } from './kinds.js';
 import { fingerprint, requireModel, server } from './models.js';
+import type { OpenAiOptions, ServerSoftware } from './options.js';
 
 /**
  * The longest time that a timer can hold: the client requires a limit, but the caller's signal is the only one that
@@ -18,13 +18,15 @@ const NO_TIMEOUT_MS = 2 ** 31 - 1;
 export class OpenAiBackend implements Backend {
   readonly endpoint: string;
   readonly #client: OpenAI;
+  readonly #options: OpenAiOptions;
   readonly #mapError: MapError;
-  /** Models that the server is known to have. */
-  readonly #present = new Set<string>();
+  /** Models that the server is known to have, with its software. */
+  readonly #present = new Map<string, ServerSoftware>();
 
   /** @param apiKey bearer token, never part of an error or a log line; undefined: requests carry none */
-  constructor(endpoint: string, apiKey: string | undefined) {
+  constructor(endpoint: string, apiKey: string | undefined, options: OpenAiOptions) {
     this.endpoint = endpoint;
+    this.#options = options;
     this.#mapError = errorMapper(apiKey ?? '');
     this.#client = new OpenAI({
       baseURL: endpoint,
@@ -45,15 +47,20 @@ export class OpenAiBackend implements Backend {
 
   invoke(call: Call, context: CallContext): Promise<Reply> {
     return this.#mapped(call.model, context.signal, async () => {
-      const served = await this.#ready(call.kind, call.model, context.signal);
-      return served.invoke(call, { ...context, client: this.#client });
+      const { handler, software } = await this.#ready(call.kind, call.model, context.signal);
+      return handler.invoke(call, {
+        ...context,
+        client: this.#client,
+        software,
+        options: this.#options,
+      });
     });
   }
 
   probe(model: string, kind: string, signal: AbortSignal): Promise<void> {
     return this.#mapped(model, signal, async () => {
-      const served = await this.#ready(kind, model, signal);
-      await served.probe(model, this.#client, signal);
+      const { handler } = await this.#ready(kind, model, signal);
+      await handler.probe(model, this.#client, signal);
     });
   }
 
@@ -68,13 +75,12 @@ export class OpenAiBackend implements Backend {
   /** Nothing to close: connections belong to Node's fetch and end when idle. */
   close(): void {}
 
-  async #ready(kind: string, model: string, signal: AbortSignal): Promise<KindHandler> {
-    const served = handlerOf(KIND_HANDLERS, kind, 'openai');
-    if (!this.#present.has(model)) {
-      await requireModel(this.#client, model, signal);
-      this.#present.add(model);
-    }
-    return served;
+  async #ready(kind: string, model: string, signal: AbortSignal) {
+    const handler = handlerOf(KIND_HANDLERS, kind, 'openai');
+    const found = this.#present.get(model) ?? (await requireModel(this.#client, model, signal));
+    this.#present.set(model, found);
+    const software = this.#options.server ?? found;
+    return { handler, software };
   }
 
   async #mapped<T>(model: string, signal: AbortSignal, work: () => Promise<T>): Promise<T> {

@@ -1,35 +1,35 @@
-import type { OpenAI } from 'openai';
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { JsonObject } from '../../../pipelines/json.js';
-import type { ChatParameters } from '../../../pipelines/stages/index.js';
 import { type Completion, complete, type Question, tokenLimit } from './completion.js';
+import { requireChoice } from './constrain.js';
+import { extrasOf, ofCaller, withExtra } from './extra.js';
 import type { KindHandler } from './kind-handler.js';
 import { messagesOf } from './messages.js';
-import { boundTo, closed, readStructured, structuredIfFits } from './structured.js';
+import { type ChatWith, parametersOf } from './parameters.js';
+import { readStructured, structuredIfFits } from './structured.js';
 import { checkReadCalls, checkToolCalls, readToolCalls, toolCallsInText } from './tool-calls.js';
-
-/** Parameters of a `chat` call: the definition's options and the call's own. */
-interface ChatWith extends ChatParameters {
-  readonly system?: string;
-  readonly schema?: JsonObject;
-  /** `false`: the reply is not bound to the schema; `data` is present if it happens to fit. */
-  readonly bind?: boolean;
-  /** An invalid tool call is returned together with its error; absent: the reply fails with `INVALID_OUTPUT`. */
-  readonly wrongCalls?: 'report';
-}
-type OfferedTool = NonNullable<ChatParameters['tools']>[number];
 
 /** One turn of an LLM by `POST /v1/chat/completions`. */
 export const chat: KindHandler = {
-  async invoke({ model, with: options, input }, context) {
+  async invoke(call, context) {
+    const { model, with: options, input } = call;
+    const { options: pool } = context;
     const wanted = wantedOf(options, input);
-    const question: Question = {
+    const own: Question = {
       model,
-      messages: await messagesOf(wanted.system, input, context),
-      ...parametersOf(wanted, context.client),
+      messages: await messagesOf(wanted.system, input, context, pool.reasoningInHistory),
+      ...parametersOf(wanted, context),
+      ...ofCaller(context.software, pool, context),
     };
-    const completion = await complete(context.client, question, context);
-    return { output: outputOf(completion, wanted), usage: completion.usage };
+    const completion = await complete(context.client, withExtra(own, ...extrasOf(call, pool)), context);
+    const output = outputOf(completion, wanted);
+    const { reasoning, logprobs } = completion;
+    // An agent's conversation keeps the reasoning only where its model wants it back.
+    const kept = reasoning !== '' && (wanted.wrongCalls === undefined || pool.reasoningInHistory !== undefined);
+    return {
+      output: { ...output, ...(kept && { reasoning }), ...(logprobs.length > 0 && { logprobs }) },
+      usage: completion.usage,
+    };
   },
   /** The shortest prompt and one token of reply, which for a reasoning model is no part of the answer. */
   async probe(model, client, signal) {
@@ -44,50 +44,6 @@ function wantedOf(options: JsonObject, { prompt: _, history: __, images: ___, ..
   const message = 'the definition already sets a schema for the reply';
   throw new MillraceError('INVALID_INPUT', `output: ${message}`, { fields: [{ field: 'output', message }] });
 }
-
-function parametersOf(wanted: ChatWith, client: OpenAI) {
-  const { maxTokens, temperature, topP, stop, seed, presencePenalty, frequencyPenalty, schema, bind, output } = wanted;
-  return {
-    ...(maxTokens !== undefined && tokenLimit(client, maxTokens)),
-    ...(temperature !== undefined && { temperature }),
-    ...(topP !== undefined && { top_p: topP }),
-    ...(stop !== undefined && { stop: [...stop] }),
-    ...(seed !== undefined && { seed }),
-    ...(presencePenalty !== undefined && { presence_penalty: presencePenalty }),
-    ...(frequencyPenalty !== undefined && { frequency_penalty: frequencyPenalty }),
-    ...(schema !== undefined && bind !== false && boundTo(schema)),
-    ...(output === 'json' && { response_format: { type: 'json_object' as const } }),
-    ...(typeof output === 'object' && boundTo(output.schema as JsonObject, output.strict ?? false)),
-    ...toolsOf(wanted),
-  };
-}
-
-function toolsOf({ tools = [], toolChoice, parallelToolCalls }: ChatWith) {
-  // Some servers refuse an empty list, and some call tools despite `tool_choice: none`.
-  if (tools.length === 0 || toolChoice === 'none') return {};
-  return {
-    tools: tools.map(toolOf),
-    ...(toolChoice !== undefined && { tool_choice: choiceOf(toolChoice) }),
-    ...(parallelToolCalls !== undefined && { parallel_tool_calls: parallelToolCalls }),
-  };
-}
-
-const choiceOf = (choice: Exclude<NonNullable<ChatParameters['toolChoice']>, 'none'>) =>
-  typeof choice === 'string' ? choice : { type: 'function' as const, function: { name: choice.name } };
-
-/**
- * `strict` binds the arguments to the schema on vLLM; `tool_choice` does not. A definition's own tools are bound; for
- * tools of a single call the caller decides, because OpenAI's own server then accepts fewer schemas.
- */
-const toolOf = ({ name, description, schema, strict = true }: OfferedTool) => ({
-  type: 'function' as const,
-  function: {
-    name,
-    description,
-    strict,
-    parameters: (strict ? closed(schema as JsonObject) : schema) as Record<string, unknown>,
-  },
-});
 
 /** The stage's output. Throws if the completion is not a usable reply. */
 export function outputOf(completion: Completion, wanted: ChatWith): JsonObject {
@@ -115,6 +71,7 @@ export function outputOf(completion: Completion, wanted: ChatWith): JsonObject {
     finish: finish === 'length' ? 'length' : 'stop',
     ...(tools.length > 0 && { toolCalls: [] }),
   };
+  if (finish !== 'length') requireChoice(text, wanted.constrain);
   if (schema && bind !== false) return { ...end, data: readStructured(text, schema, finish) };
   if (schema) {
     const data = structuredIfFits(text, schema);
@@ -128,7 +85,7 @@ export function outputOf(completion: Completion, wanted: ChatWith): JsonObject {
 const ANY_OBJECT: JsonObject = { type: 'object', additionalProperties: true };
 
 /** Throws for endings that leave no usable reply. */
-function refuse({ finish, text, toolCalls, reasoned }: Completion): void {
+function refuse({ finish, text, toolCalls, reasoning }: Completion): void {
   const nothing = text === '' && toolCalls.length === 0;
   switch (finish) {
     case 'content_filter':
@@ -142,10 +99,10 @@ function refuse({ finish, text, toolCalls, reasoned }: Completion): void {
     case 'length':
       if (!nothing) return;
       throw new MillraceError(
-        'INVALID_OUTPUT',
-        reasoned
-          ? 'the reply has no text: reasoning used up its token limit; raise the limit'
-          : 'the reply has no text within its token limit',
+        'LENGTH',
+        reasoning === ''
+          ? 'the reply has no text within its token limit'
+          : 'the reply has no text: reasoning used up its token limit; raise `maxTokens` or set `thinkingTokens`',
       );
   }
 }

@@ -1,6 +1,7 @@
 import type { JsonObject } from '../../../pipelines/json.js';
 import { chat, outputOf } from './chat.js';
 import { complete, tokenLimit } from './completion.js';
+import { extrasOf, withExtra } from './extra.js';
 import type { KindHandler } from './kind-handler.js';
 import { boundTo } from './structured.js';
 
@@ -12,21 +13,25 @@ const MOST_TOKENS = 1_024;
  * but no confidence: the label's score is 1, the others' are 0.
  */
 export const classify: KindHandler = {
-  async invoke({ model, with: options, input }, { client, signal, emit }) {
+  async invoke(call, { client, signal, emit, options: pool }) {
+    const { model, with: options, input } = call;
     const labels = options.labels as readonly string[];
     const schema = schemaOf(labels);
     const completion = await complete(
       client,
-      {
-        model,
-        messages: [
-          { role: 'system', content: `Classify the text that the user gives as one of: ${labels.join(', ')}.` },
-          { role: 'user', content: input.text as string },
-        ],
-        temperature: 0,
-        ...tokenLimit(client, MOST_TOKENS),
-        ...boundTo(schema),
-      },
+      withExtra(
+        {
+          model,
+          messages: [
+            { role: 'system', content: `Classify the text that the user gives as one of: ${labels.join(', ')}.` },
+            { role: 'user', content: input.text as string },
+          ],
+          temperature: 0,
+          ...tokenLimit(client, MOST_TOKENS),
+          ...boundTo(schema),
+        },
+        ...extrasOf(call, pool),
+      ),
       // Chunks are JSON around the label, not text of an answer.
       { signal, emit: () => emit('') },
     );

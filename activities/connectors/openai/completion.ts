@@ -1,6 +1,6 @@
 import { APIError, type OpenAI } from 'openai';
 import { MillraceError } from '../../../pipelines/errors.js';
-import { isJsonObject } from '../../../pipelines/json.js';
+import { isJsonObject, type JsonObject } from '../../../pipelines/json.js';
 import type { CallContext, Usage } from '../connector.js';
 import { type ToolCall, ToolCalls, type ToolDelta } from './tool-calls.js';
 
@@ -14,8 +14,10 @@ export interface Completion {
   readonly refusal: string;
   /** `finish_reason`; undefined if a non-streaming server omits it. */
   readonly finish: string | undefined;
-  /** Whether reasoning preceded the reply (`reasoning`, `reasoning_content`). */
-  readonly reasoned: boolean;
+  /** The end of the reasoning before the reply (`reasoning`, `reasoning_content`); empty without any. */
+  readonly reasoning: string;
+  /** Of the reply's tokens, where they were requested. */
+  readonly logprobs: readonly JsonObject[];
   readonly usage: Usage;
 }
 
@@ -59,6 +61,12 @@ interface Choice {
   readonly delta?: Delta | null;
   readonly message?: Delta | null;
   readonly finish_reason?: string | null;
+  readonly logprobs?: { readonly content?: readonly Logprob[] | null } | null;
+}
+interface Logprob {
+  readonly token: string;
+  readonly logprob: number;
+  readonly top_logprobs?: readonly { readonly token: string; readonly logprob: number }[] | null;
 }
 interface Delta {
   readonly content?: string | null;
@@ -74,6 +82,9 @@ interface Counts {
   readonly completion_tokens?: number | null;
 }
 
+/** Characters of reasoning that are kept: a history would not hold the hundred thousand that some models think. */
+const MOST_REASONING = 65_536;
+
 /** Assembles a reply from its chunks. */
 class Collected {
   readonly #emit: CallContext['emit'];
@@ -81,7 +92,8 @@ class Collected {
   #text = '';
   #refusal = '';
   #finish: string | undefined;
-  #reasoned = false;
+  #reasoning = '';
+  readonly #logprobs: JsonObject[] = [];
   #usage: Usage = {};
   #chunks = 0;
 
@@ -124,18 +136,24 @@ class Collected {
       toolCalls: this.#toolCalls.all,
       refusal: this.#refusal,
       finish: this.#finish,
-      reasoned: this.#reasoned,
+      reasoning: this.#reasoning.slice(-MOST_REASONING),
+      logprobs: this.#logprobs,
       usage: this.#usage,
     };
   }
 
-  #addChoice({ delta, message, finish_reason }: Choice): void {
+  #addChoice({ delta, message, finish_reason, logprobs }: Choice): void {
     const { content, refusal, reasoning, reasoning_content, tool_calls } = delta ?? message ?? {};
     if (finish_reason) this.#finish = finish_reason;
     if (refusal) this.#refusal += refusal;
-    if (reasoning || reasoning_content) {
-      this.#reasoned = true;
+    const thought = reasoning || reasoning_content;
+    if (typeof thought === 'string' && thought !== '') {
+      this.#reasoning += thought;
+      if (this.#reasoning.length > 2 * MOST_REASONING) this.#reasoning = this.#reasoning.slice(-MOST_REASONING);
       this.#emit('');
+    }
+    if (Array.isArray(logprobs?.content)) {
+      for (const each of logprobs.content) this.#logprobs.push(logprobOf(requireObject(each, 'logprob')));
     }
     if (tool_calls && tool_calls.length > 0) {
       for (const each of tool_calls) this.#toolCalls.add(requireObject(each, 'tool call'));
@@ -147,6 +165,12 @@ class Collected {
     }
   }
 }
+
+const logprobOf = ({ token, logprob, top_logprobs }: Logprob): JsonObject => ({
+  token,
+  logprob,
+  top: (top_logprobs ?? []).map(({ token: other, logprob: its }) => ({ token: other, logprob: its })),
+});
 
 /** Checks a member of the answer: a list may hold null. Throws `INVALID_OUTPUT`. */
 function requireObject<T extends object>(value: T, what: string): T {

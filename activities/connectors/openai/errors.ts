@@ -4,7 +4,7 @@ import { atEndpoint } from '../at-endpoint.js';
 import type { MapError } from '../connector.js';
 import { retryAfterMs } from '../retry-after.js';
 import { isNotReady, neverLeft } from '../unsent.js';
-import { contextTokensIn, overflows } from './context-overflow.js';
+import { contextTokensIn, neededTokensIn, overflows } from './context-overflow.js';
 
 /**
  * Maps a failed call of an OpenAI-compatible server to a code. Error bodies differ between servers, so the HTTP status
@@ -23,12 +23,15 @@ export const errorMapper =
     const text = shorten(withoutSecret(describe(error), apiKey));
     const code = codeOf(error, text);
     const unsent = code === 'BACKEND_UNAVAILABLE' && isUnsent(error, text);
-    const contextTokens = code === 'CONTEXT_TOO_LONG' ? contextTokensIn(error, text) : undefined;
+    const overflow = code === 'CONTEXT_TOO_LONG';
+    const contextTokens = overflow ? contextTokensIn(error, text) : undefined;
+    const neededTokens = overflow ? neededTokensIn(error, text) : undefined;
     const details: ErrorDetails = {
       endpoint,
       ...waitOf(error),
       ...(unsent && { unsent }),
       ...(contextTokens !== undefined && { contextTokens }),
+      ...(neededTokens !== undefined && { neededTokens }),
     };
     return new MillraceError(code, `${model} at ${endpoint}: ${text}`, details);
   };

@@ -1,6 +1,7 @@
 import type { Connector } from '../connector.js';
 import { OpenAiBackend } from './backend.js';
 import { KIND_HANDLERS } from './kinds.js';
+import { optionsSchema } from './options.js';
 
 /**
  * Servers of OpenAI's HTTP API: vLLM, llama.cpp, Ollama, OpenAI and others. An endpoint is a base URL that ends in
@@ -11,6 +12,7 @@ export const openAiConnector = (): Connector => ({
   name: 'openai',
   kinds: new Set(KIND_HANDLERS.keys()),
   capabilities: new Set(['stream', 'tools', 'structured-output']),
+  options: () => optionsSchema,
   takesKey: true,
-  connect: (endpoint, key) => new OpenAiBackend(endpoint, key),
+  connect: (endpoint, key, options) => new OpenAiBackend(endpoint, key, optionsSchema.parse(options ?? {})),
 });

@@ -1,9 +1,17 @@
 import type { OpenAI } from 'openai';
 import type { Call, CallContext, Reply } from '../connector.js';
+import type { OpenAiOptions, ServerSoftware } from './options.js';
+
+/** A call's context with the server's client and software, and the pool's options. */
+export interface OpenAiContext extends CallContext {
+  readonly client: OpenAI;
+  readonly software: ServerSoftware;
+  readonly options: OpenAiOptions;
+}
 
 /** How one stage kind calls an OpenAI-compatible server. */
 export interface KindHandler {
-  invoke(call: Call, context: CallContext & { readonly client: OpenAI }): Promise<Reply>;
+  invoke(call: Call, context: OpenAiContext): Promise<Reply>;
   /** The smallest call that runs the model. */
   probe(model: string, client: OpenAI, signal: AbortSignal): Promise<void>;
 }

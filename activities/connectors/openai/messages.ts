@@ -4,12 +4,14 @@ import { MillraceError } from '../../../pipelines/errors.js';
 import type { JsonObject } from '../../../pipelines/json.js';
 import type { AgentMessage } from '../../../pipelines/plan/index.js';
 import type { CallContext } from '../connector.js';
+import type { OpenAiOptions } from './options.js';
 
 /** The conversation: system message, earlier turns, then the prompt with its images, if any. */
 export async function messagesOf(
   system: string | undefined,
   input: JsonObject,
   context: Pick<CallContext, 'bytes' | 'signal'>,
+  reasoningIn?: OpenAiOptions['reasoningInHistory'],
 ): Promise<OpenAI.ChatCompletionMessageParam[]> {
   const {
     prompt,
@@ -23,7 +25,7 @@ export async function messagesOf(
   const pictures = await picturesOf(images, context);
   return [
     ...(system === undefined ? [] : [{ role: 'system' as const, content: system }]),
-    ...history.map(messageOf),
+    ...history.map((message) => ({ ...messageOf(message), ...thoughtOf(message, reasoningIn) })),
     ...(prompt === undefined ? [] : [userMessage(prompt, pictures)]),
   ];
 }
@@ -33,6 +35,10 @@ const userMessage = (prompt: string, pictures: readonly Picture[]): OpenAI.ChatC
   role: 'user',
   content: pictures.length === 0 ? prompt : [{ type: 'text', text: prompt }, ...pictures],
 });
+
+/** The reasoning before an assistant message, under the name that the model's template reads. */
+const thoughtOf = ({ role, reasoning }: AgentMessage, name: OpenAiOptions['reasoningInHistory']) =>
+  name !== undefined && role === 'assistant' && reasoning ? { [name]: reasoning } : {};
 
 function messageOf({ role, content, toolCalls = [], toolCallId }: AgentMessage): OpenAI.ChatCompletionMessageParam {
   if (role === 'tool') return { role, content, tool_call_id: toolCallId ?? '' };

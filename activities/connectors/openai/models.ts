@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { APIError, type OpenAI } from 'openai';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { canonicalJson, type Json } from '../../../pipelines/json.js';
+import type { ServerSoftware } from './options.js';
 
 /** Fields of `/v1/models` beyond OpenAI's: llama.cpp's `meta` and `aliases`, vLLM's `root`. */
 interface Listed {
@@ -13,6 +14,16 @@ interface Listed {
 }
 
 const LLAMA_CPP = 'llamacpp';
+
+/** `owned_by` of the entries of servers that state their software there. */
+const BY_OWNER: ReadonlyMap<string, ServerSoftware> = new Map([
+  ['vllm', 'vllm'],
+  ['sglang', 'sglang'],
+  [LLAMA_CPP, 'llama.cpp'],
+]);
+
+/** The server's software, as its model entry states it. */
+const softwareOf = (owner: string | undefined): ServerSoftware => BY_OWNER.get(owner ?? '') ?? 'other';
 
 /** The server's list of models; undefined if it offers none (404 and the like). */
 async function list(client: OpenAI, signal: AbortSignal): Promise<readonly Listed[] | undefined> {
@@ -36,9 +47,9 @@ function unlisted(error: unknown): undefined {
 
 /**
  * llama.cpp answers any model name with the model that it has, so a wrong name would go unnoticed. Throws
- * `MODEL_NOT_FOUND`. Other servers check the name themselves, and some serve names that they do not list.
+ * `MODEL_NOT_FOUND`. Returns the server's software. Other servers check the name themselves, and some serve names that they do not list.
  */
-export async function requireModel(client: OpenAI, model: string, signal: AbortSignal): Promise<void> {
+export async function requireModel(client: OpenAI, model: string, signal: AbortSignal): Promise<ServerSoftware> {
   const models = (await list(client, signal).catch(unlisted)) ?? [];
   const indifferent = models.length > 0 && models.every(({ owned_by }) => owned_by === LLAMA_CPP);
   if (indifferent && !named(models, model)) {
@@ -47,6 +58,7 @@ export async function requireModel(client: OpenAI, model: string, signal: AbortS
       `the server has ${models.map(({ id }) => id).join(', ')}, not "${model}"`,
     );
   }
+  return softwareOf((named(models, model) ?? models[0])?.owned_by);
 }
 
 /**

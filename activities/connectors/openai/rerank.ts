@@ -2,6 +2,7 @@ import type { OpenAI } from 'openai';
 import { MillraceError } from '../../../pipelines/errors.js';
 import type { JsonObject } from '../../../pipelines/json.js';
 import type { Reply } from '../connector.js';
+import { extrasOf, withExtra } from './extra.js';
 import type { KindHandler } from './kind-handler.js';
 
 type Passage = JsonObject & { readonly text: string };
@@ -11,12 +12,13 @@ type Passage = JsonObject & { readonly text: string };
  * are on the model's own scale; equal scores keep the server's order.
  */
 export const rerank: KindHandler = {
-  async invoke({ model, with: options, input }, { client, signal }) {
+  async invoke(call, { client, signal, options: pool }) {
+    const { model, with: options, input } = call;
     const passages = input.passages as readonly Passage[];
     const top = Math.min((options.top as number | undefined) ?? passages.length, passages.length);
     // Servers refuse an empty list.
     if (top === 0) return { output: { passages: [] } };
-    return ranked(client, { model, query: input.query as string, passages, top }, signal);
+    return ranked(client, { model, query: input.query as string, passages, top, extras: extrasOf(call, pool) }, signal);
   },
   async probe(model, client, signal) {
     await ranked(client, { model, query: 'ok', passages: [{ text: 'ok' }], top: 1 }, signal);
@@ -29,6 +31,7 @@ interface Question {
   readonly passages: readonly Passage[];
   /** Number of results. */
   readonly top: number;
+  readonly extras?: ReturnType<typeof extrasOf>;
 }
 
 interface Answer {
@@ -36,8 +39,12 @@ interface Answer {
   readonly usage?: { readonly prompt_tokens?: number; readonly total_tokens?: number } | null;
 }
 
-async function ranked(client: OpenAI, { model, query, passages, top }: Question, signal: AbortSignal): Promise<Reply> {
-  const body = { model, query, documents: passages.map(({ text }) => text), top_n: top };
+async function ranked(
+  client: OpenAI,
+  { model, query, passages, top, extras = [undefined, undefined] }: Question,
+  signal: AbortSignal,
+): Promise<Reply> {
+  const body = withExtra({ model, query, documents: passages.map(({ text }) => text), top_n: top }, ...extras);
   const { results, usage } = await client.post<Answer>('/rerank', { body, signal });
   if (!Array.isArray(results)) throw new MillraceError('INVALID_OUTPUT', 'the answer has no results');
   const scored = new Map<number, number>();

@@ -38,15 +38,19 @@ export function boundTo(schema: JsonObject, strict = true) {
 
 /**
  * A reply's text as JSON that fits the schema, with its defaults filled in. Some servers do not bind the reply, so it
- * is checked: `INVALID_OUTPUT`.
+ * is checked: `INVALID_OUTPUT`, or `LENGTH` for one that was cut off.
  */
 export function readStructured(text: string, schema: JsonObject, finish: string | undefined): Json {
   let value: Json;
   try {
     value = JSON.parse(text);
   } catch {
-    const why = finish === 'length' ? 'was cut off at its token limit' : 'is not JSON';
-    throw new MillraceError('INVALID_OUTPUT', `the reply ${why}, but a schema binds it: ${start(text)}`);
+    const cut = finish === 'length';
+    const why = cut ? 'was cut off at its token limit' : 'is not JSON';
+    throw new MillraceError(
+      cut ? 'LENGTH' : 'INVALID_OUTPUT',
+      `the reply ${why}, but a schema binds it: ${start(text)}`,
+    );
   }
   const fit = fitted(value, schema);
   if ('data' in fit) return fit.data;

@@ -109,7 +109,7 @@ const whyUnread = (finish: string | undefined): string =>
 
 /**
  * The calls with their arguments parsed. Throws `INVALID_OUTPUT` for a tool that is not offered, and for arguments that
- * are no JSON object, including truncated ones. Arguments are not checked against the tool's schema: the called tool
+ * are no JSON object; `LENGTH` for truncated ones. Arguments are not checked against the tool's schema: the called tool
  * does that.
  */
 export function readToolCalls(
@@ -123,7 +123,8 @@ export function readToolCalls(
     }
     const read = readArguments(text, finish);
     if (!read) {
-      throw new MillraceError('INVALID_OUTPUT', `the arguments of the tool call "${name}" ${whyUnread(finish)}`);
+      const code = finish === 'length' ? 'LENGTH' : 'INVALID_OUTPUT';
+      throw new MillraceError(code, `the arguments of the tool call "${name}" ${whyUnread(finish)}`);
     }
     return { id: id || newId(), name, arguments: read };
   });

@@ -20,6 +20,8 @@ export interface Reply {
   readonly finish: string;
   readonly toolCalls: readonly RequestedCall[];
   readonly data?: Json;
+  /** Present for pools whose model wants it back in the conversation. */
+  readonly reasoning?: string;
   readonly usage?: TokenUsage;
   readonly endpoint: string;
   readonly device: string;
@@ -57,12 +59,13 @@ export async function callModel(agent: Agent, at: At, question: Question): Promi
     type: stage.id,
     summary: `${at.prefix}${row} · ${question.name ?? `turn ${turn}`} · ${placed.connector} · ${stage.model} @${placed.device}`,
   });
-  const { text, finish, data, toolCalls = [] } = outcome.output as unknown as Partial<Reply>;
+  const { text, finish, data, reasoning, toolCalls = [] } = outcome.output as unknown as Partial<Reply>;
   const reply: Reply = {
     text: text ?? '',
     finish: finish ?? 'stop',
     toolCalls,
     ...(data !== undefined && { data }),
+    ...(reasoning !== undefined && { reasoning }),
     ...(outcome.usage && { usage: outcome.usage }),
     endpoint: outcome.endpoint,
     device: outcome.device,

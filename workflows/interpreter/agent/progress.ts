@@ -125,7 +125,7 @@ export function spent(progress: Progress, { usage, ms, text, toolCalls }: Reply)
 /** Adds tool results to the progress: the model's requests, and a message in reply to each call. */
 export function withResults(
   progress: Progress,
-  { text, toolCalls }: Reply,
+  { text, toolCalls, reasoning }: Reply,
   records: readonly ToolRecord[],
   ms: number,
 ): Progress {
@@ -133,6 +133,7 @@ export function withResults(
     role: 'assistant',
     content: text,
     toolCalls: toolCalls.map(({ id, name, arguments: given }) => ({ id, name, arguments: given })),
+    ...(reasoning !== undefined && { reasoning }),
   };
   const answers = records.map((record, i): AgentMessage => {
     return { role: 'tool', content: contentOf(record), toolCallId: toolCalls[i]?.id ?? '' };

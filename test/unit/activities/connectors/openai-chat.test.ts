@@ -214,10 +214,11 @@ describe('a streamed reply', () => {
     expect(usage).toEqual({ inputTokens: 37, outputTokens: 32 });
   });
 
-  it('does not have the reasoning before it, which is progress all the same', async () => {
+  it('does not have the reasoning before it in its text, which is progress all the same', async () => {
     server.replay(fixture('vllm-reasoning.handwritten'));
     const { output, chunks } = await chat();
-    expect(output).toEqual({ text: 'Paris.', finish: 'stop' });
+    const reasoning = 'France is a country. Its capital is Paris.';
+    expect(output).toEqual({ text: 'Paris.', finish: 'stop', reasoning });
     expect(chunks).toEqual(['', '', 'Par', 'is.']);
   });
 
@@ -260,10 +261,10 @@ describe('structured output', () => {
     ['is cut', '{"city": "Pa', 'length', 'was cut'],
     ['does not fit', '{"city": 7}', 'stop', 'city: '],
     ['lacks a field', '{}', 'stop', 'city: '],
-  ])('that %s is INVALID_OUTPUT', async (_, text, finish, message) => {
+  ])('that %s is an error', async (_, text, finish, message) => {
     server.events([chunk({ content: text }), chunk({}, finish)]);
     const error = await failure(chat(BOUND));
-    expect(error.code).toBe('INVALID_OUTPUT');
+    expect(error.code).toBe(finish === 'length' ? 'LENGTH' : 'INVALID_OUTPUT');
     expect(error.message).toContain(message);
   });
 });
@@ -317,18 +318,18 @@ describe('tool calls', () => {
     expect((await chat(TOOLS)).output).toEqual({ text: 'Paris.', finish: 'stop', toolCalls: [] });
   });
 
-  it('that are cut are INVALID_OUTPUT', async () => {
+  it('that are cut are LENGTH', async () => {
     server.replay(fixture('llama-cpp-tool-call-cut.recorded'));
     expect(await failure(chat(TOOLS))).toMatchObject({
-      code: 'INVALID_OUTPUT',
+      code: 'LENGTH',
       message: expect.stringContaining('were cut'),
     });
   });
 
-  it('that are cut so early that vLLM sends nothing are INVALID_OUTPUT', async () => {
+  it('that are cut so early that vLLM sends nothing are LENGTH', async () => {
     server.replay(fixture('vllm-tool-call-cut.recorded'));
     expect(await failure(chat(TOOLS))).toMatchObject({
-      code: 'INVALID_OUTPUT',
+      code: 'LENGTH',
       message: expect.stringContaining('within its token limit'),
     });
   });

@@ -145,7 +145,7 @@ describe('a stream that goes wrong', () => {
   it('says when all tokens went into reasoning', async () => {
     server.events([chunk({ reasoning_content: 'Well, …' }), chunk({}, 'length')]);
     expect(await failure(chat())).toMatchObject({
-      code: 'INVALID_OUTPUT',
+      code: 'LENGTH',
       message: expect.stringContaining('reasoning'),
     });
   });
@@ -165,7 +165,7 @@ describe('an answer that is no stream', () => {
     ['no list of choices', {}, 'INVALID_OUTPUT'],
     ['no message', { choices: [{}] }, 'INVALID_OUTPUT'],
     ['null for a message', { choices: [{ message: null }] }, 'INVALID_OUTPUT'],
-    ['no text', { choices: [{ message: { content: null }, finish_reason: 'length' }] }, 'INVALID_OUTPUT'],
+    ['no text', { choices: [{ message: { content: null }, finish_reason: 'length' }] }, 'LENGTH'],
     ['a text in place of it', 'ok', 'INVALID_OUTPUT'],
     ['null in place of it', null, 'INVALID_OUTPUT'],
     ['an error, all the same', { error: { message: 'overloaded', code: 529 } }, 'BACKEND_OVERLOADED'],

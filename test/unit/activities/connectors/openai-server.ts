@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { Backend, Call, CallContext, Reply } from '../../../../activities/connectors/connector.js';
+import type { Backend, Call, CallContext, PoolOptions, Reply } from '../../../../activities/connectors/connector.js';
 import { openAiConnector } from '../../../../activities/connectors/openai/index.js';
 import { MillraceError } from '../../../../pipelines/errors.js';
 
@@ -52,8 +52,8 @@ export class SimulatedServer {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/v1`;
   }
 
-  connect(): Backend {
-    return openAiConnector().connect(this.endpoint, API_KEY);
+  connect(options?: PoolOptions): Backend {
+    return openAiConnector().connect(this.endpoint, API_KEY, options);
   }
 
   json(status: number, body: unknown, headers: Record<string, string> = {}): void {
