@@ -57,6 +57,8 @@ const SECTIONS = [
       'docs/reference/settings.md': 'every setting with its default',
       'docs/reference/artifacts.md': 'where media are, who may write there and how, limits',
       'docs/reference/metrics.md': 'every metric with its labels',
+      'docs/reference/servers/vllm.md':
+        'vLLM, SGLang, llama.cpp: options beyond OpenAI’s API, reasoning, conversations that do not fit',
       'docs/reference/access.md': 'keys, tenants, permissions, limits, a proxy in front',
       'docs/reference/temporal.md': 'TLS, certificates, API keys, profiles; what to check when it cannot be reached',
       'docs/reference/placement.md': 'inventory, profiles, traces, placements: the formats, and what was measured',

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { CallContext } from '../../activities/connectors/connector.js';
 import { openAiConnector } from '../../activities/connectors/openai/index.js';
+import { withinContext } from '../../activities/stage/overflow.js';
 import type { Artifact } from '../../pipelines/artifact.js';
 import { chat as chatStage } from '../../pipelines/index.js';
 import { freePort } from '../support/free-port.js';
@@ -164,6 +165,55 @@ export function openAiContract(server: OpenAiServer): void {
     it('a schema that cannot be read is refused before the call is paid for', async () => {
       const call = { ...BOUND, with: { maxTokens: 5, schema: { type: 'bogus' } } };
       await expect(invoke(backend, call)).rejects.toMatchObject({ code: 'INVALID_PIPELINE' });
+    });
+
+    it.each([
+      ['one of the choices', { choice: ['perhaps', 'quite so'] }, /^(perhaps|quite so)$/],
+      ['a text of the grammar', { grammar: 'root ::= "x" [0-9] [0-9] "y"' }, /^x\d\dy$/],
+    ] as const)('a constrained reply is %s', async (_, constrain, form) => {
+      const offer = planned({ model: 'assistant', constrain, maxTokens: 16 });
+      const { output } = await invoke(backend, { ...BOUND, with: offer });
+      expect(output.text).toMatch(form);
+    });
+
+    it('reports the probabilities of tokens', async () => {
+      const asked = planned({ model: 'assistant', logprobs: 2, topK: 5, minP: 0.01, maxTokens: 4 });
+      const { output } = await invoke(backend, { ...STORY, with: asked });
+      const tokens = output.logprobs as unknown as { token: string; logprob: number; top: object[] }[];
+      expect(tokens.map(({ token }) => token).join('')).toContain((output.text as string).trim());
+      expect(tokens.every(({ logprob, top }) => logprob <= 0 && top.length === 2)).toBe(true);
+    });
+
+    it('takes members of its own from the stage, which replace the pool’s', async () => {
+      const pool = connector.connect(server.endpoint, server.apiKey, { extra: { max_tokens: 9, min_tokens: 1 } });
+      const asked = { ...STORY, with: planned({ model: 'assistant', maxTokens: 20 }) };
+      expect((await invoke(pool, asked)).usage?.outputTokens).toBe(9);
+      const own = { ...STORY, with: planned({ model: 'assistant', maxTokens: 20, extra: { max_tokens: 3 } }) };
+      expect((await invoke(pool, own)).usage?.outputTokens).toBe(3);
+    });
+
+    it('answers a conversation that is too long without its oldest turns, with two calls', async () => {
+      const history = Array.from({ length: 60 }, (_, i) => [
+        { role: 'user', content: `Question ${i}: ${'why '.repeat(50)}` },
+        { role: 'assistant', content: `Answer ${i}: ${'so '.repeat(50)}` },
+      ]).flat();
+      let calls = 0;
+      const left: string[] = [];
+      const { with: options, input } = chat('What is the capital of France?', 32);
+      const reply = await withinContext(
+        { with: { ...options, onOverflow: 'drop-oldest' }, input: { ...input, history } },
+        {
+          send: (conversation) => {
+            calls += 1;
+            return invoke(backend, { kind: 'chat', model: 'assistant', ...conversation });
+          },
+          summarize: () => Promise.reject(new Error('nothing is to be summarized')),
+          onShortened: (what) => left.push(what),
+        },
+      );
+      expect(reply.output.text).not.toBe('');
+      expect(calls).toBeLessThanOrEqual(3);
+      expect(left).toHaveLength(1);
     });
 
     it('ends a reply at a stop text', async () => {
