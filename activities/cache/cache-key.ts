@@ -2,9 +2,10 @@ import type { Json } from '../../pipelines/json.js';
 import { jsonHash, sha256Hex } from '../../pipelines/plan/hash.js';
 import type { Priority } from '../../pipelines/plan/index.js';
 import { keySegment } from '../../stores/redis/index.js';
+import { normaliseText } from './lexical/text.js';
 
 /** Incremented when the meaning of stored data changes; older entries expire unread. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 /** A cache lookup. All fields except `key`, `minSimilarity`, `priority` and `queueMs` determine the partition. */
 export interface CacheRequest {
@@ -67,22 +68,4 @@ export function keysOf(request: CacheRequest, fingerprint: string): CacheKeys {
   const id = sha256Hex(normaliseText(request.key)).slice(0, 32);
   const entryOf = (other: string) => `${prefix}:entry:${other}`;
   return { id, entry: entryOf(id), lease: `${prefix}:lease:${id}`, vectors: `${prefix}:vectors`, entryOf };
-}
-
-/**
- * The form in which two texts are *the same text*: composed characters, plain apostrophes, single spaces, no full stop
- * or exclamation mark at the end, a lower-case first letter. Anything that may carry meaning is kept: case (`US`,
- * `us`), question marks, superscripts (`5²`, which NFKC would turn into `52`).
- */
-export function normaliseText(text: string): string {
-  const plain = text
-    .normalize('NFC')
-    .replace(/[\u2018\u2019\u02bc\uff07]/g, "'")
-    .replace(/\s+/g, ' ')
-    .trim();
-  let end = plain.length;
-  while (end > 0 && '.!\u2026 '.includes(plain[end - 1] as string)) end -= 1;
-  const body = plain.slice(0, end);
-  // `What` becomes `what`; `US` and `iPhone` stay.
-  return /^\p{Lu}(?:\p{Ll}|$|\s)/u.test(body) ? body.charAt(0).toLowerCase() + body.slice(1) : body;
 }

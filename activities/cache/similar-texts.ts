@@ -3,7 +3,8 @@ import type { VectorSets } from '../../stores/redis/index.js';
 import type { CacheKeys, CacheRequest } from './cache-key.js';
 import type { Vector } from './embedders.js';
 import type { Entries, Entry } from './entries.js';
-import { differs, MAX_CHARS } from './lexical-guard.js';
+import { MAX_CHARS } from './lexical/text.js';
+import { differs } from './lexical-guard.js';
 
 /** Number of neighbours examined. The nearest may be a near miss (`of Spain`) with the true match behind it. */
 const NEIGHBOURS = 10;

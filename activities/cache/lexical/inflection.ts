@@ -13,12 +13,10 @@ steal stole stolen|stick stuck stuck|strike struck struck|swim swam swum|take to
 think thought thought|throw threw thrown|understand understood understood|wake woke woken|wear wore worn|win won won|write wrote written`;
 
 const PAST = new Map<string, string>();
-const PARTICIPLES = new Set<string>(['born']);
 for (const row of IRREGULAR.split('|')) {
   const [base = '', past = '', participle = ''] = row.trim().split(/\s+/);
   if (past !== base) PAST.set(past, base);
   if (participle !== base) PAST.set(participle, base);
-  PARTICIPLES.add(participle);
 }
 
 const IRREGULAR_PLURALS: Readonly<Record<string, string>> = {
@@ -64,6 +62,3 @@ export function basesOfPast(word: string): readonly string[] {
   if (stem.endsWith('i')) return [`${stem.slice(0, -1)}y`];
   return /([^aeiouls])\1$/.test(stem) ? [stem.slice(0, -1), stem] : [stem, `${stem}e`];
 }
-
-export const isParticiple = (word: string): boolean =>
-  PARTICIPLES.has(word) || (word.length > 4 && word.endsWith('ed') && !word.endsWith('eed'));

@@ -1,32 +1,6 @@
-/** Words with a special role in the guards. English only. A word that is not listed is content and must match. */
+/** English words with a special role in the guard. A word that is not listed is content and must match. */
 
 const set = (words: string): ReadonlySet<string> => new Set(words.trim().split(/\s+/));
-
-export const NEGATIONS = set(
-  'not no never none nobody nothing nowhere neither nor without hardly barely scarcely rarely seldom except unless instead',
-);
-/** If one of these is in only one of the texts, or in another position, the texts ask about different times. */
-export const TIME_WORDS = set(
-  `today tomorrow yesterday tonight now currently recently soon later earlier before after since until during ago
-   next last previous past future morning afternoon evening night noon midnight am pm
-   monday tuesday wednesday thursday friday saturday sunday
-   january february march april may june july august september october november december
-   spring summer autumn fall winter daily weekly monthly yearly annual`,
-);
-export const UNITS = set(
-  `kg kilogram g gram mg milligram lb pound oz ounce ton tonne km kilometre m metre cm centimetre mm millimetre mi mile ft foot inch yard
-   l litre ml millilitre gallon pint quart cup tablespoon teaspoon h hour min minute s second ms day week month year decade century
-   percent degree celsius fahrenheit kelvin dollar euro pound yen rupee yuan franc peso cent mph kmh gb mb tb watt kw volt calorie`,
-);
-export const PRONOUNS = set(
-  'i me my mine you your yours he him his she her hers it its we us our ours they them their theirs this these those one',
-);
-
-/** Common in English and not in other languages with Latin letters that are likely here. */
-export const ENGLISH = set(
-  `the what which who whose how when where why does did should could would can will are and of you she they my your it this there
-   please with from for than before after without tell set turn`,
-);
 
 export const ARTICLES = set('a an the');
 export const BE = set('is are am was were be been being');
@@ -34,157 +8,156 @@ export const DO = set('do does did');
 export const HAVE = set('has have had');
 export const MODALS = set('can could may might must should would will shall');
 export const WH = set('what which who whom whose when where why how');
-/** Words that affect the tone of a question, not its meaning. Dropped everywhere. */
-export const SOFT = set('please kindly');
-/** Words before the actual question. */
-export const GREETINGS = set('hey hi hello ok okay um uh');
-/** The same, if a question follows: in `well water` it is no filler. */
-export const FILLERS = set('so well and');
-
-/** Openings that request an answer without being part of the question; a longer one comes before its own beginning. */
-export const FRAMES: readonly (readonly string[])[] = [
-  'do you happen to know',
-  'do you know',
-  'i would like to know',
-  'i want to know',
-  'i need to know',
-  'i am wondering',
-  'i was wondering',
-  'i wonder',
-  'let me know',
-  'can you please',
-  'could you please',
-  'would you please',
-  'can you',
-  'could you',
-  'would you',
-  'will you',
-].map((frame) => frame.split(' '));
-/** Before these, `can you` and the like are courtesy; before other words they ask about an ability. */
-export const IMPERATIVES: readonly (readonly string[])[] = [
-  'tell me',
-  'tell us',
-  'show me',
-  'give me',
-  'explain to me',
-  'explain',
-  'define',
-  'name',
-].map((frame) => frame.split(' '));
-
-/**
- * Groups of words with the same meaning in a question, in base form; each degree of an adjective is a separate group.
- */
-const SYNONYMS: ReadonlyMap<string, string> = new Map(
-  `big large|bigger larger|biggest largest|little small|smaller littler|smallest littlest|quick fast|quicker faster|quickest fastest
-   |begin start commence|buy purchase|fix repair mend|car automobile|film movie|doctor physician|child kid|picture photo photograph
-   |cellphone smartphone|tv television telly|airplane aeroplane plane|bike bicycle|holiday vacation|journey trip|symptom sign
-   |medicine medication|illness disease sickness|shop store|job occupation|wage salary|happen occur|delete erase
-   |need require|advantage benefit|disadvantage drawback|reply respond|kilogram kg kilo|milligram mg|lb lbs
-   |ounce oz|kilometre kilometer km|metre meter|centimetre centimeter cm|millimetre millimeter mm|mile mi|litre liter
-   |millilitre milliliter ml|hour hr hrs|minute mins|celsius centigrade|colour color|centre center|theatre theater|favourite favorite
-   |usa america|uk britain|switch turn|mum mom mother|dad father|grandma grandmother|grandpa grandfather|photosynthesise photosynthesize
-   |aluminium aluminum|grey gray|autumn fall|underground subway metro|petrol gasoline|biscuit cookie|error mistake
-   |maximum max|assist help|kind type sort|telephone phone`
-    .split('|')
-    .flatMap((group) => {
-      const words = group.trim().split(/\s+/);
-      return words.map((word) => [word, words[0] as string] as const);
-    }),
+export const PRONOUNS = set(
+  `i me my mine myself you your yours yourself he him his himself she her hers herself it its itself we us our ours
+   ourselves they them their theirs themselves this these those that one someone anyone everyone somebody anybody`,
 );
-/** The first word of a base form's group. */
-export const groupOf = (base: string): string => SYNONYMS.get(base) ?? base;
-
-interface Alias {
-  readonly from: readonly string[];
-  readonly to: readonly string[];
-}
-
-function byFirstWord(rows: readonly (readonly [from: string, to: string])[]): Map<string, Alias[]> {
-  const found = new Map<string, Alias[]>();
-  for (const [from, to] of rows) {
-    const alias = { from: from.split(' '), to: to.split(' ') };
-    const first = alias.from[0] as string;
-    found.set(first, [...(found.get(first) ?? []), alias]);
-  }
-  return found;
-}
-
-/** Names of several words; applied first, so that both texts are compared in the shorter form. */
-export const ALIASES: ReadonlyMap<string, readonly Alias[]> = byFirstWord([
-  ['the united states of america', 'usa'],
-  ['united states of america', 'usa'],
-  ['the united states', 'usa'],
-  ['united states', 'usa'],
-  ['the united kingdom', 'uk'],
-  ['united kingdom', 'uk'],
-  ['the us', 'usa'],
-  ['the usa', 'usa'],
-  ['the uk', 'uk'],
-  ['mobile phone', 'cellphone'],
-  ['cell phone', 'cellphone'],
-  ['a few', 'several'],
-  ['a little', 'somewhat'],
-  ['on earth', 'in world'],
-  ['on the planet', 'in world'],
-  ['take place', 'happen'],
-  ['at the moment', 'now'],
-  ['right now', 'now'],
-  ['capital city', 'capital'],
-  ['how come', 'why'],
-  ['ought to', 'should'],
-  ['is it possible to', 'can i'],
-  ['how much time', 'how long'],
-  ['how many people live in', 'what is population of'],
-  ['how many people are there in', 'what is population of'],
-  ['what kind of', 'what'],
-  ['what type of', 'what'],
-  ['what sort of', 'what'],
-  ['by whom', 'by who'],
-]);
-
-/** `a day`, `each day` and `per day` are equal. */
-export const PER_UNITS = set('second minute hour day night week month year person');
-
-/** Verbs whose particle may follow their object: `turn the lights on`. */
-export const PHRASAL = set('turn switch shut put plug log sign back throw wake fill power set pick take');
-export const PARTICLES = set('on off up down out away back');
-
-/** The noun with the same meaning as `how <adjective>`. */
-export const MEASURES: Readonly<Record<string, string>> = {
-  tall: 'height',
-  high: 'height',
-  old: 'age',
-  far: 'distance',
-  deep: 'depth',
-  heavy: 'weight',
-  fast: 'speed',
-  big: 'size',
-  large: 'size',
-  wide: 'width',
-};
-export const MEASURE_NOUNS: ReadonlySet<string> = new Set([...Object.values(MEASURES), 'price', 'cost']);
-
-/** `who <verb>ed X` asks for the same person as `who is the <noun> of X`. */
-export const MAKERS: Readonly<Record<string, string>> = {
-  write: 'author',
-  invent: 'inventor',
-  discover: 'discoverer',
-  found: 'founder',
-  paint: 'painter',
-  compose: 'composer',
-  design: 'designer',
-};
-
-/** `which <noun> is the <head>`: the noun adds nothing to the head. */
-export const IMPLIED_NOUNS: Readonly<Record<string, string>> = { city: 'capital', person: 'author' };
-
 export const PREPOSITIONS = set(
   `of in at on by for from to with into onto about against between through over under above below behind beside near
-   across along around within per via than as like`,
+   across along around within per via than as like off up down out inside outside towards upon among`,
+);
+export const CONJUNCTIONS = set('and or but if whether because so while although though then');
+export const QUANTIFIERS = set(
+  `all any each every both either much more less fewer only half double least almost nearly exactly first second third
+   last next other another same most many few several some just even also enough about`,
+);
+/** Quantifiers that change what is asked for; the rest often change nothing. */
+export const STRICT_QUANTIFIERS = set(
+  `all any each every both either less fewer only half double least almost nearly first second third last next other
+   another same also even enough`,
 );
 
-/** Words that end a noun phrase, read from left to right. */
-export const PHRASE_ENDS: ReadonlySet<string> = new Set(
-  [ARTICLES, BE, DO, HAVE, MODALS, WH, PREPOSITIONS, PRONOUNS, NEGATIONS].flatMap((words) => [...words]),
+/** A text that has one of these in other numbers than the text that it is compared with says something else. */
+export const NEGATIONS = set(
+  `not no never none nobody nothing nowhere neither nor without hardly barely scarcely rarely seldom except unless
+   instead lack lacks lacking fail fails failed refuse avoid stop prevent`,
 );
+
+/** If one of these is in only one of the texts, or in another position, the texts ask about different times. */
+export const TIME_WORDS = set(
+  `today tomorrow yesterday tonight now currently recently soon later earlier before after since until till during ago
+   next last previous past future current recent morning afternoon evening night noon midnight am pm already yet still
+   monday tuesday wednesday thursday friday saturday sunday weekend weekday
+   january february march april may june july august september october november december
+   spring summer autumn winter daily weekly monthly yearly annual annually
+   always often sometimes usually ever once twice`,
+);
+
+export const UNITS = set(
+  `kg kilogram kilograms g gram grams mg milligram milligrams mcg lb lbs pound pounds oz ounce ounces ton tons tonne tonnes
+   km kilometre kilometres kilometer kilometers m metre metres meter meters cm mm mi mile miles ft foot feet inch inches
+   yard yards l litre litres liter liters ml gallon gallons pint pints quart cup cups tablespoon tablespoons teaspoon
+   teaspoons tbsp tsp h hour hours min minute minutes s second seconds ms day days week weeks fortnight month months year
+   years decade century percent degree degrees celsius fahrenheit kelvin dollar dollars euro euros pence yen rupee
+   rupees yuan franc francs peso pesos cent cents usd eur gbp mph kmh gb mb tb kb gib mib bit bits byte bytes watt watts kw
+   kwh volt volts amp amps calorie calories kcal hz khz mhz ghz psi bar acre acres hectare hectares`,
+);
+
+/** Written after a number without a space: `5km`. The capitals of a unit count: `Mb` is not `MB`. */
+export const SHORT_UNITS = set(
+  'kg g mg mcg lb lbs oz km m cm mm mi ft in l ml h hr hrs min mins s sec ms am pm C F K W kW kWh V A GB MB TB KB Gb Mb kb mph',
+);
+
+/** In these a word refers to itself, or letters count: `how do you spell colour`. The texts must be equal. */
+export const MENTIONS = set(
+  `spell spells spelled spelt spelling word words letter letters mean means meaning meant define defines definition translate
+   translates translation pronounce pronounced pronunciation synonym synonyms antonym antonyms plural singular rhyme rhymes
+   syllable syllables vowel vowels consonant abbreviation acronym character characters string substring regex regexp
+   alphabet anagram palindrome uppercase lowercase capitalise capitalize punctuation grammar verb noun adjective adverb sentence
+   phrase idiom etymology hyphen apostrophe comma emoji symbol unicode ascii german french spanish italian latin
+   translated say says typed print prints keyword variable identifier filename regexp
+`,
+);
+
+/** Words that open an English question or command: a capital at the start of a sentence says nothing about them. */
+const IMPERATIVES = set(
+  `tell set turn show give name list explain describe find compare convert calculate play wake remind open close
+   cancel book order send call switch start stop create make add remove delete help let please add check buy sell get`,
+);
+
+/** Words of the language that have little meaning of their own; used to recognise English as well. */
+export const FUNCTION_WORDS: ReadonlySet<string> = new Set(
+  [ARTICLES, BE, DO, HAVE, MODALS, WH, PRONOUNS, PREPOSITIONS, CONJUNCTIONS, QUANTIFIERS, NEGATIONS].flatMap(
+    (words) => [...words],
+  ),
+);
+export const STARTERS: ReadonlySet<string> = new Set([
+  ...[...FUNCTION_WORDS].filter((word) => word !== 'may' && word !== 'us'),
+  ...IMPERATIVES,
+  'there',
+  'here',
+  'hi',
+  'hello',
+  'hey',
+]);
+
+/** Frequent in English and unusual in other languages with Latin letters. */
+export const ENGLISH = set(
+  `the what which who whose how when where why does did should could would can are and you she they my your it this there
+   that have has from with please than because into after before set turn tell many much good best way need want`,
+);
+
+/** Frequent in other languages with Latin letters, and no English words. */
+export const FOREIGN = set(
+  `der das und ist nicht ein eine einen wie warum wann wer mit von auf für ich sie wir ihr zu welche welcher kann
+   el los las una uno que qué está están cómo cuándo dónde quién para por su cuál puedo tengo
+   le les une et sont qui quoi quand où pourquoi comment avec dans je elle nous vous pas combien
+   gli che chi quando dove perché di della nel quanto posso uma é são onde quem não
+   het een niet wat hoe waar wie och är att vad hur när jag gdzie kiedy czy nie się jest nasıl nerede`,
+);
+
+/** Names that are no common word of English, so that their case says nothing. */
+export const SAFE_NAMES = set(
+  `france germany spain italy india japan england scotland ireland portugal russia ukraine poland sweden norway finland
+   denmark austria switzerland belgium netherlands canada mexico brazil argentina colombia australia egypt
+   nigeria kenya morocco israel iran iraq pakistan bangladesh indonesia thailand vietnam korea taiwan singapore malaysia
+   philippines europe africa asia america london berlin madrid rome tokyo beijing moscow vienna dublin lisbon
+   amsterdam brussels stockholm oslo helsinki copenhagen prague budapest warsaw athens istanbul cairo delhi mumbai
+   toronto vancouver sydney melbourne manchester birmingham edinburgh glasgow chicago boston seattle texas
+   california florida hamlet shakespeare mozart beethoven einstein newton northern
+   english monday tuesday wednesday thursday friday saturday sunday january february april june july september october
+   november december christmas iphone ipad android fahrenheit celsius google youtube facebook instagram whatsapp gmail netflix linux`,
+);
+
+/** Abbreviations whose small letters are no word. */
+export const SAFE_ACRONYMS = set(
+  'uk usa tv pdf nhs atm gps usb hdmi sql html css vpn faq dvd cpu gpu ram wifi mri dna rna bbc nba nfl fifa nasa',
+);
+
+/** Written in two ways, or two words for one thing that have no second meaning apart. */
+const SPELLINGS: ReadonlyMap<string, string> = new Map(
+  `colour color|colours colors|centre center|centres centers|theatre theater|favourite favorite|favourites favorites|grey gray
+   |aluminium aluminum|mum mom|organise organize|organisation organization|recognise recognize|realise realize
+   |analyse analyze|behaviour behavior|neighbour neighbor|neighbours neighbors|flavour flavor|honour honor|labour labor
+   |catalogue catalog|cheque check#|defence defense|licence license|travelling traveling|traveller traveler|cancelled canceled
+   |aeroplane airplane|aeroplanes airplanes|tv television|tvs televisions|begin commence start|begins commences starts
+   |quickest fastest|happen occur|happens occurs|petrol gasoline|photo photograph|photos photographs|telephone phone
+   |instalment installment|instalments installments|jewellery jewelry|tyre tire#|tyres tires#|pyjamas pajamas|okay ok
+   |programme program|programmes programs|enrol enroll|fulfil fulfill|doughnut donut|yoghurt yogurt|moustache mustache
+   |adress address|acount account|recieve receive|seperate separate|definately definitely|occured occurred|untill until
+   |tommorow tomorrow|tommorrow tomorrow|wich which|teh the|becuase because|beleive believe|calender calendar|enviroment environment
+   |goverment government|neccessary necessary|adn and|diffrence difference|diference difference|statment statement
+   |vegitarian vegetarian|conection connection|bagage baggage|allowence allowance|emergancy emergency|acess access
+   |chnage change|invioce invoice|staion station|evenigns evenings|restaraunt restaurant|restarant restaurant|resturant restaurant
+   |appointement appointment|apointment appointment|reciept receipt|recipt receipt|refrigirator refrigerator|temprature temperature
+   |libary library|febuary february|wensday wednesday|grammer grammar|knowlege knowledge|langauge language|maintainance maintenance
+   |occassion occasion|priviledge privilege|publically publicly|succesful successful|suprise surprise|tomatos tomatoes|truely truly
+   |wierd weird|writting writing|pasword password|passwrod password|paymnet payment|delviery delivery|delivry delivery
+   |subscribtion subscription|subcription subscription|cancle cancel|canel cancel|shiping shipping|custmer customer|refud refund
+   |transfered transferred|availible available|availble available|accomodation accommodation|adresses addresses|buisness business
+   |begining beginning|commited committed|existance existence|foriegn foreign|freind friend|garantee guarantee|guage gauge
+   |immediatly immediately|independant independent|medecine medicine|millenium millennium|noticable noticeable|parralel parallel
+   |posession possession|prefered preferred|questionaire questionnaire|reccomend recommend|recomend recommend|reccommend recommend
+   |rythm rhythm|scedule schedule|shedule schedule|tounge tongue|vaccum vacuum|vehical vehicle|whereever wherever|yeild yield`
+    .split('|')
+    .flatMap((group) => {
+      const words = group
+        .trim()
+        .split(/\s+/)
+        .filter((word) => !word.endsWith('#'));
+      const common = words.at(-1) as string;
+      return words.map((word) => [word, common] as const);
+    }),
+);
+/** The usual spelling of a word. */
+export const spelt = (word: string): string => SPELLINGS.get(word) ?? word;

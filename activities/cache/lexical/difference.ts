@@ -1,0 +1,208 @@
+import { basesOfPast, singularOf } from './inflection.js';
+import { isNumber } from './numbers.js';
+import { OPPOSITES } from './opposites.js';
+import { POSSESSIVE, type Token } from './tokens.js';
+import {
+  ARTICLES,
+  BE,
+  DO,
+  FUNCTION_WORDS,
+  HAVE,
+  MODALS,
+  NEGATIONS,
+  PREPOSITIONS,
+  PRONOUNS,
+  SAFE_ACRONYMS,
+  SAFE_NAMES,
+  STARTERS,
+  STRICT_QUANTIFIERS,
+  spelt,
+  TIME_WORDS,
+  UNITS,
+  WH,
+} from './words.js';
+
+/** What two texts differ in. */
+export type DifferenceKind =
+  | 'length'
+  | 'language'
+  | 'signs'
+  | 'mention'
+  | 'numbers'
+  | 'negation'
+  | 'opposite'
+  | 'name'
+  | 'unit'
+  | 'time'
+  | 'order'
+  | 'quantity'
+  | 'marks'
+  | 'focus'
+  | 'person'
+  | 'tense'
+  | 'count'
+  | 'article'
+  | 'preposition'
+  | 'capitals'
+  | 'word';
+
+/** Differences that a verifier may find to mean nothing. All others are final. */
+const SOFT: ReadonlySet<DifferenceKind> = new Set([
+  'marks',
+  'focus',
+  'person',
+  'tense',
+  'count',
+  'article',
+  'preposition',
+  'capitals',
+  'word',
+]);
+
+export interface Difference {
+  readonly kind: DifferenceKind;
+  /** The words that differ, for people. */
+  readonly what: string;
+  /** A verifier may overrule it. */
+  readonly soft: boolean;
+  /** The words of either text without a counterpart in the other. */
+  readonly only: readonly [readonly Token[], readonly Token[]];
+}
+
+export const difference = (kind: DifferenceKind, what: string, only: Difference['only'] = [[], []]): Difference => ({
+  kind,
+  what,
+  soft: SOFT.has(kind),
+  only,
+});
+
+/** How a text uses capitals. */
+interface Case {
+  /** All of it in capitals. */
+  readonly shouts: boolean;
+}
+
+export function compare(a: readonly Token[], b: readonly Token[]): Difference | undefined {
+  const [left, right] = [caseOf(a), caseOf(b)];
+  const equal = (token: Token, other: Token) => sameToken(token, left, other, right);
+  if (a.length === b.length && a.every((token, i) => equal(token, b[i] as Token))) return undefined;
+  const only = [oneSided(a, b, equal), oneSided(b, a, (token, other) => equal(other, token))] as const;
+  const all = [...only[0], ...only[1]];
+  if (all.length === 0) return difference('order', 'the same words in another order', only);
+  for (const [kind, is] of FINAL) {
+    const found = all.filter((token) => is(token, a, b));
+    if (found.length > 0) return difference(kind, wordsOf(found), only);
+  }
+  const opposite = only[0].find(({ word }) => only[1].some((other) => areOpposite(word, other.word)));
+  if (opposite) return difference('opposite', opposite.word, only);
+  if (swapped(a, b, only)) return difference('order', 'the same words in another order', only);
+  return difference(softKind(only, a, b), wordsOf(all), only);
+}
+
+const wordsOf = (tokens: readonly Token[]): string =>
+  tokens
+    .slice(0, 4)
+    .map(({ raw }) => raw)
+    .join(' ');
+
+function caseOf(tokens: readonly Token[]): Case {
+  const words = tokens.filter(({ raw }) => /\p{L}{2}/u.test(raw));
+  return { shouts: words.length > 2 && words.every(({ raw }) => raw === raw.toUpperCase()) };
+}
+
+/** One word, in spellings that say the same. */
+function sameToken(token: Token, left: Case, other: Token, right: Case): boolean {
+  if (token.raw === other.raw || (token.word === 'i' && other.word === 'i')) return true;
+  if (token.word !== other.word) {
+    const lower = isLower(token) && isLower(other);
+    return lower && spelt(token.word) === spelt(other.word);
+  }
+  if (left.shouts !== right.shouts) return sameShouted(left.shouts ? other : token);
+  if (SAFE_ACRONYMS.has(token.word)) return true;
+  if (isUpper(token) || isUpper(other)) return false;
+  if (SAFE_NAMES.has(token.word)) return true;
+  return (token.start || isLower(token)) && (other.start || isLower(other)) && STARTERS.has(token.word);
+}
+
+const isLower = ({ raw, word, start }: Token): boolean => raw === word || (start && STARTERS.has(word));
+const isUpper = ({ raw }: Token): boolean => raw.length > 1 && raw === raw.toUpperCase() && raw !== raw.toLowerCase();
+
+/** The word of the quiet text: a name or an abbreviation could stand behind the capitals of the other. */
+const sameShouted = (quiet: Token): boolean =>
+  SAFE_NAMES.has(quiet.word) ||
+  (quiet.raw === quiet.word &&
+    (quiet.word.length > 4 || (FUNCTION_WORDS.has(quiet.word) && !ACRONYMS.has(quiet.word)))) ||
+  (quiet.start && STARTERS.has(quiet.word));
+const ACRONYMS = new Set('us it who may am or in me as at on is all so be can will no she he'.split(' '));
+
+function oneSided(
+  tokens: readonly Token[],
+  others: readonly Token[],
+  equal: (token: Token, other: Token) => boolean,
+): Token[] {
+  const free = [...others];
+  return tokens.filter((token) => {
+    const at = free.findIndex((other) => equal(token, other));
+    if (at >= 0) free.splice(at, 1);
+    return at < 0;
+  });
+}
+
+/** A capital within a sentence, or a word with capitals or digits inside. */
+const isName = ({ raw, start, word }: Token): boolean =>
+  raw !== 'I' &&
+  ((/^\p{Lu}/u.test(raw) && (!start || isUpper({ raw, start, word }))) || /.\p{Lu}|\p{L}\p{N}/u.test(raw));
+
+type Rule = (token: Token, a: readonly Token[], b: readonly Token[]) => boolean;
+/** In this order: the first that applies names the difference. */
+const FINAL: readonly (readonly [DifferenceKind, Rule])[] = [
+  ['negation', ({ word }) => NEGATIONS.has(word)],
+  ['numbers', ({ word }) => isNumber(word) || /\p{N}/u.test(word)],
+  ['signs', ({ word }) => !/[\p{L}\p{N},.?]/u.test(word) && word !== POSSESSIVE],
+  // A name that the other text has in other capitals is a difference of capitals.
+  ['name', (token, a, b) => isName(token) && !hasBoth(token.word, a, b)],
+  ['unit', ({ word }) => UNITS.has(word)],
+  ['time', ({ word }) => TIME_WORDS.has(word)],
+  ['quantity', ({ word }) => STRICT_QUANTIFIERS.has(word)],
+];
+const hasBoth = (word: string, a: readonly Token[], b: readonly Token[]): boolean =>
+  a.some((token) => token.word === word) && b.some((token) => token.word === word);
+
+function areOpposite(a: string, b: string): boolean {
+  if (OPPOSITES.get(a)?.has(b)) return true;
+  const [short, long] = a.length < b.length ? [a, b] : [b, a];
+  return ['un', 'in', 'im', 'il', 'ir', 'dis', 'non', 'mis', 'de', 'anti', 'under', 'over', 'pre', 'post', 're'].some(
+    (prefix) => long === prefix + short || long === `${prefix}-${short}`,
+  );
+}
+
+/** The words that both texts have stand in another order: who does what to whom may have changed. */
+function swapped(a: readonly Token[], b: readonly Token[], only: Difference['only']): boolean {
+  const both = [a.filter((token) => !only[0].includes(token)), b.filter((token) => !only[1].includes(token))];
+  const [left, right] = both.map(content) as [string[], string[]];
+  if (left.join(' ') !== right.join(' ')) return true;
+  // `Who taught Plato`, `who did Plato teach`.
+  const [all, others] = [content(a), content(b)];
+  return all.join(' ') !== others.join(' ') && all.slice().sort().join(' ') === others.slice().sort().join(' ');
+}
+
+/** The words with a meaning of their own, in base form. */
+const content = (tokens: readonly Token[]): string[] =>
+  tokens
+    .filter(({ word }) => /[\p{L}\p{N}]/u.test(word) && !FUNCTION_WORDS.has(word) && word !== POSSESSIVE)
+    .map(({ word }) => basesOfPast(word)[0] ?? singularOf(word));
+
+/** The kind of a difference that is not final. */
+function softKind([left, right]: Difference['only'], a: readonly Token[], b: readonly Token[]): DifferenceKind {
+  const all = [...left, ...right].filter(({ word }) => word !== POSSESSIVE);
+  const every = (is: (word: string) => boolean) => all.every(({ word }) => is(word));
+  if (every((word) => /^[,.?]$/.test(word))) return 'marks';
+  if (all.every(({ word }) => hasBoth(word, a, b)) && all.length > 0) return 'capitals';
+  if (every((word) => ARTICLES.has(word))) return 'article';
+  if (every((word) => PREPOSITIONS.has(word) || ARTICLES.has(word))) return 'preposition';
+  if (all.some(({ word }) => PRONOUNS.has(word))) return 'person';
+  if (all.some(({ word }) => WH.has(word))) return 'focus';
+  if (every((word) => BE.has(word) || DO.has(word) || HAVE.has(word) || MODALS.has(word))) return 'tense';
+  const singulars = [left, right].map((tokens) => tokens.map(({ word }) => singularOf(word)).join(' '));
+  return singulars[0] === singulars[1] ? 'count' : 'word';
+}

@@ -1,0 +1,130 @@
+/**
+ * Ways to put one question, each as a pattern and its usual form. In a pattern `a|b` is either word, `*` the words
+ * between its two ends (at least one), `@` one word. A pattern covers the whole text. Applied in this order.
+ */
+export const REWRITES: readonly (readonly [pattern: string, form: string])[] = [
+  ['which *', 'what *'],
+  ['what city is|was the capital *', 'what is|was the capital *'],
+  ['what is the best|right|correct|proper|good way to *', 'how to *'],
+  ['what is a good way to *', 'how to *'],
+  ['what is the way to *', 'how to *'],
+  ['what are the best|right ways to *', 'how to *'],
+  ['how is the weather *', 'what is the weather like *'],
+  ['how is the weather', 'what is the weather like'],
+  ['what is the weather in|at|today|tomorrow|tonight *', 'what is the weather like in|at|today|tomorrow|tonight *'],
+  ['how tall is|was *', 'what is|was the height of *'],
+  ['how old is|was *', 'what is|was the age of *'],
+  ['how big|large is|was *', 'what is|was the size of *'],
+  ['how heavy is|was *', 'what is|was the weight of *'],
+  ['how deep is|was *', 'what is|was the depth of *'],
+  ['how wide is|was *', 'what is|was the width of *'],
+  ['how far is it from *', 'what is the distance from *'],
+  ['how much does|do|did * cost', 'what does|do|did * cost'],
+  ['how much does|will|would|did it cost to *', 'what does|will|would|did it cost to *'],
+  ['what does * cost', 'what is the price of *'],
+  ['how many people live in *', 'what is the population of *'],
+  ['how many people are there in *', 'what is the population of *'],
+  ['how many @ do|does * have', 'how many @ are there in *'],
+  ['how many @ are in *', 'how many @ are there in *'],
+  ['how many @ @ are in *', 'how many @ @ are there in *'],
+  ['how many @ is in *', 'how many @ are there in *'],
+  ['how many @ is there in *', 'how many @ are there in *'],
+  ['who wrote *', 'who is the author of *'],
+  ['who invented *', 'who is the inventor of *'],
+  ['who painted *', 'who is the painter of *'],
+  ['who composed *', 'who is the composer of *'],
+  ['who directed *', 'who is the director of *'],
+  ['what team won *', 'who won *'],
+  ['where is|are|was|were * located|situated', 'where is|are|was|were *'],
+  ['at what time *', 'what time *'],
+  ['in what year *', 'what year *'],
+  ["what is|was * 's date of birth", 'when was * born'],
+  ["what is|are|was|were the world 's *", 'what is|are|was|were the * in the world'],
+  ['turn|switch * on|off', 'turn on|off *'],
+  ['switch on|off *', 'turn on|off *'],
+  ['how to turn|switch * on|off', 'how to turn on|off *'],
+  ['how to switch on|off *', 'how to turn on|off *'],
+  ['what causes *', 'what is the cause of *'],
+  ['how long will|would it take to *', 'how long does it take to *'],
+  ['what is a reason why *', 'why *'],
+  ['what is the reason why *', 'why *'],
+];
+
+/** What may be asked of a country or town by name: `France's capital` is `the capital of France`. */
+export const OWNED =
+  'capital population currency flag area president king queen mayor language climate history height size age length weight birthday';
+
+/** Before `how do I`, `how can I` and `how to` these verbs ask for different things: `how do I look`, `how can I look`. */
+export const STATES =
+  'feel look sound seem smell taste appear compare rank fare score measure die do like react behave differ live age sleep work stand';
+
+/** Names of several words, as the whole of a name. */
+export const ALIASES: readonly (readonly [from: string, to: string])[] = [
+  ['United States of America', 'USA'],
+  ['united states of america', 'usa'],
+  ['United States', 'USA'],
+  ['united states', 'usa'],
+  ['United Kingdom', 'UK'],
+  ['united kingdom', 'uk'],
+  ['capital city', 'capital'],
+  ['the US', 'the USA'],
+  ['the U.S', 'the USA'],
+  ['mobile phone', 'cellphone'],
+  ['mobile phones', 'cellphones'],
+  ['cell phone', 'cellphone'],
+  ['cell phones', 'cellphones'],
+];
+
+/** Courtesy before a text, longest first within a row. */
+export const GREETINGS: readonly string[] = [
+  'good morning|afternoon|evening',
+  'hi|hello|hey|hiya there|team|all|everyone|folks|guys',
+  'hi|hello|hey|hiya',
+  'just a|one quick question',
+  'quick question|one',
+  'i have a quick question',
+  'i have a question',
+  'i was just wondering',
+  'just wondering',
+  'just curious',
+  'um|uh|er|erm|umm|hmm|ok|okay|so|yeah|well|and|oh|right|please|kindly|alright',
+];
+
+/** Courtesy after a text. */
+export const THANKS: readonly string[] = [
+  'thanks|thank you so|very much|in advance',
+  'thanks|cheers|thx|please|ta',
+  'thank you',
+  'thanks in advance',
+  'thank you in advance',
+  'thank you so|very much',
+  'many thanks',
+  'thanks so|very much',
+  'thanks a lot',
+];
+
+/** Requests to be told: what follows is the question, in the order of a statement. */
+export const FRAMES: readonly string[] = [
+  'do you happen to know',
+  'do you know',
+  'i would like to know',
+  "i'd like to know",
+  'i want|need to know',
+  'i am wondering|curious',
+  'i was wondering',
+  'i wonder',
+  'let me know',
+  'can|could|would|will you please|kindly tell|show me|us',
+  'can|could|would|will you tell|show me|us',
+  'can|could|would|will you please|kindly explain',
+  'can|could|would|will you explain',
+  'please tell me|us',
+  'tell|give|show me|us',
+  'explain to me',
+  'explain',
+  'please name',
+  'name',
+  'any idea',
+];
+/** `Can you please …` with any verb is `please …`. */
+export const REQUESTS: readonly string[] = ['can|could|would|will you please|kindly'];

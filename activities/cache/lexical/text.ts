@@ -1,0 +1,41 @@
+/**
+ * Longer texts differ unless they are identical. Embedders truncate a text (MiniLM at 256 tokens, some 1000
+ * characters), and the longer two texts are, the less one word moves their vectors.
+ */
+export const MAX_CHARS = 512;
+
+/** Letters of Western European languages, digits, and the signs that a plain English sentence has. */
+const PLAIN = /^[A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u00ff0-9 ,.?!'$€£%:\u2026-]*$/;
+
+/**
+ * Signs with a meaning of their own: a hyphen that joins nothing (a minus) or joins digits (a range, a difference), a
+ * point or colon outside words and times, a quote, a currency without its amount, a percent sign without its number,
+ * and a prime (`6'`).
+ */
+const ODD =
+  /(?<![\p{L}\p{N}])-|-(?![\p{L}\p{N}])|\d-\d|(?<![\p{L}\p{N}.?!\u2026 ])[.\u2026]|[.\u2026](?=\p{L}*\d)(?<!\d[.])|(?<!\d):|:(?!\d\d)|(?<![\p{L}\p{N}])'|(?<!s)'(?![\p{L}\p{N}])|'(?=\d)|\d'|[$€£](?!\d)|(?<!\d)%|%(?=[\p{L}\p{N}])/u;
+
+/** Whether spaces, a capital at the start and the mark at the end of a text are mere spelling. */
+export const isPlain = (text: string): boolean => PLAIN.test(text) && !ODD.test(text);
+
+/** An apostrophe within a word, in its plain form; the composed form of letters. */
+export const composed = (text: string): string =>
+  text.normalize('NFC').replace(/(?<=\p{L})[\u2018\u2019\u02bc](?=\p{L})/gu, "'");
+
+/** Words whose capital at the start of a text says nothing. */
+const OPENERS =
+  /^(?:What|Which|Who|Whose|How|When|Where|Why|Is|Are|Was|Were|Do|Does|Did|Can|Could|Should|Would|Has|Have|Had|The|An?|Please|Tell|It|You|This|That|There|In|On|At|For|To|If|I(?=[' ]))(?![\p{L}\p{N}])/u;
+
+/**
+ * The form in which two texts are *the same text*: composed characters, and in a plain text plain apostrophes, single
+ * spaces, no full stop after a word at the end, a lower-case first letter of a word that opens questions. Anything that
+ * may carry meaning is kept: case (`US`, `us`), marks (`5!`), superscripts (`5²`, which NFKC would turn into `52`), the
+ * spaces and lines of code.
+ */
+export function normaliseText(text: string): string {
+  const form = composed(text).trim();
+  const line = form.replace(/[ \t\u00a0]+/g, ' ');
+  if (form.includes('\n') || !isPlain(line)) return form;
+  const body = line.replace(/(?<=[ -][a-z]{2,})\.$/, '');
+  return OPENERS.test(body) ? body.charAt(0).toLowerCase() + body.slice(1) : body;
+}
