@@ -47,6 +47,12 @@ export function placeOptions(command: Command): Command {
       collect,
       [],
     )
+    .option(
+      '--size <column=number>',
+      'a size of every run that the load does not name, e.g. tokens_in=512; repeatable',
+      (text: string, all: Readonly<Record<string, number>>) => ({ ...all, ...asSize(text) }),
+      {},
+    )
     .option('--what-if <question>', '"add 1×a100", "without gpu1/0", "rate 2x", "slo 600ms"; repeatable', collect, [])
     .option('--time-limit <time>', 'the best placement found by then is used', asMs, asMs(TIME_LIMIT))
     .option('--max-profile-age <time>', 'older profiles are rejected', asMs, asMs(PROFILE_AGE))
@@ -80,6 +86,12 @@ function asPositive(text: string): number {
   const value = text.trim() === '' ? Number.NaN : Number(text);
   if (Number.isFinite(value) && value > 0) return value;
   throw new InvalidArgumentError('It must be a number above 0.');
+}
+
+function asSize(text: string): Record<string, number> {
+  const [, column, value] = /^([a-z][a-z0-9_]*)=(.+)$/.exec(text) ?? [];
+  if (column === undefined) throw new InvalidArgumentError('It must be a column and a number, e.g. tokens_in=512.');
+  return { [column]: asPositive(value ?? '') };
 }
 
 function asObjective(text: string): 'cost' | 'rate' {

@@ -12,6 +12,7 @@ import {
 } from '../placement/explain/index.js';
 import type { PlannerInput } from '../placement/planner/index.js';
 import { tooOld } from '../placement/profiles/index.js';
+import type { Load } from '../placement/simulator/index.js';
 import { readTrace } from '../placement/trace/index.js';
 import { type PipelineShape, withAssumptions } from '../placement/workload/index.js';
 import type { Settings } from '../workers/settings.js';
@@ -30,6 +31,7 @@ export interface PlaceCommandOptions {
   readonly objective: 'cost' | 'rate';
   readonly qualityFloor?: number;
   readonly assume: readonly string[];
+  readonly size: Readonly<Record<string, number>>;
   readonly whatIf: readonly string[];
   readonly timeLimit: number;
   readonly maxProfileAge: number;
@@ -92,10 +94,23 @@ async function inputOf(settings: Settings, options: PlaceCommandOptions): Promis
     pipelines: withAssumptions(pipelines, options.assume),
     inventory,
     profiles,
-    load: makeLoad(arriving, slo, options.seed),
+    load: withSizes(makeLoad(arriving, slo, options.seed), options.size),
+    seed: options.seed,
     objective: { p95Ms: sloP95, p99Ms: sloP99 },
     qualityFloor,
   };
+}
+
+/** The load with a size for every run whose trace does not state it. */
+function withSizes(load: Load, stated: Readonly<Record<string, number>>): Load {
+  const added = Object.entries(stated).map(([column, value]) => {
+    const known = load.sizes[column];
+    return [
+      column,
+      load.timesMs.map((_, i) => (Number.isNaN(known?.[i] ?? Number.NaN) ? value : (known?.[i] as number))),
+    ];
+  });
+  return { ...load, sizes: { ...load.sizes, ...Object.fromEntries(added) } };
 }
 
 /** A trace or a rate for each pipeline; a single rate applies to each of them. */

@@ -121,6 +121,8 @@ function inputOf({
       memoryBytes: gib * GIB,
       pricePerHour: price,
       concurrency: 1,
+      sharing: 'time-sliced' as const,
+      memoryUtilization: 0.9,
     })),
     links: [],
     endpoints: [],

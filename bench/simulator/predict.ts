@@ -49,6 +49,8 @@ export function orchestrated(system: System, outsideMs: readonly number[]): Syst
     memoryBytes: 1,
     pricePerHour: 0,
     concurrency: AT_ONCE,
+    sharing: 'time-sliced' as const,
+    memoryUtilization: 0.9,
   };
   return {
     shape: { ...shape, stages: [own, ...rest] },

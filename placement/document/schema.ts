@@ -15,6 +15,10 @@ export const predictedSchema = z.strictObject({
   arrivedPerSecond: z.number().min(0),
   /** Share of the runs that fail. */
   failedShare: share,
+  /** Share of the runs whose prompt and answer fit the cache of no replica here; they count as late. */
+  oversizedShare: share.default(0),
+  /** Sequences that lose their place in a full key-value cache, per run. */
+  preemptionsPerRun: share.default(0),
   /** Time of each stage by its key, `<pipeline>/<stage>`. */
   stages: z.record(z.string(), z.strictObject({ waitMs: ms, waitP99Ms: ms, serviceMs: ms, batch: z.number().min(0) })),
   /** Share of the time that each device is busy, and memory used by its models, in bytes. */
@@ -28,6 +32,9 @@ const replica = z.strictObject({
   queue: z.string(),
   /** Server that already runs there, if the inventory names one. */
   endpoint: z.string().optional(),
+  /** Of an LLM: bytes that it may use on each device, its key-value cache included, and tokens of that cache. */
+  memoryBytes: z.number().min(0).optional(),
+  cacheTokens: z.int().min(0).optional(),
 });
 
 export const placedPoolSchema = z.strictObject({
@@ -100,6 +107,10 @@ export const placementSchema = z.strictObject({
   next: nextStep.nullable(),
   robustness: z.strictObject({ slowerBy50Percent: robust, twiceTheRate: robust }),
   assumptions: z.array(z.string()),
+  /** What to know before trusting the plan: a load outside of what was measured, runs that are refused. */
+  warnings: z.array(z.string()).default([]),
+  /** Share of the runs that no device of the inventory can serve; they are refused, and not part of the prediction. */
+  refusedShare: share.default(0),
 });
 
 export type PlacementDocument = z.output<typeof placementSchema>;

@@ -15,6 +15,7 @@ import {
   configOf,
   costOf,
   Judge,
+  mostTokensOf,
   orderedReplicas,
   type PlannerInput,
   type Problem,
@@ -76,6 +77,8 @@ export function describe(
       twiceTheRate: robust(judge, candidate, { speed: 2 * speed }),
     },
     assumptions: [...problem.assumptions],
+    warnings: [...problem.warnings],
+    refusedShare: round(problem.oversizedShare, 6),
   });
 }
 
@@ -104,10 +107,22 @@ function placedPool(problem: Problem, candidate: Candidate, p: number): PlacedPo
       const running = endpoints.find(
         ({ device, models }) => device === ids[0] && (models.length === 0 || models.includes(model)),
       );
-      return { devices: ids, queue: deviceQueue(ids[0] ?? ''), ...(running && { endpoint: running.url }) };
+      const cache = cacheOf(problem, candidate, { pool: p, devices });
+      return { devices: ids, queue: deviceQueue(ids[0] ?? ''), ...(running && { endpoint: running.url }), ...cache };
     }),
     ...(use?.profile.fingerprint && { fingerprint: use.profile.fingerprint }),
     reason: reasonOf(problem, candidate, p),
+  };
+}
+
+/** An LLM replica's memory with its part of what its device has left. */
+function cacheOf(problem: Problem, candidate: Candidate, replica: Replica) {
+  const use = useOn(problem, candidate, replica.pool, replica.devices[0] ?? 0);
+  if (use === undefined || use.tokenBytes === 0) return {};
+  const cacheTokens = mostTokensOf(problem, candidate, replica, replicasByDevice(candidate));
+  return {
+    memoryBytes: Math.ceil(use.memoryBytes + (cacheTokens - use.mostTokens) * use.tokenBytes),
+    cacheTokens,
   };
 }
 
@@ -118,7 +133,11 @@ export function predictedOf(problem: Problem, candidate: Candidate, seen: Seen, 
     // A replica that spans devices is simulated on the first of them; the others are equally busy.
     const first = replicas[0]?.devices[0] ?? device;
     const bytes = replicas.reduce(
-      (sum, { pool }) => sum + (useOn(problem, candidate, pool, device)?.memoryBytes ?? 0),
+      (sum, replica) =>
+        sum +
+        (cacheOf(problem, candidate, replica).memoryBytes ??
+          useOn(problem, candidate, replica.pool, device)?.memoryBytes ??
+          0),
       0,
     );
     devices[problem.devices[device]?.id ?? ''] = {
@@ -144,7 +163,7 @@ export function predictedOf(problem: Problem, candidate: Candidate, seen: Seen, 
 }
 
 function shortOf({ p50Ms, p95Ms, p99Ms, result }: Seen, rate: number) {
-  const count = result.completed + result.failed + result.refused;
+  const count = result.completed + result.failed + result.refused + result.oversized;
   return {
     p50Ms: ms(p50Ms),
     p95Ms: ms(p95Ms),
@@ -152,6 +171,8 @@ function shortOf({ p50Ms, p95Ms, p99Ms, result }: Seen, rate: number) {
     throughputPerSecond: round(Math.min(rate, (result.completed * 1000) / result.spanMs), 3),
     arrivedPerSecond: round(rate, 3),
     failedShare: round(result.failed / Math.max(1, count), 6),
+    oversizedShare: round(result.oversized / Math.max(1, count), 6),
+    preemptionsPerRun: round(result.preemptions / Math.max(1, count), 4),
   };
 }
 

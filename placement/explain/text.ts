@@ -55,6 +55,9 @@ export function placementText(placement: PlacementDocument, inventory: Inventory
           : `  ${without}: p99 ${round(left.p99Ms)} ms${shedShare > 0 ? `; refuse ${percent(shedShare)} of the runs to keep the objective` : ', the objective holds'}`,
       ),
     ].join('\n'),
+    ...(placement.warnings.length > 0
+      ? [['Warnings', ...placement.warnings.map((each) => `  ${each}`)].join('\n')]
+      : []),
     ...(assumptions.length > 0 ? [['Assumptions', ...assumptions.map((each) => `  ${each}`)].join('\n')] : []),
   ];
   return blocks.join('\n\n');
@@ -78,6 +81,12 @@ function summary(placement: PlacementDocument): string {
   return [
     `Placement ${version}: ${rate} for ${money(costPerHour, placement)}, ${objectives}`,
     `Predicted   p50 ${round(predicted.p50Ms)} ms, p95 ${round(predicted.p95Ms)} ms, p99 ${round(predicted.p99Ms)} ms, ${round(predicted.throughputPerSecond)} of ${round(predicted.arrivedPerSecond)} runs a second end`,
+    ...(placement.refusedShare > 0
+      ? [`Refused     ${percent(placement.refusedShare)} of the runs fit no device's memory; see Warnings`]
+      : []),
+    ...(predicted.preemptionsPerRun > 0.005
+      ? [`Preempted   ${round(predicted.preemptionsPerRun)} times a run: the key-value cache is full`]
+      : []),
     optimal
       ? `Optimal     everything cheaper was tried: ${limit}`
       : `Bound       ${limit}; this is within ${percent(gap)} of it`,

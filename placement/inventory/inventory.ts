@@ -10,6 +10,12 @@ export interface Device {
   readonly pricePerHour: number;
   /** Concurrent calls that do not slow each other. */
   readonly concurrency: number;
+  /** What models on it do to each other; see `sharing` in docs/reference/placement.md. */
+  readonly sharing: 'time-sliced' | 'serial' | 'exclusive';
+  /** Share of the memory that LLM servers may use. */
+  readonly memoryUtilization: number;
+  /** As the driver names it: `GPU-…`, `MIG-…`; absent: unknown. */
+  readonly uuid?: string;
 }
 
 export type LinkType = 'nvlink' | 'pcie' | 'network';

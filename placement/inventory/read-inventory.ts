@@ -36,7 +36,11 @@ function unique({ value }: Located<InventoryFile>, wrong: Wrong): void {
   for (const [i, { name }] of value.links.entries()) check(name, ['links', i, 'name'], 'node or link');
   const kinds = new Map<string, number>();
   for (const [i, { devices }] of value.nodes.entries()) {
-    for (const [j, { kind, memory }] of devices.entries()) {
+    for (const [j, { kind, memory, count, share, uuids }] of devices.entries()) {
+      const parts = count * (share?.mode === 'mig' ? share.parts : 1);
+      if (uuids && (uuids.length !== parts || new Set(uuids).size < parts)) {
+        wrong(['nodes', i, 'devices', j, 'uuids'], `give ${parts} different ids: one for each device or MIG part`);
+      }
       const before = kinds.get(kind) ?? memory;
       if (before !== memory) {
         wrong(['nodes', i, 'devices', j, 'memory'], `a "${kind}" elsewhere has ${before} bytes: give it another kind`);
@@ -50,9 +54,21 @@ function devicesOf({ nodes }: InventoryFile): Device[] {
   const devices: Device[] = [];
   for (const { name: node, devices: rows } of nodes) {
     let index = 0;
-    for (const { kind, count, memory, pricePerHour, concurrency, share } of rows) {
+    for (const { kind, count, memory, pricePerHour, share, uuids = [], ...row } of rows) {
+      const { concurrency, sharing, memoryUtilization } = row;
+      const named = (at: number) => (uuids[at] === undefined ? {} : { uuid: uuids[at] });
       for (let i = 0; i < count; i += 1, index += 1) {
-        const whole: Device = { id: `${node}/${index}`, node, kind, memoryBytes: memory, pricePerHour, concurrency };
+        const whole: Device = {
+          id: `${node}/${index}`,
+          node,
+          kind,
+          memoryBytes: memory,
+          pricePerHour,
+          concurrency,
+          sharing,
+          memoryUtilization,
+          ...(share?.mode === 'mig' ? {} : named(i)),
+        };
         if (share === undefined) devices.push(whole);
         else if (share.mode === 'mps') {
           devices.push({ ...whole, kind: `${kind}:mps${share.parts}`, concurrency: share.parts });
@@ -63,7 +79,9 @@ function devicesOf({ nodes }: InventoryFile): Device[] {
             memoryBytes: Math.floor(memory / share.parts),
             pricePerHour: pricePerHour / share.parts,
           };
-          for (let p = 0; p < share.parts; p += 1) devices.push({ ...part, id: `${whole.id}.${p}` });
+          for (let p = 0; p < share.parts; p += 1) {
+            devices.push({ ...part, id: `${whole.id}.${p}`, ...named(i * share.parts + p) });
+          }
         }
       }
     }

@@ -21,6 +21,20 @@ const device = z.strictObject({
   pricePerHour: z.number({ error: 'give a price per hour, e.g. 2.40' }).min(0, 'a price is not negative').default(0),
   /** Concurrent calls that do not slow each other: the cores of a CPU. */
   concurrency: z.int().min(1, 'at least one call at once').max(1024).default(1),
+  /**
+   * What models on one device do to each other. `time-sliced`: they share its time evenly (processes on a GPU or CPU).
+   * `serial`: one batch after the other, in order. `exclusive`: one model alone (compute mode EXCLUSIVE_PROCESS).
+   */
+  sharing: z
+    .enum(['time-sliced', 'serial', 'exclusive'], { error: 'must be "time-sliced", "serial" or "exclusive"' })
+    .default('time-sliced'),
+  /**
+   * Share of the memory that LLM servers may use, as vLLM’s --gpu-memory-utilization: the rest is for the driver, other
+   * buffers and fragments.
+   */
+  memoryUtilization: z.number({ error: 'give a share such as 0.9' }).gt(0, 'above 0').max(1, 'at most 1').default(0.9),
+  /** Ids of the devices as the driver names them (`nvidia-smi -L`), one for each; for MIG one for each part. */
+  uuids: z.array(z.string().min(1)).optional(),
   share: share.optional(),
 });
 

@@ -1,11 +1,12 @@
-import { type FieldError, MillraceError } from '../../pipelines/errors.js';
+import type { FieldError } from '../../pipelines/errors.js';
 import { invalidFields } from '../../pipelines/invalid-fields.js';
 import { type Device, type Inventory, transferTimes } from '../inventory/index.js';
 import { devicesPerReplica, largestBatch, memoryPerDevice, type Profile, type ReadProfile } from '../profiles/index.js';
-import { type Load, rateOf, type SimulatedStage, type Table, tableOf } from '../simulator/index.js';
-import { nearest, spellBytes } from '../source/index.js';
+import { type Load, rateOf, type SimulatedStage } from '../simulator/index.js';
 import type { PipelineShape, StageShape } from '../workload/index.js';
-import { type CallTimes, callTimes } from './call-times.js';
+import { type Draft, draftsOf, meanTokens, type NamedStage } from './drafts.js';
+import { tokensAlone } from './memory.js';
+import { withoutOversized } from './oversized.js';
 import { longestPaths } from './paths.js';
 import {
   type Cell,
@@ -16,6 +17,7 @@ import {
   type Problem,
   type Use,
 } from './problem.js';
+import { rangeWarnings } from './warnings.js';
 
 export interface PlannerInput {
   readonly pipelines: readonly PipelineShape[];
@@ -25,6 +27,8 @@ export interface PlannerInput {
   readonly load: Load;
   readonly objective: Objective;
   readonly qualityFloor?: number | undefined;
+  /** Seed of the simulations; default 1. */
+  readonly seed?: number | undefined;
 }
 
 /** Most batch sizes to try: each one multiplies the search space. */
@@ -38,7 +42,7 @@ const RARELY_RUN = 0.5;
  * times; each names the files' lines.
  */
 export function buildProblem(input: PlannerInput): Problem {
-  const { inventory, profiles, load, objective } = input;
+  const { inventory, profiles, objective } = input;
   const { pipelines, assumptions } = withoutUnprofiled(input.pipelines, profiles);
   const { devices } = inventory;
   const kinds = [...new Set(devices.map(({ kind }) => kind))];
@@ -54,7 +58,9 @@ export function buildProblem(input: PlannerInput): Problem {
     }),
   );
   const { cells, cellOf } = cellsOf(devices, kinds);
-  const drafts = models.map((model) => draftsOf(model, named, stages, kinds, cells, input));
+  const { load, share: oversizedShare, warnings } = withoutOversized(input.load, named, profiles, cells, kinds);
+  const ground = { profiles, load, qualityFloor: input.qualityFloor };
+  const drafts = models.map((model) => draftsOf(model, named, stages, kinds, cells, ground));
   for (const [p, model] of models.entries()) {
     if (drafts[p]?.some(({ profile }) => profile.memory === undefined))
       assumptions.push(`${model}: one of its profiles states no memory; it is assumed to need none`);
@@ -71,16 +77,23 @@ export function buildProblem(input: PlannerInput): Problem {
   return {
     inventory,
     devices,
-    simulated: { concurrency: devices.map(({ concurrency }) => concurrency), transferMs: transferTimes(inventory) },
+    simulated: {
+      concurrency: devices.map(({ concurrency }) => concurrency),
+      serial: devices.map(({ sharing }) => sharing === 'serial'),
+      transferMs: transferTimes(inventory),
+    },
     cells,
     cellOf,
     kinds,
     stages,
     stageNames: named.map(({ stage, pipeline }) => `${pipeline.name}/${stage.id}`),
-    pools: models.map((model, p) => poolOf(model, drafts[p] ?? [], kinds.length, stages, rates, slackMs)),
+    pools: models.map((model, p) => poolOf(model, drafts[p] ?? [], kinds.length, stages, rates, slackMs, cells)),
     load,
     objective,
+    seed: input.seed ?? 1,
     assumptions,
+    warnings: [...warnings, ...rangeWarnings(models, drafts, load)],
+    oversizedShare,
   };
 }
 
@@ -113,143 +126,29 @@ function withoutUnprofiled(pipelines: readonly PipelineShape[], profiles: readon
 function cellsOf(devices: readonly Device[], kinds: readonly string[]) {
   const keys: string[] = [];
   const cells: (Cell & { devices: number[] })[] = [];
-  const cellOf = devices.map(({ kind, node, pricePerHour, concurrency, memoryBytes }, d) => {
-    const key = JSON.stringify([kind, node, pricePerHour, concurrency]);
-    let at = keys.indexOf(key);
-    if (at < 0) {
-      at = keys.push(key) - 1;
-      cells.push({ kind: kinds.indexOf(kind), node, pricePerHour, concurrency, memoryBytes, devices: [] });
-    }
-    cells[at]?.devices.push(d);
-    return at;
-  });
+  const cellOf = devices.map(
+    ({ kind, node, pricePerHour, concurrency, sharing, memoryBytes, memoryUtilization }, d) => {
+      const key = JSON.stringify([kind, node, pricePerHour, concurrency, sharing, memoryUtilization]);
+      let at = keys.indexOf(key);
+      if (at < 0) {
+        at = keys.push(key) - 1;
+        const like = {
+          kind: kinds.indexOf(kind),
+          node,
+          pricePerHour,
+          concurrency,
+          sharing,
+          memoryBytes,
+          memoryUtilization,
+        };
+        cells.push({ ...like, devices: [] });
+      }
+      cells[at]?.devices.push(d);
+      return at;
+    },
+  );
   return { cells, cellOf };
 }
-
-/** A variant of a pool on a kind, before its batch sizes are known. */
-interface Draft {
-  readonly kind: number;
-  readonly profile: Profile;
-  readonly source: ReadProfile;
-  readonly tables: readonly (Table | undefined)[];
-  readonly times: readonly (CallTimes | undefined)[];
-}
-
-interface NamedStage {
-  readonly stage: StageShape;
-  readonly pipeline: PipelineShape;
-}
-
-function draftsOf(
-  model: string,
-  named: readonly NamedStage[],
-  stages: readonly SimulatedStage[],
-  kinds: readonly string[],
-  cells: readonly Cell[],
-  { profiles, load, qualityFloor = 0 }: PlannerInput,
-): readonly Draft[] {
-  const own = named.flatMap(({ stage, pipeline }, v) =>
-    stage.model === model ? [{ v, names: [stage.id, `${pipeline.name}/${stage.id}`] }] : [],
-  );
-  const ofModel = profiles.filter(({ value }) => value.model === model);
-  const variants = [...new Set(ofModel.map(({ value }) => value.variant))];
-  const drafts = variants.flatMap((variant) =>
-    kinds.flatMap((kind, k): Draft[] => {
-      const candidates = ofModel.filter(({ value }) => value.variant === variant && value.deviceKind === kind);
-      const chosen = own.map(({ names }) => {
-        const special = candidates.find(({ value }) => value.stage !== undefined && names.includes(value.stage));
-        return special ?? candidates.find(({ value }) => value.stage === undefined);
-      });
-      const [first] = chosen;
-      if (first === undefined || chosen.includes(undefined)) return [];
-      const tables: (Table | undefined)[] = new Array(stages.length).fill(undefined);
-      const times: (CallTimes | undefined)[] = new Array(stages.length).fill(undefined);
-      for (const [i, { v }] of own.entries()) {
-        const profile = (chosen[i] ?? first).value;
-        const table = tableOf(profile);
-        tables[v] = table;
-        times[v] = callTimes(table, load, largestBatch(profile));
-      }
-      return [{ kind: k, profile: first.value, source: first, tables, times }];
-    }),
-  );
-  if (drafts.length === 0)
-    throw missing(
-      model,
-      own.flatMap(({ names }) => names[1] ?? []),
-      ofModel,
-      profiles,
-      kinds,
-    );
-  const good = drafts.filter(({ profile }) => profile.quality >= qualityFloor);
-  if (good.length === 0) {
-    const best = Math.max(...drafts.map(({ profile }) => profile.quality));
-    const message = `no variant of "${model}" reaches the quality floor of ${qualityFloor}: the best has ${best}; lower the floor or profile a better one`;
-    throw refused('PROFILE_MISSING', '--quality-floor', message);
-  }
-  const fitting = good.filter(({ profile, kind }) => fits(profile, kind, cells));
-  if (fitting.length === 0) throw fitsNowhere(model, good, kinds, cells);
-  return fitting;
-}
-
-/** Whether some node has enough devices, each with room for the model and one request. */
-function fits(profile: Profile, kind: number, cells: readonly Cell[]): boolean {
-  const needed = memoryPerDevice(profile, 1);
-  const nodes = new Map<string, number>();
-  for (const cell of cells) {
-    if (cell.kind === kind && cell.memoryBytes >= needed) {
-      nodes.set(cell.node, (nodes.get(cell.node) ?? 0) + cell.devices.length);
-    }
-  }
-  return [...nodes.values()].some((count) => count >= devicesPerReplica(profile));
-}
-
-function missing(
-  model: string,
-  stages: readonly string[],
-  ofModel: readonly ReadProfile[],
-  profiles: readonly ReadProfile[],
-  kinds: readonly string[],
-): MillraceError {
-  const needs = stages.join(', ');
-  if (ofModel.length === 0) {
-    const known = [...new Set(profiles.map(({ value }) => value.model))];
-    return refused(
-      'PROFILE_MISSING',
-      needs,
-      `there is no profile of the model "${model}"${nearest(model, known)}: profile it`,
-    );
-  }
-  const fields = ofModel.map(
-    ({ at, value }): FieldError => ({
-      field: at(['deviceKind']),
-      message: `the inventory has no "${value.deviceKind}"${nearest(value.deviceKind, kinds)}: profile "${model}" (for ${needs}) on a kind that it has`,
-    }),
-  );
-  return invalidFields('PROFILE_MISSING', fields);
-}
-
-function fitsNowhere(
-  model: string,
-  drafts: readonly Draft[],
-  kinds: readonly string[],
-  cells: readonly Cell[],
-): MillraceError {
-  const fields = drafts.map(({ profile, source, kind }): FieldError => {
-    const room = Math.max(...cells.flatMap((cell) => (cell.kind === kind ? [cell.memoryBytes] : [])));
-    const needed = memoryPerDevice(profile, 1);
-    const width = devicesPerReplica(profile);
-    const message =
-      needed > room
-        ? `"${model}" needs ${spellBytes(needed)} on each of ${width} ${kinds[kind]}, which has ${spellBytes(room)}: add a larger device, or profile a smaller or a more parallel variant`
-        : `"${model}" needs ${width} ${kinds[kind]} on one node, and no node has as many: add devices to a node`;
-    return { field: source.at(['memory', 'weights']), message };
-  });
-  return invalidFields('MODEL_FITS_NOWHERE', fields);
-}
-
-const refused = (code: 'PROFILE_MISSING' | 'SLO_UNREACHABLE', field: string, message: string): MillraceError =>
-  new MillraceError(code, `${field}: ${message}`, { fields: [{ field, message }] });
 
 function checkReach(
   objective: Objective,
@@ -294,13 +193,14 @@ function poolOf(
   stages: readonly SimulatedStage[],
   rates: readonly number[],
   slackMs: readonly number[],
+  cells: readonly Cell[],
 ): PoolProblem {
   const variants = [...new Set(drafts.map(({ profile }) => profile.variant))];
   const configs = variants.flatMap((variant): Config[] => {
     const own = drafts.filter(({ profile }) => profile.variant === variant);
     return batchesOf(own.map(({ profile }) => profile)).flatMap((maxBatch): Config[] => {
       const uses: (Use | undefined)[] = new Array(kinds).fill(undefined);
-      for (const draft of own) uses[draft.kind] = useOf(draft, maxBatch, stages, rates, slackMs);
+      for (const draft of own) uses[draft.kind] = useOf(draft, maxBatch, stages, rates, slackMs, cells);
       const [{ profile } = { profile: undefined }] = own;
       if (profile === undefined || uses.every((use) => use === undefined)) return [];
       return [{ variant, quality: profile.quality, batching: profile.batching, maxBatch, uses }];
@@ -321,13 +221,16 @@ function batchesOf(profiles: readonly Profile[]): readonly number[] {
 }
 
 function useOf(
-  { profile, tables, times }: Draft,
+  { kind, profile, tables, times }: Draft,
   batch: number,
   stages: readonly SimulatedStage[],
   rates: readonly number[],
   slackMs: readonly number[],
-): Use {
+  cells: readonly Cell[],
+): Use | undefined {
   const maxBatch = Math.min(batch, largestBatch(profile));
+  const cache = cacheOf(profile, maxBatch, meanTokens(times), cells.filter((cell) => cell.kind === kind)[0]);
+  if (cache === undefined) return undefined;
   let erlangs = 0;
   let reachableErlangs = 0;
   let batchMs = 0;
@@ -335,24 +238,47 @@ function useOf(
     const stage = stages[v];
     if (time === undefined || stage === undefined) continue;
     const calls = ((rates[stage.pipeline] ?? 0) * callsPerRun(stage)) / 1000;
-    const all = time.workMs.slice(0, maxBatch);
+    // As many sequences as fit into memory on average.
+    const all = time.workMs.slice(0, Math.max(1, Math.min(maxBatch, Math.floor(cache.alone / (time.tokens || 1)))));
     batchMs += time.batchMs[maxBatch - 1] ?? 0;
     erlangs += calls * Math.min(...all);
     const reachable = all.filter((_, i) => (time.batchMs[i] ?? 0) * LUCKY <= (slackMs[v] ?? 0));
     reachableErlangs += calls === 0 ? 0 : calls * Math.min(...reachable);
   }
-  const tokens = profile.batching === 'continuous' ? profile.size.typicalIn + profile.size.typicalOut : 0;
   return {
     profile,
     maxBatch,
     preferred: profile.batching === 'dynamic' ? profile.preferredBatchSizes.filter((size) => size <= maxBatch) : [],
     width: devicesPerReplica(profile),
-    memoryBytes: memoryPerDevice(profile, maxBatch),
-    mostTokens: profile.batching === 'continuous' ? maxBatch * tokens : Number.POSITIVE_INFINITY,
+    memoryBytes: cache.bytes,
+    mostTokens: cache.tokens,
+    tokenBytes: cache.tokenBytes,
     tables,
     batchMs,
     erlangs,
     reachableErlangs,
+  };
+}
+
+/**
+ * The key-value cache that a replica needs: for as many average sequences as it may run, at most what fits its devices.
+ * Undefined if not one fits.
+ */
+function cacheOf(profile: Profile, maxBatch: number, tokens: number, cell: Cell | undefined) {
+  const none = { tokens: Number.POSITIVE_INFINITY, alone: Number.POSITIVE_INFINITY, tokenBytes: 0 };
+  if (profile.batching !== 'continuous' || cell === undefined || !profile.memory?.perToken) {
+    return { ...none, bytes: memoryPerDevice(profile, maxBatch, tokens) };
+  }
+  const { weights, perToken } = profile.memory;
+  const width = devicesPerReplica(profile);
+  const alone = tokensAlone(profile, cell);
+  const wanted = Math.min(alone, Math.ceil(maxBatch * tokens));
+  if (wanted < tokens) return undefined;
+  return {
+    tokens: wanted,
+    alone,
+    tokenBytes: perToken / width,
+    bytes: Math.ceil((weights + wanted * perToken) / width),
   };
 }
 

@@ -1,4 +1,5 @@
 import type { SimulatedPlacement } from '../simulator/index.js';
+import { roomOf } from './memory.js';
 import type { Cell, Config, Problem, Use } from './problem.js';
 
 /** A candidate placement: how each pool is served, and where its replicas are. */
@@ -58,18 +59,45 @@ export function isPossible(problem: Problem, candidate: Candidate): boolean {
     const cell = cellAt(problem, device);
     if (cell === undefined) return false;
     let bytes = 0;
+    let llm = false;
     for (const [i, { pool, devices }] of replicas.entries()) {
       const use = useOn(problem, candidate, pool, device);
       if (use === undefined || use.width !== devices.length) return false;
-      if (use.width > 1 && replicas.length > 1) return false;
+      if ((use.width > 1 || cell.sharing === 'exclusive') && replicas.length > 1) return false;
       if (devices.some((other) => cellAt(problem, other) !== cell)) return false;
       // More replicas of a pool on a device than concurrent calls would only wait for each other.
       if (replicas.slice(0, i).filter((other) => other.pool === pool).length >= cell.concurrency) return false;
       bytes += use.memoryBytes;
+      llm ||= use.profile.batching === 'continuous';
     }
-    if (bytes > cell.memoryBytes) return false;
+    if (bytes > roomOf(cell, llm)) return false;
   }
   return true;
+}
+
+/**
+ * Tokens in the cache of an LLM's replica: those that it needs at least, and its part of the memory that its device has
+ * left; several LLM servers on a device share that evenly.
+ */
+export function mostTokensOf(
+  problem: Problem,
+  candidate: Candidate,
+  { pool, devices }: Replica,
+  on: ReadonlyMap<number, readonly Replica[]>,
+): number {
+  const device = devices[0] ?? 0;
+  const use = useOn(problem, candidate, pool, device);
+  const cell = cellAt(problem, device);
+  if (use === undefined || cell === undefined) return Number.POSITIVE_INFINITY;
+  if (use.tokenBytes === 0) return use.mostTokens;
+  let left = roomOf(cell, true);
+  let llms = 0;
+  for (const other of on.get(device) ?? []) {
+    const beside = useOn(problem, candidate, other.pool, device);
+    left -= beside?.memoryBytes ?? 0;
+    if (beside && beside.tokenBytes > 0) llms += 1;
+  }
+  return use.mostTokens + Math.floor(Math.max(0, left) / Math.max(1, llms) / use.tokenBytes);
 }
 
 /** A key that is equal for equal candidates. */
@@ -120,12 +148,12 @@ export function simulatedPlacement(problem: Problem, candidate: Candidate): Simu
         maxBatch: Math.min(...own.map(({ devices }) => useOn(problem, candidate, p, devices[0] ?? 0)?.maxBatch ?? 1)),
         preferred: first?.preferred ?? [],
         maxQueueDelayMs: 0,
-        replicas: own.map(({ devices }) => {
-          const use = useOn(problem, candidate, p, devices[0] ?? 0);
+        replicas: own.map((replica) => {
+          const [device = 0] = replica.devices;
           return {
-            device: devices[0] ?? 0,
-            tables: use?.tables ?? [],
-            mostTokens: use?.mostTokens ?? Number.POSITIVE_INFINITY,
+            device,
+            tables: useOn(problem, candidate, p, device)?.tables ?? [],
+            mostTokens: mostTokensOf(problem, candidate, replica, on),
           };
         }),
       };

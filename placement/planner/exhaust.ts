@@ -164,7 +164,9 @@ function* fillings(
 
 /** The sets of pools (one index per replica) that fit a device of a cell together. */
 function setsOn(problem: Problem, configs: readonly number[], cell: number): readonly (readonly number[])[] {
-  const { kind, memoryBytes, concurrency } = problem.cells[cell] ?? { kind: 0, memoryBytes: 0, concurrency: 1 };
+  const own = problem.cells[cell];
+  if (own === undefined) return [];
+  const { kind, memoryBytes, concurrency, sharing } = own;
   let sets: { readonly pools: readonly number[]; readonly bytes: number }[] = [{ pools: [], bytes: 0 }];
   for (const [pool, config] of configs.entries()) {
     const use = problem.pools[pool]?.configs[config]?.uses[kind];
@@ -175,7 +177,9 @@ function setsOn(problem: Problem, configs: readonly number[], cell: number): rea
     );
     sets = sets.filter(({ bytes }) => bytes <= memoryBytes);
   }
-  return sets.flatMap(({ pools }) => (pools.length > 0 ? [pools] : []));
+  return sets.flatMap(({ pools }) =>
+    pools.length > 0 && (sharing !== 'exclusive' || pools.length === 1) ? [pools] : [],
+  );
 }
 
 function* sharings(

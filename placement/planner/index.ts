@@ -6,6 +6,7 @@ export {
   configOf,
   costOf,
   isPossible,
+  mostTokensOf,
   orderedReplicas,
   type Replica,
   replicasByDevice,

@@ -17,6 +17,8 @@ export interface Trial {
   readonly slowdown?: number;
   readonly admit?: number;
   readonly detailed?: boolean;
+  /** Another seed than the problem's. */
+  readonly seed?: number;
 }
 
 /** Result of simulating a candidate to its end. */
@@ -30,6 +32,8 @@ export class Judge {
   readonly problem: Problem;
   readonly #simulator: Simulator;
   readonly #known = new Map<string, boolean>();
+  /** Ends simulations early, as if the candidate failed: the time is up. */
+  expired: (() => boolean) | undefined;
   /** Simulations so far. */
   simulations = 0;
 
@@ -44,7 +48,7 @@ export class Judge {
     const known = this.#known.get(key);
     if (known !== undefined) return known;
     const holds = this.#judged(candidate, speed);
-    this.#known.set(key, holds);
+    if (holds || !this.expired?.()) this.#known.set(key, holds);
     return holds;
   }
 
@@ -64,17 +68,24 @@ export class Judge {
         ? { afterMs: p99Ms, late: mayBeLate(count, 0.99) }
         : { afterMs: p95Ms ?? Number.POSITIVE_INFINITY, late: mayBeLate(count, 0.95) };
     this.simulations += 1;
-    const result = this.#simulator.run(simulatedPlacement(problem, candidate), { giveUp, speed });
+    const { expired } = this;
+    const result = this.#simulator.run(simulatedPlacement(problem, candidate), {
+      giveUp,
+      speed,
+      seed: problem.seed,
+      ...(expired && { expired }),
+    });
     return !result.gaveUp && meets(latenciesOf(result), objective);
   }
 
   /** Simulates a candidate; the result's arrays are valid until the next simulation. */
-  see(candidate: Candidate, { speed = 1, slowdown = 1, admit, detailed = false }: Trial = {}): Seen {
+  see(candidate: Candidate, { speed = 1, slowdown = 1, admit, detailed = false, seed }: Trial = {}): Seen {
     this.simulations += 1;
     const result = this.#simulator.run(simulatedPlacement(this.problem, candidate), {
       speed,
       slowdown,
       detailed,
+      seed: seed ?? this.problem.seed,
       ...(admit !== undefined && { admit }),
     });
     const latencies = latenciesOf(result);

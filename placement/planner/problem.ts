@@ -23,7 +23,13 @@ export interface Problem {
   readonly pools: readonly PoolProblem[];
   readonly load: Load;
   readonly objective: Objective;
+  /** Seed of the simulations. */
+  readonly seed: number;
   readonly assumptions: readonly string[];
+  /** What the owner should know before trusting the plan: loads outside of what was measured. */
+  readonly warnings: readonly string[];
+  /** Share of the load's runs that fit no device's memory. They are not part of `load`. */
+  readonly oversizedShare: number;
 }
 
 /** Equivalent devices: same kind, price and node. */
@@ -32,7 +38,9 @@ export interface Cell {
   readonly node: string;
   readonly pricePerHour: number;
   readonly concurrency: number;
+  readonly sharing: Device['sharing'];
   readonly memoryBytes: number;
+  readonly memoryUtilization: number;
   readonly devices: readonly number[];
 }
 
@@ -58,9 +66,12 @@ export interface Use {
   readonly preferred: readonly number[];
   /** Devices of a replica. */
   readonly width: number;
-  /** On each of them. */
+  /** On each of them: what the model needs at least. An LLM replica's cache also takes what is left of its devices. */
   readonly memoryBytes: number;
+  /** Tokens in the key-value cache within `memoryBytes`; infinite for other models. */
   readonly mostTokens: number;
+  /** Bytes of a token in the key-value cache, on each device; 0: none. */
+  readonly tokenBytes: number;
   readonly tables: readonly (Table | undefined)[];
   /** Sum of the pool's stage times in full batches, in milliseconds. */
   readonly batchMs: number;

@@ -1,4 +1,5 @@
 import { type Candidate, cellAt, type Replica, replicasByDevice, useOn } from './candidate.js';
+import { roomOf } from './memory.js';
 import type { Problem, Use } from './problem.js';
 
 /** A candidate under change: its contents and the room left. */
@@ -37,14 +38,17 @@ export class Workbench {
     const cell = cellAt(this.#problem, device);
     if (use === undefined || cell === undefined || use.width > 1) return false;
     let bytes = use.memoryBytes;
+    let llm = use.profile.batching === 'continuous';
+    if (cell.sharing === 'exclusive' && !this.isFree(device)) return false;
     let same = 0;
     for (const replica of this.on(device)) {
       const other = this.use(replica.pool, device);
       if (other === undefined || other.width > 1) return false;
       bytes += other.memoryBytes;
+      llm ||= other.profile.batching === 'continuous';
       if (replica.pool === pool) same += 1;
     }
-    return bytes <= cell.memoryBytes && same < cell.concurrency;
+    return bytes <= roomOf(cell, llm) && same < cell.concurrency;
   }
 
   add(pool: number, devices: readonly number[]): void {

@@ -13,12 +13,7 @@ export function readProfile(text: string, file: string): ReadProfile {
   const wrong = (path: Path, message: string) => mistakes.push({ field: source.at(path), message });
   const profile = source.value;
   if (profile.batching === 'dynamic') checkDynamic(profile, wrong);
-  else
-    checkRows(
-      profile.decode.map(({ batch }) => `batch ${batch}`),
-      'decode',
-      wrong,
-    );
+  else checkDecode(profile, wrong);
   if (profile.batching === 'continuous' && !profile.decode.some(({ batch }) => batch === 1)) {
     wrong(['decode'], 'a row for batch 1 is missing: measure one sequence alone');
   }
@@ -45,6 +40,34 @@ function checkDynamic({ latency, size }: Profile & { batching: 'dynamic' }, wron
     if (String(sizes(batch)) !== String(sizes(batches[0] ?? batch))) {
       const first = latency.findIndex((row) => row.batch === batch);
       wrong(['latency', first], `batch ${batch} has other sizes than batch ${batches[0]}: measure the same ones`);
+    }
+  }
+}
+
+/** A step at this share of the time at a shorter context is more than noise. */
+const FALLS = 0.8;
+
+function checkDecode({ decode, prefill }: Profile & { batching: 'continuous' }, wrong: Wrong): void {
+  checkRows(
+    decode.map(({ batch, tokens }) => `batch ${batch}${tokens === undefined ? '' : `, ${tokens} tokens`}`),
+    'decode',
+    wrong,
+  );
+  checkRows(
+    prefill.map(({ tokens }) => `${tokens} tokens`),
+    'prefill',
+    wrong,
+  );
+  const named = decode.some(({ tokens }) => tokens !== undefined);
+  for (const [i, { batch, tokens, p50Ms }] of decode.entries()) {
+    if (tokens === undefined) {
+      if (named) wrong(['decode', i], 'give its "tokens" in the cache of a sequence, as the other rows do');
+      continue;
+    }
+    const slower = decode.find((row) => row.batch === batch && (row.tokens ?? 0) < tokens && p50Ms < FALLS * row.p50Ms);
+    if (slower) {
+      const message = `a step of ${batch} with ${tokens} tokens each is faster than one with ${slower.tokens}: measure both again`;
+      wrong(['decode', i, 'p50Ms'], message);
     }
   }
 }
@@ -101,15 +124,19 @@ export const devicesPerReplica = ({ parallel }: Profile): number => parallel.ten
 export const largestBatch = (profile: Profile): number =>
   Math.max(...(profile.batching === 'dynamic' ? profile.latency : profile.decode).map(({ batch }) => batch));
 
-/** Bytes on each of a replica's devices with `batch` requests; 0 if the profile states no memory. */
-export function memoryPerDevice(profile: Profile, batch: number): number {
-  const { weights, perRequest } = wholeMemory(profile);
+/**
+ * Bytes on each of a replica's devices with `batch` requests; 0 if the profile states no memory. `tokens`: of a sequence
+ * of an LLM; absent: the typical ones.
+ */
+export function memoryPerDevice(profile: Profile, batch: number, tokens?: number): number {
+  const { weights, perRequest } = wholeMemory(profile, tokens);
   return Math.ceil((weights + batch * perRequest) / devicesPerReplica(profile));
 }
 
-function wholeMemory(profile: Profile): { readonly weights: number; readonly perRequest: number } {
+function wholeMemory(profile: Profile, tokens?: number): { readonly weights: number; readonly perRequest: number } {
   if (profile.memory === undefined) return { weights: 0, perRequest: 0 };
   if (profile.batching === 'dynamic') return profile.memory;
   const { weights, perToken } = profile.memory;
-  return { weights, perRequest: perToken * (profile.size.typicalIn + profile.size.typicalOut) };
+  const { typicalIn = 0, typicalOut = 0 } = profile.size;
+  return { weights, perRequest: perToken * (tokens ?? typicalIn + typicalOut) };
 }

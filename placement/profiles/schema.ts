@@ -80,18 +80,32 @@ const continuous = z.strictObject({
   memory: z.strictObject({ weights: memory, perToken: memoryOrNone.default(0) }).optional(),
   size: z
     .strictObject({
-      in: column,
-      out: column,
-      typicalIn: z.number().positive('above 0'),
-      typicalOut: z.number().positive('above 0'),
+      in: column.default('tokens_in'),
+      out: column.default('tokens_out'),
+      /** For a trace without the columns, and for a rate; absent: the load must state its sizes. */
+      typicalIn: z.number().positive('above 0').optional(),
+      typicalOut: z.number().positive('above 0').optional(),
     })
-    .default({ in: 'tokens_in', out: 'tokens_out', typicalIn: 256, typicalOut: 64 }),
+    .default({ in: 'tokens_in', out: 'tokens_out' }),
+  /**
+   * Most tokens of prompts that the server processes in one step beside the running sequences (vLLM:
+   * `max_num_batched_tokens`). Absent: 2048, vLLM's default. 0: running sequences wait for the whole prompt.
+   */
+  chunkTokens: z.int().min(0, 'not negative').max(1_048_576, 'at most 1048576').default(2_048),
   /** Time to the first token of a prompt that runs alone. */
   prefill: z
     .array(z.strictObject({ tokens: z.number().positive('above 0'), ...measured }).refine(rises, rising))
     .min(1, 'no rows: measure at least one prompt'),
-  /** Time per token of each sequence, by the number of concurrent sequences. */
-  decode: z.array(z.strictObject({ batch, ...measured }).refine(rises, rising)).min(1, 'no rows: measure batch 1'),
+  /**
+   * Time per token of each sequence, by the number of concurrent sequences and by `tokens`, the tokens in the cache of each
+   * of them (prompt and what was generated), on average over the measurement. Without `tokens` a step is assumed to take
+   * as long at every context.
+   */
+  decode: z
+    .array(
+      z.strictObject({ batch, tokens: z.number().positive('above 0').optional(), ...measured }).refine(rises, rising),
+    )
+    .min(1, 'no rows: measure batch 1'),
 });
 
 export const profileSchema = z.discriminatedUnion('batching', [dynamic, continuous], {

@@ -1,9 +1,10 @@
 import { EVENT, type Events } from './events.js';
 
 /**
- * Devices shared evenly by the calls on them: with more calls than run concurrently without slowing each other, all are
- * slowed by the same factor. Each device has a clock that runs at that rate, so that one number, the clock's reading at
- * its end, determines when a call ends whatever joins or leaves meanwhile.
+ * Devices with the work of their replicas. On most, calls share the device evenly: with more calls than run concurrently
+ * without slowing each other, all are slowed by the same factor. Each device has a clock that runs at that rate, so that
+ * one number, the clock's reading at its end, determines when a call ends whatever joins or leaves meanwhile. On a serial
+ * device work beyond the concurrency waits, first in, first out, and what runs is not slowed.
  */
 export class Devices {
   readonly #concurrency: Float64Array;
@@ -20,9 +21,20 @@ export class Devices {
   /** Milliseconds that each device was busy, weighted by the used share of its concurrency. */
   readonly busyMs: Float64Array;
   readonly #events: Events;
+  /** By device: whether work waits for its turn; by replica: the work that waits, and the replica behind it. */
+  readonly #serial: Uint8Array;
+  readonly #waiting: Float64Array;
+  readonly #behind: Int32Array;
+  readonly #nextUp: Int32Array;
+  readonly #lastUp: Int32Array;
 
-  constructor(concurrency: readonly number[], deviceOf: Int32Array, events: Events) {
+  constructor(concurrency: readonly number[], deviceOf: Int32Array, events: Events, serial: readonly boolean[] = []) {
     const count = concurrency.length;
+    this.#serial = Uint8Array.from(concurrency, (_, d) => (serial[d] ? 1 : 0));
+    this.#waiting = new Float64Array(deviceOf.length).fill(Number.POSITIVE_INFINITY);
+    this.#behind = new Int32Array(deviceOf.length);
+    this.#nextUp = new Int32Array(count).fill(-1);
+    this.#lastUp = new Int32Array(count).fill(-1);
     this.#concurrency = Float64Array.from(concurrency);
     this.#clock = new Float64Array(count);
     this.#readAt = new Float64Array(count);
@@ -43,9 +55,9 @@ export class Devices {
     this.#events = events;
   }
 
-  /** Whether a replica has work in progress. */
+  /** Whether a replica has work in progress, or waiting for its turn. */
   isRunning(replica: number): boolean {
-    return this.ends[replica] !== Number.POSITIVE_INFINITY;
+    return this.ends[replica] !== Number.POSITIVE_INFINITY || this.#waiting[replica] !== Number.POSITIVE_INFINITY;
   }
 
   /** Advances a device's clock to now, and returns its reading. */
@@ -65,11 +77,39 @@ export class Devices {
   work(replica: number, now: number, ms: number): void {
     const device = this.#deviceOf[replica] as number;
     const clock = this.read(device, now);
-    const ran = this.isRunning(replica);
+    const ran = this.ends[replica] !== Number.POSITIVE_INFINITY;
     const runs = ms !== Number.POSITIVE_INFINITY;
+    if (this.#serial[device] === 1 && runs && !ran && this.#isFull(device)) {
+      this.#line(device, replica, ms);
+      return;
+    }
     this.ends[replica] = clock + ms;
     if (ran !== runs) this.#running[device] = (this.#running[device] as number) + (runs ? 1 : -1);
+    if (!runs && this.#serial[device] === 1) this.#callUp(device, clock);
     this.#schedule(device, now);
+  }
+
+  #isFull(device: number): boolean {
+    return (this.#running[device] as number) >= (this.#concurrency[device] as number);
+  }
+
+  #line(device: number, replica: number, ms: number): void {
+    this.#waiting[replica] = ms;
+    this.#behind[replica] = -1;
+    if ((this.#nextUp[device] as number) < 0) this.#nextUp[device] = replica;
+    else this.#behind[this.#lastUp[device] as number] = replica;
+    this.#lastUp[device] = replica;
+  }
+
+  /** Starts waiting work while there is room. */
+  #callUp(device: number, clock: number): void {
+    for (let next = this.#nextUp[device] as number; next >= 0 && !this.#isFull(device); ) {
+      this.ends[next] = clock + (this.#waiting[next] as number);
+      this.#waiting[next] = Number.POSITIVE_INFINITY;
+      this.#running[device] = (this.#running[device] as number) + 1;
+      next = this.#behind[next] as number;
+      this.#nextUp[device] = next;
+    }
   }
 
   /** The next replica of a device whose work has ended by now; -1 if there is none. */

@@ -1,6 +1,9 @@
 import type { StageTimes } from './stage-times.js';
 
-/** First in, first out, for each replica; and the batch that each has taken. Links over typed arrays. */
+/**
+ * The waiting calls of each pool, first in, first out: one queue for all replicas of a pool, as the runtime has one task
+ * queue for them; and the batch that each replica has taken. Links over typed arrays.
+ */
 export class Queues {
   readonly #next: Int32Array;
   readonly #since: Float64Array;
@@ -8,8 +11,9 @@ export class Queues {
   #tail = new Int32Array(0);
   #taken = new Int32Array(0);
   #reminded = new Float64Array(0);
-  /** Waiting calls, and calls in the batch, by replica. */
+  /** Waiting calls, by pool. */
   length = new Int32Array(0);
+  /** Calls in the batch, by replica. */
   batch = new Int32Array(0);
 
   constructor(calls: number) {
@@ -17,25 +21,34 @@ export class Queues {
     this.#since = new Float64Array(calls);
   }
 
-  reset(replicas: number): void {
-    this.#head = new Int32Array(replicas);
-    this.#tail = new Int32Array(replicas);
+  reset(pools: number, replicas: number): void {
+    this.#head = new Int32Array(pools);
+    this.#tail = new Int32Array(pools);
+    this.#reminded = new Float64Array(pools).fill(Number.NEGATIVE_INFINITY);
+    this.length = new Int32Array(pools);
     this.#taken = new Int32Array(replicas);
-    this.#reminded = new Float64Array(replicas).fill(Number.NEGATIVE_INFINITY);
-    this.length = new Int32Array(replicas);
     this.batch = new Int32Array(replicas);
   }
 
-  add(replica: number, call: number, now: number): void {
+  add(pool: number, call: number, now: number): void {
     this.#since[call] = now;
-    if (this.length[replica] === 0) this.#head[replica] = call;
-    else this.#next[this.#tail[replica] as number] = call;
-    this.#tail[replica] = call;
-    this.length[replica] = (this.length[replica] as number) + 1;
+    if (this.length[pool] === 0) this.#head[pool] = call;
+    else this.#next[this.#tail[pool] as number] = call;
+    this.#tail[pool] = call;
+    this.length[pool] = (this.length[pool] as number) + 1;
   }
 
-  first(replica: number): number {
-    return this.#head[replica] as number;
+  /** Adds a call before all others: one that lost its place in memory. */
+  addFirst(pool: number, call: number, now: number): void {
+    this.#since[call] = now;
+    if (this.length[pool] === 0) this.#tail[pool] = call;
+    else this.#next[call] = this.#head[pool] as number;
+    this.#head[pool] = call;
+    this.length[pool] = (this.length[pool] as number) + 1;
+  }
+
+  first(pool: number): number {
+    return this.#head[pool] as number;
   }
 
   /** The call behind a waiting or taken one. */
@@ -44,25 +57,33 @@ export class Queues {
   }
 
   /** Since when the first call has waited. */
-  oldest(replica: number): number {
-    return this.#since[this.#head[replica] as number] as number;
+  oldest(pool: number): number {
+    return this.#since[this.#head[pool] as number] as number;
   }
 
   /** Whether a timer for this time is new. */
-  remind(replica: number, at: number): boolean {
-    if (this.#reminded[replica] === at) return false;
-    this.#reminded[replica] = at;
+  remind(pool: number, at: number): boolean {
+    if (this.#reminded[pool] === at) return false;
+    this.#reminded[pool] = at;
     return true;
   }
 
-  /** The first call of the batch; the others follow it. */
+  /** The first call of a replica's batch; the others follow it. */
   taken(replica: number): number {
     return this.#taken[replica] as number;
   }
 
-  /** Takes the first `size` calls as a batch. `beside`: the size that counts, if larger. */
-  take(replica: number, size: number, now: number, times: StageTimes, stageOf: Int32Array, beside = size): void {
-    let call = this.#head[replica] as number;
+  /** A replica takes a pool's first `size` calls as a batch. `beside`: the size that counts, if larger. */
+  take(
+    pool: number,
+    replica: number,
+    size: number,
+    now: number,
+    times: StageTimes,
+    stageOf: Int32Array,
+    beside = size,
+  ): void {
+    let call = this.#head[pool] as number;
     this.#taken[replica] = call;
     this.batch[replica] = size;
     for (let i = 0; i < size; i += 1) {
@@ -70,7 +91,7 @@ export class Queues {
       times.started(call, v, this.#since[call] as number, now, beside);
       call = this.#next[call] as number;
     }
-    this.#head[replica] = call;
-    this.length[replica] = (this.length[replica] as number) - size;
+    this.#head[pool] = call;
+    this.length[pool] = (this.length[pool] as number) - size;
   }
 }

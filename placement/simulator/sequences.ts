@@ -1,25 +1,65 @@
+import { type StepTimes, slopeAt, stepAt, untilNextSlope } from './steps.js';
+
+/** What a sequence needs. */
+export interface Sequence {
+  readonly call: number;
+  /** Milliseconds of its prompt, and the prompt's tokens: those generated before a preemption included. */
+  readonly promptMs: number;
+  readonly promptTokens: number;
+  /** Tokens to generate after the first. */
+  readonly more: number;
+}
+
+/** What a replica's device time brings next. */
+export const NEXT = { nothing: 0, prompt: 1, end: 2, full: 3, slope: 4 } as const;
+
 /**
- * The sequences that an LLM server generates together (continuous batching). All advance by one token per step, and a
- * step's time depends on their number; a new prompt is processed between two steps, while the others wait. One step
- * counter therefore orders all ends: a sequence ends when the counter has grown by its tokens.
+ * The sequences that an LLM server runs together (continuous batching, as vLLM does it).
+ *
+ * - Prompts are processed in order of admission. While one is processed, each step takes a part of it of at most `chunk`
+ *   tokens beside one token of every running sequence (chunked prefill): a step's time is that of the part plus that of
+ *   the decoding. With an infinite `chunk` running sequences wait for the whole prompt.
+ * - All sequences advance by one token per step; a step's time depends on their number and on the tokens in the cache.
+ *   One step counter therefore orders all ends: a sequence ends when the counter has grown by its tokens.
+ * - The cache grows by one token per sequence and step. When it is full, the sequence admitted last loses its place
+ *   (preemption by recomputation): it gives its memory back, and later starts with its prompt and what it had generated.
  */
 export class Sequences {
   readonly #most: Int32Array;
   readonly #first: Int32Array;
+  readonly #memory: Float64Array;
+  readonly #chunk: Float64Array;
+  readonly #steps: readonly StepTimes[];
+  // By place: the running ones first, sorted by end, the earliest last; the prompts in order at the other end.
   readonly #call: Int32Array;
   readonly #endAt: Float64Array;
-  readonly #tokens: Float64Array;
-  readonly count: Int32Array;
-  /** Tokens in memory. */
-  readonly held: Float64Array;
-  readonly #steps: Float64Array;
+  readonly #begunAt: Float64Array;
+  readonly #prompt: Float64Array;
+  readonly #stamp: Float64Array;
+  // By replica.
+  readonly #running: Int32Array;
+  readonly #reading: Int32Array;
+  /** Where the ring of prompts begins. */
+  readonly #readFrom: Int32Array;
+  readonly #readCall: Int32Array;
+  readonly #readMs: Float64Array;
+  readonly #readTokens: Float64Array;
+  readonly #readLeftTokens: Float64Array;
+  readonly #readMore: Float64Array;
+  readonly #readStamp: Float64Array;
+  readonly #counter: Float64Array;
   readonly #readAt: Float64Array;
-  /** Milliseconds of prompts still to be processed. */
-  readonly #reading: Float64Array;
+  /** Tokens in the cache of the running ones, and those reserved for prompts in progress. */
+  readonly #cached: Float64Array;
+  readonly #reserved: Float64Array;
+  #admitted = 0;
 
-  /** `most`: concurrent sequences of each replica; 0 for replicas that batch differently. */
-  constructor(most: Int32Array) {
+  /** `most`: concurrent sequences of each replica, 0 for replicas that batch differently; `memory`: their tokens. */
+  constructor(most: Int32Array, memory: Float64Array, chunk: Float64Array, steps: readonly StepTimes[]) {
     this.#most = most;
+    this.#memory = memory;
+    this.#chunk = chunk;
+    this.#steps = steps;
     this.#first = new Int32Array(most.length);
     let total = 0;
     for (const [i, each] of most.entries()) {
@@ -28,72 +68,216 @@ export class Sequences {
     }
     this.#call = new Int32Array(total);
     this.#endAt = new Float64Array(total);
-    this.#tokens = new Float64Array(total);
-    this.count = new Int32Array(most.length);
-    this.held = new Float64Array(most.length);
-    this.#steps = new Float64Array(most.length);
+    this.#begunAt = new Float64Array(total);
+    this.#prompt = new Float64Array(total);
+    this.#stamp = new Float64Array(total);
+    this.#readCall = new Int32Array(total);
+    this.#readMs = new Float64Array(total);
+    this.#readTokens = new Float64Array(total);
+    this.#readLeftTokens = new Float64Array(total);
+    this.#readMore = new Float64Array(total);
+    this.#readStamp = new Float64Array(total);
+    this.#running = new Int32Array(most.length);
+    this.#reading = new Int32Array(most.length);
+    this.#readFrom = new Int32Array(most.length);
+    this.#counter = new Float64Array(most.length);
     this.#readAt = new Float64Array(most.length);
-    this.#reading = new Float64Array(most.length);
+    this.#cached = new Float64Array(most.length);
+    this.#reserved = new Float64Array(most.length);
   }
 
-  hasRoom(replica: number, tokens: number, mostTokens: number): boolean {
-    const count = this.count[replica] as number;
-    return (
-      count === 0 || (count < (this.#most[replica] as number) && (this.held[replica] as number) + tokens <= mostTokens)
-    );
+  /** Sequences of a replica, prompts included. */
+  count(replica: number): number {
+    return (this.#running[replica] as number) + (this.#reading[replica] as number);
   }
 
-  /** Advances a replica to its device's clock. */
-  advance(replica: number, clock: number, stepMs: Float64Array): void {
-    const count = this.count[replica] as number;
+  /** Whether a prompt of so many tokens can be admitted now. An idle replica admits whatever fits it at all. */
+  hasRoom(replica: number, promptTokens: number): boolean {
+    const count = this.count(replica);
+    if (count === 0) return true;
+    const held = (this.#cached[replica] as number) + (this.#reserved[replica] as number);
+    return count < (this.#most[replica] as number) && held + promptTokens <= (this.#memory[replica] as number);
+  }
+
+  /** Admits a sequence: its prompt is processed after those admitted before. */
+  join(replica: number, { call, promptMs, promptTokens, more }: Sequence): void {
+    const at = this.#readPlace(replica, this.#reading[replica] as number);
+    this.#reading[replica] = (this.#reading[replica] as number) + 1;
+    this.#readCall[at] = call;
+    this.#readMs[at] = promptMs;
+    this.#readTokens[at] = promptTokens;
+    this.#readLeftTokens[at] = promptTokens;
+    this.#readMore[at] = more;
+    this.#readStamp[at] = this.#admitted++;
+    this.#reserved[replica] = (this.#reserved[replica] as number) + promptTokens;
+  }
+
+  /** Advances a replica by the time of its device since the last call; the rates were the same all that time. */
+  advance(replica: number, clock: number): void {
     const passed = clock - (this.#readAt[replica] as number);
     this.#readAt[replica] = clock;
-    if (count === 0 || passed <= 0) return;
-    const reading = Math.min(passed, this.#reading[replica] as number);
-    this.#reading[replica] = (this.#reading[replica] as number) - reading;
-    this.#steps[replica] = (this.#steps[replica] as number) + (passed - reading) / (stepMs[count - 1] as number);
+    if (passed <= 0 || this.count(replica) === 0) return;
+    const running = this.#running[replica] as number;
+    let steps: number;
+    if ((this.#reading[replica] as number) > 0) {
+      const at = this.#readPlace(replica, 0);
+      const left = this.#readMs[at] as number;
+      const chunks = (this.#readLeftTokens[at] as number) / (this.#chunk[replica] as number);
+      const whole = left + (running > 0 ? chunks * this.#stepMs(replica) : 0);
+      const share = whole > 0 ? Math.min(1, passed / whole) : 1;
+      steps = running > 0 ? chunks * share : 0;
+      this.#readMs[at] = left * (1 - share);
+      this.#readLeftTokens[at] = (this.#readLeftTokens[at] as number) * (1 - share);
+    } else {
+      const ms = this.#stepMs(replica);
+      const slope = this.#slope(replica);
+      // The k-th step takes ms + k·slope; solved for the steps in the passed time.
+      steps = slope > 0 ? (Math.sqrt(ms * ms + 2 * slope * passed) - ms) / slope : passed / ms;
+    }
+    this.#counter[replica] = (this.#counter[replica] as number) + steps;
+    this.#cached[replica] = (this.#cached[replica] as number) + steps * running;
   }
 
-  /** Adds a sequence whose prompt takes `promptMs`, including its first token, and that has `more` tokens after it. */
-  join(replica: number, call: number, promptMs: number, more: number, tokens: number): void {
-    this.#reading[replica] = (this.#reading[replica] as number) + promptMs;
-    this.held[replica] = (this.held[replica] as number) + tokens;
+  /** Milliseconds of the device until something happens to a replica's sequences; infinite if it has none. */
+  left(replica: number): number {
+    this.#look(replica);
+    return this.#leftMs;
+  }
+
+  /** What happens next to them. */
+  next(replica: number): number {
+    this.#look(replica);
+    return this.#kind;
+  }
+
+  #leftMs = 0;
+  #kind = 0;
+
+  #look(replica: number): void {
+    const running = this.#running[replica] as number;
+    const reading = (this.#reading[replica] as number) > 0;
+    this.#kind = NEXT.nothing;
+    this.#leftMs = Number.POSITIVE_INFINITY;
+    if (running === 0 && !reading) return;
+    let steps = Number.POSITIVE_INFINITY;
+    if (running > 0) {
+      const endAt = this.#endAt[(this.#first[replica] as number) + running - 1] as number;
+      steps = Math.max(0, endAt - (this.#counter[replica] as number));
+      this.#kind = NEXT.end;
+      const held = (this.#cached[replica] as number) + (this.#reserved[replica] as number);
+      const room = ((this.#memory[replica] as number) - held) / running;
+      if (room < steps - 1e-9 && this.count(replica) > 1) {
+        steps = Math.max(0, room);
+        this.#kind = NEXT.full;
+      }
+    }
+    if (reading) {
+      const at = this.#readPlace(replica, 0);
+      const left = this.#readMs[at] as number;
+      const chunks = (this.#readLeftTokens[at] as number) / (this.#chunk[replica] as number);
+      const whole = left + (running > 0 ? chunks * this.#stepMs(replica) : 0);
+      if (running === 0 || steps >= chunks) {
+        this.#kind = NEXT.prompt;
+        this.#leftMs = whole;
+      } else this.#leftMs = (whole * steps) / chunks;
+      return;
+    }
+    const until = untilNextSlope(this.#steps[replica] as StepTimes, this.#context(replica));
+    if (until < steps) {
+      // A little beyond it, so that rounding does not stop the steps at the border.
+      steps = until + 1e-6;
+      this.#kind = NEXT.slope;
+    }
+    this.#leftMs = steps * this.#stepMs(replica) + (this.#slope(replica) * steps * steps) / 2;
+  }
+
+  /** The prompt in progress is done: its sequence has its first token, and generates the others. Returns its call. */
+  read(replica: number): number {
+    const at = this.#readPlace(replica, 0);
+    const call = this.#readCall[at] as number;
+    const tokens = this.#readTokens[at] as number;
+    const more = this.#readMore[at] as number;
+    const stamp = this.#readStamp[at] as number;
+    this.#readFrom[replica] = ((this.#readFrom[replica] as number) + 1) % (this.#most[replica] as number);
+    this.#reading[replica] = (this.#reading[replica] as number) - 1;
+    this.#reserved[replica] = (this.#reserved[replica] as number) - tokens;
+    this.#cached[replica] = (this.#cached[replica] as number) + tokens;
     const first = this.#first[replica] as number;
-    const endAt = (this.#steps[replica] as number) + more;
-    let i = this.count[replica] as number;
-    this.count[replica] = i + 1;
-    // Sorted by end, the earliest last: there are few, and the next to end is popped from the back.
-    while (i > 0 && (this.#endAt[first + i - 1] as number) <= endAt) i -= 1;
-    for (let j = (this.count[replica] as number) - 1; j > i; j -= 1) this.#copy(first + j - 1, first + j);
-    this.#endAt[first + i] = endAt;
+    const endAt = (this.#counter[replica] as number) + more;
+    let i = this.#running[replica] as number;
+    this.#running[replica] = i + 1;
+    for (; i > 0 && (this.#endAt[first + i - 1] as number) <= endAt; i -= 1) this.#copy(first + i - 1, first + i);
     this.#call[first + i] = call;
-    this.#tokens[first + i] = tokens;
-  }
-
-  /** Work until the next sequence ends, in milliseconds; infinite if there is none. */
-  left(replica: number, stepMs: Float64Array): number {
-    const count = this.count[replica] as number;
-    if (count === 0) return Number.POSITIVE_INFINITY;
-    const endAt = this.#endAt[(this.#first[replica] as number) + count - 1] as number;
-    const steps = Math.max(0, endAt - (this.#steps[replica] as number));
-    return (this.#reading[replica] as number) + steps * (stepMs[count - 1] as number);
+    this.#endAt[first + i] = endAt;
+    this.#begunAt[first + i] = this.#counter[replica] as number;
+    this.#prompt[first + i] = tokens;
+    this.#stamp[first + i] = stamp;
+    return call;
   }
 
   /** Removes the sequence that has ended, and returns its call. */
   leave(replica: number): number {
-    const count = (this.count[replica] as number) - 1;
-    const at = (this.#first[replica] as number) + count;
-    this.count[replica] = count;
-    this.held[replica] = (this.held[replica] as number) - (this.#tokens[at] as number);
-    // Discards what rounding left of the step or of the prompt.
-    if ((this.#steps[replica] as number) < (this.#endAt[at] as number))
-      this.#steps[replica] = this.#endAt[at] as number;
+    const running = (this.#running[replica] as number) - 1;
+    const at = (this.#first[replica] as number) + running;
+    this.#running[replica] = running;
+    // Discards what rounding left of the step.
+    const missing = Math.max(0, (this.#endAt[at] as number) - (this.#counter[replica] as number));
+    this.#counter[replica] = (this.#counter[replica] as number) + missing;
+    const own = (this.#prompt[at] as number) + (this.#counter[replica] as number) - (this.#begunAt[at] as number);
+    const cached = (this.#cached[replica] as number) + missing * (running + 1) - own;
+    this.#cached[replica] = running === 0 ? 0 : Math.max(0, cached);
     return this.#call[at] as number;
   }
 
+  /** Takes the sequence admitted last out of memory. Returns its call; `generated` is what it had beyond its prompt. */
+  preempt(replica: number): number {
+    const reading = this.#reading[replica] as number;
+    if (reading > 0) {
+      const at = this.#readPlace(replica, reading - 1);
+      this.#reading[replica] = reading - 1;
+      this.#reserved[replica] = (this.#reserved[replica] as number) - (this.#readTokens[at] as number);
+      this.generated = 0;
+      return this.#readCall[at] as number;
+    }
+    const first = this.#first[replica] as number;
+    const running = this.#running[replica] as number;
+    let latest = first;
+    for (let at = first; at < first + running; at += 1) {
+      if ((this.#stamp[at] as number) > (this.#stamp[latest] as number)) latest = at;
+    }
+    const call = this.#call[latest] as number;
+    this.generated = (this.#counter[replica] as number) - (this.#begunAt[latest] as number);
+    this.#cached[replica] = (this.#cached[replica] as number) - (this.#prompt[latest] as number) - this.generated;
+    for (let at = latest; at < first + running - 1; at += 1) this.#copy(at + 1, at);
+    this.#running[replica] = running - 1;
+    return call;
+  }
+
+  /** Tokens that the last preempted sequence had generated after its first. */
+  generated = 0;
+
+  #context(replica: number): number {
+    return (this.#cached[replica] as number) / (this.#running[replica] as number);
+  }
+
+  #stepMs(replica: number): number {
+    return stepAt(this.#steps[replica] as StepTimes, this.#running[replica] as number, this.#context(replica));
+  }
+
+  #slope(replica: number): number {
+    return slopeAt(this.#steps[replica] as StepTimes, this.#running[replica] as number, this.#context(replica));
+  }
+
+  #readPlace(replica: number, i: number): number {
+    const most = this.#most[replica] as number;
+    return (this.#first[replica] as number) + (((this.#readFrom[replica] as number) + i) % most);
+  }
+
   #copy(from: number, to: number): void {
-    this.#endAt[to] = this.#endAt[from] as number;
     this.#call[to] = this.#call[from] as number;
-    this.#tokens[to] = this.#tokens[from] as number;
+    this.#endAt[to] = this.#endAt[from] as number;
+    this.#begunAt[to] = this.#begunAt[from] as number;
+    this.#prompt[to] = this.#prompt[from] as number;
+    this.#stamp[to] = this.#stamp[from] as number;
   }
 }

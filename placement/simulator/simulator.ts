@@ -12,6 +12,9 @@ import type {
   SimulationResult,
 } from './system.js';
 
+/** Events between two looks at the clock. */
+const CHECKED_EVERY = 4096;
+
 /**
  * A discrete-event model of pipelines on pools: arrivals, queues, batches, shared devices, transfers, caches, retries.
  * The same load, placement and seed give bit-identical results. One object simulates many placements of one load; events
@@ -41,8 +44,8 @@ export class Simulator {
   readonly #endedAt: Float64Array;
   readonly #endedOn: Int32Array;
   // By call.
-  readonly #replicaOf: Int32Array;
   readonly #tries: Uint8Array;
+  readonly #generated: Float64Array;
   // By request.
   readonly #left: Int32Array;
   readonly #latency: Float64Array;
@@ -54,6 +57,7 @@ export class Simulator {
   #completed = 0;
   #failed = 0;
   #refused = 0;
+  #oversized = 0;
   #lastEnd = 0;
 
   constructor(stages: readonly SimulatedStage[], devices: SimulatedDevices, load: Load) {
@@ -83,8 +87,8 @@ export class Simulator {
     this.#open = new Int32Array(items);
     this.#endedAt = new Float64Array(items);
     this.#endedOn = new Int32Array(items);
-    this.#replicaOf = new Int32Array(count * calls);
     this.#tries = new Uint8Array(count * calls);
+    this.#generated = new Float64Array(count * calls);
     this.#left = new Int32Array(count);
     this.#latency = new Float64Array(count);
     this.#calls = {
@@ -92,6 +96,7 @@ export class Simulator {
       stages: stages.length,
       stageOf: this.#stageOfCall,
       tries: this.#tries,
+      generated: this.#generated,
       queues: new Queues(count * calls),
       times: new StageTimes(stages, count),
       events: this.#events,
@@ -100,7 +105,15 @@ export class Simulator {
   }
 
   run(placement: SimulatedPlacement, options: SimulationOptions = {}): SimulationResult {
-    const { seed = 1, giveUp, admit = Number.POSITIVE_INFINITY, slowdown = 1, speed = 1, detailed = false } = options;
+    const {
+      seed = 1,
+      giveUp,
+      admit = Number.POSITIVE_INFINITY,
+      slowdown = 1,
+      speed = 1,
+      detailed = false,
+      expired,
+    } = options;
     this.#reset(placement, seed, slowdown);
     const { devices } = this.#servers;
     if (speed !== this.#speed) this.#setSpeed(speed);
@@ -110,7 +123,11 @@ export class Simulator {
     let due = 0;
     let late = 0;
     let gaveUp = false;
-    for (;;) {
+    for (let turn = 1; ; turn += 1) {
+      if (expired && turn % CHECKED_EVERY === 0 && expired()) {
+        gaveUp = true;
+        break;
+      }
       const arrival = arrived < this.#count ? (timesMs[arrived] as number) : Number.POSITIVE_INFINITY;
       const now = Math.min(arrival, events.next);
       if (now === Number.POSITIVE_INFINITY) break;
@@ -138,6 +155,8 @@ export class Simulator {
       completed: this.#completed,
       failed: this.#failed,
       refused: this.#refused,
+      oversized: this.#oversized,
+      preemptions: this.#servers.preemptions,
       gaveUp,
       spanMs,
       utilisation: devices.busyMs.map((busy) => busy / spanMs),
@@ -156,6 +175,7 @@ export class Simulator {
     this.#servers = this.#serversOf(placement, seed, slowdown);
     this.#calls.times.reset();
     this.#tries.fill(0);
+    this.#generated.fill(0);
     this.#latency.fill(Number.NaN);
     this.#left.fill(0);
     this.#seed = seed;
@@ -163,12 +183,21 @@ export class Simulator {
     this.#completed = 0;
     this.#failed = 0;
     this.#refused = 0;
+    this.#oversized = 0;
     this.#lastEnd = this.#timesMs[0] ?? 0;
   }
 
   #serversOf(placement: SimulatedPlacement, seed: number, slowdown: number): Servers {
-    return new Servers(placement, this.#devices.concurrency, this.#calls, { seed, slowdown }, (replica, call, now) =>
-      this.#endOn(replica, call, now),
+    return new Servers(
+      placement,
+      this.#devices,
+      this.#calls,
+      { seed, slowdown },
+      {
+        ended: (replica, call, now) => this.#endOn(replica, call, now),
+        oversized: (call, now) => this.#outgrow((call / this.#perRequest) | 0, now),
+        travelMs: (replica, call, now) => this.#travelMs(replica, call, now),
+      },
     );
   }
 
@@ -197,7 +226,8 @@ export class Simulator {
         this.#servers.endWork(replica, now);
       }
     } else if (kind === EVENT.timer) this.#servers.tryStart(subject, now);
-    else if (kind === EVENT.ready) this.#servers.enqueue(this.#replicaOf[subject] as number, subject, now);
+    else if (kind === EVENT.ready) this.#enqueue(subject, now);
+    else if (kind === EVENT.delivered) this.#endCall(subject, now, stamp);
     else this.#endCall(subject, now, -1);
   }
 
@@ -213,47 +243,34 @@ export class Simulator {
       if (stage.cacheHitRate > 0 && drawOf(this.#seed, call, DRAW.cache) <= stage.cacheHitRate) {
         if (stage.cacheHitMs > 0) this.#events.push(now + stage.cacheHitMs, EVENT.answered, call);
         else this.#endCall(call, now, -1);
-      } else this.#route(call, request, v, now, 0);
+      } else this.#call(call, now, 0);
     }
   }
 
-  /** Sends a call to the replica with the fewest outstanding calls, of equals the nearest. */
-  #route(call: number, request: number, v: number, now: number, waitMs: number): void {
-    const stage = this.#stages[v] as SimulatedStage;
-    const { outstanding, firstReplica } = this.#servers;
-    const last = firstReplica[stage.pool + 1] as number;
-    let best = firstReplica[stage.pool] as number;
-    let fewest = outstanding[best] as number;
-    const moves = stage.after.length > 0;
-    let travel = moves ? this.#travelMs(request, v, best, now) : 0;
-    for (let replica = best + 1; replica < last && fewest + travel > 0; replica += 1) {
-      const here = outstanding[replica] as number;
-      if (here > fewest || (here === fewest && travel === 0)) continue;
-      const way = moves ? this.#travelMs(request, v, replica, now) : 0;
-      if (here === fewest && way >= travel) continue;
-      best = replica;
-      fewest = here;
-      travel = way;
-    }
-    outstanding[best] = fewest + 1;
-    this.#replicaOf[call] = best;
-    const delay = waitMs + travel + stage.overheadMs + this.#servers.overheadMs(best, v);
-    if (delay > 0) this.#events.push(now + delay, EVENT.ready, call);
-    else this.#servers.enqueue(best, call, now);
+  /** Puts a call into the queue of its pool, after what passes outside the servers. */
+  #call(call: number, now: number, waitMs: number): void {
+    const { overheadMs } = this.#stages[this.#stageOfCall[call % this.#perRequest] as number] as SimulatedStage;
+    if (waitMs + overheadMs > 0) this.#events.push(now + waitMs + overheadMs, EVENT.ready, call);
+    else this.#enqueue(call, now);
   }
 
-  /** Time until all inputs of a stage have arrived at a replica. */
-  #travelMs(request: number, v: number, replica: number, now: number): number {
-    const { after } = this.#stages[v] as SimulatedStage;
+  #enqueue(call: number, now: number): void {
+    const { pool } = this.#stages[this.#stageOfCall[call % this.#perRequest] as number] as SimulatedStage;
+    this.#servers.enqueue(pool, call, now);
+  }
+
+  /** Time until all inputs of a call have arrived at a replica. */
+  #travelMs(replica: number, call: number, now: number): number {
+    const { after } = this.#stages[this.#stageOfCall[call % this.#perRequest] as number] as SimulatedStage;
     const to = this.#servers.deviceOf[replica] as number;
+    const first = ((call / this.#perRequest) | 0) * this.#stages.length;
     let there = now;
     for (let i = 0; i < after.length; i += 1) {
       const before = after[i] as number;
-      const item = request * this.#stages.length + before;
-      const from = this.#endedOn[item] as number;
+      const from = this.#endedOn[first + before] as number;
       if (from < 0 || from === to) continue;
       const bytes = this.#stages[before]?.outputBytes ?? 0;
-      const at = (this.#endedAt[item] as number) + this.#devices.transferMs(from, to, bytes);
+      const at = (this.#endedAt[first + before] as number) + this.#devices.transferMs(from, to, bytes);
       if (at > there) there = at;
     }
     return there - now;
@@ -262,7 +279,6 @@ export class Simulator {
   /** Ends a call that ran on a replica: with success, or with a failure that is retried or ends the run. */
   #endOn(replica: number, call: number, now: number): void {
     const device = this.#servers.deviceOf[replica] as number;
-    this.#servers.outstanding[replica] = (this.#servers.outstanding[replica] as number) - 1;
     const v = this.#stageOfCall[call % this.#perRequest] as number;
     this.#calls.times.served(call, v, now);
     const { failureRate, attempts, backoffMs } = this.#stages[v] as SimulatedStage;
@@ -270,9 +286,16 @@ export class Simulator {
     if (failureRate > 0 && drawOf(this.#seed, call + tries * ATTEMPT, DRAW.failure) <= failureRate) {
       const request = (call / this.#perRequest) | 0;
       this.#tries[call] = tries + 1;
-      if (tries + 1 < attempts) this.#route(call, request, v, now, backoffMs * 2 ** tries);
+      this.#generated[call] = 0;
+      if (tries + 1 < attempts) this.#call(call, now, backoffMs * 2 ** tries);
       else this.#fail(request, now);
-    } else this.#endCall(call, now, device);
+      return;
+    }
+    // The way of its inputs to the replica and the time outside the device: they occupy neither queue nor device.
+    const begun = this.#calls.times.startOf(call);
+    const delay = this.#travelMs(replica, call, begun) + this.#servers.overheadMs(replica, v);
+    if (delay > 0) this.#events.push(now + delay, EVENT.delivered, call, device);
+    else this.#endCall(call, now, device);
   }
 
   #endCall(call: number, now: number, device: number): void {
@@ -306,6 +329,16 @@ export class Simulator {
       this.#waitsFor[first + next] = waits;
       if (waits === 0) this.#startStage(request, next, now);
     }
+  }
+
+  /** Ends a run with a call that fits no replica. */
+  #outgrow(request: number, now: number): void {
+    if ((this.#left[request] as number) <= 0) return;
+    this.#left[request] = 0;
+    this.#latency[request] = Number.POSITIVE_INFINITY;
+    this.#oversized += 1;
+    this.#inFlight -= 1;
+    if (now > this.#lastEnd) this.#lastEnd = now;
   }
 
   #fail(request: number, now: number): void {

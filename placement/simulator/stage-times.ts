@@ -10,6 +10,8 @@ export class StageTimes {
   /** By call: NaN until it starts; the last wait of a retried call. */
   readonly #wait: Float64Array;
   readonly #startedAt: Float64Array;
+  /** When its first token was generated; NaN: none was. */
+  readonly #firstAt: Float64Array;
   readonly #calls: Float64Array;
   readonly #waited: Float64Array;
   readonly #served: Float64Array;
@@ -28,6 +30,7 @@ export class StageTimes {
     this.#perRequest = calls;
     this.#wait = new Float64Array(count * calls);
     this.#startedAt = new Float64Array(count * calls);
+    this.#firstAt = new Float64Array(count * calls);
     const of = () => new Float64Array(stages.length);
     this.#calls = of();
     this.#waited = of();
@@ -38,6 +41,7 @@ export class StageTimes {
 
   reset(): void {
     this.#wait.fill(Number.NaN);
+    this.#firstAt.fill(Number.NaN);
     for (const sums of [this.#calls, this.#waited, this.#served, this.#ended, this.#batches]) sums.fill(0);
   }
 
@@ -47,6 +51,16 @@ export class StageTimes {
     this.#calls[v] = (this.#calls[v] as number) + 1;
     this.#waited[v] = (this.#waited[v] as number) + (now - since);
     this.#batches[v] = (this.#batches[v] as number) + batch;
+  }
+
+  /** When a call was last started. */
+  startOf(call: number): number {
+    return this.#startedAt[call] as number;
+  }
+
+  /** A call's first token; a preempted one keeps its earlier first token. */
+  firstToken(call: number, now: number): void {
+    if (Number.isNaN(this.#firstAt[call] as number)) this.#firstAt[call] = now;
   }
 
   served(call: number, v: number, now: number): void {

@@ -26,7 +26,7 @@ export interface SimulatedReplica {
   readonly device: number;
   /** By stage: the time of its calls here; undefined for stages of other pools. */
   readonly tables: readonly (Table | undefined)[];
-  /** Most tokens in memory (continuous batching). */
+  /** Most tokens in its key-value cache (continuous batching). */
   readonly mostTokens: number;
 }
 
@@ -38,6 +38,8 @@ export interface SimulatedPlacement {
 export interface SimulatedDevices {
   /** Concurrent calls that do not slow each other, by device. */
   readonly concurrency: readonly number[];
+  /** By device: it runs batches beyond its concurrency one after the other. Absent: every device is shared evenly. */
+  readonly serial?: readonly boolean[] | undefined;
   /** Milliseconds to move bytes from one device to another. */
   transferMs(from: number, to: number, bytes: number): number;
 }
@@ -52,16 +54,22 @@ export interface SimulationOptions {
   readonly speed?: number;
   /** Factor on every call's time. */
   readonly slowdown?: number;
+  /** Stops the simulation as if it had given up; read every some thousand events. */
+  readonly expired?: () => boolean;
   /** Includes values that require sorting: the 99th percentile of each stage's wait, else NaN. */
   readonly detailed?: boolean;
 }
 
 export interface SimulationResult {
-  /** Of each request in milliseconds; NaN: it failed, was refused, or had not ended when the simulation stopped. */
+  /** Of each request in milliseconds; infinite: it fits no replica; NaN: it failed, was refused, or had not ended when the simulation stopped. */
   readonly latencyMs: Float64Array;
   readonly completed: number;
   readonly failed: number;
   readonly refused: number;
+  /** Runs with a call that fits the memory of no replica; their latency is infinite. */
+  readonly oversized: number;
+  /** Sequences that lost their place in memory. */
+  readonly preemptions: number;
   readonly gaveUp: boolean;
   /** From the first arrival to the last end. */
   readonly spanMs: number;

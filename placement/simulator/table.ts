@@ -1,4 +1,5 @@
 import type { ContinuousProfile, DynamicProfile, Profile } from '../profiles/index.js';
+import { type StepTimes, stepTimes } from './steps.js';
 
 /** Times of one kind of call as a quantile function of batch and size, ready for the simulator. */
 export interface Curve {
@@ -28,8 +29,9 @@ export interface ContinuousTable {
   readonly typicalIn: number;
   readonly typicalOut: number;
   readonly prefill: Curve;
-  /** Mean milliseconds per token by the number of sequences, from 1. */
-  readonly stepMs: Float64Array;
+  readonly steps: StepTimes;
+  /** Most tokens of prompts in a step beside the running sequences. */
+  readonly chunkTokens: number;
 }
 
 export type Table = DynamicTable | ContinuousTable;
@@ -91,17 +93,19 @@ const dynamicTable = ({ latency, size, overheadMs }: DynamicProfile): DynamicTab
   call: curveOf(latency.map((row) => ({ ...row, size: row.size ?? 1 }))),
 });
 
-function continuousTable({ prefill, decode, size, overheadMs }: ContinuousProfile): ContinuousTable {
-  const steps = curveOf(decode.map((row) => ({ ...row, size: 1 })));
+function continuousTable(profile: ContinuousProfile): ContinuousTable {
+  const { prefill, decode, size, overheadMs, chunkTokens } = profile;
+  const rows = decode.map((row) => curveOf([{ ...row, batch: 1, size: 1 }]));
   return {
     batching: 'continuous',
     overheadMs,
     columnIn: size.in,
     columnOut: size.out,
-    typicalIn: size.typicalIn,
-    typicalOut: size.typicalOut,
+    typicalIn: size.typicalIn ?? Number.NaN,
+    typicalOut: size.typicalOut ?? Number.NaN,
     prefill: curveOf(prefill.map(({ tokens, ...row }) => ({ ...row, batch: 1, size: tokens }))),
-    stepMs: Float64Array.from({ length: steps.batches }, (_, i) => meanAt(steps, i + 1, 1)),
+    steps: stepTimes(profile, (i) => meanAt(rows[i] as Curve, 1, 1)),
+    chunkTokens: chunkTokens > 0 ? chunkTokens : Number.POSITIVE_INFINITY,
   };
 }
 
@@ -123,9 +127,15 @@ export function quantileAt({ sizes, probabilities, knots }: Curve, batch: number
   const low = knots[base - 1] as number;
   const here = low + share * ((knots[base] as number) - low);
   const top = sizes[s] as number;
-  // Sizes up to the first cost as much as the first; beyond the last the time grows in proportion.
+  // Sizes up to the first cost as much as the first; beyond the last the time grows in proportion, or faster if it did
+  // so between the last two.
   if (s === 0) return size <= top || last > 0 ? here : (here * size) / top;
-  if (size >= top) return (here * size) / top;
+  if (size >= top) {
+    const lower = knots[base - 1 - width] as number;
+    const previous = lower + share * ((knots[base - width] as number) - lower);
+    const slope = (here - previous) / (top - (sizes[s - 1] as number));
+    return Math.max((here * size) / top, here + slope * (size - top));
+  }
   const lowBefore = knots[base - 1 - width] as number;
   const before = lowBefore + share * ((knots[base - width] as number) - lowBefore);
   const bottom = sizes[s - 1] as number;

@@ -11,9 +11,23 @@ export interface Trace {
 
 const COLUMN = /^[a-z][a-z0-9_]*$/;
 
+/** Seconds of the first column's unit, by its name; 0: ISO 8601 times. */
+const UNITS: Readonly<Record<string, number>> = {
+  timestamp_s: 1,
+  timestamp_ms: 1e-3,
+  timestamp_us: 1e-6,
+  timestamp: 0,
+};
+
+/** Whole numbers on average this far apart, and that many, are no seconds: one run in twenty seconds is less than a demo. */
+const SUSPICIOUS = { gapS: 20, rows: 20 };
+/** As seconds since 1970 this is after the year 5000. */
+const NO_SECONDS = 1e11;
+
 /**
- * A trace of lines `timestamp_s[,size…]`. A header line names the sizes; without sizes it may be omitted. Throws
- * `INVALID_TRACE` naming the wrong lines: not a number, unsorted, too few or too many columns, or an empty trace.
+ * A trace of lines `timestamp_s[,size…]`; the first column may be `timestamp_ms`, `timestamp_us` or `timestamp` (ISO 8601)
+ * instead. A header line names the sizes; without sizes it may be omitted. Throws `INVALID_TRACE` naming the wrong lines: not
+ * a number, unsorted, too few or too many columns, an empty trace, or milliseconds in a column of seconds.
  */
 export function readTrace(text: string, file = 'trace.csv'): Trace {
   const lines = text.replace(/^\ufeff/, '').split(/\r?\n/);
@@ -21,7 +35,8 @@ export function readTrace(text: string, file = 'trace.csv'): Trace {
   const wrong = (line: number, message: string) => mistakes.push({ field: `${file}:${line}`, message });
   const first = lines.findIndex(isData);
   const names = (lines[first] ?? '').split(',').map((name) => name.trim());
-  const named = names[0] === 'timestamp_s';
+  const unit = UNITS[names[0] ?? ''];
+  const named = unit !== undefined;
   const columns = named ? names.slice(1) : [];
   for (const [i, column] of columns.entries()) {
     if (!COLUMN.test(column)) wrong(first + 1, `column ${i + 2}, "${column}": name it like tokens_in`);
@@ -40,28 +55,48 @@ export function readTrace(text: string, file = 'trace.csv'): Trace {
   ) {
     const line = lines[i] ?? '';
     if (!isData(line)) continue;
-    const row = line.split(',').map((cell) => (cell.trim() === '' ? Number.NaN : Number(cell)));
+    const row = line.split(',').map((cell, c) => (c === 0 && unit === 0 ? isoSeconds(cell) : numberIn(cell)));
     const [time = Number.NaN, ...sizes] = row;
     if (row.length !== columns.length + 1) {
       wrong(
         i + 1,
-        `it has ${row.length} columns, not ${columns.length + 1}: give timestamp_s${columns.map((c) => `,${c}`).join('')}`,
+        `it has ${row.length} columns, not ${columns.length + 1}: give ${named ? names[0] : 'timestamp_s'}${columns.map((c) => `,${c}`).join('')}`,
       );
     } else if (!row.every(Number.isFinite))
       wrong(i + 1, `"${line.trim()}" is not made of numbers: correct or remove it`);
     else if (sizes.some((size) => size < 0)) wrong(i + 1, 'a size is negative: correct or remove the line');
-    else if (time < last) wrong(i + 1, `${time} s comes after ${last} s: sort the lines by time`);
+    else if (time < last) wrong(i + 1, `${time} comes after ${last}: sort the lines by time`);
     else rows.push(row);
     if (Number.isFinite(time)) last = Math.max(last, time);
   }
   if (rows.length === 0 && mistakes.length === 0)
     wrong(1, 'the trace is empty: give at least one line timestamp_s[,size…]');
-  if (mistakes.length > 0) throw invalidFields('INVALID_TRACE', mistakes);
   const start = rows[0]?.[0] ?? 0;
+  if (unit === undefined || unit === 1) {
+    const gap = ((rows.at(-1)?.[0] ?? 0) - start) / Math.max(1, rows.length - 1);
+    const whole = rows.length >= SUSPICIOUS.rows && rows.every(([time = 0]) => Number.isInteger(time));
+    if (start > NO_SECONDS || (whole && gap > SUSPICIOUS.gapS)) {
+      const message = `the times look like milliseconds: as seconds the lines are ${Math.round(gap)} s apart on average. Name the column timestamp_ms; if they are seconds, write them with decimals, as ${start.toFixed(1)}`;
+      wrong(first + 1, message);
+    }
+  }
+  if (mistakes.length > 0) throw invalidFields('INVALID_TRACE', mistakes);
+  const msPer = (unit || 1) * 1000;
   return {
-    timesMs: Float64Array.from(rows, ([time = 0]) => (time - start) * 1000),
+    timesMs: Float64Array.from(rows, ([time = 0]) => (time - start) * msPer),
     sizes: Object.fromEntries(columns.map((column, i) => [column, Float64Array.from(rows, (row) => row[i + 1] ?? 0)])),
   };
+}
+
+const numberIn = (cell: string): number => (cell.trim() === '' ? Number.NaN : Number(cell));
+
+/** Seconds since 1970 of an ISO 8601 time, with up to nine decimals, in UTC if it names no zone. */
+export function isoSeconds(cell: string): number {
+  const [, date, time, fraction = '', zone = 'Z'] =
+    /^\s*(\d{4}-\d{2}-\d{2})[T ](\d{2}:\d{2}:\d{2})(\.\d{1,9})?\s*(Z|UTC|[+-]\d{2}:?\d{2})?\s*$/i.exec(cell) ?? [];
+  if (date === undefined) return Number.NaN;
+  const offset = /^(UTC|Z)$/i.test(zone) ? 'Z' : zone.replace(/^([+-]\d{2})(\d{2})$/, '$1:$2');
+  return Date.parse(`${date}T${time}${offset}`) / 1000 + Number(`0${fraction}`);
 }
 
 const isData = (line: string): boolean => line.trim() !== '' && !line.startsWith('#');

@@ -38,6 +38,7 @@ export const placementOf = (
     stages,
     predicted: {
       ...{ p50Ms: 1, p95Ms: 1, p99Ms: 1, throughputPerSecond: 1, arrivedPerSecond: 1, failedShare: 0 },
+      ...{ oversizedShare: 0, preemptionsPerRun: 0 },
       stages: predicted,
       devices: {},
     },
@@ -49,6 +50,8 @@ export const placementOf = (
     degraded: [],
     robustness: { slowerBy50Percent: robust, twiceTheRate: robust },
     assumptions: [],
+    warnings: [],
+    refusedShare: 0,
   });
 
 export const CLUSTER = `

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { arrivals, type Load, loadOf, mergedLoad, type Table } from '../../../placement/simulator/index.js';
+import { arrivals, evenSteps, type Load, loadOf, mergedLoad, type Table } from '../../../placement/simulator/index.js';
 import { fixed, pool, simulate, stage } from './simulated.js';
 
 const at = (...timesMs: readonly number[]): Load => loadOf(Float64Array.from(timesMs));
@@ -71,7 +71,8 @@ describe('the simulator', () => {
         probabilities: Float64Array.of(0, 1),
         knots: Float64Array.of(4, 4),
       },
-      stepMs: Float64Array.of(1, 2),
+      steps: evenSteps(1, 2),
+      chunkTokens: Number.POSITIVE_INFINITY,
     };
     const llm = pool(table, [0], [0], { maxBatch: 2 });
     expect(latencies(simulate([stage(0, [])], [llm], at(0)))).toEqual([14]);
@@ -82,7 +83,13 @@ describe('the simulator', () => {
     // Its prompt is read from 23 to 27; then 5 tokens of both at 2 each, then 5 alone.
     expect([first, second, third]).toEqual([23, 28, 32]);
     const small = { ...llm, replicas: llm.replicas.map((replica) => ({ ...replica, mostTokens: 12 })) };
-    expect(latencies(simulate([stage(0, [])], [small], load))).toEqual([14, 19, 32]);
+    // The second joins at 9, and its prompt is read until 13. At 18 the cache is full: it loses its place, and starts over
+    // with 1 + 2.5 tokens when the first has ended, at 20.5.
+    const full = simulate([stage(0, [])], [small], at(0, 9));
+    expect(latencies(full)).toEqual([20.5, 33]);
+    expect(full.preemptions).toBe(1);
+    const never = { ...llm, replicas: llm.replicas.map((replica) => ({ ...replica, mostTokens: 11 })) };
+    expect(simulate([stage(0, [])], [never], at(0, 9))).toMatchObject({ oversized: 2, completed: 0 });
     const sized = loadOf(Float64Array.of(0), { out: Float64Array.of(3) });
     expect(latencies(simulate([stage(0, [])], [llm], sized))).toEqual([6]);
   });

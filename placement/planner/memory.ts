@@ -1,0 +1,44 @@
+import type { Device } from '../inventory/index.js';
+import { devicesPerReplica, type Profile } from '../profiles/index.js';
+import type { Load } from '../simulator/index.js';
+
+/** Memory of a device that models may use: what an LLM server leaves free stays free once. */
+export const roomOf = (
+  { memoryBytes, memoryUtilization }: Pick<Device, 'memoryBytes' | 'memoryUtilization'>,
+  withLlm: boolean,
+): number => (withLlm ? Math.floor(memoryBytes * memoryUtilization) : memoryBytes);
+
+/**
+ * Tokens in the key-value cache of a replica that has its devices alone: their memory, times the share that LLM servers
+ * may use, less the weights, over the bytes of a token. Infinite without a size of tokens; 0 if the weights do not fit.
+ */
+export function tokensAlone(profile: Profile, device: Pick<Device, 'memoryBytes' | 'memoryUtilization'>): number {
+  if (profile.batching !== 'continuous' || profile.memory === undefined) return Number.POSITIVE_INFINITY;
+  const { weights, perToken } = profile.memory;
+  const left = roomOf(device, true) * devicesPerReplica(profile) - weights;
+  if (left <= 0) return 0;
+  return perToken === 0 ? Number.POSITIVE_INFINITY : Math.floor(left / perToken);
+}
+
+/** Tokens of each request of a pipeline at a stage: of its prompt and of its answer. */
+export function tokensOf(load: Load, profile: Profile, request: number): number {
+  if (profile.batching !== 'continuous') return 0;
+  const { size } = profile;
+  const known = (column: string, typical = Number.NaN) => {
+    const value = load.sizes[column]?.[request] ?? Number.NaN;
+    return Number.isNaN(value) ? typical : value;
+  };
+  return known(size.in, size.typicalIn) + known(size.out, size.typicalOut);
+}
+
+/** The requests of a load for which `keep` is true. */
+export function keptRequests(load: Load, keep: (request: number) => boolean): Load {
+  const kept = Array.from(load.timesMs, (_, i) => i).filter(keep);
+  if (kept.length === load.timesMs.length) return load;
+  const pick = (values: Float64Array) => Float64Array.from(kept, (i) => values[i] as number);
+  return {
+    timesMs: pick(load.timesMs),
+    pipelines: Uint16Array.from(kept, (i) => load.pipelines[i] as number),
+    sizes: Object.fromEntries(Object.entries(load.sizes).map(([name, values]) => [name, pick(values)])),
+  };
+}

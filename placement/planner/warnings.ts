@@ -1,0 +1,80 @@
+import type { Load } from '../simulator/index.js';
+import type { Draft } from './drafts.js';
+
+/** Sizes beyond the measured range by this factor are far from it. */
+const FAR = 1.5;
+/** Average tokens in the cache above which a step takes longer than one with a short context. */
+const LONG_CONTEXT = 512;
+
+const quantile = (values: Float64Array, share: number): number => {
+  const sorted = values.filter((value) => !Number.isNaN(value)).sort();
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
+};
+
+/** Warnings about a load far from the range in which a model was measured: its times are extrapolated there. */
+export function rangeWarnings(
+  models: readonly string[],
+  drafts: readonly (readonly Draft[])[],
+  load: Load,
+): readonly string[] {
+  const warnings = models.flatMap((model, p) =>
+    (drafts[p] ?? []).flatMap(({ profile, source }) => {
+      const where = `${model} (${source.file})`;
+      if (profile.batching === 'dynamic') {
+        const column = profile.size?.variable;
+        const sizes = profile.latency.flatMap(({ size }) => size ?? []);
+        return column === undefined ? [] : outside(load, column, sizes, `${where}: latency`);
+      }
+      return [
+        ...outside(
+          load,
+          profile.size.in,
+          profile.prefill.map(({ tokens }) => tokens),
+          `${where}: prefill`,
+        ),
+        ...context(profile, load, where),
+      ];
+    }),
+  );
+  return [...new Set(warnings)];
+}
+
+function outside(load: Load, column: string, measured: readonly number[], where: string): readonly string[] {
+  const values = load.sizes[column];
+  if (values === undefined || values.length === 0 || measured.length === 0) return [];
+  const most = Math.max(...measured);
+  const large = quantile(values, 0.95);
+  if (!(large > FAR * most)) return [];
+  return [
+    `${where} was measured up to ${most} ${column}, and 5 % of the load have more than ${Math.round(large)}: measure there; until then the time is extrapolated`,
+  ];
+}
+
+function context(profile: Draft['profile'] & { batching: 'continuous' }, load: Load, where: string): readonly string[] {
+  const { in: columnIn, out: columnOut, typicalIn = 0, typicalOut = 0 } = profile.size;
+  const mean = (column: string, typical: number) => {
+    const values = load.sizes[column]?.filter((value) => !Number.isNaN(value));
+    return values && values.length > 0 ? values.reduce((sum, each) => sum + each, 0) / values.length : typical;
+  };
+  const average = mean(columnIn, typicalIn) + mean(columnOut, typicalOut) / 2;
+  const measured = profile.decode.flatMap(({ tokens }) => tokens ?? []);
+  if (measured.length === 0) {
+    if (average <= LONG_CONTEXT) return [];
+    return [
+      `${where}: decode says nothing of the tokens in the cache, and the load has ${Math.round(average)} on average: steps may take much longer than predicted; measure decode by "tokens"`,
+    ];
+  }
+  const most = Math.max(...measured);
+  const least = Math.min(...measured);
+  if (average > FAR * most) {
+    return [
+      `${where}: decode was measured up to ${most} tokens in the cache of a sequence, and the load has ${Math.round(average)} on average: measure there; until then the time is extrapolated`,
+    ];
+  }
+  if (average * FAR * 2 < least) {
+    return [
+      `${where}: decode was measured from ${least} tokens in the cache of a sequence on, and the load has ${Math.round(average)} on average: measure there`,
+    ];
+  }
+  return [];
+}
