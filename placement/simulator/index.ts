@@ -2,7 +2,7 @@ export { arrivals, type Load, loadOf, mergedLoad, rateOf, traceLoad } from './lo
 export { mayBeLate, percentile, sortedNumbers } from './percentile.js';
 export { drawOf } from './random.js';
 export { Simulator } from './simulator.js';
-export { evenSteps, type StepTimes, stepAt } from './steps.js';
+export { evenSteps, stepAt } from './steps.js';
 export type {
   SimulatedDevices,
   SimulatedPlacement,

@@ -18,7 +18,7 @@ describe('a trace', () => {
   it.each([
     ['empty', '', ['trace.csv:1: the trace is empty: give at least one line timestamp_s[,size…]']],
     ['empty but for its names', 'timestamp_s,tokens_in\n', [expect.stringMatching(/^trace.csv:1: the trace is empty/)]],
-    ['unsorted', '0\n2\n1\n', ['trace.csv:3: 1 s comes after 2 s: sort the lines by time']],
+    ['unsorted', '0\n2\n1\n', ['trace.csv:3: 1 comes after 2: sort the lines by time']],
     ['with a word', '0\nsoon\n', ['trace.csv:2: "soon" is not made of numbers: correct or remove it']],
     ['with a hole', 'timestamp_s,n\n0,\n', [expect.stringMatching(/^trace.csv:2: "0," is not made of numbers/)]],
     ['with a size below nothing', 'timestamp_s,n\n0,-1\n', [expect.stringMatching(/^trace.csv:2: a size is negative/)]],
