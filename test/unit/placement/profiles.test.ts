@@ -47,7 +47,13 @@ describe('a profile', () => {
       /^w.json:10 batching: batching must be "dynamic"/,
     ],
     ['a quality above 1', WHISPER.replace('0.97', '97'), /^w.json:6 quality: from 0 to 1/],
-    ['no row for one sequence', ASSISTANT.replace('"batch": 1', '"batch": 2'), /decode: a row for batch 1 is missing/],
+    [
+      'no row for one sequence',
+      ASSISTANT.replaceAll('"batch": 1,', '"batch": 2,')
+        .replaceAll('8192', '9000')
+        .replace('"tokens": 512', '"tokens": 500'),
+      /decode: a row for batch 1 is missing/,
+    ],
     ['no JSON', '{', /^w.json:1: /],
   ])('is refused with %s', (_, text, message) => {
     const { code, fields } = refused(text);
