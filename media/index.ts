@@ -6,6 +6,7 @@ export { createBytesPort } from './bytes-port.js';
 export { createCodeArtifacts } from './code-artifacts.js';
 export { conformInput } from './conform-input.js';
 export { convertAudio } from './convert-audio.js';
+export { decodeImage, type Pixels } from './decode-image.js';
 export { extensionOf } from './encodings.js';
 export { inspectorOf } from './inspectors.js';
 export { mapMedia, mediaFields, schemasAt, type TakeMedia } from './media-walk.js';

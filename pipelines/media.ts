@@ -45,7 +45,7 @@ export const image = (): z.ZodType<Image, Image> =>
     .custom<Image>((value) => isArtifact(value) && value.mime.startsWith('image/'), 'not an image artifact')
     .meta({ media: 'image', description: 'An image by reference' });
 
-/** Tensor element types of the KServe v2 protocol. */
+/** Tensor element types of the KServe v2 protocol, and Triton’s `BF16`. */
 export const DTYPES = [
   'BOOL',
   'UINT8',
@@ -59,9 +59,13 @@ export const DTYPES = [
   'FP16',
   'FP32',
   'FP64',
+  'BF16',
   'BYTES',
 ] as const;
 export type Dtype = (typeof DTYPES)[number];
+
+/** Whether elements of the type may be fractions. */
+export const isFloat = (dtype: string): boolean => /^(FP|BF)\d/.test(dtype);
 
 /**
  * A small tensor by value, row-major. `BOOL` elements are booleans, `BYTES` texts (UTF-8), all others numbers; 64-bit
@@ -130,5 +134,5 @@ function isElement(element: unknown, dtype: Dtype): boolean {
   if (dtype === 'BYTES') return typeof element === 'string';
   if (dtype.endsWith('INT64') && typeof element === 'string') return /^-?\d+$/.test(element);
   if (typeof element !== 'number' || !Number.isFinite(element)) return false;
-  return dtype.startsWith('FP') || Number.isInteger(element);
+  return isFloat(dtype) || Number.isInteger(element);
 }

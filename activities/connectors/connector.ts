@@ -50,6 +50,11 @@ export interface Backend {
    * enough.
    */
   probe(model: string, kind: string, signal: AbortSignal): Promise<void>;
+  /**
+   * How the model's tensors carry the stage's fields, a line for each, checked against what the server says of the model.
+   * Throws `BACKEND_REJECTED` if they do not fit. Absent for protocols without tensors.
+   */
+  tensors?(model: string, kind: string, signal: AbortSignal): Promise<readonly string[]>;
   /** Repairs a model that is ready but fails. Absent if the server offers no way to do it. */
   heal?(model: string, signal: AbortSignal): Promise<void>;
   /** Statistics of the model since it was loaded, as counted by the server. Absent if the server keeps none. */
@@ -138,6 +143,8 @@ export interface CallContext {
   readonly tenant?: string;
   /** Priority of the stage. */
   readonly priority?: Priority;
+  /** When the attempt ends at the latest, on the clock of `performance.now()`. Absent: unknown. */
+  readonly endsAt?: number;
 }
 
 /** Converts whatever a connector catches into a `MillraceError`. */

@@ -22,11 +22,13 @@ const MOST_ELEMENTS = 100_000;
  * and dropped from an output: a server may return more than was requested.
  *
  * Throws `code`, naming the tensor and, for a wrong element, its index.
+ * @param most elements of one tensor
  */
 export function checkTensors(
   values: Readonly<Record<string, unknown>>,
   formats: TensorFormats,
   code: Code,
+  most = MOST_ELEMENTS,
 ): NamedTensors {
   const wrong = (name: string, problem: string) =>
     new MillraceError(code, `${code === 'INVALID_INPUT' ? 'input' : 'output'} tensor ${name}: ${problem}`, {
@@ -40,14 +42,14 @@ export function checkTensors(
     Object.entries(formats).map(([name, format]) => {
       if (!Object.hasOwn(values, name)) throw wrong(name, `it is missing (there is: ${listed(values)})`);
       const value = values[name];
-      const problem = problemOf(value, format);
+      const problem = problemOf(value, format, most);
       if (problem !== undefined) throw wrong(name, problem);
       return [name, value as Tensor];
     }),
   );
 }
 
-function problemOf(value: unknown, format: TensorFormat | null): string | undefined {
+function problemOf(value: unknown, format: TensorFormat | null, most: number): string | undefined {
   if (typeof value !== 'object' || value === null) return 'not a tensor';
   const { dtype, shape, data } = value as Partial<Tensor>;
   if (!isDtype(dtype)) return `unknown element type ${dtype}`;
@@ -59,7 +61,7 @@ function problemOf(value: unknown, format: TensorFormat | null): string | undefi
   if (!Array.isArray(data)) return 'it has no data';
   const size = shape.reduce((product, length) => product * length, 1);
   if (data.length !== size) return `${data.length} elements for shape [${shape}], which takes ${size}`;
-  if (size > MOST_ELEMENTS) return `${size} elements; at most ${MOST_ELEMENTS} can be passed by value`;
+  if (size > most) return `${size} elements; at most ${most} can be passed by value`;
   const accepts = ACCEPTS[dtype];
   const odd = data.findIndex((element) => !accepts(element));
   return odd === -1 ? undefined : `element ${odd}, ${JSON.stringify(data[odd])}, is not ${NOUNS[dtype] ?? dtype}`;
@@ -106,6 +108,8 @@ const ACCEPTS: Readonly<Record<Dtype, (element: unknown) => boolean>> = {
   // The same for FP32's largest value, 2^128 - 2^104.
   FP32: float(2 ** 128 - 2 ** 103),
   FP64: float(Number.POSITIVE_INFINITY),
+  // Half-way between the largest BF16 value and the next step.
+  BF16: float(2 ** 128 - 2 ** 119),
   BYTES: (element) => typeof element === 'string',
 };
 

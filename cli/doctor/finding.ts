@@ -26,6 +26,7 @@ export const FINDINGS = {
   'redis.persistence': 'Redis keeps its data across a restart',
   'pool.reachable': 'an endpoint answers',
   'pool.model': 'an endpoint has the model',
+  'pool.tensors': 'the tensor map of a pool fits its model',
   'pool.canary': 'a real call of the model succeeds in time',
   'pool.key': 'a key is sent over TLS, or stays on this machine',
   'pool.agreement': 'the endpoints of a pool have the same model',

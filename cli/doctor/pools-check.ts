@@ -95,6 +95,7 @@ async function checkEndpoint(backend: Backend, subject: About, signal: AbortSign
     return { findings: failure(error, backend.endpoint, subject) };
   }
   const ms = performance.now() - started;
+  const tensors = await tensorFindings(backend, about, subject, signal);
   const answer = `a call (${pool.kind}) took ${Math.round(ms)} ms`;
   const slow = warn(
     'pool.canary',
@@ -106,12 +107,34 @@ async function checkEndpoint(backend: Backend, subject: About, signal: AbortSign
   const reachable = pass('pool.reachable', about, `${pool.connector}, on ${deviceOf(pool, backend.endpoint)}`);
   try {
     const version = await limited(CALL_MS, signal, (own) => backend.fingerprint(pool.model, own));
-    return { findings: [reachable, pass('pool.model', about, `"${pool.model}", version ${version}`), canary], version };
+    const model = pass('pool.model', about, `"${pool.model}", version ${version}`);
+    return { findings: [reachable, model, ...tensors, canary], version };
   } catch (error) {
     const remedy = 'none if the server does not list its models; caches then do not detect new weights';
     return {
-      findings: [reachable, warn('pool.model', about, `its version is unknown (${errorText(error)})`, remedy), canary],
+      findings: [
+        reachable,
+        warn('pool.model', about, `its version is unknown (${errorText(error)})`, remedy),
+        ...tensors,
+        canary,
+      ],
     };
+  }
+}
+
+/** The pool's tensor map, a finding for each tensor; none where the tensors are those of Millrace's own models. */
+async function tensorFindings(
+  backend: Backend,
+  about: string,
+  { pool: { model, kind, options } }: About,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
+  if (!backend.tensors || options?.tensors === undefined) return [];
+  try {
+    const lines = await limited(CALL_MS, signal, async (own) => backend.tensors?.(model, kind, own) ?? []);
+    return lines.map((line) => pass('pool.tensors', about, line));
+  } catch (error) {
+    return [fail('pool.tensors', about, errorText(error), 'correct options.tensors of the pool')];
   }
 }
 
@@ -146,7 +169,9 @@ function remedyOf(code: ErrorCode, pool: PoolConfig, settings: Settings): string
     case 'BACKEND_BROKEN':
       return 'a worker repairs it within its canary interval; if the error persists, read the server’s log';
     case 'BACKEND_REJECTED':
-      return `compare the model’s tensors or the server’s API with what a ${pool.kind} stage sends`;
+      return pool.options?.tensors === undefined
+        ? `compare the model’s tensors or the server’s API with what a ${pool.kind} stage sends`
+        : 'correct options.tensors of the pool';
     default:
       return 'read the server’s log for this call';
   }

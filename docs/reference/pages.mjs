@@ -60,6 +60,8 @@ const SECTIONS = [
       'docs/reference/servers/vllm.md':
         'vLLM, SGLang, llama.cpp: options beyond OpenAI’s API, reasoning, conversations that do not fit',
       'docs/reference/access.md': 'keys, tenants, permissions, limits, a proxy in front',
+      'docs/reference/servers/triton.md':
+        'tensor maps: any model of Triton, KServe or MLServer as a stage; every option of its pools',
       'docs/reference/temporal.md': 'TLS, certificates, API keys, profiles; what to check when it cannot be reached',
       'docs/reference/placement.md': 'inventory, profiles, traces, placements: the formats, and what was measured',
       'docs/reference/architecture.md': 'from the request to the answer, and which process keeps what',

@@ -1,8 +1,14 @@
 import { z } from 'zod';
+import { type Audio, audio, type Image, image } from '../media.js';
 import type { StageKind, StageUse } from './kind.js';
 import { TRAITS } from './traits.js';
 
-const input = z.object({ text: z.string() });
+const input = z
+  .object({ text: z.string().optional(), image: image().optional(), audio: audio().optional() })
+  .refine((given) => Object.values(given).filter((each) => each !== undefined).length === 1, {
+    path: ['text'],
+    message: 'give one of text, image and audio',
+  });
 const output = z.object({
   /** The label with the highest score. */
   label: z.string(),
@@ -17,15 +23,24 @@ export interface ClassifyOutput<Label extends string> {
   scores: Record<Label, number>;
 }
 
-/** Classifies text into one of the model's labels. `labels`: in the order of the model's scores. */
+/** What is classified: exactly one of them. */
+export type ClassifyInput =
+  | { text: string; image?: undefined; audio?: undefined }
+  | { image: Image; text?: undefined; audio?: undefined }
+  | { audio: Audio; text?: undefined; image?: undefined };
+
+/**
+ * Classifies a text, an image or a sound into one of the model's labels. `labels`: in the order of the model's scores,
+ * unless its pool names them.
+ */
 export const classify = <const Label extends string>(options: {
   model: string;
   labels: readonly Label[];
-}): StageUse<z.output<typeof input>, ClassifyOutput<Label>> => ({
+}): StageUse<ClassifyInput, ClassifyOutput<Label>> => ({
   kind: 'classify',
   model: options.model,
   with: { labels: options.labels },
-  input,
+  input: input as unknown as z.ZodType<ClassifyInput>,
   output: z.object({
     label: z.enum(options.labels),
     score: z.number(),

@@ -1,4 +1,4 @@
-import type { Dtype } from '../../pipelines/media.js';
+import { type Dtype, isFloat } from '../../pipelines/media.js';
 import { isDtype } from './any-tensor.js';
 import { CODECS } from './elements.js';
 import { CONTENTS_OF, type InferResponse, type TensorMessage } from './messages.js';
@@ -33,7 +33,7 @@ function rawOf({ name, datatype, contents }: TensorMessage, shape: readonly numb
   const view = viewOf(raw);
   elements.forEach((element, i) => {
     // Small integers are sent in 32-bit fields. NaN and infinity are checked by the reader of the floats.
-    if (!datatype.startsWith('FP') && !accepts(element)) {
+    if (!isFloat(datatype) && !accepts(element)) {
       throw fault({ name }, `element ${i}, ${element}, is not ${datatype}`);
     }
     write(view, i * width, element);

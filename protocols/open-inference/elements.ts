@@ -1,5 +1,5 @@
 import type { Dtype } from '../../pipelines/media.js';
-import { halfBits, halfValue } from './half.js';
+import { bfloatBits, bfloatValue, halfBits, halfValue } from './half.js';
 
 /**
  * An element of a tensor in JSON: a boolean, a string (BYTES), a number, or a decimal string for a 64-bit integer
@@ -101,6 +101,12 @@ export const CODECS: Readonly<Record<Fixed, Codec>> = {
     (value) => halfValue(halfBits(value)),
     (view, at, value) => view.setUint16(at, halfBits(value), true),
     (view, at) => halfValue(view.getUint16(at, true)),
+  ),
+  BF16: float(
+    2,
+    (value) => bfloatValue(bfloatBits(value)),
+    (view, at, value) => view.setUint16(at, bfloatBits(value), true),
+    (view, at) => bfloatValue(view.getUint16(at, true)),
   ),
   FP32: float(
     4,

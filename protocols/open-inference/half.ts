@@ -37,6 +37,26 @@ export function halfValue(bits: number): number {
   return sign * (1 + fraction / 1_024) * 2 ** (exponent - 15);
 }
 
+/*
+ * bfloat16 (BF16): the upper 16 bits of a binary32, i.e. 8 exponent bits and 7 fraction bits.
+ */
+
+/** The bits of the bfloat16 nearest to `value`; ties go to the even one. */
+export function bfloatBits(value: number): number {
+  if (Number.isNaN(value)) return 0x7fc0;
+  scratch.setFloat32(0, value);
+  const bits = scratch.getUint32(0);
+  const [upper, lower] = [bits >>> 16, bits & 0xffff];
+  const up = lower > 0x8000 || (lower === 0x8000 && upper % 2 === 1);
+  return upper + Number(up);
+}
+
+/** The value of a bfloat16. */
+export function bfloatValue(bits: number): number {
+  scratch.setUint32(0, bits * 0x1_0000);
+  return scratch.getFloat32(0);
+}
+
 function roundToEven(value: number): number {
   const below = Math.floor(value);
   const rest = value - below;

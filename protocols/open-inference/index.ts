@@ -4,7 +4,7 @@
  */
 export { type AnyTensor, badInput, fromWire, invalidInput, isDtype, toWire } from './any-tensor.js';
 export { tensorsOf, withBytes } from './contents.js';
-export type { Element } from './elements.js';
+export { CODECS, type Element, type Fixed } from './elements.js';
 export { parseExactly } from './exact-json.js';
 export type {
   InferRequest,
@@ -17,6 +17,7 @@ export type {
   StatisticsMessage,
   StreamResponse,
   TensorHeader,
+  TensorMessage,
 } from './messages.js';
 export { type ParameterValue, parametersOf, valuesOf } from './parameters.js';
 export { inferenceService } from './protocol.js';
@@ -27,10 +28,9 @@ export {
   fp32Tensor,
   invalid,
   readBytes,
-  readFp32,
   readInt16,
   readInt32,
-  readText,
+  readTexts,
   sizeOf,
   type Tensor,
   textTensor,

@@ -35,7 +35,7 @@ export interface TypedContents {
   readonly bytes_contents: readonly Buffer[];
 }
 
-/** The field with the elements of each type. FP16 has none: it is sent as raw bytes only. */
+/** The field with the elements of each type. FP16 and BF16 have none: they are sent as raw bytes only. */
 export const CONTENTS_OF: Readonly<Partial<Record<Dtype, keyof TypedContents>>> = {
   BOOL: 'bool_contents',
   INT8: 'int_contents',
@@ -62,6 +62,8 @@ export type Parameters = Readonly<Record<string, Parameter>>;
 
 export interface InferRequest {
   readonly model_name: string;
+  /** Empty: the server chooses. */
+  readonly model_version?: string;
   readonly parameters?: Parameters;
   readonly inputs: readonly TensorHeader[];
   /** Empty: all. */
@@ -96,14 +98,14 @@ export interface StreamResponse {
 /** Requests and responses of the unary methods. */
 export interface Methods {
   ModelMetadata: {
-    request: { name: string };
+    request: { name: string; version?: string };
     response: { versions: string[]; platform: string; inputs: TensorMessage[]; outputs: TensorMessage[] };
   };
-  ModelReady: { request: { name: string }; response: { ready: boolean } };
+  ModelReady: { request: { name: string; version?: string }; response: { ready: boolean } };
   ServerMetadata: { request: object; response: { name: string; version: string } };
   ModelInfer: { request: InferRequest; response: InferResponse };
-  ModelConfig: { request: { name: string }; response: { config: ModelConfig | null } };
-  ModelStatistics: { request: { name: string }; response: { model_stats: StatisticsMessage[] } };
+  ModelConfig: { request: { name: string; version?: string }; response: { config: ModelConfig | null } };
+  ModelStatistics: { request: { name: string; version?: string }; response: { model_stats: StatisticsMessage[] } };
   RepositoryIndex: { request: object; response: { models: ModelIndex[] } };
   RepositoryModelLoad: {
     request: {
@@ -120,7 +122,7 @@ export interface ModelConfig {
   readonly platform: string;
   readonly backend: string;
   readonly max_batch_size: number;
-  readonly input?: readonly object[];
+  readonly input?: readonly { readonly name: string; readonly optional: boolean }[];
   readonly output?: readonly object[];
   readonly instance_group?: readonly { readonly count: number }[];
   readonly default_model_filename: string;
@@ -128,6 +130,7 @@ export interface ModelConfig {
   readonly dynamic_batching?: {
     readonly preferred_batch_size: readonly number[];
     readonly max_queue_delay_microseconds: Int64;
+    readonly priority_levels?: Int64;
   } | null;
   /** Null unless requests of one sequence go to one instance of the model. */
   readonly sequence_batching: object | null;

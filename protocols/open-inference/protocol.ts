@@ -128,6 +128,7 @@ const PROTOCOL = {
   ModelDynamicBatching: message({
     preferred_batch_size: many('int32', 1),
     max_queue_delay_microseconds: one('uint64', 2),
+    priority_levels: one('uint64', 4),
   }),
   ModelInput: message({
     name: one('string', 1),

@@ -1,4 +1,5 @@
 import type { Json } from '../../pipelines/json.js';
+import { isFloat } from '../../pipelines/media.js';
 import type { AnyTensor } from './any-tensor.js';
 import { numbersJson } from './exact-json.js';
 
@@ -17,10 +18,8 @@ export function tensorJson(name: string, { dtype, shape, data }: AnyTensor): str
 /** The elements of `data`, parsed by `parseExactly`; a value that is not a list is returned unchanged. */
 export function elementsOf(data: Json, datatype: Json): Json {
   const elements = Array.isArray(data) ? flat(data) : data;
-  return isFloat(datatype) ? unquoted(elements) : elements;
+  return typeof datatype === 'string' && isFloat(datatype) ? unquoted(elements) : elements;
 }
-
-const isFloat = (datatype: Json): boolean => typeof datatype === 'string' && datatype.startsWith('FP');
 
 /** Converts long integers back to numbers: a float may be written as 9007199254740993. */
 const unquoted = (elements: Json): Json =>

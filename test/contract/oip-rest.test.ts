@@ -40,6 +40,7 @@ const EDGES: Readonly<Record<Dtype, readonly (number | string | boolean)[]>> = {
   FP16: [0.5, -65_504],
   FP32: [0.25, -3.4028234663852886e38],
   FP64: [0.1, Number.MAX_VALUE, 5e-324],
+  BF16: [0.5, -3.3895313892515355e38],
   BYTES: ['', 'é\u0000"\\😀', '9007199254740993'],
 };
 const everyType = Object.fromEntries(

@@ -1,20 +1,41 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TritonClient } from '../../activities/connectors/triton/index.js';
+import { testSettings } from './settings.js';
 
 const FOLDER = fileURLToPath(new URL('../fixtures/triton-models/', import.meta.url));
 /** A Python model is loaded in a second; a loaded machine takes many of them. */
 const LOAD_MS = 60_000;
 
-/** Models that show what the embedded ones do not: every element type, many responses, sequences, a call that is late. */
-export type TestModel = 'every-type' | 'countdown' | 'accumulator' | 'overtaking';
+/** Models that show what the embedded ones do not: tensors of others, many responses, sequences, an ensemble, a call that is late. */
+export type TestModel =
+  | 'every-type'
+  | 'countdown'
+  | 'accumulator'
+  | 'overtaking'
+  | 'colours'
+  | 'scaler'
+  | 'colours-of-files'
+  | 'streaming-voice'
+  | 'chapters'
+  | 'text-generator';
 
-/** Loads a model of test/fixtures/triton-models over the wire, so that it need not lie in the server's repository. */
+/**
+ * Loads a model of test/fixtures/triton-models: one with a `config.json` over the wire, so that it need not lie in the
+ * server's repository; one with a `config.pbtxt` from there, since the parts of an ensemble must.
+ */
 export async function loadTestModel(client: TritonClient, name: TestModel): Promise<void> {
   const folder = path.join(FOLDER, name);
+  const limit = AbortSignal.timeout(LOAD_MS);
+  if (existsSync(path.join(folder, 'config.pbtxt'))) {
+    const repository =
+      process.env.TEST_TRITON_REPOSITORY ?? path.join(testSettings().MILLRACE_HOME, 'triton', 'models');
+    cpSync(folder, path.join(repository, name), { recursive: true });
+    return client.load(name, limit);
+  }
   const versions = readdirSync(path.join(folder, '1')).filter((file) => file.endsWith('.py'));
-  await client.load(name, AbortSignal.timeout(LOAD_MS), {
+  await client.load(name, limit, {
     config: readFileSync(path.join(folder, 'config.json'), 'utf8'),
     files: Object.fromEntries(versions.map((file) => [`1/${file}`, readFileSync(path.join(folder, '1', file))])),
   });

@@ -1,12 +1,14 @@
 import { baseUrl } from '../base-url.js';
 import type { Backend, Call, CallContext, Reply } from '../connector.js';
 import type { Transport } from '../exchange.js';
-import { handlerOf, mapped } from '../mapped.js';
+import { mapped } from '../mapped.js';
+import { PLAIN, TensorModels } from '../tensors/index.js';
 import { OipRestClient } from './client.js';
 import { mapError } from './errors.js';
 import { hasNoRepository, heal } from './heal.js';
-import type { KindHandler } from './kind-handler.js';
-import { KIND_HANDLERS } from './kinds.js';
+import { infer } from './infer.js';
+import type { OipRestOptions } from './options.js';
+import { RestTensorClient } from './tensor-client.js';
 
 /** One server of the protocol. */
 export class OipRestBackend implements Backend {
@@ -14,19 +16,31 @@ export class OipRestBackend implements Backend {
   /** Removed once the server has answered that it has no repository API. */
   heal?: (model: string, signal: AbortSignal) => Promise<void>;
   readonly #client: OipRestClient;
+  readonly #models: TensorModels;
 
-  constructor(endpoint: string, transport: Transport) {
+  constructor(endpoint: string, transport: Transport, options: OipRestOptions = {}) {
     this.endpoint = endpoint;
     this.#client = new OipRestClient(baseUrl(endpoint, 'oip-rest'), transport);
+    this.#models = new TensorModels(new RestTensorClient(this.#client), options.tensors);
     this.heal = (model, signal) => this.#mapped(model, signal, () => this.#heal(model, signal));
   }
 
-  invoke(call: Call, { signal }: Pick<CallContext, 'signal'>): Promise<Reply> {
-    return this.#mapped(call.model, signal, () => handler(call.kind).invoke(call, this.#client, { signal }));
+  invoke(call: Call, context: CallContext): Promise<Reply> {
+    const { signal } = context;
+    return this.#mapped(call.model, signal, () =>
+      call.kind === 'infer' ? infer.invoke(call, this.#client, signal) : this.#models.invoke(call, context, PLAIN),
+    );
   }
 
   probe(model: string, kind: string, signal: AbortSignal): Promise<void> {
-    return this.#mapped(model, signal, () => handler(kind).probe(model, this.#client, signal));
+    return this.#mapped(model, signal, () =>
+      kind === 'infer' ? infer.probe(model, this.#client, signal) : this.#models.probe(kind, model, signal, PLAIN),
+    );
+  }
+
+  /** A line about each tensor of the pool's map. Throws if it does not fit the model. */
+  tensors(model: string, kind: string, signal: AbortSignal): Promise<readonly string[]> {
+    return this.#mapped(model, signal, () => this.#models.describe(kind, model, signal));
   }
 
   fingerprint(model: string, signal: AbortSignal): Promise<string> {
@@ -49,5 +63,3 @@ export class OipRestBackend implements Backend {
     return mapped(mapError, { endpoint: this.endpoint, model, signal }, work);
   }
 }
-
-const handler = (kind: string): KindHandler => handlerOf(KIND_HANDLERS, kind, 'oip-rest');

@@ -3,15 +3,8 @@ import { MillraceError } from '../../../pipelines/errors.js';
 import { canonicalJson, isJsonObject, type Json, type JsonObject } from '../../../pipelines/json.js';
 import { type Answer, type Exchange, exchange, type Transport, textOf } from '../exchange.js';
 import { HttpFault, shortened } from '../http-fault.js';
+import type { DescribedTensor, ModelTensors } from '../tensors/index.js';
 import { type InferRequest, type Outputs, readResponse, requestJson } from './wire.js';
-
-/** A server's description of a model's tensor. */
-export interface DescribedTensor {
-  readonly name: string;
-  readonly datatype: string;
-  /** -1 for a dimension that varies. */
-  readonly shape: readonly number[];
-}
 
 /** The REST API of one server. Errors are `HttpFault`, `MillraceError`, or what the transport throws. */
 export class OipRestClient {
@@ -30,10 +23,11 @@ export class OipRestClient {
     return readResponse(textOf(await this.#call({ method: 'POST', path, body: requestJson(request) }, signal)));
   }
 
-  /** The model's inputs by its metadata; empty if the server does not report them, as MLServer often does not. */
-  async inputs(model: string, signal: AbortSignal): Promise<readonly DescribedTensor[]> {
-    const { inputs } = await this.#metadata(model, signal);
-    return Array.isArray(inputs) ? inputs.filter(isDescribed) : [];
+  /** The model's tensors by its metadata; empty if the server does not report them, as MLServer often does not. */
+  async tensors(model: string, signal: AbortSignal): Promise<ModelTensors> {
+    const { inputs, outputs } = await this.#metadata(model, signal);
+    const described = (all: Json | undefined) => (Array.isArray(all) ? all.filter(isDescribed) : []);
+    return { inputs: described(inputs), outputs: described(outputs) };
   }
 
   /** Returns if the model is ready; otherwise throws the server's answer. */
@@ -120,7 +114,7 @@ function reasonOf(body: string): string {
   return text.startsWith('Traceback ') ? (text.split('\n').at(-1) ?? text) : text;
 }
 
-const isDescribed = (value: unknown): value is DescribedTensor =>
+const isDescribed = (value: unknown): value is Json & DescribedTensor =>
   isJsonObject(value as Json) &&
   typeof (value as DescribedTensor).name === 'string' &&
   typeof (value as DescribedTensor).datatype === 'string' &&

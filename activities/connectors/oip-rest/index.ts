@@ -1,11 +1,12 @@
 import type { Connector } from '../connector.js';
 import type { Transport } from '../exchange.js';
+import { TENSOR_KINDS } from '../tensors/index.js';
 import { OipRestBackend } from './backend.js';
-import { KIND_HANDLERS } from './kinds.js';
+import { type OipRestOptions, oipRestOptions } from './options.js';
 
 /**
  * Servers of the Open Inference Protocol (KServe v2) over REST: KServe, MLServer, Triton's HTTP port, TorchServe behind
- * KServe. An endpoint is a base URL without the `/v2`. Tensor names and shapes are those of the file of each stage kind.
+ * KServe. An endpoint is a base URL without the `/v2`. Tensors are those of the pool's tensor map, by default those of `tensors/defaults.ts`.
  *
  * A cancelled call closes its connection; whether the server then stops its work depends on the server (MLServer does
  * not). Node's fetch fails when a server sends no header for 300 s (`BACKEND_TIMEOUT`), whatever the stage's timeout
@@ -13,7 +14,8 @@ import { KIND_HANDLERS } from './kinds.js';
  */
 export const oipRestConnector = ({ transport = fetch }: { readonly transport?: Transport } = {}): Connector => ({
   name: 'oip-rest',
-  kinds: new Set(KIND_HANDLERS.keys()),
+  kinds: new Set([...TENSOR_KINDS.keys(), 'infer']),
   capabilities: new Set(),
-  connect: (endpoint) => new OipRestBackend(endpoint, transport),
+  options: oipRestOptions,
+  connect: (endpoint, _key, options) => new OipRestBackend(endpoint, transport, options as OipRestOptions | undefined),
 });

@@ -1,8 +1,9 @@
 import type { JsonObject } from '../../../pipelines/json.js';
 import { DTYPES, type Dtype, type Tensor } from '../../../pipelines/media.js';
+import type { Call, Reply } from '../connector.js';
 import { checkTensors, MOST_ZEROS, type TensorFormats } from '../tensor-format.js';
+import type { OipRestClient } from './client.js';
 import { mapError } from './errors.js';
-import type { KindHandler } from './kind-handler.js';
 
 /** `with` of an `infer` stage. */
 interface InferWith {
@@ -15,8 +16,8 @@ interface InferWith {
  * Any model, by tensors: those of `with.inputs` are sent, those of `with.outputs` requested, each in the stated form.
  * `with.parameters` are the protocol's request parameters. `wire.ts` lists what JSON cannot carry.
  */
-export const infer: KindHandler = {
-  async invoke({ model, with: options, input }, client, { signal }) {
+export const infer = {
+  async invoke({ model, with: options, input }: Call, client: OipRestClient, signal: AbortSignal): Promise<Reply> {
     const { inputs, outputs, parameters } = options as unknown as InferWith;
     const request = {
       inputs: checkTensors(input, inputs, 'INVALID_INPUT'),
@@ -32,8 +33,8 @@ export const infer: KindHandler = {
    * is checked if the metadata lacks the inputs or they are large. A model may reject zeros: an error from the model
    * also proves that it is alive.
    */
-  async probe(model, client, signal) {
-    const described = await client.inputs(model, signal);
+  async probe(model: string, client: OipRestClient, signal: AbortSignal): Promise<void> {
+    const { inputs: described } = await client.tensors(model, signal);
     const smallest = described.map(({ shape, ...tensor }) => ({
       ...tensor,
       shape: shape.map((size) => (size === -1 ? 1 : size)),

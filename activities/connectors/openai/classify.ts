@@ -1,3 +1,4 @@
+import { MillraceError } from '../../../pipelines/errors.js';
 import type { JsonObject } from '../../../pipelines/json.js';
 import { chat, outputOf } from './chat.js';
 import { complete, tokenLimit } from './completion.js';
@@ -16,6 +17,12 @@ export const classify: KindHandler = {
   async invoke(call, { client, signal, emit, options: pool }) {
     const { model, with: options, input } = call;
     const labels = options.labels as readonly string[];
+    if (typeof input.text !== 'string') {
+      throw new MillraceError(
+        'CAPABILITY_MISSING',
+        'an LLM classifies text; name a pool of a classifier of images or sounds',
+      );
+    }
     const schema = schemaOf(labels);
     const completion = await complete(
       client,
@@ -24,7 +31,7 @@ export const classify: KindHandler = {
           model,
           messages: [
             { role: 'system', content: `Classify the text that the user gives as one of: ${labels.join(', ')}.` },
-            { role: 'user', content: input.text as string },
+            { role: 'user', content: input.text },
           ],
           temperature: 0,
           ...tokenLimit(client, MOST_TOKENS),

@@ -1,13 +1,15 @@
 import { MillraceError, messageOf } from '../../../pipelines/errors.js';
 import { limited } from '../../../runtime/limited.js';
 import type { Backend, Batching, Call, CallContext, Reply, ServerWork } from '../connector.js';
-import { handlerOf, mapped } from '../mapped.js';
+import { mapped } from '../mapped.js';
+import { type Requests, TensorModels } from '../tensors/index.js';
 import { batchingOf, together } from './batching.js';
 import { TritonClient } from './client.js';
 import { hasNoControl, mapError } from './errors.js';
 import { heal, stateOf } from './heal.js';
-import type { KindHandler } from './kind-handler.js';
-import { KIND_HANDLERS } from './kinds.js';
+import { infer } from './infer.js';
+import type { TritonOptions } from './options.js';
+import { requestsOf } from './requests.js';
 
 /** Longest wait for the server's answer whether it is loading a model, which normally takes a millisecond. */
 const STATE_MS = 1_000;
@@ -18,21 +20,31 @@ export class TritonBackend implements Backend {
   /** Removed once the server has refused a repair: it loads models only at its start. */
   heal?: (model: string, signal: AbortSignal) => Promise<void>;
   readonly #client: TritonClient;
+  readonly #models: TensorModels;
+  readonly #options: TritonOptions;
 
-  constructor(endpoint: string) {
+  constructor(endpoint: string, options: TritonOptions = {}) {
     this.endpoint = endpoint;
-    this.#client = new TritonClient(endpoint);
+    this.#options = options;
+    this.#client = new TritonClient(endpoint, options);
+    this.#models = new TensorModels(this.#client, options.tensors);
     this.heal = (model, signal) => this.#heal(model, signal);
   }
 
   invoke(call: Call, context: CallContext): Promise<Reply> {
-    return this.#loaded(call.model, context.signal, () =>
-      handler(call.kind).invoke(call, { ...context, client: this.#client }),
+    return this.#loaded(call.model, context.signal, async () =>
+      call.kind === 'infer'
+        ? infer.invoke(call, { ...context, client: this.#client })
+        : this.#models.invoke(call, context, await this.#requests(call.model, context)),
     );
   }
 
   async probe(model: string, kind: string, signal: AbortSignal): Promise<void> {
-    await this.#loaded(model, signal, async () => handler(kind).probe(model, this.#client, signal));
+    await this.#loaded(model, signal, async () =>
+      kind === 'infer'
+        ? infer.probe(model, this.#client, signal)
+        : this.#models.probe(kind, model, signal, await this.#requests(model, { signal })),
+    );
   }
 
   work(model: string, signal: AbortSignal): Promise<ServerWork> {
@@ -58,6 +70,15 @@ export class TritonBackend implements Backend {
 
   close(): void {
     this.#client.close();
+  }
+
+  /** A line about each tensor of the pool's map. Throws if it does not fit the model. */
+  tensors(model: string, kind: string, signal: AbortSignal): Promise<readonly string[]> {
+    return this.#loaded(model, signal, () => this.#models.describe(kind, model, signal));
+  }
+
+  async #requests(model: string, context: Pick<CallContext, 'signal' | 'priority' | 'endsAt'>): Promise<Requests> {
+    return requestsOf(await this.#client.traits(model, context.signal), context, this.#options);
   }
 
   async #heal(model: string, signal: AbortSignal): Promise<void> {
@@ -93,5 +114,3 @@ export class TritonBackend implements Backend {
     return mapped(mapError, { endpoint: this.endpoint, model, signal }, work);
   }
 }
-
-const handler = (kind: string): KindHandler => handlerOf(KIND_HANDLERS, kind, 'triton');

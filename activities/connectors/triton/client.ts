@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type ChannelOptions, Client, credentials, status } from '@grpc/grpc-js';
+import { type ChannelOptions, Client, compressionAlgorithms, credentials, status } from '@grpc/grpc-js';
 import { MillraceError } from '../../../pipelines/errors.js';
 import { canonicalJson } from '../../../pipelines/json.js';
 import type {
@@ -7,23 +7,26 @@ import type {
   Methods,
   ModelConfig,
   ModelIndex,
-  Parameters,
   StreamResponse,
   Tensor,
-  TensorHeader,
+  TensorMessage,
 } from '../../../protocols/open-inference/index.js';
 import { inferenceService, tensorsOf } from '../../../protocols/open-inference/index.js';
 import { isLoopback } from '../../../runtime/loopback.js';
+import type { ModelTensors, Outputs, RequestOptions, TensorClient } from '../tensors/index.js';
 import { streamError } from './errors.js';
+import type { TritonOptions } from './options.js';
 import { type ModelStatistics, statisticsOf } from './statistics.js';
 
 const MEBIBYTE = 1024 * 1024;
 
+/**
+ * gRPC's default of 4 MiB is 87 s of 16-bit speech at 24 kHz; a limit remains so that an oversized answer cannot exhaust
+ * memory.
+ */
+const MOST_MESSAGE_BYTES = 64 * MEBIBYTE;
+
 const CHANNEL: ChannelOptions = {
-  // gRPC's default of 4 MiB is 87 s of 16-bit speech at 24 kHz; a limit remains so that an oversized answer cannot
-  // exhaust memory.
-  'grpc.max_receive_message_length': 64 * MEBIBYTE,
-  'grpc.max_send_message_length': 64 * MEBIBYTE,
   // Reconnects to a restarted server within a second: gRPC's own backoff grows to two minutes.
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 1_000,
@@ -37,22 +40,14 @@ const CHANNEL: ChannelOptions = {
   'grpc.keepalive_timeout_ms': 10_000,
 };
 
-/** The outputs of one response by name. `raw` of each is its undecoded bytes. */
-export type Outputs = ReadonlyMap<string, Tensor>;
-
-export interface InferOptions {
-  /** The requested outputs. Default: all. */
-  readonly outputs?: readonly string[];
-  /** Request parameters, e.g. `sequence_id`. */
-  readonly parameters?: Parameters;
-}
-
 /** How a model accepts requests. */
 export interface Traits {
   /** A request has any number of responses, on a stream. */
   readonly decoupled: boolean;
   /** Requests belong to sequences and carry a `sequence_id`. */
   readonly sequential: boolean;
+  /** Number of priorities of its queue; 0: it has none. */
+  readonly priorityLevels: number;
 }
 
 /** The files of a model, by path in its folder (`1/model.py`), and its `ModelConfig` as protobuf JSON. */
@@ -62,17 +57,30 @@ export interface ModelFiles {
 }
 
 /** A gRPC client of one Triton endpoint. Errors are grpc-js's `ServiceError`, `MillraceError`, or the signal's reason. */
-export class TritonClient {
+export class TritonClient implements TensorClient {
   readonly #client: Client;
   readonly #traits = new Map<string, Traits>();
 
-  /** `address`: `host:port`, or `grpcs://host:port` for TLS with the system's certificate authorities. */
-  constructor(address: string) {
+  readonly #version: string;
+
+  /**
+   * @param address `host:port`, or `grpcs://host:port` for TLS with the system's certificate authorities
+   * @param options those of the pool about calls: the model's version, compression, the greatest message
+   */
+  constructor(address: string, { version = '', compression = 'none', maxMessageBytes }: TritonOptions = {}) {
+    this.#version = version;
+    const most = maxMessageBytes ?? MOST_MESSAGE_BYTES;
     const tls = address.startsWith('grpcs://');
     this.#client = new Client(
       address.replace(/^grpcs?:\/\//, ''),
       tls ? credentials.createSsl() : credentials.createInsecure(),
-      { ...CHANNEL, ...(isLoopback(address) && { 'grpc.enable_http_proxy': 0 }) },
+      {
+        ...CHANNEL,
+        'grpc.max_receive_message_length': most,
+        'grpc.max_send_message_length': most,
+        'grpc.default_compression_algorithm': compressionAlgorithms[ALGORITHM[compression]],
+        ...(isLoopback(address) && { 'grpc.enable_http_proxy': 0 }),
+      },
     );
   }
 
@@ -81,9 +89,9 @@ export class TritonClient {
     model: string,
     inputs: readonly Tensor[],
     signal: AbortSignal,
-    options: InferOptions = {},
+    options: RequestOptions = {},
   ): Promise<Outputs> {
-    return tensorsOf(await this.#call('ModelInfer', requestOf(model, inputs, options), signal));
+    return tensorsOf(await this.#call('ModelInfer', this.#request(model, inputs, options), signal));
   }
 
   /**
@@ -95,10 +103,11 @@ export class TritonClient {
     model: string,
     inputs: readonly Tensor[],
     signal: AbortSignal,
-    options: InferOptions = {},
+    options: RequestOptions = {},
   ): AsyncGenerator<Outputs, void> {
     try {
-      if ((await this.traits(model, signal)).decoupled) yield* this.#stream(requestOf(model, inputs, options), signal);
+      if ((await this.traits(model, signal)).decoupled)
+        yield* this.#stream(this.#request(model, inputs, options), signal);
       else yield await this.infer(model, inputs, signal, options);
     } catch (error) {
       // An abort says nothing about the model.
@@ -110,7 +119,7 @@ export class TritonClient {
   /** Undefined if the server lacks this Triton extension, as MLServer does. */
   async config(model: string, signal: AbortSignal): Promise<ModelConfig | undefined> {
     try {
-      return (await this.#call('ModelConfig', { name: model }, signal)).config ?? undefined;
+      return (await this.#call('ModelConfig', { name: model, version: this.#version }, signal)).config ?? undefined;
     } catch (error) {
       if ((error as { code?: unknown }).code === status.UNIMPLEMENTED) return undefined;
       throw error;
@@ -125,6 +134,7 @@ export class TritonClient {
     const traits = {
       decoupled: config?.model_transaction_policy?.decoupled ?? false,
       sequential: Boolean(config?.sequence_batching),
+      priorityLevels: Number(config?.dynamic_batching?.priority_levels ?? 0),
     };
     this.#traits.set(model, traits);
     return traits;
@@ -139,7 +149,7 @@ export class TritonClient {
     const config = await this.config(model, signal);
     const given = config?.parameters.fingerprint?.string_value;
     if (given) return given;
-    const metadata = await this.#call('ModelMetadata', { name: model }, signal);
+    const metadata = await this.#call('ModelMetadata', { name: model, version: this.#version }, signal);
     const described = JSON.parse(JSON.stringify(fingerprinted(config, metadata)));
     return createHash('sha256').update(canonicalJson(described)).digest('hex').slice(0, 16);
   }
@@ -157,14 +167,25 @@ export class TritonClient {
 
   /** Returns if the server reports the model as ready; throws `MODEL_NOT_FOUND` otherwise. */
   async ready(model: string, signal: AbortSignal): Promise<void> {
-    const { ready } = await this.#call('ModelReady', { name: model }, signal);
+    const { ready } = await this.#call('ModelReady', { name: model, version: this.#version }, signal);
     if (!ready) throw new MillraceError('MODEL_NOT_FOUND', 'the model is not ready');
   }
 
-  /** Inputs of a model by its metadata: a batch dimension comes first if there is one, -1 is any size. */
-  async inputs(model: string, signal: AbortSignal): Promise<readonly TensorHeader[]> {
-    const { inputs } = await this.#call('ModelMetadata', { name: model }, signal);
-    return inputs.map(({ name, datatype, shape }) => ({ name, datatype, shape: shape.map(Number) }));
+  /**
+   * The tensors of a model by its metadata, with its optional inputs, which only the configuration names: those that the
+   * metadata lack come last, with the batch dimension of the others.
+   */
+  async tensors(model: string, signal: AbortSignal): Promise<ModelTensors> {
+    const [{ inputs, outputs }, config] = await Promise.all([
+      this.#call('ModelMetadata', { name: model, version: this.#version }, signal),
+      this.config(model, signal),
+    ]);
+    const optional = new Set((config?.input ?? []).filter((input) => input.optional).map(({ name }) => name));
+    const described = ({ name, datatype, shape }: TensorMessage) => ({ name, datatype, shape: shape.map(Number) });
+    return {
+      inputs: inputs.map((input) => ({ ...described(input), ...(optional.has(input.name) && { optional: true }) })),
+      outputs: outputs.map(described),
+    };
   }
 
   /**
@@ -183,11 +204,24 @@ export class TritonClient {
 
   /** Statistics of each loaded version. A call is counted a moment after its answer. */
   async statistics(model: string, signal: AbortSignal): Promise<readonly ModelStatistics[]> {
-    return (await this.#call('ModelStatistics', { name: model }, signal)).model_stats.map(statisticsOf);
+    return (await this.#call('ModelStatistics', { name: model, version: this.#version }, signal)).model_stats.map(
+      statisticsOf,
+    );
   }
 
   close(): void {
     this.#client.close();
+  }
+
+  #request(model: string, inputs: readonly Tensor[], { outputs = [], parameters = {} }: RequestOptions): InferRequest {
+    return {
+      model_name: model,
+      model_version: this.#version,
+      parameters,
+      inputs: inputs.map(({ name, datatype, shape }) => ({ name, datatype, shape })),
+      outputs: outputs.map((name) => ({ name })),
+      raw_input_contents: inputs.map(({ raw }) => raw),
+    };
   }
 
   /** One request on a stream of its own, so that cancelling the stream cancels only this request. */
@@ -268,14 +302,5 @@ function fingerprinted(config: ModelConfig | undefined, metadata: Methods['Model
 const methodOf = (name: keyof Methods | 'ModelStreamInfer') =>
   inferenceService[name] as (typeof inferenceService)[string];
 
-const requestOf = (
-  model: string,
-  inputs: readonly Tensor[],
-  { outputs = [], parameters = {} }: InferOptions,
-): InferRequest => ({
-  model_name: model,
-  parameters,
-  inputs: inputs.map(({ name, datatype, shape }) => ({ name, datatype, shape })),
-  outputs: outputs.map((name) => ({ name })),
-  raw_input_contents: inputs.map(({ raw }) => raw),
-});
+/** gRPC's names. */
+const ALGORITHM = { none: 'identity', deflate: 'deflate', gzip: 'gzip' } as const;

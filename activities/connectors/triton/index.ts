@@ -1,17 +1,18 @@
 import type { Connector } from '../connector.js';
+import { TENSOR_KINDS } from '../tensors/index.js';
 import { TritonBackend } from './backend.js';
-import { KIND_HANDLERS } from './kinds.js';
+import { type TritonOptions, tritonOptions } from './options.js';
 
 export { TritonClient } from './client.js';
 
 /**
  * NVIDIA Triton and other servers of the KServe v2 gRPC protocol. An endpoint is `host:port`, or `grpcs://host:port` for
- * TLS. Tensor names and shapes are those of the file of each stage kind; models have a batch dimension. An `infer` stage
- * states its own.
+ * TLS. Tensors are those of the pool's tensor map, by default those of `tensors/defaults.ts`; an `infer` stage states its own.
  */
 export const tritonConnector = (): Connector => ({
   name: 'triton',
-  kinds: new Set(KIND_HANDLERS.keys()),
+  kinds: new Set([...TENSOR_KINDS.keys(), 'infer']),
   capabilities: new Set(['stream']),
-  connect: (endpoint) => new TritonBackend(endpoint),
+  options: tritonOptions,
+  connect: (endpoint, _key, options) => new TritonBackend(endpoint, options as TritonOptions | undefined),
 });

@@ -5,12 +5,10 @@ import { isDtype, sizeOf, toWire } from '../../../protocols/open-inference/index
 import { MOST_ZEROS } from '../tensor-format.js';
 import type { TritonClient } from './client.js';
 import { mapError } from './errors.js';
+import { sequenceId } from './requests.js';
 
 /** Codes of errors that only a live model returns: it has examined its input. */
 const ALIVE: ReadonlySet<ErrorCode> = new Set(['BACKEND_REJECTED', 'BACKEND_ERROR', 'INVALID_OUTPUT']);
-
-/** Sequence ids of probes use the upper half of 32 bits, chosen at random so that two workers do not share one. */
-const sequenceId = (): number => 2 ** 31 + Math.floor(Math.random() * 2 ** 31);
 
 /**
  * A call of a model known only by its metadata: zeros (false, empty texts) in the smallest shape that it accepts, up to
@@ -18,7 +16,7 @@ const sequenceId = (): number => 2 ** 31 + Math.floor(Math.random() * 2 ** 31);
  * model also proves that it is alive.
  */
 export async function probeWithZeros(model: string, client: TritonClient, signal: AbortSignal): Promise<void> {
-  const described = (await client.inputs(model, signal)).map(({ shape, ...tensor }) => ({
+  const described = (await client.tensors(model, signal)).inputs.map(({ shape, ...tensor }) => ({
     ...tensor,
     shape: shape.map((size) => (size === -1 ? 1 : size)),
   }));

@@ -121,8 +121,8 @@ describe('answers that cannot be used', () => {
     ],
     [
       'a type that nobody knows',
-      '{"outputs":[{"name":"Y","datatype":"BF16","shape":[0],"data":[]}]}',
-      'output tensor Y: unknown element type BF16',
+      '{"outputs":[{"name":"Y","datatype":"FP8","shape":[0],"data":[]}]}',
+      'output tensor Y: unknown element type FP8',
     ],
   ])('%s is INVALID_OUTPUT', async (_, body, problem) => {
     server.gives(200, Buffer.from(body, 'latin1'), { 'content-type': 'application/json' });
@@ -256,7 +256,7 @@ describe('a canary of a model that nothing is known of', () => {
       { name: 'A', datatype: 'FP32', shape: [-1, 2] },
       { name: 'B', datatype: 'BYTES', shape: [1] },
       { name: 'C', datatype: 'BOOL', shape: [] },
-      { name: 'D', datatype: 'BF16', shape: [1] },
+      { name: 'D', datatype: 'FP8', shape: [1] },
     ],
   };
   const probe = (status: number, body: string) => {

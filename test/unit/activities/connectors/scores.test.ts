@@ -36,8 +36,8 @@ describe('scores of passages', () => {
   });
 
   it('keeps the first of them', () => {
-    expect(ids(ranked([1, 2, 3], passages, 2))).toEqual(['c', 'b']);
-    expect(ids(ranked([1, 2, 3], passages, 10))).toEqual(['c', 'b', 'a']);
+    expect(ids(ranked([1, 2, 3], passages, { top: 2 }))).toEqual(['c', 'b']);
+    expect(ids(ranked([1, 2, 3], passages, { top: 10 }))).toEqual(['c', 'b', 'a']);
   });
 
   it('refuses another number of scores', () => {

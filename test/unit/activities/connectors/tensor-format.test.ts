@@ -40,6 +40,7 @@ describe('elements', () => {
       no: [3.4028235677973366e38, -1e39, Number.POSITIVE_INFINITY, Number.NaN, null],
     },
     FP64: { yes: [Number.MAX_VALUE, -0.5], no: [Number.NEGATIVE_INFINITY, Number.NaN, '1'] },
+    BF16: { yes: [0.1, 3.39e38, -3.39e38], no: [3.4e38, Number.NaN, '1'] },
     BYTES: { yes: ['', 'é\u0000😀'], no: [1, true, null] },
   };
 
@@ -105,8 +106,8 @@ describe('names and types', () => {
 
   it('names the wrong type, and one that nobody knows', () => {
     expect(refusal({ X: a }, formatOf('INT16'), 'INVALID_INPUT')).toBe('input tensor X: INT8 instead of INT16');
-    const odd = { X: { ...a, dtype: 'BF16' } };
-    expect(refusal(odd, { X: null }, 'INVALID_OUTPUT')).toBe('output tensor X: unknown element type BF16');
+    const odd = { X: { ...a, dtype: 'FP8' } };
+    expect(refusal(odd, { X: null }, 'INVALID_OUTPUT')).toBe('output tensor X: unknown element type FP8');
     expect(refusal({ X: 7 }, { X: null }, 'INVALID_INPUT')).toBe('input tensor X: not a tensor');
   });
 

@@ -383,7 +383,7 @@ describe('a probe with zeros', () => {
       (error: { code: string }) => error.code,
     );
     expect(found).toBe(code);
-    expect(calls).toEqual(['ModelMetadata', 'ModelReady']);
+    expect(calls).toEqual(['ModelMetadata', 'ModelConfig', 'ModelReady']);
   });
 
   it('is a sequence of its own where the model wants one', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { InferOptions, TritonClient } from '../../../../activities/connectors/triton/client.js';
+import type { RequestOptions } from '../../../../activities/connectors/tensors/index.js';
+import type { TritonClient } from '../../../../activities/connectors/triton/client.js';
 import { infer } from '../../../../activities/connectors/triton/infer.js';
 import type { JsonObject } from '../../../../pipelines/json.js';
 import { type Dtype, tensor } from '../../../../pipelines/media.js';
@@ -22,10 +23,10 @@ async function run(
   responses: readonly (readonly Tensor[])[],
   { input = INPUT, options = use.with }: { input?: JsonObject; options?: JsonObject } = {},
 ) {
-  const requests: { inputs: readonly Tensor[]; options: InferOptions }[] = [];
+  const requests: { inputs: readonly Tensor[]; options: RequestOptions }[] = [];
   const emitted: unknown[] = [];
   const client = {
-    async *responses(_: string, inputs: readonly Tensor[], __: AbortSignal, inferOptions: InferOptions) {
+    async *responses(_: string, inputs: readonly Tensor[], __: AbortSignal, inferOptions: RequestOptions) {
       requests.push({ inputs, options: inferOptions });
       for (const outputs of responses) yield new Map(outputs.map((output) => [output.name, output]));
     },

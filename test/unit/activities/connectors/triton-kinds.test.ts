@@ -1,11 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { classify } from '../../../../activities/connectors/triton/classify.js';
-import type { TritonClient } from '../../../../activities/connectors/triton/client.js';
-import { embed } from '../../../../activities/connectors/triton/embed.js';
-import type { KindHandler } from '../../../../activities/connectors/triton/kind-handler.js';
-import { rerank } from '../../../../activities/connectors/triton/rerank.js';
-import { synthesize } from '../../../../activities/connectors/triton/synthesize.js';
-import { transcribe } from '../../../../activities/connectors/triton/transcribe.js';
+import { PLAIN, type TensorClient, TensorModels } from '../../../../activities/connectors/tensors/index.js';
 import type { Artifact } from '../../../../pipelines/artifact.js';
 import type { Json, JsonObject } from '../../../../pipelines/json.js';
 import {
@@ -21,7 +15,7 @@ const artifact: Artifact = { uri: 'artifact://t/0', sha256: '0', mime: 'audio/wa
 
 /** Runs a stage kind against a model that is a function; samples written are kept. */
 async function run(
-  kind: KindHandler,
+  kind: string,
   input: JsonObject,
   model: (inputs: readonly Tensor[]) => Tensor[],
   {
@@ -34,16 +28,16 @@ async function run(
   const checkpoints: Json[] = [];
   const written: { samples: Int16Array; sampleRate: number }[] = [];
   let calls = 0;
-  const client = {
-    infer: async (_: string, inputs: readonly Tensor[]) => {
+  const client: TensorClient = {
+    async *responses(_, inputs) {
       calls += 1;
-      return new Map(model(inputs).map((tensor) => [tensor.name, tensor]));
+      yield new Map(model(inputs).map((tensor) => [tensor.name, tensor]));
     },
-  } as unknown as TritonClient;
-  const reply = await kind.invoke(
-    { kind: 'embed', model: 'm', with: options, input },
+    tensors: () => Promise.reject(new Error('the maps of Millrace’s own models need no metadata')),
+  };
+  const reply = await new TensorModels(client, undefined).invoke(
+    { kind, model: 'm', with: options, input },
     {
-      client,
       signal: new AbortController().signal,
       emit: (chunk) => void emitted.push(chunk),
       checkpoint: (progress) => void checkpoints.push(progress),
@@ -58,6 +52,7 @@ async function run(
         },
       },
     },
+    PLAIN,
   );
   return { ...reply, checkpoints, emitted, written, calls };
 }
@@ -71,21 +66,21 @@ describe('transcribe', () => {
   ];
 
   it('makes one call of short audio', async () => {
-    const { output, usage, calls } = await run(transcribe, { audio: { ...artifact } }, recognise, {
+    const { output, usage, calls } = await run('transcribe', { audio: { ...artifact } }, recognise, {
       samples: new Float32Array(64_000),
     });
     expect({ output, usage, calls }).toEqual({ output: { text: '4 s' }, usage: { audioSeconds: 4 }, calls: 1 });
   });
 
   it('makes no call of no audio', async () => {
-    expect(await run(transcribe, { audio: { ...artifact } }, recognise)).toMatchObject({
+    expect(await run('transcribe', { audio: { ...artifact } }, recognise)).toMatchObject({
       output: { text: '' },
       calls: 0,
     });
   });
 
   it('leaves out windows without speech', async () => {
-    const { output } = await run(transcribe, {}, () => [textTensor('TEXT', [1, 1], ' ')], {
+    const { output } = await run('transcribe', {}, () => [textTensor('TEXT', [1, 1], ' ')], {
       samples: new Float32Array(16_000 * 70),
     });
     expect(output).toEqual({ text: '' });
@@ -93,17 +88,17 @@ describe('transcribe', () => {
 
   it('checkpoints every window and resumes behind the last one', async () => {
     const samples = new Float32Array(16_000 * 80);
-    const whole = await run(transcribe, {}, recognise, { samples });
+    const whole = await run('transcribe', {}, recognise, { samples });
     expect(whole.checkpoints).toHaveLength(3);
     const [first] = whole.checkpoints;
-    const resumed = await run(transcribe, {}, recognise, {
+    const resumed = await run('transcribe', {}, recognise, {
       samples,
       ...(first !== undefined && { resumeFrom: first }),
     });
     expect(resumed).toMatchObject({ output: whole.output, calls: 2, checkpoints: whole.checkpoints.slice(1) });
     expect(resumed.usage?.audioSeconds).toBeLessThan(55.1);
     const last = whole.checkpoints.at(-1) as Json;
-    expect(await run(transcribe, {}, recognise, { samples, resumeFrom: last })).toMatchObject({
+    expect(await run('transcribe', {}, recognise, { samples, resumeFrom: last })).toMatchObject({
       output: whole.output,
       calls: 0,
     });
@@ -111,11 +106,11 @@ describe('transcribe', () => {
 
   it('emits the text of every window, as it is joined, and no earlier attempt’s', async () => {
     const samples = new Float32Array(16_000 * 80);
-    const whole = await run(transcribe, {}, recognise, { samples });
+    const whole = await run('transcribe', {}, recognise, { samples });
     expect(whole.emitted).toHaveLength(3);
     expect(whole.emitted.join('')).toBe(whole.output.text);
     const [first] = whole.checkpoints;
-    const resumed = await run(transcribe, {}, recognise, {
+    const resumed = await run('transcribe', {}, recognise, {
       samples,
       ...(first !== undefined && { resumeFrom: first }),
     });
@@ -125,14 +120,14 @@ describe('transcribe', () => {
   it.each<[Json]>([[null], ['text'], [{ sample: 1.5, text: 'x' }], [{ sample: 5 }]])(
     'starts over from progress that is not its own: %j',
     async (resumeFrom) => {
-      const { calls } = await run(transcribe, {}, recognise, { samples: new Float32Array(16_000), resumeFrom });
+      const { calls } = await run('transcribe', {}, recognise, { samples: new Float32Array(16_000), resumeFrom });
       expect(calls).toBe(1);
     },
   );
 
   it('says which output is missing', async () => {
     const samples = new Float32Array(16_000);
-    await expect(run(transcribe, {}, () => [textTensor('TXT', [1, 1], '')], { samples })).rejects.toMatchObject({
+    await expect(run('transcribe', {}, () => [textTensor('TXT', [1, 1], '')], { samples })).rejects.toMatchObject({
       code: 'INVALID_OUTPUT',
       message: expect.stringContaining('no output TEXT (its outputs: TXT)'),
     });
@@ -141,13 +136,15 @@ describe('transcribe', () => {
 
 describe('embed', () => {
   it('gives a vector of length 1', async () => {
-    const { output } = await run(embed, { text: 'x' }, () => [fp32Tensor('EMBEDDING', [1, 2], Float32Array.of(3, 4))]);
+    const { output } = await run('embed', { text: 'x' }, () => [
+      fp32Tensor('EMBEDDING', [1, 2], Float32Array.of(3, 4)),
+    ]);
     expect(output).toEqual({ embedding: [0.6, 0.8] });
   });
 
   it.each([[[0, 0]], [[]]])('refuses %j, which has no direction', async (values) => {
     const vector = fp32Tensor('EMBEDDING', [1, values.length], Float32Array.from(values));
-    await expect(run(embed, { text: 'x' }, () => [vector])).rejects.toMatchObject({ code: 'INVALID_OUTPUT' });
+    await expect(run('embed', { text: 'x' }, () => [vector])).rejects.toMatchObject({ code: 'INVALID_OUTPUT' });
   });
 });
 
@@ -160,7 +157,7 @@ describe('synthesize', () => {
   it('writes all passages as one artifact', async () => {
     const text = `${'word '.repeat(60)}end. ${'word '.repeat(60)}end.`;
     const spoken: string[] = [];
-    const { output, usage, emitted, written, calls } = await run(synthesize, { text }, (inputs) => {
+    const { output, usage, emitted, written, calls } = await run('synthesize', { text }, (inputs) => {
       spoken.push(readText(input(inputs)));
       return voice(24_000, 12_000)();
     });
@@ -172,7 +169,7 @@ describe('synthesize', () => {
 
   it('speaks a list of sentences as one text', async () => {
     const spoken: string[] = [];
-    await run(synthesize, { text: ['One.', 'Two.'] }, (inputs) => {
+    await run('synthesize', { text: ['One.', 'Two.'] }, (inputs) => {
       spoken.push(readText(input(inputs)));
       return voice(24_000, 1)();
     });
@@ -180,7 +177,7 @@ describe('synthesize', () => {
   });
 
   it('has nothing to say to an empty text', async () => {
-    await expect(run(synthesize, { text: ' \n' }, voice(24_000, 1))).rejects.toMatchObject({
+    await expect(run('synthesize', { text: ' \n' }, voice(24_000, 1))).rejects.toMatchObject({
       code: 'INVALID_INPUT',
       details: { fields: [{ field: 'text' }] },
     });
@@ -191,13 +188,15 @@ describe('synthesize', () => {
     ['a rate beyond any', voice(192_001, 10)],
     ['no samples', voice(24_000, 0)],
   ])('refuses an answer with %s', async (_, model) => {
-    await expect(run(synthesize, { text: 'hi' }, model)).rejects.toMatchObject({ code: 'INVALID_OUTPUT' });
+    await expect(run('synthesize', { text: 'hi' }, model)).rejects.toMatchObject({ code: 'INVALID_OUTPUT' });
   });
 
   it('refuses a voice that changes its rate in mid-text', async () => {
     const rates = [16_000, 24_000];
     const model = () => voice(rates.shift() ?? 0, 10)();
-    await expect(run(synthesize, { text: 'x '.repeat(400) }, model)).rejects.toMatchObject({ code: 'INVALID_OUTPUT' });
+    await expect(run('synthesize', { text: 'x '.repeat(400) }, model)).rejects.toMatchObject({
+      code: 'INVALID_OUTPUT',
+    });
   });
 });
 
@@ -206,19 +205,19 @@ describe('classify', () => {
   const options = { labels: ['calm', 'angry', 'sad'] };
 
   it('names the label of the highest score, and every label’s score', async () => {
-    const { output } = await run(classify, { text: 'x' }, () => scores(0.25, 0.5, 0.125), { options });
+    const { output } = await run('classify', { text: 'x' }, () => scores(0.25, 0.5, 0.125), { options });
     expect(output).toEqual({ label: 'angry', score: 0.5, scores: { calm: 0.25, angry: 0.5, sad: 0.125 } });
   });
 
   it('takes the first of equal scores', async () => {
-    const { output } = await run(classify, { text: 'x' }, () => scores(0.5, 0.5, 0), { options });
+    const { output } = await run('classify', { text: 'x' }, () => scores(0.5, 0.5, 0), { options });
     expect(output.label).toBe('calm');
   });
 
   it.each([[[0.5, 0.5]], [[0.25, 0.25, 0.25, 0.25]], [[]]])(
     'refuses the scores %j for three labels',
     async (values) => {
-      await expect(run(classify, { text: 'x' }, () => scores(...values), { options })).rejects.toMatchObject({
+      await expect(run('classify', { text: 'x' }, () => scores(...values), { options })).rejects.toMatchObject({
         code: 'INVALID_OUTPUT',
         message: `output tensor SCORES: ${values.length} scores for 3 labels (calm, angry, sad)`,
       });
@@ -236,24 +235,24 @@ describe('rerank', () => {
   const ids = (output: JsonObject) => (output.passages as { id: string }[]).map(({ id }) => id);
 
   it('orders by score, of equals as they came, and keeps what else a passage has', async () => {
-    const { output, calls } = await run(rerank, { query: 'q', passages }, byLength);
+    const { output, calls } = await run('rerank', { query: 'q', passages }, byLength);
     expect(ids(output)).toEqual(['p1', 'p2', 'p3', 'p0']);
     expect((output.passages as Json[])[0]).toEqual({ id: 'p1', text: 'ccc', metadata: { page: 1 }, score: 3 });
     expect(calls).toBe(1);
   });
 
   it('puts its own score in the place of an earlier one', async () => {
-    const { output } = await run(rerank, { query: 'q', passages: [{ id: 'a', text: 'x', score: 0.9 }] }, byLength);
+    const { output } = await run('rerank', { query: 'q', passages: [{ id: 'a', text: 'x', score: 0.9 }] }, byLength);
     expect(output).toEqual({ passages: [{ id: 'a', text: 'x', score: 1 }] });
   });
 
   it('keeps the best `top`', async () => {
-    const { output } = await run(rerank, { query: 'q', passages }, byLength, { options: { top: 2 } });
+    const { output } = await run('rerank', { query: 'q', passages }, byLength, { options: { top: 2 } });
     expect(ids(output)).toEqual(['p1', 'p2']);
   });
 
   it('makes no call without passages', async () => {
-    expect(await run(rerank, { query: 'q', passages: [] }, byLength)).toMatchObject({
+    expect(await run('rerank', { query: 'q', passages: [] }, byLength)).toMatchObject({
       output: { passages: [] },
       calls: 0,
     });
@@ -261,7 +260,7 @@ describe('rerank', () => {
 
   it('refuses scores that are not one a passage', async () => {
     const two = () => [fp32Tensor('SCORES', [1, 2], Float32Array.of(1, 2))];
-    await expect(run(rerank, { query: 'q', passages }, two)).rejects.toMatchObject({
+    await expect(run('rerank', { query: 'q', passages }, two)).rejects.toMatchObject({
       code: 'INVALID_OUTPUT',
       message: 'output tensor SCORES: 2 scores for 4 passages',
     });

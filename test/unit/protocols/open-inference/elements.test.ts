@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { DTYPES, type Dtype } from '../../../../pipelines/media.js';
 import { type AnyTensor, fromWire, toWire } from '../../../../protocols/open-inference/any-tensor.js';
 import type { Element } from '../../../../protocols/open-inference/elements.js';
-import { halfBits, halfValue } from '../../../../protocols/open-inference/half.js';
+import { bfloatBits, bfloatValue, halfBits, halfValue } from '../../../../protocols/open-inference/half.js';
 
 /** Numbers in [0, 1), the same in every run (mulberry32). */
 function random(seed: number): () => number {
@@ -45,6 +45,10 @@ function elementsOf(dtype: Dtype, count: number, seed: number): Element[] {
     case 'FP16':
       return [65_504, -65_504, 2 ** -24, 2 ** -14, 0].concat(
         Array.from({ length: count }, () => halfValue(halfBits(Math.max(-65_504, Math.min(65_504, spread())))) + 0),
+      );
+    case 'BF16':
+      return [3.3895313892515355e38, -3.3895313892515355e38, 2 ** -126, 0].concat(
+        Array.from({ length: count }, () => bfloatValue(bfloatBits(spread())) + 0),
       );
     case 'FP32':
       return [3.4028234663852886e38, 1.401298464324817e-45, 0].concat(
@@ -148,7 +152,7 @@ describe('elements on the wire', () => {
     ['infinity in FP64', wire('FP64', [1], 0, 0, 0, 0, 0, 0, 0xf0, 0x7f), /element 0 is Infinity/],
     ['bytes missing', wire('INT64', [2], 1, 2, 3), /3 bytes for shape \[2\], which takes 16/],
     ['bytes too many', wire('BOOL', [1], 1, 2), /2 bytes for shape \[1\]/],
-    ['a type that nobody reads', wire('BF16', [1], 0, 0), /elements of type BF16 cannot be read/],
+    ['a type that nobody reads', wire('FP8', [1], 0), /elements of type FP8 cannot be read/],
     ['bytes that are not UTF-8', wire('BYTES', [1], 1, 0, 0, 0, 0xff), /element 0 is not UTF-8/],
   ])('refuses an answer with %s', (_, answer, message) => {
     expect(() => fromWire(answer)).toThrow(

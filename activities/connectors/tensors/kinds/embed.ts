@@ -1,0 +1,37 @@
+import { unitVector } from '../../unit-vector.js';
+import type { BoundOutput } from '../bind.js';
+import { wrongOutput } from '../encode.js';
+import { answer, sourcesOf, type TensorKind } from '../kind.js';
+import type { Numbers } from '../numbers.js';
+import { needed, numbers, wholeOutput } from '../read.js';
+
+/** Embedding of one text, image or sound; dynamic batching joins those that arrive together. */
+export const embed: TensorKind = {
+  async invoke(call, context) {
+    const { outputs } = await answer(call, context, await sourcesOf(call, context));
+    const whole = wholeOutput(context.map, outputs);
+    if (whole) return { output: whole };
+    const [bound, tensor] = needed(context.map, 'embedding', outputs);
+    return { output: { embedding: unitVector(pooled(numbers(bound, tensor), tensor.shape, bound)) } };
+  },
+  example: { text: 'ok' },
+};
+
+/** One vector of a sentence's: [1, tokens, dimensions]. */
+function pooled(values: Numbers, shape: readonly number[], { name, pooling }: BoundOutput): Numbers {
+  const width = shape.at(-1) ?? 0;
+  if (values.length === width || pooling === undefined || width === 0) {
+    if (pooling === undefined && shape.length > 2 && values.length !== width) {
+      throw wrongOutput(name, `a vector for each token, shape [${shape}]: give pooling`);
+    }
+    return values;
+  }
+  const count = values.length / width;
+  const row = (i: number) => values.subarray(i * width, (i + 1) * width);
+  if (pooling !== 'mean') return row(pooling === 'first' ? 0 : count - 1);
+  return Float64Array.from({ length: width }, (_, i) => {
+    let sum = 0;
+    for (let at = i; at < values.length; at += width) sum += values[at] as number;
+    return sum / count;
+  });
+}

@@ -1,0 +1,86 @@
+import { clamp, toInt16 } from '../../../../media/samples.js';
+import { isSampleRate } from '../../../../media/wav-format.js';
+import type { Artifact } from '../../../../pipelines/artifact.js';
+import { MillraceError } from '../../../../pipelines/errors.js';
+import type { JsonObject } from '../../../../pipelines/json.js';
+import { readInt16, type Tensor } from '../../../../protocols/open-inference/index.js';
+import { speakable } from '../../speakable.js';
+import { wrongOutput } from '../encode.js';
+import { respond, type TensorContext, type TensorKind } from '../kind.js';
+import type { Outputs } from '../model-tensors.js';
+import { numbersOf } from '../numbers.js';
+import { found, needed } from '../read.js';
+
+/**
+ * Speech synthesis. Long text is sent in requests of a few sentences, so that after a cancellation the server has at
+ * most one of them to finish and no answer nears the message limit; the samples of each response are emitted as it
+ * arrives. Text without a word is `INVALID_INPUT`.
+ */
+export const synthesize: TensorKind = {
+  async invoke(call, context) {
+    const { input, with: options } = call;
+    const passages = speakable(
+      typeof input.text === 'string' ? input.text : (input.text as readonly string[]).join(' '),
+    );
+    if (passages.length === 0) {
+      throw new MillraceError('INVALID_INPUT', 'there is nothing to say: the text is empty', {
+        fields: [{ field: 'text', message: 'empty' }],
+      });
+    }
+    const spoken: Int16Array[] = [];
+    let rate: number | undefined;
+    for (const [i, text] of passages.entries()) {
+      for await (const { outputs } of respond(
+        call,
+        context,
+        { ...options, text, input: { text } },
+        i === passages.length - 1,
+      )) {
+        rate = rateOf(context, outputs, rate);
+        const [bound, tensor] = needed(context.map, 'audio', outputs);
+        const part = samplesOf(tensor, bound.scale);
+        spoken.push(part);
+        context.emit(part.length);
+      }
+    }
+    const samples = concat(spoken);
+    const name = context.map.outputs.get('audio')?.name ?? 'AUDIO';
+    if (rate === undefined || samples.length === 0) throw wrongOutput(name, 'no samples');
+    const artifact = await context.audio.write(samples, { sampleRate: rate });
+    return { output: { audio: jsonOf(artifact) }, usage: { audioSeconds: samples.length / rate } };
+  },
+  example: { text: 'ok', voice: '' },
+};
+
+/** The rate of all responses: of a tensor, which the first one must have, or of the map. */
+function rateOf({ map }: TensorContext, outputs: Outputs, before: number | undefined): number {
+  const bound = map.outputs.get('sampleRate');
+  if (bound && before !== undefined && !outputs.has(bound.name)) return before;
+  const pair = found(map, 'sampleRate', outputs);
+  const rate = pair ? (numbersOf(pair[1])[0] ?? 0) : (map.outputs.get('audio')?.sampleRate ?? 0);
+  if (isSampleRate(rate) && (before === undefined || rate === before)) return rate;
+  const name = bound?.name ?? map.outputs.get('audio')?.name ?? '';
+  throw wrongOutput(
+    name,
+    pair ? `${rate} Hz after ${before ?? 'none'}` : 'its rate is unknown: give sampleRate in the tensor map',
+  );
+}
+
+/** 16-bit samples of integers as they are, of floats in [-1, 1]. */
+function samplesOf(tensor: Tensor, scale = 1): Int16Array {
+  if (tensor.datatype === 'INT16' && scale === 1) return readInt16(tensor);
+  const full = tensor.datatype === 'INT16' ? 1 / 32_767 : 1;
+  return toInt16(clamp(Float32Array.from(numbersOf(tensor), (value) => value * scale * full)));
+}
+
+function concat(parts: readonly Int16Array[]): Int16Array {
+  const whole = new Int16Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
+
+const jsonOf = (artifact: Artifact): JsonObject => ({ ...artifact }) as JsonObject;
