@@ -65,6 +65,7 @@ export function createActivities(runner: StageRunner, devices?: readonly string[
           attempt: calls + 1,
           tried,
           queueMs: Math.max(0, Date.now() - info.currentAttemptScheduledTimestampMs),
+          endsAt: performance.now() + limitMs,
           run: info.workflowExecution?.workflowId ?? info.activityId,
           resumeFrom,
           ...(devices && { devices }),

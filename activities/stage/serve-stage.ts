@@ -29,6 +29,8 @@ export interface Attempt {
   readonly tried?: Tried;
   /** Time from when this attempt could have started to its start, in milliseconds. */
   readonly queueMs: number;
+  /** When it ends at the latest, on the clock of `performance.now()`. Absent: unknown. */
+  readonly endsAt?: number;
   /** The run's id, for log lines and idempotency keys. */
   readonly run: string;
   /** The devices whose queue it was taken from: it must be served on one of them. Absent: anywhere. */
@@ -204,6 +206,7 @@ async function callOnce(
     idempotencyKey: idempotencyKeyOf(call, attempt.run),
     tenant: call.tenant,
     ...(call.priority && { priority: call.priority }),
+    ...(attempt.endsAt !== undefined && { endsAt: attempt.endsAt }),
     ...(resumeFrom !== null && { resumeFrom }),
   };
   const { reply, at, output } = await pools.get(call.model).use(
