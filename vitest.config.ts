@@ -31,6 +31,7 @@ const SLOW = files([
   'integration/guides',
   'integration/large-audio',
   'integration/mcp',
+  'integration/mcp-people',
   'integration/openai-clients',
   'integration/profile',
   'integration/random-plans',

@@ -23,6 +23,8 @@ export interface Attendance {
   readonly waitMs?: number | undefined;
   /** Called as soon as the run has started. */
   readonly started?: ((run: StartedRun) => void) | undefined;
+  /** Whether the run goes on when the iteration over its events is ended early: its caller knows how to come back. */
+  readonly kept?: (() => boolean) | undefined;
 }
 
 /**
@@ -101,7 +103,7 @@ async function* toItsEnd(attendance: Attendance, { run, events, leave, done }: A
   } finally {
     done();
     const goesOn = attendance.closing?.aborted && !attendance.gone.aborted;
-    if (!ended && !goesOn) await leave();
+    if (!ended && !goesOn && !attendance.kept?.()) await leave();
   }
 }
 

@@ -1,4 +1,4 @@
-import type { RequestId } from '@modelcontextprotocol/sdk/types.js';
+import type { RequestId } from '@modelcontextprotocol/server';
 import { CancelledByCaller } from '../../runs/leaving.js';
 
 /** How much of a reason is read, in characters. */

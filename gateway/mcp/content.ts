@@ -1,4 +1,4 @@
-import type { CallToolResult } from '@modelcontextprotocol/sdk/types.js';
+import type { CallToolResult } from '@modelcontextprotocol/server';
 import { type Artifact, isArtifact, parseArtifactUri } from '../../pipelines/artifact.js';
 import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import type { ArtifactStore } from '../../stores/artifacts/index.js';
@@ -47,7 +47,10 @@ function* mediaIn(value: Json, name = ''): Generator<{ artifact: Artifact; href:
   for (const [key, inner] of Object.entries(value)) yield* mediaIn(inner, name === '' ? key : `${name}.${key}`);
 }
 
-async function base64Of({ artifacts, tenant }: Source, { uri }: Artifact): Promise<string> {
+export async function base64Of(
+  { artifacts, tenant }: Pick<Source, 'artifacts' | 'tenant'>,
+  { uri }: Artifact,
+): Promise<string> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of artifacts.read(tenant, uri)) chunks.push(chunk);
   return Buffer.concat(chunks).toString('base64');

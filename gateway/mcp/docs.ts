@@ -10,6 +10,21 @@ const message = {
 };
 const asEvents = eventStream('JSON-RPC messages as data.');
 
+/** The protocol’s errors before a message is parsed. */
+const rpcError = json({
+  type: 'object',
+  properties: {
+    jsonrpc: { const: '2.0' },
+    id: { type: ['string', 'integer', 'null'] },
+    error: {
+      type: 'object',
+      properties: { code: { type: 'integer' }, message: text },
+      required: ['code', 'message'],
+    },
+  },
+  required: ['jsonrpc', 'error'],
+});
+
 export const MCP: RouteDoc = {
   tag: 'mcp',
   operation: 'mcp',
@@ -30,18 +45,16 @@ export const MCP: RouteDoc = {
     202: { description: 'The body has only notifications and responses' },
     406: { description: '`Accept` lacks `application/json` or `text/event-stream`', content: json(message) },
   },
-  problemContent: json({
-    type: 'object',
-    properties: {
-      jsonrpc: { const: '2.0' },
-      id: { type: ['string', 'integer', 'null'] },
-      error: {
-        type: 'object',
-        properties: { code: { type: 'integer' }, message: text },
-        required: ['code', 'message'],
-      },
-    },
-    required: ['jsonrpc', 'error'],
-  }),
+  problemContent: rpcError,
   problems: ['EMPTY_BODY', 'INVALID_INPUT'],
+};
+
+export const RESUME_MCP: RouteDoc = {
+  tag: 'mcp',
+  operation: 'resumeMcp',
+  summary: 'Continue the stream of a call',
+  headers: { 'Last-Event-ID': { description: 'The id of the last event that the client has got' } },
+  answers: { 200: { description: 'The progress of the call and its response', content: asEvents } },
+  problemContent: rpcError,
+  problems: ['INVALID_HEADER', 'RUN_NOT_FOUND'],
 };

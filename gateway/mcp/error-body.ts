@@ -1,4 +1,4 @@
-import { ErrorCode } from '@modelcontextprotocol/sdk/types.js';
+import { ProtocolErrorCode } from '@modelcontextprotocol/server';
 import type { ErrorShape } from '../http/error-shape.js';
 import { problemOf } from '../http/problem.js';
 
@@ -8,8 +8,8 @@ export const mcpErrors: ErrorShape = {
   answer(error, request) {
     const problem = problemOf(error, request);
     const { status, detail } = problem;
-    const refused = error.code === 'INVALID_JSON' ? ErrorCode.ParseError : ErrorCode.InvalidRequest;
-    const code = status >= 500 ? ErrorCode.InternalError : refused;
+    const refused = error.code === 'INVALID_JSON' ? ProtocolErrorCode.ParseError : ProtocolErrorCode.InvalidRequest;
+    const code = status >= 500 ? ProtocolErrorCode.InternalError : refused;
     return {
       status,
       type: 'application/json; charset=utf-8',

@@ -1,47 +1,46 @@
-import { randomUUID } from 'node:crypto';
-import { Server } from '@modelcontextprotocol/sdk/server/index.js';
-import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
-import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import {
-  CallToolRequestSchema,
-  CancelledNotificationSchema,
-  ErrorCode,
-  isInitializeRequest,
-  ListToolsRequestSchema,
-  McpError,
-} from '@modelcontextprotocol/sdk/types.js';
+  createMcpHandler,
+  isLegacyRequest,
+  type Transport,
+  WebStandardStreamableHTTPServerTransport,
+} from '@modelcontextprotocol/server';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { MillraceError } from '../../pipelines/errors.js';
-import type { JsonObject } from '../../pipelines/json.js';
-import { mayUse, ownerOf } from '../../runs/caller.js';
+import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
 import { isLoopbackName } from '../../runtime/loopback.js';
-import { type Caller, callerOf } from '../access/caller.js';
-import { persistenceOf } from '../access/retries.js';
+import { callerOf } from '../access/caller.js';
+import { decideAs } from '../access/decide-as.js';
 import type { GatewayDeps } from '../deps.js';
 import { takeJson } from '../http/json-body.js';
-import { asMillraceError, problemOf } from '../http/problem.js';
+import { leaving } from '../http/leaving.js';
 import { baseUrlOf } from '../http/public-url.js';
-import { callTool } from './call-tool.js';
+import { decisionIn, type Elicited } from './ask.js';
+import { askedBy } from './asking-id.js';
 import { Calls } from './calls.js';
-import { MCP } from './docs.js';
+import { MCP, RESUME_MCP } from './docs.js';
+import { Answer, webRequest } from './exchange.js';
 import { messagesIn } from './messages.js';
-import { correctMisfits } from './misfits.js';
-import { type PipelineTool, toolsOf } from './tool.js';
+import { eventId } from './place.js';
+import { resumeStream } from './resume-stream.js';
+import { serverFor } from './server.js';
+import type { Reached, Serving } from './serving.js';
+import { SESSION_HEADER, sessionOf, sessionStartedBy } from './session.js';
+import { toolsOf } from './tool.js';
 
-const SESSION_HEADER = 'mcp-session-id';
-/** Visible ASCII, as the protocol requires; this gateway's ids are UUIDs. */
-const SESSION = /^[\x21-\x7e]{1,128}$/;
-
-/** Version of the tools' interface; it changes only with incompatible releases. */
-const VERSION = '1';
+/** The first version whose clients take events without data, which tell where a stream can be continued. */
+const WITH_PLACES = '2025-11-25';
+const SUBSCRIBE = 'subscriptions/listen';
 
 /**
- * `POST /mcp`: the Model Context Protocol over streamable HTTP, with each pipeline as a tool. No state is kept between
- * requests except running calls, so a session continues after a restart and on other gateways.
+ * `/mcp`: the Model Context Protocol over streamable HTTP, with each pipeline as a tool and each run as a task. No state
+ * is kept between requests except running calls, so a session continues after a restart and on other gateways.
  */
 export async function mcpRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
   const tools = toolsOf(deps.pipelines);
   const calls = new Calls();
+  const modern = createMcpHandler(({ authInfo }) => serverFor(authInfo?.extra?.serving as Serving, 'modern'), {
+    legacy: 'reject',
+  });
   takeJson(app);
 
   const options = { bodyLimit: deps.limits.maxJsonBytes, config: { permission: 'read', doc: MCP } } as const;
@@ -51,95 +50,83 @@ export async function mcpRoutes(app: FastifyInstance, deps: GatewayDeps): Promis
     // The first message was counted on authentication.
     await deps.authenticator?.charge(caller, messagesIn(request) - 1);
     const session = sessionOf(request);
-    const server = serverFor({ app, deps, tools, calls, request, caller, session });
-    const transport = new StreamableHTTPServerTransport();
-    correctMisfits(transport);
-    reply.hijack();
-    const { raw } = reply;
-    for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);
-    if (startsSession(request.body)) raw.setHeader(SESSION_HEADER, randomUUID());
-    // A disconnected client cannot resume its call; whether the run goes on is the pipeline's matter.
-    raw.once('close', () => void server.close());
+    const body = request.body as Json;
+    const base = baseUrlOf(deps.publicUrl, request);
+    const serving = { deps, tools, calls, request, caller, base, session, closing: app.closing };
+    if (await isDecision(serving, body)) return await reply.code(202).send();
+    const started = sessionStartedBy(body);
+    if (started !== undefined) void reply.header(SESSION_HEADER, started);
+    const gone = leaving(reply);
+    const web = webRequest(request, base, methodOf(body) === SUBSCRIBE ? endingWith(gone, app.closing) : gone);
+    const legacy = await isLegacyRequest(web, body);
+    const leave = methodOf(body) === SUBSCRIBE ? deps.streams.take(caller.tenant) : () => undefined;
+    const answer = new Answer(reply);
     const { socket } = request.raw;
     // A connection kept alive for the client's next request would delay the shutdown.
-    raw.once('finish', () => app.closing.aborted && socket.destroySoon());
-    await server.connect(transport as Transport);
-    await transport.handleRequest(request.raw, raw, request.body);
+    reply.raw.once('finish', () => app.closing.aborted && socket.destroySoon());
+    try {
+      const extra = { serving };
+      await answer.send(
+        legacy
+          ? await ofLegacy({ ...serving, reached: placesIn(answer, request) }, web)
+          : await modern.fetch(web, { parsedBody: body, authInfo: { token: '', clientId: '', scopes: [], extra } }),
+      );
+    } catch (error) {
+      request.log.error({ err: error }, 'a message of MCP failed');
+      reply.raw.destroy();
+    } finally {
+      leave();
+    }
     return reply;
   });
-}
 
-interface Serving {
-  readonly app: FastifyInstance;
-  readonly deps: GatewayDeps;
-  readonly tools: ReadonlyMap<string, PipelineTool>;
-  readonly calls: Calls;
-  readonly request: FastifyRequest;
-  readonly caller: Caller;
-  readonly session: string | undefined;
-}
-
-/** Creates the SDK's server for one request. */
-function serverFor({ app, deps, tools, calls, request, caller, session }: Serving): Server {
-  const server = new Server({ name: 'millrace', version: VERSION }, { capabilities: { tools: {} } });
-  const { tenant } = caller;
-  const owner = ownerOf(caller);
-
-  server.setRequestHandler(ListToolsRequestSchema, () => ({
-    tools: [...tools.values()].filter(({ pipeline }) => mayUse(caller, pipeline)).map(({ tool }) => tool),
-  }));
-
-  server.setRequestHandler(
-    CallToolRequestSchema,
-    async ({ params }, { requestId, signal, sendNotification, _meta }) => {
-      const tool = tools.get(params.name);
-      if (tool === undefined || !mayUse(caller, tool.pipeline))
-        throw new McpError(ErrorCode.InvalidParams, `no tool is named "${params.name}"; tools/list lists them`);
-      const call = calls.open({ tenant, owner, session, id: requestId }, signal);
-      try {
-        return await callTool(deps, {
-          tool,
-          caller,
-          input: (params.arguments ?? {}) as JsonObject,
-          base: baseUrlOf(deps.publicUrl, request),
-          persistence: persistenceOf(request.headers),
-          progressToken: _meta?.progressToken,
-          notify: sendNotification,
-          cancelled: call.cancelled,
-          closing: app.closing,
-          started: (run) => {
-            request.notes.runId = run;
-          },
-        });
-      } catch (thrown) {
-        // Its cause is only logged: it may contain paths or hosts.
-        const error = asMillraceError(thrown);
-        Object.assign(request.notes, { code: error.code, error });
-        request.log.error({ code: error.code, tool: params.name, err: error }, 'a tool call failed');
-        throw new McpError(ErrorCode.InternalError, problemOf(error, request).detail, { requestId: request.id });
-      } finally {
-        call.end();
-      }
-    },
-  );
-
-  server.setNotificationHandler(CancelledNotificationSchema, ({ params: { requestId, reason } }) => {
-    if (requestId !== undefined) calls.cancel({ tenant, owner, session, id: requestId }, reason);
+  app.get('/mcp', { config: { doc: RESUME_MCP } }, async (request, reply) => {
+    refuseForeignOrigin(request, deps);
+    return await resumeStream(deps, request, reply, app.closing);
   });
-  return server;
 }
 
-const startsSession = (body: unknown): boolean =>
-  isInitializeRequest(body) || (Array.isArray(body) && body.some(isInitializeRequest));
+/** Serves the messages of a version with a handshake. */
+async function ofLegacy(serving: Serving, web: Request): Promise<Response> {
+  const server = serverFor(serving, 'legacy');
+  const transport = new WebStandardStreamableHTTPServerTransport({ maxRequestBodySize: Number.MAX_SAFE_INTEGER });
+  // A disconnected client has cancelled its calls.
+  web.signal.addEventListener('abort', () => void server.close(), { once: true });
+  await server.connect(transport as Transport);
+  return await transport.handleRequest(web, { parsedBody: serving.request.body });
+}
 
-function sessionOf({ headers }: FastifyRequest): string | undefined {
-  const session = headers[SESSION_HEADER];
-  if (session === undefined) return undefined;
-  if (typeof session === 'string' && SESSION.test(session)) return session;
-  const message = 'must be 1 to 128 visible ASCII characters';
-  throw new MillraceError('INVALID_HEADER', `Mcp-Session-Id ${message}`, {
-    fields: [{ field: 'Mcp-Session-Id', message }],
-  });
+/** Takes the response of a client that was asked to decide. False for other messages. */
+async function isDecision({ deps, caller }: Serving, body: Json): Promise<boolean> {
+  if (!isJsonObject(body) || 'method' in body) return false;
+  const asked = askedBy(body.id);
+  if (asked === undefined) return false;
+  const approved = decisionIn((body.result ?? {}) as Elicited);
+  // The client cannot act on a refusal of its response, and the wait may have been decided elsewhere.
+  if (approved !== undefined) await decideAs(deps, caller, { ...asked, approved });
+  return true;
+}
+
+/** Tells a client with every message how to continue the stream of its call, if it may lose it. */
+function placesIn(answer: Answer, { body, headers }: FastifyRequest): Serving['reached'] {
+  const { 'mcp-protocol-version': version } = headers;
+  if (methodOf(body as Json) !== 'tools/call' || typeof version !== 'string' || version < WITH_PLACES) return undefined;
+  const { id, params } = body as { id: string | number; params?: JsonObject };
+  const meta = params?._meta;
+  const token = isJsonObject(meta) ? meta.progressToken : undefined;
+  const known = typeof token === 'string' || typeof token === 'number' ? { token } : {};
+  return (place: Reached) => answer.add(`id: ${eventId({ ...place, request: id, ...known })}\ndata: \n\n`);
+}
+
+const methodOf = (body: Json): unknown => (isJsonObject(body) ? body.method : undefined);
+
+/** Aborts with either. */
+function endingWith(gone: AbortSignal, closing: AbortSignal): AbortSignal {
+  const over = new AbortController();
+  const end = () => over.abort();
+  for (const signal of [gone, closing]) signal.aborted ? end() : signal.addEventListener('abort', end, { once: true });
+  gone.addEventListener('abort', () => closing.removeEventListener('abort', end), { once: true });
+  return over.signal;
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { Tool } from '@modelcontextprotocol/sdk/types.js';
+import type { Tool } from '@modelcontextprotocol/server';
 import type { Pipeline } from '../../pipelines/definition/index.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { MediaKind } from '../../pipelines/media.js';
@@ -33,6 +33,8 @@ function toolOf(pipeline: Pipeline): PipelineTool {
       description: description || `Runs the pipeline ${name}`,
       inputSchema: ofTool(withMedia(inputSchema, mediaInput)),
       outputSchema: ofTool(withMedia(outputSchema, mediaOutput)),
+      // Versions with a handshake: a call may be a task. Version 2026-07-28 leaves that to the server.
+      execution: { taskSupport: 'optional' },
       _meta: { 'millrace/version': pipeline.plan.version },
     },
   };

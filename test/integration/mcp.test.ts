@@ -49,10 +49,13 @@ const call = (name: string, args: object = {}, onprogress?: (progress: Progress)
   client.callTool({ name, arguments: { ...args } }, CallToolResultSchema, { ...(onprogress && { onprogress }) });
 
 describe('the MCP door', () => {
-  it('passes the public conformance suite for what it declares', async () => {
-    const { code: exit, output } = await conformance(`${served.url}/mcp`);
-    expect(exit, output).toBe(0);
-  });
+  it.each(['2025-11-25', '2026-07-28'])(
+    'passes the public conformance suite of %s for what it declares',
+    async (of) => {
+      const { code: exit, output } = await conformance(`${served.url}/mcp`, of);
+      expect(exit, output).toBe(0);
+    },
+  );
 
   it('offers pipelines as tools that the SDK’s client can call, media in and out', async () => {
     const { tools } = await client.listTools();

@@ -1,15 +1,17 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 const SUITE = path.resolve('node_modules/@modelcontextprotocol/conformance/dist/index.js');
-const BASELINE = path.resolve('test/fixtures/mcp-conformance.yml');
+/** Scenarios that a revision has and the door does not serve. */
+const baselineOf = (revision: string) => path.resolve(`test/fixtures/mcp-conformance-${revision}.yml`);
 const WITH_GLOB = path.resolve('test/support/mcp/with-glob.mjs');
 
-/** Runs every server scenario of the public suite against a door. */
-export async function conformance(url: string): Promise<{ code: number | null; output: string }> {
+/** Runs the public suite’s server scenarios of a revision against a door, extensions among them. */
+export async function conformance(url: string, revision: string): Promise<{ code: number | null; output: string }> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'millrace-mcp-'));
   const args = [
     '--import',
     WITH_GLOB,
@@ -17,15 +19,36 @@ export async function conformance(url: string): Promise<{ code: number | null; o
     'server',
     '--url',
     url,
-    '--suite',
-    'all',
+    '--requirements',
+    revision,
     '--expected-failures',
-    BASELINE,
+    baselineOf(revision),
+    '--output-dir',
+    folder,
   ];
-  // It writes its results into the folder that it runs in.
-  const child = spawn(process.execPath, args, { cwd: mkdtempSync(path.join(tmpdir(), 'millrace-mcp-')) });
+  const child = spawn(process.execPath, args, { cwd: folder });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += String(chunk)));
   const [code] = (await once(child, 'exit')) as [number | null];
+  if (code !== 0) output += reasonsIn(folder);
   return { code, output };
+}
+
+interface Check {
+  readonly id: string;
+  readonly status: string;
+  readonly errorMessage?: string;
+}
+
+/** Why checks have failed: the suite writes it into files only. */
+function reasonsIn(folder: string): string {
+  const lines = ['', 'Why:'];
+  for (const scenario of readdirSync(folder)) {
+    const file = path.join(folder, scenario, 'checks.json');
+    if (!existsSync(file)) continue;
+    for (const { id, status, errorMessage } of JSON.parse(readFileSync(file, 'utf8')) as Check[]) {
+      if (status === 'FAILURE') lines.push(`  ${scenario} ${id}: ${errorMessage}`);
+    }
+  }
+  return lines.join('\n');
 }

@@ -174,7 +174,7 @@ describe('the MCP door', () => {
     ]);
     for (const method of ['GET', 'DELETE']) {
       const response = await fetch(url, { method, headers: HEADERS });
-      expect([response.status, response.headers.get('allow')]).toEqual([405, 'POST']);
+      expect([response.status, response.headers.get('allow')]).toEqual([405, method === 'GET' ? 'POST' : 'POST, GET']);
     }
   });
 });

@@ -1,0 +1,74 @@
+import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
+import type { Wait } from '../../pipelines/run/index.js';
+import type { PipelineTool } from './tool.js';
+
+/** What a form says of a wait. */
+export type Asked = Pick<Wait, 'nonce' | 'subject' | 'call' | 'until'>;
+
+/** A request of the protocol that asks the client's user by a form. */
+export interface Elicitation {
+  readonly method: 'elicitation/create';
+  readonly params: { readonly mode: 'form'; readonly message: string; readonly requestedSchema: JsonObject };
+}
+
+/** The client's answer to one. */
+export interface Elicited {
+  readonly action?: unknown;
+  readonly content?: unknown;
+}
+
+/** Longest arguments of a call in a message, in UTF-16 units: a person reads them. */
+const LONGEST_ARGUMENTS = 2_000;
+/** Types of a schema that a form may ask for. */
+const ASKABLE = new Set(['string', 'number', 'integer', 'boolean']);
+/** Keywords that a form's fields may have. */
+const KEYWORDS = ['type', 'title', 'description', 'enum', 'minLength', 'maxLength', 'minimum', 'maximum', 'default'];
+
+/** Asks for the decision of a wait. */
+export function formOf({ subject, call, until }: Asked): Elicitation {
+  const given = call?.arguments === undefined ? undefined : JSON.stringify(call.arguments);
+  const cut = given !== undefined && given.length > LONGEST_ARGUMENTS ? `${given.slice(0, LONGEST_ARGUMENTS)}…` : given;
+  const about =
+    call === undefined ? '' : `\n${call.tool} ${cut ?? `(arguments too long to show, sha256 ${call.digest})`}`;
+  const confirm = { type: 'boolean', title: 'Approve', description: `Decide before ${until}` };
+  return form(`Approve? ${subject}${about}`, { confirm });
+}
+
+/** The decision in an answer. Undefined if the user has made none: the wait stays open. */
+export function decisionIn({ action, content }: Elicited): boolean | undefined {
+  if (action === 'decline') return false;
+  if (action !== 'accept' || !isJsonObject(content as Json)) return undefined;
+  const { confirm } = content as JsonObject;
+  return typeof confirm === 'boolean' ? confirm : undefined;
+}
+
+/** Asks for the fields that a call lacks. Undefined if it lacks none, or one that no form can have, such as a list. */
+export function formOfMissing({ tool }: PipelineTool, given: JsonObject): Elicitation | undefined {
+  const { required = [], properties = {} } = tool.inputSchema;
+  const missing = required.filter((field) => !Object.hasOwn(given, field));
+  if (missing.length === 0) return undefined;
+  const fields: Record<string, JsonObject> = {};
+  for (const field of missing) {
+    const schema = properties[field];
+    if (!isJsonObject(schema as Json) || !ASKABLE.has(String((schema as JsonObject).type))) return undefined;
+    fields[field] = Object.fromEntries(
+      Object.entries(schema as JsonObject).filter(([name]) => KEYWORDS.includes(name)),
+    );
+  }
+  return form(`${tool.name} needs ${missing.join(', ')}`, fields);
+}
+
+/** The fields in an answer, of those that a call lacks. */
+export function fieldsIn({ action, content }: Elicited, given: JsonObject): JsonObject {
+  if (action !== 'accept' || !isJsonObject(content as Json)) return given;
+  return { ...(content as JsonObject), ...given };
+}
+
+const form = (message: string, properties: Readonly<Record<string, JsonObject>>): Elicitation => ({
+  method: 'elicitation/create',
+  params: {
+    mode: 'form',
+    message,
+    requestedSchema: { type: 'object', properties, required: Object.keys(properties) },
+  },
+});

@@ -1,0 +1,71 @@
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { MillraceError } from '../../pipelines/errors.js';
+import { findRun } from '../../runs/read.js';
+import { callerOf } from '../access/caller.js';
+import type { GatewayDeps } from '../deps.js';
+import { leaving } from '../http/leaving.js';
+import { asMillraceError, problemOf } from '../http/problem.js';
+import { baseUrlOf } from '../http/public-url.js';
+import { answerOf } from './call-tool.js';
+import { resumeCall } from './follow-call.js';
+import { eventId, placeOf } from './place.js';
+
+/** `GET /mcp`: continues the stream of a call after `Last-Event-ID`. */
+export async function resumeStream(
+  deps: GatewayDeps,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  closing: AbortSignal,
+): Promise<FastifyReply> {
+  const { 'last-event-id': last } = request.headers;
+  if (typeof last !== 'string') {
+    // The protocol's way of saying that there is no stream of unsolicited messages.
+    const message = 'GET /mcp continues the stream of a call and needs Last-Event-ID; send messages by POST';
+    void reply.header('allow', 'POST');
+    throw new MillraceError('METHOD_NOT_ALLOWED', message, { fields: [{ field: 'Last-Event-ID', message }] });
+  }
+  const { request: id, token, run, after = '0-0', progress: sent } = placeOf(last);
+  const caller = callerOf(request);
+  await findRun(deps, run, caller);
+  const gone = leaving(reply);
+  reply.hijack();
+  const { raw } = reply;
+  for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) raw.setHeader(name, value);
+  raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache, no-transform' });
+  raw.flushHeaders();
+  const write = (message: object, at?: string) =>
+    raw.write(`event: message\n${at === undefined ? '' : `id: ${at}\n`}data: ${JSON.stringify(message)}\n\n`);
+  let progress = sent;
+  const base = baseUrlOf(deps.publicUrl, request);
+  try {
+    const answer = await answerOf(deps, { caller, base }, () =>
+      resumeCall(
+        deps,
+        { caller },
+        { run, after },
+        {
+          cancelled: gone,
+          closing,
+          started: (id) => {
+            request.notes.runId = id;
+          },
+          progress: async (message, at) => {
+            progress += 1;
+            if (token === undefined) return;
+            const params = { progressToken: token, progress, message };
+            const place = eventId({ request: id, token, run, after: at, progress });
+            write({ jsonrpc: '2.0', method: 'notifications/progress', params }, place);
+          },
+        },
+      ),
+    );
+    write({ jsonrpc: '2.0', id, result: 'result' in answer ? answer.result : {} });
+  } catch (thrown) {
+    const error = asMillraceError(thrown);
+    Object.assign(request.notes, { code: error.code, error });
+    write({ jsonrpc: '2.0', id, error: { code: -32603, message: problemOf(error, request).detail } });
+  } finally {
+    raw.end();
+  }
+  return reply;
+}

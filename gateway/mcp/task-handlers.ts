@@ -1,0 +1,125 @@
+import { ProtocolError, ProtocolErrorCode } from '@modelcontextprotocol/server';
+import { errorRow, MillraceError } from '../../pipelines/errors.js';
+import type { JsonObject } from '../../pipelines/json.js';
+import type { RunDocument } from '../../pipelines/run/document.js';
+import { cancelRun, hasEnded } from '../../runs/cancel.js';
+import { failureOf } from '../../runs/failed.js';
+import { launch } from '../../runs/launch.js';
+import { onLeaveOf } from '../../runs/leaving.js';
+import { readRun } from '../../runs/read.js';
+import { requirePermission } from '../access/caller.js';
+import { decideAs } from '../access/decide-as.js';
+import type { GatewayDeps } from '../deps.js';
+import { decisionIn, type Elicited } from './ask.js';
+import type { ToolCall } from './call.js';
+import { failed, resultOf } from './call-tool.js';
+import { oldTask, requestsOf, seenBy, task } from './task.js';
+
+/** Most tasks of a page of the list. */
+const PAGE = 50;
+/** A call whose client takes tasks waits this long, in milliseconds, for a result before it becomes a task. */
+export const SHORT_MS = 1_000;
+
+type Asker = Pick<ToolCall, 'caller' | 'base'>;
+
+/** Starts a run that its caller fetches later; waits for it for a moment. */
+export async function startTask(
+  deps: GatewayDeps,
+  { tool, caller, persistence }: ToolCall,
+  input: JsonObject,
+  { waitMs, gone, idempotencyKey }: { waitMs: number; gone: AbortSignal; idempotencyKey?: string | undefined },
+): Promise<RunDocument> {
+  const order = { pipeline: tool.pipeline, caller, input, idempotencyKey, retry: 0, ...persistence };
+  const { document } = await launch(deps, order, { waitMs, gone });
+  // Its caller has not learnt its id.
+  if (gone.aborted && document.status === 'running' && onLeaveOf(order) === 'cancel') await cancel(deps, document.id);
+  return document;
+}
+
+/** A task of the extension, with its questions or its result. */
+export async function readTask(deps: GatewayDeps, asker: Asker, id: string): Promise<JsonObject> {
+  const run = await runOf(deps, asker, id);
+  const { waiting = [] } = run;
+  const shown = task(run);
+  const fault = shown.status === 'failed';
+  return {
+    ...shown,
+    ...(shown.status === 'input_required' && { inputRequests: requestsOf(waiting) }),
+    ...(shown.status === 'completed' && { result: await endResult(deps, asker, run) }),
+    ...(fault && { error: { code: ProtocolErrorCode.InternalError, message: run.error?.message ?? 'internal error' } }),
+  } as unknown as JsonObject;
+}
+
+/** A task of version 2025-11-25. */
+export const readOldTask = async (deps: GatewayDeps, asker: Asker, id: string) => oldTask(await runOf(deps, asker, id));
+
+/** The caller’s runs as tasks of version 2025-11-25. */
+export async function listTasks(deps: GatewayDeps, { caller }: Asker, cursor: string | undefined) {
+  const page = await asProtocol(() =>
+    deps.list.page(caller, { filters: {}, limit: PAGE, ...(cursor !== undefined && { cursor }) }),
+  );
+  return {
+    tasks: page.runs.map((run) => oldTask(run)),
+    ...(page.nextCursor !== undefined && { nextCursor: page.nextCursor }),
+  };
+}
+
+/** Requests cancellation; a task that has ended stays as it is. */
+export async function cancelTask(deps: GatewayDeps, asker: Asker, id: string): Promise<RunDocument> {
+  await asProtocol(async () => requirePermission(asker.caller, 'run'));
+  const run = await runOf(deps, asker, id);
+  if (run.status === 'running') await asProtocol(() => cancel(deps, id));
+  return run;
+}
+
+/** Throws the protocol’s error if a task of version 2025-11-25 has ended. */
+export async function cancelOldTask(deps: GatewayDeps, asker: Asker, id: string) {
+  const run = await cancelTask(deps, asker, id);
+  if (run.status !== 'running') throw asError(hasEnded());
+  return { ...oldTask(run), status: 'cancelled' as const };
+}
+
+/** Takes answers to a run’s questions; those to others, and those without a decision, are ignored. */
+export async function answerWaits(
+  deps: GatewayDeps,
+  { caller }: Pick<Asker, 'caller'>,
+  run: string,
+  answers: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const { document } = await asProtocol(() => readRun(deps, run, caller));
+  const open = new Set(document.waiting?.map(({ nonce }) => nonce));
+  for (const [nonce, answer] of Object.entries(answers)) {
+    const approved = open.has(nonce) ? decisionIn(answer as Elicited) : undefined;
+    if (approved !== undefined) await asProtocol(() => decideAs(deps, caller, { run, nonce, approved }));
+  }
+}
+
+async function runOf(deps: GatewayDeps, { caller }: Asker, id: string): Promise<RunDocument> {
+  const { document } = await asProtocol(() => readRun(deps, id, caller));
+  return seenBy(caller, document);
+}
+
+/** The result of a run that has ended. */
+export const endResult = async (deps: GatewayDeps, asker: Asker, run: RunDocument) =>
+  run.status === 'succeeded' ? await resultOf(deps, asker, run) : failed(failureOf(run));
+
+async function cancel(deps: GatewayDeps, id: string): Promise<void> {
+  await cancelRun(deps, id).catch((error: unknown) => {
+    if (!(error instanceof MillraceError) || error.code !== 'RUN_ENDED') throw error;
+  });
+}
+
+/** The errors of methods that have no result of their own for them. */
+async function asProtocol<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw error instanceof MillraceError ? asError(error) : error;
+  }
+}
+
+export function asError(error: MillraceError): ProtocolError {
+  const { status } = errorRow(error.code);
+  const code = status >= 500 ? ProtocolErrorCode.InternalError : ProtocolErrorCode.InvalidParams;
+  return new ProtocolError(code, `${error.code}: ${error.message}`, { 'millrace/code': error.code });
+}

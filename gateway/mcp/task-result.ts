@@ -1,0 +1,48 @@
+import type { Result, ServerContext } from '@modelcontextprotocol/server';
+import { readRun } from '../../runs/read.js';
+import { type Asked, formOf } from './ask.js';
+import { askingId } from './asking-id.js';
+import { answerOf } from './call-tool.js';
+import { resumeCall } from './follow-call.js';
+import { canAsk, mayDecide, type Serving } from './serving.js';
+import { RELATED_TASK } from './task.js';
+import type { Sending } from './tools-call.js';
+
+/** Before a run's first event. */
+const START = '0-0';
+
+/** `tasks/result` of version 2025-11-25: waits for the run’s end, and asks the client’s user meanwhile. */
+export async function oldResult(
+  serving: Serving,
+  taskId: string,
+  context: ServerContext,
+  request: Sending['request'],
+): Promise<Result> {
+  const { deps, caller, closing } = serving;
+  const related = { [RELATED_TASK]: { taskId } };
+  const ask = async (run: string, wait: Asked) => {
+    // An event tells of every wait that there was; those that are decided are not asked again.
+    const { waiting = [] } = (await readRun(deps, run, caller)).document;
+    if (!waiting.some(({ nonce }) => nonce === wait.nonce)) return;
+    const { method, params } = formOf(wait);
+    await request(askingId({ run, nonce: wait.nonce }), { method, params: { ...params, _meta: related } });
+  };
+  const asks = canAsk(serving, 'legacy', context) && mayDecide(serving);
+  const answer = await answerOf(deps, serving, () =>
+    resumeCall(
+      deps,
+      { caller },
+      { run: taskId, after: START },
+      {
+        cancelled: context.mcpReq.signal,
+        closing,
+        started: (run) => {
+          serving.request.notes.runId = run;
+        },
+        onWait: asks ? ask : undefined,
+      },
+    ),
+  );
+  const { _meta, ...result } = 'result' in answer ? answer.result : {};
+  return { ...result, _meta: { ..._meta, ...related } };
+}

@@ -1,0 +1,193 @@
+import { ProtocolError, ProtocolErrorCode, type Result, type ServerContext } from '@modelcontextprotocol/server';
+import { z } from 'zod';
+import { isJsonObject, type Json, type JsonObject } from '../../pipelines/json.js';
+import { mayUse, ownerOf } from '../../runs/caller.js';
+import { IDEMPOTENCY_KEY } from '../access/caller.js';
+import { persistenceOf } from '../access/retries.js';
+import { asMillraceError, problemOf } from '../http/problem.js';
+import { type Asked, type Elicited, fieldsIn, formOf, formOfMissing } from './ask.js';
+import { askingId } from './asking-id.js';
+import type { NeedsInput, ToolCall } from './call.js';
+import { answerOf, failed, inputOf } from './call-tool.js';
+import { resumeCall, startCall, type Watch } from './follow-call.js';
+import { sealed, unsealed } from './request-state.js';
+import { canAsk, type Era, mayDecide, type Serving, takesTasks } from './serving.js';
+import { oldTask, task } from './task.js';
+import { answerWaits, endResult, SHORT_MS, startTask } from './task-handlers.js';
+
+/** Key of the idempotency key in a call's `_meta`: a call repeated with it is the same run. */
+const IDEMPOTENCY_META = 'millrace/idempotencyKey';
+/** Key of the answer to the form that asks for missing fields. */
+const FIELDS = 'fields';
+
+const params = z.looseObject({
+  name: z.string(),
+  arguments: z.record(z.string(), z.unknown()).optional(),
+  task: z.looseObject({}).optional(),
+});
+
+/** How messages are sent to the client of a call. */
+export interface Sending {
+  /** Sends a request whose response comes with another request of the client. */
+  request(id: string, request: { readonly method: string; readonly params: object }): Promise<void>;
+}
+
+/** `tools/call` of every version. */
+export async function toolsCall(
+  serving: Serving,
+  era: Era,
+  given: unknown,
+  context: ServerContext,
+  sending: Sending,
+): Promise<Result> {
+  const parsed = params.safeParse(given);
+  if (!parsed.success) {
+    const why = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'params'}: ${message}`).join('; ');
+    throw new ProtocolError(ProtocolErrorCode.InvalidParams, `the request does not fit its method’s schema: ${why}`);
+  }
+  const { name, arguments: args = {}, task: wanted } = parsed.data;
+  const { caller, base, request } = serving;
+  const tool = serving.tools.get(name);
+  if (tool === undefined || !mayUse(caller, tool.pipeline))
+    throw new ProtocolError(ProtocolErrorCode.InvalidParams, `no tool is named "${name}"; tools/list lists them`);
+  const call: Call = {
+    tool,
+    caller,
+    base,
+    persistence: persistenceOf(request.headers),
+    era,
+    context,
+    args: args as JsonObject,
+  };
+  try {
+    if (era === 'legacy') return wanted ? await oldTaskOf(serving, call) : await attended(serving, call, sending);
+    return await modernCall(serving, call);
+  } catch (thrown) {
+    if (thrown instanceof ProtocolError) throw thrown;
+    const error = asMillraceError(thrown);
+    if (error.code !== 'INTERNAL') return failed(error);
+    // Its cause is only logged: it may contain paths or hosts.
+    Object.assign(request.notes, { code: error.code, error });
+    request.log.error({ code: error.code, tool: name, err: error }, 'a tool call failed');
+    throw new ProtocolError(ProtocolErrorCode.InternalError, problemOf(error, request).detail, {
+      requestId: request.id,
+    });
+  }
+}
+
+interface Call extends ToolCall {
+  readonly era: Era;
+  readonly context: ServerContext;
+  readonly args: JsonObject;
+}
+
+/** A call of a version with a handshake: waits for the run, and asks the client's user meanwhile. */
+async function attended(serving: Serving, call: Call, sending: Sending): Promise<Result> {
+  const { deps } = serving;
+  const ask = async (run: string, wait: Asked) => sending.request(askingId({ run, nonce: wait.nonce }), formOf(wait));
+  const asks = canAsk(serving, 'legacy', call.context) && mayDecide(serving);
+  return await followed(serving, call, asks ? ask : undefined, async (watch) =>
+    startCall(deps, call, await inputOf(deps, call, call.args), { ...watch, ...keyOf(call) }),
+  );
+}
+
+/** A call of version 2026-07-28: what it needs is in its result, and its client sends the call again. */
+async function modernCall(serving: Serving, call: Call): Promise<Result> {
+  const { deps, caller } = serving;
+  const { mcpReq } = call.context;
+  const { inputResponses = {} } = mcpReq;
+  const asks = canAsk(serving, 'modern', call.context);
+  const state = mcpReq.requestState() as unknown;
+  if (typeof state === 'string') {
+    const place = unsealed(state);
+    await answerWaits(deps, { caller }, place.run, inputResponses);
+    const onWait = asks && mayDecide(serving) ? 'end' : undefined;
+    return await followed(serving, call, onWait, (watch) => resumeCall(deps, call, place, watch));
+  }
+  const args = fieldsIn((inputResponses[FIELDS] ?? {}) as Elicited, call.args);
+  const missing = asks && !declined(inputResponses[FIELDS]) ? formOfMissing(call.tool, args) : undefined;
+  if (missing !== undefined) return { resultType: 'input_required', inputRequests: { [FIELDS]: missing } };
+  const input = await inputOf(deps, call, args);
+  if (takesTasks(call.context)) return await taskOf(serving, call, input);
+  return await followed(serving, call, asks && mayDecide(serving) ? 'end' : undefined, (watch) =>
+    startCall(deps, call, input, { ...watch, ...keyOf(call) }),
+  );
+}
+
+const declined = (answer: unknown): boolean =>
+  isJsonObject(answer as Json) &&
+  ((answer as Elicited).action === 'decline' || (answer as Elicited).action === 'cancel');
+
+/** The result of a call, or what it needs. */
+async function followed(
+  serving: Serving,
+  call: Call,
+  onWait: Watch['onWait'],
+  work: (watch: Watch) => ReturnType<typeof startCall>,
+): Promise<Result> {
+  const { deps, caller, session, calls, request, closing, reached } = serving;
+  const { id, signal, notify, _meta } = call.context.mcpReq;
+  const open = calls.open({ tenant: caller.tenant, owner: ownerOf(caller), session, id }, signal);
+  const progressToken = _meta?.progressToken;
+  let progress = 0;
+  let run = '';
+  try {
+    const answer = await answerOf(deps, call, () =>
+      work({
+        cancelled: open.cancelled,
+        closing,
+        onWait,
+        started: (started) => {
+          run = started;
+          request.notes.runId = started;
+          reached?.({ run, progress });
+        },
+        progress: async (message, after) => {
+          progress += 1;
+          if (progressToken !== undefined) {
+            await notify({ method: 'notifications/progress', params: { progressToken, progress, message } });
+          }
+          reached?.({ run, after, progress });
+        },
+      }),
+    );
+    return 'needs' in answer ? needed(answer.needs) : answer.result;
+  } finally {
+    open.end();
+  }
+}
+
+/** What a call needs before it can go on. */
+const needed = ({ run, after, waits }: NeedsInput): Result => ({
+  resultType: 'input_required',
+  inputRequests: Object.fromEntries(waits.map((wait) => [wait.nonce, formOf(wait)])),
+  requestState: sealed({ run, after }),
+  _meta: { 'millrace/run': run },
+});
+
+/** A call whose client takes tasks: its result if it ends soon, otherwise a task. */
+async function taskOf(serving: Serving, call: Call, input: JsonObject): Promise<Result> {
+  const { deps, request } = serving;
+  const { signal } = call.context.mcpReq;
+  const document = await startTask(deps, call, input, { waitMs: SHORT_MS, gone: signal, ...keyOf(call) });
+  request.notes.runId = document.id;
+  if (document.status === 'running') return { resultType: 'task', ...task(document) };
+  return await endResult(deps, call, document);
+}
+
+async function oldTaskOf(serving: Serving, call: Call): Promise<Result> {
+  const { deps, request } = serving;
+  const input = await inputOf(deps, call, call.args);
+  const document = await startTask(deps, call, input, {
+    waitMs: 0,
+    gone: call.context.mcpReq.signal,
+    ...keyOf(call),
+  });
+  request.notes.runId = document.id;
+  return { task: oldTask(document) };
+}
+
+function keyOf({ context }: Call): { idempotencyKey?: string } {
+  const key = (context.mcpReq._meta as JsonObject | undefined)?.[IDEMPOTENCY_META];
+  return typeof key === 'string' && IDEMPOTENCY_KEY.test(key) ? { idempotencyKey: key } : {};
+}

@@ -1,0 +1,246 @@
+import { randomUUID } from 'node:crypto';
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { Client as OldClient } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport as OldTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+import type { Transport as OldWire } from '@modelcontextprotocol/sdk/shared/transport.js';
+import { CallToolResultSchema, ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Pipeline } from '../../pipelines/index.js';
+import { until } from '../support/runs.js';
+import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';
+
+const MODULE = 'test/fixtures/mcp-pipelines.mjs';
+const { PIXEL: _, ...fixtures } = (await import('../fixtures/mcp-pipelines.mjs' as string)) as Record<string, Pipeline>;
+const TASKS = 'io.modelcontextprotocol/tasks';
+
+let served: ServedPipelines;
+
+beforeAll(async () => {
+  const all = Object.values(fixtures) as unknown as Parameters<typeof servePipelines>[0];
+  served = await servePipelines(all, { more: { MILLRACE_PIPELINES: MODULE } });
+});
+afterAll(() => served.close());
+
+const info = { name: 'millrace-test', version: '1' };
+const url = () => new URL(`${served.url}/mcp`);
+
+/** The newest SDK's client, whose user answers forms. */
+async function client(answer?: (message: string) => Record<string, string | boolean>) {
+  const capabilities = { ...(answer && { elicitation: { form: {} } }) };
+  const own = new Client(info, { capabilities, versionNegotiation: { mode: 'auto' } });
+  const asked: string[] = [];
+  if (answer) {
+    own.setRequestHandler('elicitation/create', async ({ params: { message } }) => {
+      asked.push(message);
+      return { action: 'accept', content: answer(message) };
+    });
+  }
+  await own.connect(new StreamableHTTPClientTransport(url()));
+  return { own, asked };
+}
+
+/** The SDK's client of before, whose user answers forms. */
+async function oldClient(answer: () => Promise<boolean> | boolean) {
+  const own = new OldClient(info, { capabilities: { elicitation: { form: {} } } });
+  const asked: string[] = [];
+  own.setRequestHandler(ElicitRequestSchema, async ({ params: { message } }) => {
+    asked.push(message);
+    return { action: 'accept', content: { confirm: await answer() } };
+  });
+  await own.connect(new OldTransport(url()) as OldWire);
+  return { own, asked };
+}
+
+describe('MCP 2026-07-28', () => {
+  it('is what the newest client speaks with the door', async () => {
+    const { own } = await client();
+    expect(own.getNegotiatedProtocolVersion()).toBe('2026-07-28');
+    const { tools } = await own.listTools();
+    expect(tools.map(({ name }) => name)).toContain('greet');
+    expect(await own.callTool({ name: 'greet', arguments: { name: 'Ada' } })).toMatchObject({
+      structuredContent: { text: 'Hello, Ada!' },
+    });
+    await own.close();
+  });
+
+  it.each([true, false])('has its client’s user decide what a run waits for: %s', async (confirm) => {
+    const { own, asked } = await client(() => ({ confirm }));
+    const { structuredContent } = await own.callTool({ name: 'confirm_delete', arguments: { filename: 'a.txt' } });
+    expect(structuredContent).toEqual({ approved: confirm, by: 'person' });
+    expect(asked).toEqual([expect.stringContaining('a.txt')]);
+    await own.close();
+  });
+
+  it('asks for all that a run waits for', async () => {
+    const { own, asked } = await client((message) => ({ confirm: message.includes('first') }));
+    const { structuredContent } = await own.callTool({ name: 'multi_input', arguments: {} });
+    expect(structuredContent).toEqual({ one: true, two: false });
+    expect(asked).toHaveLength(2);
+    await own.close();
+  });
+
+  it('asks for fields that a call lacks, and says which where nobody can be asked', async () => {
+    const { own, asked } = await client(() => ({ name: 'Grace' }));
+    expect(await own.callTool({ name: 'greet', arguments: {} })).toMatchObject({
+      structuredContent: { text: 'Hello, Grace!' },
+    });
+    expect(asked).toEqual(['greet needs name']);
+    await own.close();
+    const { own: alone } = await client();
+    expect(await alone.callTool({ name: 'greet', arguments: {} })).toMatchObject({
+      isError: true,
+      _meta: { 'millrace/fields': [{ field: 'name' }] },
+    });
+    await alone.close();
+  });
+
+  it('does not take another run, or none of this server, for the state of a call', async () => {
+    const forged = Buffer.from(JSON.stringify({ run: 'greet-0', after: '0-0' })).toString('base64url');
+    for (const requestState of ['nonsense', forged]) {
+      const answer = await modern('tools/call', { name: 'greet', requestState }, { elicitation: {} });
+      expect(answer).toMatchObject({ error: { code: -32602 } });
+    }
+  });
+
+  it('makes a call that takes long a task, which its client fetches, answers and cancels from elsewhere', async () => {
+    const capabilities = { extensions: { [TASKS]: {} } };
+    const ask = async (method: string, params: object) => (await modern(method, params, capabilities)).result as Task;
+    const start = () => ask('tools/call', { name: 'confirm_delete', arguments: { filename: 'b.txt' } });
+    const { resultType, taskId } = await start();
+    expect(resultType).toBe('task');
+    let task: Task = {};
+    const reaches = (id: string | undefined, status: string) =>
+      until(`the task is ${status}`, async () => {
+        task = await ask('tasks/get', { taskId: id });
+        return task.status === status;
+      });
+    await reaches(taskId, 'input_required');
+    const [nonce = ''] = Object.keys(task.inputRequests ?? {});
+    const inputResponses = { [nonce]: { action: 'accept', content: { confirm: true } } };
+    await ask('tasks/update', { taskId, inputResponses });
+    await reaches(taskId, 'completed');
+    expect(task.result).toMatchObject({ structuredContent: { approved: true, by: 'person' } });
+    const other = await start();
+    await ask('tasks/cancel', { taskId: other.taskId });
+    await reaches(other.taskId, 'cancelled');
+    expect(await modern('tasks/get', { taskId: 'greet-0' }, capabilities)).toMatchObject({ error: { code: -32602 } });
+  });
+});
+
+describe('MCP 2025-11-25', () => {
+  it('asks its client’s user on the stream of the call', async () => {
+    const { own, asked } = await oldClient(() => true);
+    const result = await own.callTool({ name: 'confirm_delete', arguments: { filename: 'c.txt' } });
+    expect(result.structuredContent).toEqual({ approved: true, by: 'person' });
+    expect(asked).toEqual([expect.stringContaining('c.txt')]);
+    await own.close();
+  });
+
+  it('has runs as tasks: created, listed, fetched with its questions, cancelled', async () => {
+    const { own, asked } = await oldClient(() => true);
+    const statuses: string[] = [];
+    const stream = own.experimental.tasks.callToolStream(
+      { name: 'confirm_delete', arguments: { filename: 'd.txt' } },
+      CallToolResultSchema,
+      { task: {} },
+    );
+    let result: unknown;
+    let id = '';
+    for await (const each of stream) {
+      if (each.type === 'taskCreated') id = each.task.taskId;
+      if (each.type === 'taskStatus') statuses.push(each.task.status);
+      if (each.type === 'result') result = each.result;
+    }
+    expect(result).toMatchObject({
+      structuredContent: { approved: true, by: 'person' },
+      _meta: { 'io.modelcontextprotocol/related-task': { taskId: id } },
+    });
+    expect(asked).toHaveLength(1);
+    const { tasks } = await own.experimental.tasks.listTasks();
+    expect(tasks).toContainEqual(expect.objectContaining({ taskId: id, status: 'completed' }));
+    expect(await own.experimental.tasks.cancelTask(id).catch((error: unknown) => error)).toMatchObject({
+      code: -32602,
+    });
+    await own.close();
+  });
+
+  it('continues the stream of a call at another connection', async () => {
+    const headers = {
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+      'mcp-protocol-version': '2025-11-25',
+    };
+    const abort = new AbortController();
+    const params = {
+      name: 'confirm_delete',
+      arguments: { filename: 'e.txt' },
+      _meta: { progressToken: 7, 'millrace/idempotencyKey': randomUUID() },
+    };
+    const dropped = await fetch(url(), {
+      method: 'POST',
+      headers,
+      body: JSON.stringify({ jsonrpc: '2.0', id: 5, method: 'tools/call', params }),
+      signal: abort.signal,
+    });
+    const seen = await readUntil(dropped, /waits for a person[\s\S]*\nid: .*\n/);
+    const [last = ''] = [...seen.matchAll(/^id: (.+)$/gm)].map(([, id]) => id).slice(-1);
+    abort.abort();
+    const again = await fetch(url(), { headers: { ...headers, 'last-event-id': last } });
+    const { run } = JSON.parse(Buffer.from(last, 'base64url').toString()) as { run: string };
+    const { waiting = [] } = await served.get(run);
+    // The answer of a client that was asked; it says all that a gateway needs to know.
+    const answer = { jsonrpc: '2.0', id: `decide:${run}:${waiting[0]?.nonce}`, result: { action: 'decline' } };
+    expect((await fetch(url(), { method: 'POST', headers, body: JSON.stringify(answer) })).status).toBe(202);
+    const rest = await again.text();
+    expect(rest).not.toContain('confirm started');
+    expect(rest).toContain('was rejected');
+    expect(rest).toMatch(/"id":5,"result":.*"approved":false/);
+  });
+});
+
+interface Task {
+  readonly resultType?: string;
+  readonly taskId?: string;
+  readonly status?: string;
+  readonly inputRequests?: Readonly<Record<string, object>>;
+  readonly result?: object;
+}
+
+/** A request of version 2026-07-28, whose SDKs have no tasks, and the message that answers it. */
+async function modern(method: string, params: object, capabilities: object) {
+  const { name, taskId } = params as { name?: string; taskId?: string };
+  const called = name ?? taskId;
+  const response = await fetch(url(), {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+      'mcp-protocol-version': '2026-07-28',
+      'mcp-method': method,
+      ...(called !== undefined && { 'mcp-name': called }),
+    },
+    body: JSON.stringify({
+      jsonrpc: '2.0',
+      id: 1,
+      method,
+      params: {
+        ...params,
+        _meta: {
+          'io.modelcontextprotocol/protocolVersion': '2026-07-28',
+          'io.modelcontextprotocol/clientCapabilities': capabilities,
+        },
+      },
+    }),
+  });
+  return (await response.json()) as { result?: object; error?: { code: number } };
+}
+
+/** What a stream has sent when it matches. */
+async function readUntil({ body }: Response, pattern: RegExp): Promise<string> {
+  let seen = '';
+  for await (const chunk of body as ReadableStream<Uint8Array>) {
+    seen += Buffer.from(chunk).toString();
+    if (pattern.test(seen)) return seen;
+  }
+  throw new Error(`the stream has ended: ${seen}`);
+}
