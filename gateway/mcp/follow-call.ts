@@ -43,7 +43,7 @@ export async function startCall(
   try {
     const { run, events } = await followAttended(
       deps,
-      { pipeline: tool.pipeline, caller, input, idempotencyKey },
+      { pipeline: tool.pipeline, caller, input, idempotencyKey, ...persistence },
       attendance,
     );
     return await toItsEnd(events, run.id, watch, async (wait, after) => {
