@@ -28,6 +28,7 @@ const ROOMS = {
       'pipelines',
       'runtime',
       'activities/stage',
+      'activities/results',
       'activities/connectors/(connector|json-schema)\\.ts',
       'placement',
       'workflows',

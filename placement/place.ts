@@ -7,6 +7,7 @@ import {
   isStage,
   type Plan,
   type PricePlan,
+  resultRow,
   type StagePlan,
   serveAs,
   serverRow,
@@ -28,6 +29,8 @@ export interface PoolDescription {
   readonly capabilities: ReadonlySet<string>;
   /** Price per million tokens. */
   readonly price?: PricePlan;
+  /** The model's context, in tokens. */
+  readonly contextTokens?: number;
 }
 
 /** Capability that an option of a stage requires; an empty list requires none. */
@@ -92,7 +95,7 @@ function placeAll(plan: Plan, ground: Ground): Placement {
 function placeTools(
   plan: Plan,
   stage: StagePlan,
-  { tools, servers = [], session }: AgentPlan,
+  { tools, servers = [], session, context }: AgentPlan,
   row: string,
   ground: Ground,
 ): Placement {
@@ -106,6 +109,7 @@ function placeTools(
       rows[own] = placeOne(plan, called, called, ground, `${stage.id}.tools.${tool.name}`);
     }
   }
+  if (context) rows[resultRow(row)] = { ...TRAITS.result.local, queue: ground.queue };
   if (session) rows[sessionRow(row)] = { ...TRAITS.session.local, queue: ground.queue };
   for (const { server } of servers) rows[serverRow(row, server)] = { ...TRAITS.mcp.local, queue: ground.queue };
   return rows;
@@ -121,7 +125,7 @@ function placeOne(plan: Plan, stage: StagePlan, by: Alternative, ground: Ground,
   if (local) return { ...local, queue };
   // An agent's calls have a kind of their own.
   const calls = kindNamed(by.kind)?.calls ?? by.kind;
-  const { connector, devices, capabilities, price } = describe(plan, poolOf, by.model, field, calls);
+  const { connector, devices, capabilities, price, contextTokens } = describe(plan, poolOf, by.model, field, calls);
   const needed = Object.entries(NEEDS).flatMap(([option, capability]) => (usesOption(option, by) ? [capability] : []));
   if (streams(stage)) needed.push('stream');
   const missing = needed.find((capability) => !capabilities.has(capability));
@@ -139,6 +143,7 @@ function placeOne(plan: Plan, stage: StagePlan, by: Alternative, ground: Ground,
     connector,
     ...(queuesOf?.(by.model) ?? { device: devices.join(','), queue }),
     ...(price && { price }),
+    ...(contextTokens !== undefined && { contextTokens }),
   };
 }
 

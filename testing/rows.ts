@@ -3,6 +3,7 @@ import {
   allSteps,
   type Graph,
   isStage,
+  resultRow,
   serverRow,
   sessionRow,
   type ToolPlan,
@@ -26,7 +27,7 @@ const rowsOf = (graph: Graph): string[] =>
       if (by.kind !== 'agent') return [row];
       const { tools, servers = [] } = agentOf(by);
       const ofServers = servers.map(({ server }) => serverRow(row, server));
-      return [row, sessionRow(row), ...ofServers, ...tools.flatMap((tool) => rowsOfTool(tool, row))];
+      return [row, sessionRow(row), resultRow(row), ...ofServers, ...tools.flatMap((tool) => rowsOfTool(tool, row))];
     });
   });
 

@@ -1,4 +1,5 @@
 import type { Backend, CallContext } from '../activities/connectors/connector.js';
+import { resultKind } from '../activities/results/index.js';
 import { CodeFunctions } from '../activities/stage/code-functions.js';
 import { type Attempt, type ServingParts, serveStage } from '../activities/stage/serve-stage.js';
 import type { Pipeline } from '../pipelines/definition/index.js';
@@ -11,6 +12,7 @@ import type { NamedCode } from '../pipelines/stages/kind.js';
 import { type Answered, serveForeign } from './foreign.js';
 import { type Answer, Answers, Failure, Hang, type ScriptedCall, type ScriptFunction, Used } from './scripts.js';
 import { TestError } from './test-error.js';
+import { MemoryTexts } from './texts.js';
 import type { Idle, VirtualClock } from './virtual-clock.js';
 
 /** A call of a run, in the order in which they were made. A retried stage makes several. */
@@ -51,6 +53,7 @@ export class ScriptedRunner {
   readonly calls: TestCall[] = [];
   readonly #parts: RunnerParts;
   readonly #code: CodeFunctions;
+  readonly #texts = new MemoryTexts();
 
   constructor(parts: RunnerParts) {
     this.#parts = parts;
@@ -112,16 +115,20 @@ export class ScriptedRunner {
         }),
       },
       workerKinds: {
-        get:
-          () =>
-          async ({ input }, context) =>
-            (await answer({ input, ...context })).output,
+        get: (kind) =>
+          kind === 'result'
+            ? resultKind((tenant) => this.#texts.of(tenant))
+            : async ({ input }, context) => (await answer({ input, ...context })).output,
       },
       code: { get: (name, version) => this.#function(this.#code.get(name, version), call, script, answer) },
       kinds: pipeline.kinds,
       audioOf: () => ({ read: noMedia, write: noMedia }),
       bytesOf: () => noMedia,
-      artifactsOf: () => ({ read: noMedia, write: noMedia, readAudio: noMedia, writeAudio: noMedia }),
+      artifactsOf: (tenant) => {
+        const { write } = this.#texts.of(tenant);
+        // Only long results of tools are stored: of a `fit`.
+        return { read: noMedia, write: call.fit ? write : noMedia, readAudio: noMedia, writeAudio: noMedia };
+      },
       conform: async (_, input) => input,
       metrics: { usage: { inc: () => undefined } },
       clock,

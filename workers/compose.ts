@@ -5,11 +5,12 @@ import { type Embedder, SemanticCache } from '../activities/cache/index.js';
 import type { Connector } from '../activities/connectors/index.js';
 import { McpServers, mcpKinds } from '../activities/mcp/index.js';
 import { Pools } from '../activities/pools/index.js';
+import { resultKind } from '../activities/results/index.js';
 import { SessionStore, sessionKind } from '../activities/sessions/index.js';
 import { createSplit } from '../activities/split/worker-kind.js';
 import { CodeFunctions } from '../activities/stage/code-functions.js';
 import { ForeignCalls } from '../activities/stage/foreign-calls.js';
-import { StageRunner } from '../activities/stage/stage-runner.js';
+import { StageRunner, type StageRunnerParts } from '../activities/stage/stage-runner.js';
 import { indexKinds } from '../activities/vector-index/index.js';
 import { conformInput, convertAudio, createAudioPort, createBytesPort, createCodeArtifacts } from '../media/index.js';
 import type { Pipeline } from '../pipelines/index.js';
@@ -109,18 +110,19 @@ export async function composeStages(
       warnings.warn('records', { err: error }, 'the records of runs have gaps: resuming these runs repeats calls');
     },
   });
+  const artifactsOf: StageRunnerParts['artifactsOf'] = (tenant, onConversion, signal) =>
+    createCodeArtifacts(ofOneCall(), tenant, {
+      onConversion,
+      ffmpeg,
+      signal,
+      mostBytes: settings.MILLRACE_MAX_STAGE_MEDIA_BYTES,
+    });
   const runner = new StageRunner({
     pools,
     cache,
     audioOf: (tenant, onConversion, signal) => createAudioPort(ofOneCall(), tenant, { onConversion, ffmpeg, signal }),
     bytesOf: (tenant) => createBytesPort(artifacts, tenant),
-    artifactsOf: (tenant, onConversion, signal) =>
-      createCodeArtifacts(ofOneCall(), tenant, {
-        onConversion,
-        ffmpeg,
-        signal,
-        mostBytes: settings.MILLRACE_MAX_STAGE_MEDIA_BYTES,
-      }),
+    artifactsOf,
     conform: async (schema, input, { tenant, signal, onConversion }) => {
       const store = ofOneCall();
       return (await conformInput(schema, input, (artifact, format, at) =>
@@ -139,6 +141,7 @@ export async function composeStages(
     workerKinds: new Map([
       ...indexKinds(passages.index),
       ...mcpKinds(mcp),
+      ['result', resultKind((tenant, signal) => artifactsOf(tenant, () => undefined, signal))],
       ['session', sessionKind(new SessionStore(redis, sessionQuota(settings)))],
       ['split', createSplit({ store: artifacts, ffmpeg })],
     ]),

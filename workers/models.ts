@@ -31,10 +31,17 @@ export const poolDescriptions =
   (name: string): PoolDescription | undefined => {
     const pool = models[name];
     if (!pool) return undefined;
-    const { connector, kind, endpoints, price } = pool;
+    const { connector, kind, endpoints, price, contextTokens } = pool;
     const devices = [...new Set(endpoints.map(({ device }) => device))];
     const { capabilities } = connectorOf(name, pool, connectors);
-    return { connector, kind, devices, capabilities, ...(price && { price }) };
+    return {
+      connector,
+      kind,
+      devices,
+      capabilities,
+      ...(price && { price }),
+      ...(contextTokens !== undefined && { contextTokens }),
+    };
   };
 
 function embeddedModels(settings: Settings): unknown {
@@ -47,6 +54,12 @@ function embeddedModels(settings: Settings): unknown {
     tts: onTriton('tts', 'synthesize'),
     moderation: onTriton('moderation', 'classify'),
     rerank: onTriton('rerank', 'rerank'),
-    assistant: { connector: 'openai', model: settings.LLM_MODEL, kind: 'chat', endpoints: on(llm) },
+    assistant: {
+      connector: 'openai',
+      model: settings.LLM_MODEL,
+      kind: 'chat',
+      endpoints: on(llm),
+      ...(settings.LLM_BASE_URL === undefined && { contextTokens: settings.MILLRACE_LLM_CONTEXT }),
+    },
   };
 }

@@ -58,6 +58,8 @@ const pool = z.strictObject({
    * no canary runs.
    */
   heal: z.enum(['on', 'off']).default('on'),
+  /** The model's context in tokens, prompt and reply together; agents keep their conversations below it. */
+  contextTokens: z.int().min(1).optional(),
   /** Price of a million tokens in any currency; used to compute agents' cost. */
   price: z.strictObject({ input: z.number().min(0), output: z.number().min(0) }).optional(),
 });

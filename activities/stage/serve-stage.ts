@@ -7,17 +7,18 @@ import type { Json, JsonObject } from '../../pipelines/json.js';
 import { notJson } from '../../pipelines/json-limits.js';
 import { jsonHash } from '../../pipelines/plan/hash.js';
 import type { Tried } from '../../pipelines/retry.js';
-import { idempotencyKeyOf, type StageCall, type TokenUsage } from '../../pipelines/run/index.js';
+import { idempotencyKeyOf, type StageCall, type TokenUsage, type WholeResult } from '../../pipelines/run/index.js';
 import { CALL_KINDS, codeName, type DefinedKinds, isDefinedKind, kindNamed } from '../../pipelines/stages/index.js';
 import type { CodeArtifacts, StageKind } from '../../pipelines/stages/kind.js';
 import { authorStack, placeOf, placeText } from '../../runtime/author-frames.js';
 import type { Clock } from '../../runtime/clock.js';
 import type { CallContext, Reply } from '../connectors/connector.js';
 import type { Pool } from '../pools/index.js';
+import { fitted, type ResultTexts } from '../results/index.js';
 import { watched } from './chunk-watch.js';
 import { type Known, lacking } from './lack.js';
 import { type Conversation, withinContext } from './overflow.js';
-import { keepable, unfit } from './stage-output.js';
+import { jsonOf, keepable, unfit } from './stage-output.js';
 import type { WorkerKind } from './worker-kind.js';
 
 /** One attempt of a stage, as seen by its host. */
@@ -88,6 +89,7 @@ export interface Served {
   readonly conversions?: readonly string[];
   readonly hedged?: true;
   readonly usage?: TokenUsage;
+  readonly whole?: WholeResult;
 }
 
 const IN_WORKER = { endpoint: 'worker', device: 'worker' } as const;
@@ -106,9 +108,11 @@ export async function serveStage(
   const kind = kindOf(parts.kinds, call);
   const conversions = new Set<string>();
   const onConversion = (what: string) => void conversions.add(what);
+  const kept = (output: JsonObject) =>
+    fittedAndKeepable(output, call, () => parts.artifactsOf(call.tenant, onConversion, attempt.signal));
   if (call.kind === 'code') {
-    const output = keepable(await runCode(parts, input, call, attempt, onConversion), call.stage);
-    return { output, ...IN_WORKER, ...(conversions.size > 0 && { conversions: [...conversions] }) };
+    const output = await runCode(parts, input, call, attempt, onConversion);
+    return { ...(await kept(output)), ...IN_WORKER, ...(conversions.size > 0 && { conversions: [...conversions] }) };
   }
   if (kind.servedBy === 'temporal') {
     const message = `a stage of the kind "${call.kind}" runs only in a run of Temporal, on the queue of its worker`;
@@ -124,8 +128,22 @@ export async function serveStage(
           idempotencyKey: idempotencyKeyOf(call, attempt.run),
         })
       : await callPool(parts, kind, checked, call, attempt, { audioFor, onText, onShortened: onConversion });
-  const output = keepable(served.output, call.stage);
-  return { ...served, output, ...(conversions.size > 0 && { conversions: [...conversions] }) };
+  return {
+    ...served,
+    ...(await kept(served.output)),
+    ...(conversions.size > 0 && { conversions: [...conversions] }),
+  };
+}
+
+/** The output of a tool's call within its `fit`; in any case one that a run can store. */
+async function fittedAndKeepable(
+  output: JsonObject,
+  call: StageCall,
+  texts: () => ResultTexts,
+): Promise<Pick<Served, 'output' | 'whole'>> {
+  if (!call.fit) return { output: keepable(output, call.stage) };
+  const { output: fits, whole } = await fitted(jsonOf(output, call.stage), call, texts);
+  return { output: keepable(fits, call.stage), ...(whole && { whole }) };
 }
 
 /**

@@ -14,6 +14,9 @@ const tensors = z.record(z.string(), z.looseObject({ dtype: z.string() }, 'must 
 
 /** An agent that needs more turns is a program, not a stage. */
 const MOST_TURNS = 1_000;
+/** No agent works in a shorter context, and no part of a result is worth reading below. */
+const LEAST_CONTEXT = 512;
+const LEAST_RESULT = 200;
 const price = z.number('must be a number').min(0, 'must be 0 or more');
 const budget = z.looseObject({
   tokens: count.optional(),
@@ -60,6 +63,13 @@ const OPTIONS: Readonly<Record<string, z.ZodType>> = {
     onLimit: z.enum(['answer', 'fail'], 'must be "answer" or "fail"'),
     budget: budget.optional(),
     session: z.looseObject({ summarizeOver: count }).optional(),
+    context: z
+      .looseObject({
+        tokens: count.min(LEAST_CONTEXT, `must be ${LEAST_CONTEXT} or more`).optional(),
+        resultCharacters: count.min(LEAST_RESULT, `must be ${LEAST_RESULT} or more`),
+      })
+      .optional(),
+    wrongTurns: count,
   }),
   classify: z.looseObject({
     labels: z.array(z.string().min(1, 'must not be empty')).min(2, 'needs two labels or more'),

@@ -23,6 +23,17 @@ export interface AgentPlan {
   readonly schema?: JsonObject;
   /** Continues a conversation across runs, where the input names a session. */
   readonly session?: SessionPlan;
+  /** How the conversation is kept within the model's context. Absent: it is not. */
+  readonly context?: ContextPlan;
+  /** Consecutive turns with an invalid tool call after which the agent ends as at a limit. Absent: 3. */
+  readonly wrongTurns?: number;
+}
+
+export interface ContextPlan {
+  /** The model's context, in tokens. Absent: as its pool states it; otherwise as its server states it when it overflows. */
+  readonly tokens?: number;
+  /** Maximum characters of a tool's result in the conversation; the whole is kept apart and can be read in parts. */
+  readonly resultCharacters: number;
 }
 
 export interface SessionPlan {
@@ -114,6 +125,9 @@ export const toolRow = (placed: string, tool: string): string => `${placed}/${to
 
 /** Placement key of the session's row. */
 export const sessionRow = (placed: string): string => `${placed}/session:`;
+
+/** Placement key of the calls that keep long results and read parts of them. */
+export const resultRow = (placed: string): string => `${placed}/result:`;
 
 /** Placement key of a server's tools. Tool names contain no colon. */
 export const serverRow = (placed: string, server: string): string => `${placed}/mcp:${server}`;

@@ -135,6 +135,8 @@ export const agentSchema = z.strictObject({
   onLimit: z.enum(['answer', 'fail']),
   schema: options.optional(),
   session: z.strictObject({ ttlMs: ms('Time to live'), summarizeOver: z.int().min(1) }).optional(),
+  context: z.strictObject({ tokens: z.int().min(1).optional(), resultCharacters: z.int().min(1) }).optional(),
+  wrongTurns: z.int().min(1).optional(),
 });
 
 /** The interpreter knows the effects of Millrace's kinds, and those of others by the plan alone. */

@@ -1,5 +1,6 @@
 export * from './events.js';
 export * from './foreign.js';
+export { resultText } from './result-text.js';
 export * from './resumption.js';
 export * from './run.js';
 export * from './waits.js';

@@ -1,3 +1,4 @@
+import type { Artifact } from '../artifact.js';
 import type { ErrorDetails } from '../errors.js';
 import { canonicalJson, type Json, type JsonObject } from '../json.js';
 import type { PricePlan } from '../plan/agent.js';
@@ -23,6 +24,8 @@ export interface StagePlacement {
   readonly patienceMs?: number;
   /** For an agent's model: price per million tokens, if the pool states one. */
   readonly price?: PricePlan;
+  /** For an agent's model: its context in tokens, if the pool states it. */
+  readonly contextTokens?: number;
 }
 
 /**
@@ -96,6 +99,11 @@ export interface StageCall {
     /** Only a cached answer is acceptable: without one the stage fails with `NOT_CACHED`. */
     readonly only?: true;
   };
+  /**
+   * Of a tool's call: maximum characters of the result. A longer one is stored as a text artifact, and the outcome has
+   * its beginning. `field`: the output field that is the result; absent: the whole output.
+   */
+  readonly fit?: { readonly characters: number; readonly field?: string };
   readonly retry: RetryPolicy;
   /** Maximum wait for a server that is away, if an alternative exists. Absent: until the total timeout. */
   readonly patienceMs?: number;
@@ -154,10 +162,31 @@ export interface StageOutcome {
   readonly resumed?: true;
   /** Usage of the call, if reported by the server. */
   readonly usage?: TokenUsage;
+  /** The result was longer than the call's `fit`; the output is then empty. */
+  readonly whole?: WholeResult;
+}
+
+/** A tool's result that is too long for a conversation. */
+export interface WholeResult {
+  /** Its text. */
+  readonly artifact: Artifact;
+  /** Length of the text. */
+  readonly characters: number;
+  readonly beginning: string;
 }
 
 /** Tokens of model calls. */
 export type TokenUsage = { readonly inputTokens?: number; readonly outputTokens?: number };
+
+/** A tool call of an agent, as its row shows it. */
+export type MadeCall = {
+  readonly turn: number;
+  readonly name: string;
+  /** As in the agent's output: `done`, `failed`, `refused` or `wrong`. */
+  readonly end: string;
+  /** Why it is not `done`. */
+  readonly code?: string;
+};
 
 /** A row of a run's stage table. */
 export interface StageRecord {
@@ -188,6 +217,8 @@ export interface StageRecord {
    * Current activity of an agent: its turn, the tools it calls, the person it waits for; or the server that is awaited.
    */
   readonly doing?: string;
+  /** Calls that an agent has made, the latest last and 50 at most: also of one that failed. */
+  readonly calls?: readonly MadeCall[];
   /** Why an alternative served it: the error code of the candidate before it, or `degraded`. */
   readonly instead?: string;
   /** Decisions on its waits, the latest last; for an agent, on its tool calls. */

@@ -22,7 +22,12 @@ const input = z.object({
 /** Input of an agent with sessions. At most 200 characters: a longer id is text, not a name. */
 const sessionInput = input.extend({ session: z.string().min(1).max(200).nullish() });
 
-const LIMITS = ['turns', 'tokens', 'time', 'cost'] as const;
+const LIMITS = ['turns', 'tokens', 'time', 'cost', 'wrong-calls'] as const;
+
+/** Text of about 2,000 tokens: half of a short context, and enough of most results. */
+const RESULT_CHARACTERS = 8_000;
+/** A model that is wrong three times in a row does not learn from the messages. */
+const WRONG_TURNS = 3;
 
 const output = z.object({
   text: z.string(),
@@ -80,6 +85,19 @@ export interface AgentSession {
   readonly summarizeOver?: number;
 }
 
+export interface AgentContext {
+  /**
+   * The model's context, in tokens. Default: `contextTokens` of its pool in the models file. Where neither states it,
+   * the conversation is shortened only after the server has rejected it as too long.
+   */
+  readonly tokens?: number;
+  /**
+   * Maximum characters of a tool's result that the model is shown at once; the rest it can read in parts. Default 8,000
+   * (about 2,000 tokens), and at most a quarter of the context where that is known.
+   */
+  readonly resultCharacters?: number;
+}
+
 export interface AgentOptions<Data = never> {
   /** Name of a pool that serves `chat`; with tools its server must support tool calling. */
   readonly model: string;
@@ -98,6 +116,17 @@ export interface AgentOptions<Data = never> {
   readonly output?: z.ZodType<Data>;
   /** Continues a conversation across runs, by the name in the input's `session`. */
   readonly session?: AgentSession;
+  /**
+   * How the conversation is kept within the model's context: before a call that would not fit, old results of tools are
+   * shortened and old turns replaced by a summary, with all calls made and what the user has said. What was removed from
+   * a result can still be read by the model.
+   */
+  readonly context?: AgentContext;
+  /**
+   * Consecutive turns with an invalid tool call after which the agent ends as at a limit: `onLimit` applies, with
+   * `INVALID_TOOL_CALL` for `fail`. Default 3. The model is told of each mistake, and each turn counts.
+   */
+  readonly wrongTurns?: number;
   /** Maximum tokens of each model call. Default 512: a paragraph, or several tool calls. */
   readonly maxTokens?: number;
   /** Sampling temperature. Default 0. */
@@ -106,8 +135,7 @@ export interface AgentOptions<Data = never> {
 
 /**
  * A model that calls tools until it can answer. Every model call and every tool call is a separate activity; the tool
- * calls of one turn run in parallel. The stage's policy applies to each model call; each tool has its own. A model
- * that repeats an invalid tool call after a correction fails the stage with `INVALID_TOOL_CALL`.
+ * calls of one turn run in parallel. The stage's policy applies to each model call; each tool has its own.
  *
  * ```ts
  * const answer = stage('answer', agent({ model: 'assistant', instructions: 'Be brief.', tools: [weather] }), {
@@ -119,7 +147,7 @@ export interface AgentOptions<Data = never> {
 export const agent = <Data = never>(
   options: AgentOptions<Data>,
 ): StageUse<AgentInput, AgentOutput<Data>> & OfKind<'agent'> => {
-  const { model, instructions, output: schema, budget, session } = options;
+  const { model, instructions, output: schema, budget, session, context } = options;
   const tools = (options.tools ?? []).filter((each) => 'plan' in each);
   const servers = (options.tools ?? []).filter((each) => 'server' in each);
   const plan: AgentPlan = {
@@ -138,6 +166,11 @@ export const agent = <Data = never>(
         summarizeOver: session.summarizeOver ?? 3_000,
       },
     }),
+    context: {
+      ...(context?.tokens !== undefined && { tokens: context.tokens }),
+      resultCharacters: context?.resultCharacters ?? RESULT_CHARACTERS,
+    },
+    wrongTurns: options.wrongTurns ?? WRONG_TURNS,
   };
   return {
     kind: 'agent',

@@ -23,4 +23,19 @@ export const CALL_KINDS = {
     input: z.object({ session: z.string(), of: z.string(), part: z.json().optional() }),
     output: z.object({ summary: z.string().optional(), messages: z.array(chatMessage), parts: z.int() }),
   },
+  /** Stores long results of tools as text artifacts (`put`), and returns a part of one (`read`). */
+  result: {
+    ...TRAITS.result,
+    input: z.object({
+      put: z.array(z.string()).optional(),
+      read: z.looseObject({ uri: z.string() }).optional(),
+      from: z.int().min(0).optional(),
+      find: z.string().optional(),
+      characters: z.int().min(1).optional(),
+    }),
+    output: z.object({
+      stored: z.array(z.looseObject({ uri: z.string() })).optional(),
+      text: z.string().optional(),
+    }),
+  },
 } as const satisfies Record<string, StageKind>;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { Artifact } from '../artifact.js';
 import { bare } from '../media.js';
 
 /** A tool call requested by the model, for the caller to execute. */
@@ -17,7 +18,10 @@ export interface AgentToolCall {
   name: string;
   arguments: Record<string, unknown>;
   end: (typeof ENDS)[number];
+  /** Of a result that was too long for the conversation: its beginning, with a note. */
   result?: unknown;
+  /** The whole result as a text artifact, where `result` is its beginning. */
+  whole?: Artifact | undefined;
   code?: string | undefined;
   message?: string | undefined;
 }
@@ -32,6 +36,7 @@ const executedCall = z.object({
   end: z.enum(ENDS),
   /** The tool's result, when `done`. */
   result: z.json().optional(),
+  whole: z.looseObject({ uri: z.string(), sha256: z.string(), mime: z.string(), bytes: z.int() }).optional(),
   /** Why it is not `done`: a code of the error table, and the message given to the model. */
   code: z.string().optional(),
   message: z.string().optional(),

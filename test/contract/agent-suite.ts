@@ -6,6 +6,7 @@ import type { ModelRequest, Said } from '../support/scripted-model.js';
 import { agentOf, clock, sum, weather } from './agents.js';
 import { agentsAmongOthers } from './agents-among-others.js';
 import { agentsHandingOver } from './agents-handing-over.js';
+import { agentsInContext } from './agents-in-context.js';
 import type { SuiteHost } from './host-suite.js';
 /** What every host has to do with an agent, and all do alike. */
 export function agentSuite(name: string, host: () => SuiteHost): void {
@@ -90,15 +91,52 @@ export function agentSuite(name: string, host: () => SuiteHost): void {
       expect(end.events).toHaveLength(2);
     });
 
-    it('fails when the model is wrong again, and runs nothing of that turn', async () => {
+    it('carries out what is right beside a wrong call, and asks for an answer after three wrong turns', async () => {
       const calls = [
         ['get_weather', { city: 'Oslo' }],
         ['get_weather', { town: 'Oslo' }],
       ] as const;
-      const end = await host().run(agentOf('wrong-twice', [{ calls }, { calls }], { tools: [weather] }), { q: '?' });
+      const script = ({ tools, messages }: ModelRequest): Said =>
+        tools.length > 0 ? { calls } : { text: `asked: ${messages.at(-1)?.content}` };
+      const end = await host().run(agentOf('wrong-thrice', script, { tools: [weather] }), { q: '?' });
+      expect(end.output).toMatchObject({ turns: 4, stoppedBy: 'wrong-calls' });
+      expect(end.output?.text).toMatch(/^asked: Answer now/);
+      expect((end.output as { toolCalls: { end: string }[] }).toolCalls.map((call) => call.end)).toEqual(
+        Array(3).fill(['done', 'wrong']).flat(),
+      );
+      expect(end.events.filter((event) => event.endsWith('ends'))).toHaveLength(3);
+    });
+
+    it('fails after as many wrong turns as it allows where it is told to, and says what was done', async () => {
+      const calls = [
+        ['get_weather', { city: 'Oslo' }],
+        ['get_weather', { town: 'Oslo' }],
+      ] as const;
+      const options = { tools: [weather], wrongTurns: 2, onLimit: 'fail' } as const;
+      const end = await host().run(agentOf('wrong-twice', [{ calls }, { calls }], options), { q: '?' });
       expect(end.code).toBe('INVALID_TOOL_CALL');
+      expect(end.message).toContain('in 2 turns in a row');
       expect(end.message).toContain('get_weather: the arguments do not fit: city');
-      expect(end.events).toHaveLength(2);
+      expect(end.stages).toMatchObject([
+        {
+          stage: 'answer',
+          status: 'failed',
+          calls: [
+            { turn: 1, name: 'get_weather', end: 'done' },
+            { turn: 1, name: 'get_weather', end: 'wrong', code: 'INVALID_TOOL_CALL' },
+            { turn: 2, name: 'get_weather', end: 'done' },
+            { turn: 2, name: 'get_weather', end: 'wrong' },
+          ],
+        },
+      ]);
+    });
+
+    it('counts wrong turns anew after a right one', async () => {
+      const wrong = { calls: [['get_weather', { town: 'Oslo' }]] } as const;
+      const right = { calls: [['get_weather', { city: 'Oslo' }]] } as const;
+      const turns = [wrong, wrong, right, wrong, wrong, right, { text: 'Fine.' }];
+      const end = await host().run(agentOf('wrong-and-right', turns, { tools: [weather] }), { q: '?' });
+      expect(end.output).toMatchObject({ text: 'Fine.', stoppedBy: 'answer', turns: 7 });
     });
 
     it('asks for an answer without tools in the last turn', async () => {
@@ -243,5 +281,6 @@ export function agentSuite(name: string, host: () => SuiteHost): void {
     });
   });
   agentsAmongOthers(name, host);
+  agentsInContext(name, host);
   agentsHandingOver(name, host);
 }

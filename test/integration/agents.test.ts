@@ -7,13 +7,30 @@ import { decideOver } from '../support/deciding.js';
 import { GatewayProcess } from '../support/gateway-process.js';
 import { connect, until } from '../support/runs.js';
 import { ScriptedLlm } from '../support/scripted-llm.js';
+import type { ModelRequest, Said } from '../support/scripted-model.js';
 import { WorkerProcess } from '../support/worker-process.js';
 
 /** A worker that an interrupted run has left over must not serve this one's runs. */
 const QUEUE = `agents-${randomUUID()}`;
 
+/** Context of the model for `ledger-desk`, in tokens: it counts three characters as one. */
+const CONTEXT = 3_000;
+
+function ofLedger(lines: number, { messages }: ModelRequest): Said {
+  if (JSON.stringify(messages).length / 3 + 512 > CONTEXT) return { tooLongFor: CONTEXT };
+  const last = messages.at(-1)?.content ?? '';
+  if (last.includes('Sum up this')) return { text: 'The ledger was read.' };
+  const [, whole] = /"result": "(r\d+)"/.exec(last) ?? [];
+  if (whole) return { calls: [['read_result', { result: whole, find: 'code is' }]] };
+  const [, code] = /the code is (\w+)/.exec(last) ?? [];
+  return code ? { text: `It is ${code}.` } : { calls: [['get_ledger', { lines }]] };
+}
+
 /** Asks for what the task names, then repeats what it is told. */
-const llm = new ScriptedLlm(({ messages }) => {
+const llm = new ScriptedLlm((request) => {
+  const { messages } = request;
+  const [, lines] = /^ledger (\d+)$/.exec(messages.find(({ role }) => role === 'user')?.content ?? '') ?? [];
+  if (lines || messages.at(-1)?.content.includes('Sum up this')) return ofLedger(Number(lines), request);
   const results = messages.filter(({ role }) => role === 'tool').map(({ content }) => content);
   if (results.length > 0) return { text: `So: ${results.join('; ')}` };
   const task = messages[0]?.content ?? '';
@@ -105,6 +122,25 @@ describe('an approval of a tool call', () => {
       toolCalls: [{ end: 'refused', message: 'The call was not approved in time.' }],
     });
   });
+});
+
+describe('a result that is longer than the model’s context', () => {
+  // 40 kB fit into the run's history, 6 MB do not.
+  it.each([2_400, 350_000])(
+    'of %i lines is kept as an artifact, in which the model finds what it looks for',
+    async (lines) => {
+      const id = await begin('ledger-desk', `ledger ${lines}`);
+      const { output, error, stages } = await ended(id);
+      expect(error).toBeUndefined();
+      expect(output).toMatchObject({ text: 'It is MAGPIE.', turns: 3 });
+      const [first] = (output as { toolCalls: { whole?: { sha256: string; bytes: number } }[] }).toolCalls;
+      expect(first?.whole?.bytes).toBeGreaterThan(lines * 15);
+      expect(stages?.[0]?.calls).toEqual([
+        { turn: 1, name: 'get_ledger', end: 'done' },
+        { turn: 2, name: 'read_result', end: 'done' },
+      ]);
+    },
+  );
 });
 
 describe('what can be seen of an agent', () => {

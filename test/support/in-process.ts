@@ -1,3 +1,4 @@
+import { fitted, resultKind } from '../../activities/results/index.js';
 import type { Attempt } from '../../activities/stage/stage-runner.js';
 import type { Pipeline } from '../../pipelines/definition/index.js';
 import { MillraceError } from '../../pipelines/errors.js';
@@ -5,6 +6,7 @@ import type { JsonObject } from '../../pipelines/json.js';
 import type { RunContext, StageCall, StageOutcome } from '../../pipelines/run/index.js';
 import type { CodeArtifacts } from '../../pipelines/stages/kind.js';
 import { placedAt } from '../../testing/rows.js';
+import { MemoryTexts } from '../../testing/texts.js';
 import { runScript } from './scripted-model.js';
 
 /** A run's second argument for a pipeline of `code` stages. */
@@ -19,6 +21,14 @@ const ENDED = { cache: 'off', queueMs: 0, runMs: 0 } as const;
 /** No stage here uses media. */
 const none = {} as CodeArtifacts;
 
+/** Long results of tools, which outlive a run here. */
+const texts = new MemoryTexts();
+const readResults = resultKind((tenant) => texts.of(tenant));
+
+function noMedia(): never {
+  throw new Error('no stage here uses media');
+}
+
 /** Runs `code` stages and keeps the order in which they started and ended. */
 export class CodeRunner {
   readonly events: string[] = [];
@@ -31,6 +41,11 @@ export class CodeRunner {
   async run(input: JsonObject, call: StageCall, { attempt, signal }: Attempt): Promise<StageOutcome> {
     if (call.kind === 'chat')
       return { ...(await runScript(call, input)), endpoint: 'script', device: '', ...ENDED, attempt };
+    if (call.kind === 'result') {
+      const context = { signal, idempotencyKey: '', audio: { read: noMedia, write: noMedia } };
+      const output = await readResults({ model: call.model, with: call.with, input, tenant: call.tenant }, context);
+      return { output, endpoint: 'worker', device: '', attempt, ...ENDED };
+    }
     const code = this.#pipeline.code.get(call.model);
     if (!code) throw new MillraceError('CODE_NOT_FOUND', call.model);
     const { path = call.stage, tenant } = call;
@@ -47,7 +62,8 @@ export class CodeRunner {
         artifacts: none,
       })) as JsonObject;
       this.events.push(`${name} ends`);
-      return { output, endpoint: 'worker', device: '', attempt, ...ENDED };
+      const fits = await fitted(output, call, () => texts.of(tenant));
+      return { ...fits, endpoint: 'worker', device: '', attempt, ...ENDED };
     } catch (error) {
       this.events.push(`${name} ${signal.aborted ? 'aborted' : 'fails'}`);
       throw error;

@@ -36,6 +36,11 @@ export class ScriptedLlm {
     const tools = (body.tools ?? []).map(({ function: { name } }) => name);
     const messages = body.messages.filter(({ role }) => role !== 'system').map(messageOf);
     const said = await this.#script({ messages, tools, with: {} });
+    if (said.tooLongFor !== undefined) {
+      const message = `the request exceeds the available context size (${said.tooLongFor} tokens), try increasing it`;
+      const error = { code: 400, message, type: 'exceed_context_size_error', n_ctx: said.tooLongFor };
+      return void response.writeHead(400, { 'content-type': 'application/json' }).end(JSON.stringify({ error }));
+    }
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     for (const event of eventsOf(said, JSON.stringify(body.messages).length)) {
       response.write(`data: ${JSON.stringify(event)}\n\n`);

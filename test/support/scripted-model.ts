@@ -9,6 +9,8 @@ export interface Said {
   readonly calls?: readonly (readonly [name: string, given: JsonObject])[];
   readonly data?: JsonObject;
   readonly usage?: TokenUsage;
+  /** Of a server: it rejects the request, in llama.cpp's words, as longer than its context of so many tokens. */
+  readonly tooLongFor?: number;
 }
 
 export interface ModelRequest {

@@ -199,7 +199,7 @@ export function agents() {
     is<string>()(free.text);
     is<Stream<string>>()(free.sentences);
     is<number>()(free.turns);
-    is<'answer' | 'turns' | 'tokens' | 'time' | 'cost'>()(free.stoppedBy);
+    is<'answer' | 'turns' | 'tokens' | 'time' | 'cost' | 'wrong-calls'>()(free.stoppedBy);
     is<AgentToolCall[]>()(free.toolCalls);
     const bound = stage('bound', agent({ model: 'm', tools, output: z.object({ city: z.string() }) }), {
       prompt: input.q,

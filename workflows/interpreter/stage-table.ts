@@ -1,5 +1,6 @@
 import type { Graph } from '../../pipelines/plan/index.js';
 import type {
+  MadeCall,
   Placement,
   StageDecision,
   StageOutcome,
@@ -12,6 +13,9 @@ import { rowsAtStart } from '../../pipelines/run/stage-rows.js';
 
 /** Maximum decisions kept per row, the latest: the table travels in Temporal payloads, whose size is limited. */
 const MOST_DECISIONS = 50;
+
+/** Maximum calls kept per row, likewise. */
+const MOST_CALLS = 50;
 
 /** The stages of a run and their state; source of the live table, the result and failure details. */
 export class StageTable {
@@ -87,6 +91,14 @@ export class StageTable {
   decided(stage: string, decision: StageDecision): void {
     const row = this.#rows.get(stage);
     if (row) this.#rows.set(stage, { ...row, decisions: [...(row.decisions ?? []), decision].slice(-MOST_DECISIONS) });
+  }
+
+  /** Adds calls that an agent has made. The next change reports them. */
+  called(stage: string, calls: readonly MadeCall[]): void {
+    const row = this.#rows.get(stage);
+    if (!row) return;
+    const more = calls.map(({ turn, name, end, code }) => ({ turn, name, end, ...(code !== undefined && { code }) }));
+    this.#rows.set(stage, { ...row, calls: [...(row.calls ?? []), ...more].slice(-MOST_CALLS) });
   }
 
   fail(stage: string, { code, message }: StageError): void {

@@ -52,6 +52,7 @@ NEVER_RETRIED = frozenset(
         "CHECK_TOO_COSTLY",
         "CHILD_CANCELLED",
         "CODE_NOT_FOUND",
+        "CONTEXT_TOO_LONG",
         "CONVERSION_UNAVAILABLE",
         "DEADLINE_EXCEEDED",
         "EMPTY_BODY",

@@ -98,6 +98,42 @@ describe('an agent that goes on in a new history', () => {
     expect(messageCounts).toEqual([1, 3, 5, 7, 9, 11]);
   });
 
+  it('goes on with the conversation as it was shortened', async () => {
+    const requests: string[] = [];
+    let summaries = 0;
+    const fill = tool({
+      name: 'fill',
+      description: 'Fills',
+      input: z.object({ n: z.number() }),
+      run: ({ n }) => `${n} ${'x'.repeat(1_000)}`,
+    });
+    const model = scripted('filler', ({ messages, with: options }) => {
+      if (messages.at(-1)?.content.includes('Sum up')) {
+        summaries += 1;
+        return { text: 'Filled.' };
+      }
+      requests.push(JSON.stringify([messages, options]));
+      const n = Number(/"n":(\d+)/.exec(JSON.stringify(messages.at(-2)?.toolCalls ?? ''))?.[1] ?? 0);
+      return n >= 12 ? { text: 'Done.' } : { calls: [['fill', { n: n + 1 }]] };
+    });
+    const made = pipeline('filling', { input: z.object({}), deadline: '10m' }, ({ stage }) => {
+      const use = agent({ model, tools: [fill], maxTurns: 20, context: { tokens: 2_500 } });
+      return { text: stage('answer', use, { prompt: 'Fill.' }).text };
+    }) as unknown as Pipeline;
+    const ofHistories = async (checks: number) => {
+      requests.length = 0;
+      summaries = 0;
+      const runner = new CodeRunner(made);
+      const { output } = await inHistories(made, checks, new FullHost({ runner, run: 'r' }));
+      expect(output).toEqual({ text: 'Done.' });
+      expect(runner.events.filter((event) => event.endsWith('starts'))).toHaveLength(12);
+      return { requests: [...requests], summaries };
+    };
+    const whole = await ofHistories(99);
+    expect(whole.summaries).toBeGreaterThan(0);
+    expect(await ofHistories(2)).toEqual(whole);
+  });
+
   it('keeps what has ended of a turn in which a person is waited for', async () => {
     const pay = tool({
       name: 'pay',

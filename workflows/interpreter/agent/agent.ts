@@ -4,9 +4,13 @@ import type { StageOutcome } from '../../../pipelines/run/index.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
 import { type At, type Run, STOPPED, type Stopped } from '../state.js';
 import { stops } from '../value.js';
-import { callModel, type Reply } from './call-model.js';
+import type { Reply } from './call-model.js';
 import type { Agent } from './candidate.js';
+import { resultCharacters } from './conversation.js';
+import { callWithin } from './fit.js';
 import { goesOn } from './hand-over.js';
+import { sent } from './kept.js';
+import { reader, readerName } from './long-results.js';
 import { begin, costOf, type Limit, limitOf, type Progress, priced, spent, tokensOf, withResults } from './progress.js';
 import { runTools } from './run-tools.js';
 import { closeSession, type OpenSession, openSession } from './session.js';
@@ -40,9 +44,9 @@ export async function runAgent(
   const planned = priced(agentOf(stage), run.context.placement[row]?.price);
   const tools = planned.servers ? await toolsOfServers({ run, stage, plan: planned, row, last }, at) : planned.tools;
   const plan: AgentPlan = { ...planned, tools };
-  const agent: Agent = { run, stage, plan, row, last };
+  const own: Agent = { run, stage, plan, row, last };
   const kept = at.memo.below('progress');
-  const session = planned.session ? await openSession(agent, at, input) : undefined;
+  const session = planned.session ? await openSession(own, at, input) : undefined;
   if (kept.value === undefined) {
     const fresh = begin(stage.id, input, session?.messages);
     kept.end((left ? goesOn(left, fresh) : fresh) as unknown as Json);
@@ -51,24 +55,21 @@ export async function runAgent(
   for (;;) {
     if (stops(run, at)) return STOPPED;
     const limit = limitOf(plan, progress);
-    if (limit && plan.onLimit === 'fail') throw limitReached(stage.id, limit);
+    if (limit && plan.onLimit === 'fail') throw limitReached(stage.id, limit, progress);
+    const agent = ofTurn(own, progress);
     const turn = progress.turns + 1;
     const name = `turn-${turn}`;
     const inTurn: At = { ...at, memo: at.memo.below(name) };
     run.table.doing(stage.id, `turn ${turn}`);
     const final = limit !== undefined || progress.shaping === true || plan.tools.length === 0;
     const nudge = limit ? NUDGES.limit : progress.shaping ? NUDGES.shaping : undefined;
-    const reply = await callModel(agent, inTurn, {
-      turn,
-      messages: progress.messages,
-      final,
-      nudge,
-      summary: session?.summary,
-    });
-    const replied = spent(progress, reply);
+    const asked = { turn, final, nudge };
+    const summary = session?.summary;
+    const { reply, progress: now } = await callWithin(agent, inTurn, progress, asked, { kept, summary });
+    const replied = spent(now, reply);
     if (final || reply.toolCalls.length === 0) {
       if (final || plan.schema === undefined || reply.data !== undefined) {
-        const whole = session ? await keep(agent, at, { session, input }, replied, reply) : replied;
+        const whole = session ? await keep(agent, at, session, replied, reply) : replied;
         return outcomeOf(plan, whole, reply, limit);
       }
       progress = {
@@ -77,12 +78,10 @@ export async function runAgent(
         messages: [...replied.messages, { role: 'assistant', content: reply.text }],
       };
     } else {
-      if (progress.wrongTurns > 0) refuseWrong(stage.id, reply);
       const ended = await runTools(agent, inTurn, turn, reply.toolCalls);
       if (ended === STOPPED) return STOPPED;
-      progress = withResults(replied, reply, ended.records, ended.ms);
-      if (progress.wrongTurns > 1)
-        throw wrongAgain(stage.id, ended.records.find(({ end }) => end === 'wrong')?.message);
+      run.table.called(stage.id, ended.records);
+      progress = withResults(replied, reply, ended.records, ended.ms, readerName(plan.tools));
     }
     at.memo.drop(name);
     kept.end(progress as unknown as Json);
@@ -90,23 +89,12 @@ export async function runAgent(
 }
 
 /** Saves this run's part of the session; returns the progress, with one more model call if that wrote a summary. */
-async function keep(
-  agent: Agent,
-  at: At,
-  { session, input }: { readonly session: OpenSession; readonly input: JsonObject },
-  progress: Progress,
-  reply: Reply,
-): Promise<Progress> {
-  const messages: AgentMessage[] = [...progress.messages, { role: 'assistant', content: reply.text }];
-  // History given by the caller is not stored in the session.
-  const before = session.messages.length + (Array.isArray(input.history) ? input.history.length : 0);
+async function keep(agent: Agent, at: At, session: OpenSession, progress: Progress, reply: Reply): Promise<Progress> {
+  const messages: AgentMessage[] = [...sent(progress.messages), { role: 'assistant', content: reply.text }];
   const { inputTokens, outputTokens } = tokensOf(reply.usage, progress.messages, reply.text);
-  const summary = await closeSession(agent, at, session, {
-    added: messages.slice(before),
-    tokens: inputTokens + outputTokens,
-    turns: progress.turns,
-  });
-  return summary ? { ...spent(progress, summary), turns: progress.turns } : progress;
+  // From the prompt on: what was before it is in the session, or was given by the caller and is not stored in it.
+  const added = messages.slice(progress.given - 1);
+  return await closeSession(agent, at, session, { added, tokens: inputTokens + outputTokens, progress });
 }
 
 function outcomeOf(plan: AgentPlan, progress: Progress, reply: Reply, limit: Limit | undefined): StageOutcome {
@@ -126,18 +114,21 @@ function outcomeOf(plan: AgentPlan, progress: Progress, reply: Reply, limit: Lim
   return { output, endpoint, device, attempt: 1, cache: 'off', queueMs: 0, runMs: Math.round(ms), usage };
 }
 
-const limitReached = (stage: string, limit: Limit): StageError =>
-  new StageError('LIMIT_REACHED', `stage "${stage}": the agent did not answer within its limit of ${limit}`, {
-    stage,
-  });
-
-/** The model repeated a mistake after it had been reported: no call of this turn is executed. */
-function refuseWrong(stage: string, { toolCalls }: Reply): void {
-  const wrong = toolCalls.find((call) => call.wrong !== undefined);
-  if (wrong) throw wrongAgain(stage, `${wrong.name}: ${wrong.wrong}`);
+function limitReached(stage: string, limit: Limit, { calls, wrongTurns }: Progress): StageError {
+  if (limit === 'wrong-calls') {
+    const { name, message } = calls.findLast(({ end }) => end === 'wrong') ?? {};
+    const what = `in ${wrongTurns} turns in a row the model made an invalid tool call: ${name}: ${message}`;
+    return new StageError('INVALID_TOOL_CALL', `stage "${stage}": ${what}`, { stage });
+  }
+  const message = `stage "${stage}": the agent did not answer within its limit of ${limit}`;
+  return new StageError('LIMIT_REACHED', message, { stage });
 }
 
-const wrongAgain = (stage: string, message: string | undefined): StageError =>
-  new StageError('INVALID_TOOL_CALL', `stage "${stage}": the model repeated an invalid tool call: ${message}`, {
-    stage,
-  });
+/** The agent with what its conversation now has. */
+function ofTurn(agent: Agent, progress: Progress): Agent {
+  const { plan } = agent;
+  const { wholes } = progress;
+  const most = resultCharacters(agent, progress);
+  const own = { ...agent, ...(most !== undefined && { resultCharacters: most }) };
+  return wholes ? { ...own, wholes, plan: { ...plan, tools: [...plan.tools, reader(agent)] } } : own;
+}

@@ -1,11 +1,12 @@
 import type { Json, JsonObject } from '../../../pipelines/json.js';
-import type { AgentMessage, StagePlan } from '../../../pipelines/plan/index.js';
+import type { StagePlan } from '../../../pipelines/plan/index.js';
 import type { TokenUsage } from '../../../pipelines/run/index.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
 import { callOf } from '../call.js';
 import { checkInput } from '../sizes.js';
 import type { At } from '../state.js';
 import type { Agent } from './candidate.js';
+import { type KeptMessage, sent } from './kept.js';
 
 /** A tool call of the model's reply; `wrong` says what is invalid about it. */
 export interface RequestedCall {
@@ -31,7 +32,7 @@ export interface Reply {
 
 export interface Question {
   readonly turn: number;
-  readonly messages: readonly AgentMessage[];
+  readonly messages: readonly KeptMessage[];
   /** Without tools, and constrained to the answer's schema. */
   readonly final: boolean;
   /** A last message for this call only. */
@@ -40,19 +41,21 @@ export interface Question {
   readonly summary?: string | undefined;
   /** Name of a call that is not a turn, in place of `turn-<n>`. It is not constrained to the answer's schema. */
   readonly name?: string;
+  /** The turn's call was made before, with a conversation that was too long. */
+  readonly again?: true;
 }
 
 /** One model call of an agent: a separate activity under the stage's policy. */
 export async function callModel(agent: Agent, at: At, question: Question): Promise<Reply> {
   const { run, stage, row } = agent;
-  const { turn, messages, nudge, name = `turn-${turn}` } = question;
+  const { turn, messages, nudge, again, name = `turn-${turn}${again ? '-again' : ''}` } = question;
   const kept = at.memo.below('reply');
   if (kept.value !== undefined) return kept.value as unknown as Reply;
   const placed = run.context.placement[row];
   if (!placed) throw new StageError('INTERNAL', `the placement has no row "${row}"`, { stage: stage.id });
   const called: StagePlan = { ...stage, kind: 'chat', with: optionsOf(agent, question) };
   const limited = run.deadline.limit(called);
-  const input = { history: messages as unknown as Json, ...(nudge !== undefined && { prompt: nudge }) };
+  const input = { history: sent(messages) as unknown as Json, ...(nudge !== undefined && { prompt: nudge }) };
   checkInput(input, stage.id);
   const started = at.host.now();
   const outcome = await at.host.runStage(limited, input, callOf(run, limited, `${at.prefix}${row}/${name}`), placed, {

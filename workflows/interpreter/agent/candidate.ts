@@ -1,5 +1,6 @@
 import type { AgentPlan, StagePlan } from '../../../pipelines/plan/index.js';
 import type { Run } from '../state.js';
+import type { Wholes } from './kept.js';
 
 /** A running agent: a stage's, or that of one of its alternatives. */
 export interface Agent {
@@ -12,4 +13,8 @@ export interface Agent {
   readonly row: string;
   /** No other candidate follows if it fails. */
   readonly last: boolean;
+  /** Long results that the model can read. */
+  readonly wholes?: Wholes;
+  /** Maximum characters of a result in the conversation; absent where long results cannot be kept apart. */
+  readonly resultCharacters?: number;
 }

@@ -1,6 +1,7 @@
-import { agentOf, type PricePlan, type StagePlan } from '../../../pipelines/plan/index.js';
+import { agentOf, type PricePlan, type StagePlan, type ToolPlan } from '../../../pipelines/plan/index.js';
 import type { Memo } from '../memo.js';
 import type { Reply } from './call-model.js';
+import { readerName } from './long-results.js';
 import { costOf, type Progress, priced, spent, type ToolRecord, withResults } from './progress.js';
 import { type EndedCall, placesOf } from './run-tools.js';
 
@@ -13,20 +14,22 @@ export function leftBy(stage: Pick<StagePlan, 'with'>, price: PricePlan | undefi
   if (!before) return undefined;
   const inTurn = memo.below(`turn-${before.turns + 1}`);
   const reply = inTurn.below('reply').value as unknown as Reply | undefined;
-  const progress = reply ? withTurn(before, reply, inTurn) : before;
+  const progress = reply ? withTurn(before, reply, inTurn, agentOf(stage).tools) : before;
   const cost = costOf(priced(agentOf(stage), price), progress);
   const { inputTokens, outputTokens } = progress;
-  const { shaping: _, ...rest } = progress;
+  // What the failed agent's server said of its model does not apply to the next.
+  const { shaping: _, measured: __, contextTokens: ___, rejectedIn: ____, ...rest } = progress;
   return { ...rest, wrongTurns: 0, earlier: { inputTokens, outputTokens, ...(cost !== undefined && { cost }) } };
 }
 
-function withTurn(before: Progress, reply: Reply, inTurn: Memo): Progress {
+function withTurn(before: Progress, reply: Reply, inTurn: Memo, tools: readonly ToolPlan[]): Progress {
   const replied = spent(before, reply);
   const names = placesOf(reply.toolCalls);
   const ended = names.map((name) => inTurn.below(name).value as unknown as EndedCall | undefined);
   if (ended.every((end) => end === undefined)) return replied;
   const records = ended.map((end, i) => end?.record ?? notCarriedOut(before.turns + 1, reply.toolCalls[i]));
-  return withResults(replied, reply, records, Math.max(0, ...ended.map((end) => end?.ms ?? 0)));
+  const ms = Math.max(0, ...ended.map((end) => end?.ms ?? 0));
+  return withResults(replied, reply, records, ms, readerName(tools));
 }
 
 const notCarriedOut = (turn: number, call: Reply['toolCalls'][number] | undefined): ToolRecord => ({

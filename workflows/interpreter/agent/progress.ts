@@ -1,8 +1,11 @@
+import type { Artifact } from '../../../pipelines/artifact.js';
 import type { Json, JsonObject } from '../../../pipelines/json.js';
 import type { AgentMessage, AgentPlan, PricePlan } from '../../../pipelines/plan/index.js';
-import type { TokenUsage } from '../../../pipelines/run/index.js';
+import { resultText, type TokenUsage } from '../../../pipelines/run/index.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
 import type { Reply } from './call-model.js';
+import type { KeptMessage, Measured, Wholes } from './kept.js';
+import { howToRead } from './long-results.js';
 
 /** A tool call as listed in the agent's output. */
 export interface ToolRecord {
@@ -11,14 +14,16 @@ export interface ToolRecord {
   readonly arguments: JsonObject;
   readonly end: 'done' | 'failed' | 'refused' | 'wrong';
   readonly result?: Json;
+  /** The whole result, where `result` is its beginning. */
+  readonly whole?: Artifact;
   readonly code?: string;
   readonly message?: string;
 }
 
 /** State of an agent between two turns, carried into a new history. */
 export interface Progress {
-  readonly messages: readonly AgentMessage[];
-  /** Number of messages that it started with. */
+  readonly messages: readonly KeptMessage[];
+  /** Number of messages that it started with, of those that are left; the last of them is the prompt. */
   readonly given: number;
   readonly turns: number;
   /** Consecutive turns with a wrong tool call. */
@@ -32,6 +37,16 @@ export interface Progress {
   readonly earlier?: { readonly inputTokens: number; readonly outputTokens: number; readonly cost?: number };
   /** The model has answered, but the answer does not yet have the required form. */
   readonly shaping?: true;
+  /** Long results that are kept apart. */
+  readonly wholes?: Wholes;
+  /** In place of removed messages, a session's summary included. */
+  readonly summary?: string;
+  /** The last request. */
+  readonly measured?: Measured;
+  /** The model's context, as its server stated it when it rejected a request. */
+  readonly contextTokens?: number;
+  /** Turn in which the conversation was shortened because the server had rejected it. */
+  readonly rejectedIn?: number;
 }
 
 /** Throws `INVALID_INPUT` for input that a typed definition cannot produce. */
@@ -61,7 +76,10 @@ export function begin(
   };
 }
 
-export type Limit = 'turns' | 'tokens' | 'time' | 'cost';
+export type Limit = 'turns' | 'tokens' | 'time' | 'cost' | 'wrong-calls';
+
+/** Consecutive turns with a wrong call that plans of earlier releases allow. */
+const WRONG_TURNS = 3;
 
 /** The limit reached before the next turn, if any. */
 export function limitOf(plan: AgentPlan, progress: Progress): Limit | undefined {
@@ -71,6 +89,7 @@ export function limitOf(plan: AgentPlan, progress: Progress): Limit | undefined 
   // The last turn is for the answer, without tools.
   const last = onLimit === 'answer' ? turn >= maxTurns : turn > maxTurns;
   if (last && plan.tools.length > 0 && !progress.shaping) return 'turns';
+  if (progress.wrongTurns >= (plan.wrongTurns ?? WRONG_TURNS)) return 'wrong-calls';
   if (budget.tokens !== undefined && progress.inputTokens + progress.outputTokens >= budget.tokens) return 'tokens';
   if (budget.ms !== undefined && progress.ms >= budget.ms) return 'time';
   const cost = costOf(plan, progress);
@@ -111,32 +130,46 @@ export function priced(plan: AgentPlan, price: PricePlan | undefined): AgentPlan
 }
 
 /** Adds a model call to the progress. */
-export function spent(progress: Progress, { usage, ms, text, toolCalls }: Reply): Progress {
+export const spent = (progress: Progress, reply: Reply): Progress => {
+  const after = spentBeside(progress, reply);
+  return { ...after, turns: after.turns + 1 };
+};
+
+/** Adds a model call that is not a turn. */
+export function spentBeside(progress: Progress, { usage, ms, text, toolCalls }: Reply): Progress {
   const { inputTokens, outputTokens } = tokensOf(usage, progress.messages, [text, toolCalls as unknown as Json]);
   return {
     ...progress,
-    turns: progress.turns + 1,
     inputTokens: progress.inputTokens + inputTokens,
     outputTokens: progress.outputTokens + outputTokens,
     ms: progress.ms + ms,
   };
 }
 
-/** Adds tool results to the progress: the model's requests, and a message in reply to each call. */
+/**
+ * Adds tool results to the progress: the model's requests, and a message in reply to each call.
+ * @param reading name of the tool that reads long results
+ */
 export function withResults(
   progress: Progress,
   { text, toolCalls, reasoning }: Reply,
   records: readonly ToolRecord[],
   ms: number,
+  reading = '',
 ): Progress {
+  const wholes: Record<string, Artifact> = { ...progress.wholes };
   const request: AgentMessage = {
     role: 'assistant',
     content: text,
     toolCalls: toolCalls.map(({ id, name, arguments: given }) => ({ id, name, arguments: given })),
     ...(reasoning !== undefined && { reasoning }),
   };
-  const answers = records.map((record, i): AgentMessage => {
-    return { role: 'tool', content: contentOf(record), toolCallId: toolCalls[i]?.id ?? '' };
+  const answers = records.map((record, i): KeptMessage => {
+    const answer = { role: 'tool', content: contentOf(record), toolCallId: toolCalls[i]?.id ?? '' } as const;
+    if (!record.whole) return answer;
+    const whole = `r${Object.keys(wholes).length + 1}`;
+    wholes[whole] = record.whole;
+    return { ...answer, content: `${answer.content} ${howToRead(reading, whole)}`, whole };
   });
   const wrong = records.some(({ end }) => end === 'wrong');
   return {
@@ -145,14 +178,13 @@ export function withResults(
     calls: [...progress.calls, ...records],
     ms: progress.ms + ms,
     wrongTurns: wrong ? progress.wrongTurns + 1 : 0,
+    ...(Object.keys(wholes).length > 0 && { wholes }),
   };
 }
 
 /** Message to the model about an ended call. */
 function contentOf({ end, result, code, message }: ToolRecord): string {
-  if (end === 'done') return textOf(result ?? null);
+  if (end === 'done') return resultText(result ?? null);
   if (end === 'refused') return message ?? '';
   return `Error ${code}: ${message}`;
 }
-
-export const textOf = (result: Json): string => (typeof result === 'string' ? result : JSON.stringify(result));

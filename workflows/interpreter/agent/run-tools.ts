@@ -1,6 +1,7 @@
-import { canonicalJson, type Json } from '../../../pipelines/json.js';
+import { canonicalJson, type Json, type JsonObject } from '../../../pipelines/json.js';
 import {
   type PipelineTool,
+  resultRow,
   type StagePlan,
   type StageTool,
   serveAs,
@@ -8,7 +9,7 @@ import {
   type ToolPlan,
   toolRow,
 } from '../../../pipelines/plan/index.js';
-import type { RunContext, WaitingCall } from '../../../pipelines/run/index.js';
+import { type RunContext, resultText, type StageOutcome, type WaitingCall } from '../../../pipelines/run/index.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
 import { decide } from '../approve.js';
 import { callOf } from '../call.js';
@@ -22,12 +23,17 @@ import { isFailure } from '../value.js';
 import type { RequestedCall } from './call-model.js';
 import type { Agent } from './candidate.js';
 import { httpInput } from './http-input.js';
-import { type ToolRecord, textOf } from './progress.js';
+import type { Wholes } from './kept.js';
+import { beginningOf, keepTexts, readInput } from './long-results.js';
+import type { ToolRecord } from './progress.js';
 
 /** Maximum calls executed in one turn. A model that requests more is repeating itself. */
 const MOST_CALLS = 16;
 
-/** Maximum result length, in characters: a fifth of a context of 64k tokens, so that there is room for an answer. */
+/**
+ * Maximum result length where long ones cannot be kept apart, in characters: a fifth of a context of 64k tokens, so that
+ * there is room for an answer.
+ */
 const LONGEST_RESULT = 50_000;
 
 /** Failures not reported to the model: those of the run, and of a worker that lacks what the plan needs. */
@@ -159,13 +165,8 @@ async function toolCall(agent: Agent, at: At, place: Place, call: RequestedCall)
   const started = at.host.now();
   const ms = () => at.host.now() - started;
   try {
-    const result = await carryOut(agent, own, tool, path, call);
-    const size = textOf(result).length;
-    if (size > LONGEST_RESULT) {
-      const message = `the result has ${size} characters, more than ${LONGEST_RESULT}: request less`;
-      throw new StageError('RESULT_TOO_LARGE', message, { stage: stage.id });
-    }
-    return end({ end: 'done', result }, ms());
+    const { result, whole } = await carryOut(agent, own, tool, path, call);
+    return end({ end: 'done', result, ...(whole && { whole }) }, ms());
   } catch (error) {
     if (!(error instanceof StageError)) throw error;
     const failure = run.deadline.isOver(error) ? run.deadline.exceeded(stage.id) : error;
@@ -208,28 +209,70 @@ async function allowed(
   return decision.by === 'timeout' ? 'The call was not approved in time.' : 'A person rejected the call.';
 }
 
-function carryOut(agent: Agent, at: At, tool: ToolPlan, path: string, call: RequestedCall): Promise<Json> {
-  return tool.by === 'pipeline' ? runPipeline(agent, at, tool, path, call) : runTool(agent, at, tool, path, call);
+/** A result, or the beginning of a long one. */
+type Result = Required<Pick<ToolRecord, 'result'>> & Pick<ToolRecord, 'whole'>;
+
+async function carryOut(agent: Agent, at: At, tool: ToolPlan, path: string, call: RequestedCall): Promise<Result> {
+  if (tool.by === 'pipeline') return fitting(agent, at, path, await runPipeline(agent, at, tool, path, call));
+  const { output, whole } = await runTool(agent, at, tool, path, call);
+  if (whole) return { result: beginningOf(whole), whole: whole.artifact };
+  const result = tool.result === undefined ? output : (output[tool.result] ?? null);
+  return tool.kind === 'result' ? { result } : fitting(agent, at, path, result);
+}
+
+/** A result that a child run or another worker has returned: a long one is kept apart now. */
+async function fitting(agent: Agent, at: At, path: string, result: Json): Promise<Result> {
+  const text = resultText(result);
+  const { resultCharacters: most } = agent;
+  if (most === undefined && text.length > LONGEST_RESULT) {
+    const message = `the result has ${text.length} characters, more than ${LONGEST_RESULT}: request less`;
+    throw new StageError('RESULT_TOO_LARGE', message, { stage: agent.stage.id });
+  }
+  if (most === undefined || text.length <= most) return { result };
+  const [whole] = await keepTexts(agent, at, [text], `${path}/result`);
+  if (!whole) return { result };
+  return { result: beginningOf({ ...whole, beginning: text.slice(0, most) }), whole: whole.artifact };
 }
 
 /** A separate activity, typed by the tool's name. */
 async function runTool(
-  { run, stage, row }: Agent,
+  { run, stage, row, wholes = {}, resultCharacters }: Agent,
   at: At,
   tool: StageTool,
   path: string,
   call: RequestedCall,
-): Promise<Json> {
-  const key = tool.kind === 'mcp' ? serverRow(row, tool.model) : toolRow(row, tool.name);
+): Promise<StageOutcome> {
+  const key = rowOf(row, tool);
   const placed = run.context.placement[key];
   if (!placed)
     throw new StageError('INTERNAL', `the placement has no row for the tool "${tool.name}"`, { stage: stage.id });
   const { fallback: _, degrade: __, ...bareStage } = stage;
   const called: StagePlan = run.deadline.limit({ ...serveAs(bareStage, tool), policy: tool.policy });
-  const input = tool.places ? httpInput(tool.places, call.arguments) : call.arguments;
+  const input = inputOf(tool, call, wholes, resultCharacters);
   const shown: Shown = { type: tool.name, summary: `${spoken(call)} · ${path}` };
-  const { output } = await runCall(run, at, called, input, callOf(run, called, path), placed, shown);
-  return tool.result === undefined ? output : (output[tool.result] ?? null);
+  const fit = resultCharacters !== undefined &&
+    tool.kind !== 'result' && {
+      fit: { characters: resultCharacters, ...(tool.result !== undefined && { field: tool.result }) },
+    };
+  return await runCall(run, at, called, input, { ...callOf(run, called, path), ...fit }, placed, shown);
+}
+
+function rowOf(row: string, { kind, model, name }: StageTool): string {
+  if (kind === 'result') return resultRow(row);
+  return kind === 'mcp' ? serverRow(row, model) : toolRow(row, name);
+}
+
+function inputOf(
+  tool: StageTool,
+  { arguments: given }: RequestedCall,
+  wholes: Wholes,
+  characters?: number,
+): JsonObject {
+  if (tool.kind !== 'result') return tool.places ? httpInput(tool.places, given) : given;
+  const input = readInput(wholes, given, characters);
+  if (input) return input;
+  const names = Object.keys(wholes).join(', ');
+  throw new StageError('INVALID_INPUT', `there is no result ${JSON.stringify(given.result)}; there are: ${names}`);
 }
 
 /** A separate run. */

@@ -2,11 +2,13 @@ import type { Json, JsonObject } from '../../../pipelines/json.js';
 import { type AgentMessage, type StagePlan, sessionRow } from '../../../pipelines/plan/index.js';
 import { StageError } from '../../../pipelines/run/stage-error.js';
 import { callOf } from '../call.js';
-import { concernsAll } from '../host.js';
 import { sessionsOf } from '../sessions-of.js';
 import type { At } from '../state.js';
-import { callModel, type Reply } from './call-model.js';
 import type { Agent } from './candidate.js';
+import { contextTokens, roomIn } from './conversation.js';
+import { notesOf, notesWithin, readSummary, summaryText } from './notes.js';
+import type { Progress } from './progress.js';
+import { NOTES, writtenSummary } from './shorten.js';
 
 /** A conversation that continues across runs. */
 export interface OpenSession {
@@ -29,13 +31,10 @@ export async function openSession(agent: Agent, at: At, input: JsonObject): Prom
   return kept.value as unknown as OpenSession;
 }
 
-/** Prompt for summarizing a long session. */
-const SUMMARIZE =
-  'Sum up this conversation so far in one paragraph, for yourself to go on with later: who the user is, names, numbers, what was decided and done, what is open. Nothing else.';
-
 /**
- * Saves this run's messages to the session. If the conversation exceeds the session's limit, a summary written by the
- * model replaces the earlier messages; if that fails, they are kept and the next run tries again.
+ * Saves this run's messages to the session. If the conversation exceeds the session's limit, or had to be shortened to
+ * fit into the model's context, a summary replaces the earlier messages. Returns the progress with the model call that
+ * wrote it.
  */
 export async function closeSession(
   agent: Agent,
@@ -44,27 +43,37 @@ export async function closeSession(
   {
     added,
     tokens,
-    turns,
-  }: { readonly added: readonly AgentMessage[]; readonly tokens: number; readonly turns: number },
-): Promise<Reply | undefined> {
+    progress,
+  }: { readonly added: readonly AgentMessage[]; readonly tokens: number; readonly progress: Progress },
+): Promise<Progress> {
   const long = session.messages.length > 0 && tokens > (agent.plan.session?.summarizeOver ?? Number.POSITIVE_INFINITY);
-  const reply = long ? await summarized(agent, at, session, turns) : undefined;
-  const summary = reply && { text: reply.text, upTo: session.parts };
-  const part = { messages: added, ...(summary && { summary }) };
+  const after =
+    progress.summary === undefined && long ? await summarized(agent, at, session, progress) : { ...progress };
+  const summary = after.summary !== undefined && { summary: { text: after.summary, upTo: session.parts } };
   const of = sessionsOf(agent.run.context);
-  await call(agent, at, 'save', { session: session.id, of, part: part as unknown as Json });
-  return reply;
+  await call(agent, at, 'save', { session: session.id, of, part: { messages: added, ...summary } as unknown as Json });
+  return after;
 }
 
-async function summarized(agent: Agent, at: At, { messages }: OpenSession, turns: number): Promise<Reply | undefined> {
-  const question = { turn: turns + 1, messages, final: true, nudge: SUMMARIZE, name: 'summary' } as const;
-  try {
-    const reply = await callModel(agent, { ...at, memo: at.memo.below('summary') }, question);
-    return reply.text.trim() === '' ? undefined : reply;
-  } catch (error) {
-    if (error instanceof StageError && !concernsAll(error)) return undefined;
-    throw error;
-  }
+/**
+ * The session's messages summed up, with what its summary had before. Without a summary if the model writes none: the
+ * messages are kept, and the next run tries again.
+ */
+async function summarized(
+  agent: Agent,
+  at: At,
+  { messages, summary }: OpenSession,
+  progress: Progress,
+): Promise<Progress> {
+  const before = readSummary(summary);
+  const limit = agent.plan.session?.summarizeOver ?? 0;
+  const context = contextTokens(agent, progress);
+  const tokens = context === undefined ? limit : Math.min(limit, roomIn(context, agent.plan));
+  const asked = { progress, before: before.text, removed: messages, tokens, name: 'summary' };
+  const written = await writtenSummary(agent, at, asked);
+  if (!written.written) return written.progress;
+  const notes = notesWithin([...before.notes, ...notesOf(messages)], tokens * NOTES);
+  return { ...written.progress, summary: summaryText({ text: written.text, notes }) };
 }
 
 /** A separate activity. A write has the same key in every attempt and is applied once. */

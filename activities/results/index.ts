@@ -1,0 +1,2 @@
+export { fitted, type ResultTexts } from './fit.js';
+export { resultKind } from './worker-kind.js';

@@ -1,0 +1,64 @@
+import type { Json } from '../../../pipelines/json.js';
+import { StageError } from '../../../pipelines/run/stage-error.js';
+import type { Memo } from '../memo.js';
+import type { At } from '../state.js';
+import { callModel, type Question, type Reply } from './call-model.js';
+import type { Agent } from './candidate.js';
+import { charactersAround, charactersOf, contextTokens, roomIn, tokensOfRequest } from './conversation.js';
+import type { Progress } from './progress.js';
+import { shortened } from './shorten.js';
+
+/** Share of the estimate that a server which does not state its context is taken to have room for. */
+const ASSUMED = 0.75;
+
+type Turn = Omit<Question, 'messages' | 'summary'>;
+
+/**
+ * A turn's model call, with a conversation that fits: it is shortened before the call if it would not fit, and once
+ * after the server has rejected it as too long. Throws `CONTEXT_TOO_LONG` if the server rejects it again.
+ * @param kept where the progress is kept, so that a new history continues with the shortened conversation
+ */
+export async function callWithin(
+  agent: Agent,
+  at: At,
+  progress: Progress,
+  turn: Turn,
+  { kept, summary }: { readonly kept: Memo; readonly summary: string | undefined },
+): Promise<{ readonly reply: Reply; readonly progress: Progress }> {
+  const keep = (changed: Progress): Progress => {
+    kept.end(changed as unknown as Json);
+    return changed;
+  };
+  let now = progress;
+  const context = agent.plan.context && contextTokens(agent, now);
+  if (context !== undefined && tokensOf(agent, now, summary) > roomIn(context, agent.plan)) {
+    now = keep(await shortened(agent, at, now, { tokens: roomIn(context, agent.plan), summary }));
+  }
+  if (now.rejectedIn !== turn.turn) {
+    try {
+      return answered(agent, now, summary, await ask(agent, at, now, turn, summary));
+    } catch (error) {
+      if (!agent.plan.context || !(error instanceof StageError) || error.code !== 'CONTEXT_TOO_LONG') throw error;
+      const stated = error.details.contextTokens;
+      const context = typeof stated === 'number' ? stated : Math.floor(tokensOf(agent, now, summary) * ASSUMED);
+      const rejected = { ...now, rejectedIn: turn.turn, ...(typeof stated === 'number' && { contextTokens: stated }) };
+      now = keep(await shortened(agent, at, rejected, { tokens: roomIn(context, agent.plan), summary }));
+    }
+  }
+  return answered(agent, now, summary, await ask(agent, at, now, { ...turn, again: true }, summary));
+}
+
+const ask = (agent: Agent, at: At, now: Progress, turn: Turn, summary: string | undefined): Promise<Reply> =>
+  callModel(agent, at, { ...turn, messages: now.messages, summary: now.summary ?? summary });
+
+const charactersIn = ({ plan }: Agent, { messages, summary }: Progress, before: string | undefined): number =>
+  charactersAround(plan, summary ?? before) + charactersOf(messages);
+
+const tokensOf = (agent: Agent, now: Progress, before: string | undefined): number =>
+  tokensOfRequest(charactersIn(agent, now, before), now.measured);
+
+function answered(agent: Agent, now: Progress, before: string | undefined, reply: Reply) {
+  const tokens = reply.usage?.inputTokens;
+  if (!agent.plan.context || tokens === undefined) return { reply, progress: now };
+  return { reply, progress: { ...now, measured: { tokens, characters: charactersIn(agent, now, before) } } };
+}

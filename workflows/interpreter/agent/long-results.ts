@@ -1,0 +1,78 @@
+import type { Json, JsonObject } from '../../../pipelines/json.js';
+import { resultRow, type StagePlan, type StageTool, type ToolPlan } from '../../../pipelines/plan/index.js';
+import type { WholeResult } from '../../../pipelines/run/index.js';
+import { StageError } from '../../../pipelines/run/stage-error.js';
+import { callOf } from '../call.js';
+import type { At } from '../state.js';
+import type { Agent } from './candidate.js';
+import type { Wholes } from './kept.js';
+
+/** Name of the tool with which the model reads a long result, unless a tool of the agent has it. */
+const READ = 'read_result';
+const READ_INSTEAD = 'read_whole_result';
+
+export const readerName = (tools: readonly ToolPlan[]): string =>
+  tools.some(({ name }) => name === READ) ? READ_INSTEAD : READ;
+
+/** The tool that reads a long result in parts. */
+export const reader = ({ stage, plan }: Agent): StageTool => ({
+  name: readerName(plan.tools),
+  description: 'Reads a part of a long result, from a character on, or finds a text in it',
+  schema: {
+    type: 'object',
+    properties: {
+      result: { type: 'string', description: 'Name of the result, such as r1' },
+      from: { type: 'integer', minimum: 0, description: 'First character to read' },
+      find: { type: 'string', description: 'Text to look for, instead of reading from a character on' },
+    },
+    required: ['result'],
+    additionalProperties: false,
+  },
+  policy: stage.policy,
+  onFailure: 'tell',
+  by: 'stage',
+  kind: 'result',
+  model: 'result',
+  with: {},
+  result: 'text',
+});
+
+/** Input of the call that reads; undefined for a name that no result has. */
+export function readInput(
+  wholes: Wholes,
+  { result, from, find }: JsonObject,
+  characters: number | undefined,
+): JsonObject | undefined {
+  const artifact = typeof result === 'string' && Object.hasOwn(wholes, result) ? wholes[result] : undefined;
+  if (!artifact) return undefined;
+  return {
+    read: artifact as unknown as Json,
+    ...(from !== undefined && { from }),
+    ...(find !== undefined && { find }),
+    ...(characters !== undefined && { characters }),
+  };
+}
+
+/** What the conversation has of a long result. */
+export const beginningOf = ({ beginning, characters }: WholeResult): string =>
+  `${beginning}\n[The first ${beginning.length} of ${characters} characters.]`;
+
+/** How the model gets at the rest. */
+export const howToRead = (name: string, whole: string): string =>
+  `[Read more with ${name}: {"result": "${whole}", "from": …} or {"result": "${whole}", "find": "…"}.]`;
+
+/** Stores texts as artifacts: one call. */
+export async function keepTexts(
+  { run, stage, row }: Agent,
+  at: At,
+  texts: readonly string[],
+  path: string,
+): Promise<readonly WholeResult[]> {
+  const placed = run.context.placement[resultRow(row)];
+  if (!placed) throw new StageError('INTERNAL', 'the placement has no row for long results', { stage: stage.id });
+  const { fallback: _, degrade: __, ...bare } = stage;
+  const called: StagePlan = run.deadline.limit({ ...bare, kind: 'result', model: 'result', with: {} });
+  const shown = { type: stage.id, summary: `${path} · keep long results` };
+  const { output } = await at.host.runStage(called, { put: texts }, callOf(run, called, path), placed, shown);
+  return output.stored as unknown as readonly WholeResult[];
+}

@@ -1,0 +1,207 @@
+import type { Json } from '../../../pipelines/json.js';
+import { StageError } from '../../../pipelines/run/stage-error.js';
+import { concernsAll } from '../host.js';
+import type { At } from '../state.js';
+import { callModel } from './call-model.js';
+import type { Agent } from './candidate.js';
+import { charactersAround, charactersOf, tokensOfRequest } from './conversation.js';
+import type { KeptMessage } from './kept.js';
+import { howToRead, keepTexts, readerName } from './long-results.js';
+import { middleOut, notesOf, notesWithin, readSummary, summaryText, transcriptOf } from './notes.js';
+import { type Progress, spentBeside } from './progress.js';
+
+/** Share of the room that a shortened conversation has at most, so that it need not be shortened again at once. */
+const AIM = 0.6;
+/** Characters of a token, as estimated. */
+const CHARACTERS = 3;
+/** Characters of notes for each token of the room: a quarter of it. */
+export const NOTES = CHARACTERS / 4;
+/** Characters of the transcript that the model sums up, likewise: the summary is written in the same context. */
+const TRANSCRIPT = 0.6 * CHARACTERS;
+
+/** A result up to this length is left as it is, in characters; a longer one is shortened to it. */
+const STUB = 240;
+/** Length of the note on a shortened result, at most. */
+const NOTE = 200;
+/** Results of the last turn keep at least this length, in characters. */
+const LEAST_RESULT = 600;
+
+/** Prompt for a summary. */
+const SUMMARIZE =
+  'Sum up this conversation so far in one paragraph, for yourself to go on with later: who the user is, names, numbers, what was decided and done, what is open. Nothing else.';
+
+/** What the conversation may have, in tokens, and the summary of a session before it. */
+export interface Room {
+  readonly tokens: number;
+  readonly summary: string | undefined;
+}
+
+/**
+ * The progress with a conversation that fits: first old results lose all but their beginning, then all turns but the
+ * last two are replaced by a summary, then all but the last, whose results are shortened at the end. Nothing that was
+ * said by the user or done by a tool is lost without a note. The prompt is never shortened.
+ */
+export async function shortened(agent: Agent, at: At, progress: Progress, room: Room): Promise<Progress> {
+  const { run, stage, plan } = agent;
+  run.table.doing(stage.id, 'shortens the conversation');
+  const aim = room.tokens * AIM;
+  const fits = ({ messages, summary = room.summary, measured }: Progress): boolean =>
+    tokensOfRequest(charactersAround(plan, summary) + charactersOf(messages), measured) <= aim;
+  let now = await withStubs(agent, at, progress, lastTurn(progress));
+  if (fits(now)) return now;
+  for (const turns of [2, 1]) {
+    now = await summedUp(agent, at, now, turns, room);
+    if (fits(now)) return now;
+  }
+  return withShortResults(agent, at, now, aim);
+}
+
+/** Index of the first message of the last turn; the number of messages if there is none. */
+function lastTurn({ messages, given }: Progress, turns = 1): number {
+  const starts = messages.flatMap(({ role }, i) => (role === 'assistant' && i >= given ? [i] : []));
+  return starts.length < turns ? given : (starts.at(-turns) as number);
+}
+
+/** Results before a message, shortened to their beginning; those not kept apart yet are, in one call. */
+async function withStubs(agent: Agent, at: At, progress: Progress, before: number): Promise<Progress> {
+  return cutResults(agent, at, progress, 'old', (i) => (i < before ? STUB : undefined));
+}
+
+/** The last resort: the results of the last turn share what room is left. */
+async function withShortResults(agent: Agent, at: At, progress: Progress, aim: number): Promise<Progress> {
+  const { messages, measured, summary } = progress;
+  const results = messages.filter(({ role }) => role === 'tool');
+  if (results.length === 0) return progress;
+  const others = charactersAround(agent.plan, summary) + charactersOf(messages.filter(({ role }) => role !== 'tool'));
+  const rate = measured && measured.characters > 0 ? measured.tokens / measured.characters : 1 / CHARACTERS;
+  const share = Math.floor((aim / Math.max(rate, 1 / CHARACTERS) - others) / results.length);
+  return cutResults(agent, at, progress, 'last', () => Math.max(LEAST_RESULT, share));
+}
+
+async function cutResults(
+  agent: Agent,
+  at: At,
+  progress: Progress,
+  name: string,
+  mostOf: (i: number) => number | undefined,
+): Promise<Progress> {
+  const { messages, turns } = progress;
+  const long = messages.flatMap((message, i) => {
+    const most = mostOf(i);
+    if (message.role !== 'tool' || most === undefined) return [];
+    const { content, shortened: before } = message;
+    return content.length > most + (before ? NOTE : 0) ? [{ message, i, most }] : [];
+  });
+  if (long.length === 0) return progress;
+  const apart = long.filter(({ message }) => message.whole === undefined);
+  const names = await keptApart(
+    agent,
+    at,
+    progress,
+    `${name}-${turns + 1}`,
+    apart.map(({ message }) => message.content),
+  );
+  const reading = readerName(agent.plan.tools);
+  const changed = new Map<number, KeptMessage>();
+  for (const { message, i, most } of long) {
+    const whole = message.whole ?? names.ids[apart.findIndex((each) => each.i === i)];
+    const { shortened: before, ...rest } = message;
+    const beginning = message.content.slice(0, most);
+    const note = `[Shortened to save room.${whole === undefined ? '' : ` ${howToRead(reading, whole).slice(1, -1)}`}]`;
+    changed.set(i, {
+      ...rest,
+      content: `${beginning}…\n${note}`,
+      ...(whole !== undefined && { whole }),
+      shortened: before ?? true,
+    });
+  }
+  return {
+    ...progress,
+    messages: messages.map((message, i) => changed.get(i) ?? message),
+    ...(names.wholes && { wholes: names.wholes }),
+  };
+}
+
+/** Stores texts under new names. Without names if they cannot be stored: the conversation must be shortened anyway. */
+async function keptApart(
+  agent: Agent,
+  at: At,
+  { wholes = {} }: Progress,
+  name: string,
+  texts: readonly string[],
+): Promise<{ readonly ids: readonly (string | undefined)[]; readonly wholes?: Progress['wholes'] }> {
+  if (texts.length === 0 || !agent.plan.context) return { ids: [] };
+  const kept = at.memo.below(`kept-${name}`);
+  try {
+    if (kept.value === undefined) {
+      const path = `${at.prefix}${agent.row}/results-${name}`;
+      kept.end((await keepTexts(agent, at, texts, path)) as unknown as Json);
+    }
+  } catch (error) {
+    if (error instanceof StageError && !concernsAll(error)) return { ids: [] };
+    throw error;
+  }
+  const stored = kept.value as unknown as Awaited<ReturnType<typeof keepTexts>>;
+  const first = Object.keys(wholes).length + 1;
+  const ids = stored.map((_, i) => `r${first + i}`);
+  const more = Object.fromEntries(stored.map(({ artifact }, i) => [ids[i] as string, artifact]));
+  return { ids, wholes: { ...wholes, ...more } };
+}
+
+/** Everything but the prompt and the last turns, replaced by a summary. */
+async function summedUp(agent: Agent, at: At, progress: Progress, turns: number, room: Room): Promise<Progress> {
+  const { messages, given } = progress;
+  const prompt = given - 1;
+  const from = lastTurn(progress, turns);
+  const removed = [...messages.slice(0, prompt), ...messages.slice(given, from)];
+  if (removed.length === 0) return progress;
+  const before = readSummary(progress.summary ?? room.summary);
+  const name = `summary-${progress.turns + 1}-${turns}`;
+  const written = await writtenSummary(agent, at, {
+    progress,
+    before: before.text,
+    removed,
+    tokens: room.tokens,
+    name,
+  });
+  const notes = notesWithin([...before.notes, ...notesOf(removed)], room.tokens * NOTES);
+  return {
+    ...written.progress,
+    messages: [messages[prompt] as KeptMessage, ...messages.slice(from)],
+    given: 1,
+    summary: summaryText({ text: written.text, notes }),
+  };
+}
+
+interface ToSumUp {
+  readonly progress: Progress;
+  readonly before: string;
+  readonly removed: readonly KeptMessage[];
+  readonly tokens: number;
+  readonly name: string;
+}
+
+/** The model's own summary; the one before if it cannot write one: the notes are kept in any case. */
+export async function writtenSummary(
+  agent: Agent,
+  at: At,
+  { progress, before, removed, tokens, name }: ToSumUp,
+): Promise<{ readonly text: string; readonly progress: Progress; readonly written: boolean }> {
+  const earlier = before === '' ? '' : `Before: ${before}\n`;
+  const transcript = middleOut(`${earlier}${transcriptOf(removed)}`, tokens * TRANSCRIPT);
+  const content = `${transcript}\n\n${SUMMARIZE}`;
+  const question = {
+    turn: progress.turns + 1,
+    messages: [{ role: 'user', content }],
+    final: true,
+    nudge: undefined,
+  } as const;
+  try {
+    const reply = await callModel(agent, { ...at, memo: at.memo.below(name) }, { ...question, name });
+    const text = reply.text.trim();
+    return { text: text === '' ? before : text, progress: spentBeside(progress, reply), written: text !== '' };
+  } catch (error) {
+    if (error instanceof StageError && !concernsAll(error)) return { text: before, progress, written: false };
+    throw error;
+  }
+}
