@@ -39,6 +39,7 @@ export function describe(
   problem: Problem,
   searched: Searched,
   objective: 'cost' | 'rate',
+  goOn: () => boolean = () => true,
 ): PlacementDocument {
   const judge = new Judge(problem);
   const { candidate } = searched;
@@ -70,17 +71,20 @@ export function describe(
     bound: round(bound, 6),
     gap: bound > 0 && value > 0 ? round(objective === 'cost' ? value / bound - 1 : bound / value - 1, 6) : 0,
     optimal: searched.optimal,
-    degraded: degradedOf(problem, judge, candidate, speed, rate),
-    next: nextOf(input, candidate, speed, seen.p99Ms),
+    degraded: degradedOf(problem, judge, candidate, speed, rate, goOn),
+    next: nextOf(input, candidate, speed, seen.p99Ms, goOn),
     robustness: {
-      slowerBy50Percent: robust(judge, candidate, { speed, slowdown: 1.5 }),
-      twiceTheRate: robust(judge, candidate, { speed: 2 * speed }),
+      slowerBy50Percent: robust(judge, candidate, { speed, slowdown: 1.5 }, goOn),
+      twiceTheRate: robust(judge, candidate, { speed: 2 * speed }, goOn),
     },
     assumptions: [...problem.assumptions],
-    warnings: [...problem.warnings],
+    warnings: [...problem.warnings, ...(goOn() ? [] : [CUT_SHORT])],
     refusedShare: round(problem.oversizedShare, 6),
   });
 }
+
+const CUT_SHORT =
+  'the time limit ended the analysis of lost devices, of robustness or of the next device: --time-limit allows more';
 
 const round = (value: number, digits: number): number => Number(value.toFixed(digits));
 const ms = (value: number): number => (Number.isFinite(value) ? round(value, 3) : 0);
@@ -195,7 +199,14 @@ function bottleneckOf(problem: Problem, candidate: Candidate, speed: number, { s
   };
 }
 
-function degradedOf(problem: Problem, judge: Judge, candidate: Candidate, speed: number, rate: number): Degraded[] {
+function degradedOf(
+  problem: Problem,
+  judge: Judge,
+  candidate: Candidate,
+  speed: number,
+  rate: number,
+  goOn: () => boolean,
+): Degraded[] {
   const described = new Set<string>();
   const degraded: Degraded[] = [];
   for (const [device, there] of replicasByDevice(candidate)) {
@@ -203,7 +214,7 @@ function degradedOf(problem: Problem, judge: Judge, candidate: Candidate, speed:
       .map(({ pool }) => pool)
       .sort()
       .join()}`;
-    if (described.has(alike) || degraded.length >= MOST_LOST) continue;
+    if (described.has(alike) || degraded.length >= MOST_LOST || !goOn()) continue;
     described.add(alike);
     const left = candidate.replicas.filter(({ devices }) => !devices.includes(device));
     const lost = problem.pools.flatMap(({ model }, p) => (left.some(({ pool }) => pool === p) ? [] : [model]));
@@ -214,14 +225,19 @@ function degradedOf(problem: Problem, judge: Judge, candidate: Candidate, speed:
     }
     const rest = { configs: candidate.configs, replicas: left };
     const seen = shortOf(judge.see(rest, { speed }), rate);
-    degraded.push({ without, predicted: seen, shedShare: round(shedShare(judge, rest, { speed }), 4), lost });
+    degraded.push({ without, predicted: seen, shedShare: round(shedShare(judge, rest, { speed }, goOn), 4), lost });
   }
   return degraded;
 }
 
-function robust(judge: Judge, candidate: Candidate, trial: { readonly speed: number; readonly slowdown?: number }) {
+function robust(
+  judge: Judge,
+  candidate: Candidate,
+  trial: { readonly speed: number; readonly slowdown?: number },
+  goOn: () => boolean,
+) {
   const { holds, p95Ms, p99Ms } = judge.see(candidate, trial);
-  const shed = holds ? 0 : round(shedShare(judge, candidate, trial), 4);
+  const shed = holds ? 0 : round(shedShare(judge, candidate, trial, goOn), 4);
   return { holds, p95Ms: ms(p95Ms), p99Ms: ms(p99Ms), shedShare: shed };
 }
 
@@ -229,17 +245,23 @@ function robust(judge: Judge, candidate: Candidate, trial: { readonly speed: num
  * Tries one additional device of each kind for each pool, and returns the one that lowers the 99th percentile most for
  * its price.
  */
-function nextOf(input: PlannerInput, candidate: Candidate, speed: number, p99Ms: number): PlacementDocument['next'] {
+function nextOf(
+  input: PlannerInput,
+  candidate: Candidate,
+  speed: number,
+  p99Ms: number,
+  goOn: () => boolean,
+): PlacementDocument['next'] {
   let best: { readonly step: NonNullable<PlacementDocument['next']>; readonly gain: number } | undefined;
   for (const kind of new Set(input.inventory.devices.map((device) => device.kind))) {
     const first = withMoreDevices(input.inventory, kind, 1);
-    if (first === undefined) continue;
+    if (first === undefined || !goOn()) continue;
     const problem = buildProblem({ ...input, inventory: first });
     const judge = new Judge(problem);
     const device = problem.devices.length - 1;
     const price = problem.devices[device]?.pricePerHour ?? 0;
     for (const [p, { model }] of problem.pools.entries()) {
-      if (useOn(problem, candidate, p, device)?.width !== 1) continue;
+      if (useOn(problem, candidate, p, device)?.width !== 1 || !goOn()) continue;
       const added: Replica = { pool: p, devices: [device] };
       const after = judge.see({ ...candidate, replicas: [...candidate.replicas, added] }, { speed }).p99Ms;
       // A free device is counted as a cent, so that of two free ones the more useful is reported.

@@ -12,6 +12,9 @@ import { rateOf } from '../simulator/index.js';
 import { describe } from './describe.js';
 import { naivePlacements } from './naive.js';
 
+/** Share of the time limit for the search; the rest describes the placement, or says what would make one feasible. */
+const SEARCHING = 0.8;
+
 export interface PlannerOptions {
   readonly objective: 'cost' | 'rate';
   readonly timeLimitMs: number;
@@ -26,13 +29,17 @@ export interface PlannerOptions {
 export function makePlacement(input: PlannerInput, options: PlannerOptions): PlacementDocument {
   const problem = buildProblem(input);
   const { objective, timeLimitMs, clock } = options;
-  const searched =
-    objective === 'cost'
-      ? searchCheapest(problem, options)
-      : searchFastest(problem, { ...options, seeds: naivePlacements(problem).map(({ candidate }) => candidate) });
-  if (searched !== undefined) return describe(input, problem, searched, objective);
   const start = clock();
-  const ways = waysOut(input, problem, () => clock() - start < timeLimitMs);
+  const left = () => start + timeLimitMs - clock();
+  const searching = {
+    clock,
+    timeLimitMs: SEARCHING * timeLimitMs,
+    seeds: naivePlacements(problem).map(({ candidate }) => candidate),
+  };
+  const searched = objective === 'cost' ? searchCheapest(problem, searching) : searchFastest(problem, searching);
+  if (searched !== undefined) return describe(input, problem, searched, objective, () => left() > 0);
+  const begun = left();
+  const ways = waysOut(input, problem, (share) => left() > (1 - share) * begun);
   throw infeasible(ways, rateOf(problem.load), input);
 }
 

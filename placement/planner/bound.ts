@@ -1,3 +1,4 @@
+import type { Cut } from './cuts.js';
 import type { Config, Problem, Use } from './problem.js';
 import { type Constraint, minimise } from './simplex.js';
 
@@ -22,19 +23,37 @@ interface Column {
 const MOST_NODES = 400;
 const WHOLE = 1e-6;
 
+/** A lower bound of the cost, and the devices of each kind that it would take. */
+export interface Relaxed {
+  readonly value: number;
+  /** By kind: devices, times their calls at once. */
+  readonly atOnce: readonly number[];
+}
+
 /**
  * Lower bound of the hourly cost of any placement that meets the objective: replicas may be split into any fractions,
- * so only the time and memory that the load needs of each class of devices count, and whole devices are paid. Branch
- * and bound over the numbers of devices; infinite if even all devices are too few.
+ * so only the time and memory that the load needs of each class of devices count, and whole devices are paid; `cuts` add
+ * what queues need. Branch and bound over the numbers of devices; infinite if even all devices are too few.
  */
-export function cheapest(problem: Problem): number {
+export function cheapest(problem: Problem, cuts: readonly Cut[] = []): Relaxed {
+  const none = { value: Number.POSITIVE_INFINITY, atOnce: problem.kinds.map(() => 0) };
+  if (cuts.some(({ bound }) => bound === Number.POSITIVE_INFINITY)) return none;
   const classes = classesOf(problem);
   const columns = columnsOf(problem, classes);
+  const cutting = (first: number): Constraint[] =>
+    cuts.map(({ weights, bound }) => ({
+      terms: classes.map(
+        ({ kind, concurrency }, k) => [first + k, ((weights[kind] ?? 0) * concurrency) / bound] as const,
+      ),
+      is: 'atLeast',
+      bound: 1,
+    }));
   const relaxed = (least: readonly number[], most: readonly number[]) => {
     const first = columns.length;
     const costs = [...columns.map(() => 0), ...classes.map(({ pricePerHour }) => pricePerHour)];
     const constraints: Constraint[] = [
       ...wholePools(problem, columns),
+      ...cutting(first),
       ...classes.flatMap((each, k): Constraint[] => [
         capacity(columns, k, [[first + k, -each.concurrency]]),
         memoryOf(columns, k, [[first + k, -each.memoryBytes]]),
@@ -64,10 +83,15 @@ export function cheapest(problem: Problem): number {
   for (let nodes = 0; ; nodes += 1) {
     open.sort((a, b) => b.value - a.value);
     const next = open.pop();
-    if (next === undefined) return Number.POSITIVE_INFINITY;
+    if (next === undefined) return none;
     const split = next.counts.findIndex((count) => Math.abs(count - Math.round(count)) > WHOLE);
     // The lowest of the open relaxations bounds all of them.
-    if (split < 0 || nodes >= MOST_NODES) return next.value * (1 - 1e-9);
+    if (split < 0 || nodes >= MOST_NODES) {
+      const atOnce = problem.kinds.map((_, kind) =>
+        classes.reduce((sum, each, k) => sum + (each.kind === kind ? each.concurrency * (next.counts[k] ?? 0) : 0), 0),
+      );
+      return { value: next.value * (1 - 1e-9), atOnce };
+    }
     const count = next.counts[split] ?? 0;
     const changed = (bounds: readonly number[], value: number) =>
       bounds.map((bound, k) => (k === split ? value : bound));

@@ -1,5 +1,6 @@
 import type { Candidate, Replica } from './candidate.js';
 import type { Judge } from './judge.js';
+import type { LowerBound } from './lower-bound.js';
 import type { Problem } from './problem.js';
 import { minimise } from './simplex.js';
 
@@ -16,12 +17,11 @@ export interface Exhausted {
 /** Most device choices to examine; a cluster with more is too large for an exhaustive search. */
 const MOST_CHOICES = 20_000;
 
-/** Most placements of one device choice; more cannot be tried in the time of a search. */
-const MOST_PLACEMENTS = 2_000_000;
+/** Most assignments of one device choice; more cannot be tried in the time of a search. */
+const MOST_ASSIGNMENTS = 400_000;
 
-/** An upper estimate of the number of placements of a device choice. */
-function placementsAtMost({ pools, cells }: Problem, counts: readonly number[]): number {
-  const configs = pools.reduce((product, pool) => product * pool.configs.length, 1);
+/** An upper estimate of the number of assignments of a device choice. */
+function assignmentsAtMost({ pools, cells }: Problem, counts: readonly number[]): number {
   return counts.reduce((product, n, c) => {
     const choices = (cells[c]?.concurrency ?? 1) > 1 ? 3 : 2;
     // Multisets of n sets of pools.
@@ -29,21 +29,37 @@ function placementsAtMost({ pools, cells }: Problem, counts: readonly number[]):
     let ways = 1;
     for (let i = 0; i < n; i += 1) ways = (ways * (sets + i)) / (i + 1);
     return product * ways;
-  }, configs);
+  }, 1);
 }
 
 /**
  * Tries every placement that costs less than `below`, cheapest devices first, until one meets the objective or `goOn`
- * returns false. Device choices on which the load cannot be balanced at all are excluded by a linear program.
+ * returns false. Device choices and assignments on which the load cannot be balanced, or that the lower bound's cuts
+ * exclude, are not simulated.
  */
-export function exhaust(problem: Problem, judge: Judge, below: number, goOn: () => boolean): Exhausted {
+export function exhaust(
+  problem: Problem,
+  judge: Judge,
+  lower: LowerBound,
+  below: number,
+  goOn: () => boolean,
+): Exhausted {
   const choices = choicesBelow(problem, below);
   if (choices === undefined) return { refutedBelow: 0, complete: false };
+  const atOnce = (counts: readonly number[]) => {
+    const sums = problem.kinds.map(() => 0);
+    for (const [c, { kind, concurrency }] of problem.cells.entries()) {
+      sums[kind] = (sums[kind] ?? 0) + concurrency * (counts[c] ?? 0);
+    }
+    return sums;
+  };
   for (const { counts, cost } of choices) {
-    if (!balanceable(problem, counts)) continue;
-    if (placementsAtMost(problem, counts) > MOST_PLACEMENTS) return { refutedBelow: cost, complete: false };
-    for (const candidate of placementsOn(problem, counts)) {
-      if (judge.holds(candidate)) return { found: candidate, refutedBelow: cost, complete: true };
+    if (cost < lower.value * (1 - 1e-6) - 1e-9) continue;
+    if (!goOn()) return { refutedBelow: cost, complete: false };
+    if (!balanceable(problem, counts) || lower.refutes(atOnce(counts), goOn)) continue;
+    if (assignmentsAtMost(problem, counts) > MOST_ASSIGNMENTS) return { refutedBelow: cost, complete: false };
+    for (const candidate of placementsOn(problem, counts, lower, goOn)) {
+      if (candidate && judge.holds(candidate)) return { found: candidate, refutedBelow: cost, complete: true };
       if (!goOn()) return { refutedBelow: cost, complete: false };
     }
   }
@@ -106,13 +122,40 @@ function balanceable({ pools, cells }: Problem, counts: readonly number[]): bool
   return solution !== undefined && solution.value < 1 - 1e-9;
 }
 
-/** Every way to serve all pools on exactly these devices; devices of a cell are equivalent. */
-function* placementsOn(problem: Problem, counts: readonly number[]): Generator<Candidate> {
+/**
+ * Every way to serve all pools on exactly these devices; devices of a cell are equivalent. Undefined for an assignment
+ * that is excluded: the caller may look at the clock.
+ */
+function* placementsOn(
+  problem: Problem,
+  counts: readonly number[],
+  lower: LowerBound,
+  goOn: () => boolean,
+): Generator<Candidate | undefined> {
+  // Assignments depend on the widths and the memory of configurations alone: those of equal ones are tried together.
+  const alike = new Map<string, (readonly number[])[]>();
   for (const configs of configsOf(problem)) {
-    for (const replicas of replicasOn(problem, configs, counts, 0)) {
-      if (problem.pools.every((_, p) => replicas.some(({ pool }) => pool === p))) yield { configs, replicas };
+    const key = configs.map((config, p) => shapeOf(problem, p, config)).join('|');
+    alike.set(key, [...(alike.get(key) ?? []), configs]);
+  }
+  for (const all of alike.values()) {
+    // The smallest batches need the least memory; the judge refuses what does not fit.
+    const least = all.at(-1) ?? [];
+    for (const replicas of replicasOn(problem, least, counts, 0)) {
+      if (!problem.pools.every((_, p) => replicas.some(({ pool }) => pool === p))) continue;
+      if (lower.excludes(replicas, goOn)) {
+        yield undefined;
+        continue;
+      }
+      for (const configs of all) yield { configs, replicas };
     }
   }
+}
+
+/** What assignments depend on: the variant, and the width on each kind. */
+function shapeOf({ pools }: Problem, pool: number, config: number): string {
+  const { variant = '', uses = [] } = pools[pool]?.configs[config] ?? {};
+  return `${variant} ${uses.map((use) => use?.width ?? 0).join()}`;
 }
 
 /** Every configuration of all pools, largest batches first because they serve the most load. */

@@ -1,4 +1,3 @@
-export { cheapest } from './bound.js';
 export { buildProblem, type PlannerInput } from './build-problem.js';
 export {
   type Candidate,
@@ -14,6 +13,7 @@ export {
   useOn,
 } from './candidate.js';
 export { Judge, type Seen } from './judge.js';
+export { LowerBound } from './lower-bound.js';
 export { withMoreDevices } from './more-devices.js';
 export type { Problem } from './problem.js';
 export { attainable } from './rate.js';

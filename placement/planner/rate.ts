@@ -41,14 +41,18 @@ export interface Fastest {
   readonly speed: number;
 }
 
-/** The placement on all devices with the highest load found; undefined if none serves any. */
+/**
+ * The placement on all devices with the highest load found, or one that serves `enough`; undefined if none serves any.
+ */
 export function fastestPlacement(
   problem: Problem,
   judge: Judge,
   seeds: readonly Candidate[],
   goOn: () => boolean,
+  enough = Number.POSITIVE_INFINITY,
 ): Fastest | undefined {
   let best: Fastest | undefined;
+  const isEnough = () => (best?.speed ?? 0) >= enough;
   const take = (candidate: Candidate | undefined) => {
     if (candidate === undefined || !isPossible(problem, candidate)) return false;
     const from = best ? best.speed * (1 + PRECISION) : 1;
@@ -59,13 +63,13 @@ export function fastestPlacement(
     return true;
   };
   for (const candidate of drafts(problem)) {
-    if (best && !goOn()) break;
+    if (isEnough() || (best && !goOn())) break;
     take(candidate);
-    take(filled(problem, candidate));
+    if (!isEnough()) take(filled(problem, candidate));
   }
-  for (const seed of seeds) take(seed);
+  for (const seed of seeds) if (!isEnough()) take(seed);
   if (best === undefined) return undefined;
-  for (let found = true; found && goOn(); ) {
+  for (let found = !isEnough(); found && goOn() && !isEnough(); ) {
     found = false;
     for (const next of changes(problem, best.candidate)) {
       if (!goOn()) break;

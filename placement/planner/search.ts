@@ -1,9 +1,11 @@
-import { cheapest, fastest } from './bound.js';
+import { fastest } from './bound.js';
 import { type Candidate, costOf } from './candidate.js';
 import { exhaust } from './exhaust.js';
 import { firstDrafts, improve, refined } from './improve.js';
 import { Judge } from './judge.js';
 import { gathered } from './locality.js';
+import { LowerBound } from './lower-bound.js';
+import { perturbed } from './perturb.js';
 import type { Problem } from './problem.js';
 import { fastestPlacement } from './rate.js';
 
@@ -11,7 +13,7 @@ export interface SearchOptions {
   readonly timeLimitMs: number;
   /** Clock in milliseconds with an arbitrary origin; the planner reads no clock of its own. */
   readonly clock: () => number;
-  /** Placements that a search for rate also starts from. */
+  /** Placements that a search for rate also starts from, and one for cost if no draft meets the objective. */
   readonly seeds?: readonly Candidate[];
   /** Most simulations of the exhaustive search; 0: skip it. */
   readonly exhaustive?: number;
@@ -27,9 +29,17 @@ export interface Searched {
   readonly simulations: number;
 }
 
-/** Share of the time for finding and improving; the rest is for the exhaustive search of cheaper placements. */
-const HEURISTIC_SHARE = 0.6;
-const MOST_EXHAUSTIVE = 300_000;
+/** Shares of the time by the end of each part of a search. */
+const UNTIL = {
+  drafts: 0.3,
+  improved: 0.4,
+  bound: 0.5,
+  perturbed: 0.72,
+  exhausted: 0.94,
+  refined: 0.97,
+  gathered: 1,
+} as const;
+const MOST_EXHAUSTIVE = 2_000_000;
 
 /**
  * The cheapest placement that meets the objective; undefined if none is found. Anytime: returns the best at the time
@@ -40,38 +50,55 @@ export function searchCheapest(
   options: SearchOptions,
   judge = new Judge(problem),
 ): Searched | undefined {
-  const { timeLimitMs, clock, exhaustive = MOST_EXHAUSTIVE } = options;
+  const { timeLimitMs, clock, exhaustive = MOST_EXHAUSTIVE, seeds = [] } = options;
   const start = clock();
   const within = (share: number) => () => clock() - start < share * timeLimitMs;
-  const relaxed = cheapest(problem);
-  const drafts = relaxed === Number.POSITIVE_INFINITY ? [] : firstDrafts(problem, judge, within(1));
-  let best: Candidate | undefined;
-  for (const draft of drafts) {
-    const improved = improve(problem, judge, draft, within(HEURISTIC_SHARE));
-    if (best === undefined || costOf(problem, improved) < costOf(problem, best)) best = improved;
+  judge.expired = () => !within(1)();
+  const lower = new LowerBound(problem);
+  if (lower.value === Number.POSITIVE_INFINITY) return undefined;
+  let best = improvedDrafts(problem, judge, within(UNTIL.drafts), within(UNTIL.improved));
+  if (best === undefined) {
+    // No draft holds: the placement with the highest rate does if any is at hand.
+    const fastest = fastestPlacement(problem, judge, seeds, within(UNTIL.perturbed), 1);
+    if (fastest === undefined || fastest.speed < 1) return undefined;
+    best = improve(problem, judge, fastest.candidate, within(UNTIL.perturbed));
   }
-  const cost = best ? costOf(problem, best) : Number.POSITIVE_INFINITY;
-  let bound = relaxed;
-  let optimal = cost <= relaxed * (1 + 1e-6) + 1e-9;
-  if (!optimal && relaxed < Number.POSITIVE_INFINITY && exhaustive > 0) {
+  lower.tighten(within(UNTIL.bound), costOf(problem, best));
+  best = perturbed(problem, judge, best, lower.value, within(UNTIL.perturbed));
+  best = improve(problem, judge, best, within(UNTIL.perturbed));
+  let bound = lower.value;
+  let optimal = costOf(problem, best) <= bound * (1 + 1e-6) + 1e-9;
+  for (let found = !optimal && exhaustive > 0; found; ) {
     const until = judge.simulations + exhaustive;
-    const inTime = within(1);
-    const tried = exhaust(problem, judge, cost, () => judge.simulations < until && inTime());
-    if (tried.found) best = tried.found;
-    bound = Math.max(bound, tried.refutedBelow === Number.POSITIVE_INFINITY ? bound : tried.refutedBelow);
+    const inTime = within(UNTIL.exhausted);
+    const goOn = () => judge.simulations < until && inTime();
+    const tried = exhaust(problem, judge, lower, costOf(problem, best), goOn);
+    bound = Math.max(bound, tried.refutedBelow);
     optimal = tried.complete;
+    if (tried.found) best = tried.found;
+    found = tried.found !== undefined && goOn() && costOf(problem, best) > bound * (1 + 1e-6) + 1e-9;
   }
-  if (best === undefined) return undefined;
-  best = gathered(problem, judge, refined(problem, judge, best, within(1.05)), within(1.1));
+  best = gathered(problem, judge, refined(problem, judge, best, within(UNTIL.refined)), within(UNTIL.gathered));
   const value = costOf(problem, best);
   if (optimal && symmetric(problem)) bound = value;
+  judge.expired = undefined;
   return {
     candidate: best,
     value,
-    bound: Math.min(bound, value),
+    bound: Math.min(symmetric(problem) ? bound : Math.min(bound, Math.max(lower.value, 0)), value),
     optimal: optimal && symmetric(problem),
     simulations: judge.simulations,
   };
+}
+
+/** The best of the improved drafts; each gets its part of the time. */
+function improvedDrafts(problem: Problem, judge: Judge, drafting: () => boolean, improving: () => boolean) {
+  let best: Candidate | undefined;
+  for (const draft of firstDrafts(problem, judge, drafting)) {
+    const improved = improve(problem, judge, draft, improving);
+    if (best === undefined || costOf(problem, improved) < costOf(problem, best)) best = improved;
+  }
+  return best;
 }
 
 /** The placement with the highest rate; its value is in loads: 2 is twice the rate of the problem's load. */

@@ -23,10 +23,13 @@ export interface WaysOut {
 /** Most devices of a kind to try. */
 const COUNTS = [1, 2, 4, 8, 16, 32];
 
-export function waysOut(input: PlannerInput, problem: Problem, goOn: () => boolean): WaysOut {
+/** @param within whether less than this share of the time has passed */
+export function waysOut(input: PlannerInput, problem: Problem, within: (share: number) => boolean): WaysOut {
+  const goOn = () => within(1);
   const judge = new Judge(problem);
-  const fastest = fastestPlacement(problem, judge, [], goOn);
+  const fastest = fastestPlacement(problem, judge, [], () => within(0.4));
   const at = fastest && judge.see(fastest.candidate);
+  const refused = fastest ? shedShare(judge, fastest.candidate, {}, () => within(0.6)) : 1;
   const devices = problem.kinds.flatMap((kind) => {
     for (const count of COUNTS) {
       const inventory = withMoreDevices(input.inventory, kind, count);
@@ -42,7 +45,7 @@ export function waysOut(input: PlannerInput, problem: Problem, goOn: () => boole
   return {
     ratePerSecond: (fastest?.speed ?? 0) * rateOf(problem.load),
     ...(at && Number.isFinite(at.p99Ms) && { p99Ms: at.p99Ms }),
-    shedShare: fastest ? shedShare(judge, fastest.candidate) : 1,
+    shedShare: refused,
     devices: devices
       .sort((a, b) => a.pricePerHour - b.pricePerHour)
       .map(({ kind, count, pricePerHour }) => ({ kind, count, pricePerHour })),

@@ -2,7 +2,7 @@ export { arrivals, type Load, loadOf, mergedLoad, rateOf, traceLoad } from './lo
 export { mayBeLate, percentile, sortedNumbers } from './percentile.js';
 export { drawOf } from './random.js';
 export { Simulator } from './simulator.js';
-export { evenSteps, stepAt } from './steps.js';
+export { evenSteps, slopeAt, stepAt } from './steps.js';
 export type {
   SimulatedDevices,
   SimulatedPlacement,
@@ -11,4 +11,4 @@ export type {
   SimulationOptions,
   SimulationResult,
 } from './system.js';
-export { type Curve, meanAt, quantileAt, type Table, tableOf } from './table.js';
+export { type ContinuousTable, type Curve, leastTimeAt, meanAt, quantileAt, type Table, tableOf } from './table.js';

@@ -152,3 +152,13 @@ export function meanAt(curve: Curve, batch: number, size: number): number {
   }
   return sum;
 }
+
+/** The shortest time of a batch of at least this size whose largest member has this size, in milliseconds. */
+export function leastTimeAt(curve: Curve, batch: number, maxBatch: number, size: number): number {
+  let least = Number.POSITIVE_INFINITY;
+  for (let b = batch; b <= Math.min(maxBatch, curve.batches); b += 1) {
+    const ms = quantileAt(curve, b, size, 0);
+    if (ms < least) least = ms;
+  }
+  return least;
+}

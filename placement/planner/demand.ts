@@ -1,0 +1,128 @@
+import { drawOf, type Load, leastTimeAt, type SimulatedStage, type Table } from '../simulator/index.js';
+import { sequenceOf } from './sequence-times.js';
+
+/** A way to serve a stage's calls: a kind, and batches of some sizes. */
+export interface Option {
+  readonly kind: number;
+  /** Least time of a run there. */
+  readonly ms: number;
+  /** By run: least time of devices for all its calls of the stage; infinite: no such batch can be in time. */
+  readonly work: Float64Array;
+}
+
+/** Batch sizes to distinguish: all small ones, then by steps of about a third. */
+export function gridOf(most: number): readonly number[] {
+  const grid: number[] = [];
+  for (let b = 1; b <= most; b = b < 4 ? b + 1 : Math.floor(b * 1.5)) grid.push(b);
+  return grid;
+}
+
+/**
+ * By run: the most arrivals of its pipeline in any window of this length that contains its own. `of` are the runs of the
+ * pipeline, in order.
+ */
+export function densest(timesMs: Float64Array, of: Int32Array, windowMs: number): Int32Array {
+  const count = of.length;
+  const at = (i: number) => timesMs[of[i] as number] as number;
+  const from = new Int32Array(count);
+  for (let s = 0, e = 0; s < count; s += 1) {
+    while (e < count && at(e) <= at(s) + windowMs) e += 1;
+    from[s] = e - s;
+  }
+  const best = new Int32Array(count);
+  // The largest count of the windows that begin at most `windowMs` before a run: a queue of falling maxima.
+  const queue = new Int32Array(count);
+  let head = 0;
+  let tail = 0;
+  for (let i = 0; i < count; i += 1) {
+    while (tail > head && (from[queue[tail - 1] as number] as number) <= (from[i] as number)) tail -= 1;
+    queue[tail++] = i;
+    while (at(queue[head] as number) < at(i) - windowMs) head += 1;
+    best[i] = from[queue[head] as number] as number;
+  }
+  return best;
+}
+
+export interface StageDemand {
+  readonly stage: SimulatedStage;
+  readonly v: number;
+  /** Runs of its pipeline. */
+  readonly runs: Int32Array;
+  /** By run: it needs the stage. */
+  readonly needed: Uint8Array;
+}
+
+/** Which runs need a stage's pool at least once: by the simulator's own draws. */
+export function stageDemand(load: Load, stages: readonly SimulatedStage[], v: number, seed: number): StageDemand {
+  const stage = stages[v] as SimulatedStage;
+  const runs = Int32Array.from(
+    Array.from(load.pipelines, (p, i) => (p === stage.pipeline ? i : -1)).filter((i) => i >= 0),
+  );
+  const needed = new Uint8Array(load.timesMs.length);
+  for (const run of runs) {
+    // A cache may answer any call: such a stage counts for nothing.
+    if (stage.cacheHitRate > 0) continue;
+    const taken = stage.share >= 1 || drawOf(seed, run * stages.length + v, BRANCH) <= stage.share;
+    if (taken) needed[run] = 1;
+  }
+  return { stage, v, runs, needed };
+}
+
+/** The simulator's purpose of draws for branches. */
+const BRANCH = 4;
+
+/**
+ * The options of a stage on a kind. Only what every schedule must spend counts:
+ *
+ * - A batch takes at least the shortest time of its table for its size and its own members' sizes.
+ * - All members of a batch that are in time arrive within a window: the batch begins after the last of them can be there,
+ *   and ends before the first of them must go on. So a batch has at most as many members in time as arrive in a window of
+ *   `slackMs` less the batch's time. Late members have no part in it: those in time bear the whole batch.
+ */
+export function optionsOf(
+  load: Load,
+  demand: StageDemand,
+  kind: number,
+  table: Table,
+  maxBatch: number,
+  width: number,
+  slackMs: number,
+): readonly Option[] {
+  const count = load.timesMs.length;
+  const { stage, runs, needed } = demand;
+  if (table.batching === 'continuous') {
+    const { ms, work } = sequenceOf(load, demand, table, maxBatch, slackMs);
+    for (let i = 0; i < count; i += 1) work[i] = (work[i] as number) * stage.calls * width;
+    return ms <= slackMs ? [{ kind, ms, work }] : [];
+  }
+  const sizes = table.column === undefined ? undefined : load.sizes[table.column];
+  const smallest = sizes ? sizes.reduce((a, b) => (b < a ? b : a), table.typical) : table.typical;
+  const grid = gridOf(maxBatch);
+  // A larger batch is not faster: else the shortest of the larger ones counts.
+  const known = new Map<number, number>();
+  const least = (b: number, size: number) => {
+    const key = b + size * 8_192;
+    const ms = known.get(key) ?? leastTimeAt(table.call, b, maxBatch, size);
+    known.set(key, ms);
+    return ms;
+  };
+  return grid.flatMap((b, g): Option[] => {
+    const ms = least(b, smallest);
+    if (ms > slackMs) return [];
+    const upTo = (grid[g + 1] ?? maxBatch + 1) - 1;
+    const together = densest(load.timesMs, runs, slackMs - ms);
+    const work = new Float64Array(count);
+    for (const run of runs) work[run] = Number.POSITIVE_INFINITY;
+    let any = false;
+    for (const [i, run] of runs.entries()) {
+      const members = (together[i] as number) * stage.calls;
+      if (members < b) continue;
+      const size = sizes?.[run];
+      const own = size === undefined || Number.isNaN(size) ? ms : least(b, size);
+      if (own > slackMs) continue;
+      work[run] = ((needed[run] as number) * stage.calls * width * own) / Math.min(members, upTo);
+      any = true;
+    }
+    return any ? [{ kind, ms: table.overheadMs + ms, work }] : [];
+  });
+}

@@ -1,0 +1,110 @@
+import { drawOf } from '../simulator/index.js';
+import { type Candidate, cellAt, costOf } from './candidate.js';
+import type { Judge } from './judge.js';
+import type { Problem } from './problem.js';
+import { balance } from './stability.js';
+import { Workbench } from './workbench.js';
+
+/** Purpose of the draws. */
+const PERTURB = 17;
+/** Rounds without a possible candidate after which the neighbourhood counts as exhausted. */
+const MOST_EMPTY = 400;
+/** Possible candidates in a row that do not meet the objective, after which another search finds more. */
+const MOST_FRUITLESS = 2_000;
+/** Utilisation above which a candidate is not worth a simulation. */
+const FULL = 0.995;
+
+/**
+ * Searches cheaper placements at random: some devices are cleared, and what they served goes to devices that cost less
+ * together, several cheap ones in place of a dear one included; some batches change. Candidates that could not be cheaper or
+ * whose load cannot be balanced are not simulated. The same seed gives the same search.
+ */
+export function perturbed(
+  problem: Problem,
+  judge: Judge,
+  start: Candidate,
+  least: number,
+  goOn: () => boolean,
+): Candidate {
+  let best = start;
+  let cost = costOf(problem, best);
+  let turn = 0;
+  const draw = () => drawOf(problem.seed, turn++, PERTURB);
+  const seen = new Set<string>();
+  let fruitless = 0;
+  for (let empty = 0; empty < MOST_EMPTY && fruitless < MOST_FRUITLESS && cost > least + 1e-9 && goOn(); ) {
+    const next = neighbour(problem, best, cost, draw);
+    const key = next && JSON.stringify([next.configs, next.replicas]);
+    if (next === undefined || key === undefined || seen.has(key)) {
+      empty += 1;
+      continue;
+    }
+    empty = 0;
+    seen.add(key);
+    fruitless += 1;
+    if (balance(problem, next).peak >= FULL || !judge.holds(next)) continue;
+    best = next;
+    fruitless = 0;
+    cost = costOf(problem, best);
+  }
+  return best;
+}
+
+/** A cheaper neighbour; undefined if this draw gives none. */
+function neighbour(problem: Problem, from: Candidate, cost: number, draw: () => number): Candidate | undefined {
+  const bench = new Workbench(problem, from);
+  const pick = <T>(all: readonly T[]): T | undefined => all[Math.floor(draw() * all.length)];
+  const price = (device: number) => cellAt(problem, device)?.pricePerHour ?? 0;
+  const used = bench.usedDevices();
+  const clear = Math.min(used.length, 1 + Math.floor(4 * draw() ** 2));
+  const lost = new Map<number, number>();
+  let left = cost;
+  for (let i = 0; i < clear; i += 1) {
+    const device = pick(bench.usedDevices());
+    if (device === undefined) break;
+    for (const replica of bench.on(device)) {
+      lost.set(replica.pool, (lost.get(replica.pool) ?? 0) + 1);
+      for (const other of replica.devices) if (bench.on(other).length === 1) left -= price(other);
+      bench.remove(replica);
+    }
+  }
+  for (const [p, { configs }] of problem.pools.entries()) {
+    if (draw() < 0.15) bench.setConfig(p, Math.floor(draw() * configs.length));
+  }
+  // Strictly cheaper.
+  let budget = cost - left - 1e-9;
+  const share = draw();
+  for (const pool of [...lost.keys()].sort(() => draw() - 0.5)) {
+    const wanted = Math.max(1, Math.round((lost.get(pool) ?? 1) * (0.5 + draw())) + (draw() < 0.3 ? 1 : 0));
+    for (let i = 0; i < wanted; i += 1) {
+      const onUsed = bench
+        .usedDevices()
+        .filter((device) => bench.fits(pool, device) && bench.on(device).every((each) => each.pool !== pool));
+      const free = problem.cells.flatMap((cell, c) => {
+        if (cell.pricePerHour >= budget) return [];
+        const devices = bench.freeFor(pool, c);
+        return devices && cell.pricePerHour * devices.length < budget && devices.every((d) => bench.use(pool, d))
+          ? [devices]
+          : [];
+      });
+      const taken = draw() < share && onUsed.length > 0 ? undefined : pick(free);
+      if (taken) {
+        bench.add(pool, taken);
+        budget -= taken.reduce((sum, device) => sum + price(device), 0);
+      } else {
+        const device = pick(onUsed);
+        if (device === undefined) break;
+        bench.add(pool, [device]);
+      }
+    }
+    if (bench.countOf(pool) === 0) return undefined;
+  }
+  // What the budget still allows: a copy of any pool on the devices in use.
+  if (draw() < 0.3) {
+    const pool = Math.floor(draw() * problem.pools.length);
+    const device = pick(bench.usedDevices().filter((each) => bench.fits(pool, each)));
+    if (device !== undefined && bench.on(device).every((each) => each.pool !== pool)) bench.add(pool, [device]);
+  }
+  const next = bench.candidate;
+  return costOf(problem, next) < cost - 1e-9 ? { configs: [...next.configs], replicas: [...next.replicas] } : undefined;
+}
