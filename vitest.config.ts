@@ -62,6 +62,7 @@ const WAITING = files([
   'integration/overload',
   'integration/policies',
   'integration/python-stages',
+  'integration/responses',
   'integration/retry-storm',
   'integration/segments',
   'integration/server-away',

@@ -3,6 +3,7 @@ import type { Pipeline } from '../pipelines/definition/index.js';
 import type { RunDeps, RunLimits, RunParts } from '../runs/deps.js';
 import type { RunList } from '../runs/list/index.js';
 import type { ArtifactStore } from '../stores/artifacts/index.js';
+import type { SessionStore } from '../stores/sessions/index.js';
 import type { Authenticator } from './access/authenticator.js';
 import type { Door } from './doors/door.js';
 import type { Readiness, ReadinessCheck } from './readiness.js';
@@ -15,6 +16,8 @@ export interface GatewayParts extends RunParts {
   /** Protocols from outside. Absent: none. */
   readonly doors?: readonly Door[];
   readonly artifacts: ArtifactStore;
+  /** Where conversations are kept. Absent: there are none. */
+  readonly sessions?: Pick<SessionStore, 'load' | 'add' | 'erase'>;
   /** The checks of `/readyz`, by the name in its response. */
   readonly readiness: Readonly<Record<string, ReadinessCheck>>;
   readonly limits: GatewayLimits;

@@ -37,7 +37,7 @@ export interface RunParts {
   /** Where runs are looked up. Absent: Temporal's visibility. */
   readonly list?: RunList;
   /** Events of running stages. */
-  readonly events: Pick<RunEventReader, 'follow'>;
+  readonly events: Pick<RunEventReader, 'follow'> & Partial<Pick<RunEventReader, 'erase'>>;
   /** Webhook receivers of run events. Absent: none. */
   readonly webhooks?: WebhookConfig;
   readonly limits: RunLimits;

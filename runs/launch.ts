@@ -112,13 +112,13 @@ async function start(deps: RunDeps, order: Order, wanted: Wanted, over: AbortSig
 
 async function startAs(
   deps: RunDeps,
-  { pipeline, caller, input, idempotencyKey, options }: Order,
+  { pipeline, caller, input, idempotencyKey, options, notes }: Order,
   { id, repeated, ...wanted }: Wanted & { readonly id: string; readonly repeated: boolean },
   over: AbortSignal,
 ): Promise<Started> {
   const { tenant } = caller;
   const owner = ownerOf(caller);
-  const prepared = prepareRun(deps, { id, pipeline, tenant, owner, input, idempotencyKey, options, ...wanted });
+  const prepared = prepareRun(deps, { id, pipeline, tenant, owner, input, idempotencyKey, options, notes, ...wanted });
   const { placement } = prepared.context;
   const applicant = { id, pipeline, placement, caller, priority: options?.priority, repeated };
   const ended = (await deps.admission?.admit(applicant)) ?? (() => undefined);

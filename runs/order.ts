@@ -18,4 +18,6 @@ export interface Order {
   /** What the request states about a caller that leaves. */
   readonly onLeave?: OnLeave | undefined;
   readonly options?: RunOptions | undefined;
+  /** What the door keeps with the run, for as long as the run is kept; it does not reach the pipeline. */
+  readonly notes?: JsonObject | undefined;
 }

@@ -23,6 +23,8 @@ export interface RunRequest {
   readonly input: JsonObject;
   readonly idempotencyKey?: string | undefined;
   readonly options?: RunOptions | undefined;
+  /** What its door keeps with it. */
+  readonly notes?: JsonObject | undefined;
   /** Whether stages publish events. */
   readonly events?: boolean;
   /** Whether the caller waits for the result. */
@@ -61,7 +63,7 @@ export function prepareRun(deps: Preparing, request: RunRequest): PreparedRun {
   // With receivers, the delivery workflow starts the run; without a waiting caller, the fast path gains nothing.
   const fast = answered && deps.fast !== undefined && options.priority === 'interactive' && webhooks.length === 0;
   const context = contextOf(deps, request, channel, fast ? randomUUID() : undefined);
-  refuseTooLarge(input, context);
+  refuseTooLarge(input, context, request.notes);
   const guarded = fast ? wholeRun(input, context) : undefined;
   const memo: RunMemo = {
     tenant,

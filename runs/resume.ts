@@ -33,7 +33,7 @@ export async function resumeRun(deps: RunDeps, id: string, caller: Caller, wish:
   if (description.status.name === 'COMPLETED') throw new MillraceError('NOT_RESUMABLE', 'the run has succeeded');
   const there = await answerOf(deps, id, () => resumptionThere(deps.temporal, id));
   if (there !== undefined) return { there };
-  const { input, context } = await begunWith(deps, id, description.runId);
+  const { input, context, notes } = await begunWith(deps, id, description.runId);
   const stages = await stagesThere(deps, id);
   const next = resumptionOf(id);
   const { plan, priority, outputs, sessionsOf } = context;
@@ -43,6 +43,7 @@ export async function resumeRun(deps: RunDeps, id: string, caller: Caller, wish:
     pipeline: { name: plan.name, description: '', plan },
     tenant: memo.tenant,
     input,
+    notes,
     options: { ...(outputs && { outputs }), ...(priority && { priority }) },
     events: true,
     resumes: {
@@ -74,14 +75,14 @@ async function begunWith(
   deps: RunDeps,
   id: string,
   runId: string,
-): Promise<{ readonly input: JsonObject; readonly context: RunContext }> {
-  const [input = null, context = null]: readonly Json[] = await answerOf(deps, id, () =>
+): Promise<{ readonly input: JsonObject; readonly context: RunContext; readonly notes: JsonObject | undefined }> {
+  const [input = null, context = null, notes = null]: readonly Json[] = await answerOf(deps, id, () =>
     argumentsOf(deps.temporal, id, runId),
   );
   if (!isJsonObject(input) || !isJsonObject(context) || !isJsonObject(context.plan ?? null)) {
     throw new MillraceError('NOT_RESUMABLE', 'the run was not started by a gateway: what it was given cannot be read');
   }
-  return { input, context: context as unknown as RunContext };
+  return { input, context: context as unknown as RunContext, notes: isJsonObject(notes) ? notes : undefined };
 }
 
 /** The run's stage table; undefined if it is not available. */

@@ -12,9 +12,10 @@ const MOST_OF_IT = 0.5;
  * Rejects a run whose input and plan exceed Temporal's limit, before anything is started. Media do not count: they are in the artifact
  * store. Throws `INPUT_TOO_LARGE` naming the largest field.
  */
-export function refuseTooLarge(input: JsonObject, context: RunContext): void {
+export function refuseTooLarge(input: JsonObject, context: RunContext, notes: JsonObject = {}): void {
   const { plan, ...rest } = context;
-  const [ofInput, ofContext] = [bytesOf(input), bytesOfPlan(plan) + bytesOf(rest as unknown as Json)];
+  const ofContext = bytesOfPlan(plan) + bytesOf(rest as unknown as Json) + bytesOf(notes);
+  const ofInput = bytesOf(input);
   if (ofInput + ofContext <= MOST_BYTES) return;
   const { field, bytes } = largestField(input);
   const message = `has ${bytes} bytes as JSON`;

@@ -10,7 +10,6 @@ import { PRIORITY_KEYS } from '../pipelines/plan/index.js';
 import {
   GUARDIAN_DELAY_MS,
   OUTCOME_SIGNAL,
-  type RunContext,
   type RunToStart,
   SEARCH_ATTRIBUTES,
   type SegmentOutcome,
@@ -76,13 +75,13 @@ export async function startRun(deps: RunDeps, run: PreparedRun): Promise<Started
 /** As `startRun`, through the delivery workflow, which starts the run as its child. */
 async function startWithWebhooks(deps: RunDeps, run: PreparedRun): Promise<StartedRun> {
   const { request, context, memo, webhooks } = run;
-  const { id, tenant, input, options } = request;
+  const { id, tenant, options } = request;
   const { summary, details } = textsOf(run);
   const order: RunToStart = {
     id,
     pipeline: memo.pipeline,
     version: memo.version,
-    args: [input, context as unknown as Json],
+    args: argumentsFor(run),
     memo: memo as unknown as JsonObject,
     timeoutMs: context.plan.deadlineMs + BACKSTOP_MS,
     summary,
@@ -114,12 +113,12 @@ export async function signalGuardian(deps: RunDeps, run: PreparedRun, outcome: S
 
 function optionsOf(deps: RunDeps, run: PreparedRun) {
   const { request, context, memo } = run;
-  const { id, input, options = {} } = request;
+  const { id, options = {} } = request;
   const { summary, details } = textsOf(run);
   return {
     workflowId: id,
     taskQueue: deps.taskQueue,
-    args: [input, context] as [JsonObject, RunContext],
+    args: argumentsFor(run) as [JsonObject, Json, ...Json[]],
     memo: { ...memo },
     workflowIdReusePolicy: 'REJECT_DUPLICATE' as const,
     workflowRunTimeout: context.plan.deadlineMs + BACKSTOP_MS,
@@ -134,6 +133,13 @@ function optionsOf(deps: RunDeps, run: PreparedRun) {
     ...(details !== undefined && { staticDetails: details }),
   };
 }
+
+/** The workflow reads the first two; the door's notes are kept with them in the history. */
+const argumentsFor = ({ request: { input, notes }, context }: PreparedRun): [JsonObject, Json, ...Json[]] => [
+  input,
+  context as unknown as Json,
+  ...(notes ? [notes] : []),
+];
 
 /** Summary and details of the run in the Temporal UI. */
 function textsOf({ request: { pipeline, resumes }, memo }: PreparedRun): { summary: string; details?: string } {

@@ -5,8 +5,12 @@ import { type Embedder, SemanticCache } from '../activities/cache/index.js';
 import type { Connector } from '../activities/connectors/index.js';
 import { McpServers, mcpKinds } from '../activities/mcp/index.js';
 import { Pools } from '../activities/pools/index.js';
+<<<<<<< HEAD
 import { resultKind } from '../activities/results/index.js';
 import { SessionStore, sessionKind } from '../activities/sessions/index.js';
+=======
+import { sessionKind } from '../activities/sessions/index.js';
+>>>>>>> fe670e7 (Keep responses: in the background, fetched, resumed, continued and erased; conversations are sessions)
 import { createSplit } from '../activities/split/worker-kind.js';
 import { CodeFunctions } from '../activities/stage/code-functions.js';
 import { ForeignCalls } from '../activities/stage/foreign-calls.js';
@@ -20,6 +24,7 @@ import { withOutputBudget } from '../stores/artifacts/index.js';
 import { RunEventLog } from '../stores/events/index.js';
 import { RedisRecords, spillTo } from '../stores/records/index.js';
 import { isFull } from '../stores/redis/index.js';
+import { SessionStore } from '../stores/sessions/index.js';
 import { createMetrics, type Metrics } from '../telemetry/metrics.js';
 import { RationedWarnings } from '../telemetry/warnings.js';
 import { openArtifacts } from './artifacts.js';
@@ -29,6 +34,7 @@ import { loadMcpServers } from './mcp-servers.js';
 import { loadModels } from './models.js';
 import { openPassageIndex } from './passage-index.js';
 import { fileOfPipelines, loadDeployment } from './pipelines.js';
+import { sessionQuota } from './session-quota.js';
 import type { Settings } from './settings.js';
 import { openStore, type WatchedStores, watchStores } from './stores.js';
 
@@ -52,11 +58,6 @@ export interface Stages {
 
 /** Workers reserve this fraction (1/n) of the disk reserve; uploads reserve all of it. */
 const WORKERS_SHARE_OF_RESERVE = 4;
-
-const sessionQuota = (settings: Settings) => ({
-  sessions: settings.MILLRACE_TENANT_SESSIONS,
-  bytes: settings.MILLRACE_TENANT_SESSION_BYTES,
-});
 
 /** @param outside connectors besides Millrace's own; default: those of the configuration */
 export async function composeStages(

@@ -13,6 +13,7 @@ import { FastJobs } from '../stores/jobs/index.js';
 import { RedisRecords } from '../stores/records/index.js';
 import { RedisLatestRuns } from '../stores/retries/index.js';
 import { sharedSecret } from '../stores/secrets/index.js';
+import { SessionStore } from '../stores/sessions/index.js';
 import { lazyConnection, unreachable } from '../temporal/connect.js';
 import type { TemporalServer } from '../temporal/options.js';
 import { troubleOf } from '../temporal/trouble.js';
@@ -29,6 +30,7 @@ import { loadModels, poolDescriptions } from './models.js';
 import { loadDeployment, requirePlaced } from './pipelines.js';
 import { gatewayReadiness } from './readiness.js';
 import { releaseOf } from './release.js';
+import { sessionQuota } from './session-quota.js';
 import type { Settings } from './settings.js';
 import { openStore, watchStores } from './stores.js';
 import { requireOneTemporal } from './temporal-packages.js';
@@ -99,6 +101,7 @@ export async function runGateway(settings: Settings, end: AbortSignal = new Abor
     events,
     list: new TemporalRunList({ temporal: temporalClient, uiUrl, secret: sharedSecret(redis, CURSOR_SECRET) }),
     latest: new RedisLatestRuns(redis),
+    sessions: new SessionStore(redis, sessionQuota(settings)),
     records: new RedisRecords({ redis, keptMs: settings.MILLRACE_RECORD_KEPT_MS }),
     webhooks,
     ...(settings.MILLRACE_FAST_PATH === 'on' && { fast: new FastJobs(redis, settings.MILLRACE_TASK_QUEUE) }),

@@ -1,2 +1,1 @@
-export { SessionStore } from './session-store.js';
 export { sessionKind } from './worker-kind.js';

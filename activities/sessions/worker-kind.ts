@@ -1,6 +1,6 @@
 import type { Json, JsonObject } from '../../pipelines/json.js';
+import type { SessionPart, SessionStore } from '../../stores/sessions/index.js';
 import type { WorkerKind } from '../stage/worker-kind.js';
-import type { SessionPart, SessionStore } from './session-store.js';
 
 /** Stage kind for an agent's reads and writes of its session. */
 export const sessionKind =

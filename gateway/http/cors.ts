@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 
-const METHODS = 'GET, HEAD, POST';
+const METHODS = 'GET, HEAD, POST, DELETE';
 
 /** Response headers that pages may read, beside those that browsers always pass on. */
 const EXPOSED = [

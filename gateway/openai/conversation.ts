@@ -33,6 +33,8 @@ export interface Conversation {
   readonly about: string;
   readonly turns: readonly Turn[];
   readonly parameters: readonly Parameter[];
+  /** Further fields of the input. */
+  readonly fields?: JsonObject;
 }
 
 /**
@@ -42,7 +44,12 @@ export interface Conversation {
  */
 export async function inputOf(model: Model, conversation: Conversation, deps: GatewayDeps, tenant: string) {
   const { turns, fields } = systemFor(model, conversation.turns);
-  const given = { ...fields, ...messagesFor(model, turns), ...parametersFor(model, conversation.parameters) };
+  const given = {
+    ...conversation.fields,
+    ...fields,
+    ...messagesFor(model, turns),
+    ...parametersFor(model, conversation.parameters),
+  };
   const images = await imagesFor(model, conversation.turns, deps, tenant);
   return parsed(model.form, { ...given, ...images }, (field) => {
     const found = conversation.parameters.find(({ name }) => (OPENAI_PARAMETERS.chat[name] ?? name) === field);
@@ -76,6 +83,28 @@ function messagesFor({ face, form, pipeline: { name } }: Model, turns: readonly 
     throw invalidParam(param, `"${name}" takes ${takes}: it gets the user’s last message only`);
   });
   return { [face.input]: last.message.content, ...(kept.length > 0 && { history: asJson(kept) }) };
+}
+
+/**
+ * The turns that an input of the model was made of, except those that the author has it ignore. Images of earlier turns
+ * are not part of it.
+ * @param instructions text of a system message before all others, which is left out
+ */
+export function turnsOfInput({ face, form }: Model, input: JsonObject, instructions: string, param: string): Turn[] {
+  const said = input[face.input];
+  const system = face.system === undefined ? undefined : input[face.system];
+  const history = form.fields.has('history') ? input.history : undefined;
+  const messages = [
+    ...(typeof system === 'string' && system !== '' ? [{ role: 'system', content: system }] : []),
+    ...(Array.isArray(history) ? history : []),
+    ...(Array.isArray(said) ? said : typeof said === 'string' ? [{ role: 'user', content: said }] : []),
+  ] as unknown as ChatMessage[];
+  const [first, ...others] = messages;
+  if (first?.role !== 'system' || !first.content.startsWith(instructions) || instructions === '')
+    return messages.map((message) => ({ message, param }));
+  const rest = first.content.slice(instructions.length).replace(/^\n\n/, '');
+  const kept: ChatMessage[] = rest === '' ? [] : [{ role: 'system', content: rest }];
+  return [...kept, ...others].map((message) => ({ message, param }));
 }
 
 const asJson = (turns: readonly Turn[]): Json => turns.map(({ message }) => message as unknown as JsonObject);

@@ -10,8 +10,8 @@ import { type ContentDoc, eventStream, type RouteDoc, type Schema } from '../ope
 import { json } from '../openapi/schemas.js';
 import { statusOf } from './error-body.js';
 
-const text: Schema = { type: 'string' };
-const object = (properties: Record<string, Schema>, required = Object.keys(properties)): Schema => ({
+export const text: Schema = { type: 'string' };
+export const object = (properties: Record<string, Schema>, required = Object.keys(properties)): Schema => ({
   type: 'object',
   properties,
   required,
@@ -31,7 +31,7 @@ const model = object({
   endpoints: { type: 'array', items: text },
 });
 
-const door = (operation: string, summary: string, rest: Partial<RouteDoc>): RouteDoc => ({
+export const door = (operation: string, summary: string, rest: Partial<RouteDoc>): RouteDoc => ({
   tag: 'openai',
   operation,
   summary,

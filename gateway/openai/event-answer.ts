@@ -6,9 +6,9 @@ import { asMillraceError } from '../http/problem.js';
 
 /**
  * When the stream is opened without an event, in milliseconds. Until then an error has a status of its own; afterwards
- * comments keep the connection open.
+ * comments keep the connection open. Where the run outlives its client, the client gets the run's id sooner.
  */
-const OPEN_AFTER_MS = 10_000;
+const OPEN_AFTER_MS = { usual: 10_000, outliving: 500 };
 
 /**
  * Responds with a stream of events. An error before the first one is thrown, for an error response; a later one is sent
@@ -18,12 +18,14 @@ export async function sendAsEvents(
   reply: FastifyReply,
   events: AsyncGenerator<ServerEvent>,
   failed: (error: MillraceError) => ServerEvent,
+  opens: keyof typeof OPEN_AFTER_MS = 'usual',
 ): Promise<void> {
   const first = events.next();
   const timer = new AbortController();
-  await Promise.race([first, sleep(OPEN_AFTER_MS, undefined, { signal: timer.signal }).catch(() => undefined)]).finally(
-    () => timer.abort(),
-  );
+  await Promise.race([
+    first,
+    sleep(OPEN_AFTER_MS[opens], undefined, { signal: timer.signal }).catch(() => undefined),
+  ]).finally(() => timer.abort());
   const stream = new EventStream(reply);
   try {
     for (let next = await first; !next.done; next = await events.next()) {

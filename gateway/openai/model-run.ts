@@ -14,21 +14,34 @@ interface Exchange {
   readonly deps: GatewayDeps;
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
+  /** Called as soon as the run has started; what follows waits for it. */
+  readonly started?: (run: StartedRun) => Promise<void>;
 }
 
 /**
  * Runs a pipeline and waits for its end. Throws the run's error. The run is cancelled if the client disconnects, since
  * it cannot fetch the result later, unless it has sent an idempotency key.
  */
-export async function runToEnd({ deps, request, reply }: Exchange, order: Order): Promise<RunDocument> {
-  const started = (run: StartedRun) => note(request, reply, run);
-  return await runAttended(deps, interactive(order), { gone: leaving(reply), started });
+export async function runToEnd({ deps, request, reply, started }: Exchange, order: Order): Promise<RunDocument> {
+  let noted: Promise<void> | undefined;
+  const begun = (run: StartedRun) => {
+    note(request, reply, run);
+    noted = started?.(run);
+  };
+  try {
+    return await runAttended(deps, interactive(order), { gone: leaving(reply), started: begun });
+  } finally {
+    await noted;
+  }
 }
 
 /** Every client of this door waits for its response, and the protocol has no priority. */
-const interactive = (order: Order): Order => ({ ...order, options: { priority: 'interactive', ...order.options } });
+export const interactive = (order: Order): Order => ({
+  ...order,
+  options: { priority: 'interactive', ...order.options },
+});
 
-/** A piece of the answer's text, or the document of the successful run. */
+/** A piece of the answer's text, or the document of the run. */
 export type Piece = { readonly text: string } | { readonly document: RunDocument };
 
 export interface StreamedRun {
@@ -38,20 +51,26 @@ export interface StreamedRun {
 
 /** Like `runToEnd`, with the text as it is produced. Ending the iteration before the document cancels the run. */
 export async function runStreamed(
-  { deps, request, reply }: Exchange,
+  { deps, request, reply, started: begun }: Exchange,
   order: Order,
   model: Model,
 ): Promise<StreamedRun> {
   const started = (run: StartedRun) => note(request, reply, run);
   const { run, events } = await followAttended(deps, interactive(order), { gone: leaving(reply), started });
+  await begun?.(run);
   return { run, pieces: piecesOf(events, model) };
 }
 
-async function* piecesOf(events: AsyncGenerator<Followed>, { face, textStages }: Model): AsyncGenerator<Piece> {
+/** The text of a run's events as it is produced, then its document, whatever its end. */
+export async function* piecesOf(events: AsyncGenerator<Followed>, { face, textStages }: Model): AsyncGenerator<Piece> {
   const sentText = new SentText();
   for await (const each of events) {
     if ('document' in each) {
       const { document } = each;
+      if (document.status !== 'succeeded') {
+        yield { document };
+        return;
+      }
       const text = document.output?.[face.output];
       const rest = sentText.end(typeof text === 'string' ? text : '');
       if (rest !== '') yield { text: rest };
@@ -67,7 +86,7 @@ async function* piecesOf(events: AsyncGenerator<Followed>, { face, textStages }:
   }
 }
 
-function note(request: FastifyRequest, reply: FastifyReply, { id, replayed }: StartedRun): void {
+export function note(request: FastifyRequest, reply: FastifyReply, { id, replayed }: StartedRun): void {
   request.notes.runId = id;
   reply.header('millrace-run', id);
   if (replayed) reply.header('idempotency-replayed', 'true');

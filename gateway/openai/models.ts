@@ -66,10 +66,16 @@ export class Models {
     return this.#describe(pipeline);
   }
 
+  /** Undefined if there is no such model, or the caller may not use it. */
+  find(kind: OpenAiSurface, name: string, caller: Caller): Model | undefined {
+    const model = this.#models.get(`${kind} ${name}`);
+    return model !== undefined && mayUse(caller, model.pipeline) ? model : undefined;
+  }
+
   /** Throws `PIPELINE_NOT_FOUND`, also for a model of another kind; the message names its endpoints. */
   get(kind: OpenAiSurface, name: string, caller: Caller): Model {
-    const model = this.#models.get(`${kind} ${name}`);
-    if (model !== undefined && mayUse(caller, model.pipeline)) return model;
+    const model = this.find(kind, name, caller);
+    if (model !== undefined) return model;
     const { endpoints } = this.describe(name, caller);
     throw noModel(name, `The model "${name}" is not served by this endpoint; use ${endpoints.join(' or ')}.`);
   }

@@ -2,14 +2,20 @@ import type { FastifyInstance } from 'fastify';
 import { callerOf } from '../access/caller.js';
 import type { GatewayDeps } from '../deps.js';
 import { chatRoutes } from './chat-routes.js';
+import { Conversations } from './conversations.js';
+import { conversationsRoutes } from './conversations-routes.js';
 import { GET_MODEL, LIST_MODELS } from './docs.js';
 import { embeddingsRoutes } from './embeddings-routes.js';
 import { Models } from './models.js';
 import { responsesRoutes } from './responses-routes.js';
 import { speechRoutes } from './speech-routes.js';
+import { StoredResponses } from './stored-responses.js';
+import { storedRoutes } from './stored-routes.js';
 import { transcriptionRoutes } from './transcription-routes.js';
 
-const ROUTES = [chatRoutes, responsesRoutes, embeddingsRoutes, transcriptionRoutes, speechRoutes] as const;
+const ROUTES = [chatRoutes, embeddingsRoutes, transcriptionRoutes, speechRoutes] as const;
+/** Those of the Responses API, which share what is kept. */
+const RESPONSES = [responsesRoutes, storedRoutes, conversationsRoutes] as const;
 
 /**
  * The door for OpenAI's clients (https://platform.openai.com/docs/api-reference): each pipeline is a model. For errors
@@ -30,6 +36,14 @@ export async function openAiRoutes(app: FastifyInstance, deps: GatewayDeps): Pro
     // Separate scopes: the routes accept different content types.
     app.register((scope, _, done) => {
       routes(scope, deps, models);
+      done();
+    });
+  }
+  const responses = new StoredResponses(deps, models);
+  const door = { deps, models, responses, conversations: new Conversations(deps, responses) };
+  for (const routes of RESPONSES) {
+    app.register((scope, _, done) => {
+      routes(scope, door);
       done();
     });
   }

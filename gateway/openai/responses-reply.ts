@@ -13,12 +13,14 @@ export interface ResponseOf extends Completion {
   readonly echo: ResponsesRequest['echo'];
 }
 
-type Status = 'in_progress' | 'completed' | 'incomplete' | 'failed';
+type Status = 'queued' | 'in_progress' | 'completed' | 'incomplete' | 'failed' | 'cancelled';
 type Item = Readonly<Record<string, unknown>>;
+
+export const responseId = (run: string): string => `resp_${run}`;
 
 function base({ run, createdAt, model: { pipeline }, echo }: ResponseOf, status: Status, output: readonly Item[]) {
   return {
-    id: `resp_${run}`,
+    id: responseId(run),
     object: 'response' as const,
     created_at: Math.floor(Date.parse(createdAt) / 1_000),
     status,
@@ -34,10 +36,13 @@ function base({ run, createdAt, model: { pipeline }, echo }: ResponseOf, status:
     tool_choice: echo.tool_choice ?? 'auto',
     text: { format: echo.text?.format ?? { type: 'text' } },
     parallel_tool_calls: echo.parallel_tool_calls ?? true,
-    // Responses cannot be referred to by later requests; the request is stored in the run.
-    store: false,
-    previous_response_id: null,
-    metadata: {},
+    store: echo.store ?? true,
+    background: echo.background ?? false,
+    previous_response_id: echo.previous_response_id ?? null,
+    conversation: echo.conversation ?? null,
+    reasoning: { effort: echo.reasoning?.effort ?? null, summary: echo.reasoning?.summary ?? null },
+    truncation: echo.truncation ?? 'disabled',
+    metadata: echo.metadata ?? {},
   };
 }
 
@@ -75,7 +80,7 @@ const executedItem = (pipeline: string, { id, ...call }: ExecutedCall): Item => 
  * Executed calls, then a message if there is text or nothing else, then function calls. With streaming, the message
  * comes before any calls are known.
  */
-function itemsOf({ run, model }: ResponseOf, { text, toolCalls, executed, finish }: Answer): readonly Item[] {
+export function itemsOf({ run, model }: ResponseOf, { text, toolCalls, executed, finish }: Answer): readonly Item[] {
   const hasMessage = text !== '' || toolCalls.length === 0;
   const status = finish === 'length' ? 'incomplete' : 'completed';
   const done = executed.map((call) => executedItem(model.pipeline.name, call));
@@ -100,6 +105,12 @@ export function responseOf(of: ResponseOf, answer: Answer) {
     }),
   };
 }
+
+/** The response of a run that has no answer, or not yet. */
+export const unansweredOf = (of: ResponseOf, status: Status, error: object | null = null) => ({
+  ...base(of, status, []),
+  error,
+});
 
 /** Writes the events of a streamed response. */
 export class ResponseWriter {
@@ -151,8 +162,7 @@ export class ResponseWriter {
   }
 
   failed({ error: { code, message } }: ErrorBody): ResponsesEvent {
-    const response = { ...base(this.#of, 'failed', []), error: { code, message } };
-    return this.#event('response.failed', { response });
+    return this.#event('response.failed', { response: unansweredOf(this.#of, 'failed', { code, message }) });
   }
 
   *#openMessage(output_index: number): Generator<ResponsesEvent> {

@@ -3,7 +3,14 @@ import { isJsonObject, type Json } from '../../pipelines/json.js';
 import { foreignSchema, foreignSchemas } from '../../pipelines/json-schema/index.js';
 import { checked } from './body.js';
 import { argumentsOf, toolOf } from './chat-request.js';
-import type { Conversation, Parameter, Turn } from './conversation.js';
+import type { Parameter, Turn } from './conversation.js';
+import { invalidParam } from './error-body.js';
+
+/** Limits of OpenAI's. */
+const MOST_METADATA = 16;
+/** Most items that are added to a conversation at once. */
+const MOST_ITEMS = 20;
+const LONGEST_ID = 300;
 
 const textPart = z.object({ type: z.enum(['input_text', 'output_text']), text: z.string() });
 const imagePart = z.object({ type: z.literal('input_image'), image_url: z.string(), detail: z.string().nullish() });
@@ -34,13 +41,37 @@ const executedCall = z.object({
   output: z.string().nullish(),
   error: z.string().nullish(),
 });
-const item = z.union([message, functionCall, functionOutput, executedCall]);
-type Item = z.output<typeof item>;
+/** What a model has thought; no model server takes it back. */
+const reasoning = z.object({ type: z.literal('reasoning'), id: z.string().optional() });
+/** An item of an earlier response or of a conversation. */
+const reference = z.object({ type: z.literal('item_reference').optional(), id: z.string().min(1).max(LONGEST_ID) });
+export const item = z.union([message, functionCall, functionOutput, executedCall, reasoning]);
+export type Item = z.output<typeof item>;
+const given = z.union([...item.options, reference]);
+export type GivenItem = z.output<typeof given>;
+/** Of items that a conversation takes. */
+export const items = z.array(item).min(1).max(MOST_ITEMS);
+
+const metadata = z
+  .record(z.string().max(64), z.string().max(512))
+  .refine((pairs) => Object.keys(pairs).length <= MOST_METADATA, `must have at most ${MOST_METADATA} pairs`);
+export const withMetadata = metadata.nullish();
+
+/** What `include` may name: parts of items that a pipeline's response does not have, so that there is nothing to add. */
+const INCLUDABLE: ReadonlySet<string> = new Set([
+  'reasoning.encrypted_content',
+  'file_search_call.results',
+  'web_search_call.results',
+  'web_search_call.action.sources',
+  'computer_call_output.output.image_url',
+  'code_interpreter_call.outputs',
+  'message.input_image.image_url',
+]);
 
 const responsesBody = z.object({
   model: z.string(),
   input: z.union(
-    [z.string(), z.array(item).min(1)],
+    [z.string(), z.array(given).min(1)],
     'must be a string, or a list of messages, function calls and their outputs',
   ),
   instructions: z.string().nullish(),
@@ -81,23 +112,34 @@ const responsesBody = z.object({
       verbosity: z.string().nullish(),
     })
     .nullish(),
-  reasoning: z.object({ effort: z.string().nullish() }).nullish(),
+  reasoning: z.object({ effort: z.string().nullish(), summary: z.string().nullish() }).nullish(),
+  background: z.boolean().nullish(),
+  store: z.boolean().nullish(),
+  previous_response_id: z.string().min(1).max(LONGEST_ID).nullish(),
+  conversation: z
+    .union([z.string().min(1).max(LONGEST_ID), z.object({ id: z.string().min(1).max(LONGEST_ID) })])
+    .nullish(),
+  include: z
+    .array(z.string().refine((name) => INCLUDABLE.has(name), 'is not known, or not available from pipelines'))
+    .nullish(),
+  truncation: z
+    .literal(
+      'disabled',
+      'must be "disabled": a pipeline or its agent says what happens to a conversation that is too long',
+    )
+    .nullish(),
+  metadata: withMetadata,
 });
 type Body = z.output<typeof responsesBody>;
 
-/** Unsupported parameters, with a check for values that have no effect. Responses are not stored. */
+/** Unsupported parameters, with a check for values that have no effect. */
 const NEUTRAL: Readonly<Record<string, (value: Json) => boolean>> = {
-  background: (value) => value === false,
-  truncation: (value) => value === 'disabled',
-  include: (value) => Array.isArray(value) && value.length === 0,
   top_logprobs: (value) => value === 0,
   stream_options: (value) => isJsonObject(value),
 };
 const HARMLESS: readonly string[] = [
   'user',
   'safety_identifier',
-  'metadata',
-  'store',
   'service_tier',
   'prompt_cache_key',
   'prompt_cache_retention',
@@ -106,8 +148,10 @@ const HARMLESS: readonly string[] = [
 export interface ResponsesRequest {
   readonly model: string;
   readonly stream: boolean;
-  readonly conversation: Conversation;
-  /** Parameters that the response repeats. */
+  /** What the caller gives in this request: its items, after the instructions. */
+  readonly items: readonly GivenItem[];
+  readonly parameters: readonly Parameter[];
+  /** Parameters that the response repeats; those kept with its run. */
   readonly echo: Pick<
     Body,
     | 'parallel_tool_calls'
@@ -118,41 +162,62 @@ export interface ResponsesRequest {
     | 'tools'
     | 'tool_choice'
     | 'text'
-  >;
+    | 'reasoning'
+    | 'background'
+    | 'store'
+    | 'previous_response_id'
+    | 'truncation'
+    | 'metadata'
+  > & { readonly conversation?: { readonly id: string } | undefined };
 }
 
 /** Reads the body of `POST /v1/responses`. Throws `INVALID_INPUT` with the parameter. */
 export function readResponsesRequest(given: Json): ResponsesRequest {
   const request = checked(responsesBody, given, { neutral: NEUTRAL, harmless: HARMLESS });
-  const { model, stream, input, instructions, temperature, top_p, max_output_tokens, tools, tool_choice, text } =
-    request;
-  const system: Turn[] = instructions
-    ? [{ param: 'instructions', message: { role: 'system', content: instructions } }]
-    : [];
-  const turns: Turn[] =
-    typeof input === 'string' ? [{ param: 'input', message: { role: 'user', content: input } }] : turnsOf(input);
+  const { model, stream, input, conversation, previous_response_id: previous } = request;
+  const named = typeof conversation === 'string' ? { id: conversation } : conversation;
+  if (named && previous)
+    throw invalidParam('conversation', 'names the turns before, as previous_response_id does; give one of them');
+  if (request.background && request.store === false)
+    throw invalidParam('background', 'requires "store": true: the response is fetched later');
   return {
     model,
     stream: stream ?? false,
-    conversation: { about: 'input', turns: [...system, ...turns], parameters: parametersOf(request) },
+    items: typeof input === 'string' ? [{ role: 'user', content: input }] : input,
+    parameters: parametersOf(request),
     echo: {
       parallel_tool_calls: request.parallel_tool_calls,
-      instructions,
-      temperature,
-      top_p,
-      max_output_tokens,
-      tools,
-      tool_choice,
-      text,
+      instructions: request.instructions,
+      temperature: request.temperature,
+      top_p: request.top_p,
+      max_output_tokens: request.max_output_tokens,
+      tools: request.tools,
+      tool_choice: request.tool_choice,
+      text: request.text,
+      reasoning: request.reasoning,
+      background: request.background,
+      store: request.store,
+      previous_response_id: previous,
+      truncation: request.truncation,
+      metadata: request.metadata,
+      ...(named && { conversation: { id: named.id } }),
     },
   };
 }
 
-/** Consecutive calls and the message before them are one turn of the assistant. */
-function turnsOf(items: readonly Item[]): Turn[] {
+/** Whether an item refers to one that the gateway knows. */
+export const isReference = (each: GivenItem): each is z.output<typeof reference> =>
+  !('role' in each) && (each.type === undefined || each.type === 'item_reference');
+
+/**
+ * Consecutive calls and the message before them are one turn of the assistant.
+ * @param paramOf the place in the request of the i-th item
+ */
+export function turnsOf(items: readonly Item[], paramOf: (i: number) => string): Turn[] {
   const turns: Turn[] = [];
   for (const [i, each] of items.entries()) {
-    const param = `input[${i}]`;
+    const param = paramOf(i);
+    if (each.type === 'reasoning') continue;
     if (each.type === 'function_call' || each.type === 'mcp_call') {
       const id = each.type === 'mcp_call' ? each.id : each.call_id;
       const call = { id, name: each.name, arguments: argumentsOf(each.arguments, `${param}.arguments`) };

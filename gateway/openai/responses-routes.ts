@@ -1,56 +1,136 @@
-import type { FastifyInstance } from 'fastify';
-import type { Json } from '../../pipelines/json.js';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { Json, JsonObject } from '../../pipelines/json.js';
+import { jsonHash } from '../../pipelines/plan/hash.js';
+import { launch } from '../../runs/launch.js';
+import { onLeaveOf } from '../../runs/leaving.js';
+import type { Order } from '../../runs/order.js';
+import type { StartedRun } from '../../runs/start.js';
 import { callerOf, idempotencyKeyOf } from '../access/caller.js';
 import { persistenceOf } from '../access/retries.js';
 import type { GatewayDeps } from '../deps.js';
-import type { ServerEvent } from '../http/event-stream.js';
 import { takeJson } from '../http/json-body.js';
+import { leaving } from '../http/leaving.js';
 import { answerFields, answerOf } from './chat-reply.js';
-import { inputOf } from './conversation.js';
+import { inputOf, type Turn } from './conversation.js';
+import type { Conversations } from './conversations.js';
 import { RESPOND } from './docs.js';
 import { errorBody } from './error-body.js';
 import { sendAsEvents } from './event-answer.js';
-import { runStreamed, runToEnd, type StreamedRun } from './model-run.js';
+import { interactive, note, runStreamed, runToEnd } from './model-run.js';
 import { type Model, type Models, onlyOutputs } from './models.js';
-import { type ResponsesEvent, ResponseWriter, responseOf } from './responses-reply.js';
-import { readResponsesRequest } from './responses-request.js';
+import { notesOfRequest } from './responses-notes.js';
+import { ResponseWriter, responseId, responseOf, unansweredOf } from './responses-reply.js';
+import { type Item, type ResponsesRequest, readResponsesRequest, turnsOf } from './responses-request.js';
+import { asEvent, responseEvents } from './responses-stream.js';
+import type { StoredResponses } from './stored-responses.js';
 
-/** `POST /v1/responses`, as JSON or as server-sent events. Responses are not stored. */
-export function responsesRoutes(app: FastifyInstance, deps: GatewayDeps, models: Models): void {
+/** What the routes of responses share. */
+export interface ResponsesDoor {
+  readonly deps: GatewayDeps;
+  readonly models: Models;
+  readonly responses: StoredResponses;
+  readonly conversations: Conversations;
+}
+
+/** `POST /v1/responses`: as JSON, as server-sent events, or in the background. */
+export function responsesRoutes(app: FastifyInstance, door: ResponsesDoor): void {
+  const { deps, models } = door;
   takeJson(app);
   const options = { bodyLimit: deps.limits.maxJsonBytes, config: { doc: RESPOND } };
   app.post('/v1/responses', options, async (request, reply) => {
-    const caller = callerOf(request);
-    const idempotencyKey = idempotencyKeyOf(request.headers);
-    const persistence = persistenceOf(request.headers);
-    const { model: name, stream, conversation, echo } = readResponsesRequest(request.body as Json);
-    const model = models.get('chat', name, caller);
-    const input = await inputOf(model, conversation, deps, caller.tenant);
-    const outputs = onlyOutputs(model, answerFields(model));
-    const order = { pipeline: model.pipeline, caller, input, idempotencyKey, ...persistence, options: outputs };
-    const exchange = { deps, request, reply };
-    if (!stream) {
-      const document = await runToEnd(exchange, order);
-      const { id: run, createdAt } = document;
-      return responseOf({ run, createdAt, model, echo }, answerOf(document, model));
+    const wanted = readResponsesRequest(request.body as Json);
+    const model = models.get('chat', wanted.model, callerOf(request));
+    const { order, started } = await orderFor(door, request, wanted, model);
+    const { echo } = wanted;
+    const exchange = { deps, request, reply, started };
+    const of = (run: string, createdAt: string) => ({ run, createdAt, model, echo });
+    if (wanted.stream) {
+      const { run, pieces } = await runStreamed(exchange, order, model);
+      const outlives = onLeaveOf(order) === 'continue';
+      const writer = new ResponseWriter(of(run.id, run.memo.createdAt));
+      const events = responseEvents({ writer, model, deferred: !outlives }, pieces);
+      const failed = (error: Parameters<typeof errorBody>[0]) => asEvent(writer.failed(errorBody(error, request)));
+      await sendAsEvents(reply, mapped(events, asEvent), failed);
+      return reply;
     }
-    const streamed = await runStreamed(exchange, order, model);
-    const writer = new ResponseWriter({ run: streamed.run.id, createdAt: streamed.run.memo.createdAt, model, echo });
-    const failed = (error: Parameters<typeof errorBody>[0]) => asEvent(writer.failed(errorBody(error, request)));
-    await sendAsEvents(reply, eventsOf(writer, streamed, model), failed);
-    return reply;
+    if (echo.background) return await inBackground(exchange, order, of);
+    const document = await runToEnd(exchange, order);
+    return responseOf(of(document.id, document.createdAt), answerOf(document, model));
   });
 }
 
-const asEvent = (event: ResponsesEvent): ServerEvent => ({ event: event.type, data: JSON.stringify(event) });
+interface Exchange {
+  readonly deps: GatewayDeps;
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly started: (run: StartedRun) => Promise<void>;
+}
 
-async function* eventsOf(writer: ResponseWriter, { pieces }: StreamedRun, model: Model): AsyncGenerator<ServerEvent> {
-  let begun = false;
-  for await (const piece of pieces) {
-    // Deferred until the first piece: a run that fails at once gets an error status.
-    if (!begun) for (const event of writer.begin()) yield asEvent(event);
-    begun = true;
-    const events = 'text' in piece ? writer.text(piece.text) : writer.end(answerOf(piece.document, model));
-    for (const event of events) yield asEvent(event);
+/** Starts the run and responds at once; its end is fetched later. */
+async function inBackground(
+  { deps, request, reply, started }: Exchange,
+  order: Order,
+  of: (run: string, createdAt: string) => Parameters<typeof unansweredOf>[0],
+) {
+  const { run } = await launch(deps, interactive(order), { waitMs: 0, gone: leaving(reply) });
+  note(request, reply, run);
+  await started(run);
+  return unansweredOf(of(run.id, run.memo.createdAt), 'queued');
+}
+
+/** The order of a request with the turns before it, and what is to be done once its run has started. */
+async function orderFor(
+  { deps, responses, conversations }: ResponsesDoor,
+  request: FastifyRequest,
+  wanted: ResponsesRequest,
+  model: Model,
+): Promise<{ readonly order: Order; readonly started: (run: StartedRun) => Promise<void> }> {
+  const caller = callerOf(request);
+  const idempotencyKey = idempotencyKeyOf(request.headers);
+  const persistence = { retry: 0, ...persistenceOf(request.headers) };
+  const { echo, parameters } = wanted;
+  const items = await responses.resolved(wanted.items, caller);
+  const own = turnsOf(items, (i) => `input[${i}]`);
+  const { instructions, background, previous_response_id: previous } = echo;
+  const system: Turn[] = instructions
+    ? [{ param: 'instructions', message: { role: 'system', content: instructions } }]
+    : [];
+  let before: readonly Turn[] = [];
+  let fields: JsonObject = {};
+  let started = async (_: StartedRun): Promise<void> => undefined;
+  if (previous) before = await responses.turnsUpTo(previous, caller, 'previous_response_id');
+  if (echo.conversation) {
+    const conversation = await conversations.find(echo.conversation.id, caller);
+    const of = jsonHash({ pipeline: model.pipeline.name, items: items as unknown as Json });
+    const mayRepeat = idempotencyKey !== undefined || persistence.retry > 0;
+    const { turns, since } = await conversations.before(conversation, caller, mayRepeat ? of : undefined);
+    // An agent with sessions keeps the conversation itself.
+    const ofAgent = model.form.fields.has('session');
+    before = ofAgent ? since : turns;
+    if (ofAgent) fields = { session: conversation.id };
+    const { name: pipeline } = model.pipeline;
+    started = ({ id }) =>
+      conversations.addResponse(conversation, caller, {
+        response: responseId(id),
+        of,
+        pipeline,
+        items: items as Item[],
+      });
   }
+  const conversation = { about: 'input', turns: [...system, ...before, ...own], parameters, fields };
+  const order: Order = {
+    pipeline: model.pipeline,
+    caller,
+    input: await inputOf(model, conversation, deps, caller.tenant),
+    idempotencyKey,
+    ...persistence,
+    ...(background && { onLeave: 'continue' as const }),
+    options: onlyOutputs(model, answerFields(model)),
+    notes: notesOfRequest(echo),
+  };
+  return { order, started };
+}
+
+async function* mapped<A, B>(all: AsyncIterable<A>, to: (one: A) => B): AsyncGenerator<B> {
+  for await (const one of all) yield to(one);
 }

@@ -22,7 +22,7 @@ export interface RunToStart {
   readonly pipeline: string;
   readonly version: string;
   /** Arguments of the run's workflow. */
-  readonly args: readonly [input: JsonObject, context: Json];
+  readonly args: readonly [input: JsonObject, context: Json, ...notes: Json[]];
   readonly memo: JsonObject;
   /** Execution timeout in Temporal, in milliseconds. */
   readonly timeoutMs: number;

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
+import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { RunEvent } from '../../pipelines/run/index.js';
 import { EventSubscriptions, type Subscription } from './event-subscriptions.js';
 import { eventOf, isBehind, POSITION, START, streamOf, textOf } from './stream.js';
@@ -103,6 +104,14 @@ export class RunEventReader {
       )
         return;
     }
+  }
+
+  /** Removes the events of a run. Throws `STORE_UNAVAILABLE`. */
+  async erase(run: string): Promise<void> {
+    await this.#redis.del(streamOf(run)).catch((error: unknown) => {
+      const message = `the events of the run could not be removed: ${messageOf(error)}`;
+      throw new MillraceError('STORE_UNAVAILABLE', message, {}, { cause: error });
+    });
   }
 
   close(): void {

@@ -59,6 +59,8 @@ export interface Before {
 /** The part of the records that resuming needs. */
 export interface ResumableRecords {
   summary(run: string): Promise<RecordSummary>;
+  /** Removes the record of a run and of its resumptions. Throws `STORE_UNAVAILABLE`. */
+  erase?(run: string): Promise<void>;
   /**
    * Keeps the record for at least `leastMs` milliseconds more, for the run that resumes from it, and marks it as in
    * use.

@@ -146,6 +146,10 @@ export class RedisRecords implements RunRecords, ResumableRecords {
     return { succeeded, gaps: Number(all[GAPS] ?? 0) };
   }
 
+  async erase(run: string): Promise<void> {
+    await reached(() => this.#parts.redis.del(recordKey(splitRun(run).root)));
+  }
+
   async hold(run: string, before: Before, leastMs: number): Promise<void> {
     const { redis, keptMs } = this.#parts;
     await reached(() => hold(redis, [recordKey(run)], JSON.stringify(before), Math.max(keptMs, leastMs)));

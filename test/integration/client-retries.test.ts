@@ -71,6 +71,13 @@ describe('OpenAI for Node with its retries', () => {
     expect(log.lines()).toEqual(['rent']);
   });
 
+  test('in a conversation: the retry goes on from where the request did, and gets the same run', async () => {
+    const { id: conversation } = await client.conversations.create({});
+    const input = `rent|${log.file}`;
+    expect((await client.responses.create({ model: 'paying', input, conversation })).output_text).toMatch('for rent');
+    expect(log.lines()).toEqual(['rent']);
+  });
+
   test('the gateway dies: the retry reaches another one, which has the same run', async () => {
     const dying = await GatewayProcess.start(settings);
     let base = dying.url;

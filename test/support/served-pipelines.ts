@@ -15,6 +15,7 @@ import { FastJobs } from '../../stores/jobs/index.js';
 import { RedisRecords } from '../../stores/records/index.js';
 import { connected } from '../../stores/redis/index.js';
 import { RedisLatestRuns } from '../../stores/retries/index.js';
+import { SessionStore } from '../../stores/sessions/index.js';
 import { artifactsFolder } from '../../workers/artifacts.js';
 import { composeStages } from '../../workers/compose.js';
 import { chooseFfmpeg } from '../../workers/ffmpeg.js';
@@ -113,6 +114,7 @@ export async function servePipelines(
     },
     ...(fast && { fast: fastPath }),
     latest: new RedisLatestRuns(reading),
+    sessions: new SessionStore(reading),
     records: new RedisRecords({ redis: reading, keptMs: settings.MILLRACE_RECORD_KEPT_MS }),
     events,
     readiness: {},

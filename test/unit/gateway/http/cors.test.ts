@@ -41,7 +41,7 @@ test('a preflight of an allowed origin is answered before authentication, by eve
     expect(response.status).toBe(204);
     expect(headersOf(response)).toEqual({
       'access-control-allow-origin': PAGE,
-      'access-control-allow-methods': 'GET, HEAD, POST',
+      'access-control-allow-methods': 'GET, HEAD, POST, DELETE',
       'access-control-allow-headers': 'authorization,content-type,x-stainless-lang',
       'access-control-max-age': '600',
     });
@@ -137,6 +137,7 @@ test('a response that varies by other headers varies by the origin too: browsers
   const { id } = (await started.json()) as { id: string };
   const media = await ask(`/v1/runs/${id}/artifacts/input.speech`, PAGE);
   expect(media.status).toBe(200);
+  await media.arrayBuffer();
   expect(media.headers.get('cache-control')).toContain('immutable');
   expect(media.headers.get('vary')?.split(', ')).toEqual(expect.arrayContaining(['authorization', 'Origin']));
 });

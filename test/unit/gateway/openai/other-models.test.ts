@@ -42,7 +42,7 @@ describe('a response', () => {
     expect(response.json()).toMatchObject({
       object: 'response',
       status: 'completed',
-      store: false,
+      store: true,
       output: [
         { type: 'message', role: 'assistant', content: [{ type: 'output_text', text: 'So.' }] },
         { type: 'function_call', call_id: 'c1', name: 'look', arguments: '{"at":1}' },
@@ -93,7 +93,12 @@ describe('a response', () => {
 
   test.each([
     ['an earlier response', { previous_response_id: 'resp_1' }, 'previous_response_id'],
-    ['work in the background', { background: true }, 'background'],
+    ['work in the background that is not kept', { background: true, store: false }, 'background'],
+    ['two names for the turns before', { conversation: 'conv_1', previous_response_id: 'resp_1' }, 'conversation'],
+    ['a response before that is not there', { previous_response_id: 'resp_chat-none' }, 'previous_response_id'],
+    ['an item that is not there', { input: [{ type: 'item_reference', id: 'msg_chat-none' }] }, 'input[0]'],
+    ['log probabilities', { include: ['message.output_text.logprobs'] }, 'include[0]'],
+    ['more metadata than OpenAI takes', { metadata: { key: 'x'.repeat(513) } }, 'metadata.key'],
     ['a tool of OpenAI’s own', { tools: [{ type: 'web_search' }] }, 'tools[0].type'],
   ])('refuses %s', async (_, body, param) => {
     const response = await post('responses', { model: 'chat', input: 'Why?', ...body });

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { AgentMessage } from '../../pipelines/plan/index.js';
-import { isFull, keySegment, script } from '../../stores/redis/index.js';
+import { isFull, keySegment, script } from '../redis/index.js';
 
 /** Raised when the stored format changes its meaning; a session of another format then starts empty. */
 const FORMAT = 3;
@@ -78,6 +78,12 @@ export class SessionStore {
     const { text, upTo } = summary ?? { text: '', upTo: 0 };
     const refused = await reached(() => add(this.#redis, keys, own, ...this.#limits(), key, part, ttlMs, text, upTo));
     if (typeof refused === 'string') throw this.#exceeded(refused, name);
+  }
+
+  /** Removes a session and what it counts against the quota; false if there is none. Throws `STORE_UNAVAILABLE`. */
+  async erase(name: SessionName): Promise<boolean> {
+    const { keys, own } = keysOf(name);
+    return (await reached(() => erase(this.#redis, keys, own))) === 1;
   }
 
   #limits(): [sessions: number, bytes: number] {
@@ -166,6 +172,14 @@ redis.call('PEXPIRE', KEYS[2], ARGV[6])
 redis.call('ZADD', KEYS[3], now + ARGV[6], ARGV[1])
 redis.call('HSET', KEYS[4], ARGV[1], bytes, '@total', total - before + bytes)
 return 1
+`);
+
+const erase = script<Keys, [own: string], 0 | 1>(`
+local bytes = tonumber(redis.call('HGET', KEYS[4], ARGV[1]) or '0')
+if bytes ~= 0 then redis.call('HINCRBY', KEYS[4], '@total', -bytes) end
+redis.call('HDEL', KEYS[4], ARGV[1])
+redis.call('ZREM', KEYS[3], ARGV[1])
+return redis.call('DEL', KEYS[1], KEYS[2]) > 0 and 1 or 0
 `);
 
 /**

@@ -1,0 +1,98 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import type { Json, JsonObject } from '../../pipelines/json.js';
+import { callerOf } from '../access/caller.js';
+import { takeJson } from '../http/json-body.js';
+import { checked } from './body.js';
+import type { Conversation } from './conversations.js';
+import {
+  ADD_ITEMS,
+  CREATE_CONVERSATION,
+  DELETE_CONVERSATION,
+  GET_CONVERSATION,
+  LIST_ITEMS,
+  UPDATE_CONVERSATION,
+} from './docs-stored.js';
+import { pageOf } from './list-page.js';
+import { type Item, items, withMetadata } from './responses-request.js';
+import type { ResponsesDoor } from './responses-routes.js';
+
+type OfConversation = { Params: { id: string } };
+
+const creation = z.object({
+  items: z.union([z.null(), z.array(z.never()).max(0), items]).optional(),
+  metadata: withMetadata,
+});
+const update = z.object({ metadata: withMetadata });
+const addition = z.object({ items });
+
+/** `/v1/conversations` and the items of a conversation. */
+export function conversationsRoutes(app: FastifyInstance, { deps, conversations, responses }: ResponsesDoor): void {
+  takeJson(app, { mayBeEmpty: true });
+  const bodyLimit = deps.limits.maxJsonBytes;
+  const found = (request: FastifyRequest<OfConversation>) => conversations.find(request.params.id, callerOf(request));
+
+  app.post('/v1/conversations', { bodyLimit, config: { doc: CREATE_CONVERSATION } }, async (request) => {
+    const { items: given, metadata } = checked(creation, (request.body ?? {}) as Json, {});
+    return bodyOf(await conversations.create(callerOf(request), given ?? [], (metadata ?? {}) as JsonObject));
+  });
+
+  app.get<OfConversation>('/v1/conversations/:id', { config: { doc: GET_CONVERSATION } }, async (request) =>
+    bodyOf(await found(request)),
+  );
+
+  app.post<OfConversation>(
+    '/v1/conversations/:id',
+    { bodyLimit, config: { doc: UPDATE_CONVERSATION } },
+    async (request) => {
+      const metadata = (checked(update, (request.body ?? {}) as Json, {}).metadata ?? {}) as JsonObject;
+      const conversation = await found(request);
+      await conversations.setMetadata(conversation, callerOf(request), metadata);
+      return bodyOf({ ...conversation, metadata });
+    },
+  );
+
+  app.delete<OfConversation>('/v1/conversations/:id', { config: { doc: DELETE_CONVERSATION } }, async (request) => {
+    const conversation = await found(request);
+    await conversations.erase(conversation, callerOf(request));
+    return { id: conversation.id, object: 'conversation.deleted', deleted: true };
+  });
+
+  app.get<OfConversation>('/v1/conversations/:id/items', { config: { doc: LIST_ITEMS } }, async (request) => {
+    const { entries } = await found(request);
+    const all: (Item & { readonly id: string })[] = [];
+    for (const entry of entries) {
+      if ('items' in entry) all.push(...entry.items);
+      if (!('response' in entry)) continue;
+      const response = await responses.find(entry.response, callerOf(request)).catch(() => undefined);
+      if (response) all.push(...(responses.itemsOf(response) as (Item & { readonly id: string })[]));
+    }
+    return pageOf(all.map(asItem), request.query);
+  });
+
+  app.post<OfConversation>(
+    '/v1/conversations/:id/items',
+    { bodyLimit, config: { doc: ADD_ITEMS } },
+    async (request) => {
+      const { items: given } = checked(addition, request.body as Json, {});
+      const conversation = await found(request);
+      const kept = await conversations.addItems(conversation, callerOf(request), given);
+      return pageOf(kept.map(asItem), { order: 'asc', limit: '100' });
+    },
+  );
+}
+
+const bodyOf = ({ id, createdAt, metadata }: Conversation) => ({
+  id,
+  object: 'conversation' as const,
+  created_at: createdAt,
+  metadata,
+});
+
+/** An item as lists have it: a message's content as parts. */
+function asItem(item: Item & { readonly id: string }): Readonly<Record<string, unknown>> & { readonly id: string } {
+  if (!('role' in item)) return { ...item, status: 'completed' };
+  const type = item.role === 'assistant' ? 'output_text' : 'input_text';
+  const content = typeof item.content === 'string' ? [{ type, text: item.content } as const] : item.content;
+  return { ...item, type: 'message', status: 'completed', content };
+}

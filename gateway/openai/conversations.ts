@@ -1,0 +1,177 @@
+import { randomUUID } from 'node:crypto';
+import { MillraceError } from '../../pipelines/errors.js';
+import type { JsonObject } from '../../pipelines/json.js';
+import type { AgentMessage } from '../../pipelines/plan/index.js';
+import { ownerOf } from '../../runs/caller.js';
+import type { SessionName } from '../../stores/sessions/index.js';
+import { type Caller, requirePermission } from '../access/caller.js';
+import type { GatewayDeps } from '../deps.js';
+import type { Turn } from './conversation.js';
+import { type Item, turnsOf } from './responses-request.js';
+import type { StoredResponses } from './stored-responses.js';
+
+/** How long a conversation is kept after it was last added to, in milliseconds: 30 days, as OpenAI keeps responses. */
+const KEPT_MS = 30 * 86_400_000;
+
+const ID = /^conv_[0-9a-f]{32}$/;
+
+/** What a conversation is made of, in order. */
+type Entry =
+  | { readonly created: number; readonly metadata: JsonObject }
+  | { readonly metadata: JsonObject }
+  | { readonly items: readonly KeptItem[] }
+  /** A response; `of` tells its request from others, `items` are what the caller gave in it. */
+  | { readonly response: string; readonly of: string; readonly pipeline: string; readonly items: readonly KeptItem[] };
+
+export type KeptItem = Item & { readonly id: string };
+
+export interface Conversation {
+  readonly id: string;
+  /** Seconds since 1970. */
+  readonly createdAt: number;
+  readonly metadata: JsonObject;
+  readonly entries: readonly Entry[];
+}
+
+/** The turns of a conversation that a response goes on from. */
+export interface Before {
+  readonly turns: readonly Turn[];
+  /** Those since the last response: what a pipeline with sessions of its own has not been given yet. */
+  readonly since: readonly Turn[];
+}
+
+/**
+ * Conversations of clients: sessions in the store of the agents' sessions, under the same quota of the tenant. A
+ * conversation holds what was added to it and names its responses; the turns of these are in their runs.
+ */
+export class Conversations {
+  readonly #deps: Pick<GatewayDeps, 'sessions' | 'logger'>;
+  readonly #responses: StoredResponses;
+
+  constructor(deps: Pick<GatewayDeps, 'sessions' | 'logger'>, responses: StoredResponses) {
+    this.#deps = deps;
+    this.#responses = responses;
+  }
+
+  async create(caller: Caller, items: readonly Item[], metadata: JsonObject): Promise<Conversation> {
+    const id = `conv_${randomUUID().replaceAll('-', '')}`;
+    const created = Math.floor(Date.now() / 1_000);
+    const kept = withIds(items);
+    const entries: Entry[] = [{ created, metadata }, ...(kept.length > 0 ? [{ items: kept }] : [])];
+    await this.#add(caller, id, entries);
+    return { id, createdAt: created, metadata, entries };
+  }
+
+  /** Throws `RUN_NOT_FOUND` for one of another owner too, `STORE_UNAVAILABLE` and `QUOTA_EXCEEDED`. */
+  async find(id: string, caller: Caller): Promise<Conversation> {
+    if (!ID.test(id)) throw notFound(id);
+    const { messages } = await this.#sessions.load(nameOf(caller, id));
+    const entries = messages as unknown as readonly Entry[];
+    const [first] = entries;
+    if (first === undefined || !('created' in first)) throw notFound(id);
+    const metadata = entries.flatMap((each) => ('metadata' in each ? [each.metadata] : [])).at(-1) ?? {};
+    return { id, createdAt: first.created, metadata, entries };
+  }
+
+  async addItems(conversation: Conversation, caller: Caller, items: readonly Item[]): Promise<readonly KeptItem[]> {
+    const kept = withIds(items);
+    await this.#add(caller, conversation.id, [{ items: kept }]);
+    return kept;
+  }
+
+  async setMetadata({ id }: Conversation, caller: Caller, metadata: JsonObject): Promise<void> {
+    await this.#add(caller, id, [{ metadata }]);
+  }
+
+  /** Erases it, with the sessions of the agents that took part; their runs are kept as others are. */
+  async erase({ id, entries }: Conversation, caller: Caller): Promise<void> {
+    const pipelines = new Set(entries.flatMap((each) => ('response' in each ? [each.pipeline] : [])));
+    const owner = ownerOf(caller);
+    for (const pipeline of pipelines) {
+      const of = owner === undefined ? pipeline : `${pipeline}/${owner}`;
+      await this.#sessions.erase({ tenant: caller.tenant, of, session: id });
+    }
+    await this.#sessions.erase(nameOf(caller, id));
+  }
+
+  /**
+   * The turns before a response. A request that is sent again goes on from what it went on from before. Throws
+   * `RUN_NOT_ENDED` while the conversation's last response is not complete.
+   * @param again tells the request, if it may have been sent before
+   */
+  async before({ entries }: Conversation, caller: Caller, again: string | undefined): Promise<Before> {
+    requirePermission(caller, 'read');
+    const last = entries.at(-1);
+    const repeats = again !== undefined && last !== undefined && 'response' in last && last.of === again;
+    const known = repeats ? entries.slice(0, -1) : entries;
+    let since: Turn[] = [];
+    for (const entry of [...known].reverse()) {
+      if ('response' in entry) {
+        const found = await this.#responses.find(entry.response, caller).catch(asGone);
+        const status = found?.document.status;
+        if (status === 'running') throw busy(entry.response);
+        // What was said in a response that has failed is not part of the conversation.
+        if (found === undefined || status !== 'succeeded') continue;
+        const turns = await this.#responses.turnsUpTo(entry.response, caller, PARAM);
+        return { turns: [...turns, ...since], since };
+      }
+      if ('items' in entry) since = [...turnsOf(entry.items, () => PARAM), ...since];
+    }
+    return { turns: since, since };
+  }
+
+  /** Names a response that has just started. Never rejects: the response exists. */
+  async addResponse(
+    { id }: Conversation,
+    caller: Caller,
+    entry: {
+      readonly response: string;
+      readonly of: string;
+      readonly pipeline: string;
+      readonly items: readonly Item[];
+    },
+  ): Promise<void> {
+    // The same key each time: a request that is sent again adds nothing.
+    const added = this.#add(caller, id, [{ ...entry, items: withIds(entry.items, entry.response) }], entry.response);
+    await added.catch((error: unknown) =>
+      this.#deps.logger.warn({ conversation: id, err: error }, 'a conversation lacks a response that has started'),
+    );
+  }
+
+  async #add(caller: Caller, id: string, entries: readonly Entry[], key: string = randomUUID()): Promise<void> {
+    const messages = entries as unknown as readonly AgentMessage[];
+    await this.#sessions.add(nameOf(caller, id), { key, messages, ttlMs: KEPT_MS });
+  }
+
+  get #sessions() {
+    if (this.#deps.sessions) return this.#deps.sessions;
+    throw new MillraceError('STORE_UNAVAILABLE', 'this gateway keeps no conversations');
+  }
+}
+
+const PARAM = 'conversation';
+
+const nameOf = (caller: Caller, session: string): SessionName => ({
+  tenant: caller.tenant,
+  // No pipeline can have this name, since it begins with a letter.
+  of: `@conversations/${ownerOf(caller) ?? ''}`,
+  session,
+});
+
+const withIds = (items: readonly Item[], of: string = randomUUID().replaceAll('-', '')): KeptItem[] =>
+  items.map((each, i) => ({ ...each, id: `item_${of.replace(/^resp_/, '')}_${i}` }));
+
+function asGone(error: unknown): undefined {
+  if (error instanceof MillraceError && error.code === 'RUN_NOT_FOUND') return undefined;
+  throw error;
+}
+
+function busy(response: string): MillraceError {
+  const message = `the conversation’s last response, ${response}, is not complete yet`;
+  return new MillraceError('RUN_NOT_ENDED', `conversation: ${message}`, { fields: [{ field: PARAM, message }] });
+}
+
+function notFound(id: string): MillraceError {
+  const message = `no conversation of yours has the id "${id}"`;
+  return new MillraceError('RUN_NOT_FOUND', message, { fields: [{ field: PARAM, message }] });
+}

@@ -1,0 +1,174 @@
+import { MillraceError } from '../../pipelines/errors.js';
+import type { JsonObject } from '../../pipelines/json.js';
+import type { RunDocument } from '../../runs/document.js';
+import { notesOf } from '../../runs/notes.js';
+import { type RunRecord, readRun } from '../../runs/read.js';
+import { waitForRun } from '../../runs/wait.js';
+import { type Caller, requirePermission } from '../access/caller.js';
+import type { GatewayDeps } from '../deps.js';
+import { answerOf } from './chat-reply.js';
+import { type Turn, turnsOfInput } from './conversation.js';
+import { invalidParam } from './error-body.js';
+import type { Models } from './models.js';
+import { type Echo, echoIn } from './responses-notes.js';
+import { itemsOf, type ResponseOf, responseId, responseOf, unansweredOf } from './responses-reply.js';
+import { type GivenItem, type Item, isReference, item, turnsOf } from './responses-request.js';
+
+const RESPONSE_ID = /^resp_([a-z][a-z0-9-]{1,127})$/;
+/** Ids of items: those of responses, with the run in the middle. */
+const ITEM_ID = /^(?:msg|rs|fc|mcp_exec)_([a-z][a-z0-9-]{1,127})(?:_\d{1,9})?$/;
+
+/** How long Temporal's record of a run is waited for whose result may have been sent already, in milliseconds. */
+const RECORDED_MS = 2_000;
+
+/** Most references of one request: each takes calls to Temporal. */
+const MOST_REFERENCES = 64;
+
+/** A response that is kept, which is a run with the door's notes. */
+export interface StoredResponse {
+  readonly of: ResponseOf;
+  readonly document: RunDocument;
+  /** The run's input as the pipeline got it. */
+  readonly input: JsonObject;
+}
+
+/** Responses by their ids, for as long as their runs are kept. */
+export class StoredResponses {
+  readonly #deps: GatewayDeps;
+  readonly #models: Models;
+
+  constructor(deps: GatewayDeps, models: Models) {
+    this.#deps = deps;
+    this.#models = models;
+  }
+
+  /** Throws `RUN_NOT_FOUND`, also for a response of `store: false` and for one of another tenant. */
+  async find(id: string, caller: Caller): Promise<StoredResponse> {
+    const run = RESPONSE_ID.exec(id)?.[1];
+    if (run === undefined) throw notFound(id);
+    try {
+      const echo = echoIn(await notesOf(this.#deps, run, caller));
+      const { document, input = {} } = await this.#read(run, caller, echo);
+      const model = this.#models.find('chat', document.pipeline, caller);
+      if (echo === undefined || model === undefined) throw notFound(id);
+      return { of: { run, createdAt: document.createdAt, model, echo }, document, input };
+    } catch (error) {
+      throw error instanceof MillraceError && error.code === 'RUN_NOT_FOUND' ? notFound(id) : error;
+    }
+  }
+
+  /** A response that is sent ahead of Temporal's record is complete for who has got it: the record is waited for. */
+  async #read(run: string, caller: Caller, echo: Echo | undefined): Promise<RunRecord> {
+    const found = await readRun(this.#deps, run, caller);
+    if (found.document.status !== 'running' || echo === undefined || echo.background) return found;
+    const { signal } = new AbortController();
+    const end = await waitForRun(this.#deps, { id: run, tenant: caller.tenant }, RECORDED_MS, signal);
+    return end ? await readRun(this.#deps, run, caller) : found;
+  }
+
+  /** The response as its caller sees it now. */
+  body({ of, document }: StoredResponse) {
+    const { status, error } = document;
+    if (status === 'succeeded') return responseOf(of, answerOf(document, of.model));
+    if (status === 'running') return unansweredOf(of, 'in_progress');
+    if (status === 'cancelled') return unansweredOf(of, 'cancelled');
+    return unansweredOf(of, 'failed', { code: error?.code ?? 'RUN_FAILED', message: error?.message ?? '' });
+  }
+
+  /** The items of its output. */
+  itemsOf({ of, document }: StoredResponse): readonly Item[] {
+    if (document.status !== 'succeeded') return [];
+    return itemsOf(of, answerOf(document, of.model)) as unknown as Item[];
+  }
+
+  /** The turns that it was asked with, instructions excepted. */
+  turnsBefore({ of, input }: StoredResponse, param: string): Turn[] {
+    return turnsOfInput(of.model, input, of.echo.instructions ?? '', param);
+  }
+
+  /**
+   * The conversation up to and including a response. Throws `INVALID_INPUT` naming the parameter for one that does not
+   * exist or has no answer.
+   */
+  async turnsUpTo(id: string, caller: Caller, param: string): Promise<Turn[]> {
+    requirePermission(caller, 'read');
+    const found = await this.#named(id, caller, param);
+    const { status } = found.document;
+    if (status !== 'succeeded') throw invalidParam(param, `the response "${id}" has no answer: its run is ${status}`);
+    return [...this.turnsBefore(found, param), ...turnsOf(this.itemsOf(found), () => param)];
+  }
+
+  /** The items with those that they refer to in place of references. Throws `INVALID_INPUT` naming the item. */
+  async resolved(items: readonly GivenItem[], caller: Caller): Promise<readonly Item[]> {
+    const references = items.filter(isReference).length;
+    if (references === 0) return items as readonly Item[];
+    requirePermission(caller, 'read');
+    if (references > MOST_REFERENCES)
+      throw invalidParam('input', `has ${references} references to items; at most ${MOST_REFERENCES} are resolved`);
+    const found = new Map<string, Promise<readonly Item[]>>();
+    const itemsOfRun = (run: string, param: string) => {
+      const known = found.get(run) ?? this.#named(responseId(run), caller, param).then((each) => this.itemsOf(each));
+      found.set(run, known);
+      return known;
+    };
+    const resolved: Item[] = [];
+    for (const [i, each] of items.entries()) {
+      if (!isReference(each)) {
+        resolved.push(each as Item);
+        continue;
+      }
+      const param = `input[${i}]`;
+      const run = ITEM_ID.exec(each.id)?.[1];
+      const all = run === undefined ? [] : await itemsOfRun(run, param);
+      const one = all.find((other) => (other as { id?: string }).id === each.id);
+      // A reasoning item is of no use to a later turn, so it may be one that was never given out.
+      if (one === undefined && each.id.startsWith('rs_')) continue;
+      if (one === undefined) throw invalidParam(param, `refers to "${each.id}", which is no item of a kept response`);
+      resolved.push(item.parse(one));
+    }
+    return resolved;
+  }
+
+  async #named(id: string, caller: Caller, param: string): Promise<StoredResponse> {
+    try {
+      return await this.find(id, caller);
+    } catch (error) {
+      if (!(error instanceof MillraceError) || error.code !== 'RUN_NOT_FOUND') throw error;
+      throw invalidParam(param, `the response "${id}" does not exist, or is no longer kept`);
+    }
+  }
+}
+
+export function notFound(id: string): MillraceError {
+  const message = `no response has the id "${id}"; one is kept as long as its run, and none with "store": false`;
+  return new MillraceError('RUN_NOT_FOUND', message, { fields: [{ field: 'response_id', message }] });
+}
+
+type ListedItem = Readonly<Record<string, unknown>> & { readonly id: string };
+
+/** Turns as items of the protocol, for lists. */
+export function messageItemsOf(turns: readonly Turn[], run: string): ListedItem[] {
+  let n = 0;
+  const id = () => `item_${run}_${n++}`;
+  return turns.flatMap(({ message }): ListedItem[] => {
+    if (message.role === 'tool')
+      return [{ id: id(), type: 'function_call_output', call_id: message.toolCallId ?? '', output: message.content }];
+    const type = message.role === 'assistant' ? 'output_text' : 'input_text';
+    const text = {
+      id: id(),
+      type: 'message',
+      role: message.role,
+      status: 'completed',
+      content: [{ type, text: message.content }],
+    };
+    const calls = (message.toolCalls ?? []).map(({ id: call_id, name, arguments: given }) => ({
+      id: id(),
+      type: 'function_call',
+      status: 'completed',
+      call_id,
+      name,
+      arguments: JSON.stringify(given),
+    }));
+    return message.content === '' && calls.length > 0 ? calls : [text, ...calls];
+  });
+}

@@ -1,0 +1,122 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { isJsonObject, type Json } from '../../pipelines/json.js';
+import { cancelRun } from '../../runs/cancel.js';
+import { eraseRun } from '../../runs/erase.js';
+import { followRun } from '../../runs/follow.js';
+import { waitForRun } from '../../runs/wait.js';
+import { callerOf } from '../access/caller.js';
+import { takeJson } from '../http/json-body.js';
+import { leaving } from '../http/leaving.js';
+import { CANCEL_RESPONSE, DELETE_RESPONSE, GET_RESPONSE, LIST_INPUT_ITEMS } from './docs-stored.js';
+import { errorBody, invalidParam } from './error-body.js';
+import { sendAsEvents } from './event-answer.js';
+import { pageOf } from './list-page.js';
+import { piecesOf } from './model-run.js';
+import { type ResponsesEvent, ResponseWriter } from './responses-reply.js';
+import type { ResponsesDoor } from './responses-routes.js';
+import { asEvent, responseEvents } from './responses-stream.js';
+import { messageItemsOf, type StoredResponse } from './stored-responses.js';
+
+/** How long the response to a cancellation waits for the run's end, in milliseconds; a stage stops within a second. */
+const CANCELLED_MS = 3_000;
+/** Decisions and cancellations have no body to speak of. */
+const MOST_BYTES = 16_384;
+
+type OfResponse = { Params: { id: string } };
+
+/** `GET`, `DELETE /v1/responses/{id}`, `POST …/cancel` and `GET …/input_items`. */
+export function storedRoutes(app: FastifyInstance, door: ResponsesDoor): void {
+  const { deps, responses } = door;
+  takeJson(app, { mayBeEmpty: true });
+  const found = async (request: FastifyRequest<OfResponse>) => {
+    const stored = await responses.find(request.params.id, callerOf(request));
+    request.notes.runId = stored.of.run;
+    return stored;
+  };
+
+  app.get<OfResponse>('/v1/responses/:id', { config: { doc: GET_RESPONSE } }, async (request, reply) => {
+    const { stream, after } = wantedOf(request.query);
+    const caller = callerOf(request);
+    const leave = stream ? deps.streams.take(caller.tenant) : () => undefined;
+    try {
+      const stored = await found(request);
+      reply.header('millrace-run', stored.of.run);
+      if (!stream) return responses.body(stored);
+      await sendFrom(door, { request, reply }, stored, after);
+      return reply;
+    } finally {
+      leave();
+    }
+  });
+
+  app.post<OfResponse>(
+    '/v1/responses/:id/cancel',
+    { bodyLimit: MOST_BYTES, config: { doc: CANCEL_RESPONSE } },
+    async (request, reply) => {
+      const stored = await found(request);
+      const { id, tenant, status } = stored.document;
+      if (status === 'running') {
+        await cancelRun(deps, id);
+        await waitForRun(deps, { id, tenant }, CANCELLED_MS, leaving(reply));
+      }
+      return responses.body(await found(request));
+    },
+  );
+
+  app.delete<OfResponse>(
+    '/v1/responses/:id',
+    { bodyLimit: MOST_BYTES, config: { doc: DELETE_RESPONSE } },
+    async (request) => {
+      const { of } = await found(request);
+      await eraseRun(deps, of.run, callerOf(request));
+      return { id: request.params.id, object: 'response', deleted: true };
+    },
+  );
+
+  app.get<OfResponse>('/v1/responses/:id/input_items', { config: { doc: LIST_INPUT_ITEMS } }, async (request) => {
+    const stored = await found(request);
+    return pageOf(messageItemsOf(responses.turnsBefore(stored, 'input'), stored.of.run), request.query);
+  });
+}
+
+const STARTING_AFTER = /^\d{1,9}$/;
+const KNOWN: ReadonlySet<string> = new Set(['stream', 'starting_after', 'include', 'include[]', 'include_obfuscation']);
+
+function wantedOf(query: unknown): { readonly stream: boolean; readonly after: number } {
+  const given = isJsonObject(query as Json) ? (query as Record<string, Json>) : {};
+  const unknown = Object.keys(given).find((name) => !KNOWN.has(name));
+  if (unknown !== undefined) throw invalidParam(unknown, 'is not a known parameter');
+  const { stream = 'false', starting_after: after } = given;
+  if (stream !== 'true' && stream !== 'false') throw invalidParam('stream', 'must be true or false');
+  if (after === undefined) return { stream: stream === 'true', after: -1 };
+  if (typeof after !== 'string' || !STARTING_AFTER.test(after))
+    throw invalidParam('starting_after', 'must be the sequence_number of an event');
+  if (stream === 'false') throw invalidParam('starting_after', 'requires stream=true');
+  return { stream: true, after: Number(after) };
+}
+
+/**
+ * Streams the events of a response after a sequence number. The last event is sent in any case: where events of the run
+ * were lost, the numbers of two readings can differ, and a client that has its end does not come back.
+ */
+async function sendFrom(
+  { deps }: ResponsesDoor,
+  { request, reply }: { readonly request: FastifyRequest; readonly reply: FastifyReply },
+  { of }: StoredResponse,
+  after: number,
+): Promise<void> {
+  const { model } = of;
+  const writer = new ResponseWriter(of);
+  const caller = callerOf(request);
+  const events = followRun(deps, { id: of.run, caller }, { gone: leaving(reply) });
+  const all = responseEvents({ writer, model, deferred: false }, piecesOf(events, model));
+  async function* wanted() {
+    for await (const event of all) {
+      if (event.sequence_number > after) yield asEvent(event);
+      else if (isLast(event)) yield asEvent({ ...event, sequence_number: after + 1 });
+    }
+  }
+  await sendAsEvents(reply, wanted(), (error) => asEvent(writer.failed(errorBody(error, request))), 'outliving');
+}
+
+const isLast = ({ type }: ResponsesEvent): boolean => type === 'response.completed' || type === 'response.incomplete';

@@ -1,0 +1,73 @@
+import { isGrpcServiceError } from '@temporalio/client';
+import { MillraceError } from '../pipelines/errors.js';
+import { deliveryId } from '../pipelines/run/index.js';
+import type { Caller } from './caller.js';
+import type { RunDeps } from './deps.js';
+import { fromTemporal, TEMPORAL_DEADLINE_MS } from './orchestrator.js';
+import { findRun } from './read.js';
+
+/** gRPC `NOT_FOUND`: another request has erased it meanwhile. */
+const NOT_FOUND = 5;
+
+/** Executions listed at once. */
+const PAGE = 100;
+
+/**
+ * Erases a run that has ended: its histories, those of its child runs and of its delivery, its events and its record.
+ * Temporal removes a history some seconds later, after its own tasks for it. Artifacts stay, since other runs may have the same bytes; their own retention ends them. Throws `RUN_NOT_FOUND`,
+ * `RUN_NOT_ENDED`, and `ORCHESTRATOR_UNAVAILABLE`: then it may be partly erased, and erasing it again goes on.
+ */
+export async function eraseRun(deps: RunDeps, id: string, caller: Caller): Promise<void> {
+  const { running, description } = await findRun(deps, id, caller);
+  if (running)
+    throw new MillraceError('RUN_NOT_ENDED', 'the run is still running; cancel it first, or wait for it to end');
+  await deps.events.erase?.(id);
+  await deps.records?.erase?.(id);
+  // The run itself comes last: while it is there, erasing can be asked for again.
+  for (const workflowId of [`${id}/`, deliveryId(id)]) {
+    for (const each of await executionsOf(deps, workflowId)) await erase(deps, each);
+  }
+  const own = (await executionsOf(deps, id)).filter(({ runId }) => runId !== description.runId);
+  for (const each of own) await erase(deps, each);
+  await erase(deps, { workflowId: id, runId: description.runId });
+}
+
+interface Execution {
+  readonly workflowId: string;
+  readonly runId: string;
+}
+
+/** The executions of a workflow id, or of all ids that begin with one that ends in a slash. */
+async function executionsOf({ temporal }: RunDeps, workflowId: string): Promise<readonly Execution[]> {
+  const { namespace } = temporal.options;
+  const query = workflowId.endsWith('/') ? `WorkflowId STARTS_WITH '${workflowId}'` : `WorkflowId = '${workflowId}'`;
+  const found: Execution[] = [];
+  let nextPageToken: Uint8Array = new Uint8Array();
+  try {
+    do {
+      const page = await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
+        temporal.workflow.workflowService.listWorkflowExecutions({ namespace, query, pageSize: PAGE, nextPageToken }),
+      );
+      for (const { execution } of page.executions ?? []) {
+        if (execution?.workflowId && execution.runId)
+          found.push({ workflowId: execution.workflowId, runId: execution.runId });
+      }
+      nextPageToken = page.nextPageToken ?? new Uint8Array();
+    } while (nextPageToken.length > 0);
+  } catch (error) {
+    throw fromTemporal(error, workflowId);
+  }
+  return found;
+}
+
+async function erase({ temporal }: RunDeps, workflowExecution: Execution): Promise<void> {
+  const { namespace } = temporal.options;
+  try {
+    await temporal.withDeadline(Date.now() + TEMPORAL_DEADLINE_MS, () =>
+      temporal.workflow.workflowService.deleteWorkflowExecution({ namespace, workflowExecution }),
+    );
+  } catch (error) {
+    if (isGrpcServiceError(error) && error.code === NOT_FOUND) return;
+    throw fromTemporal(error, workflowExecution.workflowId);
+  }
+}
