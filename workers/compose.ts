@@ -5,12 +5,8 @@ import { type Embedder, SemanticCache } from '../activities/cache/index.js';
 import type { Connector } from '../activities/connectors/index.js';
 import { McpServers, mcpKinds } from '../activities/mcp/index.js';
 import { Pools } from '../activities/pools/index.js';
-<<<<<<< HEAD
 import { resultKind } from '../activities/results/index.js';
-import { SessionStore, sessionKind } from '../activities/sessions/index.js';
-=======
 import { sessionKind } from '../activities/sessions/index.js';
->>>>>>> fe670e7 (Keep responses: in the background, fetched, resumed, continued and erased; conversations are sessions)
 import { createSplit } from '../activities/split/worker-kind.js';
 import { CodeFunctions } from '../activities/stage/code-functions.js';
 import { ForeignCalls } from '../activities/stage/foreign-calls.js';
