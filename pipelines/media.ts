@@ -79,14 +79,46 @@ export interface Tensor<D extends Dtype = Dtype, Shape extends readonly number[]
   readonly [FORMAT]?: Shape;
 }
 
-/** Schema of a tensor. `shape`: its dimensions, -1 for a variable one. Values are checked against dtype and shape. */
-export const tensor = <const D extends Dtype, const Shape extends readonly number[]>(format: {
-  dtype: D;
-  shape: Shape;
-}): z.ZodType<Tensor<D, Shape>> =>
-  z
-    .custom<Tensor<D, Shape>>((value) => fits(value, format), `not a ${format.dtype} tensor of shape [${format.shape}]`)
-    .meta({ tensor: { dtype: format.dtype, shape: [...format.shape] }, description: `A ${format.dtype} tensor` });
+/** `npy`: NumPy's format, except for types that it lacks. `raw`: row-major and little-endian, as in the protocol. */
+export type TensorFileFormat = 'npy' | 'raw';
+
+/** A tensor of any size by reference: its elements are a file, NumPy's or raw. */
+export interface TensorFile<D extends Dtype = Dtype, Shape extends readonly number[] = readonly number[]> {
+  readonly dtype: D;
+  readonly shape: readonly number[];
+  readonly file: Artifact;
+  /** Type only: the known shape, -1 for a variable dimension. */
+  readonly [FORMAT]?: Shape;
+}
+
+interface TensorFormat<D, Shape> {
+  readonly dtype: D;
+  readonly shape: Shape;
+}
+
+/**
+ * Schema of a tensor. `shape`: its dimensions, -1 for a variable one. With `file` it is passed by reference, whatever its
+ * size; without, by value, up to 100,000 elements. Values are checked against dtype and shape.
+ */
+export function tensor<const D extends Dtype, const Shape extends readonly number[]>(
+  format: TensorFormat<D, Shape> & { readonly file: TensorFileFormat },
+): z.ZodType<TensorFile<D, Shape>>;
+export function tensor<const D extends Dtype, const Shape extends readonly number[]>(
+  format: TensorFormat<D, Shape>,
+): z.ZodType<Tensor<D, Shape>>;
+export function tensor(
+  format: TensorFormat<Dtype, readonly number[]> & { readonly file?: TensorFileFormat },
+): z.ZodType<Tensor | TensorFile> {
+  const { dtype, shape, file } = format;
+  if (file !== undefined) {
+    return z
+      .custom<TensorFile>((value) => isFileOf(value, format), `not a file of a ${dtype} tensor of shape [${shape}]`)
+      .meta({ tensorFile: { dtype, shape: [...shape], file }, description: `A file of a ${dtype} tensor` });
+  }
+  return z
+    .custom<Tensor>((value) => fits(value, format), `not a ${dtype} tensor of shape [${shape}]`)
+    .meta({ tensor: { dtype, shape: [...shape] }, description: `A ${dtype} tensor` });
+}
 
 /** Schema of JSON that fits `schema`: the schema itself, named for the edge that it describes. */
 export const json = <T>(schema: z.ZodType<T>): z.ZodType<T> => schema;
@@ -121,13 +153,22 @@ const MOST_ELEMENTS = 100_000;
 function fits(value: unknown, format: { dtype: Dtype; shape: readonly number[] }): boolean {
   if (typeof value !== 'object' || value === null) return false;
   const { dtype, shape, data } = value as Partial<Tensor>;
-  if (dtype !== format.dtype || !Array.isArray(shape) || !Array.isArray(data)) return false;
-  if (shape.length !== format.shape.length || data.length > MOST_ELEMENTS) return false;
-  if (!shape.every((size, i) => Number.isInteger(size) && size >= 0 && [-1, size].includes(format.shape[i] as number)))
-    return false;
+  if (dtype !== format.dtype || !Array.isArray(data) || data.length > MOST_ELEMENTS) return false;
+  if (!hasShape(shape, format.shape)) return false;
   if (data.length !== shape.reduce((product: number, size: number) => product * size, 1)) return false;
   return data.every((element) => isElement(element, dtype));
 }
+
+function isFileOf(value: unknown, format: { dtype: Dtype; shape: readonly number[] }): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { dtype, shape, file } = value as Partial<TensorFile>;
+  return dtype === format.dtype && hasShape(shape, format.shape) && isArtifact(file);
+}
+
+const hasShape = (shape: unknown, wanted: readonly number[]): shape is number[] =>
+  Array.isArray(shape) &&
+  shape.length === wanted.length &&
+  shape.every((size, i) => Number.isSafeInteger(size) && size >= 0 && [-1, size].includes(wanted[i] as number));
 
 function isElement(element: unknown, dtype: Dtype): boolean {
   if (dtype === 'BOOL') return typeof element === 'boolean';

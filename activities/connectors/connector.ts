@@ -4,6 +4,7 @@ import type { Artifact } from '../../pipelines/artifact.js';
 import type { MillraceError } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import type { Priority } from '../../pipelines/plan/index.js';
+import type { CodeArtifacts } from '../../pipelines/stages/kind.js';
 
 /**
  * The interface to every model server. A connector implements one protocol; `connect` returns a *backend*, the client
@@ -131,6 +132,11 @@ export interface CallContext {
   emit(chunk: string | number): void;
   /** The whole of a small artifact, e.g. an image; the caller has checked its size. Absent if the host has no media. */
   bytes?(artifact: Artifact): Promise<Uint8Array>;
+  /**
+   * Files of the run's tenant, as functions of stages have them: a read and what a call writes in total are limited.
+   * Absent if the host has no media.
+   */
+  readonly artifacts?: Pick<CodeArtifacts, 'read' | 'write'>;
   /** Progress that survives this attempt: the next attempt finds the last value in `resumeFrom`. */
   checkpoint(progress: Json): void;
   readonly resumeFrom?: Json;

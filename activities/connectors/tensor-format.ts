@@ -5,6 +5,8 @@ import { DTYPES, type Dtype, type Tensor } from '../../pipelines/media.js';
 export interface TensorFormat {
   readonly dtype: Dtype;
   readonly shape: readonly number[];
+  /** It is passed by reference, as a file. */
+  readonly file?: 'npy' | 'raw';
 }
 
 /** By tensor name; null for one that its author described by a schema other than `tensor()`. */

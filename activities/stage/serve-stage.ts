@@ -210,7 +210,7 @@ function sumOf(a: TokenUsage | undefined, b: TokenUsage | undefined): TokenUsage
 }
 
 async function callOnce(
-  { pools, metrics, bytesOf, clock }: ServingParts,
+  { pools, metrics, bytesOf, artifactsOf, clock }: ServingParts,
   kind: StageKind,
   input: JsonObject,
   call: StageCall,
@@ -236,6 +236,7 @@ async function callOnce(
         backend.invoke(request, {
           ...context,
           audio: audioFor(signal),
+          artifacts: artifactsOf(call.tenant, () => undefined, signal),
           signal,
           emit(chunk) {
             emit(chunk);

@@ -161,8 +161,13 @@ function formatMisfit(given: z.ZodType, taken: z.ZodType): string | undefined {
     );
     return key && `is audio of ${key} ${String(from[key])} where ${key} ${String(to[key])} is needed`;
   }
-  if (from.tensor && to.tensor) {
-    const [a, b] = [from.tensor, to.tensor] as { dtype: string; shape: readonly number[] }[];
+  if ((from.tensor && to.tensorFile) || (from.tensorFile && to.tensor)) {
+    const [is, needed] = from.tensor ? ['by value', 'by reference'] : ['by reference', 'by value'];
+    return `is a tensor ${is} where one ${needed} is needed: \`file\` of tensor() decides`;
+  }
+  const [own, wanted] = [from.tensor ?? from.tensorFile, to.tensor ?? to.tensorFile];
+  if (own && wanted) {
+    const [a, b] = [own, wanted] as { dtype: string; shape: readonly number[] }[];
     if (!a || !b) return undefined;
     const same =
       a.shape.length === b.shape.length &&

@@ -10,7 +10,12 @@ const NAME_OF_TOOL = /^[A-Za-z0-9_-]{1,64}$/;
 const count = z.int('must be a whole number').min(1, 'must be 1 or more');
 const tool = z.looseObject({ name: z.string().regex(NAME_OF_TOOL, 'must be a name of letters, digits, _ and -') });
 /** A format is null where the schema was not made with `tensor()`. */
-const tensors = z.record(z.string(), z.looseObject({ dtype: z.string() }, 'must be described with tensor()'));
+const described = z.looseObject({ dtype: z.string() }, 'must be described with tensor()');
+const tensors = z.record(z.string(), described);
+const inputTensors = z.record(
+  z.string(),
+  z.union([z.strictObject({ image: z.literal(true) }), described], 'must be described with tensor() or image()'),
+);
 
 /** An agent that needs more turns is a program, not a stage. */
 const MOST_TURNS = 1_000;
@@ -74,7 +79,7 @@ const OPTIONS: Readonly<Record<string, z.ZodType>> = {
   classify: z.looseObject({
     labels: z.array(z.string().min(1, 'must not be empty')).min(2, 'needs two labels or more'),
   }),
-  infer: z.looseObject({ inputs: tensors, outputs: tensors }),
+  infer: z.looseObject({ inputs: inputTensors, outputs: tensors }),
   rerank: z.looseObject({ top: count.optional() }),
   retrieve: z.looseObject({
     k: count,

@@ -1,7 +1,12 @@
+import { createHash } from 'node:crypto';
+import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { Call } from '../../activities/connectors/connector.js';
+import { z } from 'zod';
+import type { Call, CallContext } from '../../activities/connectors/connector.js';
+import { createConnectors } from '../../activities/connectors/index.js';
 import { TritonClient, tritonConnector } from '../../activities/connectors/triton/index.js';
-import { type Dtype, tensor } from '../../pipelines/media.js';
+import type { JsonObject } from '../../pipelines/json.js';
+import { type Dtype, image, type TensorFile, tensor } from '../../pipelines/media.js';
 import { infer } from '../../pipelines/stages/index.js';
 import { address } from '../support/runs.js';
 import { loadTestModel } from '../support/triton-models.js';
@@ -114,6 +119,134 @@ describe('every element type', () => {
       code: 'BACKEND_REJECTED',
       message: expect.stringContaining('NOPE'),
     });
+  });
+});
+
+describe('tensors by reference', () => {
+  /** Files of one tenant, in memory. */
+  const files = new Map<string, Uint8Array>();
+  const artifacts: NonNullable<CallContext['artifacts']> = {
+    read: async ({ uri }) => files.get(uri) ?? Promise.reject(new Error(`no ${uri}`)),
+    async write(bytes, { type }) {
+      const sha256 = createHash('sha256').update(bytes).digest('hex');
+      const uri = `artifact://test/${sha256}`;
+      files.set(uri, bytes);
+      return { uri, sha256, mime: type, bytes: bytes.length };
+    },
+  };
+  const invokeWith = (given: Call, at = backend) =>
+    at.invoke(given, {
+      signal: limit(),
+      audio: noAudio,
+      artifacts,
+      emit: () => undefined,
+      checkpoint: () => undefined,
+    });
+  const SIZE = 1_500_000;
+  const values = Float32Array.from({ length: SIZE }, (_, i) => Math.fround(Math.sin(i)));
+  const raw = Buffer.from(values.buffer);
+  const format = { dtype: 'FP32', shape: [1, -1] } as const;
+  const mirror = (file: 'npy' | 'raw') =>
+    infer({
+      model: 'every-type',
+      inputs: { FP32: tensor({ ...format, file: 'raw' }) },
+      outputs: { FP32_OUT: tensor({ dtype: 'FP32', shape: [-1, -1], file }) },
+    });
+
+  it('go to the model and come back as files, of 6 MB, raw and NumPy’s', async () => {
+    const input = {
+      FP32: {
+        dtype: 'FP32',
+        shape: [1, SIZE],
+        file: { ...(await artifacts.write(raw, { type: 'application/octet-stream' })) },
+      },
+    };
+    for (const file of ['raw', 'npy'] as const) {
+      const { output } = await invokeWith(call(mirror(file), input));
+      const { dtype, shape, file: stored } = output.FP32_OUT as unknown as TensorFile;
+      expect([dtype, shape, stored.mime]).toEqual([
+        'FP32',
+        [1, SIZE],
+        file === 'npy' ? 'application/x-npy' : 'application/octet-stream',
+      ]);
+      expect(JSON.stringify(output).length).toBeLessThan(500);
+      const bytes = Buffer.from(files.get(stored.uri) ?? []);
+      expect(bytes.subarray(bytes.length - raw.length).equals(raw)).toBe(true);
+      // What a model returned is an input of the next one.
+      const again = await invokeWith(call(mirror('raw'), { FP32: output.FP32_OUT as JsonObject }));
+      expect((again.output.FP32_OUT as unknown as TensorFile).file.sha256).toBe(
+        createHash('sha256').update(raw).digest('hex'),
+      );
+    }
+  });
+
+  it('are limited by bytes of the pool, in both directions, and by value as before', async () => {
+    const input = {
+      FP32: {
+        dtype: 'FP32',
+        shape: [1, SIZE],
+        file: { ...(await artifacts.write(raw, { type: 'application/octet-stream' })) },
+      },
+    };
+    const small = createConnectors()
+      .get('triton')
+      ?.connect(endpoint, { kind: 'infer', options: { maxMessageBytes: 2 ** 20 } });
+    if (!small) throw new Error('no connector');
+    await expect(invokeWith(call(mirror('raw'), input), small)).rejects.toMatchObject({ code: 'BACKEND_REJECTED' });
+    small.close();
+    const byValue = infer({
+      model: 'every-type',
+      inputs: { FP32: tensor({ ...format, file: 'raw' }) },
+      outputs: { FP32_OUT: tensor({ dtype: 'FP32', shape: [-1, -1] }) },
+    });
+    await expect(invokeWith(call(byValue, input))).rejects.toMatchObject({
+      code: 'INVALID_OUTPUT',
+      message: expect.stringContaining('give its tensor() a file'),
+    });
+  });
+
+  it('say which tensor’s file is not what it says', async () => {
+    const file = { ...(await artifacts.write(raw.subarray(4), { type: 'application/octet-stream' })) };
+    const wrong = { FP32: { dtype: 'FP32', shape: [1, SIZE], file } };
+    await expect(invokeWith(call(mirror('raw'), wrong))).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      message: expect.stringMatching(/input tensor FP32: 5999996 bytes for shape/),
+    });
+  });
+
+  it('may be an image, which becomes what the model’s metadata say', async () => {
+    const png = await sharp({ create: { width: 5, height: 4, channels: 3, background: '#0000ff' } })
+      .png()
+      .toBuffer();
+    await loadTestModel(client, 'colours');
+    const seen = infer({
+      model: 'colours',
+      inputs: { pixel_values: image() },
+      outputs: { seen: tensor({ dtype: 'FP32', shape: [1, 6] }) },
+    });
+    const pixel_values = { ...(await artifacts.write(png, { type: 'image/png' })) };
+    const { output } = await invokeWith(call(seen, { pixel_values }));
+    expect((output.seen as unknown as { data: number[] }).data).toEqual([0, 0, 1, 0, 0, 1]);
+    await client.unload('colours', limit());
+  });
+});
+
+describe('parameters from the input', () => {
+  it('start and end a sequence that spans calls', async () => {
+    const sum = infer({
+      model: 'accumulator',
+      inputs: { VALUE: tensor({ dtype: 'INT64', shape: [1, 1] }) },
+      outputs: { SUM: tensor({ dtype: 'INT64', shape: [1, 1] }) },
+      parameters: { sequence_id: z.int(), sequence_start: z.boolean(), sequence_end: z.boolean() },
+    });
+    expect(sum.with).toMatchObject({ parametersFrom: ['sequence_id', 'sequence_start', 'sequence_end'] });
+    const sums: unknown[] = [];
+    for (const [i, given] of [5, 6, 7].entries()) {
+      const parameters = { sequence_id: 4_711, sequence_start: i === 0, sequence_end: i === 2 };
+      const { output } = await invoke(backend, call(sum, { VALUE: value('INT64', [1, 1], [given]), ...parameters }));
+      sums.push((output.SUM as unknown as { data: number[] }).data[0]);
+    }
+    expect(sums).toEqual([5, 11, 18]);
   });
 });
 

@@ -28,7 +28,7 @@ export class OipRestBackend implements Backend {
   invoke(call: Call, context: CallContext): Promise<Reply> {
     const { signal } = context;
     return this.#mapped(call.model, signal, () =>
-      call.kind === 'infer' ? infer.invoke(call, this.#client, signal) : this.#models.invoke(call, context, PLAIN),
+      call.kind === 'infer' ? infer.invoke(call, this.#client, context) : this.#models.invoke(call, context, PLAIN),
     );
   }
 

@@ -1,7 +1,9 @@
 import type { JsonObject } from '../../../pipelines/json.js';
 import { DTYPES, type Dtype, type Tensor } from '../../../pipelines/media.js';
-import type { Call, Reply } from '../connector.js';
+import { fromWire, invalidInput, toWire } from '../../../protocols/open-inference/index.js';
+import type { Call, CallContext, Reply } from '../connector.js';
 import { checkTensors, MOST_ZEROS, type TensorFormats } from '../tensor-format.js';
+import { isTensorFile, readTensorFile, writeTensorFile } from '../tensors/index.js';
 import type { OipRestClient } from './client.js';
 import { mapError } from './errors.js';
 
@@ -10,6 +12,8 @@ interface InferWith {
   readonly inputs: TensorFormats;
   readonly outputs: TensorFormats;
   readonly parameters?: JsonObject;
+  /** Names of the parameters that the stage's input has beside the tensors. */
+  readonly parametersFrom?: readonly string[];
 }
 
 /**
@@ -17,15 +21,32 @@ interface InferWith {
  * `with.parameters` are the protocol's request parameters. `wire.ts` lists what JSON cannot carry.
  */
 export const infer = {
-  async invoke({ model, with: options, input }: Call, client: OipRestClient, signal: AbortSignal): Promise<Reply> {
-    const { inputs, outputs, parameters } = options as unknown as InferWith;
+  async invoke(
+    { model, with: options, input }: Call,
+    client: OipRestClient,
+    { signal, artifacts }: Pick<CallContext, 'signal' | 'artifacts'>,
+  ): Promise<Reply> {
+    const { inputs, outputs, parameters, parametersFrom = [] } = options as unknown as InferWith;
+    const given = Object.fromEntries(Object.entries(input).filter(([name]) => parametersFrom.includes(name)));
+    const tensors = Object.entries(input).filter(([name]) => !parametersFrom.includes(name));
+    const values: [string, unknown][] = [];
+    for (const [name, value] of tensors) {
+      const file = isTensorFile(value);
+      values.push([name, file ? fromWire(await readTensorFile(name, value, { artifacts }), invalidInput) : value]);
+    }
     const request = {
-      inputs: checkTensors(input, inputs, 'INVALID_INPUT'),
+      inputs: checkTensors(Object.fromEntries(values), inputs, 'INVALID_INPUT', mostOf(inputs)),
       outputs: Object.keys(outputs),
-      ...(parameters && { parameters }),
+      ...((parameters || parametersFrom.length > 0) && { parameters: { ...parameters, ...given } }),
     };
-    const given = await client.infer(model, request, signal);
-    return { output: checkTensors(given, outputs, 'INVALID_OUTPUT') as unknown as JsonObject };
+    const answered = await client.infer(model, request, signal);
+    const checked = checkTensors(answered, outputs, 'INVALID_OUTPUT', mostOf(outputs));
+    const whole: [string, unknown][] = [];
+    for (const [name, tensor] of Object.entries(checked)) {
+      const file = outputs[name]?.file;
+      whole.push([name, file ? await writeTensorFile(toWire(name, tensor), file, { artifacts }) : tensor]);
+    }
+    return { output: Object.fromEntries(whole) as JsonObject };
   },
 
   /**
@@ -54,6 +75,10 @@ export const infer = {
 
 /** Codes of errors that only a live model returns: it has examined its input. */
 const ALIVE: ReadonlySet<string> = new Set(['BACKEND_REJECTED', 'BACKEND_ERROR', 'INVALID_OUTPUT']);
+
+/** Tensors by reference have no limit but the body's. */
+const mostOf = (formats: TensorFormats): number | undefined =>
+  Object.values(formats).some((format) => format?.file) ? Number.POSITIVE_INFINITY : undefined;
 
 const isDtype = (datatype: string): datatype is Dtype => (DTYPES as readonly string[]).includes(datatype);
 

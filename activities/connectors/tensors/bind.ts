@@ -62,6 +62,16 @@ export function bind(map: TensorMap, model: ModelTensors): BoundMap {
   return { inputs, outputs: new Map(outputs) };
 }
 
+/** Connects one image with an input, whatever the model's other tensors are. */
+export function bindImage(entry: TensorMap['inputs'], { inputs, outputs }: ModelTensors): BoundMap {
+  const own = inputs.filter(({ name }) => Object.hasOwn(entry, name));
+  const [missing] = Object.keys(entry);
+  if (inputs.length > 0 && own.length === 0 && missing !== undefined) {
+    throw new MillraceError('BACKEND_REJECTED', absent('input', missing, inputs));
+  }
+  return bind({ inputs: entry, outputs: {} }, { inputs: own, outputs });
+}
+
 function boundInput(name: string, entry: InputEntry, described: DescribedTensor | undefined): BoundInput | string {
   const [different] = differences('input', name, entry, described);
   if (different !== undefined) return different;

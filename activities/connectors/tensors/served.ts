@@ -1,6 +1,7 @@
 import { MillraceError } from '../../../pipelines/errors.js';
+import type { Tensor } from '../../../protocols/open-inference/index.js';
 import type { Call, CallContext, Reply } from '../connector.js';
-import { type BoundMap, bind } from './bind.js';
+import { type BoundMap, bind, bindImage } from './bind.js';
 import { DEFAULT_MAPS } from './defaults.js';
 import { describeMap } from './describe.js';
 import { encode } from './encode.js';
@@ -56,6 +57,20 @@ export class TensorModels {
     });
   }
 
+  /**
+   * An image as an input of the model, for stages that name tensors themselves: by the map's entry of this name, else by
+   * the model's metadata alone. Throws what decoding an image throws.
+   */
+  async imageAs(model: string, name: string, bytes: Uint8Array, signal: AbortSignal): Promise<Tensor> {
+    const key = `image ${model} ${name}`;
+    const known = this.#bound.get(key);
+    const entry = { [name]: this.#map?.inputs[name] ?? IMAGE };
+    const map = known ?? bindImage(entry, await this.#client.tensors(model, signal));
+    this.#bound.set(key, map);
+    const { tensors } = await encode(map, { image: bytes }, signal);
+    return tensors[0] as Tensor;
+  }
+
   /** A line about each tensor of the map. Throws `BACKEND_REJECTED` if it does not fit the model. */
   async describe(kind: string, model: string, signal: AbortSignal): Promise<readonly string[]> {
     return describeMap(bind(mapOf(kind, this.#map), await this.#client.tensors(model, signal)));
@@ -77,6 +92,8 @@ export class TensorModels {
     }
   }
 }
+
+const IMAGE = { from: 'image', optional: false } as const;
 
 const UNKNOWN = { inputs: [], outputs: [] };
 

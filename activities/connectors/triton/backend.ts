@@ -4,10 +4,11 @@ import type { Backend, Batching, Call, CallContext, Reply, ServerWork } from '..
 import { mapped } from '../mapped.js';
 import { type Requests, TensorModels } from '../tensors/index.js';
 import { batchingOf, together } from './batching.js';
-import { TritonClient } from './client.js';
+import { MOST_MESSAGE_BYTES, TritonClient } from './client.js';
 import { hasNoControl, mapError } from './errors.js';
 import { heal, stateOf } from './heal.js';
 import { infer } from './infer.js';
+import type { KindContext } from './kind-handler.js';
 import type { TritonOptions } from './options.js';
 import { requestsOf } from './requests.js';
 
@@ -34,7 +35,7 @@ export class TritonBackend implements Backend {
   invoke(call: Call, context: CallContext): Promise<Reply> {
     return this.#loaded(call.model, context.signal, async () =>
       call.kind === 'infer'
-        ? infer.invoke(call, { ...context, client: this.#client })
+        ? infer.invoke(call, await this.#inferring(call.model, context))
         : this.#models.invoke(call, context, await this.#requests(call.model, context)),
     );
   }
@@ -75,6 +76,23 @@ export class TritonBackend implements Backend {
   /** A line about each tensor of the pool's map. Throws if it does not fit the model. */
   tensors(model: string, kind: string, signal: AbortSignal): Promise<readonly string[]> {
     return this.#loaded(model, signal, () => this.#models.describe(kind, model, signal));
+  }
+
+  async #inferring(model: string, context: CallContext): Promise<KindContext> {
+    const { priorityLevels } = await this.#client.traits(model, context.signal);
+    // A stage that names tensors itself also starts and ends its sequences itself.
+    const { parameters = {} } = requestsOf({ priorityLevels, sequential: false }, context, this.#options).next(true);
+    return {
+      ...context,
+      client: this.#client,
+      requests: parameters,
+      mostBytes: this.#options.maxMessageBytes ?? MOST_MESSAGE_BYTES,
+      imageAs: async (name, image) => {
+        if (!context.artifacts) throw new MillraceError('INTERNAL', 'this host has no artifacts');
+        const bytes = await context.artifacts.read(image);
+        return this.#models.imageAs(model, name, bytes, context.signal);
+      },
+    };
   }
 
   async #requests(model: string, context: Pick<CallContext, 'signal' | 'priority' | 'endsAt'>): Promise<Requests> {

@@ -24,7 +24,7 @@ const MEBIBYTE = 1024 * 1024;
  * gRPC's default of 4 MiB is 87 s of 16-bit speech at 24 kHz; a limit remains so that an oversized answer cannot exhaust
  * memory.
  */
-const MOST_MESSAGE_BYTES = 64 * MEBIBYTE;
+export const MOST_MESSAGE_BYTES = 64 * MEBIBYTE;
 
 const CHANNEL: ChannelOptions = {
   // Reconnects to a restarted server within a second: gRPC's own backoff grows to two minutes.

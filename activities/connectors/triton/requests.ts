@@ -18,7 +18,7 @@ export const sequenceId = (): number => randomInt(1, MOST_ID);
  * extension_schedule_policy.md)
  */
 export function requestsOf(
-  { sequential, priorityLevels }: Traits,
+  { sequential, priorityLevels }: Pick<Traits, 'sequential' | 'priorityLevels'>,
   { priority, endsAt }: Pick<CallContext, 'priority' | 'endsAt'>,
   { timeout = 'off' }: TritonOptions,
 ): Requests {

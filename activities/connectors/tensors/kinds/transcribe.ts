@@ -61,13 +61,11 @@ async function textOf(
     }
     return text;
   };
-  let count = 0;
   for await (const { outputs } of respond(call, context, sources, last)) {
     const [bound, tensor] = needed(map, 'text', outputs);
     const part = bound.decode === 'ctc' ? ctcText(tensor, bound) : texts(bound, tensor).join('');
     heard = bound.responses === 'whole' ? part : heard + part;
-    count += 1;
-    if (count > 1) said(heard.trimEnd());
+    said(heard.trimEnd());
   }
   const text = said(heard.trimEnd());
   if (emitted === '') emit(text);

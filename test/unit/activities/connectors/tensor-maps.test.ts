@@ -1,0 +1,426 @@
+import sharp from 'sharp';
+import { describe, expect, it } from 'vitest';
+import { noAudio } from '../../../../activities/connectors/contract/index.js';
+import { activated } from '../../../../activities/connectors/tensors/activation.js';
+import { bind } from '../../../../activities/connectors/tensors/bind.js';
+import { ctcText } from '../../../../activities/connectors/tensors/ctc.js';
+import { encode } from '../../../../activities/connectors/tensors/encode.js';
+import { PLAIN, type TensorClient, TensorModels } from '../../../../activities/connectors/tensors/index.js';
+import { tensorMap } from '../../../../activities/connectors/tensors/map-schema.js';
+import { fromNpy, toNpy } from '../../../../activities/connectors/tensors/npy.js';
+import { numbersOf } from '../../../../activities/connectors/tensors/numbers.js';
+import { joinedBytes } from '../../../../activities/connectors/tensors/tensor-files.js';
+import { priorityOf, requestsOf } from '../../../../activities/connectors/triton/requests.js';
+import type { JsonObject } from '../../../../pipelines/json.js';
+import type { Dtype } from '../../../../pipelines/media.js';
+import { toWire } from '../../../../protocols/open-inference/any-tensor.js';
+import type { Element } from '../../../../protocols/open-inference/elements.js';
+import { readTexts, type Tensor } from '../../../../protocols/open-inference/tensors.js';
+
+const wire = (name: string, dtype: Dtype, shape: number[], data: Element[]) => toWire(name, { dtype, shape, data });
+const signal = new AbortController().signal;
+const described = (name: string, datatype: string, shape: number[]) => ({ name, datatype, shape });
+
+/** Runs a kind through a map against a model that is a function; what it was sent is kept. */
+async function run(
+  kind: string,
+  map: JsonObject,
+  model: (inputs: ReadonlyMap<string, Tensor>) => Tensor[] | Tensor[][],
+  { input = {}, options = {}, inputs = [] as ReturnType<typeof described>[] } = {},
+) {
+  const sent: ReadonlyMap<string, Tensor>[] = [];
+  const emitted: unknown[] = [];
+  const client: TensorClient = {
+    async *responses(_, tensors) {
+      const given = new Map(tensors.map((tensor) => [tensor.name, tensor]));
+      sent.push(given);
+      const answers = model(given);
+      for (const outputs of Array.isArray(answers[0]) ? (answers as Tensor[][]) : [answers as Tensor[]]) {
+        yield new Map(outputs.map((tensor) => [tensor.name, tensor]));
+      }
+    },
+    tensors: async () => ({ inputs, outputs: [] }),
+  };
+  const models = new TensorModels(client, tensorMap(kind).parse(map));
+  const { output } = await models.invoke(
+    { kind, model: 'm', with: options, input },
+    { signal, audio: noAudio, emit: (chunk) => void emitted.push(chunk), checkpoint: () => undefined },
+    PLAIN,
+  );
+  return { output, sent, emitted };
+}
+
+describe('what a map may say', () => {
+  const text = { from: 'text', dtype: 'BYTES', shape: [1] };
+  it.each<[string, string, object, string, string]>([
+    [
+      'a source of another kind',
+      'embed',
+      { inputs: { a: { from: 'query' } }, outputs: { b: { to: 'embedding' } } },
+      'inputs.a.from',
+      'must be one of text, image, audio, input',
+    ],
+    [
+      'a result of another kind',
+      'embed',
+      { inputs: { a: text }, outputs: { b: { to: 'scores' } } },
+      'outputs.b.to',
+      'must be one of embedding, output',
+    ],
+    ['no result', 'classify', { inputs: { a: text }, outputs: {} }, 'outputs', 'scores, or label, or output'],
+    [
+      'two results of one sort',
+      'embed',
+      { inputs: { a: text }, outputs: { b: { to: 'embedding' }, c: { to: 'embedding' } } },
+      'outputs',
+      'two outputs are "embedding"',
+    ],
+    [
+      'an image’s option of a text',
+      'embed',
+      { inputs: { a: { ...text, fit: 'cover' } }, outputs: { b: { to: 'embedding' } } },
+      'inputs.a.fit',
+      'is for images',
+    ],
+    [
+      'a division by zero',
+      'embed',
+      { inputs: { a: { from: 'image', std: [1, 0, 1] } }, outputs: { b: { to: 'embedding' } } },
+      'inputs.a.std',
+      'must not be 0',
+    ],
+    [
+      'CTC without a vocabulary',
+      'transcribe',
+      { inputs: { a: { from: 'audio' } }, outputs: { b: { to: 'text', decode: 'ctc' } } },
+      'outputs.b.labels',
+      'vocabulary',
+    ],
+    [
+      'both a source and a constant',
+      'embed',
+      { inputs: { a: { ...text, value: 1 } }, outputs: { b: { to: 'embedding' } } },
+      'inputs.a.from',
+      'either',
+    ],
+    [
+      'a word that it does not know',
+      'embed',
+      { inputs: { a: { ...text, typ: 1 } }, outputs: { b: { to: 'embedding' } } },
+      'inputs.a',
+      'Unrecognized',
+    ],
+  ])('not %s', (_, kind, map, path, message) => {
+    const { error } = tensorMap(kind).safeParse(map);
+    expect(error?.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('\n')).toContain(`${path}: `);
+    expect(error?.issues.map((issue) => issue.message).join('\n')).toContain(message);
+  });
+
+  it('and everything that does not fit the model is named at once', () => {
+    const map = tensorMap('classify').parse({
+      inputs: { image: { from: 'image' }, extra: { value: 3, dtype: 'INT32' } },
+      outputs: { scores: { to: 'scores' } },
+    });
+    const model = {
+      inputs: [
+        described('image', 'FP32', [-1, 7, 8, 9]),
+        described('extra', 'INT64', [1]),
+        described('mask', 'BOOL', [1]),
+      ],
+      outputs: [described('logits', 'FP32', [-1, 3])],
+    };
+    expect(() => bind(map, model)).toThrow(
+      /layout of image is not clear .*; the input extra is INT64, not INT32; the model needs the input mask.*; the model has no output scores/,
+    );
+  });
+});
+
+describe('inputs', () => {
+  const file = () =>
+    sharp(Buffer.from([255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255]), { raw: { width: 2, height: 2, channels: 3 } })
+      .png()
+      .toBuffer();
+  const tensorOf = async (entry: object, shape: number[], dtype: string) => {
+    const map = tensorMap('classify').parse({
+      inputs: { x: { from: 'image', ...entry } },
+      outputs: { y: { to: 'scores' } },
+    });
+    const bound = bind(map, { inputs: [described('x', dtype, shape)], outputs: [] });
+    const { tensors } = await encode(bound, { image: await file() }, signal);
+    return tensors[0] as Tensor;
+  };
+
+  it.each<[string, object, number[], string, number[], number[]]>([
+    ['channels first', {}, [-1, 3, 2, 2], 'UINT8', [1, 3, 2, 2], [255, 0, 0, 255, 0, 255, 0, 255, 0, 0, 255, 255]],
+    ['channels last', {}, [2, 2, 3], 'UINT8', [2, 2, 3], [255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255]],
+    ['blue first', { colors: 'bgr' }, [2, 2, 3], 'UINT8', [2, 2, 3], [0, 0, 255, 0, 255, 0, 255, 0, 0, 255, 255, 255]],
+    ['its own size', {}, [-1, 3, -1, -1], 'UINT8', [1, 3, 2, 2], [255, 0, 0, 255, 0, 255, 0, 255, 0, 0, 255, 255]],
+    ['shares of brightness', {}, [1, 3, 2, 2], 'FP32', [1, 3, 2, 2], [1, 0, 0, 1, 0, 1, 0, 1, 0, 0, 1, 1]],
+    [
+      'a mean and a deviation of each channel',
+      { mean: [0, 1, 0], std: [1, 1, 0.5] },
+      [1, 3, 2, 2],
+      'FP16',
+      [1, 3, 2, 2],
+      [1, 0, 0, 1, -1, 0, -1, 0, 0, 0, 2, 2],
+    ],
+    [
+      'signed integers',
+      { mean: 128 },
+      [1, 3, 2, 2],
+      'INT8',
+      [1, 3, 2, 2],
+      [127, -128, -128, 127, -128, 127, -128, 127, -128, -128, 127, 127],
+    ],
+    ['doubles', {}, [1, 3, 2, 2], 'FP64', [1, 3, 2, 2], [1, 0, 0, 1, 0, 1, 0, 1, 0, 0, 1, 1]],
+  ])('an image with %s', async (_, entry, shape, dtype, sent, values) => {
+    const tensor = await tensorOf(entry, shape, dtype);
+    expect([tensor.datatype, tensor.shape]).toEqual([dtype, sent]);
+    expect([...numbersOf(tensor)]).toEqual(values);
+  });
+
+  it('an image as its file', async () => {
+    const tensor = await tensorOf({}, [-1], 'BYTES');
+    expect(tensor.raw.subarray(4)).toEqual(await file());
+    const bytes = await tensorOf({ encoding: 'file' }, [1, -1], 'UINT8');
+    expect(bytes.raw).toEqual(await file());
+  });
+
+  it('JSON in BYTES, constants, and what a stage does not give', async () => {
+    const map = {
+      inputs: {
+        request: { from: 'input', encoding: 'json', dtype: 'BYTES', shape: [1, 1] },
+        beams: { value: 4, dtype: 'INT32', shape: [1] },
+        speaker: { from: 'voice', optional: true, dtype: 'BYTES', shape: [1] },
+      },
+      outputs: { pcm: { to: 'audio', sampleRate: 16_000 } },
+    };
+    const speak = run('synthesize', map, () => [], { input: { text: 'hi' } });
+    await expect(speak).rejects.toMatchObject({ code: 'INVALID_OUTPUT' });
+    const bound = bind(tensorMap('synthesize').parse(map), { inputs: [], outputs: [] });
+    const { tensors } = await encode(bound, { input: { text: 'hi' } }, signal);
+    expect(tensors.map(({ name }) => name)).toEqual(['request', 'beams']);
+    expect(readTexts(tensors[0] as Tensor)).toEqual(['{"text":"hi"}']);
+    expect([...numbersOf(tensors[1] as Tensor)]).toEqual([4]);
+  });
+
+  it('pairs of a query and each passage, in the shape of the model', async () => {
+    const { sent, output } = await run(
+      'rerank',
+      {
+        inputs: { q: { from: 'query', each: true }, p: { from: 'passages' } },
+        outputs: { logit: { to: 'scores', activation: 'sigmoid' } },
+      },
+      () => [wire('logit', 'FP32', [2, 1], [0, 2])],
+      {
+        input: {
+          query: 'x',
+          passages: [
+            { id: 'a', text: 'one' },
+            { id: 'b', text: 'two' },
+          ],
+        },
+        inputs: [described('q', 'BYTES', [-1, 1]), described('p', 'BYTES', [-1, 1])],
+      },
+    );
+    expect(sent[0]?.get('q')?.shape).toEqual([2, 1]);
+    expect(readTexts(sent[0]?.get('q') as Tensor)).toEqual(['x', 'x']);
+    expect((output.passages as { id: string; score: number }[]).map(({ id, score }) => [id, score.toFixed(3)])).toEqual(
+      [
+        ['b', '0.881'],
+        ['a', '0.500'],
+      ],
+    );
+  });
+});
+
+describe('outputs', () => {
+  const text = { inputs: { t: { from: 'text', dtype: 'BYTES', shape: [1] } } };
+
+  it.each<[string, number[]]>([
+    ['mean', [2, 3]],
+    ['first', [1, 2]],
+    ['last', [3, 4]],
+  ])('the %s of the tokens’ vectors', async (pooling, [a = 0, b = 0]) => {
+    const map = { ...text, outputs: { h: { to: 'embedding', pooling } } };
+    const { output } = await run('embed', map, () => [wire('h', 'BF16', [1, 2, 2], [1, 2, 3, 4])], {
+      input: { text: 'x' },
+    });
+    const [x = 0, y = 0] = output.embedding as number[];
+    expect(x / y).toBeCloseTo(a / b, 6);
+  });
+
+  it('vectors of tokens without pooling are refused', async () => {
+    const map = { ...text, outputs: { h: { to: 'embedding' } } };
+    const embedding = run('embed', map, () => [wire('h', 'FP32', [1, 2, 2], [1, 2, 3, 4])], { input: { text: 'x' } });
+    await expect(embedding).rejects.toMatchObject({
+      code: 'INVALID_OUTPUT',
+      message: expect.stringContaining('give pooling'),
+    });
+  });
+
+  it('JSON in BYTES, at a pointer', async () => {
+    const map = { ...text, outputs: { r: { to: 'scores', encoding: 'json', pointer: '/results/0/scores' } } };
+    const answer = JSON.stringify({ results: [{ scores: [0.1, 0.9] }] });
+    const classify = (body: string) =>
+      run('classify', map, () => [wire('r', 'BYTES', [1], [body])], {
+        input: { text: 'x' },
+        options: { labels: ['no', 'yes'] },
+      });
+    expect((await classify(answer)).output).toMatchObject({ label: 'yes', score: 0.9 });
+    for (const [body, problem] of [
+      ['{"results":[]}', 'nothing at /results/0/scores'],
+      ['{', 'not JSON'],
+      ['{"results":[{"scores":["a"]}]}', 'not a list of numbers'],
+      ['['.repeat(5_000) + ']'.repeat(5_000), 'nested more than 64 deep'],
+    ]) {
+      await expect(classify(body ?? '')).rejects.toMatchObject({
+        code: 'INVALID_OUTPUT',
+        message: expect.stringContaining(problem ?? ''),
+      });
+    }
+  });
+
+  it('a whole output as JSON', async () => {
+    const map = { ...text, outputs: { r: { to: 'output', encoding: 'json' } } };
+    const whole = { label: 'a', score: 1, scores: { a: 1, b: 0 } };
+    const { output } = await run('classify', map, () => [wire('r', 'BYTES', [1], [JSON.stringify(whole)])], {
+      input: { text: 'x' },
+    });
+    expect(output).toEqual(whole);
+  });
+
+  it('a label by its index or its name', async () => {
+    const labels = ['a', 'b'];
+    const map = { ...text, outputs: { l: { to: 'label', labels: ['b', 'a'] } } };
+    const given = { input: { text: 'x' }, options: { labels } };
+    expect((await run('classify', map, () => [wire('l', 'INT64', [1], [0])], given)).output).toEqual({
+      label: 'b',
+      score: 1,
+      scores: { a: 0, b: 1 },
+    });
+    expect((await run('classify', map, () => [wire('l', 'BYTES', [1], ['a'])], given)).output.label).toBe('a');
+    await expect(run('classify', map, () => [wire('l', 'INT64', [1], [7])], given)).rejects.toMatchObject({
+      code: 'INVALID_OUTPUT',
+    });
+  });
+
+  it('CTC: repeats are joined, blanks dropped, also where a class is impossible', () => {
+    const labels = ['-', '|', 'a', 'b'];
+    const path = [0, 2, 2, 0, 2, 1, 1, 3, 0];
+    const frames = path.flatMap((best) => labels.map((_, i) => (i === best ? 5 : i === 3 ? -9 : 0)));
+    const tensor = wire('logits', 'FP32', [1, path.length, labels.length], frames);
+    expect(ctcText(tensor, { to: 'text', name: 'logits', labels })).toBe('aa b');
+    expect(() => ctcText(tensor, { to: 'text', name: 'logits', labels: ['a'] })).toThrow(
+      '4 logits a frame for a vocabulary of 1',
+    );
+  });
+
+  it('softmax of any logits sums to 1 in each row', () => {
+    const scores = activated(Float64Array.of(1_000, 1_001, Number.NEGATIVE_INFINITY, 0), 'softmax', 2);
+    expect([...scores].map((score) => score.toFixed(3))).toEqual(['0.269', '0.731', '0.000', '1.000']);
+  });
+
+  it.each<[string, string[], string[]]>([
+    ['delta', ['he', 'llo', ' you'], ['he', 'llo', ' you']],
+    ['whole', ['he', 'hello', 'hello you'], ['he', 'llo', ' you']],
+  ])('texts of a decoupled recogniser, each %s', async (responses, answers, chunks) => {
+    const map = {
+      inputs: { pcm: { from: 'audio', encoding: 'file', dtype: 'BYTES', shape: [1] } },
+      outputs: { t: { to: 'text', responses } },
+    };
+    const client: TensorClient = {
+      async *responses() {
+        for (const answer of answers) yield new Map([['t', wire('t', 'BYTES', [1], [answer])]]);
+      },
+      tensors: async () => ({ inputs: [], outputs: [] }),
+    };
+    const emitted: unknown[] = [];
+    const { output } = await new TensorModels(client, tensorMap('transcribe').parse(map)).invoke(
+      { kind: 'transcribe', model: 'm', with: {}, input: { audio: {} } },
+      {
+        signal,
+        audio: noAudio,
+        bytes: async () => Buffer.from('RIFF'),
+        emit: (chunk) => void emitted.push(chunk),
+        checkpoint: () => undefined,
+      },
+      PLAIN,
+    );
+    expect(output).toEqual({ text: 'hello you' });
+    expect(emitted.join('')).toBe('hello you');
+    expect(emitted).toEqual(chunks);
+  });
+});
+
+describe('tensors in files', () => {
+  it.each<[Dtype, number[], Element[]]>([
+    ['FP32', [2, 3], [1, 2, 3, 4, 5, 6.5]],
+    ['FP16', [2], [0.5, -2]],
+    ['INT64', [1, 1], ['9007199254740993']],
+    ['BOOL', [], [true]],
+    ['UINT8', [3], [0, 1, 255]],
+  ])('%s %j comes back from .npy as it was', (dtype, shape, data) => {
+    const sent = wire('t', dtype, shape, data);
+    const file = toNpy(sent);
+    expect((file.length - sent.raw.length) % 64).toBe(0);
+    expect(fromNpy('t', file)).toEqual(sent);
+  });
+
+  it.each<[string, (file: Buffer) => Buffer, string]>([
+    ['a cut header', (file) => file.subarray(0, 20), 'no valid header'],
+    [
+      'Fortran order',
+      (file) => Buffer.from(file.toString('latin1').replace('False', ' True'), 'latin1'),
+      'Fortran order',
+    ],
+    ['objects', (file) => Buffer.from(file.toString('latin1').replace("'<f4'", "'|O8'"), 'latin1'), '|O8'],
+    [
+      'code for a shape',
+      (file) => Buffer.from(file.toString('latin1').replace('(2, 3)', '(2**9)'), 'latin1'),
+      'no array',
+    ],
+  ])('refuses %s', (_, spoil, message) => {
+    const file = spoil(toNpy(wire('t', 'FP32', [2, 3], [1, 2, 3, 4, 5, 6])));
+    expect(() => fromNpy('t', file)).toThrow(
+      expect.objectContaining({ code: 'INVALID_INPUT', message: expect.stringContaining(message) }),
+    );
+  });
+
+  it('responses are joined as bytes, along any dimension', () => {
+    const a = wire('t', 'INT16', [2, 1], [1, 2]);
+    const b = wire('t', 'INT16', [2, 2], [3, 4, 5, 6]);
+    expect(joinedBytes([a, b], 1)).toEqual(wire('t', 'INT16', [2, 3], [1, 3, 4, 2, 5, 6]));
+    expect(() => joinedBytes([a, b], 0)).toThrow('cannot be joined');
+  });
+});
+
+describe('request parameters', () => {
+  it('have the priority in the levels that the model has', () => {
+    const levels = (count: number) =>
+      (['interactive', 'default', 'batch'] as const).map((priority) => priorityOf(priority, count).priority);
+    expect(levels(3)).toEqual([{ uint64_param: 1 }, { uint64_param: 2 }, { uint64_param: 3 }]);
+    expect(levels(2)).toEqual([{ uint64_param: 1 }, { uint64_param: 2 }, { uint64_param: 2 }]);
+    expect(levels(9)).toEqual([{ uint64_param: 1 }, { uint64_param: 5 }, { uint64_param: 9 }]);
+    expect([levels(1), levels(0), [priorityOf(undefined, 3).priority]].flat()).toEqual(Array(7).fill(undefined));
+  });
+
+  it('start and end one sequence a call, and carry what is left of the attempt where the pool says so', () => {
+    const requests = requestsOf(
+      { sequential: true, priorityLevels: 0 },
+      { endsAt: performance.now() + 5_000 },
+      { timeout: 'attempt' },
+    );
+    const all = [requests.next(false), requests.next(false), requests.next(true)].map(({ parameters }) => parameters);
+    expect(new Set(all.map((each) => JSON.stringify(each?.sequence_id))).size).toBe(1);
+    expect(all.map((each) => [each?.sequence_start, each?.sequence_end])).toEqual([
+      [{ bool_param: true }, { bool_param: false }],
+      [{ bool_param: false }, { bool_param: false }],
+      [{ bool_param: false }, { bool_param: true }],
+    ]);
+    const { int64_param: left } = (all[0]?.timeout ?? {}) as { int64_param: number };
+    expect(left).toBeGreaterThan(4_000_000);
+    expect(left).toBeLessThanOrEqual(5_000_000);
+    expect(requestsOf({ sequential: false, priorityLevels: 0 }, {}, {}).next(true)).toEqual({});
+  });
+});
