@@ -85,6 +85,7 @@ export class TemporalHost implements RunHost {
   /** Stages of each segment that waits for the state store. */
   readonly #storeless = new Set<ReadonlySet<string>>();
   readonly waits: Waits;
+  readonly startedAt = workflowInfo().startTime.getTime();
 
   constructor({ carried }: RunContext) {
     this.waits = new Waits(carried?.decided);

@@ -128,8 +128,12 @@ async function main(): Promise<number> {
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => void stop().finally(() => process.exit(130)));
 }
+let status = 1;
 try {
-  process.exitCode = await main();
+  status = await main();
 } finally {
   await stop();
+  // Node may spin while it frees the handles of cut connections: the process ends without that.
+  process.exitCode = status;
+  setImmediate(() => process.exit());
 }

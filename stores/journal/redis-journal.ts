@@ -34,8 +34,8 @@ export interface OpenOptions {
 }
 
 /**
- * The journal of one segment in Redis: a hash with a field for each call that has ended, a counter for each that has
- * begun, a mark for each that is in progress, and the owner, which opened it last. A write is acknowledged before the
+ * The journal of one segment in Redis: a hash with a field for each call that has ended, a counter with a time for each
+ * that has begun, a mark for each that is in progress, and the owner, which opened it last. A write is acknowledged before the
  * next step starts, so a worker that takes over sees every call that has ended; from then on the previous owner can
  * neither write nor begin a call. Otherwise a worker that lost its connection to Temporal, or was stopped for a while,
  * would repeat calls of the new owner.
@@ -51,7 +51,7 @@ export class SegmentJournal {
   readonly #ttlMs: number;
   readonly #lease: Lease | undefined;
   readonly #ended = new Map<string, Json>();
-  readonly #begun = new Map<string, number>();
+  readonly #begun = new Map<string, Begun>();
   /** Calls in progress, with the number of workers lost in a row during each. */
   readonly #underWay = new Map<string, number>();
   readonly #losses = new Map<string, number>();
@@ -94,7 +94,7 @@ export class SegmentJournal {
 
   #read(field: string, value: string): void {
     const call = field.slice(1);
-    if (field.startsWith(BEGUN)) this.#begun.set(call, Number(value));
+    if (field.startsWith(BEGUN)) this.#begun.set(call, begunOf(value));
     // Its worker was lost during the call.
     else if (field.startsWith(UNDER_WAY)) this.#losses.set(call, Number(value) + 1);
     else if (!field.startsWith('@')) this.#ended.set(field, JSON.parse(value));
@@ -145,7 +145,12 @@ export class SegmentJournal {
 
   /** Number of attempts of a call that have begun, over all workers, as far as this one knows. */
   begun(call: string): number {
-    return this.#begun.get(call) ?? 0;
+    return this.#begun.get(call)?.count ?? 0;
+  }
+
+  /** Until when a call may be tried, as recorded by its first attempt, in milliseconds since 1970; undefined: none began. */
+  until(call: string): number | undefined {
+    return this.#begun.get(call)?.until;
   }
 
   /** Number of workers lost in a row during this call. */
@@ -159,22 +164,26 @@ export class SegmentJournal {
    *
    * Three checks keep two workers from beginning the same call: this process's clock before and after, which runs on
    * while a process is stopped, and the owner in Redis between them.
+   *
+   * @param leftMs time that is left for all attempts of the call, in milliseconds; the first attempt's is recorded
    */
-  async begin(call: string): Promise<number> {
+  async begin(call: string, leftMs = Number.POSITIVE_INFINITY): Promise<number> {
     this.#mayBegin();
-    const count = this.begun(call) + 1;
-    this.#begun.set(call, count);
+    const before = this.#begun.get(call);
+    const begun = { count: this.begun(call) + 1, until: before?.until ?? Math.ceil(Date.now() + leftMs) };
+    this.#begun.set(call, begun);
     this.#underWay.set(call, this.losses(call));
     try {
-      const fields = { [`${BEGUN}${call}`]: String(count), [`${UNDER_WAY}${call}`]: String(this.losses(call)) };
+      const fields = { [`${BEGUN}${call}`]: begunText(begun), [`${UNDER_WAY}${call}`]: String(this.losses(call)) };
       const standing = await this.#write(fields, this.#ttlMs);
       if (standing !== 'held') throw new MillraceError('JOURNAL_UNAVAILABLE', WHY[standing]);
       // Redis has acknowledged all earlier ends before this begin.
       this.#mayBegin();
-      return count;
+      return begun.count;
     } catch (error) {
       this.#lost = true;
-      this.#begun.set(call, count - 1);
+      if (before) this.#begun.set(call, before);
+      else this.#begun.delete(call);
       this.#underWay.delete(call);
       throw error;
     }
@@ -215,9 +224,10 @@ export class SegmentJournal {
   left(call: string, made = true): void {
     this.#losses.delete(call);
     if (!this.#underWay.delete(call)) return;
-    const count = this.begun(call) - 1;
-    if (!made) this.#begun.set(call, count);
-    const fields = { [`${UNDER_WAY}${call}`]: '', ...(!made && { [`${BEGUN}${call}`]: String(count) }) };
+    const before = this.#begun.get(call);
+    const begun = before && !made ? { ...before, count: before.count - 1 } : undefined;
+    if (begun) this.#begun.set(call, begun);
+    const fields = { [`${UNDER_WAY}${call}`]: '', ...(begun && { [`${BEGUN}${call}`]: begunText(begun) }) };
     this.#writing = this.#write(fields).then(
       () => undefined,
       () => undefined,
@@ -276,7 +286,7 @@ export class SegmentJournal {
     const sentAt = performance.now();
     const fields = [
       ...[...this.#ended].flatMap(([call, ended]) => [call, JSON.stringify(ended)]),
-      ...[...this.#begun].flatMap(([call, count]) => [`${BEGUN}${call}`, String(count)]),
+      ...[...this.#begun].flatMap(([call, begun]) => [`${BEGUN}${call}`, begunText(begun)]),
       ...[...this.#underWay].flatMap(([call, losses]) => [`${UNDER_WAY}${call}`, String(losses)]),
     ];
     const said = await reached(() =>
@@ -331,8 +341,22 @@ export const segmentKey = (run: string, execution: string, path: string): string
 /** Key of the journal of a guarded run, which a fast host runs as one segment. */
 export const guardedKey = (run: string, guarded: string): string => segmentKey(run, guarded, 'run');
 
-/** Prefix of a call's attempt counter. */
+/** Prefix of a call's attempts: their number, and until when it may be tried. */
 const BEGUN = '#';
+
+interface Begun {
+  /** Attempts over all workers. */
+  readonly count: number;
+  /** By the clock of the worker that began the first, in milliseconds since 1970. */
+  readonly until: number;
+}
+
+const begunText = ({ count, until }: Begun): string => `${count} ${until}`;
+
+function begunOf(text: string): Begun {
+  const [count = 0, until = Number.POSITIVE_INFINITY] = text.split(' ').map(Number);
+  return { count, until };
+}
 /** Prefix of a call's count of lost workers while it is in progress. */
 const UNDER_WAY = '~';
 

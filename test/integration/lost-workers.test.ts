@@ -45,6 +45,31 @@ describe('a call that kills its worker', () => {
   );
 });
 
+it('a lost worker does not lengthen the time that a stage, or its run, has', async () => {
+  const queue = `lasting-${randomUUID()}`;
+  const log = new CallLog();
+  const worker = await WorkerProcess.start(queue);
+  const runs = [
+    { fixture: fixtures.lastingStage, code: 'STAGE_TIMEOUT' },
+    { fixture: fixtures.lastingRun, code: 'DEADLINE_EXCEEDED' },
+  ].map((run) => ({ ...run, started: start(client, run.fixture, { log: log.file }, queue) }));
+  await until('both stages run', () => log.count('first starts') === runs.length);
+  // Longer than a workflow task lasts: the history then tells of the segment.
+  await sleep(15_000);
+  await worker.kill();
+  const other = await WorkerProcess.start(queue);
+  for (const { started, code } of runs) {
+    const handle = await started;
+    expect(await failureOf(handle)).toMatchObject({ code, stage: 'first' });
+    const { startTime, closeTime } = await handle.describe();
+    const seconds = ((closeTime?.getTime() ?? Number.NaN) - startTime.getTime()) / 1_000;
+    // Not 30 s more from when the other worker took over.
+    expect(seconds, code).toBeGreaterThan(25);
+    expect(seconds, code).toBeLessThan(42);
+  }
+  await other.kill();
+});
+
 describe('a worker that is asked to end', () => {
   const one = z.object({ n: z.number() });
   /** Longer than a worker takes to end; the last one lets it be over. */

@@ -38,11 +38,12 @@ describe('the journal of a segment', () => {
     const one = await open();
     expect(await one.begin('first')).toBe(1);
     await one.end('first', { n: 1 });
-    expect(await one.begin('second')).toBe(1);
+    expect(await one.begin('second', 5_000)).toBe(1);
     const other = await open();
     expect(other.ended('first')).toEqual({ n: 1 });
     expect(other.ended('second')).toBeUndefined();
     expect(await other.begin('second')).toBe(2);
+    expect(other.until('second')).toBe(one.until('second'));
     expect(await redis.pttl(key)).toBeGreaterThan(TTL_MS / 2);
   });
 

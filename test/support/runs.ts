@@ -116,7 +116,9 @@ export const fixtures = (await import('../fixtures/pipelines.mjs' as string)) as
   | 'slowAssistant'
   | 'fourInlineSteps'
   | 'deadlyInline'
-  | 'deadlyQueued',
+  | 'deadlyQueued'
+  | 'lastingStage'
+  | 'lastingRun',
   Pipeline
 >;
 

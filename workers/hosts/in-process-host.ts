@@ -25,8 +25,11 @@ import { HANDED_BACK, interpret, interrupts, type RunHost, Waits } from '../../w
 export interface Journal {
   /** The recorded end of a call; undefined if it has not ended. */
   ended(call: StageCall): Ended | undefined;
-  /** Records that an attempt begins and returns its number. Rejects with `JOURNAL_UNAVAILABLE`. */
-  begin(call: StageCall): Promise<number>;
+  /**
+   * Records that an attempt begins and returns its number. Rejects with `JOURNAL_UNAVAILABLE`.
+   * @param leftMs time that is left for all attempts of the call
+   */
+  begin(call: StageCall, leftMs: number): Promise<number>;
   /** Not awaited; the next `begin` waits for the write. */
   end(call: StageCall, ended: Ended): void;
   /**
@@ -36,6 +39,8 @@ export interface Journal {
   left(call: StageCall, waitedMs?: number): void;
   /** How many workers in a row were lost during this call. */
   losses(call: StageCall): number;
+  /** What is left of the time that the first attempt of this call had, in milliseconds; undefined: none has begun. */
+  leftMs(call: StageCall): number | undefined;
 }
 
 /**
@@ -107,14 +112,17 @@ export class InProcessHost implements RunHost {
   async #attempts(stage: StagePlan, input: JsonObject, call: StageCall): Promise<StageOutcome> {
     const { retry, timeout } = stage.policy;
     const { journal } = this.#options;
-    const end = this.now() + timeout.totalMs;
+    // Time that earlier workers spent on the stage counts too.
+    const end = this.now() + Math.min(timeout.totalMs, journal?.leftMs(call) ?? timeout.totalMs);
     let resumeFrom: Json = null;
     let tried = UNTRIED;
     let count = 1;
     for (;;) {
       this.#signal.throwIfAborted();
       if ((journal?.losses(call) ?? 0) >= MOST_LOSSES) throw stageError(stage, workerLost());
-      const attempt = await this.#begin(call, count);
+      if (this.now() >= end)
+        throw stageError(stage, new MillraceError('STAGE_TIMEOUT', 'its time ended while its worker was lost'));
+      const attempt = await this.#begin(call, count, end - this.now());
       try {
         this.#signal.throwIfAborted();
         if (attempt > retry.attempts)
@@ -151,11 +159,11 @@ export class InProcessHost implements RunHost {
   }
 
   /** If the journal is lost, running calls finish before the error is reported: their outcomes count. */
-  async #begin(call: StageCall, count: number): Promise<number> {
+  async #begin(call: StageCall, count: number, leftMs: number): Promise<number> {
     this.#underWay.begun(call);
     try {
       this.#checkNeeds(call);
-      return (await this.#options.journal?.begin(call)) ?? count;
+      return (await this.#options.journal?.begin(call, leftMs)) ?? count;
     } catch (error) {
       this.#underWay.left(call);
       await this.#underWay.none();

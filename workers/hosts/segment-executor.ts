@@ -59,8 +59,9 @@ export function createSegmentActivity(runner: Runner, redis: Redis, ends?: Abort
     const { cancellationSignal, info, client } = Context.current();
     const { workflowId = '', runId = '' } = info.workflowExecution ?? {};
     const { signal, abort, end } = beginSegment(workflowId, runId, segment.path, cancellationSignal);
-    // The workflow's clock did not advance while the segment waited for a slot.
-    const waitedMs = Math.max(0, Date.now() - info.currentAttemptScheduledTimestampMs);
+    // The workflow's clock did not advance while the segment waited for a slot, nor, in a replay, since a worker was lost.
+    const { currentAttemptScheduledTimestampMs: scheduledAt } = info;
+    const waitedMs = Math.max(0, Date.now() - (begun ? Math.min(scheduledAt, askedAt) : scheduledAt));
     const leftMs = segment.leftMs - waitedMs;
     ends?.addEventListener('abort', abort);
     if (ends?.aborted) abort();
@@ -182,9 +183,9 @@ class NamedCalls implements Journal {
     return this.#record.ended(name) as Ended | undefined;
   }
 
-  begin(call: StageCall): Promise<number> {
+  begin(call: StageCall, leftMs: number): Promise<number> {
     this.#waiting.delete(nameOf(call));
-    return orStageError(this.#record.begin(nameOf(call)));
+    return orStageError(this.#record.begin(nameOf(call), leftMs));
   }
 
   end(call: StageCall, ended: Ended): void {
@@ -198,6 +199,11 @@ class NamedCalls implements Journal {
 
   losses(call: StageCall): number {
     return this.#record.losses(nameOf(call));
+  }
+
+  leftMs(call: StageCall): number | undefined {
+    const until = this.#record.until(nameOf(call));
+    return until === undefined ? undefined : until - Date.now();
   }
 
   /** Attempts of the calls that have not succeeded. */

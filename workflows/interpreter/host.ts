@@ -26,6 +26,11 @@ export interface RunHost extends StageHost {
   runSegment?(segment: Segment): Promise<SegmentOutcome>;
   /** Runs another pipeline as a separate run and returns its output. Rejects with a `StageError`. */
   runChild(step: SubPipelinePlan, input: JsonObject, context: RunContext, path: string): Promise<JsonObject>;
+  /**
+   * When the run was started, by the clock of `now`. Absent: its interpreter starts with it. A workflow’s code may see a later
+   * time first: while its first segment runs, a worker that takes over begins at the latest of its tasks.
+   */
+  readonly startedAt?: number;
   /** A text unique across calls and runs; the same on replay. */
   nonce(): string;
   /**

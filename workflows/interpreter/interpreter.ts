@@ -30,7 +30,7 @@ export async function interpret(input: JsonObject, context: RunContext, host: Ru
   if (carried) table.take(carried.rows);
   // A run may wait before its first stage starts.
   host.report(table.rows);
-  const startedAt = carried?.startedAt ?? host.now();
+  const startedAt = carried?.startedAt ?? host.startedAt ?? host.now();
   const memo = Memo.from(carried?.done);
   const graph = wantedGraph(plan, outputs);
   const run: Run = {

@@ -181,6 +181,7 @@ describe('a segment that is interrupted', () => {
       end: async () => undefined,
       left: () => undefined,
       losses: () => 0,
+      leftMs: () => undefined,
     };
     const context = contextOf(two);
     const outcome = await interpretSegment(

@@ -83,6 +83,7 @@ describe('an attempt in this process', () => {
       end: async () => undefined,
       left: () => undefined,
       losses: () => 0,
+      leftMs: () => undefined,
     };
     let calls = 0;
     const host = hostOf(
@@ -94,6 +95,22 @@ describe('an attempt in this process', () => {
     );
     await expect(host.runStage(stageOf(60_000), {}, callOf('a'))).rejects.toThrow('cancelled');
     expect(calls).toBe(0);
+  });
+
+  it('has no more time than earlier workers have left of its stage’s', async () => {
+    const journal: Journal = {
+      ended: () => undefined,
+      begin: async () => 2,
+      end: async () => undefined,
+      left: () => undefined,
+      losses: () => 1,
+      leftMs: () => 50,
+    };
+    const [before, host] = [Date.now(), hostOf(deaf, { journal })];
+    const stage = stageOf(60_000);
+    const limited = { ...stage, policy: { ...stage.policy, timeout: { ...stage.policy.timeout, totalMs: 50_000 } } };
+    await expect(host.runStage(limited, {}, callOf('a'))).rejects.toMatchObject({ code: 'STAGE_TIMEOUT' });
+    expect(Date.now() - before).toBeLessThan(20_000);
   });
 
   it('may have more time than a timer of Node’s can be set for', async () => {
@@ -126,6 +143,7 @@ describe('when the journal is lost', () => {
       end: async () => undefined,
       left: () => undefined,
       losses: () => 0,
+      leftMs: () => undefined,
     };
   };
 
@@ -180,6 +198,7 @@ describe('a call in which workers were lost', () => {
       end: (_, ended) => void ends.push(ended),
       left: () => undefined,
       losses: () => losses,
+      leftMs: () => undefined,
     };
     return { journal, ends, begun };
   };
@@ -208,6 +227,7 @@ describe('a call in which workers were lost', () => {
       end: () => undefined,
       left: ({ stage }) => void left.push(stage),
       losses: () => 0,
+      leftMs: () => undefined,
     };
     let calls = 0;
     const run = hostOf(
