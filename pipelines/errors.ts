@@ -167,6 +167,18 @@ export const ERRORS = {
   },
   JOURNAL_UNAVAILABLE: { status: 503, retry: 'never', title: 'The journal of a segment cannot be written.' },
   WORKER_LOST: { status: 500, retry: 'never', title: 'Two workers in a row were lost while running this call.' },
+  STREAM_CUT: {
+    status: 502,
+    retry: 'never',
+    title: 'A streamed answer broke off, and no later attempt could continue what readers have received.',
+  },
+  STREAM_FULL: {
+    status: 503,
+    retry: 'retry',
+    title: 'A stream between stages has no room: its readers lag behind, or the state store is full.',
+  },
+  STREAM_LOST: { status: 500, retry: 'never', title: 'The state store has lost entries of a stream.' },
+  STREAM_TAKEN: { status: 409, retry: 'never', title: 'Another attempt writes the stream.' },
   RESULT_TOO_LARGE: { status: 500, retry: 'never', title: 'A result is too large for the run’s history.' },
   // Ends of runs.
   STAGE_TIMEOUT: { status: 504, retry: 'retry', title: 'A stage did not finish within its timeout.' },

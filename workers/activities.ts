@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events';
 import { createActivities } from '../activities/stage/activity.js';
 import { createForeignActivity } from '../activities/stage/foreign-activity.js';
+import type { SharedSlots } from '../activities/stage/held-slot.js';
 import type { JsonObject } from '../pipelines/json.js';
 import type { ForeignCall, SegmentCall, ServingCall, StageCall, StartCall } from '../pipelines/run/index.js';
 import { createServingActivity } from './code-served.js';
@@ -8,7 +9,11 @@ import type { Stages } from './compose.js';
 import { createStartActivity, type StartForeign } from './foreign-starts.js';
 import { createSegmentActivity } from './hosts/segment-executor.js';
 
-type Parts = Pick<Stages, 'runner' | 'redis'> & Partial<Pick<Stages, 'foreign'>>;
+type Parts = Pick<Stages, 'runner' | 'redis'> &
+  Partial<Pick<Stages, 'foreign'>> & {
+    /** Slots of the worker's activities. Absent: its stages hold theirs while they wait for others. */
+    readonly slots?: SharedSlots;
+  };
 type Call = StageCall | SegmentCall | ServingCall | ForeignCall | StartCall;
 
 /**
@@ -17,10 +22,10 @@ type Call = StageCall | SegmentCall | ServingCall | ForeignCall | StartCall;
  * waits for
  * @param starts prepares runs that other clients and workflows start. Absent: none can be started
  */
-export function workerActivities({ runner, redis, foreign }: Parts, ends?: AbortSignal, starts?: StartForeign) {
+export function workerActivities({ runner, redis, foreign, slots }: Parts, ends?: AbortSignal, starts?: StartForeign) {
   // Each running segment adds a listener.
   if (ends) setMaxListeners(0, ends);
-  const stage = createActivities(runner).default;
+  const stage = createActivities(runner, slots && { slots }).default;
   const segment = createSegmentActivity(runner, redis, ends);
   const serving = createServingActivity(redis);
   const around = foreign && createForeignActivity(foreign);

@@ -1,4 +1,8 @@
 import type { ActivitySlotInfo, CustomSlotSupplier, SlotPermit } from '@temporalio/worker';
+import type { SharedSlots } from '../activities/stage/held-slot.js';
+
+/** Most attempts of a process that wait for other stages without a slot: each holds some memory and a heartbeat. */
+const MOST_LEFT = 1_000;
 
 /**
  * Activity slots shared by a process's workers, however many task queues they poll: with slots per queue the number of
@@ -6,9 +10,13 @@ import type { ActivitySlotInfo, CustomSlotSupplier, SlotPermit } from '@temporal
  * may hold one even while the polls of other queues hold all the rest; otherwise a queue could stay without a poll for
  * as long as the others receive no tasks.
  */
-export class ActivitySlots {
+export class ActivitySlots implements SharedSlots {
   readonly #most: number;
   #used = 0;
+  /** Attempts that wait for other stages and hold no slot. */
+  #left = 0;
+  /** Those of them that wait for a slot. */
+  #taking = 0;
   #polling = 0;
   #waiting: (() => void)[] = [];
 
@@ -20,7 +28,8 @@ export class ActivitySlots {
   supplier(): CustomSlotSupplier<ActivitySlotInfo> {
     let polling = 0;
     const take = (): SlotPermit | null => {
-      const free = this.#most - this.#used;
+      // Stages that have begun go on before new ones begin.
+      const free = this.#most - this.#used - this.#taking;
       if (free <= 0 || (polling > 0 && this.#polling >= free)) return null;
       polling += 1;
       this.#polling += 1;
@@ -52,6 +61,32 @@ export class ActivitySlots {
         this.#change();
       },
     };
+  }
+
+  leave(): boolean {
+    if (this.#left >= MOST_LEFT) return false;
+    this.#left += 1;
+    this.#used -= 1;
+    this.#change();
+    return true;
+  }
+
+  async take(signal: AbortSignal): Promise<void> {
+    this.#taking += 1;
+    try {
+      while (this.#used >= this.#most) {
+        signal.throwIfAborted();
+        await this.#changed(signal);
+      }
+    } finally {
+      this.#taking -= 1;
+    }
+    this.takeBack();
+  }
+
+  takeBack(): void {
+    this.#left -= 1;
+    this.#used += 1;
   }
 
   #change(): void {

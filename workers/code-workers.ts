@@ -30,7 +30,7 @@ export async function createCodeWorkers(parts: {
       `the functions with a version of their own need ${queues.length} task queues, more than ${MOST_QUEUES}; those without one share the build’s`,
     );
   }
-  const activities = createActivities(stages.runner);
+  const activities = createActivities(stages.runner, { slots });
   return await Promise.all(
     queues.map((taskQueue) =>
       Worker.create({

@@ -12,11 +12,19 @@ import { CodeFunctions } from '../activities/stage/code-functions.js';
 import { ForeignCalls } from '../activities/stage/foreign-calls.js';
 import { StageRunner, type StageRunnerParts } from '../activities/stage/stage-runner.js';
 import { indexKinds } from '../activities/vector-index/index.js';
-import { conformInput, convertAudio, createAudioPort, createBytesPort, createCodeArtifacts } from '../media/index.js';
+import {
+  conformInput,
+  convertAudio,
+  createAudioPort,
+  createBytesPort,
+  createCodeArtifacts,
+  joinAudio,
+} from '../media/index.js';
 import type { Pipeline } from '../pipelines/index.js';
 import type { JsonObject } from '../pipelines/json.js';
 import { kindsByName } from '../pipelines/stages/index.js';
 import { withOutputBudget } from '../stores/artifacts/index.js';
+import { RedisChannelLog } from '../stores/channels/index.js';
 import { RunEventLog } from '../stores/events/index.js';
 import { RedisRecords, spillTo } from '../stores/records/index.js';
 import { isFull } from '../stores/redis/index.js';
@@ -114,7 +122,13 @@ export async function composeStages(
       signal,
       mostBytes: settings.MILLRACE_MAX_STAGE_MEDIA_BYTES,
     });
+  const subscriber = openStore(settings, 'state', logger);
+  const channels = new RedisChannelLog(redis, subscriber);
   const runner = new StageRunner({
+    streams: {
+      channels,
+      join: (tenant, pieces, signal) => joinAudio(artifacts, tenant, pieces, { ffmpeg, signal }),
+    },
     pools,
     cache,
     audioOf: (tenant, onConversion, signal) => createAudioPort(ofOneCall(), tenant, { onConversion, ffmpeg, signal }),
@@ -160,6 +174,7 @@ export async function composeStages(
       stores.stop();
       pools.close();
       redis.disconnect();
+      subscriber.disconnect();
       cached.disconnect();
       passages.redis.disconnect();
       await mcp.close();

@@ -7,6 +7,7 @@ import {
   Worker,
 } from '@temporalio/worker';
 import { createActivities } from '../activities/stage/activity.js';
+import type { SharedSlots } from '../activities/stage/held-slot.js';
 import { deviceQueue, poolQueue } from '../placement/queues.js';
 import type { Stages } from './compose.js';
 import { HEARTBEAT_THROTTLE_MS } from './heartbeat.js';
@@ -14,6 +15,8 @@ import type { Settings } from './settings.js';
 
 /** Interval of checks whether a device has room, in milliseconds: a small fraction of any model's call. */
 const POLL_MS = 20;
+/** Most stages of a queue that wait for other stages without a slot. */
+const MOST_LEFT = 1_000;
 /** These workers run no workflows, but the tuner requires all four suppliers. */
 const NONE = { type: 'fixed-size', numSlots: 1 } as const;
 
@@ -31,16 +34,15 @@ export interface DeviceWorkerOptions {
 export async function createDeviceWorkers({ connection, settings, stages }: DeviceWorkerOptions) {
   const { TEMPORAL_NAMESPACE: namespace, MILLRACE_TASK_QUEUE: deployment, MILLRACE_DEVICES: labels = [] } = settings;
   const devices = new Map(labels.map((label) => [label, stages.pools.device(label)]));
-  const serve = (taskQueue: string, on: readonly string[], pool?: string) =>
-    Worker.create({
+  const serve = (taskQueue: string, on: readonly string[], pool?: string) => {
+    const slots = slotsFor(() => on.reduce((sum, label) => sum + (devices.get(label)?.room(pool) ?? 0), 0));
+    return Worker.create({
       connection,
       namespace,
       taskQueue,
-      activities: createActivities(stages.runner, on),
+      activities: createActivities(stages.runner, { devices: on, slots }),
       tuner: {
-        activityTaskSlotSupplier: slotsFor(() =>
-          on.reduce((sum, label) => sum + (devices.get(label)?.room(pool) ?? 0), 0),
-        ),
+        activityTaskSlotSupplier: slots,
         workflowTaskSlotSupplier: NONE,
         localActivityTaskSlotSupplier: NONE,
         nexusTaskSlotSupplier: NONE,
@@ -48,6 +50,7 @@ export async function createDeviceWorkers({ connection, settings, stages }: Devi
       maxHeartbeatThrottleInterval: HEARTBEAT_THROTTLE_MS,
       shutdownGraceTime: settings.MILLRACE_SHUTDOWN_GRACE_MS,
     });
+  };
   const pools = new Set([...devices.values()].flatMap((device) => device.pools));
   // Temporal permits one worker per queue in a process, so a pool's queue is served once for all its devices.
   const ofPools = [...pools].map((pool) => {
@@ -79,8 +82,9 @@ export async function createDeviceWorkers({ connection, settings, stages }: Devi
 }
 
 /** Supplies as many slots, polls included, as there is room for. */
-export function slotsFor(room: () => number): CustomSlotSupplier<never> {
+export function slotsFor(room: () => number): CustomSlotSupplier<never> & SharedSlots {
   let held = 0;
+  let left = 0;
   const take = (): SlotPermit | null => {
     if (held >= room()) return null;
     held += 1;
@@ -100,6 +104,21 @@ export function slotsFor(room: () => number): CustomSlotSupplier<never> {
     markSlotUsed: () => undefined,
     releaseSlot: () => {
       held -= 1;
+    },
+    leave() {
+      if (left >= MOST_LEFT) return false;
+      left += 1;
+      held -= 1;
+      return true;
+    },
+    async take(signal) {
+      // The stream's next call waits at its pool as others do: the device has room, or has it soon.
+      while (held >= Math.max(1, room())) await sleep(POLL_MS, undefined, { signal });
+      this.takeBack();
+    },
+    takeBack() {
+      left -= 1;
+      held += 1;
     },
   };
 }

@@ -57,7 +57,11 @@ export async function runWorker(settings: Settings, end: AbortSignal = new Abort
     namespace: settings.TEMPORAL_NAMESPACE,
     taskQueue: settings.MILLRACE_TASK_QUEUE,
     ...workflowSource(),
-    activities: workerActivities(stages, ending(end, settings.MILLRACE_SHUTDOWN_GRACE_MS), starts.prepare),
+    activities: workerActivities(
+      { ...stages, slots },
+      ending(end, settings.MILLRACE_SHUTDOWN_GRACE_MS),
+      starts.prepare,
+    ),
     sinks: workerSinks(stages),
     maxCachedWorkflows: 2 * WORKFLOW_TASKS,
     stickyQueueScheduleToStartTimeout: STICKY_MS,

@@ -49,6 +49,12 @@ import { SegmentTurns } from './segment-turns.js';
 /** A dead or stuck worker is detected within this time; activities send heartbeats ten times as often. */
 const HEARTBEAT_TIMEOUT_MS = 5_000;
 
+/**
+ * The same for stages that stream: somebody listens. They send heartbeats four times as often; one that is taken for
+ * dead costs little, since the next attempt goes on behind what is committed.
+ */
+const STREAM_HEARTBEAT_MS = 2_000;
+
 /** A segment ends itself at the deadline, with a code; its calls end within a second. Temporal's timeout is later. */
 const SEGMENT_GRACE_MS = 2_000;
 
@@ -85,7 +91,11 @@ export class TemporalHost implements RunHost {
   /** Stages of each segment that waits for the state store. */
   readonly #storeless = new Set<ReadonlySet<string>>();
   readonly waits: Waits;
+<<<<<<< HEAD
   readonly startedAt = workflowInfo().startTime.getTime();
+=======
+  readonly streams = true;
+>>>>>>> 68af26f (Speak sentences while the answer goes on: channels between stages, which outlive their workers)
 
   constructor({ carried }: RunContext) {
     this.waits = new Waits(carried?.decided);
@@ -327,7 +337,7 @@ function elsewhere(
 /** The activity is typed by the stage's name; its summary states what serves it and where. */
 function activityOf(
   stage: StagePlan,
-  { path, priority }: StageCall,
+  { path, priority, reads, writes }: StageCall,
   placed: StagePlacement,
   shown?: Shown,
 ): StageActivity {
@@ -335,7 +345,7 @@ function activityOf(
   const { retry, timeout } = policy;
   const activities = proxyActivities<Record<string, StageActivity>>({
     taskQueue: placed.queue,
-    heartbeatTimeout: HEARTBEAT_TIMEOUT_MS,
+    heartbeatTimeout: reads || writes ? STREAM_HEARTBEAT_MS : HEARTBEAT_TIMEOUT_MS,
     ...(timeout.queueMs !== undefined && { scheduleToStartTimeout: timeout.queueMs }),
     ...(priority !== undefined && { priority: { priorityKey: PRIORITY_KEYS[priority] } }),
     startToCloseTimeout: timeout.attemptMs,

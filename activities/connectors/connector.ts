@@ -141,6 +141,12 @@ export interface CallContext {
   checkpoint(progress: Json): void;
   readonly resumeFrom?: Json;
   /**
+   * `chat`: the beginning of the answer, which has been read already. A server that can continue its own text gets it;
+   * the connector then calls `continues` before it emits, and its reply has only what follows. Otherwise it ignores it,
+   * and the reply is a whole answer.
+   */
+  readonly continued?: { readonly text: string; readonly continues: () => void };
+  /**
    * Identical for every attempt of a stage in a run and unique to it, so that a server that supports such keys does the
    * work once. Printable ASCII.
    */

@@ -12,6 +12,7 @@ import {
   waitingFor,
 } from '../../pipelines/run/index.js';
 import { leadMs } from '../../pipelines/run/lead.js';
+import { HeldSlot, type SharedSlots } from './held-slot.js';
 import { isCurrent } from './late-task.js';
 import { attemptsBefore, heartbeatSent, type LossNote, MOST_LOSSES, workerLost } from './lost-workers.js';
 import type { StageRunner } from './stage-runner.js';
@@ -23,9 +24,13 @@ const HEARTBEAT_INTERVAL_MS = 500;
 
 /**
  * The one activity: registered as `default`, it serves every activity type, so that an activity's type is its stage's name.
- * @param devices where its stages are served, for a worker of device queues
+ * @param options.devices where its stages are served, for a worker of device queues
+ * @param options.slots of the worker, for stages that wait for other stages
  */
-export function createActivities(runner: StageRunner, devices?: readonly string[]): { default: StageActivity } {
+export function createActivities(
+  runner: StageRunner,
+  { devices, slots }: { readonly devices?: readonly string[]; readonly slots?: SharedSlots } = {},
+): { default: StageActivity } {
   return {
     async default(input, call) {
       const context = Context.current();
@@ -37,10 +42,12 @@ export function createActivities(runner: StageRunner, devices?: readonly string[
         throw new CancelledFailure('the attempt is over');
       }
       const { lost, ...left } = (info.heartbeatDetails ?? {}) as Partial<AttemptState> & { lost?: LossNote };
-      const { progress: resumeFrom = null, stage: _, doing: __, ...tried } = { ...UNTRIED, ...left };
+      const { progress: resumeFrom = null, stage: _, doing: __, ...before } = { ...UNTRIED, ...left };
+      let tried = before;
       let progress: Json = resumeFrom;
       const calls = callsBefore(info.attempt, tried);
-      const { losses, timedOut } = await attemptsBefore(context, lost);
+      const { losses: lostBefore, timedOut } = await attemptsBefore(context, lost);
+      let losses = lostBefore;
       const leave = (state: AttemptState, ended?: number) =>
         context.heartbeat({ ...state, lost: { losses, ...(ended !== undefined && { ended }) } });
       const beat = () => leave({ ...tried, ...(progress !== null && { progress }) });
@@ -59,6 +66,7 @@ export function createActivities(runner: StageRunner, devices?: readonly string[
       const limitMs = info.startToCloseTimeoutMs - leadMs(info.startToCloseTimeoutMs);
       const expiring = setTimeout(expire, Math.min(limitMs, LONGEST_TIMER_MS));
       const signal = AbortSignal.any([context.cancellationSignal, expiry.signal]);
+      const slot = slots && new HeldSlot(slots);
       try {
         return await runner.run(input, call, {
           signal,
@@ -69,9 +77,15 @@ export function createActivities(runner: StageRunner, devices?: readonly string[
           run: info.workflowExecution?.workflowId ?? info.activityId,
           resumeFrom,
           ...(devices && { devices }),
+          ...(slot && { slot }),
           checkpoint(details) {
             progress = details;
             beat();
+          },
+          passed() {
+            losses = 0;
+            // As if no attempt before the next one had been made.
+            tried = { ...tried, waits: info.attempt };
           },
         });
       } catch (error) {
@@ -90,6 +104,7 @@ export function createActivities(runner: StageRunner, devices?: readonly string[
       } finally {
         clearInterval(beating);
         clearTimeout(expiring);
+        slot?.end();
       }
     },
   };

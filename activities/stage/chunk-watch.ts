@@ -19,7 +19,7 @@ type Emit = (chunk: string | number) => void;
  * Makes a model call and aborts it if it is silent for too long; `FIRST_CHUNK_TIMEOUT` or `IDLE_TIMEOUT` is thrown when
  * it has ended.
  *
- * An empty chunk (reasoning, a tool call's arguments, a window of silence) is only a sign of life: it does not end the
+ * An empty chunk (reasoning, a tool call's arguments, white space, a window of silence) is only a sign of life: it does not end the
  * wait for the first useful chunk, unless `emptyCounts`, but resets the idle timeout afterwards.
  */
 export async function watched<T>(
@@ -37,7 +37,7 @@ export async function watched<T>(
     if (own.signal.aborted) return;
     // A model sends thousands of deltas: one timer is moved instead of creating one for each.
     if (idling) return timer?.refresh();
-    if (!emptyCounts && (chunk === '' || chunk === 0)) return;
+    if (!emptyCounts && (chunk === 0 || (typeof chunk === 'string' && chunk.trim() === ''))) return;
     idling = true;
     timer?.clear();
     timer = idleMs === undefined ? undefined : clock.timer(idleMs, () => giveUp(fellSilent(idleMs)));

@@ -16,6 +16,7 @@ import type { CallContext, Reply } from '../connectors/connector.js';
 import type { Pool } from '../pools/index.js';
 import { fitted, type ResultTexts } from '../results/index.js';
 import { watched } from './chunk-watch.js';
+import type { HeldSlot } from './held-slot.js';
 import { type Known, lacking } from './lack.js';
 import { type Conversation, withinContext } from './overflow.js';
 import { jsonOf, keepable, unfit } from './stage-output.js';
@@ -36,9 +37,15 @@ export interface Attempt {
   readonly run: string;
   /** The devices whose queue it was taken from: it must be served on one of them. Absent: anywhere. */
   readonly devices?: readonly string[];
+  /** The slot of the worker that the attempt holds. Absent: its host has none that others wait for. */
+  readonly slot?: Pick<HeldSlot, 'leave' | 'take'>;
+  /** The beginning of the answer, which readers have. Absent: none. */
+  readonly continued?: { readonly text: string; readonly continues: () => void };
   /** Last value that an earlier attempt passed to `checkpoint`; null if none. */
   readonly resumeFrom: Json;
   checkpoint(progress: Json): void;
+  /** More of a stream is committed: what follows has all attempts of the policy again. */
+  passed?(): void;
 }
 
 export interface ServingParts extends Known {
@@ -226,6 +233,7 @@ async function callOnce(
     ...(call.priority && { priority: call.priority }),
     ...(attempt.endsAt !== undefined && { endsAt: attempt.endsAt }),
     ...(resumeFrom !== null && { resumeFrom }),
+    ...(attempt.continued && { continued: attempt.continued }),
   };
   const { reply, at, output } = await pools.get(call.model).use(
     async (backend, at, own) => {

@@ -1,15 +1,24 @@
 import { isAway, MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
-import type { StageCall, StageOutcome } from '../../pipelines/run/index.js';
+import type { CacheOutcome, StageCall, StageOutcome } from '../../pipelines/run/index.js';
 import { asThrown } from '../../stores/records/index.js';
+import { produceText, type SpeakingParts, speakStream } from '../streams/index.js';
 import { type CachingParts, throughCache } from './cached-stage.js';
 import { CallReport, type PublicFailure, type ReportParts } from './call-report.js';
 import { type Lack, lacking, lackOf } from './lack.js';
-import { type Attempt, type ServingParts, serveStage } from './serve-stage.js';
+import { type Attempt, type Served, type ServingParts, serveStage } from './serve-stage.js';
 
 export type { Attempt } from './serve-stage.js';
 
-export type StageRunnerParts = ServingParts & CachingParts & ReportParts;
+type OnText = (delta: string) => void;
+type Answered = Served & { readonly cache: CacheOutcome };
+
+export type StageRunnerParts = ServingParts &
+  CachingParts &
+  ReportParts & {
+    /** Channels between stages, and what joins the audio of one. Absent: streams are collected. */
+    readonly streams?: SpeakingParts;
+  };
 
 /**
  * Runs one attempt of a stage: cache, model call, check of the answer. Every host of the interpreter runs stages
@@ -27,6 +36,11 @@ export class StageRunner {
     return lackOf(this.#parts, call);
   }
 
+  /** Whether stages can read and write channels. */
+  get streams(): boolean {
+    return this.#parts.streams !== undefined;
+  }
+
   /** Throws a `MillraceError`, or the reason of `attempt.signal`. */
   async run(input: JsonObject, call: StageCall, attempt: Attempt): Promise<StageOutcome> {
     const { metrics, logger, records } = this.#parts;
@@ -42,8 +56,8 @@ export class StageRunner {
       // The cache must not answer for a function body that this worker does not have.
       const lack = before ? undefined : this.lack(call);
       if (lack) throw lacking(lack);
-      const serve = () => serveStage(this.#parts, input, call, attempt, report.events?.delta);
-      return await report.done(before?.outcome ?? (await throughCache(this.#parts, call, attempt, serve)));
+      const serve = () => this.#serve(input, call, attempt, report.events?.delta);
+      return await report.done(before?.outcome ?? (await serve()));
     } catch (error) {
       if (error instanceof MillraceError && isAway(error) && call.patienceMs !== 0 && !attempt.signal.aborted) {
         if (waited) throw error;
@@ -56,6 +70,40 @@ export class StageRunner {
       await report.failed(error, code, publicFailure(error, attempt.signal));
       throw error;
     }
+  }
+
+  /** By a stream between stages if the call has one. */
+  async #serve(
+    input: JsonObject,
+    call: StageCall,
+    attempt: Attempt,
+    onText: OnText = () => undefined,
+  ): Promise<Answered> {
+    const parts = this.#parts;
+    const { reads, writes } = call;
+    const [field] = Object.keys(reads ?? {});
+    if (field !== undefined) {
+      if (!parts.streams) throw new MillraceError('STREAM_LOST', 'this worker has no channels');
+      return await speakStream(parts.streams, { call, attempt, field }, async (more, own) => ({
+        ...(await serveStage(parts, { ...input, ...more }, call, own)),
+        cache: 'off' as const,
+      }));
+    }
+    const alone = (own: Attempt, onOwn: OnText) => () => serveStage(parts, input, call, own, onOwn);
+    if (!writes || !parts.streams) return await throughCache(parts, call, attempt, alone(attempt, onText));
+    const { run, signal } = attempt;
+    return await produceText(
+      parts.streams,
+      { run, call, signal, onDelta: onText, onEntry: attempt.passed },
+      async (producing) => {
+        const { committed: text, continues } = producing;
+        const own = { ...attempt, signal: producing.signal };
+        if (text === '') return await throughCache(parts, call, own, alone(own, producing.onText));
+        // A cached answer may be another one than the one that was begun.
+        const begun = { ...own, continued: { text, continues } };
+        return { ...(await alone(begun, producing.onText)()), cache: call.cache ? 'bypass' : 'off' };
+      },
+    );
   }
 }
 

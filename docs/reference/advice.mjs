@@ -97,6 +97,11 @@ export const ADVICE = {
   JOURNAL_UNAVAILABLE: 'Nothing: the stages run on their queues. Check Redis if inline stages have become slow.',
   WORKER_LOST:
     'Read the logs of both workers at that time: memory, a loop that never ends, a native crash. Send the input again once the stage can handle it.',
+  STREAM_CUT:
+    'Offer a server that continues its own text (vLLM, llama.cpp), set `onCut` of the stage to accept what is there, or pass `answer.text` instead of the stream.',
+  STREAM_FULL: 'Make the reading stage faster, or give the state store more memory.',
+  STREAM_LOST: 'Give the state store an append-only file (`appendonly yes`) and start the run again.',
+  STREAM_TAKEN: 'Nothing to do: the other attempt goes on.',
   RESULT_TOO_LARGE: 'Return less from the stage, or put large data into an artifact.',
   STAGE_TIMEOUT: 'Give the stage more time (`timeout.attempt`, `timeout.total`), or check why it or its worker hangs.',
   DEADLINE_EXCEEDED: 'Give the pipeline a longer `deadline`, or check in the stage table which stages took the time.',

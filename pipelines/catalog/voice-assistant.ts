@@ -17,7 +17,7 @@ export const voiceAssistant = pipeline(
       { prompt: transcribed.text },
       { cache: semantic({ key: transcribed.text, ttl: '1d' }) },
     );
-    const spoken = stage('speak', synthesize({ model: 'tts' }), { text: answer.text });
+    const spoken = stage('speak', synthesize({ model: 'tts' }), { text: answer.sentences });
     return { transcript: transcribed.text, reply: answer.text, speech: spoken.audio };
   },
 );

@@ -21,6 +21,11 @@ export interface StageOptions<I = never, O = never> extends PolicyOptions {
   readonly degrade?: readonly { readonly below: Duration; readonly to: StageUse<I, O> | 'cached' | 'skip' }[];
   /** The run continues when the stage fails; its output is then null. */
   readonly optional?: boolean;
+  /**
+   * What happens when a streamed answer breaks off and no attempt can continue what its readers have: the stage fails
+   * with `STREAM_CUT` (`fail`, the default), or ends with what there is (`end`).
+   */
+  readonly onCut?: 'fail' | 'end';
   /** Share of the run's deadline reserved for this stage: earlier stages must leave this much. */
   readonly reserve?: Duration;
 }
@@ -32,6 +37,7 @@ const KNOWN: ReadonlySet<string> = new Set<keyof StageOptions>([
   'degrade',
   'optional',
   'reserve',
+  'onCut',
   'retry',
   'timeout',
   'execution',
@@ -55,11 +61,12 @@ export function resolveOptions(
   options: StageOptions,
   scope: GraphScope,
   deadlineMs: number,
-): Pick<StagePlan, 'policy' | 'cache' | 'fallback' | 'degrade' | 'reserveMs'> {
+): Pick<StagePlan, 'policy' | 'cache' | 'fallback' | 'degrade' | 'reserveMs' | 'onCut'> {
   const unknown = Object.keys(options).find((key) => !KNOWN.has(key));
   if (unknown !== undefined) throw unknownOption(id, unknown, [...KNOWN]);
   const { servedBy, calls, policy: usual = {} } = kindOfUse(use) ?? {};
-  const { cache, fallback = [], degrade = [], optional = false, reserve, ...policy } = options;
+  const { cache, fallback = [], degrade = [], optional = false, reserve, onCut, ...policy } = options;
+  if (onCut !== undefined) checkOnCut(id, use, onCut);
   const pointless =
     servedBy === 'pool' || calls ? undefined : ONLY_OF_POOLS.find(([, given]) => given(policy) !== undefined);
   if (pointless) throw invalid(`${id}.${pointless[0]}`, 'applies only to stages that a pool serves');
@@ -87,7 +94,15 @@ export function resolveOptions(
     ...((fallbacks.length > 0 || optional) && { fallback: optional ? [...fallbacks, 'skip'] : fallbacks }),
     ...(degrade.length > 0 && { degrade: ladder(id, use, options, deadlineMs) }),
     ...(reserve !== undefined && { reserveMs: durationMs(reserve, `${id}.reserve`) }),
+    ...(onCut === 'end' && { onCut }),
   };
+}
+
+function checkOnCut(id: string, use: StageUse<never, never>, onCut: unknown): void {
+  if (onCut !== 'fail' && onCut !== 'end')
+    throw invalid(`${id}.onCut`, `must be "fail" or "end", not "${String(onCut)}"`);
+  if (!kindOfUse(use)?.streams)
+    throw invalid(`${id}.onCut`, `applies only to stages whose output is streamed; ${use.kind} is not`);
 }
 
 function ladder(id: string, use: StageUse<never, never>, options: StageOptions, deadlineMs: number): DegradePlan[] {

@@ -16,6 +16,7 @@ import { reference, schemaOf, toBinding } from './reference.js';
 import { itemOf, union } from './schema.js';
 import { GraphScope } from './scope.js';
 import { resolveOptions, type StageOptions } from './stage-options.js';
+import { withStreams } from './streams.js';
 
 const NAME = /^[a-z][a-z0-9-]{0,62}$/;
 const NAME_RULE = 'lower-case letters, digits and dashes, a letter first, 63 at most';
@@ -71,7 +72,7 @@ export class Tracer {
     };
     checkFit(`${id}.input`, bound, use.input);
     this.authored.set(id, options as StageOptions);
-    this.#scope.steps.push(step);
+    this.#scope.steps.push(withStreams(step, this.#scope.steps));
     return reference(id, options.optional ? (use.output as z.ZodType).nullable() : use.output, this.#scope);
   }
 

@@ -16,6 +16,7 @@ const ms = (about: string) =>
     .meta({ description: `${about}, in milliseconds` });
 const id = z.string().regex(/^[a-z][a-z0-9-]{0,62}(\/[a-z][a-z0-9-]{0,62})*$/);
 const model = z.string().min(1);
+const streamName = z.enum(['sentences', 'tokens']);
 const options = z.record(z.string(), z.json()) as unknown as z.ZodType<JsonObject>;
 
 /** Any JSON, in which `$ref`, `$text`, `$op` and `$const` have special meaning. */
@@ -195,6 +196,15 @@ const stage = z
       .min(1)
       .optional(),
     reserveMs: ms('Time that earlier stages leave for it').optional(),
+    streams: z
+      .record(z.string(), z.strictObject({ from: id, of: streamName }))
+      .optional()
+      .meta({ description: 'Fields of the input that are read while another stage makes them' }),
+    streamed: z.array(streamName).min(1).optional().meta({ description: 'Its streams that other stages read' }),
+    onCut: z
+      .literal('end')
+      .optional()
+      .meta({ description: 'A streamed answer that breaks off and cannot be continued ends with what there is' }),
   })
   .superRefine((given, context) => {
     const alternatives = [...(given.fallback ?? []), ...(given.degrade ?? []).map(({ to }) => to)];

@@ -47,6 +47,26 @@ export interface StagePlan extends Alternative {
   readonly degrade?: readonly DegradePlan[];
   /** Time of the run's deadline that earlier stages must leave for this one, in milliseconds. */
   readonly reserveMs?: number;
+  /**
+   * Fields of the input that are read while another stage of the same graph makes them. Their binding in `input` is the
+   * same value, collected: a host without streams uses it.
+   */
+  readonly streams?: Readonly<Record<string, StreamPlan>>;
+  /** Its streams that other stages read. */
+  readonly streamed?: readonly string[];
+  /**
+   * If a streamed answer breaks off and no attempt can continue it: the stage fails, or ends with what there is. Absent:
+   * `fail`.
+   */
+  readonly onCut?: 'end';
+}
+
+/** An edge on which a stage reads another one's output while it is made. */
+export interface StreamPlan {
+  /** The stage whose output is read. */
+  readonly from: string;
+  /** Which of its streams: `sentences`, `tokens`. */
+  readonly of: string;
 }
 
 /** What serves a stage. */

@@ -15,6 +15,11 @@ function prefixedStep(step: Step, prefix: string): Step {
     if (key in renamed) renamed[key] = prefixedRefs(renamed[key] as Json, prefix);
   }
   if ('cache' in step && step.cache) renamed.cache = { ...step.cache, key: prefixedRefs(step.cache.key, prefix) };
+  if ('streams' in step && step.streams) {
+    renamed.streams = Object.fromEntries(
+      Object.entries(step.streams).map(([field, { from, of }]) => [field, { from: `${prefix}/${from}`, of }]),
+    );
+  }
   for (const key of ['body', 'otherwise']) if (key in renamed) renamed[key] = graph(renamed[key] as Graph);
   if ('contenders' in step) {
     renamed.contenders = Object.fromEntries(

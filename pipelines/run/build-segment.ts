@@ -1,9 +1,10 @@
 import type { Json, JsonObject } from '../json.js';
 import { type Binding, sourcesOf } from '../plan/binding.js';
-import { allSteps, type Graph, type Plan, type Step } from '../plan/plan.js';
+import { allSteps, type Graph, isStage, type Plan, type Step } from '../plan/plan.js';
 import { readsOf } from '../plan/reads.js';
 import { reservedAfter } from '../plan/reserve.js';
 import { isOneSegment } from '../plan/segments.js';
+import { streamsInto } from '../plan/streams.js';
 import type { RunContext, Segment } from './run.js';
 import { rowsAtStart } from './stage-rows.js';
 import { wanted } from './wanted.js';
@@ -91,10 +92,20 @@ export function wantedGraph(plan: Plan, outputs: readonly string[] | undefined):
   const before = graphs.get(key);
   if (before) return before;
   const { output, steps } = wanted(plan, outputs);
-  const graph = { stages: plan.stages.filter(({ id }) => steps.has(id)), output };
+  const graph = { stages: withoutUnread(plan.stages.filter(({ id }) => steps.has(id))), output };
   if (graphs.size >= MOST_KNOWN) graphs.clear();
   graphs.set(key, graph);
   return graph;
+}
+
+/** Streams that no step reads are not written. */
+function withoutUnread(steps: readonly Step[]): readonly Step[] {
+  const read = new Set(steps.flatMap(streamsInto).map(({ from }) => from));
+  return steps.map((step) => {
+    if (!isStage(step) || step.streamed === undefined || read.has(step.id)) return step;
+    const { streamed: _, ...whole } = step;
+    return whole;
+  });
 }
 
 /** Cache limit: callers choose the fields, and a plan with ten has a thousand combinations. */

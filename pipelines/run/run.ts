@@ -111,6 +111,17 @@ export interface StageCall {
   readonly firstChunkMs?: number;
   readonly idleMs?: number;
   readonly hedge?: HedgePolicy;
+  /**
+   * Fields of the input that are missing in it and read from channels while other stages write them; by field. The
+   * limits of the policy then apply to each entry.
+   */
+  readonly reads?: Readonly<Record<string, ChannelRef>>;
+  /** Streams of its output that other stages read. */
+  readonly writes?: readonly string[];
+  /** What happens to a stream that breaks off and cannot be continued. Absent: the stage fails. */
+  readonly onCut?: 'end';
+  /** With `reads`: timeout of one entry, in milliseconds. */
+  readonly entryMs?: number;
   readonly priority?: Priority;
   /** The stage emits events. */
   readonly events?: true;
@@ -120,6 +131,14 @@ export interface StageCall {
    * Maximum duration of the run, in milliseconds; its record is kept from the run's end. Absent: nothing is recorded.
    */
   readonly runMs?: number;
+}
+
+/** A channel of the same run. */
+export interface ChannelRef {
+  /** Path of the stage that writes it. */
+  readonly path: string;
+  /** Which of its streams. */
+  readonly of: string;
 }
 
 /** Identifies a call within a run: the stage's path and what serves it, since alternatives are separate calls. */

@@ -11,6 +11,10 @@ export interface KindTraits {
    * the purpose of the call. Except for `none`, repeating a call is not the same as making it once.
    */
   readonly effects: 'none' | 'possible' | 'intended';
+  /** Streams of its output that other stages can read while it is made. */
+  readonly streams?: readonly string[];
+  /** The field of its input that may be a stream. */
+  readonly takes?: string;
   /** Kinds without a pool: the connector and device shown to users. */
   readonly local?: { readonly connector: string; readonly device: string };
 }
@@ -22,8 +26,8 @@ const at = (connector: string, device = 'worker') => ({ connector, device }) as 
 export const TRAITS = {
   transcribe: COMPUTES,
   embed: COMPUTES,
-  chat: COMPUTES,
-  synthesize: COMPUTES,
+  chat: { ...COMPUTES, streams: ['sentences', 'tokens'] },
+  synthesize: { ...COMPUTES, takes: 'text' },
   classify: COMPUTES,
   rerank: COMPUTES,
   infer: { servedBy: 'pool', effects: 'possible' },

@@ -53,7 +53,7 @@ export type Ended =
   | { readonly outcome: StageOutcome }
   | { readonly failure: { readonly code: string; readonly message: string; readonly details: JsonObject } };
 
-export type Runner = Pick<StageRunner, 'run'> & Partial<Pick<StageRunner, 'lack'>>;
+export type Runner = Pick<StageRunner, 'run'> & Partial<Pick<StageRunner, 'lack' | 'streams'>>;
 
 export interface InProcessOptions {
   readonly runner: Runner;
@@ -87,6 +87,10 @@ export class InProcessHost implements RunHost {
     this.#signal = options.signal ?? new AbortController().signal;
     this.#waits = options.waits ?? new Waits();
     this.#clock = options.clock ?? REAL_CLOCK;
+  }
+
+  get streams(): boolean {
+    return this.#options.runner.streams === true;
   }
 
   async runStage(stage: StagePlan, input: JsonObject, call: StageCall): Promise<StageOutcome> {
@@ -137,6 +141,12 @@ export class InProcessHost implements RunHost {
             resumeFrom,
             checkpoint: (progress) => {
               resumeFrom = progress;
+            },
+            passed() {
+              // Workers lost before this one did not lose it because of the call.
+              if (!journal || journal.losses(call) === 0) return;
+              journal.left(call, 0);
+              journal.begin(call).catch(() => undefined);
             },
           } satisfies Attempt),
         );

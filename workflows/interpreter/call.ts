@@ -2,10 +2,20 @@ import type { StagePlan } from '../../pipelines/plan/index.js';
 import type { StageCall } from '../../pipelines/run/index.js';
 import type { Run } from './state.js';
 
+/** What the step alone knows of its call. */
+interface OwnCall {
+  readonly cache?: StageCall['cache'];
+  /** The host has channels. */
+  readonly streams?: boolean;
+  /** The stage reads channels: timeout of an entry, in milliseconds. */
+  readonly entryMs?: number;
+}
+
 /** Call argument of a stage's activity. `path`: position of the call in the run. */
-export function callOf(run: Run, stage: StagePlan, path: string, cache?: StageCall['cache']): StageCall {
+export function callOf(run: Run, stage: StagePlan, path: string, own: OwnCall = {}): StageCall {
   const { plan, tenant } = run.context;
-  const { id, kind, effects, model, codeVersion, policy } = stage;
+  const { id, kind, effects, model, codeVersion, policy, onCut } = stage;
+  const { cache, streams, entryMs } = own;
   const { retry, timeout, hedge } = policy;
   const priority = policy.priority ?? run.context.priority;
   return {
@@ -26,9 +36,18 @@ export function callOf(run: Run, stage: StagePlan, path: string, cache?: StageCa
     ...(timeout.firstChunkMs !== undefined && { firstChunkMs: timeout.firstChunkMs }),
     ...(timeout.idleMs !== undefined && { idleMs: timeout.idleMs }),
     ...(hedge && { hedge }),
+    ...(entryMs !== undefined && { reads: channelsOf(stage, path), entryMs }),
+    ...(streams && stage.streamed && { writes: stage.streamed, ...(onCut && { onCut }) }),
     ...(priority !== undefined && { priority }),
     ...(run.context.events && { events: true as const }),
     ...(plan.record && { record: plan.record }),
     ...(plan.record !== 'off' && { runMs: plan.deadlineMs }),
   };
+}
+
+/** Producers are in the stage's own graph, so their paths begin like its own. */
+function channelsOf({ id, streams = {} }: StagePlan, path: string): NonNullable<StageCall['reads']> {
+  const prefix = path.slice(0, path.length - id.length);
+  const entries = Object.entries(streams).map(([field, { from, of }]) => [field, { path: `${prefix}${from}`, of }]);
+  return Object.fromEntries(entries) as NonNullable<StageCall['reads']>;
 }

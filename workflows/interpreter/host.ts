@@ -55,6 +55,8 @@ export interface RunHost extends StageHost {
 
 /** What one stage needs from its host. */
 export interface StageHost {
+  /** Its stages can read and write channels. Absent: streams are collected. */
+  readonly streams?: boolean;
   /** Runs a stage to its end under its policy. Rejects with a `StageError`, or with a cancellation. */
   runStage(
     stage: StagePlan,

@@ -1,17 +1,20 @@
 import type { Json } from '../../pipelines/json.js';
-import { readsOf, type Step } from '../../pipelines/plan/index.js';
+import { readsOf, type Step, streamsInto } from '../../pipelines/plan/index.js';
 import { groupsOf, isInline } from '../../pipelines/plan/segments.js';
 import { CONTROL_STEPS } from './control.js';
 import { GraphValues } from './scope.js';
 import { runSegment } from './segment.js';
 import { runStage } from './stage.js';
-import { type RunGraph, type RunStep, STOPPED } from './state.js';
+import { type At, type Run, type RunGraph, type RunStep, STOPPED, type Stopped } from './state.js';
+import { beginningsOf, channelsRead, isLost } from './streams.js';
 
 /**
  * Runs a graph: each step as soon as all steps that it reads have ended, independent steps in parallel. Rejects with
  * the first failure; the owner of the enclosing cancellation scope cancels the rest.
  */
-export const runGraph: RunGraph = async (run, graph, around, own, at) => {
+export const runGraph: RunGraph = async (run, graph, around, own, outer) => {
+  const begun = beginningsOf(graph.stages, outer.host);
+  const at = begun || outer.begun ? { ...outer, begun } : outer;
   const scope = new GraphValues(own, around);
   const ended = new Map<string, Promise<boolean>>();
   if (at.host.runSegment) {
@@ -37,19 +40,46 @@ export const runGraph: RunGraph = async (run, graph, around, own, at) => {
  * awaits: Temporal's sandbox takes a stack trace of every promise of a workflow, most of a run's cost in a worker.
  */
 export const runStep: RunStep = async (run, step, scope, ended, at) => {
+  const streams = channelsRead(step, at.begun);
+  const begun = at.begun?.get(step.id);
   for (const source of readsOf(step)) {
-    const earlier = ended.get(source);
-    if (earlier !== undefined && !(await earlier)) return false;
+    // A streamed source has only to have begun.
+    const earlier = (streams.includes(source) && at.begun?.get(source)?.promise) || ended.get(source);
+    if (earlier !== undefined && !(await earlier)) {
+      begun?.begin(false);
+      return false;
+    }
   }
+  begun?.begin(true);
   const memo = at.memo.below(step.id);
   if (memo.value === undefined) {
     const control = CONTROL_STEPS[step.kind];
+    const own = { ...at, memo };
     const value = await (control
-      ? control(run, step, scope, { ...at, memo })
-      : runStage(run, step, scope, { ...at, memo }));
+      ? control(run, step, scope, own)
+      : streams.length > 0
+        ? runReader(run, step, scope, ended, { ...own, reads: true })
+        : runStage(run, step, scope, own));
     if (value === STOPPED) return false;
     memo.end(value);
   }
   scope.set(step.id, memo.value as Json);
   return true;
 };
+
+/** A stage that reads channels; if the store loses them, it runs with the collected values. */
+async function runReader(
+  run: Run,
+  step: Step,
+  scope: GraphValues,
+  ended: ReadonlyMap<string, Promise<boolean>>,
+  { reads, ...at }: At,
+): Promise<Json | Stopped> {
+  try {
+    return await runStage(run, step, scope, { ...at, ...(reads && { reads }) });
+  } catch (error) {
+    if (!isLost(error)) throw error;
+    for (const { from } of streamsInto(step)) if (!(await ended.get(from))) return STOPPED;
+    return await runStage(run, step, scope, at);
+  }
+}

@@ -130,6 +130,7 @@ function afterTries(host: RunHost, tried: NonNullable<SegmentOutcome['tried']>):
       return host.runStage({ ...stage, policy }, input, { ...call, retry: left, ...patient }, placed, shown);
     },
     ...(host.serving && { serving: (...args) => host.serving?.(...args) ?? Promise.resolve(undefined) }),
+    ...(host.streams && { streams: true }),
     runChild: (...args) => host.runChild(...args),
     now: () => host.now(),
     wait: (...args) => host.wait(...args),

@@ -20,6 +20,7 @@ import { concernsAll } from './host.js';
 import { runCall } from './run-call.js';
 import { checkInput } from './sizes.js';
 import { type At, type Run, STOPPED, type Stopped } from './state.js';
+import { forStream, withoutStreams } from './streams.js';
 
 /** One way to serve a stage: the stage itself, an alternative, or nothing. */
 interface Candidate extends Alternative {
@@ -45,7 +46,9 @@ const BEYOND_HELP: ReadonlySet<string> = new Set([
 export async function runStage(run: Run, step: Step, scope: Scope, at: At): Promise<Json | Stopped> {
   const stage = step as StagePlan;
   const { table, deadline, context } = run;
-  const input = resolve(stage.input, scope);
+  const { reads = false } = at;
+  const resolved = resolve(stage.input, scope);
+  const input = reads && isJsonObject(resolved) ? withoutStreams(stage, resolved) : resolved;
   if (!isJsonObject(input)) {
     const message = `stage "${stage.id}": its input is not an object`;
     if (stage.fallback?.at(-1) !== 'skip') throw new StageError('INVALID_INPUT', message, { stage: stage.id });
@@ -77,7 +80,8 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
     try {
       const own = candidate.placed === stage.id ? stage : serveAs(stage, candidate);
       const planned = i + 1 < candidates.all.length ? own : withoutPatience(own);
-      const limited = deadline.limit(planned);
+      const entry = deadline.limit(planned);
+      const limited = reads ? forStream(entry, deadline.shareOf(stage.id)) : entry;
       checkInput(input, stage.id, limited.cache ? 2 : 1);
       const outcome =
         planned.kind === 'agent'
@@ -90,7 +94,11 @@ export async function runStage(run: Run, step: Step, scope: Scope, at: At): Prom
               at,
               limited,
               input,
-              callOf(run, limited, `${at.prefix}${stage.id}`, cacheOf(limited, candidate, scope)),
+              callOf(run, limited, `${at.prefix}${stage.id}`, {
+                cache: cacheOf(limited, candidate, scope),
+                streams: at.host.streams === true,
+                ...(reads && { entryMs: entry.policy.timeout.attemptMs }),
+              }),
               placed,
             );
       if (outcome === STOPPED) return STOPPED;

@@ -46,6 +46,16 @@ export interface At {
   readonly memo: Memo;
   /** Whether a loop in it may stop for a new history. */
   readonly mayStop: boolean;
+  /** The steps of the graph whose streams are read while they run: when each has begun. */
+  readonly begun?: ReadonlyMap<string, Begun> | undefined;
+  /** The step reads its streams from channels. Absent: their collected values. */
+  readonly reads?: true;
+}
+
+/** Whether a step has begun; false if it stopped before. */
+export interface Begun {
+  readonly promise: Promise<boolean>;
+  readonly begin: (began: boolean) => void;
 }
 
 /** Returned instead of a value: a loop stopped for a new history. */

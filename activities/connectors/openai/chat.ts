@@ -2,6 +2,7 @@ import { MillraceError } from '../../../pipelines/errors.js';
 import type { JsonObject } from '../../../pipelines/json.js';
 import { type Completion, complete, type Question, tokenLimit } from './completion.js';
 import { requireChoice } from './constrain.js';
+import { continued } from './continued.js';
 import { extrasOf, ofCaller, withExtra } from './extra.js';
 import type { KindHandler } from './kind-handler.js';
 import { messagesOf } from './messages.js';
@@ -21,7 +22,9 @@ export const chat: KindHandler = {
       ...parametersOf(wanted, context),
       ...ofCaller(context.software, pool, context),
     };
-    const completion = await complete(context.client, withExtra(own, ...extrasOf(call, pool)), context);
+    const question = withExtra(own, ...extrasOf(call, pool));
+    const completion =
+      (await continued(question, wanted, context)) ?? (await complete(context.client, question, context));
     const output = outputOf(completion, wanted);
     const { reasoning, logprobs } = completion;
     // An agent's conversation keeps the reasoning only where its model wants it back.

@@ -52,7 +52,12 @@ describe('the reference', () => {
   it('names every field of the plan', () => {
     const [text] = page('plan.md').split('<!-- plan of voice-assistant -->');
     const { planVersion, name, deadlineMs, version, output: _, stages } = voiceAssistant.plan;
-    const named = stages.filter(isStage).map(({ with: options, input: __, ...stage }) => ({ ...stage, with: options }));
+    // The keys of `streams` are fields of an input.
+    const named = stages.filter(isStage).map(({ with: options, input: __, streams = {}, ...stage }) => ({
+      ...stage,
+      with: options,
+      streams: Object.values(streams),
+    }));
     for (const key of keysOf({ planVersion, name, deadlineMs, version, stages: named } as unknown as Json)) {
       if (!key.startsWith('$')) expect(text).toMatch(new RegExp(`\`(\\w+\\.)?${key}(\\.\\w+)?\``));
     }

@@ -1,0 +1,53 @@
+import { APIError } from 'openai';
+import { type Completion, complete, type Question } from './completion.js';
+import type { OpenAiContext } from './kind-handler.js';
+import type { ServerSoftware } from './options.js';
+
+/**
+ * What makes a server continue the last message, if that is the assistant's, by the name in its list of models. vLLM
+ * takes two parameters (OpenAI-compatible server, extra parameters of the chat API); llama.cpp does it without
+ * (`llama-server`, assistant prefill), but not with reasoning. Other servers would answer the message.
+ */
+const WAYS: Readonly<Partial<Record<ServerSoftware, object>>> = {
+  vllm: { continue_final_message: true, add_generation_prompt: false },
+  'llama.cpp': {},
+};
+
+type Context = Pick<OpenAiContext, 'client' | 'software' | 'signal' | 'emit' | 'continued'>;
+
+/**
+ * The rest of an answer that has been begun; its text is only what follows. Undefined if nothing is begun, or the server
+ * does not continue its own text: the answer must then be asked for as a whole. Plain text only: the beginning of a call
+ * or of JSON is not passed on before it is whole.
+ */
+export async function continued(
+  question: Question,
+  plain: { readonly tools?: unknown; readonly schema?: unknown; readonly output?: unknown },
+  { client, software, signal, emit, continued: begun }: Context,
+): Promise<Completion | undefined> {
+  if (!begun || plain.tools !== undefined || plain.schema !== undefined || plain.output !== undefined) return undefined;
+  const way = WAYS[software];
+  if (!way) return undefined;
+  const last = { role: 'assistant' as const, content: begun.text.trimEnd() };
+  let told = false;
+  const tell = () => {
+    if (!told) begun.continues();
+    told = true;
+  };
+  const own = {
+    signal,
+    emit(chunk: string | number) {
+      tell();
+      emit(chunk);
+    },
+  };
+  try {
+    const completion = await complete(client, { ...question, ...way, messages: [...question.messages, last] }, own);
+    tell();
+    return completion;
+  } catch (error) {
+    // A server that refuses the parameters, or a prefill with reasoning, has computed nothing.
+    if (!told && error instanceof APIError && error.status === 400) return undefined;
+    throw error;
+  }
+}

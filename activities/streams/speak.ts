@@ -1,0 +1,139 @@
+import type { Artifact } from '../../pipelines/artifact.js';
+import { isAway, MillraceError } from '../../pipelines/errors.js';
+import type { Json, JsonObject } from '../../pipelines/json.js';
+import { nextAttempt, UNTRIED } from '../../pipelines/retry.js';
+import type { StageCall } from '../../pipelines/run/index.js';
+import { type Clock, REAL_CLOCK } from '../../runtime/clock.js';
+import { linkedAbort } from '../../runtime/limited.js';
+import { type ChannelLog, ChannelWriter, readChannel } from '../../stores/channels/index.js';
+import type { Attempt } from '../stage/serve-stage.js';
+import { channelTtlMs } from './channel-ttl.js';
+
+/** A piece of a stage's audio: an entry of its channel `chunks`. */
+export interface SpokenChunk {
+  readonly audio: Artifact;
+  /** What is spoken. */
+  readonly text: string;
+  /** Where it begins in the whole text, in UTF-16 units. */
+  readonly at: number;
+  /** Where the reader of the text goes on: number and hash of the entry behind it. */
+  readonly next: { readonly number: number; readonly hash: string };
+  readonly usage?: Json;
+}
+
+export interface SpeakingParts {
+  readonly channels: ChannelLog;
+  /** Joins pieces of a tenant's audio. */
+  readonly join: (tenant: string, pieces: readonly [Artifact, ...Artifact[]], signal: AbortSignal) => Promise<Artifact>;
+  readonly clock?: Clock | undefined;
+}
+
+interface Served {
+  readonly output: JsonObject;
+  readonly endpoint: string;
+  readonly device: string;
+}
+
+/**
+ * Runs a stage that speaks a stream of sentences, each as soon as it is there, by a call of its own: the device is free
+ * in between. What is committed is not spoken again: a later attempt goes on with the next sentence. Limits, attempts
+ * and patience of the policy apply to each sentence.
+ *
+ * @param onChunk called with each piece when it is committed, by its number
+ */
+export async function speakStream<T extends Served>(
+  { channels, join, clock = REAL_CLOCK }: SpeakingParts,
+  { call, attempt, field }: { readonly call: StageCall; readonly attempt: Attempt; readonly field: string },
+  serve: (input: JsonObject, attempt: Attempt) => Promise<T>,
+  onChunk: (chunk: SpokenChunk, number: number) => void = () => undefined,
+): Promise<T> {
+  const { run, signal } = attempt;
+  const source = call.reads?.[field];
+  if (!source) throw new MillraceError('INTERNAL', `the call of "${call.stage}" names no channel of "${field}"`);
+  const path = call.path ?? call.stage;
+  const writer = await ChannelWriter.open(channels, { run, path, of: 'chunks' }, { signal, ttlMs: channelTtlMs(call) });
+  try {
+    const { values, end: over } = writer.before;
+    if (over?.outcome !== undefined) return over.outcome as unknown as T;
+    const chunks = values as unknown as SpokenChunk[];
+    const last = chunks.at(-1);
+    const after = last?.next ?? { number: 0 };
+    let at = last === undefined ? 0 : last.at + last.text.length;
+    let served: T | undefined;
+    const entries = readChannel(channels, { run, ...source }, { signal, after, reader: path });
+    for (;;) {
+      attempt.slot?.leave();
+      const next = await entries.next().finally(() => attempt.slot?.take(signal));
+      if (next.done) break;
+      const { value, number, hash } = next.value;
+      const text = String(value);
+      if (text.trim() !== '') {
+        served = await spoken(serve, { [field]: text.trim() }, call, attempt, clock);
+        const chunk: SpokenChunk = {
+          audio: served.output.audio as unknown as Artifact,
+          text,
+          at,
+          next: { number: number + 1, hash },
+        };
+        writer.add(chunk as unknown as Json);
+        await writer.settled();
+        chunks.push(chunk);
+        onChunk(chunk, chunks.length - 1);
+        attempt.passed?.();
+      }
+      at += text.length;
+    }
+    const [first, ...others] = chunks.map(({ audio }) => audio);
+    if (first === undefined) {
+      throw new MillraceError('INVALID_INPUT', 'there is nothing to say: the text is empty', {
+        fields: [{ field, message: 'empty' }],
+      });
+    }
+    const audio = await join(call.tenant, [first, ...others], signal);
+    const { output: _, ...by } = served ?? ({ endpoint: '', device: '', cache: 'off' } as unknown as T);
+    const outcome = { ...by, output: { audio: { ...audio } as unknown as JsonObject } } as unknown as T;
+    await writer.end({ as: 'done', outcome: outcome as unknown as Json });
+    return outcome;
+  } finally {
+    writer.close();
+  }
+}
+
+/** One sentence, with the attempts and within the limits of the policy. The failure of the last one is the stage's. */
+async function spoken<T>(
+  serve: (input: JsonObject, attempt: Attempt) => Promise<T>,
+  input: JsonObject,
+  call: StageCall,
+  attempt: Attempt,
+  clock: Clock,
+): Promise<T> {
+  let tried = UNTRIED;
+  for (let calls = 0; ; ) {
+    const { own, release } = linkedAbort(attempt.signal);
+    const { entryMs } = call;
+    const late = new MillraceError('STAGE_TIMEOUT', `a sentence took longer than ${entryMs} ms`);
+    const timer = entryMs === undefined ? undefined : clock.timer(entryMs, () => own.abort(late));
+    try {
+      return await serve(input, { ...attempt, signal: own.signal, attempt: calls + 1, tried, queueMs: 0 });
+    } catch (error) {
+      attempt.signal.throwIfAborted();
+      const failure = own.signal.aborted ? late : error;
+      if (!(failure instanceof MillraceError)) throw failure;
+      const away = isAway(failure);
+      if (!away) calls += 1;
+      const next = nextAttempt(call.retry, call.patienceMs, failure, calls, tried, Math.random());
+      tried = next.tried;
+      if (next.delayMs === undefined) throw last(failure);
+      await clock.sleep(next.delayMs, attempt.signal);
+    } finally {
+      timer?.clear();
+      release();
+    }
+  }
+}
+
+/** The host must not try the whole stage again for it. */
+function last({ code, message, details, cause }: MillraceError): MillraceError {
+  const { unsent: _, ...rest } = details;
+  return new MillraceError(code, message, { ...rest, final: true }, { cause });
+}

@@ -1,0 +1,96 @@
+/** Thrown if an answer differs from what readers already have. */
+export class Diverged extends Error {}
+
+/**
+ * The text of an answer of which readers already have the beginning: it passes on only what is new. An attempt either
+ * continues that beginning, or gives the whole answer again, of which the beginning is then dropped where it is the same.
+ */
+export class StreamedText {
+  readonly #committed: string;
+  readonly #emit: (text: string) => void;
+  #text: string;
+  /** The attempt's own text while it repeats the beginning. */
+  #repeated = '';
+  #continues = false;
+  /**
+   * Of a continuation: what a server that repeats the beginning, as llama.cpp does, would send first; and what it has
+   * sent of that. Undefined once it is known.
+   */
+  #echo: { readonly of: string; sent: string } | undefined;
+  /** White space at the end of the beginning, which the continuation may repeat. */
+  #space = '';
+
+  /** @param emit receives new text, in order; never what readers have */
+  constructor(committed: string, emit: (text: string) => void) {
+    this.#committed = committed;
+    this.#text = committed;
+    this.#emit = emit;
+  }
+
+  /** Everything so far: the beginning and what follows it. */
+  get text(): string {
+    return this.#text;
+  }
+
+  /** The attempt continues the beginning without its white space at the end. */
+  continues(): void {
+    this.#continues = true;
+    const given = this.#committed.trimEnd();
+    this.#space = this.#committed.slice(given.length);
+    this.#echo = { of: given, sent: '' };
+  }
+
+  /** More of the attempt's text. Throws `Diverged`. */
+  push(delta: string): void {
+    if (this.#continues) {
+      this.#addAfterEcho(delta);
+      return;
+    }
+    const left = this.#committed.length - this.#repeated.length;
+    if (left > 0) {
+      const part = delta.slice(0, left);
+      this.#repeated += part;
+      if (!this.#committed.startsWith(this.#repeated)) throw new Diverged();
+    }
+    this.#add(delta.slice(Math.max(0, left)));
+  }
+
+  /** The attempt has ended with this text of its own, part of which may have been pushed. Throws `Diverged`. */
+  end(own: string, pushed: number): void {
+    this.push(own.slice(pushed));
+    if (this.#echo) this.#follow(this.#echo.sent);
+    if (!this.#continues && this.#repeated.length < this.#committed.length) throw new Diverged();
+  }
+
+  #addAfterEcho(delta: string): void {
+    const echo = this.#echo;
+    if (!echo) {
+      this.#follow(delta);
+      return;
+    }
+    echo.sent += delta;
+    if (echo.sent.length < echo.of.length && echo.of.startsWith(echo.sent)) return;
+    this.#echo = undefined;
+    this.#follow(echo.sent.startsWith(echo.of) ? echo.sent.slice(echo.of.length) : echo.sent);
+  }
+
+  /** What follows the beginning without its white space. */
+  #follow(text: string): void {
+    this.#echo = undefined;
+    const same = commonPrefix(this.#space, text);
+    this.#space = same === text.length ? this.#space.slice(same) : '';
+    this.#add(text.slice(same));
+  }
+
+  #add(text: string): void {
+    if (text === '') return;
+    this.#text += text;
+    this.#emit(text);
+  }
+}
+
+function commonPrefix(a: string, b: string): number {
+  let at = 0;
+  while (at < a.length && at < b.length && a[at] === b[at]) at += 1;
+  return at;
+}

@@ -1,0 +1,37 @@
+import { sourcesOf } from '../plan/binding.js';
+import { isStage, type StagePlan, type Step } from '../plan/plan.js';
+import { streamedFields } from '../plan/streams.js';
+import { traitsOf } from '../stages/traits.js';
+import { invalid } from './invalid.js';
+
+/**
+ * The step with its streaming edges; the steps that it reads are marked as streamed in `earlier`. Throws
+ * `INVALID_PIPELINE` for an edge that an option rules out.
+ */
+export function withStreams(step: StagePlan, earlier: Step[]): StagePlan {
+  const streams: Record<string, { from: string; of: string }> = {};
+  for (const { field, edge, collected } of streamedFields(step, earlier)) {
+    const { from, of } = edge;
+    const producer = earlier.find(({ id }) => id === from) as StagePlan;
+    const whole = `pass ${from}.text, which is read when the stage has ended`;
+    if (traitsOf(step)?.takes === field && step.cache && sourcesOf(step.cache.key).includes(from)) {
+      throw invalid(`${step.id}.cache`, `its key is a text that is not finished when ${from}.${of} is read; ${whole}`);
+    }
+    if (collected !== undefined) continue;
+    if (producer.policy.hedge) {
+      throw invalid(
+        `${from}.hedge`,
+        `cannot be used with a stream: "${step.id}" reads ${from}.${of} before it is known which call wins; ${whole}`,
+      );
+    }
+    streams[field] = edge;
+    markStreamed(producer, of, earlier);
+  }
+  return Object.keys(streams).length === 0 ? step : { ...step, streams };
+}
+
+function markStreamed(producer: StagePlan, of: string, earlier: Step[]): void {
+  const at = earlier.findIndex((step) => isStage(step) && step.id === producer.id);
+  const streamed = [...new Set([...(producer.streamed ?? []), of])].sort();
+  earlier[at] = { ...producer, streamed };
+}

@@ -1,0 +1,68 @@
+import { isJsonObject, type Json } from '../json.js';
+import { traitsOf } from '../stages/traits.js';
+import { type Binding, sourcesOf } from './binding.js';
+import { isStage, type StagePlan, type Step, type StreamPlan } from './plan.js';
+
+/** Why an edge that names a stream is read when the stream has ended. */
+export type WhyCollected =
+  | 'the stage does not produce its output piece by piece'
+  | 'the reading stage takes the whole only'
+  | 'the stage may be skipped'
+  | 'one of the two stages is inline, the other queued'
+  | 'the reading stage also reads the whole output';
+
+/** A field of a stage's input that names a stream; `collected`: why it is read when the stream has ended. */
+export interface StreamedField {
+  readonly field: string;
+  readonly edge: StreamPlan;
+  readonly collected?: WhyCollected;
+}
+
+/**
+ * The fields of a stage's input that read a stream of another stage of its graph, and whether they can be read while it
+ * is made. `{ "$op": "sentences", "of": [{ "$ref": "answer.text" }] }` is such a field; the operator is also its value
+ * where it is collected.
+ */
+export function streamedFields(stage: StagePlan, earlier: readonly Step[]): StreamedField[] {
+  if (!isJsonObject(stage.input)) return [];
+  return Object.entries(stage.input).flatMap(([field, binding]) => {
+    const edge = edgeOf(binding as Json, earlier);
+    if (!edge) return [];
+    const collected = whyCollected(stage, field, edge, earlier);
+    return [{ field, edge, ...(collected !== undefined && { collected }) }];
+  });
+}
+
+function edgeOf(binding: Binding, earlier: readonly Step[]): StreamPlan | undefined {
+  if (!isJsonObject(binding) || typeof binding.$op !== 'string' || !Array.isArray(binding.of)) return undefined;
+  if (!STREAMS.has(binding.$op)) return undefined;
+  const [source] = binding.of as readonly Json[];
+  if (!isJsonObject(source) || typeof source.$ref !== 'string') return undefined;
+  const [from = '', field] = source.$ref.split('.');
+  const step = earlier.find(({ id }) => id === from);
+  return step && isStage(step) && field === 'text' ? { from, of: binding.$op } : undefined;
+}
+
+const STREAMS: ReadonlySet<string> = new Set(['sentences', 'tokens']);
+
+function whyCollected(
+  stage: StagePlan,
+  field: string,
+  { from, of }: StreamPlan,
+  earlier: readonly Step[],
+): WhyCollected | undefined {
+  const producer = earlier.find(({ id }) => id === from) as StagePlan;
+  if (!traitsOf(producer)?.streams?.includes(of)) return 'the stage does not produce its output piece by piece';
+  if (traitsOf(stage)?.takes !== field) return 'the reading stage takes the whole only';
+  const alternatives = [...(producer.fallback ?? []), ...(producer.degrade ?? []).map(({ to }) => to)];
+  if (alternatives.includes('skip')) return 'the stage may be skipped';
+  if (producer.policy.execution !== stage.policy.execution) return 'one of the two stages is inline, the other queued';
+  const { [field]: _, ...others } = stage.input as Readonly<Record<string, Json>>;
+  if (sourcesOf([others, stage.cache?.key ?? null]).includes(from))
+    return 'the reading stage also reads the whole output';
+  return undefined;
+}
+
+/** The streams of a step that are read while it runs. */
+export const streamsInto = (step: Step): readonly StreamPlan[] =>
+  isStage(step) && step.streams ? Object.values(step.streams) : [];

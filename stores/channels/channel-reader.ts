@@ -1,0 +1,101 @@
+import type { Json } from '../../pipelines/json.js';
+import { type ChannelEnd, type ChannelLog, type ChannelName, hashAfter, startHash } from './channel.js';
+import { lost } from './channel-writer.js';
+
+/** An entry as read. */
+export interface ReadEntry {
+  readonly number: number;
+  readonly value: Json;
+  /** Hash of everything up to and including it: with the number the position from which a reader goes on. */
+  readonly hash: string;
+}
+
+/** Behind which entry a reader begins. */
+export interface Position {
+  /** Number of the next entry. */
+  readonly number: number;
+  /** Hash of the entries before it; absent: not checked. */
+  readonly hash?: string;
+}
+
+export interface ReaderOptions {
+  readonly signal: AbortSignal;
+  readonly after?: Position;
+  /** Name of a stage's reader: entries that it has not passed are not trimmed. Absent: a client’s. */
+  readonly reader?: string;
+}
+
+/** Entries read at once. */
+const MOST_AT_ONCE = 256;
+
+/** Longest time between two looks at the store, in milliseconds; a change normally ends the wait at once. */
+const LOOK_MS = 500;
+
+/**
+ * How long a channel that was there, or entries that were, may be missing, in milliseconds: a live writer stores them
+ * again within a second of the store's return.
+ */
+const GONE_MS = 15_000;
+
+/**
+ * The entries of a channel in order, as they are committed; returns its end. Waits for a channel that does not exist
+ * yet, and for a store that cannot be reached, until the signal aborts. Throws `STREAM_LOST` if entries that a reader
+ * has seen, or needs, no longer exist, and the signal's reason.
+ */
+export async function* readChannel(
+  log: ChannelLog,
+  name: ChannelName,
+  { signal, after, reader }: ReaderOptions,
+): AsyncGenerator<ReadEntry, ChannelEnd> {
+  let number = after?.number ?? 0;
+  let hash = after === undefined || (number === 0 && after.hash === undefined) ? startHash(name) : after.hash;
+  let seen = number > 0;
+  let missingSince: number | undefined;
+  let changed = false;
+  let wake: () => void = () => undefined;
+  const leave = log.listen(name, () => {
+    changed = true;
+    wake();
+  });
+  try {
+    for (;;) {
+      signal.throwIfAborted();
+      changed = false;
+      const held = await log.read(name, number, MOST_AT_ONCE).catch(() => 'away' as const);
+      if (held === 'away') missingSince = undefined;
+      else if (held === undefined || held.count < number) {
+        missingSince ??= performance.now();
+        if (seen && performance.now() - missingSince > GONE_MS) throw lost(name);
+      } else {
+        missingSince = undefined;
+        seen = true;
+        if (held.from > number) throw lost(name);
+        for (const entry of held.entries) {
+          if (hash !== undefined && entry.before !== hash) throw lost(name);
+          hash = hashAfter(entry);
+          number += 1;
+          yield { number: number - 1, value: JSON.parse(entry.text) as Json, hash };
+        }
+        if (reader !== undefined && held.entries.length > 0) log.passed(name, reader, number).catch(() => undefined);
+        if (number === held.count) {
+          if (hash !== undefined && held.hash !== hash) throw lost(name);
+          if (held.end !== undefined) return JSON.parse(held.end) as ChannelEnd;
+        } else if (held.entries.length > 0) continue;
+      }
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(end, LOOK_MS);
+        function end(): void {
+          clearTimeout(timer);
+          signal.removeEventListener('abort', end);
+          wake = () => undefined;
+          resolve();
+        }
+        wake = end;
+        signal.addEventListener('abort', end, { once: true });
+        if (changed || signal.aborted) end();
+      });
+    }
+  } finally {
+    leave();
+  }
+}

@@ -1,0 +1,238 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { MillraceError } from '../../pipelines/errors.js';
+import type { Json } from '../../pipelines/json.js';
+import {
+  type ChannelEnd,
+  type ChannelLog,
+  type ChannelName,
+  type Entry,
+  hashAfter,
+  type Restoration,
+} from './channel.js';
+
+export interface WriterOptions {
+  /** Aborts when the attempt ends: nothing is written afterwards. */
+  readonly signal: AbortSignal;
+  /** How long the channel is kept after its last write while it is open, in milliseconds. */
+  readonly ttlMs: number;
+}
+
+/** How long a closed channel is kept, in milliseconds: a client may have lost its network. */
+const KEPT_MS = 3_600_000;
+
+/** Interval in which an idle writer checks that the store still has its entries, in milliseconds. */
+const BEAT_MS = 1_000;
+
+/** Pause before a store that cannot be reached, or is full, is tried again, in milliseconds. */
+const PAUSE_MS = 100;
+
+/** How long a writer waits for readers that lag, or for a store without room, in milliseconds. */
+const FULL_MS = 30_000;
+
+/** Entries and bytes that may wait for the store: a writer that cannot be held back fails beyond that. */
+const MOST_WAITING_BYTES = 4 * 1024 * 1024;
+
+/**
+ * The only writer of a channel. Entries are numbered and hashed as they are added, and committed in order in the
+ * background; `settled` resolves when all are. A writer whose store has lost entries stores them again: it has them
+ * all, and the hash shows whether what the store still has is the beginning of them.
+ */
+export class ChannelWriter {
+  readonly #log: ChannelLog;
+  readonly #name: ChannelName;
+  readonly #owner: string;
+  readonly #options: WriterOptions;
+  readonly #from: number;
+  readonly #hashFrom: string;
+  readonly #entries: Entry[];
+  #hash: string;
+  #end: string | undefined;
+  #endStored = false;
+  /** Number of committed entries. */
+  #stored: number;
+  #waitingBytes = 0;
+  #writing: Promise<void> | undefined;
+  #failure: unknown;
+  #beat: NodeJS.Timeout | undefined;
+  /** What an earlier writer has committed, and its end. */
+  readonly before: { readonly values: readonly Json[]; readonly end: ChannelEnd | undefined };
+
+  private constructor(log: ChannelLog, name: ChannelName, owner: string, options: WriterOptions, held: Opened) {
+    this.#log = log;
+    this.#name = name;
+    this.#owner = owner;
+    this.#options = options;
+    this.#from = held.from;
+    this.#entries = [...held.entries];
+    this.#hash = held.hash;
+    this.#hashFrom = held.entries[0]?.before ?? held.hash;
+    this.#stored = held.count;
+    this.#end = held.end;
+    this.#endStored = held.end !== undefined;
+    this.before = {
+      values: held.entries.map(({ text }) => JSON.parse(text) as Json),
+      end: held.end === undefined ? undefined : (JSON.parse(held.end) as ChannelEnd),
+    };
+    if (this.#endStored) return;
+    this.#beat = setInterval(() => this.#write(true), BEAT_MS);
+    options.signal.addEventListener('abort', () => this.close(), { once: true });
+    if (options.signal.aborted) this.close();
+  }
+
+  /** Opens a channel for writing: an earlier writer cannot write any more. Waits for the store until the signal aborts. */
+  static async open(log: ChannelLog, name: ChannelName, options: WriterOptions): Promise<ChannelWriter> {
+    const owner = randomUUID();
+    for (;;) {
+      options.signal.throwIfAborted();
+      try {
+        return new ChannelWriter(log, name, owner, options, await log.open(name, owner, options.ttlMs));
+      } catch {
+        await sleep(PAUSE_MS, undefined, { signal: options.signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  /** Number of entries, committed or not. */
+  get count(): number {
+    return this.#from + this.#entries.length;
+  }
+
+  /** Hash of all of them. */
+  get hash(): string {
+    return this.#hash;
+  }
+
+  /** Adds entries. Throws what has ended the writer: `STREAM_TAKEN`, `STREAM_FULL`, `STREAM_LOST`. */
+  add(...values: readonly Json[]): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    for (const value of values) {
+      const entry = { before: this.#hash, text: JSON.stringify(value) };
+      this.#entries.push(entry);
+      this.#hash = hashAfter(entry);
+      this.#waitingBytes += Buffer.byteLength(entry.text);
+    }
+    if (this.#waitingBytes > MOST_WAITING_BYTES) this.#fail(full(this.#name));
+    this.#write();
+  }
+
+  /** Adds the end, after the last entries, in one step with them; resolves when everything is committed. */
+  async end(end: ChannelEnd, ...values: readonly Json[]): Promise<void> {
+    if (this.#end === undefined) {
+      this.#end = JSON.stringify(end);
+      this.add(...values);
+    }
+    await this.settled();
+  }
+
+  /** Resolves when everything added so far is committed. Rejects as `add` throws, and with the signal's reason. */
+  async settled(): Promise<void> {
+    this.#write();
+    while (this.#writing !== undefined) await this.#writing;
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  /** Writes nothing more. */
+  close(): void {
+    clearInterval(this.#beat);
+  }
+
+  #write(beat = false): void {
+    if (this.#writing || this.#failure !== undefined || this.#endStored) return;
+    if (!beat && this.#stored === this.count && this.#end === undefined) return;
+    this.#writing = this.#writeAll(beat).then(
+      () => {
+        this.#writing = undefined;
+      },
+      (error: unknown) => {
+        this.#writing = undefined;
+        this.#fail(error);
+      },
+    );
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error;
+    this.close();
+  }
+
+  async #writeAll(beat: boolean): Promise<void> {
+    const { signal } = this.#options;
+    let first = beat;
+    let fullSince: number | undefined;
+    while (first || this.#stored < this.count || (this.#end !== undefined && !this.#endStored)) {
+      first = false;
+      signal.throwIfAborted();
+      try {
+        const standing = await this.#send();
+        if (standing === 'held') {
+          fullSince = undefined;
+          continue;
+        }
+        if (standing === 'taken') throw taken(this.#name);
+        fullSince ??= performance.now();
+        if (performance.now() - fullSince > FULL_MS) throw full(this.#name);
+      } catch (error) {
+        if (error instanceof MillraceError) throw error;
+        // The store cannot be reached or has no memory: a beat tries again at its next turn.
+        if (beat && this.#stored === this.count && this.#end === undefined) return;
+      }
+      await sleep(PAUSE_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  async #send(): Promise<'held' | 'taken' | 'full'> {
+    const count = this.#stored;
+    const total = this.count;
+    const after = this.#hash;
+    const end = this.#end;
+    const ttlMs = end === undefined ? this.#options.ttlMs : KEPT_MS;
+    const entries = this.#entries.slice(count - this.#from);
+    const write = { owner: this.#owner, entries, after, end, ttlMs };
+    let standing = await this.#log.append(this.#name, { ...write, count, hash: this.#hashAt(count) });
+    if (standing === 'gone' || standing === 'differs') standing = await this.#restore(write);
+    if (standing !== 'held') return standing as 'taken' | 'full';
+    this.#stored = total;
+    this.#waitingBytes = this.#entries
+      .slice(total - this.#from)
+      .reduce((sum, { text }) => sum + Buffer.byteLength(text), 0);
+    if (end !== undefined) {
+      this.#endStored = true;
+      this.close();
+    }
+    return 'held';
+  }
+
+  /**
+   * The store has other entries than were committed. If they are the beginning of these, it has lost the rest, or a
+   * reply was lost: everything is stored again.
+   */
+  async #restore(write: Omit<Restoration, 'from'>): Promise<'held' | 'taken'> {
+    const held = await this.#log.read(this.#name, 0, 0);
+    const known = held === undefined || (held.count <= this.count && held.hash === this.#hashAt(held.count));
+    if (!known) throw lost(this.#name);
+    return await this.#log.restore(this.#name, { ...write, entries: this.#entries.slice(), from: this.#from });
+  }
+
+  /** Hash of the entries before number `count`; undefined before the first kept one. */
+  #hashAt(count: number): string {
+    if (count === this.count) return this.#hash;
+    return this.#entries[count - this.#from]?.before ?? (count === this.#from ? this.#hashFrom : '');
+  }
+}
+
+type Opened = Awaited<ReturnType<ChannelLog['open']>>;
+
+const called = ({ path, of }: ChannelName): string => `the stream ${of} of stage "${path}"`;
+
+const taken = (name: ChannelName): MillraceError =>
+  new MillraceError('STREAM_TAKEN', `${called(name)} is written by another attempt; this one ends`);
+
+const full = (name: ChannelName): MillraceError =>
+  new MillraceError('STREAM_FULL', `${called(name)} has no room: its readers lag behind, or the state store is full`);
+
+export const lost = (name: ChannelName): MillraceError =>
+  new MillraceError(
+    'STREAM_LOST',
+    `${called(name)}: the state store has lost entries, and nobody can store them again`,
+  );

@@ -1,0 +1,89 @@
+import { createHash } from 'node:crypto';
+import type { Json } from '../../pipelines/json.js';
+
+/** Identifies a channel: one output of one stage of one run. */
+export interface ChannelName {
+  readonly run: string;
+  /** Path of the producing stage in the run: `chunks[3]/answer`. */
+  readonly path: string;
+  /** Which of its outputs: `sentences`, `tokens`, `chunks`. */
+  readonly of: string;
+}
+
+/** An entry as stored: the hash of everything before it, and its value as JSON. A committed entry never changes. */
+export interface Entry {
+  readonly before: string;
+  readonly text: string;
+}
+
+/** Closes a channel. */
+export interface ChannelEnd {
+  /** `done`: the producer has ended. `cut`: it could not continue, and its author accepts what is there. */
+  readonly as: 'done' | 'cut';
+  /** What the producer returns when it is tried again: its work is not repeated. */
+  readonly outcome?: Json;
+}
+
+/** What a log holds of a channel. */
+export interface Held {
+  /** Number of entries committed so far, including those trimmed. */
+  readonly count: number;
+  /** Hash of all entries committed so far. */
+  readonly hash: string;
+  /** Number of the first entry in `entries`. */
+  readonly from: number;
+  readonly entries: readonly Entry[];
+  /** JSON of the `ChannelEnd`; undefined while the channel is open. */
+  readonly end?: string | undefined;
+}
+
+/**
+ * Reply to a write. `taken`: another writer has opened the channel since. `full`: its readers lag too far behind.
+ * `gone`: the store has lost the channel. `differs`: it has another number of entries or another hash than the writer
+ * assumes.
+ */
+export type Standing = 'held' | 'taken' | 'full' | 'gone' | 'differs';
+
+export interface Write {
+  readonly owner: string;
+  /** What the writer knows to be committed. */
+  readonly count: number;
+  readonly hash: string;
+  readonly entries: readonly Entry[];
+  /** Hash after the entries. */
+  readonly after: string;
+  readonly end?: string | undefined;
+  readonly ttlMs: number;
+}
+
+/** All that a writer has, from entry `from` on. */
+export interface Restoration extends Omit<Write, 'count' | 'hash'> {
+  readonly from: number;
+}
+
+/** Where channels are kept. All operations are atomic, and reject if the store cannot be reached or is out of memory. */
+export interface ChannelLog {
+  /** Makes `owner` the only writer, and returns what is committed. An absent channel is created, empty. */
+  open(name: ChannelName, owner: string, ttlMs: number): Promise<Held>;
+  append(name: ChannelName, write: Write): Promise<Standing>;
+  /** Replaces what the store has, from entry `from` on, unless another writer has the channel. */
+  restore(name: ChannelName, write: Restoration): Promise<'held' | 'taken'>;
+  /** At most `most` entries from number `from` on; undefined if there is no channel. */
+  read(name: ChannelName, from: number, most: number): Promise<Held | undefined>;
+  /** A reader has no more need of entries below `number`. */
+  passed(name: ChannelName, reader: string, number: number): Promise<void>;
+  /** Calls `wake` when the channel may have changed; not every change is guaranteed to be noticed. Returns how to stop. */
+  listen(name: ChannelName, wake: () => void): () => void;
+}
+
+/** Hash of no entry: that of the channel's name, so that entries of another channel never fit. */
+export const startHash = ({ run, path, of }: ChannelName): string => digest(`${run}\n${path}\n${of}`);
+
+/** Hash of all entries up to and including `entry`. */
+export const hashAfter = ({ before, text }: Entry): string => digest(`${before}\n${text}`);
+
+/** 128 bits of SHA-256: entries are compared, not defended against forgery by who can write to the store. */
+const digest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, 32);
+
+/** Most bytes of entries that a channel holds: 2 MiB are hours of sentences with references to their audio. */
+export const MOST_BYTES = 2 * 1024 * 1024;

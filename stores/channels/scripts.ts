@@ -1,0 +1,127 @@
+import { script } from '../redis/index.js';
+import type { Standing } from './channel.js';
+
+type Keys = readonly [state: string, entries: string];
+
+/**
+ * Fields of a channel's state. `from`: number of the first kept entry. `bytes`: of the kept entries. A field `r:<name>`
+ * is the number of the first entry that a reader still needs.
+ */
+const STATE = `local s = redis.call('hmget', KEYS[1], 'owner', 'count', 'hash', 'end', 'from', 'bytes')`;
+
+/** Number of entries, their hash, number of the first returned entry, the end or an empty text, and the entries. */
+export type HeldReply = readonly [count: string, hash: string, from: string, end: string, entries: readonly string[]];
+
+export const open = script<Keys, [owner: string, ttlMs: number, startHash: string], HeldReply>(`
+if redis.call('exists', KEYS[1]) == 0 then
+  redis.call('del', KEYS[2])
+  redis.call('hset', KEYS[1], 'count', 0, 'hash', ARGV[3], 'from', 0, 'bytes', 0)
+end
+redis.call('hset', KEYS[1], 'owner', ARGV[1])
+redis.call('pexpire', KEYS[1], ARGV[2])
+redis.call('pexpire', KEYS[2], ARGV[2])
+${STATE}
+return {s[2], s[3], s[5], s[4] or '', redis.call('lrange', KEYS[2], 0, -1)}`);
+
+/** Pushes ARGV[first] and following, and returns their bytes. Batches: Lua's stack is limited. */
+const PUSH = `local function push(first)
+  local bytes = 0
+  for i = first, #ARGV do
+    bytes = bytes + #ARGV[i]
+    redis.call('rpush', KEYS[2], ARGV[i])
+  end
+  return bytes
+end`;
+
+/** Drops the entries that every known reader has passed; without a reader none. */
+const TRIM = `local function trim()
+  local least
+  local all = redis.call('hgetall', KEYS[1])
+  for i = 1, #all, 2 do
+    if string.sub(all[i], 1, 2) == 'r:' then
+      local at = tonumber(all[i + 1])
+      if not least or at < least then least = at end
+    end
+  end
+  local from = tonumber(redis.call('hget', KEYS[1], 'from'))
+  local dropped = 0
+  while least and from < least do
+    local entry = redis.call('lpop', KEYS[2])
+    if not entry then break end
+    dropped = dropped + #entry
+    from = from + 1
+  end
+  redis.call('hset', KEYS[1], 'from', from)
+  redis.call('hincrby', KEYS[1], 'bytes', -dropped)
+end`;
+
+export const append = script<
+  Keys,
+  [
+    owner: string,
+    count: number,
+    hash: string,
+    countAfter: number,
+    hashAfter: string,
+    ttlMs: number,
+    mostBytes: number,
+    end: string,
+    channel: string,
+    ...entries: string[],
+  ],
+  Standing
+>(`${STATE}
+${PUSH}
+${TRIM}
+if not s[1] then return 'gone' end
+if s[1] ~= ARGV[1] then return 'taken' end
+if s[2] ~= ARGV[2] or s[3] ~= ARGV[3] then return 'differs' end
+local more = 0
+for i = 10, #ARGV do more = more + #ARGV[i] end
+if more > 0 and tonumber(s[6]) + more > tonumber(ARGV[7]) then
+  trim()
+  if tonumber(redis.call('hget', KEYS[1], 'bytes')) + more > tonumber(ARGV[7]) then return 'full' end
+end
+push(10)
+redis.call('hset', KEYS[1], 'count', ARGV[4], 'hash', ARGV[5])
+redis.call('hincrby', KEYS[1], 'bytes', more)
+if ARGV[8] ~= '' then redis.call('hset', KEYS[1], 'end', ARGV[8]) end
+redis.call('pexpire', KEYS[1], ARGV[6])
+redis.call('pexpire', KEYS[2], ARGV[6])
+if more > 0 or ARGV[8] ~= '' then redis.call('publish', ARGV[9], ARGV[4]) end
+return 'held'`);
+
+export const restore = script<
+  Keys,
+  [
+    owner: string,
+    from: number,
+    countAfter: number,
+    hashAfter: string,
+    ttlMs: number,
+    end: string,
+    channel: string,
+    ...entries: string[],
+  ],
+  'held' | 'taken'
+>(`${PUSH}
+local owner = redis.call('hget', KEYS[1], 'owner')
+if owner and owner ~= ARGV[1] then return 'taken' end
+redis.call('del', KEYS[2])
+local bytes = push(8)
+redis.call('hset', KEYS[1], 'owner', ARGV[1], 'from', ARGV[2], 'count', ARGV[3], 'hash', ARGV[4], 'bytes', bytes)
+if ARGV[6] ~= '' then redis.call('hset', KEYS[1], 'end', ARGV[6]) end
+redis.call('pexpire', KEYS[1], ARGV[5])
+redis.call('pexpire', KEYS[2], ARGV[5])
+redis.call('publish', ARGV[7], ARGV[3])
+return 'held'`);
+
+/** Nothing if there is no channel. */
+export const read = script<Keys, [from: number, most: number], HeldReply | null>(`${STATE}
+if not s[2] then return nil end
+local skip = math.max(0, tonumber(ARGV[1]) - tonumber(s[5]))
+local entries = redis.call('lrange', KEYS[2], skip, skip + tonumber(ARGV[2]) - 1)
+return {s[2], s[3], tostring(tonumber(s[5]) + skip), s[4] or '', entries}`);
+
+export const passed = script<Keys, [reader: string, number: number], void>(`
+if redis.call('exists', KEYS[1]) == 1 then redis.call('hset', KEYS[1], 'r:' .. ARGV[1], ARGV[2]) end`);

@@ -1,0 +1,141 @@
+import type { Client, WorkflowHandle } from '@temporalio/client';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import type { SpokenChunk } from '../../activities/streams/index.js';
+import type { Artifact } from '../../pipelines/artifact.js';
+import { chat, pipeline, synthesize } from '../../pipelines/index.js';
+import { type ReadEntry, RedisChannelLog, readChannel } from '../../stores/channels/index.js';
+import { connected } from '../../stores/redis/index.js';
+import { connect, resultOf, start, until } from '../support/runs.js';
+import { testSettings } from '../support/settings.js';
+import { testRedis } from '../support/test-worker.js';
+import { WorkerProcess } from '../support/worker-process.js';
+
+const narrator = (execution: 'queued' | 'inline') =>
+  pipeline(
+    `narrator-${execution}`,
+    { input: z.object({ question: z.string() }), deadline: '3m' },
+    ({ input, stage }) => {
+      const told = chat({ model: 'assistant', system: 'You tell short stories of five sentences.', maxTokens: 160 });
+      const answer = stage('answer', told, { prompt: input.question }, { execution });
+      const spoken = stage('speak', synthesize({ model: 'tts' }), { text: answer.sentences }, { execution });
+      return { reply: answer.text, speech: spoken.audio };
+    },
+  );
+const QUEUED = narrator('queued');
+const INLINE = narrator('inline');
+const QUESTION = { question: 'Tell me about a fox who finds a lantern in the wood.' };
+
+let client: Client;
+const redis = testRedis();
+const subscriber = testRedis();
+const channels = new RedisChannelLog(redis, subscriber);
+beforeAll(async () => {
+  client = await connect();
+  await Promise.all([connected(redis, 5_000), connected(subscriber, 5_000)]);
+});
+afterAll(async () => {
+  await client.connection.close();
+  redis.disconnect();
+  subscriber.disconnect();
+});
+
+/** The entries of a channel as they come. */
+function follow(run: string, path: string, of: string) {
+  const entries: ReadEntry[] = [];
+  const ended = (async () => {
+    const options = { signal: AbortSignal.timeout(120_000) };
+    for await (const entry of readChannel(channels, { run, path, of }, options)) entries.push(entry);
+  })();
+  ended.catch(() => undefined);
+  return { entries, ended };
+}
+
+const chunksOf = (entries: readonly ReadEntry[]) => entries.map(({ value }) => value as unknown as SpokenChunk);
+
+/** What must hold of every finished run, whatever happened to it. */
+async function check(run: WorkflowHandle, followed: Record<'sentences' | 'chunks', ReturnType<typeof follow>>) {
+  const { output, stages } = await resultOf(run);
+  await Promise.all([followed.sentences.ended, followed.chunks.ended]);
+  const reply = String(output.reply);
+  const sentences = followed.sentences.entries.map(({ value }) => String(value));
+  const chunks = chunksOf(followed.chunks.entries);
+  expect(sentences.join('')).toBe(reply.trimEnd());
+  expect(sentences.length).toBeGreaterThan(1);
+  expect(chunks.map(({ text }) => text).join('')).toBe(sentences.join(''));
+  const speech = output.speech as unknown as Artifact;
+  const heard = chunks.reduce((sum, { audio }) => sum + audio.bytes - 44, 0);
+  expect(speech.bytes - 44).toBe(heard);
+  return { reply, sentences, chunks, stages };
+}
+
+const followAll = (run: WorkflowHandle) => ({
+  sentences: follow(run.workflowId, 'answer', 'sentences'),
+  chunks: follow(run.workflowId, 'speak', 'chunks'),
+});
+
+/** Times of a run's activities in its history, by type. */
+async function times(handle: WorkflowHandle) {
+  const events = (await handle.fetchHistory()).events ?? [];
+  const at = (event: (typeof events)[number] | undefined) =>
+    Number(event?.eventTime?.seconds) * 1_000 + Number(event?.eventTime?.nanos) / 1e6;
+  return Object.fromEntries(
+    events.flatMap((event) => {
+      const type = event.activityTaskScheduledEventAttributes?.activityType?.name;
+      if (!type) return [];
+      const of = String(event.eventId);
+      const started = events.find((each) => String(each.activityTaskStartedEventAttributes?.scheduledEventId) === of);
+      const ended = events.find((each) => String(each.activityTaskCompletedEventAttributes?.scheduledEventId) === of);
+      return [[type, { started: at(started), ended: at(ended) }]];
+    }),
+  ) as Record<string, { started: number; ended: number }>;
+}
+
+describe('a streaming edge', () => {
+  it('is spoken while the answer goes on: queued stages run side by side', async () => {
+    const run = await start(client, QUEUED, QUESTION, testSettings().MILLRACE_TASK_QUEUE);
+    const followed = followAll(run);
+    await until('the first sentence is spoken', () => followed.chunks.entries.length > 0);
+    const { chunks } = await check(run, followed);
+    const { answer, speak } = await times(run);
+    expect(speak?.started).toBeLessThan(answer?.ended as number);
+    expect(chunks.length).toBeGreaterThan(1);
+    // History has results only.
+    const history = JSON.stringify(await run.fetchHistory());
+    expect(history.length).toBeLessThan(100_000);
+  });
+
+  it('streams inside a segment', async () => {
+    const run = await start(client, INLINE, QUESTION, testSettings().MILLRACE_TASK_QUEUE);
+    const followed = followAll(run);
+    await check(run, followed);
+    expect(await times(run)).toEqual({});
+  });
+
+  it.each([
+    ['queued', QUEUED],
+    ['inline', INLINE],
+  ] as const)('loses no sentence and speaks none twice when the worker of %s stages is killed', async (_, pipeline) => {
+    const queue = `streams-kill-${_}`;
+    const victim = await WorkerProcess.start(queue);
+    const run = await start(client, pipeline, QUESTION, queue);
+    const followed = followAll(run);
+    await until('a sentence is spoken', () => followed.chunks.entries.length > 0);
+    await victim.kill();
+    const before = [...followed.chunks.entries];
+    const other = await WorkerProcess.start(queue);
+    const { chunks, sentences } = await check(run, followed);
+    await other.kill('SIGTERM');
+    expect(followed.chunks.entries.slice(0, before.length)).toEqual(before);
+    expect(chunks.map(({ text }) => text.trim())).toEqual(sentences.map((text) => text.trim()).filter(Boolean));
+  });
+
+  it('does not deadlock where each worker has one slot: a reader holds none while it waits', async () => {
+    const queue = 'streams-one-slot';
+    const worker = await WorkerProcess.start(queue, { MILLRACE_MAX_ACTIVITIES: '1' });
+    const runs = await Promise.all([1, 2, 3].map(() => start(client, QUEUED, QUESTION, queue)));
+    const all = await Promise.all(runs.map((run) => check(run, followAll(run))));
+    await worker.kill('SIGTERM');
+    for (const { chunks } of all) expect(chunks.length).toBeGreaterThan(1);
+  });
+});

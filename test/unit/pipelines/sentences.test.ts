@@ -1,0 +1,116 @@
+import { describe, expect, it } from 'vitest';
+import { LONGEST_SENTENCE, SentenceSplitter, sentences } from '../../../pipelines/plan/sentences.js';
+
+/** Each text as its sentences, separated by ` | `. */
+const TABLE: Readonly<Record<string, readonly string[]>> = {
+  plain: ['It rains. | Take a coat! | Will you?', 'One… | Two', 'No end'],
+  abbreviations: [
+    'Dr. Smith met Mr. Jones. | They spoke.',
+    'Bring fruit, e.g. apples, i.e. red ones. | Thanks.',
+    'It starts at 5 p.m. | The doors open at 4 p.m. sharp.',
+    'He works at Acme Inc. and she at Foo Ltd. | Both like it.',
+    'See Fig. 3 and No. 7. | Then stop.',
+    'Bread, milk, etc. | We need more.',
+    'Das ist z.B. gut. | Hr. Maier kommt.',
+  ],
+  initials: ['J. R. R. Tolkien wrote it. | So do I. | Then stop.', 'The U.S. Army came. | It left.'],
+  decimals: ['Pi is 3.14159. | It costs $1,000.50 today.', 'Version 2.0.1 is out. | Use it.'],
+  lists: ['1. Wash it. | 2. Dry it.', 'Steps: | 1. First one | 2. Second one', '- a point | - another point'],
+  addresses: [
+    'See https://example.com/a.b?c=d. | It helps.',
+    'Mail jo.doe@example.org for more. | Or call.',
+    'Open config.json and main.ts. | Save.',
+  ],
+  quotes: [
+    '“Stop!” he said. | “Go now.” | They went.',
+    '"Really?" she asked. | "Yes."',
+    'He left (at last). | She stayed.',
+    '**Note.** | Read this.',
+  ],
+  ellipses: ['Well... maybe not. | Wait... | Now.'],
+  code: ['Run `npm. Test` first. | Then stop.', 'Call `a.b()`. | Done.'],
+  cjk: [
+    '今天下雨。|带伞吧！|好吗？',
+    '他说：“走吧。”|她笑了。',
+    '「はい。」|彼は答えた。',
+    '비가 온다. | 우산을 써라.',
+  ],
+  scripts: ['यह एक है। | यह दो है।', 'هل تأتي؟ | نعم.'],
+  lines: ['A title | A first line. | And more'],
+};
+
+const split = (text: string): string[] => text.split(/\s*\|\s*/);
+const joined = (name: string, text: string): string =>
+  name === 'cjk' && !text.includes(' | ')
+    ? text.replaceAll('|', '')
+    : text.replaceAll(' | ', name === 'lists' || name === 'lines' ? '\n' : ' ');
+
+describe('sentences', () => {
+  for (const [name, texts] of Object.entries(TABLE)) {
+    it.each(texts)(`of ${name}: %s`, (text) => {
+      expect(sentences(joined(name, text))).toEqual(split(text));
+    });
+
+    it.each(texts)(`of ${name} are the same however the text arrives: %s`, (text) => {
+      const whole = joined(name, text);
+      for (const size of [1, 2, 3, 7]) {
+        const splitter = new SentenceSplitter();
+        const pieces: string[] = [];
+        for (let at = 0; at < whole.length; at += size) pieces.push(...splitter.push(whole.slice(at, at + size)));
+        pieces.push(...splitter.end());
+        expect(pieces.join(''), `in parts of ${size}`).toBe(whole);
+        expect(pieces.map((piece) => piece.trim())).toEqual(split(text));
+      }
+    });
+  }
+
+  it('have none without words', () => {
+    expect(sentences('')).toEqual([]);
+    expect(sentences(' \n \n')).toEqual([]);
+  });
+
+  it('are known as soon as the next word begins, in CJK with the next character', () => {
+    const splitter = new SentenceSplitter();
+    expect(splitter.push('It rains.')).toEqual([]);
+    expect(splitter.push(' ')).toEqual([]);
+    expect(splitter.push('T')).toEqual(['It rains.']);
+    expect(splitter.push('ake a coat. ')).toEqual([]);
+    expect(splitter.settle()).toBe(' Take a coat.');
+    const wide = new SentenceSplitter();
+    expect(wide.push('下雨。')).toEqual([]);
+    expect(wide.push('带')).toEqual(['下雨。']);
+  });
+
+  it('are not settled in the middle', () => {
+    const splitter = new SentenceSplitter();
+    splitter.push('It rains in');
+    expect(splitter.settle()).toBeUndefined();
+    splitter.push(' town, says Dr.');
+    expect(splitter.settle()).toBeUndefined();
+  });
+
+  it('are cut at a clause, or between words, when no end comes', () => {
+    const splitter = new SentenceSplitter();
+    splitter.push('When it rains in our town, take 1,000 coats an');
+    expect(splitter.force()).toBe('When it rains in our town,');
+    expect(splitter.force()).toBeUndefined();
+    splitter.push('d umbrellas and boots');
+    expect(splitter.force()).toBe(' take 1,000 coats and umbrellas and ');
+    const long = sentences('word '.repeat(400));
+    expect(Math.max(...long.map(({ length }) => length))).toBeLessThanOrEqual(LONGEST_SENTENCE);
+    expect(long.join(' ')).toBe('word '.repeat(400).trim());
+  });
+
+  it('take linear time', () => {
+    const startedAt = performance.now();
+    for (const text of [
+      '. '.repeat(20_000),
+      '`'.repeat(40_000),
+      'a. '.repeat(15_000),
+      '\n '.repeat(20_000),
+      ' '.repeat(40_000),
+    ])
+      sentences(text);
+    expect(performance.now() - startedAt).toBeLessThan(15_000);
+  });
+});
