@@ -2,6 +2,7 @@ import { APIError } from 'openai';
 import { type Completion, complete, type Question } from './completion.js';
 import type { OpenAiContext } from './kind-handler.js';
 import type { ServerSoftware } from './options.js';
+import type { ChatWith } from './parameters.js';
 
 /**
  * What makes a server continue the last message, if that is the assistant's, by the name in its list of models. vLLM
@@ -22,10 +23,11 @@ type Context = Pick<OpenAiContext, 'client' | 'software' | 'signal' | 'emit' | '
  */
 export async function continued(
   question: Question,
-  plain: { readonly tools?: unknown; readonly schema?: unknown; readonly output?: unknown },
+  wanted: Pick<ChatWith, 'tools' | 'schema' | 'output' | 'constrain'>,
   { client, software, signal, emit, continued: begun }: Context,
 ): Promise<Completion | undefined> {
-  if (!begun || plain.tools !== undefined || plain.schema !== undefined || plain.output !== undefined) return undefined;
+  const { tools, schema, output, constrain } = wanted;
+  if (!begun || [tools, schema, output, constrain].some((each) => each !== undefined)) return undefined;
   const way = WAYS[software];
   if (!way) return undefined;
   const last = { role: 'assistant' as const, content: begun.text.trimEnd() };
