@@ -91,11 +91,8 @@ export class TemporalHost implements RunHost {
   /** Stages of each segment that waits for the state store. */
   readonly #storeless = new Set<ReadonlySet<string>>();
   readonly waits: Waits;
-<<<<<<< HEAD
   readonly startedAt = workflowInfo().startTime.getTime();
-=======
   readonly streams = true;
->>>>>>> 68af26f (Speak sentences while the answer goes on: channels between stages, which outlive their workers)
 
   constructor({ carried }: RunContext) {
     this.waits = new Waits(carried?.decided);
