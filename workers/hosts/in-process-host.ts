@@ -142,11 +142,11 @@ export class InProcessHost implements RunHost {
             checkpoint: (progress) => {
               resumeFrom = progress;
             },
-            passed() {
+            passed: () => {
               // Workers lost before this one did not lose it because of the call.
               if (!journal || journal.losses(call) === 0) return;
               journal.left(call, 0);
-              journal.begin(call).catch(() => undefined);
+              journal.begin(call, end - this.now()).catch(() => undefined);
             },
           } satisfies Attempt),
         );
