@@ -1,8 +1,9 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { parseModels } from '../activities/pools/index.js';
 import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { isJsonObject, type JsonObject } from '../pipelines/json.js';
-import { type Generated, generate } from '../placement/apply/index.js';
+import { type Generated, generate, shellWords } from '../placement/apply/index.js';
 import type { PlacementDocument } from '../placement/document/index.js';
 import { readPlacement } from '../placement/document/index.js';
 import { readInventory } from '../placement/inventory/index.js';
@@ -12,6 +13,7 @@ import { endpointsOf } from '../workers/endpoints.js';
 import { loadModels } from '../workers/models.js';
 import type { Settings } from '../workers/settings.js';
 import { note, print } from './output.js';
+import { whenReady } from './when-ready.js';
 
 export interface ApplyCommandOptions {
   readonly cluster?: string;
@@ -23,9 +25,15 @@ export interface ApplyCommandOptions {
   readonly speculative: Readonly<Record<string, string>>;
   /** vLLM’s `--tool-call-parser`, by pool. */
   readonly toolParser: Readonly<Record<string, string>>;
+  /** Further arguments of vLLM, by pool. */
+  readonly vllmArgs: Readonly<Record<string, string>>;
+  readonly weightsClaim?: string;
+  readonly artifactsClaim?: string;
   readonly image: Readonly<Record<string, string>>;
   readonly gpuResource: string;
   readonly modelsClaim: string;
+  /** Longest wait, in milliseconds, for the placement's servers before it becomes that of new runs. */
+  readonly whenReady?: number;
   readonly rollback?: boolean;
   readonly dryRun?: boolean;
   readonly json?: boolean;
@@ -51,10 +59,15 @@ export async function applyPlacement(
     weights: options.weights,
     speculative: speculativeOf(options.speculative),
     toolParsers: options.toolParser,
+    vllmArguments: Object.fromEntries(
+      Object.entries(options.vllmArgs).map(([model, text]) => [model, shellWords(text)]),
+    ),
     kubernetes: {
       images: { ...IMAGES, ...options.image },
       gpuResource: options.gpuResource,
       modelsClaim: options.modelsClaim,
+      weightsClaim: options.weightsClaim,
+      artifactsClaim: options.artifactsClaim,
       temporal: endpointsOf(settings).temporal,
       namespace: settings.TEMPORAL_NAMESPACE,
       taskQueue: settings.MILLRACE_TASK_QUEUE,
@@ -62,6 +75,16 @@ export async function applyPlacement(
   });
   const folder = path.resolve(options.out, placement.version);
   writeAll(folder, generated, options.tritonRepository);
+  if (options.whenReady !== undefined && !options.dryRun) {
+    const text = generated.files.find(({ path: name }) => name === 'models.json')?.text ?? '{}';
+    const models = parseModels(JSON.parse(text), path.join(folder, 'models.json'));
+    await whenReady(
+      settings,
+      models,
+      placement.pools.map(({ model }) => model),
+      options.whenReady,
+    );
+  }
   const history =
     settings.MILLRACE_PLACEMENT === undefined ? undefined : new AppliedHistory(settings.MILLRACE_PLACEMENT);
   const before = history?.current();
@@ -80,6 +103,11 @@ export async function applyPlacement(
   }
   print(folder);
   for (const each of generated.notes) note(`note: ${each}`);
+  if (applied && options.whenReady === undefined) {
+    note(
+      'No server was called: new runs wait for those that do not answer yet. --when-ready 10m switches when all do.',
+    );
+  }
   if (applied) note(`New runs use ${placement.version}; running ones keep the placement that they were started with.`);
   else if (options.dryRun) note('Nothing was applied: --dry-run.');
   else if (history === undefined) note('Nothing was applied: MILLRACE_PLACEMENT is not set.');

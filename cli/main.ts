@@ -5,7 +5,7 @@ import { MillraceError, messageOf } from '../pipelines/errors.js';
 import { loadSettings } from '../workers/config/load.js';
 
 import type { ApplyCommandOptions } from './apply.js';
-import { asCount, asMoment, asPairs } from './arguments.js';
+import { asCount, asMoment, asMs, asPairs } from './arguments.js';
 import type { PruneCommandOptions } from './artifacts.js';
 
 import { demo } from './demo.js';
@@ -254,6 +254,12 @@ function applyCommand(apply: Command): void {
       asPairs,
       {},
     )
+    .option(
+      '--vllm-args <model=arguments>',
+      'further arguments of a vLLM pool, e.g. "--quantization fp8"; they replace generated ones; may be repeated',
+      asPairs,
+      {},
+    )
     .option('--speculative <model=json>', 'speculative decoding of a vLLM pool; may be repeated', asPairs, {})
     .option(
       '--image <server=image>',
@@ -263,6 +269,13 @@ function applyCommand(apply: Command): void {
     )
     .option('--gpu-resource <name>', 'resource name of GPUs in the manifests', 'nvidia.com/gpu')
     .option('--models-claim <name>', 'claim of the volume with Triton’s models in the manifests', 'millrace-models')
+    .option('--weights-claim <name>', 'claim of the volume with vLLM’s weights in the manifests, mounted at /weights')
+    .option('--artifacts-claim <name>', 'claim of the volume with the artifact store in the manifests')
+    .option(
+      '--when-ready <time>',
+      'switch only when every server of it has answered calls, e.g. 10m; else change nothing',
+      asMs,
+    )
     .option('--rollback', 'restore the placement applied before')
     .option('--dry-run', 'write the files, change no placement')
     .option('--json', 'as one JSON object')

@@ -1,4 +1,5 @@
 import { stringify } from 'yaml';
+import { MillraceError } from '../../pipelines/errors.js';
 import type { JsonObject } from '../../pipelines/json.js';
 import type { PlacementDocument } from '../document/index.js';
 import type { Device, Inventory } from '../inventory/index.js';
@@ -21,9 +22,18 @@ export interface ApplyOptions {
   readonly speculative: Readonly<Record<string, JsonObject>>;
   /** vLLM's `--tool-call-parser` by pool. */
   readonly toolParsers: Readonly<Record<string, string>>;
+  /** Further arguments of vLLM, by pool. */
+  readonly vllmArguments?: Readonly<Record<string, readonly string[]>>;
   readonly kubernetes: Pick<
     ManifestOptions,
-    'images' | 'gpuResource' | 'modelsClaim' | 'temporal' | 'namespace' | 'taskQueue'
+    | 'weightsClaim'
+    | 'artifactsClaim'
+    | 'images'
+    | 'gpuResource'
+    | 'modelsClaim'
+    | 'temporal'
+    | 'namespace'
+    | 'taskQueue'
   >;
 }
 
@@ -48,9 +58,10 @@ const CONTAINER_MODELS = '/models';
  * for Kubernetes (`kubernetes.yaml`); Triton's repositories in `triton/<server>/`. Throws `INVALID_PLACEMENT`.
  */
 export function generate(placement: PlacementDocument, inventory: Inventory, options: ApplyOptions): Generated {
-  const servers = serversOf(placement, inventory);
+  const servers = serversOf(placement, inventory, options.base);
   const isCpu = ({ devices: [first] }: ModelServer) => first !== undefined && options.cpuKinds.has(kindOf(first));
-  const on = (server: ModelServer, gpu: number): OnDevice => (isCpu(server) ? 'cpu' : { gpu });
+  const on = (server: ModelServer): OnDevice => (isCpu(server) ? 'cpu' : { gpu: 0 });
+  const visible = (server: ModelServer) => visibleDevices(server, inventory, options.cpuKinds);
   const models = modelsFile(placement, servers, options.base, ({ node }) => node);
   const placementText = json(placement as unknown as JsonObject);
   const manifests = manifestsOf(servers, {
@@ -58,21 +69,23 @@ export function generate(placement: PlacementDocument, inventory: Inventory, opt
     version: placement.version,
     modelsFile: json(modelsFile(placement, servers, options.base, ({ name }) => name)),
     placement: placementText,
-    // A container sees only its own GPU, with index 0.
-    configsOf: (server) => configs(server, on(server, 0), options),
+    configsOf: (server) => configs(server, on(server), options),
     commandOf: (server) => (server.type === 'vllm' ? vllm(server, options) : triton(server, CONTAINER_MODELS, options)),
     isCpu,
   });
   return {
     servers,
-    notes: [...notesOn(servers), ...notesOnTools(servers, options)],
+    notes: [...notesOn(servers), ...notesOnVllm(servers, options)],
     files: [
       { path: 'placement.json', text: placementText },
       { path: 'models.json', text: json(models) },
       ...servers.flatMap((server) => [
-        { path: `commands/${server.name}.sh`, text: script(server, options, isCpu(server)) },
+        {
+          path: `commands/${server.name}.sh`,
+          text: script(server, options, isCpu(server) ? undefined : visible(server)),
+        },
         ...(server.type === 'triton'
-          ? Object.entries(configs(server, on(server, gpuOf(server)), options)).map(([model, text]) => ({
+          ? Object.entries(configs(server, on(server), options)).map(([model, text]) => ({
               path: `triton/${server.name}/${model}/config.pbtxt`,
               text,
             }))
@@ -85,7 +98,25 @@ export function generate(placement: PlacementDocument, inventory: Inventory, opt
 
 /** A share of a device has the device's kind. */
 const kindOf = ({ kind }: Device): string => kind.split(':', 1)[0] as string;
-const gpuOf = ({ devices: [first] }: ModelServer): number => (first === undefined ? 0 : indexOf(first));
+const isPart = ({ id, node }: Device): boolean => id.slice(node.length).includes('.');
+
+/**
+ * What a server may see, as CUDA_VISIBLE_DEVICES names it: the devices' ids from the inventory; without them the places
+ * of whole GPUs among the node's GPUs. Throws `INVALID_PLACEMENT` for a part of a GPU without an id.
+ */
+function visibleDevices(server: ModelServer, { devices }: Inventory, cpuKinds: ReadonlySet<string>): readonly string[] {
+  return server.devices.map((device) => {
+    if (device.uuid !== undefined) return device.uuid;
+    if (isPart(device)) {
+      const field = `${server.name}: ${device.id}`;
+      const message = `is a part of a GPU, which CUDA knows by its id only: give "uuids" in cluster.yaml (nvidia-smi -L)`;
+      throw new MillraceError('INVALID_PLACEMENT', `${field} ${message}`, { fields: [{ field, message }] });
+    }
+    const gpus = devices.filter((each) => each.node === device.node && !cpuKinds.has(kindOf(each)));
+    const places = [...new Set(gpus.map(indexOf))].sort((a, b) => a - b);
+    return String(places.indexOf(indexOf(device)));
+  });
+}
 const json = (value: JsonObject): string => `${JSON.stringify(value, null, 2)}\n`;
 const nameAt = ({ base }: ApplyOptions, model: string): string => base[model]?.model ?? model;
 
@@ -110,13 +141,31 @@ const triton = ({ port, hosted }: ModelServer, repository: string, options: Appl
   ...[`--http-port=${port}`, `--grpc-port=${port + 1}`, `--metrics-port=${port + 2}`],
 ];
 
-function vllm({ hosted: [only], devices: [first], port }: ModelServer, options: ApplyOptions): string[] {
+const contextOf = ({ base }: ApplyOptions, model: string): number | undefined => {
+  const tokens = base[model]?.contextTokens;
+  return typeof tokens === 'number' ? tokens : undefined;
+};
+
+function vllm(server: ModelServer, options: ApplyOptions): string[] {
+  const {
+    hosted: [only],
+    devices: [first],
+    port,
+    memoryBytes,
+    cacheTokens,
+  } = server;
   if (only === undefined || first === undefined) return [];
   const { model } = only.pool;
   return [
     'vllm',
     ...vllmArguments(only.pool, {
       weights: options.weights[model] ?? nameAt(options, model),
+      servedAs: nameAt(options, model),
+      kind: options.base[model]?.kind ?? 'chat',
+      replicaBytes: memoryBytes,
+      cacheTokens,
+      contextTokens: contextOf(options, model),
+      more: options.vllmArguments?.[model],
       deviceMemoryBytes: first.memoryBytes,
       port,
       speculative: options.speculative[model],
@@ -126,11 +175,11 @@ function vllm({ hosted: [only], devices: [first], port }: ModelServer, options: 
 }
 
 /** Script to be run on the server's node, in the version's folder. */
-function script(server: ModelServer, options: ApplyOptions, cpu: boolean): string {
-  const { name, node, type, devices } = server;
+function script(server: ModelServer, options: ApplyOptions, gpus: readonly string[] | undefined): string {
+  const { name, node, type } = server;
   const command = type === 'vllm' ? vllm(server, options) : triton(server, `triton/${name}`, options);
-  // Triton's configuration names its GPUs; vLLM takes the first visible ones.
-  const seen = type === 'vllm' && !cpu ? ['env', `CUDA_VISIBLE_DEVICES=${devices.map(indexOf).join(',')}`] : [];
+  // Each server sees its own devices only, from 0. Places are those of nvidia-smi, which orders by bus.
+  const seen = gpus ? ['env', 'CUDA_DEVICE_ORDER=PCI_BUS_ID', `CUDA_VISIBLE_DEVICES=${gpus.join(',')}`] : [];
   return `#!/bin/sh\n# ${name}, on ${node}\nexec ${shellLine([...seen, ...command])}\n`;
 }
 
@@ -153,11 +202,23 @@ function notesOn(servers: readonly ModelServer[]): string[] {
   ];
 }
 
-const notesOnTools = (servers: readonly ModelServer[], { toolParsers }: ApplyOptions): string[] =>
-  [
-    ...new Set(
-      servers.filter(({ type }) => type === 'vllm').flatMap(({ hosted }) => hosted.map((each) => each.pool.model)),
-    ),
-  ]
-    .filter((model) => toolParsers[model] === undefined)
-    .map((model) => `${model}: vLLM refuses calls with tools, unless --tool-parser says how its model writes them`);
+function notesOnVllm(servers: readonly ModelServer[], options: ApplyOptions): string[] {
+  const served = servers
+    .filter(({ type }) => type === 'vllm')
+    .flatMap(({ hosted }) => hosted.map(({ pool }) => pool.model));
+  return [...new Set(served)].flatMap((model) => {
+    if ((options.base[model]?.kind ?? 'chat') !== 'chat') return [];
+    const more = options.vllmArguments?.[model] ?? [];
+    const knows = (option: string) => more.some((word) => word === option || word.startsWith(`${option}=`));
+    return [
+      ...(options.toolParsers[model] === undefined && !knows('--tool-call-parser')
+        ? [`${model}: vLLM refuses calls with tools, unless --tool-parser says how its model writes them`]
+        : []),
+      ...(contextOf(options, model) === undefined && !knows('--max-model-len')
+        ? [
+            `${model}: vLLM does not start if the model's own context exceeds its cache; state contextTokens in the models file, or --vllm-args ${model}='--max-model-len <tokens>'`,
+          ]
+        : []),
+    ];
+  });
+}

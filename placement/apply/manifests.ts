@@ -16,6 +16,10 @@ export interface ManifestOptions {
   readonly gpuResource: string;
   /** Claim of the volume that holds Triton's model repository. */
   readonly modelsClaim: string;
+  /** Claim of the volume with the weights that vLLM loads or caches, mounted at /weights; absent: none. */
+  readonly weightsClaim?: string | undefined;
+  /** Claim of the volume with the artifact store, mounted in the workers at /artifacts; absent: none. */
+  readonly artifactsClaim?: string | undefined;
   /** Host and port of Temporal, for workers and the scaler. */
   readonly temporal: string;
   readonly namespace: string;
@@ -34,6 +38,15 @@ const MOST_WORKERS = 10;
 const WORKER_GRACE_SECONDS = 30;
 /** Further settings of workers, REDIS_URL and keys, in a secret that the operator creates. */
 const ENVIRONMENT = 'millrace-env';
+/** Settings of vLLM, such as HF_TOKEN, in a secret that the operator creates. */
+const VLLM_ENVIRONMENT = 'vllm-env';
+const WEIGHTS = '/weights';
+const ARTIFACTS = '/artifacts';
+/** Requested for each server beside its devices: its own process, and buffers of requests. */
+const CPUS = '2';
+const HOST_MEMORY = '8Gi';
+const SHARED_MEMORY = '8Gi';
+const STARTUP_SECONDS = 1_800;
 const CONFIG = 'millrace-placement';
 const CONFIG_FOLDER = '/etc/millrace';
 
@@ -60,20 +73,31 @@ export function manifestsOf(servers: readonly ModelServer[], options: ManifestOp
 
 function serverManifests(server: ModelServer, options: ManifestOptions): Manifest[] {
   const { name, type, node, port, devices } = server;
-  const { images, gpuResource, modelsClaim, version } = options;
+  const { images, gpuResource, modelsClaim, weightsClaim, version } = options;
   const triton = type === 'triton';
   const configs = triton ? options.configsOf(server) : {};
   const gpus = options.isCpu(server) ? {} : { [gpuResource]: devices.length };
   const ports = triton ? { http: port, grpc: port + 1, metrics: port + 2 } : { http: port };
+  const probe = { httpGet: { path: triton ? '/v2/health/ready' : '/health', port: 'http' as const }, periodSeconds: 5 };
   const container: IContainer = {
     name: type,
     image: triton ? images.triton : images.vllm,
     command: [...options.commandOf(server)],
     ports: Object.entries(ports).map(([of, containerPort]) => ({ name: of, containerPort })),
-    resources: { limits: gpus },
-    readinessProbe: { httpGet: { path: triton ? '/v2/health/ready' : '/health', port: 'http' }, periodSeconds: 5 },
+    resources: { requests: { cpu: CPUS, memory: HOST_MEMORY }, limits: gpus },
+    // HF_TOKEN of the secret loads weights that need a licence; the volume keeps them.
+    ...(!triton && {
+      env: weightsClaim === undefined ? [] : [{ name: 'HF_HOME', value: WEIGHTS }],
+      envFrom: [{ secretRef: { name: VLLM_ENVIRONMENT, optional: true } }],
+    }),
+    // Loading takes minutes; a server that is not up by then is started again.
+    startupProbe: { ...probe, failureThreshold: STARTUP_SECONDS / 5 },
+    readinessProbe: probe,
     volumeMounts: [
-      ...(triton ? [{ name: 'models', mountPath: '/models' }] : [{ name: 'shm', mountPath: '/dev/shm' }]),
+      // A model of several instances or processes shares memory, of which a container has 64 MiB by default.
+      { name: 'shm', mountPath: '/dev/shm' },
+      ...(triton ? [{ name: 'models', mountPath: '/models' }] : []),
+      ...(!triton && weightsClaim !== undefined ? [{ name: 'weights', mountPath: WEIGHTS }] : []),
       ...Object.keys(configs).map((model) => ({
         name: 'configs',
         mountPath: `/models/${model}/config.pbtxt`,
@@ -81,13 +105,18 @@ function serverManifests(server: ModelServer, options: ManifestOptions): Manifes
       })),
     ],
   };
-  const volumes: IVolume[] = triton
-    ? [
-        { name: 'models', persistentVolumeClaim: { claimName: modelsClaim } },
-        { name: 'configs', configMap: { name } },
-      ]
-    : // Workers of one vLLM communicate through shared memory, of which a container has 64 MiB by default.
-      [{ name: 'shm', emptyDir: { medium: 'Memory' } }];
+  const volumes: IVolume[] = [
+    { name: 'shm', emptyDir: { medium: 'Memory', sizeLimit: SHARED_MEMORY } },
+    ...(triton
+      ? [
+          { name: 'models', persistentVolumeClaim: { claimName: modelsClaim } },
+          { name: 'configs', configMap: { name } },
+        ]
+      : []),
+    ...(!triton && weightsClaim !== undefined
+      ? [{ name: 'weights', persistentVolumeClaim: { claimName: weightsClaim } }]
+      : []),
+  ];
   const selector = { app: name };
   return [
     ...(triton
@@ -119,7 +148,7 @@ function serverManifests(server: ModelServer, options: ManifestOptions): Manifes
 
 function worker(
   name: string,
-  { images, taskQueue, temporal, namespace, version }: ManifestOptions,
+  { images, taskQueue, temporal, namespace, version, artifactsClaim }: ManifestOptions,
   { env, replicas }: { env: { name: string; value: string }[]; replicas: number },
 ): IDeployment {
   const settings = {
@@ -127,6 +156,7 @@ function worker(
     TEMPORAL_ADDRESS: temporal,
     TEMPORAL_NAMESPACE: namespace,
     MILLRACE_MODELS: `${CONFIG_FOLDER}/models.json`,
+    ...(artifactsClaim !== undefined && { MILLRACE_HOME: ARTIFACTS }),
   };
   return {
     apiVersion: 'apps/v1',
@@ -146,10 +176,18 @@ function worker(
               args: ['millrace', 'worker'],
               env: [...Object.entries(settings).map(([key, value]) => ({ name: key, value })), ...env],
               envFrom: [{ secretRef: { name: ENVIRONMENT, optional: true } }],
-              volumeMounts: [{ name: 'config', mountPath: CONFIG_FOLDER }],
+              volumeMounts: [
+                { name: 'config', mountPath: CONFIG_FOLDER },
+                ...(artifactsClaim === undefined ? [] : [{ name: 'artifacts', mountPath: ARTIFACTS }]),
+              ],
             },
           ],
-          volumes: [{ name: 'config', configMap: { name: CONFIG } }],
+          volumes: [
+            { name: 'config', configMap: { name: CONFIG } },
+            ...(artifactsClaim === undefined
+              ? []
+              : [{ name: 'artifacts', persistentVolumeClaim: { claimName: artifactsClaim } }]),
+          ],
         },
       },
     },

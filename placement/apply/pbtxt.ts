@@ -17,6 +17,29 @@ export function withFields(config: string, fields: Readonly<Record<string, strin
 export const fieldNames = (config: string): ReadonlySet<string> =>
   new Set(topLevel(config).flatMap(({ name }) => (name === undefined ? [] : [name])));
 
+/** Contents of a message field: of each of its values, written alone or as a list. */
+export function blocksOf(config: string, field: string): readonly string[] {
+  return topLevel(config).flatMap(({ name, text }) => {
+    if (name !== field) return [];
+    const value = text.slice(field.length).replace(/^\s*:?\s*/, '');
+    if (!value.startsWith('[')) return [value.slice(1, -1)];
+    // A list of messages: its pieces have no names.
+    return topLevel(value.slice(1, -1)).flatMap((piece) => {
+      const block = piece.text.trim();
+      return block.startsWith('{') ? [block.slice(1, -1)] : [];
+    });
+  });
+}
+
+/** The value of a scalar field, without quotes. */
+export function scalarOf(config: string, field: string): string | undefined {
+  const text = topLevel(config).findLast(({ name }) => name === field)?.text;
+  return text
+    ?.slice(field.length)
+    .replace(/^\s*:?\s*/, '')
+    .replace(/^["'](.*)["']$/, '$1');
+}
+
 interface Piece {
   /** Undefined for space and comments between fields. */
   readonly name?: string;
@@ -36,7 +59,8 @@ function topLevel(config: string): Piece[] {
       continue;
     }
     const name = match(NAME, config, at);
-    const end = endOfValue(config, at + (name?.length ?? 1));
+    // A message in a list has no name.
+    const end = endOfValue(config, at + (name?.length ?? ('{['.includes(config[at] as string) ? 0 : 1)));
     pieces.push({ ...(name !== undefined && { name }), text: config.slice(at, end) });
     at = end;
   }

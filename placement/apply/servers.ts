@@ -1,6 +1,7 @@
 import { MillraceError } from '../../pipelines/errors.js';
 import type { PlacedPool, PlacementDocument } from '../document/index.js';
 import type { Device, Inventory } from '../inventory/index.js';
+import type { PoolBase } from './models-file.js';
 
 /** A pool on a server. */
 export interface Hosted {
@@ -19,6 +20,9 @@ export interface ModelServer {
   /** First of its ports on the node: consecutive HTTP, gRPC and metrics ports of Triton, or vLLM's single port. */
   readonly port: number;
   readonly hosted: readonly Hosted[];
+  /** Of a vLLM: bytes and tokens of its replica, if the placement states them. */
+  readonly memoryBytes?: number | undefined;
+  readonly cacheTokens?: number | undefined;
 }
 
 const FIRST_PORT = { triton: 8000, vllm: 9000 } as const;
@@ -29,7 +33,11 @@ const PORT_STEP = 10;
  * The servers that a placement requires; replicas on a server that already runs require none. Throws
  * `INVALID_PLACEMENT`.
  */
-export function serversOf({ pools }: PlacementDocument, { devices }: Inventory): ModelServer[] {
+export function serversOf(
+  { pools }: PlacementDocument,
+  { devices }: Inventory,
+  base: Readonly<Record<string, PoolBase>> = {},
+): ModelServer[] {
   const known = new Map(devices.map((device) => [device.id, device]));
   const servers = new Map<string, ModelServer & { hosted: Hosted[] }>();
   const onNode = new Map<string, number>();
@@ -38,14 +46,16 @@ export function serversOf({ pools }: PlacementDocument, { devices }: Inventory):
       const own = replica.devices.map((id) => known.get(id) ?? unknown(pool, i, id));
       const [first] = own;
       if (replica.endpoint !== undefined || first === undefined) continue;
-      const type = pool.batching === 'continuous' ? 'vllm' : 'triton';
+      const type = serverTypeOf(pool, base[pool.model]);
       const name = label(`${type === 'vllm' ? pool.model : 'triton'}-${first.id}`);
       const server = servers.get(name);
       if (server === undefined) {
         const number = onNode.get(`${type} ${first.node}`) ?? 0;
         onNode.set(`${type} ${first.node}`, number + 1);
         const port = FIRST_PORT[type] + PORT_STEP * number;
-        servers.set(name, { name, type, node: first.node, devices: own, port, hosted: [{ pool, instances: 1 }] });
+        const { memoryBytes, cacheTokens } = replica;
+        const hosted = [{ pool, instances: 1 }];
+        servers.set(name, { name, type, node: first.node, devices: own, port, hosted, memoryBytes, cacheTokens });
       } else if (type === 'vllm') {
         throw invalid(
           pool,
@@ -61,6 +71,10 @@ export function serversOf({ pools }: PlacementDocument, { devices }: Inventory):
   }
   return [...servers.values()];
 }
+
+/** The server of a pool: by its connector, for an unknown one by how it batches. */
+export const serverTypeOf = ({ batching }: PlacedPool, base: PoolBase | undefined): ModelServer['type'] =>
+  base?.connector === 'openai' || (base?.connector !== 'triton' && batching === 'continuous') ? 'vllm' : 'triton';
 
 /** The number of a device on its node; for a part of a device, its GPU's. */
 export const indexOf = ({ id, node }: Device): number => Number.parseInt(id.slice(node.length + 1), 10);

@@ -1,5 +1,5 @@
 import type { PlacedPool } from '../document/index.js';
-import { withFields } from './pbtxt.js';
+import { blocksOf, fieldNames, scalarOf, withFields } from './pbtxt.js';
 
 /**
  * Batches that may wait for each instance of a model. Further calls belong in Temporal's queue, where priority orders
@@ -15,23 +15,59 @@ const MICROSECONDS = 1_000;
 export type OnDevice = { readonly gpu: number } | 'cpu';
 
 /**
- * The model's configuration for a server on one device: instances, batches and queue come from the placement, the rest
- * from the base (tensors, backend, parameters). Without a base Triton completes what the model reports.
+ * The model's configuration for a server on one device: instances, batches and queue come from the placement, merged field by
+ * field into the author's (tensors, backend, parameters, warm-up, accelerators, priorities, order, timeouts). Without a base
+ * Triton completes what the model reports. What the author's form of the model excludes is left as it is:
+ *
+ * - an ensemble has no instances and no batches of its own;
+ * - `max_batch_size: 0` says that the model has no batch dimension: it gets instances only;
+ * - a sequence batcher, or no batcher beside an explicit `max_batch_size` of 1, keeps its own.
  * @param instances of the model on the device
  */
 export function tritonConfig(pool: PlacedPool, on: OnDevice, instances: number, base = ''): string {
   const { maxBatch, preferredBatchSizes, maxQueueDelayMs, model, variant } = pool;
+  const header = `# By millrace apply: ${model}, ${variant}.\n`;
+  const names = fieldNames(base);
+  if (names.has('ensemble_scheduling') || /^"?ensemble"?$/.test(scalarOf(base, 'platform') ?? ''))
+    return `${header}${base}`;
+  const group = instanceGroup(on, instances, base);
+  if (scalarOf(base, 'max_batch_size') === '0' || (base !== '' && !names.has('max_batch_size') && names.has('input'))) {
+    return withFields(base, { instance_group: `${header}${group}` });
+  }
+  if (names.has('sequence_batching')) return withFields(base, { instance_group: `${header}${group}` });
   const preferred = preferredBatchSizes.filter((size) => size <= maxBatch);
-  const kind = on === 'cpu' ? 'kind: KIND_CPU' : `kind: KIND_GPU gpus: [ ${on.gpu} ]`;
   const queued = Math.max(LEAST_QUEUED, QUEUED_BATCHES * maxBatch * instances);
-  const batching = [
-    ...(preferred.length > 0 ? [`  preferred_batch_size: [ ${preferred.join(', ')} ]`] : []),
-    `  max_queue_delay_microseconds: ${Math.round(maxQueueDelayMs * MICROSECONDS)}`,
-    `  default_queue_policy { max_queue_size: ${queued} }`,
-  ];
+  const before = blocksOf(base, 'dynamic_batching')[0] ?? '';
+  const policy = withFields(blocksOf(before, 'default_queue_policy')[0] ?? '', {
+    max_queue_size: `max_queue_size: ${queued}`,
+  });
+  const batching = withFields(before, {
+    ...(preferred.length > 0 && { preferred_batch_size: `preferred_batch_size: [ ${preferred.join(', ')} ]` }),
+    max_queue_delay_microseconds: `max_queue_delay_microseconds: ${Math.round(maxQueueDelayMs * MICROSECONDS)}`,
+    default_queue_policy: `default_queue_policy { ${policy.trim().replace(/\n/g, ' ')} }`,
+  });
   return withFields(base, {
-    max_batch_size: `# By millrace apply: ${model}, ${variant}.\nmax_batch_size: ${maxBatch}`,
-    instance_group: `instance_group [ { count: ${instances} ${kind} } ]`,
-    dynamic_batching: `dynamic_batching {\n${batching.join('\n')}\n}`,
+    max_batch_size: `${header}max_batch_size: ${maxBatch}`,
+    instance_group: group,
+    dynamic_batching: `dynamic_batching {\n${indented(batching)}\n}`,
   });
 }
+
+/** The author's only group with the placement's count and device; several groups are replaced. */
+function instanceGroup(on: OnDevice, instances: number, base: string): string {
+  const groups = blocksOf(base, 'instance_group');
+  const fields = {
+    count: `count: ${instances}`,
+    kind: on === 'cpu' ? 'kind: KIND_CPU' : 'kind: KIND_GPU',
+    gpus: on === 'cpu' ? null : `gpus: [ ${on.gpu} ]`,
+  };
+  const kept = groups.length === 1 ? (groups[0] ?? '') : '';
+  return `instance_group [ { ${withFields(kept, fields).trim().replace(/\n/g, ' ')} } ]`;
+}
+
+const indented = (text: string): string =>
+  text
+    .trim()
+    .split('\n')
+    .map((line) => `  ${line.trim()}`)
+    .join('\n');

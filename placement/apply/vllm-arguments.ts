@@ -13,6 +13,17 @@ const SLACK = 0.02;
 export interface VllmOptions {
   /** The model's location for vLLM: a repository or a folder. */
   readonly weights: string;
+  /** The model's name in the models file: calls name it. */
+  readonly servedAs: string;
+  /** The pool's kind of stage: embedders and rerankers are served by vLLM's pooling runner. */
+  readonly kind: string;
+  /** Bytes that this replica may use on each of its devices; absent: those of the pool. */
+  readonly replicaBytes?: number | undefined;
+  /** Tokens of its key-value cache, and of the model's context; absent: unknown. */
+  readonly cacheTokens?: number | undefined;
+  readonly contextTokens?: number | undefined;
+  /** Arguments of the operator; those with the name of a generated one replace it. */
+  readonly more?: readonly string[] | undefined;
   /** Memory of each of the replica's devices, in bytes. */
   readonly deviceMemoryBytes: number;
   readonly port: number;
@@ -28,28 +39,89 @@ export interface VllmOptions {
  */
 export function vllmArguments(pool: PlacedPool, options: VllmOptions): string[] {
   const { model, parallel, maxBatch, memoryBytes } = pool;
-  const { weights, deviceMemoryBytes, port, speculative, toolParser } = options;
+  const {
+    weights,
+    servedAs,
+    kind,
+    deviceMemoryBytes,
+    port,
+    speculative,
+    toolParser,
+    replicaBytes,
+    more = [],
+  } = options;
   if (memoryBytes === 0) {
     const message = `${model}: its profile states no memory, which vLLM needs for its memory limit: profile it with --memory ${model}=<amount>, then place again`;
     throw new MillraceError('INVALID_PLACEMENT', message, {
       fields: [{ field: `pools.${model}.memoryBytes`, message }],
     });
   }
-  const share = Math.ceil((memoryBytes / deviceMemoryBytes + SLACK) * 100) / 100;
+  // A replica's own bytes are within what its device leaves to LLM servers.
+  const share =
+    replicaBytes === undefined
+      ? Math.ceil((memoryBytes / deviceMemoryBytes + SLACK) * 100) / 100
+      : Math.floor((replicaBytes / deviceMemoryBytes) * 100 + 1e-6) / 100;
   if (share > MOST_SHARE) {
     const message = `${model} needs ${share} of its device’s memory, more than vLLM’s limit of ${MOST_SHARE}: place with less`;
     throw new MillraceError('INVALID_PLACEMENT', message, {
       fields: [{ field: `pools.${model}.memoryBytes`, message }],
     });
   }
-  return [
-    ...['serve', weights, '--served-model-name', model, '--port', String(port)],
+  const { cacheTokens = Number.POSITIVE_INFINITY, contextTokens } = options;
+  // vLLM refuses to start if a sequence of this length exceeds its cache.
+  const longest = contextTokens === undefined ? undefined : Math.min(contextTokens, cacheTokens);
+  const names = servedAs === model ? [model] : [servedAs, model];
+  const own = [
+    ...['serve', weights, '--served-model-name', ...names, '--port', String(port)],
+    ...(POOLING.has(kind) ? ['--runner', 'pooling'] : []),
     ...(parallel.tensor > 1 ? ['--tensor-parallel-size', String(parallel.tensor)] : []),
     ...(parallel.pipeline > 1 ? ['--pipeline-parallel-size', String(parallel.pipeline)] : []),
     ...['--gpu-memory-utilization', share.toFixed(2), '--max-num-seqs', String(maxBatch)],
+    ...(longest === undefined ? [] : ['--max-model-len', String(longest)]),
     ...(speculative ? ['--speculative-config', JSON.stringify(speculative)] : []),
     ...(toolParser !== undefined ? ['--enable-auto-tool-choice', '--tool-call-parser', toolParser] : []),
   ];
+  return [...without(own, more), ...more];
+}
+
+/** Kinds of stages that vLLM serves with its pooling runner. */
+const POOLING: ReadonlySet<string> = new Set(['embed', 'rerank', 'classify']);
+
+/** Arguments without the options, and their values, that others name too. */
+function without(own: readonly string[], more: readonly string[]): readonly string[] {
+  const named = new Set(more.flatMap((word) => (word.startsWith('--') ? [word.split('=', 1)[0]] : [])));
+  let gone = false;
+  return own.filter((word) => {
+    if (word.startsWith('--')) gone = named.has(word);
+    return !gone;
+  });
+}
+
+/**
+ * Words of a command line as a POSIX shell separates them: by space, with quotes and backslashes. Throws
+ * `INVALID_INPUT` for a quote that does not end.
+ */
+export function shellWords(text: string): readonly string[] {
+  const words: string[] = [];
+  const pattern = /\s*((?:[^\s'"\\]|\\.|'[^']*'|"(?:[^"\\]|\\.)*")+)/y;
+  for (;;) {
+    const found = pattern.exec(text);
+    if (!found) break;
+    const at = pattern.lastIndex;
+    const [, word = ''] = found;
+    words.push(
+      word.replace(
+        /\\(.)|'([^']*)'|"((?:[^"\\]|\\.)*)"/g,
+        (_, escaped?: string, single?: string, double?: string) =>
+          escaped ?? single ?? (double ?? '').replace(/\\(.)/g, '$1'),
+      ),
+    );
+    pattern.lastIndex = at;
+    if (at >= text.trimEnd().length) return words;
+  }
+  if (text.trim() === '') return words;
+  const message = `a quote of ${text} does not end`;
+  throw new MillraceError('INVALID_INPUT', message, { fields: [{ field: '--vllm-args', message }] });
 }
 
 /** A command line for a POSIX shell. */

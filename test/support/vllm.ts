@@ -93,7 +93,7 @@ export const environment = (): NodeJS.ProcessEnv => ({
 const serverArguments = (weights: string, port: number): string[] => [
   ...vllmArguments(
     placedPool('assistant', [['cpu1/0']], { batching: 'continuous', maxBatch: PARALLEL, memoryBytes: 2 * 2 ** 30 }),
-    { weights, deviceMemoryBytes: totalmem(), port, toolParser: 'hermes' },
+    { weights, servedAs: 'assistant', kind: 'chat', deviceMemoryBytes: totalmem(), port, toolParser: 'hermes' },
   ),
   ...['--host', '127.0.0.1', '--dtype', 'bfloat16', '--max-model-len', '4096', '--enforce-eager'],
   ...['--api-key', API_KEY],

@@ -5,8 +5,9 @@ import { ConfigMap } from 'kubernetes-models/v1/ConfigMap';
 import { Service } from 'kubernetes-models/v1/Service';
 import { describe, expect, it, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
-import { generate } from '../../../../placement/apply/index.js';
+import { generate, shellWords } from '../../../../placement/apply/index.js';
 import { fieldNames, withFields } from '../../../../placement/apply/pbtxt.js';
+import { tritonConfig } from '../../../../placement/apply/triton-config.js';
 import { readInventory } from '../../../../placement/inventory/index.js';
 import { CLUSTER, placedPool, placementOf } from '../../../support/placements.js';
 
@@ -57,7 +58,7 @@ describe('Triton', () => {
     ]);
     expect(text('triton/triton-gpu1-2/whisper_large/config.pbtxt')).toBe(`# By millrace apply: whisper, default.
 max_batch_size: 8
-instance_group [ { count: 2 kind: KIND_GPU gpus: [ 2 ] } ]
+instance_group [ { count: 2 kind: KIND_GPU gpus: [ 0 ] } ]
 dynamic_batching {
   preferred_batch_size: [ 4, 8 ]
   max_queue_delay_microseconds: 2500
@@ -65,7 +66,7 @@ dynamic_batching {
 }
 `);
     expect(text('commands/triton-gpu1-2.sh')).toContain(
-      'exec tritonserver --model-repository=triton/triton-gpu1-2 --model-control-mode=explicit ' +
+      'exec env CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES=2 tritonserver --model-repository=triton/triton-gpu1-2 --model-control-mode=explicit ' +
         '--load-model=whisper_large --load-model=minilm --http-port=8000 --grpc-port=8001 --metrics-port=8002\n',
     );
   });
@@ -78,6 +79,40 @@ dynamic_batching {
     expect(config).toContain('parameters { key: "fingerprint" value: { string_value: "8199be6f699a395f" } }');
     expect(config.match(/dynamic_batching/g)).toHaveLength(1);
     expect(config.match(/instance_group/g)).toHaveLength(1);
+  });
+
+  const configOf = (base: string) => tritonConfig(placedPool('m', [['gpu1/0']], { maxBatch: 8 }), { gpu: 0 }, 2, base);
+
+  it('leaves an ensemble, a model without batches and a sequence batcher their form', () => {
+    const ensemble = 'platform: "ensemble"\nmax_batch_size: 8\nensemble_scheduling { step [ { model_name: "a" } ] }\n';
+    expect(configOf(ensemble)).toBe(`# By millrace apply: m, default.\n${ensemble}`);
+    const alone = configOf('max_batch_size: 0\ninput [ { name: "a" } ]');
+    expect(alone).toContain('max_batch_size: 0\n');
+    expect(alone).toContain('instance_group [ { count: 2 kind: KIND_GPU gpus: [ 0 ] } ]');
+    expect(alone).not.toContain('dynamic_batching');
+    const sequence = configOf('max_batch_size: 4\nsequence_batching { max_sequence_idle_microseconds: 5 }');
+    expect(sequence).toContain('max_batch_size: 4');
+    expect(sequence).not.toContain('dynamic_batching');
+  });
+
+  it('merges instances and batches into the author’s, field by field', () => {
+    const merged = configOf(
+      'max_batch_size: 64\n' +
+        'instance_group [ { count: 1 kind: KIND_GPU rate_limiter { resources [ { name: "R" count: 4 } ] } } ]\n' +
+        'dynamic_batching { preferred_batch_size: [ 3 ] preserve_ordering: true priority_levels: 2 ' +
+        'default_queue_policy { timeout_action: DELAY default_timeout_microseconds: 9 } }\n' +
+        'optimization { execution_accelerators { gpu_execution_accelerator [ { name: "tensorrt" } ] } }',
+    );
+    expect(merged).toContain(
+      'instance_group [ { rate_limiter { resources [ { name: "R" count: 4 } ] } count: 2 kind: KIND_GPU gpus: [ 0 ] } ]',
+    );
+    for (const kept of ['preferred_batch_size: [ 3 ]', 'preserve_ordering: true', 'priority_levels: 2', 'tensorrt']) {
+      expect(merged).toContain(kept);
+    }
+    expect(merged).toContain(
+      'default_queue_policy { timeout_action: DELAY default_timeout_microseconds: 9 max_queue_size: 128 }',
+    );
+    expect(merged).toContain('max_batch_size: 8');
   });
 
   test.each([
@@ -95,11 +130,61 @@ dynamic_batching {
 describe('vLLM', () => {
   it('gets one server for each replica, on its devices', () => {
     expect(text('commands/assistant-gpu1-0.sh')).toContain(
-      'exec env CUDA_VISIBLE_DEVICES=0,1 vllm serve org/assistant-8b --served-model-name assistant --port 9000 ' +
+      'exec env CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES=0,1 vllm serve org/assistant-8b ' +
+        '--served-model-name org/assistant-8b assistant --port 9000 ' +
         `--tensor-parallel-size 2 --gpu-memory-utilization 0.77 --max-num-seqs 64 ` +
         `--speculative-config '{"method":"ngram","num_speculative_tokens":4}' ` +
         '--enable-auto-tool-choice --tool-call-parser hermes\n',
     );
+  });
+
+  it('gets its part of the memory, its length, and the operator’s arguments in place of generated ones', () => {
+    const llm = placedPool('assistant', [], {
+      batching: 'continuous',
+      maxBatch: 256,
+      memoryBytes: 30 * GIB,
+      replicas: [{ devices: ['gpu1/0'], queue: 'q', memoryBytes: 72 * GIB, cacheTokens: 40_000 }],
+    });
+    const known = { ...base, assistant: { ...base.assistant, contextTokens: 131_072 } };
+    const made = generate(placementOf([llm]), inventory, {
+      ...options,
+      base: known,
+      vllmArguments: { assistant: shellWords(`--quantization fp8 --max-num-seqs=128 --chat-template 'a b'`) },
+    });
+    const command = made.files.find(({ path }) => path === 'commands/assistant-gpu1-0.sh')?.text ?? '';
+    expect(command).toContain('--gpu-memory-utilization 0.90 --max-model-len 40000');
+    expect(command).toContain(`--quantization fp8 --max-num-seqs=128 --chat-template 'a b'`);
+    expect(command).not.toContain('256');
+    expect(() => shellWords(`--a 'b`)).toThrow(expect.objectContaining({ code: 'INVALID_INPUT' }));
+  });
+
+  it('serves pools of other kinds whose connector is OpenAI’s', () => {
+    const pools = { ...base, embedder: { connector: 'openai', model: 'org/e', kind: 'embed' } };
+    const made = generate(placementOf([placedPool('embedder', [['gpu1/2']])]), inventory, { ...options, base: pools });
+    expect(made.files.find(({ path }) => path === 'commands/embedder-gpu1-2.sh')?.text).toContain(
+      'CUDA_VISIBLE_DEVICES=2 vllm serve org/e --served-model-name org/e embedder --port 9000 --runner pooling',
+    );
+  });
+
+  it('sees devices by their ids, and a part of a GPU by nothing else', () => {
+    const parted = (uuids: string) =>
+      readInventory(`format: 1
+nodes:
+  - name: n
+    devices:
+      - { kind: cpu, memory: 64GiB }
+      - { kind: a100, memory: 80GiB }
+      - { kind: a100, memory: 80GiB, share: { mode: mig, parts: 2 }${uuids} }
+`);
+    const pool = (device: string) =>
+      placementOf([placedPool('assistant', [[device]], { batching: 'continuous', memoryBytes: 20 * GIB })]);
+    const seen = (device: string, uuids: string) => {
+      const { files } = generate(pool(device), parted(uuids), options);
+      return /CUDA_VISIBLE_DEVICES=(\S+)/.exec(files.find(({ path }) => path.startsWith('commands/'))?.text ?? '')?.[1];
+    };
+    expect(seen('n/1', '')).toBe('0');
+    expect(seen('n/2.1', ', uuids: [MIG-a, MIG-b]')).toBe('MIG-b');
+    expect(() => seen('n/2.1', '')).toThrow(expect.objectContaining({ code: 'INVALID_PLACEMENT' }));
   });
 
   it('refuses tools unless it is told how they are called, which the operator is told', () => {
