@@ -151,7 +151,7 @@ export async function composeStages(
     records,
     workerKinds: new Map([
       ...indexKinds(passages.index),
-      ...mcpKinds(mcp),
+      ...mcpKinds(mcp, ofOneCall),
       ['result', resultKind((tenant, signal) => artifactsOf(tenant, () => undefined, signal))],
       ['session', sessionKind(new SessionStore(redis, sessionQuota(settings)))],
       ['split', createSplit({ store: artifacts, ffmpeg })],

@@ -1,14 +1,12 @@
-import { Client } from '@modelcontextprotocol/sdk/client/index.js';
-import { getDefaultEnvironment, StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
-import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
-import { ErrorCode, McpError } from '@modelcontextprotocol/sdk/types.js';
+import { type Client, ProtocolError, ProtocolErrorCode } from '@modelcontextprotocol/client';
 import { LONGEST_TIMER_MS } from '../../pipelines/duration.js';
 import { MillraceError, messageOf } from '../../pipelines/errors.js';
 import type { Json, JsonObject } from '../../pipelines/json.js';
 import { refusedForeign } from '../../pipelines/json-schema/index.js';
-import { limited } from '../../runtime/limited.js';
 import type { McpConfig, McpServerConfig } from './config.js';
+import { open } from './connection.js';
+import { type KeepMedia, resultValue, textIn } from './result.js';
+import { awaitTask, taskIn } from './task.js';
 
 /** A tool as its server describes it. */
 export interface McpTool {
@@ -16,12 +14,6 @@ export interface McpTool {
   readonly description: string;
   readonly schema: JsonObject;
 }
-
-/**
- * Longest start of a server including its handshake, in milliseconds: one that npx has to download first takes some ten
- * seconds.
- */
-const START_MS = 30_000;
 
 /** Pages of a tool list. A server that returns more is assumed to loop. */
 const MOST_PAGES = 50;
@@ -32,10 +24,15 @@ const MOST_TOOLS = 128;
 /** Longest description of a tool, in UTF-16 units; every call of the model includes all of them. */
 const LONGEST_DESCRIPTION = 16 * 1_024;
 
+export interface CallOptions {
+  readonly signal: AbortSignal;
+  readonly idempotencyKey: string;
+  /** Stores the media of a result. Absent: they are left out. */
+  readonly keep?: KeepMedia | undefined;
+}
+
 /** Key of the idempotency key in a call's `_meta`: a server that supports it can drop a repeated call. */
 const IDEMPOTENCY_META = 'millrace/idempotencyKey';
-
-const CLIENT = { name: 'millrace', version: '1' };
 
 /**
  * A worker's connections to MCP servers: each is opened by its first call, kept, and reopened after it was lost. The
@@ -60,8 +57,8 @@ export class McpServers {
       let listed = 0;
       let cursor: string | undefined;
       for (let page = 0; page < MOST_PAGES; page++) {
-        const { tools, nextCursor } = await client.listTools(
-          { ...(cursor !== undefined && { cursor }) },
+        const { tools, nextCursor } = await client.request(
+          { method: 'tools/list', params: { ...(cursor !== undefined && { cursor }) } },
           options(signal),
         );
         listed += tools.length;
@@ -80,21 +77,23 @@ export class McpServers {
   }
 
   /**
-   * The result of a tool: its structured content, else its text. Throws as `list` does, `TOOL_FAILED` if the tool
-   * reports a failure, and `INVALID_INPUT` if the server refuses the arguments.
+   * The result of a tool: its structured content, else its text; with media that `keep` has stored, also those. A tool
+   * that the server makes a task is awaited. Throws as `list` does, `TOOL_FAILED` if the tool reports a failure, and
+   * `INVALID_INPUT` if the server refuses the arguments.
    */
   async call(
     server: string,
     tool: string,
     given: JsonObject,
-    { signal, idempotencyKey }: { readonly signal: AbortSignal; readonly idempotencyKey: string },
+    { signal, idempotencyKey, keep }: CallOptions,
   ): Promise<Json> {
     return this.#use(server, signal, async (client) => {
       const params = { name: tool, arguments: { ...given }, _meta: { [IDEMPOTENCY_META]: idempotencyKey } };
-      const { content, structuredContent, isError } = await client.callTool(params, undefined, options(signal));
-      const text = (content as readonly Part[]).map(textOf).join('\n');
-      if (isError) throw new MillraceError('TOOL_FAILED', text || 'the tool failed without a message');
-      return (structuredContent as Json | undefined) ?? text;
+      const first = await client.callTool(params, options(signal));
+      const task = taskIn(first);
+      const result = task === undefined ? first : await awaitTask(client, task, options(signal));
+      if (result.isError) throw new MillraceError('TOOL_FAILED', textIn(result) || 'the tool failed without a message');
+      return await resultValue(result, keep);
     });
   }
 
@@ -147,36 +146,6 @@ function expectModest(server: string, tools: readonly McpTool[]): void {
 const refused = (server: string, why: string): MillraceError =>
   new MillraceError('TOOLS_REFUSED', `MCP server "${server}": ${why}`);
 
-async function open(config: McpServerConfig, lost: () => void): Promise<Client> {
-  const client = new Client(CLIENT);
-  client.onclose = lost;
-  const transport = transportOf(config);
-  const never = new AbortController().signal;
-  try {
-    await limited(START_MS, never, () => client.connect(transport));
-    return client;
-  } catch (error) {
-    await client.close().catch(() => undefined);
-    throw error;
-  }
-}
-
-function transportOf(config: McpServerConfig): Transport {
-  if ('url' in config) {
-    const { url, headers } = config;
-    // The SDK's own type of `sessionId` is looser than its interface's.
-    return new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } }) as Transport;
-  }
-  const { command, args, env, cwd } = config;
-  return new StdioClientTransport({
-    command,
-    args,
-    env: { ...getDefaultEnvironment(), ...env },
-    ...(cwd !== undefined && { cwd }),
-    stderr: 'ignore',
-  });
-}
-
 /** Time is limited by the tool's policy only; the SDK's default is a minute. */
 const options = (signal: AbortSignal) => ({ signal, timeout: LONGEST_TIMER_MS });
 
@@ -190,25 +159,12 @@ function waitFor<T>(shared: Promise<T>, signal: AbortSignal): Promise<T> {
   });
 }
 
-interface Part {
-  readonly type: string;
-  readonly text?: string;
-  readonly mimeType?: string;
-  readonly uri?: string;
-}
-
-/** A part of a result as text, because a model cannot read bytes. */
-const textOf = ({ type, text, mimeType, uri }: Part): string =>
-  text ?? `[${[type, mimeType, uri].filter((each) => each !== undefined).join(' ')}]`;
-
 function classified(server: string, error: unknown): MillraceError {
   if (error instanceof MillraceError) return error;
   const message = `MCP server "${server}": ${messageOf(error)}`;
-  if (error instanceof McpError) {
-    if (error.code === ErrorCode.InvalidParams) return new MillraceError('INVALID_INPUT', messageOf(error));
-    if (error.code !== ErrorCode.ConnectionClosed && error.code !== ErrorCode.RequestTimeout) {
-      return new MillraceError('TOOL_FAILED', message);
-    }
+  if (error instanceof ProtocolError) {
+    const code = error.code === ProtocolErrorCode.InvalidParams ? 'INVALID_INPUT' : 'TOOL_FAILED';
+    return new MillraceError(code, code === 'INVALID_INPUT' ? messageOf(error) : message);
   }
   return new MillraceError('TOOL_SERVER_UNAVAILABLE', message, {}, { cause: error });
 }

@@ -1,9 +1,20 @@
+import { Readable } from 'node:stream';
+import { inspectorOf } from '../../media/index.js';
+import { MillraceError } from '../../pipelines/errors.js';
 import type { Json } from '../../pipelines/json.js';
+import type { ArtifactStore } from '../../stores/artifacts/index.js';
 import type { WorkerKind } from '../stage/worker-kind.js';
+import type { KeepMedia } from './result.js';
 import type { McpServers } from './servers.js';
 
-/** Stage kinds for an agent's calls of MCP servers. */
-export const mcpKinds = (servers: McpServers): readonly (readonly [kind: string, run: WorkerKind])[] => [
+/**
+ * Stage kinds for an agent's calls of MCP servers.
+ * @param storeOfCall the store for the media of one call's result, which bounds them. Absent: media are left out
+ */
+export const mcpKinds = (
+  servers: McpServers,
+  storeOfCall?: () => ArtifactStore,
+): readonly (readonly [kind: string, run: WorkerKind])[] => [
   [
     'mcp-tools',
     async ({ model, with: { only } }, { signal }) => ({
@@ -12,8 +23,21 @@ export const mcpKinds = (servers: McpServers): readonly (readonly [kind: string,
   ],
   [
     'mcp',
-    async ({ model, with: { tool }, input }, { signal, idempotencyKey }) => ({
-      result: await servers.call(model, String(tool), input, { signal, idempotencyKey }),
-    }),
+    async ({ model, with: { tool }, input, tenant }, { signal, idempotencyKey }) => {
+      const keep = storeOfCall && keepingIn(storeOfCall(), tenant);
+      return { result: await servers.call(model, String(tool), input, { signal, idempotencyKey, keep }) };
+    },
   ],
 ];
+
+const keepingIn =
+  (store: ArtifactStore, tenant: string): KeepMedia =>
+  async (kind, bytes) => {
+    try {
+      return await store.put(tenant, Readable.from([bytes]), inspectorOf(kind));
+    } catch (error) {
+      // A foreign server's mistake is a note in the text of its result.
+      if (error instanceof MillraceError && error.code.startsWith('INVALID_')) return undefined;
+      throw error;
+    }
+  };

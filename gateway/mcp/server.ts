@@ -2,7 +2,7 @@ import { ProtocolError, ProtocolErrorCode, Server, type ServerContext } from '@m
 import { z } from 'zod';
 import { mayUse, ownerOf } from '../../runs/caller.js';
 import { listTemplates, readResource } from './resources.js';
-import { type Era, type Serving, takesTasks } from './serving.js';
+import { canAsk, type Era, type Serving, takesTasks } from './serving.js';
 import { TASKS } from './task.js';
 import { answerWaits, cancelOldTask, cancelTask, listTasks, readOldTask, readTask } from './task-handlers.js';
 import { oldResult } from './task-result.js';
@@ -68,7 +68,7 @@ function modernTasks(server: Server, serving: Serving): void {
   const { deps, caller } = serving;
   server.setRequestHandler('tasks/get', { params: ofTask }, async ({ taskId }, context) => {
     requireTasks(context);
-    return await readTask(deps, serving, taskId);
+    return await readTask(deps, serving, taskId, canAsk(serving, 'modern', context));
   });
   server.setRequestHandler('tasks/update', { params: ofTask }, async ({ taskId }, context) => {
     requireTasks(context);

@@ -36,9 +36,13 @@ export async function startTask(
   return document;
 }
 
-/** A task of the extension, with its questions or its result. */
-export async function readTask(deps: GatewayDeps, asker: Asker, id: string): Promise<JsonObject> {
-  const run = await runOf(deps, asker, id);
+/**
+ * A task of the extension, with its questions or its result.
+ * @param asks whether its client can ask its user; for others a task that waits for a person is working
+ */
+export async function readTask(deps: GatewayDeps, asker: Asker, id: string, asks: boolean): Promise<JsonObject> {
+  const found = await runOf(deps, asker, id);
+  const run = asks ? found : { ...found, waiting: [] };
   const { waiting = [] } = run;
   const shown = task(run);
   const fault = shown.status === 'failed';

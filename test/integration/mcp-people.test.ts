@@ -5,8 +5,10 @@ import { StreamableHTTPClientTransport as OldTransport } from '@modelcontextprot
 import type { Transport as OldWire } from '@modelcontextprotocol/sdk/shared/transport.js';
 import { CallToolResultSchema, ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { McpServers, parseMcpServers } from '../../activities/mcp/index.js';
+import type { KeepMedia } from '../../activities/mcp/result.js';
 import type { Pipeline } from '../../pipelines/index.js';
-import { until } from '../support/runs.js';
+import { CallLog, until } from '../support/runs.js';
 import { type ServedPipelines, servePipelines } from '../support/served-pipelines.js';
 
 const MODULE = 'test/fixtures/mcp-pipelines.mjs';
@@ -103,7 +105,7 @@ describe('MCP 2026-07-28', () => {
   });
 
   it('makes a call that takes long a task, which its client fetches, answers and cancels from elsewhere', async () => {
-    const capabilities = { extensions: { [TASKS]: {} } };
+    const capabilities = { elicitation: {}, extensions: { [TASKS]: {} } };
     const ask = async (method: string, params: object) => (await modern(method, params, capabilities)).result as Task;
     const start = () => ask('tools/call', { name: 'confirm_delete', arguments: { filename: 'b.txt' } });
     const { resultType, taskId } = await start();
@@ -195,6 +197,67 @@ describe('MCP 2025-11-25', () => {
     expect(rest).not.toContain('confirm started');
     expect(rest).toContain('was rejected');
     expect(rest).toMatch(/"id":5,"result":.*"approved":false/);
+  });
+});
+
+describe('Millrace as the client of the door', () => {
+  const started: McpServers[] = [];
+  const servers = () => {
+    const own = new McpServers(parseMcpServers({ mill: { url: `${served.url}/mcp` } }, 'the test'));
+    started.push(own);
+    return own;
+  };
+  afterAll(() => Promise.all(started.map((own) => own.close())));
+  const options = () => ({ signal: new AbortController().signal, idempotencyKey: randomUUID() });
+
+  it('awaits a tool that becomes a task, also one that waits for a person elsewhere', async () => {
+    const own = servers();
+    expect(await own.call('mill', 'greet', { name: 'Ada' }, options())).toEqual({ text: 'Hello, Ada!' });
+    expect(await own.call('mill', 'slow_compute', { seconds: 2, label: 'late' }, options())).toEqual({ text: 'late' });
+    const calling = own.call('mill', 'confirm_delete', { filename: 'f.txt' }, options());
+    await until('it is decided', async () => {
+      const { runs } = (await (await fetch(`${served.url}/v1/runs?pipeline=confirm-delete&status=running`)).json()) as {
+        runs: readonly { id: string }[];
+      };
+      for (const { id } of runs) {
+        const [wait] = (await served.get(id)).waiting ?? [];
+        if (wait?.subject !== 'f.txt') continue;
+        const body = JSON.stringify({ nonce: wait.nonce });
+        const headers = { 'content-type': 'application/json' };
+        return (await fetch(`${served.url}/v1/runs/${id}/approve`, { method: 'POST', headers, body })).ok;
+      }
+      return false;
+    });
+    expect(await calling).toEqual({ approved: true, by: 'person' });
+  });
+
+  it('is the same run when a worker repeats a call, and cancels the run of a call that it gives up', async () => {
+    const own = servers();
+    const once = options();
+    const [first, second] = await Promise.all(
+      [1, 2].map(() => own.call('mill', 'slow_compute', { seconds: 2, label: once.idempotencyKey }, once)),
+    );
+    expect(first).toEqual(second);
+    const log = new CallLog();
+    const gone = new AbortController();
+    const calling = own.call('mill', 'endless', { log: log.file }, { ...options(), signal: gone.signal });
+    await until('it runs', () => log.count('starts') === 1);
+    // It is a task after a second.
+    await new Promise((resolve) => setTimeout(resolve, 2_000));
+    gone.abort(new Error('given up'));
+    await expect(calling).rejects.toThrow('given up');
+    await until('it is stopped', () => log.count('stopped') === 1);
+  });
+
+  it('keeps the media of a result', async () => {
+    const kept: string[] = [];
+    const keep: KeepMedia = async (kind, bytes) => {
+      kept.push(`${kind} ${bytes.length}`);
+      return { uri: 'artifact://default/0', sha256: '0', mime: 'image/png', bytes: bytes.length };
+    };
+    const result = await servers().call('mill', 'test_audio_content', {}, { ...options(), keep });
+    expect(kept).toEqual([expect.stringMatching(/^audio \d+$/)]);
+    expect(result).toMatchObject({ result: { speech: { mime: 'audio/wav' } }, media: [{ mime: 'image/png' }] });
   });
 });
 
