@@ -8,6 +8,8 @@ import { StreamSlots } from '../runs/stream-slots.js';
 import { RationedWarnings } from '../telemetry/warnings.js';
 import { authenticateRequests } from './access/authenticate-requests.js';
 import { Authenticator } from './access/authenticator.js';
+import { anthropicErrors } from './anthropic/error-body.js';
+import { anthropicRoutes } from './anthropic/messages-routes.js';
 import type { GatewayDeps, GatewayParts } from './deps.js';
 import { firstPart, mountDoors } from './doors/index.js';
 import { explorerRoutes } from './explorer/index.js';
@@ -39,7 +41,7 @@ import { runRoutes } from './rest/run-routes.js';
 /** The longest run id (pipeline name, dash, UUID) is 100 characters, which is also the router's default limit. */
 const MOST_PARAMETER_CHARACTERS = 256;
 /** Paths whose errors are not problem bodies. */
-const ERROR_SHAPES: readonly ErrorShape[] = [openAiErrors, mcpErrors];
+const ERROR_SHAPES: readonly ErrorShape[] = [openAiErrors, anthropicErrors, mcpErrors];
 /** The routes of all doors. */
 const ROUTES = [
   runRoutes,
@@ -51,6 +53,7 @@ const ROUTES = [
   pipelineRoutes,
   operationsRoutes,
   openAiRoutes,
+  anthropicRoutes,
   mcpRoutes,
   explorerRoutes,
 ] as const;

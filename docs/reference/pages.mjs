@@ -40,6 +40,7 @@ const SECTIONS = [
       'docs/reference/client.md': 'start, follow, decide, resume, with the types of the definition',
       'docs/reference/python-client.md': 'the Python client',
       'docs/reference/openai.md': 'pipelines as models of OpenAI’s API',
+      'docs/reference/anthropic.md': 'pipelines as models of Anthropic’s API',
       'docs/reference/mcp.md': 'pipelines as tools of the Model Context Protocol',
       'docs/reference/kserve.md': 'pipelines as models of the KServe v2 protocol, REST and gRPC',
       'docs/reference/webhooks.md': 'signed requests when a run ends',

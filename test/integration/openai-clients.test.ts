@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ensureVenv } from '../../deploy/local/stack/venv.js';
@@ -73,6 +74,18 @@ describe('for Node', () => {
     expect(chunks.length).toBeGreaterThan(4);
     expect(chunks.at(-2)?.choices[0]?.finish_reason).toBe('stop');
     expect(chunks.at(-1)?.usage?.completion_tokens).toBeGreaterThan(3);
+  });
+
+  test('a message of Anthropic’s client, as a whole and streamed', async () => {
+    const anthropic = new Anthropic({ baseURL: served.url, apiKey: 'none', maxRetries: 0 });
+    const body = { model: 'chat', system: brief.content, max_tokens: 16, messages: [question], ...{ temperature: 0 } };
+    const message = await anthropic.messages.create(body);
+    expect(message.content[0]).toMatchObject({ type: 'text', text: expect.stringContaining('Paris') });
+    expect(message.usage.input_tokens).toBeGreaterThan(20);
+    const pieces: string[] = [];
+    const stream = anthropic.messages.stream(body).on('text', (text) => pieces.push(text));
+    expect((await stream.finalMessage()).content).toEqual(message.content);
+    expect(pieces.length).toBeGreaterThan(3);
   });
 
   test('structured output', async () => {

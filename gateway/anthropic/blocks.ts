@@ -1,0 +1,82 @@
+import { z } from 'zod';
+import type { JsonObject } from '../../pipelines/json.js';
+import type { Turn } from '../openai/conversation.js';
+import { invalidParam } from '../openai/error-body.js';
+
+const textBlock = z.object({ type: z.literal('text'), text: z.string() });
+const imageBlock = z.object({
+  type: z.literal('image'),
+  source: z.discriminatedUnion('type', [
+    z.object({ type: z.literal('base64'), media_type: z.string(), data: z.string() }),
+    z.object({ type: z.literal('url'), url: z.string() }),
+  ]),
+});
+const toolUse = z.object({
+  type: z.literal('tool_use'),
+  id: z.string(),
+  name: z.string(),
+  input: z.record(z.string(), z.unknown()),
+});
+const toolResult = z.object({
+  type: z.literal('tool_result'),
+  tool_use_id: z.string(),
+  content: z.union([z.string(), z.array(z.discriminatedUnion('type', [textBlock, imageBlock]))]).optional(),
+  is_error: z.boolean().optional(),
+});
+/** A model's thoughts that a client sends back: they are for the model that had them. */
+const thoughts = z.looseObject({ type: z.enum(['thinking', 'redacted_thinking']) });
+
+export const texts = z.union([z.string(), z.array(textBlock)]);
+
+export const message = z.discriminatedUnion('role', [
+  z.object({
+    role: z.literal('user'),
+    content: z.union([z.string(), z.array(z.discriminatedUnion('type', [textBlock, imageBlock, toolResult]))]),
+  }),
+  z.object({
+    role: z.literal('assistant'),
+    content: z.union([z.string(), z.array(z.discriminatedUnion('type', [textBlock, toolUse, thoughts]))]),
+  }),
+  z.object({ role: z.literal('system'), content: texts }),
+]);
+
+type Message = z.output<typeof message>;
+type Images = readonly z.output<typeof imageBlock>[];
+
+/** The turns of a message: the results of tools are turns of their own, before what the user says with them. */
+export function turnsOf(given: Message, param: string): Turn[] {
+  const { role, content } = given;
+  if (typeof content === 'string') return [{ param, message: { role, content } }];
+  if (role === 'system') return [{ param, message: { role, content: textOf(content) } }];
+  if (role === 'assistant') {
+    const calls = content.flatMap((block) =>
+      block.type === 'tool_use' ? [{ id: block.id, name: block.name, arguments: block.input as JsonObject }] : [],
+    );
+    const said = { role, content: textOf(content) };
+    return [{ param, message: { ...said, ...(calls.length > 0 && { toolCalls: calls }) } }];
+  }
+  const results = content.flatMap((block, i) =>
+    block.type === 'tool_result' ? [resultTurn(block, `${param}.content[${i}]`)] : [],
+  );
+  const own = content.filter((block) => block.type !== 'tool_result');
+  if (own.length === 0 && results.length > 0) return results;
+  const images = own.filter((block) => block.type === 'image').map(urlOf);
+  return [...results, { param, message: { role, content: textOf(own) }, ...(images.length > 0 && { images }) }];
+}
+
+function resultTurn({ tool_use_id, content = '', is_error }: z.output<typeof toolResult>, param: string): Turn {
+  const images: Images = typeof content === 'string' ? [] : content.filter((block) => block.type === 'image');
+  if (images.length > 0)
+    throw invalidParam(param, 'images in the result of a tool are not supported; send them as the user');
+  const text = typeof content === 'string' ? content : textOf(content);
+  return { param, message: { role: 'tool', content: is_error ? `Error: ${text}` : text, toolCallId: tool_use_id } };
+}
+
+/** Other addresses than data URLs are rejected where images are read. */
+const urlOf = ({ source }: Images[number]): string =>
+  source.type === 'url' ? source.url : `data:${source.media_type};base64,${source.data}`;
+
+export const textOf = (content: string | readonly { readonly type: string; readonly text?: unknown }[]): string =>
+  typeof content === 'string'
+    ? content
+    : content.map(({ type, text }) => (type === 'text' && typeof text === 'string' ? text : '')).join('');

@@ -1,0 +1,57 @@
+import type { FastifyInstance } from 'fastify';
+import type { Json } from '../../pipelines/json.js';
+import { callerOf, idempotencyKeyOf } from '../access/caller.js';
+import { persistenceOf } from '../access/retries.js';
+import type { GatewayDeps } from '../deps.js';
+import type { ServerEvent } from '../http/event-stream.js';
+import { takeJson } from '../http/json-body.js';
+import { answerFields, answerOf } from '../openai/chat-reply.js';
+import { inputOf } from '../openai/conversation.js';
+import { sendAsEvents } from '../openai/event-answer.js';
+import { runStreamed, runToEnd, type StreamedRun } from '../openai/model-run.js';
+import { type Model, Models, onlyOutputs } from '../openai/models.js';
+import { CREATE_MESSAGE } from './docs.js';
+import { errorBody } from './error-body.js';
+import { EventWriter, messageOf } from './messages-reply.js';
+import { readMessagesRequest } from './messages-request.js';
+
+/** `POST /v1/messages` of Anthropic's API: each pipeline that is a model of OpenAI's chat is one here. */
+export async function anthropicRoutes(app: FastifyInstance, deps: GatewayDeps): Promise<void> {
+  const models = new Models(deps.pipelines);
+  takeJson(app);
+  const options = { bodyLimit: deps.limits.maxJsonBytes, config: { doc: CREATE_MESSAGE } };
+  app.post('/v1/messages', options, async (request, reply) => {
+    const caller = callerOf(request);
+    const idempotencyKey = idempotencyKeyOf(request.headers);
+    const persistence = persistenceOf(request.headers);
+    const { model: name, stream, conversation } = readMessagesRequest(request.body as Json);
+    const model = models.get('chat', name, caller);
+    const input = await inputOf(model, conversation, deps, caller.tenant);
+    const only = onlyOutputs(model, answerFields(model));
+    const order = { pipeline: model.pipeline, caller, input, idempotencyKey, ...persistence, options: only };
+    const exchange = { deps, request, reply };
+    void reply.header('request-id', request.id);
+    if (!stream) {
+      const document = await runToEnd(exchange, order);
+      return messageOf({ run: document.id, model: name }, answerOf(document, model));
+    }
+    const events = eventsOf(await runStreamed(exchange, order, model), model);
+    await sendAsEvents(reply, events, (error) => ({
+      event: 'error',
+      data: JSON.stringify(errorBody(error, request)),
+    }));
+    return reply;
+  });
+}
+
+async function* eventsOf({ run, pieces }: StreamedRun, model: Model): AsyncGenerator<ServerEvent> {
+  const writer = new EventWriter({ run: run.id, model: model.pipeline.name });
+  let begun = false;
+  for await (const piece of pieces) {
+    // Not before there is something to send: an error until then has a status of its own.
+    if (!begun) yield* writer.start();
+    begun = true;
+    if ('text' in piece) yield* writer.text(piece.text);
+    else yield* writer.end(answerOf(piece.document, model));
+  }
+}
