@@ -1,6 +1,13 @@
-import { ProtocolError, ProtocolErrorCode, Server, type ServerContext } from '@modelcontextprotocol/server';
+import {
+  ProtocolError,
+  ProtocolErrorCode,
+  Server,
+  type ServerContext,
+  type Transport,
+} from '@modelcontextprotocol/server';
 import { z } from 'zod';
 import { mayUse, ownerOf } from '../../runs/caller.js';
+import { correctMisfits } from './misfits.js';
 import { listTemplates, readResource } from './resources.js';
 import { canAsk, type Era, type Serving, takesTasks } from './serving.js';
 import { TASKS } from './task.js';
@@ -19,10 +26,18 @@ const INSTRUCTIONS =
 const cached = { ttlMs: LIST_MS, cacheScope: 'private' } as const;
 const ofTask = z.looseObject({ taskId: z.string() });
 
+/** Reports requests that do not fit their schema as the client’s mistakes. */
+class DoorServer extends Server {
+  override connect(transport: Transport): Promise<void> {
+    correctMisfits(transport);
+    return super.connect(transport);
+  }
+}
+
 /** The server of one request, or of one batch. */
 export function serverFor(serving: Serving, era: Era): Server {
   const { tools, caller, calls, session, request } = serving;
-  const server = new Server(
+  const server = new DoorServer(
     { name: 'millrace', version: VERSION },
     {
       instructions: INSTRUCTIONS,
